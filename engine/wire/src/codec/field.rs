@@ -1,0 +1,238 @@
+//! How each unit and id lies in bytes.
+
+use alloc::vec::Vec;
+
+use super::CodecError;
+use crate::command::{ApiKeyKind, Permissions};
+use crate::link::{Refusal, Role};
+use crate::{
+    AccountId, Amount, AssetId, CancelCause, ClusterEpoch, FeeRate, Incarnation, LogPosition, MailSequence, MarketId,
+    MarketStatus, NodeId, OrderId, OrderKind, PartitionId, Price, Qty, RejectReason, Secret, SelfTradePrevention,
+    Sequence, SessionId, Side, Term, Text, TimeInForce, Timestamp, TradeId, UpdateId,
+};
+
+/// Appends values to a buffer.
+pub struct Writer<'a>(&'a mut Vec<u8>);
+
+impl<'a> Writer<'a> {
+    /// Appends to `bytes`.
+    pub fn new(bytes: &'a mut Vec<u8>) -> Self {
+        Writer(bytes)
+    }
+
+    /// Appends raw bytes.
+    pub fn bytes(&mut self, bytes: &[u8]) {
+        self.0.extend_from_slice(bytes);
+    }
+
+    /// Appends one value.
+    pub fn put<F: Field>(&mut self, value: &F) {
+        value.write(self);
+    }
+}
+
+/// Takes values from the front of a buffer.
+pub struct Reader<'a>(&'a [u8]);
+
+impl<'a> Reader<'a> {
+    /// Reads `bytes` from the front.
+    pub fn new(bytes: &'a [u8]) -> Self {
+        Reader(bytes)
+    }
+
+    /// The next `len` raw bytes.
+    pub fn bytes(&mut self, len: usize) -> Result<&'a [u8], CodecError> {
+        let (taken, rest) = self.0.split_at_checked(len).ok_or(CodecError::Truncated)?;
+        self.0 = rest;
+        Ok(taken)
+    }
+
+    /// Whatever is left.
+    pub fn rest(&mut self) -> &'a [u8] {
+        core::mem::take(&mut self.0)
+    }
+
+    /// How many bytes are left.
+    pub fn len(&self) -> usize {
+        self.0.len()
+    }
+
+    /// Whether nothing is left.
+    pub fn is_empty(&self) -> bool {
+        self.0.is_empty()
+    }
+
+    /// `TrailingBytes` unless nothing is left.
+    pub fn finish(self) -> Result<(), CodecError> {
+        if self.0.is_empty() { Ok(()) } else { Err(CodecError::TrailingBytes) }
+    }
+
+    /// One value.
+    pub fn get<F: Field>(&mut self) -> Result<F, CodecError> {
+        F::read(self)
+    }
+}
+
+/// A value of fixed size.
+pub trait Field: Sized {
+    /// Its length in bytes.
+    const SIZE: usize;
+    /// Its unit, as SCHEMA.md prints it.
+    const UNIT: &'static str;
+
+    /// Appends it.
+    fn write(&self, to: &mut Writer<'_>);
+
+    /// Takes it from the front; an error when it is cut short or out of bounds.
+    fn read(from: &mut Reader<'_>) -> Result<Self, CodecError>;
+}
+
+macro_rules! integer {
+    ($($int:ty),+) => {$(
+        impl Field for $int {
+            const SIZE: usize = size_of::<$int>();
+            const UNIT: &'static str = stringify!($int);
+
+            fn write(&self, to: &mut Writer<'_>) {
+                to.bytes(&self.to_le_bytes());
+            }
+
+            fn read(from: &mut Reader<'_>) -> Result<Self, CodecError> {
+                let bytes = from.bytes(Self::SIZE)?;
+                Ok(<$int>::from_le_bytes(bytes.try_into().expect("the length is the integer's")))
+            }
+        }
+    )+};
+}
+integer!(u8, u16, u32, u64, i64, i128, u128);
+
+impl Field for bool {
+    const SIZE: usize = 1;
+    const UNIT: &'static str = "bool: 0 or 1";
+
+    fn write(&self, to: &mut Writer<'_>) {
+        u8::from(*self).write(to);
+    }
+
+    fn read(from: &mut Reader<'_>) -> Result<Self, CodecError> {
+        match u8::read(from)? {
+            0 => Ok(false),
+            1 => Ok(true),
+            _ => Err(CodecError::UnknownNumber),
+        }
+    }
+}
+
+/// A newtype over an integer: `get` and `make`, which refuses what is out of bounds.
+macro_rules! newtype {
+    ($($name:ident: $int:ty, $unit:literal, $get:expr, $make:expr;)+) => {$(
+        impl Field for $name {
+            const SIZE: usize = size_of::<$int>();
+            const UNIT: &'static str = $unit;
+
+            fn write(&self, to: &mut Writer<'_>) {
+                let get: fn($name) -> $int = $get;
+                get(*self).write(to);
+            }
+
+            fn read(from: &mut Reader<'_>) -> Result<Self, CodecError> {
+                let make: fn($int) -> Option<$name> = $make;
+                make(<$int>::read(from)?).ok_or(CodecError::OutOfRange)
+            }
+        }
+    )+};
+}
+newtype! {
+    Price: i64, "i64: price units, 1 to 10^15", Price::units, Price::new;
+    Qty: i64, "i64: quantity units, 0 to 10^17", Qty::units, Qty::new;
+    Amount: i64, "i64: ledger units, not negative", Amount::units, Amount::new;
+    FeeRate: u32, "u32: parts per million, at most 100,000", FeeRate::parts_per_million, FeeRate::new;
+    Timestamp: u64, "u64: ns since the Unix epoch", Timestamp::nanos, |n| Some(Timestamp::from_nanos(n));
+    Permissions: u8, "u8: bits 1 read, 2 trade, 4 withdraw", |p| p.0, |b| (b < 8).then_some(Permissions(b));
+    AccountId: u32, "u32: account id", AccountId::get, |n| Some(AccountId::new(n));
+    AssetId: u16, "u16: asset id", AssetId::get, |n| Some(AssetId::new(n));
+    MarketId: u16, "u16: market id", MarketId::get, |n| Some(MarketId::new(n));
+    PartitionId: u16, "u16: partition id", PartitionId::get, |n| Some(PartitionId::new(n));
+    NodeId: u64, "u64: node id", NodeId::get, |n| Some(NodeId::new(n));
+    OrderId: u64, "u64: order id", OrderId::get, |n| Some(OrderId::new(n));
+    TradeId: u64, "u64: trade id", TradeId::get, |n| Some(TradeId::new(n));
+    UpdateId: u64, "u64: depth update id", UpdateId::get, |n| Some(UpdateId::new(n));
+    LogPosition: u64, "u64: log position", LogPosition::get, |n| Some(LogPosition::new(n));
+    Term: u64, "u64: term", Term::get, |n| Some(Term::new(n));
+    SessionId: u64, "u64: session id", SessionId::get, |n| Some(SessionId::new(n));
+    Sequence: u64, "u64: sequence in the session", Sequence::get, |n| Some(Sequence::new(n));
+    MailSequence: u64, "u64: mail sequence", MailSequence::get, |n| Some(MailSequence::new(n));
+    Incarnation: u64, "u64: incarnation", Incarnation::get, |n| Some(Incarnation::new(n));
+    ClusterEpoch: u64, "u64: cluster epoch", ClusterEpoch::get, |n| Some(ClusterEpoch::new(n));
+}
+
+macro_rules! enumeration {
+    ($($name:ident: $int:ty, $unit:literal;)+) => {$(
+        impl Field for $name {
+            const SIZE: usize = size_of::<$int>();
+            const UNIT: &'static str = $unit;
+
+            fn write(&self, to: &mut Writer<'_>) {
+                self.number().write(to);
+            }
+
+            fn read(from: &mut Reader<'_>) -> Result<Self, CodecError> {
+                $name::from_number(<$int>::read(from)?).ok_or(CodecError::UnknownNumber)
+            }
+        }
+    )+};
+}
+enumeration! {
+    Side: u8, "u8: side number";
+    OrderKind: u8, "u8: order kind number";
+    TimeInForce: u8, "u8: time in force number";
+    SelfTradePrevention: u8, "u8: self-trade prevention number";
+    CancelCause: u8, "u8: cancel cause number";
+    MarketStatus: u8, "u8: market status number";
+    ApiKeyKind: u8, "u8: API key kind number";
+    Role: u8, "u8: role number";
+    Refusal: u8, "u8: refusal number";
+    RejectReason: u16, "u16: reject reason number";
+}
+
+impl<const N: usize> Field for Text<N> {
+    const SIZE: usize = 1 + N;
+    const UNIT: &'static str = "u8 length, then printable ASCII padded with zeros";
+
+    fn write(&self, to: &mut Writer<'_>) {
+        write_padded(to, self.as_bytes(), N);
+    }
+
+    fn read(from: &mut Reader<'_>) -> Result<Self, CodecError> {
+        Text::new(read_padded(from, N)?).map_err(|_| CodecError::OutOfRange)
+    }
+}
+
+impl Field for Secret {
+    const SIZE: usize = 1 + Secret::CAPACITY;
+    const UNIT: &'static str = "u8 length, then bytes padded with zeros";
+
+    fn write(&self, to: &mut Writer<'_>) {
+        write_padded(to, self.as_bytes(), Secret::CAPACITY);
+    }
+
+    fn read(from: &mut Reader<'_>) -> Result<Self, CodecError> {
+        Secret::new(read_padded(from, Secret::CAPACITY)?).map_err(|_| CodecError::OutOfRange)
+    }
+}
+
+fn write_padded(to: &mut Writer<'_>, bytes: &[u8], capacity: usize) {
+    to.put(&(bytes.len() as u8));
+    to.bytes(bytes);
+    to.bytes(&[0; 256][..capacity - bytes.len()]);
+}
+
+fn read_padded<'a>(from: &mut Reader<'a>, capacity: usize) -> Result<&'a [u8], CodecError> {
+    let len = usize::from(from.get::<u8>()?);
+    let field = from.bytes(capacity)?;
+    let (text, padding) = field.split_at_checked(len).ok_or(CodecError::OutOfRange)?;
+    if padding.iter().any(|b| *b != 0) {
+        return Err(CodecError::OutOfRange);
+    }
+    Ok(text)
+}

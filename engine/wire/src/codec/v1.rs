@@ -1,0 +1,556 @@
+//! Version 1 of the layouts. Released: never edit a record, add a `v2` instead.
+//!
+//! A command, mail, event or reply is a tag byte and a record; a record is its fields in the order
+//! written here, without padding. SCHEMA.md draws them.
+
+use alloc::vec::Vec;
+
+use super::field::Field;
+use super::{CodecError, Layout, Reader, Writer};
+use crate::command::*;
+use crate::event::*;
+use crate::mail::*;
+use crate::text::{AccountName, ApiKeyText, ClientOrderId, Secret, Symbol};
+use crate::{
+    AccountId, Amount, AssetId, CancelCause, Command, Event, FeeRate, Incarnation, LogPosition, Mail, MailSequence,
+    MarketId, MarketRules, MarketScale, MarketStatus, OrderId, OrderKind, Origin, PartitionId, Price, Qty,
+    RejectReason, SelfTradePrevention, Sequence, SessionId, Side, TimeInForce, TradeId, UpdateId,
+};
+
+const fn size_of<F: Field>() -> usize {
+    F::SIZE
+}
+
+macro_rules! records {
+    ($($name:ident { $($field:ident: $unit:ty),+ $(,)? })+) => {
+        $(
+            impl Field for $name {
+                const SIZE: usize = 0 $(+ size_of::<$unit>())+;
+                const UNIT: &'static str = stringify!($name);
+
+                fn write(&self, to: &mut Writer<'_>) {
+                    $(to.put::<$unit>(&self.$field);)+
+                }
+
+                fn read(from: &mut Reader<'_>) -> Result<Self, CodecError> {
+                    Ok($name { $($field: from.get::<$unit>()?),+ })
+                }
+            }
+        )+
+
+        /// Every record of this version.
+        pub const LAYOUTS: &[Layout] = &[
+            $(Layout {
+                name: stringify!($name),
+                fields: &[$((stringify!($field), size_of::<$unit>(), <$unit as Field>::UNIT)),+],
+            }),+
+        ];
+    };
+}
+
+records! {
+    MarketScale {
+        price_decimals: u8,
+        qty_decimals: u8,
+        quote_factor: i64,
+        base_factor: i64,
+    }
+    MarketRules {
+        tick: Price,
+        price_min: Price,
+        price_max: Price,
+        lot: Qty,
+        qty_min: Qty,
+        qty_max: Qty,
+        market_qty_max: Qty,
+        notional_min: Amount,
+        notional_max: Amount,
+        protection_ppm: u32,
+        open_orders_max: u32,
+    }
+    Origin {
+        session: SessionId,
+        sequence: Sequence,
+    }
+    ListAsset {
+        symbol: Symbol,
+        ledger_decimals: u8,
+    }
+    ListMarket {
+        symbol: Symbol,
+        base: AssetId,
+        quote: AssetId,
+        partition: PartitionId,
+        price_decimals: u8,
+        qty_decimals: u8,
+        rules: MarketRules,
+    }
+    SetMarketStatus {
+        market: MarketId,
+        status: MarketStatus,
+    }
+    OpenAccount {
+        name: AccountName,
+        maker_fee: FeeRate,
+        taker_fee: FeeRate,
+    }
+    AddApiKey {
+        account: AccountId,
+        key: ApiKeyText,
+        kind: ApiKeyKind,
+        permissions: Permissions,
+        secret: Secret,
+    }
+    RevokeApiKey {
+        key: ApiKeyText,
+    }
+    Credit {
+        account: AccountId,
+        asset: AssetId,
+        amount: Amount,
+    }
+    Debit {
+        account: AccountId,
+        asset: AssetId,
+        amount: Amount,
+    }
+    NewOrder {
+        account: AccountId,
+        market: MarketId,
+        side: Side,
+        kind: OrderKind,
+        time_in_force: TimeInForce,
+        self_trade: SelfTradePrevention,
+        price: Price,
+        qty: Qty,
+        quote_qty: Amount,
+        client_order_id: ClientOrderId,
+    }
+    CancelOrder {
+        account: AccountId,
+        market: MarketId,
+        order: OrderId,
+        client_order_id: ClientOrderId,
+    }
+    CancelAll {
+        account: AccountId,
+        market: MarketId,
+    }
+    AckMail {
+        from: PartitionId,
+        incarnation: Incarnation,
+        acknowledged: MailSequence,
+    }
+    CreateMarket {
+        market: MarketId,
+        scale: MarketScale,
+        rules: MarketRules,
+        ledger: PartitionId,
+    }
+    ChangeMarketStatus {
+        market: MarketId,
+        status: MarketStatus,
+    }
+    PlaceOrder {
+        market: MarketId,
+        order: OrderId,
+        account: AccountId,
+        side: Side,
+        kind: OrderKind,
+        time_in_force: TimeInForce,
+        self_trade: SelfTradePrevention,
+        price: Price,
+        qty: Qty,
+        budget: Amount,
+    }
+    WithdrawOrder {
+        market: MarketId,
+        order: OrderId,
+        request: LogPosition,
+    }
+    WithdrawAll {
+        market: MarketId,
+        account: AccountId,
+        request: LogPosition,
+    }
+    OrderRefused {
+        market: MarketId,
+        order: OrderId,
+        reason: RejectReason,
+    }
+    OrderFilled {
+        market: MarketId,
+        order: OrderId,
+        trade: TradeId,
+        price: Price,
+        qty: Qty,
+        leaves: Qty,
+        is_maker: bool,
+    }
+    OrderRested {
+        market: MarketId,
+        order: OrderId,
+        leaves: Qty,
+    }
+    OrderEnded {
+        market: MarketId,
+        order: OrderId,
+        leaves: Qty,
+        cause: CancelCause,
+        request: LogPosition,
+    }
+    WithdrawRefused {
+        market: MarketId,
+        order: OrderId,
+        request: LogPosition,
+    }
+    AllWithdrawn {
+        market: MarketId,
+        account: AccountId,
+        request: LogPosition,
+        canceled: u32,
+    }
+    AssetListed {
+        asset: AssetId,
+        symbol: Symbol,
+        ledger_decimals: u8,
+    }
+    MarketListed {
+        market: MarketId,
+        symbol: Symbol,
+        base: AssetId,
+        quote: AssetId,
+        partition: PartitionId,
+        scale: MarketScale,
+        rules: MarketRules,
+    }
+    MarketStatusChanged {
+        market: MarketId,
+        status: MarketStatus,
+    }
+    AccountOpened {
+        account: AccountId,
+        name: AccountName,
+        maker_fee: FeeRate,
+        taker_fee: FeeRate,
+    }
+    ApiKeyAdded {
+        account: AccountId,
+        key: ApiKeyText,
+        kind: ApiKeyKind,
+        permissions: Permissions,
+        secret: Secret,
+    }
+    ApiKeyRevoked {
+        account: AccountId,
+        key: ApiKeyText,
+    }
+    Credited {
+        account: AccountId,
+        asset: AssetId,
+        amount: Amount,
+    }
+    Debited {
+        account: AccountId,
+        asset: AssetId,
+        amount: Amount,
+    }
+    BalanceChanged {
+        account: AccountId,
+        asset: AssetId,
+        free: Amount,
+        held: Amount,
+    }
+    OrderPending {
+        order: OrderId,
+        account: AccountId,
+        market: MarketId,
+        side: Side,
+        kind: OrderKind,
+        time_in_force: TimeInForce,
+        self_trade: SelfTradePrevention,
+        price: Price,
+        qty: Qty,
+        quote_qty: Amount,
+        client_order_id: ClientOrderId,
+    }
+    OrderAccepted {
+        order: OrderId,
+        account: AccountId,
+        market: MarketId,
+    }
+    OrderRejected {
+        order: OrderId,
+        account: AccountId,
+        market: MarketId,
+        reason: RejectReason,
+    }
+    OrderExecuted {
+        order: OrderId,
+        account: AccountId,
+        market: MarketId,
+        trade: TradeId,
+        side: Side,
+        price: Price,
+        qty: Qty,
+        quote_amount: Amount,
+        fee: Amount,
+        fee_asset: AssetId,
+        is_maker: bool,
+        leaves: Qty,
+    }
+    OrderResting {
+        order: OrderId,
+        account: AccountId,
+        market: MarketId,
+        leaves: Qty,
+    }
+    OrderCanceled {
+        order: OrderId,
+        account: AccountId,
+        market: MarketId,
+        leaves: Qty,
+        cause: CancelCause,
+        request: LogPosition,
+    }
+    CancelRejected {
+        order: OrderId,
+        account: AccountId,
+        market: MarketId,
+        reason: RejectReason,
+        request: LogPosition,
+    }
+    AllCanceled {
+        account: AccountId,
+        market: MarketId,
+        request: LogPosition,
+        canceled: u32,
+    }
+    Traded {
+        market: MarketId,
+        trade: TradeId,
+        price: Price,
+        qty: Qty,
+        taker_side: Side,
+        taker: OrderId,
+        maker: OrderId,
+    }
+    LevelChanged {
+        market: MarketId,
+        side: Side,
+        price: Price,
+        qty: Qty,
+        update: UpdateId,
+    }
+    DepthWindowClosed {
+        market: MarketId,
+        first: UpdateId,
+        last: UpdateId,
+    }
+}
+
+macro_rules! tagged {
+    ($name:ident { $($tag:literal => $variant:ident),+ $(,)? }) => {
+        impl $name {
+            fn read_tagged(from: &mut Reader<'_>) -> Result<$name, CodecError> {
+                match from.get::<u8>()? {
+                    $($tag => Ok($name::$variant(from.get()?)),)+
+                    _ => Err(CodecError::UnknownNumber),
+                }
+            }
+
+            fn write_tagged(&self, to: &mut Writer<'_>) {
+                match self {
+                    $($name::$variant(record) => {
+                        to.put::<u8>(&$tag);
+                        to.put(record);
+                    })+
+                }
+            }
+        }
+    };
+}
+
+tagged! {
+    Mail {
+        1 => CreateMarket,
+        2 => ChangeMarketStatus,
+        3 => PlaceOrder,
+        4 => WithdrawOrder,
+        5 => WithdrawAll,
+        16 => OrderRefused,
+        17 => OrderFilled,
+        18 => OrderRested,
+        19 => OrderEnded,
+        20 => WithdrawRefused,
+        21 => AllWithdrawn,
+    }
+}
+
+tagged! {
+    Event {
+        1 => AssetListed,
+        2 => MarketListed,
+        3 => MarketStatusChanged,
+        4 => AccountOpened,
+        5 => ApiKeyAdded,
+        6 => ApiKeyRevoked,
+        7 => Credited,
+        8 => Debited,
+        9 => BalanceChanged,
+        16 => OrderPending,
+        17 => OrderAccepted,
+        18 => OrderRejected,
+        19 => OrderExecuted,
+        20 => OrderResting,
+        21 => OrderCanceled,
+        22 => CancelRejected,
+        23 => AllCanceled,
+        32 => Traded,
+        33 => LevelChanged,
+        34 => DepthWindowClosed,
+    }
+}
+
+tagged! {
+    Command {
+        1 => ListAsset,
+        2 => ListMarket,
+        3 => SetMarketStatus,
+        4 => OpenAccount,
+        5 => AddApiKey,
+        6 => RevokeApiKey,
+        7 => Credit,
+        8 => Debit,
+        16 => NewOrder,
+        17 => CancelOrder,
+        18 => CancelAll,
+        32 => DeliverMail,
+        33 => AckMail,
+        34 => Tick,
+    }
+}
+
+impl Field for Tick {
+    const SIZE: usize = 0;
+    const UNIT: &'static str = "Tick";
+
+    fn write(&self, _: &mut Writer<'_>) {}
+
+    fn read(_: &mut Reader<'_>) -> Result<Self, CodecError> {
+        Ok(Tick)
+    }
+}
+
+/// A list is its count and its items; the count is checked against the bound before anything is
+/// reserved, and never reserves more than the input could hold.
+impl Field for DeliverMail {
+    const SIZE: usize = 0;
+    const UNIT: &'static str = "DeliverMail";
+
+    fn write(&self, to: &mut Writer<'_>) {
+        to.put(&self.from);
+        to.put(&self.incarnation);
+        to.put(&self.first);
+        to.put(&self.acknowledged);
+        to.put(&(self.mail.len() as u32));
+        for mail in &self.mail {
+            mail.write_tagged(to);
+        }
+    }
+
+    fn read(from: &mut Reader<'_>) -> Result<Self, CodecError> {
+        let (partition, incarnation, first, acknowledged) = (from.get()?, from.get()?, from.get()?, from.get()?);
+        let count = from.get::<u32>()? as usize;
+        if count == 0 {
+            return Err(CodecError::OutOfRange);
+        }
+        if count > DeliverMail::MAIL_MAX {
+            return Err(CodecError::TooLong);
+        }
+        let mut mail = Vec::with_capacity(count.min(from.len() / MAIL_SIZE_MIN));
+        for _ in 0..count {
+            mail.push(Mail::read_tagged(from)?);
+        }
+        Ok(DeliverMail { from: partition, incarnation, first, acknowledged, mail })
+    }
+}
+
+/// The shortest mail is its tag and a [`ChangeMarketStatus`].
+const MAIL_SIZE_MIN: usize = 1 + size_of::<ChangeMarketStatus>();
+
+/// The most bytes a command takes: a full [`DeliverMail`] of the longest mail.
+pub const COMMAND_SIZE_MAX: usize = 1 + 30 + DeliverMail::MAIL_MAX * (1 + size_of::<CreateMarket>());
+
+/// Appends a command.
+pub fn encode_command(command: &Command, bytes: &mut Vec<u8>) {
+    command.write_tagged(&mut Writer::new(bytes));
+}
+
+/// Reads one command that fills `bytes`.
+pub fn decode_command(bytes: &[u8]) -> Result<Command, CodecError> {
+    let mut from = Reader::new(bytes);
+    let command = Command::read_tagged(&mut from)?;
+    from.finish()?;
+    Ok(command)
+}
+
+/// Appends an event; events of one batch follow each other without separators.
+pub fn encode_event(event: &Event, bytes: &mut Vec<u8>) {
+    event.write_tagged(&mut Writer::new(bytes));
+}
+
+/// Reads the events of one batch.
+pub fn decode_events(bytes: &[u8]) -> Result<Vec<Event>, CodecError> {
+    let mut from = Reader::new(bytes);
+    let mut events = Vec::new();
+    while !from.is_empty() {
+        events.push(Event::read_tagged(&mut from)?);
+    }
+    Ok(events)
+}
+
+/// Appends mail, as it lies in snapshots.
+pub fn encode_mail(mail: &Mail, to: &mut Writer<'_>) {
+    mail.write_tagged(to);
+}
+
+/// Reads one mail, as it lies in snapshots.
+pub fn decode_mail(from: &mut Reader<'_>) -> Result<Mail, CodecError> {
+    Mail::read_tagged(from)
+}
+
+/// Appends a reply: a status byte, a reject number (0 when accepted) and an id; 11 bytes.
+pub fn encode_reply(reply: &Reply, bytes: &mut Vec<u8>) {
+    let mut to = Writer::new(bytes);
+    match reply {
+        Reply::Accepted { id } => {
+            to.put::<u8>(&0);
+            to.put::<u16>(&0);
+            to.put(id);
+        }
+        Reply::Rejected { reason, id } => {
+            to.put::<u8>(&1);
+            to.put(reason);
+            to.put(id);
+        }
+    }
+}
+
+/// Reads one reply that fills `bytes`.
+pub fn decode_reply(bytes: &[u8]) -> Result<Reply, CodecError> {
+    let mut from = Reader::new(bytes);
+    let reply = match from.get::<u8>()? {
+        0 => match from.get::<u16>()? {
+            0 => Reply::Accepted { id: from.get()? },
+            _ => return Err(CodecError::UnknownNumber),
+        },
+        1 => Reply::Rejected { reason: from.get()?, id: from.get()? },
+        _ => return Err(CodecError::UnknownNumber),
+    };
+    from.finish()?;
+    Ok(reply)
+}
+
+#[cfg(test)]
+mod tests;

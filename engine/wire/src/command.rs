@@ -1,0 +1,265 @@
+//! What may be asked of a partition. Every change of state starts as one of these in its log.
+
+use alloc::vec::Vec;
+
+use crate::text::{AccountName, ApiKeyText, ClientOrderId, Secret, Symbol};
+use crate::{
+    AccountId, Amount, AssetId, FeeRate, Incarnation, Mail, MailSequence, MarketId, MarketRules, MarketStatus, OrderId,
+    OrderKind, PartitionId, Price, Qty, RejectReason, SelfTradePrevention, Side, TimeInForce,
+};
+
+/// One input of a partition.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Command {
+    /// Operator: make an asset known to the ledger.
+    ListAsset(ListAsset),
+    /// Operator: create a market in a partition.
+    ListMarket(ListMarket),
+    /// Operator: open or close a market.
+    SetMarketStatus(SetMarketStatus),
+    /// Operator: open an account.
+    OpenAccount(OpenAccount),
+    /// Operator: give an account an API key.
+    AddApiKey(AddApiKey),
+    /// Operator: take an API key away.
+    RevokeApiKey(RevokeApiKey),
+    /// Operator: a deposit.
+    Credit(Credit),
+    /// Operator: a withdrawal.
+    Debit(Debit),
+    /// Client: a new order.
+    NewOrder(NewOrder),
+    /// Client: cancel one order.
+    CancelOrder(CancelOrder),
+    /// Client: cancel every open order of an account in one market.
+    CancelAll(CancelAll),
+    /// Cluster: mail of another partition.
+    DeliverMail(DeliverMail),
+    /// Cluster: another partition has received mail; forget it.
+    AckMail(AckMail),
+    /// Cluster: time has passed; close what is due.
+    Tick(Tick),
+}
+
+/// Makes an asset known. The reply's id is its [`AssetId`].
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct ListAsset {
+    /// Unique name, `BTC`.
+    pub symbol: Symbol,
+    /// Decimals of one ledger unit, `0 ..= 18`. Permanent.
+    pub ledger_decimals: u8,
+}
+
+/// Creates a market. The reply's id is its [`MarketId`]; it trades when its cell has been made.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct ListMarket {
+    /// Unique name, `BTCUSDT`.
+    pub symbol: Symbol,
+    /// What is traded.
+    pub base: AssetId,
+    /// What it is paid with.
+    pub quote: AssetId,
+    /// Where its cell lives.
+    pub partition: PartitionId,
+    /// Permanent decimals of one price unit.
+    pub price_decimals: u8,
+    /// Permanent decimals of one quantity unit.
+    pub qty_decimals: u8,
+    /// Filters.
+    pub rules: MarketRules,
+}
+
+/// Opens or closes a market. Resting orders stay.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct SetMarketStatus {
+    /// Which market.
+    pub market: MarketId,
+    /// What it accepts from now on.
+    pub status: MarketStatus,
+}
+
+/// Opens an account. The reply's id is its [`AccountId`].
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct OpenAccount {
+    /// Unique name.
+    pub name: AccountName,
+    /// Charged when its resting order trades.
+    pub maker_fee: FeeRate,
+    /// Charged when its order takes.
+    pub taker_fee: FeeRate,
+}
+
+crate::order::numbered! {
+    /// How requests of an API key are signed.
+    ApiKeyKind {
+        /// HMAC-SHA256 with a shared secret, sealed in an envelope that only gateways can open.
+        Hmac = 1,
+        /// Ed25519; the key material is the 32-byte public key.
+        Ed25519 = 2,
+    }
+}
+
+/// What an API key may do. Bits: 1 read, 2 trade, 4 withdraw.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct Permissions(pub u8);
+
+impl Permissions {
+    /// Read private data.
+    pub const READ: Permissions = Permissions(1);
+    /// Place and cancel orders.
+    pub const TRADE: Permissions = Permissions(2);
+    /// Withdraw funds.
+    pub const WITHDRAW: Permissions = Permissions(4);
+    /// Read and trade.
+    pub const READ_AND_TRADE: Permissions = Permissions(3);
+
+    /// Whether all of `needed` is allowed.
+    pub const fn allow(self, needed: Permissions) -> bool {
+        self.0 & needed.0 == needed.0
+    }
+}
+
+/// Gives an account an API key.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct AddApiKey {
+    /// Whose key.
+    pub account: AccountId,
+    /// Its public name.
+    pub key: ApiKeyText,
+    /// How it signs.
+    pub kind: ApiKeyKind,
+    /// What it may do.
+    pub permissions: Permissions,
+    /// Sealed secret or public key.
+    pub secret: Secret,
+}
+
+/// Takes an API key away.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct RevokeApiKey {
+    /// The key's public name.
+    pub key: ApiKeyText,
+}
+
+/// Books a deposit to free.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Credit {
+    /// Whose balance.
+    pub account: AccountId,
+    /// Of which asset.
+    pub asset: AssetId,
+    /// How much, above zero.
+    pub amount: Amount,
+}
+
+/// Books a withdrawal from free.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Debit {
+    /// Whose balance.
+    pub account: AccountId,
+    /// Of which asset.
+    pub asset: AssetId,
+    /// How much, above zero.
+    pub amount: Amount,
+}
+
+/// A new order. The reply's id is its [`OrderId`].
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct NewOrder {
+    /// Whose order.
+    pub account: AccountId,
+    /// In which market.
+    pub market: MarketId,
+    /// Buy or sell.
+    pub side: Side,
+    /// How it meets the book.
+    pub kind: OrderKind,
+    /// What becomes of the rest. `Market`: `Ioc`; `LimitMaker`: `Gtc`.
+    pub time_in_force: TimeInForce,
+    /// What happens with orders of its own account.
+    pub self_trade: SelfTradePrevention,
+    /// The limit; for `Market` the protection price that the gateway stamped.
+    pub price: Price,
+    /// Base quantity. Zero exactly when `quote_qty` is given.
+    pub qty: Qty,
+    /// `Market` alone: how much quote to spend or to receive, in ledger units. Zero when `qty` is given.
+    pub quote_qty: Amount,
+    /// The client's name for it.
+    pub client_order_id: ClientOrderId,
+}
+
+/// Cancels one order, named by id or, when `order` is 0, by client order id.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct CancelOrder {
+    /// Whose order.
+    pub account: AccountId,
+    /// In which market.
+    pub market: MarketId,
+    /// Its id, or 0.
+    pub order: OrderId,
+    /// Its client order id; looked at when `order` is 0.
+    pub client_order_id: ClientOrderId,
+}
+
+/// Cancels every open order of an account in one market.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct CancelAll {
+    /// Whose orders.
+    pub account: AccountId,
+    /// In which market.
+    pub market: MarketId,
+}
+
+/// Mail of another partition's outbox, in order.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct DeliverMail {
+    /// The sending partition.
+    pub from: PartitionId,
+    /// Which life of its log.
+    pub incarnation: Incarnation,
+    /// The number of the first mail; the rest follow without gaps.
+    pub first: MailSequence,
+    /// The greatest number of the receiver's own mail that the sender has applied; the receiver trims
+    /// its outbox up to it.
+    pub acknowledged: MailSequence,
+    /// 1 to [`DeliverMail::MAIL_MAX`] mails.
+    pub mail: Vec<Mail>,
+}
+
+impl DeliverMail {
+    /// The most mails in one batch.
+    pub const MAIL_MAX: usize = 4_096;
+}
+
+/// Tells a partition that another has applied its mail up to a number.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct AckMail {
+    /// The partition that has received the mail.
+    pub from: PartitionId,
+    /// Which life of the addressed partition's log sent the mail.
+    pub incarnation: Incarnation,
+    /// The greatest number applied.
+    pub acknowledged: MailSequence,
+}
+
+/// Time has passed: the entry's timestamp is all it says. Proposed by the leader when
+/// something in the partition is due.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Tick;
+
+/// The direct answer to a command, cached with its session for resends.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Reply {
+    /// Done, or on its way: a new order is held for and mailed, its outcome follows as events.
+    Accepted {
+        /// The id that the command created or named; 0 when there is none.
+        id: u64,
+    },
+    /// Refused; nothing changed.
+    Rejected {
+        /// Why.
+        reason: RejectReason,
+        /// What the reason speaks of, such as the order with the same client order id; 0 when nothing.
+        id: u64,
+    },
+}

@@ -1,0 +1,349 @@
+//! What happened, in log order. Everything a client may see is derived from these, without asking a cell
+//! again: private events come from ledger cells, public ones from market cells.
+
+use crate::command::{ApiKeyKind, Permissions};
+use crate::text::{AccountName, ApiKeyText, ClientOrderId, Secret, Symbol};
+use crate::{
+    AccountId, Amount, AssetId, CancelCause, FeeRate, LogPosition, MarketId, MarketRules, MarketScale, MarketStatus,
+    OrderId, OrderKind, PartitionId, Price, Qty, RejectReason, SelfTradePrevention, Side, TimeInForce, TradeId,
+    UpdateId,
+};
+
+/// One fact. The batch it arrives in names log position and log time.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Event {
+    /// Ledger: an asset is known.
+    AssetListed(AssetListed),
+    /// Ledger: a market has been created.
+    MarketListed(MarketListed),
+    /// Ledger: a market was opened or closed.
+    MarketStatusChanged(MarketStatusChanged),
+    /// Ledger: an account was opened.
+    AccountOpened(AccountOpened),
+    /// Ledger: an API key was added.
+    ApiKeyAdded(ApiKeyAdded),
+    /// Ledger: an API key was revoked.
+    ApiKeyRevoked(ApiKeyRevoked),
+    /// Ledger: a deposit was booked.
+    Credited(Credited),
+    /// Ledger: a withdrawal was booked.
+    Debited(Debited),
+    /// Ledger: a balance has this value now. Follows the facts that moved it, once a command and balance.
+    BalanceChanged(BalanceChanged),
+    /// Ledger: funds are held, the order is on its way to its market (`PENDING_NEW`).
+    OrderPending(OrderPending),
+    /// Ledger: the market has taken the order (`NEW`).
+    OrderAccepted(OrderAccepted),
+    /// Ledger: the market has refused the order; the hold is released (`REJECTED`).
+    OrderRejected(OrderRejected),
+    /// Ledger: one side of a trade is settled (`TRADE`).
+    OrderExecuted(OrderExecuted),
+    /// Ledger: matching is over for now, the rest of the order is on the book.
+    OrderResting(OrderResting),
+    /// Ledger: the order ended unfilled or partly filled; the hold is released (`CANCELED`, `EXPIRED`).
+    OrderCanceled(OrderCanceled),
+    /// Ledger: a cancel came too late.
+    CancelRejected(CancelRejected),
+    /// Ledger: a mass cancel is done.
+    AllCanceled(AllCanceled),
+    /// Market: two orders traded.
+    Traded(Traded),
+    /// Market: a price level has this quantity now.
+    LevelChanged(LevelChanged),
+    /// Market: the depth changes since the last one of these belong together.
+    DepthWindowClosed(DepthWindowClosed),
+}
+
+/// An asset is known.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct AssetListed {
+    /// Its id.
+    pub asset: AssetId,
+    /// Its name.
+    pub symbol: Symbol,
+    /// Decimals of one ledger unit.
+    pub ledger_decimals: u8,
+}
+
+/// A market has been created.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct MarketListed {
+    /// Its id.
+    pub market: MarketId,
+    /// Its name.
+    pub symbol: Symbol,
+    /// What is traded.
+    pub base: AssetId,
+    /// What it is paid with.
+    pub quote: AssetId,
+    /// Where its cell lives.
+    pub partition: PartitionId,
+    /// Permanent scale.
+    pub scale: MarketScale,
+    /// Filters.
+    pub rules: MarketRules,
+}
+
+/// A market was opened or closed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct MarketStatusChanged {
+    /// Which market.
+    pub market: MarketId,
+    /// What it accepts now.
+    pub status: MarketStatus,
+}
+
+/// An account was opened.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct AccountOpened {
+    /// Its id.
+    pub account: AccountId,
+    /// Its unique name.
+    pub name: AccountName,
+    /// Charged when its resting order trades.
+    pub maker_fee: FeeRate,
+    /// Charged when its order takes.
+    pub taker_fee: FeeRate,
+}
+
+/// An API key was added.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct ApiKeyAdded {
+    /// Whose key.
+    pub account: AccountId,
+    /// Its public name.
+    pub key: ApiKeyText,
+    /// How it signs.
+    pub kind: ApiKeyKind,
+    /// What it may do.
+    pub permissions: Permissions,
+    /// Sealed secret or public key.
+    pub secret: Secret,
+}
+
+/// An API key was revoked.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct ApiKeyRevoked {
+    /// Whose key it was.
+    pub account: AccountId,
+    /// Its public name.
+    pub key: ApiKeyText,
+}
+
+/// A deposit was booked.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Credited {
+    /// Whose balance.
+    pub account: AccountId,
+    /// Of which asset.
+    pub asset: AssetId,
+    /// How much.
+    pub amount: Amount,
+}
+
+/// A withdrawal was booked.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Debited {
+    /// Whose balance.
+    pub account: AccountId,
+    /// Of which asset.
+    pub asset: AssetId,
+    /// How much.
+    pub amount: Amount,
+}
+
+/// A balance has this value now.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct BalanceChanged {
+    /// Whose balance.
+    pub account: AccountId,
+    /// Of which asset.
+    pub asset: AssetId,
+    /// May be used for orders and withdrawals.
+    pub free: Amount,
+    /// Held for open orders.
+    pub held: Amount,
+}
+
+/// Funds are held, the order is on its way.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct OrderPending {
+    /// Its id.
+    pub order: OrderId,
+    /// Whose.
+    pub account: AccountId,
+    /// In which market.
+    pub market: MarketId,
+    /// Buy or sell.
+    pub side: Side,
+    /// How it meets the book.
+    pub kind: OrderKind,
+    /// What becomes of the rest.
+    pub time_in_force: TimeInForce,
+    /// What happens with orders of its own account.
+    pub self_trade: SelfTradePrevention,
+    /// Limit or protection price.
+    pub price: Price,
+    /// Base quantity asked for; zero when quote quantity was.
+    pub qty: Qty,
+    /// Quote quantity asked for; zero when base quantity was.
+    pub quote_qty: Amount,
+    /// The client's name for it.
+    pub client_order_id: ClientOrderId,
+}
+
+/// The market has taken the order.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct OrderAccepted {
+    /// Which order.
+    pub order: OrderId,
+    /// Whose.
+    pub account: AccountId,
+    /// In which market.
+    pub market: MarketId,
+}
+
+/// The market has refused the order.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct OrderRejected {
+    /// Which order.
+    pub order: OrderId,
+    /// Whose.
+    pub account: AccountId,
+    /// In which market.
+    pub market: MarketId,
+    /// Why.
+    pub reason: RejectReason,
+}
+
+/// One side of a trade is settled.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct OrderExecuted {
+    /// Which order.
+    pub order: OrderId,
+    /// Whose.
+    pub account: AccountId,
+    /// In which market.
+    pub market: MarketId,
+    /// Which trade.
+    pub trade: TradeId,
+    /// Buy or sell.
+    pub side: Side,
+    /// At what price.
+    pub price: Price,
+    /// How much base.
+    pub qty: Qty,
+    /// How much quote, in ledger units.
+    pub quote_amount: Amount,
+    /// The fee, in ledger units of `fee_asset`.
+    pub fee: Amount,
+    /// The received asset, in which the fee is charged.
+    pub fee_asset: AssetId,
+    /// Whether the order rested before the trade.
+    pub is_maker: bool,
+    /// What is left of the order; zero ends it. Of an order by quote quantity, meaningless until it ends.
+    pub leaves: Qty,
+}
+
+/// The rest of the order is on the book.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct OrderResting {
+    /// Which order.
+    pub order: OrderId,
+    /// Whose.
+    pub account: AccountId,
+    /// In which market.
+    pub market: MarketId,
+    /// How much rests.
+    pub leaves: Qty,
+}
+
+/// The order ended.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct OrderCanceled {
+    /// Which order.
+    pub order: OrderId,
+    /// Whose.
+    pub account: AccountId,
+    /// In which market.
+    pub market: MarketId,
+    /// How much was left.
+    pub leaves: Qty,
+    /// Why.
+    pub cause: CancelCause,
+    /// The log position of the command that asked for it; 0 when none did.
+    pub request: LogPosition,
+}
+
+/// A cancel came too late.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct CancelRejected {
+    /// Which order.
+    pub order: OrderId,
+    /// Whose.
+    pub account: AccountId,
+    /// In which market.
+    pub market: MarketId,
+    /// Why.
+    pub reason: RejectReason,
+    /// The log position of the cancel command.
+    pub request: LogPosition,
+}
+
+/// A mass cancel is done.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct AllCanceled {
+    /// Whose orders.
+    pub account: AccountId,
+    /// In which market.
+    pub market: MarketId,
+    /// The log position of the cancel command.
+    pub request: LogPosition,
+    /// How many orders it canceled.
+    pub canceled: u32,
+}
+
+/// Two orders traded.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Traded {
+    /// In which market.
+    pub market: MarketId,
+    /// Which trade.
+    pub trade: TradeId,
+    /// At what price: the maker's.
+    pub price: Price,
+    /// How much base.
+    pub qty: Qty,
+    /// The side of the order that arrived.
+    pub taker_side: Side,
+    /// The order that arrived.
+    pub taker: OrderId,
+    /// The order that rested.
+    pub maker: OrderId,
+}
+
+/// A price level has this quantity now.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct LevelChanged {
+    /// In which market.
+    pub market: MarketId,
+    /// Of which side.
+    pub side: Side,
+    /// At what price.
+    pub price: Price,
+    /// The sum of the orders resting there; zero when the level is gone. May exceed [`Qty::MAX`] never.
+    pub qty: Qty,
+    /// Its number, one more than the change before.
+    pub update: UpdateId,
+}
+
+/// The depth changes from `first` to `last` belong together: 100 ms of log time.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct DepthWindowClosed {
+    /// In which market.
+    pub market: MarketId,
+    /// `U` of the depth stream.
+    pub first: UpdateId,
+    /// `u` of the depth stream.
+    pub last: UpdateId,
+}

@@ -1,0 +1,116 @@
+//! Names of things, each its own type, so that one cannot be passed where another is meant.
+
+macro_rules! id {
+    ($(#[$doc:meta])* $name:ident($inner:ty)) => {
+        $(#[$doc])*
+        #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Default)]
+        pub struct $name($inner);
+
+        impl $name {
+            /// From the plain number.
+            pub const fn new(value: $inner) -> Self {
+                Self(value)
+            }
+
+            /// The plain number.
+            pub const fn get(self) -> $inner {
+                self.0
+            }
+        }
+
+        impl core::fmt::Display for $name {
+            fn fmt(&self, f: &mut core::fmt::Formatter<'_>) -> core::fmt::Result {
+                self.0.fmt(f)
+            }
+        }
+    };
+}
+
+macro_rules! counter {
+    ($name:ident) => {
+        impl $name {
+            /// Before the first.
+            pub const ZERO: Self = Self(0);
+
+            /// The one after this. Panics at `u64::MAX`, which no counter reaches in the life of a log.
+            #[must_use]
+            pub const fn next(self) -> Self {
+                Self(self.0.checked_add(1).expect("a counter reached u64::MAX"))
+            }
+        }
+    };
+}
+
+id! {
+    /// An account of the ledger, dense from 1 in the order of opening. `0` names no account.
+    AccountId(u32)
+}
+id! {
+    /// An asset, dense from 1 in the order of listing. `0` names no asset.
+    AssetId(u16)
+}
+id! {
+    /// A market, dense from 1 in the order of listing. `0` names no market.
+    MarketId(u16)
+}
+id! {
+    /// An order, assigned by its account's ledger cell when the order enters the log; unique in the
+    /// cluster and below 2^53, so that JSON readers keep it exact. `0` names no order.
+    OrderId(u64)
+}
+id! {
+    /// A trade of one market, counted from 1 by its market cell.
+    TradeId(u64)
+}
+id! {
+    /// A change of one price level of one market, counted from 1 by its market cell: the `U` and `u` of
+    /// depth streams.
+    UpdateId(u64)
+}
+id! {
+    /// A partition: one Raft group, one log, one thread. From 1.
+    PartitionId(u16)
+}
+id! {
+    /// A node of the cluster: one process that hosts replicas. From 1; also its Raft id.
+    NodeId(u64)
+}
+id! {
+    /// A command's place in its partition's log: the count of commands sequenced up to and including it,
+    /// from 1. Equal on every replica. `0` is before the first.
+    LogPosition(u64)
+}
+id! {
+    /// A Raft term of one partition.
+    Term(u64)
+}
+id! {
+    /// A client's logical session with one partition: its log position of opening, so never reused in
+    /// one log. `0` names no session (mail, ticks).
+    SessionId(u64)
+}
+id! {
+    /// A command's number within its session, from 1 without gaps.
+    Sequence(u64)
+}
+id! {
+    /// A mail's number within one (from, to, incarnation), from 1 without gaps.
+    MailSequence(u64)
+}
+id! {
+    /// Which life of a partition's log mail belongs to: grows when a partition is restored from a backup,
+    /// so that mail of the old life is never mistaken for mail of the new one.
+    Incarnation(u64)
+}
+id! {
+    /// Fences clusters that share ancestors: every connection names it, and a cluster promoted
+    /// elsewhere has a greater one.
+    ClusterEpoch(u64)
+}
+
+counter!(OrderId);
+counter!(TradeId);
+counter!(UpdateId);
+counter!(LogPosition);
+counter!(Sequence);
+counter!(MailSequence);

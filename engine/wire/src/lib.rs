@@ -1,0 +1,49 @@
+//! The words that the rooms of Mainstay share: units, ids, commands, events, mail, rejects, and their
+//! binary layout.
+//!
+//! Everything that crosses a thread, a socket or a disk is defined here, and nothing else is. The crate
+//! knows no I/O, no clock and no floating point, and depends on nothing but `core` and `alloc`.
+//!
+//! Read in the order an order travels: [`command`] enters the log, [`mail`] runs between cells,
+//! [`event`] leaves the log, [`codec`] turns each into bytes, [`link`] frames them on a connection.
+
+#![no_std]
+#![forbid(unsafe_code)]
+
+extern crate alloc;
+#[cfg(test)]
+extern crate std;
+
+mod amount;
+pub mod codec;
+pub mod command;
+pub mod decimal;
+pub mod event;
+mod fee;
+mod ids;
+pub mod link;
+pub mod mail;
+mod market;
+mod order;
+mod price;
+mod qty;
+mod reject;
+mod text;
+mod time;
+
+pub use amount::Amount;
+pub use command::Command;
+pub use event::Event;
+pub use fee::FeeRate;
+pub use ids::{
+    AccountId, AssetId, ClusterEpoch, Incarnation, LogPosition, MailSequence, MarketId, NodeId, OrderId, PartitionId,
+    Sequence, SessionId, Term, TradeId, UpdateId,
+};
+pub use mail::Mail;
+pub use market::{MarketRules, MarketScale, MarketStatus, ScaleError};
+pub use order::{CancelCause, OrderKind, Origin, SelfTradePrevention, Side, TimeInForce};
+pub use price::Price;
+pub use qty::Qty;
+pub use reject::RejectReason;
+pub use text::{AccountName, ApiKeyText, ClientOrderId, Secret, Symbol, Text, TextError};
+pub use time::Timestamp;

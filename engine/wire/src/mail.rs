@@ -1,0 +1,185 @@
+//! What cells say to each other. Mail is never refused: whoever sends has room for it reserved, whoever
+//! receives acts on it or answers.
+
+use crate::{
+    AccountId, Amount, CancelCause, LogPosition, MarketId, MarketRules, MarketScale, MarketStatus, OrderId, OrderKind,
+    PartitionId, Price, Qty, RejectReason, SelfTradePrevention, Side, TimeInForce, TradeId,
+};
+
+/// One message between cells, in the order of the outbox.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Mail {
+    /// Ledger to market's partition: make a market cell.
+    CreateMarket(CreateMarket),
+    /// Ledger to market: accept these from now on.
+    ChangeMarketStatus(ChangeMarketStatus),
+    /// Ledger to market: match this order; its funds are held.
+    PlaceOrder(PlaceOrder),
+    /// Ledger to market: take this order off the book.
+    WithdrawOrder(WithdrawOrder),
+    /// Ledger to market: take every order of this account off the book.
+    WithdrawAll(WithdrawAll),
+    /// Market to ledger: the order did not enter the book; release.
+    OrderRefused(OrderRefused),
+    /// Market to ledger: one side of a trade; settle.
+    OrderFilled(OrderFilled),
+    /// Market to ledger: matched as far as it goes, the rest rests.
+    OrderRested(OrderRested),
+    /// Market to ledger: what is left of it is off the book; release.
+    OrderEnded(OrderEnded),
+    /// Market to ledger: no such order rests (it was filled or has ended).
+    WithdrawRefused(WithdrawRefused),
+    /// Market to ledger: the mass cancel is done; one [`OrderEnded`] for each order came before.
+    AllWithdrawn(AllWithdrawn),
+}
+
+/// Makes a market cell.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct CreateMarket {
+    /// The new market.
+    pub market: MarketId,
+    /// Permanent scale.
+    pub scale: MarketScale,
+    /// Filters.
+    pub rules: MarketRules,
+    /// The partition of the ledger cell, which gets the replies.
+    pub ledger: PartitionId,
+}
+
+/// Opens or closes a market.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct ChangeMarketStatus {
+    /// Which market.
+    pub market: MarketId,
+    /// What it accepts.
+    pub status: MarketStatus,
+}
+
+/// An order with its funds held.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct PlaceOrder {
+    /// Which market.
+    pub market: MarketId,
+    /// Its id.
+    pub order: OrderId,
+    /// Whose, for self-trade prevention and mass cancel.
+    pub account: AccountId,
+    /// Buy or sell.
+    pub side: Side,
+    /// How it meets the book.
+    pub kind: OrderKind,
+    /// What becomes of the rest.
+    pub time_in_force: TimeInForce,
+    /// What happens with orders of its own account.
+    pub self_trade: SelfTradePrevention,
+    /// Limit or protection price.
+    pub price: Price,
+    /// The most base to trade. For a market buy by quote quantity: [`Qty::MAX`]; for a market sell by
+    /// quote quantity: what the hold covers.
+    pub qty: Qty,
+    /// The most quote to pay (market buys) or to receive (market sells by quote quantity);
+    /// [`Amount::MAX`] when unbounded. Limit orders are bounded by price and quantity instead.
+    pub budget: Amount,
+}
+
+/// Takes one order off the book.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct WithdrawOrder {
+    /// Which market.
+    pub market: MarketId,
+    /// Which order.
+    pub order: OrderId,
+    /// The ledger log position of the cancel command, echoed in the outcome.
+    pub request: LogPosition,
+}
+
+/// Takes every order of an account off the book.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct WithdrawAll {
+    /// Which market.
+    pub market: MarketId,
+    /// Whose orders.
+    pub account: AccountId,
+    /// The ledger log position of the cancel command, echoed in the outcomes.
+    pub request: LogPosition,
+}
+
+/// The order did not enter the book.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct OrderRefused {
+    /// Which market.
+    pub market: MarketId,
+    /// Which order.
+    pub order: OrderId,
+    /// Why.
+    pub reason: RejectReason,
+}
+
+/// One side of a trade.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct OrderFilled {
+    /// Which market.
+    pub market: MarketId,
+    /// Which order.
+    pub order: OrderId,
+    /// Which trade.
+    pub trade: TradeId,
+    /// At what price: the maker's.
+    pub price: Price,
+    /// How much.
+    pub qty: Qty,
+    /// What is left of the order; zero ends it.
+    pub leaves: Qty,
+    /// Whether this order rested before the trade.
+    pub is_maker: bool,
+}
+
+/// Matched as far as it goes; the rest is on the book.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct OrderRested {
+    /// Which market.
+    pub market: MarketId,
+    /// Which order.
+    pub order: OrderId,
+    /// How much rests.
+    pub leaves: Qty,
+}
+
+/// What is left of the order will not trade.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct OrderEnded {
+    /// Which market.
+    pub market: MarketId,
+    /// Which order.
+    pub order: OrderId,
+    /// How much was left.
+    pub leaves: Qty,
+    /// Why.
+    pub cause: CancelCause,
+    /// The ledger log position of the command that asked for it; 0 when none did.
+    pub request: LogPosition,
+}
+
+/// The order to be canceled does not rest.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct WithdrawRefused {
+    /// Which market.
+    pub market: MarketId,
+    /// Which order.
+    pub order: OrderId,
+    /// The ledger log position of the cancel command.
+    pub request: LogPosition,
+}
+
+/// The mass cancel is done.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct AllWithdrawn {
+    /// Which market.
+    pub market: MarketId,
+    /// Whose orders.
+    pub account: AccountId,
+    /// The ledger log position of the cancel command.
+    pub request: LogPosition,
+    /// How many orders were canceled.
+    pub canceled: u32,
+}

@@ -1,0 +1,124 @@
+//! What a market is made of: a permanent scale, and rules that may change.
+
+use crate::order::numbered;
+use crate::{Amount, Price, Qty};
+
+/// A market's permanent scale: how its integers relate to the assets' ledger units. Never changes.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct MarketScale {
+    /// Decimals of one price unit, `0 ..= 12`.
+    pub price_decimals: u8,
+    /// Decimals of one quantity unit, `0 ..= 12`.
+    pub qty_decimals: u8,
+    /// Quote ledger units in (price unit × quantity unit), a power of ten, at least 1: trades are exact.
+    pub quote_factor: i64,
+    /// Base ledger units in one quantity unit, a power of ten, at least 1.
+    pub base_factor: i64,
+}
+
+/// Why two assets cannot make a market in the wanted scale.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum ScaleError {
+    /// Price unit × quantity unit is not a whole number of the quote's ledger units.
+    QuoteTooCoarse,
+    /// The quantity unit is not a whole number of the base's ledger units.
+    BaseTooCoarse,
+    /// More than 12 decimals.
+    TooManyDecimals,
+}
+
+impl MarketScale {
+    /// The most decimals a price or a quantity can have.
+    pub const DECIMALS_MAX: u8 = 12;
+
+    /// Derives the factors from the assets' ledger decimals, so that every trade is exact.
+    pub fn new(
+        price_decimals: u8,
+        qty_decimals: u8,
+        base_ledger_decimals: u8,
+        quote_ledger_decimals: u8,
+    ) -> Result<MarketScale, ScaleError> {
+        if price_decimals > Self::DECIMALS_MAX || qty_decimals > Self::DECIMALS_MAX {
+            return Err(ScaleError::TooManyDecimals);
+        }
+        let quote =
+            quote_ledger_decimals.checked_sub(price_decimals + qty_decimals).ok_or(ScaleError::QuoteTooCoarse)?;
+        let base = base_ledger_decimals.checked_sub(qty_decimals).ok_or(ScaleError::BaseTooCoarse)?;
+        let quote_factor = 10_i64.checked_pow(u32::from(quote)).ok_or(ScaleError::TooManyDecimals)?;
+        let base_factor = 10_i64.checked_pow(u32::from(base)).ok_or(ScaleError::TooManyDecimals)?;
+        Ok(MarketScale { price_decimals, qty_decimals, quote_factor, base_factor })
+    }
+}
+
+/// A market's filters, as Binance names them. An operator may change them; resting orders stay.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct MarketRules {
+    /// Prices are multiples of this. PRICE_FILTER `tickSize`.
+    pub tick: Price,
+    /// PRICE_FILTER `minPrice`.
+    pub price_min: Price,
+    /// PRICE_FILTER `maxPrice`.
+    pub price_max: Price,
+    /// Quantities are multiples of this. LOT_SIZE `stepSize`.
+    pub lot: Qty,
+    /// LOT_SIZE `minQty`.
+    pub qty_min: Qty,
+    /// LOT_SIZE `maxQty`.
+    pub qty_max: Qty,
+    /// MARKET_LOT_SIZE `maxQty`.
+    pub market_qty_max: Qty,
+    /// NOTIONAL `minNotional`, in ledger units of the quote asset; zero for none.
+    pub notional_min: Amount,
+    /// NOTIONAL `maxNotional`, in ledger units of the quote asset.
+    pub notional_max: Amount,
+    /// How far from the best opposite price a gateway sets the protection price of a market order, in
+    /// parts per million of that price; `1 ..= 999_999`.
+    pub protection_ppm: u32,
+    /// MAX_NUM_ORDERS: how many orders one account may have open in this market.
+    pub open_orders_max: u32,
+}
+
+impl MarketRules {
+    /// Whether the rules make sense together: a tick and a lot above zero, ordered and aligned bounds.
+    pub fn is_consistent(&self) -> bool {
+        !self.lot.is_zero()
+            && !self.qty_min.is_zero()
+            && self.price_min <= self.price_max
+            && self.price_min.is_multiple_of(self.tick)
+            && self.price_max.is_multiple_of(self.tick)
+            && self.qty_min <= self.qty_max
+            && self.qty_min.is_multiple_of(self.lot)
+            && self.qty_max.is_multiple_of(self.lot)
+            && self.market_qty_max.is_multiple_of(self.lot)
+            && self.market_qty_max >= self.qty_min
+            && self.notional_min <= self.notional_max
+            && (1..1_000_000).contains(&self.protection_ppm)
+            && self.open_orders_max > 0
+    }
+}
+
+numbered! {
+    /// What a market accepts.
+    MarketStatus {
+        /// Orders and cancels.
+        Trading = 1,
+        /// Cancels alone.
+        CancelOnly = 2,
+        /// Cancels alone, and clients are told `HALT`.
+        Halted = 3,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_market_is_listed_only_where_trades_are_exact() {
+        let scale = MarketScale::new(2, 5, 10, 8).unwrap();
+        assert_eq!((scale.quote_factor, scale.base_factor), (10, 100_000));
+        assert_eq!(MarketScale::new(5, 5, 10, 8), Err(ScaleError::QuoteTooCoarse));
+        assert_eq!(MarketScale::new(2, 5, 4, 8), Err(ScaleError::BaseTooCoarse));
+        assert_eq!(MarketScale::new(13, 0, 10, 18), Err(ScaleError::TooManyDecimals));
+    }
+}

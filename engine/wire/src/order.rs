@@ -1,0 +1,133 @@
+//! The closed vocabularies of orders. Each variant's number is permanent: it is stored in logs.
+
+use crate::{Sequence, SessionId};
+
+macro_rules! numbered {
+    ($(#[$doc:meta])* $name:ident { $($(#[$vdoc:meta])* $variant:ident = $number:literal),+ $(,)? }) => {
+        $(#[$doc])*
+        #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+        #[repr(u8)]
+        pub enum $name {
+            $($(#[$vdoc])* $variant = $number),+
+        }
+
+        impl $name {
+            /// Every variant, in the order of its number.
+            pub const ALL: &'static [$name] = &[$($name::$variant),+];
+
+            /// The permanent number.
+            pub const fn number(self) -> u8 {
+                self as u8
+            }
+
+            /// The variant with this number, if there is one.
+            pub const fn from_number(number: u8) -> Option<$name> {
+                match number {
+                    $($number => Some($name::$variant),)+
+                    _ => None,
+                }
+            }
+        }
+    };
+}
+pub(crate) use numbered;
+
+numbered! {
+    /// Which asset an order gives: a buyer gives quote, a seller base.
+    Side {
+        /// Receives base, pays quote.
+        Buy = 1,
+        /// Gives base, receives quote.
+        Sell = 2,
+    }
+}
+
+impl Side {
+    /// The other side.
+    #[must_use]
+    pub const fn opposite(self) -> Side {
+        match self {
+            Side::Buy => Side::Sell,
+            Side::Sell => Side::Buy,
+        }
+    }
+}
+
+numbered! {
+    /// How an order meets the book.
+    OrderKind {
+        /// Trades at its price or better, and may rest.
+        Limit = 1,
+        /// Trades at once at any price up to its protection price; what is left expires.
+        Market = 2,
+        /// Rests or is rejected: never a taker.
+        LimitMaker = 3,
+    }
+}
+
+numbered! {
+    /// What becomes of the quantity that does not trade at once.
+    TimeInForce {
+        /// Good till canceled: rests.
+        Gtc = 1,
+        /// Immediate or cancel: expires.
+        Ioc = 2,
+        /// Fill or kill: unless all of it trades at once, all of it expires.
+        Fok = 3,
+    }
+}
+
+numbered! {
+    /// What happens when an order would trade with another of its own account; the taker's mode decides.
+    SelfTradePrevention {
+        /// They trade.
+        None = 1,
+        /// The taker's remainder expires.
+        ExpireTaker = 2,
+        /// The resting order expires, the taker goes on.
+        ExpireMaker = 3,
+        /// Both expire.
+        ExpireBoth = 4,
+    }
+}
+
+numbered! {
+    /// Why an order ended before it was filled.
+    CancelCause {
+        /// Its owner asked for it.
+        Requested = 1,
+        /// Its owner canceled all orders of the account.
+        MassCancel = 2,
+        /// Immediate or cancel, fill or kill, or market: nothing more to trade with.
+        TimeInForce = 3,
+        /// Self-trade prevention.
+        SelfTrade = 4,
+        /// The budget held for a market order was used up.
+        BudgetSpent = 5,
+        /// One command had caused as many fills as one command may.
+        FillLimit = 6,
+        /// An operator closed the market.
+        MarketClosed = 7,
+    }
+}
+
+impl CancelCause {
+    /// Whether clients are told `EXPIRED` instead of `CANCELED`.
+    pub const fn is_expiry(self) -> bool {
+        !matches!(self, CancelCause::Requested | CancelCause::MassCancel)
+    }
+}
+
+/// Where a command came from: which session's which command. Both zero for mail and ticks.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Default)]
+pub struct Origin {
+    /// The logical session.
+    pub session: SessionId,
+    /// The command's number within it.
+    pub sequence: Sequence,
+}
+
+impl Origin {
+    /// Of no session: mail, ticks and the cluster's own commands.
+    pub const INTERNAL: Origin = Origin { session: SessionId::new(0), sequence: Sequence::new(0) };
+}

@@ -1,0 +1,131 @@
+//! Every way a command is refused. The numbers are permanent: they are stored in logs and cached replies.
+
+macro_rules! reasons {
+    ($($(#[$doc:meta])* $variant:ident = $number:literal,)+) => {
+        /// Why a command was refused. A reject is an answer, not an error: the command changed nothing.
+        /// Gateways alone turn it into client codes and texts.
+        #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+        #[repr(u16)]
+        pub enum RejectReason {
+            $($(#[$doc])* $variant = $number),+
+        }
+
+        impl RejectReason {
+            /// Every reason, in the order of its number.
+            pub const ALL: &'static [RejectReason] = &[$(RejectReason::$variant),+];
+
+            /// The permanent number.
+            pub const fn number(self) -> u16 {
+                self as u16
+            }
+
+            /// The reason with this number, if there is one.
+            pub const fn from_number(number: u16) -> Option<RejectReason> {
+                match number {
+                    $($number => Some(RejectReason::$variant),)+
+                    _ => None,
+                }
+            }
+        }
+    };
+}
+
+reasons! {
+    /// The bytes are not a command of this version.
+    Malformed = 1,
+    /// This partition has no cell that takes this command.
+    WrongPartition = 2,
+    /// A bounded table or queue is full; try later.
+    Busy = 3,
+
+    /// No such account.
+    UnknownAccount = 100,
+    /// An account of this name exists; the reply names it.
+    AccountExists = 101,
+    /// No such asset.
+    UnknownAsset = 102,
+    /// An asset of this symbol exists; the reply names it.
+    AssetExists = 103,
+    /// The asset's decimals are out of bounds.
+    BadAsset = 104,
+    /// No such API key.
+    UnknownApiKey = 105,
+    /// An API key of this name exists.
+    ApiKeyExists = 106,
+    /// The account, asset, market or key table is full.
+    TableFull = 107,
+    /// The amount is zero.
+    ZeroAmount = 108,
+    /// The balance or a total would exceed what it can hold.
+    BalanceTooLarge = 109,
+
+    /// No such market.
+    UnknownMarket = 200,
+    /// A market of this symbol exists; the reply names it.
+    MarketExists = 201,
+    /// The market's rules contradict each other.
+    BadMarketRules = 202,
+    /// The market's price and quantity units are not whole numbers of the assets' ledger units.
+    BadMarketScale = 203,
+    /// The market takes no new orders now.
+    MarketClosed = 204,
+    /// The market cannot be reached now: its outbox is full. Nothing was held.
+    MarketUnavailable = 205,
+
+    /// A limit order without a price.
+    PriceMissing = 300,
+    /// The price is not a multiple of the tick.
+    PriceOffTick = 301,
+    /// The price is below the minimum.
+    PriceTooLow = 302,
+    /// The price is above the maximum.
+    PriceTooHigh = 303,
+    /// Neither quantity nor quote quantity, or both.
+    QtyMissing = 304,
+    /// The quantity is not a multiple of the lot.
+    QtyOffLot = 305,
+    /// The quantity is below the minimum.
+    QtyTooSmall = 306,
+    /// The quantity is above the maximum.
+    QtyTooLarge = 307,
+    /// Price × quantity is below the minimum.
+    NotionalTooSmall = 308,
+    /// Price × quantity is above the maximum, or more than an amount can hold.
+    NotionalTooLarge = 309,
+    /// This kind of order does not take this time in force.
+    BadTimeInForce = 310,
+    /// Free balance does not cover the order.
+    InsufficientBalance = 311,
+    /// An open order, or one closed within the last minute, has this client order id; the reply names it.
+    DuplicateClientOrderId = 312,
+    /// The client order id is empty or uses other characters than the published ones.
+    BadClientOrderId = 313,
+    /// The account has as many open orders in this market as it may.
+    TooManyOpenOrders = 314,
+    /// A maker-only order would have traded.
+    WouldTake = 315,
+    /// The price level would sum to more than a quantity can hold.
+    LevelFull = 316,
+    /// A market order found the opposite side empty.
+    NoLiquidity = 317,
+
+    /// No such open order of this account.
+    UnknownOrder = 400,
+    /// The order was filled or ended before the cancel reached it.
+    TooLateToCancel = 401,
+    /// The account has no open order in this market.
+    NoOpenOrders = 402,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn numbers_lead_back_to_their_reasons() {
+        for reason in RejectReason::ALL {
+            assert_eq!(RejectReason::from_number(reason.number()), Some(*reason));
+        }
+        assert_eq!(RejectReason::from_number(0), None);
+    }
+}
