@@ -1,1 +1,69 @@
-//! Under construction.
+//! Load and life for an exchange, through the same doors that its clients use: `run` offers an open-loop
+//! load and reconciles every acknowledgement with the exchange's records, `replay` turns a recorded market
+//! into orders and compares the books, `bots` make markets until they are stopped.
+//!
+//! Orders go through the gateway alone. The operator's session with the nodes is used only where a market
+//! or an account has to be made first.
+
+use std::process::ExitCode;
+
+pub mod bots;
+pub mod replay;
+pub mod run;
+pub mod state;
+pub mod target;
+
+/// `mainstay loadgen ...`.
+#[derive(Debug, Clone, clap::Args)]
+pub struct Args {
+    /// What to do.
+    #[command(subcommand)]
+    pub command: Command,
+}
+
+/// The ways of making load.
+#[derive(Debug, Clone, clap::Subcommand)]
+pub enum Command {
+    /// Offer an open-loop load and reconcile every acknowledgement with the exchange's own records.
+    Run(run::Args),
+    /// Turn a recorded market into orders and compare the book after every recorded update.
+    Replay(replay::Args),
+    /// Make markets in the demo's three symbols until stopped.
+    Bots(bots::Args),
+}
+
+/// Does what `args` say and tells the process how to end: 0 when all is well, 1 when the exchange lost,
+/// doubled or changed something, 2 when the work could not be done at all. Starts its own runtime, so it
+/// must not be called from within one.
+pub fn main(args: Args) -> ExitCode {
+    let done = tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        .build()
+        .map_err(|error| format!("cannot start: {error}"))
+        .and_then(|runtime| {
+            runtime.block_on(async {
+                match args.command {
+                    Command::Run(args) => run::run(args).await.map_err(|error| error.to_string()),
+                    Command::Replay(args) => replay::replay(args).await.map_err(|error| error.to_string()),
+                    Command::Bots(args) => bots::bots(args).await.map_err(|error| error.to_string()),
+                }
+            })
+        });
+    match done {
+        Ok(Verdict::Sound) => ExitCode::SUCCESS,
+        Ok(Verdict::Unsound) => ExitCode::from(1),
+        Err(error) => {
+            eprintln!("mainstay loadgen: {error}");
+            ExitCode::from(2)
+        }
+    }
+}
+
+/// What the work showed about the exchange.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Verdict {
+    /// Nothing wrong.
+    Sound,
+    /// Something was lost, doubled or different.
+    Unsound,
+}
