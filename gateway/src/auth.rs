@@ -1,0 +1,177 @@
+//! Who sends a request: API keys, signatures and the time window.
+//!
+//! REST signs the percent-encoded payload as it was sent: the query string followed by the body, without the
+//! `signature` parameter. The WebSocket API signs its parameters sorted by name. HMAC-SHA256 signatures are
+//! hexadecimal, Ed25519 signatures base64.
+
+use base64::Engine;
+use ed25519_dalek::{Signature, VerifyingKey};
+use hmac::{Hmac, KeyInit, Mac};
+use sha2::Sha256;
+use wire::command::Permissions;
+use wire::{AccountId, ApiKeyText};
+use zeroize::Zeroizing;
+
+use crate::errors::{self, ApiError};
+use crate::exchange::Exchange;
+use crate::params::Params;
+
+/// The request may be this much older than the gateway's clock when nothing is said.
+pub const RECV_WINDOW_DEFAULT_MS: u64 = 5_000;
+/// The longest window a client can ask for.
+pub const RECV_WINDOW_MAX_MS: u64 = 60_000;
+/// The request may be this much ahead of the gateway's clock.
+const AHEAD_MAX_US: u64 = 1_000_000;
+/// Timestamps from here on are microseconds: milliseconds reach it in the year 33658.
+const MICROSECONDS_FROM: u64 = 1_000_000_000_000_000;
+
+/// Whom a verified request or session acts for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Caller {
+    /// Whose data and funds.
+    pub account: AccountId,
+    /// By which key.
+    pub key: ApiKeyText,
+    /// What the key may do.
+    pub permissions: Permissions,
+}
+
+/// What signatures of one API key are checked with.
+#[derive(Clone)]
+pub enum Verifier {
+    /// HMAC-SHA256 with this secret.
+    Hmac(Zeroizing<Vec<u8>>),
+    /// Ed25519 with this public key.
+    Ed25519(VerifyingKey),
+}
+
+impl Verifier {
+    /// Whether `signature`, as it was sent, signs `payload`.
+    pub fn verify(&self, payload: &[u8], signature: &str) -> bool {
+        match self {
+            Verifier::Hmac(secret) => {
+                let Ok(tag) = hex::decode(signature) else { return false };
+                let mut mac = <Hmac<Sha256> as KeyInit>::new_from_slice(secret).expect("HMAC takes any key");
+                mac.update(payload);
+                mac.verify_slice(&tag).is_ok()
+            }
+            Verifier::Ed25519(key) => {
+                // A plus that was not percent-encoded has become a space.
+                let signature = signature.replace(' ', "+");
+                let Ok(bytes) = base64::engine::general_purpose::STANDARD.decode(signature) else { return false };
+                let Ok(signature) = Signature::from_slice(&bytes) else { return false };
+                key.verify_strict(payload, &signature).is_ok()
+            }
+        }
+    }
+}
+
+/// Finds the caller of a key alone (`USER_STREAM` and `MARKET_DATA` operations): no signature.
+pub fn by_key(exchange: &Exchange, key: &str) -> Result<(Caller, Verifier), ApiError> {
+    let text = key_text(key)?;
+    exchange.accounts().key(&text).ok_or(errors::NOT_PERMITTED)
+}
+
+/// Checks a signed REST request. `payload` is query string and body as sent, without the signature; `params`
+/// loses `signature`, `timestamp` and `recvWindow`.
+pub fn signed_payload(
+    exchange: &Exchange,
+    key: Option<&str>,
+    payload: &[u8],
+    params: &mut Params,
+    now_us: u64,
+) -> Result<Caller, ApiError> {
+    let (caller, verifier) = by_key(exchange, key.ok_or(errors::BAD_API_KEY)?)?;
+    let signature = params.required("signature")?;
+    check_window(params, now_us)?;
+    if !verifier.verify(payload, &signature) {
+        return Err(errors::BAD_SIGNATURE);
+    }
+    Ok(caller)
+}
+
+/// Checks a signed request of the WebSocket API (also `session.logon` and
+/// `userDataStream.subscribe.signature`): `apiKey`, `signature`, `timestamp` and `recvWindow` are taken from
+/// its parameters.
+pub fn signed_params(exchange: &Exchange, params: &mut Params, now_us: u64) -> Result<Caller, ApiError> {
+    let payload = sorted_payload(params);
+    let key = params.take("apiKey")?.ok_or(errors::BAD_API_KEY)?;
+    let (caller, verifier) = by_key(exchange, &key)?;
+    let signature = params.required("signature")?;
+    check_window(params, now_us)?;
+    if !verifier.verify(payload.as_bytes(), &signature) {
+        return Err(errors::BAD_SIGNATURE);
+    }
+    Ok(caller)
+}
+
+/// Checks a request of a session that has logged on: the key must still be valid and the time fit; a
+/// signature is neither needed nor looked at.
+pub fn in_session(
+    exchange: &Exchange,
+    session: &Caller,
+    params: &mut Params,
+    now_us: u64,
+) -> Result<Caller, ApiError> {
+    if params.get("apiKey").is_some_and(|key| key != session.key.as_str()) || params.get("signature").is_some() {
+        return signed_params(exchange, params, now_us);
+    }
+    params.take("apiKey")?;
+    check_window(params, now_us)?;
+    let (caller, _) = exchange.accounts().key(&session.key).ok_or(errors::NOT_PERMITTED)?;
+    Ok(caller)
+}
+
+/// What the WebSocket API signs: the parameters but for `signature`, sorted by name.
+pub fn sorted_payload(params: &Params) -> String {
+    let mut items: Vec<_> = params.iter().filter(|(name, _)| *name != "signature").collect();
+    items.sort_unstable();
+    let mut payload = String::new();
+    for (name, value) in items {
+        if !payload.is_empty() {
+            payload.push('&');
+        }
+        payload.push_str(name);
+        payload.push('=');
+        payload.push_str(value);
+    }
+    payload
+}
+
+/// Takes `timestamp` and `recvWindow` (milliseconds, with up to three decimals) and holds them against the
+/// clock. Timestamps of 16 digits are microseconds.
+pub fn check_window(params: &mut Params, now_us: u64) -> Result<(), ApiError> {
+    let window_us = match params.take("recvWindow")? {
+        None => RECV_WINDOW_DEFAULT_MS * 1_000,
+        Some(text) => match wire::decimal::parse(&text, 3) {
+            Ok(us) => us.unsigned_abs(),
+            Err(_) => return Err(ApiError::illegal_characters("recvWindow", crate::params::DECIMAL_RANGE)),
+        },
+    };
+    if window_us > RECV_WINDOW_MAX_MS * 1_000 {
+        return Err(errors::RECV_WINDOW_TOO_LARGE);
+    }
+    let text = params.required("timestamp")?;
+    if text.len() > 20 || !text.bytes().all(|b| b.is_ascii_digit()) {
+        return Err(ApiError::illegal_characters("timestamp", crate::params::INTEGER_RANGE));
+    }
+    let Ok(sent) = text.parse::<u64>() else { return Err(ApiError::overflowed("timestamp")) };
+    let sent_us = if sent >= MICROSECONDS_FROM { sent } else { sent * 1_000 };
+    if sent_us >= now_us.saturating_add(AHEAD_MAX_US) {
+        return Err(errors::TIMESTAMP_AHEAD);
+    }
+    if now_us.saturating_sub(sent_us) > window_us {
+        return Err(errors::TIMESTAMP_OUTSIDE_WINDOW);
+    }
+    Ok(())
+}
+
+fn key_text(key: &str) -> Result<ApiKeyText, ApiError> {
+    if key.is_empty() || !key.bytes().all(|b| b.is_ascii_alphanumeric()) {
+        return Err(errors::BAD_API_KEY);
+    }
+    ApiKeyText::new(key.as_bytes()).map_err(|_| errors::BAD_API_KEY)
+}
+
+#[cfg(test)]
+mod tests;

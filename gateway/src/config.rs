@@ -1,0 +1,54 @@
+//! What a gateway is told at its start.
+
+use std::time::Duration;
+
+/// Bounds of everything a client can make the gateway hold. The defaults suit one machine.
+#[derive(Debug, Clone)]
+pub struct Limits {
+    /// Open sockets over all listeners; further ones are closed at once.
+    pub connections_max: usize,
+    /// REST and WebSocket API requests in flight; further ones are answered busy.
+    pub requests_max: usize,
+    /// The longest request body.
+    pub body_bytes_max: usize,
+    /// How long the head of a request may take, and how long a connection may idle between requests.
+    pub head_timeout: Duration,
+    /// How long a request's body may take.
+    pub body_timeout: Duration,
+    /// How long a client waits for the outcome of its order before it is told that it is unknown.
+    pub order_timeout: Duration,
+    /// How long a private read waits for the cluster.
+    pub read_timeout: Duration,
+    /// Request weight per IP address and minute.
+    pub weight_per_minute: u32,
+    /// New orders per account and 10 seconds.
+    pub orders_per_10s: u32,
+    /// New orders per account and day.
+    pub orders_per_day: u32,
+    /// Closed orders kept per account; the oldest are forgotten.
+    pub closed_orders_per_account: usize,
+    /// Fills kept per account; the oldest are forgotten.
+    pub fills_per_account: usize,
+    /// User events that may wait for one subscriber; one that is further behind is cut off.
+    pub user_events_queued: usize,
+}
+
+impl Default for Limits {
+    fn default() -> Limits {
+        Limits {
+            connections_max: 4_096,
+            requests_max: 4_096,
+            body_bytes_max: 64 * 1024,
+            head_timeout: Duration::from_secs(30),
+            body_timeout: Duration::from_secs(10),
+            order_timeout: Duration::from_secs(5),
+            read_timeout: Duration::from_secs(5),
+            weight_per_minute: 600_000,
+            orders_per_10s: 100_000,
+            orders_per_day: 100_000_000,
+            closed_orders_per_account: 100_000,
+            fills_per_account: 200_000,
+            user_events_queued: 4_096,
+        }
+    }
+}

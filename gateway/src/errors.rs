@@ -1,0 +1,230 @@
+//! The one map from what went wrong to what a client is told: HTTP status, Binance's code, Binance's text.
+//!
+//! Source of codes and texts: Binance Spot, "Error codes". Clients match on both.
+
+use std::borrow::Cow;
+
+use serde::Serialize;
+use wire::RejectReason;
+
+/// An answer that is not the wanted one. REST sends it as `{"code":..,"msg":".."}` under its HTTP status, the
+/// WebSocket API as `error` under the same status.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct ApiError {
+    /// HTTP status, also `status` of the WebSocket API.
+    #[serde(skip)]
+    pub status: u16,
+    /// Binance's code, below zero.
+    pub code: i32,
+    /// Binance's text.
+    #[serde(rename = "msg")]
+    pub message: Cow<'static, str>,
+    /// Seconds until a retry makes sense: the `Retry-After` header.
+    #[serde(skip)]
+    pub retry_after_s: Option<u32>,
+}
+
+impl ApiError {
+    /// With HTTP status 400.
+    pub const fn new(code: i32, message: &'static str) -> ApiError {
+        ApiError::with_status(400, code, message)
+    }
+
+    /// With another HTTP status.
+    pub const fn with_status(status: u16, code: i32, message: &'static str) -> ApiError {
+        ApiError { status, code, message: Cow::Borrowed(message), retry_after_s: None }
+    }
+
+    /// With HTTP status 400 and a text that names something.
+    pub fn telling(code: i32, message: String) -> ApiError {
+        ApiError { status: 400, code, message: Cow::Owned(message), retry_after_s: None }
+    }
+
+    /// The body: `{"code":-1121,"msg":"Invalid symbol."}`.
+    pub fn to_json(&self) -> String {
+        serde_json::to_string(self).expect("a code and a text are always JSON")
+    }
+
+    /// `-1100`: characters outside the legal range.
+    pub fn illegal_characters(parameter: &str, range: &str) -> ApiError {
+        Self::telling(
+            -1100,
+            format!("Illegal characters found in parameter '{parameter}'; legal range is '{range}'."),
+        )
+    }
+
+    /// `-1102`: missing, empty or malformed.
+    pub fn mandatory(parameter: &str) -> ApiError {
+        Self::telling(
+            -1102,
+            format!("Mandatory parameter '{parameter}' was not sent, was empty/null, or malformed."),
+        )
+    }
+
+    /// `-1102`: one of two must be there.
+    pub fn either_mandatory(one: &str, other: &str) -> ApiError {
+        Self::telling(-1102, format!("Param '{one}' or '{other}' must be sent, but both were empty/null!"))
+    }
+
+    /// `-1104`: parameters that the operation does not know.
+    pub fn unread(read: usize, sent: usize) -> ApiError {
+        Self::telling(
+            -1104,
+            format!("Not all sent parameters were read; read '{read}' parameter(s) but was sent '{sent}'."),
+        )
+    }
+
+    /// `-1105`: sent without a value.
+    pub fn empty(parameter: &str) -> ApiError {
+        Self::telling(-1105, format!("Parameter '{parameter}' was empty."))
+    }
+
+    /// `-1106`: sent where it has no meaning.
+    pub fn not_required(parameter: &str) -> ApiError {
+        Self::telling(-1106, format!("Parameter '{parameter}' sent when not required."))
+    }
+
+    /// `-1108`: more than the number can hold.
+    pub fn overflowed(parameter: &str) -> ApiError {
+        Self::telling(-1108, format!("Parameter '{parameter}' overflowed."))
+    }
+
+    /// `-1111`: more decimals than the market or asset has.
+    pub fn too_precise(parameter: &str) -> ApiError {
+        Self::telling(-1111, format!("Parameter '{parameter}' has too much precision."))
+    }
+
+    /// `-1130`: a value outside the documented ones.
+    pub fn invalid_data(parameter: &str) -> ApiError {
+        Self::telling(-1130, format!("Data sent for parameter '{parameter}' is not valid."))
+    }
+
+    /// `-1003` with HTTP 429.
+    pub fn too_much_weight(limit: u32, retry_after_s: u32) -> ApiError {
+        ApiError {
+            status: 429,
+            code: -1003,
+            message: Cow::Owned(format!(
+                "Too much request weight used; current limit is {limit} request weight per 1 MINUTE. Please use \
+                 WebSocket Streams for live updates to avoid polling the API."
+            )),
+            retry_after_s: Some(retry_after_s),
+        }
+    }
+
+    /// `-1015` with HTTP 429.
+    pub fn too_many_orders(limit: u32, per: &str, retry_after_s: u32) -> ApiError {
+        ApiError {
+            status: 429,
+            code: -1015,
+            message: Cow::Owned(format!("Too many new orders; current limit is {limit} orders per {per}.")),
+            retry_after_s: Some(retry_after_s),
+        }
+    }
+
+    fn filter(name: &str) -> ApiError {
+        Self::telling(-1013, format!("Filter failure: {name}"))
+    }
+}
+
+/// `-1000`.
+pub const UNKNOWN: ApiError =
+    ApiError::with_status(500, -1000, "An unknown error occurred while processing the request.");
+/// The cluster has no answer now; nothing was executed.
+pub const DISCONNECTED: ApiError =
+    ApiError::with_status(503, -1001, "Internal error; unable to process your request. Please try again.");
+/// `-1007`: the outcome is unknown; the status by client order id will tell.
+pub const TIMEOUT: ApiError = ApiError::with_status(
+    408,
+    -1007,
+    "Timeout waiting for response from backend server. Send status unknown; execution status unknown.",
+);
+/// `-1008` with HTTP 503: nothing was executed.
+pub const BUSY: ApiError = ApiError::with_status(
+    503,
+    -1008,
+    "Server is currently overloaded with other requests. Please try again in a few minutes.",
+);
+/// `-1008` while the gateway catches up with the cluster.
+pub const STARTING: ApiError =
+    ApiError::with_status(503, -1008, "Server is starting and reads the exchange's past. Please try again in a moment.");
+/// `-1016`.
+pub const SHUTTING_DOWN: ApiError = ApiError::with_status(503, -1016, "This service is shutting down.");
+/// `-1014`.
+pub const UNSUPPORTED_COMBINATION: ApiError = ApiError::new(-1014, "Unsupported order combination.");
+/// `-1020`.
+pub const UNSUPPORTED: ApiError = ApiError::new(-1020, "This operation is not supported.");
+/// `-1021` too old.
+pub const TIMESTAMP_OUTSIDE_WINDOW: ApiError =
+    ApiError::new(-1021, "Timestamp for this request is outside of the recvWindow.");
+/// `-1021` too new.
+pub const TIMESTAMP_AHEAD: ApiError =
+    ApiError::new(-1021, "Timestamp for this request was 1000ms ahead of the server's time.");
+/// `-1022`.
+pub const BAD_SIGNATURE: ApiError = ApiError::new(-1022, "Signature for this request is not valid.");
+/// `-2014`: missing or not of the form of a key.
+pub const BAD_API_KEY: ApiError = ApiError::with_status(401, -2014, "API-key format invalid.");
+/// `-2015`: no such key, or it may not do this.
+pub const NOT_PERMITTED: ApiError =
+    ApiError::with_status(401, -2015, "Invalid API-key, IP, or permissions for action.");
+/// `-1101`: a name twice.
+pub const DUPLICATE_PARAMETER: ApiError = ApiError::new(-1101, "Duplicate values for a parameter detected.");
+/// `-1101`: more than any operation has.
+pub const TOO_MANY_PARAMETERS: ApiError = ApiError::new(-1101, "Too many parameters sent for this endpoint.");
+/// `-1115`.
+pub const INVALID_TIME_IN_FORCE: ApiError = ApiError::new(-1115, "Invalid timeInForce.");
+/// `-1116`.
+pub const INVALID_ORDER_TYPE: ApiError = ApiError::new(-1116, "Invalid orderType.");
+/// `-1117`.
+pub const INVALID_SIDE: ApiError = ApiError::new(-1117, "Invalid side.");
+/// `-1120`.
+pub const INVALID_INTERVAL: ApiError = ApiError::new(-1120, "Invalid interval.");
+/// `-1121`.
+pub const INVALID_SYMBOL: ApiError = ApiError::new(-1121, "Invalid symbol.");
+/// `-1128`.
+pub const BAD_COMBINATION: ApiError = ApiError::new(-1128, "Combination of optional parameters invalid.");
+/// `-1131`.
+pub const RECV_WINDOW_TOO_LARGE: ApiError = ApiError::new(-1131, "recvWindow must be less than 60000.");
+/// `-1135`.
+pub const INVALID_JSON: ApiError = ApiError::new(-1135, "Invalid JSON Request");
+/// `-2013`.
+pub const NO_SUCH_ORDER: ApiError = ApiError::new(-2013, "Order does not exist.");
+/// `-2011`.
+pub const UNKNOWN_ORDER: ApiError = ApiError::new(-2011, "Unknown order sent.");
+/// `-2010`: the market accepts cancels alone.
+pub const MARKET_CLOSED: ApiError = ApiError::new(-2010, "Market is closed.");
+
+impl From<RejectReason> for ApiError {
+    fn from(reason: RejectReason) -> ApiError {
+        use RejectReason::*;
+        match reason {
+            Busy | TableFull | MarketUnavailable => BUSY,
+            Malformed | WrongPartition => UNKNOWN,
+            UnknownAccount | UnknownApiKey => NOT_PERMITTED,
+            AccountExists | AssetExists | ApiKeyExists | MarketExists | BadAsset | BadMarketRules | BadMarketScale
+            | UnknownAsset | ZeroAmount => UNSUPPORTED,
+            BalanceTooLarge => ApiError::new(-2010, "Account balance would exceed what it can hold."),
+            UnknownMarket => INVALID_SYMBOL,
+            MarketClosed => MARKET_CLOSED,
+            PriceMissing => ApiError::mandatory("price"),
+            PriceOffTick | PriceTooLow | PriceTooHigh => ApiError::filter("PRICE_FILTER"),
+            QtyMissing => ApiError::either_mandatory("quantity", "quoteOrderQty"),
+            QtyOffLot | QtyTooSmall | QtyTooLarge => ApiError::filter("LOT_SIZE"),
+            NotionalTooSmall | NotionalTooLarge => ApiError::filter("NOTIONAL"),
+            TooManyOpenOrders => ApiError::filter("MAX_NUM_ORDERS"),
+            BadTimeInForce => INVALID_TIME_IN_FORCE,
+            InsufficientBalance => ApiError::new(-2010, "Account has insufficient balance for requested action."),
+            DuplicateClientOrderId => ApiError::new(-2010, "Duplicate order sent."),
+            BadClientOrderId => {
+                ApiError::illegal_characters("newClientOrderId", crate::params::CLIENT_ORDER_ID_RANGE)
+            }
+            WouldTake => ApiError::new(-2010, "Order would immediately match and take."),
+            LevelFull => ApiError::new(-2010, "The price level can hold no more quantity."),
+            NoLiquidity => ApiError::new(-2010, "No liquidity on the opposite side of the book."),
+            UnknownOrder | TooLateToCancel | NoOpenOrders => UNKNOWN_ORDER,
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests;

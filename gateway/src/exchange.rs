@@ -1,0 +1,142 @@
+//! The exchange as this gateway has seen it: every projection of the partitions' events, and how far each
+//! partition has been read.
+//!
+//! Each partition's events are applied in log order by one task ([`crate::feed`]), so every projection has
+//! one writer: accounts and reference data follow the ledger's partition, a market's data that of its
+//! cell. Readers take short read locks or shared copies.
+
+use std::collections::BTreeMap;
+use std::sync::{Arc, Mutex, PoisonError, RwLock, RwLockReadGuard};
+use std::time::Duration;
+
+use tokio::sync::watch;
+use wire::{Event, LogPosition, MarketId, PartitionId, Timestamp};
+
+use crate::accounts::Accounts;
+use crate::config::Limits;
+use crate::market_data::MarketData;
+use crate::reference::Reference;
+
+/// Every projection of one gateway.
+pub struct Exchange {
+    ledger: PartitionId,
+    reference: RwLock<Arc<Reference>>,
+    listed: watch::Sender<usize>,
+    accounts: RwLock<Accounts>,
+    market_data: Arc<MarketData>,
+    progress: BTreeMap<PartitionId, watch::Sender<LogPosition>>,
+    log_time: Mutex<Timestamp>,
+}
+
+impl Exchange {
+    /// Of a cluster with these partitions, before any event.
+    pub fn new(
+        ledger: PartitionId,
+        partitions: &[PartitionId],
+        limits: &Limits,
+        envelope_key: [u8; 32],
+        market_data: Arc<MarketData>,
+    ) -> Exchange {
+        Exchange {
+            ledger,
+            reference: RwLock::default(),
+            listed: watch::Sender::new(0),
+            accounts: RwLock::new(Accounts::new(limits, envelope_key)),
+            market_data,
+            progress: partitions.iter().map(|id| (*id, watch::Sender::new(LogPosition::ZERO))).collect(),
+            log_time: Mutex::new(Timestamp::ZERO),
+        }
+    }
+
+    /// The partition of the ledger cell.
+    pub fn ledger(&self) -> PartitionId {
+        self.ledger
+    }
+
+    /// Assets and markets as of now; a shared copy, cheap to take.
+    pub fn reference(&self) -> Arc<Reference> {
+        Arc::clone(&self.reference.read().unwrap_or_else(PoisonError::into_inner))
+    }
+
+    /// Books, trades, klines and tickers.
+    pub fn market_data(&self) -> &Arc<MarketData> {
+        &self.market_data
+    }
+
+    /// Balances, API keys, orders and fills. Hold it shortly and never across an await.
+    pub fn accounts(&self) -> RwLockReadGuard<'_, Accounts> {
+        self.accounts.read().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    pub(crate) fn accounts_mut(&self) -> std::sync::RwLockWriteGuard<'_, Accounts> {
+        self.accounts.write().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// The log time of the latest batch of any partition.
+    pub fn log_time(&self) -> Timestamp {
+        *self.log_time.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Takes the events of one command in; each partition's batches come in the order of their positions.
+    pub fn apply(&self, partition: PartitionId, position: LogPosition, timestamp: Timestamp, events: &[Event]) {
+        if partition == self.ledger {
+            self.apply_reference(events);
+            let reference = self.reference();
+            self.accounts_mut().apply(position, timestamp, events, &reference);
+        }
+        self.market_data.apply(partition, position, timestamp, events);
+        {
+            let mut log_time = self.log_time.lock().unwrap_or_else(PoisonError::into_inner);
+            *log_time = timestamp.max(*log_time);
+        }
+        self.progress(partition, position);
+    }
+
+    /// Every event of the partition up to `position` has been applied.
+    pub fn progress(&self, partition: PartitionId, position: LogPosition) {
+        if let Some(seen) = self.progress.get(&partition) {
+            seen.send_if_modified(|seen| {
+                let grows = position > *seen;
+                *seen = position.max(*seen);
+                grows
+            });
+        }
+    }
+
+    /// How far a partition has been read.
+    pub fn seen(&self, partition: PartitionId) -> LogPosition {
+        self.progress.get(&partition).map_or(LogPosition::ZERO, |seen| *seen.borrow())
+    }
+
+    /// Waits until every event of the partition up to `position` has been applied; `false` after `timeout`.
+    pub async fn wait_for(&self, partition: PartitionId, position: LogPosition, timeout: Duration) -> bool {
+        let Some(seen) = self.progress.get(&partition) else { return false };
+        if *seen.borrow() >= position {
+            return true;
+        }
+        let mut seen = seen.subscribe();
+        let reached = seen.wait_for(|seen| *seen >= position);
+        matches!(tokio::time::timeout(timeout, reached).await, Ok(Ok(_)))
+    }
+
+    /// Waits until the ledger's stream has listed the market. A market's partition may be read faster than the
+    /// ledger's, and its events mean nothing before.
+    pub(crate) async fn wait_for_market(&self, market: MarketId) {
+        let mut listed = self.listed.subscribe();
+        let _closed_never = listed.wait_for(|count| *count >= usize::from(market.get())).await;
+    }
+
+    fn apply_reference(&self, events: &[Event]) {
+        if !events.iter().any(Reference::concerns) {
+            return;
+        }
+        let mut reference = Reference::clone(&self.reference());
+        events.iter().for_each(|event| reference.apply(event));
+        let markets = reference.markets().len();
+        *self.reference.write().unwrap_or_else(PoisonError::into_inner) = Arc::new(reference);
+        self.listed.send_replace(markets);
+    }
+}
+
+#[cfg(test)]
+mod tests;

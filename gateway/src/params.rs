@@ -1,0 +1,133 @@
+//! The parameters of one request, whatever carried them: a query string, a form body or a JSON object.
+//!
+//! An operation takes what it knows and then calls [`Params::finish`], which refuses what is left. Texts
+//! become numbers here, by Binance's rules for missing, empty and malformed values.
+
+use crate::errors::{self, ApiError};
+
+/// The legal form of symbols, as the error text shows it.
+pub const SYMBOL_RANGE: &str = "^[A-Z0-9-_.]{1,20}$";
+/// The legal form of client order ids, as the error text shows it.
+pub const CLIENT_ORDER_ID_RANGE: &str = "^[\\.A-Z\\:/a-z0-9_-]{1,36}$";
+/// The legal form of decimals, as the error text shows it.
+pub const DECIMAL_RANGE: &str = "^([0-9]{1,20})(\\.[0-9]{1,20})?$";
+/// The legal form of whole numbers, as the error text shows it.
+pub const INTEGER_RANGE: &str = "^[0-9]{1,20}$";
+
+/// More parameters than any operation has.
+const PARAMS_MAX: usize = 64;
+
+/// Named texts, each once, in the order they were sent.
+#[derive(Debug, Clone, Default)]
+pub struct Params {
+    items: Vec<(String, String)>,
+    sent: usize,
+}
+
+impl Params {
+    /// From decoded names and values; a name may occur once.
+    pub fn new(items: impl IntoIterator<Item = (String, String)>) -> Result<Params, ApiError> {
+        let mut params = Params::default();
+        for (name, value) in items {
+            params.push(name, value)?;
+        }
+        Ok(params)
+    }
+
+    /// From `name=value&..`, percent-encoded, as query strings and form bodies are.
+    pub fn from_urlencoded(text: &str) -> Result<Params, ApiError> {
+        let mut params = Params::default();
+        params.extend_urlencoded(text)?;
+        Ok(params)
+    }
+
+    /// Adds those of a second carrier: a form body after the query string.
+    pub fn extend_urlencoded(&mut self, text: &str) -> Result<(), ApiError> {
+        for pair in text.split('&').filter(|pair| !pair.is_empty()) {
+            let (name, value) = pair.split_once('=').unwrap_or((pair, ""));
+            let name = decode(name)?;
+            let value = decode(value)?;
+            self.push(name, value)?;
+        }
+        Ok(())
+    }
+
+    fn push(&mut self, name: String, value: String) -> Result<(), ApiError> {
+        if self.items.iter().any(|(known, _)| *known == name) {
+            return Err(errors::DUPLICATE_PARAMETER);
+        }
+        if self.items.len() == PARAMS_MAX {
+            return Err(errors::TOO_MANY_PARAMETERS);
+        }
+        self.items.push((name, value));
+        self.sent += 1;
+        Ok(())
+    }
+
+    /// Every parameter not yet taken.
+    pub fn iter(&self) -> impl Iterator<Item = (&str, &str)> {
+        self.items.iter().map(|(name, value)| (name.as_str(), value.as_str()))
+    }
+
+    /// Looks without taking.
+    pub fn get(&self, name: &str) -> Option<&str> {
+        self.items.iter().find(|(known, _)| known == name).map(|(_, value)| value.as_str())
+    }
+
+    /// Takes a parameter; an empty one is refused with `-1105`.
+    pub fn take(&mut self, name: &str) -> Result<Option<String>, ApiError> {
+        let Some(index) = self.items.iter().position(|(known, _)| known == name) else {
+            return Ok(None);
+        };
+        let (_, value) = self.items.remove(index);
+        if value.is_empty() {
+            return Err(ApiError::empty(name));
+        }
+        Ok(Some(value))
+    }
+
+    /// Takes a parameter that must be there and not empty.
+    pub fn required(&mut self, name: &str) -> Result<String, ApiError> {
+        match self.take(name) {
+            Ok(Some(value)) => Ok(value),
+            Ok(None) | Err(_) => Err(ApiError::mandatory(name)),
+        }
+    }
+
+    /// Takes a whole number.
+    pub fn integer(&mut self, name: &str) -> Result<Option<u64>, ApiError> {
+        let Some(text) = self.take(name)? else { return Ok(None) };
+        if !text.bytes().all(|b| b.is_ascii_digit()) || text.len() > 20 {
+            return Err(ApiError::illegal_characters(name, INTEGER_RANGE));
+        }
+        text.parse().map(Some).map_err(|_| ApiError::overflowed(name))
+    }
+
+    /// Takes a count with a default and a maximum that larger ones are cut to; zero is refused.
+    pub fn limit(&mut self, default: usize, max: usize) -> Result<usize, ApiError> {
+        match self.integer("limit")? {
+            None => Ok(default),
+            Some(0) => Err(ApiError::invalid_data("limit")),
+            Some(limit) => Ok(usize::try_from(limit).unwrap_or(max).min(max)),
+        }
+    }
+
+    /// Refuses what was sent and not taken: `-1104`.
+    pub fn finish(self) -> Result<(), ApiError> {
+        if self.items.is_empty() {
+            return Ok(());
+        }
+        Err(ApiError::unread(self.sent - self.items.len(), self.sent))
+    }
+}
+
+fn decode(text: &str) -> Result<String, ApiError> {
+    let spaced = text.replace('+', " ");
+    match percent_encoding::percent_decode_str(&spaced).decode_utf8() {
+        Ok(decoded) => Ok(decoded.into_owned()),
+        Err(_) => Err(ApiError::new(-1100, "Illegal characters found in a parameter.")),
+    }
+}
+
+#[cfg(test)]
+mod tests;
