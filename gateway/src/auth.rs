@@ -107,12 +107,7 @@ pub fn signed_params(exchange: &Exchange, params: &mut Params, now_us: u64) -> R
 
 /// Checks a request of a session that has logged on: the key must still be valid and the time fit; a
 /// signature is neither needed nor looked at.
-pub fn in_session(
-    exchange: &Exchange,
-    session: &Caller,
-    params: &mut Params,
-    now_us: u64,
-) -> Result<Caller, ApiError> {
+pub fn in_session(exchange: &Exchange, session: &Caller, params: &mut Params, now_us: u64) -> Result<Caller, ApiError> {
     if params.get("apiKey").is_some_and(|key| key != session.key.as_str()) || params.get("signature").is_some() {
         return signed_params(exchange, params, now_us);
     }

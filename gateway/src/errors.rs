@@ -47,18 +47,12 @@ impl ApiError {
 
     /// `-1100`: characters outside the legal range.
     pub fn illegal_characters(parameter: &str, range: &str) -> ApiError {
-        Self::telling(
-            -1100,
-            format!("Illegal characters found in parameter '{parameter}'; legal range is '{range}'."),
-        )
+        Self::telling(-1100, format!("Illegal characters found in parameter '{parameter}'; legal range is '{range}'."))
     }
 
     /// `-1102`: missing, empty or malformed.
     pub fn mandatory(parameter: &str) -> ApiError {
-        Self::telling(
-            -1102,
-            format!("Mandatory parameter '{parameter}' was not sent, was empty/null, or malformed."),
-        )
+        Self::telling(-1102, format!("Mandatory parameter '{parameter}' was not sent, was empty/null, or malformed."))
     }
 
     /// `-1102`: one of two must be there.
@@ -146,8 +140,11 @@ pub const BUSY: ApiError = ApiError::with_status(
     "Server is currently overloaded with other requests. Please try again in a few minutes.",
 );
 /// `-1008` while the gateway catches up with the cluster.
-pub const STARTING: ApiError =
-    ApiError::with_status(503, -1008, "Server is starting and reads the exchange's past. Please try again in a moment.");
+pub const STARTING: ApiError = ApiError::with_status(
+    503,
+    -1008,
+    "Server is starting and reads the exchange's past. Please try again in a moment.",
+);
 /// `-1016`.
 pub const SHUTTING_DOWN: ApiError = ApiError::with_status(503, -1016, "This service is shutting down.");
 /// `-1014`.
@@ -215,9 +212,7 @@ impl From<RejectReason> for ApiError {
             BadTimeInForce => INVALID_TIME_IN_FORCE,
             InsufficientBalance => ApiError::new(-2010, "Account has insufficient balance for requested action."),
             DuplicateClientOrderId => ApiError::new(-2010, "Duplicate order sent."),
-            BadClientOrderId => {
-                ApiError::illegal_characters("newClientOrderId", crate::params::CLIENT_ORDER_ID_RANGE)
-            }
+            BadClientOrderId => ApiError::illegal_characters("newClientOrderId", crate::params::CLIENT_ORDER_ID_RANGE),
             WouldTake => ApiError::new(-2010, "Order would immediately match and take."),
             LevelFull => ApiError::new(-2010, "The price level can hold no more quantity."),
             NoLiquidity => ApiError::new(-2010, "No liquidity on the opposite side of the book."),

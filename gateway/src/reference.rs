@@ -5,9 +5,7 @@
 use std::collections::HashMap;
 use std::sync::Arc;
 
-use wire::{
-    AssetId, Event, MarketId, MarketRules, MarketScale, MarketStatus, PartitionId, Symbol, decimal,
-};
+use wire::{AssetId, Event, MarketId, MarketRules, MarketScale, MarketStatus, PartitionId, Symbol, decimal};
 
 /// An asset of the ledger.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
