@@ -1,1 +1,19 @@
-//! Under construction.
+//! Orders bytes. A replica is one standby or leader of one partition: it sequences commands into a Raft
+//! log, has a quorum keep them, and applies them to a [`StateMachine`] in the same order everywhere. It does
+//! not know what an order is.
+//!
+//! Everything here is a value that is driven from outside: time is an argument, messages go in by
+//! `on_message` and come out of `poll_output`, so that the same code runs on a node
+//! and in the simulator. The one exception is [`log`], whose thread owns the disk.
+
+#![forbid(unsafe_code)]
+
+mod config;
+pub mod log;
+mod machine;
+mod output;
+
+pub use config::{RaftLimits, ReplicaConfig, SequencerLimits, SessionLimits, SnapshotLimits, Timing};
+pub use log::LogStore;
+pub use machine::{Applied, Input, RestoreError, StateMachine};
+pub use output::{OpenError, Output, Role, Status};

@@ -1,0 +1,159 @@
+//! What a replica is told when it is opened.
+
+use wire::{ClusterEpoch, NodeId, PartitionId};
+
+/// The configuration of one replica.
+#[derive(Debug, Clone)]
+pub struct ReplicaConfig {
+    /// The partition whose log it keeps.
+    pub partition: PartitionId,
+    /// The node it runs on.
+    pub node: NodeId,
+    /// Every node with a replica of the partition, this one included. The same list on all of them.
+    pub voters: Vec<NodeId>,
+    /// The cluster's epoch; stored with the log, and a log of another epoch is refused.
+    pub epoch: ClusterEpoch,
+    /// Of election timeouts. A node draws it; a simulation gives it.
+    pub seed: u64,
+    /// Ticks and timeouts.
+    pub timing: Timing,
+    /// Bounds of Raft messages.
+    pub raft: RaftLimits,
+    /// Bounds of the leader's queue.
+    pub sequencer: SequencerLimits,
+    /// Bounds of the session table. Part of the replicated rules: the same on every replica.
+    pub sessions: SessionLimits,
+    /// When to take a snapshot and how much log to keep behind it.
+    pub snapshots: SnapshotLimits,
+}
+
+impl ReplicaConfig {
+    /// The defaults.
+    pub fn new(partition: PartitionId, node: NodeId, voters: Vec<NodeId>, epoch: ClusterEpoch, seed: u64) -> Self {
+        ReplicaConfig {
+            partition,
+            node,
+            voters,
+            epoch,
+            seed,
+            timing: Timing::default(),
+            raft: RaftLimits::default(),
+            sequencer: SequencerLimits::default(),
+            sessions: SessionLimits::default(),
+            snapshots: SnapshotLimits::default(),
+        }
+    }
+}
+
+/// Ticks and timeouts.
+#[derive(Debug, Clone)]
+pub struct Timing {
+    /// One Raft tick.
+    pub tick_ns: u64,
+    /// Ticks between two heartbeats of a leader.
+    pub heartbeat_ticks: usize,
+    /// A standby that has not heard from its leader for a time between this many ticks and twice as many
+    /// campaigns; a leader that has not heard from a quorum for as long steps down.
+    pub election_ticks: usize,
+    /// When the leader's process is known to be dead, the standbys campaign this far apart.
+    pub failover_stagger_ns: u64,
+}
+
+impl Default for Timing {
+    fn default() -> Self {
+        Timing { tick_ns: 10_000_000, heartbeat_ticks: 3, election_ticks: 10, failover_stagger_ns: 25_000_000 }
+    }
+}
+
+/// Bounds of Raft messages.
+#[derive(Debug, Clone)]
+pub struct RaftLimits {
+    /// The entries of one message have at most this many bytes, or there is one.
+    pub message_bytes_max: usize,
+    /// Messages with entries under way to one standby.
+    pub messages_in_flight_max: usize,
+    /// Entries that are not yet committed have at most this many bytes; the sequencer waits beyond.
+    pub uncommitted_bytes_max: usize,
+    /// Entries that are applied in one go have at most this many bytes.
+    pub apply_bytes_max: usize,
+}
+
+impl Default for RaftLimits {
+    fn default() -> Self {
+        RaftLimits {
+            message_bytes_max: 512 * 1024,
+            messages_in_flight_max: 256,
+            uncommitted_bytes_max: 64 * 1024 * 1024,
+            apply_bytes_max: 1024 * 1024,
+        }
+    }
+}
+
+/// Bounds of the leader's queue.
+#[derive(Debug, Clone)]
+pub struct SequencerLimits {
+    /// Commands that wait to be proposed.
+    pub commands_max: usize,
+    /// Their bytes.
+    pub bytes_max: usize,
+    /// One log entry is closed when it has this many bytes. With `command_bytes_max` more it must fit a message
+    /// of 1 MiB between nodes.
+    pub batch_bytes: usize,
+    /// The longest command.
+    pub command_bytes_max: usize,
+    /// Linearizable reads that wait.
+    pub reads_max: usize,
+}
+
+impl Default for SequencerLimits {
+    fn default() -> Self {
+        SequencerLimits {
+            commands_max: 65_536,
+            bytes_max: 32 * 1024 * 1024,
+            batch_bytes: 256 * 1024,
+            command_bytes_max: 256 * 1024,
+            reads_max: 65_536,
+        }
+    }
+}
+
+/// Bounds of the session table.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct SessionLimits {
+    /// Open sessions.
+    pub sessions_max: usize,
+    /// Replies kept per session for resends. A client must not have more requests outstanding.
+    pub replies_max: usize,
+    /// A session without a request for this long, in log time, expires.
+    pub expiry_ns: u64,
+}
+
+impl Default for SessionLimits {
+    fn default() -> Self {
+        SessionLimits { sessions_max: 1024, replies_max: 65_536, expiry_ns: 600_000_000_000 }
+    }
+}
+
+/// When to take a snapshot and how much log to keep behind it.
+#[derive(Debug, Clone)]
+pub struct SnapshotLimits {
+    /// After this many log entries since the last.
+    pub every_entries: u64,
+    /// Or after entries of this many bytes.
+    pub every_bytes: u64,
+    /// Entries kept behind a snapshot, so that a standby that was away for a while catches up from the log.
+    pub tail_entries: u64,
+    /// Their bytes at most.
+    pub tail_bytes: u64,
+}
+
+impl Default for SnapshotLimits {
+    fn default() -> Self {
+        SnapshotLimits {
+            every_entries: 100_000,
+            every_bytes: 64 * 1024 * 1024,
+            tail_entries: 20_000,
+            tail_bytes: 16 * 1024 * 1024,
+        }
+    }
+}

@@ -1,0 +1,119 @@
+//! The durable log of one partition.
+//!
+//! A replica hands over writes and is told, in order, when each is on disk; it never waits.
+
+pub use raft::eraftpb::{Entry, HardState};
+
+use wire::{ClusterEpoch, NodeId, PartitionId};
+
+/// A partition's durable log.
+pub trait LogStore {
+    /// What is on disk. Called once, before anything is written. Refuses when entries that were acknowledged may
+    /// be missing.
+    fn load(&mut self) -> Result<Stored, StoreError>;
+
+    /// Starts a write. Writes are made durable in order; [`LogStore::poll`] tells when.
+    fn append(&mut self, write: Append);
+
+    /// Starts to save a snapshot, taken at log index `index`, beside the log. Older ones are removed once it is durable.
+    fn save_snapshot(&mut self, index: u64, bytes: Vec<u8>);
+
+    /// Forgets entries before `first_index`. Only after a snapshot at or after it is saved.
+    fn compact(&mut self, first_index: u64);
+
+    /// The next write that is durable. An error is final: nothing may be assumed of any write that was not
+    /// reported, and it is never tried again.
+    fn poll(&mut self) -> Result<Option<Durable>, StoreError>;
+
+    /// Appends up to `len` bytes, from `offset` on, of the snapshot saved at `index`; false when it is gone.
+    fn read_snapshot(&mut self, index: u64, offset: u64, len: usize, into: &mut Vec<u8>) -> Result<bool, StoreError>;
+}
+
+/// One write: what Raft wants on disk before it goes on.
+#[derive(Debug, Clone, Default)]
+pub struct Append {
+    /// Comes back in [`Durable::Appended`]. Grows.
+    pub ticket: u64,
+    /// Term, vote and commit, when they changed.
+    pub hard_state: Option<HardState>,
+    /// Entries without gaps. The first may be at or before the last one written: then it and all after are replaced.
+    pub entries: Vec<Entry>,
+    /// Drop the whole log first, because a snapshot at this index and term, already saved, replaces it.
+    pub reset: Option<(u64, u64)>,
+}
+
+/// A write that is on disk.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Durable {
+    /// Every append up to this ticket.
+    Appended {
+        /// See [`Append::ticket`].
+        ticket: u64,
+    },
+    /// A snapshot.
+    Snapshot {
+        /// The log index it was taken at.
+        index: u64,
+    },
+}
+
+/// What a log holds.
+#[derive(Debug, Clone, Default)]
+pub struct Stored {
+    /// Term, vote and commit.
+    pub hard_state: HardState,
+    /// The entries, without gaps. They may begin before the snapshot's index; if they do not connect to it, the
+    /// store has already dropped them.
+    pub entries: Vec<Entry>,
+    /// The newest valid snapshot.
+    pub snapshot: Option<Vec<u8>>,
+}
+
+/// Whose log it is. Stored, and compared at opening.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Identity {
+    /// The cluster.
+    pub epoch: ClusterEpoch,
+    /// The node.
+    pub node: NodeId,
+    /// The partition.
+    pub partition: PartitionId,
+}
+
+/// Why a log cannot be used. Each says what was attempted, and what to do where the operator must act.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum StoreError {
+    /// The disk refused. Never retried: after a failed fsync nobody knows what is on disk.
+    #[error("{attempted}: {error}")]
+    Io {
+        /// What was attempted.
+        attempted: String,
+        /// What the system says.
+        error: String,
+    },
+    /// What is on disk is damaged, or less than what this replica has acknowledged.
+    #[error(
+        "partition {partition}: {found}. This replica may have lost entries that it acknowledged, so it must not vote \
+         again. Stop the node, keep {directory} for examination, and start the node with an empty directory only if \
+         the other replicas of the partition are healthy: it then fetches everything from them"
+    )]
+    Lost {
+        /// Which partition's log.
+        partition: PartitionId,
+        /// What is wrong.
+        found: String,
+        /// The node's directory.
+        directory: String,
+    },
+    /// The directory belongs to another replica.
+    #[error("{directory} belongs to node {} partition {} of cluster epoch {}, not to node {} partition {} of epoch {}",
+        found.node, found.partition, found.epoch, wanted.node, wanted.partition, wanted.epoch)]
+    Foreign {
+        /// The directory.
+        directory: String,
+        /// Whose it is.
+        found: Identity,
+        /// Who opened it.
+        wanted: Identity,
+    },
+}

@@ -1,0 +1,56 @@
+//! The replicated state machine, as the replicator sees it: bytes in, bytes out.
+
+use wire::{LogPosition, Origin, Timestamp};
+
+/// A deterministic state machine: the same inputs in the same order give the same state, replies and events
+/// on every replica. It reads no clock, draws no randomness and touches no file.
+pub trait StateMachine {
+    /// Executes one command. `out` is empty when called.
+    fn apply(&mut self, input: Input<'_>, out: &mut Applied);
+
+    /// When the machine next wants to be ticked, in log time. The leader sequences [`StateMachine::tick`] when
+    /// its clock reaches it.
+    fn next_deadline(&self) -> Option<Timestamp>;
+
+    /// Appends the payload of the command that lets time pass.
+    fn tick(&self, out: &mut Vec<u8>);
+
+    /// Appends the whole state.
+    fn snapshot(&self, out: &mut Vec<u8>);
+
+    /// Replaces the whole state by one that `snapshot` wrote.
+    fn restore(&mut self, bytes: &[u8]) -> Result<(), RestoreError>;
+
+    /// A digest of the whole state: equal on equal states, and different, but for a collision, on others.
+    fn digest(&self) -> u128;
+}
+
+/// One command, as it was sequenced.
+#[derive(Debug, Clone, Copy)]
+pub struct Input<'a> {
+    /// Its place in the log.
+    pub position: LogPosition,
+    /// When it was sequenced; never less than the command's before.
+    pub now: Timestamp,
+    /// Which session's which request it is; `Origin::INTERNAL` for mail and ticks.
+    pub origin: Origin,
+    /// The command.
+    pub payload: &'a [u8],
+}
+
+/// What a command did: a buffer that the replica clears and lends for every command.
+#[derive(Debug, Default)]
+pub struct Applied {
+    /// The answer to whoever sent it. Kept in the session for resends, so keep it short.
+    pub reply: Vec<u8>,
+    /// What happened, for subscribers.
+    pub events: Vec<u8>,
+}
+
+/// Why a snapshot is not a state of this machine.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("the machine cannot restore this state: {reason}")]
+pub struct RestoreError {
+    /// What is wrong with it.
+    pub reason: String,
+}
