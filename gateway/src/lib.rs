@@ -14,6 +14,7 @@ pub mod errors;
 pub mod exchange;
 mod gateway;
 pub mod market_data;
+mod names;
 pub mod operations;
 pub mod params;
 pub mod reference;

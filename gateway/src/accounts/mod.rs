@@ -4,42 +4,95 @@
 //! All of it can be rebuilt from the log. Open orders are kept for ever; closed orders and fills up to a
 //! bound per account ([`Limits`]), the oldest are forgotten first.
 
+mod fills;
+mod keys;
+mod orders;
+mod outcomes;
+mod reports;
 mod user_events;
 
-use std::collections::HashMap;
+use std::collections::BTreeMap;
 
-use ed25519_dalek::VerifyingKey;
-use wire::command::ApiKeyKind;
-use wire::event::ApiKeyAdded;
-use wire::{AccountId, ApiKeyText, Event, LogPosition, Timestamp};
-use zeroize::Zeroizing;
+use tokio::sync::oneshot;
+use wire::event::*;
+use wire::{
+    AccountId, AccountName, Amount, ApiKeyText, AssetId, CancelCause, Event, FeeRate, LogPosition, MarketId, OrderId,
+    RejectReason, Timestamp,
+};
 
 use crate::auth::{Caller, Verifier};
 use crate::config::Limits;
 use crate::reference::Reference;
 
+pub use fills::{Fill, Fills};
+pub use orders::{Order, OrderStatus, Orders};
+pub use outcomes::{OrderOutcome, RequestOutcome};
+pub use reports::cancel_report_id;
 pub use user_events::UserEvents;
+
+use reports::Reporter;
+
+/// What an account has of one asset.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct Balance {
+    /// May be used.
+    pub free: Amount,
+    /// Held for open orders.
+    pub held: Amount,
+}
+
+/// One account.
+#[derive(Debug)]
+pub struct Account {
+    /// Its id.
+    pub id: AccountId,
+    /// Its unique name.
+    pub name: AccountName,
+    /// Charged when its resting order trades.
+    pub maker_fee: FeeRate,
+    /// Charged when its order takes.
+    pub taker_fee: FeeRate,
+    /// What it has, by asset; assets it never had are missing.
+    pub balances: BTreeMap<AssetId, Balance>,
+    /// Its orders.
+    pub orders: Orders,
+    /// Its fills.
+    pub fills: Fills,
+    /// When a balance last changed.
+    pub updated: Timestamp,
+}
 
 /// Every account of the exchange.
 pub struct Accounts {
-    keys: HashMap<ApiKeyText, (Caller, Verifier)>,
+    accounts: BTreeMap<AccountId, Account>,
+    keys: keys::Keys,
+    outcomes: outcomes::Outcomes,
     subscribers: user_events::Subscribers,
-    envelope_key: Zeroizing<[u8; 32]>,
+    closed_max: usize,
+    fills_max: usize,
 }
 
 impl Accounts {
     /// Before any event. Sealed secrets of API keys are opened with `envelope_key`.
     pub fn new(limits: &Limits, envelope_key: [u8; 32]) -> Accounts {
         Accounts {
-            keys: HashMap::new(),
+            accounts: BTreeMap::new(),
+            keys: keys::Keys::new(envelope_key),
+            outcomes: outcomes::Outcomes::default(),
             subscribers: user_events::Subscribers::new(limits.user_events_queued),
-            envelope_key: Zeroizing::new(envelope_key),
+            closed_max: limits.closed_orders_per_account,
+            fills_max: limits.fills_per_account,
         }
+    }
+
+    /// An account by its id.
+    pub fn get(&self, account: AccountId) -> Option<&Account> {
+        self.accounts.get(&account)
     }
 
     /// The caller and verifier of an API key.
     pub fn key(&self, key: &ApiKeyText) -> Option<(Caller, Verifier)> {
-        self.keys.get(key).cloned()
+        self.keys.get(key)
     }
 
     /// Every event of the account from now on, in log order.
@@ -47,38 +100,270 @@ impl Accounts {
         self.subscribers.subscribe(account)
     }
 
-    pub(crate) fn apply(&mut self, _position: LogPosition, _now: Timestamp, events: &[Event], _reference: &Reference) {
-        for event in events {
+    /// The first outcome of an order, now or later. The order may not have been seen yet.
+    pub fn await_order(&self, account: AccountId, market: MarketId, order: OrderId) -> oneshot::Receiver<OrderOutcome> {
+        let known = self.get(account).and_then(|account| {
+            let order = account.orders.get(market, order).filter(|order| order.is_settled)?;
+            Some(account.outcome(order, None))
+        });
+        match known {
+            Some(outcome) => {
+                let (sender, receiver) = oneshot::channel();
+                // The receiver is ours: it is there.
+                let _ = sender.send(outcome);
+                receiver
+            }
+            None => self.outcomes.await_order(order),
+        }
+    }
+
+    /// Ends the wait for an order.
+    pub fn give_up_order(&self, order: OrderId) {
+        self.outcomes.give_up_order(order);
+    }
+
+    /// The outcome of a cancel or mass cancel, now or later.
+    pub fn await_request(&self, request: LogPosition) -> oneshot::Receiver<RequestOutcome> {
+        self.outcomes.await_request(request)
+    }
+
+    /// Ends the wait for a cancel.
+    pub fn give_up_request(&self, request: LogPosition) {
+        self.outcomes.give_up_request(request);
+    }
+
+    /// Takes the events of one command of the ledger's partition in.
+    pub(crate) fn apply(&mut self, position: LogPosition, now: Timestamp, events: &[Event], reference: &Reference) {
+        let mut batch = Batch { position, now, reference, moved: BTreeMap::new() };
+        for (index, event) in events.iter().enumerate() {
             match event {
-                Event::ApiKeyAdded(added) => self.add_key(added),
-                Event::ApiKeyRevoked(revoked) => {
-                    self.keys.remove(&revoked.key);
+                Event::AccountOpened(opened) => self.open(opened, now),
+                Event::ApiKeyAdded(added) => self.keys.add(added),
+                Event::ApiKeyRevoked(revoked) => self.keys.revoke(&revoked.key),
+                Event::Credited(credited) => {
+                    self.report_transfer(&batch, credited.account, credited.asset, credited.amount, "");
                 }
-                _ => {}
+                Event::Debited(debited) => {
+                    self.report_transfer(&batch, debited.account, debited.asset, debited.amount, "-");
+                }
+                Event::BalanceChanged(changed) => self.change_balance(&mut batch, changed),
+                Event::OrderPending(pending) => self.account(pending.account).orders.insert(Order::new(pending, now)),
+                Event::OrderAccepted(accepted) => self.accept(&batch, accepted),
+                Event::OrderRejected(rejected) => self.reject(&batch, rejected),
+                Event::OrderExecuted(executed) => {
+                    let is_last = events[index + 1..].iter().any(|later| spends_budget_of(later, executed.order));
+                    self.execute(&batch, executed, is_last);
+                }
+                Event::OrderResting(resting) => self.rest(resting),
+                Event::OrderCanceled(canceled) => self.cancel(&batch, canceled),
+                Event::CancelRejected(rejected) => {
+                    self.outcomes.settle_request(rejected.request, RequestOutcome::Refused(rejected.reason));
+                }
+                Event::AllCanceled(all) => self.outcomes.all_canceled(all.request),
+                Event::AssetListed(_)
+                | Event::MarketListed(_)
+                | Event::MarketStatusChanged(_)
+                | Event::Traded(_)
+                | Event::LevelChanged(_)
+                | Event::DepthWindowClosed(_) => {}
+            }
+        }
+        self.report_balances(&batch);
+    }
+
+    fn open(&mut self, opened: &AccountOpened, now: Timestamp) {
+        let account = Account {
+            id: opened.account,
+            name: opened.name,
+            maker_fee: opened.maker_fee,
+            taker_fee: opened.taker_fee,
+            balances: BTreeMap::new(),
+            orders: Orders::default(),
+            fills: Fills::default(),
+            updated: now,
+        };
+        self.accounts.insert(opened.account, account);
+    }
+
+    fn account(&mut self, id: AccountId) -> &mut Account {
+        self.accounts.get_mut(&id).expect("an account's events follow its opening")
+    }
+
+    fn change_balance(&mut self, batch: &mut Batch<'_>, changed: &BalanceChanged) {
+        let account = self.account(changed.account);
+        account.balances.insert(changed.asset, Balance { free: changed.free, held: changed.held });
+        account.updated = batch.now;
+        let moved = batch.moved.entry(changed.account).or_default();
+        if !moved.contains(&changed.asset) {
+            moved.push(changed.asset);
+        }
+    }
+
+    fn accept(&mut self, batch: &Batch<'_>, accepted: &OrderAccepted) {
+        let order = self.account(accepted.account).order(accepted.market, accepted.order);
+        order.status = OrderStatus::New;
+        order.working = Some(batch.now);
+        order.updated = batch.now;
+        self.report(batch, accepted.account, accepted.market, accepted.order, |reporter, order| reporter.new(order));
+    }
+
+    fn reject(&mut self, batch: &Batch<'_>, rejected: &OrderRejected) {
+        let closed_max = self.closed_max;
+        let account = self.account(rejected.account);
+        let order = account.order(rejected.market, rejected.order);
+        // An order that finds nobody to trade with is no mistake of the client: it expires.
+        let expires = rejected.reason == RejectReason::NoLiquidity;
+        order.status = if expires { OrderStatus::Expired } else { OrderStatus::Rejected };
+        order.updated = batch.now;
+        account.orders.close(rejected.market, rejected.order, closed_max);
+        let refused = (!expires).then_some(rejected.reason);
+        self.settle(rejected.account, rejected.market, rejected.order, refused);
+        self.report(batch, rejected.account, rejected.market, rejected.order, |reporter, order| {
+            if expires { reporter.expired(order) } else { reporter.rejected(order, rejected.reason) }
+        });
+    }
+
+    fn execute(&mut self, batch: &Batch<'_>, executed: &OrderExecuted, spends_budget: bool) {
+        let (closed_max, fills_max) = (self.closed_max, self.fills_max);
+        let account = self.account(executed.account);
+        account.fills.insert(Fill::new(executed, batch.now), fills_max);
+        let order = account.order(executed.market, executed.order);
+        order.execute(executed, batch.now);
+        if spends_budget && order.qty.is_zero() {
+            order.status = OrderStatus::Filled;
+        }
+        if executed.leaves.is_zero() {
+            account.orders.close(executed.market, executed.order, closed_max);
+            self.settle(executed.account, executed.market, executed.order, None);
+        }
+        self.report(batch, executed.account, executed.market, executed.order, |reporter, order| {
+            reporter.trade(order, executed)
+        });
+    }
+
+    fn rest(&mut self, resting: &OrderResting) {
+        self.settle(resting.account, resting.market, resting.order, None);
+    }
+
+    fn cancel(&mut self, batch: &Batch<'_>, canceled: &OrderCanceled) {
+        let closed_max = self.closed_max;
+        let account = self.account(canceled.account);
+        let order = account.order(canceled.market, canceled.order);
+        let was_reported_filled = order.status == OrderStatus::Filled;
+        order.status = if !canceled.cause.is_expiry() {
+            OrderStatus::Canceled
+        } else if order.qty.is_zero() && canceled.cause == CancelCause::BudgetSpent && !order.executed.is_zero() {
+            // It was asked to spend or to receive an amount, and has.
+            OrderStatus::Filled
+        } else {
+            OrderStatus::Expired
+        };
+        order.updated = batch.now;
+        let (account, market, id) = (canceled.account, canceled.market, canceled.order);
+        self.account(account).orders.close(market, id, closed_max);
+        self.settle(account, market, id, None);
+        match canceled.cause {
+            CancelCause::Requested => {
+                self.outcomes.settle_request(canceled.request, RequestOutcome::Canceled(vec![(market, id)]));
+            }
+            CancelCause::MassCancel => self.outcomes.collect(canceled.request, market, id),
+            _ => {}
+        }
+        if was_reported_filled {
+            return;
+        }
+        self.report(batch, account, market, id, |reporter, order| {
+            if canceled.cause.is_expiry() {
+                reporter.expired(order)
+            } else {
+                reporter.canceled(order, canceled.request)
+            }
+        });
+    }
+
+    /// The first outcome of an order is known: whoever waits for it is told.
+    fn settle(&mut self, account: AccountId, market: MarketId, order: OrderId, refused: Option<RejectReason>) {
+        let Some(known) = self.account(account).orders.get_mut(market, order) else { return };
+        if std::mem::replace(&mut known.is_settled, true) {
+            return;
+        }
+        if let Some(waiter) = self.outcomes.order_waiter(order) {
+            let account = &self.accounts[&account];
+            if let Some(order) = account.orders.get(market, order) {
+                // A client that gave up asks for the order's status instead.
+                let _ = waiter.send(account.outcome(order, refused));
             }
         }
     }
 
-    fn add_key(&mut self, added: &ApiKeyAdded) {
-        let Some(verifier) = self.verifier(added) else {
-            tracing::warn!(key = %added.key, "an API key cannot be used here: its material cannot be opened");
+    fn report(
+        &mut self,
+        batch: &Batch<'_>,
+        account: AccountId,
+        market: MarketId,
+        order: OrderId,
+        text: impl FnOnce(&Reporter<'_>, &Order) -> String,
+    ) {
+        if !self.subscribers.listens(account) {
             return;
-        };
-        let caller = Caller { account: added.account, key: added.key, permissions: added.permissions };
-        self.keys.insert(added.key, (caller, verifier));
+        }
+        let Some(market) = batch.reference.market(market) else { return };
+        let Some(order) = self.accounts[&account].orders.get(market.id, order) else { return };
+        let reporter = Reporter { market, reference: batch.reference, position: batch.position, now: batch.now };
+        self.subscribers.publish(account, &text(&reporter, order));
     }
 
-    fn verifier(&self, added: &ApiKeyAdded) -> Option<Verifier> {
-        match added.kind {
-            ApiKeyKind::Hmac => {
-                let secret =
-                    cluster_client::envelope::open(&self.envelope_key, added.key.as_str(), added.secret.as_bytes());
-                secret.ok().map(|secret| Verifier::Hmac(Zeroizing::new(secret)))
-            }
-            ApiKeyKind::Ed25519 => {
-                let bytes = added.secret.as_bytes().try_into().ok()?;
-                VerifyingKey::from_bytes(bytes).ok().map(Verifier::Ed25519)
+    fn report_transfer(&mut self, batch: &Batch<'_>, account: AccountId, asset: AssetId, amount: Amount, sign: &str) {
+        if let Some(asset) = batch.reference.asset(asset).filter(|_| self.subscribers.listens(account)) {
+            let delta = format!("{sign}{}", asset.show(amount.units()));
+            self.subscribers.publish(account, &reports::balance_update(asset, &delta, batch.now));
+        }
+    }
+
+    fn report_balances(&mut self, batch: &Batch<'_>) {
+        for (account, assets) in &batch.moved {
+            if self.subscribers.listens(*account) {
+                let balances = assets
+                    .iter()
+                    .filter_map(|asset| Some((batch.reference.asset(*asset)?, self.accounts[account].balances[asset])));
+                let text = reports::account_position(balances, batch.now);
+                self.subscribers.publish(*account, &text);
             }
         }
     }
 }
+
+/// What one command's events share while they are taken in.
+struct Batch<'a> {
+    position: LogPosition,
+    now: Timestamp,
+    reference: &'a Reference,
+    /// Balances that changed, for one position report an account.
+    moved: BTreeMap<AccountId, Vec<AssetId>>,
+}
+
+impl Account {
+    /// What an account is told of an order's first outcome.
+    fn outcome(&self, order: &Order, refused: Option<RejectReason>) -> OrderOutcome {
+        OrderOutcome { order: order.clone(), fills: self.fills_of(order), refused }
+    }
+
+    /// The fills of one order that are still kept, in order.
+    pub fn fills_of(&self, order: &Order) -> Vec<Fill> {
+        order.trades.iter().filter_map(|trade| self.fills.get(order.market, *trade, order.id).copied()).collect()
+    }
+
+    fn order(&mut self, market: MarketId, order: OrderId) -> &mut Order {
+        self.orders.get_mut(market, order).expect("an order's events follow its entry and end with its end")
+    }
+}
+
+/// Whether `event` ends the order because its budget is used up: for an order by quote quantity that is
+/// what it asked for.
+fn spends_budget_of(event: &Event, order: OrderId) -> bool {
+    matches!(event, Event::OrderCanceled(canceled)
+        if canceled.order == order && canceled.cause == CancelCause::BudgetSpent)
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,195 @@
+//! Orders of one account: open ones for ever, closed ones up to a bound.
+
+use std::collections::{BTreeMap, BTreeSet, HashMap, VecDeque};
+
+use wire::event::{OrderExecuted, OrderPending};
+use wire::{
+    Amount, ClientOrderId, MarketId, OrderId, OrderKind, Price, Qty, SelfTradePrevention, Side, TimeInForce, Timestamp,
+    TradeId,
+};
+
+/// Where an order is in its life.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum OrderStatus {
+    /// Held for, on its way to its market.
+    PendingNew,
+    /// Taken by its market, nothing traded.
+    New,
+    /// Some of it has traded, the rest may.
+    PartiallyFilled,
+    /// All of it has traded.
+    Filled,
+    /// Ended by its owner.
+    Canceled,
+    /// Refused by its market.
+    Rejected,
+    /// Ended by its own rules or by the exchange.
+    Expired,
+}
+
+impl OrderStatus {
+    /// Binance's word.
+    pub const fn name(self) -> &'static str {
+        match self {
+            OrderStatus::PendingNew => "PENDING_NEW",
+            OrderStatus::New => "NEW",
+            OrderStatus::PartiallyFilled => "PARTIALLY_FILLED",
+            OrderStatus::Filled => "FILLED",
+            OrderStatus::Canceled => "CANCELED",
+            OrderStatus::Rejected => "REJECTED",
+            OrderStatus::Expired => "EXPIRED",
+        }
+    }
+
+    /// Whether it may still trade.
+    pub const fn is_open(self) -> bool {
+        matches!(self, OrderStatus::PendingNew | OrderStatus::New | OrderStatus::PartiallyFilled)
+    }
+}
+
+/// One order as its account sees it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Order {
+    /// Its id.
+    pub id: OrderId,
+    /// In which market.
+    pub market: MarketId,
+    /// The client's name for it.
+    pub client_order_id: ClientOrderId,
+    /// Buy or sell.
+    pub side: Side,
+    /// How it meets the book.
+    pub kind: OrderKind,
+    /// What becomes of the rest.
+    pub time_in_force: TimeInForce,
+    /// What happens with orders of its own account.
+    pub self_trade: SelfTradePrevention,
+    /// The limit; of a market order its protection price, which clients are not shown.
+    pub price: Price,
+    /// Base quantity asked for; zero when quote quantity was.
+    pub qty: Qty,
+    /// Quote quantity asked for, in ledger units; zero when base quantity was.
+    pub quote_qty: Amount,
+    /// Where it is in its life.
+    pub status: OrderStatus,
+    /// Whether its first outcome is known: refused, resting, or ended.
+    pub is_settled: bool,
+    /// Base traded.
+    pub executed: Qty,
+    /// Quote traded, in ledger units.
+    pub quote_executed: Amount,
+    /// When it entered the log.
+    pub created: Timestamp,
+    /// When its market took it.
+    pub working: Option<Timestamp>,
+    /// When it last changed.
+    pub updated: Timestamp,
+    /// Its trades, in order.
+    pub trades: Vec<TradeId>,
+}
+
+impl Order {
+    pub(super) fn new(pending: &OrderPending, now: Timestamp) -> Order {
+        Order {
+            id: pending.order,
+            market: pending.market,
+            client_order_id: pending.client_order_id,
+            side: pending.side,
+            kind: pending.kind,
+            time_in_force: pending.time_in_force,
+            self_trade: pending.self_trade,
+            price: pending.price,
+            qty: pending.qty,
+            quote_qty: pending.quote_qty,
+            status: OrderStatus::PendingNew,
+            is_settled: false,
+            executed: Qty::ZERO,
+            quote_executed: Amount::ZERO,
+            created: now,
+            working: None,
+            updated: now,
+            trades: Vec::new(),
+        }
+    }
+
+    pub(super) fn execute(&mut self, executed: &OrderExecuted, now: Timestamp) {
+        self.executed = self.executed.checked_add(executed.qty).expect("an order trades at most its quantity");
+        self.quote_executed =
+            self.quote_executed.checked_add(executed.quote_amount).expect("an order's quote fits an amount");
+        self.trades.push(executed.trade);
+        self.updated = now;
+        self.status = if executed.leaves.is_zero() { OrderStatus::Filled } else { OrderStatus::PartiallyFilled };
+    }
+
+    /// The quantity that clients are shown as asked for: of an order by quote quantity what has traded.
+    pub fn shown_qty(&self) -> Qty {
+        if self.qty.is_zero() { self.executed } else { self.qty }
+    }
+}
+
+/// The orders of one account.
+#[derive(Debug, Default)]
+pub struct Orders {
+    by_id: BTreeMap<(MarketId, OrderId), Order>,
+    by_client_id: HashMap<(MarketId, ClientOrderId), OrderId>,
+    open: BTreeSet<(MarketId, OrderId)>,
+    closed: VecDeque<(MarketId, OrderId)>,
+}
+
+impl Orders {
+    /// An order by its id.
+    pub fn get(&self, market: MarketId, id: OrderId) -> Option<&Order> {
+        self.by_id.get(&(market, id))
+    }
+
+    /// The latest order that the client gave this name.
+    pub fn named(&self, market: MarketId, name: &ClientOrderId) -> Option<&Order> {
+        self.by_client_id.get(&(market, *name)).and_then(|id| self.get(market, *id))
+    }
+
+    /// Open orders of one market, or of all, by market and id.
+    pub fn open(&self, market: Option<MarketId>) -> impl Iterator<Item = &Order> {
+        let (from, to) = match market {
+            Some(market) => (market, market),
+            None => (MarketId::new(0), MarketId::new(u16::MAX)),
+        };
+        self.open.range((from, OrderId::ZERO)..=(to, OrderId::new(u64::MAX))).map(|key| &self.by_id[key])
+    }
+
+    /// How many orders are open, over all markets.
+    pub fn open_len(&self) -> usize {
+        self.open.len()
+    }
+
+    /// Orders of one market with ids from `from` on, by id; from either end.
+    pub fn in_market(&self, market: MarketId, from: OrderId) -> impl DoubleEndedIterator<Item = &Order> {
+        self.by_id.range((market, from)..=(market, OrderId::new(u64::MAX))).map(|(_, order)| order)
+    }
+
+    pub(super) fn insert(&mut self, order: Order) {
+        let key = (order.market, order.id);
+        self.by_client_id.insert((order.market, order.client_order_id), order.id);
+        self.open.insert(key);
+        self.by_id.insert(key, order);
+    }
+
+    pub(super) fn get_mut(&mut self, market: MarketId, id: OrderId) -> Option<&mut Order> {
+        self.by_id.get_mut(&(market, id))
+    }
+
+    /// Moves an order that has ended to the history and forgets the oldest beyond `closed_max`.
+    pub(super) fn close(&mut self, market: MarketId, id: OrderId, closed_max: usize) {
+        if !self.open.remove(&(market, id)) {
+            return;
+        }
+        self.closed.push_back((market, id));
+        while self.closed.len() > closed_max {
+            let Some(oldest) = self.closed.pop_front() else { return };
+            let Some(order) = self.by_id.remove(&oldest) else { continue };
+            let name = (order.market, order.client_order_id);
+            if self.by_client_id.get(&name) == Some(&order.id) {
+                self.by_client_id.remove(&name);
+            }
+        }
+    }
+}

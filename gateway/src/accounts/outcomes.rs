@@ -1,0 +1,113 @@
+//! Who waits for what became of an order or of a cancel.
+//!
+//! A reply and the events that follow it come by different connections, so an outcome may be known before
+//! anybody waits for it: an order's is then read from the order, a cancel's from a bounded memory of the
+//! latest ones.
+
+use std::collections::{HashMap, VecDeque};
+use std::sync::{Mutex, PoisonError};
+
+use tokio::sync::oneshot;
+use wire::{LogPosition, MarketId, OrderId, RejectReason};
+
+use super::fills::Fill;
+use super::orders::Order;
+
+/// How many outcomes of cancels are remembered: far more than can be waited for at a time.
+const REQUESTS_REMEMBERED: usize = 65_536;
+
+/// What became of an order: itself at that moment, and its fills up to then.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct OrderOutcome {
+    /// The order, resting or ended.
+    pub order: Order,
+    /// Its fills so far.
+    pub fills: Vec<Fill>,
+    /// Why its market refused it.
+    pub refused: Option<RejectReason>,
+}
+
+/// What became of a cancel or a mass cancel, named by its log position.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum RequestOutcome {
+    /// These orders were canceled: one, or of a mass cancel all there were.
+    Canceled(Vec<(MarketId, OrderId)>),
+    /// It came too late.
+    Refused(RejectReason),
+}
+
+#[derive(Default)]
+pub(super) struct Outcomes {
+    waiting: Mutex<Waiting>,
+    /// Mass cancels under way.
+    collecting: HashMap<LogPosition, Vec<(MarketId, OrderId)>>,
+    remembered: HashMap<LogPosition, RequestOutcome>,
+    in_order: VecDeque<LogPosition>,
+}
+
+#[derive(Default)]
+struct Waiting {
+    orders: HashMap<OrderId, oneshot::Sender<OrderOutcome>>,
+    requests: HashMap<LogPosition, oneshot::Sender<RequestOutcome>>,
+}
+
+impl Outcomes {
+    /// Waits for an order whose outcome is not known yet.
+    pub(super) fn await_order(&self, order: OrderId) -> oneshot::Receiver<OrderOutcome> {
+        let (sender, receiver) = oneshot::channel();
+        let mut waiting = self.waiting.lock().unwrap_or_else(PoisonError::into_inner);
+        waiting.orders.insert(order, sender);
+        receiver
+    }
+
+    /// The outcome of a cancel, now or later.
+    pub(super) fn await_request(&self, request: LogPosition) -> oneshot::Receiver<RequestOutcome> {
+        let (sender, receiver) = oneshot::channel();
+        if let Some(outcome) = self.remembered.get(&request) {
+            // The receiver is ours: it is there.
+            let _ = sender.send(outcome.clone());
+        } else {
+            let mut waiting = self.waiting.lock().unwrap_or_else(PoisonError::into_inner);
+            waiting.requests.insert(request, sender);
+        }
+        receiver
+    }
+
+    /// Forgets those who no longer wait.
+    pub(super) fn give_up_order(&self, order: OrderId) {
+        self.waiting.lock().unwrap_or_else(PoisonError::into_inner).orders.remove(&order);
+    }
+
+    pub(super) fn give_up_request(&self, request: LogPosition) {
+        self.waiting.lock().unwrap_or_else(PoisonError::into_inner).requests.remove(&request);
+    }
+
+    pub(super) fn order_waiter(&mut self, order: OrderId) -> Option<oneshot::Sender<OrderOutcome>> {
+        self.waiting.get_mut().unwrap_or_else(PoisonError::into_inner).orders.remove(&order)
+    }
+
+    pub(super) fn collect(&mut self, request: LogPosition, market: MarketId, order: OrderId) {
+        self.collecting.entry(request).or_default().push((market, order));
+    }
+
+    pub(super) fn all_canceled(&mut self, request: LogPosition) {
+        let orders = self.collecting.remove(&request).unwrap_or_default();
+        self.settle_request(request, RequestOutcome::Canceled(orders));
+    }
+
+    pub(super) fn settle_request(&mut self, request: LogPosition, outcome: RequestOutcome) {
+        let waiting = self.waiting.get_mut().unwrap_or_else(PoisonError::into_inner);
+        if let Some(waiter) = waiting.requests.remove(&request) {
+            // A client that gave up reads the order's state instead.
+            let _ = waiter.send(outcome);
+            return;
+        }
+        if self.remembered.insert(request, outcome).is_none() {
+            self.in_order.push_back(request);
+        }
+        while self.in_order.len() > REQUESTS_REMEMBERED {
+            let Some(oldest) = self.in_order.pop_front() else { return };
+            self.remembered.remove(&oldest);
+        }
+    }
+}

@@ -1,0 +1,247 @@
+//! The JSON of user events, field by field as Binance documents them ("User Data Streams").
+
+use serde::Serialize;
+use wire::event::OrderExecuted;
+use wire::{LogPosition, OrderKind, RejectReason, Timestamp};
+
+use super::Balance;
+use super::orders::{Order, OrderStatus};
+use crate::names;
+use crate::reference::{Asset, Market, Reference};
+
+const ZERO: &str = "0.00000000";
+
+/// The client order id that a cancel itself goes by when the client named none: the same on every gateway.
+pub fn cancel_report_id(request: LogPosition) -> String {
+    format!("cancel-{request}")
+}
+
+/// Writes the execution reports of one command.
+pub(super) struct Reporter<'a> {
+    pub(super) market: &'a Market,
+    pub(super) reference: &'a Reference,
+    pub(super) position: LogPosition,
+    pub(super) now: Timestamp,
+}
+
+/// `executionReport`. Absent optional fields are left out, as Binance leaves them.
+#[derive(Serialize)]
+struct ExecutionReport<'a> {
+    #[serde(rename = "e")]
+    event: &'static str,
+    #[serde(rename = "E")]
+    event_time: u64,
+    #[serde(rename = "s")]
+    symbol: &'a str,
+    #[serde(rename = "c")]
+    client_order_id: &'a str,
+    #[serde(rename = "S")]
+    side: &'static str,
+    #[serde(rename = "o")]
+    kind: &'static str,
+    #[serde(rename = "f")]
+    time_in_force: &'static str,
+    #[serde(rename = "q")]
+    qty: String,
+    #[serde(rename = "p")]
+    price: String,
+    #[serde(rename = "P")]
+    stop_price: &'static str,
+    #[serde(rename = "F")]
+    iceberg_qty: &'static str,
+    #[serde(rename = "g")]
+    order_list_id: i64,
+    #[serde(rename = "C")]
+    original_client_order_id: &'a str,
+    #[serde(rename = "x")]
+    execution: &'static str,
+    #[serde(rename = "X")]
+    status: &'static str,
+    #[serde(rename = "r")]
+    reject_reason: &'static str,
+    #[serde(rename = "i")]
+    order_id: u64,
+    #[serde(rename = "l")]
+    last_qty: String,
+    #[serde(rename = "z")]
+    executed: String,
+    #[serde(rename = "L")]
+    last_price: String,
+    #[serde(rename = "n")]
+    commission: String,
+    #[serde(rename = "N")]
+    commission_asset: Option<&'a str>,
+    #[serde(rename = "T")]
+    transaction_time: u64,
+    #[serde(rename = "t")]
+    trade_id: i64,
+    #[serde(rename = "v")]
+    prevented_match_id: u64,
+    #[serde(rename = "I")]
+    execution_id: u64,
+    #[serde(rename = "w")]
+    is_on_book: bool,
+    #[serde(rename = "m")]
+    is_maker: bool,
+    #[serde(rename = "M")]
+    ignored: bool,
+    #[serde(rename = "O")]
+    created: u64,
+    #[serde(rename = "Z")]
+    quote_executed: String,
+    #[serde(rename = "Y")]
+    last_quote: String,
+    #[serde(rename = "Q")]
+    quote_qty: String,
+    #[serde(rename = "W", skip_serializing_if = "Option::is_none")]
+    working: Option<u64>,
+    #[serde(rename = "V")]
+    self_trade: &'static str,
+}
+
+impl Reporter<'_> {
+    pub(super) fn new(&self, order: &Order) -> String {
+        write(&self.report(order, "NEW"))
+    }
+
+    pub(super) fn rejected(&self, order: &Order, reason: RejectReason) -> String {
+        write(&ExecutionReport { reject_reason: names::reject_reason(reason), ..self.report(order, "REJECTED") })
+    }
+
+    pub(super) fn expired(&self, order: &Order) -> String {
+        write(&self.report(order, "EXPIRED"))
+    }
+
+    pub(super) fn canceled(&self, order: &Order, request: LogPosition) -> String {
+        let id = cancel_report_id(request);
+        write(&ExecutionReport {
+            client_order_id: &id,
+            original_client_order_id: order.client_order_id.as_str(),
+            ..self.report(order, "CANCELED")
+        })
+    }
+
+    pub(super) fn trade(&self, order: &Order, executed: &OrderExecuted) -> String {
+        let fee_asset = self.reference.asset(executed.fee_asset);
+        write(&ExecutionReport {
+            last_qty: self.market.show_qty(executed.qty.units()),
+            last_price: self.market.show_price(executed.price.units()),
+            last_quote: self.market.quote.show(executed.quote_amount.units()),
+            commission: fee_asset.map_or_else(|| ZERO.into(), |asset| asset.show(executed.fee.units())),
+            commission_asset: fee_asset.map(|asset| asset.symbol.as_str()),
+            trade_id: i64::try_from(executed.trade.get()).unwrap_or(i64::MAX),
+            is_maker: executed.is_maker,
+            ..self.report(order, "TRADE")
+        })
+    }
+
+    fn report<'a>(&'a self, order: &'a Order, execution: &'static str) -> ExecutionReport<'a> {
+        let rests =
+            order.kind != OrderKind::Market && matches!(order.status, OrderStatus::New | OrderStatus::PartiallyFilled);
+        ExecutionReport {
+            event: "executionReport",
+            event_time: self.now.millis(),
+            symbol: self.market.symbol.as_str(),
+            client_order_id: order.client_order_id.as_str(),
+            side: names::side(order.side),
+            kind: names::kind(order.kind),
+            time_in_force: names::shown_time_in_force(order),
+            qty: self.market.show_qty(order.shown_qty().units()),
+            price: names::shown_price(order, self.market),
+            stop_price: ZERO,
+            iceberg_qty: ZERO,
+            order_list_id: -1,
+            original_client_order_id: "",
+            execution,
+            status: order.status.name(),
+            reject_reason: "NONE",
+            order_id: order.id.get(),
+            last_qty: ZERO.into(),
+            executed: self.market.show_qty(order.executed.units()),
+            last_price: ZERO.into(),
+            commission: "0".into(),
+            commission_asset: None,
+            transaction_time: self.now.millis(),
+            trade_id: -1,
+            prevented_match_id: 0,
+            execution_id: self.position.get(),
+            is_on_book: rests,
+            is_maker: false,
+            ignored: false,
+            created: order.created.millis(),
+            quote_executed: self.market.quote.show(order.quote_executed.units()),
+            last_quote: ZERO.into(),
+            quote_qty: self.market.quote.show(order.quote_qty.units()),
+            working: order.working.map(Timestamp::millis),
+            self_trade: names::self_trade(order.self_trade),
+        }
+    }
+}
+
+#[derive(Serialize)]
+struct AccountPosition<'a> {
+    #[serde(rename = "e")]
+    event: &'static str,
+    #[serde(rename = "E")]
+    event_time: u64,
+    #[serde(rename = "u")]
+    updated: u64,
+    #[serde(rename = "B")]
+    balances: Vec<PositionBalance<'a>>,
+}
+
+#[derive(Serialize)]
+struct PositionBalance<'a> {
+    #[serde(rename = "a")]
+    asset: &'a str,
+    #[serde(rename = "f")]
+    free: String,
+    #[serde(rename = "l")]
+    locked: String,
+}
+
+/// `outboundAccountPosition`: the balances that one command changed.
+pub(super) fn account_position<'a>(balances: impl Iterator<Item = (&'a Asset, Balance)>, now: Timestamp) -> String {
+    let balances = balances
+        .map(|(asset, balance)| PositionBalance {
+            asset: asset.symbol.as_str(),
+            free: asset.show(balance.free.units()),
+            locked: asset.show(balance.held.units()),
+        })
+        .collect();
+    write(&AccountPosition {
+        event: "outboundAccountPosition",
+        event_time: now.millis(),
+        updated: now.millis(),
+        balances,
+    })
+}
+
+#[derive(Serialize)]
+struct BalanceUpdate<'a> {
+    #[serde(rename = "e")]
+    event: &'static str,
+    #[serde(rename = "E")]
+    event_time: u64,
+    #[serde(rename = "a")]
+    asset: &'a str,
+    #[serde(rename = "d")]
+    delta: &'a str,
+    #[serde(rename = "T")]
+    cleared: u64,
+}
+
+/// `balanceUpdate`: a deposit or a withdrawal.
+pub(super) fn balance_update(asset: &Asset, delta: &str, now: Timestamp) -> String {
+    write(&BalanceUpdate {
+        event: "balanceUpdate",
+        event_time: now.millis(),
+        asset: asset.symbol.as_str(),
+        delta,
+        cleared: now.millis(),
+    })
+}
+
+fn write(event: &impl Serialize) -> String {
+    serde_json::to_string(event).expect("texts and numbers are always JSON")
+}

@@ -1,0 +1,72 @@
+//! Binance's words for ours, and back.
+
+use wire::{OrderKind, RejectReason, SelfTradePrevention, Side, TimeInForce};
+
+use crate::accounts::Order;
+use crate::reference::Market;
+
+/// `BUY`, `SELL`.
+pub const fn side(side: Side) -> &'static str {
+    match side {
+        Side::Buy => "BUY",
+        Side::Sell => "SELL",
+    }
+}
+
+/// `LIMIT`, `MARKET`, `LIMIT_MAKER`.
+pub const fn kind(kind: OrderKind) -> &'static str {
+    match kind {
+        OrderKind::Limit => "LIMIT",
+        OrderKind::Market => "MARKET",
+        OrderKind::LimitMaker => "LIMIT_MAKER",
+    }
+}
+
+/// `GTC`, `IOC`, `FOK`.
+pub const fn time_in_force(time_in_force: TimeInForce) -> &'static str {
+    match time_in_force {
+        TimeInForce::Gtc => "GTC",
+        TimeInForce::Ioc => "IOC",
+        TimeInForce::Fok => "FOK",
+    }
+}
+
+/// Orders that take no time in force are shown with `GTC`.
+pub const fn shown_time_in_force(order: &Order) -> &'static str {
+    match order.kind {
+        OrderKind::Limit => time_in_force(order.time_in_force),
+        OrderKind::Market | OrderKind::LimitMaker => "GTC",
+    }
+}
+
+/// Market orders are shown without a price: theirs is our protection price.
+pub fn shown_price(order: &Order, market: &Market) -> String {
+    match order.kind {
+        OrderKind::Limit | OrderKind::LimitMaker => market.show_price(order.price.units()),
+        OrderKind::Market => market.show_price(0),
+    }
+}
+
+/// `NONE`, `EXPIRE_TAKER`, `EXPIRE_MAKER`, `EXPIRE_BOTH`.
+pub const fn self_trade(mode: SelfTradePrevention) -> &'static str {
+    match mode {
+        SelfTradePrevention::None => "NONE",
+        SelfTradePrevention::ExpireTaker => "EXPIRE_TAKER",
+        SelfTradePrevention::ExpireMaker => "EXPIRE_MAKER",
+        SelfTradePrevention::ExpireBoth => "EXPIRE_BOTH",
+    }
+}
+
+/// `r` of an execution report.
+pub const fn reject_reason(reason: RejectReason) -> &'static str {
+    match reason {
+        RejectReason::WouldTake => "WOULD_MATCH_IMMEDIATELY",
+        RejectReason::InsufficientBalance => "INSUFFICIENT_BALANCES",
+        RejectReason::MarketClosed => "MARKET_CLOSED",
+        RejectReason::Busy | RejectReason::MarketUnavailable => "EXCHANGE_OVERLOADED",
+        RejectReason::NoLiquidity => "NO_LIQUIDITY",
+        RejectReason::LevelFull => "PRICE_LEVEL_FULL",
+        RejectReason::TooManyOpenOrders => "TOO_MANY_OPEN_ORDERS",
+        _ => "ORDER_REJECTED",
+    }
+}
