@@ -1,0 +1,286 @@
+//! Klines: what happened within an interval of log time, for every interval clients may ask for.
+//!
+//! Only intervals with trades are kept; those between are written flat when they are read, at the price
+//! that was the last one then. There is none before the first trade.
+
+use std::collections::VecDeque;
+
+use super::interval::Interval;
+use super::trades::Trade;
+
+/// How many klines with trades a market keeps per interval. More than the minutes of a day: the rolling
+/// ticker is their sum.
+pub const KLINES_KEPT: usize = 1_500;
+
+/// Prices and volumes of an interval, in the market's units; quote volumes in price unit × quantity unit.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Kline {
+    /// When the interval began.
+    pub open_ms: u64,
+    /// The first price.
+    pub open: i64,
+    /// The highest price.
+    pub high: i64,
+    /// The lowest price.
+    pub low: i64,
+    /// The last price.
+    pub close: i64,
+    /// Base traded.
+    pub volume: i128,
+    /// Quote traded.
+    pub quote_volume: i128,
+    /// Base that takers bought.
+    pub taker_volume: i128,
+    /// Quote that takers bought with.
+    pub taker_quote_volume: i128,
+    /// How many trades.
+    pub trades: u64,
+    /// The number of the first trade; 0 without any.
+    pub first_trade: u64,
+    /// The number of the last trade; 0 without any.
+    pub last_trade: u64,
+}
+
+impl Kline {
+    /// Of one trade.
+    pub fn of(open_ms: u64, trade: &Trade) -> Kline {
+        let mut kline = Kline::flat(open_ms, trade.price);
+        kline.add(trade);
+        kline
+    }
+
+    /// Without trades.
+    pub const fn flat(open_ms: u64, price: i64) -> Kline {
+        Kline {
+            open_ms,
+            open: price,
+            high: price,
+            low: price,
+            close: price,
+            volume: 0,
+            quote_volume: 0,
+            taker_volume: 0,
+            taker_quote_volume: 0,
+            trades: 0,
+            first_trade: 0,
+            last_trade: 0,
+        }
+    }
+
+    /// One trade more.
+    pub fn add(&mut self, trade: &Trade) {
+        self.high = self.high.max(trade.price);
+        self.low = self.low.min(trade.price);
+        self.close = trade.price;
+        let notional = trade.notional();
+        self.volume += i128::from(trade.qty);
+        self.quote_volume += notional;
+        if !trade.buyer_is_maker {
+            self.taker_volume += i128::from(trade.qty);
+            self.taker_quote_volume += notional;
+        }
+        if self.trades == 0 {
+            self.first_trade = trade.id;
+        }
+        self.trades += 1;
+        self.last_trade = trade.id;
+    }
+
+    /// All of a later kline more. Both have trades.
+    pub fn merge(&mut self, later: &Kline) {
+        self.high = self.high.max(later.high);
+        self.low = self.low.min(later.low);
+        self.close = later.close;
+        self.volume += later.volume;
+        self.quote_volume += later.quote_volume;
+        self.taker_volume += later.taker_volume;
+        self.taker_quote_volume += later.taker_quote_volume;
+        self.trades += later.trades;
+        self.last_trade = later.last_trade;
+    }
+}
+
+/// The latest klines of one interval.
+#[derive(Debug)]
+struct Series {
+    interval: Interval,
+    kept: VecDeque<Kline>,
+    /// When the last kept interval ends.
+    end_ms: u64,
+}
+
+impl Series {
+    fn add(&mut self, trade: &Trade) {
+        // Log time never runs backwards, so a trade lies in the last interval or a later one.
+        if let Some(last) = self.kept.back_mut()
+            && trade.time_ms < self.end_ms
+        {
+            last.add(trade);
+            return;
+        }
+        let open_ms = self.interval.start_of(trade.time_ms);
+        self.end_ms = self.interval.next(open_ms);
+        if self.kept.len() == KLINES_KEPT {
+            self.kept.pop_front();
+        }
+        self.kept.push_back(Kline::of(open_ms, trade));
+    }
+
+    /// The last kline that began at `at_ms` or before.
+    fn before(&self, at_ms: u64) -> Option<&Kline> {
+        let after = self.kept.partition_point(|kline| kline.open_ms <= at_ms);
+        self.kept.get(after.checked_sub(1)?)
+    }
+}
+
+/// Which klines are wanted.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct KlinesWanted {
+    /// Of which length.
+    pub interval: Interval,
+    /// None that began earlier. With it, the first ones are answered; else the last ones.
+    pub start_ms: Option<u64>,
+    /// None that began later.
+    pub end_ms: Option<u64>,
+    /// At most so many.
+    pub limit: usize,
+    /// The present time: no interval after it has begun.
+    pub now_ms: u64,
+}
+
+/// The latest klines of every interval.
+#[derive(Debug)]
+pub struct Klines {
+    series: Vec<Series>,
+}
+
+impl Default for Klines {
+    fn default() -> Klines {
+        let series = |interval| Series { interval, kept: VecDeque::new(), end_ms: 0 };
+        Klines { series: Interval::ALL.into_iter().map(series).collect() }
+    }
+}
+
+impl Klines {
+    /// Takes a trade into every interval.
+    pub fn add(&mut self, trade: &Trade) {
+        for series in &mut self.series {
+            series.add(trade);
+        }
+    }
+
+    /// The kline that covers `at_ms`; flat when nothing was traded, none before the first trade.
+    pub fn at(&self, interval: Interval, at_ms: u64) -> Option<Kline> {
+        let open_ms = interval.start_of(at_ms);
+        let last = self.series[interval.index()].before(open_ms)?;
+        Some(if last.open_ms == open_ms { *last } else { Kline::flat(open_ms, last.close) })
+    }
+
+    /// The kept klines with trades that began at `from_ms` or later, oldest first.
+    pub fn traded_since(&self, interval: Interval, from_ms: u64) -> impl Iterator<Item = &Kline> {
+        let series = &self.series[interval.index()];
+        let start = series.kept.partition_point(|kline| kline.open_ms < from_ms);
+        series.kept.range(start..)
+    }
+
+    /// Klines without gaps, oldest first.
+    pub fn read(&self, wanted: KlinesWanted) -> Vec<Kline> {
+        let KlinesWanted { interval, start_ms, end_ms, limit, now_ms } = wanted;
+        let series = &self.series[interval.index()];
+        let Some(first) = series.kept.front() else { return Vec::new() };
+        let newest = series.kept.back().map_or(now_ms, |kline| kline.open_ms.max(now_ms));
+        let last_open = interval.start_of(end_ms.unwrap_or(u64::MAX).min(newest));
+        let mut open = match start_ms {
+            // The first interval that begins at `start_ms` or later.
+            Some(start_ms) if interval.start_of(start_ms) == start_ms => start_ms,
+            Some(start_ms) => interval.next(interval.start_of(start_ms)),
+            None => {
+                let mut open = last_open;
+                for _ in 1..limit {
+                    match interval.previous(open) {
+                        Some(previous) if previous >= first.open_ms => open = previous,
+                        _ => break,
+                    }
+                }
+                open
+            }
+        };
+        open = open.max(first.open_ms);
+        let mut klines = Vec::new();
+        while open <= last_open && klines.len() < limit {
+            klines.extend(self.at(interval, open));
+            open = interval.next(open);
+        }
+        klines
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const MINUTE: u64 = 60_000;
+
+    fn trade(id: u64, time_ms: u64, price: i64, qty: i64) -> Trade {
+        Trade { id, price, qty, time_ms, buyer_is_maker: id % 2 == 0 }
+    }
+
+    fn klines(trades: &[Trade]) -> Klines {
+        let mut klines = Klines::default();
+        for trade in trades {
+            klines.add(trade);
+        }
+        klines
+    }
+
+    fn wanted(start_ms: Option<u64>, end_ms: Option<u64>, limit: usize, now_ms: u64) -> KlinesWanted {
+        KlinesWanted { interval: Interval::Minute, start_ms, end_ms, limit, now_ms }
+    }
+
+    #[test]
+    fn a_trade_on_the_edge_belongs_to_the_interval_that_begins() {
+        let klines = klines(&[trade(1, MINUTE - 1, 100, 1), trade(2, MINUTE, 90, 2), trade(3, 2 * MINUTE - 1, 120, 3)]);
+        let read = klines.read(wanted(None, None, 10, 2 * MINUTE - 1));
+        assert_eq!(read.len(), 2);
+        assert_eq!((read[0].open_ms, read[0].trades, read[0].close), (0, 1, 100));
+        let second = read[1];
+        assert_eq!((second.open_ms, second.open, second.high, second.low, second.close), (MINUTE, 90, 120, 90, 120));
+        assert_eq!((second.volume, second.quote_volume), (5, 180 + 360));
+        assert_eq!((second.taker_volume, second.taker_quote_volume), (3, 360), "a resting buyer is not a taker");
+        assert_eq!((second.first_trade, second.last_trade, second.trades), (2, 3, 2));
+    }
+
+    #[test]
+    fn intervals_without_trades_are_flat_and_none_is_older_than_the_first_trade() {
+        let klines = klines(&[trade(1, 10 * MINUTE, 100, 1), trade(2, 13 * MINUTE, 110, 1)]);
+        let read = klines.read(wanted(None, None, 500, 15 * MINUTE + 5));
+        let shape: Vec<_> = read.iter().map(|k| (k.open_ms / MINUTE, k.close, k.trades)).collect();
+        assert_eq!(shape, [(10, 100, 1), (11, 100, 0), (12, 100, 0), (13, 110, 1), (14, 110, 0), (15, 110, 0)]);
+    }
+
+    #[test]
+    fn start_asks_for_the_first_ones_and_end_for_the_last_ones() {
+        let klines = klines(&[trade(1, 10 * MINUTE, 100, 1), trade(2, 19 * MINUTE, 110, 1)]);
+        let opens = |start, end, limit| -> Vec<u64> {
+            klines.read(wanted(start, end, limit, 19 * MINUTE)).iter().map(|k| k.open_ms / MINUTE).collect()
+        };
+        assert_eq!(opens(Some(0), None, 2), [10, 11]);
+        assert_eq!(opens(Some(12 * MINUTE), None, 2), [12, 13]);
+        assert_eq!(opens(Some(12 * MINUTE + 1), None, 2), [13, 14]);
+        assert_eq!(opens(None, Some(12 * MINUTE + 1), 2), [11, 12]);
+        assert_eq!(opens(Some(11 * MINUTE), Some(12 * MINUTE), 10), [11, 12]);
+        assert_eq!(opens(Some(12 * MINUTE), Some(11 * MINUTE), 10), Vec::<u64>::new());
+        assert_eq!(opens(Some(30 * MINUTE), None, 10), Vec::<u64>::new());
+        assert_eq!(opens(None, None, 3), [17, 18, 19]);
+        assert_eq!(opens(Some(u64::MAX), Some(u64::MAX), 3), Vec::<u64>::new());
+    }
+
+    #[test]
+    fn the_oldest_klines_are_forgotten() {
+        let mut klines = Klines::default();
+        for minute in 0..2_000 {
+            klines.add(&trade(minute + 1, minute * MINUTE, 100, 1));
+        }
+        assert_eq!(klines.read(wanted(Some(0), None, 1, 2_000 * MINUTE))[0].open_ms, 500 * MINUTE);
+    }
+}
