@@ -1,1 +1,653 @@
-//! c
+//! The protocol of sessions and reads as a value: connections, bytes and time go in; bytes to send and
+//! outcomes come out. It has no socket, no clock and no thread.
+//!
+//! One connection to every node is kept open. A partition's requests and reads go to its leader
+//! ([`leadership`]), a session's requests in order ([`pipeline`]).
+
+use std::collections::{BTreeMap, BTreeSet, HashMap, VecDeque};
+use std::time::{Duration, Instant};
+
+use wire::codec::v1;
+use wire::link::{Frame, Hello, PROTOCOL, Refusal, Refused};
+use wire::{ClusterEpoch, LogPosition, NodeId, PartitionId, SessionId};
+
+pub(crate) mod connection;
+mod leadership;
+mod pipeline;
+mod reads;
+
+pub use crate::config::Patience;
+use crate::{ClusterError, Replied};
+use connection::{Connection, Phase, Vital, cut_frames};
+use leadership::{Change, Leadership};
+use pipeline::{Pipeline, Waiter};
+use reads::Reads;
+
+/// A logical session of one [`Client`].
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct SessionKey(u64);
+
+/// A request of one [`Client`]; later ones are greater.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct RequestKey(u64);
+
+/// A read of one [`Client`].
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct ReadKey(u64);
+
+/// What the driver must do, or hand on.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Output {
+    /// Connect to this node, then call `on_connected` or `on_closed`.
+    Connect(NodeId),
+    /// Send these bytes on the node's connection.
+    Send {
+        /// To which node.
+        node: NodeId,
+        /// Whole frames.
+        bytes: Vec<u8>,
+    },
+    /// Close the node's connection; `on_closed` need not be called.
+    Close(NodeId),
+    /// The session is open for the first time, or again after it had expired.
+    SessionOpened(SessionKey),
+    /// What became of a request.
+    Replied {
+        /// Which request.
+        request: RequestKey,
+        /// Its reply.
+        result: Result<Replied, ClusterError>,
+    },
+    /// What became of a read.
+    Read {
+        /// Which read.
+        read: ReadKey,
+        /// Where it may read.
+        result: Result<LogPosition, ClusterError>,
+    },
+    /// Another node leads the partition, or none is known to.
+    LeaderChanged {
+        /// Which partition.
+        partition: PartitionId,
+        /// Who leads it.
+        leader: Option<NodeId>,
+    },
+}
+
+/// Who the client is.
+#[derive(Debug, Clone, Copy)]
+pub struct Identity {
+    /// The first frame on every connection.
+    pub hello: Hello,
+    /// Random: the nonces of sessions count on from here.
+    pub nonce: u128,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+enum Waiting {
+    Request(SessionKey, RequestKey),
+    Read(ReadKey),
+}
+
+/// Sessions and reads with every partition of one cluster.
+#[derive(Debug)]
+pub struct Client {
+    identity: Identity,
+    patience: Patience,
+    connections: BTreeMap<NodeId, Connection>,
+    leaderships: BTreeMap<PartitionId, Leadership>,
+    sessions: BTreeMap<SessionKey, Pipeline>,
+    open_sessions: HashMap<(PartitionId, SessionId), SessionKey>,
+    opening_sessions: HashMap<u128, SessionKey>,
+    reads: Reads,
+    deadlines: BTreeSet<(Instant, Waiting)>,
+    keys: u64,
+    outputs: VecDeque<Output>,
+    /// No timeout is due before.
+    wake_at: Option<Instant>,
+}
+
+impl Client {
+    /// A client of these nodes that is connected to none of them yet.
+    pub fn new(identity: Identity, nodes: &[NodeId], patience: Patience, now: Instant) -> Client {
+        Client {
+            identity,
+            patience,
+            connections: nodes.iter().map(|node| (*node, Connection::new(now))).collect(),
+            leaderships: BTreeMap::new(),
+            sessions: BTreeMap::new(),
+            open_sessions: HashMap::new(),
+            opening_sessions: HashMap::new(),
+            reads: Reads::default(),
+            deadlines: BTreeSet::new(),
+            keys: 0,
+            outputs: VecDeque::new(),
+            wake_at: Some(now),
+        }
+    }
+
+    /// Who leads the partition, as far as is known.
+    pub fn leader(&self, partition: PartitionId) -> Option<NodeId> {
+        let leadership = self.leaderships.get(&partition)?;
+        leadership.target().filter(|_| leadership.is_confirmed())
+    }
+
+    /// Opens a session. Requests may be made at once; they wait for it.
+    pub fn open_session(&mut self, partition: PartitionId, now: Instant) -> SessionKey {
+        let key = SessionKey(self.next_key());
+        let nonce = self.next_nonce();
+        self.sessions.insert(key, Pipeline::new(partition, nonce, now, &self.patience));
+        self.opening_sessions.insert(nonce, key);
+        self.lead(partition, now);
+        self.flush_session(key, now);
+        key
+    }
+
+    /// Nobody makes requests in this session any more. What was made is still resent until it is replied to.
+    pub fn close_session(&mut self, session: SessionKey) {
+        if let Some(pipeline) = self.sessions.get_mut(&session) {
+            pipeline.is_closing = true;
+        }
+        self.forget_if_over(session);
+    }
+
+    /// Has `payload` sequenced. `Busy` when the session's window is full.
+    pub fn request(
+        &mut self,
+        session: SessionKey,
+        payload: Vec<u8>,
+        now: Instant,
+        timeout: Duration,
+    ) -> Result<RequestKey, ClusterError> {
+        let key = RequestKey(self.next_key());
+        let deadline = now + timeout;
+        let pipeline = self.sessions.get_mut(&session).ok_or(ClusterError::Closed)?;
+        pipeline.offer(key, payload, deadline, &self.patience)?;
+        self.deadlines.insert((deadline, Waiting::Request(session, key)));
+        self.wake(deadline);
+        self.flush_session(session, now);
+        Ok(key)
+    }
+
+    /// Asks up to which position events must have been seen to read what is committed now. `Busy` when as
+    /// many reads wait as may.
+    pub fn read_index(
+        &mut self,
+        partition: PartitionId,
+        now: Instant,
+        timeout: Duration,
+    ) -> Result<ReadKey, ClusterError> {
+        if self.reads.len() >= self.patience.window {
+            return Err(ClusterError::Busy);
+        }
+        let key = ReadKey(self.next_key());
+        let deadline = now + timeout;
+        self.reads.insert(key, partition, now, deadline, &self.patience);
+        self.deadlines.insert((deadline, Waiting::Read(key)));
+        self.wake(deadline);
+        self.lead(partition, now);
+        self.flush_reads(partition, now);
+        Ok(key)
+    }
+
+    /// The node's connection stands.
+    pub fn on_connected(&mut self, node: NodeId, now: Instant) {
+        if let Some(connection) = self.connections.get_mut(&node) {
+            connection.on_connected(now, self.identity.hello, &self.patience);
+            self.wake(now + self.patience.ping);
+        }
+    }
+
+    /// Bytes have come from the node.
+    pub fn on_bytes(&mut self, node: NodeId, bytes: &[u8], now: Instant) {
+        let Some(connection) = self.connections.get_mut(&node) else {
+            return;
+        };
+        if matches!(connection.phase, Phase::Idle(_) | Phase::Connecting) {
+            return;
+        }
+        if connection.on_bytes(bytes) {
+            tracing::info!(%node, "the node answers again");
+        }
+        let inbox = connection.take_inbox();
+        let consumed = cut_frames(&inbox, |frame| self.on_frame(node, frame, now));
+        match (consumed, self.connections.get_mut(&node)) {
+            (Some(consumed), Some(connection)) if !matches!(connection.phase, Phase::Idle(_)) => {
+                connection.put_back(inbox, consumed);
+            }
+            (None, _) => {
+                tracing::warn!(%node, "the node sent what is no frame of this protocol");
+                self.give_up(node, now);
+            }
+            _ => {}
+        }
+    }
+
+    /// The node's connection was closed, or could not be made.
+    pub fn on_closed(&mut self, node: NodeId, now: Instant) {
+        let Some(connection) = self.connections.get_mut(&node) else {
+            return;
+        };
+        if matches!(connection.phase, Phase::Idle(_)) {
+            return;
+        }
+        connection.on_closed(now, &self.patience);
+        let at = connection.next_timeout(&self.patience);
+        self.wake_some(at);
+        self.lose_leader(node, now);
+    }
+
+    /// Does what is due. Call it when [`Client::next_timeout`] says, or more often.
+    pub fn on_timeout(&mut self, now: Instant) {
+        self.poll_deadlines(now);
+        self.poll_connections(now);
+        self.poll_leaderships(now);
+        self.poll_sessions(now);
+        for partition in self.reads.due(now) {
+            self.flush_reads(partition, now);
+        }
+        self.wake_at = self.earliest_timeout(now);
+    }
+
+    /// When something is due next.
+    pub fn next_timeout(&self) -> Option<Instant> {
+        self.wake_at
+    }
+
+    /// The next thing to do, until there is none.
+    pub fn poll_output(&mut self) -> Option<Output> {
+        if let Some(output) = self.outputs.pop_front() {
+            return Some(output);
+        }
+        let (node, connection) = self.connections.iter_mut().find(|(_, connection)| !connection.out.is_empty())?;
+        Some(Output::Send { node: *node, bytes: std::mem::take(&mut connection.out) })
+    }
+
+    fn next_key(&mut self) -> u64 {
+        self.keys += 1;
+        self.keys
+    }
+
+    fn next_nonce(&mut self) -> u128 {
+        self.identity.nonce = self.identity.nonce.wrapping_add(1);
+        self.identity.nonce
+    }
+
+    fn wake(&mut self, at: Instant) {
+        self.wake_at = Some(self.wake_at.map_or(at, |wake_at| wake_at.min(at)));
+    }
+
+    fn wake_some(&mut self, at: Option<Instant>) {
+        if let Some(at) = at {
+            self.wake(at);
+        }
+    }
+
+    /// Starts to look for the partition's leader, unless that was done before.
+    fn lead(&mut self, partition: PartitionId, now: Instant) {
+        self.leaderships.entry(partition).or_insert_with(|| Leadership::new(now));
+        self.wake(now);
+    }
+
+    /// Handles one frame; whether to go on with the connection's next.
+    fn on_frame(&mut self, node: NodeId, frame: Frame<'_>, now: Instant) -> bool {
+        match frame {
+            Frame::Welcome(welcome) => {
+                if welcome.protocol != PROTOCOL || welcome.epoch != self.identity.hello.epoch || welcome.node != node {
+                    tracing::error!(%node, ?welcome, "the node is not the one that was looked for");
+                    self.give_up(node, now);
+                    return false;
+                }
+                if let Some(connection) = self.connections.get_mut(&node) {
+                    connection.on_welcome();
+                }
+                // Whoever had no node to try has one now.
+                self.poll_leaderships(now);
+            }
+            Frame::Ping(ping) => {
+                if let Some(connection) = self.connections.get_mut(&node) {
+                    connection.send(&Frame::Pong(wire::link::Pong { nonce: ping.nonce }));
+                }
+            }
+            Frame::Leader(leader) => {
+                let leadership = self.leaderships.entry(leader.partition).or_insert_with(|| Leadership::new(now));
+                let change = leadership.announce(node, leader.leader, leader.term);
+                self.on_change(leader.partition, change, now);
+            }
+            Frame::SessionOpened(opened) => self.on_session_opened(node, &opened, now),
+            Frame::Reply(reply, payload) => {
+                self.confirm(node, reply.partition, now);
+                self.on_reply(&reply, payload, now);
+            }
+            Frame::Refused(refused) => self.on_refused(node, &refused, now),
+            Frame::ReadReady(ready) => {
+                self.confirm(node, ready.partition, now);
+                if let Some((key, deadline)) = self.reads.take(ready.token, ready.partition) {
+                    self.deadlines.remove(&(deadline, Waiting::Read(key)));
+                    self.outputs.push_back(Output::Read { read: key, result: Ok(ready.position) });
+                }
+            }
+            Frame::ReadRefused(refused) => {
+                self.reads.on_refused(refused.token, now, &self.patience);
+                self.wake(now + self.patience.back_off.0);
+                match refused.refusal {
+                    Refusal::NotLeader => self.deny(node, refused.partition, refused.detail, now),
+                    Refusal::UnknownPartition => self.deny(node, refused.partition, 0, now),
+                    Refusal::NotPermitted | Refusal::Malformed => {
+                        if let Some((key, deadline)) = self.reads.take(refused.token, refused.partition) {
+                            self.deadlines.remove(&(deadline, Waiting::Read(key)));
+                            let result = Err(ClusterError::Refused(refused.refusal));
+                            self.outputs.push_back(Output::Read { read: key, result });
+                        }
+                    }
+                    _ => {}
+                }
+            }
+            // Signs of life that were counted as such, and frames of streams, which have their own connections.
+            _ => {}
+        }
+        true
+    }
+
+    fn on_session_opened(&mut self, node: NodeId, opened: &wire::link::SessionOpened, now: Instant) {
+        self.confirm(node, opened.partition, now);
+        let Some(key) = self.opening_sessions.remove(&opened.nonce) else {
+            return;
+        };
+        let Some(pipeline) = self.sessions.get_mut(&key) else {
+            return;
+        };
+        pipeline.on_opened(opened.session, now);
+        self.open_sessions.insert((opened.partition, opened.session), key);
+        self.outputs.push_back(Output::SessionOpened(key));
+        self.flush_session(key, now);
+    }
+
+    fn on_reply(&mut self, reply: &wire::link::Reply, payload: &[u8], now: Instant) {
+        let Some(key) = self.open_sessions.get(&(reply.partition, reply.session)).copied() else {
+            return;
+        };
+        let Some(pipeline) = self.sessions.get_mut(&key) else {
+            return;
+        };
+        if let Some(waiter) = pipeline.on_reply(reply.sequence, now, &self.patience) {
+            let result = v1::decode_reply(payload)
+                .map(|decoded| Replied { position: reply.position, reply: decoded })
+                .map_err(|_| ClusterError::UnreadableReply);
+            self.answer(key, waiter, result);
+        }
+        self.flush_session(key, now);
+        self.forget_if_over(key);
+    }
+
+    fn on_refused(&mut self, node: NodeId, refused: &Refused, now: Instant) {
+        if self.leaderships.get(&refused.partition).and_then(Leadership::target) != Some(node) {
+            return;
+        }
+        match refused.refusal {
+            Refusal::NotLeader => return self.deny(node, refused.partition, refused.detail, now),
+            Refusal::UnknownPartition => return self.deny(node, refused.partition, 0, now),
+            _ => self.confirm(node, refused.partition, now),
+        }
+        if refused.session == SessionId::default() {
+            return self.on_open_refused(refused, now);
+        }
+        let Some(key) = self.open_sessions.get(&(refused.partition, refused.session)).copied() else {
+            return;
+        };
+        if refused.refusal == Refusal::SessionUnknown {
+            return self.expire(key, refused.session, now);
+        }
+        let Some(pipeline) = self.sessions.get_mut(&key) else {
+            return;
+        };
+        if let Some((waiter, error)) = pipeline.on_refused(refused, now, &self.patience) {
+            self.answer(key, waiter, Err(error));
+        }
+        self.flush_session(key, now);
+    }
+
+    /// The frame does not name which of the sessions being opened is meant, so all are asked for again.
+    fn on_open_refused(&mut self, refused: &Refused, now: Instant) {
+        let keys: Vec<SessionKey> = self.opening_sessions.values().copied().collect();
+        for key in keys {
+            let Some(pipeline) = self.sessions.get_mut(&key).filter(|p| p.partition == refused.partition) else {
+                continue;
+            };
+            if refused.refusal == Refusal::NotPermitted {
+                pipeline.reopen_after(now, Duration::from_secs(1));
+                for waiter in pipeline.fail_unsent() {
+                    self.answer(key, waiter, Err(ClusterError::Refused(refused.refusal)));
+                }
+            } else {
+                pipeline.reopen_after(now, self.patience.back_off.1);
+            }
+        }
+        self.wake(now + self.patience.back_off.1);
+    }
+
+    fn expire(&mut self, key: SessionKey, session: SessionId, now: Instant) {
+        let nonce = self.next_nonce();
+        let Some(pipeline) = self.sessions.get_mut(&key) else {
+            return;
+        };
+        let partition = pipeline.partition;
+        let lost = pipeline.expire(nonce);
+        tracing::warn!(%partition, %session, lost = lost.len(), "the session has expired");
+        self.open_sessions.remove(&(partition, session));
+        self.opening_sessions.insert(nonce, key);
+        for waiter in lost {
+            self.answer(key, waiter, Err(ClusterError::OutcomeUnknown));
+        }
+        self.forget_if_over(key);
+        self.flush_session(key, now);
+    }
+
+    fn answer(&mut self, session: SessionKey, waiter: Waiter, result: Result<Replied, ClusterError>) {
+        self.deadlines.remove(&(waiter.deadline, Waiting::Request(session, waiter.key)));
+        self.outputs.push_back(Output::Replied { request: waiter.key, result });
+    }
+
+    fn forget_if_over(&mut self, key: SessionKey) {
+        if self.sessions.get(&key).is_some_and(|pipeline| pipeline.is_closing && pipeline.is_empty()) {
+            self.sessions.remove(&key);
+            self.open_sessions.retain(|_, open| *open != key);
+            self.opening_sessions.retain(|_, opening| *opening != key);
+        }
+    }
+
+    fn confirm(&mut self, node: NodeId, partition: PartitionId, now: Instant) {
+        if let Some(leadership) = self.leaderships.get_mut(&partition) {
+            let change = leadership.confirm(node);
+            self.on_change(partition, change, now);
+        }
+    }
+
+    /// `node` does not lead; `hint` is who it believes does, 0 when it does not know.
+    fn deny(&mut self, node: NodeId, partition: PartitionId, hint: u64, now: Instant) {
+        let hint = Some(NodeId::new(hint)).filter(|hint| self.connections.get(hint).is_some_and(Connection::is_usable));
+        let nodes_len = self.connections.len();
+        if let Some(leadership) = self.leaderships.get_mut(&partition) {
+            let change = leadership.deny(node, hint, nodes_len);
+            self.wake(now + self.patience.back_off.0);
+            self.on_change(partition, change, now);
+        }
+    }
+
+    fn lose_leader(&mut self, node: NodeId, now: Instant) {
+        let partitions: Vec<PartitionId> = self.leaderships.keys().copied().collect();
+        for partition in partitions {
+            if let Some(leadership) = self.leaderships.get_mut(&partition) {
+                let change = leadership.lose(node, now);
+                self.on_change(partition, change, now);
+            }
+        }
+    }
+
+    fn on_change(&mut self, partition: PartitionId, change: Change, now: Instant) {
+        if change == Change::None {
+            return;
+        }
+        self.outputs.push_back(Output::LeaderChanged { partition, leader: self.leader(partition) });
+        self.wake(now);
+        if change == Change::Moved {
+            self.reads.rewind(partition, now);
+        }
+        let keys: Vec<SessionKey> =
+            self.sessions.iter().filter(|(_, p)| p.partition == partition).map(|(key, _)| *key).collect();
+        for key in keys {
+            if change == Change::Moved
+                && let Some(pipeline) = self.sessions.get_mut(&key)
+            {
+                pipeline.rewind();
+            }
+            self.flush_session(key, now);
+        }
+        self.flush_reads(partition, now);
+    }
+
+    /// The connection that requests of the partition go to, and whether the node is known to lead.
+    fn leader_connection(&mut self, partition: PartitionId, now: Instant) -> Option<(&mut Connection, bool)> {
+        let leadership = self.leaderships.get(&partition)?;
+        let connection = self.connections.get_mut(&leadership.target()?)?;
+        if !connection.is_usable() {
+            return None;
+        }
+        let ping_at = connection.hasten_ping(now, &self.patience);
+        self.wake_at = Some(self.wake_at.map_or(ping_at, |wake_at| wake_at.min(ping_at)));
+        Some((connection, leadership.is_confirmed()))
+    }
+
+    fn flush_session(&mut self, key: SessionKey, now: Instant) {
+        let Some(mut pipeline) = self.sessions.remove(&key) else {
+            return;
+        };
+        if let Some((connection, is_confirmed)) = self.leader_connection(pipeline.partition, now) {
+            pipeline.send(now, is_confirmed, &mut connection.out);
+        }
+        let at = pipeline.next_timeout(&self.patience);
+        self.wake_some(at);
+        self.sessions.insert(key, pipeline);
+    }
+
+    fn flush_reads(&mut self, partition: PartitionId, now: Instant) {
+        if !self.reads.waits_for(partition) {
+            return;
+        }
+        let mut reads = std::mem::take(&mut self.reads);
+        let patience = self.patience;
+        if let Some((connection, _)) = self.leader_connection(partition, now) {
+            reads.send(partition, now, &mut connection.out, &patience);
+        }
+        self.reads = reads;
+    }
+
+    fn poll_deadlines(&mut self, now: Instant) {
+        while let Some((_, waiting)) = self.deadlines.first().filter(|(deadline, _)| *deadline <= now).copied() {
+            self.deadlines.pop_first();
+            match waiting {
+                Waiting::Request(session, request) => {
+                    let told = self.sessions.get_mut(&session).and_then(|pipeline| pipeline.on_deadline(request));
+                    if let Some(error) = told {
+                        self.outputs.push_back(Output::Replied { request, result: Err(error) });
+                    }
+                    self.forget_if_over(session);
+                }
+                Waiting::Read(read) => {
+                    if let Some(was_sent) = self.reads.on_deadline(read) {
+                        let error = if was_sent { ClusterError::Timeout } else { ClusterError::Unavailable };
+                        self.outputs.push_back(Output::Read { read, result: Err(error) });
+                    }
+                }
+            }
+        }
+    }
+
+    fn poll_connections(&mut self, now: Instant) {
+        let busy: BTreeSet<NodeId> = self
+            .leaderships
+            .iter()
+            .filter(|(partition, _)| {
+                self.reads.waits_for(**partition)
+                    || self.sessions.values().any(|p| p.partition == **partition && p.is_waiting())
+            })
+            .filter_map(|(_, leadership)| leadership.target())
+            .collect();
+        let mut suspected = Vec::new();
+        let mut dead = Vec::new();
+        for (node, connection) in &mut self.connections {
+            if let Phase::Idle(at) = connection.phase
+                && at <= now
+            {
+                connection.phase = Phase::Connecting;
+                self.outputs.push_back(Output::Connect(*node));
+            }
+            match connection.on_timeout(now, busy.contains(node), &self.patience) {
+                Vital::Well => {}
+                Vital::Suspect if connection.is_suspected => {}
+                Vital::Suspect => {
+                    connection.is_suspected = true;
+                    suspected.push(*node);
+                }
+                Vital::Dead => dead.push(*node),
+            }
+        }
+        for node in suspected {
+            tracing::warn!(%node, "the node keeps silent; another leader is looked for");
+            self.lose_leader(node, now);
+        }
+        for node in dead {
+            tracing::warn!(%node, "the node has kept silent for too long; disconnecting");
+            self.give_up(node, now);
+        }
+    }
+
+    fn give_up(&mut self, node: NodeId, now: Instant) {
+        self.on_closed(node, now);
+        self.outputs.push_back(Output::Close(node));
+    }
+
+    fn poll_leaderships(&mut self, now: Instant) {
+        let partitions: Vec<PartitionId> = self.leaderships.keys().copied().collect();
+        for partition in partitions {
+            let is_wanted = self.reads.waits_for(partition) || self.sessions.values().any(|p| p.partition == partition);
+            if !is_wanted {
+                continue;
+            }
+            let usable =
+                self.connections.iter().filter(|(_, connection)| connection.is_usable()).map(|(node, _)| *node);
+            if let Some(leadership) = self.leaderships.get_mut(&partition) {
+                let change = leadership.probe(now, self.patience.probe, usable);
+                self.on_change(partition, change, now);
+            }
+        }
+    }
+
+    fn poll_sessions(&mut self, now: Instant) {
+        let keys: Vec<SessionKey> = self.sessions.keys().copied().collect();
+        for key in keys {
+            let request = RequestKey(self.next_key());
+            if let Some(pipeline) = self.sessions.get_mut(&key) {
+                pipeline.on_timeout(now, request, &self.patience);
+            }
+            self.flush_session(key, now);
+        }
+    }
+
+    fn earliest_timeout(&self, now: Instant) -> Option<Instant> {
+        let deadline = self.deadlines.first().map(|(deadline, _)| *deadline);
+        let connections = self.connections.values().filter_map(|c| c.next_timeout(&self.patience));
+        let sessions = self.sessions.values().filter_map(|p| p.next_timeout(&self.patience));
+        let leaderships = self.leaderships.values().filter_map(Leadership::probe_at).filter(|at| *at > now);
+        let reads = self.reads.next_timeout(now);
+        deadline.into_iter().chain(connections).chain(sessions).chain(leaderships).chain(reads).min()
+    }
+
+    /// The cluster this client belongs to.
+    pub fn epoch(&self) -> ClusterEpoch {
+        self.identity.hello.epoch
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,69 +1,294 @@
-//! Drives the protocol over tokio.
+//! Drives the protocol over tokio: one task per node's connection, one for timeouts, one per stream.
+//!
+//! Callers and tasks share the [`Client`] under a lock that is never held while waiting. After every input
+//! whoever gave it hands the outputs on ([`Core::settle`]).
 
-use std::time::Duration;
+use std::collections::{BTreeMap, HashMap};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::{Duration, Instant};
 
-use wire::{LogPosition, NodeId, PartitionId};
+use tokio::sync::{Notify, mpsc, oneshot, watch};
+use tokio::task::JoinHandle;
+use wire::link::{Hello, PROTOCOL};
+use wire::{LogPosition, NodeId, PartitionId, Text};
 
+use crate::client::{Client, Identity, Output, Patience, ReadKey, RequestKey, SessionKey};
+use crate::subscription::Subscription;
 use crate::{ClusterConfig, ClusterError, ConfigError, Replied, StreamItem};
+use dial::Dialer;
+
+mod connection;
+mod dial;
+mod stream;
+
+/// How many items of a stream may wait for their consumer.
+const STREAM_ITEMS_MAX: usize = 1_024;
 
 /// A connection to a cluster: cheap to clone, reconnects by itself for ever, ends when the last clone,
 /// session and stream is dropped.
 #[derive(Clone)]
-pub struct Cluster;
+pub struct Cluster {
+    inner: Arc<Inner>,
+}
 
 /// A logical session with one partition: its requests are sequenced in the order they were made. Kept
-/// alive, and reopened when it expired.
+/// alive, and reopened when it expired. Cheap to clone.
 #[derive(Clone)]
-pub struct Session;
+pub struct Session {
+    inner: Arc<SessionInner>,
+}
 
 /// The events of one partition. Dropping it unsubscribes.
-pub struct EventStream;
+pub struct EventStream {
+    items: mpsc::Receiver<StreamItem>,
+    _cluster: Cluster,
+}
+
+struct Inner {
+    shared: Arc<Shared>,
+    dialer: Arc<Dialer>,
+    hello: Hello,
+    nodes: Vec<NodeId>,
+    tasks: Vec<JoinHandle<()>>,
+}
+
+struct SessionInner {
+    cluster: Cluster,
+    key: SessionKey,
+}
+
+/// What callers and tasks share.
+struct Shared {
+    core: Mutex<Core>,
+    /// The timeout has become earlier.
+    timer: Notify,
+}
+
+struct Core {
+    client: Client,
+    connections: BTreeMap<NodeId, ConnectionState>,
+    requests: HashMap<RequestKey, oneshot::Sender<Result<Replied, ClusterError>>>,
+    reads: HashMap<ReadKey, oneshot::Sender<Result<LogPosition, ClusterError>>>,
+    opening: HashMap<SessionKey, oneshot::Sender<()>>,
+    leaders: BTreeMap<PartitionId, watch::Sender<Option<NodeId>>>,
+    /// When the timer task wakes.
+    armed: Option<Instant>,
+}
+
+/// What a connection's task is to do.
+#[derive(Default)]
+struct ConnectionState {
+    out: Vec<u8>,
+    must_connect: bool,
+    must_close: bool,
+    changed: Arc<Notify>,
+}
 
 impl Cluster {
-    /// Starts to connect. Needs a tokio runtime. An error only says that the configuration is unusable; nodes that cannot be
-    /// reached are tried again for ever.
+    /// Starts to connect; needs a tokio runtime. An error only says that the configuration is unusable: nodes
+    /// that cannot be reached are tried again for ever.
     pub fn connect(config: ClusterConfig) -> Result<Cluster, ConfigError> {
-        let _ = config;
-        unimplemented!()
+        Cluster::connect_with(config, Patience::default())
     }
 
-    /// Opens a session; waits until the partition has a leader that opened it.
+    /// As [`Cluster::connect`], with other patience than the default.
+    pub fn connect_with(config: ClusterConfig, patience: Patience) -> Result<Cluster, ConfigError> {
+        let dialer = Arc::new(Dialer::new(&config)?);
+        let name = Text::new(config.name.as_bytes()).map_err(|_| ConfigError::Name(config.name.clone()))?;
+        let hello = Hello { protocol: PROTOCOL, epoch: config.epoch, role: config.role, name, node: NodeId::default() };
+        let nodes: Vec<NodeId> = config.nodes.iter().map(|(node, _)| *node).collect();
+        let identity = Identity { hello, nonce: rand::random() };
+        let core = Core {
+            client: Client::new(identity, &nodes, patience, Instant::now()),
+            connections: nodes.iter().map(|node| (*node, ConnectionState::default())).collect(),
+            requests: HashMap::new(),
+            reads: HashMap::new(),
+            opening: HashMap::new(),
+            leaders: BTreeMap::new(),
+            armed: None,
+        };
+        let shared = Arc::new(Shared { core: Mutex::new(core), timer: Notify::new() });
+        let mut tasks = vec![tokio::spawn(keep_time(shared.clone()))];
+        tasks.extend(nodes.iter().map(|node| tokio::spawn(connection::run(shared.clone(), dialer.clone(), *node))));
+        Ok(Cluster { inner: Arc::new(Inner { shared, dialer, hello, nodes, tasks }) })
+    }
+
+    /// Opens a session; waits, if need be for ever, until the partition has a leader that has opened it.
     pub async fn session(&self, partition: PartitionId) -> Session {
-        let _ = partition;
-        unimplemented!()
+        let (opened, wait) = oneshot::channel();
+        let session = {
+            let mut core = self.inner.shared.lock();
+            let key = core.client.open_session(partition, Instant::now());
+            core.opening.insert(key, opened);
+            core.settle(&self.inner.shared.timer);
+            Session { inner: Arc::new(SessionInner { cluster: self.clone(), key }) }
+        };
+        // The sender is kept until the session is open.
+        let _ = wait.await;
+        session
     }
 
     /// Follows the events of a partition from `from` on; 1 for everything.
     pub fn subscribe(&self, partition: PartitionId, from: LogPosition) -> EventStream {
-        let _ = (partition, from);
-        unimplemented!()
+        let (taken, items) = mpsc::channel(STREAM_ITEMS_MAX);
+        let leader = self.inner.shared.lock().watch_leader(partition);
+        let patience = Patience::default();
+        let subscription =
+            Subscription::new(self.inner.hello, &self.inner.nodes, partition, from, patience, Instant::now());
+        tokio::spawn(stream::run(subscription, self.inner.dialer.clone(), leader, taken));
+        EventStream { items, _cluster: self.clone() }
     }
 
     /// The position up to which events must have been seen to read what is committed now.
     pub async fn read_index(&self, partition: PartitionId, timeout: Duration) -> Result<LogPosition, ClusterError> {
-        let _ = (partition, timeout);
-        unimplemented!()
+        let wait = {
+            let mut core = self.inner.shared.lock();
+            let key = core.client.read_index(partition, Instant::now(), timeout)?;
+            let (answered, wait) = oneshot::channel();
+            core.reads.insert(key, answered);
+            core.settle(&self.inner.shared.timer);
+            wait
+        };
+        wait.await.unwrap_or(Err(ClusterError::Closed))
     }
 
     /// Who leads the partition, as far as is known.
     pub fn leader(&self, partition: PartitionId) -> Option<NodeId> {
-        let _ = partition;
-        unimplemented!()
+        self.inner.shared.lock().client.leader(partition)
     }
 }
 
 impl Session {
     /// Has an encoded [`wire::Command`] sequenced and waits for its reply. Requests are sent in the order of the
-    /// calls, without waiting for each other; one whose future is dropped still executes.
+    /// calls, without waiting for each other; one whose future is dropped still executes. See
+    /// [`ClusterError`] for what is known after an error.
     pub async fn request(&self, payload: Vec<u8>, timeout: Duration) -> Result<Replied, ClusterError> {
-        let _ = (payload, timeout);
-        unimplemented!()
+        let shared = &self.inner.cluster.inner.shared;
+        let wait = {
+            let mut core = shared.lock();
+            let key = core.client.request(self.inner.key, payload, Instant::now(), timeout)?;
+            let (answered, wait) = oneshot::channel();
+            core.requests.insert(key, answered);
+            core.settle(&shared.timer);
+            wait
+        };
+        wait.await.unwrap_or(Err(ClusterError::Closed))
     }
 }
 
 impl EventStream {
     /// The next item; waits for ever if nothing happens. `None` only when the runtime shuts down.
     pub async fn next(&mut self) -> Option<StreamItem> {
-        unimplemented!()
+        self.items.recv().await
+    }
+}
+
+impl Drop for SessionInner {
+    fn drop(&mut self) {
+        let shared = &self.cluster.inner.shared;
+        let mut core = shared.lock();
+        core.opening.remove(&self.key);
+        core.client.close_session(self.key);
+        core.settle(&shared.timer);
+    }
+}
+
+impl Drop for Inner {
+    fn drop(&mut self) {
+        for task in &self.tasks {
+            task.abort();
+        }
+    }
+}
+
+impl Shared {
+    fn lock(&self) -> MutexGuard<'_, Core> {
+        // A panic under the lock is a bug of ours; the state is still worth more than another panic.
+        self.core.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Core {
+    /// Hands the client's outputs on.
+    fn settle(&mut self, timer: &Notify) {
+        while let Some(output) = self.client.poll_output() {
+            match output {
+                Output::Connect(node) => self.tell(node, |connection| connection.must_connect = true),
+                Output::Send { node, bytes } => self.tell(node, |connection| {
+                    if connection.out.is_empty() {
+                        connection.out = bytes;
+                    } else {
+                        connection.out.extend_from_slice(&bytes);
+                    }
+                }),
+                Output::Close(node) => self.tell(node, |connection| connection.must_close = true),
+                Output::SessionOpened(session) => {
+                    if let Some(opened) = self.opening.remove(&session) {
+                        let _ = opened.send(());
+                    }
+                }
+                Output::Replied { request, result } => {
+                    if let Some(answered) = self.requests.remove(&request) {
+                        let _ = answered.send(result);
+                    }
+                }
+                Output::Read { read, result } => {
+                    if let Some(answered) = self.reads.remove(&read) {
+                        let _ = answered.send(result);
+                    }
+                }
+                Output::LeaderChanged { partition, leader } => {
+                    if let Some(watched) = self.leaders.get(&partition) {
+                        watched.send_replace(leader);
+                    }
+                }
+            }
+        }
+        let next = self.client.next_timeout();
+        if let Some(next) = next
+            && self.armed.is_none_or(|armed| next < armed)
+        {
+            self.armed = Some(next);
+            timer.notify_one();
+        }
+    }
+
+    fn tell(&mut self, node: NodeId, what: impl FnOnce(&mut ConnectionState)) {
+        if let Some(connection) = self.connections.get_mut(&node) {
+            what(connection);
+            connection.changed.notify_one();
+        }
+    }
+
+    fn watch_leader(&mut self, partition: PartitionId) -> watch::Receiver<Option<NodeId>> {
+        let leader = self.client.leader(partition);
+        self.leaders.entry(partition).or_insert_with(|| watch::Sender::new(leader)).subscribe()
+    }
+}
+
+/// Tells the client the time when something is due.
+async fn keep_time(shared: Arc<Shared>) {
+    loop {
+        let next = {
+            let mut core = shared.lock();
+            let now = Instant::now();
+            if core.client.next_timeout().is_some_and(|next| next <= now) {
+                core.client.on_timeout(now);
+            }
+            core.armed = core.client.next_timeout();
+            core.settle(&shared.timer);
+            core.armed
+        };
+        match next {
+            Some(next) => {
+                // Timers have a granularity of a millisecond: never spin for less.
+                let next = next.max(Instant::now() + Duration::from_millis(1));
+                tokio::select! {
+                    () = tokio::time::sleep_until(next.into()) => {}
+                    () = shared.timer.notified() => {}
+                }
+            }
+            None => shared.timer.notified().await,
+        }
     }
 }

@@ -17,7 +17,7 @@ pub mod envelope;
 mod error;
 pub mod subscription;
 
-pub use config::ClusterConfig;
+pub use config::{ClusterConfig, Patience};
 pub use driver::{Cluster, EventStream, Session};
 pub use error::{ClusterError, ConfigError};
 

@@ -1,0 +1,70 @@
+//! TCP and mutually authenticated TLS to one node.
+
+use std::collections::BTreeMap;
+use std::io;
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::time::Duration;
+
+use rustls::pki_types::pem::PemObject;
+use rustls::pki_types::{CertificateDer, PrivateKeyDer, ServerName};
+use rustls::{ClientConfig, RootCertStore};
+use tokio::net::TcpStream;
+use tokio_rustls::TlsConnector;
+use tokio_rustls::client::TlsStream;
+use wire::NodeId;
+
+use crate::{ClusterConfig, ConfigError};
+
+/// A stopped process still accepts connections: only the handshake shows that nobody is there.
+const DIAL_TIMEOUT: Duration = Duration::from_secs(1);
+
+/// Connects to the nodes of one cluster as one client.
+pub(super) struct Dialer {
+    connector: TlsConnector,
+    addresses: BTreeMap<NodeId, SocketAddr>,
+}
+
+impl Dialer {
+    pub(super) fn new(config: &ClusterConfig) -> Result<Dialer, ConfigError> {
+        if config.nodes.is_empty() {
+            return Err(ConfigError::NoNodes);
+        }
+        let mut roots = RootCertStore::empty();
+        for authority in certificates("authority's certificate", &config.ca)? {
+            roots.add(authority)?;
+        }
+        let chain = certificates("client's certificate", &config.cert)?;
+        let key = PrivateKeyDer::from_pem_slice(&config.key)
+            .map_err(|why| ConfigError::Pem { what: "client's private key", why: why.to_string() })?;
+        let provider = Arc::new(rustls::crypto::ring::default_provider());
+        let tls = ClientConfig::builder_with_provider(provider)
+            .with_safe_default_protocol_versions()?
+            .with_root_certificates(roots)
+            .with_client_auth_cert(chain, key)?;
+        let addresses = config.nodes.iter().copied().collect();
+        Ok(Dialer { connector: TlsConnector::from(Arc::new(tls)), addresses })
+    }
+
+    /// Connects to the node, which must show the certificate `node-ID`.
+    pub(super) async fn dial(&self, node: NodeId) -> io::Result<TlsStream<TcpStream>> {
+        let address = *self.addresses.get(&node).ok_or(io::ErrorKind::AddrNotAvailable)?;
+        let name = ServerName::try_from(format!("node-{node}")).map_err(io::Error::other)?;
+        let connecting = async {
+            let socket = TcpStream::connect(address).await?;
+            socket.set_nodelay(true)?;
+            self.connector.connect(name, socket).await
+        };
+        tokio::time::timeout(DIAL_TIMEOUT, connecting).await.unwrap_or_else(|_| Err(io::ErrorKind::TimedOut.into()))
+    }
+}
+
+fn certificates(what: &'static str, pem: &[u8]) -> Result<Vec<CertificateDer<'static>>, ConfigError> {
+    let found: Vec<_> = CertificateDer::pem_slice_iter(pem)
+        .collect::<Result<_, _>>()
+        .map_err(|why| ConfigError::Pem { what, why: why.to_string() })?;
+    if found.is_empty() {
+        return Err(ConfigError::Pem { what, why: "it holds no certificate".into() });
+    }
+    Ok(found)
+}

@@ -1,0 +1,146 @@
+//! The task of one stream of events: it owns the stream's connection, and does not read from it while the
+//! consumer has no room.
+
+use std::io;
+use std::sync::Arc;
+use std::time::Instant;
+
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::net::TcpStream;
+use tokio::sync::{mpsc, watch};
+use tokio_rustls::client::TlsStream;
+use wire::NodeId;
+
+use super::dial::Dialer;
+use crate::StreamItem;
+use crate::subscription::{Output, Subscription};
+
+const READ_BUFFER_LEN: usize = 64 * 1024;
+
+pub(super) async fn run(
+    mut subscription: Subscription,
+    dialer: Arc<Dialer>,
+    mut leader: watch::Receiver<Option<NodeId>>,
+    items: mpsc::Sender<StreamItem>,
+) {
+    let mut buffer = vec![0; READ_BUFFER_LEN];
+    let mut stream: Option<TlsStream<TcpStream>> = None;
+    let known = *leader.borrow_and_update();
+    subscription.on_leader(known, Instant::now());
+    loop {
+        if !deliver(&mut subscription, &items).await {
+            return;
+        }
+        if let Some(output) = subscription.poll_output() {
+            perform(output, &mut subscription, &dialer, &mut stream, &mut leader).await;
+            continue;
+        }
+        let now = Instant::now();
+        let due = subscription.next_timeout().unwrap_or(now + std::time::Duration::from_secs(1));
+        tokio::select! {
+            biased;
+            read = read(&mut stream, &mut buffer) => match read {
+                Ok(len) if len > 0 => subscription.on_bytes(&buffer[..len], Instant::now()),
+                _ => {
+                    stream = None;
+                    subscription.on_closed(Instant::now());
+                }
+            },
+            changed = leader.changed() => {
+                if changed.is_err() {
+                    return;
+                }
+                let known = *leader.borrow_and_update();
+                subscription.on_leader(known, Instant::now());
+            }
+            () = tokio::time::sleep_until(due.into()) => subscription.on_timeout(Instant::now()),
+            () = items.closed() => return,
+        }
+    }
+}
+
+/// Hands every item to the consumer, waiting for room; whether the consumer is still there.
+async fn deliver(subscription: &mut Subscription, items: &mpsc::Sender<StreamItem>) -> bool {
+    while let Some(item) = subscription.poll_item() {
+        match items.try_send(item) {
+            Ok(()) => {}
+            Err(mpsc::error::TrySendError::Full(item)) => {
+                if items.send(item).await.is_err() {
+                    return false;
+                }
+                subscription.on_resumed();
+            }
+            Err(mpsc::error::TrySendError::Closed(_)) => return false,
+        }
+    }
+    true
+}
+
+async fn perform(
+    output: Output,
+    subscription: &mut Subscription,
+    dialer: &Dialer,
+    stream: &mut Option<TlsStream<TcpStream>>,
+    leader: &mut watch::Receiver<Option<NodeId>>,
+) {
+    match output {
+        Output::Close => *stream = None,
+        Output::Connect(node) => {
+            *stream = None;
+            dial(node, subscription, dialer, stream, leader).await;
+        }
+        Output::Send(bytes) => {
+            if let Some(to) = stream
+                && write(to, &bytes).await.is_err()
+            {
+                *stream = None;
+                subscription.on_closed(Instant::now());
+            }
+        }
+    }
+}
+
+/// Dials the node until the subscription wants another: a new leader is better news than a node that may
+/// not even answer.
+async fn dial(
+    node: NodeId,
+    subscription: &mut Subscription,
+    dialer: &Dialer,
+    stream: &mut Option<TlsStream<TcpStream>>,
+    leader: &mut watch::Receiver<Option<NodeId>>,
+) {
+    let mut dialing = std::pin::pin!(dialer.dial(node));
+    while subscription.is_connecting_to(node) {
+        tokio::select! {
+            dialed = &mut dialing => match dialed {
+                Ok(dialed) => {
+                    *stream = Some(dialed);
+                    subscription.on_connected(Instant::now());
+                }
+                Err(error) => {
+                    tracing::debug!(%node, %error, "cannot connect a stream");
+                    subscription.on_closed(Instant::now());
+                }
+            },
+            changed = leader.changed() => {
+                if changed.is_err() {
+                    return subscription.on_closed(Instant::now());
+                }
+                let known = *leader.borrow_and_update();
+                subscription.on_leader(known, Instant::now());
+            }
+        }
+    }
+}
+
+async fn write(to: &mut TlsStream<TcpStream>, bytes: &[u8]) -> io::Result<()> {
+    to.write_all(bytes).await?;
+    to.flush().await
+}
+
+async fn read(stream: &mut Option<TlsStream<TcpStream>>, buffer: &mut [u8]) -> io::Result<usize> {
+    match stream {
+        Some(stream) => stream.read(buffer).await,
+        None => std::future::pending().await,
+    }
+}
