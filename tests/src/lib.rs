@@ -1,1 +1,7 @@
-//! Under construction.
+//! What the tests of the whole exchange share: a demo of real processes that cleans up after itself, and
+//! questions to its nodes.
+
+#![forbid(unsafe_code)]
+
+pub mod demo;
+pub mod nodes;

@@ -70,7 +70,10 @@ fn crates_depend_only_on_the_rooms_that_they_may_enter() {
 fn foreign_crates_stay_in_their_rooms() {
     for (name, dependencies) in dependencies() {
         for (foreign, rooms) in CONFINED {
-            assert!(!dependencies.contains(*foreign) || rooms.contains(&name.as_str()), "{name} must not use {foreign}");
+            assert!(
+                !dependencies.contains(*foreign) || rooms.contains(&name.as_str()),
+                "{name} must not use {foreign}"
+            );
         }
     }
 }

@@ -1,0 +1,60 @@
+//! What is done to a node.
+
+use std::fmt;
+use std::time::Duration;
+
+use nix::sys::signal::Signal;
+use tests::demo::{Demo, DemoError, signal};
+
+/// How long a stopped node sleeps.
+const STOPPED_FOR: Duration = Duration::from_secs(3);
+/// How long a killed node stays dead.
+const DEAD_FOR: Duration = Duration::from_secs(1);
+
+/// A fault of one node.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Fault {
+    /// SIGKILL, then a start through `mainstay ctl`.
+    Kill,
+    /// SIGSTOP for 3 s.
+    Stop,
+}
+
+impl Fault {
+    /// About how long one takes, with the node's return.
+    pub fn duration(self) -> Duration {
+        match self {
+            Fault::Kill => DEAD_FOR + Duration::from_secs(2),
+            Fault::Stop => STOPPED_FOR + Duration::from_secs(1),
+        }
+    }
+
+    /// Does it to `node`, and undoes it.
+    pub async fn strike(self, demo: &Demo, node: u64) -> Result<(), DemoError> {
+        let state = demo.state()?;
+        let pid = state.nodes.iter().find(|n| n.id == node).map(|n| n.pid).expect("the leader is a node of the demo");
+        match self {
+            Fault::Kill => {
+                signal(pid, Signal::SIGKILL);
+                tokio::time::sleep(DEAD_FOR).await;
+                let data_dir = demo.data_dir().display().to_string();
+                demo.mainstay(&["ctl", "--data-dir", &data_dir, "node", "start", &node.to_string()])?;
+            }
+            Fault::Stop => {
+                signal(pid, Signal::SIGSTOP);
+                tokio::time::sleep(STOPPED_FOR).await;
+                signal(pid, Signal::SIGCONT);
+            }
+        }
+        Ok(())
+    }
+}
+
+impl fmt::Display for Fault {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Fault::Kill => "kill",
+            Fault::Stop => "stop",
+        })
+    }
+}

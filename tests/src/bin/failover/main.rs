@@ -1,0 +1,201 @@
+//! Proof of failover: real processes under load, killed and stopped, and what they acknowledged held
+//! against what they know afterwards.
+//!
+//! The load is `mainstay loadgen run`, which reconciles every acknowledgement at its end and fails when one
+//! was lost or doubled. This program kills, waits, and then asks the nodes themselves: are all replicas
+//! equal at one position, and is money conserved?
+
+#![forbid(unsafe_code)]
+
+mod audit;
+mod faults;
+
+use std::path::PathBuf;
+use std::process::ExitCode;
+use std::time::Duration;
+
+use clap::Parser;
+use serde_json::{Value, json};
+use tests::demo::{Demo, DemoError, DemoOptions};
+use tests::nodes;
+
+use crate::faults::Fault;
+
+/// How long nodes may take to be ready again after a fault.
+const READY_WITHIN: Duration = Duration::from_secs(30);
+/// Quiet time between a node's return and the next fault, for its replicas to catch up.
+const BETWEEN_FAULTS: Duration = Duration::from_millis(1500);
+
+/// Kills leaders under load and proves that nothing was lost, doubled or made.
+#[derive(Debug, Parser)]
+#[command(name = "failover")]
+struct Args {
+    /// How often the leader of the busiest partition is killed with SIGKILL and started again.
+    #[arg(long, default_value_t = 5)]
+    kills: u32,
+    /// How often the leader of the busiest partition is stopped for 3 s with SIGSTOP.
+    #[arg(long, default_value_t = 1)]
+    stops: u32,
+    /// Orders a second that are offered meanwhile.
+    #[arg(long, default_value_t = 500)]
+    rate: u32,
+    /// Which cells share a partition: `split` or `joint`.
+    #[arg(long, default_value = "split")]
+    layout: String,
+    /// The binary under test.
+    #[arg(long, default_value = "target/release/mainstay")]
+    binary: PathBuf,
+    /// Write the result here as JSON.
+    #[arg(long)]
+    json: Option<PathBuf>,
+}
+
+/// Why there is no proof.
+#[derive(Debug, thiserror::Error)]
+enum Failure {
+    #[error(transparent)]
+    Demo(#[from] DemoError),
+    #[error("{0}")]
+    Disproved(String),
+}
+
+fn disproved<T>(what: impl Into<String>) -> Result<T, Failure> {
+    Err(Failure::Disproved(what.into()))
+}
+
+#[tokio::main(flavor = "current_thread")]
+async fn main() -> ExitCode {
+    let args = Args::parse();
+    match prove(&args).await {
+        Ok(report) => {
+            if let Some(path) = &args.json
+                && let Err(error) = std::fs::write(path, report.to_string())
+            {
+                eprintln!("cannot write {}: {error}", path.display());
+                return ExitCode::FAILURE;
+            }
+            println!(
+                "failover: {} kills, {} stops, {} acknowledged, {} lost, {} doubled, longest pause {} ms",
+                report["kills"],
+                report["stops"],
+                report["acked"],
+                report["lost"],
+                report["doubled"],
+                report["longest_pause_ms"]
+            );
+            ExitCode::SUCCESS
+        }
+        Err(failure) => {
+            eprintln!("failover: {failure}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+async fn prove(args: &Args) -> Result<Value, Failure> {
+    let options = DemoOptions { binary: args.binary.clone(), layout: args.layout.clone(), with_bots: false };
+    let mut demo = Demo::start(options)?;
+    let killed = under_load(&demo, args, Fault::Kill, args.kills).await?;
+    replicas_agree(&demo, "after the kills").await?;
+    let stopped = under_load(&demo, args, Fault::Stop, args.stops).await?;
+    replicas_agree(&demo, "after the stops").await?;
+    everything_survives(&mut demo, args).await?;
+    demo.stop()?;
+    let sum = |field: &str| killed[field].as_u64().unwrap_or(0) + stopped[field].as_u64().unwrap_or(0);
+    Ok(json!({
+        "kills": args.kills,
+        "stops": args.stops,
+        "acked": sum("acked"),
+        "lost": sum("lost"),
+        "doubled": sum("duplicated"),
+        "longest_pause_ms": killed["longest_pause_ms"],
+        "longest_pause_stopped_ms": stopped["longest_pause_ms"],
+    }))
+}
+
+/// Offers a load, does `fault` to the leader of the busiest partition `times` times, and returns what the
+/// load generator says at its end.
+async fn under_load(demo: &Demo, args: &Args, fault: Fault, times: u32) -> Result<Value, Failure> {
+    let state_file = demo.state_file().display().to_string();
+    let report = demo.home().join(format!("load-{fault}.json"));
+    let duration = (fault.duration() + BETWEEN_FAULTS) * times + Duration::from_secs(6);
+    let log = format!("load-{fault}.log");
+    let mut load = demo.spawn_mainstay(
+        &[
+            "loadgen",
+            "run",
+            "--state",
+            &state_file,
+            "--rate",
+            &args.rate.to_string(),
+            "--duration",
+            &duration.as_secs().to_string(),
+            "--json",
+            &report.display().to_string(),
+        ],
+        &log,
+    )?;
+    tokio::time::sleep(Duration::from_secs(2)).await;
+    for round in 1..=times {
+        let state = demo.state()?;
+        let Some(partition) = nodes::busiest_partition(&state).await else {
+            return disproved("no node tells its status");
+        };
+        let find_leader = nodes::until(READY_WITHIN, async || nodes::leader(&state, partition).await);
+        let Some(leader) = find_leader.await else { return disproved(format!("partition {partition} has no leader")) };
+        println!("{fault} {round} of {times}: node {leader}, which leads partition {partition}");
+        fault.strike(demo, leader).await?;
+        if !nodes::all_ready(&demo.state()?, READY_WITHIN).await {
+            return disproved(format!("after {fault} {round} some node was not ready within {READY_WITHIN:?}"));
+        }
+        tokio::time::sleep(BETWEEN_FAULTS).await;
+    }
+    let status = tokio::task::spawn_blocking(move || load.wait()).await.expect("waiting does not panic");
+    let said = std::fs::read_to_string(demo.home().join(log)).unwrap_or_default();
+    println!("{said}");
+    let result: Value =
+        std::fs::read(&report).ok().and_then(|b| serde_json::from_slice(&b).ok()).unwrap_or(Value::Null);
+    match status {
+        Ok(status) if status.success() && result["lost"] == 0 && result["duplicated"] == 0 => Ok(result),
+        status => disproved(format!("the load generator ended with {status:?} and {result}")),
+    }
+}
+
+/// All replicas of every partition have one digest at one position, and the ledger's books balance.
+async fn replicas_agree(demo: &Demo, when: &str) -> Result<audit::Totals, Failure> {
+    let state = demo.state()?;
+    let partitions = state.cluster.as_ref().map(|cluster| cluster.partitions.clone()).unwrap_or_default();
+    if partitions.is_empty() {
+        return disproved("the state file names no partitions");
+    }
+    for partition in partitions {
+        let Some(replicas) = nodes::digests_at_one_position(&state, partition, READY_WITHIN).await else {
+            return disproved(format!("{when} the replicas of partition {partition} did not come to one position"));
+        };
+        if replicas.iter().any(|r| r.digest != replicas[0].digest) {
+            return disproved(format!("{when} the replicas of partition {partition} differ: {replicas:?}"));
+        }
+        println!(
+            "{when}: partition {partition}: {} replicas equal at position {}",
+            replicas.len(),
+            replicas[0].position
+        );
+    }
+    audit::of(&state, when).await
+}
+
+/// SIGKILL of every process at once, then a restart on the same data: the books are the same, and it
+/// trades on.
+async fn everything_survives(demo: &mut Demo, args: &Args) -> Result<(), Failure> {
+    let before = replicas_agree(demo, "before all are killed").await?;
+    demo.kill_everything()?;
+    println!("killed every process at once");
+    demo.restart()?;
+    let after = replicas_agree(demo, "after all were started again").await?;
+    if before != after {
+        return disproved(format!("the books changed over the restart: {before:?} became {after:?}"));
+    }
+    under_load(demo, args, Fault::Stop, 0).await?;
+    replicas_agree(demo, "after trading on").await?;
+    Ok(())
+}

@@ -1,0 +1,104 @@
+//! Questions to the nodes' HTTP pages.
+
+use std::time::{Duration, Instant};
+
+use http_body_util::{BodyExt, Empty};
+use hyper::body::Bytes;
+use hyper_util::client::legacy::Client;
+use hyper_util::rt::TokioExecutor;
+use loadgen::state::State;
+use serde_json::Value;
+
+/// How long a node may take to answer.
+const ANSWER_WITHIN: Duration = Duration::from_secs(5);
+/// How often a condition is looked at.
+const LOOK_EVERY: Duration = Duration::from_millis(50);
+
+/// The status and JSON of a node's page; `None` when there is no answer.
+pub async fn get(url: &str) -> Option<(u16, Value)> {
+    let client: Client<_, Empty<Bytes>> = Client::builder(TokioExecutor::new()).build_http();
+    let answer = async {
+        let response = client.get(url.parse().ok()?).await.ok()?;
+        let status = response.status().as_u16();
+        let body = response.into_body().collect().await.ok()?.to_bytes();
+        Some((status, serde_json::from_slice(&body).unwrap_or(Value::Null)))
+    };
+    tokio::time::timeout(ANSWER_WITHIN, answer).await.ok()?
+}
+
+/// One replica's place in its log.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ReplicaDigest {
+    /// The node.
+    pub node: u64,
+    /// What it has applied.
+    pub position: u64,
+    /// Of its state there.
+    pub digest: String,
+}
+
+/// The node that leads `partition`, as the nodes themselves see it.
+pub async fn leader(state: &State, partition: u16) -> Option<u64> {
+    for node in &state.nodes {
+        let Some((200, status)) = get(&format!("{}/status", node.http)).await else { continue };
+        let partitions = status["partitions"].as_array().cloned().unwrap_or_default();
+        let leads = |p: &Value| p["partition"] == partition && p["role"] == "leader";
+        if partitions.iter().any(leads) {
+            return Some(node.id);
+        }
+    }
+    None
+}
+
+/// The partition with the longest log.
+pub async fn busiest_partition(state: &State) -> Option<u16> {
+    for node in &state.nodes {
+        let Some((200, status)) = get(&format!("{}/status", node.http)).await else { continue };
+        let partitions = status["partitions"].as_array().cloned().unwrap_or_default();
+        let busiest = partitions.iter().max_by_key(|p| p["applied"].as_u64().unwrap_or(0))?;
+        return busiest["partition"].as_u64().and_then(|p| u16::try_from(p).ok());
+    }
+    None
+}
+
+/// Waits until every node says it is ready.
+pub async fn all_ready(state: &State, within: Duration) -> bool {
+    until(within, async || {
+        for node in &state.nodes {
+            if !matches!(get(&format!("{}/readyz", node.http)).await, Some((200, _))) {
+                return None;
+            }
+        }
+        Some(())
+    })
+    .await
+    .is_some()
+}
+
+/// Waits until every node's replica of `partition` is at one position, and says what their digests are there.
+pub async fn digests_at_one_position(state: &State, partition: u16, within: Duration) -> Option<Vec<ReplicaDigest>> {
+    until(within, async || {
+        let mut replicas = Vec::new();
+        for node in &state.nodes {
+            let (_, answer) = get(&format!("{}/digest?partition={partition}", node.http)).await?;
+            let position = answer["position"].as_u64()?;
+            replicas.push(ReplicaDigest { node: node.id, position, digest: answer["digest"].as_str()?.to_string() });
+        }
+        replicas.iter().all(|r| r.position == replicas[0].position).then_some(replicas)
+    })
+    .await
+}
+
+/// Looks again and again until there is an answer or the time is over.
+pub async fn until<T>(within: Duration, mut look: impl AsyncFnMut() -> Option<T>) -> Option<T> {
+    let deadline = Instant::now() + within;
+    loop {
+        if let Some(found) = look().await {
+            return Some(found);
+        }
+        if Instant::now() >= deadline {
+            return None;
+        }
+        tokio::time::sleep(LOOK_EVERY).await;
+    }
+}
