@@ -292,3 +292,6 @@ async fn keep_time(shared: Arc<Shared>) {
         }
     }
 }
+
+#[cfg(test)]
+mod tests;

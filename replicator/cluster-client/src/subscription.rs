@@ -239,12 +239,12 @@ impl Subscription {
                 let (position, timestamp, origin) = (head.position, head.timestamp, head.origin);
                 self.items.push_back(StreamItem::Events { position, timestamp, origin, events });
             }
-            Frame::Progress(progress) if progress.partition == self.partition => {
-                // Repeated progress is yielded as well, never a lesser one.
-                if progress.position.next() >= self.next {
-                    self.next = progress.position.next();
-                    self.items.push_back(StreamItem::Progress { position: progress.position });
-                }
+            // Repeated progress is yielded as well, never a lesser one.
+            Frame::Progress(progress)
+                if progress.partition == self.partition && progress.position.next() >= self.next =>
+            {
+                self.next = progress.position.next();
+                self.items.push_back(StreamItem::Progress { position: progress.position });
             }
             Frame::SubscribeRefused(refused) if refused.partition == self.partition => {
                 self.on_refused(&refused, now);

@@ -1,1 +1,179 @@
+//! Scenarios of one stream: what goes in, where it connects, what it yields.
 
+use super::*;
+use wire::link::{self, Role};
+use wire::{ClusterEpoch, Origin, Text, Timestamp};
+
+const PARTITION: PartitionId = PartitionId::new(1);
+
+struct Scenario {
+    stream: Subscription,
+    now: Instant,
+    done: Vec<String>,
+}
+
+fn node(id: u64) -> NodeId {
+    NodeId::new(id)
+}
+
+impl Scenario {
+    fn from_position_1(leader: Option<u64>) -> Scenario {
+        let name = Text::new(b"gateway-1").unwrap();
+        let (epoch, role) = (ClusterEpoch::new(1), Role::Gateway);
+        let hello = Hello { protocol: PROTOCOL, epoch, role, name, node: NodeId::default() };
+        let now = Instant::now();
+        let nodes = [node(1), node(2), node(3)];
+        let mut stream = Subscription::new(hello, &nodes, PARTITION, LogPosition::new(1), Patience::default(), now);
+        stream.on_leader(leader.map(node), now);
+        let mut scenario = Scenario { stream, now, done: Vec::new() };
+        scenario.pass(0);
+        scenario
+    }
+
+    fn pass(&mut self, millis: u64) {
+        for _ in 0..=millis {
+            self.stream.on_timeout(self.now);
+            self.collect();
+            self.now += Duration::from_millis(1);
+        }
+    }
+
+    fn connected(&mut self) {
+        self.stream.on_connected(self.now);
+        let node = self.stream.node;
+        self.take(Frame::Welcome(link::Welcome { protocol: PROTOCOL, epoch: ClusterEpoch::new(1), node }));
+    }
+
+    fn closed(&mut self) {
+        self.stream.on_closed(self.now);
+        self.pass(0);
+    }
+
+    fn take(&mut self, frame: Frame<'_>) {
+        let mut bytes = Vec::new();
+        frame.encode(&mut bytes);
+        self.stream.on_bytes(&bytes, self.now);
+        self.collect();
+    }
+
+    fn events(&mut self, position: u64) {
+        let position = LogPosition::new(position);
+        let (timestamp, origin) = (Timestamp::ZERO, Origin::INTERNAL);
+        self.take(Frame::Events(link::Events { partition: PARTITION, position, timestamp, origin }, &[]));
+    }
+
+    fn progress(&mut self, position: u64) {
+        let position = LogPosition::new(position);
+        self.take(Frame::Progress(link::Progress { partition: PARTITION, position }));
+    }
+
+    fn refused(&mut self, refusal: Refusal) {
+        self.take(Frame::SubscribeRefused(SubscribeRefused { partition: PARTITION, refusal, detail: 5 }));
+        self.pass(0);
+    }
+
+    fn collect(&mut self) {
+        loop {
+            while let Some(item) = self.stream.poll_item() {
+                self.done.push(match item {
+                    StreamItem::Events { position, .. } => format!("events {position}"),
+                    StreamItem::Progress { position } => format!("progress {position}"),
+                });
+            }
+            match self.stream.poll_output() {
+                Some(Output::Connect(node)) => self.done.push(format!("connect {node}")),
+                Some(Output::Close) => self.done.push("close".into()),
+                Some(Output::Send(bytes)) => {
+                    cut_frames(&bytes, |frame| {
+                        if let Frame::Subscribe(subscribe) = frame {
+                            self.done.push(format!("subscribe {}", subscribe.from));
+                        }
+                        true
+                    });
+                }
+                None => return,
+            }
+        }
+    }
+
+    #[track_caller]
+    fn check(&mut self, expected: &[&str]) {
+        assert_eq!(std::mem::take(&mut self.done), expected);
+    }
+}
+
+#[test]
+fn a_stream_prefers_the_leader_and_yields_each_position_once() {
+    let mut scenario = Scenario::from_position_1(Some(2));
+    scenario.connected();
+    scenario.events(1);
+    scenario.events(1);
+    scenario.events(4);
+    scenario.events(2);
+    scenario.progress(6);
+    scenario.progress(5);
+    scenario.check(&["connect 2", "subscribe 1", "events 1", "events 4", "progress 6"]);
+}
+
+#[test]
+fn progress_is_where_a_stream_resumes() {
+    let mut scenario = Scenario::from_position_1(Some(2));
+    scenario.connected();
+    scenario.progress(6);
+    scenario.closed();
+    scenario.connected();
+    scenario.check(&["connect 2", "subscribe 1", "progress 6", "connect 3", "subscribe 7"]);
+}
+
+#[test]
+fn a_stream_moves_to_a_new_leader() {
+    let mut scenario = Scenario::from_position_1(Some(1));
+    scenario.connected();
+    scenario.events(1);
+    scenario.stream.on_leader(Some(node(3)), scenario.now);
+    scenario.collect();
+    scenario.connected();
+    scenario.check(&["connect 1", "subscribe 1", "events 1", "close", "connect 3", "subscribe 2"]);
+    scenario.stream.on_leader(None, scenario.now);
+    scenario.collect();
+    scenario.check(&[]);
+}
+
+#[test]
+fn a_node_that_does_not_reach_back_far_enough_is_left_for_the_others() {
+    let mut scenario = Scenario::from_position_1(Some(1));
+    for _ in 0..3 {
+        scenario.connected();
+        scenario.refused(Refusal::PositionGone);
+    }
+    scenario.check(&[
+        "connect 1",
+        "subscribe 1",
+        "close",
+        "connect 2",
+        "subscribe 1",
+        "close",
+        "connect 3",
+        "subscribe 1",
+        "close",
+    ]);
+    scenario.pass(5_010);
+    scenario.check(&["connect 1"]);
+}
+
+#[test]
+fn a_silent_node_is_left_for_another() {
+    let mut scenario = Scenario::from_position_1(Some(1));
+    scenario.connected();
+    scenario.pass(700);
+    scenario.check(&["connect 1", "subscribe 1", "close", "connect 2"]);
+}
+
+#[test]
+fn a_node_of_another_epoch_or_name_yields_nothing() {
+    let mut scenario = Scenario::from_position_1(Some(1));
+    scenario.stream.on_connected(scenario.now);
+    scenario.take(Frame::Welcome(link::Welcome { protocol: PROTOCOL, epoch: ClusterEpoch::new(2), node: node(1) }));
+    scenario.pass(0);
+    scenario.check(&["connect 1", "close", "connect 2"]);
+}
