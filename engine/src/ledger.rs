@@ -1,0 +1,346 @@
+//! The ledger cell: accounts and what they own.
+//!
+//! Orders and cancels enter here. Funds are held before an order leaves for its market, settled when the market's
+//! answers come back, and only then told. So an account has one sequence of events over all markets, and
+//! whoever has seen an outcome can spend the funds with the next command.
+
+mod admission;
+mod balances;
+mod lanes;
+mod orders;
+mod registry;
+mod settlement;
+
+use wire::codec::{CodecError, Reader, Writer};
+use wire::command::{
+    AddApiKey, CancelAll, CancelOrder, Credit, Debit, ListAsset, ListMarket, NewOrder, OpenAccount, RevokeApiKey,
+    SetMarketStatus,
+};
+use wire::event::{ApiKeyRevoked, Credited, Debited, MarketStatusChanged, OrderPending};
+use wire::mail::{ChangeMarketStatus, CreateMarket, PlaceOrder, WithdrawAll, WithdrawOrder};
+use wire::{Event, LogPosition, Mail, OrderId, OrderKind, PartitionId, RejectReason, Timestamp};
+
+pub use self::balances::AssetAudit;
+use self::balances::Balances;
+use self::lanes::{Asked, Lanes};
+use self::orders::{Order, Orders};
+use self::registry::Registry;
+use crate::effects::Effects;
+use crate::limits::Limits;
+use crate::mailbox::Mailboxes;
+
+/// Why a command was refused, and the id that the reason speaks of.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Refused {
+    pub(crate) reason: RejectReason,
+    pub(crate) id: u64,
+}
+
+impl Refused {
+    pub(crate) fn because(reason: RejectReason) -> Refused {
+        Refused { reason, id: 0 }
+    }
+
+    fn naming(reason: RejectReason, id: u64) -> Refused {
+        Refused { reason, id }
+    }
+}
+
+impl From<RejectReason> for Refused {
+    fn from(reason: RejectReason) -> Refused {
+        Refused::because(reason)
+    }
+}
+
+/// The id that a command created or named, or why it was refused.
+pub(crate) type Answer = Result<u64, Refused>;
+
+/// Accounts, balances, holds, fees, API keys, assets, markets and open orders.
+pub(crate) struct LedgerCell {
+    /// Where this cell lives.
+    partition: PartitionId,
+    unanswered_max: usize,
+    registry: Registry,
+    balances: Balances,
+    orders: Orders,
+    lanes: Lanes,
+}
+
+impl LedgerCell {
+    pub(crate) fn new(partition: PartitionId, limits: &Limits) -> LedgerCell {
+        LedgerCell {
+            partition,
+            unanswered_max: limits.unanswered_max as usize,
+            registry: Registry::new(limits),
+            balances: Balances::new(limits.accounts_max, limits.assets_max),
+            orders: Orders::new(limits),
+            lanes: Lanes::new(),
+        }
+    }
+
+    /// Before a command: what has become due by log time.
+    pub(crate) fn begin(&mut self, now: Timestamp) {
+        self.orders.forget(now);
+    }
+
+    /// After a command: tells what moved, and asserts that no money appeared or vanished.
+    pub(crate) fn finish(&mut self, effects: &mut Effects<'_>) {
+        self.balances.finish(effects);
+    }
+
+    pub(crate) fn audit(&self) -> Vec<AssetAudit> {
+        self.balances.audit()
+    }
+
+    pub(crate) fn list_asset(&mut self, list: &ListAsset, effects: &mut Effects<'_>) -> Answer {
+        let listed = self.registry.check_asset(list)?;
+        self.registry.add_asset(listed);
+        self.balances.add_asset();
+        effects.tell(Event::AssetListed(listed));
+        Ok(listed.asset.get().into())
+    }
+
+    pub(crate) fn list_market(
+        &mut self,
+        list: &ListMarket,
+        mailboxes: &Mailboxes,
+        effects: &mut Effects<'_>,
+    ) -> Answer {
+        let listed = self.registry.check_market(list)?;
+        if !self.lane_has_room(listed.partition, mailboxes) {
+            return Err(RejectReason::MarketUnavailable.into());
+        }
+        self.registry.add_market(listed);
+        effects.tell(Event::MarketListed(listed));
+        let (market, scale, rules, ledger) = (listed.market, listed.scale, listed.rules, self.partition);
+        effects.send(listed.partition, Mail::CreateMarket(CreateMarket { market, scale, rules, ledger }));
+        Ok(listed.market.get().into())
+    }
+
+    pub(crate) fn set_market_status(
+        &mut self,
+        set: &SetMarketStatus,
+        mailboxes: &Mailboxes,
+        effects: &mut Effects<'_>,
+    ) -> Answer {
+        let SetMarketStatus { market, status } = *set;
+        let partition = self.registry.market(market)?.listed.partition;
+        if !self.lane_has_room(partition, mailboxes) {
+            return Err(RejectReason::MarketUnavailable.into());
+        }
+        self.registry.set_status(market, status);
+        effects.tell(Event::MarketStatusChanged(MarketStatusChanged { market, status }));
+        effects.send(partition, Mail::ChangeMarketStatus(ChangeMarketStatus { market, status }));
+        Ok(market.get().into())
+    }
+
+    pub(crate) fn open_account(&mut self, open: &OpenAccount, effects: &mut Effects<'_>) -> Answer {
+        let opened = self.registry.check_account(open)?;
+        self.registry.add_account(opened);
+        self.balances.add_account();
+        self.orders.add_account();
+        effects.tell(Event::AccountOpened(opened));
+        Ok(opened.account.get().into())
+    }
+
+    pub(crate) fn add_api_key(&mut self, add: &AddApiKey, effects: &mut Effects<'_>) -> Answer {
+        let added = self.registry.check_key(add)?;
+        self.registry.add_key(added);
+        effects.tell(Event::ApiKeyAdded(added));
+        Ok(0)
+    }
+
+    pub(crate) fn revoke_api_key(&mut self, revoke: &RevokeApiKey, effects: &mut Effects<'_>) -> Answer {
+        let removed = self.registry.remove_key(&revoke.key)?;
+        effects.tell(Event::ApiKeyRevoked(ApiKeyRevoked { account: removed.account, key: removed.key }));
+        Ok(0)
+    }
+
+    pub(crate) fn credit(&mut self, credit: &Credit, effects: &mut Effects<'_>) -> Answer {
+        let Credit { account, asset, amount } = *credit;
+        self.registry.account(account)?;
+        self.registry.asset(asset)?;
+        if amount.is_zero() {
+            return Err(RejectReason::ZeroAmount.into());
+        }
+        if !self.balances.can_credit(asset, amount) {
+            return Err(RejectReason::BalanceTooLarge.into());
+        }
+        self.balances.credit(account, asset, amount);
+        effects.tell(Event::Credited(Credited { account, asset, amount }));
+        Ok(0)
+    }
+
+    pub(crate) fn debit(&mut self, debit: &Debit, effects: &mut Effects<'_>) -> Answer {
+        let Debit { account, asset, amount } = *debit;
+        self.registry.account(account)?;
+        self.registry.asset(asset)?;
+        if amount.is_zero() {
+            return Err(RejectReason::ZeroAmount.into());
+        }
+        if self.balances.get(account, asset).free < amount {
+            return Err(RejectReason::InsufficientBalance.into());
+        }
+        self.balances.debit(account, asset, amount);
+        effects.tell(Event::Debited(Debited { account, asset, amount }));
+        Ok(0)
+    }
+
+    /// Holds the funds and sends the order to its market.
+    pub(crate) fn new_order(&mut self, order: &NewOrder, mailboxes: &Mailboxes, effects: &mut Effects<'_>) -> Answer {
+        let admitted = self.admit(order, mailboxes)?;
+        let id = self.orders.next_id();
+        let NewOrder { account, market, side, kind, time_in_force, self_trade, price, .. } = *order;
+        let partition = admitted.market.partition;
+        self.balances.hold(account, admitted.asset, admitted.hold);
+        self.orders.open(Order {
+            id,
+            account,
+            market,
+            side,
+            is_limit: kind != OrderKind::Market,
+            is_accepted: false,
+            is_cancel_asked: false,
+            price,
+            leaves: admitted.qty,
+            held: admitted.hold,
+            client_order_id: order.client_order_id,
+        });
+        self.lanes.place(partition);
+        effects.tell(Event::OrderPending(OrderPending {
+            order: id,
+            account,
+            market,
+            side,
+            kind,
+            time_in_force,
+            self_trade,
+            price,
+            qty: order.qty,
+            quote_qty: order.quote_qty,
+            client_order_id: order.client_order_id,
+        }));
+        let (qty, budget) = (admitted.qty, admitted.budget);
+        let place =
+            PlaceOrder { market, order: id, account, side, kind, time_in_force, self_trade, price, qty, budget };
+        effects.send(partition, Mail::PlaceOrder(place));
+        Ok(id.get())
+    }
+
+    /// Sends the cancel after the order. The first for an order always passes; more of them while the market has not
+    /// answered pass while there is room.
+    pub(crate) fn cancel_order(
+        &mut self,
+        position: LogPosition,
+        cancel: &CancelOrder,
+        effects: &mut Effects<'_>,
+    ) -> Answer {
+        let CancelOrder { account, market, order, ref client_order_id } = *cancel;
+        self.registry.account(account)?;
+        let partition = self.registry.market(market)?.listed.partition;
+        let open = match order.get() {
+            0 => self.orders.named(account, client_order_id),
+            _ => self.orders.get(order),
+        };
+        let Some(open) = open.filter(|open| open.account == account && open.market == market) else {
+            return Err(RejectReason::UnknownOrder.into());
+        };
+        let order = open.id;
+        if open.is_cancel_asked && !self.cancels_have_room(partition) {
+            return Err(RejectReason::Busy.into());
+        }
+        if let Some(open) = self.orders.get_mut(order) {
+            open.is_cancel_asked = true;
+        }
+        self.lanes.ask(partition, Asked { request: position, account, market, order });
+        effects.send(partition, Mail::WithdrawOrder(WithdrawOrder { market, order, request: position }));
+        Ok(order.get())
+    }
+
+    /// Sends the mass cancel after everything that was accepted before it.
+    pub(crate) fn cancel_all(
+        &mut self,
+        position: LogPosition,
+        cancel: &CancelAll,
+        effects: &mut Effects<'_>,
+    ) -> Answer {
+        let CancelAll { account, market } = *cancel;
+        self.registry.account(account)?;
+        let partition = self.registry.market(market)?.listed.partition;
+        if self.orders.count(account, market) == 0 {
+            return Err(RejectReason::NoOpenOrders.into());
+        }
+        if !self.cancels_have_room(partition) {
+            return Err(RejectReason::Busy.into());
+        }
+        self.lanes.ask(partition, Asked { request: position, account, market, order: OrderId::ZERO });
+        effects.send(partition, Mail::WithdrawAll(WithdrawAll { market, account, request: position }));
+        Ok(0)
+    }
+
+    /// Whether one more order may go to a partition: neither its outcome nor its mail waits behind too many.
+    fn lane_has_room(&self, to: PartitionId, mailboxes: &Mailboxes) -> bool {
+        to == self.partition
+            || (self.lanes.unanswered(to) < self.unanswered_max
+                && mailboxes.waiting(to) < self.unanswered_max
+                && mailboxes.can_reach(to))
+    }
+
+    /// Cancels keep a headroom of as much again as orders may take.
+    fn cancels_have_room(&self, to: PartitionId) -> bool {
+        self.lanes.unanswered(to) < 2 * self.unanswered_max
+    }
+
+    /// A market's answer.
+    pub(crate) fn receive(&mut self, from: PartitionId, now: Timestamp, mail: &Mail, effects: &mut Effects<'_>) {
+        match mail {
+            Mail::OrderRefused(refused) => self.refused(from, refused, effects),
+            Mail::OrderFilled(fill) => self.filled(from, now, fill, effects),
+            Mail::OrderRested(rested) => self.rested(from, rested, effects),
+            Mail::OrderEnded(ended) => self.ended(from, now, ended, effects),
+            Mail::WithdrawRefused(refused) => self.withdraw_refused(from, refused, effects),
+            Mail::AllWithdrawn(done) => self.all_withdrawn(from, done, effects),
+            Mail::CreateMarket(_)
+            | Mail::ChangeMarketStatus(_)
+            | Mail::PlaceOrder(_)
+            | Mail::WithdrawOrder(_)
+            | Mail::WithdrawAll(_) => {}
+        }
+    }
+
+    pub(crate) fn save(&self, to: &mut Writer<'_>) {
+        self.registry.save(to);
+        self.balances.save(to);
+        self.orders.save(to);
+        self.lanes.save(to);
+    }
+
+    pub(crate) fn load(
+        partition: PartitionId,
+        limits: &Limits,
+        from: &mut Reader<'_>,
+    ) -> Result<LedgerCell, CodecError> {
+        let mut ledger = LedgerCell::new(partition, limits);
+        ledger.registry = Registry::load(limits, from)?;
+        for _ in 0..ledger.registry.assets() {
+            ledger.balances.add_asset();
+        }
+        for _ in 0..ledger.registry.accounts() {
+            ledger.balances.add_account();
+            ledger.orders.add_account();
+        }
+        ledger.balances.load(from)?;
+        ledger.orders.load(ledger.registry.accounts(), from)?;
+        ledger.lanes = Lanes::load(from)?;
+        Ok(ledger)
+    }
+}
+
+#[cfg(test)]
+impl LedgerCell {
+    /// Free and held.
+    pub(crate) fn balance(&self, account: wire::AccountId, asset: wire::AssetId) -> (i64, i64) {
+        let balance = self.balances.get(account, asset);
+        (balance.free.units(), balance.held.units())
+    }
+}

@@ -1,0 +1,183 @@
+//! Whether an order may go to its market, and what is held for it. Decides only. The order of the steps is the
+//! order in which clients see the reasons.
+
+use wire::command::NewOrder;
+use wire::event::MarketListed;
+use wire::{Amount, AssetId, MarketStatus, OrderKind, Price, Qty, RejectReason, Side, TimeInForce};
+
+use super::{LedgerCell, Refused};
+use crate::mailbox::Mailboxes;
+
+/// What an order that may go needs.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct Admitted {
+    /// In which market.
+    pub(super) market: MarketListed,
+    /// Held from this asset.
+    pub(super) asset: AssetId,
+    /// This much.
+    pub(super) hold: Amount,
+    /// The most base it may trade.
+    pub(super) qty: Qty,
+    /// The most quote it may pay or receive.
+    pub(super) budget: Amount,
+}
+
+impl LedgerCell {
+    pub(super) fn admit(&self, order: &NewOrder, mailboxes: &Mailboxes) -> Result<Admitted, Refused> {
+        self.registry.account(order.account)?;
+        let market = *self.registry.market(order.market)?;
+        if !order.client_order_id.is_client_order_id() {
+            return Err(RejectReason::BadClientOrderId.into());
+        }
+        if let Some(taken_by) = self.orders.taken_by(order.account, &order.client_order_id) {
+            return Err(Refused::naming(RejectReason::DuplicateClientOrderId, taken_by.get()));
+        }
+        if market.status != MarketStatus::Trading {
+            return Err(RejectReason::MarketClosed.into());
+        }
+        let market = market.listed;
+        check_kind(order)?;
+        check_price(order, &market)?;
+        check_qty(order, &market)?;
+        check_notional(order, &market)?;
+        let may_rest = order.time_in_force == TimeInForce::Gtc;
+        if may_rest && self.orders.count(order.account, order.market) >= market.rules.open_orders_max {
+            return Err(RejectReason::TooManyOpenOrders.into());
+        }
+        let admitted = self.hold_for(order, &market)?;
+        if !self.orders.has_room() {
+            return Err(RejectReason::Busy.into());
+        }
+        if !self.lane_has_room(market.partition, mailboxes) {
+            return Err(RejectReason::MarketUnavailable.into());
+        }
+        Ok(admitted)
+    }
+
+    /// How much is held: exactly what a limit order can cost; for a market order at most what is free.
+    fn hold_for(&self, order: &NewOrder, market: &MarketListed) -> Result<Admitted, Refused> {
+        let (scale, lot) = (market.scale, market.rules.lot);
+        let asset = match order.side {
+            Side::Buy => market.quote,
+            Side::Sell => market.base,
+        };
+        let free = self.balances.get(order.account, asset).free;
+        let is_by_quote = order.qty.is_zero();
+        let (hold, qty, budget) = match (order.kind, order.side) {
+            (OrderKind::Limit | OrderKind::LimitMaker, Side::Buy) => {
+                (notional(order.price, order.qty, market)?, order.qty, Amount::MAX)
+            }
+            (OrderKind::Market, Side::Buy) if is_by_quote => (order.quote_qty, Qty::MAX, order.quote_qty),
+            (OrderKind::Market, Side::Buy) => {
+                let budget = notional(order.price, order.qty, market)?.min(free);
+                if order.price.affordable(budget, lot, scale.quote_factor).is_zero() {
+                    return Err(RejectReason::InsufficientBalance.into());
+                }
+                (budget, order.qty, budget)
+            }
+            (OrderKind::Market, Side::Sell) if is_by_quote => {
+                let wanted = order.price.affordable(order.quote_qty, lot, scale.quote_factor);
+                let owned = Qty::new((free.units() / scale.base_factor).min(Qty::MAX.units())).unwrap_or(Qty::ZERO);
+                let owned = Qty::new(owned.units() - owned.units() % lot.units()).unwrap_or(Qty::ZERO);
+                if wanted.is_zero() {
+                    return Err(RejectReason::NotionalTooSmall.into());
+                }
+                if owned.is_zero() {
+                    return Err(RejectReason::InsufficientBalance.into());
+                }
+                let qty = wanted.min(owned);
+                (base(qty, market)?, qty, order.quote_qty)
+            }
+            (_, Side::Sell) => (base(order.qty, market)?, order.qty, Amount::MAX),
+        };
+        if hold > free {
+            return Err(RejectReason::InsufficientBalance.into());
+        }
+        Ok(Admitted { market: *market, asset, hold, qty, budget })
+    }
+}
+
+fn check_kind(order: &NewOrder) -> Result<(), Refused> {
+    let fits = match order.kind {
+        OrderKind::Limit => true,
+        OrderKind::Market => order.time_in_force == TimeInForce::Ioc,
+        OrderKind::LimitMaker => order.time_in_force == TimeInForce::Gtc,
+    };
+    if fits { Ok(()) } else { Err(RejectReason::BadTimeInForce.into()) }
+}
+
+/// A protection price bounds a market order, it never becomes a level: no filter applies to it.
+fn check_price(order: &NewOrder, market: &MarketListed) -> Result<(), Refused> {
+    let (price, rules) = (order.price, &market.rules);
+    if order.kind == OrderKind::Market {
+        return Ok(());
+    }
+    if price < rules.price_min {
+        return Err(RejectReason::PriceTooLow.into());
+    }
+    if price > rules.price_max {
+        return Err(RejectReason::PriceTooHigh.into());
+    }
+    if !price.is_multiple_of(rules.tick) {
+        return Err(RejectReason::PriceOffTick.into());
+    }
+    Ok(())
+}
+
+fn check_qty(order: &NewOrder, market: &MarketListed) -> Result<(), Refused> {
+    let (qty, rules) = (order.qty, &market.rules);
+    let is_market = order.kind == OrderKind::Market;
+    if qty.is_zero() == order.quote_qty.is_zero() || (qty.is_zero() && !is_market) {
+        return Err(RejectReason::QtyMissing.into());
+    }
+    if qty.is_zero() {
+        return Ok(());
+    }
+    let qty_max = if is_market { rules.market_qty_max } else { rules.qty_max };
+    if qty < rules.qty_min {
+        return Err(RejectReason::QtyTooSmall.into());
+    }
+    if qty > qty_max {
+        return Err(RejectReason::QtyTooLarge.into());
+    }
+    if !qty.is_multiple_of(rules.lot) {
+        return Err(RejectReason::QtyOffLot.into());
+    }
+    Ok(())
+}
+
+/// A market order by base quantity is measured at the price that its protection price was made from.
+fn check_notional(order: &NewOrder, market: &MarketListed) -> Result<(), Refused> {
+    let rules = &market.rules;
+    let (min, max) = (rules.notional_min.wide(), rules.notional_max.wide());
+    let measured = match order.kind {
+        OrderKind::Market if order.qty.is_zero() => order.quote_qty.wide(),
+        OrderKind::Market => {
+            let protected =
+                i128::from(order.price.units()) * i128::from(order.qty.units()) * i128::from(market.scale.quote_factor);
+            let ppm = match order.side {
+                Side::Buy => 1_000_000 + i128::from(rules.protection_ppm),
+                Side::Sell => 1_000_000 - i128::from(rules.protection_ppm),
+            };
+            // What does not even fit here is above every maximum.
+            protected.checked_mul(1_000_000).map_or(i128::MAX, |scaled| scaled / ppm)
+        }
+        OrderKind::Limit | OrderKind::LimitMaker => notional(order.price, order.qty, market)?.wide(),
+    };
+    if measured < min {
+        return Err(RejectReason::NotionalTooSmall.into());
+    }
+    if measured > max {
+        return Err(RejectReason::NotionalTooLarge.into());
+    }
+    Ok(())
+}
+
+fn notional(price: Price, qty: Qty, market: &MarketListed) -> Result<Amount, Refused> {
+    price.notional(qty, market.scale.quote_factor).ok_or(RejectReason::NotionalTooLarge.into())
+}
+
+fn base(qty: Qty, market: &MarketListed) -> Result<Amount, Refused> {
+    qty.to_amount(market.scale.base_factor).ok_or(RejectReason::QtyTooLarge.into())
+}

@@ -1,0 +1,242 @@
+//! What every account has of every asset, and the totals that must always add up.
+
+use wire::codec::{CodecError, Reader, Writer};
+use wire::event::BalanceChanged;
+use wire::{AccountId, Amount, AssetId, Event};
+
+use crate::effects::Effects;
+
+/// One account's amount of one asset.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub(super) struct Balance {
+    pub(super) free: Amount,
+    pub(super) held: Amount,
+}
+
+/// One asset's sums in the ledger units of the asset.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+struct Totals {
+    free: i128,
+    held: i128,
+    fees: i128,
+    clearing: i128,
+    deposits: i128,
+    withdrawals: i128,
+}
+
+/// One asset's books: `free + held + fees + clearing == deposits − withdrawals`, always.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct AssetAudit {
+    /// Of which asset.
+    pub asset: AssetId,
+    /// Free over all accounts, summed anew.
+    pub free: i128,
+    /// Held over all accounts, summed anew.
+    pub held: i128,
+    /// What the exchange has earned.
+    pub fees: i128,
+    /// Paid by one side of trades whose other side is still on its way; negative when received first. Zero when
+    /// no mail is in flight.
+    pub clearing: i128,
+    /// Everything ever credited.
+    pub deposits: i128,
+    /// Everything ever debited.
+    pub withdrawals: i128,
+}
+
+impl AssetAudit {
+    /// Whether money is conserved.
+    pub fn is_conserved(&self) -> bool {
+        self.free + self.held + self.fees + self.clearing == self.deposits - self.withdrawals
+    }
+}
+
+/// Half of what an amount holds: clearing may lend one asset's whole supply for a moment, so that no balance
+/// can ever exceed [`Amount::MAX`].
+const SUPPLY_MAX: i128 = (i64::MAX / 2) as i128;
+
+/// Dense by account and asset.
+pub(super) struct Balances {
+    /// Assets in a row.
+    width: usize,
+    rows: Vec<Balance>,
+    totals: Vec<Totals>,
+    /// What the running command has moved, as indices into `rows`.
+    touched: Vec<u32>,
+}
+
+impl Balances {
+    pub(super) fn new(accounts_max: u32, assets_max: u16) -> Balances {
+        let width = usize::from(assets_max);
+        let cells = accounts_max as usize * width;
+        assert!(u32::try_from(cells).is_ok(), "the limits make more balances than can be counted");
+        Balances {
+            width,
+            rows: Vec::with_capacity(cells),
+            totals: Vec::with_capacity(width),
+            touched: Vec::with_capacity(4_096),
+        }
+    }
+
+    pub(super) fn add_asset(&mut self) {
+        self.totals.push(Totals::default());
+    }
+
+    pub(super) fn add_account(&mut self) {
+        self.rows.resize(self.rows.len() + self.width, Balance::default());
+    }
+
+    /// Of a known account and asset.
+    pub(super) fn get(&self, account: AccountId, asset: AssetId) -> Balance {
+        self.rows[self.at(account, asset)]
+    }
+
+    fn at(&self, account: AccountId, asset: AssetId) -> usize {
+        (account.get() as usize - 1) * self.width + usize::from(asset.get()) - 1
+    }
+
+    fn touch(&mut self, account: AccountId, asset: AssetId) -> (&mut Balance, &mut Totals) {
+        let at = self.at(account, asset);
+        self.touched.push(at as u32);
+        (&mut self.rows[at], &mut self.totals[usize::from(asset.get()) - 1])
+    }
+
+    /// Whether a deposit keeps the asset's supply countable.
+    pub(super) fn can_credit(&self, asset: AssetId, amount: Amount) -> bool {
+        let totals = &self.totals[usize::from(asset.get()) - 1];
+        totals.deposits - totals.withdrawals + amount.wide() <= SUPPLY_MAX
+    }
+
+    /// Books a deposit that [`Balances::can_credit`].
+    pub(super) fn credit(&mut self, account: AccountId, asset: AssetId, amount: Amount) {
+        let (balance, totals) = self.touch(account, asset);
+        balance.free = plus(balance.free, amount);
+        totals.free += amount.wide();
+        totals.deposits += amount.wide();
+    }
+
+    /// Books a withdrawal that free covers.
+    pub(super) fn debit(&mut self, account: AccountId, asset: AssetId, amount: Amount) {
+        let (balance, totals) = self.touch(account, asset);
+        balance.free = minus(balance.free, amount);
+        totals.free -= amount.wide();
+        totals.withdrawals += amount.wide();
+    }
+
+    /// From free, which covers it, to held.
+    pub(super) fn hold(&mut self, account: AccountId, asset: AssetId, amount: Amount) {
+        let (balance, totals) = self.touch(account, asset);
+        balance.free = minus(balance.free, amount);
+        balance.held = plus(balance.held, amount);
+        totals.free -= amount.wide();
+        totals.held += amount.wide();
+    }
+
+    /// From held back to free.
+    pub(super) fn release(&mut self, account: AccountId, asset: AssetId, amount: Amount) {
+        let (balance, totals) = self.touch(account, asset);
+        balance.held = minus(balance.held, amount);
+        balance.free = plus(balance.free, amount);
+        totals.held -= amount.wide();
+        totals.free += amount.wide();
+    }
+
+    /// From held to clearing: what this side of a trade gives.
+    pub(super) fn give(&mut self, account: AccountId, asset: AssetId, amount: Amount) {
+        let (balance, totals) = self.touch(account, asset);
+        balance.held = minus(balance.held, amount);
+        totals.held -= amount.wide();
+        totals.clearing += amount.wide();
+    }
+
+    /// From clearing to free, less the fee: what this side of a trade gets.
+    pub(super) fn take(&mut self, account: AccountId, asset: AssetId, amount: Amount, fee: Amount) {
+        let (balance, totals) = self.touch(account, asset);
+        let net = minus(amount, fee);
+        balance.free = plus(balance.free, net);
+        totals.free += net.wide();
+        totals.fees += fee.wide();
+        totals.clearing -= amount.wide();
+    }
+
+    /// Tells every balance that the command has moved, by account and asset, and asserts that money is conserved.
+    pub(super) fn finish(&mut self, effects: &mut Effects<'_>) {
+        if self.touched.is_empty() {
+            return;
+        }
+        self.touched.sort_unstable();
+        self.touched.dedup();
+        for at in &self.touched {
+            let at = *at as usize;
+            let account = AccountId::new((at / self.width) as u32 + 1);
+            let asset = AssetId::new((at % self.width) as u16 + 1);
+            let totals = &self.totals[at % self.width];
+            assert_eq!(
+                totals.free + totals.held + totals.fees + totals.clearing,
+                totals.deposits - totals.withdrawals,
+                "money of asset {asset} is not conserved",
+            );
+            let Balance { free, held } = self.rows[at];
+            effects.tell(Event::BalanceChanged(BalanceChanged { account, asset, free, held }));
+        }
+        self.touched.clear();
+    }
+
+    /// Every asset's books; free and held are summed anew over the accounts.
+    pub(super) fn audit(&self) -> Vec<AssetAudit> {
+        let column = |asset: usize| self.rows.iter().skip(asset).step_by(self.width.max(1));
+        let audit = |(asset, totals): (usize, &Totals)| AssetAudit {
+            asset: AssetId::new(asset as u16 + 1),
+            free: column(asset).map(|balance| balance.free.wide()).sum(),
+            held: column(asset).map(|balance| balance.held.wide()).sum(),
+            fees: totals.fees,
+            clearing: totals.clearing,
+            deposits: totals.deposits,
+            withdrawals: totals.withdrawals,
+        };
+        self.totals.iter().enumerate().map(audit).collect()
+    }
+
+    pub(super) fn save(&self, to: &mut Writer<'_>) {
+        for totals in &self.totals {
+            to.put(&totals.fees);
+            to.put(&totals.clearing);
+            to.put(&totals.deposits);
+            to.put(&totals.withdrawals);
+        }
+        let assets = self.totals.len();
+        for row in self.rows.chunks_exact(self.width) {
+            for balance in &row[..assets] {
+                to.put(&balance.free);
+                to.put(&balance.held);
+            }
+        }
+    }
+
+    /// Fills in what [`Balances::save`] wrote, after assets and accounts were added.
+    pub(super) fn load(&mut self, from: &mut Reader<'_>) -> Result<(), CodecError> {
+        for totals in &mut self.totals {
+            totals.fees = from.get()?;
+            totals.clearing = from.get()?;
+            totals.deposits = from.get()?;
+            totals.withdrawals = from.get()?;
+        }
+        let assets = self.totals.len();
+        for row in self.rows.chunks_exact_mut(self.width) {
+            for (balance, totals) in row[..assets].iter_mut().zip(&mut self.totals) {
+                *balance = Balance { free: from.get()?, held: from.get()? };
+                totals.free += balance.free.wide();
+                totals.held += balance.held.wide();
+            }
+        }
+        if self.audit().iter().all(AssetAudit::is_conserved) { Ok(()) } else { Err(CodecError::OutOfRange) }
+    }
+}
+
+fn plus(amount: Amount, more: Amount) -> Amount {
+    amount.checked_add(more).expect("a balance never exceeds the asset's supply")
+}
+
+fn minus(amount: Amount, less: Amount) -> Amount {
+    amount.checked_sub(less).expect("what is taken was checked to be there")
+}

@@ -1,0 +1,112 @@
+//! What is on its way between the ledger and each market partition, so that neither end is owed more than it can
+//! hold.
+//!
+//! An order takes a place in its lane from its hold to its first outcome, a cancel from its command to its
+//! outcome. New orders are refused when a lane is full; the first cancel of an open order always passes, so a lane
+//! is never longer than its bound, twice, and the open orders. Outcomes of cancels come back in the order of
+//! their commands.
+
+use std::collections::VecDeque;
+
+use wire::codec::{CodecError, Reader, Writer};
+use wire::{AccountId, LogPosition, MarketId, OrderId, PartitionId};
+
+/// A cancel without an outcome. `order` is 0 for a mass cancel.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct Asked {
+    pub(super) request: LogPosition,
+    pub(super) account: AccountId,
+    pub(super) market: MarketId,
+    pub(super) order: OrderId,
+}
+
+struct Lane {
+    to: PartitionId,
+    /// Orders without a first outcome.
+    placing: u32,
+    cancels: VecDeque<Asked>,
+}
+
+/// One lane for each market partition, sorted.
+pub(super) struct Lanes {
+    lanes: Vec<Lane>,
+}
+
+impl Lanes {
+    pub(super) fn new() -> Lanes {
+        Lanes { lanes: Vec::new() }
+    }
+
+    /// Orders and cancels that have no outcome yet.
+    pub(super) fn unanswered(&self, to: PartitionId) -> usize {
+        self.find(to).map_or(0, |lane| lane.placing as usize + lane.cancels.len())
+    }
+
+    fn find(&self, to: PartitionId) -> Option<&Lane> {
+        self.lanes.iter().find(|lane| lane.to == to)
+    }
+
+    fn lane(&mut self, to: PartitionId) -> &mut Lane {
+        let at = match self.lanes.binary_search_by_key(&to, |lane| lane.to) {
+            Ok(at) => at,
+            Err(at) => {
+                self.lanes.insert(at, Lane { to, placing: 0, cancels: VecDeque::new() });
+                at
+            }
+        };
+        &mut self.lanes[at]
+    }
+
+    pub(super) fn place(&mut self, to: PartitionId) {
+        self.lane(to).placing += 1;
+    }
+
+    pub(super) fn placed(&mut self, to: PartitionId) {
+        let lane = self.lane(to);
+        lane.placing = lane.placing.saturating_sub(1);
+    }
+
+    pub(super) fn ask(&mut self, to: PartitionId, asked: Asked) {
+        self.lane(to).cancels.push_back(asked);
+    }
+
+    /// The outcome of a cancel has come: which one it was.
+    pub(super) fn answered(&mut self, to: PartitionId, request: LogPosition) -> Option<Asked> {
+        let lane = self.lane(to);
+        let asked = *lane.cancels.front().filter(|asked| asked.request == request)?;
+        lane.cancels.pop_front();
+        Some(asked)
+    }
+
+    pub(super) fn save(&self, to: &mut Writer<'_>) {
+        to.put(&(self.lanes.len() as u32));
+        for lane in &self.lanes {
+            to.put(&lane.to);
+            to.put(&lane.placing);
+            to.put(&(lane.cancels.len() as u32));
+            for asked in &lane.cancels {
+                to.put(&asked.request);
+                to.put(&asked.account);
+                to.put(&asked.market);
+                to.put(&asked.order);
+            }
+        }
+    }
+
+    pub(super) fn load(from: &mut Reader<'_>) -> Result<Lanes, CodecError> {
+        let mut lanes = Lanes::new();
+        for _ in 0..from.get::<u32>()? {
+            let lane = lanes.lane(from.get()?);
+            lane.placing = from.get()?;
+            for _ in 0..from.get::<u32>()? {
+                lane.cancels.push_back(Asked {
+                    request: from.get()?,
+                    account: from.get()?,
+                    market: from.get()?,
+                    order: from.get()?,
+                });
+            }
+        }
+        Ok(lanes)
+    }
+}

@@ -1,0 +1,267 @@
+//! The orders that the ledger holds funds for, and the client order ids that are taken.
+
+use std::collections::VecDeque;
+
+use wire::codec::{CodecError, Reader, Writer};
+use wire::{AccountId, Amount, ClientOrderId, MarketId, OrderId, Price, Qty, Side, Timestamp};
+
+use crate::digest::fold;
+use crate::index::{IdIndex, Index};
+use crate::limits::Limits;
+
+/// An order from its hold to its end.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct Order {
+    pub(super) id: OrderId,
+    pub(super) account: AccountId,
+    pub(super) market: MarketId,
+    pub(super) side: Side,
+    /// Whether its hold follows its limit; otherwise it is a budget (market orders).
+    pub(super) is_limit: bool,
+    /// Whether its market has answered.
+    pub(super) is_accepted: bool,
+    /// Whether a cancel has used its reserved place on the way to the market.
+    pub(super) is_cancel_asked: bool,
+    pub(super) price: Price,
+    /// What its market may still trade.
+    pub(super) leaves: Qty,
+    /// What is held for it: quote of a buy, base of a sell.
+    pub(super) held: Amount,
+    pub(super) client_order_id: ClientOrderId,
+}
+
+/// A client order id that stays taken for a while.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+struct Closed {
+    fingerprint: u64,
+    account: AccountId,
+    closed: Timestamp,
+}
+
+/// Open orders in a slab, found by id; client order ids of open and recently closed ones.
+pub(super) struct Orders {
+    last: OrderId,
+    slab: Vec<Order>,
+    free: Vec<u32>,
+    by_id: IdIndex,
+    /// From (fingerprint, account) to the order id.
+    taken: Index<2, 3>,
+    /// Oldest first.
+    closed: VecDeque<Closed>,
+    /// Open orders by account and market.
+    counts: Vec<u32>,
+    markets_max: usize,
+    open_max: usize,
+    remembered_max: usize,
+    retention_ns: u64,
+}
+
+/// Client order ids that one command may forget: bounded work, and more than one command can add.
+const FORGET_MAX: usize = 8_192;
+
+impl Orders {
+    pub(super) fn new(limits: &Limits) -> Orders {
+        let open_max = limits.open_orders_max as usize;
+        let remembered_max = limits.remembered_orders_max as usize;
+        Orders {
+            last: OrderId::ZERO,
+            slab: Vec::with_capacity(open_max),
+            free: Vec::with_capacity(open_max),
+            by_id: IdIndex::new(open_max),
+            taken: Index::new(remembered_max),
+            closed: VecDeque::with_capacity(remembered_max),
+            counts: Vec::with_capacity(limits.accounts_max as usize * usize::from(limits.markets_max)),
+            markets_max: usize::from(limits.markets_max),
+            open_max,
+            remembered_max,
+            retention_ns: limits.client_order_id_retention_ns,
+        }
+    }
+
+    pub(super) fn add_account(&mut self) {
+        self.counts.resize(self.counts.len() + self.markets_max, 0);
+    }
+
+    /// The id that the next order gets.
+    pub(super) fn next_id(&self) -> OrderId {
+        self.last.next()
+    }
+
+    /// Whether one more order may be open, and its client order id remembered after it.
+    pub(super) fn has_room(&self) -> bool {
+        self.by_id.len() < self.open_max && self.taken.len() < self.remembered_max
+    }
+
+    /// How many orders of a known account are open in a known market.
+    pub(super) fn count(&self, account: AccountId, market: MarketId) -> u32 {
+        self.counts[self.count_at(account, market)]
+    }
+
+    fn count_at(&self, account: AccountId, market: MarketId) -> usize {
+        (account.get() as usize - 1) * self.markets_max + usize::from(market.get()) - 1
+    }
+
+    pub(super) fn get(&self, id: OrderId) -> Option<&Order> {
+        Some(&self.slab[self.at(id)?])
+    }
+
+    pub(super) fn get_mut(&mut self, id: OrderId) -> Option<&mut Order> {
+        let at = self.at(id)?;
+        Some(&mut self.slab[at])
+    }
+
+    fn at(&self, id: OrderId) -> Option<usize> {
+        if id.get() == 0 { None } else { self.by_id.get(&[id.get()]).map(|at| at as usize) }
+    }
+
+    /// The open or recently closed order that has taken this client order id.
+    pub(super) fn taken_by(&self, account: AccountId, name: &ClientOrderId) -> Option<OrderId> {
+        self.taken.get(&key(account, name)).map(OrderId::new)
+    }
+
+    /// The open order of this name.
+    pub(super) fn named(&self, account: AccountId, name: &ClientOrderId) -> Option<&Order> {
+        self.get(self.taken_by(account, name)?).filter(|order| order.client_order_id == *name)
+    }
+
+    /// Opens an order with the id from [`Orders::next_id`]. The caller has checked room and name.
+    pub(super) fn open(&mut self, order: Order) {
+        self.last = order.id;
+        self.insert(order);
+    }
+
+    fn insert(&mut self, order: Order) {
+        let at = match self.free.pop() {
+            Some(at) => {
+                self.slab[at as usize] = order;
+                at
+            }
+            None => {
+                self.slab.push(order);
+                (self.slab.len() - 1) as u32
+            }
+        };
+        self.by_id.insert([order.id.get()], u64::from(at));
+        self.taken.insert(key(order.account, &order.client_order_id), order.id.get());
+        let count = self.count_at(order.account, order.market);
+        self.counts[count] += 1;
+    }
+
+    /// Ends an order; its client order id stays taken for the retention.
+    pub(super) fn close(&mut self, id: OrderId, now: Timestamp) {
+        if let Some(order) = self.remove(id) {
+            let [fingerprint, _] = key(order.account, &order.client_order_id);
+            self.closed.push_back(Closed { fingerprint, account: order.account, closed: now });
+        }
+    }
+
+    /// Ends an order that never was; its client order id is free at once.
+    pub(super) fn discard(&mut self, id: OrderId) {
+        if let Some(order) = self.remove(id) {
+            self.taken.remove(&key(order.account, &order.client_order_id));
+        }
+    }
+
+    fn remove(&mut self, id: OrderId) -> Option<Order> {
+        let at = self.by_id.remove(&[id.get()])?;
+        let order = self.slab[at as usize];
+        self.free.push(at as u32);
+        let count = self.count_at(order.account, order.market);
+        self.counts[count] -= 1;
+        Some(order)
+    }
+
+    /// Forgets client order ids whose retention is over.
+    pub(super) fn forget(&mut self, now: Timestamp) {
+        for _ in 0..FORGET_MAX {
+            match self.closed.front() {
+                Some(oldest) if oldest.closed.plus_nanos(self.retention_ns) <= now => {
+                    self.taken.remove(&[oldest.fingerprint, u64::from(oldest.account.get())]);
+                    self.closed.pop_front();
+                }
+                _ => break,
+            }
+        }
+    }
+
+    /// In the order of ids, and of closing.
+    pub(super) fn save(&self, to: &mut Writer<'_>) {
+        to.put(&self.last);
+        let mut freed = vec![false; self.slab.len()];
+        for at in &self.free {
+            freed[*at as usize] = true;
+        }
+        let mut open: Vec<&Order> =
+            self.slab.iter().zip(&freed).filter(|(_, freed)| !**freed).map(|(order, _)| order).collect();
+        open.sort_unstable_by_key(|order| order.id);
+        to.put(&(open.len() as u32));
+        for order in open {
+            to.put(&order.id);
+            to.put(&order.account);
+            to.put(&order.market);
+            to.put(&order.side);
+            to.put(&order.is_limit);
+            to.put(&order.is_accepted);
+            to.put(&order.is_cancel_asked);
+            to.put(&order.price);
+            to.put(&order.leaves);
+            to.put(&order.held);
+            to.put(&order.client_order_id);
+        }
+        to.put(&(self.closed.len() as u32));
+        for closed in &self.closed {
+            let order = self.taken.get(&[closed.fingerprint, u64::from(closed.account.get())]);
+            to.put(&closed.fingerprint);
+            to.put(&closed.account);
+            to.put(&closed.closed);
+            to.put(&order.expect("a closed order's name is taken until it is forgotten"));
+        }
+    }
+
+    /// Fills in what [`Orders::save`] wrote, after `accounts` were added.
+    pub(super) fn load(&mut self, accounts: usize, from: &mut Reader<'_>) -> Result<(), CodecError> {
+        self.last = from.get()?;
+        for _ in 0..from.get::<u32>()? {
+            let order = Order {
+                id: from.get()?,
+                account: from.get()?,
+                market: from.get()?,
+                side: from.get()?,
+                is_limit: from.get()?,
+                is_accepted: from.get()?,
+                is_cancel_asked: from.get()?,
+                price: from.get()?,
+                leaves: from.get()?,
+                held: from.get()?,
+                client_order_id: from.get()?,
+            };
+            let is_known = (1..=accounts).contains(&(order.account.get() as usize))
+                && (1..=self.markets_max).contains(&usize::from(order.market.get()))
+                && order.id.get() != 0;
+            if !self.has_room() || !is_known {
+                return Err(CodecError::OutOfRange);
+            }
+            self.insert(order);
+        }
+        for _ in 0..from.get::<u32>()? {
+            let closed = Closed { fingerprint: from.get()?, account: from.get()?, closed: from.get()? };
+            if self.taken.len() >= self.remembered_max || closed.account.get() == 0 {
+                return Err(CodecError::OutOfRange);
+            }
+            self.taken.insert([closed.fingerprint, u64::from(closed.account.get())], from.get()?);
+            self.closed.push_back(closed);
+        }
+        Ok(())
+    }
+}
+
+/// Two names of one account with the same fingerprint count as the same name: with 64 bits that takes intent, and
+/// harms nobody else.
+fn key(account: AccountId, name: &ClientOrderId) -> [u64; 2] {
+    let fingerprint = name.as_bytes().chunks(8).fold(name.as_bytes().len() as u64, |hash, chunk| {
+        let mut word = [0; 8];
+        word[..chunk.len()].copy_from_slice(chunk);
+        fold(hash ^ 0x9e37_79b9_7f4a_7c15, u64::from_le_bytes(word) ^ 0xd6e8_feb8_6659_fd93)
+    });
+    [fingerprint, u64::from(account.get())]
+}

@@ -1,0 +1,149 @@
+//! What a market's answers do to orders and balances.
+//!
+//! An answer about an order that is not open changes nothing: the mail protocol delivers each answer once, and a
+//! market answers a withdrawal of a filled order with `WithdrawRefused`.
+
+use wire::event::{
+    AllCanceled, CancelRejected, MarketListed, OrderAccepted, OrderCanceled, OrderExecuted, OrderRejected, OrderResting,
+};
+use wire::mail::{AllWithdrawn, OrderEnded, OrderFilled, OrderRefused, OrderRested, WithdrawRefused};
+use wire::{Amount, AssetId, CancelCause, Event, OrderId, PartitionId, RejectReason, Side, Timestamp};
+
+use super::LedgerCell;
+use super::orders::Order;
+use crate::effects::Effects;
+
+impl LedgerCell {
+    /// The open order that `from` may speak of, with its market.
+    fn order_of(&self, from: PartitionId, id: OrderId) -> Option<(Order, MarketListed)> {
+        let order = *self.orders.get(id)?;
+        let market = self.registry.market(order.market).ok()?.listed;
+        (market.partition == from).then_some((order, market))
+    }
+
+    /// The first word of a market that has not refused the order.
+    fn accept(&mut self, order: &Order, from: PartitionId, effects: &mut Effects<'_>) {
+        if order.is_accepted {
+            return;
+        }
+        if let Some(order) = self.orders.get_mut(order.id) {
+            order.is_accepted = true;
+        }
+        self.lanes.placed(from);
+        let Order { id, account, market, .. } = *order;
+        effects.tell(Event::OrderAccepted(OrderAccepted { order: id, account, market }));
+    }
+
+    pub(super) fn refused(&mut self, from: PartitionId, refused: &OrderRefused, effects: &mut Effects<'_>) {
+        let Some((order, market)) = self.order_of(from, refused.order).filter(|(order, _)| !order.is_accepted) else {
+            return;
+        };
+        self.lanes.placed(from);
+        self.orders.discard(order.id);
+        self.release(&order, &market, order.held);
+        let (account, market, reason) = (order.account, order.market, refused.reason);
+        effects.tell(Event::OrderRejected(OrderRejected { order: order.id, account, market, reason }));
+    }
+
+    pub(super) fn filled(&mut self, from: PartitionId, now: Timestamp, fill: &OrderFilled, effects: &mut Effects<'_>) {
+        let Some((order, market)) = self.order_of(from, fill.order) else { return };
+        self.accept(&order, from, effects);
+        let OrderFilled { trade, price, qty, leaves, is_maker, .. } = *fill;
+        let (side, account) = (order.side, order.account);
+        let quote_amount = price.notional(qty, market.scale.quote_factor).expect("a trade costs what an amount holds");
+        let base_amount = qty.to_amount(market.scale.base_factor).expect("a trade moves what an amount holds");
+        let (given, taken) = match side {
+            Side::Buy => (quote_amount, base_amount),
+            Side::Sell => (base_amount, quote_amount),
+        };
+        let fee_asset = received_asset(side, &market);
+        let rates = self.registry.account(account).expect("an order's account is known");
+        let fee = if is_maker { rates.maker_fee } else { rates.taker_fee }.of(taken);
+
+        let covered = order.held.checked_sub(given).expect("a fill gives no more than was held for it");
+        let still_held = match (order.is_limit, side) {
+            _ if leaves.is_zero() => Amount::ZERO,
+            (true, Side::Buy) => {
+                order.price.notional(leaves, market.scale.quote_factor).expect("a part costs no more than the whole")
+            }
+            _ => covered,
+        };
+        let improvement = covered.checked_sub(still_held).expect("a fill at the limit or better leaves enough held");
+
+        let given_asset = given_asset(side, &market);
+        self.balances.give(account, given_asset, given);
+        self.balances.take(account, fee_asset, taken, fee);
+        self.release(&order, &market, improvement);
+        if leaves.is_zero() {
+            self.orders.close(order.id, now);
+        } else if let Some(order) = self.orders.get_mut(order.id) {
+            order.leaves = leaves;
+            order.held = still_held;
+        }
+        effects.tell(Event::OrderExecuted(OrderExecuted {
+            order: order.id,
+            account,
+            market: order.market,
+            trade,
+            side,
+            price,
+            qty,
+            quote_amount,
+            fee,
+            fee_asset,
+            is_maker,
+            leaves,
+        }));
+    }
+
+    pub(super) fn rested(&mut self, from: PartitionId, rested: &OrderRested, effects: &mut Effects<'_>) {
+        let Some((order, _)) = self.order_of(from, rested.order) else { return };
+        self.accept(&order, from, effects);
+        let (account, market, leaves) = (order.account, order.market, rested.leaves);
+        effects.tell(Event::OrderResting(OrderResting { order: order.id, account, market, leaves }));
+    }
+
+    pub(super) fn ended(&mut self, from: PartitionId, now: Timestamp, ended: &OrderEnded, effects: &mut Effects<'_>) {
+        let Some((order, market)) = self.order_of(from, ended.order) else { return };
+        self.accept(&order, from, effects);
+        let OrderEnded { leaves, cause, request, .. } = *ended;
+        if cause == CancelCause::Requested {
+            self.lanes.answered(from, request);
+        }
+        self.orders.close(order.id, now);
+        self.release(&order, &market, order.held);
+        let (account, market) = (order.account, order.market);
+        effects.tell(Event::OrderCanceled(OrderCanceled { order: order.id, account, market, leaves, cause, request }));
+    }
+
+    pub(super) fn withdraw_refused(&mut self, from: PartitionId, refused: &WithdrawRefused, effects: &mut Effects<'_>) {
+        let WithdrawRefused { market, order, request } = *refused;
+        let Some(asked) = self.lanes.answered(from, request) else { return };
+        let (account, reason) = (asked.account, RejectReason::TooLateToCancel);
+        effects.tell(Event::CancelRejected(CancelRejected { order, account, market, reason, request }));
+    }
+
+    pub(super) fn all_withdrawn(&mut self, from: PartitionId, done: &AllWithdrawn, effects: &mut Effects<'_>) {
+        let AllWithdrawn { market, account, request, canceled } = *done;
+        if self.lanes.answered(from, request).is_some() {
+            effects.tell(Event::AllCanceled(AllCanceled { account, market, request, canceled }));
+        }
+    }
+
+    fn release(&mut self, order: &Order, market: &MarketListed, amount: Amount) {
+        if !amount.is_zero() {
+            self.balances.release(order.account, given_asset(order.side, market), amount);
+        }
+    }
+}
+
+fn given_asset(side: Side, market: &MarketListed) -> AssetId {
+    match side {
+        Side::Buy => market.quote,
+        Side::Sell => market.base,
+    }
+}
+
+fn received_asset(side: Side, market: &MarketListed) -> AssetId {
+    given_asset(side.opposite(), market)
+}

@@ -1,0 +1,52 @@
+//! How large the tables and queues of a partition may grow.
+
+/// Capacities. They decide what is refused, so all replicas of a partition must have the same ones;
+/// changing them is a change of behaviour, like a new version.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Limits {
+    /// Assets of the ledger.
+    pub assets_max: u16,
+    /// Accounts of the ledger. Market cells keep 8 bytes for each.
+    pub accounts_max: u32,
+    /// Markets of the ledger, and market cells of one partition.
+    pub markets_max: u16,
+    /// API keys of the ledger.
+    pub api_keys_max: u32,
+    /// Open orders of the ledger, over all markets.
+    pub open_orders_max: u32,
+    /// Open orders and those whose client order id is still remembered.
+    pub remembered_orders_max: u32,
+    /// How long the client order id of a closed order is remembered, in nanoseconds of log time.
+    pub client_order_id_retention_ns: u64,
+    /// Resting orders of one market.
+    pub resting_orders_max: u32,
+    /// Fills, and resting orders expired by self-trade prevention, that one order may cause on its way in.
+    pub fills_per_order_max: u32,
+    /// Orders and cancels of one market partition that have no outcome yet; new orders beyond it are refused.
+    pub unanswered_max: u32,
+    /// Replies that a market partition may owe its ledger before it refuses to match.
+    pub owed_replies_max: u32,
+    /// Partitions that one partition exchanges mail with.
+    pub peers_max: u16,
+}
+
+impl Default for Limits {
+    /// For a small cluster: a ledger partition takes up to about 150 MiB when full, a market cell about 20 MiB;
+    /// pages are touched as they fill.
+    fn default() -> Limits {
+        Limits {
+            assets_max: 64,
+            accounts_max: 16_384,
+            markets_max: 64,
+            api_keys_max: 32_768,
+            open_orders_max: 131_072,
+            remembered_orders_max: 1_048_576,
+            client_order_id_retention_ns: 60_000_000_000,
+            resting_orders_max: 131_072,
+            fills_per_order_max: 1_000,
+            unanswered_max: 32_768,
+            owed_replies_max: 65_536,
+            peers_max: 64,
+        }
+    }
+}

@@ -1,0 +1,177 @@
+//! A market cell: one symbol's book, and the rules of meeting it.
+//!
+//! It is told by mail and answers by mail: every order that comes in gets exactly one final word (refused, or
+//! filled, rested, ended), every withdrawal one outcome. Money is not known here; the ledger cell held it
+//! before the mail left, and settles what the answers say. Public facts (trades, levels, depth windows) are
+//! told from here.
+
+mod bitmap;
+mod book;
+mod depth;
+mod ladder;
+mod matching;
+
+use wire::codec::{CodecError, Reader, Writer};
+use wire::mail::{AllWithdrawn, CreateMarket, OrderEnded, PlaceOrder, WithdrawAll, WithdrawOrder, WithdrawRefused};
+use wire::{
+    CancelCause, LogPosition, Mail, MarketId, MarketRules, MarketScale, MarketStatus, OrderId, PartitionId, Price, Qty,
+    Side, Timestamp, TradeId,
+};
+
+use self::book::{Book, Resting};
+pub use self::depth::DEPTH_WINDOW_NS;
+use self::depth::Depth;
+use crate::effects::Effects;
+use crate::limits::Limits;
+
+/// One market.
+pub(crate) struct MarketCell {
+    id: MarketId,
+    scale: MarketScale,
+    rules: MarketRules,
+    /// Where the answers go.
+    ledger: PartitionId,
+    status: MarketStatus,
+    book: Book,
+    /// The newest order that came in; a ledger cell counts its orders upwards, so an older one is not new.
+    newest: OrderId,
+    trade: TradeId,
+    depth: Depth,
+    fills_max: u32,
+}
+
+impl MarketCell {
+    /// An empty market that trades.
+    pub(crate) fn new(create: &CreateMarket, limits: &Limits) -> MarketCell {
+        MarketCell {
+            id: create.market,
+            scale: create.scale,
+            rules: create.rules,
+            ledger: create.ledger,
+            status: MarketStatus::Trading,
+            book: Book::new(create.rules.tick, limits.resting_orders_max, limits.accounts_max),
+            newest: OrderId::new(0),
+            trade: TradeId::ZERO,
+            depth: Depth::default(),
+            fills_max: limits.fills_per_order_max,
+        }
+    }
+
+    pub(crate) fn id(&self) -> MarketId {
+        self.id
+    }
+
+    pub(crate) fn ledger(&self) -> PartitionId {
+        self.ledger
+    }
+
+    /// When a command is needed to close the open depth window.
+    pub(crate) fn deadline(&self) -> Option<Timestamp> {
+        self.depth.deadline()
+    }
+
+    /// Closes the depth window that is over. Comes before everything else that a command does.
+    pub(crate) fn close_depth_window(&mut self, now: Timestamp, effects: &mut Effects<'_>) {
+        self.depth.close_due(now, self.id, effects);
+    }
+
+    pub(crate) fn change_status(&mut self, status: MarketStatus) {
+        self.status = status;
+    }
+
+    /// Matches an order. `replies_fit` says whether the ledger's outbox takes the longest answer; a refusal
+    /// always fits.
+    pub(crate) fn place(&mut self, now: Timestamp, order: &PlaceOrder, replies_fit: bool, effects: &mut Effects<'_>) {
+        let verdict = self.check(order, replies_fit);
+        self.newest = self.newest.max(order.order);
+        match verdict {
+            Ok(()) => self.execute(now, order, effects),
+            Err(no) => effects.send(self.ledger, no.mail(order)),
+        }
+    }
+
+    /// Takes one order off the book.
+    pub(crate) fn withdraw(&mut self, now: Timestamp, withdraw: &WithdrawOrder, effects: &mut Effects<'_>) {
+        let WithdrawOrder { market, order, request } = *withdraw;
+        let Some(handle) = self.book.find(order) else {
+            effects.send(self.ledger, Mail::WithdrawRefused(WithdrawRefused { market, order, request }));
+            return;
+        };
+        let gone = self.book.remove(handle);
+        self.tell_level(now, gone.side, gone.price, effects);
+        self.tell_end(&gone, CancelCause::Requested, request, effects);
+    }
+
+    /// Takes an account's orders off the book, oldest first; each level that changed is told once, after them.
+    pub(crate) fn withdraw_all(&mut self, now: Timestamp, withdraw: &WithdrawAll, effects: &mut Effects<'_>) {
+        let WithdrawAll { market, account, request } = *withdraw;
+        let mut canceled = 0;
+        let mut levels: Vec<(Side, Price)> = Vec::new();
+        loop {
+            let handle = self.book.oldest_of(account);
+            if handle == 0 {
+                break;
+            }
+            let gone = self.book.remove(handle);
+            levels.push((gone.side, gone.price));
+            self.tell_end(&gone, CancelCause::MassCancel, request, effects);
+            canceled += 1;
+        }
+        levels.sort_unstable();
+        levels.dedup();
+        for (side, price) in levels {
+            self.tell_level(now, side, price, effects);
+        }
+        effects.send(self.ledger, Mail::AllWithdrawn(AllWithdrawn { market, account, request, canceled }));
+    }
+
+    fn tell_level(&mut self, now: Timestamp, side: Side, price: Price, effects: &mut Effects<'_>) {
+        let qty = self.book.level_qty(side, price);
+        self.depth.change(now, self.id, side, price, qty, effects);
+    }
+
+    fn tell_end(&self, gone: &Resting, cause: CancelCause, request: LogPosition, effects: &mut Effects<'_>) {
+        let (market, order, leaves) = (self.id, gone.id, gone.leaves);
+        effects.send(self.ledger, Mail::OrderEnded(OrderEnded { market, order, leaves, cause, request }));
+    }
+
+    pub(crate) fn save(&self, to: &mut Writer<'_>) {
+        let (market, scale, rules, ledger) = (self.id, self.scale, self.rules, self.ledger);
+        to.put(&CreateMarket { market, scale, rules, ledger });
+        to.put(&self.status);
+        to.put(&self.newest);
+        to.put(&self.trade);
+        self.depth.save(to);
+        to.put(&(self.book.len() as u32));
+        for side in [Side::Buy, Side::Sell] {
+            for order in self.book.orders(side) {
+                to.put(&order.side);
+                to.put(&order.price);
+                to.put(&order.id);
+                to.put(&order.account);
+                to.put(&order.leaves);
+            }
+        }
+    }
+
+    pub(crate) fn load(limits: &Limits, from: &mut Reader<'_>) -> Result<MarketCell, CodecError> {
+        let mut market = MarketCell::new(&from.get()?, limits);
+        market.status = from.get()?;
+        market.newest = from.get()?;
+        market.trade = from.get()?;
+        market.depth = Depth::load(from)?;
+        for _ in 0..from.get::<u32>()? {
+            let (side, price, id, account, leaves): (Side, Price, OrderId, _, Qty) =
+                (from.get()?, from.get()?, from.get()?, from.get()?, from.get()?);
+            let sum = market.book.level_qty(side, price).checked_add(leaves);
+            let fits = market.book.has_room() && market.book.has_account(account) && sum.is_some();
+            if !fits || id.get() == 0 || leaves.is_zero() || market.book.find(id).is_some() {
+                return Err(CodecError::OutOfRange);
+            }
+            market.book.prepare(price);
+            market.book.insert(Resting { id, account, side, price, leaves });
+        }
+        market.book.relink_accounts();
+        Ok(market)
+    }
+}

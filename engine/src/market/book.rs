@@ -1,0 +1,293 @@
+//! The resting orders of one market: who is next at which price, and what one account has there.
+
+use wire::{AccountId, OrderId, Price, Qty, Side};
+
+use super::ladder::{Ladder, Level};
+use crate::index::IdIndex;
+
+/// Names a resting order until it is removed; 0 names none. Never leaves the market cell.
+pub(super) type Handle = u32;
+
+/// A resting order.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct Resting {
+    pub(super) id: OrderId,
+    pub(super) account: AccountId,
+    pub(super) side: Side,
+    pub(super) price: Price,
+    pub(super) leaves: Qty,
+}
+
+/// What matching reads of an order: 32 bytes. In a free node, `next` is the next free one.
+#[derive(Clone, Copy)]
+struct Node {
+    id: u64,
+    leaves: i64,
+    prev: Handle,
+    next: Handle,
+    account: u32,
+    side: Side,
+}
+
+/// What only entering and leaving touch.
+#[derive(Clone, Copy)]
+struct Home {
+    price: i64,
+    older: Handle,
+    newer: Handle,
+}
+
+/// Price-time priority: levels in a ladder, orders in a slab of fixed capacity, linked into the FIFO of their
+/// level and the list of their account, oldest first.
+pub(super) struct Book {
+    ladder: Ladder,
+    nodes: Vec<Node>,
+    homes: Vec<Home>,
+    free: Handle,
+    capacity: usize,
+    ids: IdIndex,
+    /// Each account's oldest and newest order.
+    accounts: Vec<[Handle; 2]>,
+}
+
+const NONE: Handle = 0;
+
+impl Book {
+    /// For a grid of `tick`, up to `capacity` orders, and accounts up to `accounts_max`.
+    pub(super) fn new(tick: Price, capacity: u32, accounts_max: u32) -> Book {
+        let capacity = capacity as usize;
+        let mut nodes = Vec::with_capacity(capacity + 1);
+        let mut homes = Vec::with_capacity(capacity + 1);
+        nodes.push(Node { id: 0, leaves: 0, prev: NONE, next: NONE, account: 0, side: Side::Buy });
+        homes.push(Home { price: 0, older: NONE, newer: NONE });
+        Book {
+            ladder: Ladder::new(tick.units()),
+            nodes,
+            homes,
+            free: NONE,
+            capacity,
+            ids: IdIndex::new(capacity),
+            accounts: vec![[NONE; 2]; accounts_max as usize + 1],
+        }
+    }
+
+    /// How many orders rest.
+    pub(super) fn len(&self) -> usize {
+        self.ids.len()
+    }
+
+    /// Whether one more order may rest.
+    pub(super) fn has_room(&self) -> bool {
+        self.len() < self.capacity
+    }
+
+    /// Whether this account may have orders here.
+    pub(super) fn has_account(&self, account: AccountId) -> bool {
+        account.get() != 0 && (account.get() as usize) < self.accounts.len()
+    }
+
+    /// The best price of a side.
+    #[inline]
+    pub(super) fn best(&self, side: Side) -> Option<Price> {
+        self.ladder.best(side).and_then(Price::new)
+    }
+
+    /// The side's next price worse than `price`.
+    pub(super) fn worse(&self, side: Side, price: Price) -> Option<Price> {
+        self.ladder.worse(side, price.units()).and_then(Price::new)
+    }
+
+    /// What rests at a price in sum.
+    #[inline]
+    pub(super) fn level_qty(&self, side: Side, price: Price) -> Qty {
+        let qty = self.ladder.level(side, price.units()).qty;
+        Qty::new(qty).expect("a level never sums to more than a quantity holds")
+    }
+
+    /// The oldest order at a price, or 0.
+    #[inline]
+    pub(super) fn front(&self, side: Side, price: Price) -> Handle {
+        self.ladder.level(side, price.units()).head
+    }
+
+    /// The next younger order at the same price, or 0.
+    pub(super) fn behind(&self, handle: Handle) -> Handle {
+        self.nodes[handle as usize].next
+    }
+
+    /// The order with this id.
+    pub(super) fn find(&self, id: OrderId) -> Option<Handle> {
+        if id.get() == 0 { None } else { self.ids.get(&[id.get()]).map(|handle| handle as Handle) }
+    }
+
+    /// The account's oldest order, or 0.
+    pub(super) fn oldest_of(&self, account: AccountId) -> Handle {
+        self.accounts.get(account.get() as usize).map_or(NONE, |ends| ends[0])
+    }
+
+    /// Whose order it is and what is left of it.
+    #[inline]
+    pub(super) fn maker(&self, handle: Handle) -> (OrderId, AccountId, Qty) {
+        let node = &self.nodes[handle as usize];
+        (OrderId::new(node.id), AccountId::new(node.account), qty(node.leaves))
+    }
+
+    /// The whole order.
+    pub(super) fn order(&self, handle: Handle) -> Resting {
+        let (node, home) = (&self.nodes[handle as usize], &self.homes[handle as usize]);
+        Resting {
+            id: OrderId::new(node.id),
+            account: AccountId::new(node.account),
+            side: node.side,
+            price: Price::new(home.price).expect("a resting order has a price"),
+            leaves: qty(node.leaves),
+        }
+    }
+
+    /// Before a command touches the book near `price`.
+    #[inline]
+    pub(super) fn prepare(&mut self, price: Price) {
+        self.ladder.settle_window(price.units());
+    }
+
+    /// Puts an order last at its price. The caller has checked room, account, id and level sum.
+    pub(super) fn insert(&mut self, order: Resting) {
+        let handle = self.take_node();
+        let price = order.price.units();
+        let mut level = self.ladder.level(order.side, price);
+        self.nodes[handle as usize] = Node {
+            id: order.id.get(),
+            leaves: order.leaves.units(),
+            prev: level.tail,
+            next: NONE,
+            account: order.account.get(),
+            side: order.side,
+        };
+        if level.tail == NONE {
+            level.head = handle;
+        } else {
+            self.nodes[level.tail as usize].next = handle;
+        }
+        level.tail = handle;
+        level.qty += order.leaves.units();
+        self.ladder.put(order.side, price, level);
+        self.ids.insert([order.id.get()], u64::from(handle));
+
+        let ends = &mut self.accounts[order.account.get() as usize];
+        self.homes[handle as usize] = Home { price, older: ends[1], newer: NONE };
+        if ends[1] == NONE {
+            ends[0] = handle;
+        } else {
+            self.homes[ends[1] as usize].newer = handle;
+        }
+        ends[1] = handle;
+    }
+
+    /// Takes `qty`, less than what is left of it, from the order at the front of the level.
+    pub(super) fn reduce_front(&mut self, side: Side, price: Price, qty: Qty) {
+        let mut level = self.ladder.level(side, price.units());
+        self.nodes[level.head as usize].leaves -= qty.units();
+        level.qty -= qty.units();
+        self.ladder.put(side, price.units(), level);
+    }
+
+    /// Takes an order out.
+    pub(super) fn remove(&mut self, handle: Handle) -> Resting {
+        let order = self.order(handle);
+        let price = order.price.units();
+        let (prev, next) = {
+            let node = &self.nodes[handle as usize];
+            (node.prev, node.next)
+        };
+        if prev == NONE && next == NONE {
+            self.ladder.clear(order.side, price);
+        } else {
+            let mut level = self.ladder.level(order.side, price);
+            if prev == NONE {
+                level.head = next;
+            } else {
+                self.nodes[prev as usize].next = next;
+            }
+            if next == NONE {
+                level.tail = prev;
+            } else {
+                self.nodes[next as usize].prev = prev;
+            }
+            level.qty -= order.leaves.units();
+            self.ladder.put(order.side, price, level);
+        }
+        self.ids.remove(&[order.id.get()]);
+
+        let Home { older, newer, .. } = self.homes[handle as usize];
+        let ends = &mut self.accounts[order.account.get() as usize];
+        if older == NONE {
+            ends[0] = newer;
+        } else {
+            self.homes[older as usize].newer = newer;
+        }
+        if newer == NONE {
+            ends[1] = older;
+        } else {
+            self.homes[newer as usize].older = older;
+        }
+
+        self.nodes[handle as usize].next = self.free;
+        self.free = handle;
+        order
+    }
+
+    fn take_node(&mut self) -> Handle {
+        if self.free != NONE {
+            let handle = self.free;
+            self.free = self.nodes[handle as usize].next;
+            return handle;
+        }
+        assert!(self.nodes.len() <= self.capacity, "the book was filled beyond its capacity");
+        self.nodes.push(self.nodes[0]);
+        self.homes.push(self.homes[0]);
+        (self.nodes.len() - 1) as Handle
+    }
+
+    /// Every order of a side, best price first, oldest first.
+    pub(super) fn orders(&self, side: Side) -> impl Iterator<Item = Resting> {
+        let mut price = self.best(side);
+        let mut handle = price.map_or(NONE, |price| self.front(side, price));
+        std::iter::from_fn(move || {
+            while handle == NONE {
+                price = self.worse(side, price?);
+                handle = price.map_or(NONE, |price| self.front(side, price));
+            }
+            let order = self.order(handle);
+            handle = self.behind(handle);
+            Some(order)
+        })
+    }
+
+    /// Links every account's list again, oldest id first, after orders were inserted in book order.
+    pub(super) fn relink_accounts(&mut self) {
+        let mut handles: Vec<(u64, Handle)> = Vec::with_capacity(self.len());
+        for side in [Side::Buy, Side::Sell] {
+            handles.extend(self.orders(side).filter_map(|order| Some((order.id.get(), self.find(order.id)?))));
+        }
+        handles.sort_unstable();
+        self.accounts.fill([NONE; 2]);
+        for (_, handle) in handles {
+            let ends = &mut self.accounts[self.nodes[handle as usize].account as usize];
+            let older = std::mem::replace(&mut ends[1], handle);
+            if older == NONE {
+                ends[0] = handle;
+            } else {
+                self.homes[older as usize].newer = handle;
+            }
+            let home = &mut self.homes[handle as usize];
+            (home.older, home.newer) = (older, NONE);
+        }
+    }
+}
+
+#[inline]
+fn qty(units: i64) -> Qty {
+    Qty::new(units).expect("what is left of an order is a quantity")
+}
+
+const _: () = assert!(size_of::<Node>() == 32 && size_of::<Home>() == 16 && size_of::<Level>() == 16);

@@ -1,0 +1,293 @@
+//! How an order meets the book.
+//!
+//! First decide (`check`, which borrows the cell and may say no), then execute (which cannot fail):
+//!
+//! 1. Best price first, oldest first, at the maker's price, until nothing crosses or nothing is left.
+//! 2. Self-trade prevention looks at each resting order before it would trade; the taker's mode decides.
+//! 3. A budget bounds quote paid (market buys) or received (market sells by quote quantity). An order *by
+//!    quote quantity* is filled (leaves 0) when its budget does not reach one more lot at the best price; any
+//!    other ends with `BudgetSpent`.
+//! 4. After `fills_per_order_max` fills and self-trade expiries the rest ends with `FillLimit`, even of an
+//!    order that could rest.
+//! 5. Fill or kill is decided before the first fill: when steps 1 to 4 would not fill all of it, all of it
+//!    ends with `TimeInForce` and nothing else changes, not even by self-trade prevention.
+//!
+//! Told per trade: `Traded`; mail to the taker, then to the maker. Per price: its `LevelChanged` after the last
+//! trade there. Last: the rest's level, and the mail that says it rested or ended.
+
+use wire::event::Traded;
+use wire::mail::{OrderEnded, OrderFilled, OrderRefused, OrderRested, PlaceOrder};
+use wire::{
+    Amount, CancelCause, Event, LogPosition, Mail, MarketStatus, OrderKind, Price, Qty, RejectReason,
+    SelfTradePrevention, Side, TimeInForce, Timestamp,
+};
+
+use super::MarketCell;
+use super::book::Resting;
+use crate::effects::Effects;
+
+const NO_REQUEST: LogPosition = LogPosition::ZERO;
+
+/// Why an order does not meet the book.
+pub(super) enum No {
+    /// It never entered.
+    Refused(RejectReason),
+    /// It was taken, and expired whole.
+    Expired,
+}
+
+impl No {
+    pub(super) fn mail(self, order: &PlaceOrder) -> Mail {
+        let PlaceOrder { market, order, qty: leaves, .. } = *order;
+        match self {
+            No::Refused(reason) => Mail::OrderRefused(OrderRefused { market, order, reason }),
+            No::Expired => {
+                let cause = CancelCause::TimeInForce;
+                Mail::OrderEnded(OrderEnded { market, order, leaves, cause, request: NO_REQUEST })
+            }
+        }
+    }
+}
+
+/// How a taker's way through the book ended.
+enum Stop {
+    Filled,
+    NothingCrosses,
+    Because(CancelCause),
+}
+
+/// An order on its way through the book.
+struct Taker {
+    leaves: Qty,
+    budget: Option<Amount>,
+    steps_left: u32,
+}
+
+impl MarketCell {
+    /// The most mails that one order may cause: a fill is two, its end one.
+    pub(crate) fn replies_max(fills_max: u32) -> usize {
+        2 * fills_max as usize + 2
+    }
+
+    pub(super) fn check(&self, order: &PlaceOrder, replies_fit: bool) -> Result<(), No> {
+        if self.status != MarketStatus::Trading {
+            return Err(No::Refused(RejectReason::MarketClosed));
+        }
+        if order.order <= self.newest || order.qty.is_zero() {
+            return Err(No::Refused(RejectReason::Malformed));
+        }
+        if !self.book.has_account(order.account) {
+            return Err(No::Refused(RejectReason::UnknownAccount));
+        }
+        if !replies_fit {
+            return Err(No::Refused(RejectReason::Busy));
+        }
+        if order.kind == OrderKind::LimitMaker && self.best_crossing(order).is_some() {
+            return Err(No::Refused(RejectReason::WouldTake));
+        }
+        if may_rest(order) {
+            if !self.book.has_room() {
+                return Err(No::Refused(RejectReason::Busy));
+            }
+            if self.book.level_qty(order.side, order.price).checked_add(order.qty).is_none() {
+                return Err(No::Refused(RejectReason::LevelFull));
+            }
+        }
+        if order.time_in_force == TimeInForce::Fok && !self.fills_whole(order) {
+            return Err(No::Expired);
+        }
+        Ok(())
+    }
+
+    /// The best opposite price, when the order accepts it.
+    #[inline]
+    fn best_crossing(&self, order: &PlaceOrder) -> Option<Price> {
+        self.book.best(order.side.opposite()).filter(|best| accepts(order, *best))
+    }
+
+    /// Whether all of the order trades at once.
+    fn fills_whole(&self, order: &PlaceOrder) -> bool {
+        let opposite = order.side.opposite();
+        let mut missing = order.qty;
+        let mut budget = (order.budget != Amount::MAX).then_some(order.budget);
+        let mut steps_left = self.fills_max;
+        let mut price = self.best_crossing(order);
+        while let Some(at) = price {
+            let mut handle = self.book.front(opposite, at);
+            while handle != 0 {
+                let (_, account, leaves) = self.book.maker(handle);
+                handle = self.book.behind(handle);
+                if steps_left == 0 {
+                    return false;
+                }
+                steps_left -= 1;
+                if account == order.account {
+                    match order.self_trade {
+                        SelfTradePrevention::None => {}
+                        SelfTradePrevention::ExpireMaker => continue,
+                        SelfTradePrevention::ExpireTaker | SelfTradePrevention::ExpireBoth => return false,
+                    }
+                }
+                let qty = missing.min(leaves);
+                if let Some(left) = budget {
+                    match self.cost(at, qty).and_then(|cost| left.checked_sub(cost)) {
+                        Some(left) => budget = Some(left),
+                        None => return false,
+                    }
+                }
+                missing = missing.checked_sub(qty).unwrap_or(Qty::ZERO);
+                if missing.is_zero() {
+                    return true;
+                }
+            }
+            price = self.book.worse(opposite, at).filter(|worse| accepts(order, *worse));
+        }
+        false
+    }
+
+    pub(super) fn execute(&mut self, now: Timestamp, order: &PlaceOrder, effects: &mut Effects<'_>) {
+        self.book.prepare(order.price);
+        let mut taker = Taker {
+            leaves: order.qty,
+            budget: (order.budget != Amount::MAX).then_some(order.budget),
+            steps_left: self.fills_max,
+        };
+        let stop = self.take(now, order, &mut taker, effects);
+        let (market, id, leaves) = (self.id, order.order, taker.leaves);
+        let cause = match stop {
+            Stop::Filled => return,
+            Stop::NothingCrosses if may_rest(order) => {
+                let resting = Resting { id, account: order.account, side: order.side, price: order.price, leaves };
+                self.book.insert(resting);
+                self.tell_level(now, order.side, order.price, effects);
+                effects.send(self.ledger, Mail::OrderRested(OrderRested { market, order: id, leaves }));
+                return;
+            }
+            Stop::NothingCrosses => CancelCause::TimeInForce,
+            Stop::Because(cause) => cause,
+        };
+        let leaves = if order.qty == Qty::MAX && is_by_quote(order) { Qty::ZERO } else { leaves };
+        let ended = OrderEnded { market, order: id, leaves, cause, request: NO_REQUEST };
+        effects.send(self.ledger, Mail::OrderEnded(ended));
+    }
+
+    /// Trades price by price; tells each price's level once.
+    fn take(&mut self, now: Timestamp, order: &PlaceOrder, taker: &mut Taker, effects: &mut Effects<'_>) -> Stop {
+        let opposite = order.side.opposite();
+        while let Some(price) = self.best_crossing(order) {
+            let steps = taker.steps_left;
+            let stop = self.take_at(price, order, taker, effects);
+            if taker.steps_left != steps {
+                self.tell_level(now, opposite, price, effects);
+            }
+            if let Some(stop) = stop {
+                return stop;
+            }
+        }
+        Stop::NothingCrosses
+    }
+
+    /// Trades at one price until the level is gone (`None`) or the taker stops.
+    fn take_at(
+        &mut self,
+        price: Price,
+        order: &PlaceOrder,
+        taker: &mut Taker,
+        effects: &mut Effects<'_>,
+    ) -> Option<Stop> {
+        let opposite = order.side.opposite();
+        loop {
+            let handle = self.book.front(opposite, price);
+            if handle == 0 {
+                return None;
+            }
+            if taker.steps_left == 0 {
+                return Some(Stop::Because(CancelCause::FillLimit));
+            }
+            let (maker, account, maker_qty) = self.book.maker(handle);
+            if account == order.account && order.self_trade != SelfTradePrevention::None {
+                if order.self_trade == SelfTradePrevention::ExpireTaker {
+                    return Some(Stop::Because(CancelCause::SelfTrade));
+                }
+                taker.steps_left -= 1;
+                let gone = self.book.remove(handle);
+                self.tell_end(&gone, CancelCause::SelfTrade, NO_REQUEST, effects);
+                if order.self_trade == SelfTradePrevention::ExpireBoth {
+                    return Some(Stop::Because(CancelCause::SelfTrade));
+                }
+                continue;
+            }
+            let mut qty = taker.leaves.min(maker_qty);
+            if let Some(budget) = taker.budget {
+                qty = qty.min(price.affordable(budget, self.rules.lot, self.scale.quote_factor));
+                if qty.is_zero() {
+                    return Some(Stop::Because(CancelCause::BudgetSpent));
+                }
+            }
+            taker.steps_left -= 1;
+            let maker_leaves = subtract(maker_qty, qty);
+            if maker_leaves.is_zero() {
+                self.book.remove(handle);
+            } else {
+                self.book.reduce_front(opposite, price, qty);
+            }
+            taker.leaves = subtract(taker.leaves, qty);
+            if let Some(budget) = taker.budget {
+                let cost = self.cost(price, qty).and_then(|cost| budget.checked_sub(cost));
+                taker.budget = Some(cost.expect("an affordable quantity costs no more than the budget"));
+            }
+            if self.is_satisfied(order, taker, price) {
+                taker.leaves = Qty::ZERO;
+            }
+
+            self.trade = self.trade.next();
+            let (market, trade) = (self.id, self.trade);
+            let (taker_side, taken) = (order.side, order.order);
+            effects.tell(Event::Traded(Traded { market, trade, price, qty, taker_side, taker: taken, maker }));
+            let fill = OrderFilled { market, order: taken, trade, price, qty, leaves: taker.leaves, is_maker: false };
+            effects.send(self.ledger, Mail::OrderFilled(fill));
+            let fill = OrderFilled { order: maker, leaves: maker_leaves, is_maker: true, ..fill };
+            effects.send(self.ledger, Mail::OrderFilled(fill));
+            if taker.leaves.is_zero() {
+                return Some(Stop::Filled);
+            }
+        }
+    }
+
+    /// Whether the budget of an order by quote quantity does not reach one more lot at the best price, or at the
+    /// last one when nothing crosses any more.
+    fn is_satisfied(&self, order: &PlaceOrder, taker: &Taker, last: Price) -> bool {
+        let Some(budget) = taker.budget.filter(|_| is_by_quote(order)) else { return false };
+        let price = self.best_crossing(order).unwrap_or(last);
+        price.affordable(budget, self.rules.lot, self.scale.quote_factor).is_zero()
+    }
+
+    fn cost(&self, price: Price, qty: Qty) -> Option<Amount> {
+        price.notional(qty, self.scale.quote_factor)
+    }
+}
+
+/// Market orders whose budget is what was asked for, not a bound on top of a quantity.
+fn is_by_quote(order: &PlaceOrder) -> bool {
+    order.kind == OrderKind::Market
+        && order.budget != Amount::MAX
+        && (order.side == Side::Sell || order.qty == Qty::MAX)
+}
+
+/// Whether what is left of the order stays on the book.
+fn may_rest(order: &PlaceOrder) -> bool {
+    order.kind != OrderKind::Market && order.time_in_force == TimeInForce::Gtc
+}
+
+#[inline]
+fn accepts(order: &PlaceOrder, price: Price) -> bool {
+    match order.side {
+        Side::Buy => price <= order.price,
+        Side::Sell => price >= order.price,
+    }
+}
+
+#[inline]
+fn subtract(qty: Qty, part: Qty) -> Qty {
+    qty.checked_sub(part).expect("a part is no more than the whole")
+}

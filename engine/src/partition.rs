@@ -1,0 +1,329 @@
+//! One partition: its cells, their mail, and the one way in.
+
+use std::collections::VecDeque;
+
+use wire::codec::{CodecError, Reader, Writer};
+use wire::command::{AckMail, DeliverMail, Reply};
+use wire::{
+    Command, Event, Incarnation, LogPosition, Mail, MailSequence, MarketId, PartitionId, RejectReason, Timestamp,
+};
+
+use crate::digest::digest;
+use crate::effects::Effects;
+use crate::ledger::{Answer, AssetAudit, LedgerCell, Refused};
+use crate::limits::Limits;
+use crate::mailbox::{Mailboxes, Outbox};
+use crate::market::MarketCell;
+use crate::snapshot::{SnapshotError, open, seal};
+
+/// What a partition is, the same on every replica.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct PartitionConfig {
+    /// Its name.
+    pub partition: PartitionId,
+    /// Where the ledger cell lives: here, when it is the same partition.
+    pub ledger: PartitionId,
+    /// Which life of its log this is.
+    pub incarnation: Incarnation,
+    /// Capacities of every table and queue.
+    pub limits: Limits,
+}
+
+/// What one command brought about. Reused from command to command.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Output {
+    /// The direct answer.
+    pub reply: Reply,
+    /// The facts, in order.
+    pub events: Vec<Event>,
+}
+
+impl Default for Output {
+    fn default() -> Output {
+        Output { reply: Reply::Accepted { id: 0 }, events: Vec::with_capacity(256) }
+    }
+}
+
+/// The cells of one partition and their mailboxes: a function of its log.
+///
+/// The same commands with the same positions and times give the same state and the same events on every
+/// machine. Mail between its own cells is delivered within the command that caused it.
+pub struct Partition {
+    config: PartitionConfig,
+    ledger: Option<LedgerCell>,
+    /// Sorted by id.
+    markets: Vec<MarketCell>,
+    mailboxes: Mailboxes,
+    /// Mail that the running command has caused and that is not delivered yet. Empty between commands.
+    mail: VecDeque<(PartitionId, Mail)>,
+    /// The earliest end of an open depth window.
+    deadline: Option<Timestamp>,
+}
+
+impl Partition {
+    /// An empty partition. Reserves what its limits say.
+    pub fn new(config: PartitionConfig) -> Partition {
+        let is_ledger = config.partition == config.ledger;
+        Partition {
+            config,
+            ledger: is_ledger.then(|| LedgerCell::new(config.partition, &config.limits)),
+            markets: Vec::with_capacity(usize::from(config.limits.markets_max)),
+            mailboxes: Mailboxes::new(config.incarnation, config.limits.peers_max),
+            mail: VecDeque::with_capacity(MarketCell::replies_max(config.limits.fills_per_order_max)),
+            deadline: None,
+        }
+    }
+
+    /// Applies the command at `position`, whose leader's clock said `now`. Never fails and never panics on
+    /// anything that a client can send; a refusal is a reply.
+    pub fn apply(&mut self, position: LogPosition, now: Timestamp, command: &Command, out: &mut Output) {
+        out.events.clear();
+        let mut mail = std::mem::take(&mut self.mail);
+        let mut effects = Effects { events: &mut out.events, mail: &mut mail };
+        self.begin(now, &mut effects);
+        let answer = match command {
+            Command::DeliverMail(batch) => self.deliver(now, batch, &mut effects),
+            Command::AckMail(ack) => self.acknowledge(ack),
+            Command::Tick(_) => Ok(0),
+            _ => self.ask_ledger(position, command, &mut effects),
+        };
+        self.route(now, &mut effects);
+        if let Some(ledger) = &mut self.ledger {
+            ledger.finish(&mut effects);
+        }
+        self.deadline = self.markets.iter().filter_map(MarketCell::deadline).min();
+        self.mail = mail;
+        out.reply = match answer {
+            Ok(id) => Reply::Accepted { id },
+            Err(Refused { reason, id }) => Reply::Rejected { reason, id },
+        };
+    }
+
+    /// When a [`Command::Tick`] is needed: something is due then. `None` while nothing is.
+    pub fn next_deadline(&self) -> Option<Timestamp> {
+        self.deadline
+    }
+
+    fn begin(&mut self, now: Timestamp, effects: &mut Effects<'_>) {
+        if self.deadline.is_some_and(|deadline| now >= deadline) {
+            for market in &mut self.markets {
+                market.close_depth_window(now, effects);
+            }
+        }
+        if let Some(ledger) = &mut self.ledger {
+            ledger.begin(now);
+        }
+    }
+
+    /// Everything that operators and clients ask goes to the ledger cell.
+    fn ask_ledger(&mut self, position: LogPosition, command: &Command, effects: &mut Effects<'_>) -> Answer {
+        let Some(ledger) = &mut self.ledger else {
+            return Err(RejectReason::WrongPartition.into());
+        };
+        let mailboxes = &self.mailboxes;
+        match command {
+            Command::NewOrder(order) => ledger.new_order(order, mailboxes, effects),
+            Command::CancelOrder(cancel) => ledger.cancel_order(position, cancel, effects),
+            Command::CancelAll(cancel) => ledger.cancel_all(position, cancel, effects),
+            Command::Credit(credit) => ledger.credit(credit, effects),
+            Command::Debit(debit) => ledger.debit(debit, effects),
+            Command::OpenAccount(open) => ledger.open_account(open, effects),
+            Command::AddApiKey(add) => ledger.add_api_key(add, effects),
+            Command::RevokeApiKey(revoke) => ledger.revoke_api_key(revoke, effects),
+            Command::ListAsset(list) => ledger.list_asset(list, effects),
+            Command::ListMarket(list) => ledger.list_market(list, mailboxes, effects),
+            Command::SetMarketStatus(set) => ledger.set_market_status(set, mailboxes, effects),
+            Command::DeliverMail(_) | Command::AckMail(_) | Command::Tick(_) => {
+                Err(RejectReason::WrongPartition.into())
+            }
+        }
+    }
+
+    /// Applies the mail of a batch that is new, each with all that it causes here before the next.
+    fn deliver(&mut self, now: Timestamp, batch: &DeliverMail, effects: &mut Effects<'_>) -> Answer {
+        let seen = self.mailboxes.check_batch(batch)?;
+        self.mailboxes.note_batch(batch);
+        for mail in &batch.mail[seen..] {
+            self.receive(batch.from, now, mail, effects);
+            self.route(now, effects);
+        }
+        Ok(0)
+    }
+
+    fn acknowledge(&mut self, ack: &AckMail) -> Answer {
+        self.mailboxes.check_ack(ack)?;
+        self.mailboxes.trim(ack.from, ack.acknowledged);
+        Ok(0)
+    }
+
+    /// Delivers what is addressed to this partition and puts the rest on its way. It ends: only markets
+    /// answer, and the ledger does not answer them.
+    fn route(&mut self, now: Timestamp, effects: &mut Effects<'_>) {
+        while let Some((to, mail)) = effects.mail.pop_front() {
+            if to == self.config.partition {
+                self.receive(to, now, &mail, effects);
+            } else {
+                self.mailboxes.send(to, mail);
+            }
+        }
+    }
+
+    fn receive(&mut self, from: PartitionId, now: Timestamp, mail: &Mail, effects: &mut Effects<'_>) {
+        let to_market = match mail {
+            Mail::CreateMarket(create) => {
+                if create.ledger == from {
+                    self.create_market(MarketCell::new(create, &self.config.limits));
+                }
+                return;
+            }
+            Mail::ChangeMarketStatus(change) => change.market,
+            Mail::PlaceOrder(order) => order.market,
+            Mail::WithdrawOrder(withdraw) => withdraw.market,
+            Mail::WithdrawAll(withdraw) => withdraw.market,
+            Mail::OrderRefused(_)
+            | Mail::OrderFilled(_)
+            | Mail::OrderRested(_)
+            | Mail::OrderEnded(_)
+            | Mail::WithdrawRefused(_)
+            | Mail::AllWithdrawn(_) => {
+                if let Some(ledger) = &mut self.ledger {
+                    ledger.receive(from, now, mail, effects);
+                }
+                return;
+            }
+        };
+        let replies_fit = self.replies_fit(from);
+        let Some(market) = self.market_of(to_market).filter(|market| market.ledger() == from) else {
+            refuse_for_nobody(from, mail, effects);
+            return;
+        };
+        match mail {
+            Mail::ChangeMarketStatus(change) => market.change_status(change.status),
+            Mail::PlaceOrder(order) => market.place(now, order, replies_fit, effects),
+            Mail::WithdrawOrder(withdraw) => market.withdraw(now, withdraw, effects),
+            Mail::WithdrawAll(withdraw) => market.withdraw_all(now, withdraw, effects),
+            _ => {}
+        }
+    }
+
+    /// Whether the ledger's outbox takes the longest answer to one order. One word about each order and each
+    /// withdrawal always fits: the ledger bounds how many of them are unanswered.
+    fn replies_fit(&self, ledger: PartitionId) -> bool {
+        let limits = &self.config.limits;
+        let longest = MarketCell::replies_max(limits.fills_per_order_max);
+        ledger == self.config.partition || self.mailboxes.waiting(ledger) + longest <= limits.owed_replies_max as usize
+    }
+
+    fn create_market(&mut self, market: MarketCell) {
+        if let Err(at) = self.markets.binary_search_by_key(&market.id(), MarketCell::id)
+            && self.markets.len() < usize::from(self.config.limits.markets_max)
+        {
+            self.markets.insert(at, market);
+        }
+    }
+
+    fn market_of(&mut self, id: MarketId) -> Option<&mut MarketCell> {
+        let at = self.markets.binary_search_by_key(&id, MarketCell::id).ok()?;
+        Some(&mut self.markets[at])
+    }
+
+    /// Mail that waits for acknowledgement, per receiver.
+    pub fn outboxes(&self) -> impl Iterator<Item = &Outbox> {
+        self.mailboxes.outboxes()
+    }
+
+    /// The next batch of at most `max` mails for `to` after the sequence `after`, with the acknowledgement of
+    /// what `to` has sent. `None` when there is no such mail.
+    pub fn deliver_mail(&self, to: PartitionId, after: MailSequence, max: usize) -> Option<DeliverMail> {
+        self.mailboxes.batch(self.config.partition, to, after, max)
+    }
+
+    /// How far `from` has been heard: for an [`AckMail`] to it when there is no mail that could carry it.
+    pub fn received(&self, from: PartitionId) -> Option<(Incarnation, MailSequence)> {
+        self.mailboxes.received(from)
+    }
+
+    /// Every asset's books; empty where there is no ledger cell.
+    pub fn audit(&self) -> Vec<AssetAudit> {
+        self.ledger.as_ref().map(LedgerCell::audit).unwrap_or_default()
+    }
+
+    /// A fingerprint of the whole state, equal on equal states.
+    pub fn digest(&self) -> u128 {
+        let mut state = Vec::new();
+        self.save(&mut Writer::new(&mut state));
+        digest(&state)
+    }
+
+    /// Appends the whole state.
+    pub fn snapshot(&self, out: &mut Vec<u8>) {
+        seal(out, |to| self.save(to));
+    }
+
+    /// The partition that [`Partition::snapshot`] wrote. The configuration must name the same partition and
+    /// ledger; its incarnation may be later, its limits must hold what is there.
+    pub fn restore(config: PartitionConfig, bytes: &[u8]) -> Result<Partition, SnapshotError> {
+        let mut from = Reader::new(open(bytes)?);
+        let saved: (PartitionId, PartitionId) = (from.get()?, from.get()?);
+        if saved != (config.partition, config.ledger) {
+            return Err(SnapshotError::OtherPartition);
+        }
+        let mut partition = Partition::new(config);
+        partition.mailboxes = Mailboxes::load(config.incarnation, config.limits.peers_max, &mut from)?;
+        if partition.ledger.is_some() {
+            partition.ledger = Some(LedgerCell::load(config.partition, &config.limits, &mut from)?);
+        }
+        for _ in 0..from.get::<u32>()? {
+            partition.markets.push(MarketCell::load(&config.limits, &mut from)?);
+        }
+        from.finish()?;
+        if !partition.markets.is_sorted_by(|a, b| a.id() < b.id()) {
+            return Err(SnapshotError::Body(CodecError::OutOfRange));
+        }
+        partition.deadline = partition.markets.iter().filter_map(MarketCell::deadline).min();
+        Ok(partition)
+    }
+
+    fn save(&self, to: &mut Writer<'_>) {
+        to.put(&self.config.partition);
+        to.put(&self.config.ledger);
+        self.mailboxes.save(to);
+        if let Some(ledger) = &self.ledger {
+            ledger.save(to);
+        }
+        to.put(&(self.markets.len() as u32));
+        for market in &self.markets {
+            market.save(to);
+        }
+    }
+}
+
+/// Answers mail for a market that is not here, so that nothing stays held or unanswered.
+fn refuse_for_nobody(from: PartitionId, mail: &Mail, effects: &mut Effects<'_>) {
+    use wire::mail::{AllWithdrawn, OrderRefused, WithdrawRefused};
+    match *mail {
+        Mail::PlaceOrder(place) => {
+            let (market, order, reason) = (place.market, place.order, RejectReason::UnknownMarket);
+            effects.send(from, Mail::OrderRefused(OrderRefused { market, order, reason }));
+        }
+        Mail::WithdrawOrder(withdraw) => {
+            let (market, order, request) = (withdraw.market, withdraw.order, withdraw.request);
+            effects.send(from, Mail::WithdrawRefused(WithdrawRefused { market, order, request }));
+        }
+        Mail::WithdrawAll(withdraw) => {
+            let (market, account, request) = (withdraw.market, withdraw.account, withdraw.request);
+            effects.send(from, Mail::AllWithdrawn(AllWithdrawn { market, account, request, canceled: 0 }));
+        }
+        _ => {}
+    }
+}
+
+#[cfg(test)]
+impl Partition {
+    fn balance(&self, account: wire::AccountId, asset: wire::AssetId) -> (i64, i64) {
+        self.ledger.as_ref().expect("a ledger cell").balance(account, asset)
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,4 @@
+//! Scenarios of whole partitions, in both layouts.
+
+mod orders;
+mod world;
