@@ -18,6 +18,7 @@ mod names;
 pub mod operations;
 pub mod params;
 pub mod reference;
+pub mod streams;
 pub mod throttle;
 pub mod ws;
 

@@ -61,7 +61,7 @@ pub struct Market {
     id: MarketId,
     /// Set when the ledger's stream has told it, which may be after the first events of the market's own
     /// partition: the two streams are not ordered.
-    listing: OnceLock<Listing>,
+    listing: OnceLock<Arc<Listing>>,
     state: Mutex<State>,
 }
 
@@ -86,7 +86,7 @@ impl Market {
     }
 
     /// What the ledger says about it; `None` until it has.
-    pub fn listing(&self) -> Option<&Listing> {
+    pub fn listing(&self) -> Option<&Arc<Listing>> {
         self.listing.get()
     }
 
@@ -94,7 +94,7 @@ impl Market {
         let symbol = listed.symbol.as_str().to_owned();
         let stream_symbol = symbol.to_ascii_lowercase();
         // A second listing of one id cannot be: ids are never reused.
-        let _ = self.listing.set(Listing { symbol, stream_symbol, scale: listed.scale });
+        let _ = self.listing.set(Arc::new(Listing { symbol, stream_symbol, scale: listed.scale }));
     }
 
     /// Takes the events of one command. Fills `updates` when there is somebody to tell. Returns how many

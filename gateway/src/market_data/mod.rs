@@ -30,7 +30,7 @@ pub trait Publish: Send + Sync {
     fn is_wanted(&self, symbol: &Symbol) -> bool;
 
     /// Tells the updates of one command, in order.
-    fn publish(&self, symbol: &Symbol, listing: &Listing, at: Timestamp, updates: &[Update]);
+    fn publish(&self, symbol: &Symbol, listing: &Arc<Listing>, at: Timestamp, updates: &[Update]);
 }
 
 /// Every market's projection.
@@ -63,7 +63,7 @@ impl Publish for Nobody {
         false
     }
 
-    fn publish(&self, _: &Symbol, _: &Listing, _: Timestamp, _: &[Update]) {}
+    fn publish(&self, _: &Symbol, _: &Arc<Listing>, _: Timestamp, _: &[Update]) {}
 }
 
 impl Default for MarketData {
@@ -202,4 +202,4 @@ fn market_of(event: &Event) -> Option<MarketId> {
 }
 
 #[cfg(test)]
-mod tests;
+pub(crate) mod tests;

@@ -125,7 +125,7 @@ pub fn klines(market: &Market, listing: &Listing, wanted: KlinesWanted) -> Strin
 /// `GET avgPrice`, `avgPrice`.
 pub fn average_price(market: &Market, listing: &Listing, now_ms: u64) -> String {
     let (price, close_ms) = match market.average_window(now_ms) {
-        Some((window, last)) => (average(listing, &window.total), last.time_ms),
+        Some((window, last)) => (ticker::average_of(&window.total, listing.scale.price_decimals), last.time_ms),
         None => (0, 0),
     };
     let mut json = Json::with_capacity(80);
@@ -135,14 +135,6 @@ pub fn average_price(market: &Market, listing: &Listing, now_ms: u64) -> String 
     json.int_field("closeTime", close_ms);
     json.close_object();
     json.into_text()
-}
-
-/// The average price of what was traded; the last price when nothing was. In units of `10^-8`.
-fn average(listing: &Listing, total: &Kline) -> i128 {
-    match total.volume {
-        0 => ticker::average_price(i128::from(total.close), 1, listing.scale.price_decimals),
-        volume => ticker::average_price(total.quote_volume, volume, listing.scale.price_decimals),
-    }
 }
 
 /// `GET ticker/24hr`, `ticker.24hr`, of one market.
@@ -197,7 +189,7 @@ fn changes(json: &mut Json, listing: &Listing, total: &Kline) {
     json.decimal_field("priceChange", total.close - total.open, listing.scale.price_decimals);
     json.name("priceChangePercent");
     json.wide(ticker::change_percent(total.open, total.close), PERCENT_DECIMALS, PERCENT_DECIMALS);
-    json.wide_field("weightedAvgPrice", average(listing, total), AVERAGE_DECIMALS);
+    json.wide_field("weightedAvgPrice", ticker::average_of(total, listing.scale.price_decimals), AVERAGE_DECIMALS);
 }
 
 fn totals(json: &mut Json, listing: &Listing, total: &Kline, open_ms: u64, close_ms: u64) {

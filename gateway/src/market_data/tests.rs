@@ -15,7 +15,7 @@ impl Publish for Told {
         true
     }
 
-    fn publish(&self, symbol: &Symbol, _: &Listing, _: Timestamp, updates: &[Update]) {
+    fn publish(&self, symbol: &Symbol, _: &Arc<Listing>, _: Timestamp, updates: &[Update]) {
         let mut told = self.0.lock().unwrap();
         for update in updates {
             told.push(match update {
@@ -32,7 +32,7 @@ fn shown(level: Option<book::Level>) -> String {
     level.map_or("none".into(), |(price, qty)| format!("{}@{}", qty.units(), price.units()))
 }
 
-fn listed(market: u16, symbol: &str) -> Event {
+pub(crate) fn listed(market: u16, symbol: &str) -> Event {
     let price = |units| Price::new(units).unwrap();
     let qty = |units| Qty::new(units).unwrap();
     Event::MarketListed(MarketListed {
@@ -58,7 +58,7 @@ fn listed(market: u16, symbol: &str) -> Event {
     })
 }
 
-fn level(side: Side, price: i64, qty: i64, update: u64) -> Event {
+pub(crate) fn level(side: Side, price: i64, qty: i64, update: u64) -> Event {
     Event::LevelChanged(LevelChanged {
         market: MarketId::new(1),
         side,
@@ -68,7 +68,7 @@ fn level(side: Side, price: i64, qty: i64, update: u64) -> Event {
     })
 }
 
-fn traded(trade: u64, price: i64, qty: i64, taker_side: Side) -> Event {
+pub(crate) fn traded(trade: u64, price: i64, qty: i64, taker_side: Side) -> Event {
     Event::Traded(Traded {
         market: MarketId::new(1),
         trade: TradeId::new(trade),
@@ -80,12 +80,12 @@ fn traded(trade: u64, price: i64, qty: i64, taker_side: Side) -> Event {
     })
 }
 
-fn window(first: u64, last: u64) -> Event {
+pub(crate) fn window(first: u64, last: u64) -> Event {
     let (first, last) = (UpdateId::new(first), UpdateId::new(last));
     Event::DepthWindowClosed(DepthWindowClosed { market: MarketId::new(1), first, last })
 }
 
-const START_MS: u64 = 1_793_491_200_000;
+pub(crate) const START_MS: u64 = 1_793_491_200_000;
 
 struct Play {
     data: MarketData,

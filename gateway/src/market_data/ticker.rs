@@ -79,6 +79,14 @@ pub fn average_price(quote_volume: i128, volume: i128, price_decimals: u8) -> i1
     }
 }
 
+/// The average price of what was traded, in units of `10^-8`; the last price when nothing was.
+pub fn average_of(total: &Kline, price_decimals: u8) -> i128 {
+    match total.volume {
+        0 => average_price(i128::from(total.close), 1, price_decimals),
+        volume => average_price(total.quote_volume, volume, price_decimals),
+    }
+}
+
 fn divide_rounded(dividend: i128, divisor: i128) -> i128 {
     let half = divisor / 2;
     if dividend < 0 { (dividend - half) / divisor } else { dividend.saturating_add(half) / divisor }

@@ -1,0 +1,287 @@
+//! The subscriptions of every client, by market, and publishing to them.
+
+use std::collections::HashMap;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock};
+
+use tokio_tungstenite::tungstenite::Utf8Bytes;
+use wire::{Symbol, Timestamp};
+
+use super::beat::Told;
+use super::events;
+use super::name::{Kind, Pace, StreamName};
+use super::outbox::{Content, Merged, Outbox};
+use crate::market_data::book::{Depth, DepthDiff};
+use crate::market_data::{Listing, Publish, Update};
+
+/// The most streams of one connection.
+pub const STREAMS_MAX: usize = 1_024;
+
+/// Who listens to what.
+#[derive(Default)]
+pub struct Hub {
+    groups: RwLock<HashMap<Symbol, Arc<Group>>>,
+    /// Streams of every market.
+    all: Group,
+}
+
+/// The streams of one market that somebody listens to.
+#[derive(Default)]
+pub(super) struct Group {
+    topics: Mutex<Vec<Topic>>,
+    /// As many as there are topics, to be read without the lock.
+    count: AtomicUsize,
+}
+
+/// One stream and its subscribers: at least one.
+pub(super) struct Topic {
+    pub(super) name: StreamName,
+    text: String,
+    subscribers: Vec<Arc<Outbox>>,
+    /// Depth of the running second of log time, of streams that speak once a second.
+    second: Option<Second>,
+    /// What was told last, of streams that follow a beat.
+    pub(super) told: Told,
+}
+
+struct Second {
+    number: u64,
+    what: Gathered,
+}
+
+enum Gathered {
+    Changes(Merged),
+    Top(Arc<Listing>, Arc<Depth>),
+}
+
+impl Topic {
+    fn new(name: StreamName) -> Topic {
+        Topic { name, text: name.to_string(), subscribers: Vec::new(), second: None, told: Told::default() }
+    }
+
+    /// Queues an event for every subscriber, wrapped once if anybody wants it so.
+    pub(super) fn tell(&self, event: String, content: Content<'_>) {
+        let raw = Utf8Bytes::from(event);
+        let mut combined: Option<Utf8Bytes> = None;
+        for subscriber in &self.subscribers {
+            let text = if subscriber.is_combined() {
+                combined.get_or_insert_with(|| events::combined(&self.text, &raw).into())
+            } else {
+                &raw
+            };
+            subscriber.push(&self.name, text, content);
+        }
+    }
+
+    fn window(&mut self, listing: &Arc<Listing>, at_ms: u64, diff: &DepthDiff, depth: &Arc<Depth>) {
+        match self.name.kind {
+            Kind::Depth(Pace::Window) => {
+                self.tell(events::depth_update(listing, at_ms, diff), Content::Changes { listing, at_ms, diff });
+            }
+            Kind::PartialDepth(count, Pace::Window) => {
+                self.tell(events::partial_depth(listing, depth, usize::from(count)), Content::Latest);
+            }
+            Kind::Depth(Pace::Second) => {
+                self.end_second(at_ms / 1_000);
+                match &mut self.second {
+                    Some(Second { what: Gathered::Changes(merged), .. }) => merged.add(at_ms, diff),
+                    second => {
+                        let what = Gathered::Changes(Merged::new(listing, at_ms, diff));
+                        *second = Some(Second { number: at_ms / 1_000, what });
+                    }
+                }
+            }
+            Kind::PartialDepth(_, Pace::Second) => {
+                self.end_second(at_ms / 1_000);
+                let what = Gathered::Top(listing.clone(), depth.clone());
+                self.second = Some(Second { number: at_ms / 1_000, what });
+            }
+            _ => {}
+        }
+    }
+
+    /// Tells what was gathered in a second before `number`.
+    pub(super) fn end_second(&mut self, number: u64) {
+        let Some(second) = self.second.take_if(|second| second.number < number) else { return };
+        match (second.what, self.name.kind) {
+            (Gathered::Changes(merged), _) => {
+                let (listing, at_ms) = (merged.listing().clone(), merged.at_ms());
+                let diff = merged.into_diff();
+                let content = Content::Changes { listing: &listing, at_ms, diff: &diff };
+                self.tell(events::depth_update(&listing, at_ms, &diff), content);
+            }
+            (Gathered::Top(listing, depth), Kind::PartialDepth(count, _)) => {
+                self.tell(events::partial_depth(&listing, &depth, usize::from(count)), Content::Latest);
+            }
+            _ => {}
+        }
+    }
+}
+
+impl Group {
+    pub(super) fn topics(&self) -> MutexGuard<'_, Vec<Topic>> {
+        self.topics.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn is_wanted(&self) -> bool {
+        self.count.load(Ordering::Acquire) > 0
+    }
+
+    fn add(&self, name: StreamName, outbox: &Arc<Outbox>) {
+        let mut topics = self.topics();
+        let index = topics.iter().position(|topic| topic.name == name).unwrap_or_else(|| {
+            topics.push(Topic::new(name));
+            topics.len() - 1
+        });
+        topics[index].subscribers.push(outbox.clone());
+        topics[index].told.repeat();
+        self.count.store(topics.len(), Ordering::Release);
+    }
+
+    /// Whether nobody listens any more.
+    fn remove(&self, name: &StreamName, outbox: &Arc<Outbox>) -> bool {
+        let mut topics = self.topics();
+        if let Some(index) = topics.iter().position(|topic| topic.name == *name) {
+            let subscribers = &mut topics[index].subscribers;
+            if let Some(place) = subscribers.iter().position(|subscriber| Arc::ptr_eq(subscriber, outbox)) {
+                subscribers.swap_remove(place);
+            }
+            if subscribers.is_empty() {
+                topics.swap_remove(index);
+            }
+        }
+        self.count.store(topics.len(), Ordering::Release);
+        topics.is_empty()
+    }
+}
+
+impl Hub {
+    /// The streams of a market that somebody listens to.
+    pub(super) fn group(&self, symbol: &Symbol) -> Option<Arc<Group>> {
+        self.groups.read().unwrap_or_else(PoisonError::into_inner).get(symbol).cloned()
+    }
+
+    /// Streams of every market that somebody listens to.
+    pub(super) fn all(&self) -> &Group {
+        &self.all
+    }
+
+    fn add(&self, name: StreamName, outbox: &Arc<Outbox>) {
+        if name.is_of_all() {
+            return self.all.add(name, outbox);
+        }
+        // Adding under the table's lock: a group is never dropped between being found and being used.
+        let mut groups = self.groups.write().unwrap_or_else(PoisonError::into_inner);
+        groups.entry(name.symbol).or_default().add(name, outbox);
+    }
+
+    fn remove(&self, name: &StreamName, outbox: &Arc<Outbox>) {
+        if name.is_of_all() {
+            self.all.remove(name, outbox);
+            return;
+        }
+        let mut groups = self.groups.write().unwrap_or_else(PoisonError::into_inner);
+        if groups.get(&name.symbol).is_some_and(|group| group.remove(name, outbox)) {
+            groups.remove(&name.symbol);
+        }
+    }
+}
+
+impl Publish for Hub {
+    fn is_wanted(&self, symbol: &Symbol) -> bool {
+        self.all.is_wanted() || self.groups.read().unwrap_or_else(PoisonError::into_inner).contains_key(symbol)
+    }
+
+    fn publish(&self, symbol: &Symbol, listing: &Arc<Listing>, at: Timestamp, updates: &[Update]) {
+        if let Some(group) = self.group(symbol) {
+            for topic in group.topics().iter_mut() {
+                updates.iter().for_each(|update| publish_one(topic, listing, at.millis(), update));
+            }
+        }
+        if self.all.is_wanted() {
+            for topic in self.all.topics().iter_mut().filter(|topic| topic.name.kind == Kind::AllBookTickers) {
+                updates.iter().for_each(|update| publish_one(topic, listing, at.millis(), update));
+            }
+        }
+    }
+}
+
+fn publish_one(topic: &mut Topic, listing: &Arc<Listing>, at_ms: u64, update: &Update) {
+    match (topic.name.kind, update) {
+        (Kind::Trade, Update::Trade(trade)) => topic.tell(events::trade(listing, trade), Content::Every),
+        (Kind::AggTrade, Update::AggTrade(trade)) => topic.tell(events::agg_trade(listing, trade), Content::Every),
+        (Kind::BookTicker, Update::Best { best, last }) => {
+            topic.tell(events::book_ticker(listing, *best, *last), Content::Latest);
+        }
+        // Held back by market: the latest of one must not supersede another's.
+        (Kind::AllBookTickers, Update::Best { best, last }) => {
+            topic.tell(events::book_ticker(listing, *best, *last), Content::Every);
+        }
+        (Kind::Depth(_) | Kind::PartialDepth(..), Update::Window { diff, depth }) => {
+            topic.window(listing, at_ms, diff, depth);
+        }
+        _ => {}
+    }
+}
+
+/// Why a stream was not subscribed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum SubscribeError {
+    /// The connection listens to [`STREAMS_MAX`] streams.
+    TooMany,
+}
+
+/// One client's subscriptions; they end when it is dropped.
+pub struct Subscriber {
+    hub: Arc<Hub>,
+    outbox: Arc<Outbox>,
+    names: Vec<StreamName>,
+}
+
+impl Subscriber {
+    /// Listens to nothing yet; events will come to `outbox`.
+    pub fn new(hub: Arc<Hub>, outbox: Arc<Outbox>) -> Subscriber {
+        Subscriber { hub, outbox, names: Vec::new() }
+    }
+
+    /// Its streams, in the order they were subscribed.
+    pub fn names(&self) -> &[StreamName] {
+        &self.names
+    }
+
+    /// Whether so many of `names` as are new still fit.
+    pub fn check(&self, names: &[StreamName]) -> Result<(), SubscribeError> {
+        let new = names.iter().filter(|name| !self.names.contains(name)).count();
+        if self.names.len() + new > STREAMS_MAX { Err(SubscribeError::TooMany) } else { Ok(()) }
+    }
+
+    /// Listens to a stream; one it listens to already stays as it is.
+    pub fn subscribe(&mut self, name: StreamName) -> Result<(), SubscribeError> {
+        if self.names.contains(&name) {
+            return Ok(());
+        }
+        if self.names.len() == STREAMS_MAX {
+            return Err(SubscribeError::TooMany);
+        }
+        self.names.push(name);
+        self.hub.add(name, &self.outbox);
+        Ok(())
+    }
+
+    /// Listens to a stream no more, if it did.
+    pub fn unsubscribe(&mut self, name: &StreamName) {
+        if let Some(index) = self.names.iter().position(|known| known == name) {
+            self.names.remove(index);
+            self.hub.remove(name, &self.outbox);
+            self.outbox.forget(name);
+        }
+    }
+}
+
+impl Drop for Subscriber {
+    fn drop(&mut self) {
+        for name in &self.names {
+            self.hub.remove(name, &self.outbox);
+        }
+    }
+}

@@ -1,0 +1,197 @@
+//! Names of market streams, `btcusdt@depth@100ms`, and what they mean.
+//!
+//! Source: Binance Spot, "WebSocket Streams".
+
+use std::fmt;
+
+use wire::Symbol;
+
+use crate::market_data::Interval;
+
+/// How often a depth stream speaks.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum Pace {
+    /// Every depth window: 100 ms of log time.
+    Window,
+    /// Every second of log time.
+    Second,
+}
+
+/// What a stream tells.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum Kind {
+    /// Changes of the book.
+    Depth(Pace),
+    /// The best 5, 10 or 20 levels.
+    PartialDepth(u8, Pace),
+    /// Every trade.
+    Trade,
+    /// Trades of one taker at one price.
+    AggTrade,
+    /// The best price, whenever it changes.
+    BookTicker,
+    /// The running kline.
+    Kline(Interval),
+    /// The rolling 24 hours.
+    Ticker,
+    /// The rolling 24 hours, shortened.
+    MiniTicker,
+    /// The average price of some minutes.
+    AvgPrice,
+    /// Of every market: those rolling 24 hours that changed.
+    AllTickers,
+    /// Of every market: those rolling 24 hours that changed, shortened.
+    AllMiniTickers,
+    /// Of every market: the best price, whenever it changes.
+    AllBookTickers,
+}
+
+/// A stream. The text that a client used is not kept: `@depth` is `@depth@1000ms`; names are answered in
+/// the shorter form.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub struct StreamName {
+    /// The market, in upper case; empty for streams of every market.
+    pub symbol: Symbol,
+    /// What it tells.
+    pub kind: Kind,
+    /// Whether a depth stream was named with its default pace spelled out.
+    spelled: bool,
+}
+
+impl StreamName {
+    /// Reads a name. Symbols are in lower case, as Binance wants them.
+    pub fn parse(text: &str) -> Option<StreamName> {
+        if text.len() > 64 {
+            return None;
+        }
+        let all = |kind| Some(StreamName { symbol: Symbol::EMPTY, kind, spelled: false });
+        match text {
+            "!ticker@arr" => return all(Kind::AllTickers),
+            "!miniTicker@arr" => return all(Kind::AllMiniTickers),
+            "!bookTicker" => return all(Kind::AllBookTickers),
+            _ => {}
+        }
+        let (symbol, rest) = text.split_once('@')?;
+        if symbol.is_empty() || symbol.bytes().any(|b| b.is_ascii_uppercase() || b == b'!') {
+            return None;
+        }
+        let symbol = Symbol::new(symbol.to_ascii_uppercase().as_bytes()).ok()?;
+        let (what, pace) = rest.split_once('@').map_or((rest, None), |(what, pace)| (what, Some(pace)));
+        let spelled = pace == Some("1000ms");
+        let kind = match what.strip_prefix("depth") {
+            Some(levels) => {
+                let pace = match pace {
+                    Some("100ms") => Pace::Window,
+                    Some("1000ms") | None => Pace::Second,
+                    Some(_) => return None,
+                };
+                match levels {
+                    "" => Kind::Depth(pace),
+                    "5" => Kind::PartialDepth(5, pace),
+                    "10" => Kind::PartialDepth(10, pace),
+                    "20" => Kind::PartialDepth(20, pace),
+                    _ => return None,
+                }
+            }
+            None if pace.is_some() => return None,
+            None => match what {
+                "trade" => Kind::Trade,
+                "aggTrade" => Kind::AggTrade,
+                "bookTicker" => Kind::BookTicker,
+                "ticker" => Kind::Ticker,
+                "miniTicker" => Kind::MiniTicker,
+                "avgPrice" => Kind::AvgPrice,
+                _ => Kind::Kline(Interval::from_name(what.strip_prefix("kline_")?)?),
+            },
+        };
+        Some(StreamName { symbol, kind, spelled })
+    }
+
+    /// Whether it speaks of every market.
+    pub fn is_of_all(&self) -> bool {
+        self.symbol.is_empty()
+    }
+}
+
+impl fmt::Display for StreamName {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        for letter in self.symbol.as_str().chars() {
+            write!(f, "{}", letter.to_ascii_lowercase())?;
+        }
+        let pace = |pace| match pace {
+            Pace::Window => "@100ms",
+            Pace::Second if self.spelled => "@1000ms",
+            Pace::Second => "",
+        };
+        match self.kind {
+            Kind::Depth(at) => write!(f, "@depth{}", pace(at)),
+            Kind::PartialDepth(levels, at) => write!(f, "@depth{levels}{}", pace(at)),
+            Kind::Trade => f.write_str("@trade"),
+            Kind::AggTrade => f.write_str("@aggTrade"),
+            Kind::BookTicker => f.write_str("@bookTicker"),
+            Kind::Kline(interval) => write!(f, "@kline_{}", interval.name()),
+            Kind::Ticker => f.write_str("@ticker"),
+            Kind::MiniTicker => f.write_str("@miniTicker"),
+            Kind::AvgPrice => f.write_str("@avgPrice"),
+            Kind::AllTickers => f.write_str("!ticker@arr"),
+            Kind::AllMiniTickers => f.write_str("!miniTicker@arr"),
+            Kind::AllBookTickers => f.write_str("!bookTicker"),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn names_read_back_as_they_were_written() {
+        for name in [
+            "btcusdt@depth",
+            "btcusdt@depth@100ms",
+            "btcusdt@depth@1000ms",
+            "ethbtc@depth5",
+            "ethbtc@depth10@100ms",
+            "ethbtc@depth20@1000ms",
+            "btcusdt@trade",
+            "btcusdt@aggTrade",
+            "btcusdt@bookTicker",
+            "btcusdt@kline_1m",
+            "btcusdt@kline_1M",
+            "btcusdt@ticker",
+            "btcusdt@miniTicker",
+            "btcusdt@avgPrice",
+            "!ticker@arr",
+            "!miniTicker@arr",
+            "!bookTicker",
+        ] {
+            assert_eq!(StreamName::parse(name).expect(name).to_string(), name);
+        }
+    }
+
+    #[test]
+    fn what_is_no_stream_is_refused() {
+        for text in [
+            "",
+            "0",
+            "btcusdt",
+            "btcusdt@",
+            "@trade",
+            "BTCUSDT@trade",
+            "btcusdt@trades",
+            "btcusdt@trade@100ms",
+            "btcusdt@depth7",
+            "btcusdt@depth@10ms",
+            "btcusdt@depth@100ms@100ms",
+            "btcusdt@kline_",
+            "btcusdt@kline_7m",
+            "!ticker",
+            "!all@trade",
+            "btc usdt@trade",
+            "btcüsdt@trade",
+            &format!("{}@trade", "a".repeat(100)),
+        ] {
+            assert_eq!(StreamName::parse(text), None, "{text}");
+        }
+    }
+}

@@ -1,0 +1,300 @@
+//! What waits to be written to one client: a bounded queue whose bytes are shared with every other client.
+//!
+//! A client that reads in time gets every event as it was published. One that does not:
+//!
+//! 1. From [`Bounds::conflate_messages`] or [`Bounds::conflate_bytes`] waiting on, depth changes are merged
+//!    into one event per stream (still gapless: its `U` follows the `u` before), and of what supersedes
+//!    itself (partial depth, best prices, tickers, klines) only the latest is kept. Trades still queue.
+//! 2. At [`Bounds::messages_max`] or [`Bounds::bytes_max`] waiting, or when it has not caught up within
+//!    [`Bounds::conflated_max`], its queue is given up: it is sent a notice, and closed.
+//!
+//! Publishing never waits: whatever a client does, it costs the others one short lock.
+
+use std::collections::{BTreeMap, VecDeque};
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::{Duration, Instant};
+
+use tokio::sync::Notify;
+use tokio_tungstenite::tungstenite::Utf8Bytes;
+use wire::{Price, Qty, UpdateId};
+
+use super::events;
+use super::name::StreamName;
+use crate::market_data::Listing;
+use crate::market_data::book::DepthDiff;
+
+/// How far behind a client may be.
+#[derive(Debug, Clone, Copy)]
+pub struct Bounds {
+    /// So many messages waiting: conflate.
+    pub conflate_messages: usize,
+    /// So many bytes waiting: conflate.
+    pub conflate_bytes: usize,
+    /// So many messages waiting: close.
+    pub messages_max: usize,
+    /// So many bytes waiting: close.
+    pub bytes_max: usize,
+    /// Conflated for so long without having caught up once: close.
+    pub conflated_max: Duration,
+}
+
+impl Default for Bounds {
+    fn default() -> Bounds {
+        Bounds {
+            conflate_messages: 256,
+            conflate_bytes: 512 * 1024,
+            messages_max: 8_192,
+            bytes_max: 4 * 1024 * 1024,
+            conflated_max: Duration::from_secs(20),
+        }
+    }
+}
+
+/// What a message is to a client that is behind.
+#[derive(Clone, Copy)]
+pub enum Content<'a> {
+    /// Must be seen: trades, answers.
+    Every,
+    /// Superseded by the next one of its stream.
+    Latest,
+    /// Changes that can be merged with the next ones of its stream.
+    Changes {
+        /// Of which market.
+        listing: &'a Arc<Listing>,
+        /// Log time of the last one.
+        at_ms: u64,
+        /// The changes.
+        diff: &'a DepthDiff,
+    },
+}
+
+/// The queue of one client.
+pub struct Outbox {
+    bounds: Bounds,
+    state: Mutex<State>,
+    /// Something waits, or the queue was given up.
+    stirred: Notify,
+    /// The queue was given up: interrupts a write that does not progress.
+    overrun: Notify,
+    is_combined: AtomicBool,
+}
+
+#[derive(Default)]
+struct State {
+    queue: VecDeque<Utf8Bytes>,
+    bytes: usize,
+    /// What is held back while the client is behind, in the order of its first event.
+    held: Vec<Held>,
+    conflated_since: Option<Instant>,
+    is_overrun: bool,
+}
+
+struct Held {
+    stream: StreamName,
+    what: HeldContent,
+}
+
+enum HeldContent {
+    Latest(Utf8Bytes),
+    Changes(Merged),
+}
+
+/// Depth changes of consecutive windows as one.
+pub(super) struct Merged {
+    listing: Arc<Listing>,
+    at_ms: u64,
+    first: UpdateId,
+    last: UpdateId,
+    bids: BTreeMap<Price, Qty>,
+    asks: BTreeMap<Price, Qty>,
+}
+
+impl Merged {
+    pub(super) fn new(listing: &Arc<Listing>, at_ms: u64, diff: &DepthDiff) -> Merged {
+        Merged {
+            listing: listing.clone(),
+            at_ms,
+            first: diff.first,
+            last: diff.last,
+            bids: diff.bids.iter().copied().collect(),
+            asks: diff.asks.iter().copied().collect(),
+        }
+    }
+
+    pub(super) fn add(&mut self, at_ms: u64, diff: &DepthDiff) {
+        self.at_ms = at_ms;
+        self.last = diff.last;
+        self.bids.extend(diff.bids.iter().copied());
+        self.asks.extend(diff.asks.iter().copied());
+    }
+
+    pub(super) fn at_ms(&self) -> u64 {
+        self.at_ms
+    }
+
+    pub(super) fn listing(&self) -> &Arc<Listing> {
+        &self.listing
+    }
+
+    pub(super) fn into_diff(self) -> DepthDiff {
+        DepthDiff {
+            first: self.first,
+            last: self.last,
+            bids: self.bids.into_iter().rev().collect(),
+            asks: self.asks.into_iter().collect(),
+        }
+    }
+}
+
+/// What [`Outbox::take`] found.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Taken {
+    /// Something to write, or nothing.
+    Messages,
+    /// The client was too far behind: tell it and close.
+    Overrun,
+}
+
+impl Outbox {
+    /// Empty; `is_combined` says how events are wrapped.
+    pub fn new(bounds: Bounds, is_combined: bool) -> Outbox {
+        Outbox {
+            bounds,
+            state: Mutex::default(),
+            stirred: Notify::new(),
+            overrun: Notify::new(),
+            is_combined: AtomicBool::new(is_combined),
+        }
+    }
+
+    /// Whether events are wrapped as `{"stream":..,"data":..}`.
+    pub fn is_combined(&self) -> bool {
+        self.is_combined.load(Ordering::Relaxed)
+    }
+
+    /// Events published from now on are wrapped, or not.
+    pub fn set_combined(&self, is_combined: bool) {
+        self.is_combined.store(is_combined, Ordering::Relaxed);
+    }
+
+    /// Queues an answer.
+    pub fn push_answer(&self, text: Utf8Bytes) {
+        let mut state = self.lock();
+        self.enqueue(&mut state, text);
+        drop(state);
+        self.stirred.notify_one();
+    }
+
+    /// Queues an event of a stream, or merges it with what is held back.
+    pub fn push(&self, stream: &StreamName, text: &Utf8Bytes, content: Content<'_>) {
+        let mut state = self.lock();
+        if state.is_overrun {
+            return;
+        }
+        let is_far = state.queue.len() >= self.bounds.conflate_messages || state.bytes >= self.bounds.conflate_bytes;
+        if let Some(since) = state.conflated_since {
+            if since.elapsed() >= self.bounds.conflated_max {
+                return self.give_up(&mut state);
+            }
+        } else if is_far {
+            state.conflated_since = Some(Instant::now());
+        }
+        if state.conflated_since.is_none() || matches!(content, Content::Every) {
+            self.enqueue(&mut state, text.clone());
+        } else {
+            hold(&mut state.held, stream, text, content);
+        }
+        drop(state);
+        self.stirred.notify_one();
+    }
+
+    /// Nothing of this stream is wanted any more.
+    pub fn forget(&self, stream: &StreamName) {
+        self.lock().held.retain(|held| held.stream != *stream);
+    }
+
+    /// Moves up to `max` messages into `batch`. When the queue runs empty, what was held back follows.
+    pub fn take(&self, batch: &mut Vec<Utf8Bytes>, max: usize) -> Taken {
+        let mut state = self.lock();
+        if state.is_overrun {
+            return Taken::Overrun;
+        }
+        let count = state.queue.len().min(max);
+        batch.extend(state.queue.drain(..count));
+        state.bytes -= batch[batch.len() - count..].iter().map(|text| text.len()).sum::<usize>();
+        if !state.queue.is_empty() {
+            self.stirred.notify_one();
+            return Taken::Messages;
+        }
+        state.conflated_since = None;
+        let held = std::mem::take(&mut state.held);
+        drop(state);
+        let is_combined = self.is_combined();
+        batch.extend(held.into_iter().map(|held| held.into_text(is_combined)));
+        Taken::Messages
+    }
+
+    /// Waits until [`Outbox::take`] has something to say.
+    pub async fn stirred(&self) {
+        self.stirred.notified().await;
+    }
+
+    /// Waits until the client is given up.
+    pub async fn overrun(&self) {
+        if !self.lock().is_overrun {
+            self.overrun.notified().await;
+        }
+    }
+
+    fn enqueue(&self, state: &mut State, text: Utf8Bytes) {
+        if state.is_overrun {
+            return;
+        }
+        if state.queue.len() >= self.bounds.messages_max || state.bytes >= self.bounds.bytes_max {
+            return self.give_up(state);
+        }
+        state.bytes += text.len();
+        state.queue.push_back(text);
+    }
+
+    fn give_up(&self, state: &mut State) {
+        *state = State { is_overrun: true, ..State::default() };
+        self.stirred.notify_one();
+        self.overrun.notify_one();
+    }
+
+    fn lock(&self) -> MutexGuard<'_, State> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+fn hold(held: &mut Vec<Held>, stream: &StreamName, text: &Utf8Bytes, content: Content<'_>) {
+    let known = held.iter_mut().find(|held| held.stream == *stream);
+    match (known, content) {
+        (Some(known), Content::Changes { at_ms, diff, .. }) if matches!(known.what, HeldContent::Changes(_)) => {
+            if let HeldContent::Changes(merged) = &mut known.what {
+                merged.add(at_ms, diff);
+            }
+        }
+        (Some(known), _) => known.what = HeldContent::Latest(text.clone()),
+        (None, Content::Changes { listing, at_ms, diff }) => {
+            held.push(Held { stream: *stream, what: HeldContent::Changes(Merged::new(listing, at_ms, diff)) });
+        }
+        (None, _) => held.push(Held { stream: *stream, what: HeldContent::Latest(text.clone()) }),
+    }
+}
+
+impl Held {
+    /// What was held of changes is written for this client alone.
+    fn into_text(self, is_combined: bool) -> Utf8Bytes {
+        match self.what {
+            HeldContent::Latest(text) => text,
+            HeldContent::Changes(merged) => {
+                let (listing, at_ms) = (merged.listing.clone(), merged.at_ms);
+                let event = events::depth_update(&listing, at_ms, &merged.into_diff());
+                if is_combined { events::combined(&self.stream.to_string(), &event).into() } else { event.into() }
+            }
+        }
+    }
+}
