@@ -42,7 +42,8 @@ pub struct Patience {
     /// How many requests of one session, and how many reads of one client, may wait at a time. More are
     /// [`crate::ClusterError::Busy`] at once.
     pub window: usize,
-    /// An idle session sends an empty request this often.
+    /// An idle session sends an empty request this often: well within the time after which the cluster forgets
+    /// it, rarely enough not to fill the log.
     pub keep_alive: Duration,
     /// A node is pinged this often while something waits for it, five times as rarely otherwise.
     pub ping: Duration,
@@ -64,7 +65,7 @@ impl Default for Patience {
     fn default() -> Self {
         Patience {
             window: 1_024,
-            keep_alive: Duration::from_secs(2),
+            keep_alive: Duration::from_secs(30),
             ping: Duration::from_millis(100),
             suspect: Duration::from_millis(400),
             disconnect: Duration::from_secs(3),

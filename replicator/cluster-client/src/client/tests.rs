@@ -36,7 +36,7 @@ impl Scenario {
     fn connected() -> Scenario {
         let now = Instant::now();
         let identity = Identity { hello: hello(), nonce: 0 };
-        let patience = Patience { window: 4, ..Patience::default() };
+        let patience = Patience { window: 4, keep_alive: 2 * SECOND, ..Patience::default() };
         let client = Client::new(identity, &[node(1), node(2), node(3)], patience, now);
         let mut scenario = Scenario { client, now, sent: Vec::new(), told: Vec::new() };
         scenario.client.on_timeout(now);

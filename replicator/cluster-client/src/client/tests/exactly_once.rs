@@ -30,8 +30,9 @@ enum Step {
     Elect(u64),
     /// A connection breaks, with what was under way to the client.
     Break(u64),
-    /// The next frames are refused as busy.
+    /// This many milliseconds.
     Pass(u64),
+    /// This many requests are refused.
     Busy(usize),
 }
 
@@ -42,8 +43,8 @@ fn steps() -> impl Strategy<Value = Vec<Step>> {
         8 => (1..4_u64, 1..6_usize).prop_map(|(node, len)| Step::Arrive(node, len)),
         1 => (1..4_u64).prop_map(Step::Elect),
         1 => (1..4_u64).prop_map(Step::Break),
-        4 => (1..40_u64).prop_map(Step::Pass),
-        2 => (1..4_usize).prop_map(Step::Busy),
+        4 => prop_oneof![1..40_u64, 300..400_u64].prop_map(Step::Pass),
+        3 => prop_oneof![1..4_usize, 20..200_usize].prop_map(Step::Busy),
     ];
     proptest::collection::vec(step, 1..120)
 }
@@ -79,18 +80,17 @@ impl Model {
                 let expected = known(&self.log).max(known(&self.accepted)) + 1;
                 if node != self.leader {
                     self.refuse(node, session, sequence, Refusal::NotLeader, self.leader);
+                } else if *busy > 0 {
+                    // Refused at the door, be it sequenced already or not.
+                    *busy -= 1;
+                    self.refuse(node, session, sequence, Refusal::Busy, 0);
                 } else if sequence <= known(&self.log) {
                     self.reply(node, session, sequence);
                 } else if sequence > expected {
                     self.refuse(node, session, sequence, Refusal::SequenceGap, expected);
                 } else if sequence == expected {
-                    if *busy > 0 {
-                        *busy -= 1;
-                        self.refuse(node, session, sequence, Refusal::Busy, 0);
-                    } else {
-                        let payload = String::from_utf8_lossy(payload).into_owned();
-                        self.accepted.push((session, sequence, payload));
-                    }
+                    let payload = String::from_utf8_lossy(payload).into_owned();
+                    self.accepted.push((session, sequence, payload));
                 }
             }
             _ => {}
