@@ -7,6 +7,7 @@
 
 use std::process::ExitCode;
 
+pub mod api;
 pub mod bots;
 pub mod replay;
 pub mod run;

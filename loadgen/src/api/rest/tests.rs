@@ -1,0 +1,46 @@
+use super::*;
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::net::TcpListener;
+
+/// Answers each connection's requests with `answers`, one a connection.
+async fn server(answers: Vec<&'static str>) -> String {
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let address = listener.local_addr().unwrap();
+    tokio::spawn(async move {
+        for answer in answers {
+            let (mut socket, _) = listener.accept().await.unwrap();
+            let mut request = vec![0; 65_536];
+            let _ = socket.read(&mut request).await.unwrap();
+            socket.write_all(answer.as_bytes()).await.unwrap();
+        }
+    });
+    format!("http://{address}")
+}
+
+fn answer(status: &str, body: &str) -> &'static str {
+    let length = body.len();
+    format!("HTTP/1.1 {status}\r\ncontent-length: {length}\r\nconnection: close\r\n\r\n{body}").leak()
+}
+
+#[tokio::test]
+async fn a_busy_exchange_is_asked_again() {
+    let busy = answer("503 Service Unavailable", r#"{"code":-1008,"msg":"Server is busy"}"#);
+    let base = server(vec![busy, answer("200 OK", "[1,2]")]).await;
+    let rest = Rest::new(vec![base]);
+    assert_eq!(rest.get::<Vec<u8>>("/x", "", Duration::from_secs(5)).await, Ok(vec![1, 2]));
+}
+
+#[tokio::test]
+async fn a_refusal_keeps_its_code_and_is_not_repeated() {
+    let base = server(vec![answer("400 Bad Request", r#"{"code":-1121,"msg":"Invalid symbol."}"#)]).await;
+    let rest = Rest::new(vec![base]);
+    let error = rest.get::<Vec<u8>>("/x", "", Duration::from_secs(5)).await.unwrap_err();
+    assert_eq!(error, ApiError::Refused { status: 400, code: -1121, message: "Invalid symbol.".into() });
+}
+
+#[tokio::test]
+async fn an_unreachable_exchange_is_named() {
+    let rest = Rest::new(vec!["http://127.0.0.1:1".into()]);
+    let error = rest.get::<Vec<u8>>("/x", "", Duration::ZERO).await.unwrap_err();
+    assert!(matches!(&error, ApiError::Unreachable { url, .. } if url == "http://127.0.0.1:1"), "{error}");
+}

@@ -1,0 +1,86 @@
+use std::time::Duration;
+
+use serde_json::{Value, json};
+use tokio::net::TcpListener;
+
+use super::*;
+
+/// A fake gateway: hands each connection's messages to `answer`, which says what to send back, or closes
+/// the connection on `None`.
+async fn gateway(answer: impl Fn(usize, Value) -> Option<Vec<Value>> + Send + 'static) -> String {
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let url = format!("ws://{}/ws-api/v3", listener.local_addr().unwrap());
+    tokio::spawn(async move {
+        for connection in 0.. {
+            let (socket, _) = listener.accept().await.unwrap();
+            let mut socket = tokio_tungstenite::accept_async(socket).await.unwrap();
+            'connection: while let Some(Ok(message)) = socket.next().await {
+                let Message::Text(text) = message else { continue };
+                match answer(connection, serde_json::from_str(&text).unwrap()) {
+                    Some(answers) => {
+                        for answer in answers {
+                            socket.send(Message::text(answer.to_string())).await.unwrap();
+                        }
+                    }
+                    None => break 'connection,
+                }
+            }
+        }
+    });
+    url
+}
+
+fn ok(request: &Value, result: Value) -> Value {
+    json!({"id": request["id"], "status": 200, "result": result})
+}
+
+#[tokio::test]
+async fn answers_find_their_requests_in_any_order() {
+    let held = std::sync::Mutex::new(Vec::new());
+    let url = gateway(move |_, request| {
+        let mut held = held.lock().unwrap();
+        held.push(ok(&request, request["params"]["n"].clone()));
+        Some(if held.len() < 3 { vec![] } else { held.drain(..).rev().collect() })
+    })
+    .await;
+    let api = WsApi::connect(vec![url], None);
+    let call = |n: u64| {
+        let api = api.clone();
+        async move { api.call::<u64>("echo", &format!(r#"{{"n":{n}}}"#)).await }
+    };
+    assert_eq!(tokio::join!(call(7), call(8), call(9)), (Ok(7), Ok(8), Ok(9)));
+}
+
+#[tokio::test]
+async fn a_request_written_before_a_break_is_unanswered_and_the_next_finds_a_new_connection() {
+    let url = gateway(|connection, request| (connection > 0).then(|| vec![ok(&request, json!(1))])).await;
+    let api = WsApi::connect(vec!["ws://127.0.0.1:1/ws-api/v3".into(), url], None);
+    let error = api.call::<u64>("order.place", "{}").await.unwrap_err();
+    assert!(error.outcome_is_unknown(), "{error}");
+    assert_eq!(api.call::<u64>("order.status", "{}").await, Ok(1));
+}
+
+#[tokio::test]
+async fn every_connection_logs_on_before_anything_else() {
+    let url = gateway(|connection, request| match request["method"].as_str() {
+        Some("session.logon") => Some(vec![ok(&request, json!({"apiKey": request["params"]["apiKey"]}))]),
+        _ if connection == 0 => None,
+        _ => Some(vec![ok(&request, json!(connection))]),
+    })
+    .await;
+    let api = WsApi::connect(vec![url], Some(Credentials::hmac("public", "hidden")));
+    assert!(api.call::<u64>("x", "{}").await.is_err());
+    assert_eq!(api.call::<u64>("x", "{}").await, Ok(1));
+}
+
+#[tokio::test]
+async fn a_refused_logon_reaches_whoever_waits() {
+    let url = gateway(|_, request| {
+        Some(vec![json!({"id": request["id"], "status": 401, "error": {"code": -1022, "msg": "Signature"}})])
+    })
+    .await;
+    let api = WsApi::connect(vec![url], Some(Credentials::hmac("public", "wrong")));
+    let error = tokio::time::timeout(Duration::from_secs(5), api.call::<u64>("x", "{}")).await.unwrap().unwrap_err();
+    assert_eq!(error.code(), Some(-1022));
+    assert!(!error.outcome_is_unknown());
+}
