@@ -9,6 +9,8 @@ use std::process::ExitCode;
 
 pub mod api;
 pub mod bots;
+pub mod market;
+mod progress;
 pub mod replay;
 pub mod run;
 pub mod state;

@@ -1,10 +1,46 @@
 //! An open-loop load: orders are sent when planned, whether or not earlier ones were answered.
 
-use std::path::PathBuf;
-use std::time::Duration;
+//!
+//! Read in the order an order travels: [`schedule`] says when, [`mix`] what, [`life`] sends it and finds out
+//! what became of it, [`record`] keeps what the exchange said, [`reconcile`] compares that with the
+//! exchange's records, [`report`] sums up.
 
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use tokio::task::JoinSet;
+
+use self::desk::{Desk, Pair, Trader};
+use self::fetch::Reader;
+use self::life::drained;
+use self::measure::Measure;
+use self::mix::Mix;
+use self::reconcile::{Balances, Findings, balances, flows, orders_and_fills};
+use self::record::{ClientIds, Outcome};
+use self::report::Report;
+use self::schedule::{Schedule, SlotKind, pace};
 use crate::Verdict;
-use crate::target::{TargetArgs, TargetError};
+use crate::api::message::MyTrade;
+use crate::api::rest::Rest;
+use crate::api::sign::{Credentials, KeyError};
+use crate::api::ws_api::WsApi;
+use crate::api::{ApiError, timestamp_ms};
+use crate::market::{Market, MarketError};
+use crate::progress;
+use crate::target::{Target, TargetArgs, TargetError};
+
+mod desk;
+mod fetch;
+mod life;
+mod measure;
+mod mix;
+mod reconcile;
+mod record;
+mod report;
+mod schedule;
+#[cfg(test)]
+mod tests;
 
 /// `mainstay loadgen run`.
 #[derive(Debug, Clone, clap::Args)]
@@ -44,18 +80,272 @@ pub struct Args {
     pub json: Option<PathBuf>,
 }
 
+/// How long questions before and after the load are repeated while the exchange cannot answer.
+const PATIENCE: Duration = Duration::from_secs(30);
+/// Resting orders per side, account and market that are placed before the load, so that the first takers
+/// find something.
+const WARM_UP_ORDERS: usize = 2;
+
 /// Why a load could not be offered or reconciled.
 #[derive(Debug, thiserror::Error)]
 pub enum RunError {
     /// There is nothing to talk to.
     #[error(transparent)]
     Target(#[from] TargetError),
+    /// An account's key is unusable.
+    #[error(transparent)]
+    Key(#[from] KeyError),
+    /// A market is unusable.
+    #[error(transparent)]
+    Market(#[from] MarketError),
+    /// The flags make no load.
+    #[error("{0}")]
+    Flags(String),
+    /// The exchange does not answer what has to be known.
+    #[error("cannot {doing}: {source}")]
+    Api {
+        /// What was asked for.
+        doing: String,
+        /// What it said.
+        source: ApiError,
+    },
+    /// The system refused.
+    #[error("cannot {doing}: {source}")]
+    System {
+        /// What was tried.
+        doing: String,
+        /// What it said.
+        source: std::io::Error,
+    },
 }
 
 /// Offers the load, reconciles it and prints the results.
 pub async fn run(args: Args) -> Result<Verdict, RunError> {
-    args.target.resolve()?;
-    Ok(Verdict::Sound)
+    let target = args.target.resolve()?;
+    args.check(&target)?;
+    let rest = Rest::new(target.gateways.iter().map(|gateway| gateway.rest.clone()).collect());
+    let markets = Market::fetch(&rest, &args.symbols, PATIENCE).await?;
+    let mut mids = Vec::new();
+    for market in &markets {
+        let mid = market.mid(&rest, PATIENCE).await.map_err(api(|| format!("learn the price of {}", market.symbol)))?;
+        mids.push(mid.unwrap_or_else(|| market.opening_price()));
+    }
+    let traders = traders(&args, &target)?;
+    let ids = ClientIds::new(timestamp_ms(), std::process::id());
+    let desk = Arc::new(Desk::new(ids, markets, traders, rest, args.timeout, mids));
+    let before = Before::read(&desk).await?;
+
+    let mut mix = Mix::new(args.seed);
+    warm_up(&desk, &mut mix).await?;
+    let followers = [
+        tokio::spawn({
+            let desk = desk.clone();
+            async move { desk.follow_mids().await }
+        }),
+        tokio::spawn({
+            let desk = desk.clone();
+            async move { desk.follow_open_orders().await }
+        }),
+    ];
+    let lasted = offer(&args, &desk, &mut mix).await?;
+    if !drained(&desk, args.drain).await {
+        desk.close();
+        drained(&desk, args.timeout + Duration::from_secs(1)).await;
+    }
+    followers.iter().for_each(tokio::task::JoinHandle::abort);
+    cancel_the_rest(&desk).await?;
+
+    let report = before.reconcile(&desk, lasted).await?;
+    println!("{report}");
+    if let Some(path) = &args.json {
+        let doing = format!("write {}", path.display());
+        report.save(path).map_err(|source| RunError::System { doing, source })?;
+    }
+    Ok(if report.sound { Verdict::Sound } else { Verdict::Unsound })
+}
+
+impl Args {
+    fn check(&self, target: &Target) -> Result<(), RunError> {
+        let problem = if !(self.rate > 0.0 && self.rate <= 1e6) {
+            "--rate must be above 0 and at most 1,000,000 orders per second"
+        } else if !(0.0..=1.0).contains(&self.cancel_ratio) {
+            "--cancel-ratio must lie between 0 and 1"
+        } else if self.accounts == 0 || self.connections == 0 || self.symbols.is_empty() {
+            "--accounts, --connections and --symbols must name at least one"
+        } else if target.accounts.is_empty() {
+            "no account to trade with: pass --state FILE of a running demo, or --account NAME:API_KEY:SECRET"
+        } else {
+            return Ok(());
+        };
+        Err(RunError::Flags(problem.to_owned()))
+    }
+}
+
+fn api(doing: impl FnOnce() -> String) -> impl FnOnce(ApiError) -> RunError {
+    |source| RunError::Api { doing: doing(), source }
+}
+
+fn traders(args: &Args, target: &Target) -> Result<Vec<Trader>, RunError> {
+    let accounts = target.accounts.iter().take(args.accounts);
+    let traders = accounts.enumerate().map(|(index, account)| {
+        let credentials = Credentials::of(account)?;
+        // Accounts spread over the gateways; each knows all of them for when its own is gone.
+        let mut urls: Vec<String> = target.gateways.iter().map(|gateway| gateway.ws_api.clone()).collect();
+        let gateways = urls.len();
+        urls.rotate_left(index % gateways);
+        let connect = || WsApi::connect(urls.clone(), Some(credentials.clone()));
+        let connections = std::iter::repeat_with(connect).take(args.connections).collect();
+        Ok(Trader { name: account.name.clone(), credentials, connections })
+    });
+    traders.collect()
+}
+
+/// Places a few resting orders, which also opens every connection before latencies count.
+async fn warm_up(desk: &Arc<Desk>, mix: &mut Mix) -> Result<(), RunError> {
+    let mut tasks = JoinSet::new();
+    for pair in desk.pairs() {
+        let connections = desk.traders[pair.trader].connections.len();
+        for number in 0..WARM_UP_ORDERS.max(connections) * 2 {
+            let shape = mix.resting(&desk.markets[pair.market], desk.mid(pair.market), number % 2 == 0);
+            tasks.spawn(life::place(desk.clone(), pair, number / 2 % connections, shape, None));
+        }
+    }
+    let all = async { while tasks.join_next().await.is_some() {} };
+    if tokio::time::timeout(PATIENCE, all).await.is_err() {
+        let source = ApiError::Unanswered(format!("warm-up orders are not answered within {PATIENCE:?}"));
+        return Err(RunError::Api { doing: "place orders over the WebSocket API".to_owned(), source });
+    }
+    let taken = |pair| {
+        desk.with_record(pair, |record| record.orders.values().any(|claim| matches!(claim.outcome, Outcome::Acked(_))))
+    };
+    match desk.pairs().find(|pair| !taken(*pair)) {
+        None => Ok(()),
+        Some(Pair { trader, market }) => Err(RunError::Flags(format!(
+            "account {} gets no order accepted in {}: is it funded, and is its key right?",
+            desk.traders[trader].name, desk.markets[market].symbol
+        ))),
+    }
+}
+
+/// Sends every slot at its time. Returns how long that took.
+async fn offer(args: &Args, desk: &Arc<Desk>, mix: &mut Mix) -> Result<Duration, RunError> {
+    let schedule = Schedule::new(args.rate, args.cancel_ratio, args.duration);
+    let progress = progress::bar(schedule.orders(), "orders");
+    let start = Instant::now();
+    *desk.measure() = Measure::new(start);
+    let paced = pace(schedule, start).map_err(|source| RunError::System { doing: "start a thread".into(), source });
+    let mut slots = paced?;
+    let pairs: Vec<Pair> = desk.pairs().collect();
+    let mut shown = start;
+    while let Some(slot) = slots.recv().await {
+        let planned = start + slot.after;
+        let pair = pairs[mix.pick(pairs.len())];
+        let connection = mix.pick(args.connections);
+        match slot.kind {
+            SlotKind::Order => {
+                let market = &desk.markets[pair.market];
+                let room = desk.with_open(pair, |open| open.len()) < market.open_orders_max * 3 / 4;
+                let shape = mix.order(market, desk.mid(pair.market), room);
+                desk.measure().offered += 1;
+                tokio::spawn(life::place(desk.clone(), pair, connection, shape, Some(planned)));
+            }
+            SlotKind::Cancel => {
+                if let Some(number) = desk.with_open(pair, |open| open.pop_front()) {
+                    desk.measure().cancels_offered += 1;
+                    tokio::spawn(life::cancel(desk.clone(), pair, connection, number, planned));
+                }
+            }
+        }
+        if shown.elapsed() > Duration::from_millis(250) {
+            shown = Instant::now();
+            let measure = desk.measure();
+            progress.set_position(measure.offered);
+            let waiting = measure.outstanding();
+            progress.set_message(format!("{waiting} waiting, p99 {} µs", measure.order_latency().p99));
+        }
+    }
+    progress.finish_and_clear();
+    Ok(start.elapsed().max(args.duration))
+}
+
+/// Cancels what is still open of this run, so that its accounts end as they began.
+async fn cancel_the_rest(desk: &Arc<Desk>) -> Result<(), RunError> {
+    for trader in 0..desk.traders.len() {
+        let name = &desk.traders[trader].name;
+        let refreshed = desk.refresh_open_orders(trader, PATIENCE).await;
+        refreshed.map_err(api(|| format!("list the open orders of account {name}")))?;
+    }
+    let mut tasks = JoinSet::new();
+    for pair in desk.pairs() {
+        for number in desk.with_open(pair, std::mem::take) {
+            if tasks.len() >= 64 {
+                tasks.join_next().await;
+            }
+            tasks.spawn(life::cancel_quietly(desk.clone(), pair, number));
+        }
+    }
+    while tasks.join_next().await.is_some() {}
+    Ok(())
+}
+
+/// What the exchange's books said before the load.
+struct Before {
+    /// By trader.
+    balances: Vec<Balances>,
+    /// By trader and market: the first trade id that is not older than the balances.
+    trades: Vec<Vec<(String, u64)>>,
+}
+
+impl Before {
+    async fn read(desk: &Desk) -> Result<Before, RunError> {
+        let mut before = Before { balances: Vec::new(), trades: Vec::new() };
+        for trader in &desk.traders {
+            let failed = || format!("read the balances and trades of account {}", trader.name);
+            let reader = Reader { rest: &desk.rest, credentials: &trader.credentials, patience: PATIENCE };
+            let mut from = Vec::new();
+            for market in &desk.markets {
+                let last = reader.last_trade(&market.symbol).await.map_err(api(failed))?;
+                from.push((market.symbol.clone(), last.map_or(0, |id| id + 1)));
+            }
+            let (balances, trades) = reader.balances_and_trades(&from).await.map_err(api(failed))?;
+            for ((_, from), trades) in from.iter_mut().zip(trades) {
+                *from = trades.last().map_or(*from, |trade| trade.id + 1);
+            }
+            before.balances.push(balances);
+            before.trades.push(from);
+        }
+        Ok(before)
+    }
+
+    /// Reads the records since then and compares them with everything we were told.
+    async fn reconcile(self, desk: &Desk, lasted: Duration) -> Result<Report, RunError> {
+        let progress = progress::bar(desk.traders.len() as u64, "accounts reconciled");
+        let first_order = desk.pairs().filter_map(|pair| desk.with_record(pair, |r| r.first_order_id())).min();
+        let mut findings = Findings::default();
+        let mut fills: Vec<Vec<Vec<MyTrade>>> = Vec::new();
+        for (index, trader) in desk.traders.iter().enumerate() {
+            let failed = || format!("read the records of account {}", trader.name);
+            let reader = Reader { rest: &desk.rest, credentials: &trader.credentials, patience: PATIENCE };
+            let (after, trades) = reader.balances_and_trades(&self.trades[index]).await.map_err(api(failed))?;
+            for (market, trades) in trades.iter().enumerate() {
+                let symbol = &desk.markets[market].symbol;
+                let orders = reader.orders(symbol, first_order.unwrap_or(0)).await.map_err(api(failed))?;
+                findings.extend(desk.with_record(Pair { trader: index, market }, |record| {
+                    orders_and_fills(&desk.ids, record, &orders, trades)
+                }));
+            }
+            let by_market: Vec<(&Market, &[MyTrade])> =
+                desk.markets.iter().zip(trades.iter().map(Vec::as_slice)).collect();
+            findings.extend(balances(&trader.name, &self.balances[index], &after, &by_market));
+            fills.push(trades);
+            progress.inc(1);
+        }
+        progress.finish_and_clear();
+        let all: Vec<(&Market, &[MyTrade])> =
+            fills.iter().flat_map(|trades| desk.markets.iter().zip(trades.iter().map(Vec::as_slice))).collect();
+        let count = all.iter().map(|(_, trades)| trades.len() as u64).sum();
+        Ok(Report::new(&desk.measure(), lasted, &findings, count, flows(&all)))
+    }
 }
 
 /// Seconds, or a number with `ms`, `s`, `m` or `h`.

@@ -116,7 +116,7 @@ impl Link {
                 }
                 Err(error) => {
                     tracing::debug!(%error, url, "no connection to the WebSocket API");
-                    if let ApiError::Refused { .. } = error {
+                    if matches!(error, ApiError::Refused { .. }) && !error.is_transient() {
                         self.refuse_all(&error);
                     }
                     tokio::time::sleep(backoff(attempt)).await;
