@@ -11,6 +11,7 @@
 mod config;
 pub mod log;
 mod machine;
+pub mod net;
 mod output;
 
 pub use config::{RaftLimits, ReplicaConfig, SequencerLimits, SessionLimits, SnapshotLimits, Timing};

@@ -1,0 +1,541 @@
+//! The duty cycle of the network thread.
+
+use std::io::{self, ErrorKind};
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
+
+use mio::net::{TcpListener, TcpStream};
+use mio::{Events, Interest, Poll, Token};
+use rustls::{ClientConfig, ServerConfig};
+use wire::link::{Frame, Hello, PROTOCOL, Ping, Pong, Role, Welcome, split};
+use wire::{NodeId, Timestamp};
+
+use super::connection::{Connection, Direction, Stage, connect_failure};
+use super::dialer::Dialer;
+use super::links::{LinkId, Links};
+use super::{CloseReason, Handler, NetConfig, NetCounters, NetLimits, PeerIdentity, Waker, greeting};
+
+const WAKER: Token = Token(0);
+const LISTENER: Token = Token(1);
+const FIRST_CONNECTION: usize = 2;
+
+/// Connections accepted in one cycle.
+const ACCEPTS_PER_CYCLE: usize = 64;
+
+/// How often time-outs are looked at.
+const TIME_OUTS_EVERY_NS: u64 = 5_000_000;
+
+/// After the system refused to accept (no file descriptors left) it is asked again after this.
+const ACCEPT_RETRY_NS: u64 = 100_000_000;
+
+/// The network thread's state.
+pub(super) struct Network<H> {
+    poll: Poll,
+    clock: Clock,
+    waker: Waker,
+    listener: TcpListener,
+    /// When to try to accept; `None` while nobody waits.
+    accept_due: Option<Timestamp>,
+    hello: Hello,
+    server_tls: Arc<ServerConfig>,
+    client_tls: Arc<ClientConfig>,
+    limits: NetLimits,
+    connections: Vec<Option<Connection>>,
+    free: Vec<usize>,
+    accepted_now: usize,
+    greetings_now: usize,
+    /// Slots whose sockets may have more to read.
+    readable: Vec<usize>,
+    /// Lists that a cycle works through, kept for their memory.
+    slots: Vec<usize>,
+    time_outs_due: Timestamp,
+    dialers: Vec<Dialer>,
+    links: Links,
+    handler: H,
+    counters: Arc<NetCounters>,
+}
+
+impl<H: Handler> Network<H> {
+    pub(super) fn new(
+        config: NetConfig,
+        handler: impl FnOnce(Waker) -> H,
+        counters: Arc<NetCounters>,
+    ) -> io::Result<(Network<H>, Waker)> {
+        let invalid = |text: String| io::Error::new(ErrorKind::InvalidInput, text);
+        if config.name != greeting::node_name(config.node) {
+            return Err(invalid(format!("{} is not the name of node {}", config.name, config.node)));
+        }
+        let server_tls = config.tls.server_config().map_err(|error| invalid(error.to_string()))?;
+        let client_tls = config.tls.client_config().map_err(|error| invalid(error.to_string()))?;
+        let poll = Poll::new()?;
+        let waker = Waker::new(mio::Waker::new(poll.registry(), WAKER)?);
+        config.listen.set_nonblocking(true)?;
+        let mut listener = TcpListener::from_std(config.listen);
+        poll.registry().register(&mut listener, LISTENER, Interest::READABLE)?;
+        let limits = config.limits;
+        let links =
+            Links::new(config.node, limits.node_out_bytes_max, limits.client_out_bytes_max, Arc::clone(&counters));
+        let peers = config.peers.into_iter().filter(|(node, _)| *node != config.node);
+        let network = Network {
+            poll,
+            clock: Clock::new(),
+            waker: waker.clone(),
+            listener,
+            accept_due: None,
+            hello: Hello {
+                protocol: PROTOCOL,
+                epoch: config.epoch,
+                role: Role::Node,
+                name: config.name,
+                node: config.node,
+            },
+            server_tls,
+            client_tls,
+            limits,
+            connections: Vec::new(),
+            free: Vec::new(),
+            accepted_now: 0,
+            greetings_now: 0,
+            readable: Vec::new(),
+            slots: Vec::new(),
+            time_outs_due: Timestamp::ZERO,
+            dialers: peers.map(|(node, address)| Dialer::new(node, address)).collect(),
+            links,
+            handler: handler(waker.clone()),
+            counters,
+        };
+        Ok((network, waker))
+    }
+
+    /// Runs until it is stopped.
+    pub(super) fn run(mut self) {
+        let mut events = Events::with_capacity(1_024);
+        let mut wait = Some(Duration::ZERO);
+        while !self.waker.is_stopping() {
+            match self.poll.poll(&mut events, wait) {
+                Ok(()) => {}
+                Err(error) if error.kind() == ErrorKind::Interrupted => continue,
+                Err(error) => {
+                    tracing::error!(%error, "the network thread cannot poll its sockets; it ends");
+                    break;
+                }
+            }
+            self.waker.awake();
+            let now = self.clock.now();
+            let work = self.duty_cycle(&events, now);
+            wait = Some(if work > 0 { Duration::ZERO } else { self.wait_time(now) });
+        }
+        for slot in 0..self.connections.len() {
+            self.disconnect(slot, CloseReason::Stopping, self.clock.now());
+        }
+    }
+
+    /// Everything the thread does, in this order, each part bounded.
+    fn duty_cycle(&mut self, events: &Events, now: Timestamp) -> usize {
+        self.note_readiness(events, now)
+            + self.accept(now)
+            + self.read(now)
+            + self.handler.poll(now, &mut self.links)
+            + self.dial_due(now)
+            + self.time_out(now)
+            + self.flush(now)
+            + self.close_unwanted(now)
+    }
+
+    /// Looks for work a last time, now that wakers see that the thread sleeps.
+    fn wait_time(&mut self, now: Timestamp) -> Duration {
+        self.waker.fall_asleep();
+        let work = self.handler.poll(now, &mut self.links) + self.flush(now) + self.close_unwanted(now);
+        if work == 0 { self.limits.idle_wait } else { Duration::ZERO }
+    }
+
+    fn note_readiness(&mut self, events: &Events, now: Timestamp) -> usize {
+        let mut noted = 0;
+        for event in events {
+            match event.token() {
+                WAKER => {}
+                LISTENER => self.accept_due = Some(now),
+                Token(token) => self.note_connection(token - FIRST_CONNECTION, event, now),
+            }
+            noted += 1;
+        }
+        noted
+    }
+
+    fn note_connection(&mut self, slot: usize, event: &mio::event::Event, now: Timestamp) {
+        let Some(connection) = self.connections.get_mut(slot).and_then(Option::as_mut) else { return };
+        if event.is_writable() {
+            match connection.on_writable() {
+                Ok(false) => {}
+                // The greeting waits in TLS until the handshake is done.
+                Ok(true) => self.links.greet(connection.link, &Frame::Hello(self.hello)),
+                Err(reason) => return self.disconnect(slot, reason, now),
+            }
+            self.links.mark_unflushed(slot);
+        }
+        let connection = self.connections[slot].as_mut().expect("it was there");
+        if (event.is_readable() || event.is_read_closed() || event.is_error()) && connection.stage != Stage::Connecting
+        {
+            connection.is_readable = true;
+            if !connection.is_listed {
+                connection.is_listed = true;
+                self.readable.push(slot);
+            }
+        }
+    }
+
+    fn accept(&mut self, now: Timestamp) -> usize {
+        if self.accept_due.is_none_or(|due| due > now) {
+            return 0;
+        }
+        for accepted in 0..ACCEPTS_PER_CYCLE {
+            match self.listener.accept() {
+                Ok((socket, address)) => self.on_accepted(socket, address, now),
+                Err(error) if error.kind() == ErrorKind::WouldBlock => {
+                    self.accept_due = None;
+                    return accepted;
+                }
+                Err(error) if matches!(error.kind(), ErrorKind::Interrupted | ErrorKind::ConnectionAborted) => {}
+                Err(error) => {
+                    tracing::warn!(%error, "cannot accept a connection");
+                    self.accept_due = Some(now.plus_nanos(ACCEPT_RETRY_NS));
+                    return accepted;
+                }
+            }
+        }
+        ACCEPTS_PER_CYCLE
+    }
+
+    fn on_accepted(&mut self, socket: TcpStream, address: SocketAddr, now: Timestamp) {
+        self.counters.accepted.add(1);
+        if self.accepted_now >= self.limits.connections_max || self.greetings_now >= self.limits.greetings_max {
+            self.count_closed(CloseReason::TooManyConnections, None, address);
+            return;
+        }
+        if socket.set_nodelay(true).is_err() {
+            self.count_closed(CloseReason::Io, None, address);
+            return;
+        }
+        self.accepted_now += 1;
+        self.greetings_now += 1;
+        let slot = self.free_slot();
+        let link = self.links.reserve(slot);
+        let connection = Connection::accepted(link, socket, address, Arc::clone(&self.server_tls), now);
+        self.connect(slot, Direction::Accepted, connection, address, now);
+    }
+
+    fn dial(&mut self, index: usize, now: Timestamp) {
+        let (node, address) = (self.dialers[index].node, self.dialers[index].address);
+        self.counters.dialed.add(1);
+        let slot = self.free_slot();
+        let link = self.links.reserve(slot);
+        let connection = TcpStream::connect(address)
+            .map_err(|error| connect_failure(&error))
+            .and_then(|socket| Connection::dialed(link, node, socket, address, Arc::clone(&self.client_tls), now));
+        self.connect(slot, Direction::Dialed(node), connection, address, now);
+    }
+
+    fn connect(
+        &mut self,
+        slot: usize,
+        direction: Direction,
+        connection: Result<Connection, CloseReason>,
+        address: SocketAddr,
+        now: Timestamp,
+    ) {
+        let connected = connection.and_then(|mut connection| {
+            let interest = Interest::READABLE | Interest::WRITABLE;
+            let registered =
+                self.poll.registry().register(&mut connection.socket, Token(slot + FIRST_CONNECTION), interest);
+            registered.map(|()| connection).map_err(|_| CloseReason::Io)
+        });
+        match connected {
+            Ok(connection) => self.connections[slot] = Some(connection),
+            Err(reason) => {
+                self.free.push(slot);
+                self.count_closed(reason, None, address);
+                self.on_gone(direction, Stage::Connecting, reason, now);
+            }
+        }
+    }
+
+    fn free_slot(&mut self) -> usize {
+        self.free.pop().unwrap_or_else(|| {
+            self.connections.push(None);
+            self.connections.len() - 1
+        })
+    }
+
+    fn read(&mut self, now: Timestamp) -> usize {
+        let mut slots = std::mem::take(&mut self.slots);
+        slots.clear();
+        slots.append(&mut self.readable);
+        for slot in &slots {
+            self.read_one(*slot, now);
+        }
+        let work = slots.len();
+        self.slots = slots;
+        work
+    }
+
+    fn read_one(&mut self, slot: usize, now: Timestamp) {
+        let Some(connection) = self.connections[slot].as_mut() else { return };
+        connection.is_listed = false;
+        let received = connection.receive(self.limits.read_bytes_per_cycle, now, &self.counters);
+        // Frames that arrived whole before the end of the stream count.
+        let delivered = self.deliver(slot, now);
+        let Some(connection) = self.connections[slot].as_mut() else { return };
+        let reason = match (delivered, received) {
+            (Err(reason), _) => reason,
+            (Ok(()), Err(CloseReason::PeerClosed)) if !connection.inbox.is_empty() => CloseReason::TruncatedFrame,
+            (Ok(()), Err(reason)) => reason,
+            (Ok(()), Ok(_)) => {
+                if connection.is_readable && !connection.is_listed {
+                    connection.is_listed = true;
+                    self.readable.push(slot);
+                }
+                if connection.wants_flush() {
+                    self.links.mark_unflushed(slot);
+                }
+                return;
+            }
+        };
+        self.disconnect(slot, reason, now);
+    }
+
+    /// Handles every whole frame in the inbox.
+    fn deliver(&mut self, slot: usize, now: Timestamp) -> Result<(), CloseReason> {
+        let Some(connection) = self.connections[slot].as_mut() else { return Ok(()) };
+        let link = connection.link;
+        let inbox = std::mem::take(&mut connection.inbox);
+        let mut handled = 0;
+        let result = loop {
+            if self.links.is_closing(link) {
+                break Ok(());
+            }
+            let body_max = self.connections[slot].as_ref().map_or(0, Connection::body_max);
+            match split(&inbox[handled..], body_max) {
+                Ok(None) => break Ok(()),
+                Err(_) => break Err(CloseReason::OversizedFrame),
+                Ok(Some((body, length))) => {
+                    handled += length;
+                    self.counters.frames_in.add(1);
+                    let frame = Frame::decode(body).map_err(|_| CloseReason::MalformedFrame);
+                    if let Err(reason) = frame.and_then(|frame| self.on_frame(slot, link, frame, now)) {
+                        break Err(reason);
+                    }
+                }
+            }
+        };
+        if let Some(connection) = self.connections[slot].as_mut() {
+            connection.keep_rest(inbox, handled);
+        }
+        result
+    }
+
+    fn on_frame(&mut self, slot: usize, link: LinkId, frame: Frame<'_>, now: Timestamp) -> Result<(), CloseReason> {
+        let connection = self.connections[slot].as_ref().expect("its frame is being handled");
+        let epoch = self.hello.epoch;
+        match (connection.stage, connection.direction, frame) {
+            (Stage::Open(_), _, Frame::Ping(ping)) => {
+                // Without room the peer is not waiting for a sign of life: bytes are on their way to it.
+                let _ = self.links.send(link, &Frame::Pong(Pong { nonce: ping.nonce }));
+            }
+            (Stage::Open(_), _, Frame::Pong(_)) => {}
+            (Stage::Open(role), _, frame) if greeting::may_send(role, &frame) => {
+                self.handler.on_frame(link, frame, &mut self.links);
+            }
+            (Stage::Greeting, Direction::Accepted, Frame::Hello(hello)) => {
+                let peer = greeting::check_hello(
+                    &hello,
+                    epoch,
+                    self.hello.node,
+                    connection.certificate(),
+                    connection.address,
+                )?;
+                let welcome = Welcome { protocol: PROTOCOL, epoch, node: self.hello.node };
+                self.links.greet(link, &Frame::Welcome(welcome));
+                self.greetings_now -= 1;
+                self.open(slot, link, peer, now);
+            }
+            (Stage::Greeting, Direction::Dialed(node), Frame::Welcome(welcome)) => {
+                let peer = greeting::check_welcome(&welcome, epoch, node, connection.address)?;
+                self.open(slot, link, peer, now);
+            }
+            _ => return Err(CloseReason::ForbiddenFrame),
+        }
+        Ok(())
+    }
+
+    fn open(&mut self, slot: usize, link: LinkId, peer: PeerIdentity, now: Timestamp) {
+        self.counters.opened.add(1);
+        let connection = self.connections[slot].as_mut().expect("its frame is being handled");
+        connection.stage = Stage::Open(peer.role);
+        tracing::info!(link = link.get(), peer = %peer.name, address = %peer.address, dialed = peer.is_dialed, "link opened");
+        if let Some(dialer) = self.dialer(peer.node) {
+            if peer.is_dialed { dialer.on_open(now) } else { dialer.on_accepted(now) }
+        }
+        self.links.open(link, peer);
+        self.handler.on_open(link, &peer, &mut self.links);
+    }
+
+    fn dialer(&mut self, node: NodeId) -> Option<&mut Dialer> {
+        self.dialers.iter_mut().find(|dialer| dialer.node == node)
+    }
+
+    fn dial_due(&mut self, now: Timestamp) -> usize {
+        let mut dialed = 0;
+        for index in 0..self.dialers.len() {
+            if self.dialers[index].take_due(now) {
+                self.dial(index, now);
+                dialed += 1;
+            }
+        }
+        dialed
+    }
+
+    fn time_out(&mut self, now: Timestamp) -> usize {
+        if now < self.time_outs_due {
+            return 0;
+        }
+        self.time_outs_due = now.plus_nanos(TIME_OUTS_EVERY_NS);
+        let mut closed = 0;
+        for slot in 0..self.connections.len() {
+            if let Some(reason) = self.overdue(slot, now) {
+                self.disconnect(slot, reason, now);
+                closed += 1;
+            }
+        }
+        closed
+    }
+
+    /// Pings who has been silent. Why the connection must be closed, if it must.
+    fn overdue(&mut self, slot: usize, now: Timestamp) -> Option<CloseReason> {
+        let connection = self.connections[slot].as_mut()?;
+        let age = |since: Timestamp| Duration::from_nanos(now.nanos().saturating_sub(since.nanos()));
+        let (ping_after, pong_timeout) = match connection.stage {
+            Stage::Connecting | Stage::Greeting => {
+                let is_overdue = age(connection.began_at) >= self.limits.greeting_timeout;
+                return is_overdue.then_some(CloseReason::GreetingTimeout);
+            }
+            Stage::Open(Role::Node) => (self.limits.node_ping_after, self.limits.node_pong_timeout),
+            Stage::Open(_) => (self.limits.client_ping_after, self.limits.client_pong_timeout),
+        };
+        if connection.stalled_since.is_some_and(|since| age(since) >= self.limits.stall_timeout) {
+            return Some(CloseReason::Stalled);
+        }
+        match connection.pinged_at {
+            // What the socket holds unread was sent in time: a thread that was held up itself blames no peer.
+            Some(at) if age(at) >= pong_timeout && !connection.is_readable => Some(CloseReason::Unresponsive),
+            None if age(connection.heard_at) >= ping_after => {
+                connection.pinged_at = Some(now);
+                // Without room there is something on its way that the peer has not taken either.
+                let _ = self.links.send(connection.link, &Frame::Ping(Ping { nonce: now.nanos() }));
+                None
+            }
+            _ => None,
+        }
+    }
+
+    fn flush(&mut self, now: Timestamp) -> usize {
+        let mut slots = std::mem::take(&mut self.slots);
+        self.links.take_unflushed(&mut slots);
+        let mut more = 0;
+        for slot in &slots {
+            more += usize::from(self.flush_one(*slot, now));
+        }
+        self.slots = slots;
+        more
+    }
+
+    /// Whether more could be offered to the socket at once.
+    fn flush_one(&mut self, slot: usize, now: Timestamp) -> bool {
+        let Some(connection) = self.connections[slot].as_mut() else { return false };
+        match connection.flush(self.links.out(slot), self.limits.write_bytes_per_cycle, now, &self.counters) {
+            Ok(true) => {
+                self.links.mark_unflushed(slot);
+                true
+            }
+            Ok(false) => false,
+            Err(reason) => {
+                self.disconnect(slot, reason, now);
+                false
+            }
+        }
+    }
+
+    fn close_unwanted(&mut self, now: Timestamp) -> usize {
+        let mut closed = 0;
+        while let Some((link, reason)) = self.links.next_closing() {
+            let slot = link.slot();
+            if self.connections[slot].as_ref().is_some_and(|connection| connection.link == link) {
+                self.flush_one(slot, now);
+                self.disconnect(slot, reason, now);
+            }
+            closed += 1;
+        }
+        closed
+    }
+
+    fn disconnect(&mut self, slot: usize, reason: CloseReason, now: Timestamp) {
+        let Some(mut connection) = self.connections.get_mut(slot).and_then(Option::take) else { return };
+        if !matches!(reason, CloseReason::PeerClosed | CloseReason::Io | CloseReason::Tls) {
+            connection.say_goodbye();
+        }
+        // Closing the socket takes it out of the poll as well; this frees its registration now.
+        let _ = self.poll.registry().deregister(&mut connection.socket);
+        self.free.push(slot);
+        let peer = self.links.remove(connection.link);
+        self.count_closed(reason, Some(connection.link), connection.address);
+        if peer.is_some() {
+            self.handler.on_close(connection.link, &mut self.links);
+        }
+        self.on_gone(connection.direction, connection.stage, reason, now);
+    }
+
+    fn on_gone(&mut self, direction: Direction, stage: Stage, reason: CloseReason, now: Timestamp) {
+        match direction {
+            Direction::Accepted => {
+                self.accepted_now -= 1;
+                self.greetings_now -= usize::from(!matches!(stage, Stage::Open(_)));
+            }
+            Direction::Dialed(node) => {
+                let is_connected = self.links.is_connected(node);
+                let Some(dialer) = self.dialer(node) else { return };
+                dialer.on_close(now);
+                if reason == CloseReason::ConnectRefused && dialer.on_refused(is_connected) {
+                    tracing::info!(%node, "a lost peer refuses to be connected: its process is dead");
+                    self.handler.on_peer_refused(node, &mut self.links);
+                }
+            }
+        }
+    }
+
+    fn count_closed(&self, reason: CloseReason, link: Option<LinkId>, address: SocketAddr) {
+        self.counters.count_closed(reason);
+        let link = link.map_or(0, LinkId::get);
+        if reason == CloseReason::ConnectRefused {
+            tracing::debug!(link, %address, reason = reason.name(), "connection closed");
+        } else {
+            tracing::info!(link, %address, reason = reason.name(), "connection closed");
+        }
+    }
+}
+
+/// Wall-clock time that never runs backwards.
+struct Clock {
+    started: Instant,
+    started_at: u64,
+}
+
+impl Clock {
+    fn new() -> Clock {
+        let since_epoch = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
+        Clock { started: Instant::now(), started_at: since_epoch.as_nanos() as u64 }
+    }
+
+    fn now(&self) -> Timestamp {
+        Timestamp::from_nanos(self.started_at + self.started.elapsed().as_nanos() as u64)
+    }
+}
