@@ -141,6 +141,9 @@ impl Partition {
 
     /// Applies the mail of a batch that is new, each with all that it causes here before the next.
     fn deliver(&mut self, now: Timestamp, batch: &DeliverMail, effects: &mut Effects<'_>) -> Answer {
+        if batch.from == self.config.partition {
+            return Err(RejectReason::WrongPartition.into());
+        }
         let seen = self.mailboxes.check_batch(batch)?;
         self.mailboxes.note_batch(batch);
         for mail in &batch.mail[seen..] {

@@ -154,14 +154,14 @@ fn check_notional(order: &NewOrder, market: &MarketListed) -> Result<(), Refused
     let measured = match order.kind {
         OrderKind::Market if order.qty.is_zero() => order.quote_qty.wide(),
         OrderKind::Market => {
-            let protected =
-                i128::from(order.price.units()) * i128::from(order.qty.units()) * i128::from(market.scale.quote_factor);
+            let product = i128::from(order.price.units()) * i128::from(order.qty.units());
             let ppm = match order.side {
                 Side::Buy => 1_000_000 + i128::from(rules.protection_ppm),
                 Side::Sell => 1_000_000 - i128::from(rules.protection_ppm),
             };
             // What does not even fit here is above every maximum.
-            protected.checked_mul(1_000_000).map_or(i128::MAX, |scaled| scaled / ppm)
+            let protected = product.checked_mul(i128::from(market.scale.quote_factor) * 1_000_000);
+            protected.map_or(i128::MAX, |protected| protected / ppm)
         }
         OrderKind::Limit | OrderKind::LimitMaker => notional(order.price, order.qty, market)?.wide(),
     };

@@ -1,4 +1,8 @@
 //! Scenarios of whole partitions, in both layouts.
 
+mod depth;
+mod mail;
 mod orders;
+mod random;
+mod registry;
 mod world;

@@ -35,8 +35,8 @@ impl Price {
     /// [`crate::MarketScale::quote_factor`]. Exact. `None` when it exceeds [`Amount::MAX`]; callers answer
     /// [`crate::RejectReason::NotionalTooLarge`].
     pub fn notional(self, qty: Qty, quote_factor: i64) -> Option<Amount> {
-        let units = i128::from(self.0) * i128::from(qty.units()) * i128::from(quote_factor);
-        Amount::from_wide(units)
+        let units = i128::from(self.0) * i128::from(qty.units());
+        Amount::from_wide(units.checked_mul(i128::from(quote_factor))?)
     }
 
     /// The largest quantity, rounded down to a multiple of `lot`, that `budget` buys at this price. Zero
@@ -73,6 +73,7 @@ mod tests {
     fn notional_is_exact_and_refuses_what_an_amount_cannot_hold() {
         assert_eq!(price(6_000_000).notional(qty(150_000), 10), Amount::new(9_000_000_000_000));
         assert_eq!(Price::MAX.notional(Qty::MAX, 1_000_000), None);
+        assert_eq!(Price::MAX.notional(Qty::MAX, 1_000_000_000_000_000_000), None);
         assert_eq!(price(1).notional(Qty::ZERO, 10), Some(Amount::ZERO));
     }
 

@@ -29,7 +29,6 @@ pub(super) const LEDGER: PartitionId = PartitionId::new(1);
 pub(super) const ACCOUNTS: [(&str, u32, u32); 3] = [("alice", 0, 0), ("bob", 0, 0), ("carol", 10_000, 20_000)];
 
 pub(super) struct World {
-    pub(super) layout: Layout,
     pub(super) partitions: Vec<Partition>,
     positions: Vec<u64>,
     pub(super) now: Timestamp,
@@ -100,7 +99,6 @@ impl World {
         let partitions: Vec<Partition> =
             (1..=count).map(|id| Partition::new(config(PartitionId::new(id), limits))).collect();
         let mut world = World {
-            layout,
             positions: vec![0; partitions.len()],
             partitions,
             now: Timestamp::from_nanos(1_000_000_000),

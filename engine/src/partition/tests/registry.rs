@@ -1,0 +1,116 @@
+//! What operators make known.
+
+use wire::command::{
+    AddApiKey, ApiKeyKind, Credit, Debit, ListAsset, ListMarket, OpenAccount, Permissions, Reply, RevokeApiKey, Tick,
+};
+use wire::{
+    AccountId, AccountName, Amount, ApiKeyText, AssetId, Command, FeeRate, MarketRules, PartitionId, RejectReason,
+    Secret,
+};
+
+use super::world::{BASE, LEDGER, Layout, QUOTE, World, amount, price, reason, rules, symbol};
+
+fn list(text: &str, base: AssetId, quote: AssetId, rules: MarketRules) -> Command {
+    Command::ListMarket(ListMarket {
+        symbol: symbol(text),
+        base,
+        quote,
+        partition: LEDGER,
+        price_decimals: 0,
+        qty_decimals: 0,
+        rules,
+    })
+}
+
+#[test]
+fn assets_accounts_and_markets_are_unique_and_the_reply_names_the_one_that_exists() {
+    let mut world = World::new(Layout::Joint);
+    let asset = |text: &str, ledger_decimals| Command::ListAsset(ListAsset { symbol: symbol(text), ledger_decimals });
+    let exists = |reason, id| Reply::Rejected { reason, id };
+    assert_eq!(world.ask(asset("QUOTE", 3)), exists(RejectReason::AssetExists, 2));
+    assert_eq!(reason(world.ask(asset("", 3))), RejectReason::BadAsset);
+    assert_eq!(reason(world.ask(asset("NEW", 19))), RejectReason::BadAsset);
+    assert_eq!(world.ask(asset("NEW", 18)), Reply::Accepted { id: 4 });
+    assert_eq!(reason(world.ask(asset("NEWER", 18))), RejectReason::TableFull);
+
+    let open = |name: &[u8]| {
+        let (maker_fee, taker_fee) = (FeeRate::ZERO, FeeRate::ZERO);
+        Command::OpenAccount(OpenAccount { name: AccountName::new(name).unwrap(), maker_fee, taker_fee })
+    };
+    assert_eq!(world.ask(open(b"bob")), exists(RejectReason::AccountExists, 2));
+    for id in 4..=8 {
+        assert_eq!(world.ask(open(format!("n{id}").as_bytes())), Reply::Accepted { id });
+    }
+    assert_eq!(reason(world.ask(open(b"one-more"))), RejectReason::TableFull);
+
+    assert_eq!(world.ask(list("BASEQUOTE", BASE, QUOTE, rules())), exists(RejectReason::MarketExists, 1));
+    assert_eq!(reason(world.ask(list("X", BASE, AssetId::new(9), rules()))), RejectReason::UnknownAsset);
+    assert_eq!(reason(world.ask(list("X", BASE, BASE, rules()))), RejectReason::BadMarketRules);
+    let crooked = MarketRules { price_min: price(3), ..rules() };
+    assert_eq!(reason(world.ask(list("X", BASE, QUOTE, crooked))), RejectReason::BadMarketRules);
+    let too_fine = Command::ListMarket(ListMarket {
+        symbol: symbol("X"),
+        base: BASE,
+        quote: QUOTE,
+        partition: LEDGER,
+        price_decimals: 1,
+        qty_decimals: 0,
+        rules: rules(),
+    });
+    assert_eq!(reason(world.ask(too_fine)), RejectReason::BadMarketScale);
+    assert_eq!(world.ask(list("X", BASE, QUOTE, rules())), Reply::Accepted { id: 3 });
+}
+
+#[test]
+fn deposits_and_withdrawals_move_free_alone() {
+    let mut world = World::new(Layout::Joint);
+    let account = World::account("alice");
+    let credit = |account, asset, amount| Command::Credit(Credit { account, asset, amount });
+    let debit = |account, asset, amount| Command::Debit(Debit { account, asset, amount });
+    let nobody = AccountId::new(99);
+    assert_eq!(reason(world.ask(credit(nobody, BASE, amount(1)))), RejectReason::UnknownAccount);
+    assert_eq!(reason(world.ask(credit(account, AssetId::new(0), amount(1)))), RejectReason::UnknownAsset);
+    assert_eq!(reason(world.ask(credit(account, BASE, Amount::ZERO))), RejectReason::ZeroAmount);
+    assert_eq!(reason(world.ask(credit(account, BASE, Amount::MAX))), RejectReason::BalanceTooLarge);
+    let rest = amount(i64::MAX / 2 - 3_000);
+    assert_eq!(reason(world.ask(credit(account, BASE, amount(rest.units() + 1)))), RejectReason::BalanceTooLarge);
+    assert_eq!(world.ask(credit(account, BASE, rest)), Reply::Accepted { id: 0 });
+    assert_eq!(world.ask(debit(account, BASE, rest)), Reply::Accepted { id: 0 });
+    world.play("alice sell 400 @ 100");
+    assert_eq!(reason(world.ask(debit(account, BASE, amount(601)))), RejectReason::InsufficientBalance);
+    assert_eq!(world.ask(debit(account, BASE, amount(600))), Reply::Accepted { id: 0 });
+    assert_eq!(world.play("alice has"), "0+400 base, 100000+0 quote");
+    world.assert_settled();
+}
+
+#[test]
+fn api_keys_are_added_once_and_can_be_revoked() {
+    let mut world = World::new(Layout::Joint);
+    let key = |text: &[u8]| ApiKeyText::new(text).unwrap();
+    let add = |account, text: &[u8]| {
+        let (kind, permissions) = (ApiKeyKind::Hmac, Permissions::READ_AND_TRADE);
+        let secret = Secret::new(b"sealed").unwrap();
+        Command::AddApiKey(AddApiKey { account, key: key(text), kind, permissions, secret })
+    };
+    let account = World::account("alice");
+    assert_eq!(world.ask(add(account, b"k1")), Reply::Accepted { id: 0 });
+    assert_eq!(reason(world.ask(add(account, b"k1"))), RejectReason::ApiKeyExists);
+    assert_eq!(reason(world.ask(add(AccountId::new(0), b"k2"))), RejectReason::UnknownAccount);
+    assert_eq!(world.ask(add(account, b"k2")), Reply::Accepted { id: 0 });
+    assert_eq!(reason(world.ask(add(account, b"k3"))), RejectReason::TableFull);
+    world.restart(0);
+    assert_eq!(world.ask(Command::RevokeApiKey(RevokeApiKey { key: key(b"k1") })), Reply::Accepted { id: 0 });
+    let unknown = world.ask(Command::RevokeApiKey(RevokeApiKey { key: key(b"k1") }));
+    assert_eq!(reason(unknown), RejectReason::UnknownApiKey);
+}
+
+#[test]
+fn a_partition_without_a_ledger_takes_mail_and_ticks_alone() {
+    let mut world = World::new(Layout::Split);
+    let account = World::account("alice");
+    let credit = Command::Credit(Credit { account, asset: BASE, amount: amount(1) });
+    assert_eq!(reason(world.apply(1, &credit)), RejectReason::WrongPartition);
+    assert_eq!(world.apply(1, &Command::Tick(Tick)), Reply::Accepted { id: 0 });
+    assert_eq!(world.partitions[1].audit(), []);
+    assert_eq!(world.partitions[0].outboxes().map(|o| o.to()).collect::<Vec<_>>(), [2, 3].map(PartitionId::new));
+}
