@@ -116,7 +116,8 @@ impl ApiError {
         }
     }
 
-    fn filter(name: &str) -> ApiError {
+    /// `-1013`: a filter of the market.
+    pub fn filter(name: &str) -> ApiError {
         Self::telling(-1013, format!("Filter failure: {name}"))
     }
 }

@@ -1,0 +1,152 @@
+//! Order entry: a client's order or cancel becomes a command in the ledger's log, and its outcome, read from
+//! the ledger's events, the client's answer.
+//!
+//! The answer to an order waits for its first outcome (refused, resting or ended), the answer to a cancel for
+//! the cancel's. When that takes too long the client is told that it is unknown; the order's status tells.
+
+pub mod answers;
+pub mod filters;
+pub mod parse;
+mod protection;
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use cluster_client::{ClusterError, Replied};
+use tokio::sync::oneshot;
+use tokio::time::Instant;
+use wire::codec::v1;
+use wire::command::Reply;
+use wire::{Command, LogPosition, OrderId};
+
+use crate::accounts::{OrderOutcome, RequestOutcome, cancel_report_id};
+use crate::auth::Caller;
+use crate::errors::{self, ApiError};
+use crate::gateway::{Answer, Gateway};
+use crate::market_data::json_array;
+use crate::params::Params;
+
+/// Places an order and waits for what becomes of it.
+pub async fn place(gateway: &Arc<Gateway>, caller: Caller, params: Params) -> Answer {
+    let placement = parse::placement(gateway, caller.account, params)?;
+    let (market, order) = (&placement.market, &placement.order);
+    filters::check(market, order)?;
+    let deadline = Instant::now() + gateway.limits.order_timeout;
+    let replied = request(gateway, &Command::NewOrder(*order)).await?;
+    let id = match replied.reply {
+        Reply::Accepted { id } => OrderId::new(id),
+        Reply::Rejected { reason, .. } => return Err(filters::explain(market, order, reason)),
+    };
+    let outcome = {
+        let receiver = gateway.exchange.accounts().await_order(caller.account, market.id, id);
+        let _waiting = GiveUp { gateway, what: Waited::Order(id) };
+        outcome(receiver, deadline).await?
+    };
+    let OrderOutcome { refused: Some(reason), .. } = outcome else {
+        return Ok(answers::placed(&outcome, market, &gateway.exchange.reference(), placement.response));
+    };
+    Err(filters::explain(market, order, reason))
+}
+
+/// Checks an order as [`place`] does, without placing it.
+pub fn test(gateway: &Arc<Gateway>, caller: Caller, params: Params) -> Answer {
+    let placement = parse::placement(gateway, caller.account, params)?;
+    filters::check(&placement.market, &placement.order)?;
+    Ok(if placement.wants_commission {
+        crate::operations::account::commission_of_test(gateway, caller)?
+    } else {
+        "{}".into()
+    })
+}
+
+/// Cancels an order and waits until it is off the book.
+pub async fn cancel(gateway: &Arc<Gateway>, caller: Caller, params: Params) -> Answer {
+    let cancellation = parse::cancellation(gateway, caller.account, params)?;
+    let market = &cancellation.market;
+    let (position, orders) = withdraw(gateway, &Command::CancelOrder(cancellation.command)).await?;
+    let accounts = gateway.exchange.accounts();
+    let account = accounts.get(caller.account).ok_or(errors::NOT_PERMITTED)?;
+    let order = orders.first().and_then(|(market, order)| account.orders.get(*market, *order));
+    let order = order.ok_or(errors::UNKNOWN_ORDER)?;
+    Ok(match &cancellation.cancel_id {
+        Some(id) => answers::canceled(order, market, id.as_str()),
+        None => answers::canceled(order, market, &cancel_report_id(position)),
+    })
+}
+
+/// Cancels every open order in a market and waits until all are off the book.
+pub async fn cancel_all(gateway: &Arc<Gateway>, caller: Caller, params: Params) -> Answer {
+    let (market, command) = parse::mass_cancellation(gateway, caller.account, params)?;
+    let (position, orders) = withdraw(gateway, &Command::CancelAll(command)).await?;
+    let accounts = gateway.exchange.accounts();
+    let account = accounts.get(caller.account).ok_or(errors::NOT_PERMITTED)?;
+    let cancel_id = cancel_report_id(position);
+    let orders = orders.iter().filter_map(|(market, order)| account.orders.get(*market, *order));
+    Ok(json_array(orders.map(|order| answers::canceled(order, &market, &cancel_id))))
+}
+
+type Withdrawn = (LogPosition, Vec<(wire::MarketId, OrderId)>);
+
+async fn withdraw(gateway: &Arc<Gateway>, command: &Command) -> Result<Withdrawn, ApiError> {
+    let deadline = Instant::now() + gateway.limits.order_timeout;
+    let replied = request(gateway, command).await?;
+    if let Reply::Rejected { reason, .. } = replied.reply {
+        return Err(reason.into());
+    }
+    let position = replied.position;
+    let receiver = gateway.exchange.accounts().await_request(position);
+    let _waiting = GiveUp { gateway, what: Waited::Request(position) };
+    match outcome(receiver, deadline).await? {
+        RequestOutcome::Canceled(orders) => Ok((position, orders)),
+        RequestOutcome::Refused(reason) => Err(reason.into()),
+    }
+}
+
+async fn request(gateway: &Gateway, command: &Command) -> Result<Replied, ApiError> {
+    let mut bytes = Vec::with_capacity(160);
+    v1::encode_command(command, &mut bytes);
+    gateway.ledger.request(bytes, gateway.limits.order_timeout).await.map_err(ApiError::from)
+}
+
+async fn outcome<T>(receiver: oneshot::Receiver<T>, deadline: Instant) -> Result<T, ApiError> {
+    let left = deadline.saturating_duration_since(Instant::now()).max(Duration::from_millis(1));
+    match tokio::time::timeout(left, receiver).await {
+        Ok(Ok(outcome)) => Ok(outcome),
+        Ok(Err(_)) | Err(_) => Err(errors::TIMEOUT),
+    }
+}
+
+impl From<ClusterError> for ApiError {
+    fn from(error: ClusterError) -> ApiError {
+        match error {
+            ClusterError::Busy => errors::BUSY,
+            ClusterError::Timeout | ClusterError::OutcomeUnknown | ClusterError::UnreadableReply => errors::TIMEOUT,
+            ClusterError::Unavailable | ClusterError::Refused(_) => errors::DISCONNECTED,
+            ClusterError::Closed => errors::SHUTTING_DOWN,
+        }
+    }
+}
+
+enum Waited {
+    Order(OrderId),
+    Request(LogPosition),
+}
+
+/// Whoever stops waiting, also by hanging up, leaves nothing behind.
+struct GiveUp<'a> {
+    gateway: &'a Gateway,
+    what: Waited,
+}
+
+impl Drop for GiveUp<'_> {
+    fn drop(&mut self) {
+        let accounts = self.gateway.exchange.accounts();
+        match self.what {
+            Waited::Order(order) => accounts.give_up_order(order),
+            Waited::Request(request) => accounts.give_up_request(request),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests;
