@@ -1,6 +1,32 @@
 //! What a gateway is told at its start.
 
+use std::net::TcpListener;
 use std::time::Duration;
+
+use cluster_client::{ClusterConfig, Patience};
+use wire::PartitionId;
+use zeroize::Zeroizing;
+
+/// What [`crate::serve`] needs.
+pub struct GatewayConfig {
+    /// The cluster, as a gateway: role `Gateway`, a certificate for its name.
+    pub cluster: ClusterConfig,
+    /// How patient the way into the cluster is.
+    pub patience: Patience,
+    /// The partition of the ledger cell.
+    pub ledger: PartitionId,
+    /// Every partition, the ledger's too.
+    pub partitions: Vec<PartitionId>,
+    /// Where clients connect. Each listener serves everything: REST, `/ws`, `/stream`, `/ws-api/v3`, and the
+    /// operator's `/livez`, `/readyz`, `/metrics`.
+    pub rest: TcpListener,
+    /// A second one for WebSockets, where they shall have a port of their own.
+    pub ws: Option<TcpListener>,
+    /// What sealed secrets of API keys are opened with.
+    pub envelope_key: Zeroizing<[u8; 32]>,
+    /// Bounds.
+    pub limits: Limits,
+}
 
 /// Bounds of everything a client can make the gateway hold. The defaults suit one machine.
 #[derive(Debug, Clone)]
@@ -39,7 +65,7 @@ impl Default for Limits {
             connections_max: 4_096,
             requests_max: 4_096,
             body_bytes_max: 64 * 1024,
-            head_timeout: Duration::from_secs(30),
+            head_timeout: Duration::from_secs(75),
             body_timeout: Duration::from_secs(10),
             order_timeout: Duration::from_secs(5),
             read_timeout: Duration::from_secs(5),

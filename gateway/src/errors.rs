@@ -165,6 +165,8 @@ pub const BAD_API_KEY: ApiError = ApiError::with_status(401, -2014, "API-key for
 /// `-2015`: no such key, or it may not do this.
 pub const NOT_PERMITTED: ApiError =
     ApiError::with_status(401, -2015, "Invalid API-key, IP, or permissions for action.");
+/// `-1100`: bytes that are not UTF-8.
+pub const ILLEGAL_PARAMETER: ApiError = ApiError::new(-1100, "Illegal characters found in a parameter.");
 /// `-1101`: a name twice.
 pub const DUPLICATE_PARAMETER: ApiError = ApiError::new(-1101, "Duplicate values for a parameter detected.");
 /// `-1101`: more than any operation has.
@@ -185,6 +187,19 @@ pub const BAD_COMBINATION: ApiError = ApiError::new(-1128, "Combination of optio
 pub const RECV_WINDOW_TOO_LARGE: ApiError = ApiError::new(-1131, "recvWindow must be less than 60000.");
 /// `-1135`.
 pub const INVALID_JSON: ApiError = ApiError::new(-1135, "Invalid JSON Request");
+/// A JSON body where a form is wanted.
+pub const FORM_WANTED: ApiError =
+    ApiError::with_status(415, -1020, "Send parameters in the query string or as application/x-www-form-urlencoded.");
+/// A request body beyond the limit; the connection is closed.
+pub const BODY_TOO_LARGE: ApiError = ApiError::with_status(413, -1130, "Request body is too large.");
+/// A request body that took too long; the connection is closed.
+pub const BODY_TOO_SLOW: ApiError = ApiError::with_status(408, -1130, "Request body was not sent in time.");
+/// A request body that ended early or is framed wrongly; the connection is closed.
+pub const UNREADABLE_BODY: ApiError = ApiError::new(-1130, "Request body could not be read.");
+/// No operation has this path.
+pub const UNKNOWN_PATH: ApiError = ApiError::with_status(404, -1020, "Path does not exist.");
+/// The path has operations, but none of this verb.
+pub const WRONG_VERB: ApiError = ApiError::with_status(405, -1020, "Method is not allowed for this path.");
 /// `-2013`.
 pub const NO_SUCH_ORDER: ApiError = ApiError::new(-2013, "Order does not exist.");
 /// `-2011`.

@@ -10,7 +10,7 @@ use std::sync::{Arc, Mutex, PoisonError, RwLock, RwLockReadGuard};
 use std::time::Duration;
 
 use tokio::sync::watch;
-use wire::{Event, LogPosition, MarketId, PartitionId, Timestamp};
+use wire::{Event, LogPosition, PartitionId, Timestamp};
 
 use crate::accounts::Accounts;
 use crate::config::Limits;
@@ -21,7 +21,6 @@ use crate::reference::Reference;
 pub struct Exchange {
     ledger: PartitionId,
     reference: RwLock<Arc<Reference>>,
-    listed: watch::Sender<usize>,
     accounts: RwLock<Accounts>,
     market_data: Arc<MarketData>,
     progress: BTreeMap<PartitionId, watch::Sender<LogPosition>>,
@@ -40,7 +39,6 @@ impl Exchange {
         Exchange {
             ledger,
             reference: RwLock::default(),
-            listed: watch::Sender::new(0),
             accounts: RwLock::new(Accounts::new(limits, envelope_key)),
             market_data,
             progress: partitions.iter().map(|id| (*id, watch::Sender::new(LogPosition::ZERO))).collect(),
@@ -119,11 +117,9 @@ impl Exchange {
         matches!(tokio::time::timeout(timeout, reached).await, Ok(Ok(_)))
     }
 
-    /// Waits until the ledger's stream has listed the market. A market's partition may be read faster than the
-    /// ledger's, and its events mean nothing before.
-    pub(crate) async fn wait_for_market(&self, market: MarketId) {
-        let mut listed = self.listed.subscribe();
-        let _closed_never = listed.wait_for(|count| *count >= usize::from(market.get())).await;
+    /// How far every partition has been read.
+    pub(crate) fn positions(&self) -> impl Iterator<Item = (PartitionId, LogPosition)> {
+        self.progress.iter().map(|(partition, seen)| (*partition, *seen.borrow()))
     }
 
     fn apply_reference(&self, events: &[Event]) {
@@ -132,9 +128,7 @@ impl Exchange {
         }
         let mut reference = Reference::clone(&self.reference());
         events.iter().for_each(|event| reference.apply(event));
-        let markets = reference.markets().len();
         *self.reference.write().unwrap_or_else(PoisonError::into_inner) = Arc::new(reference);
-        self.listed.send_replace(markets);
     }
 }
 

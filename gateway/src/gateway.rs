@@ -2,12 +2,17 @@
 
 use std::net::IpAddr;
 use std::sync::Arc;
+use std::sync::atomic::AtomicBool;
 use std::time::{SystemTime, UNIX_EPOCH};
+
+use tokio::sync::{Semaphore, watch};
 
 use crate::cluster::Ledger;
 use crate::config::Limits;
-use crate::errors::ApiError;
+use crate::errors::{self, ApiError};
 use crate::exchange::Exchange;
+use crate::metrics::Metrics;
+use crate::reads::Reads;
 use crate::throttle::Throttle;
 
 /// One gateway: the projections, the way into the cluster, and the limits.
@@ -20,6 +25,16 @@ pub struct Gateway {
     pub throttle: Throttle,
     /// Bounds.
     pub limits: Limits,
+    /// Whether the exchange's past has been read: before, everything is answered `-1008`.
+    pub is_ready: AtomicBool,
+    /// What is counted.
+    pub metrics: Metrics,
+    /// Places for requests in flight.
+    pub(crate) requests: Semaphore,
+    /// Places for connections.
+    pub(crate) connections: Arc<Semaphore>,
+    reads: Arc<Reads>,
+    stopping: watch::Sender<bool>,
 }
 
 /// Where a request came from, for its limits.
@@ -30,11 +45,47 @@ pub struct Peer {
 }
 
 impl Gateway {
+    /// Over projections that are fed by somebody else.
+    pub fn new(exchange: Arc<Exchange>, ledger: Arc<dyn Ledger>, limits: Limits) -> Gateway {
+        Gateway {
+            exchange,
+            ledger,
+            throttle: Throttle::new(&limits),
+            is_ready: AtomicBool::new(false),
+            metrics: Metrics::default(),
+            requests: Semaphore::new(limits.requests_max),
+            connections: Arc::new(Semaphore::new(limits.connections_max)),
+            limits,
+            reads: Arc::default(),
+            stopping: watch::Sender::new(false),
+        }
+    }
+
     /// Microseconds since the Unix epoch by this machine's clock: for `timestamp` checks and server time
     /// alone; everything that happened carries log time.
     pub fn now_us(&self) -> u64 {
         let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
         u64::try_from(since.as_micros()).unwrap_or(u64::MAX)
+    }
+
+    /// Waits until the projections hold everything that the ledger had committed when this was called.
+    pub async fn up_to_date(&self) -> Result<(), ApiError> {
+        let timeout = self.limits.read_timeout;
+        let position = self.reads.position(&self.ledger, timeout).await?;
+        if self.exchange.wait_for(self.exchange.ledger(), position, timeout).await {
+            Ok(())
+        } else {
+            Err(errors::DISCONNECTED)
+        }
+    }
+
+    /// Turns `true` when the gateway shuts down: connections then say farewell and close.
+    pub fn stopping(&self) -> watch::Receiver<bool> {
+        self.stopping.subscribe()
+    }
+
+    pub(crate) fn stop(&self) {
+        self.stopping.send_replace(true);
     }
 }
 

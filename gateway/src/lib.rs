@@ -1,8 +1,8 @@
 //! The exchange's front: Binance's Spot API over REST and WebSocket, from projections of the cluster's events.
 //!
-//! A request goes [`http`] → [`operations`] → order entry or projections; events come by the feed into
-//! [`exchange::Exchange`]. A gateway holds nothing that is not in the log or rebuildable from it: any of
-//! them can be killed at any time.
+//! A request goes [`http`] → [`operations`] → [`order_entry`] or the projections of [`exchange::Exchange`],
+//! which the feed keeps. A gateway holds nothing that is not in the log or rebuildable from it: any of them
+//! can be killed at any time.
 
 #![forbid(unsafe_code)]
 
@@ -12,15 +12,22 @@ pub mod cluster;
 mod config;
 pub mod errors;
 pub mod exchange;
+mod feed;
 mod gateway;
+pub mod http;
 pub mod market_data;
+mod metrics;
 mod names;
 pub mod operations;
+pub mod order_entry;
 pub mod params;
+mod reads;
 pub mod reference;
+mod serve;
 pub mod streams;
 pub mod throttle;
 pub mod ws;
 
-pub use config::Limits;
+pub use config::{GatewayConfig, Limits};
 pub use gateway::{Answer, Gateway, Peer};
+pub use serve::{GatewayHandle, StartError, serve};

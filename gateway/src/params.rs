@@ -37,17 +37,19 @@ impl Params {
     /// From `name=value&..`, percent-encoded, as query strings and form bodies are.
     pub fn from_urlencoded(text: &str) -> Result<Params, ApiError> {
         let mut params = Params::default();
-        params.extend_urlencoded(text)?;
+        for pair in text.split('&').filter(|pair| !pair.is_empty()) {
+            let (name, value) = pair.split_once('=').unwrap_or((pair, ""));
+            params.push(decode(name)?, decode(value)?)?;
+        }
         Ok(params)
     }
 
-    /// Adds those of a second carrier: a form body after the query string.
-    pub fn extend_urlencoded(&mut self, text: &str) -> Result<(), ApiError> {
-        for pair in text.split('&').filter(|pair| !pair.is_empty()) {
-            let (name, value) = pair.split_once('=').unwrap_or((pair, ""));
-            let name = decode(name)?;
-            let value = decode(value)?;
-            self.push(name, value)?;
+    /// Adds those of a form body; a name that the query string has too keeps the query's value.
+    pub fn extend_unless_known(&mut self, text: &str) -> Result<(), ApiError> {
+        for (name, value) in Params::from_urlencoded(text)?.items {
+            if self.get(&name).is_none() {
+                self.push(name, value)?;
+            }
         }
         Ok(())
     }
@@ -125,7 +127,7 @@ fn decode(text: &str) -> Result<String, ApiError> {
     let spaced = text.replace('+', " ");
     match percent_encoding::percent_decode_str(&spaced).decode_utf8() {
         Ok(decoded) => Ok(decoded.into_owned()),
-        Err(_) => Err(ApiError::new(-1100, "Illegal characters found in a parameter.")),
+        Err(_) => Err(errors::ILLEGAL_PARAMETER),
     }
 }
 

@@ -1,15 +1,27 @@
 //! What clients can ask for, independent of how they ask: REST and the WebSocket API find an [`Operation`] in
 //! one table and run it with the same parameters to the same JSON.
 
+pub(crate) mod account;
+mod general;
+mod history;
+mod market;
+mod table;
+mod wallet;
+
 use std::sync::Arc;
+use std::sync::atomic::Ordering;
 
 use futures_util::future::BoxFuture;
 use hyper::Method;
+use wire::command::Permissions;
 
 use crate::auth::Caller;
 use crate::errors::{self, ApiError};
-use crate::gateway::{Answer, Gateway};
+use crate::gateway::{Answer, Gateway, Peer};
 use crate::params::Params;
+use crate::throttle::OrderCounts;
+
+pub use table::{OPERATIONS, by_ws_method, find};
 
 /// Who may ask.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -20,6 +32,17 @@ pub enum Security {
     Read,
     /// Signed, by a key that may trade.
     Trade,
+}
+
+impl Security {
+    /// What a key must be allowed.
+    const fn needs(self) -> Option<Permissions> {
+        match self {
+            Security::Public => None,
+            Security::Read => Some(Permissions::READ),
+            Security::Trade => Some(Permissions::TRADE),
+        }
+    }
 }
 
 /// One request, decoded and authenticated.
@@ -47,17 +70,82 @@ pub struct Operation {
     pub ws: Option<&'static str>,
     /// Who may ask.
     pub security: Security,
-    /// The request weight, before the parameters are looked at.
-    pub weight: u32,
+    /// The request weight, which may depend on the parameters.
+    pub weight: fn(&Params) -> u32,
+    /// Whether it counts as a new order.
+    pub places_order: bool,
     /// Does it.
     pub run: fn(Call) -> BoxFuture<'static, Answer>,
 }
 
-/// Every operation.
-pub static OPERATIONS: &[Operation] = &[];
-
-/// The operation behind a method of the WebSocket API, such as `order.place`. `session.*` and
-/// `userDataStream.*` belong to a connection and are not here.
-pub fn by_ws_method(method: &str) -> Option<&'static Operation> {
-    OPERATIONS.iter().find(|operation| operation.ws == Some(method))
+/// What came of a request, and what it used of its client's limits.
+pub struct Executed {
+    /// The answer.
+    pub answer: Answer,
+    /// What the client's address has used of its request weight in the present minute.
+    pub used_weight: u32,
+    /// What the account has used of its order limits, when the operation counts against them.
+    pub orders: Option<OrderCounts>,
 }
+
+/// Runs an operation for an authenticated client, within its limits and the gateway's. Both transports end
+/// here; nothing waits in a queue: what the gateway cannot take now is answered busy.
+pub async fn execute(
+    gateway: &Arc<Gateway>,
+    operation: &'static Operation,
+    peer: Peer,
+    caller: Option<Caller>,
+    params: Params,
+) -> Executed {
+    let now_us = gateway.now_us();
+    let weight = (operation.weight)(&params);
+    let used_weight = match gateway.throttle.weigh(peer.ip, weight, now_us) {
+        Ok(used) => used,
+        Err(error) => {
+            let used_weight = gateway.throttle.used_weight(peer.ip, now_us);
+            return Executed { answer: Err(error), used_weight, orders: None };
+        }
+    };
+    let mut executed = Executed { answer: Err(errors::BUSY), used_weight, orders: None };
+    executed.answer = run(gateway, operation, caller, params, now_us, &mut executed.orders).await;
+    gateway.metrics.answered(operation, &executed.answer, gateway.now_us().saturating_sub(now_us));
+    executed
+}
+
+/// Counts a request that could not be read or authenticated: it weighs 1.
+pub fn refuse(gateway: &Gateway, operation: &'static Operation, peer: Peer, error: ApiError) -> Executed {
+    let now_us = gateway.now_us();
+    let (answer, used_weight) = match gateway.throttle.weigh(peer.ip, 1, now_us) {
+        Ok(used) => (Err(error), used),
+        Err(limited) => (Err(limited), gateway.throttle.used_weight(peer.ip, now_us)),
+    };
+    gateway.metrics.answered(operation, &answer, 0);
+    Executed { answer, used_weight, orders: None }
+}
+
+async fn run(
+    gateway: &Arc<Gateway>,
+    operation: &'static Operation,
+    caller: Option<Caller>,
+    params: Params,
+    now_us: u64,
+    orders: &mut Option<OrderCounts>,
+) -> Answer {
+    if !gateway.is_ready.load(Ordering::Acquire) {
+        return Err(errors::STARTING);
+    }
+    if let Some(needed) = operation.security.needs() {
+        let caller = caller.ok_or(errors::BAD_API_KEY)?;
+        if !caller.permissions.allow(needed) {
+            return Err(errors::NOT_PERMITTED);
+        }
+        if operation.places_order {
+            *orders = Some(gateway.throttle.count_order(caller.account, now_us)?);
+        }
+    }
+    let Ok(_place) = gateway.requests.try_acquire() else { return Err(errors::BUSY) };
+    (operation.run)(Call { gateway: Arc::clone(gateway), caller, params }).await
+}
+
+#[cfg(test)]
+mod tests;

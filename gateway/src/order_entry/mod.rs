@@ -23,7 +23,7 @@ use crate::accounts::{OrderOutcome, RequestOutcome, cancel_report_id};
 use crate::auth::Caller;
 use crate::errors::{self, ApiError};
 use crate::gateway::{Answer, Gateway};
-use crate::market_data::json_array;
+use crate::market_data::render;
 use crate::params::Params;
 
 /// Places an order and waits for what becomes of it.
@@ -82,7 +82,7 @@ pub async fn cancel_all(gateway: &Arc<Gateway>, caller: Caller, params: Params) 
     let account = accounts.get(caller.account).ok_or(errors::NOT_PERMITTED)?;
     let cancel_id = cancel_report_id(position);
     let orders = orders.iter().filter_map(|(market, order)| account.orders.get(*market, *order));
-    Ok(json_array(orders.map(|order| answers::canceled(order, &market, &cancel_id))))
+    Ok(render::array(orders.map(|order| answers::canceled(order, &market, &cancel_id))))
 }
 
 type Withdrawn = (LogPosition, Vec<(wire::MarketId, OrderId)>);

@@ -7,9 +7,7 @@ use rand::Rng;
 use rand::distr::Alphanumeric;
 use wire::command::{CancelAll, CancelOrder, NewOrder};
 use wire::decimal::{self, DecimalError};
-use wire::{
-    AccountId, Amount, ClientOrderId, OrderId, OrderKind, Price, Qty, SelfTradePrevention, Side, TimeInForce,
-};
+use wire::{AccountId, Amount, ClientOrderId, OrderId, OrderKind, Price, Qty, SelfTradePrevention, Side, TimeInForce};
 
 use super::protection;
 use crate::errors::{self, ApiError};
@@ -145,10 +143,7 @@ pub fn cancellation(gateway: &Gateway, account: AccountId, mut params: Params) -
     if let Some(restriction) = params.take("cancelRestrictions")? {
         return Err(match restriction.as_str() {
             "ONLY_NEW" | "ONLY_PARTIALLY_FILLED" => errors::UNSUPPORTED,
-            _ => ApiError::new(
-                -1145,
-                "cancelRestrictions has to be either ONLY_NEW or ONLY_PARTIALLY_FILLED.",
-            ),
+            _ => ApiError::new(-1145, "cancelRestrictions has to be either ONLY_NEW or ONLY_PARTIALLY_FILLED."),
         });
     }
     params.finish()?;

@@ -1,0 +1,105 @@
+//! The feed: every partition's events, from the first on, into the projections, and the way back into the
+//! ledger's log.
+
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
+use std::time::Duration;
+
+use cluster_client::{Cluster, ClusterError, Replied, Session, StreamItem};
+use futures_util::FutureExt;
+use futures_util::future::BoxFuture;
+use tokio::sync::OnceCell;
+use tokio::task::JoinSet;
+use wire::{LogPosition, PartitionId};
+
+use crate::cluster::Ledger;
+use crate::exchange::Exchange;
+use crate::gateway::Gateway;
+
+/// How long one look for the cluster's present may take before it is tried again.
+const LOOK_TIMEOUT: Duration = Duration::from_secs(2);
+
+/// The ledger's partition of a real cluster.
+pub(crate) struct ClusterLedger {
+    cluster: Cluster,
+    partition: PartitionId,
+    session: OnceCell<Session>,
+}
+
+impl ClusterLedger {
+    pub(crate) fn new(cluster: Cluster, partition: PartitionId) -> ClusterLedger {
+        ClusterLedger { cluster, partition, session: OnceCell::new() }
+    }
+
+    async fn session(&self) -> &Session {
+        self.session.get_or_init(|| self.cluster.session(self.partition)).await
+    }
+}
+
+impl Ledger for ClusterLedger {
+    fn request(&self, command: Vec<u8>, timeout: Duration) -> BoxFuture<'_, Result<Replied, ClusterError>> {
+        async move {
+            let session = match self.session.get() {
+                Some(session) => session,
+                None => tokio::time::timeout(timeout, self.session()).await.map_err(|_| ClusterError::Unavailable)?,
+            };
+            session.request(command, timeout).await
+        }
+        .boxed()
+    }
+
+    fn read_index(&self, timeout: Duration) -> BoxFuture<'_, Result<LogPosition, ClusterError>> {
+        self.cluster.read_index(self.partition, timeout).boxed()
+    }
+}
+
+/// Follows every partition for ever. Ends only when the cluster client has been shut down, or when a log's
+/// events contradict each other: then the projections are worth nothing and the gateway must end.
+pub(crate) async fn follow(cluster: Cluster, exchange: Arc<Exchange>, partitions: Vec<PartitionId>) {
+    let mut feeds = JoinSet::new();
+    for partition in partitions {
+        feeds.spawn(follow_partition(cluster.clone(), Arc::clone(&exchange), partition));
+    }
+    if let Some(Err(error)) = feeds.join_next().await {
+        tracing::error!(%error, "a partition's events could not be applied: this gateway cannot go on");
+    }
+}
+
+async fn follow_partition(cluster: Cluster, exchange: Arc<Exchange>, partition: PartitionId) {
+    let mut stream = cluster.subscribe(partition, LogPosition::new(1));
+    while let Some(item) = stream.next().await {
+        match item {
+            StreamItem::Events { position, timestamp, events, .. } => {
+                exchange.apply(partition, position, timestamp, &events);
+            }
+            StreamItem::Progress { position } => exchange.progress(partition, position),
+        }
+    }
+}
+
+/// Reads each partition up to what is committed now, then opens the gateway: readers see a present, and
+/// subscribers are not told the past.
+pub(crate) async fn become_ready(
+    cluster: Cluster,
+    ledger: Arc<ClusterLedger>,
+    gateway: Arc<Gateway>,
+    partitions: Vec<PartitionId>,
+) {
+    ledger.session().await;
+    for partition in partitions {
+        let position = loop {
+            match cluster.read_index(partition, LOOK_TIMEOUT).await {
+                Ok(position) => break position,
+                Err(error) => tracing::debug!(%partition, %error, "the partition has no leader to ask yet"),
+            }
+            tokio::time::sleep(Duration::from_millis(50)).await;
+        };
+        while !gateway.exchange.wait_for(partition, position, LOOK_TIMEOUT).await {
+            let seen = gateway.exchange.seen(partition);
+            tracing::info!(%partition, %seen, %position, "reading the partition's past");
+        }
+    }
+    gateway.exchange.market_data().go_live();
+    gateway.is_ready.store(true, Ordering::Release);
+    tracing::info!("the gateway is ready");
+}

@@ -1,0 +1,122 @@
+//! The HTTP server: connections and their bounds, REST, and the door to WebSockets.
+//!
+//! What a client may cost is bounded here: sockets, the size and duration of heads and bodies, idle time.
+
+mod carrier;
+mod respond;
+mod rest;
+
+use std::convert::Infallible;
+use std::pin::pin;
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
+use std::time::Duration;
+
+use bytes::Bytes;
+use http_body_util::Full;
+use hyper::body::Incoming;
+use hyper::server::conn::http1;
+use hyper::service::service_fn;
+use hyper::{Request, Response, StatusCode};
+use hyper_util::rt::{TokioIo, TokioTimer};
+use tokio::net::{TcpListener, TcpStream};
+use tokio::sync::OwnedSemaphorePermit;
+use tokio::task::JoinSet;
+
+use crate::gateway::{Gateway, Peer};
+use crate::ws;
+
+/// Longer request heads are refused with 431.
+const HEAD_BYTES_MAX: usize = 32 * 1024;
+/// More headers are refused with 431.
+const HEADERS_MAX: usize = 64;
+
+/// A connection's place among [`crate::Limits::connections_max`], an extension of each of its requests: a
+/// WebSocket keeps it for as long as it lives, which is longer than the HTTP connection it began as.
+#[derive(Clone)]
+pub struct ConnectionPlace {
+    _place: Arc<OwnedSemaphorePermit>,
+}
+
+/// Serves a listener until the gateway stops, then gives the connections `farewell` to finish.
+pub async fn serve(gateway: Arc<Gateway>, listener: TcpListener, farewell: Duration) {
+    let mut connections = JoinSet::new();
+    let mut stopping = gateway.stopping();
+    loop {
+        let accepted = tokio::select! {
+            accepted = listener.accept() => accepted,
+            Some(_) = connections.join_next() => continue,
+            // An error says that the gateway is gone.
+            _ = stopping.changed() => break,
+        };
+        let (stream, peer) = match accepted {
+            Ok(accepted) => accepted,
+            Err(error) => {
+                // Out of descriptors, or a client that is gone already: neither ends the server.
+                tracing::warn!(%error, "a connection could not be accepted");
+                tokio::time::sleep(Duration::from_millis(10)).await;
+                continue;
+            }
+        };
+        // A client beyond the limit is closed at once: better none than a slow one.
+        let Ok(place) = Arc::clone(&gateway.connections).try_acquire_owned() else { continue };
+        if stream.set_nodelay(true).is_err() {
+            continue;
+        }
+        let place = ConnectionPlace { _place: Arc::new(place) };
+        connections.spawn(serve_connection(Arc::clone(&gateway), stream, Peer { ip: peer.ip() }, place));
+    }
+    drop(listener);
+    let finished = async { while connections.join_next().await.is_some() {} };
+    if tokio::time::timeout(farewell, finished).await.is_err() {
+        tracing::info!("connections that did not finish in time are closed");
+    }
+}
+
+async fn serve_connection(gateway: Arc<Gateway>, stream: TcpStream, peer: Peer, place: ConnectionPlace) {
+    let head_timeout = gateway.limits.head_timeout;
+    let mut stopping = gateway.stopping();
+    let service = service_fn(|mut request: Request<Incoming>| {
+        let gateway = Arc::clone(&gateway);
+        request.extensions_mut().insert(place.clone());
+        async move { Ok::<_, Infallible>(answer(&gateway, request, peer).await) }
+    });
+    let connection = http1::Builder::new()
+        .timer(TokioTimer::new())
+        .header_read_timeout(head_timeout)
+        .max_buf_size(HEAD_BYTES_MAX)
+        .max_headers(HEADERS_MAX)
+        .keep_alive(true)
+        .serve_connection(TokioIo::new(stream), service)
+        .with_upgrades();
+    let mut connection = pin!(connection);
+    gateway.metrics.connections.inc();
+    let ended = tokio::select! {
+        ended = connection.as_mut() => ended,
+        _ = stopping.changed() => {
+            connection.as_mut().graceful_shutdown();
+            connection.await
+        }
+    };
+    gateway.metrics.connections.dec();
+    if let Err(error) = ended {
+        tracing::debug!(%error, "a client's connection ended badly");
+    }
+}
+
+async fn answer(gateway: &Arc<Gateway>, request: Request<Incoming>, peer: Peer) -> Response<Full<Bytes>> {
+    let path = request.uri().path();
+    if ws::is_ws_path(path) {
+        return ws::upgrade(gateway, request, peer);
+    }
+    match path {
+        "/livez" => respond::text(StatusCode::OK, "alive\n".into()),
+        "/readyz" if gateway.is_ready.load(Ordering::Acquire) => respond::text(StatusCode::OK, "ready\n".into()),
+        "/readyz" => respond::text(StatusCode::SERVICE_UNAVAILABLE, "reading the exchange's past\n".into()),
+        "/metrics" => respond::metrics(gateway.metrics.text(gateway)),
+        _ => rest::answer(gateway, request, peer).await,
+    }
+}
+
+#[cfg(test)]
+mod tests;

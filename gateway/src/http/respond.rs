@@ -1,0 +1,69 @@
+//! HTTP responses.
+
+use bytes::Bytes;
+use http_body_util::Full;
+use hyper::header::{CONNECTION, CONTENT_TYPE, HeaderName, HeaderValue, RETRY_AFTER};
+use hyper::{HeaderMap, Response, StatusCode};
+
+use crate::errors::ApiError;
+use crate::operations::Executed;
+
+const JSON: HeaderValue = HeaderValue::from_static("application/json;charset=UTF-8");
+const USED_WEIGHT: HeaderName = HeaderName::from_static("x-mbx-used-weight");
+const USED_WEIGHT_1M: HeaderName = HeaderName::from_static("x-mbx-used-weight-1m");
+const ORDER_COUNT_10S: HeaderName = HeaderName::from_static("x-mbx-order-count-10s");
+const ORDER_COUNT_1D: HeaderName = HeaderName::from_static("x-mbx-order-count-1d");
+
+/// The answer of an operation, with what it used of its client's limits.
+pub(super) fn executed(executed: Executed) -> Response<Full<Bytes>> {
+    let mut response = match executed.answer {
+        Ok(json) => json_body(StatusCode::OK, json),
+        Err(refused) => error(&refused),
+    };
+    let headers = response.headers_mut();
+    headers.insert(USED_WEIGHT, executed.used_weight.into());
+    headers.insert(USED_WEIGHT_1M, executed.used_weight.into());
+    if let Some(counts) = executed.orders {
+        headers.insert(ORDER_COUNT_10S, counts.per_10s.into());
+        headers.insert(ORDER_COUNT_1D, counts.per_day.into());
+    }
+    response
+}
+
+/// An error as Binance writes it.
+pub(super) fn error(error: &ApiError) -> Response<Full<Bytes>> {
+    let status = StatusCode::from_u16(error.status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
+    let mut response = json_body(status, error.to_json());
+    if let Some(seconds) = error.retry_after_s {
+        response.headers_mut().insert(RETRY_AFTER, seconds.into());
+    }
+    response
+}
+
+/// An error after which the rest of the connection cannot be understood, or is not wanted.
+pub(super) fn closing_error(refused: &ApiError) -> Response<Full<Bytes>> {
+    let mut response = error(refused);
+    response.headers_mut().insert(CONNECTION, HeaderValue::from_static("close"));
+    response
+}
+
+pub(super) fn text(status: StatusCode, text: String) -> Response<Full<Bytes>> {
+    body(status, HeaderValue::from_static("text/plain; charset=utf-8"), text)
+}
+
+pub(super) fn metrics(text: String) -> Response<Full<Bytes>> {
+    let kind = HeaderValue::from_static("application/openmetrics-text; version=1.0.0; charset=utf-8");
+    body(StatusCode::OK, kind, text)
+}
+
+fn json_body(status: StatusCode, json: String) -> Response<Full<Bytes>> {
+    body(status, JSON, json)
+}
+
+fn body(status: StatusCode, kind: HeaderValue, text: String) -> Response<Full<Bytes>> {
+    let mut response = Response::new(Full::new(Bytes::from(text)));
+    *response.status_mut() = status;
+    let headers: &mut HeaderMap = response.headers_mut();
+    headers.insert(CONTENT_TYPE, kind);
+    response
+}

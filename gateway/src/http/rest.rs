@@ -1,0 +1,95 @@
+//! REST: finds the operation, reads what was sent within its bounds, authenticates, executes.
+
+use std::sync::Arc;
+
+use bytes::Bytes;
+use http_body_util::{BodyExt, Full, LengthLimitError, Limited};
+use hyper::body::{Body, Incoming};
+use hyper::header::{ALLOW, CONTENT_TYPE, HeaderValue};
+use hyper::{Method, Request, Response};
+
+use super::{carrier, respond};
+use crate::auth::{self, Caller};
+use crate::errors::{self, ApiError};
+use crate::gateway::{Gateway, Peer};
+use crate::operations::{self, Operation, Security};
+use crate::params::Params;
+
+const API_KEY: &str = "x-mbx-apikey";
+
+/// Answers a request to any path that is not a WebSocket's or the operator's.
+pub(super) async fn answer(gateway: &Arc<Gateway>, request: Request<Incoming>, peer: Peer) -> Response<Full<Bytes>> {
+    let operations = operations::find(request.uri().path());
+    if operations.is_empty() {
+        return respond::error(&errors::UNKNOWN_PATH);
+    }
+    let Some(operation) = operations.iter().copied().find(|operation| operation.rest.0 == *request.method()) else {
+        return wrong_verb(operations);
+    };
+    match read(gateway, operation, request).await {
+        Ok((caller, params)) => respond::executed(operations::execute(gateway, operation, peer, caller, params).await),
+        Err(Unreadable { error, closes: true }) => respond::closing_error(&error),
+        Err(Unreadable { error, closes: false }) => {
+            respond::executed(operations::refuse(gateway, operation, peer, error))
+        }
+    }
+}
+
+fn wrong_verb(operations: &[&'static Operation]) -> Response<Full<Bytes>> {
+    let mut response = respond::error(&errors::WRONG_VERB);
+    let verbs: Vec<&str> = operations.iter().map(|operation| operation.rest.0.as_str()).collect();
+    if let Ok(verbs) = HeaderValue::from_str(&verbs.join(", ")) {
+        response.headers_mut().insert(ALLOW, verbs);
+    }
+    response
+}
+
+struct Unreadable {
+    error: ApiError,
+    /// Whether the connection is of no more use.
+    closes: bool,
+}
+
+impl From<ApiError> for Unreadable {
+    fn from(error: ApiError) -> Unreadable {
+        Unreadable { error, closes: false }
+    }
+}
+
+async fn read(
+    gateway: &Gateway,
+    operation: &Operation,
+    request: Request<Incoming>,
+) -> Result<(Option<Caller>, Params), Unreadable> {
+    let (head, body) = request.into_parts();
+    let body = read_body(gateway, body).await?;
+    let header = |name| head.headers.get(name).and_then(|value| value.to_str().ok());
+    let query = head.uri.query().unwrap_or("");
+    let carried = if head.method == Method::GET {
+        carrier::read(query, &[], None)?
+    } else {
+        carrier::read(query, &body, header(CONTENT_TYPE.as_str()))?
+    };
+    let mut params = carried.params;
+    if operation.security == Security::Public {
+        return Ok((None, params));
+    }
+    let now_us = gateway.now_us();
+    let caller = auth::signed_payload(&gateway.exchange, header(API_KEY), &carried.payload, &mut params, now_us)?;
+    Ok((Some(caller), params))
+}
+
+async fn read_body(gateway: &Gateway, body: Incoming) -> Result<Bytes, Unreadable> {
+    let limits = &gateway.limits;
+    let most = limits.body_bytes_max;
+    let closing = |error| Unreadable { error, closes: true };
+    if body.size_hint().lower() > most as u64 {
+        return Err(closing(errors::BODY_TOO_LARGE));
+    }
+    match tokio::time::timeout(limits.body_timeout, Limited::new(body, most).collect()).await {
+        Ok(Ok(collected)) => Ok(collected.to_bytes()),
+        Ok(Err(error)) if error.is::<LengthLimitError>() => Err(closing(errors::BODY_TOO_LARGE)),
+        Ok(Err(_)) => Err(closing(errors::UNREADABLE_BODY)),
+        Err(_) => Err(closing(errors::BODY_TOO_SLOW)),
+    }
+}

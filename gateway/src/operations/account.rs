@@ -1,0 +1,167 @@
+//! Orders in, and what an account is: balances, fees, limits.
+
+use std::sync::Arc;
+
+use futures_util::FutureExt;
+use futures_util::future::BoxFuture;
+use serde_json::{Value, json};
+use wire::command::Permissions;
+use wire::{FeeRate, decimal};
+
+use super::{Call, general};
+use crate::accounts::{Account, Balance};
+use crate::auth::Caller;
+use crate::errors::{self, ApiError};
+use crate::gateway::{Answer, Gateway};
+use crate::order_entry::{self, parse};
+use crate::reference::Reference;
+
+/// `POST order`.
+pub(super) fn place(call: Call) -> BoxFuture<'static, Answer> {
+    async move { order_entry::place(&call.gateway, call.caller()?, call.params).await }.boxed()
+}
+
+/// `POST order/test`.
+pub(super) fn test(call: Call) -> BoxFuture<'static, Answer> {
+    async move { order_entry::test(&call.gateway, call.caller()?, call.params) }.boxed()
+}
+
+/// `DELETE order`.
+pub(super) fn cancel(call: Call) -> BoxFuture<'static, Answer> {
+    async move { order_entry::cancel(&call.gateway, call.caller()?, call.params).await }.boxed()
+}
+
+/// `DELETE openOrders`.
+pub(super) fn cancel_all(call: Call) -> BoxFuture<'static, Answer> {
+    async move { order_entry::cancel_all(&call.gateway, call.caller()?, call.params).await }.boxed()
+}
+
+/// `GET account`.
+pub(super) fn status(call: Call) -> BoxFuture<'static, Answer> {
+    async move {
+        let caller = call.caller()?;
+        let mut params = call.params;
+        let omits_zeros = match params.take("omitZeroBalances")?.as_deref() {
+            None | Some("false") => false,
+            Some("true") => true,
+            Some(_) => return Err(ApiError::invalid_data("omitZeroBalances")),
+        };
+        params.finish()?;
+        call.gateway.up_to_date().await?;
+        let reference = call.gateway.exchange.reference();
+        let accounts = call.gateway.exchange.accounts();
+        let account = accounts.get(caller.account).ok_or(errors::NOT_PERMITTED)?;
+        Ok(describe(account, caller, &reference, omits_zeros).to_string())
+    }
+    .boxed()
+}
+
+fn describe(account: &Account, caller: Caller, reference: &Reference, omits_zeros: bool) -> Value {
+    let balances: Vec<Value> = balances(account, reference)
+        .filter(|(_, balance)| !omits_zeros || *balance != Balance::default())
+        .map(|(asset, balance)| {
+            json!({
+                "asset": asset.symbol.as_str(),
+                "free": asset.show(balance.free.units()),
+                "locked": asset.show(balance.held.units()),
+            })
+        })
+        .collect();
+    json!({
+        "makerCommission": basis_points(account.maker_fee),
+        "takerCommission": basis_points(account.taker_fee),
+        "buyerCommission": 0,
+        "sellerCommission": 0,
+        "commissionRates": rates(account),
+        "canTrade": caller.permissions.allow(Permissions::TRADE),
+        "canWithdraw": caller.permissions.allow(Permissions::WITHDRAW),
+        "canDeposit": true,
+        "brokered": false,
+        "requireSelfTradePrevention": false,
+        "preventSor": false,
+        "updateTime": account.updated.millis(),
+        "accountType": "SPOT",
+        "balances": balances,
+        "permissions": ["SPOT"],
+        "uid": account.id.get(),
+    })
+}
+
+/// What the account has of every asset there is.
+pub(super) fn balances<'a>(
+    account: &'a Account,
+    reference: &'a Reference,
+) -> impl Iterator<Item = (&'a crate::reference::Asset, Balance)> {
+    reference.assets().iter().map(|asset| (asset, account.balances.get(&asset.id).copied().unwrap_or_default()))
+}
+
+/// `GET account/commission`.
+pub(super) fn commission(call: Call) -> BoxFuture<'static, Answer> {
+    async move {
+        let caller = call.caller()?;
+        let mut params = call.params;
+        let market = parse::market(&call.gateway, &mut params)?;
+        params.finish()?;
+        call.gateway.up_to_date().await?;
+        let accounts = call.gateway.exchange.accounts();
+        let account = accounts.get(caller.account).ok_or(errors::NOT_PERMITTED)?;
+        let mut commission = commissions(account, "standardCommission", "specialCommission", "taxCommission");
+        commission["symbol"] = market.symbol.as_str().into();
+        Ok(commission.to_string())
+    }
+    .boxed()
+}
+
+/// What `order/test` tells of commissions.
+pub(crate) fn commission_of_test(gateway: &Arc<Gateway>, caller: Caller) -> Answer {
+    let accounts = gateway.exchange.accounts();
+    let account = accounts.get(caller.account).ok_or(errors::NOT_PERMITTED)?;
+    let names = ["standardCommissionForOrder", "specialCommissionForOrder", "taxCommissionForOrder"];
+    Ok(commissions(account, names[0], names[1], names[2]).to_string())
+}
+
+fn commissions(account: &Account, standard: &str, special: &str, tax: &str) -> Value {
+    let none = show(FeeRate::ZERO);
+    let none = json!({ "maker": none, "taker": none, "buyer": none, "seller": none });
+    json!({
+        standard: rates(account),
+        special: none,
+        tax: none,
+        "discount": {
+            "enabledForAccount": false,
+            "enabledForSymbol": false,
+            "discountAsset": "",
+            "discount": show(FeeRate::ZERO),
+        },
+    })
+}
+
+fn rates(account: &Account) -> Value {
+    json!({
+        "maker": show(account.maker_fee),
+        "taker": show(account.taker_fee),
+        "buyer": show(FeeRate::ZERO),
+        "seller": show(FeeRate::ZERO),
+    })
+}
+
+/// A fee rate as a fraction, `0.00100000`.
+pub(super) fn show(rate: FeeRate) -> String {
+    decimal::format(i64::from(rate.parts_per_million()), 6, 8)
+}
+
+fn basis_points(rate: FeeRate) -> u32 {
+    rate.parts_per_million() / 100
+}
+
+/// `GET rateLimit/order`.
+pub(super) fn order_counts(call: Call) -> BoxFuture<'static, Answer> {
+    async move {
+        let caller = call.caller()?;
+        call.params.finish()?;
+        let counts = call.gateway.throttle.orders(caller.account, call.gateway.now_us());
+        let limits = general::order_limits(&call.gateway, Some((counts.per_10s, counts.per_day)));
+        Ok(serde_json::to_string(&limits).expect("texts and numbers are always JSON"))
+    }
+    .boxed()
+}

@@ -1,0 +1,179 @@
+//! Is it there, what time is it, what can be traded.
+
+use futures_util::FutureExt;
+use futures_util::future::{BoxFuture, ready};
+use serde::Serialize;
+use serde_json::{Value, json};
+use wire::{MarketStatus, decimal};
+
+use super::Call;
+use crate::errors::{self, ApiError};
+use crate::gateway::{Answer, Gateway};
+use crate::order_entry::parse;
+use crate::params::Params;
+use crate::reference::Market;
+
+/// `GET ping`.
+pub(super) fn ping(call: Call) -> BoxFuture<'static, Answer> {
+    ready(call.params.finish().map(|()| "{}".into())).boxed()
+}
+
+/// `GET time`.
+pub(super) fn time(call: Call) -> BoxFuture<'static, Answer> {
+    let server_time = call.gateway.now_us() / 1_000;
+    ready(call.params.finish().map(|()| json!({ "serverTime": server_time }).to_string())).boxed()
+}
+
+/// `GET exchangeInfo`.
+pub(super) fn exchange_info(call: Call) -> BoxFuture<'static, Answer> {
+    ready(info(&call.gateway, call.params)).boxed()
+}
+
+fn info(gateway: &Gateway, mut params: Params) -> Answer {
+    let wanted = symbols(gateway, &mut params)?;
+    let status = params.take("symbolStatus")?;
+    params.take("permissions")?;
+    params.take("showPermissionSets")?;
+    params.finish()?;
+    let reference = gateway.exchange.reference();
+    let markets = match &wanted {
+        Some(markets) => markets.as_slice(),
+        None => reference.markets(),
+    };
+    let symbols: Vec<Value> = markets
+        .iter()
+        .filter(|market| status.as_deref().is_none_or(|status| status == status_name(market.status)))
+        .map(|market| symbol(market))
+        .collect();
+    Ok(json!({
+        "timezone": "UTC",
+        "serverTime": gateway.now_us() / 1_000,
+        "rateLimits": rate_limits(gateway),
+        "exchangeFilters": [],
+        "symbols": symbols,
+    })
+    .to_string())
+}
+
+/// `symbol` or `symbols` (a JSON array); `None` when neither was sent.
+pub(super) fn symbols(gateway: &Gateway, params: &mut Params) -> Result<Option<Vec<std::sync::Arc<Market>>>, ApiError> {
+    let one = params.take("symbol")?;
+    let many = params.take("symbols")?;
+    match (one, many) {
+        (None, None) => Ok(None),
+        (Some(_), Some(_)) => Err(errors::BAD_COMBINATION),
+        (Some(symbol), None) => Ok(Some(vec![parse::named_market(gateway, &symbol)?])),
+        (None, Some(list)) => {
+            let names: Vec<String> = serde_json::from_str(&list).map_err(|_| {
+                ApiError::illegal_characters(
+                    "symbols",
+                    "^\\[(\"[A-Z0-9-_.]{1,20}\"(,\"[A-Z0-9-_.]{1,20}\"){0,}){0,1}\\]$",
+                )
+            })?;
+            if names.is_empty() {
+                return Err(ApiError::empty("symbols"));
+            }
+            let markets: Vec<_> =
+                names.iter().map(|name| parse::named_market(gateway, name)).collect::<Result<_, _>>()?;
+            if names.iter().enumerate().any(|(index, name)| names[..index].contains(name)) {
+                return Err(ApiError::new(-1151, "Symbol is present multiple times in the list."));
+            }
+            Ok(Some(markets))
+        }
+    }
+}
+
+#[derive(Serialize)]
+#[serde(rename_all = "camelCase")]
+pub(super) struct RateLimit {
+    rate_limit_type: &'static str,
+    interval: &'static str,
+    interval_num: u32,
+    limit: u32,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    count: Option<u32>,
+}
+
+/// The limits on orders, with what has been used of them.
+pub(super) fn order_limits(gateway: &Gateway, counts: Option<(u32, u32)>) -> [RateLimit; 2] {
+    [
+        RateLimit {
+            rate_limit_type: "ORDERS",
+            interval: "SECOND",
+            interval_num: 10,
+            limit: gateway.limits.orders_per_10s,
+            count: counts.map(|(per_10s, _)| per_10s),
+        },
+        RateLimit {
+            rate_limit_type: "ORDERS",
+            interval: "DAY",
+            interval_num: 1,
+            limit: gateway.limits.orders_per_day,
+            count: counts.map(|(_, per_day)| per_day),
+        },
+    ]
+}
+
+fn rate_limits(gateway: &Gateway) -> Vec<RateLimit> {
+    let weight = RateLimit {
+        rate_limit_type: "REQUEST_WEIGHT",
+        interval: "MINUTE",
+        interval_num: 1,
+        limit: gateway.limits.weight_per_minute,
+        count: None,
+    };
+    std::iter::once(weight).chain(order_limits(gateway, None)).collect()
+}
+
+const fn status_name(status: MarketStatus) -> &'static str {
+    match status {
+        MarketStatus::Trading => "TRADING",
+        MarketStatus::CancelOnly => "BREAK",
+        MarketStatus::Halted => "HALT",
+    }
+}
+
+fn symbol(market: &Market) -> Value {
+    json!({
+        "symbol": market.symbol.as_str(),
+        "status": status_name(market.status),
+        "baseAsset": market.base.symbol.as_str(),
+        "baseAssetPrecision": 8,
+        "quoteAsset": market.quote.symbol.as_str(),
+        "quotePrecision": 8,
+        "quoteAssetPrecision": 8,
+        "baseCommissionPrecision": 8,
+        "quoteCommissionPrecision": 8,
+        "orderTypes": ["LIMIT", "LIMIT_MAKER", "MARKET"],
+        "icebergAllowed": false,
+        "ocoAllowed": false,
+        "otoAllowed": false,
+        "opoAllowed": false,
+        "quoteOrderQtyMarketAllowed": true,
+        "allowTrailingStop": false,
+        "cancelReplaceAllowed": false,
+        "amendAllowed": false,
+        "pegInstructionsAllowed": false,
+        "isSpotTradingAllowed": true,
+        "isMarginTradingAllowed": false,
+        "filters": filters(market),
+        "permissions": ["SPOT"],
+        "permissionSets": [["SPOT"]],
+        "defaultSelfTradePreventionMode": "EXPIRE_MAKER",
+        "allowedSelfTradePreventionModes": ["NONE", "EXPIRE_TAKER", "EXPIRE_MAKER", "EXPIRE_BOTH"],
+    })
+}
+
+fn filters(market: &Market) -> Value {
+    let rules = &market.rules;
+    let price = |price: wire::Price| market.show_price(price.units());
+    let qty = |qty: wire::Qty| market.show_qty(qty.units());
+    let amount = |amount: wire::Amount| decimal::format(amount.units(), market.quote.ledger_decimals, 8);
+    json!([
+        { "filterType": "PRICE_FILTER", "minPrice": price(rules.price_min), "maxPrice": price(rules.price_max), "tickSize": price(rules.tick) },
+        { "filterType": "LOT_SIZE", "minQty": qty(rules.qty_min), "maxQty": qty(rules.qty_max), "stepSize": qty(rules.lot) },
+        { "filterType": "MARKET_LOT_SIZE", "minQty": qty(rules.qty_min), "maxQty": qty(rules.market_qty_max), "stepSize": qty(rules.lot) },
+        { "filterType": "NOTIONAL", "minNotional": amount(rules.notional_min), "applyMinToMarket": true, "maxNotional": amount(rules.notional_max), "applyMaxToMarket": true, "avgPriceMins": 0 },
+        { "filterType": "MAX_NUM_ORDERS", "maxNumOrders": rules.open_orders_max },
+    ])
+}

@@ -1,0 +1,162 @@
+//! Orders and fills of an account, as the cluster has committed them when the request came.
+
+use std::sync::Arc;
+
+use futures_util::FutureExt;
+use futures_util::future::BoxFuture;
+use wire::{OrderId, TradeId};
+
+use super::{Call, market};
+use crate::accounts::{Account, Order};
+use crate::errors::{self, ApiError};
+use crate::gateway::Answer;
+use crate::market_data::render;
+use crate::order_entry::{answers, parse};
+use crate::params::Params;
+use crate::reference::Market;
+
+const LIMIT_DEFAULT: usize = 500;
+const LIMIT_MAX: usize = 1_000;
+const DAY_MS: u64 = 24 * 60 * 60 * 1_000;
+
+/// `GET order`.
+pub(super) fn order(call: Call) -> BoxFuture<'static, Answer> {
+    async move {
+        let caller = call.caller()?;
+        let mut params = call.params;
+        let market = parse::market(&call.gateway, &mut params)?;
+        let name = parse::order_name(&mut params)?;
+        params.finish()?;
+        call.gateway.up_to_date().await?;
+        let accounts = call.gateway.exchange.accounts();
+        let orders = &accounts.get(caller.account).ok_or(errors::NOT_PERMITTED)?.orders;
+        let order = match (name.order, name.client_order_id) {
+            (Some(id), text) => {
+                orders.get(market.id, id).filter(|order| text.is_none_or(|text| order.client_order_id == text))
+            }
+            (None, Some(text)) => orders.named(market.id, &text),
+            (None, None) => None,
+        };
+        order.map(|order| answers::queried(order, &market)).ok_or(errors::NO_SUCH_ORDER)
+    }
+    .boxed()
+}
+
+/// `GET openOrders`.
+pub(super) fn open_orders(call: Call) -> BoxFuture<'static, Answer> {
+    async move {
+        let caller = call.caller()?;
+        let mut params = call.params;
+        let wanted = match params.get("symbol") {
+            Some(_) => Some(parse::market(&call.gateway, &mut params)?),
+            None => None,
+        };
+        params.finish()?;
+        call.gateway.up_to_date().await?;
+        let reference = call.gateway.exchange.reference();
+        let accounts = call.gateway.exchange.accounts();
+        let account = accounts.get(caller.account).ok_or(errors::NOT_PERMITTED)?;
+        let open = account.orders.open(wanted.map(|market| market.id));
+        Ok(render::array(open.filter_map(|order| Some(answers::queried(order, reference.market(order.market)?)))))
+    }
+    .boxed()
+}
+
+/// `GET allOrders`: from `orderId` on, or within a time, or the latest; by id.
+pub(super) fn all_orders(call: Call) -> BoxFuture<'static, Answer> {
+    async move {
+        let caller = call.caller()?;
+        let mut params = call.params;
+        let market = parse::market(&call.gateway, &mut params)?;
+        let from = params.integer("orderId")?;
+        let within = Within::take(&mut params)?;
+        let limit = params.limit(LIMIT_DEFAULT, LIMIT_MAX)?;
+        params.finish()?;
+        call.gateway.up_to_date().await?;
+        let accounts = call.gateway.exchange.accounts();
+        let account = accounts.get(caller.account).ok_or(errors::NOT_PERMITTED)?;
+        let orders = account
+            .orders
+            .in_market(market.id, OrderId::new(from.unwrap_or(0)))
+            .filter(|order| within.holds(order.created.millis()));
+        let from_the_start = from.is_some() || within.start.is_some();
+        Ok(render::array(page(orders, limit, from_the_start).into_iter().map(|order| answers::queried(order, &market))))
+    }
+    .boxed()
+}
+
+/// `GET myTrades`: of one order, from `fromId` on, within a time, or the latest; by trade id.
+pub(super) fn my_trades(call: Call) -> BoxFuture<'static, Answer> {
+    async move {
+        let caller = call.caller()?;
+        let mut params = call.params;
+        let market = parse::market(&call.gateway, &mut params)?;
+        let order = params.integer("orderId")?.map(OrderId::new);
+        let from = params.integer("fromId")?;
+        let within = Within::take(&mut params)?;
+        let limit = params.limit(LIMIT_DEFAULT, LIMIT_MAX)?;
+        params.finish()?;
+        if from.is_some() && (within.start.is_some() || within.end.is_some()) {
+            return Err(errors::BAD_COMBINATION);
+        }
+        call.gateway.up_to_date().await?;
+        let reference = call.gateway.exchange.reference();
+        let accounts = call.gateway.exchange.accounts();
+        let account = accounts.get(caller.account).ok_or(errors::NOT_PERMITTED)?;
+        let first = TradeId::new(from.unwrap_or(0));
+        let fills = match order {
+            Some(id) => fills_of(account, &market, id, first, &within, limit),
+            None => {
+                let fills = account.fills.in_market(market.id, first).filter(|fill| within.holds(fill.time.millis()));
+                page(fills.copied(), limit, from.is_some() || within.start.is_some())
+            }
+        };
+        Ok(render::array(fills.iter().map(|fill| answers::trade(fill, &market, &reference))))
+    }
+    .boxed()
+}
+
+fn fills_of(
+    account: &Account,
+    market: &Arc<Market>,
+    id: OrderId,
+    first: TradeId,
+    within: &Within,
+    limit: usize,
+) -> Vec<crate::accounts::Fill> {
+    let order: Option<&Order> = account.orders.get(market.id, id);
+    let fills = order.map(|order| account.fills_of(order)).unwrap_or_default();
+    fills.into_iter().filter(|fill| fill.trade >= first && within.holds(fill.time.millis())).take(limit).collect()
+}
+
+/// The first `limit` of `items`, or the last ones in the same order.
+fn page<T>(items: impl DoubleEndedIterator<Item = T>, limit: usize, from_the_start: bool) -> Vec<T> {
+    if from_the_start {
+        return items.take(limit).collect();
+    }
+    let mut last: Vec<T> = items.rev().take(limit).collect();
+    last.reverse();
+    last
+}
+
+/// A span of log time in milliseconds, both ends included.
+struct Within {
+    start: Option<u64>,
+    end: Option<u64>,
+}
+
+impl Within {
+    fn take(params: &mut Params) -> Result<Within, ApiError> {
+        let (start, end) = market::times(params)?;
+        if let (Some(start), Some(end)) = (start, end)
+            && end - start > DAY_MS
+        {
+            return Err(ApiError::new(-1127, "More than 24 hours between startTime and endTime."));
+        }
+        Ok(Within { start, end })
+    }
+
+    fn holds(&self, at: u64) -> bool {
+        self.start.is_none_or(|start| at >= start) && self.end.is_none_or(|end| at <= end)
+    }
+}

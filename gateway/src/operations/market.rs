@@ -1,0 +1,186 @@
+//! Public market data: books, trades, klines and tickers.
+
+use std::sync::Arc;
+
+use futures_util::FutureExt;
+use futures_util::future::{BoxFuture, ready};
+
+use super::{Call, general};
+use crate::errors::{self, ApiError};
+use crate::gateway::{Answer, Gateway};
+use crate::market_data::klines::KlinesWanted;
+use crate::market_data::render::{self, TickerType};
+use crate::market_data::trades::AggWanted;
+use crate::market_data::{Interval, Listing, Market};
+use crate::order_entry::parse;
+use crate::params::Params;
+
+const TRADES_MAX: usize = 1_000;
+const DEPTH_MAX: usize = 5_000;
+
+macro_rules! queries {
+    ($($(#[$doc:meta])* $name:ident => $query:ident;)+) => {
+        $($(#[$doc])*
+        pub(super) fn $name(call: Call) -> BoxFuture<'static, Answer> {
+            ready($query(&call.gateway, call.params)).boxed()
+        })+
+    };
+}
+
+queries! {
+    /// `GET depth`.
+    depth => query_depth;
+    /// `GET trades`.
+    trades => query_trades;
+    /// `GET historicalTrades`.
+    historical_trades => query_historical_trades;
+    /// `GET aggTrades`.
+    agg_trades => query_agg_trades;
+    /// `GET klines`, `GET uiKlines`.
+    klines => query_klines;
+    /// `GET avgPrice`.
+    average_price => query_average_price;
+    /// `GET ticker/24hr`.
+    ticker_24hr => query_ticker_24hr;
+    /// `GET ticker/tradingDay`.
+    trading_day => query_trading_day;
+    /// `GET ticker/price`.
+    ticker_price => query_ticker_price;
+    /// `GET ticker/bookTicker`.
+    book_ticker => query_book_ticker;
+}
+
+/// Deeper books weigh more.
+pub(super) fn depth_weight(params: &Params) -> u32 {
+    match params.get("limit").and_then(|limit| limit.parse::<u32>().ok()).unwrap_or(100) {
+        0..=100 => 5,
+        101..=500 => 25,
+        501..=1_000 => 50,
+        _ => 250,
+    }
+}
+
+/// Daily tickers of every market weigh more than one.
+pub(super) fn day_weight(params: &Params) -> u32 {
+    if params.get("symbol").is_some() { 2 } else { 80 }
+}
+
+fn market(gateway: &Gateway, params: &mut Params) -> Result<Arc<Market>, ApiError> {
+    let market = parse::market(gateway, params)?;
+    gateway.exchange.market_data().market_by_id(market.id).ok_or(errors::INVALID_SYMBOL)
+}
+
+fn listed(market: &Market) -> Result<&Listing, ApiError> {
+    market.listing().ok_or(errors::INVALID_SYMBOL)
+}
+
+fn query_depth(gateway: &Gateway, mut params: Params) -> Answer {
+    let market = market(gateway, &mut params)?;
+    let limit = params.limit(100, DEPTH_MAX)?;
+    params.finish()?;
+    Ok(render::depth(&market, listed(&market)?, limit))
+}
+
+fn query_trades(gateway: &Gateway, mut params: Params) -> Answer {
+    let market = market(gateway, &mut params)?;
+    let limit = params.limit(500, TRADES_MAX)?;
+    params.finish()?;
+    Ok(render::recent_trades(&market, listed(&market)?, limit))
+}
+
+fn query_historical_trades(gateway: &Gateway, mut params: Params) -> Answer {
+    let market = market(gateway, &mut params)?;
+    let limit = params.limit(500, TRADES_MAX)?;
+    let from = params.integer("fromId")?;
+    params.finish()?;
+    Ok(render::historical_trades(&market, listed(&market)?, from, limit))
+}
+
+fn query_agg_trades(gateway: &Gateway, mut params: Params) -> Answer {
+    let market = market(gateway, &mut params)?;
+    let limit = params.limit(500, TRADES_MAX)?;
+    let from = params.integer("fromId")?;
+    let (start_ms, end_ms) = times(&mut params)?;
+    params.finish()?;
+    let wanted = match from {
+        Some(_) if start_ms.is_some() || end_ms.is_some() => return Err(errors::BAD_COMBINATION),
+        Some(from) => AggWanted::FromId(from),
+        None => AggWanted::Times { start_ms, end_ms },
+    };
+    Ok(render::aggregated_trades(&market, listed(&market)?, wanted, limit))
+}
+
+fn query_klines(gateway: &Gateway, mut params: Params) -> Answer {
+    let market = market(gateway, &mut params)?;
+    let interval = Interval::from_name(&params.required("interval")?).ok_or(errors::INVALID_INTERVAL)?;
+    let limit = params.limit(500, TRADES_MAX)?;
+    let (start_ms, end_ms) = times(&mut params)?;
+    if params.take("timeZone")?.is_some_and(|zone| !["0", "00:00", "+00:00", "-00:00", "+0", "-0"].contains(&&*zone)) {
+        return Err(errors::UNSUPPORTED);
+    }
+    params.finish()?;
+    let wanted = KlinesWanted { interval, start_ms, end_ms, limit, now_ms: gateway.now_us() / 1_000 };
+    Ok(render::klines(&market, listed(&market)?, wanted))
+}
+
+fn query_average_price(gateway: &Gateway, mut params: Params) -> Answer {
+    let market = market(gateway, &mut params)?;
+    params.finish()?;
+    Ok(render::average_price(&market, listed(&market)?, gateway.now_us() / 1_000))
+}
+
+fn query_ticker_24hr(gateway: &Gateway, mut params: Params) -> Answer {
+    let kind = ticker_type(&mut params)?;
+    let now_ms = gateway.now_us() / 1_000;
+    one_or_all(gateway, params, |market, listing| render::ticker_24hr(market, listing, now_ms, kind))
+}
+
+fn query_trading_day(gateway: &Gateway, mut params: Params) -> Answer {
+    let kind = ticker_type(&mut params)?;
+    let now_ms = gateway.now_us() / 1_000;
+    if params.get("symbol").or(params.get("symbols")).is_none() {
+        return Err(ApiError::either_mandatory("symbol", "symbols"));
+    }
+    one_or_all(gateway, params, |market, listing| render::trading_day(market, listing, now_ms, kind))
+}
+
+fn query_ticker_price(gateway: &Gateway, params: Params) -> Answer {
+    one_or_all(gateway, params, render::ticker_price)
+}
+
+fn query_book_ticker(gateway: &Gateway, params: Params) -> Answer {
+    one_or_all(gateway, params, render::book_ticker)
+}
+
+/// One object for `symbol`, an array for `symbols` or for every market.
+fn one_or_all(gateway: &Gateway, mut params: Params, show: impl Fn(&Market, &Listing) -> String) -> Answer {
+    let is_one = params.get("symbol").is_some();
+    let wanted = general::symbols(gateway, &mut params)?;
+    params.take("symbolStatus")?;
+    params.finish()?;
+    let data = gateway.exchange.market_data();
+    let markets = match wanted {
+        Some(markets) => markets.iter().filter_map(|market| data.market_by_id(market.id)).collect(),
+        None => data.markets(),
+    };
+    let mut shown = markets.iter().filter_map(|market| Some(show(market, market.listing()?)));
+    if is_one { shown.next().ok_or(errors::INVALID_SYMBOL) } else { Ok(render::array(shown)) }
+}
+
+fn ticker_type(params: &mut Params) -> Result<TickerType, ApiError> {
+    match params.take("type")?.as_deref() {
+        None | Some("FULL") => Ok(TickerType::Full),
+        Some("MINI") => Ok(TickerType::Mini),
+        Some(_) => Err(ApiError::new(-1139, "Invalid ticker type.")),
+    }
+}
+
+/// `startTime` and `endTime` in milliseconds; the end does not lie before the start.
+pub(super) fn times(params: &mut Params) -> Result<(Option<u64>, Option<u64>), ApiError> {
+    let start = params.integer("startTime")?;
+    let end = params.integer("endTime")?;
+    match (start, end) {
+        (Some(start), Some(end)) if end < start => Err(ApiError::invalid_data("startTime")),
+        times => Ok(times),
+    }
+}

@@ -1,0 +1,108 @@
+//! The table of operations: path, method, weight, and who does it.
+//!
+//! Source of paths, methods and weights: Binance Spot, REST API and WebSocket API documents.
+
+use std::collections::HashMap;
+use std::sync::LazyLock;
+
+use futures_util::future::BoxFuture;
+use hyper::Method;
+
+use super::Security::{Public, Read, Trade};
+use super::{Call, Operation, Security, account, general, history, market, wallet};
+use crate::gateway::Answer;
+use crate::params::Params;
+
+/// Every operation.
+pub static OPERATIONS: &[Operation] = &[
+    get("/api/v3/ping", Some("ping"), |_| 1, general::ping),
+    get("/api/v3/time", Some("time"), |_| 1, general::time),
+    get("/api/v3/exchangeInfo", Some("exchangeInfo"), |_| 20, general::exchange_info),
+    get("/api/v3/depth", Some("depth"), market::depth_weight, market::depth),
+    get("/api/v3/trades", Some("trades.recent"), |_| 25, market::trades),
+    get("/api/v3/historicalTrades", Some("trades.historical"), |_| 25, market::historical_trades),
+    get("/api/v3/aggTrades", Some("trades.aggregate"), |_| 4, market::agg_trades),
+    get("/api/v3/klines", Some("klines"), |_| 2, market::klines),
+    get("/api/v3/uiKlines", Some("uiKlines"), |_| 2, market::klines),
+    get("/api/v3/avgPrice", Some("avgPrice"), |_| 2, market::average_price),
+    get("/api/v3/ticker/24hr", Some("ticker.24hr"), market::day_weight, market::ticker_24hr),
+    get("/api/v3/ticker/tradingDay", Some("ticker.tradingDay"), market::day_weight, market::trading_day),
+    get("/api/v3/ticker/price", Some("ticker.price"), |_| 2, market::ticker_price),
+    get("/api/v3/ticker/bookTicker", Some("ticker.book"), |_| 2, market::book_ticker),
+    signed(Method::POST, "/api/v3/order", Some("order.place"), Trade, |_| 1, account::place).placing(),
+    signed(Method::POST, "/api/v3/order/test", Some("order.test"), Trade, |_| 1, account::test),
+    signed(Method::GET, "/api/v3/order", Some("order.status"), Read, |_| 4, history::order),
+    signed(Method::DELETE, "/api/v3/order", Some("order.cancel"), Trade, |_| 1, account::cancel),
+    signed(Method::GET, "/api/v3/openOrders", Some("openOrders.status"), Read, all_weight, history::open_orders),
+    signed(Method::DELETE, "/api/v3/openOrders", Some("openOrders.cancelAll"), Trade, |_| 1, account::cancel_all),
+    signed(Method::GET, "/api/v3/allOrders", Some("allOrders"), Read, |_| 20, history::all_orders),
+    signed(Method::GET, "/api/v3/myTrades", Some("myTrades"), Read, |_| 20, history::my_trades),
+    signed(Method::GET, "/api/v3/account", Some("account.status"), Read, |_| 20, account::status),
+    signed(Method::GET, "/api/v3/account/commission", Some("account.commission"), Read, |_| 20, account::commission),
+    signed(
+        Method::GET,
+        "/api/v3/rateLimit/order",
+        Some("account.rateLimits.orders"),
+        Read,
+        |_| 40,
+        account::order_counts,
+    ),
+    signed(Method::GET, "/sapi/v1/capital/config/getall", None, Read, |_| 10, wallet::coins),
+    signed(Method::GET, "/sapi/v1/asset/tradeFee", None, Read, |_| 1, wallet::trade_fees),
+    signed(Method::POST, "/sapi/v3/asset/getUserAsset", None, Read, |_| 5, wallet::user_assets),
+    get("/sapi/v1/margin/allPairs", None, |_| 1, wallet::no_pairs),
+    get("/sapi/v1/margin/isolated/allPairs", None, |_| 1, wallet::no_pairs),
+    get("/sapi/v1/system/status", None, |_| 1, wallet::system_status),
+];
+
+type Run = fn(Call) -> BoxFuture<'static, Answer>;
+type Weight = fn(&Params) -> u32;
+
+const fn get(path: &'static str, ws: Option<&'static str>, weight: Weight, run: Run) -> Operation {
+    Operation { rest: (Method::GET, path), ws, security: Public, weight, places_order: false, run }
+}
+
+const fn signed(
+    verb: Method,
+    path: &'static str,
+    ws: Option<&'static str>,
+    security: Security,
+    weight: Weight,
+    run: Run,
+) -> Operation {
+    Operation { rest: (verb, path), ws, security, weight, places_order: false, run }
+}
+
+impl Operation {
+    const fn placing(mut self) -> Operation {
+        self.places_order = true;
+        self
+    }
+}
+
+/// Open orders of every market are dearer than those of one.
+fn all_weight(params: &Params) -> u32 {
+    if params.get("symbol").is_some() { 6 } else { 80 }
+}
+
+static BY_PATH: LazyLock<HashMap<&'static str, Vec<&'static Operation>>> = LazyLock::new(|| {
+    let mut by_path: HashMap<_, Vec<_>> = HashMap::new();
+    for operation in OPERATIONS {
+        by_path.entry(operation.rest.1).or_default().push(operation);
+    }
+    by_path
+});
+
+static BY_WS_METHOD: LazyLock<HashMap<&'static str, &'static Operation>> =
+    LazyLock::new(|| OPERATIONS.iter().filter_map(|operation| Some((operation.ws?, operation))).collect());
+
+/// The operations of a REST path, one for each verb; none when the path is unknown.
+pub fn find(path: &str) -> &'static [&'static Operation] {
+    BY_PATH.get(path).map_or(&[], Vec::as_slice)
+}
+
+/// The operation behind a method of the WebSocket API, such as `order.place`. `session.*` and
+/// `userDataStream.*` belong to a connection and are not here.
+pub fn by_ws_method(method: &str) -> Option<&'static Operation> {
+    BY_WS_METHOD.get(method).copied()
+}

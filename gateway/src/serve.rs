@@ -1,0 +1,102 @@
+//! Starts a gateway and ends it.
+
+use std::io;
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::time::Duration;
+
+use cluster_client::{Cluster, ConfigError};
+use tokio::net::TcpListener;
+use tokio::sync::watch;
+use tokio::task::JoinHandle;
+
+use crate::config::GatewayConfig;
+use crate::exchange::Exchange;
+use crate::feed::{self, ClusterLedger};
+use crate::gateway::Gateway;
+use crate::http;
+use crate::market_data::MarketData;
+
+/// How long connections may take to finish their requests when the gateway ends.
+const FAREWELL: Duration = Duration::from_secs(3);
+
+/// Why a gateway did not start.
+#[derive(Debug, thiserror::Error)]
+pub enum StartError {
+    /// The cluster's configuration is unusable.
+    #[error("the cluster's configuration is unusable: {0}")]
+    Cluster(#[from] ConfigError),
+    /// A listener is unusable.
+    #[error("a listener is unusable: {0}")]
+    Listener(#[from] io::Error),
+}
+
+/// A running gateway.
+pub struct GatewayHandle {
+    /// What its connections share.
+    pub gateway: Arc<Gateway>,
+    /// Where it serves REST, and WebSockets too.
+    pub rest: SocketAddr,
+    /// Where it serves WebSockets: the same unless a listener of their own was given.
+    pub ws: SocketAddr,
+    failed: watch::Receiver<bool>,
+    servers: Vec<JoinHandle<()>>,
+    workers: Vec<JoinHandle<()>>,
+}
+
+impl GatewayHandle {
+    /// Returns when the gateway cannot go on: its process should end, and be started again.
+    pub async fn failed(&mut self) {
+        // An error says that the feed's task is gone, which is a failure as well.
+        let _ = self.failed.wait_for(|failed| *failed).await;
+    }
+
+    /// Accepts no more connections, lets the present ones finish what they do, and ends.
+    pub async fn stop(self) {
+        self.gateway.stop();
+        for server in self.servers {
+            // A server that panicked has ended as well.
+            let _ = tokio::time::timeout(FAREWELL + Duration::from_secs(1), server).await;
+        }
+        for worker in self.workers {
+            worker.abort();
+        }
+    }
+}
+
+/// Starts a gateway on the current tokio runtime. It answers `-1008` until it has read the exchange's past.
+pub async fn serve(config: GatewayConfig) -> Result<GatewayHandle, StartError> {
+    let cluster = Cluster::connect_with(config.cluster, config.patience)?;
+    let market_data = Arc::new(MarketData::default());
+    let exchange = Exchange::new(config.ledger, &config.partitions, &config.limits, *config.envelope_key, market_data);
+    let exchange = Arc::new(exchange);
+    let ledger = Arc::new(ClusterLedger::new(cluster.clone(), config.ledger));
+    let gateway = Arc::new(Gateway::new(Arc::clone(&exchange), Arc::clone(&ledger) as _, config.limits));
+
+    let (rest, rest_listener) = listen(config.rest)?;
+    let mut servers = Vec::new();
+    let mut ws = rest;
+    if let Some(listener) = config.ws {
+        let (address, listener) = listen(listener)?;
+        ws = address;
+        servers.push(tokio::spawn(http::serve(Arc::clone(&gateway), listener, FAREWELL)));
+    }
+    servers.push(tokio::spawn(http::serve(Arc::clone(&gateway), rest_listener, FAREWELL)));
+
+    let (fail, failed) = watch::channel(false);
+    let follow = feed::follow(cluster.clone(), exchange, config.partitions.clone());
+    let followed = Arc::clone(&gateway);
+    let feed = tokio::spawn(async move {
+        follow.await;
+        followed.is_ready.store(false, std::sync::atomic::Ordering::Release);
+        fail.send_replace(true);
+    });
+    let ready = tokio::spawn(feed::become_ready(cluster, ledger, Arc::clone(&gateway), config.partitions));
+    Ok(GatewayHandle { gateway, rest, ws, failed, servers, workers: vec![feed, ready] })
+}
+
+fn listen(listener: std::net::TcpListener) -> io::Result<(SocketAddr, TcpListener)> {
+    listener.set_nonblocking(true)?;
+    let address = listener.local_addr()?;
+    Ok((address, TcpListener::from_std(listener)?))
+}
