@@ -13,12 +13,15 @@ use crate::errors::{self, ApiError};
 use crate::exchange::Exchange;
 use crate::metrics::Metrics;
 use crate::reads::Reads;
+use crate::streams::Hub;
 use crate::throttle::Throttle;
 
 /// One gateway: the projections, the way into the cluster, and the limits.
 pub struct Gateway {
     /// What has happened on the exchange.
     pub exchange: Arc<Exchange>,
+    /// Who listens to market streams.
+    pub hub: Arc<Hub>,
     /// The way into the ledger's log.
     pub ledger: Arc<dyn Ledger>,
     /// What clients have used of their limits.
@@ -45,10 +48,11 @@ pub struct Peer {
 }
 
 impl Gateway {
-    /// Over projections that are fed by somebody else.
-    pub fn new(exchange: Arc<Exchange>, ledger: Arc<dyn Ledger>, limits: Limits) -> Gateway {
+    /// Over projections that are fed by somebody else, whose market data publish to `hub`.
+    pub fn new(exchange: Arc<Exchange>, hub: Arc<Hub>, ledger: Arc<dyn Ledger>, limits: Limits) -> Gateway {
         Gateway {
             exchange,
+            hub,
             ledger,
             throttle: Throttle::new(&limits),
             is_ready: AtomicBool::new(false),

@@ -16,6 +16,7 @@ use crate::feed::{self, ClusterLedger};
 use crate::gateway::Gateway;
 use crate::http;
 use crate::market_data::MarketData;
+use crate::streams::{Hub, run_beat};
 
 /// How long connections may take to finish their requests when the gateway ends.
 const FAREWELL: Duration = Duration::from_secs(3);
@@ -67,11 +68,13 @@ impl GatewayHandle {
 /// Starts a gateway on the current tokio runtime. It answers `-1008` until it has read the exchange's past.
 pub async fn serve(config: GatewayConfig) -> Result<GatewayHandle, StartError> {
     let cluster = Cluster::connect_with(config.cluster, config.patience)?;
-    let market_data = Arc::new(MarketData::default());
+    let hub = Arc::new(Hub::default());
+    let market_data = Arc::new(MarketData::new(Arc::clone(&hub) as _));
     let exchange = Exchange::new(config.ledger, &config.partitions, &config.limits, *config.envelope_key, market_data);
     let exchange = Arc::new(exchange);
     let ledger = Arc::new(ClusterLedger::new(cluster.clone(), config.ledger));
-    let gateway = Arc::new(Gateway::new(Arc::clone(&exchange), Arc::clone(&ledger) as _, config.limits));
+    let gateway = Gateway::new(Arc::clone(&exchange), Arc::clone(&hub), Arc::clone(&ledger) as _, config.limits);
+    let gateway = Arc::new(gateway);
 
     let (rest, rest_listener) = listen(config.rest)?;
     let mut servers = Vec::new();
@@ -83,6 +86,10 @@ pub async fn serve(config: GatewayConfig) -> Result<GatewayHandle, StartError> {
     }
     servers.push(tokio::spawn(http::serve(Arc::clone(&gateway), rest_listener, FAREWELL)));
 
+    let beat = tokio::spawn({
+        let (gateway, data) = (Arc::clone(&gateway), Arc::clone(exchange.market_data()));
+        run_beat(hub, data, move || gateway.now_us() / 1_000)
+    });
     let (fail, failed) = watch::channel(false);
     let follow = feed::follow(cluster.clone(), exchange, config.partitions.clone());
     let followed = Arc::clone(&gateway);
@@ -92,7 +99,7 @@ pub async fn serve(config: GatewayConfig) -> Result<GatewayHandle, StartError> {
         fail.send_replace(true);
     });
     let ready = tokio::spawn(feed::become_ready(cluster, ledger, Arc::clone(&gateway), config.partitions));
-    Ok(GatewayHandle { gateway, rest, ws, failed, servers, workers: vec![feed, ready] })
+    Ok(GatewayHandle { gateway, rest, ws, failed, servers, workers: vec![feed, ready, beat] })
 }
 
 fn listen(listener: std::net::TcpListener) -> io::Result<(SocketAddr, TcpListener)> {

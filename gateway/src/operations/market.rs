@@ -71,7 +71,7 @@ fn market(gateway: &Gateway, params: &mut Params) -> Result<Arc<Market>, ApiErro
 }
 
 fn listed(market: &Market) -> Result<&Listing, ApiError> {
-    market.listing().ok_or(errors::INVALID_SYMBOL)
+    market.listing().map(AsRef::as_ref).ok_or(errors::INVALID_SYMBOL)
 }
 
 fn query_depth(gateway: &Gateway, mut params: Params) -> Answer {
