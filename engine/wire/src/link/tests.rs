@@ -1,1 +1,120 @@
+use alloc::vec;
+use alloc::vec::Vec;
 
+use proptest::prelude::*;
+
+use super::*;
+
+const PARTITION: PartitionId = PartitionId::new(2);
+
+fn frames() -> Vec<Frame<'static>> {
+    let (partition, session, sequence) = (PARTITION, SessionId::new(11), Sequence::new(12));
+    let (position, leader, epoch) = (LogPosition::new(13), NodeId::new(3), ClusterEpoch::new(1));
+    let origin = Origin { session, sequence };
+    vec![
+        Frame::Hello(Hello {
+            protocol: PROTOCOL,
+            epoch,
+            role: Role::Gateway,
+            name: Text::new(b"gateway-1").unwrap(),
+            node: NodeId::new(0),
+        }),
+        Frame::Welcome(Welcome { protocol: PROTOCOL, epoch, node: leader }),
+        Frame::Ping(Ping { nonce: 1 }),
+        Frame::Pong(Pong { nonce: 1 }),
+        Frame::Leader(Leader { partition, leader, term: Term::new(4) }),
+        Frame::OpenSession(OpenSession { partition, nonce: 5 }),
+        Frame::SessionOpened(SessionOpened { partition, nonce: 5, session }),
+        Frame::Request(Request { partition, session, sequence, acknowledged_below: sequence }, b"command"),
+        Frame::Reply(Reply { partition, session, sequence, position }, b"reply"),
+        Frame::Refused(Refused { partition, session, sequence, refusal: Refusal::NotLeader, detail: 3 }),
+        Frame::ReadIndex(ReadIndex { partition, token: 6 }),
+        Frame::ReadReady(ReadReady { partition, token: 6, position }),
+        Frame::ReadRefused(ReadRefused { partition, token: 6, refusal: Refusal::Busy, detail: 0 }),
+        Frame::Subscribe(Subscribe { partition, from: position }),
+        Frame::Unsubscribe(Unsubscribe { partition }),
+        Frame::Events(Events { partition, position, timestamp: Timestamp::from_nanos(7), origin }, b"events"),
+        Frame::Progress(Progress { partition, position }),
+        Frame::SubscribeRefused(SubscribeRefused { partition, refusal: Refusal::PositionGone, detail: 9 }),
+        Frame::Raft(PartitionMessage { partition }, b"raft"),
+        Frame::Mail(PartitionMessage { partition }, b""),
+    ]
+}
+
+fn encoded(frame: &Frame<'_>) -> Vec<u8> {
+    let mut bytes = Vec::new();
+    frame.encode(&mut bytes);
+    bytes
+}
+
+#[test]
+fn every_frame_reads_back_as_it_was() {
+    for frame in frames() {
+        let bytes = encoded(&frame);
+        let (body, taken) = split(&bytes, CLIENT_BODY_MAX).unwrap().unwrap();
+        assert_eq!(taken, bytes.len());
+        assert_eq!(Frame::decode(body), Ok(frame));
+    }
+}
+
+#[test]
+fn frames_follow_each_other_in_one_stream() {
+    let stream: Vec<u8> = frames().iter().flat_map(encoded).collect();
+    let (mut rest, mut found) = (&stream[..], Vec::new());
+    while let Some((body, taken)) = split(rest, CLIENT_BODY_MAX).unwrap() {
+        found.push(Frame::decode(body).unwrap());
+        rest = &rest[taken..];
+    }
+    assert_eq!(found, frames());
+    assert!(rest.is_empty());
+}
+
+#[test]
+fn incomplete_frame_is_waited_for() {
+    let bytes = encoded(&frames()[0]);
+    for end in 0..bytes.len() {
+        assert_eq!(split(&bytes[..end], CLIENT_BODY_MAX), Ok(None));
+    }
+}
+
+#[test]
+fn body_cut_short_is_truncated_wherever_it_has_fixed_fields() {
+    for frame in frames() {
+        let bytes = encoded(&frame);
+        let payload = match frame {
+            Frame::Request(_, p) | Frame::Reply(_, p) | Frame::Events(_, p) | Frame::Raft(_, p) | Frame::Mail(_, p) => {
+                p.len()
+            }
+            _ => 0,
+        };
+        for end in HEADER_LEN..bytes.len() - payload {
+            assert_eq!(Frame::decode(&bytes[HEADER_LEN..end]), Err(CodecError::Truncated), "{frame:?} at {end}");
+        }
+    }
+}
+
+#[test]
+fn body_longer_than_allowed_is_refused_by_its_header_alone() {
+    let header = |len: usize| u32::try_from(len).unwrap().to_le_bytes();
+    assert_eq!(split(&header(CLIENT_BODY_MAX), CLIENT_BODY_MAX), Ok(None));
+    assert_eq!(split(&header(CLIENT_BODY_MAX + 1), CLIENT_BODY_MAX), Err(CodecError::TooLong));
+    assert_eq!(split(&[0xff; 4], PEER_BODY_MAX), Err(CodecError::TooLong));
+}
+
+#[test]
+fn empty_body_unknown_tag_and_trailing_bytes_are_refused() {
+    assert_eq!(Frame::decode(&[]), Err(CodecError::Truncated));
+    assert_eq!(Frame::decode(&[0]), Err(CodecError::UnknownNumber));
+    let mut ping = encoded(&Frame::Ping(Ping { nonce: 1 }));
+    ping.push(0);
+    assert_eq!(Frame::decode(&ping[HEADER_LEN..]), Err(CodecError::TrailingBytes));
+}
+
+proptest! {
+    #[test]
+    fn random_bodies_never_panic_and_what_reads_writes_back(body in proptest::collection::vec(any::<u8>(), 0..200)) {
+        if let Ok(frame) = Frame::decode(&body) {
+            prop_assert_eq!(&encoded(&frame)[HEADER_LEN..], &body[..]);
+        }
+    }
+}

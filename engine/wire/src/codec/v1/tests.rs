@@ -1,1 +1,458 @@
+use alloc::format;
+use alloc::string::String;
+use alloc::vec;
+use alloc::vec::Vec;
+use core::fmt::Write;
 
+use proptest::prelude::*;
+
+use super::*;
+
+fn text<const N: usize>(characters: &str) -> crate::Text<N> {
+    crate::Text::new(characters.as_bytes()).unwrap()
+}
+
+fn price(units: i64) -> Price {
+    Price::new(units).unwrap()
+}
+
+fn qty(units: i64) -> Qty {
+    Qty::new(units).unwrap()
+}
+
+fn amount(units: i64) -> Amount {
+    Amount::new(units).unwrap()
+}
+
+fn rules() -> MarketRules {
+    MarketRules {
+        tick: price(1),
+        price_min: price(1),
+        price_max: price(100_000_000),
+        lot: qty(1),
+        qty_min: qty(1),
+        qty_max: qty(900_000_000),
+        market_qty_max: qty(10_000_000),
+        notional_min: amount(500_000_000),
+        notional_max: amount(900_000_000_000_000_000),
+        protection_ppm: 50_000,
+        open_orders_max: 200,
+    }
+}
+
+fn scale() -> MarketScale {
+    MarketScale::new(2, 5, 10, 8).unwrap()
+}
+
+const MARKET: MarketId = MarketId::new(3);
+const ACCOUNT: AccountId = AccountId::new(7);
+const ORDER: OrderId = OrderId::new(1_000_001);
+const REQUEST: LogPosition = LogPosition::new(99);
+
+fn mails() -> Vec<Mail> {
+    vec![
+        Mail::CreateMarket(CreateMarket {
+            market: MARKET,
+            scale: scale(),
+            rules: rules(),
+            ledger: PartitionId::new(1),
+        }),
+        Mail::ChangeMarketStatus(ChangeMarketStatus { market: MARKET, status: crate::MarketStatus::Halted }),
+        Mail::PlaceOrder(PlaceOrder {
+            market: MARKET,
+            order: ORDER,
+            account: ACCOUNT,
+            side: Side::Buy,
+            kind: OrderKind::Limit,
+            time_in_force: TimeInForce::Gtc,
+            self_trade: SelfTradePrevention::ExpireMaker,
+            price: price(6_000_000),
+            qty: qty(150_000),
+            budget: Amount::MAX,
+        }),
+        Mail::WithdrawOrder(WithdrawOrder { market: MARKET, order: ORDER, request: REQUEST }),
+        Mail::WithdrawAll(WithdrawAll { market: MARKET, account: ACCOUNT, request: REQUEST }),
+        Mail::OrderRefused(OrderRefused { market: MARKET, order: ORDER, reason: RejectReason::WouldTake }),
+        Mail::OrderFilled(OrderFilled {
+            market: MARKET,
+            order: ORDER,
+            trade: TradeId::new(5),
+            price: price(6_000_000),
+            qty: qty(50_000),
+            leaves: qty(100_000),
+            is_maker: true,
+        }),
+        Mail::OrderRested(OrderRested { market: MARKET, order: ORDER, leaves: qty(100_000) }),
+        Mail::OrderEnded(OrderEnded {
+            market: MARKET,
+            order: ORDER,
+            leaves: qty(100_000),
+            cause: CancelCause::Requested,
+            request: REQUEST,
+        }),
+        Mail::WithdrawRefused(WithdrawRefused { market: MARKET, order: ORDER, request: REQUEST }),
+        Mail::AllWithdrawn(AllWithdrawn { market: MARKET, account: ACCOUNT, request: REQUEST, canceled: 12 }),
+    ]
+}
+
+fn commands() -> Vec<Command> {
+    vec![
+        Command::ListAsset(ListAsset { symbol: text("USDT"), ledger_decimals: 8 }),
+        Command::ListMarket(ListMarket {
+            symbol: text("BTCUSDT"),
+            base: AssetId::new(1),
+            quote: AssetId::new(3),
+            partition: PartitionId::new(2),
+            price_decimals: 2,
+            qty_decimals: 5,
+            rules: rules(),
+        }),
+        Command::SetMarketStatus(SetMarketStatus { market: MARKET, status: crate::MarketStatus::CancelOnly }),
+        Command::OpenAccount(OpenAccount {
+            name: text("alice"),
+            maker_fee: FeeRate::new(1_000).unwrap(),
+            taker_fee: FeeRate::new(2_000).unwrap(),
+        }),
+        Command::AddApiKey(AddApiKey {
+            account: ACCOUNT,
+            key: text("key-of-alice"),
+            kind: ApiKeyKind::Ed25519,
+            permissions: Permissions::READ_AND_TRADE,
+            secret: Secret::new(&[1, 2, 3]).unwrap(),
+        }),
+        Command::RevokeApiKey(RevokeApiKey { key: text("key-of-alice") }),
+        Command::Credit(Credit { account: ACCOUNT, asset: AssetId::new(3), amount: amount(1_000) }),
+        Command::Debit(Debit { account: ACCOUNT, asset: AssetId::new(3), amount: amount(999) }),
+        Command::NewOrder(NewOrder {
+            account: ACCOUNT,
+            market: MARKET,
+            side: Side::Sell,
+            kind: OrderKind::Market,
+            time_in_force: TimeInForce::Ioc,
+            self_trade: SelfTradePrevention::None,
+            price: price(5_900_000),
+            qty: Qty::ZERO,
+            quote_qty: amount(600_000_000_000),
+            client_order_id: text("my-order-1"),
+        }),
+        Command::CancelOrder(CancelOrder {
+            account: ACCOUNT,
+            market: MARKET,
+            order: ORDER,
+            client_order_id: ClientOrderId::EMPTY,
+        }),
+        Command::CancelAll(CancelAll { account: ACCOUNT, market: MARKET }),
+        Command::DeliverMail(DeliverMail {
+            from: PartitionId::new(1),
+            incarnation: Incarnation::new(1),
+            first: MailSequence::new(41),
+            acknowledged: MailSequence::new(17),
+            mail: mails(),
+        }),
+        Command::AckMail(AckMail {
+            from: PartitionId::new(2),
+            incarnation: Incarnation::new(1),
+            acknowledged: MailSequence::new(51),
+        }),
+        Command::Tick(Tick),
+    ]
+}
+
+fn events() -> Vec<Event> {
+    vec![
+        Event::AssetListed(AssetListed { asset: AssetId::new(3), symbol: text("USDT"), ledger_decimals: 8 }),
+        Event::MarketListed(MarketListed {
+            market: MARKET,
+            symbol: text("BTCUSDT"),
+            base: AssetId::new(1),
+            quote: AssetId::new(3),
+            partition: PartitionId::new(2),
+            scale: scale(),
+            rules: rules(),
+        }),
+        Event::MarketStatusChanged(MarketStatusChanged { market: MARKET, status: crate::MarketStatus::Trading }),
+        Event::AccountOpened(AccountOpened {
+            account: ACCOUNT,
+            name: text("alice"),
+            maker_fee: FeeRate::new(1_000).unwrap(),
+            taker_fee: FeeRate::MAX,
+        }),
+        Event::ApiKeyAdded(ApiKeyAdded {
+            account: ACCOUNT,
+            key: text("key-of-alice"),
+            kind: ApiKeyKind::Hmac,
+            permissions: Permissions::READ,
+            secret: Secret::new(&[9; 61]).unwrap(),
+        }),
+        Event::ApiKeyRevoked(ApiKeyRevoked { account: ACCOUNT, key: text("key-of-alice") }),
+        Event::Credited(Credited { account: ACCOUNT, asset: AssetId::new(3), amount: amount(1_000) }),
+        Event::Debited(Debited { account: ACCOUNT, asset: AssetId::new(3), amount: amount(999) }),
+        Event::BalanceChanged(BalanceChanged {
+            account: ACCOUNT,
+            asset: AssetId::new(3),
+            free: amount(1),
+            held: amount(2),
+        }),
+        Event::OrderPending(OrderPending {
+            order: ORDER,
+            account: ACCOUNT,
+            market: MARKET,
+            side: Side::Buy,
+            kind: OrderKind::LimitMaker,
+            time_in_force: TimeInForce::Gtc,
+            self_trade: SelfTradePrevention::ExpireBoth,
+            price: price(5_900_000),
+            qty: qty(150_000),
+            quote_qty: Amount::ZERO,
+            client_order_id: text("my-order-1"),
+        }),
+        Event::OrderAccepted(OrderAccepted { order: ORDER, account: ACCOUNT, market: MARKET }),
+        Event::OrderRejected(OrderRejected {
+            order: ORDER,
+            account: ACCOUNT,
+            market: MARKET,
+            reason: RejectReason::MarketClosed,
+        }),
+        Event::OrderExecuted(OrderExecuted {
+            order: ORDER,
+            account: ACCOUNT,
+            market: MARKET,
+            trade: TradeId::new(5),
+            side: Side::Buy,
+            price: price(5_900_000),
+            qty: qty(50_000),
+            quote_amount: amount(2_950_000_000_000),
+            fee: amount(5),
+            fee_asset: AssetId::new(1),
+            is_maker: false,
+            leaves: qty(100_000),
+        }),
+        Event::OrderResting(OrderResting { order: ORDER, account: ACCOUNT, market: MARKET, leaves: qty(100_000) }),
+        Event::OrderCanceled(OrderCanceled {
+            order: ORDER,
+            account: ACCOUNT,
+            market: MARKET,
+            leaves: qty(100_000),
+            cause: CancelCause::SelfTrade,
+            request: REQUEST,
+        }),
+        Event::CancelRejected(CancelRejected {
+            order: ORDER,
+            account: ACCOUNT,
+            market: MARKET,
+            reason: RejectReason::TooLateToCancel,
+            request: REQUEST,
+        }),
+        Event::AllCanceled(AllCanceled { account: ACCOUNT, market: MARKET, request: REQUEST, canceled: 12 }),
+        Event::Traded(Traded {
+            market: MARKET,
+            trade: TradeId::new(5),
+            price: price(5_900_000),
+            qty: qty(50_000),
+            taker_side: Side::Sell,
+            taker: ORDER,
+            maker: OrderId::new(1_000_000),
+        }),
+        Event::LevelChanged(LevelChanged {
+            market: MARKET,
+            side: Side::Sell,
+            price: price(5_900_000),
+            qty: Qty::ZERO,
+            update: UpdateId::new(77),
+        }),
+        Event::DepthWindowClosed(DepthWindowClosed {
+            market: MARKET,
+            first: UpdateId::new(70),
+            last: UpdateId::new(77),
+        }),
+    ]
+}
+
+fn replies() -> [Reply; 2] {
+    [Reply::Accepted { id: 1_000_001 }, Reply::Rejected { reason: RejectReason::DuplicateClientOrderId, id: 5 }]
+}
+
+fn encoded(encode: impl FnOnce(&mut Vec<u8>)) -> Vec<u8> {
+    let mut bytes = Vec::new();
+    encode(&mut bytes);
+    bytes
+}
+
+fn command_bytes(command: &Command) -> Vec<u8> {
+    encoded(|bytes| encode_command(command, bytes))
+}
+
+/// The first word of a value's debug text: its variant.
+fn name(value: impl core::fmt::Debug) -> String {
+    format!("{value:?}").split(['(', ' ']).next().unwrap_or_default().into()
+}
+
+#[test]
+fn every_variant_has_a_sample_and_reads_back_as_it_was() {
+    for command in commands() {
+        assert_eq!(decode_command(&command_bytes(&command)), Ok(command));
+    }
+    let batch = encoded(|bytes| events().iter().for_each(|event| encode_event(event, bytes)));
+    assert_eq!(decode_events(&batch), Ok(events()));
+    for mail in mails() {
+        let bytes = encoded(|bytes| encode_mail(&mail, &mut Writer::new(bytes)));
+        assert_eq!(decode_mail(&mut Reader::new(&bytes)), Ok(mail));
+    }
+    for reply in replies() {
+        assert_eq!(decode_reply(&encoded(|bytes| encode_reply(&reply, bytes))), Ok(reply));
+    }
+    assert_eq!((commands().len(), mails().len(), events().len()), (14, 11, 20));
+}
+
+/// The bytes of version 1 are what they were when it was released.
+#[test]
+fn layouts_are_the_released_ones() {
+    let mut lines = String::new();
+    let mut line = |kind: &str, name: String, bytes: Vec<u8>| {
+        write!(lines, "{kind} {name} ").unwrap();
+        bytes.iter().for_each(|byte| write!(lines, "{byte:02x}").unwrap());
+        lines.push('\n');
+    };
+    for command in commands() {
+        line("command", name(&command), command_bytes(&command));
+    }
+    for mail in mails() {
+        line("mail", name(mail), encoded(|bytes| encode_mail(&mail, &mut Writer::new(bytes))));
+    }
+    for event in events() {
+        line("event", name(event), encoded(|bytes| encode_event(&event, bytes)));
+    }
+    for reply in replies() {
+        line("reply", name(reply), encoded(|bytes| encode_reply(&reply, bytes)));
+    }
+    check_file("golden/v1.txt", &lines);
+}
+
+#[test]
+fn schema_page_draws_the_layouts() {
+    let path = concat!(env!("CARGO_MANIFEST_DIR"), "/SCHEMA.md");
+    let page = std::fs::read_to_string(path).unwrap();
+    let (words, _) = page.split_once("## Records\n").expect("SCHEMA.md has a part headed Records");
+    check_file("SCHEMA.md", &format!("{words}{}", crate::codec::schema()));
+}
+
+/// Compares a file of this crate with what it should hold; `UPDATE=1` writes it instead.
+fn check_file(file: &str, wanted: &str) {
+    let path = format!("{}/{file}", env!("CARGO_MANIFEST_DIR"));
+    if std::env::var_os("UPDATE").is_some() {
+        std::fs::write(&path, wanted).unwrap();
+    }
+    let found = std::fs::read_to_string(&path).unwrap_or_default();
+    assert!(
+        found == wanted,
+        "{file} is not what the code says; if a new version is meant: UPDATE=1 cargo test -p wire"
+    );
+}
+
+#[test]
+fn command_cut_short_anywhere_is_truncated() {
+    for command in commands() {
+        let bytes = command_bytes(&command);
+        for end in 0..bytes.len() {
+            assert_eq!(decode_command(&bytes[..end]), Err(CodecError::Truncated), "{} at {end}", name(&command));
+        }
+    }
+}
+
+#[test]
+fn bytes_after_a_command_or_a_reply_are_refused() {
+    for command in commands() {
+        let mut bytes = command_bytes(&command);
+        bytes.push(0);
+        assert_eq!(decode_command(&bytes), Err(CodecError::TrailingBytes));
+    }
+    for reply in replies() {
+        let mut bytes = encoded(|bytes| encode_reply(&reply, bytes));
+        bytes.push(0);
+        assert_eq!(decode_reply(&bytes), Err(CodecError::TrailingBytes));
+    }
+}
+
+#[test]
+fn unknown_tags_and_numbers_are_refused() {
+    assert_eq!(decode_command(&[200]), Err(CodecError::UnknownNumber));
+    assert_eq!(decode_events(&[200]), Err(CodecError::UnknownNumber));
+    assert_eq!(decode_mail(&mut Reader::new(&[200])), Err(CodecError::UnknownNumber));
+    assert_eq!(decode_reply(&[2]), Err(CodecError::UnknownNumber));
+    assert_eq!(decode_reply(&[0, 1, 0, 0, 0, 0, 0, 0, 0, 0, 0]), Err(CodecError::UnknownNumber));
+    // A status byte after tag and market.
+    assert_eq!(decode_command(&[3, 1, 0, 9]), Err(CodecError::UnknownNumber));
+}
+
+#[test]
+fn numbers_and_texts_outside_their_bounds_are_refused() {
+    let credit = |units: i64| {
+        let mut bytes = vec![7, 1, 0, 0, 0, 1, 0];
+        bytes.extend_from_slice(&units.to_le_bytes());
+        decode_command(&bytes)
+    };
+    assert!(credit(i64::MAX).is_ok());
+    assert_eq!(credit(-1), Err(CodecError::OutOfRange));
+    let mut revoke = command_bytes(&Command::RevokeApiKey(RevokeApiKey { key: text("k") }));
+    revoke[2] = b' ';
+    assert_eq!(decode_command(&revoke), Err(CodecError::OutOfRange), "a space");
+    revoke[2] = b'k';
+    revoke[1] = 65;
+    assert_eq!(decode_command(&revoke), Err(CodecError::OutOfRange), "longer than its field");
+    revoke[1] = 1;
+    revoke[9] = b'x';
+    assert_eq!(decode_command(&revoke), Err(CodecError::OutOfRange), "padding that is not zero");
+}
+
+#[test]
+fn lists_of_mail_are_bounded_before_anything_is_reserved() {
+    let deliver = |count: u32| {
+        let mut bytes = vec![32];
+        bytes.extend_from_slice(&[0; 26]);
+        bytes.extend_from_slice(&count.to_le_bytes());
+        decode_command(&bytes)
+    };
+    assert_eq!(deliver(0), Err(CodecError::OutOfRange));
+    assert_eq!(deliver(4_096), Err(CodecError::Truncated));
+    assert_eq!(deliver(4_097), Err(CodecError::TooLong));
+    assert_eq!(deliver(u32::MAX), Err(CodecError::TooLong));
+}
+
+#[test]
+fn longest_command_fits_its_bound() {
+    let mail = vec![mails()[0]; DeliverMail::MAIL_MAX];
+    let command = Command::DeliverMail(DeliverMail {
+        from: PartitionId::new(1),
+        incarnation: Incarnation::new(1),
+        first: MailSequence::new(1),
+        acknowledged: MailSequence::ZERO,
+        mail,
+    });
+    let bytes = command_bytes(&command);
+    assert_eq!(bytes.len(), COMMAND_SIZE_MAX);
+    assert_eq!(decode_command(&bytes), Ok(command));
+}
+
+proptest! {
+    #[test]
+    fn random_bytes_never_panic_and_what_reads_writes_back(bytes in proptest::collection::vec(any::<u8>(), 0..300)) {
+        if let Ok(command) = decode_command(&bytes) {
+            prop_assert_eq!(command_bytes(&command), bytes.clone());
+        }
+        if let Ok(events) = decode_events(&bytes) {
+            prop_assert_eq!(encoded(|to| events.iter().for_each(|event| encode_event(event, to))), bytes.clone());
+        }
+        let _ = decode_reply(&bytes);
+        let _ = decode_mail(&mut Reader::new(&bytes));
+    }
+
+    #[test]
+    fn command_with_one_changed_byte_never_panics(which in 0..14_usize, at in any::<usize>(), to in any::<u8>()) {
+        let mut bytes = command_bytes(&commands()[which]);
+        let at = at % bytes.len();
+        bytes[at] = to;
+        if let Ok(command) = decode_command(&bytes) {
+            prop_assert_eq!(command_bytes(&command), bytes);
+        }
+    }
+}
