@@ -1,20 +1,29 @@
-//! Orders bytes. A replica is one standby or leader of one partition: it sequences commands into a Raft
+//! Orders bytes. A [`Replica`] is one standby or leader of one partition: it sequences commands into a Raft
 //! log, has a quorum keep them, and applies them to a [`StateMachine`] in the same order everywhere. It does
 //! not know what an order is.
 //!
 //! Everything here is a value that is driven from outside: time is an argument, messages go in by
 //! `on_message` and come out of `poll_output`, so that the same code runs on a node
 //! and in the simulator. The one exception is [`log`], whose thread owns the disk.
+//!
+//! Read in the order a command travels: [`entry`] (what a batch looks like), `sequencer` (the leader's
+//! queue), [`log`] (durability), `session` (exactly once), `replica` (the duty cycle over all of them).
 
 #![forbid(unsafe_code)]
 
 mod config;
+pub mod entry;
 pub mod log;
 mod machine;
 pub mod net;
 mod output;
+mod replica;
+mod sequencer;
+mod session;
+mod snapshot;
 
 pub use config::{RaftLimits, ReplicaConfig, SequencerLimits, SessionLimits, SnapshotLimits, Timing};
 pub use log::LogStore;
 pub use machine::{Applied, Input, RestoreError, StateMachine};
 pub use output::{OpenError, Output, Role, Status};
+pub use replica::{Replica, SEND_BYTES_MAX};

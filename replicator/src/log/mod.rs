@@ -2,6 +2,11 @@
 //!
 //! A replica hands over writes and is told, in order, when each is on disk; it never waits.
 
+pub mod memory;
+mod tail;
+
+pub(crate) use tail::Tail;
+
 pub use raft::eraftpb::{Entry, HardState};
 
 use wire::{ClusterEpoch, NodeId, PartitionId};
@@ -25,8 +30,15 @@ pub trait LogStore {
     /// reported, and it is never tried again.
     fn poll(&mut self) -> Result<Option<Durable>, StoreError>;
 
-    /// Appends up to `len` bytes, from `offset` on, of the snapshot saved at `index`; false when it is gone.
-    fn read_snapshot(&mut self, index: u64, offset: u64, len: usize, into: &mut Vec<u8>) -> Result<bool, StoreError>;
+    /// Appends up to `len` bytes, from `offset` on, of the snapshot saved at `index`, and says how long it is;
+    /// `None` when it is gone.
+    fn read_snapshot(
+        &mut self,
+        index: u64,
+        offset: u64,
+        len: usize,
+        into: &mut Vec<u8>,
+    ) -> Result<Option<u64>, StoreError>;
 }
 
 /// One write: what Raft wants on disk before it goes on.
@@ -67,6 +79,40 @@ pub struct Stored {
     pub entries: Vec<Entry>,
     /// The newest valid snapshot.
     pub snapshot: Option<Vec<u8>>,
+}
+
+/// What stores agree on about snapshots.
+pub struct Snapshots;
+
+impl Snapshots {
+    /// So many are kept: the newest, and the one that may be on its way to a standby.
+    pub const KEPT: usize = 2;
+}
+
+/// The entries that go on from the snapshot: all when they connect to it, none when the snapshot has replaced them.
+/// An error names what is missing.
+pub(crate) fn connect(
+    hard_state: &HardState,
+    snapshot: Option<&[u8]>,
+    entries: Vec<Entry>,
+) -> Result<Vec<Entry>, String> {
+    let (index, term) = match snapshot {
+        Some(bytes) => {
+            let header = crate::snapshot::open(bytes).map_err(|e| format!("the snapshot does not open: {e}"))?.header;
+            (header.index, header.term)
+        }
+        None => (0, 0),
+    };
+    let first = entries.first().map_or(index + 1, |entry| entry.index);
+    let last = entries.last().map_or(index, |entry| entry.index).max(index);
+    if first > index + 1 {
+        return Err(format!("entries {} to {} are missing from the log", index + 1, first - 1));
+    }
+    if hard_state.commit > last {
+        return Err(format!("the log ends at entry {last}, but {} entries were committed", hard_state.commit));
+    }
+    let connected = first == index + 1 || entries.iter().any(|entry| entry.index == index && entry.term == term);
+    Ok(if connected { entries } else { Vec::new() })
 }
 
 /// Whose log it is. Stored, and compared at opening.

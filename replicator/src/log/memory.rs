@@ -1,0 +1,195 @@
+//! A log on a simulated disk, which can be slow, crash and fail.
+//!
+//! The simulator decides when writes become durable and what a crash takes away; with
+//! [`MemoryDisk::immediate`] every write is durable at once, for tests that are not about disks.
+
+use std::collections::{BTreeMap, VecDeque};
+use std::sync::{Arc, Mutex, MutexGuard};
+
+use super::{Append, Durable, Entry, HardState, LogStore, Snapshots, StoreError, Stored, connect};
+
+/// A disk. Clones are the same disk; it outlives the replicas that use it.
+#[derive(Debug, Clone)]
+pub struct MemoryDisk(Arc<Mutex<Disk>>);
+
+#[derive(Debug, Default)]
+struct Disk {
+    durable: Image,
+    waiting: VecDeque<Write>,
+    done: VecDeque<Durable>,
+    immediate: bool,
+    failed: Option<String>,
+}
+
+#[derive(Debug, Default)]
+struct Image {
+    hard_state: HardState,
+    entries: Vec<Entry>,
+    snapshots: BTreeMap<u64, Vec<u8>>,
+}
+
+#[derive(Debug)]
+enum Write {
+    Append(Append),
+    Snapshot { index: u64, bytes: Vec<u8> },
+    Compact { first_index: u64 },
+}
+
+impl MemoryDisk {
+    /// An empty disk whose writes wait for [`MemoryDisk::sync`].
+    pub fn new() -> MemoryDisk {
+        MemoryDisk(Arc::default())
+    }
+
+    /// An empty disk whose writes are durable at once.
+    pub fn immediate() -> MemoryDisk {
+        let disk = MemoryDisk::new();
+        disk.lock().immediate = true;
+        disk
+    }
+
+    /// The log on this disk.
+    pub fn log(&self) -> MemoryLog {
+        MemoryLog { disk: self.clone() }
+    }
+
+    /// Writes that are not durable.
+    pub fn waiting(&self) -> usize {
+        self.lock().waiting.len()
+    }
+
+    /// Makes the first `count` waiting writes durable.
+    pub fn sync(&self, count: usize) {
+        self.lock().sync(count);
+    }
+
+    /// The process is gone. Of the waiting writes the first `kept` reached the disk all the same.
+    pub fn crash(&self, kept: usize) {
+        let mut disk = self.lock();
+        disk.sync(kept);
+        disk.waiting.clear();
+        disk.done.clear();
+    }
+
+    /// Every write from now on fails.
+    pub fn fail(&self, error: &str) {
+        self.lock().failed = Some(error.to_owned());
+    }
+
+    /// The index of the last durable entry, and how many snapshots there are.
+    pub fn holds(&self) -> (u64, usize) {
+        let disk = self.lock();
+        (disk.durable.entries.last().map_or(0, |entry| entry.index), disk.durable.snapshots.len())
+    }
+
+    fn lock(&self) -> MutexGuard<'_, Disk> {
+        self.0.lock().expect("no holder of a simulated disk panics")
+    }
+}
+
+impl Default for MemoryDisk {
+    fn default() -> Self {
+        MemoryDisk::new()
+    }
+}
+
+impl Disk {
+    fn sync(&mut self, count: usize) {
+        for _ in 0..count {
+            let Some(write) = self.waiting.pop_front() else { break };
+            self.done.extend(self.durable.write(write));
+        }
+    }
+}
+
+impl Image {
+    fn write(&mut self, write: Write) -> Option<Durable> {
+        match write {
+            Write::Append(append) => {
+                if append.reset.is_some() {
+                    self.entries.clear();
+                }
+                if let Some(hard_state) = append.hard_state {
+                    self.hard_state = hard_state;
+                }
+                if let Some(first) = append.entries.first() {
+                    self.entries.retain(|entry| entry.index < first.index);
+                    self.entries.extend(append.entries);
+                }
+                Some(Durable::Appended { ticket: append.ticket })
+            }
+            Write::Snapshot { index, bytes } => {
+                self.snapshots.insert(index, bytes);
+                while self.snapshots.len() > Snapshots::KEPT {
+                    self.snapshots.pop_first();
+                }
+                Some(Durable::Snapshot { index })
+            }
+            Write::Compact { first_index } => {
+                self.entries.retain(|entry| entry.index >= first_index);
+                None
+            }
+        }
+    }
+}
+
+/// The log on a [`MemoryDisk`].
+#[derive(Debug)]
+pub struct MemoryLog {
+    disk: MemoryDisk,
+}
+
+impl MemoryLog {
+    fn queue(&mut self, write: Write) {
+        self.disk.lock().waiting.push_back(write);
+    }
+}
+
+impl LogStore for MemoryLog {
+    fn load(&mut self) -> Result<Stored, StoreError> {
+        let mut disk = self.disk.lock();
+        let image = &mut disk.durable;
+        let snapshot = image.snapshots.values().next_back().cloned();
+        image.entries = connect(&image.hard_state, snapshot.as_deref(), std::mem::take(&mut image.entries))
+            .expect("a simulated disk does not lose the middle of a log");
+        Ok(Stored { hard_state: image.hard_state.clone(), entries: image.entries.clone(), snapshot })
+    }
+
+    fn append(&mut self, write: Append) {
+        self.queue(Write::Append(write));
+    }
+
+    fn save_snapshot(&mut self, index: u64, bytes: Vec<u8>) {
+        self.queue(Write::Snapshot { index, bytes });
+    }
+
+    fn compact(&mut self, first_index: u64) {
+        self.queue(Write::Compact { first_index });
+    }
+
+    fn poll(&mut self) -> Result<Option<Durable>, StoreError> {
+        let mut disk = self.disk.lock();
+        if let Some(error) = &disk.failed {
+            return Err(StoreError::Io { attempted: "appending to the log".to_owned(), error: error.clone() });
+        }
+        if disk.immediate {
+            disk.sync(usize::MAX);
+        }
+        Ok(disk.done.pop_front())
+    }
+
+    fn read_snapshot(
+        &mut self,
+        index: u64,
+        offset: u64,
+        len: usize,
+        into: &mut Vec<u8>,
+    ) -> Result<Option<u64>, StoreError> {
+        let disk = self.disk.lock();
+        Ok(disk.durable.snapshots.get(&index).map(|bytes| {
+            let from = bytes.len().min(offset as usize);
+            into.extend_from_slice(&bytes[from..bytes.len().min(from + len)]);
+            bytes.len() as u64
+        }))
+    }
+}

@@ -1,0 +1,315 @@
+//! One replica of one partition: the duty cycle over Raft, the log, the sequencer and the state machine.
+//!
+//! Each role has its file: `inbound` (what a peer may say), `election`, `proposals` (what clients may say),
+//! `persistence` (what must be on disk before anything is said), `apply`, `reads`, `checkpoint`, `catch_up`.
+
+mod apply;
+mod catch_up;
+mod checkpoint;
+mod election;
+mod envelope;
+mod inbound;
+mod persistence;
+mod proposals;
+mod reads;
+
+use std::collections::VecDeque;
+
+use raft::{Config, RawNode, ReadOnlyOption, StateRole};
+use wire::{NodeId, Term, Timestamp};
+
+use self::apply::Cursor;
+use self::catch_up::CatchUp;
+use self::checkpoint::Checkpoint;
+use self::election::Election;
+use self::persistence::Persistence;
+use self::reads::Reads;
+use crate::log::Tail;
+use crate::sequencer::Sequencer;
+use crate::session::Sessions;
+use crate::snapshot;
+use crate::{Applied, LogStore, OpenError, Output, ReplicaConfig, Role, StateMachine, Status};
+
+/// A message to a peer has at most this many bytes.
+pub const SEND_BYTES_MAX: usize = 1024 * 1024;
+
+/// See the module.
+pub struct Replica<M, L> {
+    config: ReplicaConfig,
+    raft: RawNode<Tail>,
+    store: L,
+    machine: M,
+    sessions: Sessions,
+    cursor: Cursor,
+    sequencer: Sequencer,
+    /// The deadline and term of the last tick that was sequenced.
+    ticked: (Timestamp, u64),
+    election: Election,
+    persistence: Persistence,
+    reads: Reads,
+    checkpoint: Checkpoint,
+    catch_up: CatchUp,
+    /// Lent to the machine.
+    applied: Applied,
+    outputs: VecDeque<Output>,
+    now: Timestamp,
+    tick_at: Timestamp,
+    /// Leader and term as last announced.
+    announced: (u64, u64),
+    /// The term in which it was last seen leading; 0 when it does not lead.
+    leading: u64,
+    dropped_messages: u64,
+    failed: Option<String>,
+}
+
+impl<M: StateMachine, L: LogStore> Replica<M, L> {
+    /// Opens a replica: restores the newest snapshot into `machine`, which must be new, and reads the log behind it.
+    /// Entries that are known to be committed are applied in the first duty cycles.
+    pub fn open(config: ReplicaConfig, mut machine: M, mut store: L, now: Timestamp) -> Result<Self, OpenError> {
+        check(&config)?;
+        let stored = store.load()?;
+        let voters: Vec<u64> = config.voters.iter().map(|node| node.get()).collect();
+        let mut sessions = Sessions::new(config.sessions.clone());
+        let mut cursor = Cursor::default();
+        let mut hard_state = stored.hard_state;
+        if let Some(bytes) = &stored.snapshot {
+            cursor = restore(&config, bytes, &mut machine, &mut sessions)?;
+            // The snapshot may have become durable without the hard state that came with it. A vote of that
+            // term was never written, so it was never cast.
+            if hard_state.term < cursor.term {
+                (hard_state.term, hard_state.vote) = (cursor.term, 0);
+            }
+            hard_state.commit = hard_state.commit.max(cursor.index);
+        }
+        let (before, entries) = match stored.entries.first() {
+            // The term before the first entry is not in the log; so the first stands for it.
+            Some(first) if first.index > 1 && first.index != cursor.index + 1 => {
+                ((first.index, first.term), stored.entries[1..].to_vec())
+            }
+            Some(first) if first.index == 1 => ((0, 0), stored.entries),
+            _ => ((cursor.index, cursor.term), stored.entries),
+        };
+        let tail = Tail::new(voters, hard_state, before, entries, (cursor.index, cursor.term));
+        let raft =
+            RawNode::new(&raft_config(&config, cursor.index), tail, &slog::Logger::root(slog::Discard, slog::o!()))
+                .map_err(|error| OpenError::Config(error.to_string()))?;
+        let mut replica = Replica {
+            election: Election::new(&config),
+            sequencer: Sequencer::new(config.sequencer.clone()),
+            ticked: (Timestamp::ZERO, 0),
+            persistence: Persistence::default(),
+            reads: Reads::default(),
+            checkpoint: Checkpoint::new(&cursor),
+            catch_up: CatchUp::default(),
+            applied: Applied::default(),
+            outputs: VecDeque::new(),
+            now,
+            tick_at: now.plus_nanos(config.timing.tick_ns),
+            announced: (0, 0),
+            leading: 0,
+            dropped_messages: 0,
+            failed: None,
+            raft,
+            store,
+            machine,
+            sessions,
+            cursor,
+            config,
+        };
+        if replica.config.voters.len() == 1 {
+            // Nobody else could lead.
+            let _ = replica.raft.campaign();
+        }
+        replica.election.settle(&mut replica.raft);
+        Ok(replica)
+    }
+
+    /// Does what there is to do, a bounded part of it, and says how much that was. Drain [`Replica::poll_output`]
+    /// after each.
+    pub fn duty_cycle(&mut self, now: Timestamp) -> usize {
+        if self.failed.is_some() {
+            return 0;
+        }
+        self.now = self.now.max(now);
+        let work = self.poll_clock()
+            + self.poll_failover()
+            + self.poll_log()
+            + self.poll_proposals()
+            + self.poll_reads()
+            + self.poll_ready()
+            + self.poll_checkpoint()
+            + self.poll_catch_up();
+        self.observe_leader();
+        work
+    }
+
+    /// The next output, `None` when the cycle has said everything.
+    pub fn poll_output(&mut self) -> Option<Output> {
+        self.outputs.pop_front()
+    }
+
+    /// When the clock alone gives this replica something to do.
+    pub fn next_timeout(&self) -> Timestamp {
+        let deadline = if self.is_leader() { self.machine.next_deadline() } else { None };
+        let failover = self.election.due();
+        [deadline, failover].into_iter().flatten().fold(self.tick_at, Timestamp::min)
+    }
+
+    /// The state machine, at the last applied position.
+    pub fn machine(&self) -> &M {
+        &self.machine
+    }
+
+    /// The replica's state at a glance.
+    pub fn status(&self) -> Status {
+        let raft = &self.raft.raft;
+        let leader = self.is_leader();
+        let standbys = (self.config.voters.iter())
+            .filter(|node| leader && **node != self.config.node)
+            .map(|node| (*node, raft.prs().get(node.get()).map_or(0, |progress| progress.matched)))
+            .collect();
+        Status {
+            role: match raft.state {
+                StateRole::Leader => Role::Leader,
+                StateRole::Candidate | StateRole::PreCandidate => Role::Candidate,
+                StateRole::Follower => Role::Standby,
+            },
+            leader: (raft.leader_id != 0).then(|| NodeId::new(raft.leader_id)),
+            term: Term::new(raft.term),
+            settled: leader && raft.commit_to_current_term(),
+            commit_index: raft.raft_log.committed,
+            applied_index: self.cursor.index,
+            last_index: raft.raft_log.last_index(),
+            first_index: raft.raft_log.first_index(),
+            applied_position: self.cursor.position,
+            applied_timestamp: self.cursor.timestamp,
+            snapshot_position: self.checkpoint.position(),
+            queued: self.sequencer.len(),
+            sessions: self.sessions.len(),
+            dropped_messages: self.dropped_messages,
+            standbys,
+            failed: self.failed.clone(),
+        }
+    }
+
+    /// Hands leadership to a standby, which takes a message or two; requests wait meanwhile. Ignored unless it leads.
+    pub fn transfer_leadership(&mut self, to: NodeId) {
+        if self.failed.is_none() && self.is_leader() && self.config.voters.contains(&to) {
+            self.raft.transfer_leader(to.get());
+        }
+    }
+
+    fn is_leader(&self) -> bool {
+        self.failed.is_none() && self.raft.raft.state == StateRole::Leader
+    }
+
+    /// At most one tick in a cycle: a thread that was not run must not believe that its leader was silent.
+    fn poll_clock(&mut self) -> usize {
+        if self.now < self.tick_at {
+            return 0;
+        }
+        let next = self.tick_at.plus_nanos(self.config.timing.tick_ns);
+        self.tick_at = if next > self.now { next } else { self.now.plus_nanos(self.config.timing.tick_ns) };
+        self.raft.tick();
+        self.election.settle(&mut self.raft);
+        1
+    }
+
+    /// Tells of a new leader, and turns away who waited for an old one.
+    fn observe_leader(&mut self) {
+        let raft = &self.raft.raft;
+        let leading = if raft.state == StateRole::Leader { raft.term } else { 0 };
+        if leading != self.leading {
+            let led = std::mem::replace(&mut self.leading, leading);
+            if led != 0 {
+                self.turn_away();
+            }
+        }
+        let raft = &self.raft.raft;
+        let known = (raft.leader_id, raft.term);
+        if known.0 != self.announced.0 || (known.0 != 0 && known != self.announced) {
+            self.announced = known;
+            let leader = (known.0 != 0).then(|| NodeId::new(known.0));
+            self.outputs.push_back(Output::LeaderChanged { leader, term: Term::new(known.1) });
+        }
+    }
+
+    /// Stops for good.
+    fn fail(&mut self, error: String) {
+        if self.failed.is_none() {
+            self.failed = Some(error.clone());
+            self.turn_away();
+            self.outputs.push_back(Output::Failed { error });
+        }
+    }
+}
+
+/// Restores machine and sessions from a snapshot, and says where that is.
+fn restore<M: StateMachine>(
+    config: &ReplicaConfig,
+    bytes: &[u8],
+    machine: &mut M,
+    sessions: &mut Sessions,
+) -> Result<Cursor, OpenError> {
+    let opened = snapshot::open(bytes).map_err(|error| OpenError::Config(format!("the snapshot: {error}")))?;
+    let header = opened.header;
+    let voters: Vec<u64> = config.voters.iter().map(|node| node.get()).collect();
+    if (header.partition, header.epoch) != (config.partition, config.epoch) || header.voters != voters {
+        return Err(OpenError::Config(format!(
+            "the snapshot is of partition {} of epoch {} with replicas {:?}, not of partition {} of epoch {} with {:?}",
+            header.partition, header.epoch, header.voters, config.partition, config.epoch, voters
+        )));
+    }
+    let index = header.index;
+    *sessions = Sessions::restore(config.sessions.clone(), opened.sessions)
+        .map_err(|error| OpenError::Config(format!("the snapshot's sessions: {error}")))?;
+    machine.restore(opened.machine).map_err(|source| OpenError::Restore { index, source })?;
+    if machine.digest() != header.digest {
+        return Err(OpenError::Digest { index });
+    }
+    Ok(Cursor {
+        index,
+        term: header.term,
+        batch_term: header.batch_term,
+        position: header.position,
+        timestamp: header.timestamp,
+    })
+}
+
+fn check(config: &ReplicaConfig) -> Result<(), OpenError> {
+    let refuse = |why: &str| Err(OpenError::Config(why.to_owned()));
+    if config.node.get() == 0 || !config.voters.contains(&config.node) {
+        return refuse("the node is not among the partition's replicas");
+    }
+    if !config.voters.is_sorted_by(|a, b| a < b) {
+        return refuse("the partition's replicas must be in ascending order, each once");
+    }
+    let entry_max = config.sequencer.batch_bytes + config.sequencer.command_bytes_max;
+    if entry_max.max(config.raft.message_bytes_max) + 64 * 1024 > SEND_BYTES_MAX {
+        return refuse("batches, commands and messages must fit a megabyte");
+    }
+    if config.sequencer.bytes_max < config.sequencer.command_bytes_max + crate::entry::COMMAND_OVERHEAD {
+        return refuse("the sequencer's queue must hold the longest command");
+    }
+    if config.snapshots.every_entries == 0 || config.timing.tick_ns == 0 {
+        return refuse("a snapshot interval or a tick of nothing");
+    }
+    Ok(())
+}
+
+fn raft_config(config: &ReplicaConfig, applied: u64) -> Config {
+    Config {
+        id: config.node.get(),
+        election_tick: config.timing.election_ticks,
+        heartbeat_tick: config.timing.heartbeat_ticks,
+        applied,
+        max_size_per_msg: config.raft.message_bytes_max as u64,
+        max_inflight_msgs: config.raft.messages_in_flight_max,
+        check_quorum: true,
+        pre_vote: true,
+        read_only_option: ReadOnlyOption::Safe,
+        max_uncommitted_size: config.raft.uncommitted_bytes_max as u64,
+        max_committed_size_per_ready: config.raft.apply_bytes_max as u64,
+        ..Config::default()
+    }
+}

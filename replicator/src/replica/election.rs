@@ -1,0 +1,108 @@
+//! Elections: timeouts that a simulation can repeat, and a short way to a new leader when the old one's process is
+//! known to be dead.
+
+use raft::eraftpb::{Message, MessageType};
+use raft::{RawNode, StateRole};
+use wire::{NodeId, Timestamp};
+
+use super::Replica;
+use crate::log::Tail;
+use crate::{LogStore, ReplicaConfig, StateMachine};
+
+/// Draws election timeouts and remembers a planned campaign.
+#[derive(Debug)]
+pub(super) struct Election {
+    random: u64,
+    ticks: usize,
+    /// Term and role at the last draw: Raft resets its timer when they change.
+    drawn_for: (u64, StateRole),
+    timeout: usize,
+    plan: Option<Plan>,
+    /// The term of the last plan. One campaign per term, or a flapping connection would never let anybody lead.
+    planned_term: u64,
+}
+
+#[derive(Debug, Clone, Copy)]
+struct Plan {
+    due: Timestamp,
+    leader: u64,
+}
+
+impl Election {
+    pub fn new(config: &ReplicaConfig) -> Election {
+        let mut election = Election {
+            random: config.seed ^ config.node.get().wrapping_mul(0x9E37_79B9_7F4A_7C15),
+            ticks: config.timing.election_ticks,
+            drawn_for: (0, StateRole::Follower),
+            timeout: 0,
+            plan: None,
+            planned_term: 0,
+        };
+        election.draw();
+        election
+    }
+
+    /// Raft draws its timeout from the thread's own random numbers. To be repeatable, ours is put in its place after
+    /// every tick and step.
+    pub fn settle(&mut self, raft: &mut RawNode<Tail>) {
+        let now = (raft.raft.term, raft.raft.state);
+        if now != self.drawn_for {
+            self.drawn_for = now;
+            self.draw();
+        }
+        raft.raft.set_randomized_election_timeout(self.timeout);
+    }
+
+    /// When the planned campaign is due.
+    pub fn due(&self) -> Option<Timestamp> {
+        self.plan.map(|plan| plan.due)
+    }
+
+    /// SplitMix64 (Steele, Lea, Flood 2014).
+    fn draw(&mut self) {
+        self.random = self.random.wrapping_add(0x9E37_79B9_7F4A_7C15);
+        let mut z = self.random;
+        z = (z ^ (z >> 30)).wrapping_mul(0xBF58_476D_1CE4_E5B9);
+        z = (z ^ (z >> 27)).wrapping_mul(0x94D0_49BB_1331_11EB);
+        self.timeout = self.ticks + ((z ^ (z >> 31)) % self.ticks as u64) as usize;
+    }
+}
+
+impl<M: StateMachine, L: LogStore> Replica<M, L> {
+    /// The connection to a node was closed and a new one is refused: its process is dead. If it led, a campaign
+    /// is planned at once, the standbys one after the other, so that they do not split the vote.
+    pub fn peer_refused(&mut self, node: NodeId) {
+        if self.failed.is_some() || node == self.config.node || !self.config.voters.contains(&node) {
+            return;
+        }
+        self.raft.report_unreachable(node.get());
+        let raft = &self.raft.raft;
+        let follows = raft.state == StateRole::Follower && raft.leader_id == node.get();
+        if !follows || self.election.planned_term == raft.term {
+            return;
+        }
+        let rank = self.config.voters.iter().filter(|v| **v != node).position(|v| *v == self.config.node);
+        let wait = rank.unwrap_or(0) as u64 * self.config.timing.failover_stagger_ns;
+        self.election.planned_term = raft.term;
+        self.election.plan = Some(Plan { due: self.now.plus_nanos(wait), leader: node.get() });
+    }
+
+    /// Campaigns as planned, unless somebody leads by then or has this replica's vote.
+    pub(super) fn poll_failover(&mut self) -> usize {
+        let Some(plan) = self.election.plan.filter(|plan| plan.due <= self.now) else { return 0 };
+        self.election.plan = None;
+        let raft = &self.raft.raft;
+        let leaderless = raft.leader_id == plan.leader || (raft.leader_id == 0 && raft.vote == 0);
+        if raft.state != StateRole::Follower || !leaderless {
+            return 1;
+        }
+        // A plain campaign is ignored by peers that heard from the leader a moment ago; one that looks like a
+        // transfer of leadership is not. Safe because nothing reads by lease.
+        let mut message = Message::default();
+        message.set_msg_type(MessageType::MsgTimeoutNow);
+        (message.from, message.to) = (plan.leader, raft.id);
+        let _ = self.raft.raft.step(message);
+        self.election.settle(&mut self.raft);
+        1
+    }
+}

@@ -1,0 +1,97 @@
+//! What replicas of one partition send each other: Raft's messages, and snapshots in pieces.
+//!
+//! | tag | message | fields |
+//! |---|---|---|
+//! | 1 | Raft | a `raft::eraftpb::Message` in protobuf |
+//! | 2 | chunk of a snapshot | term u64, index u64, index's term u64, total length u64, offset u64, bytes |
+//! | 3 | received of a snapshot | term u64, index u64, bytes u64 |
+
+use protobuf::Message as _;
+use raft::eraftpb::Message;
+use wire::codec::{CodecError, Reader, Writer};
+
+const RAFT: u8 = 1;
+const CHUNK: u8 = 2;
+const RECEIVED: u8 = 3;
+
+/// One message between replicas.
+#[derive(Debug)]
+pub(super) enum Envelope<'a> {
+    Raft(Box<Message>),
+    Chunk(Chunk<'a>),
+    Received(Received),
+}
+
+/// A piece of a snapshot, from the leader.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Chunk<'a> {
+    /// The leader's term.
+    pub term: u64,
+    /// Where the snapshot was taken, and the term there.
+    pub at: (u64, u64),
+    /// Bytes of the whole.
+    pub total: u64,
+    /// Where this piece begins.
+    pub offset: u64,
+    pub bytes: &'a [u8],
+}
+
+/// How much of a snapshot has arrived without gaps, from a standby.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Received {
+    pub term: u64,
+    pub index: u64,
+    pub bytes: u64,
+}
+
+impl Envelope<'_> {
+    pub fn encode(&self) -> Vec<u8> {
+        let mut bytes = Vec::new();
+        match self {
+            Envelope::Raft(message) => {
+                bytes.push(RAFT);
+                message.write_to_vec(&mut bytes).expect("a vector takes everything");
+            }
+            Envelope::Chunk(chunk) => {
+                let mut to = Writer::new(&mut bytes);
+                to.put(&CHUNK);
+                for field in [chunk.term, chunk.at.0, chunk.at.1, chunk.total, chunk.offset] {
+                    to.put(&field);
+                }
+                to.bytes(chunk.bytes);
+            }
+            Envelope::Received(received) => {
+                let mut to = Writer::new(&mut bytes);
+                to.put(&RECEIVED);
+                for field in [received.term, received.index, received.bytes] {
+                    to.put(&field);
+                }
+            }
+        }
+        bytes
+    }
+
+    pub fn decode(bytes: &[u8]) -> Result<Envelope<'_>, CodecError> {
+        let mut from = Reader::new(bytes);
+        match from.get::<u8>()? {
+            RAFT => {
+                let mut message = Box::<Message>::default();
+                message.merge_from_bytes(from.rest()).map_err(|_| CodecError::OutOfRange)?;
+                Ok(Envelope::Raft(message))
+            }
+            CHUNK => Ok(Envelope::Chunk(Chunk {
+                term: from.get()?,
+                at: (from.get()?, from.get()?),
+                total: from.get()?,
+                offset: from.get()?,
+                bytes: from.rest(),
+            })),
+            RECEIVED => {
+                let received = Received { term: from.get()?, index: from.get()?, bytes: from.get()? };
+                from.finish()?;
+                Ok(Envelope::Received(received))
+            }
+            _ => Err(CodecError::UnknownNumber),
+        }
+    }
+}

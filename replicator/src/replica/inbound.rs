@@ -1,0 +1,94 @@
+//! What a peer may say.
+//!
+//! The Raft library trusts its input and stops the process on what cannot be: a commit index beyond the log,
+//! a gap between entries, a term that overflows. So everything is checked here before it is stepped; what
+//! fails is counted and dropped, and a peer that is merely confused harms nobody.
+
+use raft::StateRole;
+use raft::eraftpb::{EntryType, Message, MessageType};
+use wire::NodeId;
+
+use super::envelope::Envelope;
+use super::{Replica, SEND_BYTES_MAX};
+use crate::{LogStore, StateMachine, entry};
+
+/// No cluster elects this often; a greater term would overflow one day.
+const TERM_MAX: u64 = 1 << 48;
+
+impl<M: StateMachine, L: LogStore> Replica<M, L> {
+    /// Takes a message of a peer's replica of this partition.
+    pub fn on_message(&mut self, from: NodeId, payload: &[u8]) {
+        if self.failed.is_some() {
+            return;
+        }
+        let taken = from != self.config.node
+            && self.config.voters.contains(&from)
+            && payload.len() <= SEND_BYTES_MAX
+            && match Envelope::decode(payload) {
+                Ok(Envelope::Raft(message)) => self.on_raft(from, *message),
+                Ok(Envelope::Chunk(chunk)) => self.on_chunk(from, chunk),
+                Ok(Envelope::Received(received)) => self.on_received(from, received),
+                Err(_) => false,
+            };
+        if !taken {
+            self.dropped_messages += 1;
+        }
+    }
+
+    fn on_raft(&mut self, from: NodeId, message: Message) -> bool {
+        if message.from != from.get() || !self.admits(&message) {
+            return false;
+        }
+        let stepped = self.raft.step(message).is_ok();
+        self.election.settle(&mut self.raft);
+        stepped
+    }
+
+    /// A ladder: whoever falls through every rung may be stepped.
+    fn admits(&self, message: &Message) -> bool {
+        let raft = &self.raft.raft;
+        if message.to != raft.id || message.term == 0 || message.term > TERM_MAX {
+            return false;
+        }
+        // There is one leader in a term.
+        let of_leader = matches!(message.get_msg_type(), MessageType::MsgAppend | MessageType::MsgHeartbeat);
+        if of_leader && message.term == raft.term && raft.leader_id != 0 && raft.leader_id != message.from {
+            return false;
+        }
+        match message.get_msg_type() {
+            MessageType::MsgAppend => entries_are_sound(message),
+            MessageType::MsgHeartbeat => message.commit <= raft.raft_log.last_index(),
+            MessageType::MsgAppendResponse => self.admits_append_response(message),
+            MessageType::MsgTimeoutNow => message.from == raft.leader_id && message.term == raft.term,
+            MessageType::MsgHeartbeatResponse
+            | MessageType::MsgRequestVote
+            | MessageType::MsgRequestVoteResponse
+            | MessageType::MsgRequestPreVote
+            | MessageType::MsgRequestPreVoteResponse => message.entries.is_empty() && !message.has_snapshot(),
+            // Proposals, reads and transfers are asked of the leader by nodes, not by replicas; snapshots come
+            // in chunks; the rest is Raft talking to itself.
+            _ => false,
+        }
+    }
+
+    fn admits_append_response(&self, message: &Message) -> bool {
+        let raft = &self.raft.raft;
+        let sound = message.entries.is_empty() && !message.has_snapshot() && message.request_snapshot == 0;
+        if raft.state != StateRole::Leader || message.term != raft.term {
+            return sound;
+        }
+        let last = raft.raft_log.last_index();
+        sound && message.index <= last && (!message.reject || message.reject_hint <= last)
+    }
+}
+
+fn entries_are_sound(message: &Message) -> bool {
+    let mut term = message.log_term;
+    let mut index = message.index;
+    message.entries.iter().all(|entry| {
+        let follows = index.checked_add(1) == Some(entry.index);
+        let in_order = entry.term >= term && entry.term <= message.term && entry.term > 0;
+        (index, term) = (entry.index, entry.term);
+        follows && in_order && entry.get_entry_type() == EntryType::EntryNormal && entry::check(&entry.data).is_ok()
+    })
+}

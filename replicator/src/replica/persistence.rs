@@ -1,0 +1,207 @@
+//! What must be on disk before anything is said.
+//!
+//! Raft hands out work in numbered steps. Of each step the entries, the term and the vote go to the log store,
+//! which answers later; the messages that depend on them are held until then, in order. A leader's own
+//! messages do not wait: its standbys write while it writes.
+
+use std::collections::VecDeque;
+
+use raft::eraftpb::{HardState, Message, MessageType, Snapshot};
+
+use super::envelope::Envelope;
+use super::{Replica, restore};
+use crate::log::{Append, Durable, Entry};
+use crate::{LogStore, Output, StateMachine};
+use wire::NodeId;
+
+/// Steps handled in one cycle.
+const STEPS_PER_CYCLE: usize = 8;
+/// Steps that wait for the disk; with more, Raft waits.
+const STEPS_HELD_MAX: usize = 256;
+
+/// Writes under way, and what waits for them.
+#[derive(Debug, Default)]
+pub(super) struct Persistence {
+    ticket: u64,
+    durable: u64,
+    held: VecDeque<Held>,
+    /// A commit index that may be written with whatever is written next.
+    unwritten: Option<HardState>,
+    install: Option<Install>,
+}
+
+/// A step of Raft that waits for its write.
+#[derive(Debug)]
+struct Held {
+    number: u64,
+    ticket: u64,
+    messages: Vec<Message>,
+}
+
+/// A snapshot of the leader on its way to the disk. Nothing else happens until it is there.
+#[derive(Debug)]
+struct Install {
+    snapshot: Snapshot,
+    number: u64,
+    messages: Vec<Message>,
+    append: Append,
+    /// The snapshot is durable and the log is being replaced.
+    saved: bool,
+}
+
+impl Persistence {
+    pub fn is_installing(&self) -> bool {
+        self.install.is_some()
+    }
+}
+
+impl<M: StateMachine, L: LogStore> Replica<M, L> {
+    /// Takes what the store has made durable.
+    pub(super) fn poll_log(&mut self) -> usize {
+        let mut work = 0;
+        loop {
+            match self.store.poll() {
+                Ok(None) => break,
+                Ok(Some(Durable::Appended { ticket })) => self.persistence.durable = ticket,
+                Ok(Some(Durable::Snapshot { index })) => self.on_snapshot_durable(index),
+                Err(error) => {
+                    self.fail(error.to_string());
+                    return work + 1;
+                }
+            }
+            work += 1;
+        }
+        if work > 0 {
+            self.finish_install();
+            self.release();
+        }
+        work
+    }
+
+    /// Handles what Raft wants done.
+    pub(super) fn poll_ready(&mut self) -> usize {
+        let mut work = 0;
+        while work < STEPS_PER_CYCLE
+            && self.failed.is_none()
+            && !self.persistence.is_installing()
+            && self.persistence.held.len() < STEPS_HELD_MAX
+            && self.raft.has_ready()
+        {
+            self.step_ready();
+            self.observe_leader();
+            work += 1;
+        }
+        work
+    }
+
+    fn step_ready(&mut self) {
+        let mut ready = self.raft.ready();
+        let number = ready.number();
+        for message in ready.take_messages() {
+            self.send(message);
+        }
+        self.reads.confirm(ready.take_read_states());
+        let committed = ready.take_committed_entries();
+        let messages = ready.take_persisted_messages();
+        let entries = ready.take_entries();
+        let snapshot = ready.snapshot().clone();
+        if let Some(hard_state) = ready.hs() {
+            self.raft.mut_store().set_hard_state(hard_state.clone());
+            self.persistence.unwritten = Some(hard_state.clone());
+        }
+        let write = ready.must_sync().then(|| self.next_append(&entries));
+        let tail = self.raft.mut_store();
+        if !snapshot.is_empty() {
+            let metadata = snapshot.get_metadata();
+            tail.reset(metadata.index, metadata.term);
+        }
+        tail.append(&entries);
+        self.raft.advance_append_async(ready);
+        match write {
+            Some(append) if !snapshot.is_empty() => self.begin_install(snapshot, number, messages, append),
+            Some(append) => {
+                self.persistence.held.push_back(Held { number, ticket: append.ticket, messages });
+                self.store.append(append);
+            }
+            None => {
+                let ticket = self.persistence.ticket;
+                self.persistence.held.push_back(Held { number, ticket, messages });
+                self.release();
+            }
+        }
+        self.apply_committed(committed);
+    }
+
+    fn next_append(&mut self, entries: &[Entry]) -> Append {
+        self.persistence.ticket += 1;
+        Append {
+            ticket: self.persistence.ticket,
+            hard_state: self.persistence.unwritten.take(),
+            entries: entries.to_vec(),
+            reset: None,
+        }
+    }
+
+    /// Tells Raft what is durable, and sends what waited for it.
+    fn release(&mut self) {
+        let mut number = None;
+        let mut messages = Vec::new();
+        let durable = self.persistence.durable;
+        while self.persistence.held.front().is_some_and(|held| held.ticket <= durable) {
+            let held = self.persistence.held.pop_front().expect("there is a first");
+            number = Some(held.number);
+            messages.extend(held.messages);
+        }
+        if let Some(number) = number {
+            self.raft.on_persist_ready(number);
+        }
+        for message in messages {
+            self.send(message);
+        }
+    }
+
+    fn begin_install(&mut self, snapshot: Snapshot, number: u64, messages: Vec<Message>, mut append: Append) {
+        let metadata = snapshot.get_metadata();
+        append.reset = Some((metadata.index, metadata.term));
+        self.store.save_snapshot(metadata.index, snapshot.get_data().to_vec());
+        self.persistence.install = Some(Install { snapshot, number, messages, append, saved: false });
+    }
+
+    fn on_snapshot_durable(&mut self, index: u64) {
+        match &mut self.persistence.install {
+            Some(install) if !install.saved && install.snapshot.get_metadata().index == index => {
+                install.saved = true;
+                self.store.append(install.append.clone());
+            }
+            _ => self.checkpoint_durable(index),
+        }
+    }
+
+    /// Once the log on disk begins at the snapshot, the machine does as well.
+    fn finish_install(&mut self) {
+        let durable = self.persistence.durable;
+        let Some(install) = self.persistence.install.take_if(|i| i.saved && i.append.ticket <= durable) else { return };
+        let restored = restore(&self.config, install.snapshot.get_data(), &mut self.machine, &mut self.sessions);
+        match restored {
+            Ok(cursor) => {
+                self.cursor = cursor;
+                self.checkpoint.installed(&self.cursor);
+                self.outputs.push_back(Output::SnapshotInstalled { position: self.cursor.position });
+                let (number, ticket, messages) = (install.number, install.append.ticket, install.messages);
+                self.persistence.held.push_back(Held { number, ticket, messages });
+            }
+            Err(error) => self.fail(format!("installing the leader's snapshot: {error}")),
+        }
+    }
+
+    /// Hands a message of Raft to the network. A snapshot goes in chunks.
+    pub(super) fn send(&mut self, message: Message) {
+        let to = NodeId::new(message.to);
+        if message.get_msg_type() == MessageType::MsgSnapshot {
+            self.begin_transfer(to, message.get_snapshot().get_metadata());
+            return;
+        }
+        let payload = Envelope::Raft(Box::new(message)).encode();
+        self.outputs.push_back(Output::Send { to, payload });
+    }
+}

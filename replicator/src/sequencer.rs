@@ -1,0 +1,88 @@
+//! The leader's queue: commands of many clients become one log entry per duty cycle.
+
+use std::collections::VecDeque;
+
+use wire::Timestamp;
+use wire::link::Refusal;
+
+use crate::SequencerLimits;
+use crate::entry::{Batch, BatchWriter, COMMAND_OVERHEAD, Kind};
+
+/// Commands that wait to be proposed, already in the bytes of their entries.
+#[derive(Debug)]
+pub struct Sequencer {
+    limits: SequencerLimits,
+    batches: VecDeque<BatchWriter>,
+    commands: usize,
+    bytes: usize,
+    stamped: Timestamp,
+}
+
+impl Sequencer {
+    /// Empty.
+    pub fn new(limits: SequencerLimits) -> Sequencer {
+        Sequencer { limits, batches: VecDeque::new(), commands: 0, bytes: 0, stamped: Timestamp::ZERO }
+    }
+
+    /// Commands that wait.
+    pub fn len(&self) -> usize {
+        self.commands
+    }
+
+    /// Queues a command. `Busy` when the queue is full, `Malformed` when no queue could ever take it.
+    pub fn offer(&mut self, kind: Kind, payload: &[u8]) -> Result<(), Refusal> {
+        if payload.len() > self.limits.command_bytes_max {
+            return Err(Refusal::Malformed);
+        }
+        let len = payload.len() + COMMAND_OVERHEAD;
+        if self.commands >= self.limits.commands_max || self.bytes + len > self.limits.bytes_max {
+            return Err(Refusal::Busy);
+        }
+        if self.batches.back().is_none_or(|batch| batch.byte_len() >= self.limits.batch_bytes) {
+            self.batches.push_back(BatchWriter::new(len.max(1024)));
+        }
+        let batch = self.batches.back_mut().expect("there is an open batch");
+        let before = batch.byte_len();
+        batch.push(kind, payload);
+        self.commands += 1;
+        self.bytes += batch.byte_len() - before;
+        Ok(())
+    }
+
+    /// The bytes of the entry to propose next.
+    pub fn next_len(&self) -> Option<usize> {
+        self.batches.front().map(BatchWriter::byte_len)
+    }
+
+    /// The entry to propose next, stamped; time never runs backwards.
+    pub fn take(&mut self, now: Timestamp) -> Option<Vec<u8>> {
+        let batch = self.batches.pop_front()?;
+        self.commands -= batch.count();
+        self.bytes -= batch.byte_len() - BatchWriter::new(0).byte_len();
+        self.stamped = self.stamped.max(now);
+        Some(batch.finish(self.stamped))
+    }
+
+    /// Log time is at least this: entries of this or earlier leaders were applied with it.
+    pub fn observe(&mut self, applied: Timestamp) {
+        self.stamped = self.stamped.max(applied);
+    }
+
+    /// Drops everything, and says whose it was.
+    pub fn abandon(&mut self, mut refused: impl FnMut(Kind)) {
+        while let Some(data) = self.take(Timestamp::ZERO) {
+            each_kind(&data, &mut refused);
+        }
+    }
+}
+
+/// Calls `visit` with whose commands a batch holds.
+pub fn each_kind(data: &[u8], mut visit: impl FnMut(Kind)) {
+    let mut batch = Batch::decode(data).expect("the sequencer wrote it");
+    while let Some(command) = batch.next_command().expect("the sequencer wrote it") {
+        visit(command.kind);
+    }
+}
+
+#[cfg(test)]
+mod tests;

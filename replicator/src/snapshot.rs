@@ -1,0 +1,123 @@
+//! A snapshot as it lies on disk and travels to a standby: the whole state at one log index.
+//!
+//! | field | unit |
+//! |---|---|
+//! | magic | 8 bytes: `MAINSTAY` |
+//! | version | u16: 1 |
+//! | partition, epoch | u16, u64 |
+//! | index, term | u64: the last log entry in it |
+//! | batch term | u64: term of the last batch with commands |
+//! | position, timestamp | u64: the last command in it |
+//! | digest | u128: of the machine |
+//! | voters | u16 count, u64 each |
+//! | sessions | u64 length, bytes |
+//! | machine | u64 length, bytes |
+//! | checksum | u32: CRC-32 of everything before |
+
+use wire::codec::{CodecError, Reader, Writer};
+use wire::{ClusterEpoch, LogPosition, PartitionId, Timestamp};
+
+const MAGIC: &[u8; 8] = b"MAINSTAY";
+const VERSION: u16 = 1;
+const CHECKSUM_LEN: usize = 4;
+
+/// What a snapshot is of.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Header {
+    /// Whose state.
+    pub partition: PartitionId,
+    /// Of which cluster.
+    pub epoch: ClusterEpoch,
+    /// The last log entry in it.
+    pub index: u64,
+    /// That entry's term.
+    pub term: u64,
+    /// The term of the last batch with commands.
+    pub batch_term: u64,
+    /// The last command in it.
+    pub position: LogPosition,
+    /// When that was sequenced.
+    pub timestamp: Timestamp,
+    /// The machine's digest.
+    pub digest: u128,
+    /// The group's members.
+    pub voters: Vec<u64>,
+}
+
+/// A snapshot that has been checked.
+#[derive(Debug, PartialEq, Eq)]
+pub struct Opened<'a> {
+    /// What it is of.
+    pub header: Header,
+    /// The session table.
+    pub sessions: &'a [u8],
+    /// The machine's state.
+    pub machine: &'a [u8],
+}
+
+/// Writes a snapshot; the two closures append the session table and the machine's state.
+pub fn write(header: &Header, sessions: impl FnOnce(&mut Vec<u8>), machine: impl FnOnce(&mut Vec<u8>)) -> Vec<u8> {
+    let mut bytes = Vec::new();
+    let mut to = Writer::new(&mut bytes);
+    to.bytes(MAGIC);
+    to.put(&VERSION);
+    to.put(&header.partition);
+    to.put(&header.epoch);
+    to.put(&header.index);
+    to.put(&header.term);
+    to.put(&header.batch_term);
+    to.put(&header.position);
+    to.put(&header.timestamp);
+    to.put(&header.digest);
+    to.put(&(header.voters.len() as u16));
+    for voter in &header.voters {
+        to.put(voter);
+    }
+    section(&mut bytes, sessions);
+    section(&mut bytes, machine);
+    let checksum = crc32fast::hash(&bytes);
+    bytes.extend_from_slice(&checksum.to_le_bytes());
+    bytes
+}
+
+fn section(bytes: &mut Vec<u8>, content: impl FnOnce(&mut Vec<u8>)) {
+    let at = bytes.len();
+    bytes.extend_from_slice(&[0; 8]);
+    content(bytes);
+    let len = (bytes.len() - at - 8) as u64;
+    bytes[at..at + 8].copy_from_slice(&len.to_le_bytes());
+}
+
+/// Checks a snapshot and takes it apart.
+pub fn open(bytes: &[u8]) -> Result<Opened<'_>, CodecError> {
+    let body = bytes.len().checked_sub(CHECKSUM_LEN).ok_or(CodecError::Truncated)?;
+    let (body, checksum) = bytes.split_at(body);
+    let mut from = Reader::new(body);
+    if from.bytes(MAGIC.len())? != MAGIC || from.get::<u16>()? != VERSION {
+        return Err(CodecError::UnknownNumber);
+    }
+    if crc32fast::hash(body).to_le_bytes() != *checksum {
+        return Err(CodecError::OutOfRange);
+    }
+    let mut header = Header {
+        partition: from.get()?,
+        epoch: from.get()?,
+        index: from.get()?,
+        term: from.get()?,
+        batch_term: from.get()?,
+        position: from.get()?,
+        timestamp: from.get()?,
+        digest: from.get()?,
+        voters: Vec::new(),
+    };
+    for _ in 0..from.get::<u16>()? {
+        header.voters.push(from.get()?);
+    }
+    let mut section = || -> Result<&[u8], CodecError> {
+        let len = usize::try_from(from.get::<u64>()?).map_err(|_| CodecError::TooLong)?;
+        from.bytes(len)
+    };
+    let (sessions, machine) = (section()?, section()?);
+    from.finish()?;
+    Ok(Opened { header, sessions, machine })
+}
