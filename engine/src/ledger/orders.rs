@@ -35,6 +35,7 @@ pub(super) struct Order {
 struct Closed {
     fingerprint: u64,
     account: AccountId,
+    order: OrderId,
     closed: Timestamp,
 }
 
@@ -151,7 +152,7 @@ impl Orders {
     pub(super) fn close(&mut self, id: OrderId, now: Timestamp) {
         if let Some(order) = self.remove(id) {
             let [fingerprint, _] = key(order.account, &order.client_order_id);
-            self.closed.push_back(Closed { fingerprint, account: order.account, closed: now });
+            self.closed.push_back(Closed { fingerprint, account: order.account, order: id, closed: now });
         }
     }
 
@@ -210,11 +211,10 @@ impl Orders {
         }
         to.put(&(self.closed.len() as u32));
         for closed in &self.closed {
-            let order = self.taken.get(&[closed.fingerprint, u64::from(closed.account.get())]);
             to.put(&closed.fingerprint);
             to.put(&closed.account);
+            to.put(&closed.order);
             to.put(&closed.closed);
-            to.put(&order.expect("a closed order's name is taken until it is forgotten"));
         }
     }
 
@@ -244,11 +244,12 @@ impl Orders {
             self.insert(order);
         }
         for _ in 0..from.get::<u32>()? {
-            let closed = Closed { fingerprint: from.get()?, account: from.get()?, closed: from.get()? };
+            let closed =
+                Closed { fingerprint: from.get()?, account: from.get()?, order: from.get()?, closed: from.get()? };
             if self.taken.len() >= self.remembered_max || closed.account.get() == 0 {
                 return Err(CodecError::OutOfRange);
             }
-            self.taken.insert([closed.fingerprint, u64::from(closed.account.get())], from.get()?);
+            self.taken.insert([closed.fingerprint, u64::from(closed.account.get())], closed.order.get());
             self.closed.push_back(closed);
         }
         Ok(())
