@@ -9,6 +9,7 @@ use std::process::ExitCode;
 
 pub mod api;
 pub mod bots;
+mod entry;
 pub mod market;
 mod progress;
 pub mod replay;

@@ -23,7 +23,7 @@ use super::sign::Credentials;
 use super::{ApiError, backoff, beginning};
 
 #[cfg(test)]
-mod tests;
+pub(crate) mod tests;
 
 /// Requests that may wait for the connection.
 const QUEUE: usize = 65_536;

@@ -7,7 +7,7 @@ use super::*;
 
 /// A fake gateway: hands each connection's messages to `answer`, which says what to send back, or closes
 /// the connection on `None`.
-async fn gateway(answer: impl Fn(usize, Value) -> Option<Vec<Value>> + Send + 'static) -> String {
+pub(crate) async fn gateway(answer: impl Fn(usize, Value) -> Option<Vec<Value>> + Send + 'static) -> String {
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let url = format!("ws://{}/ws-api/v3", listener.local_addr().unwrap());
     tokio::spawn(async move {
@@ -30,7 +30,7 @@ async fn gateway(answer: impl Fn(usize, Value) -> Option<Vec<Value>> + Send + 's
     url
 }
 
-fn ok(request: &Value, result: Value) -> Value {
+pub(crate) fn ok(request: &Value, result: Value) -> Value {
     json!({"id": request["id"], "status": 200, "result": result})
 }
 
