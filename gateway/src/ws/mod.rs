@@ -1,23 +1,80 @@
 //! WebSocket connections: market streams and the WebSocket API.
+//!
+//! The HTTP server hands every request to one of this module's paths to [`upgrade`]. From there a
+//! connection is one task: [`stream_connection`] for market streams (requests of the client in [`control`]),
+//! [`api_connection`] for the WebSocket API (its requests in [`api_request`], its state in [`api_session`]).
+//! [`socket`] is what both share: limits, pings, time-outs.
+
+mod api_connection;
+mod api_request;
+mod api_session;
+mod control;
+mod handshake;
+mod rate;
+mod socket;
+mod stream_connection;
 
 use std::sync::Arc;
+use std::sync::atomic::Ordering;
+use std::time::{SystemTime, UNIX_EPOCH};
 
 use bytes::Bytes;
 use http_body_util::Full;
 use hyper::body::Incoming;
-use hyper::{Request, Response, StatusCode};
+use hyper::{Request, Response};
+use hyper_util::rt::TokioIo;
 
+use crate::errors::{self, ApiError};
 use crate::gateway::{Gateway, Peer};
+use crate::http::ConnectionPlace;
 
 /// Whether a path is of this module: `/ws`, `/ws/<name>`, `/stream`, `/ws-api/v3`.
 pub fn is_ws_path(path: &str) -> bool {
     path == "/ws" || path.starts_with("/ws/") || path == "/stream" || path == "/ws-api/v3"
 }
 
-/// Answers an upgrade request with 101 and serves the connection on a task of its own (`hyper::upgrade::on`), or
-/// answers why not. Called by the HTTP server for every request to a path of this module.
-pub fn upgrade(_gateway: &Arc<Gateway>, _request: Request<Incoming>, _peer: Peer) -> Response<Full<Bytes>> {
-    let mut response = Response::new(Full::default());
-    *response.status_mut() = StatusCode::NOT_FOUND;
-    response
+/// Answers an upgrade request with 101 and serves the connection on a task of its own, or answers why not. Called
+/// by the HTTP server for every request to a path of this module.
+pub fn upgrade(gateway: &Arc<Gateway>, mut request: Request<Incoming>, peer: Peer) -> Response<Full<Bytes>> {
+    let accepted = match handshake::check(request.method(), request.version(), request.headers()) {
+        Ok(accepted) => accepted,
+        Err(refusal) => return refusal,
+    };
+    if !gateway.is_ready.load(Ordering::Acquire) {
+        return handshake::refuse(&errors::STARTING);
+    }
+    let path = request.uri().path().to_owned();
+    let query = request.uri().query().unwrap_or_default().to_owned();
+    let wanted = match stream_connection::Wanted::parse(&path, &query) {
+        Ok(wanted) => wanted,
+        Err(error) => return handshake::refuse(&error),
+    };
+    let place = request.extensions_mut().remove::<ConnectionPlace>();
+    let upgraded = hyper::upgrade::on(&mut request);
+    let gateway = Arc::clone(gateway);
+    tokio::spawn(async move {
+        let _place = place;
+        // The client went away before the switch.
+        let Ok(upgraded) = upgraded.await else { return };
+        let io = TokioIo::new(upgraded);
+        match wanted {
+            Some(wanted) => stream_connection::serve(gateway, io, wanted).await,
+            None => api_connection::serve(gateway, io, peer, api_connection::Wanted::parse(&query)).await,
+        }
+    });
+    accepted
 }
+
+/// Milliseconds since the Unix epoch by this machine's clock.
+fn clock_ms() -> u64 {
+    let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
+    u64::try_from(since.as_millis()).unwrap_or(u64::MAX)
+}
+
+/// An error as an HTTP body.
+fn error_body(error: &ApiError) -> Full<Bytes> {
+    Full::new(Bytes::from(error.to_json()))
+}
+
+#[cfg(test)]
+mod tests;

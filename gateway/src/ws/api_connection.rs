@@ -1,0 +1,278 @@
+//! A connection of the WebSocket API.
+//!
+//! Requests run concurrently and are answered as they finish, but each is started before the next one is
+//! read: the first step of an order takes its place in the way to the cluster, so that the orders of a
+//! connection enter the log in the order they were sent.
+
+use std::sync::Arc;
+
+use futures_util::FutureExt;
+use futures_util::future::{AbortHandle, Abortable, BoxFuture};
+use futures_util::stream::{FuturesUnordered, StreamExt};
+use tokio::io::{AsyncRead, AsyncWrite};
+use tokio::time::{Instant, MissedTickBehavior, interval_at};
+use tokio_tungstenite::tungstenite::Utf8Bytes;
+use tokio_tungstenite::tungstenite::protocol::frame::coding::CloseCode;
+
+use super::api_request::{self, ApiRequest, RequestId, Used};
+use super::api_session::{ApiSession, Effect};
+use super::socket::{Heard, Over, PING_INTERVAL, Socket};
+use crate::accounts::UserEvents;
+use crate::errors::{self, ApiError};
+use crate::gateway::{Answer, Gateway, Peer};
+use crate::operations::{self, Executed, Operation, Security};
+use crate::params::Params;
+
+/// Requests of one connection that may be unanswered; further ones are answered busy.
+pub const REQUESTS_MAX: usize = 1_024;
+
+/// What the request line asks for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Wanted {
+    returns_rate_limits: bool,
+}
+
+impl Wanted {
+    /// Reads the query, `returnRateLimits=false`.
+    pub fn parse(query: &str) -> Wanted {
+        Wanted { returns_rate_limits: !query.split('&').any(|pair| pair == "returnRateLimits=false") }
+    }
+}
+
+/// Serves the connection until it is over.
+pub async fn serve<S: AsyncRead + AsyncWrite + Unpin>(gateway: Arc<Gateway>, io: S, peer: Peer, wanted: Wanted) {
+    let mut connection = Connection {
+        session: ApiSession::new(super::clock_ms(), wanted.returns_rate_limits),
+        gateway,
+        peer,
+        running: FuturesUnordered::new(),
+        listening: FuturesUnordered::new(),
+        listeners: Vec::new(),
+    };
+    let mut socket = Socket::new(io).await;
+    let over = connection.run(&mut socket).await;
+    let last_words = (over == SHUTDOWN).then(|| {
+        let event = format!(r#"{{"e":"serverShutdown","E":{}}}"#, super::clock_ms());
+        format!(r#"{{"event":{event}}}"#).into()
+    });
+    // Orders under way go on in the cluster without us.
+    drop(connection);
+    socket.close(over, last_words).await;
+}
+
+const SHUTDOWN: Over = Over::Close(CloseCode::Away, "server shutdown");
+
+/// An answer that is ready to be sent.
+type Running = BoxFuture<'static, Utf8Bytes>;
+/// The next event of a subscription: its number, the event, and the subscription to go on with.
+type Listening = Abortable<BoxFuture<'static, (u64, Option<Arc<str>>, UserEvents)>>;
+
+struct Connection {
+    gateway: Arc<Gateway>,
+    peer: Peer,
+    session: ApiSession,
+    running: FuturesUnordered<Running>,
+    listening: FuturesUnordered<Listening>,
+    listeners: Vec<(u64, AbortHandle)>,
+}
+
+impl Connection {
+    async fn run<S: AsyncRead + AsyncWrite + Unpin>(&mut self, socket: &mut Socket<S>) -> Over {
+        let mut stopping = self.gateway.stopping();
+        let mut pings = interval_at(Instant::now() + PING_INTERVAL, PING_INTERVAL);
+        pings.set_missed_tick_behavior(MissedTickBehavior::Delay);
+        loop {
+            // Answers and events first, then requests; what is written is flushed when nothing else is ready.
+            let done = tokio::select! {
+                biased;
+                _ = stopping.wait_for(|stopping| *stopping) => Err(SHUTDOWN),
+                _ = pings.tick() => socket.ping().await,
+                Some(answer) = self.running.next() => socket.say(answer).await,
+                Some(heard) = self.listening.next() => match heard {
+                    Ok(heard) => socket.say(self.user_event(heard)).await,
+                    // Unsubscribed.
+                    Err(_) => Ok(()),
+                },
+                heard = socket.hear() => match heard {
+                    Ok(heard) => self.heard(socket, heard).await,
+                    Err(over) => Err(over),
+                },
+                () = std::future::ready(()), if socket.is_unflushed() => socket.flush().await,
+            };
+            if let Err(over) = done {
+                return over;
+            }
+        }
+    }
+
+    async fn heard<S: AsyncRead + AsyncWrite + Unpin>(
+        &mut self,
+        socket: &mut Socket<S>,
+        heard: Heard,
+    ) -> Result<(), Over> {
+        let text = match heard {
+            Heard::Control => return Ok(()),
+            Heard::Binary => {
+                let answer = self.refuse(&RequestId::null(), errors::INVALID_JSON);
+                return socket.say(answer).await;
+            }
+            Heard::Text(text) => text,
+        };
+        let request = match ApiRequest::parse(&text) {
+            Ok(request) => request,
+            Err((id, error)) => {
+                let answer = self.refuse(&id, error);
+                return socket.say(answer).await;
+            }
+        };
+        if let Some(answer) = self.start(request) {
+            socket.say(answer).await?;
+        }
+        Ok(())
+    }
+
+    /// Starts a request; answers it at once if nothing needs to be waited for.
+    fn start(&mut self, mut request: ApiRequest) -> Option<Utf8Bytes> {
+        let now_us = self.gateway.now_us();
+        let own = self.session.answer(&self.gateway.exchange, &request.method, &mut request.params, now_us);
+        if let Some((answer, effect)) = own {
+            self.act(effect);
+            return Some(self.weighed(&request.id, answer, now_us));
+        }
+        let Some(operation) = operations::by_ws_method(&request.method) else {
+            return Some(self.refuse(&request.id, UNKNOWN_METHOD));
+        };
+        if self.running.len() >= REQUESTS_MAX {
+            return Some(self.refuse(&request.id, errors::BUSY));
+        }
+        let (caller, tells_limits) = match self.admit(operation, &mut request.params, now_us) {
+            Ok(admitted) => admitted,
+            Err(error) => return Some(self.refuse(&request.id, error)),
+        };
+        let (gateway, peer, id) = (Arc::clone(&self.gateway), self.peer, request.id);
+        let mut running = async move {
+            let executed = operations::execute(&gateway, operation, peer, caller, request.params).await;
+            executed_answer(&gateway, &id, executed, tells_limits)
+        }
+        .boxed();
+        // Its first step, before the next request is read.
+        match (&mut running).now_or_never() {
+            Some(answer) => Some(answer),
+            None => {
+                self.running.push(running);
+                None
+            }
+        }
+    }
+
+    fn admit(
+        &self,
+        operation: &Operation,
+        params: &mut Params,
+        now_us: u64,
+    ) -> Result<(Option<crate::auth::Caller>, bool), ApiError> {
+        let caller = match operation.security {
+            Security::Public => {
+                params.take("apiKey")?;
+                None
+            }
+            Security::Read | Security::Trade => {
+                Some(self.session.caller(&self.gateway.exchange, params, now_us)?)
+            }
+        };
+        let tells_limits = match params.take("returnRateLimits")?.as_deref() {
+            None => self.session.returns_rate_limits(),
+            Some("true") => true,
+            Some("false") => false,
+            Some(_) => return Err(ApiError::invalid_data("returnRateLimits")),
+        };
+        Ok((caller, tells_limits))
+    }
+
+    fn act(&mut self, effect: Effect) {
+        match effect {
+            Effect::None => {}
+            Effect::Listen(id, account) => {
+                let events = self.gateway.exchange.accounts().subscribe(account);
+                self.listen(id, events);
+            }
+            Effect::Silence(id) => self.silence(|known| known == id),
+            Effect::SilenceAll => self.silence(|_| true),
+        }
+    }
+
+    fn listen(&mut self, id: u64, mut events: UserEvents) {
+        self.listeners.retain(|(known, _)| *known != id);
+        let (handle, registration) = AbortHandle::new_pair();
+        let next = async move { (id, events.recv().await, events) }.boxed();
+        self.listeners.push((id, handle));
+        self.listening.push(Abortable::new(next, registration));
+    }
+
+    fn silence(&mut self, is_meant: impl Fn(u64) -> bool) {
+        self.listeners.retain(|(id, handle)| {
+            let is_meant = is_meant(*id);
+            if is_meant {
+                handle.abort();
+            }
+            !is_meant
+        });
+    }
+
+    fn user_event(&mut self, (id, event, events): (u64, Option<Arc<str>>, UserEvents)) -> Utf8Bytes {
+        match event {
+            Some(event) => {
+                self.listen(id, events);
+                api_request::user_event(id, &event).into()
+            }
+            // It fell too far behind: what was not sent is lost, and the client is told so.
+            None => {
+                self.silence(|known| known == id);
+                self.session.ended(id);
+                let event = format!(r#"{{"e":"eventStreamTerminated","E":{}}}"#, super::clock_ms());
+                api_request::user_event(id, &event).into()
+            }
+        }
+    }
+
+    /// An answer that no operation has weighed.
+    fn weighed(&self, id: &RequestId, answer: Answer, now_us: u64) -> Utf8Bytes {
+        let limit = self.gateway.limits.weight_per_minute;
+        let (answer, weight) = match self.gateway.throttle.weigh(self.peer.ip, 2, now_us) {
+            Ok(weight) => (answer, weight),
+            Err(error) => (Err(error), limit),
+        };
+        let used = Used { weight, weight_limit: limit, orders: None };
+        let used = self.session.returns_rate_limits().then_some(used);
+        api_request::answer(id, &answer, used, now_us / 1_000).into()
+    }
+
+    fn refuse(&self, id: &RequestId, error: ApiError) -> Utf8Bytes {
+        self.weighed(id, Err(error), self.gateway.now_us())
+    }
+}
+
+fn executed_answer(gateway: &Gateway, id: &RequestId, executed: Executed, tells_limits: bool) -> Utf8Bytes {
+    let limits = &gateway.limits;
+    let used = tells_limits.then(|| Used {
+        weight: executed.used_weight,
+        weight_limit: limits.weight_per_minute,
+        orders: executed.orders.map(|counts| (counts, [limits.orders_per_10s, limits.orders_per_day])),
+    });
+    api_request::answer(id, &executed.answer, used, gateway.now_us() / 1_000).into()
+}
+
+/// `-1020` with status 404.
+const UNKNOWN_METHOD: ApiError = ApiError::with_status(404, -1020, "Unknown method.");
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn limits_are_told_unless_the_client_says_otherwise() {
+        assert!(Wanted::parse("").returns_rate_limits);
+        assert!(Wanted::parse("returnRateLimits=true").returns_rate_limits);
+        assert!(!Wanted::parse("timeUnit=x&returnRateLimits=false").returns_rate_limits);
+    }
+}

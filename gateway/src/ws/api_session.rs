@@ -1,0 +1,209 @@
+//! What a connection of the WebSocket API remembers: who has logged on, and which accounts' events it is
+//! sent. A value without I/O.
+
+use std::time::Instant;
+
+use serde_json::json;
+
+use super::rate::Allowance;
+use crate::auth::{self, Caller};
+use crate::errors::{self, ApiError};
+use crate::exchange::Exchange;
+use crate::gateway::Answer;
+use crate::params::Params;
+use wire::AccountId;
+
+/// User data subscriptions of one connection at a time.
+pub const SUBSCRIPTIONS_MAX: usize = 64;
+/// Log-ons and subscriptions of one connection: so many at once, and then so many a second.
+const LOGONS_BURST: u32 = 100;
+const LOGONS_PER_SECOND: u32 = 10;
+
+/// What a connection has to do beside answering.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Effect {
+    /// Nothing.
+    None,
+    /// Send the events of this account under this number, after the answer.
+    Listen(u64, AccountId),
+    /// Send events under this number no more.
+    Silence(u64),
+    /// Send no user events any more.
+    SilenceAll,
+}
+
+/// The state of one connection.
+#[derive(Debug)]
+pub struct ApiSession {
+    caller: Option<(Caller, u64)>,
+    connected_ms: u64,
+    subscriptions: Vec<(u64, AccountId)>,
+    next_subscription: u64,
+    returns_rate_limits: bool,
+    logons: Allowance,
+}
+
+impl ApiSession {
+    /// Of a connection that was just made.
+    pub fn new(connected_ms: u64, returns_rate_limits: bool) -> ApiSession {
+        ApiSession {
+            caller: None,
+            connected_ms,
+            subscriptions: Vec::new(),
+            next_subscription: 0,
+            returns_rate_limits,
+            logons: Allowance::new(LOGONS_BURST, LOGONS_PER_SECOND, Instant::now()),
+        }
+    }
+
+    /// Whether answers tell the limits when the request does not say.
+    pub fn returns_rate_limits(&self) -> bool {
+        self.returns_rate_limits
+    }
+
+    /// Who asks: by the request's own signature, or else who has logged on.
+    pub fn caller(&self, exchange: &Exchange, params: &mut Params, now_us: u64) -> Result<Caller, ApiError> {
+        match &self.caller {
+            Some((caller, _)) => auth::in_session(exchange, caller, params, now_us),
+            None => auth::signed_params(exchange, params, now_us),
+        }
+    }
+
+    /// Answers the methods that are the connection's own; `None` for others, which stay untouched.
+    pub fn answer(
+        &mut self,
+        exchange: &Exchange,
+        method: &str,
+        params: &mut Params,
+        now_us: u64,
+    ) -> Option<(Answer, Effect)> {
+        let own = match method {
+            "session.logon" => Self::log_on,
+            "session.status" => Self::status,
+            "session.logout" => Self::log_out,
+            "session.subscriptions" => Self::list,
+            "userDataStream.subscribe" => Self::subscribe,
+            "userDataStream.subscribe.signature" => Self::subscribe_signed,
+            "userDataStream.unsubscribe" => Self::unsubscribe,
+            _ => return None,
+        };
+        if !self.logons.take(Instant::now()) {
+            return Some((Err(ApiError::too_many_orders(LOGONS_PER_SECOND, "1 SECOND", 1)), Effect::None));
+        }
+        Some(match own(self, exchange, params, now_us) {
+            Ok((result, effect)) => (Ok(result), effect),
+            Err(error) => (Err(error), Effect::None),
+        })
+    }
+
+    /// A subscription that was cut off is no longer listed.
+    pub fn ended(&mut self, subscription: u64) {
+        self.subscriptions.retain(|(id, _)| *id != subscription);
+    }
+
+    fn log_on(&mut self, exchange: &Exchange, params: &mut Params, now_us: u64) -> Result<(String, Effect), ApiError> {
+        let caller = auth::signed_params(exchange, params, now_us)?;
+        finish(params)?;
+        self.caller = Some((caller, now_us / 1_000));
+        Ok((self.show(now_us), Effect::None))
+    }
+
+    fn status(&mut self, _: &Exchange, params: &mut Params, now_us: u64) -> Result<(String, Effect), ApiError> {
+        finish(params)?;
+        Ok((self.show(now_us), Effect::None))
+    }
+
+    /// Subscriptions that were made by the session end with it; those with a signature of their own go on.
+    fn log_out(&mut self, _: &Exchange, params: &mut Params, now_us: u64) -> Result<(String, Effect), ApiError> {
+        finish(params)?;
+        let left = self.caller.take().map(|(caller, _)| caller.account);
+        let ended = self.subscriptions.iter().find(|(_, account)| Some(*account) == left).map(|(id, _)| *id);
+        let effect = match ended {
+            Some(id) => {
+                self.ended(id);
+                Effect::Silence(id)
+            }
+            None => Effect::None,
+        };
+        Ok((self.show(now_us), effect))
+    }
+
+    fn list(&mut self, _: &Exchange, params: &mut Params, _: u64) -> Result<(String, Effect), ApiError> {
+        finish(params)?;
+        let listed: Vec<_> = self.subscriptions.iter().map(|(id, _)| json!({ "subscriptionId": id })).collect();
+        Ok((serde_json::Value::from(listed).to_string(), Effect::None))
+    }
+
+    fn subscribe(&mut self, exchange: &Exchange, params: &mut Params, _: u64) -> Result<(String, Effect), ApiError> {
+        let (caller, _) = self.caller.ok_or(NOT_LOGGED_ON)?;
+        // The key may have been revoked since.
+        auth::by_key(exchange, caller.key.as_str())?;
+        finish(params)?;
+        self.listen(caller.account)
+    }
+
+    fn subscribe_signed(
+        &mut self,
+        exchange: &Exchange,
+        params: &mut Params,
+        now_us: u64,
+    ) -> Result<(String, Effect), ApiError> {
+        let caller = auth::signed_params(exchange, params, now_us)?;
+        finish(params)?;
+        self.listen(caller.account)
+    }
+
+    fn listen(&mut self, account: AccountId) -> Result<(String, Effect), ApiError> {
+        if self.subscriptions.iter().any(|(_, known)| *known == account) {
+            return Err(ALREADY_SUBSCRIBED);
+        }
+        if self.subscriptions.len() == SUBSCRIPTIONS_MAX {
+            return Err(errors::BUSY);
+        }
+        let id = self.next_subscription;
+        self.next_subscription += 1;
+        self.subscriptions.push((id, account));
+        Ok((json!({ "subscriptionId": id }).to_string(), Effect::Listen(id, account)))
+    }
+
+    fn unsubscribe(&mut self, _: &Exchange, params: &mut Params, _: u64) -> Result<(String, Effect), ApiError> {
+        let wanted = params.integer("subscriptionId")?;
+        finish(params)?;
+        let effect = match wanted {
+            Some(id) if self.subscriptions.iter().any(|(known, _)| *known == id) => {
+                self.ended(id);
+                Effect::Silence(id)
+            }
+            Some(_) => return Err(NOT_SUBSCRIBED),
+            None => {
+                self.subscriptions.clear();
+                Effect::SilenceAll
+            }
+        };
+        Ok(("{}".into(), effect))
+    }
+
+    fn show(&self, now_us: u64) -> String {
+        json!({
+            "apiKey": self.caller.as_ref().map(|(caller, _)| caller.key.as_str()),
+            "authorizedSince": self.caller.as_ref().map(|(_, since)| since),
+            "connectedSince": self.connected_ms,
+            "returnRateLimits": self.returns_rate_limits,
+            "serverTime": now_us / 1_000,
+            "userDataStream": !self.subscriptions.is_empty(),
+        })
+        .to_string()
+    }
+}
+
+fn finish(params: &mut Params) -> Result<(), ApiError> {
+    std::mem::take(params).finish()
+}
+
+/// `-2035`
+const ALREADY_SUBSCRIBED: ApiError = ApiError::new(-2035, "User Data Stream subscription already active.");
+/// `-2036`
+const NOT_SUBSCRIBED: ApiError = ApiError::new(-2036, "User Data Stream subscription not active.");
+/// `-2015`: the session has not logged on.
+const NOT_LOGGED_ON: ApiError =
+    ApiError::with_status(401, -2015, "Invalid API-key, IP, or permissions for action: the session has not logged on.");
