@@ -222,7 +222,7 @@ mod tests {
     const MINUTE: u64 = 60_000;
 
     fn trade(id: u64, time_ms: u64, price: i64, qty: i64) -> Trade {
-        Trade { id, price, qty, time_ms, buyer_is_maker: id % 2 == 0 }
+        Trade { id, price, qty, time_ms, buyer_is_maker: id.is_multiple_of(2) }
     }
 
     fn klines(trades: &[Trade]) -> Klines {

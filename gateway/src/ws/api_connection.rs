@@ -85,7 +85,7 @@ impl Connection {
             // Answers and events first, then requests; what is written is flushed when nothing else is ready.
             let done = tokio::select! {
                 biased;
-                _ = stopping.wait_for(|stopping| *stopping) => Err(SHUTDOWN),
+                () = super::stopped(&mut stopping) => Err(SHUTDOWN),
                 _ = pings.tick() => socket.ping().await,
                 Some(answer) = self.running.next() => socket.say(answer).await,
                 Some(heard) = self.listening.next() => match heard {
@@ -176,9 +176,7 @@ impl Connection {
                 params.take("apiKey")?;
                 None
             }
-            Security::Read | Security::Trade => {
-                Some(self.session.caller(&self.gateway.exchange, params, now_us)?)
-            }
+            Security::Read | Security::Trade => Some(self.session.caller(&self.gateway.exchange, params, now_us)?),
         };
         let tells_limits = match params.take("returnRateLimits")?.as_deref() {
             None => self.session.returns_rate_limits(),

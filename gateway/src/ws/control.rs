@@ -86,10 +86,10 @@ fn ask(method: Option<&Value>, params: Option<&Value>) -> Result<Ask, Misunderst
         "SET_PROPERTY" => match params {
             [name, value] => {
                 check_property(name)?;
-                value.as_bool().map(Ask::SetCombined).ok_or(Misunderstood {
-                    code: 1,
-                    message: "Invalid value type: expected Boolean".into(),
-                })
+                value
+                    .as_bool()
+                    .map(Ask::SetCombined)
+                    .ok_or(Misunderstood { code: 1, message: "Invalid value type: expected Boolean".into() })
             }
             [] | [_] => Err(invalid("missing parameters: property name and value are needed")),
             _ => Err(invalid("too many parameters")),
@@ -152,7 +152,11 @@ mod tests {
         let trade = StreamName::parse("btcusdt@trade").unwrap();
         let cases = [
             (r#"{"method":"SUBSCRIBE","params":["btcusdt@trade"],"id":1}"#, json!(1), Ask::Subscribe(vec![trade])),
-            (r#"{"method":"UNSUBSCRIBE","params":["btcusdt@trade"],"id":"a"}"#, json!("a"), Ask::Unsubscribe(vec![trade])),
+            (
+                r#"{"method":"UNSUBSCRIBE","params":["btcusdt@trade"],"id":"a"}"#,
+                json!("a"),
+                Ask::Unsubscribe(vec![trade]),
+            ),
             (r#"{"method":"LIST_SUBSCRIPTIONS","id":null}"#, Value::Null, Ask::List),
             (r#"{"method":"LIST_SUBSCRIPTIONS","params":[],"id":-3}"#, json!(-3), Ask::List),
             (r#"{"method":"SET_PROPERTY","params":["combined",true],"id":5}"#, json!(5), Ask::SetCombined(true)),

@@ -23,6 +23,7 @@ use http_body_util::Full;
 use hyper::body::Incoming;
 use hyper::{Request, Response};
 use hyper_util::rt::TokioIo;
+use tokio::sync::watch;
 
 use crate::errors::{self, ApiError};
 use crate::gateway::{Gateway, Peer};
@@ -38,7 +39,7 @@ pub fn is_ws_path(path: &str) -> bool {
 pub fn upgrade(gateway: &Arc<Gateway>, mut request: Request<Incoming>, peer: Peer) -> Response<Full<Bytes>> {
     let accepted = match handshake::check(request.method(), request.version(), request.headers()) {
         Ok(accepted) => accepted,
-        Err(refusal) => return refusal,
+        Err(error) => return handshake::refuse(&error),
     };
     if !gateway.is_ready.load(Ordering::Acquire) {
         return handshake::refuse(&errors::STARTING);
@@ -63,6 +64,12 @@ pub fn upgrade(gateway: &Arc<Gateway>, mut request: Request<Incoming>, peer: Pee
         }
     });
     accepted
+}
+
+/// Waits until the gateway shuts down.
+async fn stopped(stopping: &mut watch::Receiver<bool>) {
+    // An error says that the gateway is gone.
+    let _ = stopping.wait_for(|stopping| *stopping).await;
 }
 
 /// Milliseconds since the Unix epoch by this machine's clock.

@@ -93,7 +93,7 @@ impl Connection<'_> {
         loop {
             let done = tokio::select! {
                 biased;
-                _ = stopping.wait_for(|stopping| *stopping) => Err(SHUTDOWN),
+                () = super::stopped(&mut stopping) => Err(SHUTDOWN),
                 _ = pings.tick() => socket.ping().await,
                 heard = socket.hear() => heard.and_then(|heard| self.heard(heard)),
                 () = outbox.stirred() => {
@@ -167,9 +167,7 @@ impl Connection<'_> {
     fn check(&self, names: &[StreamName]) -> Result<(), Misunderstood> {
         let invalid = |message: String| Misunderstood { code: 2, message: format!("Invalid request: {message}") };
         let data = self.gateway.exchange.market_data();
-        if let Some(name) =
-            names.iter().find(|name| !name.is_of_all() && data.market(name.symbol.as_str()).is_none())
-        {
+        if let Some(name) = names.iter().find(|name| !name.is_of_all() && data.market(name.symbol.as_str()).is_none()) {
             return Err(invalid(format!("unknown symbol in stream {name}")));
         }
         let fits = self.subscriber.check(names);

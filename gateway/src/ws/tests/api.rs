@@ -1,0 +1,194 @@
+//! The WebSocket API.
+
+use super::*;
+
+fn signed(params: Value) -> Value {
+    use hmac::{Hmac, KeyInit, Mac};
+
+    let mut params = params;
+    let now_ms = super::super::clock_ms();
+    params["apiKey"] = key().into();
+    params["timestamp"] = now_ms.into();
+    let mut pairs: Vec<_> = params
+        .as_object()
+        .unwrap()
+        .iter()
+        .map(|(name, value)| format!("{name}={}", value.as_str().map_or(value.to_string(), str::to_owned)))
+        .collect();
+    pairs.sort();
+    let mut mac = <Hmac<sha2::Sha256> as KeyInit>::new_from_slice(SECRET.as_bytes()).unwrap();
+    mac.update(pairs.join("&").as_bytes());
+    params["signature"] = hex::encode(mac.finalize().into_bytes()).into();
+    params
+}
+
+fn limit_order(client_id: &str) -> Value {
+    json!({
+        "symbol": "BTCUSDT", "side": "BUY", "type": "LIMIT", "timeInForce": "GTC", "price": "100.00",
+        "quantity": "0.10000", "newClientOrderId": client_id,
+    })
+}
+
+#[tokio::test]
+async fn public_methods_answer_with_the_id_and_limits() {
+    let mut server = Server::start().await;
+    server.market(&[level(Side::Sell, 10_100, 150_000, 1), traded(1, 10_100, 50_000, Side::Buy)]);
+    let mut client = server.api().await;
+    for (method, params) in [
+        ("ping", json!({})),
+        ("time", json!({})),
+        ("exchangeInfo", json!({"symbol": "BTCUSDT"})),
+        ("exchangeInfo", json!({"symbols": ["BTCUSDT"]})),
+        ("depth", json!({"symbol": "BTCUSDT", "limit": 5})),
+        ("trades.recent", json!({"symbol": "BTCUSDT"})),
+        ("trades.historical", json!({"symbol": "BTCUSDT", "fromId": 0})),
+        ("trades.aggregate", json!({"symbol": "BTCUSDT"})),
+        ("klines", json!({"symbol": "BTCUSDT", "interval": "1m"})),
+        ("uiKlines", json!({"symbol": "BTCUSDT", "interval": "1h", "limit": 1})),
+        ("avgPrice", json!({"symbol": "BTCUSDT"})),
+        ("ticker.24hr", json!({"symbol": "BTCUSDT"})),
+        ("ticker.price", json!({})),
+        ("ticker.book", json!({"symbols": ["BTCUSDT"]})),
+    ] {
+        let answer = ask(&mut client, json!({"id": method, "method": method, "params": params})).await;
+        assert_eq!((&answer["id"], &answer["status"]), (&json!(method), &json!(200)), "{answer}");
+        assert!(!answer["result"].is_null() && answer["rateLimits"][0]["limit"].is_u64(), "{answer}");
+    }
+    let answer = ask(&mut client, json!({"id": 1, "method": "depth", "params": {"symbol": "BTCUSDT"}})).await;
+    assert_eq!(answer["result"]["asks"], json!([["101.00000000", "1.50000000"]]));
+    let answer = ask(&mut client, json!({"id": null, "method": "ping", "params": {"returnRateLimits": false}})).await;
+    assert_eq!(answer, json!({"id": null, "status": 200, "result": {}}));
+}
+
+#[tokio::test]
+async fn bad_api_requests_are_answered_with_status_and_code() {
+    let server = Server::start().await;
+    let mut client = server.api().await;
+    let mut forged = signed(limit_order("forged"));
+    forged["signature"] = "00".repeat(32).into();
+    let mut stale = limit_order("stale");
+    stale["recvWindow"] = 60_001.into();
+    for (request, status, code) in [
+        ("{".to_owned(), 400, -1135),
+        (json!({"id": 1, "method": "no.such"}).to_string(), 404, -1020),
+        (json!({"id": 1, "method": "depth", "params": {}}).to_string(), 400, -1102),
+        (json!({"id": 1, "method": "depth", "params": {"symbol": "NOSUCH"}}).to_string(), 400, -1121),
+        (json!({"id": 1, "method": "depth", "params": {"symbol": "BTCUSDT", "why": 1}}).to_string(), 400, -1104),
+        (json!({"id": 1, "method": "order.place", "params": limit_order("a")}).to_string(), 401, -2014),
+        (json!({"id": 1, "method": "order.place", "params": forged}).to_string(), 400, -1022),
+        (json!({"id": 1, "method": "order.place", "params": signed(stale)}).to_string(), 400, -1131),
+        (json!({"id": 1, "method": "userDataStream.subscribe"}).to_string(), 401, -2015),
+        (
+            json!({"id": 1, "method": "userDataStream.unsubscribe", "params": {"subscriptionId": 9}}).to_string(),
+            400,
+            -2036,
+        ),
+    ] {
+        say(&mut client, &request).await;
+        let answer = hear(&mut client).await;
+        assert_eq!(
+            (&answer["status"], &answer["error"]["code"]),
+            (&json!(status), &json!(code)),
+            "{request}: {answer}"
+        );
+    }
+    assert!(server.ledger.placed.lock().unwrap().is_empty());
+}
+
+#[tokio::test]
+async fn a_signed_order_is_answered_and_its_account_told() {
+    let server = Server::start().await;
+    let mut client = server.api().await;
+    let subscribed =
+        ask(&mut client, json!({"id": 1, "method": "userDataStream.subscribe.signature", "params": signed(json!({}))}))
+            .await;
+    assert_eq!(subscribed["result"], json!({"subscriptionId": 0}));
+    say(&mut client, json!({"id": "o", "method": "order.place", "params": signed(limit_order("mine"))}).to_string())
+        .await;
+    let mut answer = None;
+    let mut events = Vec::new();
+    while answer.is_none() || events.len() < 2 {
+        let heard = hear(&mut client).await;
+        if heard["id"] == "o" {
+            answer = Some(heard);
+        } else {
+            assert_eq!(heard["subscriptionId"], 0);
+            events.push(heard["event"]["e"].as_str().unwrap().to_owned());
+        }
+    }
+    let answer = answer.unwrap();
+    assert_eq!((&answer["status"], &answer["result"]["clientOrderId"]), (&json!(200), &json!("mine")), "{answer}");
+    assert!(answer["rateLimits"].as_array().unwrap().iter().any(|limit| limit["rateLimitType"] == "ORDERS"));
+    assert!(events.contains(&"executionReport".to_owned()) && events.contains(&"outboundAccountPosition".to_owned()));
+
+    let again =
+        ask(&mut client, json!({"id": 2, "method": "userDataStream.subscribe.signature", "params": signed(json!({}))}))
+            .await;
+    assert_eq!(again["error"]["code"], -2035);
+    let ended =
+        ask(&mut client, json!({"id": 3, "method": "userDataStream.unsubscribe", "params": {"subscriptionId": 0}}))
+            .await;
+    assert_eq!(ended["result"], json!({}));
+    let placed =
+        ask(&mut client, json!({"id": 4, "method": "order.place", "params": signed(limit_order("more"))})).await;
+    assert_eq!(placed["id"], 4, "no events any more");
+}
+
+#[tokio::test]
+async fn a_session_logs_on_once_and_signs_no_more() {
+    let server = Server::start().await;
+    let mut client = server.api().await;
+    let status = ask(&mut client, json!({"id": 1, "method": "session.status"})).await;
+    assert_eq!((&status["result"]["apiKey"], &status["result"]["authorizedSince"]), (&Value::Null, &Value::Null));
+    let logon = ask(&mut client, json!({"id": 2, "method": "session.logon", "params": signed(json!({}))})).await;
+    assert_eq!(logon["result"]["apiKey"], key().as_str(), "{logon}");
+    let mut order = limit_order("mine");
+    order["timestamp"] = super::super::clock_ms().into();
+    let placed = ask(&mut client, json!({"id": 3, "method": "order.place", "params": order})).await;
+    assert_eq!(placed["status"], 200, "{placed}");
+    let subscribed = ask(&mut client, json!({"id": 4, "method": "userDataStream.subscribe"})).await;
+    assert_eq!(subscribed["result"], json!({"subscriptionId": 0}));
+    let listed = ask(&mut client, json!({"id": 5, "method": "session.subscriptions"})).await;
+    assert_eq!(listed["result"], json!([{"subscriptionId": 0}]));
+    let logout = ask(&mut client, json!({"id": 6, "method": "session.logout"})).await;
+    assert_eq!((&logout["result"]["apiKey"], &logout["result"]["userDataStream"]), (&Value::Null, &json!(false)));
+    let mut order = limit_order("other");
+    order["timestamp"] = super::super::clock_ms().into();
+    let refused = ask(&mut client, json!({"id": 7, "method": "order.place", "params": order})).await;
+    assert_eq!(refused["error"]["code"], -2014);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 4)]
+async fn orders_of_one_connection_enter_in_the_order_they_were_sent_and_run_at_once() {
+    let server = Server::start_with(Duration::from_millis(100)).await;
+    let mut client = server.api().await;
+    let started = std::time::Instant::now();
+    for index in 0..500 {
+        let request =
+            json!({"id": index, "method": "order.place", "params": signed(limit_order(&format!("o-{index}")))});
+        client.feed(Message::text(request.to_string())).await.unwrap();
+    }
+    client.flush().await.unwrap();
+    for _ in 0..500 {
+        assert_eq!(hear(&mut client).await["status"], 200);
+    }
+    assert!(started.elapsed() < Duration::from_secs(8), "500 orders of 100 ms each ran at once");
+    let expected: Vec<_> = (0..500).map(|index| format!("o-{index}")).collect();
+    assert_eq!(*server.ledger.placed.lock().unwrap(), expected);
+}
+
+#[tokio::test]
+async fn requests_beyond_the_limit_of_a_connection_are_answered_busy() {
+    let server = Server::start_with(Duration::from_secs(3)).await;
+    let mut client = server.api().await;
+    let extra = 20;
+    for index in 0..super::super::api_connection::REQUESTS_MAX + extra {
+        let request =
+            json!({"id": index, "method": "order.place", "params": signed(limit_order(&format!("o-{index}")))});
+        client.feed(Message::text(request.to_string())).await.unwrap();
+    }
+    client.flush().await.unwrap();
+    for _ in 0..extra {
+        assert_eq!(hear(&mut client).await["error"]["code"], -1008);
+    }
+}

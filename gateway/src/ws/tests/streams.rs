@@ -1,0 +1,190 @@
+//! Connections of market streams, and what both kinds of connections share.
+
+use super::*;
+
+#[tokio::test]
+async fn any_raw_name_opens_and_streams_are_subscribed_later() {
+    let mut server = Server::start().await;
+    let mut client = server.connect("/ws/0").await;
+    let answer = ask(&mut client, json!({"method": "SUBSCRIBE", "params": ["btcusdt@depth@100ms"], "id": 1})).await;
+    assert_eq!(answer, json!({"result": null, "id": 1}));
+    server.market(&[level(Side::Sell, 10_100, 150_000, 1), window(1, 1)]);
+    let event = hear(&mut client).await;
+    assert_eq!((&event["e"], &event["U"], &event["u"]), (&json!("depthUpdate"), &json!(1), &json!(1)));
+    assert_eq!(event["a"], json!([["101.00000000", "1.50000000"]]));
+
+    let answer = ask(&mut client, json!({"method": "SET_PROPERTY", "params": ["combined", true], "id": "x"})).await;
+    assert_eq!(answer, json!({"result": null, "id": "x"}));
+    assert_eq!(
+        ask(&mut client, json!({"method": "GET_PROPERTY", "params": ["combined"], "id": null})).await["result"],
+        true
+    );
+    server.market(&[level(Side::Sell, 10_100, 0, 2), window(2, 2)]);
+    assert_eq!(hear(&mut client).await["stream"], "btcusdt@depth@100ms");
+
+    let listed = ask(&mut client, json!({"method": "LIST_SUBSCRIPTIONS", "id": 3})).await;
+    assert_eq!(listed["result"], json!(["btcusdt@depth@100ms"]));
+    ask(&mut client, json!({"method": "UNSUBSCRIBE", "params": ["btcusdt@depth@100ms"], "id": 4})).await;
+    server.market(&[level(Side::Sell, 10_100, 5, 3), window(3, 3)]);
+    let listed = ask(&mut client, json!({"method": "LIST_SUBSCRIPTIONS", "id": 5})).await;
+    assert_eq!((&listed["id"], &listed["result"]), (&json!(5), &json!([])), "no event came in between");
+}
+
+#[tokio::test]
+async fn streams_of_the_request_line_are_told_at_once() {
+    let mut server = Server::start().await;
+    let mut raw = server.connect("/ws/btcusdt@trade").await;
+    let mut combined = server.connect("/stream?streams=btcusdt@trade/btcusdt@aggTrade").await;
+    for client in [&mut raw, &mut combined] {
+        ask(client, json!({"method": "LIST_SUBSCRIPTIONS", "id": 1})).await;
+    }
+    server.market(&[traded(1, 10_100, 150_000, Side::Sell)]);
+    assert_eq!(hear(&mut raw).await["m"], true);
+    let (one, other) = (hear(&mut combined).await, hear(&mut combined).await);
+    let mut kinds = [one["data"]["e"].as_str().unwrap(), other["data"]["e"].as_str().unwrap()];
+    kinds.sort();
+    assert_eq!(kinds, ["aggTrade", "trade"]);
+}
+
+#[tokio::test]
+async fn bad_requests_are_answered_with_a_code_and_the_connection_goes_on() {
+    let server = Server::start().await;
+    let mut client = server.connect("/ws").await;
+    for (text, code) in [
+        ("nonsense", 3),
+        (r#"{"method":"DANCE","id":1}"#, 2),
+        (r#"{"method":"SUBSCRIBE","params":["nosuch@trade"],"id":1}"#, 2),
+        (r#"{"method":"SUBSCRIBE","params":["btcusdt@dance"],"id":1}"#, 2),
+        (r#"{"method":"SET_PROPERTY","params":["colour",true],"id":1}"#, 0),
+        (r#"{"method":"SET_PROPERTY","params":["combined",1],"id":1}"#, 1),
+    ] {
+        say(&mut client, text).await;
+        let answer = hear(&mut client).await;
+        assert_eq!(answer["error"]["code"], code, "{text}");
+        assert_eq!(answer["code"], code, "{text}");
+    }
+    client.send(Message::binary(vec![1, 2, 3])).await.unwrap();
+    assert_eq!(hear(&mut client).await["error"]["code"], 3);
+    let many: Vec<_> = (0..1_025).map(|index| format!("btcusdt@kline_{index}")).collect();
+    assert_eq!(ask(&mut client, json!({"method": "SUBSCRIBE", "params": many, "id": 1})).await["error"]["code"], 2);
+    assert_eq!(ask(&mut client, json!({"method": "LIST_SUBSCRIPTIONS", "id": 1})).await["result"], json!([]));
+}
+
+#[tokio::test]
+async fn fragments_are_one_message_and_long_messages_close_the_connection() {
+    let server = Server::start().await;
+    let mut client = server.connect("/ws").await;
+    let text = r#"{"method":"LIST_SUBSCRIPTIONS","id":1}"#;
+    let (head, tail) = text.split_at(9);
+    let fragment = |part: &str, code, is_last| {
+        Message::Frame(Frame::message(Bytes::from(part.to_owned()), OpCode::Data(code), is_last))
+    };
+    client.send(fragment(head, Data::Text, false)).await.unwrap();
+    client.send(Message::Ping(Bytes::from_static(b"between"))).await.unwrap();
+    client.send(fragment(tail, Data::Continue, true)).await.unwrap();
+    assert_eq!(hear(&mut client).await["result"], json!([]));
+
+    for path in ["/ws", "/ws-api/v3"] {
+        let mut client = server.connect(path).await;
+        say(&mut client, format!(r#"{{"id":1,"method":"{}"}}"#, "x".repeat(70_000))).await;
+        assert_eq!(until_closed(&mut client).await.1, Some(CloseCode::Size), "{path}");
+        let mut client = server.connect(path).await;
+        for _ in 0..3 {
+            // The server closes before the last one.
+            let _ = client.send(fragment(&"x".repeat(30_000), Data::Text, false)).await;
+        }
+        assert!(matches!(until_closed(&mut client).await.1, Some(CloseCode::Size | CloseCode::Protocol)), "{path}");
+    }
+}
+
+#[tokio::test]
+async fn broken_frames_close_the_connection() {
+    let server = Server::start().await;
+    // Reserved opcode; unmasked; text that is not UTF-8; a control frame that is too long.
+    let frames = [
+        vec![0x83, 0x80, 0, 0, 0, 0],
+        vec![0x81, 0x01, b'x'],
+        vec![0x81, 0x82, 0, 0, 0, 0, 0xff, 0xfe],
+        [&[0x89, 0xfe, 0x00, 0x80], &[0; 132][..]].concat(),
+    ];
+    for frame in &frames {
+        let mut stream = TcpStream::connect(server.address).await.unwrap();
+        let head = "GET /ws HTTP/1.1\r\nHost: x\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n\
+                    Sec-WebSocket-Version: 13\r\nSec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n\r\n";
+        // The frame comes with the request: nothing that was read too early is lost.
+        stream.write_all(&[head.as_bytes(), frame].concat()).await.unwrap();
+        let mut answer = vec![0; 4_096];
+        let mut length = 0;
+        loop {
+            match within(stream.read(&mut answer[length..])).await {
+                Ok(0) | Err(_) => break,
+                Ok(read) => length += read,
+            }
+            // A close frame: answer it by going away.
+            if answer[..length].windows(2).any(|pair| pair[0] == 0x88) {
+                break;
+            }
+        }
+        assert!(answer.starts_with(b"HTTP/1.1 101"), "{frame:?}");
+    }
+    // A truncated frame and silence cost a socket until the time-out, and nothing else.
+    let mut client = server.connect("/ws").await;
+    assert_eq!(ask(&mut client, json!({"method": "LIST_SUBSCRIPTIONS", "id": 1})).await["id"], 1);
+}
+
+#[tokio::test]
+async fn a_flood_of_requests_is_cut_off() {
+    let server = Server::start().await;
+    let mut client = server.connect("/ws").await;
+    for id in 0..200 {
+        // The server closes before the last one.
+        let _ = client.send(Message::text(format!(r#"{{"method":"LIST_SUBSCRIPTIONS","id":{id}}}"#))).await;
+    }
+    assert_eq!(until_closed(&mut client).await.1, Some(CloseCode::Policy));
+}
+
+#[tokio::test]
+async fn a_client_that_does_not_read_is_told_and_closed_while_others_get_everything() {
+    let mut server = Server::start().await;
+    let mut slow = server.connect("/ws/btcusdt@trade").await;
+    let mut fast = server.connect("/ws/btcusdt@trade").await;
+    for client in [&mut slow, &mut fast] {
+        ask(client, json!({"method": "LIST_SUBSCRIPTIONS", "id": 1})).await;
+    }
+    let trades = 80_000;
+    let reader = tokio::spawn(async move {
+        for id in 1..=trades {
+            assert_eq!(hear(&mut fast).await["t"], id);
+        }
+    });
+    for id in 1..=trades {
+        server.market(&[traded(id, 10_100, 1, Side::Buy)]);
+        if id % 64 == 0 {
+            tokio::time::sleep(Duration::from_micros(500)).await;
+        }
+    }
+    within(reader).await.unwrap();
+    let (last, code) = until_closed(&mut slow).await;
+    assert_eq!(last.unwrap()["e"], "slowConsumer");
+    assert_eq!(code, Some(CloseCode::Policy));
+}
+
+#[tokio::test]
+async fn connections_are_refused_before_the_gateway_is_ready_and_told_when_it_leaves() {
+    let server = Server::start().await;
+    let mut stream = server.connect("/ws/0").await;
+    let mut api = server.api().await;
+    for client in [&mut stream, &mut api] {
+        say(client, "x").await;
+        hear(client).await;
+    }
+    server.gateway.is_ready.store(false, Ordering::Release);
+    let refused = connect_async(format!("ws://{}/ws", server.address)).await.unwrap_err();
+    assert!(refused.to_string().contains("503"), "{refused}");
+    server.gateway.is_ready.store(true, Ordering::Release);
+    server.gateway.stop();
+    let (last, code) = until_closed(&mut stream).await;
+    assert_eq!((&last.unwrap()["e"], code), (&json!("serverShutdown"), Some(CloseCode::Away)));
+    let (last, code) = until_closed(&mut api).await;
+    assert_eq!((&last.unwrap()["event"]["e"], code), (&json!("serverShutdown"), Some(CloseCode::Away)));
+}
