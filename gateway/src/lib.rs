@@ -25,6 +25,8 @@ mod reads;
 pub mod reference;
 mod serve;
 pub mod streams;
+#[cfg(test)]
+mod testing;
 pub mod throttle;
 pub mod ws;
 

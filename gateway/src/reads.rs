@@ -69,6 +69,3 @@ async fn ask(reads: Arc<Reads>, ledger: Arc<dyn Ledger>, timeout: Duration) {
         }
     }
 }
-
-#[cfg(test)]
-mod tests;

@@ -104,7 +104,7 @@ impl Accounts {
     pub fn await_order(&self, account: AccountId, market: MarketId, order: OrderId) -> oneshot::Receiver<OrderOutcome> {
         let known = self.get(account).and_then(|account| {
             let order = account.orders.get(market, order).filter(|order| order.is_settled)?;
-            Some(account.outcome(order, None))
+            Some(account.outcome(order))
         });
         match known {
             Some(outcome) => {
@@ -204,7 +204,9 @@ impl Accounts {
         order.status = OrderStatus::New;
         order.working = Some(batch.now);
         order.updated = batch.now;
-        self.report(batch, accepted.account, accepted.market, accepted.order, |reporter, order| reporter.new(order));
+        self.report(batch, accepted.account, accepted.market, accepted.order, |reporter, order| {
+            reporter.accepted(order)
+        });
     }
 
     fn reject(&mut self, batch: &Batch<'_>, rejected: &OrderRejected) {
@@ -214,10 +216,10 @@ impl Accounts {
         // An order that finds nobody to trade with is no mistake of the client: it expires.
         let expires = rejected.reason == RejectReason::NoLiquidity;
         order.status = if expires { OrderStatus::Expired } else { OrderStatus::Rejected };
+        order.refused = (!expires).then_some(rejected.reason);
         order.updated = batch.now;
         account.orders.close(rejected.market, rejected.order, closed_max);
-        let refused = (!expires).then_some(rejected.reason);
-        self.settle(rejected.account, rejected.market, rejected.order, refused);
+        self.settle(rejected.account, rejected.market, rejected.order);
         self.report(batch, rejected.account, rejected.market, rejected.order, |reporter, order| {
             if expires { reporter.expired(order) } else { reporter.rejected(order, rejected.reason) }
         });
@@ -234,7 +236,7 @@ impl Accounts {
         }
         if executed.leaves.is_zero() {
             account.orders.close(executed.market, executed.order, closed_max);
-            self.settle(executed.account, executed.market, executed.order, None);
+            self.settle(executed.account, executed.market, executed.order);
         }
         self.report(batch, executed.account, executed.market, executed.order, |reporter, order| {
             reporter.trade(order, executed)
@@ -242,7 +244,7 @@ impl Accounts {
     }
 
     fn rest(&mut self, resting: &OrderResting) {
-        self.settle(resting.account, resting.market, resting.order, None);
+        self.settle(resting.account, resting.market, resting.order);
     }
 
     fn cancel(&mut self, batch: &Batch<'_>, canceled: &OrderCanceled) {
@@ -261,7 +263,7 @@ impl Accounts {
         order.updated = batch.now;
         let (account, market, id) = (canceled.account, canceled.market, canceled.order);
         self.account(account).orders.close(market, id, closed_max);
-        self.settle(account, market, id, None);
+        self.settle(account, market, id);
         match canceled.cause {
             CancelCause::Requested => {
                 self.outcomes.settle_request(canceled.request, RequestOutcome::Canceled(vec![(market, id)]));
@@ -282,7 +284,7 @@ impl Accounts {
     }
 
     /// The first outcome of an order is known: whoever waits for it is told.
-    fn settle(&mut self, account: AccountId, market: MarketId, order: OrderId, refused: Option<RejectReason>) {
+    fn settle(&mut self, account: AccountId, market: MarketId, order: OrderId) {
         let Some(known) = self.account(account).orders.get_mut(market, order) else { return };
         if std::mem::replace(&mut known.is_settled, true) {
             return;
@@ -291,7 +293,7 @@ impl Accounts {
             let account = &self.accounts[&account];
             if let Some(order) = account.orders.get(market, order) {
                 // A client that gave up asks for the order's status instead.
-                let _ = waiter.send(account.outcome(order, refused));
+                let _ = waiter.send(account.outcome(order));
             }
         }
     }
@@ -344,8 +346,8 @@ struct Batch<'a> {
 
 impl Account {
     /// What an account is told of an order's first outcome.
-    fn outcome(&self, order: &Order, refused: Option<RejectReason>) -> OrderOutcome {
-        OrderOutcome { order: order.clone(), fills: self.fills_of(order), refused }
+    fn outcome(&self, order: &Order) -> OrderOutcome {
+        OrderOutcome { order: order.clone(), fills: self.fills_of(order) }
     }
 
     /// The fills of one order that are still kept, in order.

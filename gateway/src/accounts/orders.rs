@@ -4,8 +4,8 @@ use std::collections::{BTreeMap, BTreeSet, HashMap, VecDeque};
 
 use wire::event::{OrderExecuted, OrderPending};
 use wire::{
-    Amount, ClientOrderId, MarketId, OrderId, OrderKind, Price, Qty, SelfTradePrevention, Side, TimeInForce, Timestamp,
-    TradeId,
+    Amount, ClientOrderId, MarketId, OrderId, OrderKind, Price, Qty, RejectReason, SelfTradePrevention, Side,
+    TimeInForce, Timestamp, TradeId,
 };
 
 /// Where an order is in its life.
@@ -74,6 +74,8 @@ pub struct Order {
     pub status: OrderStatus,
     /// Whether its first outcome is known: refused, resting, or ended.
     pub is_settled: bool,
+    /// Why its market refused it.
+    pub refused: Option<RejectReason>,
     /// Base traded.
     pub executed: Qty,
     /// Quote traded, in ledger units.
@@ -103,6 +105,7 @@ impl Order {
             quote_qty: pending.quote_qty,
             status: OrderStatus::PendingNew,
             is_settled: false,
+            refused: None,
             executed: Qty::ZERO,
             quote_executed: Amount::ZERO,
             created: now,

@@ -23,8 +23,6 @@ pub struct OrderOutcome {
     pub order: Order,
     /// Its fills so far.
     pub fills: Vec<Fill>,
-    /// Why its market refused it.
-    pub refused: Option<RejectReason>,
 }
 
 /// What became of a cancel or a mass cancel, named by its log position.

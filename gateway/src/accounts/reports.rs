@@ -100,7 +100,7 @@ struct ExecutionReport<'a> {
 }
 
 impl Reporter<'_> {
-    pub(super) fn new(&self, order: &Order) -> String {
+    pub(super) fn accepted(&self, order: &Order) -> String {
         write(&self.report(order, "NEW"))
     }
 

@@ -1,1 +1,191 @@
-//! Tests.
+use serde_json::{Value, json};
+use wire::{CancelCause, OrderKind, Qty};
+
+use super::*;
+use crate::testing::*;
+
+fn order_of(gateway: &crate::Gateway, id: u64) -> Order {
+    gateway.exchange.accounts().get(ALICE).unwrap().orders.get(BTCUSDT, OrderId::new(id)).unwrap().clone()
+}
+
+fn drain(events: &mut UserEvents) -> Vec<Value> {
+    let mut seen = Vec::new();
+    while let Some(Some(text)) = futures_util::FutureExt::now_or_never(events.recv()) {
+        seen.push(serde_json::from_str(&text).unwrap());
+    }
+    seen
+}
+
+#[test]
+fn an_order_is_pending_until_its_market_has_spoken() {
+    let (gateway, ledger) = gateway();
+    ledger.feed(&[pending(1, &buy("a"))]);
+    assert_eq!(order_of(&gateway, 1).status, OrderStatus::PendingNew);
+    assert!(!order_of(&gateway, 1).is_settled);
+    ledger.feed(&[accepted(1), resting(1, 100_000)]);
+    assert_eq!(order_of(&gateway, 1).status, OrderStatus::New);
+    ledger.feed(&[executed(1, 1, 40_000, 60_000)]);
+    assert_eq!(order_of(&gateway, 1).status, OrderStatus::PartiallyFilled);
+    ledger.feed(&[executed(1, 2, 60_000, 0)]);
+    let order = order_of(&gateway, 1);
+    assert_eq!(
+        (order.status, order.executed, order.quote_executed),
+        (OrderStatus::Filled, qty(100_000), amount(5_000_000_000_000))
+    );
+    let accounts = gateway.exchange.accounts();
+    let alice = accounts.get(ALICE).unwrap();
+    assert_eq!(alice.orders.open_len(), 0);
+    assert_eq!(alice.fills_of(&order).len(), 2);
+}
+
+#[test]
+fn the_user_stream_tells_an_orders_life_in_log_order() {
+    let (gateway, ledger) = gateway();
+    let mut events = gateway.exchange.accounts().subscribe(ALICE);
+    let held = balance(ALICE, USDT, 5_000_000_000_000, 5_000_000_000_000);
+    ledger.feed(&[pending(1, &buy("a")), held]);
+    ledger.feed(&[
+        accepted(1),
+        executed(1, 7, 40_000, 60_000),
+        balance(ALICE, BTC, 3_996_000_000, 0),
+        resting(1, 60_000),
+    ]);
+    ledger.feed(&[canceled(1, 60_000, CancelCause::Requested, 9)]);
+    let seen = drain(&mut events);
+    let told: Vec<_> =
+        seen.iter().map(|event| (event["e"].as_str().unwrap(), event["x"].as_str(), event["X"].as_str())).collect();
+    assert_eq!(
+        told,
+        [
+            ("outboundAccountPosition", None, None),
+            ("executionReport", Some("NEW"), Some("NEW")),
+            ("executionReport", Some("TRADE"), Some("PARTIALLY_FILLED")),
+            ("outboundAccountPosition", None, None),
+            ("executionReport", Some("CANCELED"), Some("CANCELED")),
+        ]
+    );
+    let ms = START_NS / 1_000_000;
+    assert_eq!(
+        seen[0],
+        json!({
+            "e": "outboundAccountPosition", "E": ms, "u": ms,
+            "B": [{ "a": "USDT", "f": "50000.00000000", "l": "50000.00000000" }],
+        })
+    );
+    assert_eq!(
+        seen[2],
+        json!({
+            "e": "executionReport", "E": ms, "s": "BTCUSDT", "c": "a", "S": "BUY", "o": "LIMIT", "f": "GTC",
+            "q": "1.00000000", "p": "50000.00000000", "P": "0.00000000", "F": "0.00000000", "g": -1, "C": "",
+            "x": "TRADE", "X": "PARTIALLY_FILLED", "r": "NONE", "i": 1, "l": "0.40000000", "z": "0.40000000",
+            "L": "50000.00000000", "n": "0.00040000", "N": "BTC", "T": ms, "t": 7, "v": 0, "I": 3, "w": true,
+            "m": false, "M": false, "O": ms, "Z": "20000.00000000", "Y": "20000.00000000", "Q": "0.00000000",
+            "W": ms, "V": "NONE",
+        })
+    );
+    assert_eq!((&seen[4]["C"], &seen[4]["c"], &seen[4]["t"]), (&json!("a"), &json!("cancel-9"), &json!(-1)));
+}
+
+#[test]
+fn deposits_and_withdrawals_are_told_before_the_balance() {
+    let (gateway, ledger) = gateway();
+    let mut events = gateway.exchange.accounts().subscribe(ALICE);
+    let credited = Event::Credited(Credited { account: ALICE, asset: BTC, amount: amount(15_000_000_000) });
+    let debited = Event::Debited(Debited { account: ALICE, asset: BTC, amount: amount(1) });
+    ledger.feed(&[credited, debited, balance(ALICE, BTC, 14_999_999_999, 0)]);
+    let seen = drain(&mut events);
+    assert_eq!((&seen[0]["e"], &seen[0]["d"]), (&json!("balanceUpdate"), &json!("1.50000000")));
+    assert_eq!(seen[1]["d"], json!("-0.0000000001"));
+    assert_eq!(seen[2]["B"], json!([{ "a": "BTC", "f": "1.4999999999", "l": "0.00000000" }]));
+}
+
+#[test]
+fn a_market_order_by_cost_is_filled_when_its_cost_is_spent() {
+    let (gateway, ledger) = gateway();
+    let mut events = gateway.exchange.accounts().subscribe(ALICE);
+    let order = wire::command::NewOrder {
+        kind: OrderKind::Market,
+        time_in_force: wire::TimeInForce::Ioc,
+        qty: Qty::ZERO,
+        quote_qty: amount(2_000_000_000_000),
+        ..buy("cost")
+    };
+    ledger.feed(&[pending(1, &order)]);
+    let leaves = Qty::MAX.units() - 40_000;
+    ledger.feed(&[accepted(1), executed(1, 1, 40_000, leaves), canceled(1, leaves, CancelCause::BudgetSpent, 0)]);
+    let order = order_of(&gateway, 1);
+    assert_eq!((order.status, order.shown_qty()), (OrderStatus::Filled, qty(40_000)));
+    let told: Vec<_> = drain(&mut events).iter().map(|event| event["X"].clone()).collect();
+    assert_eq!(told, ["NEW", "FILLED"]);
+}
+
+#[test]
+fn an_order_that_found_nobody_has_expired_and_one_refused_is_rejected() {
+    let (gateway, ledger) = gateway();
+    let mut events = gateway.exchange.accounts().subscribe(ALICE);
+    ledger.feed(&[pending(1, &buy("a")), pending(2, &buy("b"))]);
+    ledger.feed(&[rejected(1, RejectReason::NoLiquidity), rejected(2, RejectReason::WouldTake)]);
+    assert_eq!(order_of(&gateway, 1).status, OrderStatus::Expired);
+    assert_eq!(order_of(&gateway, 2).status, OrderStatus::Rejected);
+    let seen = drain(&mut events);
+    assert_eq!((&seen[0]["x"], &seen[0]["r"]), (&json!("EXPIRED"), &json!("NONE")));
+    assert_eq!((&seen[1]["x"], &seen[1]["r"]), (&json!("REJECTED"), &json!("WOULD_MATCH_IMMEDIATELY")));
+}
+
+#[test]
+fn the_latest_order_of_a_name_is_found_by_it() {
+    let (gateway, ledger) = gateway();
+    ledger.feed(&[pending(1, &buy("same")), rejected(1, RejectReason::WouldTake)]);
+    ledger.feed(&[pending(2, &buy("same"))]);
+    let accounts = gateway.exchange.accounts();
+    let named = accounts.get(ALICE).unwrap().orders.named(BTCUSDT, &client_id("same")).unwrap();
+    assert_eq!(named.id, OrderId::new(2));
+}
+
+#[test]
+fn only_the_latest_closed_orders_and_fills_are_kept_but_every_open_order() {
+    let limits = Limits { closed_orders_per_account: 3, fills_per_account: 3, ..Limits::default() };
+    let (gateway, ledger) = gateway_with(limits);
+    ledger.feed(&[pending(1, &buy("open")), accepted(1), resting(1, 100_000)]);
+    for id in 2..10 {
+        let name = format!("o{id}");
+        ledger.feed(&[pending(id, &buy(&name)), accepted(id), executed(id, id, 100_000, 0)]);
+    }
+    let accounts = gateway.exchange.accounts();
+    let alice = accounts.get(ALICE).unwrap();
+    let ids: Vec<_> = alice.orders.in_market(BTCUSDT, OrderId::ZERO).map(|order| order.id.get()).collect();
+    assert_eq!(ids, [1, 7, 8, 9]);
+    assert_eq!(alice.orders.named(BTCUSDT, &client_id("o2")), None);
+    let trades: Vec<_> = alice.fills.in_market(BTCUSDT, wire::TradeId::ZERO).map(|fill| fill.trade.get()).collect();
+    assert_eq!(trades, [7, 8, 9]);
+}
+
+#[test]
+fn a_subscriber_that_falls_behind_is_cut_off_and_delays_nobody() {
+    let (gateway, ledger) = gateway_with(Limits { user_events_queued: 2, ..Limits::default() });
+    let mut slow = gateway.exchange.accounts().subscribe(ALICE);
+    let mut quick = gateway.exchange.accounts().subscribe(ALICE);
+    for units in 0..4 {
+        ledger.feed(&[balance(ALICE, BTC, units, 0)]);
+        assert_eq!(drain(&mut quick).len(), 1);
+    }
+    assert_eq!(drain(&mut slow).len(), 2);
+    let ended = futures_util::FutureExt::now_or_never(slow.recv());
+    assert_eq!(ended, Some(None));
+}
+
+#[test]
+fn a_secret_sealed_for_another_gateway_is_no_key_here() {
+    let (gateway, ledger) = gateway();
+    let text = "Sealed";
+    let key = ApiKeyText::new(text.as_bytes()).unwrap();
+    let secret = cluster_client::envelope::seal(&[8; 32], text, b"secret").unwrap();
+    ledger.feed(&[Event::ApiKeyAdded(ApiKeyAdded {
+        account: ALICE,
+        key,
+        kind: wire::command::ApiKeyKind::Hmac,
+        permissions: wire::command::Permissions::READ,
+        secret,
+    })]);
+    assert!(gateway.exchange.accounts().key(&key).is_none());
+}

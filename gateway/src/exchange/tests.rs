@@ -1,1 +1,35 @@
-//! Tests.
+use std::time::Duration;
+
+use wire::LogPosition;
+
+use crate::testing::*;
+
+#[tokio::test]
+async fn readers_wait_for_a_position_until_it_has_been_read() {
+    let (gateway, ledger) = gateway();
+    let seen = gateway.exchange.seen(LEDGER);
+    let soon = Duration::from_millis(20);
+    assert!(gateway.exchange.wait_for(LEDGER, seen, soon).await);
+    assert!(!gateway.exchange.wait_for(LEDGER, seen.next(), soon).await);
+    let waiting = gateway.exchange.wait_for(LEDGER, seen.next().next(), Duration::from_secs(5));
+    let feeding = async {
+        ledger.feed(&[balance(ALICE, BTC, 1, 0)]);
+        gateway.exchange.progress(LEDGER, seen.next().next());
+    };
+    assert!(tokio::join!(waiting, feeding).0);
+    gateway.exchange.progress(LEDGER, LogPosition::new(1));
+    assert_eq!(gateway.exchange.seen(LEDGER), seen.next().next(), "progress never runs backwards");
+}
+
+#[test]
+fn a_market_is_known_with_its_assets_and_its_present_status() {
+    let (gateway, ledger) = gateway();
+    let market = |status| {
+        ledger.feed(&[wire::Event::MarketStatusChanged(wire::event::MarketStatusChanged { market: BTCUSDT, status })]);
+        gateway.exchange.reference().market_named("BTCUSDT").cloned().unwrap()
+    };
+    let halted = market(wire::MarketStatus::Halted);
+    assert_eq!((halted.base.id, halted.quote.id, halted.status), (BTC, USDT, wire::MarketStatus::Halted));
+    assert_eq!(market(wire::MarketStatus::Trading).status, wire::MarketStatus::Trading);
+    assert!(gateway.exchange.reference().market_named("NOPE").is_none());
+}

@@ -46,6 +46,3 @@ fn unsigned(text: &str) -> String {
     let kept: Vec<&str> = text.split('&').filter(|pair| !pair.starts_with("signature=")).collect();
     kept.join("&")
 }
-
-#[cfg(test)]
-mod tests;

@@ -2,8 +2,8 @@
 
 use std::sync::Arc;
 
-use bytes::Bytes;
-use http_body_util::{BodyExt, Full, LengthLimitError, Limited};
+use bytes::{Bytes, BytesMut};
+use http_body_util::{BodyExt, Full};
 use hyper::body::{Body, Incoming};
 use hyper::header::{ALLOW, CONTENT_TYPE, HeaderValue};
 use hyper::{Method, Request, Response};
@@ -14,6 +14,9 @@ use crate::errors::{self, ApiError};
 use crate::gateway::{Gateway, Peer};
 use crate::operations::{self, Operation, Security};
 use crate::params::Params;
+
+/// How much of a body beyond the limit is read and thrown away before the refusal.
+const DISCARDED_BYTES_MAX: usize = 32 * 1024 * 1024;
 
 const API_KEY: &str = "x-mbx-apikey";
 
@@ -79,17 +82,50 @@ async fn read(
     Ok((Some(caller), params))
 }
 
-async fn read_body(gateway: &Gateway, body: Incoming) -> Result<Bytes, Unreadable> {
-    let limits = &gateway.limits;
-    let most = limits.body_bytes_max;
+async fn read_body(gateway: &Gateway, mut body: Incoming) -> Result<Bytes, Unreadable> {
+    let most = gateway.limits.body_bytes_max;
     let closing = |error| Unreadable { error, closes: true };
-    if body.size_hint().lower() > most as u64 {
-        return Err(closing(errors::BODY_TOO_LARGE));
-    }
-    match tokio::time::timeout(limits.body_timeout, Limited::new(body, most).collect()).await {
-        Ok(Ok(collected)) => Ok(collected.to_bytes()),
-        Ok(Err(error)) if error.is::<LengthLimitError>() => Err(closing(errors::BODY_TOO_LARGE)),
-        Ok(Err(_)) => Err(closing(errors::UNREADABLE_BODY)),
+    let reading = async {
+        let mut read = BytesMut::new();
+        if body.size_hint().lower() > most as u64 {
+            return Err(errors::BODY_TOO_LARGE);
+        }
+        while let Some(frame) = body.frame().await {
+            match frame {
+                Ok(frame) => {
+                    let data = frame.data_ref().map_or(&[][..], AsRef::as_ref);
+                    if read.len() + data.len() > most {
+                        return Err(errors::BODY_TOO_LARGE);
+                    }
+                    read.extend_from_slice(data);
+                }
+                Err(_) => return Err(errors::UNREADABLE_BODY),
+            }
+        }
+        Ok(read.freeze())
+    };
+    let limit = gateway.limits.body_timeout;
+    match tokio::time::timeout(limit, reading).await {
+        Ok(Ok(read)) => Ok(read),
+        Ok(Err(error)) => {
+            if error == errors::BODY_TOO_LARGE {
+                // A timeout means that the client would not end; it is answered all the same.
+                let _ = tokio::time::timeout(limit, discard(body)).await;
+            }
+            Err(closing(error))
+        }
         Err(_) => Err(closing(errors::BODY_TOO_SLOW)),
+    }
+}
+
+/// Reads on without keeping anything: a client that is still sending does not read its answer, and loses it
+/// when the connection is closed under it.
+async fn discard(mut body: Incoming) {
+    let mut discarded = 0;
+    while discarded < DISCARDED_BYTES_MAX {
+        match body.frame().await {
+            Some(Ok(frame)) => discarded += frame.data_ref().map_or(0, Bytes::len),
+            Some(Err(_)) | None => return,
+        }
     }
 }

@@ -146,6 +146,3 @@ async fn run(
     let Ok(_place) = gateway.requests.try_acquire() else { return Err(errors::BUSY) };
     (operation.run)(Call { gateway: Arc::clone(gateway), caller, params }).await
 }
-
-#[cfg(test)]
-mod tests;

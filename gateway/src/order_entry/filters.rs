@@ -63,6 +63,3 @@ fn first_failure(market: &Market, order: &NewOrder) -> Option<RejectReason> {
         _ => None,
     }
 }
-
-#[cfg(test)]
-mod tests;

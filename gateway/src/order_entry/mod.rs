@@ -19,7 +19,7 @@ use wire::codec::v1;
 use wire::command::Reply;
 use wire::{Command, LogPosition, OrderId};
 
-use crate::accounts::{OrderOutcome, RequestOutcome, cancel_report_id};
+use crate::accounts::{RequestOutcome, cancel_report_id};
 use crate::auth::Caller;
 use crate::errors::{self, ApiError};
 use crate::gateway::{Answer, Gateway};
@@ -42,10 +42,10 @@ pub async fn place(gateway: &Arc<Gateway>, caller: Caller, params: Params) -> An
         let _waiting = GiveUp { gateway, what: Waited::Order(id) };
         outcome(receiver, deadline).await?
     };
-    let OrderOutcome { refused: Some(reason), .. } = outcome else {
-        return Ok(answers::placed(&outcome, market, &gateway.exchange.reference(), placement.response));
-    };
-    Err(filters::explain(market, order, reason))
+    match outcome.order.refused {
+        Some(reason) => Err(filters::explain(market, order, reason)),
+        None => Ok(answers::placed(&outcome, market, &gateway.exchange.reference(), placement.response)),
+    }
 }
 
 /// Checks an order as [`place`] does, without placing it.

@@ -334,6 +334,3 @@ fn units(name: &str, text: &str, decimals: u8, filter: impl Fn() -> ApiError) ->
         }
     }
 }
-
-#[cfg(test)]
-mod tests;

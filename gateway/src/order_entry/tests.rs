@@ -1,1 +1,206 @@
-//! Tests.
+use serde_json::{Value, json};
+use wire::command::{Permissions, Reply};
+use wire::event::{AllCanceled, CancelRejected};
+use wire::{ApiKeyText, CancelCause, Event, RejectReason};
+
+use super::*;
+use crate::config::Limits;
+use crate::testing::*;
+
+fn alice() -> Caller {
+    Caller {
+        account: ALICE,
+        key: ApiKeyText::new(ALICE_KEY.as_bytes()).unwrap(),
+        permissions: Permissions::READ_AND_TRADE,
+    }
+}
+
+fn params(text: &str) -> Params {
+    Params::from_urlencoded(text).unwrap()
+}
+
+const BUY: &str = "symbol=BTCUSDT&side=BUY&type=LIMIT&timeInForce=GTC&quantity=1&price=50000";
+
+fn json(answer: Answer) -> Value {
+    serde_json::from_str(&answer.unwrap()).unwrap()
+}
+
+/// A ledger that accepts the next command and says nothing more.
+fn silent() -> Script {
+    Box::new(|_, _| Ok((Reply::Accepted { id: 1 }, Vec::new())))
+}
+
+#[tokio::test]
+async fn an_outcome_is_found_whether_it_comes_before_or_after_the_reply() {
+    let (gateway, ledger) = gateway();
+    assert_eq!(json(place(&gateway, alice(), params(BUY)).await)["status"], "NEW");
+
+    ledger.script(Box::new(|_, _| Ok((Reply::Accepted { id: 2 }, Vec::new()))));
+    let later = tokio::spawn({
+        let gateway = Arc::clone(&gateway);
+        async move { place(&gateway, alice(), params(BUY)).await }
+    });
+    tokio::time::sleep(Duration::from_millis(20)).await;
+    ledger.feed(&[pending(2, &buy("later"))]);
+    tokio::time::sleep(Duration::from_millis(20)).await;
+    assert!(!later.is_finished(), "pending is no outcome");
+    ledger.feed(&[accepted(2), executed(2, 5, 100_000, 0)]);
+    let answer = json(later.await.unwrap());
+    assert_eq!((&answer["status"], &answer["orderId"]), (&json!("FILLED"), &json!(2)));
+    assert_eq!(
+        answer["fills"],
+        json!([{ "price": "50000.00000000", "qty": "1.00000000", "commission": "0.00100000", "commissionAsset": "BTC", "tradeId": 5 }])
+    );
+}
+
+#[tokio::test]
+async fn the_answer_tells_as_much_as_was_asked_for() {
+    let (gateway, _) = gateway();
+    let ask = async |kind: &str| {
+        let answer = json(place(&gateway, alice(), params(&format!("{BUY}&newOrderRespType={kind}"))).await);
+        (answer.get("status").is_some(), answer.get("fills").is_some())
+    };
+    assert_eq!(ask("ACK").await, (false, false));
+    assert_eq!(ask("RESULT").await, (true, false));
+    assert_eq!(ask("FULL").await, (true, true));
+}
+
+#[tokio::test]
+async fn refusals_of_the_ledger_and_of_the_market_become_binances() {
+    let (gateway, ledger) = gateway();
+    for (reason, code, text) in [
+        (RejectReason::InsufficientBalance, -2010, "Account has insufficient balance for requested action."),
+        (RejectReason::DuplicateClientOrderId, -2010, "Duplicate order sent."),
+        (RejectReason::WouldTake, -2010, "Order would immediately match and take."),
+        (RejectReason::NotionalTooSmall, -1013, "Filter failure: NOTIONAL"),
+        (RejectReason::PriceTooLow, -1013, "Filter failure: PRICE_FILTER"),
+        (RejectReason::QtyTooLarge, -1013, "Filter failure: LOT_SIZE"),
+        (RejectReason::TooManyOpenOrders, -1013, "Filter failure: MAX_NUM_ORDERS"),
+    ] {
+        ledger.script(Box::new(move |_, _| Ok((Reply::Rejected { reason, id: 0 }, Vec::new()))));
+        let refused = place(&gateway, alice(), params(BUY)).await.unwrap_err();
+        assert_eq!((refused.status, refused.code, &*refused.message), (400, code, text));
+    }
+    ledger.script(Box::new(|_, _| {
+        let events = vec![pending(9, &buy("maker")), rejected(9, RejectReason::WouldTake)];
+        Ok((Reply::Accepted { id: 9 }, events))
+    }));
+    let refused = place(&gateway, alice(), params(BUY)).await;
+    // The outcome was known before anybody waited: the order's state is the answer.
+    assert!(refused.is_err_and(|refused| refused.code == -2010));
+}
+
+#[tokio::test]
+async fn what_the_cluster_cannot_do_is_told_apart_from_what_nobody_knows() {
+    let (gateway, ledger) = gateway_with(Limits { order_timeout: Duration::from_millis(50), ..Limits::default() });
+    for (error, status, code) in [
+        (ClusterError::Busy, 503, -1008),
+        (ClusterError::Unavailable, 503, -1001),
+        (ClusterError::Timeout, 408, -1007),
+        (ClusterError::OutcomeUnknown, 408, -1007),
+        (ClusterError::Closed, 503, -1016),
+    ] {
+        ledger.script(Box::new(move |_, _| Err(error)));
+        let refused = place(&gateway, alice(), params(BUY)).await.unwrap_err();
+        assert_eq!((refused.status, refused.code), (status, code), "{error}");
+    }
+    ledger.script(silent());
+    assert_eq!(place(&gateway, alice(), params(BUY)).await.unwrap_err().code, -1007);
+    ledger.feed(&[pending(1, &buy("unknown"))]);
+    let accounts = gateway.exchange.accounts();
+    let order = accounts.get(ALICE).unwrap().orders.named(BTCUSDT, &client_id("unknown")).unwrap();
+    assert_eq!(order.status.name(), "PENDING_NEW");
+}
+
+#[tokio::test]
+async fn a_cancel_is_answered_when_the_order_is_off_the_book() {
+    let (gateway, ledger) = gateway();
+    place(&gateway, alice(), params(&format!("{BUY}&newClientOrderId=mine"))).await.unwrap();
+    ledger.script(silent());
+    let cancel_mine = params("symbol=BTCUSDT&orderId=1&newClientOrderId=away");
+    let waiting = tokio::spawn({
+        let gateway = Arc::clone(&gateway);
+        async move { cancel(&gateway, alice(), cancel_mine).await }
+    });
+    tokio::time::sleep(Duration::from_millis(20)).await;
+    assert!(!waiting.is_finished());
+    // The opening was at 1, the order at 2, the cancel at 3.
+    ledger.feed(&[canceled(1, 100_000, CancelCause::Requested, 3)]);
+    let answer = json(waiting.await.unwrap());
+    assert_eq!(
+        (&answer["origClientOrderId"], &answer["clientOrderId"], &answer["status"]),
+        (&json!("mine"), &json!("away"), &json!("CANCELED"))
+    );
+}
+
+#[tokio::test]
+async fn a_cancel_that_comes_too_late_finds_no_order() {
+    let (gateway, ledger) = gateway();
+    place(&gateway, alice(), params(BUY)).await.unwrap();
+    ledger.script(Box::new(|position, _| {
+        let refused = CancelRejected {
+            order: OrderId::new(1),
+            account: ALICE,
+            market: BTCUSDT,
+            reason: RejectReason::TooLateToCancel,
+            request: position,
+        };
+        Ok((Reply::Accepted { id: 1 }, vec![Event::CancelRejected(refused)]))
+    }));
+    assert_eq!(cancel(&gateway, alice(), params("symbol=BTCUSDT&orderId=1")).await, Err(errors::UNKNOWN_ORDER));
+}
+
+#[tokio::test]
+async fn an_id_and_a_name_of_different_orders_cancel_nothing() {
+    let (gateway, _) = gateway();
+    place(&gateway, alice(), params(&format!("{BUY}&newClientOrderId=mine"))).await.unwrap();
+    let other = params("symbol=BTCUSDT&orderId=1&origClientOrderId=other");
+    assert_eq!(cancel(&gateway, alice(), other).await, Err(errors::UNKNOWN_ORDER));
+    assert_eq!(gateway.exchange.accounts().get(ALICE).unwrap().orders.open_len(), 1);
+}
+
+#[tokio::test]
+async fn a_mass_cancel_lists_what_it_canceled() {
+    let (gateway, ledger) = gateway();
+    for _ in 0..3 {
+        place(&gateway, alice(), params(BUY)).await.unwrap();
+    }
+    ledger.script(Box::new(|position, _| {
+        let mut events: Vec<_> =
+            (1..=3).map(|id| canceled(id, 100_000, CancelCause::MassCancel, position.get())).collect();
+        let done = AllCanceled { account: ALICE, market: BTCUSDT, request: position, canceled: 3 };
+        events.push(Event::AllCanceled(done));
+        Ok((Reply::Accepted { id: 0 }, events))
+    }));
+    let answer = json(cancel_all(&gateway, alice(), params("symbol=BTCUSDT")).await);
+    let ids: Vec<_> = answer.as_array().unwrap().iter().map(|order| order["orderId"].as_u64().unwrap()).collect();
+    assert_eq!(ids, [1, 2, 3]);
+}
+
+#[tokio::test]
+async fn a_test_of_an_order_places_nothing() {
+    let (gateway, _) = gateway();
+    assert_eq!(test(&gateway, alice(), params(BUY)), Ok("{}".into()));
+    let with_fees = json(test(&gateway, alice(), params(&format!("{BUY}&computeCommissionRates=true"))));
+    assert_eq!(with_fees["standardCommissionForOrder"]["maker"], "0.00100000");
+    assert!(test(&gateway, alice(), params(&BUY.replace("50000", "0.01"))).is_err());
+    assert_eq!(gateway.exchange.accounts().get(ALICE).unwrap().orders.open_len(), 0);
+}
+
+#[tokio::test]
+async fn market_orders_carry_a_protection_price_that_clients_do_not_see() {
+    let (gateway, ledger) = gateway();
+    let (sender, receiver) = std::sync::mpsc::channel();
+    ledger.script(Box::new(move |_, command| {
+        let Command::NewOrder(new) = command else { unreachable!("an order was placed") };
+        sender.send(*new).unwrap();
+        Ok((Reply::Accepted { id: 1 }, vec![pending(1, new), rejected(1, RejectReason::NoLiquidity)]))
+    }));
+    let market = params("symbol=BTCUSDT&side=SELL&type=MARKET&quantity=1");
+    let answer = json(place(&gateway, alice(), market).await);
+    assert_eq!(
+        (&answer["status"], &answer["price"], &answer["timeInForce"]),
+        (&json!("EXPIRED"), &json!("0.00000000"), &json!("GTC"))
+    );
+    assert_eq!(receiver.recv().unwrap().price, rules().price_min);
+}

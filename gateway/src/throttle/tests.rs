@@ -1,1 +1,34 @@
-//! Tests.
+use super::*;
+
+const IP: IpAddr = IpAddr::V4(std::net::Ipv4Addr::LOCALHOST);
+const OTHER: IpAddr = IpAddr::V4(std::net::Ipv4Addr::BROADCAST);
+const ALICE: AccountId = AccountId::new(1);
+
+fn throttle() -> Throttle {
+    let limits = Limits { weight_per_minute: 10, orders_per_10s: 2, orders_per_day: 3, ..Limits::default() };
+    Throttle::new(&limits)
+}
+
+#[test]
+fn weight_is_counted_per_address_and_minute() {
+    let throttle = throttle();
+    assert_eq!(throttle.weigh(IP, 6, 0), Ok(6));
+    assert_eq!(throttle.weigh(OTHER, 6, 0), Ok(6));
+    let refused = throttle.weigh(IP, 5, 30 * SECOND_US).unwrap_err();
+    assert_eq!((refused.status, refused.code, refused.retry_after_s), (429, -1003, Some(30)));
+    assert_eq!(throttle.weigh(IP, 4, 59 * SECOND_US), Ok(10), "a refused request weighs nothing");
+    assert_eq!(throttle.weigh(IP, 1, MINUTE_US), Ok(1));
+}
+
+#[test]
+fn orders_are_counted_per_account_in_two_windows() {
+    let throttle = throttle();
+    assert_eq!(throttle.count_order(ALICE, 0), Ok(OrderCounts { per_10s: 1, per_day: 1 }));
+    assert_eq!(throttle.count_order(ALICE, 0), Ok(OrderCounts { per_10s: 2, per_day: 2 }));
+    let refused = throttle.count_order(ALICE, SECOND_US).unwrap_err();
+    assert_eq!((refused.code, refused.retry_after_s), (-1015, Some(9)));
+    assert_eq!(&*refused.message, "Too many new orders; current limit is 2 orders per 10 SECOND.");
+    assert_eq!(throttle.count_order(ALICE, 10 * SECOND_US), Ok(OrderCounts { per_10s: 1, per_day: 3 }));
+    assert_eq!(throttle.count_order(ALICE, 20 * SECOND_US).unwrap_err().code, -1015);
+    assert_eq!(throttle.orders(ALICE, 20 * SECOND_US), OrderCounts { per_10s: 0, per_day: 3 });
+}
