@@ -1,0 +1,289 @@
+//! The engine against an independent model: for any input, the same replies and the same events.
+//!
+//! Replicas that agree can agree on a wrong answer; only a second opinion sees it.
+
+#![forbid(unsafe_code)]
+
+mod exchange;
+
+use std::collections::BTreeSet;
+
+use engine::{Limits, Output, Partition, PartitionConfig};
+use proptest::prelude::*;
+use proptest::strategy::ValueTree;
+use proptest::test_runner::{Config, RngAlgorithm, TestRng, TestRunner};
+use wire::command::{
+    CancelAll, CancelOrder, Credit, Debit, ListAsset, ListMarket, NewOrder, OpenAccount, Reply, SetMarketStatus, Tick,
+};
+use wire::{
+    AccountId, AccountName, Amount, ClientOrderId, Command, Event, FeeRate, Incarnation, LogPosition, MarketRules,
+    MarketScale, MarketStatus, OrderId, OrderKind, PartitionId, Price, Qty, SelfTradePrevention, Side, Symbol,
+    TimeInForce, Timestamp,
+};
+
+use exchange::{BASE, Exchange, MARKET, QUOTE};
+
+const FILLS_MAX: u32 = 5;
+/// Maker and taker fees in parts per million: none, usual, odd.
+const FEES: [(u32, u32); 3] = [(0, 0), (1_000, 1_000), (333, 7_777)];
+const OWNED: [i64; 2] = [2_000_000_000, 50_000_000];
+
+fn rules() -> MarketRules {
+    let (price, qty, amount) = (|n| Price::new(n).unwrap(), |n| Qty::new(n).unwrap(), |n| Amount::new(n).unwrap());
+    MarketRules {
+        tick: price(5),
+        price_min: price(10),
+        price_max: price(1_000_000_000),
+        lot: qty(2),
+        qty_min: qty(4),
+        qty_max: qty(400),
+        market_qty_max: qty(300),
+        notional_min: amount(8_000),
+        notional_max: amount(40_000_000),
+        protection_ppm: 50_000,
+        open_orders_max: 7,
+    }
+}
+
+/// The engine, with one market and three accounts, and the model beside it.
+struct Pair {
+    engine: Partition,
+    model: Exchange,
+    position: LogPosition,
+    now: Timestamp,
+    out: Output,
+    /// Which kinds of refusals and events came up.
+    seen: BTreeSet<String>,
+}
+
+impl Pair {
+    fn new() -> Pair {
+        let partition = PartitionId::new(1);
+        let limits = Limits {
+            accounts_max: 4,
+            open_orders_max: 256,
+            remembered_orders_max: 4_096,
+            resting_orders_max: 256,
+            fills_per_order_max: FILLS_MAX,
+            ..Limits::default()
+        };
+        let config = PartitionConfig { partition, ledger: partition, incarnation: Incarnation::new(1), limits };
+        let rate = |ppm| FeeRate::new(ppm).unwrap();
+        let fees = FEES.map(|(maker, taker)| (rate(maker), rate(taker)));
+        let mut pair = Pair {
+            engine: Partition::new(config),
+            model: Exchange::new(rules(), MarketScale::new(2, 3, 6, 6).unwrap(), FILLS_MAX, fees.to_vec()),
+            position: LogPosition::ZERO,
+            now: Timestamp::from_nanos(1_700_000_000_000_000_000),
+            out: Output::default(),
+            seen: BTreeSet::new(),
+        };
+        let symbol = |text: &str| Symbol::new(text.as_bytes()).unwrap();
+        for name in ["B", "Q"] {
+            pair.set_up(&Command::ListAsset(ListAsset { symbol: symbol(name), ledger_decimals: 6 }));
+        }
+        pair.set_up(&Command::ListMarket(ListMarket {
+            symbol: symbol("BQ"),
+            base: BASE,
+            quote: QUOTE,
+            partition,
+            price_decimals: 2,
+            qty_decimals: 3,
+            rules: rules(),
+        }));
+        for (at, (maker_fee, taker_fee)) in fees.into_iter().enumerate() {
+            let name = AccountName::new(format!("a{at}").as_bytes()).unwrap();
+            pair.set_up(&Command::OpenAccount(OpenAccount { name, maker_fee, taker_fee }));
+        }
+        for at in 1..=FEES.len() as u32 {
+            for (asset, owned) in [BASE, QUOTE].into_iter().zip(OWNED) {
+                let (account, amount) = (AccountId::new(at), Amount::new(owned).unwrap());
+                pair.step(0, &Command::Credit(Credit { account, asset, amount }));
+            }
+        }
+        pair
+    }
+
+    /// What the model takes as given.
+    fn set_up(&mut self, command: &Command) {
+        self.position = self.position.next();
+        self.engine.apply(self.position, self.now, command, &mut self.out);
+        assert!(matches!(self.out.reply, Reply::Accepted { .. }));
+    }
+
+    fn step(&mut self, pause: u64, command: &Command) {
+        self.position = self.position.next();
+        self.now = self.now.plus_nanos(pause);
+        self.engine.apply(self.position, self.now, command, &mut self.out);
+        if let Reply::Rejected { reason, .. } = self.out.reply {
+            self.seen.insert(format!("refused {reason:?}"));
+        }
+        self.seen.extend(self.out.events.iter().map(kind_of));
+        let (reply, events) = self.model.apply(self.position, self.now, command);
+        assert_eq!(self.out.reply, reply, "{command:?}");
+        assert_eq!(self.out.events, events, "{command:?}");
+        assert!(self.engine.audit().iter().all(|audit| audit.is_conserved() && audit.clearing == 0));
+    }
+}
+
+fn kind_of(event: &Event) -> String {
+    match event {
+        Event::OrderCanceled(e) => format!("ended {:?}", e.cause),
+        Event::OrderRejected(e) => format!("rejected {:?}", e.reason),
+        Event::OrderExecuted(e) if e.is_maker => "maker".into(),
+        other => format!("{other:?}").split('(').next().unwrap_or_default().into(),
+    }
+}
+
+fn account() -> impl Strategy<Value = AccountId> {
+    prop_oneof![30 => 1_u32..=3, 1 => Just(0_u32), 1 => Just(4_u32)].prop_map(AccountId::new)
+}
+
+fn name() -> impl Strategy<Value = ClientOrderId> {
+    prop_oneof![40 => 0_u32..100, 1 => Just(1_000)]
+        .prop_map(|n| ClientOrderId::new(if n == 1_000 { "no+pe".into() } else { format!("n{n}") }.as_bytes()).unwrap())
+}
+
+/// Mostly legal orders around one price, on a coarse grid so that levels fill up; some beyond each filter.
+fn order() -> impl Strategy<Value = Command> {
+    let legal = |kind| match kind {
+        OrderKind::Limit => prop::sample::select(TimeInForce::ALL).boxed(),
+        OrderKind::Market => Just(TimeInForce::Ioc).boxed(),
+        OrderKind::LimitMaker => Just(TimeInForce::Gtc).boxed(),
+    };
+    let kind = prop_oneof![6 => Just(OrderKind::Limit), 3 => Just(OrderKind::Market), 1 => Just(OrderKind::LimitMaker)];
+    let kind = kind.prop_flat_map(move |kind| {
+        let any = prop::sample::select(TimeInForce::ALL).boxed();
+        (Just(kind), prop_oneof![30 => legal(kind), 1 => any])
+    });
+    let price = prop_oneof![
+        40 => (196_i64..204).prop_map(|ticks| ticks * 5),
+        4 => prop::sample::select(vec![5_i64, 10, 400, 100_000, 5_000_000, 1_000_000_000, 1_000_000_005]),
+        1 => 990_i64..1_010,
+    ];
+    let qty = prop_oneof![40 => (2_i64..20).prop_map(|lots| lots * 2), 4 => (20_i64..160).prop_map(|n| n * 2),
+        2 => prop::sample::select(vec![1_i64, 2, 3, 5, 402])];
+    let quote = prop_oneof![1 => 7_000_i64..300_000, 1 => (8_i64..400).prop_map(|n| n * 1_000)];
+    let sizes = (qty, quote, 0_u32..10);
+    let self_trade = prop::sample::select(SelfTradePrevention::ALL);
+    (account(), any::<bool>(), kind, self_trade, price, sizes, name()).prop_map(
+        |(account, is_buy, (kind, time_in_force), self_trade, price, (units, quote, which), client_order_id)| {
+            // Buyers mostly offer less than sellers ask, so that the book fills up.
+            let price = if price < 30 { price } else { price + if is_buy { -15 } else { 15 } };
+            let (has_qty, has_quote) = match (kind, which) {
+                (_, 0) => (which == 1, false),
+                (OrderKind::Market, 1) => (true, true),
+                (OrderKind::Market, 2..=5) => (false, true),
+                _ => (true, false),
+            };
+            Command::NewOrder(NewOrder {
+                account,
+                market: MARKET,
+                side: if is_buy { Side::Buy } else { Side::Sell },
+                kind,
+                time_in_force,
+                self_trade,
+                price: Price::new(price).unwrap(),
+                qty: Qty::new(if has_qty { units } else { 0 }).unwrap(),
+                quote_qty: Amount::new(if has_quote { quote } else { 0 }).unwrap(),
+                client_order_id,
+            })
+        },
+    )
+}
+
+fn step() -> impl Strategy<Value = (u64, Command)> {
+    let trader = || (1_u32..=3).prop_map(AccountId::new);
+    let cancel = (trader(), 0_u64..120, name()).prop_map(|(account, order, client_order_id)| {
+        Command::CancelOrder(CancelOrder { account, market: MARKET, order: OrderId::new(order), client_order_id })
+    });
+    let by_name = (trader(), name()).prop_map(|(account, client_order_id)| {
+        Command::CancelOrder(CancelOrder { account, market: MARKET, order: OrderId::ZERO, client_order_id })
+    });
+    let all = trader().prop_map(|account| Command::CancelAll(CancelAll { account, market: MARKET }));
+    let asset = || prop::sample::select(vec![BASE, QUOTE]);
+    let amount = || (0_i64..30_000_000).prop_map(|units| Amount::new(units).unwrap());
+    let credit = (trader(), asset(), amount())
+        .prop_map(|(account, asset, amount)| Command::Credit(Credit { account, asset, amount }));
+    let debit = (trader(), asset(), amount())
+        .prop_map(|(account, asset, amount)| Command::Debit(Debit { account, asset, amount }));
+    let status = prop_oneof![5 => Just(MarketStatus::Trading), 1 => prop::sample::select(MarketStatus::ALL)]
+        .prop_map(|status| Command::SetMarketStatus(SetMarketStatus { market: MARKET, status }));
+    let command = prop_oneof![
+        60 => order(),
+        10 => cancel,
+        6 => by_name,
+        2 => all,
+        1 => credit,
+        2 => debit,
+        3 => status,
+        2 => Just(Command::Tick(Tick)),
+    ];
+    let pause = prop_oneof![20 => 0_u64..30_000_000, 2 => Just(100_000_000_u64), 1 => Just(20_000_000_000_u64)];
+    (pause, command)
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig { cases: 256, failure_persistence: None, ..ProptestConfig::default() })]
+
+    #[test]
+    fn the_engine_and_the_naive_model_tell_the_same(steps in prop::collection::vec(step(), 1..300)) {
+        let mut pair = Pair::new();
+        for (pause, command) in &steps {
+            pair.step(*pause, command);
+        }
+    }
+}
+
+/// A comparison proves nothing about what never comes up.
+#[test]
+fn the_steps_visit_every_outcome() {
+    let rng = TestRng::deterministic_rng(RngAlgorithm::ChaCha);
+    let mut runner = TestRunner::new_with_rng(Config::default(), rng);
+    let mut seen = BTreeSet::new();
+    for _ in 0..64 {
+        let steps = prop::collection::vec(step(), 300).new_tree(&mut runner).expect("steps").current();
+        let mut pair = Pair::new();
+        for (pause, command) in &steps {
+            pair.step(*pause, command);
+        }
+        seen.append(&mut pair.seen);
+    }
+    let wanted = [
+        "AllCanceled",
+        "DepthWindowClosed",
+        "LevelChanged",
+        "OrderAccepted",
+        "OrderExecuted",
+        "OrderResting",
+        "Traded",
+        "ended BudgetSpent",
+        "ended FillLimit",
+        "ended MassCancel",
+        "ended Requested",
+        "ended SelfTrade",
+        "ended TimeInForce",
+        "maker",
+        "refused BadClientOrderId",
+        "refused BadTimeInForce",
+        "refused DuplicateClientOrderId",
+        "refused InsufficientBalance",
+        "refused MarketClosed",
+        "refused NoOpenOrders",
+        "refused NotionalTooLarge",
+        "refused NotionalTooSmall",
+        "refused PriceOffTick",
+        "refused PriceTooHigh",
+        "refused PriceTooLow",
+        "refused QtyMissing",
+        "refused QtyOffLot",
+        "refused QtyTooLarge",
+        "refused QtyTooSmall",
+        "refused TooManyOpenOrders",
+        "refused UnknownAccount",
+        "refused UnknownOrder",
+        "rejected WouldTake",
+    ];
+    let missing: Vec<&str> = wanted.into_iter().filter(|wanted| !seen.contains(*wanted)).collect();
+    assert_eq!(missing, [] as [&str; 0]);
+}
