@@ -7,18 +7,19 @@
 use std::collections::{BTreeMap, BTreeSet, HashMap, VecDeque};
 use std::time::{Duration, Instant};
 
-use wire::codec::v1;
-use wire::link::{Frame, Hello, PROTOCOL, Refusal, Refused};
+use wire::link::Hello;
 use wire::{ClusterEpoch, LogPosition, NodeId, PartitionId, SessionId};
 
+mod clock;
 pub(crate) mod connection;
+mod frames;
 mod leadership;
 mod pipeline;
 mod reads;
 
 pub use crate::config::Patience;
 use crate::{ClusterError, Replied};
-use connection::{Connection, Phase, Vital, cut_frames};
+use connection::{Connection, Phase, cut_frames};
 use leadership::{Change, Leadership};
 use pipeline::{Pipeline, Waiter};
 use reads::Reads;
@@ -237,18 +238,6 @@ impl Client {
         self.lose_leader(node, now);
     }
 
-    /// Does what is due. Call it when [`Client::next_timeout`] says, or more often.
-    pub fn on_timeout(&mut self, now: Instant) {
-        self.poll_deadlines(now);
-        self.poll_connections(now);
-        self.poll_leaderships(now);
-        self.poll_sessions(now);
-        for partition in self.reads.due(now) {
-            self.flush_reads(partition, now);
-        }
-        self.wake_at = self.earliest_timeout(now);
-    }
-
     /// When something is due next.
     pub fn next_timeout(&self) -> Option<Instant> {
         self.wake_at
@@ -287,160 +276,6 @@ impl Client {
     fn lead(&mut self, partition: PartitionId, now: Instant) {
         self.leaderships.entry(partition).or_insert_with(|| Leadership::new(now));
         self.wake(now);
-    }
-
-    /// Handles one frame; whether to go on with the connection's next.
-    fn on_frame(&mut self, node: NodeId, frame: Frame<'_>, now: Instant) -> bool {
-        match frame {
-            Frame::Welcome(welcome) => {
-                if welcome.protocol != PROTOCOL || welcome.epoch != self.identity.hello.epoch || welcome.node != node {
-                    tracing::error!(%node, ?welcome, "the node is not the one that was looked for");
-                    self.give_up(node, now);
-                    return false;
-                }
-                if let Some(connection) = self.connections.get_mut(&node) {
-                    connection.on_welcome();
-                }
-                // Whoever had no node to try has one now.
-                self.poll_leaderships(now);
-            }
-            Frame::Ping(ping) => {
-                if let Some(connection) = self.connections.get_mut(&node) {
-                    connection.send(&Frame::Pong(wire::link::Pong { nonce: ping.nonce }));
-                }
-            }
-            Frame::Leader(leader) => {
-                let leadership = self.leaderships.entry(leader.partition).or_insert_with(|| Leadership::new(now));
-                let change = leadership.announce(node, leader.leader, leader.term);
-                self.on_change(leader.partition, change, now);
-            }
-            Frame::SessionOpened(opened) => self.on_session_opened(node, &opened, now),
-            Frame::Reply(reply, payload) => {
-                self.confirm(node, reply.partition, now);
-                self.on_reply(&reply, payload, now);
-            }
-            Frame::Refused(refused) => self.on_refused(node, &refused, now),
-            Frame::ReadReady(ready) => {
-                self.confirm(node, ready.partition, now);
-                if let Some((key, deadline)) = self.reads.take(ready.token, ready.partition) {
-                    self.deadlines.remove(&(deadline, Waiting::Read(key)));
-                    self.outputs.push_back(Output::Read { read: key, result: Ok(ready.position) });
-                }
-            }
-            Frame::ReadRefused(refused) => {
-                self.reads.on_refused(refused.token, now, &self.patience);
-                self.wake(now + self.patience.back_off.0);
-                match refused.refusal {
-                    Refusal::NotLeader => self.deny(node, refused.partition, refused.detail, now),
-                    Refusal::UnknownPartition => self.deny(node, refused.partition, 0, now),
-                    Refusal::NotPermitted | Refusal::Malformed => {
-                        if let Some((key, deadline)) = self.reads.take(refused.token, refused.partition) {
-                            self.deadlines.remove(&(deadline, Waiting::Read(key)));
-                            let result = Err(ClusterError::Refused(refused.refusal));
-                            self.outputs.push_back(Output::Read { read: key, result });
-                        }
-                    }
-                    _ => {}
-                }
-            }
-            // Signs of life that were counted as such, and frames of streams, which have their own connections.
-            _ => {}
-        }
-        true
-    }
-
-    fn on_session_opened(&mut self, node: NodeId, opened: &wire::link::SessionOpened, now: Instant) {
-        self.confirm(node, opened.partition, now);
-        let Some(key) = self.opening_sessions.remove(&opened.nonce) else {
-            return;
-        };
-        let Some(pipeline) = self.sessions.get_mut(&key) else {
-            return;
-        };
-        pipeline.on_opened(opened.session, now);
-        self.open_sessions.insert((opened.partition, opened.session), key);
-        self.outputs.push_back(Output::SessionOpened(key));
-        self.flush_session(key, now);
-    }
-
-    fn on_reply(&mut self, reply: &wire::link::Reply, payload: &[u8], now: Instant) {
-        let Some(key) = self.open_sessions.get(&(reply.partition, reply.session)).copied() else {
-            return;
-        };
-        let Some(pipeline) = self.sessions.get_mut(&key) else {
-            return;
-        };
-        if let Some(waiter) = pipeline.on_reply(reply.sequence, now, &self.patience) {
-            let result = v1::decode_reply(payload)
-                .map(|decoded| Replied { position: reply.position, reply: decoded })
-                .map_err(|_| ClusterError::UnreadableReply);
-            self.answer(key, waiter, result);
-        }
-        self.flush_session(key, now);
-        self.forget_if_over(key);
-    }
-
-    fn on_refused(&mut self, node: NodeId, refused: &Refused, now: Instant) {
-        if self.leaderships.get(&refused.partition).and_then(Leadership::target) != Some(node) {
-            return;
-        }
-        match refused.refusal {
-            Refusal::NotLeader => return self.deny(node, refused.partition, refused.detail, now),
-            Refusal::UnknownPartition => return self.deny(node, refused.partition, 0, now),
-            _ => self.confirm(node, refused.partition, now),
-        }
-        if refused.session == SessionId::default() {
-            return self.on_open_refused(refused, now);
-        }
-        let Some(key) = self.open_sessions.get(&(refused.partition, refused.session)).copied() else {
-            return;
-        };
-        if refused.refusal == Refusal::SessionUnknown {
-            return self.expire(key, refused.session, now);
-        }
-        let Some(pipeline) = self.sessions.get_mut(&key) else {
-            return;
-        };
-        if let Some((waiter, error)) = pipeline.on_refused(refused, now, &self.patience) {
-            self.answer(key, waiter, Err(error));
-        }
-        self.flush_session(key, now);
-    }
-
-    /// The frame does not name which of the sessions being opened is meant, so all are asked for again.
-    fn on_open_refused(&mut self, refused: &Refused, now: Instant) {
-        let keys: Vec<SessionKey> = self.opening_sessions.values().copied().collect();
-        for key in keys {
-            let Some(pipeline) = self.sessions.get_mut(&key).filter(|p| p.partition == refused.partition) else {
-                continue;
-            };
-            if refused.refusal == Refusal::NotPermitted {
-                pipeline.reopen_after(now, Duration::from_secs(1));
-                for waiter in pipeline.fail_unsent() {
-                    self.answer(key, waiter, Err(ClusterError::Refused(refused.refusal)));
-                }
-            } else {
-                pipeline.reopen_after(now, self.patience.back_off.1);
-            }
-        }
-        self.wake(now + self.patience.back_off.1);
-    }
-
-    fn expire(&mut self, key: SessionKey, session: SessionId, now: Instant) {
-        let nonce = self.next_nonce();
-        let Some(pipeline) = self.sessions.get_mut(&key) else {
-            return;
-        };
-        let partition = pipeline.partition;
-        let lost = pipeline.expire(nonce);
-        tracing::warn!(%partition, %session, lost = lost.len(), "the session has expired");
-        self.open_sessions.remove(&(partition, session));
-        self.opening_sessions.insert(nonce, key);
-        for waiter in lost {
-            self.answer(key, waiter, Err(ClusterError::OutcomeUnknown));
-        }
-        self.forget_if_over(key);
-        self.flush_session(key, now);
     }
 
     fn answer(&mut self, session: SessionKey, waiter: Waiter, result: Result<Replied, ClusterError>) {
@@ -542,105 +377,9 @@ impl Client {
         self.reads = reads;
     }
 
-    fn poll_deadlines(&mut self, now: Instant) {
-        while let Some((_, waiting)) = self.deadlines.first().filter(|(deadline, _)| *deadline <= now).copied() {
-            self.deadlines.pop_first();
-            match waiting {
-                Waiting::Request(session, request) => {
-                    let told = self.sessions.get_mut(&session).and_then(|pipeline| pipeline.on_deadline(request));
-                    if let Some(error) = told {
-                        self.outputs.push_back(Output::Replied { request, result: Err(error) });
-                    }
-                    self.forget_if_over(session);
-                }
-                Waiting::Read(read) => {
-                    if let Some(was_sent) = self.reads.on_deadline(read) {
-                        let error = if was_sent { ClusterError::Timeout } else { ClusterError::Unavailable };
-                        self.outputs.push_back(Output::Read { read, result: Err(error) });
-                    }
-                }
-            }
-        }
-    }
-
-    fn poll_connections(&mut self, now: Instant) {
-        let busy: BTreeSet<NodeId> = self
-            .leaderships
-            .iter()
-            .filter(|(partition, _)| {
-                self.reads.waits_for(**partition)
-                    || self.sessions.values().any(|p| p.partition == **partition && p.is_waiting())
-            })
-            .filter_map(|(_, leadership)| leadership.target())
-            .collect();
-        let mut suspected = Vec::new();
-        let mut dead = Vec::new();
-        for (node, connection) in &mut self.connections {
-            if let Phase::Idle(at) = connection.phase
-                && at <= now
-            {
-                connection.phase = Phase::Connecting;
-                self.outputs.push_back(Output::Connect(*node));
-            }
-            match connection.on_timeout(now, busy.contains(node), &self.patience) {
-                Vital::Well => {}
-                Vital::Suspect if connection.is_suspected => {}
-                Vital::Suspect => {
-                    connection.is_suspected = true;
-                    suspected.push(*node);
-                }
-                Vital::Dead => dead.push(*node),
-            }
-        }
-        for node in suspected {
-            tracing::warn!(%node, "the node keeps silent; another leader is looked for");
-            self.lose_leader(node, now);
-        }
-        for node in dead {
-            tracing::warn!(%node, "the node has kept silent for too long; disconnecting");
-            self.give_up(node, now);
-        }
-    }
-
     fn give_up(&mut self, node: NodeId, now: Instant) {
         self.on_closed(node, now);
         self.outputs.push_back(Output::Close(node));
-    }
-
-    fn poll_leaderships(&mut self, now: Instant) {
-        let partitions: Vec<PartitionId> = self.leaderships.keys().copied().collect();
-        for partition in partitions {
-            let is_wanted = self.reads.waits_for(partition) || self.sessions.values().any(|p| p.partition == partition);
-            if !is_wanted {
-                continue;
-            }
-            let usable =
-                self.connections.iter().filter(|(_, connection)| connection.is_usable()).map(|(node, _)| *node);
-            if let Some(leadership) = self.leaderships.get_mut(&partition) {
-                let change = leadership.probe(now, self.patience.probe, usable);
-                self.on_change(partition, change, now);
-            }
-        }
-    }
-
-    fn poll_sessions(&mut self, now: Instant) {
-        let keys: Vec<SessionKey> = self.sessions.keys().copied().collect();
-        for key in keys {
-            let request = RequestKey(self.next_key());
-            if let Some(pipeline) = self.sessions.get_mut(&key) {
-                pipeline.on_timeout(now, request, &self.patience);
-            }
-            self.flush_session(key, now);
-        }
-    }
-
-    fn earliest_timeout(&self, now: Instant) -> Option<Instant> {
-        let deadline = self.deadlines.first().map(|(deadline, _)| *deadline);
-        let connections = self.connections.values().filter_map(|c| c.next_timeout(&self.patience));
-        let sessions = self.sessions.values().filter_map(|p| p.next_timeout(&self.patience));
-        let leaderships = self.leaderships.values().filter_map(Leadership::probe_at).filter(|at| *at > now);
-        let reads = self.reads.next_timeout(now);
-        deadline.into_iter().chain(connections).chain(sessions).chain(leaderships).chain(reads).min()
     }
 
     /// The cluster this client belongs to.

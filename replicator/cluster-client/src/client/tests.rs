@@ -1,7 +1,8 @@
 //! Scenarios: what goes in, what the nodes are sent, what callers are told.
 
 use super::*;
-use wire::link::{self, Role};
+use wire::codec::v1;
+use wire::link::{self, Frame, PROTOCOL, Refusal, Refused, Role};
 use wire::{Sequence, Term, Text};
 
 const PARTITION: PartitionId = PartitionId::new(1);
