@@ -10,13 +10,12 @@ use futures_util::FutureExt;
 use futures_util::future::{AbortHandle, Abortable, BoxFuture};
 use futures_util::stream::{FuturesUnordered, StreamExt};
 use tokio::io::{AsyncRead, AsyncWrite};
-use tokio::time::{Instant, MissedTickBehavior, interval_at};
 use tokio_tungstenite::tungstenite::Utf8Bytes;
 use tokio_tungstenite::tungstenite::protocol::frame::coding::CloseCode;
 
 use super::api_request::{self, ApiRequest, RequestId, Used};
 use super::api_session::{ApiSession, Effect};
-use super::socket::{Heard, Over, PING_INTERVAL, Socket};
+use super::socket::{Heard, Over, Patience, Socket};
 use crate::accounts::UserEvents;
 use crate::errors::{self, ApiError};
 use crate::gateway::{Answer, Gateway, Peer};
@@ -49,7 +48,7 @@ pub async fn serve<S: AsyncRead + AsyncWrite + Unpin>(gateway: Arc<Gateway>, io:
         listening: FuturesUnordered::new(),
         listeners: Vec::new(),
     };
-    let mut socket = Socket::new(io).await;
+    let mut socket = Socket::new(io, Patience::default()).await;
     let over = connection.run(&mut socket).await;
     let last_words = (over == SHUTDOWN).then(|| {
         let event = format!(r#"{{"e":"serverShutdown","E":{}}}"#, super::clock_ms());
@@ -79,14 +78,11 @@ struct Connection {
 impl Connection {
     async fn run<S: AsyncRead + AsyncWrite + Unpin>(&mut self, socket: &mut Socket<S>) -> Over {
         let mut stopping = self.gateway.stopping();
-        let mut pings = interval_at(Instant::now() + PING_INTERVAL, PING_INTERVAL);
-        pings.set_missed_tick_behavior(MissedTickBehavior::Delay);
         loop {
             // Answers and events first, then requests; what is written is flushed when nothing else is ready.
             let done = tokio::select! {
                 biased;
                 () = super::stopped(&mut stopping) => Err(SHUTDOWN),
-                _ = pings.tick() => socket.ping().await,
                 Some(answer) = self.running.next() => socket.say(answer).await,
                 Some(heard) = self.listening.next() => match heard {
                     Ok(heard) => socket.say(self.user_event(heard)).await,

@@ -5,19 +5,30 @@ use std::time::Duration;
 
 use futures_util::{SinkExt, StreamExt};
 use tokio::io::{AsyncRead, AsyncWrite};
-use tokio::time::{Instant, timeout};
+use tokio::time::{Instant, Interval, MissedTickBehavior, interval_at, timeout};
 use tokio_tungstenite::WebSocketStream;
 use tokio_tungstenite::tungstenite::protocol::frame::CloseFrame;
 use tokio_tungstenite::tungstenite::protocol::frame::coding::CloseCode;
 use tokio_tungstenite::tungstenite::protocol::{Role, WebSocketConfig};
 use tokio_tungstenite::tungstenite::{Bytes, Error, Message, Utf8Bytes};
 
-/// A client is pinged this often.
-pub const PING_INTERVAL: Duration = Duration::from_secs(20);
-/// A client that has sent nothing for this long is gone.
-pub const SILENCE_MAX: Duration = Duration::from_secs(60);
-/// A client that takes nothing for this long is gone.
-pub const WRITE_MAX: Duration = Duration::from_secs(20);
+/// How long a client is waited for.
+#[derive(Debug, Clone, Copy)]
+pub struct Patience {
+    /// It is pinged this often.
+    pub ping: Duration,
+    /// One that has sent nothing for this long, not even a pong, is gone.
+    pub silence: Duration,
+    /// One that takes nothing for this long is gone.
+    pub write: Duration,
+}
+
+impl Default for Patience {
+    fn default() -> Patience {
+        Patience { ping: Duration::from_secs(20), silence: Duration::from_secs(60), write: Duration::from_secs(20) }
+    }
+}
+
 /// The last words to a client that is being closed take no longer.
 const CLOSE_MAX: Duration = Duration::from_secs(5);
 /// The longest message a client may send, whole or in fragments.
@@ -48,25 +59,36 @@ pub enum Over {
 /// A WebSocket over `S`.
 pub struct Socket<S> {
     ws: WebSocketStream<S>,
+    patience: Patience,
+    pings: Interval,
     heard_at: Instant,
     unflushed: usize,
 }
 
 impl<S: AsyncRead + AsyncWrite + Unpin> Socket<S> {
     /// After the handshake.
-    pub async fn new(io: S) -> Socket<S> {
+    pub async fn new(io: S, patience: Patience) -> Socket<S> {
         let config = WebSocketConfig::default()
             .read_buffer_size(8 * 1024)
             .write_buffer_size(32 * 1024)
             .max_message_size(Some(MESSAGE_BYTES_MAX))
             .max_frame_size(Some(MESSAGE_BYTES_MAX));
         let ws = WebSocketStream::from_raw_socket(io, Role::Server, Some(config)).await;
-        Socket { ws, heard_at: Instant::now(), unflushed: 0 }
+        let mut pings = interval_at(Instant::now() + patience.ping, patience.ping);
+        pings.set_missed_tick_behavior(MissedTickBehavior::Delay);
+        Socket { ws, patience, pings, heard_at: Instant::now(), unflushed: 0 }
     }
 
-    /// The next thing the client sends. Nothing is lost when the future is dropped.
+    /// The next thing the client sends; it is pinged meanwhile. Nothing is lost when the future is dropped.
     pub async fn hear(&mut self) -> Result<Heard, Over> {
-        let message = match self.ws.next().await {
+        let heard = loop {
+            tokio::select! {
+                biased;
+                _ = self.pings.tick() => self.ping().await?,
+                heard = self.ws.next() => break heard,
+            }
+        };
+        let message = match heard {
             Some(Ok(message)) => message,
             Some(Err(Error::Capacity(_))) => return Err(Over::Close(CloseCode::Size, "message too long")),
             Some(Err(Error::Utf8(_))) => return Err(Over::Close(CloseCode::Invalid, "text is not UTF-8")),
@@ -89,7 +111,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Socket<S> {
     /// Writes a message, without flushing while few are waiting.
     pub async fn say(&mut self, text: Utf8Bytes) -> Result<(), Over> {
         self.unflushed += 1;
-        within(self.ws.feed(Message::Text(text))).await?;
+        within(self.patience.write, self.ws.feed(Message::Text(text))).await?;
         if self.unflushed >= UNFLUSHED_MAX { self.flush().await } else { Ok(()) }
     }
 
@@ -101,16 +123,16 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Socket<S> {
     /// Sends what is written.
     pub async fn flush(&mut self) -> Result<(), Over> {
         self.unflushed = 0;
-        within(self.ws.flush()).await
+        within(self.patience.write, self.ws.flush()).await
     }
 
     /// Pings the client, unless it has been silent for too long.
-    pub async fn ping(&mut self) -> Result<(), Over> {
-        if self.heard_at.elapsed() > SILENCE_MAX {
+    async fn ping(&mut self) -> Result<(), Over> {
+        if self.heard_at.elapsed() > self.patience.silence {
             return Err(Over::Close(CloseCode::Policy, "no pong"));
         }
         let payload = Bytes::from(super::clock_ms().to_string());
-        within(self.ws.send(Message::Ping(payload))).await
+        within(self.patience.write, self.ws.send(Message::Ping(payload))).await
     }
 
     /// Tells the client why and ends. What was written before may be lost if the client does not read.
@@ -131,10 +153,58 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Socket<S> {
     }
 }
 
-async fn within(write: impl Future<Output = Result<(), Error>>) -> Result<(), Over> {
-    match timeout(WRITE_MAX, write).await {
+async fn within(most: Duration, write: impl Future<Output = Result<(), Error>>) -> Result<(), Over> {
+    match timeout(most, write).await {
         Ok(Ok(())) => Ok(()),
         Ok(Err(_)) => Err(Over::Closed),
         Err(_) => Err(Over::Close(CloseCode::Policy, "client does not read")),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const MS: Duration = Duration::from_millis(1);
+
+    async fn pair(
+        patience: Patience,
+        buffer: usize,
+    ) -> (Socket<tokio::io::DuplexStream>, WebSocketStream<tokio::io::DuplexStream>) {
+        let (server, client) = tokio::io::duplex(buffer);
+        let client = WebSocketStream::from_raw_socket(client, Role::Client, None).await;
+        (Socket::new(server, patience).await, client)
+    }
+
+    #[tokio::test]
+    async fn a_client_that_answers_pings_stays_and_a_silent_one_goes() {
+        let patience = Patience { ping: 10 * MS, silence: 35 * MS, ..Patience::default() };
+        let (mut socket, mut client) = pair(patience, 4_096).await;
+        let mut pings = 0;
+        let silent = async {
+            // Reading answers pings; after ten of them the client stops.
+            while pings < 10 {
+                pings += usize::from(matches!(client.next().await, Some(Ok(Message::Ping(_)))));
+            }
+            client.flush().await.unwrap();
+            std::future::pending::<()>().await;
+        };
+        let heard = async {
+            loop {
+                if let Err(over) = socket.hear().await {
+                    return over;
+                }
+            }
+        };
+        let over = tokio::select! { over = heard => over, () = silent => unreachable!() };
+        assert_eq!(over, Over::Close(CloseCode::Policy, "no pong"));
+        assert_eq!(pings, 10);
+    }
+
+    #[tokio::test]
+    async fn a_client_that_takes_nothing_is_not_waited_for() {
+        let (mut socket, _client) = pair(Patience { write: 20 * MS, ..Patience::default() }, 64).await;
+        socket.say("x".repeat(1_000).into()).await.unwrap();
+        assert_eq!(socket.flush().await, Err(Over::Close(CloseCode::Policy, "client does not read")));
     }
 }

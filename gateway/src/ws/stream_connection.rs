@@ -5,13 +5,12 @@ use std::sync::Arc;
 use percent_encoding::percent_decode_str;
 use serde_json::Value;
 use tokio::io::{AsyncRead, AsyncWrite};
-use tokio::time::{Instant, MissedTickBehavior, interval_at};
 use tokio_tungstenite::tungstenite::Utf8Bytes;
 use tokio_tungstenite::tungstenite::protocol::frame::coding::CloseCode;
 
 use super::control::{self, Ask, Misunderstood};
 use super::rate::Allowance;
-use super::socket::{Heard, Over, PING_INTERVAL, Socket};
+use super::socket::{Heard, Over, Patience, Socket};
 use crate::errors::{self, ApiError};
 use crate::gateway::Gateway;
 use crate::streams::{Bounds, Outbox, STREAMS_MAX, StreamName, Subscriber, Taken};
@@ -65,7 +64,7 @@ pub async fn serve<S: AsyncRead + AsyncWrite + Unpin>(gateway: Arc<Gateway>, io:
         outbox,
         subscriber,
     };
-    let mut socket = Socket::new(io).await;
+    let mut socket = Socket::new(io, Patience::default()).await;
     let over = connection.run(&mut socket).await;
     let last_words = connection.last_words(over);
     // Nothing is queued for a client that is leaving.
@@ -86,15 +85,12 @@ const SHUTDOWN: Over = Over::Close(CloseCode::Away, "server shutdown");
 impl Connection<'_> {
     async fn run<S: AsyncRead + AsyncWrite + Unpin>(&mut self, socket: &mut Socket<S>) -> Over {
         let mut stopping = self.gateway.stopping();
-        let mut pings = interval_at(Instant::now() + PING_INTERVAL, PING_INTERVAL);
-        pings.set_missed_tick_behavior(MissedTickBehavior::Delay);
         let mut batch = Vec::new();
         let outbox = Arc::clone(&self.outbox);
         loop {
             let done = tokio::select! {
                 biased;
                 () = super::stopped(&mut stopping) => Err(SHUTDOWN),
-                _ = pings.tick() => socket.ping().await,
                 heard = socket.hear() => heard.and_then(|heard| self.heard(heard)),
                 () = outbox.stirred() => {
                     // A client that is given up while it takes nothing is not waited for.
