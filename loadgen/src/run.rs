@@ -2,8 +2,8 @@
 
 //!
 //! Read in the order an order travels: [`schedule`] says when, [`mix`] what, [`life`] sends it and finds out
-//! what became of it, [`record`] keeps what the exchange said, [`reconcile`] compares that with the
-//! exchange's records, [`report`] sums up.
+//! what became of it, [`record`] keeps what the exchange said, [`books`] reads the exchange's
+//! records, [`reconcile`] compares both, [`report`] sums up.
 
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -11,17 +11,16 @@ use std::time::{Duration, Instant};
 
 use tokio::task::JoinSet;
 
+use self::books::{Books, PATIENCE, Unread};
 use self::desk::{Desk, Pair, Trader};
-use self::fetch::Reader;
 use self::life::drained;
 use self::measure::Measure;
 use self::mix::Mix;
-use self::reconcile::{Balances, Findings, balances, flows, orders_and_fills};
+use self::reconcile::{Findings, flows};
 use self::record::{ClientIds, Outcome};
 use self::report::Report;
 use self::schedule::{Schedule, SlotKind, pace};
 use crate::Verdict;
-use crate::api::message::MyTrade;
 use crate::api::rest::Rest;
 use crate::api::sign::{Credentials, KeyError};
 use crate::api::ws_api::WsApi;
@@ -30,6 +29,7 @@ use crate::market::{Market, MarketError};
 use crate::progress;
 use crate::target::{Target, TargetArgs, TargetError};
 
+mod books;
 mod desk;
 mod fetch;
 mod life;
@@ -80,8 +80,6 @@ pub struct Args {
     pub json: Option<PathBuf>,
 }
 
-/// How long questions before and after the load are repeated while the exchange cannot answer.
-const PATIENCE: Duration = Duration::from_secs(30);
 /// Resting orders per side, account and market that are placed before the load, so that the first takers
 /// find something.
 const WARM_UP_ORDERS: usize = 2;
@@ -133,29 +131,28 @@ pub async fn run(args: Args) -> Result<Verdict, RunError> {
     let traders = traders(&args, &target)?;
     let ids = ClientIds::new(timestamp_ms(), std::process::id());
     let desk = Arc::new(Desk::new(ids, markets, traders, rest, args.timeout, mids));
-    let before = Before::read(&desk).await?;
+    let books = Arc::new(Books::open(&desk).await?);
 
     let mut mix = Mix::new(args.seed);
     warm_up(&desk, &mut mix).await?;
-    let followers = [
-        tokio::spawn({
-            let desk = desk.clone();
-            async move { desk.follow_mids().await }
-        }),
-        tokio::spawn({
-            let desk = desk.clone();
-            async move { desk.follow_open_orders().await }
-        }),
-    ];
+    let first_order = desk.pairs().filter_map(|pair| desk.with_record(pair, |record| record.first_order_id())).min();
+    books.start_at(first_order.unwrap_or(0)).await;
+    let followers = tokio::spawn({
+        let (desk, books) = (desk.clone(), books.clone());
+        async move { tokio::join!(desk.follow_mids(), desk.follow_open_orders(), books.follow(&desk)) }
+    });
     let lasted = offer(&args, &desk, &mut mix).await?;
     if !drained(&desk, args.drain).await {
         desk.close();
         drained(&desk, args.timeout + Duration::from_secs(1)).await;
     }
-    followers.iter().for_each(tokio::task::JoinHandle::abort);
+    followers.abort();
+    // It ends as aborted, and lets go of what it shares.
+    let _ = followers.await;
     cancel_the_rest(&desk).await?;
 
-    let report = before.reconcile(&desk, lasted).await?;
+    let books = Arc::into_inner(books).expect("nobody else reads the books any more");
+    let report = reconcile(&desk, books, lasted).await?;
     println!("{report}");
     if let Some(path) = &args.json {
         let doing = format!("write {}", path.display());
@@ -288,63 +285,24 @@ async fn cancel_the_rest(desk: &Arc<Desk>) -> Result<(), RunError> {
     Ok(())
 }
 
-/// What the exchange's books said before the load.
-struct Before {
-    /// By trader.
-    balances: Vec<Balances>,
-    /// By trader and market: the first trade id that is not older than the balances.
-    trades: Vec<Vec<(String, u64)>>,
+/// Reads the exchange's records and compares them with everything we were told.
+async fn reconcile(desk: &Desk, books: Books, lasted: Duration) -> Result<Report, RunError> {
+    let progress = progress::bar(desk.traders.len() as u64, "accounts reconciled");
+    let mut findings = Findings::default();
+    for trader in 0..desk.traders.len() {
+        findings.extend(books.reconcile(desk, trader).await?);
+        progress.inc(1);
+    }
+    progress.finish_and_clear();
+    let fills = books.into_fills();
+    let by_market: Vec<_> = fills.iter().map(|(market, trades)| (&desk.markets[*market], trades.as_slice())).collect();
+    let count = fills.iter().map(|(_, trades)| trades.len() as u64).sum();
+    Ok(Report::new(&desk.measure(), lasted, &findings, count, flows(&by_market)))
 }
 
-impl Before {
-    async fn read(desk: &Desk) -> Result<Before, RunError> {
-        let mut before = Before { balances: Vec::new(), trades: Vec::new() };
-        for trader in &desk.traders {
-            let failed = || format!("read the balances and trades of account {}", trader.name);
-            let reader = Reader { rest: &desk.rest, credentials: &trader.credentials, patience: PATIENCE };
-            let mut from = Vec::new();
-            for market in &desk.markets {
-                let last = reader.last_trade(&market.symbol).await.map_err(api(failed))?;
-                from.push((market.symbol.clone(), last.map_or(0, |id| id + 1)));
-            }
-            let (balances, trades) = reader.balances_and_trades(&from).await.map_err(api(failed))?;
-            for ((_, from), trades) in from.iter_mut().zip(trades) {
-                *from = trades.last().map_or(*from, |trade| trade.id + 1);
-            }
-            before.balances.push(balances);
-            before.trades.push(from);
-        }
-        Ok(before)
-    }
-
-    /// Reads the records since then and compares them with everything we were told.
-    async fn reconcile(self, desk: &Desk, lasted: Duration) -> Result<Report, RunError> {
-        let progress = progress::bar(desk.traders.len() as u64, "accounts reconciled");
-        let first_order = desk.pairs().filter_map(|pair| desk.with_record(pair, |r| r.first_order_id())).min();
-        let mut findings = Findings::default();
-        let mut fills: Vec<Vec<Vec<MyTrade>>> = Vec::new();
-        for (index, trader) in desk.traders.iter().enumerate() {
-            let failed = || format!("read the records of account {}", trader.name);
-            let reader = Reader { rest: &desk.rest, credentials: &trader.credentials, patience: PATIENCE };
-            let (after, trades) = reader.balances_and_trades(&self.trades[index]).await.map_err(api(failed))?;
-            for (market, trades) in trades.iter().enumerate() {
-                let symbol = &desk.markets[market].symbol;
-                let orders = reader.orders(symbol, first_order.unwrap_or(0)).await.map_err(api(failed))?;
-                findings.extend(desk.with_record(Pair { trader: index, market }, |record| {
-                    orders_and_fills(&desk.ids, record, &orders, trades)
-                }));
-            }
-            let by_market: Vec<(&Market, &[MyTrade])> =
-                desk.markets.iter().zip(trades.iter().map(Vec::as_slice)).collect();
-            findings.extend(balances(&trader.name, &self.balances[index], &after, &by_market));
-            fills.push(trades);
-            progress.inc(1);
-        }
-        progress.finish_and_clear();
-        let all: Vec<(&Market, &[MyTrade])> =
-            fills.iter().flat_map(|trades| desk.markets.iter().zip(trades.iter().map(Vec::as_slice))).collect();
-        let count = all.iter().map(|(_, trades)| trades.len() as u64).sum();
-        Ok(Report::new(&desk.measure(), lasted, &findings, count, flows(&all)))
+impl From<Unread> for RunError {
+    fn from(Unread { account, source }: Unread) -> RunError {
+        RunError::Api { doing: format!("read the records of account {account}"), source }
     }
 }
 

@@ -128,7 +128,9 @@ impl Link {
 
     async fn open(&self, url: &str) -> Result<Socket, ApiError> {
         let unreachable = |reason: String| ApiError::Unreachable { url: url.to_owned(), reason };
-        let connecting = tokio_tungstenite::connect_async_with_config(url, None, true);
+        // Answers need not repeat the limits; they would be a third of the traffic.
+        let address = format!("{url}?returnRateLimits=false");
+        let connecting = tokio_tungstenite::connect_async_with_config(&address, None, true);
         let connected = tokio::time::timeout(std::time::Duration::from_secs(5), connecting).await;
         let (mut socket, _) = connected
             .map_err(|_| unreachable("no answer to the handshake within 5 s".to_owned()))?

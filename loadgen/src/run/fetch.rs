@@ -34,6 +34,12 @@ impl Reader<'_> {
         self.pages("/api/v3/allOrders", "orderId", symbol, from, |order: &Order| order.order_id).await
     }
 
+    /// One order.
+    pub async fn order(&self, symbol: &str, id: u64) -> Result<Order, ApiError> {
+        let query = format!("symbol={symbol}&orderId={id}");
+        self.rest.get_signed(self.credentials, "/api/v3/order", &query, self.patience).await
+    }
+
     /// All of the account's fills in a market from trade id `from` on.
     pub async fn trades(&self, symbol: &str, from: u64) -> Result<Vec<MyTrade>, ApiError> {
         self.pages("/api/v3/myTrades", "fromId", symbol, from, |trade: &MyTrade| trade.id).await

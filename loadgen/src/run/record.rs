@@ -39,11 +39,16 @@ pub struct Record {
 impl Record {
     /// The smallest order id that was acknowledged.
     pub fn first_order_id(&self) -> Option<u64> {
+        self.order_ids().into_iter().min()
+    }
+
+    /// Every order id that was acknowledged.
+    pub fn order_ids(&self) -> Vec<u64> {
         let ids = self.orders.values().filter_map(|claim| match &claim.outcome {
             Outcome::Acked(acked) => Some(acked.order_id),
             Outcome::Rejected | Outcome::Unknown => None,
         });
-        ids.min()
+        ids.collect()
     }
 }
 
