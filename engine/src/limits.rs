@@ -45,7 +45,7 @@ impl Default for Limits {
             resting_orders_max: 131_072,
             fills_per_order_max: 1_000,
             unanswered_max: 32_768,
-            owed_replies_max: 65_536,
+            owed_replies_max: 131_072,
             peers_max: 64,
         }
     }

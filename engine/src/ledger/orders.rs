@@ -57,6 +57,9 @@ pub(super) struct Orders {
     retention_ns: u64,
 }
 
+/// Bytes of a [`Closed`] in a snapshot.
+const CLOSED_SIZE: usize = 28;
+
 /// Client order ids that one command may forget: bounded work, and more than one command can add.
 const FORGET_MAX: usize = 8_192;
 
@@ -211,10 +214,13 @@ impl Orders {
         }
         to.put(&(self.closed.len() as u32));
         for closed in &self.closed {
-            to.put(&closed.fingerprint);
-            to.put(&closed.account);
-            to.put(&closed.order);
-            to.put(&closed.closed);
+            // One write for the four fields: there may be a million of them, and trading waits.
+            let mut row = [0; CLOSED_SIZE];
+            row[..8].copy_from_slice(&closed.fingerprint.to_le_bytes());
+            row[8..12].copy_from_slice(&closed.account.get().to_le_bytes());
+            row[12..20].copy_from_slice(&closed.order.get().to_le_bytes());
+            row[20..].copy_from_slice(&closed.closed.nanos().to_le_bytes());
+            to.bytes(&row);
         }
     }
 

@@ -104,12 +104,12 @@ impl LedgerCell {
     }
 
     pub(super) fn ended(&mut self, from: PartitionId, now: Timestamp, ended: &OrderEnded, effects: &mut Effects<'_>) {
-        let Some((order, market)) = self.order_of(from, ended.order) else { return };
-        self.accept(&order, from, effects);
         let OrderEnded { leaves, cause, request, .. } = *ended;
         if cause == CancelCause::Requested {
             self.lanes.answered(from, request);
         }
+        let Some((order, market)) = self.order_of(from, ended.order) else { return };
+        self.accept(&order, from, effects);
         self.orders.close(order.id, now);
         self.release(&order, &market, order.held);
         let (account, market) = (order.account, order.market);
