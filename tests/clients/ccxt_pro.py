@@ -68,7 +68,7 @@ async def streams(tally, alice, bob):
     tally.equal("canceled over the WebSocket API", canceled["status"], "canceled")
     tally.equal("filled before", (await done)[-1]["filled"], 0.5)
     await tally.raises_async(
-        "more than the balance", ccxt.InsufficientFunds, alice.create_order_ws(SYMBOL, "limit", "sell", 8_999, PRICE * 3)
+        "more than the balance", ccxt.InsufficientFunds, alice.create_order_ws(SYMBOL, "limit", "buy", 8_999, PRICE * 5)
     )
 
 

@@ -103,7 +103,7 @@ def refusals(tally, alice):
         return lambda: alice.create_order(*args, params)
 
     tally.raises("more than the balance", ccxt.InsufficientFunds, order(SYMBOL, "limit", "sell", 8_999, PRICE))
-    tally.raises("below the notional", ccxt.InvalidOrder, order(SYMBOL, "limit", "buy", 0.00001, 1_000))
+    tally.raises("below the notional", ccxt.BadRequest, order(SYMBOL, "limit", "buy", 0.00001, 1_000))
     alice.create_order(SYMBOL, "limit", "sell", 0.01, PRICE + 1, {"newClientOrderId": "once"})
     tally.raises(
         "a duplicate client order id",
