@@ -1,7 +1,9 @@
 //! The durable log of one partition.
 //!
-//! A replica hands over writes and is told, in order, when each is on disk; it never waits.
+//! A replica hands over writes and is told, in order, when each is on disk; it never waits. [`disk`] keeps all
+//! partitions of a node in one raft-engine with one thread; [`memory`] is a disk that a simulator can crash.
 
+pub mod disk;
 pub mod memory;
 mod tail;
 
@@ -150,6 +152,18 @@ pub enum StoreError {
         found: String,
         /// The node's directory.
         directory: String,
+    },
+    /// The log of all partitions is damaged in its middle, where no crash leaves traces.
+    #[error(
+        "{directory} is damaged: {error}. The node may have lost entries that it acknowledged, so it must not vote \
+         again. Keep the directory for examination, and start the node with an empty one only if the other replicas \
+         of its partitions are healthy: it then fetches everything from them"
+    )]
+    Damaged {
+        /// The directory.
+        directory: String,
+        /// What was found.
+        error: String,
     },
     /// The directory belongs to another replica.
     #[error("{directory} belongs to node {} partition {} of cluster epoch {}, not to node {} partition {} of epoch {}",

@@ -46,7 +46,7 @@ fn a_full_queue_is_busy_and_an_overlong_command_is_malformed() {
 #[test]
 fn stamps_never_run_backwards() {
     let mut sequencer = sequencer();
-    let mut stamp = |sequencer: &mut Sequencer, now| {
+    let stamp = |sequencer: &mut Sequencer, now| {
         sequencer.offer(Kind::Internal, &[]).unwrap();
         let data = sequencer.take(Timestamp::from_nanos(now)).unwrap();
         Batch::decode(&data).unwrap().timestamp.nanos()

@@ -1,0 +1,243 @@
+//! The logs of all partitions of a node, on one disk.
+//!
+//! | path | content |
+//! |---|---|
+//! | `entries/` | a raft-engine: entries and hard states, one group per partition |
+//! | `snapshots/P/INDEX.snapshot` | snapshots of partition P |
+//! | `P.marker` | how far the log of partition P has been acknowledged |
+//!
+//! One thread writes for all partitions: whatever has been handed over while it was writing becomes its next
+//! group, with one fsync. When the disk is idle and the write is small, the partition's own thread writes it, in
+//! its next poll, which saves two changes of threads.
+//!
+//! A failed write or fsync is final. Everybody is told, and nothing is written again.
+
+mod marker;
+mod snapshots;
+mod thread;
+mod writer;
+
+use std::collections::VecDeque;
+use std::path::{Path, PathBuf};
+use std::sync::{Arc, Mutex, MutexGuard, TryLockError};
+use std::thread::JoinHandle;
+
+use crossbeam::channel::{Receiver, Sender, TryRecvError, bounded};
+use wire::{ClusterEpoch, NodeId, PartitionId};
+
+use self::snapshots::SnapshotFiles;
+use self::thread::{Job, LogThread};
+use self::writer::Writer;
+use super::{Append, Durable, Identity, LogStore, StoreError, Stored};
+
+/// Jobs that wait for the thread, over all partitions; a partition has some hundreds at most.
+const JOBS_MAX: usize = 16_384;
+/// Answers that wait for a partition: more than it ever has writes under way.
+const DONE_MAX: usize = 1_024;
+/// A greater write is left to the thread even when the disk is idle.
+const INLINE_BYTES_MAX: usize = 16 * 1024;
+
+/// Where the logs are, and whose they are.
+#[derive(Debug, Clone)]
+pub struct DiskConfig {
+    /// Created if it does not exist. Used by one process at a time.
+    pub directory: PathBuf,
+    /// The cluster.
+    pub epoch: ClusterEpoch,
+    /// The node.
+    pub node: NodeId,
+    /// Whether partitions write themselves while the disk is idle.
+    pub inline_sync: bool,
+}
+
+/// The disk and its thread. Dropping it stops the thread, once the logs made from it are dropped.
+pub struct Disk {
+    config: DiskConfig,
+    writer: Arc<Mutex<Writer>>,
+    jobs: Option<Sender<Job>>,
+    thread: Option<JoinHandle<()>>,
+}
+
+impl Disk {
+    /// Opens the logs, and starts the thread `log`.
+    pub fn open(config: DiskConfig) -> Result<Disk, StoreError> {
+        create_directory(&config.directory)?;
+        let writer = Arc::new(Mutex::new(Writer::open(&config.directory)?));
+        let (jobs, queue) = bounded(JOBS_MAX);
+        let log = LogThread::new(queue, writer.clone());
+        let thread = std::thread::Builder::new()
+            .name("log".to_owned())
+            .spawn(move || log.run())
+            .map_err(|error| io("starting the log thread", &config.directory, &error))?;
+        Ok(Disk { config, writer, jobs: Some(jobs), thread: Some(thread) })
+    }
+
+    /// The log of one partition; once per partition. `wake` is called, on the log thread, when a write of it has become
+    /// durable.
+    pub fn log(&self, partition: PartitionId, wake: impl Fn() + Send + 'static) -> DiskLog {
+        let jobs = self.jobs.clone().expect("the thread runs until the disk is dropped");
+        let (done, answers) = bounded(DONE_MAX);
+        // The thread may have stopped already: then the first poll says so.
+        let _ = jobs.send(Job::Register { partition, done, wake: Box::new(wake) });
+        DiskLog {
+            identity: Identity { epoch: self.config.epoch, node: self.config.node, partition },
+            files: SnapshotFiles::new(&self.config.directory, partition),
+            directory: self.config.directory.clone(),
+            inline_sync: self.config.inline_sync,
+            writer: self.writer.clone(),
+            jobs,
+            answers,
+            inline: None,
+            ready: VecDeque::new(),
+            under_way: 0,
+        }
+    }
+}
+
+impl Drop for Disk {
+    fn drop(&mut self) {
+        self.jobs = None;
+        if let Some(thread) = self.thread.take() {
+            let _ = thread.join();
+        }
+    }
+}
+
+/// One partition's log on a [`Disk`].
+pub struct DiskLog {
+    identity: Identity,
+    files: SnapshotFiles,
+    directory: PathBuf,
+    inline_sync: bool,
+    writer: Arc<Mutex<Writer>>,
+    jobs: Sender<Job>,
+    answers: Receiver<Result<Durable, StoreError>>,
+    /// To be written by this thread in the next poll, if the disk is still idle.
+    inline: Option<Append>,
+    ready: VecDeque<Durable>,
+    /// Appends that the thread has and has not answered.
+    under_way: usize,
+}
+
+impl DiskLog {
+    fn hand_over(&mut self, append: Append) {
+        self.under_way += 1;
+        let partition = self.identity.partition;
+        let _ = self.jobs.send(Job::Append { partition, append });
+    }
+
+    fn hand_over_inline(&mut self) {
+        if let Some(append) = self.inline.take() {
+            self.hand_over(append);
+        }
+    }
+
+    /// Writes what was left to this thread, unless the log thread is writing.
+    fn write_inline(&mut self) -> Result<(), StoreError> {
+        let Some(append) = self.inline.take() else { return Ok(()) };
+        let writer = self.writer.clone();
+        match writer.try_lock() {
+            Ok(mut writer) => {
+                let ticket = append.ticket;
+                writer.append(&[(self.identity.partition, append)])?;
+                self.ready.push_back(Durable::Appended { ticket });
+                Ok(())
+            }
+            Err(TryLockError::WouldBlock) => {
+                self.hand_over(append);
+                Ok(())
+            }
+            Err(TryLockError::Poisoned(_)) => Err(stopped(&self.directory)),
+        }
+    }
+}
+
+impl LogStore for DiskLog {
+    fn load(&mut self) -> Result<Stored, StoreError> {
+        let snapshot = self.files.newest()?;
+        lock(&self.writer, &self.directory)?.load(self.identity, snapshot)
+    }
+
+    fn append(&mut self, write: Append) {
+        self.hand_over_inline();
+        let small = || write.entries.iter().map(|entry| entry.data.len()).sum::<usize>() <= INLINE_BYTES_MAX;
+        if self.inline_sync && self.under_way == 0 && self.ready.is_empty() && write.reset.is_none() && small() {
+            self.inline = Some(write);
+        } else {
+            self.hand_over(write);
+        }
+    }
+
+    fn save_snapshot(&mut self, index: u64, bytes: Vec<u8>) {
+        let (partition, files) = (self.identity.partition, self.files.clone());
+        let _ = self.jobs.send(Job::Snapshot { partition, files, index, bytes });
+    }
+
+    fn compact(&mut self, first_index: u64) {
+        self.hand_over_inline();
+        let _ = self.jobs.send(Job::Compact { partition: self.identity.partition, first_index });
+    }
+
+    fn poll(&mut self) -> Result<Option<Durable>, StoreError> {
+        self.write_inline()?;
+        if let Some(durable) = self.ready.pop_front() {
+            return Ok(Some(durable));
+        }
+        match self.answers.try_recv() {
+            Ok(answer) => {
+                let durable = answer?;
+                if let Durable::Appended { .. } = durable {
+                    self.under_way -= 1;
+                }
+                Ok(Some(durable))
+            }
+            Err(TryRecvError::Empty) => Ok(None),
+            Err(TryRecvError::Disconnected) => Err(stopped(&self.directory)),
+        }
+    }
+
+    fn read_snapshot(
+        &mut self,
+        index: u64,
+        offset: u64,
+        len: usize,
+        into: &mut Vec<u8>,
+    ) -> Result<Option<u64>, StoreError> {
+        self.files.read(index, offset, len, into)
+    }
+}
+
+fn lock<'a>(writer: &'a Mutex<Writer>, directory: &Path) -> Result<MutexGuard<'a, Writer>, StoreError> {
+    writer.lock().map_err(|_| stopped(directory))
+}
+
+fn stopped(directory: &Path) -> StoreError {
+    let error = "the log thread has stopped".to_owned();
+    StoreError::Io { attempted: format!("writing to {}", directory.display()), error }
+}
+
+fn io(attempted: &str, path: &Path, error: &std::io::Error) -> StoreError {
+    StoreError::Io { attempted: format!("{attempted} {}", path.display()), error: error.to_string() }
+}
+
+/// Creates a directory so that it is still there after a crash.
+fn create_directory(path: &Path) -> Result<(), StoreError> {
+    if path.is_dir() {
+        return Ok(());
+    }
+    if let Some(parent) = path.parent().filter(|parent| !parent.as_os_str().is_empty()) {
+        create_directory(parent)?;
+        std::fs::create_dir_all(path).map_err(|error| io("creating", path, &error))?;
+        return sync_directory(parent);
+    }
+    std::fs::create_dir_all(path).map_err(|error| io("creating", path, &error))
+}
+
+/// Makes the names in a directory durable.
+fn sync_directory(path: &Path) -> Result<(), StoreError> {
+    let synced = std::fs::File::open(path).and_then(|directory| directory.sync_all());
+    synced.map_err(|error| io("syncing the directory", path, &error))
+}
+
+#[cfg(test)]
+mod tests;

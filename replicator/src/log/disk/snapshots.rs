@@ -1,0 +1,135 @@
+//! Snapshots as files: written beside their name, synced, then renamed, so that a name always means a whole snapshot.
+
+use std::fs::File;
+use std::io::{ErrorKind, Write as _};
+use std::os::unix::fs::FileExt;
+use std::path::{Path, PathBuf};
+
+use wire::PartitionId;
+
+use super::super::{Snapshots, StoreError};
+use super::{create_directory, io, sync_directory};
+use crate::snapshot;
+
+const SUFFIX: &str = ".snapshot";
+/// Written in one go; the log's own writes come between.
+const STEP_BYTES: usize = 1024 * 1024;
+/// Synced as it grows, so that the last sync has little to do.
+const SYNC_EVERY_STEPS: usize = 8;
+
+/// The snapshots of one partition.
+#[derive(Debug, Clone)]
+pub struct SnapshotFiles {
+    directory: PathBuf,
+}
+
+impl SnapshotFiles {
+    pub fn new(directory: &Path, partition: PartitionId) -> SnapshotFiles {
+        SnapshotFiles { directory: directory.join("snapshots").join(partition.to_string()) }
+    }
+
+    /// The newest snapshot that is whole. A damaged one is passed over: whether the log goes back far enough for
+    /// the one before is checked by whoever loads.
+    pub fn newest(&self) -> Result<Option<Vec<u8>>, StoreError> {
+        for index in self.indices()?.into_iter().rev() {
+            let path = self.path(index);
+            let bytes = std::fs::read(&path).map_err(|error| io("reading", &path, &error))?;
+            match snapshot::open(&bytes) {
+                Ok(opened) if opened.header.index == index => return Ok(Some(bytes)),
+                Ok(_) => tracing::error!(path = %path.display(), "a snapshot has the name of another"),
+                Err(error) => tracing::error!(path = %path.display(), %error, "a snapshot is damaged"),
+            }
+        }
+        Ok(None)
+    }
+
+    /// See [`super::LogStore::read_snapshot`].
+    pub fn read(&self, index: u64, offset: u64, len: usize, into: &mut Vec<u8>) -> Result<Option<u64>, StoreError> {
+        let path = self.path(index);
+        let failed = |error| io("reading", &path, &error);
+        let file = match File::open(&path) {
+            Ok(file) => file,
+            Err(error) if error.kind() == ErrorKind::NotFound => return Ok(None),
+            Err(error) => return Err(failed(error)),
+        };
+        let total = file.metadata().map_err(failed)?.len();
+        let from = into.len();
+        into.resize(from + (total.saturating_sub(offset)).min(len as u64) as usize, 0);
+        file.read_exact_at(&mut into[from..], offset).map_err(failed)?;
+        Ok(Some(total))
+    }
+
+    fn path(&self, index: u64) -> PathBuf {
+        self.directory.join(format!("{index}{SUFFIX}"))
+    }
+
+    /// In ascending order.
+    fn indices(&self) -> Result<Vec<u64>, StoreError> {
+        let failed = |error| io("listing", &self.directory, &error);
+        let listing = match std::fs::read_dir(&self.directory) {
+            Ok(listing) => listing,
+            Err(error) if error.kind() == ErrorKind::NotFound => return Ok(Vec::new()),
+            Err(error) => return Err(failed(error)),
+        };
+        let mut indices = Vec::new();
+        for file in listing {
+            let name = file.map_err(failed)?.file_name();
+            indices.extend(name.to_str().and_then(|name| name.strip_suffix(SUFFIX)?.parse::<u64>().ok()));
+        }
+        indices.sort_unstable();
+        Ok(indices)
+    }
+}
+
+/// A snapshot that is being written, a step at a time.
+#[derive(Debug)]
+pub struct SnapshotWriter {
+    files: SnapshotFiles,
+    index: u64,
+    bytes: Vec<u8>,
+    written: usize,
+    steps: usize,
+    file: Option<File>,
+}
+
+impl SnapshotWriter {
+    pub fn new(files: SnapshotFiles, index: u64, bytes: Vec<u8>) -> SnapshotWriter {
+        SnapshotWriter { files, index, bytes, written: 0, steps: 0, file: None }
+    }
+
+    /// Writes a little more; true once the snapshot is durable under its name.
+    pub fn step(&mut self) -> Result<bool, StoreError> {
+        let temporary = self.files.directory.join("unfinished");
+        let failed = |error| io("writing", &temporary, &error);
+        if self.file.is_none() {
+            create_directory(&self.files.directory)?;
+            self.file = Some(File::create(&temporary).map_err(failed)?);
+        }
+        let file = self.file.as_mut().expect("it has just been created");
+        let until = self.bytes.len().min(self.written + STEP_BYTES);
+        file.write_all(&self.bytes[self.written..until]).map_err(failed)?;
+        self.written = until;
+        self.steps += 1;
+        if self.written < self.bytes.len() {
+            if self.steps.is_multiple_of(SYNC_EVERY_STEPS) {
+                file.sync_data().map_err(failed)?;
+            }
+            return Ok(false);
+        }
+        file.sync_all().map_err(failed)?;
+        let path = self.files.path(self.index);
+        std::fs::rename(&temporary, &path).map_err(|error| io("renaming to", &path, &error))?;
+        sync_directory(&self.files.directory)?;
+        let indices = self.files.indices()?;
+        for old in &indices[..indices.len().saturating_sub(Snapshots::KEPT)] {
+            let path = self.files.path(*old);
+            std::fs::remove_file(&path).map_err(|error| io("removing", &path, &error))?;
+        }
+        Ok(true)
+    }
+
+    /// The log index it was taken at.
+    pub fn index(&self) -> u64 {
+        self.index
+    }
+}

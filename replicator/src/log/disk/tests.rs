@@ -1,0 +1,310 @@
+use std::fs::OpenOptions;
+use std::os::unix::fs::FileExt;
+use std::path::{Path, PathBuf};
+use std::time::{Duration, Instant};
+
+use raft::eraftpb::{Entry, HardState};
+use tempfile::TempDir;
+use wire::{ClusterEpoch, LogPosition, NodeId, PartitionId, Timestamp};
+
+use super::{Disk, DiskConfig, DiskLog};
+use crate::log::{Append, Durable, LogStore, StoreError, Stored};
+use crate::snapshot::{self, Header};
+
+const PARTITION: PartitionId = PartitionId::new(3);
+
+struct Bench {
+    directory: TempDir,
+    inline_sync: bool,
+}
+
+impl Bench {
+    fn new(inline_sync: bool) -> Bench {
+        Bench { directory: tempfile::tempdir().unwrap(), inline_sync }
+    }
+
+    fn path(&self) -> &Path {
+        self.directory.path()
+    }
+
+    fn open(&self) -> Result<Disk, StoreError> {
+        self.open_as(NodeId::new(1))
+    }
+
+    fn open_as(&self, node: NodeId) -> Result<Disk, StoreError> {
+        let (directory, inline_sync) = (self.path().join("log"), self.inline_sync);
+        Disk::open(DiskConfig { directory, epoch: ClusterEpoch::new(7), node, inline_sync })
+    }
+
+    /// Opens everything, and hands the partition's log and what was stored to `work`.
+    fn with(&self, work: impl FnOnce(&mut DiskLog, Stored)) {
+        let disk = self.open().unwrap();
+        let mut log = disk.log(PARTITION, || {});
+        let stored = log.load().unwrap();
+        work(&mut log, stored);
+    }
+
+    fn refusal(&self) -> String {
+        let disk = match self.open() {
+            Ok(disk) => disk,
+            Err(error) => return error.to_string(),
+        };
+        let mut log = disk.log(PARTITION, || {});
+        log.load().unwrap_err().to_string()
+    }
+
+    /// The file that raft-engine appends to.
+    fn log_file(&self) -> PathBuf {
+        let entries = std::fs::read_dir(self.path().join("log/entries")).unwrap();
+        let names = entries.map(|entry| entry.unwrap().path());
+        names.filter(|path| path.extension().is_some_and(|e| e == "raftlog")).max().unwrap()
+    }
+}
+
+fn entry(index: u64, term: u64) -> Entry {
+    Entry { index, term, data: format!("entry {index} of term {term}").into_bytes().into(), ..Entry::default() }
+}
+
+fn hard_state(term: u64, vote: u64, commit: u64) -> HardState {
+    HardState { term, vote, commit, ..HardState::default() }
+}
+
+fn write(log: &mut DiskLog, append: Append) {
+    let ticket = append.ticket;
+    log.append(append);
+    await_durable(log, Durable::Appended { ticket });
+}
+
+fn append(log: &mut DiskLog, ticket: u64, indices: std::ops::RangeInclusive<u64>, term: u64) {
+    let entries: Vec<Entry> = indices.map(|index| entry(index, term)).collect();
+    write(log, Append { ticket, hard_state: Some(hard_state(term, 2, 0)), entries, reset: None });
+}
+
+fn await_durable(log: &mut DiskLog, wanted: Durable) {
+    let patience = Instant::now() + Duration::from_secs(20);
+    loop {
+        match log.poll().unwrap() {
+            Some(durable) if durable == wanted => return,
+            Some(other) => panic!("{other:?} instead of {wanted:?}"),
+            None => assert!(Instant::now() < patience, "{wanted:?} never came"),
+        }
+        std::thread::yield_now();
+    }
+}
+
+fn snapshot_at(index: u64, term: u64) -> Vec<u8> {
+    let header = Header {
+        partition: PARTITION,
+        epoch: ClusterEpoch::new(7),
+        index,
+        term,
+        batch_term: term,
+        position: LogPosition::new(index),
+        timestamp: Timestamp::ZERO,
+        digest: 0,
+        voters: vec![1, 2, 3],
+    };
+    snapshot::write(&header, |_| {}, |machine| machine.extend_from_slice(&[9; 3_000_000]))
+}
+
+fn indices(stored: &Stored) -> Vec<(u64, u64)> {
+    stored.entries.iter().map(|entry| (entry.index, entry.term)).collect()
+}
+
+#[test]
+fn what_was_durable_is_there_after_a_restart() {
+    for inline_sync in [false, true] {
+        let bench = Bench::new(inline_sync);
+        bench.with(|log, stored| {
+            assert_eq!((indices(&stored), stored.hard_state), (vec![], HardState::default()));
+            append(log, 1, 1..=3, 1);
+            append(log, 2, 4..=4, 2);
+        });
+        bench.with(|_, stored| {
+            assert_eq!(indices(&stored), [(1, 1), (2, 1), (3, 1), (4, 2)]);
+            assert_eq!(stored.hard_state, hard_state(2, 2, 0));
+            assert_eq!(stored.entries[3], entry(4, 2));
+        });
+    }
+}
+
+#[test]
+fn a_conflicting_append_replaces_the_end_of_the_log() {
+    let bench = Bench::new(false);
+    bench.with(|log, _| {
+        append(log, 1, 1..=5, 1);
+        append(log, 2, 3..=3, 2);
+    });
+    bench.with(|_, stored| assert_eq!(indices(&stored), [(1, 1), (2, 1), (3, 2)]));
+}
+
+#[test]
+fn partitions_share_a_disk_and_not_a_log() {
+    let bench = Bench::new(false);
+    let disk = bench.open().unwrap();
+    let mut logs: Vec<DiskLog> = (1..=4).map(|p| disk.log(PartitionId::new(p), || {})).collect();
+    for log in &mut logs {
+        log.load().unwrap();
+    }
+    for ticket in 1..=50 {
+        for log in &mut logs {
+            log.append(Append { ticket, entries: vec![entry(ticket, 1)], ..Append::default() });
+        }
+    }
+    for log in &mut logs {
+        for ticket in 1..=50 {
+            await_durable(log, Durable::Appended { ticket });
+        }
+    }
+    drop((logs, disk));
+    bench.with(|_, stored| assert_eq!(stored.entries.len(), 50));
+}
+
+#[test]
+fn a_snapshot_is_saved_read_in_pieces_and_the_log_behind_it_forgotten() {
+    let bench = Bench::new(false);
+    let bytes = snapshot_at(4, 1);
+    bench.with(|log, _| {
+        append(log, 1, 1..=6, 1);
+        log.save_snapshot(4, bytes.clone());
+        await_durable(log, Durable::Snapshot { index: 4 });
+        log.compact(4);
+        append(log, 2, 7..=7, 1);
+        let mut read = Vec::new();
+        while read.len() < bytes.len() {
+            assert_eq!(log.read_snapshot(4, read.len() as u64, 100_000, &mut read), Ok(Some(bytes.len() as u64)));
+        }
+        assert_eq!(read, bytes);
+        assert_eq!(log.read_snapshot(3, 0, 1, &mut read), Ok(None));
+    });
+    bench.with(|_, stored| {
+        assert_eq!(indices(&stored), [(4, 1), (5, 1), (6, 1), (7, 1)]);
+        assert_eq!(stored.snapshot, Some(bytes.clone()));
+    });
+}
+
+#[test]
+fn two_snapshots_are_kept_and_a_damaged_one_is_passed_over_if_the_log_reaches_back() {
+    let bench = Bench::new(false);
+    bench.with(|log, _| {
+        append(log, 1, 1..=9, 1);
+        for index in [3, 5, 7] {
+            log.save_snapshot(index, snapshot_at(index, 1));
+            await_durable(log, Durable::Snapshot { index });
+        }
+        log.compact(4);
+    });
+    let newest = bench.path().join("log/snapshots/3/7.snapshot");
+    let file = OpenOptions::new().write(true).open(newest).unwrap();
+    file.write_all_at(b"?", 1_000).unwrap();
+    assert!(!bench.path().join("log/snapshots/3/3.snapshot").exists());
+    bench.with(|log, stored| {
+        assert_eq!(stored.snapshot, Some(snapshot_at(5, 1)));
+        log.compact(7);
+        append(log, 1, 10..=10, 1);
+    });
+    assert!(bench.refusal().contains("entries 6 to 6 are missing"), "{}", bench.refusal());
+}
+
+#[test]
+fn the_leaders_snapshot_replaces_the_log_even_if_a_crash_comes_between() {
+    let bench = Bench::new(false);
+    bench.with(|log, _| {
+        append(log, 1, 1..=5, 1);
+        log.save_snapshot(20, snapshot_at(20, 4));
+        await_durable(log, Durable::Snapshot { index: 20 });
+    });
+    bench.with(|log, stored| {
+        assert_eq!(indices(&stored), [], "the log of before the snapshot is gone");
+        let hard_state = Some(hard_state(4, 0, 20));
+        write(log, Append { ticket: 1, hard_state, entries: vec![entry(21, 4)], reset: Some((20, 4)) });
+    });
+    bench.with(|_, stored| {
+        assert_eq!(indices(&stored), [(21, 4)]);
+        assert_eq!(stored.hard_state, hard_state(4, 0, 20));
+    });
+}
+
+#[test]
+fn a_torn_end_that_was_never_acknowledged_is_cut_off() {
+    let bench = Bench::new(false);
+    bench.with(|log, _| append(log, 1, 1..=5, 1));
+    let file = OpenOptions::new().append(true).open(bench.log_file()).unwrap();
+    let end = file.metadata().unwrap().len();
+    file.write_all_at(&[0xAB; 100], end).unwrap();
+    bench.with(|_, stored| assert_eq!(stored.entries.len(), 5));
+}
+
+#[test]
+fn an_acknowledged_end_that_is_damaged_is_refused() {
+    let bench = Bench::new(false);
+    bench.with(|log, _| {
+        append(log, 1, 1..=5, 1);
+        append(log, 2, 6..=9, 1);
+    });
+    let path = bench.log_file();
+    let bytes = std::fs::read(&path).unwrap();
+    let at = bytes.windows(7).rposition(|w| w == b"entry 8").unwrap();
+    OpenOptions::new().write(true).open(&path).unwrap().write_all_at(b"E", at as u64).unwrap();
+    let refusal = bench.refusal();
+    assert!(refusal.contains("may have lost entries that it acknowledged"), "{refusal}");
+    assert!(refusal.contains("empty directory only if"), "{refusal}");
+}
+
+#[test]
+fn a_log_that_was_cut_or_lost_is_refused() {
+    let bench = Bench::new(false);
+    bench.with(|log, _| {
+        append(log, 1, 1..=5, 1);
+        append(log, 2, 6..=9, 1);
+    });
+    std::fs::remove_dir_all(bench.path().join("log/entries")).unwrap();
+    let refusal = bench.refusal();
+    assert!(refusal.contains("may have lost entries that it acknowledged"), "{refusal}");
+}
+
+#[test]
+fn a_log_without_its_marker_is_refused() {
+    let bench = Bench::new(false);
+    bench.with(|log, _| append(log, 1, 1..=5, 1));
+    std::fs::remove_file(bench.path().join("log/3.marker")).unwrap();
+    assert!(bench.refusal().contains("its marker is missing"));
+}
+
+#[test]
+fn a_torn_slot_of_the_marker_leaves_the_other() {
+    let bench = Bench::new(false);
+    bench.with(|log, _| append(log, 1, 1..=5, 1));
+    let marker = OpenOptions::new().write(true).open(bench.path().join("log/3.marker")).unwrap();
+    marker.write_all_at(&[0; 10], 0).unwrap();
+    bench.with(|_, stored| assert_eq!(stored.entries.len(), 5));
+    marker.write_all_at(&[0; 10], 4096).unwrap();
+    assert!(bench.refusal().contains("neither slot of the marker is whole"));
+}
+
+#[test]
+fn anothers_log_is_refused() {
+    let bench = Bench::new(false);
+    bench.with(|log, _| append(log, 1, 1..=5, 1));
+    let disk = bench.open_as(NodeId::new(2)).unwrap();
+    let error = disk.log(PARTITION, || {}).load().unwrap_err();
+    assert!(error.to_string().contains("belongs to node 1"), "{error}");
+}
+
+#[test]
+fn a_disk_that_fails_says_so_once_and_for_ever() {
+    let bench = Bench::new(false);
+    let disk = bench.open().unwrap();
+    let mut log = disk.log(PARTITION, || {});
+    log.load().unwrap();
+    std::fs::create_dir_all(bench.path().join("log/snapshots")).unwrap();
+    std::fs::write(bench.path().join("log/snapshots/3"), b"in the way").unwrap();
+    log.save_snapshot(1, snapshot_at(1, 1));
+    let patience = Instant::now() + Duration::from_secs(20);
+    while log.poll().is_ok() {
+        assert!(Instant::now() < patience);
+        std::thread::yield_now();
+    }
+    log.append(Append { ticket: 1, entries: vec![entry(1, 1)], ..Append::default() });
+    assert!(log.poll().is_err());
+}

@@ -1,0 +1,216 @@
+//! Groups of appends become one write and one fsync of the engine.
+
+use std::collections::BTreeMap;
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::path::{Path, PathBuf};
+
+use raft_engine::{Command, Config, Engine, LogBatch, MessageExt, ReadableSize, RecoveryMode};
+use wire::PartitionId;
+
+use super::super::{Append, Entry, HardState, Identity, StoreError, Stored, connect};
+use super::marker::{Marker, Promise};
+use crate::snapshot;
+
+const HARD_STATE: &[u8] = b"hard state";
+
+/// The engine, and the markers of the partitions that were loaded.
+pub struct Writer {
+    engine: Engine,
+    directory: PathBuf,
+    partitions: BTreeMap<PartitionId, Acknowledged>,
+    /// Once something failed nothing is written any more.
+    failed: Option<StoreError>,
+}
+
+struct Acknowledged {
+    marker: Marker,
+    promise: Promise,
+}
+
+struct Format;
+
+impl MessageExt for Format {
+    type Entry = Entry;
+
+    fn index(entry: &Entry) -> u64 {
+        entry.index
+    }
+}
+
+impl Writer {
+    pub fn open(directory: &Path) -> Result<Writer, StoreError> {
+        let path = directory.join("entries");
+        let config = Config {
+            dir: path.to_string_lossy().into_owned(),
+            // A torn end is what a crash in the middle of a write leaves; the markers tell whether it was
+            // more than that. Anything else that is damaged refuses to open.
+            recovery_mode: RecoveryMode::TolerateTailCorruption,
+            batch_compression_threshold: ReadableSize(0),
+            target_file_size: ReadableSize::mb(64),
+            purge_threshold: ReadableSize::mb(512),
+            ..Config::default()
+        };
+        let damaged = |error: String| StoreError::Damaged { directory: path.display().to_string(), error };
+        let engine = catch_unwind(|| Engine::open(config))
+            .map_err(|_| damaged("raft-engine stopped while it read the log".to_owned()))?
+            .map_err(|error| damaged(error.to_string()))?;
+        Ok(Writer { engine, directory: directory.to_owned(), partitions: BTreeMap::new(), failed: None })
+    }
+
+    /// Reads a partition's log, and refuses it if less is there than was promised.
+    pub fn load(&mut self, identity: Identity, snapshot: Option<Vec<u8>>) -> Result<Stored, StoreError> {
+        let group = u64::from(identity.partition.get());
+        let lost = |found: String| StoreError::Lost {
+            partition: identity.partition,
+            found,
+            directory: self.directory.display().to_string(),
+        };
+        let unreadable = |error: raft_engine::Error| lost(format!("the log cannot be read: {error}"));
+        let hard_state = self.engine.get_message::<HardState>(group, HARD_STATE).map_err(unreadable)?;
+        let mut entries = Vec::new();
+        if let (Some(first), Some(last)) = (self.engine.first_index(group), self.engine.last_index(group)) {
+            self.engine.fetch_entries_to::<Format>(group, first, last + 1, None, &mut entries).map_err(unreadable)?;
+        }
+        let (marker, promise) = match Marker::open(&self.directory, identity)? {
+            Some(found) => found,
+            None if hard_state.is_none() && entries.is_empty() && snapshot.is_none() => {
+                (Marker::create(&self.directory, identity)?, Promise::default())
+            }
+            None => return Err(lost("there is a log, but its marker is missing".to_owned())),
+        };
+        let hard_state = hard_state.unwrap_or_default();
+        let read = entries.len();
+        let entries = connect(&hard_state, snapshot.as_deref(), entries).map_err(lost)?;
+        keeps(promise, &hard_state, snapshot.as_deref(), &entries).map_err(lost)?;
+        self.partitions.insert(identity.partition, Acknowledged { marker, promise });
+        if entries.len() < read {
+            // The crash came between a snapshot of the leader and the replacement of the log by it.
+            self.replace_log(identity.partition, &hard_state)?;
+        }
+        Ok(Stored { hard_state, entries, snapshot })
+    }
+
+    /// Makes a group of appends durable. An error is final.
+    pub fn append(&mut self, group: &[(PartitionId, Append)]) -> Result<(), StoreError> {
+        self.guarded(|writer| {
+            for (partition, append) in group {
+                writer.take_back(*partition, append)?;
+            }
+            let mut batch = LogBatch::with_capacity(group.len() * 2);
+            for (partition, append) in group {
+                writer.add(&mut batch, *partition, append).map_err(writing)?;
+            }
+            writer.engine.write(&mut batch, true).map_err(writing)?;
+            for (partition, append) in group {
+                writer.promise(*partition, append)?;
+            }
+            Ok(())
+        })
+    }
+
+    /// Forgets entries. Not synced: after a crash they are there again, which does no harm.
+    pub fn compact(&mut self, partition: PartitionId, first_index: u64) -> Result<(), StoreError> {
+        self.guarded(|writer| {
+            let mut batch = LogBatch::default();
+            batch.add_command(u64::from(partition.get()), Command::Compact { index: first_index });
+            writer.engine.write(&mut batch, false).map(drop).map_err(writing)
+        })
+    }
+
+    /// Removes files without live entries.
+    pub fn purge(&mut self) -> Result<(), StoreError> {
+        self.guarded(|writer| writer.engine.purge_expired_files().map(drop).map_err(writing))
+    }
+
+    /// The engine stops the thread when an fsync fails; here that becomes an error as any other, and the last.
+    fn guarded(&mut self, work: impl FnOnce(&mut Self) -> Result<(), StoreError>) -> Result<(), StoreError> {
+        if let Some(error) = &self.failed {
+            return Err(error.clone());
+        }
+        let done = catch_unwind(AssertUnwindSafe(|| work(self))).unwrap_or_else(|_| {
+            Err(StoreError::Io { attempted: "syncing the log".to_owned(), error: "raft-engine gave up".to_owned() })
+        });
+        if let Err(error) = &done {
+            self.failed = Some(error.clone());
+        }
+        done
+    }
+
+    /// Before entries are replaced, what was promised of them is taken back, durably.
+    fn take_back(&mut self, partition: PartitionId, append: &Append) -> Result<(), StoreError> {
+        let Acknowledged { marker, promise } = self.partitions.get_mut(&partition).expect("the log was loaded");
+        let (index, index_term) = match (append.reset, append.entries.first()) {
+            (Some(snapshot), _) => snapshot,
+            (None, Some(first)) if first.index <= promise.index => (first.index - 1, 0),
+            _ => return Ok(()),
+        };
+        *promise = Promise { index, index_term, ..*promise };
+        marker.promise(*promise)?;
+        marker.sync()
+    }
+
+    fn add(&self, batch: &mut LogBatch, partition: PartitionId, append: &Append) -> raft_engine::Result<()> {
+        let group = u64::from(partition.get());
+        let mut hard_state = append.hard_state.clone();
+        if append.reset.is_some() {
+            // Cleaning a group forgets everything of it.
+            hard_state = hard_state.or(self.engine.get_message(group, HARD_STATE)?);
+            batch.add_command(group, Command::Clean);
+        }
+        if let Some(hard_state) = &hard_state {
+            batch.put_message(group, HARD_STATE.to_vec(), hard_state)?;
+        }
+        batch.add_entries::<Format>(group, &append.entries)
+    }
+
+    fn promise(&mut self, partition: PartitionId, append: &Append) -> Result<(), StoreError> {
+        let Acknowledged { marker, promise } = self.partitions.get_mut(&partition).expect("the log was loaded");
+        if let Some(last) = append.entries.last() {
+            (promise.index, promise.index_term) = (last.index, last.term);
+        }
+        if let Some(hard_state) = &append.hard_state {
+            (promise.term, promise.vote) = (hard_state.term, hard_state.vote);
+        }
+        marker.promise(*promise)
+    }
+
+    fn replace_log(&mut self, partition: PartitionId, hard_state: &HardState) -> Result<(), StoreError> {
+        let group = u64::from(partition.get());
+        self.guarded(|writer| {
+            let mut batch = LogBatch::default();
+            batch.add_command(group, Command::Clean);
+            batch.put_message(group, HARD_STATE.to_vec(), hard_state).map_err(writing)?;
+            writer.engine.write(&mut batch, true).map(drop).map_err(writing)
+        })
+    }
+}
+
+/// Whether everything that was promised is there.
+fn keeps(promise: Promise, hard_state: &HardState, snapshot: Option<&[u8]>, entries: &[Entry]) -> Result<(), String> {
+    let another_vote = promise.vote != 0 && hard_state.vote != promise.vote;
+    if hard_state.term < promise.term || (hard_state.term == promise.term && another_vote) {
+        return Err(format!(
+            "it voted for {} in term {}, but the log says {} in term {}",
+            promise.vote, promise.term, hard_state.vote, hard_state.term
+        ));
+    }
+    let covered = snapshot.and_then(|bytes| snapshot::open(bytes).ok()).map_or(0, |opened| opened.header.index);
+    if promise.index <= covered {
+        return Ok(());
+    }
+    match entries.iter().find(|entry| entry.index == promise.index) {
+        Some(entry) if promise.index_term == 0 || entry.term == promise.index_term => Ok(()),
+        Some(entry) => Err(format!(
+            "entry {} was acknowledged in term {}, but the log has it in term {}",
+            promise.index, promise.index_term, entry.term
+        )),
+        None => {
+            let last = entries.last().map_or(covered, |entry| entry.index);
+            Err(format!("entries up to {} were acknowledged, but the log ends at {last}", promise.index))
+        }
+    }
+}
+
+fn writing(error: raft_engine::Error) -> StoreError {
+    StoreError::Io { attempted: "writing to the log".to_owned(), error: error.to_string() }
+}
