@@ -1,0 +1,105 @@
+//! The engine in either layout, and the mail between its partitions.
+
+use engine::{Limits, Output, Partition, PartitionConfig};
+use wire::command::{AckMail, Reply, Tick};
+use wire::{Command, Event, Incarnation, LogPosition, MailSequence, PartitionId, Timestamp};
+
+const LEDGER: PartitionId = PartitionId::new(1);
+const INCARNATION: Incarnation = Incarnation::new(1);
+
+/// Which cells share a partition.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Layout {
+    /// Ledger and market in one.
+    Joint,
+    /// The ledger in one partition, the market in another.
+    Split,
+}
+
+impl Layout {
+    /// Where markets live.
+    pub fn market(self) -> PartitionId {
+        match self {
+            Layout::Joint => LEDGER,
+            Layout::Split => PartitionId::new(2),
+        }
+    }
+}
+
+/// What one command and all the mail after it led to.
+pub struct Told {
+    /// The command's place in the ledger's log.
+    pub position: LogPosition,
+    pub reply: Reply,
+    /// Each partition's in the order of its log; the ledger's partition first.
+    pub events: Vec<Event>,
+}
+
+struct Log {
+    id: PartitionId,
+    partition: Partition,
+    position: LogPosition,
+}
+
+pub struct Engine {
+    logs: Vec<Log>,
+    out: Output,
+    /// How many mails the next delivery carries; varied, so that batches are cut everywhere.
+    batch: usize,
+}
+
+impl Engine {
+    pub fn new(layout: Layout, limits: Limits) -> Engine {
+        let ids = if layout == Layout::Joint { 1..=1 } else { 1..=2 };
+        let logs = ids.map(PartitionId::new).map(|id| {
+            let config = PartitionConfig { partition: id, ledger: LEDGER, incarnation: INCARNATION, limits };
+            Log { id, partition: Partition::new(config), position: LogPosition::ZERO }
+        });
+        Engine { logs: logs.collect(), out: Output::default(), batch: 0 }
+    }
+
+    pub fn is_conserved(&self) -> bool {
+        self.logs[0].partition.audit().iter().all(|audit| audit.is_conserved() && audit.clearing == 0)
+    }
+
+    /// Applies the command where the ledger lives, then carries mail until none is left.
+    pub fn apply(&mut self, now: Timestamp, command: &Command) -> Told {
+        let mut told = vec![Vec::new(); self.logs.len()];
+        // Every log sees the time that the command sees, as if each leader had ticked.
+        for log in 1..self.logs.len() {
+            self.sequence(log, now, &Command::Tick(Tick), &mut told);
+        }
+        let reply = self.sequence(0, now, command, &mut told);
+        let position = self.logs[0].position;
+        while self.logs.len() > 1 && (self.carry(0, 1, now, &mut told) | self.carry(1, 0, now, &mut told)) {}
+        Told { position, reply, events: told.concat() }
+    }
+
+    fn sequence(&mut self, log: usize, now: Timestamp, command: &Command, told: &mut [Vec<Event>]) -> Reply {
+        let Log { partition, position, .. } = &mut self.logs[log];
+        *position = position.next();
+        partition.apply(*position, now, command, &mut self.out);
+        told[log].extend_from_slice(&self.out.events);
+        self.out.reply
+    }
+
+    /// Whether there was mail from one to the other. What was delivered arrives once more, as after a failover.
+    fn carry(&mut self, from: usize, to: usize, now: Timestamp, told: &mut [Vec<Event>]) -> bool {
+        let (sender, receiver) = (self.logs[from].id, self.logs[to].id);
+        let after = self.logs[to].partition.received(sender).map_or(MailSequence::ZERO, |(_, seen)| seen);
+        self.batch = self.batch % 5 + 1;
+        if let Some(mail) = self.logs[from].partition.deliver_mail(receiver, after, self.batch) {
+            let delivery = Command::DeliverMail(mail);
+            assert_eq!(self.sequence(to, now, &delivery, told), Reply::Accepted { id: 0 });
+            let before = told[to].len();
+            self.sequence(to, now, &delivery, told);
+            assert_eq!(told[to].len(), before, "mail that arrives again tells nothing");
+            return true;
+        }
+        if let Some((incarnation, acknowledged)) = self.logs[from].partition.received(receiver) {
+            let ack = AckMail { from: sender, incarnation, acknowledged };
+            self.sequence(to, now, &Command::AckMail(ack), told);
+        }
+        false
+    }
+}
