@@ -1,8 +1,8 @@
 //! Open-addressing hash index of fixed capacity: keys of `K` words to one word each.
 //!
-//! Fibonacci hashing over a power of two of slots, linear probing, at most half full, deletion by shifting
-//! back, so that there are no tombstones and nothing ever rehashes. Never iterated: its slot order is
-//! not part of the state.
+//! Fibonacci hashing over a power of two of slots, linear probing, ids at most half and names at most four fifths
+//! full, deletion by shifting back, so that there are no tombstones and nothing ever rehashes. Never iterated:
+//! its slot order is not part of the state.
 
 /// Keys of `K` words, slots of `W == K + 1` words: the key, then the value. A key of zeros is no key, so that a
 /// table of zeroed pages is an empty one and costs no memory until it fills.
@@ -20,7 +20,8 @@ impl<const K: usize, const W: usize> Index<K, W> {
     /// For up to `capacity` keys.
     pub(crate) fn new(capacity: usize) -> Self {
         const { assert!(W == K + 1) };
-        let slots = (capacity.max(8) * 2).next_power_of_two();
+        let capacity_min = capacity.max(8);
+        let slots = if K == 1 { capacity_min * 2 } else { capacity_min * 5 / 4 }.next_power_of_two();
         Index { slots: vec![[0; W]; slots], shift: 64 - slots.trailing_zeros(), len: 0, capacity }
     }
 

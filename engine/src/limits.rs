@@ -14,7 +14,8 @@ pub struct Limits {
     pub api_keys_max: u32,
     /// Open orders of the ledger, over all markets.
     pub open_orders_max: u32,
-    /// Open orders and those whose client order id is still remembered.
+    /// Open orders and those whose client order id is still remembered: with a retention of a minute, sixty times
+    /// the orders that may close in a second. New orders are refused as busy beyond it.
     pub remembered_orders_max: u32,
     /// How long the client order id of a closed order is remembered, in nanoseconds of log time.
     pub client_order_id_retention_ns: u64,
@@ -31,7 +32,7 @@ pub struct Limits {
 }
 
 impl Default for Limits {
-    /// For a small cluster: a ledger partition takes up to about 150 MiB when full, a market cell about 20 MiB;
+    /// For a small cluster: a ledger partition takes up to about 160 MiB when full, a market cell about 20 MiB;
     /// pages are touched as they fill.
     fn default() -> Limits {
         Limits {
@@ -40,7 +41,7 @@ impl Default for Limits {
             markets_max: 64,
             api_keys_max: 32_768,
             open_orders_max: 131_072,
-            remembered_orders_max: 1_048_576,
+            remembered_orders_max: 1_600_000,
             client_order_id_retention_ns: 60_000_000_000,
             resting_orders_max: 131_072,
             fills_per_order_max: 1_000,

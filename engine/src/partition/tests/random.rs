@@ -123,10 +123,11 @@ proptest! {
         prop_assert_eq!(joint.partitions[0].digest(), undisturbed.partitions[0].digest());
     }
 
-    /// Mail is carried late, in pieces, and partitions restart with mail on its way: nothing is lost or doubled.
+    /// Mail is carried late, in pieces and again, and partitions restart with mail on its way: nothing is lost or
+    /// doubled.
     #[test]
     fn late_mail_conserves_money_and_answers_everything(
-        steps in prop::collection::vec((step(), 0_usize..6, 1_usize..5), 1..150),
+        steps in prop::collection::vec((step(), 0_usize..8, 1_usize..5), 1..150),
     ) {
         let mut world = World::new(Layout::Split);
         for (Step { command, pause }, what, piece) in &steps {
@@ -136,6 +137,8 @@ proptest! {
                 0 => drop(world.carry(0, 1, *piece)),
                 1 => drop(world.carry(1, 0, *piece)),
                 2 => world.restart(piece % 3),
+                3 => world.repeat(0, 1, *piece),
+                4 => world.repeat(1, 0, *piece),
                 _ => {}
             }
             for audit in world.partitions[0].audit() {

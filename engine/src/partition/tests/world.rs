@@ -187,6 +187,14 @@ impl World {
         false
     }
 
+    /// Carries again what is not acknowledged, as a new leader does.
+    pub(super) fn repeat(&mut self, from: usize, to: usize, max: usize) {
+        let id = PartitionId::new(to as u16 + 1);
+        if let Some(batch) = self.partitions[from].deliver_mail(id, MailSequence::ZERO, max) {
+            assert_eq!(self.apply(to, &Command::DeliverMail(batch)), Reply::Accepted { id: 0 });
+        }
+    }
+
     pub(super) fn carry_all(&mut self) {
         while (1..self.partitions.len())
             .fold(false, |any, market| self.carry(0, market, 4_096) | self.carry(market, 0, 4_096) | any)
