@@ -1,1 +1,10 @@
-//! Under construction.
+//! One process of the cluster.
+
+mod archive;
+mod block;
+mod config;
+mod data_dir;
+mod permissions;
+
+pub use config::{NodeConfig, PartitionPlacement, PeerConfig, TlsPem, Tuning};
+pub use data_dir::DataDirError;

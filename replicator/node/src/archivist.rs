@@ -1,0 +1,162 @@
+//! The archive thread: writes the events of every partition to this node's disk, and reads them back for
+//! subscribers whom memory cannot serve. So no partition thread and no network thread waits for this disk,
+//! but for the moment of a snapshot.
+
+use std::collections::BTreeMap;
+use std::iter;
+use std::ops::ControlFlow;
+use std::sync::Arc;
+
+use crossbeam::channel::{Receiver, Sender, bounded};
+use replicator::net::Waker;
+use wire::{LogPosition, PartitionId};
+
+use crate::archive::{Archive, ArchiveError, Gap};
+use crate::block::EventBlock;
+use crate::machine::EventSink;
+use crate::metrics::ArchiveMetrics;
+use crate::rings::{FromArchive, ToArchive};
+
+/// Bytes of events read for a subscription at a time.
+const READ_BYTES: usize = 256 * 1024;
+/// Work done before what was written is handed to the operating system.
+const WORK_PER_CYCLE: usize = 256;
+
+/// The state of the archive thread.
+pub struct Archivist {
+    archives: BTreeMap<PartitionId, Shelf>,
+    work: Receiver<ToArchive>,
+    answers: Sender<FromArchive>,
+    waker: Waker,
+}
+
+struct Shelf {
+    archive: Archive,
+    /// The last gap that the network thread was told of.
+    told: Option<Gap>,
+    metrics: ArchiveMetrics,
+}
+
+impl Archivist {
+    /// Takes care of these archives.
+    pub fn new(
+        archives: Vec<(PartitionId, Archive, ArchiveMetrics)>,
+        work: Receiver<ToArchive>,
+        answers: Sender<FromArchive>,
+        waker: Waker,
+    ) -> Archivist {
+        let shelves = archives.into_iter().map(|(partition, archive, metrics)| {
+            (partition, Shelf { archive, told: None, metrics })
+        });
+        Archivist { archives: shelves.collect(), work, answers, waker }
+    }
+
+    /// Works until it is told to stop or nobody can send work. An error is fatal for the node: what cannot be
+    /// archived would be missing.
+    pub fn run(mut self) -> Result<(), ArchiveError> {
+        let partitions: Vec<PartitionId> = self.archives.keys().copied().collect();
+        for partition in partitions {
+            self.tell_gap(partition, false);
+        }
+        let work = self.work.clone();
+        while let Ok(first) = work.recv() {
+            for next in iter::once(first).chain(work.try_iter().take(WORK_PER_CYCLE)) {
+                if self.work(next)?.is_break() {
+                    return self.flush();
+                }
+            }
+            self.flush()?;
+        }
+        self.flush()
+    }
+
+    fn work(&mut self, work: ToArchive) -> Result<ControlFlow<()>, ArchiveError> {
+        match work {
+            ToArchive::Append(partition, block) => self.shelf(partition).archive.append(&block)?,
+            ToArchive::Jump(partition, position) => {
+                self.shelf(partition).archive.jump(position)?;
+                self.tell_gap(partition, false);
+            }
+            ToArchive::Sync(partition, done) => {
+                self.shelf(partition).archive.sync()?;
+                // A partition thread that is gone does not wait.
+                let _ = done.send(());
+            }
+            ToArchive::Read { key, wanted } => {
+                let result = self.shelf(wanted.partition).archive.read(wanted.from, READ_BYTES)?.map(Arc::new);
+                self.answer(FromArchive::Read { key, result });
+                self.tell_gap(wanted.partition, false);
+            }
+            ToArchive::Fill(partition, block) => {
+                let is_taken = self.shelf(partition).archive.fill(&block)?;
+                self.tell_gap(partition, !is_taken);
+            }
+            ToArchive::ReportGap(partition) => self.tell_gap(partition, true),
+            ToArchive::Stop => return Ok(ControlFlow::Break(())),
+        }
+        Ok(ControlFlow::Continue(()))
+    }
+
+    fn flush(&mut self) -> Result<(), ArchiveError> {
+        for shelf in self.archives.values_mut() {
+            shelf.archive.flush()?;
+            shelf.metrics.observe(shelf.archive.byte_len(), shelf.archive.end());
+        }
+        Ok(())
+    }
+
+    /// Tells the network thread of a gap that it does not know to end where it ends, or in any case.
+    fn tell_gap(&mut self, partition: PartitionId, in_any_case: bool) {
+        let shelf = self.shelf(partition);
+        let gap = shelf.archive.gap();
+        let is_news = gap.map(|gap| gap.upto) != shelf.told.map(|gap| gap.upto);
+        if is_news || in_any_case {
+            shelf.told = gap;
+            self.answer(FromArchive::Gap(partition, gap));
+        }
+    }
+
+    fn answer(&self, answer: FromArchive) {
+        // The network thread is gone only when the node ends.
+        let _ = self.answers.send(answer);
+        self.waker.wake();
+    }
+
+    fn shelf(&mut self, partition: PartitionId) -> &mut Shelf {
+        self.archives.get_mut(&partition).expect("every hosted partition has an archive")
+    }
+}
+
+/// A partition thread's way to the archive thread.
+pub struct ArchiveSink {
+    partition: PartitionId,
+    work: Sender<ToArchive>,
+}
+
+impl ArchiveSink {
+    /// For one partition's events.
+    pub fn new(partition: PartitionId, work: Sender<ToArchive>) -> ArchiveSink {
+        ArchiveSink { partition, work }
+    }
+
+    /// Waits when the ring is full. Without the archive thread the node must not go on.
+    fn put(&self, work: ToArchive) {
+        self.work.send(work).expect("the archive thread has ended: its error says why");
+    }
+}
+
+impl EventSink for ArchiveSink {
+    fn append(&mut self, block: Arc<EventBlock>) {
+        self.put(ToArchive::Append(self.partition, block));
+    }
+
+    fn sync(&mut self) {
+        let (done, wait) = bounded(1);
+        self.put(ToArchive::Sync(self.partition, done));
+        wait.recv().expect("the archive thread has ended: its error says why");
+    }
+
+    fn jump(&mut self, position: LogPosition) {
+        self.put(ToArchive::Jump(self.partition, position));
+    }
+}

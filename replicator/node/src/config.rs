@@ -1,0 +1,125 @@
+//! What a node is told at start.
+
+use std::net::{SocketAddr, TcpListener};
+use std::path::PathBuf;
+use std::time::Duration;
+
+use wire::{ClusterEpoch, NodeId, PartitionId};
+
+/// Everything a node needs to start.
+#[derive(Debug)]
+pub struct NodeConfig {
+    /// Who this node is.
+    pub node: NodeId,
+    /// Which cluster it belongs to.
+    pub epoch: ClusterEpoch,
+    /// Where it keeps its log and its events. Made when missing.
+    pub data_dir: PathBuf,
+    /// Where peers, gateways and operators connect; already bound.
+    pub listen: TcpListener,
+    /// The other nodes of the cluster.
+    pub peers: Vec<PeerConfig>,
+    /// Who it can prove to be, and whom it believes.
+    pub tls: TlsPem,
+    /// The partitions of the cluster, each with a replica on every node.
+    pub partitions: Vec<PartitionPlacement>,
+    /// The partition that hosts the ledger cell.
+    pub ledger: PartitionId,
+    /// Times and bounds.
+    pub tuning: Tuning,
+}
+
+/// Another node of the cluster.
+#[derive(Debug, Clone)]
+pub struct PeerConfig {
+    /// Its id.
+    pub node: NodeId,
+    /// Where it listens.
+    pub addr: SocketAddr,
+}
+
+/// Certificates and key as the bytes of PEM files.
+#[derive(Clone)]
+pub struct TlsPem {
+    /// The authority that signed every certificate of the cluster.
+    pub ca: Vec<u8>,
+    /// This node's certificate, for the name `node-ID`.
+    pub cert: Vec<u8>,
+    /// Its key.
+    pub key: Vec<u8>,
+}
+
+impl std::fmt::Debug for TlsPem {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("TlsPem")
+    }
+}
+
+/// A partition, and which node should lead it.
+#[derive(Debug, Clone, Copy)]
+pub struct PartitionPlacement {
+    /// Which partition.
+    pub partition: PartitionId,
+    /// The node that leads it when it can, so that leaders are spread.
+    pub preferred_leader: NodeId,
+}
+
+impl PartitionPlacement {
+    /// `count` partitions from 1 on, led in turn by nodes 1 to `nodes`.
+    pub fn spread(count: u16, nodes: u64) -> Vec<PartitionPlacement> {
+        (1..=count)
+            .map(|number| PartitionPlacement {
+                partition: PartitionId::new(number),
+                preferred_leader: NodeId::new((u64::from(number) - 1) % nodes + 1),
+            })
+            .collect()
+    }
+}
+
+/// Times and bounds; the defaults suit a laptop and a small server.
+#[derive(Debug, Clone)]
+pub struct Tuning {
+    /// The replica's clock step; also the longest a partition thread sleeps.
+    pub tick: Duration,
+    /// A follower campaigns when it has heard nothing for one to two of these.
+    pub election_timeout: Duration,
+    /// A snapshot is taken after this many log entries.
+    pub snapshot_every: u64,
+    /// Mail is sent again when it was not acknowledged for this long; doubled each time, up to a second.
+    pub mail_resend: Duration,
+    /// Received mail is acknowledged on its own when nothing carried the acknowledgement for this long.
+    pub mail_ack_delay: Duration,
+    /// Or when this many are unacknowledged.
+    pub mail_ack_count: u64,
+    /// A leader hands over to the preferred one when it has led for this long.
+    pub leader_stable: Duration,
+    /// Requests waiting for one partition's thread; more are refused as busy.
+    pub requests_waiting_max: usize,
+    /// Memory for the recent events of one partition, in bytes.
+    pub recent_bytes_max: usize,
+    /// Bytes waiting for one client's connection before it is closed.
+    pub client_buffer_max: usize,
+    /// Bytes waiting for one node's connection before messages are dropped.
+    pub node_buffer_max: usize,
+    /// Connections the node takes.
+    pub connections_max: usize,
+}
+
+impl Default for Tuning {
+    fn default() -> Self {
+        Tuning {
+            tick: Duration::from_millis(10),
+            election_timeout: Duration::from_millis(100),
+            snapshot_every: 100_000,
+            mail_resend: Duration::from_millis(50),
+            mail_ack_delay: Duration::from_millis(20),
+            mail_ack_count: 64,
+            leader_stable: Duration::from_secs(5),
+            requests_waiting_max: 4_096,
+            recent_bytes_max: 32 * 1024 * 1024,
+            client_buffer_max: 8 * 1024 * 1024,
+            node_buffer_max: 32 * 1024 * 1024,
+            connections_max: 256,
+        }
+    }
+}

@@ -1,0 +1,164 @@
+//! The cells of one partition as the replicator sees them: bytes in, bytes out.
+//!
+//! Events leave through an [`EventSink`] and not through the replica, for one reason: a snapshot allows the
+//! log behind it to be forgotten, so what the log would bring back must be safe first. When a snapshot is
+//! taken the machine makes the sink durable before it answers.
+
+use std::cell::RefCell;
+use std::mem;
+use std::sync::Arc;
+
+use engine::{Output, Partition, PartitionConfig};
+use replicator::{Applied, Input, RestoreError, StateMachine};
+use wire::codec::{Reader, Writer, v1};
+use wire::command::{Reply, Tick};
+use wire::{Command, Incarnation, LogPosition, RejectReason, Timestamp};
+
+use crate::block::{EventBatch, EventBlock};
+
+/// A block of events is closed at this size; a duty cycle may fill several.
+const BLOCK_BYTES_MAX: usize = 256 * 1024;
+
+/// Keeps events: the node's archive, or a simulator's.
+pub trait EventSink: Send {
+    /// Takes the events that follow those before. After a restart some come again.
+    fn append(&mut self, block: Arc<EventBlock>);
+
+    /// Returns when everything taken so far survives a crash.
+    fn sync(&mut self);
+
+    /// The state jumped: events up to this position that were never appended will not be.
+    fn jump(&mut self, position: LogPosition);
+}
+
+/// The state machine of a partition.
+pub struct Machine {
+    config: PartitionConfig,
+    cells: Partition,
+    output: Output,
+    /// The last position that reached the cells. Others (session openings, resends) have no events.
+    applied: LogPosition,
+    outlet: RefCell<Outlet>,
+}
+
+/// Where events gather and leave. Behind a `RefCell` because a snapshot, which borrows the machine, must
+/// empty it.
+struct Outlet {
+    sink: Box<dyn EventSink>,
+    block: EventBlock,
+    encoded: Vec<u8>,
+    /// Closed blocks that nobody has taken for subscribers.
+    closed: Vec<Arc<EventBlock>>,
+    is_fresh: bool,
+}
+
+impl Machine {
+    /// An empty partition.
+    pub fn new(config: PartitionConfig, sink: Box<dyn EventSink>) -> Machine {
+        let outlet = Outlet {
+            sink,
+            block: EventBlock::new(LogPosition::ZERO),
+            encoded: Vec::new(),
+            closed: Vec::new(),
+            is_fresh: true,
+        };
+        Machine {
+            cells: Partition::new(config.clone()),
+            config,
+            output: Output::default(),
+            applied: LogPosition::ZERO,
+            outlet: RefCell::new(outlet),
+        }
+    }
+
+    /// The cells, for mail, audits and digests.
+    pub fn cells(&self) -> &Partition {
+        &self.cells
+    }
+
+    /// Which life of the partition's log this is.
+    pub fn incarnation(&self) -> Incarnation {
+        self.config.incarnation
+    }
+
+    /// Closes the block that is being filled: every event up to `upto` is in it. Returns the blocks closed
+    /// since the last time. The first call returns at least one, which says where this replica's events start.
+    pub fn take_events(&self, upto: LogPosition) -> Vec<Arc<EventBlock>> {
+        let mut outlet = self.outlet.borrow_mut();
+        if upto > outlet.block.upto() {
+            outlet.block.cover(upto);
+        }
+        outlet.close();
+        mem::take(&mut outlet.closed)
+    }
+}
+
+impl Outlet {
+    fn close(&mut self) {
+        if self.block.upto() > self.block.after() || mem::take(&mut self.is_fresh) {
+            let next = EventBlock::new(self.block.upto());
+            let block = Arc::new(mem::replace(&mut self.block, next));
+            self.is_fresh = false;
+            self.sink.append(Arc::clone(&block));
+            self.closed.push(block);
+        }
+    }
+}
+
+impl StateMachine for Machine {
+    fn apply(&mut self, input: Input<'_>, out: &mut Applied) {
+        let Input { position, now, origin, payload } = input;
+        self.applied = position;
+        match v1::decode_command(payload) {
+            Ok(command) => self.cells.apply(position, now, &command, &mut self.output),
+            Err(_) => {
+                self.output.events.clear();
+                self.output.reply = Reply::Rejected { reason: RejectReason::Malformed, id: 0 };
+            }
+        }
+        v1::encode_reply(&self.output.reply, &mut out.reply);
+        let outlet = self.outlet.get_mut();
+        outlet.encoded.clear();
+        for event in &self.output.events {
+            v1::encode_event(event, &mut outlet.encoded);
+        }
+        outlet.block.push(EventBatch { position, timestamp: now, origin, events: &outlet.encoded });
+        if outlet.block.byte_len() >= BLOCK_BYTES_MAX {
+            outlet.close();
+        }
+    }
+
+    fn next_deadline(&self) -> Option<Timestamp> {
+        self.cells.next_deadline()
+    }
+
+    fn tick(&self, out: &mut Vec<u8>) {
+        v1::encode_command(&Command::Tick(Tick), out);
+    }
+
+    fn snapshot(&self, out: &mut Vec<u8>) {
+        let mut outlet = self.outlet.borrow_mut();
+        outlet.close();
+        outlet.sink.sync();
+        Writer::new(out).put(&self.applied);
+        self.cells.snapshot(out);
+    }
+
+    fn restore(&mut self, bytes: &[u8]) -> Result<(), RestoreError> {
+        let refused = |reason: String| RestoreError { reason };
+        let mut from = Reader::new(bytes);
+        let applied: LogPosition = from.get().map_err(|error| refused(error.to_string()))?;
+        let cells = Partition::restore(self.config.clone(), from.rest()).map_err(|error| refused(error.to_string()))?;
+        (self.cells, self.applied) = (cells, applied);
+        let outlet = self.outlet.get_mut();
+        outlet.close();
+        outlet.sink.jump(applied);
+        outlet.block = EventBlock::new(applied);
+        outlet.is_fresh = true;
+        Ok(())
+    }
+
+    fn digest(&self) -> u128 {
+        self.cells.digest()
+    }
+}

@@ -1,0 +1,266 @@
+//! Carries mail from the outboxes of a partition to the leaders of others, and acknowledgements back.
+//!
+//! Outbox and inbox are replicated state and live in the engine; what is here is the leader's memory of what
+//! it has sent, worth nothing to the next leader. Sending twice is harmless, because the receiver's state
+//! knows what it has seen; so whatever is in doubt is sent again.
+
+use std::collections::{BTreeMap, VecDeque};
+
+use engine::Partition;
+use wire::codec::v1;
+use wire::command::{AckMail, DeliverMail};
+use wire::{Command, Incarnation, MailSequence, NodeId, PartitionId, Term, Timestamp};
+
+/// Mails in one log entry of the receiver.
+const BATCH_MAX: usize = 1_024;
+/// Mails under way to one partition; more wait for acknowledgements.
+const IN_FLIGHT_MAX: u64 = 8_192;
+/// The longest wait before mail is sent again.
+const RESEND_NS_MAX: u64 = 1_000_000_000;
+
+/// When mail is sent again and when it is acknowledged.
+#[derive(Debug, Clone, Copy)]
+pub struct MailTiming {
+    /// Sent again when not acknowledged for this long, doubled each time up to a second.
+    pub resend_ns: u64,
+    /// Acknowledged on its own when nothing carried the acknowledgement for this long,
+    pub ack_delay_ns: u64,
+    /// or when this many are unacknowledged.
+    pub ack_count: u64,
+}
+
+/// A command for another partition's leader.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct MailOut {
+    /// The node that leads it.
+    pub node: NodeId,
+    /// Which partition.
+    pub partition: PartitionId,
+    /// An encoded `DeliverMail` or `AckMail`.
+    pub payload: Vec<u8>,
+}
+
+/// What has been counted.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct MailCounters {
+    /// Mails sent for the first time.
+    pub sent: u64,
+    /// Mails sent again.
+    pub resent: u64,
+    /// Acknowledgements sent on their own.
+    pub acks: u64,
+    /// Received mails that had been applied before.
+    pub duplicates: u64,
+}
+
+/// What a leader does with a mail command that arrives.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Verdict {
+    /// Sequence it.
+    Sequence,
+    /// Sequence this instead: the mail has been applied, its acknowledgement is news.
+    Instead(Command),
+    /// Nothing in it is news.
+    Drop,
+}
+
+/// The mail of one partition that this replica leads, or would.
+#[derive(Debug)]
+pub struct MailShipper {
+    own: PartitionId,
+    incarnation: Incarnation,
+    timing: MailTiming,
+    peers: Vec<PartitionId>,
+    leaders: BTreeMap<PartitionId, (NodeId, Term)>,
+    outgoing: BTreeMap<PartitionId, Outgoing>,
+    incoming: BTreeMap<PartitionId, Incoming>,
+    counters: MailCounters,
+}
+
+#[derive(Debug, Clone, Copy, Default)]
+struct Outgoing {
+    /// Sent up to here by this leader to the destination's present one.
+    sent: MailSequence,
+    /// Sent up to here at any time.
+    sent_before: MailSequence,
+    /// Acknowledged up to here when last looked at.
+    trimmed: MailSequence,
+    /// Since when nothing has been acknowledged although something is under way.
+    stuck_since: Timestamp,
+    /// How often it was sent again since something was acknowledged.
+    resends: u32,
+}
+
+#[derive(Debug, Clone, Copy, Default)]
+struct Incoming {
+    /// Told the sender that everything up to here is applied.
+    acknowledged: MailSequence,
+    /// Since when there is something to tell.
+    since: Option<Timestamp>,
+    /// The sender seems not to know: tell it again.
+    again: bool,
+}
+
+impl MailShipper {
+    /// For partition `own` in this life of its log, among `partitions`.
+    pub fn new(
+        own: PartitionId,
+        incarnation: Incarnation,
+        partitions: impl IntoIterator<Item = PartitionId>,
+        timing: MailTiming,
+    ) -> MailShipper {
+        MailShipper {
+            own,
+            incarnation,
+            timing,
+            peers: partitions.into_iter().filter(|peer| *peer != own).collect(),
+            leaders: BTreeMap::new(),
+            outgoing: BTreeMap::new(),
+            incoming: BTreeMap::new(),
+            counters: MailCounters::default(),
+        }
+    }
+
+    /// What has been counted so far.
+    pub fn counters(&self) -> MailCounters {
+        self.counters
+    }
+
+    /// This replica became leader: everything unacknowledged is sent, everything received acknowledged.
+    pub fn start(&mut self) {
+        self.outgoing.clear();
+        self.incoming.clear();
+    }
+
+    /// Somebody leads another partition. What was under way to the leader before may be lost.
+    pub fn leader_is(&mut self, partition: PartitionId, leader: Option<NodeId>, term: Term) {
+        let known = self.leaders.get(&partition).copied();
+        if known.is_some_and(|(_, known_term)| known_term > term) {
+            return;
+        }
+        match leader {
+            Some(leader) if known.map(|(node, _)| node) != Some(leader) => {
+                self.leaders.insert(partition, (leader, term));
+                self.outgoing.remove(&partition);
+                self.incoming.remove(&partition);
+            }
+            Some(leader) => {
+                self.leaders.insert(partition, (leader, term));
+            }
+            None => {
+                self.leaders.remove(&partition);
+            }
+        }
+    }
+
+    /// Whether a command that arrived from another partition needs an entry in this log.
+    pub fn judge(&mut self, command: &Command, cells: &Partition) -> Verdict {
+        let Command::DeliverMail(batch) = command else {
+            return Verdict::Sequence;
+        };
+        let last = batch.first.get().saturating_add(batch.mail.len() as u64).saturating_sub(1);
+        let is_seen = cells
+            .received(batch.from)
+            .is_some_and(|(incarnation, seen)| incarnation == batch.incarnation && seen.get() >= last);
+        if !is_seen {
+            return Verdict::Sequence;
+        }
+        self.counters.duplicates += batch.mail.len() as u64;
+        self.incoming.entry(batch.from).or_default().again = true;
+        let outbox = cells.outboxes().find(|outbox| outbox.to() == batch.from);
+        match outbox.filter(|outbox| batch.acknowledged > outbox.trimmed()) {
+            Some(_) => Verdict::Instead(Command::AckMail(AckMail {
+                from: batch.from,
+                incarnation: self.incarnation,
+                acknowledged: batch.acknowledged,
+            })),
+            None => Verdict::Drop,
+        }
+    }
+
+    /// Sends what is new, what seems lost, and the acknowledgements that nothing else carried.
+    pub fn poll(&mut self, now: Timestamp, cells: &Partition, out: &mut VecDeque<MailOut>) -> usize {
+        let before = out.len();
+        for outbox in cells.outboxes() {
+            let (to, last, trimmed) = (outbox.to(), outbox.last(), outbox.trimmed());
+            if let Some((node, _)) = self.leaders.get(&to).copied() {
+                self.ship(now, cells, node, to, last, trimmed, out);
+            }
+        }
+        for index in 0..self.peers.len() {
+            self.acknowledge(now, cells, self.peers[index], out);
+        }
+        out.len() - before
+    }
+
+    #[expect(clippy::too_many_arguments, reason = "one step of `poll`, taken out to be read alone")]
+    fn ship(
+        &mut self,
+        now: Timestamp,
+        cells: &Partition,
+        node: NodeId,
+        to: PartitionId,
+        last: MailSequence,
+        trimmed: MailSequence,
+        out: &mut VecDeque<MailOut>,
+    ) {
+        let resend_ns = self.timing.resend_ns;
+        let lane = self.outgoing.entry(to).or_default();
+        if trimmed > lane.trimmed || lane.sent <= trimmed {
+            (lane.trimmed, lane.stuck_since, lane.resends) = (trimmed, now, 0);
+            lane.sent = lane.sent.max(trimmed);
+        }
+        let patience = (resend_ns << lane.resends.min(10)).min(RESEND_NS_MAX);
+        if lane.sent > trimmed && now >= lane.stuck_since.plus_nanos(patience) {
+            (lane.sent, lane.stuck_since) = (trimmed, now);
+            lane.resends += 1;
+        }
+        while lane.sent < last && lane.sent.get() - trimmed.get() < IN_FLIGHT_MAX {
+            let Some(batch) = cells.deliver_mail(to, lane.sent, BATCH_MAX) else {
+                return;
+            };
+            let upto = batch.first.get() + batch.mail.len() as u64 - 1;
+            let resent = lane.sent_before.get().min(upto).saturating_sub(batch.first.get() - 1);
+            self.counters.resent += resent;
+            self.counters.sent += batch.mail.len() as u64 - resent;
+            lane.sent = MailSequence::new(upto);
+            lane.sent_before = lane.sent_before.max(lane.sent);
+            note_carried(&mut self.incoming, to, &batch);
+            out.push_back(mail_out(node, to, Command::DeliverMail(batch)));
+        }
+    }
+
+    fn acknowledge(&mut self, now: Timestamp, cells: &Partition, from: PartitionId, out: &mut VecDeque<MailOut>) {
+        let Some((incarnation, received)) = cells.received(from) else {
+            return;
+        };
+        let lane = self.incoming.entry(from).or_default();
+        let waiting = received.get().saturating_sub(lane.acknowledged.get());
+        if waiting == 0 && !lane.again {
+            lane.since = None;
+            return;
+        }
+        let since = *lane.since.get_or_insert(now);
+        let is_due = lane.again || waiting >= self.timing.ack_count || now >= since.plus_nanos(self.timing.ack_delay_ns);
+        let Some((node, _)) = self.leaders.get(&from).copied().filter(|_| is_due) else {
+            return;
+        };
+        *lane = Incoming { acknowledged: received, since: None, again: false };
+        self.counters.acks += 1;
+        let ack = AckMail { from: self.own, incarnation, acknowledged: received };
+        out.push_back(mail_out(node, from, Command::AckMail(ack)));
+    }
+}
+
+fn note_carried(incoming: &mut BTreeMap<PartitionId, Incoming>, to: PartitionId, batch: &DeliverMail) {
+    let lane = incoming.entry(to).or_default();
+    if batch.acknowledged >= lane.acknowledged {
+        *lane = Incoming { acknowledged: batch.acknowledged, since: None, again: false };
+    }
+}
+
+fn mail_out(node: NodeId, partition: PartitionId, command: Command) -> MailOut {
+    let mut payload = Vec::new();
+    v1::encode_command(&command, &mut payload);
+    MailOut { node, partition, payload }
+}

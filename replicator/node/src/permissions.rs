@@ -1,0 +1,55 @@
+//! Who may ask for what. A node believes nobody's word for it: the role is in the certificate.
+
+use wire::Command;
+use wire::link::Role;
+
+/// Whether a connection of `role` may have `command` sequenced by a request.
+pub fn may_request(role: Role, command: &Command) -> bool {
+    match command {
+        Command::NewOrder(_) | Command::CancelOrder(_) | Command::CancelAll(_) => {
+            matches!(role, Role::Gateway | Role::Operator)
+        }
+        Command::ListAsset(_)
+        | Command::ListMarket(_)
+        | Command::SetMarketStatus(_)
+        | Command::OpenAccount(_)
+        | Command::AddApiKey(_)
+        | Command::RevokeApiKey(_)
+        | Command::Credit(_)
+        | Command::Debit(_) => role == Role::Operator,
+        Command::DeliverMail(_) | Command::AckMail(_) | Command::Tick(_) => false,
+    }
+}
+
+/// Whether a connection of `role` may open sessions and read by index.
+pub fn may_have_sessions(role: Role) -> bool {
+    matches!(role, Role::Gateway | Role::Operator)
+}
+
+/// Whether `command` may arrive as mail between nodes.
+pub fn is_mail(command: &Command) -> bool {
+    matches!(command, Command::DeliverMail(_) | Command::AckMail(_))
+}
+
+#[cfg(test)]
+mod tests {
+    use wire::command::{Credit, Tick};
+    use wire::{AccountId, Amount, AssetId};
+
+    use super::*;
+
+    #[test]
+    fn only_operators_move_money_and_nobody_sends_ticks() {
+        let credit = Command::Credit(Credit {
+            account: AccountId::new(1),
+            asset: AssetId::new(1),
+            amount: Amount::new(1).unwrap(),
+        });
+        assert!(may_request(Role::Operator, &credit));
+        assert!(!may_request(Role::Gateway, &credit));
+        assert!(!may_request(Role::Node, &credit));
+        for role in Role::ALL {
+            assert!(!may_request(*role, &Command::Tick(Tick)));
+        }
+    }
+}

@@ -1,0 +1,165 @@
+//! The bounded rings between the threads of a node, and what travels on them.
+//!
+//! Who may wait for whom, so that nobody waits in a circle: a partition thread may wait for the archive
+//! thread and for the network thread, the archive thread for the network thread, the network thread for
+//! nobody. What it cannot put on a ring it refuses as busy or, where the sender sends again, drops.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use crossbeam::channel::{Receiver, RecvTimeoutError, Sender, TrySendError, bounded};
+use wire::link::Subscribe;
+use wire::{LogPosition, PartitionId};
+
+use crate::archive::Gap;
+use crate::block::EventBlock;
+use crate::host::{HostInput, HostOutput};
+use crate::status::Question;
+
+/// Raft messages, mail and news for one partition thread; a dropped one is sent again.
+pub const PEER_RING: usize = 8_192;
+/// Outputs of all partition threads for the network thread.
+pub const NETWORK_RING: usize = 16_384;
+/// Work for the archive thread.
+pub const ARCHIVE_RING: usize = 2_048;
+/// Answers of the archive thread for the network thread.
+pub const ARCHIVE_ANSWER_RING: usize = 256;
+/// Questions of operators for one partition thread.
+pub const QUESTION_RING: usize = 16;
+
+/// Wakes a thread that waits for its rings. Rung after every send.
+#[derive(Debug, Clone)]
+pub struct Doorbell(Sender<()>);
+
+/// The end that waits.
+#[derive(Debug)]
+pub struct DoorbellWait(Receiver<()>);
+
+impl Doorbell {
+    /// A bell and its listener.
+    pub fn new() -> (Doorbell, DoorbellWait) {
+        let (ring, wait) = bounded(1);
+        (Doorbell(ring), DoorbellWait(wait))
+    }
+
+    /// Wakes the listener; one ring is as good as many.
+    pub fn ring(&self) {
+        // Full: it is going to wake anyway. Disconnected: nobody is there to wake.
+        let _ = self.0.try_send(());
+    }
+}
+
+impl DoorbellWait {
+    /// Returns when it was rung since the last time, or after `timeout`. `false` when nobody can ring any more.
+    pub fn wait(&self, timeout: Duration) -> bool {
+        !matches!(self.0.recv_timeout(timeout), Err(RecvTimeoutError::Disconnected))
+    }
+}
+
+/// The way into a partition thread.
+#[derive(Debug, Clone)]
+pub struct PartitionPort {
+    /// What clients ask.
+    pub requests: Sender<HostInput>,
+    /// What peers say.
+    pub peers: Sender<HostInput>,
+    /// What operators ask.
+    pub questions: Sender<Question>,
+    /// Rung after each send.
+    pub doorbell: Doorbell,
+}
+
+/// A partition thread's ends of its rings.
+#[derive(Debug)]
+pub struct PartitionRings {
+    /// See [`PartitionPort`].
+    pub requests: Receiver<HostInput>,
+    /// See [`PartitionPort`].
+    pub peers: Receiver<HostInput>,
+    /// See [`PartitionPort`].
+    pub questions: Receiver<Question>,
+    /// See [`PartitionPort`].
+    pub doorbell: DoorbellWait,
+}
+
+/// Makes the rings of one partition thread.
+pub fn partition_rings(requests_max: usize) -> (PartitionPort, PartitionRings) {
+    let (requests, requests_out) = bounded(requests_max);
+    let (peers, peers_out) = bounded(PEER_RING);
+    let (questions, questions_out) = bounded(QUESTION_RING);
+    let (doorbell, wait) = Doorbell::new();
+    let port = PartitionPort { requests, peers, questions, doorbell };
+    (port, PartitionRings { requests: requests_out, peers: peers_out, questions: questions_out, doorbell: wait })
+}
+
+impl PartitionPort {
+    /// Hands over a client's request; gives it back when the ring is full.
+    pub fn request(&self, input: HostInput) -> Result<(), HostInput> {
+        self.put(&self.requests, input)
+    }
+
+    /// Hands over a peer's message; gives it back when the ring is full.
+    pub fn peer(&self, input: HostInput) -> Result<(), HostInput> {
+        self.put(&self.peers, input)
+    }
+
+    /// Asks an operator's question; gives it back when too many wait or the thread is gone.
+    pub fn ask(&self, question: Question) -> Result<(), Question> {
+        let sent = self.questions.try_send(question).map_err(TrySendError::into_inner);
+        self.doorbell.ring();
+        sent
+    }
+
+    fn put(&self, ring: &Sender<HostInput>, input: HostInput) -> Result<(), HostInput> {
+        let sent = ring.try_send(input).map_err(TrySendError::into_inner);
+        self.doorbell.ring();
+        sent
+    }
+}
+
+/// From a partition thread to the network thread.
+#[derive(Debug)]
+pub struct FromPartition {
+    /// Which partition.
+    pub partition: PartitionId,
+    /// What came out of it.
+    pub output: HostOutput,
+}
+
+/// Work for the archive thread.
+#[derive(Debug)]
+pub enum ToArchive {
+    /// A replica's events.
+    Append(PartitionId, Arc<EventBlock>),
+    /// A replica's state jumped.
+    Jump(PartitionId, LogPosition),
+    /// Make a partition's events durable, then answer.
+    Sync(PartitionId, Sender<()>),
+    /// Read events for a subscription.
+    Read {
+        /// Comes back.
+        key: u64,
+        /// Which partition, from which position on.
+        wanted: Subscribe,
+    },
+    /// Events of a gap, from another node.
+    Fill(PartitionId, EventBlock),
+    /// Say again whether there is a gap.
+    ReportGap(PartitionId),
+    /// The node ends.
+    Stop,
+}
+
+/// Answers of the archive thread.
+#[derive(Debug)]
+pub enum FromArchive {
+    /// Events for a subscription; `Err` with the first position behind the gap that it reaches into.
+    Read {
+        /// Of the question.
+        key: u64,
+        /// The events.
+        result: Result<Arc<EventBlock>, LogPosition>,
+    },
+    /// Events that are missing here.
+    Gap(PartitionId, Option<Gap>),
+}

@@ -1,0 +1,153 @@
+//! What operators ask a node, and its answers.
+
+use crossbeam::channel::Sender;
+use engine::AssetAudit;
+use serde::Serialize;
+
+/// A node at a glance.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct NodeStatus {
+    /// Its id.
+    pub node: u64,
+    /// The cluster's epoch.
+    pub epoch: u64,
+    /// Whether every partition has a leader and this node's replicas have caught up.
+    pub ready: bool,
+    /// The partition that hosts the ledger cell.
+    pub ledger: u16,
+    /// Its replicas.
+    pub partitions: Vec<PartitionStatus>,
+}
+
+/// One replica at a glance.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct PartitionStatus {
+    /// Which partition.
+    pub partition: u16,
+    /// `leader`, `candidate`, `standby`; `unresponsive` when its thread did not answer in time.
+    pub role: &'static str,
+    /// The leader's node id; `null` while there is none.
+    pub leader: Option<u64>,
+    /// Raft's term.
+    pub term: u64,
+    /// The last committed log index.
+    pub commit_index: u64,
+    /// The last applied log index.
+    pub applied_index: u64,
+    /// The last index in the log here.
+    pub last_index: u64,
+    /// The last applied position.
+    pub position: u64,
+    /// Log time of that position, in milliseconds since the Unix epoch.
+    pub time_ms: u64,
+    /// Position of the newest snapshot.
+    pub snapshot_position: u64,
+    /// Entries known to be committed and not yet applied here.
+    pub lag: u64,
+    /// Whether it knows a leader and has applied what it knows to be committed.
+    pub caught_up: bool,
+    /// Open sessions.
+    pub sessions: usize,
+    /// Of a leader: each standby and how many log entries it is behind.
+    pub standbys: Vec<StandbyStatus>,
+    /// Why it has stopped, if it has.
+    pub failed: Option<String>,
+}
+
+/// A standby, as the leader sees it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+pub struct StandbyStatus {
+    /// Its node.
+    pub node: u64,
+    /// Log entries that it is not known to have.
+    pub behind: u64,
+}
+
+/// A replica's digest at a position.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct DigestAt {
+    /// Which partition.
+    pub partition: u16,
+    /// The last applied position.
+    pub position: u64,
+    /// Digest of the whole state after it, 32 hexadecimal digits.
+    pub digest: String,
+}
+
+/// What a partition's cells say of their money.
+#[derive(Debug, Clone)]
+pub struct AuditAt {
+    /// Which partition.
+    pub partition: u16,
+    /// The last applied position.
+    pub position: u64,
+    /// Each asset of the ledger cell; empty in partitions without one.
+    pub assets: Vec<AssetAudit>,
+}
+
+/// A question for a partition thread, with the way back.
+#[derive(Debug)]
+pub enum Question {
+    /// See [`PartitionStatus`].
+    Status(Sender<PartitionStatus>),
+    /// See [`DigestAt`].
+    Digest(Sender<DigestAt>),
+    /// See [`AuditAt`].
+    Audit(Sender<AuditAt>),
+    /// Hand leadership to a node.
+    Transfer(wire::NodeId),
+}
+
+impl PartitionStatus {
+    /// Of a replica.
+    pub fn of(partition: wire::PartitionId, status: &replicator::Status) -> PartitionStatus {
+        let role = match status.role {
+            replicator::Role::Leader => "leader",
+            replicator::Role::Candidate => "candidate",
+            replicator::Role::Standby => "standby",
+        };
+        let lag = status.commit_index.saturating_sub(status.applied_index);
+        let standbys = status.standbys.iter().map(|(node, matched)| StandbyStatus {
+            node: node.get(),
+            behind: status.last_index.saturating_sub(*matched),
+        });
+        PartitionStatus {
+            partition: partition.get(),
+            role,
+            leader: status.leader.map(wire::NodeId::get),
+            term: status.term.get(),
+            commit_index: status.commit_index,
+            applied_index: status.applied_index,
+            last_index: status.last_index,
+            position: status.applied_position.get(),
+            time_ms: status.applied_timestamp.millis(),
+            snapshot_position: status.snapshot_position.get(),
+            lag,
+            caught_up: status.leader.is_some() && lag == 0 && status.failed.is_none(),
+            sessions: status.sessions,
+            standbys: standbys.collect(),
+            failed: status.failed.clone(),
+        }
+    }
+
+    /// Of a thread that does not answer.
+    pub fn unresponsive(partition: wire::PartitionId) -> PartitionStatus {
+        PartitionStatus {
+            partition: partition.get(),
+            role: "unresponsive",
+            leader: None,
+            term: 0,
+            commit_index: 0,
+            applied_index: 0,
+            last_index: 0,
+            position: 0,
+            time_ms: 0,
+            snapshot_position: 0,
+            lag: 0,
+            caught_up: false,
+            sessions: 0,
+            standbys: Vec::new(),
+            failed: None,
+        }
+    }
+}
