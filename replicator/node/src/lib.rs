@@ -1,10 +1,43 @@
-//! One process of the cluster.
+//! One process of the cluster: replicas of every partition, composed of `engine` and `replicator`, with their
+//! threads, their events on disk, and their numbers.
+//!
+//! Threads, each one duty cycle, joined by bounded rings ([`rings`](self) says who may wait for whom):
+//!
+//! - the network thread (`router`): links of peers, gateways and operators;
+//! - one thread per partition (`partition_thread`): its [`PartitionHost`];
+//! - the log thread of `replicator`: appends and syncs;
+//! - the archive thread (`archivist`): events to disk and back.
+//!
+//! Follow a request: `router` → `partition_thread` → `host` → the replica → `machine` → the cells; its reply goes
+//! back the same way, its events to `archivist`, `recent` and `subscriptions`, its mail through `mail`.
 
 mod archive;
+mod archivist;
 mod block;
+mod clock;
 mod config;
 mod data_dir;
+mod gap_filler;
+mod host;
+mod leadership;
+mod machine;
+mod mail;
+mod metrics;
+mod node;
+mod partition_thread;
 mod permissions;
+mod recent;
+mod rings;
+mod router;
+mod status;
+mod subscriptions;
 
+pub use archive::ArchiveError;
+pub use block::{EventBatch, EventBlock};
 pub use config::{NodeConfig, PartitionPlacement, PeerConfig, TlsPem, Tuning};
 pub use data_dir::DataDirError;
+pub use host::{HostConfig, HostCounters, HostInput, HostOutput, PartitionHost};
+pub use machine::{EventSink, Machine};
+pub use mail::{MailCounters, MailOut, MailTiming};
+pub use node::{Node, NodeHandle, StartError};
+pub use status::{AuditAt, DigestAt, NodeStatus, PartitionStatus, StandbyStatus};

@@ -45,6 +45,8 @@ pub struct PartitionThread<L: LogStore> {
     pub metrics: PartitionMetrics,
     /// Requests under way whose time is taken.
     pub timed: TimedRequests,
+    /// It has been told to stop.
+    pub is_stopping: bool,
 }
 
 /// When some of the requests under way arrived, to measure how long their replies take.
@@ -52,17 +54,20 @@ pub struct PartitionThread<L: LogStore> {
 pub struct TimedRequests(VecDeque<(wire::SessionId, wire::Sequence, Timestamp)>);
 
 impl<L: LogStore> PartitionThread<L> {
-    /// Works until every other thread has let go of its rings or the replica fails; the error says why.
+    /// Works until it is told to stop or the replica fails; the error says why.
     pub fn run(mut self) -> Result<(), String> {
         let mut metrics_due = Timestamp::ZERO;
         loop {
             let now = self.clock.now();
             let done = self.duty_cycle(now)?;
+            if self.is_stopping {
+                return Ok(());
+            }
             if done > 0 {
                 let nanos = self.clock.now().nanos() - now.nanos();
                 self.metrics.cycle.observe(nanos as f64 / 1e9);
-            } else if !self.rings.doorbell.wait(self.tick) {
-                return Ok(());
+            } else {
+                self.rings.doorbell.wait(self.tick);
             }
             if now >= metrics_due {
                 metrics_due = now.plus_nanos(METRICS_EVERY_NS);
@@ -155,6 +160,7 @@ impl<L: LogStore> PartitionThread<L> {
                 drop(to.try_send(AuditAt { partition: partition.get(), position, assets: cells.audit() }));
             }
             Question::Transfer(to) => self.host.transfer_leadership(to),
+            Question::Stop => self.is_stopping = true,
         }
     }
 }

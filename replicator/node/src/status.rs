@@ -44,7 +44,7 @@ pub struct PartitionStatus {
     pub snapshot_position: u64,
     /// Entries known to be committed and not yet applied here.
     pub lag: u64,
-    /// Whether it knows a leader and has applied what it knows to be committed.
+    /// Whether it has known a leader for a moment and has applied what it knows to be committed.
     pub caught_up: bool,
     /// Open sessions.
     pub sessions: usize,
@@ -96,6 +96,8 @@ pub enum Question {
     Audit(Sender<AuditAt>),
     /// Hand leadership to a node.
     Transfer(wire::NodeId),
+    /// End the thread.
+    Stop,
 }
 
 impl PartitionStatus {

@@ -1,0 +1,395 @@
+//! Starts and stops the threads of a node, and answers for them.
+
+use std::collections::BTreeMap;
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::sync::Arc;
+use std::thread::{Builder, JoinHandle};
+use std::time::{Duration, Instant};
+
+use crossbeam::channel::{Receiver, Sender, bounded};
+use engine::PartitionConfig;
+use replicator::net::{self, NetConfig, NetHandle, NetLimits, TlsIdentity};
+use replicator::log::{DiskLog, LogHandle};
+use replicator::{OpenError, ReplicaConfig};
+use wire::{Incarnation, NodeId, PartitionId, Text};
+
+use crate::archive::{Archive, ArchiveError};
+use crate::archivist::{ArchiveSink, Archivist};
+use crate::clock::Clock;
+use crate::config::{NodeConfig, PartitionPlacement, Tuning};
+use crate::data_dir::{DataDir, DataDirError};
+use crate::host::{HostConfig, PartitionHost};
+use crate::machine::Machine;
+use crate::mail::MailTiming;
+use crate::metrics::Metrics;
+use crate::partition_thread::{PartitionThread, TimedRequests};
+use crate::rings::{
+    ARCHIVE_ANSWER_RING, ARCHIVE_RING, FromPartition, NETWORK_RING, PartitionPort, PartitionRings, ToArchive, partition_rings,
+};
+use crate::router::{Router, RouterConfig};
+use crate::status::{AuditAt, DigestAt, NodeStatus, PartitionStatus, Question};
+
+/// How long an operator's question waits for a partition thread.
+const ANSWER_WITHIN: Duration = Duration::from_secs(2);
+
+/// A node of the cluster.
+pub struct Node;
+
+/// A running node. Dropping it stops it.
+pub struct NodeHandle {
+    node: NodeId,
+    epoch: u64,
+    ledger: PartitionId,
+    ports: BTreeMap<PartitionId, PartitionPort>,
+    metrics: Arc<Metrics>,
+    failures: Receiver<String>,
+    net: Option<NetHandle>,
+    archive: Sender<ToArchive>,
+    threads: Vec<JoinHandle<()>>,
+    log: Option<LogHandle>,
+    _data_dir: DataDir,
+}
+
+/// Why a node does not start.
+#[derive(Debug, thiserror::Error)]
+pub enum StartError {
+    /// The configuration is impossible.
+    #[error("the configuration is impossible: {0}")]
+    Config(String),
+    /// The data directory is not usable.
+    #[error(transparent)]
+    DataDir(#[from] DataDirError),
+    /// The event archive is not usable.
+    #[error(transparent)]
+    Archive(#[from] ArchiveError),
+    /// The log is not usable.
+    #[error("cannot open the log of node {node}: {source}")]
+    Log {
+        /// Which node.
+        node: NodeId,
+        /// What the log says.
+        source: replicator::log::StoreError,
+    },
+    /// A replica does not open.
+    #[error("cannot open the replica of partition {partition}: {source}")]
+    Replica {
+        /// Which partition.
+        partition: PartitionId,
+        /// What the replica says.
+        source: Box<OpenError>,
+    },
+    /// A thread or the network does not start.
+    #[error("cannot start {what}: {source}")]
+    Thread {
+        /// Which.
+        what: String,
+        /// What the system says.
+        source: std::io::Error,
+    },
+}
+
+impl Node {
+    /// Starts a node: takes its data directory, opens its log, archives and replicas, and starts its threads.
+    pub fn start(config: NodeConfig) -> Result<NodeHandle, StartError> {
+        check(&config)?;
+        let data_dir = DataDir::open(&config.data_dir, config.node, config.epoch)?;
+        let clock = Clock::start();
+        let metrics = Arc::new(Metrics::new());
+        let partitions: Vec<PartitionId> = config.partitions.iter().map(|placed| placed.partition).collect();
+
+        let mut ports = BTreeMap::new();
+        let mut rings = BTreeMap::new();
+        for partition in &partitions {
+            let (port, ends) = partition_rings(config.tuning.requests_waiting_max);
+            ports.insert(*partition, port);
+            rings.insert(*partition, ends);
+        }
+        let mut archives = Vec::new();
+        for partition in &partitions {
+            let archive = Archive::open(&data_dir.events(*partition), *partition)?;
+            archives.push((*partition, archive, metrics.archive(*partition)));
+        }
+        let voters: Vec<NodeId> = voters(&config);
+        let log = DiskLog::open(&data_dir.log(), config.epoch, config.node);
+        let log = log.map_err(|source| StartError::Log { node: config.node, source })?;
+
+        let (to_network, outputs) = bounded(NETWORK_RING);
+        let (to_archive, archive_work) = bounded(ARCHIVE_RING);
+        let (archive_answers, answers) = bounded(ARCHIVE_ANSWER_RING);
+        let (failed, failures) = bounded(partitions.len() + 1);
+        let limits = NetLimits {
+            connections_max: config.tuning.connections_max,
+            client_out_bytes_max: config.tuning.client_buffer_max,
+            node_out_bytes_max: config.tuning.node_buffer_max,
+            ..NetLimits::default()
+        };
+        let router = Router::new(RouterConfig {
+            node: config.node,
+            peers: config.peers.iter().map(|peer| peer.node).collect(),
+            ports: ports.clone(),
+            recent_bytes_max: config.tuning.recent_bytes_max,
+            outputs,
+            archive: to_archive.clone(),
+            answers,
+            client_buffer_max: limits.client_out_bytes_max,
+            node_buffer_max: limits.node_out_bytes_max,
+            metrics: metrics.router(),
+        });
+        let net = net::spawn(net_config(&config, limits)?, router);
+        let net = net.map_err(|source| StartError::Thread { what: "the network thread".to_owned(), source })?;
+
+        let mut handle = NodeHandle {
+            node: config.node,
+            epoch: config.epoch.get(),
+            ledger: config.ledger,
+            ports,
+            metrics,
+            failures,
+            archive: to_archive,
+            threads: Vec::new(),
+            log: None,
+            _data_dir: data_dir,
+            net: None,
+        };
+        let waker = net.waker();
+        handle.net = Some(net);
+        let archivist = Archivist::new(archives, archive_work, archive_answers, waker.clone());
+        handle.spawn("archive".to_owned(), &failed, move || archivist.run().map_err(|error| error.to_string()))?;
+        for placed in &config.partitions {
+            let rings = rings.remove(&placed.partition).expect("made above for every partition");
+            let thread = PartitionThread {
+                host: open_host(&config, placed, &voters, &log, &rings, &handle, clock)?,
+                node: config.node,
+                rings,
+                network: to_network.clone(),
+                waker: waker.clone(),
+                neighbours: handle.ports.clone(),
+                tick: config.tuning.tick,
+                clock,
+                metrics: handle.metrics.partition(placed.partition),
+                timed: TimedRequests::default(),
+                is_stopping: false,
+            };
+            handle.spawn(format!("partition-{}", placed.partition), &failed, move || thread.run())?;
+        }
+        tracing::info!(node = %config.node, partitions = partitions.len(), "started");
+        Ok(handle)
+    }
+}
+
+impl NodeHandle {
+    /// The node and its replicas at a glance.
+    pub fn status(&self) -> NodeStatus {
+        let answers: BTreeMap<PartitionId, PartitionStatus> = self.ask(Question::Status);
+        let partitions: Vec<PartitionStatus> = self
+            .ports
+            .keys()
+            .map(|partition| answers.get(partition).cloned().unwrap_or_else(|| PartitionStatus::unresponsive(*partition)))
+            .collect();
+        NodeStatus {
+            node: self.node.get(),
+            epoch: self.epoch,
+            ready: partitions.iter().all(|partition| partition.caught_up),
+            ledger: self.ledger.get(),
+            partitions,
+        }
+    }
+
+    /// Whether every partition has a leader and this node's replicas have caught up.
+    pub fn ready(&self) -> bool {
+        self.status().ready
+    }
+
+    /// Every replica's digest at its last applied position, taken in its thread. Partitions that do not answer in
+    /// time are left out.
+    pub fn digests(&self) -> Vec<DigestAt> {
+        self.ask(Question::Digest).into_values().collect()
+    }
+
+    /// What the cells say of their money, as of their last applied positions. Partitions that do not answer in
+    /// time are left out.
+    pub fn audits(&self) -> Vec<AuditAt> {
+        self.ask(Question::Audit).into_values().collect()
+    }
+
+    /// Asks this node, if it leads the partition, to hand it over.
+    pub fn transfer_leadership(&self, partition: PartitionId, to: NodeId) {
+        if let Some(port) = self.ports.get(&partition) {
+            // Too many questions wait: whoever asks sees that nothing changed.
+            let _ = port.ask(Question::Transfer(to));
+        }
+    }
+
+    /// Every metric as Prometheus reads it.
+    pub fn metrics(&self) -> String {
+        if let Some(net) = &self.net {
+            self.metrics.observe_net(&net.counters());
+        }
+        self.metrics.text()
+    }
+
+    /// Why the node cannot go on, if it cannot: a disk that failed, a state that is wrong, a thread that panicked. The
+    /// process must then end with a non-zero code; nothing may be repaired in place.
+    pub fn failure(&self) -> Option<String> {
+        let net_has_ended = self.net.as_ref().is_some_and(NetHandle::is_finished);
+        self.failures.try_recv().ok().or_else(|| net_has_ended.then(|| "the network thread has ended".to_owned()))
+    }
+
+    /// Waits up to `timeout` for a failure.
+    pub fn wait_failure(&self, timeout: Duration) -> Option<String> {
+        self.failures.recv_timeout(timeout).ok().or_else(|| self.failure())
+    }
+
+    /// Stops every thread and waits for them.
+    pub fn stop(mut self) {
+        self.end();
+    }
+
+    fn end(&mut self) {
+        for port in self.ports.values() {
+            // A full ring empties itself; a thread that is gone needs no telling.
+            let _ = port.questions.send_timeout(Question::Stop, ANSWER_WITHIN);
+            port.doorbell.ring();
+        }
+        let archive = self.threads.first().is_some().then(|| self.threads.remove(0));
+        for thread in self.threads.drain(..) {
+            join(thread);
+        }
+        // After the partitions, which send to it.
+        let _ = self.archive.send_timeout(ToArchive::Stop, ANSWER_WITHIN);
+        archive.into_iter().for_each(join);
+        if let Some(net) = self.net.take() {
+            net.stop();
+            if net.join().is_err() {
+                tracing::error!(node = %self.node, "the network thread had panicked");
+            }
+        }
+        if let Some(log) = self.log.take() {
+            log.stop();
+        }
+    }
+
+    /// Asks every partition thread at once and waits for the answers together.
+    fn ask<A>(&self, question: impl Fn(Sender<A>) -> Question) -> BTreeMap<PartitionId, A> {
+        let deadline = Instant::now() + ANSWER_WITHIN;
+        let asked: Vec<(PartitionId, Receiver<A>)> = self
+            .ports
+            .iter()
+            .filter_map(|(partition, port)| {
+                let (answer, wait) = bounded(1);
+                port.ask(question(answer)).ok().map(|()| (*partition, wait))
+            })
+            .collect();
+        asked
+            .into_iter()
+            .filter_map(|(partition, wait)| wait.recv_deadline(deadline).ok().map(|answer| (partition, answer)))
+            .collect()
+    }
+
+    /// Starts a thread whose error or panic is a failure of the node.
+    fn spawn(
+        &mut self,
+        name: String,
+        failed: &Sender<String>,
+        run: impl FnOnce() -> Result<(), String> + Send + 'static,
+    ) -> Result<(), StartError> {
+        let (failed, node, what) = (failed.clone(), self.node, name.clone());
+        let work = move || {
+            let error = match catch_unwind(AssertUnwindSafe(run)) {
+                Ok(Ok(())) => return,
+                Ok(Err(error)) => error,
+                Err(panic) => panic_text(panic.as_ref()),
+            };
+            tracing::error!(%node, thread = %what, %error, "the node cannot go on");
+            // Full: an earlier failure is enough.
+            let _ = failed.try_send(format!("{what} of node {node}: {error}"));
+        };
+        let thread = Builder::new().name(format!("{name}-{}", self.node)).spawn(work);
+        let thread = thread.map_err(|source| StartError::Thread { what: format!("the thread {name}"), source })?;
+        self.threads.push(thread);
+        Ok(())
+    }
+}
+
+impl Drop for NodeHandle {
+    fn drop(&mut self) {
+        self.end();
+    }
+}
+
+fn join(thread: JoinHandle<()>) {
+    thread.join().expect("threads of a node catch their panics");
+}
+
+fn panic_text(panic: &(dyn std::any::Any + Send)) -> String {
+    let text = panic.downcast_ref::<String>().map(String::as_str).or_else(|| panic.downcast_ref::<&str>().copied());
+    format!("panicked: {}", text.unwrap_or("without words"))
+}
+
+fn check(config: &NodeConfig) -> Result<(), StartError> {
+    let refuse = |why: String| Err(StartError::Config(why));
+    let voters = voters(config);
+    if voters.windows(2).any(|pair| pair[0] == pair[1]) || voters.iter().any(|node| node.get() == 0) {
+        return refuse(format!("node ids must be unique and above 0, they are {voters:?}"));
+    }
+    let mut partitions: Vec<PartitionId> = config.partitions.iter().map(|placed| placed.partition).collect();
+    partitions.sort();
+    if partitions.windows(2).any(|pair| pair[0] == pair[1]) || partitions.iter().any(|it| it.get() == 0) {
+        return refuse(format!("partition ids must be unique and above 0, they are {partitions:?}"));
+    }
+    if !partitions.contains(&config.ledger) {
+        return refuse(format!("the ledger's partition {} is none of {partitions:?}", config.ledger));
+    }
+    match config.partitions.iter().find(|placed| !voters.contains(&placed.preferred_leader)) {
+        Some(placed) => refuse(format!("partition {} prefers node {}, which is none of {voters:?}",
+            placed.partition, placed.preferred_leader)),
+        None => Ok(()),
+    }
+}
+
+fn voters(config: &NodeConfig) -> Vec<NodeId> {
+    let mut voters: Vec<NodeId> = config.peers.iter().map(|peer| peer.node).chain([config.node]).collect();
+    voters.sort();
+    voters
+}
+
+fn net_config(config: &NodeConfig, limits: NetLimits) -> Result<NetConfig, StartError> {
+    let name = format!("node-{}", config.node);
+    let listen = config.listen.try_clone().map_err(|source| StartError::Thread { what: "the listener".to_owned(), source })?;
+    Ok(NetConfig {
+        name: Text::new(name.as_bytes()).map_err(|_| StartError::Config(format!("{name} is too long a name")))?,
+        node: config.node,
+        epoch: config.epoch,
+        listen,
+        peers: config.peers.iter().map(|peer| (peer.node, peer.addr)).collect(),
+        tls: TlsIdentity { ca: config.tls.ca.clone(), cert: config.tls.cert.clone(), key: config.tls.key.clone() },
+        limits,
+    })
+}
+
+fn nanos(duration: Duration) -> u64 {
+    u64::try_from(duration.as_nanos()).unwrap_or(u64::MAX)
+}
+
+fn replica_config(config: &NodeConfig, partition: PartitionId, voters: &[NodeId], seed: u64) -> ReplicaConfig {
+    let Tuning { tick, election_timeout, snapshot_every, .. } = config.tuning;
+    let mut replica = ReplicaConfig::new(partition, config.node, voters.to_vec(), config.epoch, seed);
+    replica.timing.tick_ns = nanos(tick);
+    replica.timing.election_ticks = (nanos(election_timeout) / nanos(tick).max(1)).max(2) as usize;
+    replica.snapshots.every_entries = snapshot_every;
+    replica
+}
+
+fn host_config(config: &NodeConfig, placed: &PartitionPlacement) -> HostConfig {
+    let tuning = &config.tuning;
+    HostConfig {
+        partitions: config.partitions.iter().map(|placed| placed.partition).collect(),
+        mail: MailTiming {
+            resend_ns: nanos(tuning.mail_resend),
+            ack_delay_ns: nanos(tuning.mail_ack_delay),
+            ack_count: tuning.mail_ack_count,
+        },
+        preferred_leader: placed.preferred_leader,
+        leader_stable_ns: nanos(tuning.leader_stable),
+    }
+}
