@@ -7,7 +7,7 @@ use std::sync::Arc;
 use replicator::{LogStore, OpenError, Output, Replica, ReplicaConfig, Status};
 use wire::codec::v1;
 use wire::link::{OpenSession, ReadReady, ReadRefused, Refusal, Refused, Reply, Request, SessionOpened};
-use wire::{LogPosition, NodeId, PartitionId, Sequence, SessionId, Term, Timestamp};
+use wire::{Command, LogPosition, NodeId, PartitionId, Sequence, SessionId, Term, Timestamp};
 
 use crate::block::EventBlock;
 use crate::leadership::Handover;
@@ -236,9 +236,9 @@ impl<L: LogStore> PartitionHost<L> {
         };
         let offered = match self.shipper.judge(&command, self.replica.machine().cells()) {
             Verdict::Sequence => self.replica.offer_internal(payload),
-            Verdict::Instead(command) => {
+            Verdict::Instead(ack) => {
                 let mut payload = Vec::new();
-                v1::encode_command(&command, &mut payload);
+                v1::encode_command(&Command::AckMail(ack), &mut payload);
                 self.replica.offer_internal(&payload)
             }
             Verdict::Drop => Ok(()),

@@ -40,4 +40,4 @@ pub use host::{HostConfig, HostCounters, HostInput, HostOutput, PartitionHost};
 pub use machine::{EventSink, Machine};
 pub use mail::{MailCounters, MailOut, MailTiming};
 pub use node::{Node, NodeHandle, StartError};
-pub use status::{AuditAt, DigestAt, NodeStatus, PartitionStatus, StandbyStatus};
+pub use status::{AssetBooks, AuditAt, DigestAt, NodeStatus, PartitionStatus, StandbyStatus};

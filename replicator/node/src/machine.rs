@@ -63,7 +63,7 @@ impl Machine {
             is_fresh: true,
         };
         Machine {
-            cells: Partition::new(config.clone()),
+            cells: Partition::new(config),
             config,
             output: Output::default(),
             applied: LogPosition::ZERO,
@@ -148,7 +148,7 @@ impl StateMachine for Machine {
         let refused = |reason: String| RestoreError { reason };
         let mut from = Reader::new(bytes);
         let applied: LogPosition = from.get().map_err(|error| refused(error.to_string()))?;
-        let cells = Partition::restore(self.config.clone(), from.rest()).map_err(|error| refused(error.to_string()))?;
+        let cells = Partition::restore(self.config, from.rest()).map_err(|error| refused(error.to_string()))?;
         (self.cells, self.applied) = (cells, applied);
         let outlet = self.outlet.get_mut();
         outlet.close();

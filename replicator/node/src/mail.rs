@@ -59,7 +59,7 @@ pub enum Verdict {
     /// Sequence it.
     Sequence,
     /// Sequence this instead: the mail has been applied, its acknowledgement is news.
-    Instead(Command),
+    Instead(AckMail),
     /// Nothing in it is news.
     Drop,
 }
@@ -169,11 +169,11 @@ impl MailShipper {
         self.incoming.entry(batch.from).or_default().again = true;
         let outbox = cells.outboxes().find(|outbox| outbox.to() == batch.from);
         match outbox.filter(|outbox| batch.acknowledged > outbox.trimmed()) {
-            Some(_) => Verdict::Instead(Command::AckMail(AckMail {
+            Some(_) => Verdict::Instead(AckMail {
                 from: batch.from,
                 incarnation: self.incarnation,
                 acknowledged: batch.acknowledged,
-            })),
+            }),
             None => Verdict::Drop,
         }
     }

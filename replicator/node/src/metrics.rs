@@ -84,19 +84,25 @@ struct Families {
     mail_dropped: PerPartition<Counter>,
     requests: PerPartition<Counter>,
     refusals: Family<RefusalLabel, Counter>,
-    cycle: Family<PartitionLabel, Histogram, fn() -> Histogram>,
-    commit: Family<PartitionLabel, Histogram, fn() -> Histogram>,
+    cycle: Latencies,
+    commit: Latencies,
+}
+
+/// Latency histograms by partition.
+#[derive(Debug, Clone)]
+struct Latencies(Family<PartitionLabel, Histogram, fn() -> Histogram>);
+
+impl Default for Latencies {
+    fn default() -> Self {
+        Latencies(Family::new_with_constructor(latency_histogram))
+    }
 }
 
 impl Metrics {
     /// All at zero.
     pub fn new() -> Metrics {
         let mut registry = Registry::with_prefix("mainstay_node");
-        let families = Families {
-            cycle: Family::new_with_constructor(latency_histogram),
-            commit: Family::new_with_constructor(latency_histogram),
-            ..Families::default()
-        };
+        let families = Families::default();
         families.register(&mut registry);
         let (links, net) = (Gauge::default(), Family::default());
         let [frames_in, frames_out, bytes_in, bytes_out] = <[Counter; 4]>::default();
@@ -155,8 +161,8 @@ impl Metrics {
             mail_acks: of.mail_acks.get_or_create_owned(&label),
             mail_duplicates: of.mail_duplicates.get_or_create_owned(&label),
             mail_dropped: of.mail_dropped.get_or_create_owned(&label),
-            cycle: of.cycle.get_or_create_owned(&label),
-            commit: of.commit.get_or_create_owned(&label),
+            cycle: of.cycle.0.get_or_create_owned(&label),
+            commit: of.commit.0.get_or_create_owned(&label),
         }
     }
 
@@ -207,12 +213,12 @@ impl Families {
         counter("mail_dropped", "Mail commands not sequenced", &self.mail_dropped);
         counter("requests", "Requests of clients", &self.requests);
         registry.register("refusals", "Requests and reads refused, by kind", self.refusals.clone());
-        registry.register_with_unit("duty_cycle", "Length of a busy cycle", Unit::Seconds, self.cycle.clone());
+        registry.register_with_unit("duty_cycle", "Length of a busy cycle", Unit::Seconds, self.cycle.0.clone());
         registry.register_with_unit(
             "request_to_reply",
             "From the network thread to the reply, on the leader",
             Unit::Seconds,
-            self.commit.clone(),
+            self.commit.0.clone(),
         );
     }
 }

@@ -24,7 +24,7 @@ use crate::mail::MailTiming;
 use crate::metrics::Metrics;
 use crate::partition_thread::{PartitionThread, TimedRequests};
 use crate::rings::{
-    ARCHIVE_ANSWER_RING, ARCHIVE_RING, FromPartition, NETWORK_RING, PartitionPort, PartitionRings, ToArchive, partition_rings,
+    ARCHIVE_ANSWER_RING, ARCHIVE_RING, NETWORK_RING, PartitionPort, PartitionRings, ToArchive, partition_rings,
 };
 use crate::router::{Router, RouterConfig};
 use crate::status::{AuditAt, DigestAt, NodeStatus, PartitionStatus, Question};
@@ -158,7 +158,7 @@ impl Node {
         for placed in &config.partitions {
             let rings = rings.remove(&placed.partition).expect("made above for every partition");
             let thread = PartitionThread {
-                host: open_host(&config, placed, &voters, &log, &rings, &handle, clock)?,
+                host: open_host(&config, placed, &voters, &rings, &handle, clock)?,
                 node: config.node,
                 rings,
                 network: to_network.clone(),
@@ -251,7 +251,7 @@ impl NodeHandle {
             let _ = port.questions.send_timeout(Question::Stop, ANSWER_WITHIN);
             port.doorbell.ring();
         }
-        let archive = self.threads.first().is_some().then(|| self.threads.remove(0));
+        let archive = (!self.threads.is_empty()).then(|| self.threads.remove(0));
         for thread in self.threads.drain(..) {
             join(thread);
         }
@@ -392,4 +392,27 @@ fn host_config(config: &NodeConfig, placed: &PartitionPlacement) -> HostConfig {
         preferred_leader: placed.preferred_leader,
         leader_stable_ns: nanos(tuning.leader_stable),
     }
+}
+
+fn open_host(
+    config: &NodeConfig,
+    placed: &PartitionPlacement,
+    voters: &[NodeId],
+    rings: &PartitionRings,
+    handle: &NodeHandle,
+    clock: Clock,
+) -> Result<PartitionHost<DiskLog>, StartError> {
+    let partition = placed.partition;
+    let cells = PartitionConfig {
+        partition,
+        ledger: config.ledger,
+        incarnation: Incarnation::new(1),
+        limits: engine::Limits::default(),
+    };
+    let machine = Machine::new(cells, Box::new(ArchiveSink::new(partition, handle.archive.clone())));
+    let seed = clock.now().nanos() ^ u64::from(partition.get()) << 48 ^ config.node.get() << 32;
+    let replica = replica_config(config, partition, voters, seed);
+    let _ = rings;
+    PartitionHost::open(replica, host_config(config, placed), machine, DiskLog, clock.now())
+        .map_err(|source| StartError::Replica { partition, source: Box::new(source) })
 }

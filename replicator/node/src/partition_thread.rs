@@ -12,7 +12,7 @@ use crate::clock::Clock;
 use crate::host::{HostInput, HostOutput, PartitionHost};
 use crate::metrics::PartitionMetrics;
 use crate::rings::{FromPartition, PartitionPort, PartitionRings};
-use crate::status::{AuditAt, DigestAt, PartitionStatus, Question};
+use crate::status::{AssetBooks, AuditAt, DigestAt, PartitionStatus, Question};
 
 /// Messages of peers taken in one cycle.
 const PEER_MESSAGES_PER_CYCLE: usize = 1_024;
@@ -157,7 +157,8 @@ impl<L: LogStore> PartitionThread<L> {
                 drop(to.try_send(DigestAt { partition: partition.get(), position, digest }));
             }
             Question::Audit(to) => {
-                drop(to.try_send(AuditAt { partition: partition.get(), position, assets: cells.audit() }));
+                let assets = cells.audit().iter().map(AssetBooks::of).collect();
+                drop(to.try_send(AuditAt { partition: partition.get(), position, assets }));
             }
             Question::Transfer(to) => self.host.transfer_leadership(to),
             Question::Stop => self.is_stopping = true,

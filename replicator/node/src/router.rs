@@ -208,7 +208,7 @@ impl Router {
     }
 
     /// Raft messages and mail: what does not fit the ring is lost, and sent again by its sender.
-    fn to_partition(&mut self, partition: PartitionId, input: HostInput) {
+    fn pass_on(&mut self, partition: PartitionId, input: HostInput) {
         if let Some(lane) = self.lanes.get(&partition)
             && lane.port.peer(input).is_err()
         {
@@ -414,9 +414,9 @@ impl Handler for Router {
             Frame::Subscribe(wanted) => self.on_subscribe(link, role, wanted, out),
             Frame::Unsubscribe(end) => self.subscriptions.unsubscribe(link, end.partition),
             Frame::Raft(to, payload) if is_node => {
-                self.to_partition(to.partition, HostInput::Raft { from: node, payload: payload.to_vec() });
+                self.pass_on(to.partition, HostInput::Raft { from: node, payload: payload.to_vec() });
             }
-            Frame::Mail(to, payload) if is_node => self.to_partition(to.partition, HostInput::Mail(payload.to_vec())),
+            Frame::Mail(to, payload) if is_node => self.pass_on(to.partition, HostInput::Mail(payload.to_vec())),
             Frame::Leader(leader) if is_node => self.on_leader(leader, out),
             Frame::Events(head, events) if is_node => self.on_events(link, head, events, out),
             Frame::Progress(progress) if is_node => self.on_progress(link, progress, out),

@@ -75,14 +75,51 @@ pub struct DigestAt {
 }
 
 /// What a partition's cells say of their money.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct AuditAt {
     /// Which partition.
     pub partition: u16,
     /// The last applied position.
     pub position: u64,
     /// Each asset of the ledger cell; empty in partitions without one.
-    pub assets: Vec<AssetAudit>,
+    pub assets: Vec<AssetBooks>,
+}
+
+/// One asset in a ledger cell, in its ledger units: free + held + fees + clearing = deposits − withdrawals.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+pub struct AssetBooks {
+    /// Which asset.
+    pub asset: u16,
+    /// Free over all accounts.
+    pub free: i128,
+    /// Held over all accounts.
+    pub held: i128,
+    /// Fees earned.
+    pub fees: i128,
+    /// In flight between the two sides of trades.
+    pub clearing: i128,
+    /// Ever credited.
+    pub deposits: i128,
+    /// Ever debited.
+    pub withdrawals: i128,
+    /// Whether the equation holds.
+    pub conserved: bool,
+}
+
+impl AssetBooks {
+    /// What the engine says of an asset.
+    pub fn of(audit: &AssetAudit) -> AssetBooks {
+        AssetBooks {
+            asset: audit.asset.get(),
+            free: audit.free,
+            held: audit.held,
+            fees: audit.fees,
+            clearing: audit.clearing,
+            deposits: audit.deposits,
+            withdrawals: audit.withdrawals,
+            conserved: audit.is_conserved(),
+        }
+    }
 }
 
 /// A question for a partition thread, with the way back.

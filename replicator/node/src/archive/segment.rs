@@ -220,11 +220,6 @@ impl SegmentWriter {
         self.buffer.clear();
         Ok(())
     }
-
-    /// Whether something has gathered.
-    pub fn is_dirty(&self) -> bool {
-        !self.buffer.is_empty()
-    }
 }
 
 /// The name of the file that covers `start` and what follows; names sort as positions do.
