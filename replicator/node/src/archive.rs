@@ -68,9 +68,7 @@ impl Archive {
     }
 
     fn open_with(dir: &Path, partition: PartitionId, segment_len_max: u64) -> Result<Archive, ArchiveError> {
-        let doing = |attempted| {
-            move |source| ArchiveError { partition, dir: dir.to_path_buf(), attempted, source }
-        };
+        let doing = |attempted| move |source| ArchiveError { partition, dir: dir.to_path_buf(), attempted, source };
         fs::create_dir_all(dir).map_err(doing("cannot make the directory"))?;
         let mut segments = load(dir, partition).map_err(doing("cannot read the files"))?;
         let writer = match segments.last() {

@@ -45,9 +45,9 @@ impl Archivist {
         answers: Sender<FromArchive>,
         waker: Waker,
     ) -> Archivist {
-        let shelves = archives.into_iter().map(|(partition, archive, metrics)| {
-            (partition, Shelf { archive, told: None, metrics })
-        });
+        let shelves = archives
+            .into_iter()
+            .map(|(partition, archive, metrics)| (partition, Shelf { archive, told: None, metrics }));
         Archivist { archives: shelves.collect(), work, answers, waker }
     }
 

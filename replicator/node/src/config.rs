@@ -85,6 +85,8 @@ pub struct Tuning {
     pub election_timeout: Duration,
     /// A snapshot is taken after this many log entries.
     pub snapshot_every: u64,
+    /// Log entries kept behind a snapshot, for standbys that were away for a moment.
+    pub log_tail: u64,
     /// Mail is sent again when it was not acknowledged for this long; doubled each time, up to a second.
     pub mail_resend: Duration,
     /// Received mail is acknowledged on its own when nothing carried the acknowledgement for this long.
@@ -111,6 +113,7 @@ impl Default for Tuning {
             tick: Duration::from_millis(10),
             election_timeout: Duration::from_millis(100),
             snapshot_every: 100_000,
+            log_tail: 20_000,
             mail_resend: Duration::from_millis(50),
             mail_ack_delay: Duration::from_millis(20),
             mail_ack_count: 64,

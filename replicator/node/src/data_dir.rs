@@ -128,7 +128,8 @@ fn check_identity(dir: &Path, node: NodeId, epoch: ClusterEpoch) -> Result<(), D
         let word = text.split_whitespace().find_map(|word| word.strip_prefix(key)?.strip_prefix('='))?;
         word.parse::<u64>().ok()
     };
-    let (Some(format), Some(found_epoch), Some(found_node)) = (number("format"), number("epoch"), number("node")) else {
+    let (Some(format), Some(found_epoch), Some(found_node)) = (number("format"), number("epoch"), number("node"))
+    else {
         let line = identity_line(node, epoch);
         return Err(DataDirError::Damaged { path, node, epoch, line });
     };

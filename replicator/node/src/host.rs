@@ -220,7 +220,11 @@ impl<L: LogStore> PartitionHost<L> {
 
     /// Everything that is due. Returns how much was done.
     pub fn duty_cycle(&mut self, now: Timestamp) -> usize {
-        self.replica.duty_cycle(now) + self.poll_replica(now) + self.publish_events() + self.ship_mail(now) + self.hand_over(now)
+        self.replica.duty_cycle(now)
+            + self.poll_replica(now)
+            + self.publish_events()
+            + self.ship_mail(now)
+            + self.hand_over(now)
     }
 
     /// The next output. Drain them after every duty cycle.

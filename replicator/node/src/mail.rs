@@ -241,7 +241,8 @@ impl MailShipper {
             return;
         }
         let since = *lane.since.get_or_insert(now);
-        let is_due = lane.again || waiting >= self.timing.ack_count || now >= since.plus_nanos(self.timing.ack_delay_ns);
+        let is_due =
+            lane.again || waiting >= self.timing.ack_count || now >= since.plus_nanos(self.timing.ack_delay_ns);
         let Some((node, _)) = self.leaders.get(&from).copied().filter(|_| is_due) else {
             return;
         };

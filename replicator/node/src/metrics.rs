@@ -1,7 +1,6 @@
 //! What a node measures, as Prometheus reads it. Threads write to their own numbers; nothing here is
 //! read back by the node.
 
-
 use prometheus_client::encoding::text::encode;
 use prometheus_client::encoding::{EncodeLabelSet, LabelValueEncoder};
 use prometheus_client::metrics::counter::Counter;

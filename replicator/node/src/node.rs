@@ -7,9 +7,9 @@ use std::thread::{Builder, JoinHandle};
 use std::time::{Duration, Instant};
 
 use crossbeam::channel::{Receiver, Sender, bounded};
-use engine::PartitionConfig;
+use engine::{Limits, PartitionConfig};
+use replicator::log::disk::{Disk, DiskConfig, DiskLog};
 use replicator::net::{self, NetConfig, NetHandle, NetLimits, TlsIdentity};
-use replicator::log::{DiskLog, LogHandle};
 use replicator::{OpenError, ReplicaConfig};
 use wire::{Incarnation, NodeId, PartitionId, Text};
 
@@ -23,14 +23,15 @@ use crate::machine::Machine;
 use crate::mail::MailTiming;
 use crate::metrics::Metrics;
 use crate::partition_thread::{PartitionThread, TimedRequests};
-use crate::rings::{
-    ARCHIVE_ANSWER_RING, ARCHIVE_RING, NETWORK_RING, PartitionPort, PartitionRings, ToArchive, partition_rings,
-};
+use crate::rings::{ARCHIVE_ANSWER_RING, ARCHIVE_RING, NETWORK_RING, PartitionPort, ToArchive, partition_rings};
 use crate::router::{Router, RouterConfig};
 use crate::status::{AuditAt, DigestAt, NodeStatus, PartitionStatus, Question};
 
 /// How long an operator's question waits for a partition thread.
 const ANSWER_WITHIN: Duration = Duration::from_secs(2);
+
+/// No partition of this release has been restored from a backup.
+const INCARNATION: Incarnation = Incarnation::new(1);
 
 /// A node of the cluster.
 pub struct Node;
@@ -46,7 +47,7 @@ pub struct NodeHandle {
     net: Option<NetHandle>,
     archive: Sender<ToArchive>,
     threads: Vec<JoinHandle<()>>,
-    log: Option<LogHandle>,
+    log: Option<Disk>,
     _data_dir: DataDir,
 }
 
@@ -109,8 +110,12 @@ impl Node {
             let archive = Archive::open(&data_dir.events(*partition), *partition)?;
             archives.push((*partition, archive, metrics.archive(*partition)));
         }
-        let voters: Vec<NodeId> = voters(&config);
-        let log = DiskLog::open(&data_dir.log(), config.epoch, config.node);
+        let log = Disk::open(DiskConfig {
+            directory: data_dir.log(),
+            epoch: config.epoch,
+            node: config.node,
+            inline_sync: true,
+        });
         let log = log.map_err(|source| StartError::Log { node: config.node, source })?;
 
         let (to_network, outputs) = bounded(NETWORK_RING);
@@ -147,7 +152,7 @@ impl Node {
             failures,
             archive: to_archive,
             threads: Vec::new(),
-            log: None,
+            log: Some(log),
             _data_dir: data_dir,
             net: None,
         };
@@ -158,7 +163,7 @@ impl Node {
         for placed in &config.partitions {
             let rings = rings.remove(&placed.partition).expect("made above for every partition");
             let thread = PartitionThread {
-                host: open_host(&config, placed, &voters, &rings, &handle, clock)?,
+                host: handle.open_host(&config, placed, clock)?,
                 node: config.node,
                 rings,
                 network: to_network.clone(),
@@ -184,7 +189,9 @@ impl NodeHandle {
         let partitions: Vec<PartitionStatus> = self
             .ports
             .keys()
-            .map(|partition| answers.get(partition).cloned().unwrap_or_else(|| PartitionStatus::unresponsive(*partition)))
+            .map(|partition| {
+                answers.get(partition).cloned().unwrap_or_else(|| PartitionStatus::unresponsive(*partition))
+            })
             .collect();
         NodeStatus {
             node: self.node.get(),
@@ -264,9 +271,8 @@ impl NodeHandle {
                 tracing::error!(node = %self.node, "the network thread had panicked");
             }
         }
-        if let Some(log) = self.log.take() {
-            log.stop();
-        }
+        // After the partitions, which write to it: its thread ends with it.
+        self.log = None;
     }
 
     /// Asks every partition thread at once and waits for the answers together.
@@ -284,6 +290,30 @@ impl NodeHandle {
             .into_iter()
             .filter_map(|(partition, wait)| wait.recv_deadline(deadline).ok().map(|answer| (partition, answer)))
             .collect()
+    }
+
+    /// Opens a partition's replica on this node's log.
+    fn open_host(
+        &self,
+        config: &NodeConfig,
+        placed: &PartitionPlacement,
+        clock: Clock,
+    ) -> Result<PartitionHost<DiskLog>, StartError> {
+        let partition = placed.partition;
+        let cells =
+            PartitionConfig { partition, ledger: config.ledger, incarnation: INCARNATION, limits: Limits::default() };
+        let machine = Machine::new(cells, Box::new(ArchiveSink::new(partition, self.archive.clone())));
+        let doorbell = self.ports[&partition].doorbell.clone();
+        let log = self.log.as_ref().expect("the log is open while the node runs");
+        let store = log.log(partition, move || doorbell.ring());
+        PartitionHost::open(
+            replica_config(config, partition, clock),
+            host_config(config, placed),
+            machine,
+            store,
+            clock.now(),
+        )
+        .map_err(|source| StartError::Replica { partition, source: Box::new(source) })
     }
 
     /// Starts a thread whose error or panic is a failure of the node.
@@ -341,8 +371,10 @@ fn check(config: &NodeConfig) -> Result<(), StartError> {
         return refuse(format!("the ledger's partition {} is none of {partitions:?}", config.ledger));
     }
     match config.partitions.iter().find(|placed| !voters.contains(&placed.preferred_leader)) {
-        Some(placed) => refuse(format!("partition {} prefers node {}, which is none of {voters:?}",
-            placed.partition, placed.preferred_leader)),
+        Some(placed) => refuse(format!(
+            "partition {} prefers node {}, which is none of {voters:?}",
+            placed.partition, placed.preferred_leader
+        )),
         None => Ok(()),
     }
 }
@@ -355,7 +387,8 @@ fn voters(config: &NodeConfig) -> Vec<NodeId> {
 
 fn net_config(config: &NodeConfig, limits: NetLimits) -> Result<NetConfig, StartError> {
     let name = format!("node-{}", config.node);
-    let listen = config.listen.try_clone().map_err(|source| StartError::Thread { what: "the listener".to_owned(), source })?;
+    let listen =
+        config.listen.try_clone().map_err(|source| StartError::Thread { what: "the listener".to_owned(), source })?;
     Ok(NetConfig {
         name: Text::new(name.as_bytes()).map_err(|_| StartError::Config(format!("{name} is too long a name")))?,
         node: config.node,
@@ -371,12 +404,14 @@ fn nanos(duration: Duration) -> u64 {
     u64::try_from(duration.as_nanos()).unwrap_or(u64::MAX)
 }
 
-fn replica_config(config: &NodeConfig, partition: PartitionId, voters: &[NodeId], seed: u64) -> ReplicaConfig {
-    let Tuning { tick, election_timeout, snapshot_every, .. } = config.tuning;
-    let mut replica = ReplicaConfig::new(partition, config.node, voters.to_vec(), config.epoch, seed);
+fn replica_config(config: &NodeConfig, partition: PartitionId, clock: Clock) -> ReplicaConfig {
+    let seed = clock.now().nanos() ^ u64::from(partition.get()) << 48 ^ config.node.get() << 32;
+    let Tuning { tick, election_timeout, snapshot_every, log_tail, .. } = config.tuning;
+    let mut replica = ReplicaConfig::new(partition, config.node, voters(config), config.epoch, seed);
     replica.timing.tick_ns = nanos(tick);
     replica.timing.election_ticks = (nanos(election_timeout) / nanos(tick).max(1)).max(2) as usize;
     replica.snapshots.every_entries = snapshot_every;
+    replica.snapshots.tail_entries = log_tail;
     replica
 }
 
@@ -392,27 +427,4 @@ fn host_config(config: &NodeConfig, placed: &PartitionPlacement) -> HostConfig {
         preferred_leader: placed.preferred_leader,
         leader_stable_ns: nanos(tuning.leader_stable),
     }
-}
-
-fn open_host(
-    config: &NodeConfig,
-    placed: &PartitionPlacement,
-    voters: &[NodeId],
-    rings: &PartitionRings,
-    handle: &NodeHandle,
-    clock: Clock,
-) -> Result<PartitionHost<DiskLog>, StartError> {
-    let partition = placed.partition;
-    let cells = PartitionConfig {
-        partition,
-        ledger: config.ledger,
-        incarnation: Incarnation::new(1),
-        limits: engine::Limits::default(),
-    };
-    let machine = Machine::new(cells, Box::new(ArchiveSink::new(partition, handle.archive.clone())));
-    let seed = clock.now().nanos() ^ u64::from(partition.get()) << 48 ^ config.node.get() << 32;
-    let replica = replica_config(config, partition, voters, seed);
-    let _ = rings;
-    PartitionHost::open(replica, host_config(config, placed), machine, DiskLog, clock.now())
-        .map_err(|source| StartError::Replica { partition, source: Box::new(source) })
 }

@@ -4,8 +4,8 @@ use std::collections::{BTreeMap, VecDeque};
 use std::time::Duration;
 
 use crossbeam::channel::Sender;
-use replicator::net::Waker;
 use replicator::LogStore;
+use replicator::net::Waker;
 use wire::{NodeId, PartitionId, Timestamp};
 
 use crate::clock::Clock;
@@ -78,7 +78,11 @@ impl<L: LogStore> PartitionThread<L> {
     }
 
     fn duty_cycle(&mut self, now: Timestamp) -> Result<usize, String> {
-        Ok(self.poll_peers() + self.poll_requests(now) + self.host.duty_cycle(now) + self.poll_host(now)? + self.poll_questions())
+        Ok(self.poll_peers()
+            + self.poll_requests(now)
+            + self.host.duty_cycle(now)
+            + self.poll_host(now)?
+            + self.poll_questions())
     }
 
     fn poll_peers(&mut self) -> usize {

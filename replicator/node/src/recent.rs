@@ -23,13 +23,7 @@ pub struct Recent {
 impl Recent {
     /// Holds nothing yet.
     pub fn new(bytes_max: usize) -> Recent {
-        Recent {
-            blocks: VecDeque::new(),
-            bytes: 0,
-            bytes_max,
-            after: LogPosition::ZERO,
-            upto: LogPosition::ZERO,
-        }
+        Recent { blocks: VecDeque::new(), bytes: 0, bytes_max, after: LogPosition::ZERO, upto: LogPosition::ZERO }
     }
 
     /// Adds the next block. One that does not follow the newest replaces everything: the state jumped.

@@ -10,8 +10,8 @@ use crossbeam::channel::{Receiver, Sender};
 use replicator::net::{Handler, LinkId, Links, PeerIdentity};
 use wire::codec::v1;
 use wire::link::{
-    Events, Frame, Leader, OpenSession, PartitionMessage, Progress, ReadIndex, ReadReady, ReadRefused, Refusal, Refused, Request,
-    Role, Subscribe, SubscribeRefused,
+    Events, Frame, Leader, OpenSession, PartitionMessage, Progress, ReadIndex, ReadReady, ReadRefused, Refusal,
+    Refused, Request, Role, Subscribe, SubscribeRefused,
 };
 use wire::{NodeId, PartitionId, Sequence, SessionId, Term, Timestamp};
 
@@ -109,11 +109,7 @@ impl Router {
             peers: config.peers,
             lanes: config.ports.into_iter().map(lane).collect(),
             links: BTreeMap::new(),
-            subscriptions: Subscriptions::new(
-                config.archive.clone(),
-                config.client_buffer_max,
-                config.node_buffer_max,
-            ),
+            subscriptions: Subscriptions::new(config.archive.clone(), config.client_buffer_max, config.node_buffer_max),
             outputs: config.outputs,
             archive: config.archive,
             answers: config.answers,
@@ -132,7 +128,13 @@ impl Router {
     }
 
     /// A ladder of refusals; who gets to its end is handed to the partition thread.
-    fn admit_request(&mut self, link: LinkId, role: Role, request: Request, payload: &[u8]) -> Result<(), (Refusal, u64)> {
+    fn admit_request(
+        &mut self,
+        link: LinkId,
+        role: Role,
+        request: Request,
+        payload: &[u8],
+    ) -> Result<(), (Refusal, u64)> {
         if !may_have_sessions(role) {
             return Err((Refusal::NotPermitted, 0));
         }

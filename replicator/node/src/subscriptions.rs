@@ -8,7 +8,7 @@ use std::sync::Arc;
 
 use crossbeam::channel::{Sender, TrySendError};
 use replicator::net::{LinkId, Links};
-use wire::link::{Events, Frame, Progress, Role, Subscribe, SubscribeRefused, Refusal};
+use wire::link::{Events, Frame, Progress, Refusal, Role, Subscribe, SubscribeRefused};
 use wire::{LogPosition, PartitionId};
 
 use crate::archive::before;

@@ -67,7 +67,7 @@ fn events_read_back_from_any_position_across_files() {
     }
     assert_eq!(archive.read(at(201), 100).unwrap().unwrap().upto(), at(200));
     drop(archive);
-    let mut again = Archive::open_with(dir.path(), PARTITION, 1_000).unwrap();
+    let again = Archive::open_with(dir.path(), PARTITION, 1_000).unwrap();
     assert_eq!(again.gap(), None);
 }
 

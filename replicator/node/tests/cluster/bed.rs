@@ -11,8 +11,9 @@ use wire::codec::v1;
 use wire::command::{Credit, ListAsset, ListMarket, NewOrder, OpenAccount, Reply};
 use wire::link::Role;
 use wire::{
-    AccountId, AccountName, Amount, AssetId, ClientOrderId, ClusterEpoch, Command, Event, FeeRate, LogPosition, MarketId,
-    MarketRules, NodeId, OrderId, OrderKind, PartitionId, Price, Qty, SelfTradePrevention, Side, Symbol, TimeInForce,
+    AccountId, AccountName, Amount, AssetId, ClientOrderId, ClusterEpoch, Command, Event, FeeRate, LogPosition,
+    MarketId, MarketRules, NodeId, OrderId, OrderKind, PartitionId, Price, Qty, SelfTradePrevention, Side, Symbol,
+    TimeInForce,
 };
 
 pub const EPOCH: ClusterEpoch = ClusterEpoch::new(1);
@@ -117,7 +118,12 @@ impl Bed {
     }
 
     pub fn wait_ready(&self) {
-        until("every node is ready", || self.running().all(NodeHandle::ready));
+        let started = Instant::now();
+        while !self.running().all(NodeHandle::ready) {
+            let state = || self.running().map(|node| (node.status(), node.failure())).collect::<Vec<_>>();
+            assert!(started.elapsed() < PATIENCE, "not every node is ready: {:#?}", state());
+            std::thread::sleep(Duration::from_millis(5));
+        }
     }
 
     /// Waits until every running node has the same digest of every partition at the same position.
@@ -136,9 +142,18 @@ impl Bed {
         panic!("the replicas differ: {last}");
     }
 
+    /// A client of the whole cluster.
     pub fn client(&self, role: Role, name: &str) -> Cluster {
+        self.connect(role, name, (0..self.addresses.len()).map(|at| (id_of(at), self.addresses[at])).collect())
+    }
+
+    /// A client that knows one node alone.
+    pub fn client_of(&self, at: usize, role: Role, name: &str) -> Cluster {
+        self.connect(role, name, vec![(id_of(at), self.addresses[at])])
+    }
+
+    fn connect(&self, role: Role, name: &str, nodes: Vec<(NodeId, SocketAddr)>) -> Cluster {
         let TlsPem { ca, cert, key } = self.authority.identity(name);
-        let nodes = (0..self.addresses.len()).map(|at| (id_of(at), self.addresses[at])).collect();
         Cluster::connect(ClusterConfig { epoch: EPOCH, nodes, role, name: name.to_owned(), ca, cert, key }).unwrap()
     }
 }
@@ -258,7 +273,8 @@ impl Follower {
     }
 
     async fn step(&mut self) {
-        let item = tokio::time::timeout(PATIENCE, self.stream.next()).await.expect("an item in time").expect("a stream");
+        let item =
+            tokio::time::timeout(PATIENCE, self.stream.next()).await.expect("an item in time").expect("a stream");
         match item {
             StreamItem::Events { position, events, .. } => {
                 assert!(position > self.position, "positions are streamed once and in order");
@@ -294,7 +310,8 @@ impl Follower {
 
     pub async fn until_filled(&mut self, order: u64) {
         let order = OrderId::new(order);
-        let is_end = |event: &Event| matches!(event, Event::OrderExecuted(it) if it.order == order && it.leaves.is_zero());
+        let is_end =
+            |event: &Event| matches!(event, Event::OrderExecuted(it) if it.order == order && it.leaves.is_zero());
         self.find(|event| is_end(event).then_some(())).await;
     }
 }
