@@ -210,8 +210,11 @@ impl<M: StateMachine, L: LogStore> Replica<M, L> {
         }
         let next = self.tick_at.plus_nanos(self.config.timing.tick_ns);
         self.tick_at = if next > self.now { next } else { self.now.plus_nanos(self.config.timing.tick_ns) };
-        self.raft.tick();
-        self.election.settle(&mut self.raft);
+        // A campaign looks at what is committed and not applied, which is nowhere while a snapshot is installed.
+        if !self.persistence.is_installing() {
+            self.raft.tick();
+            self.election.settle(&mut self.raft);
+        }
         1
     }
 

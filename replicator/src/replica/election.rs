@@ -93,7 +93,7 @@ impl<M: StateMachine, L: LogStore> Replica<M, L> {
         self.election.plan = None;
         let raft = &self.raft.raft;
         let leaderless = raft.leader_id == plan.leader || (raft.leader_id == 0 && raft.vote == 0);
-        if raft.state != StateRole::Follower || !leaderless {
+        if raft.state != StateRole::Follower || !leaderless || self.persistence.is_installing() {
             return 1;
         }
         // A plain campaign is ignored by peers that heard from the leader a moment ago; one that looks like a

@@ -154,6 +154,10 @@ impl<M: StateMachine, L: LogStore> Replica<M, L> {
         }
         if let Some(number) = number {
             self.raft.on_persist_ready(number);
+            // An installed snapshot is applied; a campaign would look for its entries otherwise.
+            if !self.persistence.is_installing() && self.raft.raft.raft_log.applied < self.cursor.index {
+                self.raft.advance_apply_to(self.cursor.index);
+            }
         }
         for message in messages {
             self.send(message);
