@@ -10,6 +10,8 @@ use std::process::ExitCode;
 pub mod api;
 pub mod bots;
 mod entry;
+#[cfg(test)]
+mod fake;
 pub mod market;
 mod progress;
 pub mod replay;

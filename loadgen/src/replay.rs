@@ -147,16 +147,7 @@ pub async fn replay(args: Args) -> Result<Verdict, ReplayError> {
     let mirror = Mirror::new(recording.price_decimals, recording.qty_decimals);
     let bases = target.gateways.iter().map(|gateway| gateway.ws.clone()).collect();
     let mirror = Shared::follow(mirror, rest.clone(), bases, &venue.symbol);
-    let mut stage = Stage {
-        player,
-        mirror,
-        rest,
-        recorded: Book::default(),
-        ours: Book::default(),
-        changes: 0,
-        trades: 0,
-        outcome: Outcome::default(),
-    };
+    let mut stage = Stage::new(player, mirror, rest);
     stage.wait_until_live().await?;
 
     let began = Instant::now();
@@ -206,6 +197,11 @@ struct Stage {
 }
 
 impl Stage {
+    fn new(player: Player, mirror: Shared, rest: Rest) -> Stage {
+        let (recorded, ours) = (Book::default(), Book::default());
+        Stage { player, mirror, rest, recorded, ours, changes: 0, trades: 0, outcome: Outcome::default() }
+    }
+
     async fn replay(&mut self, recording: &Recording, update: &Update) -> Result<(), ReplayError> {
         update.levels.iter().for_each(|level| self.recorded.set(*level));
         let mut rounds = plan::trades(&mut self.ours, &update.trades, &self.recorded);

@@ -1,4 +1,7 @@
+use serde_json::Value;
+
 use super::*;
+use crate::fake::{Fake, Fault, SYMBOL};
 
 #[test]
 fn lengths_of_time_take_the_usual_units() {
@@ -8,4 +11,70 @@ fn lengths_of_time_take_the_usual_units() {
     for wrong in ["", "s", "5 s", "5d", "-1s", "1.2.3"] {
         assert!(parse_duration(wrong).is_err(), "{wrong}");
     }
+}
+
+/// Runs a short load against an exchange with this fault and returns what is reported.
+async fn report(fault: Fault) -> (Verdict, Value) {
+    let fake = Fake::start(fault, &["alice", "bob", "carol"]).await;
+    let directory = tempfile::tempdir().unwrap();
+    let json = directory.path().join("report.json");
+    let args = Args {
+        target: fake.target.clone(),
+        rate: 400.0,
+        duration: Duration::from_millis(1_500),
+        accounts: 3,
+        symbols: vec![SYMBOL.to_owned()],
+        connections: 2,
+        cancel_ratio: 0.2,
+        timeout: Duration::from_secs(2),
+        drain: Duration::from_secs(10),
+        seed: 7,
+        json: Some(json.clone()),
+    };
+    let verdict = run(args).await.unwrap();
+    (verdict, serde_json::from_slice(&std::fs::read(json).unwrap()).unwrap())
+}
+
+#[tokio::test]
+async fn a_sound_exchange_is_reconciled_without_findings() {
+    let (verdict, report) = report(Fault::None).await;
+    assert_eq!(verdict, Verdict::Sound, "{report:#}");
+    assert_eq!(report["offered"], 600);
+    assert_eq!(report["acked"].as_u64().unwrap() + report["rejected"].as_u64().unwrap(), 600);
+    for field in ["offered_per_s", "acked_per_s", "rejected", "lost", "duplicated", "longest_pause_ms"] {
+        assert!(report[field].is_number(), "{field} is missing: {report:#}");
+    }
+    for field in ["p50", "p99", "p999", "max"] {
+        assert!(report["ack_us"][field].as_u64().unwrap() > 0, "{field} is missing: {report:#}");
+    }
+    assert!(report["fills"].as_u64().unwrap() > 100, "{report:#}");
+}
+
+#[tokio::test]
+async fn a_lost_order_is_reported() {
+    let (verdict, report) = report(Fault::LoseOrder(200)).await;
+    assert_eq!(verdict, Verdict::Unsound);
+    assert_eq!(report["lost"], 1, "{report:#}");
+}
+
+#[tokio::test]
+async fn a_doubled_order_is_reported() {
+    let (verdict, report) = report(Fault::DoubleOrder(200)).await;
+    assert_eq!(verdict, Verdict::Unsound);
+    assert_eq!(report["duplicated"], 1, "{report:#}");
+}
+
+#[tokio::test]
+async fn money_out_of_nowhere_is_reported() {
+    let (verdict, report) = report(Fault::WrongBalance).await;
+    assert_eq!(verdict, Verdict::Unsound);
+    assert_eq!(report["unbalanced"], 1, "{report:#}");
+}
+
+#[tokio::test]
+async fn orders_whose_answers_are_lost_are_looked_up_and_nothing_is_lost_or_doubled() {
+    let (verdict, report) = report(Fault::HangUpEvery(50)).await;
+    assert_eq!(verdict, Verdict::Sound, "{report:#}");
+    assert!(report["retried"].as_u64().unwrap() > 0, "{report:#}");
+    assert_eq!(report["unresolved"], 0, "{report:#}");
 }
