@@ -5,7 +5,7 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
-use cluster_client::{Cluster, ConfigError};
+use cluster_client::{Cluster, ConfigError, Patience};
 use tokio::net::TcpListener;
 use tokio::sync::watch;
 use tokio::task::JoinHandle;
@@ -67,7 +67,9 @@ impl GatewayHandle {
 
 /// Starts a gateway on the current tokio runtime. It answers `-1008` until it has read the exchange's past.
 pub async fn serve(config: GatewayConfig) -> Result<GatewayHandle, StartError> {
-    let cluster = Cluster::connect_with(config.cluster, config.patience)?;
+    // How much may be in flight is the gateway's limit: its session must not be a narrower one.
+    let window = config.patience.window.max(config.limits.requests_max);
+    let cluster = Cluster::connect_with(config.cluster, Patience { window, ..config.patience })?;
     let hub = Arc::new(Hub::default());
     let market_data = Arc::new(MarketData::new(Arc::clone(&hub) as _));
     let exchange = Exchange::new(config.ledger, &config.partitions, &config.limits, *config.envelope_key, market_data);

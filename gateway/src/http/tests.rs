@@ -444,3 +444,65 @@ async fn a_gateway_that_stops_ends_its_connections() {
     assert!(ended.is_ok());
     assert!(TcpStream::connect(server.address).await.is_err());
 }
+
+#[tokio::test]
+async fn histories_are_read_from_either_end_page_by_page() {
+    let server = server().await;
+    for id in 1..=5 {
+        server.ledger.feed(&[pending(id, &buy(&format!("o{id}"))), accepted(id), executed(id, id, 100_000, 0)]);
+    }
+    let ids = async |path: &str, params: &str, name: &str| -> Vec<u64> {
+        let answer = server.signed("GET", path, &format!("symbol=BTCUSDT&{params}")).await;
+        answer.body.as_array().unwrap_or(&Vec::new()).iter().map(|item| item[name].as_u64().unwrap()).collect()
+    };
+    let orders = "/api/v3/allOrders";
+    assert_eq!(ids(orders, "limit=2", "orderId").await, [4, 5]);
+    assert_eq!(ids(orders, "limit=2&orderId=2", "orderId").await, [2, 3]);
+    let day = START_NS / 1_000_000;
+    assert_eq!(ids(orders, &format!("limit=2&startTime={day}"), "orderId").await, [1, 2]);
+    assert_eq!(ids(orders, &format!("endTime={}", day - 1), "orderId").await, [0_u64; 0]);
+    let trades = "/api/v3/myTrades";
+    assert_eq!(ids(trades, "limit=2", "id").await, [4, 5]);
+    assert_eq!(ids(trades, "limit=2&fromId=2", "id").await, [2, 3]);
+    assert_eq!(ids(trades, "orderId=3", "id").await, [3]);
+    assert_eq!(ids(trades, "orderId=99", "id").await, [0_u64; 0]);
+    let trade = server.signed("GET", trades, "symbol=BTCUSDT&fromId=5").await.body;
+    assert_eq!(
+        trade[0],
+        json!({
+            "symbol": "BTCUSDT", "id": 5, "orderId": 5, "orderListId": -1, "price": "50000.00000000",
+            "qty": "1.00000000", "quoteQty": "50000.00000000", "commission": "0.00100000", "commissionAsset": "BTC",
+            "time": day, "isBuyer": true, "isMaker": false, "isBestMatch": true,
+        })
+    );
+    let wide = format!("symbol=BTCUSDT&startTime=0&endTime={day}");
+    server.signed("GET", orders, &wide).await.refused(400, -1127, "More than 24 hours between startTime and endTime.");
+    let both = format!("symbol=BTCUSDT&fromId=1&startTime={day}");
+    server.signed("GET", trades, &both).await.refused(400, -1128, "Combination of optional parameters invalid.");
+}
+
+#[tokio::test]
+async fn an_account_is_told_with_every_asset() {
+    let server = server().await;
+    let account = server.signed("GET", "/api/v3/account", "").await.body;
+    let balances = json!([
+        { "asset": "BTC", "free": "0.00000000", "locked": "0.00000000" },
+        { "asset": "USDT", "free": "100000.00000000", "locked": "0.00000000" },
+    ]);
+    assert_eq!(
+        (&account["balances"], &account["canTrade"], &account["makerCommission"]),
+        (&balances, &json!(true), &json!(10))
+    );
+    let account = server.signed("GET", "/api/v3/account", "omitZeroBalances=true").await.body;
+    assert_eq!(account["balances"].as_array().unwrap().len(), 1);
+    let commission = server.signed("GET", "/api/v3/account/commission", "symbol=BTCUSDT").await.body;
+    assert_eq!(commission["standardCommission"]["taker"], "0.00100000");
+    let coins = server.signed("GET", "/sapi/v1/capital/config/getall", "").await.body;
+    assert_eq!((&coins[1]["coin"], &coins[1]["free"]), (&json!("USDT"), &json!("100000.00000000")));
+    let fees = server.signed("GET", "/sapi/v1/asset/tradeFee", "").await.body;
+    assert_eq!(fees[0]["makerCommission"], "0.00100000");
+    let limits = server.signed("GET", "/api/v3/rateLimit/order", "").await.body;
+    assert_eq!((&limits[0]["interval"], &limits[0]["count"]), (&json!("SECOND"), &json!(0)));
+    let assets = server.signed("POST", "/sapi/v3/asset/getUserAsset", "").await.body;
+    assert_eq!(assets.as_array().unwrap().len(), 1);
+}

@@ -54,10 +54,14 @@ pub(super) fn open_orders(call: Call) -> BoxFuture<'static, Answer> {
         params.finish()?;
         call.gateway.up_to_date().await?;
         let reference = call.gateway.exchange.reference();
-        let accounts = call.gateway.exchange.accounts();
-        let account = accounts.get(caller.account).ok_or(errors::NOT_PERMITTED)?;
-        let open = account.orders.open(wanted.map(|market| market.id));
-        Ok(render::array(open.filter_map(|order| Some(answers::queried(order, reference.market(order.market)?)))))
+        let open: Vec<Order> = {
+            let accounts = call.gateway.exchange.accounts();
+            let account = accounts.get(caller.account).ok_or(errors::NOT_PERMITTED)?;
+            account.orders.open(wanted.map(|market| market.id)).cloned().collect()
+        };
+        Ok(render::array(
+            open.iter().filter_map(|order| Some(answers::queried(order, reference.market(order.market)?))),
+        ))
     }
     .boxed()
 }
@@ -73,14 +77,18 @@ pub(super) fn all_orders(call: Call) -> BoxFuture<'static, Answer> {
         let limit = params.limit(LIMIT_DEFAULT, LIMIT_MAX)?;
         params.finish()?;
         call.gateway.up_to_date().await?;
-        let accounts = call.gateway.exchange.accounts();
-        let account = accounts.get(caller.account).ok_or(errors::NOT_PERMITTED)?;
-        let orders = account
-            .orders
-            .in_market(market.id, OrderId::new(from.unwrap_or(0)))
-            .filter(|order| within.holds(order.created.millis()));
         let from_the_start = from.is_some() || within.start.is_some();
-        Ok(render::array(page(orders, limit, from_the_start).into_iter().map(|order| answers::queried(order, &market))))
+        // Copied first: JSON is written while the feed goes on.
+        let orders = {
+            let accounts = call.gateway.exchange.accounts();
+            let account = accounts.get(caller.account).ok_or(errors::NOT_PERMITTED)?;
+            let orders = account
+                .orders
+                .in_market(market.id, OrderId::new(from.unwrap_or(0)))
+                .filter(|order| within.holds(order.created.millis()));
+            page(orders.cloned(), limit, from_the_start)
+        };
+        Ok(render::array(orders.iter().map(|order| answers::queried(order, &market))))
     }
     .boxed()
 }
@@ -101,14 +109,17 @@ pub(super) fn my_trades(call: Call) -> BoxFuture<'static, Answer> {
         }
         call.gateway.up_to_date().await?;
         let reference = call.gateway.exchange.reference();
-        let accounts = call.gateway.exchange.accounts();
-        let account = accounts.get(caller.account).ok_or(errors::NOT_PERMITTED)?;
         let first = TradeId::new(from.unwrap_or(0));
-        let fills = match order {
-            Some(id) => fills_of(account, &market, id, first, &within, limit),
-            None => {
-                let fills = account.fills.in_market(market.id, first).filter(|fill| within.holds(fill.time.millis()));
-                page(fills.copied(), limit, from.is_some() || within.start.is_some())
+        let fills = {
+            let accounts = call.gateway.exchange.accounts();
+            let account = accounts.get(caller.account).ok_or(errors::NOT_PERMITTED)?;
+            match order {
+                Some(id) => fills_of(account, &market, id, first, &within, limit),
+                None => {
+                    let fills = account.fills.in_market(market.id, first);
+                    let fills = fills.filter(|fill| within.holds(fill.time.millis()));
+                    page(fills.copied(), limit, from.is_some() || within.start.is_some())
+                }
             }
         };
         Ok(render::array(fills.iter().map(|fill| answers::trade(fill, &market, &reference))))
