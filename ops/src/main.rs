@@ -1,2 +1,55 @@
-//! Under construction.
-fn main() {}
+//! `mainstay`, the one binary: the exchange's processes, a demo of all of them, and the tools around them.
+
+mod config;
+mod ctl;
+mod demo;
+mod gateway;
+mod http;
+mod logging;
+mod node;
+mod operator;
+mod pki;
+mod private;
+
+use std::process::ExitCode;
+
+use clap::Parser;
+
+/// An exchange that stays open.
+#[derive(Debug, Parser)]
+#[command(name = "mainstay", version, about, long_about = None, propagate_version = true)]
+struct Cli {
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Debug, clap::Subcommand)]
+enum Command {
+    /// Bring up a whole exchange on this machine: three nodes, a gateway and market-making bots.
+    Demo(demo::Args),
+    /// Run one node of a cluster.
+    Node(node::Args),
+    /// Run one gateway: Binance's Spot API over REST and WebSocket.
+    Gateway(gateway::Args),
+    /// Look at a running exchange and change it.
+    Ctl(ctl::Args),
+    /// Offer load, replay a recording, make markets.
+    Loadgen(loadgen::Args),
+}
+
+fn main() -> ExitCode {
+    let outcome = match Cli::parse().command {
+        Command::Demo(args) => demo::main(args),
+        Command::Node(args) => node::main(args),
+        Command::Gateway(args) => gateway::main(args),
+        Command::Ctl(args) => ctl::main(args),
+        Command::Loadgen(args) => {
+            logging::start();
+            Ok(loadgen::main(args))
+        }
+    };
+    outcome.unwrap_or_else(|report| {
+        eprintln!("{report:?}");
+        report.downcast_ref::<config::AddressInUse>().map_or(ExitCode::FAILURE, |_| config::ADDRESS_IN_USE.into())
+    })
+}

@@ -1,0 +1,175 @@
+//! The configuration files of nodes and gateways: TOML, overridden by environment variables.
+//!
+//! Relative paths in a file are relative to that file.
+
+use std::net::{SocketAddr, TcpListener};
+use std::path::{Path, PathBuf};
+
+use figment::Figment;
+use figment::providers::{Env, Format, Toml};
+use miette::{Diagnostic, IntoDiagnostic, WrapErr};
+use serde::de::DeserializeOwned;
+use serde::{Deserialize, Serialize};
+
+/// How a process ends whose address another one has.
+pub const ADDRESS_IN_USE: u8 = 98;
+
+/// `mainstay node --config FILE`. Environment variables start with `MAINSTAY_NODE_`.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct NodeFile {
+    /// This node's number, from 1.
+    pub node: u64,
+    /// The cluster's epoch.
+    pub epoch: u64,
+    /// Where log, snapshots and events are kept.
+    pub data_dir: PathBuf,
+    /// Where nodes, gateways and operators connect.
+    pub listen: SocketAddr,
+    /// Where health, status and metrics are served; for operators alone.
+    pub http: SocketAddr,
+    /// The partition that hosts the ledger cell.
+    pub ledger: u16,
+    /// Certificates and key.
+    pub tls: TlsFiles,
+    /// The other nodes.
+    pub peers: Vec<NodeAddress>,
+    /// Every partition; each has a replica on every node.
+    pub partitions: Vec<Partition>,
+}
+
+/// `mainstay gateway --config FILE`. Environment variables start with `MAINSTAY_GATEWAY_`.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct GatewayFile {
+    /// The name in its certificate, `gateway-1`.
+    pub name: String,
+    /// The cluster's epoch.
+    pub epoch: u64,
+    /// Where clients connect: REST, streams and the WebSocket API.
+    pub listen: SocketAddr,
+    /// The partition that hosts the ledger cell.
+    pub ledger: u16,
+    /// Every partition.
+    pub partitions: Vec<u16>,
+    /// The 32 bytes that open sealed secrets, as 64 hexadecimal digits in a file.
+    pub envelope_key_file: PathBuf,
+    /// Certificates and key.
+    pub tls: TlsFiles,
+    /// Every node.
+    pub nodes: Vec<NodeAddress>,
+}
+
+/// PEM files.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct TlsFiles {
+    /// The authority that signed every certificate of the cluster.
+    pub ca: PathBuf,
+    /// This process's certificate.
+    pub cert: PathBuf,
+    /// Its private key.
+    pub key: PathBuf,
+}
+
+/// Where a node listens for nodes, gateways and operators.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct NodeAddress {
+    /// Its number.
+    pub node: u64,
+    /// Its address.
+    pub addr: SocketAddr,
+}
+
+/// A partition.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Partition {
+    /// Its number, from 1.
+    pub partition: u16,
+    /// The node that leads it when it can.
+    pub preferred_leader: u64,
+}
+
+/// Another process listens where this one was told to.
+#[derive(Debug, thiserror::Error, Diagnostic)]
+#[error("another process listens on {addr}, which this one needs as {purpose}")]
+#[diagnostic(help("end that process, or configure another address"))]
+pub struct AddressInUse {
+    /// Where.
+    pub addr: SocketAddr,
+    /// What for.
+    pub purpose: &'static str,
+}
+
+/// Binds a listener; who has the address already is told apart from other failures.
+pub fn bind(addr: SocketAddr, purpose: &'static str) -> miette::Result<TcpListener> {
+    TcpListener::bind(addr).map_err(|error| match error.kind() {
+        std::io::ErrorKind::AddrInUse => AddressInUse { addr, purpose }.into(),
+        _ => miette::miette!("cannot listen on {addr} as {purpose}: {error}"),
+    })
+}
+
+impl NodeFile {
+    /// Reads the file and the environment.
+    pub fn load(path: &Path) -> miette::Result<NodeFile> {
+        let mut file: NodeFile = load(path, "MAINSTAY_NODE_")?;
+        let base = base_of(path)?;
+        file.data_dir = base.join(&file.data_dir);
+        file.tls.resolve(&base);
+        Ok(file)
+    }
+}
+
+impl GatewayFile {
+    /// Reads the file and the environment.
+    pub fn load(path: &Path) -> miette::Result<GatewayFile> {
+        let mut file: GatewayFile = load(path, "MAINSTAY_GATEWAY_")?;
+        let base = base_of(path)?;
+        file.envelope_key_file = base.join(&file.envelope_key_file);
+        file.tls.resolve(&base);
+        Ok(file)
+    }
+}
+
+impl TlsFiles {
+    fn resolve(&mut self, base: &Path) {
+        for path in [&mut self.ca, &mut self.cert, &mut self.key] {
+            *path = base.join(&*path);
+        }
+    }
+
+    /// The bytes of authority, certificate and key.
+    pub fn read(&self) -> miette::Result<[Vec<u8>; 3]> {
+        Ok([read(&self.ca)?, read(&self.cert)?, read(&self.key)?])
+    }
+}
+
+/// The 32 bytes that seal and open shared secrets.
+pub fn read_envelope_key(path: &Path) -> miette::Result<[u8; 32]> {
+    let text = read(path)?;
+    let key = hex::decode(text.trim_ascii()).ok().and_then(|bytes| bytes.try_into().ok());
+    key.ok_or_else(|| miette::miette!("{} does not hold 64 hexadecimal digits", path.display()))
+}
+
+fn load<T: DeserializeOwned>(path: &Path, environment: &str) -> miette::Result<T> {
+    Figment::new()
+        .merge(Toml::file_exact(path))
+        .merge(Env::prefixed(environment))
+        .extract()
+        .into_diagnostic()
+        .wrap_err_with(|| format!("cannot use the configuration {}", path.display()))
+}
+
+fn base_of(path: &Path) -> miette::Result<PathBuf> {
+    let path = path.canonicalize().into_diagnostic()?;
+    Ok(path.parent().unwrap_or(Path::new("/")).to_path_buf())
+}
+
+fn read(path: &Path) -> miette::Result<Vec<u8>> {
+    std::fs::read(path).into_diagnostic().wrap_err_with(|| format!("cannot read {}", path.display()))
+}
+
+#[cfg(test)]
+mod tests;

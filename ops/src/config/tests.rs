@@ -1,0 +1,62 @@
+use super::*;
+
+const NODE: &str = r#"
+node = 1
+epoch = 1
+data_dir = "node-1"
+listen = "127.0.0.1:7101"
+http = "127.0.0.1:7201"
+ledger = 1
+
+[tls]
+ca = "ca.pem"
+cert = "/etc/mainstay/node-1.pem"
+key = "node-1.key"
+
+[[peers]]
+node = 2
+addr = "127.0.0.1:7102"
+
+[[partitions]]
+partition = 1
+preferred_leader = 1
+"#;
+
+fn check(text: &str) -> miette::Result<NodeFile> {
+    let dir = tempfile::tempdir().unwrap();
+    let path = dir.path().join("node.toml");
+    std::fs::write(&path, text).unwrap();
+    let mut file = NodeFile::load(&path)?;
+    // What is left is what the file says.
+    let base = dir.path().canonicalize().unwrap();
+    for path in [&mut file.data_dir, &mut file.tls.ca, &mut file.tls.cert, &mut file.tls.key] {
+        *path = path.strip_prefix(&base).unwrap_or(path).to_path_buf();
+    }
+    Ok(file)
+}
+
+#[test]
+fn relative_paths_are_relative_to_the_file() {
+    let file = check(NODE).unwrap();
+    assert_eq!(file.data_dir, Path::new("node-1"));
+    assert_eq!(file.tls.cert, Path::new("/etc/mainstay/node-1.pem"));
+    assert_eq!(toml::from_str::<NodeFile>(&toml::to_string(&file).unwrap()).unwrap(), file);
+}
+
+#[test]
+fn an_unknown_or_missing_setting_is_an_error_that_names_it_and_the_file() {
+    let error = format!("{:?}", check(&NODE.replace("ledger", "ledgre")).unwrap_err());
+    assert!(error.contains("ledgre") && error.contains("node.toml"), "{error}");
+    let error = format!("{:?}", check(&NODE.replace("epoch = 1", "")).unwrap_err());
+    assert!(error.contains("epoch"), "{error}");
+    let error = format!("{:?}", NodeFile::load(Path::new("/nowhere/node.toml")).unwrap_err());
+    assert!(error.contains("/nowhere/node.toml"), "{error}");
+}
+
+#[test]
+fn an_address_in_use_is_told_apart() {
+    let held = TcpListener::bind("127.0.0.1:0").unwrap();
+    let error = bind(held.local_addr().unwrap(), "its REST API").unwrap_err();
+    assert!(error.downcast_ref::<AddressInUse>().is_some());
+    assert!(error.to_string().contains("its REST API"));
+}

@@ -1,0 +1,156 @@
+//! `mainstay ctl`: looks at a running exchange and changes it, through its demo or as its operator.
+
+use std::path::PathBuf;
+use std::process::ExitCode;
+
+use loadgen::state::State;
+use miette::IntoDiagnostic;
+
+use crate::demo::control::{self, Action, Answer, Ask};
+use crate::demo::layout::Paths;
+use crate::logging;
+use crate::operator::Operator;
+
+mod account;
+mod key;
+mod market;
+mod status;
+
+/// `mainstay ctl`.
+#[derive(Debug, clap::Args)]
+#[command(after_help = "\
+Without --data-dir and --state it speaks to the demo that you started last.
+
+  mainstay ctl status
+  mainstay ctl node kill 1 && mainstay ctl node start 1
+  mainstay ctl account open erin && mainstay ctl account credit erin USDT 1000
+  mainstay ctl key add erin")]
+pub struct Args {
+    /// The demo's directory.
+    #[arg(long, value_name = "DIR", global = true)]
+    data_dir: Option<PathBuf>,
+    /// A state file that a demo wrote.
+    #[arg(long, value_name = "FILE", global = true, conflicts_with = "data_dir")]
+    state: Option<PathBuf>,
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Debug, clap::Subcommand)]
+enum Command {
+    /// Show every process, and what each node does in each partition.
+    Status,
+    /// Start and stop the processes of a demo's nodes.
+    #[command(subcommand)]
+    Node(NodeCommand),
+    /// Open, fund and list accounts.
+    #[command(subcommand)]
+    Account(account::Command),
+    /// Give accounts API keys, and take them away.
+    #[command(subcommand)]
+    Key(key::Command),
+    /// List markets, open and close them.
+    #[command(subcommand)]
+    Market(market::Command),
+}
+
+#[derive(Debug, clap::Subcommand)]
+enum NodeCommand {
+    /// Start a node that is down; it catches up by itself.
+    Start(NodeArgs),
+    /// Ask a node to end.
+    Stop(NodeArgs),
+    /// Kill a node at once (SIGKILL).
+    Kill(NodeArgs),
+    /// Freeze a node (SIGSTOP).
+    Pause(NodeArgs),
+    /// Let a frozen node go on (SIGCONT).
+    Resume(NodeArgs),
+    /// Show every process and what each node does.
+    Status,
+}
+
+#[derive(Debug, clap::Args)]
+struct NodeArgs {
+    /// The node's number.
+    #[arg(value_name = "ID")]
+    id: u64,
+}
+
+/// Where the exchange is.
+struct Place {
+    args_data_dir: Option<PathBuf>,
+    args_state: Option<PathBuf>,
+}
+
+/// Does what was asked.
+pub fn main(args: Args) -> miette::Result<ExitCode> {
+    if std::env::var_os("RUST_LOG").is_some() {
+        logging::start();
+    }
+    let place = Place { args_data_dir: args.data_dir, args_state: args.state };
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().into_diagnostic()?;
+    runtime.block_on(async {
+        match args.command {
+            Command::Status | Command::Node(NodeCommand::Status) => status::show(&place).await,
+            Command::Node(command) => {
+                let (action, id) = match command {
+                    NodeCommand::Start(node) => (Action::Start, node.id),
+                    NodeCommand::Stop(node) => (Action::Stop, node.id),
+                    NodeCommand::Kill(node) => (Action::Kill, node.id),
+                    NodeCommand::Pause(node) => (Action::Pause, node.id),
+                    NodeCommand::Resume(node) => (Action::Resume, node.id),
+                    NodeCommand::Status => return status::show(&place).await,
+                };
+                match control::ask(&place.data_dir()?, Ask::Node { action, id }).await? {
+                    Answer::Refused(why) => Err(miette::miette!("{why}")),
+                    Answer::Done(what) => {
+                        println!("{what}");
+                        Ok(())
+                    }
+                    Answer::Processes(_) => Err(miette::miette!("the demo answered another question")),
+                }
+            }
+            Command::Account(command) => account::run(&place.operator().await?, command).await,
+            Command::Key(command) => key::run(&place, command).await,
+            Command::Market(command) => market::run(&place.operator().await?, command).await,
+        }
+    })?;
+    Ok(ExitCode::SUCCESS)
+}
+
+impl Place {
+    /// The demo's directory.
+    fn data_dir(&self) -> miette::Result<PathBuf> {
+        if let Some(dir) = &self.args_data_dir {
+            return Ok(dir.clone());
+        }
+        if self.args_state.is_some() {
+            let state = self.state()?;
+            let node = state.nodes.first().and_then(|node| node.data_dir.parent());
+            return node.map(PathBuf::from).ok_or_else(|| miette::miette!("the state file names no node's directory"));
+        }
+        control::last_demo().ok_or_else(|| {
+            miette::miette!(
+                help = "start one with `mainstay demo`, or name it with --data-dir or --state",
+                "no running demo of yours was found"
+            )
+        })
+    }
+
+    fn state(&self) -> miette::Result<State> {
+        let path = match &self.args_state {
+            Some(path) => path.clone(),
+            None => Paths(self.data_dir()?).state(),
+        };
+        State::load(&path).into_diagnostic()
+    }
+
+    fn cluster(&self) -> miette::Result<loadgen::state::Cluster> {
+        self.state()?.cluster.ok_or_else(|| miette::miette!("the state file does not say how to reach the cluster"))
+    }
+
+    async fn operator(&self) -> miette::Result<Operator> {
+        Operator::connect(&self.cluster()?).await
+    }
+}

@@ -1,0 +1,72 @@
+//! `mainstay ctl status`: processes, and every node's role and position in every partition.
+
+use std::time::Duration;
+
+use loadgen::state::State;
+use serde::Deserialize;
+
+use super::Place;
+use crate::demo::control::{self, Answer, Ask};
+use crate::http;
+
+/// A page of a frozen process never comes.
+const ANSWER_WITHIN: Duration = Duration::from_secs(2);
+
+/// What is shown of a node's `/status`.
+#[derive(Debug, Deserialize)]
+struct NodeStatus {
+    ready: bool,
+    partitions: Vec<PartitionStatus>,
+}
+
+#[derive(Debug, Deserialize)]
+struct PartitionStatus {
+    partition: u16,
+    role: String,
+    term: u64,
+    position: u64,
+    commit_index: u64,
+    lag: u64,
+    failed: Option<String>,
+}
+
+/// Prints it.
+pub async fn show(place: &Place) -> miette::Result<()> {
+    let state = place.state()?;
+    // Without the demo the nodes can still be asked.
+    if let Ok(data_dir) = place.data_dir()
+        && let Ok(Answer::Processes(processes)) = control::ask(&data_dir, Ask::Processes).await
+    {
+        for (name, pid) in processes {
+            println!("{name:<10} {}", pid.map_or("down".into(), |pid| format!("pid {pid}")));
+        }
+        println!();
+    }
+    show_nodes(&state).await;
+    Ok(())
+}
+
+async fn show_nodes(state: &State) {
+    println!(
+        "{:<7}  {:<9}  {:<12}  {:>6}  {:>12}  {:>12}  {:>6}",
+        "node", "partition", "role", "term", "position", "commit", "lag"
+    );
+    for node in &state.nodes {
+        let name = format!("node-{}", node.id);
+        let page = http::get(&format!("{}/status", node.http), ANSWER_WITHIN).await;
+        let Some(status) = page.and_then(|(_, body)| serde_json::from_slice::<NodeStatus>(&body).ok()) else {
+            println!("{name:<7}  does not answer");
+            continue;
+        };
+        for replica in &status.partitions {
+            let PartitionStatus { partition, role, term, position, commit_index, lag, failed } = replica;
+            let failed = failed.as_deref().map(|why| format!("  {why}")).unwrap_or_default();
+            println!(
+                "{name:<7}  {partition:<9}  {role:<12}  {term:>6}  {position:>12}  {commit_index:>12}  {lag:>6}{failed}"
+            );
+        }
+        if !status.ready {
+            println!("{name:<7}  is not ready: it catches up, or a partition has no leader");
+        }
+    }
+}

@@ -1,0 +1,366 @@
+//! `mainstay demo`: a whole exchange as child processes of this one.
+//!
+//! [`home`] is its directory, [`layout`] its addresses and files, [`accounts`] its keys; [`children`] are started,
+//! [`bootstrap`] fills the ledger, [`banner`] tells people; then [`supervise`] watches until it is told to end.
+
+use std::ffi::OsString;
+use std::path::{Path, PathBuf};
+use std::process::ExitCode;
+use std::time::{Duration, Instant};
+
+use loadgen::state::{Account, Cluster, ClusterNode, Gateway, Node, Operator as OperatorFiles, State};
+use miette::{IntoDiagnostic, WrapErr};
+use tokio::signal::unix::{Signal, SignalKind, signal};
+use tokio::sync::mpsc;
+
+use crate::config::{ADDRESS_IN_USE, TlsFiles};
+use crate::operator::Operator;
+use crate::{http, logging, pki};
+use banner::{Banner, Console};
+use children::{Children, Exited, Role};
+use home::Home;
+use layout::{EPOCH, Kind, LEDGER, Layout, NODES};
+use markets::MARKETS;
+
+pub mod accounts;
+mod banner;
+pub mod bootstrap;
+mod children;
+pub mod control;
+mod home;
+pub mod layout;
+mod markets;
+mod supervise;
+
+/// How often other ports are tried when another process has taken one in the meantime.
+const PORT_ATTEMPTS: usize = 5;
+/// How long everything may take to come up.
+const READY_WITHIN: Duration = Duration::from_secs(120);
+/// How long is waited for the bots' first quotes.
+const QUOTES_WITHIN: Duration = Duration::from_secs(3);
+const LOOK_EVERY: Duration = Duration::from_millis(30);
+
+/// `mainstay demo`.
+#[derive(Debug, Clone, clap::Args)]
+#[command(after_help = "\
+Three nodes (127.0.0.1:7101 to 7103, status pages on 7201 to 7203), a gateway (127.0.0.1:8080) and bots run as processes \
+of their own. Once the exchange is open, a banner says where everything is, which keys trade on it, and how to place an \
+order with curl. Kill whatever you like; `mainstay ctl node start ID` brings a node back. ^C ends everything.")]
+pub struct Args {
+    /// Print plain lines alone, for scripts and logs.
+    #[arg(long)]
+    headless: bool,
+    /// Keep everything in this directory, and go on from what is in it. Without it, a temporary one is used.
+    #[arg(long, value_name = "DIR")]
+    data_dir: Option<PathBuf>,
+    /// Use free ports instead of the fixed ones.
+    #[arg(long)]
+    any_port: bool,
+    /// Which cells share a partition [default: split, or what the data directory has].
+    #[arg(long, value_enum)]
+    layout: Option<Kind>,
+    /// Start without market makers: books stay empty.
+    #[arg(long)]
+    no_bots: bool,
+    /// Once the exchange is open, write addresses, accounts and processes to this file, as JSON.
+    #[arg(long, value_name = "FILE")]
+    state: Option<PathBuf>,
+}
+
+/// Runs the demo until it is told to end.
+pub fn main(args: Args) -> miette::Result<ExitCode> {
+    if std::env::var_os("RUST_LOG").is_some() {
+        logging::start();
+    }
+    // One thread: children are tied to the thread that started them.
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().into_diagnostic()?;
+    runtime.block_on(run(args))
+}
+
+/// What was asked to end the demo.
+struct Ends {
+    interrupt: Signal,
+    terminate: Signal,
+    hangup: Signal,
+}
+
+impl Ends {
+    fn new() -> std::io::Result<Ends> {
+        Ok(Ends {
+            interrupt: signal(SignalKind::interrupt())?,
+            terminate: signal(SignalKind::terminate())?,
+            hangup: signal(SignalKind::hangup())?,
+        })
+    }
+
+    async fn asked(&mut self) {
+        tokio::select! {
+            _ = self.interrupt.recv() => {}
+            _ = self.terminate.recv() => {}
+            _ = self.hangup.recv() => {}
+        }
+    }
+}
+
+/// The running demo.
+struct Demo {
+    args: Args,
+    home: Home,
+    layout: Layout,
+    accounts: Vec<Account>,
+    /// The nodes' certificates in order, the gateway's, the operator's.
+    tls: Vec<TlsFiles>,
+    children: Children,
+    ended: mpsc::Receiver<Exited>,
+    console: Console,
+}
+
+/// How bringing the processes up ended.
+enum BroughtUp {
+    Ready(Box<Operator>),
+    /// Another process took a port first.
+    PortLost,
+    /// Asked to end.
+    Asked,
+}
+
+async fn run(args: Args) -> miette::Result<ExitCode> {
+    let started = Instant::now();
+    let mut ends = Ends::new().into_diagnostic()?;
+    if let Some(state) = &args.state {
+        // What an earlier demo said is not true any more.
+        let _ = std::fs::remove_file(state);
+    }
+    let home = Home::open(args.data_dir.as_deref(), args.layout)?;
+    let layout = choose_ports(&args, home.kind)?;
+    let accounts = accounts::ensure(&home.paths.keys())?;
+    let envelope_key = bootstrap::ensure_envelope_key(&home.paths.envelope_key())?;
+    let nodes = (1..=NODES).map(|id| format!("node-{id}"));
+    let names: Vec<String> = nodes.chain(["gateway-1".into(), "operator-demo".into()]).collect();
+    let tls = pki::ensure(&home.paths.pki(), &names)?;
+    let (children, ended) = Children::new(home.paths.logs()).into_diagnostic()?;
+    let console = Console::new(args.headless);
+    let mut demo = Demo { args, home, layout, accounts, tls, children, ended, console };
+    let outcome = demo.live(&mut ends, started, &envelope_key).await;
+    demo.console.done();
+    demo.console.say("Ending.");
+    demo.children.stop_all(&mut demo.ended).await;
+    if let Some(state) = &demo.args.state {
+        let _ = std::fs::remove_file(state);
+    }
+    let _ = std::fs::remove_file(demo.home.paths.state());
+    outcome.map(|()| ExitCode::SUCCESS)
+}
+
+fn choose_ports(args: &Args, kind: Kind) -> miette::Result<Layout> {
+    if args.any_port { Layout::on_any_ports(kind) } else { Ok(Layout::on_fixed_ports(kind)?) }
+}
+
+impl Demo {
+    /// From the first process to the wish to end.
+    async fn live(&mut self, ends: &mut Ends, started: Instant, envelope_key: &[u8; 32]) -> miette::Result<()> {
+        let mut attempts = 1;
+        let operator = loop {
+            self.home.paths.write_configs(&self.layout, &self.tls)?;
+            self.console.doing("Starting three nodes and a gateway.");
+            for id in 1..=NODES {
+                self.start(Role::Node(id))?;
+            }
+            self.start(Role::Gateway)?;
+            match self.bring_up(ends, envelope_key).await? {
+                BroughtUp::Ready(operator) => break operator,
+                BroughtUp::Asked => return Ok(()),
+                BroughtUp::PortLost if self.args.any_port && attempts < PORT_ATTEMPTS => {
+                    attempts += 1;
+                    self.children.stop_all(&mut self.ended).await;
+                    self.layout = choose_ports(&self.args, self.home.kind)?;
+                }
+                BroughtUp::PortLost => miette::bail!("another process takes the ports that this demo needs"),
+            }
+        };
+        self.save_state(&self.home.paths.state())?;
+        if !self.args.no_bots {
+            self.start(Role::Bots)?;
+            self.wait_for_quotes().await;
+        }
+        let data_dir = self.home.paths.0.clone();
+        let (_control, asks) = control::Control::listen(self.home.paths.control(), &data_dir).await?;
+        if let Some(state) = &self.args.state {
+            self.save_state(state)?;
+        }
+        self.console.done();
+        self.console.say(&self.banner(&operator, started.elapsed()));
+        self.supervise(&operator, ends, asks).await
+    }
+
+    /// Waits until nodes, ledger and gateway can trade. A process that ends meanwhile is the end of it.
+    async fn bring_up(&mut self, ends: &mut Ends, envelope_key: &[u8; 32]) -> miette::Result<BroughtUp> {
+        let coming = come_up(self.cluster(), self.layout.clone(), self.accounts.clone(), *envelope_key);
+        let mut coming = std::pin::pin!(tokio::time::timeout(READY_WITHIN, coming));
+        loop {
+            tokio::select! {
+                operator = &mut coming => {
+                    let operator = operator.map_err(|_| {
+                        let logs = self.home.paths.logs();
+                        miette::miette!("the exchange was not ready after {READY_WITHIN:?}; see {}", logs.display())
+                    })?;
+                    return operator.map(|operator| BroughtUp::Ready(Box::new(operator)));
+                }
+                Some(exited) = self.ended.recv() => {
+                    self.children.on_exited(&exited);
+                    if exited.status.code() == Some(ADDRESS_IN_USE.into()) {
+                        return Ok(BroughtUp::PortLost);
+                    }
+                    let log = self.home.paths.logs().join(format!("{}.log", exited.role));
+                    miette::bail!(
+                        help = format!("its log is {}", log.display()),
+                        "{} {} before the exchange was ready.\n{}",
+                        exited.role,
+                        children::describe(exited.status),
+                        exited.errors.trim_end()
+                    );
+                }
+                () = ends.asked() => return Ok(BroughtUp::Asked),
+            }
+        }
+    }
+
+    /// Starts the process of this role.
+    fn start(&mut self, role: Role) -> miette::Result<u32> {
+        let config = |name: &str| self.home.paths.config(name).into_os_string();
+        let args: Vec<OsString> = match role {
+            Role::Node(id) => vec!["node".into(), "--config".into(), config(&format!("node-{id}"))],
+            Role::Gateway => vec!["gateway".into(), "--config".into(), config("gateway-1")],
+            Role::Bots => {
+                vec!["loadgen".into(), "bots".into(), "--state".into(), self.home.paths.state().into_os_string()]
+            }
+        };
+        self.children.start(role, &args).into_diagnostic().wrap_err_with(|| format!("cannot start {role}"))
+    }
+
+    /// A newcomer shall see life at once; but bots that are slow are no reason not to open.
+    async fn wait_for_quotes(&self) {
+        let deadline = Instant::now() + QUOTES_WITHIN;
+        let page = format!("http://{}/api/v3/depth?symbol=BTCUSDT&limit=5", self.layout.gateway);
+        while Instant::now() < deadline {
+            if let Some((200, body)) = http::get(&page, QUOTES_WITHIN).await
+                && let Ok(book) = serde_json::from_slice::<serde_json::Value>(&body)
+                && book["bids"].as_array().is_some_and(|bids| !bids.is_empty())
+            {
+                return;
+            }
+            tokio::time::sleep(LOOK_EVERY).await;
+        }
+    }
+
+    fn cluster(&self) -> Cluster {
+        let operator = &self.tls[NODES as usize + 1];
+        let nodes = self.layout.addresses();
+        Cluster {
+            epoch: EPOCH,
+            ledger: LEDGER,
+            partitions: self.layout.partitions().iter().map(|partition| partition.partition).collect(),
+            nodes: nodes.iter().map(|node| ClusterNode { id: node.node, addr: node.addr }).collect(),
+            operator: OperatorFiles {
+                name: "operator-demo".into(),
+                ca: operator.ca.clone(),
+                cert: operator.cert.clone(),
+                key: operator.key.clone(),
+            },
+            envelope_key_file: self.home.paths.envelope_key(),
+        }
+    }
+
+    /// What scripts are told. A node that is down keeps the id of its last process.
+    fn state(&self) -> State {
+        let gateway = self.layout.gateway;
+        let (rest, ws) = (format!("http://{gateway}"), format!("ws://{gateway}"));
+        let ws_api = format!("{ws}/ws-api/v3");
+        let nodes = (1..).zip(&self.layout.nodes).map(|(id, place)| Node {
+            id,
+            pid: self.children.last_pid(Role::Node(id)),
+            http: format!("http://{}", place.http),
+            data_dir: self.home.paths.node(id),
+        });
+        let pid = self.children.last_pid(Role::Gateway);
+        State {
+            rest: rest.clone(),
+            ws: ws.clone(),
+            ws_api: ws_api.clone(),
+            accounts: self.accounts.clone(),
+            nodes: nodes.collect(),
+            gateways: vec![Gateway { pid, rest, ws, ws_api }],
+            cluster: Some(self.cluster()),
+        }
+    }
+
+    fn save_state(&self, path: &Path) -> miette::Result<()> {
+        self.state().save(path).into_diagnostic()
+    }
+
+    fn banner(&self, operator: &Operator, took: Duration) -> String {
+        let leaders: Vec<Option<u64>> =
+            self.layout.partitions().iter().map(|p| leader(operator, p.partition)).collect();
+        Banner {
+            state: &self.state(),
+            layout: &self.layout,
+            leaders: &leaders,
+            bots: self.children.pid(Role::Bots),
+            data_dir: &self.home.paths.0,
+            is_temporary: self.home.is_temporary(),
+            took,
+            binary: &binary(),
+        }
+        .text()
+    }
+}
+
+fn leader(operator: &Operator, partition: u16) -> Option<u64> {
+    operator.leader(wire::PartitionId::new(partition)).map(wire::NodeId::get)
+}
+
+/// How people call this binary from where they are.
+fn binary() -> String {
+    let Ok(exe) = std::env::current_exe() else {
+        return "mainstay".into();
+    };
+    let here = std::env::current_dir().ok();
+    let relative = here.as_deref().and_then(|here| exe.strip_prefix(here).ok());
+    relative.unwrap_or(&exe).display().to_string()
+}
+
+/// Waits for the nodes' leaders, fills the ledger, waits for the gateway.
+async fn come_up(
+    cluster: Cluster,
+    layout: Layout,
+    accounts: Vec<Account>,
+    envelope_key: [u8; 32],
+) -> miette::Result<Operator> {
+    let operator = Operator::connect(&cluster).await?;
+    bootstrap::run(&operator, &layout, &accounts, &envelope_key).await?;
+    let pages = layout.nodes.iter().map(|node| format!("http://{}/readyz", node.http));
+    for page in pages.chain([format!("http://{}/readyz", layout.gateway)]) {
+        wait_for(&page, |_| true).await;
+    }
+    let page = format!("http://{}/api/v3/exchangeInfo", layout.gateway);
+    wait_for(&page, |body| {
+        let info: serde_json::Value = serde_json::from_slice(body).unwrap_or_default();
+        let listed = info["symbols"].as_array().cloned().unwrap_or_default();
+        let is_open = |symbol: &str| listed.iter().any(|s| s["symbol"] == symbol && s["status"] == "TRADING");
+        MARKETS.iter().all(|market| is_open(market.symbol))
+    })
+    .await;
+    Ok(operator)
+}
+
+/// Waits until the page answers 200 with what is wanted.
+async fn wait_for(page: &str, is_wanted: impl Fn(&[u8]) -> bool) {
+    loop {
+        if let Some((200, body)) = http::get(page, Duration::from_secs(5)).await
+            && is_wanted(&body)
+        {
+            return;
+        }
+        tokio::time::sleep(LOOK_EVERY).await;
+    }
+}

@@ -1,0 +1,186 @@
+//! How `mainstay ctl` speaks to a running demo: one line of JSON each way over a loopback connection. Whoever
+//! can read the control file in the demo's directory may: it holds the address and a token.
+
+use std::net::{Ipv4Addr, SocketAddr};
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use miette::{IntoDiagnostic, WrapErr};
+use serde::{Deserialize, Serialize};
+use tokio::io::{AsyncBufReadExt, AsyncReadExt, AsyncWriteExt, BufReader};
+use tokio::net::{TcpListener, TcpStream};
+use tokio::sync::{mpsc, oneshot};
+
+use crate::private;
+
+/// The longest line.
+const LINE_MAX: u64 = 64 * 1024;
+const ANSWER_WITHIN: Duration = Duration::from_secs(10);
+
+/// The control file.
+#[derive(Debug, Serialize, Deserialize)]
+struct ControlFile {
+    addr: SocketAddr,
+    token: String,
+    /// The demo's process.
+    pid: u32,
+}
+
+/// What may be done with a node's process.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Action {
+    /// Start it.
+    Start,
+    /// Ask it to end.
+    Stop,
+    /// Kill it at once.
+    Kill,
+    /// Freeze it.
+    Pause,
+    /// Let it go on.
+    Resume,
+}
+
+/// One question.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub enum Ask {
+    /// Do something with a node's process.
+    Node {
+        /// What.
+        action: Action,
+        /// Which node.
+        id: u64,
+    },
+    /// Which processes run?
+    Processes,
+}
+
+/// The answer.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub enum Answer {
+    /// Done; what was done.
+    Done(String),
+    /// Not done; why.
+    Refused(String),
+    /// Every process's name and id; none when it does not run.
+    Processes(Vec<(String, Option<u32>)>),
+}
+
+#[derive(Debug, Serialize, Deserialize)]
+struct Line {
+    token: String,
+    ask: Ask,
+}
+
+/// A question with the way back.
+pub type Asked = (Ask, oneshot::Sender<Answer>);
+
+/// The demo's end. Dropping it removes the files.
+pub struct Control {
+    file: PathBuf,
+    pointer: Option<PathBuf>,
+}
+
+impl Control {
+    /// Listens, and writes the control file of the demo in `data_dir`.
+    pub async fn listen(file: PathBuf, data_dir: &Path) -> miette::Result<(Control, mpsc::Receiver<Asked>)> {
+        let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).await.into_diagnostic()?;
+        let addr = listener.local_addr().into_diagnostic()?;
+        let token = super::accounts::random_text();
+        let (asked, asks) = mpsc::channel(16);
+        let control = ControlFile { addr, token: token.clone(), pid: std::process::id() };
+        let text = serde_json::to_vec(&control).into_diagnostic()?;
+        private::write(&file, &text).into_diagnostic().wrap_err_with(|| format!("cannot write {}", file.display()))?;
+        // Without the pointer `ctl` has to be told the directory; no reason to fail.
+        let pointer = pointer_path();
+        let is_pointed = private::write(&pointer, data_dir.as_os_str().as_encoded_bytes()).is_ok();
+        tokio::spawn(serve(listener, token, asked));
+        Ok((Control { file, pointer: is_pointed.then_some(pointer) }, asks))
+    }
+}
+
+impl Drop for Control {
+    fn drop(&mut self) {
+        let _ = std::fs::remove_file(&self.file);
+        if let Some(pointer) = &self.pointer
+            && self.file.parent() == last_demo().as_deref()
+        {
+            let _ = std::fs::remove_file(pointer);
+        }
+    }
+}
+
+/// Names the directory of the demo that was started last, so that `ctl` needs no flag.
+fn pointer_path() -> PathBuf {
+    std::env::temp_dir().join(format!("mainstay-demo-{}", nix::unistd::getuid()))
+}
+
+/// The directory of the demo that was started last by this user.
+pub fn last_demo() -> Option<PathBuf> {
+    use std::os::unix::ffi::OsStringExt;
+    use std::os::unix::fs::MetadataExt;
+    let path = pointer_path();
+    let owner = std::fs::symlink_metadata(&path).ok()?;
+    if !owner.is_file() || owner.uid() != nix::unistd::getuid().as_raw() {
+        return None;
+    }
+    Some(std::ffi::OsString::from_vec(std::fs::read(path).ok()?).into())
+}
+
+async fn serve(listener: TcpListener, token: String, asked: mpsc::Sender<Asked>) {
+    while let Ok((stream, _)) = listener.accept().await {
+        let (token, asked) = (token.clone(), asked.clone());
+        tokio::spawn(async move {
+            if let Err(error) = converse(stream, &token, &asked).await {
+                tracing::debug!(%error, "a control connection failed");
+            }
+        });
+    }
+}
+
+async fn converse(stream: TcpStream, token: &str, asked: &mpsc::Sender<Asked>) -> std::io::Result<()> {
+    let mut stream = BufReader::new(stream);
+    let mut line = String::new();
+    let reading = (&mut stream).take(LINE_MAX);
+    tokio::time::timeout(ANSWER_WITHIN, async { BufReader::new(reading).read_line(&mut line).await }).await??;
+    let answer = match serde_json::from_str::<Line>(&line) {
+        Ok(line) if line.token == token => {
+            let (reply, answer) = oneshot::channel();
+            let closing = || Answer::Refused("the demo is ending".into());
+            match asked.send((line.ask, reply)).await {
+                Ok(()) => answer.await.unwrap_or_else(|_| closing()),
+                Err(_) => closing(),
+            }
+        }
+        Ok(_) => Answer::Refused("the token is not this demo's".into()),
+        Err(error) => Answer::Refused(format!("not a question: {error}")),
+    };
+    let mut bytes = serde_json::to_vec(&answer)?;
+    bytes.push(b'\n');
+    stream.get_mut().write_all(&bytes).await?;
+    stream.get_mut().shutdown().await
+}
+
+/// Asks the demo in `data_dir`.
+pub async fn ask(data_dir: &Path, ask: Ask) -> miette::Result<Answer> {
+    let path = super::layout::Paths(data_dir.to_path_buf()).control();
+    let nobody = || format!("no demo runs in {}; start one with `mainstay demo`", data_dir.display());
+    let text = std::fs::read(&path).into_diagnostic().wrap_err_with(nobody)?;
+    let control: ControlFile = serde_json::from_slice(&text).into_diagnostic().wrap_err_with(nobody)?;
+    let mut line = serde_json::to_vec(&Line { token: control.token, ask }).into_diagnostic()?;
+    line.push(b'\n');
+    let answer = async {
+        let mut stream = TcpStream::connect(control.addr).await?;
+        stream.write_all(&line).await?;
+        let mut answer = Vec::new();
+        stream.take(LINE_MAX).read_to_end(&mut answer).await?;
+        std::io::Result::Ok(answer)
+    };
+    let answer = tokio::time::timeout(ANSWER_WITHIN, answer)
+        .await
+        .map_err(|_| miette::miette!("the demo (pid {}) does not answer", control.pid))?
+        .into_diagnostic()
+        .wrap_err_with(nobody)?;
+    serde_json::from_slice(&answer).into_diagnostic().wrap_err("the demo's answer cannot be read")
+}

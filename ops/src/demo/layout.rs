@@ -1,0 +1,273 @@
+//! Where everything of a demo is: partitions, ports, directories, configuration files.
+
+use std::fmt;
+use std::net::{Ipv4Addr, SocketAddr, TcpListener};
+use std::path::{Path, PathBuf};
+
+use miette::{Diagnostic, IntoDiagnostic, WrapErr};
+use rand::Rng;
+use serde::{Deserialize, Serialize};
+
+use super::markets::MARKETS;
+use crate::config::{GatewayFile, NodeAddress, NodeFile, Partition, TlsFiles};
+use crate::private;
+
+/// How many nodes a demo has.
+pub const NODES: u64 = 3;
+/// The demo's epoch: it never promotes another site.
+pub const EPOCH: u64 = 1;
+/// The partition of the ledger cell.
+pub const LEDGER: u16 = 1;
+
+const GATEWAY_PORT: u16 = 8080;
+const NODE_PORT: u16 = 7100;
+const HTTP_PORT: u16 = 7200;
+
+/// Which cells share a partition.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, clap::ValueEnum)]
+#[serde(rename_all = "lowercase")]
+pub enum Kind {
+    /// The ledger in one partition, each market in its own: leaders are spread over the nodes.
+    Split,
+    /// Ledger and markets in one partition: one commit per order.
+    Joint,
+}
+
+/// Partitions and addresses of one demo.
+#[derive(Debug, Clone)]
+pub struct Layout {
+    /// Which cells share a partition.
+    pub kind: Kind,
+    /// Addresses of the nodes, in the order of their ids from 1.
+    pub nodes: Vec<NodePlace>,
+    /// Where clients connect.
+    pub gateway: SocketAddr,
+}
+
+/// One node's addresses.
+#[derive(Debug, Clone, Copy)]
+pub struct NodePlace {
+    /// For nodes, gateways and operators.
+    pub addr: SocketAddr,
+    /// For health, status and metrics.
+    pub http: SocketAddr,
+}
+
+/// A fixed port is taken.
+#[derive(Debug, thiserror::Error, Diagnostic)]
+#[error("another process listens on {addr}, which the demo needs for {purpose}")]
+#[diagnostic(help("end that process (is another demo running?), or let the demo choose free ports with --any-port"))]
+pub struct PortTaken {
+    addr: SocketAddr,
+    purpose: String,
+}
+
+impl fmt::Display for Kind {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Kind::Split => "split",
+            Kind::Joint => "joint",
+        })
+    }
+}
+
+impl Layout {
+    /// The documented ports; an error names the first that is taken.
+    pub fn on_fixed_ports(kind: Kind) -> Result<Layout, PortTaken> {
+        let place = |id: u64| NodePlace { addr: local(NODE_PORT + id as u16), http: local(HTTP_PORT + id as u16) };
+        let layout = Layout { kind, nodes: (1..=NODES).map(place).collect(), gateway: local(GATEWAY_PORT) };
+        let nodes = layout.nodes.iter().enumerate();
+        let of_nodes = nodes.flat_map(|(index, node)| {
+            let id = index + 1;
+            [(node.addr, format!("node {id}")), (node.http, format!("the status pages of node {id}"))]
+        });
+        for (addr, purpose) in of_nodes.chain([(layout.gateway, "clients".to_string())]) {
+            if TcpListener::bind(addr).is_err() {
+                return Err(PortTaken { addr, purpose });
+            }
+        }
+        Ok(layout)
+    }
+
+    /// Ports that are free now, outside the range from which the system takes ports for outgoing
+    /// connections: a node that is down must find its port free when it comes back.
+    pub fn on_any_ports(kind: Kind) -> miette::Result<Layout> {
+        let mut held = Vec::new();
+        let mut next = || -> miette::Result<SocketAddr> {
+            for _ in 0..1_000 {
+                let addr = local(rand::rng().random_range(10_240..32_000));
+                if let Ok(listener) = TcpListener::bind(addr) {
+                    // Held until all are found, so that none is found twice.
+                    held.push(listener);
+                    return Ok(addr);
+                }
+            }
+            Err(miette::miette!("no free port was found between 10240 and 32000"))
+        };
+        let mut nodes = Vec::new();
+        for _ in 0..NODES {
+            nodes.push(NodePlace { addr: next()?, http: next()? });
+        }
+        Ok(Layout { kind, nodes, gateway: next()? })
+    }
+
+    /// Every partition with its preferred leader.
+    pub fn partitions(&self) -> Vec<Partition> {
+        let count = match self.kind {
+            Kind::Split => LEDGER + MARKETS.len() as u16,
+            Kind::Joint => LEDGER,
+        };
+        let leader_of = |partition: u16| (u64::from(partition) - 1) % NODES + 1;
+        (1..=count).map(|partition| Partition { partition, preferred_leader: leader_of(partition) }).collect()
+    }
+
+    /// Where the market with this place in the table lives.
+    pub fn partition_of_market(&self, index: usize) -> u16 {
+        match self.kind {
+            Kind::Split => LEDGER + 1 + index as u16,
+            Kind::Joint => LEDGER,
+        }
+    }
+
+    /// What a partition hosts, for people.
+    pub fn describe(&self, partition: u16) -> String {
+        let markets = MARKETS.iter().enumerate();
+        let here = markets.filter(|(index, _)| self.partition_of_market(*index) == partition);
+        let ledger = (partition == LEDGER).then_some("ledger");
+        ledger.into_iter().chain(here.map(|(_, market)| market.symbol)).collect::<Vec<_>>().join(", ")
+    }
+
+    /// Every node's number and address.
+    pub fn addresses(&self) -> Vec<NodeAddress> {
+        let numbered = (1..).zip(&self.nodes);
+        numbered.map(|(node, place)| NodeAddress { node, addr: place.addr }).collect()
+    }
+}
+
+fn local(port: u16) -> SocketAddr {
+    (Ipv4Addr::LOCALHOST, port).into()
+}
+
+/// The paths in a demo's directory.
+#[derive(Debug, Clone)]
+pub struct Paths(pub PathBuf);
+
+impl Paths {
+    /// Certificates.
+    pub fn pki(&self) -> PathBuf {
+        self.0.join("pki")
+    }
+
+    /// Keys of accounts.
+    pub fn keys(&self) -> PathBuf {
+        self.0.join("keys")
+    }
+
+    /// What the processes said.
+    pub fn logs(&self) -> PathBuf {
+        self.0.join("logs")
+    }
+
+    /// The state file that the demo's own children read.
+    pub fn state(&self) -> PathBuf {
+        self.0.join("state.json")
+    }
+
+    /// How to reach the running demo.
+    pub fn control(&self) -> PathBuf {
+        self.0.join("control.json")
+    }
+
+    /// The key that seals secrets.
+    pub fn envelope_key(&self) -> PathBuf {
+        self.0.join("keys").join("envelope.key")
+    }
+
+    /// A node's log, snapshots and events.
+    pub fn node(&self, id: u64) -> PathBuf {
+        self.0.join(format!("node-{id}"))
+    }
+
+    /// A process's configuration file.
+    pub fn config(&self, name: &str) -> PathBuf {
+        self.0.join("config").join(format!("{name}.toml"))
+    }
+
+    /// Writes the configuration files of every node and of the gateway. `tls` is the nodes' in order, then
+    /// the gateway's.
+    pub fn write_configs(&self, layout: &Layout, tls: &[TlsFiles]) -> miette::Result<()> {
+        private::make_dir(&self.0.join("config")).into_diagnostic()?;
+        for (place, own) in layout.addresses().into_iter().zip(tls) {
+            let peers = layout.addresses().into_iter().filter(|peer| peer.node != place.node).collect();
+            let file = NodeFile {
+                node: place.node,
+                epoch: EPOCH,
+                data_dir: self.node(place.node),
+                listen: place.addr,
+                http: layout.nodes[place.node as usize - 1].http,
+                ledger: LEDGER,
+                tls: own.clone(),
+                peers,
+                partitions: layout.partitions(),
+            };
+            write(&self.config(&format!("node-{}", place.node)), &file)?;
+        }
+        let file = GatewayFile {
+            name: "gateway-1".into(),
+            epoch: EPOCH,
+            listen: layout.gateway,
+            ledger: LEDGER,
+            partitions: layout.partitions().iter().map(|partition| partition.partition).collect(),
+            envelope_key_file: self.envelope_key(),
+            tls: tls[NODES as usize].clone(),
+            nodes: layout.addresses(),
+        };
+        write(&self.config("gateway-1"), &file)
+    }
+}
+
+fn write(path: &Path, file: &impl Serialize) -> miette::Result<()> {
+    let text = toml::to_string(file).into_diagnostic()?;
+    private::write(path, text.as_bytes()).into_diagnostic().wrap_err_with(|| format!("cannot write {}", path.display()))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn split_gives_each_market_a_partition_and_spreads_the_leaders() {
+        let layout = Layout::on_any_ports(Kind::Split).unwrap();
+        let leaders: Vec<u64> = layout.partitions().iter().map(|partition| partition.preferred_leader).collect();
+        assert_eq!(leaders, [1, 2, 3, 1]);
+        let cells: Vec<String> = (1..=4).map(|partition| layout.describe(partition)).collect();
+        assert_eq!(cells, ["ledger", "BTCUSDT", "ETHUSDT", "ETHBTC"]);
+    }
+
+    #[test]
+    fn joint_has_one_partition() {
+        let layout = Layout::on_any_ports(Kind::Joint).unwrap();
+        assert_eq!(layout.partitions().len(), 1);
+        assert_eq!(layout.describe(1), "ledger, BTCUSDT, ETHUSDT, ETHBTC");
+    }
+
+    #[test]
+    fn any_ports_differ() {
+        let layout = Layout::on_any_ports(Kind::Split).unwrap();
+        let of_nodes = layout.nodes.iter().flat_map(|node| [node.addr, node.http]);
+        let all: std::collections::BTreeSet<SocketAddr> = of_nodes.chain([layout.gateway]).collect();
+        assert_eq!(all.len(), 7);
+    }
+
+    #[test]
+    fn the_configuration_files_load() {
+        let dir = tempfile::tempdir().unwrap();
+        let paths = Paths(dir.path().canonicalize().unwrap());
+        let layout = Layout::on_any_ports(Kind::Split).unwrap();
+        let tls = crate::pki::ensure(&paths.pki(), &["node-1", "node-2", "node-3", "gateway-1"].map(String::from));
+        paths.write_configs(&layout, &tls.unwrap()).unwrap();
+        let node = NodeFile::load(&paths.config("node-2")).unwrap();
+        assert_eq!((node.node, node.peers.len(), node.partitions.len()), (2, 2, 4));
+        assert_eq!(GatewayFile::load(&paths.config("gateway-1")).unwrap().nodes.len(), 3);
+    }
+}

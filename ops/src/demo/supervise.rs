@@ -1,0 +1,197 @@
+//! The demo after its banner: shows what becomes of the processes and who leads, starts the gateway and the bots
+//! again, does what `mainstay ctl` asks.
+
+use std::collections::BTreeMap;
+use std::time::Duration;
+
+use nix::sys::signal::Signal;
+use tokio::sync::mpsc;
+use tokio::time::Instant;
+
+use super::children::{Exited, Role, describe};
+use super::control::{Action, Answer, Ask, Asked};
+use super::{Demo, Ends, NODES, binary, leader};
+use crate::operator::Operator;
+
+const LOOK_EVERY: Duration = Duration::from_millis(100);
+/// A process that ended is started again after this; doubled while it keeps ending.
+const RESTART_FIRST: Duration = Duration::from_millis(200);
+const RESTART_LONGEST: Duration = Duration::from_secs(10);
+/// One that has run this long has not just kept ending.
+const STABLE: Duration = Duration::from_secs(30);
+
+/// What is known beyond the processes themselves.
+struct Watch {
+    leaders: BTreeMap<u16, Option<u64>>,
+    restarts: BTreeMap<Role, Restart>,
+    /// Nodes that were started and are not ready yet.
+    rejoining: Vec<(u64, u32)>,
+}
+
+#[derive(Clone, Copy)]
+struct Restart {
+    due: Option<Instant>,
+    wait: Duration,
+    started: Instant,
+}
+
+impl Demo {
+    /// Watches until it is asked to end.
+    pub(super) async fn supervise(
+        &mut self,
+        operator: &Operator,
+        ends: &mut Ends,
+        mut asks: mpsc::Receiver<Asked>,
+    ) -> miette::Result<()> {
+        let partitions: Vec<u16> = self.layout.partitions().iter().map(|partition| partition.partition).collect();
+        let leaders = partitions.iter().map(|partition| (*partition, leader(operator, *partition))).collect();
+        let mut watch = Watch { leaders, restarts: BTreeMap::new(), rejoining: Vec::new() };
+        let mut look = tokio::time::interval(LOOK_EVERY);
+        look.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
+        let (ready, mut is_ready) = mpsc::channel(16);
+        loop {
+            tokio::select! {
+                () = ends.asked() => return Ok(()),
+                Some(exited) = self.ended.recv() => self.on_exited(exited, &mut watch),
+                Some((ask, reply)) = asks.recv() => {
+                    // Whoever asked may have gone.
+                    let _ = reply.send(self.answer(ask, &mut watch));
+                }
+                Some((id, pid)) = is_ready.recv() => {
+                    if self.children.pid(Role::Node(id)) == Some(pid) {
+                        self.console.say(&format!("node-{id} (pid {pid}) has caught up and stands by."));
+                    }
+                }
+                _ = look.tick() => {
+                    self.show_leaders(operator, &mut watch);
+                    self.restart_due(&mut watch);
+                    for (id, pid) in watch.rejoining.drain(..) {
+                        let page = format!("{}/readyz", self.state().nodes[id as usize - 1].http);
+                        let ready = ready.clone();
+                        tokio::spawn(async move {
+                            if tokio::time::timeout(Duration::from_secs(120), super::wait_for(&page, |_| true)).await.is_ok() {
+                                let _ = ready.send((id, pid)).await;
+                            }
+                        });
+                    }
+                }
+            }
+        }
+    }
+
+    fn on_exited(&mut self, exited: Exited, watch: &mut Watch) {
+        self.children.on_exited(&exited);
+        let Exited { role, pid, status, errors } = exited;
+        let how = describe(status);
+        let errors = match errors.trim_end() {
+            "" => String::new(),
+            errors => format!("\n{errors}"),
+        };
+        match role {
+            Role::Node(id) => {
+                let binary = binary();
+                self.console
+                    .say(&format!("{role} (pid {pid}) {how}. Start it again: {binary} ctl node start {id}{errors}"));
+            }
+            Role::Gateway | Role::Bots => {
+                let now = Instant::now();
+                let before = watch.restarts.get(&role);
+                let wait = match before {
+                    Some(before) if now - before.started < STABLE => (before.wait * 2).min(RESTART_LONGEST),
+                    _ => RESTART_FIRST,
+                };
+                watch.restarts.insert(role, Restart { due: Some(now + wait), wait, started: now });
+                self.console.say(&format!("{role} (pid {pid}) {how}; it is started again.{errors}"));
+            }
+        }
+    }
+
+    fn restart_due(&mut self, watch: &mut Watch) {
+        let now = Instant::now();
+        let due: Vec<Role> = watch
+            .restarts
+            .iter()
+            .filter(|(_, restart)| restart.due.is_some_and(|due| due <= now))
+            .map(|(role, _)| *role)
+            .collect();
+        for role in due {
+            if let Some(restart) = watch.restarts.get_mut(&role) {
+                *restart = Restart { due: None, started: now, ..*restart };
+            }
+            match self.start(role) {
+                Ok(pid) => {
+                    self.console.say(&format!("{role} runs again (pid {pid})."));
+                    self.tell_state();
+                }
+                Err(error) => self.console.say(&format!("{role} cannot be started again: {error:?}")),
+            }
+        }
+    }
+
+    fn show_leaders(&self, operator: &Operator, watch: &mut Watch) {
+        for (partition, known) in &mut watch.leaders {
+            let now = leader(operator, *partition);
+            // While there is none, the last one is still the news.
+            if now.is_some() && now != *known {
+                let cells = self.layout.describe(*partition);
+                let id = now.unwrap_or_default();
+                self.console.say(&format!("partition {partition} ({cells}) is led by node-{id} now."));
+                *known = now;
+            }
+        }
+    }
+
+    fn answer(&mut self, ask: Ask, watch: &mut Watch) -> Answer {
+        let (action, id) = match ask {
+            Ask::Processes => {
+                let nodes = (1..=NODES).map(Role::Node);
+                let roles = nodes.chain([Role::Gateway, Role::Bots]);
+                return Answer::Processes(roles.map(|role| (role.to_string(), self.children.pid(role))).collect());
+            }
+            Ask::Node { action, id } => (action, id),
+        };
+        if !(1..=NODES).contains(&id) {
+            return Answer::Refused(format!("the demo has nodes 1 to {NODES}, no node {id}"));
+        }
+        let role = Role::Node(id);
+        let signal = match action {
+            Action::Start => return self.start_node(id, watch),
+            Action::Stop => Signal::SIGTERM,
+            Action::Kill => Signal::SIGKILL,
+            Action::Pause => Signal::SIGSTOP,
+            Action::Resume => Signal::SIGCONT,
+        };
+        match self.children.pid(role) {
+            Some(pid) if self.children.signal(role, signal) => {
+                self.console.say(&format!("{role} (pid {pid}) was sent {signal}."));
+                Answer::Done(format!("{role} (pid {pid}) was sent {signal}"))
+            }
+            _ => Answer::Refused(format!("{role} does not run")),
+        }
+    }
+
+    fn start_node(&mut self, id: u64, watch: &mut Watch) -> Answer {
+        let role = Role::Node(id);
+        if let Some(pid) = self.children.pid(role) {
+            return Answer::Refused(format!("{role} runs already (pid {pid})"));
+        }
+        match self.start(role) {
+            Ok(pid) => {
+                watch.rejoining.push((id, pid));
+                self.console.say(&format!("{role} was started (pid {pid})."));
+                self.tell_state();
+                Answer::Done(format!("{role} was started (pid {pid})"))
+            }
+            Err(error) => Answer::Refused(format!("{error:?}")),
+        }
+    }
+
+    /// Process ids have changed.
+    fn tell_state(&self) {
+        for path in [Some(&self.home.paths.state()), self.args.state.as_ref()].into_iter().flatten() {
+            if let Err(error) = self.save_state(path) {
+                self.console.say(&format!("{error:?}"));
+            }
+        }
+    }
+}

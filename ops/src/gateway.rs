@@ -1,0 +1,87 @@
+//! `mainstay gateway`.
+
+use std::path::PathBuf;
+use std::process::ExitCode;
+
+use cluster_client::{ClusterConfig, Patience};
+use gateway::{GatewayConfig, Limits};
+use miette::IntoDiagnostic;
+use tokio::signal::unix::{SignalKind, signal};
+use wire::link::Role;
+use wire::{ClusterEpoch, NodeId, PartitionId};
+use zeroize::Zeroizing;
+
+use crate::config::{GatewayFile, bind, read_envelope_key};
+use crate::logging;
+
+/// `mainstay gateway`.
+#[derive(Debug, clap::Args)]
+#[command(after_help = "\
+The file is TOML:
+
+  name = \"gateway-1\"                    # also the name in its certificate
+  epoch = 1
+  listen = \"127.0.0.1:8080\"             # REST, streams, WebSocket API, /readyz, /metrics
+  ledger = 1
+  partitions = [1, 2, 3, 4]
+  envelope_key_file = \"envelope.key\"    # 64 hexadecimal digits
+
+  [tls]
+  ca = \"ca.pem\"
+  cert = \"gateway-1.pem\"
+  key = \"gateway-1.key\"
+
+  [[nodes]]                             # every node
+  node = 1
+  addr = \"127.0.0.1:7101\"
+
+Environment variables override it: MAINSTAY_GATEWAY_LISTEN=... A gateway holds nothing that is not in the log: kill it at \
+any time, run as many as you like.")]
+pub struct Args {
+    /// Its configuration.
+    #[arg(long, value_name = "FILE")]
+    config: PathBuf,
+}
+
+/// Runs the gateway until it is told to end.
+pub fn main(args: Args) -> miette::Result<ExitCode> {
+    logging::start();
+    let file = GatewayFile::load(&args.config)?;
+    let rest = bind(file.listen, "its clients' address")?;
+    let [ca, cert, key] = file.tls.read()?;
+    let cluster = ClusterConfig {
+        epoch: ClusterEpoch::new(file.epoch),
+        nodes: file.nodes.iter().map(|node| (NodeId::new(node.node), node.addr)).collect(),
+        role: Role::Gateway,
+        name: file.name.clone(),
+        ca,
+        cert,
+        key,
+    };
+    let config = GatewayConfig {
+        cluster,
+        patience: Patience::default(),
+        ledger: PartitionId::new(file.ledger),
+        partitions: file.partitions.iter().copied().map(PartitionId::new).collect(),
+        rest,
+        ws: None,
+        envelope_key: Zeroizing::new(read_envelope_key(&file.envelope_key_file)?),
+        limits: Limits::default(),
+    };
+    let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build().into_diagnostic()?;
+    runtime.block_on(run(config, &file.name))
+}
+
+async fn run(config: GatewayConfig, name: &str) -> miette::Result<ExitCode> {
+    let mut interrupt = signal(SignalKind::interrupt()).into_diagnostic()?;
+    let mut terminate = signal(SignalKind::terminate()).into_diagnostic()?;
+    let mut handle = gateway::serve(config).await.into_diagnostic()?;
+    tracing::info!(name, rest = %handle.rest, "the gateway serves");
+    tokio::select! {
+        _ = interrupt.recv() => {}
+        _ = terminate.recv() => {}
+        () = handle.failed() => miette::bail!("the gateway cannot go on; its log says why. Start it again"),
+    }
+    handle.stop().await;
+    Ok(ExitCode::SUCCESS)
+}

@@ -1,0 +1,114 @@
+//! `mainstay node`.
+
+use std::path::PathBuf;
+use std::process::ExitCode;
+use std::sync::Arc;
+use std::time::Duration;
+
+use miette::IntoDiagnostic;
+use node::{Node, NodeConfig, NodeHandle, PartitionPlacement, PeerConfig, TlsPem, Tuning};
+use tokio::net::TcpListener;
+use tokio::signal::unix::{SignalKind, signal};
+use wire::{ClusterEpoch, NodeId, PartitionId};
+
+use crate::config::{NodeFile, bind};
+use crate::logging;
+
+mod pages;
+
+/// How often is looked whether a thread of the node has given up.
+const LOOK_EVERY: Duration = Duration::from_millis(50);
+
+/// `mainstay node`.
+#[derive(Debug, clap::Args)]
+#[command(after_help = "\
+The file is TOML:
+
+  node = 1                              # also in its certificate's name, node-1
+  epoch = 1
+  data_dir = \"node-1\"
+  listen = \"127.0.0.1:7101\"             # nodes, gateways, operators: mutual TLS
+  http = \"127.0.0.1:7201\"               # /livez /readyz /metrics /status /digest?partition=N /audit
+  ledger = 1
+
+  [tls]
+  ca = \"ca.pem\"
+  cert = \"node-1.pem\"
+  key = \"node-1.key\"
+
+  [[peers]]                             # every other node
+  node = 2
+  addr = \"127.0.0.1:7102\"
+
+  [[partitions]]                        # every partition; the same on all nodes
+  partition = 1
+  preferred_leader = 1
+
+Environment variables override it: MAINSTAY_NODE_LISTEN=...")]
+pub struct Args {
+    /// Its configuration.
+    #[arg(long, value_name = "FILE")]
+    config: PathBuf,
+}
+
+/// Runs the node until it is told to end, or cannot go on.
+pub fn main(args: Args) -> miette::Result<ExitCode> {
+    logging::start();
+    let file = NodeFile::load(&args.config)?;
+    let listen = bind(file.listen, "its address for nodes, gateways and operators")?;
+    let pages = bind(file.http, "its status pages' address")?;
+    let [ca, cert, key] = file.tls.read()?;
+    let peer = |peer: &crate::config::NodeAddress| PeerConfig { node: NodeId::new(peer.node), addr: peer.addr };
+    let placement = |placed: &crate::config::Partition| PartitionPlacement {
+        partition: PartitionId::new(placed.partition),
+        preferred_leader: NodeId::new(placed.preferred_leader),
+    };
+    let config = NodeConfig {
+        node: NodeId::new(file.node),
+        epoch: ClusterEpoch::new(file.epoch),
+        data_dir: file.data_dir,
+        listen,
+        peers: file.peers.iter().map(peer).collect(),
+        tls: TlsPem { ca, cert, key },
+        partitions: file.partitions.iter().map(placement).collect(),
+        ledger: PartitionId::new(file.ledger),
+        tuning: Tuning::default(),
+    };
+    // The node has threads of its own; this runtime serves pages and waits for signals.
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().into_diagnostic()?;
+    runtime.block_on(run(config, pages))
+}
+
+async fn run(config: NodeConfig, pages: std::net::TcpListener) -> miette::Result<ExitCode> {
+    let mut interrupt = signal(SignalKind::interrupt()).into_diagnostic()?;
+    let mut terminate = signal(SignalKind::terminate()).into_diagnostic()?;
+    pages.set_nonblocking(true).into_diagnostic()?;
+    let pages = TcpListener::from_std(pages).into_diagnostic()?;
+    let handle = Arc::new(Node::start(config).into_diagnostic()?);
+    let server = tokio::spawn(pages::serve(pages, handle.clone()));
+    let failure = tokio::select! {
+        _ = interrupt.recv() => None,
+        _ = terminate.recv() => None,
+        failure = failure(&handle) => Some(failure),
+    };
+    server.abort();
+    match failure {
+        // A disk that failed or a state that is wrong is not flushed on the way out: the process ends at once, and
+        // the next start reads what is on the disk.
+        Some(failure) => Err(miette::miette!("the node cannot go on: {failure}")),
+        None => {
+            let stopped = tokio::task::spawn_blocking(move || drop(handle));
+            stopped.await.into_diagnostic()?;
+            Ok(ExitCode::SUCCESS)
+        }
+    }
+}
+
+async fn failure(handle: &NodeHandle) -> String {
+    loop {
+        if let Some(failure) = handle.failure() {
+            return failure;
+        }
+        tokio::time::sleep(LOOK_EVERY).await;
+    }
+}

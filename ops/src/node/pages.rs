@@ -1,0 +1,125 @@
+//! A node's pages: `/livez`, `/readyz`, `/metrics`, `/status`, `/digest?partition=N`, `/audit`.
+//!
+//! Amounts are text: they exceed what readers of JSON keep exact.
+
+use std::sync::Arc;
+
+use axum::extract::{Query, State};
+use axum::http::{StatusCode, header};
+use axum::response::{IntoResponse, Response};
+use axum::routing::get;
+use axum::{Json, Router};
+use engine::AssetAudit;
+use node::NodeHandle;
+use serde::{Deserialize, Serialize};
+use tokio::net::TcpListener;
+
+type Handle = State<Arc<NodeHandle>>;
+
+/// Serves the pages until the task is dropped.
+pub async fn serve(listener: TcpListener, handle: Arc<NodeHandle>) {
+    let pages = Router::new()
+        .route("/livez", get(async || "live\n"))
+        .route("/readyz", get(readyz))
+        .route("/metrics", get(metrics))
+        .route("/status", get(status))
+        .route("/digest", get(digest))
+        .route("/audit", get(audit))
+        .with_state(handle);
+    if let Err(error) = axum::serve(listener, pages).await {
+        tracing::error!(%error, "the status pages ended");
+    }
+}
+
+/// Questions wait for partition threads, so they are asked off this thread.
+async fn ask<A: Send + 'static>(
+    handle: Arc<NodeHandle>,
+    question: impl FnOnce(&NodeHandle) -> A + Send + 'static,
+) -> Result<A, StatusCode> {
+    tokio::task::spawn_blocking(move || question(&handle)).await.map_err(|_| StatusCode::INTERNAL_SERVER_ERROR)
+}
+
+async fn readyz(State(handle): Handle) -> Result<Response, StatusCode> {
+    let ready = ask(handle, NodeHandle::ready).await?;
+    Ok(match ready {
+        true => (StatusCode::OK, "ready\n").into_response(),
+        false => {
+            let why = "not ready: a partition has no leader, or this node is catching up; see /status\n";
+            (StatusCode::SERVICE_UNAVAILABLE, why).into_response()
+        }
+    })
+}
+
+async fn metrics(State(handle): Handle) -> Result<Response, StatusCode> {
+    let text = ask(handle, NodeHandle::metrics).await?;
+    let kind = [(header::CONTENT_TYPE, "application/openmetrics-text; version=1.0.0; charset=utf-8")];
+    Ok((kind, text).into_response())
+}
+
+async fn status(State(handle): Handle) -> Result<Response, StatusCode> {
+    Ok(Json(ask(handle, NodeHandle::status).await?).into_response())
+}
+
+#[derive(Debug, Deserialize)]
+struct OfPartition {
+    partition: Option<u16>,
+}
+
+/// One replica's digest, or without `partition` every one's.
+async fn digest(State(handle): Handle, Query(of): Query<OfPartition>) -> Result<Response, StatusCode> {
+    let digests = ask(handle, NodeHandle::digests).await?;
+    Ok(match of.partition {
+        None => Json(digests).into_response(),
+        Some(partition) => match digests.into_iter().find(|digest| digest.partition == partition) {
+            Some(digest) => Json(digest).into_response(),
+            None => (StatusCode::NOT_FOUND, "no replica of this partition answers here\n").into_response(),
+        },
+    })
+}
+
+#[derive(Debug, Serialize)]
+struct Audit {
+    partition: u16,
+    position: u64,
+    assets: Vec<AssetTotals>,
+}
+
+#[derive(Debug, Serialize)]
+struct AssetTotals {
+    asset: String,
+    free: String,
+    held: String,
+    fees: String,
+    clearing: String,
+    deposits: String,
+    withdrawals: String,
+    /// Whether free + held + fees + clearing = deposits - withdrawals.
+    conserved: bool,
+}
+
+impl From<&AssetAudit> for AssetTotals {
+    fn from(audit: &AssetAudit) -> AssetTotals {
+        let inside = audit.free + audit.held + audit.fees + audit.clearing;
+        AssetTotals {
+            asset: audit.asset.to_string(),
+            free: audit.free.to_string(),
+            held: audit.held.to_string(),
+            fees: audit.fees.to_string(),
+            clearing: audit.clearing.to_string(),
+            deposits: audit.deposits.to_string(),
+            withdrawals: audit.withdrawals.to_string(),
+            conserved: inside == audit.deposits - audit.withdrawals,
+        }
+    }
+}
+
+/// The totals of the ledger cell, in ledger units by asset id.
+async fn audit(State(handle): Handle) -> Result<Response, StatusCode> {
+    let audits = ask(handle.clone(), NodeHandle::audits).await?;
+    let ledger = ask(handle, |handle| handle.status().ledger).await?;
+    let Some(audit) = audits.iter().find(|audit| audit.partition == ledger) else {
+        return Ok((StatusCode::SERVICE_UNAVAILABLE, "the ledger's partition does not answer\n").into_response());
+    };
+    let assets = audit.assets.iter().map(AssetTotals::from).collect();
+    Ok(Json(Audit { partition: audit.partition, position: audit.position, assets }).into_response())
+}
