@@ -130,7 +130,7 @@ impl Place {
             let node = state.nodes.first().and_then(|node| node.data_dir.parent());
             return node.map(PathBuf::from).ok_or_else(|| miette::miette!("the state file names no node's directory"));
         }
-        control::last_demo().ok_or_else(|| {
+        control::pointed_to(&control::pointer()).ok_or_else(|| {
             miette::miette!(
                 help = "start one with `mainstay demo`, or name it with --data-dir or --state",
                 "no running demo of yours was found"

@@ -183,8 +183,7 @@ impl Demo {
             self.start(Role::Bots)?;
             self.wait_for_quotes().await;
         }
-        let data_dir = self.home.paths.0.clone();
-        let (_control, asks) = control::Control::listen(self.home.paths.control(), &data_dir).await?;
+        let (_control, asks) = control::Control::listen(&self.home.paths, control::pointer()).await?;
         if let Some(state) = &self.args.state {
             self.save_state(state)?;
         }
@@ -211,13 +210,15 @@ impl Demo {
                     if exited.status.code() == Some(ADDRESS_IN_USE.into()) {
                         return Ok(BroughtUp::PortLost);
                     }
+                    self.console.done();
+                    // In full, and as the process said it.
+                    self.console.say(exited.errors.trim_end());
                     let log = self.home.paths.logs().join(format!("{}.log", exited.role));
                     miette::bail!(
                         help = format!("its log is {}", log.display()),
-                        "{} {} before the exchange was ready.\n{}",
+                        "{} {} before the exchange was ready",
                         exited.role,
                         children::describe(exited.status),
-                        exited.errors.trim_end()
                     );
                 }
                 () = ends.asked() => return Ok(BroughtUp::Asked),

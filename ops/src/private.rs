@@ -11,7 +11,9 @@ pub fn write(path: &Path, bytes: &[u8]) -> io::Result<()> {
     let mut draft = name.to_os_string();
     draft.push(format!(".{}.new", std::process::id()));
     let draft = path.with_file_name(draft);
-    let mut file = OpenOptions::new().write(true).create(true).truncate(true).mode(0o600).open(&draft)?;
+    // Left by an earlier process with this id. What exists after that was put there by somebody else.
+    let _ = fs::remove_file(&draft);
+    let mut file = OpenOptions::new().write(true).create_new(true).mode(0o600).open(&draft)?;
     file.write_all(bytes)?;
     file.sync_all()?;
     fs::rename(&draft, path)

@@ -33,15 +33,20 @@ struct PartitionStatus {
 /// Prints it.
 pub async fn show(place: &Place) -> miette::Result<()> {
     let state = place.state()?;
-    // Without the demo the nodes can still be asked.
-    if let Ok(data_dir) = place.data_dir()
-        && let Ok(Answer::Processes(processes)) = control::ask(&data_dir, Ask::Processes).await
-    {
-        for (name, pid) in processes {
-            println!("{name:<10} {}", pid.map_or("down".into(), |pid| format!("pid {pid}")));
+    let processes = match place.data_dir() {
+        Ok(data_dir) => control::ask(&data_dir, Ask::Processes).await,
+        Err(error) => Err(error),
+    };
+    match processes {
+        Ok(Answer::Processes(processes)) => {
+            for (name, pid) in processes {
+                println!("{name:<10} {}", pid.map_or("down".into(), |pid| format!("pid {pid}")));
+            }
         }
-        println!();
+        // The nodes can still be asked.
+        _ => println!("The demo itself does not answer."),
     }
+    println!();
     show_nodes(&state).await;
     Ok(())
 }

@@ -154,7 +154,7 @@ impl Banner<'_> {
         if let Some(leader) = self.leaders.first().copied().flatten()
             && let Some(node) = self.state.nodes.iter().find(|node| node.id == leader)
         {
-            writeln!(text, "  Kill the ledger's leader:   kill -9 {}", node.pid)?;
+            writeln!(text, "  Kill a node (it leads now): kill -9 {}", node.pid)?;
             writeln!(text, "  Start it again:             {binary} ctl node start {}", node.id)?;
         }
         writeln!(text, "  Look at the cluster:        {binary} ctl status")?;

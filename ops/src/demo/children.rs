@@ -17,7 +17,6 @@ use tokio::process::Command;
 use tokio::sync::mpsc;
 use tokio::time::Instant;
 
-/// How long processes may take to end when asked to.
 const FAREWELL: Duration = Duration::from_secs(5);
 /// How much of what a process said on its standard error is shown when it ends.
 const ERRORS_MAX: u64 = 64 * 1024;
@@ -60,6 +59,8 @@ pub struct Exited {
 pub struct Children {
     exe: PathBuf,
     logs: PathBuf,
+    /// How long processes may take to end when asked to.
+    farewell: Duration,
     running: BTreeMap<Role, u32>,
     last: BTreeMap<Role, u32>,
     exits: mpsc::Sender<Exited>,
@@ -69,10 +70,9 @@ impl Children {
     /// None yet. Their logs go to `logs`; their ends are told to the receiver.
     pub fn new(logs: PathBuf) -> io::Result<(Children, mpsc::Receiver<Exited>)> {
         let (exits, ended) = mpsc::channel(64);
-        Ok((
-            Children { exe: std::env::current_exe()?, logs, running: BTreeMap::new(), last: BTreeMap::new(), exits },
-            ended,
-        ))
+        let exe = std::env::current_exe()?;
+        let (running, last) = (BTreeMap::new(), BTreeMap::new());
+        Ok((Children { exe, logs, farewell: FAREWELL, running, last, exits }, ended))
     }
 
     /// The process id, if it runs.
@@ -148,7 +148,7 @@ impl Children {
             // A stopped process would not hear it.
             self.signal(role, Signal::SIGCONT);
         }
-        let deadline = Instant::now() + FAREWELL;
+        let deadline = Instant::now() + self.farewell;
         let mut was_killed = false;
         while !self.running.is_empty() {
             tokio::select! {
@@ -193,3 +193,6 @@ pub fn describe(status: ExitStatus) -> String {
         (None, None) => format!("ended: {status}"),
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -11,6 +11,7 @@ use tokio::io::{AsyncBufReadExt, AsyncReadExt, AsyncWriteExt, BufReader};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::{mpsc, oneshot};
 
+use super::layout::Paths;
 use crate::private;
 
 /// The longest line.
@@ -83,8 +84,10 @@ pub struct Control {
 }
 
 impl Control {
-    /// Listens, and writes the control file of the demo in `data_dir`.
-    pub async fn listen(file: PathBuf, data_dir: &Path) -> miette::Result<(Control, mpsc::Receiver<Asked>)> {
+    /// Listens, and writes the control file of the demo in `paths`. `pointer` is the file that leads `ctl`
+    /// there without a flag.
+    pub async fn listen(paths: &Paths, pointer: PathBuf) -> miette::Result<(Control, mpsc::Receiver<Asked>)> {
+        let file = paths.control();
         let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).await.into_diagnostic()?;
         let addr = listener.local_addr().into_diagnostic()?;
         let token = super::accounts::random_text();
@@ -93,8 +96,7 @@ impl Control {
         let text = serde_json::to_vec(&control).into_diagnostic()?;
         private::write(&file, &text).into_diagnostic().wrap_err_with(|| format!("cannot write {}", file.display()))?;
         // Without the pointer `ctl` has to be told the directory; no reason to fail.
-        let pointer = pointer_path();
-        let is_pointed = private::write(&pointer, data_dir.as_os_str().as_encoded_bytes()).is_ok();
+        let is_pointed = private::write(&pointer, paths.0.as_os_str().as_encoded_bytes()).is_ok();
         tokio::spawn(serve(listener, token, asked));
         Ok((Control { file, pointer: is_pointed.then_some(pointer) }, asks))
     }
@@ -104,28 +106,27 @@ impl Drop for Control {
     fn drop(&mut self) {
         let _ = std::fs::remove_file(&self.file);
         if let Some(pointer) = &self.pointer
-            && self.file.parent() == last_demo().as_deref()
+            && self.file.parent() == pointed_to(pointer).as_deref()
         {
             let _ = std::fs::remove_file(pointer);
         }
     }
 }
 
-/// Names the directory of the demo that was started last, so that `ctl` needs no flag.
-fn pointer_path() -> PathBuf {
+/// The file that names the directory of the demo that this user started last.
+pub fn pointer() -> PathBuf {
     std::env::temp_dir().join(format!("mainstay-demo-{}", nix::unistd::getuid()))
 }
 
-/// The directory of the demo that was started last by this user.
-pub fn last_demo() -> Option<PathBuf> {
+/// The directory that a pointer of this user names.
+pub fn pointed_to(pointer: &Path) -> Option<PathBuf> {
     use std::os::unix::ffi::OsStringExt;
     use std::os::unix::fs::MetadataExt;
-    let path = pointer_path();
-    let owner = std::fs::symlink_metadata(&path).ok()?;
+    let owner = std::fs::symlink_metadata(pointer).ok()?;
     if !owner.is_file() || owner.uid() != nix::unistd::getuid().as_raw() {
         return None;
     }
-    Some(std::ffi::OsString::from_vec(std::fs::read(path).ok()?).into())
+    Some(std::ffi::OsString::from_vec(std::fs::read(pointer).ok()?).into())
 }
 
 async fn serve(listener: TcpListener, token: String, asked: mpsc::Sender<Asked>) {
@@ -164,7 +165,7 @@ async fn converse(stream: TcpStream, token: &str, asked: &mpsc::Sender<Asked>) -
 
 /// Asks the demo in `data_dir`.
 pub async fn ask(data_dir: &Path, ask: Ask) -> miette::Result<Answer> {
-    let path = super::layout::Paths(data_dir.to_path_buf()).control();
+    let path = Paths(data_dir.to_path_buf()).control();
     let nobody = || format!("no demo runs in {}; start one with `mainstay demo`", data_dir.display());
     let text = std::fs::read(&path).into_diagnostic().wrap_err_with(nobody)?;
     let control: ControlFile = serde_json::from_slice(&text).into_diagnostic().wrap_err_with(nobody)?;
@@ -184,3 +185,6 @@ pub async fn ask(data_dir: &Path, ask: Ask) -> miette::Result<Answer> {
         .wrap_err_with(nobody)?;
     serde_json::from_slice(&answer).into_diagnostic().wrap_err("the demo's answer cannot be read")
 }
+
+#[cfg(test)]
+mod tests;

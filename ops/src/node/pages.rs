@@ -9,8 +9,7 @@ use axum::http::{StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use axum::routing::get;
 use axum::{Json, Router};
-use engine::AssetAudit;
-use node::NodeHandle;
+use node::{AssetBooks, NodeHandle};
 use serde::{Deserialize, Serialize};
 use tokio::net::TcpListener;
 
@@ -97,9 +96,8 @@ struct AssetTotals {
     conserved: bool,
 }
 
-impl From<&AssetAudit> for AssetTotals {
-    fn from(audit: &AssetAudit) -> AssetTotals {
-        let inside = audit.free + audit.held + audit.fees + audit.clearing;
+impl From<&AssetBooks> for AssetTotals {
+    fn from(audit: &AssetBooks) -> AssetTotals {
         AssetTotals {
             asset: audit.asset.to_string(),
             free: audit.free.to_string(),
@@ -108,7 +106,7 @@ impl From<&AssetAudit> for AssetTotals {
             clearing: audit.clearing.to_string(),
             deposits: audit.deposits.to_string(),
             withdrawals: audit.withdrawals.to_string(),
-            conserved: inside == audit.deposits - audit.withdrawals,
+            conserved: audit.conserved,
         }
     }
 }
