@@ -11,9 +11,8 @@ use wire::{
     TimeInForce, Timestamp, TradeId, UpdateId,
 };
 
-pub const BASE: AssetId = AssetId::new(1);
-pub const QUOTE: AssetId = AssetId::new(2);
-pub const MARKET: MarketId = MarketId::new(1);
+/// Base and quote of each market, from market 1. What one trades the other pays with.
+pub const MARKETS: [(AssetId, AssetId); 2] = [(AssetId::new(1), AssetId::new(2)), (AssetId::new(3), AssetId::new(1))];
 
 const MINUTE_NS: u64 = 60_000_000_000;
 const WINDOW_NS: u64 = 100_000_000;
@@ -23,6 +22,7 @@ const WINDOW_NS: u64 = 100_000_000;
 struct Order {
     id: u64,
     account: u32,
+    market: MarketId,
     side: Side,
     is_market: bool,
     price: i128,
@@ -30,6 +30,29 @@ struct Order {
     held: i128,
     name: ClientOrderId,
     arrival: Option<u64>,
+}
+
+/// What a market knows besides its orders.
+#[derive(Debug, Clone)]
+struct Market {
+    id: MarketId,
+    base: AssetId,
+    quote: AssetId,
+    status: MarketStatus,
+    last_trade: u64,
+    last_update: u64,
+    /// First update and end of the open depth window.
+    window: Option<(u64, u64)>,
+}
+
+impl Market {
+    /// The asset that this side gives, then the one that it receives.
+    fn assets(&self, side: Side) -> (AssetId, AssetId) {
+        match side {
+            Side::Buy => (self.quote, self.base),
+            Side::Sell => (self.base, self.quote),
+        }
+    }
 }
 
 /// Free and held.
@@ -43,17 +66,13 @@ pub struct Exchange {
     /// Maker and taker fee of each account, from account 1.
     fees: Vec<(FeeRate, FeeRate)>,
     balances: BTreeMap<(u32, u16), Balance>,
-    status: MarketStatus,
+    markets: Vec<Market>,
     now: u64,
     orders: Vec<Order>,
     /// Whose name, which order, and since when closed.
     names: Vec<(u32, ClientOrderId, u64, Option<u64>)>,
     last_order: u64,
-    last_trade: u64,
-    last_update: u64,
     arrivals: u64,
-    /// First update and end of the open depth window.
-    window: Option<(u64, u64)>,
     public: Vec<Event>,
     private: Vec<Event>,
     moved: BTreeSet<(u32, u16)>,
@@ -85,15 +104,24 @@ impl Exchange {
             fills_max,
             fees,
             balances: BTreeMap::new(),
-            status: MarketStatus::Trading,
+            markets: (1..)
+                .map(MarketId::new)
+                .zip(MARKETS)
+                .map(|(id, (base, quote))| Market {
+                    id,
+                    base,
+                    quote,
+                    status: MarketStatus::Trading,
+                    last_trade: 0,
+                    last_update: 0,
+                    window: None,
+                })
+                .collect(),
             now: 0,
             orders: Vec::new(),
             names: Vec::new(),
             last_order: 0,
-            last_trade: 0,
-            last_update: 0,
             arrivals: 0,
-            window: None,
             public: Vec::new(),
             private: Vec::new(),
             moved: BTreeSet::new(),
@@ -104,10 +132,12 @@ impl Exchange {
     pub fn apply(&mut self, position: LogPosition, now: Timestamp, command: &Command) -> (Reply, Vec<Event>) {
         self.now = now.nanos();
         let mut events = Vec::new();
-        if let Some((first, _)) = self.window.filter(|(_, end)| self.now >= *end) {
-            let (first, last) = (UpdateId::new(first), UpdateId::new(self.last_update));
-            events.push(Event::DepthWindowClosed(DepthWindowClosed { market: MARKET, first, last }));
-            self.window = None;
+        for market in &mut self.markets {
+            if let Some((first, _)) = market.window.filter(|(_, end)| self.now >= *end) {
+                let (first, last) = (UpdateId::new(first), UpdateId::new(market.last_update));
+                events.push(Event::DepthWindowClosed(DepthWindowClosed { market: market.id, first, last }));
+                market.window = None;
+            }
         }
         let now = self.now;
         self.names.retain(|(_, _, _, closed)| closed.is_none_or(|closed| closed + MINUTE_NS > now));
@@ -117,12 +147,7 @@ impl Exchange {
             Command::CancelAll(cancel) => self.cancel_all(position, cancel),
             Command::Credit(credit) => self.credit(credit),
             Command::Debit(debit) => self.debit(debit),
-            Command::SetMarketStatus(SetMarketStatus { market, status }) => {
-                self.status = *status;
-                let changed = MarketStatusChanged { market: *market, status: *status };
-                events.push(Event::MarketStatusChanged(changed));
-                Ok(u64::from(market.get()))
-            }
+            Command::SetMarketStatus(set) => self.set_status(set, &mut events),
             Command::Tick(_) => Ok(0),
             other => panic!("the model does not know {other:?}"),
         };
@@ -153,8 +178,30 @@ impl Exchange {
         self.moved.insert((account, asset.get()));
     }
 
+    fn market(&mut self, id: MarketId) -> Option<&mut Market> {
+        self.markets.iter_mut().find(|market| market.id == id)
+    }
+
+    fn has_account(&self, account: AccountId) -> bool {
+        (1..=self.fees.len() as u32).contains(&account.get())
+    }
+
+    fn set_status(&mut self, set: &SetMarketStatus, events: &mut Vec<Event>) -> Answer {
+        let SetMarketStatus { market, status } = *set;
+        let Some(known) = self.market(market) else { return no(RejectReason::UnknownMarket) };
+        known.status = status;
+        events.push(Event::MarketStatusChanged(MarketStatusChanged { market, status }));
+        Ok(market.get().into())
+    }
+
     fn credit(&mut self, credit: &Credit) -> Answer {
         let Credit { account, asset, amount } = *credit;
+        if !self.has_account(account) {
+            return no(RejectReason::UnknownAccount);
+        }
+        if !MARKETS.iter().any(|(base, quote)| [*base, *quote].contains(&asset)) {
+            return no(RejectReason::UnknownAsset);
+        }
         if amount.is_zero() {
             return no(RejectReason::ZeroAmount);
         }
@@ -165,6 +212,12 @@ impl Exchange {
 
     fn debit(&mut self, debit: &Debit) -> Answer {
         let Debit { account, asset, amount } = *debit;
+        if !self.has_account(account) {
+            return no(RejectReason::UnknownAccount);
+        }
+        if !MARKETS.iter().any(|(base, quote)| [*base, *quote].contains(&asset)) {
+            return no(RejectReason::UnknownAsset);
+        }
         if amount.is_zero() {
             return no(RejectReason::ZeroAmount);
         }
@@ -190,19 +243,17 @@ impl Exchange {
         use RejectReason::*;
         let account = new.account.get();
         let rules = self.rules;
-        if account == 0 || account as usize > self.fees.len() {
+        if !self.has_account(new.account) {
             return no(UnknownAccount);
         }
-        if new.market != MARKET {
-            return no(UnknownMarket);
-        }
+        let Some(market) = self.market(new.market).cloned() else { return no(UnknownMarket) };
         if !new.client_order_id.is_client_order_id() {
             return no(BadClientOrderId);
         }
         if let Some(taken) = self.names.iter().find(|name| name.0 == account && name.1 == new.client_order_id) {
             return Err((DuplicateClientOrderId, taken.2));
         }
-        if self.status != MarketStatus::Trading {
+        if market.status != MarketStatus::Trading {
             return no(MarketClosed);
         }
         let is_market = new.kind == OrderKind::Market;
@@ -250,12 +301,12 @@ impl Exchange {
         if measured > rules.notional_max.wide() {
             return no(NotionalTooLarge);
         }
-        let open = self.orders.iter().filter(|order| order.account == account).count();
+        let open = self.orders.iter().filter(|order| order.account == account && order.market == market.id).count();
         if new.time_in_force == TimeInForce::Gtc && open >= rules.open_orders_max as usize {
             return no(TooManyOpenOrders);
         }
 
-        let given = if new.side == Side::Buy { QUOTE } else { BASE };
+        let (given, _) = market.assets(new.side);
         let free = self.balance(account, given).0;
         let base_factor = i128::from(self.scale.base_factor);
         let lot = i128::from(rules.lot.units());
@@ -293,7 +344,7 @@ impl Exchange {
         events.push(Event::OrderPending(OrderPending {
             order: OrderId::new(id),
             account: new.account,
-            market: MARKET,
+            market: market.id,
             side: new.side,
             kind: new.kind,
             time_in_force: new.time_in_force,
@@ -304,8 +355,18 @@ impl Exchange {
             client_order_id: new.client_order_id,
         }));
         self.names.push((account, new.client_order_id, id, None));
-        let (side, name) = (new.side, new.client_order_id);
-        self.orders.push(Order { id, account, side, is_market, price: at, leaves: most, held, name, arrival: None });
+        self.orders.push(Order {
+            id,
+            account,
+            market: market.id,
+            side: new.side,
+            is_market,
+            price: at,
+            leaves: most,
+            held,
+            name: new.client_order_id,
+            arrival: None,
+        });
         self.meet(new, id, budget);
         Ok(id)
     }
@@ -315,8 +376,8 @@ impl Exchange {
     }
 
     /// The resting order that an order at `limit` would meet first.
-    fn first_opposite(&self, side: Side, limit: i128) -> Option<Order> {
-        let resting = self.orders.iter().filter(|order| order.arrival.is_some() && order.side != side);
+    fn first_opposite(&self, market: MarketId, side: Side, limit: i128) -> Option<Order> {
+        let resting = self.orders.iter().filter(|o| o.market == market && o.arrival.is_some() && o.side != side);
         match side {
             Side::Buy => resting.filter(|o| o.price <= limit).min_by_key(|o| (o.price, o.arrival)).cloned(),
             Side::Sell => resting.filter(|o| o.price >= limit).min_by_key(|o| (-o.price, o.arrival)).cloned(),
@@ -326,7 +387,7 @@ impl Exchange {
     /// What the market does with order `id`.
     fn meet(&mut self, new: &NewOrder, id: u64, budget: Option<i128>) {
         let taker = self.order(id);
-        if new.kind == OrderKind::LimitMaker && self.first_opposite(taker.side, taker.price).is_some() {
+        if new.kind == OrderKind::LimitMaker && self.first_opposite(taker.market, taker.side, taker.price).is_some() {
             return self.refuse(id, RejectReason::WouldTake);
         }
         if new.time_in_force == TimeInForce::Fok {
@@ -348,14 +409,14 @@ impl Exchange {
 
     fn trade(&mut self, new: &NewOrder, id: u64, mut budget: Option<i128>) {
         let by_quote = new.qty.is_zero();
-        let side = new.side;
+        let (market, side) = (new.market, new.side);
         let limit = i128::from(new.price.units());
         let mut steps = 0;
         let mut touched: Option<i128> = None;
         let cause = loop {
-            let Some(maker) = self.first_opposite(side, limit) else { break None };
+            let Some(maker) = self.first_opposite(market, side, limit) else { break None };
             if let Some(price) = touched.filter(|price| *price != maker.price) {
-                self.tell_level(side.opposite(), price);
+                self.tell_level(market, side.opposite(), price);
                 touched = None;
             }
             if steps == self.fills_max {
@@ -386,14 +447,16 @@ impl Exchange {
             let mut rest = self.orders.clone();
             rest.retain(|order| order.id != maker.id || maker.leaves > traded);
             let next = std::mem::replace(&mut self.orders, rest);
-            let best = self.first_opposite(side, limit).map_or(maker.price, |best| best.price);
+            let best = self.first_opposite(market, side, limit).map_or(maker.price, |best| best.price);
             self.orders = next;
             let is_satisfied = by_quote && budget.is_some_and(|budget| self.lots(budget, best) == 0);
             let taker_leaves = if is_satisfied { 0 } else { leaves - traded };
-            self.last_trade += 1;
+            let known = self.market(market).expect("the order's market");
+            known.last_trade += 1;
+            let trade = known.last_trade;
             self.public.push(Event::Traded(Traded {
-                market: MARKET,
-                trade: TradeId::new(self.last_trade),
+                market,
+                trade: TradeId::new(trade),
                 price: price(maker.price),
                 qty: qty(traded),
                 taker_side: side,
@@ -401,14 +464,14 @@ impl Exchange {
                 maker: OrderId::new(maker.id),
             }));
             self.accept(id);
-            self.fill(id, maker.price, traded, taker_leaves, false);
-            self.fill(maker.id, maker.price, traded, maker.leaves - traded, true);
+            self.fill(id, trade, maker.price, traded, taker_leaves, false);
+            self.fill(maker.id, trade, maker.price, traded, maker.leaves - traded, true);
             if taker_leaves == 0 {
-                return self.tell_level(side.opposite(), maker.price);
+                return self.tell_level(market, side.opposite(), maker.price);
             }
         };
         if let Some(price) = touched {
-            self.tell_level(side.opposite(), price);
+            self.tell_level(market, side.opposite(), price);
         }
         self.accept(id);
         let leaves = self.order(id).leaves;
@@ -418,9 +481,9 @@ impl Exchange {
                 let arrival = self.arrivals;
                 let order = self.orders.iter_mut().find(|order| order.id == id).unwrap();
                 order.arrival = Some(arrival);
-                self.tell_level(side, limit);
+                self.tell_level(market, side, limit);
                 let (order, account, leaves) = (OrderId::new(id), new.account, qty(leaves));
-                self.private.push(Event::OrderResting(OrderResting { order, account, market: MARKET, leaves }));
+                self.private.push(Event::OrderResting(OrderResting { order, account, market, leaves }));
             }
             cause => {
                 let told = if by_quote && side == Side::Buy { 0 } else { leaves };
@@ -433,28 +496,29 @@ impl Exchange {
         let order = OrderId::new(id);
         let is_told = self.private.iter().any(|event| matches!(event, Event::OrderAccepted(e) if e.order == order));
         if !is_told {
-            let account = AccountId::new(self.order(id).account);
-            self.private.push(Event::OrderAccepted(OrderAccepted { order, account, market: MARKET }));
+            let Order { account, market, .. } = self.order(id);
+            let account = AccountId::new(account);
+            self.private.push(Event::OrderAccepted(OrderAccepted { order, account, market }));
         }
     }
 
-    fn tell_level(&mut self, side: Side, at: i128) {
-        let here = self.orders.iter().filter(|o| o.arrival.is_some() && o.side == side && o.price == at);
-        let sum = here.map(|order| order.leaves).sum();
-        self.last_update += 1;
-        self.window.get_or_insert((self.last_update, self.now / WINDOW_NS * WINDOW_NS + WINDOW_NS));
-        let update = UpdateId::new(self.last_update);
-        let level = LevelChanged { market: MARKET, side, price: price(at), qty: qty(sum), update };
+    fn tell_level(&mut self, market: MarketId, side: Side, at: i128) {
+        let resting = self.orders.iter().filter(|o| o.market == market && o.arrival.is_some());
+        let sum = resting.filter(|o| o.side == side && o.price == at).map(|order| order.leaves).sum();
+        let window_end = self.now / WINDOW_NS * WINDOW_NS + WINDOW_NS;
+        let known = self.market(market).expect("the order's market");
+        known.last_update += 1;
+        known.window.get_or_insert((known.last_update, window_end));
+        let update = UpdateId::new(known.last_update);
+        let level = LevelChanged { market, side, price: price(at), qty: qty(sum), update };
         self.public.push(Event::LevelChanged(level));
     }
 
-    fn fill(&mut self, id: u64, at: i128, traded: i128, leaves: i128, is_maker: bool) {
+    fn fill(&mut self, id: u64, trade: u64, at: i128, traded: i128, leaves: i128, is_maker: bool) {
         let order = self.order(id);
         let (quote, base) = (self.cost(at, traded), traded * i128::from(self.scale.base_factor));
-        let (pays, given, gets, taken) = match order.side {
-            Side::Buy => (QUOTE, quote, BASE, base),
-            Side::Sell => (BASE, base, QUOTE, quote),
-        };
+        let (pays, gets) = self.market(order.market).expect("the order's market").assets(order.side);
+        let (given, taken) = if order.side == Side::Buy { (quote, base) } else { (base, quote) };
         let (maker_fee, taker_fee) = self.fees[order.account as usize - 1];
         let rate = i128::from(if is_maker { maker_fee } else { taker_fee }.parts_per_million());
         let fee = (taken * rate + 999_999) / 1_000_000;
@@ -475,8 +539,8 @@ impl Exchange {
         self.private.push(Event::OrderExecuted(OrderExecuted {
             order: OrderId::new(id),
             account: AccountId::new(order.account),
-            market: MARKET,
-            trade: TradeId::new(self.last_trade),
+            market: order.market,
+            trade: TradeId::new(trade),
             side: order.side,
             price: price(at),
             qty: qty(traded),
@@ -496,7 +560,7 @@ impl Exchange {
     }
 
     fn release(&mut self, order: &Order) {
-        let asset = if order.side == Side::Buy { QUOTE } else { BASE };
+        let (asset, _) = self.market(order.market).expect("the order's market").assets(order.side);
         if order.held > 0 {
             self.shift(order.account, asset, order.held, -order.held);
         }
@@ -509,7 +573,7 @@ impl Exchange {
         self.private.push(Event::OrderCanceled(OrderCanceled {
             order: OrderId::new(id),
             account: AccountId::new(order.account),
-            market: MARKET,
+            market: order.market,
             leaves: qty(leaves),
             cause,
             request: LogPosition::new(request),
@@ -521,25 +585,39 @@ impl Exchange {
         self.release(&order);
         self.orders.retain(|order| order.id != id);
         self.names.retain(|name| name.2 != id);
-        let (account, order) = (AccountId::new(order.account), OrderId::new(id));
-        self.private.push(Event::OrderRejected(OrderRejected { order, account, market: MARKET, reason }));
+        let (account, market, order) = (AccountId::new(order.account), order.market, OrderId::new(id));
+        self.private.push(Event::OrderRejected(OrderRejected { order, account, market, reason }));
     }
 
     fn cancel(&mut self, position: LogPosition, cancel: &CancelOrder) -> Answer {
-        let mine = self.orders.iter().filter(|order| order.account == cancel.account.get());
+        if !self.has_account(cancel.account) {
+            return no(RejectReason::UnknownAccount);
+        }
+        if self.market(cancel.market).is_none() {
+            return no(RejectReason::UnknownMarket);
+        }
+        let (account, market) = (cancel.account.get(), cancel.market);
+        let mine = self.orders.iter().filter(|order| order.account == account && order.market == market);
         let found = match cancel.order.get() {
             0 => mine.clone().find(|order| order.name == cancel.client_order_id),
             id => mine.clone().find(|order| order.id == id),
         };
         let Some(order) = found.cloned() else { return no(RejectReason::UnknownOrder) };
         self.end(order.id, order.leaves, CancelCause::Requested, position.get());
-        self.tell_level(order.side, order.price);
+        self.tell_level(order.market, order.side, order.price);
         Ok(order.id)
     }
 
     fn cancel_all(&mut self, position: LogPosition, cancel: &CancelAll) -> Answer {
-        let account = cancel.account;
-        let mine: Vec<Order> = self.orders.iter().filter(|o| o.account == account.get()).cloned().collect();
+        let CancelAll { account, market } = *cancel;
+        if !self.has_account(account) {
+            return no(RejectReason::UnknownAccount);
+        }
+        if self.market(market).is_none() {
+            return no(RejectReason::UnknownMarket);
+        }
+        let open = self.orders.iter().filter(|order| order.account == account.get() && order.market == market);
+        let mine: Vec<Order> = open.cloned().collect();
         if mine.is_empty() {
             return no(RejectReason::NoOpenOrders);
         }
@@ -548,10 +626,10 @@ impl Exchange {
         }
         let levels: BTreeSet<(Side, i128)> = mine.iter().map(|order| (order.side, order.price)).collect();
         for (side, price) in levels {
-            self.tell_level(side, price);
+            self.tell_level(market, side, price);
         }
         let canceled = mine.len() as u32;
-        self.private.push(Event::AllCanceled(AllCanceled { account, market: MARKET, request: position, canceled }));
+        self.private.push(Event::AllCanceled(AllCanceled { account, market, request: position, canceled }));
         Ok(0)
     }
 }

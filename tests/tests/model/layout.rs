@@ -10,18 +10,29 @@ const INCARNATION: Incarnation = Incarnation::new(1);
 /// Which cells share a partition.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Layout {
-    /// Ledger and market in one.
+    /// Ledger and markets in one partition.
     Joint,
-    /// The ledger in one partition, the market in another.
+    /// The first market with the ledger, the second apart.
+    Mixed,
+    /// Each in a partition of its own.
     Split,
 }
 
 impl Layout {
-    /// Where markets live.
-    pub fn market(self) -> PartitionId {
+    /// Where the market of this index lives.
+    pub fn partition(self, market: usize) -> PartitionId {
+        match (self, market) {
+            (Layout::Joint, _) | (Layout::Mixed, 0) => LEDGER,
+            (Layout::Mixed, _) => PartitionId::new(2),
+            (Layout::Split, market) => PartitionId::new(2 + market as u16),
+        }
+    }
+
+    fn partitions(self) -> u16 {
         match self {
-            Layout::Joint => LEDGER,
-            Layout::Split => PartitionId::new(2),
+            Layout::Joint => 1,
+            Layout::Mixed => 2,
+            Layout::Split => 3,
         }
     }
 }
@@ -50,8 +61,7 @@ pub struct Engine {
 
 impl Engine {
     pub fn new(layout: Layout, limits: Limits) -> Engine {
-        let ids = if layout == Layout::Joint { 1..=1 } else { 1..=2 };
-        let logs = ids.map(PartitionId::new).map(|id| {
+        let logs = (1..=layout.partitions()).map(PartitionId::new).map(|id| {
             let config = PartitionConfig { partition: id, ledger: LEDGER, incarnation: INCARNATION, limits };
             Log { id, partition: Partition::new(config), position: LogPosition::ZERO }
         });
@@ -71,7 +81,16 @@ impl Engine {
         }
         let reply = self.sequence(0, now, command, &mut told);
         let position = self.logs[0].position;
-        while self.logs.len() > 1 && (self.carry(0, 1, now, &mut told) | self.carry(1, 0, now, &mut told)) {}
+        loop {
+            let mut has_carried = false;
+            for log in 1..self.logs.len() {
+                has_carried |= self.carry(0, log, now, &mut told);
+                has_carried |= self.carry(log, 0, now, &mut told);
+            }
+            if !has_carried {
+                break;
+            }
+        }
         Told { position, reply, events: told.concat() }
     }
 
