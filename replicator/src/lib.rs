@@ -17,9 +17,12 @@ pub mod log;
 mod machine;
 pub mod net;
 mod output;
+mod random;
 mod replica;
 mod sequencer;
 mod session;
+#[cfg(any(test, feature = "sim"))]
+pub mod sim;
 mod snapshot;
 
 pub use config::{RaftLimits, ReplicaConfig, SequencerLimits, SessionLimits, SnapshotLimits, Timing};

@@ -316,3 +316,6 @@ fn raft_config(config: &ReplicaConfig, applied: u64) -> Config {
         ..Config::default()
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -7,12 +7,13 @@ use wire::{NodeId, Timestamp};
 
 use super::Replica;
 use crate::log::Tail;
+use crate::random::Random;
 use crate::{LogStore, ReplicaConfig, StateMachine};
 
 /// Draws election timeouts and remembers a planned campaign.
 #[derive(Debug)]
 pub(super) struct Election {
-    random: u64,
+    random: Random,
     ticks: usize,
     /// Term and role at the last draw: Raft resets its timer when they change.
     drawn_for: (u64, StateRole),
@@ -31,7 +32,7 @@ struct Plan {
 impl Election {
     pub fn new(config: &ReplicaConfig) -> Election {
         let mut election = Election {
-            random: config.seed ^ config.node.get().wrapping_mul(0x9E37_79B9_7F4A_7C15),
+            random: Random::new(config.seed ^ config.node.get().wrapping_mul(0x9E37_79B9_7F4A_7C15)),
             ticks: config.timing.election_ticks,
             drawn_for: (0, StateRole::Follower),
             timeout: 0,
@@ -58,13 +59,8 @@ impl Election {
         self.plan.map(|plan| plan.due)
     }
 
-    /// SplitMix64 (Steele, Lea, Flood 2014).
     fn draw(&mut self) {
-        self.random = self.random.wrapping_add(0x9E37_79B9_7F4A_7C15);
-        let mut z = self.random;
-        z = (z ^ (z >> 30)).wrapping_mul(0xBF58_476D_1CE4_E5B9);
-        z = (z ^ (z >> 27)).wrapping_mul(0x94D0_49BB_1331_11EB);
-        self.timeout = self.ticks + ((z ^ (z >> 31)) % self.ticks as u64) as usize;
+        self.timeout = self.ticks + self.random.below(self.ticks as u64) as usize;
     }
 }
 

@@ -59,7 +59,9 @@ impl<M: StateMachine, L: LogStore> Replica<M, L> {
             MessageType::MsgAppend => entries_are_sound(message),
             MessageType::MsgHeartbeat => message.commit <= raft.raft_log.last_index(),
             MessageType::MsgAppendResponse => self.admits_append_response(message),
-            MessageType::MsgTimeoutNow => message.from == raft.leader_id && message.term == raft.term,
+            MessageType::MsgTimeoutNow => {
+                message.from == raft.leader_id && message.term == raft.term && !self.persistence.is_installing()
+            }
             MessageType::MsgHeartbeatResponse
             | MessageType::MsgRequestVote
             | MessageType::MsgRequestVoteResponse

@@ -38,7 +38,8 @@ struct Held {
     messages: Vec<Message>,
 }
 
-/// A snapshot of the leader on its way to the disk. Nothing else happens until it is there.
+/// A snapshot of the leader on its way to the disk. Until it is there this replica neither goes on nor campaigns: it
+/// would stand for election with a log that it cannot apply.
 #[derive(Debug)]
 struct Install {
     snapshot: Snapshot,
@@ -50,6 +51,7 @@ struct Install {
 }
 
 impl Persistence {
+    /// Whether a snapshot of the leader is on its way to the disk.
     pub fn is_installing(&self) -> bool {
         self.install.is_some()
     }
@@ -193,6 +195,8 @@ impl<M: StateMachine, L: LogStore> Replica<M, L> {
                 self.outputs.push_back(Output::SnapshotInstalled { position: self.cursor.position });
                 let (number, ticket, messages) = (install.number, install.append.ticket, install.messages);
                 self.persistence.held.push_back(Held { number, ticket, messages });
+                self.release();
+                self.raft.advance_apply_to(self.cursor.index);
             }
             Err(error) => self.fail(format!("installing the leader's snapshot: {error}")),
         }

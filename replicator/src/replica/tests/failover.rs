@@ -1,0 +1,118 @@
+use wire::link::Refusal;
+
+use super::Bench;
+use crate::{Output, Role};
+
+#[test]
+fn a_dead_leader_is_replaced_without_losing_what_it_acknowledged() {
+    let mut bench = Bench::new(3);
+    let session = bench.open_session(7);
+    bench.execute(session, 1, 10);
+    let dead = bench.leader();
+    bench.cluster.crash(dead);
+    let steps = bench.until("another leader", |bench| bench.cluster.leader().is_some());
+    assert!(steps <= 450, "{steps} ms");
+    bench.execute(session, 11, 20);
+    bench.cluster.start(dead).unwrap();
+    bench.await_agreement();
+    let machine = bench.cluster.replica(dead).unwrap().machine();
+    let sequences: Vec<u64> = machine.executed().iter().map(|(_, origin)| origin.sequence.get()).collect();
+    assert_eq!(sequences, (1..=20).collect::<Vec<u64>>());
+}
+
+#[test]
+fn a_leader_whose_connections_are_refused_is_replaced_at_once() {
+    let mut bench = Bench::new(3);
+    let session = bench.open_session(7);
+    bench.execute(session, 1, 10);
+    bench.step(50);
+    let dead = bench.leader();
+    bench.cluster.crash(dead);
+    bench.cluster.refuse_connections_of(dead);
+    bench.cluster.refuse_connections_of(dead);
+    let steps = bench.until("another leader", |bench| bench.cluster.leader().is_some());
+    assert!(steps <= 20, "{steps} ms");
+    bench.execute(session, 11, 12);
+}
+
+#[test]
+fn a_standby_that_cannot_win_leaves_the_next_to_try() {
+    let mut bench = Bench::new(3);
+    let session = bench.open_session(7);
+    let (leader, standbys) = (bench.leader(), bench.standbys());
+    bench.cluster.isolate(standbys[0]);
+    bench.execute(session, 1, 5);
+    bench.cluster.heal();
+    bench.cluster.crash(leader);
+    bench.cluster.refuse_connections_of(leader);
+    let steps = bench.until("another leader", |bench| bench.cluster.leader().is_some());
+    assert_eq!(bench.leader(), standbys[1]);
+    assert!(steps <= 60, "{steps} ms");
+}
+
+#[test]
+fn a_refused_connection_to_somebody_else_changes_nothing() {
+    let mut bench = Bench::new(3);
+    let (leader, standbys) = (bench.leader(), bench.standbys());
+    let term = bench.cluster.replica(leader).unwrap().status().term;
+    bench.cluster.refuse_connections_of(standbys[0]);
+    bench.step(300);
+    let status = bench.cluster.replica(leader).unwrap().status();
+    assert_eq!((status.role, status.term), (Role::Leader, term));
+}
+
+#[test]
+fn leadership_is_transferred_within_a_few_messages_and_requests_wait() {
+    let mut bench = Bench::new(3);
+    let session = bench.open_session(7);
+    bench.execute(session, 1, 5);
+    let (leader, heir) = (bench.leader(), bench.standbys()[1]);
+    bench.cluster.replica_mut(leader).unwrap().transfer_leadership(heir);
+    bench.offer(session, 6).unwrap();
+    let steps = bench.until("the heir leads", |bench| bench.cluster.leader() == Some(heir));
+    assert!(steps <= 20, "{steps} ms");
+    assert!(matches!(bench.refusal(session, 6), Some((Refusal::NotLeader, _))));
+    bench.execute(session, 6, 7);
+}
+
+#[test]
+fn a_leader_without_a_quorum_steps_down_and_turns_everybody_away() {
+    let mut bench = Bench::new(3);
+    let session = bench.open_session(7);
+    let leader = bench.leader();
+    bench.cluster.isolate(leader);
+    bench.cluster.replica_mut(leader).unwrap().read_index(9).unwrap();
+    bench.until("it steps down", |bench| bench.cluster.replica(leader).unwrap().status().role != Role::Leader);
+    let refused = Output::ReadRefused { token: 9, refusal: Refusal::NotLeader, detail: 0 };
+    bench.step(1);
+    assert!(bench.said.contains(&(leader, refused)));
+    assert!(bench.offer_to(leader, session, 1).is_err());
+    bench.until("another leader", |bench| bench.cluster.leader().is_some_and(|id| id != leader));
+    bench.execute(session, 1, 2);
+}
+
+#[test]
+fn a_read_on_a_fresh_leader_waits_until_it_knows_what_is_committed() {
+    let mut bench = Bench::new(3);
+    let session = bench.open_session(7);
+    bench.execute(session, 1, 5);
+    let position = bench.reply(session, 5).unwrap().0;
+    let dead = bench.leader();
+    bench.cluster.crash(dead);
+    bench.cluster.refuse_connections_of(dead);
+    let mut asked = None;
+    bench.until("somebody leads", |bench| {
+        let mut running = bench.cluster.running();
+        asked = running.find(|(_, replica)| replica.status().role == Role::Leader).map(|(id, _)| id);
+        asked.is_some()
+    });
+    let leader = asked.unwrap();
+    assert!(!bench.cluster.replica(leader).unwrap().status().settled);
+    bench.cluster.replica_mut(leader).unwrap().read_index(4).unwrap();
+    bench.until("the answer", |bench| {
+        bench.said.iter().any(|(id, output)| match output {
+            Output::ReadReady { token: 4, position: at } => *id == leader && *at >= position,
+            _ => false,
+        })
+    });
+}

@@ -1,0 +1,104 @@
+//! A toy state machine that remembers what it executed, so that a test sees what was lost or done twice.
+
+use wire::codec::{CodecError, Reader, Writer};
+use wire::{LogPosition, Origin, Sequence, SessionId, Timestamp};
+
+use crate::{Applied, Input, RestoreError, StateMachine};
+
+/// A command that adds to a running sum.
+const ADD: u8 = 1;
+/// The machine's own command that lets time pass.
+const TICK: u8 = 2;
+
+/// See the module.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Tally {
+    sum: u64,
+    ticks: u64,
+    /// When it wants to be ticked: a while after the first addition since the last tick.
+    deadline: Option<Timestamp>,
+    executed: Vec<(LogPosition, Origin)>,
+}
+
+impl Tally {
+    /// The payload of a command that adds `amount`.
+    pub fn add(amount: u64) -> Vec<u8> {
+        [&[ADD][..], &amount.to_le_bytes()].concat()
+    }
+
+    /// Every addition, in order.
+    pub fn executed(&self) -> &[(LogPosition, Origin)] {
+        &self.executed
+    }
+
+    /// The running sum.
+    pub fn sum(&self) -> u64 {
+        self.sum
+    }
+
+    /// Ticks so far.
+    pub fn ticks(&self) -> u64 {
+        self.ticks
+    }
+
+    fn read(bytes: &[u8]) -> Result<Tally, CodecError> {
+        let mut from = Reader::new(bytes);
+        let (sum, ticks) = (from.get()?, from.get()?);
+        let deadline = Some(from.get::<Timestamp>()?).filter(|deadline| *deadline != Timestamp::ZERO);
+        let mut executed = Vec::new();
+        while !from.is_empty() {
+            let position = from.get()?;
+            let origin = Origin { session: from.get::<SessionId>()?, sequence: from.get::<Sequence>()? };
+            executed.push((position, origin));
+        }
+        Ok(Tally { sum, ticks, deadline, executed })
+    }
+}
+
+impl StateMachine for Tally {
+    fn apply(&mut self, input: Input<'_>, out: &mut Applied) {
+        match input.payload.split_first() {
+            Some((&ADD, amount)) => {
+                let amount = amount.try_into().map_or(0, u64::from_le_bytes);
+                self.sum = self.sum.wrapping_mul(31).wrapping_add(amount);
+                self.deadline = self.deadline.or(Some(input.now.plus_nanos(100_000_000)));
+                self.executed.push((input.position, input.origin));
+            }
+            _ => {
+                self.ticks += 1;
+                self.deadline = None;
+            }
+        }
+        out.reply.extend_from_slice(&self.sum.to_le_bytes());
+        out.events.extend_from_slice(&self.sum.to_le_bytes());
+    }
+
+    fn next_deadline(&self) -> Option<Timestamp> {
+        self.deadline
+    }
+
+    fn tick(&self, out: &mut Vec<u8>) {
+        out.push(TICK);
+    }
+
+    fn snapshot(&self, out: &mut Vec<u8>) {
+        let mut to = Writer::new(out);
+        to.put(&self.sum);
+        to.put(&self.ticks);
+        to.put(&self.deadline.unwrap_or(Timestamp::ZERO));
+        for (position, origin) in &self.executed {
+            to.put(position);
+            to.put(&origin.session);
+            to.put(&origin.sequence);
+        }
+    }
+
+    fn restore(&mut self, bytes: &[u8]) -> Result<(), RestoreError> {
+        *self = Tally::read(bytes).map_err(|error| RestoreError { reason: error.to_string() })?;
+        Ok(())
+    }
+
+    fn digest(&self) -> u128 {
+        u128::from(self.sum) << 64 | u128::from(self.ticks) << 32 | self.executed.len() as u128
+    }
+}
