@@ -156,10 +156,6 @@ impl<M: StateMachine, L: LogStore> Replica<M, L> {
         }
         if let Some(number) = number {
             self.raft.on_persist_ready(number);
-            // An installed snapshot is applied; a campaign would look for its entries otherwise.
-            if !self.persistence.is_installing() && self.raft.raft.raft_log.applied < self.cursor.index {
-                self.raft.advance_apply_to(self.cursor.index);
-            }
         }
         for message in messages {
             self.send(message);
@@ -195,6 +191,7 @@ impl<M: StateMachine, L: LogStore> Replica<M, L> {
                 self.outputs.push_back(Output::SnapshotInstalled { position: self.cursor.position });
                 let (number, ticket, messages) = (install.number, install.append.ticket, install.messages);
                 self.persistence.held.push_back(Held { number, ticket, messages });
+                // A campaign would look for the entries that the snapshot has replaced.
                 self.release();
                 self.raft.advance_apply_to(self.cursor.index);
             }
