@@ -10,6 +10,7 @@ use wire::link::{OpenSession, ReadReady, ReadRefused, Refusal, Refused, Reply, R
 use wire::{Command, LogPosition, NodeId, PartitionId, Sequence, SessionId, Term, Timestamp};
 
 use crate::block::EventBlock;
+use crate::freshness::Freshness;
 use crate::leadership::Handover;
 use crate::machine::Machine;
 use crate::mail::{MailCounters, MailOut, MailShipper, MailTiming, Verdict};
@@ -51,6 +52,8 @@ pub enum HostInput {
     },
     /// A peer's process is dead.
     PeerRefused(NodeId),
+    /// The leader of this partition had this much committed a moment ago.
+    LeaderHad(LogPosition),
     /// Somebody leads another partition.
     LeaderIs {
         /// Which partition.
@@ -128,6 +131,7 @@ pub struct PartitionHost<L: LogStore> {
     replica: Replica<Machine, L>,
     shipper: MailShipper,
     handover: Handover,
+    freshness: Freshness,
     is_leader: bool,
     applied: LogPosition,
     counters: HostCounters,
@@ -154,6 +158,7 @@ impl<L: LogStore> PartitionHost<L> {
             replica,
             shipper: MailShipper::new(partition, incarnation, config.partitions, config.mail),
             handover: Handover::new(node, config.preferred_leader, config.leader_stable_ns),
+            freshness: Freshness::default(),
             is_leader: false,
             applied,
             counters: HostCounters::default(),
@@ -170,6 +175,16 @@ impl<L: LogStore> PartitionHost<L> {
     /// The replica at a glance.
     pub fn status(&self) -> Status {
         self.replica.status()
+    }
+
+    /// Whether this replica has lately applied everything that its leader had committed.
+    pub fn is_caught_up(&self, now: Timestamp) -> bool {
+        self.freshness.is_fresh(now)
+    }
+
+    /// When time alone gives the host something to do, but for mail, which is looked after every few milliseconds.
+    pub fn next_timeout(&self) -> Timestamp {
+        self.replica.next_timeout()
     }
 
     /// What has been counted.
@@ -214,6 +229,7 @@ impl<L: LogStore> PartitionHost<L> {
                 self.handover.refused(node);
                 self.replica.peer_refused(node);
             }
+            HostInput::LeaderHad(position) => self.freshness.leader_had(position),
             HostInput::LeaderIs { partition, leader, term } => self.shipper.leader_is(partition, leader, term),
         }
     }
@@ -257,6 +273,7 @@ impl<L: LogStore> PartitionHost<L> {
             polled += 1;
             self.on_output(now, output);
         }
+        self.freshness.applied(self.applied, self.is_leader, now);
         polled
     }
 
@@ -349,3 +366,6 @@ impl<L: LogStore> PartitionHost<L> {
         self.outputs.push_back(HostOutput::ReadRefused(refused));
     }
 }
+
+#[cfg(test)]
+mod tests;

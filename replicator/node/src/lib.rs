@@ -17,6 +17,7 @@ mod block;
 mod clock;
 mod config;
 mod data_dir;
+mod freshness;
 mod gap_filler;
 mod host;
 mod leadership;

@@ -20,6 +20,8 @@ const PEER_MESSAGES_PER_CYCLE: usize = 1_024;
 const REQUESTS_PER_CYCLE: usize = 1_024;
 /// How often the metrics are written.
 const METRICS_EVERY_NS: u64 = 250_000_000;
+/// The shortest sleep: nothing here is due to less than this.
+const SLEEP_MIN: Duration = Duration::from_millis(1);
 /// Requests whose way to their reply is timed at once.
 const TIMED_MAX: usize = 64;
 
@@ -67,7 +69,9 @@ impl<L: LogStore> PartitionThread<L> {
                 let nanos = self.clock.now().nanos() - now.nanos();
                 self.metrics.cycle.observe(nanos as f64 / 1e9);
             } else {
-                self.rings.doorbell.wait(self.tick);
+                let due = self.host.next_timeout().nanos().saturating_sub(self.clock.now().nanos());
+                // What is due already waits for something else, such as the disk, which rings.
+                self.rings.doorbell.wait(Duration::from_nanos(due).clamp(SLEEP_MIN, self.tick.max(SLEEP_MIN)));
             }
             if now >= metrics_due {
                 metrics_due = now.plus_nanos(METRICS_EVERY_NS);
@@ -82,7 +86,7 @@ impl<L: LogStore> PartitionThread<L> {
             + self.poll_requests(now)
             + self.host.duty_cycle(now)
             + self.poll_host(now)?
-            + self.poll_questions())
+            + self.poll_questions(now))
     }
 
     fn poll_peers(&mut self) -> usize {
@@ -140,22 +144,24 @@ impl<L: LogStore> PartitionThread<L> {
         Ok(passed)
     }
 
-    fn poll_questions(&mut self) -> usize {
+    fn poll_questions(&mut self, now: Timestamp) -> usize {
         let questions: Vec<Question> = self.rings.questions.try_iter().collect();
         let answered = questions.len();
         for question in questions {
-            self.answer(question);
+            self.answer(question, now);
         }
         answered
     }
 
     /// Whoever asked may have given up, so nobody minds when an answer cannot be delivered.
-    fn answer(&mut self, question: Question) {
+    fn answer(&mut self, question: Question, now: Timestamp) {
         let (partition, status) = (self.host.partition(), self.host.status());
         let position = status.applied_position.get();
         let cells = self.host.machine().cells();
         match question {
-            Question::Status(to) => drop(to.try_send(PartitionStatus::of(partition, &status))),
+            Question::Status(to) => {
+                drop(to.try_send(PartitionStatus::of(partition, &status, self.host.is_caught_up(now))))
+            }
             Question::Digest(to) => {
                 let digest = format!("{:032x}", cells.digest());
                 drop(to.try_send(DigestAt { partition: partition.get(), position, digest }));

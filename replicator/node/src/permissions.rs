@@ -21,7 +21,7 @@ pub fn may_request(role: Role, command: &Command) -> bool {
     }
 }
 
-/// Whether a connection of `role` may open sessions and read by index.
+/// Whether a connection of `role` may open sessions.
 pub fn may_have_sessions(role: Role) -> bool {
     matches!(role, Role::Gateway | Role::Operator)
 }

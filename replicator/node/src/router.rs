@@ -17,6 +17,7 @@ use wire::{NodeId, PartitionId, Sequence, SessionId, Term, Timestamp};
 
 use crate::archive::block_of;
 use crate::block::{EventBatch, EventBlock};
+use crate::freshness::LeaderProbe;
 use crate::gap_filler::GapFiller;
 use crate::host::{HostInput, HostOutput};
 use crate::metrics::RouterMetrics;
@@ -83,6 +84,7 @@ struct Lane {
     reads: BTreeMap<u64, (LinkId, u64)>,
     recent: Recent,
     filler: GapFiller,
+    probe: LeaderProbe,
 }
 
 impl Router {
@@ -101,6 +103,7 @@ impl Router {
                 reads: BTreeMap::new(),
                 recent: Recent::new(recent_bytes_max),
                 filler: GapFiller::new(partition),
+                probe: LeaderProbe::new(partition),
             };
             (partition, lane)
         };
@@ -176,11 +179,10 @@ impl Router {
         }
     }
 
-    fn on_read_index(&mut self, link: LinkId, role: Role, read: ReadIndex, out: &mut Links) {
+    fn on_read_index(&mut self, link: LinkId, read: ReadIndex, out: &mut Links) {
         let token = self.next_token;
         self.next_token += 1;
         let admitted = match self.lanes.get_mut(&read.partition) {
-            _ if !may_have_sessions(role) => Err(Refusal::NotPermitted),
             None => Err(Refusal::UnknownPartition),
             Some(lane) if lane.reads.len() >= REMEMBERED_MAX => Err(Refusal::Busy),
             Some(lane) => match lane.port.request(HostInput::ReadIndex { token }) {
@@ -232,6 +234,9 @@ impl Router {
     }
 
     fn announce(&mut self, partition: PartitionId, out: &mut Links) {
+        if let Some(lane) = self.lanes.get_mut(&partition) {
+            lane.probe.leader_changed();
+        }
         let Some(frame) = self.leader_frame(partition) else { return };
         for link in self.links.keys() {
             send(out, *link, &frame);
@@ -352,6 +357,15 @@ impl Router {
         taken
     }
 
+    fn poll_probes(&mut self, out: &mut Links) {
+        for lane in self.lanes.values_mut() {
+            if let Some(leader) = lane.leader.filter(|leader| *leader != self.node) {
+                lane.probe.poll(self.now, leader, self.next_token, out);
+                self.next_token += 1;
+            }
+        }
+    }
+
     fn poll_gaps(&mut self, out: &mut Links) {
         for (partition, lane) in &mut self.lanes {
             if lane.filler.poll(self.now, &self.peers, out) {
@@ -412,7 +426,7 @@ impl Handler for Router {
         match frame {
             Frame::Request(request, payload) => self.on_request(link, role, request, payload, out),
             Frame::OpenSession(open) => self.on_open_session(link, role, open, out),
-            Frame::ReadIndex(read) => self.on_read_index(link, role, read, out),
+            Frame::ReadIndex(read) => self.on_read_index(link, read, out),
             Frame::Subscribe(wanted) => self.on_subscribe(link, role, wanted, out),
             Frame::Unsubscribe(end) => self.subscriptions.unsubscribe(link, end.partition),
             Frame::Raft(to, payload) if is_node => {
@@ -422,6 +436,16 @@ impl Handler for Router {
             Frame::Leader(leader) if is_node => self.on_leader(leader, out),
             Frame::Events(head, events) if is_node => self.on_events(link, head, events, out),
             Frame::Progress(progress) if is_node => self.on_progress(link, progress, out),
+            Frame::ReadReady(ready) if is_node => {
+                if let Some(lane) = self.lanes.get_mut(&ready.partition)
+                    && lane.probe.is_answer(link, ready.token, self.now)
+                {
+                    // Full: asked again in a second.
+                    let _ = lane.port.peer(HostInput::LeaderHad(ready.position));
+                }
+            }
+            // Asked again in a moment.
+            Frame::ReadRefused(_) if is_node => {}
             Frame::SubscribeRefused(refused) if is_node => {
                 if let Some(lane) = self.lanes.get_mut(&refused.partition)
                     && lane.filler.is_asking(link)
@@ -463,6 +487,7 @@ impl Handler for Router {
         let polled = self.poll_outputs(out) + self.poll_answers(out);
         self.spread_news();
         self.poll_gaps(out);
+        self.poll_probes(out);
         let lanes = &self.lanes;
         polled + self.subscriptions.feed(|partition| lanes.get(&partition).map(|lane| &lane.recent), out)
     }

@@ -44,7 +44,7 @@ pub struct PartitionStatus {
     pub snapshot_position: u64,
     /// Entries known to be committed and not yet applied here.
     pub lag: u64,
-    /// Whether it has known a leader for a moment and has applied what it knows to be committed.
+    /// Whether it knows a leader and has, within the last seconds, applied all that the leader had committed.
     pub caught_up: bool,
     /// Open sessions.
     pub sessions: usize,
@@ -139,7 +139,7 @@ pub enum Question {
 
 impl PartitionStatus {
     /// Of a replica.
-    pub fn of(partition: wire::PartitionId, status: &replicator::Status) -> PartitionStatus {
+    pub fn of(partition: wire::PartitionId, status: &replicator::Status, is_fresh: bool) -> PartitionStatus {
         let role = match status.role {
             replicator::Role::Leader => "leader",
             replicator::Role::Candidate => "candidate",
@@ -162,7 +162,7 @@ impl PartitionStatus {
             time_ms: status.applied_timestamp.millis(),
             snapshot_position: status.snapshot_position.get(),
             lag,
-            caught_up: status.leader.is_some() && lag == 0 && status.failed.is_none(),
+            caught_up: status.leader.is_some() && is_fresh && status.failed.is_none(),
             sessions: status.sessions,
             standbys: standbys.collect(),
             failed: status.failed.clone(),
