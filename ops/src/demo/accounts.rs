@@ -4,8 +4,7 @@
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
-use ed25519_dalek::SigningKey;
-use ed25519_dalek::pkcs8::EncodePrivateKey;
+use ed25519_dalek::pkcs8::{EncodePrivateKey, KeypairBytes};
 use ed25519_dalek::pkcs8::spki::der::pem::LineEnding;
 use loadgen::state::Account;
 use miette::{IntoDiagnostic, WrapErr};
@@ -58,7 +57,8 @@ fn pem_file(dir: &Path, name: &str) -> PathBuf {
 fn make(dir: &Path, name: &str, funds: &[(&str, &str)]) -> miette::Result<Account> {
     let mut seed = [0; 32];
     OsRng.try_fill_bytes(&mut seed).into_diagnostic()?;
-    let pem = SigningKey::from_bytes(&seed).to_pkcs8_pem(LineEnding::LF).into_diagnostic()?;
+    // PKCS #8 version 1, without the public key: OpenSSL and Python's `cryptography` read no other.
+    let pem = KeypairBytes { secret_key: seed, public_key: None }.to_pkcs8_pem(LineEnding::LF).into_diagnostic()?;
     let pem_file = pem_file(dir, name);
     private::write(&pem_file, pem.as_bytes()).into_diagnostic()?;
     let balances = funds.iter().map(|(asset, amount)| (asset.to_string(), amount.to_string()));
