@@ -300,6 +300,47 @@ proptest! {
     }
 }
 
+/// A legal order of market 1: by quote quantity when `quote` is not 0.
+fn written(account: u32, side: Side, is_market: bool, price: i64, units: i64, quote: i64, name: &str) -> Command {
+    Command::NewOrder(NewOrder {
+        account: AccountId::new(account),
+        market: MarketId::new(1),
+        side,
+        kind: if is_market { OrderKind::Market } else { OrderKind::Limit },
+        time_in_force: if is_market { TimeInForce::Ioc } else { TimeInForce::Gtc },
+        self_trade: SelfTradePrevention::None,
+        price: Price::new(price).unwrap(),
+        qty: Qty::new(units).unwrap(),
+        quote_qty: Amount::new(quote).unwrap(),
+        client_order_id: ClientOrderId::new(name.as_bytes()).unwrap(),
+    })
+}
+
+/// Random steps hardly ever leave a rest between the lots of two prices.
+#[test]
+fn rest_of_a_quote_quantity_is_measured_by_the_next_best_price() {
+    let steps = [
+        written(1, Side::Sell, false, 1_000, 10, 0, "near"),
+        written(1, Side::Sell, false, 100_000, 10, 0, "far"),
+        written(2, Side::Buy, true, 100_000, 0, 120_010, "spend"),
+    ]
+    .map(|command| (0, command));
+    for layout in [Layout::Joint, Layout::Mixed, Layout::Split] {
+        check(layout, &steps);
+    }
+}
+
+/// Random steps hardly ever meet the nanosecond at which a name is free again.
+#[test]
+fn name_of_a_closed_order_is_free_after_a_minute_and_not_before() {
+    let expires = || written(1, Side::Buy, true, 1_000, 10, 0, "again");
+    let minute = 60_000_000_000;
+    let steps = [(0, expires()), (minute - 1, expires()), (1, expires()), (minute, expires())];
+    for layout in [Layout::Joint, Layout::Mixed, Layout::Split] {
+        check(layout, &steps);
+    }
+}
+
 /// A comparison proves nothing about what never comes up.
 #[test]
 fn the_steps_visit_every_outcome() {
