@@ -55,7 +55,7 @@ pub async fn busiest_partition(state: &State) -> Option<u16> {
     for node in &state.nodes {
         let Some((200, status)) = get(&format!("{}/status", node.http)).await else { continue };
         let partitions = status["partitions"].as_array().cloned().unwrap_or_default();
-        let busiest = partitions.iter().max_by_key(|p| p["applied"].as_u64().unwrap_or(0))?;
+        let busiest = partitions.iter().max_by_key(|p| p["position"].as_u64().unwrap_or(0))?;
         return busiest["partition"].as_u64().and_then(|p| u16::try_from(p).ok());
     }
     None

@@ -3,11 +3,15 @@
 use std::fs::{self, File, OpenOptions, TryLockError};
 use std::io::{self, Write};
 use std::path::{Path, PathBuf};
+use std::time::{Duration, Instant};
 
 use wire::{ClusterEpoch, NodeId, PartitionId};
 
 /// The layout of the directory; another one needs another program.
 const FORMAT: u32 = 1;
+/// How long a predecessor that was just killed may take to be gone: its memory is freed before its lock is.
+const LOCKED_FOR_AT_MOST: Duration = Duration::from_secs(5);
+const LOOK_AGAIN_AFTER: Duration = Duration::from_millis(50);
 
 /// A node's data, held exclusively while this lives.
 #[derive(Debug)]
@@ -90,10 +94,14 @@ impl DataDir {
         let lock_path = path.join("lock");
         let lock = OpenOptions::new().write(true).create(true).truncate(false).open(lock_path);
         let lock = lock.map_err(doing("opening the lock file"))?;
-        match lock.try_lock() {
-            Ok(()) => {}
-            Err(TryLockError::WouldBlock) => return Err(DataDirError::InUse { path: path.to_path_buf() }),
-            Err(TryLockError::Error(source)) => return Err(doing("locking it")(source)),
+        let give_up_at = Instant::now() + LOCKED_FOR_AT_MOST;
+        loop {
+            match lock.try_lock() {
+                Ok(()) => break,
+                Err(TryLockError::WouldBlock) if Instant::now() < give_up_at => std::thread::sleep(LOOK_AGAIN_AFTER),
+                Err(TryLockError::WouldBlock) => return Err(DataDirError::InUse { path: path.to_path_buf() }),
+                Err(TryLockError::Error(source)) => return Err(doing("locking it")(source)),
+            }
         }
         check_identity(path, node, epoch)?;
         Ok(DataDir { path: path.to_path_buf(), _lock: lock })
