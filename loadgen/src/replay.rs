@@ -45,7 +45,8 @@ pub struct Args {
     /// Name of the market to list; by default RPLAY, the recorded symbol and, if need be, a number.
     #[arg(long, value_name = "SYMBOL")]
     pub symbol: Option<String>,
-    /// Replay in recorded time, so many times as fast; without it as fast as the exchange takes it.
+    /// Replay in recorded time, so many times as fast; without it as fast as the exchange takes it. Each recorded
+    /// book is compared with a window of our depth stream, so that no more than ten a second can be.
     #[arg(long, value_name = "FACTOR")]
     pub speed: Option<f64>,
     /// Stop after so many depth updates.

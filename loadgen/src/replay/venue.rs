@@ -109,8 +109,7 @@ impl Venue {
     ) -> Result<Venue, VenueError> {
         let link = connect(cluster)?;
         let ledger = PartitionId::new(cluster.ledger);
-        let directory = Directory::read(&link, ledger).await?;
-        let symbol = directory.name_market(symbol, &recording.symbol)?;
+        let mut directory = Directory::read(&link, ledger).await?;
         let opening = tokio::time::timeout(PATIENCE, link.session(ledger)).await;
         let unavailable = |_| cluster_error("open a session with the ledger's leader", ClusterError::Unavailable);
         let operator = Operator { session: opening.map_err(unavailable)? };
@@ -122,16 +121,25 @@ impl Venue {
         let needs = Needs::of(recording);
         let base_amount = needs.base_amount(recording, base_decimals).ok_or(VenueError::TooMuch(base_name))?;
         let quote_amount = needs.quote_amount(recording, quote_decimals).ok_or(VenueError::TooMuch(quote_name))?;
-        let market = ListMarket {
-            symbol: text(&symbol)?,
-            base,
-            quote,
-            partition: directory.emptiest(cluster),
-            price_decimals: price,
-            qty_decimals: qty,
-            rules: rules(),
+        let partition = directory.emptiest(cluster);
+        let symbol = loop {
+            let name = directory.name_market(symbol, &recording.symbol)?;
+            let market = ListMarket {
+                symbol: text(&name)?,
+                base,
+                quote,
+                partition,
+                price_decimals: price,
+                qty_decimals: qty,
+                rules: rules(),
+            };
+            match operator.ask(&format!("list the market {name}"), Command::ListMarket(market)).await {
+                Ok(_) => break name,
+                // Another replay was faster.
+                Err(VenueError::Refused { reason: RejectReason::MarketExists, .. }) => directory.symbols.insert(name),
+                Err(error) => return Err(error),
+            };
         };
-        operator.ask(&format!("list the market {symbol}"), Command::ListMarket(market)).await?;
         let mut accounts = Vec::new();
         for number in 0..=makers {
             let role = if number == makers { "taker".to_owned() } else { format!("maker-{}", number + 1) };
