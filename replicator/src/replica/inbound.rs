@@ -35,13 +35,36 @@ impl<M: StateMachine, L: LogStore> Replica<M, L> {
         }
     }
 
-    fn on_raft(&mut self, from: NodeId, message: Message) -> bool {
+    fn on_raft(&mut self, from: NodeId, mut message: Message) -> bool {
         if message.from != from.get() || !self.admits(&message) {
             return false;
+        }
+        let raft = &self.raft.raft;
+        if message.get_msg_type() == MessageType::MsgHeartbeat && message.commit > raft.raft_log.last_index() {
+            // The leader takes this replica for one that has more: its directory was replaced by an empty one. It
+            // must answer to be caught up, and must not believe that of its entries anything is committed.
+            message.commit = raft.raft_log.committed;
+        }
+        if message.get_msg_type() == MessageType::MsgAppendResponse && message.reject {
+            self.forget_what_a_standby_lost(&message);
         }
         let stepped = self.raft.step(message).is_ok();
         self.election.settle(&mut self.raft);
         stepped
+    }
+
+    /// A standby says that its log ends before what it once acknowledged to this leader: its directory was replaced by
+    /// an empty one, or the message is old. Raft would ignore it for ever; to believe less of a standby is
+    /// always safe.
+    fn forget_what_a_standby_lost(&mut self, rejection: &Message) {
+        let raft = &mut self.raft.raft;
+        let (leads, term) = (raft.state == StateRole::Leader, raft.term);
+        let Some(progress) = raft.mut_prs().get_mut(rejection.from) else { return };
+        if leads && term == rejection.term && rejection.reject_hint < progress.matched {
+            progress.matched = 0;
+            progress.become_probe();
+            progress.next_idx = rejection.reject_hint + 1;
+        }
     }
 
     /// A ladder: whoever falls through every rung may be stepped.
@@ -57,12 +80,12 @@ impl<M: StateMachine, L: LogStore> Replica<M, L> {
         }
         match message.get_msg_type() {
             MessageType::MsgAppend => entries_are_sound(message),
-            MessageType::MsgHeartbeat => message.commit <= raft.raft_log.last_index(),
             MessageType::MsgAppendResponse => self.admits_append_response(message),
             MessageType::MsgTimeoutNow => {
                 message.from == raft.leader_id && message.term == raft.term && !self.persistence.is_installing()
             }
-            MessageType::MsgHeartbeatResponse
+            MessageType::MsgHeartbeat
+            | MessageType::MsgHeartbeatResponse
             | MessageType::MsgRequestVote
             | MessageType::MsgRequestVoteResponse
             | MessageType::MsgRequestPreVote

@@ -217,6 +217,22 @@ fn a_standby_that_is_behind_the_log_gets_the_leaders_snapshot() {
 }
 
 #[test]
+fn a_standby_with_an_empty_disk_is_caught_up_by_the_leader_that_knew_it_full() {
+    for configure in [small_snapshots as fn(&mut ReplicaConfig), |_| {}] {
+        let mut bench = Bench::with(3, configure);
+        let session = bench.open_session(7);
+        bench.execute(session, 1, 120);
+        let standby = bench.standbys()[0];
+        bench.cluster.crash(standby);
+        bench.cluster.replace_disk(standby);
+        bench.cluster.refuse_connections_of(standby);
+        bench.cluster.start(standby).unwrap();
+        bench.execute(session, 121, 125);
+        bench.await_agreement();
+    }
+}
+
+#[test]
 fn a_snapshot_of_many_chunks_arrives_over_a_bad_network() {
     let mut bench = Bench::with(3, |config| {
         small_snapshots(config);

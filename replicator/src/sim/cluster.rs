@@ -171,6 +171,11 @@ impl<M: StateMachine> Cluster<M> {
         node.replica = None;
     }
 
+    /// A node that is down gets an empty disk.
+    pub fn replace_disk(&mut self, id: NodeId) {
+        self.node_mut(id).disk = MemoryDisk::new();
+    }
+
     /// Messages from one node to another are lost from now on.
     pub fn cut(&mut self, from: NodeId, to: NodeId) {
         self.cut.insert((from, to));

@@ -31,9 +31,6 @@ fn messages_that_would_stop_raft_are_dropped_and_counted() {
     let term = bench.cluster.replica(leader).unwrap().status().term.get();
     let of_leader = |kind| message(kind, leader.get(), standby.get(), term);
     let mut hostile = Vec::new();
-    let mut commit = of_leader(MessageType::MsgHeartbeat);
-    commit.commit = 1_000_000;
-    hostile.push(commit);
     let mut gap = of_leader(MessageType::MsgAppend);
     gap.mut_entries().push(Entry { index: 9, term, ..Entry::default() });
     hostile.push(gap);
@@ -67,6 +64,20 @@ fn messages_that_would_stop_raft_are_dropped_and_counted() {
     assert_eq!(dropped(&bench, leader), 1);
     bench.execute(session, 6, 10);
     bench.await_agreement();
+}
+
+#[test]
+fn a_commit_index_beyond_the_log_is_not_believed() {
+    let mut bench = Bench::new(3);
+    let session = bench.open_session(7);
+    bench.execute(session, 1, 5);
+    let (leader, standby) = (bench.leader(), bench.standbys()[0]);
+    let status = bench.cluster.replica(standby).unwrap().status();
+    let mut heartbeat = message(MessageType::MsgHeartbeat, leader.get(), standby.get(), status.term.get());
+    heartbeat.commit = 1_000_000;
+    bench.cluster.replica_mut(standby).unwrap().on_message(leader, &envelope(&heartbeat));
+    assert_eq!(bench.cluster.replica(standby).unwrap().status().commit_index, status.commit_index);
+    bench.execute(session, 6, 7);
 }
 
 #[test]
