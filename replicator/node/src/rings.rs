@@ -8,6 +8,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use crossbeam::channel::{Receiver, Sender, TrySendError, bounded};
+use crossbeam::sync::{Parker, Unparker};
 use wire::link::Subscribe;
 use wire::{LogPosition, PartitionId};
 
@@ -29,31 +30,29 @@ pub const QUESTION_RING: usize = 16;
 
 /// Wakes a thread that waits for its rings. Rung after every send.
 #[derive(Debug, Clone)]
-pub struct Doorbell(Sender<()>);
+pub struct Doorbell(Unparker);
 
-/// The end that waits.
+/// The end that waits. It sleeps at once: a spinning thread would take the core from the one it waits for.
 #[derive(Debug)]
-pub struct DoorbellWait(Receiver<()>);
+pub struct DoorbellWait(Parker);
 
 impl Doorbell {
     /// A bell and its listener.
     pub fn new() -> (Doorbell, DoorbellWait) {
-        let (ring, wait) = bounded(1);
-        (Doorbell(ring), DoorbellWait(wait))
+        let parker = Parker::new();
+        (Doorbell(parker.unparker().clone()), DoorbellWait(parker))
     }
 
     /// Wakes the listener; one ring is as good as many.
     pub fn ring(&self) {
-        // Full: it is going to wake anyway. Disconnected: nobody is there to wake.
-        let _ = self.0.try_send(());
+        self.0.unpark();
     }
 }
 
 impl DoorbellWait {
     /// Returns when it was rung since the last time, or after `timeout`.
     pub fn wait(&self, timeout: Duration) {
-        // Disconnected: nobody will ring again, and whoever waits notices by its rings.
-        let _ = self.0.recv_timeout(timeout);
+        self.0.park_timeout(timeout);
     }
 }
 

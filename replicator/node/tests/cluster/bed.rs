@@ -272,7 +272,7 @@ impl Follower {
         Follower { stream, seen: Vec::new(), position: LogPosition::ZERO }
     }
 
-    async fn step(&mut self) {
+    pub async fn step(&mut self) {
         let item =
             tokio::time::timeout(PATIENCE, self.stream.next()).await.expect("an item in time").expect("a stream");
         match item {
