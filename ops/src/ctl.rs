@@ -85,9 +85,7 @@ struct Place {
 
 /// Does what was asked.
 pub fn main(args: Args) -> miette::Result<ExitCode> {
-    if std::env::var_os("RUST_LOG").is_some() {
-        logging::start();
-    }
+    logging::of_tool();
     let place = Place { args_data_dir: args.data_dir, args_state: args.state };
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().into_diagnostic()?;
     runtime.block_on(async {

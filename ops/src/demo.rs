@@ -69,9 +69,7 @@ pub struct Args {
 
 /// Runs the demo until it is told to end.
 pub fn main(args: Args) -> miette::Result<ExitCode> {
-    if std::env::var_os("RUST_LOG").is_some() {
-        logging::start();
-    }
+    logging::of_tool();
     // One thread: children are tied to the thread that started them.
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().into_diagnostic()?;
     runtime.block_on(run(args))

@@ -45,7 +45,7 @@ pub struct Args {
 
 /// Runs the gateway until it is told to end.
 pub fn main(args: Args) -> miette::Result<ExitCode> {
-    logging::start();
+    logging::of_service();
     let file = GatewayFile::load(&args.config)?;
     let rest = bind(file.listen, "its clients' address")?;
     let [ca, cert, key] = file.tls.read()?;

@@ -44,7 +44,10 @@ fn main() -> ExitCode {
         Command::Gateway(args) => gateway::main(args),
         Command::Ctl(args) => ctl::main(args),
         Command::Loadgen(args) => {
-            logging::start();
+            match args.command {
+                loadgen::Command::Bots(_) => logging::of_service(),
+                _ => logging::of_tool(),
+            }
             Ok(loadgen::main(args))
         }
     };

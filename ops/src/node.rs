@@ -53,7 +53,7 @@ pub struct Args {
 
 /// Runs the node until it is told to end, or cannot go on.
 pub fn main(args: Args) -> miette::Result<ExitCode> {
-    logging::start();
+    logging::of_service();
     let file = NodeFile::load(&args.config)?;
     let listen = bind(file.listen, "its address for nodes, gateways and operators")?;
     let pages = bind(file.http, "its status pages' address")?;

@@ -106,6 +106,7 @@ impl Children {
         // getppid), allocates nothing and touches no memory shared with the parent.
         unsafe {
             command.pre_exec(move || {
+                #[cfg(target_os = "linux")]
                 nix::sys::prctl::set_pdeathsig(Signal::SIGKILL)?;
                 // The parent may have died before the call.
                 if getppid() != parent {

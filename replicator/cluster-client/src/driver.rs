@@ -49,6 +49,7 @@ struct Inner {
     dialer: Arc<Dialer>,
     hello: Hello,
     nodes: Vec<NodeId>,
+    patience: Patience,
     tasks: Vec<JoinHandle<()>>,
 }
 
@@ -110,7 +111,7 @@ impl Cluster {
         let shared = Arc::new(Shared { core: Mutex::new(core), timer: Notify::new() });
         let mut tasks = vec![tokio::spawn(keep_time(shared.clone()))];
         tasks.extend(nodes.iter().map(|node| tokio::spawn(connection::run(shared.clone(), dialer.clone(), *node))));
-        Ok(Cluster { inner: Arc::new(Inner { shared, dialer, hello, nodes, tasks }) })
+        Ok(Cluster { inner: Arc::new(Inner { shared, dialer, hello, nodes, patience, tasks }) })
     }
 
     /// Opens a session; waits, if need be for ever, until the partition has a leader that has opened it.
@@ -132,9 +133,8 @@ impl Cluster {
     pub fn subscribe(&self, partition: PartitionId, from: LogPosition) -> EventStream {
         let (taken, items) = mpsc::channel(STREAM_ITEMS_MAX);
         let leader = self.inner.shared.lock().watch_leader(partition);
-        let patience = Patience::default();
-        let subscription =
-            Subscription::new(self.inner.hello, &self.inner.nodes, partition, from, patience, Instant::now());
+        let Inner { hello, nodes, patience, .. } = &*self.inner;
+        let subscription = Subscription::new(*hello, nodes, partition, from, *patience, Instant::now());
         tokio::spawn(stream::run(subscription, self.inner.dialer.clone(), leader, taken));
         EventStream { items, _cluster: self.clone() }
     }
