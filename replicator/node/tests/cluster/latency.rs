@@ -111,3 +111,41 @@ async fn latency_at_two_thousand_orders_a_second() {
     measure_offered("joint", 1, LEDGER, 2_000, 5).await;
     measure_offered("split", 2, PartitionId::new(2), 2_000, 5).await;
 }
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+#[ignore = "a measurement"]
+async fn pause_when_the_leader_of_the_ledger_stops() {
+    let mut bed = Bed::start(3, 2, Tuning { leader_stable: Duration::from_secs(600), ..Tuning::default() });
+    bed.wait_ready();
+    let operator = bed.client(Role::Operator, "operator-test").session(LEDGER).await;
+    let exchange = Exchange::open(&operator, PartitionId::new(2)).await;
+    let cluster = bed.client(Role::Gateway, "gateway-1");
+    let session = cluster.session(LEDGER).await;
+    let (give_up, mut given_up) = tokio::sync::oneshot::channel();
+    let trader = tokio::spawn(async move {
+        let (mut pauses, mut number) = (Vec::new(), 0);
+        while given_up.try_recv().is_err() {
+            let started = Instant::now();
+            accepted(&session, exchange.order(exchange.alice, Side::Sell, 6_000_000, 1, &format!("o{number}"))).await;
+            pauses.push(started.elapsed());
+            number += 1;
+        }
+        pauses.sort();
+        pauses
+    });
+    const ROUNDS: usize = 10;
+    for _ in 0..ROUNDS {
+        tokio::time::sleep(Duration::from_millis(500)).await;
+        let leader = bed.leader(LEDGER);
+        bed.stop(leader);
+        tokio::time::sleep(Duration::from_millis(500)).await;
+        bed.restart(leader);
+        bed.wait_ready();
+    }
+    give_up.send(()).expect("the trader trades");
+    let pauses = trader.await.unwrap();
+    println!(
+        "{ROUNDS} stopped leaders, longest replies in ms: {:?}",
+        pauses.iter().rev().take(ROUNDS).map(Duration::as_millis).collect::<Vec<_>>()
+    );
+}
