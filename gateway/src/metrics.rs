@@ -20,6 +20,10 @@ pub struct Metrics {
     seconds: Family<OperationLabels, Histogram>,
     /// Open sockets.
     pub connections: Gauge,
+    /// Open WebSockets, no longer among `connections`.
+    pub websockets: Gauge,
+    /// Clients that were closed because they did not read in time.
+    pub slow_clients: Counter,
     /// The furthest position read, per partition.
     positions: Family<PartitionLabels, Gauge<i64, std::sync::atomic::AtomicI64>>,
     /// Level changes that did not follow the ones before them.
@@ -55,11 +59,15 @@ impl Default for Metrics {
         registry.register("request_seconds", "From parsed request to answer", seconds.clone());
         let connections = Gauge::default();
         registry.register("connections", "Open client connections", connections.clone());
+        let websockets = Gauge::default();
+        registry.register("websockets", "Open WebSockets", websockets.clone());
+        let slow_clients = Counter::default();
+        registry.register("slow_clients", "WebSockets closed because the client did not read", slow_clients.clone());
         let positions = Family::default();
         registry.register("position", "The furthest log position read", positions.clone());
         let gaps = Gauge::default();
         registry.register("depth_gaps", "Level changes lost on their way; not 0: replace this gateway", gaps.clone());
-        Metrics { registry, requests, seconds, connections, positions, gaps }
+        Metrics { registry, requests, seconds, connections, websockets, slow_clients, positions, gaps }
     }
 }
 

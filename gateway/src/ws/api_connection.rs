@@ -143,7 +143,11 @@ impl Connection {
         }
         let (caller, tells_limits) = match self.admit(operation, &mut request.params, now_us) {
             Ok(admitted) => admitted,
-            Err(error) => return Some(self.refuse(&request.id, error)),
+            Err(error) => {
+                let refused = operations::refuse(&self.gateway, operation, self.peer, error);
+                let tells_limits = self.session.returns_rate_limits();
+                return Some(executed_answer(&self.gateway, &request.id, refused, tells_limits));
+            }
         };
         let (gateway, peer, id) = (Arc::clone(&self.gateway), self.peer, request.id);
         let mut running = async move {
@@ -163,7 +167,7 @@ impl Connection {
 
     fn admit(
         &self,
-        operation: &Operation,
+        operation: &'static Operation,
         params: &mut Params,
         now_us: u64,
     ) -> Result<(Option<crate::auth::Caller>, bool), ApiError> {

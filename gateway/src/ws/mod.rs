@@ -58,10 +58,13 @@ pub fn upgrade(gateway: &Arc<Gateway>, mut request: Request<Incoming>, peer: Pee
         // The client went away before the switch.
         let Ok(upgraded) = upgraded.await else { return };
         let io = TokioIo::new(upgraded);
+        gateway.metrics.websockets.inc();
+        let websockets = gateway.metrics.websockets.clone();
         match wanted {
             Some(wanted) => stream_connection::serve(gateway, io, wanted).await,
             None => api_connection::serve(gateway, io, peer, api_connection::Wanted::parse(&query)).await,
         }
+        websockets.dec();
     });
     accepted
 }

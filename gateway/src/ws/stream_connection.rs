@@ -66,7 +66,10 @@ pub async fn serve<S: AsyncRead + AsyncWrite + Unpin>(gateway: Arc<Gateway>, io:
     };
     let mut socket = Socket::new(io, Patience::default()).await;
     let over = connection.run(&mut socket).await;
-    let last_words = connection.last_words(over);
+    if over == TOO_SLOW {
+        gateway.metrics.slow_clients.inc();
+    }
+    let last_words = last_words(over);
     // Nothing is queued for a client that is leaving.
     drop(connection);
     socket.close(over, last_words).await;
@@ -169,19 +172,20 @@ impl Connection<'_> {
         let fits = self.subscriber.check(names);
         fits.map_err(|_| invalid(format!("a connection may listen to at most {STREAMS_MAX} streams")))
     }
+}
 
-    fn last_words(&self, over: Over) -> Option<Utf8Bytes> {
-        let now_ms = super::clock_ms();
-        match over {
-            TOO_SLOW => Some(
-                format!(
-                    r#"{{"e":"slowConsumer","E":{now_ms},"code":-1008,"msg":"This connection did not read its events in time; events were dropped. Reconnect and start from a new snapshot."}}"#
-                )
-                .into(),
-            ),
-            SHUTDOWN => Some(format!(r#"{{"e":"serverShutdown","E":{now_ms}}}"#).into()),
-            _ => None,
-        }
+/// What a client is told before it is closed.
+fn last_words(over: Over) -> Option<Utf8Bytes> {
+    let now_ms = super::clock_ms();
+    match over {
+        TOO_SLOW => Some(
+            format!(
+                r#"{{"e":"slowConsumer","E":{now_ms},"code":-1008,"msg":"This connection did not read its events in time; events were dropped. Reconnect and start from a new snapshot."}}"#
+            )
+            .into(),
+        ),
+        SHUTDOWN => Some(format!(r#"{{"e":"serverShutdown","E":{now_ms}}}"#).into()),
+        _ => None,
     }
 }
 
