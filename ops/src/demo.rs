@@ -193,34 +193,32 @@ impl Demo {
     /// Waits until nodes, ledger and gateway can trade. A process that ends meanwhile is the end of it.
     async fn bring_up(&mut self, ends: &mut Ends, envelope_key: &[u8; 32]) -> miette::Result<BroughtUp> {
         let coming = come_up(self.cluster(), self.layout.clone(), self.accounts.clone(), *envelope_key);
-        let mut coming = std::pin::pin!(tokio::time::timeout(READY_WITHIN, coming));
-        loop {
-            tokio::select! {
-                operator = &mut coming => {
-                    let operator = operator.map_err(|_| {
-                        let logs = self.home.paths.logs();
-                        miette::miette!("the exchange was not ready after {READY_WITHIN:?}; see {}", logs.display())
-                    })?;
-                    return operator.map(|operator| BroughtUp::Ready(Box::new(operator)));
-                }
-                Some(exited) = self.ended.recv() => {
-                    self.children.on_exited(&exited);
-                    if exited.status.code() == Some(ADDRESS_IN_USE.into()) {
-                        return Ok(BroughtUp::PortLost);
-                    }
-                    self.console.done();
-                    // In full, and as the process said it.
-                    self.console.say(exited.errors.trim_end());
-                    let log = self.home.paths.logs().join(format!("{}.log", exited.role));
-                    miette::bail!(
-                        help = format!("its log is {}", log.display()),
-                        "{} {} before the exchange was ready",
-                        exited.role,
-                        children::describe(exited.status),
-                    );
-                }
-                () = ends.asked() => return Ok(BroughtUp::Asked),
+        let coming = tokio::time::timeout(READY_WITHIN, coming);
+        tokio::select! {
+            operator = coming => {
+                let operator = operator.map_err(|_| {
+                    let logs = self.home.paths.logs();
+                    miette::miette!("the exchange was not ready after {READY_WITHIN:?}; see {}", logs.display())
+                })?;
+                operator.map(|operator| BroughtUp::Ready(Box::new(operator)))
             }
+            Some(exited) = self.ended.recv() => {
+                self.children.on_exited(&exited);
+                if exited.status.code() == Some(ADDRESS_IN_USE.into()) {
+                    return Ok(BroughtUp::PortLost);
+                }
+                self.console.done();
+                // In full, and as the process said it.
+                self.console.say(exited.errors.trim_end());
+                let log = self.home.paths.logs().join(format!("{}.log", exited.role));
+                miette::bail!(
+                    help = format!("its log is {}", log.display()),
+                    "{} {} before the exchange was ready",
+                    exited.role,
+                    children::describe(exited.status),
+                );
+            }
+            () = ends.asked() => Ok(BroughtUp::Asked),
         }
     }
 
