@@ -63,7 +63,7 @@ impl Default for Limits {
     fn default() -> Limits {
         Limits {
             connections_max: 4_096,
-            requests_max: 4_096,
+            requests_max: 8_192,
             body_bytes_max: 64 * 1024,
             head_timeout: Duration::from_secs(75),
             body_timeout: Duration::from_secs(10),

@@ -204,3 +204,58 @@ async fn market_orders_carry_a_protection_price_that_clients_do_not_see() {
     );
     assert_eq!(receiver.recv().unwrap().price, rules().price_min);
 }
+
+/// A value that some parameter takes, or one that none does.
+fn value() -> impl proptest::strategy::Strategy<Value = String> {
+    use proptest::prelude::*;
+    let known = proptest::sample::select(vec![
+        "BTCUSDT",
+        "BUY",
+        "SELL",
+        "LIMIT",
+        "MARKET",
+        "LIMIT_MAKER",
+        "GTC",
+        "IOC",
+        "FOK",
+        "FULL",
+        "NONE",
+        "0",
+        "1",
+        "0.00001",
+        "90071992547409.93",
+        "9223372036854775807",
+        "18446744073709551616",
+        "1e9",
+        "-1",
+        "",
+    ]);
+    prop_oneof![4 => known.prop_map(String::from), 1 => "[0-9]{1,22}(\\.[0-9]{1,22})?", 1 => ".{0,40}"]
+}
+
+proptest::proptest! {
+    #[test]
+    fn no_parameters_panic_and_what_passes_keeps_to_the_rules(
+        values in proptest::collection::vec((0..12_usize, value()), 0..12)
+    ) {
+        let names = [
+            "symbol", "side", "type", "timeInForce", "quantity", "price", "quoteOrderQty", "newClientOrderId",
+            "orderId", "origClientOrderId", "selfTradePreventionMode", "newOrderRespType",
+        ];
+        let (gateway, _) = gateway();
+        let mut sent: Vec<(String, String)> =
+            ["BTCUSDT", "BUY", "LIMIT", "GTC", "1", "50000"].into_iter().zip(names).map(|(value, name)| (name.into(), value.into())).collect();
+        for (name, value) in values {
+            sent.retain(|(known, _)| known != names[name]);
+            sent.push((names[name].into(), value));
+        }
+        let params = Params::new(sent).unwrap();
+        let _ = parse::cancellation(&gateway, ALICE, params.clone());
+        if let Ok(placement) = parse::placement(&gateway, ALICE, params) {
+            let order = placement.order;
+            proptest::prop_assert_ne!(order.qty.is_zero(), order.quote_qty.is_zero());
+            proptest::prop_assert!(order.client_order_id.is_client_order_id());
+            let _ = filters::check(&placement.market, &order);
+        }
+    }
+}
