@@ -1,10 +1,13 @@
 //! `mainstay`, the one binary: the exchange's processes, a demo of all of them, and the tools around them.
 
+#![forbid(unsafe_code)]
+
 mod config;
 mod ctl;
 mod demo;
 mod gateway;
 mod http;
+mod lifeline;
 mod logging;
 mod node;
 mod operator;
@@ -38,6 +41,9 @@ enum Command {
 }
 
 fn main() -> ExitCode {
+    if !lifeline::tie() {
+        return ExitCode::FAILURE;
+    }
     let outcome = match Cli::parse().command {
         Command::Demo(args) => demo::main(args),
         Command::Node(args) => node::main(args),

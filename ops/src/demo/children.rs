@@ -12,10 +12,12 @@ use std::process::{ExitStatus, Stdio};
 use std::time::Duration;
 
 use nix::sys::signal::{Signal, kill};
-use nix::unistd::{Pid, getppid};
+use nix::unistd::Pid;
 use tokio::process::Command;
 use tokio::sync::mpsc;
 use tokio::time::Instant;
+
+use crate::lifeline;
 
 const FAREWELL: Duration = Duration::from_secs(5);
 /// How much of what a process said on its standard error is shown when it ends.
@@ -101,20 +103,7 @@ impl Children {
         command.args(args).stdin(Stdio::null()).stdout(open("log")?).stderr(errors.try_clone()?);
         // Its own group, so that ^C at the terminal reaches the demo alone, which then ends the others in order.
         command.process_group(0).kill_on_drop(true);
-        let parent = Pid::this();
-        // SAFETY: between fork and exec the closure makes two system calls that are async-signal-safe (prctl and
-        // getppid), allocates nothing and touches no memory shared with the parent.
-        unsafe {
-            command.pre_exec(move || {
-                #[cfg(target_os = "linux")]
-                nix::sys::prctl::set_pdeathsig(Signal::SIGKILL)?;
-                // The parent may have died before the call.
-                if getppid() != parent {
-                    return Err(io::ErrorKind::NotFound.into());
-                }
-                Ok(())
-            });
-        }
+        command.env(lifeline::VARIABLE, std::process::id().to_string());
         let mut child = command.spawn()?;
         let pid = child.id().ok_or_else(|| io::Error::other("the process has no id"))?;
         self.running.insert(role, pid);
