@@ -23,6 +23,8 @@ use crate::state::Account;
 use crate::target::{TargetArgs, TargetError};
 
 mod quotes;
+#[cfg(test)]
+mod tests;
 
 /// `mainstay loadgen bots`.
 #[derive(Debug, Clone, clap::Args)]
@@ -101,12 +103,12 @@ async fn make_markets(args: &Args) -> Result<(), BotsError> {
     let pause = Duration::from_secs_f64(markets.len() as f64 / args.rate);
     let mut makers = tokio::task::JoinSet::new();
     for (index, market) in markets.into_iter().enumerate() {
-        let account = |offset| &target.bots[(index * 2 + offset) % target.bots.len()];
+        let (making, taking) = cast(&target.bots, index);
         let mid = market.opening_price();
         let random = StdRng::seed_from_u64(args.seed.wrapping_add(index as u64));
         let maker = Maker {
-            maker: Hand::new(account(0), &urls)?,
-            taker: Hand::new(account(1), &urls)?,
+            maker: Hand::new(making, &urls)?,
+            taker: Hand::new(taking, &urls)?,
             rest: rest.clone(),
             quotes: Quotes::new(market, mid, args.levels, random),
             prefix: format!("bot-{:x}-", timestamp_ms()),
@@ -117,6 +119,16 @@ async fn make_markets(args: &Args) -> Result<(), BotsError> {
     // Makers never end by themselves.
     while makers.join_next().await.is_some() {}
     Ok(())
+}
+
+/// Who makes and who takes in the market number `index`: never the same account, and accounts whose names say
+/// so take only.
+fn cast(bots: &[Account], index: usize) -> (&Account, &Account) {
+    let (takers, makers): (Vec<&Account>, Vec<&Account>) = bots.iter().partition(|bot| bot.name.contains("taker"));
+    match (makers.is_empty(), takers.is_empty()) {
+        (false, false) => (makers[index % makers.len()], takers[index % takers.len()]),
+        _ => (&bots[index % bots.len()], &bots[(index + 1) % bots.len()]),
+    }
 }
 
 /// An account and its connection.

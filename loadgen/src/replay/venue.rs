@@ -29,7 +29,8 @@ const PATIENCE: Duration = Duration::from_secs(30);
 const SYMBOL_MAX: usize = 20;
 /// What the demo's accounts pay as well.
 const FEE_PPM: u32 = 1_000;
-/// Ledger decimals of an asset that is listed for a recording, unless it needs more.
+/// Ledger decimals of an asset that is listed for a recording, unless it needs more, or is counted in numbers so
+/// great that there is no room for them.
 const ASSET_DECIMALS: u8 = 8;
 
 /// Why there is no market to replay on.
@@ -116,11 +117,11 @@ impl Venue {
 
         let (price, qty) = (recording.price_decimals, recording.qty_decimals);
         let (base_name, quote_name) = directory.split(&recording.symbol);
-        let (base, base_decimals) = operator.asset(&directory, &base_name, qty).await?;
-        let (quote, quote_decimals) = operator.asset(&directory, &quote_name, price + qty).await?;
         let needs = Needs::of(recording);
-        let base_amount = needs.base_amount(recording, base_decimals).ok_or(VenueError::TooMuch(base_name))?;
-        let quote_amount = needs.quote_amount(recording, quote_decimals).ok_or(VenueError::TooMuch(quote_name))?;
+        let base_amount = |decimals| needs.base_amount(recording, decimals);
+        let (base, base_amount) = operator.asset(&directory, &base_name, qty, base_amount).await?;
+        let quote_amount = |decimals| needs.quote_amount(recording, decimals);
+        let (quote, quote_amount) = operator.asset(&directory, &quote_name, price + qty, quote_amount).await?;
         let partition = directory.emptiest(cluster);
         let symbol = loop {
             let name = directory.name_market(symbol, &recording.symbol)?;
@@ -291,19 +292,29 @@ impl Operator {
         replied.map(|replied| replied.reply).map_err(|source| cluster_error(doing, source))
     }
 
-    /// An asset of this name with at least so many ledger decimals, or one like it, listed if need be.
-    async fn asset(&self, directory: &Directory, name: &str, decimals: u8) -> Result<(AssetId, u8), VenueError> {
-        let finer = format!("R{decimals}{name}");
-        for name in [name, &finer[..finer.len().min(SYMBOL_MAX)]] {
-            match directory.assets.get(name) {
-                Some((asset, has)) if *has >= decimals => return Ok((*asset, *has)),
-                Some(_) => continue,
-                None => {}
+    /// The asset of this name, or one like it, and how much of it is needed. It must have at least `decimals` and
+    /// not so many that the need exceeds what an account can hold; one that does is listed if need be.
+    async fn asset(
+        &self,
+        directory: &Directory,
+        name: &str,
+        decimals: u8,
+        need: impl Fn(u8) -> Option<Amount>,
+    ) -> Result<(AssetId, Amount), VenueError> {
+        let finest = decimals.max(ASSET_DECIMALS);
+        let fitting = (decimals..=finest).rev().find_map(|decimals| need(decimals).map(|amount| (decimals, amount)));
+        let (ledger_decimals, amount) = fitting.ok_or_else(|| VenueError::TooMuch(name.to_owned()))?;
+        let other = format!("R{ledger_decimals}{name}");
+        for name in [name, &other[..other.len().min(SYMBOL_MAX)]] {
+            if let Some((asset, has)) = directory.assets.get(name) {
+                match need(*has) {
+                    Some(amount) => return Ok((*asset, amount)),
+                    None => continue,
+                }
             }
-            let ledger_decimals = decimals.max(ASSET_DECIMALS);
             let list = ListAsset { symbol: text(name)?, ledger_decimals };
             let id = self.ask(&format!("list the asset {name}"), Command::ListAsset(list)).await?;
-            return Ok((AssetId::new(id as u16), ledger_decimals));
+            return Ok((AssetId::new(id as u16), amount));
         }
         let doing = format!("find an asset like {name} with {decimals} decimals");
         Err(VenueError::Refused { doing, reason: RejectReason::BadAsset })
