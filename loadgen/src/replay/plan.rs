@@ -21,6 +21,11 @@ pub struct Round {
     pub takes: Vec<Trade>,
 }
 
+/// Which of `makers` accounts keeps the level at `price`: neighbouring levels belong to different ones.
+pub fn maker_of(price: i64, makers: usize) -> usize {
+    (price as u64 % makers as u64) as usize
+}
+
 /// The rounds that make these trades happen, each at its price against one resting order: levels better than
 /// the price are cleared first, as are those of the other side that it crosses. `ours` is changed to the
 /// book after them. `wanted` is the recorded book after the trades; what a level needs in the end is placed

@@ -7,7 +7,7 @@ use futures_util::{StreamExt, TryStreamExt, stream};
 use wire::decimal;
 
 use super::book::{Level, Side};
-use super::plan::Round;
+use super::plan::{Round, maker_of};
 use super::recording::Trade;
 use crate::api::message::Order;
 use crate::api::ws_api::WsApi;
@@ -93,9 +93,8 @@ impl Player {
         format!("{}{}", self.prefix, self.named)
     }
 
-    /// Levels next to each other belong to different makers.
     fn name(&mut self, level: &Level) -> Standing {
-        let maker = level.price as usize % self.makers.len();
+        let maker = maker_of(level.price, self.makers.len());
         Standing { name: self.next_name(), maker, left: level.qty }
     }
 

@@ -15,7 +15,7 @@ use wire::{
     Qty, RejectReason, Secret, Symbol, Text,
 };
 
-use super::needs::Needs;
+use super::needs::{Budget, Needs};
 use super::recording::Recording;
 use crate::api::sign::Credentials;
 use crate::state;
@@ -32,6 +32,9 @@ const FEE_PPM: u32 = 1_000;
 /// Ledger decimals of an asset that is listed for a recording, unless it needs more, or is counted in numbers so
 /// great that there is no room for them.
 const ASSET_DECIMALS: u8 = 8;
+
+/// A ledger counts all of an asset in one amount; a replay takes less than an eighth of it, in ledger units.
+const TOTAL_MAX: i64 = Amount::MAX.units() / 8;
 
 /// Why there is no market to replay on.
 #[derive(Debug, thiserror::Error)]
@@ -73,7 +76,7 @@ pub enum VenueError {
     #[error("{0:?} is no name of a market: use 1 to 20 of A-Z and 0-9")]
     BadSymbol(String),
     /// The recording is worth more than the ledger can count.
-    #[error("the recording needs more {0} than an account can hold")]
+    #[error("the recording needs more {0} than the ledger can count")]
     TooMuch(String),
 }
 
@@ -99,6 +102,13 @@ struct Operator {
     session: Session,
 }
 
+/// An asset of the new market.
+struct Asset {
+    id: AssetId,
+    name: String,
+    decimals: u8,
+}
+
 impl Venue {
     /// Lists the market, opens and funds the accounts.
     pub async fn make(
@@ -117,18 +127,20 @@ impl Venue {
 
         let (price, qty) = (recording.price_decimals, recording.qty_decimals);
         let (base_name, quote_name) = directory.split(&recording.symbol);
-        let needs = Needs::of(recording);
-        let base_amount = |decimals| needs.base_amount(recording, decimals);
-        let (base, base_amount) = operator.asset(&directory, &base_name, qty, base_amount).await?;
-        let quote_amount = |decimals| needs.quote_amount(recording, decimals);
-        let (quote, quote_amount) = operator.asset(&directory, &quote_name, price + qty, quote_amount).await?;
+        let budget = Budget::of(recording, makers);
+        let total = budget.total();
+        let holds = |amount: Option<Amount>| amount.is_some_and(|amount| amount.units() < TOTAL_MAX);
+        let base = |decimals| holds(total.base_amount(recording, decimals));
+        let base = operator.asset(&directory, &base_name, qty, base).await?;
+        let quote = |decimals| holds(total.quote_amount(recording, decimals));
+        let quote = operator.asset(&directory, &quote_name, price + qty, quote).await?;
         let partition = directory.emptiest(cluster);
         let symbol = loop {
             let name = directory.name_market(symbol, &recording.symbol)?;
             let market = ListMarket {
                 symbol: text(&name)?,
-                base,
-                quote,
+                base: base.id,
+                quote: quote.id,
                 partition,
                 price_decimals: price,
                 qty_decimals: qty,
@@ -142,12 +154,10 @@ impl Venue {
             };
         };
         let mut accounts = Vec::new();
-        for number in 0..=makers {
-            let role = if number == makers { "taker".to_owned() } else { format!("maker-{}", number + 1) };
+        let roles = (1..=makers).map(|number| format!("maker-{number}")).chain(["taker".to_owned()]);
+        for (role, needs) in roles.zip(budget.makers.iter().chain([&budget.taker])) {
             let (account, credentials) = operator.account(&format!("replay-{run}-{role}")).await?;
-            for (asset, amount) in [(base, base_amount), (quote, quote_amount)] {
-                operator.ask("fund an account", Command::Credit(Credit { account, asset, amount })).await?;
-            }
+            operator.fund(account, needs, recording, &base, &quote).await?;
             accounts.push(credentials);
         }
         let taker = accounts.pop().expect("the taker was opened last");
@@ -292,32 +302,50 @@ impl Operator {
         replied.map(|replied| replied.reply).map_err(|source| cluster_error(doing, source))
     }
 
-    /// The asset of this name, or one like it, and how much of it is needed. It must have at least `decimals` and
-    /// not so many that the need exceeds what an account can hold; one that does is listed if need be.
+    /// The asset of this name, or one like it. It must have at least `decimals` and not so many that what the
+    /// replay needs does not fit the ledger any more; one that does is listed if need be.
     async fn asset(
         &self,
         directory: &Directory,
         name: &str,
         decimals: u8,
-        need: impl Fn(u8) -> Option<Amount>,
-    ) -> Result<(AssetId, Amount), VenueError> {
-        let finest = decimals.max(ASSET_DECIMALS);
-        let fitting = (decimals..=finest).rev().find_map(|decimals| need(decimals).map(|amount| (decimals, amount)));
-        let (ledger_decimals, amount) = fitting.ok_or_else(|| VenueError::TooMuch(name.to_owned()))?;
-        let other = format!("R{ledger_decimals}{name}");
+        fits: impl Fn(u8) -> bool,
+    ) -> Result<Asset, VenueError> {
+        let fitting = (decimals..=decimals.max(ASSET_DECIMALS)).rev().find(|decimals| fits(*decimals));
+        let fitting = fitting.ok_or_else(|| VenueError::TooMuch(name.to_owned()))?;
+        let other = format!("R{fitting}{name}");
         for name in [name, &other[..other.len().min(SYMBOL_MAX)]] {
-            if let Some((asset, has)) = directory.assets.get(name) {
-                match need(*has) {
-                    Some(amount) => return Ok((*asset, amount)),
-                    None => continue,
+            match directory.assets.get(name) {
+                Some((id, decimals)) if fits(*decimals) => {
+                    return Ok(Asset { id: *id, name: name.to_owned(), decimals: *decimals });
                 }
+                Some(_) => continue,
+                None => {}
             }
-            let list = ListAsset { symbol: text(name)?, ledger_decimals };
+            let list = ListAsset { symbol: text(name)?, ledger_decimals: fitting };
             let id = self.ask(&format!("list the asset {name}"), Command::ListAsset(list)).await?;
-            return Ok((AssetId::new(id as u16), amount));
+            return Ok(Asset { id: AssetId::new(id as u16), name: name.to_owned(), decimals: fitting });
         }
         let doing = format!("find an asset like {name} with {decimals} decimals");
         Err(VenueError::Refused { doing, reason: RejectReason::BadAsset })
+    }
+
+    async fn fund(
+        &self,
+        account: AccountId,
+        needs: &Needs,
+        recording: &Recording,
+        base: &Asset,
+        quote: &Asset,
+    ) -> Result<(), VenueError> {
+        let base_amount = needs.base_amount(recording, base.decimals);
+        let quote_amount = needs.quote_amount(recording, quote.decimals);
+        for (asset, amount) in [(base, base_amount), (quote, quote_amount)] {
+            let amount = amount.ok_or_else(|| VenueError::TooMuch(asset.name.clone()))?;
+            let credit = Credit { account, asset: asset.id, amount };
+            self.ask(&format!("fund an account with {}", asset.name), Command::Credit(credit)).await?;
+        }
+        Ok(())
     }
 
     /// Opens an account with an Ed25519 key of its own: no secret leaves this process.
