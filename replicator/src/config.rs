@@ -72,6 +72,9 @@ pub struct RaftLimits {
     pub message_bytes_max: usize,
     /// Messages with entries under way to one standby.
     pub messages_in_flight_max: usize,
+    /// Entries that are not yet committed; the sequencer waits beyond, and what it queues meanwhile becomes one
+    /// entry. So batches grow with the load by themselves, and the disks are asked no more than helps.
+    pub entries_in_flight_max: u64,
     /// Entries that are not yet committed have at most this many bytes; the sequencer waits beyond.
     pub uncommitted_bytes_max: usize,
     /// Entries that are applied in one go have at most this many bytes.
@@ -83,6 +86,7 @@ impl Default for RaftLimits {
         RaftLimits {
             message_bytes_max: 512 * 1024,
             messages_in_flight_max: 256,
+            entries_in_flight_max: 2,
             uncommitted_bytes_max: 64 * 1024 * 1024,
             apply_bytes_max: 1024 * 1024,
         }

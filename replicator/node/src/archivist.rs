@@ -6,6 +6,7 @@ use std::collections::BTreeMap;
 use std::iter;
 use std::ops::ControlFlow;
 use std::sync::Arc;
+use std::time::Duration;
 
 use crossbeam::channel::{Receiver, Sender, bounded};
 use replicator::net::Waker;
@@ -21,6 +22,8 @@ use crate::rings::{FromArchive, ToArchive};
 const READ_BYTES: usize = 256 * 1024;
 /// Work done before what was written is handed to the operating system.
 const WORK_PER_CYCLE: usize = 256;
+/// How long work gathers: nobody waits for an event to be in the file, so waking for each would be waste.
+const PAUSE: Duration = Duration::from_millis(5);
 
 /// The state of the archive thread.
 pub struct Archivist {
@@ -66,6 +69,9 @@ impl Archivist {
                 }
             }
             self.flush()?;
+            if self.work.len() < WORK_PER_CYCLE {
+                std::thread::sleep(PAUSE);
+            }
         }
         self.flush()
     }

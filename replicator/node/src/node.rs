@@ -114,7 +114,9 @@ impl Node {
             directory: data_dir.log(),
             epoch: config.epoch,
             node: config.node,
-            inline_sync: true,
+            // Measured with four partitions on two and on four cores: no faster, and a partition thread that
+            // waits for the disk takes no messages.
+            inline_sync: false,
         });
         let log = log.map_err(|source| StartError::Log { node: config.node, source })?;
 

@@ -4,11 +4,11 @@
 //! thread and for the network thread, the archive thread for the network thread, the network thread for
 //! nobody. What it cannot put on a ring it refuses as busy or, where the sender sends again, drops.
 
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
+use std::thread::{self, Thread};
 use std::time::Duration;
 
 use crossbeam::channel::{Receiver, Sender, TrySendError, bounded};
-use crossbeam::sync::{Parker, Unparker};
 use wire::link::Subscribe;
 use wire::{LogPosition, PartitionId};
 
@@ -30,29 +30,34 @@ pub const QUESTION_RING: usize = 16;
 
 /// Wakes a thread that waits for its rings. Rung after every send.
 #[derive(Debug, Clone)]
-pub struct Doorbell(Unparker);
+pub struct Doorbell(Arc<OnceLock<Thread>>);
 
 /// The end that waits. It sleeps at once: a spinning thread would take the core from the one it waits for.
 #[derive(Debug)]
-pub struct DoorbellWait(Parker);
+pub struct DoorbellWait(Arc<OnceLock<Thread>>);
 
 impl Doorbell {
     /// A bell and its listener.
     pub fn new() -> (Doorbell, DoorbellWait) {
-        let parker = Parker::new();
-        (Doorbell(parker.unparker().clone()), DoorbellWait(parker))
+        let listener = Arc::new(OnceLock::new());
+        (Doorbell(Arc::clone(&listener)), DoorbellWait(listener))
     }
 
     /// Wakes the listener; one ring is as good as many.
     pub fn ring(&self) {
-        self.0.unpark();
+        if let Some(listener) = self.0.get() {
+            listener.unpark();
+        }
     }
 }
 
 impl DoorbellWait {
-    /// Returns when it was rung since the last time, or after `timeout`.
+    /// Returns when it was rung since the last time, or after `timeout`; the first time at once, because a ring
+    /// before it reached nobody. Always called by the same thread.
     pub fn wait(&self, timeout: Duration) {
-        self.0.park_timeout(timeout);
+        if self.0.set(thread::current()).is_err() {
+            thread::park_timeout(timeout);
+        }
     }
 }
 

@@ -20,7 +20,7 @@ mod writer;
 use std::collections::VecDeque;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, MutexGuard, TryLockError};
-use std::thread::JoinHandle;
+use std::thread::{JoinHandle, Thread};
 
 use crossbeam::channel::{Receiver, Sender, TryRecvError, bounded};
 use wire::{ClusterEpoch, NodeId, PartitionId};
@@ -75,10 +75,11 @@ impl Disk {
     /// The log of one partition; once per partition. `wake` is called, on the log thread, when a write of it has become
     /// durable.
     pub fn log(&self, partition: PartitionId, wake: impl Fn() + Send + 'static) -> DiskLog {
-        let jobs = self.jobs.clone().expect("the thread runs until the disk is dropped");
+        let sender = self.jobs.clone().expect("the thread runs until the disk is dropped");
+        let thread = self.thread.as_ref().expect("the thread runs until the disk is dropped").thread().clone();
+        let jobs = Jobs { sender, thread };
         let (done, answers) = bounded(DONE_MAX);
-        // The thread may have stopped already: then the first poll says so.
-        let _ = jobs.send(Job::Register { partition, done, wake: Box::new(wake) });
+        jobs.send(Job::Register { partition, done, wake: Box::new(wake) });
         DiskLog {
             identity: Identity { epoch: self.config.epoch, node: self.config.node, partition },
             files: SnapshotFiles::new(&self.config.directory, partition),
@@ -98,8 +99,23 @@ impl Drop for Disk {
     fn drop(&mut self) {
         self.jobs = None;
         if let Some(thread) = self.thread.take() {
+            thread.thread().unpark();
             let _ = thread.join();
         }
+    }
+}
+
+/// The way to the log thread.
+struct Jobs {
+    sender: Sender<Job>,
+    thread: Thread,
+}
+
+impl Jobs {
+    /// Asks for something. The thread may have stopped already: then the next poll says so.
+    fn send(&self, job: Job) {
+        let _ = self.sender.send(job);
+        self.thread.unpark();
     }
 }
 
@@ -110,7 +126,7 @@ pub struct DiskLog {
     directory: PathBuf,
     inline_sync: bool,
     writer: Arc<Mutex<Writer>>,
-    jobs: Sender<Job>,
+    jobs: Jobs,
     answers: Receiver<Result<Durable, StoreError>>,
     /// To be written by this thread in the next poll, if the disk is still idle.
     inline: Option<Append>,
@@ -123,7 +139,7 @@ impl DiskLog {
     fn hand_over(&mut self, append: Append) {
         self.under_way += 1;
         let partition = self.identity.partition;
-        let _ = self.jobs.send(Job::Append { partition, append });
+        self.jobs.send(Job::Append { partition, append });
     }
 
     fn hand_over_inline(&mut self) {
@@ -170,12 +186,12 @@ impl LogStore for DiskLog {
 
     fn save_snapshot(&mut self, index: u64, bytes: Vec<u8>) {
         let (partition, files) = (self.identity.partition, self.files.clone());
-        let _ = self.jobs.send(Job::Snapshot { partition, files, index, bytes });
+        self.jobs.send(Job::Snapshot { partition, files, index, bytes });
     }
 
     fn compact(&mut self, first_index: u64) {
         self.hand_over_inline();
-        let _ = self.jobs.send(Job::Compact { partition: self.identity.partition, first_index });
+        self.jobs.send(Job::Compact { partition: self.identity.partition, first_index });
     }
 
     fn poll(&mut self) -> Result<Option<Durable>, StoreError> {

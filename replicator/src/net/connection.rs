@@ -1,6 +1,6 @@
 //! One socket and its TLS: bytes in and out, nothing of what they mean.
 
-use std::io::{self, BufRead, ErrorKind, Write};
+use std::io::{self, BufRead, ErrorKind, Read, Write};
 use std::net::SocketAddr;
 use std::sync::Arc;
 
@@ -49,6 +49,8 @@ pub(super) struct Connection {
     pub(super) inbox: Vec<u8>,
     /// The socket may have more to read.
     pub(super) is_readable: bool,
+    /// The poll has said that nothing comes after what the socket holds.
+    pub(super) is_at_end: bool,
     /// The connection is in the network thread's list of those to read.
     pub(super) is_listed: bool,
     /// The socket takes bytes as far as is known.
@@ -106,6 +108,7 @@ impl Connection {
             tls,
             inbox: Vec::new(),
             is_readable: false,
+            is_at_end: false,
             is_listed: false,
             is_writable: stage == Stage::Greeting,
             began_at: now,
@@ -153,24 +156,48 @@ impl Connection {
         }
     }
 
-    /// Reads up to `budget` bytes into the inbox. An error leaves in the inbox what came before it.
+    /// Reads up to about `budget` bytes into the inbox, through `scratch`. An error leaves in the inbox what came
+    /// before it.
     pub(super) fn receive(
         &mut self,
         budget: usize,
+        scratch: &mut [u8],
         now: Timestamp,
         counters: &NetCounters,
     ) -> Result<usize, CloseReason> {
         let mut received = 0;
-        while received < budget {
-            match self.tls.read_tls(&mut self.socket) {
+        while received < budget && self.is_readable {
+            let count = match self.socket.read(scratch) {
                 Ok(0) => return Err(self.end_of_stream()),
-                Ok(count) => received += count,
+                Ok(count) => count,
                 Err(error) if error.kind() == ErrorKind::WouldBlock => {
                     self.is_readable = false;
                     break;
                 }
                 Err(error) if error.kind() == ErrorKind::Interrupted => continue,
                 Err(_) => return Err(CloseReason::Io),
+            };
+            received += count;
+            // A read that did not fill its buffer has emptied the socket (epoll(7), question 9), but for the end
+            // of the stream, of which no further event would tell.
+            if count < scratch.len() && !self.is_at_end {
+                self.is_readable = false;
+            }
+            self.decrypt(&scratch[..count])?;
+        }
+        if received > 0 {
+            self.heard_at = now;
+            self.pinged_at = None;
+            counters.bytes_in.add(received as u64);
+        }
+        Ok(received)
+    }
+
+    /// Passes what the socket said through TLS into the inbox.
+    fn decrypt(&mut self, mut bytes: &[u8]) -> Result<(), CloseReason> {
+        while !bytes.is_empty() {
+            if self.tls.read_tls(&mut bytes).is_err() {
+                return Err(CloseReason::Tls);
             }
             let state = self.tls.process_new_packets();
             self.drain_plaintext()?;
@@ -184,12 +211,7 @@ impl Connection {
                 }
             }
         }
-        if received > 0 {
-            self.heard_at = now;
-            self.pinged_at = None;
-            counters.bytes_in.add(received as u64);
-        }
-        Ok(received)
+        Ok(())
     }
 
     fn drain_plaintext(&mut self) -> Result<(), CloseReason> {

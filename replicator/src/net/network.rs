@@ -23,6 +23,9 @@ const FIRST_CONNECTION: usize = 2;
 /// Connections accepted in one cycle.
 const ACCEPTS_PER_CYCLE: usize = 64;
 
+/// Bytes taken from a socket at once.
+const SCRATCH_BYTES: usize = 64 * 1024;
+
 /// How often time-outs are looked at.
 const TIME_OUTS_EVERY_NS: u64 = 5_000_000;
 
@@ -49,6 +52,8 @@ pub(super) struct Network<H> {
     readable: Vec<usize>,
     /// Lists that a cycle works through, kept for their memory.
     slots: Vec<usize>,
+    /// What a socket says, on its way into TLS.
+    scratch: Vec<u8>,
     time_outs_due: Timestamp,
     dialers: Vec<Dialer>,
     links: Links,
@@ -99,6 +104,7 @@ impl<H: Handler> Network<H> {
             greetings_now: 0,
             readable: Vec::new(),
             slots: Vec::new(),
+            scratch: vec![0; SCRATCH_BYTES],
             time_outs_due: Timestamp::ZERO,
             dialers: peers.map(|(node, address)| Dialer::new(node, address)).collect(),
             links,
@@ -123,8 +129,10 @@ impl<H: Handler> Network<H> {
             }
             self.waker.awake();
             let now = self.clock.now();
-            let work = self.duty_cycle(&events, now);
-            wait = Some(if work > 0 { Duration::ZERO } else { self.wait_time(now) });
+            self.duty_cycle(&events, now);
+            // New readiness wakes the poll; only what is known to be unfinished must not wait for it.
+            let is_unfinished = !self.readable.is_empty() || self.accept_due.is_some_and(|due| due <= now);
+            wait = Some(if is_unfinished { Duration::ZERO } else { self.wait_time(now) });
         }
         for slot in 0..self.connections.len() {
             self.disconnect(slot, CloseReason::Stopping, self.clock.now());
@@ -178,6 +186,7 @@ impl<H: Handler> Network<H> {
         if (event.is_readable() || event.is_read_closed() || event.is_error()) && connection.stage != Stage::Connecting
         {
             connection.is_readable = true;
+            connection.is_at_end |= event.is_read_closed() || event.is_error();
             if !connection.is_listed {
                 connection.is_listed = true;
                 self.readable.push(slot);
@@ -282,7 +291,7 @@ impl<H: Handler> Network<H> {
     fn read_one(&mut self, slot: usize, now: Timestamp) {
         let Some(connection) = self.connections[slot].as_mut() else { return };
         connection.is_listed = false;
-        let received = connection.receive(self.limits.read_bytes_per_cycle, now, &self.counters);
+        let received = connection.receive(self.limits.read_bytes_per_cycle, &mut self.scratch, now, &self.counters);
         // Frames that arrived whole before the end of the stream count.
         let delivered = self.deliver(slot, now);
         let Some(connection) = self.connections[slot].as_mut() else { return };

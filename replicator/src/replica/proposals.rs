@@ -56,7 +56,8 @@ impl<M: StateMachine, L: LogStore> Replica<M, L> {
         let raft = &self.raft.raft;
         let uncommitted = raft.uncommitted_size();
         let room = uncommitted == 0 || uncommitted + len <= self.config.raft.uncommitted_bytes_max;
-        if !room || raft.lead_transferee.is_some() {
+        let in_flight = raft.raft_log.last_index() - raft.raft_log.committed;
+        if !room || in_flight >= self.config.raft.entries_in_flight_max || raft.lead_transferee.is_some() {
             return 0;
         }
         let data = self.sequencer.take(self.now).expect("there is a batch");

@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, VecDeque};
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
-use crossbeam::channel::{Receiver, RecvTimeoutError, Sender};
+use crossbeam::channel::{Receiver, Sender, TryRecvError};
 use wire::PartitionId;
 
 use super::super::{Append, Durable, StoreError};
@@ -77,11 +77,19 @@ impl LogThread {
 
     /// Takes what has been asked for; waits only if there is nothing else to do. False once everybody is gone.
     fn wait(&mut self) -> bool {
-        let patience = if self.snapshots.is_empty() { PURGE_EVERY } else { Duration::ZERO };
-        match self.jobs.recv_timeout(patience) {
+        let first = match self.jobs.try_recv() {
+            Err(TryRecvError::Empty) if self.snapshots.is_empty() => {
+                // Whoever sends unparks this thread. A channel that waits would spin first, and take the core from
+                // the one it waits for.
+                std::thread::park_timeout(PURGE_EVERY);
+                self.jobs.try_recv()
+            }
+            first => first,
+        };
+        match first {
             Ok(job) => self.take(job),
-            Err(RecvTimeoutError::Timeout) => {}
-            Err(RecvTimeoutError::Disconnected) => return !self.snapshots.is_empty(),
+            Err(TryRecvError::Empty) => {}
+            Err(TryRecvError::Disconnected) => return !self.snapshots.is_empty(),
         }
         while self.group.len() < GROUP_MAX
             && let Ok(job) = self.jobs.try_recv()
