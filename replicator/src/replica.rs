@@ -312,9 +312,6 @@ fn raft_config(config: &ReplicaConfig, applied: u64) -> Config {
         pre_vote: true,
         read_only_option: ReadOnlyOption::Safe,
         max_uncommitted_size: config.raft.uncommitted_bytes_max as u64,
-        // Standbys learn what is committed with the next entry or heartbeat: a message of its own for each commit
-        // would cost as much as the entry did, and nobody waits for it.
-        skip_bcast_commit: true,
         max_committed_size_per_ready: config.raft.apply_bytes_max as u64,
         ..Config::default()
     }

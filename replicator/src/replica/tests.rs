@@ -237,7 +237,7 @@ fn a_snapshot_of_many_chunks_arrives_over_a_bad_network() {
     let mut bench = Bench::with(3, |config| {
         small_snapshots(config);
         config.sessions.replies_max = 1_000_000;
-        config.snapshots.every_entries = 200;
+        config.snapshots.every_entries = 500;
     });
     let session = bench.open_session(7);
     let standby = bench.standbys()[0];
