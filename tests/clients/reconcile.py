@@ -1,5 +1,8 @@
 """Trades while others break the exchange, then holds every acknowledgement against the exchange's own
-records: `reconcile.py STATE_FILE SECONDS [ORDERS_PER_SECOND]`
+records: `reconcile.py STATE_FILE SECONDS [ORDERS_PER_SECOND [KILLS]]`
+
+With KILLS it breaks the exchange itself: that many times, evenly spread, the node that leads the ledger gets a SIGKILL
+and is started again a second later.
 
 Knows nothing of Mainstay but the public API. Books nothing to chance: every order has its own client order
 id, every answer is kept, whatever had no answer is looked up by that id.
@@ -7,7 +10,9 @@ id, every answer is kept, whatever had no answer is looked up by that id.
 
 import asyncio
 import json
+import os
 import random
+import signal
 import sys
 import time
 import uuid
@@ -133,6 +138,26 @@ async def offer(trader, seconds, rate, seed):
     return count
 
 
+async def kill_leaders(state_file, http, seconds, kills):
+    """SIGKILLs the ledger's leader again and again, and has the demo start it again."""
+    for _ in range(kills):
+        await asyncio.sleep(seconds / (kills + 1) - 1)
+        state = State(state_file).raw
+        leader = None
+        while leader is None:
+            for node in state["nodes"]:
+                async with http.get(f"{node['http']}/status") as response:
+                    partitions = (await response.json())["partitions"]
+                if any(p["partition"] == state["cluster"]["ledger"] and p["role"] == "leader" for p in partitions):
+                    leader = node
+        os.kill(leader["pid"], signal.SIGKILL)
+        print(f"killed node {leader['id']}, the ledger's leader", flush=True)
+        await asyncio.sleep(1)
+        command = [os.environ["MAINSTAY"], "ctl", "--state", state_file, "node", "start", str(leader["id"])]
+        process = await asyncio.create_subprocess_exec(*command, stdout=asyncio.subprocess.DEVNULL)
+        assert await process.wait() == 0, command
+
+
 async def reconcile(tally, trader, name, before):
     orders = await trader.pages("/api/v3/allOrders", "orderId")
     trades = await trader.pages("/api/v3/myTrades", "id")
@@ -182,13 +207,15 @@ def by_client_orders(by_client, prefix):
 async def main():
     state, seconds = State(sys.argv[1]), float(sys.argv[2])
     rate = float(sys.argv[3]) if len(sys.argv) > 3 else 100
+    kills = int(sys.argv[4]) if len(sys.argv) > 4 else 0
     tally, run = Tally("acknowledgements against records"), uuid.uuid4().hex[:6]
     async with aiohttp.ClientSession(timeout=aiohttp.ClientTimeout(total=30)) as http:
         traders = [Trader(state, state.account(name), http, run) for name in ACCOUNTS]
         connections = [asyncio.create_task(trader.keep_connected()) for trader in traders]
         try:
             before = [await trader.balances() for trader in traders]
-            counts = await asyncio.gather(*(offer(t, seconds, rate / len(traders), i) for i, t in enumerate(traders)))
+            offers = [offer(t, seconds, rate / len(traders), i) for i, t in enumerate(traders)]
+            *counts, _ = await asyncio.gather(*offers, kill_leaders(sys.argv[1], http, seconds, kills))
             for trader in traders:
                 while trader.resting:
                     await trader.cancel_oldest()
