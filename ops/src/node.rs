@@ -95,7 +95,11 @@ async fn run(config: NodeConfig, pages: std::net::TcpListener) -> miette::Result
     match failure {
         // A disk that failed or a state that is wrong is not flushed on the way out: the process ends at once, and
         // the next start reads what is on the disk.
-        Some(failure) => Err(miette::miette!("the node cannot go on: {failure}")),
+        Some(failure) => {
+            // Nor are its threads waited for: one that hangs in a broken disk would keep a dead node's sockets open.
+            std::mem::forget(handle);
+            Err(miette::miette!("the node cannot go on: {failure}"))
+        }
         None => {
             let stopped = tokio::task::spawn_blocking(move || drop(handle));
             stopped.await.into_diagnostic()?;

@@ -5,10 +5,10 @@
 use std::collections::BTreeMap;
 use std::iter;
 use std::ops::ControlFlow;
-use std::sync::Arc;
+use std::sync::{Arc, Weak};
 use std::time::Duration;
 
-use crossbeam::channel::{Receiver, Sender, bounded};
+use crossbeam::channel::{Receiver, RecvTimeoutError, Sender, bounded};
 use replicator::net::Waker;
 use wire::{LogPosition, PartitionId};
 
@@ -24,6 +24,8 @@ const READ_BYTES: usize = 256 * 1024;
 const WORK_PER_CYCLE: usize = 256;
 /// How long work gathers: nobody waits for an event to be in the file, so waking for each would be waste.
 const PAUSE: Duration = Duration::from_millis(5);
+/// How often whoever waits for the archive thread looks whether it is still there.
+const LOOK_EVERY: Duration = Duration::from_millis(100);
 
 /// The state of the archive thread.
 pub struct Archivist {
@@ -31,6 +33,7 @@ pub struct Archivist {
     work: Receiver<ToArchive>,
     answers: Sender<FromArchive>,
     waker: Waker,
+    life: Arc<()>,
 }
 
 struct Shelf {
@@ -51,7 +54,12 @@ impl Archivist {
         let shelves = archives
             .into_iter()
             .map(|(partition, archive, metrics)| (partition, Shelf { archive, told: None, metrics }));
-        Archivist { archives: shelves.collect(), work, answers, waker }
+        Archivist { archives: shelves.collect(), work, answers, waker, life: Arc::new(()) }
+    }
+
+    /// Gone when the thread has ended, however that was.
+    pub fn life(&self) -> Weak<()> {
+        Arc::downgrade(&self.life)
     }
 
     /// Works until it is told to stop or nobody can send work. An error is fatal for the node: what cannot be
@@ -137,12 +145,14 @@ impl Archivist {
 pub struct ArchiveSink {
     partition: PartitionId,
     work: Sender<ToArchive>,
+    /// Of the archive thread.
+    life: Weak<()>,
 }
 
 impl ArchiveSink {
-    /// For one partition's events.
-    pub fn new(partition: PartitionId, work: Sender<ToArchive>) -> ArchiveSink {
-        ArchiveSink { partition, work }
+    /// For one partition's events; `life` is the archive thread's.
+    pub fn new(partition: PartitionId, work: Sender<ToArchive>, life: Weak<()>) -> ArchiveSink {
+        ArchiveSink { partition, work, life }
     }
 
     /// Waits when the ring is full. Without the archive thread the node must not go on.
@@ -159,10 +169,20 @@ impl EventSink for ArchiveSink {
     fn sync(&mut self) {
         let (done, wait) = bounded(1);
         self.put(ToArchive::Sync(self.partition, done));
-        wait.recv().expect("the archive thread has ended: its error says why");
+        loop {
+            match wait.recv_timeout(LOOK_EVERY) {
+                Ok(()) => return,
+                // What is on the ring when the thread ends is neither answered nor dropped: others can still send.
+                Err(RecvTimeoutError::Timeout) if self.life.strong_count() > 0 => {}
+                Err(_) => panic!("the archive thread has ended: its error says why"),
+            }
+        }
     }
 
     fn jump(&mut self, position: LogPosition) {
         self.put(ToArchive::Jump(self.partition, position));
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::panic::{AssertUnwindSafe, catch_unwind};
-use std::sync::Arc;
+use std::sync::{Arc, Weak};
 use std::thread::{Builder, JoinHandle};
 use std::time::{Duration, Instant};
 
@@ -46,6 +46,7 @@ pub struct NodeHandle {
     failures: Receiver<String>,
     net: Option<NetHandle>,
     archive: Sender<ToArchive>,
+    archive_life: Weak<()>,
     threads: Vec<JoinHandle<()>>,
     log: Option<Disk>,
     _data_dir: DataDir,
@@ -153,6 +154,7 @@ impl Node {
             metrics,
             failures,
             archive: to_archive,
+            archive_life: Weak::new(),
             threads: Vec::new(),
             log: Some(log),
             _data_dir: data_dir,
@@ -161,6 +163,7 @@ impl Node {
         let waker = net.waker();
         handle.net = Some(net);
         let archivist = Archivist::new(archives, archive_work, archive_answers, waker.clone());
+        handle.archive_life = archivist.life();
         handle.spawn("archive".to_owned(), &failed, move || archivist.run().map_err(|error| error.to_string()))?;
         for placed in &config.partitions {
             let rings = rings.remove(&placed.partition).expect("made above for every partition");
@@ -304,7 +307,8 @@ impl NodeHandle {
         let partition = placed.partition;
         let cells =
             PartitionConfig { partition, ledger: config.ledger, incarnation: INCARNATION, limits: Limits::default() };
-        let machine = Machine::new(cells, Box::new(ArchiveSink::new(partition, self.archive.clone())));
+        let sink = ArchiveSink::new(partition, self.archive.clone(), self.archive_life.clone());
+        let machine = Machine::new(cells, Box::new(sink));
         let doorbell = self.ports[&partition].doorbell.clone();
         let log = self.log.as_ref().expect("the log is open while the node runs");
         let store = log.log(partition, move || doorbell.ring());
