@@ -226,6 +226,24 @@ fn the_leaders_snapshot_replaces_the_log_even_if_a_crash_comes_between() {
 }
 
 #[test]
+fn what_the_leaders_snapshot_contradicts_is_not_missed_after_a_crash_in_between() {
+    let bench = Bench::new(false);
+    bench.with(|log, _| {
+        append(log, 1, 1..=30, 1);
+        log.save_snapshot(20, snapshot_at(20, 4));
+        await_durable(log, Durable::Snapshot { index: 20 });
+    });
+    for _ in 0..2 {
+        bench.with(|_, stored| {
+            assert_eq!(indices(&stored), [], "entries 21 to 30 of term 1 were acknowledged and never committed");
+            assert_eq!(stored.snapshot, Some(snapshot_at(20, 4)));
+        });
+    }
+    bench.with(|log, _| append(log, 1, 21..=22, 4));
+    bench.with(|_, stored| assert_eq!(indices(&stored), [(21, 4), (22, 4)]));
+}
+
+#[test]
 fn a_torn_end_that_was_never_acknowledged_is_cut_off() {
     let bench = Bench::new(false);
     bench.with(|log, _| append(log, 1, 1..=5, 1));

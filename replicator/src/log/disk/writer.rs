@@ -71,8 +71,13 @@ impl Writer {
         if let (Some(first), Some(last)) = (self.engine.first_index(group), self.engine.last_index(group)) {
             self.engine.fetch_entries_to::<Format>(group, first, last + 1, None, &mut entries).map_err(unreadable)?;
         }
+        let replaced = contradicted(snapshot.as_deref(), &entries);
         let (marker, promise) = match Marker::open(&self.directory, identity)? {
-            Some(found) => found,
+            // Entries that a snapshot contradicts were never committed: nobody counts on them any more.
+            Some((marker, promise)) => match replaced {
+                Some((index, index_term)) => (marker, Promise { index, index_term, ..promise }),
+                None => (marker, promise),
+            },
             None if hard_state.is_none() && entries.is_empty() && snapshot.is_none() => {
                 (Marker::create(&self.directory, identity)?, Promise::default())
             }
@@ -85,6 +90,9 @@ impl Writer {
         self.partitions.insert(identity.partition, Acknowledged { marker, promise });
         if entries.len() < read {
             // The crash came between a snapshot of the leader and the replacement of the log by it.
+            let Acknowledged { marker, promise } = self.partitions.get_mut(&identity.partition).expect("it was loaded");
+            marker.promise(*promise)?;
+            marker.sync()?;
             self.replace_log(identity.partition, &hard_state)?;
         }
         Ok(Stored { hard_state, entries, snapshot })
@@ -183,6 +191,13 @@ impl Writer {
             writer.engine.write(&mut batch, true).map(drop).map_err(writing)
         })
     }
+}
+
+/// Index and term of the snapshot, if the log has another entry there.
+fn contradicted(snapshot: Option<&[u8]>, entries: &[Entry]) -> Option<(u64, u64)> {
+    let header = snapshot::open(snapshot?).ok()?.header;
+    let is_other = entries.iter().any(|entry| entry.index == header.index && entry.term != header.term);
+    is_other.then_some((header.index, header.term))
 }
 
 /// Whether everything that was promised is there.
