@@ -150,7 +150,8 @@ impl<M: StateMachine, L: LogStore> Replica<M, L> {
 
     /// When the clock alone gives this replica something to do.
     pub fn next_timeout(&self) -> Timestamp {
-        let deadline = if self.is_leader() { self.machine.next_deadline() } else { None };
+        let deadline = self.machine.next_deadline().filter(|_| self.is_leader());
+        let deadline = deadline.map(|deadline| self.sequencer.clock_at(deadline));
         let failover = self.election.due();
         [deadline, failover].into_iter().flatten().fold(self.tick_at, Timestamp::min)
     }

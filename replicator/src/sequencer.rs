@@ -16,12 +16,14 @@ pub struct Sequencer {
     commands: usize,
     bytes: usize,
     stamped: Timestamp,
+    /// How far log time is ahead of this node's clock, in nanoseconds.
+    ahead: u64,
 }
 
 impl Sequencer {
     /// Empty.
     pub fn new(limits: SequencerLimits) -> Sequencer {
-        Sequencer { limits, batches: VecDeque::new(), commands: 0, bytes: 0, stamped: Timestamp::ZERO }
+        Sequencer { limits, batches: VecDeque::new(), commands: 0, bytes: 0, stamped: Timestamp::ZERO, ahead: 0 }
     }
 
     /// Commands that wait.
@@ -59,13 +61,26 @@ impl Sequencer {
         let batch = self.batches.pop_front()?;
         self.commands -= batch.count();
         self.bytes -= batch.byte_len() - BatchWriter::new(0).byte_len();
-        self.stamped = self.stamped.max(now);
+        self.stamped = self.stamped.max(self.time(now));
         Some(batch.finish(self.stamped))
     }
 
-    /// Log time is at least this: entries of this or earlier leaders were applied with it.
-    pub fn observe(&mut self, applied: Timestamp) {
+    /// Log time had come to `applied` when this node's clock said `now`. A leader whose clock is behind its
+    /// predecessor's goes on from there at the pace of its own clock: would it wait until that has caught up, nothing
+    /// that is due by log time would happen meanwhile.
+    pub fn observe(&mut self, applied: Timestamp, now: Timestamp) {
+        self.ahead = self.ahead.max(applied.nanos().saturating_sub(now.nanos()));
         self.stamped = self.stamped.max(applied);
+    }
+
+    /// Log time when this node's clock says `now`.
+    pub fn time(&self, now: Timestamp) -> Timestamp {
+        now.plus_nanos(self.ahead)
+    }
+
+    /// When this node's clock says that log time has come to `at`.
+    pub fn clock_at(&self, at: Timestamp) -> Timestamp {
+        Timestamp::from_nanos(at.nanos().saturating_sub(self.ahead))
     }
 
     /// Drops everything, and says whose it was.

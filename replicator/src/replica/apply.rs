@@ -35,7 +35,6 @@ impl<M: StateMachine, L: LogStore> Replica<M, L> {
             (self.cursor.index, self.cursor.term) = (entry.index, entry.term);
         }
         if !entries.is_empty() {
-            self.sequencer.observe(self.cursor.timestamp);
             self.raft.advance_apply_to(self.cursor.index);
         }
     }

@@ -51,6 +51,7 @@ impl<M: StateMachine, L: LogStore> Replica<M, L> {
         if !self.is_leader() {
             return 0;
         }
+        self.sequencer.observe(self.cursor.timestamp, self.now);
         self.queue_tick();
         let Some(len) = self.sequencer.next_len() else { return 0 };
         let raft = &self.raft.raft;
@@ -74,7 +75,8 @@ impl<M: StateMachine, L: LogStore> Replica<M, L> {
     /// machine asks for the same.
     fn queue_tick(&mut self) {
         let raft = &self.raft.raft;
-        let Some(deadline) = self.machine.next_deadline().filter(|deadline| *deadline <= self.now) else { return };
+        let now = self.sequencer.time(self.now);
+        let Some(deadline) = self.machine.next_deadline().filter(|deadline| *deadline <= now) else { return };
         if self.ticked == (deadline, raft.term) || !raft.commit_to_current_term() {
             return;
         }

@@ -187,6 +187,28 @@ fn the_machine_is_ticked_when_its_deadline_comes() {
 }
 
 #[test]
+fn time_goes_on_under_a_leader_whose_clock_is_far_behind_the_one_before() {
+    let faults = Faults { skew_ns: 10_000_000_000, ..Faults::none() };
+    let cluster = Cluster::new(3, 1, faults, Tally::default, |_| {});
+    let mut bench = Bench { cluster, said: Vec::new() };
+    bench.await_leader();
+    let session = bench.open_session(7);
+    let ids = bench.cluster.ids();
+    for (sequence, next) in (1..).zip(ids.iter().chain(&ids)) {
+        let leader = bench.leader();
+        if leader != *next {
+            bench.cluster.replica_mut(leader).unwrap().transfer_leadership(*next);
+            bench.until("it leads", |bench| bench.cluster.leader() == Some(*next));
+        }
+        let ticks = |bench: &Bench| bench.cluster.replica(*next).unwrap().machine().ticks();
+        let before = ticks(&bench);
+        bench.execute(session, sequence, sequence);
+        let steps = bench.until("a tick", |bench| ticks(bench) > before);
+        assert!(steps <= 150, "what is due in 100 ms took {steps}");
+    }
+}
+
+#[test]
 fn a_standby_catches_up_from_the_log_after_a_restart() {
     let mut bench = Bench::new(3);
     let session = bench.open_session(7);

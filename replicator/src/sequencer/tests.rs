@@ -53,8 +53,11 @@ fn stamps_never_run_backwards() {
     };
     assert_eq!(stamp(&mut sequencer, 10), 10);
     assert_eq!(stamp(&mut sequencer, 7), 10);
-    sequencer.observe(Timestamp::from_nanos(20));
+    sequencer.observe(Timestamp::from_nanos(20), Timestamp::from_nanos(12));
     assert_eq!(stamp(&mut sequencer, 12), 20);
+    assert_eq!(stamp(&mut sequencer, 15), 23, "it goes on at the pace of the clock that is behind");
+    sequencer.observe(Timestamp::from_nanos(23), Timestamp::from_nanos(16));
+    assert_eq!(stamp(&mut sequencer, 16), 24, "and its own stamps do not push it further ahead");
 }
 
 #[test]
