@@ -94,7 +94,7 @@ impl Node {
     /// Starts a node: takes its data directory, opens its log, archives and replicas, and starts its threads.
     pub fn start(config: NodeConfig) -> Result<NodeHandle, StartError> {
         check(&config)?;
-        let data_dir = DataDir::open(&config.data_dir, config.node, config.epoch)?;
+        let data_dir = DataDir::open(&config.data_dir, config.node, config.epoch, &voters(&config))?;
         let clock = Clock::start();
         let metrics = Arc::new(Metrics::new());
         let partitions: Vec<PartitionId> = config.partitions.iter().map(|placed| placed.partition).collect();
