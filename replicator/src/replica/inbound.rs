@@ -79,7 +79,7 @@ impl<M: StateMachine, L: LogStore> Replica<M, L> {
             return false;
         }
         match message.get_msg_type() {
-            MessageType::MsgAppend => entries_are_sound(message),
+            MessageType::MsgAppend => entries_are_sound(message) && self.goes_on_from_what_is_committed(message),
             MessageType::MsgAppendResponse => self.admits_append_response(message),
             MessageType::MsgTimeoutNow => {
                 message.from == raft.leader_id && message.term == raft.term && !self.persistence.is_installing()
@@ -96,6 +96,15 @@ impl<M: StateMachine, L: LogStore> Replica<M, L> {
         }
     }
 
+    /// A leader has every committed entry, so what it says of later ones is not of an earlier term. Raft would look for
+    /// that term down to where the log was compacted, and stop the process there.
+    fn goes_on_from_what_is_committed(&self, message: &Message) -> bool {
+        let raft = &self.raft.raft;
+        let committed = raft.raft_log.committed;
+        let is_later = message.term >= raft.term && message.index >= committed;
+        !is_later || message.log_term >= raft.raft_log.term(committed).unwrap_or(0)
+    }
+
     fn admits_append_response(&self, message: &Message) -> bool {
         let raft = &self.raft.raft;
         let sound = message.entries.is_empty() && !message.has_snapshot() && message.request_snapshot == 0;
@@ -108,6 +117,10 @@ impl<M: StateMachine, L: LogStore> Replica<M, L> {
 }
 
 fn entries_are_sound(message: &Message) -> bool {
+    // Beyond its log's end Raft takes the term for 0: an entry of that term there would pass for one it has.
+    if (message.index == 0) != (message.log_term == 0) {
+        return false;
+    }
     let mut term = message.log_term;
     let mut index = message.index;
     message.entries.iter().all(|entry| {

@@ -46,6 +46,10 @@ fn messages_that_would_stop_raft_are_dropped_and_counted() {
     entry.set_entry_type(EntryType::EntryConfChange);
     membership.mut_entries().push(entry);
     hostile.push(membership);
+    // Beyond the log's end Raft takes every term for 0.
+    let mut beyond = of_leader(MessageType::MsgAppend);
+    (beyond.index, beyond.commit) = (1_000, 1_000);
+    hostile.push(beyond);
     hostile.push(message(MessageType::MsgAppend, bench.standbys()[1].get(), standby.get(), term));
     hostile.push(message(MessageType::MsgRequestVote, leader.get(), standby.get(), u64::MAX));
     hostile.push(message(MessageType::MsgAppend, leader.get(), standby.get(), 0));
@@ -63,6 +67,27 @@ fn messages_that_would_stop_raft_are_dropped_and_counted() {
     bench.cluster.replica_mut(leader).unwrap().on_message(standby, &envelope(&ahead));
     assert_eq!(dropped(&bench, leader), 1);
     bench.execute(session, 6, 10);
+    bench.await_agreement();
+}
+
+#[test]
+fn a_leader_that_contradicts_what_is_committed_does_not_stop_a_standby_with_a_short_log() {
+    let mut bench = Bench::with(3, super::small_snapshots);
+    let session = bench.open_session(7);
+    let next = bench.standbys()[0];
+    let old = bench.leader();
+    bench.cluster.replica_mut(old).unwrap().transfer_leadership(next);
+    bench.until("it leads", |bench| bench.cluster.leader() == Some(next));
+    bench.execute(session, 1, 120);
+    bench.await_agreement();
+    let status = bench.cluster.replica(old).unwrap().status();
+    assert!(status.first_index > 50);
+    let mut append = message(MessageType::MsgAppend, next.get(), old.get(), status.term.get());
+    (append.index, append.log_term) = (status.last_index, 1);
+    let before = dropped(&bench, old);
+    bench.cluster.replica_mut(old).unwrap().on_message(next, &envelope(&append));
+    assert_eq!(dropped(&bench, old), before + 1);
+    bench.execute(session, 121, 125);
     bench.await_agreement();
 }
 
