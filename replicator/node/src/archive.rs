@@ -107,8 +107,10 @@ impl Archive {
         None
     }
 
-    /// Adds the events of a block; what is here already is skipped.
+    /// Adds the events of a block; what is here already is skipped. A block that leaves a hole, because what was
+    /// before it has been found damaged, makes a gap.
     pub fn append(&mut self, block: &EventBlock) -> Result<(), ArchiveError> {
+        self.jump(block.after())?;
         self.append_live(block).map_err(self.doing("cannot append"))
     }
 

@@ -86,7 +86,14 @@ impl Archivist {
 
     fn work(&mut self, work: ToArchive) -> Result<ControlFlow<()>, ArchiveError> {
         match work {
-            ToArchive::Append(partition, block) => self.shelf(partition).archive.append(&block)?,
+            ToArchive::Append(partition, block) => {
+                let archive = &mut self.shelf(partition).archive;
+                let leaves_gap = block.after() > archive.end();
+                archive.append(&block)?;
+                if leaves_gap {
+                    self.tell_gap(partition, false);
+                }
+            }
             ToArchive::Jump(partition, position) => {
                 self.shelf(partition).archive.jump(position)?;
                 self.tell_gap(partition, false);

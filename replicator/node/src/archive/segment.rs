@@ -45,7 +45,7 @@ pub struct Segment {
     index: Option<Vec<(LogPosition, u64)>>,
 }
 
-/// The open end of a segment.
+/// The open end of a segment. The file is open for appending, because a damaged segment is cut behind its back.
 #[derive(Debug)]
 pub struct SegmentWriter {
     file: File,
@@ -64,7 +64,8 @@ impl Segment {
     /// calls has found it empty.
     pub fn create(dir: &Path, partition: PartitionId, start: LogPosition) -> io::Result<(Segment, SegmentWriter)> {
         let path = dir.join(file_name(start));
-        let mut file = OpenOptions::new().write(true).create(true).truncate(true).open(&path)?;
+        let mut file = OpenOptions::new().append(true).create(true).open(&path)?;
+        file.set_len(0)?;
         file.write_all(&header(partition, start))?;
         File::open(dir)?.sync_all()?;
         let segment = Segment { path, start, end: before(start), len: HEADER_LEN, index: Some(Vec::new()) };
@@ -119,8 +120,7 @@ impl Segment {
 
     /// Continues a file that was opened.
     pub fn writer(&self) -> io::Result<SegmentWriter> {
-        let mut file = OpenOptions::new().write(true).open(&self.path)?;
-        io::Seek::seek(&mut file, io::SeekFrom::Start(self.len))?;
+        let file = OpenOptions::new().append(true).open(&self.path)?;
         Ok(SegmentWriter { file, buffer: Vec::new() })
     }
 
@@ -185,21 +185,28 @@ impl Segment {
         Ok(block)
     }
 
-    /// Forgets what is behind `end`; the file is cut when it is opened again.
+    /// Forgets what is behind `end`, and whatever is damaged before it.
     fn cut_at(&mut self, end: LogPosition) -> io::Result<()> {
         if end < self.end {
-            tracing::error!(file = %self.path.display(), kept = %end, lost = %self.end, "event archive lost its end");
             let file = OpenOptions::new().read(true).write(true).open(&self.path)?;
-            let mut offset = HEADER_LEN;
+            let (mut kept, mut offset) = (before(self.start), HEADER_LEN);
             let mut window = Window::default();
-            while let Some((batch, len)) = window.record(&file, offset, self.len)? {
-                if batch.position > end {
-                    break;
+            while offset < self.len {
+                match window.record(&file, offset, self.len)? {
+                    Some((batch, len)) if batch.position <= end => (kept, offset) = (batch.position, offset + len),
+                    Some(_) => {
+                        kept = end;
+                        break;
+                    }
+                    None => break,
                 }
-                offset += len;
             }
+            if offset == self.len {
+                kept = end;
+            }
+            tracing::error!(file = %self.path.display(), %kept, lost = %self.end, "event archive lost its end");
             file.set_len(offset)?;
-            (self.end, self.len) = (end, offset);
+            (self.end, self.len) = (kept, offset);
             if let Some(index) = &mut self.index {
                 index.retain(|(_, at)| *at < offset);
             }

@@ -180,3 +180,29 @@ fn a_damaged_record_in_an_old_file_becomes_a_gap() {
     assert_eq!(archive.gap(), None);
     assert_eq!(read_all(&mut archive, 1), even(1, 100));
 }
+
+#[test]
+fn a_damaged_record_in_the_live_file_is_no_silent_hole() {
+    for from in [2, 30, 60, 99] {
+        let dir = TempDir::new().unwrap();
+        let mut archive = Archive::open(dir.path(), PARTITION).unwrap();
+        archive.append(&block(0, 100)).unwrap();
+        archive.flush().unwrap();
+        let file = OpenOptions::new().write(true).open(only_file(&dir)).unwrap();
+        std::os::unix::fs::FileExt::write_all_at(&file, &[0xff; 4], 1_000).unwrap();
+        let whole = archive.read(at(from), 10_000).unwrap().expect("no gap is known yet");
+        assert!(whole.batches().all(|batch| batch.events == events_of(batch.position.get())));
+        archive.append(&block(100, 120)).unwrap();
+        let gap = archive.gap().expect("what is behind the damage is missing");
+        assert!(gap.from > at(10) && gap.from < at(50) && gap.upto == at(100), "{gap:?}");
+        assert_eq!(archive.read(gap.from, 100).unwrap(), Err(at(101)));
+        assert!(archive.fill(&block(gap.from.get() - 1, 100)).unwrap());
+        archive.append(&block(120, 130)).unwrap();
+        assert_eq!(read_all(&mut archive, 1), even(1, 130));
+        archive.flush().unwrap();
+        drop(archive);
+        let mut archive = Archive::open(dir.path(), PARTITION).unwrap();
+        assert_eq!(archive.gap(), None);
+        assert_eq!(read_all(&mut archive, 1), even(1, 130));
+    }
+}
