@@ -24,16 +24,16 @@ pub(super) fn read(query: &str, body: &[u8], content_type: Option<&str>) -> Resu
     Ok(Carried { params, payload })
 }
 
+/// What looks like a form is one, whatever its type is called: there are clients that send forms as
+/// `application/json`, which Binance takes.
 fn form<'a>(body: &'a [u8], content_type: Option<&str>) -> Result<&'a str, ApiError> {
-    if content_type.is_some_and(|kind| kind.to_ascii_lowercase().contains("json")) {
-        return Err(match serde_json::from_slice::<serde_json::Value>(body) {
+    let text = std::str::from_utf8(body).map_err(|_| errors::ILLEGAL_PARAMETER)?;
+    let is_called_json = content_type.is_some_and(|kind| kind.to_ascii_lowercase().contains("json"));
+    if text.trim_start().starts_with(['{', '[']) || (is_called_json && !text.contains('=')) {
+        return Err(match serde_json::from_str::<serde_json::Value>(text) {
             Err(_) => errors::INVALID_JSON,
             Ok(_) => errors::FORM_WANTED,
         });
-    }
-    let text = std::str::from_utf8(body).map_err(|_| errors::ILLEGAL_PARAMETER)?;
-    if text.trim_start().starts_with(['{', '[']) {
-        return Err(errors::INVALID_JSON);
     }
     Ok(text.trim_end())
 }
