@@ -141,7 +141,7 @@ impl Interval {
             None => {
                 let (year, month) = month_of(start_ms / DAY_MS);
                 let (year, month) = if month == 12 { (year + 1, 1) } else { (year, month + 1) };
-                days_before(year, month) * DAY_MS
+                days_before(year, month).saturating_mul(DAY_MS)
             }
         }
     }
@@ -209,6 +209,8 @@ mod tests {
                 assert!(start <= at && at < interval.next(start), "{} at {at}", interval.name());
                 assert_eq!(interval.start_of(start), start, "{} at {at}", interval.name());
             }
+            // As late as a client can ask for.
+            assert!(interval.next(interval.start_of(u64::MAX)) >= interval.start_of(u64::MAX));
             assert_eq!(Interval::from_name(interval.name()), Some(interval));
             assert_eq!(Interval::ALL[interval.index()], interval);
         }
