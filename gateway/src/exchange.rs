@@ -79,10 +79,13 @@ impl Exchange {
     pub fn apply(&self, partition: PartitionId, position: LogPosition, timestamp: Timestamp, events: &[Event]) {
         if partition == self.ledger {
             self.apply_reference(events);
+        }
+        // Books and trades first: whoever is told that an order rests or traded finds it there.
+        self.market_data.apply(partition, position, timestamp, events);
+        if partition == self.ledger {
             let reference = self.reference();
             self.accounts_mut().apply(position, timestamp, events, &reference);
         }
-        self.market_data.apply(partition, position, timestamp, events);
         {
             let mut log_time = self.log_time.lock().unwrap_or_else(PoisonError::into_inner);
             *log_time = timestamp.max(*log_time);

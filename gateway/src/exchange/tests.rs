@@ -21,6 +21,33 @@ async fn readers_wait_for_a_position_until_it_has_been_read() {
     assert_eq!(gateway.exchange.seen(LEDGER), seen.next().next(), "progress never runs backwards");
 }
 
+#[tokio::test]
+async fn whoever_is_told_that_an_order_rests_finds_its_level() {
+    let (gateway, ledger) = gateway();
+    // Held here, the book keeps the feed from it: the order must not be told before.
+    let level = wire::Event::LevelChanged(wire::event::LevelChanged {
+        market: BTCUSDT,
+        side: wire::Side::Buy,
+        price: price(5_000_000),
+        qty: qty(100_000),
+        update: wire::UpdateId::new(1),
+    });
+    let mut outcome = gateway.exchange.accounts().await_order(ALICE, BTCUSDT, wire::OrderId::new(1));
+    let market = gateway.exchange.market_data().market_by_id(BTCUSDT).unwrap();
+    market
+        .while_busy(|| {
+            let feed = std::thread::spawn(move || {
+                ledger.feed(&[pending(1, &buy("a")), accepted(1), level, resting(1, 100_000)]);
+            });
+            std::thread::sleep(Duration::from_millis(50));
+            assert!(outcome.try_recv().is_err(), "the level is not there yet");
+            feed
+        })
+        .join()
+        .unwrap();
+    assert!(outcome.await.is_ok());
+}
+
 #[test]
 fn a_market_is_known_with_its_assets_and_its_present_status() {
     let (gateway, ledger) = gateway();

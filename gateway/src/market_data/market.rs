@@ -208,6 +208,13 @@ impl Market {
         Some((state.klines.at(Interval::Day, now_ms)?, *state.trades.last()?, state.best))
     }
 
+    /// Does something while nothing can be taken in or read.
+    #[cfg(test)]
+    pub(crate) fn while_busy<T>(&self, doing: impl FnOnce() -> T) -> T {
+        let _state = self.lock();
+        doing()
+    }
+
     fn lock(&self) -> MutexGuard<'_, State> {
         // A panic while the lock was held is a broken invariant that has been told; readers go on.
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
