@@ -257,6 +257,8 @@ impl Accounts {
         } else if order.qty.is_zero() && canceled.cause == CancelCause::BudgetSpent && !order.executed.is_zero() {
             // It was asked to spend or to receive an amount, and has.
             OrderStatus::Filled
+        } else if canceled.cause == CancelCause::SelfTrade {
+            OrderStatus::ExpiredInMatch
         } else {
             OrderStatus::Expired
         };

@@ -25,6 +25,8 @@ pub enum OrderStatus {
     Rejected,
     /// Ended by its own rules or by the exchange.
     Expired,
+    /// Ended because it would have traded with its own account.
+    ExpiredInMatch,
 }
 
 impl OrderStatus {
@@ -38,6 +40,7 @@ impl OrderStatus {
             OrderStatus::Canceled => "CANCELED",
             OrderStatus::Rejected => "REJECTED",
             OrderStatus::Expired => "EXPIRED",
+            OrderStatus::ExpiredInMatch => "EXPIRED_IN_MATCH",
         }
     }
 

@@ -109,7 +109,8 @@ impl Reporter<'_> {
     }
 
     pub(super) fn expired(&self, order: &Order) -> String {
-        write(&self.report(order, "EXPIRED"))
+        let is_prevented = order.status == OrderStatus::ExpiredInMatch;
+        write(&self.report(order, if is_prevented { "TRADE_PREVENTION" } else { "EXPIRED" }))
     }
 
     pub(super) fn canceled(&self, order: &Order, request: LogPosition) -> String {

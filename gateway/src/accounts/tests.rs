@@ -133,6 +133,16 @@ fn an_order_that_found_nobody_has_expired_and_one_refused_is_rejected() {
 }
 
 #[test]
+fn an_order_that_would_have_traded_with_its_own_account_has_expired_in_match() {
+    let (gateway, ledger) = gateway();
+    let mut events = gateway.exchange.accounts().subscribe(ALICE);
+    ledger.feed(&[pending(1, &buy("a")), accepted(1), canceled(1, 100_000, CancelCause::SelfTrade, 0)]);
+    assert_eq!(order_of(&gateway, 1).status, OrderStatus::ExpiredInMatch);
+    let seen = drain(&mut events);
+    assert_eq!((&seen[1]["x"], &seen[1]["X"]), (&json!("TRADE_PREVENTION"), &json!("EXPIRED_IN_MATCH")));
+}
+
+#[test]
 fn the_latest_order_of_a_name_is_found_by_it() {
     let (gateway, ledger) = gateway();
     ledger.feed(&[pending(1, &buy("same")), rejected(1, RejectReason::WouldTake)]);
