@@ -4,6 +4,7 @@
 
 use std::borrow::Cow;
 
+use cluster_client::ClusterError;
 use serde::Serialize;
 use wire::RejectReason;
 
@@ -206,6 +207,11 @@ pub const NO_SUCH_ORDER: ApiError = ApiError::new(-2013, "Order does not exist."
 pub const UNKNOWN_ORDER: ApiError = ApiError::new(-2011, "Unknown order sent.");
 /// `-2010`: the market accepts cancels alone.
 pub const MARKET_CLOSED: ApiError = ApiError::new(-2010, "Market is closed.");
+
+/// What a read is told when the cluster does not answer. It changes nothing: when it fails, nothing is unknown.
+pub fn of_read(error: ClusterError) -> ApiError {
+    if error.is_outcome_unknown() { DISCONNECTED } else { error.into() }
+}
 
 impl From<RejectReason> for ApiError {
     fn from(reason: RejectReason) -> ApiError {

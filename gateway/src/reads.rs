@@ -58,11 +58,7 @@ async fn ask(reads: Arc<Reads>, ledger: Arc<dyn Ledger>, timeout: Duration) {
             }
             std::mem::take(&mut state.waiting)
         };
-        // A read changes nothing: when it fails, nothing is unknown.
-        let answer = ledger.read_index(timeout).await.map_err(|error| match error {
-            error if error.is_outcome_unknown() => errors::DISCONNECTED,
-            error => error.into(),
-        });
+        let answer = ledger.read_index(timeout).await.map_err(errors::of_read);
         for waiter in waiting {
             // Clients that hung up do not wait.
             let _ = waiter.send(answer.clone());

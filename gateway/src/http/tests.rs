@@ -190,10 +190,13 @@ async fn a_form_body_is_as_good_as_a_query_string_and_both_are_signed() {
     let (query, form) =
         ("symbol=BTCUSDT&side=BUY", format!("type=LIMIT&timeInForce=GTC&quantity=1&price=50000&timestamp={now_ms}"));
     let signature = sign(ALICE_SECRET, &format!("{query}{form}"));
-    let headers = format!("X-MBX-APIKEY: {ALICE_KEY}\r\nContent-Type: application/x-www-form-urlencoded\r\n");
     let body = format!("{form}&signature={signature}");
-    let answer = server.call("POST", &format!("/api/v3/order?{query}"), &headers, body.as_bytes()).await;
-    assert_eq!(answer.status, 200, "{answer:?}");
+    // Some clients call their forms JSON.
+    for kind in ["application/x-www-form-urlencoded", "application/json"] {
+        let headers = format!("X-MBX-APIKEY: {ALICE_KEY}\r\nContent-Type: {kind}\r\n");
+        let answer = server.call("POST", &format!("/api/v3/order?{query}"), &headers, body.as_bytes()).await;
+        assert_eq!(answer.status, 200, "{answer:?}");
+    }
 }
 
 #[tokio::test]
@@ -310,6 +313,35 @@ async fn who_may_not_is_told_so() {
 }
 
 #[tokio::test]
+async fn a_gateway_that_does_not_know_every_key_yet_calls_none_wrong() {
+    let server = server().await;
+    server.gateway.is_ready.store(false, std::sync::atomic::Ordering::Release);
+    let stranger = "x".repeat(64);
+    for key in [ALICE_KEY, &stranger] {
+        let answer = server.signed_by(key, "GET", "/api/v3/account", "").await;
+        assert_eq!((answer.status, &answer.body["code"]), (503, &json!(-1008)), "{answer:?}");
+    }
+}
+
+#[tokio::test]
+async fn an_order_on_its_way_is_not_said_not_to_exist() {
+    let server = server().await;
+    // What was sent before is in the log by the time that a later command is.
+    server.ledger.script(Box::new(|_, _| {
+        let refused = wire::command::Reply::Rejected { reason: wire::RejectReason::UnknownOrder, id: 0 };
+        Ok((refused, vec![pending(1, &buy("on-its-way"))]))
+    }));
+    let found = server.signed("GET", "/api/v3/order", "symbol=BTCUSDT&origClientOrderId=on-its-way").await;
+    assert_eq!((found.status, &found.body["status"]), (200, &json!("PENDING_NEW")), "{found:?}");
+    let unknown = "symbol=BTCUSDT&origClientOrderId=never-sent";
+    server.ledger.script(resting_script());
+    server.signed("GET", "/api/v3/order", unknown).await.refused(400, -2013, "Order does not exist.");
+    server.ledger.script(Box::new(|_, _| Err(cluster_client::ClusterError::Timeout)));
+    let answer = server.signed("GET", "/api/v3/order", unknown).await;
+    assert_eq!((answer.status, &answer.body["code"]), (503, &json!(-1001)), "{answer:?}");
+}
+
+#[tokio::test]
 async fn what_is_not_there_is_told_in_json() {
     let server = server().await;
     server.get("/api/v3/nothing").await.refused(404, -1020, "Path does not exist.");
@@ -377,6 +409,8 @@ async fn bodies_beyond_the_limit_or_of_the_wrong_form_are_refused() {
     server.raw(&chunked).await.refused(413, -1130, "Request body is too large.");
     let json = "Content-Type: application/json\r\n";
     let answer = server.call("POST", "/api/v3/order", json, b"{\"symbol\":").await;
+    answer.refused(400, -1135, "Invalid JSON Request");
+    let answer = server.call("POST", "/api/v3/order", json, b"nonsense").await;
     answer.refused(400, -1135, "Invalid JSON Request");
     let answer = server.call("POST", "/api/v3/order", json, b"{}").await;
     assert_eq!(answer.status, 415);

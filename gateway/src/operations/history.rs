@@ -11,7 +11,7 @@ use crate::accounts::{Account, Order};
 use crate::errors::{self, ApiError};
 use crate::gateway::Answer;
 use crate::market_data::render;
-use crate::order_entry::{answers, parse};
+use crate::order_entry::{self, answers, parse};
 use crate::params::Params;
 use crate::reference::Market;
 
@@ -28,16 +28,26 @@ pub(super) fn order(call: Call) -> BoxFuture<'static, Answer> {
         let name = parse::order_name(&mut params)?;
         params.finish()?;
         call.gateway.up_to_date().await?;
-        let accounts = call.gateway.exchange.accounts();
-        let orders = &accounts.get(caller.account).ok_or(errors::NOT_PERMITTED)?.orders;
-        let order = match (name.order, name.client_order_id) {
-            (Some(id), text) => {
-                orders.get(market.id, id).filter(|order| text.is_none_or(|text| order.client_order_id == text))
-            }
-            (None, Some(text)) => orders.named(market.id, &text),
-            (None, None) => None,
+        let find = || -> Result<Option<String>, ApiError> {
+            let accounts = call.gateway.exchange.accounts();
+            let orders = &accounts.get(caller.account).ok_or(errors::NOT_PERMITTED)?.orders;
+            let order = match (name.order, name.client_order_id) {
+                (Some(id), text) => {
+                    orders.get(market.id, id).filter(|order| text.is_none_or(|text| order.client_order_id == text))
+                }
+                (None, Some(text)) => orders.named(market.id, &text),
+                (None, None) => None,
+            };
+            Ok(order.map(|order| answers::queried(order, &market)))
         };
-        order.map(|order| answers::queried(order, &market)).ok_or(errors::NO_SUCH_ORDER)
+        if let Some(order) = find()? {
+            return Ok(order);
+        }
+        if name.order.is_none() {
+            // It may be on its way, its answer outstanding or given up: that it does not exist must stay true.
+            order_entry::sequence_what_was_sent(&call.gateway, caller, market.id).await?;
+        }
+        find()?.ok_or(errors::NO_SUCH_ORDER)
     }
     .boxed()
 }

@@ -112,9 +112,11 @@ pub async fn execute(
     executed
 }
 
-/// Counts a request that could not be read or authenticated: it weighs 1.
+/// Counts a request that could not be read or authenticated: it weighs 1. A gateway that has not read the past does
+/// not know every key: it must not say that one is wrong.
 pub fn refuse(gateway: &Gateway, operation: &'static Operation, peer: Peer, error: ApiError) -> Executed {
     let now_us = gateway.now_us();
+    let error = if gateway.is_ready.load(Ordering::Acquire) { error } else { errors::STARTING };
     let (answer, used_weight) = match gateway.throttle.weigh(peer.ip, 1, now_us) {
         Ok(used) => (Err(error), used),
         Err(limited) => (Err(limited), gateway.throttle.used_weight(peer.ip, now_us)),

@@ -16,8 +16,8 @@ use cluster_client::{ClusterError, Replied};
 use tokio::sync::oneshot;
 use tokio::time::Instant;
 use wire::codec::v1;
-use wire::command::Reply;
-use wire::{Command, LogPosition, OrderId};
+use wire::command::{CancelOrder, Reply};
+use wire::{ClientOrderId, Command, LogPosition, MarketId, OrderId};
 
 use crate::accounts::{RequestOutcome, cancel_report_id};
 use crate::auth::Caller;
@@ -99,6 +99,24 @@ async fn withdraw(gateway: &Arc<Gateway>, command: &Command) -> Result<Withdrawn
     match outcome(receiver, deadline).await? {
         RequestOutcome::Canceled(orders) => Ok((position, orders)),
         RequestOutcome::Refused(reason) => Err(reason.into()),
+    }
+}
+
+/// Waits until every command that this gateway sent before is in the log, or will never be, and the projections
+/// have seen it. Commands of one gateway are sequenced in the order they were sent: what an older one did is known
+/// when a younger one, which does nothing, has been replied to.
+pub async fn sequence_what_was_sent(gateway: &Gateway, caller: Caller, market: MarketId) -> Result<(), ApiError> {
+    let no_order = OrderId::new(u64::MAX);
+    let nothing =
+        CancelOrder { account: caller.account, market, order: no_order, client_order_id: ClientOrderId::EMPTY };
+    let mut bytes = Vec::new();
+    v1::encode_command(&Command::CancelOrder(nothing), &mut bytes);
+    let timeout = gateway.limits.read_timeout;
+    let replied = gateway.ledger.request(bytes, timeout).await.map_err(errors::of_read)?;
+    if gateway.exchange.wait_for(gateway.exchange.ledger(), replied.position, timeout).await {
+        Ok(())
+    } else {
+        Err(errors::DISCONNECTED)
     }
 }
 
