@@ -48,7 +48,7 @@ pub struct GatewayHandle {
 impl GatewayHandle {
     /// Returns when the gateway cannot go on: its process should end, and be started again.
     pub async fn failed(&mut self) {
-        // An error says that the feed's task is gone, which is a failure as well.
+        // An error says that every vital task is gone, which is a failure as well.
         let _ = self.failed.wait_for(|failed| *failed).await;
     }
 
@@ -81,30 +81,46 @@ pub async fn serve(config: GatewayConfig) -> Result<GatewayHandle, StartError> {
     let gateway = Gateway::new(Arc::clone(&exchange), Arc::clone(&hub), Arc::clone(&ledger) as _, config.limits);
     let gateway = Arc::new(gateway);
 
+    let (fail, failed) = watch::channel(false);
     let (rest, rest_listener) = listen(config.rest)?;
     let mut servers = Vec::new();
     let mut ws = rest;
     if let Some(listener) = config.ws {
         let (address, listener) = listen(listener)?;
         ws = address;
-        servers.push(tokio::spawn(http::serve(Arc::clone(&gateway), listener, FAREWELL)));
+        servers.push(vital(&fail, http::serve(Arc::clone(&gateway), listener, FAREWELL)));
     }
-    servers.push(tokio::spawn(http::serve(Arc::clone(&gateway), rest_listener, FAREWELL)));
+    servers.push(vital(&fail, http::serve(Arc::clone(&gateway), rest_listener, FAREWELL)));
 
     let beat = tokio::spawn({
         let (gateway, data) = (Arc::clone(&gateway), Arc::clone(exchange.market_data()));
         run_beat(hub, data, move || gateway.now_us() / 1_000)
     });
-    let (fail, failed) = watch::channel(false);
     let follow = feed::follow(cluster.clone(), exchange, config.partitions.clone());
     let followed = Arc::clone(&gateway);
-    let feed = tokio::spawn(async move {
+    let feed = vital(&fail, async move {
         follow.await;
         followed.is_ready.store(false, std::sync::atomic::Ordering::Release);
-        fail.send_replace(true);
     });
     let ready = tokio::spawn(feed::become_ready(cluster, ledger, Arc::clone(&gateway), config.partitions));
     Ok(GatewayHandle { gateway, rest, ws, failed, servers, workers: vec![feed, ready, beat] })
+}
+
+/// Runs a task without which the gateway cannot go on, however it ends.
+fn vital(fail: &watch::Sender<bool>, task: impl Future<Output = ()> + Send + 'static) -> JoinHandle<()> {
+    struct Ended(watch::Sender<bool>);
+
+    impl Drop for Ended {
+        fn drop(&mut self) {
+            self.0.send_replace(true);
+        }
+    }
+
+    let ended = Ended(fail.clone());
+    tokio::spawn(async move {
+        let _ended = ended;
+        task.await;
+    })
 }
 
 fn listen(listener: std::net::TcpListener) -> io::Result<(SocketAddr, TcpListener)> {

@@ -1,6 +1,7 @@
 //! Streams that follow a beat: running klines, tickers and average prices of the markets somebody listens
 //! to. Told when they changed, at most once a second; a kline that ended is told once more, as closed.
 
+use std::panic::AssertUnwindSafe;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -56,7 +57,11 @@ pub async fn run_beat(hub: Arc<Hub>, data: Arc<MarketData>, now_ms: impl Fn() ->
     beat.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
     loop {
         beat.tick().await;
-        hub.beat(&data, now_ms());
+        let told = std::panic::catch_unwind(AssertUnwindSafe(|| hub.beat(&data, now_ms())));
+        if told.is_err() {
+            // The panic has been told. One stream that cannot be told is no reason to tell no other ever again.
+            tracing::error!("a beat of the market streams failed");
+        }
     }
 }
 
