@@ -152,7 +152,7 @@ pub async fn replay(args: Args) -> Result<Verdict, ReplayError> {
     stage.wait_until_live().await?;
 
     let began = Instant::now();
-    let progress = progress::bar(recording.updates.len() as u64, "updates");
+    let mut progress = progress::bar(recording.updates.len() as u64, "updates");
     let first_ns = recording.updates[0].at_ns;
     for update in &recording.updates {
         if let Some(speed) = args.speed {
@@ -160,10 +160,10 @@ pub async fn replay(args: Args) -> Result<Verdict, ReplayError> {
             tokio::time::sleep_until((began + recorded.div_f64(speed)).into()).await;
         }
         stage.replay(&recording, update).await?;
-        progress.set_message(format!("{} differ", stage.outcome.differing));
-        progress.inc(1);
+        let Outcome { compared, differing, .. } = stage.outcome;
+        progress.set(compared as u64, format!("{differing} differ"));
     }
-    progress.finish_and_clear();
+    progress.finish();
     let summary = Summary { recording: &recording, symbol: &venue.symbol, took: began.elapsed(), stage: &stage };
     println!("{summary}");
     Ok(if stage.is_sound() { Verdict::Sound } else { Verdict::Unsound })

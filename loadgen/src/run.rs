@@ -227,7 +227,7 @@ async fn warm_up(desk: &Arc<Desk>, mix: &mut Mix) -> Result<(), RunError> {
 /// Sends every slot at its time. Returns how long that took.
 async fn offer(args: &Args, desk: &Arc<Desk>, mix: &mut Mix) -> Result<Duration, RunError> {
     let schedule = Schedule::new(args.rate, args.cancel_ratio, args.duration);
-    let progress = progress::bar(schedule.orders(), "orders");
+    let mut progress = progress::bar(schedule.orders(), "orders");
     let start = Instant::now();
     *desk.measure() = Measure::new(start);
     let paced = pace(schedule, start).map_err(|source| RunError::System { doing: "start a thread".into(), source });
@@ -256,12 +256,12 @@ async fn offer(args: &Args, desk: &Arc<Desk>, mix: &mut Mix) -> Result<Duration,
         if shown.elapsed() > Duration::from_millis(250) {
             shown = Instant::now();
             let measure = desk.measure();
-            progress.set_position(measure.offered);
             let waiting = measure.outstanding();
-            progress.set_message(format!("{waiting} waiting, p99 {} µs", measure.order_latency().p99));
+            let message = format!("{waiting} waiting, p99 {} µs", measure.order_latency().p99);
+            progress.set(measure.offered, message);
         }
     }
-    progress.finish_and_clear();
+    progress.finish();
     Ok(start.elapsed().max(args.duration))
 }
 
@@ -287,13 +287,13 @@ async fn cancel_the_rest(desk: &Arc<Desk>) -> Result<(), RunError> {
 
 /// Reads the exchange's records and compares them with everything we were told.
 async fn reconcile(desk: &Desk, books: Books, lasted: Duration) -> Result<Report, RunError> {
-    let progress = progress::bar(desk.traders.len() as u64, "accounts reconciled");
+    let mut progress = progress::bar(desk.traders.len() as u64, "accounts reconciled");
     let mut findings = Findings::default();
     for trader in 0..desk.traders.len() {
         findings.extend(books.reconcile(desk, trader).await?);
-        progress.inc(1);
+        progress.set(trader as u64 + 1, String::new());
     }
-    progress.finish_and_clear();
+    progress.finish();
     let fills = books.into_fills();
     let by_market: Vec<_> = fills.iter().map(|(market, trades)| (&desk.markets[*market], trades.as_slice())).collect();
     let count = fills.iter().map(|(_, trades)| trades.len() as u64).sum();
