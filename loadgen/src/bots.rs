@@ -70,6 +70,9 @@ pub enum BotsError {
     /// The flags make no bots.
     #[error("{0}")]
     Flags(&'static str),
+    /// A bot ended by a mistake of its own.
+    #[error("a bot broke down; start the bots again")]
+    Broken,
     /// Signals cannot be heard.
     #[error("cannot listen for signals: {0}")]
     Signals(std::io::Error),
@@ -116,9 +119,11 @@ async fn make_markets(args: &Args) -> Result<(), BotsError> {
         };
         makers.spawn(maker.run(pause));
     }
-    // Makers never end by themselves.
-    while makers.join_next().await.is_some() {}
-    Ok(())
+    // Makers never end by themselves; without one of them a market is dead, and a new process is better.
+    match makers.join_next().await {
+        Some(Err(_)) => Err(BotsError::Broken),
+        _ => Ok(()),
+    }
 }
 
 /// Who makes and who takes in the market number `index`: never the same account, and accounts whose names say
