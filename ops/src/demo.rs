@@ -125,12 +125,12 @@ enum BroughtUp {
 async fn run(args: Args) -> miette::Result<ExitCode> {
     let started = Instant::now();
     let mut ends = Ends::new().into_diagnostic()?;
-    if let Some(state) = &args.state {
-        // What an earlier demo said is not true any more.
-        let _ = std::fs::remove_file(state);
-    }
     let home = Home::open(args.data_dir.as_deref(), args.layout)?;
     let layout = choose_ports(&args, home.kind)?;
+    if let Some(state) = &args.state {
+        // What an earlier demo said is not true any more. One that still runs was found by its directory or its ports.
+        let _ = std::fs::remove_file(state);
+    }
     let accounts = accounts::ensure(&home.paths.keys())?;
     let envelope_key = bootstrap::ensure_envelope_key(&home.paths.envelope_key())?;
     let nodes = (1..=NODES).map(|id| format!("node-{id}"));

@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use std::time::Duration;
 
 use nix::sys::signal::Signal;
-use tokio::sync::mpsc;
+use tokio::sync::{mpsc, oneshot};
 use tokio::time::Instant;
 
 use super::children::{Exited, Role, describe};
@@ -17,6 +17,8 @@ const LOOK_EVERY: Duration = Duration::from_millis(100);
 /// A process that ended is started again after this; doubled while it keeps ending.
 const RESTART_FIRST: Duration = Duration::from_millis(200);
 const RESTART_LONGEST: Duration = Duration::from_secs(10);
+/// How long a node that is to be started may take to end first.
+const ENDS_WITHIN: Duration = Duration::from_secs(3);
 /// One that has run this long has not just kept ending.
 const STABLE: Duration = Duration::from_secs(30);
 
@@ -26,6 +28,14 @@ struct Watch {
     restarts: BTreeMap<Role, Restart>,
     /// Nodes that were started and are not ready yet.
     rejoining: Vec<(u64, u32)>,
+    /// Nodes that are to be started once their last process is gone.
+    starts: Vec<Start>,
+}
+
+struct Start {
+    id: u64,
+    reply: oneshot::Sender<Answer>,
+    give_up: Instant,
 }
 
 #[derive(Clone, Copy)]
@@ -45,18 +55,18 @@ impl Demo {
     ) -> miette::Result<()> {
         let partitions: Vec<u16> = self.layout.partitions().iter().map(|partition| partition.partition).collect();
         let leaders = partitions.iter().map(|partition| (*partition, leader(operator, *partition))).collect();
-        let mut watch = Watch { leaders, restarts: BTreeMap::new(), rejoining: Vec::new() };
+        let mut watch = Watch { leaders, restarts: BTreeMap::new(), rejoining: Vec::new(), starts: Vec::new() };
         let mut look = tokio::time::interval(LOOK_EVERY);
         look.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
         let (ready, mut is_ready) = mpsc::channel(16);
         loop {
             tokio::select! {
                 () = ends.asked() => return Ok(()),
-                Some(exited) = self.ended.recv() => self.on_exited(exited, &mut watch),
-                Some((ask, reply)) = asks.recv() => {
-                    // Whoever asked may have gone.
-                    let _ = reply.send(self.answer(ask, &mut watch));
+                Some(exited) = self.ended.recv() => {
+                    self.on_exited(exited, &mut watch);
+                    self.answer_starts(&mut watch);
                 }
+                Some((ask, reply)) = asks.recv() => self.on_asked(ask, reply, &mut watch),
                 Some((id, pid)) = is_ready.recv() => {
                     if self.children.pid(Role::Node(id)) == Some(pid) {
                         self.console.say(&format!("node-{id} (pid {pid}) has caught up and stands by."));
@@ -65,6 +75,7 @@ impl Demo {
                 _ = look.tick() => {
                     self.show_leaders(operator, &mut watch);
                     self.restart_due(&mut watch);
+                    self.answer_starts(&mut watch);
                     for (id, pid) in watch.rejoining.drain(..) {
                         let page = format!("{}/readyz", self.state().nodes[id as usize - 1].http);
                         let ready = ready.clone();
@@ -138,6 +149,30 @@ impl Demo {
                 self.console.say(&format!("partition {partition} ({cells}) is led by node-{id} now."));
                 *known = now;
             }
+        }
+    }
+
+    fn on_asked(&mut self, ask: Ask, reply: oneshot::Sender<Answer>, watch: &mut Watch) {
+        if let Ask::Node { action: Action::Start, id } = ask
+            && self.children.pid(Role::Node(id)).is_some()
+        {
+            // It was killed a moment ago, perhaps: the system takes its time to say so.
+            watch.starts.push(Start { id, reply, give_up: Instant::now() + ENDS_WITHIN });
+            return;
+        }
+        // Whoever asked may have gone.
+        let _ = reply.send(self.answer(ask, watch));
+    }
+
+    fn answer_starts(&mut self, watch: &mut Watch) {
+        let now = Instant::now();
+        for start in std::mem::take(&mut watch.starts) {
+            if self.children.pid(Role::Node(start.id)).is_some() && now < start.give_up {
+                watch.starts.push(start);
+                continue;
+            }
+            // Whoever asked may have gone.
+            let _ = start.reply.send(self.start_node(start.id, watch));
         }
     }
 
