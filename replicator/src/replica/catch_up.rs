@@ -97,7 +97,7 @@ impl<M: StateMachine, L: LogStore> Replica<M, L> {
 
     /// `None` when the snapshot is gone: a newer one has replaced it.
     fn send_chunks(&mut self, to: NodeId, transfer: &mut Sending) -> Option<usize> {
-        if self.now > transfer.resend_at && transfer.total.is_none_or(|total| transfer.acknowledged < total) {
+        if self.now > transfer.resend_at {
             transfer.sent = transfer.acknowledged;
             transfer.resend_at = self.now.plus_nanos(RESEND_NS);
         }
@@ -140,6 +140,11 @@ impl<M: StateMachine, L: LogStore> Replica<M, L> {
             transfer.sent = transfer.sent.max(received.bytes);
             transfer.progress_at = self.now;
             transfer.resend_at = self.now.plus_nanos(RESEND_NS);
+            if transfer.total == Some(received.bytes) {
+                // It has been shown to the standby's Raft, whose answer may be lost: from here on ours asks for it.
+                self.catch_up.sending.remove(&from);
+                self.raft.report_snapshot(from.get(), SnapshotStatus::Finish);
+            }
         }
         true
     }
