@@ -68,7 +68,9 @@ impl Default for Limits {
             head_timeout: Duration::from_secs(75),
             body_timeout: Duration::from_secs(10),
             order_timeout: Duration::from_secs(9),
-            read_timeout: Duration::from_secs(9),
+            // A read may wait for the question under way and then ask its own: together less than the ten seconds
+            // that client libraries wait.
+            read_timeout: Duration::from_secs(4),
             weight_per_minute: 600_000,
             orders_per_10s: 100_000,
             orders_per_day: 100_000_000,

@@ -1,8 +1,11 @@
 //! `mainstay ctl status`: processes, and every node's role and position in every partition.
 
+use std::fmt::Write as _;
+use std::io::Write as _;
 use std::time::Duration;
 
 use loadgen::state::State;
+use miette::IntoDiagnostic;
 use serde::Deserialize;
 
 use super::Place;
@@ -37,41 +40,50 @@ pub async fn show(place: &Place) -> miette::Result<()> {
         Ok(data_dir) => control::ask(&data_dir, Ask::Processes).await,
         Err(error) => Err(error),
     };
+    let mut text = String::new();
     match processes {
         Ok(Answer::Processes(processes)) => {
             for (name, pid) in processes {
-                println!("{name:<10} {}", pid.map_or("down".into(), |pid| format!("pid {pid}")));
+                writeln!(text, "{name:<10} {}", pid.map_or("down".into(), |pid| format!("pid {pid}")))
+                    .into_diagnostic()?;
             }
         }
         // The nodes can still be asked.
-        _ => println!("The demo itself does not answer."),
+        _ => text.push_str("The demo itself does not answer.\n"),
     }
-    println!();
-    show_nodes(&state).await;
-    Ok(())
+    text.push('\n');
+    show_nodes(&state, &mut text).await.into_diagnostic()?;
+    // A reader that has seen enough, such as `head`, is no error.
+    match std::io::stdout().write_all(text.as_bytes()) {
+        Err(error) if error.kind() != std::io::ErrorKind::BrokenPipe => Err(error).into_diagnostic(),
+        _ => Ok(()),
+    }
 }
 
-async fn show_nodes(state: &State) {
-    println!(
+async fn show_nodes(state: &State, text: &mut String) -> std::fmt::Result {
+    writeln!(
+        text,
         "{:<7}  {:<9}  {:<12}  {:>6}  {:>12}  {:>12}  {:>6}",
         "node", "partition", "role", "term", "position", "commit", "lag"
-    );
+    )?;
     for node in &state.nodes {
         let name = format!("node-{}", node.id);
         let page = http::get(&format!("{}/status", node.http), ANSWER_WITHIN).await;
         let Some(status) = page.and_then(|(_, body)| serde_json::from_slice::<NodeStatus>(&body).ok()) else {
-            println!("{name:<7}  does not answer");
+            writeln!(text, "{name:<7}  does not answer")?;
             continue;
         };
         for replica in &status.partitions {
             let PartitionStatus { partition, role, term, position, commit_index, lag, failed } = replica;
             let failed = failed.as_deref().map(|why| format!("  {why}")).unwrap_or_default();
-            println!(
+            writeln!(
+                text,
                 "{name:<7}  {partition:<9}  {role:<12}  {term:>6}  {position:>12}  {commit_index:>12}  {lag:>6}{failed}"
-            );
+            )?;
         }
         if !status.ready {
-            println!("{name:<7}  is not ready: it catches up, or a partition has no leader");
+            writeln!(text, "{name:<7}  is not ready: it catches up, or a partition has no leader")?;
         }
     }
+    Ok(())
 }

@@ -150,14 +150,14 @@ impl Banner<'_> {
             writeln!(text, "  An order of {}, to paste into a shell:\n", alice.name)?;
             writeln!(text, "{}\n", order_command(&self.state.rest, &alice.api_key, &alice.secret))?;
         }
-        let binary = self.binary;
+        let ctl = format!("{} ctl --data-dir {}", self.binary, self.data_dir.display());
         if let Some(leader) = self.leaders.first().copied().flatten()
             && let Some(node) = self.state.nodes.iter().find(|node| node.id == leader)
         {
             writeln!(text, "  Kill a node (it leads now): kill -9 {}", node.pid)?;
-            writeln!(text, "  Start it again:             {binary} ctl node start {}", node.id)?;
+            writeln!(text, "  Start it again:             {ctl} node start {}", node.id)?;
         }
-        writeln!(text, "  Look at the cluster:        {binary} ctl status")?;
+        writeln!(text, "  Look at the cluster:        {ctl} status")?;
         let fate = if self.is_temporary { "removed at the end" } else { "kept" };
         writeln!(text, "  Data and logs ({fate}): {}", self.data_dir.display())?;
         write!(text, "  ^C ends the exchange.")
