@@ -182,6 +182,7 @@ pub(crate) fn executed(order: u64, trade: u64, lots: i64, leaves: i64) -> Event 
         fee_asset: BTC,
         is_maker: false,
         leaves: qty(leaves),
+        traded_at: Timestamp::from_nanos(START_NS),
     })
 }
 

@@ -89,6 +89,8 @@ def two_accounts_cross(tally, alice, bob):
     tally.equal("alice's quote less fee", delta["alice", "USDT"], decimal("59940"))
     public = alice.fetch_trades(SYMBOL)
     tally.equal("public trades", [t["amount"] for t in public][-4:], [0.4, 0.1, 0.1, 0.4])
+    times = [[t["timestamp"] for t in seen] for seen in (trades, makers, public[-4:])]
+    tally.check("both sides and the public name the same times", times[0] == times[1] == times[2], times)
     ticker = alice.fetch_ticker(SYMBOL)
     tally.equal("last price", ticker["last"], float(PRICE))
     tally.equal("volume", ticker["baseVolume"], 1.0)

@@ -48,7 +48,7 @@ impl LedgerCell {
     pub(super) fn filled(&mut self, from: PartitionId, now: Timestamp, fill: &OrderFilled, effects: &mut Effects<'_>) {
         let Some((order, market)) = self.order_of(from, fill.order) else { return };
         self.accept(&order, from, effects);
-        let OrderFilled { trade, price, qty, leaves, is_maker, .. } = *fill;
+        let OrderFilled { trade, price, qty, leaves, is_maker, traded_at, .. } = *fill;
         let (side, account) = (order.side, order.account);
         let quote_amount = price.notional(qty, market.scale.quote_factor).expect("a trade costs what an amount holds");
         let base_amount = qty.to_amount(market.scale.base_factor).expect("a trade moves what an amount holds");
@@ -93,6 +93,7 @@ impl LedgerCell {
             fee_asset,
             is_maker,
             leaves,
+            traded_at,
         }));
     }
 

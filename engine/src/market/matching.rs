@@ -176,7 +176,7 @@ impl MarketCell {
         let opposite = order.side.opposite();
         while let Some(price) = self.best_crossing(order) {
             let steps = taker.steps_left;
-            let stop = self.take_at(price, order, taker, effects);
+            let stop = self.take_at(now, price, order, taker, effects);
             if taker.steps_left != steps {
                 self.tell_level(now, opposite, price, effects);
             }
@@ -190,6 +190,7 @@ impl MarketCell {
     /// Trades at one price until the level is gone (`None`) or the taker stops.
     fn take_at(
         &mut self,
+        now: Timestamp,
         price: Price,
         order: &PlaceOrder,
         taker: &mut Taker,
@@ -244,7 +245,16 @@ impl MarketCell {
             let (market, trade) = (self.id, self.trade);
             let (taker_side, taken) = (order.side, order.order);
             effects.tell(Event::Traded(Traded { market, trade, price, qty, taker_side, taker: taken, maker }));
-            let fill = OrderFilled { market, order: taken, trade, price, qty, leaves: taker.leaves, is_maker: false };
+            let fill = OrderFilled {
+                market,
+                order: taken,
+                trade,
+                price,
+                qty,
+                leaves: taker.leaves,
+                is_maker: false,
+                traded_at: now,
+            };
             effects.send(self.ledger, Mail::OrderFilled(fill));
             let fill = OrderFilled { order: maker, leaves: maker_leaves, is_maker: true, ..fill };
             effects.send(self.ledger, Mail::OrderFilled(fill));

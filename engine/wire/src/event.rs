@@ -5,8 +5,8 @@ use crate::command::{ApiKeyKind, Permissions};
 use crate::text::{AccountName, ApiKeyText, ClientOrderId, Secret, Symbol};
 use crate::{
     AccountId, Amount, AssetId, CancelCause, FeeRate, LogPosition, MarketId, MarketRules, MarketScale, MarketStatus,
-    OrderId, OrderKind, PartitionId, Price, Qty, RejectReason, SelfTradePrevention, Side, TimeInForce, TradeId,
-    UpdateId,
+    OrderId, OrderKind, PartitionId, Price, Qty, RejectReason, SelfTradePrevention, Side, TimeInForce, Timestamp,
+    TradeId, UpdateId,
 };
 
 /// One fact. The batch it arrives in names log position and log time.
@@ -243,6 +243,8 @@ pub struct OrderExecuted {
     pub is_maker: bool,
     /// What is left of the order; zero ends it. Of an order by quote quantity, meaningless until it ends.
     pub leaves: Qty,
+    /// When they traded, in the market's log time: the time of the public trade.
+    pub traded_at: Timestamp,
 }
 
 /// The rest of the order is on the book.

@@ -3,7 +3,7 @@
 
 use crate::{
     AccountId, Amount, CancelCause, LogPosition, MarketId, MarketRules, MarketScale, MarketStatus, OrderId, OrderKind,
-    PartitionId, Price, Qty, RejectReason, SelfTradePrevention, Side, TimeInForce, TradeId,
+    PartitionId, Price, Qty, RejectReason, SelfTradePrevention, Side, TimeInForce, Timestamp, TradeId,
 };
 
 /// One message between cells, in the order of the outbox.
@@ -132,6 +132,8 @@ pub struct OrderFilled {
     pub leaves: Qty,
     /// Whether this order rested before the trade.
     pub is_maker: bool,
+    /// When they traded, in the market's log time.
+    pub traded_at: Timestamp,
 }
 
 /// Matched as far as it goes; the rest is on the book.

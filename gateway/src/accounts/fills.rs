@@ -28,12 +28,12 @@ pub struct Fill {
     pub fee_asset: AssetId,
     /// Whether the order rested before the trade.
     pub is_maker: bool,
-    /// When it was settled.
+    /// When they traded, as the public trade says.
     pub time: Timestamp,
 }
 
 impl Fill {
-    pub(super) fn new(executed: &OrderExecuted, now: Timestamp) -> Fill {
+    pub(super) fn new(executed: &OrderExecuted) -> Fill {
         Fill {
             trade: executed.trade,
             order: executed.order,
@@ -45,7 +45,7 @@ impl Fill {
             fee: executed.fee,
             fee_asset: executed.fee_asset,
             is_maker: executed.is_maker,
-            time: now,
+            time: executed.traded_at,
         }
     }
 }

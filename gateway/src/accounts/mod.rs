@@ -228,7 +228,7 @@ impl Accounts {
     fn execute(&mut self, batch: &Batch<'_>, executed: &OrderExecuted, spends_budget: bool) {
         let (closed_max, fills_max) = (self.closed_max, self.fills_max);
         let account = self.account(executed.account);
-        account.fills.insert(Fill::new(executed, batch.now), fills_max);
+        account.fills.insert(Fill::new(executed), fills_max);
         let order = account.order(executed.market, executed.order);
         order.execute(executed, batch.now);
         if spends_budget && order.qty.is_zero() {

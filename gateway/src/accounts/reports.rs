@@ -132,6 +132,7 @@ impl Reporter<'_> {
             commission_asset: fee_asset.map(|asset| asset.symbol.as_str()),
             trade_id: i64::try_from(executed.trade.get()).unwrap_or(i64::MAX),
             is_maker: executed.is_maker,
+            transaction_time: executed.traded_at.millis(),
             ..self.report(order, "TRADE")
         })
     }

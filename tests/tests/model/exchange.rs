@@ -549,6 +549,7 @@ impl Exchange {
             fee_asset: gets,
             is_maker,
             leaves: qty(leaves),
+            traded_at: Timestamp::from_nanos(self.now),
         }));
     }
 

@@ -89,6 +89,7 @@ fn mail_from_the_wrong_cell_or_about_unknown_things_changes_no_money() {
         qty: super::world::qty(5),
         leaves: wire::Qty::ZERO,
         is_maker: true,
+        traded_at: world.now,
     };
     let leaves = wire::Qty::ZERO;
     let lies = vec![

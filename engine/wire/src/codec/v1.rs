@@ -14,7 +14,7 @@ use crate::text::{AccountName, ApiKeyText, ClientOrderId, Secret, Symbol};
 use crate::{
     AccountId, Amount, AssetId, CancelCause, Command, Event, FeeRate, Incarnation, LogPosition, Mail, MailSequence,
     MarketId, MarketRules, MarketScale, MarketStatus, OrderId, OrderKind, Origin, PartitionId, Price, Qty,
-    RejectReason, SelfTradePrevention, Sequence, SessionId, Side, TimeInForce, TradeId, UpdateId,
+    RejectReason, SelfTradePrevention, Sequence, SessionId, Side, TimeInForce, Timestamp, TradeId, UpdateId,
 };
 
 const fn size_of<F: Field>() -> usize {
@@ -186,6 +186,7 @@ records! {
         qty: Qty,
         leaves: Qty,
         is_maker: bool,
+        traded_at: Timestamp,
     }
     OrderRested {
         market: MarketId,
@@ -298,6 +299,7 @@ records! {
         fee_asset: AssetId,
         is_maker: bool,
         leaves: Qty,
+        traded_at: Timestamp,
     }
     OrderResting {
         order: OrderId,

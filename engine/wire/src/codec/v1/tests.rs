@@ -81,6 +81,7 @@ fn mails() -> Vec<Mail> {
             qty: qty(50_000),
             leaves: qty(100_000),
             is_maker: true,
+            traded_at: Timestamp::from_nanos(1_700_000_000_000_000_001),
         }),
         Mail::OrderRested(OrderRested { market: MARKET, order: ORDER, leaves: qty(100_000) }),
         Mail::OrderEnded(OrderEnded {
@@ -226,6 +227,7 @@ fn events() -> Vec<Event> {
             fee_asset: AssetId::new(1),
             is_maker: false,
             leaves: qty(100_000),
+            traded_at: Timestamp::from_nanos(1_700_000_000_000_000_001),
         }),
         Event::OrderResting(OrderResting { order: ORDER, account: ACCOUNT, market: MARKET, leaves: qty(100_000) }),
         Event::OrderCanceled(OrderCanceled {
