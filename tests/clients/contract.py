@@ -211,7 +211,9 @@ class Contract:
         async with self.http.ws_connect(self.state.ws_api) as ws:
             await ws.send_bytes(b"\x00" * 100)
             message = await asyncio.wait_for(ws.receive(), 10)
-            tally.check("ws binary frame is answered or closed", message.type is not None, message)
+            refused = message.type == aiohttp.WSMsgType.TEXT and json.loads(message.data)["status"] >= 400
+            closed = message.type in (aiohttp.WSMsgType.CLOSE, aiohttp.WSMsgType.CLOSED)
+            tally.check("ws binary frame is refused or closed", refused or closed, message)
 
     async def streams(self):
         tally = self.tally
