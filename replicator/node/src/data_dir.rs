@@ -8,7 +8,7 @@ use std::time::{Duration, Instant};
 use wire::{ClusterEpoch, NodeId, PartitionId};
 
 /// The layout of the directory; another one needs another program.
-const FORMAT: u32 = 1;
+const FORMAT: u32 = 2;
 /// How long a predecessor that was just killed may take to be gone: its memory is freed before its lock is.
 const LOCKED_FOR_AT_MOST: Duration = Duration::from_secs(5);
 const LOOK_AGAIN_AFTER: Duration = Duration::from_millis(50);
@@ -216,7 +216,7 @@ mod tests {
         drop(DataDir::open(dir.path(), NODE, EPOCH, &MEMBERS).unwrap());
         fs::write(dir.path().join("identity"), "form").unwrap();
         let error = DataDir::open(dir.path(), NODE, EPOCH, &MEMBERS).unwrap_err().to_string();
-        assert!(error.contains("write the line `format=1 epoch=7 node=1 members=1,2,3`"), "{error}");
+        assert!(error.contains("write the line `format=2 epoch=7 node=1 members=1,2,3`"), "{error}");
         fs::write(dir.path().join("identity"), "format=9 epoch=7 node=1").unwrap();
         assert!(matches!(
             DataDir::open(dir.path(), NODE, EPOCH, &MEMBERS),
@@ -231,7 +231,7 @@ mod tests {
         let more: Vec<NodeId> = (1..=5).map(NodeId::new).collect();
         let error = DataDir::open(dir.path(), NODE, EPOCH, &more).unwrap_err().to_string();
         assert!(error.contains("one of the nodes 1,2,3, the configuration now names 1,2,3,4,5"), "{error}");
-        fs::write(dir.path().join("identity"), "format=1 epoch=7 node=1\n").unwrap();
+        fs::write(dir.path().join("identity"), "format=2 epoch=7 node=1\n").unwrap();
         drop(DataDir::open(dir.path(), NODE, EPOCH, &more).expect("it did not say whose it was"));
         assert!(DataDir::open(dir.path(), NODE, EPOCH, &MEMBERS).is_err());
     }

@@ -1,4 +1,5 @@
-//! Version 1 of the layouts. Released: never edit a record, add a `v2` instead.
+//! Version 1 of the layouts. Frozen when 0.1.0 is released: from then on never edit a record, add a `v2` instead.
+//! Until then a change moves the data directory's format number (`node::data_dir`), so that older bytes are refused.
 //!
 //! A command, mail, event or reply is a tag byte and a record; a record is its fields in the order
 //! written here, without padding. SCHEMA.md draws them.
