@@ -4,4 +4,5 @@
 #![forbid(unsafe_code)]
 
 pub mod demo;
+pub mod model;
 pub mod nodes;

@@ -58,6 +58,7 @@ impl Market {
 /// Free and held.
 type Balance = (i128, i128);
 
+/// See the module.
 #[derive(Clone)]
 pub struct Exchange {
     rules: MarketRules,
@@ -97,6 +98,7 @@ fn amount(units: i128) -> Amount {
 }
 
 impl Exchange {
+    /// Listed assets and markets, and an account for each pair of fees, without money.
     pub fn new(rules: MarketRules, scale: MarketScale, fills_max: u32, fees: Vec<(FeeRate, FeeRate)>) -> Exchange {
         Exchange {
             rules,

@@ -4,9 +4,6 @@
 
 #![forbid(unsafe_code)]
 
-mod exchange;
-mod layout;
-
 use std::collections::{BTreeMap, BTreeSet};
 
 use engine::Limits;
@@ -22,8 +19,8 @@ use wire::{
     Timestamp,
 };
 
-use exchange::{Exchange, MARKETS};
-use layout::{Engine, Layout};
+use tests::model::exchange::{Exchange, MARKETS};
+use tests::model::layout::{Engine, Layout};
 
 const FILLS_MAX: u32 = 4;
 /// Maker and taker fees in parts per million: none, usual, odd.

@@ -41,6 +41,7 @@ impl Layout {
 pub struct Told {
     /// The command's place in the ledger's log.
     pub position: LogPosition,
+    /// The command's own answer.
     pub reply: Reply,
     /// Each partition's in the order of its log; the ledger's partition first.
     pub events: Vec<Event>,
@@ -52,6 +53,7 @@ struct Log {
     position: LogPosition,
 }
 
+/// The partitions of a layout.
 pub struct Engine {
     logs: Vec<Log>,
     out: Output,
@@ -60,6 +62,7 @@ pub struct Engine {
 }
 
 impl Engine {
+    /// Empty partitions.
     pub fn new(layout: Layout, limits: Limits) -> Engine {
         let logs = (1..=layout.partitions()).map(PartitionId::new).map(|id| {
             let config = PartitionConfig { partition: id, ledger: LEDGER, incarnation: INCARNATION, limits };
@@ -68,6 +71,7 @@ impl Engine {
         Engine { logs: logs.collect(), out: Output::default(), batch: 0 }
     }
 
+    /// Whether the books balance, with no mail under way.
     pub fn is_conserved(&self) -> bool {
         self.logs[0].partition.audit().iter().all(|audit| audit.is_conserved() && audit.clearing == 0)
     }
