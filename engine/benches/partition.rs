@@ -142,7 +142,7 @@ impl Exchange {
             exchange
                 .apply(&Command::ListAsset(ListAsset { symbol, ledger_decimals: if name == "BTC" { 10 } else { 8 } }));
         }
-        exchange.apply(&Command::ListMarket(ListMarket {
+        exchange.apply(&Command::ListMarket(Box::new(ListMarket {
             symbol: Symbol::new(b"BTCUSDT").unwrap(),
             base: AssetId::new(1),
             quote: AssetId::new(2),
@@ -150,7 +150,7 @@ impl Exchange {
             price_decimals: 2,
             qty_decimals: 5,
             rules: rules(),
-        }));
+        })));
         for id in 1..=ACCOUNTS {
             let fee = FeeRate::new(1_000).unwrap();
             let name = AccountName::new(format!("account-{id}").as_bytes()).unwrap();

@@ -111,7 +111,7 @@ impl LedgerCell {
             return Err(RejectReason::MarketUnavailable.into());
         }
         self.registry.add_market(listed);
-        effects.tell(Event::MarketListed(listed));
+        effects.tell(Event::MarketListed(Box::new(listed)));
         let (market, scale, rules, ledger) = (listed.market, listed.scale, listed.rules, self.partition);
         effects.send(listed.partition, Mail::CreateMarket(CreateMarket { market, scale, rules, ledger }));
         Ok(listed.market.get().into())
@@ -146,7 +146,7 @@ impl LedgerCell {
     pub(crate) fn add_api_key(&mut self, add: &AddApiKey, effects: &mut Effects<'_>) -> Answer {
         let added = self.registry.check_key(add)?;
         self.registry.add_key(added);
-        effects.tell(Event::ApiKeyAdded(added));
+        effects.tell(Event::ApiKeyAdded(Box::new(added)));
         Ok(0)
     }
 

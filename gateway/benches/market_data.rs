@@ -29,7 +29,7 @@ impl Market {
         let hub = Arc::new(Hub::default());
         let data = Arc::new(MarketData::new(hub.clone()));
         let (price, qty) = (Price::MIN, Qty::new(1).expect("one is a quantity"));
-        let listed = Event::MarketListed(MarketListed {
+        let listed = Event::MarketListed(Box::new(MarketListed {
             market: MARKET,
             symbol: Symbol::new(b"BTCUSDT").expect("a legal symbol"),
             base: AssetId::new(1),
@@ -49,7 +49,7 @@ impl Market {
                 protection_ppm: 50_000,
                 open_orders_max: 200,
             },
-        });
+        }));
         data.apply(PartitionId::new(1), LogPosition::new(1), Timestamp::from_nanos(0), &[listed]);
         data.go_live();
         Market { data, hub, step: 0 }

@@ -84,20 +84,20 @@ pub(crate) fn opening() -> Vec<Event> {
         })
     };
     let key = |account, key: &str, permissions| {
-        Event::ApiKeyAdded(ApiKeyAdded {
+        Event::ApiKeyAdded(Box::new(ApiKeyAdded {
             account,
             key: ApiKeyText::new(key.as_bytes()).unwrap(),
             kind: ApiKeyKind::Hmac,
             permissions,
             secret: cluster_client::envelope::seal(&ENVELOPE_KEY, key, ALICE_SECRET.as_bytes()).unwrap(),
-        })
+        }))
     };
     let asset =
         |asset, name, ledger_decimals| Event::AssetListed(AssetListed { asset, symbol: symbol(name), ledger_decimals });
     vec![
         asset(BTC, "BTC", 10),
         asset(USDT, "USDT", 8),
-        Event::MarketListed(MarketListed {
+        Event::MarketListed(Box::new(MarketListed {
             market: BTCUSDT,
             symbol: symbol("BTCUSDT"),
             base: BTC,
@@ -105,7 +105,7 @@ pub(crate) fn opening() -> Vec<Event> {
             partition: LEDGER,
             scale: MarketScale::new(2, 5, 10, 8).unwrap(),
             rules: rules(),
-        }),
+        })),
         account(ALICE, "alice"),
         account(BOB, "bob"),
         key(ALICE, ALICE_KEY, Permissions::READ_AND_TRADE),

@@ -153,7 +153,7 @@ impl Inventory {
                 self.assets.insert(listed.symbol.to_string(), listed);
             }
             Event::MarketListed(listed) => {
-                self.markets.insert(listed.symbol.to_string(), (listed, MarketStatus::Trading));
+                self.markets.insert(listed.symbol.to_string(), (*listed, MarketStatus::Trading));
             }
             Event::MarketStatusChanged(changed) => {
                 let mut markets = self.markets.values_mut();

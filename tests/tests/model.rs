@@ -84,7 +84,7 @@ impl Pair {
             pair.set_up(&Command::ListAsset(ListAsset { symbol: symbol(name), ledger_decimals: 6 }));
         }
         for (at, (base, quote)) in MARKETS.into_iter().enumerate() {
-            pair.set_up(&Command::ListMarket(ListMarket {
+            pair.set_up(&Command::ListMarket(Box::new(ListMarket {
                 symbol: symbol(&format!("M{at}")),
                 base,
                 quote,
@@ -92,7 +92,7 @@ impl Pair {
                 price_decimals: 2,
                 qty_decimals: 3,
                 rules: rules(),
-            }));
+            })));
         }
         for (at, (maker_fee, taker_fee)) in fees.into_iter().enumerate() {
             let name = AccountName::new(format!("a{at}").as_bytes()).unwrap();

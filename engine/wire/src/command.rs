@@ -1,5 +1,6 @@
 //! What may be asked of a partition. Every change of state starts as one of these in its log.
 
+use alloc::boxed::Box;
 use alloc::vec::Vec;
 
 use crate::text::{AccountName, ApiKeyText, ClientOrderId, Secret, Symbol};
@@ -14,13 +15,13 @@ pub enum Command {
     /// Operator: make an asset known to the ledger.
     ListAsset(ListAsset),
     /// Operator: create a market in a partition.
-    ListMarket(ListMarket),
+    ListMarket(Box<ListMarket>),
     /// Operator: open or close a market.
     SetMarketStatus(SetMarketStatus),
     /// Operator: open an account.
     OpenAccount(OpenAccount),
     /// Operator: give an account an API key.
-    AddApiKey(AddApiKey),
+    AddApiKey(Box<AddApiKey>),
     /// Operator: take an API key away.
     RevokeApiKey(RevokeApiKey),
     /// Operator: a deposit.

@@ -1,6 +1,8 @@
 //! What happened, in log order. Everything a client may see is derived from these, without asking a cell
 //! again: private events come from ledger cells, public ones from market cells.
 
+use alloc::boxed::Box;
+
 use crate::command::{ApiKeyKind, Permissions};
 use crate::text::{AccountName, ApiKeyText, ClientOrderId, Secret, Symbol};
 use crate::{
@@ -9,19 +11,20 @@ use crate::{
     TradeId, UpdateId,
 };
 
-/// One fact. The batch it arrives in names log position and log time.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+/// One fact. The batch it arrives in names log position and log time. What is rare and long is boxed, so that the
+/// facts of every order stay short.
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Event {
     /// Ledger: an asset is known.
     AssetListed(AssetListed),
     /// Ledger: a market has been created.
-    MarketListed(MarketListed),
+    MarketListed(Box<MarketListed>),
     /// Ledger: a market was opened or closed.
     MarketStatusChanged(MarketStatusChanged),
     /// Ledger: an account was opened.
     AccountOpened(AccountOpened),
     /// Ledger: an API key was added.
-    ApiKeyAdded(ApiKeyAdded),
+    ApiKeyAdded(Box<ApiKeyAdded>),
     /// Ledger: an API key was revoked.
     ApiKeyRevoked(ApiKeyRevoked),
     /// Ledger: a deposit was booked.
@@ -53,6 +56,8 @@ pub enum Event {
     /// Market: the depth changes since the last one of these belong together.
     DepthWindowClosed(DepthWindowClosed),
 }
+
+const _: () = assert!(size_of::<Event>() <= 96, "an event that every order causes must stay short");
 
 /// An asset is known.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

@@ -190,12 +190,12 @@ fn a_secret_sealed_for_another_gateway_is_no_key_here() {
     let text = "Sealed";
     let key = ApiKeyText::new(text.as_bytes()).unwrap();
     let secret = cluster_client::envelope::seal(&[8; 32], text, b"secret").unwrap();
-    ledger.feed(&[Event::ApiKeyAdded(ApiKeyAdded {
+    ledger.feed(&[Event::ApiKeyAdded(Box::new(ApiKeyAdded {
         account: ALICE,
         key,
         kind: wire::command::ApiKeyKind::Hmac,
         permissions: wire::command::Permissions::READ,
         secret,
-    })]);
+    }))]);
     assert!(gateway.exchange.accounts().key(&key).is_none());
 }

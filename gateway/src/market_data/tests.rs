@@ -35,7 +35,7 @@ fn shown(level: Option<book::Level>) -> String {
 pub(crate) fn listed(market: u16, symbol: &str) -> Event {
     let price = |units| Price::new(units).unwrap();
     let qty = |units| Qty::new(units).unwrap();
-    Event::MarketListed(MarketListed {
+    Event::MarketListed(Box::new(MarketListed {
         market: MarketId::new(market),
         symbol: Symbol::new(symbol.as_bytes()).unwrap(),
         base: AssetId::new(1),
@@ -55,7 +55,7 @@ pub(crate) fn listed(market: u16, symbol: &str) -> Event {
             protection_ppm: 50_000,
             open_orders_max: 200,
         },
-    })
+    }))
 }
 
 pub(crate) fn level(side: Side, price: i64, qty: i64, update: u64) -> Event {

@@ -149,13 +149,13 @@ impl Server {
                 maker_fee: fee,
                 taker_fee: fee,
             }),
-            Event::ApiKeyAdded(ApiKeyAdded {
+            Event::ApiKeyAdded(Box::new(ApiKeyAdded {
                 account,
                 key: ApiKeyText::new(key().as_bytes()).unwrap(),
                 kind: ApiKeyKind::Hmac,
                 permissions: Permissions::READ_AND_TRADE,
                 secret: envelope::seal(&ENVELOPE_KEY, &key(), SECRET.as_bytes()).unwrap(),
-            }),
+            })),
             balance(10_000),
         ]);
         exchange.market_data().go_live();

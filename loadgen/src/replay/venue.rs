@@ -146,7 +146,7 @@ impl Venue {
                 qty_decimals: qty,
                 rules: rules(),
             };
-            match operator.ask(&format!("list the market {name}"), Command::ListMarket(market)).await {
+            match operator.ask(&format!("list the market {name}"), Command::ListMarket(Box::new(market))).await {
                 Ok(_) => break name,
                 // Another replay was faster.
                 Err(VenueError::Refused { reason: RejectReason::MarketExists, .. }) => directory.symbols.insert(name),
@@ -367,7 +367,7 @@ impl Operator {
             permissions: Permissions::READ_AND_TRADE,
             secret: Secret::new(key.verifying_key().as_bytes()).expect("a public key fits"),
         };
-        self.ask(&doing, Command::AddApiKey(add)).await?;
+        self.ask(&doing, Command::AddApiKey(Box::new(add))).await?;
         Ok((account, Credentials::ed25519(&api_key, key)))
     }
 }

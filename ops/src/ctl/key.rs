@@ -62,7 +62,7 @@ async fn add(place: &Place, name: &str, ed25519: Option<PathBuf>) -> miette::Res
             (hmac_key(account, &text, &secret, &envelope_key)?, Some(secret))
         }
     };
-    operator.must(&wire::Command::AddApiKey(key)).await?;
+    operator.must(&wire::Command::AddApiKey(Box::new(key))).await?;
     println!("API key {text}");
     if let Some(secret) = secret {
         println!("secret  {secret}");

@@ -83,7 +83,7 @@ impl Bootstrap<'_> {
             };
             let partition = self.layout.partition_of_market(index);
             let list = market.list(base, quote, decimals_of(market.quote)?, PartitionId::new(partition));
-            if self.make(Command::ListMarket(list)).await?.is_none() {
+            if self.make(Command::ListMarket(Box::new(list))).await?.is_none() {
                 return Ok(None);
             }
         }
@@ -122,7 +122,7 @@ impl Bootstrap<'_> {
         };
         for key in keys(account, id, self.envelope_key)? {
             let exists = self.inventory.api_keys.contains(key.key.as_str());
-            if !exists && self.make(Command::AddApiKey(key)).await?.is_none() {
+            if !exists && self.make(Command::AddApiKey(Box::new(key))).await?.is_none() {
                 return Ok(None);
             }
         }

@@ -65,14 +65,14 @@ fn balances(world: &World) -> Vec<(i64, i64)> {
 }
 
 fn without_windows(events: &[Event]) -> Vec<Event> {
-    events.iter().filter(|event| !matches!(event, Event::DepthWindowClosed(_))).copied().collect()
+    events.iter().filter(|event| !matches!(event, Event::DepthWindowClosed(_))).cloned().collect()
 }
 
 /// Both layouts may tell a balance at other moments: the joint one once where the split one holds, then settles.
 /// Positions differ as well, since mail takes some: requests are compared by presence.
 fn facts(events: &[Event]) -> Vec<Event> {
     let request = |request: wire::LogPosition| wire::LogPosition::new(request.get().min(1));
-    let fact = |event: &Event| match *event {
+    let fact = |event: &Event| match event.clone() {
         Event::BalanceChanged(_) => None,
         Event::OrderCanceled(e) => {
             Some(Event::OrderCanceled(wire::event::OrderCanceled { request: request(e.request), ..e }))

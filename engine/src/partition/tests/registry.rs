@@ -11,7 +11,7 @@ use wire::{
 use super::world::{BASE, LEDGER, Layout, QUOTE, World, amount, price, reason, rules, symbol};
 
 fn list(text: &str, base: AssetId, quote: AssetId, rules: MarketRules) -> Command {
-    Command::ListMarket(ListMarket {
+    Command::ListMarket(Box::new(ListMarket {
         symbol: symbol(text),
         base,
         quote,
@@ -19,7 +19,7 @@ fn list(text: &str, base: AssetId, quote: AssetId, rules: MarketRules) -> Comman
         price_decimals: 0,
         qty_decimals: 0,
         rules,
-    })
+    }))
 }
 
 #[test]
@@ -48,7 +48,7 @@ fn assets_accounts_and_markets_are_unique_and_the_reply_names_the_one_that_exist
     assert_eq!(reason(world.ask(list("X", BASE, BASE, rules()))), RejectReason::BadMarketRules);
     let crooked = MarketRules { price_min: price(3), ..rules() };
     assert_eq!(reason(world.ask(list("X", BASE, QUOTE, crooked))), RejectReason::BadMarketRules);
-    let too_fine = Command::ListMarket(ListMarket {
+    let too_fine = Command::ListMarket(Box::new(ListMarket {
         symbol: symbol("X"),
         base: BASE,
         quote: QUOTE,
@@ -56,7 +56,7 @@ fn assets_accounts_and_markets_are_unique_and_the_reply_names_the_one_that_exist
         price_decimals: 1,
         qty_decimals: 0,
         rules: rules(),
-    });
+    }));
     assert_eq!(reason(world.ask(too_fine)), RejectReason::BadMarketScale);
     assert_eq!(world.ask(list("X", BASE, QUOTE, rules())), Reply::Accepted { id: 3 });
 }
@@ -90,7 +90,7 @@ fn api_keys_are_added_once_and_can_be_revoked() {
     let add = |account, text: &[u8]| {
         let (kind, permissions) = (ApiKeyKind::Hmac, Permissions::READ_AND_TRADE);
         let secret = Secret::new(b"sealed").unwrap();
-        Command::AddApiKey(AddApiKey { account, key: key(text), kind, permissions, secret })
+        Command::AddApiKey(Box::new(AddApiKey { account, key: key(text), kind, permissions, secret }))
     };
     let account = World::account("alice");
     assert_eq!(world.ask(add(account, b"k1")), Reply::Accepted { id: 0 });

@@ -110,7 +110,7 @@ impl World {
             world.done(Command::ListAsset(ListAsset { symbol: symbol(name), ledger_decimals: 0 }));
         }
         for (number, name) in ["BASEQUOTE", "OTHERQUOTE"].iter().enumerate() {
-            world.done(Command::ListMarket(ListMarket {
+            world.done(Command::ListMarket(Box::new(ListMarket {
                 symbol: symbol(name),
                 base: if number == 0 { BASE } else { AssetId::new(3) },
                 quote: QUOTE,
@@ -118,7 +118,7 @@ impl World {
                 price_decimals: 0,
                 qty_decimals: 0,
                 rules,
-            }));
+            })));
         }
         for (name, maker, taker) in ACCOUNTS {
             let name = AccountName::new(name.as_bytes()).unwrap();
@@ -142,7 +142,7 @@ impl World {
         self.partitions[partition].apply(position, self.now, command, &mut out);
         let is_public =
             |event: &Event| matches!(event, Event::Traded(_) | Event::LevelChanged(_) | Event::DepthWindowClosed(_));
-        let (public, private): (Vec<Event>, Vec<Event>) = out.events.iter().partition(|event| is_public(event));
+        let (public, private): (Vec<Event>, Vec<Event>) = out.events.drain(..).partition(|event| is_public(event));
         self.public.extend(public);
         self.private.extend(private);
         out.reply

@@ -1,5 +1,6 @@
 //! How each unit and id lies in bytes.
 
+use alloc::boxed::Box;
 use alloc::vec::Vec;
 
 use super::CodecError;
@@ -193,6 +194,19 @@ enumeration! {
     Role: u8, "u8: role number";
     Refusal: u8, "u8: refusal number";
     RejectReason: u16, "u16: reject reason number";
+}
+
+impl<F: Field> Field for Box<F> {
+    const SIZE: usize = F::SIZE;
+    const UNIT: &'static str = F::UNIT;
+
+    fn write(&self, to: &mut Writer<'_>) {
+        F::write(self, to);
+    }
+
+    fn read(from: &mut Reader<'_>) -> Result<Self, CodecError> {
+        F::read(from).map(Box::new)
+    }
 }
 
 impl<const N: usize> Field for Text<N> {

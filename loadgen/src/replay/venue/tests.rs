@@ -14,7 +14,7 @@ fn directory() -> Directory {
         directory.note(&Event::AssetListed(listed));
     }
     for (id, name, partition) in [(1, "BTCUSDT", 2), (2, "ETHUSDT", 3), (3, "ETHBTC", 4), (4, "RPLAYBTCUSDT", 2)] {
-        directory.note(&Event::MarketListed(MarketListed {
+        directory.note(&Event::MarketListed(Box::new(MarketListed {
             market: MarketId::new(id),
             symbol: symbol(name),
             base: AssetId::new(1),
@@ -22,7 +22,7 @@ fn directory() -> Directory {
             partition: PartitionId::new(partition),
             scale: MarketScale::new(2, 5, 10, 8).unwrap(),
             rules: rules(),
-        }));
+        })));
     }
     directory
 }

@@ -271,7 +271,7 @@ fn list(client: &mut Client, world: &mut World) -> (MarketId, AccountId, Account
     };
     let symbol = Symbol::new(b"BTCUSDT").unwrap();
     let list = ListMarket { symbol, base, quote, partition: MARKET, price_decimals: 2, qty_decimals: 5, rules };
-    let market = MarketId::new(client.ask(world, &Command::ListMarket(list)) as u16);
+    let market = MarketId::new(client.ask(world, &Command::ListMarket(Box::new(list))) as u16);
     let mut accounts = Vec::new();
     for name in [&b"alice"[..], b"bob"] {
         let fee = FeeRate::new(1_000).unwrap();

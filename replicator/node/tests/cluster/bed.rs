@@ -214,7 +214,7 @@ impl Exchange {
             protection_ppm: 50_000,
             open_orders_max: 10_000,
         };
-        let list = Command::ListMarket(ListMarket {
+        let list = Command::ListMarket(Box::new(ListMarket {
             symbol: Symbol::new(b"BTCUSDT").unwrap(),
             base,
             quote,
@@ -222,7 +222,7 @@ impl Exchange {
             price_decimals: 2,
             qty_decimals: 5,
             rules,
-        });
+        }));
         let market = MarketId::new(accepted(operator, list).await as u16);
         let mut accounts = Vec::new();
         for name in ["alice", "bob"] {

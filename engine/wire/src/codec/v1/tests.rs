@@ -1,3 +1,4 @@
+use alloc::boxed::Box;
 use alloc::format;
 use alloc::string::String;
 use alloc::vec;
@@ -99,7 +100,7 @@ fn mails() -> Vec<Mail> {
 fn commands() -> Vec<Command> {
     vec![
         Command::ListAsset(ListAsset { symbol: text("USDT"), ledger_decimals: 8 }),
-        Command::ListMarket(ListMarket {
+        Command::ListMarket(Box::new(ListMarket {
             symbol: text("BTCUSDT"),
             base: AssetId::new(1),
             quote: AssetId::new(3),
@@ -107,20 +108,20 @@ fn commands() -> Vec<Command> {
             price_decimals: 2,
             qty_decimals: 5,
             rules: rules(),
-        }),
+        })),
         Command::SetMarketStatus(SetMarketStatus { market: MARKET, status: crate::MarketStatus::CancelOnly }),
         Command::OpenAccount(OpenAccount {
             name: text("alice"),
             maker_fee: FeeRate::new(1_000).unwrap(),
             taker_fee: FeeRate::new(2_000).unwrap(),
         }),
-        Command::AddApiKey(AddApiKey {
+        Command::AddApiKey(Box::new(AddApiKey {
             account: ACCOUNT,
             key: text("key-of-alice"),
             kind: ApiKeyKind::Ed25519,
             permissions: Permissions::READ_AND_TRADE,
             secret: Secret::new(&[1, 2, 3]).unwrap(),
-        }),
+        })),
         Command::RevokeApiKey(RevokeApiKey { key: text("key-of-alice") }),
         Command::Credit(Credit { account: ACCOUNT, asset: AssetId::new(3), amount: amount(1_000) }),
         Command::Debit(Debit { account: ACCOUNT, asset: AssetId::new(3), amount: amount(999) }),
@@ -162,7 +163,7 @@ fn commands() -> Vec<Command> {
 fn events() -> Vec<Event> {
     vec![
         Event::AssetListed(AssetListed { asset: AssetId::new(3), symbol: text("USDT"), ledger_decimals: 8 }),
-        Event::MarketListed(MarketListed {
+        Event::MarketListed(Box::new(MarketListed {
             market: MARKET,
             symbol: text("BTCUSDT"),
             base: AssetId::new(1),
@@ -170,7 +171,7 @@ fn events() -> Vec<Event> {
             partition: PartitionId::new(2),
             scale: scale(),
             rules: rules(),
-        }),
+        })),
         Event::MarketStatusChanged(MarketStatusChanged { market: MARKET, status: crate::MarketStatus::Trading }),
         Event::AccountOpened(AccountOpened {
             account: ACCOUNT,
@@ -178,13 +179,13 @@ fn events() -> Vec<Event> {
             maker_fee: FeeRate::new(1_000).unwrap(),
             taker_fee: FeeRate::MAX,
         }),
-        Event::ApiKeyAdded(ApiKeyAdded {
+        Event::ApiKeyAdded(Box::new(ApiKeyAdded {
             account: ACCOUNT,
             key: text("key-of-alice"),
             kind: ApiKeyKind::Hmac,
             permissions: Permissions::READ,
             secret: Secret::new(&[9; 61]).unwrap(),
-        }),
+        })),
         Event::ApiKeyRevoked(ApiKeyRevoked { account: ACCOUNT, key: text("key-of-alice") }),
         Event::Credited(Credited { account: ACCOUNT, asset: AssetId::new(3), amount: amount(1_000) }),
         Event::Debited(Debited { account: ACCOUNT, asset: AssetId::new(3), amount: amount(999) }),
@@ -322,7 +323,7 @@ fn layouts_are_the_released_ones() {
         line("mail", name(mail), encoded(|bytes| encode_mail(&mail, &mut Writer::new(bytes))));
     }
     for event in events() {
-        line("event", name(event), encoded(|bytes| encode_event(&event, bytes)));
+        line("event", name(&event), encoded(|bytes| encode_event(&event, bytes)));
     }
     for reply in replies() {
         line("reply", name(reply), encoded(|bytes| encode_reply(&reply, bytes)));
