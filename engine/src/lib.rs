@@ -15,6 +15,8 @@ mod ledger;
 mod limits;
 mod mailbox;
 mod market;
+mod market_alone;
+mod order_index;
 mod partition;
 mod snapshot;
 
@@ -22,5 +24,6 @@ pub use ledger::AssetAudit;
 pub use limits::Limits;
 pub use mailbox::Outbox;
 pub use market::DEPTH_WINDOW_NS;
+pub use market_alone::MarketAlone;
 pub use partition::{Output, Partition, PartitionConfig};
 pub use snapshot::SnapshotError;

@@ -75,6 +75,16 @@ impl MarketCell {
         self.depth.close_due(now, self.id, effects);
     }
 
+    /// The best price of a side.
+    pub(crate) fn best(&self, side: Side) -> Option<Price> {
+        self.book.best(side)
+    }
+
+    /// What rests at a price in sum.
+    pub(crate) fn level_qty(&self, side: Side, price: Price) -> Qty {
+        self.book.level_qty(side, price)
+    }
+
     pub(crate) fn change_status(&mut self, status: MarketStatus) {
         self.status = status;
     }

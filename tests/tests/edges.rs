@@ -16,6 +16,7 @@ const ALLOWED: &[(&str, &[&str])] = &[
     ("chainwatch", &["cluster-client", "wire"]),
     ("loadgen", &["cluster-client", "wire"]),
     ("mainstay", &["engine", "replicator", "cluster-client", "node", "gateway", "chainwatch", "loadgen", "wire"]),
+    ("matching-abi", &["engine", "wire"]),
     (
         "tests",
         &["engine", "replicator", "cluster-client", "node", "gateway", "chainwatch", "loadgen", "mainstay", "wire"],

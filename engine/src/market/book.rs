@@ -3,7 +3,7 @@
 use wire::{AccountId, OrderId, Price, Qty, Side};
 
 use super::ladder::{Ladder, Level};
-use crate::index::IdIndex;
+use crate::order_index::OrderIndex;
 
 /// Names a resting order until it is removed; 0 names none. Never leaves the market cell.
 pub(super) type Handle = u32;
@@ -18,23 +18,20 @@ pub(super) struct Resting {
     pub(super) leaves: Qty,
 }
 
-/// What matching reads of an order: 32 bytes. In a free node, `next` is the next free one.
+/// A resting order where it lies: one cache line, with its neighbours at its price and in its account's list. In a
+/// free node, `next` is the next free one.
 #[derive(Clone, Copy)]
+#[repr(align(64))]
 struct Node {
     id: u64,
     leaves: i64,
+    price: i64,
     prev: Handle,
     next: Handle,
-    account: u32,
-    side: Side,
-}
-
-/// What only entering and leaving touch.
-#[derive(Clone, Copy)]
-struct Home {
-    price: i64,
     older: Handle,
     newer: Handle,
+    account: u32,
+    side: Side,
 }
 
 /// Price-time priority: levels in a ladder, orders in a slab of fixed capacity, linked into the FIFO of their
@@ -42,31 +39,39 @@ struct Home {
 pub(super) struct Book {
     ladder: Ladder,
     nodes: Vec<Node>,
-    homes: Vec<Home>,
     free: Handle,
     capacity: usize,
-    ids: IdIndex,
+    ids: OrderIndex,
     /// Each account's oldest and newest order.
     accounts: Vec<[Handle; 2]>,
 }
 
 const NONE: Handle = 0;
 
+const NO_NODE: Node = Node {
+    id: 0,
+    leaves: 0,
+    price: 0,
+    prev: NONE,
+    next: NONE,
+    older: NONE,
+    newer: NONE,
+    account: 0,
+    side: Side::Buy,
+};
+
 impl Book {
     /// For a grid of `tick`, up to `capacity` orders, and accounts up to `accounts_max`.
     pub(super) fn new(tick: Price, capacity: u32, accounts_max: u32) -> Book {
         let capacity = capacity as usize;
         let mut nodes = Vec::with_capacity(capacity + 1);
-        let mut homes = Vec::with_capacity(capacity + 1);
-        nodes.push(Node { id: 0, leaves: 0, prev: NONE, next: NONE, account: 0, side: Side::Buy });
-        homes.push(Home { price: 0, older: NONE, newer: NONE });
+        nodes.push(NO_NODE);
         Book {
             ladder: Ladder::new(tick.units()),
             nodes,
-            homes,
             free: NONE,
             capacity,
-            ids: IdIndex::new(capacity),
+            ids: OrderIndex::new(capacity),
             accounts: vec![[NONE; 2]; accounts_max as usize + 1],
         }
     }
@@ -117,7 +122,7 @@ impl Book {
 
     /// The order with this id.
     pub(super) fn find(&self, id: OrderId) -> Option<Handle> {
-        if id.get() == 0 { None } else { self.ids.get(&[id.get()]).map(|handle| handle as Handle) }
+        if id.get() == 0 { None } else { self.ids.get(id.get(), |handle| self.nodes[handle as usize].id) }
     }
 
     /// The account's oldest order, or 0.
@@ -134,12 +139,12 @@ impl Book {
 
     /// The whole order.
     pub(super) fn order(&self, handle: Handle) -> Resting {
-        let (node, home) = (&self.nodes[handle as usize], &self.homes[handle as usize]);
+        let node = &self.nodes[handle as usize];
         Resting {
             id: OrderId::new(node.id),
             account: AccountId::new(node.account),
             side: node.side,
-            price: Price::new(home.price).expect("a resting order has a price"),
+            price: Price::new(node.price).expect("a resting order has a price"),
             leaves: qty(node.leaves),
         }
     }
@@ -155,11 +160,21 @@ impl Book {
         let handle = self.take_node();
         let price = order.price.units();
         let mut level = self.ladder.level(order.side, price);
+        let ends = &mut self.accounts[order.account.get() as usize];
+        let older = std::mem::replace(&mut ends[1], handle);
+        if older == NONE {
+            ends[0] = handle;
+        } else {
+            self.nodes[older as usize].newer = handle;
+        }
         self.nodes[handle as usize] = Node {
             id: order.id.get(),
             leaves: order.leaves.units(),
+            price,
             prev: level.tail,
             next: NONE,
+            older,
+            newer: NONE,
             account: order.account.get(),
             side: order.side,
         };
@@ -171,16 +186,7 @@ impl Book {
         level.tail = handle;
         level.qty += order.leaves.units();
         self.ladder.put(order.side, price, level);
-        self.ids.insert([order.id.get()], u64::from(handle));
-
-        let ends = &mut self.accounts[order.account.get() as usize];
-        self.homes[handle as usize] = Home { price, older: ends[1], newer: NONE };
-        if ends[1] == NONE {
-            ends[0] = handle;
-        } else {
-            self.homes[ends[1] as usize].newer = handle;
-        }
-        ends[1] = handle;
+        self.ids.insert(order.id.get(), handle, |handle| self.nodes[handle as usize].id);
     }
 
     /// Takes `qty`, less than what is left of it, from the order at the front of the level.
@@ -195,10 +201,7 @@ impl Book {
     pub(super) fn remove(&mut self, handle: Handle) -> Resting {
         let order = self.order(handle);
         let price = order.price.units();
-        let (prev, next) = {
-            let node = &self.nodes[handle as usize];
-            (node.prev, node.next)
-        };
+        let Node { prev, next, older, newer, .. } = self.nodes[handle as usize];
         if prev == NONE && next == NONE {
             self.ladder.clear(order.side, price);
         } else {
@@ -216,19 +219,18 @@ impl Book {
             level.qty -= order.leaves.units();
             self.ladder.put(order.side, price, level);
         }
-        self.ids.remove(&[order.id.get()]);
+        self.ids.remove(order.id.get(), handle);
 
-        let Home { older, newer, .. } = self.homes[handle as usize];
         let ends = &mut self.accounts[order.account.get() as usize];
         if older == NONE {
             ends[0] = newer;
         } else {
-            self.homes[older as usize].newer = newer;
+            self.nodes[older as usize].newer = newer;
         }
         if newer == NONE {
             ends[1] = older;
         } else {
-            self.homes[newer as usize].older = older;
+            self.nodes[newer as usize].older = older;
         }
 
         self.nodes[handle as usize].next = self.free;
@@ -244,7 +246,7 @@ impl Book {
         }
         assert!(self.nodes.len() <= self.capacity, "the book was filled beyond its capacity");
         self.nodes.push(self.nodes[0]);
-        self.homes.push(self.homes[0]);
+        self.homes.push(self.nodes[0]);
         (self.nodes.len() - 1) as Handle
     }
 
@@ -277,10 +279,10 @@ impl Book {
             if older == NONE {
                 ends[0] = handle;
             } else {
-                self.homes[older as usize].newer = handle;
+                self.nodes[older as usize].newer = handle;
             }
-            let home = &mut self.homes[handle as usize];
-            (home.older, home.newer) = (older, NONE);
+            let node = &mut self.nodes[handle as usize];
+            (node.older, node.newer) = (older, NONE);
         }
     }
 }
@@ -290,4 +292,4 @@ fn qty(units: i64) -> Qty {
     Qty::new(units).expect("what is left of an order is a quantity")
 }
 
-const _: () = assert!(size_of::<Node>() == 32 && size_of::<Home>() == 16 && size_of::<Level>() == 16);
+const _: () = assert!(size_of::<Node>() == 64 && size_of::<Level>() == 16);
