@@ -48,17 +48,8 @@ pub(super) struct Book {
 
 const NONE: Handle = 0;
 
-const NO_NODE: Node = Node {
-    id: 0,
-    leaves: 0,
-    price: 0,
-    prev: NONE,
-    next: NONE,
-    older: NONE,
-    newer: NONE,
-    account: 0,
-    side: Side::Buy,
-};
+const NO_NODE: Node =
+    Node { id: 0, leaves: 0, price: 0, prev: NONE, next: NONE, older: NONE, newer: NONE, account: 0, side: Side::Buy };
 
 impl Book {
     /// For a grid of `tick`, up to `capacity` orders, and accounts up to `accounts_max`.
@@ -245,8 +236,7 @@ impl Book {
             return handle;
         }
         assert!(self.nodes.len() <= self.capacity, "the book was filled beyond its capacity");
-        self.nodes.push(self.nodes[0]);
-        self.homes.push(self.nodes[0]);
+        self.nodes.push(NO_NODE);
         (self.nodes.len() - 1) as Handle
     }
 

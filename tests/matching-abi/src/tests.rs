@@ -38,14 +38,16 @@ fn messages_become_the_reports_that_the_contract_asks_for() {
         engine_on_new_order(&new_order(2, 2, 0, 12, 4, 1));
         assert_eq!(engine_query_best_ask(), 5);
         engine_on_cancel(&Cancel { order_id: 9, sequence_number: 3 });
-        let modify = Modify { order_id: 4, sequence_number: 4, new_price_ticks: 6, new_quantity: 11, ..Modify::default() };
+        let modify =
+            Modify { order_id: 4, sequence_number: 4, new_price_ticks: 6, new_quantity: 11, ..Modify::default() };
         engine_on_modify(&modify);
         engine_on_modify(&Modify { order_id: 77, sequence_number: 5, ..modify });
         assert_eq!((engine_query_depth_at(5, 1), engine_query_depth_at(6, 1)), (0, 11));
         engine_on_cancel(&Cancel { order_id: 4, sequence_number: 6 });
         engine_shutdown();
     }
-    let told: Vec<_> = reports.iter().map(|r| (r.kind, r.sequence_number, r.order_id, r.price_ticks, r.quantity)).collect();
+    let told: Vec<_> =
+        reports.iter().map(|r| (r.kind, r.sequence_number, r.order_id, r.price_ticks, r.quantity)).collect();
     assert_eq!(
         told,
         [
