@@ -2,7 +2,7 @@
 //! that a busy machine disturbs them alike. The first is compared with the others.
 //!
 //! ```text
-//! peers OURS.so PEER.so... [--rounds N] [--seed N]
+//! peers OURS.so PEER.so... [--rounds N] [--seed N] [--only N]
 //! ```
 
 use std::ffi::{CString, c_char, c_int, c_void};
@@ -158,18 +158,19 @@ fn median(mut values: Vec<f64>) -> f64 {
 
 fn main() {
     let mut libraries = Vec::new();
-    let (mut rounds, mut seed) = (5, 23);
+    let (mut rounds, mut seed, mut only) = (5, 23, None);
     let mut arguments = std::env::args().skip(1);
     while let Some(argument) = arguments.next() {
         let mut number = || arguments.next().and_then(|n| n.parse().ok());
         match argument.as_str() {
             "--rounds" => rounds = number().unwrap_or(rounds),
             "--seed" => seed = number().unwrap_or(seed),
+            "--only" => only = number(),
             path => libraries.push(Library::open(path)),
         }
     }
     if libraries.is_empty() {
-        eprintln!("usage: peers OURS.so PEER.so... [--rounds N] [--seed N]");
+        eprintln!("usage: peers OURS.so PEER.so... [--rounds N] [--seed N] [--only N]");
         exit(2);
     }
     let usual = Shape { resting: 10_000, depth: 400, messages: 1_000_000, is_volatile: false, modifies: 5 };
@@ -180,7 +181,10 @@ fn main() {
         ("1M resting", Shape { resting: 1_000_000, depth: 20_000, ..usual }),
     ];
     let mut differs = false;
-    for (what, shape) in shapes {
+    for (at, (what, shape)) in (1..).zip(shapes) {
+        if only.is_some_and(|only| only != at) {
+            continue;
+        }
         let stream = draw(seed, &shape);
         let mut figures = vec![Vec::new(); libraries.len()];
         let mut told = vec![(0, 0, 0); libraries.len()];
