@@ -1,13 +1,15 @@
 //! Pools of blockchain nodes behind deposits and withdrawals.
 //!
-//! So far this crate holds the words that its rooms will share and the one rule that everything else
-//! leans on: what a chain's head is when its nodes disagree. Deposits and withdrawals are plain credits and
-//! debits of an operator until the pool stands behind them.
+//! No node is believed. [`pool`] decides, without I/O, whom to ask and which head is agreed; [`chain`] verifies every
+//! byte that money depends on against the chain's own rules; [`tree`] holds the headers that both lean on.
 
 #![forbid(unsafe_code)]
 
+pub mod chain;
 mod head;
 mod ids;
+pub mod pool;
+pub mod tree;
 mod verdict;
 
 pub use head::{AgreedHead, Head, Height, agreed_head};

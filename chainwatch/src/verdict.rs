@@ -5,6 +5,8 @@
 pub enum Verdict {
     /// Answers in time and agrees with the majority.
     Agreeing,
+    /// Answers, and is proving that it agrees: new, or back after another verdict.
+    Proving,
     /// Agrees with the majority's past, but is behind its head.
     Lagging,
     /// Reports another hash than the majority at a height.
@@ -18,8 +20,33 @@ pub enum Verdict {
 }
 
 impl Verdict {
-    /// Whether requests are routed to a node of this verdict.
-    pub const fn serves(self) -> bool {
-        matches!(self, Verdict::Agreeing | Verdict::Slow)
+    /// Every verdict, for metrics.
+    pub const ALL: [Verdict; 7] = [
+        Verdict::Agreeing,
+        Verdict::Proving,
+        Verdict::Lagging,
+        Verdict::Forked,
+        Verdict::Lying,
+        Verdict::Slow,
+        Verdict::Down,
+    ];
+
+    /// Its name in metrics, logs and tables.
+    pub const fn name(self) -> &'static str {
+        match self {
+            Verdict::Agreeing => "agreeing",
+            Verdict::Proving => "proving",
+            Verdict::Lagging => "lagging",
+            Verdict::Forked => "forked",
+            Verdict::Lying => "lying",
+            Verdict::Slow => "slow",
+            Verdict::Down => "down",
+        }
+    }
+}
+
+impl std::fmt::Display for Verdict {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str(self.name())
     }
 }

@@ -29,7 +29,7 @@ const CONFINED: &[(&str, &[&str])] = &[
     ("mio", &["replicator"]),
     ("raft", &["replicator"]),
     ("raft-engine", &["replicator"]),
-    ("serde_json", &["gateway", "loadgen", "mainstay", "tests"]),
+    ("serde_json", &["gateway", "chainwatch", "loadgen", "mainstay", "tests"]),
     ("sled", &["chainwatch"]),
 ];
 

@@ -1,0 +1,126 @@
+//! EVM chains: a header's hash covers its roots, the roots cover every transaction and receipt. Formats are those of
+//! the execution specifications (EIP-2718 envelopes, RLP, hexary tries); which headers are final is the consensus
+//! layer's word and comes from the agreement of nodes.
+
+use alloy_consensus::{Header as RawHeader, ReceiptEnvelope, Transaction, TxEnvelope};
+use alloy_eips::Encodable2718;
+use alloy_primitives::{Address, B256, Log, TxKind, b256, keccak256};
+use alloy_trie::root::ordered_trie_root_with_encoder;
+use serde::Deserialize;
+use serde_json::Value;
+
+use super::{ChainAsset, ChainTransaction, Destination, Lie, Transfer, VerifiedBlock};
+use crate::tree::Header;
+use crate::{BlockHash, DepositId, Head, Height, TxId};
+
+/// `keccak256("Transfer(address,address,uint256)")`.
+const TRANSFER: B256 = b256!("ddf252ad1be2c89b69c2b068fc378daa952ba7f163c4a11628f55a4df523b3ef");
+
+/// The rules of one chain.
+#[derive(Debug, Clone)]
+pub struct EvmRules {
+    /// EIP-155: a node of another chain is a liar, however alike its blocks are.
+    pub chain_id: u64,
+}
+
+impl EvmRules {
+    /// Verifies the header in an answer to `eth_getBlockBy…`: its fields hash to the hash that it states.
+    pub fn header(&self, block: &Value) -> Result<Header, Lie> {
+        let stated = block.get("hash").and_then(Value::as_str).ok_or(Lie::HeaderHash)?;
+        let (raw, hash) = raw_header(block)?;
+        if stated.parse::<B256>().ok() != Some(hash) {
+            return Err(Lie::HeaderHash);
+        }
+        Ok(Header {
+            hash: BlockHash(hash.0),
+            parent: BlockHash(raw.parent_hash.0),
+            height: Some(Height(raw.number)),
+            time_s: raw.timestamp,
+            work: 0,
+            bits: 0,
+        })
+    }
+
+    /// Verifies a whole block, of which `head` is agreed, from the answers to `eth_getBlockByHash` with full
+    /// transactions and `eth_getBlockReceipts`.
+    pub fn block(&self, head: Head, block: &Value, receipts: &Value) -> Result<VerifiedBlock, Lie> {
+        let (raw, hash) = raw_header(block)?;
+        if hash.0 != head.hash.0 {
+            return Err(Lie::HeaderHash);
+        }
+        let envelopes = self.transactions(&raw, block)?;
+        let receipts = verified_receipts(&raw, receipts, envelopes.len())?;
+        let transactions = envelopes.iter().zip(&receipts).map(|(tx, receipt)| transaction(tx, receipt)).collect();
+        Ok(VerifiedBlock { head, transactions })
+    }
+
+    fn transactions(&self, header: &RawHeader, block: &Value) -> Result<Vec<TxEnvelope>, Lie> {
+        let list = block.get("transactions").and_then(Value::as_array).ok_or(Lie::Transactions)?;
+        let parse = |tx: &Value| TxEnvelope::deserialize(tx).map_err(|_| Lie::Transactions);
+        let envelopes = list.iter().map(parse).collect::<Result<Vec<TxEnvelope>, Lie>>()?;
+        let root = ordered_trie_root_with_encoder(&envelopes, |tx, out| tx.encode_2718(out));
+        if root != header.transactions_root {
+            return Err(Lie::Transactions);
+        }
+        let foreign = |tx: &TxEnvelope| tx.chain_id().is_some_and(|id| id != self.chain_id);
+        if envelopes.iter().any(foreign) { Err(Lie::WrongChain) } else { Ok(envelopes) }
+    }
+}
+
+fn raw_header(block: &Value) -> Result<(RawHeader, B256), Lie> {
+    let raw = RawHeader::deserialize(block).map_err(|_| Lie::HeaderHash)?;
+    let hash = raw.hash_slow();
+    Ok((raw, hash))
+}
+
+fn verified_receipts(header: &RawHeader, receipts: &Value, expected: usize) -> Result<Vec<ReceiptEnvelope>, Lie> {
+    let list = receipts.as_array().ok_or(Lie::Receipts)?;
+    let parse = |receipt: &Value| ReceiptEnvelope::deserialize(receipt).map_err(|_| Lie::Receipts);
+    let receipts = list.iter().map(parse).collect::<Result<Vec<ReceiptEnvelope>, Lie>>()?;
+    let root = ordered_trie_root_with_encoder(&receipts, |receipt, out| receipt.encode_2718(out));
+    if root != header.receipts_root || receipts.len() != expected { Err(Lie::Receipts) } else { Ok(receipts) }
+}
+
+fn transaction(tx: &TxEnvelope, receipt: &ReceiptEnvelope) -> ChainTransaction {
+    let mut encoded = Vec::with_capacity(tx.encode_2718_len());
+    tx.encode_2718(&mut encoded);
+    let id = TxId(keccak256(&encoded).0);
+    let mut transfers = Vec::new();
+    if receipt.status() {
+        let value = u128::try_from(tx.value()).unwrap_or(u128::MAX);
+        if let TxKind::Call(to) = tx.kind()
+            && value > 0
+        {
+            let to = destination(to);
+            transfers.push(Transfer {
+                id: DepositId { tx: id, output: 0 },
+                to,
+                asset: ChainAsset::Native,
+                amount: value,
+            });
+        }
+        let tokens = receipt.logs().iter().enumerate();
+        transfers.extend(tokens.filter_map(|(at, log)| token_transfer(id, at as u32 + 1, log)));
+    }
+    ChainTransaction { id, is_coinbase: false, spends: Vec::new(), transfers }
+}
+
+/// ERC-20's `Transfer`: two indexed addresses and one amount. ERC-721's has three indexed values and no data.
+fn token_transfer(tx: TxId, output: u32, log: &Log) -> Option<Transfer> {
+    let [TRANSFER, _, to] = *log.topics() else { return None };
+    let amount: [u8; 32] = log.data.data.as_ref().try_into().ok()?;
+    let (high, low) = amount.split_at(16);
+    let amount = u128::from_be_bytes(low.try_into().ok()?);
+    if high.iter().any(|b| *b != 0) || to[..12].iter().any(|b| *b != 0) {
+        return None;
+    }
+    let asset = ChainAsset::Token(log.address.0.0);
+    Some(Transfer { id: DepositId { tx, output }, to: destination(Address::from_word(to)), asset, amount })
+}
+
+fn destination(address: Address) -> Destination {
+    Destination(address.0.to_vec())
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,330 @@
+//! A pool of nodes of one chain: whom to ask, whom to believe, whom to leave alone.
+//!
+//! Everything here is a decision and nothing here is I/O: reports, answers, failures and the time come in, verdicts,
+//! routes and the agreed head come out. [`crate::watch`] asks the questions.
+
+mod agreement;
+mod budget;
+mod config;
+mod latency;
+mod node;
+mod race;
+
+use std::collections::VecDeque;
+use std::time::{Duration, Instant};
+
+pub use agreement::{Agreement, Freeze};
+pub use config::{Finality, LagRule, Method, NodeConfig, PoolConfig};
+pub use node::{Cause, Failure, Report};
+pub use race::{Ending, Outcome, Race, Step};
+
+use crate::chain::{ChainRules, Lie};
+use crate::tree::{Header, HeaderTree, Misplaced, Placed};
+use crate::{BlockHash, ChainNodeId, Head, Height, Verdict};
+use node::Node;
+
+/// What the pool tells. Each is also a line of the log and a metric.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum PoolEvent {
+    /// A node is treated differently from now on.
+    VerdictChanged {
+        /// Which node.
+        node: ChainNodeId,
+        /// What it was.
+        from: Verdict,
+        /// What it is.
+        to: Verdict,
+        /// Why.
+        cause: Cause,
+    },
+    /// Another block is the agreed head.
+    HeadAgreed(Head),
+    /// Another block is final.
+    Finalized(Head),
+    /// Nothing may be credited or withdrawn.
+    Frozen(Freeze),
+    /// Agreement has returned.
+    Thawed,
+}
+
+/// One node as tables and metrics show it.
+#[derive(Debug, Clone)]
+pub struct Standing {
+    /// Its configured name.
+    pub name: String,
+    /// What the pool thinks of it.
+    pub verdict: Verdict,
+    /// How high its chain is, as far as its word for it is fresh.
+    pub height: Option<Height>,
+    /// How many blocks it is behind the agreed head.
+    pub behind: u64,
+    /// Nine of ten answers took no longer.
+    pub p90: Option<Duration>,
+}
+
+/// The nodes of one chain.
+pub struct Pool {
+    config: PoolConfig,
+    rules: ChainRules,
+    tree: HeaderTree,
+    nodes: Vec<Node>,
+    agreement: Agreement,
+    events: VecDeque<PoolEvent>,
+}
+
+impl Pool {
+    /// Knows nothing but the trusted block: no node has proved anything, the chain is frozen. Panics without nodes, or
+    /// with more than 255.
+    pub fn new(config: PoolConfig, rules: ChainRules, root: Placed, now: Instant) -> Pool {
+        assert!((1..=255).contains(&config.nodes.len()), "a pool has 1 to 255 nodes");
+        let nodes = config.nodes.iter().map(|node| Node::new(node.clone(), now)).collect();
+        let tree = HeaderTree::new(root);
+        Pool { config, rules, tree, nodes, agreement: Agreement::new(now), events: VecDeque::new() }
+    }
+
+    /// Every node's id.
+    pub fn nodes(&self) -> impl Iterator<Item = ChainNodeId> + use<> {
+        (0..self.nodes.len()).map(|at| ChainNodeId(at as u8))
+    }
+
+    /// How it judges.
+    pub fn config(&self) -> &PoolConfig {
+        &self.config
+    }
+
+    /// The chain's rules.
+    pub fn rules(&self) -> &ChainRules {
+        &self.rules
+    }
+
+    /// Every verified header.
+    pub fn tree(&self) -> &HeaderTree {
+        &self.tree
+    }
+
+    /// What is agreed now.
+    pub fn agreement(&self) -> Agreement {
+        self.agreement
+    }
+
+    /// A node's verdict.
+    pub fn verdict(&self, node: ChainNodeId) -> Verdict {
+        self.nodes[node.index()].verdict
+    }
+
+    /// Every node as tables show it.
+    pub fn standings(&self, now: Instant) -> Vec<Standing> {
+        let standing = |node: &Node| Standing {
+            name: node.config.name.clone(),
+            verdict: node.verdict,
+            height: node.vote(&self.config, now).and_then(|r| self.tree.get(r.head)).map(|placed| placed.head.height),
+            behind: node.behind(),
+            p90: node.latency.p90(),
+        };
+        self.nodes.iter().map(standing).collect()
+    }
+
+    /// What happened since the last call, in order.
+    pub fn poll_event(&mut self) -> Option<PoolEvent> {
+        self.events.pop_front()
+    }
+
+    /// A node has said what its head is. When the tree does not have that head, [`Pool::missing`] says which header to
+    /// fetch from this node.
+    pub fn on_report(&mut self, node: ChainNodeId, report: Report, took: Duration, now: Instant) {
+        let state = &mut self.nodes[node.index()];
+        state.answered(took, now);
+        state.report(report, &self.tree, now);
+        let is_placed = state.missing().is_none();
+        self.settle(now);
+        if is_placed {
+            self.prove(node, now);
+        }
+    }
+
+    /// The header that this node must show next, so that its head gets a place.
+    pub fn missing(&self, node: ChainNodeId) -> Option<BlockHash> {
+        self.nodes[node.index()].missing()
+    }
+
+    /// A verified header that was missing.
+    pub fn on_header(&mut self, node: ChainNodeId, header: Header, now: Instant) {
+        let depth_max = self.config.remember_blocks;
+        if self.missing(node) != Some(header.hash) {
+            return self.on_lie(node, Lie::HeaderHash, now);
+        }
+        let ready = self.nodes[node.index()].take_header(header, &self.tree, depth_max);
+        let is_ready = !ready.is_empty();
+        for header in ready {
+            if let Err(lie) = self.place(&header) {
+                return self.on_lie(node, lie, now);
+            }
+        }
+        if is_ready {
+            self.nodes[node.index()].settle(&self.tree, now);
+        }
+        self.settle(now);
+        if is_ready {
+            self.prove(node, now);
+        }
+    }
+
+    fn place(&mut self, header: &Header) -> Result<(), Lie> {
+        if self.tree.get(header.hash).is_some() {
+            return Ok(());
+        }
+        self.rules.check_in_place(header, &self.tree)?;
+        match self.tree.place(header) {
+            Ok(_) => Ok(()),
+            Err(Misplaced::ParentUnknown(_) | Misplaced::WrongHeight | Misplaced::BelowRoot) => Err(Lie::HeaderChain),
+        }
+    }
+
+    fn prove(&mut self, node: ChainNodeId, now: Instant) {
+        let (head, finalized) = self.agreed();
+        self.nodes[node.index()].prove(head, finalized, &self.tree);
+        self.judge(node, now);
+    }
+
+    /// A node has answered a question other than the one for its head.
+    pub fn on_answer(&mut self, node: ChainNodeId, took: Duration, now: Instant) {
+        let state = &mut self.nodes[node.index()];
+        // Whoever is down comes back by its head, not by an answer that was long on its way.
+        if state.verdict != Verdict::Down {
+            state.answered(took, now);
+        }
+        self.judge(node, now);
+    }
+
+    /// A node has not answered.
+    pub fn on_failure(&mut self, node: ChainNodeId, failure: Failure, now: Instant) {
+        self.nodes[node.index()].failed(failure, now);
+        self.judge(node, now);
+    }
+
+    /// A node was asked and somebody else was quicker.
+    pub fn on_unanswered(&mut self, node: ChainNodeId, waited: Duration, now: Instant) {
+        if waited >= self.config.silence_max {
+            return self.on_failure(node, Failure::Silent, now);
+        }
+        self.nodes[node.index()].latency.record(waited);
+        self.judge(node, now);
+    }
+
+    /// A node has sent what its own bytes or the chain's rules contradict.
+    pub fn on_lie(&mut self, node: ChainNodeId, lie: Lie, now: Instant) {
+        self.nodes[node.index()].lied(lie, now + self.config.lie_penalty);
+        self.judge(node, now);
+        self.settle(now);
+    }
+
+    /// Time has passed: votes age, chains stall, penalties end.
+    pub fn on_time(&mut self, now: Instant) {
+        self.settle(now);
+    }
+
+    /// An operator has looked at a reorganisation that went below finality and accepts it.
+    pub fn accept_reversal(&mut self, now: Instant) {
+        self.agreement.accept_reversal();
+        self.settle(now);
+    }
+
+    /// Recomputes what is agreed, and every verdict that follows from it.
+    fn settle(&mut self, now: Instant) {
+        let votes: Vec<(ChainNodeId, Report)> =
+            self.nodes().filter_map(|id| Some((id, self.nodes[id.index()].vote(&self.config, now)?))).collect();
+        let astray = self.nodes.iter().filter(|node| node.is_astray()).count();
+        let before = self.agreement;
+        self.agreement.update(&self.config, &self.tree, &votes, astray, now);
+        let Agreement { head, finalized, frozen, .. } = self.agreement;
+        if let Some(head) = head.filter(|head| before.head != Some(*head)) {
+            self.events.push_back(PoolEvent::HeadAgreed(head));
+        }
+        if let Some(finalized) = finalized.filter(|finalized| before.finalized != Some(*finalized)) {
+            self.events.push_back(PoolEvent::Finalized(finalized));
+            self.forget(finalized);
+        }
+        if before.frozen != frozen {
+            self.events.push_back(frozen.map_or(PoolEvent::Thawed, PoolEvent::Frozen));
+        }
+        for node in self.nodes() {
+            self.judge(node, now);
+        }
+    }
+
+    fn forget(&mut self, finalized: Head) {
+        let keep_from = Height(finalized.height.0.saturating_sub(self.config.remember_blocks));
+        // Forgetting copies the tree, so it is done rarely.
+        if keep_from.0 > self.tree.root().height.0 + self.config.remember_blocks
+            && let Some(block) = self.tree.ancestor(finalized.hash, keep_from)
+        {
+            let head = block.head;
+            self.tree.forget_below(head);
+        }
+    }
+
+    /// What a node has to agree with. After a reorganisation below finality that is the majority's head alone: the
+    /// chain is frozen, but its nodes are no liars.
+    fn agreed(&self) -> (Option<Head>, Option<Head>) {
+        let Agreement { head, finalized, .. } = self.agreement;
+        let Some(head) = head else { return (None, None) };
+        (Some(head), finalized.filter(|finalized| self.tree.contains(head.hash, *finalized)))
+    }
+
+    fn judge(&mut self, node: ChainNodeId, now: Instant) {
+        let agreed = self.agreed();
+        let state = &mut self.nodes[node.index()];
+        if let Some((from, to, cause)) = state.judge(&self.config, agreed, &self.tree, now) {
+            self.events.push_back(PoolEvent::VerdictChanged { node, from, to, cause });
+        }
+    }
+
+    /// The node to ask next, of those that serve, can do `method`, have budget left and are not `before`; its
+    /// budget is charged. Nodes share requests evenly, those that have just come back get less.
+    pub fn route(&mut self, method: Method, before: &[ChainNodeId], now: Instant) -> Option<ChainNodeId> {
+        let mut best_tier = u8::MAX;
+        let mut candidates = Vec::with_capacity(self.nodes.len());
+        for (at, node) in self.nodes.iter_mut().enumerate() {
+            let id = ChainNodeId(at as u8);
+            let Some(tier) = node.tier() else { continue };
+            if before.contains(&id) || !node.config.methods.contains(&method) || !node.budget.has_room(now) {
+                continue;
+            }
+            if tier < best_tier {
+                best_tier = tier;
+                candidates.clear();
+            }
+            if tier == best_tier {
+                candidates.push(at);
+            }
+        }
+        let mut total = 0;
+        for at in &candidates {
+            let share = self.nodes[*at].share(self.config.slow_start, now);
+            self.nodes[*at].turn += share;
+            total += share;
+        }
+        let chosen = candidates.into_iter().max_by_key(|at| (self.nodes[*at].turn, usize::MAX - *at))?;
+        self.nodes[chosen].turn -= total;
+        self.nodes[chosen].budget.spend();
+        Some(ChainNodeId(chosen as u8))
+    }
+
+    /// How long a node may take before a second one is asked: its own p90, bounded.
+    pub fn hedge_after(&self, node: ChainNodeId) -> Duration {
+        let (least, most) = self.config.hedge;
+        self.nodes[node.index()].latency.p90().unwrap_or(most).clamp(least, most)
+    }
+
+    /// Every node that may be given a transaction: all but liars and those that are down.
+    pub fn broadcast_targets(&self) -> Vec<ChainNodeId> {
+        let may = |id: &ChainNodeId| {
+            let node = &self.nodes[id.index()];
+            node.config.methods.contains(&Method::Broadcast) && !matches!(node.verdict, Verdict::Lying | Verdict::Down)
+        };
+        self.nodes().filter(may).collect()
+    }
+}
+
+#[cfg(test)]
+mod tests;
