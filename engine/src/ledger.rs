@@ -13,10 +13,12 @@ mod settlement;
 
 use wire::codec::{CodecError, Reader, Writer};
 use wire::command::{
-    AddApiKey, CancelAll, CancelOrder, Credit, Debit, ListAsset, ListMarket, NewOrder, OpenAccount, RevokeApiKey,
-    SetMarketStatus,
+    AddApiKey, CancelAll, CancelOrder, Credit, Debit, ExtendApiKey, ListAsset, ListMarket, NewOrder, OpenAccount,
+    RestrictApiKey, RevokeApiKey, SetMarketStatus,
 };
-use wire::event::{ApiKeyRevoked, Credited, Debited, MarketStatusChanged, OrderPending};
+use wire::event::{
+    ApiKeyExtended, ApiKeyRestricted, ApiKeyRevoked, Credited, Debited, MarketStatusChanged, OrderPending,
+};
 use wire::mail::{ChangeMarketStatus, CreateMarket, PlaceOrder, WithdrawAll, WithdrawOrder};
 use wire::{Event, LogPosition, Mail, OrderId, OrderKind, PartitionId, RejectReason, Timestamp};
 
@@ -153,6 +155,20 @@ impl LedgerCell {
     pub(crate) fn revoke_api_key(&mut self, revoke: &RevokeApiKey, effects: &mut Effects<'_>) -> Answer {
         let removed = self.registry.remove_key(&revoke.key)?;
         effects.tell(Event::ApiKeyRevoked(ApiKeyRevoked { account: removed.account, key: removed.key }));
+        Ok(0)
+    }
+
+    pub(crate) fn restrict_api_key(&mut self, restrict: &RestrictApiKey, effects: &mut Effects<'_>) -> Answer {
+        let RestrictApiKey { key, networks } = *restrict;
+        let account = self.registry.key_owner(&key)?;
+        effects.tell(Event::ApiKeyRestricted(Box::new(ApiKeyRestricted { account, key, networks })));
+        Ok(0)
+    }
+
+    pub(crate) fn extend_api_key(&mut self, extend: &ExtendApiKey, effects: &mut Effects<'_>) -> Answer {
+        let account = self.registry.extend_key(extend)?;
+        let ExtendApiKey { key, part, material } = *extend;
+        effects.tell(Event::ApiKeyExtended(Box::new(ApiKeyExtended { account, key, part, material })));
         Ok(0)
     }
 

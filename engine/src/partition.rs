@@ -129,6 +129,8 @@ impl Partition {
             Command::Debit(debit) => ledger.debit(debit, effects),
             Command::OpenAccount(open) => ledger.open_account(open, effects),
             Command::AddApiKey(add) => ledger.add_api_key(add, effects),
+            Command::RestrictApiKey(restrict) => ledger.restrict_api_key(restrict, effects),
+            Command::ExtendApiKey(extend) => ledger.extend_api_key(extend, effects),
             Command::RevokeApiKey(revoke) => ledger.revoke_api_key(revoke, effects),
             Command::ListAsset(list) => ledger.list_asset(list, effects),
             Command::ListMarket(list) => ledger.list_market(list, mailboxes, effects),

@@ -2,11 +2,14 @@
 //!
 //! REST signs the percent-encoded payload as it was sent: the query string followed by the body, without the
 //! `signature` parameter. The WebSocket API signs its parameters sorted by name. HMAC-SHA256 signatures are
-//! hexadecimal, Ed25519 signatures base64.
+//! hexadecimal, Ed25519 and RSA signatures base64.
+
+use std::sync::Arc;
 
 use base64::Engine;
 use ed25519_dalek::{Signature, VerifyingKey};
 use hmac::{Hmac, KeyInit, Mac};
+use ring::signature::{RSA_PKCS1_2048_8192_SHA256, RsaPublicKeyComponents};
 use sha2::Sha256;
 use wire::command::Permissions;
 use wire::{AccountId, ApiKeyText};
@@ -14,6 +17,7 @@ use zeroize::Zeroizing;
 
 use crate::errors::{self, ApiError};
 use crate::exchange::Exchange;
+use crate::gateway::Peer;
 use crate::params::Params;
 
 /// The request may be this much older than the gateway's clock when nothing is said.
@@ -43,6 +47,29 @@ pub enum Verifier {
     Hmac(Zeroizing<Vec<u8>>),
     /// Ed25519 with this public key.
     Ed25519(VerifyingKey),
+    /// RSASSA-PKCS1-v1_5 with SHA-256 and this public key.
+    Rsa(RsaKey),
+}
+
+/// An RSA public key: a modulus, with the public exponent 65,537.
+#[derive(Clone)]
+pub struct RsaKey {
+    modulus: Arc<[u8]>,
+}
+
+impl RsaKey {
+    const EXPONENT: [u8; 3] = [1, 0, 1];
+
+    /// Of a modulus without leading zeros, of 2,048, 3,072 or 4,096 bits.
+    pub fn new(modulus: &[u8]) -> Option<RsaKey> {
+        let is_whole = [256, 384, 512].contains(&modulus.len()) && modulus[0] >= 0x80;
+        is_whole.then(|| RsaKey { modulus: modulus.into() })
+    }
+
+    fn verify(&self, payload: &[u8], signature: &[u8]) -> bool {
+        let key = RsaPublicKeyComponents { n: &self.modulus[..], e: &RsaKey::EXPONENT[..] };
+        key.verify(&RSA_PKCS1_2048_8192_SHA256, payload, signature).is_ok()
+    }
 }
 
 impl Verifier {
@@ -56,32 +83,36 @@ impl Verifier {
                 mac.verify_slice(&tag).is_ok()
             }
             Verifier::Ed25519(key) => {
-                // A plus that was not percent-encoded has become a space.
-                let signature = signature.replace(' ', "+");
-                let Ok(bytes) = base64::engine::general_purpose::STANDARD.decode(signature) else { return false };
-                let Ok(signature) = Signature::from_slice(&bytes) else { return false };
-                key.verify_strict(payload, &signature).is_ok()
+                let signature = from_base64(signature).and_then(|bytes| Signature::from_slice(&bytes).ok());
+                signature.is_some_and(|signature| key.verify_strict(payload, &signature).is_ok())
             }
+            Verifier::Rsa(key) => from_base64(signature).is_some_and(|signature| key.verify(payload, &signature)),
         }
     }
 }
 
-/// Finds the caller of a key alone (`USER_STREAM` and `MARKET_DATA` operations): no signature.
-pub fn by_key(exchange: &Exchange, key: &str) -> Result<(Caller, Verifier), ApiError> {
+fn from_base64(signature: &str) -> Option<Vec<u8>> {
+    // A plus that was not percent-encoded has become a space.
+    base64::engine::general_purpose::STANDARD.decode(signature.replace(' ', "+")).ok()
+}
+
+/// Finds the caller of a key alone (`USER_STREAM` operations): no signature. Keys may be bound to addresses.
+pub fn by_key(exchange: &Exchange, peer: Peer, key: &str) -> Result<(Caller, Verifier), ApiError> {
     let text = key_text(key)?;
-    exchange.accounts().key(&text).ok_or(errors::NOT_PERMITTED)
+    exchange.accounts().key(&text, peer.ip).ok_or(errors::NOT_PERMITTED)
 }
 
 /// Checks a signed REST request. `payload` is query string and body as sent, without the signature; `params`
 /// loses `signature`, `timestamp` and `recvWindow`.
 pub fn signed_payload(
     exchange: &Exchange,
+    peer: Peer,
     key: Option<&str>,
     payload: &[u8],
     params: &mut Params,
     now_us: u64,
 ) -> Result<Caller, ApiError> {
-    let (caller, verifier) = by_key(exchange, key.ok_or(errors::BAD_API_KEY)?)?;
+    let (caller, verifier) = by_key(exchange, peer, key.ok_or(errors::BAD_API_KEY)?)?;
     let signature = params.required("signature")?;
     check_window(params, now_us)?;
     if !verifier.verify(payload, &signature) {
@@ -93,10 +124,10 @@ pub fn signed_payload(
 /// Checks a signed request of the WebSocket API (also `session.logon` and
 /// `userDataStream.subscribe.signature`): `apiKey`, `signature`, `timestamp` and `recvWindow` are taken from
 /// its parameters.
-pub fn signed_params(exchange: &Exchange, params: &mut Params, now_us: u64) -> Result<Caller, ApiError> {
+pub fn signed_params(exchange: &Exchange, peer: Peer, params: &mut Params, now_us: u64) -> Result<Caller, ApiError> {
     let payload = sorted_payload(params);
     let key = params.take("apiKey")?.ok_or(errors::BAD_API_KEY)?;
-    let (caller, verifier) = by_key(exchange, &key)?;
+    let (caller, verifier) = by_key(exchange, peer, &key)?;
     let signature = params.required("signature")?;
     check_window(params, now_us)?;
     if !verifier.verify(payload.as_bytes(), &signature) {
@@ -107,13 +138,19 @@ pub fn signed_params(exchange: &Exchange, params: &mut Params, now_us: u64) -> R
 
 /// Checks a request of a session that has logged on: the key must still be valid and the time fit; a
 /// signature is neither needed nor looked at.
-pub fn in_session(exchange: &Exchange, session: &Caller, params: &mut Params, now_us: u64) -> Result<Caller, ApiError> {
+pub fn in_session(
+    exchange: &Exchange,
+    peer: Peer,
+    session: &Caller,
+    params: &mut Params,
+    now_us: u64,
+) -> Result<Caller, ApiError> {
     if params.get("apiKey").is_some_and(|key| key != session.key.as_str()) || params.get("signature").is_some() {
-        return signed_params(exchange, params, now_us);
+        return signed_params(exchange, peer, params, now_us);
     }
     params.take("apiKey")?;
     check_window(params, now_us)?;
-    let (caller, _) = exchange.accounts().key(&session.key).ok_or(errors::NOT_PERMITTED)?;
+    let (caller, _) = exchange.accounts().key(&session.key, peer.ip).ok_or(errors::NOT_PERMITTED)?;
     Ok(caller)
 }
 

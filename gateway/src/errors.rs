@@ -182,6 +182,8 @@ pub const INVALID_SIDE: ApiError = ApiError::new(-1117, "Invalid side.");
 pub const INVALID_INTERVAL: ApiError = ApiError::new(-1120, "Invalid interval.");
 /// `-1121`.
 pub const INVALID_SYMBOL: ApiError = ApiError::new(-1121, "Invalid symbol.");
+/// `-1125`.
+pub const NO_SUCH_LISTEN_KEY: ApiError = ApiError::new(-1125, "This listenKey does not exist.");
 /// `-1128`.
 pub const BAD_COMBINATION: ApiError = ApiError::new(-1128, "Combination of optional parameters invalid.");
 /// `-1131`.
@@ -220,8 +222,8 @@ impl From<RejectReason> for ApiError {
             Busy | TableFull | MarketUnavailable => BUSY,
             Malformed | WrongPartition => UNKNOWN,
             UnknownAccount | UnknownApiKey => NOT_PERMITTED,
-            AccountExists | AssetExists | ApiKeyExists | MarketExists | BadAsset | BadMarketRules | BadMarketScale
-            | UnknownAsset | ZeroAmount => UNSUPPORTED,
+            BadKeyMaterial | AccountExists | AssetExists | ApiKeyExists | MarketExists | BadAsset | BadMarketRules
+            | BadMarketScale | UnknownAsset | ZeroAmount => UNSUPPORTED,
             BalanceTooLarge => ApiError::new(-2010, "Account balance would exceed what it can hold."),
             UnknownMarket => INVALID_SYMBOL,
             MarketClosed => MARKET_CLOSED,

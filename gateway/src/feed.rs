@@ -2,8 +2,8 @@
 //! ledger's log.
 
 use std::sync::Arc;
-use std::sync::atomic::Ordering;
-use std::time::Duration;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::{Duration, Instant};
 
 use cluster_client::{Cluster, ClusterError, Replied, Session, StreamItem};
 use futures_util::FutureExt;
@@ -75,6 +75,38 @@ async fn follow_partition(cluster: Cluster, exchange: Arc<Exchange>, partition: 
             StreamItem::Progress { position } => exchange.progress(partition, position),
         }
     }
+}
+
+/// How often the partitions are asked for their leaders, and for how long one may have none.
+const WATCH_PERIOD: Duration = Duration::from_secs(1);
+const LEADERLESS_MAX: Duration = Duration::from_secs(3);
+
+/// Watches whether every partition has a leader that a majority follows, for `/readyz`: a gateway that cannot take
+/// orders should not be sent clients, but neither should it be put aside for every failover.
+pub(crate) async fn watch_leaders(cluster: Cluster, gateway: Arc<Gateway>, partitions: Vec<PartitionId>) {
+    let mut watches = JoinSet::new();
+    let led: Arc<Vec<_>> = Arc::new(partitions.iter().map(|_| AtomicBool::new(true)).collect());
+    for (index, partition) in partitions.into_iter().enumerate() {
+        let (cluster, gateway, led) = (cluster.clone(), Arc::clone(&gateway), Arc::clone(&led));
+        watches.spawn(async move {
+            let mut seen = Instant::now();
+            loop {
+                let is_led = match cluster.read_index(partition, LOOK_TIMEOUT).await {
+                    Ok(_) => {
+                        seen = Instant::now();
+                        true
+                    }
+                    Err(_) => seen.elapsed() < LEADERLESS_MAX,
+                };
+                if led[index].swap(is_led, Ordering::AcqRel) != is_led {
+                    tracing::info!(%partition, is_led, "whether the partition has a leader with a majority");
+                }
+                gateway.is_reachable.store(led.iter().all(|led| led.load(Ordering::Acquire)), Ordering::Release);
+                tokio::time::sleep(WATCH_PERIOD).await;
+            }
+        });
+    }
+    watches.join_next().await;
 }
 
 /// Reads each partition up to what is committed now, then opens the gateway: readers see a present, and

@@ -2,7 +2,7 @@
 
 use std::net::IpAddr;
 use std::sync::Arc;
-use std::sync::atomic::AtomicBool;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{SystemTime, UNIX_EPOCH};
 
 use tokio::sync::{Semaphore, watch};
@@ -30,6 +30,8 @@ pub struct Gateway {
     pub limits: Limits,
     /// Whether the exchange's past has been read: before, everything is answered `-1008`.
     pub is_ready: AtomicBool,
+    /// Whether every partition has lately had a leader that a majority follows.
+    pub is_reachable: AtomicBool,
     /// What is counted.
     pub metrics: Metrics,
     /// Places for requests in flight.
@@ -37,6 +39,7 @@ pub struct Gateway {
     /// Places for connections.
     pub(crate) connections: Arc<Semaphore>,
     reads: Arc<Reads>,
+    is_draining: AtomicBool,
     stopping: watch::Sender<bool>,
 }
 
@@ -56,11 +59,13 @@ impl Gateway {
             ledger,
             throttle: Throttle::new(&limits),
             is_ready: AtomicBool::new(false),
+            is_reachable: AtomicBool::new(true),
             metrics: Metrics::default(),
             requests: Semaphore::new(limits.requests_max),
             connections: Arc::new(Semaphore::new(limits.connections_max)),
             limits,
             reads: Arc::default(),
+            is_draining: AtomicBool::new(false),
             stopping: watch::Sender::new(false),
         }
     }
@@ -88,7 +93,17 @@ impl Gateway {
         self.stopping.subscribe()
     }
 
+    /// Whether it is about to shut down: what is under way goes on, `/readyz` sends new clients elsewhere.
+    pub fn is_draining(&self) -> bool {
+        self.is_draining.load(Ordering::Acquire)
+    }
+
+    pub(crate) fn drain(&self) {
+        self.is_draining.store(true, Ordering::Release);
+    }
+
     pub(crate) fn stop(&self) {
+        self.drain();
         self.stopping.send_replace(true);
     }
 }

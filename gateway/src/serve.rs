@@ -102,8 +102,9 @@ pub async fn serve(config: GatewayConfig) -> Result<GatewayHandle, StartError> {
         follow.await;
         followed.is_ready.store(false, std::sync::atomic::Ordering::Release);
     });
+    let watch = tokio::spawn(feed::watch_leaders(cluster.clone(), Arc::clone(&gateway), config.partitions.clone()));
     let ready = tokio::spawn(feed::become_ready(cluster, ledger, Arc::clone(&gateway), config.partitions));
-    Ok(GatewayHandle { gateway, rest, ws, failed, servers, workers: vec![feed, ready, beat] })
+    Ok(GatewayHandle { gateway, rest, ws, failed, servers, workers: vec![feed, ready, watch, beat] })
 }
 
 /// Runs a task without which the gateway cannot go on, however it ends.

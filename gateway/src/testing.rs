@@ -19,7 +19,7 @@ use wire::{
 use crate::cluster::Ledger;
 use crate::config::Limits;
 use crate::exchange::Exchange;
-use crate::gateway::Gateway;
+use crate::gateway::{Gateway, Peer};
 use crate::market_data::MarketData;
 use crate::streams::Hub;
 
@@ -29,6 +29,7 @@ pub(crate) const BOB: AccountId = AccountId::new(2);
 pub(crate) const BTCUSDT: MarketId = MarketId::new(1);
 pub(crate) const BTC: AssetId = AssetId::new(1);
 pub(crate) const USDT: AssetId = AssetId::new(2);
+pub(crate) const PEER: Peer = Peer { ip: std::net::IpAddr::V4(std::net::Ipv4Addr::LOCALHOST) };
 pub(crate) const ENVELOPE_KEY: [u8; 32] = [7; 32];
 pub(crate) const ALICE_KEY: &str = "AliceAliceAliceAliceAliceAliceAliceAliceAliceAliceAliceAliceAlic";
 pub(crate) const ALICE_SECRET: &str = "alice's secret";

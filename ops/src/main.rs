@@ -2,6 +2,7 @@
 
 #![forbid(unsafe_code)]
 
+mod api_keys;
 mod config;
 mod ctl;
 mod demo;

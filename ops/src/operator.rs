@@ -7,10 +7,11 @@ use cluster_client::{Cluster, ClusterConfig, ClusterError, Session, StreamItem};
 use miette::{IntoDiagnostic, WrapErr};
 use wire::codec::v1;
 use wire::command::Reply;
-use wire::event::{AccountOpened, AssetListed, MarketListed};
+use wire::event::{AccountOpened, ApiKeyAdded, AssetListed, MarketListed};
 use wire::link::Role;
 use wire::{
-    AccountId, AssetId, ClusterEpoch, Command, Event, LogPosition, MarketStatus, NodeId, PartitionId, RejectReason,
+    AccountId, AssetId, ClusterEpoch, Command, Event, LogPosition, MarketStatus, Networks, NodeId, PartitionId,
+    RejectReason,
 };
 
 /// How long one command may take. A failover takes well under a second.
@@ -47,10 +48,19 @@ pub struct Inventory {
     pub markets: BTreeMap<String, (MarketListed, MarketStatus)>,
     /// By name.
     pub accounts: BTreeMap<String, AccountOpened>,
-    /// Public texts of API keys.
-    pub api_keys: BTreeSet<String>,
+    /// By public text.
+    pub api_keys: BTreeMap<String, KnownKey>,
     /// Who was credited with what, ever.
     pub credited: BTreeSet<(AccountId, AssetId)>,
+}
+
+/// An API key.
+#[derive(Debug, Clone, Copy)]
+pub struct KnownKey {
+    /// As it was added.
+    pub added: ApiKeyAdded,
+    /// From where it may be used.
+    pub networks: Networks,
 }
 
 /// Where the cluster is, from a state file.
@@ -165,7 +175,12 @@ impl Inventory {
                 self.accounts.insert(opened.name.to_string(), opened);
             }
             Event::ApiKeyAdded(added) => {
-                self.api_keys.insert(added.key.to_string());
+                self.api_keys.insert(added.key.to_string(), KnownKey { added: *added, networks: Networks::NONE });
+            }
+            Event::ApiKeyRestricted(restricted) => {
+                if let Some(known) = self.api_keys.get_mut(restricted.key.as_str()) {
+                    known.networks = restricted.networks;
+                }
             }
             Event::ApiKeyRevoked(revoked) => {
                 self.api_keys.remove(revoked.key.as_str());

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use wire::codec::{CodecError, Reader, Writer};
-use wire::command::{AddApiKey, ListAsset, ListMarket, OpenAccount};
+use wire::command::{AddApiKey, ApiKeyKind, ExtendApiKey, ListAsset, ListMarket, OpenAccount};
 use wire::event::{AccountOpened, ApiKeyAdded, AssetListed, MarketListed};
 use wire::{AccountId, AccountName, ApiKeyText, AssetId, MarketId, MarketScale, MarketStatus, RejectReason};
 
@@ -20,13 +20,21 @@ pub(super) struct Market {
     pub(super) status: MarketStatus,
 }
 
+/// An API key as the ledger knows it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+struct Key {
+    added: ApiKeyAdded,
+    /// Parts of material beside the first.
+    parts: u8,
+}
+
 /// Rows by dense id, from 1, and the names that lead to them.
 pub(super) struct Registry {
     limits: Limits,
     assets: Vec<AssetListed>,
     accounts: Vec<AccountOpened>,
     names: BTreeMap<AccountName, AccountId>,
-    keys: BTreeMap<ApiKeyText, ApiKeyAdded>,
+    keys: BTreeMap<ApiKeyText, Key>,
     markets: Vec<Market>,
 }
 
@@ -109,11 +117,29 @@ impl Registry {
     }
 
     pub(super) fn add_key(&mut self, key: ApiKeyAdded) {
-        self.keys.insert(key.key, key);
+        self.keys.insert(key.key, Key { added: key, parts: 0 });
     }
 
     pub(super) fn remove_key(&mut self, key: &ApiKeyText) -> Result<ApiKeyAdded, Refused> {
-        self.keys.remove(key).ok_or(Refused::because(RejectReason::UnknownApiKey))
+        let removed = self.keys.remove(key).ok_or(Refused::because(RejectReason::UnknownApiKey))?;
+        Ok(removed.added)
+    }
+
+    /// Whose key it is.
+    pub(super) fn key_owner(&self, key: &ApiKeyText) -> Result<AccountId, Refused> {
+        let known = self.keys.get(key).ok_or(Refused::because(RejectReason::UnknownApiKey))?;
+        Ok(known.added.account)
+    }
+
+    /// Counts a part of a key's material and names the key's owner: parts come in order, for keys that have them.
+    pub(super) fn extend_key(&mut self, extend: &ExtendApiKey) -> Result<AccountId, Refused> {
+        let known = self.keys.get_mut(&extend.key).ok_or(Refused::because(RejectReason::UnknownApiKey))?;
+        let is_next = extend.part == known.parts + 1 && extend.part <= ExtendApiKey::PARTS_MAX;
+        if !is_next || known.added.kind != ApiKeyKind::Rsa || extend.material.as_bytes().is_empty() {
+            return Err(Refused::because(RejectReason::BadKeyMaterial));
+        }
+        known.parts = extend.part;
+        Ok(known.added.account)
     }
 
     pub(super) fn check_market(&self, list: &ListMarket) -> Result<MarketListed, Refused> {
@@ -147,7 +173,11 @@ impl Registry {
     pub(super) fn save(&self, to: &mut Writer<'_>) {
         save_rows(to, self.assets.iter());
         save_rows(to, self.accounts.iter());
-        save_rows(to, self.keys.values());
+        to.put(&(self.keys.len() as u32));
+        for key in self.keys.values() {
+            to.put(&key.added);
+            to.put(&key.parts);
+        }
         to.put(&(self.markets.len() as u32));
         for market in &self.markets {
             to.put(&market.listed);
@@ -170,7 +200,8 @@ impl Registry {
             registry.add_account(account);
         }
         for _ in 0..from.get::<u32>()? {
-            registry.add_key(from.get()?);
+            let key = Key { added: from.get()?, parts: from.get()? };
+            registry.keys.insert(key.added.key, key);
         }
         for _ in 0..from.get::<u32>()? {
             let listed: MarketListed = from.get()?;

@@ -3,6 +3,7 @@
 use alloc::boxed::Box;
 use alloc::vec::Vec;
 
+pub use crate::api_key::{ExtendApiKey, RestrictApiKey};
 use crate::text::{AccountName, ApiKeyText, ClientOrderId, Secret, Symbol};
 use crate::{
     AccountId, Amount, AssetId, FeeRate, Incarnation, Mail, MailSequence, MarketId, MarketRules, MarketStatus, OrderId,
@@ -24,6 +25,10 @@ pub enum Command {
     AddApiKey(Box<AddApiKey>),
     /// Operator: take an API key away.
     RevokeApiKey(RevokeApiKey),
+    /// Operator: say from where an API key may be used.
+    RestrictApiKey(Box<RestrictApiKey>),
+    /// Operator: add to an API key's material.
+    ExtendApiKey(Box<ExtendApiKey>),
     /// Operator: a deposit.
     Credit(Credit),
     /// Operator: a withdrawal.
@@ -97,6 +102,9 @@ crate::order::numbered! {
         Hmac = 1,
         /// Ed25519; the key material is the 32-byte public key.
         Ed25519 = 2,
+        /// RSASSA-PKCS1-v1_5 with SHA-256; the key material is the modulus, 256 to 512 bytes of it, with the
+        /// public exponent 65,537. What does not fit the first secret follows by [`ExtendApiKey`].
+        Rsa = 3,
     }
 }
 

@@ -3,6 +3,7 @@
 
 use alloc::boxed::Box;
 
+pub use crate::api_key::{ApiKeyExtended, ApiKeyRestricted};
 use crate::command::{ApiKeyKind, Permissions};
 use crate::text::{AccountName, ApiKeyText, ClientOrderId, Secret, Symbol};
 use crate::{
@@ -27,6 +28,10 @@ pub enum Event {
     ApiKeyAdded(Box<ApiKeyAdded>),
     /// Ledger: an API key was revoked.
     ApiKeyRevoked(ApiKeyRevoked),
+    /// Ledger: an API key may be used from elsewhere than before.
+    ApiKeyRestricted(Box<ApiKeyRestricted>),
+    /// Ledger: an API key's material has grown.
+    ApiKeyExtended(Box<ApiKeyExtended>),
     /// Ledger: a deposit was booked.
     Credited(Credited),
     /// Ledger: a withdrawal was booked.

@@ -15,6 +15,7 @@ extern crate alloc;
 extern crate std;
 
 mod amount;
+mod api_key;
 pub mod codec;
 pub mod command;
 pub mod decimal;
@@ -32,6 +33,7 @@ mod text;
 mod time;
 
 pub use amount::Amount;
+pub use api_key::{BadNetwork, Network, Networks};
 pub use command::Command;
 pub use event::Event;
 pub use fee::FeeRate;

@@ -59,6 +59,9 @@ reasons! {
     /// The balance or a total would exceed what it can hold.
     BalanceTooLarge = 109,
 
+    /// Material that does not follow the key's material so far, or that the kind of key does not take.
+    BadKeyMaterial = 150,
+
     /// No such market.
     UnknownMarket = 200,
     /// A market of this symbol exists; the reply names it.

@@ -12,6 +12,7 @@ mod reports;
 mod user_events;
 
 use std::collections::BTreeMap;
+use std::net::IpAddr;
 
 use tokio::sync::oneshot;
 use wire::event::*;
@@ -60,6 +61,8 @@ pub struct Account {
     pub fills: Fills,
     /// When a balance last changed.
     pub updated: Timestamp,
+    /// Balances held for an order that its market has not answered: told when it has.
+    untold: Vec<AssetId>,
 }
 
 /// Every account of the exchange.
@@ -90,14 +93,34 @@ impl Accounts {
         self.accounts.get(&account)
     }
 
-    /// The caller and verifier of an API key.
-    pub fn key(&self, key: &ApiKeyText) -> Option<(Caller, Verifier)> {
-        self.keys.get(key)
+    /// The caller and verifier of an API key, for whoever asks from `ip`.
+    pub fn key(&self, key: &ApiKeyText, ip: IpAddr) -> Option<(Caller, Verifier)> {
+        self.keys.get(key, ip)
+    }
+
+    /// The caller of a listen key, for whoever asks from `ip`.
+    pub fn listen_key(&self, listen_key: &str, ip: IpAddr) -> Option<Caller> {
+        self.keys.listener(listen_key, ip)
+    }
+
+    /// The listen key of an API key.
+    pub fn listen_key_of(&self, key: &ApiKeyText) -> Option<&str> {
+        self.keys.listen_key_of(key)
     }
 
     /// Every event of the account from now on, in log order.
     pub fn subscribe(&self, account: AccountId) -> UserEvents {
-        self.subscribers.subscribe(account)
+        self.subscribers.subscribe(account, false)
+    }
+
+    /// As [`Accounts::subscribe`], until [`Accounts::end_listen_keys`].
+    pub fn subscribe_by_listen_key(&self, account: AccountId) -> UserEvents {
+        self.subscribers.subscribe(account, true)
+    }
+
+    /// Ends the account's subscriptions by listen key.
+    pub fn end_listen_keys(&self, account: AccountId) {
+        self.subscribers.end_listen_keys(account);
     }
 
     /// The first outcome of an order, now or later. The order may not have been seen yet.
@@ -135,11 +158,15 @@ impl Accounts {
     /// Takes the events of one command of the ledger's partition in.
     pub(crate) fn apply(&mut self, position: LogPosition, now: Timestamp, events: &[Event], reference: &Reference) {
         let mut batch = Batch { position, now, reference, moved: BTreeMap::new() };
+        let mut told = Told::default();
         for (index, event) in events.iter().enumerate() {
+            told.add(event);
             match event {
                 Event::AccountOpened(opened) => self.open(opened, now),
                 Event::ApiKeyAdded(added) => self.keys.add(added),
                 Event::ApiKeyRevoked(revoked) => self.keys.revoke(&revoked.key),
+                Event::ApiKeyRestricted(restricted) => self.keys.restrict(restricted),
+                Event::ApiKeyExtended(extended) => self.keys.extend(extended),
                 Event::Credited(credited) => {
                     self.report_transfer(&batch, credited.account, credited.asset, credited.amount, "");
                 }
@@ -168,7 +195,7 @@ impl Accounts {
                 | Event::DepthWindowClosed(_) => {}
             }
         }
-        self.report_balances(&batch);
+        self.report_balances(&batch, &told);
     }
 
     fn open(&mut self, opened: &AccountOpened, now: Timestamp) {
@@ -181,6 +208,7 @@ impl Accounts {
             orders: Orders::default(),
             fills: Fills::default(),
             updated: now,
+            untold: Vec::new(),
         };
         self.accounts.insert(opened.account, account);
     }
@@ -324,15 +352,52 @@ impl Accounts {
         }
     }
 
-    fn report_balances(&mut self, batch: &Batch<'_>) {
-        for (account, assets) in &batch.moved {
-            if self.subscribers.listens(*account) {
-                let balances = assets
-                    .iter()
-                    .filter_map(|asset| Some((batch.reference.asset(*asset)?, self.accounts[account].balances[asset])));
-                let text = reports::account_position(balances, batch.now);
-                self.subscribers.publish(*account, &text);
+    /// One position report an account, after the other reports of the command. What was held for an order that is
+    /// still on its way to its market is told with what the market says of it, as clients expect: `executionReport`
+    /// first, then `outboundAccountPosition`.
+    fn report_balances(&mut self, batch: &Batch<'_>, told: &Told) {
+        for (id, assets) in &batch.moved {
+            let untold = &mut self.account(*id).untold;
+            let news: Vec<AssetId> = assets.iter().filter(|asset| !untold.contains(asset)).copied().collect();
+            untold.extend(news);
+        }
+        let moved = batch.moved.keys().filter(|id| !told.held.contains(id));
+        for id in told.outcomes.iter().chain(moved.filter(|id| !told.outcomes.contains(id))) {
+            let assets = std::mem::take(&mut self.account(*id).untold);
+            if assets.is_empty() || !self.subscribers.listens(*id) {
+                continue;
             }
+            let balances = &self.accounts[id].balances;
+            let balances =
+                assets.iter().filter_map(|asset| Some((batch.reference.asset(*asset)?, *balances.get(asset)?)));
+            let text = reports::account_position(balances, batch.now);
+            self.subscribers.publish(*id, &text);
+        }
+    }
+}
+
+/// Whose orders one command's events tell of. There are few in one command.
+#[derive(Default)]
+struct Told {
+    /// Funds are held for an order that is on its way to its market.
+    held: Vec<AccountId>,
+    /// Something came of an order.
+    outcomes: Vec<AccountId>,
+}
+
+impl Told {
+    fn add(&mut self, event: &Event) {
+        let (accounts, account) = match event {
+            Event::OrderPending(pending) => (&mut self.held, pending.account),
+            Event::OrderAccepted(accepted) => (&mut self.outcomes, accepted.account),
+            Event::OrderRejected(rejected) => (&mut self.outcomes, rejected.account),
+            Event::OrderExecuted(executed) => (&mut self.outcomes, executed.account),
+            Event::OrderResting(resting) => (&mut self.outcomes, resting.account),
+            Event::OrderCanceled(canceled) => (&mut self.outcomes, canceled.account),
+            _ => return,
+        };
+        if !accounts.contains(&account) {
+            accounts.push(account);
         }
     }
 }

@@ -24,7 +24,12 @@ impl UserEvents {
 /// delays another or grows without bound.
 pub(super) struct Subscribers {
     queued_max: usize,
-    by_account: Mutex<HashMap<AccountId, Vec<mpsc::Sender<Arc<str>>>>>,
+    by_account: Mutex<HashMap<AccountId, Vec<Subscription>>>,
+}
+
+struct Subscription {
+    sender: mpsc::Sender<Arc<str>>,
+    is_by_listen_key: bool,
 }
 
 impl Subscribers {
@@ -32,20 +37,28 @@ impl Subscribers {
         Subscribers { queued_max, by_account: Mutex::default() }
     }
 
-    pub(super) fn subscribe(&self, account: AccountId) -> UserEvents {
+    pub(super) fn subscribe(&self, account: AccountId, is_by_listen_key: bool) -> UserEvents {
         let (sender, receiver) = mpsc::channel(self.queued_max);
         let mut by_account = self.by_account.lock().unwrap_or_else(PoisonError::into_inner);
         let senders = by_account.entry(account).or_default();
-        senders.retain(|sender| !sender.is_closed());
-        senders.push(sender);
+        senders.retain(|known| !known.sender.is_closed());
+        senders.push(Subscription { sender, is_by_listen_key });
         UserEvents { receiver }
+    }
+
+    /// Cuts off who subscribed by a listen key.
+    pub(super) fn end_listen_keys(&self, account: AccountId) {
+        let mut by_account = self.by_account.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(senders) = by_account.get_mut(&account) {
+            senders.retain(|known| !known.is_by_listen_key);
+        }
     }
 
     /// Whether anybody listens: events nobody listens to are not serialised.
     pub(super) fn listens(&mut self, account: AccountId) -> bool {
         let by_account = self.by_account.get_mut().unwrap_or_else(PoisonError::into_inner);
         let Some(senders) = by_account.get_mut(&account) else { return false };
-        senders.retain(|sender| !sender.is_closed());
+        senders.retain(|known| !known.sender.is_closed());
         if senders.is_empty() {
             by_account.remove(&account);
             return false;
@@ -57,7 +70,7 @@ impl Subscribers {
         let by_account = self.by_account.get_mut().unwrap_or_else(PoisonError::into_inner);
         if let Some(senders) = by_account.get_mut(&account) {
             let event: Arc<str> = event.into();
-            senders.retain(|sender| sender.try_send(Arc::clone(&event)).is_ok());
+            senders.retain(|known| known.sender.try_send(Arc::clone(&event)).is_ok());
         }
     }
 }

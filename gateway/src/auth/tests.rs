@@ -47,6 +47,66 @@ fn the_published_ed25519_example_verifies() {
     }
 }
 
+/// A pair made with OpenSSL.
+const RSA_MODULUS: &str = "\
+     dcf0d1c1e36a4927a417983bfab507bc42fc00cb0526d374d04165c5f984079e84c9e730e1942c5eb4f1632259f831a2d07e\
+     6d8f2d79c22ed0b0f3b8fe0c8c0cde95c89de3a5ca09d3066f104d55b6c3957eb3d21e31435842bc631806fa137a5be788c2\
+     c3d4de7067f94da7adeb2707db5e2592681281695c0c174409a06ed7986e1a850fcec4a55060cc948af673feeb094643b68e\
+     824682899a566c5b923a077b185be917bb41f413759b071d3bad301569d3bc2722e6b7e90d80c61cc9d76f18eac3e4257ed9\
+     8e5d9c53c265453efdfc697e076e468c238032d38f2adbc112eb16ffecae60ea046135fdc8b338480bb5ab98b93424519ebf\
+     b0a02a5afa3d";
+const RSA_SIGNATURE: &str = "\
+     rjNFv7brwxwDZdYL0nkUltJcaEDBOGdwPmsgJa8G8sAi3XAqFjwq8anT8UqGJxa93PddSCU3Kp/EzY72IL6ExLSqkhnKZlt0CIEXJASZFlAzh1hWGznXUyi54K/XiTxivwUHZgpDSv5Z15Vu+QiuKWxGDiQnxyopUeEg/UKnXJSPPGEjkXgalI/uJk7JFFWDU2uqEPAdss7LCVQgfsH1CJZAWIqjNQrPXprxziA/aJQ9GB9JTjhjsmPAyoyRsDtMOXLyYNgjS2yYC2cTw357qXUPINE0eBGbupUQTiQhP9n6xBh3XKBWx5PUeZ1+LBkHO0/lUBm1lWMuAK0SVzn6qQ==";
+
+#[test]
+fn an_rsa_signature_verifies_with_its_modulus_alone() {
+    let modulus = hex::decode(RSA_MODULUS).unwrap();
+    let payload = b"symbol=BTCUSDT&timestamp=1668481559918";
+    let verifier = Verifier::Rsa(RsaKey::new(&modulus).unwrap());
+    assert!(verifier.verify(payload, RSA_SIGNATURE));
+    assert!(verifier.verify(payload, &RSA_SIGNATURE.replace('+', " ")), "a plus that was read as a space");
+    assert!(!verifier.verify(b"symbol=BTCUSDT&timestamp=1668481559919", RSA_SIGNATURE));
+    for malformed in ["", "AAAA", "***", &RSA_SIGNATURE[4..], &RSA_SIGNATURE.to_lowercase()] {
+        assert!(!verifier.verify(payload, malformed), "{malformed}");
+    }
+    assert!(RsaKey::new(&modulus[..255]).is_none() && RsaKey::new(&[0; 256]).is_none() && RsaKey::new(&[]).is_none());
+}
+
+#[test]
+fn an_rsa_key_is_usable_when_its_last_part_has_come_and_only_from_its_networks() {
+    let (gateway, ledger) = gateway();
+    let modulus = hex::decode(RSA_MODULUS).unwrap();
+    let key = ApiKeyText::new(&[b'r'; 64]).unwrap();
+    let part = |bytes: &[u8]| wire::Secret::new(bytes).unwrap();
+    ledger.feed(&[wire::Event::ApiKeyAdded(Box::new(wire::event::ApiKeyAdded {
+        account: ALICE,
+        key,
+        kind: wire::command::ApiKeyKind::Rsa,
+        permissions: Permissions::READ,
+        secret: part(&modulus[..192]),
+    }))]);
+    let known = || by_key(&gateway.exchange, PEER, key.as_str()).map(|(caller, _)| caller.account);
+    assert_eq!(known(), Err(errors::NOT_PERMITTED));
+    ledger.feed(&[wire::Event::ApiKeyExtended(Box::new(wire::event::ApiKeyExtended {
+        account: ALICE,
+        key,
+        part: 1,
+        material: part(&modulus[192..]),
+    }))]);
+    assert_eq!(known(), Ok(ALICE));
+    let restrict = |networks: &[&str]| {
+        let networks: Vec<_> = networks.iter().map(|text| text.parse().unwrap()).collect();
+        let networks = wire::Networks::new(&networks).unwrap();
+        wire::Event::ApiKeyRestricted(Box::new(wire::event::ApiKeyRestricted { account: ALICE, key, networks }))
+    };
+    ledger.feed(&[restrict(&["192.0.2.0/24"])]);
+    assert_eq!(known(), Err(errors::NOT_PERMITTED));
+    ledger.feed(&[restrict(&["192.0.2.0/24", "127.0.0.0/8"])]);
+    assert_eq!(known(), Ok(ALICE));
+    ledger.feed(&[restrict(&[])]);
+    assert_eq!(known(), Ok(ALICE));
+}
+
 #[test]
 fn the_window_is_five_seconds_back_and_one_ahead_unless_asked_for() {
     let at = |offset_us: i64, rest: &str| {
@@ -84,11 +144,11 @@ fn websocket_requests_are_signed_over_sorted_parameters_or_not_at_all_within_a_s
     let payload = format!("apiKey={ALICE_KEY}&symbol=BTCUSDT&timestamp={timestamp}");
     let signature = sign(ALICE_SECRET, &payload);
     let mut sent = params(&format!("timestamp={timestamp}&symbol=BTCUSDT&signature={signature}&apiKey={ALICE_KEY}"));
-    let caller = signed_params(&gateway.exchange, &mut sent, NOW_US).unwrap();
+    let caller = signed_params(&gateway.exchange, PEER, &mut sent, NOW_US).unwrap();
     assert_eq!(caller.account, ALICE);
     assert_eq!(sent.iter().collect::<Vec<_>>(), [("symbol", "BTCUSDT")]);
 
-    let in_session = |text: &str| in_session(&gateway.exchange, &caller, &mut params(text), NOW_US);
+    let in_session = |text: &str| in_session(&gateway.exchange, PEER, &caller, &mut params(text), NOW_US);
     assert_eq!(in_session(&format!("timestamp={timestamp}")), Ok(caller));
     assert_eq!(in_session(&format!("timestamp={timestamp}&apiKey={ALICE_KEY}")), Ok(caller));
     assert_eq!(in_session("timestamp=1"), Err(errors::TIMESTAMP_OUTSIDE_WINDOW));

@@ -111,10 +111,25 @@ async fn answer(gateway: &Arc<Gateway>, request: Request<Incoming>, peer: Peer) 
     }
     match path {
         "/livez" => respond::text(StatusCode::OK, "alive\n".into()),
-        "/readyz" if gateway.is_ready.load(Ordering::Acquire) => respond::text(StatusCode::OK, "ready\n".into()),
-        "/readyz" => respond::text(StatusCode::SERVICE_UNAVAILABLE, "reading the exchange's past\n".into()),
+        "/readyz" => match unready(gateway) {
+            None => respond::text(StatusCode::OK, "ready\n".into()),
+            Some(why) => respond::text(StatusCode::SERVICE_UNAVAILABLE, why.into()),
+        },
         "/metrics" => respond::metrics(gateway.metrics.text(gateway)),
         _ => rest::answer(gateway, request, peer).await,
+    }
+}
+
+/// Why no new client should be sent here.
+fn unready(gateway: &Gateway) -> Option<&'static str> {
+    if gateway.is_draining() {
+        Some("draining\n")
+    } else if !gateway.is_ready.load(Ordering::Acquire) {
+        Some("reading the exchange's past\n")
+    } else if !gateway.is_reachable.load(Ordering::Acquire) {
+        Some("a partition has no leader with a majority\n")
+    } else {
+        None
     }
 }
 

@@ -29,7 +29,7 @@ pub(super) async fn answer(gateway: &Arc<Gateway>, request: Request<Incoming>, p
     let Some(operation) = operations.iter().copied().find(|operation| operation.rest.0 == *request.method()) else {
         return wrong_verb(operations);
     };
-    match read(gateway, operation, request).await {
+    match read(gateway, operation, peer, request).await {
         Ok((caller, params)) => respond::executed(operations::execute(gateway, operation, peer, caller, params).await),
         Err(Unreadable { error, closes: true }) => respond::closing_error(&error),
         Err(Unreadable { error, closes: false }) => {
@@ -62,6 +62,7 @@ impl From<ApiError> for Unreadable {
 async fn read(
     gateway: &Gateway,
     operation: &Operation,
+    peer: Peer,
     request: Request<Incoming>,
 ) -> Result<(Option<Caller>, Params), Unreadable> {
     let (head, body) = request.into_parts();
@@ -74,11 +75,15 @@ async fn read(
         carrier::read(query, &body, header(CONTENT_TYPE.as_str()))?
     };
     let mut params = carried.params;
-    if operation.security == Security::Public {
-        return Ok((None, params));
-    }
-    let now_us = gateway.now_us();
-    let caller = auth::signed_payload(&gateway.exchange, header(API_KEY), &carried.payload, &mut params, now_us)?;
+    let key = header(API_KEY);
+    let caller = match operation.security {
+        Security::Public => return Ok((None, params)),
+        Security::Stream => auth::by_key(&gateway.exchange, peer, key.ok_or(errors::BAD_API_KEY)?)?.0,
+        Security::Read | Security::Trade => {
+            let now_us = gateway.now_us();
+            auth::signed_payload(&gateway.exchange, peer, key, &carried.payload, &mut params, now_us)?
+        }
+    };
     Ok((Some(caller), params))
 }
 

@@ -8,7 +8,7 @@ use wire::{Event, MarketId, MarketScale, Timestamp};
 use super::book::{Best, Book, Depth, DepthDiff, Fit};
 use super::interval::Interval;
 use super::klines::{Kline, Klines, KlinesWanted};
-use super::ticker::{self, Rolling};
+use super::ticker::{self, Rolling, WindowSize};
 use super::trades::{AggTrade, AggWanted, Trade, Trades};
 
 /// What the ledger says about a market, as market data needs it.
@@ -192,6 +192,12 @@ impl Market {
         let state = self.lock();
         let now_ms = now_ms.max(state.at.millis());
         Some((ticker::rolling(&state.klines, now_ms)?, *state.trades.last()?, state.best))
+    }
+
+    /// What was traded within a window of a client's choice.
+    pub fn rolling_of(&self, now_ms: u64, size: WindowSize) -> Option<Rolling> {
+        let state = self.lock();
+        ticker::rolling_of(&state.klines, now_ms.max(state.at.millis()), size)
     }
 
     /// What was traded within the last minutes, with the last trade.

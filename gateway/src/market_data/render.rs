@@ -7,7 +7,7 @@ use super::book::{Best, Level};
 use super::json::{Json, SHOWN_DECIMALS};
 use super::klines::{Kline, KlinesWanted};
 use super::market::Listing;
-use super::ticker::{self, AVERAGE_DECIMALS, AVERAGE_MINUTES, PERCENT_DECIMALS, Rolling};
+use super::ticker::{self, AVERAGE_DECIMALS, AVERAGE_MINUTES, PERCENT_DECIMALS, Rolling, WindowSize};
 use super::trades::{AggTrade, AggWanted, Trade};
 
 /// How much a ticker tells.
@@ -162,6 +162,20 @@ pub fn trading_day(market: &Market, listing: &Listing, now_ms: u64, kind: Ticker
         changes(&mut json, listing, &total);
     }
     totals(&mut json, listing, &total, open_ms, close_ms);
+    json.close_object();
+    json.into_text()
+}
+
+/// `GET ticker`, `ticker`, of one market.
+pub fn rolling_window(market: &Market, listing: &Listing, now_ms: u64, size: WindowSize, kind: TickerType) -> String {
+    let rolling = market.rolling_of(now_ms, size).unwrap_or_else(|| untraded(size.open_ms(now_ms), now_ms));
+    let mut json = Json::with_capacity(480);
+    json.open_object();
+    json.plain_field("symbol", &listing.symbol);
+    if kind == TickerType::Full {
+        changes(&mut json, listing, &rolling.total);
+    }
+    totals(&mut json, listing, &rolling.total, rolling.open_ms, rolling.close_ms);
     json.close_object();
     json.into_text()
 }

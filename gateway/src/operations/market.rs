@@ -10,6 +10,7 @@ use crate::errors::{self, ApiError};
 use crate::gateway::{Answer, Gateway};
 use crate::market_data::klines::KlinesWanted;
 use crate::market_data::render::{self, TickerType};
+use crate::market_data::ticker::WindowSize;
 use crate::market_data::trades::AggWanted;
 use crate::market_data::{Interval, Listing, Market};
 use crate::order_entry::parse;
@@ -44,6 +45,8 @@ queries! {
     ticker_24hr => query_ticker_24hr;
     /// `GET ticker/tradingDay`.
     trading_day => query_trading_day;
+    /// `GET ticker`.
+    rolling_window => query_rolling_window;
     /// `GET ticker/price`.
     ticker_price => query_ticker_price;
     /// `GET ticker/bookTicker`.
@@ -60,9 +63,32 @@ pub(super) fn depth_weight(params: &Params) -> u32 {
     }
 }
 
-/// Daily tickers of every market weigh more than one.
+/// How many markets are asked for; `None` for all of them.
+fn asked(params: &Params) -> Option<u32> {
+    match (params.get("symbol"), params.get("symbols")) {
+        (Some(_), _) => Some(1),
+        (None, Some(list)) => Some(u32::try_from(list.split(',').count()).unwrap_or(u32::MAX)),
+        (None, None) => None,
+    }
+}
+
+/// Daily tickers of many markets weigh more than one.
 pub(super) fn day_weight(params: &Params) -> u32 {
-    if params.get("symbol").is_some() { 2 } else { 80 }
+    match asked(params) {
+        Some(1..=20) => 2,
+        Some(21..=100) => 40,
+        _ => 80,
+    }
+}
+
+/// Windows: four for each market, up to 200.
+pub(super) fn window_weight(params: &Params) -> u32 {
+    asked(params).unwrap_or(u32::MAX).saturating_mul(4).min(200)
+}
+
+/// Prices and best prices of more than one market weigh twice as much.
+pub(super) fn price_weight(params: &Params) -> u32 {
+    if params.get("symbol").is_some() { 2 } else { 4 }
 }
 
 fn market(gateway: &Gateway, params: &mut Params) -> Result<Arc<Market>, ApiError> {
@@ -142,6 +168,19 @@ fn query_trading_day(gateway: &Gateway, mut params: Params) -> Answer {
         return Err(ApiError::either_mandatory("symbol", "symbols"));
     }
     one_or_all(gateway, params, |market, listing| render::trading_day(market, listing, now_ms, kind))
+}
+
+fn query_rolling_window(gateway: &Gateway, mut params: Params) -> Answer {
+    let kind = ticker_type(&mut params)?;
+    let size = match params.take("windowSize")? {
+        None => WindowSize::DAY,
+        Some(name) => WindowSize::from_name(&name).ok_or_else(|| ApiError::invalid_data("windowSize"))?,
+    };
+    let now_ms = gateway.now_us() / 1_000;
+    if params.get("symbol").or(params.get("symbols")).is_none() {
+        return Err(ApiError::either_mandatory("symbol", "symbols"));
+    }
+    one_or_all(gateway, params, |market, listing| render::rolling_window(market, listing, now_ms, size, kind))
 }
 
 fn query_ticker_price(gateway: &Gateway, params: Params) -> Answer {

@@ -6,6 +6,7 @@ mod general;
 mod history;
 mod market;
 mod table;
+mod user_stream;
 mod wallet;
 
 use std::sync::Arc;
@@ -28,6 +29,8 @@ pub use table::{OPERATIONS, by_ws_method, find};
 pub enum Security {
     /// Everybody.
     Public,
+    /// Anybody with a key that may read; not signed (`USER_STREAM`).
+    Stream,
     /// Signed, by a key that may read.
     Read,
     /// Signed, by a key that may trade.
@@ -39,7 +42,7 @@ impl Security {
     const fn needs(self) -> Option<Permissions> {
         match self {
             Security::Public => None,
-            Security::Read => Some(Permissions::READ),
+            Security::Stream | Security::Read => Some(Permissions::READ),
             Security::Trade => Some(Permissions::TRADE),
         }
     }

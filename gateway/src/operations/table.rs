@@ -8,8 +8,8 @@ use std::sync::LazyLock;
 use futures_util::future::BoxFuture;
 use hyper::Method;
 
-use super::Security::{Public, Read, Trade};
-use super::{Call, Operation, Security, account, general, history, market, wallet};
+use super::Security::{Public, Read, Stream, Trade};
+use super::{Call, Operation, Security, account, general, history, market, user_stream, wallet};
 use crate::gateway::Answer;
 use crate::params::Params;
 
@@ -26,9 +26,10 @@ pub static OPERATIONS: &[Operation] = &[
     get("/api/v3/uiKlines", Some("uiKlines"), |_| 2, market::klines),
     get("/api/v3/avgPrice", Some("avgPrice"), |_| 2, market::average_price),
     get("/api/v3/ticker/24hr", Some("ticker.24hr"), market::day_weight, market::ticker_24hr),
-    get("/api/v3/ticker/tradingDay", Some("ticker.tradingDay"), market::day_weight, market::trading_day),
-    get("/api/v3/ticker/price", Some("ticker.price"), |_| 2, market::ticker_price),
-    get("/api/v3/ticker/bookTicker", Some("ticker.book"), |_| 2, market::book_ticker),
+    get("/api/v3/ticker/tradingDay", Some("ticker.tradingDay"), market::window_weight, market::trading_day),
+    get("/api/v3/ticker", Some("ticker"), market::window_weight, market::rolling_window),
+    get("/api/v3/ticker/price", Some("ticker.price"), market::price_weight, market::ticker_price),
+    get("/api/v3/ticker/bookTicker", Some("ticker.book"), market::price_weight, market::book_ticker),
     signed(Method::POST, "/api/v3/order", Some("order.place"), Trade, |_| 1, account::place).placing(),
     signed(Method::POST, "/api/v3/order/test", Some("order.test"), Trade, |_| 1, account::test),
     signed(Method::GET, "/api/v3/order", Some("order.status"), Read, |_| 4, history::order),
@@ -47,6 +48,9 @@ pub static OPERATIONS: &[Operation] = &[
         |_| 40,
         account::order_counts,
     ),
+    signed(Method::POST, "/api/v3/userDataStream", Some("userDataStream.start"), Stream, |_| 2, user_stream::start),
+    signed(Method::PUT, "/api/v3/userDataStream", Some("userDataStream.ping"), Stream, |_| 2, user_stream::renew),
+    signed(Method::DELETE, "/api/v3/userDataStream", Some("userDataStream.stop"), Stream, |_| 2, user_stream::close),
     signed(Method::GET, "/sapi/v1/capital/config/getall", None, Read, |_| 10, wallet::coins),
     signed(Method::GET, "/sapi/v1/asset/tradeFee", None, Read, |_| 1, wallet::trade_fees),
     signed(Method::POST, "/sapi/v3/asset/getUserAsset", None, Read, |_| 5, wallet::user_assets),

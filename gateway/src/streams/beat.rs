@@ -76,13 +76,15 @@ impl Hub {
             for topic in group.topics().iter_mut() {
                 match topic.name.kind {
                     Kind::Kline(interval) => kline(topic, market, interval, now_ms),
-                    Kind::Ticker | Kind::MiniTicker | Kind::AvgPrice => ticker(topic, market, now_ms),
+                    Kind::Ticker | Kind::MiniTicker | Kind::Rolling(_) | Kind::AvgPrice => {
+                        ticker(topic, market, now_ms)
+                    }
                     _ => topic.end_second(now_ms.saturating_sub(GRACE_MS) / 1_000),
                 }
             }
         }
         for topic in self.all().topics().iter_mut() {
-            if matches!(topic.name.kind, Kind::AllTickers | Kind::AllMiniTickers) {
+            if matches!(topic.name.kind, Kind::AllTickers | Kind::AllMiniTickers | Kind::AllRolling(_)) {
                 all_tickers(topic, &markets, now_ms);
             }
         }
@@ -130,8 +132,8 @@ fn ticker(topic: &mut Topic, market: &Market, now_ms: u64) {
             (What::Kline(window.total), events::average_price(listing, now_ms, &window, &last))
         }
         kind => {
-            let Some((what, event)) = ticker_event(market, kind == Kind::Ticker, now_ms) else { return };
-            (what, event)
+            let Some(told) = ticker_event(market, kind, now_ms) else { return };
+            told
         }
     };
     if topic.told.what != Some(what) {
@@ -141,10 +143,14 @@ fn ticker(topic: &mut Topic, market: &Market, now_ms: u64) {
     }
 }
 
-fn ticker_event(market: &Market, is_full: bool, now_ms: u64) -> Option<(What, String)> {
+fn ticker_event(market: &Market, kind: Kind, now_ms: u64) -> Option<(What, String)> {
     let listing = market.listing()?;
+    if let Kind::Rolling(size) | Kind::AllRolling(size) = kind {
+        let rolling = market.rolling_of(now_ms, size)?;
+        return Some((What::Kline(rolling.total), events::rolling_window(listing, now_ms, size, &rolling)));
+    }
     let (rolling, last, best) = market.rolling(now_ms)?;
-    Some(if is_full {
+    Some(if matches!(kind, Kind::Ticker | Kind::AllTickers) {
         (What::Ticker(rolling.total, best), events::ticker_24hr(listing, now_ms, &rolling, &last, best))
     } else {
         (What::Kline(rolling.total), events::mini_ticker(listing, now_ms, &rolling))
@@ -155,10 +161,9 @@ fn all_tickers(topic: &mut Topic, markets: &[Arc<Market>], now_ms: u64) {
     if now_ms.saturating_sub(topic.told.at_ms) < PERIOD_MS {
         return;
     }
-    let is_full = topic.name.kind == Kind::AllTickers;
     let mut changed = Vec::new();
     for market in markets {
-        let Some((what, event)) = ticker_event(market, is_full, now_ms) else { continue };
+        let Some((what, event)) = ticker_event(market, topic.name.kind, now_ms) else { continue };
         let Some(symbol) = market.listing().and_then(|listing| Symbol::new(listing.symbol.as_bytes()).ok()) else {
             continue;
         };

@@ -7,7 +7,7 @@ use crate::market_data::book::{Best, Depth, DepthDiff, Level};
 use crate::market_data::json::Json;
 use crate::market_data::klines::Kline;
 use crate::market_data::render::levels;
-use crate::market_data::ticker::{self, AVERAGE_DECIMALS, PERCENT_DECIMALS, Rolling};
+use crate::market_data::ticker::{self, AVERAGE_DECIMALS, PERCENT_DECIMALS, Rolling, WindowSize};
 use crate::market_data::trades::{AggTrade, Trade};
 use crate::market_data::{Interval, Listing};
 
@@ -134,6 +134,29 @@ pub fn ticker_24hr(listing: &Listing, at_ms: u64, rolling: &Rolling, last: &Trad
     json.decimal_field("o", total.open, price_decimals);
     json.decimal_field("h", total.high, price_decimals);
     json.decimal_field("l", total.low, price_decimals);
+    json.wide_field("v", total.volume, listing.scale.qty_decimals);
+    json.wide_field("q", total.quote_volume, listing.notional_decimals());
+    json.int_field("O", rolling.open_ms);
+    json.int_field("C", rolling.close_ms);
+    id_field(&mut json, "F", total.first_trade);
+    id_field(&mut json, "L", total.last_trade);
+    json.int_field("n", total.trades);
+    end(json)
+}
+
+/// `1hTicker`, `4hTicker`, `1dTicker`
+pub fn rolling_window(listing: &Listing, at_ms: u64, size: WindowSize, rolling: &Rolling) -> String {
+    let total = &rolling.total;
+    let price_decimals = listing.scale.price_decimals;
+    let mut json = begin(&format!("{}Ticker", size.name()), at_ms, listing, 512);
+    json.decimal_field("p", total.close - total.open, price_decimals);
+    json.name("P");
+    json.wide(ticker::change_percent(total.open, total.close), PERCENT_DECIMALS, PERCENT_DECIMALS);
+    json.decimal_field("o", total.open, price_decimals);
+    json.decimal_field("h", total.high, price_decimals);
+    json.decimal_field("l", total.low, price_decimals);
+    json.decimal_field("c", total.close, price_decimals);
+    json.wide_field("w", ticker::average_of(total, price_decimals), AVERAGE_DECIMALS);
     json.wide_field("v", total.volume, listing.scale.qty_decimals);
     json.wide_field("q", total.quote_volume, listing.notional_decimals());
     json.int_field("O", rolling.open_ms);

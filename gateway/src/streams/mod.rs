@@ -6,7 +6,7 @@
 //! What follows a beat (klines, tickers) is told by [`beat`].
 
 mod beat;
-mod events;
+pub(crate) mod events;
 mod hub;
 mod name;
 mod outbox;

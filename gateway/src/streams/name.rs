@@ -7,6 +7,7 @@ use std::fmt;
 use wire::Symbol;
 
 use crate::market_data::Interval;
+use crate::market_data::ticker::WindowSize;
 
 /// How often a depth stream speaks.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -36,12 +37,16 @@ pub enum Kind {
     Ticker,
     /// The rolling 24 hours, shortened.
     MiniTicker,
+    /// A rolling window.
+    Rolling(WindowSize),
     /// The average price of some minutes.
     AvgPrice,
     /// Of every market: those rolling 24 hours that changed.
     AllTickers,
     /// Of every market: those rolling 24 hours that changed, shortened.
     AllMiniTickers,
+    /// Of every market: those rolling windows that changed.
+    AllRolling(WindowSize),
     /// Of every market: the best price, whenever it changes.
     AllBookTickers,
 }
@@ -70,6 +75,9 @@ impl StreamName {
             "!miniTicker@arr" => return all(Kind::AllMiniTickers),
             "!bookTicker" => return all(Kind::AllBookTickers),
             _ => {}
+        }
+        if let Some(size) = text.strip_prefix("!ticker_").and_then(|rest| rest.strip_suffix("@arr")) {
+            return all(Kind::AllRolling(rolling_size(size)?));
         }
         let (symbol, rest) = text.split_once('@')?;
         if symbol.is_empty() || symbol.bytes().any(|b| b.is_ascii_uppercase() || b == b'!') {
@@ -101,7 +109,10 @@ impl StreamName {
                 "ticker" => Kind::Ticker,
                 "miniTicker" => Kind::MiniTicker,
                 "avgPrice" => Kind::AvgPrice,
-                _ => Kind::Kline(Interval::from_name(what.strip_prefix("kline_")?)?),
+                _ => match what.strip_prefix("ticker_") {
+                    Some(size) => Kind::Rolling(rolling_size(size)?),
+                    None => Kind::Kline(Interval::from_name(what.strip_prefix("kline_")?)?),
+                },
             },
         };
         Some(StreamName { symbol, kind, spelled })
@@ -131,6 +142,8 @@ impl fmt::Display for StreamName {
             Kind::BookTicker => f.write_str("@bookTicker"),
             Kind::Kline(interval) => write!(f, "@kline_{}", interval.name()),
             Kind::Ticker => f.write_str("@ticker"),
+            Kind::Rolling(size) => write!(f, "@ticker_{}", size.name()),
+            Kind::AllRolling(size) => write!(f, "!ticker_{}@arr", size.name()),
             Kind::MiniTicker => f.write_str("@miniTicker"),
             Kind::AvgPrice => f.write_str("@avgPrice"),
             Kind::AllTickers => f.write_str("!ticker@arr"),
@@ -138,6 +151,11 @@ impl fmt::Display for StreamName {
             Kind::AllBookTickers => f.write_str("!bookTicker"),
         }
     }
+}
+
+/// The windows that streams tell.
+fn rolling_size(name: &str) -> Option<WindowSize> {
+    if ["1h", "4h", "1d"].contains(&name) { WindowSize::from_name(name) } else { None }
 }
 
 #[cfg(test)]
@@ -160,6 +178,9 @@ mod tests {
             "btcusdt@kline_1M",
             "btcusdt@ticker",
             "btcusdt@miniTicker",
+            "btcusdt@ticker_1h",
+            "btcusdt@ticker_1d",
+            "!ticker_4h@arr",
             "btcusdt@avgPrice",
             "!ticker@arr",
             "!miniTicker@arr",
@@ -185,6 +206,8 @@ mod tests {
             "btcusdt@depth@100ms@100ms",
             "btcusdt@kline_",
             "btcusdt@kline_7m",
+            "btcusdt@ticker_2h",
+            "!ticker_5m@arr",
             "!ticker",
             "!all@trade",
             "btc usdt@trade",

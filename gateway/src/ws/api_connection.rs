@@ -7,7 +7,7 @@
 use std::sync::Arc;
 
 use futures_util::FutureExt;
-use futures_util::future::{AbortHandle, Abortable, BoxFuture};
+use futures_util::future::BoxFuture;
 use futures_util::stream::{FuturesUnordered, StreamExt};
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio_tungstenite::tungstenite::Utf8Bytes;
@@ -15,8 +15,8 @@ use tokio_tungstenite::tungstenite::protocol::frame::coding::CloseCode;
 
 use super::api_request::{self, ApiRequest, RequestId, Used};
 use super::api_session::{ApiSession, Effect};
+use super::listeners::Listeners;
 use super::socket::{Heard, Over, Patience, Socket};
-use crate::accounts::UserEvents;
 use crate::errors::{self, ApiError};
 use crate::gateway::{Answer, Gateway, Peer};
 use crate::operations::{self, Executed, Operation, Security};
@@ -41,12 +41,12 @@ impl Wanted {
 /// Serves the connection until it is over.
 pub async fn serve<S: AsyncRead + AsyncWrite + Unpin>(gateway: Arc<Gateway>, io: S, peer: Peer, wanted: Wanted) {
     let mut connection = Connection {
-        session: ApiSession::new(super::clock_ms(), wanted.returns_rate_limits),
+        session: ApiSession::new(peer, super::clock_ms(), wanted.returns_rate_limits),
         gateway,
         peer,
         running: FuturesUnordered::new(),
-        listening: FuturesUnordered::new(),
-        listeners: Vec::new(),
+        listeners: Listeners::default(),
+        afterwards: Vec::new(),
     };
     let mut socket = Socket::new(io, Patience::default()).await;
     let over = connection.run(&mut socket).await;
@@ -63,16 +63,14 @@ const SHUTDOWN: Over = Over::Close(CloseCode::Away, "server shutdown");
 
 /// An answer that is ready to be sent.
 type Running = BoxFuture<'static, Utf8Bytes>;
-/// The next event of a subscription: its number, the event, and the subscription to go on with.
-type Listening = Abortable<BoxFuture<'static, (u64, Option<Arc<str>>, UserEvents)>>;
-
 struct Connection {
     gateway: Arc<Gateway>,
     peer: Peer,
     session: ApiSession,
     running: FuturesUnordered<Running>,
-    listening: FuturesUnordered<Listening>,
-    listeners: Vec<(u64, AbortHandle)>,
+    listeners: Listeners<u64>,
+    /// To be said after the present answer.
+    afterwards: Vec<Utf8Bytes>,
 }
 
 impl Connection {
@@ -84,11 +82,7 @@ impl Connection {
                 biased;
                 () = super::stopped(&mut stopping) => Err(SHUTDOWN),
                 Some(answer) = self.running.next() => socket.say(answer).await,
-                Some(heard) = self.listening.next() => match heard {
-                    Ok(heard) => socket.say(self.user_event(heard)).await,
-                    // Unsubscribed.
-                    Err(_) => Ok(()),
-                },
+                (id, event) = self.listeners.next() => socket.say(self.user_event(id, event)).await,
                 heard = socket.hear() => match heard {
                     Ok(heard) => self.heard(socket, heard).await,
                     Err(over) => Err(over),
@@ -123,6 +117,9 @@ impl Connection {
         };
         if let Some(answer) = self.start(request) {
             socket.say(answer).await?;
+        }
+        for text in std::mem::take(&mut self.afterwards) {
+            socket.say(text).await?;
         }
         Ok(())
     }
@@ -176,6 +173,7 @@ impl Connection {
                 params.take("apiKey")?;
                 None
             }
+            Security::Stream => Some(self.session.holder(&self.gateway.exchange, params)?),
             Security::Read | Security::Trade => Some(self.session.caller(&self.gateway.exchange, params, now_us)?),
         };
         let tells_limits = match params.take("returnRateLimits")?.as_deref() {
@@ -192,43 +190,29 @@ impl Connection {
             Effect::None => {}
             Effect::Listen(id, account) => {
                 let events = self.gateway.exchange.accounts().subscribe(account);
-                self.listen(id, events);
+                self.listeners.listen(id, events);
             }
-            Effect::Silence(id) => self.silence(|known| known == id),
-            Effect::SilenceAll => self.silence(|_| true),
+            Effect::Silence(id) => self.silence(id),
+            Effect::SilenceAll => {
+                let all: Vec<u64> = self.listeners.names().copied().collect();
+                all.into_iter().for_each(|id| self.silence(id));
+            }
         }
     }
 
-    fn listen(&mut self, id: u64, mut events: UserEvents) {
-        self.listeners.retain(|(known, _)| *known != id);
-        let (handle, registration) = AbortHandle::new_pair();
-        let next = async move { (id, events.recv().await, events) }.boxed();
-        self.listeners.push((id, handle));
-        self.listening.push(Abortable::new(next, registration));
+    fn silence(&mut self, id: u64) {
+        if self.listeners.silence(&id) {
+            self.afterwards.push(terminated(id));
+        }
     }
 
-    fn silence(&mut self, is_meant: impl Fn(u64) -> bool) {
-        self.listeners.retain(|(id, handle)| {
-            let is_meant = is_meant(*id);
-            if is_meant {
-                handle.abort();
-            }
-            !is_meant
-        });
-    }
-
-    fn user_event(&mut self, (id, event, events): (u64, Option<Arc<str>>, UserEvents)) -> Utf8Bytes {
+    fn user_event(&mut self, id: u64, event: Option<Arc<str>>) -> Utf8Bytes {
         match event {
-            Some(event) => {
-                self.listen(id, events);
-                api_request::user_event(id, &event).into()
-            }
+            Some(event) => api_request::user_event(id, &event).into(),
             // It fell too far behind: what was not sent is lost, and the client is told so.
             None => {
-                self.silence(|known| known == id);
                 self.session.ended(id);
-                let event = format!(r#"{{"e":"eventStreamTerminated","E":{}}}"#, super::clock_ms());
-                api_request::user_event(id, &event).into()
+                terminated(id)
             }
         }
     }
@@ -248,6 +232,12 @@ impl Connection {
     fn refuse(&self, id: &RequestId, error: ApiError) -> Utf8Bytes {
         self.weighed(id, Err(error), self.gateway.now_us())
     }
+}
+
+/// The last event of a subscription.
+fn terminated(id: u64) -> Utf8Bytes {
+    let event = format!(r#"{{"e":"eventStreamTerminated","E":{}}}"#, super::clock_ms());
+    api_request::user_event(id, &event).into()
 }
 
 fn executed_answer(gateway: &Gateway, id: &RequestId, executed: Executed, tells_limits: bool) -> Utf8Bytes {

@@ -9,7 +9,7 @@ use super::rate::Allowance;
 use crate::auth::{self, Caller};
 use crate::errors::{self, ApiError};
 use crate::exchange::Exchange;
-use crate::gateway::Answer;
+use crate::gateway::{Answer, Peer};
 use crate::params::Params;
 use wire::AccountId;
 
@@ -26,15 +26,16 @@ pub enum Effect {
     None,
     /// Send the events of this account under this number, after the answer.
     Listen(u64, AccountId),
-    /// Send events under this number no more.
+    /// Send events under this number no more, and say so after the answer.
     Silence(u64),
-    /// Send no user events any more.
+    /// Send no user events any more, and say so after the answer.
     SilenceAll,
 }
 
 /// The state of one connection.
 #[derive(Debug)]
 pub struct ApiSession {
+    peer: Peer,
     caller: Option<(Caller, u64)>,
     connected_ms: u64,
     subscriptions: Vec<(u64, AccountId)>,
@@ -45,8 +46,9 @@ pub struct ApiSession {
 
 impl ApiSession {
     /// Of a connection that was just made.
-    pub fn new(connected_ms: u64, returns_rate_limits: bool) -> ApiSession {
+    pub fn new(peer: Peer, connected_ms: u64, returns_rate_limits: bool) -> ApiSession {
         ApiSession {
+            peer,
             caller: None,
             connected_ms,
             subscriptions: Vec::new(),
@@ -64,8 +66,19 @@ impl ApiSession {
     /// Who asks: by the request's own signature, or else who has logged on.
     pub fn caller(&self, exchange: &Exchange, params: &mut Params, now_us: u64) -> Result<Caller, ApiError> {
         match &self.caller {
-            Some((caller, _)) => auth::in_session(exchange, caller, params, now_us),
-            None => auth::signed_params(exchange, params, now_us),
+            Some((caller, _)) => auth::in_session(exchange, self.peer, caller, params, now_us),
+            None => auth::signed_params(exchange, self.peer, params, now_us),
+        }
+    }
+
+    /// Who asks by a key alone: the request's, or the one that has logged on.
+    pub fn holder(&self, exchange: &Exchange, params: &mut Params) -> Result<Caller, ApiError> {
+        match (params.take("apiKey")?, &self.caller) {
+            (Some(key), _) => auth::by_key(exchange, self.peer, &key).map(|(caller, _)| caller),
+            (None, Some((caller, _))) => {
+                auth::by_key(exchange, self.peer, caller.key.as_str()).map(|(caller, _)| caller)
+            }
+            (None, None) => Err(errors::BAD_API_KEY),
         }
     }
 
@@ -102,7 +115,7 @@ impl ApiSession {
     }
 
     fn log_on(&mut self, exchange: &Exchange, params: &mut Params, now_us: u64) -> Result<(String, Effect), ApiError> {
-        let caller = auth::signed_params(exchange, params, now_us)?;
+        let caller = auth::signed_params(exchange, self.peer, params, now_us)?;
         finish(params)?;
         self.caller = Some((caller, now_us / 1_000));
         Ok((self.show(now_us), Effect::None))
@@ -137,7 +150,7 @@ impl ApiSession {
     fn subscribe(&mut self, exchange: &Exchange, params: &mut Params, _: u64) -> Result<(String, Effect), ApiError> {
         let (caller, _) = self.caller.ok_or(NOT_LOGGED_ON)?;
         // The key may have been revoked since.
-        auth::by_key(exchange, caller.key.as_str())?;
+        auth::by_key(exchange, self.peer, caller.key.as_str())?;
         finish(params)?;
         self.listen(caller.account)
     }
@@ -148,7 +161,7 @@ impl ApiSession {
         params: &mut Params,
         now_us: u64,
     ) -> Result<(String, Effect), ApiError> {
-        let caller = auth::signed_params(exchange, params, now_us)?;
+        let caller = auth::signed_params(exchange, self.peer, params, now_us)?;
         finish(params)?;
         self.listen(caller.account)
     }

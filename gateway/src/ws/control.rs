@@ -8,13 +8,30 @@ use serde_json::{Value, json};
 
 use crate::streams::StreamName;
 
+/// Something to listen to.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Source {
+    /// A market stream.
+    Market(StreamName),
+    /// The user events behind a listen key.
+    User(String),
+}
+
+impl Source {
+    /// Reads the name of a market stream, or a listen key.
+    pub fn parse(text: &str) -> Option<Source> {
+        let is_listen_key = text.len() == 64 && text.bytes().all(|b| b.is_ascii_digit() || (b'a'..=b'f').contains(&b));
+        if is_listen_key { Some(Source::User(text.into())) } else { StreamName::parse(text).map(Source::Market) }
+    }
+}
+
 /// What is asked.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Ask {
     /// Listen to these.
-    Subscribe(Vec<StreamName>),
+    Subscribe(Vec<Source>),
     /// Listen to these no more.
-    Unsubscribe(Vec<StreamName>),
+    Unsubscribe(Vec<Source>),
     /// Which are listened to?
     List,
     /// Wrap events, or do not.
@@ -110,7 +127,7 @@ fn ask(method: Option<&Value>, params: Option<&Value>) -> Result<Ask, Misunderst
     }
 }
 
-fn names(params: &[Value]) -> Result<Vec<StreamName>, Misunderstood> {
+fn names(params: &[Value]) -> Result<Vec<Source>, Misunderstood> {
     if params.is_empty() {
         return Err(invalid("missing parameters: at least one stream is needed"));
     }
@@ -118,7 +135,7 @@ fn names(params: &[Value]) -> Result<Vec<StreamName>, Misunderstood> {
         return Err(invalid("too many parameters"));
     }
     let name = |value: &Value| match value {
-        Value::String(name) => StreamName::parse(name).ok_or_else(|| invalid("invalid stream")),
+        Value::String(name) => Source::parse(name).ok_or_else(|| invalid("invalid stream")),
         _ => Err(invalid("stream name must be a string")),
     };
     params.iter().map(name).collect()
@@ -149,9 +166,19 @@ mod tests {
 
     #[test]
     fn requests_are_understood_and_their_ids_echoed() {
-        let trade = StreamName::parse("btcusdt@trade").unwrap();
+        let trade = Source::Market(StreamName::parse("btcusdt@trade").unwrap());
+        let listen_key = "0f".repeat(32);
         let cases = [
-            (r#"{"method":"SUBSCRIBE","params":["btcusdt@trade"],"id":1}"#, json!(1), Ask::Subscribe(vec![trade])),
+            (
+                r#"{"method":"SUBSCRIBE","params":["btcusdt@trade"],"id":1}"#,
+                json!(1),
+                Ask::Subscribe(vec![trade.clone()]),
+            ),
+            (
+                &format!(r#"{{"method":"SUBSCRIBE","params":["{listen_key}"],"id":2}}"#),
+                json!(2),
+                Ask::Subscribe(vec![Source::User(listen_key.clone())]),
+            ),
             (
                 r#"{"method":"UNSUBSCRIBE","params":["btcusdt@trade"],"id":"a"}"#,
                 json!("a"),

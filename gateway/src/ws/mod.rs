@@ -10,6 +10,7 @@ mod api_request;
 mod api_session;
 mod control;
 mod handshake;
+mod listeners;
 mod rate;
 mod socket;
 mod stream_connection;
@@ -61,7 +62,7 @@ pub fn upgrade(gateway: &Arc<Gateway>, mut request: Request<Incoming>, peer: Pee
         gateway.metrics.websockets.inc();
         let websockets = gateway.metrics.websockets.clone();
         match wanted {
-            Some(wanted) => stream_connection::serve(gateway, io, wanted).await,
+            Some(wanted) => stream_connection::serve(gateway, io, peer, wanted).await,
             None => api_connection::serve(gateway, io, peer, api_connection::Wanted::parse(&query)).await,
         }
         websockets.dec();

@@ -8,24 +8,27 @@ use tokio::io::{AsyncRead, AsyncWrite};
 use tokio_tungstenite::tungstenite::Utf8Bytes;
 use tokio_tungstenite::tungstenite::protocol::frame::coding::CloseCode;
 
-use super::control::{self, Ask, Misunderstood};
+use super::control::{self, Ask, Misunderstood, Source};
+use super::listeners::Listeners;
 use super::rate::Allowance;
 use super::socket::{Heard, Over, Patience, Socket};
 use crate::errors::{self, ApiError};
-use crate::gateway::Gateway;
-use crate::streams::{Bounds, Outbox, STREAMS_MAX, StreamName, Subscriber, Taken};
+use crate::gateway::{Gateway, Peer};
+use crate::streams::{Bounds, Outbox, STREAMS_MAX, StreamName, Subscriber, Taken, events};
 
 /// So many messages a client may send at once, and then so many a second: requests, pings and pongs.
 /// Binance's limit is 5 a second; ours forgives a burst.
 const MESSAGES_BURST: u32 = 60;
 const MESSAGES_PER_SECOND: u32 = 10;
+/// Listen keys of one connection.
+const USERS_MAX: usize = 64;
 /// Messages moved from the outbox to the socket at a time.
 const BATCH: usize = 64;
 
 /// What the request line asks for.
 #[derive(Debug, PartialEq, Eq)]
 pub struct Wanted {
-    names: Vec<StreamName>,
+    sources: Vec<Source>,
     is_combined: bool,
 }
 
@@ -42,34 +45,35 @@ impl Wanted {
             path => (path.strip_prefix("/ws").unwrap_or_default(), false),
         };
         let texts = percent_decode_str(texts).decode_utf8_lossy();
-        let names: Vec<_> = texts.split('/').filter_map(StreamName::parse).collect();
-        if names.len() > STREAMS_MAX {
+        let sources: Vec<_> = texts.split('/').filter_map(Source::parse).collect();
+        if sources.len() > STREAMS_MAX {
             return Err(errors::TOO_MANY_PARAMETERS);
         }
-        Ok(Some(Wanted { names, is_combined }))
+        Ok(Some(Wanted { sources, is_combined }))
     }
 }
 
 /// Serves the connection until it is over.
-pub async fn serve<S: AsyncRead + AsyncWrite + Unpin>(gateway: Arc<Gateway>, io: S, wanted: Wanted) {
+pub async fn serve<S: AsyncRead + AsyncWrite + Unpin>(gateway: Arc<Gateway>, io: S, peer: Peer, wanted: Wanted) {
     let outbox = Arc::new(Outbox::new(Bounds::default(), wanted.is_combined));
-    let mut subscriber = Subscriber::new(Arc::clone(&gateway.hub), Arc::clone(&outbox));
-    for name in wanted.names {
-        // As many as may be were let in.
-        let _ = subscriber.subscribe(name);
-    }
+    let subscriber = Subscriber::new(Arc::clone(&gateway.hub), Arc::clone(&outbox));
     let mut connection = Connection {
         allowance: Allowance::new(MESSAGES_BURST, MESSAGES_PER_SECOND, std::time::Instant::now()),
         gateway: &gateway,
+        peer,
         outbox,
         subscriber,
+        listeners: Listeners::default(),
     };
+    for source in wanted.sources {
+        connection.listen(source);
+    }
     let mut socket = Socket::new(io, Patience::default()).await;
     let over = connection.run(&mut socket).await;
     if over == TOO_SLOW {
         gateway.metrics.slow_clients.inc();
     }
-    let last_words = last_words(over);
+    let last_words = last_words(over, connection.outbox.is_combined());
     // Nothing is queued for a client that is leaving.
     drop(connection);
     socket.close(over, last_words).await;
@@ -77,8 +81,11 @@ pub async fn serve<S: AsyncRead + AsyncWrite + Unpin>(gateway: Arc<Gateway>, io:
 
 struct Connection<'a> {
     gateway: &'a Gateway,
+    peer: Peer,
     outbox: Arc<Outbox>,
     subscriber: Subscriber,
+    /// By listen key.
+    listeners: Listeners<String>,
     allowance: Allowance,
 }
 
@@ -94,6 +101,10 @@ impl Connection<'_> {
             let done = tokio::select! {
                 biased;
                 () = super::stopped(&mut stopping) => Err(SHUTDOWN),
+                (listen_key, event) = self.listeners.next() => {
+                    self.user_event(&listen_key, event.as_deref());
+                    Ok(())
+                }
                 heard = socket.hear() => heard.and_then(|heard| self.heard(heard)),
                 () = outbox.stirred() => {
                     // A client that is given up while it takes nothing is not waited for.
@@ -139,20 +150,25 @@ impl Connection<'_> {
     fn does(&mut self, id: &Value, ask: Ask) -> Result<(), Misunderstood> {
         let answer = |result: Value| self.outbox.push_answer(control::answer(id.clone(), result).into());
         match ask {
-            Ask::Subscribe(names) => {
-                self.check(&names)?;
+            Ask::Subscribe(sources) => {
+                self.check(&sources)?;
                 answer(Value::Null);
-                for name in names {
-                    // Checked to fit.
-                    let _ = self.subscriber.subscribe(name);
+                sources.into_iter().for_each(|source| self.listen(source));
+            }
+            Ask::Unsubscribe(sources) => {
+                answer(Value::Null);
+                for source in &sources {
+                    match source {
+                        Source::Market(name) => self.subscriber.unsubscribe(name),
+                        Source::User(listen_key) => {
+                            self.listeners.silence(listen_key);
+                        }
+                    }
                 }
             }
-            Ask::Unsubscribe(names) => {
-                answer(Value::Null);
-                names.iter().for_each(|name| self.subscriber.unsubscribe(name));
-            }
             Ask::List => {
-                answer(self.subscriber.names().iter().map(StreamName::to_string).collect());
+                let markets = self.subscriber.names().iter().map(StreamName::to_string);
+                answer(markets.chain(self.listeners.names().cloned()).collect());
             }
             Ask::SetCombined(is_combined) => {
                 answer(Value::Null);
@@ -163,7 +179,57 @@ impl Connection<'_> {
         Ok(())
     }
 
-    fn check(&self, names: &[StreamName]) -> Result<(), Misunderstood> {
+    /// Listens to what was checked, or what a path names; a path may name anything.
+    fn listen(&mut self, source: Source) {
+        match source {
+            // As many as may be were let in.
+            Source::Market(name) => drop(self.subscriber.subscribe(name)),
+            Source::User(listen_key) => {
+                let accounts = self.gateway.exchange.accounts();
+                if self.listeners.names().any(|known| *known == listen_key)
+                    || self.listeners.names().count() == USERS_MAX
+                {
+                    return;
+                }
+                if let Some(caller) = accounts.listen_key(&listen_key, self.peer.ip) {
+                    self.listeners.listen(listen_key, accounts.subscribe_by_listen_key(caller.account));
+                }
+            }
+        }
+    }
+
+    /// Queues a user event, or that the listen key is of no more use.
+    fn user_event(&self, listen_key: &str, event: Option<&str>) {
+        let expired;
+        let event = match event {
+            Some(event) => event,
+            None => {
+                let now_ms = super::clock_ms();
+                expired = format!(r#"{{"e":"listenKeyExpired","E":{now_ms},"listenKey":"{listen_key}"}}"#);
+                &expired
+            }
+        };
+        let text = if self.outbox.is_combined() { events::combined(listen_key, event) } else { event.to_owned() };
+        self.outbox.push_answer(text.into());
+    }
+
+    fn check(&self, sources: &[Source]) -> Result<(), Misunderstood> {
+        let mut names = Vec::with_capacity(sources.len());
+        for source in sources {
+            match source {
+                Source::Market(name) => names.push(*name),
+                Source::User(listen_key) => {
+                    let known = self.gateway.exchange.accounts().listen_key(listen_key, self.peer.ip);
+                    if known.is_none() {
+                        return Err(Misunderstood { code: 2, message: "Invalid request: invalid listen key".into() });
+                    }
+                }
+            }
+        }
+        self.check_names(&names)
+    }
+
+    fn check_names(&self, names: &[StreamName]) -> Result<(), Misunderstood> {
         let invalid = |message: String| Misunderstood { code: 2, message: format!("Invalid request: {message}") };
         let data = self.gateway.exchange.market_data();
         if let Some(name) = names.iter().find(|name| !name.is_of_all() && data.market(name.symbol.as_str()).is_none()) {
@@ -175,7 +241,7 @@ impl Connection<'_> {
 }
 
 /// What a client is told before it is closed.
-fn last_words(over: Over) -> Option<Utf8Bytes> {
+fn last_words(over: Over, is_combined: bool) -> Option<Utf8Bytes> {
     let now_ms = super::clock_ms();
     match over {
         TOO_SLOW => Some(
@@ -184,7 +250,10 @@ fn last_words(over: Over) -> Option<Utf8Bytes> {
             )
             .into(),
         ),
-        SHUTDOWN => Some(format!(r#"{{"e":"serverShutdown","E":{now_ms}}}"#).into()),
+        SHUTDOWN => {
+            let event = format!(r#"{{"e":"serverShutdown","E":{now_ms}}}"#);
+            Some(if is_combined { events::combined("!serverShutdown", &event).into() } else { event.into() })
+        }
         _ => None,
     }
 }
@@ -212,7 +281,11 @@ mod tests {
     fn any_path_opens_and_known_streams_are_listened_to() {
         let names = |path, query| -> Option<(Vec<String>, bool)> {
             let wanted = Wanted::parse(path, query).unwrap()?;
-            Some((wanted.names.iter().map(StreamName::to_string).collect(), wanted.is_combined))
+            let name = |source: &Source| match source {
+                Source::Market(name) => name.to_string(),
+                Source::User(listen_key) => listen_key.clone(),
+            };
+            Some((wanted.sources.iter().map(name).collect(), wanted.is_combined))
         };
         assert_eq!(names("/ws-api/v3", ""), None);
         assert_eq!(names("/ws", ""), Some((vec![], false)));
@@ -220,6 +293,9 @@ mod tests {
         assert_eq!(names("/ws/btcusdt@trade", ""), Some((vec!["btcusdt@trade".into()], false)));
         assert_eq!(names("/ws/btcusdt%40trade", ""), Some((vec!["btcusdt@trade".into()], false)));
         assert_eq!(names("/stream", ""), Some((vec![], true)));
+        let listen_key = "0f".repeat(32);
+        let path = format!("/ws/{listen_key}");
+        assert_eq!(names(&path, ""), Some((vec![listen_key.clone()], false)));
         assert_eq!(
             names("/stream", "timeUnit=x&streams=btcusdt@trade/nonsense/ethusdt@depth@100ms"),
             Some((vec!["btcusdt@trade".into(), "ethusdt@depth@100ms".into()], true))

@@ -3,16 +3,16 @@
 
 use std::path::Path;
 
-use cluster_client::envelope;
 use ed25519_dalek::SigningKey;
 use ed25519_dalek::pkcs8::DecodePrivateKey;
 use loadgen::state::Account;
 use miette::{IntoDiagnostic, WrapErr};
-use wire::command::{AddApiKey, ApiKeyKind, Credit, OpenAccount, Permissions};
-use wire::{AccountId, AccountName, Amount, ApiKeyText, AssetId, Command, FeeRate, PartitionId, Secret, decimal};
+use wire::command::{AddApiKey, Credit, OpenAccount};
+use wire::{AccountId, AccountName, Amount, AssetId, Command, FeeRate, PartitionId, decimal};
 
 use super::layout::Layout;
 use super::markets::{ASSETS, MARKETS, asset};
+use crate::api_keys;
 use crate::operator::{Done, Inventory, Operator};
 
 /// Every account's maker and taker fee, in parts per million; bots pay none.
@@ -52,7 +52,7 @@ fn is_complete(inventory: &Inventory, accounts: &[Account]) -> bool {
                 asset.is_some_and(|asset| inventory.credited.contains(&(opened.account, asset.asset)))
             };
             account.balances.keys().all(is_credited)
-                && keys_of(account).iter().flatten().all(|key| inventory.api_keys.contains(key))
+                && keys_of(account).iter().flatten().all(|key| inventory.api_keys.contains_key(key))
         })
 }
 
@@ -121,7 +121,7 @@ impl Bootstrap<'_> {
             }
         };
         for key in keys(account, id, self.envelope_key)? {
-            let exists = self.inventory.api_keys.contains(key.key.as_str());
+            let exists = self.inventory.api_keys.contains_key(key.key.as_str());
             if !exists && self.make(Command::AddApiKey(Box::new(key))).await?.is_none() {
                 return Ok(None);
             }
@@ -171,29 +171,12 @@ pub fn parse_amount(text: &str, decimals: u8) -> miette::Result<Amount> {
 
 /// The commands that give an account its keys.
 fn keys(account: &Account, id: AccountId, envelope_key: &[u8; 32]) -> miette::Result<Vec<AddApiKey>> {
-    let mut keys = vec![hmac_key(id, &account.api_key, &account.secret, envelope_key)?];
+    let mut keys = vec![api_keys::hmac(id, &account.api_key, &account.secret, envelope_key)?];
     if let (Some(text), Some(pem)) = (&account.ed25519_api_key, &account.ed25519_private_key) {
         let public = SigningKey::from_pkcs8_pem(pem).into_diagnostic()?.verifying_key().to_bytes();
-        keys.push(ed25519_key(id, text, &public)?);
+        keys.push(api_keys::ed25519(id, text, &public)?);
     }
     Ok(keys)
-}
-
-/// The command that adds a key signing with a shared secret, sealed.
-pub fn hmac_key(id: AccountId, text: &str, secret: &str, envelope_key: &[u8; 32]) -> miette::Result<AddApiKey> {
-    let sealed = envelope::seal(envelope_key, text, secret.as_bytes()).into_diagnostic()?;
-    api_key(id, text, ApiKeyKind::Hmac, sealed)
-}
-
-/// The command that adds a key signing with Ed25519.
-pub fn ed25519_key(id: AccountId, text: &str, public: &[u8; 32]) -> miette::Result<AddApiKey> {
-    let public = Secret::new(public).map_err(|error| miette::miette!("not a public key: {error:?}"))?;
-    api_key(id, text, ApiKeyKind::Ed25519, public)
-}
-
-fn api_key(id: AccountId, text: &str, kind: ApiKeyKind, secret: Secret) -> miette::Result<AddApiKey> {
-    let key = ApiKeyText::new(text.as_bytes()).map_err(|error| miette::miette!("not an API key: {error:?}"))?;
-    Ok(AddApiKey { account: id, key, kind, permissions: Permissions::READ_AND_TRADE, secret })
 }
 
 /// The key that seals secrets, made at the first start.

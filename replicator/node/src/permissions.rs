@@ -15,6 +15,8 @@ pub fn may_request(role: Role, command: &Command) -> bool {
         | Command::OpenAccount(_)
         | Command::AddApiKey(_)
         | Command::RevokeApiKey(_)
+        | Command::RestrictApiKey(_)
+        | Command::ExtendApiKey(_)
         | Command::Credit(_)
         | Command::Debit(_) => role == Role::Operator,
         Command::DeliverMail(_) | Command::AckMail(_) | Command::Tick(_) => false,

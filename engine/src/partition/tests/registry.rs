@@ -1,11 +1,12 @@
 //! What operators make known.
 
 use wire::command::{
-    AddApiKey, ApiKeyKind, Credit, Debit, ListAsset, ListMarket, OpenAccount, Permissions, Reply, RevokeApiKey, Tick,
+    AddApiKey, ApiKeyKind, Credit, Debit, ExtendApiKey, ListAsset, ListMarket, OpenAccount, Permissions, Reply,
+    RestrictApiKey, RevokeApiKey, Tick,
 };
 use wire::{
-    AccountId, AccountName, Amount, ApiKeyText, AssetId, Command, FeeRate, MarketRules, PartitionId, RejectReason,
-    Secret,
+    AccountId, AccountName, Amount, ApiKeyText, AssetId, Command, FeeRate, MarketRules, Networks, PartitionId,
+    RejectReason, Secret,
 };
 
 use super::world::{BASE, LEDGER, Layout, QUOTE, World, amount, price, reason, rules, symbol};
@@ -102,6 +103,54 @@ fn api_keys_are_added_once_and_can_be_revoked() {
     assert_eq!(world.ask(Command::RevokeApiKey(RevokeApiKey { key: key(b"k1") })), Reply::Accepted { id: 0 });
     let unknown = world.ask(Command::RevokeApiKey(RevokeApiKey { key: key(b"k1") }));
     assert_eq!(reason(unknown), RejectReason::UnknownApiKey);
+}
+
+#[test]
+fn the_parts_of_a_long_key_come_in_order_and_also_after_a_restart() {
+    let mut world = World::new(Layout::Joint);
+    let key = |text: &[u8]| ApiKeyText::new(text).unwrap();
+    let add = |text: &[u8], kind| {
+        let (account, permissions) = (World::account("alice"), Permissions::READ);
+        let secret = Secret::new(b"m").unwrap();
+        Command::AddApiKey(Box::new(AddApiKey { account, key: key(text), kind, permissions, secret }))
+    };
+    let extend = |text: &[u8], part, material: &[u8]| {
+        Command::ExtendApiKey(Box::new(ExtendApiKey { key: key(text), part, material: Secret::new(material).unwrap() }))
+    };
+    assert_eq!(reason(world.ask(extend(b"long", 1, b"x"))), RejectReason::UnknownApiKey);
+    assert_eq!(world.ask(add(b"long", ApiKeyKind::Rsa)), Reply::Accepted { id: 0 });
+    assert_eq!(world.ask(add(b"short", ApiKeyKind::Hmac)), Reply::Accepted { id: 0 });
+    assert_eq!(reason(world.ask(extend(b"short", 1, b"x"))), RejectReason::BadKeyMaterial);
+    assert_eq!(reason(world.ask(extend(b"long", 2, b"x"))), RejectReason::BadKeyMaterial);
+    assert_eq!(reason(world.ask(extend(b"long", 1, b""))), RejectReason::BadKeyMaterial);
+    assert_eq!(world.ask(extend(b"long", 1, b"x")), Reply::Accepted { id: 0 });
+    world.restart(0);
+    assert_eq!(reason(world.ask(extend(b"long", 1, b"x"))), RejectReason::BadKeyMaterial);
+    for part in 2..=ExtendApiKey::PARTS_MAX {
+        assert_eq!(world.ask(extend(b"long", part, b"x")), Reply::Accepted { id: 0 });
+    }
+    let beyond = ExtendApiKey::PARTS_MAX + 1;
+    assert_eq!(reason(world.ask(extend(b"long", beyond, b"x"))), RejectReason::BadKeyMaterial);
+}
+
+#[test]
+fn a_key_is_restricted_as_often_as_one_likes() {
+    let mut world = World::new(Layout::Joint);
+    let key = ApiKeyText::new(b"k").unwrap();
+    let restrict = |text: &[&str]| {
+        let networks: Vec<_> = text.iter().map(|text| text.parse().unwrap()).collect();
+        Command::RestrictApiKey(Box::new(RestrictApiKey { key, networks: Networks::new(&networks).unwrap() }))
+    };
+    assert_eq!(reason(world.ask(restrict(&["192.0.2.0/24"]))), RejectReason::UnknownApiKey);
+    let (kind, permissions) = (ApiKeyKind::Hmac, Permissions::READ);
+    let secret = Secret::new(b"sealed").unwrap();
+    let account = World::account("alice");
+    assert_eq!(
+        world.ask(Command::AddApiKey(Box::new(AddApiKey { account, key, kind, permissions, secret }))),
+        Reply::Accepted { id: 0 }
+    );
+    assert_eq!(world.ask(restrict(&["192.0.2.0/24"])), Reply::Accepted { id: 0 });
+    assert_eq!(world.ask(restrict(&[])), Reply::Accepted { id: 0 });
 }
 
 #[test]

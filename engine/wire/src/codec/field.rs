@@ -8,8 +8,8 @@ use crate::command::{ApiKeyKind, Permissions};
 use crate::link::{Refusal, Role};
 use crate::{
     AccountId, Amount, AssetId, CancelCause, ClusterEpoch, FeeRate, Incarnation, LogPosition, MailSequence, MarketId,
-    MarketStatus, NodeId, OrderId, OrderKind, PartitionId, Price, Qty, RejectReason, Secret, SelfTradePrevention,
-    Sequence, SessionId, Side, Term, Text, TimeInForce, Timestamp, TradeId, UpdateId,
+    MarketStatus, Network, Networks, NodeId, OrderId, OrderKind, PartitionId, Price, Qty, RejectReason, Secret,
+    SelfTradePrevention, Sequence, SessionId, Side, Term, Text, TimeInForce, Timestamp, TradeId, UpdateId,
 };
 
 /// Appends values to a buffer.
@@ -219,6 +219,36 @@ impl<const N: usize> Field for Text<N> {
 
     fn read(from: &mut Reader<'_>) -> Result<Self, CodecError> {
         Text::new(read_padded(from, N)?).map_err(|_| CodecError::OutOfRange)
+    }
+}
+
+impl Field for Networks {
+    const SIZE: usize = 1 + 17 * Networks::MAX;
+    const UNIT: &'static str = "u8 count, then networks of 16 bytes of address and u8 of prefix, padded with zeros";
+
+    fn write(&self, to: &mut Writer<'_>) {
+        let networks = self.as_slice();
+        to.put(&(networks.len() as u8));
+        for network in networks {
+            to.bytes(&network.address());
+            to.put(&network.prefix());
+        }
+        to.bytes(&[0; 17 * Networks::MAX][17 * networks.len()..]);
+    }
+
+    fn read(from: &mut Reader<'_>) -> Result<Self, CodecError> {
+        let count = usize::from(from.get::<u8>()?);
+        let field = from.bytes(17 * Networks::MAX)?;
+        let (networks, padding) = field.split_at_checked(17 * count).ok_or(CodecError::OutOfRange)?;
+        if padding.iter().any(|b| *b != 0) {
+            return Err(CodecError::OutOfRange);
+        }
+        let mut all = Vec::with_capacity(count);
+        for network in networks.chunks_exact(17) {
+            let address = network[..16].try_into().expect("the length is an address's");
+            all.push(Network::new(address, network[16]).ok_or(CodecError::OutOfRange)?);
+        }
+        Networks::new(&all).ok_or(CodecError::OutOfRange)
     }
 }
 

@@ -14,7 +14,7 @@ use crate::mail::*;
 use crate::text::{AccountName, ApiKeyText, ClientOrderId, Secret, Symbol};
 use crate::{
     AccountId, Amount, AssetId, CancelCause, Command, Event, FeeRate, Incarnation, LogPosition, Mail, MailSequence,
-    MarketId, MarketRules, MarketScale, MarketStatus, OrderId, OrderKind, Origin, PartitionId, Price, Qty,
+    MarketId, MarketRules, MarketScale, MarketStatus, Networks, OrderId, OrderKind, Origin, PartitionId, Price, Qty,
     RejectReason, SelfTradePrevention, Sequence, SessionId, Side, TimeInForce, Timestamp, TradeId, UpdateId,
 };
 
@@ -104,6 +104,15 @@ records! {
     }
     RevokeApiKey {
         key: ApiKeyText,
+    }
+    RestrictApiKey {
+        key: ApiKeyText,
+        networks: Networks,
+    }
+    ExtendApiKey {
+        key: ApiKeyText,
+        part: u8,
+        material: Secret,
     }
     Credit {
         account: AccountId,
@@ -246,6 +255,17 @@ records! {
     ApiKeyRevoked {
         account: AccountId,
         key: ApiKeyText,
+    }
+    ApiKeyRestricted {
+        account: AccountId,
+        key: ApiKeyText,
+        networks: Networks,
+    }
+    ApiKeyExtended {
+        account: AccountId,
+        key: ApiKeyText,
+        part: u8,
+        material: Secret,
     }
     Credited {
         account: AccountId,
@@ -412,6 +432,8 @@ tagged! {
         32 => Traded,
         33 => LevelChanged,
         34 => DepthWindowClosed,
+        70 => ApiKeyRestricted,
+        71 => ApiKeyExtended,
     }
 }
 
@@ -431,6 +453,8 @@ tagged! {
         32 => DeliverMail,
         33 => AckMail,
         34 => Tick,
+        70 => RestrictApiKey,
+        71 => ExtendApiKey,
     }
 }
 

@@ -129,6 +129,8 @@ async fn a_signed_order_is_answered_and_its_account_told() {
         ask(&mut client, json!({"id": 3, "method": "userDataStream.unsubscribe", "params": {"subscriptionId": 0}}))
             .await;
     assert_eq!(ended["result"], json!({}));
+    let last = hear(&mut client).await;
+    assert_eq!((&last["subscriptionId"], &last["event"]["e"]), (&json!(0), &json!("eventStreamTerminated")));
     let placed =
         ask(&mut client, json!({"id": 4, "method": "order.place", "params": signed(limit_order("more"))})).await;
     assert_eq!(placed["id"], 4, "no events any more");
@@ -152,10 +154,46 @@ async fn a_session_logs_on_once_and_signs_no_more() {
     assert_eq!(listed["result"], json!([{"subscriptionId": 0}]));
     let logout = ask(&mut client, json!({"id": 6, "method": "session.logout"})).await;
     assert_eq!((&logout["result"]["apiKey"], &logout["result"]["userDataStream"]), (&Value::Null, &json!(false)));
+    assert_eq!(hear(&mut client).await["event"]["e"], "eventStreamTerminated");
     let mut order = limit_order("other");
     order["timestamp"] = super::super::clock_ms().into();
     let refused = ask(&mut client, json!({"id": 7, "method": "order.place", "params": order})).await;
     assert_eq!(refused["error"]["code"], -2014);
+}
+
+#[tokio::test]
+async fn a_listen_key_opens_the_user_stream_until_it_is_closed() {
+    let server = Server::start().await;
+    let mut api = server.api().await;
+    let asked = json!({"id": 1, "method": "userDataStream.start", "params": {"apiKey": key()}});
+    let started = ask(&mut api, asked).await;
+    let listen_key = started["result"]["listenKey"].as_str().expect("a listen key").to_owned();
+    assert_eq!(listen_key.len(), 64);
+    let mut by_path = server.connect(&format!("/ws/{listen_key}")).await;
+    let mut combined = server.connect(&format!("/stream?streams=btcusdt@trade/{listen_key}")).await;
+    let mut later = server.connect("/ws").await;
+    let refused = ask(&mut later, json!({"method": "SUBSCRIBE", "params": ["0".repeat(64)], "id": 1})).await;
+    assert_eq!(refused["error"]["code"], 2, "a listen key that nobody has");
+    let subscribed = ask(&mut later, json!({"method": "SUBSCRIBE", "params": [listen_key], "id": 2})).await;
+    assert_eq!(subscribed, json!({"result": null, "id": 2}));
+    for client in [&mut by_path, &mut combined] {
+        // Answers that the connection stands, and so that it listens.
+        ask(client, json!({"method": "LIST_SUBSCRIPTIONS", "id": 3})).await;
+    }
+    say(&mut api, json!({"id": 2, "method": "order.place", "params": signed(limit_order("mine"))}).to_string()).await;
+    assert_eq!(hear(&mut by_path).await["e"], "executionReport");
+    let wrapped = hear(&mut combined).await;
+    assert_eq!((&wrapped["stream"], &wrapped["data"]["e"]), (&json!(listen_key), &json!("executionReport")));
+    assert_eq!(hear(&mut later).await["c"], "mine");
+    assert_eq!(hear(&mut api).await["id"], 2);
+    let params = |listen_key: &str| json!({"apiKey": key(), "listenKey": listen_key});
+    let ping = |listen_key: &str| json!({"id": 4, "method": "userDataStream.ping", "params": params(listen_key)});
+    assert_eq!(ask(&mut api, ping(&listen_key)).await["result"], json!({}));
+    assert_eq!(ask(&mut api, ping("other")).await["error"]["code"], -1125);
+    let stop = json!({"id": 5, "method": "userDataStream.stop", "params": params(&listen_key)});
+    assert_eq!(ask(&mut api, stop).await["result"], json!({}));
+    assert_eq!(hear(&mut by_path).await["e"], "outboundAccountPosition");
+    assert_eq!(hear(&mut by_path).await["e"], "listenKeyExpired");
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 4)]

@@ -97,6 +97,11 @@ fn mails() -> Vec<Mail> {
     ]
 }
 
+fn networks() -> Networks {
+    let network = |text: &str| text.parse().unwrap();
+    Networks::new(&[network("192.0.2.0/24"), network("2001:db8::1")]).unwrap()
+}
+
 fn commands() -> Vec<Command> {
     vec![
         Command::ListAsset(ListAsset { symbol: text("USDT"), ledger_decimals: 8 }),
@@ -123,6 +128,12 @@ fn commands() -> Vec<Command> {
             secret: Secret::new(&[1, 2, 3]).unwrap(),
         })),
         Command::RevokeApiKey(RevokeApiKey { key: text("key-of-alice") }),
+        Command::RestrictApiKey(Box::new(RestrictApiKey { key: text("key-of-alice"), networks: networks() })),
+        Command::ExtendApiKey(Box::new(ExtendApiKey {
+            key: text("key-of-alice"),
+            part: 1,
+            material: Secret::new(&[4, 5, 6]).unwrap(),
+        })),
         Command::Credit(Credit { account: ACCOUNT, asset: AssetId::new(3), amount: amount(1_000) }),
         Command::Debit(Debit { account: ACCOUNT, asset: AssetId::new(3), amount: amount(999) }),
         Command::NewOrder(NewOrder {
@@ -187,6 +198,17 @@ fn events() -> Vec<Event> {
             secret: Secret::new(&[9; 61]).unwrap(),
         })),
         Event::ApiKeyRevoked(ApiKeyRevoked { account: ACCOUNT, key: text("key-of-alice") }),
+        Event::ApiKeyRestricted(Box::new(ApiKeyRestricted {
+            account: ACCOUNT,
+            key: text("key-of-alice"),
+            networks: networks(),
+        })),
+        Event::ApiKeyExtended(Box::new(ApiKeyExtended {
+            account: ACCOUNT,
+            key: text("key-of-alice"),
+            part: 2,
+            material: Secret::new(&[7; 192]).unwrap(),
+        })),
         Event::Credited(Credited { account: ACCOUNT, asset: AssetId::new(3), amount: amount(1_000) }),
         Event::Debited(Debited { account: ACCOUNT, asset: AssetId::new(3), amount: amount(999) }),
         Event::BalanceChanged(BalanceChanged {
@@ -304,7 +326,7 @@ fn every_variant_has_a_sample_and_reads_back_as_it_was() {
     for reply in replies() {
         assert_eq!(decode_reply(&encoded(|bytes| encode_reply(&reply, bytes))), Ok(reply));
     }
-    assert_eq!((commands().len(), mails().len(), events().len()), (14, 11, 20));
+    assert_eq!((commands().len(), mails().len(), events().len()), (16, 11, 22));
 }
 
 /// The bytes of version 1 are what they were when it was released.
