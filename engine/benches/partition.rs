@@ -150,6 +150,7 @@ impl Exchange {
             price_decimals: 2,
             qty_decimals: 5,
             rules: rules(),
+            status: wire::MarketStatus::Trading,
         })));
         for id in 1..=ACCOUNTS {
             let fee = FeeRate::new(1_000).unwrap();

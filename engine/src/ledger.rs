@@ -7,19 +7,18 @@
 mod admission;
 mod balances;
 mod lanes;
+mod markets;
 mod orders;
 mod registry;
 mod settlement;
 
 use wire::codec::{CodecError, Reader, Writer};
 use wire::command::{
-    AddApiKey, CancelAll, CancelOrder, Credit, Debit, ExtendApiKey, ListAsset, ListMarket, NewOrder, OpenAccount,
-    RestrictApiKey, RevokeApiKey, SetMarketStatus,
+    AddApiKey, CancelAll, CancelOrder, Credit, Debit, ExtendApiKey, ListAsset, NewOrder, OpenAccount, RestrictApiKey,
+    RevokeApiKey,
 };
-use wire::event::{
-    ApiKeyExtended, ApiKeyRestricted, ApiKeyRevoked, Credited, Debited, MarketStatusChanged, OrderPending,
-};
-use wire::mail::{ChangeMarketStatus, CreateMarket, PlaceOrder, WithdrawAll, WithdrawOrder};
+use wire::event::{ApiKeyExtended, ApiKeyRestricted, ApiKeyRevoked, Credited, Debited, OrderPending};
+use wire::mail::{PlaceOrder, WithdrawAll, WithdrawOrder};
 use wire::{Event, LogPosition, Mail, OrderId, OrderKind, PartitionId, RejectReason, Timestamp};
 
 pub use self::balances::AssetAudit;
@@ -100,40 +99,6 @@ impl LedgerCell {
         self.balances.add_asset();
         effects.tell(Event::AssetListed(listed));
         Ok(listed.asset.get().into())
-    }
-
-    pub(crate) fn list_market(
-        &mut self,
-        list: &ListMarket,
-        mailboxes: &Mailboxes,
-        effects: &mut Effects<'_>,
-    ) -> Answer {
-        let listed = self.registry.check_market(list)?;
-        if !self.lane_has_room(listed.partition, mailboxes) {
-            return Err(RejectReason::MarketUnavailable.into());
-        }
-        self.registry.add_market(listed);
-        effects.tell(Event::MarketListed(Box::new(listed)));
-        let (market, scale, rules, ledger) = (listed.market, listed.scale, listed.rules, self.partition);
-        effects.send(listed.partition, Mail::CreateMarket(CreateMarket { market, scale, rules, ledger }));
-        Ok(listed.market.get().into())
-    }
-
-    pub(crate) fn set_market_status(
-        &mut self,
-        set: &SetMarketStatus,
-        mailboxes: &Mailboxes,
-        effects: &mut Effects<'_>,
-    ) -> Answer {
-        let SetMarketStatus { market, status } = *set;
-        let partition = self.registry.market(market)?.listed.partition;
-        if !self.lane_has_room(partition, mailboxes) {
-            return Err(RejectReason::MarketUnavailable.into());
-        }
-        self.registry.set_status(market, status);
-        effects.tell(Event::MarketStatusChanged(MarketStatusChanged { market, status }));
-        effects.send(partition, Mail::ChangeMarketStatus(ChangeMarketStatus { market, status }));
-        Ok(market.get().into())
     }
 
     pub(crate) fn open_account(&mut self, open: &OpenAccount, effects: &mut Effects<'_>) -> Answer {
@@ -316,8 +281,10 @@ impl LedgerCell {
             Mail::OrderEnded(ended) => self.ended(from, now, ended, effects),
             Mail::WithdrawRefused(refused) => self.withdraw_refused(from, refused, effects),
             Mail::AllWithdrawn(done) => self.all_withdrawn(from, done, effects),
+            Mail::MarketReported(report) => self.market_reported(from, report, effects),
             Mail::CreateMarket(_)
             | Mail::ChangeMarketStatus(_)
+            | Mail::ChangeMarketSchedule(_)
             | Mail::PlaceOrder(_)
             | Mail::WithdrawOrder(_)
             | Mail::WithdrawAll(_) => {}

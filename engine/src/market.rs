@@ -10,6 +10,8 @@ mod book;
 mod depth;
 mod ladder;
 mod matching;
+mod phase;
+mod purge;
 
 use wire::codec::{CodecError, Reader, Writer};
 use wire::mail::{AllWithdrawn, CreateMarket, OrderEnded, PlaceOrder, WithdrawAll, WithdrawOrder, WithdrawRefused};
@@ -21,6 +23,9 @@ use wire::{
 use self::book::{Book, Resting};
 pub use self::depth::DEPTH_WINDOW_NS;
 use self::depth::Depth;
+use self::phase::Phase;
+pub(crate) use self::phase::admits;
+use self::purge::Purge;
 use crate::effects::Effects;
 use crate::limits::Limits;
 
@@ -31,7 +36,13 @@ pub(crate) struct MarketCell {
     rules: MarketRules,
     /// Where the answers go.
     ledger: PartitionId,
-    status: MarketStatus,
+    phase: Phase,
+    /// What the cancellation of many orders has left to do.
+    purge: Option<Purge>,
+    /// When the phase needs a command.
+    timer: Option<Timestamp>,
+    /// Whether orders simply match: the phase is `Trading` and no change is going on.
+    is_continuous: bool,
     book: Book,
     /// The newest order that came in; a ledger cell counts its orders upwards, so an older one is not new.
     newest: OrderId,
@@ -48,7 +59,10 @@ impl MarketCell {
             scale: create.scale,
             rules: create.rules,
             ledger: create.ledger,
-            status: MarketStatus::Trading,
+            phase: Phase::new(MarketStatus::Trading),
+            purge: None,
+            timer: None,
+            is_continuous: true,
             book: Book::new(create.rules.tick, limits.resting_orders_max, limits.accounts_max),
             newest: OrderId::new(0),
             trade: TradeId::ZERO,
@@ -65,16 +79,6 @@ impl MarketCell {
         self.ledger
     }
 
-    /// When a command is needed to close the open depth window.
-    pub(crate) fn deadline(&self) -> Option<Timestamp> {
-        self.depth.deadline()
-    }
-
-    /// Closes the depth window that is over. Comes before everything else that a command does.
-    pub(crate) fn close_depth_window(&mut self, now: Timestamp, effects: &mut Effects<'_>) {
-        self.depth.close_due(now, self.id, effects);
-    }
-
     /// The best price of a side.
     pub(crate) fn best(&self, side: Side) -> Option<Price> {
         self.book.best(side)
@@ -83,10 +87,6 @@ impl MarketCell {
     /// What rests at a price in sum.
     pub(crate) fn level_qty(&self, side: Side, price: Price) -> Qty {
         self.book.level_qty(side, price)
-    }
-
-    pub(crate) fn change_status(&mut self, status: MarketStatus) {
-        self.status = status;
     }
 
     /// Matches an order. `replies_fit` says whether the ledger's outbox takes the longest answer; a refusal
@@ -148,7 +148,10 @@ impl MarketCell {
     pub(crate) fn save(&self, to: &mut Writer<'_>) {
         let (market, scale, rules, ledger) = (self.id, self.scale, self.rules, self.ledger);
         to.put(&CreateMarket { market, scale, rules, ledger });
-        to.put(&self.status);
+        self.phase.save(to);
+        Purge::save(self.purge, to);
+        to.put(&self.timer.is_some());
+        to.put(&self.timer.unwrap_or_default());
         to.put(&self.newest);
         to.put(&self.trade);
         self.depth.save(to);
@@ -166,7 +169,11 @@ impl MarketCell {
 
     pub(crate) fn load(limits: &Limits, from: &mut Reader<'_>) -> Result<MarketCell, CodecError> {
         let mut market = MarketCell::new(&from.get()?, limits);
-        market.status = from.get()?;
+        market.phase = Phase::load(from)?;
+        market.purge = Purge::load(from)?;
+        let has_timer: bool = from.get()?;
+        market.settle_phase(Timestamp::ZERO);
+        market.timer = Some(from.get()?).filter(|_| has_timer);
         market.newest = from.get()?;
         market.trade = from.get()?;
         market.depth = Depth::load(from)?;

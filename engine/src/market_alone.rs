@@ -47,7 +47,7 @@ impl MarketAlone {
         self.mail.clear();
         let mut effects = Effects { events: &mut self.events, mail: &mut self.mail };
         if self.cell.deadline().is_some_and(|deadline| now >= deadline) {
-            self.cell.close_depth_window(now, &mut effects);
+            self.cell.pass_time(now, true, &mut effects);
         }
         (&mut self.cell, effects)
     }

@@ -80,7 +80,7 @@ impl Partition {
         out.events.clear();
         let mut mail = std::mem::take(&mut self.mail);
         let mut effects = Effects { events: &mut out.events, mail: &mut mail };
-        self.begin(now, &mut effects);
+        self.pass_time(now, &mut effects);
         let answer = match command {
             Command::DeliverMail(batch) => self.deliver(now, batch, &mut effects),
             Command::AckMail(ack) => self.acknowledge(ack),
@@ -104,14 +104,17 @@ impl Partition {
         self.deadline
     }
 
-    fn begin(&mut self, now: Timestamp, effects: &mut Effects<'_>) {
-        if self.deadline.is_some_and(|deadline| now >= deadline) {
-            for market in &mut self.markets {
-                market.close_depth_window(now, effects);
-            }
-        }
+    /// What has become due by log time, each market's with all that it causes here before the next.
+    fn pass_time(&mut self, now: Timestamp, effects: &mut Effects<'_>) {
         if let Some(ledger) = &mut self.ledger {
             ledger.begin(now);
+        }
+        if self.deadline.is_some_and(|deadline| now >= deadline) {
+            for at in 0..self.markets.len() {
+                let replies_fit = self.replies_fit(self.markets[at].ledger());
+                self.markets[at].pass_time(now, replies_fit, effects);
+                self.route(now, effects);
+            }
         }
     }
 
@@ -135,6 +138,9 @@ impl Partition {
             Command::ListAsset(list) => ledger.list_asset(list, effects),
             Command::ListMarket(list) => ledger.list_market(list, mailboxes, effects),
             Command::SetMarketStatus(set) => ledger.set_market_status(set, mailboxes, effects),
+            Command::SetMarketSchedule(set) => ledger.set_market_schedule(set, mailboxes, effects),
+            Command::ReopenMarket(reopen) => ledger.reopen_market(reopen, mailboxes, effects),
+            Command::KillMarket(kill) => ledger.kill_market(kill, effects),
             Command::DeliverMail(_) | Command::AckMail(_) | Command::Tick(_) => {
                 Err(RejectReason::WrongPartition.into())
             }
@@ -182,6 +188,7 @@ impl Partition {
                 return;
             }
             Mail::ChangeMarketStatus(change) => change.market,
+            Mail::ChangeMarketSchedule(change) => change.market,
             Mail::PlaceOrder(order) => order.market,
             Mail::WithdrawOrder(withdraw) => withdraw.market,
             Mail::WithdrawAll(withdraw) => withdraw.market,
@@ -190,7 +197,8 @@ impl Partition {
             | Mail::OrderRested(_)
             | Mail::OrderEnded(_)
             | Mail::WithdrawRefused(_)
-            | Mail::AllWithdrawn(_) => {
+            | Mail::AllWithdrawn(_)
+            | Mail::MarketReported(_) => {
                 if let Some(ledger) = &mut self.ledger {
                     ledger.receive(from, now, mail, effects);
                 }
@@ -203,7 +211,8 @@ impl Partition {
             return;
         };
         match mail {
-            Mail::ChangeMarketStatus(change) => market.change_status(change.status),
+            Mail::ChangeMarketStatus(change) => market.change_status(now, change, replies_fit, effects),
+            Mail::ChangeMarketSchedule(change) => market.change_schedule(now, change),
             Mail::PlaceOrder(order) => market.place(now, order, replies_fit, effects),
             Mail::WithdrawOrder(withdraw) => market.withdraw(now, withdraw, effects),
             Mail::WithdrawAll(withdraw) => market.withdraw_all(now, withdraw, effects),

@@ -223,10 +223,17 @@ impl From<RejectReason> for ApiError {
             Malformed | WrongPartition => UNKNOWN,
             UnknownAccount | UnknownApiKey => NOT_PERMITTED,
             BadKeyMaterial | AccountExists | AssetExists | ApiKeyExists | MarketExists | BadAsset | BadMarketRules
-            | BadMarketScale | UnknownAsset | ZeroAmount => UNSUPPORTED,
+            | BadMarketScale | BadPhase | BadSchedule | UnknownAsset | ZeroAmount => UNSUPPORTED,
             BalanceTooLarge => ApiError::new(-2010, "Account balance would exceed what it can hold."),
             UnknownMarket => INVALID_SYMBOL,
-            MarketClosed => MARKET_CLOSED,
+            MarketClosed | MarketDelisted => MARKET_CLOSED,
+            MarketChanging => BUSY,
+            NotInAuction => {
+                ApiError::new(-2010, "This order type is not supported while orders collect for an auction.")
+            }
+            PostOnlyPhase => {
+                ApiError::new(-2010, "Only orders that rest whole are supported while the market is post-only.")
+            }
             PriceMissing => ApiError::mandatory("price"),
             PriceOffTick | PriceTooLow | PriceTooHigh => ApiError::filter("PRICE_FILTER"),
             QtyMissing => ApiError::either_mandatory("quantity", "quoteOrderQty"),

@@ -92,6 +92,7 @@ impl Pair {
                 price_decimals: 2,
                 qty_decimals: 3,
                 rules: rules(),
+                status: wire::MarketStatus::Trading,
             })));
         }
         for (at, (maker_fee, taker_fee)) in fees.into_iter().enumerate() {
@@ -151,6 +152,7 @@ fn by_cell(events: Vec<Event>) -> BTreeMap<u16, Vec<Event>> {
             Event::Traded(e) => e.market.get(),
             Event::LevelChanged(e) => e.market.get(),
             Event::DepthWindowClosed(e) => e.market.get(),
+            Event::PhaseChanged(e) => e.market.get(),
             _ => 0,
         };
         cells.entry(cell).or_default().push(event);
@@ -252,7 +254,8 @@ fn step() -> impl Strategy<Value = (u64, Command)> {
         .prop_map(|(account, asset, amount)| Command::Credit(Credit { account, asset, amount }));
     let debit = (trader(), asset(), amount())
         .prop_map(|(account, asset, amount)| Command::Debit(Debit { account, asset, amount }));
-    let status = prop_oneof![5 => Just(MarketStatus::Trading), 1 => prop::sample::select(MarketStatus::ALL)];
+    let shut = vec![MarketStatus::CancelOnly, MarketStatus::Halted, MarketStatus::Closed];
+    let status = prop_oneof![5 => Just(MarketStatus::Trading), 1 => prop::sample::select(shut)];
     let status =
         (market(), status).prop_map(|(market, status)| Command::SetMarketStatus(SetMarketStatus { market, status }));
     let command = prop_oneof![

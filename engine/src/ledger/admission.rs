@@ -3,10 +3,11 @@
 
 use wire::command::NewOrder;
 use wire::event::MarketListed;
-use wire::{Amount, AssetId, MarketStatus, OrderKind, Price, Qty, RejectReason, Side, TimeInForce};
+use wire::{Amount, AssetId, OrderKind, Price, Qty, RejectReason, Side, TimeInForce};
 
 use super::{LedgerCell, Refused};
 use crate::mailbox::Mailboxes;
+use crate::market::admits;
 
 /// What an order that may go needs.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -33,9 +34,7 @@ impl LedgerCell {
         if let Some(taken_by) = self.orders.taken_by(order.account, &order.client_order_id) {
             return Err(Refused::naming(RejectReason::DuplicateClientOrderId, taken_by.get()));
         }
-        if market.status != MarketStatus::Trading {
-            return Err(RejectReason::MarketClosed.into());
-        }
+        admits(market.status, order.kind, order.time_in_force)?;
         let market = market.listed;
         check_kind(order)?;
         check_price(order, &market)?;

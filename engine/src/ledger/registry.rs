@@ -17,7 +17,10 @@ const LEDGER_DECIMALS_MAX: u8 = 18;
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) struct Market {
     pub(super) listed: MarketListed,
+    /// A copy of the market's phase.
     pub(super) status: MarketStatus,
+    /// Counts what the market was told.
+    pub(super) version: u32,
 }
 
 /// An API key as the ledger knows it.
@@ -60,6 +63,15 @@ impl Registry {
 
     pub(super) fn market(&self, market: MarketId) -> Result<&Market, Refused> {
         row(&self.markets, usize::from(market.get())).ok_or(Refused::because(RejectReason::UnknownMarket))
+    }
+
+    /// A market that is not gone for ever.
+    pub(super) fn listed_market(&self, market: MarketId) -> Result<&Market, Refused> {
+        let is_gone = |market: &&Market| market.status == MarketStatus::Delisted;
+        match self.market(market) {
+            Ok(market) if is_gone(&market) => Err(Refused::because(RejectReason::MarketDelisted)),
+            known => known,
+        }
     }
 
     pub(super) fn check_asset(&self, list: &ListAsset) -> Result<AssetListed, Refused> {
@@ -143,13 +155,16 @@ impl Registry {
     }
 
     pub(super) fn check_market(&self, list: &ListMarket) -> Result<MarketListed, Refused> {
-        let ListMarket { symbol, base, quote, partition, price_decimals, qty_decimals, rules } = *list;
+        let ListMarket { symbol, base, quote, partition, price_decimals, qty_decimals, rules, status } = *list;
         if let Some(known) = self.markets.iter().find(|market| market.listed.symbol == symbol) {
             return Err(Refused::naming(RejectReason::MarketExists, u64::from(known.listed.market.get())));
         }
         let (base_asset, quote_asset) = (self.asset(base)?, self.asset(quote)?);
         if symbol.is_empty() || base == quote || partition.get() == 0 || !rules.is_consistent() {
             return Err(Refused::because(RejectReason::BadMarketRules));
+        }
+        if status == MarketStatus::Delisted {
+            return Err(Refused::because(RejectReason::BadPhase));
         }
         let scale =
             MarketScale::new(price_decimals, qty_decimals, base_asset.ledger_decimals, quote_asset.ledger_decimals)
@@ -162,12 +177,19 @@ impl Registry {
     }
 
     pub(super) fn add_market(&mut self, listed: MarketListed) {
-        self.markets.push(Market { listed, status: MarketStatus::Trading });
+        self.markets.push(Market { listed, status: MarketStatus::Trading, version: 0 });
     }
 
     /// Of a known market.
     pub(super) fn set_status(&mut self, market: MarketId, status: MarketStatus) {
         self.markets[usize::from(market.get()) - 1].status = status;
+    }
+
+    /// Counts one more word to a known market.
+    pub(super) fn next_version(&mut self, market: MarketId) -> u32 {
+        let known = &mut self.markets[usize::from(market.get()) - 1];
+        known.version = known.version.checked_add(1).expect("a market is not changed four billion times");
+        known.version
     }
 
     pub(super) fn save(&self, to: &mut Writer<'_>) {
@@ -182,6 +204,7 @@ impl Registry {
         for market in &self.markets {
             to.put(&market.listed);
             to.put(&market.status);
+            to.put(&market.version);
         }
     }
 
@@ -216,6 +239,7 @@ impl Registry {
             }
             registry.add_market(listed);
             registry.set_status(listed.market, from.get()?);
+            registry.markets[usize::from(listed.market.get()) - 1].version = from.get()?;
         }
         Ok(registry)
     }

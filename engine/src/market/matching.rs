@@ -18,8 +18,8 @@
 use wire::event::Traded;
 use wire::mail::{OrderEnded, OrderFilled, OrderRefused, OrderRested, PlaceOrder};
 use wire::{
-    Amount, CancelCause, Event, LogPosition, Mail, MarketStatus, OrderKind, Price, Qty, RejectReason,
-    SelfTradePrevention, Side, TimeInForce, Timestamp,
+    Amount, CancelCause, Event, LogPosition, Mail, OrderKind, Price, Qty, RejectReason, SelfTradePrevention, Side,
+    TimeInForce, Timestamp,
 };
 
 use super::MarketCell;
@@ -70,8 +70,8 @@ impl MarketCell {
     }
 
     pub(super) fn check(&self, order: &PlaceOrder, replies_fit: bool) -> Result<(), No> {
-        if self.status != MarketStatus::Trading {
-            return Err(No::Refused(RejectReason::MarketClosed));
+        if !self.is_continuous {
+            self.check_phase(order).map_err(No::Refused)?;
         }
         if order.order <= self.newest || order.qty.is_zero() {
             return Err(No::Refused(RejectReason::Malformed));
@@ -101,7 +101,7 @@ impl MarketCell {
 
     /// The best opposite price, when the order accepts it.
     #[inline]
-    fn best_crossing(&self, order: &PlaceOrder) -> Option<Price> {
+    pub(super) fn best_crossing(&self, order: &PlaceOrder) -> Option<Price> {
         self.book.best(order.side.opposite()).filter(|best| accepts(order, *best))
     }
 

@@ -3,6 +3,7 @@
 mod depth;
 mod mail;
 mod orders;
+mod phases;
 mod random;
 mod registry;
 mod world;

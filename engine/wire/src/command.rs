@@ -1,9 +1,13 @@
 //! What may be asked of a partition. Every change of state starts as one of these in its log.
 
+mod market;
+
 use alloc::boxed::Box;
 use alloc::vec::Vec;
 
+pub use self::market::{KillMarket, ReopenMarket, SetMarketSchedule};
 pub use crate::api_key::{ExtendApiKey, RestrictApiKey};
+
 use crate::text::{AccountName, ApiKeyText, ClientOrderId, Secret, Symbol};
 use crate::{
     AccountId, Amount, AssetId, FeeRate, Incarnation, Mail, MailSequence, MarketId, MarketRules, MarketStatus, OrderId,
@@ -17,8 +21,14 @@ pub enum Command {
     ListAsset(ListAsset),
     /// Operator: create a market in a partition.
     ListMarket(Box<ListMarket>),
-    /// Operator: open or close a market.
+    /// Operator: move a market to a phase.
     SetMarketStatus(SetMarketStatus),
+    /// Operator: let a market follow a schedule.
+    SetMarketSchedule(SetMarketSchedule),
+    /// Operator: reopen a market by an auction.
+    ReopenMarket(ReopenMarket),
+    /// Operator: halt a market at once.
+    KillMarket(KillMarket),
     /// Operator: open an account.
     OpenAccount(OpenAccount),
     /// Operator: give an account an API key.
@@ -73,14 +83,16 @@ pub struct ListMarket {
     pub qty_decimals: u8,
     /// Filters.
     pub rules: MarketRules,
+    /// The phase that it begins in.
+    pub status: MarketStatus,
 }
 
-/// Opens or closes a market. Resting orders stay.
+/// Moves a market to a phase. Resting orders stay; a plan that is going on ends.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct SetMarketStatus {
     /// Which market.
     pub market: MarketId,
-    /// What it accepts from now on.
+    /// Any but [`MarketStatus::Delisted`].
     pub status: MarketStatus,
 }
 

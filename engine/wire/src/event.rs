@@ -1,8 +1,11 @@
 //! What happened, in log order. Everything a client may see is derived from these, without asking a cell
 //! again: private events come from ledger cells, public ones from market cells.
 
+mod market;
+
 use alloc::boxed::Box;
 
+pub use self::market::{MarketScheduleChanged, PhaseChanged};
 pub use crate::api_key::{ApiKeyExtended, ApiKeyRestricted};
 use crate::command::{ApiKeyKind, Permissions};
 use crate::text::{AccountName, ApiKeyText, ClientOrderId, Secret, Symbol};
@@ -20,8 +23,10 @@ pub enum Event {
     AssetListed(AssetListed),
     /// Ledger: a market has been created.
     MarketListed(Box<MarketListed>),
-    /// Ledger: a market was opened or closed.
+    /// Ledger: a market's orders are admitted by this phase now.
     MarketStatusChanged(MarketStatusChanged),
+    /// Ledger: a market has another schedule.
+    MarketScheduleChanged(MarketScheduleChanged),
     /// Ledger: an account was opened.
     AccountOpened(AccountOpened),
     /// Ledger: an API key was added.
@@ -60,6 +65,8 @@ pub enum Event {
     LevelChanged(LevelChanged),
     /// Market: the depth changes since the last one of these belong together.
     DepthWindowClosed(DepthWindowClosed),
+    /// Market: the phase has changed.
+    PhaseChanged(PhaseChanged),
 }
 
 const _: () = assert!(size_of::<Event>() <= 96, "an event that every order causes must stay short");
@@ -94,12 +101,13 @@ pub struct MarketListed {
     pub rules: MarketRules,
 }
 
-/// A market was opened or closed.
+/// The ledger's copy of a market's phase. At an operator's word it changes at once, before the market has heard it;
+/// otherwise it follows the market.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct MarketStatusChanged {
     /// Which market.
     pub market: MarketId,
-    /// What it accepts now.
+    /// What is admitted now.
     pub status: MarketStatus,
 }
 

@@ -29,6 +29,7 @@ mod order;
 mod price;
 mod qty;
 mod reject;
+mod schedule;
 mod text;
 mod time;
 
@@ -42,10 +43,11 @@ pub use ids::{
     Sequence, SessionId, Term, TradeId, UpdateId,
 };
 pub use mail::Mail;
-pub use market::{MarketRules, MarketScale, MarketStatus, ScaleError};
+pub use market::{MarketRules, MarketScale, MarketStatus, PhaseCause, ScaleError};
 pub use order::{CancelCause, OrderKind, Origin, SelfTradePrevention, Side, TimeInForce};
 pub use price::Price;
 pub use qty::Qty;
 pub use reject::RejectReason;
+pub use schedule::{MarketSchedule, ScheduleStep};
 pub use text::{AccountName, ApiKeyText, ClientOrderId, Secret, Symbol, Text, TextError};
 pub use time::Timestamp;

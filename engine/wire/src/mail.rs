@@ -1,9 +1,12 @@
 //! What cells say to each other. Mail is never refused: whoever sends has room for it reserved, whoever
 //! receives acts on it or answers.
 
+mod market;
+
+pub use self::market::{ChangeMarketSchedule, ChangeMarketStatus, MarketReported};
 use crate::{
-    AccountId, Amount, CancelCause, LogPosition, MarketId, MarketRules, MarketScale, MarketStatus, OrderId, OrderKind,
-    PartitionId, Price, Qty, RejectReason, SelfTradePrevention, Side, TimeInForce, Timestamp, TradeId,
+    AccountId, Amount, CancelCause, LogPosition, MarketId, MarketRules, MarketScale, OrderId, OrderKind, PartitionId,
+    Price, Qty, RejectReason, SelfTradePrevention, Side, TimeInForce, Timestamp, TradeId,
 };
 
 /// One message between cells, in the order of the outbox.
@@ -11,8 +14,10 @@ use crate::{
 pub enum Mail {
     /// Ledger to market's partition: make a market cell.
     CreateMarket(CreateMarket),
-    /// Ledger to market: accept these from now on.
+    /// Ledger to market: move to this phase.
     ChangeMarketStatus(ChangeMarketStatus),
+    /// Ledger to market: follow this schedule.
+    ChangeMarketSchedule(ChangeMarketSchedule),
     /// Ledger to market: match this order; its funds are held.
     PlaceOrder(PlaceOrder),
     /// Ledger to market: take this order off the book.
@@ -31,6 +36,8 @@ pub enum Mail {
     WithdrawRefused(WithdrawRefused),
     /// Market to ledger: the mass cancel is done; one [`OrderEnded`] for each order came before.
     AllWithdrawn(AllWithdrawn),
+    /// Market to ledger: the phase has changed.
+    MarketReported(MarketReported),
 }
 
 /// Makes a market cell.
@@ -44,15 +51,6 @@ pub struct CreateMarket {
     pub rules: MarketRules,
     /// The partition of the ledger cell, which gets the replies.
     pub ledger: PartitionId,
-}
-
-/// Opens or closes a market.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct ChangeMarketStatus {
-    /// Which market.
-    pub market: MarketId,
-    /// What it accepts.
-    pub status: MarketStatus,
 }
 
 /// An order with its funds held.

@@ -98,14 +98,61 @@ impl MarketRules {
 }
 
 numbered! {
-    /// What a market accepts.
+    /// The phase of a market: what it accepts, and whether it matches. Cancels pass in every phase.
+    ///
+    /// | phase | new orders | matching |
+    /// |---|---|---|
+    /// | `PreOpen`, `Auction` | those that can wait on the book and may take: no `Market`, no `LimitMaker`, no IOC or FOK | none; the book may cross |
+    /// | `Trading` | all | continuous |
+    /// | `PostOnly` | `Limit` and `LimitMaker` that rest whole, no IOC or FOK; what would trade is refused | none is needed |
+    /// | `CancelOnly`, `Halted`, `Closed` | none | none |
+    /// | `Delisted` | none, for ever | none; every order is canceled |
+    ///
+    /// Crossing orders are uncrossed at one price before `Trading` or `PostOnly` begins, and when an `Auction`
+    /// ends in `Closed`.
     MarketStatus {
-        /// Orders and cancels.
+        /// Continuous trading.
         Trading = 1,
         /// Cancels alone.
         CancelOnly = 2,
-        /// Cancels alone, and clients are told `HALT`.
+        /// Cancels alone, until an operator says otherwise: the schedule does not end it.
         Halted = 3,
+        /// Before the session: orders collect.
+        PreOpen = 4,
+        /// Call auction: orders collect to trade at one price.
+        Auction = 5,
+        /// Orders that rest alone.
+        PostOnly = 6,
+        /// After the session; orders good for the day end.
+        Closed = 7,
+        /// Gone for ever.
+        Delisted = 8,
+    }
+}
+
+impl MarketStatus {
+    /// Whether orders wait without matching, so that the book may cross.
+    pub const fn collects(self) -> bool {
+        matches!(self, MarketStatus::PreOpen | MarketStatus::Auction)
+    }
+
+    /// Whether new orders may be taken at all.
+    pub const fn takes_orders(self) -> bool {
+        self.collects() || matches!(self, MarketStatus::Trading | MarketStatus::PostOnly)
+    }
+}
+
+numbered! {
+    /// What moved a market to another phase.
+    PhaseCause {
+        /// An operator.
+        Operator = 1,
+        /// Its schedule.
+        Schedule = 2,
+        /// The plan of a reopening, or the end of a volatility auction.
+        Plan = 3,
+        /// A trade would have breached a price band.
+        Volatility = 4,
     }
 }
 

@@ -74,6 +74,18 @@ reasons! {
     MarketClosed = 204,
     /// The market cannot be reached now: its outbox is full. Nothing was held.
     MarketUnavailable = 205,
+    /// While orders collect for an auction, only those that can wait and may take are accepted.
+    NotInAuction = 210,
+    /// The market is carrying out a change, such as an uncrossing, over several commands; try again.
+    MarketChanging = 211,
+    /// The market is gone for ever.
+    MarketDelisted = 212,
+    /// This phase is not entered this way, or a duration is zero or too long.
+    BadPhase = 213,
+    /// The schedule contradicts itself.
+    BadSchedule = 214,
+    /// While the market is post-only, only orders that rest whole are accepted.
+    PostOnlyPhase = 215,
 
     /// A limit order without a price.
     PriceMissing = 300,

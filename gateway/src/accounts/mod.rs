@@ -190,6 +190,8 @@ impl Accounts {
                 Event::AssetListed(_)
                 | Event::MarketListed(_)
                 | Event::MarketStatusChanged(_)
+                | Event::MarketScheduleChanged(_)
+                | Event::PhaseChanged(_)
                 | Event::Traded(_)
                 | Event::LevelChanged(_)
                 | Event::DepthWindowClosed(_) => {}

@@ -127,9 +127,13 @@ fn rate_limits(gateway: &Gateway) -> Vec<RateLimit> {
 
 const fn status_name(status: MarketStatus) -> &'static str {
     match status {
-        MarketStatus::Trading => "TRADING",
+        MarketStatus::PreOpen => "PRE_TRADING",
+        MarketStatus::Auction => "AUCTION_MATCH",
+        MarketStatus::Trading | MarketStatus::PostOnly => "TRADING",
         MarketStatus::CancelOnly => "BREAK",
         MarketStatus::Halted => "HALT",
+        MarketStatus::Closed => "END_OF_DAY",
+        MarketStatus::Delisted => "POST_TRADING",
     }
 }
 

@@ -2,14 +2,14 @@
 //! own copy of the rules; this one only answers early.
 
 use wire::command::NewOrder;
-use wire::{MarketStatus, OrderKind, RejectReason, Side};
+use wire::{OrderKind, RejectReason, Side};
 
 use crate::errors::{self, ApiError};
 use crate::reference::Market;
 
 /// What the market's filters say of this order.
 pub fn check(market: &Market, order: &NewOrder) -> Result<(), ApiError> {
-    if market.status != MarketStatus::Trading {
+    if !market.status.takes_orders() {
         return Err(errors::MARKET_CLOSED);
     }
     first_failure(market, order).map_or(Ok(()), |reason| Err(explain(market, order, reason)))

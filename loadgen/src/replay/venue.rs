@@ -145,6 +145,7 @@ impl Venue {
                 price_decimals: price,
                 qty_decimals: qty,
                 rules: rules(),
+                status: wire::MarketStatus::Trading,
             };
             match operator.ask(&format!("list the market {name}"), Command::ListMarket(Box::new(market))).await {
                 Ok(_) => break name,

@@ -93,6 +93,7 @@ impl Market {
             price_decimals: self.price_decimals,
             qty_decimals: self.qty_decimals,
             rules,
+            status: wire::MarketStatus::Trading,
         }
     }
 }

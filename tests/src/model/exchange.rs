@@ -7,8 +7,8 @@ use wire::command::{CancelAll, CancelOrder, Credit, Debit, NewOrder, Reply, SetM
 use wire::event::*;
 use wire::{
     AccountId, Amount, AssetId, CancelCause, ClientOrderId, Command, Event, FeeRate, LogPosition, MarketId,
-    MarketRules, MarketScale, MarketStatus, OrderId, OrderKind, Price, Qty, RejectReason, SelfTradePrevention, Side,
-    TimeInForce, Timestamp, TradeId, UpdateId,
+    MarketRules, MarketScale, MarketStatus, OrderId, OrderKind, PhaseCause, Price, Qty, RejectReason,
+    SelfTradePrevention, Side, TimeInForce, Timestamp, TradeId, UpdateId,
 };
 
 /// Base and quote of each market, from market 1. What one trades the other pays with.
@@ -39,6 +39,8 @@ struct Market {
     base: AssetId,
     quote: AssetId,
     status: MarketStatus,
+    /// How often the phase has changed.
+    phases: u64,
     last_trade: u64,
     last_update: u64,
     /// First update and end of the open depth window.
@@ -114,6 +116,7 @@ impl Exchange {
                     base,
                     quote,
                     status: MarketStatus::Trading,
+                    phases: 0,
                     last_trade: 0,
                     last_update: 0,
                     window: None,
@@ -191,8 +194,14 @@ impl Exchange {
     fn set_status(&mut self, set: &SetMarketStatus, events: &mut Vec<Event>) -> Answer {
         let SetMarketStatus { market, status } = *set;
         let Some(known) = self.market(market) else { return no(RejectReason::UnknownMarket) };
-        known.status = status;
+        let has_changed = std::mem::replace(&mut known.status, status) != status;
+        known.phases += u64::from(has_changed);
+        let number = known.phases;
         events.push(Event::MarketStatusChanged(MarketStatusChanged { market, status }));
+        if has_changed {
+            let (cause, until) = (PhaseCause::Operator, Timestamp::ZERO);
+            self.public.push(Event::PhaseChanged(PhaseChanged { market, number, status, cause, until }));
+        }
         Ok(market.get().into())
     }
 

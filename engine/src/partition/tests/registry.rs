@@ -20,6 +20,7 @@ fn list(text: &str, base: AssetId, quote: AssetId, rules: MarketRules) -> Comman
         price_decimals: 0,
         qty_decimals: 0,
         rules,
+        status: wire::MarketStatus::Trading,
     }))
 }
 
@@ -57,6 +58,7 @@ fn assets_accounts_and_markets_are_unique_and_the_reply_names_the_one_that_exist
         price_decimals: 1,
         qty_decimals: 0,
         rules: rules(),
+        status: wire::MarketStatus::Trading,
     }));
     assert_eq!(reason(world.ask(too_fine)), RejectReason::BadMarketScale);
     assert_eq!(world.ask(list("X", BASE, QUOTE, rules())), Reply::Accepted { id: 3 });

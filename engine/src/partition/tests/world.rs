@@ -36,6 +36,8 @@ pub(super) struct World {
     pub(super) private: Vec<Event>,
     pub(super) public: Vec<Event>,
     next_name: u64,
+    /// Whether what is due is done after each step.
+    is_ticking: bool,
 }
 
 pub(super) fn small_limits() -> Limits {
@@ -105,6 +107,7 @@ impl World {
             private: Vec::new(),
             public: Vec::new(),
             next_name: 0,
+            is_ticking: true,
         };
         for name in ["BASE", "QUOTE", "OTHER"] {
             world.done(Command::ListAsset(ListAsset { symbol: symbol(name), ledger_decimals: 0 }));
@@ -118,6 +121,7 @@ impl World {
                 price_decimals: 0,
                 qty_decimals: 0,
                 rules,
+                status: wire::MarketStatus::Trading,
             })));
         }
         for (name, maker, taker) in ACCOUNTS {
@@ -140,8 +144,6 @@ impl World {
         self.positions[partition] += 1;
         let position = LogPosition::new(self.positions[partition]);
         self.partitions[partition].apply(position, self.now, command, &mut out);
-        let is_public =
-            |event: &Event| matches!(event, Event::Traded(_) | Event::LevelChanged(_) | Event::DepthWindowClosed(_));
         let (public, private): (Vec<Event>, Vec<Event>) = out.events.drain(..).partition(|event| is_public(event));
         self.public.extend(public);
         self.private.extend(private);
@@ -157,6 +159,9 @@ impl World {
     pub(super) fn settle(&mut self, command: Command) -> Reply {
         let reply = self.ask(command);
         self.carry_all();
+        if self.is_ticking {
+            self.pass_time();
+        }
         reply
     }
 
@@ -207,6 +212,22 @@ impl World {
         }
     }
 
+    /// Ticks while something is due, as leaders do; a change that takes several commands goes on.
+    pub(super) fn pass_time(&mut self) {
+        let soon = |now: Timestamp| now.plus_nanos(1_000);
+        while let Some(due) = self.partitions.iter().filter_map(Partition::next_deadline).min()
+            && due <= soon(self.now)
+        {
+            self.now = self.now.max(due);
+            for partition in 0..self.partitions.len() {
+                if self.partitions[partition].next_deadline().is_some_and(|deadline| deadline <= self.now) {
+                    self.apply(partition, &Command::Tick(Tick));
+                }
+            }
+            self.carry_all();
+        }
+    }
+
     pub(super) fn account(name: &str) -> AccountId {
         let at = ACCOUNTS.iter().position(|(known, _, _)| *known == name).expect("a known account");
         AccountId::new(at as u32 + 1)
@@ -223,6 +244,10 @@ impl World {
         self.partitions[partition] = after;
     }
 
+    pub(super) fn restart_all(&mut self) {
+        (0..self.partitions.len()).for_each(|partition| self.restart(partition));
+    }
+
     /// No mail in flight: clearing is zero and every asset adds up.
     pub(super) fn assert_settled(&self) {
         for audit in self.partitions[0].audit() {
@@ -232,6 +257,14 @@ impl World {
         for partition in &self.partitions {
             assert!(partition.outboxes().all(|outbox| outbox.is_empty()));
         }
+    }
+
+    /// [`World::play`] without the ticks that come after it.
+    pub(super) fn play_at_once(&mut self, step: &str) -> String {
+        self.is_ticking = false;
+        let told = self.play(step);
+        self.is_ticking = true;
+        told
     }
 
     /// Plays one step of a scenario and says what the ledger told.
@@ -318,6 +351,11 @@ impl World {
         }
         order
     }
+}
+
+/// Whether a market told it.
+fn is_public(event: &Event) -> bool {
+    matches!(event, Event::Traded(_) | Event::LevelChanged(_) | Event::DepthWindowClosed(_) | Event::PhaseChanged(_))
 }
 
 fn tell(event: &Event) -> Option<String> {

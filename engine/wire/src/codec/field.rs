@@ -8,8 +8,8 @@ use crate::command::{ApiKeyKind, Permissions};
 use crate::link::{Refusal, Role};
 use crate::{
     AccountId, Amount, AssetId, CancelCause, ClusterEpoch, FeeRate, Incarnation, LogPosition, MailSequence, MarketId,
-    MarketStatus, Network, Networks, NodeId, OrderId, OrderKind, PartitionId, Price, Qty, RejectReason, Secret,
-    SelfTradePrevention, Sequence, SessionId, Side, Term, Text, TimeInForce, Timestamp, TradeId, UpdateId,
+    MarketStatus, Network, Networks, NodeId, OrderId, OrderKind, PartitionId, PhaseCause, Price, Qty, RejectReason,
+    Secret, SelfTradePrevention, Sequence, SessionId, Side, Term, Text, TimeInForce, Timestamp, TradeId, UpdateId,
 };
 
 /// Appends values to a buffer.
@@ -190,6 +190,7 @@ enumeration! {
     SelfTradePrevention: u8, "u8: self-trade prevention number";
     CancelCause: u8, "u8: cancel cause number";
     MarketStatus: u8, "u8: market status number";
+    PhaseCause: u8, "u8: phase cause number";
     ApiKeyKind: u8, "u8: API key kind number";
     Role: u8, "u8: role number";
     Refusal: u8, "u8: refusal number";
@@ -206,6 +207,24 @@ impl<F: Field> Field for Box<F> {
 
     fn read(from: &mut Reader<'_>) -> Result<Self, CodecError> {
         F::read(from).map(Box::new)
+    }
+}
+
+impl<F: Field + Copy, const N: usize> Field for [F; N] {
+    const SIZE: usize = N * F::SIZE;
+    const UNIT: &'static str = F::UNIT;
+
+    fn write(&self, to: &mut Writer<'_>) {
+        self.iter().for_each(|item| item.write(to));
+    }
+
+    fn read(from: &mut Reader<'_>) -> Result<Self, CodecError> {
+        const { assert!(N > 0) };
+        let mut all = [F::read(from)?; N];
+        for item in &mut all[1..] {
+            *item = F::read(from)?;
+        }
+        Ok(all)
     }
 }
 

@@ -14,8 +14,9 @@ use crate::mail::*;
 use crate::text::{AccountName, ApiKeyText, ClientOrderId, Secret, Symbol};
 use crate::{
     AccountId, Amount, AssetId, CancelCause, Command, Event, FeeRate, Incarnation, LogPosition, Mail, MailSequence,
-    MarketId, MarketRules, MarketScale, MarketStatus, Networks, OrderId, OrderKind, Origin, PartitionId, Price, Qty,
-    RejectReason, SelfTradePrevention, Sequence, SessionId, Side, TimeInForce, Timestamp, TradeId, UpdateId,
+    MarketId, MarketRules, MarketScale, MarketSchedule, MarketStatus, Networks, OrderId, OrderKind, Origin,
+    PartitionId, PhaseCause, Price, Qty, RejectReason, ScheduleStep, SelfTradePrevention, Sequence, SessionId, Side,
+    TimeInForce, Timestamp, TradeId, UpdateId,
 };
 
 const fn size_of<F: Field>() -> usize {
@@ -85,10 +86,32 @@ records! {
         price_decimals: u8,
         qty_decimals: u8,
         rules: MarketRules,
+        status: MarketStatus,
     }
     SetMarketStatus {
         market: MarketId,
         status: MarketStatus,
+    }
+    ScheduleStep {
+        weekdays: u8,
+        second: u32,
+        status: MarketStatus,
+    }
+    MarketSchedule {
+        steps: [ScheduleStep; MarketSchedule::STEPS_MAX],
+    }
+    SetMarketSchedule {
+        market: MarketId,
+        schedule: MarketSchedule,
+    }
+    ReopenMarket {
+        market: MarketId,
+        cancel_only_ns: u64,
+        auction_ns: u64,
+    }
+    KillMarket {
+        market: MarketId,
+        cancel_orders: bool,
     }
     OpenAccount {
         name: AccountName,
@@ -159,7 +182,22 @@ records! {
     }
     ChangeMarketStatus {
         market: MarketId,
+        version: u32,
         status: MarketStatus,
+        cancel_orders: bool,
+        auction_after_ns: u64,
+        trading_after_ns: u64,
+    }
+    ChangeMarketSchedule {
+        market: MarketId,
+        version: u32,
+        schedule: MarketSchedule,
+    }
+    MarketReported {
+        market: MarketId,
+        version: u32,
+        status: MarketStatus,
+        cause: PhaseCause,
     }
     PlaceOrder {
         market: MarketId,
@@ -238,6 +276,17 @@ records! {
     MarketStatusChanged {
         market: MarketId,
         status: MarketStatus,
+    }
+    MarketScheduleChanged {
+        market: MarketId,
+        schedule: MarketSchedule,
+    }
+    PhaseChanged {
+        market: MarketId,
+        number: u64,
+        status: MarketStatus,
+        cause: PhaseCause,
+        until: Timestamp,
     }
     AccountOpened {
         account: AccountId,
@@ -375,6 +424,10 @@ records! {
 macro_rules! tagged {
     ($name:ident { $($tag:literal => $variant:ident),+ $(,)? }) => {
         impl $name {
+            /// The tag of every variant.
+            #[cfg(test)]
+            const TAGS: &'static [u8] = &[$($tag),+];
+
             fn read_tagged(from: &mut Reader<'_>) -> Result<$name, CodecError> {
                 match from.get::<u8>()? {
                     $($tag => Ok($name::$variant(from.get()?)),)+
@@ -407,6 +460,8 @@ tagged! {
         19 => OrderEnded,
         20 => WithdrawRefused,
         21 => AllWithdrawn,
+        50 => ChangeMarketSchedule,
+        51 => MarketReported,
     }
 }
 
@@ -432,6 +487,8 @@ tagged! {
         32 => Traded,
         33 => LevelChanged,
         34 => DepthWindowClosed,
+        50 => MarketScheduleChanged,
+        51 => PhaseChanged,
         70 => ApiKeyRestricted,
         71 => ApiKeyExtended,
     }
@@ -453,6 +510,9 @@ tagged! {
         32 => DeliverMail,
         33 => AckMail,
         34 => Tick,
+        50 => SetMarketSchedule,
+        51 => ReopenMarket,
+        52 => KillMarket,
         70 => RestrictApiKey,
         71 => ExtendApiKey,
     }
@@ -503,8 +563,8 @@ impl Field for DeliverMail {
     }
 }
 
-/// The shortest mail is its tag and a [`ChangeMarketStatus`].
-const MAIL_SIZE_MIN: usize = 1 + size_of::<ChangeMarketStatus>();
+/// The shortest mail is its tag and a [`MarketReported`].
+const MAIL_SIZE_MIN: usize = 1 + size_of::<MarketReported>();
 
 /// The most bytes a command takes: a full [`DeliverMail`] of the longest mail.
 pub const COMMAND_SIZE_MAX: usize = 1 + 30 + DeliverMail::MAIL_MAX * (1 + size_of::<CreateMarket>());

@@ -270,7 +270,16 @@ fn list(client: &mut Client, world: &mut World) -> (MarketId, AccountId, Account
         open_orders_max: 1_000,
     };
     let symbol = Symbol::new(b"BTCUSDT").unwrap();
-    let list = ListMarket { symbol, base, quote, partition: MARKET, price_decimals: 2, qty_decimals: 5, rules };
+    let list = ListMarket {
+        symbol,
+        base,
+        quote,
+        partition: MARKET,
+        price_decimals: 2,
+        qty_decimals: 5,
+        rules,
+        status: wire::MarketStatus::Trading,
+    };
     let market = MarketId::new(client.ask(world, &Command::ListMarket(Box::new(list))) as u16);
     let mut accounts = Vec::new();
     for name in [&b"alice"[..], b"bob"] {

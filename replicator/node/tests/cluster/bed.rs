@@ -222,6 +222,7 @@ impl Exchange {
             price_decimals: 2,
             qty_decimals: 5,
             rules,
+            status: wire::MarketStatus::Trading,
         }));
         let market = MarketId::new(accepted(operator, list).await as u16);
         let mut accounts = Vec::new();

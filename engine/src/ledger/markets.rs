@@ -1,0 +1,134 @@
+//! What operators do with markets, and the ledger's copy of their phases.
+//!
+//! The market cell decides what phase it is in; the ledger keeps a copy, so that it need not hold funds for an order that
+//! would be refused. At an operator's word the copy changes at once, before the market hears of it: whatever comes
+//! after the command meets the new phase. Each word carries the next *version* of the market. What a market reports by
+//! itself takes effect here unless an operator has spoken since, which the version shows.
+
+use wire::command::{KillMarket, ListMarket, ReopenMarket, SetMarketSchedule, SetMarketStatus};
+use wire::event::{MarketScheduleChanged, MarketStatusChanged};
+use wire::mail::{ChangeMarketSchedule, ChangeMarketStatus, CreateMarket, MarketReported};
+use wire::{Event, Mail, MarketId, MarketStatus, PartitionId, RejectReason};
+
+use super::{Answer, LedgerCell};
+use crate::effects::Effects;
+use crate::mailbox::Mailboxes;
+
+impl LedgerCell {
+    pub(crate) fn list_market(
+        &mut self,
+        list: &ListMarket,
+        mailboxes: &Mailboxes,
+        effects: &mut Effects<'_>,
+    ) -> Answer {
+        let listed = self.registry.check_market(list)?;
+        if !self.lane_has_room(listed.partition, mailboxes) {
+            return Err(RejectReason::MarketUnavailable.into());
+        }
+        self.registry.add_market(listed);
+        effects.tell(Event::MarketListed(Box::new(listed)));
+        let (market, scale, rules, ledger) = (listed.market, listed.scale, listed.rules, self.partition);
+        effects.send(listed.partition, Mail::CreateMarket(CreateMarket { market, scale, rules, ledger }));
+        if list.status != MarketStatus::Trading {
+            self.change_phase(ChangeMarketStatus { market, ..at_once(list.status) }, effects);
+        }
+        Ok(market.get().into())
+    }
+
+    pub(crate) fn set_market_status(
+        &mut self,
+        set: &SetMarketStatus,
+        mailboxes: &Mailboxes,
+        effects: &mut Effects<'_>,
+    ) -> Answer {
+        let SetMarketStatus { market, status } = *set;
+        self.check_change(market, mailboxes)?;
+        if status == MarketStatus::Delisted {
+            return Err(RejectReason::BadPhase.into());
+        }
+        self.change_phase(ChangeMarketStatus { market, ..at_once(status) }, effects);
+        Ok(market.get().into())
+    }
+
+    pub(crate) fn reopen_market(
+        &mut self,
+        reopen: &ReopenMarket,
+        mailboxes: &Mailboxes,
+        effects: &mut Effects<'_>,
+    ) -> Answer {
+        let ReopenMarket { market, cancel_only_ns, auction_ns } = *reopen;
+        self.check_change(market, mailboxes)?;
+        if auction_ns == 0 || auction_ns.max(cancel_only_ns) > ReopenMarket::STEP_NS_MAX {
+            return Err(RejectReason::BadPhase.into());
+        }
+        let status = if cancel_only_ns == 0 { MarketStatus::Auction } else { MarketStatus::CancelOnly };
+        let (auction_after_ns, trading_after_ns) = (cancel_only_ns, cancel_only_ns + auction_ns);
+        let change = ChangeMarketStatus { market, auction_after_ns, trading_after_ns, ..at_once(status) };
+        self.change_phase(change, effects);
+        Ok(market.get().into())
+    }
+
+    /// Passes whatever waits: a market that cannot be reached admits nothing from here on.
+    pub(crate) fn kill_market(&mut self, kill: &KillMarket, effects: &mut Effects<'_>) -> Answer {
+        let KillMarket { market, cancel_orders } = *kill;
+        self.registry.listed_market(market)?;
+        self.change_phase(ChangeMarketStatus { market, cancel_orders, ..at_once(MarketStatus::Halted) }, effects);
+        Ok(market.get().into())
+    }
+
+    pub(crate) fn set_market_schedule(
+        &mut self,
+        set: &SetMarketSchedule,
+        mailboxes: &Mailboxes,
+        effects: &mut Effects<'_>,
+    ) -> Answer {
+        let SetMarketSchedule { market, schedule } = *set;
+        let partition = self.check_change(market, mailboxes)?;
+        if !schedule.is_consistent() {
+            return Err(RejectReason::BadSchedule.into());
+        }
+        let version = self.registry.next_version(market);
+        effects.tell(Event::MarketScheduleChanged(MarketScheduleChanged { market, schedule }));
+        effects.send(partition, Mail::ChangeMarketSchedule(ChangeMarketSchedule { market, version, schedule }));
+        Ok(market.get().into())
+    }
+
+    /// Whether operators may change a market now; where it lives.
+    fn check_change(&self, market: MarketId, mailboxes: &Mailboxes) -> Result<PartitionId, super::Refused> {
+        let partition = self.registry.listed_market(market)?.listed.partition;
+        if self.lane_has_room(partition, mailboxes) {
+            Ok(partition)
+        } else {
+            Err(RejectReason::MarketUnavailable.into())
+        }
+    }
+
+    /// Of a market that is listed.
+    fn change_phase(&mut self, change: ChangeMarketStatus, effects: &mut Effects<'_>) {
+        let ChangeMarketStatus { market, status, .. } = change;
+        let version = self.registry.next_version(market);
+        self.registry.set_status(market, status);
+        effects.tell(Event::MarketStatusChanged(MarketStatusChanged { market, status }));
+        if let Ok(known) = self.registry.market(market) {
+            let change = ChangeMarketStatus { version, ..change };
+            effects.send(known.listed.partition, Mail::ChangeMarketStatus(change));
+        }
+    }
+
+    /// A market has changed its phase.
+    pub(super) fn market_reported(&mut self, from: PartitionId, report: &MarketReported, effects: &mut Effects<'_>) {
+        let MarketReported { market, version, status, .. } = *report;
+        let Ok(known) = self.registry.market(market) else { return };
+        if known.listed.partition == from && known.version == version && known.status != status {
+            self.registry.set_status(market, status);
+            effects.tell(Event::MarketStatusChanged(MarketStatusChanged { market, status }));
+        }
+    }
+}
+
+/// A change without a plan; market and version are filled in by the caller.
+fn at_once(status: MarketStatus) -> ChangeMarketStatus {
+    let (auction_after_ns, trading_after_ns) = (0, 0);
+    let (market, version, cancel_orders) = (MarketId::new(0), 0, false);
+    ChangeMarketStatus { market, version, status, cancel_orders, auction_after_ns, trading_after_ns }
+}

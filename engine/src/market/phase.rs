@@ -1,0 +1,227 @@
+//! How a market moves through its phases ([`MarketStatus`] says what each accepts).
+//!
+//! Three things move it, and the ledger hears of each by mail:
+//!
+//! - *an operator's word*, which comes by the ledger, takes effect where it lies in the mail and ends a plan;
+//! - *a plan*: up to two phases at given log times, made by a reopening (cancel-only, then auction, then trading) or by a
+//!   volatility auction (then trading);
+//! - *the schedule*, the same every week. A step of it ends a plan. Of several steps that are overdue, after an outage,
+//!   the last one alone takes effect. While the market is `Halted` steps pass without effect.
+//!
+//! What is due by log time is done before anything else that a command does, the plan before the schedule when both are due
+//! at the same moment. A change that is too long for one command (an uncrossing, the cancellation of every order) goes
+//! on with the next ones, by ticks: meanwhile new orders are refused with `MarketChanging`, cancels pass, and what is due
+//! waits.
+
+use wire::codec::{CodecError, Reader, Writer};
+use wire::event::PhaseChanged;
+use wire::mail::{ChangeMarketSchedule, ChangeMarketStatus, MarketReported, PlaceOrder};
+use wire::{
+    CancelCause, Event, Mail, MarketSchedule, MarketStatus, OrderKind, PhaseCause, RejectReason, TimeInForce, Timestamp,
+};
+
+use super::MarketCell;
+use super::purge::Purge;
+use crate::effects::Effects;
+
+/// How long a change that is going on waits for room in the outbox, in nanoseconds of log time.
+const RETRY_NS: u64 = 10_000_000;
+
+/// A phase that begins at a given time.
+type Step = (Timestamp, MarketStatus);
+
+/// The phase of one market, and what will end it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct Phase {
+    pub(super) status: MarketStatus,
+    /// Counts the changes.
+    number: u64,
+    /// The ledger's last word that was heard.
+    version: u32,
+    /// In order of time.
+    plan: [Option<Step>; 2],
+    schedule: MarketSchedule,
+    /// When the schedule's next step begins.
+    scheduled: Option<Timestamp>,
+}
+
+impl Phase {
+    pub(super) fn new(status: MarketStatus) -> Phase {
+        Phase { status, number: 0, version: 0, plan: [None; 2], schedule: MarketSchedule::EMPTY, scheduled: None }
+    }
+
+    /// When the phase ends by itself.
+    fn ends(&self) -> Option<Timestamp> {
+        let planned = self.plan[0].map(|(at, _)| at);
+        [planned, self.scheduled].into_iter().flatten().min()
+    }
+
+    fn follow(&mut self, schedule: MarketSchedule, now: Timestamp) {
+        self.schedule = schedule;
+        self.scheduled = schedule.next_after(now).map(|(at, _)| at);
+    }
+
+    /// Takes the next step that is due.
+    fn take_due(&mut self, now: Timestamp) -> Option<(MarketStatus, PhaseCause)> {
+        loop {
+            let scheduled = self.scheduled.filter(|at| *at <= now);
+            if let Some((at, status)) = self.plan[0].filter(|(at, _)| *at <= now)
+                && scheduled.is_none_or(|scheduled| at <= scheduled)
+            {
+                self.plan = [self.plan[1], None];
+                return Some((status, PhaseCause::Plan));
+            }
+            scheduled?;
+            let step = self.schedule.last_until(now);
+            self.scheduled = self.schedule.next_after(now).map(|(at, _)| at);
+            if let Some((_, status)) = step
+                && self.status != MarketStatus::Halted
+            {
+                self.plan = [None; 2];
+                return Some((status, PhaseCause::Schedule));
+            }
+        }
+    }
+
+    pub(super) fn save(&self, to: &mut Writer<'_>) {
+        to.put(&self.status);
+        to.put(&self.number);
+        to.put(&self.version);
+        for step in self.plan {
+            let (at, status) = step.unwrap_or((Timestamp::ZERO, MarketStatus::Closed));
+            to.put(&step.is_some());
+            to.put(&at);
+            to.put(&status);
+        }
+        to.put(&self.schedule);
+        to.put(&self.scheduled.is_some());
+        to.put(&self.scheduled.unwrap_or_default());
+    }
+
+    pub(super) fn load(from: &mut Reader<'_>) -> Result<Phase, CodecError> {
+        let mut phase = Phase::new(from.get()?);
+        phase.number = from.get()?;
+        phase.version = from.get()?;
+        for step in &mut phase.plan {
+            let is_planned: bool = from.get()?;
+            *step = Some((from.get()?, from.get()?)).filter(|_| is_planned);
+        }
+        phase.schedule = from.get()?;
+        let is_scheduled: bool = from.get()?;
+        phase.scheduled = Some(from.get()?).filter(|_| is_scheduled);
+        Ok(phase)
+    }
+}
+
+/// Whether an order of this kind may enter a market in this phase. The ledger asks it of its copy of the phase, the market of
+/// its own.
+pub(crate) fn admits(status: MarketStatus, kind: OrderKind, time_in_force: TimeInForce) -> Result<(), RejectReason> {
+    let waits = !matches!(time_in_force, TimeInForce::Ioc | TimeInForce::Fok);
+    match status {
+        MarketStatus::Trading => Ok(()),
+        MarketStatus::PostOnly if waits && matches!(kind, OrderKind::Limit | OrderKind::LimitMaker) => Ok(()),
+        MarketStatus::PostOnly => Err(RejectReason::PostOnlyPhase),
+        MarketStatus::PreOpen
+        | MarketStatus::Auction
+        | MarketStatus::CancelOnly
+        | MarketStatus::Halted
+        | MarketStatus::Closed => Err(RejectReason::MarketClosed),
+        MarketStatus::Delisted => Err(RejectReason::MarketDelisted),
+    }
+}
+
+impl MarketCell {
+    /// When a command is needed: to close the depth window or to go on with a change, or because a phase ends.
+    pub(crate) fn deadline(&self) -> Option<Timestamp> {
+        match (self.depth.deadline(), self.timer) {
+            (Some(depth), Some(timer)) => Some(depth.min(timer)),
+            (depth, timer) => depth.or(timer),
+        }
+    }
+
+    /// What has become due by log time. Comes before everything else that a command does.
+    pub(crate) fn pass_time(&mut self, now: Timestamp, replies_fit: bool, effects: &mut Effects<'_>) {
+        self.depth.close_due(now, self.id, effects);
+        if self.timer.is_some_and(|timer| timer <= now) {
+            self.carry_on(now, replies_fit, effects);
+        }
+    }
+
+    /// An operator's word about the phase.
+    pub(crate) fn change_status(
+        &mut self,
+        now: Timestamp,
+        change: &ChangeMarketStatus,
+        replies_fit: bool,
+        effects: &mut Effects<'_>,
+    ) {
+        let step = |after_ns: u64, status| (after_ns != 0).then(|| (now.plus_nanos(after_ns), status));
+        let auction = step(change.auction_after_ns, MarketStatus::Auction);
+        let trading = step(change.trading_after_ns, MarketStatus::Trading);
+        self.phase.version = change.version;
+        self.phase.plan = if auction.is_some() { [auction, trading] } else { [trading, None] };
+        if change.cancel_orders {
+            self.purge = Some(Purge::everything(CancelCause::MarketClosed));
+        }
+        self.enter(change.status, PhaseCause::Operator, effects);
+        self.carry_on(now, replies_fit, effects);
+    }
+
+    /// Another schedule, from its next step on.
+    pub(crate) fn change_schedule(&mut self, now: Timestamp, change: &ChangeMarketSchedule) {
+        self.phase.version = change.version;
+        self.phase.follow(change.schedule, now);
+        self.settle_phase(now);
+    }
+
+    /// Does what is due, up to what one command may do.
+    fn carry_on(&mut self, now: Timestamp, replies_fit: bool, effects: &mut Effects<'_>) {
+        if self.is_changing() && !replies_fit {
+            self.settle_phase(now);
+            self.timer = Some(now.plus_nanos(RETRY_NS));
+            return;
+        }
+        self.purge_some(now, effects);
+        while !self.is_changing()
+            && let Some((status, cause)) = self.phase.take_due(now)
+        {
+            self.enter(status, cause, effects);
+        }
+        self.settle_phase(now);
+    }
+
+    /// Whether a change goes on with the next commands.
+    fn is_changing(&self) -> bool {
+        self.purge.is_some()
+    }
+
+    fn enter(&mut self, status: MarketStatus, cause: PhaseCause, effects: &mut Effects<'_>) {
+        if self.phase.status == status {
+            return;
+        }
+        self.phase.status = status;
+        self.phase.number += 1;
+        let (market, number, version) = (self.id, self.phase.number, self.phase.version);
+        let until = self.phase.ends().unwrap_or(Timestamp::ZERO);
+        effects.tell(Event::PhaseChanged(PhaseChanged { market, number, status, cause, until }));
+        effects.send(self.ledger, Mail::MarketReported(MarketReported { market, version, status, cause }));
+    }
+
+    /// Brings what is derived from the phase up to date. A change that is going on is due with the next tick; the deadline
+    /// moves on, since a leader sequences one tick for each.
+    pub(super) fn settle_phase(&mut self, now: Timestamp) {
+        self.is_continuous = self.phase.status == MarketStatus::Trading && !self.is_changing();
+        self.timer = if self.is_changing() { Some(now.plus_nanos(1)) } else { self.phase.ends() };
+    }
+
+    /// Whether a market that is not simply trading takes the order.
+    #[cold]
+    pub(super) fn check_phase(&self, order: &PlaceOrder) -> Result<(), RejectReason> {
+        admits(self.phase.status, order.kind, order.time_in_force)?;
+        if self.is_changing() {
+            return Err(RejectReason::MarketChanging);
+        }
+        let would_take = self.phase.status == MarketStatus::PostOnly && self.best_crossing(order).is_some();
+        if would_take { Err(RejectReason::WouldTake) } else { Ok(()) }
+    }
+}

@@ -1,0 +1,44 @@
+//! What ledger and market say to each other about the market itself.
+
+use crate::{MarketId, MarketSchedule, MarketStatus, PhaseCause};
+
+/// Ledger to market: an operator's word about the phase.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct ChangeMarketStatus {
+    /// Which market.
+    pub market: MarketId,
+    /// The ledger's count of changes of this market, with this one; echoed in [`MarketReported`].
+    pub version: u32,
+    /// The phase to be in now.
+    pub status: MarketStatus,
+    /// Whether every order is canceled.
+    pub cancel_orders: bool,
+    /// Begin a call auction after this long; 0 for never.
+    pub auction_after_ns: u64,
+    /// Begin continuous trading after this long, counted from now as well; 0 for never.
+    pub trading_after_ns: u64,
+}
+
+/// Ledger to market: follow this schedule.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct ChangeMarketSchedule {
+    /// Which market.
+    pub market: MarketId,
+    /// The ledger's count of changes of this market, with this one.
+    pub version: u32,
+    /// From now on.
+    pub schedule: MarketSchedule,
+}
+
+/// Market to ledger: it is in this phase now.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct MarketReported {
+    /// Which market.
+    pub market: MarketId,
+    /// The last version that the market has heard: a report that crosses an operator's word on its way is void.
+    pub version: u32,
+    /// Its phase.
+    pub status: MarketStatus,
+    /// What moved it there.
+    pub cause: PhaseCause,
+}
