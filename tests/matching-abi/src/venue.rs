@@ -3,8 +3,8 @@
 use engine::{Limits, MarketAlone};
 use wire::mail::{CreateMarket, PlaceOrder, WithdrawOrder};
 use wire::{
-    AccountId, Amount, LogPosition, Mail, MarketId, MarketRules, MarketScale, OrderId, OrderKind, PartitionId, Price,
-    Qty, SelfTradePrevention, Side, TimeInForce, Timestamp,
+    AccountId, Amount, Event, LogPosition, Mail, MarketId, MarketRules, MarketScale, OrderId, OrderKind, PartitionId,
+    Price, Qty, SelfTradePrevention, Side, TimeInForce, Timestamp,
 };
 
 use crate::abi::{Cancel, Modify, NewOrder, Report, Sink};
@@ -116,7 +116,7 @@ impl Venue {
         time_in_force: TimeInForce,
     ) -> u32 {
         let (Some(price), Some(qty)) = (price_of(price_ticks), Qty::new(i64::from(quantity))) else { return quantity };
-        let order = OrderId::new(self.orders.enter(harness_id, side, price_ticks));
+        let order = OrderId::new(self.orders.enter(harness_id));
         self.market.place(
             NOW,
             &PlaceOrder {
@@ -157,13 +157,12 @@ impl Venue {
     /// Takes an order off the book: its side, price and what was left of it.
     #[inline]
     fn withdraw(&mut self, harness_id: u64) -> Option<(u8, i64, u32)> {
-        let entered = self.orders.get(harness_id);
-        let (order, request) = (OrderId::new(entered.venue_id), LogPosition::ZERO);
+        let (order, request) = (OrderId::new(self.orders.venue_id(harness_id)), LogPosition::ZERO);
         self.market.withdraw(NOW, &WithdrawOrder { market: MARKET, order, request });
-        match self.market.answers().next() {
-            Some(Mail::OrderEnded(ended)) => Some((entered.side, entered.price_ticks, ended.leaves.units() as u32)),
-            _ => None,
-        }
+        let Some(Mail::OrderEnded(ended)) = self.market.answers().next() else { return None };
+        // Where it rested is public: its level has changed.
+        let Some(Event::LevelChanged(level)) = self.market.events().last() else { return None };
+        Some((u8::from(level.side == Side::Sell), ticks_of(level.price), ended.leaves.units() as u32))
     }
 
     #[inline]
