@@ -3,21 +3,34 @@
 //! The last ids lie in a ring indexed by the id itself, so that new orders and cancels of young ones touch memory in
 //! sequence. An order that still lives when the ring comes round to its place moves to a table of *older* ones: open
 //! addressing, at most half full, deletion by shifting back, so that there are no tombstones and nothing ever
-//! rehashes. The slab knows the ids; this keeps handles, and asks the slab. Never iterated: where an order is kept
-//! is not part of the state.
+//! rehashes. An entry has 40 bits of the id; the slab knows all of it and is asked for the last word. Never iterated:
+//! where an order is kept is not part of the state.
 
-/// Handles up to this: an older order's slot has 24 bits for it.
-const HANDLE_MAX: u32 = (1 << 24) - 1;
+/// Low 40 bits of an id, then a handle; 0 is empty. Two orders with the same 40 bits have different handles.
+type Entry = u64;
+
 const HANDLE_BITS: u32 = 24;
+const HANDLE_MAX: u32 = (1 << HANDLE_BITS) - 1;
 
-/// Ring slots at most: half a mebibyte.
-const RECENT_MAX: usize = 1 << 17;
+#[inline]
+fn entry(id: u64, handle: u32) -> Entry {
+    id << HANDLE_BITS | u64::from(handle)
+}
+
+#[inline]
+fn handle_of(entry: Entry) -> u32 {
+    entry as u32 & HANDLE_MAX
+}
+
+#[inline]
+fn may_be(entry: Entry, id: u64) -> bool {
+    (entry ^ id << HANDLE_BITS) >> HANDLE_BITS == 0
+}
 
 pub(crate) struct OrderIndex {
-    /// Handles by the low bits of the id, 0 where no order of the last ids lives.
-    recent: Vec<u32>,
-    /// Low 40 bits of an id, then a handle; 0 is empty. Two orders with the same 40 bits have different handles.
-    older: Vec<u64>,
+    /// Placed by the low bits of the id; empty where no order of the last ids lives.
+    recent: Vec<Entry>,
+    older: Vec<Entry>,
     /// The newest id that ever was among them: younger ones need not be looked for there.
     older_newest: u64,
     shift: u32,
@@ -26,10 +39,10 @@ pub(crate) struct OrderIndex {
 }
 
 impl OrderIndex {
-    /// For up to `capacity` orders with handles from 1 to `capacity`.
+    /// For up to `capacity` orders with handles from 1 to `capacity`. 24 to 48 bytes an order.
     pub(crate) fn new(capacity: usize) -> OrderIndex {
         assert!(capacity <= HANDLE_MAX as usize, "a book or ledger holds at most {HANDLE_MAX} orders");
-        let recent = capacity.next_power_of_two().clamp(64, RECENT_MAX);
+        let recent = capacity.next_power_of_two().max(64);
         let older = (capacity.max(8) * 2).next_power_of_two();
         OrderIndex {
             recent: vec![0; recent],
@@ -50,9 +63,9 @@ impl OrderIndex {
     /// The handle of an order. `id_of` tells the id of the order that has a handle.
     #[inline]
     pub(crate) fn get(&self, id: u64, id_of: impl Fn(u32) -> u64) -> Option<u32> {
-        let handle = self.recent[id as usize & (self.recent.len() - 1)];
-        if handle != 0 && id_of(handle) == id {
-            return Some(handle);
+        let entry = self.recent[id as usize & (self.recent.len() - 1)];
+        if may_be(entry, id) && entry != 0 && id_of(handle_of(entry)) == id {
+            return Some(handle_of(entry));
         }
         if id > self.older_newest { None } else { self.get_older(id, id_of) }
     }
@@ -60,13 +73,12 @@ impl OrderIndex {
     fn get_older(&self, id: u64, id_of: impl Fn(u32) -> u64) -> Option<u32> {
         let mut at = self.home(id);
         loop {
-            let slot = self.older[at];
-            let handle = slot as u32 & HANDLE_MAX;
-            if slot == 0 {
+            let entry = self.older[at];
+            if entry == 0 {
                 return None;
             }
-            if slot >> HANDLE_BITS == id & (u64::MAX >> HANDLE_BITS) && id_of(handle) == id {
-                return Some(handle);
+            if may_be(entry, id) && id_of(handle_of(entry)) == id {
+                return Some(handle_of(entry));
             }
             at = (at + 1) & (self.older.len() - 1);
         }
@@ -80,13 +92,13 @@ impl OrderIndex {
         let at = id as usize & (self.recent.len() - 1);
         let former = self.recent[at];
         if former == 0 {
-            self.recent[at] = handle;
+            self.recent[at] = entry(id, handle);
             return;
         }
-        let former_id = id_of(former);
+        let former_id = id_of(handle_of(former));
         if former_id < id {
-            self.recent[at] = handle;
-            self.insert_older(former_id, former);
+            self.recent[at] = entry(id, handle);
+            self.insert_older(former_id, handle_of(former));
         } else {
             self.insert_older(id, handle);
         }
@@ -97,7 +109,7 @@ impl OrderIndex {
     pub(crate) fn remove(&mut self, id: u64, handle: u32) {
         self.len -= 1;
         let at = id as usize & (self.recent.len() - 1);
-        if self.recent[at] == handle {
+        if self.recent[at] == entry(id, handle) {
             self.recent[at] = 0;
         } else {
             self.remove_older(id, handle);
@@ -118,13 +130,13 @@ impl OrderIndex {
         while self.older[at] != 0 {
             at = (at + 1) & (self.older.len() - 1);
         }
-        self.older[at] = id << HANDLE_BITS | u64::from(handle);
+        self.older[at] = entry(id, handle);
         self.older_newest = self.older_newest.max(id);
     }
 
     fn remove_older(&mut self, id: u64, handle: u32) {
         let mask = self.older.len() - 1;
-        let gone = id << HANDLE_BITS | u64::from(handle);
+        let gone = entry(id, handle);
         let mut hole = self.home(id);
         while self.older[hole] != gone {
             assert!(self.older[hole] != 0, "an order that is taken out of an index is there");
@@ -133,14 +145,14 @@ impl OrderIndex {
         let mut at = hole;
         loop {
             at = (at + 1) & mask;
-            let slot = self.older[at];
-            if slot == 0 {
+            let entry = self.older[at];
+            if entry == 0 {
                 break;
             }
             // It may move back unless its home lies after the hole on the way to it.
-            let home = self.home(slot >> HANDLE_BITS);
+            let home = self.home(entry >> HANDLE_BITS);
             if (at.wrapping_sub(home) & mask) >= (at.wrapping_sub(hole) & mask) {
-                self.older[hole] = slot;
+                self.older[hole] = entry;
                 hole = at;
             }
         }

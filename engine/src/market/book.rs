@@ -150,7 +150,6 @@ impl Book {
     pub(super) fn insert(&mut self, order: Resting) {
         let handle = self.take_node();
         let price = order.price.units();
-        let mut level = self.ladder.level(order.side, price);
         let ends = &mut self.accounts[order.account.get() as usize];
         let older = std::mem::replace(&mut ends[1], handle);
         if older == NONE {
@@ -158,58 +157,58 @@ impl Book {
         } else {
             self.nodes[older as usize].newer = handle;
         }
-        self.nodes[handle as usize] = Node {
-            id: order.id.get(),
-            leaves: order.leaves.units(),
-            price,
-            prev: level.tail,
-            next: NONE,
-            older,
-            newer: NONE,
-            account: order.account.get(),
-            side: order.side,
-        };
-        if level.tail == NONE {
-            level.head = handle;
-        } else {
-            self.nodes[level.tail as usize].next = handle;
-        }
-        level.tail = handle;
-        level.qty += order.leaves.units();
-        self.ladder.put(order.side, price, level);
+        let nodes = &mut self.nodes;
+        self.ladder.change(order.side, price, |level| {
+            nodes[handle as usize] = Node {
+                id: order.id.get(),
+                leaves: order.leaves.units(),
+                price,
+                prev: level.tail,
+                next: NONE,
+                older,
+                newer: NONE,
+                account: order.account.get(),
+                side: order.side,
+            };
+            if level.tail == NONE {
+                level.head = handle;
+            } else {
+                nodes[level.tail as usize].next = handle;
+            }
+            level.tail = handle;
+            level.qty += order.leaves.units();
+        });
         self.ids.insert(order.id.get(), handle, |handle| self.nodes[handle as usize].id);
     }
 
     /// Takes `qty`, less than what is left of it, from the order at the front of the level.
     pub(super) fn reduce_front(&mut self, side: Side, price: Price, qty: Qty) {
-        let mut level = self.ladder.level(side, price.units());
-        self.nodes[level.head as usize].leaves -= qty.units();
-        level.qty -= qty.units();
-        self.ladder.put(side, price.units(), level);
+        let nodes = &mut self.nodes;
+        self.ladder.change(side, price.units(), |level| {
+            nodes[level.head as usize].leaves -= qty.units();
+            level.qty -= qty.units();
+        });
     }
 
     /// Takes an order out.
     pub(super) fn remove(&mut self, handle: Handle) -> Resting {
         let order = self.order(handle);
         let price = order.price.units();
-        let Node { prev, next, older, newer, .. } = self.nodes[handle as usize];
-        if prev == NONE && next == NONE {
-            self.ladder.clear(order.side, price);
-        } else {
-            let mut level = self.ladder.level(order.side, price);
+        let nodes = &mut self.nodes;
+        let Node { prev, next, older, newer, .. } = nodes[handle as usize];
+        self.ladder.change(order.side, price, |level| {
             if prev == NONE {
                 level.head = next;
             } else {
-                self.nodes[prev as usize].next = next;
+                nodes[prev as usize].next = next;
             }
             if next == NONE {
                 level.tail = prev;
             } else {
-                self.nodes[next as usize].prev = prev;
+                nodes[next as usize].prev = prev;
             }
             level.qty -= order.leaves.units();
-            self.ladder.put(order.side, price, level);
-        }
+        });
         self.ids.remove(order.id.get(), handle);
 
         let ends = &mut self.accounts[order.account.get() as usize];

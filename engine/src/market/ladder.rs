@@ -20,8 +20,11 @@ pub(super) struct Level {
     pub(super) qty: i64,
 }
 
-/// One side's taken levels.
+/// One side's levels.
 struct SideLevels {
+    /// Head and tail in the first word, quantity in the second; zeroed pages are empty levels.
+    window: Vec<[u64; 2]>,
+    /// Which slots of the window are not empty.
     taken: Bitmap,
     overflow: BTreeMap<i64, Level>,
     /// The best price in price units, 0 when the side is empty.
@@ -33,9 +36,6 @@ pub(super) struct Ladder {
     tick: i64,
     /// The price of slot 0, in ticks.
     base: i64,
-    /// Head and tail in the first word, quantity in the second. A price belongs to one side at a time, the
-    /// one whose bitmap has it; zeroed pages are empty levels.
-    window: Vec<[u64; 2]>,
     sides: [SideLevels; 2],
     /// Taken levels, window and overflow.
     taken: usize,
@@ -55,8 +55,9 @@ fn index(side: Side) -> usize {
 
 impl Ladder {
     pub(super) fn new(tick: i64) -> Ladder {
-        let side = || SideLevels { taken: Bitmap::new(), overflow: BTreeMap::new(), best: 0 };
-        Ladder { tick, base: 0, window: vec![[0; 2]; SLOTS], sides: [side(), side()], taken: 0, strays: 0 }
+        let side =
+            || SideLevels { window: vec![[0; 2]; SLOTS], taken: Bitmap::new(), overflow: BTreeMap::new(), best: 0 };
+        Ladder { tick, base: 0, sides: [side(), side()], taken: 0, strays: 0 }
     }
 
     /// The best price of a side in price units: the highest bid, the lowest ask.
@@ -76,8 +77,9 @@ impl Ladder {
             }
             price / self.tick
         };
-        let slot = ticks - self.base;
-        (0..SLOTS as i64).contains(&slot).then_some(slot as usize)
+        // What lies before the window is far behind it as an unsigned number.
+        let slot = ticks.wrapping_sub(self.base) as u64;
+        (slot < SLOTS as u64).then_some(slot as usize)
     }
 
     fn price(&self, slot: usize) -> i64 {
@@ -89,51 +91,68 @@ impl Ladder {
     pub(super) fn level(&self, side: Side, price: i64) -> Level {
         let levels = &self.sides[index(side)];
         match self.slot(price) {
-            Some(slot) if levels.taken.contains(slot) => unpack(self.window[slot]),
-            Some(_) => Level::default(),
+            Some(slot) => unpack(levels.window[slot]),
             None => levels.overflow.get(&price).copied().unwrap_or_default(),
         }
     }
 
-    /// Stores a level that is not empty.
+    /// Changes a level; one whose head becomes 0 is dropped.
     #[inline]
-    pub(super) fn put(&mut self, side: Side, price: i64, level: Level) {
-        debug_assert!(level.head != 0);
+    pub(super) fn change(&mut self, side: Side, price: i64, change: impl FnOnce(&mut Level)) {
+        let Some(slot) = self.slot(price) else {
+            self.change_stray(side, price, change);
+            return;
+        };
         let levels = &mut self.sides[index(side)];
-        let ticks = if self.tick == 1 { price } else { price / self.tick };
-        let slot = ticks - self.base;
-        if (0..SLOTS as i64).contains(&slot) && (self.tick == 1 || price % self.tick == 0) {
-            let slot = slot as usize;
-            if !levels.taken.contains(slot) {
-                levels.taken.insert(slot);
-                self.taken += 1;
+        let mut level = unpack(levels.window[slot]);
+        let was_empty = level.head == 0;
+        change(&mut level);
+        if level.head == 0 {
+            levels.window[slot] = [0; 2];
+            if !was_empty {
+                levels.taken.remove(slot);
+                self.dropped(side, price);
             }
-            self.window[slot] = pack(level);
-        } else {
-            self.strays += 1;
-            if levels.overflow.insert(price, level).is_none() {
-                self.taken += 1;
-            }
+            return;
         }
-        if levels.best == 0 || is_better(side, price, levels.best) {
-            levels.best = price;
+        levels.window[slot] = pack(level);
+        if was_empty {
+            levels.taken.insert(slot);
+            self.added(side, price);
         }
     }
 
-    /// Drops a level that has become empty.
-    #[inline]
-    pub(super) fn clear(&mut self, side: Side, price: i64) {
-        let slot = self.slot(price);
-        let levels = &mut self.sides[index(side)];
-        match slot {
-            Some(slot) => levels.taken.remove(slot),
-            None => {
-                self.strays += 1;
-                levels.overflow.remove(&price);
+    #[cold]
+    fn change_stray(&mut self, side: Side, price: i64, change: impl FnOnce(&mut Level)) {
+        self.strays += 1;
+        let levels = &mut self.sides[index(side)].overflow;
+        let mut level = levels.get(&price).copied().unwrap_or_default();
+        let was_empty = level.head == 0;
+        change(&mut level);
+        if level.head != 0 {
+            levels.insert(price, level);
+            if was_empty {
+                self.added(side, price);
             }
+        } else if !was_empty {
+            levels.remove(&price);
+            self.dropped(side, price);
         }
+    }
+
+    #[inline]
+    fn added(&mut self, side: Side, price: i64) {
+        self.taken += 1;
+        let best = &mut self.sides[index(side)].best;
+        if *best == 0 || is_better(side, price, *best) {
+            *best = price;
+        }
+    }
+
+    #[inline]
+    fn dropped(&mut self, side: Side, price: i64) {
         self.taken -= 1;
-        if price == levels.best {
+        if price == self.sides[index(side)].best {
             self.sides[index(side)].best = self.find_best(side);
         }
     }
@@ -189,10 +208,11 @@ impl Ladder {
         for side in [Side::Buy, Side::Sell] {
             let mut slot = self.sides[index(side)].taken.first();
             while let Some(at) = slot {
-                moved.push((side, self.price(at), unpack(self.window[at])));
-                let taken = &mut self.sides[index(side)].taken;
-                slot = taken.after(at);
-                taken.remove(at);
+                let price = self.price(at);
+                let levels = &mut self.sides[index(side)];
+                moved.push((side, price, unpack(std::mem::take(&mut levels.window[at]))));
+                slot = levels.taken.after(at);
+                levels.taken.remove(at);
             }
             let overflow = std::mem::take(&mut self.sides[index(side)].overflow);
             moved.extend(overflow.into_iter().map(|(price, level)| (side, price, level)));
@@ -200,7 +220,7 @@ impl Ladder {
         self.base = (price / self.tick - SLOTS as i64 / 2).max(0);
         self.taken = 0;
         for (side, price, level) in moved {
-            self.put(side, price, level);
+            self.change(side, price, |empty| *empty = level);
         }
         self.strays = 0;
     }
@@ -248,16 +268,16 @@ mod tests {
                 let side = if draw >> 63 == 0 { Side::Buy } else { Side::Sell };
                 let centre = if step / 10_000 % 2 == 0 { 1_000_000 } else { 900_000_000_000 };
                 let offset = (draw >> 40) as i64 % 60 + 1;
-                // A price belongs to one side at a time: bids lie below the centre, asks above it.
-                let price = if side == Side::Buy { centre - offset * 7 } else { centre + offset * 7_000 };
+                // Bids and asks may share a price, as before an auction.
+                let price = centre + if side == Side::Buy { offset * 7 } else { (offset - 30) * 7_000 };
                 ladder.settle_window(price);
                 let levels = &mut model[index(side)];
                 if draw >> 61 & 1 == 0 {
                     let level = Level { head: step as u32 + 1, tail: 1, qty: step };
-                    ladder.put(side, price, level);
+                    ladder.change(side, price, |old| *old = level);
                     levels.insert(price, level);
                 } else if levels.remove(&price).is_some() {
-                    ladder.clear(side, price);
+                    ladder.change(side, price, |old| old.head = 0);
                 }
                 let levels = &model[index(side)];
                 assert_eq!(ladder.level(side, price), levels.get(&price).copied().unwrap_or_default());

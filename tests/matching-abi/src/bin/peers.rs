@@ -15,9 +15,19 @@ use mainstay_matching::{Cancel, Message, Modify, NewOrder, Report, Transport};
 unsafe extern "C" {
     fn dlopen(path: *const c_char, flags: c_int) -> *mut c_void;
     fn dlsym(library: *mut c_void, name: *const c_char) -> *mut c_void;
+    fn clock_gettime(clock: c_int, time: *mut [i64; 2]) -> c_int;
 }
 
 const RTLD_NOW: c_int = 2;
+const CLOCK_THREAD_CPUTIME_ID: c_int = 3;
+
+/// What this thread has run, in nanoseconds: what other processes take from it does not count.
+fn thread_ns() -> f64 {
+    let mut time = [0; 2];
+    // SAFETY: a timespec is two words on 64-bit Linux.
+    unsafe { clock_gettime(CLOCK_THREAD_CPUTIME_ID, &raw mut time) };
+    time[0] as f64 * 1e9 + time[1] as f64
+}
 
 /// The functions of one library.
 struct Library {
@@ -131,7 +141,7 @@ fn run(library: &Library, stream: &Stream, is_timed_singly: bool) -> Run {
     unsafe { (library.init)(1, &TRANSPORT, (&raw mut tape).cast()) };
     stream.filling.iter().for_each(|message| library.send(message));
     let mut singles = Vec::new();
-    let started = Instant::now();
+    let started = thread_ns();
     if is_timed_singly {
         singles.reserve(stream.measured.len());
         for message in &stream.measured {
@@ -142,7 +152,7 @@ fn run(library: &Library, stream: &Stream, is_timed_singly: bool) -> Run {
     } else {
         stream.measured.iter().for_each(|message| library.send(message));
     }
-    let ns_per_message = started.elapsed().as_nanos() as f64 / stream.measured.len() as f64;
+    let ns_per_message = (thread_ns() - started) / stream.measured.len() as f64;
     // SAFETY: initialised above.
     unsafe { (library.shutdown)() };
     singles.sort_unstable();
