@@ -11,9 +11,9 @@ use engine::{Limits, Output, Partition, PartitionConfig};
 use wire::command::{AckMail, CancelOrder, Credit, DeliverMail, ListAsset, ListMarket, NewOrder, OpenAccount, Reply};
 use wire::mail::{CreateMarket, PlaceOrder, WithdrawOrder};
 use wire::{
-    AccountId, AccountName, Amount, AssetId, ClientOrderId, Command, FeeRate, Incarnation, LogPosition, Mail,
-    MailSequence, MarketId, MarketRules, MarketScale, OrderId, OrderKind, PartitionId, Price, Qty, SelfTradePrevention,
-    Side, Symbol, TimeInForce, Timestamp,
+    AccountId, AccountName, Amount, AssetId, CancelCause, ClientOrderId, Command, FeeRate, Incarnation, LogPosition,
+    Mail, MailSequence, MarketId, MarketRules, MarketScale, OrderId, OrderKind, PartitionId, Price, Qty,
+    SelfTradePrevention, Side, Symbol, TimeInForce, Timestamp,
 };
 
 const ACCOUNTS: u64 = 100;
@@ -187,6 +187,8 @@ impl Exchange {
                     qty,
                     quote_qty: Amount::ZERO,
                     client_order_id: ClientOrderId::new(&text).unwrap(),
+                    key: Default::default(),
+                    session: Default::default(),
                 }));
                 assert_eq!(reply, Reply::Accepted { id: self.flow.placed });
             }
@@ -233,10 +235,14 @@ impl Exchange {
                     price,
                     qty,
                     budget: Amount::MAX,
+                    group: Default::default(),
                 }),
-                Draw::Cancel { order, .. } => {
-                    Mail::WithdrawOrder(WithdrawOrder { market: MARKET, order, request: self.position })
-                }
+                Draw::Cancel { order, .. } => Mail::WithdrawOrder(WithdrawOrder {
+                    market: MARKET,
+                    order,
+                    request: self.position,
+                    cause: CancelCause::Requested,
+                }),
             });
         }
         self.deliver(mail);

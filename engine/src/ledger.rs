@@ -6,9 +6,11 @@
 
 mod admission;
 mod balances;
+mod conduct;
 mod lanes;
 mod markets;
 mod orders;
+mod prevention;
 mod registry;
 mod settlement;
 
@@ -19,10 +21,11 @@ use wire::command::{
 };
 use wire::event::{ApiKeyExtended, ApiKeyRestricted, ApiKeyRevoked, Credited, Debited, OrderPending};
 use wire::mail::{PlaceOrder, WithdrawAll, WithdrawOrder};
-use wire::{Event, LogPosition, Mail, OrderId, OrderKind, PartitionId, RejectReason, Timestamp};
+use wire::{CancelCause, Event, LogPosition, Mail, OrderId, OrderKind, PartitionId, RejectReason, Sides, Timestamp};
 
 pub use self::balances::AssetAudit;
 use self::balances::Balances;
+use self::conduct::Conduct;
 use self::lanes::{Asked, Lanes};
 use self::orders::{Order, Orders};
 use self::registry::Registry;
@@ -65,6 +68,7 @@ pub(crate) struct LedgerCell {
     balances: Balances,
     orders: Orders,
     lanes: Lanes,
+    conduct: Conduct,
 }
 
 impl LedgerCell {
@@ -76,6 +80,7 @@ impl LedgerCell {
             balances: Balances::new(limits.accounts_max, limits.assets_max),
             orders: Orders::new(limits),
             lanes: Lanes::new(),
+            conduct: Conduct::new(limits),
         }
     }
 
@@ -106,6 +111,7 @@ impl LedgerCell {
         self.registry.add_account(opened);
         self.balances.add_account();
         self.orders.add_account();
+        self.conduct.add_account();
         effects.tell(Event::AccountOpened(opened));
         Ok(opened.account.get().into())
     }
@@ -114,7 +120,7 @@ impl LedgerCell {
         let added = self.registry.check_key(add)?;
         self.registry.add_key(added);
         effects.tell(Event::ApiKeyAdded(Box::new(added)));
-        Ok(0)
+        Ok(added.id.get().into())
     }
 
     pub(crate) fn revoke_api_key(&mut self, revoke: &RevokeApiKey, effects: &mut Effects<'_>) -> Answer {
@@ -202,8 +208,9 @@ impl LedgerCell {
             client_order_id: order.client_order_id,
         }));
         let (qty, budget) = (admitted.qty, admitted.budget);
+        let group = self.conduct.group(account);
         let place =
-            PlaceOrder { market, order: id, account, side, kind, time_in_force, self_trade, price, qty, budget };
+            PlaceOrder { market, order: id, account, side, kind, time_in_force, self_trade, price, qty, budget, group };
         effects.send(partition, Mail::PlaceOrder(place));
         Ok(id.get())
     }
@@ -234,7 +241,8 @@ impl LedgerCell {
             open.is_cancel_asked = true;
         }
         self.lanes.ask(partition, Asked { request: position, account, market, order });
-        effects.send(partition, Mail::WithdrawOrder(WithdrawOrder { market, order, request: position }));
+        let (request, cause) = (position, CancelCause::Requested);
+        effects.send(partition, Mail::WithdrawOrder(WithdrawOrder { market, order, request, cause }));
         Ok(order.get())
     }
 
@@ -255,7 +263,8 @@ impl LedgerCell {
             return Err(RejectReason::Busy.into());
         }
         self.lanes.ask(partition, Asked { request: position, account, market, order: OrderId::ZERO });
-        effects.send(partition, Mail::WithdrawAll(WithdrawAll { market, account, request: position }));
+        let (sides, request, cause) = (Sides::Both, position, CancelCause::MassCancel);
+        effects.send(partition, Mail::WithdrawAll(WithdrawAll { market, account, sides, request, cause }));
         Ok(0)
     }
 
@@ -282,7 +291,9 @@ impl LedgerCell {
             Mail::WithdrawRefused(refused) => self.withdraw_refused(from, refused, effects),
             Mail::AllWithdrawn(done) => self.all_withdrawn(from, done, effects),
             Mail::MarketReported(report) => self.market_reported(from, report, effects),
-            Mail::CreateMarket(_)
+            Mail::TradePrevented(prevented) => self.prevented(from, prevented, effects),
+            Mail::MarketQuarantined(_)
+            | Mail::CreateMarket(_)
             | Mail::ChangeMarketStatus(_)
             | Mail::ChangeMarketSchedule(_)
             | Mail::PlaceOrder(_)
@@ -296,6 +307,7 @@ impl LedgerCell {
         self.balances.save(to);
         self.orders.save(to);
         self.lanes.save(to);
+        self.conduct.save(to);
     }
 
     pub(crate) fn load(
@@ -311,10 +323,12 @@ impl LedgerCell {
         for _ in 0..ledger.registry.accounts() {
             ledger.balances.add_account();
             ledger.orders.add_account();
+            ledger.conduct.add_account();
         }
         ledger.balances.load(from)?;
         ledger.orders.load(ledger.registry.accounts(), from)?;
         ledger.lanes = Lanes::load(from)?;
+        ledger.conduct.load(from)?;
         Ok(ledger)
     }
 }

@@ -6,7 +6,7 @@
 pub struct Limits {
     /// Assets of the ledger.
     pub assets_max: u16,
-    /// Accounts of the ledger. Market cells keep 8 bytes for each.
+    /// Accounts of the ledger. Market cells keep 16 bytes for each.
     pub accounts_max: u32,
     /// Markets of the ledger, and market cells of one partition.
     pub markets_max: u16,

@@ -11,13 +11,15 @@ mod depth;
 mod ladder;
 mod matching;
 mod phase;
+mod prevention;
 mod purge;
+mod shown;
 
 use wire::codec::{CodecError, Reader, Writer};
 use wire::mail::{AllWithdrawn, CreateMarket, OrderEnded, PlaceOrder, WithdrawAll, WithdrawOrder, WithdrawRefused};
 use wire::{
-    CancelCause, LogPosition, Mail, MarketId, MarketRules, MarketScale, MarketStatus, OrderId, PartitionId, Price, Qty,
-    Side, Timestamp, TradeId,
+    BookSequence, CancelCause, LogPosition, Mail, MarketId, MarketRules, MarketScale, MarketStatus, OrderId,
+    PartitionId, PreventedMatchId, Price, Qty, Side, Timestamp, TradeId,
 };
 
 use self::book::{Book, Resting};
@@ -47,6 +49,9 @@ pub(crate) struct MarketCell {
     /// The newest order that came in; a ledger cell counts its orders upwards, so an older one is not new.
     newest: OrderId,
     trade: TradeId,
+    prevented: PreventedMatchId,
+    /// The last change of the book order by order.
+    shown: BookSequence,
     depth: Depth,
     fills_max: u32,
 }
@@ -66,6 +71,8 @@ impl MarketCell {
             book: Book::new(create.rules.tick, limits.resting_orders_max, limits.accounts_max),
             newest: OrderId::new(0),
             trade: TradeId::ZERO,
+            prevented: PreventedMatchId::ZERO,
+            shown: BookSequence::ZERO,
             depth: Depth::default(),
             fills_max: limits.fills_per_order_max,
         }
@@ -102,29 +109,31 @@ impl MarketCell {
 
     /// Takes one order off the book.
     pub(crate) fn withdraw(&mut self, now: Timestamp, withdraw: &WithdrawOrder, effects: &mut Effects<'_>) {
-        let WithdrawOrder { market, order, request } = *withdraw;
+        let WithdrawOrder { market, order, request, cause } = *withdraw;
         let Some(handle) = self.book.find(order) else {
             effects.send(self.ledger, Mail::WithdrawRefused(WithdrawRefused { market, order, request }));
             return;
         };
         let gone = self.book.remove(handle);
+        self.tell_gone(&gone, effects);
         self.tell_level(now, gone.side, gone.price, effects);
-        self.tell_end(&gone, CancelCause::Requested, request, effects);
+        self.tell_end(&gone, cause, request, effects);
     }
 
-    /// Takes an account's orders off the book, oldest first; each level that changed is told once, after them.
+    /// Takes an account's orders of the asked sides off the book, oldest first; each level that changed is told once, after them.
     pub(crate) fn withdraw_all(&mut self, now: Timestamp, withdraw: &WithdrawAll, effects: &mut Effects<'_>) {
-        let WithdrawAll { market, account, request } = *withdraw;
+        let WithdrawAll { market, account, sides, request, cause } = *withdraw;
         let mut canceled = 0;
         let mut levels: Vec<(Side, Price)> = Vec::new();
         loop {
-            let handle = self.book.oldest_of(account);
+            let handle = self.book.oldest_of(account, sides);
             if handle == 0 {
                 break;
             }
             let gone = self.book.remove(handle);
             levels.push((gone.side, gone.price));
-            self.tell_end(&gone, CancelCause::MassCancel, request, effects);
+            self.tell_gone(&gone, effects);
+            self.tell_end(&gone, cause, request, effects);
             canceled += 1;
         }
         levels.sort_unstable();
@@ -154,6 +163,8 @@ impl MarketCell {
         to.put(&self.timer.unwrap_or_default());
         to.put(&self.newest);
         to.put(&self.trade);
+        to.put(&self.prevented);
+        to.put(&self.shown);
         self.depth.save(to);
         to.put(&(self.book.len() as u32));
         for side in [Side::Buy, Side::Sell] {
@@ -162,6 +173,7 @@ impl MarketCell {
                 to.put(&order.price);
                 to.put(&order.id);
                 to.put(&order.account);
+                to.put(&order.group);
                 to.put(&order.leaves);
             }
         }
@@ -176,17 +188,19 @@ impl MarketCell {
         market.timer = Some(from.get()?).filter(|_| has_timer);
         market.newest = from.get()?;
         market.trade = from.get()?;
+        market.prevented = from.get()?;
+        market.shown = from.get()?;
         market.depth = Depth::load(from)?;
         for _ in 0..from.get::<u32>()? {
-            let (side, price, id, account, leaves): (Side, Price, OrderId, _, Qty) =
-                (from.get()?, from.get()?, from.get()?, from.get()?, from.get()?);
+            let (side, price, id, account, group, leaves): (Side, Price, OrderId, _, _, Qty) =
+                (from.get()?, from.get()?, from.get()?, from.get()?, from.get()?, from.get()?);
             let sum = market.book.level_qty(side, price).checked_add(leaves);
             let fits = market.book.has_room() && market.book.has_account(account) && sum.is_some();
             if !fits || id.get() == 0 || leaves.is_zero() || market.book.find(id).is_some() {
                 return Err(CodecError::OutOfRange);
             }
             market.book.prepare(price);
-            market.book.insert(Resting { id, account, side, price, leaves });
+            market.book.insert(Resting { id, account, group, side, price, leaves });
         }
         market.book.relink_accounts();
         Ok(market)

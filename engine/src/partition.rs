@@ -141,6 +141,16 @@ impl Partition {
             Command::SetMarketSchedule(set) => ledger.set_market_schedule(set, mailboxes, effects),
             Command::ReopenMarket(reopen) => ledger.reopen_market(reopen, mailboxes, effects),
             Command::KillMarket(kill) => ledger.kill_market(kill, effects),
+            Command::AssignAccount(assign) => ledger.assign_account(assign, effects),
+            Command::SetFeeSchedule(_)
+            | Command::SetFees(_)
+            | Command::SetAccountLimits(_)
+            | Command::SetOrderLimits(_)
+            | Command::SetKillSwitch(_)
+            | Command::MassCancel(_)
+            | Command::RenewLease(_)
+            | Command::EndLease(_)
+            | Command::CountdownCancel(_) => Err(RejectReason::WrongPartition.into()),
             Command::DeliverMail(_) | Command::AckMail(_) | Command::Tick(_) => {
                 Err(RejectReason::WrongPartition.into())
             }
@@ -198,7 +208,9 @@ impl Partition {
             | Mail::OrderEnded(_)
             | Mail::WithdrawRefused(_)
             | Mail::AllWithdrawn(_)
-            | Mail::MarketReported(_) => {
+            | Mail::MarketReported(_)
+            | Mail::TradePrevented(_)
+            | Mail::MarketQuarantined(_) => {
                 if let Some(ledger) = &mut self.ledger {
                     ledger.receive(from, now, mail, effects);
                 }

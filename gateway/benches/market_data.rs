@@ -67,6 +67,7 @@ impl Market {
             taker_side: Side::Buy,
             taker: OrderId::new(step),
             maker: OrderId::new(1),
+            sequence: Default::default(),
         });
         let changed = Event::LevelChanged(LevelChanged {
             market: MARKET,

@@ -247,6 +247,19 @@ impl From<RejectReason> for ApiError {
             WouldTake => ApiError::new(-2010, "Order would immediately match and take."),
             LevelFull => ApiError::new(-2010, "The price level can hold no more quantity."),
             NoLiquidity => ApiError::new(-2010, "No liquidity on the opposite side of the book."),
+            AccountKilled | ApiKeyKilled => ApiError::new(-2010, "This account may not place or cancel orders."),
+            BadFees | BadLimits => UNSUPPORTED,
+            UnknownLease | LeaseTaken => ApiError::new(-2010, "The session of this order has ended."),
+            BadDuration => ApiError::new(-1102, "The duration is out of bounds."),
+            Quarantined => UNKNOWN,
+            AccountOpenOrders => ApiError::filter("EXCHANGE_MAX_NUM_ORDERS"),
+            PositionTooLarge => ApiError::filter("MAX_POSITION"),
+            AccountQtyTooLarge => ApiError::filter("ACCOUNT_MAX_QTY"),
+            AccountNotionalTooLarge => ApiError::filter("ACCOUNT_MAX_NOTIONAL"),
+            OrderRateExceeded => ApiError {
+                status: 429,
+                ..ApiError::new(-1015, "Too many new orders; the limit of this account is reached.")
+            },
             UnknownOrder | TooLateToCancel | NoOpenOrders => UNKNOWN_ORDER,
         }
     }

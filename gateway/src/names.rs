@@ -47,13 +47,14 @@ pub fn shown_price(order: &Order, market: &Market) -> String {
     }
 }
 
-/// `NONE`, `EXPIRE_TAKER`, `EXPIRE_MAKER`, `EXPIRE_BOTH`.
+/// `NONE`, `EXPIRE_TAKER`, `EXPIRE_MAKER`, `EXPIRE_BOTH`, `DECREMENT`.
 pub const fn self_trade(mode: SelfTradePrevention) -> &'static str {
     match mode {
         SelfTradePrevention::None => "NONE",
         SelfTradePrevention::ExpireTaker => "EXPIRE_TAKER",
         SelfTradePrevention::ExpireMaker => "EXPIRE_MAKER",
         SelfTradePrevention::ExpireBoth => "EXPIRE_BOTH",
+        SelfTradePrevention::Decrement => "DECREMENT",
     }
 }
 

@@ -91,6 +91,7 @@ pub(crate) fn opening() -> Vec<Event> {
             kind: ApiKeyKind::Hmac,
             permissions,
             secret: cluster_client::envelope::seal(&ENVELOPE_KEY, key, ALICE_SECRET.as_bytes()).unwrap(),
+            id: Default::default(),
         }))
     };
     let asset =
@@ -132,6 +133,8 @@ pub(crate) fn buy(name: &str) -> NewOrder {
         qty: qty(100_000),
         quote_qty: Amount::ZERO,
         client_order_id: client_id(name),
+        key: Default::default(),
+        session: Default::default(),
     }
 }
 
@@ -184,6 +187,7 @@ pub(crate) fn executed(order: u64, trade: u64, lots: i64, leaves: i64) -> Event 
         is_maker: false,
         leaves: qty(leaves),
         traded_at: Timestamp::from_nanos(START_NS),
+        rebate: Default::default(),
     })
 }
 

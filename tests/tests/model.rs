@@ -150,6 +150,7 @@ fn by_cell(events: Vec<Event>) -> BTreeMap<u16, Vec<Event>> {
         let cell = match &event {
             Event::BalanceChanged(_) => continue,
             Event::Traded(e) => e.market.get(),
+            Event::OrderShown(e) => e.market.get(),
             Event::LevelChanged(e) => e.market.get(),
             Event::DepthWindowClosed(e) => e.market.get(),
             Event::PhaseChanged(e) => e.market.get(),
@@ -234,6 +235,8 @@ fn order() -> impl Strategy<Value = Command> {
                 qty: Qty::new(if has_qty { units } else { 0 }).unwrap(),
                 quote_qty: Amount::new(if has_quote { quote } else { 0 }).unwrap(),
                 client_order_id,
+                key: Default::default(),
+                session: Default::default(),
             })
         },
     )
@@ -313,6 +316,8 @@ fn written(account: u32, side: Side, is_market: bool, price: i64, units: i64, qu
         qty: Qty::new(units).unwrap(),
         quote_qty: Amount::new(quote).unwrap(),
         client_order_id: ClientOrderId::new(name.as_bytes()).unwrap(),
+        key: Default::default(),
+        session: Default::default(),
     })
 }
 

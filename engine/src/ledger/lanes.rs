@@ -78,6 +78,14 @@ impl Lanes {
         Some(asked)
     }
 
+    /// An order has ended because of a command: when the command was for it alone, its outcome has come.
+    pub(super) fn withdrawn(&mut self, to: PartitionId, request: LogPosition, order: OrderId) {
+        let lane = self.lane(to);
+        if lane.cancels.front().is_some_and(|asked| (asked.request, asked.order) == (request, order)) {
+            lane.cancels.pop_front();
+        }
+    }
+
     pub(super) fn save(&self, to: &mut Writer<'_>) {
         to.put(&(self.lanes.len() as u32));
         for lane in &self.lanes {

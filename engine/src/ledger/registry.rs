@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use wire::codec::{CodecError, Reader, Writer};
 use wire::command::{AddApiKey, ApiKeyKind, ExtendApiKey, ListAsset, ListMarket, OpenAccount};
 use wire::event::{AccountOpened, ApiKeyAdded, AssetListed, MarketListed};
-use wire::{AccountId, AccountName, ApiKeyText, AssetId, MarketId, MarketScale, MarketStatus, RejectReason};
+use wire::{AccountId, AccountName, ApiKeyId, ApiKeyText, AssetId, MarketId, MarketScale, MarketStatus, RejectReason};
 
 use super::Refused;
 use crate::limits::Limits;
@@ -38,6 +38,7 @@ pub(super) struct Registry {
     accounts: Vec<AccountOpened>,
     names: BTreeMap<AccountName, AccountId>,
     keys: BTreeMap<ApiKeyText, Key>,
+    last_key: ApiKeyId,
     markets: Vec<Market>,
 }
 
@@ -49,6 +50,7 @@ impl Registry {
             accounts: Vec::with_capacity(limits.accounts_max as usize),
             names: BTreeMap::new(),
             keys: BTreeMap::new(),
+            last_key: ApiKeyId::ZERO,
             markets: Vec::with_capacity(usize::from(limits.markets_max)),
         }
     }
@@ -125,10 +127,11 @@ impl Registry {
         if self.keys.len() >= self.limits.api_keys_max as usize {
             return Err(Refused::because(RejectReason::TableFull));
         }
-        Ok(ApiKeyAdded { account, key, kind, permissions, secret })
+        Ok(ApiKeyAdded { account, key, kind, permissions, secret, id: self.last_key.next() })
     }
 
     pub(super) fn add_key(&mut self, key: ApiKeyAdded) {
+        self.last_key = self.last_key.max(key.id);
         self.keys.insert(key.key, Key { added: key, parts: 0 });
     }
 
@@ -200,6 +203,7 @@ impl Registry {
             to.put(&key.added);
             to.put(&key.parts);
         }
+        to.put(&self.last_key);
         to.put(&(self.markets.len() as u32));
         for market in &self.markets {
             to.put(&market.listed);
@@ -226,6 +230,7 @@ impl Registry {
             let key = Key { added: from.get()?, parts: from.get()? };
             registry.keys.insert(key.added.key, key);
         }
+        registry.last_key = from.get()?;
         for _ in 0..from.get::<u32>()? {
             let listed: MarketListed = from.get()?;
             registry.expect_next(

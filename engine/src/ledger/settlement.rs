@@ -7,7 +7,7 @@ use wire::event::{
     AllCanceled, CancelRejected, MarketListed, OrderAccepted, OrderCanceled, OrderExecuted, OrderRejected, OrderResting,
 };
 use wire::mail::{AllWithdrawn, OrderEnded, OrderFilled, OrderRefused, OrderRested, WithdrawRefused};
-use wire::{Amount, AssetId, CancelCause, Event, OrderId, PartitionId, RejectReason, Side, Timestamp};
+use wire::{Amount, AssetId, Event, OrderId, PartitionId, RejectReason, Side, Timestamp};
 
 use super::LedgerCell;
 use super::orders::Order;
@@ -15,14 +15,14 @@ use crate::effects::Effects;
 
 impl LedgerCell {
     /// The open order that `from` may speak of, with its market.
-    fn order_of(&self, from: PartitionId, id: OrderId) -> Option<(Order, MarketListed)> {
+    pub(super) fn order_of(&self, from: PartitionId, id: OrderId) -> Option<(Order, MarketListed)> {
         let order = *self.orders.get(id)?;
         let market = self.registry.market(order.market).ok()?.listed;
         (market.partition == from).then_some((order, market))
     }
 
     /// The first word of a market that has not refused the order.
-    fn accept(&mut self, order: &Order, from: PartitionId, effects: &mut Effects<'_>) {
+    pub(super) fn accept(&mut self, order: &Order, from: PartitionId, effects: &mut Effects<'_>) {
         if order.is_accepted {
             return;
         }
@@ -91,6 +91,7 @@ impl LedgerCell {
             quote_amount,
             fee,
             fee_asset,
+            rebate: Amount::ZERO,
             is_maker,
             leaves,
             traded_at,
@@ -106,9 +107,7 @@ impl LedgerCell {
 
     pub(super) fn ended(&mut self, from: PartitionId, now: Timestamp, ended: &OrderEnded, effects: &mut Effects<'_>) {
         let OrderEnded { leaves, cause, request, .. } = *ended;
-        if cause == CancelCause::Requested {
-            self.lanes.answered(from, request);
-        }
+        self.lanes.withdrawn(from, request, ended.order);
         let Some((order, market)) = self.order_of(from, ended.order) else { return };
         self.accept(&order, from, effects);
         self.orders.close(order.id, now);
@@ -131,7 +130,7 @@ impl LedgerCell {
         }
     }
 
-    fn release(&mut self, order: &Order, market: &MarketListed, amount: Amount) {
+    pub(super) fn release(&mut self, order: &Order, market: &MarketListed, amount: Amount) {
         if !amount.is_zero() {
             self.balances.release(order.account, given_asset(order.side, market), amount);
         }

@@ -1,6 +1,6 @@
 //! The resting orders of one market: who is next at which price, and what one account has there.
 
-use wire::{AccountId, OrderId, Price, Qty, Side};
+use wire::{AccountId, OrderId, Price, Qty, Side, Sides, TradeGroupId};
 
 use super::ladder::{Ladder, Level};
 use crate::order_index::OrderIndex;
@@ -13,8 +13,19 @@ pub(super) type Handle = u32;
 pub(super) struct Resting {
     pub(super) id: OrderId,
     pub(super) account: AccountId,
+    /// The trade group that it was placed in.
+    pub(super) group: TradeGroupId,
     pub(super) side: Side,
     pub(super) price: Price,
+    pub(super) leaves: Qty,
+}
+
+/// What matching asks of an order.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct Maker {
+    pub(super) id: OrderId,
+    pub(super) account: AccountId,
+    pub(super) group: TradeGroupId,
     pub(super) leaves: Qty,
 }
 
@@ -31,25 +42,36 @@ struct Node {
     older: Handle,
     newer: Handle,
     account: u32,
+    group: u16,
     side: Side,
 }
 
 /// Price-time priority: levels in a ladder, orders in a slab of fixed capacity, linked into the FIFO of their
-/// level and the list of their account, oldest first.
+/// level and the list of their account and side, oldest first.
 pub(super) struct Book {
     ladder: Ladder,
     nodes: Vec<Node>,
     free: Handle,
     capacity: usize,
     ids: OrderIndex,
-    /// Each account's oldest and newest order.
-    accounts: Vec<[Handle; 2]>,
+    /// Each account's oldest and newest buy, and its oldest and newest sell.
+    accounts: Vec<[[Handle; 2]; 2]>,
 }
 
 const NONE: Handle = 0;
 
-const NO_NODE: Node =
-    Node { id: 0, leaves: 0, price: 0, prev: NONE, next: NONE, older: NONE, newer: NONE, account: 0, side: Side::Buy };
+const NO_NODE: Node = Node {
+    id: 0,
+    leaves: 0,
+    price: 0,
+    prev: NONE,
+    next: NONE,
+    older: NONE,
+    newer: NONE,
+    account: 0,
+    group: 0,
+    side: Side::Buy,
+};
 
 impl Book {
     /// For a grid of `tick`, up to `capacity` orders, and accounts up to `accounts_max`.
@@ -63,7 +85,7 @@ impl Book {
             free: NONE,
             capacity,
             ids: OrderIndex::new(capacity),
-            accounts: vec![[NONE; 2]; accounts_max as usize + 1],
+            accounts: vec![[[NONE; 2]; 2]; accounts_max as usize + 1],
         }
     }
 
@@ -116,16 +138,30 @@ impl Book {
         if id.get() == 0 { None } else { self.ids.get(id.get(), |handle| self.nodes[handle as usize].id) }
     }
 
-    /// The account's oldest order, or 0.
-    pub(super) fn oldest_of(&self, account: AccountId) -> Handle {
-        self.accounts.get(account.get() as usize).map_or(NONE, |ends| ends[0])
+    /// The account's oldest order of these sides, or 0.
+    pub(super) fn oldest_of(&self, account: AccountId, sides: Sides) -> Handle {
+        let of = |side| self.accounts.get(account.get() as usize).map_or(NONE, |ends| ends[row(side)][0]);
+        match sides {
+            Sides::Buy => of(Side::Buy),
+            Sides::Sell => of(Side::Sell),
+            Sides::Both => match (of(Side::Buy), of(Side::Sell)) {
+                (NONE, only) | (only, NONE) => only,
+                (buy, sell) if self.nodes[buy as usize].id < self.nodes[sell as usize].id => buy,
+                (_, sell) => sell,
+            },
+        }
     }
 
-    /// Whose order it is and what is left of it.
+    /// What matching asks.
     #[inline]
-    pub(super) fn maker(&self, handle: Handle) -> (OrderId, AccountId, Qty) {
+    pub(super) fn maker(&self, handle: Handle) -> Maker {
         let node = &self.nodes[handle as usize];
-        (OrderId::new(node.id), AccountId::new(node.account), qty(node.leaves))
+        Maker {
+            id: OrderId::new(node.id),
+            account: AccountId::new(node.account),
+            group: TradeGroupId::new(node.group),
+            leaves: qty(node.leaves),
+        }
     }
 
     /// The whole order.
@@ -134,6 +170,7 @@ impl Book {
         Resting {
             id: OrderId::new(node.id),
             account: AccountId::new(node.account),
+            group: TradeGroupId::new(node.group),
             side: node.side,
             price: Price::new(node.price).expect("a resting order has a price"),
             leaves: qty(node.leaves),
@@ -150,7 +187,7 @@ impl Book {
     pub(super) fn insert(&mut self, order: Resting) {
         let handle = self.take_node();
         let price = order.price.units();
-        let ends = &mut self.accounts[order.account.get() as usize];
+        let ends = &mut self.accounts[order.account.get() as usize][row(order.side)];
         let older = std::mem::replace(&mut ends[1], handle);
         if older == NONE {
             ends[0] = handle;
@@ -168,6 +205,7 @@ impl Book {
                 older,
                 newer: NONE,
                 account: order.account.get(),
+                group: order.group.get(),
                 side: order.side,
             };
             if level.tail == NONE {
@@ -211,7 +249,7 @@ impl Book {
         });
         self.ids.remove(order.id.get(), handle);
 
-        let ends = &mut self.accounts[order.account.get() as usize];
+        let ends = &mut self.accounts[order.account.get() as usize][row(order.side)];
         if older == NONE {
             ends[0] = newer;
         } else {
@@ -261,9 +299,10 @@ impl Book {
             handles.extend(self.orders(side).filter_map(|order| Some((order.id.get(), self.find(order.id)?))));
         }
         handles.sort_unstable();
-        self.accounts.fill([NONE; 2]);
+        self.accounts.fill([[NONE; 2]; 2]);
         for (_, handle) in handles {
-            let ends = &mut self.accounts[self.nodes[handle as usize].account as usize];
+            let node = &self.nodes[handle as usize];
+            let ends = &mut self.accounts[node.account as usize][row(node.side)];
             let older = std::mem::replace(&mut ends[1], handle);
             if older == NONE {
                 ends[0] = handle;
@@ -273,6 +312,14 @@ impl Book {
             let node = &mut self.nodes[handle as usize];
             (node.older, node.newer) = (older, NONE);
         }
+    }
+}
+
+#[inline]
+fn row(side: Side) -> usize {
+    match side {
+        Side::Buy => 0,
+        Side::Sell => 1,
     }
 }
 

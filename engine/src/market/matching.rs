@@ -3,7 +3,7 @@
 //! First decide (`check`, which borrows the cell and may say no), then execute (which cannot fail):
 //!
 //! 1. Best price first, oldest first, at the maker's price, until nothing crosses or nothing is left.
-//! 2. Self-trade prevention looks at each resting order before it would trade; the taker's mode decides.
+//! 2. Self-trade prevention looks at each resting order before it would trade (`prevention`).
 //! 3. A budget bounds quote paid (market buys) or received (market sells by quote quantity). An order *by
 //!    quote quantity* is filled (leaves 0) when its budget does not reach one more lot at the best price; any
 //!    other ends with `BudgetSpent`.
@@ -24,9 +24,10 @@ use wire::{
 
 use super::MarketCell;
 use super::book::Resting;
+use super::prevention::is_own;
 use crate::effects::Effects;
 
-const NO_REQUEST: LogPosition = LogPosition::ZERO;
+pub(super) const NO_REQUEST: LogPosition = LogPosition::ZERO;
 
 /// Why an order does not meet the book.
 pub(super) enum No {
@@ -50,21 +51,21 @@ impl No {
 }
 
 /// How a taker's way through the book ended.
-enum Stop {
+pub(super) enum Stop {
     Filled,
     NothingCrosses,
     Because(CancelCause),
 }
 
 /// An order on its way through the book.
-struct Taker {
-    leaves: Qty,
-    budget: Option<Amount>,
-    steps_left: u32,
+pub(super) struct Taker {
+    pub(super) leaves: Qty,
+    pub(super) budget: Option<Amount>,
+    pub(super) steps_left: u32,
 }
 
 impl MarketCell {
-    /// The most mails that one order may cause: a fill is two, its end one.
+    /// The most mails that one order may cause: a step is two, its end two.
     pub(crate) fn replies_max(fills_max: u32) -> usize {
         2 * fills_max as usize + 2
     }
@@ -115,20 +116,19 @@ impl MarketCell {
         while let Some(at) = price {
             let mut handle = self.book.front(opposite, at);
             while handle != 0 {
-                let (_, account, leaves) = self.book.maker(handle);
+                let maker = self.book.maker(handle);
                 handle = self.book.behind(handle);
                 if steps_left == 0 {
                     return false;
                 }
                 steps_left -= 1;
-                if account == order.account {
-                    match order.self_trade {
-                        SelfTradePrevention::None => {}
-                        SelfTradePrevention::ExpireMaker => continue,
-                        SelfTradePrevention::ExpireTaker | SelfTradePrevention::ExpireBoth => return false,
+                if is_own(order, &maker) {
+                    if order.self_trade == SelfTradePrevention::ExpireMaker {
+                        continue;
                     }
+                    return false;
                 }
-                let qty = missing.min(leaves);
+                let qty = missing.min(maker.leaves);
                 if let Some(left) = budget {
                     match self.cost(at, qty).and_then(|cost| left.checked_sub(cost)) {
                         Some(left) => budget = Some(left),
@@ -157,8 +157,10 @@ impl MarketCell {
         let cause = match stop {
             Stop::Filled => return,
             Stop::NothingCrosses if may_rest(order) => {
-                let resting = Resting { id, account: order.account, side: order.side, price: order.price, leaves };
+                let PlaceOrder { account, group, side, price, .. } = *order;
+                let resting = Resting { id, account, group, side, price, leaves };
                 self.book.insert(resting);
+                self.tell_shown(&resting, true, effects);
                 self.tell_level(now, order.side, order.price, effects);
                 effects.send(self.ledger, Mail::OrderRested(OrderRested { market, order: id, leaves }));
                 return;
@@ -205,19 +207,14 @@ impl MarketCell {
             if taker.steps_left == 0 {
                 return Some(Stop::Because(CancelCause::FillLimit));
             }
-            let (maker, account, maker_qty) = self.book.maker(handle);
-            if account == order.account && order.self_trade != SelfTradePrevention::None {
-                if order.self_trade == SelfTradePrevention::ExpireTaker {
-                    return Some(Stop::Because(CancelCause::SelfTrade));
+            let resting = self.book.maker(handle);
+            if is_own(order, &resting) {
+                match self.prevent(now, price, handle, order, taker, effects) {
+                    Some(stop) => return Some(stop),
+                    None => continue,
                 }
-                taker.steps_left -= 1;
-                let gone = self.book.remove(handle);
-                self.tell_end(&gone, CancelCause::SelfTrade, NO_REQUEST, effects);
-                if order.self_trade == SelfTradePrevention::ExpireBoth {
-                    return Some(Stop::Because(CancelCause::SelfTrade));
-                }
-                continue;
             }
+            let (maker, maker_qty) = (resting.id, resting.leaves);
             let mut qty = taker.leaves.min(maker_qty);
             if let Some(budget) = taker.budget {
                 qty = qty.min(price.affordable(budget, self.rules.lot, self.scale.quote_factor));
@@ -244,7 +241,17 @@ impl MarketCell {
             self.trade = self.trade.next();
             let (market, trade) = (self.id, self.trade);
             let (taker_side, taken) = (order.side, order.order);
-            effects.tell(Event::Traded(Traded { market, trade, price, qty, taker_side, taker: taken, maker }));
+            let sequence = self.next_shown();
+            effects.tell(Event::Traded(Traded {
+                market,
+                trade,
+                price,
+                qty,
+                taker_side,
+                taker: taken,
+                maker,
+                sequence,
+            }));
             let fill = OrderFilled {
                 market,
                 order: taken,
@@ -266,13 +273,13 @@ impl MarketCell {
 
     /// Whether the budget of an order by quote quantity does not reach one more lot at the best price, or at the
     /// last one when nothing crosses any more.
-    fn is_satisfied(&self, order: &PlaceOrder, taker: &Taker, last: Price) -> bool {
+    pub(super) fn is_satisfied(&self, order: &PlaceOrder, taker: &Taker, last: Price) -> bool {
         let Some(budget) = taker.budget.filter(|_| is_by_quote(order)) else { return false };
         let price = self.best_crossing(order).unwrap_or(last);
         price.affordable(budget, self.rules.lot, self.scale.quote_factor).is_zero()
     }
 
-    fn cost(&self, price: Price, qty: Qty) -> Option<Amount> {
+    pub(super) fn cost(&self, price: Price, qty: Qty) -> Option<Amount> {
         price.notional(qty, self.scale.quote_factor)
     }
 }
@@ -298,6 +305,6 @@ fn accepts(order: &PlaceOrder, price: Price) -> bool {
 }
 
 #[inline]
-fn subtract(qty: Qty, part: Qty) -> Qty {
+pub(super) fn subtract(qty: Qty, part: Qty) -> Qty {
     qty.checked_sub(part).expect("a part is no more than the whole")
 }

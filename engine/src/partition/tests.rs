@@ -4,6 +4,7 @@ mod depth;
 mod mail;
 mod orders;
 mod phases;
+mod prevention;
 mod random;
 mod registry;
 mod world;

@@ -1,6 +1,8 @@
 //! What may be asked of a partition. Every change of state starts as one of these in its log.
 
+mod account;
 mod market;
+mod session;
 
 use alloc::boxed::Box;
 use alloc::vec::Vec;
@@ -10,9 +12,13 @@ pub use crate::api_key::{ExtendApiKey, RestrictApiKey};
 
 use crate::text::{AccountName, ApiKeyText, ClientOrderId, Secret, Symbol};
 use crate::{
-    AccountId, Amount, AssetId, FeeRate, Incarnation, Mail, MailSequence, MarketId, MarketRules, MarketStatus, OrderId,
-    OrderKind, PartitionId, Price, Qty, RejectReason, SelfTradePrevention, Side, TimeInForce,
+    AccountId, Amount, ApiKeyId, AssetId, ClientSessionId, FeeRate, Incarnation, Mail, MailSequence, MarketId,
+    MarketRules, MarketStatus, OrderId, OrderKind, PartitionId, Price, Qty, RejectReason, SelfTradePrevention, Side,
+    TimeInForce,
 };
+
+pub use self::account::{AssignAccount, SetAccountLimits, SetFeeSchedule, SetFees, SetKillSwitch, SetOrderLimits};
+pub use self::session::{CountdownCancel, EndLease, MassCancel, RenewLease};
 
 /// One input of a partition.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -49,6 +55,26 @@ pub enum Command {
     CancelOrder(CancelOrder),
     /// Client: cancel every open order of an account in one market.
     CancelAll(CancelAll),
+    /// Operator: put an account into a trade group and a firm.
+    AssignAccount(AssignAccount),
+    /// Operator: set the fee tiers.
+    SetFeeSchedule(Box<SetFeeSchedule>),
+    /// Operator: set or clear the rates of an account, of a market, or of an account in a market.
+    SetFees(SetFees),
+    /// Operator: bound what an account does over all markets.
+    SetAccountLimits(SetAccountLimits),
+    /// Operator: bound what an account does in one market.
+    SetOrderLimits(SetOrderLimits),
+    /// Operator: engage or release a kill switch.
+    SetKillSwitch(SetKillSwitch),
+    /// Client: cancel many orders.
+    MassCancel(MassCancel),
+    /// Client: open, renew or take over the lease of a client session.
+    RenewLease(RenewLease),
+    /// Client: end the lease of a client session.
+    EndLease(EndLease),
+    /// Client: arm or disarm a countdown.
+    CountdownCancel(CountdownCancel),
     /// Cluster: mail of another partition.
     DeliverMail(DeliverMail),
     /// Cluster: another partition has received mail; forget it.
@@ -140,7 +166,7 @@ impl Permissions {
     }
 }
 
-/// Gives an account an API key.
+/// Gives an account an API key. The reply's id is its [`ApiKeyId`].
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct AddApiKey {
     /// Whose key.
@@ -207,6 +233,10 @@ pub struct NewOrder {
     pub quote_qty: Amount,
     /// The client's name for it.
     pub client_order_id: ClientOrderId,
+    /// The API key it was asked with, whose kill switch stops it; 0 for none.
+    pub key: ApiKeyId,
+    /// The client session whose end cancels it; 0 for none.
+    pub session: ClientSessionId,
 }
 
 /// Cancels one order, named by id or, when `order` is 0, by client order id.

@@ -1,7 +1,10 @@
 //! What happened, in log order. Everything a client may see is derived from these, without asking a cell
 //! again: private events come from ledger cells, public ones from market cells.
 
+mod account;
+mod book;
 mod market;
+mod session;
 
 use alloc::boxed::Box;
 
@@ -10,10 +13,17 @@ pub use crate::api_key::{ApiKeyExtended, ApiKeyRestricted};
 use crate::command::{ApiKeyKind, Permissions};
 use crate::text::{AccountName, ApiKeyText, ClientOrderId, Secret, Symbol};
 use crate::{
-    AccountId, Amount, AssetId, CancelCause, FeeRate, LogPosition, MarketId, MarketRules, MarketScale, MarketStatus,
-    OrderId, OrderKind, PartitionId, Price, Qty, RejectReason, SelfTradePrevention, Side, TimeInForce, Timestamp,
-    TradeId, UpdateId,
+    AccountId, Amount, ApiKeyId, AssetId, BookSequence, CancelCause, FeeRate, LogPosition, MarketId, MarketRules,
+    MarketScale, MarketStatus, OrderId, OrderKind, PartitionId, Price, Qty, RejectReason, SelfTradePrevention, Side,
+    TimeInForce, Timestamp, TradeId, UpdateId,
 };
+
+pub use self::account::{
+    AccountAssigned, AccountLimitsChanged, FeeScheduleChanged, FeeTierChanged, FeesChanged, KillSwitchChanged,
+    OrderLimitsChanged,
+};
+pub use self::book::{CommandQuarantined, MatchPrevented, OrderShown};
+pub use self::session::{CountdownChanged, LeaseChanged};
 
 /// One fact. The batch it arrives in names log position and log time. What is rare and long is boxed, so that the
 /// facts of every order stay short.
@@ -67,6 +77,30 @@ pub enum Event {
     DepthWindowClosed(DepthWindowClosed),
     /// Market: the phase has changed.
     PhaseChanged(PhaseChanged),
+    /// Ledger: an account was put into a trade group and a firm.
+    AccountAssigned(AccountAssigned),
+    /// Ledger: other fee tiers hold.
+    FeeScheduleChanged(Box<FeeScheduleChanged>),
+    /// Ledger: rates were set or cleared.
+    FeesChanged(FeesChanged),
+    /// Ledger: an account has come to another fee tier.
+    FeeTierChanged(FeeTierChanged),
+    /// Ledger: an account's limits over all markets have changed.
+    AccountLimitsChanged(AccountLimitsChanged),
+    /// Ledger: an account's limits in a market have changed.
+    OrderLimitsChanged(OrderLimitsChanged),
+    /// Ledger: a kill switch was engaged or released.
+    KillSwitchChanged(KillSwitchChanged),
+    /// Ledger: self-trade prevention has prevented a trade (`TRADE_PREVENTION`).
+    MatchPrevented(MatchPrevented),
+    /// Market: an order shows this quantity on the book now.
+    OrderShown(OrderShown),
+    /// Ledger or market: a command was put aside.
+    CommandQuarantined(CommandQuarantined),
+    /// Ledger: a client session's lease has changed.
+    LeaseChanged(LeaseChanged),
+    /// Ledger: a countdown has changed.
+    CountdownChanged(CountdownChanged),
 }
 
 const _: () = assert!(size_of::<Event>() <= 96, "an event that every order causes must stay short");
@@ -137,6 +171,8 @@ pub struct ApiKeyAdded {
     pub permissions: Permissions,
     /// Sealed secret or public key.
     pub secret: Secret,
+    /// Its short name, with which orders name it.
+    pub id: ApiKeyId,
 }
 
 /// An API key was revoked.
@@ -255,8 +291,10 @@ pub struct OrderExecuted {
     pub quote_amount: Amount,
     /// The fee, in ledger units of `fee_asset`.
     pub fee: Amount,
-    /// The received asset, in which the fee is charged.
+    /// The received asset, in which the fee is charged; of a rebate the given asset, in which it is paid.
     pub fee_asset: AssetId,
+    /// What a maker is paid instead of a fee, in ledger units of `fee_asset`; zero when there is a fee.
+    pub rebate: Amount,
     /// Whether the order rested before the trade.
     pub is_maker: bool,
     /// What is left of the order; zero ends it. Of an order by quote quantity, meaningless until it ends.
@@ -340,6 +378,8 @@ pub struct Traded {
     pub taker: OrderId,
     /// The order that rested.
     pub maker: OrderId,
+    /// Its number among the changes of the book order by order.
+    pub sequence: BookSequence,
 }
 
 /// A price level has this quantity now.

@@ -32,10 +32,10 @@ macro_rules! counter {
             /// Before the first.
             pub const ZERO: Self = Self(0);
 
-            /// The one after this. Panics at `u64::MAX`, which no counter reaches in the life of a log.
+            /// The one after this. Panics at the end of its numbers, which no counter reaches in the life of a log.
             #[must_use]
             pub const fn next(self) -> Self {
-                Self(self.0.checked_add(1).expect("a counter reached u64::MAX"))
+                Self(self.0.checked_add(1).expect("a counter reached its end"))
             }
         }
     };
@@ -103,6 +103,32 @@ id! {
     Incarnation(u64)
 }
 id! {
+    /// Accounts that do not trade with each other, chosen by an operator. `0` names no group.
+    TradeGroupId(u16)
+}
+id! {
+    /// The firm that an account belongs to, chosen by an operator: who gets its drop copy. `0` names no firm.
+    FirmId(u32)
+}
+id! {
+    /// An API key, counted from 1 by the ledger cell in the order of adding, never reused. `0` names no key.
+    ApiKeyId(u32)
+}
+id! {
+    /// A client's session that cancels its orders when it ends, named by the client's gateway, unique in its account.
+    /// `0` names none.
+    ClientSessionId(u64)
+}
+id! {
+    /// A trade that self-trade prevention prevented, counted from 1 by its market cell.
+    PreventedMatchId(u64)
+}
+id! {
+    /// A change of one market's book order by order, counted from 1 by its market cell without gaps: every
+    /// [`crate::event::OrderShown`] and every [`crate::event::Traded`] has one.
+    BookSequence(u64)
+}
+id! {
     /// Fences clusters that share ancestors: every connection names it, and a cluster promoted
     /// elsewhere has a greater one.
     ClusterEpoch(u64)
@@ -114,3 +140,6 @@ counter!(UpdateId);
 counter!(LogPosition);
 counter!(Sequence);
 counter!(MailSequence);
+counter!(ApiKeyId);
+counter!(PreventedMatchId);
+counter!(BookSequence);

@@ -37,14 +37,15 @@ pub use amount::Amount;
 pub use api_key::{BadNetwork, Network, Networks};
 pub use command::Command;
 pub use event::Event;
-pub use fee::FeeRate;
+pub use fee::{FeeRate, FeeTier, FeeTiers, SignedFeeRate};
 pub use ids::{
-    AccountId, AssetId, ClusterEpoch, Incarnation, LogPosition, MailSequence, MarketId, NodeId, OrderId, PartitionId,
-    Sequence, SessionId, Term, TradeId, UpdateId,
+    AccountId, ApiKeyId, AssetId, BookSequence, ClientSessionId, ClusterEpoch, FirmId, Incarnation, LogPosition,
+    MailSequence, MarketId, NodeId, OrderId, PartitionId, PreventedMatchId, Sequence, SessionId, Term, TradeGroupId,
+    TradeId, UpdateId,
 };
 pub use mail::Mail;
 pub use market::{MarketRules, MarketScale, MarketStatus, PhaseCause, ScaleError};
-pub use order::{CancelCause, OrderKind, Origin, SelfTradePrevention, Side, TimeInForce};
+pub use order::{CancelCause, OrderKind, Origin, SelfTradePrevention, Side, Sides, TimeInForce};
 pub use price::Price;
 pub use qty::Qty;
 pub use reject::RejectReason;

@@ -2,11 +2,13 @@
 //! receives acts on it or answers.
 
 mod market;
+mod prevention;
 
 pub use self::market::{ChangeMarketSchedule, ChangeMarketStatus, MarketReported};
+pub use self::prevention::{MarketQuarantined, TradePrevented};
 use crate::{
     AccountId, Amount, CancelCause, LogPosition, MarketId, MarketRules, MarketScale, OrderId, OrderKind, PartitionId,
-    Price, Qty, RejectReason, SelfTradePrevention, Side, TimeInForce, Timestamp, TradeId,
+    Price, Qty, RejectReason, SelfTradePrevention, Side, Sides, TimeInForce, Timestamp, TradeGroupId, TradeId,
 };
 
 /// One message between cells, in the order of the outbox.
@@ -38,6 +40,10 @@ pub enum Mail {
     AllWithdrawn(AllWithdrawn),
     /// Market to ledger: the phase has changed.
     MarketReported(MarketReported),
+    /// Market to ledger: self-trade prevention has prevented a trade; release.
+    TradePrevented(TradePrevented),
+    /// Market to ledger: a command for a market was put aside.
+    MarketQuarantined(MarketQuarantined),
 }
 
 /// Makes a market cell.
@@ -78,6 +84,8 @@ pub struct PlaceOrder {
     /// The most quote to pay (market buys) or to receive (market sells by quote quantity);
     /// [`Amount::MAX`] when unbounded. Limit orders are bounded by price and quantity instead.
     pub budget: Amount,
+    /// The trade group its account is in, for self-trade prevention; 0 for none.
+    pub group: TradeGroupId,
 }
 
 /// Takes one order off the book.
@@ -89,6 +97,8 @@ pub struct WithdrawOrder {
     pub order: OrderId,
     /// The ledger log position of the cancel command, echoed in the outcome.
     pub request: LogPosition,
+    /// Why, echoed in the outcome.
+    pub cause: CancelCause,
 }
 
 /// Takes every order of an account off the book.
@@ -98,8 +108,12 @@ pub struct WithdrawAll {
     pub market: MarketId,
     /// Whose orders.
     pub account: AccountId,
+    /// Of which sides.
+    pub sides: Sides,
     /// The ledger log position of the cancel command, echoed in the outcomes.
     pub request: LogPosition,
+    /// Why, echoed in the outcomes.
+    pub cause: CancelCause,
 }
 
 /// The order did not enter the book.

@@ -54,6 +54,25 @@ impl Side {
 }
 
 numbered! {
+    /// Which sides a mass cancel covers.
+    Sides {
+        /// Both.
+        Both = 0,
+        /// Buys alone.
+        Buy = 1,
+        /// Sells alone.
+        Sell = 2,
+    }
+}
+
+impl Sides {
+    /// Whether `side` is among them.
+    pub const fn include(self, side: Side) -> bool {
+        matches!((self, side), (Sides::Both, _) | (Sides::Buy, Side::Buy) | (Sides::Sell, Side::Sell))
+    }
+}
+
+numbered! {
     /// How an order meets the book.
     OrderKind {
         /// Trades at its price or better, and may rest.
@@ -78,7 +97,7 @@ numbered! {
 }
 
 numbered! {
-    /// What happens when an order would trade with another of its own account; the taker's mode decides.
+    /// What happens when an order would trade with another of its own account or trade group; the taker's mode decides.
     SelfTradePrevention {
         /// They trade.
         None = 1,
@@ -88,6 +107,8 @@ numbered! {
         ExpireMaker = 3,
         /// Both expire.
         ExpireBoth = 4,
+        /// Both lose what would have traded, as if it had, and no money moves; whichever has nothing left expires.
+        Decrement = 5,
     }
 }
 
@@ -108,13 +129,26 @@ numbered! {
         FillLimit = 6,
         /// An operator closed the market.
         MarketClosed = 7,
+        /// The kill switch of its account or API key was engaged.
+        KillSwitch = 24,
+        /// Its account's countdown in this market ran out.
+        Countdown = 25,
+        /// The lease of its client session ran out or was ended.
+        Disconnected = 26,
     }
 }
 
 impl CancelCause {
     /// Whether clients are told `EXPIRED` instead of `CANCELED`.
     pub const fn is_expiry(self) -> bool {
-        !matches!(self, CancelCause::Requested | CancelCause::MassCancel)
+        !matches!(
+            self,
+            CancelCause::Requested
+                | CancelCause::MassCancel
+                | CancelCause::KillSwitch
+                | CancelCause::Countdown
+                | CancelCause::Disconnected
+        )
     }
 }
 

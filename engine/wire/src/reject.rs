@@ -58,6 +58,22 @@ reasons! {
     ZeroAmount = 108,
     /// The balance or a total would exceed what it can hold.
     BalanceTooLarge = 109,
+    /// The account's kill switch is engaged.
+    AccountKilled = 110,
+    /// The API key's kill switch is engaged.
+    ApiKeyKilled = 111,
+    /// The fees contradict each other or are out of bounds.
+    BadFees = 112,
+    /// The limits contradict each other or are out of bounds.
+    BadLimits = 113,
+    /// The account has no live lease of this client session.
+    UnknownLease = 114,
+    /// Another holder has taken the lease over.
+    LeaseTaken = 115,
+    /// The lease or the countdown is longer or shorter than it may be.
+    BadDuration = 116,
+    /// The command could not be executed by a quorum of replicas; it was put aside and changed nothing.
+    Quarantined = 117,
 
     /// Material that does not follow the key's material so far, or that the kind of key does not take.
     BadKeyMaterial = 150,
@@ -123,6 +139,17 @@ reasons! {
     LevelFull = 316,
     /// A market order found the opposite side empty.
     NoLiquidity = 317,
+
+    /// The account has as many open orders, over all markets, as it may.
+    AccountOpenOrders = 380,
+    /// The order could make the account's position larger than it may be.
+    PositionTooLarge = 381,
+    /// The quantity is above the account's maximum for one order.
+    AccountQtyTooLarge = 382,
+    /// The notional is above the account's maximum for one order.
+    AccountNotionalTooLarge = 383,
+    /// The account has placed as many orders in this window of log time as it may.
+    OrderRateExceeded = 384,
 
     /// No such open order of this account.
     UnknownOrder = 400,

@@ -194,7 +194,19 @@ impl Accounts {
                 | Event::PhaseChanged(_)
                 | Event::Traded(_)
                 | Event::LevelChanged(_)
-                | Event::DepthWindowClosed(_) => {}
+                | Event::DepthWindowClosed(_)
+                | Event::OrderShown(_)
+                | Event::AccountAssigned(_)
+                | Event::FeeScheduleChanged(_)
+                | Event::FeesChanged(_)
+                | Event::FeeTierChanged(_)
+                | Event::AccountLimitsChanged(_)
+                | Event::OrderLimitsChanged(_)
+                | Event::KillSwitchChanged(_)
+                | Event::MatchPrevented(_)
+                | Event::LeaseChanged(_)
+                | Event::CountdownChanged(_)
+                | Event::CommandQuarantined(_) => {}
             }
         }
         self.report_balances(&batch, &told);

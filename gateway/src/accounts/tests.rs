@@ -198,6 +198,7 @@ fn a_secret_sealed_for_another_gateway_is_no_key_here() {
         kind: wire::command::ApiKeyKind::Hmac,
         permissions: wire::command::Permissions::READ,
         secret,
+        id: Default::default(),
     }))]);
     assert!(gateway.exchange.accounts().key(&key, PEER.ip).is_none());
 }

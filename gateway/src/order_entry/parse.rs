@@ -131,6 +131,8 @@ pub fn placement(gateway: &Gateway, account: AccountId, mut params: Params) -> R
         qty,
         quote_qty,
         client_order_id,
+        key: Default::default(),
+        session: Default::default(),
     };
     Ok(Placement { market, order, response, wants_commission })
 }
@@ -265,7 +267,8 @@ fn self_trade(params: &mut Params) -> Result<SelfTradePrevention, ApiError> {
         Some("NONE") => Ok(SelfTradePrevention::None),
         Some("EXPIRE_TAKER") => Ok(SelfTradePrevention::ExpireTaker),
         Some("EXPIRE_BOTH") => Ok(SelfTradePrevention::ExpireBoth),
-        Some("DECREMENT" | "TRANSFER" | "NON_REPRESENTABLE") => {
+        Some("DECREMENT") => Ok(SelfTradePrevention::Decrement),
+        Some("TRANSFER" | "NON_REPRESENTABLE") => {
             Err(ApiError::new(-1013, "This symbol does not allow the specified self-trade prevention mode."))
         }
         Some(_) => Err(ApiError::invalid_data("selfTradePreventionMode")),

@@ -155,6 +155,7 @@ impl Server {
                 kind: ApiKeyKind::Hmac,
                 permissions: Permissions::READ_AND_TRADE,
                 secret: envelope::seal(&ENVELOPE_KEY, &key(), SECRET.as_bytes()).unwrap(),
+                id: Default::default(),
             })),
             balance(10_000),
         ]);

@@ -6,7 +6,13 @@ use wire::link::Role;
 /// Whether a connection of `role` may have `command` sequenced by a request.
 pub fn may_request(role: Role, command: &Command) -> bool {
     match command {
-        Command::NewOrder(_) | Command::CancelOrder(_) | Command::CancelAll(_) => {
+        Command::NewOrder(_)
+        | Command::CancelOrder(_)
+        | Command::CancelAll(_)
+        | Command::MassCancel(_)
+        | Command::RenewLease(_)
+        | Command::EndLease(_)
+        | Command::CountdownCancel(_) => {
             matches!(role, Role::Gateway | Role::Operator)
         }
         Command::ListAsset(_)
@@ -21,7 +27,13 @@ pub fn may_request(role: Role, command: &Command) -> bool {
         | Command::RestrictApiKey(_)
         | Command::ExtendApiKey(_)
         | Command::Credit(_)
-        | Command::Debit(_) => role == Role::Operator,
+        | Command::Debit(_)
+        | Command::AssignAccount(_)
+        | Command::SetFeeSchedule(_)
+        | Command::SetFees(_)
+        | Command::SetAccountLimits(_)
+        | Command::SetOrderLimits(_)
+        | Command::SetKillSwitch(_) => role == Role::Operator,
         Command::DeliverMail(_) | Command::AckMail(_) | Command::Tick(_) => false,
     }
 }

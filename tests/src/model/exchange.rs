@@ -6,9 +6,9 @@ use std::collections::{BTreeMap, BTreeSet};
 use wire::command::{CancelAll, CancelOrder, Credit, Debit, NewOrder, Reply, SetMarketStatus};
 use wire::event::*;
 use wire::{
-    AccountId, Amount, AssetId, CancelCause, ClientOrderId, Command, Event, FeeRate, LogPosition, MarketId,
-    MarketRules, MarketScale, MarketStatus, OrderId, OrderKind, PhaseCause, Price, Qty, RejectReason,
-    SelfTradePrevention, Side, TimeInForce, Timestamp, TradeId, UpdateId,
+    AccountId, Amount, AssetId, BookSequence, CancelCause, ClientOrderId, Command, Event, FeeRate, LogPosition,
+    MarketId, MarketRules, MarketScale, MarketStatus, OrderId, OrderKind, PhaseCause, PreventedMatchId, Price, Qty,
+    RejectReason, SelfTradePrevention, Side, TimeInForce, Timestamp, TradeGroupId, TradeId, UpdateId,
 };
 
 /// Base and quote of each market, from market 1. What one trades the other pays with.
@@ -43,6 +43,8 @@ struct Market {
     phases: u64,
     last_trade: u64,
     last_update: u64,
+    last_shown: u64,
+    last_prevented: u64,
     /// First update and end of the open depth window.
     window: Option<(u64, u64)>,
 }
@@ -119,6 +121,8 @@ impl Exchange {
                     phases: 0,
                     last_trade: 0,
                     last_update: 0,
+                    last_shown: 0,
+                    last_prevented: 0,
                     window: None,
                 })
                 .collect(),
@@ -434,11 +438,32 @@ impl Exchange {
                 break Some(CancelCause::FillLimit);
             }
             if maker.account == new.account.get() && new.self_trade != SelfTradePrevention::None {
+                let affordable = budget.map_or(i128::MAX, |budget| self.lots(budget, maker.price));
+                let reach = self.order(id).leaves.min(affordable);
+                if new.self_trade == SelfTradePrevention::Decrement && reach == 0 {
+                    break Some(CancelCause::BudgetSpent);
+                }
+                let (taker_loses, maker_loses) = match new.self_trade {
+                    SelfTradePrevention::ExpireTaker => (reach, 0),
+                    SelfTradePrevention::ExpireMaker => (0, maker.leaves),
+                    SelfTradePrevention::ExpireBoth => (reach, maker.leaves),
+                    _ => (reach.min(maker.leaves), reach.min(maker.leaves)),
+                };
+                self.tell_prevented(new, id, &maker, taker_loses, maker_loses);
                 if new.self_trade == SelfTradePrevention::ExpireTaker {
                     break Some(CancelCause::SelfTrade);
                 }
                 steps += 1;
                 touched = Some(maker.price);
+                self.tell_shown(&maker, maker.leaves - maker_loses, false);
+                if new.self_trade == SelfTradePrevention::Decrement {
+                    let limits = (price(limit), budget);
+                    budget = self.decrement(new, id, &maker, maker_loses, limits);
+                    if self.order(id).leaves == 0 {
+                        break Some(CancelCause::SelfTrade);
+                    }
+                    continue;
+                }
                 self.end(maker.id, maker.leaves, CancelCause::SelfTrade, 0);
                 if new.self_trade == SelfTradePrevention::ExpireBoth {
                     break Some(CancelCause::SelfTrade);
@@ -464,7 +489,8 @@ impl Exchange {
             let taker_leaves = if is_satisfied { 0 } else { leaves - traded };
             let known = self.market(market).expect("the order's market");
             known.last_trade += 1;
-            let trade = known.last_trade;
+            known.last_shown += 1;
+            let (trade, shown) = (known.last_trade, known.last_shown);
             self.public.push(Event::Traded(Traded {
                 market,
                 trade: TradeId::new(trade),
@@ -473,6 +499,7 @@ impl Exchange {
                 taker_side: side,
                 taker: OrderId::new(id),
                 maker: OrderId::new(maker.id),
+                sequence: BookSequence::new(shown),
             }));
             self.accept(id);
             self.fill(id, trade, maker.price, traded, taker_leaves, false);
@@ -492,6 +519,8 @@ impl Exchange {
                 let arrival = self.arrivals;
                 let order = self.orders.iter_mut().find(|order| order.id == id).unwrap();
                 order.arrival = Some(arrival);
+                let resting = order.clone();
+                self.tell_shown(&resting, resting.leaves, true);
                 self.tell_level(market, side, limit);
                 let (order, account, leaves) = (OrderId::new(id), new.account, qty(leaves));
                 self.private.push(Event::OrderResting(OrderResting { order, account, market, leaves }));
@@ -501,6 +530,75 @@ impl Exchange {
                 self.end(id, told, cause.unwrap_or(CancelCause::TimeInForce), 0);
             }
         }
+    }
+
+    fn tell_shown(&mut self, order: &Order, shown: i128, is_last: bool) {
+        let market = self.market(order.market).expect("the order's market");
+        market.last_shown += 1;
+        let sequence = BookSequence::new(market.last_shown);
+        self.public.push(Event::OrderShown(OrderShown {
+            market: order.market,
+            sequence,
+            order: OrderId::new(order.id),
+            side: order.side,
+            price: price(order.price),
+            qty: qty(shown),
+            is_last,
+        }));
+    }
+
+    fn tell_prevented(&mut self, new: &NewOrder, id: u64, maker: &Order, taker_loses: i128, maker_loses: i128) {
+        self.accept(id);
+        let market = self.market(new.market).expect("the order's market");
+        market.last_prevented += 1;
+        let prevented = PreventedMatchId::new(market.last_prevented);
+        self.private.push(Event::MatchPrevented(MatchPrevented {
+            market: new.market,
+            prevented,
+            taker: OrderId::new(id),
+            taker_account: new.account,
+            maker: OrderId::new(maker.id),
+            maker_account: AccountId::new(maker.account),
+            group: TradeGroupId::default(),
+            mode: new.self_trade,
+            price: price(maker.price),
+            taker_qty: qty(taker_loses),
+            maker_qty: qty(maker_loses),
+            prevented_at: Timestamp::from_nanos(self.now),
+        }));
+    }
+
+    /// Both lose the quantity as if it had traded, without money. What is left of the taker's budget.
+    fn decrement(
+        &mut self,
+        new: &NewOrder,
+        id: u64,
+        maker: &Order,
+        lost: i128,
+        (limit, budget): (Price, Option<i128>),
+    ) -> Option<i128> {
+        let budget = budget.map(|budget| budget - self.cost(maker.price, lost));
+        for order in [id, maker.id] {
+            let order = self.order(order);
+            let leaves = order.leaves - lost;
+            let keeps = match (order.is_market, order.side) {
+                (false, Side::Buy) => self.cost(order.price, leaves),
+                (true, Side::Buy) => order.held - self.cost(maker.price, lost),
+                (_, Side::Sell) => order.held - lost * i128::from(self.scale.base_factor),
+            };
+            self.release(&Order { held: order.held - keeps, ..order.clone() });
+            let order = self.orders.iter_mut().find(|open| open.id == order.id).unwrap();
+            (order.leaves, order.held) = (leaves, keeps);
+        }
+        if maker.leaves == lost {
+            self.end(maker.id, 0, CancelCause::SelfTrade, 0);
+        }
+        let limit = i128::from(limit.units());
+        let best = self.first_opposite(new.market, new.side, limit).map_or(maker.price, |best| best.price);
+        if new.qty.is_zero() && budget.is_some_and(|budget| self.lots(budget, best) == 0) {
+            self.orders.iter_mut().find(|open| open.id == id).unwrap().leaves = 0;
+        }
+        budget
     }
 
     fn accept(&mut self, id: u64) {
@@ -561,6 +659,7 @@ impl Exchange {
             is_maker,
             leaves: qty(leaves),
             traded_at: Timestamp::from_nanos(self.now),
+            rebate: Default::default(),
         }));
     }
 
@@ -616,6 +715,7 @@ impl Exchange {
         };
         let Some(order) = found.cloned() else { return no(RejectReason::UnknownOrder) };
         self.end(order.id, order.leaves, CancelCause::Requested, position.get());
+        self.tell_shown(&order, 0, false);
         self.tell_level(order.market, order.side, order.price);
         Ok(order.id)
     }
@@ -635,6 +735,7 @@ impl Exchange {
         }
         for order in &mine {
             self.end(order.id, order.leaves, CancelCause::MassCancel, position.get());
+            self.tell_shown(order, 0, false);
         }
         let levels: BTreeSet<(Side, i128)> = mine.iter().map(|order| (order.side, order.price)).collect();
         for (side, price) in levels {

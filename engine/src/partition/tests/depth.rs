@@ -7,7 +7,8 @@ use super::world::{Layout, MARKET, World};
 
 /// What markets told since the last look: trades `t 5@100`, levels `b 100 5` or `s 100 5`, windows `[1 3]`.
 fn public(world: &mut World) -> String {
-    let told = world.public.drain(..).map(|event| match event {
+    let levels = world.public.drain(..).filter(|event| !matches!(event, Event::OrderShown(_)));
+    let told = levels.map(|event| match event {
         Event::Traded(e) => format!("t {}@{}", e.qty.units(), e.price.units()),
         Event::LevelChanged(LevelChanged { side, price, qty, .. }) => {
             let side = if side == wire::Side::Buy { "b" } else { "s" };

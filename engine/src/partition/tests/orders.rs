@@ -56,7 +56,7 @@ fn fill_or_kill_counts_neither_its_own_orders_nor_more_fills_than_it_may_cause()
          bob buy 6 @ 100 fok stp-maker -> accepted 3, expired 3 6 TimeInForce
          bob buy 5 @ 100 fok stp-taker -> accepted 4, expired 4 5 TimeInForce
          bob buy 5 @ 100 fok stp-both -> accepted 5, expired 5 5 TimeInForce
-         bob buy 5 @ 100 fok stp-maker -> expired 1 5 SelfTrade, accepted 6, filled 6 5@100, filled 2 5@100",
+         bob buy 5 @ 100 fok stp-maker -> accepted 6, prevented 6 0 x 1 5 @100, expired 1 5 SelfTrade, filled 6 5@100, filled 2 5@100",
     );
     let nine: String = (1..=9).map(|n| format!("alice sell 1 @ 100 -> accepted {n}, rests {n} 1\n")).collect();
     check(&(nine + "bob buy 9 @ 100 fok -> accepted 10, expired 10 9 TimeInForce"));
@@ -137,11 +137,11 @@ fn a_market_sell_by_quote_quantity_holds_no_more_base_than_there_is() {
 fn self_trade_prevention_follows_the_taker() {
     check(
         "bob sell 5 @ 100             -> accepted 1, rests 1 5
-         bob buy 5 @ 100 stp-taker    -> accepted 2, expired 2 5 SelfTrade
-         bob buy 5 @ 100 stp-both     -> expired 1 5 SelfTrade, accepted 3, expired 3 5 SelfTrade
+         bob buy 5 @ 100 stp-taker    -> accepted 2, prevented 2 5 x 1 0 @100, expired 2 5 SelfTrade
+         bob buy 5 @ 100 stp-both     -> accepted 3, prevented 3 5 x 1 5 @100, expired 1 5 SelfTrade, expired 3 5 SelfTrade
          bob sell 5 @ 100             -> accepted 4, rests 4 5
          alice sell 5 @ 102           -> accepted 5, rests 5 5
-         bob buy 7 @ 102 stp-maker    -> expired 4 5 SelfTrade, accepted 6, fill 6 5@102, filled 5 5@102, rests 6 2
+         bob buy 7 @ 102 stp-maker    -> accepted 6, prevented 6 0 x 4 5 @100, expired 4 5 SelfTrade, fill 6 5@102, filled 5 5@102, rests 6 2
          bob sell 2 @ 102             -> accepted 7, filled 7 2@102, filled 6 2@102
          bob has                      -> 1005+0 base, 99490+0 quote",
     );

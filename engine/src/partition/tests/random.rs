@@ -42,6 +42,8 @@ fn order() -> impl Strategy<Value = Command> {
                 qty: if by_quote { Qty::ZERO } else { qty(units.max(1)) },
                 quote_qty: if by_quote { amount(quote) } else { Amount::ZERO },
                 client_order_id: ClientOrderId::new(format!("n{name}").as_bytes()).unwrap(),
+                key: Default::default(),
+                session: Default::default(),
             })
         },
     )

@@ -96,15 +96,16 @@ fn api_keys_are_added_once_and_can_be_revoked() {
         Command::AddApiKey(Box::new(AddApiKey { account, key: key(text), kind, permissions, secret }))
     };
     let account = World::account("alice");
-    assert_eq!(world.ask(add(account, b"k1")), Reply::Accepted { id: 0 });
+    assert_eq!(world.ask(add(account, b"k1")), Reply::Accepted { id: 1 });
     assert_eq!(reason(world.ask(add(account, b"k1"))), RejectReason::ApiKeyExists);
     assert_eq!(reason(world.ask(add(AccountId::new(0), b"k2"))), RejectReason::UnknownAccount);
-    assert_eq!(world.ask(add(account, b"k2")), Reply::Accepted { id: 0 });
+    assert_eq!(world.ask(add(account, b"k2")), Reply::Accepted { id: 2 });
     assert_eq!(reason(world.ask(add(account, b"k3"))), RejectReason::TableFull);
     world.restart(0);
     assert_eq!(world.ask(Command::RevokeApiKey(RevokeApiKey { key: key(b"k1") })), Reply::Accepted { id: 0 });
     let unknown = world.ask(Command::RevokeApiKey(RevokeApiKey { key: key(b"k1") }));
     assert_eq!(reason(unknown), RejectReason::UnknownApiKey);
+    assert_eq!(world.ask(add(account, b"k1")), Reply::Accepted { id: 3 }, "an id is never used again");
 }
 
 #[test]

@@ -2,13 +2,13 @@
 //! partitions carried in memory.
 
 use wire::command::{
-    AckMail, CancelAll, CancelOrder, Credit, DeliverMail, ListAsset, ListMarket, NewOrder, OpenAccount, Reply,
-    SetMarketStatus, Tick,
+    AckMail, AssignAccount, CancelAll, CancelOrder, Credit, DeliverMail, ListAsset, ListMarket, NewOrder, OpenAccount,
+    Reply, SetMarketStatus, Tick,
 };
 use wire::{
-    AccountId, AccountName, Amount, AssetId, ClientOrderId, Command, Event, FeeRate, Incarnation, LogPosition,
+    AccountId, AccountName, Amount, AssetId, ClientOrderId, Command, Event, FeeRate, FirmId, Incarnation, LogPosition,
     MailSequence, MarketId, MarketRules, MarketStatus, OrderId, OrderKind, PartitionId, Price, Qty, RejectReason,
-    SelfTradePrevention, Side, Symbol, TimeInForce, Timestamp,
+    SelfTradePrevention, Side, Symbol, TimeInForce, Timestamp, TradeGroupId,
 };
 
 use crate::{Limits, Output, Partition, PartitionConfig};
@@ -280,6 +280,10 @@ impl World {
                 self.now = self.now.plus_nanos(seconds.parse::<u64>().unwrap() * 1_000_000_000);
                 return String::new();
             }
+            [who, "group", group] => {
+                let (group, firm) = (TradeGroupId::new(group.parse().unwrap()), FirmId::default());
+                self.settle(Command::AssignAccount(AssignAccount { account: World::account(who), group, firm }))
+            }
             [who, "has"] => return self.balance(World::account(who)),
             [who, "cancel", "all"] => {
                 let account = World::account(who);
@@ -312,7 +316,7 @@ impl World {
     }
 
     /// `alice buy 5 @ 100 gtc`, `alice buy 5 market 110`, `alice buy quote 500 market 110`, then any of
-    /// `maker-only`, `stp-taker`, `stp-maker`, `stp-both`, `as NAME`.
+    /// `maker-only`, `stp-taker`, `stp-maker`, `stp-both`, `stp-decrement`, `as NAME`.
     pub(super) fn parse_order(&mut self, words: &[&str]) -> NewOrder {
         self.next_name += 1;
         let mut order = NewOrder {
@@ -326,6 +330,8 @@ impl World {
             qty: Qty::ZERO,
             quote_qty: Amount::ZERO,
             client_order_id: ClientOrderId::new(format!("c{}", self.next_name).as_bytes()).unwrap(),
+            key: Default::default(),
+            session: Default::default(),
         };
         let mut rest = words[2..].iter();
         while let Some(word) = rest.next() {
@@ -344,6 +350,7 @@ impl World {
                 "maker-only" => order.kind = OrderKind::LimitMaker,
                 "stp-taker" => order.self_trade = SelfTradePrevention::ExpireTaker,
                 "stp-maker" => order.self_trade = SelfTradePrevention::ExpireMaker,
+                "stp-decrement" => order.self_trade = SelfTradePrevention::Decrement,
                 "stp-both" => order.self_trade = SelfTradePrevention::ExpireBoth,
                 "as" => order.client_order_id = ClientOrderId::new(next().as_bytes()).unwrap(),
                 number => order.qty = qty(number.parse().expect("a quantity")),
@@ -355,7 +362,14 @@ impl World {
 
 /// Whether a market told it.
 fn is_public(event: &Event) -> bool {
-    matches!(event, Event::Traded(_) | Event::LevelChanged(_) | Event::DepthWindowClosed(_) | Event::PhaseChanged(_))
+    matches!(
+        event,
+        Event::OrderShown(_)
+            | Event::Traded(_)
+            | Event::LevelChanged(_)
+            | Event::DepthWindowClosed(_)
+            | Event::PhaseChanged(_)
+    )
 }
 
 fn tell(event: &Event) -> Option<String> {
@@ -372,6 +386,10 @@ fn tell(event: &Event) -> Option<String> {
         Event::OrderCanceled(e) => {
             let by = if e.cause.is_expiry() { "expired" } else { "canceled" };
             format!("{by} {} {} {:?}", e.order, e.leaves.units(), e.cause)
+        }
+        Event::MatchPrevented(e) => {
+            let (taker, maker) = (e.taker_qty.units(), e.maker_qty.units());
+            format!("prevented {} {taker} x {} {maker} @{}", e.taker, e.maker, e.price.units())
         }
         Event::CancelRejected(e) => format!("no {:?} {}", e.reason, e.order),
         Event::AllCanceled(e) => format!("all {}", e.canceled),

@@ -7,9 +7,11 @@ use super::CodecError;
 use crate::command::{ApiKeyKind, Permissions};
 use crate::link::{Refusal, Role};
 use crate::{
-    AccountId, Amount, AssetId, CancelCause, ClusterEpoch, FeeRate, Incarnation, LogPosition, MailSequence, MarketId,
-    MarketStatus, Network, Networks, NodeId, OrderId, OrderKind, PartitionId, PhaseCause, Price, Qty, RejectReason,
-    Secret, SelfTradePrevention, Sequence, SessionId, Side, Term, Text, TimeInForce, Timestamp, TradeId, UpdateId,
+    AccountId, Amount, ApiKeyId, AssetId, BookSequence, CancelCause, ClientSessionId, ClusterEpoch, FeeRate, FeeTier,
+    FeeTiers, FirmId, Incarnation, LogPosition, MailSequence, MarketId, MarketStatus, Network, Networks, NodeId,
+    OrderId, OrderKind, PartitionId, PhaseCause, PreventedMatchId, Price, Qty, RejectReason, Secret,
+    SelfTradePrevention, Sequence, SessionId, Side, Sides, SignedFeeRate, Term, Text, TimeInForce, Timestamp,
+    TradeGroupId, TradeId, UpdateId,
 };
 
 /// Appends values to a buffer.
@@ -105,7 +107,7 @@ macro_rules! integer {
         }
     )+};
 }
-integer!(u8, u16, u32, u64, i64, i128, u128);
+integer!(u8, u16, u32, u64, i32, i64, i128, u128);
 
 impl Field for bool {
     const SIZE: usize = 1;
@@ -148,6 +150,8 @@ newtype! {
     Qty: i64, "i64: quantity units, 0 to 10^17", Qty::units, Qty::new;
     Amount: i64, "i64: ledger units, not negative", Amount::units, Amount::new;
     FeeRate: u32, "u32: parts per million, at most 100,000", FeeRate::parts_per_million, FeeRate::new;
+    SignedFeeRate: i32, "i32: parts per million, -100,000 to 100,000", SignedFeeRate::parts_per_million,
+        SignedFeeRate::new;
     Timestamp: u64, "u64: ns since the Unix epoch", Timestamp::nanos, |n| Some(Timestamp::from_nanos(n));
     Permissions: u8, "u8: bits 1 read, 2 trade, 4 withdraw", |p| p.0, |b| (b < 8).then_some(Permissions(b));
     AccountId: u32, "u32: account id", AccountId::get, |n| Some(AccountId::new(n));
@@ -164,6 +168,12 @@ newtype! {
     Sequence: u64, "u64: sequence in the session", Sequence::get, |n| Some(Sequence::new(n));
     MailSequence: u64, "u64: mail sequence", MailSequence::get, |n| Some(MailSequence::new(n));
     Incarnation: u64, "u64: incarnation", Incarnation::get, |n| Some(Incarnation::new(n));
+    TradeGroupId: u16, "u16: trade group id", TradeGroupId::get, |n| Some(TradeGroupId::new(n));
+    FirmId: u32, "u32: firm id", FirmId::get, |n| Some(FirmId::new(n));
+    ApiKeyId: u32, "u32: API key id", ApiKeyId::get, |n| Some(ApiKeyId::new(n));
+    ClientSessionId: u64, "u64: client session id", ClientSessionId::get, |n| Some(ClientSessionId::new(n));
+    PreventedMatchId: u64, "u64: prevented match id", PreventedMatchId::get, |n| Some(PreventedMatchId::new(n));
+    BookSequence: u64, "u64: book sequence", BookSequence::get, |n| Some(BookSequence::new(n));
     ClusterEpoch: u64, "u64: cluster epoch", ClusterEpoch::get, |n| Some(ClusterEpoch::new(n));
 }
 
@@ -185,6 +195,7 @@ macro_rules! enumeration {
 }
 enumeration! {
     Side: u8, "u8: side number";
+    Sides: u8, "u8: sides number";
     OrderKind: u8, "u8: order kind number";
     TimeInForce: u8, "u8: time in force number";
     SelfTradePrevention: u8, "u8: self-trade prevention number";
@@ -268,6 +279,47 @@ impl Field for Networks {
             all.push(Network::new(address, network[16]).ok_or(CodecError::OutOfRange)?);
         }
         Networks::new(&all).ok_or(CodecError::OutOfRange)
+    }
+}
+
+impl Field for FeeTier {
+    const SIZE: usize = Amount::SIZE + SignedFeeRate::SIZE + FeeRate::SIZE;
+    const UNIT: &'static str = "FeeTier";
+
+    fn write(&self, to: &mut Writer<'_>) {
+        to.put(&self.volume_min);
+        to.put(&self.maker);
+        to.put(&self.taker);
+    }
+
+    fn read(from: &mut Reader<'_>) -> Result<Self, CodecError> {
+        Ok(FeeTier { volume_min: from.get()?, maker: from.get()?, taker: from.get()? })
+    }
+}
+
+impl Field for FeeTiers {
+    const SIZE: usize = 1 + FeeTiers::MAX * FeeTier::SIZE;
+    const UNIT: &'static str =
+        "u8 count, then tiers padded with zeros, each: volume i64, maker rate i32, taker rate u32";
+
+    fn write(&self, to: &mut Writer<'_>) {
+        to.put(&(self.as_slice().len() as u8));
+        for at in 0..FeeTiers::MAX {
+            to.put(&self.as_slice().get(at).copied().unwrap_or_default());
+        }
+    }
+
+    fn read(from: &mut Reader<'_>) -> Result<Self, CodecError> {
+        let len = usize::from(from.get::<u8>()?);
+        let mut tiers = [FeeTier::default(); FeeTiers::MAX];
+        for tier in &mut tiers {
+            *tier = from.get()?;
+        }
+        let (used, padding) = tiers.split_at_checked(len).ok_or(CodecError::OutOfRange)?;
+        if padding.iter().any(|tier| *tier != FeeTier::default()) {
+            return Err(CodecError::OutOfRange);
+        }
+        FeeTiers::new(used).ok_or(CodecError::OutOfRange)
     }
 }
 

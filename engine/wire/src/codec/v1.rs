@@ -13,10 +13,11 @@ use crate::event::*;
 use crate::mail::*;
 use crate::text::{AccountName, ApiKeyText, ClientOrderId, Secret, Symbol};
 use crate::{
-    AccountId, Amount, AssetId, CancelCause, Command, Event, FeeRate, Incarnation, LogPosition, Mail, MailSequence,
-    MarketId, MarketRules, MarketScale, MarketSchedule, MarketStatus, Networks, OrderId, OrderKind, Origin,
-    PartitionId, PhaseCause, Price, Qty, RejectReason, ScheduleStep, SelfTradePrevention, Sequence, SessionId, Side,
-    TimeInForce, Timestamp, TradeId, UpdateId,
+    AccountId, Amount, ApiKeyId, AssetId, BookSequence, CancelCause, ClientSessionId, Command, Event, FeeRate,
+    FeeTiers, FirmId, Incarnation, LogPosition, Mail, MailSequence, MarketId, MarketRules, MarketScale, MarketSchedule,
+    MarketStatus, Networks, OrderId, OrderKind, Origin, PartitionId, PhaseCause, PreventedMatchId, Price, Qty,
+    RejectReason, ScheduleStep, SelfTradePrevention, Sequence, SessionId, Side, Sides, SignedFeeRate, TimeInForce,
+    Timestamp, TradeGroupId, TradeId, UpdateId,
 };
 
 const fn size_of<F: Field>() -> usize {
@@ -158,6 +159,65 @@ records! {
         qty: Qty,
         quote_qty: Amount,
         client_order_id: ClientOrderId,
+        key: ApiKeyId,
+        session: ClientSessionId,
+    }
+    AssignAccount {
+        account: AccountId,
+        group: TradeGroupId,
+        firm: FirmId,
+    }
+    SetFeeSchedule {
+        valuation: AssetId,
+        tiers: FeeTiers,
+    }
+    SetFees {
+        account: AccountId,
+        market: MarketId,
+        maker: SignedFeeRate,
+        taker: FeeRate,
+        is_set: bool,
+    }
+    SetAccountLimits {
+        account: AccountId,
+        open_orders_max: u32,
+        order_rate_max: u32,
+        order_rate_window_ms: u32,
+    }
+    SetOrderLimits {
+        account: AccountId,
+        market: MarketId,
+        qty_max: Qty,
+        notional_max: Amount,
+        position_max: Amount,
+    }
+    SetKillSwitch {
+        account: AccountId,
+        key: ApiKeyText,
+        is_engaged: bool,
+    }
+    MassCancel {
+        account: AccountId,
+        market: MarketId,
+        sides: Sides,
+        session: ClientSessionId,
+    }
+    RenewLease {
+        account: AccountId,
+        session: ClientSessionId,
+        holder: u64,
+        takes_over: bool,
+        lease_ms: u32,
+    }
+    EndLease {
+        account: AccountId,
+        session: ClientSessionId,
+        holder: u64,
+    }
+    CountdownCancel {
+        account: AccountId,
+        market: MarketId,
+        countdown_ms: u32,
     }
     CancelOrder {
         account: AccountId,
@@ -210,16 +270,37 @@ records! {
         price: Price,
         qty: Qty,
         budget: Amount,
+        group: TradeGroupId,
     }
     WithdrawOrder {
         market: MarketId,
         order: OrderId,
         request: LogPosition,
+        cause: CancelCause,
     }
     WithdrawAll {
         market: MarketId,
         account: AccountId,
+        sides: Sides,
         request: LogPosition,
+        cause: CancelCause,
+    }
+    TradePrevented {
+        market: MarketId,
+        prevented: PreventedMatchId,
+        taker: OrderId,
+        maker: OrderId,
+        group: TradeGroupId,
+        mode: SelfTradePrevention,
+        price: Price,
+        taker_qty: Qty,
+        maker_qty: Qty,
+        prevented_at: Timestamp,
+    }
+    MarketQuarantined {
+        market: MarketId,
+        partition: PartitionId,
+        position: LogPosition,
     }
     OrderRefused {
         market: MarketId,
@@ -300,6 +381,7 @@ records! {
         kind: ApiKeyKind,
         permissions: Permissions,
         secret: Secret,
+        id: ApiKeyId,
     }
     ApiKeyRevoked {
         account: AccountId,
@@ -367,6 +449,7 @@ records! {
         quote_amount: Amount,
         fee: Amount,
         fee_asset: AssetId,
+        rebate: Amount,
         is_maker: bool,
         leaves: Qty,
         traded_at: Timestamp,
@@ -406,6 +489,87 @@ records! {
         taker_side: Side,
         taker: OrderId,
         maker: OrderId,
+        sequence: BookSequence,
+    }
+    AccountAssigned {
+        account: AccountId,
+        group: TradeGroupId,
+        firm: FirmId,
+    }
+    FeeScheduleChanged {
+        valuation: AssetId,
+        tiers: FeeTiers,
+    }
+    FeesChanged {
+        account: AccountId,
+        market: MarketId,
+        maker: SignedFeeRate,
+        taker: FeeRate,
+        is_set: bool,
+    }
+    FeeTierChanged {
+        account: AccountId,
+        tier: u8,
+        volume: Amount,
+    }
+    AccountLimitsChanged {
+        account: AccountId,
+        open_orders_max: u32,
+        order_rate_max: u32,
+        order_rate_window_ms: u32,
+    }
+    OrderLimitsChanged {
+        account: AccountId,
+        market: MarketId,
+        qty_max: Qty,
+        notional_max: Amount,
+        position_max: Amount,
+    }
+    KillSwitchChanged {
+        account: AccountId,
+        key: ApiKeyId,
+        is_engaged: bool,
+    }
+    MatchPrevented {
+        market: MarketId,
+        prevented: PreventedMatchId,
+        taker: OrderId,
+        taker_account: AccountId,
+        maker: OrderId,
+        maker_account: AccountId,
+        group: TradeGroupId,
+        mode: SelfTradePrevention,
+        price: Price,
+        taker_qty: Qty,
+        maker_qty: Qty,
+        prevented_at: Timestamp,
+    }
+    OrderShown {
+        market: MarketId,
+        sequence: BookSequence,
+        order: OrderId,
+        side: Side,
+        price: Price,
+        qty: Qty,
+        is_last: bool,
+    }
+    CommandQuarantined {
+        partition: PartitionId,
+        position: LogPosition,
+        market: MarketId,
+    }
+    LeaseChanged {
+        account: AccountId,
+        session: ClientSessionId,
+        holder: u64,
+        expires: Timestamp,
+        canceling: u32,
+    }
+    CountdownChanged {
+        account: AccountId,
+        market: MarketId,
+        expires: Timestamp,
+        has_elapsed: bool,
     }
     LevelChanged {
         market: MarketId,
@@ -462,6 +626,8 @@ tagged! {
         21 => AllWithdrawn,
         50 => ChangeMarketSchedule,
         51 => MarketReported,
+        60 => TradePrevented,
+        61 => MarketQuarantined,
     }
 }
 
@@ -491,6 +657,18 @@ tagged! {
         51 => PhaseChanged,
         70 => ApiKeyRestricted,
         71 => ApiKeyExtended,
+        60 => AccountAssigned,
+        61 => FeeScheduleChanged,
+        62 => FeesChanged,
+        63 => FeeTierChanged,
+        64 => AccountLimitsChanged,
+        65 => OrderLimitsChanged,
+        66 => KillSwitchChanged,
+        67 => MatchPrevented,
+        68 => OrderShown,
+        69 => CommandQuarantined,
+        72 => LeaseChanged,
+        73 => CountdownChanged,
     }
 }
 
@@ -515,6 +693,16 @@ tagged! {
         52 => KillMarket,
         70 => RestrictApiKey,
         71 => ExtendApiKey,
+        60 => AssignAccount,
+        61 => SetFeeSchedule,
+        62 => SetFees,
+        63 => SetAccountLimits,
+        64 => SetOrderLimits,
+        65 => SetKillSwitch,
+        66 => MassCancel,
+        67 => RenewLease,
+        68 => EndLease,
+        69 => CountdownCancel,
     }
 }
 

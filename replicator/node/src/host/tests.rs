@@ -322,6 +322,8 @@ fn trade_under_faults(seed: u64) {
                 qty: Qty::new(10 + round).unwrap(),
                 quote_qty: Amount::new(0).unwrap(),
                 client_order_id: ClientOrderId::new(name.as_bytes()).unwrap(),
+                key: Default::default(),
+                session: Default::default(),
             };
             client.ask(&mut world, &Command::NewOrder(order));
         }

@@ -252,6 +252,8 @@ impl Exchange {
             qty: Qty::new(qty).unwrap(),
             quote_qty: Amount::new(0).unwrap(),
             client_order_id: ClientOrderId::new(name.as_bytes()).unwrap(),
+            key: Default::default(),
+            session: Default::default(),
         })
     }
 }

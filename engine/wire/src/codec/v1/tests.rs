@@ -48,6 +48,15 @@ fn scale() -> MarketScale {
     MarketScale::new(2, 5, 10, 8).unwrap()
 }
 
+fn tiers() -> FeeTiers {
+    let tier = |volume, maker, taker| crate::FeeTier {
+        volume_min: amount(volume),
+        maker: SignedFeeRate::new(maker).unwrap(),
+        taker: FeeRate::new(taker).unwrap(),
+    };
+    FeeTiers::new(&[tier(0, 1_000, 1_000), tier(1_000_000, -50, 500)]).unwrap()
+}
+
 const MARKET: MarketId = MarketId::new(3);
 const ACCOUNT: AccountId = AccountId::new(7);
 const ORDER: OrderId = OrderId::new(1_000_001);
@@ -80,9 +89,21 @@ fn mails() -> Vec<Mail> {
             price: price(6_000_000),
             qty: qty(150_000),
             budget: Amount::MAX,
+            group: TradeGroupId::new(4),
         }),
-        Mail::WithdrawOrder(WithdrawOrder { market: MARKET, order: ORDER, request: REQUEST }),
-        Mail::WithdrawAll(WithdrawAll { market: MARKET, account: ACCOUNT, request: REQUEST }),
+        Mail::WithdrawOrder(WithdrawOrder {
+            market: MARKET,
+            order: ORDER,
+            request: REQUEST,
+            cause: CancelCause::Requested,
+        }),
+        Mail::WithdrawAll(WithdrawAll {
+            market: MARKET,
+            account: ACCOUNT,
+            sides: Sides::Sell,
+            request: REQUEST,
+            cause: CancelCause::Countdown,
+        }),
         Mail::OrderRefused(OrderRefused { market: MARKET, order: ORDER, reason: RejectReason::WouldTake }),
         Mail::OrderFilled(OrderFilled {
             market: MARKET,
@@ -104,6 +125,23 @@ fn mails() -> Vec<Mail> {
         }),
         Mail::WithdrawRefused(WithdrawRefused { market: MARKET, order: ORDER, request: REQUEST }),
         Mail::AllWithdrawn(AllWithdrawn { market: MARKET, account: ACCOUNT, request: REQUEST, canceled: 12 }),
+        Mail::TradePrevented(TradePrevented {
+            market: MARKET,
+            prevented: PreventedMatchId::new(6),
+            taker: ORDER,
+            maker: OrderId::new(1_000_000),
+            group: TradeGroupId::new(4),
+            mode: SelfTradePrevention::Decrement,
+            price: price(6_000_000),
+            taker_qty: qty(50_000),
+            maker_qty: qty(50_000),
+            prevented_at: Timestamp::from_nanos(1_700_000_000_000_000_001),
+        }),
+        Mail::MarketQuarantined(MarketQuarantined {
+            market: MARKET,
+            partition: PartitionId::new(2),
+            position: REQUEST,
+        }),
     ]
     .into_iter()
     .chain(market::mails())
@@ -161,6 +199,8 @@ fn commands() -> Vec<Command> {
             qty: Qty::ZERO,
             quote_qty: amount(600_000_000_000),
             client_order_id: text("my-order-1"),
+            key: ApiKeyId::new(9),
+            session: ClientSessionId::new(8),
         }),
         Command::CancelOrder(CancelOrder {
             account: ACCOUNT,
@@ -182,6 +222,48 @@ fn commands() -> Vec<Command> {
             acknowledged: MailSequence::new(51),
         }),
         Command::Tick(Tick),
+        Command::AssignAccount(AssignAccount {
+            account: ACCOUNT,
+            group: TradeGroupId::new(4),
+            firm: FirmId::new(70_000),
+        }),
+        Command::SetFeeSchedule(Box::new(SetFeeSchedule { valuation: AssetId::new(3), tiers: tiers() })),
+        Command::SetFees(SetFees {
+            account: ACCOUNT,
+            market: MARKET,
+            maker: SignedFeeRate::new(-100).unwrap(),
+            taker: FeeRate::new(300).unwrap(),
+            is_set: true,
+        }),
+        Command::SetAccountLimits(SetAccountLimits {
+            account: ACCOUNT,
+            open_orders_max: 100,
+            order_rate_max: 50,
+            order_rate_window_ms: 10_000,
+        }),
+        Command::SetOrderLimits(SetOrderLimits {
+            account: ACCOUNT,
+            market: MARKET,
+            qty_max: qty(1_000_000),
+            notional_max: amount(2_000_000),
+            position_max: amount(3_000_000),
+        }),
+        Command::SetKillSwitch(SetKillSwitch { account: ACCOUNT, key: text("key-of-alice"), is_engaged: true }),
+        Command::MassCancel(MassCancel {
+            account: ACCOUNT,
+            market: MARKET,
+            sides: Sides::Buy,
+            session: ClientSessionId::new(8),
+        }),
+        Command::RenewLease(RenewLease {
+            account: ACCOUNT,
+            session: ClientSessionId::new(8),
+            holder: 77,
+            takes_over: true,
+            lease_ms: 30_000,
+        }),
+        Command::EndLease(EndLease { account: ACCOUNT, session: ClientSessionId::new(8), holder: 77 }),
+        Command::CountdownCancel(CountdownCancel { account: ACCOUNT, market: MARKET, countdown_ms: 120_000 }),
     ]
     .into_iter()
     .chain(market::commands())
@@ -213,6 +295,7 @@ fn events() -> Vec<Event> {
             kind: ApiKeyKind::Hmac,
             permissions: Permissions::READ,
             secret: Secret::new(&[9; 61]).unwrap(),
+            id: ApiKeyId::new(9),
         })),
         Event::ApiKeyRevoked(ApiKeyRevoked { account: ACCOUNT, key: text("key-of-alice") }),
         Event::ApiKeyRestricted(Box::new(ApiKeyRestricted {
@@ -265,6 +348,7 @@ fn events() -> Vec<Event> {
             quote_amount: amount(2_950_000_000_000),
             fee: amount(5),
             fee_asset: AssetId::new(1),
+            rebate: amount(1),
             is_maker: false,
             leaves: qty(100_000),
             traded_at: Timestamp::from_nanos(1_700_000_000_000_000_001),
@@ -294,6 +378,7 @@ fn events() -> Vec<Event> {
             taker_side: Side::Sell,
             taker: ORDER,
             maker: OrderId::new(1_000_000),
+            sequence: BookSequence::new(78),
         }),
         Event::LevelChanged(LevelChanged {
             market: MARKET,
@@ -306,6 +391,75 @@ fn events() -> Vec<Event> {
             market: MARKET,
             first: UpdateId::new(70),
             last: UpdateId::new(77),
+        }),
+        Event::AccountAssigned(AccountAssigned {
+            account: ACCOUNT,
+            group: TradeGroupId::new(4),
+            firm: FirmId::new(70_000),
+        }),
+        Event::FeeScheduleChanged(Box::new(FeeScheduleChanged { valuation: AssetId::new(3), tiers: tiers() })),
+        Event::FeesChanged(FeesChanged {
+            account: ACCOUNT,
+            market: MARKET,
+            maker: SignedFeeRate::new(-100).unwrap(),
+            taker: FeeRate::new(300).unwrap(),
+            is_set: false,
+        }),
+        Event::FeeTierChanged(FeeTierChanged { account: ACCOUNT, tier: 1, volume: amount(1_000_000) }),
+        Event::AccountLimitsChanged(AccountLimitsChanged {
+            account: ACCOUNT,
+            open_orders_max: 100,
+            order_rate_max: 50,
+            order_rate_window_ms: 10_000,
+        }),
+        Event::OrderLimitsChanged(OrderLimitsChanged {
+            account: ACCOUNT,
+            market: MARKET,
+            qty_max: qty(1_000_000),
+            notional_max: amount(2_000_000),
+            position_max: amount(3_000_000),
+        }),
+        Event::KillSwitchChanged(KillSwitchChanged { account: ACCOUNT, key: ApiKeyId::new(9), is_engaged: true }),
+        Event::MatchPrevented(MatchPrevented {
+            market: MARKET,
+            prevented: PreventedMatchId::new(6),
+            taker: ORDER,
+            taker_account: ACCOUNT,
+            maker: OrderId::new(1_000_000),
+            maker_account: AccountId::new(8),
+            group: TradeGroupId::new(4),
+            mode: SelfTradePrevention::Decrement,
+            price: price(6_000_000),
+            taker_qty: qty(50_000),
+            maker_qty: qty(50_000),
+            prevented_at: Timestamp::from_nanos(1_700_000_000_000_000_001),
+        }),
+        Event::OrderShown(OrderShown {
+            market: MARKET,
+            sequence: BookSequence::new(79),
+            order: ORDER,
+            side: Side::Sell,
+            price: price(5_900_000),
+            qty: qty(50_000),
+            is_last: true,
+        }),
+        Event::CommandQuarantined(CommandQuarantined {
+            partition: PartitionId::new(2),
+            position: REQUEST,
+            market: MARKET,
+        }),
+        Event::LeaseChanged(LeaseChanged {
+            account: ACCOUNT,
+            session: ClientSessionId::new(8),
+            holder: 77,
+            expires: Timestamp::from_nanos(1_700_000_030_000_000_001),
+            canceling: 0,
+        }),
+        Event::CountdownChanged(CountdownChanged {
+            account: ACCOUNT,
+            market: MARKET,
+            expires: Timestamp::ZERO,
+            has_elapsed: true,
         }),
     ]
     .into_iter()
