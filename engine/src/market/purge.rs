@@ -2,7 +2,7 @@
 //! command. Each level that changed is told once, after the orders of the command.
 
 use wire::codec::{CodecError, Reader, Writer};
-use wire::{AccountId, CancelCause, LogPosition, Price, Side, Timestamp};
+use wire::{AccountId, CancelCause, LogPosition, Price, Side, Sides, Timestamp};
 
 use super::MarketCell;
 use crate::effects::Effects;
@@ -41,13 +41,14 @@ impl MarketCell {
         let Some(mut purge) = self.purge else { return };
         let mut levels: Vec<(Side, Price)> = Vec::new();
         while self.book.len() > 0 && levels.len() < self.fills_max as usize {
-            let handle = self.book.oldest_of(purge.account);
+            let handle = self.book.oldest_of(purge.account, Sides::Both);
             if handle == 0 {
                 purge.account = AccountId::new(purge.account.get() + 1);
                 continue;
             }
             let gone = self.book.remove(handle);
             levels.push((gone.side, gone.price));
+            self.tell_gone(&gone, effects);
             self.tell_end(&gone, purge.cause, LogPosition::ZERO, effects);
         }
         levels.sort_unstable();

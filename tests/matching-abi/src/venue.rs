@@ -3,8 +3,8 @@
 use engine::{Limits, MarketAlone};
 use wire::mail::{CreateMarket, PlaceOrder, WithdrawOrder};
 use wire::{
-    AccountId, Amount, Event, LogPosition, Mail, MarketId, MarketRules, MarketScale, OrderId, OrderKind, PartitionId,
-    Price, Qty, SelfTradePrevention, Side, TimeInForce, Timestamp,
+    AccountId, Amount, CancelCause, Event, LogPosition, Mail, MarketId, MarketRules, MarketScale, OrderId, OrderKind,
+    PartitionId, Price, Qty, SelfTradePrevention, Side, TimeInForce, Timestamp, TradeGroupId,
 };
 
 use crate::abi::{Cancel, Modify, NewOrder, Report, Sink};
@@ -130,6 +130,7 @@ impl Venue {
                 price,
                 qty,
                 budget: Amount::MAX,
+                group: TradeGroupId::new(0),
             },
         );
         for answer in self.market.answers() {
@@ -157,8 +158,9 @@ impl Venue {
     /// Takes an order off the book: its side, price and what was left of it.
     #[inline]
     fn withdraw(&mut self, harness_id: u64) -> Option<(u8, i64, u32)> {
-        let (order, request) = (OrderId::new(self.orders.venue_id(harness_id)), LogPosition::ZERO);
-        self.market.withdraw(NOW, &WithdrawOrder { market: MARKET, order, request });
+        let venue_id = OrderId::new(self.orders.venue_id(harness_id));
+        let (order, request, cause) = (venue_id, LogPosition::ZERO, CancelCause::Requested);
+        self.market.withdraw(NOW, &WithdrawOrder { market: MARKET, order, request, cause });
         let Some(Mail::OrderEnded(ended)) = self.market.answers().next() else { return None };
         // Where it rested is public: its level has changed.
         let Some(Event::LevelChanged(level)) = self.market.events().last() else { return None };

@@ -410,10 +410,10 @@ impl Exchange {
             let rest = NewOrder { time_in_force: TimeInForce::Ioc, ..*new };
             rehearsal.trade(&rest, id, budget);
             let is_filled = rehearsal.orders.iter().all(|order| order.id != id)
-                && !rehearsal
-                    .private
-                    .iter()
-                    .any(|event| matches!(event, Event::OrderCanceled(e) if e.order.get() == id));
+                && !rehearsal.private.iter().any(|event| {
+                    matches!(event, Event::OrderCanceled(e) if e.order.get() == id)
+                        || matches!(event, Event::MatchPrevented(e) if e.taker.get() == id && !e.taker_qty.is_zero())
+                });
             if !is_filled {
                 self.accept(id);
                 return self.end(id, taker.leaves, CancelCause::TimeInForce, 0);
