@@ -84,6 +84,7 @@ fn an_rsa_key_is_usable_when_its_last_part_has_come_and_only_from_its_networks()
         kind: wire::command::ApiKeyKind::Rsa,
         permissions: Permissions::READ,
         secret: part(&modulus[..192]),
+        id: Default::default(),
     }))]);
     let known = || by_key(&gateway.exchange, PEER, key.as_str()).map(|(caller, _)| caller.account);
     assert_eq!(known(), Err(errors::NOT_PERMITTED));

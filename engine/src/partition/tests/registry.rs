@@ -121,7 +121,7 @@ fn the_parts_of_a_long_key_come_in_order_and_also_after_a_restart() {
         Command::ExtendApiKey(Box::new(ExtendApiKey { key: key(text), part, material: Secret::new(material).unwrap() }))
     };
     assert_eq!(reason(world.ask(extend(b"long", 1, b"x"))), RejectReason::UnknownApiKey);
-    assert_eq!(world.ask(add(b"long", ApiKeyKind::Rsa)), Reply::Accepted { id: 0 });
+    assert_eq!(world.ask(add(b"long", ApiKeyKind::Rsa)), Reply::Accepted { id: 1 });
     assert_eq!(world.ask(add(b"short", ApiKeyKind::Hmac)), Reply::Accepted { id: 0 });
     assert_eq!(reason(world.ask(extend(b"short", 1, b"x"))), RejectReason::BadKeyMaterial);
     assert_eq!(reason(world.ask(extend(b"long", 2, b"x"))), RejectReason::BadKeyMaterial);
