@@ -122,7 +122,7 @@ fn the_parts_of_a_long_key_come_in_order_and_also_after_a_restart() {
     };
     assert_eq!(reason(world.ask(extend(b"long", 1, b"x"))), RejectReason::UnknownApiKey);
     assert_eq!(world.ask(add(b"long", ApiKeyKind::Rsa)), Reply::Accepted { id: 1 });
-    assert_eq!(world.ask(add(b"short", ApiKeyKind::Hmac)), Reply::Accepted { id: 0 });
+    assert_eq!(world.ask(add(b"short", ApiKeyKind::Hmac)), Reply::Accepted { id: 2 });
     assert_eq!(reason(world.ask(extend(b"short", 1, b"x"))), RejectReason::BadKeyMaterial);
     assert_eq!(reason(world.ask(extend(b"long", 2, b"x"))), RejectReason::BadKeyMaterial);
     assert_eq!(reason(world.ask(extend(b"long", 1, b""))), RejectReason::BadKeyMaterial);
@@ -150,7 +150,7 @@ fn a_key_is_restricted_as_often_as_one_likes() {
     let account = World::account("alice");
     assert_eq!(
         world.ask(Command::AddApiKey(Box::new(AddApiKey { account, key, kind, permissions, secret }))),
-        Reply::Accepted { id: 0 }
+        Reply::Accepted { id: 1 }
     );
     assert_eq!(world.ask(restrict(&["192.0.2.0/24"])), Reply::Accepted { id: 0 });
     assert_eq!(world.ask(restrict(&[])), Reply::Accepted { id: 0 });
