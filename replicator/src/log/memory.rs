@@ -76,6 +76,23 @@ impl MemoryDisk {
         self.lock().failed = Some(error.to_owned());
     }
 
+    /// Writes succeed again.
+    pub fn repair(&self) {
+        self.lock().failed = None;
+    }
+
+    /// Whether an entry of this index and term, or a snapshot that covers it, would survive a crash.
+    pub fn keeps(&self, index: u64, term: u64) -> bool {
+        let disk = self.lock();
+        let image = &disk.durable;
+        if image.snapshots.keys().next_back().is_some_and(|snapshot| *snapshot >= index) {
+            return true;
+        }
+        let first = image.entries.first().map_or(0, |entry| entry.index);
+        let place = index.checked_sub(first).and_then(|place| usize::try_from(place).ok());
+        place.and_then(|place| image.entries.get(place)).is_some_and(|entry| entry.term == term)
+    }
+
     /// The index of the last durable entry, and how many snapshots there are.
     pub fn holds(&self) -> (u64, usize) {
         let disk = self.lock();

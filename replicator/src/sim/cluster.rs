@@ -1,10 +1,10 @@
 //! The nodes, the network between them, and the clock.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 
 use wire::{ClusterEpoch, NodeId, PartitionId, Timestamp};
 
-use super::Random;
+use super::{Cuts, Random, Weather};
 use crate::log::memory::{MemoryDisk, MemoryLog};
 use crate::{OpenError, Output, Replica, ReplicaConfig, StateMachine};
 
@@ -31,6 +31,15 @@ impl Faults {
     /// None.
     pub fn none() -> Faults {
         Faults { loss_per_mille: 0, duplication_per_mille: 0, delay_steps: 1, sync_per_mille: 1000, skew_ns: 0 }
+    }
+
+    fn weather(&self) -> Weather {
+        Weather {
+            loss_per_mille: self.loss_per_mille,
+            duplication_per_mille: self.duplication_per_mille,
+            jitter_ns: self.delay_steps * STEP_NS,
+            ..Weather::fair(STEP_NS)
+        }
     }
 
     /// What a seed decides.
@@ -68,8 +77,7 @@ pub struct Cluster<M> {
     configure: fn(&mut ReplicaConfig),
     flying: BTreeMap<(Timestamp, u64), Message>,
     sent: u64,
-    /// Cut, in this direction.
-    cut: BTreeSet<(NodeId, NodeId)>,
+    cuts: Cuts,
     outputs: Vec<(NodeId, Output)>,
     trace: u64,
 }
@@ -92,7 +100,7 @@ impl<M: StateMachine> Cluster<M> {
             configure,
             flying: BTreeMap::new(),
             sent: 0,
-            cut: BTreeSet::new(),
+            cuts: Cuts::default(),
             outputs: Vec::new(),
             trace: 0,
         };
@@ -178,7 +186,7 @@ impl<M: StateMachine> Cluster<M> {
 
     /// Messages from one node to another are lost from now on.
     pub fn cut(&mut self, from: NodeId, to: NodeId) {
-        self.cut.insert((from, to));
+        self.cuts.cut(from, to);
     }
 
     /// A node hears and is heard by nobody.
@@ -191,7 +199,7 @@ impl<M: StateMachine> Cluster<M> {
 
     /// Nothing is cut any more.
     pub fn heal(&mut self) {
-        self.cut.clear();
+        self.cuts.clear();
     }
 
     /// Tells the survivors that a dead node's connections are refused.
@@ -245,26 +253,17 @@ impl<M: StateMachine> Cluster<M> {
             .iter()
             .fold(message.to.get(), |hash, byte| (hash ^ u64::from(*byte)).wrapping_mul(0x0000_0100_0000_01B3));
         self.trace = self.trace.rotate_left(7) ^ hash ^ self.now.nanos();
-        if self.random.per_mille(self.faults.loss_per_mille) {
-            return;
+        for delay_ns in self.faults.weather().fates(&mut self.random) {
+            let (from, to, payload) = (message.from, message.to, message.payload.clone());
+            self.sent += 1;
+            self.flying.insert((self.now.plus_nanos(delay_ns), self.sent), Message { from, to, payload });
         }
-        if self.random.per_mille(self.faults.duplication_per_mille) {
-            let copy = Message { payload: message.payload.clone(), ..message };
-            self.fly(copy);
-        }
-        self.fly(message);
-    }
-
-    fn fly(&mut self, message: Message) {
-        let steps = 1 + self.random.below(self.faults.delay_steps);
-        self.sent += 1;
-        self.flying.insert((self.now.plus_nanos(steps * STEP_NS), self.sent), message);
     }
 
     fn deliver(&mut self) {
         while let Some(first) = self.flying.first_entry().filter(|first| first.key().0 <= self.now) {
             let message = first.remove();
-            if self.cut.contains(&(message.from, message.to)) {
+            if self.cuts.is_cut(message.from, message.to) {
                 continue;
             }
             if let Some(replica) = self.replica_mut(message.to) {

@@ -6,10 +6,12 @@
 mod client;
 mod cluster;
 mod ledger;
+mod network;
 mod tally;
 
 pub use crate::random::Random;
 pub use client::Client;
 pub use cluster::{Cluster, Faults};
 pub use ledger::Ledger;
+pub use network::{Cuts, Weather};
 pub use tally::Tally;
