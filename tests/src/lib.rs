@@ -6,3 +6,4 @@
 pub mod demo;
 pub mod model;
 pub mod nodes;
+pub mod sim;

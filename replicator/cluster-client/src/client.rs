@@ -4,7 +4,7 @@
 //! One connection to every node is kept open. A partition's requests and reads go to its leader
 //! ([`leadership`]), a session's requests in order ([`pipeline`]).
 
-use std::collections::{BTreeMap, BTreeSet, HashMap, VecDeque};
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::time::{Duration, Instant};
 
 use wire::link::Hello;
@@ -98,8 +98,8 @@ pub struct Client {
     connections: BTreeMap<NodeId, Connection>,
     leaderships: BTreeMap<PartitionId, Leadership>,
     sessions: BTreeMap<SessionKey, Pipeline>,
-    open_sessions: HashMap<(PartitionId, SessionId), SessionKey>,
-    opening_sessions: HashMap<u128, SessionKey>,
+    open_sessions: BTreeMap<(PartitionId, SessionId), SessionKey>,
+    opening_sessions: BTreeMap<u128, SessionKey>,
     reads: Reads,
     deadlines: BTreeSet<(Instant, Waiting)>,
     keys: u64,
@@ -117,8 +117,8 @@ impl Client {
             connections: nodes.iter().map(|node| (*node, Connection::new(now))).collect(),
             leaderships: BTreeMap::new(),
             sessions: BTreeMap::new(),
-            open_sessions: HashMap::new(),
-            opening_sessions: HashMap::new(),
+            open_sessions: BTreeMap::new(),
+            opening_sessions: BTreeMap::new(),
             reads: Reads::default(),
             deadlines: BTreeSet::new(),
             keys: 0,

@@ -1,0 +1,156 @@
+//! Runs the simulated exchange: one seed, or many in parallel. A seed that fails is shortened and told in words.
+
+#![forbid(unsafe_code)]
+
+use std::process::ExitCode;
+use std::sync::Mutex;
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::time::Instant;
+
+use clap::Parser;
+use tests::sim::swarm::Plan;
+use tests::sim::{Failure, Outcome, run, shrink};
+
+const SECOND: u64 = 1_000_000_000;
+
+/// Simulates the exchange under faults and checks every promise.
+#[derive(Debug, Parser)]
+#[command(name = "sim")]
+struct Args {
+    /// Run this seed, twice, and compare the traces.
+    #[arg(long, conflicts_with = "seeds")]
+    seed: Option<u64>,
+    /// Run these seeds, `A..B`, B not included.
+    #[arg(long, value_parser = range, default_value = "0..20")]
+    seeds: std::ops::Range<u64>,
+    /// Seconds of trade under faults that each seed simulates.
+    #[arg(long, default_value_t = 30)]
+    seconds: u64,
+    /// Only so many of a seed's first faults strike.
+    #[arg(long)]
+    faults: Option<usize>,
+    /// No new seed is begun after so many seconds; what was not run is said.
+    #[arg(long)]
+    within: Option<u64>,
+    /// Seeds at a time; as many as there are cores by default.
+    #[arg(long)]
+    jobs: Option<usize>,
+}
+
+fn range(text: &str) -> Result<std::ops::Range<u64>, String> {
+    let (from, to) = text.split_once("..").ok_or("write A..B")?;
+    let number = |text: &str| text.parse::<u64>().map_err(|error| format!("{text}: {error}"));
+    Ok(number(from)?..number(to)?)
+}
+
+fn plan(args: &Args, seed: u64) -> Plan {
+    let mut plan = Plan::draw(seed, args.seconds * SECOND);
+    plan.faults.truncate(args.faults.unwrap_or(usize::MAX));
+    plan
+}
+
+fn main() -> ExitCode {
+    let args = Args::parse();
+    // Panics of the code under test are caught and told with their seed.
+    std::panic::set_hook(Box::new(|_| {}));
+    match args.seed {
+        Some(seed) => one(&args, seed),
+        None => many(&args),
+    }
+}
+
+fn one(args: &Args, seed: u64) -> ExitCode {
+    let plan = plan(args, seed);
+    match (run(seed, &plan, false), run(seed, &plan, false)) {
+        (Ok(first), Ok(second)) if first == second => {
+            println!("seed {seed}: {}", told(&first));
+            println!("trace {:016x}", first.trace);
+            ExitCode::SUCCESS
+        }
+        (Ok(first), Ok(second)) => {
+            println!("seed {seed} gives two traces: {:016x} and {:016x}", first.trace, second.trace);
+            ExitCode::FAILURE
+        }
+        (Err(failure), _) | (_, Err(failure)) => {
+            tell(args, seed, &failure);
+            ExitCode::FAILURE
+        }
+    }
+}
+
+fn many(args: &Args) -> ExitCode {
+    let jobs = args.jobs.or_else(|| std::thread::available_parallelism().ok().map(usize::from)).unwrap_or(1);
+    let next = AtomicU64::new(args.seeds.start);
+    let has_failed = AtomicBool::new(false);
+    let outcomes = Mutex::new(Vec::new());
+    let began = Instant::now();
+    std::thread::scope(|scope| {
+        for _ in 0..jobs {
+            scope.spawn(|| {
+                loop {
+                    let is_late = args.within.is_some_and(|within| began.elapsed().as_secs() >= within);
+                    if is_late || has_failed.load(Ordering::Relaxed) {
+                        return;
+                    }
+                    let seed = next.fetch_add(1, Ordering::Relaxed);
+                    if seed >= args.seeds.end {
+                        return;
+                    }
+                    match run(seed, &plan(args, seed), false) {
+                        Ok(outcome) => outcomes.lock().expect("nobody panics with it").push(outcome),
+                        Err(failure) => {
+                            if !has_failed.swap(true, Ordering::Relaxed) {
+                                tell(args, seed, &failure);
+                            }
+                        }
+                    }
+                }
+            });
+        }
+    });
+    let outcomes = outcomes.into_inner().expect("nobody panics with it");
+    let sum = |of: fn(&Outcome) -> u64| outcomes.iter().map(of).sum::<u64>();
+    println!(
+        "{} of {} seeds, {} simulated s in {} s: {} committed, {} answered, {} trades, {} faults, {} terms, trace {:016x}",
+        outcomes.len(),
+        args.seeds.end.saturating_sub(args.seeds.start),
+        sum(|outcome| outcome.simulated) / SECOND,
+        began.elapsed().as_secs(),
+        sum(|outcome| outcome.committed),
+        sum(|outcome| outcome.answered),
+        sum(|outcome| outcome.trades),
+        sum(|outcome| outcome.faults as u64),
+        sum(|outcome| outcome.terms as u64),
+        outcomes.iter().fold(0, |all, outcome| all ^ outcome.trace)
+    );
+    if has_failed.into_inner() { ExitCode::FAILURE } else { ExitCode::SUCCESS }
+}
+
+fn told(outcome: &Outcome) -> String {
+    format!(
+        "{} steps, {} simulated s: {} committed, {} answered, {} trades, {} faults, {} terms",
+        outcome.steps,
+        outcome.simulated / SECOND,
+        outcome.committed,
+        outcome.answered,
+        outcome.trades,
+        outcome.faults,
+        outcome.terms
+    )
+}
+
+fn tell(args: &Args, seed: u64, failure: &Failure) {
+    println!("seed {seed} FAILED at {} ms: {}", failure.at / 1_000_000, failure.what);
+    println!("looking for a shorter run that fails ...");
+    let shrunk = shrink::shrink(seed, &plan(args, seed), failure);
+    println!("the last steps:");
+    for words in &shrunk.failure.words {
+        println!("  {words}");
+    }
+    println!("{}", shrunk.failure.what);
+    println!(
+        "the shortest found: cargo run --release -p tests --bin sim -- --seed {seed} --seconds {} --faults {}",
+        shrunk.trade_ns / SECOND,
+        shrunk.faults
+    );
+}

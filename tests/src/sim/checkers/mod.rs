@@ -1,0 +1,87 @@
+//! What must never be seen. Each checker holds one promise; a broken one ends the run with a sentence.
+
+mod acknowledged;
+mod conservation;
+mod digests;
+mod leadership;
+mod mail;
+mod model;
+mod once;
+mod progress;
+mod real_time;
+mod streams;
+
+pub use acknowledged::Acknowledged;
+pub use conservation::Conservation;
+pub use digests::Digests;
+pub use leadership::Leadership;
+pub use mail::MailOrder;
+pub use model::SecondOpinion;
+pub use once::Once;
+pub use progress::Progress;
+pub use real_time::RealTime;
+pub use streams::Streams;
+
+use std::collections::BTreeMap;
+
+use engine::Partition;
+use wire::PartitionId;
+
+use super::history::{History, Record};
+use super::swarm::Layout;
+
+/// A promise kept, or how it was broken.
+pub type Verdict = Result<(), String>;
+
+/// Every partition's history.
+pub type Histories = BTreeMap<PartitionId, History>;
+
+/// All of them.
+pub struct Checkers {
+    /// What was acknowledged is committed, on the disks of a quorum, and stays as it was.
+    pub acknowledged: Acknowledged,
+    /// Nothing is executed twice.
+    pub once: Once,
+    /// Money is conserved.
+    pub conservation: Conservation,
+    /// Mail arrives in order and once.
+    pub mail: MailOrder,
+    /// One leader a term.
+    pub leadership: Leadership,
+    /// Equal states at equal positions.
+    pub digests: Digests,
+    /// Whoever asks after an acknowledgement comes after it.
+    pub real_time: RealTime,
+    /// Every consumer sees everything once.
+    pub streams: Streams,
+    /// The naive exchange agrees.
+    pub model: SecondOpinion,
+    /// The healed world comes to rest.
+    pub progress: Progress,
+}
+
+impl Checkers {
+    /// For a world of this layout.
+    pub fn new(layout: Layout) -> Checkers {
+        Checkers {
+            acknowledged: Acknowledged::default(),
+            once: Once::default(),
+            conservation: Conservation::default(),
+            mail: MailOrder::default(),
+            leadership: Leadership::default(),
+            digests: Digests::default(),
+            real_time: RealTime::default(),
+            streams: Streams::default(),
+            model: SecondOpinion::new(layout),
+            progress: Progress::default(),
+        }
+    }
+
+    /// A command is committed; `cells` are as they are after it.
+    pub fn on_commit(&mut self, partition: PartitionId, record: &Record, cells: &Partition) -> Verdict {
+        self.once.on_commit(partition, record)?;
+        self.conservation.on_commit(partition, record, cells)?;
+        self.mail.on_commit(partition, record, cells)?;
+        self.model.on_commit(partition, record)
+    }
+}

@@ -1,0 +1,532 @@
+//! Gateways, which have commands sequenced and retry as users do, and consumers, which follow events: production's
+//! protocol code on both, over links that are cut and nodes that die.
+
+use std::collections::{BTreeMap, VecDeque};
+use std::fmt;
+use std::time::Duration;
+
+use cluster_client::client::{Client, Identity, Output, ReadKey, RequestKey, SessionKey};
+use cluster_client::subscription::{self, Subscription};
+use cluster_client::{ClusterError, Patience, Replied};
+use replicator::sim::Random;
+use wire::codec::v1;
+use wire::command::{CancelAll, CancelOrder, Credit, Debit, NewOrder, Reply};
+use wire::link::{Hello, PROTOCOL, Role};
+use wire::{
+    AccountId, Amount, AssetId, ClientOrderId, Command, LogPosition, MarketId, NodeId, OrderId, OrderKind, PartitionId,
+    Qty, SelfTradePrevention, Side, Text, TimeInForce,
+};
+
+use super::clock::Moment;
+use super::front::LinkId;
+use super::machine::{self, LEDGER, RICH, amount, price, qty};
+use super::queue::Event;
+use super::swarm::Layout;
+use super::world::{EPOCH, World, gateway_address};
+
+/// How long a gateway waits for a reply.
+const PATIENCE: Duration = Duration::from_secs(4);
+/// Orders whose cancel a gateway may think of.
+const REMEMBERED_MAX: usize = 40;
+
+/// Who is at the client's end of a link.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum ClientId {
+    /// A gateway.
+    Gateway(usize),
+    /// A consumer of events.
+    Consumer(usize),
+}
+
+impl fmt::Display for ClientId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            ClientId::Gateway(number) => write!(f, "gateway {number}"),
+            ClientId::Consumer(number) => write!(f, "consumer {number}"),
+        }
+    }
+}
+
+/// What a gateway has asked.
+struct Asked {
+    command: Command,
+    payload: Vec<u8>,
+    /// What had been acknowledged to anybody when it was asked first.
+    floor: LogPosition,
+}
+
+/// A gateway's end: the cluster's client, and users who trade through it.
+pub struct Gateway {
+    client: Client,
+    links: BTreeMap<NodeId, LinkId>,
+    wake_at: Option<Moment>,
+    session: SessionKey,
+    asked: BTreeMap<RequestKey, Asked>,
+    reads: BTreeMap<ReadKey, (PartitionId, LogPosition)>,
+    /// To be asked before anything new: what has no answer yet, under the same name.
+    again: VecDeque<Command>,
+    /// Before trade begins: one after the other.
+    script: VecDeque<Command>,
+    resting: Vec<(AccountId, MarketId, OrderId, ClientOrderId)>,
+    random: Random,
+    names: u64,
+    number: u64,
+    is_retired: bool,
+}
+
+/// A consumer of one partition's events, at a gateway.
+pub struct Consumer {
+    /// Whose.
+    gateway: usize,
+    /// Which.
+    pub partition: PartitionId,
+    subscription: Subscription,
+    link: Option<LinkId>,
+    wake_at: Option<Moment>,
+}
+
+impl fmt::Display for Consumer {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "at gateway {}, wants {} next", self.gateway, self.subscription.next_position())
+    }
+}
+
+fn hello(number: u64) -> Hello {
+    let name = Text::new(format!("gateway-{number}").as_bytes()).expect("a short name");
+    Hello { protocol: PROTOCOL, epoch: EPOCH, role: Role::Operator, name, node: NodeId::new(0) }
+}
+
+fn bytes_of(command: &Command) -> Vec<u8> {
+    let mut bytes = Vec::new();
+    v1::encode_command(command, &mut bytes);
+    bytes
+}
+
+impl Gateway {
+    /// No new commands from now on.
+    pub fn retire(&mut self) {
+        self.is_retired = true;
+    }
+
+    /// Whether everything is answered.
+    pub fn is_idle(&self) -> bool {
+        self.asked.is_empty() && self.again.is_empty() && self.reads.is_empty()
+    }
+
+    /// For whom something is missing.
+    pub fn waits_for(&self) -> String {
+        let asked = self.asked.values().map(|asked| &asked.command).chain(&self.again).next();
+        format!("{} requests, {} reads, first {asked:?}", self.asked.len() + self.again.len(), self.reads.len())
+    }
+
+    fn new_order(&mut self, layout: Layout) -> Command {
+        let random = &mut self.random;
+        let accounts = if layout == Layout::Joint { RICH + 1 } else { RICH };
+        let kind = match random.below(10) {
+            0..=5 => OrderKind::Limit,
+            6 => OrderKind::LimitMaker,
+            _ => OrderKind::Market,
+        };
+        let time_in_force = match kind {
+            OrderKind::Limit => {
+                [TimeInForce::Gtc, TimeInForce::Gtc, TimeInForce::Gtc, TimeInForce::Ioc, TimeInForce::Fok]
+                    [random.below(5) as usize]
+            }
+            OrderKind::Market => TimeInForce::Ioc,
+            _ => TimeInForce::Gtc,
+        };
+        let is_buy = random.below(2) == 0;
+        let by_quote = kind == OrderKind::Market && random.below(3) == 0;
+        // Buyers mostly offer less than sellers ask, so that the book fills up.
+        let at = (196 + random.below(9) as i64) * 5 + if is_buy { -15 } else { 15 };
+        let size = (2 + random.below(20) as i64) * 2;
+        let spend = (10 + random.below(300) as i64) * 1_000;
+        self.names += 1;
+        let name = format!("g{}-{}", self.number, self.names);
+        Command::NewOrder(NewOrder {
+            account: AccountId::new(1 + random.below(u64::from(accounts)) as u32),
+            market: MarketId::new(1 + random.below(2) as u16),
+            side: if is_buy { Side::Buy } else { Side::Sell },
+            kind,
+            time_in_force,
+            self_trade: SelfTradePrevention::ALL[random.below(4) as usize],
+            price: price(at),
+            qty: if by_quote { Qty::new(0).expect("nothing") } else { qty(size) },
+            quote_qty: if by_quote { amount(spend) } else { Amount::new(0).expect("nothing") },
+            client_order_id: ClientOrderId::new(name.as_bytes()).expect("a short name"),
+        })
+    }
+
+    fn next_command(&mut self, layout: Layout) -> Command {
+        let draw = self.random.below(100);
+        if draw < 28 && !self.resting.is_empty() {
+            let at = self.random.below(self.resting.len() as u64) as usize;
+            let (account, market, order, client_order_id) = self.resting.swap_remove(at);
+            let order = if draw < 8 { OrderId::ZERO } else { order };
+            return Command::CancelOrder(CancelOrder { account, market, order, client_order_id });
+        }
+        let account = AccountId::new(1 + self.random.below(u64::from(RICH)) as u32);
+        match draw {
+            28 => Command::CancelAll(CancelAll { account, market: MarketId::new(1 + self.random.below(2) as u16) }),
+            29 | 30 => {
+                let asset = AssetId::new(1 + self.random.below(3) as u16);
+                let amount = amount(1 + self.random.below(100_000) as i64);
+                match draw {
+                    29 => Command::Credit(Credit { account, asset, amount }),
+                    _ => Command::Debit(Debit { account, asset, amount }),
+                }
+            }
+            _ => self.new_order(layout),
+        }
+    }
+
+    /// What a user makes of an answer.
+    fn heard(&mut self, command: Command, result: Result<Replied, ClusterError>) {
+        match (result, &command) {
+            (Ok(Replied { reply: Reply::Accepted { id }, .. }), Command::NewOrder(order)) => {
+                if order.time_in_force == TimeInForce::Gtc && self.resting.len() < REMEMBERED_MAX {
+                    self.resting.push((order.account, order.market, OrderId::new(id), order.client_order_id));
+                }
+            }
+            (Ok(_), _) => {}
+            // Nobody knows whether it was executed; under its name it is not executed twice. Money has no name, so it
+            // is not moved again.
+            (Err(_), Command::NewOrder(_)) => self.again.push_back(command),
+            (Err(_), _) => {}
+        }
+    }
+}
+
+impl World {
+    pub(super) fn make_clients(&mut self) {
+        for number in 0..self.plan.gateways {
+            let mut gateway = self.new_gateway(number as u64);
+            if number == 0 {
+                gateway.script = machine::set_up(self.plan.layout).into();
+            }
+            self.gateways.push(gateway);
+            for partition in machine::partitions(self.plan.layout) {
+                // One consumer of each partition, two of the ledger's: enough to be everywhere.
+                if number == 0 || partition == LEDGER {
+                    self.make_consumer(number, partition);
+                }
+            }
+            self.queue.plan(self.now, Event::Wake { client: ClientId::Gateway(number) });
+            self.queue.plan(self.now, Event::Act { gateway: number });
+        }
+    }
+
+    fn new_gateway(&mut self, number: u64) -> Gateway {
+        let nonce = u128::from(self.random.draw()) << 64 | u128::from(self.random.draw());
+        let now = self.instants.at(self.now);
+        let nodes = self.plan.node_ids();
+        let mut client = Client::new(Identity { hello: hello(number), nonce }, &nodes, Patience::default(), now);
+        let session = client.open_session(LEDGER, now);
+        Gateway {
+            client,
+            links: BTreeMap::new(),
+            wake_at: None,
+            session,
+            asked: BTreeMap::new(),
+            reads: BTreeMap::new(),
+            again: VecDeque::new(),
+            script: VecDeque::new(),
+            resting: Vec::new(),
+            random: Random::new(self.random.draw()),
+            names: 0,
+            number,
+            is_retired: false,
+        }
+    }
+
+    fn make_consumer(&mut self, gateway: usize, partition: PartitionId) {
+        let now = self.instants.at(self.now);
+        let from = LogPosition::ZERO.next();
+        let nodes = self.plan.node_ids();
+        let subscription = Subscription::new(hello(gateway as u64), &nodes, partition, from, Patience::default(), now);
+        self.consumers.push(Consumer { gateway, partition, subscription, link: None, wake_at: None });
+        let client = ClientId::Consumer(self.consumers.len() - 1);
+        self.queue.plan(self.now, Event::Wake { client });
+    }
+
+    /// A gateway dies; another starts in its place, and its users ask again there.
+    pub(super) fn replace_gateway(&mut self, number: usize) {
+        if !self.gateways[number].script.is_empty() {
+            return;
+        }
+        let mut gateway = self.new_gateway(number as u64);
+        let old = &mut self.gateways[number];
+        gateway.names = old.names;
+        gateway.again = std::mem::take(&mut old.again);
+        let unanswered = std::mem::take(&mut old.asked).into_values().map(|asked| asked.command);
+        gateway.again.extend(unanswered.filter(|command| matches!(command, Command::NewOrder(_))));
+        gateway.resting = std::mem::take(&mut old.resting);
+        gateway.is_retired = old.is_retired;
+        let links: Vec<LinkId> = old.links.values().copied().collect();
+        self.gateways[number] = gateway;
+        links.into_iter().for_each(|link| self.hang_up(link));
+        self.queue.plan(self.now, Event::Wake { client: ClientId::Gateway(number) });
+    }
+
+    /// A gateway's users do something.
+    pub(super) fn act(&mut self, number: usize) {
+        let think = self.plan.think_ns;
+        let again = self.now + think / 2 + self.gateways[number].random.below(think);
+        self.queue.plan(again, Event::Act { gateway: number });
+        if self.is_set_up {
+            let burst = 1 + self.gateways[number].random.below(4);
+            for _ in 0..burst {
+                let gateway = &mut self.gateways[number];
+                if gateway.asked.len() >= self.plan.window {
+                    break;
+                }
+                let Some(command) = gateway
+                    .again
+                    .pop_front()
+                    .or_else(|| (!gateway.is_retired).then(|| gateway.next_command(self.plan.layout)))
+                else {
+                    break;
+                };
+                self.ask(number, command);
+            }
+            let is_reading = self.gateways[number].reads.len() < 2 && !self.gateways[number].is_retired;
+            if is_reading && self.gateways[number].random.below(4) == 0 {
+                self.read(number);
+            }
+        } else if self.gateways[number].asked.is_empty()
+            && let Some(command) = self.gateways[number].script.front().cloned()
+        {
+            self.ask(number, command);
+        }
+        self.drain_gateway(number);
+    }
+
+    fn ask(&mut self, number: usize, command: Command) {
+        let now = self.instants.at(self.now);
+        let floor = self.checkers.real_time.floor(LEDGER);
+        let gateway = &mut self.gateways[number];
+        let payload = bytes_of(&command);
+        match gateway.client.request(gateway.session, payload.clone(), now, PATIENCE) {
+            Ok(request) => {
+                gateway.asked.insert(request, Asked { command, payload, floor });
+            }
+            Err(error) => gateway.heard(command, Err(error)),
+        }
+    }
+
+    fn read(&mut self, number: usize) {
+        let now = self.instants.at(self.now);
+        let partitions = machine::partitions(self.plan.layout);
+        let partition = partitions[self.random.below(partitions.len() as u64) as usize];
+        let floor = self.checkers.real_time.floor(partition);
+        let gateway = &mut self.gateways[number];
+        if let Ok(read) = gateway.client.read_index(partition, now, PATIENCE) {
+            gateway.reads.insert(read, (partition, floor));
+        }
+    }
+
+    /// Does what a gateway's client wants done.
+    fn drain_gateway(&mut self, number: usize) {
+        while let Some(output) = self.gateways[number].client.poll_output() {
+            match output {
+                Output::Connect(node) => {
+                    let link = self.dial(ClientId::Gateway(number), gateway_address(number), node);
+                    if let Some(old) = self.gateways[number].links.insert(node, link) {
+                        self.hang_up(old);
+                    }
+                }
+                Output::Send { node, bytes } => {
+                    if let Some(link) = self.gateways[number].links.get(&node).copied().filter(|link| self.is_up(*link))
+                    {
+                        self.send_to_node(link, bytes);
+                    }
+                }
+                Output::Close(node) => {
+                    if let Some(link) = self.gateways[number].links.remove(&node) {
+                        self.hang_up(link);
+                    }
+                }
+                Output::Replied { request, result } => self.replied(number, request, result),
+                Output::Read { read, result } => {
+                    let read = self.gateways[number].reads.remove(&read);
+                    if let (Some((partition, floor)), Ok(position)) = (read, result) {
+                        let verdict = self.checkers.real_time.on_read(partition, floor, position);
+                        self.check(verdict);
+                    }
+                }
+                Output::LeaderChanged { partition, leader } => self.leader_known(number, partition, leader),
+                Output::SessionOpened(_) => {}
+            }
+        }
+        let due = self.gateways[number].client.next_timeout().map(|at| self.instants.moment(at).max(self.now));
+        let gateway = &mut self.gateways[number];
+        if let Some(due) = due.filter(|due| gateway.wake_at.is_none_or(|at| *due < at)) {
+            gateway.wake_at = Some(due);
+            self.queue.plan(due, Event::Wake { client: ClientId::Gateway(number) });
+        }
+    }
+
+    fn replied(&mut self, number: usize, request: RequestKey, result: Result<Replied, ClusterError>) {
+        let Some(asked) = self.gateways[number].asked.remove(&request) else { return };
+        self.trace.mix(match &result {
+            Ok(replied) => replied.position.get(),
+            Err(error) => 1 << 32 | u64::from(error.is_outcome_unknown()),
+        });
+        if let Ok(replied) = &result {
+            let Replied { position, reply } = *replied;
+            let history = &self.histories[&LEDGER];
+            let told = self.checkers.acknowledged.on_told(number, &asked.payload, position, reply, history);
+            let in_order = self.checkers.real_time.on_told(LEDGER, asked.floor, position);
+            self.check(told.and(in_order));
+            self.trace.say(self.now, || format!("gateway {number} is told {reply:?} at {position}"));
+        } else {
+            self.trace.say(self.now, || format!("gateway {number} is told {result:?}"));
+        }
+        let gateway = &mut self.gateways[number];
+        if gateway.script.is_empty() {
+            gateway.heard(asked.command, result);
+        } else if let Ok(replied) = result {
+            assert!(matches!(replied.reply, Reply::Accepted { .. }), "set up: {:?} for {:?}", replied, asked.command);
+            gateway.script.pop_front();
+            self.is_set_up |= gateway.script.is_empty();
+            self.act_again(number);
+        }
+    }
+
+    fn act_again(&mut self, number: usize) {
+        if let Some(command) = self.gateways[number].script.front().cloned() {
+            self.ask(number, command);
+        }
+    }
+
+    /// A gateway has learned who leads: so have its consumers.
+    fn leader_known(&mut self, number: usize, partition: PartitionId, leader: Option<NodeId>) {
+        self.say_leader(ClientId::Gateway(number), partition, leader);
+        let now = self.instants.at(self.now);
+        for consumer in 0..self.consumers.len() {
+            if (self.consumers[consumer].gateway, self.consumers[consumer].partition) == (number, partition) {
+                self.consumers[consumer].subscription.on_leader(leader, now);
+                self.drain_consumer(consumer);
+            }
+        }
+    }
+
+    /// Does what a consumer wants done.
+    fn drain_consumer(&mut self, number: usize) {
+        let partition = self.consumers[number].partition;
+        while let Some(item) = self.consumers[number].subscription.poll_item() {
+            let verdict = self.checkers.streams.on_item(number, partition, &item, &self.histories[&partition]);
+            self.check(verdict);
+        }
+        while let Some(output) = self.consumers[number].subscription.poll_output() {
+            let link = self.consumers[number].link;
+            match output {
+                subscription::Output::Connect(node) => {
+                    link.into_iter().for_each(|link| self.hang_up(link));
+                    let address = gateway_address(self.consumers[number].gateway);
+                    self.consumers[number].link = Some(self.dial(ClientId::Consumer(number), address, node));
+                }
+                subscription::Output::Send(bytes) => {
+                    if let Some(link) = link.filter(|link| self.is_up(*link)) {
+                        self.send_to_node(link, bytes);
+                    }
+                }
+                subscription::Output::Close => {
+                    link.into_iter().for_each(|link| self.hang_up(link));
+                    self.consumers[number].link = None;
+                }
+            }
+        }
+        let due = self.consumers[number].subscription.next_timeout().map(|at| self.instants.moment(at).max(self.now));
+        let consumer = &mut self.consumers[number];
+        if let Some(due) = due.filter(|due| consumer.wake_at.is_none_or(|at| *due < at)) {
+            consumer.wake_at = Some(due);
+            self.queue.plan(due, Event::Wake { client: ClientId::Consumer(number) });
+        }
+    }
+
+    pub(super) fn wake_client(&mut self, client: ClientId) {
+        let now = self.instants.at(self.now);
+        match client {
+            ClientId::Gateway(number) => {
+                let gateway = &mut self.gateways[number];
+                if gateway.wake_at.is_none_or(|at| at <= self.now) {
+                    gateway.wake_at = None;
+                    gateway.client.on_timeout(now);
+                    self.drain_gateway(number);
+                }
+            }
+            ClientId::Consumer(number) => {
+                let consumer = &mut self.consumers[number];
+                if consumer.wake_at.is_none_or(|at| at <= self.now) {
+                    consumer.wake_at = None;
+                    consumer.subscription.on_timeout(now);
+                    self.drain_consumer(number);
+                }
+            }
+        }
+    }
+
+    pub(super) fn connected(&mut self, link: LinkId) {
+        let now = self.instants.at(self.now);
+        let (client, node) = (self.links[&link].client, self.links[&link].node);
+        match client {
+            ClientId::Gateway(number) => {
+                if self.gateways[number].links.get(&node) == Some(&link) {
+                    self.gateways[number].client.on_connected(node, now);
+                    self.drain_gateway(number);
+                }
+            }
+            ClientId::Consumer(number) => {
+                if self.consumers[number].link == Some(link) {
+                    self.consumers[number].subscription.on_connected(now);
+                    self.drain_consumer(number);
+                }
+            }
+        }
+    }
+
+    pub(super) fn on_client_bytes(&mut self, link: LinkId, bytes: &[u8]) {
+        let now = self.instants.at(self.now);
+        self.trace.mix_bytes(bytes);
+        let (client, node) = (self.links[&link].client, self.links[&link].node);
+        match client {
+            ClientId::Gateway(number) => {
+                if self.gateways[number].links.get(&node) == Some(&link) {
+                    self.gateways[number].client.on_bytes(node, bytes, now);
+                    self.drain_gateway(number);
+                }
+            }
+            ClientId::Consumer(number) => {
+                if self.consumers[number].link == Some(link) {
+                    self.consumers[number].subscription.on_bytes(bytes, now);
+                    self.drain_consumer(number);
+                }
+            }
+        }
+    }
+
+    /// The client's end of a link notices that it is over, or never was.
+    pub(super) fn close_at_client(&mut self, id: LinkId) {
+        let Some(link) = self.links.get(&id) else { return };
+        let now = self.instants.at(self.now);
+        let (client, node) = (link.client, link.node);
+        self.hang_up(id);
+        match client {
+            ClientId::Gateway(number) => {
+                if self.gateways[number].links.get(&node) == Some(&id) {
+                    self.gateways[number].links.remove(&node);
+                    self.gateways[number].client.on_closed(node, now);
+                    self.drain_gateway(number);
+                }
+            }
+            ClientId::Consumer(number) => {
+                if self.consumers[number].link == Some(id) {
+                    self.consumers[number].link = None;
+                    self.consumers[number].subscription.on_closed(now);
+                    self.drain_consumer(number);
+                }
+            }
+        }
+    }
+}

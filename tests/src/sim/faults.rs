@@ -1,0 +1,212 @@
+//! What strikes, and what ends it.
+
+use std::fmt;
+
+use wire::NodeId;
+
+use super::clock::{MS, Moment};
+use super::machine;
+use super::queue::Event;
+use super::world::{World, gateway_address};
+
+/// Something that goes wrong.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Fault {
+    /// A process is killed. What it wrote without fsync may or may not be there when it comes back.
+    Kill { node: NodeId, down_ns: u64, is_noticed: bool },
+    /// A machine loses power: everything unsynced is gone, and nobody refuses connections.
+    PowerLoss { node: NodeId, down_ns: u64 },
+    /// Every process is killed at once.
+    KillAll { down_ns: u64 },
+    /// A node hears and is heard by no other node and no gateway.
+    Isolate { node: NodeId, for_ns: u64 },
+    /// Nothing gets from one node to another.
+    OneWay { from: NodeId, to: NodeId, for_ns: u64 },
+    /// Two nodes do not hear each other; others hear both.
+    Apart { a: NodeId, b: NodeId, for_ns: u64 },
+    /// A node is heard and hears nobody.
+    Deaf { node: NodeId, for_ns: u64 },
+    /// The way between two nodes is cut and mended again and again.
+    Flap { a: NodeId, b: NodeId, times: u32, every_ns: u64 },
+    /// A gateway and a node do not hear each other.
+    CutOff { gateway: usize, node: NodeId, for_ns: u64 },
+    /// A process does not run.
+    Pause { node: NodeId, for_ns: u64 },
+    /// A node's clock jumps forward.
+    ClockJump { node: NodeId, by_ns: u64 },
+    /// A node's disk takes long.
+    SlowDisk { node: NodeId, sync_ns: u64, for_ns: u64 },
+    /// An fsync fails: the node must end, and nothing may be believed of what was being written.
+    BadSync { node: NodeId },
+    /// A node's disk is full: it must end before it corrupts.
+    DiskFull { node: NodeId },
+    /// The leader of a partition is told to hand over.
+    Transfer { nth: u64, to: NodeId },
+    /// A gateway is killed and another takes its place.
+    GatewayDies { gateway: usize },
+    /// A node is away until it must be sent a snapshot, and then it or its leader dies while that is under way.
+    CatchUpCutShort { node: NodeId, away_ns: u64, after_ns: u64, is_leader: bool },
+}
+
+/// What ends a fault.
+#[derive(Debug, Clone)]
+pub enum Cure {
+    /// These ways are open again.
+    Mend(Vec<(NodeId, NodeId)>),
+    /// The way between two nodes is cut if it was open, and the other way round; so many times more.
+    Flap { a: NodeId, b: NodeId, is_cut: bool, times: u32, every_ns: u64 },
+    /// A disk is as fast as before.
+    Disk(NodeId),
+    /// A node that was away is back, and is or makes trouble soon.
+    Back { node: NodeId, after_ns: u64, is_leader: bool },
+    /// A node dies.
+    Die { node: NodeId, is_leader: bool },
+}
+
+impl fmt::Display for Fault {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match *self {
+            Fault::Kill { node, down_ns, is_noticed } => {
+                let noticed = if is_noticed { "its peers are refused" } else { "nobody notices" };
+                write!(f, "kill node {node} for {} ms; {noticed}", down_ns / MS)
+            }
+            Fault::PowerLoss { node, down_ns } => write!(f, "node {node} loses power for {} ms", down_ns / MS),
+            Fault::KillAll { down_ns } => write!(f, "kill every node for about {} ms", down_ns / MS),
+            Fault::Isolate { node, for_ns } => write!(f, "isolate node {node} for {} ms", for_ns / MS),
+            Fault::OneWay { from, to, for_ns } => write!(f, "nothing from {from} to {to} for {} ms", for_ns / MS),
+            Fault::Apart { a, b, for_ns } => write!(f, "nothing between {a} and {b} for {} ms", for_ns / MS),
+            Fault::Deaf { node, for_ns } => write!(f, "node {node} hears nobody for {} ms", for_ns / MS),
+            Fault::Flap { a, b, times, every_ns } => {
+                write!(f, "the way between {a} and {b} flaps {times} times, every {} ms", every_ns / MS)
+            }
+            Fault::CutOff { gateway, node, for_ns } => {
+                write!(f, "nothing between gateway {gateway} and node {node} for {} ms", for_ns / MS)
+            }
+            Fault::Pause { node, for_ns } => write!(f, "node {node} does not run for {} ms", for_ns / MS),
+            Fault::ClockJump { node, by_ns } => write!(f, "the clock of node {node} jumps by {} ms", by_ns / MS),
+            Fault::SlowDisk { node, sync_ns, for_ns } => {
+                write!(f, "fsync takes {} ms on node {node} for {} ms", sync_ns / MS, for_ns / MS)
+            }
+            Fault::BadSync { node } => write!(f, "an fsync fails on node {node}"),
+            Fault::DiskFull { node } => write!(f, "the disk of node {node} is full"),
+            Fault::Transfer { to, .. } => write!(f, "leadership is to go to node {to}"),
+            Fault::GatewayDies { gateway } => write!(f, "gateway {gateway} dies"),
+            Fault::CatchUpCutShort { node, away_ns, after_ns, is_leader } => {
+                let who = if is_leader { "its leader" } else { "it" };
+                write!(f, "node {node} is away for {} ms, {} ms later {who} dies", away_ns / MS, after_ns / MS)
+            }
+        }
+    }
+}
+
+impl World {
+    pub(super) fn strike(&mut self, fault: Fault) {
+        let now = self.now;
+        match fault {
+            Fault::Kill { node, down_ns, is_noticed } => {
+                self.kill(node, false, is_noticed);
+                self.queue.plan(now + down_ns, Event::Start { node });
+            }
+            Fault::PowerLoss { node, down_ns } => {
+                self.kill(node, true, false);
+                self.queue.plan(now + down_ns, Event::Start { node });
+            }
+            Fault::KillAll { down_ns } => {
+                for node in self.plan.node_ids() {
+                    let is_noticed = self.random.below(2) == 0;
+                    self.kill(node, is_noticed, is_noticed);
+                    let later = self.random.below(down_ns);
+                    self.queue.plan(now + down_ns + later, Event::Start { node });
+                }
+            }
+            Fault::Isolate { node, for_ns } => {
+                let others: Vec<NodeId> = self.addresses().into_iter().filter(|other| *other != node).collect();
+                let ways = others.iter().flat_map(|other| [(node, *other), (*other, node)]).collect();
+                self.cut(ways, for_ns);
+            }
+            Fault::OneWay { from, to, for_ns } => self.cut(vec![(from, to)], for_ns),
+            Fault::Apart { a, b, for_ns } => self.cut(vec![(a, b), (b, a)], for_ns),
+            Fault::Deaf { node, for_ns } => {
+                let others = self.plan.node_ids().into_iter().filter(|other| *other != node);
+                self.cut(others.map(|other| (other, node)).collect(), for_ns);
+            }
+            Fault::Flap { a, b, times, every_ns } => {
+                self.cure(Cure::Flap { a, b, is_cut: false, times: times * 2, every_ns });
+            }
+            Fault::CutOff { gateway, node, for_ns } => {
+                let gateway = gateway_address(gateway);
+                self.cut(vec![(node, gateway), (gateway, node)], for_ns);
+            }
+            Fault::Pause { node, for_ns } => self.pause(node, for_ns),
+            Fault::ClockJump { node, by_ns } => self.node_mut(node).clock.jump(now, by_ns),
+            Fault::SlowDisk { node, sync_ns, for_ns } => {
+                self.node_mut(node).slow_sync_ns = Some(sync_ns);
+                self.queue.plan(now + for_ns, Event::Cure(Cure::Disk(node)));
+            }
+            Fault::BadSync { node } => self.break_disk(node, "an fsync failed"),
+            Fault::DiskFull { node } => self.break_disk(node, "no space left on device"),
+            Fault::Transfer { nth, to } => {
+                let partitions = machine::partitions(self.plan.layout);
+                let partition = partitions[nth as usize % partitions.len()];
+                if let Some(leader) = self.leader(partition) {
+                    self.with_host(leader, partition, |host| host.transfer_leadership(to));
+                }
+            }
+            Fault::GatewayDies { gateway } => self.replace_gateway(gateway),
+            Fault::CatchUpCutShort { node, away_ns, after_ns, is_leader } => {
+                self.kill(node, false, true);
+                self.queue.plan(now + away_ns, Event::Start { node });
+                self.queue.plan(now + away_ns, Event::Cure(Cure::Back { node, after_ns, is_leader }));
+            }
+        }
+    }
+
+    pub(super) fn cure(&mut self, cure: Cure) {
+        if self.is_healed {
+            return;
+        }
+        match cure {
+            Cure::Mend(ways) => ways.iter().for_each(|(from, to)| self.cuts.mend(*from, *to)),
+            Cure::Flap { a, b, is_cut, times, every_ns } => {
+                for (from, to) in [(a, b), (b, a)] {
+                    if is_cut { self.cuts.mend(from, to) } else { self.cuts.cut(from, to) }
+                }
+                if times > 1 || !is_cut {
+                    let cure = Cure::Flap { a, b, is_cut: !is_cut, times: times.saturating_sub(1), every_ns };
+                    self.queue.plan(self.now + every_ns, Event::Cure(cure));
+                }
+            }
+            Cure::Disk(node) => self.node_mut(node).slow_sync_ns = None,
+            Cure::Back { node, after_ns, is_leader } => {
+                self.queue.plan(self.now + after_ns, Event::Cure(Cure::Die { node, is_leader }));
+            }
+            Cure::Die { node, is_leader } => {
+                let victim = if is_leader { self.leader(machine::LEDGER) } else { Some(node) };
+                if let Some(victim) = victim {
+                    self.kill(victim, false, true);
+                    let later = self.random.below(500 * MS);
+                    self.queue.plan(self.now + later, Event::Start { node: victim });
+                }
+            }
+        }
+    }
+
+    fn cut(&mut self, ways: Vec<(NodeId, NodeId)>, for_ns: u64) {
+        for (from, to) in &ways {
+            self.cuts.cut(*from, *to);
+        }
+        self.queue.plan(self.now + for_ns, Event::Cure(Cure::Mend(ways)));
+    }
+
+    /// From now on nothing is broken that does not mend by itself: everybody is up and every way is open.
+    pub(super) fn heal(&mut self) {
+        self.is_healed = true;
+        self.cuts.clear();
+        let now: Moment = self.now;
+        for node in self.plan.node_ids() {
+            self.node_mut(node).slow_sync_ns = None;
+            self.queue.plan(now, Event::Resume { node });
+            self.queue.plan(now, Event::Start { node });
+        }
+    }
+}

@@ -1,0 +1,362 @@
+//! A node's front: links of gateways, frames to hosts, answers to whoever asked, events to subscribers. It stands for
+//! production's network thread, whose sockets and rings a simulation has no use for, and speaks the same frames.
+
+use std::collections::{BTreeMap, VecDeque};
+
+use node::{HostInput, HostOutput};
+use wire::link::{self, Frame, Hello, PROTOCOL, Refusal, Welcome};
+use wire::{LogPosition, NodeId, PartitionId, SessionId, Term};
+
+use super::clients::ClientId;
+use super::clock::MS;
+use super::queue::Event;
+use super::world::{EPOCH, World};
+
+/// A connection between a client and a node.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct LinkId(pub u64);
+
+/// How long what is under way on a way that was cut waits before it is tried again.
+const RETRANSMIT: u64 = 120 * MS;
+/// A connection attempt that nobody answers fails after this.
+const DIAL_TIMEOUT: u64 = 1_000 * MS;
+
+/// See [`LinkId`].
+pub struct Link {
+    pub client: ClientId,
+    pub address: NodeId,
+    pub node: NodeId,
+    life: u32,
+    is_up: bool,
+    is_greeted: bool,
+    tried: u64,
+    to_node: VecDeque<Vec<u8>>,
+    to_client: VecDeque<Vec<u8>>,
+    /// When the last bytes arrive, each way: none overtakes another.
+    arrived: [u64; 2],
+    inbox: Vec<u8>,
+}
+
+/// What a node's front remembers.
+#[derive(Debug, Default)]
+pub struct Front {
+    leaders: BTreeMap<PartitionId, (Option<NodeId>, Term)>,
+    sessions: BTreeMap<(PartitionId, SessionId), LinkId>,
+    opening: BTreeMap<(PartitionId, u128), LinkId>,
+    reads: BTreeMap<u64, (LinkId, u64)>,
+    next_token: u64,
+    /// The next position to send.
+    streams: BTreeMap<(PartitionId, LinkId), LogPosition>,
+}
+
+impl World {
+    /// A client wants a connection.
+    pub(super) fn dial(&mut self, client: ClientId, address: NodeId, node: NodeId) -> LinkId {
+        self.links_made += 1;
+        let id = LinkId(self.links_made);
+        let life = self.node(node).life;
+        let link = Link {
+            client,
+            address,
+            node,
+            life,
+            is_up: false,
+            is_greeted: false,
+            tried: 0,
+            to_node: VecDeque::new(),
+            to_client: VecDeque::new(),
+            arrived: [0; 2],
+            inbox: Vec::new(),
+        };
+        self.links.insert(id, link);
+        let at = self.now + 2 * self.plan.link_delay.delay(&mut self.random);
+        self.queue.plan(at, Event::Connect { link: id });
+        id
+    }
+
+    pub(super) fn connect_link(&mut self, id: LinkId) {
+        let Some(link) = self.links.get(&id) else { return };
+        let (address, node_id, tried) = (link.address, link.node, link.tried);
+        let is_cut = self.cuts.is_cut(address, node_id) || self.cuts.is_cut(node_id, address);
+        let node = self.node(node_id);
+        let (life, is_up) = (node.life, node.is_up);
+        if is_cut && tried < DIAL_TIMEOUT {
+            let link = self.links.get_mut(&id).expect("it was found");
+            link.tried += RETRANSMIT;
+            self.queue.plan(self.now + RETRANSMIT, Event::Connect { link: id });
+            return;
+        }
+        if is_cut || !is_up {
+            self.close_at_client(id);
+            return;
+        }
+        let link = self.links.get_mut(&id).expect("it was found");
+        (link.is_up, link.life) = (true, life);
+        self.connected(id);
+    }
+
+    /// The client sends bytes.
+    pub(super) fn send_to_node(&mut self, id: LinkId, bytes: Vec<u8>) {
+        self.trace.mix_bytes(&bytes);
+        self.send(id, bytes, true);
+    }
+
+    fn send(&mut self, id: LinkId, bytes: Vec<u8>, to_node: bool) {
+        let delay = self.plan.link_delay.delay(&mut self.random);
+        let Some(link) = self.links.get_mut(&id) else { return };
+        let way = usize::from(to_node);
+        let at = (self.now + delay).max(link.arrived[way]);
+        link.arrived[way] = at;
+        if to_node {
+            link.to_node.push_back(bytes)
+        } else {
+            link.to_client.push_back(bytes)
+        }
+        self.queue.plan(at, Event::Deliver { link: id, to_node });
+    }
+
+    fn send_frame(&mut self, id: LinkId, frame: &Frame<'_>) {
+        let mut bytes = Vec::new();
+        frame.encode(&mut bytes);
+        self.send(id, bytes, false);
+    }
+
+    pub(super) fn deliver_link(&mut self, id: LinkId, to_node: bool) {
+        let Some(link) = self.links.get(&id) else { return };
+        let (from, to) = if to_node { (link.address, link.node) } else { (link.node, link.address) };
+        let node = self.node(link.node);
+        if self.cuts.is_cut(from, to) || (to_node && (node.is_paused || !node.is_up)) {
+            self.queue.plan(self.now + RETRANSMIT, Event::Deliver { link: id, to_node });
+            return;
+        }
+        if to_node && node.life != link.life {
+            self.close_at_client(id);
+            return;
+        }
+        let link = self.links.get_mut(&id).expect("it was found");
+        let bytes = if to_node { link.to_node.pop_front() } else { link.to_client.pop_front() };
+        let Some(bytes) = bytes else { return };
+        if to_node { self.on_node_bytes(id, &bytes) } else { self.on_client_bytes(id, &bytes) }
+    }
+
+    fn on_node_bytes(&mut self, id: LinkId, bytes: &[u8]) {
+        let Some(link) = self.links.get_mut(&id) else { return };
+        link.inbox.extend_from_slice(bytes);
+        let inbox = std::mem::take(&mut link.inbox);
+        let mut consumed = 0;
+        loop {
+            match link::split(&inbox[consumed..], link::CLIENT_BODY_MAX) {
+                Ok(Some((body, len))) => {
+                    consumed += len;
+                    match Frame::decode(body) {
+                        Ok(frame) => self.on_frame(id, frame),
+                        Err(error) => return self.check(Err(format!("a client sent no frame: {error:?}"))),
+                    }
+                }
+                Ok(None) => break,
+                Err(error) => return self.check(Err(format!("a client sent no frame: {error:?}"))),
+            }
+        }
+        if let Some(link) = self.links.get_mut(&id) {
+            link.inbox = inbox[consumed..].to_vec();
+        }
+    }
+
+    fn on_frame(&mut self, id: LinkId, frame: Frame<'_>) {
+        let node = self.links[&id].node;
+        match frame {
+            Frame::Hello(hello) => self.greet(id, node, hello),
+            Frame::Ping(ping) => self.send_frame(id, &Frame::Pong(link::Pong { nonce: ping.nonce })),
+            Frame::Request(request, payload) => {
+                self.node_mut(node).front.sessions.insert((request.partition, request.session), id);
+                self.input(node, request.partition, HostInput::Request(request, payload.to_vec()));
+            }
+            Frame::OpenSession(open) => {
+                self.node_mut(node).front.opening.insert((open.partition, open.nonce), id);
+                self.input(node, open.partition, HostInput::OpenSession(open));
+            }
+            Frame::ReadIndex(read) => {
+                let front = &mut self.node_mut(node).front;
+                front.next_token += 1;
+                let token = front.next_token;
+                front.reads.insert(token, (id, read.token));
+                self.input(node, read.partition, HostInput::ReadIndex { token });
+            }
+            Frame::Subscribe(wanted) => {
+                let next = wanted.from.max(LogPosition::ZERO.next());
+                self.node_mut(node).front.streams.insert((wanted.partition, id), next);
+                self.feed_stream(node, wanted.partition, id);
+            }
+            _ => {}
+        }
+    }
+
+    fn greet(&mut self, id: LinkId, node: NodeId, hello: Hello) {
+        assert_eq!(hello.epoch, EPOCH, "clients know their cluster");
+        self.links.get_mut(&id).expect("a frame came over it").is_greeted = true;
+        self.send_frame(id, &Frame::Welcome(Welcome { protocol: PROTOCOL, epoch: EPOCH, node }));
+        let leaders = self.node(node).front.leaders.clone();
+        for (partition, (leader, term)) in leaders {
+            let leader = leader.unwrap_or_default();
+            self.send_frame(id, &Frame::Leader(link::Leader { partition, leader, term }));
+        }
+    }
+
+    /// A host says who leads: every link and the node's other partitions are told.
+    pub(super) fn leader_changed(&mut self, id: NodeId, partition: PartitionId, leader: Option<NodeId>, term: Term) {
+        let front = &mut self.node_mut(id).front;
+        let known = front.leaders.get(&partition).copied().unwrap_or_default();
+        if term < known.1 || known == (leader, term) {
+            return;
+        }
+        front.leaders.insert(partition, (leader, term));
+        let others: Vec<PartitionId> =
+            self.node(id).slots.keys().copied().filter(|other| *other != partition).collect();
+        for other in others {
+            self.input(id, other, HostInput::LeaderIs { partition, leader, term });
+        }
+        for link in self.links_of(id) {
+            let leader = leader.unwrap_or_default();
+            self.send_frame(link, &Frame::Leader(link::Leader { partition, leader, term }));
+        }
+    }
+
+    fn links_of(&self, id: NodeId) -> Vec<LinkId> {
+        let life = self.node(id).life;
+        let is_its = |link: &Link| link.node == id && link.life == life && link.is_greeted;
+        self.links.iter().filter(|(_, link)| is_its(link)).map(|(id, _)| *id).collect()
+    }
+
+    /// A node that has just started hears from its peers who leads what.
+    pub(super) fn tell_new_node(&mut self, id: NodeId) {
+        let known: Vec<(PartitionId, (Option<NodeId>, Term))> = (self.nodes.iter())
+            .filter(|node| node.id != id && node.is_up)
+            .flat_map(|node| node.front.leaders.iter().map(|(partition, leader)| (*partition, *leader)))
+            .collect();
+        for (partition, (leader, term)) in known {
+            if leader.is_some() && leader != Some(id) {
+                self.leader_changed(id, partition, leader, term);
+            }
+        }
+    }
+
+    pub(super) fn answer(&mut self, id: NodeId, reply: link::Reply, payload: &[u8]) {
+        let partition = reply.partition;
+        let keepers = (self.keepers(partition, reply.position), self.nodes.len() / 2 + 1);
+        let history = &self.histories[&partition];
+        let verdict = self.checkers.acknowledged.on_answer(id, &reply, payload, history, keepers);
+        self.check(verdict);
+        self.answered += 1;
+        let link = self.node(id).front.sessions.get(&(partition, reply.session)).copied();
+        if let Some(link) = link {
+            self.send_frame(link, &Frame::Reply(reply, payload));
+        }
+    }
+
+    pub(super) fn on_client_output(&mut self, id: NodeId, partition: PartitionId, output: HostOutput) {
+        let front = &mut self.node_mut(id).front;
+        match output {
+            HostOutput::SessionOpened(opened) => {
+                if let Some(link) = front.opening.remove(&(partition, opened.nonce)) {
+                    self.send_frame(link, &Frame::SessionOpened(opened));
+                }
+            }
+            HostOutput::OpenRefused { nonce, refused } => {
+                if let Some(link) = front.opening.remove(&(partition, nonce)) {
+                    self.send_frame(link, &Frame::Refused(refused));
+                }
+            }
+            HostOutput::Refused(refused) => {
+                let key = (partition, refused.session);
+                let link = front.sessions.get(&key).copied();
+                if refused.refusal == Refusal::SessionUnknown {
+                    front.sessions.remove(&key);
+                }
+                if let Some(link) = link {
+                    self.send_frame(link, &Frame::Refused(refused));
+                }
+            }
+            HostOutput::ReadReady(ready) => {
+                if let Some((link, token)) = front.reads.remove(&ready.token) {
+                    self.send_frame(link, &Frame::ReadReady(link::ReadReady { token, ..ready }));
+                }
+            }
+            HostOutput::ReadRefused(refused) => {
+                if let Some((link, token)) = front.reads.remove(&refused.token) {
+                    self.send_frame(link, &Frame::ReadRefused(link::ReadRefused { token, ..refused }));
+                }
+            }
+            _ => {}
+        }
+    }
+
+    /// Sends every subscriber of a partition what is news.
+    pub(super) fn feed_streams(&mut self, id: NodeId, partition: PartitionId) {
+        let (first, last) = ((partition, LinkId(0)), (partition, LinkId(u64::MAX)));
+        let links: Vec<LinkId> = self.node(id).front.streams.range(first..=last).map(|((_, link), _)| *link).collect();
+        for link in links {
+            self.feed_stream(id, partition, link);
+        }
+    }
+
+    fn feed_stream(&mut self, id: NodeId, partition: PartitionId, link: LinkId) {
+        let Some(next) = self.node(id).front.streams.get(&(partition, link)).copied() else { return };
+        let Some(slot) = self.node(id).slots.get(&partition) else { return };
+        let archive = slot.archive.clone();
+        let archive = archive.lock().expect("nobody panics with an open archive");
+        let mut bytes = Vec::new();
+        match archive.read(next) {
+            Some((batches, upto)) => {
+                for (position, (timestamp, origin, events)) in batches {
+                    let head = link::Events { partition, position, timestamp: *timestamp, origin: *origin };
+                    Frame::Events(head, events).encode(&mut bytes);
+                }
+                Frame::Progress(link::Progress { partition, position: upto }).encode(&mut bytes);
+                self.node_mut(id).front.streams.insert((partition, link), upto.next());
+            }
+            None if next <= archive.end() => {
+                let refusal = Refusal::PositionGone;
+                let detail = archive.end().get();
+                Frame::SubscribeRefused(link::SubscribeRefused { partition, refusal, detail }).encode(&mut bytes);
+                self.node_mut(id).front.streams.remove(&(partition, link));
+            }
+            None => return,
+        }
+        drop(archive);
+        self.send(link, bytes, false);
+    }
+
+    /// A node's process has gone, and its connections with it. Clients notice soon, or when they next say something.
+    pub(super) fn drop_links_of(&mut self, id: NodeId, is_noticed: bool) {
+        self.node_mut(id).front = Front::default();
+        let links: Vec<LinkId> = self.links.iter().filter(|(_, link)| link.node == id).map(|(id, _)| *id).collect();
+        for link in links {
+            self.links.get_mut(&link).expect("it was listed").to_client.clear();
+            if is_noticed {
+                let at = self.now + 300_000 + self.random.below(2 * MS);
+                self.queue.plan(at, Event::Closed { link });
+            }
+        }
+    }
+
+    pub(super) fn wake_front(&mut self, id: NodeId) {
+        let partitions: Vec<PartitionId> = self.node(id).slots.keys().copied().collect();
+        for partition in partitions {
+            self.feed_streams(id, partition);
+        }
+    }
+
+    /// A client hangs up.
+    pub(super) fn hang_up(&mut self, id: LinkId) {
+        if let Some(link) = self.links.remove(&id) {
+            let front = &mut self.node_mut(link.node).front;
+            front.streams.retain(|(_, stream), _| *stream != id);
+            front.sessions.retain(|_, owner| *owner != id);
+            front.opening.retain(|_, owner| *owner != id);
+        }
+    }
+
+    pub(super) fn is_up(&self, id: LinkId) -> bool {
+        self.links.get(&id).is_some_and(|link| link.is_up)
+    }
+}

@@ -1,0 +1,27 @@
+//! The exchange in a simulated world: production's replica, sequencer, cells, mail and clients, driven by one clock,
+//! one network, disks and randomness that a seed decides.
+//!
+//! What is real: [`node::PartitionHost`] with replica, sessions, engine, outboxes and hand-over, and both halves of
+//! [`cluster_client`], which speak bytes. What is not: threads, sockets, TLS, and the files under log and archive. Nothing
+//! here sleeps; time jumps to what happens next.
+//!
+//! A run has two phases: faults as the seed draws them ([`swarm`]), then a healed world that must come to rest. All the
+//! while the [`checkers`] hold what is said against what was committed ([`history`]).
+
+mod checkers;
+mod clients;
+mod clock;
+mod faults;
+mod front;
+mod history;
+mod machine;
+mod process;
+mod queue;
+mod rest;
+pub mod shrink;
+mod store;
+pub mod swarm;
+mod trace;
+mod world;
+
+pub use world::{Failure, Outcome, run};

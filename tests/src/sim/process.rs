@@ -1,0 +1,229 @@
+//! Processes and their disks: how a node starts, is killed, is paused, and when what it wrote is durable.
+
+use std::collections::BTreeMap;
+use std::sync::{Arc, Mutex};
+
+use node::{HostConfig, HostInput, Machine, MailTiming, PartitionHost};
+use replicator::ReplicaConfig;
+use replicator::log::memory::MemoryDisk;
+use wire::{NodeId, PartitionId};
+
+use super::clock::{Clock, MS, Moment};
+use super::front::Front;
+use super::machine;
+use super::queue::Event;
+use super::store::{Archive, SharedBook, Shelf, WatchedLog};
+use super::world::{EPOCH, World};
+
+/// One partition on one node.
+pub(super) struct Slot {
+    pub host: Option<PartitionHost<WatchedLog>>,
+    pub disk: MemoryDisk,
+    pub archive: Arc<Mutex<Archive>>,
+    pub book: SharedBook,
+    /// Applied up to this log index, as the world has seen.
+    pub applied: u64,
+    /// When it runs next.
+    pub run_at: Option<Moment>,
+    /// What has come while the node did not run.
+    pub waiting: Vec<HostInput>,
+}
+
+/// One node.
+pub(super) struct Node {
+    pub id: NodeId,
+    pub life: u32,
+    pub is_up: bool,
+    pub clock: Clock,
+    pub front: Front,
+    pub slots: BTreeMap<PartitionId, Slot>,
+    pub slow_sync_ns: Option<u64>,
+    is_syncing: bool,
+    pub is_paused: bool,
+    paused_until: Moment,
+    drift_ppm: i64,
+}
+
+impl World {
+    pub(super) fn start(&mut self, id: NodeId) {
+        if self.node(id).is_up {
+            return;
+        }
+        let partitions = machine::partitions(self.plan.layout);
+        let skew = self.random.below(2 * self.plan.skew_ns + 1) as i64 - self.plan.skew_ns as i64;
+        let now = self.now;
+        let node = self.node_mut(id);
+        node.clock = Clock::start(now, skew, node.drift_ppm);
+        (node.is_up, node.is_paused, node.is_syncing) = (true, false, false);
+        node.front = Front::default();
+        for partition in partitions {
+            self.open_host(id, partition);
+        }
+        self.trace.say(now, || format!("node {id} starts"));
+        self.tell_new_node(id);
+    }
+
+    fn open_host(&mut self, id: NodeId, partition: PartitionId) {
+        let mut replica = ReplicaConfig::new(partition, id, self.plan.node_ids(), EPOCH, self.random.draw());
+        replica.snapshots.every_entries = self.plan.snapshot_every;
+        replica.snapshots.tail_entries = self.plan.log_tail;
+        replica.sessions.expiry_ns = self.plan.session_expiry_ns;
+        let nodes = self.plan.nodes;
+        let host = HostConfig {
+            partitions: machine::partitions(self.plan.layout),
+            mail: MailTiming { resend_ns: 50 * MS, ack_delay_ns: 20 * MS, ack_count: 64 },
+            preferred_leader: NodeId::new((u64::from(partition.get()) - 1) % nodes + 1),
+            leader_stable_ns: self.plan.leader_stable_ns,
+        };
+        let node = &mut self.nodes[id.get() as usize - 1];
+        let now = node.clock.at(self.now);
+        let slot = node.slots.get_mut(&partition).expect("every node has every partition");
+        slot.book = SharedBook::default();
+        slot.disk.repair();
+        let cells = Machine::new(machine::cells(partition), Box::new(Shelf(slot.archive.clone())));
+        let log = WatchedLog::new(slot.disk.log(), slot.book.clone());
+        match PartitionHost::open(replica, host, cells, log, now) {
+            Ok(opened) => {
+                slot.applied = opened.status().applied_index;
+                slot.host = Some(opened);
+            }
+            Err(error) => self.check(Err(format!("node {id} does not open partition {partition}: {error}"))),
+        }
+        self.observe(id, partition);
+        self.run_soon(id, partition);
+    }
+
+    /// A process ends. With `all_unsynced` nothing that was not synced survives; else some of it may. When it is
+    /// noticed, connections to it are refused at once.
+    pub(super) fn kill(&mut self, id: NodeId, all_unsynced: bool, is_noticed: bool) {
+        if !self.node(id).is_up {
+            return;
+        }
+        self.trace.say(self.now, || format!("node {id} is dead"));
+        let World { nodes, random, .. } = self;
+        let node = &mut nodes[id.get() as usize - 1];
+        (node.is_up, node.is_syncing, node.is_paused) = (false, false, false);
+        node.life += 1;
+        for slot in node.slots.values_mut() {
+            slot.host = None;
+            slot.waiting.clear();
+            let waiting = slot.disk.waiting() as u64;
+            let kept = if all_unsynced { 0 } else { random.below(waiting + 1) };
+            slot.disk.crash(kept as usize);
+            let draw = |bound| if all_unsynced { bound - 1 } else { random.below(bound) };
+            slot.archive.lock().expect("nobody panics with an open archive").crash(draw);
+        }
+        self.drop_links_of(id, is_noticed);
+        if !is_noticed {
+            return;
+        }
+        for other in self.plan.node_ids() {
+            if other == id || self.cuts.is_cut(id, other) || self.cuts.is_cut(other, id) {
+                continue;
+            }
+            for partition in machine::partitions(self.plan.layout) {
+                let at = self.now + 500_000 + self.random.below(3 * MS);
+                let input = HostInput::PeerRefused(id);
+                self.queue.plan(at, Event::Arrive { from: other, to: other, partition, input });
+            }
+        }
+    }
+
+    /// The next write of a node fails; it must end by itself.
+    pub(super) fn break_disk(&mut self, id: NodeId, why: &str) {
+        if !self.node(id).is_up {
+            return;
+        }
+        for slot in self.node(id).slots.values() {
+            slot.disk.fail(why);
+        }
+    }
+
+    pub(super) fn pause(&mut self, id: NodeId, for_ns: u64) {
+        let until = self.now + for_ns;
+        let node = self.node_mut(id);
+        (node.is_paused, node.paused_until) = (true, node.paused_until.max(until));
+        self.queue.plan(until, Event::Resume { node: id });
+    }
+
+    pub(super) fn resume(&mut self, id: NodeId) {
+        let (now, is_healed) = (self.now, self.is_healed);
+        let node = self.node_mut(id);
+        if !node.is_paused || (now < node.paused_until && !is_healed) {
+            return;
+        }
+        node.is_paused = false;
+        let partitions: Vec<PartitionId> = node.slots.keys().copied().collect();
+        for partition in partitions {
+            let slot = self.node_mut(id).slots.get_mut(&partition).expect("every node has every partition");
+            slot.run_at = None;
+            for input in std::mem::take(&mut slot.waiting) {
+                self.input(id, partition, input);
+            }
+            self.run_soon(id, partition);
+        }
+        self.wake_front(id);
+    }
+
+    /// Starts a write of everything that waits for a node's disk, unless one is under way.
+    pub(super) fn begin_sync(&mut self, id: NodeId) {
+        let took = self.plan.sync_ns(&mut self.random);
+        let node = self.node_mut(id);
+        if node.is_syncing || !node.is_up {
+            return;
+        }
+        let waiting = node.slots.iter().map(|(partition, slot)| (*partition, slot.disk.waiting()));
+        let writes: Vec<(PartitionId, usize)> = waiting.filter(|(_, count)| *count > 0).collect();
+        if writes.is_empty() {
+            return;
+        }
+        node.is_syncing = true;
+        let (life, took) = (node.life, node.slow_sync_ns.unwrap_or(took));
+        self.queue.plan(self.now + took, Event::Synced { node: id, life, writes });
+    }
+
+    pub(super) fn synced(&mut self, id: NodeId, life: u32, writes: &[(PartitionId, usize)]) {
+        if self.node(id).life != life {
+            return;
+        }
+        self.node_mut(id).is_syncing = false;
+        for (partition, count) in writes {
+            self.node(id).slots[partition].disk.sync(*count);
+            self.run_soon(id, *partition);
+        }
+        self.begin_sync(id);
+    }
+}
+
+impl Node {
+    /// A node that has never been started.
+    pub fn new(id: NodeId, drift_ppm: i64, partitions: &[PartitionId]) -> Node {
+        Node {
+            id,
+            life: 0,
+            is_up: false,
+            clock: Clock::start(0, 0, 0),
+            front: Front::default(),
+            slots: partitions.iter().map(|partition| (*partition, Slot::new())).collect(),
+            slow_sync_ns: None,
+            is_syncing: false,
+            is_paused: false,
+            paused_until: 0,
+            drift_ppm,
+        }
+    }
+}
+
+impl Slot {
+    fn new() -> Slot {
+        Slot {
+            host: None,
+            disk: MemoryDisk::new(),
+            archive: Arc::default(),
+            book: SharedBook::default(),
+            applied: 0,
+            run_at: None,
+            waiting: Vec::new(),
+        }
+    }
+}

@@ -1,0 +1,60 @@
+//! When a healed world is at rest, and what must be true then.
+
+use super::checkers::Verdict;
+use super::machine;
+use super::world::World;
+
+impl World {
+    /// What a healed world still waits for.
+    pub(super) fn unrest(&self) -> Option<String> {
+        if let Some(waiting) = self.gateways.iter().position(|gateway| !gateway.is_idle()) {
+            return Some(format!("gateway {waiting} waits: {}", self.gateways[waiting].waits_for()));
+        }
+        for (partition, history) in &self.histories {
+            let Some(leader) = self.leader(*partition) else {
+                return Some(format!("partition {partition} has no leader"));
+            };
+            for node in &self.nodes {
+                let Some(host) = &node.slots[partition].host else { return Some(format!("node {} is down", node.id)) };
+                let status = host.status();
+                let is_last = status.applied_index == history.last_index() && status.last_index == status.applied_index;
+                if !is_last || status.queued > 0 {
+                    return Some(format!(
+                        "node {} has applied {} of {} entries of partition {partition}, which {leader} leads",
+                        node.id,
+                        status.applied_index,
+                        history.last_index()
+                    ));
+                }
+            }
+            if let Some(outbox) = history.witness().outboxes().find(|outbox| !outbox.is_empty()) {
+                return Some(format!("mail from partition {partition} to {} is under way", outbox.to()));
+            }
+            if let Some((number, consumer)) = self.consumers.iter().enumerate().find(|(number, consumer)| {
+                consumer.partition == *partition
+                    && self.checkers.streams.seen(*number, *partition) < history.last_position()
+            }) {
+                let seen = self.checkers.streams.seen(number, *partition);
+                return Some(format!("consumer {number} has seen {seen} of partition {partition}: {consumer}"));
+            }
+        }
+        None
+    }
+
+    pub(super) fn at_rest(&mut self) -> Verdict {
+        for (partition, history) in &self.histories {
+            for node in &self.nodes {
+                let slot = &node.slots[partition];
+                let host = slot.host.as_ref().expect("everybody is up at rest");
+                self.checkers.digests.compare(node.id, host, history)?;
+                let archive = slot.archive.lock().expect("nobody panics with an open archive");
+                if let Some(position) = archive.contradiction() {
+                    return Err(format!("node {} archived two stories of {position} of {partition}", node.id));
+                }
+            }
+        }
+        self.checkers.conservation.at_rest(self.histories[&machine::LEDGER].witness())?;
+        self.checkers.mail.at_rest()?;
+        self.checkers.model.at_rest()
+    }
+}

@@ -1,0 +1,196 @@
+//! What a seed decides: the cluster, its network and disks, who trades, and which faults strike when. Each seed draws
+//! only some of the kinds of faults, so that one kind does not always hide another.
+
+use replicator::sim::{Random, Weather};
+use wire::NodeId;
+
+use super::clock::{MS, Moment, SECOND};
+use super::faults::Fault;
+
+/// Which cells share a partition.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Layout {
+    /// Ledger and markets in one.
+    Joint,
+    /// The ledger apart from each market.
+    Split,
+}
+
+/// How a node's disk behaves.
+#[derive(Debug, Clone)]
+pub struct DiskTemper {
+    /// An fsync takes at least this long,
+    pub sync_ns: u64,
+    /// and up to this much longer.
+    pub jitter_ns: u64,
+}
+
+/// A run, before it begins.
+#[derive(Debug, Clone)]
+pub struct Plan {
+    /// Which cells share a partition.
+    pub layout: Layout,
+    /// Nodes.
+    pub nodes: u64,
+    /// Gateways.
+    pub gateways: usize,
+    /// Requests that a gateway has outstanding at most.
+    pub window: usize,
+    /// A gateway goes on its way about this often.
+    pub think_ns: u64,
+    /// Between nodes.
+    pub weather: Weather,
+    /// Between gateways and nodes, where nothing is lost that is not cut off.
+    pub link_delay: Weather,
+    /// Every node's disk.
+    pub disk: DiskTemper,
+    /// Clocks run up to this much too fast or too slow.
+    pub drift_ppm: i64,
+    /// And are set up to this much wrong.
+    pub skew_ns: u64,
+    /// A session without a request for this long expires.
+    pub session_expiry_ns: u64,
+    /// A snapshot is taken after so many entries.
+    pub snapshot_every: u64,
+    /// Entries kept behind it.
+    pub log_tail: u64,
+    /// A leader that is not preferred hands over after this.
+    pub leader_stable_ns: u64,
+    /// What strikes when, from the beginning of trade.
+    pub faults: Vec<(Moment, Fault)>,
+    /// How long there is trade under faults.
+    pub trade_ns: u64,
+}
+
+impl Plan {
+    /// Of a seed.
+    pub fn draw(seed: u64, trade_ns: u64) -> Plan {
+        let mut random = Random::new(seed.wrapping_mul(0xD134_2543_DE82_EF95) ^ 0x5EED);
+        let random = &mut random;
+        let layout = if random.below(2) == 0 { Layout::Joint } else { Layout::Split };
+        let nodes = if random.below(6) == 0 { 5 } else { 3 };
+        let is_calm = random.below(5) == 0;
+        let weather = if is_calm { Weather { jitter_ns: MS / 5, ..Weather::fair(MS / 10) } } else { weather(random) };
+        let mut plan = Plan {
+            layout,
+            nodes,
+            gateways: 2 + random.below(2) as usize,
+            window: 1 + random.below(12) as usize,
+            think_ns: MS * (15 + random.below(60)),
+            weather,
+            link_delay: Weather { jitter_ns: random.below(3 * MS), ..Weather::fair(MS / 10) },
+            disk: DiskTemper { sync_ns: 50_000 + random.below(MS), jitter_ns: random.below(4 * MS) + 1 },
+            drift_ppm: random.below(1_000) as i64,
+            skew_ns: random.below(2 * SECOND),
+            session_expiry_ns: [2 * SECOND, 10 * SECOND, 600 * SECOND][random.below(3) as usize],
+            snapshot_every: 30 + random.below(400),
+            log_tail: 5 + random.below(60),
+            leader_stable_ns: SECOND + random.below(5 * SECOND),
+            faults: Vec::new(),
+            trade_ns,
+        };
+        plan.faults = faults(random, &plan);
+        plan
+    }
+
+    /// Every node.
+    pub fn node_ids(&self) -> Vec<NodeId> {
+        (1..=self.nodes).map(NodeId::new).collect()
+    }
+
+    /// A fsync's time.
+    pub fn sync_ns(&self, random: &mut Random) -> u64 {
+        self.disk.sync_ns + random.below(self.disk.jitter_ns)
+    }
+}
+
+fn weather(random: &mut Random) -> Weather {
+    Weather {
+        loss_per_mille: random.below(40),
+        duplication_per_mille: random.below(40),
+        delay_ns: MS / 10,
+        jitter_ns: 1 + random.below(8 * MS),
+        straggler_per_mille: random.below(6),
+        straggler_ns: SECOND * (1 + random.below(3)),
+    }
+}
+
+/// Makes one fault of a kind.
+type Draw = fn(&mut Random, &Plan) -> Fault;
+
+const KINDS: [Draw; 17] = [
+    |random, plan| Fault::Kill { node: node(random, plan), down_ns: down(random), is_noticed: random.below(4) > 0 },
+    |random, plan| Fault::PowerLoss { node: node(random, plan), down_ns: down(random) },
+    |random, _| Fault::KillAll { down_ns: down(random) },
+    |random, plan| Fault::Isolate { node: node(random, plan), for_ns: a_while(random) },
+    |random, plan| {
+        let (from, to) = pair(random, plan);
+        Fault::OneWay { from, to, for_ns: a_while(random) }
+    },
+    |random, plan| {
+        let (a, b) = pair(random, plan);
+        Fault::Apart { a, b, for_ns: a_while(random) }
+    },
+    |random, plan| Fault::Deaf { node: node(random, plan), for_ns: a_while(random) },
+    |random, plan| {
+        let (a, b) = pair(random, plan);
+        Fault::Flap { a, b, times: 4 + random.below(12) as u32, every_ns: 30 * MS + random.below(200 * MS) }
+    },
+    |random, plan| Fault::CutOff {
+        gateway: random.below(plan.gateways as u64) as usize,
+        node: node(random, plan),
+        for_ns: a_while(random),
+    },
+    |random, plan| Fault::Pause { node: node(random, plan), for_ns: 30 * MS + random.below(3 * SECOND) },
+    |random, plan| Fault::ClockJump { node: node(random, plan), by_ns: random.below(8 * SECOND) },
+    |random, plan| Fault::SlowDisk {
+        node: node(random, plan),
+        sync_ns: 20 * MS + random.below(700 * MS),
+        for_ns: a_while(random),
+    },
+    |random, plan| Fault::BadSync { node: node(random, plan) },
+    |random, plan| Fault::DiskFull { node: node(random, plan) },
+    |random, plan| Fault::Transfer { nth: random.below(8), to: node(random, plan) },
+    |random, plan| Fault::GatewayDies { gateway: random.below(plan.gateways as u64) as usize },
+    |random, plan| Fault::CatchUpCutShort {
+        node: node(random, plan),
+        away_ns: SECOND + random.below(2 * SECOND),
+        after_ns: random.below(40 * MS),
+        is_leader: random.below(2) == 0,
+    },
+];
+
+fn node(random: &mut Random, plan: &Plan) -> NodeId {
+    NodeId::new(1 + random.below(plan.nodes))
+}
+
+fn pair(random: &mut Random, plan: &Plan) -> (NodeId, NodeId) {
+    let a = 1 + random.below(plan.nodes);
+    let b = 1 + (a + random.below(plan.nodes - 1)) % plan.nodes;
+    (NodeId::new(a), NodeId::new(b))
+}
+
+fn down(random: &mut Random) -> u64 {
+    20 * MS + random.below(2 * SECOND)
+}
+
+fn a_while(random: &mut Random) -> u64 {
+    100 * MS + random.below(3 * SECOND)
+}
+
+/// Some kinds, one after the other, with pauses in which the cluster may or may not recover.
+fn faults(random: &mut Random, plan: &Plan) -> Vec<(Moment, Fault)> {
+    let mut kinds: Vec<Draw> = KINDS.iter().copied().filter(|_| random.below(100) < 35).collect();
+    if kinds.is_empty() {
+        kinds.push(KINDS[random.below(KINDS.len() as u64) as usize]);
+    }
+    let pause_ns = [200 * MS, SECOND, 2 * SECOND, 4 * SECOND][random.below(4) as usize];
+    let mut faults = Vec::new();
+    let mut at = random.below(2 * SECOND);
+    while at < plan.trade_ns {
+        let kind = kinds[random.below(kinds.len() as u64) as usize];
+        faults.push((at, kind(random, plan)));
+        at += random.below(2 * pause_ns);
+    }
+    faults
+}
