@@ -114,7 +114,7 @@ pub fn set_up(layout: Layout) -> Vec<Command> {
             Layout::Joint => LEDGER,
             Layout::Split => PartitionId::new(2 + at as u16),
         };
-        commands.push(Command::ListMarket(ListMarket {
+        commands.push(Command::ListMarket(Box::new(ListMarket {
             symbol: symbol(&format!("M{at}")),
             base,
             quote,
@@ -122,7 +122,8 @@ pub fn set_up(layout: Layout) -> Vec<Command> {
             price_decimals: 2,
             qty_decimals: 3,
             rules: rules(),
-        }));
+            status: wire::MarketStatus::Trading,
+        })));
     }
     for (at, (maker_fee, taker_fee)) in rates().into_iter().enumerate() {
         let name = AccountName::new(format!("a{at}").as_bytes()).expect("a short name");

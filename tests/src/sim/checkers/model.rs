@@ -107,7 +107,7 @@ impl SecondOpinion {
             _ => return Ok(()),
         };
         let expected = queue.and_then(VecDeque::pop_front);
-        if expected == Some(timeless(*event)) {
+        if expected == Some(timeless(event.clone())) {
             return Ok(());
         }
         let at = record.position;
