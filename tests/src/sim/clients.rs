@@ -154,6 +154,8 @@ impl Gateway {
             qty: if by_quote { Qty::new(0).expect("nothing") } else { qty(size) },
             quote_qty: if by_quote { amount(spend) } else { Amount::new(0).expect("nothing") },
             client_order_id: ClientOrderId::new(name.as_bytes()).expect("a short name"),
+            key: Default::default(),
+            session: Default::default(),
         })
     }
 
