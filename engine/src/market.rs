@@ -5,8 +5,10 @@
 //! before the mail left, and settles what the answers say. Public facts (trades, levels, depth windows) are
 //! told from here.
 
+mod auction;
 mod bitmap;
 mod book;
+mod clearing;
 mod depth;
 mod ladder;
 mod matching;
@@ -22,6 +24,7 @@ use wire::{
     PartitionId, PreventedMatchId, Price, Qty, Side, Timestamp, TradeId,
 };
 
+use self::auction::Auctions;
 use self::book::{Book, Resting};
 pub use self::depth::DEPTH_WINDOW_NS;
 use self::depth::Depth;
@@ -45,6 +48,7 @@ pub(crate) struct MarketCell {
     timer: Option<Timestamp>,
     /// Whether orders simply match: the phase is `Trading` and no change is going on.
     is_continuous: bool,
+    auctions: Auctions,
     book: Book,
     /// The newest order that came in; a ledger cell counts its orders upwards, so an older one is not new.
     newest: OrderId,
@@ -68,6 +72,7 @@ impl MarketCell {
             purge: None,
             timer: None,
             is_continuous: true,
+            auctions: Auctions::default(),
             book: Book::new(create.rules.tick, limits.resting_orders_max, limits.accounts_max),
             newest: OrderId::new(0),
             trade: TradeId::ZERO,
@@ -159,8 +164,8 @@ impl MarketCell {
         to.put(&CreateMarket { market, scale, rules, ledger });
         self.phase.save(to);
         Purge::save(self.purge, to);
-        to.put(&self.timer.is_some());
-        to.put(&self.timer.unwrap_or_default());
+        to.put(&self.timer);
+        self.auctions.save(to);
         to.put(&self.newest);
         to.put(&self.trade);
         to.put(&self.prevented);
@@ -183,9 +188,10 @@ impl MarketCell {
         let mut market = MarketCell::new(&from.get()?, limits);
         market.phase = Phase::load(from)?;
         market.purge = Purge::load(from)?;
-        let has_timer: bool = from.get()?;
+        let timer = from.get()?;
+        market.auctions = Auctions::load(from)?;
         market.settle_phase(Timestamp::ZERO);
-        market.timer = Some(from.get()?).filter(|_| has_timer);
+        market.timer = timer;
         market.newest = from.get()?;
         market.trade = from.get()?;
         market.prevented = from.get()?;

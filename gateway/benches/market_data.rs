@@ -68,6 +68,7 @@ impl Market {
             taker: OrderId::new(step),
             maker: OrderId::new(1),
             sequence: Default::default(),
+            is_auction: false,
         });
         let changed = Event::LevelChanged(LevelChanged {
             market: MARKET,

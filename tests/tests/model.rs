@@ -154,6 +154,8 @@ fn by_cell(events: Vec<Event>) -> BTreeMap<u16, Vec<Event>> {
             Event::LevelChanged(e) => e.market.get(),
             Event::DepthWindowClosed(e) => e.market.get(),
             Event::PhaseChanged(e) => e.market.get(),
+            Event::AuctionIndicated(e) => e.market.get(),
+            Event::AuctionCompleted(e) => e.market.get(),
             _ => 0,
         };
         cells.entry(cell).or_default().push(event);

@@ -43,14 +43,16 @@ impl Depth {
         effects.tell(Event::LevelChanged(LevelChanged { market, side, price, qty, update: self.last }));
     }
 
-    /// Closes the window of the changes so far when it is over.
-    pub(super) fn close_due(&mut self, now: Timestamp, market: MarketId, effects: &mut Effects<'_>) {
+    /// Closes the window of the changes so far when it is over; whether it was.
+    pub(super) fn close_due(&mut self, now: Timestamp, market: MarketId, effects: &mut Effects<'_>) -> bool {
         if let Some((first, end)) = self.open
             && now >= end
         {
             self.open = None;
             effects.tell(Event::DepthWindowClosed(DepthWindowClosed { market, first, last: self.last }));
+            return true;
         }
+        false
     }
 
     pub(super) fn save(&self, to: &mut Writer<'_>) {

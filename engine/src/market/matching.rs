@@ -152,7 +152,8 @@ impl MarketCell {
             budget: (order.budget != Amount::MAX).then_some(order.budget),
             steps_left: self.fills_max,
         };
-        let stop = self.take(now, order, &mut taker, effects);
+        // Where orders collect, and where none may take, there is nothing to match.
+        let stop = if self.is_continuous { self.take(now, order, &mut taker, effects) } else { Stop::NothingCrosses };
         let (market, id, leaves) = (self.id, order.order, taker.leaves);
         let cause = match stop {
             Stop::Filled => return,
@@ -239,6 +240,7 @@ impl MarketCell {
             }
 
             self.trade = self.trade.next();
+            self.auctions.last = Some(price);
             let (market, trade) = (self.id, self.trade);
             let (taker_side, taken) = (order.side, order.order);
             let sequence = self.next_shown();
@@ -251,6 +253,7 @@ impl MarketCell {
                 taker: taken,
                 maker,
                 sequence,
+                is_auction: false,
             }));
             let fill = OrderFilled {
                 market,

@@ -88,14 +88,11 @@ impl Phase {
         to.put(&self.number);
         to.put(&self.version);
         for step in self.plan {
-            let (at, status) = step.unwrap_or((Timestamp::ZERO, MarketStatus::Closed));
-            to.put(&step.is_some());
-            to.put(&at);
-            to.put(&status);
+            to.put(&step.map(|(at, _)| at));
+            to.put(&step.map_or(MarketStatus::Closed, |(_, status)| status));
         }
         to.put(&self.schedule);
-        to.put(&self.scheduled.is_some());
-        to.put(&self.scheduled.unwrap_or_default());
+        to.put(&self.scheduled);
     }
 
     pub(super) fn load(from: &mut Reader<'_>) -> Result<Phase, CodecError> {
@@ -103,12 +100,11 @@ impl Phase {
         phase.number = from.get()?;
         phase.version = from.get()?;
         for step in &mut phase.plan {
-            let is_planned: bool = from.get()?;
-            *step = Some((from.get()?, from.get()?)).filter(|_| is_planned);
+            let (at, status): (Option<Timestamp>, MarketStatus) = (from.get()?, from.get()?);
+            *step = at.map(|at| (at, status));
         }
         phase.schedule = from.get()?;
-        let is_scheduled: bool = from.get()?;
-        phase.scheduled = Some(from.get()?).filter(|_| is_scheduled);
+        phase.scheduled = from.get()?;
         Ok(phase)
     }
 }
@@ -121,11 +117,9 @@ pub(crate) fn admits(status: MarketStatus, kind: OrderKind, time_in_force: TimeI
         MarketStatus::Trading => Ok(()),
         MarketStatus::PostOnly if waits && matches!(kind, OrderKind::Limit | OrderKind::LimitMaker) => Ok(()),
         MarketStatus::PostOnly => Err(RejectReason::PostOnlyPhase),
-        MarketStatus::PreOpen
-        | MarketStatus::Auction
-        | MarketStatus::CancelOnly
-        | MarketStatus::Halted
-        | MarketStatus::Closed => Err(RejectReason::MarketClosed),
+        MarketStatus::PreOpen | MarketStatus::Auction if waits && kind == OrderKind::Limit => Ok(()),
+        MarketStatus::PreOpen | MarketStatus::Auction => Err(RejectReason::NotInAuction),
+        MarketStatus::CancelOnly | MarketStatus::Halted | MarketStatus::Closed => Err(RejectReason::MarketClosed),
         MarketStatus::Delisted => Err(RejectReason::MarketDelisted),
     }
 }
@@ -141,7 +135,9 @@ impl MarketCell {
 
     /// What has become due by log time. Comes before everything else that a command does.
     pub(crate) fn pass_time(&mut self, now: Timestamp, replies_fit: bool, effects: &mut Effects<'_>) {
-        self.depth.close_due(now, self.id, effects);
+        if self.depth.close_due(now, self.id, effects) && self.phase.status.collects() {
+            self.indicate(effects);
+        }
         if self.timer.is_some_and(|timer| timer <= now) {
             self.carry_on(now, replies_fit, effects);
         }
@@ -181,30 +177,54 @@ impl MarketCell {
             self.timer = Some(now.plus_nanos(RETRY_NS));
             return;
         }
-        self.purge_some(now, effects);
+        let mut work_left = self.purge_some(now, self.fills_max, effects);
+        if self.purge.is_none() {
+            work_left = self.uncross_some(now, work_left, effects);
+        }
         while !self.is_changing()
             && let Some((status, cause)) = self.phase.take_due(now)
         {
             self.enter(status, cause, effects);
+            if replies_fit {
+                work_left = self.uncross_some(now, work_left, effects);
+            }
         }
         self.settle_phase(now);
     }
 
     /// Whether a change goes on with the next commands.
     fn is_changing(&self) -> bool {
-        self.purge.is_some()
+        self.purge.is_some() || self.auctions.uncross.is_some()
     }
 
+    /// Moves to a phase, after an uncrossing where one is needed.
     fn enter(&mut self, status: MarketStatus, cause: PhaseCause, effects: &mut Effects<'_>) {
+        if self.needs_uncrossing(status) {
+            self.start_uncrossing(status, cause);
+        } else {
+            self.auctions.uncross = None;
+            self.begin_phase(status, cause, effects);
+        }
+    }
+
+    pub(super) fn begin_phase(&mut self, status: MarketStatus, cause: PhaseCause, effects: &mut Effects<'_>) {
         if self.phase.status == status {
             return;
         }
+        if matches!(self.phase.status, MarketStatus::Trading | MarketStatus::PostOnly) {
+            self.note_makers(self.newest);
+        }
+        let had_collected = self.phase.status.collects();
         self.phase.status = status;
         self.phase.number += 1;
         let (market, number, version) = (self.id, self.phase.number, self.phase.version);
         let until = self.phase.ends().unwrap_or(Timestamp::ZERO);
         effects.tell(Event::PhaseChanged(PhaseChanged { market, number, status, cause, until }));
         effects.send(self.ledger, Mail::MarketReported(MarketReported { market, version, status, cause }));
+        if status.collects() && !had_collected {
+            self.forget_indication();
+            self.indicate(effects);
+        }
     }
 
     /// Brings what is derived from the phase up to date. A change that is going on is due with the next tick; the deadline

@@ -36,11 +36,11 @@ impl Purge {
 }
 
 impl MarketCell {
-    /// Cancels as many orders as one command may.
-    pub(super) fn purge_some(&mut self, now: Timestamp, effects: &mut Effects<'_>) {
-        let Some(mut purge) = self.purge else { return };
+    /// Cancels as many orders as one command may; how many more it may cancel.
+    pub(super) fn purge_some(&mut self, now: Timestamp, orders_left: u32, effects: &mut Effects<'_>) -> u32 {
+        let Some(mut purge) = self.purge else { return orders_left };
         let mut levels: Vec<(Side, Price)> = Vec::new();
-        while self.book.len() > 0 && levels.len() < self.fills_max as usize {
+        while self.book.len() > 0 && levels.len() < orders_left as usize {
             let handle = self.book.oldest_of(purge.account, Sides::Both);
             if handle == 0 {
                 purge.account = AccountId::new(purge.account.get() + 1);
@@ -51,11 +51,13 @@ impl MarketCell {
             self.tell_gone(&gone, effects);
             self.tell_end(&gone, purge.cause, LogPosition::ZERO, effects);
         }
+        let orders_left = orders_left - levels.len() as u32;
         levels.sort_unstable();
         levels.dedup();
         for (side, price) in levels {
             self.tell_level(now, side, price, effects);
         }
         self.purge = (self.book.len() > 0).then_some(purge);
+        orders_left
     }
 }

@@ -1,5 +1,6 @@
 //! Scenarios of whole partitions, in both layouts.
 
+mod auction;
 mod depth;
 mod mail;
 mod orders;

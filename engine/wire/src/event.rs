@@ -8,7 +8,7 @@ mod session;
 
 use alloc::boxed::Box;
 
-pub use self::market::{MarketScheduleChanged, PhaseChanged};
+pub use self::market::{AuctionCompleted, AuctionIndicated, MarketScheduleChanged, PhaseChanged};
 pub use crate::api_key::{ApiKeyExtended, ApiKeyRestricted};
 use crate::command::{ApiKeyKind, Permissions};
 use crate::text::{AccountName, ApiKeyText, ClientOrderId, Secret, Symbol};
@@ -77,6 +77,10 @@ pub enum Event {
     DepthWindowClosed(DepthWindowClosed),
     /// Market: the phase has changed.
     PhaseChanged(PhaseChanged),
+    /// Market: what an auction would come to.
+    AuctionIndicated(AuctionIndicated),
+    /// Market: the crossing orders have traded at one price.
+    AuctionCompleted(AuctionCompleted),
     /// Ledger: an account was put into a trade group and a firm.
     AccountAssigned(AccountAssigned),
     /// Ledger: other fee tiers hold.
@@ -368,18 +372,20 @@ pub struct Traded {
     pub market: MarketId,
     /// Which trade.
     pub trade: TradeId,
-    /// At what price: the maker's.
+    /// At what price: the maker's, or the auction's.
     pub price: Price,
     /// How much base.
     pub qty: Qty,
-    /// The side of the order that arrived.
+    /// The side of the taker.
     pub taker_side: Side,
     /// The order that arrived.
     pub taker: OrderId,
-    /// The order that rested.
+    /// The order that rested. In an auction both did: the taker is the younger.
     pub maker: OrderId,
     /// Its number among the changes of the book order by order.
     pub sequence: BookSequence,
+    /// Whether they traded in the uncrossing of an auction, at its one price.
+    pub is_auction: bool,
 }
 
 /// A price level has this quantity now.

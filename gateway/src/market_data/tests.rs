@@ -78,6 +78,7 @@ pub(crate) fn traded(trade: u64, price: i64, qty: i64, taker_side: Side) -> Even
         taker: OrderId::new(900),
         maker: OrderId::new(100 + trade),
         sequence: Default::default(),
+        is_auction: false,
     })
 }
 

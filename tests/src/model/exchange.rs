@@ -500,6 +500,7 @@ impl Exchange {
                 taker: OrderId::new(id),
                 maker: OrderId::new(maker.id),
                 sequence: BookSequence::new(shown),
+                is_auction: false,
             }));
             self.accept(id);
             self.fill(id, trade, maker.price, traded, taker_leaves, false);

@@ -45,7 +45,7 @@ fn at(world: &mut World, second: u64) {
 
 #[test]
 fn each_phase_takes_what_its_table_says() {
-    use MarketStatus::{CancelOnly, Closed, Halted, PostOnly, Trading};
+    use MarketStatus::{Auction, CancelOnly, Closed, Halted, PostOnly, PreOpen, Trading};
     let orders = [
         "bob buy 1 @ 90",
         "bob buy 1 @ 100",
@@ -54,6 +54,8 @@ fn each_phase_takes_what_its_table_says() {
         "bob buy 1 @ 90 maker-only",
     ];
     let closed = ["no MarketClosed"; 5];
+    let no = "no NotInAuction";
+    let collecting = ["accepted 2, rests 2 1", "accepted 3, rests 3 1", no, no, no];
     let expected = [
         (
             Trading,
@@ -75,6 +77,8 @@ fn each_phase_takes_what_its_table_says() {
                 "accepted 4, rests 4 1",
             ],
         ),
+        (PreOpen, collecting),
+        (Auction, collecting),
         (CancelOnly, closed),
         (Halted, closed),
         (Closed, closed),

@@ -2,10 +2,10 @@
 //! nothing, and both layouts come to the same.
 
 use proptest::prelude::*;
-use wire::command::{CancelAll, CancelOrder, NewOrder};
+use wire::command::{CancelAll, CancelOrder, KillMarket, NewOrder, ReopenMarket, SetMarketStatus};
 use wire::{
-    AccountId, Amount, ClientOrderId, Command, Event, OrderId, OrderKind, Price, Qty, SelfTradePrevention, Side,
-    TimeInForce,
+    AccountId, Amount, ClientOrderId, Command, Event, MarketStatus, OrderId, OrderKind, Price, Qty,
+    SelfTradePrevention, Side, TimeInForce,
 };
 
 use super::world::{BASE, Layout, MARKET, QUOTE, World, amount, price, qty};
@@ -56,7 +56,15 @@ fn step() -> impl Strategy<Value = Step> {
         Command::CancelOrder(CancelOrder { account, market: MARKET, order, client_order_id })
     });
     let cancel_all = account.prop_map(|account| Command::CancelAll(CancelAll { account, market: MARKET }));
-    let command = prop_oneof![12 => order(), 5 => cancel, 1 => cancel_all];
+    let set = prop_oneof![3 => Just(MarketStatus::Trading), 4 => prop::sample::select(MarketStatus::ALL)];
+    let set = set.prop_map(|status| Command::SetMarketStatus(SetMarketStatus { market: MARKET, status }));
+    let reopen = (0_u64..500_000_000, 1_u64..500_000_000).prop_map(|(cancel_only_ns, auction_ns)| {
+        Command::ReopenMarket(ReopenMarket { market: MARKET, cancel_only_ns, auction_ns })
+    });
+    let kill =
+        any::<bool>().prop_map(|cancel_orders| Command::KillMarket(KillMarket { market: MARKET, cancel_orders }));
+    let phase = prop_oneof![12 => set, 4 => reopen, 1 => kill];
+    let command = prop_oneof![24 => order(), 10 => cancel, 2 => cancel_all, 2 => phase];
     (command, 0_u64..300_000_000).prop_map(|(command, pause)| Step { command, pause })
 }
 
@@ -104,6 +112,7 @@ proptest! {
         for (number, Step { command, pause }) in steps.iter().enumerate() {
             for world in [&mut joint, &mut split, &mut undisturbed] {
                 world.now = world.now.plus_nanos(*pause);
+                world.pass_time();
             }
             let replies = [&mut joint, &mut split, &mut undisturbed].map(|world| world.settle(command.clone()));
             prop_assert_eq!(replies[0], replies[1]);

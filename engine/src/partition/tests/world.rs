@@ -276,6 +276,11 @@ impl World {
                 let status = if status == "open" { MarketStatus::Trading } else { MarketStatus::CancelOnly };
                 self.settle(Command::SetMarketStatus(SetMarketStatus { market: MARKET, status }))
             }
+            ["phase", name] => {
+                let is_named = |status: &&MarketStatus| format!("{status:?}").eq_ignore_ascii_case(name);
+                let status = *MarketStatus::ALL.iter().find(is_named).expect("a phase");
+                self.settle(Command::SetMarketStatus(SetMarketStatus { market: MARKET, status }))
+            }
             ["wait", seconds] => {
                 self.now = self.now.plus_nanos(seconds.parse::<u64>().unwrap() * 1_000_000_000);
                 return String::new();
@@ -369,6 +374,8 @@ fn is_public(event: &Event) -> bool {
             | Event::LevelChanged(_)
             | Event::DepthWindowClosed(_)
             | Event::PhaseChanged(_)
+            | Event::AuctionIndicated(_)
+            | Event::AuctionCompleted(_)
     )
 }
 

@@ -239,6 +239,38 @@ impl<F: Field + Copy, const N: usize> Field for [F; N] {
     }
 }
 
+/// 0 is no price.
+impl Field for Option<Price> {
+    const SIZE: usize = Price::SIZE;
+    const UNIT: &'static str = "i64: price units, or 0 for none";
+
+    fn write(&self, to: &mut Writer<'_>) {
+        self.map_or(0, Price::units).write(to);
+    }
+
+    fn read(from: &mut Reader<'_>) -> Result<Self, CodecError> {
+        match i64::read(from)? {
+            0 => Ok(None),
+            units => Price::new(units).map(Some).ok_or(CodecError::OutOfRange),
+        }
+    }
+}
+
+/// 0 is no time.
+impl Field for Option<Timestamp> {
+    const SIZE: usize = Timestamp::SIZE;
+    const UNIT: &'static str = "u64: ns since the Unix epoch, or 0 for none";
+
+    fn write(&self, to: &mut Writer<'_>) {
+        self.map_or(0, Timestamp::nanos).write(to);
+    }
+
+    fn read(from: &mut Reader<'_>) -> Result<Self, CodecError> {
+        let nanos = u64::read(from)?;
+        Ok((nanos != 0).then_some(Timestamp::from_nanos(nanos)))
+    }
+}
+
 impl<const N: usize> Field for Text<N> {
     const SIZE: usize = 1 + N;
     const UNIT: &'static str = "u8 length, then printable ASCII padded with zeros";

@@ -369,6 +369,17 @@ records! {
         cause: PhaseCause,
         until: Timestamp,
     }
+    AuctionIndicated {
+        market: MarketId,
+        price: Option<Price>,
+        qty: Qty,
+        surplus: i64,
+    }
+    AuctionCompleted {
+        market: MarketId,
+        price: Price,
+        qty: Qty,
+    }
     AccountOpened {
         account: AccountId,
         name: AccountName,
@@ -490,6 +501,7 @@ records! {
         taker: OrderId,
         maker: OrderId,
         sequence: BookSequence,
+        is_auction: bool,
     }
     AccountAssigned {
         account: AccountId,
@@ -655,6 +667,8 @@ tagged! {
         34 => DepthWindowClosed,
         50 => MarketScheduleChanged,
         51 => PhaseChanged,
+        52 => AuctionIndicated,
+        53 => AuctionCompleted,
         70 => ApiKeyRestricted,
         71 => ApiKeyExtended,
         60 => AccountAssigned,

@@ -6,7 +6,8 @@ use crate::{
 };
 
 /// An order shows this quantity on the book now. The book order by order (L3) is this and the trades: each [`Traded`]
-/// takes its quantity from its maker, which is gone when nothing of what it showed is left.
+/// takes its quantity from its maker, in an auction from its taker as well; an order is gone when nothing of what it showed
+/// is left.
 ///
 /// [`Traded`]: super::Traded
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

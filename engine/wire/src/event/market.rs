@@ -1,6 +1,6 @@
 //! What happens to a market as a whole.
 
-use crate::{MarketId, MarketSchedule, MarketStatus, PhaseCause, Timestamp};
+use crate::{MarketId, MarketSchedule, MarketStatus, PhaseCause, Price, Qty, Timestamp};
 
 /// A market follows this schedule now.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -24,4 +24,30 @@ pub struct PhaseChanged {
     pub cause: PhaseCause,
     /// When a plan or the schedule ends it, in log time; [`Timestamp::ZERO`] when nothing does.
     pub until: Timestamp,
+}
+
+/// What an auction would come to if it ended now. Told while orders collect, at most once a depth window, when it has
+/// changed; before the first the book does not cross.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct AuctionIndicated {
+    /// Which market.
+    pub market: MarketId,
+    /// The one price; `None` when the book does not cross.
+    pub price: Option<Price>,
+    /// How much would trade; [`Qty::MAX`] when it is more.
+    pub qty: Qty,
+    /// What would be left over at that price, in quantity units: above zero of buys, below zero of sells; never further
+    /// from zero than [`Qty::MAX`].
+    pub surplus: i64,
+}
+
+/// The crossing orders have traded at one price.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct AuctionCompleted {
+    /// Which market.
+    pub market: MarketId,
+    /// The one price.
+    pub price: Price,
+    /// How much has traded; [`Qty::MAX`] when it is more.
+    pub qty: Qty,
 }

@@ -379,6 +379,7 @@ fn events() -> Vec<Event> {
             taker: ORDER,
             maker: OrderId::new(1_000_000),
             sequence: BookSequence::new(78),
+            is_auction: true,
         }),
         Event::LevelChanged(LevelChanged {
             market: MARKET,

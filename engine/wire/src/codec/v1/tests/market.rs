@@ -3,9 +3,9 @@
 use alloc::vec;
 use alloc::vec::Vec;
 
-use super::MARKET;
+use super::{MARKET, price, qty};
 use crate::command::{KillMarket, ReopenMarket, SetMarketSchedule};
-use crate::event::{MarketScheduleChanged, PhaseChanged};
+use crate::event::{AuctionCompleted, AuctionIndicated, MarketScheduleChanged, PhaseChanged};
 use crate::mail::{ChangeMarketSchedule, MarketReported};
 use crate::{Command, Event, Mail, MarketSchedule, MarketStatus, PhaseCause, ScheduleStep, Timestamp};
 
@@ -49,5 +49,7 @@ pub(super) fn events() -> Vec<Event> {
             cause: PhaseCause::Schedule,
             until: Timestamp::from_nanos(1_700_000_000_000_000_001),
         }),
+        Event::AuctionIndicated(AuctionIndicated { market: MARKET, price: None, qty: qty(0), surplus: -7 }),
+        Event::AuctionCompleted(AuctionCompleted { market: MARKET, price: price(6_000_000), qty: qty(150_000) }),
     ]
 }

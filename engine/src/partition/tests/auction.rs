@@ -1,0 +1,239 @@
+//! Call auctions: orders collect, then those that cross trade at one price.
+
+use wire::command::{KillMarket, SetMarketStatus};
+use wire::{Command, Event, MarketStatus, Price, Timestamp};
+
+use super::world::{Layout, MARKET, World, check};
+
+fn set(status: MarketStatus) -> Command {
+    Command::SetMarketStatus(SetMarketStatus { market: MARKET, status })
+}
+
+/// What markets told of auctions since the last look: indications `~5@100 +3`, completions `=5@100`, phases.
+fn told(world: &mut World) -> String {
+    let told = world.public.drain(..).filter_map(|event| match event {
+        Event::AuctionIndicated(e) => {
+            let price = e.price.map_or("none".into(), |price: Price| price.units().to_string());
+            Some(format!("~{}@{price} {:+}", e.qty.units(), e.surplus))
+        }
+        Event::AuctionCompleted(e) => Some(format!("={}@{}", e.qty.units(), e.price.units())),
+        Event::PhaseChanged(e) => Some(format!("{:?}", e.status)),
+        _ => None,
+    });
+    told.collect::<Vec<_>>().join(", ")
+}
+
+#[test]
+fn orders_collect_without_matching_and_trade_at_one_price() {
+    check(
+        "phase auction
+         bob buy 10 @ 110             -> accepted 1, rests 1 10
+         alice sell 4 @ 90            -> accepted 2, rests 2 4
+         alice sell 6 @ 100           -> accepted 3, rests 3 6
+         bob has                      -> 1000+0 base, 98900+1100 quote
+         phase trading                -> fill 1 4@104, filled 2 4@104, filled 1 6@104, filled 3 6@104
+         bob has                      -> 1010+0 base, 98960+0 quote
+         alice has                    -> 990+0 base, 101040+0 quote",
+    );
+}
+
+#[test]
+fn a_buyer_pays_the_auctions_price_and_gets_the_rest_of_its_hold_back() {
+    check(
+        "phase auction
+         bob buy 10 @ 110             -> accepted 1, rests 1 10
+         bob buy 5 @ 104              -> accepted 2, rests 2 5
+         alice sell 12 @ 100          -> accepted 3, rests 3 12
+         phase trading                -> filled 1 10@104, fill 3 10@104, fill 2 2@104, filled 3 2@104
+         bob has                      -> 1012+0 base, 98440+312 quote
+         alice has                    -> 988+0 base, 101248+0 quote
+         alice sell 3 @ 104           -> accepted 4, filled 4 3@104, filled 2 3@104",
+    );
+}
+
+#[test]
+fn without_a_clear_price_the_last_trade_decides() {
+    check(
+        "alice sell 1 @ 96            -> accepted 1, rests 1 1
+         bob buy 1 @ 96               -> accepted 2, filled 2 1@96, filled 1 1@96
+         phase auction
+         bob buy 10 @ 110             -> accepted 3, rests 3 10
+         alice sell 10 @ 90           -> accepted 4, rests 4 10
+         phase trading                -> filled 3 10@96, filled 4 10@96",
+    );
+}
+
+#[test]
+fn fees_follow_when_an_order_came() {
+    check(
+        "carol buy 10 @ 100           -> accepted 1, rests 1 10
+         phase auction
+         carol sell 100 @ 100         -> accepted 2, rests 2 100
+         bob buy 90 @ 100             -> accepted 3, rests 3 90
+         phase trading                -> filled 1 10@100 fee 1, fill 2 10@100 fee 20, filled 3 90@100, filled 2 90@100 fee 180",
+    );
+}
+
+#[test]
+fn orders_of_one_account_may_trade_with_each_other() {
+    check(
+        "phase preopen
+         bob buy 5 @ 100 stp-both     -> accepted 1, rests 1 5
+         bob sell 5 @ 100 stp-both    -> accepted 2, rests 2 5
+         phase trading                -> filled 1 5@100, filled 2 5@100
+         bob has                      -> 1000+0 base, 100000+0 quote",
+    );
+}
+
+#[test]
+fn a_session_may_end_with_an_auction_and_begin_with_one() {
+    check(
+        "phase auction
+         bob buy 5 @ 100              -> accepted 1, rests 1 5
+         alice sell 3 @ 100           -> accepted 2, rests 2 3
+         phase closed                 -> fill 1 3@100, filled 2 3@100
+         phase preopen
+         alice sell 2 @ 98            -> accepted 3, rests 3 2
+         phase closed
+         phase cancelonly
+         phase postonly               -> filled 1 2@100, filled 3 2@100",
+    );
+}
+
+#[test]
+fn a_halt_breaks_an_auction_off_and_trading_begins_with_another() {
+    check(
+        "phase auction
+         bob buy 5 @ 100              -> accepted 1, rests 1 5
+         alice sell 5 @ 96            -> accepted 2, rests 2 5
+         phase halted
+         bob cancel 1                 -> canceled 1 5 Requested
+         phase preopen
+         bob buy 5 @ 98               -> accepted 3, rests 3 5
+         phase trading                -> filled 3 5@96, filled 2 5@96",
+    );
+}
+
+#[test]
+fn what_an_auction_would_come_to_is_told_once_a_window_when_it_changes() {
+    for layout in [Layout::Joint, Layout::Split] {
+        let mut world = World::new(layout);
+        world.settle(set(MarketStatus::PreOpen));
+        let mut window = 10;
+        let mut next_window = |world: &mut World| {
+            window += 1;
+            world.now = Timestamp::from_nanos(window * 1_000_000_000);
+            world.pass_time();
+            world.restart_all();
+            told(world)
+        };
+        assert_eq!(next_window(&mut world), "PreOpen");
+        world.play("bob buy 10 @ 104");
+        assert_eq!(next_window(&mut world), "", "nothing crosses");
+        world.play("alice sell 4 @ 100");
+        world.play("alice sell 3 @ 100");
+        assert_eq!(told(&mut world), "", "at most once a window");
+        assert_eq!(next_window(&mut world), "~7@104 +3");
+        world.play("alice sell 1 @ 106");
+        assert_eq!(next_window(&mut world), "", "what does not change is not told");
+        world.settle(set(MarketStatus::Auction));
+        assert_eq!(told(&mut world), "Auction");
+        world.play("bob cancel 1");
+        assert_eq!(next_window(&mut world), "~0@none +0");
+        world.play("bob buy 1 @ 102");
+        world.settle(set(MarketStatus::Halted));
+        assert_eq!(told(&mut world), "Halted");
+        world.settle(set(MarketStatus::Auction));
+        assert_eq!(told(&mut world), "Auction, ~1@100 -6", "and at once where the book crosses already");
+        world.settle(set(MarketStatus::Trading));
+        assert_eq!(told(&mut world), "=1@100, Trading");
+        assert_eq!(next_window(&mut world), "");
+    }
+}
+
+#[test]
+fn trades_say_that_they_are_an_auctions_and_levels_follow_them() {
+    for layout in [Layout::Joint, Layout::Split] {
+        let mut world = World::new(layout);
+        for step in ["phase auction", "bob buy 5 @ 104", "bob buy 5 @ 102", "alice sell 7 @ 100", "carol sell 1 @ 102"]
+        {
+            world.play(step);
+        }
+        world.public.clear();
+        world.play("phase trading");
+        let told: Vec<String> = (world.public.drain(..))
+            .filter_map(|event| match event {
+                Event::Traded(e) => {
+                    assert!(e.is_auction);
+                    Some(format!("{}@{} {:?} {} {}", e.qty.units(), e.price.units(), e.taker_side, e.taker, e.maker))
+                }
+                Event::LevelChanged(e) => Some(format!("{:?} {} {}", e.side, e.price.units(), e.qty.units())),
+                Event::AuctionCompleted(_) => Some("done".into()),
+                _ => None,
+            })
+            .collect();
+        let expected = [
+            "5@102 Sell 3 1",
+            "Buy 104 0",
+            "2@102 Sell 3 2",
+            "Sell 100 0",
+            "1@102 Sell 4 2",
+            "Sell 102 0",
+            "Buy 102 2",
+            "done",
+        ];
+        assert_eq!(told, expected);
+        world.play("alice sell 1 @ 102");
+        assert!(world.public.iter().any(|event| matches!(event, Event::Traded(e) if !e.is_auction)));
+    }
+}
+
+/// A book of sixteen crossing orders a side, in an auction.
+fn crowded(layout: Layout) -> World {
+    let mut world = World::new(layout);
+    world.play("phase auction");
+    for _ in 0..8 {
+        for who in ["alice", "carol"] {
+            world.play(&format!("{who} sell 1 @ 100"));
+        }
+        for _ in 0..2 {
+            world.play("bob buy 1 @ 100");
+        }
+    }
+    world
+}
+
+#[test]
+fn an_uncrossing_takes_as_many_commands_as_it_needs() {
+    for layout in [Layout::Joint, Layout::Split] {
+        let mut world = crowded(layout);
+        world.public.clear();
+        world.ask(set(MarketStatus::Trading));
+        world.carry_all();
+        let trades = |world: &World| world.public.iter().filter(|event| matches!(event, Event::Traded(_))).count();
+        assert_eq!(trades(&world), 8, "as many as one order may cause");
+        assert!(!world.public.iter().any(|event| matches!(event, Event::PhaseChanged(_))));
+        world.restart_all();
+        assert!(world.play_at_once("carol sell 1 @ 90").ends_with("MarketChanging"), "new orders wait");
+        assert!(world.play_at_once("carol cancel 30").contains("canceled 30"), "cancels do not");
+        world.pass_time();
+        world.assert_settled();
+        assert_eq!(trades(&world), 15);
+        assert!(told(&mut world).ends_with("=15@100, Trading"), "{layout:?}");
+        assert_eq!(world.play("bob cancel all").split(", ").count(), 2, "one is left over, and the end");
+    }
+}
+
+#[test]
+fn a_kill_switch_stops_an_uncrossing() {
+    for layout in [Layout::Joint, Layout::Split] {
+        let mut world = crowded(layout);
+        world.ask(set(MarketStatus::Trading));
+        world.settle(Command::KillMarket(KillMarket { market: MARKET, cancel_orders: true }));
+        world.assert_settled();
+        let trades = world.public.iter().filter(|event| matches!(event, Event::Traded(_))).count();
+        assert_eq!(trades, 8);
+        assert!(told(&mut world).ends_with("Halted"));
+        assert_eq!(world.play("bob cancel all"), "no NoOpenOrders");
+    }
+}
