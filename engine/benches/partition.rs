@@ -35,6 +35,7 @@ fn rules() -> MarketRules {
         notional_max: Amount::MAX,
         protection_ppm: 50_000,
         open_orders_max: 1_000_000,
+        special: wire::SpecialRules::default(),
     }
 }
 
@@ -194,7 +195,14 @@ impl Exchange {
             }
             Draw::Cancel { order, account } => {
                 let client_order_id = ClientOrderId::EMPTY;
-                self.apply(&Command::CancelOrder(CancelOrder { account, market: MARKET, order, client_order_id }));
+                self.apply(&Command::CancelOrder(CancelOrder {
+                    account,
+                    market: MARKET,
+                    order,
+                    client_order_id,
+                    restriction: wire::CancelRestriction::None,
+                    new_client_order_id: ClientOrderId::EMPTY,
+                }));
             }
         }
     }
@@ -203,7 +211,7 @@ impl Exchange {
         let mut exchange = Exchange::new(2);
         let scale = MarketScale::new(2, 5, 10, 8).unwrap();
         let (market, rules, ledger) = (MARKET, rules(), PartitionId::new(1));
-        exchange.deliver(vec![Mail::CreateMarket(CreateMarket { market, scale, rules, ledger })]);
+        exchange.deliver(vec![Mail::CreateMarket(Box::new(CreateMarket { market, scale, rules, ledger }))]);
         for _ in 0..3 * RESTING / 64 {
             exchange.market_batch();
         }

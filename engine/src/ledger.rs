@@ -21,7 +21,10 @@ use wire::command::{
 };
 use wire::event::{ApiKeyExtended, ApiKeyRestricted, ApiKeyRevoked, Credited, Debited, OrderPending};
 use wire::mail::{PlaceOrder, WithdrawAll, WithdrawOrder};
-use wire::{CancelCause, Event, LogPosition, Mail, OrderId, OrderKind, PartitionId, RejectReason, Sides, Timestamp};
+use wire::{
+    CancelCause, ClientOrderId, Event, LogPosition, Mail, OrderId, OrderKind, PartitionId, RejectReason, Sides,
+    Timestamp,
+};
 
 pub use self::balances::AssetAudit;
 use self::balances::Balances;
@@ -189,6 +192,7 @@ impl LedgerCell {
             is_accepted: false,
             is_cancel_asked: false,
             price,
+            qty: admitted.qty,
             leaves: admitted.qty,
             held: admitted.hold,
             client_order_id: order.client_order_id,
@@ -223,7 +227,8 @@ impl LedgerCell {
         cancel: &CancelOrder,
         effects: &mut Effects<'_>,
     ) -> Answer {
-        let CancelOrder { account, market, order, ref client_order_id } = *cancel;
+        let CancelOrder { account, market, order, ref client_order_id, restriction, new_client_order_id: name } =
+            *cancel;
         self.registry.account(account)?;
         let partition = self.registry.market(market)?.listed.partition;
         let open = match order.get() {
@@ -233,6 +238,9 @@ impl LedgerCell {
         let Some(open) = open.filter(|open| open.account == account && open.market == market) else {
             return Err(RejectReason::UnknownOrder.into());
         };
+        if !open.is_in(restriction) {
+            return Err(RejectReason::CancelRestricted.into());
+        }
         let order = open.id;
         if open.is_cancel_asked && !self.cancels_have_room(partition) {
             return Err(RejectReason::Busy.into());
@@ -240,7 +248,7 @@ impl LedgerCell {
         if let Some(open) = self.orders.get_mut(order) {
             open.is_cancel_asked = true;
         }
-        self.lanes.ask(partition, Asked { request: position, account, market, order });
+        self.lanes.ask(partition, Asked { request: position, account, market, order, name });
         let (request, cause) = (position, CancelCause::Requested);
         effects.send(partition, Mail::WithdrawOrder(WithdrawOrder { market, order, request, cause }));
         Ok(order.get())
@@ -262,7 +270,8 @@ impl LedgerCell {
         if !self.cancels_have_room(partition) {
             return Err(RejectReason::Busy.into());
         }
-        self.lanes.ask(partition, Asked { request: position, account, market, order: OrderId::ZERO });
+        let (order, name) = (OrderId::ZERO, ClientOrderId::EMPTY);
+        self.lanes.ask(partition, Asked { request: position, account, market, order, name });
         let (sides, request, cause) = (Sides::Both, position, CancelCause::MassCancel);
         effects.send(partition, Mail::WithdrawAll(WithdrawAll { market, account, sides, request, cause }));
         Ok(0)
@@ -298,7 +307,17 @@ impl LedgerCell {
             | Mail::ChangeMarketSchedule(_)
             | Mail::PlaceOrder(_)
             | Mail::WithdrawOrder(_)
-            | Mail::WithdrawAll(_) => {}
+            | Mail::WithdrawAll(_)
+            | Mail::PlaceOrderOnTerms(_)
+            | Mail::PlacePair(_)
+            | Mail::ReduceOrder(_)
+            | Mail::ReplaceResting(_)
+            | Mail::StopArmed(_)
+            | Mail::StopTracking(_)
+            | Mail::StopTriggered(_)
+            | Mail::OrderReduced(_)
+            | Mail::ReduceRefused(_)
+            | Mail::ReplaceRefused(_) => {}
         }
     }
 

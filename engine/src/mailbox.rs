@@ -129,7 +129,7 @@ impl Mailboxes {
     ) -> Option<DeliverMail> {
         let outbox = self.outbox(to)?;
         let first = MailSequence::new(after.get().max(outbox.trimmed)).next();
-        let mail: Vec<Mail> = outbox.pending(first, max.min(DeliverMail::MAIL_MAX)).copied().collect();
+        let mail: Vec<Mail> = outbox.pending(first, max.min(DeliverMail::MAIL_MAX)).cloned().collect();
         if mail.is_empty() {
             return None;
         }

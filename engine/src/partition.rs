@@ -151,9 +151,14 @@ impl Partition {
             | Command::RenewLease(_)
             | Command::EndLease(_)
             | Command::CountdownCancel(_) => Err(RejectReason::WrongPartition.into()),
-            Command::DeliverMail(_) | Command::AckMail(_) | Command::Tick(_) => {
-                Err(RejectReason::WrongPartition.into())
-            }
+            Command::NewOrderOnTerms(_)
+            | Command::AmendOrder(_)
+            | Command::ReplaceOrder(_)
+            | Command::NewOrderList(_)
+            | Command::CancelOrderList(_)
+            | Command::DeliverMail(_)
+            | Command::AckMail(_)
+            | Command::Tick(_) => Err(RejectReason::WrongPartition.into()),
         }
     }
 
@@ -190,33 +195,18 @@ impl Partition {
     }
 
     fn receive(&mut self, from: PartitionId, now: Timestamp, mail: &Mail, effects: &mut Effects<'_>) {
-        let to_market = match mail {
-            Mail::CreateMarket(create) => {
-                if create.ledger == from {
-                    self.create_market(MarketCell::new(create, &self.config.limits));
-                }
-                return;
+        let Some(to_market) = mail.to_market() else {
+            if let Some(ledger) = &mut self.ledger {
+                ledger.receive(from, now, mail, effects);
             }
-            Mail::ChangeMarketStatus(change) => change.market,
-            Mail::ChangeMarketSchedule(change) => change.market,
-            Mail::PlaceOrder(order) => order.market,
-            Mail::WithdrawOrder(withdraw) => withdraw.market,
-            Mail::WithdrawAll(withdraw) => withdraw.market,
-            Mail::OrderRefused(_)
-            | Mail::OrderFilled(_)
-            | Mail::OrderRested(_)
-            | Mail::OrderEnded(_)
-            | Mail::WithdrawRefused(_)
-            | Mail::AllWithdrawn(_)
-            | Mail::MarketReported(_)
-            | Mail::TradePrevented(_)
-            | Mail::MarketQuarantined(_) => {
-                if let Some(ledger) = &mut self.ledger {
-                    ledger.receive(from, now, mail, effects);
-                }
-                return;
-            }
+            return;
         };
+        if let Mail::CreateMarket(create) = mail {
+            if create.ledger == from {
+                self.create_market(MarketCell::new(create, &self.config.limits));
+            }
+            return;
+        }
         let replies_fit = self.replies_fit(from);
         let Some(market) = self.market_of(to_market).filter(|market| market.ledger() == from) else {
             refuse_for_nobody(from, mail, effects);
@@ -327,7 +317,7 @@ impl Partition {
 /// Answers mail for a market that is not here, so that nothing stays held or unanswered.
 fn refuse_for_nobody(from: PartitionId, mail: &Mail, effects: &mut Effects<'_>) {
     use wire::mail::{AllWithdrawn, OrderRefused, WithdrawRefused};
-    match *mail {
+    match mail {
         Mail::PlaceOrder(place) => {
             let (market, order, reason) = (place.market, place.order, RejectReason::UnknownMarket);
             effects.send(from, Mail::OrderRefused(OrderRefused { market, order, reason }));

@@ -48,6 +48,7 @@ impl Market {
                 notional_max: Amount::MAX,
                 protection_ppm: 50_000,
                 open_orders_max: 200,
+                special: wire::SpecialRules::default(),
             },
         }));
         data.apply(PartitionId::new(1), LogPosition::new(1), Timestamp::from_nanos(0), &[listed]);

@@ -261,6 +261,25 @@ impl From<RejectReason> for ApiError {
                 ..ApiError::new(-1015, "Too many new orders; the limit of this account is reached.")
             },
             UnknownOrder | TooLateToCancel | NoOpenOrders => UNKNOWN_ORDER,
+            StopPriceMissing => ApiError::either_mandatory("stopPrice", "trailingDelta"),
+            StopWouldTrigger => ApiError::new(-2010, "Stop price would trigger immediately."),
+            BadTrailingDelta => ApiError::filter("TRAILING_DELTA"),
+            BadIcebergQty => ApiError::new(-1013, "Invalid icebergQty."),
+            TooManyIcebergParts => ApiError::filter("ICEBERG_PARTS"),
+            BadExpiry => ApiError::new(-1013, "Invalid goodTillDate."),
+            StopPriceNotTaken => ApiError::new(-1106, "Parameter 'stopPrice' sent when not required."),
+            TooManyStopOrders => ApiError::filter("MAX_NUM_ALGO_ORDERS"),
+            BadOrderList => ApiError::new(-1013, "Invalid order list."),
+            BadListPrices => ApiError::new(-2010, "The relationship of the prices for the orders is not correct."),
+            DuplicateListClientOrderId => ApiError::new(-2010, "Duplicate order list sent."),
+            TooManyOrderLists => ApiError::filter("MAX_NUM_ORDER_LISTS"),
+            UnknownOrderList => ApiError::new(-2011, "Unknown order list sent."),
+            CancelRestricted => ApiError::new(-2011, "Order was not canceled due to cancel restrictions."),
+            AmendNotLower => ApiError::new(-2038, "The requested action would change no state; rejecting."),
+            AmendPending => BUSY,
+            AmendNotAllowed => ApiError::new(-2038, "This order cannot be amended."),
+            LeavesChanged => UNKNOWN_ORDER,
+            NotAttempted => ApiError::new(-2021, "Order cancel-replace failed."),
         }
     }
 }

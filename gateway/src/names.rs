@@ -19,6 +19,10 @@ pub const fn kind(kind: OrderKind) -> &'static str {
         OrderKind::Limit => "LIMIT",
         OrderKind::Market => "MARKET",
         OrderKind::LimitMaker => "LIMIT_MAKER",
+        OrderKind::StopLoss => "STOP_LOSS",
+        OrderKind::StopLossLimit => "STOP_LOSS_LIMIT",
+        OrderKind::TakeProfit => "TAKE_PROFIT",
+        OrderKind::TakeProfitLimit => "TAKE_PROFIT_LIMIT",
     }
 }
 
@@ -28,23 +32,22 @@ pub const fn time_in_force(time_in_force: TimeInForce) -> &'static str {
         TimeInForce::Gtc => "GTC",
         TimeInForce::Ioc => "IOC",
         TimeInForce::Fok => "FOK",
+        TimeInForce::Day => "DAY",
+        TimeInForce::Gtd => "GTD",
     }
 }
 
 /// Orders that take no time in force are shown with `GTC`.
 pub const fn shown_time_in_force(order: &Order) -> &'static str {
     match order.kind {
-        OrderKind::Limit => time_in_force(order.time_in_force),
-        OrderKind::Market | OrderKind::LimitMaker => "GTC",
+        OrderKind::Limit | OrderKind::StopLossLimit | OrderKind::TakeProfitLimit => time_in_force(order.time_in_force),
+        OrderKind::Market | OrderKind::LimitMaker | OrderKind::StopLoss | OrderKind::TakeProfit => "GTC",
     }
 }
 
 /// Market orders are shown without a price: theirs is our protection price.
 pub fn shown_price(order: &Order, market: &Market) -> String {
-    match order.kind {
-        OrderKind::Limit | OrderKind::LimitMaker => market.show_price(order.price.units()),
-        OrderKind::Market => market.show_price(0),
-    }
+    market.show_price(if order.kind.is_market() { 0 } else { order.price.units() })
 }
 
 /// `NONE`, `EXPIRE_TAKER`, `EXPIRE_MAKER`, `EXPIRE_BOTH`, `DECREMENT`.

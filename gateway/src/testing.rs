@@ -70,6 +70,7 @@ pub(crate) fn rules() -> MarketRules {
         notional_max: amount(900_000_000_000_000_000),
         protection_ppm: 50_000,
         open_orders_max: 200,
+        special: wire::SpecialRules::default(),
     }
 }
 
@@ -199,6 +200,7 @@ pub(crate) fn canceled(order: u64, leaves: i64, cause: wire::CancelCause, reques
         leaves: qty(leaves),
         cause,
         request: LogPosition::new(request),
+        canceled_as: wire::ClientOrderId::EMPTY,
     })
 }
 

@@ -42,6 +42,7 @@ fn rules() -> MarketRules {
         notional_max: amount(40_000_000),
         protection_ppm: 50_000,
         open_orders_max: 7,
+        special: wire::SpecialRules::default(),
     }
 }
 
@@ -188,14 +189,15 @@ fn name() -> impl Strategy<Value = ClientOrderId> {
 
 /// Mostly legal orders around one price, on a coarse grid so that levels fill up; some beyond each filter.
 fn order() -> impl Strategy<Value = Command> {
+    const TIMES: &[TimeInForce] = &[TimeInForce::Gtc, TimeInForce::Ioc, TimeInForce::Fok];
     let legal = |kind| match kind {
-        OrderKind::Limit => prop::sample::select(TimeInForce::ALL).boxed(),
         OrderKind::Market => Just(TimeInForce::Ioc).boxed(),
         OrderKind::LimitMaker => Just(TimeInForce::Gtc).boxed(),
+        _ => prop::sample::select(TIMES).boxed(),
     };
     let kind = prop_oneof![6 => Just(OrderKind::Limit), 3 => Just(OrderKind::Market), 1 => Just(OrderKind::LimitMaker)];
     let kind = kind.prop_flat_map(move |kind| {
-        let any = prop::sample::select(TimeInForce::ALL).boxed();
+        let any = prop::sample::select(TIMES).boxed();
         (Just(kind), prop_oneof![30 => legal(kind), 1 => any])
     });
     let price = prop_oneof![
@@ -247,10 +249,24 @@ fn order() -> impl Strategy<Value = Command> {
 fn step() -> impl Strategy<Value = (u64, Command)> {
     let trader = account;
     let cancel = (trader(), market(), 0_u64..120, name()).prop_map(|(account, market, order, client_order_id)| {
-        Command::CancelOrder(CancelOrder { account, market, order: OrderId::new(order), client_order_id })
+        Command::CancelOrder(CancelOrder {
+            account,
+            market,
+            order: OrderId::new(order),
+            client_order_id,
+            restriction: wire::CancelRestriction::None,
+            new_client_order_id: ClientOrderId::EMPTY,
+        })
     });
     let by_name = (trader(), market(), name()).prop_map(|(account, market, client_order_id)| {
-        Command::CancelOrder(CancelOrder { account, market, order: OrderId::ZERO, client_order_id })
+        Command::CancelOrder(CancelOrder {
+            account,
+            market,
+            order: OrderId::ZERO,
+            client_order_id,
+            restriction: wire::CancelRestriction::None,
+            new_client_order_id: ClientOrderId::EMPTY,
+        })
     });
     let all = (trader(), market()).prop_map(|(account, market)| Command::CancelAll(CancelAll { account, market }));
     let asset = || prop_oneof![30 => 1_u16..=3, 1 => Just(0), 1 => Just(4)].prop_map(AssetId::new);

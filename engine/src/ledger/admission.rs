@@ -64,11 +64,11 @@ impl LedgerCell {
         let free = self.balances.get(order.account, asset).free;
         let is_by_quote = order.qty.is_zero();
         let (hold, qty, budget) = match (order.kind, order.side) {
-            (OrderKind::Limit | OrderKind::LimitMaker, Side::Buy) => {
+            (kind, Side::Buy) if !kind.is_market() => {
                 (notional(order.price, order.qty, market)?, order.qty, Amount::MAX)
             }
-            (OrderKind::Market, Side::Buy) if is_by_quote => (order.quote_qty, Qty::MAX, order.quote_qty),
-            (OrderKind::Market, Side::Buy) => {
+            (_, Side::Buy) if is_by_quote => (order.quote_qty, Qty::MAX, order.quote_qty),
+            (_, Side::Buy) => {
                 let budget = notional(order.price, order.qty, market)?.min(free);
                 if order.price.affordable(budget, lot, scale.quote_factor).is_zero() {
                     return Err(RejectReason::InsufficientBalance.into());
@@ -98,10 +98,13 @@ impl LedgerCell {
 }
 
 fn check_kind(order: &NewOrder) -> Result<(), Refused> {
+    if order.kind.is_stop() {
+        return Err(RejectReason::StopPriceMissing.into());
+    }
     let fits = match order.kind {
-        OrderKind::Limit => true,
         OrderKind::Market => order.time_in_force == TimeInForce::Ioc,
         OrderKind::LimitMaker => order.time_in_force == TimeInForce::Gtc,
+        _ => !matches!(order.time_in_force, TimeInForce::Day | TimeInForce::Gtd),
     };
     if fits { Ok(()) } else { Err(RejectReason::BadTimeInForce.into()) }
 }
@@ -162,7 +165,7 @@ fn check_notional(order: &NewOrder, market: &MarketListed) -> Result<(), Refused
             let protected = product.checked_mul(i128::from(market.scale.quote_factor) * 1_000_000);
             protected.map_or(i128::MAX, |protected| protected / ppm)
         }
-        OrderKind::Limit | OrderKind::LimitMaker => notional(order.price, order.qty, market)?.wide(),
+        _ => notional(order.price, order.qty, market)?.wide(),
     };
     if measured < min {
         return Err(RejectReason::NotionalTooSmall.into());

@@ -9,7 +9,7 @@
 use std::collections::VecDeque;
 
 use wire::codec::{CodecError, Reader, Writer};
-use wire::{AccountId, LogPosition, MarketId, OrderId, PartitionId};
+use wire::{AccountId, ClientOrderId, LogPosition, MarketId, OrderId, PartitionId};
 
 /// A cancel without an outcome. `order` is 0 for a mass cancel.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -18,6 +18,8 @@ pub(super) struct Asked {
     pub(super) account: AccountId,
     pub(super) market: MarketId,
     pub(super) order: OrderId,
+    /// The client's name for it; empty when there is none.
+    pub(super) name: ClientOrderId,
 }
 
 struct Lane {
@@ -78,12 +80,15 @@ impl Lanes {
         Some(asked)
     }
 
-    /// An order has ended because of a command: when the command was for it alone, its outcome has come.
-    pub(super) fn withdrawn(&mut self, to: PartitionId, request: LogPosition, order: OrderId) {
+    /// An order has ended because of a command: the client's name for that command. When it was for this order alone,
+    /// its outcome has come.
+    pub(super) fn withdrawn(&mut self, to: PartitionId, request: LogPosition, order: OrderId) -> Option<ClientOrderId> {
         let lane = self.lane(to);
-        if lane.cancels.front().is_some_and(|asked| (asked.request, asked.order) == (request, order)) {
+        let asked = *lane.cancels.front().filter(|asked| asked.request == request)?;
+        if asked.order == order {
             lane.cancels.pop_front();
         }
+        Some(asked.name)
     }
 
     pub(super) fn save(&self, to: &mut Writer<'_>) {
@@ -97,6 +102,7 @@ impl Lanes {
                 to.put(&asked.account);
                 to.put(&asked.market);
                 to.put(&asked.order);
+                to.put(&asked.name);
             }
         }
     }
@@ -112,6 +118,7 @@ impl Lanes {
                     account: from.get()?,
                     market: from.get()?,
                     order: from.get()?,
+                    name: from.get()?,
                 });
             }
         }

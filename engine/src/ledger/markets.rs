@@ -28,7 +28,7 @@ impl LedgerCell {
         self.registry.add_market(listed);
         effects.tell(Event::MarketListed(Box::new(listed)));
         let (market, scale, rules, ledger) = (listed.market, listed.scale, listed.rules, self.partition);
-        effects.send(listed.partition, Mail::CreateMarket(CreateMarket { market, scale, rules, ledger }));
+        effects.send(listed.partition, Mail::CreateMarket(Box::new(CreateMarket { market, scale, rules, ledger })));
         if list.status != MarketStatus::Trading {
             self.change_phase(ChangeMarketStatus { market, ..at_once(list.status) }, effects);
         }
@@ -89,7 +89,8 @@ impl LedgerCell {
         }
         let version = self.registry.next_version(market);
         effects.tell(Event::MarketScheduleChanged(MarketScheduleChanged { market, schedule }));
-        effects.send(partition, Mail::ChangeMarketSchedule(ChangeMarketSchedule { market, version, schedule }));
+        effects
+            .send(partition, Mail::ChangeMarketSchedule(Box::new(ChangeMarketSchedule { market, version, schedule })));
         Ok(market.get().into())
     }
 

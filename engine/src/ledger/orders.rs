@@ -3,7 +3,7 @@
 use std::collections::VecDeque;
 
 use wire::codec::{CodecError, Reader, Writer};
-use wire::{AccountId, Amount, ClientOrderId, MarketId, OrderId, Price, Qty, Side, Timestamp};
+use wire::{AccountId, Amount, CancelRestriction, ClientOrderId, MarketId, OrderId, Price, Qty, Side, Timestamp};
 
 use crate::digest::fold;
 use crate::index::{IdIndex, Index};
@@ -23,11 +23,25 @@ pub(super) struct Order {
     /// Whether a cancel has used its reserved place on the way to the market.
     pub(super) is_cancel_asked: bool,
     pub(super) price: Price,
+    /// What it asked for; [`Qty::MAX`] of a market buy by quote quantity.
+    pub(super) qty: Qty,
     /// What its market may still trade.
     pub(super) leaves: Qty,
     /// What is held for it: quote of a buy, base of a sell.
     pub(super) held: Amount,
     pub(super) client_order_id: ClientOrderId,
+}
+
+impl Order {
+    /// Whether it is in the state that a cancel is restricted to, as far as the ledger knows: what an account has not
+    /// been told has not happened.
+    pub(super) fn is_in(&self, restriction: CancelRestriction) -> bool {
+        match restriction {
+            CancelRestriction::None => true,
+            CancelRestriction::OnlyNew => self.leaves == self.qty,
+            CancelRestriction::OnlyPartiallyFilled => self.leaves != self.qty,
+        }
+    }
 }
 
 /// A client order id that stays taken for a while.
@@ -208,6 +222,7 @@ impl Orders {
             to.put(&order.is_accepted);
             to.put(&order.is_cancel_asked);
             to.put(&order.price);
+            to.put(&order.qty);
             to.put(&order.leaves);
             to.put(&order.held);
             to.put(&order.client_order_id);
@@ -237,6 +252,7 @@ impl Orders {
                 is_accepted: from.get()?,
                 is_cancel_asked: from.get()?,
                 price: from.get()?,
+                qty: from.get()?,
                 leaves: from.get()?,
                 held: from.get()?,
                 client_order_id: from.get()?,

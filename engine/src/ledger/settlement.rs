@@ -7,7 +7,7 @@ use wire::event::{
     AllCanceled, CancelRejected, MarketListed, OrderAccepted, OrderCanceled, OrderExecuted, OrderRejected, OrderResting,
 };
 use wire::mail::{AllWithdrawn, OrderEnded, OrderFilled, OrderRefused, OrderRested, WithdrawRefused};
-use wire::{Amount, AssetId, Event, OrderId, PartitionId, RejectReason, Side, Timestamp};
+use wire::{Amount, AssetId, ClientOrderId, Event, OrderId, PartitionId, RejectReason, Side, Timestamp};
 
 use super::LedgerCell;
 use super::orders::Order;
@@ -107,13 +107,21 @@ impl LedgerCell {
 
     pub(super) fn ended(&mut self, from: PartitionId, now: Timestamp, ended: &OrderEnded, effects: &mut Effects<'_>) {
         let OrderEnded { leaves, cause, request, .. } = *ended;
-        self.lanes.withdrawn(from, request, ended.order);
+        let canceled_as = self.lanes.withdrawn(from, request, ended.order).unwrap_or(ClientOrderId::EMPTY);
         let Some((order, market)) = self.order_of(from, ended.order) else { return };
         self.accept(&order, from, effects);
         self.orders.close(order.id, now);
         self.release(&order, &market, order.held);
         let (account, market) = (order.account, order.market);
-        effects.tell(Event::OrderCanceled(OrderCanceled { order: order.id, account, market, leaves, cause, request }));
+        effects.tell(Event::OrderCanceled(OrderCanceled {
+            order: order.id,
+            account,
+            market,
+            leaves,
+            cause,
+            request,
+            canceled_as,
+        }));
     }
 
     pub(super) fn withdraw_refused(&mut self, from: PartitionId, refused: &WithdrawRefused, effects: &mut Effects<'_>) {

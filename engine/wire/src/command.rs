@@ -3,6 +3,7 @@
 mod account;
 mod market;
 mod session;
+mod special;
 
 use alloc::boxed::Box;
 use alloc::vec::Vec;
@@ -10,11 +11,12 @@ use alloc::vec::Vec;
 pub use self::market::{KillMarket, ReopenMarket, SetMarketSchedule};
 pub use crate::api_key::{ExtendApiKey, RestrictApiKey};
 
+pub use self::special::{AmendOrder, CancelOrderList, NewOrderList, NewOrderOnTerms, ReplaceOrder};
 use crate::text::{AccountName, ApiKeyText, ClientOrderId, Secret, Symbol};
 use crate::{
-    AccountId, Amount, ApiKeyId, AssetId, ClientSessionId, FeeRate, Incarnation, Mail, MailSequence, MarketId,
-    MarketRules, MarketStatus, OrderId, OrderKind, PartitionId, Price, Qty, RejectReason, SelfTradePrevention, Side,
-    TimeInForce,
+    AccountId, Amount, ApiKeyId, AssetId, CancelRestriction, ClientSessionId, FeeRate, Incarnation, Mail, MailSequence,
+    MarketId, MarketRules, MarketStatus, OrderId, OrderKind, PartitionId, Price, Qty, RejectReason,
+    SelfTradePrevention, Side, TimeInForce,
 };
 
 pub use self::account::{AssignAccount, SetAccountLimits, SetFeeSchedule, SetFees, SetKillSwitch, SetOrderLimits};
@@ -75,6 +77,16 @@ pub enum Command {
     EndLease(EndLease),
     /// Client: arm or disarm a countdown.
     CountdownCancel(CountdownCancel),
+    /// Client: a new order that asks for more than a plain one.
+    NewOrderOnTerms(Box<NewOrderOnTerms>),
+    /// Client: lower the quantity of an open order.
+    AmendOrder(Box<AmendOrder>),
+    /// Client: cancel an order and place another.
+    ReplaceOrder(Box<ReplaceOrder>),
+    /// Client: orders that hang together.
+    NewOrderList(NewOrderList),
+    /// Client: cancel the orders of a list.
+    CancelOrderList(CancelOrderList),
     /// Cluster: mail of another partition.
     DeliverMail(DeliverMail),
     /// Cluster: another partition has received mail; forget it.
@@ -250,6 +262,10 @@ pub struct CancelOrder {
     pub order: OrderId,
     /// Its client order id; looked at when `order` is 0.
     pub client_order_id: ClientOrderId,
+    /// In which state of the order alone.
+    pub restriction: CancelRestriction,
+    /// The client's name for this cancel; empty when there is none.
+    pub new_client_order_id: ClientOrderId,
 }
 
 /// Cancels every open order of an account in one market.

@@ -5,10 +5,15 @@ mod account;
 mod book;
 mod market;
 mod session;
+mod special;
 
 use alloc::boxed::Box;
 
 pub use self::market::{AuctionCompleted, AuctionIndicated, MarketScheduleChanged, PhaseChanged};
+pub use self::special::{
+    AmendRejected, ListEnded, ListRejected, ListStarted, OrderAmended, OrderArmed, OrderTerms, OrderTracking,
+    OrderTriggered,
+};
 pub use crate::api_key::{ApiKeyExtended, ApiKeyRestricted};
 use crate::command::{ApiKeyKind, Permissions};
 use crate::text::{AccountName, ApiKeyText, ClientOrderId, Secret, Symbol};
@@ -105,6 +110,24 @@ pub enum Event {
     LeaseChanged(LeaseChanged),
     /// Ledger: a countdown has changed.
     CountdownChanged(CountdownChanged),
+    /// Ledger: what the order before asks for beyond a plain one, and its list.
+    OrderTerms(OrderTerms),
+    /// Ledger: the stop order waits for its trigger.
+    OrderArmed(OrderArmed),
+    /// Ledger: the trailing stop tracks the price.
+    OrderTracking(OrderTracking),
+    /// Ledger: the stop order works.
+    OrderTriggered(OrderTriggered),
+    /// Ledger: the order has less quantity and keeps its priority (`REPLACED`).
+    OrderAmended(OrderAmended),
+    /// Ledger: an amend came too late.
+    AmendRejected(AmendRejected),
+    /// Ledger: an order list has come in (`EXEC_STARTED`).
+    ListStarted(ListStarted),
+    /// Ledger: every order of the list has ended (`ALL_DONE`).
+    ListEnded(ListEnded),
+    /// Ledger: the market has refused the orders of the list (`REJECT`).
+    ListRejected(ListRejected),
 }
 
 const _: () = assert!(size_of::<Event>() <= 96, "an event that every order causes must stay short");
@@ -335,6 +358,8 @@ pub struct OrderCanceled {
     pub cause: CancelCause,
     /// The log position of the command that asked for it; 0 when none did.
     pub request: LogPosition,
+    /// The client's name for the cancel that asked for it; empty when there is none.
+    pub canceled_as: ClientOrderId,
 }
 
 /// A cancel came too late.

@@ -59,6 +59,10 @@ id! {
     OrderId(u64)
 }
 id! {
+    /// An order list, counted from 1 by its account's ledger cell. `0` names no list.
+    ListId(u64)
+}
+id! {
     /// A trade of one market, counted from 1 by its market cell.
     TradeId(u64)
 }
@@ -135,6 +139,7 @@ id! {
 }
 
 counter!(OrderId);
+counter!(ListId);
 counter!(TradeId);
 counter!(UpdateId);
 counter!(LogPosition);

@@ -30,6 +30,7 @@ mod price;
 mod qty;
 mod reject;
 mod schedule;
+mod terms;
 mod text;
 mod time;
 
@@ -39,16 +40,17 @@ pub use command::Command;
 pub use event::Event;
 pub use fee::{FeeRate, FeeTier, FeeTiers, SignedFeeRate};
 pub use ids::{
-    AccountId, ApiKeyId, AssetId, BookSequence, ClientSessionId, ClusterEpoch, FirmId, Incarnation, LogPosition,
-    MailSequence, MarketId, NodeId, OrderId, PartitionId, PreventedMatchId, Sequence, SessionId, Term, TradeGroupId,
-    TradeId, UpdateId,
+    AccountId, ApiKeyId, AssetId, BookSequence, ClientSessionId, ClusterEpoch, FirmId, Incarnation, ListId,
+    LogPosition, MailSequence, MarketId, NodeId, OrderId, PartitionId, PreventedMatchId, Sequence, SessionId, Term,
+    TradeGroupId, TradeId, UpdateId,
 };
 pub use mail::Mail;
-pub use market::{MarketRules, MarketScale, MarketStatus, PhaseCause, ScaleError};
+pub use market::{MarketRules, MarketScale, MarketStatus, PhaseCause, ScaleError, SpecialRules};
 pub use order::{CancelCause, OrderKind, Origin, SelfTradePrevention, Side, Sides, TimeInForce};
 pub use price::Price;
 pub use qty::Qty;
 pub use reject::RejectReason;
 pub use schedule::{MarketSchedule, ScheduleStep};
+pub use terms::{BasisPoints, CancelRestriction, ListKind, ReplaceMode, Terms};
 pub use text::{AccountName, ApiKeyText, ClientOrderId, Secret, Symbol, Text, TextError};
 pub use time::Timestamp;

@@ -3,23 +3,30 @@
 
 mod market;
 mod prevention;
+mod special;
+
+use alloc::boxed::Box;
 
 pub use self::market::{ChangeMarketSchedule, ChangeMarketStatus, MarketReported};
 pub use self::prevention::{MarketQuarantined, TradePrevented};
+pub use self::special::{
+    OrderReduced, PairLeg, PlaceOrderOnTerms, PlacePair, ReduceOrder, ReduceRefused, ReplaceRefused, ReplaceResting,
+    StopArmed, StopTracking, StopTriggered,
+};
 use crate::{
     AccountId, Amount, CancelCause, LogPosition, MarketId, MarketRules, MarketScale, OrderId, OrderKind, PartitionId,
     Price, Qty, RejectReason, SelfTradePrevention, Side, Sides, TimeInForce, Timestamp, TradeGroupId, TradeId,
 };
 
-/// One message between cells, in the order of the outbox.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+/// One message between cells, in the order of the outbox. What is rare and long is boxed.
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Mail {
     /// Ledger to market's partition: make a market cell.
-    CreateMarket(CreateMarket),
+    CreateMarket(Box<CreateMarket>),
     /// Ledger to market: move to this phase.
     ChangeMarketStatus(ChangeMarketStatus),
     /// Ledger to market: follow this schedule.
-    ChangeMarketSchedule(ChangeMarketSchedule),
+    ChangeMarketSchedule(Box<ChangeMarketSchedule>),
     /// Ledger to market: match this order; its funds are held.
     PlaceOrder(PlaceOrder),
     /// Ledger to market: take this order off the book.
@@ -44,7 +51,62 @@ pub enum Mail {
     TradePrevented(TradePrevented),
     /// Market to ledger: a command for a market was put aside.
     MarketQuarantined(MarketQuarantined),
+    /// Ledger to market: an order on terms or of a list; its funds are held.
+    PlaceOrderOnTerms(Box<PlaceOrderOnTerms>),
+    /// Ledger to market: two orders of which one cancels the other.
+    PlacePair(Box<PlacePair>),
+    /// Ledger to market: lower an order's quantity.
+    ReduceOrder(ReduceOrder),
+    /// Ledger to market: take an order off and place another.
+    ReplaceResting(Box<ReplaceResting>),
+    /// Market to ledger: the stop order waits for its trigger.
+    StopArmed(StopArmed),
+    /// Market to ledger: the trailing stop tracks the price.
+    StopTracking(StopTracking),
+    /// Market to ledger: the stop order meets the book.
+    StopTriggered(StopTriggered),
+    /// Market to ledger: the quantity is lower; release.
+    OrderReduced(OrderReduced),
+    /// Market to ledger: the quantity was not lowered.
+    ReduceRefused(ReduceRefused),
+    /// Market to ledger: the order was not replaced.
+    ReplaceRefused(ReplaceRefused),
 }
+
+impl Mail {
+    /// The market that it is for; `None` when it is for a ledger cell.
+    pub fn to_market(&self) -> Option<MarketId> {
+        match self {
+            Mail::CreateMarket(mail) => Some(mail.market),
+            Mail::ChangeMarketStatus(mail) => Some(mail.market),
+            Mail::PlaceOrder(mail) => Some(mail.market),
+            Mail::WithdrawOrder(mail) => Some(mail.market),
+            Mail::WithdrawAll(mail) => Some(mail.market),
+            Mail::ChangeMarketSchedule(mail) => Some(mail.market),
+            Mail::PlaceOrderOnTerms(mail) => Some(mail.place.market),
+            Mail::PlacePair(mail) => Some(mail.market),
+            Mail::ReduceOrder(mail) => Some(mail.market),
+            Mail::ReplaceResting(mail) => Some(mail.place.market),
+            Mail::OrderRefused(_)
+            | Mail::OrderFilled(_)
+            | Mail::OrderRested(_)
+            | Mail::OrderEnded(_)
+            | Mail::WithdrawRefused(_)
+            | Mail::AllWithdrawn(_)
+            | Mail::MarketReported(_)
+            | Mail::TradePrevented(_)
+            | Mail::MarketQuarantined(_)
+            | Mail::StopArmed(_)
+            | Mail::StopTracking(_)
+            | Mail::StopTriggered(_)
+            | Mail::OrderReduced(_)
+            | Mail::ReduceRefused(_)
+            | Mail::ReplaceRefused(_) => None,
+        }
+    }
+}
+
+const _: () = assert!(size_of::<Mail>() <= 64, "a mail that every order causes must stay short");
 
 /// Makes a market cell.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

@@ -1,7 +1,7 @@
 //! What a market is made of: a permanent scale, and rules that may change.
 
 use crate::order::numbered;
-use crate::{Amount, Price, Qty};
+use crate::{Amount, BasisPoints, Price, Qty};
 
 /// A market's permanent scale: how its integers relate to the assets' ledger units. Never changes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -76,6 +76,37 @@ pub struct MarketRules {
     pub protection_ppm: u32,
     /// MAX_NUM_ORDERS: how many orders one account may have open in this market.
     pub open_orders_max: u32,
+    /// Filters of stop orders, icebergs and order lists.
+    pub special: SpecialRules,
+}
+
+/// A market's filters of stop orders, icebergs and order lists, as Binance names them.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct SpecialRules {
+    /// ICEBERG_PARTS: the most slices of one order.
+    pub iceberg_parts_max: u32,
+    /// MAX_NUM_ALGO_ORDERS: how many stop orders one account may have open in this market.
+    pub stop_orders_max: u32,
+    /// MAX_NUM_ORDER_LISTS: how many lists one account may have open in this market.
+    pub order_lists_max: u32,
+    /// TRAILING_DELTA, the least, above zero; of both directions.
+    pub trailing_delta_min: BasisPoints,
+    /// TRAILING_DELTA, the most; of both directions.
+    pub trailing_delta_max: BasisPoints,
+}
+
+impl Default for SpecialRules {
+    /// 100 slices, 5 stop orders, 20 lists, 0.1 % to 20 %.
+    fn default() -> SpecialRules {
+        let points = |points| BasisPoints::new(points).unwrap_or(BasisPoints::MAX);
+        SpecialRules {
+            iceberg_parts_max: 100,
+            stop_orders_max: 5,
+            order_lists_max: 20,
+            trailing_delta_min: points(10),
+            trailing_delta_max: points(2_000),
+        }
+    }
 }
 
 impl MarketRules {
@@ -94,6 +125,8 @@ impl MarketRules {
             && self.notional_min <= self.notional_max
             && (1..1_000_000).contains(&self.protection_ppm)
             && self.open_orders_max > 0
+            && !self.special.trailing_delta_min.is_zero()
+            && self.special.trailing_delta_min <= self.special.trailing_delta_max
     }
 }
 

@@ -81,6 +81,39 @@ numbered! {
         Market = 2,
         /// Rests or is rejected: never a taker.
         LimitMaker = 3,
+        /// Becomes a market order when its trigger is met: a sell at or below its stop price, a buy at or above it.
+        StopLoss = 4,
+        /// Becomes a limit order when its trigger is met, as `StopLoss`.
+        StopLossLimit = 5,
+        /// Becomes a market order when its trigger is met: a sell at or above its stop price, a buy at or below it.
+        TakeProfit = 6,
+        /// Becomes a limit order when its trigger is met, as `TakeProfit`.
+        TakeProfitLimit = 7,
+    }
+}
+
+impl OrderKind {
+    /// Whether it waits for a trigger before it meets the book.
+    pub const fn is_stop(self) -> bool {
+        matches!(
+            self,
+            OrderKind::StopLoss | OrderKind::StopLossLimit | OrderKind::TakeProfit | OrderKind::TakeProfitLimit
+        )
+    }
+
+    /// Whether it meets the book without a limit of its own.
+    pub const fn is_market(self) -> bool {
+        matches!(self, OrderKind::Market | OrderKind::StopLoss | OrderKind::TakeProfit)
+    }
+
+    /// How it meets the book once it does: a triggered stop order is a limit or a market order.
+    #[must_use]
+    pub const fn working(self) -> OrderKind {
+        match self {
+            OrderKind::StopLoss | OrderKind::TakeProfit => OrderKind::Market,
+            OrderKind::StopLossLimit | OrderKind::TakeProfitLimit => OrderKind::Limit,
+            OrderKind::Limit | OrderKind::Market | OrderKind::LimitMaker => self,
+        }
     }
 }
 
@@ -93,6 +126,17 @@ numbered! {
         Ioc = 2,
         /// Fill or kill: unless all of it trades at once, all of it expires.
         Fok = 3,
+        /// Rests until the market's session ends.
+        Day = 4,
+        /// Good till date: rests until its time.
+        Gtd = 5,
+    }
+}
+
+impl TimeInForce {
+    /// Whether what does not trade at once rests.
+    pub const fn may_rest(self) -> bool {
+        matches!(self, TimeInForce::Gtc | TimeInForce::Day | TimeInForce::Gtd)
     }
 }
 
@@ -135,6 +179,14 @@ numbered! {
         Countdown = 25,
         /// The lease of its client session ran out or was ended.
         Disconnected = 26,
+        /// Its session has ended, or its date has come.
+        Expired = 8,
+        /// The other order of its pair has begun to work, or has expired.
+        OtherLeg = 9,
+        /// The working order of its list ended before it was filled.
+        WorkingEnded = 10,
+        /// It could not be placed when its turn came: by its trigger, or after the working order of its list.
+        NotPlaced = 11,
     }
 }
 

@@ -150,6 +150,30 @@ reasons! {
     AccountNotionalTooLarge = 383,
     /// The account has placed as many orders in this window of log time as it may.
     OrderRateExceeded = 384,
+    /// A stop order with neither stop price nor trailing delta.
+    StopPriceMissing = 330,
+    /// The last trade has met the stop price already.
+    StopWouldTrigger = 331,
+    /// The trailing delta is outside the market's bounds.
+    BadTrailingDelta = 332,
+    /// This order cannot show a part only, or the part exceeds it.
+    BadIcebergQty = 333,
+    /// The quantity makes more slices than the market allows.
+    TooManyIcebergParts = 334,
+    /// Good till a date that has passed, or a date without its time in force, or the other way round.
+    BadExpiry = 335,
+    /// This kind of order takes no stop price and no trailing delta.
+    StopPriceNotTaken = 336,
+    /// The account has as many stop orders open in this market as it may.
+    TooManyStopOrders = 337,
+    /// The orders do not make a list of this kind.
+    BadOrderList = 338,
+    /// The prices of the orders of a pair do not lie on their sides of the last price.
+    BadListPrices = 339,
+    /// An open list has this name; the reply names it.
+    DuplicateListClientOrderId = 340,
+    /// The account has as many lists open in this market as it may.
+    TooManyOrderLists = 341,
 
     /// No such open order of this account.
     UnknownOrder = 400,
@@ -157,6 +181,20 @@ reasons! {
     TooLateToCancel = 401,
     /// The account has no open order in this market.
     NoOpenOrders = 402,
+    /// No such open list of this account.
+    UnknownOrderList = 410,
+    /// The order is not in the state that the cancel is restricted to.
+    CancelRestricted = 411,
+    /// The new quantity is not below the present one, or not above what has traded.
+    AmendNotLower = 412,
+    /// Another amend of the order has no outcome yet.
+    AmendPending = 413,
+    /// An order of this kind cannot be amended.
+    AmendNotAllowed = 414,
+    /// The order has traded since; it was not replaced.
+    LeavesChanged = 415,
+    /// The order to be replaced was not canceled, so the new one was not placed.
+    NotAttempted = 416,
 }
 
 #[cfg(test)]

@@ -209,6 +209,16 @@ impl Accounts {
                 | Event::LeaseChanged(_)
                 | Event::CountdownChanged(_)
                 | Event::CommandQuarantined(_) => {}
+                // Orders on terms and lists are not taken by this gateway yet.
+                Event::OrderTerms(_)
+                | Event::OrderArmed(_)
+                | Event::OrderTracking(_)
+                | Event::OrderTriggered(_)
+                | Event::OrderAmended(_)
+                | Event::AmendRejected(_)
+                | Event::ListStarted(_)
+                | Event::ListEnded(_)
+                | Event::ListRejected(_) => {}
             }
         }
         self.report_balances(&batch, &told);

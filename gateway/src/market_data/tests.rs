@@ -54,6 +54,7 @@ pub(crate) fn listed(market: u16, symbol: &str) -> Event {
             notional_max: Amount::MAX,
             protection_ppm: 50_000,
             open_orders_max: 200,
+            special: wire::SpecialRules::default(),
         },
     }))
 }

@@ -107,8 +107,14 @@ async fn withdraw(gateway: &Arc<Gateway>, command: &Command) -> Result<Withdrawn
 /// when a younger one, which does nothing, has been replied to.
 pub async fn sequence_what_was_sent(gateway: &Gateway, caller: Caller, market: MarketId) -> Result<(), ApiError> {
     let no_order = OrderId::new(u64::MAX);
-    let nothing =
-        CancelOrder { account: caller.account, market, order: no_order, client_order_id: ClientOrderId::EMPTY };
+    let nothing = CancelOrder {
+        account: caller.account,
+        market,
+        order: no_order,
+        client_order_id: ClientOrderId::EMPTY,
+        restriction: wire::CancelRestriction::None,
+        new_client_order_id: ClientOrderId::EMPTY,
+    };
     let mut bytes = Vec::new();
     v1::encode_command(&Command::CancelOrder(nothing), &mut bytes);
     let timeout = gateway.limits.read_timeout;

@@ -105,7 +105,8 @@ pub fn placement(gateway: &Gateway, account: AccountId, mut params: Params) -> R
             let price = price(&market, &sent_price.ok_or_else(|| ApiError::mandatory("price"))?)?;
             (price, qty, Amount::ZERO)
         }
-        OrderKind::Market => {
+        // `kind` gives no stop order.
+        _ => {
             if sent_price.is_some() {
                 return Err(ApiError::not_required("price"));
             }
@@ -161,6 +162,8 @@ pub fn cancellation(gateway: &Gateway, account: AccountId, mut params: Params) -
         market: market.id,
         order: named.order.unwrap_or(OrderId::ZERO),
         client_order_id: named.client_order_id.unwrap_or(ClientOrderId::EMPTY),
+        restriction: wire::CancelRestriction::None,
+        new_client_order_id: cancel_id.unwrap_or(ClientOrderId::EMPTY),
     };
     Ok(Cancellation { market, command, cancel_id })
 }
@@ -231,8 +234,8 @@ fn time_in_force(params: &mut Params, kind: OrderKind) -> Result<TimeInForce, Ap
         OrderKind::Market | OrderKind::LimitMaker if params.take("timeInForce")?.is_some() => {
             Err(ApiError::not_required("timeInForce"))
         }
-        OrderKind::Market => Ok(TimeInForce::Ioc),
         OrderKind::LimitMaker => Ok(TimeInForce::Gtc),
+        _ => Ok(TimeInForce::Ioc),
     }
 }
 

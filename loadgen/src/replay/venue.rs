@@ -206,6 +206,7 @@ fn rules() -> MarketRules {
         notional_max: Amount::MAX,
         protection_ppm: 100_000,
         open_orders_max: 100_000,
+        special: wire::SpecialRules::default(),
     }
 }
 

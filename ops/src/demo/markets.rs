@@ -84,6 +84,7 @@ impl Market {
             notional_max: amount(self.notional_max),
             protection_ppm: 50_000,
             open_orders_max: 10_000,
+            special: wire::SpecialRules::default(),
         };
         ListMarket {
             symbol: name(self.symbol),

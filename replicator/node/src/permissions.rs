@@ -7,6 +7,11 @@ use wire::link::Role;
 pub fn may_request(role: Role, command: &Command) -> bool {
     match command {
         Command::NewOrder(_)
+        | Command::NewOrderOnTerms(_)
+        | Command::AmendOrder(_)
+        | Command::ReplaceOrder(_)
+        | Command::NewOrderList(_)
+        | Command::CancelOrderList(_)
         | Command::CancelOrder(_)
         | Command::CancelAll(_)
         | Command::MassCancel(_)

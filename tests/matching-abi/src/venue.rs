@@ -41,6 +41,7 @@ fn rules() -> MarketRules {
         notional_max: Amount::MAX,
         protection_ppm: 50_000,
         open_orders_max: u32::MAX,
+        special: wire::SpecialRules::default(),
     }
 }
 

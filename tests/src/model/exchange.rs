@@ -274,7 +274,7 @@ impl Exchange {
         let is_market = new.kind == OrderKind::Market;
         match (new.kind, new.time_in_force) {
             (OrderKind::Market, TimeInForce::Ioc) | (OrderKind::LimitMaker, TimeInForce::Gtc) => {}
-            (OrderKind::Limit, _) => {}
+            (OrderKind::Limit, TimeInForce::Gtc | TimeInForce::Ioc | TimeInForce::Fok) => {}
             _ => return no(BadTimeInForce),
         }
         if !is_market {
@@ -689,6 +689,7 @@ impl Exchange {
             leaves: qty(leaves),
             cause,
             request: LogPosition::new(request),
+            canceled_as: ClientOrderId::EMPTY,
         }));
     }
 

@@ -165,7 +165,14 @@ impl Gateway {
             let at = self.random.below(self.resting.len() as u64) as usize;
             let (account, market, order, client_order_id) = self.resting.swap_remove(at);
             let order = if draw < 8 { OrderId::ZERO } else { order };
-            return Command::CancelOrder(CancelOrder { account, market, order, client_order_id });
+            return Command::CancelOrder(CancelOrder {
+                account,
+                market,
+                order,
+                client_order_id,
+                restriction: wire::CancelRestriction::None,
+                new_client_order_id: wire::ClientOrderId::EMPTY,
+            });
         }
         let account = AccountId::new(1 + self.random.below(u64::from(RICH)) as u32);
         match draw {

@@ -69,6 +69,7 @@ fn rules() -> MarketRules {
         notional_max: amount(40_000_000),
         protection_ppm: 50_000,
         open_orders_max: 12,
+        special: wire::SpecialRules::default(),
     }
 }
 

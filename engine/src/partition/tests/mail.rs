@@ -144,7 +144,14 @@ fn a_market_that_cannot_be_reached_takes_cancels_but_no_more_orders() {
 
     let (account, client_order_id) = (World::account("alice"), ClientOrderId::EMPTY);
     let cancel = |order: u64| {
-        Command::CancelOrder(CancelOrder { account, market: MARKET, order: OrderId::new(order), client_order_id })
+        Command::CancelOrder(CancelOrder {
+            account,
+            market: MARKET,
+            order: OrderId::new(order),
+            client_order_id,
+            restriction: wire::CancelRestriction::None,
+            new_client_order_id: ClientOrderId::EMPTY,
+        })
     };
     for id in 1..=4 {
         assert_eq!(world.ask(cancel(id)), Reply::Accepted { id });

@@ -19,7 +19,7 @@ struct Step {
 
 fn order() -> impl Strategy<Value = Command> {
     let kind = prop_oneof![6 => Just(OrderKind::Limit), 2 => Just(OrderKind::Market), 1 => Just(OrderKind::LimitMaker)];
-    let time_in_force = prop::sample::select(TimeInForce::ALL);
+    let time_in_force = prop::sample::select(&[TimeInForce::Gtc, TimeInForce::Ioc, TimeInForce::Fok][..]);
     let self_trade = prop::sample::select(SelfTradePrevention::ALL);
     let price = prop_oneof![9 => 45_i64..55, 1 => prop::sample::select(vec![1, 300_000, 5_000_000])];
     let units = prop_oneof![5 => 1_i64..30, 1 => Just(0_i64)];
@@ -35,7 +35,7 @@ fn order() -> impl Strategy<Value = Command> {
                 time_in_force: match kind {
                     OrderKind::Limit => time_in_force,
                     OrderKind::Market => TimeInForce::Ioc,
-                    OrderKind::LimitMaker => TimeInForce::Gtc,
+                    _ => TimeInForce::Gtc,
                 },
                 self_trade,
                 price: Price::new(ticks * 2).unwrap(),
@@ -53,7 +53,14 @@ fn step() -> impl Strategy<Value = Step> {
     let account = (1_u32..=3).prop_map(AccountId::new);
     let cancel = (account.clone(), 1_u64..150).prop_map(|(account, order)| {
         let (order, client_order_id) = (OrderId::new(order), ClientOrderId::EMPTY);
-        Command::CancelOrder(CancelOrder { account, market: MARKET, order, client_order_id })
+        Command::CancelOrder(CancelOrder {
+            account,
+            market: MARKET,
+            order,
+            client_order_id,
+            restriction: wire::CancelRestriction::None,
+            new_client_order_id: ClientOrderId::EMPTY,
+        })
     });
     let cancel_all = account.prop_map(|account| Command::CancelAll(CancelAll { account, market: MARKET }));
     let set = prop_oneof![3 => Just(MarketStatus::Trading), 4 => prop::sample::select(MarketStatus::ALL)];

@@ -67,6 +67,7 @@ pub(super) fn rules() -> MarketRules {
         notional_max: amount(10_000_000),
         protection_ppm: 50_000,
         open_orders_max: 16,
+        special: wire::SpecialRules::default(),
     }
 }
 
@@ -300,7 +301,14 @@ impl World {
                     Err(_) => (OrderId::ZERO, ClientOrderId::new(which.as_bytes()).unwrap()),
                 };
                 let (account, client_order_id) = (World::account(who), name);
-                self.settle(Command::CancelOrder(CancelOrder { account, market: MARKET, order, client_order_id }))
+                self.settle(Command::CancelOrder(CancelOrder {
+                    account,
+                    market: MARKET,
+                    order,
+                    client_order_id,
+                    restriction: wire::CancelRestriction::None,
+                    new_client_order_id: ClientOrderId::EMPTY,
+                }))
             }
             _ => {
                 let order = self.parse_order(&words);

@@ -7,11 +7,11 @@ use super::CodecError;
 use crate::command::{ApiKeyKind, Permissions};
 use crate::link::{Refusal, Role};
 use crate::{
-    AccountId, Amount, ApiKeyId, AssetId, BookSequence, CancelCause, ClientSessionId, ClusterEpoch, FeeRate, FeeTier,
-    FeeTiers, FirmId, Incarnation, LogPosition, MailSequence, MarketId, MarketStatus, Network, Networks, NodeId,
-    OrderId, OrderKind, PartitionId, PhaseCause, PreventedMatchId, Price, Qty, RejectReason, Secret,
-    SelfTradePrevention, Sequence, SessionId, Side, Sides, SignedFeeRate, Term, Text, TimeInForce, Timestamp,
-    TradeGroupId, TradeId, UpdateId,
+    AccountId, Amount, ApiKeyId, AssetId, BasisPoints, BookSequence, CancelCause, CancelRestriction, ClientSessionId,
+    ClusterEpoch, FeeRate, FeeTier, FeeTiers, FirmId, Incarnation, ListId, ListKind, LogPosition, MailSequence,
+    MarketId, MarketStatus, Network, Networks, NodeId, OrderId, OrderKind, PartitionId, PhaseCause, PreventedMatchId,
+    Price, Qty, RejectReason, ReplaceMode, Secret, SelfTradePrevention, Sequence, SessionId, Side, Sides,
+    SignedFeeRate, Term, Text, TimeInForce, Timestamp, TradeGroupId, TradeId, UpdateId,
 };
 
 /// Appends values to a buffer.
@@ -149,6 +149,7 @@ newtype! {
     Price: i64, "i64: price units, 1 to 10^15", Price::units, Price::new;
     Qty: i64, "i64: quantity units, 0 to 10^17", Qty::units, Qty::new;
     Amount: i64, "i64: ledger units, not negative", Amount::units, Amount::new;
+    BasisPoints: u16, "u16: basis points, at most 9,999", BasisPoints::get, BasisPoints::new;
     FeeRate: u32, "u32: parts per million, at most 100,000", FeeRate::parts_per_million, FeeRate::new;
     SignedFeeRate: i32, "i32: parts per million, -100,000 to 100,000", SignedFeeRate::parts_per_million,
         SignedFeeRate::new;
@@ -159,6 +160,7 @@ newtype! {
     MarketId: u16, "u16: market id", MarketId::get, |n| Some(MarketId::new(n));
     PartitionId: u16, "u16: partition id", PartitionId::get, |n| Some(PartitionId::new(n));
     NodeId: u64, "u64: node id", NodeId::get, |n| Some(NodeId::new(n));
+    ListId: u64, "u64: order list id", ListId::get, |n| Some(ListId::new(n));
     OrderId: u64, "u64: order id", OrderId::get, |n| Some(OrderId::new(n));
     TradeId: u64, "u64: trade id", TradeId::get, |n| Some(TradeId::new(n));
     UpdateId: u64, "u64: depth update id", UpdateId::get, |n| Some(UpdateId::new(n));
@@ -202,6 +204,9 @@ enumeration! {
     CancelCause: u8, "u8: cancel cause number";
     MarketStatus: u8, "u8: market status number";
     PhaseCause: u8, "u8: phase cause number";
+    ListKind: u8, "u8: list kind number";
+    ReplaceMode: u8, "u8: replace mode number";
+    CancelRestriction: u8, "u8: cancel restriction number";
     ApiKeyKind: u8, "u8: API key kind number";
     Role: u8, "u8: role number";
     Refusal: u8, "u8: refusal number";

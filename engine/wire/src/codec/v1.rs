@@ -13,11 +13,12 @@ use crate::event::*;
 use crate::mail::*;
 use crate::text::{AccountName, ApiKeyText, ClientOrderId, Secret, Symbol};
 use crate::{
-    AccountId, Amount, ApiKeyId, AssetId, BookSequence, CancelCause, ClientSessionId, Command, Event, FeeRate,
-    FeeTiers, FirmId, Incarnation, LogPosition, Mail, MailSequence, MarketId, MarketRules, MarketScale, MarketSchedule,
-    MarketStatus, Networks, OrderId, OrderKind, Origin, PartitionId, PhaseCause, PreventedMatchId, Price, Qty,
-    RejectReason, ScheduleStep, SelfTradePrevention, Sequence, SessionId, Side, Sides, SignedFeeRate, TimeInForce,
-    Timestamp, TradeGroupId, TradeId, UpdateId,
+    AccountId, Amount, ApiKeyId, AssetId, BasisPoints, BookSequence, CancelCause, CancelRestriction, ClientSessionId,
+    Command, Event, FeeRate, FeeTiers, FirmId, Incarnation, ListId, ListKind, LogPosition, Mail, MailSequence,
+    MarketId, MarketRules, MarketScale, MarketSchedule, MarketStatus, Networks, OrderId, OrderKind, Origin,
+    PartitionId, PhaseCause, PreventedMatchId, Price, Qty, RejectReason, ReplaceMode, ScheduleStep,
+    SelfTradePrevention, Sequence, SessionId, Side, Sides, SignedFeeRate, SpecialRules, Terms, TimeInForce, Timestamp,
+    TradeGroupId, TradeId, UpdateId,
 };
 
 const fn size_of<F: Field>() -> usize {
@@ -70,6 +71,20 @@ records! {
         notional_max: Amount,
         protection_ppm: u32,
         open_orders_max: u32,
+        special: SpecialRules,
+    }
+    SpecialRules {
+        iceberg_parts_max: u32,
+        stop_orders_max: u32,
+        order_lists_max: u32,
+        trailing_delta_min: BasisPoints,
+        trailing_delta_max: BasisPoints,
+    }
+    Terms {
+        stop_price: Option<Price>,
+        trailing_delta: BasisPoints,
+        visible_qty: Qty,
+        expire_at: Option<Timestamp>,
     }
     Origin {
         session: SessionId,
@@ -224,6 +239,33 @@ records! {
         market: MarketId,
         order: OrderId,
         client_order_id: ClientOrderId,
+        restriction: CancelRestriction,
+        new_client_order_id: ClientOrderId,
+    }
+    NewOrderOnTerms {
+        order: NewOrder,
+        terms: Terms,
+    }
+    AmendOrder {
+        account: AccountId,
+        market: MarketId,
+        order: OrderId,
+        client_order_id: ClientOrderId,
+        qty: Qty,
+        new_client_order_id: ClientOrderId,
+    }
+    ReplaceOrder {
+        cancel: CancelOrder,
+        mode: ReplaceMode,
+        order: NewOrder,
+        terms: Terms,
+    }
+    CancelOrderList {
+        account: AccountId,
+        market: MarketId,
+        list: ListId,
+        list_client_order_id: ClientOrderId,
+        new_client_order_id: ClientOrderId,
     }
     CancelAll {
         account: AccountId,
@@ -271,6 +313,77 @@ records! {
         qty: Qty,
         budget: Amount,
         group: TradeGroupId,
+    }
+    PlaceOrderOnTerms {
+        place: PlaceOrder,
+        terms: Terms,
+        list: ListId,
+    }
+    PairLeg {
+        order: OrderId,
+        kind: OrderKind,
+        time_in_force: TimeInForce,
+        price: Price,
+        budget: Amount,
+        stop_price: Option<Price>,
+        trailing_delta: BasisPoints,
+        visible_qty: Qty,
+    }
+    PlacePair {
+        market: MarketId,
+        account: AccountId,
+        list: ListId,
+        side: Side,
+        self_trade: SelfTradePrevention,
+        group: TradeGroupId,
+        qty: Qty,
+        first: PairLeg,
+        second: PairLeg,
+    }
+    ReduceOrder {
+        market: MarketId,
+        order: OrderId,
+        by: Qty,
+        request: LogPosition,
+    }
+    ReplaceResting {
+        old: OrderId,
+        expected: Qty,
+        request: LogPosition,
+        place: PlaceOrder,
+        terms: Terms,
+    }
+    StopArmed {
+        market: MarketId,
+        order: OrderId,
+    }
+    StopTracking {
+        market: MarketId,
+        order: OrderId,
+        at: Timestamp,
+    }
+    StopTriggered {
+        market: MarketId,
+        order: OrderId,
+        at: Timestamp,
+    }
+    OrderReduced {
+        market: MarketId,
+        order: OrderId,
+        by: Qty,
+        leaves: Qty,
+        request: LogPosition,
+    }
+    ReduceRefused {
+        market: MarketId,
+        order: OrderId,
+        request: LogPosition,
+    }
+    ReplaceRefused {
+        market: MarketId,
+        old: OrderId,
+        order: OrderId,
+        request: LogPosition,
     }
     WithdrawOrder {
         market: MarketId,
@@ -478,6 +591,69 @@ records! {
         leaves: Qty,
         cause: CancelCause,
         request: LogPosition,
+        canceled_as: ClientOrderId,
+    }
+    OrderTerms {
+        order: OrderId,
+        account: AccountId,
+        market: MarketId,
+        list: ListId,
+        terms: Terms,
+    }
+    OrderArmed {
+        order: OrderId,
+        account: AccountId,
+        market: MarketId,
+    }
+    OrderTracking {
+        order: OrderId,
+        account: AccountId,
+        market: MarketId,
+        at: Timestamp,
+    }
+    OrderTriggered {
+        order: OrderId,
+        account: AccountId,
+        market: MarketId,
+        at: Timestamp,
+    }
+    OrderAmended {
+        order: OrderId,
+        account: AccountId,
+        market: MarketId,
+        qty_before: Qty,
+        qty: Qty,
+        leaves: Qty,
+        client_order_id: ClientOrderId,
+        request: LogPosition,
+    }
+    AmendRejected {
+        order: OrderId,
+        account: AccountId,
+        market: MarketId,
+        reason: RejectReason,
+        request: LogPosition,
+    }
+    ListStarted {
+        list: ListId,
+        account: AccountId,
+        market: MarketId,
+        kind: ListKind,
+        list_client_order_id: ClientOrderId,
+        first: OrderId,
+        second: OrderId,
+        third: OrderId,
+    }
+    ListEnded {
+        list: ListId,
+        account: AccountId,
+        market: MarketId,
+    }
+    ListRejected {
+        list: ListId,
+        account: AccountId,
+        market: MarketId,
+        reason: RejectReason,
     }
     CancelRejected {
         order: OrderId,
@@ -640,6 +816,16 @@ tagged! {
         51 => MarketReported,
         60 => TradePrevented,
         61 => MarketQuarantined,
+        40 => PlaceOrderOnTerms,
+        41 => PlacePair,
+        42 => ReduceOrder,
+        43 => ReplaceResting,
+        44 => StopArmed,
+        45 => StopTracking,
+        46 => StopTriggered,
+        47 => OrderReduced,
+        48 => ReduceRefused,
+        49 => ReplaceRefused,
     }
 }
 
@@ -683,6 +869,15 @@ tagged! {
         69 => CommandQuarantined,
         72 => LeaseChanged,
         73 => CountdownChanged,
+        40 => OrderTerms,
+        41 => OrderArmed,
+        42 => OrderTracking,
+        43 => OrderTriggered,
+        44 => OrderAmended,
+        45 => AmendRejected,
+        46 => ListStarted,
+        47 => ListEnded,
+        48 => ListRejected,
     }
 }
 
@@ -717,6 +912,11 @@ tagged! {
         67 => RenewLease,
         68 => EndLease,
         69 => CountdownCancel,
+        40 => NewOrderOnTerms,
+        41 => AmendOrder,
+        42 => ReplaceOrder,
+        43 => NewOrderList,
+        44 => CancelOrderList,
     }
 }
 
@@ -767,6 +967,34 @@ impl Field for DeliverMail {
 
 /// The shortest mail is its tag and a [`MarketReported`].
 const MAIL_SIZE_MIN: usize = 1 + size_of::<MarketReported>();
+
+/// A list of orders is its kind, its name, the count of its legs in one byte, and the legs.
+impl Field for NewOrderList {
+    const SIZE: usize = 0;
+    const UNIT: &'static str = "NewOrderList";
+
+    fn write(&self, to: &mut Writer<'_>) {
+        to.put(&self.kind);
+        to.put(&self.list_client_order_id);
+        to.put(&(self.legs.len() as u8));
+        for leg in &self.legs {
+            to.put(leg);
+        }
+    }
+
+    fn read(from: &mut Reader<'_>) -> Result<Self, CodecError> {
+        let (kind, list_client_order_id): (ListKind, _) = (from.get()?, from.get()?);
+        let count = usize::from(from.get::<u8>()?);
+        if count != kind.legs() {
+            return Err(CodecError::OutOfRange);
+        }
+        let mut legs = Vec::with_capacity(count);
+        for _ in 0..count {
+            legs.push(from.get()?);
+        }
+        Ok(NewOrderList { kind, list_client_order_id, legs })
+    }
+}
 
 /// The most bytes a command takes: a full [`DeliverMail`] of the longest mail.
 pub const COMMAND_SIZE_MAX: usize = 1 + 30 + DeliverMail::MAIL_MAX * (1 + size_of::<CreateMarket>());

@@ -268,6 +268,7 @@ fn list(client: &mut Client, world: &mut World) -> (MarketId, AccountId, Account
         notional_max: Amount::new(i64::MAX).unwrap(),
         protection_ppm: 50_000,
         open_orders_max: 1_000,
+        special: wire::SpecialRules::default(),
     };
     let symbol = Symbol::new(b"BTCUSDT").unwrap();
     let list = ListMarket {

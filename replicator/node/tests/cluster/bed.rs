@@ -213,6 +213,7 @@ impl Exchange {
             notional_max: Amount::new(i64::MAX).unwrap(),
             protection_ppm: 50_000,
             open_orders_max: 10_000,
+            special: wire::SpecialRules::default(),
         };
         let list = Command::ListMarket(Box::new(ListMarket {
             symbol: Symbol::new(b"BTCUSDT").unwrap(),

@@ -36,7 +36,7 @@ impl MailOrder {
                 return Err(format!("partition {partition} has forgotten mail to {}", outbox.to()));
             }
             let next = MailSequence::new(pair.sent.len() as u64 + 1);
-            pair.sent.extend(outbox.pending(next, last - pair.sent.len()).copied());
+            pair.sent.extend(outbox.pending(next, last - pair.sent.len()).cloned());
             if pair.sent.len() != last {
                 return Err(format!("partition {partition} dropped mail to {} before it was seen", outbox.to()));
             }

@@ -41,6 +41,7 @@ fn rules() -> MarketRules {
         notional_max: amount(900_000_000_000_000_000),
         protection_ppm: 50_000,
         open_orders_max: 200,
+        special: SpecialRules::default(),
     }
 }
 
@@ -62,14 +63,83 @@ const ACCOUNT: AccountId = AccountId::new(7);
 const ORDER: OrderId = OrderId::new(1_000_001);
 const REQUEST: LogPosition = LogPosition::new(99);
 
+const LIST: ListId = ListId::new(12);
+const AT: Timestamp = Timestamp::from_nanos(1_700_000_000_000_000_001);
+
+fn terms() -> Terms {
+    Terms {
+        stop_price: Price::new(5_800_000),
+        trailing_delta: BasisPoints::new(250).unwrap(),
+        visible_qty: qty(10_000),
+        expire_at: Some(AT),
+    }
+}
+
+fn place() -> PlaceOrder {
+    PlaceOrder {
+        market: MARKET,
+        order: ORDER,
+        account: ACCOUNT,
+        side: Side::Sell,
+        kind: OrderKind::TakeProfitLimit,
+        time_in_force: TimeInForce::Gtd,
+        self_trade: SelfTradePrevention::None,
+        group: crate::TradeGroupId::new(3),
+        price: price(5_900_000),
+        qty: qty(150_000),
+        budget: Amount::MAX,
+    }
+}
+
+fn pair_leg(order: OrderId, kind: OrderKind) -> PairLeg {
+    PairLeg {
+        order,
+        kind,
+        time_in_force: TimeInForce::Gtc,
+        price: price(6_100_000),
+        budget: Amount::MAX,
+        stop_price: None,
+        trailing_delta: BasisPoints::ZERO,
+        visible_qty: qty(10_000),
+    }
+}
+
+fn cancel() -> CancelOrder {
+    CancelOrder {
+        account: ACCOUNT,
+        market: MARKET,
+        order: ORDER,
+        client_order_id: ClientOrderId::EMPTY,
+        restriction: CancelRestriction::OnlyPartiallyFilled,
+        new_client_order_id: text("my-cancel-2"),
+    }
+}
+
+fn new_order(client_order_id: &str) -> NewOrder {
+    NewOrder {
+        account: ACCOUNT,
+        market: MARKET,
+        side: Side::Sell,
+        kind: OrderKind::StopLossLimit,
+        time_in_force: TimeInForce::Day,
+        self_trade: SelfTradePrevention::None,
+        price: price(5_900_000),
+        qty: qty(150_000),
+        quote_qty: Amount::ZERO,
+        key: crate::ApiKeyId::new(4),
+        session: crate::ClientSessionId::new(8),
+        client_order_id: text(client_order_id),
+    }
+}
+
 fn mails() -> Vec<Mail> {
     vec![
-        Mail::CreateMarket(CreateMarket {
+        Mail::CreateMarket(Box::new(CreateMarket {
             market: MARKET,
             scale: scale(),
             rules: rules(),
             ledger: PartitionId::new(1),
-        }),
+        })),
         Mail::ChangeMarketStatus(ChangeMarketStatus {
             market: MARKET,
             version: 5,
@@ -142,6 +212,38 @@ fn mails() -> Vec<Mail> {
             partition: PartitionId::new(2),
             position: REQUEST,
         }),
+        Mail::PlaceOrderOnTerms(Box::new(PlaceOrderOnTerms { place: place(), terms: terms(), list: LIST })),
+        Mail::PlacePair(Box::new(PlacePair {
+            market: MARKET,
+            account: ACCOUNT,
+            list: LIST,
+            side: Side::Sell,
+            self_trade: SelfTradePrevention::ExpireTaker,
+            group: crate::TradeGroupId::new(3),
+            qty: qty(150_000),
+            first: pair_leg(ORDER, OrderKind::StopLoss),
+            second: pair_leg(ORDER.next(), OrderKind::LimitMaker),
+        })),
+        Mail::ReduceOrder(ReduceOrder { market: MARKET, order: ORDER, by: qty(5), request: REQUEST }),
+        Mail::ReplaceResting(Box::new(ReplaceResting {
+            old: ORDER,
+            expected: qty(100_000),
+            request: REQUEST,
+            place: place(),
+            terms: Terms::NONE,
+        })),
+        Mail::StopArmed(StopArmed { market: MARKET, order: ORDER }),
+        Mail::StopTracking(StopTracking { market: MARKET, order: ORDER, at: AT }),
+        Mail::StopTriggered(StopTriggered { market: MARKET, order: ORDER, at: AT }),
+        Mail::OrderReduced(OrderReduced {
+            market: MARKET,
+            order: ORDER,
+            by: qty(5),
+            leaves: qty(99_995),
+            request: REQUEST,
+        }),
+        Mail::ReduceRefused(ReduceRefused { market: MARKET, order: ORDER, request: REQUEST }),
+        Mail::ReplaceRefused(ReplaceRefused { market: MARKET, old: ORDER, order: ORDER.next(), request: REQUEST }),
     ]
     .into_iter()
     .chain(market::mails())
@@ -207,6 +309,8 @@ fn commands() -> Vec<Command> {
             market: MARKET,
             order: ORDER,
             client_order_id: ClientOrderId::EMPTY,
+            restriction: CancelRestriction::OnlyNew,
+            new_client_order_id: text("my-cancel-1"),
         }),
         Command::CancelAll(CancelAll { account: ACCOUNT, market: MARKET }),
         Command::DeliverMail(DeliverMail {
@@ -264,6 +368,35 @@ fn commands() -> Vec<Command> {
         }),
         Command::EndLease(EndLease { account: ACCOUNT, session: ClientSessionId::new(8), holder: 77 }),
         Command::CountdownCancel(CountdownCancel { account: ACCOUNT, market: MARKET, countdown_ms: 120_000 }),
+        Command::NewOrderOnTerms(Box::new(NewOrderOnTerms { order: new_order("my-order-2"), terms: terms() })),
+        Command::AmendOrder(Box::new(AmendOrder {
+            account: ACCOUNT,
+            market: MARKET,
+            order: OrderId::ZERO,
+            client_order_id: text("my-order-2"),
+            qty: qty(100_000),
+            new_client_order_id: text("my-order-3"),
+        })),
+        Command::ReplaceOrder(Box::new(ReplaceOrder {
+            cancel: cancel(),
+            mode: ReplaceMode::AllowFailure,
+            order: new_order("my-order-4"),
+            terms: Terms::NONE,
+        })),
+        Command::NewOrderList(NewOrderList {
+            kind: ListKind::Otoco,
+            list_client_order_id: text("my-list-1"),
+            legs: ["my-order-5", "my-order-6", "my-order-7"]
+                .map(|name| NewOrderOnTerms { order: new_order(name), terms: terms() })
+                .to_vec(),
+        }),
+        Command::CancelOrderList(CancelOrderList {
+            account: ACCOUNT,
+            market: MARKET,
+            list: LIST,
+            list_client_order_id: ClientOrderId::EMPTY,
+            new_client_order_id: text("my-cancel-3"),
+        }),
     ]
     .into_iter()
     .chain(market::commands())
@@ -361,6 +494,7 @@ fn events() -> Vec<Event> {
             leaves: qty(100_000),
             cause: CancelCause::SelfTrade,
             request: REQUEST,
+            canceled_as: text("my-cancel-1"),
         }),
         Event::CancelRejected(CancelRejected {
             order: ORDER,
@@ -462,6 +596,44 @@ fn events() -> Vec<Event> {
             expires: Timestamp::ZERO,
             has_elapsed: true,
         }),
+        Event::OrderTerms(OrderTerms { order: ORDER, account: ACCOUNT, market: MARKET, list: LIST, terms: terms() }),
+        Event::OrderArmed(OrderArmed { order: ORDER, account: ACCOUNT, market: MARKET }),
+        Event::OrderTracking(OrderTracking { order: ORDER, account: ACCOUNT, market: MARKET, at: AT }),
+        Event::OrderTriggered(OrderTriggered { order: ORDER, account: ACCOUNT, market: MARKET, at: AT }),
+        Event::OrderAmended(OrderAmended {
+            order: ORDER,
+            account: ACCOUNT,
+            market: MARKET,
+            qty_before: qty(150_000),
+            qty: qty(100_000),
+            leaves: qty(60_000),
+            client_order_id: text("my-order-3"),
+            request: REQUEST,
+        }),
+        Event::AmendRejected(AmendRejected {
+            order: ORDER,
+            account: ACCOUNT,
+            market: MARKET,
+            reason: RejectReason::AmendNotLower,
+            request: REQUEST,
+        }),
+        Event::ListStarted(ListStarted {
+            list: LIST,
+            account: ACCOUNT,
+            market: MARKET,
+            kind: ListKind::Oto,
+            list_client_order_id: text("my-list-1"),
+            first: ORDER,
+            second: ORDER.next(),
+            third: OrderId::ZERO,
+        }),
+        Event::ListEnded(ListEnded { list: LIST, account: ACCOUNT, market: MARKET }),
+        Event::ListRejected(ListRejected {
+            list: LIST,
+            account: ACCOUNT,
+            market: MARKET,
+            reason: RejectReason::WouldTake,
+        }),
     ]
     .into_iter()
     .chain(market::events())
@@ -523,7 +695,7 @@ fn layouts_are_the_released_ones() {
         line("command", name(&command), command_bytes(&command));
     }
     for mail in mails() {
-        line("mail", name(mail), encoded(|bytes| encode_mail(&mail, &mut Writer::new(bytes))));
+        line("mail", name(&mail), encoded(|bytes| encode_mail(&mail, &mut Writer::new(bytes))));
     }
     for event in events() {
         line("event", name(&event), encoded(|bytes| encode_event(&event, bytes)));
@@ -626,7 +798,7 @@ fn lists_of_mail_are_bounded_before_anything_is_reserved() {
 
 #[test]
 fn longest_command_fits_its_bound() {
-    let mail = vec![mails()[0]; DeliverMail::MAIL_MAX];
+    let mail = vec![mails()[0].clone(); DeliverMail::MAIL_MAX];
     let command = Command::DeliverMail(DeliverMail {
         from: PartitionId::new(1),
         incarnation: Incarnation::new(1),

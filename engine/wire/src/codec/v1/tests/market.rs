@@ -29,7 +29,11 @@ pub(super) fn commands() -> Vec<Command> {
 
 pub(super) fn mails() -> Vec<Mail> {
     vec![
-        Mail::ChangeMarketSchedule(ChangeMarketSchedule { market: MARKET, version: 6, schedule: schedule() }),
+        Mail::ChangeMarketSchedule(alloc::boxed::Box::new(ChangeMarketSchedule {
+            market: MARKET,
+            version: 6,
+            schedule: schedule(),
+        })),
         Mail::MarketReported(MarketReported {
             market: MARKET,
             version: 6,

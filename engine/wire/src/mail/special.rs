@@ -1,0 +1,161 @@
+//! Mail about orders on terms, pairs, amends and replaces.
+
+use super::PlaceOrder;
+use crate::{
+    AccountId, Amount, BasisPoints, ListId, LogPosition, MarketId, OrderId, OrderKind, Price, Qty, SelfTradePrevention,
+    Side, Terms, TimeInForce, Timestamp, TradeGroupId,
+};
+
+/// Ledger to market: an order on terms, or one of a list; its funds are held.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct PlaceOrderOnTerms {
+    /// The order. Its price is not looked at when it becomes a market order at its trigger.
+    pub place: PlaceOrder,
+    /// What it asks for.
+    pub terms: Terms,
+    /// Its list, or 0. Pending legs keep the id they got when their list came in, so ids are not in order here.
+    pub list: ListId,
+}
+
+/// One leg of a pair.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct PairLeg {
+    /// Its id.
+    pub order: OrderId,
+    /// How it meets the book.
+    pub kind: OrderKind,
+    /// What becomes of the rest.
+    pub time_in_force: TimeInForce,
+    /// Limit price; not looked at when it becomes a market order at its trigger.
+    pub price: Price,
+    /// The most quote to pay, or [`Amount::MAX`].
+    pub budget: Amount,
+    /// The trade price that triggers it.
+    pub stop_price: Option<Price>,
+    /// How far the price must come back to trigger it.
+    pub trailing_delta: BasisPoints,
+    /// How much of it shows at a time; zero when all of it does.
+    pub visible_qty: Qty,
+}
+
+/// Ledger to market: two orders of which one cancels the other; one hold covers either.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct PlacePair {
+    /// Which market.
+    pub market: MarketId,
+    /// Whose.
+    pub account: AccountId,
+    /// Their list.
+    pub list: ListId,
+    /// Buy or sell, both.
+    pub side: Side,
+    /// What happens with orders of their own account.
+    pub self_trade: SelfTradePrevention,
+    /// The trade group of their account.
+    pub group: TradeGroupId,
+    /// The quantity of each.
+    pub qty: Qty,
+    /// Either leg.
+    pub first: PairLeg,
+    /// The other.
+    pub second: PairLeg,
+}
+
+/// Ledger to market: take so much off an order, which keeps its priority; off both orders of a pair.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct ReduceOrder {
+    /// Which market.
+    pub market: MarketId,
+    /// Which order.
+    pub order: OrderId,
+    /// How much; something must be left.
+    pub by: Qty,
+    /// The ledger log position of the amend, echoed in the outcome.
+    pub request: LogPosition,
+}
+
+/// Ledger to market: take an order off and place another. The old one ends with `Requested` if exactly `expected` is
+/// left of it; otherwise [`ReplaceRefused`] is the answer and nothing changes.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct ReplaceResting {
+    /// Which order goes.
+    pub old: OrderId,
+    /// What the ledger knows to be left of it.
+    pub expected: Qty,
+    /// The ledger log position of the replace, echoed in the outcomes.
+    pub request: LogPosition,
+    /// The order that comes.
+    pub place: PlaceOrder,
+    /// What it asks for.
+    pub terms: Terms,
+}
+
+/// Market to ledger: the stop order waits for its trigger.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct StopArmed {
+    /// Which market.
+    pub market: MarketId,
+    /// Which order.
+    pub order: OrderId,
+}
+
+/// Market to ledger: the trailing stop tracks the price from now on.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct StopTracking {
+    /// Which market.
+    pub market: MarketId,
+    /// Which order.
+    pub order: OrderId,
+    /// Since when, in the market's log time.
+    pub at: Timestamp,
+}
+
+/// Market to ledger: the stop order meets the book now; its fate follows.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct StopTriggered {
+    /// Which market.
+    pub market: MarketId,
+    /// Which order.
+    pub order: OrderId,
+    /// Since when it is working, in the market's log time.
+    pub at: Timestamp,
+}
+
+/// Market to ledger: an amend is done.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct OrderReduced {
+    /// Which market.
+    pub market: MarketId,
+    /// Which order.
+    pub order: OrderId,
+    /// By how much.
+    pub by: Qty,
+    /// What is left of it.
+    pub leaves: Qty,
+    /// The ledger log position of the amend.
+    pub request: LogPosition,
+}
+
+/// Market to ledger: the order is gone, or no more is left of it than was to be taken off.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct ReduceRefused {
+    /// Which market.
+    pub market: MarketId,
+    /// Which order.
+    pub order: OrderId,
+    /// The ledger log position of the amend.
+    pub request: LogPosition,
+}
+
+/// Market to ledger: the order to be replaced is gone or has traded since; the new one was not placed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct ReplaceRefused {
+    /// Which market.
+    pub market: MarketId,
+    /// The order that should have gone.
+    pub old: OrderId,
+    /// The order that should have come.
+    pub order: OrderId,
+    /// The ledger log position of the replace.
+    pub request: LogPosition,
+}
