@@ -30,12 +30,54 @@ pub struct NodeFile {
     pub http: SocketAddr,
     /// The partition that hosts the ledger cell.
     pub ledger: u16,
+    /// How its partitions share threads.
+    #[serde(default)]
+    pub threads: Threads,
     /// Certificates and key.
     pub tls: TlsFiles,
     /// The other nodes.
     pub peers: Vec<NodeAddress>,
     /// Every partition; each has a replica on every node.
     pub partitions: Vec<Partition>,
+}
+
+/// How a node's partitions share threads: a number of threads for them, or one of the words.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(untagged)]
+pub enum Threads {
+    /// So many, beside the network thread and the log thread.
+    Count(std::num::NonZeroUsize),
+    /// A word.
+    Word(ThreadsWord),
+}
+
+/// See [`Threads`].
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum ThreadsWord {
+    /// What suits the cores that the node may use.
+    Auto,
+    /// All in the network thread.
+    Shared,
+    /// One for each partition.
+    Dedicated,
+}
+
+impl Default for Threads {
+    fn default() -> Self {
+        Threads::Word(ThreadsWord::Auto)
+    }
+}
+
+impl From<Threads> for node::Threads {
+    fn from(threads: Threads) -> Self {
+        match threads {
+            Threads::Count(count) => node::Threads::Partitions(count.get()),
+            Threads::Word(ThreadsWord::Auto) => node::Threads::for_this_machine(),
+            Threads::Word(ThreadsWord::Shared) => node::Threads::Shared,
+            Threads::Word(ThreadsWord::Dedicated) => node::Threads::DEDICATED,
+        }
+    }
 }
 
 /// `mainstay gateway --config FILE`. Environment variables start with `MAINSTAY_GATEWAY_`.
@@ -52,6 +94,9 @@ pub struct GatewayFile {
     pub ledger: u16,
     /// Every partition.
     pub partitions: Vec<u16>,
+    /// Threads that serve clients; as many as there are cores, if it is not said.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub threads: Option<std::num::NonZeroUsize>,
     /// The 32 bytes that open sealed secrets, as 64 hexadecimal digits in a file.
     pub envelope_key_file: PathBuf,
     /// Certificates and key.

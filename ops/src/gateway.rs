@@ -24,6 +24,7 @@ The file is TOML:
   listen = \"127.0.0.1:8080\"             # REST, streams, WebSocket API, /readyz, /metrics
   ledger = 1
   partitions = [1, 2, 3, 4]
+  threads = 4                           # that serve clients; by default as many as there are cores
   envelope_key_file = \"envelope.key\"    # 64 hexadecimal digits
 
   [tls]
@@ -68,7 +69,11 @@ pub fn main(args: Args) -> miette::Result<ExitCode> {
         envelope_key: Zeroizing::new(read_envelope_key(&file.envelope_key_file)?),
         limits: Limits::default(),
     };
-    let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build().into_diagnostic()?;
+    let mut runtime = tokio::runtime::Builder::new_multi_thread();
+    if let Some(threads) = file.threads {
+        runtime.worker_threads(threads.get());
+    }
+    let runtime = runtime.enable_all().build().into_diagnostic()?;
     runtime.block_on(run(config, &file.name))
 }
 

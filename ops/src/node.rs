@@ -30,6 +30,8 @@ The file is TOML:
   listen = \"127.0.0.1:7101\"             # nodes, gateways, operators: mutual TLS
   http = \"127.0.0.1:7201\"               # /livez /readyz /metrics /status /digest?partition=N /audit
   ledger = 1
+  threads = \"auto\"                     # of its partitions: shared (with the network; auto on up to 3 cores),
+                                        # dedicated (one each; auto on more), or a number
 
   [tls]
   ca = \"ca.pem\"
@@ -72,7 +74,7 @@ pub fn main(args: Args) -> miette::Result<ExitCode> {
         tls: TlsPem { ca, cert, key },
         partitions: file.partitions.iter().map(placement).collect(),
         ledger: PartitionId::new(file.ledger),
-        tuning: Tuning::default(),
+        tuning: Tuning { threads: file.threads.into(), ..Tuning::default() },
     };
     // The node has threads of its own; this runtime serves pages and waits for signals.
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().into_diagnostic()?;

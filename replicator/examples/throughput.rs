@@ -9,7 +9,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 use crossbeam::channel::{Receiver, Sender, unbounded};
-use replicator::log::disk::{Disk, DiskConfig};
+use replicator::log::disk::{Disk, DiskConfig, SyncBy};
 use replicator::{Applied, Input, Output, Replica, ReplicaConfig, RestoreError, StateMachine};
 use wire::link::{OpenSession, Request};
 use wire::{ClusterEpoch, NodeId, PartitionId, Sequence, SessionId, Timestamp};
@@ -52,27 +52,25 @@ type Mail = (NodeId, Vec<u8>);
 
 fn main() {
     let directory = std::env::args_os().nth(1).map_or_else(std::env::temp_dir, PathBuf::from);
-    for inline_sync in [false, true] {
-        println!("inline sync: {inline_sync}");
+    for sync_by in [SyncBy::LogThread, SyncBy::CallerIfWithin(Duration::MAX)] {
+        println!("synced by: {sync_by:?}");
         for window in [1, 64, 4_000] {
-            let name = format!("mainstay-throughput-{}-{inline_sync}-{window}", std::process::id());
+            let name = format!("mainstay-throughput-{}-{sync_by:?}-{window}", std::process::id());
             let directory = directory.join(name);
-            run(&directory, inline_sync, window);
+            run(&directory, sync_by, window);
             std::fs::remove_dir_all(&directory).expect("the directory is ours");
         }
     }
 }
 
-fn run(directory: &Path, inline_sync: bool, window: u64) {
+fn run(directory: &Path, sync_by: SyncBy, window: u64) {
     let stop = Arc::new(AtomicBool::new(false));
     let (boxes, mails): (Vec<Sender<Mail>>, Vec<Receiver<Mail>>) = (0..3).map(|_| unbounded()).unzip();
     let threads: Vec<_> = (1..=3)
         .map(|id| {
             let (boxes, mail, stop) = (boxes.clone(), mails[id - 1].clone(), stop.clone());
             let directory = directory.join(id.to_string());
-            std::thread::spawn(move || {
-                node(NodeId::new(id as u64), directory, inline_sync, window, &boxes, &mail, &stop)
-            })
+            std::thread::spawn(move || node(NodeId::new(id as u64), directory, sync_by, window, &boxes, &mail, &stop))
         })
         .collect();
     std::thread::sleep(Duration::from_secs(5));
@@ -85,7 +83,7 @@ fn run(directory: &Path, inline_sync: bool, window: u64) {
 fn node(
     id: NodeId,
     directory: PathBuf,
-    inline_sync: bool,
+    sync_by: SyncBy,
     window: u64,
     boxes: &[Sender<Mail>],
     mail: &Receiver<Mail>,
@@ -93,9 +91,10 @@ fn node(
 ) {
     let epoch = ClusterEpoch::new(1);
     let this = std::thread::current();
-    let disk = Disk::open(DiskConfig { directory, epoch, node: id, inline_sync }).expect("the directory is new");
+    let disk = Disk::open(DiskConfig { directory, epoch, node: id }).expect("the directory is new");
     let config = ReplicaConfig::new(PARTITION, id, (1..=3).map(NodeId::new).collect(), epoch, id.get());
-    let log = disk.log(PARTITION, move || this.unpark());
+    let mut group = disk.group(sync_by);
+    let log = group.log(&disk, PARTITION, move || this.unpark());
     let mut replica = Replica::open(config, Counter::default(), log, now()).expect("an empty log opens");
     let mut client = Client::default();
     while !stop.load(Ordering::Relaxed) {
@@ -115,6 +114,7 @@ fn node(
                 other => client.hear(&other),
             }
         }
+        work += group.flush();
         if work == 0 {
             std::thread::park_timeout(Duration::from_micros(20));
         }

@@ -54,6 +54,17 @@ fn an_unknown_or_missing_setting_is_an_error_that_names_it_and_the_file() {
 }
 
 #[test]
+fn threads_are_a_number_or_a_word_and_auto_when_nothing_is_said() {
+    let threads = |line: &str| check(&NODE.replace("ledger = 1", &format!("ledger = 1\n{line}"))).map(|it| it.threads);
+    assert_eq!(threads("").unwrap(), Threads::Word(ThreadsWord::Auto));
+    assert_eq!(threads("threads = \"shared\"").unwrap(), Threads::Word(ThreadsWord::Shared));
+    assert_eq!(node::Threads::from(threads("threads = \"dedicated\"").unwrap()), node::Threads::DEDICATED);
+    assert_eq!(node::Threads::from(threads("threads = 2").unwrap()), node::Threads::Partitions(2));
+    assert!(threads("threads = 0").is_err());
+    assert!(threads("threads = \"many\"").is_err());
+}
+
+#[test]
 fn an_address_in_use_is_told_apart() {
     let held = TcpListener::bind("127.0.0.1:0").unwrap();
     let error = bind(held.local_addr().unwrap(), "its REST API").unwrap_err();

@@ -2,14 +2,16 @@
 
 use std::fmt;
 use std::net::{Ipv4Addr, SocketAddr, TcpListener};
+use std::num::NonZeroUsize;
 use std::path::{Path, PathBuf};
+use std::thread::available_parallelism;
 
 use miette::{Diagnostic, IntoDiagnostic, WrapErr};
 use rand::Rng;
 use serde::{Deserialize, Serialize};
 
 use super::markets::MARKETS;
-use crate::config::{GatewayFile, NodeAddress, NodeFile, Partition, TlsFiles};
+use crate::config::{GatewayFile, NodeAddress, NodeFile, Partition, Threads, TlsFiles};
 use crate::private;
 
 /// How many nodes a demo has.
@@ -18,6 +20,8 @@ pub const NODES: u64 = 3;
 pub const EPOCH: u64 = 1;
 /// The partition of the ledger cell.
 pub const LEDGER: u16 = 1;
+/// With at most so many cores the gateway has one thread.
+const FEW_CORES: usize = 3;
 
 const GATEWAY_PORT: u16 = 8080;
 const NODE_PORT: u16 = 7100;
@@ -206,6 +210,7 @@ impl Paths {
                 listen: place.addr,
                 http: layout.nodes[place.node as usize - 1].http,
                 ledger: LEDGER,
+                threads: Threads::default(),
                 tls: own.clone(),
                 peers,
                 partitions: layout.partitions(),
@@ -218,12 +223,19 @@ impl Paths {
             listen: layout.gateway,
             ledger: LEDGER,
             partitions: layout.partitions().iter().map(|partition| partition.partition).collect(),
+            threads: gateway_threads(),
             envelope_key_file: self.envelope_key(),
             tls: tls[NODES as usize].clone(),
             nodes: layout.addresses(),
         };
         write(&self.config("gateway-1"), &file)
     }
+}
+
+/// The gateway shares the machine with the nodes: where cores are few, one thread for it.
+fn gateway_threads() -> Option<NonZeroUsize> {
+    let cores = available_parallelism().map_or(1, usize::from);
+    (cores <= FEW_CORES).then_some(NonZeroUsize::MIN)
 }
 
 fn write(path: &Path, file: &impl Serialize) -> miette::Result<()> {

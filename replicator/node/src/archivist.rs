@@ -1,29 +1,30 @@
 //! The archive thread: writes the events of every partition to this node's disk, and reads them back for
-//! subscribers whom memory cannot serve. So no partition thread and no network thread waits for this disk,
-//! but for the moment of a snapshot.
+//! subscribers whom memory cannot serve. So no partition and no link waits for this disk, but for the moment of
+//! a snapshot.
 
-use std::collections::BTreeMap;
-use std::iter;
+use std::collections::{BTreeMap, VecDeque};
 use std::ops::ControlFlow;
 use std::sync::{Arc, Weak};
 use std::time::Duration;
 
 use crossbeam::channel::{Receiver, RecvTimeoutError, Sender, bounded};
-use replicator::net::Waker;
+use wire::link::Subscribe;
 use wire::{LogPosition, PartitionId};
 
 use crate::archive::{Archive, ArchiveError, Gap};
 use crate::block::EventBlock;
 use crate::machine::EventSink;
 use crate::metrics::ArchiveMetrics;
-use crate::rings::{FromArchive, ToArchive};
+use crate::rings::{Doorbell, DoorbellWait, FromArchive, ToArchive};
 
 /// Bytes of events read for a subscription at a time.
 const READ_BYTES: usize = 256 * 1024;
 /// Work done before what was written is handed to the operating system.
 const WORK_PER_CYCLE: usize = 256;
 /// How long work gathers: nobody waits for an event to be in the file, so waking for each would be waste.
-const PAUSE: Duration = Duration::from_millis(5);
+const PAUSE: Duration = Duration::from_millis(20);
+/// The same while subscribers read: whoever has got a chunk asks for the next.
+const PAUSE_READING: Duration = Duration::from_millis(2);
 /// How often whoever waits for the archive thread looks whether it is still there.
 const LOOK_EVERY: Duration = Duration::from_millis(100);
 
@@ -32,14 +33,25 @@ pub struct Archivist {
     archives: BTreeMap<PartitionId, Shelf>,
     work: Receiver<ToArchive>,
     answers: Sender<FromArchive>,
-    waker: Waker,
-    life: Arc<()>,
+    /// Reads that wait until the network thread has taken answers.
+    reads: VecDeque<(u64, Subscribe)>,
+    network: Doorbell,
+    life: Arc<Life>,
+    pause: DoorbellWait,
+    has_read: bool,
+}
+
+/// What partitions know of the archive thread: whether it lives, and how to end its pause.
+pub struct Life {
+    doorbell: Doorbell,
 }
 
 struct Shelf {
     archive: Archive,
     /// The last gap that the network thread was told of.
     told: Option<Gap>,
+    /// It is to be told again: its ring was full.
+    owes_gap: bool,
     metrics: ArchiveMetrics,
 }
 
@@ -49,16 +61,26 @@ impl Archivist {
         archives: Vec<(PartitionId, Archive, ArchiveMetrics)>,
         work: Receiver<ToArchive>,
         answers: Sender<FromArchive>,
-        waker: Waker,
+        network: Doorbell,
     ) -> Archivist {
         let shelves = archives
             .into_iter()
-            .map(|(partition, archive, metrics)| (partition, Shelf { archive, told: None, metrics }));
-        Archivist { archives: shelves.collect(), work, answers, waker, life: Arc::new(()) }
+            .map(|(partition, archive, metrics)| (partition, Shelf { archive, told: None, owes_gap: false, metrics }));
+        let (doorbell, pause) = Doorbell::new();
+        Archivist {
+            archives: shelves.collect(),
+            work,
+            answers,
+            reads: VecDeque::new(),
+            network,
+            life: Arc::new(Life { doorbell }),
+            pause,
+            has_read: false,
+        }
     }
 
     /// Gone when the thread has ended, however that was.
-    pub fn life(&self) -> Weak<()> {
+    pub fn life(&self) -> Weak<Life> {
         Arc::downgrade(&self.life)
     }
 
@@ -70,18 +92,30 @@ impl Archivist {
             self.tell_gap(partition, false);
         }
         let work = self.work.clone();
-        while let Ok(first) = work.recv() {
-            for next in iter::once(first).chain(work.try_iter().take(WORK_PER_CYCLE)) {
+        loop {
+            let first = match work.recv_timeout(self.patience()) {
+                Ok(first) => Some(first),
+                Err(RecvTimeoutError::Timeout) => None,
+                Err(RecvTimeoutError::Disconnected) => return self.flush(),
+            };
+            for next in first.into_iter().chain(work.try_iter().take(WORK_PER_CYCLE)) {
                 if self.work(next)?.is_break() {
                     return self.flush();
                 }
             }
+            self.answer_late()?;
             self.flush()?;
             if self.work.len() < WORK_PER_CYCLE {
-                std::thread::sleep(PAUSE);
+                let is_reading = std::mem::take(&mut self.has_read);
+                self.pause.wait(if is_reading { PAUSE_READING } else { PAUSE });
             }
         }
-        self.flush()
+    }
+
+    /// How long to wait for work: an answer that did not fit the ring is tried again.
+    fn patience(&self) -> Duration {
+        let owes = !self.reads.is_empty() || self.archives.values().any(|shelf| shelf.owes_gap);
+        if owes { PAUSE_READING } else { LOOK_EVERY }
     }
 
     fn work(&mut self, work: ToArchive) -> Result<ControlFlow<()>, ArchiveError> {
@@ -103,11 +137,8 @@ impl Archivist {
                 // A partition thread that is gone does not wait.
                 let _ = done.send(());
             }
-            ToArchive::Read { key, wanted } => {
-                let result = self.shelf(wanted.partition).archive.read(wanted.from, READ_BYTES)?.map(Arc::new);
-                self.answer(FromArchive::Read { key, result });
-                self.tell_gap(wanted.partition, false);
-            }
+            ToArchive::Read { key, wanted } if self.answers.is_full() => self.reads.push_back((key, wanted)),
+            ToArchive::Read { key, wanted } => self.read(key, wanted)?,
             ToArchive::Fill(partition, block) => {
                 let is_taken = self.shelf(partition).archive.fill(&block)?;
                 self.tell_gap(partition, !is_taken);
@@ -116,6 +147,30 @@ impl Archivist {
             ToArchive::Stop => return Ok(ControlFlow::Break(())),
         }
         Ok(ControlFlow::Continue(()))
+    }
+
+    fn read(&mut self, key: u64, wanted: Subscribe) -> Result<(), ArchiveError> {
+        self.has_read = true;
+        let result = self.shelf(wanted.partition).archive.read(wanted.from, READ_BYTES)?.map(Arc::new);
+        self.answer(FromArchive::Read { key, result });
+        self.tell_gap(wanted.partition, false);
+        Ok(())
+    }
+
+    /// Does what an answer ring that was full put off. The network thread may wait for this one, so this one never
+    /// waits for it.
+    fn answer_late(&mut self) -> Result<(), ArchiveError> {
+        while !self.answers.is_full()
+            && let Some((key, wanted)) = self.reads.pop_front()
+        {
+            self.read(key, wanted)?;
+        }
+        let owed: Vec<PartitionId> =
+            self.archives.iter().filter(|(_, shelf)| shelf.owes_gap).map(|(partition, _)| *partition).collect();
+        for partition in owed {
+            self.tell_gap(partition, true);
+        }
+        Ok(())
     }
 
     fn flush(&mut self) -> Result<(), ArchiveError> {
@@ -133,14 +188,16 @@ impl Archivist {
         let is_news = gap.map(|gap| gap.upto) != shelf.told.map(|gap| gap.upto);
         if is_news || in_any_case {
             shelf.told = gap;
-            self.answer(FromArchive::Gap(partition, gap));
+            let is_told = self.answer(FromArchive::Gap(partition, gap));
+            self.shelf(partition).owes_gap = !is_told;
         }
     }
 
-    fn answer(&self, answer: FromArchive) {
-        // The network thread is gone only when the node ends.
-        let _ = self.answers.send(answer);
-        self.waker.wake();
+    /// Whether the ring took it.
+    fn answer(&self, answer: FromArchive) -> bool {
+        let is_taken = self.answers.try_send(answer).is_ok();
+        self.network.ring();
+        is_taken
     }
 
     fn shelf(&mut self, partition: PartitionId) -> &mut Shelf {
@@ -153,12 +210,12 @@ pub struct ArchiveSink {
     partition: PartitionId,
     work: Sender<ToArchive>,
     /// Of the archive thread.
-    life: Weak<()>,
+    life: Weak<Life>,
 }
 
 impl ArchiveSink {
     /// For one partition's events; `life` is the archive thread's.
-    pub fn new(partition: PartitionId, work: Sender<ToArchive>, life: Weak<()>) -> ArchiveSink {
+    pub fn new(partition: PartitionId, work: Sender<ToArchive>, life: Weak<Life>) -> ArchiveSink {
         ArchiveSink { partition, work, life }
     }
 
@@ -176,6 +233,9 @@ impl EventSink for ArchiveSink {
     fn sync(&mut self) {
         let (done, wait) = bounded(1);
         self.put(ToArchive::Sync(self.partition, done));
+        if let Some(life) = self.life.upgrade() {
+            life.doorbell.ring();
+        }
         loop {
             match wait.recv_timeout(LOOK_EVERY) {
                 Ok(()) => return,

@@ -2,7 +2,10 @@
 
 use std::net::{SocketAddr, TcpListener};
 use std::path::PathBuf;
+use std::thread::available_parallelism;
 use std::time::Duration;
+
+use replicator::log::disk::SyncBy;
 
 use wire::{ClusterEpoch, NodeId, PartitionId};
 
@@ -76,9 +79,62 @@ impl PartitionPlacement {
     }
 }
 
+/// How the partitions of a node share threads.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Threads {
+    /// All partitions live in the network thread, and write the log there while the disk is quick: the least work for
+    /// an order, for machines with few cores.
+    Shared,
+    /// This many threads have the partitions, in turn, beside the network thread and the log thread. With as many as
+    /// partitions, or more, each has its own.
+    Partitions(usize),
+}
+
+impl Threads {
+    /// Each partition has its own thread.
+    pub const DEDICATED: Threads = Threads::Partitions(usize::MAX);
+
+    /// What suits a node on this machine, or on the cores that it is bound to: where they are few, handing work from
+    /// thread to thread costs more than doing it.
+    pub fn for_this_machine() -> Threads {
+        match available_parallelism().map_or(1, usize::from) {
+            0..=SHARED_CORES_MAX => Threads::Shared,
+            _ => Threads::DEDICATED,
+        }
+    }
+
+    /// Which partitions share a thread.
+    pub(crate) fn teams(self, partitions: &[PartitionId]) -> Vec<Vec<PartitionId>> {
+        let count = match self {
+            Threads::Shared => 1,
+            Threads::Partitions(count) => count.clamp(1, partitions.len().max(1)),
+        };
+        let mut teams = vec![Vec::new(); count];
+        for (at, partition) in partitions.iter().enumerate() {
+            teams[at % count].push(*partition);
+        }
+        teams
+    }
+
+    /// Whose thread waits for the disk.
+    pub(crate) fn sync_by(self) -> SyncBy {
+        match self {
+            Threads::Shared => SyncBy::CallerIfWithin(SHARED_SYNC_MAX),
+            Threads::Partitions(_) => SyncBy::LogThread,
+        }
+    }
+}
+
+/// With at most so many cores a node does everything in one thread.
+const SHARED_CORES_MAX: usize = 3;
+/// A thread that has everything else as well waits for a disk that takes no longer than this.
+const SHARED_SYNC_MAX: Duration = Duration::from_millis(1);
+
 /// Times and bounds; the defaults suit a laptop and a small server.
 #[derive(Debug, Clone)]
 pub struct Tuning {
+    /// How the partitions share threads.
+    pub threads: Threads,
     /// The replica's clock step; also the longest a partition thread sleeps.
     pub tick: Duration,
     /// A follower campaigns when it has heard nothing for one to two of these.
@@ -110,6 +166,7 @@ pub struct Tuning {
 impl Default for Tuning {
     fn default() -> Self {
         Tuning {
+            threads: Threads::for_this_machine(),
             tick: Duration::from_millis(10),
             election_timeout: Duration::from_millis(100),
             snapshot_every: 100_000,

@@ -8,23 +8,28 @@ use std::time::{Duration, Instant};
 
 use crossbeam::channel::{Receiver, Sender, bounded};
 use engine::{Limits, PartitionConfig};
-use replicator::log::disk::{Disk, DiskConfig, DiskLog};
+use replicator::log::disk::{Disk, DiskConfig, DiskLog, LogGroup};
 use replicator::net::{self, NetConfig, NetHandle, NetLimits, TlsIdentity};
 use replicator::{OpenError, ReplicaConfig};
 use wire::{Incarnation, NodeId, PartitionId, Text};
 
 use crate::archive::{Archive, ArchiveError};
-use crate::archivist::{ArchiveSink, Archivist};
+use crate::archivist::{ArchiveSink, Archivist, Life};
 use crate::clock::Clock;
-use crate::config::{NodeConfig, PartitionPlacement, Tuning};
+use crate::config::{NodeConfig, PartitionPlacement, Threads, Tuning};
 use crate::data_dir::{DataDir, DataDirError};
+use crate::driver::PartitionDriver;
+use crate::group::{PartitionGroup, panic_text};
 use crate::host::{HostConfig, PartitionHost};
 use crate::machine::Machine;
 use crate::mail::MailTiming;
 use crate::metrics::Metrics;
-use crate::partition_thread::{PartitionThread, TimedRequests};
-use crate::rings::{ARCHIVE_ANSWER_RING, ARCHIVE_RING, NETWORK_RING, PartitionPort, ToArchive, partition_rings};
+use crate::rings::{
+    ARCHIVE_ANSWER_RING, ARCHIVE_RING, Doorbell, NETWORK_RING, PartitionPort, PartitionRings, ToArchive,
+    partition_rings,
+};
 use crate::router::{Router, RouterConfig};
+use crate::shared::SharedThread;
 use crate::status::{AuditAt, DigestAt, NodeStatus, PartitionStatus, Question};
 
 /// How long an operator's question waits for a partition thread.
@@ -46,7 +51,7 @@ pub struct NodeHandle {
     failures: Receiver<String>,
     net: Option<NetHandle>,
     archive: Sender<ToArchive>,
-    archive_life: Weak<()>,
+    archive_life: Weak<Life>,
     threads: Vec<JoinHandle<()>>,
     log: Option<Disk>,
     _data_dir: DataDir,
@@ -99,26 +104,25 @@ impl Node {
         let metrics = Arc::new(Metrics::new());
         let partitions: Vec<PartitionId> = config.partitions.iter().map(|placed| placed.partition).collect();
 
+        let teams = config.tuning.threads.teams(&partitions);
+        let mut doorbells = Vec::new();
         let mut ports = BTreeMap::new();
         let mut rings = BTreeMap::new();
-        for partition in &partitions {
-            let (port, ends) = partition_rings(config.tuning.requests_waiting_max);
-            ports.insert(*partition, port);
-            rings.insert(*partition, ends);
+        for team in &teams {
+            let (doorbell, wait) = Doorbell::new();
+            for partition in team {
+                let (port, ends) = partition_rings(config.tuning.requests_waiting_max, doorbell.clone());
+                ports.insert(*partition, port);
+                rings.insert(*partition, ends);
+            }
+            doorbells.push(wait);
         }
         let mut archives = Vec::new();
         for partition in &partitions {
             let archive = Archive::open(&data_dir.events(*partition), *partition)?;
             archives.push((*partition, archive, metrics.archive(*partition)));
         }
-        let log = Disk::open(DiskConfig {
-            directory: data_dir.log(),
-            epoch: config.epoch,
-            node: config.node,
-            // Measured with four partitions on two and on four cores: no faster, and a partition thread that
-            // waits for the disk takes no messages.
-            inline_sync: false,
-        });
+        let log = Disk::open(DiskConfig { directory: data_dir.log(), epoch: config.epoch, node: config.node });
         let log = log.map_err(|source| StartError::Log { node: config.node, source })?;
 
         let (to_network, outputs) = bounded(NETWORK_RING);
@@ -143,9 +147,8 @@ impl Node {
             node_buffer_max: limits.node_out_bytes_max,
             metrics: metrics.router(),
         });
-        let net = net::spawn(net_config(&config, limits)?, router);
-        let net = net.map_err(|source| StartError::Thread { what: "the network thread".to_owned(), source })?;
-
+        let (network_doorbell, network_wait) = Doorbell::new();
+        let archivist = Archivist::new(archives, archive_work, archive_answers, network_doorbell);
         let mut handle = NodeHandle {
             node: config.node,
             epoch: config.epoch.get(),
@@ -154,35 +157,37 @@ impl Node {
             metrics,
             failures,
             archive: to_archive,
-            archive_life: Weak::new(),
+            archive_life: archivist.life(),
             threads: Vec::new(),
             log: Some(log),
             _data_dir: data_dir,
             net: None,
         };
+        handle.spawn("archive".to_owned(), &failed, move || archivist.run().map_err(|error| error.to_string()))?;
+        let mut groups = Vec::new();
+        for team in &teams {
+            groups.push(handle.open_group(&config, team, &mut rings, clock)?);
+        }
+        let net_config = net_config(&config, limits)?;
+        let net = if config.tuning.threads == Threads::Shared {
+            let group = groups.pop().expect("all partitions are one group");
+            net::spawn(net_config, SharedThread::new(config.node, router, group, failed.clone()))
+        } else {
+            net::spawn(net_config, router)
+        };
+        let net = net.map_err(|source| StartError::Thread { what: "the network thread".to_owned(), source })?;
         let waker = net.waker();
         handle.net = Some(net);
-        let archivist = Archivist::new(archives, archive_work, archive_answers, waker.clone());
-        handle.archive_life = archivist.life();
-        handle.spawn("archive".to_owned(), &failed, move || archivist.run().map_err(|error| error.to_string()))?;
-        for placed in &config.partitions {
-            let rings = rings.remove(&placed.partition).expect("made above for every partition");
-            let thread = PartitionThread {
-                host: handle.open_host(&config, placed, clock)?,
-                node: config.node,
-                rings,
-                network: to_network.clone(),
-                waker: waker.clone(),
-                neighbours: handle.ports.clone(),
-                tick: config.tuning.tick,
-                clock,
-                metrics: handle.metrics.partition(placed.partition),
-                timed: TimedRequests::default(),
-                is_stopping: false,
-            };
-            handle.spawn(format!("partition-{}", placed.partition), &failed, move || thread.run())?;
+        network_wait.give_to(waker.clone());
+        if config.tuning.threads == Threads::Shared {
+            doorbells.drain(..).for_each(|wait| wait.give_to(waker.clone()));
         }
-        tracing::info!(node = %config.node, partitions = partitions.len(), "started");
+        for ((group, wait), team) in groups.into_iter().zip(doorbells).zip(&teams) {
+            let (network, waker) = (to_network.clone(), waker.clone());
+            let name = format!("partition-{}", team[0]);
+            handle.spawn(name, &failed, move || group.run(&wait, &network, &waker))?;
+        }
+        tracing::info!(node = %config.node, partitions = partitions.len(), threads = ?config.tuning.threads, "started");
         Ok(handle)
     }
 }
@@ -267,15 +272,16 @@ impl NodeHandle {
         for thread in self.threads.drain(..) {
             join(thread);
         }
-        // After the partitions, which send to it.
-        let _ = self.archive.send_timeout(ToArchive::Stop, ANSWER_WITHIN);
-        archive.into_iter().for_each(join);
+        // After the partition threads, which send to it; it may have the partitions itself.
         if let Some(net) = self.net.take() {
             net.stop();
             if net.join().is_err() {
                 tracing::error!(node = %self.node, "the network thread had panicked");
             }
         }
+        // After the partitions, which send to it.
+        let _ = self.archive.send_timeout(ToArchive::Stop, ANSWER_WITHIN);
+        archive.into_iter().for_each(join);
         // After the partitions, which write to it: its thread ends with it.
         self.log = None;
     }
@@ -297,11 +303,33 @@ impl NodeHandle {
             .collect()
     }
 
+    /// Opens the replicas of partitions that share a thread.
+    fn open_group(
+        &self,
+        config: &NodeConfig,
+        team: &[PartitionId],
+        rings: &mut BTreeMap<PartitionId, PartitionRings>,
+        clock: Clock,
+    ) -> Result<PartitionGroup, StartError> {
+        let disk = self.log.as_ref().expect("the log is open while the node runs");
+        let mut log = disk.group(config.tuning.threads.sync_by());
+        let mut drivers = Vec::new();
+        for placed in config.partitions.iter().filter(|placed| team.contains(&placed.partition)) {
+            let host = self.open_host(config, placed, disk, &mut log, clock)?;
+            let rings = rings.remove(&placed.partition).expect("made for every partition");
+            let metrics = self.metrics.partition(placed.partition);
+            drivers.push(PartitionDriver::new(host, config.node, rings, self.ports.clone(), clock, metrics));
+        }
+        Ok(PartitionGroup::new(drivers, log, clock, config.tuning.tick))
+    }
+
     /// Opens a partition's replica on this node's log.
     fn open_host(
         &self,
         config: &NodeConfig,
         placed: &PartitionPlacement,
+        disk: &Disk,
+        log: &mut LogGroup,
         clock: Clock,
     ) -> Result<PartitionHost<DiskLog>, StartError> {
         let partition = placed.partition;
@@ -310,8 +338,7 @@ impl NodeHandle {
         let sink = ArchiveSink::new(partition, self.archive.clone(), self.archive_life.clone());
         let machine = Machine::new(cells, Box::new(sink));
         let doorbell = self.ports[&partition].doorbell.clone();
-        let log = self.log.as_ref().expect("the log is open while the node runs");
-        let store = log.log(partition, move || doorbell.ring());
+        let store = log.log(disk, partition, move || doorbell.ring());
         PartitionHost::open(
             replica_config(config, partition, clock),
             host_config(config, placed),
@@ -355,11 +382,6 @@ impl Drop for NodeHandle {
 
 fn join(thread: JoinHandle<()>) {
     thread.join().expect("threads of a node catch their panics");
-}
-
-fn panic_text(panic: &(dyn std::any::Any + Send)) -> String {
-    let text = panic.downcast_ref::<String>().map(String::as_str).or_else(|| panic.downcast_ref::<&str>().copied());
-    format!("panicked: {}", text.unwrap_or("without words"))
 }
 
 fn check(config: &NodeConfig) -> Result<(), StartError> {

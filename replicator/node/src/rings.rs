@@ -1,14 +1,16 @@
 //! The bounded rings between the threads of a node, and what travels on them.
 //!
-//! Who may wait for whom, so that nobody waits in a circle: a partition thread may wait for the archive
-//! thread and for the network thread, the archive thread for the network thread, the network thread for
-//! nobody. What it cannot put on a ring it refuses as busy or, where the sender sends again, drops.
+//! Who may wait for whom, so that nobody waits in a circle: a partition's thread may wait for the archive thread
+//! and, if it is another, for the network thread; the archive thread waits for nobody, and the network thread
+//! only as the thread of partitions. What one cannot put on a ring it refuses as busy, does later or, where the
+//! sender sends again, drops.
 
 use std::sync::{Arc, OnceLock};
 use std::thread::{self, Thread};
 use std::time::Duration;
 
 use crossbeam::channel::{Receiver, Sender, TrySendError, bounded};
+use replicator::net::Waker;
 use wire::link::Subscribe;
 use wire::{LogPosition, PartitionId};
 
@@ -19,7 +21,7 @@ use crate::status::Question;
 
 /// Raft messages, mail and news for one partition thread; a dropped one is sent again.
 pub const PEER_RING: usize = 8_192;
-/// Outputs of all partition threads for the network thread.
+/// Outputs of partitions in other threads for the network thread.
 pub const NETWORK_RING: usize = 16_384;
 /// Work for the archive thread.
 pub const ARCHIVE_RING: usize = 2_048;
@@ -29,12 +31,19 @@ pub const ARCHIVE_ANSWER_RING: usize = 256;
 pub const QUESTION_RING: usize = 16;
 
 /// Wakes a thread that waits for its rings. Rung after every send.
-#[derive(Debug, Clone)]
-pub struct Doorbell(Arc<OnceLock<Thread>>);
+#[derive(Clone)]
+pub struct Doorbell(Arc<OnceLock<Listener>>);
+
+/// Who is woken.
+enum Listener {
+    /// A thread that has nothing but its rings to wait for.
+    Parked(Thread),
+    /// The network thread, which waits for its sockets.
+    Network(Waker),
+}
 
 /// The end that waits. It sleeps at once: a spinning thread would take the core from the one it waits for.
-#[derive(Debug)]
-pub struct DoorbellWait(Arc<OnceLock<Thread>>);
+pub struct DoorbellWait(Arc<OnceLock<Listener>>);
 
 impl Doorbell {
     /// A bell and its listener.
@@ -45,8 +54,10 @@ impl Doorbell {
 
     /// Wakes the listener; one ring is as good as many.
     pub fn ring(&self) {
-        if let Some(listener) = self.0.get() {
-            listener.unpark();
+        match self.0.get() {
+            Some(Listener::Parked(thread)) => thread.unpark(),
+            Some(Listener::Network(waker)) => waker.wake(),
+            None => {}
         }
     }
 }
@@ -55,14 +66,21 @@ impl DoorbellWait {
     /// Returns when it was rung since the last time, or after `timeout`; the first time at once, because a ring
     /// before it reached nobody. Always called by the same thread.
     pub fn wait(&self, timeout: Duration) {
-        if self.0.set(thread::current()).is_err() {
+        if self.0.set(Listener::Parked(thread::current())).is_err() {
             thread::park_timeout(timeout);
         }
     }
+
+    /// From now on the network thread is woken; now as well, because a ring before reached nobody.
+    pub fn give_to(self, waker: Waker) {
+        // Set once: this end is gone now.
+        let _ = self.0.set(Listener::Network(waker.clone()));
+        waker.wake();
+    }
 }
 
-/// The way into a partition thread.
-#[derive(Debug, Clone)]
+/// The way into a partition, whichever thread it is in.
+#[derive(Clone)]
 pub struct PartitionPort {
     /// What clients ask.
     pub requests: Sender<HostInput>,
@@ -74,7 +92,7 @@ pub struct PartitionPort {
     pub doorbell: Doorbell,
 }
 
-/// A partition thread's ends of its rings.
+/// A partition's ends of its rings.
 #[derive(Debug)]
 pub struct PartitionRings {
     /// See [`PartitionPort`].
@@ -83,18 +101,15 @@ pub struct PartitionRings {
     pub peers: Receiver<HostInput>,
     /// See [`PartitionPort`].
     pub questions: Receiver<Question>,
-    /// See [`PartitionPort`].
-    pub doorbell: DoorbellWait,
 }
 
-/// Makes the rings of one partition thread.
-pub fn partition_rings(requests_max: usize) -> (PartitionPort, PartitionRings) {
+/// Makes the rings of one partition, whose thread listens to `doorbell`.
+pub fn partition_rings(requests_max: usize, doorbell: Doorbell) -> (PartitionPort, PartitionRings) {
     let (requests, requests_out) = bounded(requests_max);
     let (peers, peers_out) = bounded(PEER_RING);
     let (questions, questions_out) = bounded(QUESTION_RING);
-    let (doorbell, wait) = Doorbell::new();
     let port = PartitionPort { requests, peers, questions, doorbell };
-    (port, PartitionRings { requests: requests_out, peers: peers_out, questions: questions_out, doorbell: wait })
+    (port, PartitionRings { requests: requests_out, peers: peers_out, questions: questions_out })
 }
 
 impl PartitionPort {

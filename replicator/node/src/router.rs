@@ -272,15 +272,17 @@ impl Router {
     fn poll_outputs(&mut self, out: &mut Links) -> usize {
         let mut taken = 0;
         while taken < OUTPUTS_PER_CYCLE
-            && let Ok(FromPartition { partition, output }) = self.outputs.try_recv()
+            && let Ok(output) = self.outputs.try_recv()
         {
-            self.on_output(partition, output, out);
+            self.on_output(output, out);
             taken += 1;
         }
         taken
     }
 
-    fn on_output(&mut self, partition: PartitionId, output: HostOutput, out: &mut Links) {
+    /// Passes on what came out of a partition.
+    pub fn on_output(&mut self, from: FromPartition, out: &mut Links) {
+        let FromPartition { partition, output } = from;
         let Some(lane) = self.lanes.get_mut(&partition) else { return };
         match output {
             HostOutput::Raft { to, payload } => {
@@ -336,7 +338,7 @@ impl Router {
                 }
             }
             HostOutput::Events(block) => lane.recent.push(block),
-            // The partition thread has already said so and ends the node.
+            // The partition's thread has already said so and ends the node.
             HostOutput::Failed(_) => {}
         }
     }

@@ -6,20 +6,20 @@
 //! | `snapshots/P/INDEX.snapshot` | snapshots of partition P |
 //! | `P.marker` | how far the log of partition P has been acknowledged |
 //!
-//! One thread writes for all partitions: whatever has been handed over while it was writing becomes its next
-//! group, with one fsync. When the disk is idle and the write is small, the partition's own thread writes it, in
-//! its next poll, which saves two changes of threads.
+//! The log thread writes for all partitions: whatever has been handed over while it was writing becomes its next
+//! batch, with one fsync. Partitions that share a thread form a [`LogGroup`], which hands over what all of them want
+//! written once in a cycle, or writes it at once in their own thread, which saves two changes of threads.
 //!
 //! A failed write or fsync is final. Everybody is told, and nothing is written again.
 
+mod group;
 mod marker;
 mod snapshots;
 mod thread;
 mod writer;
 
-use std::collections::VecDeque;
 use std::path::{Path, PathBuf};
-use std::sync::{Arc, Mutex, MutexGuard, TryLockError};
+use std::sync::{Arc, Mutex, MutexGuard};
 use std::thread::{JoinHandle, Thread};
 
 use crossbeam::channel::{Receiver, Sender, TryRecvError, bounded};
@@ -30,12 +30,12 @@ use self::thread::{Job, LogThread};
 use self::writer::Writer;
 use super::{Append, Durable, Identity, LogStore, StoreError, Stored};
 
+pub use self::group::{LogGroup, SyncBy};
+
 /// Jobs that wait for the thread, over all partitions; a partition has some hundreds at most.
 const JOBS_MAX: usize = 16_384;
 /// Answers that wait for a partition: more than it ever has writes under way.
 const DONE_MAX: usize = 1_024;
-/// A greater write is left to the thread even when the disk is idle.
-const INLINE_BYTES_MAX: usize = 16 * 1024;
 
 /// Where the logs are, and whose they are.
 #[derive(Debug, Clone)]
@@ -46,8 +46,6 @@ pub struct DiskConfig {
     pub epoch: ClusterEpoch,
     /// The node.
     pub node: NodeId,
-    /// Whether partitions write themselves while the disk is idle.
-    pub inline_sync: bool,
 }
 
 /// The disk and its thread. Dropping it stops the thread, once the logs made from it are dropped.
@@ -75,23 +73,34 @@ impl Disk {
     /// The log of one partition; once per partition. `wake` is called, on the log thread, when a write of it has become
     /// durable.
     pub fn log(&self, partition: PartitionId, wake: impl Fn() + Send + 'static) -> DiskLog {
-        let sender = self.jobs.clone().expect("the thread runs until the disk is dropped");
-        let thread = self.thread.as_ref().expect("the thread runs until the disk is dropped").thread().clone();
-        let jobs = Jobs { sender, thread };
+        self.open_log(partition, wake).0
+    }
+
+    /// For partitions whose logs are driven by one thread.
+    pub fn group(&self, sync_by: SyncBy) -> LogGroup {
+        LogGroup::new(sync_by, self.writer.clone(), self.jobs())
+    }
+
+    fn open_log(&self, partition: PartitionId, wake: impl Fn() + Send + 'static) -> (DiskLog, Done) {
+        let jobs = self.jobs();
         let (done, answers) = bounded(DONE_MAX);
-        jobs.send(Job::Register { partition, done, wake: Box::new(wake) });
-        DiskLog {
+        jobs.send(Job::Register { partition, done: done.clone(), wake: Box::new(wake) });
+        let log = DiskLog {
             identity: Identity { epoch: self.config.epoch, node: self.config.node, partition },
             files: SnapshotFiles::new(&self.config.directory, partition),
             directory: self.config.directory.clone(),
-            inline_sync: self.config.inline_sync,
             writer: self.writer.clone(),
             jobs,
             answers,
-            inline: None,
-            ready: VecDeque::new(),
-            under_way: 0,
-        }
+            gathered: None,
+        };
+        (log, done)
+    }
+
+    fn jobs(&self) -> Jobs {
+        let sender = self.jobs.clone().expect("the thread runs until the disk is dropped");
+        let thread = self.thread.as_ref().expect("the thread runs until the disk is dropped").thread().clone();
+        Jobs { sender, thread }
     }
 }
 
@@ -119,53 +128,19 @@ impl Jobs {
     }
 }
 
+/// Where a partition is told what is durable.
+type Done = Sender<Result<Durable, StoreError>>;
+
 /// One partition's log on a [`Disk`].
 pub struct DiskLog {
     identity: Identity,
     files: SnapshotFiles,
     directory: PathBuf,
-    inline_sync: bool,
     writer: Arc<Mutex<Writer>>,
     jobs: Jobs,
     answers: Receiver<Result<Durable, StoreError>>,
-    /// To be written by this thread in the next poll, if the disk is still idle.
-    inline: Option<Append>,
-    ready: VecDeque<Durable>,
-    /// Appends that the thread has and has not answered.
-    under_way: usize,
-}
-
-impl DiskLog {
-    fn hand_over(&mut self, append: Append) {
-        self.under_way += 1;
-        let partition = self.identity.partition;
-        self.jobs.send(Job::Append { partition, append });
-    }
-
-    fn hand_over_inline(&mut self) {
-        if let Some(append) = self.inline.take() {
-            self.hand_over(append);
-        }
-    }
-
-    /// Writes what was left to this thread, unless the log thread is writing.
-    fn write_inline(&mut self) -> Result<(), StoreError> {
-        let Some(append) = self.inline.take() else { return Ok(()) };
-        let writer = self.writer.clone();
-        match writer.try_lock() {
-            Ok(mut writer) => {
-                let ticket = append.ticket;
-                writer.append(&[(self.identity.partition, append)])?;
-                self.ready.push_back(Durable::Appended { ticket });
-                Ok(())
-            }
-            Err(TryLockError::WouldBlock) => {
-                self.hand_over(append);
-                Ok(())
-            }
-            Err(TryLockError::Poisoned(_)) => Err(stopped(&self.directory)),
-        }
-    }
+    /// Where its group gathers appends; without one they go to the log thread at once.
+    gathered: Option<group::Gathered>,
 }
 
 impl LogStore for DiskLog {
@@ -174,13 +149,11 @@ impl LogStore for DiskLog {
         lock(&self.writer, &self.directory)?.load(self.identity, snapshot)
     }
 
-    fn append(&mut self, write: Append) {
-        self.hand_over_inline();
-        let small = || write.entries.iter().map(|entry| entry.data.len()).sum::<usize>() <= INLINE_BYTES_MAX;
-        if self.inline_sync && self.under_way == 0 && self.ready.is_empty() && write.reset.is_none() && small() {
-            self.inline = Some(write);
-        } else {
-            self.hand_over(write);
+    fn append(&mut self, append: Append) {
+        let partition = self.identity.partition;
+        match &self.gathered {
+            Some(gathered) => gathered.push(partition, append),
+            None => self.jobs.send(Job::Append { partition, append }),
         }
     }
 
@@ -190,23 +163,12 @@ impl LogStore for DiskLog {
     }
 
     fn compact(&mut self, first_index: u64) {
-        self.hand_over_inline();
         self.jobs.send(Job::Compact { partition: self.identity.partition, first_index });
     }
 
     fn poll(&mut self) -> Result<Option<Durable>, StoreError> {
-        self.write_inline()?;
-        if let Some(durable) = self.ready.pop_front() {
-            return Ok(Some(durable));
-        }
         match self.answers.try_recv() {
-            Ok(answer) => {
-                let durable = answer?;
-                if let Durable::Appended { .. } = durable {
-                    self.under_way -= 1;
-                }
-                Ok(Some(durable))
-            }
+            Ok(answer) => answer.map(Some),
             Err(TryRecvError::Empty) => Ok(None),
             Err(TryRecvError::Disconnected) => Err(stopped(&self.directory)),
         }

@@ -139,6 +139,17 @@ pub trait Handler: Send {
     /// Once a cycle: takes what partition threads have for the links, as far as there is room. Returns how
     /// much it did; the thread sleeps only after 0.
     fn poll(&mut self, now: Timestamp, out: &mut Links) -> usize;
+
+    /// Once a cycle, after the sockets were offered what the links had: for what takes long, such as a disk. Returns
+    /// how much it did; the thread sleeps only after 0.
+    fn poll_slow(&mut self) -> usize {
+        0
+    }
+
+    /// The longest that the thread may sleep now, beside its own limit.
+    fn idle_wait(&self) -> Duration {
+        Duration::MAX
+    }
 }
 
 /// Wakes the network thread from another thread. Cheap while it is awake.

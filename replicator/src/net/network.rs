@@ -131,7 +131,9 @@ impl<H: Handler> Network<H> {
             let now = self.clock.now();
             self.duty_cycle(&events, now);
             // New readiness wakes the poll; only what is known to be unfinished must not wait for it.
-            let is_unfinished = !self.readable.is_empty() || self.accept_due.is_some_and(|due| due <= now);
+            let is_unfinished = self.handler.poll_slow() > 0
+                || !self.readable.is_empty()
+                || self.accept_due.is_some_and(|due| due <= now);
             wait = Some(if is_unfinished { Duration::ZERO } else { self.wait_time(now) });
         }
         for slot in 0..self.connections.len() {
@@ -155,7 +157,7 @@ impl<H: Handler> Network<H> {
     fn wait_time(&mut self, now: Timestamp) -> Duration {
         self.waker.fall_asleep();
         let work = self.handler.poll(now, &mut self.links) + self.flush(now) + self.close_unwanted(now);
-        if work == 0 { self.limits.idle_wait } else { Duration::ZERO }
+        if work == 0 { self.limits.idle_wait.min(self.handler.idle_wait()) } else { Duration::ZERO }
     }
 
     fn note_readiness(&mut self, events: &Events, now: Timestamp) -> usize {

@@ -343,3 +343,16 @@ fn a_full_queue_is_busy_and_a_standby_is_no_leader() {
     bench.until("replies", |bench| bench.reply(session, 2).is_some());
     assert_eq!(bench.cluster.replica(bench.leader()).unwrap().status().role, Role::Leader);
 }
+
+#[test]
+fn an_idle_standby_learns_within_a_tick_or_two_what_is_committed() {
+    let mut bench = Bench::new(3);
+    bench.open_session(1);
+    let leader = bench.leader();
+    let committed = bench.cluster.replica(leader).unwrap().status().commit_index;
+    let knows = |bench: &Bench, id| bench.cluster.replica(id).unwrap().status().commit_index >= committed;
+    let began = bench.cluster.now();
+    bench.until("every standby knows", |bench| bench.standbys().into_iter().all(|id| knows(bench, id)));
+    let waited = bench.cluster.now().nanos() - began.nanos();
+    assert!(waited <= 25_000_000, "{waited} ns");
+}

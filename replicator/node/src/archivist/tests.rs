@@ -6,7 +6,7 @@ use super::*;
 #[test]
 fn a_partition_that_waits_for_an_archive_thread_that_fails_is_not_left_waiting() {
     let (work, queue) = bounded(4);
-    let life = Arc::new(());
+    let life = Arc::new(Life { doorbell: Doorbell::new().0 });
     let mut sink = ArchiveSink::new(PartitionId::new(1), work.clone(), Arc::downgrade(&life));
     let waiting = thread::spawn(move || sink.sync());
     while queue.is_empty() {

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::time::Duration;
 
 use cluster_client::Session;
-use node::Tuning;
+use node::{Threads, Tuning};
 use wire::link::Role;
 use wire::{Event, LogPosition, PartitionId, Side};
 
@@ -23,9 +23,8 @@ async fn trade(session: &Session, exchange: &Exchange, ledger: &mut Follower, co
     }
 }
 
-#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_stopped_node_catches_up_after_its_restart() {
-    let mut bed = Bed::start(3, 2, Tuning::default());
+async fn stop_each_node(threads: Threads) {
+    let mut bed = Bed::start(3, 2, Tuning { threads, ..Tuning::default() });
     bed.wait_ready();
     let operator = bed.client(Role::Operator, "operator-test").session(LEDGER).await;
     let exchange = Exchange::open(&operator, MARKET).await;
@@ -46,6 +45,16 @@ async fn a_stopped_node_catches_up_after_its_restart() {
         told.until_position(ledger.position).await;
         assert_eq!(told.seen[..ledger.seen.len()], ledger.seen[..], "node {}", id_of(at));
     }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_stopped_node_catches_up_after_its_restart() {
+    stop_each_node(Threads::DEDICATED).await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_stopped_node_of_one_thread_catches_up_after_its_restart() {
+    stop_each_node(Threads::Shared).await;
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -71,9 +80,8 @@ async fn all_nodes_stop_and_everything_is_still_there() {
     assert_eq!(told.seen[..ledger.seen.len()], ledger.seen[..]);
 }
 
-#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_node_that_lost_its_disk_fetches_the_state_and_the_past_events() {
-    let mut bed = Bed::start(3, 2, Tuning { snapshot_every: 50, log_tail: 10, ..Tuning::default() });
+async fn lose_a_disk(threads: Threads) {
+    let mut bed = Bed::start(3, 2, Tuning { threads, snapshot_every: 50, log_tail: 10, ..Tuning::default() });
     bed.wait_ready();
     let operator = bed.client(Role::Operator, "operator-test").session(LEDGER).await;
     let exchange = Exchange::open(&operator, MARKET).await;
@@ -97,8 +105,17 @@ async fn a_node_that_lost_its_disk_fetches_the_state_and_the_past_events() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn mail_is_applied_exactly_once_across_leader_changes() {
-    let mut bed = Bed::start(3, 2, Tuning { leader_stable: Duration::from_secs(600), ..Tuning::default() });
+async fn a_node_that_lost_its_disk_fetches_the_state_and_the_past_events() {
+    lose_a_disk(Threads::DEDICATED).await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_node_of_one_thread_that_lost_its_disk_fetches_the_state_and_the_past_events() {
+    lose_a_disk(Threads::Shared).await;
+}
+
+async fn change_leaders(threads: Threads) {
+    let mut bed = Bed::start(3, 2, Tuning { threads, leader_stable: Duration::from_secs(600), ..Tuning::default() });
     bed.wait_ready();
     let operator = bed.client(Role::Operator, "operator-test").session(LEDGER).await;
     let exchange = Exchange::open(&operator, MARKET).await;
@@ -152,6 +169,16 @@ async fn mail_is_applied_exactly_once_across_leader_changes() {
     for node in bed.running() {
         assert!(node.audits()[0].assets.iter().all(|asset| asset.conserved && asset.clearing == 0 && asset.held == 0));
     }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn mail_is_applied_exactly_once_across_leader_changes() {
+    change_leaders(Threads::DEDICATED).await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn mail_is_applied_exactly_once_across_leader_changes_of_nodes_of_one_thread() {
+    change_leaders(Threads::Shared).await;
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

@@ -1,13 +1,13 @@
 //! One order's way through the cluster, in either layout.
 
-use node::Tuning;
+use node::{Threads, Tuning};
 use wire::link::Role;
 use wire::{Event, PartitionId, Side};
 
 use crate::bed::{Bed, Exchange, Follower, LEDGER, accepted};
 
-async fn an_order_is_placed_and_filled(nodes: usize, partitions: u16, market_partition: PartitionId) {
-    let bed = Bed::start(nodes, partitions, Tuning::default());
+async fn an_order_is_placed_and_filled(nodes: usize, partitions: u16, market_partition: PartitionId, threads: Threads) {
+    let bed = Bed::start(nodes, partitions, Tuning { threads, ..Tuning::default() });
     bed.wait_ready();
     let operator = bed.client(Role::Operator, "operator-test").session(LEDGER).await;
     let exchange = Exchange::open(&operator, market_partition).await;
@@ -39,15 +39,27 @@ async fn an_order_is_placed_and_filled(nodes: usize, partitions: u16, market_par
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn an_order_is_placed_and_filled_with_ledger_and_market_together() {
-    an_order_is_placed_and_filled(3, 1, LEDGER).await;
+    an_order_is_placed_and_filled(3, 1, LEDGER, Threads::DEDICATED).await;
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn an_order_is_placed_and_filled_with_ledger_and_market_apart() {
-    an_order_is_placed_and_filled(3, 2, PartitionId::new(2)).await;
+    an_order_is_placed_and_filled(3, 2, PartitionId::new(2), Threads::DEDICATED).await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn an_order_is_placed_and_filled_by_nodes_of_one_thread() {
+    an_order_is_placed_and_filled(3, 1, LEDGER, Threads::Shared).await;
+    an_order_is_placed_and_filled(3, 2, PartitionId::new(2), Threads::Shared).await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn an_order_is_placed_and_filled_by_partitions_that_share_a_thread() {
+    an_order_is_placed_and_filled(3, 3, PartitionId::new(3), Threads::Partitions(2)).await;
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_cluster_of_one_node_trades() {
-    an_order_is_placed_and_filled(1, 2, PartitionId::new(2)).await;
+    an_order_is_placed_and_filled(1, 2, PartitionId::new(2), Threads::DEDICATED).await;
+    an_order_is_placed_and_filled(1, 2, PartitionId::new(2), Threads::Shared).await;
 }

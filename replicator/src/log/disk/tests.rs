@@ -7,7 +7,7 @@ use raft::eraftpb::{Entry, HardState};
 use tempfile::TempDir;
 use wire::{ClusterEpoch, LogPosition, NodeId, PartitionId, Timestamp};
 
-use super::{Disk, DiskConfig, DiskLog};
+use super::{Disk, DiskConfig, DiskLog, SyncBy};
 use crate::log::{Append, Durable, LogStore, StoreError, Stored};
 use crate::snapshot::{self, Header};
 
@@ -15,12 +15,11 @@ const PARTITION: PartitionId = PartitionId::new(3);
 
 struct Bench {
     directory: TempDir,
-    inline_sync: bool,
 }
 
 impl Bench {
-    fn new(inline_sync: bool) -> Bench {
-        Bench { directory: tempfile::tempdir().unwrap(), inline_sync }
+    fn new() -> Bench {
+        Bench { directory: tempfile::tempdir().unwrap() }
     }
 
     fn path(&self) -> &Path {
@@ -32,8 +31,7 @@ impl Bench {
     }
 
     fn open_as(&self, node: NodeId) -> Result<Disk, StoreError> {
-        let (directory, inline_sync) = (self.path().join("log"), self.inline_sync);
-        Disk::open(DiskConfig { directory, epoch: ClusterEpoch::new(7), node, inline_sync })
+        Disk::open(DiskConfig { directory: self.path().join("log"), epoch: ClusterEpoch::new(7), node })
     }
 
     /// Opens everything, and hands the partition's log and what was stored to `work`.
@@ -113,24 +111,22 @@ fn indices(stored: &Stored) -> Vec<(u64, u64)> {
 
 #[test]
 fn what_was_durable_is_there_after_a_restart() {
-    for inline_sync in [false, true] {
-        let bench = Bench::new(inline_sync);
-        bench.with(|log, stored| {
-            assert_eq!((indices(&stored), stored.hard_state), (vec![], HardState::default()));
-            append(log, 1, 1..=3, 1);
-            append(log, 2, 4..=4, 2);
-        });
-        bench.with(|_, stored| {
-            assert_eq!(indices(&stored), [(1, 1), (2, 1), (3, 1), (4, 2)]);
-            assert_eq!(stored.hard_state, hard_state(2, 2, 0));
-            assert_eq!(stored.entries[3], entry(4, 2));
-        });
-    }
+    let bench = Bench::new();
+    bench.with(|log, stored| {
+        assert_eq!((indices(&stored), stored.hard_state), (vec![], HardState::default()));
+        append(log, 1, 1..=3, 1);
+        append(log, 2, 4..=4, 2);
+    });
+    bench.with(|_, stored| {
+        assert_eq!(indices(&stored), [(1, 1), (2, 1), (3, 1), (4, 2)]);
+        assert_eq!(stored.hard_state, hard_state(2, 2, 0));
+        assert_eq!(stored.entries[3], entry(4, 2));
+    });
 }
 
 #[test]
 fn a_conflicting_append_replaces_the_end_of_the_log() {
-    let bench = Bench::new(false);
+    let bench = Bench::new();
     bench.with(|log, _| {
         append(log, 1, 1..=5, 1);
         append(log, 2, 3..=3, 2);
@@ -140,7 +136,7 @@ fn a_conflicting_append_replaces_the_end_of_the_log() {
 
 #[test]
 fn partitions_share_a_disk_and_not_a_log() {
-    let bench = Bench::new(false);
+    let bench = Bench::new();
     let disk = bench.open().unwrap();
     let mut logs: Vec<DiskLog> = (1..=4).map(|p| disk.log(PartitionId::new(p), || {})).collect();
     for log in &mut logs {
@@ -160,9 +156,55 @@ fn partitions_share_a_disk_and_not_a_log() {
     bench.with(|_, stored| assert_eq!(stored.entries.len(), 50));
 }
 
+/// Partitions 3 and 4 append fifty entries each, and what they wait for is durable.
+fn append_as_a_group(bench: &Bench, sync_by: SyncBy) {
+    let disk = bench.open().unwrap();
+    let mut group = disk.group(sync_by);
+    let mut logs = [3, 4].map(|partition| group.log(&disk, PartitionId::new(partition), || {}));
+    for log in &mut logs {
+        log.load().unwrap();
+    }
+    for ticket in 1..=50 {
+        for log in &mut logs {
+            log.append(Append { ticket, entries: vec![entry(ticket, 1)], ..Append::default() });
+            assert_eq!(log.poll().unwrap(), None, "nothing is durable before the group is flushed");
+        }
+        let written = group.flush();
+        assert!(written == 2 || sync_by == SyncBy::LogThread);
+        for log in &mut logs {
+            await_durable(log, Durable::Appended { ticket });
+        }
+        assert_eq!(group.flush(), 0);
+    }
+}
+
+#[test]
+fn a_group_of_partitions_writes_together_in_its_own_thread_or_in_the_log_thread() {
+    for sync_by in [SyncBy::LogThread, SyncBy::CallerIfWithin(Duration::MAX)] {
+        let bench = Bench::new();
+        append_as_a_group(&bench, sync_by);
+        bench.with(|_, stored| assert_eq!(stored.entries.len(), 50));
+    }
+}
+
+#[test]
+fn a_group_leaves_a_slow_disk_to_the_log_thread_and_nothing_overtakes() {
+    let bench = Bench::new();
+    let disk = bench.open().unwrap();
+    let mut group = disk.group(SyncBy::CallerIfWithin(Duration::ZERO));
+    let mut log = group.log(&disk, PARTITION, || {});
+    log.load().unwrap();
+    for ticket in 1..=100 {
+        log.append(Append { ticket, entries: vec![entry(ticket, 1)], ..Append::default() });
+        // The first is written here, because no write was slow yet.
+        assert_eq!(group.flush(), usize::from(ticket == 1));
+    }
+    (1..=100).for_each(|ticket| await_durable(&mut log, Durable::Appended { ticket }));
+}
+
 #[test]
 fn a_snapshot_is_saved_read_in_pieces_and_the_log_behind_it_forgotten() {
-    let bench = Bench::new(false);
+    let bench = Bench::new();
     let bytes = snapshot_at(4, 1);
     bench.with(|log, _| {
         append(log, 1, 1..=6, 1);
@@ -185,7 +227,7 @@ fn a_snapshot_is_saved_read_in_pieces_and_the_log_behind_it_forgotten() {
 
 #[test]
 fn two_snapshots_are_kept_and_a_damaged_one_is_passed_over_if_the_log_reaches_back() {
-    let bench = Bench::new(false);
+    let bench = Bench::new();
     bench.with(|log, _| {
         append(log, 1, 1..=9, 1);
         for index in [3, 5, 7] {
@@ -208,7 +250,7 @@ fn two_snapshots_are_kept_and_a_damaged_one_is_passed_over_if_the_log_reaches_ba
 
 #[test]
 fn the_leaders_snapshot_replaces_the_log_even_if_a_crash_comes_between() {
-    let bench = Bench::new(false);
+    let bench = Bench::new();
     bench.with(|log, _| {
         append(log, 1, 1..=5, 1);
         log.save_snapshot(20, snapshot_at(20, 4));
@@ -227,7 +269,7 @@ fn the_leaders_snapshot_replaces_the_log_even_if_a_crash_comes_between() {
 
 #[test]
 fn what_the_leaders_snapshot_contradicts_is_not_missed_after_a_crash_in_between() {
-    let bench = Bench::new(false);
+    let bench = Bench::new();
     bench.with(|log, _| {
         append(log, 1, 1..=30, 1);
         log.save_snapshot(20, snapshot_at(20, 4));
@@ -245,7 +287,7 @@ fn what_the_leaders_snapshot_contradicts_is_not_missed_after_a_crash_in_between(
 
 #[test]
 fn a_torn_end_that_was_never_acknowledged_is_cut_off() {
-    let bench = Bench::new(false);
+    let bench = Bench::new();
     bench.with(|log, _| append(log, 1, 1..=5, 1));
     let file = OpenOptions::new().append(true).open(bench.log_file()).unwrap();
     let end = file.metadata().unwrap().len();
@@ -255,7 +297,7 @@ fn a_torn_end_that_was_never_acknowledged_is_cut_off() {
 
 #[test]
 fn an_acknowledged_end_that_is_damaged_is_refused() {
-    let bench = Bench::new(false);
+    let bench = Bench::new();
     bench.with(|log, _| {
         append(log, 1, 1..=5, 1);
         append(log, 2, 6..=9, 1);
@@ -271,7 +313,7 @@ fn an_acknowledged_end_that_is_damaged_is_refused() {
 
 #[test]
 fn a_log_that_was_cut_or_lost_is_refused() {
-    let bench = Bench::new(false);
+    let bench = Bench::new();
     bench.with(|log, _| {
         append(log, 1, 1..=5, 1);
         append(log, 2, 6..=9, 1);
@@ -283,7 +325,7 @@ fn a_log_that_was_cut_or_lost_is_refused() {
 
 #[test]
 fn a_log_without_its_marker_is_refused() {
-    let bench = Bench::new(false);
+    let bench = Bench::new();
     bench.with(|log, _| append(log, 1, 1..=5, 1));
     std::fs::remove_file(bench.path().join("log/3.marker")).unwrap();
     assert!(bench.refusal().contains("its marker is missing"));
@@ -291,7 +333,7 @@ fn a_log_without_its_marker_is_refused() {
 
 #[test]
 fn a_torn_slot_of_the_marker_leaves_the_other() {
-    let bench = Bench::new(false);
+    let bench = Bench::new();
     bench.with(|log, _| append(log, 1, 1..=5, 1));
     let marker = OpenOptions::new().write(true).open(bench.path().join("log/3.marker")).unwrap();
     marker.write_all_at(&[0; 10], 0).unwrap();
@@ -302,7 +344,7 @@ fn a_torn_slot_of_the_marker_leaves_the_other() {
 
 #[test]
 fn anothers_log_is_refused() {
-    let bench = Bench::new(false);
+    let bench = Bench::new();
     bench.with(|log, _| append(log, 1, 1..=5, 1));
     let disk = bench.open_as(NodeId::new(2)).unwrap();
     let error = disk.log(PARTITION, || {}).load().unwrap_err();
@@ -311,7 +353,7 @@ fn anothers_log_is_refused() {
 
 #[test]
 fn a_disk_that_fails_says_so_once_and_for_ever() {
-    let bench = Bench::new(false);
+    let bench = Bench::new();
     let disk = bench.open().unwrap();
     let mut log = disk.log(PARTITION, || {});
     log.load().unwrap();
@@ -325,4 +367,25 @@ fn a_disk_that_fails_says_so_once_and_for_ever() {
     }
     log.append(Append { ticket: 1, entries: vec![entry(1, 1)], ..Append::default() });
     assert!(log.poll().is_err());
+}
+
+#[test]
+fn every_partition_of_a_group_is_told_that_the_disk_failed() {
+    let bench = Bench::new();
+    let disk = bench.open().unwrap();
+    let mut group = disk.group(SyncBy::CallerIfWithin(Duration::MAX));
+    let mut logs = [3, 4].map(|partition| group.log(&disk, PartitionId::new(partition), || {}));
+    for log in &mut logs {
+        log.load().unwrap();
+    }
+    // raft-engine refuses a gap.
+    for index in [1, 9] {
+        logs[0].append(Append { ticket: index, entries: vec![entry(index, 1)], ..Append::default() });
+        group.flush();
+    }
+    assert_eq!(logs[0].poll().unwrap(), Some(Durable::Appended { ticket: 1 }));
+    assert!(logs.iter_mut().all(|log| log.poll().is_err()));
+    logs[1].append(Append { ticket: 1, entries: vec![entry(1, 1)], ..Append::default() });
+    group.flush();
+    assert!(logs[1].poll().is_err(), "nothing is written any more");
 }

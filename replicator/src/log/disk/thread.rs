@@ -1,6 +1,7 @@
 //! The log thread: one duty cycle over the jobs of all partitions.
 
 use std::collections::{BTreeMap, VecDeque};
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
@@ -17,10 +18,30 @@ const PURGE_EVERY: Duration = Duration::from_secs(10);
 
 /// What a partition asks for.
 pub enum Job {
-    Register { partition: PartitionId, done: Sender<Result<Durable, StoreError>>, wake: Box<dyn Fn() + Send> },
-    Append { partition: PartitionId, append: Append },
-    Compact { partition: PartitionId, first_index: u64 },
-    Snapshot { partition: PartitionId, files: SnapshotFiles, index: u64, bytes: Vec<u8> },
+    Register {
+        partition: PartitionId,
+        done: Sender<Result<Durable, StoreError>>,
+        wake: Box<dyn Fn() + Send>,
+    },
+    Append {
+        partition: PartitionId,
+        append: Append,
+    },
+    /// Appends of several partitions, each in order. Counted down once they are durable and everybody was told.
+    Batch {
+        appends: Vec<(PartitionId, Append)>,
+        under_way: Arc<AtomicUsize>,
+    },
+    Compact {
+        partition: PartitionId,
+        first_index: u64,
+    },
+    Snapshot {
+        partition: PartitionId,
+        files: SnapshotFiles,
+        index: u64,
+        bytes: Vec<u8>,
+    },
 }
 
 /// See the module.
@@ -29,6 +50,7 @@ pub struct LogThread {
     writer: Arc<Mutex<Writer>>,
     partitions: BTreeMap<PartitionId, Partition>,
     group: Vec<(PartitionId, Append)>,
+    batches: Vec<Arc<AtomicUsize>>,
     compactions: Vec<(PartitionId, u64)>,
     snapshots: VecDeque<(PartitionId, SnapshotWriter)>,
     purge_at: Instant,
@@ -47,6 +69,7 @@ impl LogThread {
             writer,
             partitions: BTreeMap::new(),
             group: Vec::new(),
+            batches: Vec::new(),
             compactions: Vec::new(),
             snapshots: VecDeque::new(),
             purge_at: Instant::now() + PURGE_EVERY,
@@ -105,6 +128,10 @@ impl LogThread {
                 self.partitions.insert(partition, Partition { done, wake });
             }
             Job::Append { partition, append } => self.group.push((partition, append)),
+            Job::Batch { appends, under_way } => {
+                self.group.extend(appends);
+                self.batches.push(under_way);
+            }
             Job::Compact { partition, first_index } => self.compactions.push((partition, first_index)),
             Job::Snapshot { partition, files, index, bytes } => {
                 self.snapshots.push_back((partition, SnapshotWriter::new(files, index, bytes)));
@@ -120,6 +147,9 @@ impl LogThread {
         let group = std::mem::take(&mut self.group);
         for (partition, append) in &group {
             self.answer(*partition, Durable::Appended { ticket: append.ticket });
+        }
+        for under_way in self.batches.drain(..) {
+            under_way.fetch_sub(1, Ordering::Release);
         }
         Ok(())
     }

@@ -3,6 +3,9 @@
 use std::collections::BTreeMap;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::{Duration, Instant};
 
 use raft_engine::{Command, Config, Engine, LogBatch, MessageExt, ReadableSize, RecoveryMode};
 use wire::PartitionId;
@@ -20,7 +23,26 @@ pub struct Writer {
     partitions: BTreeMap<PartitionId, Acknowledged>,
     /// Once something failed nothing is written any more.
     failed: Option<StoreError>,
+    pace: Pace,
 }
+
+/// How long writes have taken lately, as a mean that forgets.
+#[derive(Debug, Clone, Default)]
+pub struct Pace(Arc<AtomicU64>);
+
+impl Pace {
+    pub fn mean(&self) -> Duration {
+        Duration::from_nanos(self.0.load(Ordering::Relaxed))
+    }
+
+    fn note(&self, took: Duration) {
+        let (mean, took) = (self.0.load(Ordering::Relaxed), u64::try_from(took.as_nanos()).unwrap_or(u64::MAX));
+        self.0.store(mean - mean / PACE_WRITES + took / PACE_WRITES, Ordering::Relaxed);
+    }
+}
+
+/// So many writes count, roughly.
+const PACE_WRITES: u64 = 16;
 
 struct Acknowledged {
     marker: Marker,
@@ -54,7 +76,13 @@ impl Writer {
         let engine = catch_unwind(|| Engine::open(config))
             .map_err(|_| damaged("raft-engine stopped while it read the log".to_owned()))?
             .map_err(|error| damaged(error.to_string()))?;
-        Ok(Writer { engine, directory: directory.to_owned(), partitions: BTreeMap::new(), failed: None })
+        Ok(Writer {
+            engine,
+            directory: directory.to_owned(),
+            partitions: BTreeMap::new(),
+            failed: None,
+            pace: Pace::default(),
+        })
     }
 
     /// Reads a partition's log, and refuses it if less is there than was promised.
@@ -98,8 +126,20 @@ impl Writer {
         Ok(Stored { hard_state, entries, snapshot })
     }
 
+    /// How long groups of appends take.
+    pub fn pace(&self) -> Pace {
+        self.pace.clone()
+    }
+
     /// Makes a group of appends durable. An error is final.
     pub fn append(&mut self, group: &[(PartitionId, Append)]) -> Result<(), StoreError> {
+        let began = Instant::now();
+        let written = self.append_all(group);
+        self.pace.note(began.elapsed());
+        written
+    }
+
+    fn append_all(&mut self, group: &[(PartitionId, Append)]) -> Result<(), StoreError> {
         self.guarded(|writer| {
             for (partition, append) in group {
                 writer.take_back(*partition, append)?;

@@ -1,12 +1,9 @@
-//! The thread of one partition: drives its [`PartitionHost`] from bounded rings.
+//! Drives one partition's [`PartitionHost`] from bounded rings, in whichever thread it is.
 
 use std::collections::{BTreeMap, VecDeque};
-use std::time::Duration;
 
-use crossbeam::channel::Sender;
 use replicator::LogStore;
-use replicator::net::Waker;
-use wire::{NodeId, PartitionId, Timestamp};
+use wire::{NodeId, PartitionId, Sequence, SessionId, Timestamp};
 
 use crate::clock::Clock;
 use crate::host::{HostInput, HostOutput, PartitionHost};
@@ -20,73 +17,65 @@ const PEER_MESSAGES_PER_CYCLE: usize = 1_024;
 const REQUESTS_PER_CYCLE: usize = 1_024;
 /// How often the metrics are written.
 const METRICS_EVERY_NS: u64 = 250_000_000;
-/// The shortest sleep: nothing here is due to less than this.
-const SLEEP_MIN: Duration = Duration::from_millis(1);
 /// Requests whose way to their reply is timed at once.
 const TIMED_MAX: usize = 64;
 
-/// Everything that a partition thread owns.
-pub struct PartitionThread<L: LogStore> {
+/// A partition on this node, with the ends of its rings and its numbers.
+pub struct PartitionDriver<L: LogStore> {
     /// The partition.
     pub host: PartitionHost<L>,
-    /// This node.
-    pub node: NodeId,
-    /// Its ends of its rings.
-    pub rings: PartitionRings,
-    /// The network thread.
-    pub network: Sender<FromPartition>,
-    /// Wakes the network thread.
-    pub waker: Waker,
-    /// The other partitions of this node, for mail.
-    pub neighbours: BTreeMap<PartitionId, PartitionPort>,
-    /// The longest sleep.
-    pub tick: Duration,
-    /// The clock.
-    pub clock: Clock,
-    /// Its numbers.
-    pub metrics: PartitionMetrics,
-    /// Requests under way whose time is taken.
-    pub timed: TimedRequests,
-    /// It has been told to stop.
-    pub is_stopping: bool,
+    node: NodeId,
+    rings: PartitionRings,
+    /// The partitions of this node, for mail.
+    neighbours: BTreeMap<PartitionId, PartitionPort>,
+    clock: Clock,
+    metrics: PartitionMetrics,
+    metrics_due: Timestamp,
+    timed: TimedRequests,
+    is_stopping: bool,
 }
 
 /// When some of the requests under way arrived, to measure how long their replies take.
 #[derive(Debug, Default)]
-pub struct TimedRequests(VecDeque<(wire::SessionId, wire::Sequence, Timestamp)>);
+struct TimedRequests(VecDeque<(SessionId, Sequence, Timestamp)>);
 
-impl<L: LogStore> PartitionThread<L> {
-    /// Works until it is told to stop or the replica fails; the error says why.
-    pub fn run(mut self) -> Result<(), String> {
-        let mut metrics_due = Timestamp::ZERO;
-        loop {
-            let now = self.clock.now();
-            let done = self.duty_cycle(now)?;
-            if self.is_stopping {
-                return Ok(());
-            }
-            if done > 0 {
-                let nanos = self.clock.now().nanos() - now.nanos();
-                self.metrics.cycle.observe(nanos as f64 / 1e9);
-            } else {
-                let due = self.host.next_timeout().nanos().saturating_sub(self.clock.now().nanos());
-                // What is due already waits for something else, such as the disk, which rings.
-                self.rings.doorbell.wait(Duration::from_nanos(due).clamp(SLEEP_MIN, self.tick.max(SLEEP_MIN)));
-            }
-            if now >= metrics_due {
-                metrics_due = now.plus_nanos(METRICS_EVERY_NS);
-                self.metrics.observe(&self.host.status(), self.rings.requests.len());
-                self.metrics.count(self.host.counters());
-            }
-        }
+impl<L: LogStore> PartitionDriver<L> {
+    /// Drives `host` of `node`.
+    pub fn new(
+        host: PartitionHost<L>,
+        node: NodeId,
+        rings: PartitionRings,
+        neighbours: BTreeMap<PartitionId, PartitionPort>,
+        clock: Clock,
+        metrics: PartitionMetrics,
+    ) -> PartitionDriver<L> {
+        let (metrics_due, timed) = (Timestamp::ZERO, TimedRequests::default());
+        PartitionDriver { host, node, rings, neighbours, clock, metrics, metrics_due, timed, is_stopping: false }
     }
 
-    fn duty_cycle(&mut self, now: Timestamp) -> Result<usize, String> {
-        Ok(self.poll_peers()
+    /// Whether it has been told to stop.
+    pub fn is_stopping(&self) -> bool {
+        self.is_stopping
+    }
+
+    /// Everything that is due; `deliver` takes what is for the network. The error says why the node cannot go on.
+    pub fn duty_cycle(&mut self, deliver: &mut impl FnMut(FromPartition)) -> Result<usize, String> {
+        let now = self.clock.now();
+        let done = self.poll_peers()
             + self.poll_requests(now)
             + self.host.duty_cycle(now)
-            + self.poll_host(now)?
-            + self.poll_questions(now))
+            + self.poll_host(now, deliver)?
+            + self.poll_questions(now);
+        if done > 0 {
+            let nanos = self.clock.now().nanos() - now.nanos();
+            self.metrics.cycle.observe(nanos as f64 / 1e9);
+        }
+        if now >= self.metrics_due {
+            self.metrics_due = now.plus_nanos(METRICS_EVERY_NS);
+            self.metrics.observe(&self.host.status(), self.rings.requests.len());
+            self.metrics.count(self.host.counters());
+        }
+        Ok(done)
     }
 
     fn poll_peers(&mut self) -> usize {
@@ -111,9 +100,8 @@ impl<L: LogStore> PartitionThread<L> {
     }
 
     /// Passes the host's outputs on. Mail to a partition that this node leads does not touch the network.
-    fn poll_host(&mut self, now: Timestamp) -> Result<usize, String> {
+    fn poll_host(&mut self, now: Timestamp, deliver: &mut impl FnMut(FromPartition)) -> Result<usize, String> {
         let mut passed = 0;
-        let mut is_network_due = false;
         while let Some(output) = self.host.poll_output() {
             passed += 1;
             match output {
@@ -130,16 +118,9 @@ impl<L: LogStore> PartitionThread<L> {
                     {
                         self.metrics.commit.observe(nanos as f64 / 1e9);
                     }
-                    let partition = self.host.partition();
-                    if self.network.send(FromPartition { partition, output }).is_err() {
-                        return Err("the network thread has ended".to_owned());
-                    }
-                    is_network_due = true;
+                    deliver(FromPartition { partition: self.host.partition(), output });
                 }
             }
-        }
-        if is_network_due {
-            self.waker.wake();
         }
         Ok(passed)
     }
@@ -177,14 +158,14 @@ impl<L: LogStore> PartitionThread<L> {
 }
 
 impl TimedRequests {
-    fn begin(&mut self, session: wire::SessionId, sequence: wire::Sequence, now: Timestamp) {
+    fn begin(&mut self, session: SessionId, sequence: Sequence, now: Timestamp) {
         if self.0.len() == TIMED_MAX {
             self.0.pop_front();
         }
         self.0.push_back((session, sequence, now));
     }
 
-    fn end(&mut self, session: wire::SessionId, sequence: wire::Sequence, now: Timestamp) -> Option<u64> {
+    fn end(&mut self, session: SessionId, sequence: Sequence, now: Timestamp) -> Option<u64> {
         let at = self.0.iter().position(|timed| (timed.0, timed.1) == (session, sequence))?;
         let (_, _, begun) = self.0.remove(at)?;
         Some(now.nanos() - begun.nanos())
