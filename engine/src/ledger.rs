@@ -6,13 +6,16 @@
 
 mod admission;
 mod balances;
+mod chains;
 mod conduct;
 mod lanes;
 mod markets;
+mod mass_cancel;
 mod orders;
 mod prevention;
 mod registry;
 mod settlement;
+mod silence;
 
 use wire::codec::{CodecError, Reader, Writer};
 use wire::command::{
@@ -20,11 +23,8 @@ use wire::command::{
     RevokeApiKey,
 };
 use wire::event::{ApiKeyExtended, ApiKeyRestricted, ApiKeyRevoked, Credited, Debited, OrderPending};
-use wire::mail::{PlaceOrder, WithdrawAll, WithdrawOrder};
-use wire::{
-    CancelCause, ClientOrderId, Event, LogPosition, Mail, OrderId, OrderKind, PartitionId, RejectReason, Sides,
-    Timestamp,
-};
+use wire::mail::{PlaceOrder, WithdrawOrder};
+use wire::{CancelCause, Event, LogPosition, Mail, MarketId, OrderKind, PartitionId, RejectReason, Sides, Timestamp};
 
 pub use self::balances::AssetAudit;
 use self::balances::Balances;
@@ -32,6 +32,7 @@ use self::conduct::Conduct;
 use self::lanes::{Asked, Lanes};
 use self::orders::{Order, Orders};
 use self::registry::Registry;
+use self::silence::Silence;
 use crate::effects::Effects;
 use crate::limits::Limits;
 use crate::mailbox::Mailboxes;
@@ -72,6 +73,9 @@ pub(crate) struct LedgerCell {
     orders: Orders,
     lanes: Lanes,
     conduct: Conduct,
+    silence: Silence,
+    /// When the running command was sequenced.
+    now: Timestamp,
 }
 
 impl LedgerCell {
@@ -84,12 +88,25 @@ impl LedgerCell {
             orders: Orders::new(limits),
             lanes: Lanes::new(),
             conduct: Conduct::new(limits),
+            silence: Silence::new(limits),
+            now: Timestamp::ZERO,
         }
     }
 
     /// Before a command: what has become due by log time.
     pub(crate) fn begin(&mut self, now: Timestamp) {
+        self.now = now;
         self.orders.forget(now);
+    }
+
+    /// A new leader's first entry: clients could not reach a leader before it.
+    pub(crate) fn begin_term(&mut self, now: Timestamp) {
+        self.silence.begin_term(now);
+    }
+
+    /// When a command is needed because a client has been silent for too long.
+    pub(crate) fn deadline(&self) -> Option<Timestamp> {
+        self.silence.deadline()
     }
 
     /// After a command: tells what moved, and asserts that no money appeared or vanished.
@@ -122,12 +139,14 @@ impl LedgerCell {
     pub(crate) fn add_api_key(&mut self, add: &AddApiKey, effects: &mut Effects<'_>) -> Answer {
         let added = self.registry.check_key(add)?;
         self.registry.add_key(added);
+        self.conduct.add_key(added.id, added.account);
         effects.tell(Event::ApiKeyAdded(Box::new(added)));
         Ok(added.id.get().into())
     }
 
     pub(crate) fn revoke_api_key(&mut self, revoke: &RevokeApiKey, effects: &mut Effects<'_>) -> Answer {
         let removed = self.registry.remove_key(&revoke.key)?;
+        self.conduct.remove_key(removed.id);
         effects.tell(Event::ApiKeyRevoked(ApiKeyRevoked { account: removed.account, key: removed.key }));
         Ok(0)
     }
@@ -196,7 +215,10 @@ impl LedgerCell {
             leaves: admitted.qty,
             held: admitted.hold,
             client_order_id: order.client_order_id,
+            key: order.key,
+            session: order.session,
         });
+        self.conduct.count_order(account, self.now);
         self.lanes.place(partition);
         effects.tell(Event::OrderPending(OrderPending {
             order: id,
@@ -270,11 +292,13 @@ impl LedgerCell {
         if !self.cancels_have_room(partition) {
             return Err(RejectReason::Busy.into());
         }
-        let (order, name) = (OrderId::ZERO, ClientOrderId::EMPTY);
-        self.lanes.ask(partition, Asked { request: position, account, market, order, name });
-        let (sides, request, cause) = (Sides::Both, position, CancelCause::MassCancel);
-        effects.send(partition, Mail::WithdrawAll(WithdrawAll { market, account, sides, request, cause }));
+        self.withdraw_all(position, account, market, Sides::Both, CancelCause::MassCancel, effects);
         Ok(0)
+    }
+
+    /// Where a known market's cell lives.
+    fn partition_of(&self, market: MarketId) -> Option<PartitionId> {
+        self.registry.market(market).ok().map(|market| market.listed.partition)
     }
 
     /// Whether one more order may go to a partition: neither its outcome nor its mail waits behind too many.
@@ -327,6 +351,7 @@ impl LedgerCell {
         self.orders.save(to);
         self.lanes.save(to);
         self.conduct.save(to);
+        self.silence.save(to);
     }
 
     pub(crate) fn load(
@@ -347,7 +372,11 @@ impl LedgerCell {
         ledger.balances.load(from)?;
         ledger.orders.load(ledger.registry.accounts(), from)?;
         ledger.lanes = Lanes::load(from)?;
+        for (key, account) in ledger.registry.key_ids() {
+            ledger.conduct.add_key(key, account);
+        }
         ledger.conduct.load(from)?;
+        ledger.silence = Silence::load(limits, from)?;
         Ok(ledger)
     }
 }

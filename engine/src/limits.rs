@@ -27,6 +27,14 @@ pub struct Limits {
     pub unanswered_max: u32,
     /// Replies that a market partition may owe its ledger before it refuses to match.
     pub owed_replies_max: u32,
+    /// Leases of client sessions of the ledger.
+    pub leases_max: u32,
+    /// Armed countdowns of the ledger.
+    pub countdowns_max: u32,
+    /// How long leases and countdowns last at least after a new leader's first entry, in nanoseconds of log time.
+    pub lease_grace_ns: u64,
+    /// Accounts and markets with order limits of their own.
+    pub order_limits_max: u32,
     /// Partitions that one partition exchanges mail with.
     pub peers_max: u16,
 }
@@ -47,6 +55,10 @@ impl Default for Limits {
             fills_per_order_max: 1_000,
             unanswered_max: 32_768,
             owed_replies_max: 131_072,
+            leases_max: 16_384,
+            countdowns_max: 16_384,
+            lease_grace_ns: 5_000_000_000,
+            order_limits_max: 65_536,
             peers_max: 64,
         }
     }

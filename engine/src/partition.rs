@@ -80,7 +80,7 @@ impl Partition {
         out.events.clear();
         let mut mail = std::mem::take(&mut self.mail);
         let mut effects = Effects { events: &mut out.events, mail: &mut mail };
-        self.pass_time(now, &mut effects);
+        self.pass_time(position, now, &mut effects);
         let answer = match command {
             Command::DeliverMail(batch) => self.deliver(now, batch, &mut effects),
             Command::AckMail(ack) => self.acknowledge(ack),
@@ -91,7 +91,7 @@ impl Partition {
         if let Some(ledger) = &mut self.ledger {
             ledger.finish(&mut effects);
         }
-        self.deadline = self.markets.iter().filter_map(MarketCell::deadline).min();
+        self.deadline = self.deadline();
         self.mail = mail;
         out.reply = match answer {
             Ok(id) => Reply::Accepted { id },
@@ -104,10 +104,27 @@ impl Partition {
         self.deadline
     }
 
-    /// What has become due by log time, each market's with all that it causes here before the next.
-    fn pass_time(&mut self, now: Timestamp, effects: &mut Effects<'_>) {
+    /// A new leader's first entry, before its first command: clients could not reach a leader before it, so nothing that
+    /// waits for a word of theirs runs out within the grace. `now` is the entry's time.
+    pub fn begin_term(&mut self, now: Timestamp) {
+        if let Some(ledger) = &mut self.ledger {
+            ledger.begin_term(now);
+        }
+        self.deadline = self.deadline();
+    }
+
+    fn deadline(&self) -> Option<Timestamp> {
+        let silence = self.ledger.as_ref().and_then(LedgerCell::deadline);
+        self.markets.iter().filter_map(MarketCell::deadline).chain(silence).min()
+    }
+
+    /// What has become due by log time: first what silent clients have left, then each market's, each with all that it
+    /// causes here before the next.
+    fn pass_time(&mut self, position: LogPosition, now: Timestamp, effects: &mut Effects<'_>) {
         if let Some(ledger) = &mut self.ledger {
             ledger.begin(now);
+            ledger.end_silent(position, now, effects);
+            self.route(now, effects);
         }
         if self.deadline.is_some_and(|deadline| now >= deadline) {
             for at in 0..self.markets.len() {
@@ -142,15 +159,14 @@ impl Partition {
             Command::ReopenMarket(reopen) => ledger.reopen_market(reopen, mailboxes, effects),
             Command::KillMarket(kill) => ledger.kill_market(kill, effects),
             Command::AssignAccount(assign) => ledger.assign_account(assign, effects),
-            Command::SetFeeSchedule(_)
-            | Command::SetFees(_)
-            | Command::SetAccountLimits(_)
-            | Command::SetOrderLimits(_)
-            | Command::SetKillSwitch(_)
-            | Command::MassCancel(_)
-            | Command::RenewLease(_)
-            | Command::EndLease(_)
-            | Command::CountdownCancel(_) => Err(RejectReason::WrongPartition.into()),
+            Command::SetFeeSchedule(_) | Command::SetFees(_) => Err(RejectReason::WrongPartition.into()),
+            Command::SetAccountLimits(set) => ledger.set_account_limits(set, effects),
+            Command::SetOrderLimits(set) => ledger.set_order_limits(set, effects),
+            Command::SetKillSwitch(set) => ledger.set_kill_switch(position, set, effects),
+            Command::MassCancel(cancel) => ledger.mass_cancel(position, cancel, effects),
+            Command::RenewLease(renew) => ledger.renew_lease(renew, effects),
+            Command::EndLease(end) => ledger.end_lease(position, end, effects),
+            Command::CountdownCancel(arm) => ledger.countdown_cancel(arm, effects),
             Command::NewOrderOnTerms(_)
             | Command::AmendOrder(_)
             | Command::ReplaceOrder(_)
@@ -296,7 +312,7 @@ impl Partition {
         if !partition.markets.is_sorted_by(|a, b| a.id() < b.id()) {
             return Err(SnapshotError::Body(CodecError::OutOfRange));
         }
-        partition.deadline = partition.markets.iter().filter_map(MarketCell::deadline).min();
+        partition.deadline = partition.deadline();
         Ok(partition)
     }
 

@@ -8,6 +8,10 @@ pub trait StateMachine {
     /// Executes one command. `out` is empty when called.
     fn apply(&mut self, input: Input<'_>, out: &mut Applied);
 
+    /// A new leader's first entry is about to be executed, which was sequenced at `now`: until then nobody could be
+    /// heard. Called at the same place on every replica.
+    fn begin_term(&mut self, _now: Timestamp) {}
+
     /// When the machine next wants to be ticked, in log time. The leader sequences [`StateMachine::tick`] when
     /// its clock reaches it.
     fn next_deadline(&self) -> Option<Timestamp>;

@@ -35,6 +35,7 @@ impl LedgerCell {
             return Err(Refused::naming(RejectReason::DuplicateClientOrderId, taken_by.get()));
         }
         admits(market.status, order.kind, order.time_in_force)?;
+        self.check_conduct(order)?;
         let market = market.listed;
         check_kind(order)?;
         check_price(order, &market)?;
@@ -45,6 +46,7 @@ impl LedgerCell {
             return Err(RejectReason::TooManyOpenOrders.into());
         }
         let admitted = self.hold_for(order, &market)?;
+        self.check_bounds(order, &admitted)?;
         if !self.orders.has_room() {
             return Err(RejectReason::Busy.into());
         }
@@ -149,11 +151,23 @@ fn check_qty(order: &NewOrder, market: &MarketListed) -> Result<(), Refused> {
     Ok(())
 }
 
-/// A market order by base quantity is measured at the price that its protection price was made from.
 fn check_notional(order: &NewOrder, market: &MarketListed) -> Result<(), Refused> {
     let rules = &market.rules;
-    let (min, max) = (rules.notional_min.wide(), rules.notional_max.wide());
-    let measured = match order.kind {
+    let measured = measured(order, market)?;
+    if measured < rules.notional_min.wide() {
+        return Err(RejectReason::NotionalTooSmall.into());
+    }
+    if measured > rules.notional_max.wide() {
+        return Err(RejectReason::NotionalTooLarge.into());
+    }
+    Ok(())
+}
+
+/// An order's notional, for filters. A market order by base quantity is measured at the price that its protection price
+/// was made from.
+pub(super) fn measured(order: &NewOrder, market: &MarketListed) -> Result<i128, Refused> {
+    let rules = &market.rules;
+    Ok(match order.kind {
         OrderKind::Market if order.qty.is_zero() => order.quote_qty.wide(),
         OrderKind::Market => {
             let product = i128::from(order.price.units()) * i128::from(order.qty.units());
@@ -166,14 +180,7 @@ fn check_notional(order: &NewOrder, market: &MarketListed) -> Result<(), Refused
             protected.map_or(i128::MAX, |protected| protected / ppm)
         }
         _ => notional(order.price, order.qty, market)?.wide(),
-    };
-    if measured < min {
-        return Err(RejectReason::NotionalTooSmall.into());
-    }
-    if measured > max {
-        return Err(RejectReason::NotionalTooLarge.into());
-    }
-    Ok(())
+    })
 }
 
 fn notional(price: Price, qty: Qty, market: &MarketListed) -> Result<Amount, Refused> {

@@ -1,12 +1,38 @@
 //! What each account may do, and with whom it belongs together.
+//!
+//! A new order is refused, and this is the order of the reasons, between those of the market's phase and those of its
+//! filters:
+//!
+//! - `AccountKilled`: the account's kill switch is engaged;
+//! - `UnknownApiKey`: it names a key that is none of the account's; `ApiKeyKilled`: the key's kill switch is engaged;
+//! - `UnknownLease`: it names a client session whose lease is not live;
+//! - `OrderRateExceeded`: the account has had `order_rate_max` orders accepted in the present window of log time. Windows
+//!   begin at multiples of their length since 1970; a refused order does not count, a cancel never does;
+//! - `AccountOpenOrders`: it may rest, and the account has `open_orders_max` open orders over all markets;
+//!
+//! and after the filters and `InsufficientBalance`:
+//!
+//! - `AccountQtyTooLarge`: its base quantity is above `qty_max` (an order by quote quantity has none);
+//! - `AccountNotionalTooLarge`: its notional, measured as the market's own filter measures it, is above `notional_max`;
+//! - `PositionTooLarge`: it is a buy, and free and held base, the base of the account's open buys in this market, and its
+//!   own together are above the account's `position_max` there, or above the market's. The base of a limit buy is what
+//!   is left of it, of any other buy what its hold buys at its protection price.
+//!
+//! Zero is no limit. A limit that is set while orders are open cancels none of them.
+
+use std::collections::{BTreeMap, BTreeSet};
 
 use wire::codec::{CodecError, Reader, Writer};
-use wire::command::AssignAccount;
-use wire::event::AccountAssigned;
-use wire::{AccountId, Event, FirmId, TradeGroupId};
+use wire::command::{AssignAccount, NewOrder, SetAccountLimits, SetOrderLimits};
+use wire::event::{AccountAssigned, AccountLimitsChanged, OrderLimitsChanged};
+use wire::{
+    AccountId, Amount, ApiKeyId, Event, FirmId, MarketId, Qty, RejectReason, Side, TimeInForce, Timestamp, TradeGroupId,
+};
 
-use super::{Answer, LedgerCell};
+use super::admission::{Admitted, measured};
+use super::{Answer, LedgerCell, Refused};
 use crate::effects::Effects;
+use crate::index::IdIndex;
 use crate::limits::Limits;
 
 /// One account's.
@@ -14,20 +40,60 @@ use crate::limits::Limits;
 struct Row {
     group: TradeGroupId,
     firm: FirmId,
+    is_killed: bool,
+    open_orders_max: u32,
+    order_rate_max: u32,
+    order_rate_window_ms: u32,
+    /// Which window it is, and how many orders were accepted in it.
+    window: u64,
+    placed: u32,
+    /// Whether there are bounds of it in any market.
+    is_bounded: bool,
+}
+
+/// What one order of an account in a market may be at most, and its position there.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+struct Bounds {
+    qty_max: Qty,
+    notional_max: Amount,
+    position_max: Amount,
 }
 
 /// Dense by account.
 pub(super) struct Conduct {
     rows: Vec<Row>,
+    bounds: BTreeMap<(AccountId, MarketId), Bounds>,
+    bounds_max: usize,
+    /// The position that every account may have, by market.
+    positions: Vec<Amount>,
+    /// Whose each known API key is.
+    keys: IdIndex,
+    killed_keys: BTreeSet<ApiKeyId>,
 }
 
 impl Conduct {
     pub(super) fn new(limits: &Limits) -> Conduct {
-        Conduct { rows: Vec::with_capacity(limits.accounts_max as usize) }
+        Conduct {
+            rows: Vec::with_capacity(limits.accounts_max as usize),
+            bounds: BTreeMap::new(),
+            bounds_max: limits.order_limits_max as usize,
+            positions: vec![Amount::ZERO; usize::from(limits.markets_max)],
+            keys: IdIndex::new(limits.api_keys_max as usize),
+            killed_keys: BTreeSet::new(),
+        }
     }
 
     pub(super) fn add_account(&mut self) {
         self.rows.push(Row::default());
+    }
+
+    pub(super) fn add_key(&mut self, key: ApiKeyId, account: AccountId) {
+        self.keys.insert([key.get().into()], account.get().into());
+    }
+
+    pub(super) fn remove_key(&mut self, key: ApiKeyId) {
+        self.keys.remove(&[key.get().into()]);
+        self.killed_keys.remove(&key);
     }
 
     fn row(&self, account: AccountId) -> &Row {
@@ -43,24 +109,180 @@ impl Conduct {
         self.row(account).group
     }
 
+    pub(super) fn is_killed(&self, account: AccountId) -> bool {
+        self.row(account).is_killed
+    }
+
+    pub(super) fn kill(&mut self, account: AccountId, is_engaged: bool) {
+        self.row_mut(account).is_killed = is_engaged;
+    }
+
+    pub(super) fn kill_key(&mut self, key: ApiKeyId, is_engaged: bool) {
+        if is_engaged {
+            self.killed_keys.insert(key);
+        } else {
+            self.killed_keys.remove(&key);
+        }
+    }
+
+    /// Counts an accepted order.
+    pub(super) fn count_order(&mut self, account: AccountId, now: Timestamp) {
+        let row = self.row_mut(account);
+        if row.order_rate_max > 0 {
+            let window = window_of(row, now);
+            let before = if window == row.window { row.placed } else { 0 };
+            (row.window, row.placed) = (window, before + 1);
+        }
+    }
+
+    fn check(&self, order: &NewOrder, now: Timestamp, open: u32) -> Result<(), RejectReason> {
+        let row = self.row(order.account);
+        if row.is_killed {
+            return Err(RejectReason::AccountKilled);
+        }
+        if order.key.get() != 0 {
+            if self.keys.get(&[order.key.get().into()]) != Some(order.account.get().into()) {
+                return Err(RejectReason::UnknownApiKey);
+            }
+            if self.killed_keys.contains(&order.key) {
+                return Err(RejectReason::ApiKeyKilled);
+            }
+        }
+        if row.order_rate_max > 0 && row.window == window_of(row, now) && row.placed >= row.order_rate_max {
+            return Err(RejectReason::OrderRateExceeded);
+        }
+        let may_rest = !matches!(order.time_in_force, TimeInForce::Ioc | TimeInForce::Fok);
+        if may_rest && row.open_orders_max > 0 && open >= row.open_orders_max {
+            return Err(RejectReason::AccountOpenOrders);
+        }
+        Ok(())
+    }
+
+    fn bounds(&self, account: AccountId, market: MarketId) -> Option<&Bounds> {
+        if self.row(account).is_bounded { self.bounds.get(&(account, market)) } else { None }
+    }
+
     pub(super) fn save(&self, to: &mut Writer<'_>) {
         for row in &self.rows {
             to.put(&row.group);
             to.put(&row.firm);
+            to.put(&row.is_killed);
+            to.put(&row.open_orders_max);
+            to.put(&row.order_rate_max);
+            to.put(&row.order_rate_window_ms);
+            to.put(&row.window);
+            to.put(&row.placed);
+        }
+        to.put(&(self.bounds.len() as u32));
+        for ((account, market), bounds) in &self.bounds {
+            to.put(account);
+            to.put(market);
+            to.put(&bounds.qty_max);
+            to.put(&bounds.notional_max);
+            to.put(&bounds.position_max);
+        }
+        to.put(&(self.positions.iter().filter(|max| !max.is_zero()).count() as u32));
+        for (market, max) in self.positions.iter().enumerate().filter(|(_, max)| !max.is_zero()) {
+            to.put(&(market as u16));
+            to.put(max);
+        }
+        to.put(&(self.killed_keys.len() as u32));
+        for key in &self.killed_keys {
+            to.put(key);
         }
     }
 
-    /// Fills in what [`Conduct::save`] wrote, after accounts were added.
+    /// Fills in what [`Conduct::save`] wrote, after accounts and keys were added.
     pub(super) fn load(&mut self, from: &mut Reader<'_>) -> Result<(), CodecError> {
         for row in &mut self.rows {
-            row.group = from.get()?;
-            row.firm = from.get()?;
+            *row = Row {
+                group: from.get()?,
+                firm: from.get()?,
+                is_killed: from.get()?,
+                open_orders_max: from.get()?,
+                order_rate_max: from.get()?,
+                order_rate_window_ms: from.get()?,
+                window: from.get()?,
+                placed: from.get()?,
+                is_bounded: false,
+            };
+            if row.order_rate_max > 0 && row.order_rate_window_ms == 0 {
+                return Err(CodecError::OutOfRange);
+            }
+        }
+        for _ in 0..from.get::<u32>()? {
+            let (account, market): (AccountId, MarketId) = (from.get()?, from.get()?);
+            let bounds = Bounds { qty_max: from.get()?, notional_max: from.get()?, position_max: from.get()? };
+            let row = (account.get() as usize).checked_sub(1).and_then(|at| self.rows.get_mut(at));
+            row.ok_or(CodecError::OutOfRange)?.is_bounded = true;
+            self.bounds.insert((account, market), bounds);
+        }
+        for _ in 0..from.get::<u32>()? {
+            let market: u16 = from.get()?;
+            *self.positions.get_mut(usize::from(market)).ok_or(CodecError::OutOfRange)? = from.get()?;
+        }
+        for _ in 0..from.get::<u32>()? {
+            self.killed_keys.insert(from.get()?);
         }
         Ok(())
     }
 }
 
+/// Of a row with a rate.
+fn window_of(row: &Row, now: Timestamp) -> u64 {
+    now.millis() / u64::from(row.order_rate_window_ms)
+}
+
 impl LedgerCell {
+    /// Whether the account may place an order at all now.
+    pub(super) fn check_conduct(&self, order: &NewOrder) -> Result<(), Refused> {
+        self.conduct.check(order, self.now, self.orders.total(order.account))?;
+        if order.session.get() != 0 && !self.silence.is_live(order.account, order.session) {
+            return Err(RejectReason::UnknownLease.into());
+        }
+        Ok(())
+    }
+
+    /// Whether the order is one that the account may place.
+    pub(super) fn check_bounds(&self, order: &NewOrder, admitted: &Admitted) -> Result<(), Refused> {
+        let (account, market) = (order.account, order.market);
+        let every = self.conduct.positions[usize::from(market.get()) - 1];
+        let own = self.conduct.bounds(account, market);
+        if let Some(own) = own {
+            if !own.qty_max.is_zero() && order.qty > own.qty_max {
+                return Err(RejectReason::AccountQtyTooLarge.into());
+            }
+            if !own.notional_max.is_zero() && measured(order, &admitted.market)? > own.notional_max.wide() {
+                return Err(RejectReason::AccountNotionalTooLarge.into());
+            }
+        }
+        let max =
+            [own.map_or(Amount::ZERO, |own| own.position_max), every].into_iter().filter(|max| !max.is_zero()).min();
+        match max {
+            Some(max) if order.side == Side::Buy && self.position_with(order, admitted) > max.wide() => {
+                Err(RejectReason::PositionTooLarge.into())
+            }
+            _ => Ok(()),
+        }
+    }
+
+    /// The account's position in the market's base asset when this buy and all others there are filled.
+    fn position_with(&self, order: &NewOrder, admitted: &Admitted) -> i128 {
+        let market = &admitted.market;
+        let units = |is_limit, price: wire::Price, leaves: Qty, held| {
+            let bought =
+                if is_limit { leaves } else { price.affordable(held, ONE, market.scale.quote_factor).min(leaves) };
+            i128::from(bought.units()) * i128::from(market.scale.base_factor)
+        };
+        let owned = self.balances.get(order.account, market.base);
+        let open: i128 = (self.orders.of_account(order.account))
+            .filter(|open| open.market == order.market && open.side == Side::Buy)
+            .map(|open| units(open.is_limit, open.price, open.leaves, open.held))
+            .sum();
+        let is_limit = order.kind != wire::OrderKind::Market;
+        owned.free.wide() + owned.held.wide() + open + units(is_limit, order.price, admitted.qty, admitted.hold)
+    }
+
     /// Orders that are open keep the group they were placed with.
     pub(crate) fn assign_account(&mut self, assign: &AssignAccount, effects: &mut Effects<'_>) -> Answer {
         let AssignAccount { account, group, firm } = *assign;
@@ -70,4 +292,67 @@ impl LedgerCell {
         effects.tell(Event::AccountAssigned(AccountAssigned { account, group, firm }));
         Ok(account.get().into())
     }
+
+    /// The orders of the present window count against a new rate with the same window.
+    pub(crate) fn set_account_limits(&mut self, set: &SetAccountLimits, effects: &mut Effects<'_>) -> Answer {
+        let SetAccountLimits { account, open_orders_max, order_rate_max, order_rate_window_ms } = *set;
+        self.registry.account(account)?;
+        if (order_rate_max > 0) != (order_rate_window_ms > 0) || order_rate_window_ms > SetAccountLimits::WINDOW_MS_MAX
+        {
+            return Err(RejectReason::BadLimits.into());
+        }
+        let row = self.conduct.row_mut(account);
+        if order_rate_window_ms != row.order_rate_window_ms {
+            (row.window, row.placed) = (0, 0);
+        }
+        row.open_orders_max = open_orders_max;
+        row.order_rate_max = order_rate_max;
+        row.order_rate_window_ms = order_rate_window_ms;
+        effects.tell(Event::AccountLimitsChanged(AccountLimitsChanged {
+            account,
+            open_orders_max,
+            order_rate_max,
+            order_rate_window_ms,
+        }));
+        Ok(account.get().into())
+    }
+
+    pub(crate) fn set_order_limits(&mut self, set: &SetOrderLimits, effects: &mut Effects<'_>) -> Answer {
+        let SetOrderLimits { account, market, qty_max, notional_max, position_max } = *set;
+        self.registry.market(market)?;
+        if account.get() == 0 {
+            if !qty_max.is_zero() || !notional_max.is_zero() {
+                return Err(RejectReason::BadLimits.into());
+            }
+            self.conduct.positions[usize::from(market.get()) - 1] = position_max;
+        } else {
+            self.registry.account(account)?;
+            let bounds = Bounds { qty_max, notional_max, position_max };
+            let is_none = qty_max.is_zero() && notional_max.is_zero() && position_max.is_zero();
+            let is_known = self.conduct.bounds.contains_key(&(account, market));
+            if !is_none && !is_known && self.conduct.bounds.len() >= self.conduct.bounds_max {
+                return Err(RejectReason::TableFull.into());
+            }
+            if is_none {
+                self.conduct.bounds.remove(&(account, market));
+            } else {
+                self.conduct.bounds.insert((account, market), bounds);
+            }
+            let all = (account, MarketId::new(0))..=(account, MarketId::new(u16::MAX));
+            self.conduct.row_mut(account).is_bounded = self.conduct.bounds.range(all).next().is_some();
+        }
+        effects.tell(Event::OrderLimitsChanged(OrderLimitsChanged {
+            account,
+            market,
+            qty_max,
+            notional_max,
+            position_max,
+        }));
+        Ok(account.get().into())
+    }
 }
+
+const ONE: Qty = match Qty::new(1) {
+    Some(one) => one,
+    None => panic!("one is a quantity"),
+};

@@ -3,8 +3,12 @@
 use std::collections::VecDeque;
 
 use wire::codec::{CodecError, Reader, Writer};
-use wire::{AccountId, Amount, CancelRestriction, ClientOrderId, MarketId, OrderId, Price, Qty, Side, Timestamp};
+use wire::{
+    AccountId, Amount, ApiKeyId, CancelRestriction, ClientOrderId, ClientSessionId, MarketId, OrderId, Price, Qty,
+    Side, Timestamp,
+};
 
+use super::chains::Chains;
 use crate::digest::fold;
 use crate::index::{IdIndex, Index};
 use crate::limits::Limits;
@@ -30,6 +34,10 @@ pub(super) struct Order {
     /// What is held for it: quote of a buy, base of a sell.
     pub(super) held: Amount,
     pub(super) client_order_id: ClientOrderId,
+    /// The API key it was asked with; 0 for none.
+    pub(super) key: ApiKeyId,
+    /// The client session whose end cancels it; 0 for none.
+    pub(super) session: ClientSessionId,
 }
 
 impl Order {
@@ -59,6 +67,7 @@ pub(super) struct Orders {
     slab: Vec<Order>,
     free: Vec<u32>,
     by_id: IdIndex,
+    chains: Chains,
     /// From (fingerprint, account) to the order id.
     taken: Index<2, 3>,
     /// Oldest first.
@@ -86,6 +95,7 @@ impl Orders {
             slab: Vec::with_capacity(open_max),
             free: Vec::with_capacity(open_max),
             by_id: IdIndex::new(open_max),
+            chains: Chains::new(open_max, limits.accounts_max as usize, limits.leases_max as usize),
             taken: Index::new(remembered_max),
             closed: VecDeque::with_capacity(remembered_max),
             counts: Vec::with_capacity(limits.accounts_max as usize * usize::from(limits.markets_max)),
@@ -98,6 +108,7 @@ impl Orders {
 
     pub(super) fn add_account(&mut self) {
         self.counts.resize(self.counts.len() + self.markets_max, 0);
+        self.chains.add_account();
     }
 
     /// The id that the next order gets.
@@ -113,6 +124,30 @@ impl Orders {
     /// How many orders of a known account are open in a known market.
     pub(super) fn count(&self, account: AccountId, market: MarketId) -> u32 {
         self.counts[self.count_at(account, market)]
+    }
+
+    /// How many orders of a known account are open.
+    pub(super) fn total(&self, account: AccountId) -> u32 {
+        self.chains.total(account)
+    }
+
+    /// A known account's open orders, oldest first.
+    pub(super) fn of_account(&self, account: AccountId) -> impl Iterator<Item = &Order> {
+        self.chains.of_account(account).map(|place| &self.slab[place])
+    }
+
+    /// A client session's open orders, oldest first.
+    pub(super) fn of_session(&self, account: AccountId, session: ClientSessionId) -> impl Iterator<Item = &Order> {
+        self.chains.of_session(account, session).map(|place| &self.slab[place])
+    }
+
+    /// The session's open orders name it no more.
+    pub(super) fn end_session(&mut self, account: AccountId, session: ClientSessionId) {
+        let places: Vec<usize> = self.chains.of_session(account, session).collect();
+        for place in places {
+            self.chains.leave(place, account, session);
+            self.slab[place].session = ClientSessionId::new(0);
+        }
     }
 
     fn count_at(&self, account: AccountId, market: MarketId) -> usize {
@@ -161,6 +196,7 @@ impl Orders {
         };
         self.by_id.insert([order.id.get()], u64::from(at));
         self.taken.insert(key(order.account, &order.client_order_id), order.id.get());
+        self.chains.attach(at as usize, order.account, order.session);
         let count = self.count_at(order.account, order.market);
         self.counts[count] += 1;
     }
@@ -184,6 +220,7 @@ impl Orders {
         let at = self.by_id.remove(&[id.get()])?;
         let order = self.slab[at as usize];
         self.free.push(at as u32);
+        self.chains.detach(at as usize, order.account, order.session);
         let count = self.count_at(order.account, order.market);
         self.counts[count] -= 1;
         Some(order)
@@ -226,6 +263,8 @@ impl Orders {
             to.put(&order.leaves);
             to.put(&order.held);
             to.put(&order.client_order_id);
+            to.put(&order.key);
+            to.put(&order.session);
         }
         to.put(&(self.closed.len() as u32));
         for closed in &self.closed {
@@ -256,6 +295,8 @@ impl Orders {
                 leaves: from.get()?,
                 held: from.get()?,
                 client_order_id: from.get()?,
+                key: from.get()?,
+                session: from.get()?,
             };
             let is_known = (1..=accounts).contains(&(order.account.get() as usize))
                 && (1..=self.markets_max).contains(&usize::from(order.market.get()))

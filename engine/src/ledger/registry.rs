@@ -157,6 +157,17 @@ impl Registry {
         Ok(known.added.account)
     }
 
+    /// The id of an account's key.
+    pub(super) fn key_of(&self, account: AccountId, key: &ApiKeyText) -> Result<ApiKeyId, Refused> {
+        let known = self.keys.get(key).filter(|known| known.added.account == account);
+        known.map(|known| known.added.id).ok_or(Refused::because(RejectReason::UnknownApiKey))
+    }
+
+    /// Every key and whose it is.
+    pub(super) fn key_ids(&self) -> impl Iterator<Item = (ApiKeyId, AccountId)> {
+        self.keys.values().map(|key| (key.added.id, key.added.account))
+    }
+
     pub(super) fn check_market(&self, list: &ListMarket) -> Result<MarketListed, Refused> {
         let ListMarket { symbol, base, quote, partition, price_decimals, qty_decimals, rules, status } = *list;
         if let Some(known) = self.markets.iter().find(|market| market.listed.symbol == symbol) {

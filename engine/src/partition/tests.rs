@@ -1,6 +1,7 @@
 //! Scenarios of whole partitions, in both layouts.
 
 mod auction;
+mod conduct;
 mod depth;
 mod mail;
 mod orders;
@@ -8,4 +9,5 @@ mod phases;
 mod prevention;
 mod random;
 mod registry;
+mod silence;
 mod world;

@@ -128,6 +128,10 @@ impl StateMachine for Machine {
         }
     }
 
+    fn begin_term(&mut self, now: Timestamp) {
+        self.cells.begin_term(now);
+    }
+
     fn next_deadline(&self) -> Option<Timestamp> {
         self.cells.next_deadline()
     }

@@ -47,7 +47,11 @@ impl<M: StateMachine, L: LogStore> Replica<M, L> {
         let mut batch = Batch::decode(&entry.data)?;
         // A leader's clock may be behind its predecessor's; log time is not.
         let now = batch.timestamp.max(self.cursor.timestamp);
-        self.sessions.begin_batch(now, entry.term != self.cursor.batch_term);
+        let first_of_term = entry.term != self.cursor.batch_term;
+        self.sessions.begin_batch(now, first_of_term);
+        if first_of_term {
+            self.machine.begin_term(now);
+        }
         (self.cursor.timestamp, self.cursor.batch_term) = (now, entry.term);
         while let Some(command) = batch.next_command()? {
             self.cursor.position = self.cursor.position.next();
