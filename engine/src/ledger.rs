@@ -329,6 +329,8 @@ impl LedgerCell {
             | Mail::CreateMarket(_)
             | Mail::ChangeMarketStatus(_)
             | Mail::ChangeMarketSchedule(_)
+            | Mail::ChangeMarketProtection(_)
+            | Mail::ChangeMarketRules(_)
             | Mail::PlaceOrder(_)
             | Mail::WithdrawOrder(_)
             | Mail::WithdrawAll(_)

@@ -37,6 +37,8 @@ pub struct Limits {
     pub order_limits_max: u32,
     /// Partitions that one partition exchanges mail with.
     pub peers_max: u16,
+    /// Partitions of the cluster, numbered from 1: no market is listed in another.
+    pub partitions: u16,
 }
 
 impl Default for Limits {
@@ -60,6 +62,7 @@ impl Default for Limits {
             lease_grace_ns: 5_000_000_000,
             order_limits_max: 65_536,
             peers_max: 64,
+            partitions: 64,
         }
     }
 }

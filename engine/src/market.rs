@@ -6,6 +6,7 @@
 //! told from here.
 
 mod auction;
+mod bands;
 mod bitmap;
 mod book;
 mod clearing;
@@ -25,6 +26,7 @@ use wire::{
 };
 
 use self::auction::Auctions;
+use self::bands::Bands;
 use self::book::{Book, Resting};
 pub use self::depth::DEPTH_WINDOW_NS;
 use self::depth::Depth;
@@ -49,6 +51,9 @@ pub(crate) struct MarketCell {
     /// Whether orders simply match: the phase is `Trading` and no change is going on.
     is_continuous: bool,
     auctions: Auctions,
+    bands: Bands,
+    /// Whether there are price limits to look at.
+    is_limited: bool,
     book: Book,
     /// The newest order that came in; a ledger cell counts its orders upwards, so an older one is not new.
     newest: OrderId,
@@ -73,6 +78,8 @@ impl MarketCell {
             timer: None,
             is_continuous: true,
             auctions: Auctions::default(),
+            bands: Bands::NONE,
+            is_limited: false,
             book: Book::new(create.rules.tick, limits.resting_orders_max, limits.accounts_max),
             newest: OrderId::new(0),
             trade: TradeId::ZERO,
@@ -109,6 +116,9 @@ impl MarketCell {
         match verdict {
             Ok(()) => self.execute(now, order, effects),
             Err(no) => effects.send(self.ledger, no.mail(order)),
+        }
+        if self.is_limited {
+            self.settle_bands(now, effects);
         }
     }
 
@@ -166,6 +176,7 @@ impl MarketCell {
         Purge::save(self.purge, to);
         to.put(&self.timer);
         self.auctions.save(to);
+        self.bands.save(to);
         to.put(&self.newest);
         to.put(&self.trade);
         to.put(&self.prevented);
@@ -190,6 +201,7 @@ impl MarketCell {
         market.purge = Purge::load(from)?;
         let timer = from.get()?;
         market.auctions = Auctions::load(from)?;
+        market.bands = Bands::load(market.auctions.last, from)?;
         market.settle_phase(Timestamp::ZERO);
         market.timer = timer;
         market.newest = from.get()?;

@@ -132,6 +132,7 @@ impl Partition {
                 self.markets[at].pass_time(now, replies_fit, effects);
                 self.route(now, effects);
             }
+            self.markets.retain(|market| !market.is_gone());
         }
     }
 
@@ -156,6 +157,9 @@ impl Partition {
             Command::ListMarket(list) => ledger.list_market(list, mailboxes, effects),
             Command::SetMarketStatus(set) => ledger.set_market_status(set, mailboxes, effects),
             Command::SetMarketSchedule(set) => ledger.set_market_schedule(set, mailboxes, effects),
+            Command::SetMarketProtection(set) => ledger.set_market_protection(set, mailboxes, effects),
+            Command::SetMarketRules(set) => ledger.set_market_rules(set, mailboxes, effects),
+            Command::DelistMarket(delist) => ledger.delist_market(delist, effects),
             Command::ReopenMarket(reopen) => ledger.reopen_market(reopen, mailboxes, effects),
             Command::KillMarket(kill) => ledger.kill_market(kill, effects),
             Command::AssignAccount(assign) => ledger.assign_account(assign, effects),
@@ -231,6 +235,8 @@ impl Partition {
         match mail {
             Mail::ChangeMarketStatus(change) => market.change_status(now, change, replies_fit, effects),
             Mail::ChangeMarketSchedule(change) => market.change_schedule(now, change),
+            Mail::ChangeMarketProtection(change) => market.change_protection(now, change),
+            Mail::ChangeMarketRules(change) => market.change_rules(now, change, replies_fit, effects),
             Mail::PlaceOrder(order) => market.place(now, order, replies_fit, effects),
             Mail::WithdrawOrder(withdraw) => market.withdraw(now, withdraw, effects),
             Mail::WithdrawAll(withdraw) => market.withdraw_all(now, withdraw, effects),

@@ -223,7 +223,8 @@ impl From<RejectReason> for ApiError {
             Malformed | WrongPartition => UNKNOWN,
             UnknownAccount | UnknownApiKey => NOT_PERMITTED,
             BadKeyMaterial | AccountExists | AssetExists | ApiKeyExists | MarketExists | BadAsset | BadMarketRules
-            | BadMarketScale | BadPhase | BadSchedule | UnknownAsset | ZeroAmount => UNSUPPORTED,
+            | BadMarketScale | BadPhase | BadSchedule | BadProtection | UnknownPartition | UnknownAsset
+            | ZeroAmount => UNSUPPORTED,
             BalanceTooLarge => ApiError::new(-2010, "Account balance would exceed what it can hold."),
             UnknownMarket => INVALID_SYMBOL,
             MarketClosed | MarketDelisted => MARKET_CLOSED,
@@ -239,6 +240,7 @@ impl From<RejectReason> for ApiError {
             QtyMissing => ApiError::either_mandatory("quantity", "quoteOrderQty"),
             QtyOffLot | QtyTooSmall | QtyTooLarge => ApiError::filter("LOT_SIZE"),
             NotionalTooSmall | NotionalTooLarge => ApiError::filter("NOTIONAL"),
+            PercentPrice => ApiError::filter("PERCENT_PRICE_BY_SIDE"),
             TooManyOpenOrders => ApiError::filter("MAX_NUM_ORDERS"),
             BadTimeInForce => INVALID_TIME_IN_FORCE,
             InsufficientBalance => ApiError::new(-2010, "Account has insufficient balance for requested action."),

@@ -5,9 +5,14 @@
 //! after the command meets the new phase. Each word carries the next *version* of the market. What a market reports by
 //! itself takes effect here unless an operator has spoken since, which the version shows.
 
-use wire::command::{KillMarket, ListMarket, ReopenMarket, SetMarketSchedule, SetMarketStatus};
-use wire::event::{MarketScheduleChanged, MarketStatusChanged};
-use wire::mail::{ChangeMarketSchedule, ChangeMarketStatus, CreateMarket, MarketReported};
+use wire::command::{
+    DelistMarket, KillMarket, ListMarket, ReopenMarket, SetMarketProtection, SetMarketRules, SetMarketSchedule,
+    SetMarketStatus,
+};
+use wire::event::{MarketProtectionChanged, MarketRulesChanged, MarketScheduleChanged, MarketStatusChanged};
+use wire::mail::{
+    ChangeMarketProtection, ChangeMarketRules, ChangeMarketSchedule, ChangeMarketStatus, CreateMarket, MarketReported,
+};
 use wire::{Event, Mail, MarketId, MarketStatus, PartitionId, RejectReason};
 
 use super::{Answer, LedgerCell};
@@ -91,6 +96,54 @@ impl LedgerCell {
         effects.tell(Event::MarketScheduleChanged(MarketScheduleChanged { market, schedule }));
         effects
             .send(partition, Mail::ChangeMarketSchedule(Box::new(ChangeMarketSchedule { market, version, schedule })));
+        Ok(market.get().into())
+    }
+
+    pub(crate) fn set_market_protection(
+        &mut self,
+        set: &SetMarketProtection,
+        mailboxes: &Mailboxes,
+        effects: &mut Effects<'_>,
+    ) -> Answer {
+        let SetMarketProtection { market, protection } = *set;
+        let partition = self.check_change(market, mailboxes)?;
+        if !protection.is_consistent() {
+            return Err(RejectReason::BadProtection.into());
+        }
+        let version = self.registry.next_version(market);
+        effects.tell(Event::MarketProtectionChanged(MarketProtectionChanged { market, version, protection }));
+        effects.send(
+            partition,
+            Mail::ChangeMarketProtection(Box::new(ChangeMarketProtection { market, version, protection })),
+        );
+        Ok(market.get().into())
+    }
+
+    /// The new filters hold for the next order; the market cancels those on its book that no longer fit.
+    pub(crate) fn set_market_rules(
+        &mut self,
+        set: &SetMarketRules,
+        mailboxes: &Mailboxes,
+        effects: &mut Effects<'_>,
+    ) -> Answer {
+        let SetMarketRules { market, rules } = *set;
+        let partition = self.check_change(market, mailboxes)?;
+        if !rules.is_consistent() {
+            return Err(RejectReason::BadMarketRules.into());
+        }
+        let version = self.registry.next_version(market);
+        self.registry.set_rules(market, rules);
+        effects.tell(Event::MarketRulesChanged(Box::new(MarketRulesChanged { market, version, rules })));
+        effects.send(partition, Mail::ChangeMarketRules(Box::new(ChangeMarketRules { market, version, rules })));
+        Ok(market.get().into())
+    }
+
+    /// Passes whatever waits. Nothing can be done with the market after this.
+    pub(crate) fn delist_market(&mut self, delist: &DelistMarket, effects: &mut Effects<'_>) -> Answer {
+        let market = delist.market;
+        self.registry.listed_market(market)?;
+        let change = ChangeMarketStatus { market, cancel_orders: true, ..at_once(MarketStatus::Delisted) };
+        self.change_phase(change, effects);
         Ok(market.get().into())
     }
 

@@ -5,7 +5,10 @@ use std::collections::BTreeMap;
 use wire::codec::{CodecError, Reader, Writer};
 use wire::command::{AddApiKey, ApiKeyKind, ExtendApiKey, ListAsset, ListMarket, OpenAccount};
 use wire::event::{AccountOpened, ApiKeyAdded, AssetListed, MarketListed};
-use wire::{AccountId, AccountName, ApiKeyId, ApiKeyText, AssetId, MarketId, MarketScale, MarketStatus, RejectReason};
+use wire::{
+    AccountId, AccountName, ApiKeyId, ApiKeyText, AssetId, MarketId, MarketRules, MarketScale, MarketStatus,
+    RejectReason,
+};
 
 use super::Refused;
 use crate::limits::Limits;
@@ -174,7 +177,10 @@ impl Registry {
             return Err(Refused::naming(RejectReason::MarketExists, u64::from(known.listed.market.get())));
         }
         let (base_asset, quote_asset) = (self.asset(base)?, self.asset(quote)?);
-        if symbol.is_empty() || base == quote || partition.get() == 0 || !rules.is_consistent() {
+        if !(1..=self.limits.partitions).contains(&partition.get()) {
+            return Err(Refused::because(RejectReason::UnknownPartition));
+        }
+        if symbol.is_empty() || base == quote || !rules.is_consistent() {
             return Err(Refused::because(RejectReason::BadMarketRules));
         }
         if status == MarketStatus::Delisted {
@@ -197,6 +203,11 @@ impl Registry {
     /// Of a known market.
     pub(super) fn set_status(&mut self, market: MarketId, status: MarketStatus) {
         self.markets[usize::from(market.get()) - 1].status = status;
+    }
+
+    /// Of a known market.
+    pub(super) fn set_rules(&mut self, market: MarketId, rules: MarketRules) {
+        self.markets[usize::from(market.get()) - 1].listed.rules = rules;
     }
 
     /// Counts one more word to a known market.

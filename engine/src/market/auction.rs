@@ -15,7 +15,7 @@
 //!   price. So no buy pays more than its limit and no sell gets less.
 //! - *Roles*: the younger order of a trade is its taker for the public. Fees follow when an order came: one that was on the
 //!   book when the market last matched, or last was uncrossed, trades as maker; one that came while orders collected
-//!   trades as taker. Two makers never meet, since the book did not cross then.
+//!   trades as taker, and so does the order that has stopped at a price band ([`super::bands`]). Two makers never meet, since the book did not cross then.
 //! - *Self-trade prevention* does not apply: its mode is the taker's choice, and in an auction nobody arrives. Orders of one
 //!   account may trade with each other.
 //! - *Told*: for each trade `Traded`, then mail to the buyer, then to the seller, then the level of a side that the trade has
@@ -50,6 +50,8 @@ pub(super) struct Auctions {
     pub(super) last: Option<Price>,
     /// Orders up to here were on the book when the market last matched or was uncrossed.
     before: OrderId,
+    /// The order that has stopped at a price band and is a taker all the same, or 0.
+    pub(super) stopped: OrderId,
     /// What was indicated last.
     indicated: (Option<Price>, Qty, i64),
 }
@@ -58,6 +60,7 @@ impl Auctions {
     pub(super) fn save(&self, to: &mut Writer<'_>) {
         to.put(&self.last);
         to.put(&self.before);
+        to.put(&self.stopped);
         to.put(&self.indicated.0);
         to.put(&self.indicated.1);
         to.put(&self.indicated.2);
@@ -71,7 +74,7 @@ impl Auctions {
     }
 
     pub(super) fn load(from: &mut Reader<'_>) -> Result<Auctions, CodecError> {
-        let (last, before) = (from.get()?, from.get()?);
+        let (last, before, stopped) = (from.get()?, from.get()?, from.get()?);
         let indicated = (from.get()?, from.get()?, from.get()?);
         let is_going_on: bool = from.get()?;
         let uncross = if is_going_on {
@@ -79,7 +82,7 @@ impl Auctions {
         } else {
             None
         };
-        Ok(Auctions { uncross, last, before, indicated })
+        Ok(Auctions { uncross, last, before, stopped, indicated })
     }
 }
 
@@ -103,6 +106,7 @@ impl MarketCell {
     /// From here on the orders on the book are makers, those that come are takers.
     pub(super) fn note_makers(&mut self, newest: OrderId) {
         self.auctions.before = newest;
+        self.auctions.stopped = OrderId::ZERO;
     }
 
     /// Trades as much as one command may; how many more trades it may cause.
@@ -172,7 +176,7 @@ impl MarketCell {
         let traded = Traded { market, trade, price, qty, taker_side, taker, maker, sequence, is_auction };
         effects.tell(Event::Traded(traded));
         for (order, leaves) in [(buyer, leaves[0]), (seller, leaves[1])] {
-            let is_maker = order <= self.auctions.before;
+            let is_maker = order <= self.auctions.before && order != self.auctions.stopped;
             let fill = OrderFilled { market, order, trade, price, qty, leaves, is_maker, traded_at };
             effects.send(self.ledger, Mail::OrderFilled(fill));
         }
@@ -192,6 +196,8 @@ impl MarketCell {
         self.auctions.uncross = None;
         if let Some(price) = price {
             let market = self.id;
+            self.bands.note_auction(price);
+            self.bands.settle(self.auctions.last);
             effects.tell(Event::AuctionCompleted(AuctionCompleted { market, price, qty }));
         }
         self.note_makers(self.newest);

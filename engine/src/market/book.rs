@@ -152,6 +152,18 @@ impl Book {
         }
     }
 
+    /// The account's orders of one side, oldest first.
+    pub(super) fn orders_of(&self, account: AccountId, side: Side) -> impl Iterator<Item = Handle> {
+        let oldest = self.accounts.get(account.get() as usize).map_or(NONE, |ends| ends[row(side)][0]);
+        let newer = |handle: &Handle| Some(self.nodes[*handle as usize].newer).filter(|next| *next != NONE);
+        std::iter::successors((oldest != NONE).then_some(oldest), newer)
+    }
+
+    /// Prices are multiples of this from now on.
+    pub(super) fn take_tick(&mut self, tick: Price) {
+        self.ladder.take_tick(tick.units());
+    }
+
     /// What matching asks.
     #[inline]
     pub(super) fn maker(&self, handle: Handle) -> Maker {

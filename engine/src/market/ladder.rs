@@ -198,12 +198,20 @@ impl Ladder {
     #[inline]
     pub(super) fn settle_window(&mut self, price: i64) {
         if self.strays >= STRAYS_MIN + 4 * self.taken || (self.taken == 0 && self.slot(price).is_none()) {
-            self.move_window(price);
+            self.move_window(price, self.tick);
+        }
+    }
+
+    /// Lays the window on another grid.
+    pub(super) fn take_tick(&mut self, tick: i64) {
+        if tick != self.tick {
+            let near = [Side::Buy, Side::Sell].into_iter().find_map(|side| self.best(side));
+            self.move_window(near.unwrap_or(tick), tick);
         }
     }
 
     #[cold]
-    fn move_window(&mut self, price: i64) {
+    fn move_window(&mut self, price: i64, tick: i64) {
         let mut moved = Vec::with_capacity(self.taken);
         for side in [Side::Buy, Side::Sell] {
             let mut slot = self.sides[index(side)].taken.first();
@@ -217,7 +225,8 @@ impl Ladder {
             let overflow = std::mem::take(&mut self.sides[index(side)].overflow);
             moved.extend(overflow.into_iter().map(|(price, level)| (side, price, level)));
         }
-        self.base = (price / self.tick - SLOTS as i64 / 2).max(0);
+        self.tick = tick;
+        self.base = (price / tick - SLOTS as i64 / 2).max(0);
         self.taken = 0;
         for (side, price, level) in moved {
             self.change(side, price, |empty| *empty = level);
@@ -271,6 +280,9 @@ mod tests {
                 // Bids and asks may share a price, as before an auction.
                 let price = centre + if side == Side::Buy { offset * 7 } else { (offset - 30) * 7_000 };
                 ladder.settle_window(price);
+                if step % 7_001 == 0 {
+                    ladder.take_tick(if ladder.tick == 5 { 3 } else { 5 });
+                }
                 let levels = &mut model[index(side)];
                 if draw >> 61 & 1 == 0 {
                     let level = Level { head: step as u32 + 1, tail: 1, qty: step };

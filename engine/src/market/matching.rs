@@ -54,6 +54,8 @@ impl No {
 pub(super) enum Stop {
     Filled,
     NothingCrosses,
+    /// What crosses lies outside a price band.
+    Outside,
     Because(CancelCause),
 }
 
@@ -65,14 +67,17 @@ pub(super) struct Taker {
 }
 
 impl MarketCell {
-    /// The most mails that one order may cause: a step is two, its end two.
+    /// The most mails that one order may cause: a step is two, its end two, a change of phase one.
     pub(crate) fn replies_max(fills_max: u32) -> usize {
-        2 * fills_max as usize + 2
+        2 * fills_max as usize + 3
     }
 
     pub(super) fn check(&self, order: &PlaceOrder, replies_fit: bool) -> Result<(), No> {
         if !self.is_continuous {
             self.check_phase(order).map_err(No::Refused)?;
+        }
+        if self.is_limited {
+            self.check_price_limits(order).map_err(No::Refused)?;
         }
         if order.order <= self.newest || order.qty.is_zero() {
             return Err(No::Refused(RejectReason::Malformed));
@@ -113,7 +118,7 @@ impl MarketCell {
         let mut budget = (order.budget != Amount::MAX).then_some(order.budget);
         let mut steps_left = self.fills_max;
         let mut price = self.best_crossing(order);
-        while let Some(at) = price {
+        while let Some(at) = price.filter(|price| self.bands.allow(*price)) {
             let mut handle = self.book.front(opposite, at);
             while handle != 0 {
                 let maker = self.book.maker(handle);
@@ -157,7 +162,7 @@ impl MarketCell {
         let (market, id, leaves) = (self.id, order.order, taker.leaves);
         let cause = match stop {
             Stop::Filled => return,
-            Stop::NothingCrosses if may_rest(order) => {
+            Stop::NothingCrosses | Stop::Outside if may_rest(order) => {
                 let PlaceOrder { account, group, side, price, .. } = *order;
                 let resting = Resting { id, account, group, side, price, leaves };
                 self.book.insert(resting);
@@ -167,6 +172,7 @@ impl MarketCell {
                 return;
             }
             Stop::NothingCrosses => CancelCause::TimeInForce,
+            Stop::Outside => CancelCause::PriceBand,
             Stop::Because(cause) => cause,
         };
         let leaves = if order.qty == Qty::MAX && is_by_quote(order) { Qty::ZERO } else { leaves };
@@ -178,6 +184,10 @@ impl MarketCell {
     fn take(&mut self, now: Timestamp, order: &PlaceOrder, taker: &mut Taker, effects: &mut Effects<'_>) -> Stop {
         let opposite = order.side.opposite();
         while let Some(price) = self.best_crossing(order) {
+            if !self.bands.allow(price) {
+                self.bands.note_breach(order.order);
+                return Stop::Outside;
+            }
             let steps = taker.steps_left;
             let stop = self.take_at(now, price, order, taker, effects);
             if taker.steps_left != steps {

@@ -133,6 +133,11 @@ impl MarketCell {
         }
     }
 
+    /// Whether nothing of it is left: it was delisted, its orders are canceled and its last depth window is closed.
+    pub(crate) fn is_gone(&self) -> bool {
+        self.phase.status == MarketStatus::Delisted && !self.is_changing() && self.depth.deadline().is_none()
+    }
+
     /// What has become due by log time. Comes before everything else that a command does.
     pub(crate) fn pass_time(&mut self, now: Timestamp, replies_fit: bool, effects: &mut Effects<'_>) {
         if self.depth.close_due(now, self.id, effects) && self.phase.status.collects() {
@@ -154,24 +159,36 @@ impl MarketCell {
         let step = |after_ns: u64, status| (after_ns != 0).then(|| (now.plus_nanos(after_ns), status));
         let auction = step(change.auction_after_ns, MarketStatus::Auction);
         let trading = step(change.trading_after_ns, MarketStatus::Trading);
-        self.phase.version = change.version;
+        self.hear(change.version);
         self.phase.plan = if auction.is_some() { [auction, trading] } else { [trading, None] };
         if change.cancel_orders {
-            self.purge = Some(Purge::everything(CancelCause::MarketClosed));
+            let is_end = change.status == MarketStatus::Delisted;
+            let cause = if is_end { CancelCause::Delisted } else { CancelCause::MarketClosed };
+            self.purge = Some(Purge::everything(cause));
         }
         self.enter(change.status, PhaseCause::Operator, effects);
         self.carry_on(now, replies_fit, effects);
     }
 
+    /// An operator's word that does not touch the phase.
+    pub(super) fn hear(&mut self, version: u32) {
+        self.phase.version = version;
+    }
+
+    /// Trading begins at a given time, and nothing before it.
+    pub(super) fn plan_trading(&mut self, at: Timestamp) {
+        self.phase.plan = [Some((at, MarketStatus::Trading)), None];
+    }
+
     /// Another schedule, from its next step on.
     pub(crate) fn change_schedule(&mut self, now: Timestamp, change: &ChangeMarketSchedule) {
-        self.phase.version = change.version;
+        self.hear(change.version);
         self.phase.follow(change.schedule, now);
         self.settle_phase(now);
     }
 
     /// Does what is due, up to what one command may do.
-    fn carry_on(&mut self, now: Timestamp, replies_fit: bool, effects: &mut Effects<'_>) {
+    pub(super) fn carry_on(&mut self, now: Timestamp, replies_fit: bool, effects: &mut Effects<'_>) {
         if self.is_changing() && !replies_fit {
             self.settle_phase(now);
             self.timer = Some(now.plus_nanos(RETRY_NS));
@@ -231,7 +248,14 @@ impl MarketCell {
     /// moves on, since a leader sequences one tick for each.
     pub(super) fn settle_phase(&mut self, now: Timestamp) {
         self.is_continuous = self.phase.status == MarketStatus::Trading && !self.is_changing();
-        self.timer = if self.is_changing() { Some(now.plus_nanos(1)) } else { self.phase.ends() };
+        self.is_limited = self.has_limits();
+        let soon = Some(now.plus_nanos(1));
+        self.timer = match self.phase.status {
+            _ if self.is_changing() => soon,
+            // The last depth window, then the end.
+            MarketStatus::Delisted => self.depth.deadline().or(soon),
+            _ => self.phase.ends(),
+        };
     }
 
     /// Whether a market that is not simply trading takes the order.

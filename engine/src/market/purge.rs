@@ -1,15 +1,28 @@
-//! Canceling many orders of a market: account by account, each one's oldest first, at most `fills_per_order_max` in one
-//! command. Each level that changed is told once, after the orders of the command.
+//! Canceling many orders of a market: every one of them, or those that no longer *fit* the market's filters.
+//!
+//! An order fits when its price is a multiple of the tick from `price_min` to `price_max`, and what is left of it is a
+//! multiple of the lot of at most `qty_max` and `notional_max`. The minima are not looked at: they measure an order when it
+//! comes, and a part of it may be less.
+//!
+//! It goes account by account, each one's oldest order first, at most `fills_per_order_max` cancellations in one command.
+//! Each level that changed is told once, after the orders of the command. When the last one is gone, the ladder takes the
+//! new tick.
 
 use wire::codec::{CodecError, Reader, Writer};
-use wire::{AccountId, CancelCause, LogPosition, Price, Side, Sides, Timestamp};
+use wire::mail::ChangeMarketRules;
+use wire::{AccountId, CancelCause, LogPosition, OrderId, Price, Side, Timestamp};
 
 use super::MarketCell;
+use super::book::{Handle, Resting};
 use crate::effects::Effects;
+
+/// Accounts that one command may look at.
+const ACCOUNTS_MAX: usize = 65_536;
 
 /// A cancellation that is going on.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) struct Purge {
+    /// `RulesChanged` spares what fits.
     cause: CancelCause,
     /// The accounts before it are done.
     account: AccountId,
@@ -19,6 +32,10 @@ impl Purge {
     /// Of every order.
     pub(super) fn everything(cause: CancelCause) -> Purge {
         Purge { cause, account: AccountId::new(1) }
+    }
+
+    fn spares(&self) -> bool {
+        self.cause == CancelCause::RulesChanged
     }
 
     pub(super) fn save(purge: Option<Purge>, to: &mut Writer<'_>) {
@@ -36,28 +53,81 @@ impl Purge {
 }
 
 impl MarketCell {
+    /// Other filters. What no longer fits is canceled.
+    pub(crate) fn change_rules(
+        &mut self,
+        now: Timestamp,
+        change: &ChangeMarketRules,
+        replies_fit: bool,
+        effects: &mut Effects<'_>,
+    ) {
+        self.hear(change.version);
+        self.rules = change.rules;
+        if self.purge.is_none_or(|purge| purge.spares()) {
+            self.purge = Some(Purge { cause: CancelCause::RulesChanged, account: AccountId::new(1) });
+        }
+        self.carry_on(now, replies_fit, effects);
+    }
+
     /// Cancels as many orders as one command may; how many more it may cancel.
     pub(super) fn purge_some(&mut self, now: Timestamp, orders_left: u32, effects: &mut Effects<'_>) -> u32 {
         let Some(mut purge) = self.purge else { return orders_left };
+        let mut orders_left = orders_left as usize;
         let mut levels: Vec<(Side, Price)> = Vec::new();
-        while self.book.len() > 0 && levels.len() < orders_left as usize {
-            let handle = self.book.oldest_of(purge.account, Sides::Both);
-            if handle == 0 {
-                purge.account = AccountId::new(purge.account.get() + 1);
-                continue;
+        let mut going: Vec<(OrderId, Handle)> = Vec::new();
+        let mut is_done = false;
+        for _ in 0..ACCOUNTS_MAX {
+            is_done = self.book.len() == 0 || !self.book.has_account(purge.account);
+            if is_done || orders_left == 0 {
+                break;
             }
-            let gone = self.book.remove(handle);
-            levels.push((gone.side, gone.price));
-            self.tell_gone(&gone, effects);
-            self.tell_end(&gone, purge.cause, LogPosition::ZERO, effects);
+            self.list_purged(&purge, &mut going);
+            let now_going = &going[..going.len().min(orders_left)];
+            for (_, handle) in now_going {
+                let gone = self.book.remove(*handle);
+                levels.push((gone.side, gone.price));
+                self.tell_gone(&gone, effects);
+                self.tell_end(&gone, purge.cause, LogPosition::ZERO, effects);
+            }
+            orders_left -= now_going.len();
+            if now_going.len() == going.len() {
+                purge.account = AccountId::new(purge.account.get() + 1);
+            }
         }
-        let orders_left = orders_left - levels.len() as u32;
         levels.sort_unstable();
         levels.dedup();
         for (side, price) in levels {
             self.tell_level(now, side, price, effects);
         }
-        self.purge = (self.book.len() > 0).then_some(purge);
-        orders_left
+        if is_done {
+            self.book.take_tick(self.rules.tick);
+        }
+        self.purge = (!is_done).then_some(purge);
+        orders_left as u32
+    }
+
+    /// The account's orders that go, oldest first.
+    fn list_purged(&self, purge: &Purge, going: &mut Vec<(OrderId, Handle)>) {
+        going.clear();
+        for side in [Side::Buy, Side::Sell] {
+            for handle in self.book.orders_of(purge.account, side) {
+                let order = self.book.order(handle);
+                if !purge.spares() || !self.fits(&order) {
+                    going.push((order.id, handle));
+                }
+            }
+        }
+        going.sort_unstable();
+    }
+
+    /// Whether the market would still have this order.
+    fn fits(&self, order: &Resting) -> bool {
+        let rules = &self.rules;
+        let notional = order.price.notional(order.leaves, self.scale.quote_factor);
+        (rules.price_min..=rules.price_max).contains(&order.price)
+            && order.price.is_multiple_of(rules.tick)
+            && order.leaves.is_multiple_of(rules.lot)
+            && order.leaves <= rules.qty_max
+            && notional.is_some_and(|notional| notional <= rules.notional_max)
     }
 }

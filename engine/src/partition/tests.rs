@@ -1,6 +1,7 @@
 //! Scenarios of whole partitions, in both layouts.
 
 mod auction;
+mod bands;
 mod conduct;
 mod depth;
 mod mail;
@@ -9,5 +10,6 @@ mod phases;
 mod prevention;
 mod random;
 mod registry;
+mod rules;
 mod silence;
 mod world;

@@ -8,7 +8,9 @@ mod special;
 use alloc::boxed::Box;
 use alloc::vec::Vec;
 
-pub use self::market::{KillMarket, ReopenMarket, SetMarketSchedule};
+pub use self::market::{
+    DelistMarket, KillMarket, ReopenMarket, SetMarketProtection, SetMarketRules, SetMarketSchedule,
+};
 pub use crate::api_key::{ExtendApiKey, RestrictApiKey};
 
 pub use self::special::{AmendOrder, CancelOrderList, NewOrderList, NewOrderOnTerms, ReplaceOrder};
@@ -37,6 +39,12 @@ pub enum Command {
     ReopenMarket(ReopenMarket),
     /// Operator: halt a market at once.
     KillMarket(KillMarket),
+    /// Operator: change a market's price limits.
+    SetMarketProtection(SetMarketProtection),
+    /// Operator: change a market's filters.
+    SetMarketRules(Box<SetMarketRules>),
+    /// Operator: take a market away for ever.
+    DelistMarket(DelistMarket),
     /// Operator: open an account.
     OpenAccount(OpenAccount),
     /// Operator: give an account an API key.

@@ -9,7 +9,10 @@ mod special;
 
 use alloc::boxed::Box;
 
-pub use self::market::{AuctionCompleted, AuctionIndicated, MarketScheduleChanged, PhaseChanged};
+pub use self::market::{
+    AuctionCompleted, AuctionIndicated, MarketProtectionChanged, MarketRulesChanged, MarketScheduleChanged,
+    PhaseChanged,
+};
 pub use self::special::{
     AmendRejected, ListEnded, ListRejected, ListStarted, OrderAmended, OrderArmed, OrderTerms, OrderTracking,
     OrderTriggered,
@@ -42,6 +45,10 @@ pub enum Event {
     MarketStatusChanged(MarketStatusChanged),
     /// Ledger: a market has another schedule.
     MarketScheduleChanged(MarketScheduleChanged),
+    /// Ledger: a market has other price limits.
+    MarketProtectionChanged(MarketProtectionChanged),
+    /// Ledger: a market has other filters.
+    MarketRulesChanged(Box<MarketRulesChanged>),
     /// Ledger: an account was opened.
     AccountOpened(AccountOpened),
     /// Ledger: an API key was added.

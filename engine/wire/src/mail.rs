@@ -7,7 +7,9 @@ mod special;
 
 use alloc::boxed::Box;
 
-pub use self::market::{ChangeMarketSchedule, ChangeMarketStatus, MarketReported};
+pub use self::market::{
+    ChangeMarketProtection, ChangeMarketRules, ChangeMarketSchedule, ChangeMarketStatus, MarketReported,
+};
 pub use self::prevention::{MarketQuarantined, TradePrevented};
 pub use self::special::{
     OrderReduced, PairLeg, PlaceOrderOnTerms, PlacePair, ReduceOrder, ReduceRefused, ReplaceRefused, ReplaceResting,
@@ -27,6 +29,10 @@ pub enum Mail {
     ChangeMarketStatus(ChangeMarketStatus),
     /// Ledger to market: follow this schedule.
     ChangeMarketSchedule(Box<ChangeMarketSchedule>),
+    /// Ledger to market: other price limits.
+    ChangeMarketProtection(Box<ChangeMarketProtection>),
+    /// Ledger to market: other filters.
+    ChangeMarketRules(Box<ChangeMarketRules>),
     /// Ledger to market: match this order; its funds are held.
     PlaceOrder(PlaceOrder),
     /// Ledger to market: take this order off the book.
@@ -83,6 +89,8 @@ impl Mail {
             Mail::WithdrawOrder(mail) => Some(mail.market),
             Mail::WithdrawAll(mail) => Some(mail.market),
             Mail::ChangeMarketSchedule(mail) => Some(mail.market),
+            Mail::ChangeMarketProtection(mail) => Some(mail.market),
+            Mail::ChangeMarketRules(mail) => Some(mail.market),
             Mail::PlaceOrderOnTerms(mail) => Some(mail.place.market),
             Mail::PlacePair(mail) => Some(mail.market),
             Mail::ReduceOrder(mail) => Some(mail.market),

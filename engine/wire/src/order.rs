@@ -173,6 +173,12 @@ numbered! {
         FillLimit = 6,
         /// An operator closed the market.
         MarketClosed = 7,
+        /// It would have traded outside a price band, and could not wait for the auction.
+        PriceBand = 16,
+        /// It does not fit the market's filters since they were changed.
+        RulesChanged = 17,
+        /// Its market is gone for ever.
+        Delisted = 18,
         /// The kill switch of its account or API key was engaged.
         KillSwitch = 24,
         /// Its account's countdown in this market ran out.

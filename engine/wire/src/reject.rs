@@ -102,6 +102,10 @@ reasons! {
     BadSchedule = 214,
     /// While the market is post-only, only orders that rest whole are accepted.
     PostOnlyPhase = 215,
+    /// The price limits contradict each other.
+    BadProtection = 216,
+    /// No partition of the cluster has this number.
+    UnknownPartition = 217,
 
     /// A limit order without a price.
     PriceMissing = 300,
@@ -139,6 +143,8 @@ reasons! {
     LevelFull = 316,
     /// A market order found the opposite side empty.
     NoLiquidity = 317,
+    /// The price is too far from the last trade.
+    PercentPrice = 360,
 
     /// The account has as many open orders, over all markets, as it may.
     AccountOpenOrders = 380,

@@ -192,6 +192,8 @@ impl Accounts {
                 | Event::MarketStatusChanged(_)
                 | Event::MarketScheduleChanged(_)
                 | Event::PhaseChanged(_)
+                | Event::MarketProtectionChanged(_)
+                | Event::MarketRulesChanged(_)
                 | Event::AuctionIndicated(_)
                 | Event::AuctionCompleted(_)
                 | Event::Traded(_)

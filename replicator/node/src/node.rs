@@ -333,8 +333,10 @@ impl NodeHandle {
         clock: Clock,
     ) -> Result<PartitionHost<DiskLog>, StartError> {
         let partition = placed.partition;
-        let cells =
-            PartitionConfig { partition, ledger: config.ledger, incarnation: INCARNATION, limits: Limits::default() };
+        // A market is listed where every node has a partition.
+        let partitions = config.partitions.iter().map(|placed| placed.partition.get()).max().unwrap_or(0);
+        let limits = Limits { partitions, ..Limits::default() };
+        let cells = PartitionConfig { partition, ledger: config.ledger, incarnation: INCARNATION, limits };
         let sink = ArchiveSink::new(partition, self.archive.clone(), self.archive_life.clone());
         let machine = Machine::new(cells, Box::new(sink));
         let doorbell = self.ports[&partition].doorbell.clone();

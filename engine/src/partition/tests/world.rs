@@ -2,13 +2,13 @@
 //! partitions carried in memory.
 
 use wire::command::{
-    AckMail, AssignAccount, CancelAll, CancelOrder, Credit, DeliverMail, ListAsset, ListMarket, NewOrder, OpenAccount,
-    Reply, SetMarketStatus, Tick,
+    AckMail, AssignAccount, CancelAll, CancelOrder, Credit, DelistMarket, DeliverMail, ListAsset, ListMarket, NewOrder,
+    OpenAccount, Reply, SetMarketProtection, SetMarketRules, SetMarketStatus, Tick,
 };
 use wire::{
     AccountId, AccountName, Amount, AssetId, ClientOrderId, Command, Event, FeeRate, FirmId, Incarnation, LogPosition,
-    MailSequence, MarketId, MarketRules, MarketStatus, OrderId, OrderKind, PartitionId, Price, Qty, RejectReason,
-    SelfTradePrevention, Side, Symbol, TimeInForce, Timestamp, TradeGroupId,
+    MailSequence, MarketId, MarketProtection, MarketRules, MarketStatus, OrderId, OrderKind, PartitionId, Price, Qty,
+    RejectReason, SelfTradePrevention, Side, Symbol, TimeInForce, Timestamp, TradeGroupId,
 };
 
 use crate::{Limits, Output, Partition, PartitionConfig};
@@ -27,6 +27,8 @@ pub(super) const LEDGER: PartitionId = PartitionId::new(1);
 
 /// The accounts, with base and quote to start with. Carol pays fees: 1 % as maker, 2 % as taker.
 pub(super) const ACCOUNTS: [(&str, u32, u32); 3] = [("alice", 0, 0), ("bob", 0, 0), ("carol", 10_000, 20_000)];
+
+const NO_LIMITS: MarketProtection = MarketProtection::NONE;
 
 pub(super) struct World {
     pub(super) partitions: Vec<Partition>,
@@ -282,9 +284,28 @@ impl World {
                 let status = *MarketStatus::ALL.iter().find(is_named).expect("a phase");
                 self.settle(Command::SetMarketStatus(SetMarketStatus { market: MARKET, status }))
             }
+            // `bands STATIC% DYNAMIC%`: volatility auctions last ten seconds.
+            ["bands", fixed, moving] => {
+                let ppm = |percent: &str| percent.parse::<u32>().expect("a percentage") * 10_000;
+                let (static_band_ppm, dynamic_band_ppm) = (ppm(fixed), ppm(moving));
+                let volatility_auction_ns = 10_000_000_000;
+                let bands = MarketProtection { static_band_ppm, dynamic_band_ppm, volatility_auction_ns, ..NO_LIMITS };
+                self.settle(Command::SetMarketProtection(SetMarketProtection { market: MARKET, protection: bands }))
+            }
+            // `rules tick T lot L`.
+            ["rules", "tick", tick, "lot", lot] => {
+                let (tick, lot) = (price(tick.parse().unwrap()), qty(lot.parse().unwrap()));
+                let rules = MarketRules { tick, lot, price_min: tick, qty_min: lot, ..rules() };
+                self.settle(Command::SetMarketRules(Box::new(SetMarketRules { market: MARKET, rules })))
+            }
+            ["delist"] => self.settle(Command::DelistMarket(DelistMarket { market: MARKET })),
             ["wait", seconds] => {
                 self.now = self.now.plus_nanos(seconds.parse::<u64>().unwrap() * 1_000_000_000);
                 return String::new();
+            }
+            ["tick"] => {
+                self.pass_time();
+                Reply::Accepted { id: 0 }
             }
             [who, "group", group] => {
                 let (group, firm) = (TradeGroupId::new(group.parse().unwrap()), FirmId::default());

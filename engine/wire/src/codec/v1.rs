@@ -15,8 +15,8 @@ use crate::text::{AccountName, ApiKeyText, ClientOrderId, Secret, Symbol};
 use crate::{
     AccountId, Amount, ApiKeyId, AssetId, BasisPoints, BookSequence, CancelCause, CancelRestriction, ClientSessionId,
     Command, Event, FeeRate, FeeTiers, FirmId, Incarnation, ListId, ListKind, LogPosition, Mail, MailSequence,
-    MarketId, MarketRules, MarketScale, MarketSchedule, MarketStatus, Networks, OrderId, OrderKind, Origin,
-    PartitionId, PhaseCause, PreventedMatchId, Price, Qty, RejectReason, ReplaceMode, ScheduleStep,
+    MarketId, MarketProtection, MarketRules, MarketScale, MarketSchedule, MarketStatus, Networks, OrderId, OrderKind,
+    Origin, PartitionId, PhaseCause, PreventedMatchId, Price, Qty, RejectReason, ReplaceMode, ScheduleStep,
     SelfTradePrevention, Sequence, SessionId, Side, Sides, SignedFeeRate, SpecialRules, Terms, TimeInForce, Timestamp,
     TradeGroupId, TradeId, UpdateId,
 };
@@ -128,6 +128,26 @@ records! {
     KillMarket {
         market: MarketId,
         cancel_orders: bool,
+    }
+    MarketProtection {
+        static_band_ppm: u32,
+        dynamic_band_ppm: u32,
+        volatility_auction_ns: u64,
+        bid_up_ppm: u32,
+        bid_down_ppm: u32,
+        ask_up_ppm: u32,
+        ask_down_ppm: u32,
+    }
+    SetMarketProtection {
+        market: MarketId,
+        protection: MarketProtection,
+    }
+    SetMarketRules {
+        market: MarketId,
+        rules: MarketRules,
+    }
+    DelistMarket {
+        market: MarketId,
     }
     OpenAccount {
         name: AccountName,
@@ -294,6 +314,16 @@ records! {
         market: MarketId,
         version: u32,
         schedule: MarketSchedule,
+    }
+    ChangeMarketProtection {
+        market: MarketId,
+        version: u32,
+        protection: MarketProtection,
+    }
+    ChangeMarketRules {
+        market: MarketId,
+        version: u32,
+        rules: MarketRules,
     }
     MarketReported {
         market: MarketId,
@@ -474,6 +504,16 @@ records! {
     MarketScheduleChanged {
         market: MarketId,
         schedule: MarketSchedule,
+    }
+    MarketProtectionChanged {
+        market: MarketId,
+        version: u32,
+        protection: MarketProtection,
+    }
+    MarketRulesChanged {
+        market: MarketId,
+        version: u32,
+        rules: MarketRules,
     }
     PhaseChanged {
         market: MarketId,
@@ -814,6 +854,8 @@ tagged! {
         21 => AllWithdrawn,
         50 => ChangeMarketSchedule,
         51 => MarketReported,
+        52 => ChangeMarketProtection,
+        53 => ChangeMarketRules,
         60 => TradePrevented,
         61 => MarketQuarantined,
         40 => PlaceOrderOnTerms,
@@ -855,6 +897,8 @@ tagged! {
         51 => PhaseChanged,
         52 => AuctionIndicated,
         53 => AuctionCompleted,
+        54 => MarketProtectionChanged,
+        55 => MarketRulesChanged,
         70 => ApiKeyRestricted,
         71 => ApiKeyExtended,
         60 => AccountAssigned,
@@ -900,6 +944,9 @@ tagged! {
         50 => SetMarketSchedule,
         51 => ReopenMarket,
         52 => KillMarket,
+        53 => SetMarketProtection,
+        54 => SetMarketRules,
+        55 => DelistMarket,
         70 => RestrictApiKey,
         71 => ExtendApiKey,
         60 => AssignAccount,

@@ -1,6 +1,6 @@
 //! What operators may do with a market after it was listed.
 
-use crate::{MarketId, MarketSchedule};
+use crate::{MarketId, MarketProtection, MarketRules, MarketSchedule};
 
 /// Moves a market through phases by log time, again every week.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -34,4 +34,29 @@ pub struct KillMarket {
     pub market: MarketId,
     /// Whether every order of the market is canceled as well.
     pub cancel_orders: bool,
+}
+
+/// Changes a market's price limits.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct SetMarketProtection {
+    /// Which market.
+    pub market: MarketId,
+    /// From now on.
+    pub protection: MarketProtection,
+}
+
+/// Changes a market's filters. Resting orders that no longer fit are canceled.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct SetMarketRules {
+    /// Which market.
+    pub market: MarketId,
+    /// From now on.
+    pub rules: MarketRules,
+}
+
+/// Takes a market away for ever: its orders are canceled, then its cell ends. Its name and its number stay taken.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct DelistMarket {
+    /// Which market.
+    pub market: MarketId,
 }

@@ -1,6 +1,6 @@
 //! What happens to a market as a whole.
 
-use crate::{MarketId, MarketSchedule, MarketStatus, PhaseCause, Price, Qty, Timestamp};
+use crate::{MarketId, MarketProtection, MarketRules, MarketSchedule, MarketStatus, PhaseCause, Price, Qty, Timestamp};
 
 /// A market follows this schedule now.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -50,4 +50,26 @@ pub struct AuctionCompleted {
     pub price: Price,
     /// How much has traded; [`Qty::MAX`] when it is more.
     pub qty: Qty,
+}
+
+/// A market has these price limits now.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct MarketProtectionChanged {
+    /// Which market.
+    pub market: MarketId,
+    /// The ledger's count of changes of this market, with this one.
+    pub version: u32,
+    /// From now on.
+    pub protection: MarketProtection,
+}
+
+/// A market has these filters now. The orders that no longer fit follow as canceled ones.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct MarketRulesChanged {
+    /// Which market.
+    pub market: MarketId,
+    /// The ledger's count of changes of this market, with this one.
+    pub version: u32,
+    /// From now on.
+    pub rules: MarketRules,
 }

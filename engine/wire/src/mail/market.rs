@@ -1,6 +1,6 @@
 //! What ledger and market say to each other about the market itself.
 
-use crate::{MarketId, MarketSchedule, MarketStatus, PhaseCause};
+use crate::{MarketId, MarketProtection, MarketRules, MarketSchedule, MarketStatus, PhaseCause};
 
 /// Ledger to market: an operator's word about the phase.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -41,4 +41,26 @@ pub struct MarketReported {
     pub status: MarketStatus,
     /// What moved it there.
     pub cause: PhaseCause,
+}
+
+/// Ledger to market: other price limits.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct ChangeMarketProtection {
+    /// Which market.
+    pub market: MarketId,
+    /// The ledger's count of changes of this market, with this one.
+    pub version: u32,
+    /// From now on.
+    pub protection: MarketProtection,
+}
+
+/// Ledger to market: other filters.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct ChangeMarketRules {
+    /// Which market.
+    pub market: MarketId,
+    /// The ledger's count of changes of this market, with this one.
+    pub version: u32,
+    /// From now on.
+    pub rules: MarketRules,
 }
