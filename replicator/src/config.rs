@@ -138,9 +138,23 @@ impl Default for SessionLimits {
     }
 }
 
+/// Who takes the snapshots of a replica.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum SnapshotTaker {
+    /// The machine stops for as long as it takes.
+    Machine,
+    /// A second copy of machine and sessions, in the same thread: for simulations.
+    Twin,
+    /// A second copy on a thread of its own; the machine goes on. Takes the memory of the state and the work of
+    /// applying the log twice.
+    TwinThread,
+}
+
 /// When to take a snapshot and how much log to keep behind it.
 #[derive(Debug, Clone)]
 pub struct SnapshotLimits {
+    /// Who takes it. A machine that has no twin takes its own.
+    pub taken_by: SnapshotTaker,
     /// After this many log entries since the last.
     pub every_entries: u64,
     /// Or after entries of this many bytes.
@@ -154,6 +168,7 @@ pub struct SnapshotLimits {
 impl Default for SnapshotLimits {
     fn default() -> Self {
         SnapshotLimits {
+            taken_by: SnapshotTaker::Machine,
             every_entries: 100_000,
             every_bytes: 64 * 1024 * 1024,
             tail_entries: 20_000,

@@ -25,7 +25,7 @@ mod session;
 pub mod sim;
 mod snapshot;
 
-pub use config::{RaftLimits, ReplicaConfig, SequencerLimits, SessionLimits, SnapshotLimits, Timing};
+pub use config::{RaftLimits, ReplicaConfig, SequencerLimits, SessionLimits, SnapshotLimits, SnapshotTaker, Timing};
 pub use log::LogStore;
 pub use machine::{Applied, Input, RestoreError, StateMachine};
 pub use output::{OpenError, Output, Role, Status};

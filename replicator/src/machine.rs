@@ -4,7 +4,7 @@ use wire::{LogPosition, Origin, Timestamp};
 
 /// A deterministic state machine: the same inputs in the same order give the same state, replies and events
 /// on every replica. It reads no clock, draws no randomness and touches no file.
-pub trait StateMachine {
+pub trait StateMachine: Send + Sized + 'static {
     /// Executes one command. `out` is empty when called.
     fn apply(&mut self, input: Input<'_>, out: &mut Applied);
 
@@ -21,6 +21,18 @@ pub trait StateMachine {
 
     /// Appends the whole state.
     fn snapshot(&self, out: &mut Vec<u8>);
+
+    /// A new machine, before its first command, that will be fed what this one is fed and never heard: snapshots are
+    /// taken of it while this one goes on. `None` when this one stops for its snapshots.
+    fn twin(&self) -> Option<Self> {
+        None
+    }
+
+    /// Whether what this machine has told the outside, up to now, survives a crash: a snapshot is saved only after
+    /// that. Begins to make it so; asked again until it is. Never waits.
+    fn poll_safe(&mut self) -> bool {
+        true
+    }
 
     /// Replaces the whole state by one that `snapshot` wrote.
     fn restore(&mut self, bytes: &[u8]) -> Result<(), RestoreError>;

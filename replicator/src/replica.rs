@@ -12,23 +12,24 @@ mod inbound;
 mod persistence;
 mod proposals;
 mod reads;
+mod state;
+mod twin;
 
 use std::collections::VecDeque;
 
 use raft::{Config, RawNode, ReadOnlyOption, StateRole};
 use wire::{NodeId, Term, Timestamp};
 
-use self::apply::Cursor;
 use self::catch_up::CatchUp;
 use self::checkpoint::Checkpoint;
 use self::election::Election;
 use self::persistence::Persistence;
 use self::reads::Reads;
+use self::state::State;
+use self::twin::Twin;
 use crate::log::Tail;
 use crate::sequencer::Sequencer;
-use crate::session::Sessions;
-use crate::snapshot;
-use crate::{Applied, LogStore, OpenError, Output, ReplicaConfig, Role, StateMachine, Status};
+use crate::{LogStore, OpenError, Output, ReplicaConfig, Role, StateMachine, Status};
 
 /// A message to a peer has at most this many bytes.
 pub const SEND_BYTES_MAX: usize = 1024 * 1024;
@@ -38,9 +39,9 @@ pub struct Replica<M, L> {
     config: ReplicaConfig,
     raft: RawNode<Tail>,
     store: L,
-    machine: M,
-    sessions: Sessions,
-    cursor: Cursor,
+    state: State<M>,
+    /// A second copy of the state that takes the snapshots, when there is one.
+    twin: Option<Twin<M>>,
     sequencer: Sequencer,
     /// The deadline and term of the last tick that was sequenced.
     ticked: (Timestamp, u64),
@@ -49,8 +50,6 @@ pub struct Replica<M, L> {
     reads: Reads,
     checkpoint: Checkpoint,
     catch_up: CatchUp,
-    /// Lent to the machine.
-    applied: Applied,
     outputs: VecDeque<Output>,
     now: Timestamp,
     tick_at: Timestamp,
@@ -65,15 +64,16 @@ pub struct Replica<M, L> {
 impl<M: StateMachine, L: LogStore> Replica<M, L> {
     /// Opens a replica: restores the newest snapshot into `machine`, which must be new, and reads the log behind it.
     /// Entries that are known to be committed are applied in the first duty cycles.
-    pub fn open(config: ReplicaConfig, mut machine: M, mut store: L, now: Timestamp) -> Result<Self, OpenError> {
+    pub fn open(config: ReplicaConfig, machine: M, mut store: L, now: Timestamp) -> Result<Self, OpenError> {
         check(&config)?;
         let stored = store.load()?;
         let voters: Vec<u64> = config.voters.iter().map(|node| node.get()).collect();
-        let mut sessions = Sessions::new(config.sessions.clone());
-        let mut cursor = Cursor::default();
+        let twin = Twin::of(&machine, &config, stored.snapshot.as_deref());
+        let mut state = State::new(&config, machine);
         let mut hard_state = stored.hard_state;
         if let Some(bytes) = &stored.snapshot {
-            cursor = restore(&config, bytes, &mut machine, &mut sessions)?;
+            state.restore(&config, bytes)?;
+            let cursor = &state.cursor;
             // The snapshot may have become durable without the hard state that came with it. A vote of that
             // term was never written, so it was never cast.
             if hard_state.term < cursor.term {
@@ -81,6 +81,7 @@ impl<M: StateMachine, L: LogStore> Replica<M, L> {
             }
             hard_state.commit = hard_state.commit.max(cursor.index);
         }
+        let cursor = &state.cursor;
         let (before, entries) = match stored.entries.first() {
             // The term before the first entry is not in the log; so the first stands for it.
             Some(first) if first.index > 1 && first.index != cursor.index + 1 => {
@@ -99,9 +100,8 @@ impl<M: StateMachine, L: LogStore> Replica<M, L> {
             ticked: (Timestamp::ZERO, 0),
             persistence: Persistence::default(),
             reads: Reads::default(),
-            checkpoint: Checkpoint::new(&cursor),
+            checkpoint: Checkpoint::new(cursor),
             catch_up: CatchUp::default(),
-            applied: Applied::default(),
             outputs: VecDeque::new(),
             now,
             tick_at: now.plus_nanos(config.timing.tick_ns),
@@ -111,9 +111,8 @@ impl<M: StateMachine, L: LogStore> Replica<M, L> {
             failed: None,
             raft,
             store,
-            machine,
-            sessions,
-            cursor,
+            state,
+            twin,
             config,
         };
         if replica.config.voters.len() == 1 {
@@ -150,7 +149,7 @@ impl<M: StateMachine, L: LogStore> Replica<M, L> {
 
     /// When the clock alone gives this replica something to do.
     pub fn next_timeout(&self) -> Timestamp {
-        let deadline = self.machine.next_deadline().filter(|_| self.is_leader());
+        let deadline = self.state.machine.next_deadline().filter(|_| self.is_leader());
         let deadline = deadline.map(|deadline| self.sequencer.clock_at(deadline));
         let failover = self.election.due();
         [deadline, failover].into_iter().flatten().fold(self.tick_at, Timestamp::min)
@@ -158,7 +157,7 @@ impl<M: StateMachine, L: LogStore> Replica<M, L> {
 
     /// The state machine, at the last applied position.
     pub fn machine(&self) -> &M {
-        &self.machine
+        &self.state.machine
     }
 
     /// The replica's state at a glance.
@@ -179,14 +178,14 @@ impl<M: StateMachine, L: LogStore> Replica<M, L> {
             term: Term::new(raft.term),
             settled: leader && raft.commit_to_current_term(),
             commit_index: raft.raft_log.committed,
-            applied_index: self.cursor.index,
+            applied_index: self.state.cursor.index,
             last_index: raft.raft_log.last_index(),
             first_index: raft.raft_log.first_index(),
-            applied_position: self.cursor.position,
-            applied_timestamp: self.cursor.timestamp,
+            applied_position: self.state.cursor.position,
+            applied_timestamp: self.state.cursor.timestamp,
             snapshot_position: self.checkpoint.position(),
             queued: self.sequencer.len(),
-            sessions: self.sessions.len(),
+            sessions: self.state.sessions.len(),
             dropped_messages: self.dropped_messages,
             standbys,
             failed: self.failed.clone(),
@@ -260,38 +259,6 @@ impl<M: StateMachine, L: LogStore> Replica<M, L> {
             self.outputs.push_back(Output::Failed { error });
         }
     }
-}
-
-/// Restores machine and sessions from a snapshot, and says where that is.
-fn restore<M: StateMachine>(
-    config: &ReplicaConfig,
-    bytes: &[u8],
-    machine: &mut M,
-    sessions: &mut Sessions,
-) -> Result<Cursor, OpenError> {
-    let opened = snapshot::open(bytes).map_err(|error| OpenError::Config(format!("the snapshot: {error}")))?;
-    let header = opened.header;
-    let voters: Vec<u64> = config.voters.iter().map(|node| node.get()).collect();
-    if (header.partition, header.epoch) != (config.partition, config.epoch) || header.voters != voters {
-        return Err(OpenError::Config(format!(
-            "the snapshot is of partition {} of epoch {} with replicas {:?}, not of partition {} of epoch {} with {:?}",
-            header.partition, header.epoch, header.voters, config.partition, config.epoch, voters
-        )));
-    }
-    let index = header.index;
-    *sessions = Sessions::restore(config.sessions.clone(), opened.sessions)
-        .map_err(|error| OpenError::Config(format!("the snapshot's sessions: {error}")))?;
-    machine.restore(opened.machine).map_err(|source| OpenError::Restore { index, source })?;
-    if machine.digest() != header.digest {
-        return Err(OpenError::Digest { index });
-    }
-    Ok(Cursor {
-        index,
-        term: header.term,
-        batch_term: header.batch_term,
-        position: header.position,
-        timestamp: header.timestamp,
-    })
 }
 
 fn check(config: &ReplicaConfig) -> Result<(), OpenError> {

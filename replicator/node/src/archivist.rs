@@ -211,12 +211,14 @@ pub struct ArchiveSink {
     work: Sender<ToArchive>,
     /// Of the archive thread.
     life: Weak<Life>,
+    /// The answer to a sync that was begun and not waited for.
+    syncing: Option<Receiver<()>>,
 }
 
 impl ArchiveSink {
     /// For one partition's events; `life` is the archive thread's.
     pub fn new(partition: PartitionId, work: Sender<ToArchive>, life: Weak<Life>) -> ArchiveSink {
-        ArchiveSink { partition, work, life }
+        ArchiveSink { partition, work, life, syncing: None }
     }
 
     /// Waits when the ring is full. Without the archive thread the node must not go on.
@@ -244,6 +246,21 @@ impl EventSink for ArchiveSink {
                 Err(_) => panic!("the archive thread has ended: its error says why"),
             }
         }
+    }
+
+    fn poll_sync(&mut self) -> bool {
+        let Some(syncing) = &self.syncing else {
+            let (done, wait) = bounded(1);
+            self.put(ToArchive::Sync(self.partition, done));
+            self.syncing = Some(wait);
+            return false;
+        };
+        if syncing.try_recv().is_err() {
+            assert!(self.life.strong_count() > 0, "the archive thread has ended: its error says why");
+            return false;
+        }
+        self.syncing = None;
+        true
     }
 
     fn jump(&mut self, position: LogPosition) {

@@ -1,8 +1,8 @@
 //! The cells of one partition as the replicator sees them: bytes in, bytes out.
 //!
 //! Events leave through an [`EventSink`] and not through the replica, for one reason: a snapshot allows the
-//! log behind it to be forgotten, so what the log would bring back must be safe first. When a snapshot is
-//! taken the machine makes the sink durable before it answers.
+//! log behind it to be forgotten, so what the log would bring back must be safe first. Before a snapshot is
+//! saved the machine makes the sink durable ([`StateMachine::poll_safe`]).
 
 use std::cell::RefCell;
 use std::mem;
@@ -27,6 +27,13 @@ pub trait EventSink: Send {
     /// Returns when everything taken so far survives a crash.
     fn sync(&mut self);
 
+    /// Begins to make everything taken so far survive a crash, or looks whether what was begun is done. A sink that
+    /// can do so without waiting does not wait.
+    fn poll_sync(&mut self) -> bool {
+        self.sync();
+        true
+    }
+
     /// The state jumped: events up to this position that were never appended will not be.
     fn jump(&mut self, position: LogPosition);
 }
@@ -39,6 +46,8 @@ pub struct Machine {
     /// The last position that reached the cells. Others (session openings, resends) have no events.
     applied: LogPosition,
     outlet: RefCell<Outlet>,
+    /// Nobody hears a twin: its events go nowhere.
+    is_twin: bool,
 }
 
 /// Where events gather and leave. Behind a `RefCell` because a snapshot, which borrows the machine, must
@@ -68,6 +77,7 @@ impl Machine {
             output: Output::default(),
             applied: LogPosition::ZERO,
             outlet: RefCell::new(outlet),
+            is_twin: false,
         }
     }
 
@@ -91,6 +101,17 @@ impl Machine {
         outlet.close();
         mem::take(&mut outlet.closed)
     }
+}
+
+/// The sink of a machine that nobody hears.
+struct Nowhere;
+
+impl EventSink for Nowhere {
+    fn append(&mut self, _: Arc<EventBlock>) {}
+
+    fn sync(&mut self) {}
+
+    fn jump(&mut self, _: LogPosition) {}
 }
 
 impl Outlet {
@@ -117,6 +138,9 @@ impl StateMachine for Machine {
             }
         }
         v1::encode_reply(&self.output.reply, &mut out.reply);
+        if self.is_twin {
+            return;
+        }
         let outlet = self.outlet.get_mut();
         outlet.encoded.clear();
         for event in &self.output.events {
@@ -141,11 +165,18 @@ impl StateMachine for Machine {
     }
 
     fn snapshot(&self, out: &mut Vec<u8>) {
-        let mut outlet = self.outlet.borrow_mut();
-        outlet.close();
-        outlet.sink.sync();
         Writer::new(out).put(&self.applied);
         self.cells.snapshot(out);
+    }
+
+    fn twin(&self) -> Option<Machine> {
+        Some(Machine { is_twin: true, ..Machine::new(self.config, Box::new(Nowhere)) })
+    }
+
+    fn poll_safe(&mut self) -> bool {
+        let outlet = self.outlet.get_mut();
+        outlet.close();
+        outlet.sink.poll_sync()
     }
 
     fn restore(&mut self, bytes: &[u8]) -> Result<(), RestoreError> {

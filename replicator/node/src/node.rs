@@ -10,7 +10,7 @@ use crossbeam::channel::{Receiver, Sender, bounded};
 use engine::{Limits, PartitionConfig};
 use replicator::log::disk::{Disk, DiskConfig, DiskLog, LogGroup};
 use replicator::net::{self, NetConfig, NetHandle, NetLimits, TlsIdentity};
-use replicator::{OpenError, ReplicaConfig};
+use replicator::{OpenError, ReplicaConfig, SnapshotTaker};
 use wire::{Incarnation, NodeId, PartitionId, Text};
 
 use crate::archive::{Archive, ArchiveError};
@@ -440,6 +440,7 @@ fn replica_config(config: &NodeConfig, partition: PartitionId, clock: Clock) -> 
     let mut replica = ReplicaConfig::new(partition, config.node, voters(config), config.epoch, seed);
     replica.timing.tick_ns = nanos(tick);
     replica.timing.election_ticks = (nanos(election_timeout) / nanos(tick).max(1)).max(2) as usize;
+    replica.snapshots.taken_by = SnapshotTaker::TwinThread;
     replica.snapshots.every_entries = snapshot_every;
     replica.snapshots.tail_entries = log_tail;
     replica

@@ -1,11 +1,20 @@
 //! When to take a snapshot, and what of the log may go once it is on disk.
+//!
+//! A replica with a twin hands it the log in pieces and has it write the snapshot; nothing of that takes longer than a
+//! piece does. Without one the machine stops and writes.
 
+use raft::{GetEntriesContext, Storage};
 use wire::LogPosition;
 
 use super::Replica;
-use super::apply::Cursor;
-use crate::snapshot::{self, Header};
+use super::state::Cursor;
 use crate::{LogStore, Output, StateMachine};
+
+/// The log goes to the twin in pieces of about so many bytes, when so many entries or bytes wait, or a snapshot does.
+const PIECE_BYTES: u64 = 128 * 1024;
+const PIECE_ENTRIES: u64 = 512;
+/// Entries that are dropped from memory in one duty cycle.
+const DROPPED_MAX: u64 = 512;
 
 /// The last snapshot, and what has been applied since.
 #[derive(Debug)]
@@ -15,12 +24,31 @@ pub(super) struct Checkpoint {
     /// Since the last snapshot was begun.
     entries: u64,
     bytes: u64,
+    /// The log index at which the twin is to take a snapshot, and whether it knows.
+    wanted: Option<u64>,
+    is_asked: bool,
+    /// What the twin wrote, until everything the machine told before it is safe.
+    written: Option<(Cursor, Vec<u8>)>,
+    /// Bytes applied since the twin got its last piece.
+    unfed: u64,
+    /// Entries before this are dropped from memory, some in each cycle.
+    drop_before: u64,
 }
 
 impl Checkpoint {
     /// The cursor is at the snapshot that was restored, or at the beginning.
     pub fn new(cursor: &Cursor) -> Checkpoint {
-        Checkpoint { newest: cursor.clone(), saving: None, entries: 0, bytes: 0 }
+        Checkpoint {
+            newest: cursor.clone(),
+            saving: None,
+            entries: 0,
+            bytes: 0,
+            wanted: None,
+            is_asked: false,
+            written: None,
+            unfed: 0,
+            drop_before: 0,
+        }
     }
 
     /// The last position in the newest snapshot on disk.
@@ -32,37 +60,93 @@ impl Checkpoint {
     pub fn applied(&mut self, bytes: usize) {
         self.entries += 1;
         self.bytes += bytes as u64;
+        self.unfed += bytes as u64;
     }
 
     /// The state jumped to a snapshot of the leader.
     pub fn installed(&mut self, cursor: &Cursor) {
-        (self.newest, self.entries, self.bytes) = (cursor.clone(), 0, 0);
+        *self = Checkpoint { saving: self.saving.take(), ..Checkpoint::new(cursor) };
     }
 }
 
 impl<M: StateMachine, L: LogStore> Replica<M, L> {
     /// Takes a snapshot when enough has been applied since the last.
     pub(super) fn poll_checkpoint(&mut self) -> usize {
-        let limits = &self.config.snapshots;
-        let due = self.checkpoint.entries >= limits.every_entries || self.checkpoint.bytes >= limits.every_bytes;
-        if !due || self.checkpoint.saving.is_some() || self.persistence.is_installing() || self.failed.is_some() {
+        if self.persistence.is_installing() || self.failed.is_some() {
             return 0;
         }
-        let header = Header {
-            partition: self.config.partition,
-            epoch: self.config.epoch,
-            index: self.cursor.index,
-            term: self.cursor.term,
-            batch_term: self.cursor.batch_term,
-            position: self.cursor.position,
-            timestamp: self.cursor.timestamp,
-            digest: self.machine.digest(),
-            voters: self.config.voters.iter().map(|node| node.get()).collect(),
-        };
-        let bytes = snapshot::write(&header, |to| self.sessions.snapshot(to), |to| self.machine.snapshot(to));
-        self.store.save_snapshot(self.cursor.index, bytes);
-        self.checkpoint.saving = Some(self.cursor.clone());
-        (self.checkpoint.entries, self.checkpoint.bytes) = (0, 0);
+        self.drop_some() + self.feed_twin() + self.save_written() + self.begin_checkpoint()
+    }
+
+    fn begin_checkpoint(&mut self) -> usize {
+        let (limits, checkpoint) = (&self.config.snapshots, &mut self.checkpoint);
+        let is_due = checkpoint.entries >= limits.every_entries || checkpoint.bytes >= limits.every_bytes;
+        let is_under_way = checkpoint.saving.is_some() || checkpoint.wanted.is_some() || checkpoint.written.is_some();
+        if !is_due || is_under_way {
+            return 0;
+        }
+        (checkpoint.entries, checkpoint.bytes) = (0, 0);
+        if self.twin.is_some() {
+            (checkpoint.wanted, checkpoint.is_asked) = (Some(self.state.cursor.index), false);
+        } else {
+            checkpoint.written = Some((self.state.cursor.clone(), self.state.snapshot(&self.config)));
+        }
+        1
+    }
+
+    /// Hands the twin a piece of the log, or takes what it wrote.
+    fn feed_twin(&mut self) -> usize {
+        let Some(twin) = &mut self.twin else { return 0 };
+        let checkpoint = &mut self.checkpoint;
+        match twin.poll() {
+            Ok(None) => {}
+            Ok(Some(written)) => {
+                // Another one is from before the state jumped.
+                if checkpoint.is_asked && checkpoint.wanted == Some(written.0.index) {
+                    (checkpoint.wanted, checkpoint.written) = (None, Some(written));
+                }
+                return 1;
+            }
+            Err(error) => {
+                let partition = self.config.partition;
+                tracing::error!(%partition, %error, "the twin has failed: the machine stops for its snapshots now");
+                self.twin = None;
+                checkpoint.wanted = None;
+                return 1;
+            }
+        }
+        if !twin.has_room() {
+            return 0;
+        }
+        let (fed, applied) = (twin.fed(), self.state.cursor.index);
+        let wanted = checkpoint.wanted.filter(|_| !checkpoint.is_asked);
+        if wanted == Some(fed) {
+            twin.write();
+            checkpoint.is_asked = true;
+            return 1;
+        }
+        let upto = wanted.unwrap_or(applied);
+        let is_enough = wanted.is_some() || upto - fed >= PIECE_ENTRIES || checkpoint.unfed >= PIECE_BYTES;
+        if fed == upto || !is_enough {
+            return 0;
+        }
+        let context = GetEntriesContext::empty(false);
+        let piece = self.raft.store().entries(fed + 1, upto.min(fed + PIECE_ENTRIES) + 1, PIECE_BYTES, context);
+        twin.follow(piece.expect("the log reaches back to the last snapshot"));
+        if twin.fed() == applied {
+            checkpoint.unfed = 0;
+        }
+        1
+    }
+
+    /// Saves a snapshot once everything that was told before it is safe: the log that would tell it again may go then.
+    fn save_written(&mut self) -> usize {
+        if self.checkpoint.saving.is_some() || self.checkpoint.written.is_none() || !self.state.machine.poll_safe() {
+            return 0;
+        }
+        let Some((cursor, bytes)) = self.checkpoint.written.take() else { return 0 };
+        self.store.save_snapshot(cursor.index, bytes);
+        self.checkpoint.saving = Some(cursor);
         1
     }
 
@@ -76,10 +160,21 @@ impl<M: StateMachine, L: LogStore> Replica<M, L> {
             let tail = self.raft.mut_store();
             tail.set_snapshot(saved.index, saved.term);
             let first = tail.keep_from(limits.tail_entries, limits.tail_bytes);
-            tail.compact(first);
+            self.checkpoint.drop_before = first;
             self.store.compact(first);
             self.checkpoint.newest = saved;
         }
         self.outputs.push_back(Output::SnapshotTaken { position });
+    }
+
+    /// Freeing a hundred thousand entries takes milliseconds, so they go a few at a time.
+    fn drop_some(&mut self) -> usize {
+        let tail = self.raft.mut_store();
+        let first = self.checkpoint.drop_before.min(tail.first() + DROPPED_MAX);
+        if first <= tail.first() {
+            return 0;
+        }
+        tail.compact(first);
+        1
     }
 }

@@ -8,8 +8,8 @@ use std::collections::VecDeque;
 
 use raft::eraftpb::{HardState, Message, MessageType, Snapshot};
 
+use super::Replica;
 use super::envelope::Envelope;
-use super::{Replica, restore};
 use crate::log::{Append, Durable, Entry};
 use crate::{LogStore, Output, StateMachine};
 use wire::NodeId;
@@ -183,17 +183,19 @@ impl<M: StateMachine, L: LogStore> Replica<M, L> {
     fn finish_install(&mut self) {
         let durable = self.persistence.durable;
         let Some(install) = self.persistence.install.take_if(|i| i.saved && i.append.ticket <= durable) else { return };
-        let restored = restore(&self.config, install.snapshot.get_data(), &mut self.machine, &mut self.sessions);
-        match restored {
-            Ok(cursor) => {
-                self.cursor = cursor;
-                self.checkpoint.installed(&self.cursor);
-                self.outputs.push_back(Output::SnapshotInstalled { position: self.cursor.position });
+        let bytes = install.snapshot.get_data();
+        match self.state.restore(&self.config, bytes) {
+            Ok(()) => {
+                if let Some(twin) = &mut self.twin {
+                    twin.restart(bytes);
+                }
+                self.checkpoint.installed(&self.state.cursor);
+                self.outputs.push_back(Output::SnapshotInstalled { position: self.state.cursor.position });
                 let (number, ticket, messages) = (install.number, install.append.ticket, install.messages);
                 self.persistence.held.push_back(Held { number, ticket, messages });
                 // A campaign would look for the entries that the snapshot has replaced.
                 self.release();
-                self.raft.advance_apply_to(self.cursor.index);
+                self.raft.advance_apply_to(self.state.cursor.index);
             }
             Err(error) => self.fail(format!("installing the leader's snapshot: {error}")),
         }

@@ -13,7 +13,7 @@ impl<M: StateMachine, L: LogStore> Replica<M, L> {
     pub fn offer(&mut self, request: Request, payload: &[u8]) -> Result<(), (Refusal, u64)> {
         self.must_lead()?;
         let origin = Origin { session: request.session, sequence: request.sequence };
-        if let Some(reply) = self.sessions.cached(origin) {
+        if let Some(reply) = self.state.sessions.cached(origin) {
             // It was executed: what is committed stays true, whoever leads.
             let (position, payload) = (reply.position, reply.payload.clone());
             let (session, sequence) = (request.session, request.sequence);
@@ -51,7 +51,7 @@ impl<M: StateMachine, L: LogStore> Replica<M, L> {
         if !self.is_leader() {
             return 0;
         }
-        self.sequencer.observe(self.cursor.timestamp, self.now);
+        self.sequencer.observe(self.state.cursor.timestamp, self.now);
         self.queue_tick();
         let Some(len) = self.sequencer.next_len() else { return 0 };
         let raft = &self.raft.raft;
@@ -76,12 +76,12 @@ impl<M: StateMachine, L: LogStore> Replica<M, L> {
     fn queue_tick(&mut self) {
         let raft = &self.raft.raft;
         let now = self.sequencer.time(self.now);
-        let Some(deadline) = self.machine.next_deadline().filter(|deadline| *deadline <= now) else { return };
+        let Some(deadline) = self.state.machine.next_deadline().filter(|deadline| *deadline <= now) else { return };
         if self.ticked == (deadline, raft.term) || !raft.commit_to_current_term() {
             return;
         }
         let mut payload = Vec::new();
-        self.machine.tick(&mut payload);
+        self.state.machine.tick(&mut payload);
         if self.sequencer.offer(Kind::Internal, &payload).is_ok() {
             self.ticked = (deadline, raft.term);
         }

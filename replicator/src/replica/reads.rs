@@ -69,7 +69,7 @@ impl<M: StateMachine, L: LogStore> Replica<M, L> {
             self.raft.read_index(reads.question.to_le_bytes().to_vec());
             work += 1;
         }
-        let (applied, position) = (self.cursor.index, self.cursor.position);
+        let (applied, position) = (self.state.cursor.index, self.state.cursor.position);
         while reads.confirmed.front().is_some_and(|(index, _)| *index <= applied) {
             let (_, tokens) = reads.confirmed.pop_front().expect("there is a first");
             reads.len -= tokens.len();

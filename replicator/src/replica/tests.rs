@@ -8,6 +8,7 @@ mod chaos;
 mod failover;
 mod hostile;
 mod sessions;
+mod twin;
 
 /// A cluster without faults, and everything its replicas have said.
 struct Bench {

@@ -93,6 +93,10 @@ impl StateMachine for Tally {
         }
     }
 
+    fn twin(&self) -> Option<Tally> {
+        Some(Tally::default())
+    }
+
     fn restore(&mut self, bytes: &[u8]) -> Result<(), RestoreError> {
         *self = Tally::read(bytes).map_err(|error| RestoreError { reason: error.to_string() })?;
         Ok(())

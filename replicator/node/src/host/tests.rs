@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, VecDeque};
 use std::sync::Mutex;
 
 use engine::{Limits, PartitionConfig};
-use replicator::ReplicaConfig;
+use replicator::{ReplicaConfig, SnapshotTaker};
 use replicator::log::memory::{MemoryDisk, MemoryLog};
 use wire::command::{Credit, ListAsset, ListMarket, NewOrder, OpenAccount};
 use wire::{
@@ -91,6 +91,9 @@ impl World {
         let seed = self.draw(u64::MAX >> 33);
         let mut replica = ReplicaConfig::new(partition, node, voters, ClusterEpoch::new(1), seed);
         replica.snapshots.every_entries = 40;
+        if node.get() % 2 == 1 {
+            replica.snapshots.taken_by = SnapshotTaker::Twin;
+        }
         replica.snapshots.tail_entries = 10;
         let cells = PartitionConfig {
             partition,

@@ -6,11 +6,15 @@ use std::collections::BTreeSet;
 use wire::NodeId;
 
 use crate::sim::{Client, Cluster, Faults, Ledger, Random, Tally};
-use crate::{ReplicaConfig, StateMachine};
+use crate::{ReplicaConfig, SnapshotTaker, StateMachine};
 
 const STEPS: u64 = 4_000;
 
+/// Half of the replicas have twins: whoever takes a snapshot, all of them are of the same states.
 fn configure(config: &mut ReplicaConfig) {
+    if config.node.get() % 2 == 1 {
+        config.snapshots.taken_by = SnapshotTaker::Twin;
+    }
     config.snapshots.every_entries = 40;
     config.snapshots.tail_entries = 15;
     config.sessions.expiry_ns = 3_000_000_000;

@@ -1,0 +1,182 @@
+//! What the log makes: the machine, the sessions, and how far the log has been applied.
+//!
+//! A function of the log alone. A replica has one that answers and publishes, and may have a [`super::twin`] of it
+//! that follows in silence.
+
+use raft::eraftpb::Entry;
+use wire::codec::CodecError;
+use wire::{LogPosition, Origin, Timestamp};
+
+use super::proposals::refused;
+use crate::entry::{Batch, Command, Kind};
+use crate::session::{Cached, Sessions, Verdict};
+use crate::snapshot::{self, Header};
+use crate::{Applied, Input, OpenError, Output, ReplicaConfig, StateMachine};
+
+/// How far the log has been applied.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub(super) struct Cursor {
+    /// The last log entry.
+    pub index: u64,
+    /// Its term.
+    pub term: u64,
+    /// The term of the last batch with commands.
+    pub batch_term: u64,
+    /// The last command.
+    pub position: LogPosition,
+    /// When it was sequenced.
+    pub timestamp: Timestamp,
+}
+
+/// See the module.
+pub(super) struct State<M> {
+    pub machine: M,
+    pub sessions: Sessions,
+    pub cursor: Cursor,
+    /// Lent to the machine.
+    applied: Applied,
+}
+
+/// Where what happens goes.
+pub(super) trait Audience {
+    /// Whether answers are wanted: the leader's.
+    fn wants_answers(&self) -> bool;
+
+    /// A command was applied, or a request answered.
+    fn tell(&mut self, output: Output);
+}
+
+/// Nobody listens.
+pub(super) struct Nobody;
+
+impl Audience for Nobody {
+    fn wants_answers(&self) -> bool {
+        false
+    }
+
+    fn tell(&mut self, _: Output) {}
+}
+
+impl<M: StateMachine> State<M> {
+    /// Before the first entry; the machine must be new.
+    pub fn new(config: &ReplicaConfig, machine: M) -> State<M> {
+        let sessions = Sessions::new(config.sessions.clone());
+        State { machine, sessions, cursor: Cursor::default(), applied: Applied::default() }
+    }
+
+    /// Applies one committed entry, the one after the cursor.
+    pub fn apply(&mut self, entry: &Entry, audience: &mut impl Audience) -> Result<(), CodecError> {
+        assert_eq!(entry.index, self.cursor.index + 1, "entries are applied in order");
+        if !entry.data.is_empty() {
+            let mut batch = Batch::decode(&entry.data)?;
+            // A leader's clock may be behind its predecessor's; log time is not.
+            let now = batch.timestamp.max(self.cursor.timestamp);
+            let first_of_term = entry.term != self.cursor.batch_term;
+            self.sessions.begin_batch(now, first_of_term);
+            if first_of_term {
+                self.machine.begin_term(now);
+            }
+            (self.cursor.timestamp, self.cursor.batch_term) = (now, entry.term);
+            while let Some(command) = batch.next_command()? {
+                self.cursor.position = self.cursor.position.next();
+                self.apply_command(command, now, audience);
+            }
+        }
+        (self.cursor.index, self.cursor.term) = (entry.index, entry.term);
+        Ok(())
+    }
+
+    fn apply_command(&mut self, command: Command<'_>, now: Timestamp, audience: &mut impl Audience) {
+        let position = self.cursor.position;
+        let wants_answers = audience.wants_answers();
+        let mut origin = Origin::INTERNAL;
+        let mut events = Vec::new();
+        let answer = match command.kind {
+            Kind::Internal => {
+                events = self.execute(position, now, origin, command.payload).1;
+                None
+            }
+            Kind::OpenSession(nonce) => match self.sessions.open(nonce, position, now) {
+                Ok(session) => Some(Output::SessionOpened { nonce, session }),
+                Err(refusal) => refused(command.kind, refusal, 0),
+            },
+            Kind::Request { origin: from, acknowledged_below } => {
+                match self.sessions.judge(from, acknowledged_below, now) {
+                    Verdict::Execute => {
+                        origin = from;
+                        let (payload, happened) = self.execute(position, now, origin, command.payload);
+                        events = happened;
+                        self.sessions.executed(origin, Cached { position, payload: payload.clone() });
+                        Some(reply(origin, position, payload))
+                    }
+                    Verdict::Answer(cached) => {
+                        wants_answers.then(|| reply(from, cached.position, cached.payload.clone()))
+                    }
+                    Verdict::Refuse(refusal, detail) => refused(command.kind, refusal, detail),
+                }
+            }
+        };
+        audience.tell(Output::Applied { position, timestamp: now, origin, events });
+        if let Some(answer) = answer.filter(|_| wants_answers) {
+            audience.tell(answer);
+        }
+    }
+
+    /// Reply and events of one command. An empty request only keeps its session alive.
+    fn execute(&mut self, position: LogPosition, now: Timestamp, origin: Origin, payload: &[u8]) -> (Vec<u8>, Vec<u8>) {
+        self.applied.reply.clear();
+        self.applied.events.clear();
+        if !payload.is_empty() {
+            self.machine.apply(Input { position, now, origin, payload }, &mut self.applied);
+        }
+        (self.applied.reply.clone(), self.applied.events.clone())
+    }
+
+    /// The whole of it as a snapshot.
+    pub fn snapshot(&self, config: &ReplicaConfig) -> Vec<u8> {
+        let header = Header {
+            partition: config.partition,
+            epoch: config.epoch,
+            index: self.cursor.index,
+            term: self.cursor.term,
+            batch_term: self.cursor.batch_term,
+            position: self.cursor.position,
+            timestamp: self.cursor.timestamp,
+            digest: self.machine.digest(),
+            voters: config.voters.iter().map(|node| node.get()).collect(),
+        };
+        snapshot::write(&header, |to| self.sessions.snapshot(to), |to| self.machine.snapshot(to))
+    }
+
+    /// Replaces all of it by a snapshot's.
+    pub fn restore(&mut self, config: &ReplicaConfig, bytes: &[u8]) -> Result<(), OpenError> {
+        let opened = snapshot::open(bytes).map_err(|error| OpenError::Config(format!("the snapshot: {error}")))?;
+        let header = opened.header;
+        let voters: Vec<u64> = config.voters.iter().map(|node| node.get()).collect();
+        if (header.partition, header.epoch) != (config.partition, config.epoch) || header.voters != voters {
+            return Err(OpenError::Config(format!(
+                "the snapshot is of partition {} of epoch {} with replicas {:?}, not of partition {} of epoch {} with {:?}",
+                header.partition, header.epoch, header.voters, config.partition, config.epoch, voters
+            )));
+        }
+        let index = header.index;
+        self.sessions = Sessions::restore(config.sessions.clone(), opened.sessions)
+            .map_err(|error| OpenError::Config(format!("the snapshot's sessions: {error}")))?;
+        self.machine.restore(opened.machine).map_err(|source| OpenError::Restore { index, source })?;
+        if self.machine.digest() != header.digest {
+            return Err(OpenError::Digest { index });
+        }
+        self.cursor = Cursor {
+            index,
+            term: header.term,
+            batch_term: header.batch_term,
+            position: header.position,
+            timestamp: header.timestamp,
+        };
+        Ok(())
+    }
+}
+
+fn reply(origin: Origin, position: LogPosition, payload: Vec<u8>) -> Output {
+    Output::Reply { session: origin.session, sequence: origin.sequence, position, payload }
+}

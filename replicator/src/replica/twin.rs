@@ -1,0 +1,180 @@
+//! A second copy of the state that follows the log a little behind and takes the snapshots, so that the first never
+//! stops for one.
+//!
+//! It is fed the same committed entries from the same snapshot on, so it is the same state at the same index: what it
+//! writes is what the first would have written there. It answers nobody and publishes nothing.
+
+use std::sync::Arc;
+use std::thread::JoinHandle;
+
+use crossbeam::channel::{Receiver, Sender, TryRecvError, bounded};
+use raft::eraftpb::Entry;
+
+use super::state::{Cursor, Nobody, State};
+use crate::{OpenError, ReplicaConfig, SnapshotTaker, StateMachine};
+
+/// Pieces of the log on their way to the twin's thread.
+const ORDERS_MAX: usize = 16;
+
+/// See the module.
+pub(super) struct Twin<M> {
+    place: Place<M>,
+    /// The last entry that was handed over.
+    fed: u64,
+}
+
+enum Place<M> {
+    Here {
+        follower: Box<Follower<M>>,
+        written: Option<Result<Written, OpenError>>,
+    },
+    There {
+        orders: Option<Sender<Order>>,
+        written: Receiver<Result<Written, OpenError>>,
+        thread: Option<JoinHandle<()>>,
+    },
+}
+
+type Written = (Cursor, Vec<u8>);
+
+enum Order {
+    Restart(Arc<[u8]>),
+    Follow(Vec<Entry>),
+    Write,
+}
+
+struct Follower<M> {
+    config: ReplicaConfig,
+    state: State<M>,
+}
+
+impl<M: StateMachine> Follower<M> {
+    fn obey(&mut self, order: Order) -> Result<Option<Written>, OpenError> {
+        match order {
+            Order::Restart(bytes) => self.state.restore(&self.config, &bytes)?,
+            Order::Follow(entries) => {
+                for entry in &entries {
+                    let unreadable = |error| OpenError::Config(format!("log entry {}: {error}", entry.index));
+                    self.state.apply(entry, &mut Nobody).map_err(unreadable)?;
+                }
+            }
+            Order::Write => return Ok(Some((self.state.cursor.clone(), self.state.snapshot(&self.config)))),
+        }
+        Ok(None)
+    }
+}
+
+impl<M: StateMachine> Twin<M> {
+    /// The twin of a new machine, where the configuration wants one and the machine has one. It restores the same
+    /// snapshot.
+    pub fn of(machine: &M, config: &ReplicaConfig, snapshot: Option<&[u8]>) -> Option<Twin<M>> {
+        if config.snapshots.taken_by == SnapshotTaker::Machine {
+            return None;
+        }
+        let state = State::new(config, machine.twin()?);
+        let follower = Box::new(Follower { config: config.clone(), state });
+        let place = match config.snapshots.taken_by {
+            SnapshotTaker::TwinThread => start(follower).ok()?,
+            _ => Place::Here { follower, written: None },
+        };
+        let mut twin = Twin { place, fed: 0 };
+        if let Some(bytes) = snapshot {
+            twin.restart(bytes);
+        }
+        Some(twin)
+    }
+
+    /// The last entry that was handed over.
+    pub fn fed(&self) -> u64 {
+        self.fed
+    }
+
+    /// Starts over from a snapshot. Waits for what the twin is doing: so does the replica that installs one.
+    pub fn restart(&mut self, bytes: &[u8]) {
+        self.fed = crate::snapshot::open(bytes).map_or(0, |opened| opened.header.index);
+        if let Place::Here { written, .. } = &mut self.place {
+            *written = None;
+        }
+        self.order(Order::Restart(bytes.into()));
+    }
+
+    /// Whether [`Twin::follow`] and [`Twin::write`] would not wait.
+    pub fn has_room(&self) -> bool {
+        match &self.place {
+            Place::Here { .. } => true,
+            Place::There { orders, .. } => orders.as_ref().is_some_and(|orders| !orders.is_full()),
+        }
+    }
+
+    /// Hands over the entries after the last ones.
+    pub fn follow(&mut self, entries: Vec<Entry>) {
+        self.fed = entries.last().map_or(self.fed, |entry| entry.index);
+        self.order(Order::Follow(entries));
+    }
+
+    /// Asks for a snapshot at the last entry that was handed over, where there is room to ask.
+    pub fn write(&mut self) {
+        self.order(Order::Write);
+    }
+
+    /// What was written, when it is; perhaps still one from before a restart.
+    pub fn poll(&mut self) -> Result<Option<Written>, OpenError> {
+        match &mut self.place {
+            Place::Here { written, .. } => written.take().transpose(),
+            Place::There { written, .. } => match written.try_recv() {
+                Ok(written) => written.map(Some),
+                Err(TryRecvError::Empty) => Ok(None),
+                Err(TryRecvError::Disconnected) => {
+                    Err(OpenError::Config("the thread of the twin has ended".to_owned()))
+                }
+            },
+        }
+    }
+
+    fn order(&mut self, order: Order) {
+        match &mut self.place {
+            Place::Here { follower, written } => {
+                if let Some(done) = follower.obey(order).transpose() {
+                    *written = Some(done);
+                }
+            }
+            // When its thread has ended, the next poll says so.
+            Place::There { orders, .. } => drop(orders.as_ref().map(|orders| orders.send(order))),
+        }
+    }
+}
+
+fn start<M: StateMachine>(mut follower: Box<Follower<M>>) -> std::io::Result<Place<M>> {
+    let (orders, queue) = bounded::<Order>(ORDERS_MAX);
+    // Each answers an order, so this never fills while the replica polls.
+    let (done, written) = bounded(4 * ORDERS_MAX);
+    let name = format!("twin-{}", follower.config.partition);
+    let thread = std::thread::Builder::new().name(name).spawn(move || {
+        for order in queue {
+            match follower.obey(order) {
+                Ok(None) => {}
+                Ok(Some(snapshot)) => {
+                    if done.send(Ok(snapshot)).is_err() {
+                        return;
+                    }
+                }
+                Err(error) => {
+                    let _ = done.send(Err(error));
+                    return;
+                }
+            }
+        }
+    })?;
+    Ok(Place::There { orders: Some(orders), written, thread: Some(thread) })
+}
+
+impl<M> Drop for Twin<M> {
+    fn drop(&mut self) {
+        if let Place::There { orders, thread, .. } = &mut self.place {
+            *orders = None;
+            if let Some(thread) = thread.take() {
+                let _ = thread.join();
+            }
+        }
+    }
+}
