@@ -10,11 +10,12 @@ use super::Replica;
 use super::state::Cursor;
 use crate::{LogStore, Output, StateMachine};
 
-/// The log goes to the twin in pieces of about so many bytes, when so many entries or bytes wait, or a snapshot does.
-const PIECE_BYTES: u64 = 128 * 1024;
-const PIECE_ENTRIES: u64 = 512;
-/// Entries that are dropped from memory in one duty cycle.
-const DROPPED_MAX: u64 = 512;
+/// The log goes to the twin in pieces of about so many bytes, when so many entries or bytes wait, or a snapshot does;
+/// in larger ones when much waits, so that it never falls behind for good.
+const PIECE_BYTES: u64 = 64 * 1024;
+const PIECE_ENTRIES: u64 = 256;
+/// Entries that are dropped from memory in one duty cycle, or an eighth of what there is to drop.
+const DROPPED_MAX: u64 = 128;
 
 /// The last snapshot, and what has been applied since.
 #[derive(Debug)]
@@ -29,7 +30,7 @@ pub(super) struct Checkpoint {
     is_asked: bool,
     /// What the twin wrote, until everything the machine told before it is safe.
     written: Option<(Cursor, Vec<u8>)>,
-    /// Bytes applied since the twin got its last piece.
+    /// Bytes applied that the twin has not got.
     unfed: u64,
     /// Entries before this are dropped from memory, some in each cycle.
     drop_before: u64,
@@ -131,11 +132,12 @@ impl<M: StateMachine, L: LogStore> Replica<M, L> {
             return 0;
         }
         let context = GetEntriesContext::empty(false);
-        let piece = self.raft.store().entries(fed + 1, upto.min(fed + PIECE_ENTRIES) + 1, PIECE_BYTES, context);
-        twin.follow(piece.expect("the log reaches back to the last snapshot"));
-        if twin.fed() == applied {
-            checkpoint.unfed = 0;
-        }
+        let (bytes, entries) = (PIECE_BYTES.max(checkpoint.unfed / 8), PIECE_ENTRIES.max((upto - fed) / 8));
+        let piece = self.raft.store().entries(fed + 1, upto.min(fed + entries) + 1, bytes, context);
+        let piece = piece.expect("the log reaches back to the last snapshot");
+        let taken: u64 = piece.iter().map(|entry| entry.data.len() as u64).sum();
+        checkpoint.unfed = checkpoint.unfed.saturating_sub(taken);
+        twin.follow(piece);
         1
     }
 
@@ -170,8 +172,9 @@ impl<M: StateMachine, L: LogStore> Replica<M, L> {
     /// Freeing a hundred thousand entries takes milliseconds, so they go a few at a time.
     fn drop_some(&mut self) -> usize {
         let tail = self.raft.mut_store();
-        let first = self.checkpoint.drop_before.min(tail.first() + DROPPED_MAX);
-        if first <= tail.first() {
+        let waiting = self.checkpoint.drop_before.saturating_sub(tail.first());
+        let first = tail.first() + waiting.min(DROPPED_MAX.max(waiting / 8));
+        if waiting == 0 {
             return 0;
         }
         tail.compact(first);

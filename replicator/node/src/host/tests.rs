@@ -5,8 +5,8 @@ use std::collections::{BTreeMap, VecDeque};
 use std::sync::Mutex;
 
 use engine::{Limits, PartitionConfig};
-use replicator::{ReplicaConfig, SnapshotTaker};
 use replicator::log::memory::{MemoryDisk, MemoryLog};
+use replicator::{ReplicaConfig, SnapshotTaker};
 use wire::command::{Credit, ListAsset, ListMarket, NewOrder, OpenAccount};
 use wire::{
     AccountId, AccountName, Amount, AssetId, ClientOrderId, ClusterEpoch, Event, FeeRate, Incarnation, MarketId,
