@@ -20,9 +20,10 @@ use wire::codec::v1;
 use wire::command::{CancelOrder, Credit, ListAsset, ListMarket, NewOrder, OpenAccount};
 use wire::link::{OpenSession, Request};
 use wire::{
-    AccountId, AccountName, Amount, ApiKeyId, AssetId, CancelRestriction, ClientOrderId, ClientSessionId, ClusterEpoch, SpecialRules, Command, FeeRate, Incarnation, LogPosition,
-    MarketId, MarketRules, MarketStatus, NodeId, OrderId, OrderKind, PartitionId, Price, Qty, SelfTradePrevention,
-    Sequence, SessionId, Side, Symbol, TimeInForce, Timestamp,
+    AccountId, AccountName, Amount, ApiKeyId, AssetId, CancelRestriction, ClientOrderId, ClientSessionId, ClusterEpoch,
+    Command, FeeRate, Incarnation, LogPosition, MarketId, MarketRules, MarketStatus, NodeId, OrderId, OrderKind,
+    PartitionId, Price, Qty, SelfTradePrevention, Sequence, SessionId, Side, SpecialRules, Symbol, TimeInForce,
+    Timestamp,
 };
 
 const PARTITION: PartitionId = PartitionId::new(1);
@@ -182,8 +183,8 @@ impl Bench {
             qty: Qty::new(10).expect("a quantity"),
             quote_qty: Amount::ZERO,
             client_order_id: ClientOrderId::new(format!("o{n}").as_bytes()).expect("an id"),
-            key: ApiKeyId::NONE,
-            session: ClientSessionId::NONE,
+            key: ApiKeyId::new(0),
+            session: ClientSessionId::new(0),
         }));
     }
 
@@ -210,11 +211,7 @@ fn main() {
         _ => SnapshotTaker::TwinThread,
     };
     let directory = tempfile::tempdir().expect("a directory");
-    let config = DiskConfig {
-        directory: directory.path().to_owned(),
-        epoch: ClusterEpoch::new(1),
-        node: NODE,
-    };
+    let config = DiskConfig { directory: directory.path().to_owned(), epoch: ClusterEpoch::new(1), node: NODE };
     let disk = Disk::open(config).expect("a disk");
     let mut bench = Bench::new(&disk, orders, taken_by);
     bench.set_up();
