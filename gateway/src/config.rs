@@ -7,6 +7,8 @@ use cluster_client::{ClusterConfig, Patience};
 use wire::PartitionId;
 use zeroize::Zeroizing;
 
+use crate::http::tls::ClientTls;
+
 /// What [`crate::serve`] needs.
 pub struct GatewayConfig {
     /// The cluster, as a gateway: role `Gateway`, a certificate for its name.
@@ -22,6 +24,8 @@ pub struct GatewayConfig {
     pub rest: TcpListener,
     /// A second one for WebSockets, where they shall have a port of their own.
     pub ws: Option<TcpListener>,
+    /// What clients are served with over TLS; plain without.
+    pub tls: Option<ClientTls>,
     /// What sealed secrets of API keys are opened with.
     pub envelope_key: Zeroizing<[u8; 32]>,
     /// Bounds.
@@ -47,6 +51,12 @@ pub struct Limits {
     pub read_timeout: Duration,
     /// Request weight per IP address and minute.
     pub weight_per_minute: u32,
+    /// Request weight per API key and minute.
+    pub key_weight_per_minute: u32,
+    /// An address that has been refused more often than this within a minute is banned; 0 for never.
+    pub ban_after_refusals: u32,
+    /// WebSocket handshakes per address and 5 minutes.
+    pub connection_attempts_per_5m: u32,
     /// New orders per account and 10 seconds.
     pub orders_per_10s: u32,
     /// New orders per account and day.
@@ -55,6 +65,8 @@ pub struct Limits {
     pub closed_orders_per_account: usize,
     /// Fills kept per account; the oldest are forgotten.
     pub fills_per_account: usize,
+    /// How long `/readyz` says that the gateway is draining, and its clients have to go elsewhere, before it closes.
+    pub drain_notice: Duration,
     /// User events that may wait for one subscriber; one that is further behind is cut off.
     pub user_events_queued: usize,
 }
@@ -72,10 +84,14 @@ impl Default for Limits {
             // that client libraries wait.
             read_timeout: Duration::from_secs(4),
             weight_per_minute: 600_000,
+            key_weight_per_minute: 600_000,
+            ban_after_refusals: 1_000,
+            connection_attempts_per_5m: 100_000,
             orders_per_10s: 100_000,
             orders_per_day: 100_000_000,
             closed_orders_per_account: 100_000,
             fills_per_account: 200_000,
+            drain_notice: Duration::ZERO,
             user_events_queued: 4_096,
         }
     }

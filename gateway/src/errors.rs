@@ -23,6 +23,9 @@ pub struct ApiError {
     /// Seconds until a retry makes sense: the `Retry-After` header.
     #[serde(skip)]
     pub retry_after_s: Option<u32>,
+    /// What was done all the same, as JSON: the halves of a cancel-replace.
+    #[serde(skip)]
+    pub data: Option<Box<str>>,
 }
 
 impl ApiError {
@@ -33,17 +36,24 @@ impl ApiError {
 
     /// With another HTTP status.
     pub const fn with_status(status: u16, code: i32, message: &'static str) -> ApiError {
-        ApiError { status, code, message: Cow::Borrowed(message), retry_after_s: None }
+        ApiError { status, code, message: Cow::Borrowed(message), retry_after_s: None, data: None }
     }
 
     /// With HTTP status 400 and a text that names something.
     pub fn telling(code: i32, message: String) -> ApiError {
-        ApiError { status: 400, code, message: Cow::Owned(message), retry_after_s: None }
+        ApiError { status: 400, code, message: Cow::Owned(message), retry_after_s: None, data: None }
     }
 
     /// The body: `{"code":-1121,"msg":"Invalid symbol."}`.
     pub fn to_json(&self) -> String {
-        serde_json::to_string(self).expect("a code and a text are always JSON")
+        let mut text = serde_json::to_string(self).expect("a code and a text are always JSON");
+        if let Some(data) = &self.data {
+            text.pop();
+            text.push_str(",\"data\":");
+            text.push_str(data);
+            text.push('}');
+        }
+        text
     }
 
     /// `-1100`: characters outside the legal range.
@@ -104,6 +114,44 @@ impl ApiError {
                  WebSocket Streams for live updates to avoid polling the API."
             )),
             retry_after_s: Some(retry_after_s),
+            data: None,
+        }
+    }
+
+    /// `-1003` with HTTP 429, of the limit of one API key.
+    pub fn too_much_weight_of_key(limit: u32, retry_after_s: u32) -> ApiError {
+        ApiError {
+            message: Cow::Owned(format!(
+                "Too much request weight used; current limit is {limit} request weight per 1 MINUTE and API key."
+            )),
+            ..ApiError::too_much_weight(limit, retry_after_s)
+        }
+    }
+
+    /// `-1003` with HTTP 418: an address that went on after 429.
+    pub fn banned(until_ms: u64, retry_after_s: u32) -> ApiError {
+        ApiError {
+            status: 418,
+            code: -1003,
+            message: Cow::Owned(format!(
+                "Way too much request weight used; IP banned until {until_ms}. Please use WebSocket Streams for live \
+                 updates to avoid bans."
+            )),
+            retry_after_s: Some(retry_after_s),
+            data: None,
+        }
+    }
+
+    /// `-1034` with HTTP 429.
+    pub fn too_many_connection_attempts(limit: u32, retry_after_s: u32) -> ApiError {
+        ApiError {
+            status: 429,
+            code: -1034,
+            message: Cow::Owned(format!(
+                "Too many connection attempts from IP; current limit is {limit} per '5 MINUTES'."
+            )),
+            retry_after_s: Some(retry_after_s),
+            data: None,
         }
     }
 
@@ -114,6 +162,7 @@ impl ApiError {
             code: -1015,
             message: Cow::Owned(format!("Too many new orders; current limit is {limit} orders per {per}.")),
             retry_after_s: Some(retry_after_s),
+            data: None,
         }
     }
 
@@ -182,6 +231,19 @@ pub const INVALID_SIDE: ApiError = ApiError::new(-1117, "Invalid side.");
 pub const INVALID_INTERVAL: ApiError = ApiError::new(-1120, "Invalid interval.");
 /// `-1121`.
 pub const INVALID_SYMBOL: ApiError = ApiError::new(-1121, "Invalid symbol.");
+/// `-1122`.
+pub const INVALID_STATUS: ApiError = ApiError::new(-1122, "Invalid symbolStatus.");
+/// `-1220`.
+pub const STATUS_MISMATCH: ApiError =
+    ApiError::new(-1220, "The symbol's status does not match the requested symbolStatus.");
+/// `-2043`.
+pub const NO_REFERENCE_PRICE: ApiError = ApiError::new(-2043, "This symbol doesn't have a reference price.");
+/// Bytes that are no HTTP request; the connection is closed.
+pub const BAD_HTTP: ApiError = ApiError::new(-1000, "The request could not be read as HTTP.");
+/// A request head beyond the limit; the connection is closed.
+pub const HEAD_TOO_LARGE: ApiError = ApiError::with_status(431, -1101, "The request's headers are too large.");
+/// A request line beyond the limit; the connection is closed.
+pub const LINE_TOO_LONG: ApiError = ApiError::with_status(414, -1101, "The request's path and query are too long.");
 /// `-1125`.
 pub const NO_SUCH_LISTEN_KEY: ApiError = ApiError::new(-1125, "This listenKey does not exist.");
 /// `-1128`.
@@ -203,6 +265,10 @@ pub const UNREADABLE_BODY: ApiError = ApiError::new(-1130, "Request body could n
 pub const UNKNOWN_PATH: ApiError = ApiError::with_status(404, -1020, "Path does not exist.");
 /// The path has operations, but none of this verb.
 pub const WRONG_VERB: ApiError = ApiError::with_status(405, -1020, "Method is not allowed for this path.");
+/// `-2021` with HTTP 409.
+pub const REPLACED_IN_PART: ApiError = ApiError::with_status(409, -2021, "Order cancel-replace partially failed.");
+/// `-2022`.
+pub const NOT_REPLACED: ApiError = ApiError::new(-2022, "Order cancel-replace failed.");
 /// `-2013`.
 pub const NO_SUCH_ORDER: ApiError = ApiError::new(-2013, "Order does not exist.");
 /// `-2011`.

@@ -2,7 +2,7 @@
 
 use std::net::IpAddr;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::AtomicBool;
 use std::time::{SystemTime, UNIX_EPOCH};
 
 use tokio::sync::{Semaphore, watch};
@@ -39,8 +39,7 @@ pub struct Gateway {
     /// Places for connections.
     pub(crate) connections: Arc<Semaphore>,
     reads: Arc<Reads>,
-    is_draining: AtomicBool,
-    stopping: watch::Sender<bool>,
+    phase: watch::Sender<Phase>,
 }
 
 /// Where a request came from, for its limits.
@@ -65,8 +64,7 @@ impl Gateway {
             connections: Arc::new(Semaphore::new(limits.connections_max)),
             limits,
             reads: Arc::default(),
-            is_draining: AtomicBool::new(false),
-            stopping: watch::Sender::new(false),
+            phase: watch::Sender::new(Phase::Serving),
         }
     }
 
@@ -88,24 +86,46 @@ impl Gateway {
         }
     }
 
-    /// Turns `true` when the gateway shuts down: connections then say farewell and close.
-    pub fn stopping(&self) -> watch::Receiver<bool> {
-        self.stopping.subscribe()
+    /// Where the gateway is in its life.
+    pub fn phase(&self) -> watch::Receiver<Phase> {
+        self.phase.subscribe()
     }
 
     /// Whether it is about to shut down: what is under way goes on, `/readyz` sends new clients elsewhere.
     pub fn is_draining(&self) -> bool {
-        self.is_draining.load(Ordering::Acquire)
+        *self.phase.borrow() != Phase::Serving
     }
 
     pub(crate) fn drain(&self) {
-        self.is_draining.store(true, Ordering::Release);
+        self.phase.send_replace(Phase::Draining);
     }
 
     pub(crate) fn stop(&self) {
-        self.drain();
-        self.stopping.send_replace(true);
+        self.phase.send_replace(Phase::Stopping);
     }
+}
+
+/// Where a gateway is in its life.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Phase {
+    /// It serves.
+    Serving,
+    /// It serves, and has told its clients that it will end.
+    Draining,
+    /// What is under way is finished; nothing else is begun.
+    Stopping,
+}
+
+/// Waits until the gateway stops.
+pub(crate) async fn stopped(phase: &mut watch::Receiver<Phase>) {
+    // An error says that the gateway is gone.
+    let _ = phase.wait_for(|phase| *phase == Phase::Stopping).await;
+}
+
+/// Waits until the gateway drains or stops.
+pub(crate) async fn drained(phase: &mut watch::Receiver<Phase>) {
+    // An error says that the gateway is gone.
+    let _ = phase.wait_for(|phase| *phase != Phase::Serving).await;
 }
 
 /// The JSON text of an answer, or an error.

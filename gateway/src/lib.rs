@@ -31,5 +31,6 @@ pub mod throttle;
 pub mod ws;
 
 pub use config::{GatewayConfig, Limits};
-pub use gateway::{Answer, Gateway, Peer};
+pub use gateway::{Answer, Gateway, Peer, Phase};
+pub use http::tls::{ClientTls, TlsError};
 pub use serve::{GatewayHandle, StartError, serve};

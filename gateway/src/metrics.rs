@@ -84,6 +84,13 @@ impl Metrics {
         self.seconds.get_or_create(&labels).observe(took_us as f64 / 1e6);
     }
 
+    /// A request that its limits refused.
+    pub(crate) fn refused(&self, operation: &Operation, error: &crate::errors::ApiError) {
+        let (verb, path) = (operation.rest.0.to_string(), operation.rest.1);
+        let labels = RequestLabels { operation: path, verb, status: error.status, code: error.code };
+        self.requests.get_or_create(&labels).inc();
+    }
+
     /// The text that Prometheus reads.
     pub(crate) fn text(&self, gateway: &crate::Gateway) -> String {
         for (partition, position) in gateway.exchange.positions() {

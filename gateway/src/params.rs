@@ -90,10 +90,7 @@ impl Params {
 
     /// Takes a parameter that must be there and not empty.
     pub fn required(&mut self, name: &str) -> Result<String, ApiError> {
-        match self.take(name) {
-            Ok(Some(value)) => Ok(value),
-            Ok(None) | Err(_) => Err(ApiError::mandatory(name)),
-        }
+        self.take(name)?.ok_or_else(|| ApiError::mandatory(name))
     }
 
     /// Takes a whole number.
@@ -103,6 +100,15 @@ impl Params {
             return Err(ApiError::illegal_characters(name, INTEGER_RANGE));
         }
         text.parse().map(Some).map_err(|_| ApiError::overflowed(name))
+    }
+
+    /// Takes `true` or `false`, the latter when nothing was sent.
+    pub fn flag(&mut self, name: &str) -> Result<bool, ApiError> {
+        match self.take(name)?.as_deref() {
+            None | Some("false") => Ok(false),
+            Some("true") => Ok(true),
+            Some(_) => Err(ApiError::invalid_data(name)),
+        }
     }
 
     /// Takes a count with a default and a maximum that larger ones are cut to; zero is refused.

@@ -15,11 +15,12 @@ use crate::exchange::Exchange;
 use crate::feed::{self, ClusterLedger};
 use crate::gateway::Gateway;
 use crate::http;
+use crate::http::tls::{Certificate, TlsError};
 use crate::market_data::MarketData;
 use crate::streams::{Hub, run_beat};
 
 /// How long connections may take to finish their requests when the gateway ends.
-const FAREWELL: Duration = Duration::from_secs(3);
+const FAREWELL: Duration = Duration::from_secs(10);
 
 /// Why a gateway did not start.
 #[derive(Debug, thiserror::Error)]
@@ -27,6 +28,9 @@ pub enum StartError {
     /// The cluster's configuration is unusable.
     #[error("the cluster's configuration is unusable: {0}")]
     Cluster(#[from] ConfigError),
+    /// The clients' certificate is unusable.
+    #[error(transparent)]
+    Tls(#[from] TlsError),
     /// A listener is unusable.
     #[error("a listener is unusable: {0}")]
     Listener(#[from] io::Error),
@@ -52,8 +56,11 @@ impl GatewayHandle {
         let _ = self.failed.wait_for(|failed| *failed).await;
     }
 
-    /// Accepts no more connections, lets the present ones finish what they do, and ends.
+    /// Says that it will end, for [`crate::Limits::drain_notice`]; then accepts no more connections, lets the present
+    /// ones finish what they do, and ends.
     pub async fn stop(self) {
+        self.gateway.drain();
+        tokio::time::sleep(self.gateway.limits.drain_notice).await;
         self.gateway.stop();
         for server in self.servers {
             // A server that panicked has ended as well.
@@ -81,6 +88,8 @@ pub async fn serve(config: GatewayConfig) -> Result<GatewayHandle, StartError> {
     let gateway = Gateway::new(Arc::clone(&exchange), Arc::clone(&hub), Arc::clone(&ledger) as _, config.limits);
     let gateway = Arc::new(gateway);
 
+    let certificate = config.tls.map(Certificate::load).transpose()?;
+    let tls = certificate.as_ref().map(Certificate::acceptor).transpose()?;
     let (fail, failed) = watch::channel(false);
     let (rest, rest_listener) = listen(config.rest)?;
     let mut servers = Vec::new();
@@ -88,9 +97,9 @@ pub async fn serve(config: GatewayConfig) -> Result<GatewayHandle, StartError> {
     if let Some(listener) = config.ws {
         let (address, listener) = listen(listener)?;
         ws = address;
-        servers.push(vital(&fail, http::serve(Arc::clone(&gateway), listener, FAREWELL)));
+        servers.push(vital(&fail, http::serve(Arc::clone(&gateway), listener, tls.clone(), FAREWELL)));
     }
-    servers.push(vital(&fail, http::serve(Arc::clone(&gateway), rest_listener, FAREWELL)));
+    servers.push(vital(&fail, http::serve(Arc::clone(&gateway), rest_listener, tls, FAREWELL)));
 
     let beat = tokio::spawn({
         let (gateway, data) = (Arc::clone(&gateway), Arc::clone(exchange.market_data()));
@@ -104,7 +113,9 @@ pub async fn serve(config: GatewayConfig) -> Result<GatewayHandle, StartError> {
     });
     let watch = tokio::spawn(feed::watch_leaders(cluster.clone(), Arc::clone(&gateway), config.partitions.clone()));
     let ready = tokio::spawn(feed::become_ready(cluster, ledger, Arc::clone(&gateway), config.partitions));
-    Ok(GatewayHandle { gateway, rest, ws, failed, servers, workers: vec![feed, ready, watch, beat] })
+    let mut workers = vec![feed, ready, watch, beat];
+    workers.extend(certificate.map(|certificate| tokio::spawn(certificate.keep_fresh())));
+    Ok(GatewayHandle { gateway, rest, ws, failed, servers, workers })
 }
 
 /// Runs a task without which the gateway cannot go on, however it ends.

@@ -1,4 +1,5 @@
-//! What clients have used of their limits: request weight per address, new orders per account.
+//! What clients have used of their limits: request weight per address and per API key, connection attempts per
+//! address, new orders per account. Nothing here belongs to a connection: reconnecting resets no count.
 //!
 //! Counted in fixed windows that start on the minute, on ten seconds and on the day (UTC), as the response
 //! headers announce them. A new window forgets the old one, so the tables never outgrow one window's clients.
@@ -8,7 +9,7 @@ use std::hash::Hash;
 use std::net::IpAddr;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
-use wire::AccountId;
+use wire::{AccountId, ApiKeyText};
 
 use crate::config::Limits;
 use crate::errors::ApiError;
@@ -16,6 +17,10 @@ use crate::errors::ApiError;
 const SECOND_US: u64 = 1_000_000;
 const MINUTE_US: u64 = 60 * SECOND_US;
 const DAY_US: u64 = 24 * 60 * MINUTE_US;
+
+mod bans;
+
+use bans::Bans;
 
 /// Addresses told apart within one window; further ones share a count.
 const ADDRESSES_MAX: usize = 100_000;
@@ -25,8 +30,19 @@ pub struct Throttle {
     weight_per_minute: u32,
     orders_per_10s: u32,
     orders_per_day: u32,
-    weights: Mutex<Window<Option<IpAddr>>>,
+    key_weight_per_minute: u32,
+    attempts_per_5m: u32,
+    weights: Mutex<Weights>,
+    key_weights: Mutex<Window<ApiKeyText>>,
+    attempts: Mutex<Window<Option<IpAddr>>>,
     orders: Mutex<Orders>,
+}
+
+struct Weights {
+    used: Window<Option<IpAddr>>,
+    /// Requests refused in the present minute.
+    refused: Window<Option<IpAddr>>,
+    bans: Bans,
 }
 
 struct Orders {
@@ -50,34 +66,77 @@ impl Throttle {
             weight_per_minute: limits.weight_per_minute,
             orders_per_10s: limits.orders_per_10s,
             orders_per_day: limits.orders_per_day,
-            weights: Mutex::new(Window::new(MINUTE_US)),
+            key_weight_per_minute: limits.key_weight_per_minute,
+            attempts_per_5m: limits.connection_attempts_per_5m,
+            weights: Mutex::new(Weights {
+                used: Window::new(MINUTE_US),
+                refused: Window::new(MINUTE_US),
+                bans: Bans::new(limits.ban_after_refusals),
+            }),
+            key_weights: Mutex::new(Window::new(MINUTE_US)),
+            attempts: Mutex::new(Window::new(5 * MINUTE_US)),
             orders: Mutex::new(Orders { per_10s: Window::new(10 * SECOND_US), per_day: Window::new(DAY_US) }),
         }
     }
 
     /// Adds a request's weight and returns what the address has used in the present minute, or refuses with
-    /// `-1003` and HTTP 429.
+    /// `-1003` and HTTP 429. An address that goes on after that is banned: HTTP 418.
     pub fn weigh(&self, ip: IpAddr, weight: u32, now_us: u64) -> Result<u32, ApiError> {
         let mut weights = lock(&self.weights);
-        let used = weights.used(ip, now_us).saturating_add(weight);
-        if used > self.weight_per_minute {
-            return Err(ApiError::too_much_weight(self.weight_per_minute, weights.seconds_left(now_us)));
+        if let Some(until_us) = weights.bans.until(ip, now_us) {
+            return Err(banned(until_us, now_us));
         }
-        weights.set(ip, used);
+        let used = weights.used.used(ip, now_us).saturating_add(weight);
+        if used > self.weight_per_minute {
+            let refused = weights.refused.used(ip, now_us).saturating_add(1);
+            weights.refused.set(ip, refused);
+            if let Some(until_us) = weights.bans.consider(ip, refused, now_us) {
+                return Err(banned(until_us, now_us));
+            }
+            return Err(ApiError::too_much_weight(self.weight_per_minute, weights.used.seconds_left(now_us)));
+        }
+        weights.used.set(ip, used);
         Ok(used)
+    }
+
+    /// Adds a request's weight to that of its API key and returns what the key has used in the present minute, or
+    /// refuses with `-1003` and HTTP 429.
+    pub fn weigh_key(&self, key: ApiKeyText, weight: u32, now_us: u64) -> Result<u32, ApiError> {
+        let mut weights = lock(&self.key_weights);
+        let used = weights.used(key, now_us).saturating_add(weight);
+        if used > self.key_weight_per_minute {
+            let left = weights.seconds_left(now_us);
+            return Err(ApiError::too_much_weight_of_key(self.key_weight_per_minute, left));
+        }
+        weights.set(key, used);
+        Ok(used)
+    }
+
+    /// Counts a WebSocket's handshake, or refuses it with `-1034`; banned addresses have none.
+    pub fn count_attempt(&self, ip: IpAddr, now_us: u64) -> Result<(), ApiError> {
+        if let Some(until_us) = lock(&self.weights).bans.until(ip, now_us) {
+            return Err(banned(until_us, now_us));
+        }
+        let mut attempts = lock(&self.attempts);
+        let count = attempts.used(ip, now_us).saturating_add(1);
+        if count > self.attempts_per_5m {
+            return Err(ApiError::too_many_connection_attempts(self.attempts_per_5m, attempts.seconds_left(now_us)));
+        }
+        attempts.set(ip, count);
+        Ok(())
     }
 
     /// What the address has used in the present minute.
     pub fn used_weight(&self, ip: IpAddr, now_us: u64) -> u32 {
-        lock(&self.weights).used(ip, now_us)
+        lock(&self.weights).used.used(ip, now_us)
     }
 
-    /// Counts a new order, or refuses it with `-1015`.
-    pub fn count_order(&self, account: AccountId, now_us: u64) -> Result<OrderCounts, ApiError> {
+    /// Counts new orders, or refuses them with `-1015`.
+    pub fn count_orders(&self, account: AccountId, count: u32, now_us: u64) -> Result<OrderCounts, ApiError> {
         let mut orders = lock(&self.orders);
         let counts = OrderCounts {
-            per_10s: orders.per_10s.used(account, now_us).saturating_add(1),
-            per_day: orders.per_day.used(account, now_us).saturating_add(1),
+            per_10s: orders.per_10s.used(account, now_us).saturating_add(count),
+            per_day: orders.per_day.used(account, now_us).saturating_add(count),
         };
         if counts.per_10s > self.orders_per_10s {
             let left = orders.per_10s.seconds_left(now_us);
@@ -97,6 +156,11 @@ impl Throttle {
         let mut orders = lock(&self.orders);
         OrderCounts { per_10s: orders.per_10s.used(account, now_us), per_day: orders.per_day.used(account, now_us) }
     }
+}
+
+fn banned(until_us: u64, now_us: u64) -> ApiError {
+    let left_s = until_us.saturating_sub(now_us).div_ceil(SECOND_US);
+    ApiError::banned(until_us / 1_000, u32::try_from(left_s).unwrap_or(u32::MAX))
 }
 
 fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
@@ -121,14 +185,19 @@ impl<K: Hash + Eq> Window<K> {
     }
 }
 
-impl Window<AccountId> {
-    fn used(&mut self, account: AccountId, now_us: u64) -> u32 {
+/// Who is known to the exchange: there are as many as it has listed.
+trait Known: Hash + Eq {}
+impl Known for AccountId {}
+impl Known for ApiKeyText {}
+
+impl<K: Known> Window<K> {
+    fn used(&mut self, who: K, now_us: u64) -> u32 {
         self.turn(now_us);
-        self.used.get(&account).copied().unwrap_or(0)
+        self.used.get(&who).copied().unwrap_or(0)
     }
 
-    fn set(&mut self, account: AccountId, used: u32) {
-        self.used.insert(account, used);
+    fn set(&mut self, who: K, used: u32) {
+        self.used.insert(who, used);
     }
 }
 

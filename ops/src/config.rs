@@ -99,10 +99,29 @@ pub struct GatewayFile {
     pub threads: Option<std::num::NonZeroUsize>,
     /// The 32 bytes that open sealed secrets, as 64 hexadecimal digits in a file.
     pub envelope_key_file: PathBuf,
-    /// Certificates and key.
+    /// Certificates and key, towards the nodes.
     pub tls: TlsFiles,
+    /// Certificate and key towards clients. Without them clients are served in plain, on loopback alone.
+    #[serde(default)]
+    pub client_tls: Option<ClientTlsFiles>,
+    /// Serve clients in plain on other addresses too: something before the gateway ends their TLS.
+    #[serde(default)]
+    pub allow_plain: bool,
+    /// How long the gateway says that it will end before it does, in seconds.
+    #[serde(default)]
+    pub drain_notice_s: u32,
     /// Every node.
     pub nodes: Vec<NodeAddress>,
+}
+
+/// PEM files.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct ClientTlsFiles {
+    /// The certificate, and those between it and its authority. Read again when it changes.
+    pub cert: PathBuf,
+    /// Its private key.
+    pub key: PathBuf,
 }
 
 /// PEM files.
@@ -174,6 +193,9 @@ impl GatewayFile {
         let base = base_of(path)?;
         file.envelope_key_file = base.join(&file.envelope_key_file);
         file.tls.resolve(&base);
+        if let Some(tls) = &mut file.client_tls {
+            (tls.cert, tls.key) = (base.join(&tls.cert), base.join(&tls.key));
+        }
         Ok(file)
     }
 }

@@ -2,9 +2,10 @@
 
 use std::path::PathBuf;
 use std::process::ExitCode;
+use std::time::Duration;
 
 use cluster_client::{ClusterConfig, Patience};
-use gateway::{GatewayConfig, Limits};
+use gateway::{ClientTls, GatewayConfig, Limits};
 use miette::IntoDiagnostic;
 use tokio::signal::unix::{SignalKind, signal};
 use wire::link::Role;
@@ -32,6 +33,10 @@ The file is TOML:
   cert = \"gateway-1.pem\"
   key = \"gateway-1.key\"
 
+  [client_tls]                          # without it: plain, on loopback alone
+  cert = \"clients.pem\"
+  key = \"clients.key\"
+
   [[nodes]]                             # every node
   node = 1
   addr = \"127.0.0.1:7101\"
@@ -48,6 +53,13 @@ pub struct Args {
 pub fn main(args: Args) -> miette::Result<ExitCode> {
     logging::of_service();
     let file = GatewayFile::load(&args.config)?;
+    if file.client_tls.is_none() && !file.allow_plain && !file.listen.ip().is_loopback() {
+        miette::bail!(
+            help = "give it [client_tls], or set allow_plain = true when something before it ends the clients' TLS",
+            "{} is no loopback address: clients would send their orders in plain",
+            file.listen
+        );
+    }
     let rest = bind(file.listen, "its clients' address")?;
     let [ca, cert, key] = file.tls.read()?;
     let cluster = ClusterConfig {
@@ -66,8 +78,9 @@ pub fn main(args: Args) -> miette::Result<ExitCode> {
         partitions: file.partitions.iter().copied().map(PartitionId::new).collect(),
         rest,
         ws: None,
+        tls: file.client_tls.map(|tls| ClientTls { cert: tls.cert, key: tls.key }),
         envelope_key: Zeroizing::new(read_envelope_key(&file.envelope_key_file)?),
-        limits: Limits::default(),
+        limits: Limits { drain_notice: Duration::from_secs(file.drain_notice_s.into()), ..Limits::default() },
     };
     let mut runtime = tokio::runtime::Builder::new_multi_thread();
     if let Some(threads) = file.threads {

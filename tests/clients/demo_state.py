@@ -10,8 +10,6 @@ import traceback
 import urllib.parse
 from decimal import Decimal
 
-from cryptography.hazmat.primitives.serialization import load_pem_private_key
-
 
 class State:
     """The file that `mainstay demo --state FILE` writes."""
@@ -65,6 +63,9 @@ def sign_hmac(secret, payload):
 
 
 def sign_ed25519(pem, payload):
+    # Not every client's environment has it.
+    from cryptography.hazmat.primitives.serialization import load_pem_private_key
+
     key = load_pem_private_key(pem.encode(), password=None)
     return base64.b64encode(key.sign(payload.encode())).decode()
 

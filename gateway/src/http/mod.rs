@@ -3,8 +3,10 @@
 //! What a client may cost is bounded here: sockets, the size and duration of heads and bodies, idle time.
 
 mod carrier;
+mod outspoken;
 mod respond;
 mod rest;
+pub(crate) mod tls;
 
 use std::convert::Infallible;
 use std::pin::pin;
@@ -19,17 +21,23 @@ use hyper::server::conn::http1;
 use hyper::service::service_fn;
 use hyper::{Request, Response, StatusCode};
 use hyper_util::rt::{TokioIo, TokioTimer};
-use tokio::net::{TcpListener, TcpStream};
+use outspoken::Outspoken;
+use tokio::io::{AsyncRead, AsyncWrite};
+use tokio::net::TcpListener;
 use tokio::sync::OwnedSemaphorePermit;
 use tokio::task::JoinSet;
+use tokio_rustls::TlsAcceptor;
 
-use crate::gateway::{Gateway, Peer};
+use crate::gateway::{self, Gateway, Peer};
 use crate::ws;
 
 /// Longer request heads are refused with 431.
 const HEAD_BYTES_MAX: usize = 32 * 1024;
 /// More headers are refused with 431.
 const HEADERS_MAX: usize = 64;
+
+/// How long a TLS handshake may take.
+const HANDSHAKE_MAX: Duration = Duration::from_secs(10);
 
 /// A connection's place among [`crate::Limits::connections_max`], an extension of each of its requests: a
 /// WebSocket keeps it for as long as it lives, which is longer than the HTTP connection it began as.
@@ -39,15 +47,15 @@ pub struct ConnectionPlace {
 }
 
 /// Serves a listener until the gateway stops, then gives the connections `farewell` to finish.
-pub async fn serve(gateway: Arc<Gateway>, listener: TcpListener, farewell: Duration) {
+pub async fn serve(gateway: Arc<Gateway>, listener: TcpListener, tls: Option<TlsAcceptor>, farewell: Duration) {
     let mut connections = JoinSet::new();
-    let mut stopping = gateway.stopping();
+    let mut stopping = gateway.phase();
     loop {
         let accepted = tokio::select! {
             accepted = listener.accept() => accepted,
             Some(_) = connections.join_next() => continue,
             // An error says that the gateway is gone.
-            _ = stopping.changed() => break,
+            () = gateway::stopped(&mut stopping) => break,
         };
         let (stream, peer) = match accepted {
             Ok(accepted) => accepted,
@@ -64,7 +72,16 @@ pub async fn serve(gateway: Arc<Gateway>, listener: TcpListener, farewell: Durat
             continue;
         }
         let place = ConnectionPlace { _place: Arc::new(place) };
-        connections.spawn(serve_connection(Arc::clone(&gateway), stream, Peer { ip: peer.ip() }, place));
+        let (gateway, peer) = (Arc::clone(&gateway), Peer { ip: peer.ip().to_canonical() });
+        match tls.clone() {
+            None => connections.spawn(serve_connection(gateway, stream, peer, place)),
+            Some(acceptor) => connections.spawn(async move {
+                // Whoever does not finish the handshake in time is gone.
+                if let Ok(Ok(stream)) = tokio::time::timeout(HANDSHAKE_MAX, acceptor.accept(stream)).await {
+                    serve_connection(gateway, stream, peer, place).await;
+                }
+            }),
+        };
     }
     drop(listener);
     let finished = async { while connections.join_next().await.is_some() {} };
@@ -73,9 +90,12 @@ pub async fn serve(gateway: Arc<Gateway>, listener: TcpListener, farewell: Durat
     }
 }
 
-async fn serve_connection(gateway: Arc<Gateway>, stream: TcpStream, peer: Peer, place: ConnectionPlace) {
+async fn serve_connection<S>(gateway: Arc<Gateway>, stream: S, peer: Peer, place: ConnectionPlace)
+where
+    S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
+{
     let head_timeout = gateway.limits.head_timeout;
-    let mut stopping = gateway.stopping();
+    let mut stopping = gateway.phase();
     let service = service_fn(|mut request: Request<Incoming>| {
         let gateway = Arc::clone(&gateway);
         request.extensions_mut().insert(place.clone());
@@ -87,13 +107,13 @@ async fn serve_connection(gateway: Arc<Gateway>, stream: TcpStream, peer: Peer, 
         .max_buf_size(HEAD_BYTES_MAX)
         .max_headers(HEADERS_MAX)
         .keep_alive(true)
-        .serve_connection(TokioIo::new(stream), service)
+        .serve_connection(TokioIo::new(Outspoken::new(stream)), service)
         .with_upgrades();
     let mut connection = pin!(connection);
     gateway.metrics.connections.inc();
     let ended = tokio::select! {
         ended = connection.as_mut() => ended,
-        _ = stopping.changed() => {
+        () = gateway::stopped(&mut stopping) => {
             connection.as_mut().graceful_shutdown();
             connection.await
         }

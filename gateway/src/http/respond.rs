@@ -11,6 +11,7 @@ use crate::operations::Executed;
 const JSON: HeaderValue = HeaderValue::from_static("application/json;charset=UTF-8");
 const USED_WEIGHT: HeaderName = HeaderName::from_static("x-mbx-used-weight");
 const USED_WEIGHT_1M: HeaderName = HeaderName::from_static("x-mbx-used-weight-1m");
+const USED_KEY_WEIGHT_1M: HeaderName = HeaderName::from_static("x-mbx-used-key-weight-1m");
 const ORDER_COUNT_10S: HeaderName = HeaderName::from_static("x-mbx-order-count-10s");
 const ORDER_COUNT_1D: HeaderName = HeaderName::from_static("x-mbx-order-count-1d");
 
@@ -23,6 +24,9 @@ pub(super) fn executed(executed: Executed) -> Response<Full<Bytes>> {
     let headers = response.headers_mut();
     headers.insert(USED_WEIGHT, executed.used_weight.into());
     headers.insert(USED_WEIGHT_1M, executed.used_weight.into());
+    if let Some(used) = executed.used_key_weight {
+        headers.insert(USED_KEY_WEIGHT_1M, used.into());
+    }
     if let Some(counts) = executed.orders {
         headers.insert(ORDER_COUNT_10S, counts.per_10s.into());
         headers.insert(ORDER_COUNT_1D, counts.per_day.into());

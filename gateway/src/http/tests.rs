@@ -29,7 +29,7 @@ async fn server_with(limits: Limits) -> Server {
     let (gateway, ledger) = gateway_with(limits);
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let address = listener.local_addr().unwrap();
-    tokio::spawn(super::serve(Arc::clone(&gateway), listener, Duration::from_secs(1)));
+    tokio::spawn(super::serve(Arc::clone(&gateway), listener, None, Duration::from_secs(1)));
     Server { gateway, ledger, address }
 }
 
@@ -210,7 +210,7 @@ async fn bad_orders_are_refused_with_binances_codes_and_texts() {
     let mandatory = |name: &str| format!("Mandatory parameter '{name}' was not sent, was empty/null, or malformed.");
     let cases: Vec<(&str, i32, String)> = vec![
         ("symbol=NOPE", -1121, "Invalid symbol.".into()),
-        ("symbol=", -1102, mandatory("symbol")),
+        ("symbol=", -1105, "Parameter 'symbol' was empty.".into()),
         ("symbol", -1102, mandatory("symbol")),
         (
             "symbol=btcusdt",
@@ -274,7 +274,7 @@ async fn bad_orders_are_refused_with_binances_codes_and_texts() {
             -1100,
             "Illegal characters found in parameter 'timestamp'; legal range is '^[0-9]{1,20}$'.".into(),
         ),
-        ("timestamp=", -1102, mandatory("timestamp")),
+        ("timestamp=", -1105, "Parameter 'timestamp' was empty.".into()),
     ];
     for (change, code, text) in cases {
         let answer = server.signed("POST", "/api/v3/order", &buy_with(change)).await;
@@ -540,3 +540,5 @@ async fn an_account_is_told_with_every_asset() {
     let assets = server.signed("POST", "/sapi/v3/asset/getUserAsset", "").await.body;
     assert_eq!(assets.as_array().unwrap().len(), 1);
 }
+
+mod bad_input;

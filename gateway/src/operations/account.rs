@@ -11,7 +11,7 @@ use wire::{FeeRate, decimal};
 use super::{Call, general};
 use crate::accounts::{Account, Balance};
 use crate::auth::Caller;
-use crate::errors::{self, ApiError};
+use crate::errors;
 use crate::gateway::{Answer, Gateway};
 use crate::order_entry::{self, parse};
 use crate::reference::Reference;
@@ -24,6 +24,15 @@ pub(super) fn place(call: Call) -> BoxFuture<'static, Answer> {
 /// `POST order/test`.
 pub(super) fn test(call: Call) -> BoxFuture<'static, Answer> {
     async move { order_entry::test(&call.gateway, call.caller()?, call.params) }.boxed()
+}
+
+/// `POST order/cancelReplace`.
+pub(super) fn replace(call: Call) -> BoxFuture<'static, Answer> {
+    async move {
+        let caller = call.caller()?;
+        order_entry::replace::replace(&call.gateway, caller, call.params, call.over_limit).await
+    }
+    .boxed()
 }
 
 /// `DELETE order`.
@@ -41,11 +50,7 @@ pub(super) fn status(call: Call) -> BoxFuture<'static, Answer> {
     async move {
         let caller = call.caller()?;
         let mut params = call.params;
-        let omits_zeros = match params.take("omitZeroBalances")?.as_deref() {
-            None | Some("false") => false,
-            Some("true") => true,
-            Some(_) => return Err(ApiError::invalid_data("omitZeroBalances")),
-        };
+        let omits_zeros = params.flag("omitZeroBalances")?;
         params.finish()?;
         call.gateway.up_to_date().await?;
         let reference = call.gateway.exchange.reference();

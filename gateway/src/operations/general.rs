@@ -31,9 +31,17 @@ pub(super) fn exchange_info(call: Call) -> BoxFuture<'static, Answer> {
 
 fn info(gateway: &Gateway, mut params: Params) -> Answer {
     let wanted = symbols(gateway, &mut params)?;
-    let status = params.take("symbolStatus")?;
-    params.take("permissions")?;
-    params.take("showPermissionSets")?;
+    let status = status_filter(&mut params)?;
+    let permissions = params.take("permissions")?;
+    if wanted.is_some() && (status.is_some() || permissions.is_some()) {
+        return Err(errors::BAD_COMBINATION);
+    }
+    let is_spot = permissions.is_none_or(|list| list == "SPOT" || list.contains("\"SPOT\""));
+    let shows_sets = match params.take("showPermissionSets")?.as_deref() {
+        None | Some("true") => true,
+        Some("false") => false,
+        Some(_) => return Err(ApiError::invalid_data("showPermissionSets")),
+    };
     params.finish()?;
     let reference = gateway.exchange.reference();
     let markets = match &wanted {
@@ -43,7 +51,8 @@ fn info(gateway: &Gateway, mut params: Params) -> Answer {
     let symbols: Vec<Value> = markets
         .iter()
         .filter(|market| status.as_deref().is_none_or(|status| status == status_name(market.status)))
-        .map(|market| symbol(market))
+        .filter(|_| is_spot)
+        .map(|market| symbol(market, shows_sets))
         .collect();
     Ok(json!({
         "timezone": "UTC",
@@ -81,6 +90,22 @@ pub(super) fn symbols(gateway: &Gateway, params: &mut Params) -> Result<Option<V
             Ok(Some(markets))
         }
     }
+}
+
+/// `symbolStatus`: markets of this status alone.
+pub(super) fn status_filter(params: &mut Params) -> Result<Option<String>, ApiError> {
+    match params.take("symbolStatus")? {
+        Some(status) if !["TRADING", "HALT", "BREAK"].contains(&status.as_str()) => Err(errors::INVALID_STATUS),
+        status => Ok(status),
+    }
+}
+
+/// `symbolStatus` of what asks for one market.
+pub(super) fn check_status(gateway: &Gateway, params: &mut Params, id: wire::MarketId) -> Result<(), ApiError> {
+    let Some(wanted) = status_filter(params)? else { return Ok(()) };
+    let reference = gateway.exchange.reference();
+    let market = reference.market(id).ok_or(errors::INVALID_SYMBOL)?;
+    if status_name(market.status) == wanted { Ok(()) } else { Err(errors::STATUS_MISMATCH) }
 }
 
 #[derive(Serialize)]
@@ -125,7 +150,7 @@ fn rate_limits(gateway: &Gateway) -> Vec<RateLimit> {
     std::iter::once(weight).chain(order_limits(gateway, None)).collect()
 }
 
-const fn status_name(status: MarketStatus) -> &'static str {
+pub(super) const fn status_name(status: MarketStatus) -> &'static str {
     match status {
         MarketStatus::PreOpen => "PRE_TRADING",
         MarketStatus::Auction => "AUCTION_MATCH",
@@ -137,7 +162,7 @@ const fn status_name(status: MarketStatus) -> &'static str {
     }
 }
 
-fn symbol(market: &Market) -> Value {
+fn symbol(market: &Market, shows_sets: bool) -> Value {
     json!({
         "symbol": market.symbol.as_str(),
         "status": status_name(market.status),
@@ -155,20 +180,20 @@ fn symbol(market: &Market) -> Value {
         "opoAllowed": false,
         "quoteOrderQtyMarketAllowed": true,
         "allowTrailingStop": false,
-        "cancelReplaceAllowed": false,
+        "cancelReplaceAllowed": true,
         "amendAllowed": false,
         "pegInstructionsAllowed": false,
         "isSpotTradingAllowed": true,
         "isMarginTradingAllowed": false,
         "filters": filters(market),
         "permissions": ["SPOT"],
-        "permissionSets": [["SPOT"]],
+        "permissionSets": if shows_sets { json!([["SPOT"]]) } else { json!([]) },
         "defaultSelfTradePreventionMode": "EXPIRE_MAKER",
         "allowedSelfTradePreventionModes": ["NONE", "EXPIRE_TAKER", "EXPIRE_MAKER", "EXPIRE_BOTH", "DECREMENT"],
     })
 }
 
-fn filters(market: &Market) -> Value {
+pub(super) fn filters(market: &Market) -> Value {
     let rules = &market.rules;
     let price = |price: wire::Price| market.show_price(price.units());
     let qty = |qty: wire::Qty| market.show_qty(qty.units());

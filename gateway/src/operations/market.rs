@@ -64,7 +64,7 @@ pub(super) fn depth_weight(params: &Params) -> u32 {
 }
 
 /// How many markets are asked for; `None` for all of them.
-fn asked(params: &Params) -> Option<u32> {
+pub(super) fn asked(params: &Params) -> Option<u32> {
     match (params.get("symbol"), params.get("symbols")) {
         (Some(_), _) => Some(1),
         (None, Some(list)) => Some(u32::try_from(list.split(',').count()).unwrap_or(u32::MAX)),
@@ -103,6 +103,7 @@ fn listed(market: &Market) -> Result<&Listing, ApiError> {
 fn query_depth(gateway: &Gateway, mut params: Params) -> Answer {
     let market = market(gateway, &mut params)?;
     let limit = params.limit(100, DEPTH_MAX)?;
+    general::check_status(gateway, &mut params, market.id())?;
     params.finish()?;
     Ok(render::depth(&market, listed(&market)?, limit))
 }
@@ -195,14 +196,25 @@ fn query_book_ticker(gateway: &Gateway, params: Params) -> Answer {
 fn one_or_all(gateway: &Gateway, mut params: Params, show: impl Fn(&Market, &Listing) -> String) -> Answer {
     let is_one = params.get("symbol").is_some();
     let wanted = general::symbols(gateway, &mut params)?;
-    params.take("symbolStatus")?;
+    let status = general::status_filter(&mut params)?;
     params.finish()?;
     let data = gateway.exchange.market_data();
+    let reference = gateway.exchange.reference();
+    let has_status = |id: wire::MarketId| {
+        let known = reference.market(id);
+        status.as_deref().is_none_or(|status| known.is_some_and(|known| general::status_name(known.status) == status))
+    };
+    if is_one && wanted.iter().flatten().any(|market| !has_status(market.id)) {
+        return Err(errors::STATUS_MISMATCH);
+    }
     let markets = match wanted {
         Some(markets) => markets.iter().filter_map(|market| data.market_by_id(market.id)).collect(),
         None => data.markets(),
     };
-    let mut shown = markets.iter().filter_map(|market| Some(show(market, market.listing()?)));
+    let mut shown = markets
+        .iter()
+        .filter(|market| has_status(market.id()))
+        .filter_map(|market| Some(show(market, market.listing()?)));
     if is_one { shown.next().ok_or(errors::INVALID_SYMBOL) } else { Ok(render::array(shown)) }
 }
 

@@ -5,6 +5,7 @@ pub(crate) mod account;
 mod general;
 mod history;
 mod market;
+mod rules;
 mod table;
 mod user_stream;
 mod wallet;
@@ -54,6 +55,8 @@ pub struct Call {
     pub gateway: Arc<Gateway>,
     /// Who asks; `Some` for every operation that is not [`Security::Public`].
     pub caller: Option<Caller>,
+    /// Why no new order is to be placed, of a request that has something else to do then.
+    pub over_limit: Option<ApiError>,
     /// What was sent, without `apiKey`, `signature`, `timestamp` and `recvWindow` of signed operations.
     pub params: Params,
 }
@@ -75,8 +78,8 @@ pub struct Operation {
     pub security: Security,
     /// The request weight, which may depend on the parameters.
     pub weight: fn(&Params) -> u32,
-    /// Whether it counts as a new order.
-    pub places_order: bool,
+    /// How many new orders it counts as.
+    pub orders: u32,
     /// Does it.
     pub run: fn(Call) -> BoxFuture<'static, Answer>,
 }
@@ -87,6 +90,8 @@ pub struct Executed {
     pub answer: Answer,
     /// What the client's address has used of its request weight in the present minute.
     pub used_weight: u32,
+    /// What the API key has used of its request weight in the present minute; of a public operation nothing.
+    pub used_key_weight: Option<u32>,
     /// What the account has used of its order limits, when the operation counts against them.
     pub orders: Option<OrderCounts>,
 }
@@ -106,10 +111,20 @@ pub async fn execute(
         Ok(used) => used,
         Err(error) => {
             let used_weight = gateway.throttle.used_weight(peer.ip, now_us);
-            return Executed { answer: Err(error), used_weight, orders: None };
+            gateway.metrics.refused(operation, &error);
+            return Executed { answer: Err(error), used_weight, used_key_weight: None, orders: None };
         }
     };
-    let mut executed = Executed { answer: Err(errors::BUSY), used_weight, orders: None };
+    let mut executed = Executed { answer: Err(errors::BUSY), used_weight, used_key_weight: None, orders: None };
+    if let Some(caller) = caller {
+        match gateway.throttle.weigh_key(caller.key, weight, now_us) {
+            Ok(used) => executed.used_key_weight = Some(used),
+            Err(error) => {
+                gateway.metrics.refused(operation, &error);
+                return Executed { answer: Err(error), ..executed };
+            }
+        }
+    }
     executed.answer = run(gateway, operation, caller, params, now_us, &mut executed.orders).await;
     gateway.metrics.answered(operation, &executed.answer, gateway.now_us().saturating_sub(now_us));
     executed
@@ -125,7 +140,7 @@ pub fn refuse(gateway: &Gateway, operation: &'static Operation, peer: Peer, erro
         Err(limited) => (Err(limited), gateway.throttle.used_weight(peer.ip, now_us)),
     };
     gateway.metrics.answered(operation, &answer, 0);
-    Executed { answer, used_weight, orders: None }
+    Executed { answer, used_weight, used_key_weight: None, orders: None }
 }
 
 async fn run(
@@ -139,15 +154,22 @@ async fn run(
     if !gateway.is_ready.load(Ordering::Acquire) {
         return Err(errors::STARTING);
     }
+    let mut over_limit = None;
     if let Some(needed) = operation.security.needs() {
         let caller = caller.ok_or(errors::BAD_API_KEY)?;
         if !caller.permissions.allow(needed) {
             return Err(errors::NOT_PERMITTED);
         }
-        if operation.places_order {
-            *orders = Some(gateway.throttle.count_order(caller.account, now_us)?);
+        if operation.orders > 0 {
+            match gateway.throttle.count_orders(caller.account, operation.orders, now_us) {
+                Ok(counts) => *orders = Some(counts),
+                Err(error) if params.get("orderRateLimitExceededMode") == Some("CANCEL_ONLY") => {
+                    over_limit = Some(error);
+                }
+                Err(error) => return Err(error),
+            }
         }
     }
     let Ok(_place) = gateway.requests.try_acquire() else { return Err(errors::BUSY) };
-    (operation.run)(Call { gateway: Arc::clone(gateway), caller, params }).await
+    (operation.run)(Call { gateway: Arc::clone(gateway), caller, over_limit, params }).await
 }

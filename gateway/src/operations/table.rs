@@ -9,7 +9,7 @@ use futures_util::future::BoxFuture;
 use hyper::Method;
 
 use super::Security::{Public, Read, Stream, Trade};
-use super::{Call, Operation, Security, account, general, history, market, user_stream, wallet};
+use super::{Call, Operation, Security, account, general, history, market, rules, user_stream, wallet};
 use crate::gateway::Answer;
 use crate::params::Params;
 
@@ -30,14 +30,22 @@ pub static OPERATIONS: &[Operation] = &[
     get("/api/v3/ticker", Some("ticker"), market::window_weight, market::rolling_window),
     get("/api/v3/ticker/price", Some("ticker.price"), market::price_weight, market::ticker_price),
     get("/api/v3/ticker/bookTicker", Some("ticker.book"), market::price_weight, market::book_ticker),
-    signed(Method::POST, "/api/v3/order", Some("order.place"), Trade, |_| 1, account::place).placing(),
-    signed(Method::POST, "/api/v3/order/test", Some("order.test"), Trade, |_| 1, account::test),
+    get("/api/v3/executionRules", Some("executionRules"), rules_weight, rules::execution_rules),
+    get("/api/v3/referencePrice", Some("referencePrice"), |_| 2, rules::reference_price),
+    get("/api/v3/referencePrice/calculation", Some("referencePrice.calculation"), |_| 2, rules::reference_price),
+    get("/api/v3/historicalBlockTrades", Some("blockTrades.historical"), |_| 25, rules::none_of_market),
+    signed(Method::GET, "/api/v3/myFilters", Some("myFilters"), Read, |_| 40, rules::my_filters),
+    signed(Method::GET, "/api/v3/myAllocations", Some("myAllocations"), Read, |_| 20, rules::none_of_market),
+    signed(Method::POST, "/api/v3/order", Some("order.place"), Trade, |_| 1, account::place).placing(1),
+    signed(Method::POST, "/api/v3/order/test", Some("order.test"), Trade, test_weight, account::test),
     signed(Method::GET, "/api/v3/order", Some("order.status"), Read, |_| 4, history::order),
     signed(Method::DELETE, "/api/v3/order", Some("order.cancel"), Trade, |_| 1, account::cancel),
+    signed(Method::POST, "/api/v3/order/cancelReplace", Some("order.cancelReplace"), Trade, |_| 1, account::replace)
+        .placing(1),
     signed(Method::GET, "/api/v3/openOrders", Some("openOrders.status"), Read, all_weight, history::open_orders),
     signed(Method::DELETE, "/api/v3/openOrders", Some("openOrders.cancelAll"), Trade, |_| 1, account::cancel_all),
     signed(Method::GET, "/api/v3/allOrders", Some("allOrders"), Read, |_| 20, history::all_orders),
-    signed(Method::GET, "/api/v3/myTrades", Some("myTrades"), Read, |_| 20, history::my_trades),
+    signed(Method::GET, "/api/v3/myTrades", Some("myTrades"), Read, fills_weight, history::my_trades),
     signed(Method::GET, "/api/v3/account", Some("account.status"), Read, |_| 20, account::status),
     signed(Method::GET, "/api/v3/account/commission", Some("account.commission"), Read, |_| 20, account::commission),
     signed(
@@ -63,7 +71,7 @@ type Run = fn(Call) -> BoxFuture<'static, Answer>;
 type Weight = fn(&Params) -> u32;
 
 const fn get(path: &'static str, ws: Option<&'static str>, weight: Weight, run: Run) -> Operation {
-    Operation { rest: (Method::GET, path), ws, security: Public, weight, places_order: false, run }
+    Operation { rest: (Method::GET, path), ws, security: Public, weight, orders: 0, run }
 }
 
 const fn signed(
@@ -74,14 +82,29 @@ const fn signed(
     weight: Weight,
     run: Run,
 ) -> Operation {
-    Operation { rest: (verb, path), ws, security, weight, places_order: false, run }
+    Operation { rest: (verb, path), ws, security, weight, orders: 0, run }
 }
 
 impl Operation {
-    const fn placing(mut self) -> Operation {
-        self.places_order = true;
+    const fn placing(mut self, orders: u32) -> Operation {
+        self.orders = orders;
         self
     }
+}
+
+/// Two for each market, up to 40.
+fn rules_weight(params: &Params) -> u32 {
+    market::asked(params).unwrap_or(u32::MAX).saturating_mul(2).min(40)
+}
+
+/// Trying an order costs more when its commission is asked for.
+fn test_weight(params: &Params) -> u32 {
+    if params.get("computeCommissionRates") == Some("true") { 20 } else { 1 }
+}
+
+/// Fills of one order are cheaper than all.
+fn fills_weight(params: &Params) -> u32 {
+    if params.get("orderId").is_some() { 5 } else { 20 }
 }
 
 /// Open orders of every market are dearer than those of one.

@@ -8,6 +8,7 @@ pub mod answers;
 pub mod filters;
 pub mod parse;
 mod protection;
+pub mod replace;
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -17,8 +18,9 @@ use tokio::sync::oneshot;
 use tokio::time::Instant;
 use wire::codec::v1;
 use wire::command::{CancelOrder, Reply};
-use wire::{ClientOrderId, Command, LogPosition, MarketId, OrderId};
+use wire::{ClientOrderId, Command, LogPosition, MarketId, OrderId, OrderKind, RejectReason};
 
+use self::parse::{Cancellation, Placement};
 use crate::accounts::{RequestOutcome, cancel_report_id};
 use crate::auth::Caller;
 use crate::errors::{self, ApiError};
@@ -29,12 +31,20 @@ use crate::params::Params;
 /// Places an order and waits for what becomes of it.
 pub async fn place(gateway: &Arc<Gateway>, caller: Caller, params: Params) -> Answer {
     let placement = parse::placement(gateway, caller.account, params)?;
+    filters::check(&placement.market, &placement.order)?;
+    send(gateway, caller, &placement).await
+}
+
+/// Sends an order that its market's filters allow.
+async fn send(gateway: &Arc<Gateway>, caller: Caller, placement: &Placement) -> Answer {
     let (market, order) = (&placement.market, &placement.order);
-    filters::check(market, order)?;
     let deadline = Instant::now() + gateway.limits.order_timeout;
     let replied = request(gateway, &Command::NewOrder(*order)).await?;
     let id = match replied.reply {
         Reply::Accepted { id } => OrderId::new(id),
+        Reply::Rejected { reason: RejectReason::DuplicateClientOrderId, id } if placement.is_retry => {
+            first_of(gateway, caller, placement, OrderId::new(id), replied.position).await?
+        }
         Reply::Rejected { reason, .. } => return Err(filters::explain(market, order, reason)),
     };
     let outcome = {
@@ -46,6 +56,31 @@ pub async fn place(gateway: &Arc<Gateway>, caller: Caller, params: Params) -> An
         Some(reason) => Err(filters::explain(market, order, reason)),
         None => Ok(answers::placed(&outcome, market, &gateway.exchange.reference(), placement.response)),
     }
+}
+
+/// The order that has the name of this one, if it asked for the same: a client that repeats an order which it knows
+/// nothing of is told what became of the first one.
+async fn first_of(
+    gateway: &Gateway,
+    caller: Caller,
+    placement: &Placement,
+    id: OrderId,
+    position: LogPosition,
+) -> Result<OrderId, ApiError> {
+    let ledger = gateway.exchange.ledger();
+    if !gateway.exchange.wait_for(ledger, position, gateway.limits.read_timeout).await {
+        return Err(errors::TIMEOUT);
+    }
+    let wanted = &placement.order;
+    let accounts = gateway.exchange.accounts();
+    let first = accounts.get(caller.account).and_then(|account| account.orders.get(wanted.market, id));
+    let is_same = first.is_some_and(|first| {
+        // The protection price of a market order moves with the book.
+        (first.side, first.kind, first.time_in_force, first.self_trade, first.qty, first.quote_qty)
+            == (wanted.side, wanted.kind, wanted.time_in_force, wanted.self_trade, wanted.qty, wanted.quote_qty)
+            && (first.kind == OrderKind::Market || first.price == wanted.price)
+    });
+    if is_same { Ok(id) } else { Err(RejectReason::DuplicateClientOrderId.into()) }
 }
 
 /// Checks an order as [`place`] does, without placing it.
@@ -62,6 +97,10 @@ pub fn test(gateway: &Arc<Gateway>, caller: Caller, params: Params) -> Answer {
 /// Cancels an order and waits until it is off the book.
 pub async fn cancel(gateway: &Arc<Gateway>, caller: Caller, params: Params) -> Answer {
     let cancellation = parse::cancellation(gateway, caller.account, params)?;
+    take_off(gateway, caller, &cancellation).await
+}
+
+async fn take_off(gateway: &Arc<Gateway>, caller: Caller, cancellation: &Cancellation) -> Answer {
     let market = &cancellation.market;
     let (position, orders) = withdraw(gateway, &Command::CancelOrder(cancellation.command)).await?;
     let accounts = gateway.exchange.accounts();

@@ -37,6 +37,19 @@ pub struct Placement {
     pub response: ResponseType,
     /// `order/test`: whether the commission is asked for.
     pub wants_commission: bool,
+    /// Whether an order of the same name and content is answered as this one.
+    pub is_retry: bool,
+}
+
+/// A cancel and a new order that takes its place.
+#[derive(Debug, Clone)]
+pub struct Replacement {
+    /// What goes.
+    pub cancellation: Cancellation,
+    /// What comes.
+    pub placement: Placement,
+    /// Whether the new order is placed when the cancel fails.
+    pub allows_failure: bool,
 }
 
 /// A cancel, ready for the log.
@@ -82,11 +95,8 @@ pub fn placement(gateway: &Gateway, account: AccountId, mut params: Params) -> R
     let market = market(gateway, &mut params)?;
     let side = side(&params.required("side")?)?;
     let kind = kind(&params.required("type")?)?;
-    let wants_commission = match params.take("computeCommissionRates")?.as_deref() {
-        None | Some("false") => false,
-        Some("true") => true,
-        Some(_) => return Err(ApiError::invalid_data("computeCommissionRates")),
-    };
+    let wants_commission = params.flag("computeCommissionRates")?;
+    let is_retry = params.flag("identicalRetry")?;
     let time_in_force = time_in_force(&mut params, kind)?;
     let client_order_id = client_order_id(&mut params, "newClientOrderId")?.unwrap_or_else(generated_id);
     let response = response_type(&mut params, kind)?;
@@ -135,21 +145,53 @@ pub fn placement(gateway: &Gateway, account: AccountId, mut params: Params) -> R
         key: Default::default(),
         session: Default::default(),
     };
-    Ok(Placement { market, order, response, wants_commission })
+    Ok(Placement { market, order, response, wants_commission, is_retry })
 }
 
 /// Reads a cancel.
 pub fn cancellation(gateway: &Gateway, account: AccountId, mut params: Params) -> Result<Cancellation, ApiError> {
     let market = market(gateway, &mut params)?;
-    let named = order_name(&mut params)?;
-    let cancel_id = client_order_id(&mut params, "newClientOrderId")?;
+    let cancellation =
+        cancellation_in(gateway, account, &mut params, &market, ["orderId", "origClientOrderId", "newClientOrderId"])?;
+    params.finish()?;
+    Ok(cancellation)
+}
+
+/// Reads what takes an order's place: what goes is named by parameters of its own.
+pub fn replacement(gateway: &Gateway, account: AccountId, mut params: Params) -> Result<Replacement, ApiError> {
+    let symbol = params.get("symbol").ok_or_else(|| ApiError::mandatory("symbol"))?.to_owned();
+    let market = named_market(gateway, &symbol)?;
+    let allows_failure = match params.required("cancelReplaceMode")?.as_str() {
+        "STOP_ON_FAILURE" => false,
+        "ALLOW_FAILURE" => true,
+        _ => return Err(ApiError::invalid_data("cancelReplaceMode")),
+    };
+    match params.take("orderRateLimitExceededMode")?.as_deref() {
+        None | Some("DO_NOTHING" | "CANCEL_ONLY") => {}
+        Some(_) => return Err(ApiError::invalid_data("orderRateLimitExceededMode")),
+    }
+    let names = ["cancelOrderId", "cancelOrigClientOrderId", "cancelNewClientOrderId"];
+    let cancellation = cancellation_in(gateway, account, &mut params, &market, names)?;
+    let placement = placement(gateway, account, params)?;
+    Ok(Replacement { cancellation, placement, allows_failure })
+}
+
+/// Takes what names an order to be canceled: its id, its client order id, and the client's name for the cancel.
+fn cancellation_in(
+    gateway: &Gateway,
+    account: AccountId,
+    params: &mut Params,
+    market: &Arc<Market>,
+    [id, name, cancel_name]: [&str; 3],
+) -> Result<Cancellation, ApiError> {
+    let named = order_name_in(params, id, name)?;
+    let cancel_id = client_order_id(params, cancel_name)?;
     if let Some(restriction) = params.take("cancelRestrictions")? {
         return Err(match restriction.as_str() {
             "ONLY_NEW" | "ONLY_PARTIALLY_FILLED" => errors::UNSUPPORTED,
             _ => ApiError::new(-1145, "cancelRestrictions has to be either ONLY_NEW or ONLY_PARTIALLY_FILLED."),
         });
     }
-    params.finish()?;
     if let (Some(order), Some(name)) = (named.order, named.client_order_id) {
         let accounts = gateway.exchange.accounts();
         let known = accounts.get(account).and_then(|account| account.orders.get(market.id, order));
@@ -165,7 +207,7 @@ pub fn cancellation(gateway: &Gateway, account: AccountId, mut params: Params) -
         restriction: wire::CancelRestriction::None,
         new_client_order_id: cancel_id.unwrap_or(ClientOrderId::EMPTY),
     };
-    Ok(Cancellation { market, command, cancel_id })
+    Ok(Cancellation { market: Arc::clone(market), command, cancel_id })
 }
 
 /// Reads a mass cancel.
@@ -191,14 +233,18 @@ pub struct OrderName {
 
 /// Takes `orderId` and `origClientOrderId`; one must be there.
 pub fn order_name(params: &mut Params) -> Result<OrderName, ApiError> {
+    order_name_in(params, "orderId", "origClientOrderId")
+}
+
+fn order_name_in(params: &mut Params, id: &str, name: &str) -> Result<OrderName, ApiError> {
     // No order has the id 0; it names none, instead of falling back to the client's name.
-    let order = match params.integer("orderId")? {
+    let order = match params.integer(id)? {
         Some(0) => Some(OrderId::new(u64::MAX)),
         order => order.map(OrderId::new),
     };
-    let client_order_id = client_order_id(params, "origClientOrderId")?;
+    let client_order_id = client_order_id(params, name)?;
     if order.is_none() && client_order_id.is_none() {
-        return Err(ApiError::either_mandatory("origClientOrderId", "orderId"));
+        return Err(ApiError::either_mandatory(name, id));
     }
     Ok(OrderName { order, client_order_id })
 }

@@ -23,12 +23,12 @@ fn weight_is_counted_per_address_and_minute() {
 #[test]
 fn orders_are_counted_per_account_in_two_windows() {
     let throttle = throttle();
-    assert_eq!(throttle.count_order(ALICE, 0), Ok(OrderCounts { per_10s: 1, per_day: 1 }));
-    assert_eq!(throttle.count_order(ALICE, 0), Ok(OrderCounts { per_10s: 2, per_day: 2 }));
-    let refused = throttle.count_order(ALICE, SECOND_US).unwrap_err();
+    assert_eq!(throttle.count_orders(ALICE, 1, 0), Ok(OrderCounts { per_10s: 1, per_day: 1 }));
+    assert_eq!(throttle.count_orders(ALICE, 1, 0), Ok(OrderCounts { per_10s: 2, per_day: 2 }));
+    let refused = throttle.count_orders(ALICE, 1, SECOND_US).unwrap_err();
     assert_eq!((refused.code, refused.retry_after_s), (-1015, Some(9)));
     assert_eq!(&*refused.message, "Too many new orders; current limit is 2 orders per 10 SECOND.");
-    assert_eq!(throttle.count_order(ALICE, 10 * SECOND_US), Ok(OrderCounts { per_10s: 1, per_day: 3 }));
-    assert_eq!(throttle.count_order(ALICE, 20 * SECOND_US).unwrap_err().code, -1015);
+    assert_eq!(throttle.count_orders(ALICE, 1, 10 * SECOND_US), Ok(OrderCounts { per_10s: 1, per_day: 3 }));
+    assert_eq!(throttle.count_orders(ALICE, 1, 20 * SECOND_US).unwrap_err().code, -1015);
     assert_eq!(throttle.orders(ALICE, 20 * SECOND_US), OrderCounts { per_10s: 0, per_day: 3 });
 }

@@ -18,7 +18,7 @@ use super::api_session::{ApiSession, Effect};
 use super::listeners::Listeners;
 use super::socket::{Heard, Over, Patience, Socket};
 use crate::errors::{self, ApiError};
-use crate::gateway::{Answer, Gateway, Peer};
+use crate::gateway::{self, Answer, Gateway, Peer};
 use crate::operations::{self, Executed, Operation, Security};
 use crate::params::Params;
 
@@ -50,13 +50,9 @@ pub async fn serve<S: AsyncRead + AsyncWrite + Unpin>(gateway: Arc<Gateway>, io:
     };
     let mut socket = Socket::new(io, Patience::default()).await;
     let over = connection.run(&mut socket).await;
-    let last_words = (over == SHUTDOWN).then(|| {
-        let event = format!(r#"{{"e":"serverShutdown","E":{}}}"#, super::clock_ms());
-        format!(r#"{{"event":{event}}}"#).into()
-    });
     // Orders under way go on in the cluster without us.
     drop(connection);
-    socket.close(over, last_words).await;
+    socket.close(over, None).await;
 }
 
 const SHUTDOWN: Over = Over::Close(CloseCode::Away, "server shutdown");
@@ -75,12 +71,17 @@ struct Connection {
 
 impl Connection {
     async fn run<S: AsyncRead + AsyncWrite + Unpin>(&mut self, socket: &mut Socket<S>) -> Over {
-        let mut stopping = self.gateway.stopping();
+        let (mut draining, mut stopping) = (self.gateway.phase(), self.gateway.phase());
+        let mut has_told = false;
         loop {
             // Answers and events first, then requests; what is written is flushed when nothing else is ready.
             let done = tokio::select! {
                 biased;
-                () = super::stopped(&mut stopping) => Err(SHUTDOWN),
+                () = gateway::drained(&mut draining), if !has_told => {
+                    has_told = true;
+                    socket.say(shutdown_event()).await
+                }
+                () = gateway::stopped(&mut stopping) => return self.finish(socket).await,
                 Some(answer) = self.running.next() => socket.say(answer).await,
                 (id, event) = self.listeners.next() => socket.say(self.user_event(id, event)).await,
                 heard = socket.hear() => match heard {
@@ -93,6 +94,16 @@ impl Connection {
                 return over;
             }
         }
+    }
+
+    /// Answers what was asked, and hears no more.
+    async fn finish<S: AsyncRead + AsyncWrite + Unpin>(&mut self, socket: &mut Socket<S>) -> Over {
+        while let Some(answer) = self.running.next().await {
+            if let Err(over) = socket.say(answer).await {
+                return over;
+            }
+        }
+        socket.flush().await.err().unwrap_or(SHUTDOWN)
     }
 
     async fn heard<S: AsyncRead + AsyncWrite + Unpin>(
@@ -232,6 +243,11 @@ impl Connection {
     fn refuse(&self, id: &RequestId, error: ApiError) -> Utf8Bytes {
         self.weighed(id, Err(error), self.gateway.now_us())
     }
+}
+
+/// That the gateway will end.
+fn shutdown_event() -> Utf8Bytes {
+    format!(r#"{{"event":{{"e":"serverShutdown","E":{}}}}}"#, super::clock_ms()).into()
 }
 
 /// The last event of a subscription.

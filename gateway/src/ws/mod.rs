@@ -24,7 +24,6 @@ use http_body_util::Full;
 use hyper::body::Incoming;
 use hyper::{Request, Response};
 use hyper_util::rt::TokioIo;
-use tokio::sync::watch;
 
 use crate::errors::{self, ApiError};
 use crate::gateway::{Gateway, Peer};
@@ -44,6 +43,9 @@ pub fn upgrade(gateway: &Arc<Gateway>, mut request: Request<Incoming>, peer: Pee
     };
     if !gateway.is_ready.load(Ordering::Acquire) {
         return handshake::refuse(&errors::STARTING);
+    }
+    if let Err(error) = gateway.throttle.count_attempt(peer.ip, gateway.now_us()) {
+        return handshake::refuse(&error);
     }
     let path = request.uri().path().to_owned();
     let query = request.uri().query().unwrap_or_default().to_owned();
@@ -68,12 +70,6 @@ pub fn upgrade(gateway: &Arc<Gateway>, mut request: Request<Incoming>, peer: Pee
         websockets.dec();
     });
     accepted
-}
-
-/// Waits until the gateway shuts down.
-async fn stopped(stopping: &mut watch::Receiver<bool>) {
-    // An error says that the gateway is gone.
-    let _ = stopping.wait_for(|stopping| *stopping).await;
 }
 
 /// Milliseconds since the Unix epoch by this machine's clock.

@@ -13,7 +13,7 @@ use super::listeners::Listeners;
 use super::rate::Allowance;
 use super::socket::{Heard, Over, Patience, Socket};
 use crate::errors::{self, ApiError};
-use crate::gateway::{Gateway, Peer};
+use crate::gateway::{self, Gateway, Peer};
 use crate::streams::{Bounds, Outbox, STREAMS_MAX, StreamName, Subscriber, Taken, events};
 
 /// So many messages a client may send at once, and then so many a second: requests, pings and pongs.
@@ -73,7 +73,7 @@ pub async fn serve<S: AsyncRead + AsyncWrite + Unpin>(gateway: Arc<Gateway>, io:
     if over == TOO_SLOW {
         gateway.metrics.slow_clients.inc();
     }
-    let last_words = last_words(over, connection.outbox.is_combined());
+    let last_words = last_words(over);
     // Nothing is queued for a client that is leaving.
     drop(connection);
     socket.close(over, last_words).await;
@@ -94,13 +94,23 @@ const SHUTDOWN: Over = Over::Close(CloseCode::Away, "server shutdown");
 
 impl Connection<'_> {
     async fn run<S: AsyncRead + AsyncWrite + Unpin>(&mut self, socket: &mut Socket<S>) -> Over {
-        let mut stopping = self.gateway.stopping();
+        let (mut draining, mut stopping) = (self.gateway.phase(), self.gateway.phase());
+        let mut has_told = false;
         let mut batch = Vec::new();
         let outbox = Arc::clone(&self.outbox);
         loop {
             let done = tokio::select! {
                 biased;
-                () = super::stopped(&mut stopping) => Err(SHUTDOWN),
+                () = gateway::drained(&mut draining), if !has_told => {
+                    has_told = true;
+                    self.outbox.push_answer(shutdown_event(self.outbox.is_combined()));
+                    Ok(())
+                }
+                () = gateway::stopped(&mut stopping) => {
+                    // What was queued before; a client that does not take it is not waited for.
+                    let written = write(socket, &outbox, &mut batch).await;
+                    written.and(Err(SHUTDOWN))
+                }
                 (listen_key, event) = self.listeners.next() => {
                     self.user_event(&listen_key, event.as_deref());
                     Ok(())
@@ -240,8 +250,14 @@ impl Connection<'_> {
     }
 }
 
+/// That the gateway will end.
+fn shutdown_event(is_combined: bool) -> Utf8Bytes {
+    let event = format!(r#"{{"e":"serverShutdown","E":{}}}"#, super::clock_ms());
+    if is_combined { events::combined("!serverShutdown", &event).into() } else { event.into() }
+}
+
 /// What a client is told before it is closed.
-fn last_words(over: Over, is_combined: bool) -> Option<Utf8Bytes> {
+fn last_words(over: Over) -> Option<Utf8Bytes> {
     let now_ms = super::clock_ms();
     match over {
         TOO_SLOW => Some(
@@ -250,10 +266,6 @@ fn last_words(over: Over, is_combined: bool) -> Option<Utf8Bytes> {
             )
             .into(),
         ),
-        SHUTDOWN => {
-            let event = format!(r#"{{"e":"serverShutdown","E":{now_ms}}}"#);
-            Some(if is_combined { events::combined("!serverShutdown", &event).into() } else { event.into() })
-        }
         _ => None,
     }
 }

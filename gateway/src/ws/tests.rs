@@ -164,7 +164,7 @@ impl Server {
         gateway.is_ready.store(true, Ordering::Release);
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let address = listener.local_addr().unwrap();
-        let task = tokio::spawn(crate::http::serve(gateway.clone(), listener, Duration::from_secs(1)));
+        let task = tokio::spawn(crate::http::serve(gateway.clone(), listener, None, Duration::from_secs(1)));
         Server { gateway, ledger, address, position: 0, task }
     }
 

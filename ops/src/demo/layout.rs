@@ -226,6 +226,9 @@ impl Paths {
             threads: gateway_threads(),
             envelope_key_file: self.envelope_key(),
             tls: tls[NODES as usize].clone(),
+            client_tls: None,
+            allow_plain: false,
+            drain_notice_s: 0,
             nodes: layout.addresses(),
         };
         write(&self.config("gateway-1"), &file)

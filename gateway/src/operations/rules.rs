@@ -1,0 +1,69 @@
+//! What else clients ask about a market's rules, most of it that there is none of it: execution rules, reference
+//! prices, block trades, allocations.
+
+use futures_util::FutureExt;
+use futures_util::future::{BoxFuture, ready};
+use serde_json::{Value, json};
+
+use super::{Call, general};
+use crate::errors::{self, ApiError};
+use crate::gateway::Answer;
+use crate::order_entry::parse;
+
+/// `GET executionRules`: no market has a price range rule.
+pub(super) fn execution_rules(call: Call) -> BoxFuture<'static, Answer> {
+    let mut params = call.params;
+    let mut rules = || {
+        let wanted = general::symbols(&call.gateway, &mut params)?;
+        let status = general::status_filter(&mut params)?;
+        std::mem::take(&mut params).finish()?;
+        let reference = call.gateway.exchange.reference();
+        let markets = wanted.as_deref().unwrap_or(reference.markets());
+        let rules: Vec<Value> = markets
+            .iter()
+            .filter(|market| status.as_deref().is_none_or(|status| status == general::status_name(market.status)))
+            .map(|market| json!({ "symbol": market.symbol.as_str(), "rules": [] }))
+            .collect();
+        Ok(json!({ "symbolRules": rules }).to_string())
+    };
+    ready(rules()).boxed()
+}
+
+/// `GET myFilters`: the filters of a market; none is an account's or an asset's own.
+pub(super) fn my_filters(call: Call) -> BoxFuture<'static, Answer> {
+    let mut params = call.params;
+    let mut filters = || {
+        let market = parse::market(&call.gateway, &mut params)?;
+        std::mem::take(&mut params).finish()?;
+        let filters = general::filters(&market);
+        Ok(json!({ "exchangeFilters": [], "symbolFilters": filters, "assetFilters": [] }).to_string())
+    };
+    ready(filters()).boxed()
+}
+
+/// `GET referencePrice`, `GET referencePrice/calculation`.
+pub(super) fn reference_price(call: Call) -> BoxFuture<'static, Answer> {
+    let mut params = call.params;
+    let mut none = || {
+        parse::market(&call.gateway, &mut params)?;
+        general::status_filter(&mut params)?;
+        std::mem::take(&mut params).finish()?;
+        Err(errors::NO_REFERENCE_PRICE)
+    };
+    ready(none()).boxed()
+}
+
+/// `GET historicalBlockTrades`, `GET myAllocations`: there are none.
+pub(super) fn none_of_market(call: Call) -> BoxFuture<'static, Answer> {
+    let mut params = call.params;
+    let mut none = || -> Result<String, ApiError> {
+        parse::market(&call.gateway, &mut params)?;
+        for name in ["fromId", "startTime", "endTime", "fromAllocationId", "orderId"] {
+            params.integer(name)?;
+        }
+        params.limit(500, 1_000)?;
+        std::mem::take(&mut params).finish()?;
+        Ok("[]".into())
+    };
+    ready(none()).boxed()
+}
