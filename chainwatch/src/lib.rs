@@ -1,16 +1,22 @@
 //! Pools of blockchain nodes behind deposits and withdrawals.
 //!
 //! No node is believed. [`pool`] decides, without I/O, whom to ask and which head is agreed; [`chain`] verifies every
-//! byte that money depends on against the chain's own rules; [`tree`] holds the headers that both lean on.
+//! byte that money depends on against the chain's own rules; [`tree`] holds the headers that both lean on; [`rpc`] speaks
+//! to one node, and [`watch`] to all of them; [`follow`] walks the agreed chain block by block and back, and [`store`]
+//! remembers how far.
 
 #![forbid(unsafe_code)]
 
 pub mod chain;
+pub mod follow;
 mod head;
 mod ids;
 pub mod pool;
+pub mod rpc;
+pub mod store;
 pub mod tree;
 mod verdict;
+pub mod watch;
 
 pub use head::{AgreedHead, Head, Height, agreed_head};
 pub use ids::{BlockHash, ChainNodeId, DepositId, TxId};

@@ -169,6 +169,14 @@ impl Pool {
         }
     }
 
+    /// A node does not have the header of the head that it reports, or of an ancestor. Once that happens when its
+    /// chain has just changed; again and again it is a lie.
+    pub fn on_header_refused(&mut self, node: ChainNodeId, now: Instant) {
+        if self.nodes[node.index()].head_not_shown() {
+            self.on_lie(node, Lie::HeadWithoutHeader, now);
+        }
+    }
+
     fn place(&mut self, header: &Header) -> Result<(), Lie> {
         if self.tree.get(header.hash).is_some() {
             return Ok(());

@@ -3,6 +3,7 @@
 
 #![forbid(unsafe_code)]
 
+pub mod chain;
 pub mod demo;
 pub mod model;
 pub mod nodes;

@@ -11,6 +11,8 @@ use crate::{BlockHash, Head, Verdict};
 
 /// So many failures in a row make a node down, where one alone could be chance.
 const FAILURES_MAX: u32 = 2;
+/// So many times in a row a node may lack a header that its own report leads to: its chain may just have changed.
+const NOT_SHOWN_MAX: u32 = 3;
 /// The share of a node that has just come back, in percent of a full one.
 const FIRST_SHARE: u64 = 10;
 
@@ -84,6 +86,8 @@ pub(super) struct Node {
     unplaced: Option<Unplaced>,
     /// Its head does not descend from anything that is known.
     is_astray: bool,
+    /// Times in a row that it did not have a header that its own report leads to.
+    not_shown: u32,
     proofs: u32,
     failures: u32,
     down: Option<Failure>,
@@ -105,6 +109,7 @@ impl Node {
             vote: None,
             unplaced: None,
             is_astray: false,
+            not_shown: 0,
             proofs: 0,
             failures: 0,
             down: None,
@@ -166,6 +171,7 @@ impl Node {
     pub(super) fn report(&mut self, report: Report, tree: &HeaderTree, now: Instant) {
         if tree.get(report.head).is_some() {
             (self.vote, self.unplaced, self.is_astray) = (Some(Vote { report, heard_at: now }), None, false);
+            self.not_shown = 0;
         } else if self.unplaced.as_ref().is_none_or(|unplaced| unplaced.report.head != report.head) {
             self.unplaced = Some(Unplaced { report, headers: Vec::new() });
         }
@@ -191,6 +197,13 @@ impl Node {
             (self.unplaced, self.vote, self.is_astray, self.proofs) = (None, None, true, 0);
         }
         Vec::new()
+    }
+
+    /// It does not have the header that its own report leads to. Whether that is once too often.
+    pub(super) fn head_not_shown(&mut self) -> bool {
+        self.unplaced = None;
+        self.not_shown += 1;
+        self.not_shown >= NOT_SHOWN_MAX
     }
 
     /// The report whose headers were just placed.

@@ -1,0 +1,157 @@
+//! Follows the agreed chain block by block: none left out, none twice, none out of order, and what a reorganisation
+//! takes back is told before what it brings.
+//!
+//! The way is found by parent hashes in the tree of verified headers; what nodes announce is only a reason to look.
+//! Nothing moves while the agreed head is an ancestor of what was followed: nodes that fall back are no
+//! reorganisation.
+
+use crate::chain::{Transfer, VerifiedBlock};
+use crate::store::{BlockStore, ConnectedBlock, StoreError};
+use crate::tree::{HeaderTree, Placed};
+use crate::watch::{AskError, Watch};
+use crate::{Head, Height};
+
+/// Whoever lives by a chain. Calls come one after the other, in the order of the chain.
+pub trait Listener: Send {
+    /// A block is on the agreed chain now, right above the one before. Gives back what of it must be known again when
+    /// it is disconnected.
+    fn block_connected(&mut self, block: &VerifiedBlock) -> impl Future<Output = Vec<Transfer>> + Send;
+
+    /// Blocks are not on the agreed chain any more, the highest first; `to` is the highest that still is.
+    fn blocks_disconnected(&mut self, to: Head, gone: &[ConnectedBlock]) -> impl Future<Output = ()> + Send;
+
+    /// What was final is not on the agreed chain: the reorganisation goes deeper than what is remembered to undo
+    /// it, and an operator has to look.
+    fn lost(&mut self, followed: Head, agreed: Head) -> impl Future<Output = ()> + Send;
+}
+
+/// What to do next to get from what was followed to what is agreed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum FollowStep {
+    /// Nothing.
+    Rest,
+    /// Fetch and connect this block; its parent is what was followed.
+    Connect(Placed),
+    /// Disconnect everything above this block.
+    Disconnect(Head),
+    /// There is no way.
+    Lost,
+}
+
+/// The next step from `followed` to `agreed`.
+pub fn next_step(tree: &HeaderTree, followed: Head, agreed: Head) -> FollowStep {
+    if tree.contains(followed.hash, agreed) {
+        return FollowStep::Rest;
+    }
+    match tree.fork_point(followed.hash, agreed.hash) {
+        None => FollowStep::Lost,
+        Some(fork) if fork != followed => FollowStep::Disconnect(fork),
+        Some(_) => match tree.ancestor(agreed.hash, Height(followed.height.0 + 1)) {
+            Some(next) => FollowStep::Connect(*next),
+            None => FollowStep::Lost,
+        },
+    }
+}
+
+/// Where following stands, and where it remembers that.
+pub struct Follower {
+    watch: Watch,
+    store: BlockStore,
+    /// Blocks that can be undone: more than twice the largest confirmation count.
+    depth: u64,
+    followed: Head,
+}
+
+impl Follower {
+    /// Goes on where the store ends, or starts above the chain's trusted block.
+    pub fn open(watch: Watch, store: BlockStore, depth: u64) -> Result<Follower, StoreError> {
+        let root = watch.with_pool(|pool| pool.tree().root());
+        let followed = store.tip()?.map_or(root, |tip| tip.placed.head);
+        Ok(Follower { watch, store, depth, followed })
+    }
+
+    /// The last block that was connected.
+    pub fn followed(&self) -> Head {
+        self.followed
+    }
+
+    /// The trusted block to start a watch from, so that what was followed can be followed on: the lowest block that
+    /// the store remembers.
+    pub fn root(store: &BlockStore) -> Result<Option<Placed>, StoreError> {
+        Ok(store.root()?.map(|block| block.placed))
+    }
+
+    /// Follows for ever. Ends only when the store fails.
+    pub async fn run(mut self, listener: &mut impl Listener) -> StoreError {
+        let mut agreements = self.watch.agreements();
+        loop {
+            match self.catch_up(listener).await {
+                Err(error) => return error,
+                // Whoever has no answer now is asked again at the next change, or soon.
+                Ok(()) => {
+                    let every = std::time::Duration::from_millis(500);
+                    let _ = tokio::time::timeout(every, agreements.changed()).await;
+                }
+            }
+        }
+    }
+
+    /// Follows up to what is agreed now, as far as the nodes give blocks. A frozen chain is not followed on: what it
+    /// adds may have to be taken back.
+    pub async fn catch_up(&mut self, listener: &mut impl Listener) -> Result<(), StoreError> {
+        loop {
+            let agreement = self.watch.agreement();
+            let (Some(agreed), None) = (agreement.head, agreement.frozen) else { return Ok(()) };
+            match self.watch.with_pool(|pool| next_step(pool.tree(), self.followed, agreed)) {
+                FollowStep::Rest => return Ok(()),
+                FollowStep::Lost => {
+                    listener.lost(self.followed, agreed).await;
+                    return Ok(());
+                }
+                FollowStep::Connect(placed) => match self.watch.block(placed.head).await {
+                    Ok(block) => self.connect(placed, &block, listener).await?,
+                    Err(error) => {
+                        self.say_why(placed.head, &error);
+                        return Ok(());
+                    }
+                },
+                FollowStep::Disconnect(to) => self.disconnect(to, listener).await?,
+            }
+        }
+    }
+
+    /// The listener first: a crash before the store knows means that it hears of the block once more, not never.
+    async fn connect(
+        &mut self,
+        placed: Placed,
+        block: &VerifiedBlock,
+        listener: &mut impl Listener,
+    ) -> Result<(), StoreError> {
+        let transfers = listener.block_connected(block).await;
+        self.store.connect(&ConnectedBlock { placed, transfers }, self.depth)?;
+        self.followed = placed.head;
+        Ok(())
+    }
+
+    async fn disconnect(&mut self, to: Head, listener: &mut impl Listener) -> Result<(), StoreError> {
+        let mut gone = self.store.above(to.height)?;
+        gone.reverse();
+        tracing::warn!(
+            chain = self.watch.chain(),
+            from = self.followed.height.0,
+            to = to.height.0,
+            "the chain was reorganised"
+        );
+        listener.blocks_disconnected(to, &gone).await;
+        self.store.disconnect_above(to.height)?;
+        self.followed = to;
+        Ok(())
+    }
+
+    fn say_why(&self, head: Head, error: &AskError) {
+        tracing::warn!(chain = self.watch.chain(), height = head.height.0, %error, "a block cannot be had yet");
+    }
+}
+
+#[cfg(test)]
+mod tests;

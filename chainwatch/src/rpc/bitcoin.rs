@@ -1,0 +1,71 @@
+//! What is asked of Bitcoin-like nodes, in the names that Bitcoin Core, its forks and Litecoin Core share.
+
+use serde_json::{Value, json};
+
+use super::{RpcClient, Told, absent};
+use crate::chain::bitcoin::{BitcoinRules, HEADER_LEN};
+use crate::chain::{ChainTransaction, Lie, VerifiedBlock};
+use crate::pool::{Failure, Report};
+use crate::tree::Header;
+use crate::{BlockHash, Head, TxId};
+
+/// Bitcoin Core: invalid address or key; of a hash: there is no such block or transaction.
+const NOT_FOUND: i64 = -5;
+
+/// The node's head.
+pub(crate) async fn report(rpc: &RpcClient) -> Result<Report, Told> {
+    let best = rpc.call("getbestblockhash", json!([])).await?;
+    let head = best.as_str().and_then(hash_from).ok_or(Told::Failed(Failure::Malformed))?;
+    Ok(Report { head: BlockHash(head), finalized: None })
+}
+
+/// One header, verified.
+pub(crate) async fn header(rpc: &RpcClient, rules: &BitcoinRules, hash: BlockHash) -> Result<Header, Told> {
+    let raw = rpc.call("getblockheader", json!([text(hash.0), false])).await.map_err(absent_by_code)?;
+    let bytes = decode(&raw)?;
+    // Litecoin's headers after MWEB are followed by nothing here; Core answers 80 bytes.
+    let header = rules.header(bytes.get(..HEADER_LEN).ok_or(Lie::HeaderHash)?)?;
+    if header.hash == hash { Ok(header) } else { Err(Lie::HeaderHash.into()) }
+}
+
+/// One whole block, verified.
+pub(crate) async fn block(rpc: &RpcClient, rules: &BitcoinRules, head: Head) -> Result<VerifiedBlock, Told> {
+    let raw = rpc.call("getblock", json!([text(head.hash.0), 0])).await.map_err(absent_by_code)?;
+    Ok(rules.block(head, &decode(&raw)?)?)
+}
+
+/// A proof that a transaction of these bytes is in a block, verified.
+pub(crate) async fn inclusion(
+    rpc: &RpcClient,
+    rules: &BitcoinRules,
+    block: BlockHash,
+    tx: TxId,
+) -> Result<ChainTransaction, Told> {
+    let (tx, block_text) = (text(tx.0), text(block.0));
+    let raw = rpc.call("getrawtransaction", json!([tx, false, block_text])).await.map_err(absent_by_code)?;
+    let proof = rpc.call("gettxoutproof", json!([[tx], block_text])).await.map_err(absent_by_code)?;
+    Ok(rules.inclusion(block, &decode(&proof)?, &decode(&raw)?)?)
+}
+
+fn absent_by_code(told: Told) -> Told {
+    match told {
+        Told::Refused { code: NOT_FOUND, .. } => absent("block or transaction"),
+        told => told,
+    }
+}
+
+fn decode(raw: &Value) -> Result<Vec<u8>, Told> {
+    raw.as_str().and_then(|raw| hex::decode(raw).ok()).ok_or(Told::Failed(Failure::Malformed))
+}
+
+/// Bitcoin prints hashes backwards.
+fn text(hash: [u8; 32]) -> String {
+    hex::encode(hash.iter().rev().copied().collect::<Vec<u8>>())
+}
+
+fn hash_from(text: &str) -> Option<[u8; 32]> {
+    let mut hash = [0; 32];
+    hex::decode_to_slice(text, &mut hash).ok()?;
+    hash.reverse();
+    Some(hash)
+}

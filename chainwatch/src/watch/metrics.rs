@@ -1,0 +1,143 @@
+//! What a watched chain measures, as Prometheus reads it. Nothing here is read back.
+
+use prometheus_client::encoding::EncodeLabelSet;
+use prometheus_client::metrics::counter::Counter;
+use prometheus_client::metrics::family::Family;
+use prometheus_client::metrics::gauge::Gauge;
+use prometheus_client::registry::Registry;
+
+use crate::pool::{Freeze, Method, Pool, PoolEvent, Standing};
+use crate::{ChainNodeId, Verdict};
+
+#[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
+struct ChainLabel {
+    chain: String,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
+struct ReasonLabel {
+    chain: String,
+    reason: &'static str,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
+struct NodeLabel {
+    chain: String,
+    node: String,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
+struct VerdictLabel {
+    chain: String,
+    node: String,
+    verdict: &'static str,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
+struct AskLabel {
+    chain: String,
+    node: u8,
+    method: &'static str,
+}
+
+/// Every metric of the watched chains of a process. Cheap to clone.
+#[derive(Debug, Clone, Default)]
+pub struct Metrics {
+    verdict: Family<VerdictLabel, Gauge>,
+    verdicts: Family<VerdictLabel, Counter>,
+    height: Family<NodeLabel, Gauge>,
+    behind: Family<NodeLabel, Gauge>,
+    p90: Family<NodeLabel, Gauge>,
+    asked: Family<AskLabel, Counter>,
+    agreed_height: Family<ChainLabel, Gauge>,
+    final_height: Family<ChainLabel, Gauge>,
+    frozen: Family<ReasonLabel, Gauge>,
+    freezes: Family<ReasonLabel, Counter>,
+}
+
+impl Metrics {
+    /// Makes every metric known to a registry.
+    pub fn register(&self, registry: &mut Registry) {
+        registry.register("node_verdict", "1 for the verdict of the node now, else 0", self.verdict.clone());
+        registry.register("node_verdicts", "Times that a node got a verdict", self.verdicts.clone());
+        registry.register("node_height", "Height of the node's head, as far as it is known", self.height.clone());
+        registry.register("node_behind_blocks", "Blocks behind the agreed head", self.behind.clone());
+        registry.register("node_p90_microseconds", "Nine of ten answers took no longer", self.p90.clone());
+        registry.register("node_asked", "Questions that a node got in races", self.asked.clone());
+        registry.register("agreed_height", "Height of the agreed head", self.agreed_height.clone());
+        registry.register("final_height", "Height of what is final", self.final_height.clone());
+        registry.register("frozen", "1 while the chain is frozen for this reason, else 0", self.frozen.clone());
+        registry.register("freezes", "Times that the chain was frozen for this reason", self.freezes.clone());
+    }
+
+    pub(super) fn introduce(&self, chain: &str, nodes: &[String]) {
+        for node in nodes {
+            self.set_verdict(chain, node, Verdict::Proving);
+        }
+        self.set_frozen(chain, Some(Freeze::NoMajority));
+    }
+
+    pub(super) fn asked(&self, chain: &str, node: ChainNodeId, method: Method) {
+        let method = match method {
+            Method::Header => "header",
+            Method::Block => "block",
+            Method::Transaction => "transaction",
+            Method::Broadcast => "broadcast",
+            Method::Fee => "fee",
+        };
+        self.asked.get_or_create(&AskLabel { chain: chain.to_string(), node: node.0, method }).inc();
+    }
+
+    pub(super) fn happened(&self, chain: &str, pool: &Pool, event: PoolEvent) {
+        let label = || ChainLabel { chain: chain.to_string() };
+        match event {
+            PoolEvent::VerdictChanged { node, to, .. } => {
+                let node = &pool.config().nodes[node.index()].name;
+                self.set_verdict(chain, node, to);
+                self.verdicts.get_or_create(&verdict_label(chain, node, to)).inc();
+            }
+            PoolEvent::HeadAgreed(head) => {
+                self.agreed_height.get_or_create(&label()).set(head.height.0 as i64);
+            }
+            PoolEvent::Finalized(head) => {
+                self.final_height.get_or_create(&label()).set(head.height.0 as i64);
+            }
+            PoolEvent::Frozen(reason) => {
+                self.set_frozen(chain, Some(reason));
+                let label = ReasonLabel { chain: chain.to_string(), reason: reason.name() };
+                self.freezes.get_or_create(&label).inc();
+            }
+            PoolEvent::Thawed => self.set_frozen(chain, None),
+        }
+    }
+
+    pub(super) fn standings(&self, chain: &str, standings: &[Standing]) {
+        for standing in standings {
+            let label = NodeLabel { chain: chain.to_string(), node: standing.name.clone() };
+            self.behind.get_or_create(&label).set(standing.behind as i64);
+            if let Some(height) = standing.height {
+                self.height.get_or_create(&label).set(height.0 as i64);
+            }
+            if let Some(p90) = standing.p90 {
+                self.p90.get_or_create(&label).set(p90.as_micros() as i64);
+            }
+        }
+    }
+
+    fn set_verdict(&self, chain: &str, node: &str, now: Verdict) {
+        for verdict in Verdict::ALL {
+            self.verdict.get_or_create(&verdict_label(chain, node, verdict)).set((verdict == now).into());
+        }
+    }
+
+    fn set_frozen(&self, chain: &str, now: Option<Freeze>) {
+        for reason in Freeze::ALL {
+            let label = ReasonLabel { chain: chain.to_string(), reason: reason.name() };
+            self.frozen.get_or_create(&label).set((now == Some(reason)).into());
+        }
+    }
+}
+
+fn verdict_label(chain: &str, node: &str, verdict: Verdict) -> VerdictLabel {
+    VerdictLabel { chain: chain.to_string(), node: node.to_string(), verdict: verdict.name() }
+}

@@ -1,0 +1,240 @@
+//! Litecoin regtest nodes: Debian's `litecoind`, each behind a proxy.
+
+use std::time::Duration;
+
+use chainwatch::chain::bitcoin::BitcoinRules;
+use chainwatch::rpc::{Endpoint, RpcClient};
+use chainwatch::tree::Placed;
+use chainwatch::{BlockHash, Head, Height};
+use nix::sys::signal::Signal;
+use serde_json::{Value, json};
+use tempfile::TempDir;
+
+use super::process::{ChainError, NodeProcess, find_program, free_port, io_error};
+use super::proxy::Proxy;
+use crate::nodes::until;
+
+/// Litecoin's regtest block 0, in the chain's byte order reversed as it is printed.
+const GENESIS: &str = "530827f38f93b43ed12af0b3ad25a288dc02ed74d6d7857862df51fc56c416f9";
+const LOGIN: (&str, &str) = ("mainstay", "regtest");
+/// How often a node is started before it counts as broken.
+const STARTS_MAX: u32 = 3;
+const READY_WITHIN: Duration = Duration::from_secs(30);
+
+/// One node and its proxy.
+pub struct Litecoin {
+    process: NodeProcess,
+    args: Vec<String>,
+    rpc: RpcClient,
+    p2p_port: u16,
+    /// What the pool talks to.
+    pub proxy: Proxy,
+    _dir: TempDir,
+}
+
+/// Nodes of one chain, connected to each other.
+pub struct Litecoins {
+    /// In the order of the pool.
+    pub nodes: Vec<Litecoin>,
+}
+
+impl Litecoins {
+    /// Starts `count` nodes, gives each a wallet, and connects each with each.
+    pub async fn start(count: usize) -> Result<Litecoins, ChainError> {
+        let mut nodes: Vec<Litecoin> = Vec::with_capacity(count);
+        for _ in 0..count {
+            nodes.push(Litecoin::start().await?);
+        }
+        for node in &nodes {
+            node.call("createwallet", json!(["test"])).await?;
+        }
+        let chain = Litecoins { nodes };
+        chain.heal().await?;
+        Ok(chain)
+    }
+
+    /// For a pool: where the proxies are.
+    pub fn endpoints(&self) -> Vec<Endpoint> {
+        self.nodes.iter().map(|node| endpoint(node.proxy.port())).collect()
+    }
+
+    /// Block 0, from which everything descends.
+    pub fn root() -> Placed {
+        let hash = hash(GENESIS);
+        let bits = BitcoinRules::litecoin_regtest().limit_bits;
+        Placed {
+            head: Head { height: Height(0), hash },
+            parent: BlockHash([0; 32]),
+            time_s: 1_296_688_602,
+            chain_work: 0,
+            bits,
+        }
+    }
+
+    /// Mines `count` blocks at node `miner` for its own wallet.
+    pub async fn mine(&self, miner: usize, count: u32) -> Result<Vec<BlockHash>, ChainError> {
+        let address = self.nodes[miner].address().await?;
+        self.nodes[miner].mine_to(&address, count).await
+    }
+
+    /// Waits until all of `nodes` are on the same block.
+    pub async fn wait_for_agreement(&self, nodes: &[usize]) -> Result<BlockHash, ChainError> {
+        let agreed = until(READY_WITHIN, async || {
+            let first = self.nodes[nodes[0]].best().await.ok()?;
+            for node in &nodes[1..] {
+                if self.nodes[*node].best().await.ok()? != first {
+                    return None;
+                }
+            }
+            Some(first)
+        });
+        agreed.await.ok_or_else(|| ChainError::NotReady("agreement of the litecoin nodes".into()))
+    }
+
+    /// Cuts the network in two: `left`, and everybody else. Each side is connected in itself.
+    pub async fn partition(&self, left: &[usize]) -> Result<(), ChainError> {
+        for node in &self.nodes {
+            node.call("setnetworkactive", json!([false])).await?;
+        }
+        let all: Vec<usize> = (0..self.nodes.len()).collect();
+        let right: Vec<usize> = all.into_iter().filter(|node| !left.contains(node)).collect();
+        for node in &self.nodes {
+            // Connections end in their own time; what is still open would carry blocks over.
+            until(READY_WITHIN, async || (node.call("getconnectioncount", json!([])).await.ok()? == 0).then_some(()))
+                .await;
+        }
+        for side in [left, &right] {
+            self.connect(side).await?;
+        }
+        Ok(())
+    }
+
+    /// Connects everybody again.
+    pub async fn heal(&self) -> Result<(), ChainError> {
+        self.connect(&(0..self.nodes.len()).collect::<Vec<_>>()).await
+    }
+
+    async fn connect(&self, nodes: &[usize]) -> Result<(), ChainError> {
+        for node in nodes {
+            self.nodes[*node].call("setnetworkactive", json!([true])).await?;
+        }
+        for (at, node) in nodes.iter().enumerate() {
+            for peer in nodes.iter().skip(at + 1) {
+                let peer = format!("127.0.0.1:{}", self.nodes[*peer].p2p_port);
+                self.nodes[*node].call("addnode", json!([peer, "onetry"])).await?;
+            }
+        }
+        Ok(())
+    }
+}
+
+impl Litecoin {
+    /// Another program may have taken a port that was free a moment ago, so it is tried more than once.
+    async fn start() -> Result<Litecoin, ChainError> {
+        for _ in 1..STARTS_MAX {
+            let node = Litecoin::spawn().await?;
+            if node.wait_until_ready().await.is_ok() {
+                return Ok(node);
+            }
+        }
+        let node = Litecoin::spawn().await?;
+        node.wait_until_ready().await?;
+        Ok(node)
+    }
+
+    async fn spawn() -> Result<Litecoin, ChainError> {
+        let dir = tempfile::tempdir().map_err(io_error("create a directory for litecoind"))?;
+        let (rpc_port, p2p_port) = (free_port()?, free_port()?);
+        let mut args: Vec<String> = [
+            "-regtest",
+            "-server",
+            "-dbcache=4",
+            "-maxmempool=5",
+            "-par=1",
+            "-rpcthreads=2",
+            "-dnsseed=0",
+            "-discover=0",
+            "-listenonion=0",
+            "-txindex=1",
+            "-fallbackfee=0.0001",
+            "-bind=127.0.0.1",
+        ]
+        .map(String::from)
+        .to_vec();
+        args.push(format!("-datadir={}", dir.path().display()));
+        args.push(format!("-rpcport={rpc_port}"));
+        args.push(format!("-port={p2p_port}"));
+        args.push(format!("-rpcuser={}", LOGIN.0));
+        args.push(format!("-rpcpassword={}", LOGIN.1));
+        let process = NodeProcess::spawn(&find_program(&[], "litecoind"), &args)?;
+        let proxy = Proxy::start(rpc_port).await?;
+        let rpc = RpcClient::new(&endpoint(rpc_port));
+        Ok(Litecoin { process, args, rpc, p2p_port, proxy, _dir: dir })
+    }
+
+    async fn wait_until_ready(&self) -> Result<(), ChainError> {
+        let ready = until(READY_WITHIN, async || self.best().await.ok()).await;
+        ready.map(drop).ok_or_else(|| ChainError::NotReady("litecoind".into()))
+    }
+
+    /// Asks the node itself, not its proxy.
+    pub async fn call(&self, method: &str, params: Value) -> Result<Value, ChainError> {
+        self.rpc.call(method, params).await.map_err(|told| ChainError::Rpc { method: method.into(), told })
+    }
+
+    /// The node's head.
+    pub async fn best(&self) -> Result<BlockHash, ChainError> {
+        Ok(hash(text(&self.call("getbestblockhash", json!([])).await?)))
+    }
+
+    /// A new address of the node's wallet.
+    pub async fn address(&self) -> Result<String, ChainError> {
+        Ok(text(&self.call("getnewaddress", json!(["", "bech32"])).await?).to_string())
+    }
+
+    /// Mines blocks that pay to `address`.
+    pub async fn mine_to(&self, address: &str, count: u32) -> Result<Vec<BlockHash>, ChainError> {
+        let mined = self.call("generatetoaddress", json!([count, address])).await?;
+        Ok(mined.as_array().into_iter().flatten().map(|mined| hash(text(mined))).collect())
+    }
+
+    /// SIGKILL.
+    pub fn kill(&mut self) {
+        self.process.kill();
+    }
+
+    /// Starts a killed node again on its data. It knows nobody: see [`Litecoins::heal`].
+    pub async fn restart(&mut self) -> Result<(), ChainError> {
+        self.process = NodeProcess::spawn(&find_program(&[], "litecoind"), &self.args)?;
+        self.wait_until_ready().await
+    }
+
+    /// SIGSTOP: it accepts connections, and nothing else.
+    pub fn freeze(&self) {
+        self.process.signal(Signal::SIGSTOP);
+    }
+
+    /// SIGCONT.
+    pub fn thaw(&self) {
+        self.process.signal(Signal::SIGCONT);
+    }
+}
+
+fn endpoint(port: u16) -> Endpoint {
+    Endpoint {
+        url: format!("http://127.0.0.1:{port}/").parse().expect("a legal address"),
+        login: Some((LOGIN.0.into(), LOGIN.1.into())),
+    }
+}
+
+fn text(value: &Value) -> &str {
+    value.as_str().unwrap_or_default()
+}
+
+/// A hash as Bitcoin-like chains print it.
+pub fn hash(text: &str) -> BlockHash {
+    let mut hash = [0; 32];
+    hex::decode_to_slice(text, &mut hash).expect("a node prints 64 hexadecimal digits");
+    hash.reverse();
+    BlockHash(hash)
+}

@@ -1,0 +1,93 @@
+//! A node as a child process in a directory of its own.
+
+use std::io;
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, Stdio};
+use std::time::{Duration, Instant};
+
+use chainwatch::rpc::Told;
+use nix::sys::signal::Signal;
+
+use crate::demo::signal;
+
+/// How long a node may take to end when asked.
+const ENDED_WITHIN: Duration = Duration::from_secs(10);
+
+/// Why chains are not as they should be.
+#[derive(Debug, thiserror::Error)]
+pub enum ChainError {
+    /// A program is missing, or a directory cannot be made.
+    #[error("{attempt}: {source}")]
+    Io {
+        /// What was attempted.
+        attempt: String,
+        /// What the system says.
+        source: io::Error,
+    },
+    /// A node did not answer in time.
+    #[error("{0} is not ready in time")]
+    NotReady(String),
+    /// A node answered otherwise than expected.
+    #[error("{method}: {told}")]
+    Rpc {
+        /// What was asked.
+        method: String,
+        /// What came back.
+        told: Told,
+    },
+}
+
+pub(super) fn io_error(attempt: impl Into<String>) -> impl FnOnce(io::Error) -> ChainError {
+    move |source| ChainError::Io { attempt: attempt.into(), source }
+}
+
+/// A child that ends with its owner.
+pub(super) struct NodeProcess {
+    child: Child,
+}
+
+impl NodeProcess {
+    pub(super) fn spawn(program: &Path, args: &[String]) -> Result<NodeProcess, ChainError> {
+        let mut command = Command::new(program);
+        command.args(args).stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null());
+        let child = command.spawn().map_err(io_error(format!("start {}", program.display())))?;
+        Ok(NodeProcess { child })
+    }
+
+    pub(super) fn signal(&self, what: Signal) {
+        signal(self.child.id(), what);
+    }
+
+    /// SIGKILL, and wait for the end.
+    pub(super) fn kill(&mut self) {
+        self.signal(Signal::SIGKILL);
+        let _ = self.child.wait();
+    }
+}
+
+impl Drop for NodeProcess {
+    fn drop(&mut self) {
+        // A stopped process does not hear SIGTERM.
+        self.signal(Signal::SIGCONT);
+        self.signal(Signal::SIGTERM);
+        let deadline = Instant::now() + ENDED_WITHIN;
+        while Instant::now() < deadline {
+            if !matches!(self.child.try_wait(), Ok(None)) {
+                return;
+            }
+            std::thread::sleep(Duration::from_millis(10));
+        }
+        self.kill();
+    }
+}
+
+/// The first of `candidates` that exists, then `name` on the PATH.
+pub(super) fn find_program(candidates: &[PathBuf], name: &str) -> PathBuf {
+    candidates.iter().find(|path| path.exists()).cloned().unwrap_or_else(|| PathBuf::from(name))
+}
+
+/// A port that was free a moment ago, for programs that cannot bind port 0 and say which they got.
+pub(super) fn free_port() -> Result<u16, ChainError> {
+    let listener = std::net::TcpListener::bind(("127.0.0.1", 0)).map_err(io_error("find a free port"))?;
+    Ok(listener.local_addr().map_err(io_error("find a free port"))?.port())
+}

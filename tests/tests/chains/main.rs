@@ -1,0 +1,8 @@
+//! The pool before real nodes that die, stall, lag, fork and lie.
+//!
+//! Ignored unless asked for: they need `litecoind` and `anvil`, which `tests/run chains` installs.
+
+mod bed;
+mod evm;
+mod follow;
+mod litecoin;
