@@ -8,6 +8,7 @@ mod admission;
 mod balances;
 mod chains;
 mod conduct;
+mod fees;
 mod lanes;
 mod markets;
 mod mass_cancel;
@@ -29,6 +30,7 @@ use wire::{CancelCause, Event, LogPosition, Mail, MarketId, OrderKind, Partition
 pub use self::balances::AssetAudit;
 use self::balances::Balances;
 use self::conduct::Conduct;
+use self::fees::Fees;
 use self::lanes::{Asked, Lanes};
 use self::orders::{Order, Orders};
 use self::registry::Registry;
@@ -73,6 +75,7 @@ pub(crate) struct LedgerCell {
     orders: Orders,
     lanes: Lanes,
     conduct: Conduct,
+    fees: Fees,
     silence: Silence,
     /// When the running command was sequenced.
     now: Timestamp,
@@ -88,6 +91,7 @@ impl LedgerCell {
             orders: Orders::new(limits),
             lanes: Lanes::new(),
             conduct: Conduct::new(limits),
+            fees: Fees::new(limits),
             silence: Silence::new(limits),
             now: Timestamp::ZERO,
         }
@@ -132,6 +136,7 @@ impl LedgerCell {
         self.balances.add_account();
         self.orders.add_account();
         self.conduct.add_account();
+        self.fees.add_account(opened.maker_fee, opened.taker_fee);
         effects.tell(Event::AccountOpened(opened));
         Ok(opened.account.get().into())
     }
@@ -354,6 +359,7 @@ impl LedgerCell {
         self.lanes.save(to);
         self.conduct.save(to);
         self.silence.save(to);
+        self.fees.save(to);
     }
 
     pub(crate) fn load(
@@ -379,6 +385,10 @@ impl LedgerCell {
         }
         ledger.conduct.load(from)?;
         ledger.silence = Silence::load(limits, from)?;
+        for account in ledger.registry.opened() {
+            ledger.fees.add_account(account.maker_fee, account.taker_fee);
+        }
+        ledger.fees.load(ledger.registry.markets(), from)?;
         Ok(ledger)
     }
 }

@@ -159,6 +159,15 @@ impl Balances {
         totals.clearing -= amount.wide();
     }
 
+    /// From the fee account to free: what a maker is paid, out of what the taker has paid before.
+    pub(super) fn rebate(&mut self, account: AccountId, asset: AssetId, amount: Amount) {
+        let (balance, totals) = self.touch(account, asset);
+        balance.free = plus(balance.free, amount);
+        totals.free += amount.wide();
+        totals.fees -= amount.wide();
+        assert!(totals.fees >= 0, "the fee account never gives more than it has");
+    }
+
     /// Tells every balance that the command has moved, by account and asset, and asserts that money is conserved.
     pub(super) fn finish(&mut self, effects: &mut Effects<'_>) {
         if self.touched.is_empty() {

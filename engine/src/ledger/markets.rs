@@ -31,6 +31,7 @@ impl LedgerCell {
             return Err(RejectReason::MarketUnavailable.into());
         }
         self.registry.add_market(listed);
+        self.fees.value_markets(self.registry.markets());
         effects.tell(Event::MarketListed(Box::new(listed)));
         let (market, scale, rules, ledger) = (listed.market, listed.scale, listed.rules, self.partition);
         effects.send(listed.partition, Mail::CreateMarket(Box::new(CreateMarket { market, scale, rules, ledger })));

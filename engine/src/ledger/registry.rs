@@ -160,6 +160,16 @@ impl Registry {
         Ok(known.added.account)
     }
 
+    /// Every account, by id.
+    pub(super) fn opened(&self) -> &[AccountOpened] {
+        &self.accounts
+    }
+
+    /// Every market, by id.
+    pub(super) fn markets(&self) -> &[Market] {
+        &self.markets
+    }
+
     /// The id of an account's key.
     pub(super) fn key_of(&self, account: AccountId, key: &ApiKeyText) -> Result<ApiKeyId, Refused> {
         let known = self.keys.get(key).filter(|known| known.added.account == account);

@@ -10,6 +10,7 @@ use wire::mail::{AllWithdrawn, OrderEnded, OrderFilled, OrderRefused, OrderReste
 use wire::{Amount, AssetId, ClientOrderId, Event, OrderId, PartitionId, RejectReason, Side, Timestamp};
 
 use super::LedgerCell;
+use super::fees::{Charge, Fill};
 use super::orders::Order;
 use crate::effects::Effects;
 
@@ -56,9 +57,9 @@ impl LedgerCell {
             Side::Buy => (quote_amount, base_amount),
             Side::Sell => (base_amount, quote_amount),
         };
-        let fee_asset = received_asset(side, &market);
-        let rates = self.registry.account(account).expect("an order's account is known");
-        let fee = if is_maker { rates.maker_fee } else { rates.taker_fee }.of(taken);
+        self.pass_fee_days(account, traded_at, effects);
+        let fill = Fill { account, trade, is_maker, given, taken, price, quote: quote_amount, base: base_amount };
+        let Charge { fee, rebate } = self.fees.charge(&market, &fill);
 
         let covered = order.held.checked_sub(given).expect("a fill gives no more than was held for it");
         let still_held = match (order.is_limit, side) {
@@ -72,7 +73,11 @@ impl LedgerCell {
 
         let given_asset = given_asset(side, &market);
         self.balances.give(account, given_asset, given);
-        self.balances.take(account, fee_asset, taken, fee);
+        self.balances.take(account, received_asset(side, &market), taken, fee);
+        let fee_asset = if rebate.is_zero() { received_asset(side, &market) } else { given_asset };
+        if !rebate.is_zero() {
+            self.balances.rebate(account, given_asset, rebate);
+        }
         self.release(&order, &market, improvement);
         if leaves.is_zero() {
             self.orders.close(order.id, now);
@@ -91,11 +96,12 @@ impl LedgerCell {
             quote_amount,
             fee,
             fee_asset,
-            rebate: Amount::ZERO,
+            rebate,
             is_maker,
             leaves,
             traded_at,
         }));
+        self.count_volume(&market, &fill, effects);
     }
 
     pub(super) fn rested(&mut self, from: PartitionId, rested: &OrderRested, effects: &mut Effects<'_>) {

@@ -18,7 +18,8 @@
 //!   trades as taker, and so does the order that has stopped at a price band ([`super::bands`]). Two makers never meet, since the book did not cross then.
 //! - *Self-trade prevention* does not apply: its mode is the taker's choice, and in an auction nobody arrives. Orders of one
 //!   account may trade with each other.
-//! - *Told*: for each trade `Traded`, then mail to the buyer, then to the seller, then the level of a side that the trade has
+//! - *Told*: for each trade `Traded`, then mail to the buyer and to the seller (first to the
+//!   seller when the buyer is a maker), then the level of a side that the trade has
 //!   emptied, bids first. At the end of each command's part the levels that are left but smaller, bids first.
 //!   After the last trade `AuctionCompleted`, then `PhaseChanged`.
 
@@ -175,8 +176,14 @@ impl MarketCell {
         let (sequence, is_auction) = (self.next_shown(), true);
         let traded = Traded { market, trade, price, qty, taker_side, taker, maker, sequence, is_auction };
         effects.tell(Event::Traded(traded));
-        for (order, leaves) in [(buyer, leaves[0]), (seller, leaves[1])] {
-            let is_maker = order <= self.auctions.before && order != self.auctions.stopped;
+        let is_maker = |order| order <= self.auctions.before && order != self.auctions.stopped;
+        let mut sides = [(buyer, leaves[0]), (seller, leaves[1])];
+        // Whoever takes is told first: it pays for the other's rebate.
+        if is_maker(buyer) {
+            sides.swap(0, 1);
+        }
+        for (order, leaves) in sides {
+            let is_maker = is_maker(order);
             let fill = OrderFilled { market, order, trade, price, qty, leaves, is_maker, traded_at };
             effects.send(self.ledger, Mail::OrderFilled(fill));
         }

@@ -4,6 +4,7 @@ mod auction;
 mod bands;
 mod conduct;
 mod depth;
+mod fees;
 mod mail;
 mod orders;
 mod phases;

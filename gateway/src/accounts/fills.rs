@@ -24,7 +24,9 @@ pub struct Fill {
     pub quote_amount: Amount,
     /// The fee, in ledger units of `fee_asset`.
     pub fee: Amount,
-    /// The received asset.
+    /// What was paid to the account instead, in ledger units of `fee_asset`.
+    pub rebate: Amount,
+    /// The received asset, or the given one when there is a rebate.
     pub fee_asset: AssetId,
     /// Whether the order rested before the trade.
     pub is_maker: bool,
@@ -33,6 +35,11 @@ pub struct Fill {
 }
 
 impl Fill {
+    /// The commission as clients are shown it: a rebate is negative.
+    pub fn commission(&self) -> i64 {
+        self.fee.units() - self.rebate.units()
+    }
+
     pub(super) fn new(executed: &OrderExecuted) -> Fill {
         Fill {
             trade: executed.trade,
@@ -43,6 +50,7 @@ impl Fill {
             qty: executed.qty,
             quote_amount: executed.quote_amount,
             fee: executed.fee,
+            rebate: executed.rebate,
             fee_asset: executed.fee_asset,
             is_maker: executed.is_maker,
             time: executed.traded_at,

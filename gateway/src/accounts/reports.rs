@@ -128,7 +128,8 @@ impl Reporter<'_> {
             last_qty: self.market.show_qty(executed.qty.units()),
             last_price: self.market.show_price(executed.price.units()),
             last_quote: self.market.quote.show(executed.quote_amount.units()),
-            commission: fee_asset.map_or_else(|| ZERO.into(), |asset| asset.show(executed.fee.units())),
+            commission: fee_asset
+                .map_or_else(|| ZERO.into(), |asset| asset.show(executed.fee.units() - executed.rebate.units())),
             commission_asset: fee_asset.map(|asset| asset.symbol.as_str()),
             trade_id: i64::try_from(executed.trade.get()).unwrap_or(i64::MAX),
             is_maker: executed.is_maker,

@@ -100,7 +100,7 @@ fn placed_fill<'a>(fill: &Fill, market: &Market, reference: &'a Reference) -> Pl
     PlacedFill {
         price: market.show_price(fill.price.units()),
         qty: market.show_qty(fill.qty.units()),
-        commission: asset.map_or_else(String::new, |asset| asset.show(fill.fee.units())),
+        commission: asset.map_or_else(String::new, |asset| asset.show(fill.commission())),
         commission_asset: asset.map_or("", |asset| asset.symbol.as_str()),
         trade_id: fill.trade.get(),
     }
@@ -196,7 +196,7 @@ pub fn trade(fill: &Fill, market: &Market, reference: &Reference) -> String {
         price: market.show_price(fill.price.units()),
         qty: market.show_qty(fill.qty.units()),
         quote_qty: market.quote.show(fill.quote_amount.units()),
-        commission: asset.map_or_else(String::new, |asset| asset.show(fill.fee.units())),
+        commission: asset.map_or_else(String::new, |asset| asset.show(fill.commission())),
         commission_asset: asset.map_or("", |asset| asset.symbol.as_str()),
         time: fill.time.millis(),
         is_buyer: fill.side == wire::Side::Buy,

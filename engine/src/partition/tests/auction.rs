@@ -70,7 +70,7 @@ fn fees_follow_when_an_order_came() {
          phase auction
          carol sell 100 @ 100         -> accepted 2, rests 2 100
          bob buy 90 @ 100             -> accepted 3, rests 3 90
-         phase trading                -> filled 1 10@100 fee 1, fill 2 10@100 fee 20, filled 3 90@100, filled 2 90@100 fee 180",
+         phase trading                -> fill 2 10@100 fee 20, filled 1 10@100 fee 1, filled 3 90@100, filled 2 90@100 fee 180",
     );
 }
 
@@ -96,7 +96,7 @@ fn a_session_may_end_with_an_auction_and_begin_with_one() {
          alice sell 2 @ 98            -> accepted 3, rests 3 2
          phase closed
          phase cancelonly
-         phase postonly               -> filled 1 2@100, filled 3 2@100",
+         phase postonly               -> filled 3 2@100, filled 1 2@100",
     );
 }
 
