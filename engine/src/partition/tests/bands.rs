@@ -41,7 +41,7 @@ fn bands_hold_for_sells_as_well() {
          alice sell 2 @ 80            -> accepted 5, fill 5 1@90, filled 3 1@90, rests 5 1
          bob buy 1 @ 84               -> accepted 6, rests 6 1
          wait 10
-         tick                         -> filled 4 1@88, filled 5 1@88"),
+         tick                         -> filled 5 1@88, filled 4 1@88"),
     );
 }
 
