@@ -17,6 +17,7 @@ mod prevention;
 mod registry;
 mod settlement;
 mod silence;
+mod special;
 
 use wire::codec::{CodecError, Reader, Writer};
 use wire::command::{
@@ -25,8 +26,9 @@ use wire::command::{
 };
 use wire::event::{ApiKeyExtended, ApiKeyRestricted, ApiKeyRevoked, Credited, Debited, OrderPending};
 use wire::mail::{PlaceOrder, WithdrawOrder};
-use wire::{CancelCause, Event, LogPosition, Mail, MarketId, OrderKind, PartitionId, RejectReason, Sides, Timestamp};
+use wire::{CancelCause, Event, ListId, LogPosition, Mail, MarketId, PartitionId, RejectReason, Sides, Timestamp};
 
+use self::admission::Admitted;
 pub use self::balances::AssetAudit;
 use self::balances::Balances;
 use self::conduct::Conduct;
@@ -202,17 +204,32 @@ impl LedgerCell {
 
     /// Holds the funds and sends the order to its market.
     pub(crate) fn new_order(&mut self, order: &NewOrder, mailboxes: &Mailboxes, effects: &mut Effects<'_>) -> Answer {
-        let admitted = self.admit(order, mailboxes)?;
+        let admitted = self.admit(order, None, mailboxes)?;
+        let place = self.open_order(order, &admitted, ListId::ZERO, effects);
+        self.lanes.place(admitted.market.partition);
+        effects.send(admitted.market.partition, Mail::PlaceOrder(place));
+        Ok(place.order.get())
+    }
+
+    /// Books an admitted order, holds for it, and tells it. What its market needs to know.
+    fn open_order(
+        &mut self,
+        order: &NewOrder,
+        admitted: &Admitted,
+        list: ListId,
+        effects: &mut Effects<'_>,
+    ) -> PlaceOrder {
         let id = self.orders.next_id();
         let NewOrder { account, market, side, kind, time_in_force, self_trade, price, .. } = *order;
-        let partition = admitted.market.partition;
         self.balances.hold(account, admitted.asset, admitted.hold);
         self.orders.open(Order {
             id,
             account,
             market,
             side,
-            is_limit: kind != OrderKind::Market,
+            is_limit: !kind.is_market(),
+            is_stop: kind.is_stop(),
+            list,
             is_accepted: false,
             is_cancel_asked: false,
             price,
@@ -224,7 +241,6 @@ impl LedgerCell {
             session: order.session,
         });
         self.conduct.count_order(account, self.now);
-        self.lanes.place(partition);
         effects.tell(Event::OrderPending(OrderPending {
             order: id,
             account,
@@ -240,10 +256,7 @@ impl LedgerCell {
         }));
         let (qty, budget) = (admitted.qty, admitted.budget);
         let group = self.conduct.group(account);
-        let place =
-            PlaceOrder { market, order: id, account, side, kind, time_in_force, self_trade, price, qty, budget, group };
-        effects.send(partition, Mail::PlaceOrder(place));
-        Ok(id.get())
+        PlaceOrder { market, order: id, account, side, kind, time_in_force, self_trade, price, qty, budget, group }
     }
 
     /// Sends the cancel after the order. The first for an order always passes; more of them while the market has not
@@ -330,6 +343,9 @@ impl LedgerCell {
             Mail::AllWithdrawn(done) => self.all_withdrawn(from, done, effects),
             Mail::MarketReported(report) => self.market_reported(from, report, effects),
             Mail::TradePrevented(prevented) => self.prevented(from, prevented, effects),
+            Mail::StopArmed(armed) => self.armed(from, armed, effects),
+            Mail::StopTracking(tracking) => self.tracking(from, tracking, effects),
+            Mail::StopTriggered(triggered) => self.triggered(from, triggered, effects),
             Mail::MarketQuarantined(_)
             | Mail::CreateMarket(_)
             | Mail::ChangeMarketStatus(_)
@@ -343,9 +359,6 @@ impl LedgerCell {
             | Mail::PlacePair(_)
             | Mail::ReduceOrder(_)
             | Mail::ReplaceResting(_)
-            | Mail::StopArmed(_)
-            | Mail::StopTracking(_)
-            | Mail::StopTriggered(_)
             | Mail::OrderReduced(_)
             | Mail::ReduceRefused(_)
             | Mail::ReplaceRefused(_) => {}

@@ -11,18 +11,21 @@ mod bitmap;
 mod book;
 mod clearing;
 mod depth;
+mod extras;
 mod ladder;
 mod matching;
 mod phase;
 mod prevention;
 mod purge;
 mod shown;
+mod special;
+mod stops;
 
 use wire::codec::{CodecError, Reader, Writer};
 use wire::mail::{AllWithdrawn, CreateMarket, OrderEnded, PlaceOrder, WithdrawAll, WithdrawOrder, WithdrawRefused};
 use wire::{
     BookSequence, CancelCause, LogPosition, Mail, MarketId, MarketRules, MarketScale, MarketStatus, OrderId,
-    PartitionId, PreventedMatchId, Price, Qty, Side, Timestamp, TradeId,
+    PartitionId, PreventedMatchId, Price, Qty, Side, TimeInForce, Timestamp, TradeId,
 };
 
 use self::auction::Auctions;
@@ -30,9 +33,12 @@ use self::bands::Bands;
 use self::book::{Book, Resting};
 pub use self::depth::DEPTH_WINDOW_NS;
 use self::depth::Depth;
+use self::extras::Extras;
 use self::phase::Phase;
 pub(crate) use self::phase::admits;
 use self::purge::Purge;
+use self::special::Carries;
+use self::stops::Stops;
 use crate::effects::Effects;
 use crate::limits::Limits;
 
@@ -62,6 +68,12 @@ pub(crate) struct MarketCell {
     /// The last change of the book order by order.
     shown: BookSequence,
     depth: Depth,
+    stops: Stops,
+    /// When stops that are due are tried again.
+    fire_at: Option<Timestamp>,
+    extras: Extras,
+    /// Levels that have lost an order in passing and are not told yet. Empty between mails.
+    pending_levels: Vec<(Side, Price)>,
     fills_max: u32,
 }
 
@@ -86,6 +98,10 @@ impl MarketCell {
             prevented: PreventedMatchId::ZERO,
             shown: BookSequence::ZERO,
             depth: Depth::default(),
+            stops: Stops::default(),
+            fire_at: None,
+            extras: Extras::default(),
+            pending_levels: Vec::new(),
             fills_max: limits.fills_per_order_max,
         }
     }
@@ -114,7 +130,10 @@ impl MarketCell {
         let verdict = self.check(order, replies_fit);
         self.newest = self.newest.max(order.order);
         match verdict {
-            Ok(()) => self.execute(now, order, effects),
+            Ok(()) => {
+                let carries = (order.time_in_force == TimeInForce::Day).then(|| Carries::day(now));
+                self.execute(now, order, carries, effects);
+            }
             Err(no) => effects.send(self.ledger, no.mail(order)),
         }
         if self.is_limited {
@@ -126,16 +145,18 @@ impl MarketCell {
     pub(crate) fn withdraw(&mut self, now: Timestamp, withdraw: &WithdrawOrder, effects: &mut Effects<'_>) {
         let WithdrawOrder { market, order, request, cause } = *withdraw;
         let Some(handle) = self.book.find(order) else {
-            effects.send(self.ledger, Mail::WithdrawRefused(WithdrawRefused { market, order, request }));
+            if self.end_stop(order, cause, request, effects) == 0 {
+                effects.send(self.ledger, Mail::WithdrawRefused(WithdrawRefused { market, order, request }));
+            }
+            self.tell_levels(now, Vec::new(), effects);
             return;
         };
-        let gone = self.book.remove(handle);
-        self.tell_gone(&gone, effects);
+        let (gone, _) = self.end_resting(handle, cause, request, effects);
         self.tell_level(now, gone.side, gone.price, effects);
-        self.tell_end(&gone, cause, request, effects);
     }
 
-    /// Takes an account's orders of the asked sides off the book, oldest first; each level that changed is told once, after them.
+    /// Takes an account's orders of the asked sides off the book, oldest first, then its stop orders, oldest first; each
+    /// level that changed is told once, after them.
     pub(crate) fn withdraw_all(&mut self, now: Timestamp, withdraw: &WithdrawAll, effects: &mut Effects<'_>) {
         let WithdrawAll { market, account, sides, request, cause } = *withdraw;
         let mut canceled = 0;
@@ -145,18 +166,20 @@ impl MarketCell {
             if handle == 0 {
                 break;
             }
-            let gone = self.book.remove(handle);
+            let (gone, ended) = self.end_resting(handle, cause, request, effects);
             levels.push((gone.side, gone.price));
-            self.tell_gone(&gone, effects);
-            self.tell_end(&gone, cause, request, effects);
-            canceled += 1;
+            canceled += ended;
         }
-        levels.sort_unstable();
-        levels.dedup();
-        for (side, price) in levels {
-            self.tell_level(now, side, price, effects);
+        while let Some(stop) = self.stops.oldest_of(account, sides) {
+            canceled += self.end_stop(stop, cause, request, effects);
         }
+        self.tell_levels(now, levels, effects);
         effects.send(self.ledger, Mail::AllWithdrawn(AllWithdrawn { market, account, request, canceled }));
+    }
+
+    /// How many orders are here, resting or waiting.
+    fn orders(&self) -> usize {
+        self.book.len() + self.stops.len()
     }
 
     fn tell_level(&mut self, now: Timestamp, side: Side, price: Price, effects: &mut Effects<'_>) {
@@ -182,6 +205,9 @@ impl MarketCell {
         to.put(&self.prevented);
         to.put(&self.shown);
         self.depth.save(to);
+        self.stops.save(to);
+        to.put(&self.fire_at);
+        self.extras.save(to);
         to.put(&(self.book.len() as u32));
         for side in [Side::Buy, Side::Sell] {
             for order in self.book.orders(side) {
@@ -209,16 +235,23 @@ impl MarketCell {
         market.prevented = from.get()?;
         market.shown = from.get()?;
         market.depth = Depth::load(from)?;
+        market.stops = Stops::load(from)?;
+        if market.stops.iter().any(|stop| !market.book.has_account(stop.place.account)) {
+            return Err(CodecError::OutOfRange);
+        }
+        market.fire_at = from.get()?;
+        market.extras = Extras::load(from)?;
         for _ in 0..from.get::<u32>()? {
             let (side, price, id, account, group, leaves): (Side, Price, OrderId, _, _, Qty) =
                 (from.get()?, from.get()?, from.get()?, from.get()?, from.get()?, from.get()?);
             let sum = market.book.level_qty(side, price).checked_add(leaves);
-            let fits = market.book.has_room() && market.book.has_account(account) && sum.is_some();
+            let fits = market.has_room_for(0) && market.book.has_account(account) && sum.is_some();
             if !fits || id.get() == 0 || leaves.is_zero() || market.book.find(id).is_some() {
                 return Err(CodecError::OutOfRange);
             }
             market.book.prepare(price);
-            market.book.insert(Resting { id, account, group, side, price, leaves });
+            let is_marked = market.extras.knows(id);
+            market.book.insert(Resting { id, account, group, side, price, leaves, is_marked });
         }
         market.book.relink_accounts();
         Ok(market)

@@ -131,6 +131,11 @@ impl Partition {
                 let replies_fit = self.replies_fit(self.markets[at].ledger());
                 self.markets[at].pass_time(now, replies_fit, effects);
                 self.route(now, effects);
+                if self.markets[at].has_due_stops() {
+                    let room = self.room(self.markets[at].ledger());
+                    self.markets[at].fire(now, room, effects);
+                    self.route(now, effects);
+                }
             }
             self.markets.retain(|market| !market.is_gone());
         }
@@ -172,8 +177,8 @@ impl Partition {
             Command::RenewLease(renew) => ledger.renew_lease(renew, effects),
             Command::EndLease(end) => ledger.end_lease(position, end, effects),
             Command::CountdownCancel(arm) => ledger.countdown_cancel(arm, effects),
-            Command::NewOrderOnTerms(_)
-            | Command::AmendOrder(_)
+            Command::NewOrderOnTerms(order) => ledger.new_order_on_terms(order, mailboxes, effects),
+            Command::AmendOrder(_)
             | Command::ReplaceOrder(_)
             | Command::NewOrderList(_)
             | Command::CancelOrderList(_)
@@ -228,7 +233,8 @@ impl Partition {
             }
             return;
         }
-        let replies_fit = self.replies_fit(from);
+        let room = self.room(from);
+        let replies_fit = MarketCell::replies_max(self.config.limits.fills_per_order_max) <= room;
         let Some(market) = self.market_of(to_market).filter(|market| market.ledger() == from) else {
             refuse_for_nobody(from, mail, effects);
             return;
@@ -241,16 +247,27 @@ impl Partition {
             Mail::PlaceOrder(order) => market.place(now, order, replies_fit, effects),
             Mail::WithdrawOrder(withdraw) => market.withdraw(now, withdraw, effects),
             Mail::WithdrawAll(withdraw) => market.withdraw_all(now, withdraw, effects),
+            Mail::PlaceOrderOnTerms(order) => market.place_on_terms(now, order, replies_fit, effects),
+            Mail::PlacePair(pair) => market.place_pair(now, pair, replies_fit, effects),
             _ => {}
         }
+        if market.has_due_stops() {
+            market.fire(now, room, effects);
+        }
+    }
+
+    /// How many mails the ledger's outbox takes.
+    fn room(&self, ledger: PartitionId) -> usize {
+        if ledger == self.config.partition {
+            return usize::MAX;
+        }
+        (self.config.limits.owed_replies_max as usize).saturating_sub(self.mailboxes.waiting(ledger))
     }
 
     /// Whether the ledger's outbox takes the longest answer to one order. One word about each order and each
     /// withdrawal always fits: the ledger bounds how many of them are unanswered.
     fn replies_fit(&self, ledger: PartitionId) -> bool {
-        let limits = &self.config.limits;
-        let longest = MarketCell::replies_max(limits.fills_per_order_max);
-        ledger == self.config.partition || self.mailboxes.waiting(ledger) + longest <= limits.owed_replies_max as usize
+        MarketCell::replies_max(self.config.limits.fills_per_order_max) <= self.room(ledger)
     }
 
     fn create_market(&mut self, market: MarketCell) {
@@ -339,11 +356,30 @@ impl Partition {
 
 /// Answers mail for a market that is not here, so that nothing stays held or unanswered.
 fn refuse_for_nobody(from: PartitionId, mail: &Mail, effects: &mut Effects<'_>) {
-    use wire::mail::{AllWithdrawn, OrderRefused, WithdrawRefused};
+    use wire::mail::{AllWithdrawn, OrderRefused, ReduceRefused, ReplaceRefused, WithdrawRefused};
     match mail {
         Mail::PlaceOrder(place) => {
             let (market, order, reason) = (place.market, place.order, RejectReason::UnknownMarket);
             effects.send(from, Mail::OrderRefused(OrderRefused { market, order, reason }));
+        }
+        Mail::PlaceOrderOnTerms(place) => {
+            let (market, order, reason) = (place.place.market, place.place.order, RejectReason::UnknownMarket);
+            effects.send(from, Mail::OrderRefused(OrderRefused { market, order, reason }));
+        }
+        Mail::PlacePair(pair) => {
+            for order in [pair.first.order, pair.second.order] {
+                let (market, reason) = (pair.market, RejectReason::UnknownMarket);
+                effects.send(from, Mail::OrderRefused(OrderRefused { market, order, reason }));
+            }
+        }
+        Mail::ReduceOrder(reduce) => {
+            let (market, order, request) = (reduce.market, reduce.order, reduce.request);
+            effects.send(from, Mail::ReduceRefused(ReduceRefused { market, order, request }));
+        }
+        Mail::ReplaceResting(replace) => {
+            let (market, old, order, request) =
+                (replace.place.market, replace.old, replace.place.order, replace.request);
+            effects.send(from, Mail::ReplaceRefused(ReplaceRefused { market, old, order, request }));
         }
         Mail::WithdrawOrder(withdraw) => {
             let (market, order, request) = (withdraw.market, withdraw.order, withdraw.request);

@@ -3,8 +3,9 @@
 
 use wire::command::NewOrder;
 use wire::event::MarketListed;
-use wire::{Amount, AssetId, OrderKind, Price, Qty, RejectReason, Side, TimeInForce};
+use wire::{Amount, AssetId, MarketRules, OrderKind, Price, Qty, RejectReason, Side, Terms, TimeInForce};
 
+use super::special::check_terms;
 use super::{LedgerCell, Refused};
 use crate::mailbox::Mailboxes;
 use crate::market::admits;
@@ -25,7 +26,25 @@ pub(super) struct Admitted {
 }
 
 impl LedgerCell {
-    pub(super) fn admit(&self, order: &NewOrder, mailboxes: &Mailboxes) -> Result<Admitted, Refused> {
+    /// `terms` are those of an order on terms.
+    pub(super) fn admit(
+        &self,
+        order: &NewOrder,
+        terms: Option<&Terms>,
+        mailboxes: &Mailboxes,
+    ) -> Result<Admitted, Refused> {
+        let admitted = self.admit_without_lane(order, terms)?;
+        if !self.orders.has_room() {
+            return Err(RejectReason::Busy.into());
+        }
+        if !self.lane_has_room(admitted.market.partition, mailboxes) {
+            return Err(RejectReason::MarketUnavailable.into());
+        }
+        Ok(admitted)
+    }
+
+    #[inline]
+    pub(super) fn admit_without_lane(&self, order: &NewOrder, terms: Option<&Terms>) -> Result<Admitted, Refused> {
         self.registry.account(order.account)?;
         let market = *self.registry.market(order.market)?;
         if !order.client_order_id.is_client_order_id() {
@@ -37,27 +56,29 @@ impl LedgerCell {
         admits(market.status, order.kind, order.time_in_force)?;
         self.check_conduct(order)?;
         let market = market.listed;
-        check_kind(order)?;
+        match terms {
+            None => check_kind(order)?,
+            Some(terms) => check_terms(order, terms, &market)?,
+        }
         check_price(order, &market)?;
         check_qty(order, &market)?;
         check_notional(order, &market)?;
-        let may_rest = order.time_in_force == TimeInForce::Gtc;
+        let may_rest = order.time_in_force.may_rest() || order.kind.is_stop();
         if may_rest && self.orders.count(order.account, order.market) >= market.rules.open_orders_max {
             return Err(RejectReason::TooManyOpenOrders.into());
         }
+        if order.kind.is_stop()
+            && self.orders.stops(order.account, order.market) >= market.rules.special.stop_orders_max
+        {
+            return Err(RejectReason::TooManyStopOrders.into());
+        }
         let admitted = self.hold_for(order, &market)?;
         self.check_bounds(order, &admitted)?;
-        if !self.orders.has_room() {
-            return Err(RejectReason::Busy.into());
-        }
-        if !self.lane_has_room(market.partition, mailboxes) {
-            return Err(RejectReason::MarketUnavailable.into());
-        }
         Ok(admitted)
     }
 
     /// How much is held: exactly what a limit order can cost; for a market order at most what is free.
-    fn hold_for(&self, order: &NewOrder, market: &MarketListed) -> Result<Admitted, Refused> {
+    pub(super) fn hold_for(&self, order: &NewOrder, market: &MarketListed) -> Result<Admitted, Refused> {
         let (scale, lot) = (market.scale, market.rules.lot);
         let asset = match order.side {
             Side::Buy => market.quote,
@@ -105,8 +126,8 @@ fn check_kind(order: &NewOrder) -> Result<(), Refused> {
     }
     let fits = match order.kind {
         OrderKind::Market => order.time_in_force == TimeInForce::Ioc,
-        OrderKind::LimitMaker => order.time_in_force == TimeInForce::Gtc,
-        _ => !matches!(order.time_in_force, TimeInForce::Day | TimeInForce::Gtd),
+        OrderKind::LimitMaker => matches!(order.time_in_force, TimeInForce::Gtc | TimeInForce::Day),
+        _ => order.time_in_force != TimeInForce::Gtd,
     };
     if fits { Ok(()) } else { Err(RejectReason::BadTimeInForce.into()) }
 }
@@ -114,9 +135,14 @@ fn check_kind(order: &NewOrder) -> Result<(), Refused> {
 /// A protection price bounds a market order, it never becomes a level: no filter applies to it.
 fn check_price(order: &NewOrder, market: &MarketListed) -> Result<(), Refused> {
     let (price, rules) = (order.price, &market.rules);
-    if order.kind == OrderKind::Market {
+    if order.kind.is_market() {
         return Ok(());
     }
+    check_price_filter(price, rules)
+}
+
+/// PRICE_FILTER, of limits and of stop prices.
+pub(super) fn check_price_filter(price: Price, rules: &MarketRules) -> Result<(), Refused> {
     if price < rules.price_min {
         return Err(RejectReason::PriceTooLow.into());
     }
@@ -131,8 +157,8 @@ fn check_price(order: &NewOrder, market: &MarketListed) -> Result<(), Refused> {
 
 fn check_qty(order: &NewOrder, market: &MarketListed) -> Result<(), Refused> {
     let (qty, rules) = (order.qty, &market.rules);
-    let is_market = order.kind == OrderKind::Market;
-    if qty.is_zero() == order.quote_qty.is_zero() || (qty.is_zero() && !is_market) {
+    let is_market = order.kind.is_market();
+    if qty.is_zero() == order.quote_qty.is_zero() || (qty.is_zero() && order.kind != OrderKind::Market) {
         return Err(RejectReason::QtyMissing.into());
     }
     if qty.is_zero() {
@@ -168,8 +194,8 @@ fn check_notional(order: &NewOrder, market: &MarketListed) -> Result<(), Refused
 pub(super) fn measured(order: &NewOrder, market: &MarketListed) -> Result<i128, Refused> {
     let rules = &market.rules;
     Ok(match order.kind {
-        OrderKind::Market if order.qty.is_zero() => order.quote_qty.wide(),
-        OrderKind::Market => {
+        kind if kind.is_market() && order.qty.is_zero() => order.quote_qty.wide(),
+        kind if kind.is_market() => {
             let product = i128::from(order.price.units()) * i128::from(order.qty.units());
             let ppm = match order.side {
                 Side::Buy => 1_000_000 + i128::from(rules.protection_ppm),

@@ -1,11 +1,11 @@
 //! The orders that the ledger holds funds for, and the client order ids that are taken.
 
-use std::collections::VecDeque;
+use std::collections::{BTreeMap, VecDeque};
 
 use wire::codec::{CodecError, Reader, Writer};
 use wire::{
-    AccountId, Amount, ApiKeyId, CancelRestriction, ClientOrderId, ClientSessionId, MarketId, OrderId, Price, Qty,
-    Side, Timestamp,
+    AccountId, Amount, ApiKeyId, CancelRestriction, ClientOrderId, ClientSessionId, ListId, MarketId, OrderId, Price,
+    Qty, Side, Timestamp,
 };
 
 use super::chains::Chains;
@@ -22,6 +22,10 @@ pub(super) struct Order {
     pub(super) side: Side,
     /// Whether its hold follows its limit; otherwise it is a budget (market orders).
     pub(super) is_limit: bool,
+    /// Whether it is a stop order, triggered or not.
+    pub(super) is_stop: bool,
+    /// Its list, or 0.
+    pub(super) list: ListId,
     /// Whether its market has answered.
     pub(super) is_accepted: bool,
     /// Whether a cancel has used its reserved place on the way to the market.
@@ -74,6 +78,8 @@ pub(super) struct Orders {
     closed: VecDeque<Closed>,
     /// Open orders by account and market.
     counts: Vec<u32>,
+    /// Open stop orders by account and market; no row without one.
+    stops: BTreeMap<(AccountId, MarketId), u32>,
     markets_max: usize,
     open_max: usize,
     remembered_max: usize,
@@ -99,6 +105,7 @@ impl Orders {
             taken: Index::new(remembered_max),
             closed: VecDeque::with_capacity(remembered_max),
             counts: Vec::with_capacity(limits.accounts_max as usize * usize::from(limits.markets_max)),
+            stops: BTreeMap::new(),
             markets_max: usize::from(limits.markets_max),
             open_max,
             remembered_max,
@@ -150,6 +157,11 @@ impl Orders {
         }
     }
 
+    /// How many stop orders of an account are open in a market.
+    pub(super) fn stops(&self, account: AccountId, market: MarketId) -> u32 {
+        self.stops.get(&(account, market)).copied().unwrap_or(0)
+    }
+
     fn count_at(&self, account: AccountId, market: MarketId) -> usize {
         (account.get() as usize - 1) * self.markets_max + usize::from(market.get()) - 1
     }
@@ -199,6 +211,9 @@ impl Orders {
         self.chains.attach(at as usize, order.account, order.session);
         let count = self.count_at(order.account, order.market);
         self.counts[count] += 1;
+        if order.is_stop {
+            *self.stops.entry((order.account, order.market)).or_default() += 1;
+        }
     }
 
     /// Ends an order; its client order id stays taken for the retention.
@@ -223,6 +238,13 @@ impl Orders {
         self.chains.detach(at as usize, order.account, order.session);
         let count = self.count_at(order.account, order.market);
         self.counts[count] -= 1;
+        if order.is_stop {
+            let row = (order.account, order.market);
+            match self.stops(order.account, order.market) {
+                0 | 1 => self.stops.remove(&row),
+                more => self.stops.insert(row, more - 1),
+            };
+        }
         Some(order)
     }
 
@@ -256,6 +278,8 @@ impl Orders {
             to.put(&order.market);
             to.put(&order.side);
             to.put(&order.is_limit);
+            to.put(&order.is_stop);
+            to.put(&order.list);
             to.put(&order.is_accepted);
             to.put(&order.is_cancel_asked);
             to.put(&order.price);
@@ -288,6 +312,8 @@ impl Orders {
                 market: from.get()?,
                 side: from.get()?,
                 is_limit: from.get()?,
+                is_stop: from.get()?,
+                list: from.get()?,
                 is_accepted: from.get()?,
                 is_cancel_asked: from.get()?,
                 price: from.get()?,

@@ -140,6 +140,9 @@ impl MarketCell {
             }
         }
         self.tell_smaller(now, smaller, effects);
+        if !self.stops.is_empty() && !uncross.traded.is_zero() {
+            self.observe(now, price, effects);
+        }
         self.finish_uncrossing(uncross, effects);
         trades_left
     }
@@ -154,15 +157,19 @@ impl MarketCell {
     /// One trade between the oldest orders of two levels.
     fn trade_at(&mut self, now: Timestamp, price: Price, levels: [Price; 2], effects: &mut Effects<'_>) -> Qty {
         let handles = [self.book.front(Side::Buy, levels[0]), self.book.front(Side::Sell, levels[1])];
-        let [(buyer, bid_qty), (seller, ask_qty)] = handles.map(|handle| {
+        let [(buyer, bid_qty, buyer_marked), (seller, ask_qty, seller_marked)] = handles.map(|handle| {
             let order = self.book.maker(handle);
-            (order.id, order.leaves)
+            (order.id, order.leaves, order.is_marked)
         });
         let qty = bid_qty.min(ask_qty);
         let mut leaves = [Qty::ZERO; 2];
-        for (at, (side, whole)) in [(Side::Buy, bid_qty), (Side::Sell, ask_qty)].into_iter().enumerate() {
+        let mut slices = [None; 2];
+        let sides = [(Side::Buy, bid_qty, buyer_marked), (Side::Sell, ask_qty, seller_marked)];
+        for (at, (side, whole, is_marked)) in sides.into_iter().enumerate() {
             leaves[at] = whole.checked_sub(qty).expect("a part is no more than the whole");
-            if leaves[at].is_zero() {
+            if is_marked {
+                (leaves[at], slices[at]) = self.trade_marked(handles[at], side, levels[at], qty, effects);
+            } else if leaves[at].is_zero() {
                 self.book.remove(handles[at]);
             } else {
                 self.book.reduce_front(side, levels[at], qty);
@@ -176,6 +183,9 @@ impl MarketCell {
         let (sequence, is_auction) = (self.next_shown(), true);
         let traded = Traded { market, trade, price, qty, taker_side, taker, maker, sequence, is_auction };
         effects.tell(Event::Traded(traded));
+        for slice in slices.into_iter().flatten() {
+            self.tell_shown(&slice, true, effects);
+        }
         let is_maker = |order| order <= self.auctions.before && order != self.auctions.stopped;
         let mut sides = [(buyer, leaves[0]), (seller, leaves[1])];
         // Whoever takes is told first: it pays for the other's rebate.

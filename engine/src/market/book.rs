@@ -17,7 +17,10 @@ pub(super) struct Resting {
     pub(super) group: TradeGroupId,
     pub(super) side: Side,
     pub(super) price: Price,
+    /// What it shows: all that is left of it, unless it is marked as an iceberg.
     pub(super) leaves: Qty,
+    /// Whether the market keeps more about it (`extras`).
+    pub(super) is_marked: bool,
 }
 
 /// What matching asks of an order.
@@ -27,6 +30,7 @@ pub(super) struct Maker {
     pub(super) account: AccountId,
     pub(super) group: TradeGroupId,
     pub(super) leaves: Qty,
+    pub(super) is_marked: bool,
 }
 
 /// A resting order where it lies: one cache line, with its neighbours at its price and in its account's list. In a
@@ -44,6 +48,7 @@ struct Node {
     account: u32,
     group: u16,
     side: Side,
+    is_marked: bool,
 }
 
 /// Price-time priority: levels in a ladder, orders in a slab of fixed capacity, linked into the FIFO of their
@@ -71,6 +76,7 @@ const NO_NODE: Node = Node {
     account: 0,
     group: 0,
     side: Side::Buy,
+    is_marked: false,
 };
 
 impl Book {
@@ -94,9 +100,10 @@ impl Book {
         self.ids.len()
     }
 
-    /// Whether one more order may rest.
-    pub(super) fn has_room(&self) -> bool {
-        self.len() < self.capacity
+    /// Whether one more order may rest beside so many that only may.
+    #[inline]
+    pub(super) fn has_room_for(&self, others: usize) -> bool {
+        self.len() + others < self.capacity
     }
 
     /// Whether this account may have orders here.
@@ -173,6 +180,7 @@ impl Book {
             account: AccountId::new(node.account),
             group: TradeGroupId::new(node.group),
             leaves: qty(node.leaves),
+            is_marked: node.is_marked,
         }
     }
 
@@ -186,6 +194,7 @@ impl Book {
             side: node.side,
             price: Price::new(node.price).expect("a resting order has a price"),
             leaves: qty(node.leaves),
+            is_marked: node.is_marked,
         }
     }
 
@@ -200,7 +209,16 @@ impl Book {
         let handle = self.take_node();
         let price = order.price.units();
         let ends = &mut self.accounts[order.account.get() as usize][row(order.side)];
-        let older = std::mem::replace(&mut ends[1], handle);
+        let (mut older, mut newer) = (ends[1], NONE);
+        // Almost every order is its account's newest; a triggered stop or a next slice is not.
+        while older != NONE && self.nodes[older as usize].id > order.id.get() {
+            (older, newer) = (self.nodes[older as usize].older, older);
+        }
+        if newer == NONE {
+            ends[1] = handle;
+        } else {
+            self.nodes[newer as usize].older = handle;
+        }
         if older == NONE {
             ends[0] = handle;
         } else {
@@ -215,10 +233,11 @@ impl Book {
                 prev: level.tail,
                 next: NONE,
                 older,
-                newer: NONE,
+                newer,
                 account: order.account.get(),
                 group: order.group.get(),
                 side: order.side,
+                is_marked: order.is_marked,
             };
             if level.tail == NONE {
                 level.head = handle;

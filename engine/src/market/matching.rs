@@ -25,6 +25,7 @@ use wire::{
 use super::MarketCell;
 use super::book::Resting;
 use super::prevention::is_own;
+use super::special::Carries;
 use crate::effects::Effects;
 
 pub(super) const NO_REQUEST: LogPosition = LogPosition::ZERO;
@@ -73,13 +74,20 @@ impl MarketCell {
     }
 
     pub(super) fn check(&self, order: &PlaceOrder, replies_fit: bool) -> Result<(), No> {
+        self.check_entry(order, order.order > self.newest, replies_fit)?;
+        self.check_book(order)
+    }
+
+    /// Whether an order may come in at all.
+    #[inline]
+    pub(super) fn check_entry(&self, order: &PlaceOrder, is_new: bool, replies_fit: bool) -> Result<(), No> {
         if !self.is_continuous {
             self.check_phase(order).map_err(No::Refused)?;
         }
         if self.is_limited {
             self.check_price_limits(order).map_err(No::Refused)?;
         }
-        if order.order <= self.newest || order.qty.is_zero() {
+        if !is_new || order.qty.is_zero() {
             return Err(No::Refused(RejectReason::Malformed));
         }
         if !self.book.has_account(order.account) {
@@ -88,11 +96,17 @@ impl MarketCell {
         if !replies_fit {
             return Err(No::Refused(RejectReason::Busy));
         }
+        Ok(())
+    }
+
+    /// Whether an order may meet the book as it is.
+    #[inline]
+    pub(super) fn check_book(&self, order: &PlaceOrder) -> Result<(), No> {
         if order.kind == OrderKind::LimitMaker && self.best_crossing(order).is_some() {
             return Err(No::Refused(RejectReason::WouldTake));
         }
         if may_rest(order) {
-            if !self.book.has_room() {
+            if !self.has_room_for(0) {
                 return Err(No::Refused(RejectReason::Busy));
             }
             if self.book.level_qty(order.side, order.price).checked_add(order.qty).is_none() {
@@ -114,43 +128,92 @@ impl MarketCell {
     /// Whether all of the order trades at once.
     fn fills_whole(&self, order: &PlaceOrder) -> bool {
         let opposite = order.side.opposite();
-        let mut missing = order.qty;
-        let mut budget = (order.budget != Amount::MAX).then_some(order.budget);
-        let mut steps_left = self.fills_max;
+        let mut rest = Taker {
+            leaves: order.qty,
+            budget: (order.budget != Amount::MAX).then_some(order.budget),
+            steps_left: self.fills_max,
+        };
         let mut price = self.best_crossing(order);
         while let Some(at) = price.filter(|price| self.bands.allow(*price)) {
             let mut handle = self.book.front(opposite, at);
+            let mut hides = false;
             while handle != 0 {
                 let maker = self.book.maker(handle);
                 handle = self.book.behind(handle);
-                if steps_left == 0 {
-                    return false;
-                }
-                steps_left -= 1;
                 if is_own(order, &maker) {
-                    if order.self_trade == SelfTradePrevention::ExpireMaker {
-                        continue;
+                    if order.self_trade != SelfTradePrevention::ExpireMaker || rest.steps_left == 0 {
+                        return false;
                     }
-                    return false;
+                    rest.steps_left -= 1;
+                    continue;
                 }
-                let qty = missing.min(maker.leaves);
-                if let Some(left) = budget {
-                    match self.cost(at, qty).and_then(|cost| left.checked_sub(cost)) {
-                        Some(left) => budget = Some(left),
-                        None => return false,
-                    }
+                hides |= maker.is_marked;
+                if let Some(fills) = self.would_fill(&mut rest, at, maker.leaves) {
+                    return fills;
                 }
-                missing = missing.checked_sub(qty).unwrap_or(Qty::ZERO);
-                if missing.is_zero() {
-                    return true;
-                }
+            }
+            if hides && let Some(fills) = self.hidden_would_fill(&mut rest, order, at) {
+                return fills;
             }
             price = self.book.worse(opposite, at).filter(|worse| accepts(order, *worse));
         }
         false
     }
 
-    pub(super) fn execute(&mut self, now: Timestamp, order: &PlaceOrder, effects: &mut Effects<'_>) {
+    /// One fill more of an order that must fill whole: whether it does or cannot, if that is known by now.
+    #[inline]
+    fn would_fill(&self, rest: &mut Taker, at: Price, maker_qty: Qty) -> Option<bool> {
+        if rest.steps_left == 0 {
+            return Some(false);
+        }
+        rest.steps_left -= 1;
+        let qty = rest.leaves.min(maker_qty);
+        if let Some(budget) = rest.budget {
+            match self.cost(at, qty).and_then(|cost| budget.checked_sub(cost)) {
+                Some(left) => rest.budget = Some(left),
+                None => return Some(false),
+            }
+        }
+        rest.leaves = subtract(rest.leaves, qty);
+        rest.leaves.is_zero().then_some(true)
+    }
+
+    /// The next slices of a level's icebergs, round by round, once all that shows has traded.
+    #[cold]
+    fn hidden_would_fill(&self, rest: &mut Taker, order: &PlaceOrder, at: Price) -> Option<bool> {
+        for round in 0_i64.. {
+            let mut shows = false;
+            let mut handle = self.book.front(order.side.opposite(), at);
+            while handle != 0 {
+                let maker = self.book.maker(handle);
+                handle = self.book.behind(handle);
+                if !maker.is_marked || is_own(order, &maker) {
+                    continue;
+                }
+                let extra = self.extras.get(maker.id);
+                let slice = extra.slice.units().min(extra.hidden.units().saturating_sub(round * extra.slice.units()));
+                if let Some(slice) = Qty::new(slice).filter(|slice| !slice.is_zero()) {
+                    shows = true;
+                    if let Some(fills) = self.would_fill(rest, at, slice) {
+                        return Some(fills);
+                    }
+                }
+            }
+            if !shows {
+                break;
+            }
+        }
+        None
+    }
+
+    /// Matches an order that has been checked; how many steps it took. `carries` is what it carries when it rests.
+    pub(super) fn execute(
+        &mut self,
+        now: Timestamp,
+        order: &PlaceOrder,
+        carries: Option<Carries>,
+        effects: &mut Effects<'_>,
+    ) -> u32 {
         self.book.prepare(order.price);
         let mut taker = Taker {
             leaves: order.qty,
@@ -160,16 +223,18 @@ impl MarketCell {
         // Where orders collect, and where none may take, there is nothing to match.
         let stop = if self.is_continuous { self.take(now, order, &mut taker, effects) } else { Stop::NothingCrosses };
         let (market, id, leaves) = (self.id, order.order, taker.leaves);
+        let steps = self.fills_max - taker.steps_left;
         let cause = match stop {
-            Stop::Filled => return,
+            Stop::Filled => return steps,
             Stop::NothingCrosses | Stop::Outside if may_rest(order) => {
                 let PlaceOrder { account, group, side, price, .. } = *order;
-                let resting = Resting { id, account, group, side, price, leaves };
+                let (shown, is_marked) = carries.map_or((leaves, false), |carries| self.mark(id, leaves, carries));
+                let resting = Resting { id, account, group, side, price, leaves: shown, is_marked };
                 self.book.insert(resting);
                 self.tell_shown(&resting, true, effects);
                 self.tell_level(now, order.side, order.price, effects);
                 effects.send(self.ledger, Mail::OrderRested(OrderRested { market, order: id, leaves }));
-                return;
+                return steps;
             }
             Stop::NothingCrosses => CancelCause::TimeInForce,
             Stop::Outside => CancelCause::PriceBand,
@@ -178,6 +243,7 @@ impl MarketCell {
         let leaves = if order.qty == Qty::MAX && is_by_quote(order) { Qty::ZERO } else { leaves };
         let ended = OrderEnded { market, order: id, leaves, cause, request: NO_REQUEST };
         effects.send(self.ledger, Mail::OrderEnded(ended));
+        steps
     }
 
     /// Trades price by price; tells each price's level once.
@@ -192,6 +258,9 @@ impl MarketCell {
             let stop = self.take_at(now, price, order, taker, effects);
             if taker.steps_left != steps {
                 self.tell_level(now, opposite, price, effects);
+                if !self.stops.is_empty() && self.auctions.last == Some(price) {
+                    self.observe(now, price, effects);
+                }
             }
             if let Some(stop) = stop {
                 return stop;
@@ -234,8 +303,11 @@ impl MarketCell {
                 }
             }
             taker.steps_left -= 1;
-            let maker_leaves = subtract(maker_qty, qty);
-            if maker_leaves.is_zero() {
+            let mut maker_leaves = subtract(maker_qty, qty);
+            let mut next_slice = None;
+            if resting.is_marked {
+                (maker_leaves, next_slice) = self.trade_marked(handle, opposite, price, qty, effects);
+            } else if maker_leaves.is_zero() {
                 self.book.remove(handle);
             } else {
                 self.book.reduce_front(opposite, price, qty);
@@ -265,6 +337,9 @@ impl MarketCell {
                 sequence,
                 is_auction: false,
             }));
+            if let Some(slice) = next_slice {
+                self.tell_shown(&slice, true, effects);
+            }
             let fill = OrderFilled {
                 market,
                 order: taken,
@@ -306,7 +381,7 @@ fn is_by_quote(order: &PlaceOrder) -> bool {
 
 /// Whether what is left of the order stays on the book.
 fn may_rest(order: &PlaceOrder) -> bool {
-    order.kind != OrderKind::Market && order.time_in_force == TimeInForce::Gtc
+    order.kind != OrderKind::Market && order.time_in_force.may_rest()
 }
 
 #[inline]

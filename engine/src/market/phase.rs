@@ -127,10 +127,9 @@ pub(crate) fn admits(status: MarketStatus, kind: OrderKind, time_in_force: TimeI
 impl MarketCell {
     /// When a command is needed: to close the depth window or to go on with a change, or because a phase ends.
     pub(crate) fn deadline(&self) -> Option<Timestamp> {
-        match (self.depth.deadline(), self.timer) {
-            (Some(depth), Some(timer)) => Some(depth.min(timer)),
-            (depth, timer) => depth.or(timer),
-        }
+        let plain = [self.depth.deadline(), self.timer];
+        let special = [self.fire_at, self.extras.next_date()];
+        plain.into_iter().chain(special).flatten().min()
     }
 
     /// Whether nothing of it is left: it was delisted, its orders are canceled and its last depth window is closed.
@@ -142,6 +141,9 @@ impl MarketCell {
     pub(crate) fn pass_time(&mut self, now: Timestamp, replies_fit: bool, effects: &mut Effects<'_>) {
         if self.depth.close_due(now, self.id, effects) && self.phase.status.collects() {
             self.indicate(effects);
+        }
+        if self.extras.next_date().is_some_and(|date| date <= now) {
+            self.expire_some(now, effects);
         }
         if self.timer.is_some_and(|timer| timer <= now) {
             self.carry_on(now, replies_fit, effects);
@@ -256,6 +258,7 @@ impl MarketCell {
             MarketStatus::Delisted => self.depth.deadline().or(soon),
             _ => self.phase.ends(),
         };
+        self.fire_at = soon.filter(|_| self.is_continuous && self.has_due_stops());
     }
 
     /// Whether a market that is not simply trading takes the order.

@@ -44,7 +44,10 @@ impl MarketCell {
         taker: &mut Taker,
         effects: &mut Effects<'_>,
     ) -> Option<Stop> {
-        let maker = self.book.maker(handle);
+        let mut maker = self.book.maker(handle);
+        if maker.is_marked && order.self_trade != SelfTradePrevention::Decrement {
+            maker.leaves = self.whole(&self.book.order(handle));
+        }
         let reach = taker.budget.map_or(taker.leaves, |budget| {
             price.affordable(budget, self.rules.lot, self.scale.quote_factor).min(taker.leaves)
         });
@@ -76,9 +79,7 @@ impl MarketCell {
         }
         taker.steps_left -= 1;
         if order.self_trade != SelfTradePrevention::Decrement {
-            let gone = self.book.remove(handle);
-            self.tell_gone(&gone, effects);
-            self.tell_end(&gone, CancelCause::SelfTrade, NO_REQUEST, effects);
+            self.end_resting(handle, CancelCause::SelfTrade, NO_REQUEST, effects);
             return stop.filter(|_| order.self_trade == SelfTradePrevention::ExpireBoth);
         }
         self.decrement_maker(price, handle, maker_qty, effects);
@@ -95,6 +96,10 @@ impl MarketCell {
 
     fn decrement_maker(&mut self, price: Price, handle: Handle, qty: Qty, effects: &mut Effects<'_>) {
         let mut maker = self.book.order(handle);
+        if maker.is_marked {
+            self.decrement_marked(price, handle, qty, effects);
+            return;
+        }
         maker.leaves = subtract(maker.leaves, qty);
         if maker.leaves.is_zero() {
             self.book.remove(handle);

@@ -77,33 +77,52 @@ impl MarketCell {
         let mut going: Vec<(OrderId, Handle)> = Vec::new();
         let mut is_done = false;
         for _ in 0..ACCOUNTS_MAX {
-            is_done = self.book.len() == 0 || !self.book.has_account(purge.account);
+            is_done = self.orders() == 0 || !self.book.has_account(purge.account);
             if is_done || orders_left == 0 {
                 break;
             }
             self.list_purged(&purge, &mut going);
             let now_going = &going[..going.len().min(orders_left)];
             for (_, handle) in now_going {
-                let gone = self.book.remove(*handle);
+                let (gone, _) = self.end_resting(*handle, purge.cause, LogPosition::ZERO, effects);
                 levels.push((gone.side, gone.price));
-                self.tell_gone(&gone, effects);
-                self.tell_end(&gone, purge.cause, LogPosition::ZERO, effects);
             }
             orders_left -= now_going.len();
-            if now_going.len() == going.len() {
+            let is_through = now_going.len() == going.len();
+            while orders_left > 0
+                && let Some(stop) = self.purged_stop(&purge)
+            {
+                orders_left =
+                    orders_left.saturating_sub(self.end_stop(stop, purge.cause, LogPosition::ZERO, effects) as usize);
+            }
+            if is_through && self.purged_stop(&purge).is_none() {
                 purge.account = AccountId::new(purge.account.get() + 1);
             }
         }
-        levels.sort_unstable();
-        levels.dedup();
-        for (side, price) in levels {
-            self.tell_level(now, side, price, effects);
-        }
+        self.tell_levels(now, levels, effects);
         if is_done {
             self.book.take_tick(self.rules.tick);
         }
         self.purge = (!is_done).then_some(purge);
         orders_left as u32
+    }
+
+    /// The account's oldest stop order that goes.
+    fn purged_stop(&self, purge: &Purge) -> Option<OrderId> {
+        let stops = self.stops.of_account(purge.account);
+        stops.into_iter().find(|id| !purge.spares() || !self.stop_fits(*id))
+    }
+
+    /// Whether the market would still have this stop order.
+    fn stop_fits(&self, id: OrderId) -> bool {
+        let Some(stop) = self.stops.get(id) else { return true };
+        let (place, rules) = (&stop.place, &self.rules);
+        let fits =
+            |price: Price| (rules.price_min..=rules.price_max).contains(&price) && price.is_multiple_of(rules.tick);
+        (place.kind.is_market() || fits(place.price))
+            && stop.terms.stop_price.is_none_or(fits)
+            && place.qty.is_multiple_of(rules.lot)
+            && place.qty <= if place.kind.is_market() { rules.market_qty_max } else { rules.qty_max }
     }
 
     /// The account's orders that go, oldest first.
@@ -122,12 +141,12 @@ impl MarketCell {
 
     /// Whether the market would still have this order.
     fn fits(&self, order: &Resting) -> bool {
-        let rules = &self.rules;
-        let notional = order.price.notional(order.leaves, self.scale.quote_factor);
+        let (rules, whole) = (&self.rules, self.whole(order));
+        let notional = order.price.notional(whole, self.scale.quote_factor);
         (rules.price_min..=rules.price_max).contains(&order.price)
             && order.price.is_multiple_of(rules.tick)
-            && order.leaves.is_multiple_of(rules.lot)
-            && order.leaves <= rules.qty_max
+            && whole.is_multiple_of(rules.lot)
+            && whole <= rules.qty_max
             && notional.is_some_and(|notional| notional <= rules.notional_max)
     }
 }

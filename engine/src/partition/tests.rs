@@ -13,4 +13,6 @@ mod random;
 mod registry;
 mod rules;
 mod silence;
+mod stops;
+mod terms;
 mod world;

@@ -3,12 +3,12 @@
 
 use wire::command::{
     AckMail, AssignAccount, CancelAll, CancelOrder, Credit, DelistMarket, DeliverMail, ListAsset, ListMarket, NewOrder,
-    OpenAccount, Reply, SetMarketProtection, SetMarketRules, SetMarketStatus, Tick,
+    NewOrderOnTerms, OpenAccount, Reply, SetMarketProtection, SetMarketRules, SetMarketStatus, Tick,
 };
 use wire::{
-    AccountId, AccountName, Amount, AssetId, ClientOrderId, Command, Event, FeeRate, FirmId, Incarnation, LogPosition,
-    MailSequence, MarketId, MarketProtection, MarketRules, MarketStatus, OrderId, OrderKind, PartitionId, Price, Qty,
-    RejectReason, SelfTradePrevention, Side, Symbol, TimeInForce, Timestamp, TradeGroupId,
+    AccountId, AccountName, Amount, AssetId, BasisPoints, ClientOrderId, Command, Event, FeeRate, FirmId, Incarnation,
+    LogPosition, MailSequence, MarketId, MarketProtection, MarketRules, MarketStatus, OrderId, OrderKind, PartitionId,
+    Price, Qty, RejectReason, SelfTradePrevention, Side, Symbol, Terms, TimeInForce, Timestamp, TradeGroupId,
 };
 
 use crate::{Limits, Output, Partition, PartitionConfig};
@@ -331,9 +331,14 @@ impl World {
                     new_client_order_id: ClientOrderId::EMPTY,
                 }))
             }
+            ["level", side, at] => return self.level(side, at),
             _ => {
-                let order = self.parse_order(&words);
-                self.settle(Command::NewOrder(order))
+                let (order, terms) = self.parse_order_on_terms(&words);
+                if terms == Terms::NONE {
+                    self.settle(Command::NewOrder(order))
+                } else {
+                    self.settle(Command::NewOrderOnTerms(Box::new(NewOrderOnTerms { order, terms })))
+                }
             }
         };
         let mut told: Vec<String> = self.private.iter().filter_map(tell).collect();
@@ -349,10 +354,26 @@ impl World {
         format!("{}+{} base, {}+{} quote", base.0, base.1, quote.0, quote.1)
     }
 
-    /// `alice buy 5 @ 100 gtc`, `alice buy 5 market 110`, `alice buy quote 500 market 110`, then any of
-    /// `maker-only`, `stp-taker`, `stp-maker`, `stp-both`, `stp-decrement`, `as NAME`.
+    /// What the public was told last about a level.
+    fn level(&self, side: &str, at: &str) -> String {
+        let (side, at) = (if side == "buy" { Side::Buy } else { Side::Sell }, price(at.parse().unwrap()));
+        let told = self.public.iter().rev().find_map(|event| match event {
+            Event::LevelChanged(e) if (e.market, e.side, e.price) == (MARKET, side, at) => Some(e.qty.units()),
+            _ => None,
+        });
+        told.unwrap_or(0).to_string()
+    }
+
     pub(super) fn parse_order(&mut self, words: &[&str]) -> NewOrder {
+        self.parse_order_on_terms(words).0
+    }
+
+    /// `alice buy 5 @ 100 gtc`, `alice buy 5 market 110`, `alice buy quote 500 market 110`, then any of
+    /// `maker-only`, `stp-taker`, `stp-maker`, `stp-both`, `stp-decrement`, `as NAME`; and the terms `stop-loss [PRICE]`,
+    /// `take-profit [PRICE]` (before any limit), `trail POINTS`, `show QTY`, `day`, `gtd SECONDS`.
+    pub(super) fn parse_order_on_terms(&mut self, words: &[&str]) -> (NewOrder, Terms) {
         self.next_name += 1;
+        let mut terms = Terms::NONE;
         let mut order = NewOrder {
             account: World::account(words[0]),
             market: MARKET,
@@ -367,11 +388,34 @@ impl World {
             key: Default::default(),
             session: Default::default(),
         };
-        let mut rest = words[2..].iter();
+        let mut rest = words[2..].iter().peekable();
         while let Some(word) = rest.next() {
+            if let "stop-loss" | "take-profit" = *word {
+                let is_loss = *word == "stop-loss";
+                order.kind = if is_loss { OrderKind::StopLoss } else { OrderKind::TakeProfit };
+                order.time_in_force = TimeInForce::Ioc;
+                terms.stop_price =
+                    rest.next_if(|word| word.parse::<i64>().is_ok()).map(|at| price(at.parse().unwrap()));
+                continue;
+            }
             let mut next = || rest.next().expect("a word after this one");
             match *word {
-                "@" => order.price = price(next().parse().unwrap()),
+                "@" => {
+                    order.price = price(next().parse().unwrap());
+                    (order.kind, order.time_in_force) = match order.kind {
+                        OrderKind::StopLoss => (OrderKind::StopLossLimit, TimeInForce::Gtc),
+                        OrderKind::TakeProfit => (OrderKind::TakeProfitLimit, TimeInForce::Gtc),
+                        kind => (kind, order.time_in_force),
+                    };
+                }
+                "trail" => terms.trailing_delta = BasisPoints::new(next().parse().unwrap()).unwrap(),
+                "show" => terms.visible_qty = qty(next().parse().unwrap()),
+                "day" => order.time_in_force = TimeInForce::Day,
+                "gtd" => {
+                    order.time_in_force = TimeInForce::Gtd;
+                    let seconds: u64 = next().parse().unwrap();
+                    terms.expire_at = Some(self.now.plus_nanos(seconds * 1_000_000_000));
+                }
                 "market" => {
                     order.kind = OrderKind::Market;
                     order.time_in_force = TimeInForce::Ioc;
@@ -390,7 +434,7 @@ impl World {
                 number => order.qty = qty(number.parse().expect("a quantity")),
             }
         }
-        order
+        (order, terms)
     }
 }
 
@@ -418,6 +462,9 @@ fn tell(event: &Event) -> Option<String> {
         Event::OrderExecuted(e) => {
             format!("fill {} {}@{}{}", e.order, e.qty.units(), e.price.units(), fee(e.fee))
         }
+        Event::OrderArmed(e) => format!("armed {}", e.order),
+        Event::OrderTracking(e) => format!("tracks {}", e.order),
+        Event::OrderTriggered(e) => format!("triggered {}", e.order),
         Event::OrderResting(e) => format!("rests {} {}", e.order, e.leaves.units()),
         Event::OrderCanceled(e) => {
             let by = if e.cause.is_expiry() { "expired" } else { "canceled" };

@@ -1,0 +1,280 @@
+//! What some resting orders carry beyond price and quantity: the hidden part of an iceberg, a time to expire, the other
+//! order of a pair.
+//!
+//! - *Icebergs* show at most their visible quantity; level sums, the book order by order and auction prices count what
+//!   shows. When the visible part has traded away, the next slice, at most as large, goes to the end of its price's queue.
+//!   As a taker an iceberg trades with its whole quantity. Self-trade prevention that expires it expires all of it;
+//!   `Decrement` takes from the visible part.
+//! - *Expiry*: `Day` orders expire at the next 00:00 UTC of log time after their arrival, or with their market's closing;
+//!   `Gtd` orders at their date. What is due ends before anything else that a command does, oldest date first, at most
+//!   `fills_per_order_max` orders in one command; the rest with the next tick. Until then an order may trade.
+//! - *Pairs*: the first fill of an order of a pair ends the other one before it, with `OtherLeg`. A cancel of one, or a mass
+//!   cancel, ends both with the same cause and request; any other end of one ends the other with `OtherLeg`. The other
+//!   one's end is told first.
+//!
+//! Orders without any of it pay one flag: the table is asked for marked orders alone. It allocates.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use wire::codec::{CodecError, Reader, Writer};
+use wire::{CancelCause, LogPosition, OrderId, Price, Qty, Side, Timestamp};
+
+use super::MarketCell;
+use super::book::{Handle, Resting};
+use super::stops::shown_of;
+use crate::effects::Effects;
+
+/// Nanoseconds of a day.
+const DAY_NS: u64 = 86_400_000_000_000;
+
+/// When the session of a `Day` order that comes in now ends.
+pub(super) fn session_end(now: Timestamp) -> Timestamp {
+    Timestamp::from_nanos(now.nanos() - now.nanos() % DAY_NS).plus_nanos(DAY_NS)
+}
+
+/// What one resting order carries.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct Extra {
+    /// The most that shows; zero when all of it does.
+    pub(super) slice: Qty,
+    /// What does not show.
+    pub(super) hidden: Qty,
+    /// The other order of its pair, or 0.
+    pub(super) sibling: OrderId,
+}
+
+impl Extra {
+    pub(super) const NONE: Extra = Extra { slice: Qty::ZERO, hidden: Qty::ZERO, sibling: OrderId::ZERO };
+}
+
+/// What marked orders carry, and when orders expire.
+#[derive(Default)]
+pub(super) struct Extras {
+    orders: BTreeMap<OrderId, Extra>,
+    /// Of resting and of stop orders.
+    dates: BTreeMap<OrderId, Timestamp>,
+    due: BTreeSet<(Timestamp, OrderId)>,
+}
+
+impl Extras {
+    pub(super) fn get(&self, id: OrderId) -> Extra {
+        self.orders.get(&id).copied().unwrap_or(Extra::NONE)
+    }
+
+    pub(super) fn knows(&self, id: OrderId) -> bool {
+        self.orders.contains_key(&id)
+    }
+
+    pub(super) fn set(&mut self, id: OrderId, extra: Extra) {
+        self.orders.insert(id, extra);
+    }
+
+    /// The order is off the book, or has traded.
+    pub(super) fn remove(&mut self, id: OrderId) -> Extra {
+        self.undate(id);
+        self.orders.remove(&id).unwrap_or(Extra::NONE)
+    }
+
+    pub(super) fn date(&mut self, id: OrderId, at: Timestamp) {
+        self.dates.insert(id, at);
+        self.due.insert((at, id));
+    }
+
+    pub(super) fn dated(&self, id: OrderId) -> Option<Timestamp> {
+        self.dates.get(&id).copied()
+    }
+
+    pub(super) fn undate(&mut self, id: OrderId) {
+        if let Some(at) = self.dates.remove(&id) {
+            self.due.remove(&(at, id));
+        }
+    }
+
+    /// When the next order expires.
+    #[inline]
+    pub(super) fn next_date(&self) -> Option<Timestamp> {
+        self.due.first().map(|(at, _)| *at)
+    }
+
+    pub(super) fn next_due(&self, now: Timestamp) -> Option<OrderId> {
+        self.due.first().filter(|(at, _)| *at <= now).map(|(_, id)| *id)
+    }
+
+    pub(super) fn save(&self, to: &mut Writer<'_>) {
+        to.put(&(self.orders.len() as u32));
+        for (id, extra) in &self.orders {
+            to.put(id);
+            to.put(&extra.slice);
+            to.put(&extra.hidden);
+            to.put(&extra.sibling);
+        }
+        to.put(&(self.dates.len() as u32));
+        for (id, at) in &self.dates {
+            to.put(id);
+            to.put(at);
+        }
+    }
+
+    pub(super) fn load(from: &mut Reader<'_>) -> Result<Extras, CodecError> {
+        let mut extras = Extras::default();
+        for _ in 0..from.get::<u32>()? {
+            let id = from.get()?;
+            extras.set(id, Extra { slice: from.get()?, hidden: from.get()?, sibling: from.get()? });
+        }
+        for _ in 0..from.get::<u32>()? {
+            let (id, at) = (from.get()?, from.get()?);
+            extras.date(id, at);
+        }
+        Ok(extras)
+    }
+}
+
+impl MarketCell {
+    /// All that is left of a resting order, shown or not.
+    #[inline]
+    pub(super) fn whole(&self, order: &Resting) -> Qty {
+        if !order.is_marked {
+            return order.leaves;
+        }
+        let hidden = self.extras.get(order.id).hidden;
+        order.leaves.checked_add(hidden).expect("an order's parts are no more than the order")
+    }
+
+    /// Ends a resting order; the level is told by the caller. How many orders ended.
+    pub(super) fn end_resting(
+        &mut self,
+        handle: Handle,
+        cause: CancelCause,
+        request: LogPosition,
+        effects: &mut Effects<'_>,
+    ) -> (Resting, u32) {
+        let mut gone = self.book.remove(handle);
+        let mut ended = 1;
+        if gone.is_marked {
+            gone.leaves = self.whole(&gone);
+            let sibling = self.extras.remove(gone.id).sibling;
+            ended += self.end_sibling(sibling, cause, request, effects);
+        }
+        self.tell_gone(&gone, effects);
+        self.tell_end(&gone, cause, request, effects);
+        (gone, ended)
+    }
+
+    /// Ends the other order of a pair, which is a stop order. How many orders ended.
+    pub(super) fn end_sibling(
+        &mut self,
+        sibling: OrderId,
+        cause: CancelCause,
+        request: LogPosition,
+        effects: &mut Effects<'_>,
+    ) -> u32 {
+        let Some(stop) = self.stops.remove(sibling) else {
+            return self.end_resting_sibling(sibling, cause, request, effects);
+        };
+        self.extras.undate(sibling);
+        let cause = if request == LogPosition::ZERO { CancelCause::OtherLeg } else { cause };
+        self.tell_stop_end(&stop, cause, request, effects);
+        1
+    }
+
+    /// As [`MarketCell::end_sibling`], of an order on the book: of a pair at most one order is.
+    fn end_resting_sibling(
+        &mut self,
+        sibling: OrderId,
+        cause: CancelCause,
+        request: LogPosition,
+        effects: &mut Effects<'_>,
+    ) -> u32 {
+        let Some(handle) = self.book.find(sibling) else { return 0 };
+        let mut gone = self.book.remove(handle);
+        gone.leaves = self.whole(&gone);
+        self.extras.remove(sibling);
+        self.tell_gone(&gone, effects);
+        self.pending_levels.push((gone.side, gone.price));
+        let cause = if request == LogPosition::ZERO { CancelCause::OtherLeg } else { cause };
+        self.tell_end(&gone, cause, request, effects);
+        1
+    }
+
+    /// A marked order at the front of its level trades `qty` of what it shows: what is left of all of it, and, when a
+    /// new slice shows at the end of the queue, the order as it shows now.
+    #[cold]
+    pub(super) fn trade_marked(
+        &mut self,
+        handle: Handle,
+        side: Side,
+        price: Price,
+        qty: Qty,
+        effects: &mut Effects<'_>,
+    ) -> (Qty, Option<Resting>) {
+        let order = self.book.order(handle);
+        let mut extra = self.extras.get(order.id);
+        if extra.sibling != OrderId::ZERO {
+            self.end_sibling(extra.sibling, CancelCause::OtherLeg, LogPosition::ZERO, effects);
+            extra.sibling = OrderId::ZERO;
+            self.extras.set(order.id, extra);
+        }
+        let left = order.leaves.checked_sub(qty).expect("a part is no more than the whole");
+        if !left.is_zero() {
+            self.book.reduce_front(side, price, qty);
+            return (left.checked_add(extra.hidden).expect("an order's parts are no more than the order"), None);
+        }
+        self.book.remove(handle);
+        let room = Qty::MAX.checked_sub(self.book.level_qty(side, price)).unwrap_or(Qty::ZERO);
+        let slice = shown_of(extra.hidden, extra.slice).min(room);
+        if slice.is_zero() {
+            self.extras.remove(order.id);
+            return (Qty::ZERO, None);
+        }
+        let whole = extra.hidden;
+        extra.hidden = whole.checked_sub(slice).expect("a slice is no more than what is hidden");
+        self.extras.set(order.id, extra);
+        let shows = Resting { leaves: slice, ..order };
+        self.book.insert(shows);
+        (whole, Some(shows))
+    }
+
+    /// A marked order at the front of its level loses `qty` of what it shows to self-trade prevention.
+    #[cold]
+    pub(super) fn decrement_marked(&mut self, price: Price, handle: Handle, qty: Qty, effects: &mut Effects<'_>) {
+        let mut order = self.book.order(handle);
+        let (left, next_slice) = self.trade_marked(handle, order.side, price, qty, effects);
+        if left.is_zero() {
+            order.leaves = Qty::ZERO;
+            self.tell_gone(&order, effects);
+            self.tell_end(&order, CancelCause::SelfTrade, LogPosition::ZERO, effects);
+        } else if let Some(slice) = next_slice {
+            self.tell_shown(&slice, true, effects);
+        } else {
+            order.leaves = order.leaves.checked_sub(qty).expect("a part is no more than the whole");
+            self.tell_shown(&order, false, effects);
+        }
+    }
+
+    /// Ends what has come to its date; whether there is more.
+    pub(super) fn expire_some(&mut self, now: Timestamp, effects: &mut Effects<'_>) {
+        let mut levels: Vec<(Side, Price)> = Vec::new();
+        for _ in 0..self.fills_max {
+            let Some(id) = self.extras.next_due(now) else { break };
+            if let Some(handle) = self.book.find(id) {
+                let (gone, _) = self.end_resting(handle, CancelCause::Expired, LogPosition::ZERO, effects);
+                levels.push((gone.side, gone.price));
+            } else if let Some(stop) = self.stops.remove(id) {
+                self.end_sibling(stop.sibling, CancelCause::Expired, LogPosition::ZERO, effects);
+                self.tell_stop_end(&stop, CancelCause::Expired, LogPosition::ZERO, effects);
+            }
+            self.extras.undate(id);
+        }
+        self.tell_levels(now, levels, effects);
+    }
+
+    /// Tells levels that have changed, each once.
+    pub(super) fn tell_levels(&mut self, now: Timestamp, mut levels: Vec<(Side, Price)>, effects: &mut Effects<'_>) {
+        levels.append(&mut self.pending_levels);
+        levels.sort_unstable();
+        levels.dedup();
+        for (side, price) in levels {
+            self.tell_level(now, side, price, effects);
+        }
+    }
+}

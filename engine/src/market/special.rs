@@ -1,0 +1,318 @@
+//! Orders on terms in a market: how stop orders come in and meet the book, and how pairs, icebergs and dated orders enter.
+//!
+//! - *Arriving*: a stop order is refused with `StopWouldTrigger` when the last trade price has met its stop price already
+//!   (a market without trades has met none). Otherwise it is armed, and, trailing without a stop price after a trade, tracks
+//!   at once. Stops take room as resting orders do, so a stop that is due always finds some. In phases other than
+//!   `Trading` new stops are refused; armed ones stay.
+//! - *Meeting the book*: stops that a mail's or a tick's trades made due (see `stops`) meet the book after it, one by one in
+//!   the order in which they became due; what their trades make due joins the end of the queue. Each is told as triggered
+//!   and is then an order like one that has just come in: `StopLossLimit` and `TakeProfitLimit` with their limit and time in
+//!   force, the others as market orders of their quantity. A market order's protection price is the best opposite price
+//!   and `protection_ppm` beyond it; without an opposite price it expires. Its budget ends it with `BudgetSpent`. What
+//!   cannot enter the book (the level is full) ends with `NotPlaced`.
+//! - *Cascades*: after one mail or tick, due stops meet the book while those before them have taken fewer than
+//!   `fills_per_order_max` steps (one for each stop, one for each of its fills and preventions), the market is `Trading`,
+//!   and the ledger's outbox takes the longest answer. The rest waits for the next tick, or the next mail; an order
+//!   that comes before that is matched first.
+//! - *Pairs*: both orders come in, or neither: each is checked as if it were alone, and the limit prices must lie on their
+//!   sides of the last price (`BadListPrices`): of a sell the limit (or take-profit stop) above it and the stop-loss
+//!   below it, of a buy the other way round. When one is triggered, the other ends first, with `OtherLeg`.
+
+use wire::mail::{
+    OrderEnded, OrderRefused, PairLeg, PlaceOrder, PlaceOrderOnTerms, PlacePair, StopArmed, StopTracking, StopTriggered,
+};
+use wire::{
+    CancelCause, LogPosition, Mail, OrderId, OrderKind, Price, Qty, RejectReason, Side, Terms, TimeInForce, Timestamp,
+};
+
+use super::MarketCell;
+use super::extras::{Extra, session_end};
+use super::matching::{NO_REQUEST, No};
+use super::stops::{Stop, Watch, working_order};
+use crate::effects::Effects;
+
+/// How long to wait before stops are tried again that find the ledger's outbox full.
+const RETRY_NS: u64 = 10_000_000;
+
+/// What an order carries when it rests.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct Carries {
+    pub(super) visible_qty: Qty,
+    pub(super) expire_at: Option<Timestamp>,
+    pub(super) sibling: OrderId,
+}
+
+impl Carries {
+    fn of(now: Timestamp, place: &PlaceOrder, terms: &Terms, sibling: OrderId) -> Carries {
+        let expire_at = match place.time_in_force {
+            TimeInForce::Day => Some(session_end(now)),
+            _ => terms.expire_at,
+        };
+        Carries { visible_qty: terms.visible_qty, expire_at, sibling }
+    }
+
+    /// Of an order with nothing but a time in force.
+    #[cold]
+    pub(super) fn day(now: Timestamp) -> Carries {
+        Carries { visible_qty: Qty::ZERO, expire_at: Some(session_end(now)), sibling: OrderId::ZERO }
+    }
+}
+
+impl MarketCell {
+    /// How many orders are here, resting or waiting.
+    pub(super) fn has_room_for(&self, more: usize) -> bool {
+        self.book.has_room_for(self.stops.len() + more)
+    }
+
+    /// Takes an order on terms in.
+    pub(crate) fn place_on_terms(
+        &mut self,
+        now: Timestamp,
+        order: &PlaceOrderOnTerms,
+        replies_fit: bool,
+        effects: &mut Effects<'_>,
+    ) {
+        let PlaceOrderOnTerms { place, terms, list } = order;
+        let is_new = if list.get() == 0 { place.order > self.newest } else { !self.knows(place.order) };
+        // In an auction the id says who came when, and this one's is old.
+        let verdict = if list.get() != 0 && self.phase.status.collects() {
+            Err(No::Refused(RejectReason::NotInAuction))
+        } else {
+            self.check_on_terms(now, place, terms, is_new, replies_fit)
+        };
+        self.newest = self.newest.max(place.order);
+        match verdict {
+            Ok(()) => self.admit_on_terms(now, place, terms, OrderId::ZERO, effects),
+            Err(no) => effects.send(self.ledger, no.mail(place)),
+        }
+    }
+
+    fn knows(&self, id: OrderId) -> bool {
+        self.book.find(id).is_some() || self.stops.get(id).is_some()
+    }
+
+    fn check_on_terms(
+        &self,
+        now: Timestamp,
+        place: &PlaceOrder,
+        terms: &Terms,
+        is_new: bool,
+        replies_fit: bool,
+    ) -> Result<(), No> {
+        self.check_entry(place, is_new, replies_fit)?;
+        if terms.expire_at.is_some_and(|at| at <= now) {
+            return Err(No::Refused(RejectReason::BadExpiry));
+        }
+        if !place.kind.is_stop() {
+            return self.check_book(place);
+        }
+        if !self.has_room_for(0) {
+            return Err(No::Refused(RejectReason::Busy));
+        }
+        let is_met = |stop: Price, last: Price| match Stop::rises(place.kind, place.side) {
+            true => last >= stop,
+            false => last <= stop,
+        };
+        match (terms.stop_price, self.auctions.last) {
+            (Some(stop), Some(last)) if is_met(stop, last) => Err(No::Refused(RejectReason::StopWouldTrigger)),
+            (None, _) if terms.trailing_delta.is_zero() => Err(No::Refused(RejectReason::StopPriceMissing)),
+            _ => Ok(()),
+        }
+    }
+
+    /// What has been checked enters: armed, or matched.
+    pub(super) fn admit_on_terms(
+        &mut self,
+        now: Timestamp,
+        place: &PlaceOrder,
+        terms: &Terms,
+        sibling: OrderId,
+        effects: &mut Effects<'_>,
+    ) {
+        let carries = Carries::of(now, place, terms, sibling);
+        if !place.kind.is_stop() {
+            self.execute(now, place, Some(carries), effects);
+            return;
+        }
+        let (market, order) = (self.id, place.order);
+        effects.send(self.ledger, Mail::StopArmed(StopArmed { market, order }));
+        let watch = match (terms.stop_price, self.auctions.last) {
+            (None, Some(last)) => Watch::Tracking(last),
+            _ => Watch::Waiting,
+        };
+        if watch != Watch::Waiting {
+            effects.send(self.ledger, Mail::StopTracking(StopTracking { market, order, at: now }));
+        }
+        if let Some(at) = carries.expire_at {
+            self.extras.date(order, at);
+        }
+        self.stops.insert(Stop { place: *place, terms: *terms, sibling, watch });
+    }
+
+    /// Takes a pair in.
+    pub(crate) fn place_pair(
+        &mut self,
+        now: Timestamp,
+        pair: &PlacePair,
+        replies_fit: bool,
+        effects: &mut Effects<'_>,
+    ) {
+        let legs = [pair.first, pair.second].map(|leg| leg_of(pair, &leg));
+        let verdict = self.check_pair(now, &legs, replies_fit);
+        self.newest = self.newest.max(pair.first.order).max(pair.second.order);
+        let [first, second] = &legs;
+        let reason = match verdict {
+            Ok(()) => {
+                // The stop first: the other may trade at once, and ends it then.
+                let stop_first = first.0.kind.is_stop();
+                let (stop, other) = if stop_first { (first, second) } else { (second, first) };
+                self.admit_on_terms(now, &stop.0, &stop.1, other.0.order, effects);
+                self.admit_on_terms(now, &other.0, &other.1, stop.0.order, effects);
+                return;
+            }
+            Err(No::Refused(reason)) => reason,
+            Err(No::Expired) => RejectReason::BadOrderList,
+        };
+        for (place, _) in [first, second] {
+            let (market, order) = (self.id, place.order);
+            effects.send(self.ledger, Mail::OrderRefused(OrderRefused { market, order, reason }));
+        }
+    }
+
+    fn check_pair(&self, now: Timestamp, legs: &[(PlaceOrder, Terms); 2], replies_fit: bool) -> Result<(), No> {
+        if !legs.iter().any(|(place, _)| place.kind.is_stop()) || !self.has_room_for(1) {
+            return Err(No::Refused(RejectReason::Busy));
+        }
+        for (place, terms) in legs {
+            self.check_on_terms(now, place, terms, !self.knows(place.order), replies_fit)?;
+            let Some(last) = self.auctions.last else { continue };
+            // A limit order of a pair, and the limit of a take-profit, lie beyond the last price.
+            let price = match place.kind {
+                OrderKind::LimitMaker | OrderKind::TakeProfitLimit => place.price,
+                _ => continue,
+            };
+            let is_beyond = if place.side == Side::Sell { price > last } else { price < last };
+            if !is_beyond {
+                return Err(No::Refused(RejectReason::BadListPrices));
+            }
+        }
+        Ok(())
+    }
+
+    /// A trade at this price: stops become due or start to track.
+    #[cold]
+    pub(super) fn observe(&mut self, now: Timestamp, price: Price, effects: &mut Effects<'_>) {
+        let (market, ledger) = (self.id, self.ledger);
+        self.stops.observe(price, |order| {
+            effects.send(ledger, Mail::StopTracking(StopTracking { market, order, at: now }));
+        });
+    }
+
+    /// Whether stops wait to meet the book.
+    #[inline]
+    pub(crate) fn has_due_stops(&self) -> bool {
+        self.stops.is_due()
+    }
+
+    /// Lets due stops meet the book. `room` is how many mails the ledger's outbox takes.
+    pub(crate) fn fire(&mut self, now: Timestamp, room: usize, effects: &mut Effects<'_>) {
+        let mut steps = 0;
+        let mut fits = true;
+        while self.is_continuous && steps < self.fills_max && self.stops.is_due() {
+            fits = effects.mail.len() + MarketCell::replies_max(self.fills_max) <= room;
+            if !fits {
+                break;
+            }
+            let Some(stop) = self.stops.take_due() else { break };
+            steps += 1 + self.trigger(now, &stop, effects);
+        }
+        self.fire_at = if self.stops.is_due() && self.is_continuous {
+            Some(now.plus_nanos(if fits { 1 } else { RETRY_NS }))
+        } else {
+            None
+        };
+    }
+
+    /// One stop meets the book; how many steps it took.
+    fn trigger(&mut self, now: Timestamp, stop: &Stop, effects: &mut Effects<'_>) -> u32 {
+        let (market, order) = (self.id, stop.place.order);
+        self.end_sibling(stop.sibling, CancelCause::OtherLeg, NO_REQUEST, effects);
+        self.tell_levels(now, Vec::new(), effects);
+        effects.send(self.ledger, Mail::StopTriggered(StopTriggered { market, order, at: now }));
+        let expire_at = self.extras.dated(order);
+        self.extras.undate(order);
+        let best = self.book.best(stop.place.side.opposite());
+        let working = working_order(stop, best.map(|best| self.protection(stop.place.side, best)));
+        let cannot_trade = working.kind == OrderKind::Market && best.is_none();
+        match self.check_book(&working) {
+            Ok(()) if !cannot_trade => {
+                let carries = Carries { visible_qty: stop.terms.visible_qty, expire_at, sibling: OrderId::ZERO };
+                return self.execute(now, &working, Some(carries), effects);
+            }
+            Ok(()) | Err(No::Expired) => self.tell_stop_end(stop, CancelCause::TimeInForce, NO_REQUEST, effects),
+            Err(No::Refused(_)) => self.tell_stop_end(stop, CancelCause::NotPlaced, NO_REQUEST, effects),
+        }
+        0
+    }
+
+    /// `best` and the market's protection beyond it.
+    fn protection(&self, side: Side, best: Price) -> Price {
+        let ppm = i128::from(self.rules.protection_ppm);
+        let (scaled, worst) = match side {
+            Side::Buy => (i128::from(best.units()) * (1_000_000 + ppm) / 1_000_000, Price::MAX),
+            Side::Sell => (i128::from(best.units()) * (1_000_000 - ppm) / 1_000_000, Price::MIN),
+        };
+        i64::try_from(scaled).ok().and_then(Price::new).unwrap_or(worst)
+    }
+
+    pub(super) fn tell_stop_end(
+        &self,
+        stop: &Stop,
+        cause: CancelCause,
+        request: LogPosition,
+        effects: &mut Effects<'_>,
+    ) {
+        let (market, order, leaves) = (self.id, stop.place.order, stop.place.qty);
+        effects.send(self.ledger, Mail::OrderEnded(OrderEnded { market, order, leaves, cause, request }));
+    }
+
+    /// Ends a stop order, and the other one of its pair before it. How many orders ended.
+    pub(super) fn end_stop(
+        &mut self,
+        id: OrderId,
+        cause: CancelCause,
+        request: LogPosition,
+        effects: &mut Effects<'_>,
+    ) -> u32 {
+        let Some(stop) = self.stops.remove(id) else { return 0 };
+        self.extras.undate(id);
+        let ended = self.end_sibling(stop.sibling, cause, request, effects);
+        self.tell_stop_end(&stop, cause, request, effects);
+        ended + 1
+    }
+
+    /// Notes what an order carries that is about to rest with `leaves`: how much of it shows, and whether it is marked.
+    #[cold]
+    pub(super) fn mark(&mut self, id: OrderId, leaves: Qty, carries: Carries) -> (Qty, bool) {
+        let Carries { visible_qty, expire_at, sibling } = carries;
+        let shown = super::stops::shown_of(leaves, visible_qty);
+        let hidden = leaves.checked_sub(shown).expect("what shows is no more than the whole");
+        let slice = if hidden.is_zero() { Qty::ZERO } else { visible_qty };
+        if let Some(at) = expire_at {
+            self.extras.date(id, at);
+        }
+        if slice.is_zero() && sibling == OrderId::ZERO && expire_at.is_none() {
+            return (leaves, false);
+        }
+        self.extras.set(id, Extra { slice, hidden, sibling });
+        (shown, true)
+    }
+}
+
+/// A leg as an order of its own.
+fn leg_of(pair: &PlacePair, leg: &PairLeg) -> (PlaceOrder, Terms) {
+    let PlacePair { market, account, side, self_trade, group, qty, .. } = *pair;
+    let PairLeg { order, kind, time_in_force, price, budget, stop_price, trailing_delta, visible_qty } = *leg;
+    let place = PlaceOrder { market, order, account, side, kind, time_in_force, self_trade, price, qty, budget, group };
+    (place, Terms { stop_price, trailing_delta, visible_qty, expire_at: None })
+}
