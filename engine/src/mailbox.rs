@@ -160,6 +160,8 @@ impl Mailboxes {
             return Err(RejectReason::Malformed);
         }
         let seen = last_seen + 1 - batch.first.get();
+        #[cfg(feature = "planted")]
+        let seen = if wire::planted::is(wire::planted::Bug::MailTwice) { 0 } else { seen };
         Ok(usize::try_from(seen).unwrap_or(usize::MAX).min(batch.mail.len()))
     }
 

@@ -71,6 +71,10 @@ impl<M: StateMachine, L: LogStore> Replica<M, L> {
         let twin = Twin::of(&machine, &config, stored.snapshot.as_deref());
         let mut state = State::new(&config, machine);
         let mut hard_state = stored.hard_state;
+        #[cfg(feature = "planted")]
+        if wire::planted::is(wire::planted::Bug::VoteNotPersisted) {
+            hard_state.vote = 0;
+        }
         if let Some(bytes) = &stored.snapshot {
             state.restore(&config, bytes)?;
             let cursor = &state.cursor;

@@ -69,6 +69,12 @@ impl Sessions {
         }
     }
 
+    /// The table without its sessions.
+    #[cfg(feature = "planted")]
+    pub fn emptied(&self) -> Sessions {
+        Sessions::new(self.limits.clone())
+    }
+
     /// Open sessions.
     pub fn len(&self) -> usize {
         self.by_id.len()

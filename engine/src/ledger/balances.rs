@@ -153,6 +153,10 @@ impl Balances {
     pub(super) fn take(&mut self, account: AccountId, asset: AssetId, amount: Amount, fee: Amount) {
         let (balance, totals) = self.touch(account, asset);
         let net = minus(amount, fee);
+        #[cfg(feature = "planted")]
+        if wire::planted::is(wire::planted::Bug::RoundingLeak) && !fee.is_zero() {
+            balance.free = plus(balance.free, Amount::new(1).expect("one unit"));
+        }
         balance.free = plus(balance.free, net);
         totals.free += net.wide();
         totals.fees += fee.wide();

@@ -246,6 +246,14 @@ impl Book {
             }
             level.tail = handle;
             level.qty += order.leaves.units();
+            #[cfg(feature = "planted")]
+            if wire::planted::is(wire::planted::Bug::LifoPriority) && level.head != handle {
+                let (last, first) = (nodes[handle as usize].prev, level.head);
+                nodes[last as usize].next = NONE;
+                nodes[first as usize].prev = handle;
+                (nodes[handle as usize].prev, nodes[handle as usize].next) = (NONE, first);
+                (level.head, level.tail) = (handle, last);
+            }
         });
         self.ids.insert(order.id.get(), handle, |handle| self.nodes[handle as usize].id);
     }

@@ -26,6 +26,8 @@ pub mod link;
 pub mod mail;
 mod market;
 mod order;
+#[cfg(feature = "planted")]
+pub mod planted;
 mod price;
 mod protection;
 mod qty;

@@ -146,6 +146,10 @@ impl StateMachine for Machine {
         for event in &self.output.events {
             v1::encode_event(event, &mut outlet.encoded);
         }
+        #[cfg(feature = "planted")]
+        if wire::planted::is(wire::planted::Bug::EventLost) && position.get().is_multiple_of(61) {
+            outlet.encoded.clear();
+        }
         outlet.block.push(EventBatch { position, timestamp: now, origin, events: &outlet.encoded });
         if outlet.block.byte_len() >= BLOCK_BYTES_MAX {
             outlet.close();

@@ -75,6 +75,9 @@ pub struct MailShipper {
     outgoing: BTreeMap<PartitionId, Outgoing>,
     incoming: BTreeMap<PartitionId, Incoming>,
     counters: MailCounters,
+    /// It leads since the last poll.
+    #[cfg(feature = "planted")]
+    is_new: bool,
 }
 
 #[derive(Debug, Clone, Copy, Default)]
@@ -118,6 +121,8 @@ impl MailShipper {
             outgoing: BTreeMap::new(),
             incoming: BTreeMap::new(),
             counters: MailCounters::default(),
+            #[cfg(feature = "planted")]
+            is_new: false,
         }
     }
 
@@ -130,6 +135,10 @@ impl MailShipper {
     pub fn start(&mut self) {
         self.outgoing.clear();
         self.incoming.clear();
+        #[cfg(feature = "planted")]
+        {
+            self.is_new = true;
+        }
     }
 
     /// Somebody leads another partition. What was under way to the leader before may be lost.
@@ -181,6 +190,15 @@ impl MailShipper {
     /// Sends what is new, what seems lost, and the acknowledgements that nothing else carried.
     pub fn poll(&mut self, now: Timestamp, cells: &Partition, out: &mut VecDeque<MailOut>) -> usize {
         let before = out.len();
+        #[cfg(feature = "planted")]
+        if std::mem::take(&mut self.is_new) && wire::planted::is(wire::planted::Bug::MailLostAtFailover) {
+            for outbox in cells.outboxes() {
+                let (sent, trimmed) = (outbox.last(), outbox.trimmed());
+                let stuck_since = now.plus_nanos(3_600_000_000_000);
+                let lane = Outgoing { sent, trimmed, stuck_since, ..Outgoing::default() };
+                self.outgoing.insert(outbox.to(), lane);
+            }
+        }
         for outbox in cells.outboxes() {
             let (to, last, trimmed) = (outbox.to(), outbox.last(), outbox.trimmed());
             if let Some((node, _)) = self.leaders.get(&to).copied() {

@@ -19,6 +19,9 @@ struct Disk {
     done: VecDeque<Durable>,
     immediate: bool,
     failed: Option<String>,
+    /// So many of the waiting writes were said to be durable.
+    #[cfg(feature = "planted")]
+    told: usize,
 }
 
 #[derive(Debug, Default)]
@@ -69,6 +72,10 @@ impl MemoryDisk {
         disk.sync(kept);
         disk.waiting.clear();
         disk.done.clear();
+        #[cfg(feature = "planted")]
+        {
+            disk.told = 0;
+        }
     }
 
     /// Every write from now on fails.
@@ -114,8 +121,26 @@ impl Disk {
     fn sync(&mut self, count: usize) {
         for _ in 0..count {
             let Some(write) = self.waiting.pop_front() else { break };
-            self.done.extend(self.durable.write(write));
+            let done = self.durable.write(write);
+            #[cfg(feature = "planted")]
+            if self.told > 0 {
+                self.told -= 1;
+                continue;
+            }
+            self.done.extend(done);
         }
+    }
+
+    /// Tells of every waiting write that it is durable.
+    #[cfg(feature = "planted")]
+    fn lie(&mut self) {
+        let news = self.waiting.iter().skip(self.told).filter_map(|write| match write {
+            Write::Append(append) => Some(Durable::Appended { ticket: append.ticket }),
+            Write::Snapshot { index, .. } => Some(Durable::Snapshot { index: *index }),
+            Write::Compact { .. } => None,
+        });
+        self.done.extend(news);
+        self.told = self.waiting.len();
     }
 }
 
@@ -188,6 +213,10 @@ impl LogStore for MemoryLog {
         let mut disk = self.disk.lock();
         if let Some(error) = &disk.failed {
             return Err(StoreError::Io { attempted: "appending to the log".to_owned(), error: error.clone() });
+        }
+        #[cfg(feature = "planted")]
+        if wire::planted::is(wire::planted::Bug::LyingSync) {
+            disk.lie();
         }
         if disk.immediate {
             disk.sync(usize::MAX);

@@ -12,6 +12,8 @@ use crate::{LogStore, Output, StateMachine};
 struct Outside<'a> {
     outputs: &'a mut VecDeque<Output>,
     is_leader: bool,
+    #[cfg(feature = "planted")]
+    now: wire::Timestamp,
 }
 
 impl Audience for Outside<'_> {
@@ -22,11 +24,21 @@ impl Audience for Outside<'_> {
     fn tell(&mut self, output: Output) {
         self.outputs.push_back(output);
     }
+
+    #[cfg(feature = "planted")]
+    fn clock(&self) -> wire::Timestamp {
+        self.now
+    }
 }
 
 impl<M: StateMachine, L: LogStore> Replica<M, L> {
     pub(super) fn apply_committed(&mut self, entries: Vec<Entry>) {
-        let mut outside = Outside { is_leader: self.is_leader(), outputs: &mut self.outputs };
+        let mut outside = Outside {
+            is_leader: self.is_leader(),
+            #[cfg(feature = "planted")]
+            now: self.now,
+            outputs: &mut self.outputs,
+        };
         for entry in &entries {
             self.checkpoint.applied(entry.data.len());
             if let Err(error) = self.state.apply(entry, &mut outside) {

@@ -124,6 +124,8 @@ impl<M: StateMachine, L: LogStore> Replica<M, L> {
             Some(append) => {
                 self.persistence.held.push_back(Held { number, ticket: append.ticket, messages });
                 self.store.append(append);
+                #[cfg(feature = "planted")]
+                self.release();
             }
             None => {
                 let ticket = self.persistence.ticket;
@@ -148,6 +150,10 @@ impl<M: StateMachine, L: LogStore> Replica<M, L> {
     fn release(&mut self) {
         let mut number = None;
         let mut messages = Vec::new();
+        #[cfg(feature = "planted")]
+        if wire::planted::is(wire::planted::Bug::SyncNotAwaited) {
+            self.persistence.durable = self.persistence.ticket;
+        }
         let durable = self.persistence.durable;
         while self.persistence.held.front().is_some_and(|held| held.ticket <= durable) {
             let held = self.persistence.held.pop_front().expect("there is a first");

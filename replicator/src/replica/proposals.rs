@@ -68,6 +68,13 @@ impl<M: StateMachine, L: LogStore> Replica<M, L> {
             let outputs = &mut self.outputs;
             sequencer::each_kind(&data, |kind| outputs.extend(refused(kind, Refusal::Busy, 0)));
         }
+        #[cfg(feature = "planted")]
+        if wire::planted::is(wire::planted::Bug::AcknowledgedBeforeCommit) {
+            let last = self.raft.raft.raft_log.last_index();
+            if self.raft.raft.commit_to_current_term() {
+                self.raft.raft.raft_log.commit_to(last);
+            }
+        }
         1
     }
 

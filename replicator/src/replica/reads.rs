@@ -69,6 +69,11 @@ impl<M: StateMachine, L: LogStore> Replica<M, L> {
             self.raft.read_index(reads.question.to_le_bytes().to_vec());
             work += 1;
         }
+        #[cfg(feature = "planted")]
+        if wire::planted::is(wire::planted::Bug::LeaseRead) {
+            let asked = reads.asked.drain(..).map(|(_, tokens)| (self.raft.raft.raft_log.committed, tokens));
+            reads.confirmed.extend(asked);
+        }
         let (applied, position) = (self.state.cursor.index, self.state.cursor.position);
         while reads.confirmed.front().is_some_and(|(index, _)| *index <= applied) {
             let (_, tokens) = reads.confirmed.pop_front().expect("there is a first");

@@ -44,6 +44,12 @@ pub(super) trait Audience {
 
     /// A command was applied, or a request answered.
     fn tell(&mut self, output: Output);
+
+    /// What the replica's own clock says, which is nobody's business.
+    #[cfg(feature = "planted")]
+    fn clock(&self) -> Timestamp {
+        Timestamp::ZERO
+    }
 }
 
 /// Nobody listens.
@@ -71,6 +77,8 @@ impl<M: StateMachine> State<M> {
             let mut batch = Batch::decode(&entry.data)?;
             // A leader's clock may be behind its predecessor's; log time is not.
             let now = batch.timestamp.max(self.cursor.timestamp);
+            #[cfg(feature = "planted")]
+            let now = if wire::planted::is(wire::planted::Bug::WallClock) { now.max(audience.clock()) } else { now };
             let first_of_term = entry.term != self.cursor.batch_term;
             self.sessions.begin_batch(now, first_of_term);
             if first_of_term {
@@ -101,7 +109,17 @@ impl<M: StateMachine> State<M> {
                 Err(refusal) => refused(command.kind, refusal, 0),
             },
             Kind::Request { origin: from, acknowledged_below } => {
-                match self.sessions.judge(from, acknowledged_below, now) {
+                let verdict = self.sessions.judge(from, acknowledged_below, now);
+                #[cfg(feature = "planted")]
+                let verdict = match verdict {
+                    Verdict::Answer(_) if wire::planted::is(wire::planted::Bug::NoDuplicateSuppression) => {
+                        origin = from;
+                        events = self.execute(position, now, origin, command.payload).1;
+                        self.sessions.judge(from, acknowledged_below, now)
+                    }
+                    verdict => verdict,
+                };
+                match verdict {
                     Verdict::Execute => {
                         origin = from;
                         let (payload, happened) = self.execute(position, now, origin, command.payload);
@@ -145,7 +163,15 @@ impl<M: StateMachine> State<M> {
             digest: self.machine.digest(),
             voters: config.voters.iter().map(|node| node.get()).collect(),
         };
-        snapshot::write(&header, |to| self.sessions.snapshot(to), |to| self.machine.snapshot(to))
+        snapshot::write(&header, |to| self.save_sessions(to), |to| self.machine.snapshot(to))
+    }
+
+    fn save_sessions(&self, to: &mut Vec<u8>) {
+        #[cfg(feature = "planted")]
+        if wire::planted::is(wire::planted::Bug::SnapshotWithoutSessions) {
+            return self.sessions.emptied().snapshot(to);
+        }
+        self.sessions.snapshot(to);
     }
 
     /// Replaces all of it by a snapshot's.

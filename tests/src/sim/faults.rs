@@ -44,6 +44,11 @@ pub enum Fault {
     Transfer { nth: u64, to: NodeId },
     /// A gateway is killed and another takes its place.
     GatewayDies { gateway: usize },
+    /// Two nodes that do not hear each other stand for election before a third, which dies as often as it votes and
+    /// is back at once.
+    VoterDies { node: NodeId, for_ns: u64 },
+    /// A leader is paused and comes back alone on an island, with a gateway that reaches nobody else.
+    StaleLeader { gateway: usize, paused_ns: u64, for_ns: u64 },
     /// A node is away until it must be sent a snapshot, and then it or its leader dies while that is under way.
     CatchUpCutShort { node: NodeId, away_ns: u64, after_ns: u64, is_leader: bool },
 }
@@ -59,6 +64,8 @@ pub enum Cure {
     Disk(NodeId),
     /// A node that was away is back, and is or makes trouble soon.
     Back { node: NodeId, after_ns: u64, is_leader: bool },
+    /// A node has voted for another, and dies of it.
+    Voted { node: NodeId, candidate: NodeId },
     /// A node dies.
     Die { node: NodeId, is_leader: bool },
 }
@@ -91,6 +98,12 @@ impl fmt::Display for Fault {
             Fault::DiskFull { node } => write!(f, "the disk of node {node} is full"),
             Fault::Transfer { to, .. } => write!(f, "leadership is to go to node {to}"),
             Fault::GatewayDies { gateway } => write!(f, "gateway {gateway} dies"),
+            Fault::VoterDies { node, for_ns } => {
+                write!(f, "node {node} dies whenever it votes, for {} ms; the others are apart", for_ns / MS)
+            }
+            Fault::StaleLeader { gateway, paused_ns, .. } => {
+                write!(f, "a leader is away for {} ms and comes back alone with gateway {gateway}", paused_ns / MS)
+            }
             Fault::CatchUpCutShort { node, away_ns, after_ns, is_leader } => {
                 let who = if is_leader { "its leader" } else { "it" };
                 write!(f, "node {node} is away for {} ms, {} ms later {who} dies", away_ns / MS, after_ns / MS)
@@ -153,6 +166,25 @@ impl World {
                 }
             }
             Fault::GatewayDies { gateway } => self.replace_gateway(gateway),
+            Fault::VoterDies { node, for_ns } => {
+                let others: Vec<NodeId> = self.plan.node_ids().into_iter().filter(|other| *other != node).collect();
+                let ways = others.iter().flat_map(|a| others.iter().filter(move |b| *b != a).map(|b| (*a, *b)));
+                self.cut(ways.collect(), for_ns);
+                self.node_mut(node).dies_of_votes_until = now + for_ns;
+                self.kill(node, false, true);
+                self.queue.plan(now + 5 * MS, Event::Start { node });
+            }
+            Fault::StaleLeader { gateway, paused_ns, for_ns } => {
+                let partitions = machine::partitions(self.plan.layout);
+                let partition = partitions[self.random.below(partitions.len() as u64) as usize];
+                let Some(leader) = self.leader(partition) else { return };
+                let gateway = gateway_address(gateway);
+                let others: Vec<NodeId> = self.plan.node_ids().into_iter().filter(|other| *other != leader).collect();
+                let apart = |a: NodeId| others.iter().flat_map(move |other| [(a, *other), (*other, a)]);
+                let ways = apart(leader).chain(apart(gateway)).collect();
+                self.cut(ways, for_ns);
+                self.pause(leader, paused_ns);
+            }
             Fault::CatchUpCutShort { node, away_ns, after_ns, is_leader } => {
                 self.kill(node, false, true);
                 self.queue.plan(now + away_ns, Event::Start { node });
@@ -179,6 +211,14 @@ impl World {
             Cure::Disk(node) => self.node_mut(node).slow_sync_ns = None,
             Cure::Back { node, after_ns, is_leader } => {
                 self.queue.plan(self.now + after_ns, Event::Cure(Cure::Die { node, is_leader }));
+            }
+            Cure::Voted { node, candidate } => {
+                // Whom it voted for is heard by nobody: it leads, if it does, without anybody knowing.
+                let others = self.plan.node_ids().into_iter().filter(|other| *other != candidate);
+                self.cut(others.map(|other| (candidate, other)).collect(), 400 * MS);
+                self.kill(node, false, false);
+                let soon = MS + self.random.below(8 * MS);
+                self.queue.plan(self.now + soon, Event::Start { node });
             }
             Cure::Die { node, is_leader } => {
                 let victim = if is_leader { self.leader(machine::LEDGER) } else { Some(node) };

@@ -142,6 +142,9 @@ impl History {
         let mut batch = Batch::decode(data).map_err(unreadable)?;
         self.now = self.now.max(batch.timestamp);
         self.sessions.begin(self.now, term != self.batch_term);
+        if term != self.batch_term {
+            self.witness.begin_term(self.now);
+        }
         self.batch_term = term;
         while let Some(asked) = batch.next_command().map_err(unreadable)? {
             let position = self.last_position().next();

@@ -15,6 +15,8 @@ mod faults;
 mod front;
 mod history;
 mod machine;
+#[cfg(feature = "planted")]
+pub mod planted;
 mod process;
 mod queue;
 mod rest;

@@ -4,8 +4,8 @@ use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex};
 
 use node::{HostConfig, HostInput, Machine, MailTiming, PartitionHost};
-use replicator::ReplicaConfig;
 use replicator::log::memory::MemoryDisk;
+use replicator::{ReplicaConfig, SnapshotTaker};
 use wire::{NodeId, PartitionId};
 
 use super::clock::{Clock, MS, Moment};
@@ -38,6 +38,8 @@ pub(super) struct Node {
     pub front: Front,
     pub slots: BTreeMap<PartitionId, Slot>,
     pub slow_sync_ns: Option<u64>,
+    /// Until then it dies whenever it has voted for another.
+    pub dies_of_votes_until: Moment,
     is_syncing: bool,
     pub is_paused: bool,
     paused_until: Moment,
@@ -65,6 +67,7 @@ impl World {
 
     fn open_host(&mut self, id: NodeId, partition: PartitionId) {
         let mut replica = ReplicaConfig::new(partition, id, self.plan.node_ids(), EPOCH, self.random.draw());
+        replica.snapshots.taken_by = if self.plan.has_twin { SnapshotTaker::Twin } else { SnapshotTaker::Machine };
         replica.snapshots.every_entries = self.plan.snapshot_every;
         replica.snapshots.tail_entries = self.plan.log_tail;
         replica.sessions.expiry_ns = self.plan.session_expiry_ns;
@@ -206,6 +209,7 @@ impl Node {
             front: Front::default(),
             slots: partitions.iter().map(|partition| (*partition, Slot::new())).collect(),
             slow_sync_ns: None,
+            dies_of_votes_until: 0,
             is_syncing: false,
             is_paused: false,
             paused_until: 0,

@@ -18,12 +18,19 @@ pub struct Book {
     entries: BTreeMap<u64, (u64, Vec<u8>)>,
     /// Of snapshots that this replica saved since the world looked: the index, and a number for the bytes.
     snapshots: Vec<(u64, u64)>,
+    /// Whom it voted for since the world looked.
+    votes: Vec<u64>,
 }
 
 impl Book {
     /// Term and data of an entry.
     pub fn entry(&self, index: u64) -> Option<(u64, &[u8])> {
         self.entries.get(&index).map(|(term, data)| (*term, data.as_slice()))
+    }
+
+    /// Whom it voted for since the last time.
+    pub fn take_votes(&mut self) -> Vec<u64> {
+        std::mem::take(&mut self.votes)
     }
 
     /// Snapshots saved since the last time.
@@ -66,6 +73,7 @@ impl LogStore for WatchedLog {
 
     fn append(&mut self, write: Append) {
         let mut book = self.book.open();
+        book.votes.extend(write.hard_state.as_ref().map(|state| state.vote).filter(|vote| *vote != 0));
         if write.reset.is_some() {
             book.entries.clear();
         }

@@ -52,6 +52,8 @@ pub struct Plan {
     pub session_expiry_ns: u64,
     /// A snapshot is taken after so many entries.
     pub snapshot_every: u64,
+    /// Whether a second copy of the cells takes it.
+    pub has_twin: bool,
     /// Entries kept behind it.
     pub log_tail: u64,
     /// A leader that is not preferred hands over after this.
@@ -84,6 +86,7 @@ impl Plan {
             skew_ns: random.below(2 * SECOND),
             session_expiry_ns: [2 * SECOND, 10 * SECOND, 600 * SECOND][random.below(3) as usize],
             snapshot_every: 30 + random.below(400),
+            has_twin: random.below(2) == 0,
             log_tail: 5 + random.below(60),
             leader_stable_ns: SECOND + random.below(5 * SECOND),
             faults: Vec::new(),
@@ -118,7 +121,7 @@ fn weather(random: &mut Random) -> Weather {
 /// Makes one fault of a kind.
 type Draw = fn(&mut Random, &Plan) -> Fault;
 
-const KINDS: [Draw; 17] = [
+const KINDS: [Draw; 19] = [
     |random, plan| Fault::Kill { node: node(random, plan), down_ns: down(random), is_noticed: random.below(4) > 0 },
     |random, plan| Fault::PowerLoss { node: node(random, plan), down_ns: down(random) },
     |random, _| Fault::KillAll { down_ns: down(random) },
@@ -152,6 +155,12 @@ const KINDS: [Draw; 17] = [
     |random, plan| Fault::DiskFull { node: node(random, plan) },
     |random, plan| Fault::Transfer { nth: random.below(8), to: node(random, plan) },
     |random, plan| Fault::GatewayDies { gateway: random.below(plan.gateways as u64) as usize },
+    |random, plan| Fault::VoterDies { node: node(random, plan), for_ns: SECOND + random.below(3 * SECOND) },
+    |random, plan| Fault::StaleLeader {
+        gateway: random.below(plan.gateways as u64) as usize,
+        paused_ns: 250 * MS + random.below(200 * MS),
+        for_ns: SECOND,
+    },
     |random, plan| Fault::CatchUpCutShort {
         node: node(random, plan),
         away_ns: SECOND + random.below(2 * SECOND),

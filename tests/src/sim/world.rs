@@ -10,6 +10,7 @@ use wire::{ClusterEpoch, LogPosition, NodeId, PartitionId};
 use super::checkers::{Checkers, Histories, Verdict};
 use super::clients::{ClientId, Consumer, Gateway};
 use super::clock::{Instants, MS, Moment, SECOND};
+use super::faults::Cure;
 use super::front::{Link, LinkId};
 use super::history::History;
 use super::machine;
@@ -80,6 +81,7 @@ pub struct World {
     pub(super) broken: Verdict,
     pub(super) is_set_up: bool,
     pub(super) is_healed: bool,
+    voted: Option<(NodeId, NodeId)>,
     pub(super) answered: u64,
     faults: usize,
 }
@@ -135,6 +137,7 @@ impl World {
             broken: Ok(()),
             is_set_up: false,
             is_healed: false,
+            voted: None,
             answered: 0,
             faults: 0,
             random,
@@ -334,6 +337,13 @@ impl World {
         let due = node.clock.moment_of(host.next_timeout(), now).clamp(now + MS / 4, now + LOOK_EVERY);
         let next = if work > 0 { now + 20_000 } else { due };
         self.observe(id, partition);
+        if let Some((node, candidate)) = self.voted.take()
+            && now < self.node(node).dies_of_votes_until
+        {
+            // Once the vote is on the disk, and told.
+            let at = now + self.plan.disk.sync_ns + self.plan.disk.jitter_ns + self.random.below(2 * MS);
+            self.queue.plan(at, Event::Cure(Cure::Voted { node, candidate }));
+        }
         for output in outputs {
             self.on_output(id, partition, output);
         }
@@ -365,7 +375,14 @@ impl World {
         for (index, hash) in book.take_snapshots() {
             verdict = verdict.and_then(|()| history.saved(index, hash));
         }
+        let votes = book.take_votes();
         drop(book);
+        if let Some(vote) = votes.last().filter(|vote| **vote != id.get()) {
+            self.voted = Some((id, NodeId::new(*vote)));
+        }
+        let World { nodes, histories, checkers, .. } = self;
+        let (history, slot) = (&histories[&partition], &nodes[id.get() as usize - 1].slots[&partition]);
+        let host = slot.host.as_ref().expect("it runs");
         let verdict = verdict.and_then(|()| checkers.digests.on_applied(id, host, history));
         self.check(verdict);
     }

@@ -78,8 +78,12 @@ fn one(args: &Args, seed: u64) -> ExitCode {
     }
 }
 
+fn jobs(args: &Args) -> usize {
+    args.jobs.or_else(|| std::thread::available_parallelism().ok().map(usize::from)).unwrap_or(1)
+}
+
 fn many(args: &Args) -> ExitCode {
-    let jobs = args.jobs.or_else(|| std::thread::available_parallelism().ok().map(usize::from)).unwrap_or(1);
+    let jobs = jobs(args);
     let next = AtomicU64::new(args.seeds.start);
     let has_failed = AtomicBool::new(false);
     let outcomes = Mutex::new(Vec::new());

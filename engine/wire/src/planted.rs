@@ -1,0 +1,50 @@
+//! Bugs that can be planted, one at a time, to prove that the tests would see them. Compiled only with the feature
+//! `planted`, which no build but that proof turns on.
+
+use core::sync::atomic::{AtomicU8, Ordering};
+
+crate::order::numbered! {
+    /// A bug.
+    Bug {
+        /// The disk says that it has what it has not.
+        LyingSync = 1,
+        /// Nobody waits for the disk before telling others.
+        SyncNotAwaited = 2,
+        /// A request that is sent twice is executed twice.
+        NoDuplicateSuppression = 3,
+        /// A leader believes that what it has proposed is committed.
+        AcknowledgedBeforeCommit = 4,
+        /// A vote is forgotten by a restart.
+        VoteNotPersisted = 5,
+        /// A snapshot has no sessions in it.
+        SnapshotWithoutSessions = 6,
+        /// A leader answers reads without asking whether it still leads.
+        LeaseRead = 7,
+        /// Time in the cells is the replica's own clock.
+        WallClock = 8,
+        /// Mail that arrives again is delivered again.
+        MailTwice = 9,
+        /// A new leader takes what its outbox holds for sent and delivered.
+        MailLostAtFailover = 10,
+        /// Orders at one price are filled last come, first served.
+        LifoPriority = 11,
+        /// A fee is rounded in favour of somebody, and one unit comes from nowhere.
+        RoundingLeak = 12,
+        /// Some of a refused or canceled order's hold stays held.
+        HoldNotReleased = 13,
+        /// Now and then an event is not published.
+        EventLost = 14,
+    }
+}
+
+static PLANTED: AtomicU8 = AtomicU8::new(0);
+
+/// Plants a bug in place of the one before, or none.
+pub fn plant(bug: Option<Bug>) {
+    PLANTED.store(bug.map_or(0, Bug::number), Ordering::SeqCst);
+}
+
+/// Whether this bug is planted.
+pub fn is(bug: Bug) -> bool {
+    PLANTED.load(Ordering::Relaxed) == bug.number()
+}

@@ -1,0 +1,53 @@
+//! Proof that the checkers see: one bug after the other is planted, and seeds run until one catches it.
+
+use std::sync::Mutex;
+use std::sync::atomic::{AtomicU64, Ordering};
+
+use wire::planted::{Bug, plant};
+
+use super::clock::SECOND;
+use super::swarm::Plan;
+use super::world::{Failure, run};
+
+/// Every bug is caught within so many seeds, or the proof fails.
+pub const SEEDS_MAX: u64 = 60;
+/// Seconds of trade of a seed that looks for a bug.
+const TRADE_NS: u64 = 15 * SECOND;
+
+/// How a bug was caught.
+pub struct Caught {
+    /// The seed that did.
+    pub seed: u64,
+    /// So many seeds had run, that one included.
+    pub within: u64,
+    /// How it failed.
+    pub failure: Failure,
+}
+
+/// Plants a bug and looks for it, `jobs` seeds at a time. `None` when it was not caught.
+pub fn hunt(bug: Bug, jobs: usize) -> Option<Caught> {
+    plant(Some(bug));
+    let (next, caught) = (AtomicU64::new(0), Mutex::new(None::<Caught>));
+    std::thread::scope(|scope| {
+        for _ in 0..jobs {
+            scope.spawn(|| {
+                loop {
+                    let seed = next.fetch_add(1, Ordering::Relaxed);
+                    let is_over = caught.lock().expect("nobody panics with it").is_some();
+                    if seed >= SEEDS_MAX || is_over {
+                        return;
+                    }
+                    if let Err(failure) = run(seed, &Plan::draw(seed, TRADE_NS), false) {
+                        let mut caught = caught.lock().expect("nobody panics with it");
+                        // The lowest seed, whichever thread was first: a number to rely on.
+                        if caught.as_ref().is_none_or(|caught| seed < caught.seed) {
+                            *caught = Some(Caught { seed, within: seed + 1, failure });
+                        }
+                    }
+                }
+            });
+        }
+    });
+    plant(None);
+    caught.into_inner().expect("nobody panics with it")
+}
