@@ -1,14 +1,15 @@
 //! Load and life for an exchange, through the same doors that its clients use: `run` offers an open-loop
 //! load and reconciles every acknowledgement with the exchange's records, `replay` turns a recorded market
-//! into orders and compares the books, `bots` make markets until they are stopped.
+//! into orders and compares the books, `bots` make markets until they are stopped, `cluster` times the nodes alone.
 //!
-//! Orders go through the gateway alone. The operator's session with the nodes is used only where a market
+//! But for that last one, orders go through the gateway alone. The operator's session with the nodes is used only where a market
 //! or an account has to be made first.
 
 use std::process::ExitCode;
 
 pub mod api;
 pub mod bots;
+pub mod cluster;
 mod entry;
 #[cfg(test)]
 mod fake;
@@ -34,6 +35,8 @@ pub enum Command {
     Run(run::Args),
     /// Turn a recorded market into orders and compare the book after every recorded update.
     Replay(replay::Args),
+    /// Keep so many orders outstanding straight at the nodes, without a gateway, and time their outcomes.
+    Cluster(cluster::Args),
     /// Make markets in the demo's three symbols until stopped.
     Bots(bots::Args),
 }
@@ -51,6 +54,7 @@ pub fn main(args: Args) -> ExitCode {
                 match args.command {
                     Command::Run(args) => run::run(args).await.map_err(|error| error.to_string()),
                     Command::Replay(args) => replay::replay(args).await.map_err(|error| error.to_string()),
+                    Command::Cluster(args) => cluster::cluster(args).await.map_err(|error| error.to_string()),
                     Command::Bots(args) => bots::bots(args).await.map_err(|error| error.to_string()),
                 }
             })

@@ -31,7 +31,7 @@ mod player;
 mod recording;
 #[cfg(test)]
 mod tests;
-mod venue;
+pub(crate) mod venue;
 
 /// `mainstay loadgen replay`.
 #[derive(Debug, Clone, clap::Args)]

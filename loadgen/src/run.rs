@@ -29,6 +29,8 @@ use crate::market::{Market, MarketError};
 use crate::progress;
 use crate::target::{Target, TargetArgs, TargetError};
 
+pub(crate) use self::measure::{Percentiles, percentiles};
+
 mod books;
 mod desk;
 mod fetch;

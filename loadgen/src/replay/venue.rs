@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
 use std::time::Duration;
 
-use cluster_client::{Cluster, ClusterConfig, ClusterError, ConfigError, Session, StreamItem};
+use cluster_client::{Cluster, ClusterConfig, ClusterError, ConfigError, Patience, Session, StreamItem};
 use ed25519_dalek::SigningKey;
 use wire::codec::v1::encode_command;
 use wire::command::{AddApiKey, ApiKeyKind, Command, Credit, ListAsset, ListMarket, OpenAccount, Permissions, Reply};
@@ -92,19 +92,20 @@ pub struct Venue {
 
 /// What the ledger has told so far.
 #[derive(Debug, Default)]
-struct Directory {
+pub(crate) struct Directory {
     assets: BTreeMap<String, (AssetId, u8)>,
     symbols: BTreeSet<String>,
     markets: BTreeMap<PartitionId, usize>,
 }
 
-struct Operator {
-    session: Session,
+/// The operator's session with the ledger.
+pub(crate) struct Operator {
+    pub session: Session,
 }
 
 /// An asset of the new market.
-struct Asset {
-    id: AssetId,
+pub(crate) struct Asset {
+    pub id: AssetId,
     name: String,
     decimals: u8,
 }
@@ -118,12 +119,10 @@ impl Venue {
         makers: usize,
         run: &str,
     ) -> Result<Venue, VenueError> {
-        let link = connect(cluster)?;
+        let link = connect_with(cluster, Patience::default())?;
         let ledger = PartitionId::new(cluster.ledger);
         let mut directory = Directory::read(&link, ledger).await?;
-        let opening = tokio::time::timeout(PATIENCE, link.session(ledger)).await;
-        let unavailable = |_| cluster_error("open a session with the ledger's leader", ClusterError::Unavailable);
-        let operator = Operator { session: opening.map_err(unavailable)? };
+        let operator = Operator { session: open_session(&link, ledger).await? };
 
         let (price, qty) = (recording.price_decimals, recording.qty_decimals);
         let (base_name, quote_name) = directory.split(&recording.symbol);
@@ -166,12 +165,13 @@ impl Venue {
     }
 }
 
-fn connect(cluster: &state::Cluster) -> Result<Cluster, VenueError> {
+/// Connects as the operator.
+pub(crate) fn connect_with(cluster: &state::Cluster, patience: Patience) -> Result<Cluster, VenueError> {
     let read = |path: &Path| {
         std::fs::read(path).map_err(|source| VenueError::File { path: path.display().to_string(), source })
     };
     let operator = &cluster.operator;
-    Ok(Cluster::connect(ClusterConfig {
+    let config = ClusterConfig {
         epoch: ClusterEpoch::new(cluster.epoch),
         nodes: cluster.nodes.iter().map(|node| (NodeId::new(node.id), node.addr)).collect(),
         role: Role::Operator,
@@ -179,7 +179,14 @@ fn connect(cluster: &state::Cluster) -> Result<Cluster, VenueError> {
         ca: read(&operator.ca)?,
         cert: read(&operator.cert)?,
         key: read(&operator.key)?,
-    })?)
+    };
+    Ok(Cluster::connect_with(config, patience)?)
+}
+
+/// Opens a session, if the ledger's partition has a leader in time.
+pub(crate) async fn open_session(link: &Cluster, ledger: PartitionId) -> Result<Session, VenueError> {
+    let unavailable = |_| cluster_error("open a session with the ledger's leader", ClusterError::Unavailable);
+    tokio::time::timeout(PATIENCE, link.session(ledger)).await.map_err(unavailable)
 }
 
 fn cluster_error(doing: &str, source: ClusterError) -> VenueError {
@@ -192,7 +199,7 @@ fn text(symbol: &str) -> Result<Symbol, VenueError> {
 }
 
 /// Everything that a recorded market may contain.
-fn rules() -> MarketRules {
+pub(crate) fn rules() -> MarketRules {
     let one = Qty::new(1).expect("one unit is a quantity");
     MarketRules {
         tick: Price::MIN,
@@ -212,7 +219,7 @@ fn rules() -> MarketRules {
 
 impl Directory {
     /// Follows the ledger's events from the first to the latest.
-    async fn read(link: &Cluster, ledger: PartitionId) -> Result<Directory, VenueError> {
+    pub(crate) async fn read(link: &Cluster, ledger: PartitionId) -> Result<Directory, VenueError> {
         let read = "read the ledger's assets and markets";
         let until = link.read_index(ledger, PATIENCE).await.map_err(|source| cluster_error(read, source))?;
         let mut directory = Directory::default();
@@ -280,7 +287,7 @@ impl Directory {
     }
 
     /// The market partition with the fewest markets; the ledger's own where it hosts everything.
-    fn emptiest(&self, cluster: &state::Cluster) -> PartitionId {
+    pub(crate) fn emptiest(&self, cluster: &state::Cluster) -> PartitionId {
         let apart = cluster.partitions.iter().filter(|partition| **partition != cluster.ledger);
         let apart = apart.map(|partition| PartitionId::new(*partition));
         let emptiest = apart.min_by_key(|partition| (self.markets.get(partition).copied().unwrap_or(0), *partition));
@@ -290,7 +297,7 @@ impl Directory {
 
 impl Operator {
     /// Sends a command; returns the id in the reply.
-    async fn ask(&self, doing: &str, command: Command) -> Result<u64, VenueError> {
+    pub(crate) async fn ask(&self, doing: &str, command: Command) -> Result<u64, VenueError> {
         match self.reply(doing, command).await? {
             Reply::Accepted { id } => Ok(id),
             Reply::Rejected { reason, .. } => Err(VenueError::Refused { doing: doing.to_owned(), reason }),
@@ -306,7 +313,7 @@ impl Operator {
 
     /// The asset of this name, or one like it. It must have at least `decimals` and not so many that what the
     /// replay needs does not fit the ledger any more; one that does is listed if need be.
-    async fn asset(
+    pub(crate) async fn asset(
         &self,
         directory: &Directory,
         name: &str,

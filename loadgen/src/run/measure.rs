@@ -156,7 +156,8 @@ impl Pauses {
     }
 }
 
-fn percentiles(histogram: &Histogram<u64>) -> Percentiles {
+/// The usual ones of a histogram of microseconds.
+pub fn percentiles(histogram: &Histogram<u64>) -> Percentiles {
     Percentiles {
         p50: histogram.value_at_quantile(0.5),
         p99: histogram.value_at_quantile(0.99),

@@ -1,0 +1,231 @@
+//! A closed loop straight at the nodes: so many orders are outstanding at any time, each until its outcome is in
+//! the ledger's events. What a commit costs, without gateways, signatures and JSON.
+//!
+//! It trades on a market and with accounts of its own: one sells and one buys in turn, at one price, so that books
+//! stay short however long it lasts.
+
+use std::collections::HashMap;
+use std::path::PathBuf;
+use std::time::{Duration, Instant};
+
+use cluster_client::{ClusterError, EventStream, Replied, StreamItem};
+use futures_util::StreamExt;
+use futures_util::stream::FuturesUnordered;
+use wire::codec::v1::encode_command;
+use wire::command::{NewOrder, Reply};
+use wire::{Amount, Command, Event, OrderId, OrderKind, SelfTradePrevention, Side, Text, TimeInForce};
+
+use self::report::{Report, Timings};
+use self::venue::{PRICE, QTY, Venue};
+use crate::Verdict;
+use crate::api::timestamp_ms;
+use crate::replay::venue::VenueError;
+use crate::run::parse_duration;
+use crate::target::{TargetArgs, TargetError};
+
+mod report;
+#[cfg(test)]
+mod tests;
+mod venue;
+
+/// How long an order may take.
+const PATIENCE: Duration = Duration::from_secs(30);
+
+/// `mainstay loadgen cluster`.
+#[derive(Debug, Clone, clap::Args)]
+pub struct Args {
+    /// The exchange. The state file must name the operator, who lists the market and sends the orders.
+    #[command(flatten)]
+    pub target: TargetArgs,
+    /// Orders that wait for their outcome at any time.
+    #[arg(long, value_name = "COUNT", default_value_t = 64, value_parser = clap::value_parser!(u32).range(1..=60_000))]
+    pub outstanding: u32,
+    /// How long to send, in seconds, or with a unit: 500ms, 30s, 5m. The first tenth is not measured.
+    #[arg(long, value_name = "TIME", default_value = "10s", value_parser = parse_duration)]
+    pub duration: Duration,
+    /// Write the results as JSON to this file.
+    #[arg(long, value_name = "FILE")]
+    pub json: Option<PathBuf>,
+}
+
+/// Why the load could not be offered.
+#[derive(Debug, thiserror::Error)]
+pub enum LoadError {
+    /// There is nothing to talk to.
+    #[error(transparent)]
+    Target(#[from] TargetError),
+    /// No market to trade on.
+    #[error(transparent)]
+    Venue(#[from] VenueError),
+    /// The cluster stopped answering.
+    #[error("cannot {doing}: {source}")]
+    Cluster {
+        /// What was tried.
+        doing: &'static str,
+        /// What went wrong.
+        source: ClusterError,
+    },
+    /// The results cannot be written.
+    #[error("cannot write {path}: {source}")]
+    File {
+        /// Where.
+        path: String,
+        /// What the system says.
+        source: std::io::Error,
+    },
+}
+
+/// Offers the load and prints the results.
+pub async fn cluster(args: Args) -> Result<Verdict, LoadError> {
+    let target = args.target.resolve()?;
+    let cluster = target.cluster.as_ref().ok_or(VenueError::NoOperator)?;
+    let run = format!("{:x}", timestamp_ms());
+    let venue = Venue::make(cluster, args.outstanding as usize, &run).await?;
+    let from = venue.link.read_index(venue.ledger, PATIENCE).await;
+    let from = from.map_err(|source| LoadError::Cluster { doing: "read the ledger's position", source })?;
+    let events = venue.link.subscribe(venue.ledger, from.next());
+    let report = Loop::new(&venue, &args).turn(events).await?;
+    println!("{report}");
+    if let Some(path) = &args.json {
+        report.save(path).map_err(|source| LoadError::File { path: path.display().to_string(), source })?;
+    }
+    Ok(if report.failed == 0 { Verdict::Sound } else { Verdict::Unsound })
+}
+
+/// The orders under way.
+struct Loop<'a> {
+    venue: &'a Venue,
+    outstanding: usize,
+    measure_from: Instant,
+    end: Instant,
+    sent: u64,
+    /// Sent and without an outcome.
+    open: usize,
+    waiting: HashMap<OrderId, Instant>,
+    /// Outcomes that overtook their replies, which come in the order of the ids.
+    early: HashMap<OrderId, Instant>,
+    replied: OrderId,
+    timings: Timings,
+}
+
+impl<'a> Loop<'a> {
+    fn new(venue: &'a Venue, args: &Args) -> Loop<'a> {
+        let begin = Instant::now();
+        Loop {
+            venue,
+            outstanding: args.outstanding as usize,
+            measure_from: begin + args.duration / 10,
+            end: begin + args.duration,
+            sent: 0,
+            open: 0,
+            waiting: HashMap::new(),
+            early: HashMap::new(),
+            replied: OrderId::new(0),
+            timings: Timings::default(),
+        }
+    }
+
+    /// Sends until the end, then waits for what is open.
+    async fn turn(mut self, mut events: EventStream) -> Result<Report, LoadError> {
+        let mut replies = FuturesUnordered::new();
+        let gave_up = self.end + PATIENCE;
+        while Instant::now() < gave_up {
+            while self.open < self.outstanding && Instant::now() < self.end {
+                replies.push(self.send());
+            }
+            if self.open == 0 {
+                break;
+            }
+            tokio::select! {
+                item = events.next() => match item {
+                    Some(StreamItem::Events { events, .. }) => events.iter().for_each(|event| self.on_event(event)),
+                    Some(StreamItem::Progress { .. }) => {}
+                    None => return Err(LoadError::Cluster { doing: "follow the events", source: ClusterError::Closed }),
+                },
+                Some((began, replied)) = replies.next(), if !replies.is_empty() => self.on_reply(began, replied),
+                () = tokio::time::sleep_until(gave_up.into()) => {}
+            }
+        }
+        self.timings.failed += self.open as u64;
+        let measured = self.end.min(Instant::now()).saturating_duration_since(self.measure_from);
+        Ok(self.timings.report(self.outstanding, self.sent, measured))
+    }
+
+    fn send(&mut self) -> impl Future<Output = (Instant, Result<Replied, ClusterError>)> + use<> {
+        let is_sell = self.sent.is_multiple_of(2);
+        let name = format!("{:x}", self.sent);
+        let order = NewOrder {
+            account: if is_sell { self.venue.seller } else { self.venue.buyer },
+            market: self.venue.market,
+            side: if is_sell { Side::Sell } else { Side::Buy },
+            kind: OrderKind::Limit,
+            time_in_force: TimeInForce::Gtc,
+            self_trade: SelfTradePrevention::None,
+            price: PRICE,
+            qty: QTY,
+            quote_qty: Amount::ZERO,
+            client_order_id: Text::new(name.as_bytes()).expect("16 digits are a name"),
+            key: Default::default(),
+            session: Default::default(),
+        };
+        let mut payload = Vec::with_capacity(128);
+        encode_command(&Command::NewOrder(order), &mut payload);
+        self.sent += 1;
+        self.open += 1;
+        let session = self.venue.session.clone();
+        let began = Instant::now();
+        async move { (began, session.request(payload, PATIENCE).await) }
+    }
+
+    fn on_reply(&mut self, began: Instant, replied: Result<Replied, ClusterError>) {
+        let now = Instant::now();
+        match replied.map(|replied| replied.reply) {
+            Ok(Reply::Accepted { id }) => {
+                let id = OrderId::new(id);
+                self.replied = self.replied.max(id);
+                if now >= self.measure_from {
+                    self.timings.replied(now - began);
+                }
+                match self.early.remove(&id) {
+                    Some(ended) => self.on_outcome(began, ended),
+                    None => drop(self.waiting.insert(id, began)),
+                }
+            }
+            Ok(Reply::Rejected { .. }) => {
+                self.open -= 1;
+                self.timings.rejected += 1;
+            }
+            Err(_) => {
+                self.open -= 1;
+                self.timings.failed += 1;
+            }
+        }
+    }
+
+    fn on_event(&mut self, event: &Event) {
+        let (market, order) = match event {
+            Event::OrderResting(resting) => (resting.market, resting.order),
+            Event::OrderExecuted(executed) => (executed.market, executed.order),
+            Event::OrderCanceled(canceled) => (canceled.market, canceled.order),
+            Event::OrderRejected(rejected) => (rejected.market, rejected.order),
+            _ => return,
+        };
+        if market != self.venue.market {
+            return;
+        }
+        let now = Instant::now();
+        match self.waiting.remove(&order) {
+            Some(began) => self.on_outcome(began, now),
+            // Of an order whose outcome is known more may come: it is no order that waits.
+            None if order > self.replied => drop(self.early.entry(order).or_insert(now)),
+            None => {}
+        }
+    }
+
+    fn on_outcome(&mut self, began: Instant, ended: Instant) {
+        self.open -= 1;
+        if ended >= self.measure_from && ended <= self.end {
+            self.timings.ended(ended.saturating_duration_since(began));
+        }
+    }
+}
