@@ -5,7 +5,9 @@
 use std::collections::HashMap;
 use std::sync::Arc;
 
-use wire::{AssetId, Event, MarketId, MarketRules, MarketScale, MarketStatus, PartitionId, Symbol, decimal};
+use wire::{
+    AssetId, Event, MarketId, MarketProtection, MarketRules, MarketScale, MarketStatus, PartitionId, Symbol, decimal,
+};
 
 /// An asset of the ledger.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -42,6 +44,8 @@ pub struct Market {
     pub scale: MarketScale,
     /// Filters.
     pub rules: MarketRules,
+    /// Price limits.
+    pub protection: MarketProtection,
     /// What it accepts now.
     pub status: MarketStatus,
 }
@@ -95,7 +99,14 @@ impl Reference {
 
     /// Whether `event` is one that [`Reference::apply`] acts on.
     pub(crate) fn concerns(event: &Event) -> bool {
-        matches!(event, Event::AssetListed(_) | Event::MarketListed(_) | Event::MarketStatusChanged(_))
+        matches!(
+            event,
+            Event::AssetListed(_)
+                | Event::MarketListed(_)
+                | Event::MarketStatusChanged(_)
+                | Event::MarketRulesChanged(_)
+                | Event::MarketProtectionChanged(_)
+        )
     }
 
     /// Takes an event of the ledger in. Ids are dense from 1 in the order of listing, and a market comes
@@ -123,14 +134,21 @@ impl Reference {
                     partition: listed.partition,
                     scale: listed.scale,
                     rules: listed.rules,
+                    protection: MarketProtection::NONE,
                     status: MarketStatus::Trading,
                 }));
             }
             Event::MarketStatusChanged(changed) => {
-                let index = usize::from(changed.market.get()) - 1;
-                Arc::make_mut(&mut self.markets[index]).status = changed.status;
+                self.known(changed.market).status = changed.status;
             }
+            Event::MarketRulesChanged(changed) => self.known(changed.market).rules = changed.rules,
+            Event::MarketProtectionChanged(changed) => self.known(changed.market).protection = changed.protection,
             _ => {}
         }
+    }
+
+    /// A market that was listed, to be changed.
+    fn known(&mut self, market: MarketId) -> &mut Market {
+        Arc::make_mut(&mut self.markets[usize::from(market.get()) - 1])
     }
 }

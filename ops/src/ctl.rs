@@ -24,7 +24,8 @@ Without --data-dir and --state it speaks to the demo that you started last.
   mainstay ctl status
   mainstay ctl node kill 1 && mainstay ctl node start 1
   mainstay ctl account open erin && mainstay ctl account credit erin USDT 1000
-  mainstay ctl key add erin")]
+  mainstay ctl key add erin
+  mainstay ctl market kill BTCUSDT && mainstay ctl market reopen BTCUSDT --cancel-only 10s --auction 30s")]
 pub struct Args {
     /// The demo's directory.
     #[arg(long, value_name = "DIR", global = true)]
@@ -49,7 +50,7 @@ enum Command {
     /// Give accounts API keys, and take them away.
     #[command(subcommand)]
     Key(key::Command),
-    /// List markets, open and close them.
+    /// Markets: their phases, schedules, filters and price limits.
     #[command(subcommand)]
     Market(market::Command),
 }

@@ -10,8 +10,8 @@ use wire::command::Reply;
 use wire::event::{AccountOpened, ApiKeyAdded, AssetListed, MarketListed};
 use wire::link::Role;
 use wire::{
-    AccountId, AssetId, ClusterEpoch, Command, Event, LogPosition, MarketStatus, Networks, NodeId, PartitionId,
-    RejectReason,
+    AccountId, AssetId, ClusterEpoch, Command, Event, LogPosition, MarketId, MarketProtection, MarketSchedule,
+    MarketStatus, Networks, NodeId, PartitionId, RejectReason,
 };
 
 /// How long one command may take. A failover takes well under a second.
@@ -37,6 +37,21 @@ pub enum Done {
     Unknown,
 }
 
+/// A market as it is now.
+#[derive(Debug, Clone, Copy)]
+pub struct KnownMarket {
+    /// As it was listed, with its present filters.
+    pub listed: MarketListed,
+    /// Its phase, as orders are admitted by it.
+    pub status: MarketStatus,
+    /// Its price limits.
+    pub protection: MarketProtection,
+    /// What it follows.
+    pub schedule: MarketSchedule,
+    /// Decimals of the quote asset's ledger unit.
+    pub quote_decimals: u8,
+}
+
 /// What the ledger knows, from its events.
 #[derive(Debug, Default)]
 pub struct Inventory {
@@ -45,7 +60,7 @@ pub struct Inventory {
     /// By symbol.
     pub assets: BTreeMap<String, AssetListed>,
     /// By symbol.
-    pub markets: BTreeMap<String, (MarketListed, MarketStatus)>,
+    pub markets: BTreeMap<String, KnownMarket>,
     /// By name.
     pub accounts: BTreeMap<String, AccountOpened>,
     /// By public text.
@@ -125,7 +140,10 @@ impl Operator {
     pub async fn must(&self, command: &Command) -> miette::Result<u64> {
         match self.execute(command).await? {
             Done::Accepted(id) => Ok(id),
-            Done::Rejected(reason, 0) => Err(miette::miette!("the ledger refuses: {reason:?}")),
+            Done::Rejected(reason, 0) => match why(reason) {
+                Some(why) => Err(miette::miette!("the ledger refuses: {why} ({reason:?})")),
+                None => Err(miette::miette!("the ledger refuses: {reason:?}")),
+            },
             Done::Rejected(reason, id) => Err(miette::miette!("the ledger refuses: {reason:?} ({id})")),
             Done::Unknown => Err(miette::miette!(
                 "no answer in time: whether the command was executed is unknown; look before you repeat it"
@@ -156,6 +174,20 @@ impl Operator {
     }
 }
 
+/// What an operator can do about it.
+fn why(reason: RejectReason) -> Option<&'static str> {
+    Some(match reason {
+        RejectReason::MarketDelisted => "the market is gone for ever",
+        RejectReason::MarketUnavailable => "too much waits for the market's partition; is its leader up?",
+        RejectReason::BadPhase => "this phase is not entered so, or a duration is zero or longer than a week",
+        RejectReason::BadSchedule => "the steps of the schedule contradict each other",
+        RejectReason::BadProtection => "the price limits contradict each other",
+        RejectReason::BadMarketRules => "the filters contradict each other",
+        RejectReason::UnknownPartition => "the cluster has no such partition",
+        _ => return None,
+    })
+}
+
 impl Inventory {
     fn apply(&mut self, event: Event) {
         match event {
@@ -163,13 +195,27 @@ impl Inventory {
                 self.assets.insert(listed.symbol.to_string(), listed);
             }
             Event::MarketListed(listed) => {
-                self.markets.insert(listed.symbol.to_string(), (*listed, MarketStatus::Trading));
+                let quote = self.assets.values().find(|asset| asset.asset == listed.quote);
+                let known = KnownMarket {
+                    listed: *listed,
+                    status: MarketStatus::Trading,
+                    protection: MarketProtection::NONE,
+                    schedule: MarketSchedule::EMPTY,
+                    quote_decimals: quote.map_or(0, |asset| asset.ledger_decimals),
+                };
+                self.markets.insert(listed.symbol.to_string(), known);
             }
             Event::MarketStatusChanged(changed) => {
-                let mut markets = self.markets.values_mut();
-                if let Some((_, status)) = markets.find(|(listed, _)| listed.market == changed.market) {
-                    *status = changed.status;
-                }
+                self.change(changed.market, |known| known.status = changed.status);
+            }
+            Event::MarketRulesChanged(changed) => {
+                self.change(changed.market, |known| known.listed.rules = changed.rules);
+            }
+            Event::MarketProtectionChanged(changed) => {
+                self.change(changed.market, |known| known.protection = changed.protection);
+            }
+            Event::MarketScheduleChanged(changed) => {
+                self.change(changed.market, |known| known.schedule = changed.schedule);
             }
             Event::AccountOpened(opened) => {
                 self.accounts.insert(opened.name.to_string(), opened);
@@ -189,6 +235,12 @@ impl Inventory {
                 self.credited.insert((credited.account, credited.asset));
             }
             _ => {}
+        }
+    }
+
+    fn change(&mut self, market: MarketId, change: impl FnOnce(&mut KnownMarket)) {
+        if let Some(known) = self.markets.values_mut().find(|known| known.listed.market == market) {
+            change(known);
         }
     }
 }

@@ -198,11 +198,26 @@ pub(super) fn filters(market: &Market) -> Value {
     let price = |price: wire::Price| market.show_price(price.units());
     let qty = |qty: wire::Qty| market.show_qty(qty.units());
     let amount = |amount: wire::Amount| decimal::format(amount.units(), market.quote.ledger_decimals, 8);
-    json!([
-        { "filterType": "PRICE_FILTER", "minPrice": price(rules.price_min), "maxPrice": price(rules.price_max), "tickSize": price(rules.tick) },
-        { "filterType": "LOT_SIZE", "minQty": qty(rules.qty_min), "maxQty": qty(rules.qty_max), "stepSize": qty(rules.lot) },
-        { "filterType": "MARKET_LOT_SIZE", "minQty": qty(rules.qty_min), "maxQty": qty(rules.market_qty_max), "stepSize": qty(rules.lot) },
-        { "filterType": "NOTIONAL", "minNotional": amount(rules.notional_min), "applyMinToMarket": true, "maxNotional": amount(rules.notional_max), "applyMaxToMarket": true, "avgPriceMins": 0 },
-        { "filterType": "MAX_NUM_ORDERS", "maxNumOrders": rules.open_orders_max },
-    ])
+    let mut filters = vec![
+        json!({ "filterType": "PRICE_FILTER", "minPrice": price(rules.price_min), "maxPrice": price(rules.price_max), "tickSize": price(rules.tick) }),
+        json!({ "filterType": "LOT_SIZE", "minQty": qty(rules.qty_min), "maxQty": qty(rules.qty_max), "stepSize": qty(rules.lot) }),
+        json!({ "filterType": "MARKET_LOT_SIZE", "minQty": qty(rules.qty_min), "maxQty": qty(rules.market_qty_max), "stepSize": qty(rules.lot) }),
+        json!({ "filterType": "NOTIONAL", "minNotional": amount(rules.notional_min), "applyMinToMarket": true, "maxNotional": amount(rules.notional_max), "applyMaxToMarket": true, "avgPriceMins": 0 }),
+        json!({ "filterType": "MAX_NUM_ORDERS", "maxNumOrders": rules.open_orders_max }),
+    ];
+    let limits = &market.protection;
+    if limits.has_price_filter() {
+        // A multiplier of 0 bounds nothing, upwards or downwards.
+        let multiplier = |ppm: u32| decimal::format(ppm.into(), 6, 0);
+        let up = |ppm: u32| multiplier(if ppm == 0 { u32::MAX } else { ppm });
+        filters.push(json!({
+            "filterType": "PERCENT_PRICE_BY_SIDE",
+            "bidMultiplierUp": up(limits.bid_up_ppm),
+            "bidMultiplierDown": multiplier(limits.bid_down_ppm),
+            "askMultiplierUp": up(limits.ask_up_ppm),
+            "askMultiplierDown": multiplier(limits.ask_down_ppm),
+            "avgPriceMins": 0,
+        }));
+    }
+    Value::Array(filters)
 }

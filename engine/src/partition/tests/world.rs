@@ -147,7 +147,7 @@ impl World {
         self.positions[partition] += 1;
         let position = LogPosition::new(self.positions[partition]);
         self.partitions[partition].apply(position, self.now, command, &mut out);
-        let (public, private): (Vec<Event>, Vec<Event>) = out.events.drain(..).partition(|event| is_public(event));
+        let (public, private): (Vec<Event>, Vec<Event>) = out.events.drain(..).partition(is_public);
         self.public.extend(public);
         self.private.extend(private);
         out.reply

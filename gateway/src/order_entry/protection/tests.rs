@@ -15,6 +15,7 @@ fn market() -> Market {
         partition: LEDGER,
         scale: MarketScale::new(2, 5, 10, 8).unwrap(),
         rules: wire::MarketRules { tick: crate::testing::price(10), ..rules() },
+        protection: wire::MarketProtection::NONE,
         status: MarketStatus::Trading,
     }
 }
