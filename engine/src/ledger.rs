@@ -5,6 +5,7 @@
 //! whoever has seen an outcome can spend the funds with the next command.
 
 mod admission;
+mod amends;
 mod balances;
 mod chains;
 mod conduct;
@@ -15,6 +16,7 @@ mod mass_cancel;
 mod orders;
 mod prevention;
 mod registry;
+mod replace;
 mod settlement;
 mod silence;
 mod special;
@@ -29,6 +31,7 @@ use wire::mail::{PlaceOrder, WithdrawOrder};
 use wire::{CancelCause, Event, ListId, LogPosition, Mail, MarketId, PartitionId, RejectReason, Sides, Timestamp};
 
 use self::admission::Admitted;
+use self::amends::Amends;
 pub use self::balances::AssetAudit;
 use self::balances::Balances;
 use self::conduct::Conduct;
@@ -36,6 +39,7 @@ use self::fees::Fees;
 use self::lanes::{Asked, Lanes};
 use self::orders::{Order, Orders};
 use self::registry::Registry;
+use self::replace::Replaces;
 use self::silence::Silence;
 use crate::effects::Effects;
 use crate::limits::Limits;
@@ -78,6 +82,8 @@ pub(crate) struct LedgerCell {
     lanes: Lanes,
     conduct: Conduct,
     fees: Fees,
+    amends: Amends,
+    replaces: Replaces,
     silence: Silence,
     /// When the running command was sequenced.
     now: Timestamp,
@@ -94,6 +100,8 @@ impl LedgerCell {
             lanes: Lanes::new(),
             conduct: Conduct::new(limits),
             fees: Fees::new(limits),
+            amends: Amends::default(),
+            replaces: Replaces::default(),
             silence: Silence::new(limits),
             now: Timestamp::ZERO,
         }
@@ -343,6 +351,9 @@ impl LedgerCell {
             Mail::AllWithdrawn(done) => self.all_withdrawn(from, done, effects),
             Mail::MarketReported(report) => self.market_reported(from, report, effects),
             Mail::TradePrevented(prevented) => self.prevented(from, prevented, effects),
+            Mail::OrderReduced(reduced) => self.reduced(from, reduced, effects),
+            Mail::ReduceRefused(refused) => self.reduce_refused(from, refused, effects),
+            Mail::ReplaceRefused(refused) => self.replace_refused(from, refused, effects),
             Mail::StopArmed(armed) => self.armed(from, armed, effects),
             Mail::StopTracking(tracking) => self.tracking(from, tracking, effects),
             Mail::StopTriggered(triggered) => self.triggered(from, triggered, effects),
@@ -358,10 +369,7 @@ impl LedgerCell {
             | Mail::PlaceOrderOnTerms(_)
             | Mail::PlacePair(_)
             | Mail::ReduceOrder(_)
-            | Mail::ReplaceResting(_)
-            | Mail::OrderReduced(_)
-            | Mail::ReduceRefused(_)
-            | Mail::ReplaceRefused(_) => {}
+            | Mail::ReplaceResting(_) => {}
         }
     }
 
@@ -373,6 +381,8 @@ impl LedgerCell {
         self.conduct.save(to);
         self.silence.save(to);
         self.fees.save(to);
+        self.amends.save(to);
+        self.replaces.save(to);
     }
 
     pub(crate) fn load(
@@ -402,6 +412,14 @@ impl LedgerCell {
             ledger.fees.add_account(account.maker_fee, account.taker_fee);
         }
         ledger.fees.load(ledger.registry.markets(), from)?;
+        ledger.amends = Amends::load(from)?;
+        for (order, account, name) in ledger.amends.names() {
+            if !ledger.orders.has_room_for_names(1) {
+                return Err(CodecError::OutOfRange);
+            }
+            ledger.orders.take_name(account, &name, order);
+        }
+        ledger.replaces = Replaces::load(from)?;
         Ok(ledger)
     }
 }
@@ -412,5 +430,10 @@ impl LedgerCell {
     pub(crate) fn balance(&self, account: wire::AccountId, asset: wire::AssetId) -> (i64, i64) {
         let balance = self.balances.get(account, asset);
         (balance.free.units(), balance.held.units())
+    }
+
+    /// Of an open order; empty of any other.
+    pub(crate) fn client_order_id(&self, order: wire::OrderId) -> wire::ClientOrderId {
+        self.orders.get(order).map_or(wire::ClientOrderId::EMPTY, |order| order.client_order_id)
     }
 }

@@ -9,6 +9,7 @@ mod auction;
 mod bands;
 mod bitmap;
 mod book;
+mod changes;
 mod clearing;
 mod depth;
 mod extras;

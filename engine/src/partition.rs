@@ -178,9 +178,9 @@ impl Partition {
             Command::EndLease(end) => ledger.end_lease(position, end, effects),
             Command::CountdownCancel(arm) => ledger.countdown_cancel(arm, effects),
             Command::NewOrderOnTerms(order) => ledger.new_order_on_terms(order, mailboxes, effects),
-            Command::AmendOrder(_)
-            | Command::ReplaceOrder(_)
-            | Command::NewOrderList(_)
+            Command::AmendOrder(amend) => ledger.amend_order(position, amend, effects),
+            Command::ReplaceOrder(replace) => ledger.replace_order(position, replace, mailboxes, effects),
+            Command::NewOrderList(_)
             | Command::CancelOrderList(_)
             | Command::DeliverMail(_)
             | Command::AckMail(_)
@@ -248,6 +248,8 @@ impl Partition {
             Mail::WithdrawOrder(withdraw) => market.withdraw(now, withdraw, effects),
             Mail::WithdrawAll(withdraw) => market.withdraw_all(now, withdraw, effects),
             Mail::PlaceOrderOnTerms(order) => market.place_on_terms(now, order, replies_fit, effects),
+            Mail::ReduceOrder(reduce) => market.reduce(now, reduce, effects),
+            Mail::ReplaceResting(replace) => market.replace(now, replace, replies_fit, effects),
             Mail::PlacePair(pair) => market.place_pair(now, pair, replies_fit, effects),
             _ => {}
         }
@@ -397,6 +399,10 @@ fn refuse_for_nobody(from: PartitionId, mail: &Mail, effects: &mut Effects<'_>) 
 impl Partition {
     fn balance(&self, account: wire::AccountId, asset: wire::AssetId) -> (i64, i64) {
         self.ledger.as_ref().expect("a ledger cell").balance(account, asset)
+    }
+
+    fn client_order_id(&self, order: wire::OrderId) -> wire::ClientOrderId {
+        self.ledger.as_ref().expect("a ledger cell").client_order_id(order)
     }
 }
 

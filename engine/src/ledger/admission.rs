@@ -33,7 +33,7 @@ impl LedgerCell {
         terms: Option<&Terms>,
         mailboxes: &Mailboxes,
     ) -> Result<Admitted, Refused> {
-        let admitted = self.admit_without_lane(order, terms)?;
+        let admitted = self.admit_with(order, terms, Amount::ZERO)?;
         if !self.orders.has_room() {
             return Err(RejectReason::Busy.into());
         }
@@ -43,8 +43,14 @@ impl LedgerCell {
         Ok(admitted)
     }
 
+    /// All but the room. `credit` is what will be free beside what is.
     #[inline]
-    pub(super) fn admit_without_lane(&self, order: &NewOrder, terms: Option<&Terms>) -> Result<Admitted, Refused> {
+    pub(super) fn admit_with(
+        &self,
+        order: &NewOrder,
+        terms: Option<&Terms>,
+        credit: Amount,
+    ) -> Result<Admitted, Refused> {
         self.registry.account(order.account)?;
         let market = *self.registry.market(order.market)?;
         if !order.client_order_id.is_client_order_id() {
@@ -72,19 +78,24 @@ impl LedgerCell {
         {
             return Err(RejectReason::TooManyStopOrders.into());
         }
-        let admitted = self.hold_for(order, &market)?;
+        let admitted = self.hold_for(order, &market, credit)?;
         self.check_bounds(order, &admitted)?;
         Ok(admitted)
     }
 
     /// How much is held: exactly what a limit order can cost; for a market order at most what is free.
-    pub(super) fn hold_for(&self, order: &NewOrder, market: &MarketListed) -> Result<Admitted, Refused> {
+    pub(super) fn hold_for(
+        &self,
+        order: &NewOrder,
+        market: &MarketListed,
+        credit: Amount,
+    ) -> Result<Admitted, Refused> {
         let (scale, lot) = (market.scale, market.rules.lot);
         let asset = match order.side {
             Side::Buy => market.quote,
             Side::Sell => market.base,
         };
-        let free = self.balances.get(order.account, asset).free;
+        let free = self.balances.get(order.account, asset).free.checked_add(credit).unwrap_or(Amount::MAX);
         let is_by_quote = order.qty.is_zero();
         let (hold, qty, budget) = match (order.kind, order.side) {
             (kind, Side::Buy) if !kind.is_market() => {

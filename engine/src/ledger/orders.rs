@@ -189,6 +189,34 @@ impl Orders {
         self.get(self.taken_by(account, name)?).filter(|order| order.client_order_id == *name)
     }
 
+    /// Whether so many more names can be remembered.
+    pub(super) fn has_room_for_names(&self, more: usize) -> bool {
+        self.taken.len() + more <= self.remembered_max
+    }
+
+    /// Takes a name, unused, for an order that has another.
+    pub(super) fn take_name(&mut self, account: AccountId, name: &ClientOrderId, order: OrderId) {
+        self.taken.insert(key(account, name), order.get());
+    }
+
+    /// Frees a name that was taken for this order, if it still is.
+    pub(super) fn free_name(&mut self, account: AccountId, name: &ClientOrderId, order: OrderId) {
+        if self.taken_by(account, name) == Some(order) {
+            self.taken.remove(&key(account, name));
+        }
+    }
+
+    /// Gives an order the name that was taken for it; the former one stays taken for the retention.
+    pub(super) fn rename(&mut self, id: OrderId, name: ClientOrderId, now: Timestamp) {
+        let Some(order) = self.get_mut(id) else { return };
+        let former = std::mem::replace(&mut order.client_order_id, name);
+        if former != name {
+            let account = order.account;
+            let [fingerprint, _] = key(account, &former);
+            self.closed.push_back(Closed { fingerprint, account, order: id, closed: now });
+        }
+    }
+
     /// Opens an order with the id from [`Orders::next_id`]. The caller has checked room and name.
     pub(super) fn open(&mut self, order: Order) {
         self.last = order.id;

@@ -118,6 +118,7 @@ impl LedgerCell {
         self.accept(&order, from, effects);
         self.orders.close(order.id, now);
         self.release(&order, &market, order.held);
+        self.hold_for_replacement(request, order.id);
         let (account, market) = (order.account, order.market);
         effects.tell(Event::OrderCanceled(OrderCanceled {
             order: order.id,
@@ -156,7 +157,7 @@ impl LedgerCell {
     }
 }
 
-fn given_asset(side: Side, market: &MarketListed) -> AssetId {
+pub(super) fn given_asset(side: Side, market: &MarketListed) -> AssetId {
     match side {
         Side::Buy => market.quote,
         Side::Sell => market.base,

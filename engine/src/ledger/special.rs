@@ -15,9 +15,9 @@
 
 use wire::command::{NewOrder, NewOrderOnTerms};
 use wire::event::{MarketListed, OrderArmed, OrderTerms, OrderTracking, OrderTriggered};
-use wire::mail::{PlaceOrderOnTerms, StopArmed, StopTracking, StopTriggered};
+use wire::mail::{StopArmed, StopTracking, StopTriggered};
 use wire::{
-    Event, ListId, Mail, MarketRules, OrderId, OrderKind, PartitionId, Price, RejectReason, Side, Terms, TimeInForce,
+    Event, ListId, MarketRules, OrderId, OrderKind, PartitionId, Price, RejectReason, Side, Terms, TimeInForce,
     Timestamp,
 };
 
@@ -39,13 +39,7 @@ impl LedgerCell {
         check_date(self.now, &new.order, &terms)?;
         let order = self.protected(&new.order, &terms)?;
         let admitted = self.admit(&order, Some(&terms), mailboxes)?;
-        let place = self.open_order(&order, &admitted, ListId::ZERO, effects);
-        self.tell_terms(place.order, &order, ListId::ZERO, terms, effects);
-        self.lanes.place(admitted.market.partition);
-        let list = ListId::ZERO;
-        let mail = Mail::PlaceOrderOnTerms(Box::new(PlaceOrderOnTerms { place, terms, list }));
-        effects.send(admitted.market.partition, mail);
-        Ok(place.order.get())
+        Ok(self.send_on_terms(&order, &admitted, terms, effects).get())
     }
 
     pub(super) fn tell_terms(

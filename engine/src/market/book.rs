@@ -267,6 +267,14 @@ impl Book {
         });
     }
 
+    /// Takes `qty`, less than what it shows, from an order, which keeps its place.
+    pub(super) fn reduce(&mut self, handle: Handle, qty: Qty) {
+        let node = &mut self.nodes[handle as usize];
+        node.leaves -= qty.units();
+        let (side, price) = (node.side, node.price);
+        self.ladder.change(side, price, |level| level.qty -= qty.units());
+    }
+
     /// Takes an order out.
     pub(super) fn remove(&mut self, handle: Handle) -> Resting {
         let order = self.order(handle);

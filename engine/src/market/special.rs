@@ -72,10 +72,10 @@ impl MarketCell {
         replies_fit: bool,
         effects: &mut Effects<'_>,
     ) {
-        let PlaceOrderOnTerms { place, terms, list } = order;
-        let is_new = if list.get() == 0 { place.order > self.newest } else { !self.knows(place.order) };
+        let PlaceOrderOnTerms { place, terms, is_late } = order;
+        let is_new = if *is_late { !self.knows(place.order) } else { place.order > self.newest };
         // In an auction the id says who came when, and this one's is old.
-        let verdict = if list.get() != 0 && self.phase.status.collects() {
+        let verdict = if *is_late && self.phase.status.collects() {
             Err(No::Refused(RejectReason::NotInAuction))
         } else {
             self.check_on_terms(now, place, terms, is_new, replies_fit)
@@ -91,7 +91,7 @@ impl MarketCell {
         self.book.find(id).is_some() || self.stops.get(id).is_some()
     }
 
-    fn check_on_terms(
+    pub(super) fn check_on_terms(
         &self,
         now: Timestamp,
         place: &PlaceOrder,

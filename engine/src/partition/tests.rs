@@ -2,6 +2,7 @@
 
 mod auction;
 mod bands;
+mod changes;
 mod conduct;
 mod depth;
 mod fees;

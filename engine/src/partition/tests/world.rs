@@ -2,13 +2,15 @@
 //! partitions carried in memory.
 
 use wire::command::{
-    AckMail, AssignAccount, CancelAll, CancelOrder, Credit, DelistMarket, DeliverMail, ListAsset, ListMarket, NewOrder,
-    NewOrderOnTerms, OpenAccount, Reply, SetMarketProtection, SetMarketRules, SetMarketStatus, Tick,
+    AckMail, AmendOrder, AssignAccount, CancelAll, CancelOrder, Credit, DelistMarket, DeliverMail, ListAsset,
+    ListMarket, NewOrder, NewOrderOnTerms, OpenAccount, ReplaceOrder, Reply, SetMarketProtection, SetMarketRules,
+    SetMarketStatus, Tick,
 };
 use wire::{
     AccountId, AccountName, Amount, AssetId, BasisPoints, ClientOrderId, Command, Event, FeeRate, FirmId, Incarnation,
     LogPosition, MailSequence, MarketId, MarketProtection, MarketRules, MarketStatus, OrderId, OrderKind, PartitionId,
-    Price, Qty, RejectReason, SelfTradePrevention, Side, Symbol, Terms, TimeInForce, Timestamp, TradeGroupId,
+    Price, Qty, RejectReason, ReplaceMode, SelfTradePrevention, Side, Symbol, Terms, TimeInForce, Timestamp,
+    TradeGroupId,
 };
 
 use crate::{Limits, Output, Partition, PartitionConfig};
@@ -316,6 +318,36 @@ impl World {
                 let account = World::account(who);
                 self.settle(Command::CancelAll(CancelAll { account, market: MARKET }))
             }
+            [who, "amend", which, "to", units, ..] => {
+                let name = words.get(6).copied().unwrap_or("");
+                let order = OrderId::new(which.parse().unwrap());
+                let account = World::account(who);
+                let present = self.partitions[0].client_order_id(order);
+                let new_name = if name.is_empty() { present } else { ClientOrderId::new(name.as_bytes()).unwrap() };
+                self.settle(Command::AmendOrder(Box::new(AmendOrder {
+                    account,
+                    market: MARKET,
+                    order,
+                    client_order_id: ClientOrderId::EMPTY,
+                    qty: qty(units.parse().unwrap()),
+                    new_client_order_id: new_name,
+                })))
+            }
+            [who, "replace", which, mode, ..] => {
+                let mut new = vec![who];
+                new.extend(&words[4..]);
+                let (order, terms) = self.parse_order_on_terms(&new);
+                let cancel = CancelOrder {
+                    account: World::account(who),
+                    market: MARKET,
+                    order: OrderId::new(which.parse().unwrap()),
+                    client_order_id: ClientOrderId::EMPTY,
+                    restriction: wire::CancelRestriction::None,
+                    new_client_order_id: ClientOrderId::new(b"bye").unwrap(),
+                };
+                let mode = if mode == "or-stop" { ReplaceMode::StopOnFailure } else { ReplaceMode::AllowFailure };
+                self.settle(Command::ReplaceOrder(Box::new(ReplaceOrder { cancel, mode, order, terms })))
+            }
             [who, "cancel", which] => {
                 let (order, name) = match which.parse() {
                     Ok(id) => (OrderId::new(id), ClientOrderId::EMPTY),
@@ -352,6 +384,11 @@ impl World {
         let config = &self.partitions[0];
         let (base, quote) = (config.balance(account, BASE), config.balance(account, QUOTE));
         format!("{}+{} base, {}+{} quote", base.0, base.1, quote.0, quote.1)
+    }
+
+    /// What the ledger told since it was cleared.
+    pub(super) fn told(&self) -> String {
+        self.private.iter().filter_map(tell).collect::<Vec<String>>().join(", ")
     }
 
     /// What the public was told last about a level.
@@ -474,6 +511,10 @@ fn tell(event: &Event) -> Option<String> {
             let (taker, maker) = (e.taker_qty.units(), e.maker_qty.units());
             format!("prevented {} {taker} x {} {maker} @{}", e.taker, e.maker, e.price.units())
         }
+        Event::OrderAmended(e) => {
+            format!("amended {} {}->{} leaves {}", e.order, e.qty_before.units(), e.qty.units(), e.leaves.units())
+        }
+        Event::AmendRejected(e) => format!("not amended {} {:?}", e.order, e.reason),
         Event::CancelRejected(e) => format!("no {:?} {}", e.reason, e.order),
         Event::AllCanceled(e) => format!("all {}", e.canceled),
         _ => return None,

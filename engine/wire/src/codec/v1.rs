@@ -347,7 +347,7 @@ records! {
     PlaceOrderOnTerms {
         place: PlaceOrder,
         terms: Terms,
-        list: ListId,
+        is_late: bool,
     }
     PairLeg {
         order: OrderId,

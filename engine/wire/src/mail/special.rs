@@ -13,8 +13,8 @@ pub struct PlaceOrderOnTerms {
     pub place: PlaceOrder,
     /// What it asks for.
     pub terms: Terms,
-    /// Its list, or 0. Pending legs keep the id they got when their list came in, so ids are not in order here.
-    pub list: ListId,
+    /// Whether it has waited in the ledger since it got its id, so that younger ones may have come before it.
+    pub is_late: bool,
 }
 
 /// One leg of a pair.

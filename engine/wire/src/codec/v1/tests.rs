@@ -212,7 +212,7 @@ fn mails() -> Vec<Mail> {
             partition: PartitionId::new(2),
             position: REQUEST,
         }),
-        Mail::PlaceOrderOnTerms(Box::new(PlaceOrderOnTerms { place: place(), terms: terms(), list: LIST })),
+        Mail::PlaceOrderOnTerms(Box::new(PlaceOrderOnTerms { place: place(), terms: terms(), is_late: true })),
         Mail::PlacePair(Box::new(PlacePair {
             market: MARKET,
             account: ACCOUNT,

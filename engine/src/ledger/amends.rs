@@ -1,0 +1,185 @@
+//! Amends: an order gets less quantity and keeps its priority.
+//!
+//! - The new quantity is the whole one, what has traded included: below the present one, above what the ledger knows to have
+//!   traded (`AmendNotLower`), and it passes the lot and notional filters. What goes to the market is the difference, so
+//!   fills on their way do no harm; when no more than the difference is left there, the amend is refused with
+//!   `TooLateToCancel` and nothing changes.
+//! - Limit orders, icebergs and stop orders can be amended, resting or waiting; market orders and orders of lists cannot
+//!   (`AmendNotAllowed`). One amend of an order is on its way at a time (`AmendPending`).
+//! - The order may get another client order id, unused as for a new order; it is taken from the command on, and free again if
+//!   the amend is refused. The former one stays taken for the retention, as if its order had closed.
+//! - The hold follows: of a limit buy what the rest costs at the limit, of a sell the difference is released; the budget of
+//!   a stop that becomes a market buy shrinks to what the rest costs at its protection price, if it is more.
+
+use std::collections::BTreeMap;
+
+use wire::codec::{CodecError, Reader, Writer};
+use wire::command::AmendOrder;
+use wire::event::{AmendRejected, OrderAmended};
+use wire::mail::{OrderReduced, ReduceOrder, ReduceRefused};
+use wire::{
+    AccountId, Amount, ClientOrderId, Event, ListId, LogPosition, Mail, OrderId, PartitionId, Price, Qty, RejectReason,
+    Side,
+};
+
+use super::lanes::Asked;
+use super::orders::Order;
+use super::{Answer, LedgerCell, Refused};
+use crate::effects::Effects;
+
+/// An amend that is on its way.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+struct Amending {
+    request: LogPosition,
+    account: AccountId,
+    name: ClientOrderId,
+}
+
+/// Amends without an outcome, by order: no more than cancels have room.
+#[derive(Default)]
+pub(super) struct Amends {
+    orders: BTreeMap<OrderId, Amending>,
+}
+
+impl Amends {
+    pub(super) fn save(&self, to: &mut Writer<'_>) {
+        to.put(&(self.orders.len() as u32));
+        for (order, amending) in &self.orders {
+            to.put(order);
+            to.put(&amending.request);
+            to.put(&amending.account);
+            to.put(&amending.name);
+        }
+    }
+
+    pub(super) fn load(from: &mut Reader<'_>) -> Result<Amends, CodecError> {
+        let mut amends = Amends::default();
+        for _ in 0..from.get::<u32>()? {
+            let order = from.get()?;
+            let amending = Amending { request: from.get()?, account: from.get()?, name: from.get()? };
+            amends.orders.insert(order, amending);
+        }
+        Ok(amends)
+    }
+
+    /// The names that are taken for amends.
+    pub(super) fn names(&self) -> impl Iterator<Item = (OrderId, AccountId, ClientOrderId)> {
+        self.orders.iter().map(|(order, amending)| (*order, amending.account, amending.name))
+    }
+}
+
+impl LedgerCell {
+    /// Sends the amend after the order.
+    pub(crate) fn amend_order(
+        &mut self,
+        position: LogPosition,
+        amend: &AmendOrder,
+        effects: &mut Effects<'_>,
+    ) -> Answer {
+        let AmendOrder { account, market, new_client_order_id: name, .. } = *amend;
+        let (order, partition) = self.check_amend(amend)?;
+        let by = order.qty.checked_sub(amend.qty).ok_or(RejectReason::AmendNotLower)?;
+        if name != order.client_order_id {
+            self.orders.take_name(account, &name, order.id);
+        }
+        self.amends.orders.insert(order.id, Amending { request: position, account, name });
+        let asked = Asked { request: position, account, market, order: order.id, name: ClientOrderId::EMPTY };
+        self.lanes.ask(partition, asked);
+        let reduce = ReduceOrder { market, order: order.id, by, request: position };
+        effects.send(partition, Mail::ReduceOrder(reduce));
+        Ok(order.id.get())
+    }
+
+    fn check_amend(&self, amend: &AmendOrder) -> Result<(Order, PartitionId), Refused> {
+        let AmendOrder { account, market, order, ref client_order_id, qty, ref new_client_order_id } = *amend;
+        self.registry.account(account)?;
+        let listed = self.registry.market(market)?.listed;
+        let open = match order.get() {
+            0 => self.orders.named(account, client_order_id),
+            _ => self.orders.get(order),
+        };
+        let Some(open) = open.copied().filter(|open| open.account == account && open.market == market) else {
+            return Err(RejectReason::UnknownOrder.into());
+        };
+        if !(open.is_limit || open.is_stop) || open.list != ListId::ZERO {
+            return Err(RejectReason::AmendNotAllowed.into());
+        }
+        if self.amends.orders.contains_key(&open.id) {
+            return Err(RejectReason::AmendPending.into());
+        }
+        let traded = open.qty.checked_sub(open.leaves).unwrap_or(Qty::ZERO);
+        if qty >= open.qty || qty <= traded {
+            return Err(RejectReason::AmendNotLower.into());
+        }
+        let rules = &listed.rules;
+        if qty < rules.qty_min {
+            return Err(RejectReason::QtyTooSmall.into());
+        }
+        if !qty.is_multiple_of(rules.lot) {
+            return Err(RejectReason::QtyOffLot.into());
+        }
+        let notional = open.price.notional(qty, listed.scale.quote_factor);
+        if open.is_limit && notional.is_some_and(|notional| notional < rules.notional_min) {
+            return Err(RejectReason::NotionalTooSmall.into());
+        }
+        if *new_client_order_id != open.client_order_id {
+            if !new_client_order_id.is_client_order_id() {
+                return Err(RejectReason::BadClientOrderId.into());
+            }
+            if let Some(taken_by) = self.orders.taken_by(account, new_client_order_id) {
+                return Err(Refused::naming(RejectReason::DuplicateClientOrderId, taken_by.get()));
+            }
+            if !self.orders.has_room_for_names(1) {
+                return Err(RejectReason::Busy.into());
+            }
+        }
+        if !self.cancels_have_room(listed.partition) {
+            return Err(RejectReason::Busy.into());
+        }
+        Ok((open, listed.partition))
+    }
+
+    pub(super) fn reduced(&mut self, from: PartitionId, reduced: &OrderReduced, effects: &mut Effects<'_>) {
+        let OrderReduced { order: id, by, leaves, request, .. } = *reduced;
+        self.lanes.withdrawn(from, request, id);
+        let amending = self.amends.orders.remove(&id);
+        let Some((order, market)) = self.order_of(from, id) else { return };
+        let name = amending.map_or(order.client_order_id, |amending| amending.name);
+        let qty = order.qty.checked_sub(by).expect("an amend takes less than the whole");
+        let cost = |price: Price, qty| price.notional(qty, market.scale.quote_factor);
+        let still_held = match (order.is_limit, order.side) {
+            (true, Side::Buy) => cost(order.price, leaves),
+            (false, Side::Buy) => Some(cost(order.price, leaves).map_or(order.held, |cost| cost.min(order.held))),
+            (_, Side::Sell) => by.to_amount(market.scale.base_factor).and_then(|base| order.held.checked_sub(base)),
+        };
+        let still_held = still_held.expect("a part is held for with the whole");
+        let released = order.held.checked_sub(still_held).unwrap_or(Amount::ZERO);
+        self.release(&order, &market, released);
+        self.orders.rename(id, name, self.now);
+        if let Some(open) = self.orders.get_mut(id) {
+            (open.qty, open.leaves, open.held) = (qty, leaves, still_held);
+        }
+        effects.tell(Event::OrderAmended(OrderAmended {
+            order: id,
+            account: order.account,
+            market: order.market,
+            qty_before: order.qty,
+            qty,
+            leaves,
+            client_order_id: name,
+            request,
+        }));
+    }
+
+    pub(super) fn reduce_refused(&mut self, from: PartitionId, refused: &ReduceRefused, effects: &mut Effects<'_>) {
+        let ReduceRefused { market, order, request } = *refused;
+        let Some(asked) = self.lanes.answered(from, request) else { return };
+        let Some(amending) = self.amends.orders.remove(&order) else { return };
+        // The present name is not for an amend to free.
+        if self.orders.get(order).is_none_or(|order| order.client_order_id != amending.name) {
+            self.orders.free_name(amending.account, &amending.name, order);
+        }
+        let (account, reason) = (asked.account, RejectReason::TooLateToCancel);
+        effects.tell(Event::AmendRejected(AmendRejected { order, account, market, reason, request }));
+    }
+}

@@ -1,0 +1,257 @@
+//! Cancel-replace: an order goes and another comes, in one command.
+//!
+//! - The new order is checked as any new order is, with the old one still counted; what it lacks in free balance the hold of
+//!   the old one may cover, when both give the same asset and the old one is of no list. Only the rest is held at once
+//!   (the increment). Too little: the command is refused with `InsufficientBalance`, and the old order stays.
+//! - One mail cancels and places. The market cancels the old order only if exactly as much is left of it as the ledger
+//!   knew; then the new one comes in as any other, and may be refused: the old one stays canceled.
+//! - When the cancel fails, `CancelRejected` says why: `UnknownOrder` or `CancelRestricted` when the ledger knows it at once,
+//!   `LeavesChanged` when the order has traded since, `TooLateToCancel` when it is gone. With `StopOnFailure` the command is
+//!   refused with the reason that the ledger knows at once; later the new order ends `OrderRejected` with `NotAttempted`. With
+//!   `AllowFailure` the new order is held for whole and placed, if free balance covers it then (`InsufficientBalance`).
+//! - Told: `OrderPending` of the new order; then of the old one `OrderCanceled` or `CancelRejected` with the command's position
+//!   as request; then the new one's outcome.
+
+use std::collections::BTreeMap;
+
+use wire::codec::{CodecError, Reader, Writer};
+use wire::command::{NewOrder, ReplaceOrder};
+use wire::event::{CancelRejected, OrderRejected};
+use wire::mail::{PlaceOrder, PlaceOrderOnTerms, ReplaceRefused, ReplaceResting};
+use wire::{Amount, Event, ListId, LogPosition, Mail, OrderId, PartitionId, RejectReason, ReplaceMode, Terms};
+
+use super::admission::Admitted;
+use super::lanes::Asked;
+use super::orders::Order;
+use super::special::check_date;
+use super::{Answer, LedgerCell, Refused};
+use crate::effects::Effects;
+use crate::mailbox::Mailboxes;
+
+/// A replace whose cancel has no outcome.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+struct Replacing {
+    old: OrderId,
+    order: OrderId,
+    /// What the new order needs in all.
+    hold: Amount,
+    mode: ReplaceMode,
+    /// To place it again.
+    place: PlaceOrder,
+    quote_qty: Amount,
+    terms: Terms,
+}
+
+/// Replaces without an outcome, by request: no more than orders on their way.
+#[derive(Default)]
+pub(super) struct Replaces {
+    requests: BTreeMap<LogPosition, Replacing>,
+}
+
+impl Replaces {
+    pub(super) fn save(&self, to: &mut Writer<'_>) {
+        to.put(&(self.requests.len() as u32));
+        for (request, replacing) in &self.requests {
+            to.put(request);
+            to.put(&replacing.old);
+            to.put(&replacing.order);
+            to.put(&replacing.hold);
+            to.put(&replacing.mode);
+            to.put(&replacing.place);
+            to.put(&replacing.quote_qty);
+            to.put(&replacing.terms);
+        }
+    }
+
+    pub(super) fn load(from: &mut Reader<'_>) -> Result<Replaces, CodecError> {
+        let mut replaces = Replaces::default();
+        for _ in 0..from.get::<u32>()? {
+            let request = from.get()?;
+            let replacing = Replacing {
+                old: from.get()?,
+                order: from.get()?,
+                hold: from.get()?,
+                mode: from.get()?,
+                place: from.get()?,
+                quote_qty: from.get()?,
+                terms: from.get()?,
+            };
+            replaces.requests.insert(request, replacing);
+        }
+        Ok(replaces)
+    }
+}
+
+impl LedgerCell {
+    /// Holds the increment and sends both in one mail.
+    pub(crate) fn replace_order(
+        &mut self,
+        position: LogPosition,
+        replace: &ReplaceOrder,
+        mailboxes: &Mailboxes,
+        effects: &mut Effects<'_>,
+    ) -> Answer {
+        let (cancel, terms) = (&replace.cancel, replace.terms);
+        if (cancel.account, cancel.market) != (replace.order.account, replace.order.market) {
+            return Err(RejectReason::Malformed.into());
+        }
+        check_date(self.now, &replace.order, &terms)?;
+        let order = self.protected(&replace.order, &terms)?;
+        let old = match self.replaced(replace) {
+            Ok(old) => old,
+            Err(refused) if replace.mode == ReplaceMode::StopOnFailure => return Err(refused),
+            Err(refused) => {
+                let admitted = self.admit(&order, Some(&terms), mailboxes)?;
+                let (account, market, reason) = (cancel.account, cancel.market, refused.reason);
+                let told = CancelRejected { order: cancel.order, account, market, reason, request: position };
+                effects.tell(Event::CancelRejected(told));
+                return Ok(self.send_on_terms(&order, &admitted, terms, effects).get());
+            }
+        };
+        let partition = self.registry.market(old.market)?.listed.partition;
+        let covers = old.list == ListId::ZERO && old.side == order.side;
+        let credit = if covers { old.held } else { Amount::ZERO };
+        let admitted = self.admit_with(&order, Some(&terms), credit)?;
+        if !self.orders.has_room() {
+            return Err(RejectReason::Busy.into());
+        }
+        if !self.lane_has_room(partition, mailboxes) {
+            return Err(RejectReason::MarketUnavailable.into());
+        }
+        let increment = admitted.hold.checked_sub(credit).unwrap_or(Amount::ZERO);
+        let place = self.open_order(&order, &Admitted { hold: increment, ..admitted }, ListId::ZERO, effects);
+        if terms != Terms::NONE {
+            self.tell_terms(place.order, &order, ListId::ZERO, terms, effects);
+        }
+        let (account, market, name) = (cancel.account, cancel.market, cancel.new_client_order_id);
+        self.lanes.place(partition);
+        self.lanes.ask(partition, Asked { request: position, account, market, order: old.id, name });
+        let (order, quote_qty) = (place.order, order.quote_qty);
+        let replacing =
+            Replacing { old: old.id, order, hold: admitted.hold, mode: replace.mode, place, quote_qty, terms };
+        self.replaces.requests.insert(position, replacing);
+        let mail = ReplaceResting { old: old.id, expected: old.leaves, request: position, place, terms };
+        effects.send(partition, Mail::ReplaceResting(Box::new(mail)));
+        Ok(order.get())
+    }
+
+    /// The order that is to go, as far as the ledger knows.
+    fn replaced(&self, replace: &ReplaceOrder) -> Result<Order, Refused> {
+        let cancel = &replace.cancel;
+        let open = match cancel.order.get() {
+            0 => self.orders.named(cancel.account, &cancel.client_order_id),
+            _ => self.orders.get(cancel.order),
+        };
+        let open = open.filter(|open| open.account == cancel.account && open.market == cancel.market);
+        let Some(open) = open else {
+            return Err(RejectReason::UnknownOrder.into());
+        };
+        if open.is_in(cancel.restriction) { Ok(*open) } else { Err(RejectReason::CancelRestricted.into()) }
+    }
+
+    /// Sends an admitted order on terms.
+    pub(super) fn send_on_terms(
+        &mut self,
+        order: &NewOrder,
+        admitted: &Admitted,
+        terms: Terms,
+        effects: &mut Effects<'_>,
+    ) -> OrderId {
+        let partition = admitted.market.partition;
+        let place = self.open_order(order, admitted, ListId::ZERO, effects);
+        if terms != Terms::NONE {
+            self.tell_terms(place.order, order, ListId::ZERO, terms, effects);
+        }
+        self.lanes.place(partition);
+        let mail = PlaceOrderOnTerms { place, terms, is_late: false };
+        effects.send(partition, Mail::PlaceOrderOnTerms(Box::new(mail)));
+        place.order
+    }
+
+    /// The old order has ended and its hold is free: what the new one still needs is held.
+    pub(super) fn hold_for_replacement(&mut self, request: LogPosition, old: OrderId) {
+        let Some(replacing) = self.replaces.requests.get(&request).filter(|replacing| replacing.old == old) else {
+            return;
+        };
+        let (id, hold) = (replacing.order, replacing.hold);
+        self.replaces.requests.remove(&request);
+        self.hold_up_to(id, hold);
+    }
+
+    /// Raises an order's hold, which free balance covers.
+    pub(super) fn hold_up_to(&mut self, id: OrderId, hold: Amount) {
+        let Some(order) = self.orders.get(id).copied() else { return };
+        let Ok(market) = self.registry.market(order.market) else { return };
+        let asset = super::settlement::given_asset(order.side, &market.listed);
+        let missing = hold.checked_sub(order.held).unwrap_or(Amount::ZERO);
+        if !missing.is_zero() {
+            self.balances.hold(order.account, asset, missing);
+        }
+        if let Some(open) = self.orders.get_mut(id) {
+            open.held = hold.max(order.held);
+        }
+    }
+
+    pub(super) fn replace_refused(&mut self, from: PartitionId, refused: &ReplaceRefused, effects: &mut Effects<'_>) {
+        let ReplaceRefused { market, old, order: id, request } = *refused;
+        let Some(asked) = self.lanes.answered(from, request) else { return };
+        let Some(replacing) = self.replaces.requests.remove(&request) else { return };
+        let is_open = self.orders.get(old).is_some();
+        let reason = if is_open { RejectReason::LeavesChanged } else { RejectReason::TooLateToCancel };
+        let account = asked.account;
+        effects.tell(Event::CancelRejected(CancelRejected { order: old, account, market, reason, request }));
+        let Some((order, listed)) = self.order_of(from, id) else { return };
+        self.release(&order, &listed, order.held);
+        if let Some(open) = self.orders.get_mut(id) {
+            open.held = Amount::ZERO;
+        }
+        let admitted = match replacing.mode {
+            ReplaceMode::StopOnFailure => Err(RejectReason::NotAttempted.into()),
+            ReplaceMode::AllowFailure => self.hold_again(&replacing, &order, &listed),
+        };
+        match admitted {
+            Ok(Admitted { hold, qty, budget, .. }) => {
+                self.hold_up_to(id, hold);
+                if let Some(open) = self.orders.get_mut(id) {
+                    (open.qty, open.leaves) = (qty, qty);
+                }
+                let place = PlaceOrder { qty, budget, ..replacing.place };
+                let mail = PlaceOrderOnTerms { place, terms: replacing.terms, is_late: true };
+                effects.send(from, Mail::PlaceOrderOnTerms(Box::new(mail)));
+            }
+            Err(Refused { reason, .. }) => {
+                self.lanes.placed(from);
+                self.orders.discard(id);
+                effects.tell(Event::OrderRejected(OrderRejected { order: id, account, market, reason }));
+            }
+        }
+    }
+
+    /// What the new order needs when it has to do without the old one's hold.
+    fn hold_again(
+        &self,
+        replacing: &Replacing,
+        order: &Order,
+        market: &wire::event::MarketListed,
+    ) -> Result<Admitted, Refused> {
+        self.hold_for(&as_new(&replacing.place, replacing.quote_qty, order), market, Amount::ZERO)
+    }
+}
+
+/// An order that waits in the ledger, as it was asked for.
+pub(super) fn as_new(place: &PlaceOrder, quote_qty: Amount, order: &Order) -> NewOrder {
+    NewOrder {
+        account: order.account,
+        market: order.market,
+        side: place.side,
+        kind: place.kind,
+        time_in_force: place.time_in_force,
+        self_trade: place.self_trade,
+        price: place.price,
+        qty: if quote_qty.is_zero() { place.qty } else { wire::Qty::ZERO },
+        quote_qty,
+        client_order_id: order.client_order_id,
+        key: order.key,
+        session: order.session,
+    }
+}

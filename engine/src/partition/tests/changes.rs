@@ -1,0 +1,185 @@
+//! Amends and replaces.
+
+use wire::command::{AmendOrder, CancelOrder, ReplaceOrder, Reply};
+use wire::{CancelRestriction, ClientOrderId, Command, OrderId, ReplaceMode, Terms};
+
+use super::world::{Layout, MARKET, World, check, qty};
+
+#[test]
+fn an_amended_order_keeps_its_place_and_gets_the_difference_back() {
+    check(
+        "alice buy 10 @ 100           -> accepted 1, rests 1 10
+         bob buy 5 @ 100              -> accepted 2, rests 2 5
+         alice amend 1 to 4           -> amended 1 10->4 leaves 4
+         level buy 100                -> 9
+         alice has                    -> 1000+0 base, 99600+400 quote
+         carol sell 3 @ 100           -> accepted 3, filled 3 3@100 fee 6, fill 1 3@100
+         alice amend 1 to 3           -> no AmendNotLower
+         alice amend 1 to 4           -> no AmendNotLower
+         carol sell 2 @ 100           -> accepted 4, fill 4 1@100 fee 2, filled 1 1@100, filled 4 1@100 fee 2, fill 2 1@100
+         alice has                    -> 1004+0 base, 99600+0 quote
+         alice amend 1 to 2           -> no UnknownOrder",
+    );
+}
+
+#[test]
+fn an_amended_order_may_get_another_name_and_the_former_stays_taken_for_a_minute() {
+    check(
+        "alice sell 10 @ 100 as one   -> accepted 1, rests 1 10
+         alice sell 10 @ 100 as two   -> accepted 2, rests 2 10
+         alice amend 1 to 9 as two    -> no DuplicateClientOrderId 2
+         alice amend 1 to 9 as three  -> amended 1 10->9 leaves 9
+         alice sell 10 @ 100 as one   -> no DuplicateClientOrderId 1
+         alice cancel three           -> canceled 1 9 Requested
+         wait 60
+         alice sell 10 @ 100 as one   -> accepted 3, rests 3 10
+         alice sell 10 @ 100 as three -> accepted 4, rests 4 10
+         alice has                    -> 970+30 base, 100000+0 quote",
+    );
+}
+
+#[test]
+fn an_iceberg_hides_less_before_it_shows_less() {
+    check(
+        "alice sell 10 @ 100 show 4   -> accepted 1, rests 1 10
+         alice amend 1 to 5           -> amended 1 10->5 leaves 5
+         level sell 100               -> 4
+         alice amend 1 to 3           -> amended 1 5->3 leaves 3
+         level sell 100               -> 3
+         bob buy 5 @ 100 ioc          -> accepted 2, fill 2 3@100, filled 1 3@100, expired 2 2 TimeInForce
+         alice has                    -> 997+0 base, 100300+0 quote",
+    );
+}
+
+#[test]
+fn stops_can_be_amended_and_market_buys_of_theirs_hold_less() {
+    check(
+        "alice buy 10 stop-loss 100   -> accepted 1, armed 1
+         alice has                    -> 1000+0 base, 98950+1050 quote
+         alice amend 1 to 4           -> amended 1 10->4 leaves 4
+         alice has                    -> 1000+0 base, 99580+420 quote
+         alice sell 7 take-profit 100 @ 90 -> accepted 2, armed 2
+         alice amend 2 to 5           -> amended 2 7->5 leaves 5
+         alice cancel 2               -> canceled 2 5 Requested
+         alice has                    -> 1000+0 base, 99580+420 quote",
+    );
+}
+
+#[test]
+fn an_amend_keeps_to_the_filters() {
+    check(
+        "alice sell 10 @ 2            -> accepted 1, rests 1 10
+         alice amend 1 to 4           -> no NotionalTooSmall
+         alice amend 1 to 5           -> amended 1 10->5 leaves 5
+         alice amend 1 to 0           -> no AmendNotLower",
+    );
+}
+
+#[test]
+fn a_replacement_uses_the_hold_of_what_it_replaces() {
+    check(
+        "alice buy 500 @ 200          -> accepted 1, rests 1 500
+         alice has                    -> 1000+0 base, 0+100000 quote
+         alice replace 1 or-stop buy 400 @ 250 -> canceled 1 500 Requested, accepted 2, rests 2 400
+         alice has                    -> 1000+0 base, 0+100000 quote
+         alice replace 2 or-stop buy 401 @ 250 -> no InsufficientBalance
+         alice replace 2 or-stop sell 10 @ 300 -> canceled 2 400 Requested, accepted 3, rests 3 10
+         alice has                    -> 990+10 base, 100000+0 quote
+         alice replace 3 or-stop sell 20 stop-loss 90 -> canceled 3 10 Requested, accepted 4, armed 4
+         alice replace 4 or-stop sell 1 @ 300 maker-only -> canceled 4 20 Requested, accepted 5, rests 5 1
+         alice has                    -> 999+1 base, 100000+0 quote",
+    );
+}
+
+#[test]
+fn a_replacement_that_the_market_refuses_leaves_the_old_order_canceled() {
+    check(
+        "bob sell 5 @ 100             -> accepted 1, rests 1 5
+         alice buy 5 @ 90             -> accepted 2, rests 2 5
+         alice replace 2 or-stop buy 5 @ 100 maker-only -> canceled 2 5 Requested, refused 3 WouldTake
+         alice has                    -> 1000+0 base, 100000+0 quote",
+    );
+}
+
+#[test]
+fn without_the_old_order_the_mode_decides() {
+    check(
+        "alice replace 7 or-stop buy 5 @ 90 -> no UnknownOrder
+         alice replace 7 or-else buy 5 @ 90 -> no UnknownOrder 7, accepted 1, rests 1 5
+         alice has                    -> 1000+0 base, 99550+450 quote",
+    );
+}
+
+/// A fill is on its way to the ledger when it sends a replace.
+#[test]
+fn a_replace_of_an_order_that_has_traded_since_is_refused_or_placed_without_its_hold() {
+    for mode in ReplaceMode::ALL {
+        let mut world = World::new(Layout::Split);
+        world.play("alice buy 10 @ 100");
+        let sell = world.parse_order(&["bob", "sell", "4", "@", "100"]);
+        world.ask(Command::NewOrder(sell));
+        world.carry(0, 1, 10);
+        let order = world.parse_order(&["alice", "buy", "10", "@", "90"]);
+        world.private.clear();
+        let cancel = CancelOrder {
+            account: World::account("alice"),
+            market: MARKET,
+            order: OrderId::new(1),
+            client_order_id: ClientOrderId::EMPTY,
+            restriction: CancelRestriction::OnlyNew,
+            new_client_order_id: ClientOrderId::EMPTY,
+        };
+        let replace = ReplaceOrder { cancel, mode: *mode, order, terms: Terms::NONE };
+        let reply = world.settle(Command::ReplaceOrder(Box::new(replace)));
+        assert_eq!(reply, Reply::Accepted { id: 3 });
+        world.assert_settled();
+        for partition in 0..3 {
+            world.restart(partition);
+        }
+        let told = world.told();
+        let outcome = match mode {
+            ReplaceMode::StopOnFailure => "no LeavesChanged 1, refused 3 NotAttempted",
+            ReplaceMode::AllowFailure => "no LeavesChanged 1, accepted 3, rests 3 10",
+        };
+        assert!(told.ends_with(outcome), "{told}");
+        let has = world.play("alice has");
+        let wanted = match mode {
+            ReplaceMode::StopOnFailure => "1004+0 base, 99000+600 quote",
+            ReplaceMode::AllowFailure => "1004+0 base, 98100+1500 quote",
+        };
+        assert_eq!(has, wanted);
+    }
+}
+
+/// Fills on their way do an amend no harm; one that they leave nothing of is refused, and its name is free again.
+#[test]
+fn an_amend_meets_fills_that_the_ledger_does_not_know_yet() {
+    for (fill, told) in [(4, "amended 1 10->6 leaves 2"), (6, "not amended 1 TooLateToCancel")] {
+        let mut world = World::new(Layout::Split);
+        world.play("alice buy 10 @ 100");
+        let sell = world.parse_order(&["bob", "sell", &fill.to_string(), "@", "100"]);
+        world.ask(Command::NewOrder(sell));
+        world.carry(0, 1, 10);
+        let amend = |name: &str| {
+            Command::AmendOrder(Box::new(AmendOrder {
+                account: World::account("alice"),
+                market: MARKET,
+                order: OrderId::new(1),
+                client_order_id: ClientOrderId::EMPTY,
+                qty: qty(6),
+                new_client_order_id: ClientOrderId::new(name.as_bytes()).unwrap(),
+            }))
+        };
+        assert_eq!(world.ask(amend("other")), Reply::Accepted { id: 1 });
+        assert_eq!(super::world::reason(world.ask(amend("third"))), wire::RejectReason::AmendPending);
+        for partition in 0..3 {
+            world.restart(partition);
+        }
+        world.private.clear();
+        world.carry_all();
+        world.assert_settled();
+        assert!(world.told().ends_with(told), "{}", world.told());
+        let again = world.play("alice sell 1 @ 200 as other");
+        assert_eq!(again.starts_with("no Duplicate"), fill == 4, "{again}");
+    }
+}
