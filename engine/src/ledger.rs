@@ -7,8 +7,10 @@
 mod admission;
 mod amends;
 mod balances;
+mod blockchains;
 mod chains;
 mod conduct;
+mod deposits;
 mod fees;
 mod lanes;
 mod markets;
@@ -34,7 +36,9 @@ use self::admission::Admitted;
 use self::amends::Amends;
 pub use self::balances::AssetAudit;
 use self::balances::Balances;
+use self::blockchains::Blockchains;
 use self::conduct::Conduct;
+use self::deposits::Deposits;
 use self::fees::Fees;
 use self::lanes::{Asked, Lanes};
 use self::orders::{Order, Orders};
@@ -85,6 +89,8 @@ pub(crate) struct LedgerCell {
     amends: Amends,
     replaces: Replaces,
     silence: Silence,
+    blockchains: Blockchains,
+    deposits: Deposits,
     /// When the running command was sequenced.
     now: Timestamp,
 }
@@ -103,6 +109,8 @@ impl LedgerCell {
             amends: Amends::default(),
             replaces: Replaces::default(),
             silence: Silence::new(limits),
+            blockchains: Blockchains::new(limits),
+            deposits: Deposits::new(limits),
             now: Timestamp::ZERO,
         }
     }
@@ -383,6 +391,8 @@ impl LedgerCell {
         self.fees.save(to);
         self.amends.save(to);
         self.replaces.save(to);
+        self.blockchains.save(to);
+        self.deposits.save(to);
     }
 
     pub(crate) fn load(
@@ -420,6 +430,8 @@ impl LedgerCell {
             ledger.orders.take_name(account, &name, order);
         }
         ledger.replaces = Replaces::load(from)?;
+        ledger.blockchains = Blockchains::load(limits, &ledger.registry, from)?;
+        ledger.deposits = Deposits::load(limits, &ledger.blockchains, from)?;
         Ok(ledger)
     }
 }

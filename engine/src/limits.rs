@@ -35,6 +35,12 @@ pub struct Limits {
     pub lease_grace_ns: u64,
     /// Accounts and markets with order limits of their own.
     pub order_limits_max: u32,
+    /// Chains behind deposits.
+    pub chains_max: u16,
+    /// Deposit addresses of one chain.
+    pub deposit_addresses_max: u32,
+    /// Deposits that are remembered, over all chains: for ever, so that none is credited twice.
+    pub deposits_max: u32,
     /// Partitions that one partition exchanges mail with.
     pub peers_max: u16,
     /// Partitions of the cluster, numbered from 1: no market is listed in another.
@@ -61,6 +67,9 @@ impl Default for Limits {
             countdowns_max: 16_384,
             lease_grace_ns: 5_000_000_000,
             order_limits_max: 65_536,
+            chains_max: 16,
+            deposit_addresses_max: 65_536,
+            deposits_max: 1_000_000,
             peers_max: 64,
             partitions: 64,
         }

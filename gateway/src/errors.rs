@@ -320,6 +320,9 @@ impl From<RejectReason> for ApiError {
             UnknownLease | LeaseTaken => ApiError::new(-2010, "The session of this order has ended."),
             BadDuration => ApiError::new(-1102, "The duration is out of bounds."),
             Quarantined => UNKNOWN,
+            UnknownChain | UnknownChainAsset => ApiError::new(-1102, "The network is not supported for this asset."),
+            ChainExists | ChainTaken | StaleFence | ChainAssetExists | BadChainRules | UnknownAddress
+            | AddressTaken | UnknownDeposit | DepositNotOpen => UNSUPPORTED,
             AccountOpenOrders => ApiError::filter("EXCHANGE_MAX_NUM_ORDERS"),
             PositionTooLarge => ApiError::filter("MAX_POSITION"),
             AccountQtyTooLarge => ApiError::filter("ACCOUNT_MAX_QTY"),

@@ -4,6 +4,7 @@ mod auction;
 mod bands;
 mod changes;
 mod conduct;
+mod deposits;
 mod depth;
 mod fees;
 mod mail;

@@ -1,6 +1,7 @@
 //! What may be asked of a partition. Every change of state starts as one of these in its log.
 
 mod account;
+mod chain;
 mod market;
 mod session;
 mod special;
@@ -22,6 +23,9 @@ use crate::{
 };
 
 pub use self::account::{AssignAccount, SetAccountLimits, SetFeeSchedule, SetFees, SetKillSwitch, SetOrderLimits};
+pub use self::chain::{
+    BindAddress, ClaimChain, FreezeChain, ListChain, ListChainAsset, ReportDeposit, RequestAddress, ResolveDeposit,
+};
 pub use self::session::{CountdownCancel, EndLease, MassCancel, RenewLease};
 
 /// One input of a partition.
@@ -95,6 +99,22 @@ pub enum Command {
     NewOrderList(NewOrderList),
     /// Client: cancel the orders of a list.
     CancelOrderList(CancelOrderList),
+    /// Operator: make a chain known.
+    ListChain(ListChain),
+    /// Operator: make what moves on a chain known.
+    ListChainAsset(Box<ListChainAsset>),
+    /// Chainwatch: propose for a chain, and go on doing so.
+    ClaimChain(ClaimChain),
+    /// Client: give an account an address.
+    RequestAddress(RequestAddress),
+    /// Chainwatch: this is the address.
+    BindAddress(Box<BindAddress>),
+    /// Chainwatch, operator: a chain is frozen, or is not.
+    FreezeChain(FreezeChain),
+    /// Chainwatch: a transfer to one of our addresses.
+    ReportDeposit(Box<ReportDeposit>),
+    /// Operator: decide about a deposit.
+    ResolveDeposit(ResolveDeposit),
     /// Cluster: mail of another partition.
     DeliverMail(DeliverMail),
     /// Cluster: another partition has received mail; forget it.

@@ -3,6 +3,7 @@
 
 mod account;
 mod book;
+mod chain;
 mod market;
 mod session;
 mod special;
@@ -31,6 +32,9 @@ pub use self::account::{
     OrderLimitsChanged,
 };
 pub use self::book::{CommandQuarantined, MatchPrevented, OrderShown};
+pub use self::chain::{
+    AddressBound, AddressRequested, ChainAssetListed, ChainClaimed, ChainFrozen, ChainListed, DepositChanged,
+};
 pub use self::session::{CountdownChanged, LeaseChanged};
 
 /// One fact. The batch it arrives in names log position and log time. What is rare and long is boxed, so that the
@@ -135,6 +139,20 @@ pub enum Event {
     ListEnded(ListEnded),
     /// Ledger: the market has refused the orders of the list (`REJECT`).
     ListRejected(ListRejected),
+    /// Ledger: a chain is known.
+    ChainListed(ChainListed),
+    /// Ledger: what moves on a chain is known.
+    ChainAssetListed(Box<ChainAssetListed>),
+    /// Ledger: another instance proposes for a chain.
+    ChainClaimed(ChainClaimed),
+    /// Ledger: a chain was frozen or thawed.
+    ChainFrozen(ChainFrozen),
+    /// Ledger: an account will get an address.
+    AddressRequested(AddressRequested),
+    /// Ledger: an account has an address.
+    AddressBound(Box<AddressBound>),
+    /// Ledger: a deposit is known, or stands elsewhere.
+    DepositChanged(Box<DepositChanged>),
 }
 
 const _: () = assert!(size_of::<Event>() <= 96, "an event that every order causes must stay short");

@@ -54,6 +54,10 @@ id! {
     MarketId(u16)
 }
 id! {
+    /// A chain, dense from 1 in the order of listing. `0` names no chain.
+    ChainId(u16)
+}
+id! {
     /// An order, assigned by its account's ledger cell when the order enters the log; unique in the
     /// cluster and below 2^53, so that JSON readers keep it exact. `0` names no order.
     OrderId(u64)

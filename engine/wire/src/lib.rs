@@ -16,6 +16,7 @@ extern crate std;
 
 mod amount;
 mod api_key;
+mod chain;
 pub mod codec;
 pub mod command;
 pub mod decimal;
@@ -39,11 +40,12 @@ mod time;
 
 pub use amount::Amount;
 pub use api_key::{BadNetwork, Network, Networks};
+pub use chain::{ChainAddress, ChainFreeze, ChainHash, DepositStage};
 pub use command::Command;
 pub use event::Event;
 pub use fee::{FeeRate, FeeTier, FeeTiers, SignedFeeRate};
 pub use ids::{
-    AccountId, ApiKeyId, AssetId, BookSequence, ClientSessionId, ClusterEpoch, FirmId, Incarnation, ListId,
+    AccountId, ApiKeyId, AssetId, BookSequence, ChainId, ClientSessionId, ClusterEpoch, FirmId, Incarnation, ListId,
     LogPosition, MailSequence, MarketId, NodeId, OrderId, PartitionId, PreventedMatchId, Sequence, SessionId, Term,
     TradeGroupId, TradeId, UpdateId,
 };

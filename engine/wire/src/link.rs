@@ -32,6 +32,8 @@ numbered! {
         Gateway = 2,
         /// An operator: everything a gateway may, and administration. Certificate name `operator-NAME`.
         Operator = 3,
+        /// Chainwatch: what chains say, and events. Certificate name `chainwatch-NAME`.
+        Chainwatch = 4,
     }
 }
 

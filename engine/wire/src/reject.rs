@@ -201,6 +201,29 @@ reasons! {
     LeavesChanged = 415,
     /// The order to be replaced was not canceled, so the new one was not placed.
     NotAttempted = 416,
+
+    /// No such chain.
+    UnknownChain = 500,
+    /// A chain of this symbol exists; the reply names it.
+    ChainExists = 501,
+    /// Another instance proposes for the chain, and its claim has not run out; the reply names its fence.
+    ChainTaken = 502,
+    /// The claim is an old one: another instance proposes for the chain; the reply names its fence.
+    StaleFence = 503,
+    /// The asset, or another one with this contract, is on the chain already.
+    ChainAssetExists = 504,
+    /// The asset does not move on this chain.
+    UnknownChainAsset = 505,
+    /// The chain's or the asset's numbers are out of bounds.
+    BadChainRules = 506,
+    /// No such address was asked for, or it is not bound yet.
+    UnknownAddress = 507,
+    /// The index has another address, or the address another index.
+    AddressTaken = 508,
+    /// No such deposit.
+    UnknownDeposit = 509,
+    /// The deposit does not stand where this could be decided.
+    DepositNotOpen = 510,
 }
 
 #[cfg(test)]

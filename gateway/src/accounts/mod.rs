@@ -210,6 +210,13 @@ impl Accounts {
                 | Event::MatchPrevented(_)
                 | Event::LeaseChanged(_)
                 | Event::CountdownChanged(_)
+                | Event::ChainListed(_)
+                | Event::ChainAssetListed(_)
+                | Event::ChainClaimed(_)
+                | Event::ChainFrozen(_)
+                | Event::AddressRequested(_)
+                | Event::AddressBound(_)
+                | Event::DepositChanged(_)
                 | Event::CommandQuarantined(_) => {}
                 // Orders on terms and lists are not taken by this gateway yet.
                 Event::OrderTerms(_)

@@ -42,13 +42,19 @@ pub fn may_request(role: Role, command: &Command) -> bool {
         | Command::SetAccountLimits(_)
         | Command::SetOrderLimits(_)
         | Command::SetKillSwitch(_) => role == Role::Operator,
+        Command::ListChain(_) | Command::ListChainAsset(_) | Command::ResolveDeposit(_) => role == Role::Operator,
+        Command::RequestAddress(_) => matches!(role, Role::Gateway | Role::Operator),
+        Command::ClaimChain(_) | Command::BindAddress(_) | Command::ReportDeposit(_) => role == Role::Chainwatch,
+        // Without a claim's fence only an operator freezes and thaws.
+        Command::FreezeChain(freeze) if freeze.fence == 0 => role == Role::Operator,
+        Command::FreezeChain(_) => role == Role::Chainwatch,
         Command::DeliverMail(_) | Command::AckMail(_) | Command::Tick(_) => false,
     }
 }
 
 /// Whether a connection of `role` may open sessions.
 pub fn may_have_sessions(role: Role) -> bool {
-    matches!(role, Role::Gateway | Role::Operator)
+    matches!(role, Role::Gateway | Role::Operator | Role::Chainwatch)
 }
 
 /// Whether `command` may arrive as mail between nodes.
@@ -58,8 +64,8 @@ pub fn is_mail(command: &Command) -> bool {
 
 #[cfg(test)]
 mod tests {
-    use wire::command::{Credit, Tick};
-    use wire::{AccountId, Amount, AssetId};
+    use wire::command::{ClaimChain, Credit, FreezeChain, Tick};
+    use wire::{AccountId, Amount, AssetId, ChainFreeze, ChainId};
 
     use super::*;
 
@@ -76,5 +82,19 @@ mod tests {
         for role in Role::ALL {
             assert!(!may_request(*role, &Command::Tick(Tick)));
         }
+    }
+
+    #[test]
+    fn only_chainwatch_proposes_for_chains_and_only_operators_thaw_without_a_claim() {
+        let chain = ChainId::new(1);
+        let claim = Command::ClaimChain(ClaimChain { chain, instance: 1 });
+        let thaw = |fence| Command::FreezeChain(FreezeChain { chain, fence, reason: ChainFreeze::Thawed });
+        for role in Role::ALL {
+            assert_eq!(may_request(*role, &claim), *role == Role::Chainwatch);
+            assert_eq!(may_request(*role, &thaw(3)), *role == Role::Chainwatch);
+            assert_eq!(may_request(*role, &thaw(0)), *role == Role::Operator);
+        }
+        let credit = Credit { account: AccountId::new(1), asset: AssetId::new(1), amount: Amount::new(1).unwrap() };
+        assert!(!may_request(Role::Chainwatch, &Command::Credit(credit)));
     }
 }

@@ -35,6 +35,7 @@ pub(super) fn check_hello(
         Role::Node => hello.node.get() != 0 && hello.node != me && hello.name == node_name(hello.node),
         Role::Gateway => hello.node.get() == 0 && has_prefix(&hello.name, "gateway-"),
         Role::Operator => hello.node.get() == 0 && has_prefix(&hello.name, "operator-"),
+        Role::Chainwatch => hello.node.get() == 0 && has_prefix(&hello.name, "chainwatch-"),
     };
     if !name_fits || !certificate.is_some_and(|certificate| is_valid_for(certificate, hello.name.as_str())) {
         return Err(CloseReason::WrongName);
@@ -69,7 +70,7 @@ pub(super) fn check_welcome(
 pub(super) fn body_max(role: Role) -> usize {
     match role {
         Role::Node => PEER_BODY_MAX,
-        Role::Gateway | Role::Operator => CLIENT_BODY_MAX,
+        Role::Gateway | Role::Operator | Role::Chainwatch => CLIENT_BODY_MAX,
     }
 }
 

@@ -141,7 +141,7 @@ impl Links {
     fn out_bytes_max(&self, role: Role) -> usize {
         match role {
             Role::Node => self.node_out_bytes_max,
-            Role::Gateway | Role::Operator => self.client_out_bytes_max,
+            Role::Gateway | Role::Operator | Role::Chainwatch => self.client_out_bytes_max,
         }
     }
 

@@ -7,11 +7,12 @@ use super::CodecError;
 use crate::command::{ApiKeyKind, Permissions};
 use crate::link::{Refusal, Role};
 use crate::{
-    AccountId, Amount, ApiKeyId, AssetId, BasisPoints, BookSequence, CancelCause, CancelRestriction, ClientSessionId,
-    ClusterEpoch, FeeRate, FeeTier, FeeTiers, FirmId, Incarnation, ListId, ListKind, LogPosition, MailSequence,
-    MarketId, MarketStatus, Network, Networks, NodeId, OrderId, OrderKind, PartitionId, PhaseCause, PreventedMatchId,
-    Price, Qty, RejectReason, ReplaceMode, Secret, SelfTradePrevention, Sequence, SessionId, Side, Sides,
-    SignedFeeRate, Term, Text, TimeInForce, Timestamp, TradeGroupId, TradeId, UpdateId,
+    AccountId, Amount, ApiKeyId, AssetId, BasisPoints, BookSequence, CancelCause, CancelRestriction, ChainFreeze,
+    ChainHash, ChainId, ClientSessionId, ClusterEpoch, DepositStage, FeeRate, FeeTier, FeeTiers, FirmId, Incarnation,
+    ListId, ListKind, LogPosition, MailSequence, MarketId, MarketStatus, Network, Networks, NodeId, OrderId, OrderKind,
+    PartitionId, PhaseCause, PreventedMatchId, Price, Qty, RejectReason, ReplaceMode, Secret, SelfTradePrevention,
+    Sequence, SessionId, Side, Sides, SignedFeeRate, Term, Text, TimeInForce, Timestamp, TradeGroupId, TradeId,
+    UpdateId,
 };
 
 /// Appends values to a buffer.
@@ -157,6 +158,7 @@ newtype! {
     Permissions: u8, "u8: bits 1 read, 2 trade, 4 withdraw", |p| p.0, |b| (b < 8).then_some(Permissions(b));
     AccountId: u32, "u32: account id", AccountId::get, |n| Some(AccountId::new(n));
     AssetId: u16, "u16: asset id", AssetId::get, |n| Some(AssetId::new(n));
+    ChainId: u16, "u16: chain id", ChainId::get, |n| Some(ChainId::new(n));
     MarketId: u16, "u16: market id", MarketId::get, |n| Some(MarketId::new(n));
     PartitionId: u16, "u16: partition id", PartitionId::get, |n| Some(PartitionId::new(n));
     NodeId: u64, "u64: node id", NodeId::get, |n| Some(NodeId::new(n));
@@ -196,6 +198,8 @@ macro_rules! enumeration {
     )+};
 }
 enumeration! {
+    DepositStage: u8, "u8: deposit stage number";
+    ChainFreeze: u8, "u8: chain freeze number";
     Side: u8, "u8: side number";
     Sides: u8, "u8: sides number";
     OrderKind: u8, "u8: order kind number";
@@ -273,6 +277,19 @@ impl Field for Option<Timestamp> {
     fn read(from: &mut Reader<'_>) -> Result<Self, CodecError> {
         let nanos = u64::read(from)?;
         Ok((nanos != 0).then_some(Timestamp::from_nanos(nanos)))
+    }
+}
+
+impl Field for ChainHash {
+    const SIZE: usize = 32;
+    const UNIT: &'static str = "32 bytes: hash in the chain's own byte order";
+
+    fn write(&self, to: &mut Writer<'_>) {
+        to.bytes(&self.0);
+    }
+
+    fn read(from: &mut Reader<'_>) -> Result<Self, CodecError> {
+        Ok(ChainHash(from.bytes(Self::SIZE)?.try_into().expect("the length is the hash's")))
     }
 }
 

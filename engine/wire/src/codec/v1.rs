@@ -13,12 +13,12 @@ use crate::event::*;
 use crate::mail::*;
 use crate::text::{AccountName, ApiKeyText, ClientOrderId, Secret, Symbol};
 use crate::{
-    AccountId, Amount, ApiKeyId, AssetId, BasisPoints, BookSequence, CancelCause, CancelRestriction, ClientSessionId,
-    Command, Event, FeeRate, FeeTiers, FirmId, Incarnation, ListId, ListKind, LogPosition, Mail, MailSequence,
-    MarketId, MarketProtection, MarketRules, MarketScale, MarketSchedule, MarketStatus, Networks, OrderId, OrderKind,
-    Origin, PartitionId, PhaseCause, PreventedMatchId, Price, Qty, RejectReason, ReplaceMode, ScheduleStep,
-    SelfTradePrevention, Sequence, SessionId, Side, Sides, SignedFeeRate, SpecialRules, Terms, TimeInForce, Timestamp,
-    TradeGroupId, TradeId, UpdateId,
+    AccountId, Amount, ApiKeyId, AssetId, BasisPoints, BookSequence, CancelCause, CancelRestriction, ChainAddress,
+    ChainFreeze, ChainHash, ChainId, ClientSessionId, Command, DepositStage, Event, FeeRate, FeeTiers, FirmId,
+    Incarnation, ListId, ListKind, LogPosition, Mail, MailSequence, MarketId, MarketProtection, MarketRules,
+    MarketScale, MarketSchedule, MarketStatus, Networks, OrderId, OrderKind, Origin, PartitionId, PhaseCause,
+    PreventedMatchId, Price, Qty, RejectReason, ReplaceMode, ScheduleStep, SelfTradePrevention, Sequence, SessionId,
+    Side, Sides, SignedFeeRate, SpecialRules, Terms, TimeInForce, Timestamp, TradeGroupId, TradeId, UpdateId,
 };
 
 const fn size_of<F: Field>() -> usize {
@@ -811,6 +811,111 @@ records! {
         first: UpdateId,
         last: UpdateId,
     }
+    ListChain {
+        symbol: Symbol,
+        lease_ms: u32,
+    }
+    ListChainAsset {
+        chain: ChainId,
+        asset: AssetId,
+        contract: ChainAddress,
+        chain_decimals: u8,
+        deposit_min: u128,
+        confirmations: u32,
+        large_from: Amount,
+        large_confirmations: u32,
+    }
+    ClaimChain {
+        chain: ChainId,
+        instance: u64,
+    }
+    RequestAddress {
+        account: AccountId,
+        chain: ChainId,
+    }
+    BindAddress {
+        chain: ChainId,
+        fence: u64,
+        index: u32,
+        address: ChainAddress,
+    }
+    FreezeChain {
+        chain: ChainId,
+        fence: u64,
+        reason: ChainFreeze,
+    }
+    ReportDeposit {
+        chain: ChainId,
+        fence: u64,
+        tx: ChainHash,
+        output: u32,
+        index: u32,
+        asset: AssetId,
+        amount: u128,
+        is_included: bool,
+        block: ChainHash,
+        height: u64,
+        confirmations: u32,
+        is_final: bool,
+    }
+    ResolveDeposit {
+        chain: ChainId,
+        tx: ChainHash,
+        output: u32,
+        is_credited: bool,
+    }
+    ChainListed {
+        chain: ChainId,
+        symbol: Symbol,
+        lease_ms: u32,
+    }
+    ChainAssetListed {
+        chain: ChainId,
+        asset: AssetId,
+        contract: ChainAddress,
+        chain_decimals: u8,
+        deposit_min: u128,
+        confirmations: u32,
+        large_from: Amount,
+        large_confirmations: u32,
+    }
+    ChainClaimed {
+        chain: ChainId,
+        fence: u64,
+        instance: u64,
+    }
+    ChainFrozen {
+        chain: ChainId,
+        reason: ChainFreeze,
+    }
+    AddressRequested {
+        account: AccountId,
+        chain: ChainId,
+        index: u32,
+    }
+    AddressBound {
+        account: AccountId,
+        chain: ChainId,
+        index: u32,
+        address: ChainAddress,
+    }
+    DepositChanged {
+        account: AccountId,
+        chain: ChainId,
+        tx: ChainHash,
+        output: u32,
+        index: u32,
+        asset: AssetId,
+        amount: u128,
+        stage: DepositStage,
+        block: ChainHash,
+        height: u64,
+        confirmations: u32,
+        required: u32,
+        credited: Amount,
+        dust: u128,
+        is_reverted: bool,
+    }
 }
 
 macro_rules! tagged {
@@ -922,6 +1027,13 @@ tagged! {
         46 => ListStarted,
         47 => ListEnded,
         48 => ListRejected,
+        80 => ChainListed,
+        81 => ChainAssetListed,
+        82 => ChainClaimed,
+        83 => ChainFrozen,
+        84 => AddressRequested,
+        85 => AddressBound,
+        86 => DepositChanged,
     }
 }
 
@@ -964,6 +1076,14 @@ tagged! {
         42 => ReplaceOrder,
         43 => NewOrderList,
         44 => CancelOrderList,
+        80 => ListChain,
+        81 => ListChainAsset,
+        82 => ClaimChain,
+        83 => RequestAddress,
+        84 => BindAddress,
+        85 => FreezeChain,
+        86 => ReportDeposit,
+        87 => ResolveDeposit,
     }
 }
 

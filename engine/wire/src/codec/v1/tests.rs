@@ -10,6 +10,7 @@ use proptest::prelude::*;
 
 use super::*;
 
+mod chain;
 mod market;
 
 fn text<const N: usize>(characters: &str) -> crate::Text<N> {
@@ -400,6 +401,7 @@ fn commands() -> Vec<Command> {
     ]
     .into_iter()
     .chain(market::commands())
+    .chain(chain::commands())
     .collect()
 }
 
@@ -637,6 +639,7 @@ fn events() -> Vec<Event> {
     ]
     .into_iter()
     .chain(market::events())
+    .chain(chain::events())
     .collect()
 }
 

@@ -1,0 +1,59 @@
+//! The words of chains behind deposits: which chain, which transaction, which address, and where a deposit stands.
+
+use core::fmt;
+
+use crate::text::Text;
+
+/// A hash of a chain (a transaction's, a block's), in the chain's own byte order. Zero where there is none.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Default)]
+pub struct ChainHash(pub [u8; 32]);
+
+impl fmt::Debug for ChainHash {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.0.iter().try_for_each(|byte| write!(f, "{byte:02x}"))
+    }
+}
+
+/// An address as its chain prints it, or a token's contract; 90 characters are the longest that BIP 173 allows. Empty
+/// where a contract is asked for: the chain's own coin.
+pub type ChainAddress = Text<90>;
+
+crate::order::numbered! {
+    /// Where a deposit stands. Its chain's node pool proposes, the ledger decides.
+    DepositStage {
+        /// On the agreed chain, with fewer confirmations than it needs.
+        Included = 1,
+        /// On the agreed chain with enough confirmations, while its chain is frozen.
+        Confirmed = 2,
+        /// Booked to the account. Final: whatever the chain does, no balance is edited.
+        Credited = 3,
+        /// Was on the agreed chain and is not any more.
+        Orphaned = 4,
+        /// Less than the asset's smallest deposit. Final.
+        Rejected = 5,
+        /// Something about it needs an operator.
+        Quarantined = 6,
+        /// An operator has refused it. Final.
+        Refused = 7,
+    }
+}
+
+crate::order::numbered! {
+    /// Why nothing of a chain is credited or withdrawn.
+    ChainFreeze {
+        /// Nothing: it is not frozen.
+        Thawed = 0,
+        /// No block has a majority of the configured nodes, or nobody has said yet.
+        NoMajority = 1,
+        /// A reorganisation went below what was final.
+        FinalityReverted = 2,
+        /// Too many nodes contradict what is final.
+        Dissent = 3,
+        /// A chain with more work does not contain the agreed head.
+        Outworked = 4,
+        /// The agreed head has not risen for too long.
+        Stalled = 5,
+        /// A deposit that was credited is not on the chain any more. Only an operator thaws this.
+        CreditReverted = 6,
+    }
+}
