@@ -12,7 +12,7 @@ use hmac::{Hmac, KeyInit, Mac};
 use ring::signature::{RSA_PKCS1_2048_8192_SHA256, RsaPublicKeyComponents};
 use sha2::Sha256;
 use wire::command::Permissions;
-use wire::{AccountId, ApiKeyText};
+use wire::{AccountId, ApiKeyId, ApiKeyText};
 use zeroize::Zeroizing;
 
 use crate::errors::{self, ApiError};
@@ -36,6 +36,8 @@ pub struct Caller {
     pub account: AccountId,
     /// By which key.
     pub key: ApiKeyText,
+    /// Its short name, with which orders name it.
+    pub id: ApiKeyId,
     /// What the key may do.
     pub permissions: Permissions,
 }

@@ -269,8 +269,14 @@ pub const WRONG_VERB: ApiError = ApiError::with_status(405, -1020, "Method is no
 pub const REPLACED_IN_PART: ApiError = ApiError::with_status(409, -2021, "Order cancel-replace partially failed.");
 /// `-2022`.
 pub const NOT_REPLACED: ApiError = ApiError::new(-2022, "Order cancel-replace failed.");
+/// `-2038`.
+pub const AMEND_UPWARDS: ApiError = ApiError::new(-2038, "Order amend (quantity increase) is not supported.");
+/// `-2038`.
+pub const AMEND_OF_NOTHING: ApiError = ApiError::new(-2038, "The requested action would change no state; rejecting.");
 /// `-2013`.
 pub const NO_SUCH_ORDER: ApiError = ApiError::new(-2013, "Order does not exist.");
+/// `-2018`: ours is Binance's text for a list that is not there.
+pub const NO_SUCH_LIST: ApiError = ApiError::new(-2018, "Order list does not exist.");
 /// `-2011`.
 pub const UNKNOWN_ORDER: ApiError = ApiError::new(-2011, "Unknown order sent.");
 /// `-2010`: the market accepts cancels alone.
@@ -333,9 +339,9 @@ impl From<RejectReason> for ApiError {
             },
             UnknownOrder | TooLateToCancel | NoOpenOrders => UNKNOWN_ORDER,
             StopPriceMissing => ApiError::either_mandatory("stopPrice", "trailingDelta"),
-            StopWouldTrigger => ApiError::new(-2010, "Stop price would trigger immediately."),
+            StopWouldTrigger => ApiError::new(-2010, "Order would trigger immediately."),
             BadTrailingDelta => ApiError::filter("TRAILING_DELTA"),
-            BadIcebergQty => ApiError::new(-1013, "Invalid icebergQty."),
+            BadIcebergQty => ApiError::new(-1013, "IcebergQty exceeds QTY."),
             TooManyIcebergParts => ApiError::filter("ICEBERG_PARTS"),
             BadExpiry => ApiError::new(-1013, "Invalid goodTillDate."),
             StopPriceNotTaken => ApiError::new(-1106, "Parameter 'stopPrice' sent when not required."),

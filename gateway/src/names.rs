@@ -1,8 +1,8 @@
 //! Binance's words for ours, and back.
 
-use wire::{OrderKind, RejectReason, SelfTradePrevention, Side, TimeInForce};
+use wire::{CancelCause, ListKind, OrderKind, RejectReason, SelfTradePrevention, Side, TimeInForce};
 
-use crate::accounts::Order;
+use crate::accounts::{ListStatus, Order};
 use crate::reference::Market;
 
 /// `BUY`, `SELL`.
@@ -61,11 +61,59 @@ pub const fn self_trade(mode: SelfTradePrevention) -> &'static str {
     }
 }
 
+/// Of which list an order is; -1 of none.
+pub fn list_id(order: &Order) -> i64 {
+    match order.list.get() {
+        0 => -1,
+        id => i64::try_from(id).unwrap_or(i64::MAX),
+    }
+}
+
+/// Since when a trailing stop tracks the price; -1 until it does, `None` of other orders.
+pub fn trailing_time(order: &Order) -> Option<i64> {
+    let tracks = !order.terms.trailing_delta.is_zero();
+    tracks.then(|| order.tracking.map_or(-1, |at| i64::try_from(at.millis()).unwrap_or(i64::MAX)))
+}
+
+/// Why an order expired, where there is a word for it.
+pub fn expiry_reason(order: &Order) -> Option<&'static str> {
+    Some(match order.expired_by? {
+        CancelCause::TimeInForce if order.kind.is_market() => "INSUFFICIENT_LIQUIDITY",
+        CancelCause::TimeInForce if order.time_in_force == TimeInForce::Fok => "UNFILLED_FOK_ORDER_EXPIRED",
+        CancelCause::TimeInForce | CancelCause::FillLimit => "UNFILLED_IOC_QUANTITY_EXPIRED",
+        CancelCause::OtherLeg => "OCO_TRIGGER",
+        CancelCause::WorkingEnded => "OTO_PHASE_ONE_EXPIRED",
+        CancelCause::NotPlaced => "REJECTED",
+        CancelCause::PriceBand => "EXECUTION_RULE_PRICE_RANGE_EXCEEDED",
+        CancelCause::MarketClosed | CancelCause::Delisted | CancelCause::RulesChanged => "EXCHANGE_CANCELED",
+        _ => return None,
+    })
+}
+
+/// `contingencyType`; a list that triggers a pair is `OTO` as well.
+pub const fn contingency(kind: ListKind) -> &'static str {
+    match kind {
+        ListKind::Oco => "OCO",
+        ListKind::Oto | ListKind::Otoco => "OTO",
+    }
+}
+
+/// `listStatusType` and `listOrderStatus`.
+pub const fn list_status(status: ListStatus) -> (&'static str, &'static str) {
+    match status {
+        ListStatus::Executing => ("EXEC_STARTED", "EXECUTING"),
+        ListStatus::AllDone => ("ALL_DONE", "ALL_DONE"),
+        ListStatus::Rejected(_) => ("RESPONSE", "REJECT"),
+    }
+}
+
 /// `r` of an execution report.
 pub const fn reject_reason(reason: RejectReason) -> &'static str {
     match reason {
         RejectReason::WouldTake => "WOULD_MATCH_IMMEDIATELY",
         RejectReason::InsufficientBalance => "INSUFFICIENT_BALANCES",
+        RejectReason::StopWouldTrigger => "STOP_PRICE_WOULD_TRIGGER_IMMEDIATELY",
+        RejectReason::BadListPrices => "OCO_BAD_PRICES",
         RejectReason::MarketClosed => "MARKET_CLOSED",
         RejectReason::Busy | RejectReason::MarketUnavailable => "EXCHANGE_OVERLOADED",
         RejectReason::NoLiquidity => "NO_LIQUIDITY",

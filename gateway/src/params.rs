@@ -71,6 +71,29 @@ impl Params {
         self.items.iter().map(|(name, value)| (name.as_str(), value.as_str()))
     }
 
+    /// Takes every parameter named `prefix` and one of `names` as a set of its own, without the prefix: `aboveStopPrice`
+    /// becomes `stopPrice`, `aboveClientOrderId` `newClientOrderId`.
+    pub fn split(&mut self, prefix: &str, names: &[&str]) -> Params {
+        let mut own = Params::default();
+        self.items.retain(|(known, value)| {
+            let Some(name) = known.strip_prefix(prefix).filter(|name| names.contains(name)) else { return true };
+            let plain = match name {
+                "ClientOrderId" => "newClientOrderId".to_owned(),
+                name => format!("{}{}", name[..1].to_ascii_lowercase(), &name[1..]),
+            };
+            own.put(&plain, value.clone());
+            false
+        });
+        own
+    }
+
+    /// Adds or replaces a parameter.
+    pub fn put(&mut self, name: &str, value: String) {
+        self.items.retain(|(known, _)| known != name);
+        self.items.push((name.to_owned(), value));
+        self.sent = self.items.len();
+    }
+
     /// Looks without taking.
     pub fn get(&self, name: &str) -> Option<&str> {
         self.items.iter().find(|(known, _)| known == name).map(|(_, value)| value.as_str())

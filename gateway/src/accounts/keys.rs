@@ -55,7 +55,7 @@ impl Keys {
 
     pub(super) fn add(&mut self, added: &ApiKeyAdded) {
         let mut key = Key {
-            caller: Caller { account: added.account, key: added.key, permissions: added.permissions },
+            caller: Caller { account: added.account, key: added.key, id: added.id, permissions: added.permissions },
             verifier: None,
             networks: Networks::NONE,
             listen_key: self.listen_key(&added.key),

@@ -6,9 +6,11 @@
 
 mod fills;
 mod keys;
+mod lists;
 mod orders;
 mod outcomes;
 mod reports;
+mod special;
 mod user_events;
 
 use std::collections::BTreeMap;
@@ -26,9 +28,11 @@ use crate::config::Limits;
 use crate::reference::Reference;
 
 pub use fills::{Fill, Fills};
-pub use orders::{Order, OrderStatus, Orders};
+pub use lists::{ListStatus, Lists, OrderList};
+pub use orders::{Amendment, Order, OrderStatus, Orders, Prevented};
 pub use outcomes::{OrderOutcome, RequestOutcome};
 pub use reports::cancel_report_id;
+pub use special::PreventedMatch;
 pub use user_events::UserEvents;
 
 use reports::Reporter;
@@ -59,6 +63,10 @@ pub struct Account {
     pub orders: Orders,
     /// Its fills.
     pub fills: Fills,
+    /// Its order lists.
+    pub lists: Lists,
+    /// The latest trades of its orders that were prevented, by number.
+    pub prevented: special::PreventedMatches,
     /// When a balance last changed.
     pub updated: Timestamp,
     /// Balances held for an order that its market has not answered: told when it has.
@@ -207,7 +215,6 @@ impl Accounts {
                 | Event::AccountLimitsChanged(_)
                 | Event::OrderLimitsChanged(_)
                 | Event::KillSwitchChanged(_)
-                | Event::MatchPrevented(_)
                 | Event::LeaseChanged(_)
                 | Event::CountdownChanged(_)
                 | Event::ChainListed(_)
@@ -218,16 +225,22 @@ impl Accounts {
                 | Event::AddressBound(_)
                 | Event::DepositChanged(_)
                 | Event::CommandQuarantined(_) => {}
-                // Orders on terms and lists are not taken by this gateway yet.
-                Event::OrderTerms(_)
-                | Event::OrderArmed(_)
-                | Event::OrderTracking(_)
-                | Event::OrderTriggered(_)
-                | Event::OrderAmended(_)
-                | Event::AmendRejected(_)
-                | Event::ListStarted(_)
-                | Event::ListEnded(_)
-                | Event::ListRejected(_) => {}
+                Event::OrderTerms(terms) => self.set_terms(terms),
+                Event::OrderArmed(armed) => self.settle(armed.account, armed.market, armed.order),
+                Event::OrderTracking(tracking) => self.track(&batch, tracking),
+                Event::OrderTriggered(triggered) => self.trigger(&batch, triggered),
+                Event::OrderAmended(amended) => self.amend(&batch, amended),
+                Event::AmendRejected(rejected) => {
+                    self.outcomes.settle_request(rejected.request, RequestOutcome::Refused(rejected.reason));
+                }
+                Event::ListStarted(started) => self.start_list(&batch, started),
+                Event::ListEnded(ended) => {
+                    self.end_list(&batch, ended.account, ended.list, ListStatus::AllDone);
+                }
+                Event::ListRejected(rejected) => {
+                    self.end_list(&batch, rejected.account, rejected.list, ListStatus::Rejected(rejected.reason));
+                }
+                Event::MatchPrevented(prevented) => self.prevent(&batch, prevented, &events[index + 1..]),
             }
         }
         self.report_balances(&batch, &told);
@@ -242,6 +255,8 @@ impl Accounts {
             balances: BTreeMap::new(),
             orders: Orders::default(),
             fills: Fills::default(),
+            lists: Lists::default(),
+            prevented: special::PreventedMatches::default(),
             updated: now,
             untold: Vec::new(),
         };
@@ -265,7 +280,9 @@ impl Accounts {
     fn accept(&mut self, batch: &Batch<'_>, accepted: &OrderAccepted) {
         let order = self.account(accepted.account).order(accepted.market, accepted.order);
         order.status = OrderStatus::New;
-        order.working = Some(batch.now);
+        if !order.kind.is_stop() {
+            order.working = Some(batch.now);
+        }
         order.updated = batch.now;
         self.report(batch, accepted.account, accepted.market, accepted.order, |reporter, order| {
             reporter.accepted(order)
@@ -325,6 +342,7 @@ impl Accounts {
         } else {
             OrderStatus::Expired
         };
+        order.expired_by = canceled.cause.is_expiry().then_some(canceled.cause);
         order.updated = batch.now;
         let (account, market, id) = (canceled.account, canceled.market, canceled.order);
         self.account(account).orders.close(market, id, closed_max);
@@ -340,11 +358,7 @@ impl Accounts {
             return;
         }
         self.report(batch, account, market, id, |reporter, order| {
-            if canceled.cause.is_expiry() {
-                reporter.expired(order)
-            } else {
-                reporter.canceled(order, canceled.request)
-            }
+            if canceled.cause.is_expiry() { reporter.expired(order) } else { reporter.canceled(order, canceled) }
         });
     }
 
@@ -354,6 +368,8 @@ impl Accounts {
         if std::mem::replace(&mut known.is_settled, true) {
             return;
         }
+        let list = known.list;
+        self.settle_list_of(account, market, list);
         if let Some(waiter) = self.outcomes.order_waiter(order) {
             let account = &self.accounts[&account];
             if let Some(order) = account.orders.get(market, order) {

@@ -4,8 +4,8 @@ use std::collections::{BTreeMap, BTreeSet, HashMap, VecDeque};
 
 use wire::event::{OrderExecuted, OrderPending};
 use wire::{
-    Amount, ClientOrderId, MarketId, OrderId, OrderKind, Price, Qty, RejectReason, SelfTradePrevention, Side,
-    TimeInForce, Timestamp, TradeId,
+    Amount, CancelCause, ClientOrderId, ListId, LogPosition, MarketId, OrderId, OrderKind, PreventedMatchId, Price,
+    Qty, RejectReason, SelfTradePrevention, Side, Terms, TimeInForce, Timestamp, TradeGroupId, TradeId,
 };
 
 /// Where an order is in its life.
@@ -91,6 +91,52 @@ pub struct Order {
     pub updated: Timestamp,
     /// Its trades, in order.
     pub trades: Vec<TradeId>,
+    /// What it asks for beyond a plain order.
+    pub terms: Terms,
+    /// Its list, or 0.
+    pub list: ListId,
+    /// Since when a trailing stop tracks the price.
+    pub tracking: Option<Timestamp>,
+    /// Why it ended, of one that expired.
+    pub expired_by: Option<CancelCause>,
+    /// The last trade with its own account or group that was prevented, with the sum of what it lost by them.
+    pub prevented: Option<Prevented>,
+    /// How its quantity was lowered, in order.
+    pub amendments: Vec<Amendment>,
+}
+
+/// A trade that self-trade prevention prevented, as one of its orders sees it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Prevented {
+    /// Its number in its market.
+    pub id: PreventedMatchId,
+    /// The other order.
+    pub counter: OrderId,
+    /// The trade group that both were in, or 0.
+    pub group: TradeGroupId,
+    /// At what price they would have traded.
+    pub price: Price,
+    /// What the order lost by it.
+    pub last_qty: Qty,
+    /// What the order has lost by all of them.
+    pub qty: Qty,
+}
+
+/// One lowering of an order's quantity.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Amendment {
+    /// The log position of its event, which execution reports name.
+    pub execution: LogPosition,
+    /// The order's name before.
+    pub client_order_id_before: ClientOrderId,
+    /// Its name since.
+    pub client_order_id: ClientOrderId,
+    /// Its quantity before.
+    pub qty_before: Qty,
+    /// Its quantity since.
+    pub qty: Qty,
+    /// When.
+    pub at: Timestamp,
 }
 
 impl Order {
@@ -115,7 +161,19 @@ impl Order {
             working: None,
             updated: now,
             trades: Vec::new(),
+            terms: Terms::NONE,
+            list: ListId::ZERO,
+            tracking: None,
+            expired_by: None,
+            prevented: None,
+            amendments: Vec::new(),
         }
+    }
+
+    /// Whether it is on the book, or waits there to be matched.
+    pub fn is_on_book(&self) -> bool {
+        let is_open = matches!(self.status, OrderStatus::New | OrderStatus::PartiallyFilled);
+        is_open && self.working.is_some() && !self.kind.is_market()
     }
 
     pub(super) fn execute(&mut self, executed: &OrderExecuted, now: Timestamp) {
@@ -177,6 +235,16 @@ impl Orders {
         self.by_client_id.insert((order.market, order.client_order_id), order.id);
         self.open.insert(key);
         self.by_id.insert(key, order);
+    }
+
+    /// An order has another name.
+    pub(super) fn rename(&mut self, market: MarketId, id: OrderId, name: ClientOrderId) {
+        let Some(order) = self.by_id.get_mut(&(market, id)) else { return };
+        let before = std::mem::replace(&mut order.client_order_id, name);
+        if self.by_client_id.get(&(market, before)) == Some(&id) {
+            self.by_client_id.remove(&(market, before));
+        }
+        self.by_client_id.insert((market, name), id);
     }
 
     pub(super) fn get_mut(&mut self, market: MarketId, id: OrderId) -> Option<&mut Order> {

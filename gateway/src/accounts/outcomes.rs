@@ -8,7 +8,7 @@ use std::collections::{HashMap, VecDeque};
 use std::sync::{Mutex, PoisonError};
 
 use tokio::sync::oneshot;
-use wire::{LogPosition, MarketId, OrderId, RejectReason};
+use wire::{ListId, LogPosition, MarketId, OrderId, RejectReason};
 
 use super::fills::Fill;
 use super::orders::Order;
@@ -30,6 +30,8 @@ pub struct OrderOutcome {
 pub enum RequestOutcome {
     /// These orders were canceled: one, or of a mass cancel all there were.
     Canceled(Vec<(MarketId, OrderId)>),
+    /// This order's quantity was lowered.
+    Amended(MarketId, OrderId),
     /// It came too late.
     Refused(RejectReason),
 }
@@ -47,6 +49,7 @@ pub(super) struct Outcomes {
 struct Waiting {
     orders: HashMap<OrderId, oneshot::Sender<OrderOutcome>>,
     requests: HashMap<LogPosition, oneshot::Sender<RequestOutcome>>,
+    lists: HashMap<ListId, oneshot::Sender<()>>,
 }
 
 impl Outcomes {
@@ -69,6 +72,24 @@ impl Outcomes {
             waiting.requests.insert(request, sender);
         }
         receiver
+    }
+
+    /// Waits for a list whose outcome is not known yet.
+    pub(super) fn await_list(&self, list: ListId) -> oneshot::Receiver<()> {
+        let (sender, receiver) = oneshot::channel();
+        self.waiting.lock().unwrap_or_else(PoisonError::into_inner).lists.insert(list, sender);
+        receiver
+    }
+
+    pub(super) fn give_up_list(&self, list: ListId) {
+        self.waiting.lock().unwrap_or_else(PoisonError::into_inner).lists.remove(&list);
+    }
+
+    pub(super) fn settle_list(&mut self, list: ListId) {
+        if let Some(waiter) = self.waiting.get_mut().unwrap_or_else(PoisonError::into_inner).lists.remove(&list) {
+            // A client that gave up reads the list's state instead.
+            let _ = waiter.send(());
+        }
     }
 
     /// Forgets those who no longer wait.

@@ -1,11 +1,12 @@
 //! The JSON of user events, field by field as Binance documents them ("User Data Streams").
 
 use serde::Serialize;
-use wire::event::OrderExecuted;
-use wire::{LogPosition, OrderKind, RejectReason, Timestamp};
+use wire::event::{OrderCanceled, OrderExecuted};
+use wire::{LogPosition, RejectReason, Timestamp};
 
-use super::Balance;
+use super::lists::{ListStatus, OrderList};
 use super::orders::{Order, OrderStatus};
+use super::{Account, Balance};
 use crate::names;
 use crate::reference::{Asset, Market, Reference};
 
@@ -46,9 +47,13 @@ struct ExecutionReport<'a> {
     #[serde(rename = "p")]
     price: String,
     #[serde(rename = "P")]
-    stop_price: &'static str,
+    stop_price: String,
+    #[serde(rename = "d", skip_serializing_if = "Option::is_none")]
+    trailing_delta: Option<u16>,
+    #[serde(rename = "D", skip_serializing_if = "Option::is_none")]
+    trailing_time: Option<i64>,
     #[serde(rename = "F")]
-    iceberg_qty: &'static str,
+    iceberg_qty: String,
     #[serde(rename = "g")]
     order_list_id: i64,
     #[serde(rename = "C")]
@@ -97,6 +102,31 @@ struct ExecutionReport<'a> {
     working: Option<u64>,
     #[serde(rename = "V")]
     self_trade: &'static str,
+    #[serde(rename = "eR", skip_serializing_if = "Option::is_none")]
+    expiry_reason: Option<&'static str>,
+    #[serde(flatten, skip_serializing_if = "Option::is_none")]
+    prevented: Option<PreventedFields<'a>>,
+}
+
+/// What a report says of a prevented trade.
+#[derive(Serialize)]
+struct PreventedFields<'a> {
+    #[serde(rename = "A")]
+    qty: String,
+    #[serde(rename = "B")]
+    last_qty: String,
+    #[serde(rename = "u")]
+    group: u16,
+    #[serde(rename = "U")]
+    counter: u64,
+    #[serde(rename = "Cs")]
+    counter_symbol: &'a str,
+    #[serde(rename = "pl")]
+    execution_qty: String,
+    #[serde(rename = "pL")]
+    execution_price: String,
+    #[serde(rename = "pY")]
+    execution_quote: String,
 }
 
 impl Reporter<'_> {
@@ -110,11 +140,42 @@ impl Reporter<'_> {
 
     pub(super) fn expired(&self, order: &Order) -> String {
         let is_prevented = order.status == OrderStatus::ExpiredInMatch;
-        write(&self.report(order, if is_prevented { "TRADE_PREVENTION" } else { "EXPIRED" }))
+        let report = self.report(order, if is_prevented { "TRADE_PREVENTION" } else { "EXPIRED" });
+        let prevented = if is_prevented { self.prevented_fields(order) } else { None };
+        write(&ExecutionReport { prevented, expiry_reason: names::expiry_reason(order), ..report })
     }
 
-    pub(super) fn canceled(&self, order: &Order, request: LogPosition) -> String {
-        let id = cancel_report_id(request);
+    /// An order that goes on with less, because a trade with its own account or group was prevented.
+    pub(super) fn prevented(&self, order: &Order) -> String {
+        write(&ExecutionReport { prevented: self.prevented_fields(order), ..self.report(order, "TRADE_PREVENTION") })
+    }
+
+    fn prevented_fields(&self, order: &Order) -> Option<PreventedFields<'_>> {
+        let prevented = order.prevented?;
+        let notional = prevented.price.notional(prevented.last_qty, self.market.scale.quote_factor);
+        Some(PreventedFields {
+            qty: self.market.show_qty(prevented.qty.units()),
+            last_qty: self.market.show_qty(prevented.last_qty.units()),
+            group: prevented.group.get(),
+            counter: prevented.counter.get(),
+            counter_symbol: self.market.symbol.as_str(),
+            execution_qty: self.market.show_qty(prevented.last_qty.units()),
+            execution_price: self.market.show_price(prevented.price.units()),
+            execution_quote: self.market.quote.show(notional.map_or(0, |amount| amount.units())),
+        })
+    }
+
+    /// An order whose quantity was lowered; `before` is the name that it had.
+    pub(super) fn amended(&self, order: &Order, before: &str) -> String {
+        write(&ExecutionReport { original_client_order_id: before, ..self.report(order, "REPLACED") })
+    }
+
+    pub(super) fn canceled(&self, order: &Order, canceled: &OrderCanceled) -> String {
+        let id = if canceled.canceled_as.is_empty() {
+            cancel_report_id(canceled.request)
+        } else {
+            canceled.canceled_as.to_string()
+        };
         write(&ExecutionReport {
             client_order_id: &id,
             original_client_order_id: order.client_order_id.as_str(),
@@ -139,8 +200,6 @@ impl Reporter<'_> {
     }
 
     fn report<'a>(&'a self, order: &'a Order, execution: &'static str) -> ExecutionReport<'a> {
-        let rests =
-            order.kind != OrderKind::Market && matches!(order.status, OrderStatus::New | OrderStatus::PartiallyFilled);
         ExecutionReport {
             event: "executionReport",
             event_time: self.now.millis(),
@@ -151,9 +210,11 @@ impl Reporter<'_> {
             time_in_force: names::shown_time_in_force(order),
             qty: self.market.show_qty(order.shown_qty().units()),
             price: names::shown_price(order, self.market),
-            stop_price: ZERO,
-            iceberg_qty: ZERO,
-            order_list_id: -1,
+            stop_price: self.market.show_price(order.terms.stop_price.map_or(0, |price| price.units())),
+            trailing_delta: (!order.terms.trailing_delta.is_zero()).then(|| order.terms.trailing_delta.get()),
+            trailing_time: names::trailing_time(order),
+            iceberg_qty: self.market.show_qty(order.terms.visible_qty.units()),
+            order_list_id: names::list_id(order),
             original_client_order_id: "",
             execution,
             status: order.status.name(),
@@ -166,9 +227,9 @@ impl Reporter<'_> {
             commission_asset: None,
             transaction_time: self.now.millis(),
             trade_id: -1,
-            prevented_match_id: 0,
+            prevented_match_id: order.prevented.map_or(0, |prevented| prevented.id.get()),
             execution_id: self.position.get(),
-            is_on_book: rests,
+            is_on_book: order.is_on_book(),
             is_maker: false,
             ignored: false,
             created: order.created.millis(),
@@ -177,8 +238,75 @@ impl Reporter<'_> {
             quote_qty: self.market.quote.show(order.quote_qty.units()),
             working: order.working.map(Timestamp::millis),
             self_trade: names::self_trade(order.self_trade),
+            expiry_reason: None,
+            prevented: None,
         }
     }
+}
+
+/// `listStatus`: an order list came in, has ended or was refused.
+#[derive(Serialize)]
+struct ListStatusReport<'a> {
+    #[serde(rename = "e")]
+    event: &'static str,
+    #[serde(rename = "E")]
+    event_time: u64,
+    #[serde(rename = "s")]
+    symbol: &'a str,
+    #[serde(rename = "g")]
+    list: u64,
+    #[serde(rename = "c")]
+    contingency: &'static str,
+    #[serde(rename = "l")]
+    status_type: &'static str,
+    #[serde(rename = "L")]
+    order_status: &'static str,
+    #[serde(rename = "r")]
+    reject_reason: &'static str,
+    #[serde(rename = "C")]
+    client_order_id: &'a str,
+    #[serde(rename = "T")]
+    transaction_time: u64,
+    #[serde(rename = "O")]
+    orders: Vec<ListedOrder<'a>>,
+}
+
+#[derive(Serialize)]
+struct ListedOrder<'a> {
+    #[serde(rename = "s")]
+    symbol: &'a str,
+    #[serde(rename = "i")]
+    order: u64,
+    #[serde(rename = "c")]
+    client_order_id: &'a str,
+}
+
+/// `listStatus`.
+pub(super) fn list_status(list: &OrderList, account: &Account, market: &Market, now: Timestamp) -> String {
+    let symbol = market.symbol.as_str();
+    let known = |id: &wire::OrderId| account.orders.get(list.market, *id);
+    let orders = list.orders.iter().map(|id| ListedOrder {
+        symbol,
+        order: id.get(),
+        client_order_id: known(id).map_or("", |order| order.client_order_id.as_str()),
+    });
+    let (status_type, order_status) = names::list_status(list.status);
+    write(&ListStatusReport {
+        event: "listStatus",
+        event_time: now.millis(),
+        symbol,
+        list: list.id.get(),
+        contingency: names::contingency(list.kind),
+        status_type,
+        order_status,
+        reject_reason: match list.status {
+            ListStatus::Rejected(reason) => names::reject_reason(reason),
+            _ => "NONE",
+        },
+        client_order_id: list.client_order_id.as_str(),
+        transaction_time: list.updated.millis(),
+        orders: orders.collect(),
+    })
 }
 
 #[derive(Serialize)]

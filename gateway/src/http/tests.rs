@@ -220,7 +220,7 @@ async fn bad_orders_are_refused_with_binances_codes_and_texts() {
         ("side=HOLD", -1117, "Invalid side.".into()),
         ("side", -1102, mandatory("side")),
         ("type=TELEPATHY", -1116, "Invalid orderType.".into()),
-        ("type=STOP_LOSS", -1013, "Stop loss orders are not supported for this symbol.".into()),
+        ("type=STOP_LOSS", -1106, "Parameter 'timeInForce' sent when not required.".into()),
         ("type=MARKET", -1106, "Parameter 'timeInForce' sent when not required.".into()),
         ("timeInForce=SOON", -1115, "Invalid timeInForce.".into()),
         ("timeInForce", -1102, mandatory("timeInForce")),
@@ -244,7 +244,7 @@ async fn bad_orders_are_refused_with_binances_codes_and_texts() {
         ("price=0.01", -1013, "Filter failure: NOTIONAL".into()),
         ("quoteOrderQty=5", -1106, "Parameter 'quoteOrderQty' sent when not required.".into()),
         ("stopPrice=5", -1106, "Parameter 'stopPrice' sent when not required.".into()),
-        ("icebergQty=1", -1013, "Iceberg orders are not supported for this symbol.".into()),
+        ("icebergQty=2", -1013, "IcebergQty exceeds QTY.".into()),
         (
             "newClientOrderId=a%20b",
             -1100,

@@ -7,16 +7,17 @@ use futures_util::future::BoxFuture;
 use wire::{OrderId, TradeId};
 
 use super::{Call, market};
-use crate::accounts::{Account, Order};
+use crate::accounts::{Account, Fill, Order};
 use crate::errors::{self, ApiError};
 use crate::gateway::Answer;
 use crate::market_data::render;
+use crate::names;
 use crate::order_entry::{self, answers, parse};
 use crate::params::Params;
 use crate::reference::Market;
 
-const LIMIT_DEFAULT: usize = 500;
-const LIMIT_MAX: usize = 1_000;
+pub(super) const LIMIT_DEFAULT: usize = 500;
+pub(super) const LIMIT_MAX: usize = 1_000;
 const DAY_MS: u64 = 24 * 60 * 60 * 1_000;
 
 /// `GET order`.
@@ -120,19 +121,21 @@ pub(super) fn my_trades(call: Call) -> BoxFuture<'static, Answer> {
         call.gateway.up_to_date().await?;
         let reference = call.gateway.exchange.reference();
         let first = TradeId::new(from.unwrap_or(0));
-        let fills = {
+        let fills: Vec<(Fill, i64)> = {
             let accounts = call.gateway.exchange.accounts();
             let account = accounts.get(caller.account).ok_or(errors::NOT_PERMITTED)?;
-            match order {
+            let fills = match order {
                 Some(id) => fills_of(account, &market, id, first, &within, limit),
                 None => {
                     let fills = account.fills.in_market(market.id, first);
                     let fills = fills.filter(|fill| within.holds(fill.time.millis()));
                     page(fills.copied(), limit, from.is_some() || within.start.is_some())
                 }
-            }
+            };
+            let list = |fill: &Fill| account.orders.get(market.id, fill.order).map_or(-1, names::list_id);
+            fills.into_iter().map(|fill| (fill, list(&fill))).collect()
         };
-        Ok(render::array(fills.iter().map(|fill| answers::trade(fill, &market, &reference))))
+        Ok(render::array(fills.iter().map(|(fill, list)| answers::trade(fill, *list, &market, &reference))))
     }
     .boxed()
 }
@@ -144,14 +147,14 @@ fn fills_of(
     first: TradeId,
     within: &Within,
     limit: usize,
-) -> Vec<crate::accounts::Fill> {
+) -> Vec<Fill> {
     let order: Option<&Order> = account.orders.get(market.id, id);
     let fills = order.map(|order| account.fills_of(order)).unwrap_or_default();
     fills.into_iter().filter(|fill| fill.trade >= first && within.holds(fill.time.millis())).take(limit).collect()
 }
 
 /// The first `limit` of `items`, or the last ones in the same order.
-fn page<T>(items: impl DoubleEndedIterator<Item = T>, limit: usize, from_the_start: bool) -> Vec<T> {
+pub(super) fn page<T>(items: impl DoubleEndedIterator<Item = T>, limit: usize, from_the_start: bool) -> Vec<T> {
     if from_the_start {
         return items.take(limit).collect();
     }
@@ -161,13 +164,13 @@ fn page<T>(items: impl DoubleEndedIterator<Item = T>, limit: usize, from_the_sta
 }
 
 /// A span of log time in milliseconds, both ends included.
-struct Within {
+pub(super) struct Within {
     start: Option<u64>,
     end: Option<u64>,
 }
 
 impl Within {
-    fn take(params: &mut Params) -> Result<Within, ApiError> {
+    pub(super) fn take(params: &mut Params) -> Result<Within, ApiError> {
         let (start, end) = market::times(params)?;
         if let (Some(start), Some(end)) = (start, end)
             && end - start > DAY_MS
@@ -177,7 +180,17 @@ impl Within {
         Ok(Within { start, end })
     }
 
-    fn holds(&self, at: u64) -> bool {
+    /// Whether it has a beginning.
+    pub(super) fn starts(&self) -> bool {
+        self.start.is_some()
+    }
+
+    /// Whether it has neither beginning nor end.
+    pub(super) fn is_open(&self) -> bool {
+        self.start.is_none() && self.end.is_none()
+    }
+
+    pub(super) fn holds(&self, at: u64) -> bool {
         self.start.is_none_or(|start| at >= start) && self.end.is_none_or(|end| at <= end)
     }
 }

@@ -4,6 +4,7 @@
 pub(crate) mod account;
 mod general;
 mod history;
+mod lists;
 mod market;
 mod rules;
 mod table;

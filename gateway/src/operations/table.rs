@@ -9,7 +9,7 @@ use futures_util::future::BoxFuture;
 use hyper::Method;
 
 use super::Security::{Public, Read, Stream, Trade};
-use super::{Call, Operation, Security, account, general, history, market, rules, user_stream, wallet};
+use super::{Call, Operation, Security, account, general, history, lists, market, rules, user_stream, wallet};
 use crate::gateway::Answer;
 use crate::params::Params;
 
@@ -42,6 +42,32 @@ pub static OPERATIONS: &[Operation] = &[
     signed(Method::DELETE, "/api/v3/order", Some("order.cancel"), Trade, |_| 1, account::cancel),
     signed(Method::POST, "/api/v3/order/cancelReplace", Some("order.cancelReplace"), Trade, |_| 1, account::replace)
         .placing(1),
+    signed(
+        Method::PUT,
+        "/api/v3/order/amend/keepPriority",
+        Some("order.amend.keepPriority"),
+        Trade,
+        |_| 4,
+        lists::amend_order,
+    ),
+    signed(Method::GET, "/api/v3/order/amendments", Some("order.amendments"), Read, |_| 4, lists::amendments),
+    signed(Method::POST, "/api/v3/order/oco", Some("orderList.place"), Trade, |_| 1, lists::limit_and_stop).placing(2),
+    signed(Method::POST, "/api/v3/orderList/oco", Some("orderList.place.oco"), Trade, |_| 1, lists::oco).placing(2),
+    signed(Method::POST, "/api/v3/orderList/oto", Some("orderList.place.oto"), Trade, |_| 1, lists::oto).placing(2),
+    signed(Method::POST, "/api/v3/orderList/otoco", Some("orderList.place.otoco"), Trade, |_| 1, lists::otoco)
+        .placing(3),
+    signed(Method::DELETE, "/api/v3/orderList", Some("orderList.cancel"), Trade, |_| 1, lists::cancel),
+    signed(Method::GET, "/api/v3/orderList", Some("orderList.status"), Read, |_| 4, lists::list),
+    signed(Method::GET, "/api/v3/openOrderList", Some("openOrderLists.status"), Read, |_| 6, lists::open),
+    signed(Method::GET, "/api/v3/allOrderList", Some("allOrderLists"), Read, |_| 20, lists::all),
+    signed(
+        Method::GET,
+        "/api/v3/myPreventedMatches",
+        Some("myPreventedMatches"),
+        Read,
+        lists::prevented_weight,
+        lists::prevented,
+    ),
     signed(Method::GET, "/api/v3/openOrders", Some("openOrders.status"), Read, all_weight, history::open_orders),
     signed(Method::DELETE, "/api/v3/openOrders", Some("openOrders.cancelAll"), Trade, |_| 1, account::cancel_all),
     signed(Method::GET, "/api/v3/allOrders", Some("allOrders"), Read, |_| 20, history::all_orders),

@@ -1,14 +1,12 @@
 //! The JSON of orders: as answers to placing and canceling, and as answers to queries.
 
 use serde::Serialize;
+use serde_json::value::RawValue;
 
 use super::parse::ResponseType;
-use crate::accounts::{Fill, Order, OrderOutcome, OrderStatus};
+use crate::accounts::{Account, Amendment, Fill, Order, OrderList, OrderOutcome, OrderStatus, PreventedMatch};
 use crate::names;
 use crate::reference::{Market, Reference};
-
-/// Orders are of no list.
-const NO_LIST: i64 = -1;
 
 #[derive(Serialize)]
 #[serde(rename_all = "camelCase")]
@@ -35,6 +33,55 @@ struct State {
     kind: &'static str,
     side: &'static str,
     self_trade_prevention_mode: &'static str,
+    #[serde(flatten)]
+    conditional: Conditional,
+}
+
+/// What only some orders have.
+#[derive(Serialize)]
+#[serde(rename_all = "camelCase")]
+struct Conditional {
+    #[serde(skip_serializing_if = "Option::is_none")]
+    stop_price: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    iceberg_qty: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    trailing_delta: Option<u16>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    trailing_time: Option<i64>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    good_till_date: Option<u64>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    prevented_match_id: Option<u64>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    prevented_quantity: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    expiry_reason: Option<&'static str>,
+}
+
+impl Conditional {
+    fn of(order: &Order, market: &Market) -> Conditional {
+        let terms = &order.terms;
+        let is_prevented = order.prevented.filter(|_| order.status == OrderStatus::ExpiredInMatch);
+        Conditional {
+            stop_price: order
+                .kind
+                .is_stop()
+                .then(|| market.show_price(terms.stop_price.map_or(0, |price| price.units()))),
+            iceberg_qty: (!terms.visible_qty.is_zero()).then(|| market.show_qty(terms.visible_qty.units())),
+            trailing_delta: (!terms.trailing_delta.is_zero()).then(|| terms.trailing_delta.get()),
+            trailing_time: names::trailing_time(order),
+            good_till_date: terms.expire_at.map(|at| at.millis()),
+            prevented_match_id: is_prevented.map(|prevented| prevented.id.get()),
+            prevented_quantity: is_prevented.map(|prevented| market.show_qty(prevented.qty.units())),
+            expiry_reason: names::expiry_reason(order),
+        }
+    }
+}
+
+/// Since when an order works; -1 of one that does not yet.
+fn working_time(order: &Order) -> i64 {
+    order.working.map_or(-1, |at| i64::try_from(at.millis()).unwrap_or(i64::MAX))
 }
 
 impl State {
@@ -50,6 +97,7 @@ impl State {
             kind: names::kind(order.kind),
             side: names::side(order.side),
             self_trade_prevention_mode: names::self_trade(order.self_trade),
+            conditional: Conditional::of(order, market),
         }
     }
 }
@@ -61,7 +109,7 @@ struct Placed<'a> {
     ack: Ack<'a>,
     #[serde(flatten)]
     state: State,
-    working_time: u64,
+    working_time: i64,
     #[serde(skip_serializing_if = "Option::is_none")]
     fills: Option<Vec<PlacedFill<'a>>>,
 }
@@ -78,20 +126,34 @@ struct PlacedFill<'a> {
 
 /// The answer to a new order whose outcome is known.
 pub fn placed(outcome: &OrderOutcome, market: &Market, reference: &Reference, response: ResponseType) -> String {
-    let order = &outcome.order;
+    let fills = (response == ResponseType::Full).then_some(outcome.fills.as_slice());
+    report(&outcome.order, fills, market, reference, response)
+}
+
+/// An order as answers to placing show it.
+pub fn report(
+    order: &Order,
+    fills: Option<&[Fill]>,
+    market: &Market,
+    reference: &Reference,
+    response: ResponseType,
+) -> String {
     let ack = Ack {
         symbol: market.symbol.as_str(),
         order_id: order.id.get(),
-        order_list_id: NO_LIST,
+        order_list_id: names::list_id(order),
         client_order_id: order.client_order_id.as_str(),
         transact_time: order.updated.millis(),
     };
     if response == ResponseType::Ack {
         return write(&ack);
     }
-    let fills = (response == ResponseType::Full)
-        .then(|| outcome.fills.iter().map(|fill| placed_fill(fill, market, reference)).collect());
-    let working_time = order.working.unwrap_or(order.created).millis();
+    let fills = fills.map(|fills| fills.iter().map(|fill| placed_fill(fill, market, reference)).collect());
+    let working_time = if order.kind.is_stop() || order.status == OrderStatus::PendingNew {
+        working_time(order)
+    } else {
+        i64::try_from(order.working.unwrap_or(order.created).millis()).unwrap_or(i64::MAX)
+    };
     write(&Placed { ack, state: State::of(order, market), working_time, fills })
 }
 
@@ -125,7 +187,7 @@ pub fn canceled(order: &Order, market: &Market, cancel_id: &str) -> String {
         symbol: market.symbol.as_str(),
         orig_client_order_id: order.client_order_id.as_str(),
         order_id: order.id.get(),
-        order_list_id: NO_LIST,
+        order_list_id: names::list_id(order),
         client_order_id: cancel_id,
         transact_time: order.updated.millis(),
         state: State::of(order, market),
@@ -141,8 +203,10 @@ struct Queried<'a> {
     client_order_id: &'a str,
     #[serde(flatten)]
     state: State,
-    stop_price: &'static str,
-    iceberg_qty: &'static str,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    stop_price: Option<&'static str>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    iceberg_qty: Option<&'static str>,
     time: u64,
     update_time: u64,
     is_working: bool,
@@ -151,19 +215,19 @@ struct Queried<'a> {
 
 /// An order as queries answer it.
 pub fn queried(order: &Order, market: &Market) -> String {
-    let working_time = order.working.map_or(-1, |at| i64::try_from(at.millis()).unwrap_or(i64::MAX));
+    // Queries show both of every order; those that have them show their own.
     write(&Queried {
         symbol: market.symbol.as_str(),
         order_id: order.id.get(),
-        order_list_id: NO_LIST,
+        order_list_id: names::list_id(order),
         client_order_id: order.client_order_id.as_str(),
         state: State::of(order, market),
-        stop_price: "0.00000000",
-        iceberg_qty: "0.00000000",
+        stop_price: (!order.kind.is_stop()).then_some("0.00000000"),
+        iceberg_qty: order.terms.visible_qty.is_zero().then_some("0.00000000"),
         time: order.created.millis(),
         update_time: order.updated.millis(),
-        is_working: !matches!(order.status, OrderStatus::PendingNew | OrderStatus::Rejected),
-        working_time,
+        is_working: order.working.is_some(),
+        working_time: working_time(order),
     })
 }
 
@@ -186,13 +250,13 @@ struct Trade<'a> {
 }
 
 /// A fill as `myTrades` answers it.
-pub fn trade(fill: &Fill, market: &Market, reference: &Reference) -> String {
+pub fn trade(fill: &Fill, list: i64, market: &Market, reference: &Reference) -> String {
     let asset = reference.asset(fill.fee_asset);
     write(&Trade {
         symbol: market.symbol.as_str(),
         id: fill.trade.get(),
         order_id: fill.order.get(),
-        order_list_id: NO_LIST,
+        order_list_id: list,
         price: market.show_price(fill.price.units()),
         qty: market.show_qty(fill.qty.units()),
         quote_qty: market.quote.show(fill.quote_amount.units()),
@@ -202,6 +266,189 @@ pub fn trade(fill: &Fill, market: &Market, reference: &Reference) -> String {
         is_buyer: fill.side == wire::Side::Buy,
         is_maker: fill.is_maker,
         is_best_match: true,
+    })
+}
+
+#[derive(Serialize)]
+#[serde(rename_all = "camelCase")]
+struct AmendedOrder<'a> {
+    symbol: &'a str,
+    order_id: u64,
+    order_list_id: i64,
+    orig_client_order_id: &'a str,
+    client_order_id: &'a str,
+    price: String,
+    qty: String,
+    executed_qty: String,
+    prevented_qty: String,
+    quote_order_qty: String,
+    cumulative_quote_qty: String,
+    status: &'static str,
+    time_in_force: &'static str,
+    #[serde(rename = "type")]
+    kind: &'static str,
+    side: &'static str,
+    working_time: i64,
+    self_trade_prevention_mode: &'static str,
+    #[serde(flatten)]
+    conditional: Conditional,
+}
+
+#[derive(Serialize)]
+#[serde(rename_all = "camelCase")]
+struct Amended<'a> {
+    transact_time: u64,
+    execution_id: u64,
+    amended_order: AmendedOrder<'a>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    list_status: Option<ListHead<'a>>,
+}
+
+/// The answer to an amend.
+pub fn amended(order: &Order, account: &Account, market: &Market) -> String {
+    let last = order.amendments.last();
+    write(&Amended {
+        transact_time: order.updated.millis(),
+        execution_id: last.map_or(0, |amendment| amendment.execution.get()),
+        amended_order: AmendedOrder {
+            symbol: market.symbol.as_str(),
+            order_id: order.id.get(),
+            order_list_id: names::list_id(order),
+            orig_client_order_id: last
+                .map_or(order.client_order_id.as_str(), |amendment| amendment.client_order_id_before.as_str()),
+            client_order_id: order.client_order_id.as_str(),
+            price: names::shown_price(order, market),
+            qty: market.show_qty(order.shown_qty().units()),
+            executed_qty: market.show_qty(order.executed.units()),
+            prevented_qty: market.show_qty(order.prevented.map_or(0, |prevented| prevented.qty.units())),
+            quote_order_qty: market.quote.show(order.quote_qty.units()),
+            cumulative_quote_qty: market.quote.show(order.quote_executed.units()),
+            status: order.status.name(),
+            time_in_force: names::shown_time_in_force(order),
+            kind: names::kind(order.kind),
+            side: names::side(order.side),
+            working_time: working_time(order),
+            self_trade_prevention_mode: names::self_trade(order.self_trade),
+            conditional: Conditional::of(order, market),
+        },
+        list_status: account.lists.get(order.list).map(|list| ListHead::of(list, account, market)),
+    })
+}
+
+#[derive(Serialize)]
+#[serde(rename_all = "camelCase")]
+struct ShownAmendment<'a> {
+    symbol: &'a str,
+    order_id: u64,
+    execution_id: u64,
+    orig_client_order_id: &'a str,
+    new_client_order_id: &'a str,
+    orig_qty: String,
+    new_qty: String,
+    time: u64,
+}
+
+/// One amendment of an order as `order/amendments` answers it.
+pub fn amendment(order: &Order, amendment: &Amendment, market: &Market) -> String {
+    write(&ShownAmendment {
+        symbol: market.symbol.as_str(),
+        order_id: order.id.get(),
+        execution_id: amendment.execution.get(),
+        orig_client_order_id: amendment.client_order_id_before.as_str(),
+        new_client_order_id: amendment.client_order_id.as_str(),
+        orig_qty: market.show_qty(amendment.qty_before.units()),
+        new_qty: market.show_qty(amendment.qty.units()),
+        time: amendment.at.millis(),
+    })
+}
+
+#[derive(Serialize)]
+#[serde(rename_all = "camelCase")]
+struct ListHead<'a> {
+    order_list_id: u64,
+    contingency_type: &'static str,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    list_status_type: Option<&'static str>,
+    list_order_status: &'static str,
+    list_client_order_id: &'a str,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    transaction_time: Option<u64>,
+    symbol: &'a str,
+    orders: Vec<ListedOrder<'a>>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    order_reports: Option<Vec<Box<RawValue>>>,
+}
+
+#[derive(Serialize)]
+#[serde(rename_all = "camelCase")]
+struct ListedOrder<'a> {
+    symbol: &'a str,
+    order_id: u64,
+    client_order_id: &'a str,
+}
+
+impl<'a> ListHead<'a> {
+    /// As an amend tells it.
+    fn of(list: &'a OrderList, account: &'a Account, market: &'a Market) -> ListHead<'a> {
+        let symbol = market.symbol.as_str();
+        let orders = list.orders.iter().map(|id| ListedOrder {
+            symbol,
+            order_id: id.get(),
+            client_order_id: account.orders.get(list.market, *id).map_or("", |order| order.client_order_id.as_str()),
+        });
+        ListHead {
+            order_list_id: list.id.get(),
+            contingency_type: names::contingency(list.kind),
+            list_status_type: None,
+            list_order_status: names::list_status(list.status).1,
+            list_client_order_id: list.client_order_id.as_str(),
+            transaction_time: None,
+            symbol,
+            orders: orders.collect(),
+            order_reports: None,
+        }
+    }
+}
+
+/// A list as answers and queries show it, with what each order's report is, where they are wanted.
+pub fn list(list: &OrderList, account: &Account, market: &Market, reports: Option<Vec<String>>) -> String {
+    let raw = |report: String| RawValue::from_string(report).expect("reports are JSON");
+    write(&ListHead {
+        list_status_type: Some(names::list_status(list.status).0),
+        transaction_time: Some(list.updated.millis()),
+        order_reports: reports.map(|reports| reports.into_iter().map(raw).collect()),
+        ..ListHead::of(list, account, market)
+    })
+}
+
+#[derive(Serialize)]
+#[serde(rename_all = "camelCase")]
+struct ShownPrevented<'a> {
+    symbol: &'a str,
+    prevented_match_id: u64,
+    taker_order_id: u64,
+    maker_symbol: &'a str,
+    maker_order_id: u64,
+    trade_group_id: u16,
+    self_trade_prevention_mode: &'static str,
+    price: String,
+    maker_prevented_quantity: String,
+    transact_time: u64,
+}
+
+/// A prevented trade as `myPreventedMatches` answers it.
+pub fn prevented(prevented: &PreventedMatch, market: &Market) -> String {
+    write(&ShownPrevented {
+        symbol: market.symbol.as_str(),
+        prevented_match_id: prevented.id.get(),
+        taker_order_id: prevented.taker.get(),
+        maker_symbol: market.symbol.as_str(),
+        maker_order_id: prevented.maker.get(),
+        trade_group_id: prevented.group.get(),
+        self_trade_prevention_mode: names::self_trade(prevented.mode),
+        price: market.show_price(prevented.price.units()),
+        maker_prevented_quantity: market.show_qty(prevented.maker_qty.units()),
+        transact_time: prevented.at.millis(),
     })
 }
 

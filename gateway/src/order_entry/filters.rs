@@ -2,41 +2,46 @@
 //! own copy of the rules; this one only answers early.
 
 use wire::command::NewOrder;
-use wire::{OrderKind, RejectReason, Side};
+use wire::{OrderKind, RejectReason, Side, Terms};
 
+use super::parse::Placement;
 use crate::errors::{self, ApiError};
 use crate::reference::Market;
 
 /// What the market's filters say of this order.
-pub fn check(market: &Market, order: &NewOrder) -> Result<(), ApiError> {
+pub fn check(placement: &Placement) -> Result<(), ApiError> {
+    let (market, order, terms) = (&*placement.market, &placement.order, &placement.terms);
     if !market.status.takes_orders() {
         return Err(errors::MARKET_CLOSED);
     }
-    first_failure(market, order).map_or(Ok(()), |reason| Err(explain(market, order, reason)))
+    first_failure(market, order, terms).map_or(Ok(()), |reason| Err(explain(market, order, reason)))
 }
 
 /// What a client is told of a refused order. The filter of a too large quantity depends on the order.
 pub fn explain(market: &Market, order: &NewOrder, reason: RejectReason) -> ApiError {
     match reason {
-        RejectReason::QtyTooLarge if order.kind == OrderKind::Market && order.qty <= market.rules.qty_max => {
+        RejectReason::QtyTooLarge if order.kind.is_market() && order.qty <= market.rules.qty_max => {
             ApiError::filter("MARKET_LOT_SIZE")
         }
         reason => reason.into(),
     }
 }
 
-fn first_failure(market: &Market, order: &NewOrder) -> Option<RejectReason> {
+fn first_failure(market: &Market, order: &NewOrder, terms: &Terms) -> Option<RejectReason> {
     let rules = &market.rules;
-    if order.kind != OrderKind::Market {
-        if !order.price.is_multiple_of(rules.tick) {
+    for price in (!order.kind.is_market()).then_some(order.price).into_iter().chain(terms.stop_price) {
+        if !price.is_multiple_of(rules.tick) {
             return Some(RejectReason::PriceOffTick);
         }
-        if order.price < rules.price_min {
+        if price < rules.price_min {
             return Some(RejectReason::PriceTooLow);
         }
-        if order.price > rules.price_max {
+        if price > rules.price_max {
             return Some(RejectReason::PriceTooHigh);
         }
+    }
+    if terms.visible_qty > order.qty {
+        return Some(RejectReason::BadIcebergQty);
     }
     if order.qty.is_zero() {
         return (order.quote_qty < rules.notional_min).then_some(RejectReason::NotionalTooSmall);
@@ -47,9 +52,13 @@ fn first_failure(market: &Market, order: &NewOrder) -> Option<RejectReason> {
     if order.qty < rules.qty_min {
         return Some(RejectReason::QtyTooSmall);
     }
-    let qty_max = if order.kind == OrderKind::Market { rules.market_qty_max } else { rules.qty_max };
+    let qty_max = if order.kind.is_market() { rules.market_qty_max } else { rules.qty_max };
     if order.qty > qty_max {
         return Some(RejectReason::QtyTooLarge);
+    }
+    if order.kind.is_market() && order.kind.is_stop() {
+        // Its protection price is made from its stop price, by the ledger.
+        return None;
     }
     // The protection price bounds a market order's notional from above when it buys, from below when it
     // sells: only what is certain is refused here.

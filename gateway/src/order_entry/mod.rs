@@ -4,8 +4,10 @@
 //! The answer to an order waits for its first outcome (refused, resting or ended), the answer to a cancel for
 //! the cancel's. When that takes too long the client is told that it is unknown; the order's status tells.
 
+pub mod amend;
 pub mod answers;
 pub mod filters;
+pub mod lists;
 pub mod parse;
 mod protection;
 pub mod replace;
@@ -18,7 +20,7 @@ use tokio::sync::oneshot;
 use tokio::time::Instant;
 use wire::codec::v1;
 use wire::command::{CancelOrder, Reply};
-use wire::{ClientOrderId, Command, LogPosition, MarketId, OrderId, OrderKind, RejectReason};
+use wire::{ClientOrderId, Command, ListId, LogPosition, MarketId, OrderId, RejectReason};
 
 use self::parse::{Cancellation, Placement};
 use crate::accounts::{RequestOutcome, cancel_report_id};
@@ -30,8 +32,8 @@ use crate::params::Params;
 
 /// Places an order and waits for what becomes of it.
 pub async fn place(gateway: &Arc<Gateway>, caller: Caller, params: Params) -> Answer {
-    let placement = parse::placement(gateway, caller.account, params)?;
-    filters::check(&placement.market, &placement.order)?;
+    let placement = parse::placement(gateway, caller, params)?;
+    filters::check(&placement)?;
     send(gateway, caller, &placement).await
 }
 
@@ -39,7 +41,7 @@ pub async fn place(gateway: &Arc<Gateway>, caller: Caller, params: Params) -> An
 async fn send(gateway: &Arc<Gateway>, caller: Caller, placement: &Placement) -> Answer {
     let (market, order) = (&placement.market, &placement.order);
     let deadline = Instant::now() + gateway.limits.order_timeout;
-    let replied = request(gateway, &Command::NewOrder(*order)).await?;
+    let replied = request(gateway, &placement.command()).await?;
     let id = match replied.reply {
         Reply::Accepted { id } => OrderId::new(id),
         Reply::Rejected { reason: RejectReason::DuplicateClientOrderId, id } if placement.is_retry => {
@@ -76,17 +78,18 @@ async fn first_of(
     let first = accounts.get(caller.account).and_then(|account| account.orders.get(wanted.market, id));
     let is_same = first.is_some_and(|first| {
         // The protection price of a market order moves with the book.
-        (first.side, first.kind, first.time_in_force, first.self_trade, first.qty, first.quote_qty)
-            == (wanted.side, wanted.kind, wanted.time_in_force, wanted.self_trade, wanted.qty, wanted.quote_qty)
-            && (first.kind == OrderKind::Market || first.price == wanted.price)
+        first.terms == placement.terms
+            && (first.side, first.kind, first.time_in_force, first.self_trade, first.qty, first.quote_qty)
+                == (wanted.side, wanted.kind, wanted.time_in_force, wanted.self_trade, wanted.qty, wanted.quote_qty)
+            && (first.kind.is_market() || first.price == wanted.price)
     });
     if is_same { Ok(id) } else { Err(RejectReason::DuplicateClientOrderId.into()) }
 }
 
 /// Checks an order as [`place`] does, without placing it.
 pub fn test(gateway: &Arc<Gateway>, caller: Caller, params: Params) -> Answer {
-    let placement = parse::placement(gateway, caller.account, params)?;
-    filters::check(&placement.market, &placement.order)?;
+    let placement = parse::placement(gateway, caller, params)?;
+    filters::check(&placement)?;
     Ok(if placement.wants_commission {
         crate::operations::account::commission_of_test(gateway, caller)?
     } else {
@@ -137,6 +140,7 @@ async fn withdraw(gateway: &Arc<Gateway>, command: &Command) -> Result<Withdrawn
     let _waiting = GiveUp { gateway, what: Waited::Request(position) };
     match outcome(receiver, deadline).await? {
         RequestOutcome::Canceled(orders) => Ok((position, orders)),
+        RequestOutcome::Amended(..) => Err(errors::UNKNOWN),
         RequestOutcome::Refused(reason) => Err(reason.into()),
     }
 }
@@ -193,6 +197,7 @@ impl From<ClusterError> for ApiError {
 enum Waited {
     Order(OrderId),
     Request(LogPosition),
+    List(ListId),
 }
 
 /// Whoever stops waiting, also by hanging up, leaves nothing behind.
@@ -207,6 +212,7 @@ impl Drop for GiveUp<'_> {
         match self.what {
             Waited::Order(order) => accounts.give_up_order(order),
             Waited::Request(request) => accounts.give_up_request(request),
+            Waited::List(list) => accounts.give_up_list(list),
         }
     }
 }

@@ -5,11 +5,15 @@ use std::sync::Arc;
 
 use rand::Rng;
 use rand::distr::Alphanumeric;
-use wire::command::{CancelAll, CancelOrder, NewOrder};
+use wire::command::{CancelAll, CancelOrder, NewOrder, NewOrderOnTerms};
 use wire::decimal::{self, DecimalError};
-use wire::{AccountId, Amount, ClientOrderId, OrderId, OrderKind, Price, Qty, SelfTradePrevention, Side, TimeInForce};
+use wire::{
+    AccountId, Amount, BasisPoints, CancelRestriction, ClientOrderId, Command, OrderId, OrderKind, Price, Qty,
+    SelfTradePrevention, Side, Terms, TimeInForce, Timestamp,
+};
 
 use super::protection;
+use crate::auth::Caller;
 use crate::errors::{self, ApiError};
 use crate::gateway::Gateway;
 use crate::params::{self, Params};
@@ -33,6 +37,8 @@ pub struct Placement {
     pub market: Arc<Market>,
     /// What enters the log.
     pub order: NewOrder,
+    /// What it asks for beyond a plain order.
+    pub terms: Terms,
     /// What is answered.
     pub response: ResponseType,
     /// `order/test`: whether the commission is asked for.
@@ -67,14 +73,6 @@ pub struct Cancellation {
 /// Binance.
 const DECIMALS_MAX: u8 = 8;
 
-/// Order types that exist, but not here.
-const CONDITIONAL_TYPES: [(&str, &str); 4] = [
-    ("STOP_LOSS", "Stop loss orders are not supported for this symbol."),
-    ("STOP_LOSS_LIMIT", "Stop loss limit orders are not supported for this symbol."),
-    ("TAKE_PROFIT", "Take profit orders are not supported for this symbol."),
-    ("TAKE_PROFIT_LIMIT", "Take profit limit orders are not supported for this symbol."),
-];
-
 /// The market that the mandatory `symbol` names.
 pub fn market(gateway: &Gateway, params: &mut Params) -> Result<Arc<Market>, ApiError> {
     let symbol = params.required("symbol")?;
@@ -90,8 +88,19 @@ pub fn named_market(gateway: &Gateway, symbol: &str) -> Result<Arc<Market>, ApiE
     gateway.exchange.reference().market_named(symbol).cloned().ok_or(errors::INVALID_SYMBOL)
 }
 
+impl Placement {
+    /// What enters the log.
+    pub fn command(&self) -> Command {
+        let (order, terms) = (self.order, self.terms);
+        match terms == Terms::NONE && order.time_in_force != TimeInForce::Day {
+            true => Command::NewOrder(order),
+            false => Command::NewOrderOnTerms(Box::new(NewOrderOnTerms { order, terms })),
+        }
+    }
+}
+
 /// Reads a new order.
-pub fn placement(gateway: &Gateway, account: AccountId, mut params: Params) -> Result<Placement, ApiError> {
+pub fn placement(gateway: &Gateway, caller: Caller, mut params: Params) -> Result<Placement, ApiError> {
     let market = market(gateway, &mut params)?;
     let side = side(&params.required("side")?)?;
     let kind = kind(&params.required("type")?)?;
@@ -101,38 +110,36 @@ pub fn placement(gateway: &Gateway, account: AccountId, mut params: Params) -> R
     let client_order_id = client_order_id(&mut params, "newClientOrderId")?.unwrap_or_else(generated_id);
     let response = response_type(&mut params, kind)?;
     let self_trade = self_trade(&mut params)?;
-    refuse_unsupported(&mut params)?;
+    strategy(&mut params)?;
+    let terms = terms(&market, kind, time_in_force, &mut params)?;
 
     let sent_price = params.take("price")?;
     let sent_qty = params.take("quantity")?;
     let sent_quote_qty = params.take("quoteOrderQty")?;
-    let (price, qty, quote_qty) = match kind {
-        OrderKind::Limit | OrderKind::LimitMaker => {
-            if sent_quote_qty.is_some() {
-                return Err(ApiError::not_required("quoteOrderQty"));
-            }
-            let qty = quantity(&market, &sent_qty.ok_or_else(|| ApiError::mandatory("quantity"))?)?;
-            let price = price(&market, &sent_price.ok_or_else(|| ApiError::mandatory("price"))?)?;
-            (price, qty, Amount::ZERO)
+    if kind != OrderKind::Market && sent_quote_qty.is_some() {
+        return Err(ApiError::not_required("quoteOrderQty"));
+    }
+    let (qty, quote_qty) = match (sent_qty, sent_quote_qty) {
+        (Some(qty), None) => (quantity(&market, "quantity", &qty)?, Amount::ZERO),
+        (None, Some(quote)) => (Qty::ZERO, quote_quantity(&market, &quote)?),
+        (None, None) if kind == OrderKind::Market => {
+            return Err(ApiError::either_mandatory("quantity", "quoteOrderQty"));
         }
-        // `kind` gives no stop order.
-        _ => {
-            if sent_price.is_some() {
-                return Err(ApiError::not_required("price"));
-            }
-            let (qty, quote_qty) = match (sent_qty, sent_quote_qty) {
-                (Some(qty), None) => (quantity(&market, &qty)?, Amount::ZERO),
-                (None, Some(quote)) => (Qty::ZERO, quote_quantity(&market, &quote)?),
-                (None, None) => return Err(ApiError::either_mandatory("quantity", "quoteOrderQty")),
-                (Some(_), Some(_)) => return Err(ApiError::not_required("quoteOrderQty")),
-            };
+        (None, None) => return Err(ApiError::mandatory("quantity")),
+        (Some(_), Some(_)) => return Err(ApiError::not_required("quoteOrderQty")),
+    };
+    let price = match sent_price {
+        Some(_) if kind.is_market() => return Err(ApiError::not_required("price")),
+        Some(text) => price(&market, "price", &text)?,
+        None if kind.is_market() => {
             let data = gateway.exchange.market_data();
-            (protection::price(&market, side, data.best(market.id), data.last_price(market.id)), qty, quote_qty)
+            protection::price(&market, side, data.best(market.id), data.last_price(market.id))
         }
+        None => return Err(ApiError::mandatory("price")),
     };
     params.finish()?;
     let order = NewOrder {
-        account,
+        account: caller.account,
         market: market.id,
         side,
         kind,
@@ -142,10 +149,50 @@ pub fn placement(gateway: &Gateway, account: AccountId, mut params: Params) -> R
         qty,
         quote_qty,
         client_order_id,
-        key: Default::default(),
+        key: caller.id,
         session: Default::default(),
     };
-    Ok(Placement { market, order, response, wants_commission, is_retry })
+    Ok(Placement { market, order, terms, response, wants_commission, is_retry })
+}
+
+/// Takes what only stop orders, icebergs and dated orders have.
+fn terms(market: &Market, kind: OrderKind, time_in_force: TimeInForce, params: &mut Params) -> Result<Terms, ApiError> {
+    let stop_price = params.take("stopPrice")?;
+    let trailing_delta = params.integer("trailingDelta")?;
+    if !kind.is_stop() {
+        if stop_price.is_some() {
+            return Err(ApiError::not_required("stopPrice"));
+        }
+        if trailing_delta.is_some() {
+            return Err(ApiError::not_required("trailingDelta"));
+        }
+    } else if stop_price.is_none() && trailing_delta.is_none() {
+        return Err(ApiError::either_mandatory("stopPrice", "trailingDelta"));
+    }
+    let stop_price = stop_price.map(|text| price(market, "stopPrice", &text)).transpose()?;
+    let trailing_delta = match trailing_delta {
+        None => BasisPoints::ZERO,
+        Some(points) => u16::try_from(points)
+            .ok()
+            .and_then(BasisPoints::new)
+            .filter(|points| !points.is_zero())
+            .ok_or_else(|| ApiError::filter("TRAILING_DELTA"))?,
+    };
+    let visible_qty = match params.take("icebergQty")? {
+        Some(_) if kind.is_market() => return Err(ApiError::not_required("icebergQty")),
+        Some(text) => quantity(market, "icebergQty", &text)?,
+        None => Qty::ZERO,
+    };
+    let expire_at = match (params.integer("goodTillDate")?, time_in_force) {
+        (None, TimeInForce::Gtd) => return Err(ApiError::mandatory("goodTillDate")),
+        (Some(ms), TimeInForce::Gtd) => {
+            let nanos = ms.checked_mul(1_000_000).ok_or_else(|| ApiError::overflowed("goodTillDate"))?;
+            Some(Timestamp::from_nanos(nanos))
+        }
+        (None, _) => None,
+        (Some(_), _) => return Err(ApiError::not_required("goodTillDate")),
+    };
+    Ok(Terms { stop_price, trailing_delta, visible_qty, expire_at })
 }
 
 /// Reads a cancel.
@@ -158,7 +205,7 @@ pub fn cancellation(gateway: &Gateway, account: AccountId, mut params: Params) -
 }
 
 /// Reads what takes an order's place: what goes is named by parameters of its own.
-pub fn replacement(gateway: &Gateway, account: AccountId, mut params: Params) -> Result<Replacement, ApiError> {
+pub fn replacement(gateway: &Gateway, caller: Caller, mut params: Params) -> Result<Replacement, ApiError> {
     let symbol = params.get("symbol").ok_or_else(|| ApiError::mandatory("symbol"))?.to_owned();
     let market = named_market(gateway, &symbol)?;
     let allows_failure = match params.required("cancelReplaceMode")?.as_str() {
@@ -171,8 +218,8 @@ pub fn replacement(gateway: &Gateway, account: AccountId, mut params: Params) ->
         Some(_) => return Err(ApiError::invalid_data("orderRateLimitExceededMode")),
     }
     let names = ["cancelOrderId", "cancelOrigClientOrderId", "cancelNewClientOrderId"];
-    let cancellation = cancellation_in(gateway, account, &mut params, &market, names)?;
-    let placement = placement(gateway, account, params)?;
+    let cancellation = cancellation_in(gateway, caller.account, &mut params, &market, names)?;
+    let placement = placement(gateway, caller, params)?;
     Ok(Replacement { cancellation, placement, allows_failure })
 }
 
@@ -186,12 +233,15 @@ fn cancellation_in(
 ) -> Result<Cancellation, ApiError> {
     let named = order_name_in(params, id, name)?;
     let cancel_id = client_order_id(params, cancel_name)?;
-    if let Some(restriction) = params.take("cancelRestrictions")? {
-        return Err(match restriction.as_str() {
-            "ONLY_NEW" | "ONLY_PARTIALLY_FILLED" => errors::UNSUPPORTED,
-            _ => ApiError::new(-1145, "cancelRestrictions has to be either ONLY_NEW or ONLY_PARTIALLY_FILLED."),
-        });
-    }
+    let restriction = match params.take("cancelRestrictions")?.as_deref() {
+        None => CancelRestriction::None,
+        Some("ONLY_NEW") => CancelRestriction::OnlyNew,
+        Some("ONLY_PARTIALLY_FILLED") => CancelRestriction::OnlyPartiallyFilled,
+        Some(_) => {
+            let text = "cancelRestrictions has to be either ONLY_NEW or ONLY_PARTIALLY_FILLED.";
+            return Err(ApiError::new(-1145, text));
+        }
+    };
     if let (Some(order), Some(name)) = (named.order, named.client_order_id) {
         let accounts = gateway.exchange.accounts();
         let known = accounts.get(account).and_then(|account| account.orders.get(market.id, order));
@@ -204,7 +254,7 @@ fn cancellation_in(
         market: market.id,
         order: named.order.unwrap_or(OrderId::ZERO),
         client_order_id: named.client_order_id.unwrap_or(ClientOrderId::EMPTY),
-        restriction: wire::CancelRestriction::None,
+        restriction,
         new_client_order_id: cancel_id.unwrap_or(ClientOrderId::EMPTY),
     };
     Ok(Cancellation { market: Arc::clone(market), command, cancel_id })
@@ -249,7 +299,7 @@ fn order_name_in(params: &mut Params, id: &str, name: &str) -> Result<OrderName,
     Ok(OrderName { order, client_order_id })
 }
 
-fn side(text: &str) -> Result<Side, ApiError> {
+pub(super) fn side(text: &str) -> Result<Side, ApiError> {
     match text {
         "BUY" => Ok(Side::Buy),
         "SELL" => Ok(Side::Sell),
@@ -262,30 +312,31 @@ fn kind(text: &str) -> Result<OrderKind, ApiError> {
         "LIMIT" => Ok(OrderKind::Limit),
         "MARKET" => Ok(OrderKind::Market),
         "LIMIT_MAKER" => Ok(OrderKind::LimitMaker),
-        _ => match CONDITIONAL_TYPES.iter().find(|(name, _)| *name == text) {
-            Some((_, message)) => Err(ApiError::new(-1013, message)),
-            None => Err(errors::INVALID_ORDER_TYPE),
-        },
+        "STOP_LOSS" => Ok(OrderKind::StopLoss),
+        "STOP_LOSS_LIMIT" => Ok(OrderKind::StopLossLimit),
+        "TAKE_PROFIT" => Ok(OrderKind::TakeProfit),
+        "TAKE_PROFIT_LIMIT" => Ok(OrderKind::TakeProfitLimit),
+        _ => Err(errors::INVALID_ORDER_TYPE),
     }
 }
 
 fn time_in_force(params: &mut Params, kind: OrderKind) -> Result<TimeInForce, ApiError> {
-    match kind {
+    match kind.working() {
         OrderKind::Limit => match params.required("timeInForce")?.as_str() {
             "GTC" => Ok(TimeInForce::Gtc),
             "IOC" => Ok(TimeInForce::Ioc),
             "FOK" => Ok(TimeInForce::Fok),
+            "DAY" => Ok(TimeInForce::Day),
+            "GTD" => Ok(TimeInForce::Gtd),
             _ => Err(errors::INVALID_TIME_IN_FORCE),
         },
-        OrderKind::Market | OrderKind::LimitMaker if params.take("timeInForce")?.is_some() => {
-            Err(ApiError::not_required("timeInForce"))
-        }
+        _ if params.take("timeInForce")?.is_some() => Err(ApiError::not_required("timeInForce")),
         OrderKind::LimitMaker => Ok(TimeInForce::Gtc),
         _ => Ok(TimeInForce::Ioc),
     }
 }
 
-fn client_order_id(params: &mut Params, name: &str) -> Result<Option<ClientOrderId>, ApiError> {
+pub(crate) fn client_order_id(params: &mut Params, name: &str) -> Result<Option<ClientOrderId>, ApiError> {
     let Some(text) = params.take(name)? else { return Ok(None) };
     ClientOrderId::new(text.as_bytes())
         .ok()
@@ -295,14 +346,14 @@ fn client_order_id(params: &mut Params, name: &str) -> Result<Option<ClientOrder
 }
 
 /// 22 random letters and digits, as clients are used to.
-fn generated_id() -> ClientOrderId {
+pub(super) fn generated_id() -> ClientOrderId {
     let text: Vec<u8> = rand::rng().sample_iter(Alphanumeric).take(22).collect();
     ClientOrderId::new(&text).expect("22 letters and digits are a client order id")
 }
 
-fn response_type(params: &mut Params, kind: OrderKind) -> Result<ResponseType, ApiError> {
+pub(super) fn response_type(params: &mut Params, kind: OrderKind) -> Result<ResponseType, ApiError> {
     match params.take("newOrderRespType")?.as_deref() {
-        None if kind == OrderKind::LimitMaker => Ok(ResponseType::Ack),
+        None if !matches!(kind, OrderKind::Limit | OrderKind::Market) => Ok(ResponseType::Ack),
         None | Some("FULL") => Ok(ResponseType::Full),
         Some("ACK") => Ok(ResponseType::Ack),
         Some("RESULT") => Ok(ResponseType::Result),
@@ -324,35 +375,26 @@ fn self_trade(params: &mut Params) -> Result<SelfTradePrevention, ApiError> {
     }
 }
 
-/// Parameters that Binance knows and this exchange has no use for: some change nothing, the others ask for
-/// what no order here can do.
-fn refuse_unsupported(params: &mut Params) -> Result<(), ApiError> {
+/// What clients label their orders with changes nothing here.
+fn strategy(params: &mut Params) -> Result<(), ApiError> {
     params.integer("strategyId")?;
     if params.integer("strategyType")?.is_some_and(|kind| kind < 1_000_000) {
         return Err(ApiError::new(-1134, "strategyType was less than 1000000."));
     }
-    for name in ["stopPrice", "trailingDelta"] {
-        if params.take(name)?.is_some() {
-            return Err(ApiError::not_required(name));
-        }
-    }
-    match params.take("icebergQty")? {
-        Some(_) => Err(ApiError::new(-1013, "Iceberg orders are not supported for this symbol.")),
-        None => Ok(()),
-    }
+    Ok(())
 }
 
-fn price(market: &Market, text: &str) -> Result<Price, ApiError> {
+fn price(market: &Market, name: &str, text: &str) -> Result<Price, ApiError> {
     let filter = || ApiError::filter("PRICE_FILTER");
-    match units("price", text, market.scale.price_decimals, filter)? {
+    match units(name, text, market.scale.price_decimals, filter)? {
         0 => Err(ApiError::new(-1013, "Invalid price.")),
         units => Price::new(units).ok_or_else(filter),
     }
 }
 
-fn quantity(market: &Market, text: &str) -> Result<Qty, ApiError> {
+pub(super) fn quantity(market: &Market, name: &str, text: &str) -> Result<Qty, ApiError> {
     let filter = || ApiError::filter("LOT_SIZE");
-    match units("quantity", text, market.scale.qty_decimals, filter)? {
+    match units(name, text, market.scale.qty_decimals, filter)? {
         0 => Err(ApiError::new(-1013, "Invalid quantity.")),
         units => Qty::new(units).ok_or_else(filter),
     }

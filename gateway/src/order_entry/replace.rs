@@ -11,9 +11,9 @@ use crate::params::Params;
 /// Cancels an order and, when that has succeeded or need not, places another. `over_limit` says why none may be placed;
 /// the cancel is done all the same.
 pub async fn replace(gateway: &Arc<Gateway>, caller: Caller, params: Params, over_limit: Option<ApiError>) -> Answer {
-    let replacement = parse::replacement(gateway, caller.account, params)?;
+    let replacement = parse::replacement(gateway, caller, params)?;
     let placement = &replacement.placement;
-    filters::check(&placement.market, &placement.order)?;
+    filters::check(placement)?;
     let canceled = take_off(gateway, caller, &replacement.cancellation).await;
     if canceled.as_ref().is_err_and(is_unknown) {
         return canceled;

@@ -11,6 +11,7 @@ fn alice() -> Caller {
     Caller {
         account: ALICE,
         key: ApiKeyText::new(ALICE_KEY.as_bytes()).unwrap(),
+        id: Default::default(),
         permissions: Permissions::READ_AND_TRADE,
     }
 }
@@ -233,6 +234,8 @@ fn value() -> impl proptest::strategy::Strategy<Value = String> {
     prop_oneof![4 => known.prop_map(String::from), 1 => "[0-9]{1,22}(\\.[0-9]{1,22})?", 1 => ".{0,40}"]
 }
 
+mod special;
+
 proptest::proptest! {
     #[test]
     fn no_parameters_panic_and_what_passes_keeps_to_the_rules(
@@ -251,11 +254,11 @@ proptest::proptest! {
         }
         let params = Params::new(sent).unwrap();
         let _ = parse::cancellation(&gateway, ALICE, params.clone());
-        if let Ok(placement) = parse::placement(&gateway, ALICE, params) {
+        if let Ok(placement) = parse::placement(&gateway, alice(), params) {
             let order = placement.order;
             proptest::prop_assert_ne!(order.qty.is_zero(), order.quote_qty.is_zero());
             proptest::prop_assert!(order.client_order_id.is_client_order_id());
-            let _ = filters::check(&placement.market, &order);
+            let _ = filters::check(&placement);
         }
     }
 }

@@ -1,0 +1,210 @@
+//! What the ledger's events say of orders on terms, order lists, amended orders and prevented trades.
+
+use std::collections::VecDeque;
+
+use tokio::sync::oneshot;
+use wire::event::*;
+use wire::{
+    AccountId, CancelCause, Event, ListId, MarketId, OrderId, PreventedMatchId, Price, Qty, SelfTradePrevention,
+    Timestamp, TradeGroupId,
+};
+
+use super::lists::ListStatus;
+use super::orders::{Amendment, Prevented};
+use super::{Accounts, Batch, RequestOutcome, reports};
+
+/// Prevented trades kept per account.
+const PREVENTED_KEPT: usize = 10_000;
+
+/// A trade that self-trade prevention prevented.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct PreventedMatch {
+    /// In which market.
+    pub market: MarketId,
+    /// Its number in its market.
+    pub id: PreventedMatchId,
+    /// The order that arrived.
+    pub taker: OrderId,
+    /// The order that rested.
+    pub maker: OrderId,
+    /// The trade group that both were in, or 0.
+    pub group: TradeGroupId,
+    /// What was to be done.
+    pub mode: SelfTradePrevention,
+    /// At what price they would have traded.
+    pub price: Price,
+    /// What the maker lost.
+    pub maker_qty: Qty,
+    /// When.
+    pub at: Timestamp,
+}
+
+/// The latest prevented trades of one account.
+#[derive(Debug, Default)]
+pub struct PreventedMatches {
+    kept: VecDeque<PreventedMatch>,
+}
+
+impl PreventedMatches {
+    /// Oldest first.
+    pub fn iter(&self) -> impl Iterator<Item = &PreventedMatch> {
+        self.kept.iter()
+    }
+
+    fn push(&mut self, prevented: PreventedMatch) {
+        if self.kept.len() == PREVENTED_KEPT {
+            self.kept.pop_front();
+        }
+        self.kept.push_back(prevented);
+    }
+}
+
+impl Accounts {
+    /// Waits until what came of a list is known, now or later.
+    pub fn await_list(&self, account: AccountId, list: ListId) -> oneshot::Receiver<()> {
+        let receiver = self.outcomes.await_list(list);
+        if self.is_list_settled(account, list) {
+            let (sender, known) = oneshot::channel();
+            // The receiver is ours: it is there.
+            let _ = sender.send(());
+            return known;
+        }
+        receiver
+    }
+
+    /// Ends the wait for a list.
+    pub fn give_up_list(&self, list: ListId) {
+        self.outcomes.give_up_list(list);
+    }
+
+    fn is_list_settled(&self, account: AccountId, list: ListId) -> bool {
+        let Some((account, list)) = self.get(account).and_then(|account| Some((account, account.lists.get(list)?)))
+        else {
+            return false;
+        };
+        let is_settled = |order: &OrderId| account.orders.get(list.market, *order).is_none_or(|order| order.is_settled);
+        list.status != ListStatus::Executing || list.first_orders().iter().all(is_settled)
+    }
+
+    pub(super) fn settle_list_of(&mut self, account: AccountId, _: MarketId, list: ListId) {
+        if list != ListId::ZERO && self.is_list_settled(account, list) {
+            self.outcomes.settle_list(list);
+        }
+    }
+
+    pub(super) fn set_terms(&mut self, terms: &OrderTerms) {
+        let order = self.account(terms.account).order(terms.market, terms.order);
+        (order.terms, order.list) = (terms.terms, terms.list);
+    }
+
+    pub(super) fn track(&mut self, batch: &Batch<'_>, tracking: &OrderTracking) {
+        let order = self.account(tracking.account).order(tracking.market, tracking.order);
+        order.tracking = Some(tracking.at);
+        order.updated = batch.now;
+    }
+
+    /// A stop order works now: it is told once more as new.
+    pub(super) fn trigger(&mut self, batch: &Batch<'_>, triggered: &OrderTriggered) {
+        let order = self.account(triggered.account).order(triggered.market, triggered.order);
+        order.working = Some(triggered.at);
+        order.updated = batch.now;
+        self.report(batch, triggered.account, triggered.market, triggered.order, |reporter, order| {
+            reporter.accepted(order)
+        });
+    }
+
+    pub(super) fn amend(&mut self, batch: &Batch<'_>, amended: &OrderAmended) {
+        let (account, market, id) = (amended.account, amended.market, amended.order);
+        let orders = &mut self.account(account).orders;
+        let Some(order) = orders.get_mut(market, id) else { return };
+        let before = order.client_order_id;
+        order.qty = amended.qty;
+        order.updated = batch.now;
+        order.amendments.push(Amendment {
+            execution: batch.position,
+            client_order_id_before: before,
+            client_order_id: amended.client_order_id,
+            qty_before: amended.qty_before,
+            qty: amended.qty,
+            at: batch.now,
+        });
+        orders.rename(market, id, amended.client_order_id);
+        self.outcomes.settle_request(amended.request, RequestOutcome::Amended(market, id));
+        self.report(batch, account, market, id, |reporter, order| reporter.amended(order, before.as_str()));
+    }
+
+    pub(super) fn start_list(&mut self, batch: &Batch<'_>, started: &ListStarted) {
+        let account = self.account(started.account);
+        account.lists.start(started, batch.now);
+        for id in [started.first, started.second, started.third] {
+            if let Some(order) = account.orders.get_mut(started.market, id) {
+                order.list = started.list;
+            }
+        }
+        self.report_list(batch, started.account, started.list);
+    }
+
+    pub(super) fn end_list(&mut self, batch: &Batch<'_>, account: AccountId, list: ListId, status: ListStatus) {
+        let closed_max = self.closed_max;
+        self.account(account).lists.end(list, status, batch.now, closed_max);
+        self.outcomes.settle_list(list);
+        self.report_list(batch, account, list);
+    }
+
+    fn report_list(&mut self, batch: &Batch<'_>, account: AccountId, list: ListId) {
+        if !self.subscribers.listens(account) {
+            return;
+        }
+        let known = &self.accounts[&account];
+        let Some(list) = known.lists.get(list) else { return };
+        let Some(market) = batch.reference.market(list.market) else { return };
+        let text = reports::list_status(list, known, market, batch.now);
+        self.subscribers.publish(account, &text);
+    }
+
+    /// Both orders lose what they would have traded with each other, or one ends, which an event of its own tells.
+    pub(super) fn prevent(&mut self, batch: &Batch<'_>, prevented: &MatchPrevented, later: &[Event]) {
+        let seen = PreventedMatch {
+            market: prevented.market,
+            id: prevented.prevented,
+            taker: prevented.taker,
+            maker: prevented.maker,
+            group: prevented.group,
+            mode: prevented.mode,
+            price: prevented.price,
+            maker_qty: prevented.maker_qty,
+            at: prevented.prevented_at,
+        };
+        self.account(prevented.taker_account).prevented.push(seen);
+        if prevented.maker_account != prevented.taker_account {
+            self.account(prevented.maker_account).prevented.push(seen);
+        }
+        let halves = [
+            (prevented.taker_account, prevented.taker, prevented.maker, prevented.taker_qty),
+            (prevented.maker_account, prevented.maker, prevented.taker, prevented.maker_qty),
+        ];
+        for (account, id, counter, qty) in halves {
+            let Some(order) = self.account(account).orders.get_mut(prevented.market, id) else { continue };
+            if qty.is_zero() {
+                continue;
+            }
+            let before = order.prevented.map_or(Qty::ZERO, |before| before.qty);
+            order.prevented = Some(Prevented {
+                id: prevented.prevented,
+                counter,
+                group: prevented.group,
+                price: prevented.price,
+                last_qty: qty,
+                qty: before.checked_add(qty).unwrap_or(qty),
+            });
+            order.updated = batch.now;
+            let ends = later.iter().any(|event| {
+                matches!(event, Event::OrderCanceled(canceled)
+                if canceled.order == id && canceled.cause == CancelCause::SelfTrade)
+            });
+            if prevented.mode == SelfTradePrevention::Decrement && !ends {
+                self.report(batch, account, prevented.market, id, |reporter, order| reporter.prevented(order));
+            }
+        }
+    }
+}

@@ -1,0 +1,158 @@
+//! Order lists, amendments and prevented trades.
+
+use futures_util::FutureExt;
+use futures_util::future::BoxFuture;
+use wire::{ListId, OrderId};
+
+use super::Call;
+use super::history::{self, LIMIT_DEFAULT, LIMIT_MAX, Within};
+use crate::accounts::{Account, OrderList};
+use crate::errors::{self, ApiError};
+use crate::gateway::Answer;
+use crate::market_data::render;
+use crate::order_entry::{amend, answers, lists, parse};
+use crate::reference::Reference;
+
+macro_rules! entries {
+    ($($(#[$doc:meta])* $name:ident => $entry:path;)+) => {
+        $($(#[$doc])*
+        pub(super) fn $name(call: Call) -> BoxFuture<'static, Answer> {
+            async move { $entry(&call.gateway, call.caller()?, call.params).await }.boxed()
+        })+
+    };
+}
+
+entries! {
+    /// `PUT order/amend/keepPriority`.
+    amend_order => amend::amend;
+    /// `POST orderList/oco`.
+    oco => lists::oco;
+    /// `POST order/oco`.
+    limit_and_stop => lists::limit_and_stop;
+    /// `POST orderList/oto`.
+    oto => lists::oto;
+    /// `POST orderList/otoco`.
+    otoco => lists::otoco;
+    /// `DELETE orderList`.
+    cancel => lists::cancel;
+}
+
+fn show(list: &OrderList, account: &Account, reference: &Reference) -> Option<String> {
+    Some(answers::list(list, account, reference.market(list.market)?, None))
+}
+
+/// `GET orderList`.
+pub(super) fn list(call: Call) -> BoxFuture<'static, Answer> {
+    async move {
+        let caller = call.caller()?;
+        let mut params = call.params;
+        let id = params.integer("orderListId")?.map(ListId::new);
+        let name = parse::client_order_id(&mut params, "origClientOrderId")?;
+        params.finish()?;
+        if id.is_none() && name.is_none() {
+            return Err(ApiError::either_mandatory("orderListId", "origClientOrderId"));
+        }
+        call.gateway.up_to_date().await?;
+        let reference = call.gateway.exchange.reference();
+        let accounts = call.gateway.exchange.accounts();
+        let account = accounts.get(caller.account).ok_or(errors::NOT_PERMITTED)?;
+        let list = match (id, &name) {
+            (Some(id), _) => account.lists.get(id),
+            (None, Some(name)) => account.lists.named(name),
+            (None, None) => None,
+        };
+        list.and_then(|list| show(list, account, &reference)).ok_or(errors::NO_SUCH_LIST)
+    }
+    .boxed()
+}
+
+/// `GET openOrderList`.
+pub(super) fn open(call: Call) -> BoxFuture<'static, Answer> {
+    async move {
+        let caller = call.caller()?;
+        call.params.finish()?;
+        call.gateway.up_to_date().await?;
+        let reference = call.gateway.exchange.reference();
+        let accounts = call.gateway.exchange.accounts();
+        let account = accounts.get(caller.account).ok_or(errors::NOT_PERMITTED)?;
+        Ok(render::array(account.lists.open().filter_map(|list| show(list, account, &reference))))
+    }
+    .boxed()
+}
+
+/// `GET allOrderList`.
+pub(super) fn all(call: Call) -> BoxFuture<'static, Answer> {
+    async move {
+        let caller = call.caller()?;
+        let mut params = call.params;
+        let from = params.integer("fromId")?;
+        let within = Within::take(&mut params)?;
+        let limit = params.limit(LIMIT_DEFAULT, LIMIT_MAX)?;
+        params.finish()?;
+        if from.is_some() && !within.is_open() {
+            return Err(errors::BAD_COMBINATION);
+        }
+        call.gateway.up_to_date().await?;
+        let reference = call.gateway.exchange.reference();
+        let accounts = call.gateway.exchange.accounts();
+        let account = accounts.get(caller.account).ok_or(errors::NOT_PERMITTED)?;
+        let lists =
+            account.lists.from(ListId::new(from.unwrap_or(0))).filter(|list| within.holds(list.created.millis()));
+        let page = history::page(lists, limit, from.is_some() || within.starts());
+        Ok(render::array(page.into_iter().filter_map(|list| show(list, account, &reference))))
+    }
+    .boxed()
+}
+
+/// `GET order/amendments`.
+pub(super) fn amendments(call: Call) -> BoxFuture<'static, Answer> {
+    async move {
+        let caller = call.caller()?;
+        let mut params = call.params;
+        let market = parse::market(&call.gateway, &mut params)?;
+        let id = params.integer("orderId")?.ok_or_else(|| ApiError::mandatory("orderId"))?;
+        let from = params.integer("fromExecutionId")?.unwrap_or(0);
+        let limit = params.limit(LIMIT_DEFAULT, LIMIT_MAX)?;
+        params.finish()?;
+        call.gateway.up_to_date().await?;
+        let accounts = call.gateway.exchange.accounts();
+        let account = accounts.get(caller.account).ok_or(errors::NOT_PERMITTED)?;
+        let order = account.orders.get(market.id, OrderId::new(id)).ok_or(errors::NO_SUCH_ORDER)?;
+        let amendments = order.amendments.iter().filter(|amendment| amendment.execution.get() >= from);
+        Ok(render::array(amendments.take(limit).map(|amendment| answers::amendment(order, amendment, &market))))
+    }
+    .boxed()
+}
+
+/// `GET myPreventedMatches`.
+pub(super) fn prevented(call: Call) -> BoxFuture<'static, Answer> {
+    async move {
+        let caller = call.caller()?;
+        let mut params = call.params;
+        let market = parse::market(&call.gateway, &mut params)?;
+        let id = params.integer("preventedMatchId")?;
+        let order = params.integer("orderId")?.map(OrderId::new);
+        let from = params.integer("fromPreventedMatchId")?;
+        let limit = params.limit(LIMIT_DEFAULT, LIMIT_MAX)?;
+        params.finish()?;
+        if id.is_some() == order.is_some() || (from.is_some() && order.is_none()) {
+            return Err(errors::BAD_COMBINATION);
+        }
+        call.gateway.up_to_date().await?;
+        let accounts = call.gateway.exchange.accounts();
+        let account = accounts.get(caller.account).ok_or(errors::NOT_PERMITTED)?;
+        let wanted = account.prevented.iter().filter(|prevented| {
+            prevented.market == market.id
+                && id.is_none_or(|id| prevented.id.get() == id)
+                && order.is_none_or(|order| prevented.taker == order || prevented.maker == order)
+                && from.is_none_or(|from| prevented.id.get() >= from)
+        });
+        Ok(render::array(wanted.take(limit).map(|prevented| answers::prevented(prevented, &market))))
+    }
+    .boxed()
+}
+
+/// A prevented trade by its number is cheaper than those of an order.
+pub(super) fn prevented_weight(params: &crate::params::Params) -> u32 {
+    if params.get("orderId").is_some() { 20 } else { 2 }
+}

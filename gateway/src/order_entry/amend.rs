@@ -1,0 +1,68 @@
+//! Amending: an open order's quantity is lowered, and it keeps its place at its price.
+
+use std::sync::Arc;
+
+use tokio::time::Instant;
+use wire::command::{AmendOrder, Reply};
+use wire::{ClientOrderId, Command, OrderId, Qty};
+
+use super::{GiveUp, Waited, answers, outcome, parse, request};
+use crate::accounts::RequestOutcome;
+use crate::auth::Caller;
+use crate::errors::{self, ApiError};
+use crate::gateway::{Answer, Gateway};
+use crate::params::Params;
+
+/// Lowers an order's quantity and waits until its market has.
+pub async fn amend(gateway: &Arc<Gateway>, caller: Caller, mut params: Params) -> Answer {
+    let market = parse::market(gateway, &mut params)?;
+    let named = parse::order_name(&mut params)?;
+    let new_name = parse::client_order_id(&mut params, "newClientOrderId")?;
+    let qty = parse::quantity(&market, "newQty", &params.required("newQty")?)?;
+    params.finish()?;
+    let command = AmendOrder {
+        account: caller.account,
+        market: market.id,
+        order: named.order.unwrap_or(OrderId::ZERO),
+        client_order_id: named.client_order_id.unwrap_or(ClientOrderId::EMPTY),
+        qty,
+        new_client_order_id: new_name.unwrap_or_else(parse::generated_id),
+    };
+    check_direction(gateway, &command)?;
+    let deadline = Instant::now() + gateway.limits.order_timeout;
+    let replied = request(gateway, &Command::AmendOrder(Box::new(command))).await?;
+    if let Reply::Rejected { reason, .. } = replied.reply {
+        return Err(reason.into());
+    }
+    let position = replied.position;
+    let receiver = gateway.exchange.accounts().await_request(position);
+    let amended = {
+        let _waiting = GiveUp { gateway, what: Waited::Request(position) };
+        outcome(receiver, deadline).await?
+    };
+    match amended {
+        RequestOutcome::Amended(market_id, id) => {
+            let accounts = gateway.exchange.accounts();
+            let account = accounts.get(caller.account).ok_or(errors::NOT_PERMITTED)?;
+            let order = account.orders.get(market_id, id).ok_or(errors::UNKNOWN_ORDER)?;
+            Ok(answers::amended(order, account, &market))
+        }
+        RequestOutcome::Refused(reason) => Err(reason.into()),
+        RequestOutcome::Canceled(_) => Err(errors::UNKNOWN),
+    }
+}
+
+/// Of an order that this gateway knows: its quantity can only be lowered.
+fn check_direction(gateway: &Gateway, command: &AmendOrder) -> Result<(), ApiError> {
+    let accounts = gateway.exchange.accounts();
+    let Some(orders) = accounts.get(command.account).map(|account| &account.orders) else { return Ok(()) };
+    let known = match command.order {
+        OrderId::ZERO => orders.named(command.market, &command.client_order_id),
+        id => orders.get(command.market, id),
+    };
+    match known.filter(|order| order.status.is_open()).map_or(Qty::MAX, |order| order.qty) {
+        present if command.qty > present => Err(errors::AMEND_UPWARDS),
+        present if command.qty == present => Err(errors::AMEND_OF_NOTHING),
+        _ => Ok(()),
+    }
+}

@@ -1,0 +1,299 @@
+//! Order lists: one cancels the other (OCO), one triggers the other (OTO), one triggers a pair (OTOCO).
+//!
+//! Each leg is read as an order of its own, from parameters that carry the leg's name before the order's
+//! (`aboveStopPrice`), and errors name what the client sent.
+
+use std::borrow::Cow;
+use std::sync::Arc;
+
+use tokio::time::Instant;
+use wire::command::{CancelOrderList, NewOrderList, NewOrderOnTerms, Reply};
+use wire::{ClientOrderId, Command, ListId, ListKind, OrderKind, Side};
+
+use super::parse::{self, Placement, ResponseType};
+use super::{GiveUp, Waited, answers, filters, outcome, request};
+use crate::accounts::{Account, ListStatus, OrderList, cancel_report_id};
+use crate::auth::Caller;
+use crate::errors::{self, ApiError};
+use crate::gateway::{Answer, Gateway};
+use crate::params::Params;
+use crate::reference::Market;
+
+/// A list, ready for the log.
+struct List {
+    kind: ListKind,
+    name: ClientOrderId,
+    legs: Vec<Placement>,
+    response: ResponseType,
+}
+
+/// `orderList/oco`: an order above the market and one below it.
+pub async fn oco(gateway: &Arc<Gateway>, caller: Caller, mut params: Params) -> Answer {
+    let common = Common::take(&mut params)?;
+    let shared = [("side", params.required("side")?), ("quantity", params.required("quantity")?)];
+    let above = common.leg(gateway, caller, &mut params, "above", &shared)?;
+    let below = common.leg(gateway, caller, &mut params, "below", &shared)?;
+    params.finish()?;
+    check_pair(&above, &below)?;
+    place(gateway, caller, List { kind: ListKind::Oco, ..common.list(vec![above, below]) }).await
+}
+
+/// `order/oco`: as `orderList/oco`, with a limit and a stop order, whichever is above.
+pub async fn limit_and_stop(gateway: &Arc<Gateway>, caller: Caller, mut params: Params) -> Answer {
+    let common = Common::take(&mut params)?;
+    let side = params.required("side")?;
+    let shared = |kind: &str| [("side", side.clone()), ("type", kind.to_owned())];
+    let quantity = params.required("quantity")?;
+    let price = params.required("price")?;
+    let mut limit = params.split("limit", &LEG_NAMES);
+    for (name, value) in [("price", price), ("quantity", quantity.clone())].into_iter().chain(shared("LIMIT_MAKER")) {
+        limit.put(name, value);
+    }
+    let mut stop = params.split("stop", &["ClientOrderId", "StrategyId", "StrategyType", "IcebergQty"]);
+    let stop_limit = params.take("stopLimitPrice")?;
+    let kind = if stop_limit.is_some() { "STOP_LOSS_LIMIT" } else { "STOP_LOSS" };
+    let moved = [
+        ("price", stop_limit),
+        ("timeInForce", params.take("stopLimitTimeInForce")?),
+        ("stopPrice", params.take("stopPrice")?),
+        ("trailingDelta", params.take("trailingDelta")?),
+        ("quantity", Some(quantity)),
+    ];
+    for (name, value) in moved {
+        if let Some(value) = value {
+            stop.put(name, value);
+        }
+    }
+    for (name, value) in shared(kind) {
+        stop.put(name, value);
+    }
+    params.finish()?;
+    let limit = common.read(gateway, caller, limit, "limit")?;
+    let stop = common.read(gateway, caller, stop, "stop")?;
+    place(gateway, caller, List { kind: ListKind::Oco, ..common.list(vec![limit, stop]) }).await
+}
+
+/// `orderList/oto`: an order, and another one that is placed when it has filled.
+pub async fn oto(gateway: &Arc<Gateway>, caller: Caller, mut params: Params) -> Answer {
+    let common = Common::take(&mut params)?;
+    let working = common.leg(gateway, caller, &mut params, "working", &[])?;
+    let pending = common.leg(gateway, caller, &mut params, "pending", &[])?;
+    params.finish()?;
+    check_working(&working)?;
+    place(gateway, caller, List { kind: ListKind::Oto, ..common.list(vec![working, pending]) }).await
+}
+
+/// `orderList/otoco`: an order, and a pair that is placed when it has filled.
+pub async fn otoco(gateway: &Arc<Gateway>, caller: Caller, mut params: Params) -> Answer {
+    let common = Common::take(&mut params)?;
+    let working = common.leg(gateway, caller, &mut params, "working", &[])?;
+    let shared = [("side", params.required("pendingSide")?), ("quantity", params.required("pendingQuantity")?)];
+    let above = common.leg(gateway, caller, &mut params, "pendingAbove", &shared)?;
+    let below = common.leg(gateway, caller, &mut params, "pendingBelow", &shared)?;
+    params.finish()?;
+    check_working(&working)?;
+    check_pair(&above, &below)?;
+    place(gateway, caller, List { kind: ListKind::Otoco, ..common.list(vec![working, above, below]) }).await
+}
+
+/// What every leg of a list shares.
+struct Common {
+    symbol: String,
+    self_trade: Option<String>,
+    name: ClientOrderId,
+    response: ResponseType,
+}
+
+/// What a leg's parameters are called after the leg's own name.
+const LEG_NAMES: [&str; 11] = [
+    "Type",
+    "Side",
+    "ClientOrderId",
+    "Price",
+    "StopPrice",
+    "TrailingDelta",
+    "Quantity",
+    "IcebergQty",
+    "TimeInForce",
+    "StrategyId",
+    "StrategyType",
+];
+
+impl Common {
+    fn take(params: &mut Params) -> Result<Common, ApiError> {
+        Ok(Common {
+            symbol: params.required("symbol")?,
+            self_trade: params.take("selfTradePreventionMode")?,
+            name: parse::client_order_id(params, "listClientOrderId")?.unwrap_or_else(parse::generated_id),
+            response: parse::response_type(params, OrderKind::Limit)?,
+        })
+    }
+
+    fn list(self, legs: Vec<Placement>) -> List {
+        List { kind: ListKind::Oco, name: self.name, legs, response: self.response }
+    }
+
+    fn leg(
+        &self,
+        gateway: &Gateway,
+        caller: Caller,
+        params: &mut Params,
+        leg: &str,
+        shared: &[(&str, String)],
+    ) -> Result<Placement, ApiError> {
+        let mut own = params.split(leg, &LEG_NAMES);
+        for (name, value) in shared {
+            own.put(name, value.clone());
+        }
+        self.read(gateway, caller, own, leg)
+    }
+
+    fn read(&self, gateway: &Gateway, caller: Caller, mut own: Params, leg: &str) -> Result<Placement, ApiError> {
+        own.put("symbol", self.symbol.clone());
+        if let Some(mode) = &self.self_trade {
+            own.put("selfTradePreventionMode", mode.clone());
+        }
+        if own.get("quoteOrderQty").is_some() {
+            return Err(ApiError::not_required("quoteOrderQty"));
+        }
+        parse::placement(gateway, caller, own).map_err(|error| naming(error, leg))
+    }
+}
+
+/// An error about a leg's parameter, with the parameter as the client named it.
+fn naming(error: ApiError, leg: &str) -> ApiError {
+    let mut message = error.message.into_owned();
+    for name in LEG_NAMES {
+        let plain = match name {
+            "ClientOrderId" => "newClientOrderId".to_owned(),
+            name => format!("{}{}", name[..1].to_ascii_lowercase(), &name[1..]),
+        };
+        message = message.replace(&format!("'{plain}'"), &format!("'{leg}{name}'"));
+    }
+    ApiError { message: Cow::Owned(message), ..error }
+}
+
+fn check_working(working: &Placement) -> Result<(), ApiError> {
+    match working.order.kind {
+        OrderKind::Limit | OrderKind::LimitMaker => Ok(()),
+        _ => Err(errors::INVALID_ORDER_TYPE),
+    }
+}
+
+/// Which orders may be above and below.
+fn check_pair(above: &Placement, below: &Placement) -> Result<(), ApiError> {
+    let is_limit = |leg: &Placement| leg.order.kind == OrderKind::LimitMaker;
+    let is_loss = |leg: &Placement| matches!(leg.order.kind, OrderKind::StopLoss | OrderKind::StopLossLimit);
+    let is_profit = |leg: &Placement| matches!(leg.order.kind, OrderKind::TakeProfit | OrderKind::TakeProfitLimit);
+    if [above, below].iter().any(|leg| !is_limit(leg) && !leg.order.kind.is_stop()) {
+        return Err(ApiError::new(-1158, "Order type not supported in OCO."));
+    }
+    if is_limit(above) && is_limit(below) {
+        return Err(ApiError::new(-1168, "At least one OCO order must be contingent."));
+    }
+    let wrong = match above.order.side {
+        Side::Buy if is_limit(above) => (-1165, "A limit order in a buy OCO must be below."),
+        Side::Sell if is_limit(below) => (-1166, "A limit order in a sell OCO must be above."),
+        Side::Buy if is_loss(below) => (-1196, "A stop loss order in a buy OCO must be above."),
+        Side::Sell if is_loss(above) => (-1197, "A stop loss order in a sell OCO must be below."),
+        Side::Buy if is_profit(above) => (-1198, "A take profit order in a buy OCO must be below."),
+        Side::Sell if is_profit(below) => (-1199, "A take profit order in a sell OCO must be above."),
+        _ => return Ok(()),
+    };
+    Err(ApiError::new(wrong.0, wrong.1))
+}
+
+/// Sends a list whose legs its market's filters allow, and waits for what becomes of those that work at once.
+async fn place(gateway: &Arc<Gateway>, caller: Caller, list: List) -> Answer {
+    for leg in &list.legs {
+        filters::check(leg)?;
+    }
+    let market = Arc::clone(&list.legs[0].market);
+    let legs = list.legs.iter().map(|leg| NewOrderOnTerms { order: leg.order, terms: leg.terms }).collect();
+    let command = NewOrderList { kind: list.kind, list_client_order_id: list.name, legs };
+    let deadline = Instant::now() + gateway.limits.order_timeout;
+    let replied = request(gateway, &Command::NewOrderList(command)).await?;
+    let id = match replied.reply {
+        Reply::Accepted { id } => ListId::new(id),
+        Reply::Rejected { reason, .. } => return Err(reason.into()),
+    };
+    let receiver = gateway.exchange.accounts().await_list(caller.account, id);
+    {
+        let _waiting = GiveUp { gateway, what: Waited::List(id) };
+        outcome(receiver, deadline).await?;
+    }
+    let reference = gateway.exchange.reference();
+    let accounts = gateway.exchange.accounts();
+    let account = accounts.get(caller.account).ok_or(errors::NOT_PERMITTED)?;
+    let known = account.lists.get(id).ok_or(errors::UNKNOWN)?;
+    if let ListStatus::Rejected(reason) = known.status {
+        return Err(reason.into());
+    }
+    let reports = known.orders.iter().filter_map(|id| account.orders.get(known.market, *id)).map(|order| {
+        let fills = account.fills_of(order);
+        let fills = (list.response == ResponseType::Full).then_some(fills.as_slice());
+        answers::report(order, fills, &market, &reference, list.response)
+    });
+    Ok(answers::list(known, account, &market, Some(reports.collect())))
+}
+
+/// Cancels the orders of a list and waits until all have ended.
+pub async fn cancel(gateway: &Arc<Gateway>, caller: Caller, mut params: Params) -> Answer {
+    let market = parse::market(gateway, &mut params)?;
+    let id = params.integer("orderListId")?.map(ListId::new);
+    let name = parse::client_order_id(&mut params, "listClientOrderId")?;
+    let cancel_name = parse::client_order_id(&mut params, "newClientOrderId")?;
+    params.finish()?;
+    if id.is_none() && name.is_none() {
+        return Err(ApiError::either_mandatory("orderListId", "listClientOrderId"));
+    }
+    let known = |account: &Account| -> Option<OrderList> {
+        let list = match (id, &name) {
+            (Some(id), _) => account.lists.get(id)?,
+            (None, Some(name)) => account.lists.named(name)?,
+            (None, None) => return None,
+        };
+        let is_named = id.is_none() || name.is_none_or(|name| list.client_order_id == name);
+        (list.market == market.id && is_named).then(|| list.clone())
+    };
+    let command = CancelOrderList {
+        account: caller.account,
+        market: market.id,
+        list: id.unwrap_or(ListId::ZERO),
+        list_client_order_id: name.unwrap_or(ClientOrderId::EMPTY),
+        new_client_order_id: cancel_name.unwrap_or(ClientOrderId::EMPTY),
+    };
+    let deadline = Instant::now() + gateway.limits.order_timeout;
+    let replied = request(gateway, &Command::CancelOrderList(command)).await?;
+    let list = match replied.reply {
+        Reply::Accepted { id } => ListId::new(id),
+        Reply::Rejected { reason, .. } => return Err(reason.into()),
+    };
+    // The end of the list is the end of its last order.
+    loop {
+        let ended = {
+            let accounts = gateway.exchange.accounts();
+            let account = accounts.get(caller.account).ok_or(errors::NOT_PERMITTED)?;
+            account.lists.get(list).is_some_and(|list| list.status != ListStatus::Executing)
+        };
+        if ended {
+            break;
+        }
+        if Instant::now() >= deadline {
+            return Err(errors::TIMEOUT);
+        }
+        let ledger = gateway.exchange.ledger();
+        let next = gateway.exchange.seen(ledger).next();
+        gateway.exchange.wait_for(ledger, next, std::time::Duration::from_millis(100)).await;
+    }
+    let accounts = gateway.exchange.accounts();
+    let account = accounts.get(caller.account).ok_or(errors::NOT_PERMITTED)?;
+    let known = known(account).or_else(|| account.lists.get(list).cloned()).ok_or(errors::UNKNOWN_ORDER)?;
+    let cancel_id = cancel_name.map_or_else(|| cancel_report_id(replied.position), |name| name.to_string());
+    Ok(answers::list(&known, account, &market, Some(canceled(&known, account, &market, &cancel_id))))
+}
+
+fn canceled(list: &OrderList, account: &Account, market: &Market, cancel_id: &str) -> Vec<String> {
+    let orders = list.orders.iter().filter_map(|id| account.orders.get(list.market, *id));
+    orders.map(|order| answers::canceled(order, market, cancel_id)).collect()
+}

@@ -1,0 +1,309 @@
+//! Orders on terms, lists, amends and replaces: what enters the log, and what clients are told.
+
+use wire::command::{NewOrderList, NewOrderOnTerms};
+use wire::event::{
+    ListEnded, ListStarted, MatchPrevented, OrderAmended, OrderArmed, OrderRejected, OrderTerms, OrderTriggered,
+};
+use wire::{BasisPoints, ListKind, OrderKind, PreventedMatchId, SelfTradePrevention, Terms, TimeInForce, Timestamp};
+
+use super::*;
+use crate::accounts::{ListStatus, UserEvents};
+
+fn terms(order: u64, list: u64, terms: Terms) -> Event {
+    let (order, list) = (OrderId::new(order), ListId::new(list));
+    Event::OrderTerms(OrderTerms { order, account: ALICE, market: BTCUSDT, list, terms })
+}
+
+fn armed(order: u64) -> Event {
+    Event::OrderArmed(OrderArmed { order: OrderId::new(order), account: ALICE, market: BTCUSDT })
+}
+
+async fn drain(events: &mut UserEvents) -> Vec<Value> {
+    let mut all = Vec::new();
+    while let Ok(Some(event)) = tokio::time::timeout(Duration::from_millis(20), events.recv()).await {
+        all.push(serde_json::from_str(&event).unwrap());
+    }
+    all
+}
+
+#[tokio::test]
+async fn a_stop_order_waits_without_being_on_the_book_and_is_told_again_when_it_works() {
+    let (gateway, ledger) = gateway();
+    let mut user = gateway.exchange.accounts().subscribe(ALICE);
+    ledger.script(Box::new(|_, command| {
+        let Command::NewOrderOnTerms(new) = command else { panic!("{command:?}") };
+        assert_eq!(
+            (new.order.kind, new.order.time_in_force, new.terms.stop_price),
+            (OrderKind::StopLossLimit, TimeInForce::Gtc, Some(price(5_500_000)))
+        );
+        assert_eq!((new.terms.trailing_delta, new.terms.visible_qty), (BasisPoints::new(100).unwrap(), qty(50_000)));
+        let events = vec![pending(1, &new.order), terms(1, 0, new.terms), accepted(1), armed(1)];
+        Ok((Reply::Accepted { id: 1 }, events))
+    }));
+    let stop = "symbol=BTCUSDT&side=BUY&type=STOP_LOSS_LIMIT&timeInForce=GTC&quantity=1&price=56000&stopPrice=55000\
+                &trailingDelta=100&icebergQty=0.5&newOrderRespType=RESULT";
+    let placed = json(place(&gateway, alice(), params(stop)).await);
+    assert_eq!((&placed["status"], &placed["type"]), (&json!("NEW"), &json!("STOP_LOSS_LIMIT")));
+    assert_eq!(
+        (&placed["stopPrice"], &placed["trailingDelta"], &placed["trailingTime"], &placed["workingTime"]),
+        (&json!("55000.00000000"), &json!(100), &json!(-1), &json!(-1))
+    );
+    assert_eq!(placed["icebergQty"], "0.50000000");
+    let told = drain(&mut user).await;
+    assert_eq!((&told[0]["x"], &told[0]["w"], &told[0]["P"]), (&json!("NEW"), &json!(false), &json!("55000.00000000")));
+    assert_eq!((&told[0]["d"], &told[0]["D"], &told[0]["F"]), (&json!(100), &json!(-1), &json!("0.50000000")));
+    assert!(told[0].get("W").is_none());
+    let at = Timestamp::from_nanos(START_NS + 5_000_000);
+    let triggered = OrderTriggered { order: OrderId::new(1), account: ALICE, market: BTCUSDT, at };
+    ledger.feed(&[Event::OrderTriggered(triggered), resting(1, 100_000)]);
+    let told = drain(&mut user).await;
+    assert_eq!((&told[0]["x"], &told[0]["w"], &told[0]["W"]), (&json!("NEW"), &json!(true), &json!(at.millis())));
+}
+
+#[tokio::test]
+async fn terms_that_do_not_fit_are_refused_before_the_log() {
+    let (gateway, _) = gateway();
+    let base = "symbol=BTCUSDT&side=BUY&quantity=1";
+    for (text, code) in [
+        ("&type=STOP_LOSS", -1102),
+        ("&type=STOP_LOSS&stopPrice=x", -1100),
+        ("&type=STOP_LOSS&stopPrice=0", -1013),
+        ("&type=STOP_LOSS&stopPrice=1&price=1", -1106),
+        ("&type=STOP_LOSS&stopPrice=1&timeInForce=GTC", -1106),
+        ("&type=STOP_LOSS&stopPrice=1&icebergQty=1", -1106),
+        ("&type=STOP_LOSS&trailingDelta=0", -1013),
+        ("&type=STOP_LOSS&trailingDelta=10000", -1013),
+        ("&type=STOP_LOSS&trailingDelta=1.5", -1100),
+        ("&type=STOP_LOSS&stopPrice=0.001", -1013),
+        ("&type=STOP_LOSS&stopPrice=1000000.01", -1013),
+        ("&type=STOP_LOSS_LIMIT&stopPrice=1&price=1", -1102),
+        ("&type=STOP_LOSS_LIMIT&stopPrice=1&timeInForce=GTC", -1102),
+        ("&type=TAKE_PROFIT&stopPrice=1&quoteOrderQty=5", -1106),
+        ("&type=LIMIT&timeInForce=GTC&price=50000&icebergQty=2", -1013),
+        ("&type=LIMIT&timeInForce=GTC&price=50000&icebergQty=x", -1100),
+        ("&type=LIMIT&timeInForce=GTC&price=50000&stopPrice=1", -1106),
+        ("&type=LIMIT&timeInForce=GTD&price=50000", -1102),
+        ("&type=LIMIT&timeInForce=GTC&price=50000&goodTillDate=5", -1106),
+        ("&type=MARKET&icebergQty=1", -1106),
+    ] {
+        let refused = place(&gateway, alice(), params(&format!("{base}{text}"))).await.expect_err(text);
+        assert_eq!(refused.code, code, "{text}: {}", refused.message);
+    }
+}
+
+#[tokio::test]
+async fn an_amended_order_keeps_its_id_and_is_told_as_replaced() {
+    let (gateway, ledger) = gateway();
+    ledger.feed(&[pending(7, &buy("before")), accepted(7), resting(7, 100_000)]);
+    let mut user = gateway.exchange.accounts().subscribe(ALICE);
+    let change = |text: &str| params(&format!("symbol=BTCUSDT&origClientOrderId=before&newQty={text}"));
+    assert_eq!(amend::amend(&gateway, alice(), change("2")).await.unwrap_err(), errors::AMEND_UPWARDS);
+    assert_eq!(amend::amend(&gateway, alice(), change("1")).await.unwrap_err(), errors::AMEND_OF_NOTHING);
+    ledger.script(Box::new(|position, command| {
+        let Command::AmendOrder(amend) = command else { panic!("{command:?}") };
+        assert_eq!((amend.client_order_id, amend.qty), (client_id("before"), qty(40_000)));
+        let amended = Event::OrderAmended(OrderAmended {
+            order: OrderId::new(7),
+            account: ALICE,
+            market: BTCUSDT,
+            qty_before: qty(100_000),
+            qty: qty(40_000),
+            leaves: qty(40_000),
+            client_order_id: amend.new_client_order_id,
+            request: position,
+        });
+        Ok((Reply::Accepted { id: 7 }, vec![amended]))
+    }));
+    let text = "symbol=BTCUSDT&origClientOrderId=before&newQty=0.4&newClientOrderId=after";
+    let answer = json(amend::amend(&gateway, alice(), params(text)).await);
+    let order = &answer["amendedOrder"];
+    assert_eq!(
+        (&order["orderId"], &order["qty"], &order["origClientOrderId"], &order["clientOrderId"], &order["status"]),
+        (&json!(7), &json!("0.40000000"), &json!("before"), &json!("after"), &json!("NEW"))
+    );
+    let told = drain(&mut user).await;
+    assert_eq!(
+        (&told[0]["x"], &told[0]["c"], &told[0]["C"], &told[0]["q"]),
+        (&json!("REPLACED"), &json!("after"), &json!("before"), &json!("0.40000000"))
+    );
+    let accounts = gateway.exchange.accounts();
+    let orders = &accounts.get(ALICE).unwrap().orders;
+    assert!(orders.named(BTCUSDT, &client_id("before")).is_none());
+    assert_eq!(orders.named(BTCUSDT, &client_id("after")).unwrap().amendments.len(), 1);
+}
+
+/// A ledger that starts every list: its working orders rest or are armed, its pending ones wait.
+fn listing(refused: Option<RejectReason>) -> Script {
+    Box::new(move |_, command| {
+        let Command::NewOrderList(NewOrderList { kind, list_client_order_id, legs }) = command else {
+            panic!("{command:?}")
+        };
+        let mut events = Vec::new();
+        for (id, NewOrderOnTerms { order, terms: asked }) in (1..).zip(legs) {
+            events.extend([pending(id, order), terms(id, 9, *asked)]);
+        }
+        events.push(Event::ListStarted(ListStarted {
+            list: ListId::new(9),
+            account: ALICE,
+            market: BTCUSDT,
+            kind: *kind,
+            list_client_order_id: *list_client_order_id,
+            first: OrderId::new(1),
+            second: OrderId::new(2),
+            third: OrderId::new(if legs.len() > 2 { 3 } else { 0 }),
+        }));
+        let working = if *kind == ListKind::Oco { 2 } else { 1 };
+        for (id, leg) in (1..=working).zip(legs) {
+            match refused {
+                Some(reason) => events.push(Event::OrderRejected(OrderRejected {
+                    order: OrderId::new(id),
+                    account: ALICE,
+                    market: BTCUSDT,
+                    reason,
+                })),
+                None => events.extend([
+                    accepted(id),
+                    if leg.order.kind.is_stop() { armed(id) } else { resting(id, leg.order.qty.units()) },
+                ]),
+            }
+        }
+        Ok((Reply::Accepted { id: 9 }, events))
+    })
+}
+
+const OCO: &str = "symbol=BTCUSDT&side=SELL&quantity=1&aboveType=LIMIT_MAKER&abovePrice=60000&belowType=STOP_LOSS_LIMIT\
+                   &belowStopPrice=40000&belowPrice=39000&belowTimeInForce=GTC&listClientOrderId=pair&belowClientOrderId=low";
+
+#[tokio::test]
+async fn a_pair_is_answered_with_both_orders_and_told_as_a_list() {
+    let (gateway, ledger) = gateway();
+    ledger.script(listing(None));
+    let mut user = gateway.exchange.accounts().subscribe(ALICE);
+    let answer = json(lists::oco(&gateway, alice(), params(&format!("{OCO}&newOrderRespType=RESULT"))).await);
+    assert_eq!(
+        (&answer["orderListId"], &answer["contingencyType"], &answer["listStatusType"], &answer["listOrderStatus"]),
+        (&json!(9), &json!("OCO"), &json!("EXEC_STARTED"), &json!("EXECUTING"))
+    );
+    assert_eq!((&answer["listClientOrderId"], &answer["orders"][1]["clientOrderId"]), (&json!("pair"), &json!("low")));
+    let reports = answer["orderReports"].as_array().unwrap();
+    assert_eq!(reports.len(), 2);
+    assert_eq!(
+        (&reports[1]["orderListId"], &reports[1]["stopPrice"], &reports[1]["workingTime"]),
+        (&json!(9), &json!("40000.00000000"), &json!(-1))
+    );
+    let told = drain(&mut user).await;
+    let list = told.iter().find(|event| event["e"] == "listStatus").expect("the list is told");
+    assert_eq!((&list["c"], &list["L"], &list["C"]), (&json!("OCO"), &json!("EXECUTING"), &json!("pair")));
+    assert!(told.iter().filter(|event| event["e"] == "executionReport").all(|event| event["g"] == 9));
+
+    let ended = ListEnded { list: ListId::new(9), account: ALICE, market: BTCUSDT };
+    ledger.script(Box::new(move |position, command| {
+        let Command::CancelOrderList(_) = command else { panic!("{command:?}") };
+        let gone = |id| canceled(id, 100_000, CancelCause::Requested, position.get());
+        Ok((Reply::Accepted { id: 9 }, vec![gone(1), gone(2), Event::ListEnded(ended)]))
+    }));
+    let answer = json(lists::cancel(&gateway, alice(), params("symbol=BTCUSDT&listClientOrderId=pair")).await);
+    assert_eq!(
+        (&answer["listStatusType"], &answer["orderReports"][0]["status"]),
+        (&json!("ALL_DONE"), &json!("CANCELED"))
+    );
+    let accounts = gateway.exchange.accounts();
+    assert_eq!(accounts.get(ALICE).unwrap().lists.get(ListId::new(9)).unwrap().status, ListStatus::AllDone);
+}
+
+#[tokio::test]
+async fn a_list_that_triggers_a_pair_is_answered_when_its_working_order_rests() {
+    let (gateway, ledger) = gateway();
+    ledger.script(listing(None));
+    let text = "symbol=BTCUSDT&workingType=LIMIT&workingSide=BUY&workingPrice=50000&workingQuantity=1&workingTimeInForce=GTC\
+                &pendingSide=SELL&pendingQuantity=1&pendingAboveType=TAKE_PROFIT&pendingAboveStopPrice=60000\
+                &pendingBelowType=STOP_LOSS&pendingBelowStopPrice=40000";
+    let answer = json(lists::otoco(&gateway, alice(), params(text)).await);
+    assert_eq!(answer["contingencyType"], "OTO");
+    let states: Vec<_> = answer["orderReports"].as_array().unwrap().iter().map(|order| &order["status"]).collect();
+    assert_eq!(states, ["NEW", "PENDING_NEW", "PENDING_NEW"]);
+}
+
+#[tokio::test]
+async fn legs_that_make_no_pair_are_refused_with_what_is_wrong_with_them() {
+    let (gateway, _) = gateway();
+    let pair = |above: &str, below: &str, side: &str| {
+        params(&format!("symbol=BTCUSDT&side={side}&quantity=1&{above}&{below}"))
+    };
+    let (maker_above, maker_below) =
+        ("aboveType=LIMIT_MAKER&abovePrice=60000", "belowType=LIMIT_MAKER&belowPrice=40000");
+    let (loss_above, loss_below) =
+        ("aboveType=STOP_LOSS&aboveStopPrice=60000", "belowType=STOP_LOSS&belowStopPrice=40000");
+    let (gain_above, gain_below) =
+        ("aboveType=TAKE_PROFIT&aboveStopPrice=60000", "belowType=TAKE_PROFIT&belowStopPrice=40000");
+    for (above, below, side, code) in [
+        (maker_above, maker_below, "SELL", -1168),
+        (maker_above, loss_below, "BUY", -1165),
+        (loss_above, maker_below, "SELL", -1166),
+        (gain_above, loss_below, "BUY", -1196),
+        (loss_above, gain_below, "SELL", -1197),
+        (gain_above, maker_below, "BUY", -1198),
+        (maker_above, gain_below, "SELL", -1199),
+        ("aboveType=MARKET", loss_below, "SELL", -1158),
+        ("aboveType=LIMIT_MAKER", loss_below, "SELL", -1102),
+        ("aboveType=LIMIT_MAKER&abovePrice=", loss_below, "SELL", -1105),
+        ("aboveType=LIMIT_MAKER&abovePrice=1e5", loss_below, "SELL", -1100),
+    ] {
+        let refused = lists::oco(&gateway, alice(), pair(above, below, side)).await.expect_err(above);
+        assert_eq!(refused.code, code, "{above} {below} {side}: {}", refused.message);
+        if code == -1100 {
+            assert!(refused.message.contains("'abovePrice'"), "{}", refused.message);
+        }
+    }
+}
+
+#[tokio::test]
+async fn a_decremented_order_is_told_what_it_lost() {
+    let (gateway, ledger) = gateway();
+    ledger.feed(&[pending(1, &buy("maker")), accepted(1), resting(1, 100_000)]);
+    let mut user = gateway.exchange.accounts().subscribe(ALICE);
+    let prevented = MatchPrevented {
+        market: BTCUSDT,
+        prevented: PreventedMatchId::new(3),
+        taker: OrderId::new(2),
+        taker_account: ALICE,
+        maker: OrderId::new(1),
+        maker_account: ALICE,
+        group: Default::default(),
+        mode: SelfTradePrevention::Decrement,
+        price: price(5_000_000),
+        taker_qty: qty(40_000),
+        maker_qty: qty(40_000),
+        prevented_at: Timestamp::from_nanos(START_NS),
+    };
+    ledger.feed(&[Event::MatchPrevented(prevented)]);
+    let told = drain(&mut user).await;
+    assert_eq!(
+        (&told[0]["x"], &told[0]["v"], &told[0]["A"], &told[0]["U"], &told[0]["pL"], &told[0]["pY"]),
+        (
+            &json!("TRADE_PREVENTION"),
+            &json!(3),
+            &json!("0.40000000"),
+            &json!(2),
+            &json!("50000.00000000"),
+            &json!("20000.00000000")
+        )
+    );
+}
+
+#[tokio::test]
+async fn an_identical_retry_is_answered_with_what_became_of_the_first_order() {
+    let (gateway, ledger) = gateway();
+    let text = format!("{BUY}&newClientOrderId=once");
+    assert_eq!(json(place(&gateway, alice(), params(&text)).await)["orderId"], 1);
+    ledger.script(Box::new(|_, _| {
+        Ok((Reply::Rejected { reason: RejectReason::DuplicateClientOrderId, id: 1 }, Vec::new()))
+    }));
+    let refused = place(&gateway, alice(), params(&text)).await.unwrap_err();
+    assert_eq!((refused.code, &*refused.message), (-2010, "Duplicate order sent."));
+    let again = format!("{text}&identicalRetry=true");
+    let answer = json(place(&gateway, alice(), params(&again)).await);
+    assert_eq!((&answer["orderId"], &answer["status"]), (&json!(1), &json!("NEW")));
+    let other = again.replace("quantity=1", "quantity=2");
+    assert_eq!(place(&gateway, alice(), params(&other)).await.unwrap_err().code, -2010, "not the same order");
+}
