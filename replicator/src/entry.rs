@@ -7,9 +7,11 @@
 //! | 9 | commands | u32: count |
 //! | 13 | each command | tag u8, its fields, payload length u32, payload |
 //!
-//! Tags: 1 open session (nonce u128), 2 request (session u64, sequence u64, acknowledged below u64), 3 internal.
+//! Tags: 1 open session (nonce u128), 2 request (session u64, sequence u64, acknowledged below u64), 3 internal,
+//! 4 quarantine (position u64, step u32).
 //! Little-endian. The empty entry is Raft's own, with which a leader begins its term.
 
+use crate::Spot;
 use wire::codec::{CodecError, Reader, Writer};
 use wire::{Origin, Sequence, SessionId, Timestamp};
 
@@ -20,6 +22,7 @@ const HEADER_LEN: usize = 13;
 const OPEN_SESSION: u8 = 1;
 const REQUEST: u8 = 2;
 const INTERNAL: u8 = 3;
+const QUARANTINE: u8 = 4;
 
 /// The bytes of a command beside its payload, at most.
 pub const COMMAND_OVERHEAD: usize = 1 + 24 + 4;
@@ -38,6 +41,8 @@ pub enum Kind {
     },
     /// Of no session: mail, ticks.
     Internal,
+    /// Puts a part of an earlier command aside. No payload.
+    Quarantine(Spot),
 }
 
 /// One command of a batch.
@@ -80,6 +85,11 @@ impl BatchWriter {
                 to.put(&acknowledged_below);
             }
             Kind::Internal => to.put(&INTERNAL),
+            Kind::Quarantine(spot) => {
+                to.put(&QUARANTINE);
+                to.put(&spot.position);
+                to.put(&spot.step);
+            }
         }
         to.put(&u32::try_from(payload.len()).expect("the sequencer bounds commands"));
         to.bytes(payload);
@@ -135,6 +145,7 @@ impl<'a> Batch<'a> {
                 acknowledged_below: self.rest.get()?,
             },
             INTERNAL => Kind::Internal,
+            QUARANTINE => Kind::Quarantine(Spot { position: self.rest.get()?, step: self.rest.get()? }),
             _ => return Err(CodecError::UnknownNumber),
         };
         let len = self.rest.get::<u32>()? as usize;

@@ -29,4 +29,4 @@ pub use config::{RaftLimits, ReplicaConfig, SequencerLimits, SessionLimits, Snap
 pub use log::LogStore;
 pub use machine::{Applied, Input, RestoreError, StateMachine};
 pub use output::{OpenError, Output, Role, Status};
-pub use replica::{Replica, SEND_BYTES_MAX};
+pub use replica::{Replica, SEND_BYTES_MAX, Spot};

@@ -8,6 +8,25 @@ pub trait StateMachine: Send + Sized + 'static {
     /// Executes one command. `out` is empty when called.
     fn apply(&mut self, input: Input<'_>, out: &mut Applied);
 
+    /// Which part of the command that is being executed: what is told of it when it panics. Parts are counted as the
+    /// machine likes, in the same way on every replica.
+    fn step(&self) -> u32 {
+        0
+    }
+
+    /// Executes a command but for the parts that panicked a quorum of replicas: they are put aside, and whoever waits for
+    /// them is refused. `out` is empty when called.
+    fn apply_without(&mut self, _input: Input<'_>, _steps: &[u32], _out: &mut Applied) {}
+
+    /// Goes back to a state that `snapshot` wrote, or to the one before the first command, after a panic. What the machine
+    /// has told the outside it does not tell again.
+    fn rebuild(&mut self, snapshot: Option<&[u8]>) -> Result<(), RestoreError> {
+        match snapshot {
+            Some(bytes) => self.restore(bytes),
+            None => Err(RestoreError { reason: "it cannot start over".to_owned() }),
+        }
+    }
+
     /// A new leader's first entry is about to be executed, which was sequenced at `now`: until then nobody could be
     /// heard. Called at the same place on every replica.
     fn begin_term(&mut self, _now: Timestamp) {}

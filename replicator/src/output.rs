@@ -3,8 +3,8 @@
 use wire::link::Refusal;
 use wire::{LogPosition, NodeId, Origin, Sequence, SessionId, Term, Timestamp};
 
-use crate::RestoreError;
 use crate::log::StoreError;
+use crate::{RestoreError, Spot};
 
 /// One thing to do or to know. Drain them after every duty cycle, in order.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -151,6 +151,10 @@ pub struct Status {
     pub dropped_messages: u64,
     /// Of a leader: each standby and the log index it is known to have.
     pub standbys: Vec<(NodeId, u64)>,
+    /// Where a command has panicked the machine, while that waits for its quarantine.
+    pub broken: Option<Spot>,
+    /// Commands that were put aside since this replica was opened.
+    pub quarantined: Vec<Spot>,
     /// Why it has stopped, if it has.
     pub failed: Option<String>,
 }

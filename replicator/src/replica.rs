@@ -11,6 +11,7 @@ mod envelope;
 mod inbound;
 mod persistence;
 mod proposals;
+mod quarantine;
 mod reads;
 mod state;
 mod twin;
@@ -24,6 +25,8 @@ use self::catch_up::CatchUp;
 use self::checkpoint::Checkpoint;
 use self::election::Election;
 use self::persistence::Persistence;
+use self::quarantine::Quarantine;
+pub use self::quarantine::Spot;
 use self::reads::Reads;
 use self::state::State;
 use self::twin::Twin;
@@ -50,6 +53,7 @@ pub struct Replica<M, L> {
     reads: Reads,
     checkpoint: Checkpoint,
     catch_up: CatchUp,
+    quarantine: Quarantine,
     outputs: VecDeque<Output>,
     now: Timestamp,
     tick_at: Timestamp,
@@ -106,6 +110,7 @@ impl<M: StateMachine, L: LogStore> Replica<M, L> {
             reads: Reads::default(),
             checkpoint: Checkpoint::new(cursor),
             catch_up: CatchUp::default(),
+            quarantine: Quarantine::default(),
             outputs: VecDeque::new(),
             now,
             tick_at: now.plus_nanos(config.timing.tick_ns),
@@ -141,7 +146,8 @@ impl<M: StateMachine, L: LogStore> Replica<M, L> {
             + self.poll_reads()
             + self.poll_ready()
             + self.poll_checkpoint()
-            + self.poll_catch_up();
+            + self.poll_catch_up()
+            + self.poll_quarantine();
         self.observe_leader();
         work
     }
@@ -192,6 +198,8 @@ impl<M: StateMachine, L: LogStore> Replica<M, L> {
             sessions: self.state.sessions.len(),
             dropped_messages: self.dropped_messages,
             standbys,
+            broken: self.quarantine.spot(),
+            quarantined: self.state.skip.iter().copied().collect(),
             failed: self.failed.clone(),
         }
     }

@@ -11,6 +11,9 @@ fn kind() -> impl Strategy<Value = Kind> {
             acknowledged_below: Sequence::new(below),
         }),
         Just(Kind::Internal),
+        any::<(u64, u32)>().prop_map(|(position, step)| {
+            Kind::Quarantine(crate::Spot { position: wire::LogPosition::new(position), step })
+        }),
     ]
 }
 

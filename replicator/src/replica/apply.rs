@@ -5,7 +5,7 @@ use std::collections::VecDeque;
 use raft::eraftpb::Entry;
 
 use super::Replica;
-use super::state::Audience;
+use super::state::{Audience, NotApplied};
 use crate::{LogStore, Output, StateMachine};
 
 /// Clients and subscribers, by way of the replica's outputs.
@@ -33,17 +33,27 @@ impl Audience for Outside<'_> {
 
 impl<M: StateMachine, L: LogStore> Replica<M, L> {
     pub(super) fn apply_committed(&mut self, entries: Vec<Entry>) {
+        if self.is_broken() {
+            self.wait_for_verdict(&entries);
+            return;
+        }
         let mut outside = Outside {
             is_leader: self.is_leader(),
             #[cfg(feature = "planted")]
             now: self.now,
             outputs: &mut self.outputs,
         };
-        for entry in &entries {
-            self.checkpoint.applied(entry.data.len());
-            if let Err(error) = self.state.apply(entry, &mut outside) {
-                self.fail(format!("log entry {} cannot be read: {error}", entry.index));
-                return;
+        for (at, entry) in entries.iter().enumerate() {
+            match self.state.apply(entry, &mut outside) {
+                Ok(()) => self.checkpoint.applied(entry.data.len()),
+                Err(NotApplied::Broken { spot, panic }) => {
+                    self.break_down(spot, &panic, &entries[at..]);
+                    return;
+                }
+                Err(error) => {
+                    self.fail(format!("log entry {}: {error}", entry.index));
+                    return;
+                }
             }
         }
         if !entries.is_empty() {

@@ -57,6 +57,11 @@ impl Checkpoint {
         self.newest.position
     }
 
+    /// The last log index in the newest snapshot on disk; 0 when there is none.
+    pub fn newest_index(&self) -> u64 {
+        self.newest.index
+    }
+
     /// An entry has been applied.
     pub fn applied(&mut self, bytes: usize) {
         self.entries += 1;
@@ -73,7 +78,7 @@ impl Checkpoint {
 impl<M: StateMachine, L: LogStore> Replica<M, L> {
     /// Takes a snapshot when enough has been applied since the last.
     pub(super) fn poll_checkpoint(&mut self) -> usize {
-        if self.persistence.is_installing() || self.failed.is_some() {
+        if self.persistence.is_installing() || self.failed.is_some() || self.is_broken() {
             return 0;
         }
         self.drop_some() + self.feed_twin() + self.save_written() + self.begin_checkpoint()

@@ -5,7 +5,9 @@
 //! | 1 | Raft | a `raft::eraftpb::Message` in protobuf |
 //! | 2 | chunk of a snapshot | term u64, index u64, index's term u64, total length u64, offset u64, bytes |
 //! | 3 | received of a snapshot | term u64, index u64, bytes u64 |
+//! | 4 | broken | position u64, step u32 |
 
+use super::quarantine::Spot;
 use protobuf::Message as _;
 use raft::eraftpb::Message;
 use wire::codec::{CodecError, Reader, Writer};
@@ -13,6 +15,7 @@ use wire::codec::{CodecError, Reader, Writer};
 const RAFT: u8 = 1;
 const CHUNK: u8 = 2;
 const RECEIVED: u8 = 3;
+const BROKEN: u8 = 4;
 
 /// One message between replicas.
 #[derive(Debug)]
@@ -20,6 +23,7 @@ pub(super) enum Envelope<'a> {
     Raft(Box<Message>),
     Chunk(Chunk<'a>),
     Received(Received),
+    Broken(Spot),
 }
 
 /// A piece of a snapshot, from the leader.
@@ -60,6 +64,12 @@ impl Envelope<'_> {
                 }
                 to.bytes(chunk.bytes);
             }
+            Envelope::Broken(spot) => {
+                let mut to = Writer::new(&mut bytes);
+                to.put(&BROKEN);
+                to.put(&spot.position);
+                to.put(&spot.step);
+            }
             Envelope::Received(received) => {
                 let mut to = Writer::new(&mut bytes);
                 to.put(&RECEIVED);
@@ -90,6 +100,11 @@ impl Envelope<'_> {
                 let received = Received { term: from.get()?, index: from.get()?, bytes: from.get()? };
                 from.finish()?;
                 Ok(Envelope::Received(received))
+            }
+            BROKEN => {
+                let spot = Spot { position: from.get()?, step: from.get()? };
+                from.finish()?;
+                Ok(Envelope::Broken(spot))
             }
             _ => Err(CodecError::UnknownNumber),
         }

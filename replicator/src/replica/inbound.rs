@@ -28,6 +28,7 @@ impl<M: StateMachine, L: LogStore> Replica<M, L> {
                 Ok(Envelope::Raft(message)) => self.on_raft(from, *message),
                 Ok(Envelope::Chunk(chunk)) => self.on_chunk(from, chunk),
                 Ok(Envelope::Received(received)) => self.on_received(from, received),
+                Ok(Envelope::Broken(spot)) => self.on_broken_peer(from, spot),
                 Err(_) => false,
             };
         if !taken {

@@ -37,7 +37,11 @@ impl<M: StateMachine, L: LogStore> Replica<M, L> {
     }
 
     pub(super) fn must_lead(&self) -> Result<(), (Refusal, u64)> {
-        if self.is_leader() { Ok(()) } else { Err((Refusal::NotLeader, self.leader_hint())) }
+        match self.is_leader() {
+            true if self.is_broken() => Err((Refusal::Busy, 0)),
+            true => Ok(()),
+            false => Err((Refusal::NotLeader, self.leader_hint())),
+        }
     }
 
     fn leader_hint(&self) -> u64 {
@@ -48,7 +52,7 @@ impl<M: StateMachine, L: LogStore> Replica<M, L> {
     /// Proposes what has been queued since the last cycle, as one entry. It stays queued while Raft would not
     /// take it: during a transfer of leadership, and while too much is uncommitted.
     pub(super) fn poll_proposals(&mut self) -> usize {
-        if !self.is_leader() {
+        if !self.is_leader() || self.is_broken() {
             return 0;
         }
         self.sequencer.observe(self.state.cursor.timestamp, self.now);
@@ -113,6 +117,6 @@ pub(super) fn refused(kind: Kind, refusal: Refusal, detail: u64) -> Option<Outpu
         Kind::Request { origin: Origin { session, sequence }, .. } => {
             Some(Output::Refused { session, sequence, refusal, detail })
         }
-        Kind::Internal => None,
+        Kind::Internal | Kind::Quarantine(_) => None,
     }
 }

@@ -3,15 +3,19 @@
 //! A function of the log alone. A replica has one that answers and publishes, and may have a [`super::twin`] of it
 //! that follows in silence.
 
+use std::collections::BTreeSet;
+use std::panic::{AssertUnwindSafe, catch_unwind};
+
 use raft::eraftpb::Entry;
 use wire::codec::CodecError;
 use wire::{LogPosition, Origin, Timestamp};
 
 use super::proposals::refused;
+use super::quarantine::Spot;
 use crate::entry::{Batch, Command, Kind};
 use crate::session::{Cached, Sessions, Verdict};
 use crate::snapshot::{self, Header};
-use crate::{Applied, Input, OpenError, Output, ReplicaConfig, StateMachine};
+use crate::{Applied, Input, OpenError, Output, ReplicaConfig, RestoreError, StateMachine};
 
 /// How far the log has been applied.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -33,8 +37,24 @@ pub(super) struct State<M> {
     pub machine: M,
     pub sessions: Sessions,
     pub cursor: Cursor,
+    /// Parts of commands that a quorum could not execute: they are put aside.
+    pub skip: BTreeSet<Spot>,
     /// Lent to the machine.
     applied: Applied,
+}
+
+/// Why an entry was not applied.
+#[derive(Debug, thiserror::Error)]
+pub(super) enum NotApplied {
+    /// Its bytes are not an entry's.
+    #[error("it cannot be read: {0}")]
+    Unreadable(#[from] CodecError),
+    /// The machine panicked: what it remembers means nothing any more.
+    #[error("the command at position {} panicked the machine: {panic}", spot.position)]
+    Broken { spot: Spot, panic: String },
+    /// It was executed here.
+    #[error("a quorum could not execute the command at position {}, which this replica has executed", .0.position)]
+    Executed(Spot),
 }
 
 /// Where what happens goes.
@@ -67,11 +87,11 @@ impl<M: StateMachine> State<M> {
     /// Before the first entry; the machine must be new.
     pub fn new(config: &ReplicaConfig, machine: M) -> State<M> {
         let sessions = Sessions::new(config.sessions.clone());
-        State { machine, sessions, cursor: Cursor::default(), applied: Applied::default() }
+        State { machine, sessions, cursor: Cursor::default(), skip: BTreeSet::new(), applied: Applied::default() }
     }
 
     /// Applies one committed entry, the one after the cursor.
-    pub fn apply(&mut self, entry: &Entry, audience: &mut impl Audience) -> Result<(), CodecError> {
+    pub fn apply(&mut self, entry: &Entry, audience: &mut impl Audience) -> Result<(), NotApplied> {
         assert_eq!(entry.index, self.cursor.index + 1, "entries are applied in order");
         if !entry.data.is_empty() {
             let mut batch = Batch::decode(&entry.data)?;
@@ -87,23 +107,30 @@ impl<M: StateMachine> State<M> {
             (self.cursor.timestamp, self.cursor.batch_term) = (now, entry.term);
             while let Some(command) = batch.next_command()? {
                 self.cursor.position = self.cursor.position.next();
-                self.apply_command(command, now, audience);
+                self.apply_command(command, now, audience)?;
             }
         }
         (self.cursor.index, self.cursor.term) = (entry.index, entry.term);
         Ok(())
     }
 
-    fn apply_command(&mut self, command: Command<'_>, now: Timestamp, audience: &mut impl Audience) {
+    fn apply_command(
+        &mut self,
+        command: Command<'_>,
+        now: Timestamp,
+        audience: &mut impl Audience,
+    ) -> Result<(), NotApplied> {
         let position = self.cursor.position;
         let wants_answers = audience.wants_answers();
         let mut origin = Origin::INTERNAL;
         let mut events = Vec::new();
         let answer = match command.kind {
             Kind::Internal => {
-                events = self.execute(position, now, origin, command.payload).1;
+                events = self.execute(position, now, origin, command.payload)?.1;
                 None
             }
+            Kind::Quarantine(spot) if !self.skip.contains(&spot) => return Err(NotApplied::Executed(spot)),
+            Kind::Quarantine(_) => None,
             Kind::OpenSession(nonce) => match self.sessions.open(nonce, position, now) {
                 Ok(session) => Some(Output::SessionOpened { nonce, session }),
                 Err(refusal) => refused(command.kind, refusal, 0),
@@ -122,7 +149,7 @@ impl<M: StateMachine> State<M> {
                 match verdict {
                     Verdict::Execute => {
                         origin = from;
-                        let (payload, happened) = self.execute(position, now, origin, command.payload);
+                        let (payload, happened) = self.execute(position, now, origin, command.payload)?;
                         events = happened;
                         self.sessions.executed(origin, Cached { position, payload: payload.clone() });
                         Some(reply(origin, position, payload))
@@ -138,16 +165,48 @@ impl<M: StateMachine> State<M> {
         if let Some(answer) = answer.filter(|_| wants_answers) {
             audience.tell(answer);
         }
+        Ok(())
     }
 
     /// Reply and events of one command. An empty request only keeps its session alive.
-    fn execute(&mut self, position: LogPosition, now: Timestamp, origin: Origin, payload: &[u8]) -> (Vec<u8>, Vec<u8>) {
+    fn execute(
+        &mut self,
+        position: LogPosition,
+        now: Timestamp,
+        origin: Origin,
+        payload: &[u8],
+    ) -> Result<(Vec<u8>, Vec<u8>), NotApplied> {
         self.applied.reply.clear();
         self.applied.events.clear();
         if !payload.is_empty() {
-            self.machine.apply(Input { position, now, origin, payload }, &mut self.applied);
+            let input = Input { position, now, origin, payload };
+            let (machine, applied) = (&mut self.machine, &mut self.applied);
+            let all = Spot { position, step: 0 }..=Spot { position, step: u32::MAX };
+            let skipped: Vec<u32> = self.skip.range(all).map(|spot| spot.step).collect();
+            // Of a machine that panicked nothing is read until it is built anew.
+            let done = catch_unwind(AssertUnwindSafe(|| match skipped[..] {
+                [] => machine.apply(input, applied),
+                _ => machine.apply_without(input, &skipped, applied),
+            }));
+            if let Err(panic) = done {
+                let spot = Spot { position, step: self.machine.step() };
+                return Err(NotApplied::Broken { spot, panic: text_of(&*panic) });
+            }
         }
-        (self.applied.reply.clone(), self.applied.events.clone())
+        Ok((self.applied.reply.clone(), self.applied.events.clone()))
+    }
+
+    /// Goes back to a snapshot, or to before the first entry, to take the same way again. What was told is not told again
+    /// by the machine.
+    pub fn rebuild(&mut self, config: &ReplicaConfig, snapshot: Option<&[u8]>) -> Result<(), OpenError> {
+        match snapshot {
+            Some(bytes) => self.restore_with(config, bytes, |machine, bytes| machine.rebuild(Some(bytes))),
+            None => {
+                self.sessions = Sessions::new(config.sessions.clone());
+                self.cursor = Cursor::default();
+                self.machine.rebuild(None).map_err(|source| OpenError::Restore { index: 0, source })
+            }
+        }
     }
 
     /// The whole of it as a snapshot.
@@ -176,6 +235,15 @@ impl<M: StateMachine> State<M> {
 
     /// Replaces all of it by a snapshot's.
     pub fn restore(&mut self, config: &ReplicaConfig, bytes: &[u8]) -> Result<(), OpenError> {
+        self.restore_with(config, bytes, M::restore)
+    }
+
+    fn restore_with(
+        &mut self,
+        config: &ReplicaConfig,
+        bytes: &[u8],
+        restore: impl FnOnce(&mut M, &[u8]) -> Result<(), RestoreError>,
+    ) -> Result<(), OpenError> {
         let opened = snapshot::open(bytes).map_err(|error| OpenError::Config(format!("the snapshot: {error}")))?;
         let header = opened.header;
         let voters: Vec<u64> = config.voters.iter().map(|node| node.get()).collect();
@@ -188,7 +256,7 @@ impl<M: StateMachine> State<M> {
         let index = header.index;
         self.sessions = Sessions::restore(config.sessions.clone(), opened.sessions)
             .map_err(|error| OpenError::Config(format!("the snapshot's sessions: {error}")))?;
-        self.machine.restore(opened.machine).map_err(|source| OpenError::Restore { index, source })?;
+        restore(&mut self.machine, opened.machine).map_err(|source| OpenError::Restore { index, source })?;
         if self.machine.digest() != header.digest {
             return Err(OpenError::Digest { index });
         }
@@ -201,6 +269,12 @@ impl<M: StateMachine> State<M> {
         };
         Ok(())
     }
+}
+
+/// What a panic says.
+fn text_of(panic: &(dyn std::any::Any + Send)) -> String {
+    let text = panic.downcast_ref::<String>().map(String::as_str).or_else(|| panic.downcast_ref::<&str>().copied());
+    text.unwrap_or("no text").to_owned()
 }
 
 fn reply(origin: Origin, position: LogPosition, payload: Vec<u8>) -> Output {

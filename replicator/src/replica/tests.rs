@@ -7,6 +7,7 @@ use crate::{Output, ReplicaConfig, Role};
 mod chaos;
 mod failover;
 mod hostile;
+mod quarantine;
 mod sessions;
 mod twin;
 

@@ -10,6 +10,7 @@ use std::thread::JoinHandle;
 use crossbeam::channel::{Receiver, Sender, TryRecvError, bounded};
 use raft::eraftpb::Entry;
 
+use super::quarantine::Spot;
 use super::state::{Cursor, Nobody, State};
 use crate::{OpenError, ReplicaConfig, SnapshotTaker, StateMachine};
 
@@ -40,6 +41,7 @@ type Written = (Cursor, Vec<u8>);
 enum Order {
     Restart(Arc<[u8]>),
     Follow(Vec<Entry>),
+    Skip(Spot),
     Write,
 }
 
@@ -58,6 +60,7 @@ impl<M: StateMachine> Follower<M> {
                     self.state.apply(entry, &mut Nobody).map_err(unreadable)?;
                 }
             }
+            Order::Skip(spot) => drop(self.state.skip.insert(spot)),
             Order::Write => return Ok(Some((self.state.cursor.clone(), self.state.snapshot(&self.config)))),
         }
         Ok(None)
@@ -110,6 +113,11 @@ impl<M: StateMachine> Twin<M> {
     pub fn follow(&mut self, entries: Vec<Entry>) {
         self.fed = entries.last().map_or(self.fed, |entry| entry.index);
         self.order(Order::Follow(entries));
+    }
+
+    /// This part of a command, which was not handed over yet, is to be put aside.
+    pub fn skip(&mut self, spot: Spot) {
+        self.order(Order::Skip(spot));
     }
 
     /// Asks for a snapshot at the last entry that was handed over, where there is room to ask.

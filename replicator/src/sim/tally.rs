@@ -1,5 +1,7 @@
 //! A toy state machine that remembers what it executed, so that a test sees what was lost or done twice.
 
+use std::cell::Cell;
+
 use wire::codec::{CodecError, Reader, Writer};
 use wire::{LogPosition, Origin, Sequence, SessionId, Timestamp};
 
@@ -9,6 +11,15 @@ use crate::{Applied, Input, RestoreError, StateMachine};
 const ADD: u8 = 1;
 /// The machine's own command that lets time pass.
 const TICK: u8 = 2;
+
+/// A command that panics every machine.
+const POISON: u8 = 3;
+/// A command that panics the next machines of this thread, as many as [`Tally::break_next`] says.
+const FRAGILE: u8 = 4;
+
+thread_local! {
+    static BREAKS_LEFT: Cell<u32> = const { Cell::new(0) };
+}
 
 /// See the module.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -21,9 +32,27 @@ pub struct Tally {
 }
 
 impl Tally {
+    /// The reply to a command that was put aside.
+    pub const PUT_ASIDE: u8 = 0xff;
+
     /// The payload of a command that adds `amount`.
     pub fn add(amount: u64) -> Vec<u8> {
         [&[ADD][..], &amount.to_le_bytes()].concat()
+    }
+
+    /// The payload of a command that panics whoever executes it, in the middle of its work.
+    pub fn poison() -> Vec<u8> {
+        vec![POISON]
+    }
+
+    /// The payload of a command that panics some machines and adds nothing on the others.
+    pub fn fragile() -> Vec<u8> {
+        vec![FRAGILE]
+    }
+
+    /// How many of the next machines of this thread a fragile command panics.
+    pub fn break_next(machines: u32) {
+        BREAKS_LEFT.set(machines);
     }
 
     /// Every addition, in order.
@@ -64,6 +93,15 @@ impl StateMachine for Tally {
                 self.deadline = self.deadline.or(Some(input.now.plus_nanos(100_000_000)));
                 self.executed.push((input.position, input.origin));
             }
+            Some((&POISON, _)) => {
+                self.sum += 1;
+                panic!("a planted panic");
+            }
+            Some((&FRAGILE, _)) => {
+                let left = BREAKS_LEFT.get();
+                BREAKS_LEFT.set(left.saturating_sub(1));
+                assert!(left == 0, "a planted panic on one machine");
+            }
             _ => {
                 self.ticks += 1;
                 self.deadline = None;
@@ -71,6 +109,15 @@ impl StateMachine for Tally {
         }
         out.reply.extend_from_slice(&self.sum.to_le_bytes());
         out.events.extend_from_slice(&self.sum.to_le_bytes());
+    }
+
+    fn apply_without(&mut self, _: Input<'_>, _: &[u32], out: &mut Applied) {
+        out.reply.push(Tally::PUT_ASIDE);
+    }
+
+    fn rebuild(&mut self, snapshot: Option<&[u8]>) -> Result<(), RestoreError> {
+        *self = Tally::default();
+        snapshot.map_or(Ok(()), |bytes| self.restore(bytes))
     }
 
     fn next_deadline(&self) -> Option<Timestamp> {

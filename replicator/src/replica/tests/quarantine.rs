@@ -1,0 +1,132 @@
+//! Commands that panic the machine.
+
+use wire::link::Request;
+use wire::{NodeId, Sequence, SessionId};
+
+use super::{Bench, PARTITION, small_snapshots};
+use crate::sim::{Ledger, Tally};
+use crate::{Output, ReplicaConfig, SnapshotTaker, StateMachine};
+
+fn with_twin(config: &mut ReplicaConfig) {
+    small_snapshots(config);
+    config.snapshots.taken_by = SnapshotTaker::Twin;
+}
+
+fn offer(bench: &mut Bench, session: SessionId, sequence: u64, payload: &[u8]) {
+    let (leader, acknowledged_below) = (bench.leader(), Sequence::ZERO);
+    let request = Request { partition: PARTITION, session, sequence: Sequence::new(sequence), acknowledged_below };
+    bench.cluster.replica_mut(leader).unwrap().offer(request, payload).unwrap();
+}
+
+fn await_recovery(bench: &mut Bench, quarantined: usize) {
+    bench.until("everybody has put it aside", |bench| {
+        let mut all = bench.cluster.running().map(|(_, replica)| replica.status());
+        all.all(|status| status.broken.is_none() && status.quarantined.len() == quarantined)
+    });
+}
+
+/// Every replica said each position once and in order, and all said the same.
+fn assert_told_once(bench: &Bench) {
+    let mut ledger = Ledger::default();
+    for (node, output) in &bench.said {
+        ledger.hear(*node, output);
+    }
+}
+
+fn poisoned(configure: fn(&mut ReplicaConfig), before: u64) -> (Bench, SessionId) {
+    let mut bench = Bench::with(3, configure);
+    let session = bench.open_session(7);
+    bench.execute(session, 1, before);
+    offer(&mut bench, session, before + 1, &Tally::poison());
+    bench.until("the poison is refused", |bench| bench.reply(session, before + 1).is_some());
+    assert_eq!(bench.reply(session, before + 1).unwrap().1, [Tally::PUT_ASIDE]);
+    await_recovery(&mut bench, 1);
+    bench.execute(session, before + 2, before + 9);
+    bench.await_agreement();
+    assert_told_once(&bench);
+    (bench, session)
+}
+
+#[test]
+fn a_command_that_panics_everybody_is_put_aside_and_the_rest_goes_on() {
+    poisoned(|_| {}, 5);
+}
+
+#[test]
+fn the_state_is_built_anew_from_a_snapshot_too() {
+    poisoned(small_snapshots, 120);
+    poisoned(with_twin, 120);
+}
+
+#[test]
+fn a_restart_replays_past_what_was_put_aside() {
+    for configure in [(|_| {}) as fn(&mut ReplicaConfig), small_snapshots, with_twin] {
+        let (mut bench, session) = poisoned(configure, 5);
+        for node in bench.cluster.ids() {
+            let digest = bench.cluster.replica(node).unwrap().machine().digest();
+            let position = bench.position(node);
+            bench.cluster.crash(node);
+            bench.cluster.start(node).unwrap();
+            bench.await_leader();
+            bench.until("it has caught up", |bench| bench.position(node) >= position);
+            assert_eq!(bench.cluster.replica(node).unwrap().machine().digest(), digest);
+        }
+        bench.execute(session, 15, 16);
+        bench.await_agreement();
+    }
+}
+
+#[test]
+fn several_commands_in_one_batch_are_put_aside_one_after_the_other() {
+    let mut bench = Bench::new(3);
+    let session = bench.open_session(7);
+    bench.execute(session, 1, 3);
+    for sequence in 4..=9 {
+        let payload = if sequence % 2 == 0 { Tally::poison() } else { Tally::add(sequence) };
+        offer(&mut bench, session, sequence, &payload);
+    }
+    bench.until("all are answered", |bench| (4..=9).all(|sequence| bench.reply(session, sequence).is_some()));
+    await_recovery(&mut bench, 3);
+    bench.execute(session, 10, 12);
+    bench.await_agreement();
+    assert_told_once(&bench);
+}
+
+#[test]
+fn a_leader_that_dies_broken_leaves_the_verdict_to_the_next() {
+    let mut bench = Bench::new(3);
+    let session = bench.open_session(7);
+    offer(&mut bench, session, 1, &Tally::poison());
+    bench.until("somebody is broken", |bench| bench.cluster.running().any(|(_, replica)| replica.is_broken()));
+    let leader = bench.leader();
+    bench.cluster.crash(leader);
+    bench.until("another leads", |bench| bench.cluster.leader().is_some_and(|id| id != leader));
+    await_recovery(&mut bench, 1);
+    bench.cluster.start(leader).unwrap();
+    await_recovery(&mut bench, 1);
+    bench.execute(session, 2, 4);
+    bench.await_agreement();
+}
+
+#[test]
+fn a_replica_that_panics_alone_stops_and_the_others_go_on() {
+    let mut bench = Bench::new(3);
+    let session = bench.open_session(7);
+    bench.execute(session, 1, 3);
+    Tally::break_next(1);
+    offer(&mut bench, session, 4, &Tally::fragile());
+    let failed = |bench: &Bench| -> Option<NodeId> {
+        bench.said.iter().find_map(|(node, output)| matches!(output, Output::Failed { .. }).then_some(*node))
+    };
+    for _ in 0..12_000 {
+        bench.step(1);
+    }
+    let odd = failed(&bench).expect("the odd one has stopped");
+    bench.cluster.crash(odd);
+    bench.until("another leads", |bench| bench.cluster.leader().is_some_and(|id| id != odd));
+    assert!(bench.cluster.running().all(|(_, replica)| replica.status().quarantined.is_empty()));
+    bench.cluster.start(odd).unwrap();
+    bench.offer(session, 5).unwrap();
+    bench.until("a reply", |bench| bench.reply(session, 5).is_some());
+    bench.await_agreement();
+}
