@@ -365,8 +365,12 @@ impl LedgerCell {
             Mail::StopArmed(armed) => self.armed(from, armed, effects),
             Mail::StopTracking(tracking) => self.tracking(from, tracking, effects),
             Mail::StopTriggered(triggered) => self.triggered(from, triggered, effects),
-            Mail::MarketQuarantined(_)
-            | Mail::CreateMarket(_)
+            Mail::MarketQuarantined(told) => {
+                if self.partition_of(told.market) == Some(from) {
+                    self.quarantine(told.market, effects);
+                }
+            }
+            Mail::CreateMarket(_)
             | Mail::ChangeMarketStatus(_)
             | Mail::ChangeMarketSchedule(_)
             | Mail::ChangeMarketProtection(_)

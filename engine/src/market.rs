@@ -78,6 +78,10 @@ pub(crate) struct MarketCell {
     fills_max: u32,
 }
 
+/// An order of so many quantity units panics its market, after it has changed it.
+#[cfg(feature = "planted-panic")]
+const PLANTED_QTY: i64 = 666_666;
+
 impl MarketCell {
     /// An empty market that trades.
     pub(crate) fn new(create: &CreateMarket, limits: &Limits) -> MarketCell {
@@ -140,6 +144,8 @@ impl MarketCell {
         if self.is_limited {
             self.settle_bands(now, effects);
         }
+        #[cfg(feature = "planted-panic")]
+        assert!(order.qty.units() != PLANTED_QTY, "a planted panic");
     }
 
     /// Takes one order off the book.

@@ -1,5 +1,7 @@
 //! One partition: its cells, their mail, and the one way in.
 
+mod put_aside;
+
 use std::collections::VecDeque;
 
 use wire::codec::{CodecError, Reader, Writer};
@@ -58,6 +60,10 @@ pub struct Partition {
     mail: VecDeque<(PartitionId, Mail)>,
     /// The earliest end of an open depth window.
     deadline: Option<Timestamp>,
+    /// Which part of the running command is being executed.
+    step: u32,
+    /// Which mails of the running command are put aside.
+    put_aside: Vec<u32>,
 }
 
 impl Partition {
@@ -71,6 +77,8 @@ impl Partition {
             mailboxes: Mailboxes::new(config.incarnation, config.limits.peers_max),
             mail: VecDeque::with_capacity(MarketCell::replies_max(config.limits.fills_per_order_max)),
             deadline: None,
+            step: 0,
+            put_aside: Vec::new(),
         }
     }
 
@@ -78,11 +86,12 @@ impl Partition {
     /// anything that a client can send; a refusal is a reply.
     pub fn apply(&mut self, position: LogPosition, now: Timestamp, command: &Command, out: &mut Output) {
         out.events.clear();
+        self.step = 0;
         let mut mail = std::mem::take(&mut self.mail);
         let mut effects = Effects { events: &mut out.events, mail: &mut mail };
         self.pass_time(position, now, &mut effects);
         let answer = match command {
-            Command::DeliverMail(batch) => self.deliver(now, batch, &mut effects),
+            Command::DeliverMail(batch) => self.deliver(position, now, batch, &mut effects),
             Command::AckMail(ack) => self.acknowledge(ack),
             Command::Tick(_) => Ok(0),
             _ => self.ask_ledger(position, command, &mut effects),
@@ -197,14 +206,23 @@ impl Partition {
     }
 
     /// Applies the mail of a batch that is new, each with all that it causes here before the next.
-    fn deliver(&mut self, now: Timestamp, batch: &DeliverMail, effects: &mut Effects<'_>) -> Answer {
+    fn deliver(
+        &mut self,
+        position: LogPosition,
+        now: Timestamp,
+        batch: &DeliverMail,
+        effects: &mut Effects<'_>,
+    ) -> Answer {
         if batch.from == self.config.partition {
             return Err(RejectReason::WrongPartition.into());
         }
         let seen = self.mailboxes.check_batch(batch)?;
         self.mailboxes.note_batch(batch);
-        for mail in &batch.mail[seen..] {
-            self.receive(batch.from, now, mail, effects);
+        for (at, mail) in batch.mail.iter().enumerate().skip(seen) {
+            self.step = at as u32 + 1;
+            if !self.puts_aside(position, batch, mail, effects) {
+                self.receive(batch.from, now, mail, effects);
+            }
             self.route(now, effects);
         }
         Ok(0)
@@ -244,7 +262,7 @@ impl Partition {
         let room = self.room(from);
         let replies_fit = MarketCell::replies_max(self.config.limits.fills_per_order_max) <= room;
         let Some(market) = self.market_of(to_market).filter(|market| market.ledger() == from) else {
-            refuse_for_nobody(from, mail, effects);
+            refuse_for_nobody(from, mail, RejectReason::UnknownMarket, effects);
             return;
         };
         match mail {
@@ -365,20 +383,20 @@ impl Partition {
 }
 
 /// Answers mail for a market that is not here, so that nothing stays held or unanswered.
-fn refuse_for_nobody(from: PartitionId, mail: &Mail, effects: &mut Effects<'_>) {
+fn refuse_for_nobody(from: PartitionId, mail: &Mail, reason: RejectReason, effects: &mut Effects<'_>) {
     use wire::mail::{AllWithdrawn, OrderRefused, ReduceRefused, ReplaceRefused, WithdrawRefused};
     match mail {
         Mail::PlaceOrder(place) => {
-            let (market, order, reason) = (place.market, place.order, RejectReason::UnknownMarket);
+            let (market, order) = (place.market, place.order);
             effects.send(from, Mail::OrderRefused(OrderRefused { market, order, reason }));
         }
         Mail::PlaceOrderOnTerms(place) => {
-            let (market, order, reason) = (place.place.market, place.place.order, RejectReason::UnknownMarket);
+            let (market, order) = (place.place.market, place.place.order);
             effects.send(from, Mail::OrderRefused(OrderRefused { market, order, reason }));
         }
         Mail::PlacePair(pair) => {
             for order in [pair.first.order, pair.second.order] {
-                let (market, reason) = (pair.market, RejectReason::UnknownMarket);
+                let market = pair.market;
                 effects.send(from, Mail::OrderRefused(OrderRefused { market, order, reason }));
             }
         }

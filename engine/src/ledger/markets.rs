@@ -170,6 +170,15 @@ impl LedgerCell {
         }
     }
 
+    /// Something about a market could not be executed: it accepts cancels alone until an operator reopens it.
+    pub(crate) fn quarantine(&mut self, market: MarketId, effects: &mut Effects<'_>) {
+        let is_open =
+            |status| !matches!(status, MarketStatus::CancelOnly | MarketStatus::Halted | MarketStatus::Closed);
+        if self.registry.listed_market(market).is_ok_and(|known| is_open(known.status)) {
+            self.change_phase(ChangeMarketStatus { market, ..at_once(MarketStatus::CancelOnly) }, effects);
+        }
+    }
+
     /// A market has changed its phase.
     pub(super) fn market_reported(&mut self, from: PartitionId, report: &MarketReported, effects: &mut Effects<'_>) {
         let MarketReported { market, version, status, .. } = *report;

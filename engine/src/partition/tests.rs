@@ -11,6 +11,7 @@ mod mail;
 mod orders;
 mod phases;
 mod prevention;
+mod put_aside;
 mod random;
 mod registry;
 mod rules;

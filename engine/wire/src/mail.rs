@@ -114,6 +114,30 @@ impl Mail {
     }
 }
 
+impl Mail {
+    /// The market that it speaks of, whichever cell it is for.
+    pub fn market(&self) -> MarketId {
+        match self {
+            Mail::OrderRefused(mail) => mail.market,
+            Mail::OrderFilled(mail) => mail.market,
+            Mail::OrderRested(mail) => mail.market,
+            Mail::OrderEnded(mail) => mail.market,
+            Mail::WithdrawRefused(mail) => mail.market,
+            Mail::AllWithdrawn(mail) => mail.market,
+            Mail::MarketReported(mail) => mail.market,
+            Mail::TradePrevented(mail) => mail.market,
+            Mail::MarketQuarantined(mail) => mail.market,
+            Mail::StopArmed(mail) => mail.market,
+            Mail::StopTracking(mail) => mail.market,
+            Mail::StopTriggered(mail) => mail.market,
+            Mail::OrderReduced(mail) => mail.market,
+            Mail::ReduceRefused(mail) => mail.market,
+            Mail::ReplaceRefused(mail) => mail.market,
+            to_market => to_market.to_market().unwrap_or_default(),
+        }
+    }
+}
+
 const _: () = assert!(size_of::<Mail>() <= 64, "a mail that every order causes must stay short");
 
 /// Makes a market cell.

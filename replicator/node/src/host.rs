@@ -197,6 +197,11 @@ impl<L: LogStore> PartitionHost<L> {
         self.replica.machine()
     }
 
+    /// Whether a command has panicked the cells, so that what they hold means nothing until they are built anew.
+    pub fn is_broken(&self) -> bool {
+        self.replica.is_broken()
+    }
+
     /// Hands the partition over to another node, if this one leads.
     pub fn transfer_leadership(&mut self, to: NodeId) {
         self.replica.transfer_leadership(to);
@@ -249,7 +254,7 @@ impl<L: LogStore> PartitionHost<L> {
     }
 
     fn on_mail(&mut self, payload: &[u8]) {
-        let command = v1::decode_command(payload).ok().filter(|command| self.is_leader && is_mail(command));
+        let command = v1::decode_command(payload).ok().filter(|command| self.takes_mail() && is_mail(command));
         let Some(command) = command else {
             self.counters.mail_dropped += 1;
             return;
@@ -265,6 +270,10 @@ impl<L: LogStore> PartitionHost<L> {
         };
         // The sender's outbox sends again.
         self.counters.mail_dropped += u64::from(offered.is_err());
+    }
+
+    fn takes_mail(&self) -> bool {
+        self.is_leader && !self.replica.is_broken()
     }
 
     fn poll_replica(&mut self, now: Timestamp) -> usize {
@@ -327,7 +336,8 @@ impl<L: LogStore> PartitionHost<L> {
     }
 
     fn ship_mail(&mut self, now: Timestamp) -> usize {
-        if !self.is_leader {
+        // What a machine holds that has panicked is nobody's mail.
+        if !self.is_leader || self.replica.is_broken() {
             return 0;
         }
         let shipped = self.shipper.poll(now, self.replica.machine().cells(), &mut self.mail);

@@ -48,6 +48,8 @@ pub struct Machine {
     outlet: RefCell<Outlet>,
     /// Nobody hears a twin: its events go nowhere.
     is_twin: bool,
+    /// Events up to here have left before the state was built anew.
+    told: LogPosition,
 }
 
 /// Where events gather and leave. Behind a `RefCell` because a snapshot, which borrows the machine, must
@@ -78,6 +80,7 @@ impl Machine {
             applied: LogPosition::ZERO,
             outlet: RefCell::new(outlet),
             is_twin: false,
+            told: LogPosition::ZERO,
         }
     }
 
@@ -100,6 +103,47 @@ impl Machine {
         }
         outlet.close();
         mem::take(&mut outlet.closed)
+    }
+}
+
+impl Machine {
+    /// A command but for the parts that are put aside.
+    fn execute(&mut self, input: Input<'_>, put_aside: &[u32], out: &mut Applied) {
+        let Input { position, now, origin, payload } = input;
+        self.applied = position;
+        match v1::decode_command(payload) {
+            Ok(command) if put_aside.is_empty() => self.cells.apply(position, now, &command, &mut self.output),
+            Ok(command) => self.cells.apply_without(position, now, &command, put_aside, &mut self.output),
+            Err(_) => {
+                self.output.events.clear();
+                self.output.reply = Reply::Rejected { reason: RejectReason::Malformed, id: 0 };
+            }
+        }
+        v1::encode_reply(&self.output.reply, &mut out.reply);
+        if self.is_twin || position <= self.told {
+            return;
+        }
+        let outlet = self.outlet.get_mut();
+        outlet.encoded.clear();
+        for event in &self.output.events {
+            v1::encode_event(event, &mut outlet.encoded);
+        }
+        #[cfg(feature = "planted")]
+        if wire::planted::is(wire::planted::Bug::EventLost) && position.get().is_multiple_of(61) {
+            outlet.encoded.clear();
+        }
+        outlet.block.push(EventBatch { position, timestamp: now, origin, events: &outlet.encoded });
+        if outlet.block.byte_len() >= BLOCK_BYTES_MAX {
+            outlet.close();
+        }
+    }
+
+    fn read(&self, bytes: &[u8]) -> Result<(Partition, LogPosition), RestoreError> {
+        let refused = |reason: String| RestoreError { reason };
+        let mut from = Reader::new(bytes);
+        let applied: LogPosition = from.get().map_err(|error| refused(error.to_string()))?;
+        let cells = Partition::restore(self.config, from.rest()).map_err(|error| refused(error.to_string()))?;
+        Ok((cells, applied))
     }
 }
 
@@ -128,32 +172,26 @@ impl Outlet {
 
 impl StateMachine for Machine {
     fn apply(&mut self, input: Input<'_>, out: &mut Applied) {
-        let Input { position, now, origin, payload } = input;
-        self.applied = position;
-        match v1::decode_command(payload) {
-            Ok(command) => self.cells.apply(position, now, &command, &mut self.output),
-            Err(_) => {
-                self.output.events.clear();
-                self.output.reply = Reply::Rejected { reason: RejectReason::Malformed, id: 0 };
-            }
+        self.execute(input, &[], out);
+    }
+
+    fn step(&self) -> u32 {
+        self.cells.step()
+    }
+
+    fn apply_without(&mut self, input: Input<'_>, steps: &[u32], out: &mut Applied) {
+        self.execute(input, steps, out);
+    }
+
+    /// The sink has everything up to the command before the one that panicked.
+    fn rebuild(&mut self, snapshot: Option<&[u8]>) -> Result<(), RestoreError> {
+        let before = LogPosition::new(self.applied.get().saturating_sub(1));
+        self.told = self.told.max(before);
+        match snapshot {
+            Some(bytes) => (self.cells, self.applied) = self.read(bytes)?,
+            None => (self.cells, self.applied) = (Partition::new(self.config), LogPosition::ZERO),
         }
-        v1::encode_reply(&self.output.reply, &mut out.reply);
-        if self.is_twin {
-            return;
-        }
-        let outlet = self.outlet.get_mut();
-        outlet.encoded.clear();
-        for event in &self.output.events {
-            v1::encode_event(event, &mut outlet.encoded);
-        }
-        #[cfg(feature = "planted")]
-        if wire::planted::is(wire::planted::Bug::EventLost) && position.get().is_multiple_of(61) {
-            outlet.encoded.clear();
-        }
-        outlet.block.push(EventBatch { position, timestamp: now, origin, events: &outlet.encoded });
-        if outlet.block.byte_len() >= BLOCK_BYTES_MAX {
-            outlet.close();
-        }
+        Ok(())
     }
 
     fn begin_term(&mut self, now: Timestamp) {
@@ -184,10 +222,7 @@ impl StateMachine for Machine {
     }
 
     fn restore(&mut self, bytes: &[u8]) -> Result<(), RestoreError> {
-        let refused = |reason: String| RestoreError { reason };
-        let mut from = Reader::new(bytes);
-        let applied: LogPosition = from.get().map_err(|error| refused(error.to_string()))?;
-        let cells = Partition::restore(self.config, from.rest()).map_err(|error| refused(error.to_string()))?;
+        let (cells, applied) = self.read(bytes)?;
         (self.cells, self.applied) = (cells, applied);
         let outlet = self.outlet.get_mut();
         outlet.close();

@@ -70,6 +70,8 @@ struct Families {
     waiting: PerPartition<Gauge>,
     sessions: PerPartition<Gauge>,
     dropped_messages: PerPartition<Gauge>,
+    broken: PerPartition<Gauge>,
+    quarantined: PerPartition<Gauge>,
     archive_bytes: PerPartition<Gauge>,
     archive_position: PerPartition<Gauge>,
     applied: PerPartition<Counter>,
@@ -152,6 +154,8 @@ impl Metrics {
             sessions: of.sessions.get_or_create_owned(&label),
             dropped_messages: of.dropped_messages.get_or_create_owned(&label),
             applied: of.applied.get_or_create_owned(&label),
+            broken: of.broken.get_or_create_owned(&label),
+            quarantined: of.quarantined.get_or_create_owned(&label),
             snapshots_taken: of.snapshots_taken.get_or_create_owned(&label),
             snapshots_installed: of.snapshots_installed.get_or_create_owned(&label),
             leader_changes: of.leader_changes.get_or_create_owned(&label),
@@ -198,6 +202,8 @@ impl Families {
         gauge("requests_waiting", "Requests waiting for the partition thread", &self.waiting);
         gauge("sessions", "Open sessions", &self.sessions);
         gauge("messages_dropped", "Raft messages that were malformed or foreign", &self.dropped_messages);
+        gauge("broken", "1 while a command that panicked the cells waits for its quarantine", &self.broken);
+        gauge("quarantined", "Commands put aside since the start, because they panicked a quorum", &self.quarantined);
         gauge("archive_bytes", "Bytes of the event archive", &self.archive_bytes);
         gauge("archive_position", "Last position in the event archive", &self.archive_position);
         let mut counter = |name, help, family: &PerPartition<Counter>| registry.register(name, help, family.clone());
@@ -237,6 +243,8 @@ pub struct PartitionMetrics {
     sessions: Gauge,
     dropped_messages: Gauge,
     applied: Counter,
+    broken: Gauge,
+    quarantined: Gauge,
     snapshots_taken: Counter,
     snapshots_installed: Counter,
     leader_changes: Counter,
@@ -265,6 +273,8 @@ impl PartitionMetrics {
         self.waiting.set(waiting as i64);
         self.sessions.set(status.sessions as i64);
         self.dropped_messages.set(status.dropped_messages as i64);
+        self.broken.set(i64::from(status.broken.is_some()));
+        self.quarantined.set(status.quarantined.len() as i64);
     }
 
     /// Shows a host's counts.

@@ -50,6 +50,10 @@ pub struct PartitionStatus {
     pub sessions: usize,
     /// Of a leader: each standby and how many log entries it is behind.
     pub standbys: Vec<StandbyStatus>,
+    /// The position of a command that has panicked this replica's cells, while it waits for its quarantine.
+    pub broken: Option<u64>,
+    /// Positions of commands that were put aside since the node was started, because they panicked a quorum.
+    pub quarantined: Vec<u64>,
     /// Why it has stopped, if it has.
     pub failed: Option<String>,
 }
@@ -162,9 +166,11 @@ impl PartitionStatus {
             time_ms: status.applied_timestamp.millis(),
             snapshot_position: status.snapshot_position.get(),
             lag,
-            caught_up: status.leader.is_some() && is_fresh && status.failed.is_none(),
+            caught_up: status.leader.is_some() && is_fresh && status.broken.is_none() && status.failed.is_none(),
             sessions: status.sessions,
             standbys: standbys.collect(),
+            broken: status.broken.map(|spot| spot.position.get()),
+            quarantined: status.quarantined.iter().map(|spot| spot.position.get()).collect(),
             failed: status.failed.clone(),
         }
     }
@@ -186,6 +192,8 @@ impl PartitionStatus {
             caught_up: false,
             sessions: 0,
             standbys: Vec::new(),
+            broken: None,
+            quarantined: Vec::new(),
             failed: None,
         }
     }

@@ -16,6 +16,9 @@ use wire::{
 use super::*;
 use crate::machine::EventSink;
 
+#[cfg(feature = "planted-panic")]
+mod quarantine;
+
 const MS: u64 = 1_000_000;
 const LEDGER: PartitionId = PartitionId::new(1);
 const MARKET: PartitionId = PartitionId::new(2);

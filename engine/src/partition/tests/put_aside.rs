@@ -1,0 +1,70 @@
+//! Commands and mails that are put aside.
+
+use wire::command::Reply;
+use wire::{Command, Event, LogPosition, MailSequence, MarketStatus, RejectReason};
+
+use super::world::{Layout, MARKET, World, qty};
+use crate::Output;
+
+fn order(world: &mut World, words: &str) -> Command {
+    Command::NewOrder(world.parse_order(&words.split_whitespace().collect::<Vec<_>>()))
+}
+
+fn is_closed(events: &[Event]) -> bool {
+    events.iter().any(|event| {
+        matches!(event, Event::MarketStatusChanged(e) if e.market == MARKET && e.status == MarketStatus::CancelOnly)
+    })
+}
+
+#[test]
+fn a_command_that_is_put_aside_changes_nothing_but_its_market() {
+    let mut world = World::new(Layout::Joint);
+    world.play("alice sell 5 @ 100");
+    let poison = order(&mut world, "bob buy 5 @ 100");
+    let mut out = Output::default();
+    let position = LogPosition::new(1_000);
+    world.partitions[0].apply_without(position, world.now, &poison, &[0], &mut out);
+    assert_eq!(out.reply, Reply::Rejected { reason: RejectReason::Quarantined, id: 0 });
+    assert!(is_closed(&out.events));
+    let told = out.events.iter().find_map(|event| match event {
+        Event::CommandQuarantined(e) => Some((e.position, e.market)),
+        _ => None,
+    });
+    assert_eq!(told, Some((position, MARKET)));
+    world.restart(0);
+    assert_eq!(world.play("bob has"), "1000+0 base, 100000+0 quote");
+    assert_eq!(world.play("bob buy 5 @ 100"), "no MarketClosed");
+    assert_eq!(world.play("alice cancel 1"), "canceled 1 5 Requested");
+    world.assert_settled();
+}
+
+#[test]
+fn a_mail_that_is_put_aside_is_refused_and_the_others_of_its_batch_are_applied() {
+    let mut world = World::new(Layout::Split);
+    for words in ["alice sell 5 @ 100", "bob buy 3 @ 100", "carol buy 2 @ 100"] {
+        let order = order(&mut world, words);
+        assert!(matches!(world.ask(order), Reply::Accepted { .. }));
+    }
+    world.private.clear();
+    let batch = world.partitions[0].deliver_mail(wire::PartitionId::new(2), MailSequence::ZERO, 4_096).unwrap();
+    // The market's creation and status are behind it; the second order is the last mail but one.
+    let step = batch.mail.len() as u32 - 1;
+    let mut out = Output::default();
+    let position = LogPosition::new(1_000);
+    world.partitions[1].apply_without(position, world.now, &Command::DeliverMail(batch), &[step], &mut out);
+    assert_eq!(out.reply, Reply::Accepted { id: 0 });
+    let traded: Vec<i64> =
+        out.events.iter().filter_map(|e| if let Event::Traded(e) = e { Some(e.qty.units()) } else { None }).collect();
+    assert_eq!(traded, [qty(2).units()], "carol's order traded, bob's was put aside");
+    world.restart(1);
+    world.carry_all();
+    assert!(is_closed(&world.private));
+    let refused = world.private.iter().find_map(|event| match event {
+        Event::OrderRejected(e) => Some((e.order.get(), e.reason)),
+        _ => None,
+    });
+    assert_eq!(refused, Some((2, RejectReason::Quarantined)));
+    world.assert_settled();
+    assert_eq!(world.play("bob has"), "1000+0 base, 100000+0 quote");
+    assert_eq!(world.play("bob buy 5 @ 100"), "no MarketClosed");
+}
