@@ -127,13 +127,11 @@ impl Partition {
         self.markets.iter().filter_map(MarketCell::deadline).chain(silence).min()
     }
 
-    /// What has become due by log time: first what silent clients have left, then each market's, each with all that it
-    /// causes here before the next.
+    /// What has become due by log time: first each market's, then what silent clients have left, each with all that it
+    /// causes here before the next. A market in a partition of its own hears of the second by mail, after the first.
     fn pass_time(&mut self, position: LogPosition, now: Timestamp, effects: &mut Effects<'_>) {
         if let Some(ledger) = &mut self.ledger {
             ledger.begin(now);
-            ledger.end_silent(position, now, effects);
-            self.route(now, effects);
         }
         if self.deadline.is_some_and(|deadline| now >= deadline) {
             for at in 0..self.markets.len() {
@@ -147,6 +145,10 @@ impl Partition {
                 }
             }
             self.markets.retain(|market| !market.is_gone());
+        }
+        if let Some(ledger) = &mut self.ledger {
+            ledger.end_silent(position, now, effects);
+            self.route(now, effects);
         }
     }
 

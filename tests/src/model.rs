@@ -2,4 +2,5 @@
 //! both with random commands, the simulator with a committed log.
 
 pub mod exchange;
+pub mod flow;
 pub mod layout;

@@ -300,8 +300,13 @@ fn check(layout: Layout, steps: &[(u64, Command)]) {
     }
 }
 
+/// 150 commands each, on average: more than a million over the three layouts. `MODEL_CASES` walks further.
+fn cases() -> u32 {
+    std::env::var("MODEL_CASES").ok().and_then(|cases| cases.parse().ok()).unwrap_or(2_400)
+}
+
 proptest! {
-    #![proptest_config(ProptestConfig { cases: 1_000, failure_persistence: None, ..ProptestConfig::default() })]
+    #![proptest_config(ProptestConfig { cases: cases(), failure_persistence: None, ..ProptestConfig::default() })]
 
     #[test]
     fn joint_cells_and_the_naive_model_tell_the_same(steps in prop::collection::vec(step(), 1..300)) {

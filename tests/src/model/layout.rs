@@ -53,10 +53,15 @@ struct Log {
     position: LogPosition,
 }
 
+fn config(id: PartitionId, limits: Limits) -> PartitionConfig {
+    PartitionConfig { partition: id, ledger: LEDGER, incarnation: INCARNATION, limits }
+}
+
 /// The partitions of a layout.
 pub struct Engine {
     logs: Vec<Log>,
     out: Output,
+    limits: Limits,
     /// How many mails the next delivery carries; varied, so that batches are cut everywhere.
     batch: usize,
 }
@@ -64,11 +69,29 @@ pub struct Engine {
 impl Engine {
     /// Empty partitions.
     pub fn new(layout: Layout, limits: Limits) -> Engine {
-        let logs = (1..=layout.partitions()).map(PartitionId::new).map(|id| {
-            let config = PartitionConfig { partition: id, ledger: LEDGER, incarnation: INCARNATION, limits };
-            Log { id, partition: Partition::new(config), position: LogPosition::ZERO }
+        let logs = (1..=layout.partitions()).map(PartitionId::new).map(|id| Log {
+            id,
+            partition: Partition::new(config(id, limits)),
+            position: LogPosition::ZERO,
         });
-        Engine { logs: logs.collect(), out: Output::default(), batch: 0 }
+        Engine { logs: logs.collect(), out: Output::default(), limits, batch: 0 }
+    }
+
+    /// Every partition is written down and read again, as on another replica.
+    pub fn restart(&mut self) {
+        for log in &mut self.logs {
+            let mut bytes = Vec::new();
+            log.partition.snapshot(&mut bytes);
+            let restored =
+                Partition::restore(config(log.id, self.limits), &bytes).expect("what was written can be read");
+            assert_eq!(restored.digest(), log.partition.digest());
+            log.partition = restored;
+        }
+    }
+
+    /// The digests of all partitions.
+    pub fn digests(&self) -> Vec<u128> {
+        self.logs.iter().map(|log| log.partition.digest()).collect()
     }
 
     /// Whether the books balance, with no mail under way.
