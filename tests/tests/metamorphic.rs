@@ -126,7 +126,7 @@ fn snapshot_at_any_point_and_the_rest_of_the_log_are_the_whole_log() {
         let (mut straight, mut restarted) = (World::new(layout, &in_order()), World::new(layout, &in_order()));
         let mut flow = straight.flow(seed);
         for step in 0..STEPS {
-            let (pause, command) = flow.next();
+            let (pause, command) = flow.draw();
             let (a, b) = (straight.step(pause, &command), restarted.step(pause, &command));
             assert_eq!((a.reply, a.events), (b.reply, b.events), "seed {seed} step {step}: {command:?}");
             if (step as u64 + seed).is_multiple_of(37) {
@@ -182,7 +182,7 @@ fn markets_apart_tell_what_they_tell_beside_the_ledger() {
         let mut balances = [BTreeMap::new(), BTreeMap::new()];
         let mut steps = [BTreeMap::new(), BTreeMap::new()];
         for step in 0..STEPS {
-            let (pause, command) = flow.next();
+            let (pause, command) = flow.draw();
             let (a, b) = (joint.step(pause, &command), split.step(pause, &command));
             assert_eq!(a.reply, b.reply, "seed {seed} step {step}: {command:?}");
             steps[0].insert(a.position.get(), step);
@@ -249,7 +249,7 @@ fn accounts_by_other_names_do_the_same() {
         let mut flow = one.flow(seed);
         let identity: Vec<u32> = (0..=ACCOUNTS).collect();
         for step in 0..STEPS {
-            let (pause, command) = flow.next();
+            let (pause, command) = flow.draw();
             let renamed = with_accounts(&command, &other);
             let (a, b) = (one.step(pause, &command), two.step(pause, &renamed));
             // The id that an operator's command names may be the account's.

@@ -137,7 +137,7 @@ impl Flow {
     }
 
     /// How long until the next command, in nanoseconds, and that command.
-    pub fn next(&mut self) -> (u64, Command) {
+    pub fn draw(&mut self) -> (u64, Command) {
         let pause = match self.below(40) {
             0 => 2_000_000_000,
             1 => 100_000_000,
