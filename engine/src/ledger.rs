@@ -13,6 +13,7 @@ mod conduct;
 mod deposits;
 mod fees;
 mod lanes;
+mod lists;
 mod markets;
 mod mass_cancel;
 mod orders;
@@ -41,6 +42,7 @@ use self::conduct::Conduct;
 use self::deposits::Deposits;
 use self::fees::Fees;
 use self::lanes::{Asked, Lanes};
+use self::lists::Lists;
 use self::orders::{Order, Orders};
 use self::registry::Registry;
 use self::replace::Replaces;
@@ -88,6 +90,7 @@ pub(crate) struct LedgerCell {
     fees: Fees,
     amends: Amends,
     replaces: Replaces,
+    lists: Lists,
     silence: Silence,
     blockchains: Blockchains,
     deposits: Deposits,
@@ -108,6 +111,7 @@ impl LedgerCell {
             fees: Fees::new(limits),
             amends: Amends::default(),
             replaces: Replaces::default(),
+            lists: Lists::default(),
             silence: Silence::new(limits),
             blockchains: Blockchains::new(limits),
             deposits: Deposits::new(limits),
@@ -297,17 +301,18 @@ impl LedgerCell {
         if !open.is_in(restriction) {
             return Err(RejectReason::CancelRestricted.into());
         }
-        let order = open.id;
-        if open.is_cancel_asked && !self.cancels_have_room(partition) {
+        let (id, is_listed) = (open.id, open.list != ListId::ZERO);
+        if (open.is_cancel_asked || is_listed) && !self.cancels_have_room(partition) {
             return Err(RejectReason::Busy.into());
         }
+        let (request, cause) = (position, CancelCause::Requested);
+        let order = if is_listed { self.order_to_withdraw(id, request, cause, name) } else { id };
         if let Some(open) = self.orders.get_mut(order) {
             open.is_cancel_asked = true;
         }
-        self.lanes.ask(partition, Asked { request: position, account, market, order, name });
-        let (request, cause) = (position, CancelCause::Requested);
+        self.lanes.ask(partition, Asked { request, account, market, order, name });
         effects.send(partition, Mail::WithdrawOrder(WithdrawOrder { market, order, request, cause }));
-        Ok(order.get())
+        Ok(id.get())
     }
 
     /// Sends the mass cancel after everything that was accepted before it.
@@ -397,6 +402,7 @@ impl LedgerCell {
         self.replaces.save(to);
         self.blockchains.save(to);
         self.deposits.save(to);
+        self.lists.save(to);
     }
 
     pub(crate) fn load(
@@ -436,6 +442,7 @@ impl LedgerCell {
         ledger.replaces = Replaces::load(from)?;
         ledger.blockchains = Blockchains::load(limits, &ledger.registry, from)?;
         ledger.deposits = Deposits::load(limits, &ledger.blockchains, from)?;
+        ledger.lists = Lists::load(from)?;
         Ok(ledger)
     }
 }

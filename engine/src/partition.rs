@@ -199,11 +199,11 @@ impl Partition {
             Command::NewOrderOnTerms(order) => ledger.new_order_on_terms(order, mailboxes, effects),
             Command::AmendOrder(amend) => ledger.amend_order(position, amend, effects),
             Command::ReplaceOrder(replace) => ledger.replace_order(position, replace, mailboxes, effects),
-            Command::NewOrderList(_)
-            | Command::CancelOrderList(_)
-            | Command::DeliverMail(_)
-            | Command::AckMail(_)
-            | Command::Tick(_) => Err(RejectReason::WrongPartition.into()),
+            Command::NewOrderList(list) => ledger.new_order_list(list, mailboxes, effects),
+            Command::CancelOrderList(cancel) => ledger.cancel_order_list(position, cancel, effects),
+            Command::DeliverMail(_) | Command::AckMail(_) | Command::Tick(_) => {
+                Err(RejectReason::WrongPartition.into())
+            }
         }
     }
 

@@ -8,7 +8,8 @@ use wire::command::{MassCancel, SetKillSwitch};
 use wire::event::KillSwitchChanged;
 use wire::mail::{WithdrawAll, WithdrawOrder};
 use wire::{
-    AccountId, ApiKeyId, CancelCause, ClientOrderId, Event, LogPosition, Mail, MarketId, OrderId, RejectReason, Sides,
+    AccountId, ApiKeyId, CancelCause, ClientOrderId, Event, LogPosition, Mail, MarketId, OrderId, RejectReason, Side,
+    Sides,
 };
 
 use super::lanes::Asked;
@@ -104,6 +105,12 @@ impl LedgerCell {
         let Some(partition) = self.partition_of(market) else { return };
         self.lanes.ask(partition, Asked { request, account, market, order: OrderId::ZERO, name: ClientOrderId::EMPTY });
         effects.send(partition, Mail::WithdrawAll(WithdrawAll { market, account, sides, request, cause }));
+        let covers = |side| match sides {
+            Sides::Both => true,
+            Sides::Buy => side == Side::Buy,
+            Sides::Sell => side == Side::Sell,
+        };
+        self.cancel_waiting(account, market, covers, request, cause);
     }
 
     /// Withdraws open orders one by one, but for those whose cancel is on its way. How many.
@@ -116,6 +123,7 @@ impl LedgerCell {
     ) -> u32 {
         let mut asked = 0;
         for id in orders {
+            let id = &self.order_to_withdraw(*id, request, cause, ClientOrderId::EMPTY);
             let Some(open) = self.orders.get_mut(*id).filter(|open| !open.is_cancel_asked) else { continue };
             open.is_cancel_asked = true;
             let (account, market, order) = (open.account, open.market, open.id);

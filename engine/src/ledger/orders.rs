@@ -189,6 +189,11 @@ impl Orders {
         self.get(self.taken_by(account, name)?).filter(|order| order.client_order_id == *name)
     }
 
+    /// As [`Orders::has_room`], for so many.
+    pub(super) fn has_room_for(&self, more: usize) -> bool {
+        self.by_id.len() + more <= self.open_max && self.has_room_for_names(more)
+    }
+
     /// Whether so many more names can be remembered.
     pub(super) fn has_room_for_names(&self, more: usize) -> bool {
         self.taken.len() + more <= self.remembered_max

@@ -143,7 +143,7 @@ impl LedgerCell {
             _ => self.orders.get(cancel.order),
         };
         let open = open.filter(|open| open.account == cancel.account && open.market == cancel.market);
-        let Some(open) = open else {
+        let Some(open) = open.filter(|open| !self.waits_in_list(open)) else {
             return Err(RejectReason::UnknownOrder.into());
         };
         if open.is_in(cancel.restriction) { Ok(*open) } else { Err(RejectReason::CancelRestricted.into()) }

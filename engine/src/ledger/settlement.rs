@@ -7,7 +7,7 @@ use wire::event::{
     AllCanceled, CancelRejected, MarketListed, OrderAccepted, OrderCanceled, OrderExecuted, OrderRejected, OrderResting,
 };
 use wire::mail::{AllWithdrawn, OrderEnded, OrderFilled, OrderRefused, OrderRested, WithdrawRefused};
-use wire::{Amount, AssetId, ClientOrderId, Event, OrderId, PartitionId, RejectReason, Side, Timestamp};
+use wire::{Amount, AssetId, ClientOrderId, Event, ListId, OrderId, PartitionId, RejectReason, Side, Timestamp};
 
 use super::LedgerCell;
 use super::fees::{Charge, Fill};
@@ -40,8 +40,12 @@ impl LedgerCell {
             return;
         };
         self.lanes.placed(from);
-        self.orders.discard(order.id);
         self.release(&order, &market, order.held);
+        if order.list != ListId::ZERO {
+            self.refused_in_list(&order, refused.reason, effects);
+            return;
+        }
+        self.orders.discard(order.id);
         let (account, market, reason) = (order.account, order.market, refused.reason);
         effects.tell(Event::OrderRejected(OrderRejected { order: order.id, account, market, reason }));
     }
@@ -102,6 +106,9 @@ impl LedgerCell {
             traded_at,
         }));
         self.count_volume(&market, &fill, effects);
+        if leaves.is_zero() && order.list != ListId::ZERO {
+            self.leave_list(from, &order, None, effects);
+        }
     }
 
     pub(super) fn rested(&mut self, from: PartitionId, rested: &OrderRested, effects: &mut Effects<'_>) {
@@ -117,7 +124,8 @@ impl LedgerCell {
         let Some((order, market)) = self.order_of(from, ended.order) else { return };
         self.accept(&order, from, effects);
         self.orders.close(order.id, now);
-        self.release(&order, &market, order.held);
+        let freed = if order.list == ListId::ZERO { order.held } else { self.unshare(&order) };
+        self.release(&order, &market, freed);
         self.hold_for_replacement(request, order.id);
         let (account, market) = (order.account, order.market);
         effects.tell(Event::OrderCanceled(OrderCanceled {
@@ -129,6 +137,9 @@ impl LedgerCell {
             request,
             canceled_as,
         }));
+        if order.list != ListId::ZERO {
+            self.leave_list(from, &order, Some((cause, request, canceled_as)), effects);
+        }
     }
 
     pub(super) fn withdraw_refused(&mut self, from: PartitionId, refused: &WithdrawRefused, effects: &mut Effects<'_>) {

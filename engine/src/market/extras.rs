@@ -196,6 +196,15 @@ impl MarketCell {
         1
     }
 
+    /// A marked order is about to lose quantity: the other order of its pair ends.
+    pub(super) fn part_pair(&mut self, id: OrderId, effects: &mut Effects<'_>) {
+        let extra = self.extras.get(id);
+        if extra.sibling != OrderId::ZERO {
+            self.end_sibling(extra.sibling, CancelCause::OtherLeg, LogPosition::ZERO, effects);
+            self.extras.set(id, Extra { sibling: OrderId::ZERO, ..extra });
+        }
+    }
+
     /// A marked order at the front of its level trades `qty` of what it shows: what is left of all of it, and, when a
     /// new slice shows at the end of the queue, the order as it shows now.
     #[cold]
@@ -208,12 +217,8 @@ impl MarketCell {
         effects: &mut Effects<'_>,
     ) -> (Qty, Option<Resting>) {
         let order = self.book.order(handle);
+        self.part_pair(order.id, effects);
         let mut extra = self.extras.get(order.id);
-        if extra.sibling != OrderId::ZERO {
-            self.end_sibling(extra.sibling, CancelCause::OtherLeg, LogPosition::ZERO, effects);
-            extra.sibling = OrderId::ZERO;
-            self.extras.set(order.id, extra);
-        }
         let left = order.leaves.checked_sub(qty).expect("a part is no more than the whole");
         if !left.is_zero() {
             self.book.reduce_front(side, price, qty);

@@ -48,6 +48,9 @@ impl MarketCell {
         if maker.is_marked && order.self_trade != SelfTradePrevention::Decrement {
             maker.leaves = self.whole(&self.book.order(handle));
         }
+        if maker.is_marked && order.self_trade == SelfTradePrevention::Decrement {
+            self.part_pair(maker.id, effects);
+        }
         let reach = taker.budget.map_or(taker.leaves, |budget| {
             price.affordable(budget, self.rules.lot, self.scale.quote_factor).min(taker.leaves)
         });

@@ -2,15 +2,15 @@
 //! partitions carried in memory.
 
 use wire::command::{
-    AckMail, AmendOrder, AssignAccount, CancelAll, CancelOrder, Credit, DelistMarket, DeliverMail, ListAsset,
-    ListMarket, NewOrder, NewOrderOnTerms, OpenAccount, ReplaceOrder, Reply, SetMarketProtection, SetMarketRules,
-    SetMarketStatus, Tick,
+    AckMail, AmendOrder, AssignAccount, CancelAll, CancelOrder, CancelOrderList, Credit, DelistMarket, DeliverMail,
+    ListAsset, ListMarket, NewOrder, NewOrderList, NewOrderOnTerms, OpenAccount, ReplaceOrder, Reply,
+    SetMarketProtection, SetMarketRules, SetMarketStatus, Tick,
 };
 use wire::{
     AccountId, AccountName, Amount, AssetId, BasisPoints, ClientOrderId, Command, Event, FeeRate, FirmId, Incarnation,
-    LogPosition, MailSequence, MarketId, MarketProtection, MarketRules, MarketStatus, OrderId, OrderKind, PartitionId,
-    Price, Qty, RejectReason, ReplaceMode, SelfTradePrevention, Side, Symbol, Terms, TimeInForce, Timestamp,
-    TradeGroupId,
+    ListId, ListKind, LogPosition, MailSequence, MarketId, MarketProtection, MarketRules, MarketStatus, OrderId,
+    OrderKind, PartitionId, Price, Qty, RejectReason, ReplaceMode, SelfTradePrevention, Side, Symbol, Terms,
+    TimeInForce, Timestamp, TradeGroupId,
 };
 
 use crate::{Limits, Output, Partition, PartitionConfig};
@@ -348,6 +348,17 @@ impl World {
                 let mode = if mode == "or-stop" { ReplaceMode::StopOnFailure } else { ReplaceMode::AllowFailure };
                 self.settle(Command::ReplaceOrder(Box::new(ReplaceOrder { cancel, mode, order, terms })))
             }
+            [who, "cancel", "list", which] => self.settle(Command::CancelOrderList(CancelOrderList {
+                account: World::account(who),
+                market: MARKET,
+                list: ListId::new(which.parse().unwrap()),
+                list_client_order_id: ClientOrderId::EMPTY,
+                new_client_order_id: ClientOrderId::EMPTY,
+            })),
+            [who, kind @ ("oco" | "oto" | "otoco"), name, ..] => {
+                let list = self.parse_list(who, kind, name, &words[4..]);
+                self.settle(Command::NewOrderList(list))
+            }
             [who, "cancel", which] => {
                 let (order, name) = match which.parse() {
                     Ok(id) => (OrderId::new(id), ClientOrderId::EMPTY),
@@ -384,6 +395,23 @@ impl World {
         let config = &self.partitions[0];
         let (base, quote) = (config.balance(account, BASE), config.balance(account, QUOTE));
         format!("{}+{} base, {}+{} quote", base.0, base.1, quote.0, quote.1)
+    }
+
+    /// `oco NAME | sell 5 stop-loss 90 | sell 5 @ 110 maker-only`, and so on: the legs between bars.
+    pub(super) fn parse_list(&mut self, who: &str, kind: &str, name: &str, words: &[&str]) -> NewOrderList {
+        let kind = match kind {
+            "oco" => ListKind::Oco,
+            "oto" => ListKind::Oto,
+            _ => ListKind::Otoco,
+        };
+        let legs = words.split(|word| *word == "|").map(|leg| {
+            let mut words = vec![who];
+            words.extend(leg);
+            let (order, terms) = self.parse_order_on_terms(&words);
+            NewOrderOnTerms { order, terms }
+        });
+        let legs = legs.collect();
+        NewOrderList { kind, list_client_order_id: ClientOrderId::new(name.as_bytes()).unwrap(), legs }
     }
 
     /// What the ledger told since it was cleared.
@@ -511,6 +539,9 @@ fn tell(event: &Event) -> Option<String> {
             let (taker, maker) = (e.taker_qty.units(), e.maker_qty.units());
             format!("prevented {} {taker} x {} {maker} @{}", e.taker, e.maker, e.price.units())
         }
+        Event::ListStarted(e) => format!("list {}", e.list),
+        Event::ListEnded(e) => format!("done {}", e.list),
+        Event::ListRejected(e) => format!("list {} refused {:?}", e.list, e.reason),
         Event::OrderAmended(e) => {
             format!("amended {} {}->{} leaves {}", e.order, e.qty_before.units(), e.qty.units(), e.leaves.units())
         }
