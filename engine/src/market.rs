@@ -141,9 +141,6 @@ impl MarketCell {
             }
             Err(no) => effects.send(self.ledger, no.mail(order)),
         }
-        if self.is_limited {
-            self.settle_bands(now, effects);
-        }
         #[cfg(feature = "planted-panic")]
         assert!(order.qty.units() != PLANTED_QTY, "a planted panic");
     }

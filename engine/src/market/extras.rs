@@ -5,7 +5,8 @@
 //!   shows. When the visible part has traded away, the next slice, at most as large, goes to the end of its price's queue.
 //!   As a taker an iceberg trades with its whole quantity. Self-trade prevention that expires it expires all of it;
 //!   `Decrement` takes from the visible part.
-//! - *Expiry*: `Day` orders expire at the next 00:00 UTC of log time after their arrival, or with their market's closing;
+//! - *Expiry*: `Day` orders expire at the next 00:00 UTC of log time after their arrival, or with their market's closing (`Closed`), whichever
+//!   comes first;
 //!   `Gtd` orders at their date. What is due ends before anything else that a command does, oldest date first, at most
 //!   `fills_per_order_max` orders in one command; the rest with the next tick. Until then an order may trade.
 //! - *Pairs*: the first fill of an order of a pair ends the other one before it, with `OtherLeg`. A cancel of one, or a mass
@@ -27,9 +28,25 @@ use crate::effects::Effects;
 /// Nanoseconds of a day.
 const DAY_NS: u64 = 86_400_000_000_000;
 
-/// When the session of a `Day` order that comes in now ends.
-pub(super) fn session_end(now: Timestamp) -> Timestamp {
-    Timestamp::from_nanos(now.nanos() - now.nanos() % DAY_NS).plus_nanos(DAY_NS)
+/// When an order expires.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct Expiry {
+    pub(super) at: Timestamp,
+    /// Whether it ends with the market's session, if that comes first.
+    pub(super) is_day: bool,
+}
+
+impl Expiry {
+    /// Of a `Day` order that comes in now.
+    pub(super) fn day(now: Timestamp) -> Expiry {
+        let at = Timestamp::from_nanos(now.nanos() - now.nanos() % DAY_NS).plus_nanos(DAY_NS);
+        Expiry { at, is_day: true }
+    }
+
+    /// Of an order that is good till a date.
+    pub(super) fn date(at: Timestamp) -> Expiry {
+        Expiry { at, is_day: false }
+    }
 }
 
 /// What one resting order carries.
@@ -52,7 +69,9 @@ impl Extra {
 pub(super) struct Extras {
     orders: BTreeMap<OrderId, Extra>,
     /// Of resting and of stop orders.
-    dates: BTreeMap<OrderId, Timestamp>,
+    dates: BTreeMap<OrderId, Expiry>,
+    /// How many of them end with the session.
+    days: usize,
     due: BTreeSet<(Timestamp, OrderId)>,
 }
 
@@ -75,18 +94,30 @@ impl Extras {
         self.orders.remove(&id).unwrap_or(Extra::NONE)
     }
 
-    pub(super) fn date(&mut self, id: OrderId, at: Timestamp) {
-        self.dates.insert(id, at);
-        self.due.insert((at, id));
+    pub(super) fn date(&mut self, id: OrderId, expiry: Expiry) {
+        self.undate(id);
+        self.dates.insert(id, expiry);
+        self.due.insert((expiry.at, id));
+        self.days += usize::from(expiry.is_day);
     }
 
-    pub(super) fn dated(&self, id: OrderId) -> Option<Timestamp> {
+    pub(super) fn dated(&self, id: OrderId) -> Option<Expiry> {
         self.dates.get(&id).copied()
     }
 
+    /// Whether the order ends with the market's session.
+    pub(super) fn is_day(&self, id: OrderId) -> bool {
+        self.dated(id).is_some_and(|expiry| expiry.is_day)
+    }
+
+    pub(super) fn has_days(&self) -> bool {
+        self.days > 0
+    }
+
     pub(super) fn undate(&mut self, id: OrderId) {
-        if let Some(at) = self.dates.remove(&id) {
-            self.due.remove(&(at, id));
+        if let Some(expiry) = self.dates.remove(&id) {
+            self.due.remove(&(expiry.at, id));
+            self.days -= usize::from(expiry.is_day);
         }
     }
 
@@ -109,9 +140,10 @@ impl Extras {
             to.put(&extra.sibling);
         }
         to.put(&(self.dates.len() as u32));
-        for (id, at) in &self.dates {
+        for (id, expiry) in &self.dates {
             to.put(id);
-            to.put(at);
+            to.put(&expiry.at);
+            to.put(&expiry.is_day);
         }
     }
 
@@ -122,8 +154,8 @@ impl Extras {
             extras.set(id, Extra { slice: from.get()?, hidden: from.get()?, sibling: from.get()? });
         }
         for _ in 0..from.get::<u32>()? {
-            let (id, at) = (from.get()?, from.get()?);
-            extras.date(id, at);
+            let id = from.get()?;
+            extras.date(id, Expiry { at: from.get()?, is_day: from.get()? });
         }
         Ok(extras)
     }

@@ -214,6 +214,21 @@ impl MarketCell {
         carries: Option<Carries>,
         effects: &mut Effects<'_>,
     ) -> u32 {
+        let steps = self.meet_book(now, order, carries, effects);
+        if self.is_limited {
+            self.settle_bands(now, effects);
+        }
+        steps
+    }
+
+    #[inline]
+    fn meet_book(
+        &mut self,
+        now: Timestamp,
+        order: &PlaceOrder,
+        carries: Option<Carries>,
+        effects: &mut Effects<'_>,
+    ) -> u32 {
         self.book.prepare(order.price);
         let mut taker = Taker {
             leaves: order.qty,

@@ -240,6 +240,9 @@ impl MarketCell {
         let until = self.phase.ends().unwrap_or(Timestamp::ZERO);
         effects.tell(Event::PhaseChanged(PhaseChanged { market, number, status, cause, until }));
         effects.send(self.ledger, Mail::MarketReported(MarketReported { market, version, status, cause }));
+        if status == MarketStatus::Closed {
+            self.purge_day_orders();
+        }
         if status.collects() && !had_collected {
             self.forget_indication();
             self.indicate(effects);

@@ -1,4 +1,5 @@
-//! Canceling many orders of a market: every one of them, or those that no longer *fit* the market's filters.
+//! Canceling many orders of a market: every one of them, those that no longer *fit* the market's filters, or, when its session
+//! ends (`Closed`), the day's orders and stop orders.
 //!
 //! An order fits when its price is a multiple of the tick from `price_min` to `price_max`, and what is left of it is a
 //! multiple of the lot of at most `qty_max` and `notional_max`. The minima are not looked at: they measure an order when it
@@ -22,7 +23,7 @@ const ACCOUNTS_MAX: usize = 65_536;
 /// A cancellation that is going on.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) struct Purge {
-    /// `RulesChanged` spares what fits.
+    /// `RulesChanged` spares what fits, `Expired` spares what fits and is not the day's alone.
     cause: CancelCause,
     /// The accounts before it are done.
     account: AccountId,
@@ -35,7 +36,7 @@ impl Purge {
     }
 
     fn spares(&self) -> bool {
-        self.cause == CancelCause::RulesChanged
+        matches!(self.cause, CancelCause::RulesChanged | CancelCause::Expired)
     }
 
     pub(super) fn save(purge: Option<Purge>, to: &mut Writer<'_>) {
@@ -63,10 +64,16 @@ impl MarketCell {
     ) {
         self.hear(change.version);
         self.rules = change.rules;
-        if self.purge.is_none_or(|purge| purge.spares()) {
-            self.purge = Some(Purge { cause: CancelCause::RulesChanged, account: AccountId::new(1) });
-        }
+        let cause = self.purge.map_or(CancelCause::RulesChanged, |purge| purge.cause);
+        self.purge = Some(Purge { cause, account: AccountId::new(1) });
         self.carry_on(now, replies_fit, effects);
+    }
+
+    /// The market's session has ended.
+    pub(super) fn purge_day_orders(&mut self) {
+        if self.extras.has_days() && self.purge.is_none_or(|purge| purge.spares()) {
+            self.purge = Some(Purge { cause: CancelCause::Expired, account: AccountId::new(1) });
+        }
     }
 
     /// Cancels as many orders as one command may; how many more it may cancel.
@@ -74,28 +81,25 @@ impl MarketCell {
         let Some(mut purge) = self.purge else { return orders_left };
         let mut orders_left = orders_left as usize;
         let mut levels: Vec<(Side, Price)> = Vec::new();
-        let mut going: Vec<(OrderId, Handle)> = Vec::new();
         let mut is_done = false;
         for _ in 0..ACCOUNTS_MAX {
             is_done = self.orders() == 0 || !self.book.has_account(purge.account);
             if is_done || orders_left == 0 {
                 break;
             }
-            self.list_purged(&purge, &mut going);
-            let now_going = &going[..going.len().min(orders_left)];
-            for (_, handle) in now_going {
-                let (gone, _) = self.end_resting(*handle, purge.cause, LogPosition::ZERO, effects);
+            let resting = self.list_resting(&purge);
+            let stops = self.list_stops(&purge);
+            let is_through = resting.len() + stops.len() <= orders_left;
+            for (_, handle, cause) in resting.into_iter().take(orders_left) {
+                let (gone, ended) = self.end_resting(handle, cause, LogPosition::ZERO, effects);
                 levels.push((gone.side, gone.price));
+                orders_left = orders_left.saturating_sub(ended as usize);
             }
-            orders_left -= now_going.len();
-            let is_through = now_going.len() == going.len();
-            while orders_left > 0
-                && let Some(stop) = self.purged_stop(&purge)
-            {
-                orders_left =
-                    orders_left.saturating_sub(self.end_stop(stop, purge.cause, LogPosition::ZERO, effects) as usize);
+            for (stop, cause) in stops.into_iter().take(orders_left) {
+                let ended = self.end_stop(stop, cause, LogPosition::ZERO, effects);
+                orders_left = orders_left.saturating_sub(ended as usize);
             }
-            if is_through && self.purged_stop(&purge).is_none() {
+            if is_through {
                 purge.account = AccountId::new(purge.account.get() + 1);
             }
         }
@@ -107,10 +111,34 @@ impl MarketCell {
         orders_left as u32
     }
 
-    /// The account's oldest stop order that goes.
-    fn purged_stop(&self, purge: &Purge) -> Option<OrderId> {
-        let stops = self.stops.of_account(purge.account);
-        stops.into_iter().find(|id| !purge.spares() || !self.stop_fits(*id))
+    /// Why an order goes; `None` when it stays.
+    fn why_purged(&self, purge: &Purge, id: OrderId, fits: bool) -> Option<CancelCause> {
+        match purge.cause {
+            CancelCause::Expired if self.extras.is_day(id) => Some(CancelCause::Expired),
+            CancelCause::Expired | CancelCause::RulesChanged => (!fits).then_some(CancelCause::RulesChanged),
+            cause => Some(cause),
+        }
+    }
+
+    /// The account's orders on the book that go, oldest first.
+    fn list_resting(&self, purge: &Purge) -> Vec<(OrderId, Handle, CancelCause)> {
+        let mut going = Vec::new();
+        for side in [Side::Buy, Side::Sell] {
+            for handle in self.book.orders_of(purge.account, side) {
+                let order = self.book.order(handle);
+                if let Some(cause) = self.why_purged(purge, order.id, self.fits(&order)) {
+                    going.push((order.id, handle, cause));
+                }
+            }
+        }
+        going.sort_unstable();
+        going
+    }
+
+    /// The account's stop orders that go, oldest first. The other order of a pair goes with either.
+    fn list_stops(&self, purge: &Purge) -> Vec<(OrderId, CancelCause)> {
+        let stops = self.stops.of_account(purge.account).into_iter();
+        stops.filter_map(|id| Some((id, self.why_purged(purge, id, self.stop_fits(id))?))).collect()
     }
 
     /// Whether the market would still have this stop order.
@@ -123,20 +151,6 @@ impl MarketCell {
             && stop.terms.stop_price.is_none_or(fits)
             && place.qty.is_multiple_of(rules.lot)
             && place.qty <= if place.kind.is_market() { rules.market_qty_max } else { rules.qty_max }
-    }
-
-    /// The account's orders that go, oldest first.
-    fn list_purged(&self, purge: &Purge, going: &mut Vec<(OrderId, Handle)>) {
-        going.clear();
-        for side in [Side::Buy, Side::Sell] {
-            for handle in self.book.orders_of(purge.account, side) {
-                let order = self.book.order(handle);
-                if !purge.spares() || !self.fits(&order) {
-                    going.push((order.id, handle));
-                }
-            }
-        }
-        going.sort_unstable();
     }
 
     /// Whether the market would still have this order.

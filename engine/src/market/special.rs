@@ -26,7 +26,7 @@ use wire::{
 };
 
 use super::MarketCell;
-use super::extras::{Extra, session_end};
+use super::extras::{Expiry, Extra};
 use super::matching::{NO_REQUEST, No};
 use super::stops::{Stop, Watch, working_order};
 use crate::effects::Effects;
@@ -38,23 +38,23 @@ const RETRY_NS: u64 = 10_000_000;
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) struct Carries {
     pub(super) visible_qty: Qty,
-    pub(super) expire_at: Option<Timestamp>,
+    pub(super) expiry: Option<Expiry>,
     pub(super) sibling: OrderId,
 }
 
 impl Carries {
     fn of(now: Timestamp, place: &PlaceOrder, terms: &Terms, sibling: OrderId) -> Carries {
-        let expire_at = match place.time_in_force {
-            TimeInForce::Day => Some(session_end(now)),
-            _ => terms.expire_at,
+        let expiry = match place.time_in_force {
+            TimeInForce::Day => Some(Expiry::day(now)),
+            _ => terms.expire_at.map(Expiry::date),
         };
-        Carries { visible_qty: terms.visible_qty, expire_at, sibling }
+        Carries { visible_qty: terms.visible_qty, expiry, sibling }
     }
 
     /// Of an order with nothing but a time in force.
     #[cold]
     pub(super) fn day(now: Timestamp) -> Carries {
-        Carries { visible_qty: Qty::ZERO, expire_at: Some(session_end(now)), sibling: OrderId::ZERO }
+        Carries { visible_qty: Qty::ZERO, expiry: Some(Expiry::day(now)), sibling: OrderId::ZERO }
     }
 }
 
@@ -143,8 +143,8 @@ impl MarketCell {
         if watch != Watch::Waiting {
             effects.send(self.ledger, Mail::StopTracking(StopTracking { market, order, at: now }));
         }
-        if let Some(at) = carries.expire_at {
-            self.extras.date(order, at);
+        if let Some(expiry) = carries.expiry {
+            self.extras.date(order, expiry);
         }
         self.stops.insert(Stop { place: *place, terms: *terms, sibling, watch });
     }
@@ -239,14 +239,14 @@ impl MarketCell {
         self.end_sibling(stop.sibling, CancelCause::OtherLeg, NO_REQUEST, effects);
         self.tell_levels(now, Vec::new(), effects);
         effects.send(self.ledger, Mail::StopTriggered(StopTriggered { market, order, at: now }));
-        let expire_at = self.extras.dated(order);
+        let expiry = self.extras.dated(order);
         self.extras.undate(order);
         let best = self.book.best(stop.place.side.opposite());
         let working = working_order(stop, best.map(|best| self.protection(stop.place.side, best)));
         let cannot_trade = working.kind == OrderKind::Market && best.is_none();
         match self.check_book(&working) {
             Ok(()) if !cannot_trade => {
-                let carries = Carries { visible_qty: stop.terms.visible_qty, expire_at, sibling: OrderId::ZERO };
+                let carries = Carries { visible_qty: stop.terms.visible_qty, expiry, sibling: OrderId::ZERO };
                 return self.execute(now, &working, Some(carries), effects);
             }
             Ok(()) | Err(No::Expired) => self.tell_stop_end(stop, CancelCause::TimeInForce, NO_REQUEST, effects),
@@ -294,14 +294,14 @@ impl MarketCell {
     /// Notes what an order carries that is about to rest with `leaves`: how much of it shows, and whether it is marked.
     #[cold]
     pub(super) fn mark(&mut self, id: OrderId, leaves: Qty, carries: Carries) -> (Qty, bool) {
-        let Carries { visible_qty, expire_at, sibling } = carries;
+        let Carries { visible_qty, expiry, sibling } = carries;
         let shown = super::stops::shown_of(leaves, visible_qty);
         let hidden = leaves.checked_sub(shown).expect("what shows is no more than the whole");
         let slice = if hidden.is_zero() { Qty::ZERO } else { visible_qty };
-        if let Some(at) = expire_at {
-            self.extras.date(id, at);
+        if let Some(expiry) = expiry {
+            self.extras.date(id, expiry);
         }
-        if slice.is_zero() && sibling == OrderId::ZERO && expire_at.is_none() {
+        if slice.is_zero() && sibling == OrderId::ZERO && expiry.is_none() {
             return (leaves, false);
         }
         self.extras.set(id, Extra { slice, hidden, sibling });

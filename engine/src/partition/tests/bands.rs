@@ -183,3 +183,16 @@ fn limits_that_contradict_each_other_are_refused() {
     let bad = MarketProtection { static_band_ppm: 1, ..MarketProtection::NONE };
     assert_eq!(reason(world.settle(protect(bad))), RejectReason::BadProtection);
 }
+
+#[test]
+fn a_stop_order_that_would_leave_the_band_begins_an_auction_as_well() {
+    check(
+        &(TRADE_AT_100.to_owned()
+            + "bands 0 10
+         bob buy 1 @ 94               -> accepted 3, rests 3 1
+         bob buy 5 @ 84               -> accepted 4, rests 4 5
+         carol sell 2 stop-loss 96 @ 80 -> accepted 5, armed 5
+         alice sell 1 @ 94            -> accepted 6, filled 6 1@94, filled 3 1@94, triggered 5, rests 5 2
+         bob buy 1 @ 90 ioc           -> no NotInAuction"),
+    );
+}

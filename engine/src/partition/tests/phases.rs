@@ -3,7 +3,7 @@
 use wire::command::{KillMarket, ReopenMarket, SetMarketSchedule, SetMarketStatus};
 use wire::{Command, Event, MarketSchedule, MarketStatus, PhaseCause, RejectReason, ScheduleStep, Timestamp};
 
-use super::world::{Layout, MARKET, World, reason};
+use super::world::{Layout, MARKET, World, check, reason};
 
 const SECOND_NS: u64 = 1_000_000_000;
 
@@ -278,4 +278,29 @@ fn a_report_that_crosses_an_operators_word_is_void() {
     assert_eq!(market, [(MarketStatus::Auction, PhaseCause::Plan), (MarketStatus::Closed, PhaseCause::Operator)]);
     assert_eq!(ledger, [MarketStatus::Closed]);
     world.assert_settled();
+}
+
+#[test]
+fn day_orders_end_with_the_session_and_others_stay() {
+    check(
+        "alice sell 5 @ 100           -> accepted 1, rests 1 5
+         alice sell 5 @ 102 day       -> accepted 2, rests 2 5
+         bob buy 5 @ 90 day           -> accepted 3, rests 3 5
+         phase halted
+         phase closed                 -> expired 2 5 Expired, expired 3 5 Expired
+         alice has                    -> 995+5 base, 100000+0 quote
+         bob has                      -> 1000+0 base, 100000+0 quote
+         phase trading
+         bob buy 5 @ 104              -> accepted 4, filled 4 5@100, filled 1 5@100",
+    );
+}
+
+#[test]
+fn a_session_ends_with_its_auction_and_then_with_its_day_orders() {
+    check(
+        "phase auction
+         alice sell 5 @ 100 day       -> accepted 1, rests 1 5
+         bob buy 3 @ 100 day          -> accepted 2, rests 2 3
+         phase closed                 -> filled 2 3@100, fill 1 3@100, expired 1 2 Expired",
+    );
 }

@@ -2,13 +2,15 @@
 //! nothing, and both layouts come to the same.
 
 use proptest::prelude::*;
-use wire::command::{CancelAll, CancelOrder, KillMarket, NewOrder, ReopenMarket, SetMarketStatus};
+use wire::command::{
+    CancelAll, CancelOrder, KillMarket, NewOrder, ReopenMarket, SetMarketProtection, SetMarketRules, SetMarketStatus,
+};
 use wire::{
-    AccountId, Amount, ClientOrderId, Command, Event, MarketStatus, OrderId, OrderKind, Price, Qty,
-    SelfTradePrevention, Side, TimeInForce,
+    AccountId, Amount, ClientOrderId, Command, Event, MarketProtection, MarketRules, MarketStatus, OrderId, OrderKind,
+    Price, Qty, SelfTradePrevention, Side, TimeInForce,
 };
 
-use super::world::{BASE, Layout, MARKET, QUOTE, World, amount, price, qty};
+use super::world::{BASE, Layout, MARKET, QUOTE, World, amount, price, qty, rules};
 
 #[derive(Debug, Clone)]
 struct Step {
@@ -70,7 +72,23 @@ fn step() -> impl Strategy<Value = Step> {
     });
     let kill =
         any::<bool>().prop_map(|cancel_orders| Command::KillMarket(KillMarket { market: MARKET, cancel_orders }));
-    let phase = prop_oneof![12 => set, 4 => reopen, 1 => kill];
+    let protect = (0_u32..4, 0_u32..4, 0_u64..2).prop_map(|(fixed, moving, filter)| {
+        let protection = MarketProtection {
+            static_band_ppm: fixed * 20_000,
+            dynamic_band_ppm: moving * 10_000,
+            volatility_auction_ns: if fixed + moving == 0 { 0 } else { 200_000_000 },
+            bid_up_ppm: filter as u32 * 1_200_000,
+            ask_down_ppm: filter as u32 * 900_000,
+            ..MarketProtection::NONE
+        };
+        Command::SetMarketProtection(SetMarketProtection { market: MARKET, protection })
+    });
+    let change = (1_i64..3, 1_i64..3).prop_map(|(tick, lot)| {
+        let (tick, lot) = (price(tick * 2), qty(lot));
+        let rules = MarketRules { tick, lot, price_min: tick, qty_min: lot, ..rules() };
+        Command::SetMarketRules(Box::new(SetMarketRules { market: MARKET, rules }))
+    });
+    let phase = prop_oneof![12 => set, 4 => reopen, 1 => kill, 6 => protect, 4 => change];
     let command = prop_oneof![24 => order(), 10 => cancel, 2 => cancel_all, 2 => phase];
     (command, 0_u64..300_000_000).prop_map(|(command, pause)| Step { command, pause })
 }
