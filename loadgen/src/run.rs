@@ -80,6 +80,9 @@ pub struct Args {
     /// Write the results as JSON to this file.
     #[arg(long, value_name = "FILE")]
     pub json: Option<PathBuf>,
+    /// Write every time without an answer, and every long wait for one, as JSON to this file.
+    #[arg(long, value_name = "FILE")]
+    pub pauses: Option<PathBuf>,
 }
 
 /// Resting orders per side, account and market that are placed before the load, so that the first takers
@@ -159,6 +162,11 @@ pub async fn run(args: Args) -> Result<Verdict, RunError> {
     if let Some(path) = &args.json {
         let doing = format!("write {}", path.display());
         report.save(path).map_err(|source| RunError::System { doing, source })?;
+    }
+    if let Some(path) = &args.pauses {
+        let doing = format!("write {}", path.display());
+        let text = serde_json::to_string(desk.measure().noted_pauses()).expect("numbers are JSON");
+        std::fs::write(path, text).map_err(|source| RunError::System { doing, source })?;
     }
     Ok(if report.sound { Verdict::Sound } else { Verdict::Unsound })
 }

@@ -88,12 +88,14 @@ async fn run(config: NodeConfig, pages: std::net::TcpListener) -> miette::Result
     let pages = TcpListener::from_std(pages).into_diagnostic()?;
     let handle = Arc::new(Node::start(config).into_diagnostic()?);
     let server = tokio::spawn(pages::serve(pages, handle.clone()));
+    let handing_over = tokio::spawn(hand_over_when_told(handle.clone()));
     let failure = tokio::select! {
         _ = interrupt.recv() => None,
         _ = terminate.recv() => None,
         failure = failure(&handle) => Some(failure),
     };
     server.abort();
+    handing_over.abort();
     match failure {
         // A disk that failed or a state that is wrong is not flushed on the way out: the process ends at once, and
         // the next start reads what is on the disk.
@@ -107,6 +109,18 @@ async fn run(config: NodeConfig, pages: std::net::TcpListener) -> miette::Result
             stopped.await.into_diagnostic()?;
             Ok(ExitCode::SUCCESS)
         }
+    }
+}
+
+/// SIGUSR1: whatever this node leads is led by another a moment later, without an election. It goes on as a standby,
+/// and leads again what prefers it.
+async fn hand_over_when_told(handle: Arc<NodeHandle>) {
+    let Ok(mut told) = signal(SignalKind::user_defined1()) else { return };
+    while told.recv().await.is_some() {
+        tracing::info!("told to hand over what this node leads");
+        let handle = handle.clone();
+        // It asks every partition's thread, and waits for them.
+        let _ = tokio::task::spawn_blocking(move || handle.hand_over()).await;
     }
 }
 

@@ -17,7 +17,8 @@ pub async fn place(desk: Arc<Desk>, pair: Pair, connection: usize, shape: Shape,
         desk.with_record(pair, |record| record.orders.insert(number, Claim { outcome, retried }));
     };
     claim(Outcome::Unknown, false);
-    desk.measure().sent(Instant::now());
+    let sent = Instant::now();
+    desk.measure().sent(sent);
     let name = desk.ids.text(number);
     let way = entry(&desk, pair, connection, &name);
     let params = |timestamp| shape.params(way.symbol, &name, timestamp);
@@ -25,6 +26,7 @@ pub async fn place(desk: Arc<Desk>, pair: Pair, connection: usize, shape: Shape,
     let now = Instant::now();
     let mut measure = desk.measure();
     measure.answered(now);
+    measure.waited(sent, now);
     measure.retried += u64::from(retried && planned.is_some());
     match answer {
         Some(Ok(order)) => {

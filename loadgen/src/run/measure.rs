@@ -1,7 +1,7 @@
 //! What the load shows while it runs: latencies, counts, and the longest silence.
 
 use std::collections::BTreeMap;
-use std::time::{Duration, Instant};
+use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 use hdrhistogram::Histogram;
 
@@ -45,6 +45,23 @@ struct Pauses {
     silent_since: Option<Instant>,
     longest: Duration,
     longest_began: Option<Instant>,
+    noted: Vec<Pause>,
+}
+
+/// Pauses shorter than this are not noted.
+const NOTED_FROM: Duration = Duration::from_millis(2);
+/// More are not kept: an hour of nothing but pauses.
+const NOTED_MAX: usize = 1_000_000;
+
+/// A time without any answer while something waited for one, or the wait of one order.
+#[derive(Debug, Clone, Copy, PartialEq, serde::Serialize)]
+pub struct Pause {
+    /// When it began, in milliseconds since 1970.
+    pub began_ms: f64,
+    /// How long it was, in milliseconds.
+    pub ms: f64,
+    /// Whether it is the wait of one order, which others may have ended before.
+    pub is_wait: bool,
 }
 
 /// Percentiles of a latency in microseconds.
@@ -76,7 +93,13 @@ impl Measure {
             cancels_too_late: 0,
             cancels_failed: 0,
             retried: 0,
-            pauses: Pauses { outstanding: 0, silent_since: None, longest: Duration::ZERO, longest_began: None },
+            pauses: Pauses {
+                outstanding: 0,
+                silent_since: None,
+                longest: Duration::ZERO,
+                longest_began: None,
+                noted: Vec::new(),
+            },
         }
     }
 
@@ -88,6 +111,16 @@ impl Measure {
     /// The exchange has answered a request, however.
     pub fn answered(&mut self, now: Instant) {
         self.pauses.answered(now);
+    }
+
+    /// An order was sent at one time and answered at another.
+    pub fn waited(&mut self, sent: Instant, now: Instant) {
+        self.pauses.note(sent, now, true);
+    }
+
+    /// Every pause and every wait that was not short, in the order in which they ended.
+    pub fn noted_pauses(&self) -> &[Pause] {
+        &self.pauses.noted
     }
 
     /// An order was acknowledged.
@@ -139,6 +172,15 @@ impl Measure {
 }
 
 impl Pauses {
+    fn note(&mut self, since: Instant, now: Instant, is_wait: bool) {
+        let pause = now.saturating_duration_since(since);
+        if pause >= NOTED_FROM && self.noted.len() < NOTED_MAX {
+            let now_ms = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default().as_secs_f64() * 1e3;
+            let ms = pause.as_secs_f64() * 1e3;
+            self.noted.push(Pause { began_ms: now_ms - ms, ms, is_wait });
+        }
+    }
+
     fn sent(&mut self, now: Instant) {
         self.outstanding += 1;
         self.silent_since.get_or_insert(now);
@@ -147,6 +189,7 @@ impl Pauses {
     fn answered(&mut self, now: Instant) {
         self.outstanding = self.outstanding.saturating_sub(1);
         if let Some(since) = self.silent_since {
+            self.note(since, now, false);
             let pause = now.saturating_duration_since(since);
             if pause > self.longest {
                 (self.longest, self.longest_began) = (pause, Some(since));

@@ -30,6 +30,7 @@ async fn report(fault: Fault) -> (Verdict, Value) {
         drain: Duration::from_secs(10),
         seed: 7,
         json: Some(json.clone()),
+        pauses: None,
     };
     let verdict = run(args).await.unwrap();
     (verdict, serde_json::from_slice(&std::fs::read(json).unwrap()).unwrap())

@@ -377,6 +377,20 @@ impl Client {
         self.reads = reads;
     }
 
+    /// Sends what waits for a node that leads and could not be reached before.
+    fn flush_waiting_for(&mut self, node: NodeId, now: Instant) {
+        let led = self.leaderships.iter().filter(|(_, leadership)| leadership.target() == Some(node));
+        let led: Vec<PartitionId> = led.map(|(partition, _)| *partition).collect();
+        for partition in led {
+            let sessions = self.sessions.iter().filter(|(_, pipeline)| pipeline.partition == partition);
+            let keys: Vec<SessionKey> = sessions.map(|(key, _)| *key).collect();
+            for key in keys {
+                self.flush_session(key, now);
+            }
+            self.flush_reads(partition, now);
+        }
+    }
+
     fn give_up(&mut self, node: NodeId, now: Instant) {
         self.on_closed(node, now);
         self.outputs.push_back(Output::Close(node));

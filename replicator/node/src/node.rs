@@ -237,6 +237,16 @@ impl NodeHandle {
         }
     }
 
+    /// Hands every partition that this node leads to the standby that is least behind; where nobody is near, it stays.
+    pub fn hand_over(&self) {
+        for partition in self.status().partitions {
+            let nearest = partition.standbys.iter().min_by_key(|standby| standby.behind);
+            if let Some(standby) = nearest.filter(|_| partition.role == "leader") {
+                self.transfer_leadership(PartitionId::new(partition.partition), NodeId::new(standby.node));
+            }
+        }
+    }
+
     /// Every metric as Prometheus reads it.
     pub fn metrics(&self) -> String {
         if let Some(net) = &self.net {

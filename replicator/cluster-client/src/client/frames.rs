@@ -23,8 +23,10 @@ impl Client {
                 if let Some(connection) = self.connections.get_mut(&node) {
                     connection.on_welcome();
                 }
-                // Whoever had no node to try has one now.
+                // Whoever had no node to try has one now, and whoever waited for this one need wait no longer: it may
+                // have been announced as leader before it could be reached.
                 self.poll_leaderships(now);
+                self.flush_waiting_for(node, now);
             }
             Frame::Ping(ping) => {
                 if let Some(connection) = self.connections.get_mut(&node) {

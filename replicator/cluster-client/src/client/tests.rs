@@ -195,6 +195,23 @@ fn a_new_leader_gets_what_is_unanswered_again_under_the_same_sequence() {
 }
 
 #[test]
+fn what_waits_for_a_leader_that_cannot_be_reached_yet_goes_out_when_it_can() {
+    let mut scenario = Scenario::led_by_node_1();
+    let session = scenario.session(1);
+    scenario.close(2);
+    scenario.request(session, "a").unwrap();
+    scenario.sent.clear();
+    scenario.announce(3, 2, 2);
+    scenario.client.read_index(PARTITION, scenario.now, SECOND).unwrap();
+    scenario.collect();
+    scenario.check_sent(&[]);
+    // No time passes: nobody waits for a timer.
+    scenario.client.on_timeout(scenario.now + Duration::from_millis(20));
+    scenario.connect(2);
+    scenario.check_sent(&["to 2: 7/1 a", "to 2: read"]);
+}
+
+#[test]
 fn a_repeated_reply_is_told_once() {
     let mut scenario = Scenario::led_by_node_1();
     let session = scenario.session(1);

@@ -6,18 +6,24 @@ use std::time::Duration;
 use nix::sys::signal::Signal;
 use tests::demo::{Demo, DemoError, signal};
 
+use crate::wall::Wall;
+
 /// How long a stopped node sleeps.
 const STOPPED_FOR: Duration = Duration::from_secs(3);
 /// How long a killed node stays dead.
 const DEAD_FOR: Duration = Duration::from_secs(1);
 
 /// A fault of one node.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, clap::ValueEnum)]
 pub enum Fault {
     /// SIGKILL, then a start through `mainstay ctl`.
     Kill,
     /// SIGSTOP for 3 s.
     Stop,
+    /// Its packets are dropped for 3 s, both ways: nobody is told anything. Needs root and iptables.
+    Partition,
+    /// It is told to hand over what it leads, and goes on.
+    Transfer,
 }
 
 impl Fault {
@@ -25,7 +31,8 @@ impl Fault {
     pub fn duration(self) -> Duration {
         match self {
             Fault::Kill => DEAD_FOR + Duration::from_secs(2),
-            Fault::Stop => STOPPED_FOR + Duration::from_secs(1),
+            Fault::Stop | Fault::Partition => STOPPED_FOR + Duration::from_secs(1),
+            Fault::Transfer => Duration::from_millis(500),
         }
     }
 
@@ -45,6 +52,15 @@ impl Fault {
                 tokio::time::sleep(STOPPED_FOR).await;
                 signal(pid, Signal::SIGCONT);
             }
+            Fault::Partition => {
+                let wall = Wall::around(pid)?;
+                tokio::time::sleep(STOPPED_FOR).await;
+                drop(wall);
+            }
+            Fault::Transfer => {
+                signal(pid, Signal::SIGUSR1);
+                tokio::time::sleep(Duration::from_millis(300)).await;
+            }
         }
         Ok(())
     }
@@ -55,6 +71,8 @@ impl fmt::Display for Fault {
         f.write_str(match self {
             Fault::Kill => "kill",
             Fault::Stop => "stop",
+            Fault::Partition => "partition",
+            Fault::Transfer => "transfer",
         })
     }
 }

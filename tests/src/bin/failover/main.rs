@@ -9,6 +9,9 @@
 
 mod audit;
 mod faults;
+mod pauses;
+mod picture;
+mod wall;
 
 use std::path::PathBuf;
 use std::process::ExitCode;
@@ -20,6 +23,7 @@ use tests::demo::{Demo, DemoError, DemoOptions};
 use tests::nodes;
 
 use crate::faults::Fault;
+use crate::pauses::{Cost, Spread};
 
 /// How long nodes may take to be ready again after a fault.
 const READY_WITHIN: Duration = Duration::from_secs(30);
@@ -30,14 +34,18 @@ const BETWEEN_FAULTS: Duration = Duration::from_millis(1500);
 #[derive(Debug, Parser)]
 #[command(name = "failover")]
 struct Args {
-    /// How often the leader of the busiest partition is killed with SIGKILL and started again.
+    /// How often a fault strikes the leader of the busiest partition.
     #[arg(long, default_value_t = 5)]
     kills: u32,
-    /// How often the leader of the busiest partition is stopped for 3 s with SIGSTOP.
+    /// What strikes: SIGKILL and a new start, SIGSTOP for 3 s, packets dropped for 3 s (as root), or an order to hand
+    /// over.
+    #[arg(long, value_enum, default_value_t = Fault::Kill)]
+    how: Fault,
+    /// How often it is then stopped for 3 s with SIGSTOP.
     #[arg(long, default_value_t = 1)]
     stops: u32,
     /// Orders a second that are offered meanwhile.
-    #[arg(long, default_value_t = 500)]
+    #[arg(long, default_value_t = 1000)]
     rate: u32,
     /// Which cells share a partition: `split` or `joint`.
     #[arg(long, default_value = "split")]
@@ -45,7 +53,7 @@ struct Args {
     /// The binary under test.
     #[arg(long, default_value = "target/release/mainstay")]
     binary: PathBuf,
-    /// Write the result here as JSON.
+    /// Write the result here as JSON, and a picture of it beside that.
     #[arg(long)]
     json: Option<PathBuf>,
 }
@@ -69,13 +77,18 @@ async fn main() -> ExitCode {
     match prove(&args).await {
         Ok(report) => {
             if let Some(path) = &args.json
-                && let Err(error) = std::fs::write(path, report.to_string())
+                && let Err(error) = save(path, &report, &args)
             {
                 eprintln!("cannot write {}: {error}", path.display());
                 return ExitCode::FAILURE;
             }
+            let spread = &report["pause_ms"];
             println!(
-                "failover: {} kills, {} stops, {} acknowledged, {} lost, {} doubled, longest pause {} ms",
+                "pause per {}: p50 {} ms, p99 {} ms, max {} ms",
+                args.how, spread["p50"], spread["p99"], spread["max"]
+            );
+            println!(
+                "failover: {} faults, {} stops, {} acknowledged, {} lost, {} doubled, longest pause {} ms",
                 report["kills"],
                 report["stops"],
                 report["acked"],
@@ -92,32 +105,52 @@ async fn main() -> ExitCode {
     }
 }
 
+fn save(path: &std::path::Path, report: &Value, args: &Args) -> std::io::Result<()> {
+    std::fs::write(path, report.to_string())?;
+    let costs: Vec<Cost> = serde_json::from_value(report["each"].clone()).unwrap_or_default();
+    let spread = pauses::spread(costs.iter().map(|cost| cost.pause_ms));
+    let title = format!("{} × {} of the leader, {} orders/s, {} layout", args.kills, args.how, args.rate, args.layout);
+    std::fs::write(path.with_extension("svg"), picture::draw(&title, &costs, spread))
+}
+
 async fn prove(args: &Args) -> Result<Value, Failure> {
     let options = DemoOptions { binary: args.binary.clone(), layout: args.layout.clone(), with_bots: false };
     let mut demo = Demo::start(options)?;
-    let killed = under_load(&demo, args, Fault::Kill, args.kills).await?;
-    replicas_agree(&demo, "after the kills").await?;
-    let stopped = under_load(&demo, args, Fault::Stop, args.stops).await?;
+    let (struck, costs) = under_load(&demo, args, args.how, args.kills).await?;
+    replicas_agree(&demo, "after the faults").await?;
+    let (stopped, _) = under_load(&demo, args, Fault::Stop, args.stops).await?;
     replicas_agree(&demo, "after the stops").await?;
     everything_survives(&mut demo, args).await?;
     demo.stop()?;
-    let sum = |field: &str| killed[field].as_u64().unwrap_or(0) + stopped[field].as_u64().unwrap_or(0);
+    let sum = |field: &str| struck[field].as_u64().unwrap_or(0) + stopped[field].as_u64().unwrap_or(0);
+    let tenths = |ms: f64| (ms * 10.0).round() / 10.0;
+    let spread = |of: fn(&Cost) -> f64| {
+        let Spread { p50, p99, max } = pauses::spread(costs.iter().map(of));
+        json!({ "p50": tenths(p50), "p99": tenths(p99), "max": tenths(max) })
+    };
     Ok(json!({
+        "how": args.how.to_string(),
         "kills": args.kills,
+        "rate": args.rate,
+        "layout": args.layout,
+        "pause_ms": spread(|cost| cost.pause_ms),
+        "wait_ms": spread(|cost| cost.wait_ms),
+        "each": costs,
         "stops": args.stops,
         "acked": sum("acked"),
         "lost": sum("lost"),
         "doubled": sum("duplicated"),
-        "longest_pause_ms": killed["longest_pause_ms"],
+        "longest_pause_ms": struck["longest_pause_ms"],
         "longest_pause_stopped_ms": stopped["longest_pause_ms"],
     }))
 }
 
 /// Offers a load, does `fault` to the leader of the busiest partition `times` times, and returns what the
-/// load generator says at its end.
-async fn under_load(demo: &Demo, args: &Args, fault: Fault, times: u32) -> Result<Value, Failure> {
+/// load generator says at its end, and what each fault cost.
+async fn under_load(demo: &Demo, args: &Args, fault: Fault, times: u32) -> Result<(Value, Vec<Cost>), Failure> {
     let state_file = demo.state_file().display().to_string();
     let report = demo.home().join(format!("load-{fault}.json"));
+    let noted = demo.home().join(format!("pauses-{fault}.json"));
     let duration = (fault.duration() + BETWEEN_FAULTS) * times + Duration::from_secs(6);
     let log = format!("load-{fault}.log");
     let mut load = demo.spawn_mainstay(
@@ -132,10 +165,13 @@ async fn under_load(demo: &Demo, args: &Args, fault: Fault, times: u32) -> Resul
             &duration.as_secs().to_string(),
             "--json",
             &report.display().to_string(),
+            "--pauses",
+            &noted.display().to_string(),
         ],
         &log,
     )?;
     tokio::time::sleep(Duration::from_secs(2)).await;
+    let mut struck = Vec::new();
     for round in 1..=times {
         let state = demo.state()?;
         let Some(partition) = nodes::busiest_partition(&state).await else {
@@ -144,6 +180,7 @@ async fn under_load(demo: &Demo, args: &Args, fault: Fault, times: u32) -> Resul
         let find_leader = nodes::until(READY_WITHIN, async || nodes::leader(&state, partition).await);
         let Some(leader) = find_leader.await else { return disproved(format!("partition {partition} has no leader")) };
         println!("{fault} {round} of {times}: node {leader}, which leads partition {partition}");
+        struck.push(pauses::now_ms());
         fault.strike(demo, leader).await?;
         if !nodes::all_ready(&demo.state()?, READY_WITHIN).await {
             return disproved(format!("after {fault} {round} some node was not ready within {READY_WITHIN:?}"));
@@ -156,7 +193,9 @@ async fn under_load(demo: &Demo, args: &Args, fault: Fault, times: u32) -> Resul
     let result: Value =
         std::fs::read(&report).ok().and_then(|b| serde_json::from_slice(&b).ok()).unwrap_or(Value::Null);
     match status {
-        Ok(status) if status.success() && result["lost"] == 0 && result["duplicated"] == 0 => Ok(result),
+        Ok(status) if status.success() && result["lost"] == 0 && result["duplicated"] == 0 => {
+            Ok((result, pauses::costs(&struck, &pauses::read(&noted))))
+        }
         status => disproved(format!("the load generator ended with {status:?} and {result}")),
     }
 }
