@@ -13,16 +13,37 @@ use crate::{Head, Height};
 
 /// Whoever lives by a chain. Calls come one after the other, in the order of the chain.
 pub trait Listener: Send {
+    /// Why it cannot go on now. The same call comes again.
+    type Error: Send;
+
     /// A block is on the agreed chain now, right above the one before. Gives back what of it must be known again when
     /// it is disconnected.
-    fn block_connected(&mut self, block: &VerifiedBlock) -> impl Future<Output = Vec<Transfer>> + Send;
+    fn block_connected(
+        &mut self,
+        block: &VerifiedBlock,
+    ) -> impl Future<Output = Result<Vec<Transfer>, Self::Error>> + Send;
 
     /// Blocks are not on the agreed chain any more, the highest first; `to` is the highest that still is.
-    fn blocks_disconnected(&mut self, to: Head, gone: &[ConnectedBlock]) -> impl Future<Output = ()> + Send;
+    fn blocks_disconnected(
+        &mut self,
+        to: Head,
+        gone: &[ConnectedBlock],
+    ) -> impl Future<Output = Result<(), Self::Error>> + Send;
+}
 
-    /// What was final is not on the agreed chain: the reorganisation goes deeper than what is remembered to undo
-    /// it, and an operator has to look.
-    fn lost(&mut self, followed: Head, agreed: Head) -> impl Future<Output = ()> + Send;
+/// Why following stops.
+#[derive(Debug, thiserror::Error)]
+pub enum FollowError<E> {
+    /// The store cannot be read or written.
+    #[error(transparent)]
+    Store(#[from] StoreError),
+    /// The listener cannot go on now.
+    #[error("the listener cannot go on")]
+    Listener(E),
+    /// The agreed chain and what was followed meet nowhere: the reorganisation goes deeper than what is remembered to
+    /// undo it, and an operator has to look.
+    #[error("the agreed chain leaves the followed one below height {}, which is as far as is remembered", .0.height.0)]
+    Lost(Head),
 }
 
 /// What to do next to get from what was followed to what is agreed.
@@ -81,32 +102,16 @@ impl Follower {
         Ok(store.root()?.map(|block| block.placed))
     }
 
-    /// Follows for ever. Ends only when the store fails.
-    pub async fn run(mut self, listener: &mut impl Listener) -> StoreError {
-        let mut agreements = self.watch.agreements();
-        loop {
-            match self.catch_up(listener).await {
-                Err(error) => return error,
-                // Whoever has no answer now is asked again at the next change, or soon.
-                Ok(()) => {
-                    let every = std::time::Duration::from_millis(500);
-                    let _ = tokio::time::timeout(every, agreements.changed()).await;
-                }
-            }
-        }
-    }
-
     /// Follows up to what is agreed now, as far as the nodes give blocks. A frozen chain is not followed on: what it
     /// adds may have to be taken back.
-    pub async fn catch_up(&mut self, listener: &mut impl Listener) -> Result<(), StoreError> {
+    pub async fn catch_up<L: Listener>(&mut self, listener: &mut L) -> Result<(), FollowError<L::Error>> {
         loop {
             let agreement = self.watch.agreement();
             let (Some(agreed), None) = (agreement.head, agreement.frozen) else { return Ok(()) };
             match self.watch.with_pool(|pool| next_step(pool.tree(), self.followed, agreed)) {
                 FollowStep::Rest => return Ok(()),
                 FollowStep::Lost => {
-                    listener.lost(self.followed, agreed).await;
-                    return Ok(());
+                    return Err(FollowError::Lost(self.watch.with_pool(|pool| pool.tree().root())));
                 }
                 FollowStep::Connect(placed) => match self.watch.block(placed.head).await {
                     Ok(block) => self.connect(placed, &block, listener).await?,
@@ -121,19 +126,19 @@ impl Follower {
     }
 
     /// The listener first: a crash before the store knows means that it hears of the block once more, not never.
-    async fn connect(
+    async fn connect<L: Listener>(
         &mut self,
         placed: Placed,
         block: &VerifiedBlock,
-        listener: &mut impl Listener,
-    ) -> Result<(), StoreError> {
-        let transfers = listener.block_connected(block).await;
+        listener: &mut L,
+    ) -> Result<(), FollowError<L::Error>> {
+        let transfers = listener.block_connected(block).await.map_err(FollowError::Listener)?;
         self.store.connect(&ConnectedBlock { placed, transfers }, self.depth)?;
         self.followed = placed.head;
         Ok(())
     }
 
-    async fn disconnect(&mut self, to: Head, listener: &mut impl Listener) -> Result<(), StoreError> {
+    async fn disconnect<L: Listener>(&mut self, to: Head, listener: &mut L) -> Result<(), FollowError<L::Error>> {
         let mut gone = self.store.above(to.height)?;
         gone.reverse();
         tracing::warn!(
@@ -142,7 +147,7 @@ impl Follower {
             to = to.height.0,
             "the chain was reorganised"
         );
-        listener.blocks_disconnected(to, &gone).await;
+        listener.blocks_disconnected(to, &gone).await.map_err(FollowError::Listener)?;
         self.store.disconnect_above(to.height)?;
         self.followed = to;
         Ok(())

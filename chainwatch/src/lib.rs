@@ -3,14 +3,17 @@
 //! No node is believed. [`pool`] decides, without I/O, whom to ask and which head is agreed; [`chain`] verifies every
 //! byte that money depends on against the chain's own rules; [`tree`] holds the headers that both lean on; [`rpc`] speaks
 //! to one node, and [`watch`] to all of them; [`follow`] walks the agreed chain block by block and back, and [`store`]
-//! remembers how far.
+//! remembers how far. [`deposits`] proposes to the [`ledger`] what reaches the addresses of [`keys`].
 
 #![forbid(unsafe_code)]
 
 pub mod chain;
+pub mod deposits;
 pub mod follow;
 mod head;
 mod ids;
+pub mod keys;
+pub mod ledger;
 pub mod pool;
 pub mod rpc;
 pub mod store;
