@@ -12,6 +12,8 @@ use crate::logging;
 use crate::operator::Operator;
 
 mod account;
+mod conduct;
+mod fees;
 mod key;
 mod market;
 mod status;
@@ -25,6 +27,8 @@ Without --data-dir and --state it speaks to the demo that you started last.
   mainstay ctl node kill 1 && mainstay ctl node start 1
   mainstay ctl account open erin && mainstay ctl account credit erin USDT 1000
   mainstay ctl key add erin
+  mainstay ctl account kill erin && mainstay ctl account release erin
+  mainstay ctl fees tiers USDT 0:1000:1000 1000000:800:900 50000000:-50:500
   mainstay ctl market kill BTCUSDT && mainstay ctl market reopen BTCUSDT --cancel-only 10s --auction 30s")]
 pub struct Args {
     /// The demo's directory.
@@ -47,6 +51,9 @@ enum Command {
     /// Open, fund and list accounts.
     #[command(subcommand)]
     Account(account::Command),
+    /// Set fee tiers, and rates of accounts and markets.
+    #[command(subcommand)]
+    Fees(fees::Command),
     /// Give accounts API keys, and take them away.
     #[command(subcommand)]
     Key(key::Command),
@@ -111,6 +118,7 @@ pub fn main(args: Args) -> miette::Result<ExitCode> {
                 }
             }
             Command::Account(command) => account::run(&place.operator().await?, command).await,
+            Command::Fees(command) => fees::run(&place.operator().await?, command).await,
             Command::Key(command) => key::run(&place, command).await,
             Command::Market(command) => market::run(&place.operator().await?, command).await,
         }

@@ -25,9 +25,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use wire::codec::{CodecError, Reader, Writer};
 use wire::command::{AssignAccount, NewOrder, SetAccountLimits, SetOrderLimits};
 use wire::event::{AccountAssigned, AccountLimitsChanged, OrderLimitsChanged};
-use wire::{
-    AccountId, Amount, ApiKeyId, Event, FirmId, MarketId, Qty, RejectReason, Side, TimeInForce, Timestamp, TradeGroupId,
-};
+use wire::{AccountId, Amount, ApiKeyId, Event, FirmId, MarketId, Qty, RejectReason, Side, Timestamp, TradeGroupId};
 
 use super::admission::{Admitted, measured};
 use super::{Answer, LedgerCell, Refused};
@@ -151,7 +149,7 @@ impl Conduct {
         if row.order_rate_max > 0 && row.window == window_of(row, now) && row.placed >= row.order_rate_max {
             return Err(RejectReason::OrderRateExceeded);
         }
-        let may_rest = !matches!(order.time_in_force, TimeInForce::Ioc | TimeInForce::Fok);
+        let may_rest = order.time_in_force.may_rest() || order.kind.is_stop();
         if may_rest && row.open_orders_max > 0 && open >= row.open_orders_max {
             return Err(RejectReason::AccountOpenOrders);
         }
@@ -279,7 +277,7 @@ impl LedgerCell {
             .filter(|open| open.market == order.market && open.side == Side::Buy)
             .map(|open| units(open.is_limit, open.price, open.leaves, open.held))
             .sum();
-        let is_limit = order.kind != wire::OrderKind::Market;
+        let is_limit = !order.kind.is_market();
         owned.free.wide() + owned.held.wide() + open + units(is_limit, order.price, admitted.qty, admitted.hold)
     }
 

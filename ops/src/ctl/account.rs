@@ -3,6 +3,7 @@
 use wire::command::{Credit, Debit, OpenAccount};
 use wire::{AccountName, FeeRate};
 
+use super::conduct;
 use crate::demo::bootstrap::parse_amount;
 use crate::operator::Operator;
 
@@ -26,6 +27,8 @@ pub enum Command {
     Credit(Movement),
     /// Book a withdrawal from what is free.
     Debit(Movement),
+    #[command(flatten)]
+    Conduct(conduct::Command),
 }
 
 /// A deposit or a withdrawal.
@@ -46,6 +49,7 @@ pub async fn run(operator: &Operator, command: Command) -> miette::Result<()> {
         Command::Open { name, maker_fee, taker_fee } => open(operator, &name, maker_fee, taker_fee).await,
         Command::Credit(movement) => book(operator, &movement, true).await,
         Command::Debit(movement) => book(operator, &movement, false).await,
+        Command::Conduct(command) => conduct::run(operator, command).await,
     }
 }
 

@@ -9,7 +9,7 @@ use miette::{IntoDiagnostic, WrapErr};
 use wire::command::{AddApiKey, ExtendApiKey, Permissions, RestrictApiKey, RevokeApiKey};
 use wire::{AccountId, ApiKeyText, Network, Networks};
 
-use super::Place;
+use super::{Place, conduct};
 use crate::api_keys::{self, RsaParts};
 use crate::config::read_envelope_key;
 use crate::demo::accounts::random_text;
@@ -44,6 +44,20 @@ pub enum Command {
         /// From this address or network alone; without any, from everywhere.
         #[arg(long, value_name = "NETWORK")]
         from: Vec<Network>,
+    },
+    /// Engage a key's kill switch: what was ordered with it is canceled, and nothing more is accepted with it.
+    Kill {
+        /// Whose key.
+        name: String,
+        /// Its public text.
+        key: String,
+    },
+    /// Release a key's kill switch.
+    Release {
+        /// Whose key.
+        name: String,
+        /// Its public text.
+        key: String,
     },
     /// Take an API key away.
     Revoke {
@@ -92,6 +106,8 @@ pub async fn run(place: &Place, command: Command) -> miette::Result<()> {
             }
             Ok(())
         }
+        Command::Kill { name, key } => conduct::kill(&place.operator().await?, &name, text_of(&key)?, true).await,
+        Command::Release { name, key } => conduct::kill(&place.operator().await?, &name, text_of(&key)?, false).await,
         Command::Revoke { key } => {
             let revoke = RevokeApiKey { key: text_of(&key)? };
             place.operator().await?.must(&wire::Command::RevokeApiKey(revoke)).await?;

@@ -1,0 +1,138 @@
+//! `mainstay ctl fees`.
+
+use wire::command::{SetFeeSchedule, SetFees};
+use wire::{AccountId, FeeRate, FeeTier, FeeTiers, MarketId, SignedFeeRate};
+
+use super::conduct::id_of;
+use crate::demo::bootstrap::parse_amount;
+use crate::operator::Operator;
+
+/// `mainstay ctl fees`.
+#[derive(Debug, clap::Subcommand)]
+pub enum Command {
+    /// Set the tiers by 30-day volume, in place of those before; without any, accounts pay the rates they were opened
+    /// with.
+    Tiers {
+        /// The asset in which volume is counted, `USDT`. Another one than before forgets all volume.
+        asset: String,
+        /// `VOLUME:MAKER:TAKER` each, lowest first, the first from 0: from this volume on these rates, in parts per
+        /// million. A negative maker rate is a rebate, paid out of what the taker pays.
+        #[arg(value_name = "TIER")]
+        tiers: Vec<String>,
+    },
+    /// Set rates that go before the tiers: of an account, of a market, or of an account in a market.
+    Set {
+        #[command(flatten)]
+        whose: Whose,
+        /// Of resting orders that trade, in parts per million; negative for a rebate.
+        #[arg(long, value_name = "PPM", allow_negative_numbers = true)]
+        maker: i32,
+        /// Of orders that take, in parts per million.
+        #[arg(long, value_name = "PPM")]
+        taker: u32,
+    },
+    /// Clear rates that were set.
+    Clear {
+        #[command(flatten)]
+        whose: Whose,
+    },
+}
+
+/// Whose rates.
+#[derive(Debug, clap::Args)]
+#[group(required = true, multiple = true)]
+pub struct Whose {
+    /// Of this account.
+    #[arg(long, value_name = "NAME")]
+    account: Option<String>,
+    /// In this market, `BTCUSDT`.
+    #[arg(long, value_name = "SYMBOL")]
+    market: Option<String>,
+}
+
+/// Does what was asked.
+pub async fn run(operator: &Operator, command: Command) -> miette::Result<()> {
+    match command {
+        Command::Tiers { asset, tiers } => set_tiers(operator, &asset, &tiers).await,
+        Command::Set { whose, maker, taker } => {
+            set(operator, &whose, Some((maker_rate(maker)?, taker_rate(taker)?))).await?;
+            println!("the rates are set");
+            Ok(())
+        }
+        Command::Clear { whose } => {
+            set(operator, &whose, None).await?;
+            println!("the rates are cleared");
+            Ok(())
+        }
+    }
+}
+
+fn maker_rate(ppm: i32) -> miette::Result<SignedFeeRate> {
+    SignedFeeRate::new(ppm).ok_or_else(|| miette::miette!("a maker rate is -100000 to 100000 parts per million"))
+}
+
+fn taker_rate(ppm: u32) -> miette::Result<FeeRate> {
+    FeeRate::new(ppm).ok_or_else(|| miette::miette!("a taker rate is at most 100000 parts per million"))
+}
+
+async fn set_tiers(operator: &Operator, asset: &str, tiers: &[String]) -> miette::Result<()> {
+    let inventory = operator.inventory(|known| known.assets.contains_key(asset)).await?;
+    let listed = inventory.assets.get(asset).ok_or_else(|| miette::miette!("there is no asset {asset}"))?;
+    let tiers: Vec<FeeTier> = tiers.iter().map(|text| tier(text, listed.ledger_decimals)).collect::<Result<_, _>>()?;
+    let count = tiers.len();
+    let tiers = FeeTiers::new(&tiers).ok_or_else(|| {
+        miette::miette!(
+            "there are at most {} tiers, the first from 0, each from more volume than the one before",
+            FeeTiers::MAX
+        )
+    })?;
+    let set = SetFeeSchedule { valuation: listed.asset, tiers };
+    operator.must(&wire::Command::SetFeeSchedule(Box::new(set))).await?;
+    println!("{count} tiers by 30-day volume in {asset}");
+    Ok(())
+}
+
+fn tier(text: &str, decimals: u8) -> miette::Result<FeeTier> {
+    let malformed = || miette::miette!("{text} is not of the form VOLUME:MAKER:TAKER");
+    let parts: Vec<&str> = text.split(':').collect();
+    let [volume, maker, taker] = parts[..] else { return Err(malformed()) };
+    Ok(FeeTier {
+        volume_min: parse_amount(volume, decimals)?,
+        maker: maker_rate(maker.parse().map_err(|_| malformed())?)?,
+        taker: taker_rate(taker.parse().map_err(|_| malformed())?)?,
+    })
+}
+
+/// No rates: cleared.
+async fn set(operator: &Operator, whose: &Whose, rates: Option<(SignedFeeRate, FeeRate)>) -> miette::Result<()> {
+    let account = match &whose.account {
+        Some(name) => id_of(operator, name).await?,
+        None => AccountId::new(0),
+    };
+    let market = match &whose.market {
+        Some(symbol) => {
+            let inventory = operator.inventory(|known| known.markets.contains_key(symbol)).await?;
+            let known = inventory.markets.get(symbol).ok_or_else(|| miette::miette!("there is no market {symbol}"))?;
+            known.listed.market
+        }
+        None => MarketId::new(0),
+    };
+    let (maker, taker) = rates.unwrap_or_default();
+    operator.must(&wire::Command::SetFees(SetFees { account, market, maker, taker, is_set: rates.is_some() })).await?;
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_tier_is_its_volume_and_its_two_rates() {
+        let read = tier("1000000.5:-50:500", 8).unwrap();
+        assert_eq!(read.volume_min.units(), 100_000_050_000_000);
+        assert_eq!((read.maker.parts_per_million(), read.taker.parts_per_million()), (-50, 500));
+        for wrong in ["", "1", "1:2", "1:2:3:4", "x:1:1", "1:1:-1", "1:1:100001", "1:-100001:1"] {
+            assert!(tier(wrong, 8).is_err(), "{wrong}");
+        }
+    }
+}
