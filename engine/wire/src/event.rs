@@ -7,6 +7,7 @@ mod chain;
 mod market;
 mod session;
 mod special;
+mod stream;
 
 use alloc::boxed::Box;
 
@@ -36,6 +37,7 @@ pub use self::chain::{
     AddressBound, AddressRequested, ChainAssetListed, ChainClaimed, ChainFrozen, ChainListed, DepositChanged,
 };
 pub use self::session::{CountdownChanged, LeaseChanged};
+pub use self::stream::Stream;
 
 /// One fact. The batch it arrives in names log position and log time. What is rare and long is boxed, so that the
 /// facts of every order stay short.
