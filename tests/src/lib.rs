@@ -7,4 +7,5 @@ pub mod chain;
 pub mod demo;
 pub mod model;
 pub mod nodes;
+pub mod scenario;
 pub mod sim;
