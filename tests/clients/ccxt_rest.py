@@ -100,6 +100,31 @@ def two_accounts_cross(tally, alice, bob):
     tally.check("closed orders", sell["id"] in {o["id"] for o in alice.fetch_closed_orders(SYMBOL)})
 
 
+def orders_on_terms(tally, alice, bob):
+    stop = alice.create_order(SYMBOL, "limit", "sell", 0.1, PRICE - 11_000, {"stopLossPrice": PRICE - 10_000})
+    tally.equal("a stop order is open", (stop["status"], stop["triggerPrice"]), ("open", float(PRICE - 10_000)))
+    tally.equal("its type", stop["info"]["type"], "STOP_LOSS_LIMIT")
+    trailing = alice.create_order(SYMBOL, "market", "sell", 0.1, None, {"trailingPercent": 5, "stopLossOrTakeProfit": "stopLoss"})
+    tally.equal("a trailing order is open", trailing["status"], "open")
+    iceberg = alice.create_order(SYMBOL, "limit", "sell", 1, PRICE + 500, {"icebergQty": "0.1"})
+    tally.equal("an iceberg shows a part", alice.fetch_order_book(SYMBOL)["asks"][0], [float(PRICE + 500), 0.1])
+    edited = alice.edit_order(iceberg["id"], SYMBOL, "limit", "sell", 0.5, PRICE + 600)
+    tally.equal("an edited order is a new one", (edited["status"], edited["amount"], edited["price"]), ("open", 0.5, float(PRICE + 600)))
+    tally.equal("the old one is gone", alice.fetch_order(iceberg["id"], SYMBOL)["status"], "canceled")
+    tally.raises("a stop that has been met", ccxt.OrderImmediatelyFillable, lambda: alice.create_order(SYMBOL, "market", "sell", 0.1, None, {"stopLossPrice": PRICE + 5_000}))
+    # A trade at the stop price triggers it; bob's bid takes what it sells.
+    bob.create_order(SYMBOL, "limit", "buy", 1, PRICE - 10_000)
+    alice.create_order(SYMBOL, "limit", "sell", 0.2, PRICE - 10_000)
+    seen = alice.fetch_order(stop["id"], SYMBOL)
+    for _ in range(50):
+        if seen["status"] == "closed":
+            break
+        seen = alice.fetch_order(stop["id"], SYMBOL)
+    tally.equal("the stop order has sold", (seen["status"], seen["filled"]), ("closed", 0.1))
+    alice.cancel_all_orders(SYMBOL)
+    bob.cancel_all_orders(SYMBOL)
+
+
 def refusals(tally, alice):
     def order(*args, **params):
         return lambda: alice.create_order(*args, params)
@@ -132,6 +157,7 @@ def main():
         bob.load_markets()
         rests_and_is_canceled(tally, alice)
         two_accounts_cross(tally, alice, bob)
+        orders_on_terms(tally, alice, bob)
         refusals(tally, alice)
     except Exception:
         tally.crashed()

@@ -4,6 +4,7 @@
 //! All of it can be rebuilt from the log. Open orders are kept for ever; closed orders and fills up to a
 //! bound per account ([`Limits`]), the oldest are forgotten first.
 
+mod fees;
 mod fills;
 mod keys;
 mod lists;
@@ -27,6 +28,7 @@ use crate::auth::{Caller, Verifier};
 use crate::config::Limits;
 use crate::reference::Reference;
 
+pub use fees::{Fees, Rates};
 pub use fills::{Fill, Fills};
 pub use lists::{ListStatus, Lists, OrderList};
 pub use orders::{Amendment, Order, OrderStatus, Orders, Prevented};
@@ -77,6 +79,7 @@ pub struct Account {
 pub struct Accounts {
     accounts: BTreeMap<AccountId, Account>,
     keys: keys::Keys,
+    fees: Fees,
     outcomes: outcomes::Outcomes,
     subscribers: user_events::Subscribers,
     closed_max: usize,
@@ -89,6 +92,7 @@ impl Accounts {
         Accounts {
             accounts: BTreeMap::new(),
             keys: keys::Keys::new(envelope_key),
+            fees: Fees::default(),
             outcomes: outcomes::Outcomes::default(),
             subscribers: user_events::Subscribers::new(limits.user_events_queued),
             closed_max: limits.closed_orders_per_account,
@@ -99,6 +103,11 @@ impl Accounts {
     /// An account by its id.
     pub fn get(&self, account: AccountId) -> Option<&Account> {
         self.accounts.get(&account)
+    }
+
+    /// What accounts are charged.
+    pub fn fees(&self) -> &Fees {
+        &self.fees
     }
 
     /// The caller and verifier of an API key, for whoever asks from `ip`.
@@ -209,9 +218,6 @@ impl Accounts {
                 | Event::DepthWindowClosed(_)
                 | Event::OrderShown(_)
                 | Event::AccountAssigned(_)
-                | Event::FeeScheduleChanged(_)
-                | Event::FeesChanged(_)
-                | Event::FeeTierChanged(_)
                 | Event::AccountLimitsChanged(_)
                 | Event::OrderLimitsChanged(_)
                 | Event::KillSwitchChanged(_)
@@ -225,6 +231,9 @@ impl Accounts {
                 | Event::AddressBound(_)
                 | Event::DepositChanged(_)
                 | Event::CommandQuarantined(_) => {}
+                Event::FeeScheduleChanged(changed) => self.fees.set_tiers(changed),
+                Event::FeesChanged(changed) => self.fees.set(changed),
+                Event::FeeTierChanged(changed) => self.fees.set_tier(changed),
                 Event::OrderTerms(terms) => self.set_terms(terms),
                 Event::OrderArmed(armed) => self.settle(armed.account, armed.market, armed.order),
                 Event::OrderTracking(tracking) => self.track(&batch, tracking),
@@ -247,6 +256,7 @@ impl Accounts {
     }
 
     fn open(&mut self, opened: &AccountOpened, now: Timestamp) {
+        self.fees.open(opened);
         let account = Account {
             id: opened.account,
             name: opened.name,

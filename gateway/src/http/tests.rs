@@ -542,3 +542,4 @@ async fn an_account_is_told_with_every_asset() {
 }
 
 mod bad_input;
+mod schema;

@@ -6,10 +6,10 @@ use futures_util::FutureExt;
 use futures_util::future::BoxFuture;
 use serde_json::{Value, json};
 use wire::command::Permissions;
-use wire::{FeeRate, decimal};
+use wire::{FeeRate, MarketId, SignedFeeRate, decimal};
 
 use super::{Call, general};
-use crate::accounts::{Account, Balance};
+use crate::accounts::{Account, Balance, Rates};
 use crate::auth::Caller;
 use crate::errors;
 use crate::gateway::{Answer, Gateway};
@@ -45,6 +45,12 @@ pub(super) fn cancel_all(call: Call) -> BoxFuture<'static, Answer> {
     async move { order_entry::cancel_all(&call.gateway, call.caller()?, call.params).await }.boxed()
 }
 
+/// `POST countdownCancelAll`: cancels the caller's orders in a market after so many milliseconds, unless it is asked for
+/// again; 0 disarms.
+pub(super) fn countdown(call: Call) -> BoxFuture<'static, Answer> {
+    async move { order_entry::countdown(&call.gateway, call.caller()?, call.params).await }.boxed()
+}
+
 /// `GET account`.
 pub(super) fn status(call: Call) -> BoxFuture<'static, Answer> {
     async move {
@@ -56,12 +62,13 @@ pub(super) fn status(call: Call) -> BoxFuture<'static, Answer> {
         let reference = call.gateway.exchange.reference();
         let accounts = call.gateway.exchange.accounts();
         let account = accounts.get(caller.account).ok_or(errors::NOT_PERMITTED)?;
-        Ok(describe(account, caller, &reference, omits_zeros).to_string())
+        let charged = accounts.fees().rates(caller.account, None).ok_or(errors::NOT_PERMITTED)?;
+        Ok(describe(account, charged, caller, &reference, omits_zeros).to_string())
     }
     .boxed()
 }
 
-fn describe(account: &Account, caller: Caller, reference: &Reference, omits_zeros: bool) -> Value {
+fn describe(account: &Account, charged: Rates, caller: Caller, reference: &Reference, omits_zeros: bool) -> Value {
     let balances: Vec<Value> = balances(account, reference)
         .filter(|(_, balance)| !omits_zeros || *balance != Balance::default())
         .map(|(asset, balance)| {
@@ -73,11 +80,11 @@ fn describe(account: &Account, caller: Caller, reference: &Reference, omits_zero
         })
         .collect();
     json!({
-        "makerCommission": basis_points(account.maker_fee),
-        "takerCommission": basis_points(account.taker_fee),
+        "makerCommission": charged.0.parts_per_million() / 100,
+        "takerCommission": charged.1.parts_per_million() / 100,
         "buyerCommission": 0,
         "sellerCommission": 0,
-        "commissionRates": rates(account),
+        "commissionRates": rates(charged),
         "canTrade": caller.permissions.allow(Permissions::TRADE),
         "canWithdraw": caller.permissions.allow(Permissions::WITHDRAW),
         "canDeposit": true,
@@ -109,8 +116,8 @@ pub(super) fn commission(call: Call) -> BoxFuture<'static, Answer> {
         params.finish()?;
         call.gateway.up_to_date().await?;
         let accounts = call.gateway.exchange.accounts();
-        let account = accounts.get(caller.account).ok_or(errors::NOT_PERMITTED)?;
-        let mut commission = commissions(account, "standardCommission", "specialCommission", "taxCommission");
+        let charged = accounts.fees().rates(caller.account, Some(market.id)).ok_or(errors::NOT_PERMITTED)?;
+        let mut commission = commissions(charged, "standardCommission", "specialCommission", "taxCommission");
         commission["symbol"] = market.symbol.as_str().into();
         Ok(commission.to_string())
     }
@@ -118,18 +125,18 @@ pub(super) fn commission(call: Call) -> BoxFuture<'static, Answer> {
 }
 
 /// What `order/test` tells of commissions.
-pub(crate) fn commission_of_test(gateway: &Arc<Gateway>, caller: Caller) -> Answer {
+pub(crate) fn commission_of_test(gateway: &Arc<Gateway>, caller: Caller, market: MarketId) -> Answer {
     let accounts = gateway.exchange.accounts();
-    let account = accounts.get(caller.account).ok_or(errors::NOT_PERMITTED)?;
+    let charged = accounts.fees().rates(caller.account, Some(market)).ok_or(errors::NOT_PERMITTED)?;
     let names = ["standardCommissionForOrder", "specialCommissionForOrder", "taxCommissionForOrder"];
-    Ok(commissions(account, names[0], names[1], names[2]).to_string())
+    Ok(commissions(charged, names[0], names[1], names[2]).to_string())
 }
 
-fn commissions(account: &Account, standard: &str, special: &str, tax: &str) -> Value {
+fn commissions(charged: Rates, standard: &str, special: &str, tax: &str) -> Value {
     let none = show(FeeRate::ZERO);
     let none = json!({ "maker": none, "taker": none, "buyer": none, "seller": none });
     json!({
-        standard: rates(account),
+        standard: rates(charged),
         special: none,
         tax: none,
         "discount": {
@@ -141,10 +148,10 @@ fn commissions(account: &Account, standard: &str, special: &str, tax: &str) -> V
     })
 }
 
-fn rates(account: &Account) -> Value {
+fn rates((maker, taker): Rates) -> Value {
     json!({
-        "maker": show(account.maker_fee),
-        "taker": show(account.taker_fee),
+        "maker": show_signed(maker),
+        "taker": show(taker),
         "buyer": show(FeeRate::ZERO),
         "seller": show(FeeRate::ZERO),
     })
@@ -155,8 +162,9 @@ pub(super) fn show(rate: FeeRate) -> String {
     decimal::format(i64::from(rate.parts_per_million()), 6, 8)
 }
 
-fn basis_points(rate: FeeRate) -> u32 {
-    rate.parts_per_million() / 100
+/// As [`show`], below zero for what is paid instead of charged.
+pub(super) fn show_signed(rate: SignedFeeRate) -> String {
+    decimal::format(i64::from(rate.parts_per_million()), 6, 8)
 }
 
 /// `GET rateLimit/order`.

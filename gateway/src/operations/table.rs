@@ -42,6 +42,7 @@ pub static OPERATIONS: &[Operation] = &[
     signed(Method::DELETE, "/api/v3/order", Some("order.cancel"), Trade, |_| 1, account::cancel),
     signed(Method::POST, "/api/v3/order/cancelReplace", Some("order.cancelReplace"), Trade, |_| 1, account::replace)
         .placing(1),
+    signed(Method::POST, "/api/v3/countdownCancelAll", Some("countdownCancelAll"), Trade, |_| 10, account::countdown),
     signed(
         Method::PUT,
         "/api/v3/order/amend/keepPriority",

@@ -62,12 +62,13 @@ pub(super) fn trade_fees(call: Call) -> BoxFuture<'static, Answer> {
             .markets()
             .iter()
             .filter(|market| wanted.as_ref().is_none_or(|wanted| wanted.id == market.id))
-            .map(|market| {
-                json!({
+            .filter_map(|market| {
+                let (maker, taker) = accounts.fees().rates(account.id, Some(market.id))?;
+                Some(json!({
                     "symbol": market.symbol.as_str(),
-                    "makerCommission": account::show(account.maker_fee),
-                    "takerCommission": account::show(account.taker_fee),
-                })
+                    "makerCommission": account::show_signed(maker),
+                    "takerCommission": account::show(taker),
+                }))
             })
             .collect();
         Ok(Value::Array(fees).to_string())

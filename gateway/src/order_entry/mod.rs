@@ -19,7 +19,7 @@ use cluster_client::{ClusterError, Replied};
 use tokio::sync::oneshot;
 use tokio::time::Instant;
 use wire::codec::v1;
-use wire::command::{CancelOrder, Reply};
+use wire::command::{CancelOrder, CountdownCancel, Reply};
 use wire::{ClientOrderId, Command, ListId, LogPosition, MarketId, OrderId, RejectReason};
 
 use self::parse::{Cancellation, Placement};
@@ -91,7 +91,7 @@ pub fn test(gateway: &Arc<Gateway>, caller: Caller, params: Params) -> Answer {
     let placement = parse::placement(gateway, caller, params)?;
     filters::check(&placement)?;
     Ok(if placement.wants_commission {
-        crate::operations::account::commission_of_test(gateway, caller)?
+        crate::operations::account::commission_of_test(gateway, caller, placement.market.id)?
     } else {
         "{}".into()
     })
@@ -125,6 +125,20 @@ pub async fn cancel_all(gateway: &Arc<Gateway>, caller: Caller, params: Params) 
     let cancel_id = cancel_report_id(position);
     let orders = orders.iter().filter_map(|(market, order)| account.orders.get(*market, *order));
     Ok(render::array(orders.map(|order| answers::canceled(order, &market, &cancel_id))))
+}
+
+/// Arms, rearms or disarms the countdown after which an account's orders in a market are canceled.
+pub async fn countdown(gateway: &Arc<Gateway>, caller: Caller, mut params: Params) -> Answer {
+    let market = parse::market(gateway, &mut params)?;
+    let sent = params.integer("countdownTime")?.ok_or_else(|| ApiError::mandatory("countdownTime"))?;
+    params.finish()?;
+    let countdown_ms = u32::try_from(sent).ok().filter(|ms| *ms <= CountdownCancel::MS_MAX);
+    let countdown_ms = countdown_ms.ok_or_else(|| ApiError::invalid_data("countdownTime"))?;
+    let command = CountdownCancel { account: caller.account, market: market.id, countdown_ms };
+    match request(gateway, &Command::CountdownCancel(command)).await?.reply {
+        Reply::Accepted { .. } => Ok(format!(r#"{{"symbol":"{}","countdownTime":"{countdown_ms}"}}"#, market.symbol)),
+        Reply::Rejected { reason, .. } => Err(reason.into()),
+    }
 }
 
 type Withdrawn = (LogPosition, Vec<(wire::MarketId, OrderId)>);
