@@ -141,7 +141,7 @@ impl<M: StateMachine> State<M> {
                 let verdict = match verdict {
                     Verdict::Answer(_) if wire::planted::is(wire::planted::Bug::NoDuplicateSuppression) => {
                         origin = from;
-                        events = self.execute(position, now, origin, command.payload).1;
+                        events = self.execute(position, now, origin, command.payload)?.1;
                         self.sessions.judge(from, acknowledged_below, now)
                     }
                     verdict => verdict,
