@@ -2,7 +2,7 @@
 //!
 //! While orders collect (`PreOpen`, `Auction`) the book may cross and nothing matches.
 //!
-//! - *Which orders*: those that wait on the book and may take. Market orders, maker-only orders, immediate-or-cancel and
+//! - *Which orders*: limit orders that may rest. Market orders, maker-only orders, stop orders, immediate-or-cancel and
 //!   fill-or-kill are refused with `NotInAuction`. Cancels pass.
 //! - *The indication*: what the auction would come to if it ended now is told with a depth window that closes, when it has
 //!   changed, and at once when a phase in which orders collect begins with a book that crosses.
@@ -15,12 +15,14 @@
 //!   price. So no buy pays more than its limit and no sell gets less.
 //! - *Roles*: the younger order of a trade is its taker for the public. Fees follow when an order came: one that was on the
 //!   book when the market last matched, or last was uncrossed, trades as maker; one that came while orders collected
-//!   trades as taker, and so does the order that has stopped at a price band ([`super::bands`]). Two makers never meet, since the book did not cross then.
+//!   trades as taker, and so does the order that has stopped at a price band ([`super::bands`]). Two makers never meet, since
+//!   the book did not cross then.
 //! - *Self-trade prevention* does not apply: its mode is the taker's choice, and in an auction nobody arrives. Orders of one
 //!   account may trade with each other.
-//! - *Told*: for each trade `Traded`, then mail to the buyer and to the seller (first to the
-//!   seller when the buyer is a maker), then the level of a side that the trade has
-//!   emptied, bids first. At the end of each command's part the levels that are left but smaller, bids first.
+//! - *Icebergs* count with what they show when the price is found; their next slices trade at the price all the same.
+//! - *Stop orders* that the auction's price meets become due with its last trade, and meet the book once it matches again.
+//! - *Told*: for each trade `Traded`, then mail to the buyer and to the seller (first to the seller when the buyer is a
+//!   maker), then the level of a side that the trade has emptied, bids first. At the end of each command's part the levels that are left but smaller, bids first.
 //!   After the last trade `AuctionCompleted`, then `PhaseChanged`.
 
 use wire::codec::{CodecError, Reader, Writer};

@@ -135,7 +135,7 @@ numbered! {
     ///
     /// | phase | new orders | matching |
     /// |---|---|---|
-    /// | `PreOpen`, `Auction` | those that can wait on the book and may take: no `Market`, no `LimitMaker`, no IOC or FOK | none; the book may cross |
+    /// | `PreOpen`, `Auction` | `Limit` orders that may rest: no market, maker-only or stop orders, no IOC or FOK | none; the book may cross |
     /// | `Trading` | all | continuous |
     /// | `PostOnly` | `Limit` and `LimitMaker` that rest whole, no IOC or FOK; what would trade is refused | none is needed |
     /// | `CancelOnly`, `Halted`, `Closed` | none | none |

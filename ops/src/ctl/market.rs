@@ -228,6 +228,26 @@ async fn change_rules(operator: &Operator, args: &RulesArgs) -> miette::Result<(
             *place = Amount::new(units(name, text, known.quote_decimals)?).ok_or_else(|| bad(name, text))?;
         }
     }
+    // Bounds that were not named follow the grid inwards.
+    let (tick, lot) = (rules.tick.units(), rules.lot.units());
+    if args.min_price.is_none() && tick > 0 {
+        rules.price_min = Price::new(up(rules.price_min.units(), tick)).unwrap_or(rules.price_min);
+    }
+    if args.max_price.is_none() && tick > 0 {
+        rules.price_max = Price::new(down(rules.price_max.units(), tick)).unwrap_or(rules.price_max);
+    }
+    if lot > 0 {
+        if args.min_qty.is_none() {
+            rules.qty_min = Qty::new(up(rules.qty_min.units(), lot)).unwrap_or(rules.qty_min);
+        }
+        for (is_named, place) in
+            [(args.max_qty.is_some(), &mut rules.qty_max), (args.market_max_qty.is_some(), &mut rules.market_qty_max)]
+        {
+            if !is_named {
+                *place = Qty::new(down(place.units(), lot)).unwrap_or(*place);
+            }
+        }
+    }
     rules.open_orders_max = args.max_orders.unwrap_or(rules.open_orders_max);
     if rules == known.listed.rules {
         miette::bail!("nothing would change; name what shall, such as --tick 0.05");
@@ -242,6 +262,17 @@ async fn change_rules(operator: &Operator, args: &RulesArgs) -> miette::Result<(
     operator.must(&wire::Command::SetMarketRules(Box::new(SetMarketRules { market, rules }))).await?;
     println!("{} has other filters; orders that no longer fit are being canceled", args.symbol);
     Ok(())
+}
+
+/// The first multiple of `grid` from `units` on.
+fn up(units: i64, grid: i64) -> i64 {
+    let over = units % grid;
+    if over == 0 { units } else { units.saturating_add(grid - over) }
+}
+
+/// The last multiple of `grid` up to `units`.
+fn down(units: i64, grid: i64) -> i64 {
+    units - units % grid
 }
 
 async fn protect(operator: &Operator, args: &ProtectArgs) -> miette::Result<()> {

@@ -1,9 +1,10 @@
 //! Call auctions: orders collect, then those that cross trade at one price.
 
-use wire::command::{KillMarket, SetMarketStatus};
-use wire::{Command, Event, MarketStatus, Price, Timestamp};
+use wire::command::{CancelOrder, KillMarket, SetMarketStatus};
+use wire::{CancelRestriction, ClientOrderId, Command, Event, MarketStatus, OrderId, Price, Timestamp};
 
-use super::world::{Layout, MARKET, World, check};
+use super::world::{Layout, MARKET, World, check, rules, small_limits};
+use crate::Limits;
 
 fn set(status: MarketStatus) -> Command {
     Command::SetMarketStatus(SetMarketStatus { market: MARKET, status })
@@ -236,4 +237,40 @@ fn a_kill_switch_stops_an_uncrossing() {
         assert!(told(&mut world).ends_with("Halted"));
         assert_eq!(world.play("bob cancel all"), "no NoOpenOrders");
     }
+}
+
+#[test]
+fn an_uncrossing_waits_for_room_in_the_outbox() {
+    let limits = Limits { owed_replies_max: 30, ..small_limits() };
+    let mut world = World::with(Layout::Split, limits, rules());
+    world.play("phase auction");
+    for number in 0..10 {
+        let (who, side) = if number % 2 == 0 { ("alice", "sell") } else { ("bob", "buy") };
+        let order = world.parse_order(&[who, side, "1", "@", "100"]);
+        world.ask(Command::NewOrder(order));
+        world.carry(0, 1, 100);
+    }
+    // Twelve answers that the ledger has not acknowledged: nineteen more do not fit.
+    for (who, order) in [("alice", 9), ("bob", 10)] {
+        world.ask(Command::CancelOrder(CancelOrder {
+            account: World::account(who),
+            market: MARKET,
+            order: OrderId::new(order),
+            client_order_id: ClientOrderId::EMPTY,
+            restriction: CancelRestriction::None,
+            new_client_order_id: ClientOrderId::EMPTY,
+        }));
+        world.carry(0, 1, 100);
+    }
+    world.ask(set(MarketStatus::Trading));
+    world.carry(0, 1, 100);
+    let trades = |world: &World| world.public.iter().filter(|event| matches!(event, Event::Traded(_))).count();
+    assert_eq!(trades(&world), 0);
+    let retry = world.partitions[1].next_deadline().expect("it tries again");
+    assert_eq!(retry, world.now.plus_nanos(10_000_000));
+    world.carry_all();
+    world.now = retry;
+    world.pass_time();
+    assert_eq!(trades(&world), 4);
+    world.assert_settled();
 }
