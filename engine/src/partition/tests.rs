@@ -14,6 +14,7 @@ mod phases;
 mod prevention;
 mod put_aside;
 mod random;
+mod random_special;
 mod registry;
 mod rules;
 mod silence;

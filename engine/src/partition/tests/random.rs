@@ -10,6 +10,7 @@ use wire::{
     Price, Qty, SelfTradePrevention, Side, TimeInForce,
 };
 
+use super::random_special::special;
 use super::world::{BASE, Layout, MARKET, QUOTE, World, amount, price, qty, rules};
 
 #[derive(Debug, Clone)]
@@ -72,6 +73,7 @@ fn step() -> impl Strategy<Value = Step> {
     });
     let kill =
         any::<bool>().prop_map(|cancel_orders| Command::KillMarket(KillMarket { market: MARKET, cancel_orders }));
+<<<<<<< HEAD
     let protect = (0_u32..4, 0_u32..4, 0_u64..2).prop_map(|(fixed, moving, filter)| {
         let protection = MarketProtection {
             static_band_ppm: fixed * 20_000,
@@ -90,6 +92,10 @@ fn step() -> impl Strategy<Value = Step> {
     });
     let phase = prop_oneof![12 => set, 4 => reopen, 1 => kill, 6 => protect, 4 => change];
     let command = prop_oneof![24 => order(), 10 => cancel, 2 => cancel_all, 2 => phase];
+=======
+    let phase = prop_oneof![12 => set, 4 => reopen, 1 => kill];
+    let command = prop_oneof![20 => order(), 8 => cancel, 2 => cancel_all, 2 => phase, 14 => special()];
+>>>>>>> 2d935c4 (Random orders of every kind in both layouts; words for stops, icebergs, lists, amends and replaces)
     (command, 0_u64..300_000_000).prop_map(|(command, pause)| Step { command, pause })
 }
 
@@ -118,13 +124,19 @@ fn facts(events: &[Event]) -> Vec<Event> {
         Event::AllCanceled(e) => {
             Some(Event::AllCanceled(wire::event::AllCanceled { request: request(e.request), ..e }))
         }
+        Event::OrderAmended(e) => {
+            Some(Event::OrderAmended(wire::event::OrderAmended { request: request(e.request), ..e }))
+        }
+        Event::AmendRejected(e) => {
+            Some(Event::AmendRejected(wire::event::AmendRejected { request: request(e.request), ..e }))
+        }
         other => Some(other),
     };
     events.iter().filter_map(fact).collect()
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig { cases: 48, failure_persistence: None, ..ProptestConfig::default() })]
+    #![proptest_config(ProptestConfig { cases: 64, failure_persistence: None, ..ProptestConfig::default() })]
 
     #[test]
     fn both_layouts_come_to_the_same_and_restarts_change_nothing(
