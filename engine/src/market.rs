@@ -73,6 +73,8 @@ pub(crate) struct MarketCell {
     /// When stops that are due are tried again.
     fire_at: Option<Timestamp>,
     extras: Extras,
+    /// When orders that should have expired do.
+    expire_at: Option<Timestamp>,
     /// Levels that have lost an order in passing and are not told yet. Empty between mails.
     pending_levels: Vec<(Side, Price)>,
     fills_max: u32,
@@ -106,6 +108,7 @@ impl MarketCell {
             stops: Stops::default(),
             fire_at: None,
             extras: Extras::default(),
+            expire_at: None,
             pending_levels: Vec::new(),
             fills_max: limits.fills_per_order_max,
         }
@@ -212,6 +215,7 @@ impl MarketCell {
         self.stops.save(to);
         to.put(&self.fire_at);
         self.extras.save(to);
+        to.put(&self.expire_at);
         to.put(&(self.book.len() as u32));
         for side in [Side::Buy, Side::Sell] {
             for order in self.book.orders(side) {
@@ -245,6 +249,7 @@ impl MarketCell {
         }
         market.fire_at = from.get()?;
         market.extras = Extras::load(from)?;
+        market.expire_at = from.get()?;
         for _ in 0..from.get::<u32>()? {
             let (side, price, id, account, group, leaves): (Side, Price, OrderId, _, _, Qty) =
                 (from.get()?, from.get()?, from.get()?, from.get()?, from.get()?, from.get()?);

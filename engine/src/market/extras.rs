@@ -288,7 +288,14 @@ impl MarketCell {
         }
     }
 
-    /// Ends what has come to its date; whether there is more.
+    /// When orders expire next. What one command leaves to do is due with the next tick; the deadline moves on, since a
+    /// leader sequences one tick for each.
+    #[inline]
+    pub(super) fn next_expiry(&self) -> Option<Timestamp> {
+        self.expire_at.or(self.extras.next_date())
+    }
+
+    /// Ends what has come to its date.
     pub(super) fn expire_some(&mut self, now: Timestamp, effects: &mut Effects<'_>) {
         let mut levels: Vec<(Side, Price)> = Vec::new();
         for _ in 0..self.fills_max {
@@ -303,6 +310,7 @@ impl MarketCell {
             self.extras.undate(id);
         }
         self.tell_levels(now, levels, effects);
+        self.expire_at = self.extras.next_due(now).map(|_| now.plus_nanos(1));
     }
 
     /// Tells levels that have changed, each once.

@@ -128,7 +128,7 @@ impl MarketCell {
     /// When a command is needed: to close the depth window or to go on with a change, or because a phase ends.
     pub(crate) fn deadline(&self) -> Option<Timestamp> {
         let plain = [self.depth.deadline(), self.timer];
-        let special = [self.fire_at, self.extras.next_date()];
+        let special = [self.fire_at, self.next_expiry()];
         plain.into_iter().chain(special).flatten().min()
     }
 
@@ -142,7 +142,7 @@ impl MarketCell {
         if self.depth.close_due(now, self.id, effects) && self.phase.status.collects() {
             self.indicate(effects);
         }
-        if self.extras.next_date().is_some_and(|date| date <= now) {
+        if self.next_expiry().is_some_and(|date| date <= now) {
             self.expire_some(now, effects);
         }
         if self.timer.is_some_and(|timer| timer <= now) {

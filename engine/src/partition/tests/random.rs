@@ -73,7 +73,6 @@ fn step() -> impl Strategy<Value = Step> {
     });
     let kill =
         any::<bool>().prop_map(|cancel_orders| Command::KillMarket(KillMarket { market: MARKET, cancel_orders }));
-<<<<<<< HEAD
     let protect = (0_u32..4, 0_u32..4, 0_u64..2).prop_map(|(fixed, moving, filter)| {
         let protection = MarketProtection {
             static_band_ppm: fixed * 20_000,
@@ -91,11 +90,7 @@ fn step() -> impl Strategy<Value = Step> {
         Command::SetMarketRules(Box::new(SetMarketRules { market: MARKET, rules }))
     });
     let phase = prop_oneof![12 => set, 4 => reopen, 1 => kill, 6 => protect, 4 => change];
-    let command = prop_oneof![24 => order(), 10 => cancel, 2 => cancel_all, 2 => phase];
-=======
-    let phase = prop_oneof![12 => set, 4 => reopen, 1 => kill];
     let command = prop_oneof![20 => order(), 8 => cancel, 2 => cancel_all, 2 => phase, 14 => special()];
->>>>>>> 2d935c4 (Random orders of every kind in both layouts; words for stops, icebergs, lists, amends and replaces)
     (command, 0_u64..300_000_000).prop_map(|(command, pause)| Step { command, pause })
 }
 

@@ -137,7 +137,7 @@ pub(super) fn special() -> impl Strategy<Value = Command> {
     });
     let replace = (cancel(), leg(), prop::sample::select(ReplaceMode::ALL)).prop_map(|(cancel, leg, mode)| {
         let order = NewOrder { account: cancel.account, ..leg.order };
-        Command::ReplaceOrder(Box::new(ReplaceOrder { cancel, mode: mode, order, terms: leg.terms }))
+        Command::ReplaceOrder(Box::new(ReplaceOrder { cancel, mode, order, terms: leg.terms }))
     });
     let cancel_list = (account(), 1_u64..30, name()).prop_map(|(account, list, name)| {
         Command::CancelOrderList(CancelOrderList {

@@ -98,3 +98,25 @@ fn a_dated_order_that_is_filled_or_canceled_does_not_expire() {
          tick                         ->",
     );
 }
+
+#[test]
+fn day_orders_expire_when_their_market_closes() {
+    check(
+        "alice sell 5 @ 100 day       -> accepted 1, rests 1 5
+         alice sell 5 @ 102           -> accepted 2, rests 2 5
+         alice buy 5 stop-loss 120 @ 120 day -> accepted 3, armed 3
+         alice sell 5 @ 104 gtd 60    -> accepted 4, rests 4 5
+         phase closed                 -> expired 1 5 Expired, expired 3 5 Expired
+         phase trading                ->
+         alice has                    -> 990+10 base, 100000+0 quote",
+    );
+}
+
+#[test]
+fn more_orders_than_one_command_may_end_expire_over_several() {
+    let mut scenario: String =
+        (1..=12).map(|n| format!("alice sell 1 @ 100 day -> accepted {n}, rests {n} 1\n")).collect();
+    scenario += "wait 90000\ntick -> ";
+    scenario += &(1..=12).map(|n| format!("expired {n} 1 Expired")).collect::<Vec<String>>().join(", ");
+    check(&scenario);
+}
