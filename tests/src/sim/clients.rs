@@ -382,6 +382,7 @@ impl World {
             Err(error) => 1 << 32 | u64::from(error.is_outcome_unknown()),
         });
         if let Ok(replied) = &result {
+            self.told_at.push(self.now);
             let Replied { position, reply } = *replied;
             let history = &self.histories[&LEDGER];
             let told = self.checkers.acknowledged.on_told(number, &asked.payload, position, reply, history);

@@ -14,6 +14,8 @@ use super::world::{World, gateway_address};
 pub enum Fault {
     /// A process is killed. What it wrote without fsync may or may not be there when it comes back.
     Kill { node: NodeId, down_ns: u64, is_noticed: bool },
+    /// The process that leads the ledger's partition is killed.
+    LeaderDies { down_ns: u64 },
     /// A machine loses power: everything unsynced is gone, and nobody refuses connections.
     PowerLoss { node: NodeId, down_ns: u64 },
     /// Every process is killed at once.
@@ -77,6 +79,7 @@ impl fmt::Display for Fault {
                 let noticed = if is_noticed { "its peers are refused" } else { "nobody notices" };
                 write!(f, "kill node {node} for {} ms; {noticed}", down_ns / MS)
             }
+            Fault::LeaderDies { down_ns } => write!(f, "kill the ledger's leader for {} ms", down_ns / MS),
             Fault::PowerLoss { node, down_ns } => write!(f, "node {node} loses power for {} ms", down_ns / MS),
             Fault::KillAll { down_ns } => write!(f, "kill every node for about {} ms", down_ns / MS),
             Fault::Isolate { node, for_ns } => write!(f, "isolate node {node} for {} ms", for_ns / MS),
@@ -119,6 +122,11 @@ impl World {
             Fault::Kill { node, down_ns, is_noticed } => {
                 self.kill(node, false, is_noticed);
                 self.queue.plan(now + down_ns, Event::Start { node });
+            }
+            Fault::LeaderDies { down_ns } => {
+                if let Some(node) = self.leader(machine::LEDGER) {
+                    self.strike(Fault::Kill { node, down_ns, is_noticed: true });
+                }
             }
             Fault::PowerLoss { node, down_ns } => {
                 self.kill(node, true, false);

@@ -11,6 +11,7 @@
 mod checkers;
 mod clients;
 mod clock;
+pub mod failover;
 mod faults;
 mod front;
 mod history;

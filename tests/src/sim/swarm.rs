@@ -121,8 +121,9 @@ fn weather(random: &mut Random) -> Weather {
 /// Makes one fault of a kind.
 type Draw = fn(&mut Random, &Plan) -> Fault;
 
-const KINDS: [Draw; 19] = [
+const KINDS: [Draw; 20] = [
     |random, plan| Fault::Kill { node: node(random, plan), down_ns: down(random), is_noticed: random.below(4) > 0 },
+    |random, _| Fault::LeaderDies { down_ns: down(random) },
     |random, plan| Fault::PowerLoss { node: node(random, plan), down_ns: down(random) },
     |random, _| Fault::KillAll { down_ns: down(random) },
     |random, plan| Fault::Isolate { node: node(random, plan), for_ns: a_while(random) },

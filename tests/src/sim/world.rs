@@ -83,15 +83,23 @@ pub struct World {
     pub(super) is_healed: bool,
     voted: Option<(NodeId, NodeId)>,
     pub(super) answered: u64,
+    /// When gateways were told something, and when faults struck.
+    pub(super) told_at: Vec<Moment>,
+    pub(super) struck_at: Vec<Moment>,
     faults: usize,
 }
 
 /// Runs a plan. With `with_words` a failure tells its last steps. The seed decides what the plan leaves open.
 pub fn run(seed: u64, plan: &Plan, with_words: bool) -> Result<Outcome, Failure> {
+    run_world(seed, plan, with_words).map(|world| world.outcome())
+}
+
+/// The same, with the world as it is at the end.
+pub(super) fn run_world(seed: u64, plan: &Plan, with_words: bool) -> Result<World, Failure> {
     let mut world = World::new(seed, plan.clone(), with_words);
     let lived = catch_unwind(AssertUnwindSafe(|| world.live()));
     let what = match lived {
-        Ok(Ok(())) => return Ok(world.outcome()),
+        Ok(Ok(())) => return Ok(world),
         Ok(Err(what)) => what,
         Err(panic) => {
             let text = panic.downcast_ref::<String>().cloned();
@@ -139,6 +147,8 @@ impl World {
             is_healed: false,
             voted: None,
             answered: 0,
+            told_at: Vec::new(),
+            struck_at: Vec::new(),
             faults: 0,
             random,
             plan,
@@ -221,6 +231,7 @@ impl World {
                 let (_, fault) = self.plan.faults[number];
                 if !self.is_healed {
                     self.faults += 1;
+                    self.struck_at.push(self.now);
                     self.trace.mix(number as u64);
                     self.trace.say(self.now, || format!("FAULT {fault}"));
                     self.strike(fault);

@@ -116,9 +116,9 @@ fn save(path: &std::path::Path, report: &Value, args: &Args) -> std::io::Result<
 async fn prove(args: &Args) -> Result<Value, Failure> {
     let options = DemoOptions { binary: args.binary.clone(), layout: args.layout.clone(), with_bots: false };
     let mut demo = Demo::start(options)?;
-    let (struck, costs) = under_load(&demo, args, args.how, args.kills).await?;
+    let (struck, costs, elsewhere) = under_load(&demo, args, args.how, args.kills).await?;
     replicas_agree(&demo, "after the faults").await?;
-    let (stopped, _) = under_load(&demo, args, Fault::Stop, args.stops).await?;
+    let (stopped, ..) = under_load(&demo, args, Fault::Stop, args.stops).await?;
     replicas_agree(&demo, "after the stops").await?;
     everything_survives(&mut demo, args).await?;
     demo.stop()?;
@@ -135,6 +135,7 @@ async fn prove(args: &Args) -> Result<Value, Failure> {
         "layout": args.layout,
         "pause_ms": spread(|cost| cost.pause_ms),
         "wait_ms": spread(|cost| cost.wait_ms),
+        "elsewhere_ms": tenths(elsewhere),
         "each": costs,
         "stops": args.stops,
         "acked": sum("acked"),
@@ -145,9 +146,9 @@ async fn prove(args: &Args) -> Result<Value, Failure> {
     }))
 }
 
-/// Offers a load, does `fault` to the leader of the busiest partition `times` times, and returns what the
-/// load generator says at its end, and what each fault cost.
-async fn under_load(demo: &Demo, args: &Args, fault: Fault, times: u32) -> Result<(Value, Vec<Cost>), Failure> {
+/// Offers a load, does `fault` to the leader of the busiest partition `times` times, and returns what the load
+/// generator says at its end, what each fault cost, and the longest pause that none explains.
+async fn under_load(demo: &Demo, args: &Args, fault: Fault, times: u32) -> Result<(Value, Vec<Cost>, f64), Failure> {
     let state_file = demo.state_file().display().to_string();
     let report = demo.home().join(format!("load-{fault}.json"));
     let noted = demo.home().join(format!("pauses-{fault}.json"));
@@ -194,7 +195,8 @@ async fn under_load(demo: &Demo, args: &Args, fault: Fault, times: u32) -> Resul
         std::fs::read(&report).ok().and_then(|b| serde_json::from_slice(&b).ok()).unwrap_or(Value::Null);
     match status {
         Ok(status) if status.success() && result["lost"] == 0 && result["duplicated"] == 0 => {
-            Ok((result, pauses::costs(&struck, &pauses::read(&noted))))
+            let noted = pauses::read(&noted);
+            Ok((result, pauses::costs(&struck, &noted), pauses::elsewhere(&struck, &noted)))
         }
         status => disproved(format!("the load generator ended with {status:?} and {result}")),
     }

@@ -63,6 +63,13 @@ pub fn costs(struck: &[f64], pauses: &[Pause]) -> Vec<Cost> {
     costs.collect()
 }
 
+/// The longest time without any answer that no fault explains.
+pub fn elsewhere(struck: &[f64], pauses: &[Pause]) -> f64 {
+    let is_explained =
+        |pause: &Pause| struck.iter().any(|at| pause.began_ms + pause.ms > *at && pause.began_ms < at + WITHIN_MS);
+    pauses.iter().filter(|pause| !pause.is_wait && !is_explained(pause)).map(|pause| pause.ms).fold(0.0, f64::max)
+}
+
 /// How a number spreads over the faults: the smallest that is no less than so many of a hundred.
 pub fn spread(numbers: impl Iterator<Item = f64>) -> Spread {
     let mut sorted: Vec<f64> = numbers.collect();

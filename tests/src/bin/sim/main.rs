@@ -8,7 +8,7 @@ use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::time::Instant;
 
 use clap::Parser;
-use tests::sim::swarm::Plan;
+use tests::sim::swarm::{Layout, Plan};
 use tests::sim::{Failure, Outcome, run, shrink};
 
 const SECOND: u64 = 1_000_000_000;
@@ -29,6 +29,9 @@ struct Args {
     /// Only so many of a seed's first faults strike.
     #[arg(long)]
     faults: Option<usize>,
+    /// Kill the ledger's leader again and again, of each seed, and print what that costs clients in simulated time.
+    #[arg(long)]
+    failover: bool,
     /// No new seed is begun after so many seconds; what was not run is said.
     #[arg(long)]
     within: Option<u64>,
@@ -53,10 +56,40 @@ fn main() -> ExitCode {
     let args = Args::parse();
     // Panics of the code under test are caught and told with their seed.
     std::panic::set_hook(Box::new(|_| {}));
+    if args.failover {
+        return failover(&args);
+    }
     match args.seed {
         Some(seed) => one(&args, seed),
         None => many(&args),
     }
+}
+
+fn failover(args: &Args) -> ExitCode {
+    for layout in [Layout::Joint, Layout::Split] {
+        let mut pauses = Vec::new();
+        for seed in args.seeds.clone() {
+            match tests::sim::failover::pauses(seed, layout, 10) {
+                Ok(more) => pauses.extend(more.into_iter().map(|pause| (pause, seed))),
+                Err(failure) => {
+                    println!("seed {seed}: {}", failure.what);
+                    return ExitCode::FAILURE;
+                }
+            }
+        }
+        pauses.sort_unstable();
+        let at = |percent: usize| pauses[((pauses.len() * percent).div_ceil(100).max(1)) - 1].0 as f64 / 1e6;
+        println!(
+            "{layout:?}: {} kills: p50 {:.1} ms, p90 {:.1} ms, p99 {:.1} ms, max {:.1} ms of simulated time; worst seeds {:?}",
+            pauses.len(),
+            at(50),
+            at(90),
+            at(99),
+            at(100),
+            pauses.iter().rev().take(3).map(|(_, seed)| seed).collect::<Vec<_>>()
+        );
+    }
+    ExitCode::SUCCESS
 }
 
 fn one(args: &Args, seed: u64) -> ExitCode {
