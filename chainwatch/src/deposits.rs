@@ -310,3 +310,6 @@ fn freeze_of(frozen: Option<Freeze>) -> ChainFreeze {
         Some(Freeze::Stalled) => ChainFreeze::Stalled,
     }
 }
+
+#[cfg(test)]
+mod tests;

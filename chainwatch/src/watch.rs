@@ -155,30 +155,44 @@ impl Watch {
     /// One block, whole and verified, from whichever node is first.
     pub async fn block(&self, head: Head) -> Result<VerifiedBlock, AskError> {
         let rules = self.shared.rules.clone();
-        self.ask(Method::Block, BLOCK_TIMEOUT, async |rpc: RpcClient| match &rules {
-            ChainRules::Bitcoin(rules) => rpc::bitcoin::block(&rpc, rules, head).await,
-            ChainRules::Evm(rules) => rpc::evm::block(&rpc, rules, head).await,
-        })
-        .await
+        let question = move |rpc: RpcClient| {
+            let rules = rules.clone();
+            async move {
+                match &rules {
+                    ChainRules::Bitcoin(rules) => rpc::bitcoin::block(&rpc, rules, head).await,
+                    ChainRules::Evm(rules) => rpc::evm::block(&rpc, rules, head).await,
+                }
+            }
+        };
+        self.ask(Method::Block, BLOCK_TIMEOUT, question).await
     }
 
     /// A transaction of a block by a proof of its own (Bitcoin-like chains), from whichever node is first.
     pub async fn inclusion(&self, block: BlockHash, tx: TxId) -> Result<ChainTransaction, AskError> {
         let rules = self.shared.rules.clone();
-        self.ask(Method::Transaction, BLOCK_TIMEOUT, async |rpc: RpcClient| match &rules {
-            ChainRules::Bitcoin(rules) => rpc::bitcoin::inclusion(&rpc, rules, block, tx).await,
-            ChainRules::Evm(_) => Err(Told::Refused { code: 0, message: "EVM blocks are proved whole".into() }),
-        })
-        .await
+        let question = move |rpc: RpcClient| {
+            let rules = rules.clone();
+            async move {
+                match &rules {
+                    ChainRules::Bitcoin(rules) => rpc::bitcoin::inclusion(&rpc, rules, block, tx).await,
+                    ChainRules::Evm(_) => Err(Told::Refused { code: 0, message: "EVM blocks are proved whole".into() }),
+                }
+            }
+        };
+        self.ask(Method::Transaction, BLOCK_TIMEOUT, question).await
     }
 
     /// Asks one node after the other, hedged, until one gives what `question` accepts.
-    pub async fn ask<T>(
+    pub async fn ask<T, F>(
         &self,
         method: Method,
         patience: Duration,
-        question: impl AsyncFn(RpcClient) -> Result<T, Told>,
-    ) -> Result<T, AskError> {
+        question: impl Fn(RpcClient) -> F + Send,
+    ) -> Result<T, AskError>
+    where
+        T: Send,
+        F: Future<Output = Result<T, Told>> + Send,
+    {
         let mut race = Race::new(method, Instant::now() + patience);
         let mut waiting = FuturesUnordered::new();
         let (mut answer, mut refusal) = (None, None);
@@ -189,8 +203,8 @@ impl Watch {
                 Step::Ask(node) => {
                     self.shared.metrics.asked(&self.shared.chain, node, method);
                     let client = self.shared.clients[node.index()].clone();
-                    let question = &question;
-                    waiting.push(async move { (node, question(client).await) });
+                    let asked = question(client);
+                    waiting.push(async move { (node, asked.await) });
                     continue;
                 }
                 Step::Wait(until) => until,

@@ -3,6 +3,7 @@
 //! Ignored unless asked for: they need `litecoind` and `anvil`, which `tests/run chains` installs.
 
 mod bed;
+mod cluster;
 mod deposits;
 mod evm;
 mod follow;
