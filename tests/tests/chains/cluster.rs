@@ -207,7 +207,7 @@ async fn a_deposit_survives_the_ledgers_leader_and_the_instance_that_proposed_it
         .collect();
     assert_eq!(credits, [Amount::new(10_000_000_000).unwrap()], "one ether, once");
     let dust = |event: &Event| match event {
-        Event::DepositChanged(changed) => Some((**changed).dust),
+        Event::DepositChanged(changed) => Some(changed.dust),
         _ => None,
     };
     assert_eq!(events.iter().filter_map(dust).next_back(), Some(1));
