@@ -232,6 +232,7 @@ impl LedgerCell {
     }
 
     /// Books an admitted order, holds for it, and tells it. What its market needs to know.
+    #[inline]
     fn open_order(
         &mut self,
         order: &NewOrder,

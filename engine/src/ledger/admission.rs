@@ -27,6 +27,7 @@ pub(super) struct Admitted {
 
 impl LedgerCell {
     /// `terms` are those of an order on terms.
+    #[inline]
     pub(super) fn admit(
         &self,
         order: &NewOrder,

@@ -207,6 +207,7 @@ impl MarketCell {
     }
 
     /// Matches an order that has been checked; how many steps it took. `carries` is what it carries when it rests.
+    #[inline]
     pub(super) fn execute(
         &mut self,
         now: Timestamp,

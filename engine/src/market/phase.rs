@@ -127,9 +127,12 @@ pub(crate) fn admits(status: MarketStatus, kind: OrderKind, time_in_force: TimeI
 impl MarketCell {
     /// When a command is needed: to close the depth window or to go on with a change, or because a phase ends.
     pub(crate) fn deadline(&self) -> Option<Timestamp> {
-        let plain = [self.depth.deadline(), self.timer];
-        let special = [self.fire_at, self.next_expiry()];
-        plain.into_iter().chain(special).flatten().min()
+        let mut next = self.depth.deadline();
+        // Almost always nothing but a depth window is open.
+        for at in [self.timer, self.fire_at, self.next_expiry()].into_iter().flatten() {
+            next = Some(next.map_or(at, |next| next.min(at)));
+        }
+        next
     }
 
     /// Whether nothing of it is left: it was delisted, its orders are canceled and its last depth window is closed.
