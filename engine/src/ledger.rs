@@ -13,6 +13,7 @@ mod conduct;
 mod deposits;
 mod fees;
 mod lanes;
+mod list_shape;
 mod lists;
 mod markets;
 mod mass_cancel;

@@ -23,16 +23,17 @@
 use std::collections::BTreeMap;
 
 use wire::codec::{CodecError, Reader, Writer};
-use wire::command::{CancelOrderList, NewOrder, NewOrderList, NewOrderOnTerms};
+use wire::command::{CancelOrderList, NewOrder, NewOrderList};
 use wire::event::{ListEnded, ListRejected, ListStarted, OrderCanceled, OrderRejected};
 use wire::mail::{PairLeg, PlaceOrder, PlaceOrderOnTerms, PlacePair, WithdrawOrder};
 use wire::{
     AccountId, Amount, CancelCause, ClientOrderId, Event, ListId, ListKind, LogPosition, Mail, MarketId, OrderId,
-    OrderKind, PartitionId, RejectReason, Side, Terms, TimeInForce,
+    PartitionId, RejectReason, Side, Terms,
 };
 
 use super::admission::Admitted;
 use super::lanes::Asked;
+use super::list_shape::check_shape;
 use super::orders::Order;
 use super::replace::as_new;
 use super::{Answer, LedgerCell, Refused};
@@ -523,52 +524,4 @@ fn pair_leg(waiting: &Waiting) -> PairLeg {
     let PlaceOrder { order, kind, time_in_force, price, budget, .. } = waiting.place;
     let Terms { stop_price, trailing_delta, visible_qty, .. } = waiting.terms;
     PairLeg { order, kind, time_in_force, price, budget, stop_price, trailing_delta, visible_qty }
-}
-
-/// Whether the legs make a list of their kind.
-fn check_shape(new: &NewOrderList) -> Result<(), Refused> {
-    let legs = &new.legs[..];
-    let bad = || Refused::because(RejectReason::BadOrderList);
-    let first = legs.first().ok_or_else(bad)?.order;
-    let (account, market) = (first.account, first.market);
-    let belongs = |leg: &NewOrderOnTerms| {
-        (leg.order.account, leg.order.market) == (account, market)
-            && leg.order.quote_qty.is_zero()
-            && leg.order.time_in_force != TimeInForce::Gtd
-            && leg.terms.expire_at.is_none()
-    };
-    let names =
-        |at: usize| legs.iter().skip(at + 1).any(|leg| leg.order.client_order_id == legs[at].order.client_order_id);
-    if legs.len() != new.kind.legs() || !legs.iter().all(belongs) || (0..legs.len()).any(names) {
-        return Err(bad());
-    }
-    let pair = match (new.kind, legs) {
-        (ListKind::Oco, [first, second]) => Some((first, second)),
-        (ListKind::Oto, [..]) => None,
-        (ListKind::Otoco, [_, first, second]) => Some((first, second)),
-        _ => return Err(bad()),
-    };
-    if new.kind != ListKind::Oco && !matches!(first.kind, OrderKind::Limit | OrderKind::LimitMaker) {
-        return Err(bad());
-    }
-    pair.map_or(Ok(()), |(first, second)| check_pair(first, second))
-}
-
-fn check_pair(first: &NewOrderOnTerms, second: &NewOrderOnTerms) -> Result<(), Refused> {
-    let is_stop_loss = |leg: &NewOrderOnTerms| matches!(leg.order.kind, OrderKind::StopLoss | OrderKind::StopLossLimit);
-    let is_profit = |leg: &NewOrderOnTerms| {
-        matches!(leg.order.kind, OrderKind::LimitMaker | OrderKind::TakeProfit | OrderKind::TakeProfitLimit)
-    };
-    let (loss, profit) = if is_stop_loss(first) { (first, second) } else { (second, first) };
-    let alike = |order: &NewOrder| (order.side, order.qty, order.self_trade);
-    if !is_stop_loss(loss) || !is_profit(profit) || alike(&loss.order) != alike(&profit.order) {
-        return Err(RejectReason::BadOrderList.into());
-    }
-    let wanted = match profit.order.kind {
-        OrderKind::TakeProfit => profit.terms.stop_price,
-        _ => Some(profit.order.price),
-    };
-    let (Some(wanted), Some(stop)) = (wanted, loss.terms.stop_price) else { return Ok(()) };
-    let is_right = if loss.order.side == Side::Sell { wanted > stop } else { wanted < stop };
-    if is_right { Ok(()) } else { Err(RejectReason::BadListPrices.into()) }
 }
