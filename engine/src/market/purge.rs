@@ -137,7 +137,7 @@ impl MarketCell {
 
     /// The account's stop orders that go, oldest first. The other order of a pair goes with either.
     fn list_stops(&self, purge: &Purge) -> Vec<(OrderId, CancelCause)> {
-        let stops = self.stops.of_account(purge.account).into_iter();
+        let stops = self.stops.of_account(purge.account);
         stops.filter_map(|id| Some((id, self.why_purged(purge, id, self.stop_fits(id))?))).collect()
     }
 
