@@ -58,8 +58,9 @@ pub struct Partition {
     mailboxes: Mailboxes,
     /// Mail that the running command has caused and that is not delivered yet. Empty between commands.
     mail: VecDeque<(PartitionId, Mail)>,
-    /// The earliest end of an open depth window.
-    deadline: Option<Timestamp>,
+    /// No market has anything due before this. Looked at anew in every market only when it is reached: with a thousand
+    /// markets, looking after each command would be most of the work.
+    markets_due: Option<Timestamp>,
     /// Which part of the running command is being executed.
     step: u32,
     /// Which mails of the running command are put aside.
@@ -76,7 +77,7 @@ impl Partition {
             markets: Vec::with_capacity(usize::from(config.limits.markets_max)),
             mailboxes: Mailboxes::new(config.incarnation, config.limits.peers_max),
             mail: VecDeque::with_capacity(MarketCell::replies_max(config.limits.fills_per_order_max)),
-            deadline: None,
+            markets_due: None,
             step: 0,
             put_aside: Vec::new(),
         }
@@ -100,7 +101,6 @@ impl Partition {
         if let Some(ledger) = &mut self.ledger {
             ledger.finish(&mut effects);
         }
-        self.deadline = self.deadline();
         self.mail = mail;
         out.reply = match answer {
             Ok(id) => Reply::Accepted { id },
@@ -110,7 +110,8 @@ impl Partition {
 
     /// When a [`Command::Tick`] is needed: something is due then. `None` while nothing is.
     pub fn next_deadline(&self) -> Option<Timestamp> {
-        self.deadline
+        let silence = self.ledger.as_ref().and_then(LedgerCell::deadline);
+        self.markets.iter().filter_map(MarketCell::deadline).chain(silence).min()
     }
 
     /// A new leader's first entry, before its first command: clients could not reach a leader before it, so nothing that
@@ -119,12 +120,6 @@ impl Partition {
         if let Some(ledger) = &mut self.ledger {
             ledger.begin_term(now);
         }
-        self.deadline = self.deadline();
-    }
-
-    fn deadline(&self) -> Option<Timestamp> {
-        let silence = self.ledger.as_ref().and_then(LedgerCell::deadline);
-        self.markets.iter().filter_map(MarketCell::deadline).chain(silence).min()
     }
 
     /// What has become due by log time: first each market's, then what silent clients have left, each with all that it
@@ -133,7 +128,7 @@ impl Partition {
         if let Some(ledger) = &mut self.ledger {
             ledger.begin(now);
         }
-        if self.deadline.is_some_and(|deadline| now >= deadline) {
+        if self.is_market_due(now) {
             for at in 0..self.markets.len() {
                 let replies_fit = self.replies_fit(self.markets[at].ledger());
                 self.markets[at].pass_time(now, replies_fit, effects);
@@ -145,11 +140,22 @@ impl Partition {
                 }
             }
             self.markets.retain(|market| !market.is_gone());
+            self.markets_due = self.markets.iter().filter_map(MarketCell::deadline).min();
         }
         if let Some(ledger) = &mut self.ledger {
             ledger.end_silent(position, now, effects);
             self.route(now, effects);
         }
+    }
+
+    /// Whether a market has something due. The bound may be too early, so what follows must not depend on it: a replica
+    /// that was restored has a better one.
+    fn is_market_due(&mut self, now: Timestamp) -> bool {
+        if self.markets_due.is_none_or(|due| now < due) {
+            return false;
+        }
+        self.markets_due = self.markets.iter().filter_map(MarketCell::deadline).min();
+        self.markets_due.is_some_and(|due| now >= due)
     }
 
     /// Everything that operators and clients ask goes to the ledger cell.
@@ -284,6 +290,8 @@ impl Partition {
         if market.has_due_stops() {
             market.fire(now, room, effects);
         }
+        let due = market.deadline();
+        self.markets_due = earlier(self.markets_due, due);
     }
 
     /// How many mails the ledger's outbox takes.
@@ -304,6 +312,7 @@ impl Partition {
         if let Err(at) = self.markets.binary_search_by_key(&market.id(), MarketCell::id)
             && self.markets.len() < usize::from(self.config.limits.markets_max)
         {
+            self.markets_due = earlier(self.markets_due, market.deadline());
             self.markets.insert(at, market);
         }
     }
@@ -366,7 +375,7 @@ impl Partition {
         if !partition.markets.is_sorted_by(|a, b| a.id() < b.id()) {
             return Err(SnapshotError::Body(CodecError::OutOfRange));
         }
-        partition.deadline = partition.deadline();
+        partition.markets_due = partition.markets.iter().filter_map(MarketCell::deadline).min();
         Ok(partition)
     }
 
@@ -382,6 +391,10 @@ impl Partition {
             market.save(to);
         }
     }
+}
+
+fn earlier(a: Option<Timestamp>, b: Option<Timestamp>) -> Option<Timestamp> {
+    [a, b].into_iter().flatten().min()
 }
 
 /// Answers mail for a market that is not here, so that nothing stays held or unanswered.

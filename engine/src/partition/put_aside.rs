@@ -48,7 +48,6 @@ impl Partition {
         if let Some(ledger) = &mut self.ledger {
             ledger.finish(&mut effects);
         }
-        self.deadline = self.deadline();
         self.mail = mail;
         out.reply = Reply::Rejected { reason: RejectReason::Quarantined, id: 0 };
     }
