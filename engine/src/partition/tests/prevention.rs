@@ -148,11 +148,11 @@ fn the_book_order_by_order_follows_from_the_events_alone() {
                 assert!(last.is_none_or(|level| level == sum), "{step}: {side:?} {price:?}");
             }
         }
-        let left: Vec<(Side, i64, Vec<(u64, i64)>)> = stranger
+        let left: Vec<_> = stranger
             .queues
             .iter()
             .map(|((side, price), queue)| {
-                (*side, price.units(), queue.iter().map(|(order, shows)| (order.get(), *shows)).collect())
+                (*side, price.units(), queue.iter().map(|(order, shows)| (order.get(), *shows)).collect::<Vec<_>>())
             })
             .collect();
         assert_eq!(left, [(Side::Buy, 102, vec![(8, 8)])], "{layout:?}");
