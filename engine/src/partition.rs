@@ -275,8 +275,8 @@ impl Partition {
         };
         match mail {
             Mail::ChangeMarketStatus(change) => market.change_status(now, change, replies_fit, effects),
-            Mail::ChangeMarketSchedule(change) => market.change_schedule(now, change),
-            Mail::ChangeMarketProtection(change) => market.change_protection(now, change),
+            Mail::ChangeMarketSchedule(change) => market.change_schedule(now, change, effects),
+            Mail::ChangeMarketProtection(change) => market.change_protection(now, change, effects),
             Mail::ChangeMarketRules(change) => market.change_rules(now, change, replies_fit, effects),
             Mail::PlaceOrder(order) => market.place(now, order, replies_fit, effects),
             Mail::WithdrawOrder(withdraw) => market.withdraw(now, withdraw, effects),

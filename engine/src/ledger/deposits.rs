@@ -140,6 +140,9 @@ impl LedgerCell {
         match after.stage {
             DepositStage::Rejected | DepositStage::Refused => return None,
             DepositStage::Credited => {
+                if is_same && report.is_included {
+                    note_block(report, after);
+                }
                 after.is_reverted = !report.is_included;
                 return None;
             }
@@ -243,7 +246,10 @@ impl LedgerCell {
         if before == Some(after) {
             return;
         }
-        self.deposits.rows.insert((chain, after.tx, after.output), after);
+        // What is too little stays so: told, and not kept, or dust of strangers would fill the table.
+        if after.stage != DepositStage::Rejected {
+            self.deposits.rows.insert((chain, after.tx, after.output), after);
+        }
         effects.tell(Event::DepositChanged(Box::new(after)));
         if after.is_reverted {
             freeze(self.blockchains.known(chain), ChainFreeze::CreditReverted, effects);

@@ -29,6 +29,15 @@ struct Lane {
     cancels: VecDeque<Asked>,
 }
 
+impl Lane {
+    /// Answers come in the order of requests: what is older and has none lost it to a command put aside.
+    fn skip_before(&mut self, request: LogPosition) {
+        while self.cancels.front().is_some_and(|asked| asked.request < request) {
+            self.cancels.pop_front();
+        }
+    }
+}
+
 /// One lane for each market partition, sorted.
 pub(super) struct Lanes {
     lanes: Vec<Lane>,
@@ -75,6 +84,7 @@ impl Lanes {
     /// The outcome of a cancel has come: which one it was.
     pub(super) fn answered(&mut self, to: PartitionId, request: LogPosition) -> Option<Asked> {
         let lane = self.lane(to);
+        lane.skip_before(request);
         let asked = *lane.cancels.front().filter(|asked| asked.request == request)?;
         lane.cancels.pop_front();
         Some(asked)
@@ -84,6 +94,7 @@ impl Lanes {
     /// its outcome has come.
     pub(super) fn withdrawn(&mut self, to: PartitionId, request: LogPosition, order: OrderId) -> Option<ClientOrderId> {
         let lane = self.lane(to);
+        lane.skip_before(request);
         let asked = *lane.cancels.front().filter(|asked| asked.request == request)?;
         if asked.order == order {
             lane.cancels.pop_front();

@@ -7,7 +7,9 @@ use wire::event::{
     AllCanceled, CancelRejected, MarketListed, OrderAccepted, OrderCanceled, OrderExecuted, OrderRejected, OrderResting,
 };
 use wire::mail::{AllWithdrawn, OrderEnded, OrderFilled, OrderRefused, OrderRested, WithdrawRefused};
-use wire::{Amount, AssetId, ClientOrderId, Event, ListId, OrderId, PartitionId, RejectReason, Side, Timestamp};
+use wire::{
+    Amount, AssetId, CancelCause, ClientOrderId, Event, ListId, OrderId, PartitionId, RejectReason, Side, Timestamp,
+};
 
 use super::LedgerCell;
 use super::fees::{Charge, Fill};
@@ -126,7 +128,10 @@ impl LedgerCell {
         self.orders.close(order.id, now);
         let freed = if order.list == ListId::ZERO { order.held } else { self.unshare(&order) };
         self.release(&order, &market, freed);
-        self.hold_for_replacement(request, order.id);
+        // A lease or a countdown may end the order at the position of a replace, which has its own answer.
+        if cause == CancelCause::Requested {
+            self.hold_for_replacement(request, order.id);
+        }
         let (account, market) = (order.account, order.market);
         effects.tell(Event::OrderCanceled(OrderCanceled {
             order: order.id,

@@ -76,8 +76,13 @@ impl MarketCell {
     }
 
     /// Other price limits.
-    pub(crate) fn change_protection(&mut self, now: Timestamp, change: &ChangeMarketProtection) {
-        self.hear(change.version);
+    pub(crate) fn change_protection(
+        &mut self,
+        now: Timestamp,
+        change: &ChangeMarketProtection,
+        effects: &mut Effects<'_>,
+    ) {
+        self.hear(change.version, effects);
         self.bands.protection = change.protection;
         self.bands.settle(self.auctions.last);
         self.settle_phase(now);

@@ -191,7 +191,8 @@ impl MarketCell {
                     continue;
                 }
                 let extra = self.extras.get(maker.id);
-                let slice = extra.slice.units().min(extra.hidden.units().saturating_sub(round * extra.slice.units()));
+                let gone = round.saturating_mul(extra.slice.units());
+                let slice = extra.slice.units().min(extra.hidden.units().saturating_sub(gone));
                 if let Some(slice) = Qty::new(slice).filter(|slice| !slice.is_zero()) {
                     shows = true;
                     if let Some(fills) = self.would_fill(rest, at, slice) {

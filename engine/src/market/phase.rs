@@ -129,7 +129,8 @@ impl MarketCell {
     pub(crate) fn deadline(&self) -> Option<Timestamp> {
         let mut next = self.depth.deadline();
         // Almost always nothing but a depth window is open.
-        for at in [self.timer, self.fire_at, self.next_expiry()].into_iter().flatten() {
+        for at in [self.timer, self.fire_at.filter(|_| self.has_due_stops()), self.next_expiry()].into_iter().flatten()
+        {
             next = Some(next.map_or(at, |next| next.min(at)));
         }
         next
@@ -164,7 +165,7 @@ impl MarketCell {
         let step = |after_ns: u64, status| (after_ns != 0).then(|| (now.plus_nanos(after_ns), status));
         let auction = step(change.auction_after_ns, MarketStatus::Auction);
         let trading = step(change.trading_after_ns, MarketStatus::Trading);
-        self.hear(change.version);
+        self.phase.version = change.version;
         self.phase.plan = if auction.is_some() { [auction, trading] } else { [trading, None] };
         if change.cancel_orders {
             let is_end = change.status == MarketStatus::Delisted;
@@ -175,9 +176,11 @@ impl MarketCell {
         self.carry_on(now, replies_fit, effects);
     }
 
-    /// An operator's word that does not touch the phase.
-    pub(super) fn hear(&mut self, version: u32) {
+    /// An operator's word that does not touch the phase. The ledger drops a report of an older version, which may be on its way: it is told the phase anew.
+    pub(super) fn hear(&mut self, version: u32, effects: &mut Effects<'_>) {
         self.phase.version = version;
+        let (market, status, cause) = (self.id, self.phase.status, PhaseCause::Operator);
+        effects.send(self.ledger, Mail::MarketReported(MarketReported { market, version, status, cause }));
     }
 
     /// Trading begins at a given time, and nothing before it.
@@ -186,8 +189,8 @@ impl MarketCell {
     }
 
     /// Another schedule, from its next step on.
-    pub(crate) fn change_schedule(&mut self, now: Timestamp, change: &ChangeMarketSchedule) {
-        self.hear(change.version);
+    pub(crate) fn change_schedule(&mut self, now: Timestamp, change: &ChangeMarketSchedule, effects: &mut Effects<'_>) {
+        self.hear(change.version, effects);
         self.phase.follow(change.schedule, now);
         self.settle_phase(now);
     }

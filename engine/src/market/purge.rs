@@ -62,7 +62,7 @@ impl MarketCell {
         replies_fit: bool,
         effects: &mut Effects<'_>,
     ) {
-        self.hear(change.version);
+        self.hear(change.version, effects);
         self.rules = change.rules;
         let cause = self.purge.map_or(CancelCause::RulesChanged, |purge| purge.cause);
         self.purge = Some(Purge { cause, account: AccountId::new(1) });

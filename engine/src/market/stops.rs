@@ -89,7 +89,7 @@ pub(super) struct Stops {
     lows: BTreeSet<(i64, OrderId)>,
     /// Trailing stops that wait for the first trade.
     unstarted: BTreeSet<OrderId>,
-    /// What is due, in order. Ids of stops that were canceled since are skipped.
+    /// What is due, in order.
     due: VecDeque<OrderId>,
 }
 
@@ -115,6 +115,15 @@ impl Stops {
     }
 
     pub(super) fn remove(&mut self, id: OrderId) -> Option<Stop> {
+        let stop = self.take_out(id)?;
+        if stop.watch == Watch::Due {
+            // A name without an order would be missing in a snapshot, and a replica restored from it would differ.
+            self.due.retain(|due| *due != id);
+        }
+        Some(stop)
+    }
+
+    fn take_out(&mut self, id: OrderId) -> Option<Stop> {
         let stop = self.orders.remove(&id)?;
         self.accounts.remove(&(stop.place.account, id));
         self.unwatch(&stop);
@@ -153,7 +162,7 @@ impl Stops {
     pub(super) fn take_due(&mut self) -> Option<Stop> {
         while let Some(id) = self.due.pop_front() {
             if self.orders.get(&id).is_some_and(|stop| stop.watch == Watch::Due) {
-                return self.remove(id);
+                return self.take_out(id);
             }
         }
         None

@@ -40,6 +40,9 @@ impl Partition {
         let mut mail = std::mem::take(&mut self.mail);
         let mut effects = Effects { events: &mut out.events, mail: &mut mail };
         let market = market_asked(command);
+        if let Some(ledger) = &mut self.ledger {
+            ledger.begin(now);
+        }
         self.tell_quarantine(position, market, &mut effects);
         if let (Some(ledger), Some(market)) = (&mut self.ledger, market) {
             ledger.quarantine(market, &mut effects);
@@ -99,6 +102,8 @@ fn market_asked(command: &Command) -> Option<MarketId> {
         Command::CountdownCancel(ask) => ask.market,
         Command::AmendOrder(ask) => ask.market,
         Command::ReplaceOrder(ask) => ask.order.market,
+        Command::NewOrderList(ask) => ask.legs.first().map(|leg| leg.order.market)?,
+        Command::CancelOrderList(ask) => ask.market,
         _ => return None,
     };
     Some(market).filter(|market| market.get() != 0)
