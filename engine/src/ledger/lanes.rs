@@ -90,6 +90,14 @@ impl Lanes {
         Some(asked)
     }
 
+    /// Whether a cancel of this order, or a mass cancel in its market, is on its way.
+    pub(super) fn covers(&self, to: PartitionId, account: AccountId, market: MarketId, order: OrderId) -> bool {
+        let is_it = |asked: &Asked| asked.order == order || asked.order == OrderId::ZERO;
+        self.find(to).is_some_and(|lane| {
+            lane.cancels.iter().any(|asked| (asked.account, asked.market) == (account, market) && is_it(asked))
+        })
+    }
+
     /// An order has ended because of a command: the client's name for that command. When it was for this order alone,
     /// its outcome has come.
     pub(super) fn withdrawn(&mut self, to: PartitionId, request: LogPosition, order: OrderId) -> Option<ClientOrderId> {

@@ -206,6 +206,8 @@ impl LedgerCell {
             open.held = Amount::ZERO;
         }
         let admitted = match replacing.mode {
+            // The cancel has passed the order by in its market, or will: nothing may be placed behind it.
+            _ if self.lanes.covers(from, account, market, id) => Err(RejectReason::NotAttempted.into()),
             ReplaceMode::StopOnFailure => Err(RejectReason::NotAttempted.into()),
             ReplaceMode::AllowFailure => self.hold_again(&replacing, &order, &listed),
         };

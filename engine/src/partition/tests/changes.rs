@@ -1,6 +1,6 @@
 //! Amends and replaces.
 
-use wire::command::{AmendOrder, CancelOrder, ReplaceOrder, Reply};
+use wire::command::{AmendOrder, CancelAll, CancelOrder, ReplaceOrder, Reply};
 use wire::{CancelRestriction, ClientOrderId, Command, OrderId, ReplaceMode, Terms};
 
 use super::world::{Layout, MARKET, World, check, qty};
@@ -149,6 +149,34 @@ fn a_replace_of_an_order_that_has_traded_since_is_refused_or_placed_without_its_
         };
         assert_eq!(has, wanted);
     }
+}
+
+/// A mass cancel that finds the replacing order not yet in the market still covers it.
+#[test]
+fn a_replace_that_is_late_places_nothing_behind_a_mass_cancel() {
+    let mut world = World::new(Layout::Split);
+    world.play("alice buy 10 @ 100");
+    let sell = world.parse_order(&["bob", "sell", "4", "@", "100"]);
+    world.ask(Command::NewOrder(sell));
+    world.carry(0, 1, 10);
+    let order = world.parse_order(&["alice", "buy", "10", "@", "90"]);
+    world.private.clear();
+    let account = World::account("alice");
+    let cancel = CancelOrder {
+        account,
+        market: MARKET,
+        order: OrderId::new(1),
+        client_order_id: ClientOrderId::EMPTY,
+        restriction: CancelRestriction::OnlyNew,
+        new_client_order_id: ClientOrderId::EMPTY,
+    };
+    let replace = ReplaceOrder { cancel, mode: ReplaceMode::AllowFailure, order, terms: Terms::NONE };
+    assert_eq!(world.ask(Command::ReplaceOrder(Box::new(replace))), Reply::Accepted { id: 3 });
+    world.settle(Command::CancelAll(CancelAll { account, market: MARKET }));
+    world.assert_settled();
+    let told = world.told();
+    assert!(told.contains("refused 3 NotAttempted"), "{told}");
+    assert_eq!(world.play("alice has"), "1004+0 base, 99600+0 quote");
 }
 
 /// Fills on their way do an amend no harm; one that they leave nothing of is refused, and its name is free again.
