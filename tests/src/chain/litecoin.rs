@@ -19,7 +19,7 @@ const GENESIS: &str = "530827f38f93b43ed12af0b3ad25a288dc02ed74d6d7857862df51fc5
 const LOGIN: (&str, &str) = ("mainstay", "regtest");
 /// How often a node is started before it counts as broken.
 const STARTS_MAX: u32 = 3;
-const READY_WITHIN: Duration = Duration::from_secs(30);
+const READY_WITHIN: Duration = Duration::from_secs(60);
 
 /// One node and its proxy.
 pub struct Litecoin {
@@ -77,12 +77,13 @@ impl Litecoins {
         self.nodes[miner].mine_to(&address, count).await
     }
 
-    /// Waits until all of `nodes` are on the same block.
+    /// Waits until all of `nodes`, which the network's cut does not divide, are on the same block.
     pub async fn wait_for_agreement(&self, nodes: &[usize]) -> Result<BlockHash, ChainError> {
         let agreed = until(READY_WITHIN, async || {
             let first = self.nodes[nodes[0]].best().await.ok()?;
             for node in &nodes[1..] {
                 if self.nodes[*node].best().await.ok()? != first {
+                    self.dial_missing(nodes).await.ok()?;
                     return None;
                 }
             }
@@ -101,7 +102,8 @@ impl Litecoins {
         for node in &self.nodes {
             // Connections end in their own time; what is still open would carry blocks over.
             until(READY_WITHIN, async || (node.call("getconnectioncount", json!([])).await.ok()? == 0).then_some(()))
-                .await;
+                .await
+                .ok_or_else(|| ChainError::NotReady("the cut between the litecoin nodes".into()))?;
         }
         for side in [left, &right] {
             self.connect(side).await?;
@@ -118,14 +120,42 @@ impl Litecoins {
         for node in nodes {
             self.nodes[*node].call("setnetworkactive", json!([true])).await?;
         }
+        // A node announces its blocks to peers that it has shaken hands with, and asks only one peer for older ones.
+        // So nobody may mine before all hands are shaken; and what was dropped on the way is dialled again.
+        until(READY_WITHIN, async || self.dial_missing(nodes).await.ok()?.then_some(()))
+            .await
+            .ok_or_else(|| ChainError::NotReady("connections of the litecoin nodes".into()))
+    }
+
+    /// Dials every pair of `nodes` that has no connection. Whether all pairs have shaken hands.
+    async fn dial_missing(&self, nodes: &[usize]) -> Result<bool, ChainError> {
+        let mut peers = Vec::with_capacity(nodes.len());
+        for node in nodes {
+            peers.push(self.nodes[*node].peers().await?);
+        }
+        let mut all_shaken = true;
         for (at, node) in nodes.iter().enumerate() {
-            for peer in nodes.iter().skip(at + 1) {
-                let peer = format!("127.0.0.1:{}", self.nodes[*peer].p2p_port);
-                self.nodes[*node].call("addnode", json!([peer, "onetry"])).await?;
+            for (peer_at, peer) in nodes.iter().enumerate().skip(at + 1) {
+                let address = format!("127.0.0.1:{}", self.nodes[*peer].p2p_port);
+                let Some(dialled) = peers[at].iter().find(|peer| peer.address == address) else {
+                    self.nodes[*node].call("addnode", json!([address, "onetry"])).await?;
+                    all_shaken = false;
+                    continue;
+                };
+                let other_end = peers[peer_at].iter().find(|peer| peer.address == dialled.own_address);
+                all_shaken &= dialled.has_shaken_hands && other_end.is_some_and(|peer| peer.has_shaken_hands);
             }
         }
-        Ok(())
+        Ok(all_shaken)
     }
+}
+
+/// One connection, as one of its ends sees it.
+struct Peer {
+    address: String,
+    own_address: String,
+    /// The other end has taken part in the handshake and answered a message after it.
+    has_shaken_hands: bool,
 }
 
 impl Litecoin {
@@ -155,6 +185,8 @@ impl Litecoin {
             "-dnsseed=0",
             "-discover=0",
             "-listenonion=0",
+            // Block 0 is years old: a node that takes itself for one far behind fetches no blocks from whoever dialled it.
+            "-maxtipage=1000000000",
             "-txindex=1",
             "-fallbackfee=0.0001",
             "-bind=127.0.0.1",
@@ -185,6 +217,16 @@ impl Litecoin {
     /// The node's head.
     pub async fn best(&self) -> Result<BlockHash, ChainError> {
         Ok(hash(text(&self.call("getbestblockhash", json!([])).await?)))
+    }
+
+    async fn peers(&self) -> Result<Vec<Peer>, ChainError> {
+        let peers = self.call("getpeerinfo", json!([])).await?;
+        let peer = |peer: &Value| Peer {
+            address: text(&peer["addr"]).to_string(),
+            own_address: text(&peer["addrbind"]).to_string(),
+            has_shaken_hands: ["verack", "pong"].iter().all(|told| peer["bytesrecv_per_msg"][told].is_u64()),
+        };
+        Ok(peers.as_array().into_iter().flatten().map(peer).collect())
     }
 
     /// A new address of the node's wallet.

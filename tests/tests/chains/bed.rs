@@ -15,6 +15,10 @@ use tests::nodes::until;
 /// How long anything that should happen may take on a loaded machine.
 pub const SOON: Duration = Duration::from_secs(20);
 
+/// How long liars may get away with it: a few penalties.
+const CAUGHT_WITHIN: Duration = Duration::from_secs(60);
+const LOOK_EVERY: Duration = Duration::from_millis(5);
+
 fn nodes(count: usize) -> Vec<NodeConfig> {
     (0..count)
         .map(|number| NodeConfig { rate: 100_000, burst: 100_000, ..NodeConfig::new(format!("node-{number}")) })
@@ -59,6 +63,25 @@ pub async fn verdict(watch: &Watch, node: u8, wanted: Verdict) -> Duration {
     started.elapsed()
 }
 
+/// Asks until all of `liars` are caught, and says what was agreed at that moment. A lie in a block is seen only by
+/// whoever asks that node for it: one that has just come back gets a tenth of a share of the questions, its answer may
+/// lose to a quicker one, and the first liar's penalty may end before the last is caught.
+pub async fn caught(watch: &Watch, liars: &[u8], mut ask: impl AsyncFnMut()) -> Agreement {
+    let deadline = Instant::now() + CAUGHT_WITHIN;
+    loop {
+        let agreement = watch.with_pool(|pool| {
+            let is_caught = |node: &u8| pool.verdict(ChainNodeId(*node)) == Verdict::Lying;
+            liars.iter().all(is_caught).then(|| pool.agreement())
+        });
+        if let Some(agreement) = agreement {
+            return agreement;
+        }
+        assert!(Instant::now() < deadline, "{liars:?} are not all caught: {:#?}", watch.standings());
+        ask().await;
+        tokio::time::sleep(LOOK_EVERY).await;
+    }
+}
+
 /// Waits until every node agrees, on `hash` if there is one.
 pub async fn all_agree(watch: &Watch, hash: Option<BlockHash>) -> Head {
     let agreed = until_soon(|| {
@@ -88,7 +111,7 @@ pub async fn until_soon<T>(mut look: impl FnMut() -> Option<T>) -> Option<T> {
         if let Some(found) = look() {
             return Some(found);
         }
-        tokio::time::sleep(Duration::from_millis(5)).await;
+        tokio::time::sleep(LOOK_EVERY).await;
     }
     until(Duration::ZERO, async || look()).await
 }

@@ -10,7 +10,7 @@ use serde_json::json;
 use tests::chain::Fault;
 use tests::chain::anvil::Anvils;
 
-use crate::bed::{agreed_on, all_agree, frozen, verdict, watch_evm};
+use crate::bed::{agreed_on, all_agree, caught, frozen, verdict, watch_evm};
 
 const ALICE: [u8; 20] = [0xa1; 20];
 
@@ -65,12 +65,11 @@ async fn two_liars_of_five_change_nothing_and_are_named() {
         let to = contract["contractAddress"].clone();
         chain.send(json!({"to": to, "data": "0x"})).await.unwrap();
         pay(&mut chain, 5).await;
+        let ask = async || assert_eq!(paid_to_alice(&head_block(&chain, &watch).await), [5], "{fault:?}");
         for _ in 0..20 {
-            assert_eq!(paid_to_alice(&head_block(&chain, &watch).await), [5], "{fault:?}");
+            ask().await;
         }
-        verdict(&watch, 0, Verdict::Lying).await;
-        verdict(&watch, 1, Verdict::Lying).await;
-        assert_eq!(watch.agreement().frozen, None, "{fault:?}");
+        assert_eq!(caught(&watch, &[0, 1], ask).await.frozen, None, "{fault:?}");
         chain.nodes[0].proxy.set(Fault::Pass);
         chain.nodes[1].proxy.set(Fault::Pass);
         all_agree(&watch, None).await;
@@ -89,15 +88,15 @@ async fn three_liars_of_five_cannot_forge_a_block() {
     }
     pay(&mut chain, 5).await;
     let head = agreed_on(&watch, chain.nodes[4].best().await.unwrap().hash).await;
-    for _ in 0..20 {
+    let ask = async || {
         if let Ok(block) = watch.block(head).await {
             assert_eq!(paid_to_alice(&block), [5]);
         }
+    };
+    for _ in 0..20 {
+        ask().await;
     }
-    for node in 0..3 {
-        verdict(&watch, node, Verdict::Lying).await;
-    }
-    frozen(&watch, Some(Freeze::NoMajority)).await;
+    assert_eq!(caught(&watch, &[0, 1, 2], ask).await.frozen, Some(Freeze::NoMajority));
     for node in 0..3 {
         chain.nodes[node].proxy.set(Fault::Pass);
     }

@@ -6,7 +6,7 @@ use chainwatch::watch::Watch;
 use tests::chain::Fault;
 use tests::chain::litecoin::Litecoins;
 
-use crate::bed::{agreed_on, all_agree, frozen, verdict, watch_litecoin};
+use crate::bed::{agreed_on, all_agree, caught, frozen, verdict, watch_litecoin};
 
 async fn start(confirmations: u64) -> (Litecoins, Watch) {
     let chain = Litecoins::start(6).await.unwrap();
@@ -30,10 +30,11 @@ async fn real_blocks_have_their_scrypt_work_and_their_merkle_root() {
         chain.nodes[5].proxy.set(fault.clone());
         let best = chain.mine(1, 1).await.unwrap()[0];
         let head = agreed_on(&watch, best).await;
+        let ask = async || assert_eq!(watch.block(head).await.unwrap().head, head, "{fault:?}");
         for _ in 0..20 {
-            assert_eq!(watch.block(head).await.unwrap().head, head, "{fault:?}");
+            ask().await;
         }
-        verdict(&watch, 5, Verdict::Lying).await;
+        caught(&watch, &[5], ask).await;
         chain.nodes[5].proxy.set(Fault::Pass);
         all_agree(&watch, Some(best)).await;
     }
