@@ -264,6 +264,8 @@ impl EventSink for ArchiveSink {
     }
 
     fn jump(&mut self, position: LogPosition) {
+        // A sync begun before does not say that the jump is on disk.
+        self.syncing = None;
         self.put(ToArchive::Jump(self.partition, position));
     }
 }

@@ -192,6 +192,7 @@ impl<M: StateMachine, L: LogStore> Replica<M, L> {
         let bytes = install.snapshot.get_data();
         match self.state.restore(&self.config, bytes) {
             Ok(()) => {
+                self.quarantine.heal();
                 if let Some(twin) = &mut self.twin {
                     twin.restart(bytes);
                 }

@@ -1,7 +1,7 @@
 //! The logs of partitions that share a thread: what all of them want written in a cycle is one batch, with one fsync.
 
 use std::sync::atomic::{AtomicUsize, Ordering};
-use std::sync::{Arc, Mutex};
+use std::sync::{Arc, Mutex, TryLockError};
 use std::time::Duration;
 
 use wire::PartitionId;
@@ -72,7 +72,7 @@ impl LogGroup {
             return 0;
         }
         match self.sync_by {
-            SyncBy::CallerIfWithin(patience) if self.is_idle() && self.pace.mean() <= patience => self.write(&batch),
+            SyncBy::CallerIfWithin(patience) if self.is_idle() && self.pace.mean() <= patience => self.write(batch),
             _ => self.hand_over(batch),
         }
     }
@@ -88,20 +88,23 @@ impl LogGroup {
         0
     }
 
-    fn write(&mut self, batch: &[(PartitionId, Append)]) -> usize {
-        let written = match self.writer.lock() {
-            Ok(mut writer) => writer.append(batch),
-            Err(_) => Err(StoreError::Io {
+    /// While the log thread has the writer, to purge for instance, the batch is left to it.
+    fn write(&mut self, batch: Vec<(PartitionId, Append)>) -> usize {
+        let written = match self.writer.try_lock() {
+            Ok(mut writer) => Some(writer.append(&batch)),
+            Err(TryLockError::WouldBlock) => None,
+            Err(TryLockError::Poisoned(_)) => Some(Err(StoreError::Io {
                 attempted: "writing to the log".to_owned(),
                 error: "a thread stopped in the middle of a write".to_owned(),
-            }),
+            })),
         };
+        let Some(written) = written else { return self.hand_over(batch) };
         if let Err(error) = written {
             tracing::error!(%error, "the log has failed; nothing is written any more");
             self.done.iter().for_each(|(_, done)| drop(done.try_send(Err(error.clone()))));
             return batch.len();
         }
-        for (partition, append) in batch {
+        for (partition, append) in &batch {
             let (_, done) = self.done.iter().find(|(known, _)| known == partition).expect("its log is of this group");
             // A partition has fewer writes under way than fit; one that has gone does not want to know.
             drop(done.try_send(Ok(Durable::Appended { ticket: append.ticket })));

@@ -1,6 +1,7 @@
 //! The log thread: one duty cycle over the jobs of all partitions.
 
 use std::collections::{BTreeMap, VecDeque};
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
@@ -80,7 +81,14 @@ impl LogThread {
     /// Until nobody can send a job any more, or something fails.
     pub fn run(mut self) {
         while self.wait() {
-            if let Err(error) = self.cycle() {
+            // After a panic nothing of this thread is used any more but the ways to those who are told.
+            let done = catch_unwind(AssertUnwindSafe(|| self.cycle())).unwrap_or_else(|_| {
+                Err(StoreError::Io {
+                    attempted: "writing to the log".to_owned(),
+                    error: "the log thread panicked".to_owned(),
+                })
+            });
+            if let Err(error) = done {
                 tracing::error!(%error, "the log has failed; nothing is written any more");
                 for partition in self.partitions.values() {
                     let _ = partition.done.send(Err(error.clone()));
