@@ -45,6 +45,12 @@ impl Tally {
         vec![POISON]
     }
 
+    /// The same, and putting it aside panics as well.
+    #[cfg(test)]
+    pub fn stubborn_poison() -> Vec<u8> {
+        vec![POISON, POISON]
+    }
+
     /// The payload of a command that panics some machines and adds nothing on the others.
     pub fn fragile() -> Vec<u8> {
         vec![FRAGILE]
@@ -111,7 +117,8 @@ impl StateMachine for Tally {
         out.events.extend_from_slice(&self.sum.to_le_bytes());
     }
 
-    fn apply_without(&mut self, _: Input<'_>, _: &[u32], out: &mut Applied) {
+    fn apply_without(&mut self, input: Input<'_>, _: &[u32], out: &mut Applied) {
+        assert!(input.payload != [POISON, POISON], "a planted panic of what is put aside");
         out.reply.push(Tally::PUT_ASIDE);
     }
 

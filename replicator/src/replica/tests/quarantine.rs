@@ -130,3 +130,39 @@ fn a_replica_that_panics_alone_stops_and_the_others_go_on() {
     bench.until("a reply", |bench| bench.reply(session, 5).is_some());
     bench.await_agreement();
 }
+
+#[test]
+fn a_command_that_panics_even_when_put_aside_stops_the_replica_with_an_error() {
+    let mut bench = Bench::new(3);
+    let session = bench.open_session(7);
+    bench.execute(session, 1, 3);
+    offer(&mut bench, session, 4, &Tally::stubborn_poison());
+    bench.until("a replica stops and says why", |bench| {
+        let mut said = bench.said.iter();
+        said.any(|(_, output)| matches!(output, Output::Failed { error } if error.contains("although put aside")))
+    });
+}
+
+#[test]
+fn a_broken_replica_waits_without_a_leader_and_is_healed_by_a_leaders_snapshot() {
+    let mut bench = Bench::with(3, small_snapshots);
+    let session = bench.open_session(7);
+    bench.execute(session, 1, 3);
+    Tally::break_next(1);
+    offer(&mut bench, session, 4, &Tally::fragile());
+    let broken = |bench: &Bench| bench.cluster.running().find(|(_, replica)| replica.is_broken()).map(|(node, _)| node);
+    bench.until("somebody is broken", |bench| broken(bench).is_some());
+    let odd = broken(&bench).unwrap();
+    bench.cluster.isolate(odd);
+    bench.until("another leads", |bench| bench.cluster.leader().is_some_and(|id| id != odd));
+    bench.step(12_000);
+    bench.execute(session, 5, 150);
+    assert_eq!(broken(&bench), Some(odd));
+    bench.cluster.heal();
+    bench.until("the leader's snapshot is installed", |bench| {
+        bench.said.iter().any(|(node, output)| *node == odd && matches!(output, Output::SnapshotInstalled { .. }))
+    });
+    assert_eq!(broken(&bench), None);
+    bench.execute(session, 151, 160);
+    bench.await_agreement();
+}
