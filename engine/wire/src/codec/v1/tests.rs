@@ -9,6 +9,8 @@ use core::fmt::Write;
 use proptest::prelude::*;
 
 use super::*;
+use crate::event::*;
+use crate::*;
 
 mod chain;
 mod market;
