@@ -68,6 +68,13 @@ impl RsaKey {
         is_whole.then(|| RsaKey { modulus: modulus.into() })
     }
 
+    /// Of an API key's material: the length of the modulus in bytes (two bytes, the higher first), then the modulus.
+    /// `None` unless it is whole: the first part of a long modulus would be a shorter one, which is no key of anybody.
+    pub fn from_material(material: &[u8]) -> Option<RsaKey> {
+        let (length, modulus) = material.split_first_chunk::<2>()?;
+        (modulus.len() == usize::from(u16::from_be_bytes(*length))).then(|| RsaKey::new(modulus))?
+    }
+
     fn verify(&self, payload: &[u8], signature: &[u8]) -> bool {
         let key = RsaPublicKeyComponents { n: &self.modulus[..], e: &RsaKey::EXPONENT[..] };
         key.verify(&RSA_PKCS1_2048_8192_SHA256, payload, signature).is_ok()

@@ -7,6 +7,7 @@ use cluster_client::{ClusterConfig, Patience};
 use wire::PartitionId;
 use zeroize::Zeroizing;
 
+use crate::http::origin::Proxies;
 use crate::http::tls::ClientTls;
 
 /// What [`crate::serve`] needs.
@@ -26,6 +27,8 @@ pub struct GatewayConfig {
     pub ws: Option<TcpListener>,
     /// What clients are served with over TLS; plain without.
     pub tls: Option<ClientTls>,
+    /// The proxies before it, if there are any: they say where clients come from.
+    pub proxies: Option<Proxies>,
     /// What sealed secrets of API keys are opened with.
     pub envelope_key: Zeroizing<[u8; 32]>,
     /// Bounds.

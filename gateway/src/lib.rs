@@ -32,5 +32,6 @@ pub mod ws;
 
 pub use config::{GatewayConfig, Limits};
 pub use gateway::{Answer, Gateway, Peer, Phase};
+pub use http::origin::{Proxies, Tell};
 pub use http::tls::{ClientTls, TlsError};
 pub use serve::{GatewayHandle, StartError, serve};

@@ -14,8 +14,8 @@ use crate::config::GatewayConfig;
 use crate::exchange::Exchange;
 use crate::feed::{self, ClusterLedger};
 use crate::gateway::Gateway;
-use crate::http;
 use crate::http::tls::{Certificate, TlsError};
+use crate::http::{self, Door};
 use crate::market_data::MarketData;
 use crate::streams::{Hub, run_beat};
 
@@ -90,6 +90,7 @@ pub async fn serve(config: GatewayConfig) -> Result<GatewayHandle, StartError> {
 
     let certificate = config.tls.map(Certificate::load).transpose()?;
     let tls = certificate.as_ref().map(Certificate::acceptor).transpose()?;
+    let door = Door { tls, proxies: config.proxies.map(Arc::new) };
     let (fail, failed) = watch::channel(false);
     let (rest, rest_listener) = listen(config.rest)?;
     let mut servers = Vec::new();
@@ -97,9 +98,9 @@ pub async fn serve(config: GatewayConfig) -> Result<GatewayHandle, StartError> {
     if let Some(listener) = config.ws {
         let (address, listener) = listen(listener)?;
         ws = address;
-        servers.push(vital(&fail, http::serve(Arc::clone(&gateway), listener, tls.clone(), FAREWELL)));
+        servers.push(vital(&fail, http::serve(Arc::clone(&gateway), listener, door.clone(), FAREWELL)));
     }
-    servers.push(vital(&fail, http::serve(Arc::clone(&gateway), rest_listener, tls, FAREWELL)));
+    servers.push(vital(&fail, http::serve(Arc::clone(&gateway), rest_listener, door, FAREWELL)));
 
     let beat = tokio::spawn({
         let (gateway, data) = (Arc::clone(&gateway), Arc::clone(exchange.market_data()));

@@ -308,3 +308,11 @@ pub(crate) fn sign(secret: &str, payload: &str) -> String {
     mac.update(payload.as_bytes());
     hex::encode(mac.finalize().into_bytes())
 }
+
+/// What Alice's key is told from now on.
+pub(crate) fn listen(gateway: &Gateway) -> crate::accounts::UserEvents {
+    let accounts = gateway.exchange.accounts();
+    let key = ApiKeyText::new(ALICE_KEY.as_bytes()).unwrap();
+    let (alice, _) = accounts.key(&key, PEER.ip).unwrap();
+    accounts.subscribe(&alice, PEER.ip)
+}

@@ -1,12 +1,12 @@
 //! What clients have used of their limits: request weight per address and per API key, connection attempts per
-//! address, new orders per account. Nothing here belongs to a connection: reconnecting resets no count.
+//! address, new orders per account. An address of IPv6 is its network of 64 bits, which is what one client has. Nothing here belongs to a connection: reconnecting resets no count.
 //!
 //! Counted in fixed windows that start on the minute, on ten seconds and on the day (UTC), as the response
 //! headers announce them. A new window forgets the old one, so the tables never outgrow one window's clients.
 
 use std::collections::HashMap;
 use std::hash::Hash;
-use std::net::IpAddr;
+use std::net::{IpAddr, Ipv6Addr};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use wire::{AccountId, ApiKeyText};
@@ -24,6 +24,9 @@ use bans::Bans;
 
 /// Addresses told apart within one window; further ones share a count.
 const ADDRESSES_MAX: usize = 100_000;
+
+/// The part of an address of IPv6 that names a network.
+const NETWORK_BITS: u128 = !0 << 64;
 
 /// Counts, and the limits they are held against.
 pub struct Throttle {
@@ -82,6 +85,7 @@ impl Throttle {
     /// Adds a request's weight and returns what the address has used in the present minute, or refuses with
     /// `-1003` and HTTP 429. An address that goes on after that is banned: HTTP 418.
     pub fn weigh(&self, ip: IpAddr, weight: u32, now_us: u64) -> Result<u32, ApiError> {
+        let ip = client(ip);
         let mut weights = lock(&self.weights);
         if let Some(until_us) = weights.bans.until(ip, now_us) {
             return Err(banned(until_us, now_us));
@@ -90,7 +94,11 @@ impl Throttle {
         if used > self.weight_per_minute {
             let refused = weights.refused.used(ip, now_us).saturating_add(1);
             weights.refused.set(ip, refused);
-            if let Some(until_us) = weights.bans.consider(ip, refused, now_us) {
+            // Who shares a count is not to blame for it.
+            if weights.used.key(ip).is_some()
+                && weights.refused.key(ip).is_some()
+                && let Some(until_us) = weights.bans.consider(ip, refused, now_us)
+            {
                 return Err(banned(until_us, now_us));
             }
             return Err(ApiError::too_much_weight(self.weight_per_minute, weights.used.seconds_left(now_us)));
@@ -114,6 +122,7 @@ impl Throttle {
 
     /// Counts a WebSocket's handshake, or refuses it with `-1034`; banned addresses have none.
     pub fn count_attempt(&self, ip: IpAddr, now_us: u64) -> Result<(), ApiError> {
+        let ip = client(ip);
         if let Some(until_us) = lock(&self.weights).bans.until(ip, now_us) {
             return Err(banned(until_us, now_us));
         }
@@ -128,7 +137,7 @@ impl Throttle {
 
     /// What the address has used in the present minute.
     pub fn used_weight(&self, ip: IpAddr, now_us: u64) -> u32 {
-        lock(&self.weights).used.used(ip, now_us)
+        lock(&self.weights).used.used(client(ip), now_us)
     }
 
     /// Counts new orders, or refuses them with `-1015`.
@@ -155,6 +164,14 @@ impl Throttle {
     pub fn orders(&self, account: AccountId, now_us: u64) -> OrderCounts {
         let mut orders = lock(&self.orders);
         OrderCounts { per_10s: orders.per_10s.used(account, now_us), per_day: orders.per_day.used(account, now_us) }
+    }
+}
+
+/// Whom an address is counted for.
+fn client(ip: IpAddr) -> IpAddr {
+    match ip {
+        IpAddr::V4(_) => ip,
+        IpAddr::V6(ip) => Ipv6Addr::from_bits(ip.to_bits() & NETWORK_BITS).into(),
     }
 }
 

@@ -33,7 +33,10 @@ pub fn rsa(id: AccountId, text: &str, pem: &str) -> miette::Result<RsaParts> {
     let (_, document) = Document::from_pem(pem).map_err(|error| miette::miette!("{error}"))?;
     let info = SubjectPublicKeyInfoRef::from_der(document.as_bytes()).map_err(|error| miette::miette!("{error}"))?;
     let modulus = modulus(info.subject_public_key.raw_bytes())?;
-    let mut parts = modulus.chunks(Secret::CAPACITY);
+    // Its length comes first: nobody takes the first parts of a long modulus for a short one.
+    let mut whole = u16::try_from(modulus.len()).into_diagnostic()?.to_be_bytes().to_vec();
+    whole.extend(modulus);
+    let mut parts = whole.chunks(Secret::CAPACITY);
     let first = material(parts.next().unwrap_or_default())?;
     let key = api_key(id, text, ApiKeyKind::Rsa, first)?;
     let rest =

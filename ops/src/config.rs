@@ -107,11 +107,47 @@ pub struct GatewayFile {
     /// Serve clients in plain on other addresses too: something before the gateway ends their TLS.
     #[serde(default)]
     pub allow_plain: bool,
+    /// What stands between the gateway and its clients, and says where they come from.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub proxies: Option<ProxiesFile>,
     /// How long the gateway says that it will end before it does, in seconds.
     #[serde(default)]
     pub drain_notice_s: u32,
     /// Every node.
     pub nodes: Vec<NodeAddress>,
+}
+
+/// Proxies before a gateway.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct ProxiesFile {
+    /// Their addresses and networks. Nobody else is believed.
+    pub networks: Vec<String>,
+    /// How they say for whom they connect.
+    pub tell: Tell,
+}
+
+/// How proxies say for whom they connect.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Tell {
+    /// Each connection begins with a header of the PROXY protocol, version 1 or 2.
+    ProxyProtocol,
+    /// Each request has the header `X-Forwarded-For`.
+    XForwardedFor,
+}
+
+impl ProxiesFile {
+    /// As the gateway takes it.
+    pub fn read(&self) -> miette::Result<gateway::Proxies> {
+        let network =
+            |text: &String| text.parse().map_err(|error| miette::miette!("proxies.networks: {text}: {error}"));
+        let tell = match self.tell {
+            Tell::ProxyProtocol => gateway::Tell::ProxyProtocol,
+            Tell::XForwardedFor => gateway::Tell::ForwardedFor,
+        };
+        Ok(gateway::Proxies { networks: self.networks.iter().map(network).collect::<miette::Result<_>>()?, tell })
+    }
 }
 
 /// PEM files.

@@ -37,6 +37,10 @@ The file is TOML:
   cert = \"clients.pem\"
   key = \"clients.key\"
 
+  [proxies]                             # without it: clients connect themselves
+  networks = [\"10.0.0.0/24\"]            # from where proxies connect
+  tell = \"proxy-protocol\"              # or \"x-forwarded-for\": how they say for whom
+
   [[nodes]]                             # every node
   node = 1
   addr = \"127.0.0.1:7101\"
@@ -79,6 +83,7 @@ pub fn main(args: Args) -> miette::Result<ExitCode> {
         rest,
         ws: None,
         tls: file.client_tls.map(|tls| ClientTls { cert: tls.cert, key: tls.key }),
+        proxies: file.proxies.map(|proxies| proxies.read()).transpose()?,
         envelope_key: Zeroizing::new(read_envelope_key(&file.envelope_key_file)?),
         limits: Limits { drain_notice: Duration::from_secs(file.drain_notice_s.into()), ..Limits::default() },
     };

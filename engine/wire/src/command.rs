@@ -180,8 +180,9 @@ crate::order::numbered! {
         Hmac = 1,
         /// Ed25519; the key material is the 32-byte public key.
         Ed25519 = 2,
-        /// RSASSA-PKCS1-v1_5 with SHA-256; the key material is the modulus, 256 to 512 bytes of it, with the
-        /// public exponent 65,537. What does not fit the first secret follows by [`ExtendApiKey`].
+        /// RSASSA-PKCS1-v1_5 with SHA-256 and the public exponent 65,537; the key material is the length of the modulus in
+        /// bytes (two bytes, the higher first) and the modulus, 256 to 512 bytes of it. What does not fit the first
+        /// secret follows by [`ExtendApiKey`].
         Rsa = 3,
     }
 }

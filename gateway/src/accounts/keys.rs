@@ -30,7 +30,7 @@ struct Key {
     verifier: Option<Verifier>,
     networks: Networks,
     listen_key: String,
-    /// An RSA modulus that is not complete.
+    /// What has come of an RSA key's material.
     gathered: Vec<u8>,
 }
 
@@ -86,6 +86,11 @@ impl Keys {
         }
     }
 
+    /// Whether a key may still be used from `ip`.
+    pub(super) fn allows(&self, key: &ApiKeyText, ip: IpAddr) -> bool {
+        self.by_text.get(key).is_some_and(|key| key.networks.allow(ip))
+    }
+
     pub(super) fn revoke(&mut self, key: &ApiKeyText) {
         if let Some(key) = self.by_text.remove(key) {
             self.by_listen_key.remove(&key.listen_key);
@@ -117,10 +122,9 @@ impl Keys {
 }
 
 impl Key {
-    /// Takes the next bytes of an RSA modulus; the key is usable from the part on that completes one of a length
-    /// that is in use.
+    /// Takes the next bytes of an RSA key; it is usable when as many have come as the first ones said.
     fn gather(&mut self, part: &[u8]) {
         self.gathered.extend_from_slice(part);
-        self.verifier = RsaKey::new(&self.gathered).map(Verifier::Rsa);
+        self.verifier = RsaKey::from_material(&self.gathered).map(Verifier::Rsa);
     }
 }

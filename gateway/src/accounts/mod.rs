@@ -38,6 +38,7 @@ pub use special::PreventedMatch;
 pub use user_events::UserEvents;
 
 use reports::Reporter;
+use user_events::Listener;
 
 /// What an account has of one asset.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
@@ -125,14 +126,23 @@ impl Accounts {
         self.keys.listen_key_of(key)
     }
 
-    /// Every event of the account from now on, in log order.
-    pub fn subscribe(&self, account: AccountId) -> UserEvents {
-        self.subscribers.subscribe(account, false)
+    /// Every event of the caller's account from now on, in log order, for as long as its key may be used from `ip`.
+    pub fn subscribe(&self, caller: &Caller, ip: IpAddr) -> UserEvents {
+        self.listen(caller, Listener::new(caller, ip, false), ip)
     }
 
     /// As [`Accounts::subscribe`], until [`Accounts::end_listen_keys`].
-    pub fn subscribe_by_listen_key(&self, account: AccountId) -> UserEvents {
-        self.subscribers.subscribe(account, true)
+    pub fn subscribe_by_listen_key(&self, caller: &Caller, ip: IpAddr) -> UserEvents {
+        self.listen(caller, Listener::new(caller, ip, true), ip)
+    }
+
+    /// A key that was revoked since its caller was found opens a stream that is over.
+    fn listen(&self, caller: &Caller, by: Listener, ip: IpAddr) -> UserEvents {
+        if self.keys.allows(&caller.key, ip) {
+            self.subscribers.subscribe(caller.account, by)
+        } else {
+            UserEvents::ended()
+        }
     }
 
     /// Ends the account's subscriptions by listen key.
@@ -181,8 +191,14 @@ impl Accounts {
             match event {
                 Event::AccountOpened(opened) => self.open(opened, now),
                 Event::ApiKeyAdded(added) => self.keys.add(added),
-                Event::ApiKeyRevoked(revoked) => self.keys.revoke(&revoked.key),
-                Event::ApiKeyRestricted(restricted) => self.keys.restrict(restricted),
+                Event::ApiKeyRevoked(revoked) => {
+                    self.keys.revoke(&revoked.key);
+                    self.end_streams(revoked.account, &revoked.key);
+                }
+                Event::ApiKeyRestricted(restricted) => {
+                    self.keys.restrict(restricted);
+                    self.end_streams(restricted.account, &restricted.key);
+                }
                 Event::ApiKeyExtended(extended) => self.keys.extend(extended),
                 Event::Credited(credited) => {
                     self.report_transfer(&batch, credited.account, credited.asset, credited.amount, "");
@@ -271,6 +287,12 @@ impl Accounts {
             untold: Vec::new(),
         };
         self.accounts.insert(opened.account, account);
+    }
+
+    /// Who listens by a key that may no longer be used is told so and no more.
+    fn end_streams(&mut self, account: AccountId, key: &ApiKeyText) {
+        let keys = &self.keys;
+        self.subscribers.end_key(account, key, |ip| keys.allows(key, ip));
     }
 
     fn account(&mut self, id: AccountId) -> &mut Account {

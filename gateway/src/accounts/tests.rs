@@ -41,7 +41,7 @@ fn an_order_is_pending_until_its_market_has_spoken() {
 #[test]
 fn the_user_stream_tells_an_orders_life_in_log_order() {
     let (gateway, ledger) = gateway();
-    let mut events = gateway.exchange.accounts().subscribe(ALICE);
+    let mut events = listen(&gateway);
     let held = balance(ALICE, USDT, 5_000_000_000_000, 5_000_000_000_000);
     ledger.feed(&[pending(1, &buy("a")), held]);
     ledger.feed(&[
@@ -91,7 +91,7 @@ fn the_user_stream_tells_an_orders_life_in_log_order() {
 #[test]
 fn deposits_and_withdrawals_are_told_before_the_balance() {
     let (gateway, ledger) = gateway();
-    let mut events = gateway.exchange.accounts().subscribe(ALICE);
+    let mut events = listen(&gateway);
     let credited = Event::Credited(Credited { account: ALICE, asset: BTC, amount: amount(15_000_000_000) });
     let debited = Event::Debited(Debited { account: ALICE, asset: BTC, amount: amount(1) });
     ledger.feed(&[credited, debited, balance(ALICE, BTC, 14_999_999_999, 0)]);
@@ -104,7 +104,7 @@ fn deposits_and_withdrawals_are_told_before_the_balance() {
 #[test]
 fn a_market_order_by_cost_is_filled_when_its_cost_is_spent() {
     let (gateway, ledger) = gateway();
-    let mut events = gateway.exchange.accounts().subscribe(ALICE);
+    let mut events = listen(&gateway);
     let order = wire::command::NewOrder {
         kind: OrderKind::Market,
         time_in_force: wire::TimeInForce::Ioc,
@@ -124,7 +124,7 @@ fn a_market_order_by_cost_is_filled_when_its_cost_is_spent() {
 #[test]
 fn an_order_that_found_nobody_has_expired_and_one_refused_is_rejected() {
     let (gateway, ledger) = gateway();
-    let mut events = gateway.exchange.accounts().subscribe(ALICE);
+    let mut events = listen(&gateway);
     ledger.feed(&[pending(1, &buy("a")), pending(2, &buy("b"))]);
     ledger.feed(&[rejected(1, RejectReason::NoLiquidity), rejected(2, RejectReason::WouldTake)]);
     assert_eq!(order_of(&gateway, 1).status, OrderStatus::Expired);
@@ -137,7 +137,7 @@ fn an_order_that_found_nobody_has_expired_and_one_refused_is_rejected() {
 #[test]
 fn an_order_that_would_have_traded_with_its_own_account_has_expired_in_match() {
     let (gateway, ledger) = gateway();
-    let mut events = gateway.exchange.accounts().subscribe(ALICE);
+    let mut events = listen(&gateway);
     ledger.feed(&[pending(1, &buy("a")), accepted(1), canceled(1, 100_000, CancelCause::SelfTrade, 0)]);
     assert_eq!(order_of(&gateway, 1).status, OrderStatus::ExpiredInMatch);
     let seen = drain(&mut events);
@@ -175,8 +175,8 @@ fn only_the_latest_closed_orders_and_fills_are_kept_but_every_open_order() {
 #[test]
 fn a_subscriber_that_falls_behind_is_cut_off_and_delays_nobody() {
     let (gateway, ledger) = gateway_with(Limits { user_events_queued: 2, ..Limits::default() });
-    let mut slow = gateway.exchange.accounts().subscribe(ALICE);
-    let mut quick = gateway.exchange.accounts().subscribe(ALICE);
+    let mut slow = listen(&gateway);
+    let mut quick = listen(&gateway);
     for units in 0..4 {
         ledger.feed(&[balance(ALICE, BTC, units, 0)]);
         assert_eq!(drain(&mut quick).len(), 1);

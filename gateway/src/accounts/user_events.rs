@@ -1,10 +1,13 @@
 //! User events: who listens to which account, over bounded queues.
 
 use std::collections::HashMap;
+use std::net::IpAddr;
 use std::sync::{Arc, Mutex, PoisonError};
 
 use tokio::sync::mpsc;
-use wire::AccountId;
+use wire::{AccountId, ApiKeyText};
+
+use crate::auth::Caller;
 
 /// The user events of one account, each one JSON object (`executionReport`, `outboundAccountPosition`,
 /// `balanceUpdate`), serialised once for all subscribers, in log order.
@@ -13,6 +16,11 @@ pub struct UserEvents {
 }
 
 impl UserEvents {
+    /// Of a subscriber that has no right to any.
+    pub(super) fn ended() -> UserEvents {
+        UserEvents { receiver: mpsc::channel(1).1 }
+    }
+
     /// The next event. `None` when this subscriber fell so far behind that it was cut off: the client must be
     /// told, and read its state anew.
     pub async fn recv(&mut self) -> Option<Arc<str>> {
@@ -29,7 +37,21 @@ pub(super) struct Subscribers {
 
 struct Subscription {
     sender: mpsc::Sender<Arc<str>>,
+    by: Listener,
+}
+
+/// By which right somebody listens.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Listener {
+    key: ApiKeyText,
+    ip: IpAddr,
     is_by_listen_key: bool,
+}
+
+impl Listener {
+    pub(super) fn new(caller: &Caller, ip: IpAddr, is_by_listen_key: bool) -> Listener {
+        Listener { key: caller.key, ip, is_by_listen_key }
+    }
 }
 
 impl Subscribers {
@@ -37,12 +59,12 @@ impl Subscribers {
         Subscribers { queued_max, by_account: Mutex::default() }
     }
 
-    pub(super) fn subscribe(&self, account: AccountId, is_by_listen_key: bool) -> UserEvents {
+    pub(super) fn subscribe(&self, account: AccountId, by: Listener) -> UserEvents {
         let (sender, receiver) = mpsc::channel(self.queued_max);
         let mut by_account = self.by_account.lock().unwrap_or_else(PoisonError::into_inner);
         let senders = by_account.entry(account).or_default();
         senders.retain(|known| !known.sender.is_closed());
-        senders.push(Subscription { sender, is_by_listen_key });
+        senders.push(Subscription { sender, by });
         UserEvents { receiver }
     }
 
@@ -50,7 +72,15 @@ impl Subscribers {
     pub(super) fn end_listen_keys(&self, account: AccountId) {
         let mut by_account = self.by_account.lock().unwrap_or_else(PoisonError::into_inner);
         if let Some(senders) = by_account.get_mut(&account) {
-            senders.retain(|known| !known.is_by_listen_key);
+            senders.retain(|known| !known.by.is_by_listen_key);
+        }
+    }
+
+    /// Cuts off who listens to the account by this key, from where it is no longer allowed.
+    pub(super) fn end_key(&mut self, account: AccountId, key: &ApiKeyText, allows: impl Fn(IpAddr) -> bool) {
+        let by_account = self.by_account.get_mut().unwrap_or_else(PoisonError::into_inner);
+        if let Some(senders) = by_account.get_mut(&account) {
+            senders.retain(|known| known.by.key != *key || allows(known.by.ip));
         }
     }
 

@@ -75,7 +75,7 @@ fn an_rsa_signature_verifies_with_its_modulus_alone() {
 #[test]
 fn an_rsa_key_is_usable_when_its_last_part_has_come_and_only_from_its_networks() {
     let (gateway, ledger) = gateway();
-    let modulus = hex::decode(RSA_MODULUS).unwrap();
+    let material = [&256u16.to_be_bytes()[..], &hex::decode(RSA_MODULUS).unwrap()].concat();
     let key = ApiKeyText::new(&[b'r'; 64]).unwrap();
     let part = |bytes: &[u8]| wire::Secret::new(bytes).unwrap();
     ledger.feed(&[wire::Event::ApiKeyAdded(Box::new(wire::event::ApiKeyAdded {
@@ -83,7 +83,7 @@ fn an_rsa_key_is_usable_when_its_last_part_has_come_and_only_from_its_networks()
         key,
         kind: wire::command::ApiKeyKind::Rsa,
         permissions: Permissions::READ,
-        secret: part(&modulus[..192]),
+        secret: part(&material[..192]),
         id: Default::default(),
     }))]);
     let known = || by_key(&gateway.exchange, PEER, key.as_str()).map(|(caller, _)| caller.account);
@@ -92,7 +92,7 @@ fn an_rsa_key_is_usable_when_its_last_part_has_come_and_only_from_its_networks()
         account: ALICE,
         key,
         part: 1,
-        material: part(&modulus[192..]),
+        material: part(&material[192..]),
     }))]);
     assert_eq!(known(), Ok(ALICE));
     let restrict = |networks: &[&str]| {
@@ -106,6 +106,18 @@ fn an_rsa_key_is_usable_when_its_last_part_has_come_and_only_from_its_networks()
     assert_eq!(known(), Ok(ALICE));
     ledger.feed(&[restrict(&[])]);
     assert_eq!(known(), Ok(ALICE));
+}
+
+#[test]
+fn the_first_parts_of_a_long_rsa_modulus_are_no_key() {
+    let modulus = [0xc1; 512];
+    let material = [&512u16.to_be_bytes()[..], &modulus].concat();
+    for parts in [2 + 256, 2 + 384, 2 + 511] {
+        assert!(RsaKey::from_material(&material[..parts]).is_none(), "{parts}");
+    }
+    assert!(RsaKey::from_material(&material).is_some());
+    assert!(RsaKey::from_material(&[&material[..], &[1]].concat()).is_none());
+    assert!(RsaKey::from_material(&[]).is_none() && RsaKey::from_material(&[1]).is_none());
 }
 
 #[test]

@@ -3,12 +3,14 @@
 //! What a client may cost is bounded here: sockets, the size and duration of heads and bodies, idle time.
 
 mod carrier;
+pub(crate) mod origin;
 mod outspoken;
 mod respond;
 mod rest;
 pub(crate) mod tls;
 
 use std::convert::Infallible;
+use std::net::IpAddr;
 use std::pin::pin;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
@@ -21,9 +23,10 @@ use hyper::server::conn::http1;
 use hyper::service::service_fn;
 use hyper::{Request, Response, StatusCode};
 use hyper_util::rt::{TokioIo, TokioTimer};
+use origin::Proxies;
 use outspoken::Outspoken;
 use tokio::io::{AsyncRead, AsyncWrite};
-use tokio::net::TcpListener;
+use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::OwnedSemaphorePermit;
 use tokio::task::JoinSet;
 use tokio_rustls::TlsAcceptor;
@@ -46,8 +49,17 @@ pub struct ConnectionPlace {
     _place: Arc<OwnedSemaphorePermit>,
 }
 
+/// What clients pass before they are served.
+#[derive(Clone, Default)]
+pub struct Door {
+    /// They speak TLS; plain without.
+    pub tls: Option<TlsAcceptor>,
+    /// Proxies speak for them.
+    pub proxies: Option<Arc<Proxies>>,
+}
+
 /// Serves a listener until the gateway stops, then gives the connections `farewell` to finish.
-pub async fn serve(gateway: Arc<Gateway>, listener: TcpListener, tls: Option<TlsAcceptor>, farewell: Duration) {
+pub async fn serve(gateway: Arc<Gateway>, listener: TcpListener, door: Door, farewell: Duration) {
     let mut connections = JoinSet::new();
     let mut stopping = gateway.phase();
     loop {
@@ -72,16 +84,7 @@ pub async fn serve(gateway: Arc<Gateway>, listener: TcpListener, tls: Option<Tls
             continue;
         }
         let place = ConnectionPlace { _place: Arc::new(place) };
-        let (gateway, peer) = (Arc::clone(&gateway), Peer { ip: peer.ip().to_canonical() });
-        match tls.clone() {
-            None => connections.spawn(serve_connection(gateway, stream, peer, place)),
-            Some(acceptor) => connections.spawn(async move {
-                // Whoever does not finish the handshake in time is gone.
-                if let Ok(Ok(stream)) = tokio::time::timeout(HANDSHAKE_MAX, acceptor.accept(stream)).await {
-                    serve_connection(gateway, stream, peer, place).await;
-                }
-            }),
-        };
+        connections.spawn(enter(Arc::clone(&gateway), stream, peer.ip().to_canonical(), door.clone(), place));
     }
     drop(listener);
     let finished = async { while connections.join_next().await.is_some() {} };
@@ -90,14 +93,41 @@ pub async fn serve(gateway: Arc<Gateway>, listener: TcpListener, tls: Option<Tls
     }
 }
 
-async fn serve_connection<S>(gateway: Arc<Gateway>, stream: S, peer: Peer, place: ConnectionPlace)
-where
+/// Lets a client in: whoever does not say in time who it is, or does not finish the handshake, is gone.
+async fn enter(gateway: Arc<Gateway>, mut stream: TcpStream, ip: IpAddr, door: Door, place: ConnectionPlace) {
+    let mut peer = Peer { ip };
+    if let Some(proxies) = &door.proxies {
+        match tokio::time::timeout(HANDSHAKE_MAX, proxies.origin(&mut stream, ip)).await {
+            Ok(Ok(ip)) => peer = Peer { ip },
+            Ok(Err(error)) => return tracing::warn!(%ip, %error, "a proxy is not understood"),
+            Err(_) => return,
+        }
+    }
+    let proxies = door.proxies;
+    match door.tls {
+        None => serve_connection(gateway, stream, peer, proxies, place).await,
+        Some(acceptor) => {
+            if let Ok(Ok(stream)) = tokio::time::timeout(HANDSHAKE_MAX, acceptor.accept(stream)).await {
+                serve_connection(gateway, stream, peer, proxies, place).await;
+            }
+        }
+    }
+}
+
+async fn serve_connection<S>(
+    gateway: Arc<Gateway>,
+    stream: S,
+    peer: Peer,
+    proxies: Option<Arc<Proxies>>,
+    place: ConnectionPlace,
+) where
     S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
 {
     let head_timeout = gateway.limits.head_timeout;
     let mut stopping = gateway.phase();
     let service = service_fn(|mut request: Request<Incoming>| {
         let gateway = Arc::clone(&gateway);
+        let peer = proxies.as_ref().map_or(peer, |proxies| proxies.sender(peer, request.headers()));
         request.extensions_mut().insert(place.clone());
         async move { Ok::<_, Infallible>(answer(&gateway, request, peer).await) }
     });

@@ -10,6 +10,7 @@ use tokio::net::{TcpListener, TcpStream};
 
 use crate::config::Limits;
 use crate::gateway::Gateway;
+use crate::http::Door;
 use crate::testing::*;
 
 struct Server {
@@ -26,10 +27,14 @@ struct Answer {
 }
 
 async fn server_with(limits: Limits) -> Server {
+    server_behind(limits, Door::default()).await
+}
+
+async fn server_behind(limits: Limits, door: Door) -> Server {
     let (gateway, ledger) = gateway_with(limits);
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let address = listener.local_addr().unwrap();
-    tokio::spawn(super::serve(Arc::clone(&gateway), listener, None, Duration::from_secs(1)));
+    tokio::spawn(super::serve(Arc::clone(&gateway), listener, door, Duration::from_secs(1)));
     Server { gateway, ledger, address }
 }
 
@@ -543,3 +548,23 @@ async fn an_account_is_told_with_every_asset() {
 
 mod bad_input;
 mod schema;
+
+#[tokio::test]
+async fn clients_behind_a_proxy_are_told_apart() {
+    let networks = vec!["127.0.0.0/8".parse().unwrap()];
+    for tell in [crate::Tell::ProxyProtocol, crate::Tell::ForwardedFor] {
+        let proxies = Some(Arc::new(crate::Proxies { networks: networks.clone(), tell }));
+        let server = server_behind(Limits::default(), Door { tls: None, proxies }).await;
+        for (client, used) in [("192.0.2.1", 1), ("192.0.2.2", 1), ("192.0.2.1", 2)] {
+            let (line, header) = match tell {
+                crate::Tell::ProxyProtocol => (format!("PROXY TCP4 {client} 127.0.0.1 4711 80\r\n"), String::new()),
+                crate::Tell::ForwardedFor => (String::new(), format!("X-Forwarded-For: {client}\r\n")),
+            };
+            let request = format!("{line}GET /api/v3/ping HTTP/1.1\r\nHost: x\r\nConnection: close\r\n{header}\r\n");
+            let answer = server.raw(request.as_bytes()).await;
+            // A new minute may have begun.
+            let counts = [used, 1].map(|used| format!("x-mbx-used-weight: {used}\r\n"));
+            assert!(counts.iter().any(|count| answer.head.contains(count)), "{tell:?} {client}: {answer:?}");
+        }
+    }
+}

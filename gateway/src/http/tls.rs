@@ -24,6 +24,9 @@ pub struct ClientTls {
     pub key: PathBuf,
 }
 
+/// When the certificate and its key were last written.
+type FileTimes = [Option<SystemTime>; 2];
+
 /// Why a certificate cannot be used.
 #[derive(Debug, thiserror::Error)]
 pub enum TlsError {
@@ -73,12 +76,24 @@ impl Certificate {
         loop {
             tokio::time::sleep(LOOK_PERIOD).await;
             let now = self.changed_at();
-            if now != seen {
-                seen = now;
-                match self.reload() {
-                    Ok(()) => tracing::info!("the clients' certificate was read again"),
-                    Err(error) => tracing::error!(%error, "the clients' certificate has changed and is of no use"),
-                }
+            seen = self.look(seen, now);
+        }
+    }
+
+    /// Reads files that have changed since `seen`, and says which state of them is in use now. A certificate and its key
+    /// are written one after the other: what cannot be used yet is tried again.
+    fn look(&self, seen: FileTimes, now: FileTimes) -> FileTimes {
+        if now == seen {
+            return seen;
+        }
+        match self.reload() {
+            Ok(()) => {
+                tracing::info!("the clients' certificate was read again");
+                now
+            }
+            Err(error) => {
+                tracing::error!(%error, "the clients' certificate has changed and is of no use");
+                seen
             }
         }
     }
@@ -89,7 +104,7 @@ impl Certificate {
         Ok(())
     }
 
-    fn changed_at(&self) -> [Option<SystemTime>; 2] {
+    fn changed_at(&self) -> FileTimes {
         let at = |path: &PathBuf| std::fs::metadata(path).and_then(|about| about.modified()).ok();
         [at(&self.files.cert), at(&self.files.key)]
     }

@@ -32,3 +32,32 @@ fn orders_are_counted_per_account_in_two_windows() {
     assert_eq!(throttle.count_orders(ALICE, 1, 20 * SECOND_US).unwrap_err().code, -1015);
     assert_eq!(throttle.orders(ALICE, 20 * SECOND_US), OrderCounts { per_10s: 0, per_day: 3 });
 }
+
+#[test]
+fn addresses_of_one_ipv6_network_are_one_client() {
+    let throttle = throttle();
+    let ip = |text: &str| text.parse::<IpAddr>().unwrap();
+    assert_eq!(throttle.weigh(ip("2001:db8:0:1::7"), 6, 0), Ok(6));
+    assert_eq!(throttle.weigh(ip("2001:db8:0:1:ffff::8"), 4, 0), Ok(10));
+    assert_eq!(throttle.weigh(ip("2001:db8:0:2::7"), 6, 0), Ok(6));
+    assert_eq!(throttle.used_weight(ip("2001:db8:0:1::9"), 0), 10);
+}
+
+#[test]
+fn addresses_beyond_the_table_share_a_count_and_none_is_banned_for_it() {
+    let limits = Limits { weight_per_minute: 10, ban_after_refusals: 3, ..Limits::default() };
+    let throttle = Throttle::new(&limits);
+    for bits in 0..ADDRESSES_MAX as u32 {
+        assert_eq!(throttle.weigh(std::net::Ipv4Addr::from_bits(bits).into(), 1, 0), Ok(1));
+    }
+    let late = |bits: u32| IpAddr::from(std::net::Ipv4Addr::from_bits(u32::MAX - bits));
+    assert_eq!(throttle.weigh(late(0), 10, 0), Ok(10));
+    for _ in 0..100 {
+        assert_eq!(throttle.weigh(late(1), 1, 0).unwrap_err().status, 429);
+    }
+    assert_eq!(throttle.weigh(late(1), 1, MINUTE_US), Ok(1), "the next minute has room for it");
+    let own = std::net::Ipv4Addr::from_bits(7).into();
+    assert_eq!(throttle.weigh(own, 11, MINUTE_US).unwrap_err().status, 429);
+    let banned = (0..4).map(|_| throttle.weigh(own, 11, MINUTE_US).unwrap_err().status).last();
+    assert_eq!(banned, Some(418));
+}

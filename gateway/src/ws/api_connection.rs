@@ -57,8 +57,12 @@ pub async fn serve<S: AsyncRead + AsyncWrite + Unpin>(gateway: Arc<Gateway>, io:
 
 const SHUTDOWN: Over = Over::Close(CloseCode::Away, "server shutdown");
 
+/// What requests weigh that are no operations: the connection's own, and those that cannot be read.
+const OWN_WEIGHT: u32 = 2;
+
 /// An answer that is ready to be sent.
 type Running = BoxFuture<'static, Utf8Bytes>;
+
 struct Connection {
     gateway: Arc<Gateway>,
     peer: Peer,
@@ -138,10 +142,19 @@ impl Connection {
     /// Starts a request; answers it at once if nothing needs to be waited for.
     fn start(&mut self, mut request: ApiRequest) -> Option<Utf8Bytes> {
         let now_us = self.gateway.now_us();
-        let own = self.session.answer(&self.gateway.exchange, &request.method, &mut request.params, now_us);
-        if let Some((answer, effect)) = own {
-            self.act(effect);
-            return Some(self.weighed(&request.id, answer, now_us));
+        if let Some(own) = ApiSession::own(&request.method) {
+            // What is over its limits, or banned, does nothing.
+            let weighed = self.gateway.throttle.weigh(self.peer.ip, OWN_WEIGHT, now_us);
+            let (answer, used) = match weighed {
+                Ok(used) => {
+                    let exchange = &self.gateway.exchange;
+                    let (answer, effect) = self.session.answer(own, exchange, &mut request.params, now_us);
+                    self.act(effect);
+                    (answer, used)
+                }
+                Err(error) => (Err(error), self.gateway.limits.weight_per_minute),
+            };
+            return Some(self.told(&request.id, &answer, used, now_us));
         }
         let Some(operation) = operations::by_ws_method(&request.method) else {
             return Some(self.refuse(&request.id, UNKNOWN_METHOD));
@@ -199,8 +212,8 @@ impl Connection {
     fn act(&mut self, effect: Effect) {
         match effect {
             Effect::None => {}
-            Effect::Listen(id, account) => {
-                let events = self.gateway.exchange.accounts().subscribe(account);
+            Effect::Listen(id, caller) => {
+                let events = self.gateway.exchange.accounts().subscribe(&caller, self.peer.ip);
                 self.listeners.listen(id, events);
             }
             Effect::Silence(id) => self.silence(id),
@@ -228,20 +241,20 @@ impl Connection {
         }
     }
 
-    /// An answer that no operation has weighed.
-    fn weighed(&self, id: &RequestId, answer: Answer, now_us: u64) -> Utf8Bytes {
-        let limit = self.gateway.limits.weight_per_minute;
-        let (answer, weight) = match self.gateway.throttle.weigh(self.peer.ip, 2, now_us) {
-            Ok(weight) => (answer, weight),
-            Err(error) => (Err(error), limit),
+    /// The answer to a request that could not be read.
+    fn refuse(&self, id: &RequestId, error: ApiError) -> Utf8Bytes {
+        let now_us = self.gateway.now_us();
+        let (error, used) = match self.gateway.throttle.weigh(self.peer.ip, OWN_WEIGHT, now_us) {
+            Ok(used) => (error, used),
+            Err(limited) => (limited, self.gateway.limits.weight_per_minute),
         };
-        let used = Used { weight, weight_limit: limit, orders: None };
-        let used = self.session.returns_rate_limits().then_some(used);
-        api_request::answer(id, &answer, used, now_us / 1_000).into()
+        self.told(id, &Err(error), used, now_us)
     }
 
-    fn refuse(&self, id: &RequestId, error: ApiError) -> Utf8Bytes {
-        self.weighed(id, Err(error), self.gateway.now_us())
+    fn told(&self, id: &RequestId, answer: &Answer, weight: u32, now_us: u64) -> Utf8Bytes {
+        let used = Used { weight, weight_limit: self.gateway.limits.weight_per_minute, orders: None };
+        let used = self.session.returns_rate_limits().then_some(used);
+        api_request::answer(id, answer, used, now_us / 1_000).into()
     }
 }
 

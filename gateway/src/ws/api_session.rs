@@ -24,13 +24,16 @@ const LOGONS_PER_SECOND: u32 = 10;
 pub enum Effect {
     /// Nothing.
     None,
-    /// Send the events of this account under this number, after the answer.
-    Listen(u64, AccountId),
+    /// Send the events of this caller's account under this number, after the answer.
+    Listen(u64, Caller),
     /// Send events under this number no more, and say so after the answer.
     Silence(u64),
     /// Send no user events any more, and say so after the answer.
     SilenceAll,
 }
+
+/// One of the methods that are a connection's own.
+pub type Own = fn(&mut ApiSession, &Exchange, &mut Params, u64) -> Result<(String, Effect), ApiError>;
 
 /// The state of one connection.
 #[derive(Debug)]
@@ -82,15 +85,9 @@ impl ApiSession {
         }
     }
 
-    /// Answers the methods that are the connection's own; `None` for others, which stay untouched.
-    pub fn answer(
-        &mut self,
-        exchange: &Exchange,
-        method: &str,
-        params: &mut Params,
-        now_us: u64,
-    ) -> Option<(Answer, Effect)> {
-        let own = match method {
+    /// What the connection itself does for a method; `None` for those that are operations.
+    pub fn own(method: &str) -> Option<Own> {
+        Some(match method {
             "session.logon" => Self::log_on,
             "session.status" => Self::status,
             "session.logout" => Self::log_out,
@@ -99,14 +96,18 @@ impl ApiSession {
             "userDataStream.subscribe.signature" => Self::subscribe_signed,
             "userDataStream.unsubscribe" => Self::unsubscribe,
             _ => return None,
-        };
+        })
+    }
+
+    /// Does one of its own methods.
+    pub fn answer(&mut self, own: Own, exchange: &Exchange, params: &mut Params, now_us: u64) -> (Answer, Effect) {
         if !self.logons.take(Instant::now()) {
-            return Some((Err(ApiError::too_many_orders(LOGONS_PER_SECOND, "1 SECOND", 1)), Effect::None));
+            return (Err(ApiError::too_many_orders(LOGONS_PER_SECOND, "1 SECOND", 1)), Effect::None);
         }
-        Some(match own(self, exchange, params, now_us) {
+        match own(self, exchange, params, now_us) {
             Ok((result, effect)) => (Ok(result), effect),
             Err(error) => (Err(error), Effect::None),
-        })
+        }
     }
 
     /// A subscription that was cut off is no longer listed.
@@ -152,7 +153,7 @@ impl ApiSession {
         // The key may have been revoked since.
         auth::by_key(exchange, self.peer, caller.key.as_str())?;
         finish(params)?;
-        self.listen(caller.account)
+        self.listen(caller)
     }
 
     fn subscribe_signed(
@@ -163,10 +164,11 @@ impl ApiSession {
     ) -> Result<(String, Effect), ApiError> {
         let caller = auth::signed_params(exchange, self.peer, params, now_us)?;
         finish(params)?;
-        self.listen(caller.account)
+        self.listen(caller)
     }
 
-    fn listen(&mut self, account: AccountId) -> Result<(String, Effect), ApiError> {
+    fn listen(&mut self, caller: Caller) -> Result<(String, Effect), ApiError> {
+        let account = caller.account;
         if self.subscriptions.iter().any(|(_, known)| *known == account) {
             return Err(ALREADY_SUBSCRIBED);
         }
@@ -176,7 +178,7 @@ impl ApiSession {
         let id = self.next_subscription;
         self.next_subscription += 1;
         self.subscriptions.push((id, account));
-        Ok((json!({ "subscriptionId": id }).to_string(), Effect::Listen(id, account)))
+        Ok((json!({ "subscriptionId": id }).to_string(), Effect::Listen(id, caller)))
     }
 
     fn unsubscribe(&mut self, _: &Exchange, params: &mut Params, _: u64) -> Result<(String, Effect), ApiError> {

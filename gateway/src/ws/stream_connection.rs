@@ -202,7 +202,8 @@ impl Connection<'_> {
                     return;
                 }
                 if let Some(caller) = accounts.listen_key(&listen_key, self.peer.ip) {
-                    self.listeners.listen(listen_key, accounts.subscribe_by_listen_key(caller.account));
+                    let events = accounts.subscribe_by_listen_key(&caller, self.peer.ip);
+                    self.listeners.listen(listen_key, events);
                 }
             }
         }

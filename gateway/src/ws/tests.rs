@@ -25,6 +25,7 @@ use wire::{
 
 use crate::cluster::Ledger;
 use crate::exchange::Exchange;
+use crate::http::Door;
 use crate::market_data::MarketData;
 use crate::market_data::tests::{START_MS, level, listed, traded, window};
 use crate::streams::Hub;
@@ -126,10 +127,17 @@ impl Server {
         Server::start_with(Duration::ZERO).await
     }
 
+    async fn start_limited(limits: Limits) -> Server {
+        Server::start_as(limits, Duration::ZERO).await
+    }
+
     async fn start_with(delay: Duration) -> Server {
+        Server::start_as(Limits::default(), delay).await
+    }
+
+    async fn start_as(limits: Limits, delay: Duration) -> Server {
         let hub = Arc::new(Hub::default());
         let data = Arc::new(MarketData::new(hub.clone()));
-        let limits = Limits::default();
         let exchange = Arc::new(Exchange::new(LEDGER, &[LEDGER, MARKET], &limits, ENVELOPE_KEY, data));
         let ledger = Arc::new(RestingLedger { delay, ..RestingLedger::default() });
         ledger.exchange.set(exchange.clone()).ok().unwrap();
@@ -164,7 +172,7 @@ impl Server {
         gateway.is_ready.store(true, Ordering::Release);
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let address = listener.local_addr().unwrap();
-        let task = tokio::spawn(crate::http::serve(gateway.clone(), listener, None, Duration::from_secs(1)));
+        let task = tokio::spawn(crate::http::serve(gateway.clone(), listener, Door::default(), Duration::from_secs(1)));
         Server { gateway, ledger, address, position: 0, task }
     }
 

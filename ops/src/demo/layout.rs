@@ -224,6 +224,7 @@ impl Paths {
             ledger: LEDGER,
             partitions: layout.partitions().iter().map(|partition| partition.partition).collect(),
             threads: gateway_threads(),
+            proxies: None,
             envelope_key_file: self.envelope_key(),
             tls: tls[NODES as usize].clone(),
             client_tls: None,

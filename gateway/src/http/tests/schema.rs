@@ -195,7 +195,7 @@ async fn every_answer_follows_its_schema() {
 async fn every_event_follows_its_schema() {
     let server = server().await;
     server.gateway.exchange.market_data().go_live();
-    let mut user = server.gateway.exchange.accounts().subscribe(ALICE);
+    let mut user = listen(&server.gateway);
     let streams = [
         "btcusdt@trade",
         "btcusdt@aggTrade",

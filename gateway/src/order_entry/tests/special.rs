@@ -29,7 +29,7 @@ async fn drain(events: &mut UserEvents) -> Vec<Value> {
 #[tokio::test]
 async fn a_stop_order_waits_without_being_on_the_book_and_is_told_again_when_it_works() {
     let (gateway, ledger) = gateway();
-    let mut user = gateway.exchange.accounts().subscribe(ALICE);
+    let mut user = listen(&gateway);
     ledger.script(Box::new(|_, command| {
         let Command::NewOrderOnTerms(new) = command else { panic!("{command:?}") };
         assert_eq!(
@@ -95,7 +95,7 @@ async fn terms_that_do_not_fit_are_refused_before_the_log() {
 async fn an_amended_order_keeps_its_id_and_is_told_as_replaced() {
     let (gateway, ledger) = gateway();
     ledger.feed(&[pending(7, &buy("before")), accepted(7), resting(7, 100_000)]);
-    let mut user = gateway.exchange.accounts().subscribe(ALICE);
+    let mut user = listen(&gateway);
     let change = |text: &str| params(&format!("symbol=BTCUSDT&origClientOrderId=before&newQty={text}"));
     assert_eq!(amend::amend(&gateway, alice(), change("2")).await.unwrap_err(), errors::AMEND_UPWARDS);
     assert_eq!(amend::amend(&gateway, alice(), change("1")).await.unwrap_err(), errors::AMEND_OF_NOTHING);
@@ -178,7 +178,7 @@ const OCO: &str = "symbol=BTCUSDT&side=SELL&quantity=1&aboveType=LIMIT_MAKER&abo
 async fn a_pair_is_answered_with_both_orders_and_told_as_a_list() {
     let (gateway, ledger) = gateway();
     ledger.script(listing(None));
-    let mut user = gateway.exchange.accounts().subscribe(ALICE);
+    let mut user = listen(&gateway);
     let answer = json(lists::oco(&gateway, alice(), params(&format!("{OCO}&newOrderRespType=RESULT"))).await);
     assert_eq!(
         (&answer["orderListId"], &answer["contingencyType"], &answer["listStatusType"], &answer["listOrderStatus"]),
@@ -261,7 +261,7 @@ async fn legs_that_make_no_pair_are_refused_with_what_is_wrong_with_them() {
 async fn a_decremented_order_is_told_what_it_lost() {
     let (gateway, ledger) = gateway();
     ledger.feed(&[pending(1, &buy("maker")), accepted(1), resting(1, 100_000)]);
-    let mut user = gateway.exchange.accounts().subscribe(ALICE);
+    let mut user = listen(&gateway);
     let prevented = MatchPrevented {
         market: BTCUSDT,
         prevented: PreventedMatchId::new(3),

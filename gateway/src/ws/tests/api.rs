@@ -230,3 +230,58 @@ async fn requests_beyond_the_limit_of_a_connection_are_answered_busy() {
         assert_eq!(hear(&mut client).await["error"]["code"], -1008);
     }
 }
+
+fn api_key() -> ApiKeyText {
+    ApiKeyText::new(key().as_bytes()).unwrap()
+}
+
+fn restricted(networks: &[&str]) -> Event {
+    let networks: Vec<_> = networks.iter().map(|text| text.parse().unwrap()).collect();
+    let networks = wire::Networks::new(&networks).unwrap();
+    let restricted = wire::event::ApiKeyRestricted { account: AccountId::new(1), key: api_key(), networks };
+    Event::ApiKeyRestricted(Box::new(restricted))
+}
+
+#[tokio::test]
+async fn a_key_that_may_no_longer_be_used_ends_its_streams() {
+    let revoked = wire::event::ApiKeyRevoked { account: AccountId::new(1), key: api_key() };
+    for ends in [Event::ApiKeyRevoked(revoked), restricted(&["192.0.2.0/24"])] {
+        let server = Server::start().await;
+        let mut client = server.api().await;
+        let request = json!({"id": 1, "method": "userDataStream.subscribe.signature", "params": signed(json!({}))});
+        assert_eq!(ask(&mut client, request).await["status"], 200);
+        let started = json!({"id": 2, "method": "userDataStream.start", "params": {"apiKey": key()}});
+        let listen_key = ask(&mut client, started).await["result"]["listenKey"].as_str().unwrap().to_owned();
+        let mut by_path = server.connect(&format!("/ws/{listen_key}")).await;
+        ask(&mut by_path, json!({"method": "LIST_SUBSCRIPTIONS", "id": 3})).await;
+        server.ledger.apply(&[restricted(&["127.0.0.0/8"])]);
+        server.ledger.apply(&[balance(9_999)]);
+        assert_eq!(hear(&mut client).await["event"]["e"], "outboundAccountPosition", "it may still be used from here");
+        assert_eq!(hear(&mut by_path).await["e"], "outboundAccountPosition");
+        server.ledger.apply(&[ends, balance(9_998)]);
+        assert_eq!(hear(&mut client).await["event"]["e"], "eventStreamTerminated");
+        assert_eq!(hear(&mut by_path).await["e"], "listenKeyExpired");
+        let listed = ask(&mut client, json!({"id": 5, "method": "session.subscriptions"})).await;
+        assert_eq!(listed["result"], json!([]));
+    }
+}
+
+#[tokio::test]
+async fn who_is_over_the_limit_neither_logs_on_nor_subscribes() {
+    let server = Server::start_limited(Limits { weight_per_minute: 10, ..Limits::default() }).await;
+    let mut client = server.api().await;
+    // Counts begin anew on the minute.
+    let left_ms = 60_000 - super::super::clock_ms() % 60_000;
+    if left_ms < 2_000 {
+        tokio::time::sleep(Duration::from_millis(left_ms)).await;
+    }
+    let ip = server.address.ip();
+    server.gateway.throttle.weigh(ip, 9, server.gateway.now_us()).unwrap();
+    let logon = json!({"id": 1, "method": "session.logon", "params": signed(json!({}))});
+    let refused = ask(&mut client, logon).await;
+    assert_eq!((&refused["status"], &refused["error"]["code"]), (&json!(429), &json!(-1003)));
+    let mut order = limit_order("mine");
+    order["timestamp"] = super::super::clock_ms().into();
+    let placed = ask(&mut client, json!({"id": 2, "method": "order.place", "params": order})).await;
+    assert_eq!(placed["error"]["code"], -2014, "nobody has logged on: {placed}");
+}
