@@ -312,7 +312,7 @@ impl LedgerCell {
         if let Some(open) = self.orders.get_mut(order) {
             open.is_cancel_asked = true;
         }
-        self.lanes.ask(partition, Asked { request, account, market, order, name });
+        self.lanes.ask(partition, Asked { request, account, market, order, name, sides: Sides::Both });
         effects.send(partition, Mail::WithdrawOrder(WithdrawOrder { market, order, request, cause }));
         Ok(id.get())
     }

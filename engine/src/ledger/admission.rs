@@ -25,6 +25,17 @@ pub(super) struct Admitted {
     pub(super) budget: Amount,
 }
 
+/// What an order is checked beside: what is not yet so, but will be when the order comes in.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub(super) struct Beside {
+    /// Free beside what is.
+    pub(super) credit: Amount,
+    /// Orders of its list that come before it.
+    pub(super) orders: u32,
+    /// Base, in ledger units, that the buys among them bring.
+    pub(super) bought: i128,
+}
+
 impl LedgerCell {
     /// `terms` are those of an order on terms.
     #[inline]
@@ -34,7 +45,7 @@ impl LedgerCell {
         terms: Option<&Terms>,
         mailboxes: &Mailboxes,
     ) -> Result<Admitted, Refused> {
-        let admitted = self.admit_with(order, terms, Amount::ZERO)?;
+        let admitted = self.admit_with(order, terms, &Beside::default())?;
         if !self.orders.has_room() {
             return Err(RejectReason::Busy.into());
         }
@@ -44,13 +55,13 @@ impl LedgerCell {
         Ok(admitted)
     }
 
-    /// All but the room. `credit` is what will be free beside what is.
+    /// All but the room.
     #[inline]
     pub(super) fn admit_with(
         &self,
         order: &NewOrder,
         terms: Option<&Terms>,
-        credit: Amount,
+        beside: &Beside,
     ) -> Result<Admitted, Refused> {
         self.registry.account(order.account)?;
         let market = *self.registry.market(order.market)?;
@@ -61,7 +72,7 @@ impl LedgerCell {
             return Err(Refused::naming(RejectReason::DuplicateClientOrderId, taken_by.get()));
         }
         admits(market.status, order.kind, order.time_in_force)?;
-        self.check_conduct(order)?;
+        self.check_conduct(order, beside.orders)?;
         let market = market.listed;
         match terms {
             None => check_kind(order)?,
@@ -79,8 +90,8 @@ impl LedgerCell {
         {
             return Err(RejectReason::TooManyStopOrders.into());
         }
-        let admitted = self.hold_for(order, &market, credit)?;
-        self.check_bounds(order, &admitted)?;
+        let admitted = self.hold_for(order, &market, beside.credit)?;
+        self.check_bounds(order, &admitted, beside.bought)?;
         Ok(admitted)
     }
 

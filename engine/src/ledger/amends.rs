@@ -19,7 +19,7 @@ use wire::event::{AmendRejected, OrderAmended};
 use wire::mail::{OrderReduced, ReduceOrder, ReduceRefused};
 use wire::{
     AccountId, Amount, ClientOrderId, Event, ListId, LogPosition, Mail, OrderId, PartitionId, Price, Qty, RejectReason,
-    Side,
+    Side, Sides,
 };
 
 use super::lanes::Asked;
@@ -83,7 +83,8 @@ impl LedgerCell {
             self.orders.take_name(account, &name, order.id);
         }
         self.amends.orders.insert(order.id, Amending { request: position, account, name });
-        let asked = Asked { request: position, account, market, order: order.id, name: ClientOrderId::EMPTY };
+        let (name, sides) = (ClientOrderId::EMPTY, Sides::Both);
+        let asked = Asked { request: position, account, market, order: order.id, name, sides };
         self.lanes.ask(partition, asked);
         let reduce = ReduceOrder { market, order: order.id, by, request: position };
         effects.send(partition, Mail::ReduceOrder(reduce));

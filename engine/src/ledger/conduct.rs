@@ -18,14 +18,16 @@
 //!   own together are above the account's `position_max` there, or above the market's. The base of a limit buy is what
 //!   is left of it, of any other buy what its hold buys at its protection price.
 //!
-//! Zero is no limit. A limit that is set while orders are open cancels none of them.
+//! The orders of a list are looked at as if they came one after another. Zero is no limit. A limit that is set while orders are open cancels none of them.
 
 use std::collections::{BTreeMap, BTreeSet};
 
 use wire::codec::{CodecError, Reader, Writer};
 use wire::command::{AssignAccount, NewOrder, SetAccountLimits, SetOrderLimits};
-use wire::event::{AccountAssigned, AccountLimitsChanged, OrderLimitsChanged};
-use wire::{AccountId, Amount, ApiKeyId, Event, FirmId, MarketId, Qty, RejectReason, Side, Timestamp, TradeGroupId};
+use wire::event::{AccountAssigned, AccountLimitsChanged, MarketListed, OrderLimitsChanged};
+use wire::{
+    AccountId, Amount, ApiKeyId, Event, FirmId, MarketId, Price, Qty, RejectReason, Side, Timestamp, TradeGroupId,
+};
 
 use super::admission::{Admitted, measured};
 use super::{Answer, LedgerCell, Refused};
@@ -133,7 +135,7 @@ impl Conduct {
         }
     }
 
-    fn check(&self, order: &NewOrder, now: Timestamp, open: u32) -> Result<(), RejectReason> {
+    fn check(&self, order: &NewOrder, now: Timestamp, open: u32, beside: u32) -> Result<(), RejectReason> {
         let row = self.row(order.account);
         if row.is_killed {
             return Err(RejectReason::AccountKilled);
@@ -146,11 +148,14 @@ impl Conduct {
                 return Err(RejectReason::ApiKeyKilled);
             }
         }
-        if row.order_rate_max > 0 && row.window == window_of(row, now) && row.placed >= row.order_rate_max {
-            return Err(RejectReason::OrderRateExceeded);
+        if row.order_rate_max > 0 {
+            let placed = if row.window == window_of(row, now) { row.placed } else { 0 };
+            if placed.saturating_add(beside) >= row.order_rate_max {
+                return Err(RejectReason::OrderRateExceeded);
+            }
         }
         let may_rest = order.time_in_force.may_rest() || order.kind.is_stop();
-        if may_rest && row.open_orders_max > 0 && open >= row.open_orders_max {
+        if may_rest && row.open_orders_max > 0 && open.saturating_add(beside) >= row.open_orders_max {
             return Err(RejectReason::AccountOpenOrders);
         }
         Ok(())
@@ -232,17 +237,17 @@ fn window_of(row: &Row, now: Timestamp) -> u64 {
 }
 
 impl LedgerCell {
-    /// Whether the account may place an order at all now.
-    pub(super) fn check_conduct(&self, order: &NewOrder) -> Result<(), Refused> {
-        self.conduct.check(order, self.now, self.orders.total(order.account))?;
+    /// Whether the account may place an order at all now, beside as many others.
+    pub(super) fn check_conduct(&self, order: &NewOrder, beside: u32) -> Result<(), Refused> {
+        self.conduct.check(order, self.now, self.orders.total(order.account), beside)?;
         if order.session.get() != 0 && !self.silence.is_live(order.account, order.session) {
             return Err(RejectReason::UnknownLease.into());
         }
         Ok(())
     }
 
-    /// Whether the order is one that the account may place.
-    pub(super) fn check_bounds(&self, order: &NewOrder, admitted: &Admitted) -> Result<(), Refused> {
+    /// Whether the order is one that the account may place, beside others that buy so much base.
+    pub(super) fn check_bounds(&self, order: &NewOrder, admitted: &Admitted, beside: i128) -> Result<(), Refused> {
         let (account, market) = (order.account, order.market);
         let every = self.conduct.positions[usize::from(market.get()) - 1];
         let own = self.conduct.bounds(account, market);
@@ -257,7 +262,7 @@ impl LedgerCell {
         let max =
             [own.map_or(Amount::ZERO, |own| own.position_max), every].into_iter().filter(|max| !max.is_zero()).min();
         match max {
-            Some(max) if order.side == Side::Buy && self.position_with(order, admitted) > max.wide() => {
+            Some(max) if order.side == Side::Buy && self.position_with(order, admitted) + beside > max.wide() => {
                 Err(RejectReason::PositionTooLarge.into())
             }
             _ => Ok(()),
@@ -267,18 +272,12 @@ impl LedgerCell {
     /// The account's position in the market's base asset when this buy and all others there are filled.
     fn position_with(&self, order: &NewOrder, admitted: &Admitted) -> i128 {
         let market = &admitted.market;
-        let units = |is_limit, price: wire::Price, leaves: Qty, held| {
-            let bought =
-                if is_limit { leaves } else { price.affordable(held, ONE, market.scale.quote_factor).min(leaves) };
-            i128::from(bought.units()) * i128::from(market.scale.base_factor)
-        };
         let owned = self.balances.get(order.account, market.base);
         let open: i128 = (self.orders.of_account(order.account))
             .filter(|open| open.market == order.market && open.side == Side::Buy)
-            .map(|open| units(open.is_limit, open.price, open.leaves, open.held))
+            .map(|open| units_of(market, open.is_limit, open.price, open.leaves, open.held))
             .sum();
-        let is_limit = !order.kind.is_market();
-        owned.free.wide() + owned.held.wide() + open + units(is_limit, order.price, admitted.qty, admitted.hold)
+        owned.free.wide() + owned.held.wide() + open + bought(order, admitted)
     }
 
     /// Orders that are open keep the group they were placed with.
@@ -348,6 +347,16 @@ impl LedgerCell {
         }));
         Ok(account.get().into())
     }
+}
+
+/// The base, in ledger units, that a buy brings when it is filled.
+pub(super) fn bought(order: &NewOrder, admitted: &Admitted) -> i128 {
+    units_of(&admitted.market, !order.kind.is_market(), order.price, admitted.qty, admitted.hold)
+}
+
+fn units_of(market: &MarketListed, is_limit: bool, price: Price, leaves: Qty, held: Amount) -> i128 {
+    let bought = if is_limit { leaves } else { price.affordable(held, ONE, market.scale.quote_factor).min(leaves) };
+    i128::from(bought.units()) * i128::from(market.scale.base_factor)
 }
 
 const ONE: Qty = match Qty::new(1) {

@@ -9,7 +9,9 @@
 use std::collections::VecDeque;
 
 use wire::codec::{CodecError, Reader, Writer};
-use wire::{AccountId, ClientOrderId, LogPosition, MarketId, OrderId, PartitionId};
+use wire::{AccountId, ClientOrderId, LogPosition, MarketId, OrderId, PartitionId, Sides};
+
+use super::orders::Order;
 
 /// A cancel without an outcome. `order` is 0 for a mass cancel.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -20,6 +22,8 @@ pub(super) struct Asked {
     pub(super) order: OrderId,
     /// The client's name for it; empty when there is none.
     pub(super) name: ClientOrderId,
+    /// Of a mass cancel, which orders it covers.
+    pub(super) sides: Sides,
 }
 
 struct Lane {
@@ -90,9 +94,10 @@ impl Lanes {
         Some(asked)
     }
 
-    /// Whether a cancel of this order, or a mass cancel in its market, is on its way.
-    pub(super) fn covers(&self, to: PartitionId, account: AccountId, market: MarketId, order: OrderId) -> bool {
-        let is_it = |asked: &Asked| asked.order == order || asked.order == OrderId::ZERO;
+    /// Whether a cancel of this order, or a mass cancel of its side in its market, is on its way.
+    pub(super) fn covers(&self, to: PartitionId, order: &Order) -> bool {
+        let Order { id, account, market, side, .. } = *order;
+        let is_it = |asked: &Asked| asked.order == id || (asked.order == OrderId::ZERO && asked.sides.include(side));
         self.find(to).is_some_and(|lane| {
             lane.cancels.iter().any(|asked| (asked.account, asked.market) == (account, market) && is_it(asked))
         })
@@ -122,6 +127,7 @@ impl Lanes {
                 to.put(&asked.market);
                 to.put(&asked.order);
                 to.put(&asked.name);
+                to.put(&asked.sides);
             }
         }
     }
@@ -138,6 +144,7 @@ impl Lanes {
                     market: from.get()?,
                     order: from.get()?,
                     name: from.get()?,
+                    sides: from.get()?,
                 });
             }
         }

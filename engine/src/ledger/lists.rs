@@ -14,7 +14,8 @@
 //! - *Otoco*: a working order, then a pair with the rules of an Oco.
 //! - A cancel that meets a fill of the working order on its way still covers the orders that wait: they end instead of being
 //!   placed. A mass cancel of one side goes by the side of the working order.
-//! - All of a list's orders count as open from the start (`MAX_NUM_ORDERS`, `MAX_NUM_ALGO_ORDERS`), and take their client
+//! - All of a list's orders count as open from the start (`MAX_NUM_ORDERS`, `MAX_NUM_ALGO_ORDERS`), each counts for the order
+//!   rate, and the limits of accounts look at each with those before it in the list. They take their client
 //!   order ids. The list's name is unused among open lists. No leg is good till a date. Orders of lists are not amended.
 //! - *Told*: `OrderPending` and `OrderTerms` of each order, `ListStarted`; `ListEnded` after the last order has ended;
 //!   `ListRejected` instead when the market refuses an Oco, or the working order, and with it all orders
@@ -28,10 +29,11 @@ use wire::event::{ListEnded, ListRejected, ListStarted, OrderCanceled, OrderReje
 use wire::mail::{PairLeg, PlaceOrder, PlaceOrderOnTerms, PlacePair, WithdrawOrder};
 use wire::{
     AccountId, Amount, CancelCause, ClientOrderId, Event, ListId, ListKind, LogPosition, Mail, MarketId, OrderId,
-    PartitionId, RejectReason, Side, Terms,
+    PartitionId, RejectReason, Side, Sides, Terms,
 };
 
-use super::admission::Admitted;
+use super::admission::{Admitted, Beside};
+use super::conduct::bought;
 use super::lanes::Asked;
 use super::list_shape::check_shape;
 use super::orders::Order;
@@ -272,11 +274,16 @@ impl LedgerCell {
         }
         check_shape(new)?;
         let mut legs = Vec::with_capacity(new.legs.len());
+        let mut beside = Beside::default();
         for (at, leg) in new.legs.iter().enumerate() {
             let order = self.protected(&leg.order, &leg.terms)?;
             let enters_now = at == 0 || new.kind == ListKind::Oco;
-            let credit = if enters_now { Amount::ZERO } else { Amount::MAX };
-            let admitted = self.admit_with(&order, Some(&leg.terms), credit)?;
+            beside.credit = if enters_now { Amount::ZERO } else { Amount::MAX };
+            let admitted = self.admit_with(&order, Some(&leg.terms), &beside)?;
+            beside.orders += 1;
+            if order.side == Side::Buy {
+                beside.bought += bought(&order, &admitted);
+            }
             legs.push(Leg { order, terms: leg.terms, admitted });
         }
         let (rules, more) = (&listed.rules, legs.len() as u32);
@@ -322,7 +329,7 @@ impl LedgerCell {
         }
         let cause = CancelCause::Requested;
         let order = self.order_to_withdraw(order, position, cause, name);
-        self.lanes.ask(partition, Asked { request: position, account, market, order, name });
+        self.lanes.ask(partition, Asked { request: position, account, market, order, name, sides: Sides::Both });
         effects.send(partition, Mail::WithdrawOrder(WithdrawOrder { market, order, request: position, cause }));
         Ok(id.get())
     }

@@ -8,8 +8,7 @@ use wire::command::{MassCancel, SetKillSwitch};
 use wire::event::KillSwitchChanged;
 use wire::mail::{WithdrawAll, WithdrawOrder};
 use wire::{
-    AccountId, ApiKeyId, CancelCause, ClientOrderId, Event, LogPosition, Mail, MarketId, OrderId, RejectReason, Side,
-    Sides,
+    AccountId, ApiKeyId, CancelCause, ClientOrderId, Event, LogPosition, Mail, MarketId, OrderId, RejectReason, Sides,
 };
 
 use super::lanes::Asked;
@@ -103,14 +102,10 @@ impl LedgerCell {
         effects: &mut Effects<'_>,
     ) {
         let Some(partition) = self.partition_of(market) else { return };
-        self.lanes.ask(partition, Asked { request, account, market, order: OrderId::ZERO, name: ClientOrderId::EMPTY });
+        let (order, name) = (OrderId::ZERO, ClientOrderId::EMPTY);
+        self.lanes.ask(partition, Asked { request, account, market, order, name, sides });
         effects.send(partition, Mail::WithdrawAll(WithdrawAll { market, account, sides, request, cause }));
-        let covers = |side| match sides {
-            Sides::Both => true,
-            Sides::Buy => side == Side::Buy,
-            Sides::Sell => side == Side::Sell,
-        };
-        self.cancel_waiting(account, market, covers, request, cause);
+        self.cancel_waiting(account, market, |side| sides.include(side), request, cause);
     }
 
     /// Withdraws open orders one by one, but for those whose cancel is on its way. How many.
@@ -128,7 +123,8 @@ impl LedgerCell {
             open.is_cancel_asked = true;
             let (account, market, order) = (open.account, open.market, open.id);
             let Some(partition) = self.partition_of(market) else { continue };
-            self.lanes.ask(partition, Asked { request, account, market, order, name: ClientOrderId::EMPTY });
+            let (name, sides) = (ClientOrderId::EMPTY, Sides::Both);
+            self.lanes.ask(partition, Asked { request, account, market, order, name, sides });
             effects.send(partition, Mail::WithdrawOrder(WithdrawOrder { market, order, request, cause }));
             asked += 1;
         }

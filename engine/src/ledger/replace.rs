@@ -18,9 +18,9 @@ use wire::codec::{CodecError, Reader, Writer};
 use wire::command::{NewOrder, ReplaceOrder};
 use wire::event::{CancelRejected, OrderRejected};
 use wire::mail::{PlaceOrder, PlaceOrderOnTerms, ReplaceRefused, ReplaceResting};
-use wire::{Amount, Event, ListId, LogPosition, Mail, OrderId, PartitionId, RejectReason, ReplaceMode, Terms};
+use wire::{Amount, Event, ListId, LogPosition, Mail, OrderId, PartitionId, RejectReason, ReplaceMode, Sides, Terms};
 
-use super::admission::Admitted;
+use super::admission::{Admitted, Beside};
 use super::lanes::Asked;
 use super::orders::Order;
 use super::special::check_date;
@@ -111,7 +111,7 @@ impl LedgerCell {
         let partition = self.registry.market(old.market)?.listed.partition;
         let covers = old.list == ListId::ZERO && old.side == order.side;
         let credit = if covers { old.held } else { Amount::ZERO };
-        let admitted = self.admit_with(&order, Some(&terms), credit)?;
+        let admitted = self.admit_with(&order, Some(&terms), &Beside { credit, ..Beside::default() })?;
         if !self.orders.has_room() {
             return Err(RejectReason::Busy.into());
         }
@@ -125,7 +125,8 @@ impl LedgerCell {
         }
         let (account, market, name) = (cancel.account, cancel.market, cancel.new_client_order_id);
         self.lanes.place(partition);
-        self.lanes.ask(partition, Asked { request: position, account, market, order: old.id, name });
+        self.lanes
+            .ask(partition, Asked { request: position, account, market, order: old.id, name, sides: Sides::Both });
         let (order, quote_qty) = (place.order, order.quote_qty);
         let replacing =
             Replacing { old: old.id, order, hold: admitted.hold, mode: replace.mode, place, quote_qty, terms };
@@ -207,7 +208,7 @@ impl LedgerCell {
         }
         let admitted = match replacing.mode {
             // The cancel has passed the order by in its market, or will: nothing may be placed behind it.
-            _ if self.lanes.covers(from, account, market, id) => Err(RejectReason::NotAttempted.into()),
+            _ if self.lanes.covers(from, &order) => Err(RejectReason::NotAttempted.into()),
             ReplaceMode::StopOnFailure => Err(RejectReason::NotAttempted.into()),
             ReplaceMode::AllowFailure => self.hold_again(&replacing, &order, &listed),
         };

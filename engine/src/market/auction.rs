@@ -8,7 +8,8 @@
 //!   changed, and at once when a phase in which orders collect begins with a book that crosses.
 //! - *The end*: when the market is to go to `Trading` or `PostOnly` from any phase, or from `Auction` to `Closed`, and
 //!   the book crosses, it is uncrossed first, in the phase that it is in. Any other phase begins at once: the book stays as
-//!   it is, and an uncrossing that was going on is broken off.
+//!   it is, and an uncrossing that was going on is broken off: what it has traded is the last trade, the auction has no
+//!   price.
 //! - *The price* is found once ([`super::clearing`]), when the uncrossing begins. While it goes on, over as many commands as
 //!   it takes, at most `fills_per_order_max` trades in each, new orders are refused and cancels pass.
 //! - *Who trades*: the best bid, oldest first, with the best ask, oldest first, as long as both accept the price; all at the
@@ -207,6 +208,15 @@ impl MarketCell {
             if let Some(price) = level {
                 self.tell_level(now, side, price, effects);
             }
+        }
+    }
+
+    /// An uncrossing that is going on ends where it is. What it has traded is the last trade like any other.
+    pub(super) fn break_off(&mut self, now: Timestamp, effects: &mut Effects<'_>) {
+        let Some(Uncross { price: Some(price), traded, .. }) = self.auctions.uncross.take() else { return };
+        if !traded.is_zero() {
+            self.bands.settle(self.auctions.last);
+            self.observe(now, price, effects);
         }
     }
 

@@ -172,7 +172,7 @@ impl MarketCell {
             let cause = if is_end { CancelCause::Delisted } else { CancelCause::MarketClosed };
             self.purge = Some(Purge::everything(cause));
         }
-        self.enter(change.status, PhaseCause::Operator, effects);
+        self.enter(now, change.status, PhaseCause::Operator, effects);
         self.carry_on(now, replies_fit, effects);
     }
 
@@ -209,7 +209,7 @@ impl MarketCell {
         while !self.is_changing()
             && let Some((status, cause)) = self.phase.take_due(now)
         {
-            self.enter(status, cause, effects);
+            self.enter(now, status, cause, effects);
             if replies_fit {
                 work_left = self.uncross_some(now, work_left, effects);
             }
@@ -223,11 +223,11 @@ impl MarketCell {
     }
 
     /// Moves to a phase, after an uncrossing where one is needed.
-    fn enter(&mut self, status: MarketStatus, cause: PhaseCause, effects: &mut Effects<'_>) {
+    fn enter(&mut self, now: Timestamp, status: MarketStatus, cause: PhaseCause, effects: &mut Effects<'_>) {
         if self.needs_uncrossing(status) {
             self.start_uncrossing(status, cause);
         } else {
-            self.auctions.uncross = None;
+            self.break_off(now, effects);
             self.begin_phase(status, cause, effects);
         }
     }

@@ -274,3 +274,30 @@ fn an_uncrossing_waits_for_room_in_the_outbox() {
     assert_eq!(trades(&world), 4);
     world.assert_settled();
 }
+
+/// What has traded before an operator broke the uncrossing off counts as any trade does.
+#[test]
+fn stops_and_bands_follow_the_price_of_an_uncrossing_that_is_broken_off() {
+    for layout in [Layout::Joint, Layout::Split] {
+        let mut world = World::new(layout);
+        world.play("bands 0 10");
+        world.play("alice sell 1 @ 96");
+        world.play("bob buy 1 @ 96");
+        assert_eq!(world.play("carol buy 1 stop-loss 100 @ 110"), "accepted 3, armed 3");
+        world.play("phase auction");
+        world.play("carol sell 1 @ 108");
+        for _ in 0..12 {
+            world.play("alice sell 1 @ 100");
+            world.play("bob buy 1 @ 100");
+        }
+        world.ask(set(MarketStatus::Trading));
+        world.ask(set(MarketStatus::CancelOnly));
+        world.carry_all();
+        world.play("alice cancel all");
+        world.play("bob cancel all");
+        // Nothing crosses any more; 108 lies within the band of 100, not within that of 96.
+        let told = world.play("phase trading");
+        assert!(told.starts_with("triggered 3, filled 3 1@108"), "{layout:?}: {told}");
+        world.assert_settled();
+    }
+}

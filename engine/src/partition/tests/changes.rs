@@ -1,7 +1,7 @@
 //! Amends and replaces.
 
-use wire::command::{AmendOrder, CancelAll, CancelOrder, ReplaceOrder, Reply};
-use wire::{CancelRestriction, ClientOrderId, Command, OrderId, ReplaceMode, Terms};
+use wire::command::{AmendOrder, CancelOrder, MassCancel, ReplaceOrder, Reply};
+use wire::{CancelRestriction, ClientOrderId, ClientSessionId, Command, OrderId, ReplaceMode, Sides, Terms};
 
 use super::world::{Layout, MARKET, World, check, qty};
 
@@ -151,9 +151,9 @@ fn a_replace_of_an_order_that_has_traded_since_is_refused_or_placed_without_its_
     }
 }
 
-/// A mass cancel that finds the replacing order not yet in the market still covers it.
-#[test]
-fn a_replace_that_is_late_places_nothing_behind_a_mass_cancel() {
+/// Alice's order has traded 4 of 10 when her replace of it arrives; what the ledger tells when a mass cancel of these sides
+/// follows the replace.
+fn replace_late_behind(sides: Sides) -> (World, String) {
     let mut world = World::new(Layout::Split);
     world.play("alice buy 10 @ 100");
     let sell = world.parse_order(&["bob", "sell", "4", "@", "100"]);
@@ -172,11 +172,35 @@ fn a_replace_that_is_late_places_nothing_behind_a_mass_cancel() {
     };
     let replace = ReplaceOrder { cancel, mode: ReplaceMode::AllowFailure, order, terms: Terms::NONE };
     assert_eq!(world.ask(Command::ReplaceOrder(Box::new(replace))), Reply::Accepted { id: 3 });
-    world.settle(Command::CancelAll(CancelAll { account, market: MARKET }));
+    let session = ClientSessionId::new(0);
+    assert!(matches!(
+        world.ask(Command::MassCancel(MassCancel { account, market: MARKET, sides, session })),
+        Reply::Accepted { .. }
+    ));
+    for partition in 0..3 {
+        world.restart(partition);
+    }
+    world.carry_all();
     world.assert_settled();
     let told = world.told();
-    assert!(told.contains("refused 3 NotAttempted"), "{told}");
-    assert_eq!(world.play("alice has"), "1004+0 base, 99600+0 quote");
+    (world, told)
+}
+
+/// A mass cancel that finds the replacing order not yet in the market still covers it.
+#[test]
+fn a_replace_that_is_late_places_nothing_behind_a_mass_cancel() {
+    for sides in [Sides::Both, Sides::Buy] {
+        let (mut world, told) = replace_late_behind(sides);
+        assert!(told.contains("refused 3 NotAttempted"), "{told}");
+        assert_eq!(world.play("alice has"), "1004+0 base, 99600+0 quote");
+    }
+}
+
+#[test]
+fn a_replace_that_is_late_is_placed_behind_a_mass_cancel_of_the_other_side() {
+    let (mut world, told) = replace_late_behind(Sides::Sell);
+    assert!(told.contains("accepted 3, rests 3 10"), "{told}");
+    assert_eq!(world.play("alice has"), "1004+0 base, 98100+1500 quote");
 }
 
 /// Fills on their way do an amend no harm; one that they leave nothing of is refused, and its name is free again.

@@ -234,3 +234,37 @@ fn many_orders_are_canceled_by_side_by_market_and_everywhere() {
         assert_eq!(world.play("alice has"), "1001+0 base, 100000+0 quote");
     });
 }
+
+/// Every order of a list counts, as if they came one after another.
+#[test]
+fn an_order_list_takes_as_many_orders_as_it_has() {
+    const OCO: &str = "alice oco l | buy 1 stop-loss 120 @ 120 | buy 1 @ 50 maker-only";
+    const OTOCO: &str = "alice otoco l | sell 1 @ 200 | buy 1 stop-loss 120 @ 120 | buy 1 @ 50 maker-only";
+    in_both(|world| {
+        for (list, orders) in [(OCO, 2), (OTOCO, 3)] {
+            world.now = world.now.plus_nanos(60_000_000_000);
+            assert!(is_accepted(settled(world, account_limits(orders - 1, 0, 0))));
+            assert_eq!(world.play(list), "no AccountOpenOrders");
+            assert!(is_accepted(settled(world, account_limits(0, orders - 1, 10_000))));
+            assert_eq!(world.play(list), "no OrderRateExceeded");
+            assert!(is_accepted(settled(world, account_limits(orders, orders, 20_000))));
+            assert!(world.play(list).starts_with("list "));
+            world.play("alice cancel all");
+        }
+    });
+}
+
+#[test]
+fn the_buys_of_an_order_list_count_together_for_the_position() {
+    in_both(|world| {
+        // 1,000 are owned.
+        assert!(is_accepted(settled(world, Command::SetOrderLimits(order_limits(0, 0, 1_019)))));
+        let list = "alice oco l | buy 10 stop-loss 120 @ 120 | buy 10 @ 50 maker-only";
+        assert_eq!(world.play(list), "no PositionTooLarge");
+        assert_eq!(world.play("alice oto l | buy 10 @ 50 | buy 10 @ 50"), "no PositionTooLarge");
+        assert!(world.play("alice oto l | sell 10 @ 200 | buy 19 @ 50").starts_with("list "));
+        world.play("alice cancel all");
+        assert!(is_accepted(settled(world, Command::SetOrderLimits(order_limits(0, 0, 1_020)))));
+        assert!(world.play(list.replace(" l ", " m ").as_str()).starts_with("list "));
+    });
+}
