@@ -55,6 +55,8 @@ pub(crate) struct MarketCell {
     purge: Option<Purge>,
     /// When the phase needs a command.
     timer: Option<Timestamp>,
+    /// Whether what is due by time waits for an operator, because it has panicked.
+    is_stuck: bool,
     /// Whether orders simply match: the phase is `Trading` and no change is going on.
     is_continuous: bool,
     auctions: Auctions,
@@ -84,6 +86,12 @@ pub(crate) struct MarketCell {
 #[cfg(feature = "planted-panic")]
 const PLANTED_QTY: i64 = 666_666;
 
+/// An order of so many quantity units panics its market when it expires.
+#[cfg(feature = "planted-panic")]
+fn panic_if_planted_date(leaves: Option<Qty>) {
+    assert!(leaves.map(Qty::units) != Some(PLANTED_QTY + 1), "a planted panic at an order's date");
+}
+
 impl MarketCell {
     /// An empty market that trades.
     pub(crate) fn new(create: &CreateMarket, limits: &Limits) -> MarketCell {
@@ -95,6 +103,7 @@ impl MarketCell {
             phase: Phase::new(MarketStatus::Trading),
             purge: None,
             timer: None,
+            is_stuck: false,
             is_continuous: true,
             auctions: Auctions::default(),
             bands: Bands::NONE,
@@ -205,6 +214,7 @@ impl MarketCell {
         self.phase.save(to);
         Purge::save(self.purge, to);
         to.put(&self.timer);
+        to.put(&self.is_stuck);
         self.auctions.save(to);
         self.bands.save(to);
         to.put(&self.newest);
@@ -233,11 +243,11 @@ impl MarketCell {
         let mut market = MarketCell::new(&from.get()?, limits);
         market.phase = Phase::load(from)?;
         market.purge = Purge::load(from)?;
-        let timer = from.get()?;
+        let (timer, is_stuck) = (from.get()?, from.get()?);
         market.auctions = Auctions::load(from)?;
         market.bands = Bands::load(market.auctions.last, from)?;
         market.settle_phase(Timestamp::ZERO);
-        market.timer = timer;
+        (market.timer, market.is_stuck) = (timer, is_stuck);
         market.newest = from.get()?;
         market.trade = from.get()?;
         market.prevented = from.get()?;

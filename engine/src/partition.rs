@@ -87,10 +87,10 @@ impl Partition {
     /// anything that a client can send; a refusal is a reply.
     pub fn apply(&mut self, position: LogPosition, now: Timestamp, command: &Command, out: &mut Output) {
         out.events.clear();
-        self.step = 0;
         let mut mail = std::mem::take(&mut self.mail);
         let mut effects = Effects { events: &mut out.events, mail: &mut mail };
         self.pass_time(position, now, &mut effects);
+        self.step = 0;
         let answer = match command {
             Command::DeliverMail(batch) => self.deliver(position, now, batch, &mut effects),
             Command::AckMail(ack) => self.acknowledge(ack),
@@ -130,6 +130,11 @@ impl Partition {
         }
         if self.is_market_due(now) {
             for at in 0..self.markets.len() {
+                self.step = put_aside::timed(self.markets[at].id());
+                if self.puts_time_aside(position, at, effects) {
+                    self.route(now, effects);
+                    continue;
+                }
                 let replies_fit = self.replies_fit(self.markets[at].ledger());
                 self.markets[at].pass_time(now, replies_fit, effects);
                 self.route(now, effects);
@@ -142,8 +147,14 @@ impl Partition {
             self.markets.retain(|market| !market.is_gone());
             self.markets_due = self.markets.iter().filter_map(MarketCell::deadline).min();
         }
+        self.step = put_aside::TIMED;
+        let is_put_aside = self.puts_silence_aside(position, effects);
         if let Some(ledger) = &mut self.ledger {
-            ledger.end_silent(position, now, effects);
+            if is_put_aside {
+                ledger.forget_silent(now, effects);
+            } else {
+                ledger.end_silent(position, now, effects);
+            }
             self.route(now, effects);
         }
     }

@@ -175,6 +175,25 @@ impl LedgerCell {
         }
     }
 
+    /// Instead of [`LedgerCell::end_silent`], which has panicked: what is due is gone, and cancels nothing.
+    pub(crate) fn forget_silent(&mut self, now: Timestamp, effects: &mut Effects<'_>) {
+        let (expires, canceling, has_elapsed) = (Timestamp::ZERO, 0, false);
+        while let Some((at, account, session)) = self.silence.due_leases.first().copied()
+            && at <= now
+        {
+            let holder = self.silence.leases.get(&(account, session)).map_or(0, |lease| lease.holder);
+            self.silence.remove_lease(account, session);
+            self.orders.end_session(account, session);
+            effects.tell(Event::LeaseChanged(LeaseChanged { account, session, holder, expires, canceling }));
+        }
+        while let Some((at, account, market)) = self.silence.due_countdowns.first().copied()
+            && at <= now
+        {
+            self.silence.remove_countdown(account, market);
+            effects.tell(Event::CountdownChanged(CountdownChanged { account, market, expires, has_elapsed }));
+        }
+    }
+
     /// The lease is gone, its orders are canceled and name no session any more. How many.
     fn end_session(
         &mut self,

@@ -300,6 +300,8 @@ impl MarketCell {
         let mut levels: Vec<(Side, Price)> = Vec::new();
         for _ in 0..self.fills_max {
             let Some(id) = self.extras.next_due(now) else { break };
+            #[cfg(feature = "planted-panic")]
+            super::panic_if_planted_date(self.book.find(id).map(|handle| self.book.order(handle).leaves));
             if let Some(handle) = self.book.find(id) {
                 let (gone, _) = self.end_resting(handle, CancelCause::Expired, LogPosition::ZERO, effects);
                 levels.push((gone.side, gone.price));

@@ -128,6 +128,9 @@ impl MarketCell {
     /// When a command is needed: to close the depth window or to go on with a change, or because a phase ends.
     pub(crate) fn deadline(&self) -> Option<Timestamp> {
         let mut next = self.depth.deadline();
+        if self.is_stuck {
+            return next;
+        }
         // Almost always nothing but a depth window is open.
         for at in [self.timer, self.fire_at.filter(|_| self.has_due_stops()), self.next_expiry()].into_iter().flatten()
         {
@@ -146,12 +149,20 @@ impl MarketCell {
         if self.depth.close_due(now, self.id, effects) && self.phase.status.collects() {
             self.indicate(effects);
         }
+        if self.is_stuck {
+            return;
+        }
         if self.next_expiry().is_some_and(|date| date <= now) {
             self.expire_some(now, effects);
         }
         if self.timer.is_some_and(|timer| timer <= now) {
             self.carry_on(now, replies_fit, effects);
         }
+    }
+
+    /// What is due by time has panicked: it waits until an operator says more than to accept cancels alone.
+    pub(crate) fn stop_timed_work(&mut self) {
+        self.is_stuck = true;
     }
 
     /// An operator's word about the phase.
@@ -165,6 +176,8 @@ impl MarketCell {
         let step = |after_ns: u64, status| (after_ns != 0).then(|| (now.plus_nanos(after_ns), status));
         let auction = step(change.auction_after_ns, MarketStatus::Auction);
         let trading = step(change.trading_after_ns, MarketStatus::Trading);
+        let is_more = change.cancel_orders || auction.is_some() || trading.is_some();
+        self.is_stuck &= change.status == MarketStatus::CancelOnly && !is_more;
         self.phase.version = change.version;
         self.phase.plan = if auction.is_some() { [auction, trading] } else { [trading, None] };
         if change.cancel_orders {
@@ -197,6 +210,10 @@ impl MarketCell {
 
     /// Does what is due, up to what one command may do.
     pub(super) fn carry_on(&mut self, now: Timestamp, replies_fit: bool, effects: &mut Effects<'_>) {
+        if self.is_stuck {
+            self.settle_phase(now);
+            return;
+        }
         if self.is_changing() && !replies_fit {
             self.settle_phase(now);
             self.timer = Some(now.plus_nanos(RETRY_NS));

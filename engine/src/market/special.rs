@@ -211,7 +211,7 @@ impl MarketCell {
     /// Whether stops wait to meet the book.
     #[inline]
     pub(crate) fn has_due_stops(&self) -> bool {
-        self.stops.is_due()
+        self.stops.is_due() && !self.is_stuck
     }
 
     /// Lets due stops meet the book. `room` is how many mails the ledger's outbox takes.

@@ -1,11 +1,17 @@
 //! A command, or one mail of a batch, that panicked a quorum of replicas: put aside, and whoever waits for it refused.
 //!
-//! Parts are counted: 0 is the command itself, `n` the `n`-th mail of the batch that it delivers. A command that is put
+//! Parts are counted: 0 is the command itself, `n` the `n`-th mail of the batch that it delivers; what is due by time has
+//! a part of its own for each market ([`timed`]) and one for the ledger's leases and countdowns ([`TIMED`]). A command that is put
 //! aside whole changes nothing and is answered `Quarantined`; a mail that is put aside is answered to its sender as if its
 //! market had refused it (an order with `Quarantined`, a withdrawal as come too late), the other mails of its batch are
 //! applied. What a market had answered to the ledger and is put aside there stays unsettled: clearing shows it. The
 //! market that it was about, if there is one, accepts cancels alone from then on, by the ledger's word: an operator decides
 //! when it reopens. `CommandQuarantined` tells what and where.
+//!
+//! What is due by time would panic again with the next command. So a market whose timed work is put aside does none of it
+//! (nothing expires, no plan, schedule, cancellation of many orders, uncrossing or stop goes on; depth windows close) until
+//! an operator says more to it than to accept cancels alone. Of the ledger's, the leases and countdowns that were due are
+//! gone, and the orders that they were for stay.
 
 use wire::command::{DeliverMail, Reply};
 use wire::event::CommandQuarantined;
@@ -14,6 +20,14 @@ use wire::{Command, Event, LogPosition, Mail, MarketId, PartitionId, RejectReaso
 
 use super::{Output, Partition, refuse_for_nobody};
 use crate::effects::Effects;
+
+/// The part that is the ledger's timed work.
+pub(super) const TIMED: u32 = 1 << 31;
+
+/// The part that is a market's timed work.
+pub(super) fn timed(market: MarketId) -> u32 {
+    TIMED | u32::from(market.get())
+}
 
 impl Partition {
     /// Which part of the command is being executed.
@@ -37,6 +51,7 @@ impl Partition {
             return;
         }
         out.events.clear();
+        self.step = 0;
         let mut mail = std::mem::take(&mut self.mail);
         let mut effects = Effects { events: &mut out.events, mail: &mut mail };
         let market = market_asked(command);
@@ -76,6 +91,28 @@ impl Partition {
             ledger.quarantine(market, effects);
         }
         true
+    }
+
+    /// Whether the timed work of the market at this place is put aside; if so, it has been.
+    pub(super) fn puts_time_aside(&mut self, position: LogPosition, at: usize, effects: &mut Effects<'_>) -> bool {
+        if !self.put_aside.contains(&self.step) {
+            return false;
+        }
+        let market = &mut self.markets[at];
+        market.stop_timed_work();
+        let (market, ledger, partition) = (market.id(), market.ledger(), self.config.partition);
+        self.tell_quarantine(position, Some(market), effects);
+        effects.send(ledger, Mail::MarketQuarantined(MarketQuarantined { market, partition, position }));
+        true
+    }
+
+    /// Whether the ledger's timed work is put aside.
+    pub(super) fn puts_silence_aside(&mut self, position: LogPosition, effects: &mut Effects<'_>) -> bool {
+        let is_put_aside = self.put_aside.contains(&self.step);
+        if is_put_aside {
+            self.tell_quarantine(position, None, effects);
+        }
+        is_put_aside
     }
 
     fn tell_quarantine(&self, position: LogPosition, market: Option<MarketId>, effects: &mut Effects<'_>) {

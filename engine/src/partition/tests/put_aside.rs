@@ -1,8 +1,9 @@
 //! Commands and mails that are put aside.
 
-use wire::command::Reply;
-use wire::{Command, Event, LogPosition, MailSequence, MarketStatus, RejectReason};
+use wire::command::{CountdownCancel, RenewLease, Reply, Tick};
+use wire::{ClientSessionId, Command, Event, LogPosition, MailSequence, MarketStatus, RejectReason, Timestamp};
 
+use super::super::put_aside::{TIMED, timed};
 use super::world::{Layout, MARKET, World, qty};
 use crate::Output;
 
@@ -67,4 +68,68 @@ fn a_mail_that_is_put_aside_is_refused_and_the_others_of_its_batch_are_applied()
     world.assert_settled();
     assert_eq!(world.play("bob has"), "1000+0 base, 100000+0 quote");
     assert_eq!(world.play("bob buy 5 @ 100"), "no MarketClosed");
+}
+
+/// What is due would panic again with every command that follows.
+#[test]
+fn timed_work_that_is_put_aside_waits_for_an_operator() {
+    for layout in [Layout::Joint, Layout::Split] {
+        let mut world = World::new(layout);
+        world.play("alice sell 5 @ 100 gtd 10");
+        world.play("bob buy 5 @ 90");
+        world.now = world.now.plus_nanos(10_000_000_000);
+        let at = if layout == Layout::Joint { 0 } else { 1 };
+        let mut out = Output::default();
+        let position = LogPosition::new(1_000);
+        world.private.clear();
+        world.partitions[at].apply_without(position, world.now, &Command::Tick(Tick), &[timed(MARKET)], &mut out);
+        assert!(out.events.iter().any(|event| matches!(event, Event::CommandQuarantined(e) if e.market == MARKET)));
+        world.private.extend(out.events);
+        world.carry_all();
+        assert!(is_closed(&world.private), "{layout:?}");
+        world.restart(at);
+        world.now = world.now.plus_nanos(1_000_000_000);
+        world.tick();
+        world.carry_all();
+        assert_eq!(world.partitions[at].next_deadline(), None, "nothing is asked for again and again");
+        assert_eq!(world.play("bob cancel 2"), "canceled 2 5 Requested", "{layout:?}");
+        assert_eq!(world.play("bob buy 5 @ 100"), "no MarketClosed");
+        assert_eq!(world.play("phase cancelonly"), "", "{layout:?}");
+        assert_eq!(world.play("phase trading"), "expired 1 5 Expired", "{layout:?}");
+        world.assert_settled();
+        assert_eq!(world.play("alice has"), "1000+0 base, 100000+0 quote");
+    }
+}
+
+#[test]
+fn leases_and_countdowns_whose_end_is_put_aside_are_gone_and_their_orders_stay() {
+    for layout in [Layout::Joint, Layout::Split] {
+        let mut world = World::new(layout);
+        let (account, session) = (World::account("alice"), ClientSessionId::new(7));
+        let renew = RenewLease { account, session, holder: 1, takes_over: false, lease_ms: 1_000 };
+        world.settle(Command::RenewLease(renew));
+        world.settle(Command::CountdownCancel(CountdownCancel { account, market: MARKET, countdown_ms: 1_000 }));
+        let order = world.parse_order(&["alice", "sell", "5", "@", "100"]);
+        world.settle(Command::NewOrder(wire::command::NewOrder { session, ..order }));
+        world.now = world.now.plus_nanos(1_000_000_000);
+        let mut out = Output::default();
+        world.partitions[0].apply_without(LogPosition::new(1_000), world.now, &Command::Tick(Tick), &[TIMED], &mut out);
+        let told: Vec<&Event> =
+            out.events.iter().filter(|event| !matches!(event, Event::DepthWindowClosed(_))).collect();
+        assert!(
+            matches!(
+                told[..],
+                [Event::CommandQuarantined(_), Event::LeaseChanged(lease), Event::CountdownChanged(countdown)]
+                if lease.canceling == 0 && lease.expires == Timestamp::ZERO && !countdown.has_elapsed
+            ),
+            "{told:?}"
+        );
+        world.restart_all();
+        world.private.clear();
+        world.tick();
+        world.carry_all();
+        assert_eq!(world.told(), "");
+        assert_eq!(world.play("alice cancel 1"), "canceled 1 5 Requested");
+        world.assert_settled();
+    }
 }

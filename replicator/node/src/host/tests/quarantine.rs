@@ -3,8 +3,9 @@
 use super::*;
 use wire::event::MarketStatusChanged;
 
-/// What panics a market.
+/// What panics a market, and what does when it expires.
 const POISON: i64 = 666_666;
+const LATE_POISON: i64 = 666_667;
 
 fn order(account: AccountId, market: MarketId, side: Side, qty: i64, name: &str) -> Command {
     Command::NewOrder(NewOrder {
@@ -104,4 +105,43 @@ fn an_order_that_panics_its_market_is_refused_and_the_market_takes_cancels_alone
     }
     world.until("nobody is broken", |world| world.hosts.values().all(|host| !host.is_broken()));
     world.assert_agreement();
+}
+
+/// Nothing that anybody asks is to blame, and it would panic with every command that follows.
+#[test]
+fn an_order_whose_expiry_panics_its_market_is_left_alone_and_the_market_takes_cancels_alone() {
+    let mut world = World::new(12);
+    let mut client = Client::open(&mut world, 1);
+    let (market, alice, _) = list(&mut client, &mut world);
+    let Command::NewOrder(order) = order(alice, market, Side::Sell, LATE_POISON, "late") else { unreachable!() };
+    let order = NewOrder { time_in_force: TimeInForce::Gtd, ..order };
+    let expire_at = Some(Timestamp::from_nanos(world.now).plus_nanos(2_000_000_000));
+    let terms = wire::Terms { expire_at, ..wire::Terms::NONE };
+    let dated = wire::command::NewOrderOnTerms { order, terms };
+    let id = client.ask(&mut world, &Command::NewOrderOnTerms(Box::new(dated)));
+    world.until("its date is put aside everywhere", |world| {
+        (1..=NODES).all(|node| {
+            let status = world.hosts[&(NodeId::new(node), MARKET)].status();
+            status.broken.is_none() && status.quarantined.len() == 1
+        })
+    });
+    world.until("the market takes cancels alone", |world| {
+        let closed = MarketStatusChanged { market, status: wire::MarketStatus::CancelOnly };
+        world.events(1).contains(&Event::MarketStatusChanged(closed))
+    });
+    let cancel = wire::command::CancelOrder {
+        account: alice,
+        market,
+        order: wire::OrderId::new(id),
+        client_order_id: ClientOrderId::EMPTY,
+        new_client_order_id: ClientOrderId::EMPTY,
+        restriction: wire::CancelRestriction::None,
+    };
+    client.ask(&mut world, &Command::CancelOrder(cancel));
+    world.until("it is canceled", |world| {
+        world.events(2).iter().any(|event| matches!(event, Event::OrderCanceled(e) if e.order.get() == id))
+    });
+    world.assert_agreement();
+    let leader = world.leader(MARKET);
+    assert_eq!(world.hosts[&(leader, MARKET)].status().quarantined.len(), 1, "it was put aside once");
 }
