@@ -37,15 +37,15 @@ pub enum Lie {
     /// The receipts do not have the header's root.
     #[error("the receipts do not have the header's root")]
     Receipts,
-    /// A transaction of 64 bytes could pass for an inner node of the Merkle tree; no honest chain has them.
-    #[error("a transaction of 64 bytes could be an inner node of the tree")]
-    SixtyFourBytes,
     /// The proof does not show the transaction in the block.
     #[error("the proof does not show the transaction in the block")]
     Inclusion,
     /// It is a node of another chain.
     #[error("the node is of another chain")]
     WrongChain,
+    /// The header's time is hours from now.
+    #[error("the header is from the future")]
+    FromTheFuture,
     /// It cannot show the header of the head that it reports.
     #[error("the node cannot show its own head")]
     HeadWithoutHeader,

@@ -29,6 +29,12 @@ pub trait Listener: Send {
         to: Head,
         gone: &[ConnectedBlock],
     ) -> impl Future<Output = Result<(), Self::Error>> + Send;
+
+    /// Blocks from this height on must be known after a restart, however far below the head they are: the listener is
+    /// not done with them.
+    fn needs_from(&self) -> Option<Height> {
+        None
+    }
 }
 
 /// Why following stops.
@@ -84,11 +90,30 @@ pub struct Follower {
 }
 
 impl Follower {
-    /// Goes on where the store ends, or starts above the chain's trusted block.
+    /// Goes on where the store ends, or starts above the chain's trusted block. What the store has is in the pool's tree
+    /// from now on: that is how the way back is found when the chain was reorganised meanwhile.
     pub fn open(watch: Watch, store: BlockStore, depth: u64) -> Result<Follower, StoreError> {
-        let root = watch.with_pool(|pool| pool.tree().root());
-        let followed = store.tip()?.map_or(root, |tip| tip.placed.head);
+        let blocks: Vec<Placed> = store.blocks()?.into_iter().map(|block| block.placed).collect();
+        let root = watch.with_pool(|pool| {
+            pool.remember(&blocks);
+            pool.tree().root()
+        });
+        let followed = blocks.last().map_or(root, |tip| tip.head);
+        // Whoever listens has not said yet what it still needs.
+        watch.with_pool(|pool| pool.keep_from(Some(blocks.first().map_or(root, |lowest| lowest.head).height)));
         Ok(Follower { watch, store, depth, followed })
+    }
+
+    /// The blocks that can be undone, the lowest first.
+    pub fn blocks(&self) -> Result<Vec<ConnectedBlock>, StoreError> {
+        self.store.blocks()
+    }
+
+    /// The pool forgets nothing that is still to be followed, undone, or judged by the listener.
+    fn keep_headers(&self, needs_from: Option<Height>) {
+        let undoable = Height(self.followed.height.0.saturating_sub(self.depth));
+        let needed = needs_from.map_or(undoable, |from| from.min(undoable));
+        self.watch.with_pool(|pool| pool.keep_from(Some(needed)));
     }
 
     /// The last block that was connected.
@@ -106,15 +131,17 @@ impl Follower {
     /// adds may have to be taken back.
     pub async fn catch_up<L: Listener>(&mut self, listener: &mut L) -> Result<(), FollowError<L::Error>> {
         loop {
-            let agreement = self.watch.agreement();
-            let (Some(agreed), None) = (agreement.head, agreement.frozen) else { return Ok(()) };
-            match self.watch.with_pool(|pool| next_step(pool.tree(), self.followed, agreed)) {
+            match self.step() {
                 FollowStep::Rest => return Ok(()),
                 FollowStep::Lost => {
                     return Err(FollowError::Lost(self.watch.with_pool(|pool| pool.tree().root())));
                 }
                 FollowStep::Connect(placed) => match self.watch.block(placed.head).await {
-                    Ok(block) => self.connect(placed, &block, listener).await?,
+                    // While the block was on its way, the chain may have gone another one.
+                    Ok(block) if self.step() == FollowStep::Connect(placed) => {
+                        self.connect(placed, &block, listener).await?;
+                    }
+                    Ok(_) => {}
                     Err(error) => {
                         self.say_why(placed.head, &error);
                         return Ok(());
@@ -125,6 +152,14 @@ impl Follower {
         }
     }
 
+    /// What is to be done by what is agreed at this moment.
+    fn step(&self) -> FollowStep {
+        self.watch.with_pool(|pool| match (pool.agreement().head, pool.agreement().frozen) {
+            (Some(agreed), None) => next_step(pool.tree(), self.followed, agreed),
+            _ => FollowStep::Rest,
+        })
+    }
+
     /// The listener first: a crash before the store knows means that it hears of the block once more, not never.
     async fn connect<L: Listener>(
         &mut self,
@@ -133,8 +168,11 @@ impl Follower {
         listener: &mut L,
     ) -> Result<(), FollowError<L::Error>> {
         let transfers = listener.block_connected(block).await.map_err(FollowError::Listener)?;
-        self.store.connect(&ConnectedBlock { placed, transfers }, self.depth)?;
+        let needs_from = listener.needs_from();
+        let needed = needs_from.map_or(0, |from| placed.head.height.0.saturating_sub(from.0));
+        self.store.connect(&ConnectedBlock { placed, transfers }, self.depth.max(needed))?;
         self.followed = placed.head;
+        self.keep_headers(needs_from);
         Ok(())
     }
 
@@ -150,6 +188,7 @@ impl Follower {
         listener.blocks_disconnected(to, &gone).await.map_err(FollowError::Listener)?;
         self.store.disconnect_above(to.height)?;
         self.followed = to;
+        self.keep_headers(listener.needs_from());
         Ok(())
     }
 

@@ -25,7 +25,7 @@ pub trait Ledger: Send {
     fn events(&mut self) -> impl Future<Output = Result<Vec<Event>, Unanswered>> + Send;
 }
 
-/// The ledger partition of a cluster.
+/// The ledger partition of a cluster. Tells nothing of trading, whatever happens there.
 pub struct ClusterLedger {
     session: Session,
     stream: EventStream,
@@ -46,11 +46,31 @@ impl ClusterLedger {
         match item {
             StreamItem::Events { position, events: more, .. } => {
                 self.seen = position;
-                events.extend(more);
+                events.extend(more.into_iter().filter(is_of_chains));
             }
             StreamItem::Progress { position } => self.seen = self.seen.max(position),
         }
     }
+}
+
+/// Trading is most of what a ledger tells, and nothing of it is kept here: a start reads all that was ever told.
+fn is_of_chains(event: &Event) -> bool {
+    !matches!(
+        event,
+        Event::BalanceChanged(_)
+            | Event::OrderPending(_)
+            | Event::OrderAccepted(_)
+            | Event::OrderRejected(_)
+            | Event::OrderExecuted(_)
+            | Event::OrderResting(_)
+            | Event::OrderCanceled(_)
+            | Event::CancelRejected(_)
+            | Event::Traded(_)
+            | Event::LevelChanged(_)
+            | Event::DepthWindowClosed(_)
+            | Event::OrderShown(_)
+            | Event::OrderTerms(_)
+    )
 }
 
 impl Ledger for ClusterLedger {

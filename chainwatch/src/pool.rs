@@ -21,6 +21,7 @@ pub use race::{Ending, Outcome, Race, Step};
 use crate::chain::{ChainRules, Lie};
 use crate::tree::{Header, HeaderTree, Misplaced, Placed};
 use crate::{BlockHash, ChainNodeId, Head, Height, Verdict};
+use budget::Budget;
 use node::Node;
 
 /// What the pool tells. Each is also a line of the log and a metric.
@@ -60,6 +61,8 @@ pub struct Standing {
     pub behind: u64,
     /// Nine of ten answers took no longer.
     pub p90: Option<Duration>,
+    /// How many requests it was sent, as far as whoever sends them says so.
+    pub requests: u64,
 }
 
 /// The nodes of one chain.
@@ -69,6 +72,8 @@ pub struct Pool {
     tree: HeaderTree,
     nodes: Vec<Node>,
     agreement: Agreement,
+    /// Headers from this height on are still needed by somebody.
+    needed_from: Option<Height>,
     events: VecDeque<PoolEvent>,
 }
 
@@ -77,9 +82,35 @@ impl Pool {
     /// with more than 255.
     pub fn new(config: PoolConfig, rules: ChainRules, root: Placed, now: Instant) -> Pool {
         assert!((1..=255).contains(&config.nodes.len()), "a pool has 1 to 255 nodes");
-        let nodes = config.nodes.iter().map(|node| Node::new(node.clone(), now)).collect();
+        let burst = u32::try_from(config.remember_blocks).unwrap_or(u32::MAX);
+        let headers = Budget::new(config.headers_rate, burst, now);
+        let nodes = config.nodes.iter().map(|node| Node::new(node.clone(), headers.clone(), now)).collect();
         let tree = HeaderTree::new(root);
-        Pool { config, rules, tree, nodes, agreement: Agreement::new(now), events: VecDeque::new() }
+        let agreement = Agreement::new(now);
+        Pool { config, rules, tree, nodes, agreement, needed_from: None, events: VecDeque::new() }
+    }
+
+    /// Blocks that were verified in an earlier life, the lowest first. Those that do not descend from the trusted block
+    /// are left out.
+    pub fn remember(&mut self, blocks: &[Placed]) {
+        for block in blocks {
+            let before = self.tree.get(block.parent).map_or(0, |parent| parent.chain_work);
+            let header = Header {
+                hash: block.head.hash,
+                parent: block.parent,
+                height: Some(block.head.height),
+                time_s: block.time_s,
+                work: block.chain_work.saturating_sub(before),
+                bits: block.bits,
+            };
+            // What does not fit is of another chain than the trusted block's.
+            let _ = self.tree.place(&header);
+        }
+    }
+
+    /// From this height on, whatever the agreed chain has is still needed and not forgotten.
+    pub fn keep_from(&mut self, height: Option<Height>) {
+        self.needed_from = height;
     }
 
     /// Every node's id.
@@ -120,6 +151,7 @@ impl Pool {
             height: node.vote(&self.config, now).and_then(|r| self.tree.get(r.head)).map(|placed| placed.head.height),
             behind: node.behind(),
             p90: node.latency.p90(),
+            requests: 0,
         };
         self.nodes.iter().map(standing).collect()
     }
@@ -149,30 +181,54 @@ impl Pool {
 
     /// A verified header that was missing.
     pub fn on_header(&mut self, node: ChainNodeId, header: Header, now: Instant) {
-        let depth_max = self.config.remember_blocks;
-        if self.missing(node) != Some(header.hash) {
+        // The node was given up while the header was on its way.
+        let Some(missing) = self.missing(node) else { return };
+        if missing != header.hash {
             return self.on_lie(node, Lie::HeaderHash, now);
         }
-        let ready = self.nodes[node.index()].take_header(header, &self.tree, depth_max);
-        let is_ready = !ready.is_empty();
+        let branch_max = self.branch_max();
+        let ready = self.nodes[node.index()].take_header(header, &self.tree, branch_max, now);
+        if !self.may_place(node, &ready, now) {
+            return self.judge(node, now);
+        }
         for header in ready {
             if let Err(lie) = self.place(&header) {
                 return self.on_lie(node, lie, now);
             }
         }
-        if is_ready {
-            self.nodes[node.index()].settle(&self.tree, now);
-        }
+        self.nodes[node.index()].settle(&self.tree, now);
         self.settle(now);
-        if is_ready {
-            self.prove(node, now);
+        self.prove(node, now);
+    }
+
+    /// How long a branch one node may bring.
+    fn branch_max(&self) -> u64 {
+        self.agreement.head.map_or(self.config.headers_max, |_| self.config.remember_blocks)
+    }
+
+    /// Whether headers of which the oldest fits the tree are few enough: headers without work cost a liar nothing.
+    fn may_place(&mut self, node: ChainNodeId, ready: &[Header], now: Instant) -> bool {
+        let Some(oldest) = ready.first() else { return false };
+        let Some(head) = self.agreement.head else { return true };
+        let branch_max = self.branch_max();
+        let left_at = self.tree.fork_point(oldest.parent, head.hash).map_or(Height(0), |fork| fork.height);
+        let parent_at = self.tree.get(oldest.parent).map_or(left_at, |parent| parent.head.height);
+        let state = &mut self.nodes[node.index()];
+        if parent_at.0.saturating_sub(left_at.0) + ready.len() as u64 > branch_max {
+            state.goes_astray(now);
+            return false;
         }
+        let may = state.headers.take(ready.len(), now);
+        if !may {
+            state.drop_headers();
+        }
+        may
     }
 
     /// A node does not have the header of the head that it reports, or of an ancestor. Once that happens when its
     /// chain has just changed; again and again it is a lie.
     pub fn on_header_refused(&mut self, node: ChainNodeId, now: Instant) {
-        if self.nodes[node.index()].head_not_shown() {
+        if self.missing(node).is_some() && self.nodes[node.index()].head_not_shown() {
             self.on_lie(node, Lie::HeadWithoutHeader, now);
         }
     }
@@ -262,6 +318,7 @@ impl Pool {
 
     fn forget(&mut self, finalized: Head) {
         let keep_from = Height(finalized.height.0.saturating_sub(self.config.remember_blocks));
+        let keep_from = self.needed_from.map_or(keep_from, |needed| needed.min(keep_from));
         // Forgetting copies the tree, so it is done rarely.
         if keep_from.0 > self.tree.root().height.0 + self.config.remember_blocks
             && let Some(block) = self.tree.ancestor(finalized.hash, keep_from)

@@ -7,6 +7,8 @@
 pub mod bitcoin;
 pub mod evm;
 
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
 use base64::Engine;
@@ -23,8 +25,10 @@ use serde_json::{Value, json};
 use crate::chain::Lie;
 use crate::pool::Failure;
 
-/// The most bytes of one answer: a full block of transactions as JSON.
-const BODY_MAX: usize = 64 << 20;
+/// The most bytes of an answer: heads and headers, and a block's list of transaction hashes.
+const BODY_MAX: usize = 1 << 20;
+/// The most bytes of an answer that holds a full block of transactions as JSON.
+const BLOCK_BODY_MAX: usize = 64 << 20;
 /// A connection that takes longer to make is as good as refused.
 const CONNECT_TIMEOUT: Duration = Duration::from_millis(500);
 /// Idle connections kept for one node.
@@ -67,6 +71,7 @@ pub enum Told {
 #[derive(Clone)]
 pub struct RpcClient {
     http: Client<HttpConnector, Full<Bytes>>,
+    requests: Arc<AtomicU64>,
     url: Uri,
     authorization: Option<HeaderValue>,
 }
@@ -84,22 +89,46 @@ impl RpcClient {
             value.set_sensitive(true);
             value
         });
-        RpcClient { http, url: endpoint.url.clone(), authorization }
+        RpcClient { http, requests: Arc::default(), url: endpoint.url.clone(), authorization }
     }
 
-    /// One call.
+    /// How many requests the node was sent.
+    pub fn requests(&self) -> u64 {
+        self.requests.load(Ordering::Relaxed)
+    }
+
+    /// One call, whose answer has at most a megabyte.
     pub async fn call(&self, method: &str, params: Value) -> Result<Value, Told> {
+        self.call_within(method, params, BODY_MAX).await
+    }
+
+    /// One call, whose answer may hold a block.
+    pub async fn call_for_block(&self, method: &str, params: Value) -> Result<Value, Told> {
+        self.call_within(method, params, BLOCK_BODY_MAX).await
+    }
+
+    async fn call_within(&self, method: &str, params: Value, body_max: usize) -> Result<Value, Told> {
         let body = json!({"jsonrpc": "2.0", "id": 0, "method": method, "params": params});
-        let (status, answer) = self.post(body.to_string()).await?;
+        let (status, answer) = self.post(body.to_string(), body_max).await?;
         let answer = answer.ok_or_else(|| Told::Failed(failure_of(status)))?;
         result_of(answer, status)
     }
 
-    /// Several calls in one request; their results in the order of the calls. The first error is the whole's error.
+    /// Several calls in one request; their results in the order of the calls. The first error is the whole's error. Their
+    /// answers have at most a megabyte.
     pub async fn batch(&self, calls: &[(&str, Value)]) -> Result<Vec<Value>, Told> {
+        self.batch_within(calls, BODY_MAX).await
+    }
+
+    /// As [`RpcClient::batch`], and the answers may hold a block.
+    pub async fn batch_for_block(&self, calls: &[(&str, Value)]) -> Result<Vec<Value>, Told> {
+        self.batch_within(calls, BLOCK_BODY_MAX).await
+    }
+
+    async fn batch_within(&self, calls: &[(&str, Value)], body_max: usize) -> Result<Vec<Value>, Told> {
         let call = |(id, (method, params)): (usize, &(&str, Value))| json!({"jsonrpc": "2.0", "id": id, "method": method, "params": params});
         let body = Value::Array(calls.iter().enumerate().map(call).collect());
-        let (status, answer) = self.post(body.to_string()).await?;
+        let (status, answer) = self.post(body.to_string(), body_max).await?;
         let answers = match answer {
             Some(Value::Array(answers)) if answers.len() == calls.len() => answers,
             Some(single @ Value::Object(_)) => {
@@ -118,19 +147,20 @@ impl RpcClient {
     }
 
     /// The status, and the body if it is JSON that could be an answer.
-    async fn post(&self, body: String) -> Result<(StatusCode, Option<Value>), Told> {
+    async fn post(&self, body: String, body_max: usize) -> Result<(StatusCode, Option<Value>), Told> {
         let mut request = Request::builder().method(Method::POST).uri(&self.url);
         request = request.header(CONTENT_TYPE, "application/json");
         if let Some(authorization) = &self.authorization {
             request = request.header(AUTHORIZATION, authorization);
         }
         let request = request.body(Full::from(body)).map_err(|_| Told::Failed(Failure::Malformed))?;
+        self.requests.fetch_add(1, Ordering::Relaxed);
         let response = self.http.request(request).await.map_err(|error| Told::Failed(unreachable(&error)))?;
         let status = response.status();
         if status == StatusCode::TOO_MANY_REQUESTS {
             return Err(Told::Failed(Failure::TooMany));
         }
-        let body = Limited::new(response.into_body(), BODY_MAX).collect().await;
+        let body = Limited::new(response.into_body(), body_max).collect().await;
         let bytes = body.map_err(|_| Told::Failed(Failure::Broken))?.to_bytes();
         let answer =
             serde_json::from_slice(&bytes).ok().filter(|answer: &Value| answer.is_object() || answer.is_array());

@@ -71,9 +71,18 @@ impl BlockStore {
         first.map(|(key, record)| decode(&key, &record)).transpose()
     }
 
+    /// Every connected block that is remembered, the lowest first.
+    pub fn blocks(&self) -> Result<Vec<ConnectedBlock>, StoreError> {
+        self.in_range(..)
+    }
+
     /// The connected blocks above `height`, the lowest first.
     pub fn above(&self, height: Height) -> Result<Vec<ConnectedBlock>, StoreError> {
-        let range = self.blocks.range(key(Height(height.0 + 1))..);
+        self.in_range(key(Height(height.0 + 1))..)
+    }
+
+    fn in_range(&self, heights: impl std::ops::RangeBounds<[u8; 8]>) -> Result<Vec<ConnectedBlock>, StoreError> {
+        let range = self.blocks.range(heights);
         range
             .map(|item| {
                 let (key, record) = item.map_err(sled_error("read blocks"))?;

@@ -5,6 +5,7 @@
 
 mod metrics;
 mod probe;
+mod root;
 
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
@@ -22,6 +23,7 @@ use crate::rpc::{self, Endpoint, RpcClient, Told};
 use crate::tree::Placed;
 use crate::{BlockHash, ChainNodeId, Head, TxId};
 pub use metrics::Metrics;
+pub use root::trusted_block;
 
 /// How long a whole block may take.
 const BLOCK_TIMEOUT: Duration = Duration::from_secs(10);
@@ -132,7 +134,7 @@ impl Watch {
 
     /// The nodes, as a table shows them.
     pub fn standings(&self) -> Vec<Standing> {
-        self.shared.lock().standings(Instant::now())
+        self.shared.standings(Instant::now())
     }
 
     /// The chain's name.
@@ -238,6 +240,14 @@ impl Shared {
         self.pool.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
+    fn standings(&self, now: Instant) -> Vec<Standing> {
+        let mut standings = self.lock().standings(now);
+        for (standing, client) in standings.iter_mut().zip(&self.clients) {
+            standing.requests = client.requests();
+        }
+        standings
+    }
+
     /// Hands on what has happened in the pool: to the log, the metrics, and whoever listens.
     pub(crate) fn publish(&self) {
         let mut pool = self.lock();
@@ -281,12 +291,8 @@ async fn keep_time(shared: Arc<Shared>) {
     loop {
         ticks.tick().await;
         let now = Instant::now();
-        let standings = {
-            let mut pool = shared.lock();
-            pool.on_time(now);
-            pool.standings(now)
-        };
-        shared.metrics.standings(&shared.chain, &standings);
+        shared.lock().on_time(now);
+        shared.metrics.standings(&shared.chain, &shared.standings(now));
         shared.publish();
     }
 }

@@ -1,7 +1,8 @@
 //! Bitcoin-like chains: Bitcoin's headers and Merkle trees, with Litecoin's scrypt and spacing.
 //!
-//! Rules are those of Bitcoin Core's `pow.cpp` and `merkle.cpp`. Proofs refuse transactions of 64 bytes, which could
-//! pass for an inner node of the tree (CVE-2017-12842), and repeated transactions, which leave the root as it is
+//! Rules are those of Bitcoin Core's `pow.cpp` and `merkle.cpp`. A proof of a transaction of 64 bytes, which could be an
+//! inner node of the tree (CVE-2017-12842), proves nothing. In a whole block it is as good as any other: a row of inner
+//! nodes would have to begin with a coinbase. Repeated transactions, which leave the root as it is, are refused
 //! (CVE-2012-2459).
 
 use std::collections::HashSet;
@@ -155,9 +156,6 @@ impl BitcoinRules {
         if !block.check_merkle_root() || !block.check_witness_commitment() {
             return Err(Lie::Transactions);
         }
-        if block.txdata.iter().any(|tx| tx.base_size() == 64) {
-            return Err(Lie::SixtyFourBytes);
-        }
         let mut seen = HashSet::new();
         let mut transactions = Vec::with_capacity(block.txdata.len());
         for (at, tx) in block.txdata.iter().enumerate() {
@@ -170,11 +168,11 @@ impl BitcoinRules {
     }
 
     /// Verifies a proof, as `gettxoutproof` gives it, that the transaction of these bytes is in the block of this
-    /// hash.
-    pub fn inclusion(&self, block: BlockHash, proof: &[u8], tx: &[u8]) -> Result<ChainTransaction, Lie> {
+    /// hash. `None` for what no such proof can show: a transaction of 64 bytes.
+    pub fn inclusion(&self, block: BlockHash, proof: &[u8], tx: &[u8]) -> Result<Option<ChainTransaction>, Lie> {
         let tx: Transaction = deserialize(tx).map_err(|_| Lie::Inclusion)?;
         if tx.base_size() == 64 {
-            return Err(Lie::SixtyFourBytes);
+            return Ok(None);
         }
         let proof: MerkleBlock = deserialize(proof).map_err(|_| Lie::Inclusion)?;
         if proof.header.block_hash().to_byte_array() != block.0 {
@@ -185,7 +183,7 @@ impl BitcoinRules {
         if !matches.contains(&tx.compute_txid()) {
             return Err(Lie::Inclusion);
         }
-        Ok(transaction(&tx))
+        Ok(Some(transaction(&tx)))
     }
 
     /// A transaction that is in no block yet, from its bytes.

@@ -12,9 +12,12 @@ use crate::chain::ChainAsset;
 pub struct LedgerView {
     chain: ChainId,
     freeze: ChainFreeze,
-    assets: BTreeMap<ChainAsset, AssetId>,
+    /// As what it is credited, and the smallest deposit.
+    assets: BTreeMap<ChainAsset, (AssetId, u128)>,
     unbound: BTreeSet<u32>,
     open: BTreeMap<(ChainHash, u32), DepositChanged>,
+    /// What an operator has refused for ever.
+    refused: BTreeSet<(ChainHash, u32)>,
 }
 
 impl LedgerView {
@@ -26,6 +29,7 @@ impl LedgerView {
             assets: BTreeMap::new(),
             unbound: BTreeSet::new(),
             open: BTreeMap::new(),
+            refused: BTreeSet::new(),
         }
     }
 
@@ -34,7 +38,7 @@ impl LedgerView {
         match event {
             Event::ChainAssetListed(listed) if listed.chain == self.chain => {
                 if let Some(asset) = chain_asset(listed.contract.as_str()) {
-                    self.assets.insert(asset, listed.asset);
+                    self.assets.insert(asset, (listed.asset, listed.deposit_min));
                 }
             }
             Event::ChainFrozen(frozen) if frozen.chain == self.chain => self.freeze = frozen.reason,
@@ -47,10 +51,13 @@ impl LedgerView {
             }
             Event::DepositChanged(changed) if changed.chain == self.chain => {
                 let key = (changed.tx, changed.output);
-                if matches!(changed.stage, DepositStage::Rejected | DepositStage::Refused) {
-                    self.open.remove(&key);
-                } else {
-                    self.open.insert(key, **changed);
+                match changed.stage {
+                    DepositStage::Rejected => drop(self.open.remove(&key)),
+                    DepositStage::Refused => {
+                        self.open.remove(&key);
+                        self.refused.insert(key);
+                    }
+                    _ => drop(self.open.insert(key, **changed)),
                 }
             }
             _ => {}
@@ -63,9 +70,19 @@ impl LedgerView {
         self.freeze
     }
 
-    /// As what something on the chain is credited.
-    pub fn asset(&self, asset: ChainAsset) -> Option<AssetId> {
-        self.assets.get(&asset).copied()
+    /// As what so much of something on the chain is credited; `None` when it is not listed, or too little.
+    pub fn asset(&self, asset: ChainAsset, amount: u128) -> Option<AssetId> {
+        self.assets.get(&asset).filter(|(_, deposit_min)| amount >= *deposit_min).map(|(asset, _)| *asset)
+    }
+
+    /// A deposit that is not closed, as the ledger has it.
+    pub fn deposit(&self, key: (ChainHash, u32)) -> Option<&DepositChanged> {
+        self.open.get(&key)
+    }
+
+    /// Whether an operator has refused it for ever.
+    pub fn is_closed(&self, key: (ChainHash, u32)) -> bool {
+        self.refused.contains(&key)
     }
 
     /// Addresses that were asked for and are not bound.

@@ -81,11 +81,17 @@ impl Agreement {
             (self.head, self.frozen) = (None, Some(Freeze::NoMajority));
             return;
         };
+        let reverted = self.finalized.filter(|finalized| !tree.contains(head.hash, *finalized));
+        if reverted.is_some_and(|finalized| tree.contains(finalized.hash, head)) {
+            // Nodes fell back to where the chain was before: they contradict nothing, they just do not have it.
+            (self.head, self.frozen) = (None, Some(Freeze::NoMajority));
+            return;
+        }
         self.head = Some(head);
         if head.height > self.highest {
             (self.highest, self.rose_at) = (head.height, now);
         }
-        if self.finalized.is_some_and(|finalized| !tree.contains(head.hash, finalized)) {
+        if reverted.is_some() {
             self.frozen = Some(Freeze::FinalityReverted);
             return;
         }
@@ -144,6 +150,14 @@ fn majority_block(
     votes: impl Iterator<Item = (ChainNodeId, BlockHash)>,
 ) -> AgreedHead {
     let mut voters: Vec<_> = votes.filter_map(|(node, hash)| Some((node, tree.get(hash)?))).collect();
+    // Above the height that a majority reaches nobody can have one: a few voters' long branches cost nothing.
+    let mut heights: Vec<Height> = voters.iter().map(|(_, placed)| placed.head.height).collect();
+    heights.sort_unstable_by(|a, b| b.cmp(a));
+    let Some(reached) = heights.get(configured / 2).copied() else { return AgreedHead::NoMajority };
+    voters.retain_mut(|(_, placed)| {
+        let lowered = tree.chain(placed.head.hash).find(|block| block.head.height <= reached);
+        lowered.map(|block| *placed = block).is_some()
+    });
     while let Some(level) = voters.iter().map(|(_, placed)| placed.head.height).max() {
         let here = voters.iter().filter(|(_, placed)| placed.head.height == level);
         if let agreed @ AgreedHead::Agreed(_) = agreed_head(configured, here.map(|(node, placed)| (*node, placed.head)))

@@ -22,6 +22,15 @@ impl Budget {
         Budget { rate: f64::from(rate), burst, tokens: burst, filled_at: now, paused_until: None, pause: PAUSE.0 }
     }
 
+    /// Takes `count` at once, if there are so many.
+    pub(super) fn take(&mut self, count: usize, now: Instant) -> bool {
+        let is_enough = self.has_room(now) && self.tokens >= count as f64;
+        if is_enough {
+            self.tokens -= count as f64;
+        }
+        is_enough
+    }
+
     /// Whether one more request may be sent now.
     pub(super) fn has_room(&mut self, now: Instant) -> bool {
         let elapsed = now.saturating_duration_since(self.filled_at).as_secs_f64();

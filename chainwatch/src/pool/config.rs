@@ -96,8 +96,14 @@ pub struct PoolConfig {
     pub slow_start: Duration,
     /// How long a liar is not listened to.
     pub lie_penalty: Duration,
-    /// Headers are remembered this far below what is final.
+    /// Headers are remembered this far below what is final. A branch longer than this, of which no majority knows, is no
+    /// branch of this chain.
     pub remember_blocks: u64,
+    /// So many headers a node may show on the way to its head while nothing is agreed: after a start, from the trusted
+    /// block on.
+    pub headers_max: u64,
+    /// So many new headers a second a node may bring on average while a head is agreed.
+    pub headers_rate: u32,
 }
 
 impl PoolConfig {
@@ -130,6 +136,8 @@ impl PoolConfig {
             slow_start: Duration::from_secs(10),
             lie_penalty: Duration::from_secs(600),
             remember_blocks: 256,
+            headers_max: 100_000,
+            headers_rate: 10,
         }
     }
 

@@ -13,6 +13,8 @@ use crate::{BlockHash, Head, Verdict};
 const FAILURES_MAX: u32 = 2;
 /// So many times in a row a node may lack a header that its own report leads to: its chain may just have changed.
 const NOT_SHOWN_MAX: u32 = 3;
+/// How long a node whose chain meets ours nowhere is not asked again to show how it gets there.
+const ASTRAY_RETRY: Duration = Duration::from_secs(10);
 /// The share of a node that has just come back, in percent of a full one.
 const FIRST_SHARE: u64 = 10;
 
@@ -80,12 +82,15 @@ pub(super) struct Node {
     pub(super) verdict: Verdict,
     pub(super) latency: Latency,
     pub(super) budget: Budget,
+    /// New headers that it may bring while a head is agreed.
+    pub(super) headers: Budget,
     /// Of the smooth weighted round-robin.
     pub(super) turn: i64,
     vote: Option<Vote>,
     unplaced: Option<Unplaced>,
     /// Its head does not descend from anything that is known.
     is_astray: bool,
+    astray_until: Option<Instant>,
     /// Times in a row that it did not have a header that its own report leads to.
     not_shown: u32,
     proofs: u32,
@@ -99,9 +104,10 @@ pub(super) struct Node {
 }
 
 impl Node {
-    pub(super) fn new(config: NodeConfig, now: Instant) -> Node {
+    pub(super) fn new(config: NodeConfig, headers: Budget, now: Instant) -> Node {
         Node {
             budget: Budget::new(config.rate, config.burst, now),
+            headers,
             config,
             verdict: Verdict::Proving,
             latency: Latency::default(),
@@ -109,6 +115,7 @@ impl Node {
             vote: None,
             unplaced: None,
             is_astray: false,
+            astray_until: None,
             not_shown: 0,
             proofs: 0,
             failures: 0,
@@ -167,12 +174,16 @@ impl Node {
         (self.vote, self.unplaced, self.proofs) = (None, None, 0);
     }
 
-    /// Takes a report whose head is in the tree, or remembers it until it is.
+    /// Takes a report whose head is in the tree, or remembers it until it is. Headers that were fetched for an earlier
+    /// report are worth more than a newer one: the way to it is the same.
     pub(super) fn report(&mut self, report: Report, tree: &HeaderTree, now: Instant) {
         if tree.get(report.head).is_some() {
             (self.vote, self.unplaced, self.is_astray) = (Some(Vote { report, heard_at: now }), None, false);
+            self.astray_until = None;
             self.not_shown = 0;
-        } else if self.unplaced.as_ref().is_none_or(|unplaced| unplaced.report.head != report.head) {
+        } else if self.astray_until.is_some_and(|until| now < until) {
+            self.unplaced = None;
+        } else if self.unplaced.as_ref().is_none_or(|unplaced| unplaced.headers.is_empty()) {
             self.unplaced = Some(Unplaced { report, headers: Vec::new() });
         }
     }
@@ -184,7 +195,13 @@ impl Node {
     }
 
     /// Takes a header that was missing. Gives back all of them, the oldest first, when the oldest's parent is known.
-    pub(super) fn take_header(&mut self, header: Header, tree: &HeaderTree, depth_max: u64) -> Vec<Header> {
+    pub(super) fn take_header(
+        &mut self,
+        header: Header,
+        tree: &HeaderTree,
+        depth_max: u64,
+        now: Instant,
+    ) -> Vec<Header> {
         let Some(unplaced) = self.unplaced.as_mut() else { return Vec::new() };
         let below_root = header.height.is_some_and(|height| height <= tree.root().height);
         unplaced.headers.push(header);
@@ -194,9 +211,20 @@ impl Node {
             return headers;
         }
         if below_root || unplaced.headers.len() as u64 > depth_max {
-            (self.unplaced, self.vote, self.is_astray, self.proofs) = (None, None, true, 0);
+            self.goes_astray(now);
         }
         Vec::new()
+    }
+
+    /// Its chain is none that could become the agreed one.
+    pub(super) fn goes_astray(&mut self, now: Instant) {
+        (self.unplaced, self.vote, self.is_astray, self.proofs) = (None, None, true, 0);
+        self.astray_until = Some(now + ASTRAY_RETRY);
+    }
+
+    /// It brings more new headers than it may.
+    pub(super) fn drop_headers(&mut self) {
+        self.unplaced = None;
     }
 
     /// It does not have the header that its own report leads to. Whether that is once too often.

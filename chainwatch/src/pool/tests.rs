@@ -1,5 +1,7 @@
 //! Five nodes of a chain without proof of work, which say what the test lets them say.
 
+mod doubt;
+
 use super::*;
 use crate::chain::evm::EvmRules;
 
@@ -66,12 +68,16 @@ impl Bench {
         let report = Report { head: self.on(branch, height).hash, finalized: Some(self.on(branch, finalized)) };
         self.pool.on_report(id, report, Duration::from_millis(5), self.now);
         while let Some(missing) = self.pool.missing(id) {
-            let at = u64::from_be_bytes(missing.0[..8].try_into().unwrap());
-            let parent = self.on(branch, at - 1).hash;
-            let header =
-                Header { hash: missing, parent, height: Some(Height(at)), time_s: at, work: self.work, bits: 0 };
+            let header = self.header(branch, missing);
             self.pool.on_header(id, header, self.now);
         }
+    }
+
+    /// The header of a block of `branch`.
+    fn header(&self, branch: u8, hash: BlockHash) -> Header {
+        let at = u64::from_be_bytes(hash.0[..8].try_into().unwrap());
+        let parent = self.on(branch, at - 1).hash;
+        Header { hash, parent, height: Some(Height(at)), time_s: at, work: self.work, bits: 0 }
     }
 
     pub(super) fn all_report(&mut self, branch: u8, height: u64) {

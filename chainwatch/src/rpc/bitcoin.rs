@@ -30,7 +30,7 @@ pub(crate) async fn header(rpc: &RpcClient, rules: &BitcoinRules, hash: BlockHas
 
 /// One whole block, verified.
 pub(crate) async fn block(rpc: &RpcClient, rules: &BitcoinRules, head: Head) -> Result<VerifiedBlock, Told> {
-    let raw = rpc.call("getblock", json!([text(head.hash.0), 0])).await.map_err(absent_by_code)?;
+    let raw = rpc.call_for_block("getblock", json!([text(head.hash.0), 0])).await.map_err(absent_by_code)?;
     Ok(rules.block(head, &decode(&raw)?)?)
 }
 
@@ -42,9 +42,10 @@ pub(crate) async fn inclusion(
     tx: TxId,
 ) -> Result<ChainTransaction, Told> {
     let (tx, block_text) = (text(tx.0), text(block.0));
-    let raw = rpc.call("getrawtransaction", json!([tx, false, block_text])).await.map_err(absent_by_code)?;
-    let proof = rpc.call("gettxoutproof", json!([[tx], block_text])).await.map_err(absent_by_code)?;
-    Ok(rules.inclusion(block, &decode(&proof)?, &decode(&raw)?)?)
+    let raw = rpc.call_for_block("getrawtransaction", json!([tx, false, block_text])).await.map_err(absent_by_code)?;
+    let proof = rpc.call_for_block("gettxoutproof", json!([[tx], block_text])).await.map_err(absent_by_code)?;
+    let shown = rules.inclusion(block, &decode(&proof)?, &decode(&raw)?)?;
+    shown.ok_or_else(|| absent("proof of a transaction of 64 bytes"))
 }
 
 fn absent_by_code(told: Told) -> Told {

@@ -42,7 +42,7 @@ pub(crate) async fn header(rpc: &RpcClient, rules: &EvmRules, hash: BlockHash) -
 pub(crate) async fn block(rpc: &RpcClient, rules: &EvmRules, head: Head) -> Result<VerifiedBlock, Told> {
     let hash = text(head.hash.0);
     let calls = [("eth_getBlockByHash", json!([hash, true])), ("eth_getBlockReceipts", json!([hash]))];
-    let mut results = rpc.batch(&calls).await?.into_iter();
+    let mut results = rpc.batch_for_block(&calls).await?.into_iter();
     let block = present(results.next().unwrap_or(Value::Null), "block")?;
     let receipts = present(results.next().unwrap_or(Value::Null), "receipts")?;
     Ok(rules.block(head, &block, &receipts)?)

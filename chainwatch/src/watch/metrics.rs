@@ -48,6 +48,7 @@ pub struct Metrics {
     height: Family<NodeLabel, Gauge>,
     behind: Family<NodeLabel, Gauge>,
     p90: Family<NodeLabel, Gauge>,
+    requests: Family<NodeLabel, Gauge>,
     asked: Family<AskLabel, Counter>,
     agreed_height: Family<ChainLabel, Gauge>,
     final_height: Family<ChainLabel, Gauge>,
@@ -63,6 +64,7 @@ impl Metrics {
         registry.register("node_height", "Height of the node's head, as far as it is known", self.height.clone());
         registry.register("node_behind_blocks", "Blocks behind the agreed head", self.behind.clone());
         registry.register("node_p90_microseconds", "Nine of ten answers took no longer", self.p90.clone());
+        registry.register("node_requests", "Requests that the node was sent", self.requests.clone());
         registry.register("node_asked", "Questions that a node got in races", self.asked.clone());
         registry.register("agreed_height", "Height of the agreed head", self.agreed_height.clone());
         registry.register("final_height", "Height of what is final", self.final_height.clone());
@@ -115,6 +117,7 @@ impl Metrics {
         for standing in standings {
             let label = NodeLabel { chain: chain.to_string(), node: standing.name.clone() };
             self.behind.get_or_create(&label).set(standing.behind as i64);
+            self.requests.get_or_create(&label).set(standing.requests as i64);
             if let Some(height) = standing.height {
                 self.height.get_or_create(&label).set(height.0 as i64);
             }

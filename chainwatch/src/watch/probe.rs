@@ -1,10 +1,10 @@
 //! One node's probe: what is your head, and which headers lead there from what is known?
 
 use std::sync::Arc;
-use std::time::{Duration, Instant};
+use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 use super::{Shared, within};
-use crate::chain::ChainRules;
+use crate::chain::{ChainRules, Lie};
 use crate::pool::Report;
 use crate::rpc::{self, RpcClient, Told};
 use crate::tree::Header;
@@ -12,6 +12,9 @@ use crate::{BlockHash, ChainNodeId};
 
 /// Headers fetched in one turn, before the node is asked for its head again.
 const HEADERS_PER_TURN: usize = 64;
+/// How far from now a header's time may be, in seconds. Bitcoin's nodes take no block from further ahead; EVM chains are
+/// stricter.
+const AHEAD_MAX_S: u64 = 2 * 3_600;
 
 /// Probes one node for ever.
 pub(super) async fn run(shared: Arc<Shared>, node: ChainNodeId) {
@@ -40,7 +43,7 @@ async fn probe(client: &RpcClient, rules: &ChainRules) -> Result<(Report, Option
         ChainRules::Bitcoin(_) => Ok((rpc::bitcoin::report(client).await?, None)),
         ChainRules::Evm(rules) => {
             let (report, header) = rpc::evm::report(client, rules).await?;
-            Ok((report, Some(header)))
+            Ok((report, Some(check_time(header)?)))
         }
     }
 }
@@ -66,10 +69,17 @@ async fn fetch_headers(shared: &Shared, client: &RpcClient, node: ChainNodeId, s
 }
 
 async fn fetch(client: &RpcClient, rules: &ChainRules, hash: BlockHash) -> Result<Header, Told> {
-    match rules {
-        ChainRules::Bitcoin(rules) => rpc::bitcoin::header(client, rules, hash).await,
-        ChainRules::Evm(rules) => rpc::evm::header(client, rules, hash).await,
-    }
+    check_time(match rules {
+        ChainRules::Bitcoin(rules) => rpc::bitcoin::header(client, rules, hash).await?,
+        ChainRules::Evm(rules) => rpc::evm::header(client, rules, hash).await?,
+    })
+}
+
+/// No honest node has a header from the future. Is our own clock far behind, every node seems to lie: the chain freezes,
+/// and the verdicts say why.
+fn check_time(header: Header) -> Result<Header, Told> {
+    let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default().as_secs();
+    if header.time_s > now.saturating_add(AHEAD_MAX_S) { Err(Lie::FromTheFuture.into()) } else { Ok(header) }
 }
 
 /// A node that refuses to say what its head is answers, but not the one question that everything hangs on.

@@ -1,0 +1,149 @@
+use std::collections::VecDeque;
+
+use super::*;
+use crate::chain::ChainAsset;
+use crate::keys::AddressScheme;
+use crate::ledger::Unanswered;
+use crate::{BlockHash, DepositId, TxId};
+use wire::event::{AddressBound, AddressRequested, ChainAssetListed};
+use wire::{AccountId, Amount, AssetId, DepositStage, Event};
+
+const XPUB: &str =
+    "xpub6CatWdiZiodmUeTDp8LT5or8nmbKNcuyvz7WyksVFkKB4RHwCD3XyuvPEbvqAQY3rAPshWcMLoP2fMFMKHPJ4ZeZXYVUhLv1VMrjPC7PW6V";
+const CHAIN: ChainId = ChainId::new(1);
+const COIN: AssetId = AssetId::new(1);
+
+/// A ledger that has no room for a deposit of 13, and none for the address of index 1.
+#[derive(Default)]
+struct Narrow {
+    events: VecDeque<Event>,
+    reported: Vec<u128>,
+    bound: Vec<u32>,
+}
+
+impl Ledger for Narrow {
+    async fn propose(&mut self, command: &Command) -> Result<Reply, Unanswered> {
+        let rejected = |reason| Ok(Reply::Rejected { reason, id: 0 });
+        match command {
+            Command::ReportDeposit(report) => {
+                self.reported.push(report.amount);
+                if report.amount == 13 {
+                    return rejected(RejectReason::TableFull);
+                }
+                self.events.push_back(Event::DepositChanged(Box::new(as_reported(report))));
+            }
+            Command::BindAddress(bind) if bind.index == 1 => return rejected(RejectReason::AddressTaken),
+            Command::BindAddress(bind) => {
+                self.bound.push(bind.index);
+                let account = AccountId::new(bind.index);
+                let (index, address) = (bind.index, bind.address);
+                let bound = AddressBound { account, chain: CHAIN, index, address };
+                self.events.push_back(Event::AddressBound(Box::new(bound)));
+            }
+            _ => {}
+        }
+        Ok(Reply::Accepted { id: 1 })
+    }
+
+    async fn events(&mut self) -> Result<Vec<Event>, Unanswered> {
+        Ok(self.events.drain(..).collect())
+    }
+}
+
+fn as_reported(report: &ReportDeposit) -> DepositChanged {
+    let ReportDeposit { chain, tx, output, index, asset, amount, block, height, confirmations, .. } = *report;
+    DepositChanged {
+        account: AccountId::new(1),
+        chain,
+        tx,
+        output,
+        index,
+        asset,
+        amount,
+        stage: DepositStage::Included,
+        block,
+        height,
+        confirmations,
+        required: 3,
+        credited: Amount::ZERO,
+        dust: 0,
+        is_reverted: false,
+    }
+}
+
+fn keys() -> AddressKeys {
+    AddressKeys::new(XPUB, AddressScheme::Evm).unwrap()
+}
+
+/// A chain whose smallest deposit is 10, and addresses of indices 1 and 2 that were asked for.
+async fn proposer() -> Proposer<Narrow> {
+    let listed = ChainAssetListed {
+        chain: CHAIN,
+        asset: COIN,
+        contract: wire::ChainAddress::EMPTY,
+        chain_decimals: 8,
+        deposit_min: 10,
+        confirmations: 3,
+        large_from: Amount::ZERO,
+        large_confirmations: 0,
+    };
+    let requested = |index| AddressRequested { account: AccountId::new(index), chain: CHAIN, index };
+    let mut ledger = Narrow::default();
+    ledger.events.push_back(Event::ChainAssetListed(Box::new(listed)));
+    ledger.events.extend([1, 2].map(|index| Event::AddressRequested(requested(index))));
+    let mut proposer = Proposer::new(CHAIN, ledger, keys());
+    proposer.claim().await.unwrap();
+    proposer.read().await.unwrap();
+    proposer.bind_addresses().await.unwrap();
+    proposer
+}
+
+fn block() -> Head {
+    Head { height: Height(5), hash: BlockHash([5; 32]) }
+}
+
+fn transfer(amount: u128) -> Transfer {
+    let (_, to) = keys().derive(2).unwrap();
+    let id = DepositId { tx: TxId([amount as u8; 32]), output: 0 };
+    Transfer { id, to, asset: ChainAsset::Native, amount }
+}
+
+#[tokio::test]
+async fn an_address_that_is_refused_keeps_nobody_else_from_theirs() {
+    let proposer = proposer().await;
+    assert_eq!(proposer.ledger.bound, [2]);
+}
+
+#[tokio::test]
+async fn a_deposit_that_is_refused_keeps_no_other_from_its_turn_and_waits_for_its_own() {
+    let mut proposer = proposer().await;
+    for amount in [12, 13, 14] {
+        assert!(proposer.find(block(), &transfer(amount)));
+    }
+    for key in proposer.keys() {
+        let found = *proposer.about(key).unwrap().1.unwrap();
+        proposer.say(key, Statement::Included { found, confirmations: 1, is_final: false }).await.unwrap();
+    }
+    assert_eq!(proposer.ledger.reported, [12, 13, 14]);
+    let key = (ChainHash([13; 32]), 0);
+    assert_eq!(proposer.found.keys().collect::<Vec<_>>(), [&key], "it is not forgotten");
+    assert!(proposer.about(key).is_none(), "and not repeated at once");
+    assert_eq!(proposer.needs_from(), Some(Height(5)), "nor may its block be");
+}
+
+#[tokio::test]
+async fn less_than_the_smallest_deposit_is_no_deposit() {
+    let mut proposer = proposer().await;
+    assert!(!proposer.find(block(), &transfer(9)));
+    assert!(proposer.find(block(), &transfer(10)));
+}
+
+#[tokio::test]
+async fn what_a_reorganisation_takes_away_before_it_was_told_is_never_told() {
+    let mut proposer = proposer().await;
+    assert!(proposer.find(block(), &transfer(12)));
+    let placed = crate::tree::Placed { head: block(), parent: BlockHash([4; 32]), time_s: 0, chain_work: 0, bits: 0 };
+    let gone = [ConnectedBlock { placed, transfers: vec![transfer(12)] }];
+    proposer.blocks_disconnected(Head { height: Height(4), hash: BlockHash([4; 32]) }, &gone).await.unwrap();
+    assert!(proposer.keys().is_empty());
+}
