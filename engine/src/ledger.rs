@@ -24,6 +24,7 @@ mod replace;
 mod settlement;
 mod silence;
 mod special;
+mod withdrawals;
 
 use wire::codec::{CodecError, Reader, Writer};
 use wire::command::{
@@ -48,6 +49,7 @@ use self::orders::{Order, Orders};
 use self::registry::Registry;
 use self::replace::Replaces;
 use self::silence::Silence;
+use self::withdrawals::Withdrawals;
 use crate::effects::Effects;
 use crate::limits::Limits;
 use crate::mailbox::Mailboxes;
@@ -95,6 +97,7 @@ pub(crate) struct LedgerCell {
     silence: Silence,
     blockchains: Blockchains,
     deposits: Deposits,
+    withdrawals: Withdrawals,
     /// When the running command was sequenced.
     now: Timestamp,
 }
@@ -116,6 +119,7 @@ impl LedgerCell {
             silence: Silence::new(limits),
             blockchains: Blockchains::new(limits),
             deposits: Deposits::new(limits),
+            withdrawals: Withdrawals::new(limits),
             now: Timestamp::ZERO,
         }
     }
@@ -404,6 +408,7 @@ impl LedgerCell {
         self.replaces.save(to);
         self.blockchains.save(to);
         self.deposits.save(to);
+        self.withdrawals.save(to);
         self.lists.save(to);
     }
 
@@ -444,6 +449,7 @@ impl LedgerCell {
         ledger.replaces = Replaces::load(from)?;
         ledger.blockchains = Blockchains::load(limits, &ledger.registry, from)?;
         ledger.deposits = Deposits::load(limits, &ledger.blockchains, from)?;
+        ledger.withdrawals = Withdrawals::load(limits, &ledger.registry, &ledger.blockchains, from)?;
         ledger.lists = Lists::load(from)?;
         Ok(ledger)
     }

@@ -329,6 +329,16 @@ impl From<RejectReason> for ApiError {
             UnknownChain | UnknownChainAsset => ApiError::new(-1102, "The network is not supported for this asset."),
             ChainExists | ChainTaken | StaleFence | ChainAssetExists | BadChainRules | UnknownAddress
             | AddressTaken | UnknownDeposit | DepositNotOpen => UNSUPPORTED,
+            WithdrawalTooSmall | WithdrawalTooLarge | BadWithdrawalAmount => {
+                ApiError::new(-4026, "The withdrawal amount is out of bounds.")
+            }
+            WithdrawalLimitReached => ApiError::new(-4026, "The withdrawal limit of 24 hours is reached."),
+            AddressNotAllowed => ApiError::new(-4003, "Withdrawals to this address are not allowed."),
+            WithdrawalExists => ApiError::new(-4026, "The withdrawOrderId is taken by another withdrawal."),
+            WithdrawalsDisabled | WithdrawalsBlocked => ApiError::new(-4012, "Withdrawals are suspended."),
+            UnknownWithdrawal | WithdrawalNotOpen => ApiError::new(-4026, "The withdrawal cannot be changed."),
+            ChainIsFrozen | InputTaken | NotAReplacement | NetworkFeeTooHigh | HouseBalanceTooLow | AlreadyApproved
+            | WithdrawalMismatch | BadWithdrawalRules | WithdrawalNotReady => UNSUPPORTED,
             AccountOpenOrders => ApiError::filter("EXCHANGE_MAX_NUM_ORDERS"),
             PositionTooLarge => ApiError::filter("MAX_POSITION"),
             AccountQtyTooLarge => ApiError::filter("ACCOUNT_MAX_QTY"),

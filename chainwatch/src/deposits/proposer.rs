@@ -150,7 +150,7 @@ impl<L: Ledger> Proposer<L> {
     /// Says to the ledger what the pool says of the chain. A credit that was taken back is an operator's matter.
     pub(super) async fn propose_freeze(&mut self, watch: &Watch) -> Result<(), DepositError> {
         let reason = freeze_of(watch.agreement().frozen);
-        if self.view.freeze() != reason && self.view.freeze() != ChainFreeze::CreditReverted {
+        if self.view.freeze() != reason && !self.view.freeze().is_for_operators() {
             let (chain, fence) = (self.chain, self.fence);
             match self.propose(Command::FreezeChain(FreezeChain { chain, fence, reason })).await {
                 Err(DepositError::Refused(refused)) => {

@@ -141,6 +141,24 @@ impl Balances {
         totals.free += amount.wide();
     }
 
+    /// Books a withdrawal that was held for.
+    pub(super) fn pay_out(&mut self, account: AccountId, asset: AssetId, amount: Amount) {
+        let (balance, totals) = self.touch(account, asset);
+        balance.held = minus(balance.held, amount);
+        totals.held -= amount.wide();
+        totals.withdrawals += amount.wide();
+    }
+
+    /// From one account's held to another's free.
+    pub(super) fn hand_over(&mut self, from: AccountId, to: AccountId, asset: AssetId, amount: Amount) {
+        let (balance, totals) = self.touch(from, asset);
+        balance.held = minus(balance.held, amount);
+        totals.held -= amount.wide();
+        totals.free += amount.wide();
+        let (balance, _) = self.touch(to, asset);
+        balance.free = plus(balance.free, amount);
+    }
+
     /// From held to clearing: what this side of a trade gives.
     pub(super) fn give(&mut self, account: AccountId, asset: AssetId, amount: Amount) {
         let (balance, totals) = self.touch(account, asset);

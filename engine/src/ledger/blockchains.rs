@@ -74,6 +74,12 @@ impl Blockchain {
         known.ok_or(Refused::because(RejectReason::UnknownChainAsset))
     }
 
+    /// The chain's own coin, as an asset of the ledger.
+    pub(super) fn coin(&self) -> Result<&ChainAssetListed, Refused> {
+        let coin = self.assets.iter().find(|listed| listed.contract.is_empty());
+        coin.ok_or(Refused::because(RejectReason::UnknownChainAsset))
+    }
+
     /// Whose a bound address is.
     pub(super) fn owner(&self, index: u32) -> Result<AccountId, Refused> {
         let address = index.checked_sub(1).and_then(|at| self.addresses.get(at as usize));
@@ -281,10 +287,10 @@ impl LedgerCell {
         if !is_operator {
             blockchain.check_fence(fence)?;
         }
-        if reason == ChainFreeze::CreditReverted {
+        if reason.is_for_operators() {
             return Err(RejectReason::BadChainRules.into());
         }
-        if is_operator || blockchain.freeze != ChainFreeze::CreditReverted {
+        if is_operator || !blockchain.freeze.is_for_operators() {
             let blockchain = self.blockchains.known(chain);
             if blockchain.freeze != reason {
                 blockchain.freeze = reason;
@@ -297,7 +303,7 @@ impl LedgerCell {
 
 /// Freezes a chain, unless it is frozen for a reason that only an operator lifts.
 pub(super) fn freeze(blockchain: &mut Blockchain, reason: ChainFreeze, effects: &mut Effects<'_>) {
-    if blockchain.freeze != ChainFreeze::CreditReverted && blockchain.freeze != reason {
+    if !blockchain.freeze.is_for_operators() && blockchain.freeze != reason {
         blockchain.freeze = reason;
         effects.tell(Event::ChainFrozen(ChainFrozen { chain: blockchain.listed.chain, reason }));
     }

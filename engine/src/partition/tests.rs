@@ -20,4 +20,5 @@ mod rules;
 mod silence;
 mod stops;
 mod terms;
+mod withdrawals;
 mod world;

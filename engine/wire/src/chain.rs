@@ -55,5 +55,14 @@ crate::order::numbered! {
         Stalled = 5,
         /// A deposit that was credited is not on the chain any more. Only an operator thaws this.
         CreditReverted = 6,
+        /// A withdrawal that was settled is not on the chain any more. Only an operator thaws this.
+        WithdrawalReverted = 7,
+    }
+}
+
+impl ChainFreeze {
+    /// Whether only an operator thaws it.
+    pub const fn is_for_operators(self) -> bool {
+        matches!(self, ChainFreeze::CreditReverted | ChainFreeze::WithdrawalReverted)
     }
 }

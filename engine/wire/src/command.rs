@@ -5,6 +5,7 @@ mod chain;
 mod market;
 mod session;
 mod special;
+mod withdrawal;
 
 use alloc::boxed::Box;
 use alloc::vec::Vec;
@@ -15,6 +16,10 @@ pub use self::market::{
 pub use crate::api_key::{ExtendApiKey, RestrictApiKey};
 
 pub use self::special::{AmendOrder, CancelOrderList, NewOrderList, NewOrderOnTerms, ReplaceOrder};
+pub use self::withdrawal::{
+    AllocateWithdrawal, AllowAddress, ApproveWithdrawal, CancelWithdrawal, FailWithdrawal, RefuseWithdrawal,
+    ReportWithdrawal, RequestWithdrawal, RestrictWithdrawals, SetWithdrawalRules, SignWithdrawal,
+};
 use crate::text::{AccountName, ApiKeyText, ClientOrderId, Secret, Symbol};
 use crate::{
     AccountId, Amount, ApiKeyId, AssetId, CancelRestriction, ClientSessionId, FeeRate, Incarnation, Mail, MailSequence,
@@ -115,6 +120,28 @@ pub enum Command {
     ReportDeposit(Box<ReportDeposit>),
     /// Operator: decide about a deposit.
     ResolveDeposit(ResolveDeposit),
+    /// Operator: what withdrawals of an asset must keep to.
+    SetWithdrawalRules(Box<SetWithdrawalRules>),
+    /// Operator: what an account may withdraw.
+    RestrictWithdrawals(RestrictWithdrawals),
+    /// Operator: an account may withdraw to an address.
+    AllowAddress(Box<AllowAddress>),
+    /// Client: send money to an address.
+    RequestWithdrawal(Box<RequestWithdrawal>),
+    /// Operator: approve a withdrawal.
+    ApproveWithdrawal(ApproveWithdrawal),
+    /// Client, operator: take a withdrawal back.
+    CancelWithdrawal(CancelWithdrawal),
+    /// Chainwatch: what a withdrawal's next transaction spends.
+    AllocateWithdrawal(Box<AllocateWithdrawal>),
+    /// Chainwatch: a withdrawal's signed transaction.
+    SignWithdrawal(Box<SignWithdrawal>),
+    /// Chainwatch: the signer has refused.
+    RefuseWithdrawal(RefuseWithdrawal),
+    /// Chainwatch: what is seen of a withdrawal's transaction.
+    ReportWithdrawal(Box<ReportWithdrawal>),
+    /// Operator: a withdrawal will never move its money.
+    FailWithdrawal(FailWithdrawal),
     /// Cluster: mail of another partition.
     DeliverMail(DeliverMail),
     /// Cluster: another partition has received mail; forget it.

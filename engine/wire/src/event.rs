@@ -8,6 +8,7 @@ mod market;
 mod session;
 mod special;
 mod stream;
+mod withdrawal;
 
 use alloc::boxed::Box;
 
@@ -18,6 +19,10 @@ pub use self::market::{
 pub use self::special::{
     AmendRejected, ListEnded, ListRejected, ListStarted, OrderAmended, OrderArmed, OrderTerms, OrderTracking,
     OrderTriggered,
+};
+pub use self::withdrawal::{
+    AddressAllowed, WithdrawalAllocated, WithdrawalApproved, WithdrawalChanged, WithdrawalRulesChanged,
+    WithdrawalSigned, WithdrawalsRestricted,
 };
 pub use crate::api_key::{ApiKeyExtended, ApiKeyRestricted};
 use crate::command::{ApiKeyKind, Permissions};
@@ -155,6 +160,20 @@ pub enum Event {
     AddressBound(Box<AddressBound>),
     /// Ledger: a deposit is known, or stands elsewhere.
     DepositChanged(Box<DepositChanged>),
+    /// Ledger: what withdrawals of an asset must keep to.
+    WithdrawalRulesChanged(Box<WithdrawalRulesChanged>),
+    /// Ledger: what an account may withdraw.
+    WithdrawalsRestricted(WithdrawalsRestricted),
+    /// Ledger: an address is one of an account's destinations.
+    AddressAllowed(Box<AddressAllowed>),
+    /// Ledger: an operator has approved a withdrawal.
+    WithdrawalApproved(WithdrawalApproved),
+    /// Ledger: what a withdrawal's next transaction spends.
+    WithdrawalAllocated(Box<WithdrawalAllocated>),
+    /// Ledger: a withdrawal's transaction is signed.
+    WithdrawalSigned(Box<WithdrawalSigned>),
+    /// Ledger: a withdrawal is known, or stands elsewhere.
+    WithdrawalChanged(Box<WithdrawalChanged>),
 }
 
 const _: () = assert!(size_of::<Event>() <= 96, "an event that every order causes must stay short");

@@ -58,6 +58,10 @@ id! {
     ChainId(u16)
 }
 id! {
+    /// A withdrawal, counted from 1 by its account's ledger cell. `0` names none.
+    WithdrawalId(u64)
+}
+id! {
     /// An order, assigned by its account's ledger cell when the order enters the log; unique in the
     /// cluster and below 2^53, so that JSON readers keep it exact. `0` names no order.
     OrderId(u64)

@@ -37,6 +37,7 @@ mod schedule;
 mod terms;
 mod text;
 mod time;
+mod withdrawal;
 
 pub use amount::Amount;
 pub use api_key::{BadNetwork, Network, Networks};
@@ -47,7 +48,7 @@ pub use fee::{FeeRate, FeeTier, FeeTiers, SignedFeeRate};
 pub use ids::{
     AccountId, ApiKeyId, AssetId, BookSequence, ChainId, ClientSessionId, ClusterEpoch, FirmId, Incarnation, ListId,
     LogPosition, MailSequence, MarketId, NodeId, OrderId, PartitionId, PreventedMatchId, Sequence, SessionId, Term,
-    TradeGroupId, TradeId, UpdateId,
+    TradeGroupId, TradeId, UpdateId, WithdrawalId,
 };
 pub use mail::Mail;
 pub use market::{MarketRules, MarketScale, MarketStatus, PhaseCause, ScaleError, SpecialRules};
@@ -60,3 +61,6 @@ pub use schedule::{MarketSchedule, ScheduleStep};
 pub use terms::{BasisPoints, CancelRestriction, ListKind, ReplaceMode, Terms};
 pub use text::{AccountName, ApiKeyText, ClientOrderId, Secret, Symbol, Text, TextError};
 pub use time::Timestamp;
+pub use withdrawal::{
+    ChainInput, ChainInputs, Sighting, TransactionBytes, WithdrawalCause, WithdrawalRules, WithdrawalStage,
+};

@@ -224,6 +224,45 @@ reasons! {
     UnknownDeposit = 509,
     /// The deposit does not stand where this could be decided.
     DepositNotOpen = 510,
+
+    /// No such withdrawal, or it is another account's.
+    UnknownWithdrawal = 600,
+    /// The withdrawal does not stand where this could be done.
+    WithdrawalNotOpen = 601,
+    /// The asset cannot be withdrawn on this chain now.
+    WithdrawalsDisabled = 602,
+    /// Less than may be withdrawn.
+    WithdrawalTooSmall = 603,
+    /// More than may be withdrawn at once.
+    WithdrawalTooLarge = 604,
+    /// With this it would be more within 24 hours than the account, or all of them, may withdraw.
+    WithdrawalLimitReached = 605,
+    /// The account may not withdraw to this address.
+    AddressNotAllowed = 606,
+    /// The account has given this name to another request; the reply names that withdrawal.
+    WithdrawalExists = 607,
+    /// The amount is no whole number of the chain's units.
+    BadWithdrawalAmount = 608,
+    /// The chain is frozen: nothing is allocated and nothing signed.
+    ChainIsFrozen = 609,
+    /// Another withdrawal spends the input or has the nonce; the reply names it.
+    InputTaken = 610,
+    /// It does not spend what the transaction before it spends, or does not pay more.
+    NotAReplacement = 611,
+    /// The transaction pays more to its chain than it may.
+    NetworkFeeTooHigh = 612,
+    /// The house's free balance does not cover what the transaction pays to its chain.
+    HouseBalanceTooLow = 613,
+    /// This operator has approved it already.
+    AlreadyApproved = 614,
+    /// It contradicts what the log says of the withdrawal's transactions.
+    WithdrawalMismatch = 615,
+    /// The rules contradict each other or are out of bounds.
+    BadWithdrawalRules = 616,
+    /// The withdrawal's address has not been known for long enough.
+    WithdrawalNotReady = 617,
+    /// The account may withdraw nothing.
+    WithdrawalsBlocked = 618,
 }
 
 #[cfg(test)]

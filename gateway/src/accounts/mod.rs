@@ -246,6 +246,13 @@ impl Accounts {
                 | Event::AddressRequested(_)
                 | Event::AddressBound(_)
                 | Event::DepositChanged(_)
+                | Event::WithdrawalRulesChanged(_)
+                | Event::WithdrawalsRestricted(_)
+                | Event::AddressAllowed(_)
+                | Event::WithdrawalApproved(_)
+                | Event::WithdrawalAllocated(_)
+                | Event::WithdrawalSigned(_)
+                | Event::WithdrawalChanged(_)
                 | Event::CommandQuarantined(_) => {}
                 Event::FeeScheduleChanged(changed) => self.fees.set_tiers(changed),
                 Event::FeesChanged(changed) => self.fees.set(changed),

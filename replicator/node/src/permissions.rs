@@ -43,6 +43,17 @@ pub fn may_request(role: Role, command: &Command) -> bool {
         | Command::SetOrderLimits(_)
         | Command::SetKillSwitch(_) => role == Role::Operator,
         Command::ListChain(_) | Command::ListChainAsset(_) | Command::ResolveDeposit(_) => role == Role::Operator,
+        Command::SetWithdrawalRules(_)
+        | Command::RestrictWithdrawals(_)
+        | Command::AllowAddress(_)
+        | Command::ApproveWithdrawal(_)
+        | Command::FailWithdrawal(_) => role == Role::Operator,
+        Command::CancelWithdrawal(cancel) if cancel.account.get() == 0 => role == Role::Operator,
+        Command::RequestWithdrawal(_) | Command::CancelWithdrawal(_) => matches!(role, Role::Gateway | Role::Operator),
+        Command::AllocateWithdrawal(_)
+        | Command::SignWithdrawal(_)
+        | Command::RefuseWithdrawal(_)
+        | Command::ReportWithdrawal(_) => role == Role::Chainwatch,
         Command::RequestAddress(_) => matches!(role, Role::Gateway | Role::Operator),
         Command::ClaimChain(_) | Command::BindAddress(_) | Command::ReportDeposit(_) => role == Role::Chainwatch,
         // Without a claim's fence only an operator freezes and thaws.

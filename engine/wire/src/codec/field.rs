@@ -8,11 +8,12 @@ use crate::command::{ApiKeyKind, Permissions};
 use crate::link::{Refusal, Role};
 use crate::{
     AccountId, Amount, ApiKeyId, AssetId, BasisPoints, BookSequence, CancelCause, CancelRestriction, ChainFreeze,
-    ChainHash, ChainId, ClientSessionId, ClusterEpoch, DepositStage, FeeRate, FeeTier, FeeTiers, FirmId, Incarnation,
-    ListId, ListKind, LogPosition, MailSequence, MarketId, MarketStatus, Network, Networks, NodeId, OrderId, OrderKind,
-    PartitionId, PhaseCause, PreventedMatchId, Price, Qty, RejectReason, ReplaceMode, Secret, SelfTradePrevention,
-    Sequence, SessionId, Side, Sides, SignedFeeRate, Term, Text, TimeInForce, Timestamp, TradeGroupId, TradeId,
-    UpdateId,
+    ChainHash, ChainId, ChainInput, ChainInputs, ClientSessionId, ClusterEpoch, DepositStage, FeeRate, FeeTier,
+    FeeTiers, FirmId, Incarnation, ListId, ListKind, LogPosition, MailSequence, MarketId, MarketStatus, Network,
+    Networks, NodeId, OrderId, OrderKind, PartitionId, PhaseCause, PreventedMatchId, Price, Qty, RejectReason,
+    ReplaceMode, Secret, SelfTradePrevention, Sequence, SessionId, Side, Sides, Sighting, SignedFeeRate, Term, Text,
+    TimeInForce, Timestamp, TradeGroupId, TradeId, TransactionBytes, UpdateId, WithdrawalCause, WithdrawalId,
+    WithdrawalStage,
 };
 
 /// Appends values to a buffer.
@@ -178,6 +179,7 @@ newtype! {
     ClientSessionId: u64, "u64: client session id", ClientSessionId::get, |n| Some(ClientSessionId::new(n));
     PreventedMatchId: u64, "u64: prevented match id", PreventedMatchId::get, |n| Some(PreventedMatchId::new(n));
     BookSequence: u64, "u64: book sequence", BookSequence::get, |n| Some(BookSequence::new(n));
+    WithdrawalId: u64, "u64: withdrawal id", WithdrawalId::get, |n| Some(WithdrawalId::new(n));
     ClusterEpoch: u64, "u64: cluster epoch", ClusterEpoch::get, |n| Some(ClusterEpoch::new(n));
 }
 
@@ -200,6 +202,9 @@ macro_rules! enumeration {
 enumeration! {
     DepositStage: u8, "u8: deposit stage number";
     ChainFreeze: u8, "u8: chain freeze number";
+    WithdrawalStage: u8, "u8: withdrawal stage number";
+    WithdrawalCause: u8, "u8: withdrawal cause number";
+    Sighting: u8, "u8: sighting number";
     Side: u8, "u8: side number";
     Sides: u8, "u8: sides number";
     OrderKind: u8, "u8: order kind number";
@@ -290,6 +295,61 @@ impl Field for ChainHash {
 
     fn read(from: &mut Reader<'_>) -> Result<Self, CodecError> {
         Ok(ChainHash(from.bytes(Self::SIZE)?.try_into().expect("the length is the hash's")))
+    }
+}
+
+impl Field for ChainInput {
+    const SIZE: usize = 32 + 4 + 8 + 4;
+    const UNIT: &'static str = "ChainInput: transaction 32 bytes, output u32, amount u64, key u32";
+
+    fn write(&self, to: &mut Writer<'_>) {
+        to.put(&self.tx);
+        to.put(&self.output);
+        to.put(&self.amount);
+        to.put(&self.key);
+    }
+
+    fn read(from: &mut Reader<'_>) -> Result<Self, CodecError> {
+        Ok(ChainInput { tx: from.get()?, output: from.get()?, amount: from.get()?, key: from.get()? })
+    }
+}
+
+impl Field for ChainInputs {
+    const SIZE: usize = 1 + ChainInputs::MAX * ChainInput::SIZE;
+    const UNIT: &'static str = "u8 count, then inputs padded with zeros: transaction, output u32, amount u64, key u32";
+
+    fn write(&self, to: &mut Writer<'_>) {
+        to.put(&(self.as_slice().len() as u8));
+        to.put(self.padded());
+    }
+
+    fn read(from: &mut Reader<'_>) -> Result<Self, CodecError> {
+        let len = usize::from(from.get::<u8>()?);
+        let inputs: [ChainInput; ChainInputs::MAX] = from.get()?;
+        let (used, padding) = inputs.split_at_checked(len).ok_or(CodecError::OutOfRange)?;
+        if padding.iter().any(|input| *input != ChainInput::default()) {
+            return Err(CodecError::OutOfRange);
+        }
+        ChainInputs::new(used).ok_or(CodecError::OutOfRange)
+    }
+}
+
+/// The only field whose length varies; it is the last of its record.
+impl Field for TransactionBytes {
+    const SIZE: usize = 2;
+    const UNIT: &'static str = "u16 length, 1 to 4,096, then as many bytes";
+
+    fn write(&self, to: &mut Writer<'_>) {
+        to.put(&(self.as_bytes().len() as u16));
+        to.bytes(self.as_bytes());
+    }
+
+    fn read(from: &mut Reader<'_>) -> Result<Self, CodecError> {
+        let len = usize::from(from.get::<u16>()?);
+        if len == 0 || len > TransactionBytes::MAX {
+            return Err(CodecError::OutOfRange);
+        }
+        TransactionBytes::new(from.bytes(len)?.to_vec()).ok_or(CodecError::OutOfRange)
     }
 }
 

@@ -136,6 +136,13 @@ tagged! {
         84 => AddressRequested,
         85 => AddressBound,
         86 => DepositChanged,
+        100 => WithdrawalRulesChanged,
+        101 => WithdrawalsRestricted,
+        102 => AddressAllowed,
+        103 => WithdrawalApproved,
+        104 => WithdrawalAllocated,
+        105 => WithdrawalSigned,
+        106 => WithdrawalChanged,
     }
 }
 
@@ -186,6 +193,17 @@ tagged! {
         85 => FreezeChain,
         86 => ReportDeposit,
         87 => ResolveDeposit,
+        100 => SetWithdrawalRules,
+        101 => RestrictWithdrawals,
+        102 => AllowAddress,
+        103 => RequestWithdrawal,
+        104 => ApproveWithdrawal,
+        105 => CancelWithdrawal,
+        106 => AllocateWithdrawal,
+        107 => SignWithdrawal,
+        108 => RefuseWithdrawal,
+        109 => ReportWithdrawal,
+        110 => FailWithdrawal,
     }
 }
 

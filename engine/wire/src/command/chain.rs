@@ -71,7 +71,7 @@ pub struct BindAddress {
 pub struct FreezeChain {
     /// Which chain.
     pub chain: ChainId,
-    /// Of the claim; 0 from an operator, who alone thaws [`ChainFreeze::CreditReverted`].
+    /// Of the claim; 0 from an operator, who alone thaws what [`ChainFreeze::is_for_operators`].
     pub fence: u64,
     /// Why; [`ChainFreeze::Thawed`] when it is not.
     pub reason: ChainFreeze,

@@ -9,11 +9,12 @@ use crate::mail::*;
 use crate::text::{AccountName, ApiKeyText, ClientOrderId, Secret, Symbol};
 use crate::{
     AccountId, Amount, ApiKeyId, AssetId, BasisPoints, BookSequence, CancelCause, CancelRestriction, ChainAddress,
-    ChainFreeze, ChainHash, ChainId, ClientSessionId, DepositStage, FeeRate, FeeTiers, FirmId, Incarnation, ListId,
-    ListKind, LogPosition, MailSequence, MarketId, MarketProtection, MarketRules, MarketScale, MarketSchedule,
-    MarketStatus, Networks, OrderId, OrderKind, Origin, PartitionId, PhaseCause, PreventedMatchId, Price, Qty,
-    RejectReason, ReplaceMode, ScheduleStep, SelfTradePrevention, Sequence, SessionId, Side, Sides, SignedFeeRate,
-    SpecialRules, Terms, TimeInForce, Timestamp, TradeGroupId, TradeId, UpdateId,
+    ChainFreeze, ChainHash, ChainId, ChainInputs, ClientSessionId, DepositStage, FeeRate, FeeTiers, FirmId,
+    Incarnation, ListId, ListKind, LogPosition, MailSequence, MarketId, MarketProtection, MarketRules, MarketScale,
+    MarketSchedule, MarketStatus, Networks, OrderId, OrderKind, Origin, PartitionId, PhaseCause, PreventedMatchId,
+    Price, Qty, RejectReason, ReplaceMode, ScheduleStep, SelfTradePrevention, Sequence, SessionId, Side, Sides,
+    Sighting, SignedFeeRate, SpecialRules, Terms, TimeInForce, Timestamp, TradeGroupId, TradeId, TransactionBytes,
+    UpdateId, WithdrawalCause, WithdrawalId, WithdrawalRules, WithdrawalStage,
 };
 
 macro_rules! records {
@@ -905,6 +906,156 @@ records! {
         required: u32,
         credited: Amount,
         dust: u128,
+        is_reverted: bool,
+    }
+    WithdrawalRules {
+        is_enabled: bool,
+        amount_min: Amount,
+        amount_max: Amount,
+        fee: Amount,
+        account_day_max: Amount,
+        day_max: Amount,
+        review_from: Amount,
+        approvals: u8,
+        address_delay_s: u32,
+        confirmations: u32,
+        network_fee_max: u128,
+        house: AccountId,
+    }
+    SetWithdrawalRules {
+        chain: ChainId,
+        asset: AssetId,
+        rules: WithdrawalRules,
+    }
+    RestrictWithdrawals {
+        account: AccountId,
+        is_blocked: bool,
+        is_allow_listed: bool,
+    }
+    AllowAddress {
+        account: AccountId,
+        chain: ChainId,
+        address: ChainAddress,
+        is_allowed: bool,
+    }
+    RequestWithdrawal {
+        account: AccountId,
+        chain: ChainId,
+        asset: AssetId,
+        address: ChainAddress,
+        amount: Amount,
+        name: ClientOrderId,
+    }
+    ApproveWithdrawal {
+        withdrawal: WithdrawalId,
+        approver: AccountName,
+    }
+    CancelWithdrawal {
+        withdrawal: WithdrawalId,
+        account: AccountId,
+    }
+    AllocateWithdrawal {
+        chain: ChainId,
+        fence: u64,
+        withdrawal: WithdrawalId,
+        attempt: u8,
+        inputs: ChainInputs,
+        nonce: u64,
+        network_fee: u128,
+        gas_limit: u64,
+        tip_per_gas: u128,
+    }
+    SignWithdrawal {
+        chain: ChainId,
+        fence: u64,
+        withdrawal: WithdrawalId,
+        attempt: u8,
+        tx: ChainHash,
+        bytes: TransactionBytes,
+    }
+    RefuseWithdrawal {
+        chain: ChainId,
+        fence: u64,
+        withdrawal: WithdrawalId,
+        attempt: u8,
+    }
+    ReportWithdrawal {
+        chain: ChainId,
+        fence: u64,
+        withdrawal: WithdrawalId,
+        tx: ChainHash,
+        sighting: Sighting,
+        block: ChainHash,
+        height: u64,
+        confirmations: u32,
+        is_final: bool,
+        network_fee: u128,
+    }
+    FailWithdrawal {
+        withdrawal: WithdrawalId,
+    }
+    WithdrawalRulesChanged {
+        chain: ChainId,
+        asset: AssetId,
+        rules: WithdrawalRules,
+    }
+    WithdrawalsRestricted {
+        account: AccountId,
+        is_blocked: bool,
+        is_allow_listed: bool,
+    }
+    AddressAllowed {
+        account: AccountId,
+        chain: ChainId,
+        address: ChainAddress,
+        since: Timestamp,
+        is_allowed: bool,
+    }
+    WithdrawalApproved {
+        withdrawal: WithdrawalId,
+        approver: AccountName,
+    }
+    WithdrawalAllocated {
+        chain: ChainId,
+        withdrawal: WithdrawalId,
+        attempt: u8,
+        inputs: ChainInputs,
+        nonce: u64,
+        network_fee: u128,
+        gas_limit: u64,
+        tip_per_gas: u128,
+    }
+    WithdrawalSigned {
+        chain: ChainId,
+        withdrawal: WithdrawalId,
+        attempt: u8,
+        tx: ChainHash,
+        bytes: TransactionBytes,
+    }
+    WithdrawalChanged {
+        withdrawal: WithdrawalId,
+        account: AccountId,
+        chain: ChainId,
+        asset: AssetId,
+        address: ChainAddress,
+        name: ClientOrderId,
+        amount: Amount,
+        fee: Amount,
+        stage: WithdrawalStage,
+        cause: WithdrawalCause,
+        requested_at: Timestamp,
+        ready_at: Timestamp,
+        changed_at: Timestamp,
+        approvals_missing: u8,
+        attempts: u8,
+        tx: ChainHash,
+        block: ChainHash,
+        height: u64,
+        confirmations: u32,
+        required: u32,
+        network_fee: u128,
+        house_held: Amount,
+        is_undone: bool,
         is_reverted: bool,
     }
 }

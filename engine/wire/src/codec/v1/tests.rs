@@ -14,6 +14,7 @@ use crate::*;
 
 mod chain;
 mod market;
+mod withdrawal;
 
 fn text<const N: usize>(characters: &str) -> crate::Text<N> {
     crate::Text::new(characters.as_bytes()).unwrap()
@@ -404,6 +405,7 @@ fn commands() -> Vec<Command> {
     .into_iter()
     .chain(market::commands())
     .chain(chain::commands())
+    .chain(withdrawal::commands())
     .collect()
 }
 
@@ -642,6 +644,7 @@ fn events() -> Vec<Event> {
     .into_iter()
     .chain(market::events())
     .chain(chain::events())
+    .chain(withdrawal::events())
     .collect()
 }
 

@@ -1,0 +1,289 @@
+//! Withdrawals: money that leaves by a chain. Clients ask, operators approve, chainwatch proposes what its verified chain
+//! and its signer say, and here it is decided.
+//!
+//! ```text
+//!  Review --> Held --> Allocated --> Signed --> Broadcast --> Mempool --> Mined --> Confirmed --> Settled
+//!     |        |           |           ^            |            |          |           |
+//!     v        v           v           |            v            v          |           +-----> Failed (undone by
+//!   Canceled Canceled    Failed        |<--------- Stuck (overdue)          |                    the chain)
+//!                                      |            |  ^                    |
+//!                                      |            v  | refused            |
+//!                                      +<--------- Bumped                   |
+//!                                      +<-----------------------------------+ gone from the chain
+//!   Signed, Broadcast, Mempool, Stuck, Bumped --> Mined, whichever of the transactions is
+//!   the same --> Conflicted, when a stranger's transaction has spent what they spend --> Failed, by an operator
+//! ```
+//!
+//! Every way there is, and no other:
+//!
+//! | from | on | to |
+//! |---|---|---|
+//! | Review | Approve | Held |
+//! | Review | Cancel | Canceled |
+//! | Held | Cancel | Canceled |
+//! | Held | Allocate | Allocated |
+//! | Allocated | Sign | Signed |
+//! | Allocated | Refuse | Failed |
+//! | Signed | Send | Broadcast |
+//! | Broadcast | Pool | Mempool |
+//! | Mempool | Drop | Signed |
+//! | Signed | Delay | Stuck |
+//! | Broadcast | Delay | Stuck |
+//! | Mempool | Delay | Stuck |
+//! | Stuck | Allocate | Bumped |
+//! | Bumped | Sign | Signed |
+//! | Bumped | Refuse | Stuck |
+//! | Signed | Include | Mined |
+//! | Broadcast | Include | Mined |
+//! | Mempool | Include | Mined |
+//! | Stuck | Include | Mined |
+//! | Bumped | Include | Mined |
+//! | Conflicted | Include | Mined |
+//! | Mined | Include | Mined |
+//! | Confirmed | Include | Mined |
+//! | Mined | Confirm | Confirmed |
+//! | Confirmed | Settle | Settled |
+//! | Confirmed | Undo | Failed |
+//! | Mined | Vanish | Signed |
+//! | Confirmed | Vanish | Signed |
+//! | Signed | Conflict | Conflicted |
+//! | Broadcast | Conflict | Conflicted |
+//! | Mempool | Conflict | Conflicted |
+//! | Stuck | Conflict | Conflicted |
+//! | Bumped | Conflict | Conflicted |
+//! | Conflicted | Drop | Signed |
+//! | Conflicted | Fail | Failed |
+//!
+//! Amount and fee are held from the request on. What is settled leaves the books: the amount goes out, the fee goes to
+//! the house, and the house, which has held the most that the transaction may pay to its chain, pays what it did pay.
+//! Nothing that was signed is ever taken back: all transactions of a withdrawal spend the same input or nonce, so at
+//! most one of them is ever on the chain. Once final, no stage changes; what a chain takes back then freezes it.
+
+mod destinations;
+mod payment;
+mod policy;
+mod stage;
+mod velocity;
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use wire::codec::{CodecError, Reader, Writer};
+use wire::command::AllocateWithdrawal;
+use wire::event::{WithdrawalChanged, WithdrawalsRestricted};
+use wire::{
+    AccountId, AccountName, AssetId, ChainHash, ChainId, ClientOrderId, Timestamp, WithdrawalId, WithdrawalRules,
+};
+
+use self::destinations::Destinations;
+use self::velocity::Velocity;
+use super::blockchains::Blockchains;
+use super::registry::Registry;
+use super::{Answer, LedgerCell, Refused};
+use crate::limits::Limits;
+
+/// How long a withdrawal is remembered after its end, and its name with it: 30 days of log time.
+const REMEMBERED_NS: u64 = 30 * 24 * 3_600 * 1_000_000_000;
+
+/// The most transactions that one withdrawal gets.
+const ATTEMPTS_MAX: usize = 16;
+
+/// What only one withdrawal may spend at a time.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+enum Spent {
+    Output(ChainHash, u32),
+    Nonce(u64),
+}
+
+/// A signed transaction. Its bytes are in the log.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+struct Attempt {
+    tx: ChainHash,
+    network_fee: u128,
+}
+
+/// What is known of a withdrawal until its end.
+#[derive(Debug, Clone, PartialEq, Eq)]
+struct Open {
+    house: AccountId,
+    approvers: Vec<AccountName>,
+    /// What the last transaction spends, and the one that is about to be signed.
+    allocation: Option<AllocateWithdrawal>,
+    attempts: Vec<Attempt>,
+}
+
+impl Open {
+    fn spends(allocation: &AllocateWithdrawal) -> impl Iterator<Item = Spent> + '_ {
+        let nonce = allocation.inputs.as_slice().is_empty().then_some(Spent::Nonce(allocation.nonce));
+        allocation.inputs.as_slice().iter().map(|input| Spent::Output(input.tx, input.output)).chain(nonce)
+    }
+}
+
+/// Every withdrawal, and what they must keep to.
+pub(super) struct Withdrawals {
+    max: usize,
+    next: u64,
+    rules: BTreeMap<(ChainId, AssetId), WithdrawalRules>,
+    restrictions: BTreeMap<AccountId, WithdrawalsRestricted>,
+    destinations: Destinations,
+    rows: BTreeMap<WithdrawalId, WithdrawalChanged>,
+    open: BTreeMap<WithdrawalId, Open>,
+    /// What the house has paid to a chain beyond what its transactions have, less than a ledger unit, in the chain's.
+    prepaid: BTreeMap<ChainId, u128>,
+    // What follows from the above.
+    names: BTreeMap<(AccountId, ClientOrderId), WithdrawalId>,
+    spent: BTreeMap<(ChainId, Spent), WithdrawalId>,
+    ended: BTreeSet<(Timestamp, WithdrawalId)>,
+    velocity: Velocity,
+}
+
+impl Withdrawals {
+    pub(super) fn new(limits: &Limits) -> Withdrawals {
+        Withdrawals {
+            max: limits.withdrawals_max as usize,
+            next: 1,
+            rules: BTreeMap::new(),
+            restrictions: BTreeMap::new(),
+            destinations: Destinations::default(),
+            rows: BTreeMap::new(),
+            open: BTreeMap::new(),
+            prepaid: BTreeMap::new(),
+            names: BTreeMap::new(),
+            spent: BTreeMap::new(),
+            ended: BTreeSet::new(),
+            velocity: Velocity::default(),
+        }
+    }
+
+    /// Takes a row in place of the one before.
+    fn put(&mut self, row: WithdrawalChanged) {
+        if row.stage.is_final() {
+            self.ended.insert((row.changed_at, row.withdrawal));
+        }
+        self.rows.insert(row.withdrawal, row);
+    }
+
+    /// Forgets what ended long ago: one at a time, so that no request waits for many.
+    fn forget(&mut self, now: Timestamp) {
+        let is_old = |at: &Timestamp| at.plus_nanos(REMEMBERED_NS) <= now;
+        if let Some((at, id)) = self.ended.first().copied().filter(|(at, _)| is_old(at)) {
+            self.ended.remove(&(at, id));
+            if let Some(row) = self.rows.remove(&id) {
+                self.names.remove(&(row.account, row.name));
+            }
+        }
+    }
+
+    /// Ends what is known of an open one; what it has spent another may.
+    fn close(&mut self, id: WithdrawalId) -> Option<Open> {
+        let chain = self.rows.get(&id)?.chain;
+        let open = self.open.remove(&id)?;
+        let spends = open.allocation.iter().flat_map(Open::spends);
+        for spent in spends {
+            self.spent.remove(&(chain, spent));
+        }
+        Some(open)
+    }
+
+    pub(super) fn save(&self, to: &mut Writer<'_>) {
+        to.put(&self.next);
+        to.put(&(self.rules.len() as u32));
+        for ((chain, asset), rules) in &self.rules {
+            to.put(chain);
+            to.put(asset);
+            to.put(rules);
+        }
+        to.put(&(self.restrictions.len() as u32));
+        self.restrictions.values().for_each(|restricted| to.put(restricted));
+        self.destinations.save(to);
+        to.put(&(self.prepaid.len() as u32));
+        for (chain, prepaid) in &self.prepaid {
+            to.put(chain);
+            to.put(prepaid);
+        }
+        to.put(&(self.rows.len() as u32));
+        for (id, row) in &self.rows {
+            to.put(row);
+            if let Some(open) = self.open.get(id) {
+                save_open(open, to);
+            }
+        }
+    }
+
+    /// Refuses withdrawals of chains, assets and accounts that are not known, and more of them than may be.
+    pub(super) fn load(
+        limits: &Limits,
+        registry: &Registry,
+        chains: &Blockchains,
+        from: &mut Reader<'_>,
+    ) -> Result<Withdrawals, CodecError> {
+        let bad = |_| CodecError::OutOfRange;
+        let mut all = Withdrawals::new(limits);
+        all.next = from.get()?;
+        for _ in 0..from.get::<u32>()? {
+            let (chain, asset): (ChainId, AssetId) = (from.get()?, from.get()?);
+            chains.get(chain).and_then(|chain| chain.asset(asset)).map_err(bad)?;
+            all.rules.insert((chain, asset), from.get()?);
+        }
+        for _ in 0..from.get::<u32>()? {
+            let restricted: WithdrawalsRestricted = from.get()?;
+            registry.account(restricted.account).map_err(bad)?;
+            all.restrictions.insert(restricted.account, restricted);
+        }
+        all.destinations = Destinations::load(from)?;
+        for _ in 0..from.get::<u32>()? {
+            let chain = from.get()?;
+            chains.get(chain).map_err(bad)?;
+            all.prepaid.insert(chain, from.get()?);
+        }
+        for _ in 0..from.get::<u32>()? {
+            let row: WithdrawalChanged = from.get()?;
+            let id = row.withdrawal;
+            registry.account(row.account).map_err(bad)?;
+            chains.get(row.chain).and_then(|chain| chain.asset(row.asset)).map_err(bad)?;
+            if id.get() == 0 || id.get() >= all.next || all.rows.len() >= all.max {
+                return Err(CodecError::OutOfRange);
+            }
+            if !row.stage.is_final() {
+                let open = load_open(from)?;
+                registry.account(open.house).map_err(bad)?;
+                let spends = open.allocation.iter().flat_map(Open::spends);
+                all.spent.extend(spends.map(|spent| ((row.chain, spent), id)));
+                all.open.insert(id, open);
+            }
+            all.names.insert((row.account, row.name), id);
+            all.velocity.add(&row);
+            all.put(row);
+        }
+        Ok(all)
+    }
+}
+
+fn save_open(open: &Open, to: &mut Writer<'_>) {
+    to.put(&open.house);
+    to.put(&(open.approvers.len() as u8));
+    open.approvers.iter().for_each(|approver| to.put(approver));
+    to.put(&open.allocation.is_some());
+    open.allocation.iter().for_each(|allocation| to.put(allocation));
+    to.put(&(open.attempts.len() as u8));
+    for attempt in &open.attempts {
+        to.put(&attempt.tx);
+        to.put(&attempt.network_fee);
+    }
+}
+
+fn load_open(from: &mut Reader<'_>) -> Result<Open, CodecError> {
+    let mut open = Open { house: from.get()?, approvers: Vec::new(), allocation: None, attempts: Vec::new() };
+    for _ in 0..from.get::<u8>()? {
+        open.approvers.push(from.get()?);
+    }
+    if from.get::<bool>()? {
+        open.allocation = Some(from.get()?);
+    }
+    for _ in 0..from.get::<u8>()? {
+        open.attempts.push(Attempt { tx: from.get()?, network_fee: from.get()? });
+    }
+    Ok(open)
+}
+
+#[cfg(test)]
+mod tests;

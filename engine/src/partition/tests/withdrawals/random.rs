@@ -1,0 +1,73 @@
+//! Any commands in any order: nothing panics, money is conserved, a snapshot is the state, and at most one transaction
+//! of a withdrawal is ever booked.
+
+use proptest::prelude::*;
+use wire::command::{AllocateWithdrawal, ReportWithdrawal};
+use wire::{ChainFreeze, ChainInputs, Command, Event, Sighting, WithdrawalRules, WithdrawalStage};
+
+use super::super::world::{Layout, amount};
+use super::bed::*;
+
+fn command() -> impl Strategy<Value = Command> {
+    let number = 1..4_u64;
+    let attempt = 1..4_u8;
+    let outputs = prop::sample::select(vec![vec![0], vec![1], vec![0, 1], vec![1, 0], vec![2], vec![0, 1, 2]]);
+    prop_oneof![
+        2 => (1..4, 4..12_i64).prop_map(|(name, units)| request(&format!("w{name}"), units)),
+        2 => (number.clone(), prop::sample::select(vec!["dana", "evan"])).prop_map(|(at, who)| approve(at, who)),
+        1 => (number.clone(), prop::sample::select(vec!["alice", "bob", "operator"])).prop_map(|(at, who)| cancel(at, who)),
+        8 => (number.clone(), attempt.clone(), outputs, 1..9_u128)
+            .prop_map(|(at, attempt, outputs, fee)| allocate(at, attempt, &outputs, fee * 997)),
+        2 => (number.clone(), attempt.clone(), 0..2_u64, 1..9_u128).prop_map(|(at, attempt, nonce, fee)| {
+            let inputs = ChainInputs::EMPTY;
+            say(AllocateWithdrawal { inputs, nonce, gas_limit: 1, ..allocation(at, attempt, &[], fee * 997) })
+        }),
+        8 => (number.clone(), attempt.clone()).prop_map(|(at, attempt)| sign(at, attempt)),
+        1 => (number.clone(), attempt.clone()).prop_map(|(at, attempt)| refuse(at, attempt)),
+        20 => (number.clone(), attempt, prop::sample::select(Sighting::ALL), 0..4_u32, 0..9_u128).prop_map(
+            |(at, attempt, what, confirmations, fee)| {
+                let network_fee = fee * 499;
+                report(ReportWithdrawal { network_fee, ..sighting(at, attempt, what, confirmations) })
+            }
+        ),
+        1 => number.prop_map(|at| Command::FailWithdrawal(wire::command::FailWithdrawal { withdrawal: id(at) })),
+        1 => prop::sample::select(vec![ChainFreeze::Thawed, ChainFreeze::Dissent]).prop_map(|why| freeze(0, why)),
+    ]
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig { cases: 40, ..ProptestConfig::default() })]
+    #[test]
+    fn whatever_is_said_in_whatever_order_money_is_conserved_and_one_transaction_is_booked(
+        commands in prop::collection::vec(command(), 1..120),
+    ) {
+        let reviewed = WithdrawalRules { review_from: amount(9), approvals: 2, ..rules() };
+        let mut world = world_with(Layout::Joint, reviewed);
+        for (at, command) in commands.into_iter().enumerate() {
+            world.settle(command);
+            world.assert_settled();
+            if at % 10 == 0 {
+                world.restart_all();
+            }
+        }
+        world.restart_all();
+        let mut settled = [0_usize; 4];
+        let mut rows = std::collections::BTreeMap::new();
+        for event in &world.private {
+            if let Event::WithdrawalChanged(row) = event {
+                let before = rows.insert(row.withdrawal, **row);
+                let was_final = before.is_some_and(|before| before.stage.is_final());
+                prop_assert!(!was_final || before.is_some_and(|before| before.stage == row.stage));
+                if row.stage == WithdrawalStage::Settled && !was_final {
+                    settled[row.withdrawal.get() as usize] += 1;
+                }
+            }
+        }
+        prop_assert!(settled.iter().all(|times| *times <= 1));
+        let held: i64 = rows.values().filter(|row| !row.stage.is_final())
+            .map(|row| row.amount.units() + row.fee.units()).sum();
+        prop_assert_eq!(has(&world, "alice").1, held);
+        let of_house: i64 = rows.values().map(|row| row.house_held.units()).sum();
+        prop_assert_eq!(has(&world, "carol").1, of_house);
+    }
+}

@@ -1,0 +1,198 @@
+//! The words of withdrawals: where one stands, what was seen of it on its chain, what it spends, and its signed bytes.
+
+use alloc::vec::Vec;
+use core::fmt;
+
+use crate::{AccountId, Amount, ChainHash};
+
+crate::order::numbered! {
+    /// Where a withdrawal stands. Chainwatch proposes, the ledger decides; `engine/src/ledger/withdrawals.rs` draws the
+    /// ways between them.
+    WithdrawalStage {
+        /// Its money is held, and it waits for approval.
+        Review = 1,
+        /// Its money is held and it may be allocated, once its address has been known for long enough.
+        Held = 2,
+        /// It has inputs or a nonce, and is about to be signed.
+        Allocated = 3,
+        /// Its signed bytes are in the log. It may be sent, by whoever reads the log.
+        Signed = 4,
+        /// It was sent to nodes.
+        Broadcast = 5,
+        /// Nodes have it among what they would mine.
+        Mempool = 6,
+        /// It is on the agreed chain, with fewer confirmations than it needs.
+        Mined = 7,
+        /// It is on the agreed chain with enough confirmations, while its chain is frozen.
+        Confirmed = 8,
+        /// It is done, and booked. Final.
+        Settled = 9,
+        /// It was sent and does not get on the chain in time.
+        Stuck = 10,
+        /// A replacement that spends the same is about to be signed; what was sent before may still be mined.
+        Bumped = 11,
+        /// It was taken back before anything was signed; its money is free again. Final.
+        Canceled = 12,
+        /// It did not move its money and never will; its money is free again. Final.
+        Failed = 13,
+        /// What it spends was spent by a transaction that is none of its own. Only an operator says that it has failed.
+        Conflicted = 14,
+    }
+}
+
+impl WithdrawalStage {
+    /// Whether nothing comes after it.
+    pub const fn is_final(self) -> bool {
+        matches!(self, WithdrawalStage::Settled | WithdrawalStage::Canceled | WithdrawalStage::Failed)
+    }
+}
+
+crate::order::numbered! {
+    /// Why a withdrawal was canceled or has failed.
+    WithdrawalCause {
+        /// It was not and has not.
+        None = 0,
+        /// Its account has taken it back.
+        Client = 1,
+        /// An operator has decided so.
+        Operator = 2,
+        /// The signer will never sign it.
+        SignerRefused = 3,
+        /// It was executed on its chain, which undid what it did.
+        Undone = 4,
+    }
+}
+
+crate::order::numbered! {
+    /// What chainwatch has seen of a withdrawal's transaction.
+    Sighting {
+        /// It was sent to the pool's nodes.
+        Sent = 1,
+        /// Nodes say that they have it among what they would mine.
+        Pooled = 2,
+        /// No node has it any more, and nothing else has spent what it spends.
+        Dropped = 3,
+        /// The agreed chain has it.
+        Included = 4,
+        /// The agreed chain has it, and has undone what it did.
+        Undone = 5,
+        /// The agreed chain had it and has it no more.
+        Gone = 6,
+        /// It has not been mined for too long.
+        Overdue = 7,
+        /// The agreed chain has spent what it spends by another transaction that is none of this withdrawal.
+        Conflicting = 8,
+    }
+}
+
+/// What withdrawals of an asset on a chain must keep to.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct WithdrawalRules {
+    /// Whether any may be requested.
+    pub is_enabled: bool,
+    /// The smallest, without the fee. Above zero.
+    pub amount_min: Amount,
+    /// The largest, without the fee.
+    pub amount_max: Amount,
+    /// What an account pays for one, beside the amount. The house gets it.
+    pub fee: Amount,
+    /// The most of one account within 24 hours of log time, without fees; zero for no limit.
+    pub account_day_max: Amount,
+    /// The most of all accounts within 24 hours of log time, without fees; zero for no limit.
+    pub day_max: Amount,
+    /// From this amount on it waits for approval; zero for never.
+    pub review_from: Amount,
+    /// How many operators must approve, 1 to 3, when any must.
+    pub approvals: u8,
+    /// How long an address must have been known before money goes there, in seconds of log time.
+    pub address_delay_s: u32,
+    /// Confirmations that settle it; 0 when it must be final.
+    pub confirmations: u32,
+    /// The most that a transaction may pay to its chain, in units of the chain's own coin.
+    pub network_fee_max: u128,
+    /// Gets the fees, and pays the chain's.
+    pub house: AccountId,
+}
+
+/// An output that a withdrawal spends.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Default)]
+pub struct ChainInput {
+    /// The transaction that made it.
+    pub tx: ChainHash,
+    /// Which of its outputs.
+    pub output: u32,
+    /// How much it holds, in the chain's units.
+    pub amount: u64,
+    /// Whose key spends it: the index of a deposit address; 0 for the wallet's own address.
+    pub key: u32,
+}
+
+/// The outputs that a transaction spends; none where an account's nonce orders transactions.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub struct ChainInputs {
+    len: u8,
+    inputs: [ChainInput; ChainInputs::MAX],
+}
+
+impl ChainInputs {
+    /// The most outputs that one transaction spends.
+    pub const MAX: usize = 16;
+    /// None.
+    pub const EMPTY: ChainInputs = ChainInputs { len: 0, inputs: [NO_INPUT; ChainInputs::MAX] };
+
+    /// `None` when there are more than [`ChainInputs::MAX`], or one twice.
+    pub fn new(inputs: &[ChainInput]) -> Option<ChainInputs> {
+        let mut all = ChainInputs::EMPTY;
+        let is_twice =
+            |at: usize| inputs[..at].iter().any(|input| (input.tx, input.output) == (inputs[at].tx, inputs[at].output));
+        if inputs.len() > ChainInputs::MAX || (0..inputs.len()).any(is_twice) {
+            return None;
+        }
+        all.inputs[..inputs.len()].copy_from_slice(inputs);
+        all.len = inputs.len() as u8;
+        Some(all)
+    }
+
+    /// In the order in which the transaction spends them.
+    pub fn as_slice(&self) -> &[ChainInput] {
+        &self.inputs[..usize::from(self.len)]
+    }
+
+    /// All of them with their padding, as they lie in bytes.
+    pub(crate) fn padded(&self) -> &[ChainInput; ChainInputs::MAX] {
+        &self.inputs
+    }
+}
+
+const NO_INPUT: ChainInput = ChainInput { tx: ChainHash([0; 32]), output: 0, amount: 0, key: 0 };
+
+impl fmt::Debug for ChainInputs {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.as_slice().fmt(f)
+    }
+}
+
+/// A signed transaction as nodes take it: 1 to [`TransactionBytes::MAX`] bytes.
+#[derive(Clone, PartialEq, Eq)]
+pub struct TransactionBytes(Vec<u8>);
+
+impl TransactionBytes {
+    /// The most bytes: sixteen inputs of a witness public key hash take 2,500.
+    pub const MAX: usize = 4_096;
+
+    /// `None` when there are none, or more than [`TransactionBytes::MAX`].
+    pub fn new(bytes: Vec<u8>) -> Option<TransactionBytes> {
+        (!bytes.is_empty() && bytes.len() <= TransactionBytes::MAX).then_some(TransactionBytes(bytes))
+    }
+
+    /// The bytes.
+    pub fn as_bytes(&self) -> &[u8] {
+        &self.0
+    }
+}
+
+impl fmt::Debug for TransactionBytes {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "TransactionBytes({} bytes)", self.0.len())
+    }
+}
