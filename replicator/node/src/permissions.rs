@@ -1,7 +1,7 @@
 //! Who may ask for what. A node believes nobody's word for it: the role is in the certificate.
 
-use wire::Command;
 use wire::link::Role;
+use wire::{Command, Text};
 
 /// Whether a connection of `role` may have `command` sequenced by a request.
 pub fn may_request(role: Role, command: &Command) -> bool {
@@ -63,6 +63,14 @@ pub fn may_request(role: Role, command: &Command) -> bool {
     }
 }
 
+/// Whether a command that says who speaks says what the certificate says. Two approvals by one operator would be one.
+pub fn speaks_for_itself(name: &Text<32>, command: &Command) -> bool {
+    match command {
+        Command::ApproveWithdrawal(approve) => approve.approver == *name,
+        _ => true,
+    }
+}
+
 /// Whether a connection of `role` may open sessions.
 pub fn may_have_sessions(role: Role) -> bool {
     matches!(role, Role::Gateway | Role::Operator | Role::Chainwatch)
@@ -75,8 +83,8 @@ pub fn is_mail(command: &Command) -> bool {
 
 #[cfg(test)]
 mod tests {
-    use wire::command::{ClaimChain, Credit, FreezeChain, Tick};
-    use wire::{AccountId, Amount, AssetId, ChainFreeze, ChainId};
+    use wire::command::{ApproveWithdrawal, CancelWithdrawal, ClaimChain, Credit, FreezeChain, RefuseWithdrawal, Tick};
+    use wire::{AccountId, Amount, AssetId, ChainFreeze, ChainId, WithdrawalId};
 
     use super::*;
 
@@ -93,6 +101,26 @@ mod tests {
         for role in Role::ALL {
             assert!(!may_request(*role, &Command::Tick(Tick)));
         }
+    }
+
+    #[test]
+    fn operators_approve_in_their_own_name_clients_cancel_their_own_and_chainwatch_alone_signs() {
+        let withdrawal = WithdrawalId::new(1);
+        let name = |name: &str| Text::new(name.as_bytes()).unwrap();
+        let approve = Command::ApproveWithdrawal(ApproveWithdrawal { withdrawal, approver: name("operator-dana") });
+        let cancel =
+            |account| Command::CancelWithdrawal(CancelWithdrawal { withdrawal, account: AccountId::new(account) });
+        let refuse =
+            Command::RefuseWithdrawal(RefuseWithdrawal { chain: ChainId::new(1), fence: 1, withdrawal, attempt: 1 });
+        for role in Role::ALL {
+            assert_eq!(may_request(*role, &approve), *role == Role::Operator);
+            assert_eq!(may_request(*role, &cancel(0)), *role == Role::Operator);
+            assert_eq!(may_request(*role, &cancel(3)), matches!(role, Role::Operator | Role::Gateway));
+            assert_eq!(may_request(*role, &refuse), *role == Role::Chainwatch);
+        }
+        assert!(speaks_for_itself(&name("operator-dana"), &approve));
+        assert!(!speaks_for_itself(&name("operator-evan"), &approve));
+        assert!(speaks_for_itself(&name("gateway-1"), &cancel(3)));
     }
 
     #[test]

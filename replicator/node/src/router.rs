@@ -13,7 +13,7 @@ use wire::link::{
     Events, Frame, Leader, OpenSession, PartitionMessage, Progress, ReadIndex, ReadReady, ReadRefused, Refusal,
     Refused, Request, Role, Subscribe, SubscribeRefused,
 };
-use wire::{NodeId, PartitionId, Sequence, SessionId, Term, Timestamp};
+use wire::{NodeId, PartitionId, Sequence, SessionId, Term, Text, Timestamp};
 
 use crate::archive::block_of;
 use crate::block::{EventBatch, EventBlock};
@@ -21,7 +21,7 @@ use crate::freshness::LeaderProbe;
 use crate::gap_filler::GapFiller;
 use crate::host::{HostInput, HostOutput};
 use crate::metrics::RouterMetrics;
-use crate::permissions::{may_have_sessions, may_request};
+use crate::permissions::{may_have_sessions, may_request, speaks_for_itself};
 use crate::recent::Recent;
 use crate::rings::{FromArchive, FromPartition, PartitionPort, ToArchive};
 use crate::subscriptions::Subscriptions;
@@ -124,7 +124,8 @@ impl Router {
 
     fn on_request(&mut self, link: LinkId, role: Role, request: Request, payload: &[u8], out: &mut Links) {
         let Request { partition, session, sequence, .. } = request;
-        if let Err((refusal, detail)) = self.admit_request(link, role, request, payload) {
+        let name = out.peer(link).map_or(Text::EMPTY, |peer| peer.name);
+        if let Err((refusal, detail)) = self.admit_request(link, role, name, request, payload) {
             self.metrics.count_refusal(partition, refusal);
             send(out, link, &Frame::Refused(Refused { partition, session, sequence, refusal, detail }));
         }
@@ -135,6 +136,7 @@ impl Router {
         &mut self,
         link: LinkId,
         role: Role,
+        name: Text<32>,
         request: Request,
         payload: &[u8],
     ) -> Result<(), (Refusal, u64)> {
@@ -143,7 +145,7 @@ impl Router {
         }
         if !payload.is_empty() {
             let command = v1::decode_command(payload).map_err(|_| (Refusal::Malformed, 0))?;
-            if !may_request(role, &command) {
+            if !may_request(role, &command) || !speaks_for_itself(&name, &command) {
                 return Err((Refusal::NotPermitted, 0));
             }
         }
