@@ -32,6 +32,9 @@ pub struct State {
     /// Gateway processes.
     #[serde(default)]
     pub gateways: Vec<Gateway>,
+    /// Processes that watch chains. Without any, deposits are disabled.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub chainwatches: Vec<Chainwatch>,
     /// How to reach the nodes as an operator. Absent where only the client APIs may be used.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub cluster: Option<Cluster>,
@@ -87,6 +90,17 @@ pub struct Gateway {
     pub ws: String,
     /// As [`State::ws_api`].
     pub ws_api: String,
+}
+
+/// One process that watches chains.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Chainwatch {
+    /// Its process.
+    pub pid: u32,
+    /// Base URL of its health, status and metrics pages.
+    pub http: String,
+    /// The chains that it watches, by their names in the ledger.
+    pub chains: Vec<String>,
 }
 
 /// What it takes to open an operator's session with the nodes.

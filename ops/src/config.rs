@@ -11,6 +11,8 @@ use miette::{Diagnostic, IntoDiagnostic, WrapErr};
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 
+pub mod chainwatch;
+
 /// How a process ends whose address another one has.
 pub const ADDRESS_IN_USE: u8 = 98;
 

@@ -12,6 +12,7 @@ use crate::logging;
 use crate::operator::Operator;
 
 mod account;
+mod chain;
 mod conduct;
 mod fees;
 mod key;
@@ -28,6 +29,7 @@ Without --data-dir and --state it speaks to the demo that you started last.
   mainstay ctl account open erin && mainstay ctl account credit erin USDT 1000
   mainstay ctl key add erin
   mainstay ctl account kill erin && mainstay ctl account release erin
+  mainstay ctl chain status
   mainstay ctl fees tiers USDT 0:1000:1000 1000000:800:900 50000000:-50:500
   mainstay ctl market kill BTCUSDT && mainstay ctl market reopen BTCUSDT --cancel-only 10s --auction 30s")]
 pub struct Args {
@@ -57,6 +59,9 @@ enum Command {
     /// Give accounts API keys, and take them away.
     #[command(subcommand)]
     Key(key::Command),
+    /// Chains: their nodes, addresses, and what is deposited on them.
+    #[command(subcommand)]
+    Chain(chain::Command),
     /// Markets: their phases, schedules, filters and price limits.
     #[command(subcommand)]
     Market(market::Command),
@@ -120,6 +125,7 @@ pub fn main(args: Args) -> miette::Result<ExitCode> {
             Command::Account(command) => account::run(&place.operator().await?, command).await,
             Command::Fees(command) => fees::run(&place.operator().await?, command).await,
             Command::Key(command) => key::run(&place, command).await,
+            Command::Chain(command) => chain::run(&place, command).await,
             Command::Market(command) => market::run(&place.operator().await?, command).await,
         }
     })?;

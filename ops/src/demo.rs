@@ -8,7 +8,7 @@ use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use std::time::{Duration, Instant};
 
-use loadgen::state::{Account, Cluster, ClusterNode, Gateway, Node, Operator as OperatorFiles, State};
+use loadgen::state::{Account, Chainwatch, Cluster, ClusterNode, Gateway, Node, Operator as OperatorFiles, State};
 use miette::{IntoDiagnostic, WrapErr};
 use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio::sync::mpsc;
@@ -16,7 +16,8 @@ use tokio::sync::mpsc;
 use crate::config::{ADDRESS_IN_USE, TlsFiles};
 use crate::operator::Operator;
 use crate::{http, logging, pki};
-use banner::{Banner, Console};
+use banner::{Banner, Console, Deposits};
+use chain::{CHAIN_NODES, Chain, ChainKind, Faucet};
 use children::{Children, Exited, Role};
 use home::Home;
 use layout::{EPOCH, Kind, LEDGER, Layout, NODES};
@@ -25,6 +26,7 @@ use markets::MARKETS;
 pub mod accounts;
 mod banner;
 pub mod bootstrap;
+mod chain;
 mod children;
 pub mod control;
 mod home;
@@ -45,7 +47,10 @@ const LOOK_EVERY: Duration = Duration::from_millis(30);
 #[command(after_help = "\
 Three nodes (127.0.0.1:7101 to 7103, status pages on 7201 to 7203), a gateway (127.0.0.1:8080) and bots run as processes \
 of their own. Once the exchange is open, a banner says where everything is, which keys trade on it, and how to place an \
-order with curl. Kill whatever you like; `mainstay ctl node start ID` brings a node back. ^C ends everything.")]
+order with curl. Kill whatever you like; `mainstay ctl node start ID` brings a node back. ^C ends everything.
+
+With --chain litecoin (Debian's litecoind) or --chain anvil (npm's @foundry-rs/anvil) there are five nodes of a private \
+chain beside it, on which a block is mined every two seconds, and deposits: `mainstay ctl chain pay alice 1.5`.")]
 pub struct Args {
     /// Print plain lines alone, for scripts and logs.
     #[arg(long)]
@@ -59,6 +64,9 @@ pub struct Args {
     /// Which cells share a partition [default: split, or what the data directory has].
     #[arg(long, value_enum)]
     layout: Option<Kind>,
+    /// Start a small private chain, five nodes of it and a chainwatch: deposits work.
+    #[arg(long, value_enum, value_name = "CHAIN")]
+    chain: Option<ChainKind>,
     /// Start without market makers: books stay empty.
     #[arg(long)]
     no_bots: bool,
@@ -106,11 +114,14 @@ struct Demo {
     home: Home,
     layout: Layout,
     accounts: Vec<Account>,
-    /// The nodes' certificates in order, the gateway's, the operator's.
+    /// The nodes' certificates in order, the gateway's, the operator's, chainwatch's.
     tls: Vec<TlsFiles>,
     children: Children,
     ended: mpsc::Receiver<Exited>,
     console: Console,
+    /// The chain that deposits come from, if one was asked for and its program is here.
+    chain: Option<Chain>,
+    faucet: Option<Faucet>,
 }
 
 /// How bringing the processes up ended.
@@ -134,11 +145,17 @@ async fn run(args: Args) -> miette::Result<ExitCode> {
     let accounts = accounts::ensure(&home.paths.keys())?;
     let envelope_key = bootstrap::ensure_envelope_key(&home.paths.envelope_key())?;
     let nodes = (1..=NODES).map(|id| format!("node-{id}"));
-    let names: Vec<String> = nodes.chain(["gateway-1".into(), "operator-demo".into()]).collect();
+    let others = ["gateway-1", "operator-demo", "chainwatch-1"].map(String::from);
+    let names: Vec<String> = nodes.chain(others).collect();
     let tls = pki::ensure(&home.paths.pki(), &names)?;
     let (children, ended) = Children::new(home.paths.logs()).into_diagnostic()?;
     let console = Console::new(args.headless);
-    let mut demo = Demo { args, home, layout, accounts, tls, children, ended, console };
+    let chain = match args.chain {
+        Some(kind) => Chain::find(kind, &home.paths, args.any_port)?,
+        None => None,
+    };
+    let (chain, faucet) = (chain, None);
+    let mut demo = Demo { args, home, layout, accounts, tls, children, ended, console, chain, faucet };
     let outcome = demo.live(&mut ends, started, &envelope_key).await;
     demo.console.done();
     demo.console.say("Ending.");
@@ -165,6 +182,7 @@ impl Demo {
                 self.start(Role::Node(id))?;
             }
             self.start(Role::Gateway)?;
+            self.start_chain_nodes()?;
             match self.bring_up(ends, envelope_key).await? {
                 BroughtUp::Ready(operator) => break operator,
                 BroughtUp::Asked => return Ok(()),
@@ -176,6 +194,10 @@ impl Demo {
                 BroughtUp::PortLost => miette::bail!("another process takes the ports that this demo needs"),
             }
         };
+        if let Err(error) = self.open_chain(&operator).await {
+            // The exchange is worth having without it.
+            self.console.say(&format!("Deposits are disabled: {error:?}"));
+        }
         self.save_state(&self.home.paths.state())?;
         if !self.args.no_bots {
             self.start(Role::Bots)?;
@@ -222,12 +244,42 @@ impl Demo {
         }
     }
 
+    /// The chain's nodes come up beside those of the exchange.
+    fn start_chain_nodes(&mut self) -> miette::Result<()> {
+        if let Some(chain) = &self.chain {
+            // Its directory is made by the first node's start.
+            (1..=CHAIN_NODES).try_for_each(|id| chain.node_command(id).map(drop))?;
+            self.faucet = Some(Faucet::new(chain)?);
+            (1..=CHAIN_NODES).try_for_each(|id| self.start(Role::ChainNode(id)).map(drop))?;
+        }
+        Ok(())
+    }
+
+    /// Lists the chain, starts what watches it, and has it mined.
+    async fn open_chain(&mut self, operator: &Operator) -> miette::Result<()> {
+        let (Some(chain), Some(faucet)) = (self.chain.clone(), self.faucet.clone()) else { return Ok(()) };
+        self.console.doing("Opening the chain.");
+        let people: Vec<String> = self.state().trading_accounts().map(|account| account.name.clone()).collect();
+        let (genesis, ()) = tokio::try_join!(faucet.open(), chain.list(operator, &people))?;
+        let tls = &self.tls[NODES as usize + 2];
+        chain.write_config(&self.home.paths, &self.layout, tls, &genesis)?;
+        self.start(Role::Chainwatch)?;
+        tokio::spawn(faucet.run());
+        Ok(())
+    }
+
     /// Starts the process of this role.
     fn start(&mut self, role: Role) -> miette::Result<u32> {
         let config = |name: &str| self.home.paths.config(name).into_os_string();
         let args: Vec<OsString> = match role {
             Role::Node(id) => vec!["node".into(), "--config".into(), config(&format!("node-{id}"))],
             Role::Gateway => vec!["gateway".into(), "--config".into(), config("gateway-1")],
+            Role::Chainwatch => vec!["chainwatch".into(), "--config".into(), config("chainwatch-1")],
+            Role::ChainNode(id) => {
+                let chain = self.chain.as_ref().ok_or_else(|| miette::miette!("the demo has no chain"))?;
+                let (program, args) = chain.node_command(id)?;
+                ["become".into(), program.as_os_str().to_owned()].into_iter().chain(args).collect()
+            }
             Role::Bots => {
                 vec!["loadgen".into(), "bots".into(), "--state".into(), self.home.paths.state().into_os_string()]
             }
@@ -287,7 +339,27 @@ impl Demo {
             accounts: self.accounts.clone(),
             nodes: nodes.collect(),
             gateways: vec![Gateway { pid, rest, ws, ws_api }],
+            chainwatches: self.chainwatches(),
             cluster: Some(self.cluster()),
+        }
+    }
+
+    fn chainwatches(&self) -> Vec<Chainwatch> {
+        let pid = self.children.last_pid(Role::Chainwatch);
+        let of_chain = |chain: &Chain| Chainwatch {
+            pid,
+            http: format!("http://{}", chain.pages),
+            chains: vec![chain.kind.symbol().into()],
+        };
+        self.chain.iter().filter(|_| pid != 0).map(of_chain).collect()
+    }
+
+    fn deposits(&self) -> Deposits {
+        match (self.args.chain, &self.chain, self.children.pid(Role::Chainwatch)) {
+            (None, ..) => Deposits::NotAsked,
+            (Some(kind), None, _) => Deposits::Missing(kind.advice()),
+            (Some(_), Some(_), None) => Deposits::Failed,
+            (Some(kind), Some(_), Some(pid)) => Deposits::Open { symbol: kind.symbol(), pid },
         }
     }
 
@@ -305,6 +377,7 @@ impl Demo {
             bots: self.children.pid(Role::Bots),
             data_dir: &self.home.paths.0,
             is_temporary: self.home.is_temporary(),
+            deposits: self.deposits(),
             took,
             binary: &binary(),
         }

@@ -3,6 +3,7 @@
 #![forbid(unsafe_code)]
 
 mod api_keys;
+mod chainwatch;
 mod config;
 mod ctl;
 mod demo;
@@ -35,8 +36,17 @@ enum Command {
     Node(node::Args),
     /// Run one gateway: Binance's Spot API over REST and WebSocket.
     Gateway(gateway::Args),
+    /// Watch chains through pools of their nodes, and propose deposits.
+    Chainwatch(chainwatch::Args),
     /// Look at a running exchange and change it.
     Ctl(ctl::Args),
+    /// Become another program that dies with whoever started this one.
+    #[command(hide = true)]
+    Become {
+        /// The program and its arguments.
+        #[arg(required = true, trailing_var_arg = true, allow_hyphen_values = true)]
+        program: Vec<std::ffi::OsString>,
+    },
     /// Offer load, replay a recording, make markets.
     Loadgen(loadgen::Args),
 }
@@ -49,7 +59,12 @@ fn main() -> ExitCode {
         Command::Demo(args) => demo::main(args),
         Command::Node(args) => node::main(args),
         Command::Gateway(args) => gateway::main(args),
+        Command::Chainwatch(args) => chainwatch::main(args),
         Command::Ctl(args) => ctl::main(args),
+        Command::Become { program } => {
+            let error = lifeline::become_program(std::path::Path::new(&program[0]), &program[1..]);
+            Err(miette::miette!("cannot run {}: {error}", program[0].display()))
+        }
         Command::Loadgen(args) => {
             match args.command {
                 loadgen::Command::Bots(_) => logging::of_service(),

@@ -10,7 +10,7 @@ use wire::command::Reply;
 use wire::event::{AccountOpened, ApiKeyAdded, AssetListed, MarketListed};
 use wire::link::Role;
 use wire::{
-    AccountId, AssetId, ClusterEpoch, Command, Event, LogPosition, MarketId, MarketProtection, MarketSchedule,
+    AccountId, AssetId, ChainId, ClusterEpoch, Command, Event, LogPosition, MarketId, MarketProtection, MarketSchedule,
     MarketStatus, Networks, NodeId, PartitionId, RejectReason,
 };
 
@@ -65,6 +65,12 @@ pub struct Inventory {
     pub accounts: BTreeMap<String, AccountOpened>,
     /// By public text.
     pub api_keys: BTreeMap<String, KnownKey>,
+    /// By symbol.
+    pub chains: BTreeMap<String, ChainId>,
+    /// What a chain's coin or token is credited as.
+    pub chain_assets: BTreeSet<(ChainId, AssetId)>,
+    /// As their chains print them.
+    pub addresses: BTreeMap<(AccountId, ChainId), String>,
     /// Who was credited with what, ever.
     pub credited: BTreeSet<(AccountId, AssetId)>,
 }
@@ -230,6 +236,15 @@ impl Inventory {
             }
             Event::ApiKeyRevoked(revoked) => {
                 self.api_keys.remove(revoked.key.as_str());
+            }
+            Event::ChainListed(listed) => {
+                self.chains.insert(listed.symbol.to_string(), listed.chain);
+            }
+            Event::ChainAssetListed(listed) => {
+                self.chain_assets.insert((listed.chain, listed.asset));
+            }
+            Event::AddressBound(bound) => {
+                self.addresses.insert((bound.account, bound.chain), bound.address.to_string());
             }
             Event::Credited(credited) => {
                 self.credited.insert((credited.account, credited.asset));

@@ -57,6 +57,23 @@ impl Console {
     }
 }
 
+/// Whether something can be deposited.
+pub enum Deposits {
+    /// No chain was asked for.
+    NotAsked,
+    /// A chain was asked for whose program is not here; how to get it.
+    Missing(&'static str),
+    /// A chain was asked for and did not come up.
+    Failed,
+    /// It can.
+    Open {
+        /// The chain's name, and its coin's.
+        symbol: &'static str,
+        /// The process that watches it.
+        pid: u32,
+    },
+}
+
 /// What the banner is about.
 pub struct Banner<'a> {
     /// Addresses, processes, accounts.
@@ -71,6 +88,8 @@ pub struct Banner<'a> {
     pub data_dir: &'a Path,
     /// Whether it is removed at the end.
     pub is_temporary: bool,
+    /// Whether something can be deposited.
+    pub deposits: Deposits,
     /// How long it took.
     pub took: Duration,
     /// How this binary is called.
@@ -115,6 +134,14 @@ impl Banner<'_> {
         if let Some(pid) = self.bots {
             writeln!(text, "  {:<10} {pid:>8}", "bots")?;
         }
+        if let (Deposits::Open { pid, .. }, Some(instance)) = (&self.deposits, self.state.chainwatches.first()) {
+            let address = instance.http.trim_start_matches("http://");
+            writeln!(
+                text,
+                "  {:<12} {pid:>6}  {address:<21}  {}/status /readyz /metrics",
+                "chainwatch-1", instance.http
+            )?;
+        }
         writeln!(text)
     }
 
@@ -158,6 +185,19 @@ impl Banner<'_> {
             writeln!(text, "  Start it again:             {ctl} node start {}", node.id)?;
         }
         writeln!(text, "  Look at the cluster:        {ctl} status")?;
+        match self.deposits {
+            Deposits::NotAsked => {
+                writeln!(text, "  Deposits are disabled:      --chain litecoin or --chain anvil starts a chain")?
+            }
+            Deposits::Missing(advice) => writeln!(text, "  Deposits are disabled:      {advice}")?,
+            Deposits::Failed => {
+                writeln!(text, "  Deposits are disabled:      the chain did not come up; see the logs")?
+            }
+            Deposits::Open { symbol, .. } => {
+                writeln!(text, "  Deposit {symbol:<18}  {ctl} chain pay alice 1.5")?;
+                writeln!(text, "  Look at the chain's nodes:  {ctl} chain status")?;
+            }
+        }
         let fate = if self.is_temporary { "removed at the end" } else { "kept" };
         writeln!(text, "  Data and logs ({fate}): {}", self.data_dir.display())?;
         write!(text, "  ^C ends the exchange.")

@@ -28,6 +28,10 @@ const ERRORS_MAX: u64 = 64 * 1024;
 pub enum Role {
     /// Market makers.
     Bots,
+    /// What watches the chain.
+    Chainwatch,
+    /// A node of the chain, from 1.
+    ChainNode(u8),
     /// The gateway.
     Gateway,
     /// A node.
@@ -38,6 +42,8 @@ impl fmt::Display for Role {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Role::Bots => f.write_str("bots"),
+            Role::Chainwatch => f.write_str("chainwatch-1"),
+            Role::ChainNode(id) => write!(f, "chain-{id}"),
             Role::Gateway => f.write_str("gateway-1"),
             Role::Node(id) => write!(f, "node-{id}"),
         }

@@ -55,6 +55,13 @@ pub enum Ask {
     },
     /// Which processes run?
     Processes,
+    /// Pay so much of the chain's coin to an address.
+    Pay {
+        /// As the chain prints it.
+        address: String,
+        /// Decimal text.
+        amount: String,
+    },
 }
 
 /// The answer.

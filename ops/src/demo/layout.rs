@@ -242,7 +242,7 @@ fn gateway_threads() -> Option<NonZeroUsize> {
     (cores <= FEW_CORES).then_some(NonZeroUsize::MIN)
 }
 
-fn write(path: &Path, file: &impl Serialize) -> miette::Result<()> {
+pub(super) fn write(path: &Path, file: &impl Serialize) -> miette::Result<()> {
     let text = toml::to_string(file).into_diagnostic()?;
     private::write(path, text.as_bytes()).into_diagnostic().wrap_err_with(|| format!("cannot write {}", path.display()))
 }

@@ -8,6 +8,7 @@ use nix::sys::signal::Signal;
 use tokio::sync::{mpsc, oneshot};
 use tokio::time::Instant;
 
+use super::chain::CHAIN_NODES;
 use super::children::{Exited, Role, describe};
 use super::control::{Action, Answer, Ask, Asked};
 use super::{Demo, Ends, NODES, binary, leader};
@@ -104,7 +105,7 @@ impl Demo {
                 self.console
                     .say(&format!("{role} (pid {pid}) {how}. Start it again: {binary} ctl node start {id}{errors}"));
             }
-            Role::Gateway | Role::Bots => {
+            Role::Gateway | Role::Bots | Role::Chainwatch | Role::ChainNode(_) => {
                 let now = Instant::now();
                 let before = watch.restarts.get(&role);
                 let wait = match before {
@@ -160,8 +161,26 @@ impl Demo {
             watch.starts.push(Start { id, reply, give_up: Instant::now() + ENDS_WITHIN });
             return;
         }
+        if let Ask::Pay { address, amount } = ask {
+            return self.pay(address, amount, reply);
+        }
         // Whoever asked may have gone.
         let _ = reply.send(self.answer(ask, watch));
+    }
+
+    /// The chain's nodes take their time; nobody else waits for them.
+    fn pay(&self, address: String, amount: String, reply: oneshot::Sender<Answer>) {
+        let Some(faucet) = self.faucet.clone() else {
+            let _ = reply.send(Answer::Refused("this demo has no chain: deposits are disabled".into()));
+            return;
+        };
+        tokio::spawn(async move {
+            let answer = match faucet.pay(&address, &amount).await {
+                Ok(id) => Answer::Done(format!("{amount} to {address} in transaction {id}, mined within two seconds")),
+                Err(error) => Answer::Refused(format!("{error:?}")),
+            };
+            let _ = reply.send(answer);
+        });
     }
 
     fn answer_starts(&mut self, watch: &mut Watch) {
@@ -180,10 +199,13 @@ impl Demo {
         let (action, id) = match ask {
             Ask::Processes => {
                 let nodes = (1..=NODES).map(Role::Node);
-                let roles = nodes.chain([Role::Gateway, Role::Bots]);
+                let chain_nodes = self.chain.iter().flat_map(|_| (1..=CHAIN_NODES).map(Role::ChainNode));
+                let chainwatch = self.chain.iter().map(|_| Role::Chainwatch);
+                let roles = nodes.chain([Role::Gateway, Role::Bots]).chain(chainwatch).chain(chain_nodes);
                 return Answer::Processes(roles.map(|role| (role.to_string(), self.children.pid(role))).collect());
             }
             Ask::Node { action, id } => (action, id),
+            Ask::Pay { .. } => return Answer::Refused("payments are not answered here".into()),
         };
         if !(1..=NODES).contains(&id) {
             return Answer::Refused(format!("the demo has nodes 1 to {NODES}, no node {id}"));

@@ -1,0 +1,165 @@
+//! The pages of a chainwatch: `/livez`, `/readyz`, `/metrics`, `/status`.
+
+use std::time::Duration;
+
+use ::chainwatch::deposits::Progress;
+use ::chainwatch::pool::{Agreement, Standing};
+use ::chainwatch::watch::Watch;
+use axum::extract::State;
+use axum::http::{StatusCode, header};
+use axum::response::{IntoResponse, Response};
+use axum::routing::get;
+use axum::{Json, Router};
+use prometheus_client::encoding::text::encode;
+use serde::{Deserialize, Serialize};
+use tokio::net::TcpListener;
+
+use super::{Shared, Watched};
+
+/// An instance whose last good round is older does not do its work.
+const BEAT_MAX: Duration = Duration::from_secs(5);
+
+/// What a chainwatch says of itself.
+#[derive(Debug, Serialize, Deserialize)]
+pub struct Status {
+    /// Its name.
+    pub name: String,
+    /// Its process.
+    pub pid: u32,
+    /// Its chains, in the order of its file.
+    pub chains: Vec<ChainStatus>,
+}
+
+/// One chain.
+#[derive(Debug, Serialize, Deserialize)]
+pub struct ChainStatus {
+    /// Its name.
+    pub chain: String,
+    /// Its number in the ledger.
+    pub id: Option<u16>,
+    /// `active` holds the claim, `standby` follows and waits, `starting` does neither yet.
+    pub role: String,
+    /// The claim that it holds.
+    pub fence: Option<u64>,
+    /// The agreed head's height and hash.
+    pub head: Option<Block>,
+    /// What is final.
+    pub finalized: Option<Block>,
+    /// Why nothing is credited or withdrawn.
+    pub frozen: Option<String>,
+    /// The height of the last block that was followed.
+    pub followed: Option<u64>,
+    /// Its nodes.
+    pub nodes: Vec<NodeStatus>,
+}
+
+/// A block.
+#[derive(Debug, Serialize, Deserialize)]
+pub struct Block {
+    /// Its height.
+    pub height: u64,
+    /// Its hash, as the chain prints it.
+    pub hash: String,
+}
+
+/// One node of a chain.
+#[derive(Debug, Serialize, Deserialize)]
+pub struct NodeStatus {
+    /// Its name.
+    pub node: String,
+    /// What the pool thinks of it.
+    pub verdict: String,
+    /// Its head's height, as far as its word is fresh.
+    pub head: Option<u64>,
+    /// Blocks behind the agreed head.
+    pub lag: u64,
+    /// Nine of ten answers took no longer, in microseconds.
+    pub p90_us: Option<u64>,
+    /// Requests that it was sent.
+    pub requests: u64,
+}
+
+pub async fn serve(listener: TcpListener, shared: Shared) {
+    let pages = Router::new()
+        .route("/livez", get(async || "live\n"))
+        .route("/readyz", get(readyz))
+        .route("/metrics", get(metrics))
+        .route("/status", get(async |State(shared): State<Shared>| Json(status(&shared))))
+        .with_state(shared);
+    if let Err(error) = axum::serve(listener, pages).await {
+        tracing::error!(%error, "the status pages ended");
+    }
+}
+
+/// Ready is who does its work, active or standing by. A chain that is frozen is not its fault.
+async fn readyz(State(shared): State<Shared>) -> Response {
+    let lacks: Vec<String> = shared.symbols.iter().filter_map(|symbol| lack(&shared, symbol)).collect();
+    if lacks.is_empty() {
+        "ready\n".into_response()
+    } else {
+        (StatusCode::SERVICE_UNAVAILABLE, lacks.concat()).into_response()
+    }
+}
+
+fn lack(shared: &Shared, symbol: &str) -> Option<String> {
+    let Some(watched) = shared.watched(symbol) else { return Some(format!("{symbol} is still starting\n")) };
+    let beat_at = watched.progress.borrow().beat_at;
+    let is_working = beat_at.is_some_and(|at| at.elapsed() <= BEAT_MAX);
+    (!is_working).then(|| format!("{symbol} has not been worked on for {BEAT_MAX:?}\n"))
+}
+
+async fn metrics(State(shared): State<Shared>) -> Result<Response, StatusCode> {
+    let mut text = String::new();
+    encode(&mut text, &shared.registry).map_err(|_| StatusCode::INTERNAL_SERVER_ERROR)?;
+    let kind = [(header::CONTENT_TYPE, "application/openmetrics-text; version=1.0.0; charset=utf-8")];
+    Ok((kind, text).into_response())
+}
+
+fn status(shared: &Shared) -> Status {
+    let chains = shared.symbols.iter().map(|symbol| match shared.watched(symbol) {
+        Some(watched) => of_chain(symbol, &watched),
+        None => ChainStatus {
+            chain: symbol.clone(),
+            id: None,
+            role: "starting".into(),
+            fence: None,
+            head: None,
+            finalized: None,
+            frozen: None,
+            followed: None,
+            nodes: Vec::new(),
+        },
+    });
+    Status { name: shared.name.clone(), pid: std::process::id(), chains: chains.collect() }
+}
+
+fn of_chain(symbol: &str, Watched { chain, watch, progress }: &Watched) -> ChainStatus {
+    let Agreement { head, finalized, frozen, .. } = watch.agreement();
+    let Progress { fence, followed, .. } = *progress.borrow();
+    ChainStatus {
+        chain: symbol.to_string(),
+        id: Some(chain.get()),
+        role: if fence == 0 { "standby" } else { "active" }.into(),
+        fence: (fence != 0).then_some(fence),
+        head: head.map(|head| block(watch, head)),
+        finalized: finalized.map(|finalized| block(watch, finalized)),
+        frozen: frozen.map(|reason| reason.name().to_string()),
+        followed: Some(followed),
+        nodes: watch.standings().iter().map(of_node).collect(),
+    }
+}
+
+fn block(watch: &Watch, head: ::chainwatch::Head) -> Block {
+    Block { height: head.height.0, hash: watch.rules().hash_text(head.hash.0) }
+}
+
+fn of_node(standing: &Standing) -> NodeStatus {
+    NodeStatus {
+        node: standing.name.clone(),
+        verdict: standing.verdict.name().to_string(),
+        head: standing.height.map(|height| height.0),
+        lag: standing.behind,
+        p90_us: standing.p90.and_then(|p90| u64::try_from(p90.as_micros()).ok()),
+        requests: standing.requests,
+    }
+}

@@ -1,0 +1,240 @@
+//! Who keeps a demo's chain going: connects its nodes, mines a block every few seconds, and pays.
+
+use std::io::Write as _;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::time::Duration;
+
+use ::chainwatch::rpc::{Endpoint, RpcClient};
+use miette::{IntoDiagnostic, WrapErr};
+use serde::{Deserialize, Serialize};
+use serde_json::{Value, json};
+use tokio::sync::Mutex;
+use tokio::time::Instant;
+
+use super::{ANVIL_GENESIS_TIME, Chain, ChainKind, LITECOIN_GENESIS, LOGIN};
+
+/// How often a block is mined.
+const BLOCK_EVERY: Duration = Duration::from_secs(2);
+/// A coinbase can be spent when so many blocks are above it.
+const MATURITY: u64 = 100;
+/// How long the nodes may take to answer after their start.
+const UP_WITHIN: Duration = Duration::from_secs(30);
+const LOOK_EVERY: Duration = Duration::from_millis(50);
+/// The account that anvil holds keys and coins for.
+const RICH: &str = "0xf39fd6e51aad88f6f4ce6ab8827279cfffb92266";
+
+/// Cheap to clone.
+#[derive(Clone)]
+pub struct Faucet(Arc<Shared>);
+
+struct Shared {
+    kind: ChainKind,
+    nodes: Vec<RpcClient>,
+    peers: Vec<std::net::SocketAddr>,
+    /// EVM nodes do not speak to each other: each is given the same blocks, and whoever was started anew all of them.
+    history: Mutex<History>,
+}
+
+/// The EVM chain: what every node has to execute.
+struct History {
+    file: PathBuf,
+    blocks: Vec<Block>,
+    /// Of the next block.
+    transactions: Vec<Value>,
+    nonce: u64,
+}
+
+/// A block in the words in which a node is told to mine it.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+struct Block {
+    timestamp: u64,
+    transactions: Vec<Value>,
+}
+
+impl Faucet {
+    /// Of this chain, whose nodes are being started.
+    pub fn new(chain: &Chain) -> miette::Result<Faucet> {
+        let login = (chain.kind == ChainKind::Litecoin).then(|| (LOGIN.0.to_string(), LOGIN.1.to_string()));
+        let client = |at: usize| -> miette::Result<RpcClient> {
+            Ok(RpcClient::new(&Endpoint { url: chain.url(at).parse().into_diagnostic()?, login: login.clone() }))
+        };
+        let nodes = (0..chain.nodes.len()).map(client).collect::<miette::Result<_>>()?;
+        let history = Mutex::new(History::open(&chain.dir.join("history.jsonl"))?);
+        Ok(Faucet(Arc::new(Shared { kind: chain.kind, nodes, peers: chain.peers.clone(), history })))
+    }
+
+    /// Waits for the nodes, connects them, and makes coins that can be spent. The hash of block 0.
+    pub async fn open(&self) -> miette::Result<String> {
+        let deadline = Instant::now() + UP_WITHIN;
+        for (at, node) in self.0.nodes.iter().enumerate() {
+            let question = match self.0.kind {
+                ChainKind::Litecoin => "getblockcount",
+                ChainKind::Anvil => "eth_blockNumber",
+            };
+            while node.call(question, json!([])).await.is_err() {
+                if Instant::now() > deadline {
+                    miette::bail!("the chain's node {} does not answer", at + 1);
+                }
+                tokio::time::sleep(LOOK_EVERY).await;
+            }
+        }
+        match self.0.kind {
+            ChainKind::Litecoin => self.open_litecoin().await.map(|()| LITECOIN_GENESIS.to_string()),
+            ChainKind::Anvil => self.open_anvil().await,
+        }
+    }
+
+    /// Mines for ever. A node that is away is not waited for.
+    pub async fn run(self) {
+        loop {
+            tokio::time::sleep(BLOCK_EVERY).await;
+            let mined = match self.0.kind {
+                ChainKind::Litecoin => self.mine_litecoin(1).await,
+                ChainKind::Anvil => self.mine_anvil().await,
+            };
+            if let Err(error) = mined {
+                tracing::debug!(%error, "no block was mined");
+            }
+        }
+    }
+
+    /// Pays to an address; the transaction's id. It is in the next block.
+    pub async fn pay(&self, address: &str, amount: &str) -> miette::Result<String> {
+        match self.0.kind {
+            ChainKind::Litecoin => {
+                let paid = self.call(0, "sendtoaddress", json!([address, amount])).await?;
+                Ok(paid.as_str().unwrap_or_default().to_string())
+            }
+            ChainKind::Anvil => self.pay_anvil(address, amount).await,
+        }
+    }
+
+    async fn call(&self, at: usize, method: &str, params: Value) -> miette::Result<Value> {
+        let answer = self.0.nodes[at].call(method, params).await.into_diagnostic();
+        answer.wrap_err_with(|| format!("the chain's node {} was asked for {method}", at + 1))
+    }
+
+    async fn open_litecoin(&self) -> miette::Result<()> {
+        self.connect().await?;
+        // A wallet that is there from an earlier start is loaded, or is loaded already.
+        if self.call(0, "createwallet", json!(["demo"])).await.is_err() {
+            let _ = self.call(0, "loadwallet", json!(["demo"])).await;
+        }
+        let height = self.call(0, "getblockcount", json!([])).await?.as_u64().unwrap_or_default();
+        if height <= MATURITY {
+            self.mine_litecoin(MATURITY + 1 - height).await?;
+        }
+        Ok(())
+    }
+
+    /// Dials every pair that has no connection.
+    async fn connect(&self) -> miette::Result<()> {
+        for at in 0..self.0.nodes.len() {
+            let known = self.call(at, "getpeerinfo", json!([])).await?;
+            let is_known = |peer: &str| known.as_array().into_iter().flatten().any(|known| known["addr"] == peer);
+            for peer in self.0.peers.iter().skip(at + 1).map(ToString::to_string) {
+                if !is_known(&peer) {
+                    self.call(at, "addnode", json!([peer, "onetry"])).await?;
+                }
+            }
+        }
+        Ok(())
+    }
+
+    async fn mine_litecoin(&self, count: u64) -> miette::Result<()> {
+        // Whoever was away is dialled again, as far as the others are there.
+        let _ = self.connect().await;
+        let address = self.call(0, "getnewaddress", json!(["", "bech32"])).await?;
+        self.call(0, "generatetoaddress", json!([count, address])).await.map(drop)
+    }
+
+    async fn open_anvil(&self) -> miette::Result<String> {
+        let genesis = self.call(0, "eth_getBlockByNumber", json!(["0x0", false])).await?;
+        let hash = genesis["hash"].as_str().unwrap_or_default().to_string();
+        for _ in 0..3 {
+            self.mine_anvil().await?;
+        }
+        Ok(hash)
+    }
+
+    /// One more block, and every node is given what it lacks.
+    async fn mine_anvil(&self) -> miette::Result<()> {
+        let mut history = self.0.history.lock().await;
+        history.close_block()?;
+        for (at, node) in self.0.nodes.iter().enumerate() {
+            if let Err(told) = catch_up(node, &history.blocks).await {
+                tracing::debug!(node = at + 1, %told, "a node of the chain lacks blocks");
+            }
+        }
+        Ok(())
+    }
+
+    async fn pay_anvil(&self, address: &str, amount: &str) -> miette::Result<String> {
+        let units = wire::decimal::parse(amount, 9).ok().and_then(|gwei| u128::try_from(gwei).ok());
+        let wei =
+            units.ok_or_else(|| miette::miette!("{amount} is no amount with at most 9 decimals"))? * 1_000_000_000;
+        let mut history = self.0.history.lock().await;
+        let nonce = history.nonce;
+        let transaction = json!({
+            "from": RICH, "to": address, "value": format!("{wei:#x}"), "nonce": format!("{nonce:#x}"),
+            "gas": "0x100000", "maxFeePerGas": "0x77359400", "maxPriorityFeePerGas": "0x1",
+        });
+        // Nothing but this makes transactions, so each node makes the same one; the first that is there says its id.
+        let mut paid = Err(miette::miette!("no node of the chain answers"));
+        for at in 0..self.0.nodes.len() {
+            let sent = self.call(at, "eth_sendTransaction", json!([transaction])).await;
+            if paid.is_err() {
+                paid = sent.map(|id| id.as_str().unwrap_or_default().to_string());
+            }
+        }
+        if paid.is_ok() {
+            history.transactions.push(transaction);
+            history.nonce += 1;
+        }
+        paid
+    }
+}
+
+/// Has a node mine what it lacks. Transactions that it has already are refused by it, and are there.
+async fn catch_up(node: &RpcClient, blocks: &[Block]) -> Result<(), ::chainwatch::rpc::Told> {
+    let height = node.call("eth_blockNumber", json!([])).await?;
+    let height = height.as_str().and_then(|text| usize::from_str_radix(text.strip_prefix("0x")?, 16).ok());
+    for block in &blocks[height.unwrap_or(blocks.len()).min(blocks.len())..] {
+        for transaction in &block.transactions {
+            let _ = node.call("eth_sendTransaction", json!([transaction])).await;
+        }
+        node.call("evm_mine", json!([{"timestamp": block.timestamp}])).await?;
+    }
+    Ok(())
+}
+
+impl History {
+    fn open(file: &Path) -> miette::Result<History> {
+        let text = match std::fs::read_to_string(file) {
+            Ok(text) => text,
+            Err(error) if error.kind() == std::io::ErrorKind::NotFound => String::new(),
+            Err(error) => return Err(error).into_diagnostic(),
+        };
+        let blocks: Vec<Block> = text
+            .lines()
+            .map(serde_json::from_str)
+            .collect::<Result<_, _>>()
+            .into_diagnostic()
+            .wrap_err_with(|| format!("{} is damaged; remove the directory that it is in", file.display()))?;
+        let nonce = blocks.iter().map(|block| block.transactions.len() as u64).sum();
+        Ok(History { file: file.to_path_buf(), blocks, transactions: Vec::new(), nonce })
+    }
+
+    /// The next block is what was sent since the last one. On disk first: a chain that is restarted must be the same.
+    fn close_block(&mut self) -> miette::Result<()> {
+        let timestamp = ANVIL_GENESIS_TIME + 1 + self.blocks.len() as u64;
+        let block = Block { timestamp, transactions: std::mem::take(&mut self.transactions) };
+        let mut line = serde_json::to_vec(&block).into_diagnostic()?;
+        line.push(b'\n');
+        let mut file = std::fs::OpenOptions::new().create(true).append(true).open(&self.file).into_diagnostic()?;
+        file.write_all(&line).into_diagnostic()?;
+        self.blocks.push(block);
+        Ok(())
+    }
+}
