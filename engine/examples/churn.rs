@@ -8,13 +8,14 @@
 // A measurement beside the core, not of it: it may read a clock.
 #![allow(clippy::disallowed_types, clippy::disallowed_methods)]
 
+use std::hint::black_box;
 use std::process::exit;
 use std::time::Instant;
 
-use engine::{Limits, MarketAlone};
+use engine::{Limits, MarketAlone, Sink};
 use wire::mail::{CreateMarket, PlaceOrder, WithdrawOrder};
 use wire::{
-    AccountId, Amount, CancelCause, LogPosition, MarketId, MarketRules, MarketScale, OrderId, OrderKind, PartitionId,
+    AccountId, Amount, CancelCause, Event, LogPosition, Mail, MarketId, MarketRules, MarketScale, OrderId, OrderKind, PartitionId,
     Price, Qty, SelfTradePrevention, Side, TimeInForce, Timestamp, TradeGroupId,
 };
 
@@ -29,8 +30,32 @@ fn resident() -> f64 {
     pages * 4_096.0
 }
 
+/// Counts what the market says.
+#[derive(Default)]
+struct Heard {
+    events: u64,
+    mails: u64,
+}
+
+impl Sink for Heard {
+    fn tell(&mut self, event: Event) {
+        black_box(&event);
+        self.events += 1;
+    }
+
+    fn send(&mut self, _: PartitionId, mail: Mail) {
+        black_box(&mail);
+        self.mails += 1;
+    }
+
+    fn waiting(&self) -> usize {
+        0
+    }
+}
+
 struct Churn {
     market: MarketAlone,
+    heard: Heard,
     now: Timestamp,
     state: u64,
     orders: u64,
@@ -58,7 +83,7 @@ impl Churn {
         let limits = Limits { resting_orders_max: orders + orders / 64, accounts_max: 1_024, ..Limits::default() };
         let ledger = PartitionId::new(1);
         let market = MarketAlone::new(&CreateMarket { market: MARKET, scale, rules, ledger }, &limits);
-        Churn { market, now: Timestamp::from_nanos(1_000_000_000), state: 7, orders: 0 }
+        Churn { market, heard: Heard::default(), now: Timestamp::from_nanos(1_000_000_000), state: 7, orders: 0 }
     }
 
     fn below(&mut self, bound: u64) -> u64 {
@@ -87,12 +112,13 @@ impl Churn {
             qty: Qty::new(self.state as i64 % 100 + 101).expect("a quantity"),
             budget: Amount::MAX,
         };
-        self.market.place(self.now, &order);
+        self.market.place(self.now, &order, &mut self.heard);
     }
 
     fn withdraw(&mut self, order: u64) {
         let (order, request, cause) = (OrderId::new(order), LogPosition::ZERO, CancelCause::Requested);
-        self.market.withdraw(self.now, &WithdrawOrder { market: MARKET, order, request, cause });
+        let withdraw = WithdrawOrder { market: MARKET, order, request, cause };
+        self.market.withdraw(self.now, &withdraw, &mut self.heard);
     }
 }
 
@@ -119,6 +145,7 @@ fn main() {
     }
     let ns = started.elapsed().as_nanos() as f64 / operations as f64;
     let growth = resident() - settled;
+    println!("told {} events and {} mails", churn.heard.events, churn.heard.mails);
     println!("{operations} operations: {ns:.0} ns each, memory grew by {growth:.0} bytes after the first tenth");
     exit(i32::from(an_order > BYTES_MAX || growth > 1_048_576.0));
 }

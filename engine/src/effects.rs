@@ -4,7 +4,20 @@ use std::collections::VecDeque;
 
 use wire::{Event, Mail, PartitionId};
 
-/// Facts for the outside and mail for other cells, both in the order they came about.
+/// Where a market cell's facts for the outside and its mail for other cells go, in the order they come about. Whoever
+/// hosts the cell says what becomes of them; what it does not read is never built.
+pub trait Sink {
+    /// A fact.
+    fn tell(&mut self, event: Event);
+
+    /// Mail to the partition of another cell, or the cell's own.
+    fn send(&mut self, to: PartitionId, mail: Mail);
+
+    /// How many mails the running command has caused that are not on their way yet.
+    fn waiting(&self) -> usize;
+}
+
+/// Where they go in a partition: events to whoever applied the command, mail to the route.
 pub(crate) struct Effects<'a> {
     pub(crate) events: &'a mut Vec<Event>,
     pub(crate) mail: &'a mut VecDeque<(PartitionId, Mail)>,
@@ -19,5 +32,21 @@ impl Effects<'_> {
     #[inline]
     pub(crate) fn send(&mut self, to: PartitionId, mail: Mail) {
         self.mail.push_back((to, mail));
+    }
+}
+
+impl Sink for Effects<'_> {
+    #[inline]
+    fn tell(&mut self, event: Event) {
+        Effects::tell(self, event);
+    }
+
+    #[inline]
+    fn send(&mut self, to: PartitionId, mail: Mail) {
+        Effects::send(self, to, mail);
+    }
+
+    fn waiting(&self) -> usize {
+        self.mail.len()
     }
 }

@@ -20,6 +20,7 @@ mod order_index;
 mod partition;
 mod snapshot;
 
+pub use effects::Sink;
 pub use ledger::AssetAudit;
 pub use limits::Limits;
 pub use mailbox::Outbox;

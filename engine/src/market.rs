@@ -40,7 +40,7 @@ pub(crate) use self::phase::admits;
 use self::purge::Purge;
 use self::special::Carries;
 use self::stops::Stops;
-use crate::effects::Effects;
+use crate::effects::Sink;
 use crate::limits::Limits;
 
 /// One market.
@@ -143,7 +143,7 @@ impl MarketCell {
 
     /// Matches an order. `replies_fit` says whether the ledger's outbox takes the longest answer; a refusal
     /// always fits.
-    pub(crate) fn place(&mut self, now: Timestamp, order: &PlaceOrder, replies_fit: bool, effects: &mut Effects<'_>) {
+    pub(crate) fn place(&mut self, now: Timestamp, order: &PlaceOrder, replies_fit: bool, effects: &mut impl Sink) {
         let verdict = self.check(order, replies_fit);
         self.newest = self.newest.max(order.order);
         match verdict {
@@ -158,7 +158,7 @@ impl MarketCell {
     }
 
     /// Takes one order off the book.
-    pub(crate) fn withdraw(&mut self, now: Timestamp, withdraw: &WithdrawOrder, effects: &mut Effects<'_>) {
+    pub(crate) fn withdraw(&mut self, now: Timestamp, withdraw: &WithdrawOrder, effects: &mut impl Sink) {
         let WithdrawOrder { market, order, request, cause } = *withdraw;
         let Some(handle) = self.book.find(order) else {
             if self.end_stop(order, cause, request, effects) == 0 {
@@ -173,7 +173,7 @@ impl MarketCell {
 
     /// Takes an account's orders of the asked sides off the book, oldest first, then its stop orders, oldest first; each
     /// level that changed is told once, after them.
-    pub(crate) fn withdraw_all(&mut self, now: Timestamp, withdraw: &WithdrawAll, effects: &mut Effects<'_>) {
+    pub(crate) fn withdraw_all(&mut self, now: Timestamp, withdraw: &WithdrawAll, effects: &mut impl Sink) {
         let WithdrawAll { market, account, sides, request, cause } = *withdraw;
         let mut canceled = 0;
         let mut levels: Vec<(Side, Price)> = Vec::new();
@@ -198,12 +198,12 @@ impl MarketCell {
         self.book.len() + self.stops.len()
     }
 
-    fn tell_level(&mut self, now: Timestamp, side: Side, price: Price, effects: &mut Effects<'_>) {
+    fn tell_level(&mut self, now: Timestamp, side: Side, price: Price, effects: &mut impl Sink) {
         let qty = self.book.level_qty(side, price);
         self.depth.change(now, self.id, side, price, qty, effects);
     }
 
-    fn tell_end(&self, gone: &Resting, cause: CancelCause, request: LogPosition, effects: &mut Effects<'_>) {
+    fn tell_end(&self, gone: &Resting, cause: CancelCause, request: LogPosition, effects: &mut impl Sink) {
         let (market, order, leaves) = (self.id, gone.id, gone.leaves);
         effects.send(self.ledger, Mail::OrderEnded(OrderEnded { market, order, leaves, cause, request }));
     }

@@ -33,7 +33,7 @@ use wire::{Event, Mail, MarketStatus, OrderId, PhaseCause, Price, Qty, Side, Tim
 
 use super::MarketCell;
 use super::clearing::clear;
-use crate::effects::Effects;
+use crate::effects::Sink;
 
 /// An uncrossing that is going on.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -114,7 +114,7 @@ impl MarketCell {
     }
 
     /// Trades as much as one command may; how many more trades it may cause.
-    pub(super) fn uncross_some(&mut self, now: Timestamp, trades_left: u32, effects: &mut Effects<'_>) -> u32 {
+    pub(super) fn uncross_some(&mut self, now: Timestamp, trades_left: u32, effects: &mut impl Sink) -> u32 {
         let Some(mut uncross) = self.auctions.uncross else { return trades_left };
         if uncross.price.is_none() {
             uncross.price = clear(&self.book, self.auctions.last, self.rules.tick).map(|clearing| clearing.price);
@@ -158,7 +158,7 @@ impl MarketCell {
     }
 
     /// One trade between the oldest orders of two levels.
-    fn trade_at(&mut self, now: Timestamp, price: Price, levels: [Price; 2], effects: &mut Effects<'_>) -> Qty {
+    fn trade_at(&mut self, now: Timestamp, price: Price, levels: [Price; 2], effects: &mut impl Sink) -> Qty {
         let handles = [self.book.front(Side::Buy, levels[0]), self.book.front(Side::Sell, levels[1])];
         let [(buyer, bid_qty, buyer_marked), (seller, ask_qty, seller_marked)] = handles.map(|handle| {
             let order = self.book.maker(handle);
@@ -203,7 +203,7 @@ impl MarketCell {
         qty
     }
 
-    fn tell_smaller(&mut self, now: Timestamp, levels: [Option<Price>; 2], effects: &mut Effects<'_>) {
+    fn tell_smaller(&mut self, now: Timestamp, levels: [Option<Price>; 2], effects: &mut impl Sink) {
         for (side, level) in [Side::Buy, Side::Sell].into_iter().zip(levels) {
             if let Some(price) = level {
                 self.tell_level(now, side, price, effects);
@@ -212,7 +212,7 @@ impl MarketCell {
     }
 
     /// An uncrossing that is going on ends where it is. What it has traded is the last trade like any other.
-    pub(super) fn break_off(&mut self, now: Timestamp, effects: &mut Effects<'_>) {
+    pub(super) fn break_off(&mut self, now: Timestamp, effects: &mut impl Sink) {
         let Some(Uncross { price: Some(price), traded, .. }) = self.auctions.uncross.take() else { return };
         if !traded.is_zero() {
             self.bands.settle(self.auctions.last);
@@ -220,7 +220,7 @@ impl MarketCell {
         }
     }
 
-    fn finish_uncrossing(&mut self, uncross: Uncross, effects: &mut Effects<'_>) {
+    fn finish_uncrossing(&mut self, uncross: Uncross, effects: &mut impl Sink) {
         let Uncross { price, traded: qty, then: (status, cause) } = uncross;
         self.auctions.uncross = None;
         if let Some(price) = price {
@@ -234,7 +234,7 @@ impl MarketCell {
     }
 
     /// Tells what the auction would come to, when it has changed.
-    pub(super) fn indicate(&mut self, effects: &mut Effects<'_>) {
+    pub(super) fn indicate(&mut self, effects: &mut impl Sink) {
         let found = clear(&self.book, self.auctions.last, self.rules.tick);
         let indicated = found.map_or((None, Qty::ZERO, 0), |clearing| {
             let (qty, surplus) = clearing.shown();

@@ -19,7 +19,7 @@ use wire::mail::{ChangeMarketProtection, PlaceOrder};
 use wire::{MarketProtection, MarketStatus, OrderId, OrderKind, PhaseCause, Price, RejectReason, Timestamp};
 
 use super::MarketCell;
-use crate::effects::Effects;
+use crate::effects::Sink;
 
 /// A market's price limits, and what they are measured against besides the last trade.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -80,7 +80,7 @@ impl MarketCell {
         &mut self,
         now: Timestamp,
         change: &ChangeMarketProtection,
-        effects: &mut Effects<'_>,
+        effects: &mut impl Sink,
     ) {
         self.hear(change.version, effects);
         self.bands.protection = change.protection;
@@ -98,7 +98,7 @@ impl MarketCell {
 
     /// After an order: measures the bands anew, and begins an auction where it stopped at one.
     #[cold]
-    pub(super) fn settle_bands(&mut self, now: Timestamp, effects: &mut Effects<'_>) {
+    pub(super) fn settle_bands(&mut self, now: Timestamp, effects: &mut impl Sink) {
         self.bands.settle(self.auctions.last);
         if let Some(order) = self.bands.breached.take() {
             self.plan_trading(now.plus_nanos(self.bands.protection.volatility_auction_ns));

@@ -11,11 +11,11 @@ use wire::{Amount, CancelCause, Mail, OrderId, Qty, Timestamp};
 
 use super::MarketCell;
 use super::book::Handle;
-use crate::effects::Effects;
+use crate::effects::Sink;
 
 impl MarketCell {
     /// Lowers an order's quantity.
-    pub(crate) fn reduce(&mut self, now: Timestamp, reduce: &ReduceOrder, effects: &mut Effects<'_>) {
+    pub(crate) fn reduce(&mut self, now: Timestamp, reduce: &ReduceOrder, effects: &mut impl Sink) {
         let ReduceOrder { market, order, by, request } = *reduce;
         let resting = self.book.find(order);
         let waiting = self.stops.get(order).copied();
@@ -56,7 +56,7 @@ impl MarketCell {
         });
     }
 
-    fn reduce_resting(&mut self, now: Timestamp, handle: Handle, by: Qty, effects: &mut Effects<'_>) {
+    fn reduce_resting(&mut self, now: Timestamp, handle: Handle, by: Qty, effects: &mut impl Sink) {
         let mut order = self.book.order(handle);
         let mut shown_by = by;
         if order.is_marked {
@@ -81,7 +81,7 @@ impl MarketCell {
         now: Timestamp,
         replace: &ReplaceResting,
         replies_fit: bool,
-        effects: &mut Effects<'_>,
+        effects: &mut impl Sink,
     ) {
         let ReplaceResting { old, expected, request, ref place, ref terms } = *replace;
         let resting = self.book.find(old);

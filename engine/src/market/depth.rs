@@ -4,7 +4,7 @@ use wire::codec::{CodecError, Reader, Writer};
 use wire::event::{DepthWindowClosed, LevelChanged};
 use wire::{Event, MarketId, Price, Qty, Side, Timestamp, UpdateId};
 
-use crate::effects::Effects;
+use crate::effects::Sink;
 
 /// How long a window is, in nanoseconds of log time. Windows start at multiples of it, so that the markets of a
 /// partition close theirs together.
@@ -33,7 +33,7 @@ impl Depth {
         side: Side,
         price: Price,
         qty: Qty,
-        effects: &mut Effects<'_>,
+        effects: &mut impl Sink,
     ) {
         self.last = self.last.next();
         if self.open.is_none() {
@@ -44,7 +44,7 @@ impl Depth {
     }
 
     /// Closes the window of the changes so far when it is over; whether it was.
-    pub(super) fn close_due(&mut self, now: Timestamp, market: MarketId, effects: &mut Effects<'_>) -> bool {
+    pub(super) fn close_due(&mut self, now: Timestamp, market: MarketId, effects: &mut impl Sink) -> bool {
         if let Some((first, end)) = self.open
             && now >= end
         {

@@ -23,7 +23,7 @@ use wire::{CancelCause, LogPosition, OrderId, Price, Qty, Side, Timestamp};
 use super::MarketCell;
 use super::book::{Handle, Resting};
 use super::stops::shown_of;
-use crate::effects::Effects;
+use crate::effects::Sink;
 
 /// Nanoseconds of a day.
 const DAY_NS: u64 = 86_400_000_000_000;
@@ -178,7 +178,7 @@ impl MarketCell {
         handle: Handle,
         cause: CancelCause,
         request: LogPosition,
-        effects: &mut Effects<'_>,
+        effects: &mut impl Sink,
     ) -> (Resting, u32) {
         let mut gone = self.book.remove(handle);
         let mut ended = 1;
@@ -198,7 +198,7 @@ impl MarketCell {
         sibling: OrderId,
         cause: CancelCause,
         request: LogPosition,
-        effects: &mut Effects<'_>,
+        effects: &mut impl Sink,
     ) -> u32 {
         let Some(stop) = self.stops.remove(sibling) else {
             return self.end_resting_sibling(sibling, cause, request, effects);
@@ -215,7 +215,7 @@ impl MarketCell {
         sibling: OrderId,
         cause: CancelCause,
         request: LogPosition,
-        effects: &mut Effects<'_>,
+        effects: &mut impl Sink,
     ) -> u32 {
         let Some(handle) = self.book.find(sibling) else { return 0 };
         let mut gone = self.book.remove(handle);
@@ -229,7 +229,7 @@ impl MarketCell {
     }
 
     /// A marked order is about to lose quantity: the other order of its pair ends.
-    pub(super) fn part_pair(&mut self, id: OrderId, effects: &mut Effects<'_>) {
+    pub(super) fn part_pair(&mut self, id: OrderId, effects: &mut impl Sink) {
         let extra = self.extras.get(id);
         if extra.sibling != OrderId::ZERO {
             self.end_sibling(extra.sibling, CancelCause::OtherLeg, LogPosition::ZERO, effects);
@@ -246,7 +246,7 @@ impl MarketCell {
         side: Side,
         price: Price,
         qty: Qty,
-        effects: &mut Effects<'_>,
+        effects: &mut impl Sink,
     ) -> (Qty, Option<Resting>) {
         let order = self.book.order(handle);
         self.part_pair(order.id, effects);
@@ -273,7 +273,7 @@ impl MarketCell {
 
     /// A marked order at the front of its level loses `qty` of what it shows to self-trade prevention.
     #[cold]
-    pub(super) fn decrement_marked(&mut self, price: Price, handle: Handle, qty: Qty, effects: &mut Effects<'_>) {
+    pub(super) fn decrement_marked(&mut self, price: Price, handle: Handle, qty: Qty, effects: &mut impl Sink) {
         let mut order = self.book.order(handle);
         let (left, next_slice) = self.trade_marked(handle, order.side, price, qty, effects);
         if left.is_zero() {
@@ -296,7 +296,7 @@ impl MarketCell {
     }
 
     /// Ends what has come to its date.
-    pub(super) fn expire_some(&mut self, now: Timestamp, effects: &mut Effects<'_>) {
+    pub(super) fn expire_some(&mut self, now: Timestamp, effects: &mut impl Sink) {
         let mut levels: Vec<(Side, Price)> = Vec::new();
         for _ in 0..self.fills_max {
             let Some(id) = self.extras.next_due(now) else { break };
@@ -316,7 +316,7 @@ impl MarketCell {
     }
 
     /// Tells levels that have changed, each once.
-    pub(super) fn tell_levels(&mut self, now: Timestamp, mut levels: Vec<(Side, Price)>, effects: &mut Effects<'_>) {
+    pub(super) fn tell_levels(&mut self, now: Timestamp, mut levels: Vec<(Side, Price)>, effects: &mut impl Sink) {
         levels.append(&mut self.pending_levels);
         levels.sort_unstable();
         levels.dedup();

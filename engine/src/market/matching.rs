@@ -26,7 +26,7 @@ use super::MarketCell;
 use super::book::Resting;
 use super::prevention::is_own;
 use super::special::Carries;
-use crate::effects::Effects;
+use crate::effects::Sink;
 
 pub(super) const NO_REQUEST: LogPosition = LogPosition::ZERO;
 
@@ -214,7 +214,7 @@ impl MarketCell {
         now: Timestamp,
         order: &PlaceOrder,
         carries: Option<Carries>,
-        effects: &mut Effects<'_>,
+        effects: &mut impl Sink,
     ) -> u32 {
         let steps = self.meet_book(now, order, carries, effects);
         if self.is_limited {
@@ -229,7 +229,7 @@ impl MarketCell {
         now: Timestamp,
         order: &PlaceOrder,
         carries: Option<Carries>,
-        effects: &mut Effects<'_>,
+        effects: &mut impl Sink,
     ) -> u32 {
         self.book.prepare(order.price);
         let mut taker = Taker {
@@ -264,7 +264,7 @@ impl MarketCell {
     }
 
     /// Trades price by price; tells each price's level once.
-    fn take(&mut self, now: Timestamp, order: &PlaceOrder, taker: &mut Taker, effects: &mut Effects<'_>) -> Stop {
+    fn take(&mut self, now: Timestamp, order: &PlaceOrder, taker: &mut Taker, effects: &mut impl Sink) -> Stop {
         let opposite = order.side.opposite();
         while let Some(price) = self.best_crossing(order) {
             if !self.bands.allow(price) {
@@ -293,7 +293,7 @@ impl MarketCell {
         price: Price,
         order: &PlaceOrder,
         taker: &mut Taker,
-        effects: &mut Effects<'_>,
+        effects: &mut impl Sink,
     ) -> Option<Stop> {
         let opposite = order.side.opposite();
         loop {

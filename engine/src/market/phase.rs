@@ -22,7 +22,7 @@ use wire::{
 
 use super::MarketCell;
 use super::purge::Purge;
-use crate::effects::Effects;
+use crate::effects::Sink;
 
 /// How long a change that is going on waits for room in the outbox, in nanoseconds of log time.
 const RETRY_NS: u64 = 10_000_000;
@@ -126,17 +126,21 @@ pub(crate) fn admits(status: MarketStatus, kind: OrderKind, time_in_force: TimeI
 
 impl MarketCell {
     /// When a command is needed: to close the depth window or to go on with a change, or because a phase ends.
+    #[inline]
     pub(crate) fn deadline(&self) -> Option<Timestamp> {
-        let mut next = self.depth.deadline();
-        if self.is_stuck {
-            return next;
-        }
+        let window = self.depth.deadline();
         // Almost always nothing but a depth window is open.
-        for at in [self.timer, self.fire_at.filter(|_| self.has_due_stops()), self.next_expiry()].into_iter().flatten()
-        {
-            next = Some(next.map_or(at, |next| next.min(at)));
+        let has_more = self.timer.is_some() | self.fire_at.is_some() | self.next_expiry().is_some();
+        if has_more { self.first_deadline() } else { window }
+    }
+
+    #[cold]
+    fn first_deadline(&self) -> Option<Timestamp> {
+        if self.is_stuck {
+            return self.depth.deadline();
         }
-        next
+        let stops = self.fire_at.filter(|_| self.has_due_stops());
+        [self.depth.deadline(), self.timer, stops, self.next_expiry()].into_iter().flatten().min()
     }
 
     /// Whether nothing of it is left: it was delisted, its orders are canceled and its last depth window is closed.
@@ -145,7 +149,7 @@ impl MarketCell {
     }
 
     /// What has become due by log time. Comes before everything else that a command does.
-    pub(crate) fn pass_time(&mut self, now: Timestamp, replies_fit: bool, effects: &mut Effects<'_>) {
+    pub(crate) fn pass_time(&mut self, now: Timestamp, replies_fit: bool, effects: &mut impl Sink) {
         if self.depth.close_due(now, self.id, effects) && self.phase.status.collects() {
             self.indicate(effects);
         }
@@ -171,7 +175,7 @@ impl MarketCell {
         now: Timestamp,
         change: &ChangeMarketStatus,
         replies_fit: bool,
-        effects: &mut Effects<'_>,
+        effects: &mut impl Sink,
     ) {
         let step = |after_ns: u64, status| (after_ns != 0).then(|| (now.plus_nanos(after_ns), status));
         let auction = step(change.auction_after_ns, MarketStatus::Auction);
@@ -190,7 +194,7 @@ impl MarketCell {
     }
 
     /// An operator's word that does not touch the phase. The ledger drops a report of an older version, which may be on its way: it is told the phase anew.
-    pub(super) fn hear(&mut self, version: u32, effects: &mut Effects<'_>) {
+    pub(super) fn hear(&mut self, version: u32, effects: &mut impl Sink) {
         self.phase.version = version;
         let (market, status, cause) = (self.id, self.phase.status, PhaseCause::Operator);
         effects.send(self.ledger, Mail::MarketReported(MarketReported { market, version, status, cause }));
@@ -202,14 +206,14 @@ impl MarketCell {
     }
 
     /// Another schedule, from its next step on.
-    pub(crate) fn change_schedule(&mut self, now: Timestamp, change: &ChangeMarketSchedule, effects: &mut Effects<'_>) {
+    pub(crate) fn change_schedule(&mut self, now: Timestamp, change: &ChangeMarketSchedule, effects: &mut impl Sink) {
         self.hear(change.version, effects);
         self.phase.follow(change.schedule, now);
         self.settle_phase(now);
     }
 
     /// Does what is due, up to what one command may do.
-    pub(super) fn carry_on(&mut self, now: Timestamp, replies_fit: bool, effects: &mut Effects<'_>) {
+    pub(super) fn carry_on(&mut self, now: Timestamp, replies_fit: bool, effects: &mut impl Sink) {
         if self.is_stuck {
             self.settle_phase(now);
             return;
@@ -240,7 +244,7 @@ impl MarketCell {
     }
 
     /// Moves to a phase, after an uncrossing where one is needed.
-    fn enter(&mut self, now: Timestamp, status: MarketStatus, cause: PhaseCause, effects: &mut Effects<'_>) {
+    fn enter(&mut self, now: Timestamp, status: MarketStatus, cause: PhaseCause, effects: &mut impl Sink) {
         if self.needs_uncrossing(status) {
             self.start_uncrossing(status, cause);
         } else {
@@ -249,7 +253,7 @@ impl MarketCell {
         }
     }
 
-    pub(super) fn begin_phase(&mut self, status: MarketStatus, cause: PhaseCause, effects: &mut Effects<'_>) {
+    pub(super) fn begin_phase(&mut self, status: MarketStatus, cause: PhaseCause, effects: &mut impl Sink) {
         if self.phase.status == status {
             return;
         }

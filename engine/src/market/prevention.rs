@@ -23,7 +23,7 @@ use wire::{CancelCause, Mail, Price, Qty, SelfTradePrevention, Timestamp, TradeG
 use super::MarketCell;
 use super::book::{Handle, Maker};
 use super::matching::{NO_REQUEST, Stop, Taker, subtract};
-use crate::effects::Effects;
+use crate::effects::Sink;
 use wire::mail::PlaceOrder;
 
 /// Whether a trade with this maker would be one with oneself.
@@ -42,7 +42,7 @@ impl MarketCell {
         handle: Handle,
         order: &PlaceOrder,
         taker: &mut Taker,
-        effects: &mut Effects<'_>,
+        effects: &mut impl Sink,
     ) -> Option<Stop> {
         let mut maker = self.book.maker(handle);
         if maker.is_marked && order.self_trade != SelfTradePrevention::Decrement {
@@ -97,7 +97,7 @@ impl MarketCell {
         stop.filter(|_| taker.leaves.is_zero())
     }
 
-    fn decrement_maker(&mut self, price: Price, handle: Handle, qty: Qty, effects: &mut Effects<'_>) {
+    fn decrement_maker(&mut self, price: Price, handle: Handle, qty: Qty, effects: &mut impl Sink) {
         let mut maker = self.book.order(handle);
         if maker.is_marked {
             self.decrement_marked(price, handle, qty, effects);

@@ -15,7 +15,7 @@ use wire::{AccountId, CancelCause, LogPosition, OrderId, Price, Side, Timestamp}
 
 use super::MarketCell;
 use super::book::{Handle, Resting};
-use crate::effects::Effects;
+use crate::effects::Sink;
 
 /// Accounts that one command may look at.
 const ACCOUNTS_MAX: usize = 65_536;
@@ -60,7 +60,7 @@ impl MarketCell {
         now: Timestamp,
         change: &ChangeMarketRules,
         replies_fit: bool,
-        effects: &mut Effects<'_>,
+        effects: &mut impl Sink,
     ) {
         self.hear(change.version, effects);
         self.rules = change.rules;
@@ -77,7 +77,7 @@ impl MarketCell {
     }
 
     /// Cancels as many orders as one command may; how many more it may cancel.
-    pub(super) fn purge_some(&mut self, now: Timestamp, orders_left: u32, effects: &mut Effects<'_>) -> u32 {
+    pub(super) fn purge_some(&mut self, now: Timestamp, orders_left: u32, effects: &mut impl Sink) -> u32 {
         let Some(mut purge) = self.purge else { return orders_left };
         let mut orders_left = orders_left as usize;
         let mut levels: Vec<(Side, Price)> = Vec::new();

@@ -10,7 +10,7 @@ use wire::{BookSequence, Event, Qty};
 
 use super::MarketCell;
 use super::book::Resting;
-use crate::effects::Effects;
+use crate::effects::Sink;
 
 impl MarketCell {
     /// The number of the next change.
@@ -21,14 +21,14 @@ impl MarketCell {
     }
 
     /// Tells what an order shows now.
-    pub(super) fn tell_shown(&mut self, order: &Resting, is_last: bool, effects: &mut Effects<'_>) {
+    pub(super) fn tell_shown(&mut self, order: &Resting, is_last: bool, effects: &mut impl Sink) {
         let sequence = self.next_shown();
         let (market, side, price, qty) = (self.id, order.side, order.price, order.leaves);
         effects.tell(Event::OrderShown(OrderShown { market, sequence, order: order.id, side, price, qty, is_last }));
     }
 
     /// Tells that an order is off the book.
-    pub(super) fn tell_gone(&mut self, order: &Resting, effects: &mut Effects<'_>) {
+    pub(super) fn tell_gone(&mut self, order: &Resting, effects: &mut impl Sink) {
         self.tell_shown(&Resting { leaves: Qty::ZERO, ..*order }, false, effects);
     }
 }

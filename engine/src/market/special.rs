@@ -29,7 +29,7 @@ use super::MarketCell;
 use super::extras::{Expiry, Extra};
 use super::matching::{NO_REQUEST, No};
 use super::stops::{Stop, Watch, working_order};
-use crate::effects::Effects;
+use crate::effects::Sink;
 
 /// How long to wait before stops are tried again that find the ledger's outbox full.
 const RETRY_NS: u64 = 10_000_000;
@@ -70,7 +70,7 @@ impl MarketCell {
         now: Timestamp,
         order: &PlaceOrderOnTerms,
         replies_fit: bool,
-        effects: &mut Effects<'_>,
+        effects: &mut impl Sink,
     ) {
         let PlaceOrderOnTerms { place, terms, is_late } = order;
         let is_new = if *is_late { !self.knows(place.order) } else { place.order > self.newest };
@@ -127,7 +127,7 @@ impl MarketCell {
         place: &PlaceOrder,
         terms: &Terms,
         sibling: OrderId,
-        effects: &mut Effects<'_>,
+        effects: &mut impl Sink,
     ) {
         let carries = Carries::of(now, place, terms, sibling);
         if !place.kind.is_stop() {
@@ -155,7 +155,7 @@ impl MarketCell {
         now: Timestamp,
         pair: &PlacePair,
         replies_fit: bool,
-        effects: &mut Effects<'_>,
+        effects: &mut impl Sink,
     ) {
         let legs = [pair.first, pair.second].map(|leg| leg_of(pair, &leg));
         let verdict = self.check_pair(now, &legs, replies_fit);
@@ -201,7 +201,7 @@ impl MarketCell {
 
     /// A trade at this price: stops become due or start to track.
     #[cold]
-    pub(super) fn observe(&mut self, now: Timestamp, price: Price, effects: &mut Effects<'_>) {
+    pub(super) fn observe(&mut self, now: Timestamp, price: Price, effects: &mut impl Sink) {
         let (market, ledger) = (self.id, self.ledger);
         self.stops.observe(price, |order| {
             effects.send(ledger, Mail::StopTracking(StopTracking { market, order, at: now }));
@@ -215,11 +215,11 @@ impl MarketCell {
     }
 
     /// Lets due stops meet the book. `room` is how many mails the ledger's outbox takes.
-    pub(crate) fn fire(&mut self, now: Timestamp, room: usize, effects: &mut Effects<'_>) {
+    pub(crate) fn fire(&mut self, now: Timestamp, room: usize, effects: &mut impl Sink) {
         let mut steps = 0;
         let mut fits = true;
         while self.is_continuous && steps < self.fills_max && self.stops.is_due() {
-            fits = effects.mail.len() + MarketCell::replies_max(self.fills_max) <= room;
+            fits = effects.waiting() + MarketCell::replies_max(self.fills_max) <= room;
             if !fits {
                 break;
             }
@@ -234,7 +234,7 @@ impl MarketCell {
     }
 
     /// One stop meets the book; how many steps it took.
-    fn trigger(&mut self, now: Timestamp, stop: &Stop, effects: &mut Effects<'_>) -> u32 {
+    fn trigger(&mut self, now: Timestamp, stop: &Stop, effects: &mut impl Sink) -> u32 {
         let (market, order) = (self.id, stop.place.order);
         self.end_sibling(stop.sibling, CancelCause::OtherLeg, NO_REQUEST, effects);
         self.tell_levels(now, Vec::new(), effects);
@@ -270,7 +270,7 @@ impl MarketCell {
         stop: &Stop,
         cause: CancelCause,
         request: LogPosition,
-        effects: &mut Effects<'_>,
+        effects: &mut impl Sink,
     ) {
         let (market, order, leaves) = (self.id, stop.place.order, stop.place.qty);
         effects.send(self.ledger, Mail::OrderEnded(OrderEnded { market, order, leaves, cause, request }));
@@ -282,7 +282,7 @@ impl MarketCell {
         id: OrderId,
         cause: CancelCause,
         request: LogPosition,
-        effects: &mut Effects<'_>,
+        effects: &mut impl Sink,
     ) -> u32 {
         let Some(stop) = self.stops.remove(id) else { return 0 };
         self.extras.undate(id);

@@ -1,4 +1,4 @@
-//! Messages to mail, answers to reports.
+//! Messages to mail, what the cell says to reports.
 
 use engine::{Limits, MarketAlone};
 use wire::mail::{CreateMarket, PlaceOrder, WithdrawOrder};
@@ -60,6 +60,75 @@ fn ticks_of(price: Price) -> i64 {
     price.units() - ZERO_TICKS
 }
 
+/// What the cell says while an order is placed: a report for each of its trades, and what was left when it ended.
+struct Placing<'a> {
+    orders: &'a Orders,
+    sink: &'a Sink,
+    taker: u64,
+    sequence_number: u64,
+    leaves: u32,
+}
+
+impl engine::Sink for Placing<'_> {
+    #[inline]
+    fn tell(&mut self, _: Event) {}
+
+    #[inline]
+    fn send(&mut self, _: PartitionId, mail: Mail) {
+        match mail {
+            Mail::OrderFilled(fill) if fill.is_maker => {
+                let maker = self.orders.harness_id(fill.order.get());
+                self.sink.push(&Report {
+                    kind: Report::TRADE,
+                    sequence_number: self.sequence_number,
+                    order_id: maker,
+                    price_ticks: ticks_of(fill.price),
+                    quantity: fill.qty.units() as u32,
+                    maker_order_id: maker,
+                    taker_order_id: self.taker,
+                    ..Report::default()
+                });
+            }
+            Mail::OrderEnded(ended) => self.leaves = ended.leaves.units() as u32,
+            _ => {}
+        }
+    }
+
+    #[inline]
+    fn waiting(&self) -> usize {
+        0
+    }
+}
+
+/// What the cell says while an order is withdrawn: where it rested, and what was left.
+#[derive(Default)]
+struct Withdrawing {
+    place: Option<(Side, Price)>,
+    leaves: Option<Qty>,
+}
+
+impl engine::Sink for Withdrawing {
+    #[inline]
+    fn tell(&mut self, event: Event) {
+        // Public: the level has changed.
+        if let Event::LevelChanged(level) = event {
+            self.place = Some((level.side, level.price));
+        }
+    }
+
+    #[inline]
+    fn send(&mut self, _: PartitionId, mail: Mail) {
+        if let Mail::OrderEnded(ended) = mail {
+            self.leaves = Some(ended.leaves);
+        }
+    }
+
+    #[inline]
+    fn waiting(&self) -> usize {
+        0
+    }
+}
+
 impl Venue {
     pub(crate) fn new(sink: Sink) -> Venue {
         let limits = Limits {
@@ -118,42 +187,23 @@ impl Venue {
     ) -> u32 {
         let (Some(price), Some(qty)) = (price_of(price_ticks), Qty::new(i64::from(quantity))) else { return quantity };
         let order = OrderId::new(self.orders.enter(harness_id));
-        self.market.place(
-            NOW,
-            &PlaceOrder {
-                market: MARKET,
-                order,
-                account: MEMBER,
-                side: side_of(side),
-                kind: OrderKind::Limit,
-                time_in_force,
-                self_trade: SelfTradePrevention::None,
-                price,
-                qty,
-                budget: Amount::MAX,
-                group: TradeGroupId::new(0),
-            },
-        );
-        for answer in self.market.answers() {
-            match answer {
-                Mail::OrderFilled(fill) if fill.is_maker => {
-                    let maker = self.orders.harness_id(fill.order.get());
-                    self.sink.push(&Report {
-                        kind: Report::TRADE,
-                        sequence_number,
-                        order_id: maker,
-                        price_ticks: ticks_of(fill.price),
-                        quantity: fill.qty.units() as u32,
-                        maker_order_id: maker,
-                        taker_order_id: harness_id,
-                        ..Report::default()
-                    });
-                }
-                Mail::OrderEnded(ended) => return ended.leaves.units() as u32,
-                _ => {}
-            }
-        }
-        0
+        let place = PlaceOrder {
+            market: MARKET,
+            order,
+            account: MEMBER,
+            side: side_of(side),
+            kind: OrderKind::Limit,
+            time_in_force,
+            self_trade: SelfTradePrevention::None,
+            price,
+            qty,
+            budget: Amount::MAX,
+            group: TradeGroupId::new(0),
+        };
+        let mut heard =
+            Placing { orders: &self.orders, sink: &self.sink, taker: harness_id, sequence_number, leaves: 0 };
+        self.market.place(NOW, &place, &mut heard);
+        heard.leaves
     }
 
     /// Takes an order off the book: its side, price and what was left of it.
@@ -161,11 +211,10 @@ impl Venue {
     fn withdraw(&mut self, harness_id: u64) -> Option<(u8, i64, u32)> {
         let venue_id = OrderId::new(self.orders.venue_id(harness_id));
         let (order, request, cause) = (venue_id, LogPosition::ZERO, CancelCause::Requested);
-        self.market.withdraw(NOW, &WithdrawOrder { market: MARKET, order, request, cause });
-        let Some(Mail::OrderEnded(ended)) = self.market.answers().next() else { return None };
-        // Where it rested is public: its level has changed.
-        let Some(Event::LevelChanged(level)) = self.market.events().last() else { return None };
-        Some((u8::from(level.side == Side::Sell), ticks_of(level.price), ended.leaves.units() as u32))
+        let mut heard = Withdrawing::default();
+        self.market.withdraw(NOW, &WithdrawOrder { market: MARKET, order, request, cause }, &mut heard);
+        let (leaves, (side, price)) = (heard.leaves?, heard.place?);
+        Some((u8::from(side == Side::Sell), ticks_of(price), leaves.units() as u32))
     }
 
     #[inline]
