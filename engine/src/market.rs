@@ -270,7 +270,7 @@ impl MarketCell {
             }
             market.book.prepare(price);
             let is_marked = market.extras.knows(id);
-            market.book.insert(Resting { id, account, group, side, price, leaves, is_marked });
+            market.book.restore(Resting { id, account, group, side, price, leaves, is_marked });
         }
         market.book.relink_accounts();
         Ok(market)

@@ -33,22 +33,28 @@ pub(super) struct Maker {
     pub(super) is_marked: bool,
 }
 
-/// A resting order where it lies: one cache line, with its neighbours at its price and in its account's list. In a
-/// free node, `next` is the next free one.
+/// A resting order where it lies: two of them share a cache line.
 #[derive(Clone, Copy)]
-#[repr(align(64))]
+#[repr(align(32))]
 struct Node {
-    id: u64,
-    leaves: i64,
-    price: i64,
+    id: OrderId,
+    leaves: Qty,
+    price: Price,
+    account: AccountId,
+    group: TradeGroupId,
+    side: Side,
+    is_marked: bool,
+}
+
+/// An order's neighbours at its price and in its account's list: apart from the orders, so that unlinking one touches
+/// little of the memory of a large book. Of a free node, `next` is the next free one.
+#[derive(Clone, Copy)]
+#[repr(align(16))]
+struct Links {
     prev: Handle,
     next: Handle,
     older: Handle,
     newer: Handle,
-    account: u32,
-    group: u16,
-    side: Side,
-    is_marked: bool,
 }
 
 /// Price-time priority: levels in a ladder, orders in a slab of fixed capacity, linked into the FIFO of their
@@ -56,28 +62,30 @@ struct Node {
 pub(super) struct Book {
     ladder: Ladder,
     nodes: Vec<Node>,
+    /// As long as the nodes.
+    links: Vec<Links>,
     free: Handle,
     capacity: usize,
     ids: OrderIndex,
     /// Each account's oldest and newest buy, and its oldest and newest sell.
     accounts: Vec<[[Handle; 2]; 2]>,
+    /// The highest id that ever rested: a higher one is its account's newest.
+    newest: OrderId,
 }
 
 const NONE: Handle = 0;
 
 const NO_NODE: Node = Node {
-    id: 0,
-    leaves: 0,
-    price: 0,
-    prev: NONE,
-    next: NONE,
-    older: NONE,
-    newer: NONE,
-    account: 0,
-    group: 0,
+    id: OrderId::ZERO,
+    leaves: Qty::ZERO,
+    price: Price::MIN,
+    account: AccountId::new(0),
+    group: TradeGroupId::new(0),
     side: Side::Buy,
     is_marked: false,
 };
+
+const NO_LINKS: Links = Links { prev: NONE, next: NONE, older: NONE, newer: NONE };
 
 impl Book {
     /// For a grid of `tick`, up to `capacity` orders, and accounts up to `accounts_max`.
@@ -85,13 +93,17 @@ impl Book {
         let capacity = capacity as usize;
         let mut nodes = Vec::with_capacity(capacity + 1);
         nodes.push(NO_NODE);
+        let mut links = Vec::with_capacity(capacity + 1);
+        links.push(NO_LINKS);
         Book {
             ladder: Ladder::new(tick.units()),
             nodes,
+            links,
             free: NONE,
             capacity,
             ids: OrderIndex::new(capacity),
             accounts: vec![[[NONE; 2]; 2]; accounts_max as usize + 1],
+            newest: OrderId::ZERO,
         }
     }
 
@@ -125,8 +137,7 @@ impl Book {
     /// What rests at a price in sum.
     #[inline]
     pub(super) fn level_qty(&self, side: Side, price: Price) -> Qty {
-        let qty = self.ladder.level(side, price.units()).qty;
-        Qty::new(qty).expect("a level never sums to more than a quantity holds")
+        sum(self.ladder.level(side, price.units()))
     }
 
     /// The oldest order at a price, or 0.
@@ -137,12 +148,13 @@ impl Book {
 
     /// The next younger order at the same price, or 0.
     pub(super) fn behind(&self, handle: Handle) -> Handle {
-        self.nodes[handle as usize].next
+        self.links[handle as usize].next
     }
 
     /// The order with this id.
+    #[inline]
     pub(super) fn find(&self, id: OrderId) -> Option<Handle> {
-        if id.get() == 0 { None } else { self.ids.get(id.get(), |handle| self.nodes[handle as usize].id) }
+        if id == OrderId::ZERO { None } else { self.ids.get(id.get(), |handle| self.nodes[handle as usize].id.get()) }
     }
 
     /// The account's oldest order of these sides, or 0.
@@ -162,7 +174,7 @@ impl Book {
     /// The account's orders of one side, oldest first.
     pub(super) fn orders_of(&self, account: AccountId, side: Side) -> impl Iterator<Item = Handle> {
         let oldest = self.accounts.get(account.get() as usize).map_or(NONE, |ends| ends[row(side)][0]);
-        let newer = |handle: &Handle| Some(self.nodes[*handle as usize].newer).filter(|next| *next != NONE);
+        let newer = |handle: &Handle| Some(self.links[*handle as usize].newer).filter(|next| *next != NONE);
         std::iter::successors((oldest != NONE).then_some(oldest), newer)
     }
 
@@ -174,28 +186,15 @@ impl Book {
     /// What matching asks.
     #[inline]
     pub(super) fn maker(&self, handle: Handle) -> Maker {
-        let node = &self.nodes[handle as usize];
-        Maker {
-            id: OrderId::new(node.id),
-            account: AccountId::new(node.account),
-            group: TradeGroupId::new(node.group),
-            leaves: qty(node.leaves),
-            is_marked: node.is_marked,
-        }
+        let Node { id, account, group, leaves, is_marked, .. } = self.nodes[handle as usize];
+        Maker { id, account, group, leaves, is_marked }
     }
 
     /// The whole order.
+    #[inline]
     pub(super) fn order(&self, handle: Handle) -> Resting {
-        let node = &self.nodes[handle as usize];
-        Resting {
-            id: OrderId::new(node.id),
-            account: AccountId::new(node.account),
-            group: TradeGroupId::new(node.group),
-            side: node.side,
-            price: Price::new(node.price).expect("a resting order has a price"),
-            leaves: qty(node.leaves),
-            is_marked: node.is_marked,
-        }
+        let Node { id, account, group, side, price, leaves, is_marked } = self.nodes[handle as usize];
+        Resting { id, account, group, side, price, leaves, is_marked }
     }
 
     /// Before a command touches the book near `price`.
@@ -204,123 +203,142 @@ impl Book {
         self.ladder.settle_window(price.units());
     }
 
-    /// Puts an order last at its price. The caller has checked room, account, id and level sum.
-    pub(super) fn insert(&mut self, order: Resting) {
+    /// Puts an order last at its price; what rests there in sum now. The caller has checked room, account, id and
+    /// level sum.
+    #[inline]
+    pub(super) fn insert(&mut self, order: Resting) -> Qty {
         let handle = self.take_node();
-        let price = order.price.units();
+        let (older, newer) = self.link_account(handle, &order);
+        self.put(handle, order, older, newer)
+    }
+
+    /// As [`Book::insert`], of an order that a snapshot holds; [`Book::relink_accounts`] comes after the last of them.
+    pub(super) fn restore(&mut self, order: Resting) {
+        let handle = self.take_node();
+        self.newest = self.newest.max(order.id);
+        self.put(handle, order, NONE, NONE);
+    }
+
+    #[inline]
+    fn put(&mut self, handle: Handle, order: Resting, older: Handle, newer: Handle) -> Qty {
+        let Resting { id, account, group, side, price, leaves, is_marked } = order;
+        self.nodes[handle as usize] = Node { id, leaves, price, account, group, side, is_marked };
+        let links = &mut self.links[..];
+        let level = self.ladder.change(side, price.units(), |level| {
+            links[handle as usize] = Links { prev: level.tail, next: NONE, older, newer };
+            if level.tail == NONE {
+                level.head = handle;
+            } else {
+                links[level.tail as usize].next = handle;
+            }
+            level.tail = handle;
+            level.qty += leaves.units();
+            #[cfg(feature = "planted")]
+            if wire::planted::is(wire::planted::Bug::LifoPriority) && level.head != handle {
+                let (last, first) = (links[handle as usize].prev, level.head);
+                links[last as usize].next = NONE;
+                links[first as usize].prev = handle;
+                (links[handle as usize].prev, links[handle as usize].next) = (NONE, first);
+                (level.head, level.tail) = (handle, last);
+            }
+        });
+        self.ids.insert(id.get(), handle, |handle| self.nodes[handle as usize].id.get());
+        sum(level)
+    }
+
+    /// Links an order into its account's list: its older and its newer neighbour.
+    #[inline]
+    fn link_account(&mut self, handle: Handle, order: &Resting) -> (Handle, Handle) {
         let ends = &mut self.accounts[order.account.get() as usize][row(order.side)];
         let (mut older, mut newer) = (ends[1], NONE);
-        // Almost every order is its account's newest; a triggered stop or a next slice is not.
-        while older != NONE && self.nodes[older as usize].id > order.id.get() {
-            (older, newer) = (self.nodes[older as usize].older, older);
+        if order.id > self.newest {
+            self.newest = order.id;
+        } else {
+            // A triggered stop or a next slice: older orders than it may be the account's newest.
+            while older != NONE && self.nodes[older as usize].id > order.id {
+                (older, newer) = (self.links[older as usize].older, older);
+            }
         }
         if newer == NONE {
             ends[1] = handle;
         } else {
-            self.nodes[newer as usize].older = handle;
+            self.links[newer as usize].older = handle;
         }
         if older == NONE {
             ends[0] = handle;
         } else {
-            self.nodes[older as usize].newer = handle;
+            self.links[older as usize].newer = handle;
         }
-        let nodes = &mut self.nodes;
-        self.ladder.change(order.side, price, |level| {
-            nodes[handle as usize] = Node {
-                id: order.id.get(),
-                leaves: order.leaves.units(),
-                price,
-                prev: level.tail,
-                next: NONE,
-                older,
-                newer,
-                account: order.account.get(),
-                group: order.group.get(),
-                side: order.side,
-                is_marked: order.is_marked,
-            };
-            if level.tail == NONE {
-                level.head = handle;
-            } else {
-                nodes[level.tail as usize].next = handle;
-            }
-            level.tail = handle;
-            level.qty += order.leaves.units();
-            #[cfg(feature = "planted")]
-            if wire::planted::is(wire::planted::Bug::LifoPriority) && level.head != handle {
-                let (last, first) = (nodes[handle as usize].prev, level.head);
-                nodes[last as usize].next = NONE;
-                nodes[first as usize].prev = handle;
-                (nodes[handle as usize].prev, nodes[handle as usize].next) = (NONE, first);
-                (level.head, level.tail) = (handle, last);
-            }
-        });
-        self.ids.insert(order.id.get(), handle, |handle| self.nodes[handle as usize].id);
+        (older, newer)
     }
 
     /// Takes `qty`, less than what is left of it, from the order at the front of the level.
     pub(super) fn reduce_front(&mut self, side: Side, price: Price, qty: Qty) {
-        let nodes = &mut self.nodes;
-        self.ladder.change(side, price.units(), |level| {
-            nodes[level.head as usize].leaves -= qty.units();
-            level.qty -= qty.units();
-        });
+        self.reduce(self.front(side, price), qty);
     }
 
     /// Takes `qty`, less than what it shows, from an order, which keeps its place.
     pub(super) fn reduce(&mut self, handle: Handle, qty: Qty) {
         let node = &mut self.nodes[handle as usize];
-        node.leaves -= qty.units();
-        let (side, price) = (node.side, node.price);
-        self.ladder.change(side, price, |level| level.qty -= qty.units());
+        node.leaves = node.leaves.checked_sub(qty).expect("an order shows more than what it loses");
+        self.ladder.change(node.side, node.price.units(), |level| level.qty -= qty.units());
     }
 
     /// Takes an order out.
+    #[inline]
     pub(super) fn remove(&mut self, handle: Handle) -> Resting {
         let order = self.order(handle);
-        let price = order.price.units();
-        let nodes = &mut self.nodes;
-        let Node { prev, next, older, newer, .. } = nodes[handle as usize];
-        self.ladder.change(order.side, price, |level| {
+        let links = &mut self.links[..];
+        let Links { prev, next, older, newer } = links[handle as usize];
+        self.ladder.change(order.side, order.price.units(), |level| {
             if prev == NONE {
                 level.head = next;
             } else {
-                nodes[prev as usize].next = next;
+                links[prev as usize].next = next;
             }
             if next == NONE {
                 level.tail = prev;
             } else {
-                nodes[next as usize].prev = prev;
+                links[next as usize].prev = prev;
             }
             level.qty -= order.leaves.units();
         });
         self.ids.remove(order.id.get(), handle);
 
+        let links = &mut self.links[..];
         let ends = &mut self.accounts[order.account.get() as usize][row(order.side)];
         if older == NONE {
             ends[0] = newer;
         } else {
-            self.nodes[older as usize].newer = newer;
+            links[older as usize].newer = newer;
         }
         if newer == NONE {
             ends[1] = older;
         } else {
-            self.nodes[newer as usize].older = older;
+            links[newer as usize].older = older;
         }
 
-        self.nodes[handle as usize].next = self.free;
+        links[handle as usize].next = self.free;
         self.free = handle;
         order
     }
 
+    #[inline]
     fn take_node(&mut self) -> Handle {
         if self.free != NONE {
             let handle = self.free;
-            self.free = self.nodes[handle as usize].next;
+            self.free = self.links[handle as usize].next;
             return handle;
         }
+        self.first_use()
+    }
+
+    /// A node that never was used.
+    #[cold]
+    fn first_use(&mut self) -> Handle {
         assert!(self.nodes.len() <= self.capacity, "the book was filled beyond its capacity");
         self.nodes.push(NO_NODE);
+        self.links.push(NO_LINKS);
         (self.nodes.len() - 1) as Handle
     }
 
@@ -349,15 +367,15 @@ impl Book {
         self.accounts.fill([[NONE; 2]; 2]);
         for (_, handle) in handles {
             let node = &self.nodes[handle as usize];
-            let ends = &mut self.accounts[node.account as usize][row(node.side)];
+            let ends = &mut self.accounts[node.account.get() as usize][row(node.side)];
             let older = std::mem::replace(&mut ends[1], handle);
             if older == NONE {
                 ends[0] = handle;
             } else {
-                self.nodes[older as usize].newer = handle;
+                self.links[older as usize].newer = handle;
             }
-            let node = &mut self.nodes[handle as usize];
-            (node.older, node.newer) = (older, NONE);
+            let links = &mut self.links[handle as usize];
+            (links.older, links.newer) = (older, NONE);
         }
     }
 }
@@ -371,8 +389,8 @@ fn row(side: Side) -> usize {
 }
 
 #[inline]
-fn qty(units: i64) -> Qty {
-    Qty::new(units).expect("what is left of an order is a quantity")
+fn sum(level: Level) -> Qty {
+    Qty::new(level.qty).expect("a level never sums to more than a quantity holds")
 }
 
-const _: () = assert!(size_of::<Node>() == 64 && size_of::<Level>() == 16);
+const _: () = assert!(size_of::<Node>() == 32 && size_of::<Links>() == 16 && size_of::<Level>() == 16);

@@ -96,34 +96,33 @@ impl Ladder {
         }
     }
 
-    /// Changes a level; one whose head becomes 0 is dropped.
+    /// Changes a level; one whose head becomes 0 is dropped. The level as it is then.
     #[inline]
-    pub(super) fn change(&mut self, side: Side, price: i64, change: impl FnOnce(&mut Level)) {
-        let Some(slot) = self.slot(price) else {
-            self.change_stray(side, price, change);
-            return;
-        };
+    pub(super) fn change(&mut self, side: Side, price: i64, change: impl FnOnce(&mut Level)) -> Level {
+        let Some(slot) = self.slot(price) else { return self.change_stray(side, price, change) };
         let levels = &mut self.sides[index(side)];
-        let mut level = unpack(levels.window[slot]);
+        let place = &mut levels.window[slot];
+        let mut level = unpack(*place);
         let was_empty = level.head == 0;
         change(&mut level);
         if level.head == 0 {
-            levels.window[slot] = [0; 2];
+            *place = [0; 2];
             if !was_empty {
                 levels.taken.remove(slot);
                 self.dropped(side, price);
             }
-            return;
+            return Level::default();
         }
-        levels.window[slot] = pack(level);
+        *place = pack(level);
         if was_empty {
             levels.taken.insert(slot);
             self.added(side, price);
         }
+        level
     }
 
     #[cold]
-    fn change_stray(&mut self, side: Side, price: i64, change: impl FnOnce(&mut Level)) {
+    fn change_stray(&mut self, side: Side, price: i64, change: impl FnOnce(&mut Level)) -> Level {
         self.strays += 1;
         let levels = &mut self.sides[index(side)].overflow;
         let mut level = levels.get(&price).copied().unwrap_or_default();
@@ -134,10 +133,13 @@ impl Ladder {
             if was_empty {
                 self.added(side, price);
             }
-        } else if !was_empty {
+            return level;
+        }
+        if !was_empty {
             levels.remove(&price);
             self.dropped(side, price);
         }
+        Level::default()
     }
 
     #[inline]

@@ -247,9 +247,9 @@ impl MarketCell {
                 let PlaceOrder { account, group, side, price, .. } = *order;
                 let (shown, is_marked) = carries.map_or((leaves, false), |carries| self.mark(id, leaves, carries));
                 let resting = Resting { id, account, group, side, price, leaves: shown, is_marked };
-                self.book.insert(resting);
+                let level = self.book.insert(resting);
                 self.tell_shown(&resting, true, effects);
-                self.tell_level(now, order.side, order.price, effects);
+                self.depth.change(now, market, side, price, level, effects);
                 effects.send(self.ledger, Mail::OrderRested(OrderRested { market, order: id, leaves }));
                 return steps;
             }
