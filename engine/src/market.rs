@@ -159,16 +159,28 @@ impl MarketCell {
 
     /// Takes one order off the book.
     pub(crate) fn withdraw(&mut self, now: Timestamp, withdraw: &WithdrawOrder, effects: &mut impl Sink) {
-        let WithdrawOrder { market, order, request, cause } = *withdraw;
+        let WithdrawOrder { order, request, cause, .. } = *withdraw;
         let Some(handle) = self.book.find(order) else {
-            if self.end_stop(order, cause, request, effects) == 0 {
-                effects.send(self.ledger, Mail::WithdrawRefused(WithdrawRefused { market, order, request }));
-            }
-            self.tell_levels(now, Vec::new(), effects);
+            self.withdraw_stop(now, withdraw, effects);
             return;
         };
-        let (gone, _) = self.end_resting(handle, cause, request, effects);
-        self.tell_level(now, gone.side, gone.price, effects);
+        let (mut gone, level) = self.book.remove(handle);
+        if gone.is_marked {
+            self.end_marks(&mut gone, cause, request, effects);
+        }
+        self.tell_gone(&gone, effects);
+        self.tell_end(&gone, cause, request, effects);
+        self.depth.change(now, self.id, gone.side, gone.price, level, effects);
+    }
+
+    /// Takes one order that does not rest off, if it is here.
+    #[cold]
+    fn withdraw_stop(&mut self, now: Timestamp, withdraw: &WithdrawOrder, effects: &mut impl Sink) {
+        let WithdrawOrder { market, order, request, cause } = *withdraw;
+        if self.end_stop(order, cause, request, effects) == 0 {
+            effects.send(self.ledger, Mail::WithdrawRefused(WithdrawRefused { market, order, request }));
+        }
+        self.tell_levels(now, Vec::new(), effects);
     }
 
     /// Takes an account's orders of the asked sides off the book, oldest first, then its stop orders, oldest first; each

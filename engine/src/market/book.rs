@@ -152,7 +152,7 @@ impl Book {
     }
 
     /// The order with this id.
-    #[inline]
+    #[inline(always)]
     pub(super) fn find(&self, id: OrderId) -> Option<Handle> {
         if id == OrderId::ZERO { None } else { self.ids.get(id.get(), |handle| self.nodes[handle as usize].id.get()) }
     }
@@ -191,7 +191,7 @@ impl Book {
     }
 
     /// The whole order.
-    #[inline]
+    #[inline(always)]
     pub(super) fn order(&self, handle: Handle) -> Resting {
         let Node { id, account, group, side, price, leaves, is_marked } = self.nodes[handle as usize];
         Resting { id, account, group, side, price, leaves, is_marked }
@@ -205,7 +205,7 @@ impl Book {
 
     /// Puts an order last at its price; what rests there in sum now. The caller has checked room, account, id and
     /// level sum.
-    #[inline]
+    #[inline(always)]
     pub(super) fn insert(&mut self, order: Resting) -> Qty {
         let handle = self.take_node();
         let (older, newer) = self.link_account(handle, &order);
@@ -219,7 +219,7 @@ impl Book {
         self.put(handle, order, NONE, NONE);
     }
 
-    #[inline]
+    #[inline(always)]
     fn put(&mut self, handle: Handle, order: Resting, older: Handle, newer: Handle) -> Qty {
         let Resting { id, account, group, side, price, leaves, is_marked } = order;
         self.nodes[handle as usize] = Node { id, leaves, price, account, group, side, is_marked };
@@ -247,7 +247,7 @@ impl Book {
     }
 
     /// Links an order into its account's list: its older and its newer neighbour.
-    #[inline]
+    #[inline(always)]
     fn link_account(&mut self, handle: Handle, order: &Resting) -> (Handle, Handle) {
         let ends = &mut self.accounts[order.account.get() as usize][row(order.side)];
         let (mut older, mut newer) = (ends[1], NONE);
@@ -284,13 +284,13 @@ impl Book {
         self.ladder.change(node.side, node.price.units(), |level| level.qty -= qty.units());
     }
 
-    /// Takes an order out.
-    #[inline]
-    pub(super) fn remove(&mut self, handle: Handle) -> Resting {
+    /// Takes an order out; what rests at its price in sum now.
+    #[inline(always)]
+    pub(super) fn remove(&mut self, handle: Handle) -> (Resting, Qty) {
         let order = self.order(handle);
         let links = &mut self.links[..];
         let Links { prev, next, older, newer } = links[handle as usize];
-        self.ladder.change(order.side, order.price.units(), |level| {
+        let level = self.ladder.change(order.side, order.price.units(), |level| {
             if prev == NONE {
                 level.head = next;
             } else {
@@ -320,7 +320,7 @@ impl Book {
 
         links[handle as usize].next = self.free;
         self.free = handle;
-        order
+        (order, sum(level))
     }
 
     #[inline]

@@ -180,16 +180,25 @@ impl MarketCell {
         request: LogPosition,
         effects: &mut impl Sink,
     ) -> (Resting, u32) {
-        let mut gone = self.book.remove(handle);
-        let mut ended = 1;
-        if gone.is_marked {
-            gone.leaves = self.whole(&gone);
-            let sibling = self.extras.remove(gone.id).sibling;
-            ended += self.end_sibling(sibling, cause, request, effects);
-        }
+        let (mut gone, _) = self.book.remove(handle);
+        let ended = if gone.is_marked { 1 + self.end_marks(&mut gone, cause, request, effects) } else { 1 };
         self.tell_gone(&gone, effects);
         self.tell_end(&gone, cause, request, effects);
         (gone, ended)
+    }
+
+    /// What a marked order carried ends with it. How many other orders ended.
+    #[cold]
+    pub(super) fn end_marks(
+        &mut self,
+        gone: &mut Resting,
+        cause: CancelCause,
+        request: LogPosition,
+        effects: &mut impl Sink,
+    ) -> u32 {
+        gone.leaves = self.whole(gone);
+        let sibling = self.extras.remove(gone.id).sibling;
+        self.end_sibling(sibling, cause, request, effects)
     }
 
     /// Ends the other order of a pair, which is a stop order. How many orders ended.
@@ -218,7 +227,7 @@ impl MarketCell {
         effects: &mut impl Sink,
     ) -> u32 {
         let Some(handle) = self.book.find(sibling) else { return 0 };
-        let mut gone = self.book.remove(handle);
+        let (mut gone, _) = self.book.remove(handle);
         gone.leaves = self.whole(&gone);
         self.extras.remove(sibling);
         self.tell_gone(&gone, effects);

@@ -67,7 +67,7 @@ impl Ladder {
         (best != 0).then_some(best)
     }
 
-    #[inline]
+    #[inline(always)]
     fn slot(&self, price: i64) -> Option<usize> {
         let ticks = if self.tick == 1 {
             price
@@ -87,7 +87,7 @@ impl Ladder {
     }
 
     /// The level of a side at a price; an empty one when nothing rests there.
-    #[inline]
+    #[inline(always)]
     pub(super) fn level(&self, side: Side, price: i64) -> Level {
         let levels = &self.sides[index(side)];
         match self.slot(price) {
@@ -97,7 +97,7 @@ impl Ladder {
     }
 
     /// Changes a level; one whose head becomes 0 is dropped. The level as it is then.
-    #[inline]
+    #[inline(always)]
     pub(super) fn change(&mut self, side: Side, price: i64, change: impl FnOnce(&mut Level)) -> Level {
         let Some(slot) = self.slot(price) else { return self.change_stray(side, price, change) };
         let levels = &mut self.sides[index(side)];
@@ -142,7 +142,7 @@ impl Ladder {
         Level::default()
     }
 
-    #[inline]
+    #[inline(always)]
     fn added(&mut self, side: Side, price: i64) {
         self.taken += 1;
         let best = &mut self.sides[index(side)].best;

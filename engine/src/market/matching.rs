@@ -73,13 +73,14 @@ impl MarketCell {
         2 * fills_max as usize + 3
     }
 
+    #[inline(always)]
     pub(super) fn check(&self, order: &PlaceOrder, replies_fit: bool) -> Result<(), No> {
         self.check_entry(order, order.order > self.newest, replies_fit)?;
         self.check_book(order)
     }
 
     /// Whether an order may come in at all.
-    #[inline]
+    #[inline(always)]
     pub(super) fn check_entry(&self, order: &PlaceOrder, is_new: bool, replies_fit: bool) -> Result<(), No> {
         if !self.is_continuous {
             self.check_phase(order).map_err(No::Refused)?;
@@ -100,7 +101,7 @@ impl MarketCell {
     }
 
     /// Whether an order may meet the book as it is.
-    #[inline]
+    #[inline(always)]
     pub(super) fn check_book(&self, order: &PlaceOrder) -> Result<(), No> {
         if order.kind == OrderKind::LimitMaker && self.best_crossing(order).is_some() {
             return Err(No::Refused(RejectReason::WouldTake));
@@ -120,7 +121,7 @@ impl MarketCell {
     }
 
     /// The best opposite price, when the order accepts it.
-    #[inline]
+    #[inline(always)]
     pub(super) fn best_crossing(&self, order: &PlaceOrder) -> Option<Price> {
         self.book.best(order.side.opposite()).filter(|best| accepts(order, *best))
     }
@@ -223,7 +224,7 @@ impl MarketCell {
         steps
     }
 
-    #[inline]
+    #[inline(always)]
     fn meet_book(
         &mut self,
         now: Timestamp,

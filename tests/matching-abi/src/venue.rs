@@ -70,10 +70,12 @@ struct Placing<'a> {
 }
 
 impl engine::Sink for Placing<'_> {
-    #[inline]
-    fn tell(&mut self, _: Event) {}
+    #[inline(always)]
+    fn tell(&mut self, event: Event) {
+        std::mem::forget(event);
+    }
 
-    #[inline]
+    #[inline(always)]
     fn send(&mut self, _: PartitionId, mail: Mail) {
         match mail {
             Mail::OrderFilled(fill) if fill.is_maker => {
@@ -90,7 +92,8 @@ impl engine::Sink for Placing<'_> {
                 });
             }
             Mail::OrderEnded(ended) => self.leaves = ended.leaves.units() as u32,
-            _ => {}
+            // What a market says owns nothing.
+            other => std::mem::forget(other),
         }
     }
 
@@ -108,18 +111,20 @@ struct Withdrawing {
 }
 
 impl engine::Sink for Withdrawing {
-    #[inline]
+    #[inline(always)]
     fn tell(&mut self, event: Event) {
         // Public: the level has changed.
-        if let Event::LevelChanged(level) = event {
-            self.place = Some((level.side, level.price));
+        match event {
+            Event::LevelChanged(level) => self.place = Some((level.side, level.price)),
+            other => std::mem::forget(other),
         }
     }
 
-    #[inline]
+    #[inline(always)]
     fn send(&mut self, _: PartitionId, mail: Mail) {
-        if let Mail::OrderEnded(ended) = mail {
-            self.leaves = Some(ended.leaves);
+        match mail {
+            Mail::OrderEnded(ended) => self.leaves = Some(ended.leaves),
+            other => std::mem::forget(other),
         }
     }
 
