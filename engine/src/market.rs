@@ -166,7 +166,7 @@ impl MarketCell {
         };
         let (mut gone, level) = self.book.remove(handle);
         if gone.is_marked {
-            self.end_marks(&mut gone, cause, request, effects);
+            (gone.leaves, _) = self.end_marks(gone.id, gone.leaves, cause, request, effects);
         }
         self.tell_gone(&gone, effects);
         self.tell_end(&gone, cause, request, effects);

@@ -223,27 +223,27 @@ impl Book {
     fn put(&mut self, handle: Handle, order: Resting, older: Handle, newer: Handle) -> Qty {
         let Resting { id, account, group, side, price, leaves, is_marked } = order;
         self.nodes[handle as usize] = Node { id, leaves, price, account, group, side, is_marked };
-        let links = &mut self.links[..];
-        let level = self.ladder.change(side, price.units(), |level| {
-            links[handle as usize] = Links { prev: level.tail, next: NONE, older, newer };
-            if level.tail == NONE {
-                level.head = handle;
-            } else {
-                links[level.tail as usize].next = handle;
-            }
-            level.tail = handle;
-            level.qty += leaves.units();
-            #[cfg(feature = "planted")]
-            if wire::planted::is(wire::planted::Bug::LifoPriority) && level.head != handle {
-                let (last, first) = (links[handle as usize].prev, level.head);
-                links[last as usize].next = NONE;
-                links[first as usize].prev = handle;
-                (links[handle as usize].prev, links[handle as usize].next) = (NONE, first);
-                (level.head, level.tail) = (handle, last);
-            }
-        });
+        let mut place = self.ladder.place(side, price.units());
+        let (level, links) = (&mut place.level, &mut self.links[..]);
+        links[handle as usize] = Links { prev: level.tail, next: NONE, older, newer };
+        if level.tail == NONE {
+            level.head = handle;
+        } else {
+            links[level.tail as usize].next = handle;
+        }
+        level.tail = handle;
+        level.qty += leaves.units();
+        #[cfg(feature = "planted")]
+        if wire::planted::is(wire::planted::Bug::LifoPriority) && level.head != handle {
+            let (last, first) = (links[handle as usize].prev, level.head);
+            links[last as usize].next = NONE;
+            links[first as usize].prev = handle;
+            (links[handle as usize].prev, links[handle as usize].next) = (NONE, first);
+            (level.head, level.tail) = (handle, last);
+        }
+        self.ladder.put(place);
         self.ids.insert(id.get(), handle, |handle| self.nodes[handle as usize].id.get());
-        sum(level)
+        sum(place.level)
     }
 
     /// Links an order into its account's list: its older and its newer neighbour.
@@ -281,28 +281,30 @@ impl Book {
     pub(super) fn reduce(&mut self, handle: Handle, qty: Qty) {
         let node = &mut self.nodes[handle as usize];
         node.leaves = node.leaves.checked_sub(qty).expect("an order shows more than what it loses");
-        self.ladder.change(node.side, node.price.units(), |level| level.qty -= qty.units());
+        let mut place = self.ladder.place(node.side, node.price.units());
+        place.level.qty -= qty.units();
+        self.ladder.put(place);
     }
 
     /// Takes an order out; what rests at its price in sum now.
     #[inline(always)]
     pub(super) fn remove(&mut self, handle: Handle) -> (Resting, Qty) {
         let order = self.order(handle);
-        let links = &mut self.links[..];
+        let mut place = self.ladder.place(order.side, order.price.units());
+        let (level, links) = (&mut place.level, &mut self.links[..]);
         let Links { prev, next, older, newer } = links[handle as usize];
-        let level = self.ladder.change(order.side, order.price.units(), |level| {
-            if prev == NONE {
-                level.head = next;
-            } else {
-                links[prev as usize].next = next;
-            }
-            if next == NONE {
-                level.tail = prev;
-            } else {
-                links[next as usize].prev = prev;
-            }
-            level.qty -= order.leaves.units();
-        });
+        if prev == NONE {
+            level.head = next;
+        } else {
+            links[prev as usize].next = next;
+        }
+        if next == NONE {
+            level.tail = prev;
+        } else {
+            links[next as usize].prev = prev;
+        }
+        level.qty -= order.leaves.units();
+        self.ladder.put(place);
         self.ids.remove(order.id.get(), handle);
 
         let links = &mut self.links[..];
@@ -320,7 +322,7 @@ impl Book {
 
         links[handle as usize].next = self.free;
         self.free = handle;
-        (order, sum(level))
+        (order, sum(place.level))
     }
 
     #[inline]

@@ -181,24 +181,30 @@ impl MarketCell {
         effects: &mut impl Sink,
     ) -> (Resting, u32) {
         let (mut gone, _) = self.book.remove(handle);
-        let ended = if gone.is_marked { 1 + self.end_marks(&mut gone, cause, request, effects) } else { 1 };
+        let mut ended = 1;
+        if gone.is_marked {
+            let others;
+            (gone.leaves, others) = self.end_marks(gone.id, gone.leaves, cause, request, effects);
+            ended += others;
+        }
         self.tell_gone(&gone, effects);
         self.tell_end(&gone, cause, request, effects);
         (gone, ended)
     }
 
-    /// What a marked order carried ends with it. How many other orders ended.
+    /// What a marked order carried ends with it: all that was left of it, shown or not, and how many other orders ended.
     #[cold]
     pub(super) fn end_marks(
         &mut self,
-        gone: &mut Resting,
+        id: OrderId,
+        shown: Qty,
         cause: CancelCause,
         request: LogPosition,
         effects: &mut impl Sink,
-    ) -> u32 {
-        gone.leaves = self.whole(gone);
-        let sibling = self.extras.remove(gone.id).sibling;
-        self.end_sibling(sibling, cause, request, effects)
+    ) -> (Qty, u32) {
+        let Extra { hidden, sibling, .. } = self.extras.remove(id);
+        let whole = shown.checked_add(hidden).expect("an order's parts are no more than the order");
+        (whole, self.end_sibling(sibling, cause, request, effects))
     }
 
     /// Ends the other order of a pair, which is a stop order. How many orders ended.

@@ -20,6 +20,16 @@ pub(super) struct Level {
     pub(super) qty: i64,
 }
 
+/// A level on its way out of the ladder and back.
+#[derive(Clone, Copy)]
+pub(super) struct Place {
+    side: Side,
+    price: i64,
+    slot: usize,
+    was_empty: bool,
+    pub(super) level: Level,
+}
+
 /// One side's levels.
 struct SideLevels {
     /// Head and tail in the first word, quantity in the second; zeroed pages are empty levels.
@@ -67,19 +77,19 @@ impl Ladder {
         (best != 0).then_some(best)
     }
 
+    /// Where a price lies in the window; beyond the window when it is a stray.
     #[inline(always)]
-    fn slot(&self, price: i64) -> Option<usize> {
+    fn slot(&self, price: i64) -> usize {
         let ticks = if self.tick == 1 {
             price
         } else {
             if price % self.tick != 0 {
-                return None;
+                return usize::MAX;
             }
             price / self.tick
         };
         // What lies before the window is far behind it as an unsigned number.
-        let slot = ticks.wrapping_sub(self.base) as u64;
-        (slot < SLOTS as u64).then_some(slot as usize)
+        ticks.wrapping_sub(self.base) as usize
     }
 
     fn price(&self, slot: usize) -> i64 {
@@ -87,62 +97,64 @@ impl Ladder {
     }
 
     /// The level of a side at a price; an empty one when nothing rests there.
-    #[inline(always)]
+    #[inline]
     pub(super) fn level(&self, side: Side, price: i64) -> Level {
-        let levels = &self.sides[index(side)];
-        match self.slot(price) {
-            Some(slot) => unpack(levels.window[slot]),
-            None => levels.overflow.get(&price).copied().unwrap_or_default(),
-        }
+        self.place(side, price).level
     }
 
-    /// Changes a level; one whose head becomes 0 is dropped. The level as it is then.
+    /// A level that is about to change, and where it lies.
     #[inline(always)]
-    pub(super) fn change(&mut self, side: Side, price: i64, change: impl FnOnce(&mut Level)) -> Level {
-        let Some(slot) = self.slot(price) else { return self.change_stray(side, price, change) };
-        let levels = &mut self.sides[index(side)];
-        let place = &mut levels.window[slot];
-        let mut level = unpack(*place);
-        let was_empty = level.head == 0;
-        change(&mut level);
-        if level.head == 0 {
-            *place = [0; 2];
-            if !was_empty {
-                levels.taken.remove(slot);
-                self.dropped(side, price);
-            }
-            return Level::default();
-        }
-        *place = pack(level);
-        if was_empty {
-            levels.taken.insert(slot);
-            self.added(side, price);
-        }
-        level
+    pub(super) fn place(&self, side: Side, price: i64) -> Place {
+        let slot = self.slot(price);
+        let level = match self.sides[index(side)].window.get(slot) {
+            Some(level) => unpack(*level),
+            None => self.stray(side, price),
+        };
+        Place { side, price, slot, was_empty: level.head == 0, level }
     }
 
     #[cold]
-    fn change_stray(&mut self, side: Side, price: i64, change: impl FnOnce(&mut Level)) -> Level {
-        self.strays += 1;
-        let levels = &mut self.sides[index(side)].overflow;
-        let mut level = levels.get(&price).copied().unwrap_or_default();
-        let was_empty = level.head == 0;
-        change(&mut level);
-        if level.head != 0 {
-            levels.insert(price, level);
-            if was_empty {
-                self.added(side, price);
-            }
-            return level;
-        }
-        if !was_empty {
-            levels.remove(&price);
-            self.dropped(side, price);
-        }
-        Level::default()
+    fn stray(&self, side: Side, price: i64) -> Level {
+        self.sides[index(side)].overflow.get(&price).copied().unwrap_or_default()
     }
 
+    /// Puts back a level that has changed; one whose head is 0 now is dropped.
     #[inline(always)]
+    pub(super) fn put(&mut self, place: Place) {
+        let Place { side, price, slot, was_empty, level } = place;
+        let levels = &mut self.sides[index(side)];
+        let Some(kept) = levels.window.get_mut(slot) else {
+            self.put_stray(side, price, level);
+            return;
+        };
+        *kept = pack(level);
+        let is_empty = level.head == 0;
+        if was_empty == is_empty {
+            return;
+        }
+        if is_empty {
+            levels.taken.remove(slot);
+            self.dropped(side, price);
+        } else {
+            levels.taken.insert(slot);
+            self.added(side, price);
+        }
+    }
+
+    #[cold]
+    fn put_stray(&mut self, side: Side, price: i64, level: Level) {
+        self.strays += 1;
+        let levels = &mut self.sides[index(side)].overflow;
+        if level.head != 0 {
+            if levels.insert(price, level).is_none() {
+                self.added(side, price);
+            }
+        } else if levels.remove(&price).is_some() {
+            self.dropped(side, price);
+        }
+    }
+
+    #[inline]
     fn added(&mut self, side: Side, price: i64) {
         self.taken += 1;
         let best = &mut self.sides[index(side)].best;
@@ -199,7 +211,7 @@ impl Ladder {
     /// Called before a command touches the book.
     #[inline]
     pub(super) fn settle_window(&mut self, price: i64) {
-        if self.strays >= STRAYS_MIN + 4 * self.taken || (self.taken == 0 && self.slot(price).is_none()) {
+        if self.strays >= STRAYS_MIN + 4 * self.taken || (self.taken == 0 && self.slot(price) >= SLOTS) {
             self.move_window(price, self.tick);
         }
     }
@@ -231,7 +243,8 @@ impl Ladder {
         self.base = (price / tick - SLOTS as i64 / 2).max(0);
         self.taken = 0;
         for (side, price, level) in moved {
-            self.change(side, price, |empty| *empty = level);
+            let empty = self.place(side, price);
+            self.put(Place { level, ..empty });
         }
         self.strays = 0;
     }
@@ -288,10 +301,12 @@ mod tests {
                 let levels = &mut model[index(side)];
                 if draw >> 61 & 1 == 0 {
                     let level = Level { head: step as u32 + 1, tail: 1, qty: step };
-                    ladder.change(side, price, |old| *old = level);
+                    let place = ladder.place(side, price);
+                    ladder.put(Place { level, ..place });
                     levels.insert(price, level);
                 } else if levels.remove(&price).is_some() {
-                    ladder.change(side, price, |old| old.head = 0);
+                    let place = ladder.place(side, price);
+                    ladder.put(Place { level: Level::default(), ..place });
                 }
                 let levels = &model[index(side)];
                 assert_eq!(ladder.level(side, price), levels.get(&price).copied().unwrap_or_default());

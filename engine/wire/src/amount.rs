@@ -15,31 +15,37 @@ impl Amount {
     pub const MAX: Amount = Amount(i64::MAX);
 
     /// `None` when `units` is negative.
+    #[inline]
     pub const fn new(units: i64) -> Option<Amount> {
         if units >= 0 { Some(Amount(units)) } else { None }
     }
 
     /// `None` when `units` is negative or exceeds [`Amount::MAX`].
+    #[inline]
     pub const fn from_wide(units: i128) -> Option<Amount> {
         if units >= 0 && units <= i64::MAX as i128 { Some(Amount(units as i64)) } else { None }
     }
 
     /// The integer, in the asset's ledger unit.
+    #[inline]
     pub const fn units(self) -> i64 {
         self.0
     }
 
     /// The integer as a summand of a total over accounts.
+    #[inline]
     pub const fn wide(self) -> i128 {
         self.0 as i128
     }
 
     /// Whether there is nothing.
+    #[inline]
     pub const fn is_zero(self) -> bool {
         self.0 == 0
     }
 
     /// `None` when the sum exceeds [`Amount::MAX`].
+    #[inline]
     pub const fn checked_add(self, other: Amount) -> Option<Amount> {
         match self.0.checked_add(other.0) {
             Some(units) => Some(Amount(units)),
@@ -48,6 +54,7 @@ impl Amount {
     }
 
     /// `None` when `other` is larger.
+    #[inline]
     pub const fn checked_sub(self, other: Amount) -> Option<Amount> {
         Amount::new(self.0 - other.0)
     }

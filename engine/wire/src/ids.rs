@@ -8,11 +8,13 @@ macro_rules! id {
 
         impl $name {
             /// From the plain number.
+            #[inline]
             pub const fn new(value: $inner) -> Self {
                 Self(value)
             }
 
             /// The plain number.
+            #[inline]
             pub const fn get(self) -> $inner {
                 self.0
             }
@@ -33,6 +35,7 @@ macro_rules! counter {
             pub const ZERO: Self = Self(0);
 
             /// The one after this. Panics at the end of its numbers, which no counter reaches in the life of a log.
+            #[inline]
             #[must_use]
             pub const fn next(self) -> Self {
                 Self(self.0.checked_add(1).expect("a counter reached its end"))

@@ -16,11 +16,13 @@ macro_rules! numbered {
             pub const ALL: &'static [$name] = &[$($name::$variant),+];
 
             /// The permanent number.
+            #[inline]
             pub const fn number(self) -> u8 {
                 self as u8
             }
 
             /// The variant with this number, if there is one.
+            #[inline]
             pub const fn from_number(number: u8) -> Option<$name> {
                 match number {
                     $($number => Some($name::$variant),)+
@@ -44,6 +46,7 @@ numbered! {
 
 impl Side {
     /// The other side.
+    #[inline]
     #[must_use]
     pub const fn opposite(self) -> Side {
         match self {
@@ -67,6 +70,7 @@ numbered! {
 
 impl Sides {
     /// Whether `side` is among them.
+    #[inline]
     pub const fn include(self, side: Side) -> bool {
         matches!((self, side), (Sides::Both, _) | (Sides::Buy, Side::Buy) | (Sides::Sell, Side::Sell))
     }
@@ -94,6 +98,7 @@ numbered! {
 
 impl OrderKind {
     /// Whether it waits for a trigger before it meets the book.
+    #[inline]
     pub const fn is_stop(self) -> bool {
         matches!(
             self,
@@ -102,11 +107,13 @@ impl OrderKind {
     }
 
     /// Whether it meets the book without a limit of its own.
+    #[inline]
     pub const fn is_market(self) -> bool {
         matches!(self, OrderKind::Market | OrderKind::StopLoss | OrderKind::TakeProfit)
     }
 
     /// How it meets the book once it does: a triggered stop order is a limit or a market order.
+    #[inline]
     #[must_use]
     pub const fn working(self) -> OrderKind {
         match self {
@@ -135,6 +142,7 @@ numbered! {
 
 impl TimeInForce {
     /// Whether what does not trade at once rests.
+    #[inline]
     pub const fn may_rest(self) -> bool {
         matches!(self, TimeInForce::Gtc | TimeInForce::Day | TimeInForce::Gtd)
     }
@@ -198,6 +206,7 @@ numbered! {
 
 impl CancelCause {
     /// Whether clients are told `EXPIRED` instead of `CANCELED`.
+    #[inline]
     pub const fn is_expiry(self) -> bool {
         !matches!(
             self,

@@ -17,16 +17,19 @@ impl Price {
     pub const MAX: Price = Price(1_000_000_000_000_000);
 
     /// `None` unless `units` is within `1 ..= 10^15`.
+    #[inline]
     pub const fn new(units: i64) -> Option<Price> {
         if units >= Self::MIN.0 && units <= Self::MAX.0 { Some(Price(units)) } else { None }
     }
 
     /// The integer, in the market's price unit.
+    #[inline]
     pub const fn units(self) -> i64 {
         self.0
     }
 
     /// Whether this price lies on a grid of `tick` units starting at zero.
+    #[inline]
     pub const fn is_multiple_of(self, tick: Price) -> bool {
         self.0 % tick.0 == 0
     }
@@ -34,6 +37,7 @@ impl Price {
     /// Cost of `qty` at this price in ledger units of the quote asset; `quote_factor` is the market's
     /// [`crate::MarketScale::quote_factor`]. Exact. `None` when it exceeds [`Amount::MAX`]; callers answer
     /// [`crate::RejectReason::NotionalTooLarge`].
+    #[inline]
     pub fn notional(self, qty: Qty, quote_factor: i64) -> Option<Amount> {
         let units = i128::from(self.0) * i128::from(qty.units());
         Amount::from_wide(units.checked_mul(i128::from(quote_factor))?)
@@ -41,6 +45,7 @@ impl Price {
 
     /// The largest quantity, rounded down to a multiple of `lot`, that `budget` buys at this price. Zero
     /// when the budget does not reach one lot.
+    #[inline]
     pub fn affordable(self, budget: Amount, lot: Qty, quote_factor: i64) -> Qty {
         let per_unit = i128::from(self.0) * i128::from(quote_factor);
         let units = i128::from(budget.units()) / per_unit;

@@ -15,37 +15,44 @@ impl Qty {
     pub const MAX: Qty = Qty(100_000_000_000_000_000);
 
     /// `None` unless `units` is within `0 ..= 10^17`.
+    #[inline]
     pub const fn new(units: i64) -> Option<Qty> {
         if units >= 0 && units <= Self::MAX.0 { Some(Qty(units)) } else { None }
     }
 
     /// The integer, in the market's quantity unit.
+    #[inline]
     pub const fn units(self) -> i64 {
         self.0
     }
 
     /// Whether nothing is left.
+    #[inline]
     pub const fn is_zero(self) -> bool {
         self.0 == 0
     }
 
     /// Whether this quantity is a whole number of lots of `lot` units.
+    #[inline]
     pub const fn is_multiple_of(self, lot: Qty) -> bool {
         self.0 % lot.0 == 0
     }
 
     /// `None` when the sum exceeds [`Qty::MAX`].
+    #[inline]
     pub const fn checked_add(self, other: Qty) -> Option<Qty> {
         Qty::new(self.0 + other.0)
     }
 
     /// `None` when `other` is larger.
+    #[inline]
     pub const fn checked_sub(self, other: Qty) -> Option<Qty> {
         Qty::new(self.0 - other.0)
     }
 
     /// This quantity in ledger units of the base asset; `base_factor` is the market's
     /// [`crate::MarketScale::base_factor`]. `None` when it exceeds [`crate::Amount::MAX`].
+    #[inline]
     pub fn to_amount(self, base_factor: i64) -> Option<crate::Amount> {
         crate::Amount::from_wide(i128::from(self.0) * i128::from(base_factor))
     }

@@ -10,21 +10,25 @@ impl Timestamp {
     pub const ZERO: Timestamp = Timestamp(0);
 
     /// From nanoseconds since the Unix epoch.
+    #[inline]
     pub const fn from_nanos(nanos: u64) -> Timestamp {
         Timestamp(nanos)
     }
 
     /// Nanoseconds since the Unix epoch.
+    #[inline]
     pub const fn nanos(self) -> u64 {
         self.0
     }
 
     /// Whole milliseconds since the Unix epoch, as the client APIs print time.
+    #[inline]
     pub const fn millis(self) -> u64 {
         self.0 / 1_000_000
     }
 
     /// Later by `nanos`; stays at the end of time instead of wrapping.
+    #[inline]
     pub const fn plus_nanos(self, nanos: u64) -> Timestamp {
         Timestamp(self.0.saturating_add(nanos))
     }

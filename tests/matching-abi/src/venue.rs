@@ -77,7 +77,7 @@ impl engine::Sink for Placing<'_> {
 
     #[inline(always)]
     fn send(&mut self, _: PartitionId, mail: Mail) {
-        match mail {
+        match &mail {
             Mail::OrderFilled(fill) if fill.is_maker => {
                 let maker = self.orders.harness_id(fill.order.get());
                 self.sink.push(&Report {
@@ -92,9 +92,10 @@ impl engine::Sink for Placing<'_> {
                 });
             }
             Mail::OrderEnded(ended) => self.leaves = ended.leaves.units() as u32,
-            // What a market says owns nothing.
-            other => std::mem::forget(other),
+            _ => {}
         }
+        // What a market says owns nothing.
+        std::mem::forget(mail);
     }
 
     #[inline]
@@ -114,18 +115,18 @@ impl engine::Sink for Withdrawing {
     #[inline(always)]
     fn tell(&mut self, event: Event) {
         // Public: the level has changed.
-        match event {
-            Event::LevelChanged(level) => self.place = Some((level.side, level.price)),
-            other => std::mem::forget(other),
+        if let Event::LevelChanged(level) = &event {
+            self.place = Some((level.side, level.price));
         }
+        std::mem::forget(event);
     }
 
     #[inline(always)]
     fn send(&mut self, _: PartitionId, mail: Mail) {
-        match mail {
-            Mail::OrderEnded(ended) => self.leaves = Some(ended.leaves),
-            other => std::mem::forget(other),
+        if let Mail::OrderEnded(ended) = &mail {
+            self.leaves = Some(ended.leaves);
         }
+        std::mem::forget(mail);
     }
 
     #[inline]
