@@ -15,8 +15,8 @@ use std::time::Instant;
 use engine::{Limits, MarketAlone, Sink};
 use wire::mail::{CreateMarket, PlaceOrder, WithdrawOrder};
 use wire::{
-    AccountId, Amount, CancelCause, Event, LogPosition, Mail, MarketId, MarketRules, MarketScale, OrderId, OrderKind, PartitionId,
-    Price, Qty, SelfTradePrevention, Side, TimeInForce, Timestamp, TradeGroupId,
+    AccountId, Amount, CancelCause, Event, LogPosition, Mail, MarketId, MarketRules, MarketScale, OrderId, OrderKind,
+    PartitionId, Price, Qty, SelfTradePrevention, Side, TimeInForce, Timestamp, TradeGroupId,
 };
 
 const MARKET: MarketId = MarketId::new(1);

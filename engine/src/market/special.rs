@@ -150,13 +150,7 @@ impl MarketCell {
     }
 
     /// Takes a pair in.
-    pub(crate) fn place_pair(
-        &mut self,
-        now: Timestamp,
-        pair: &PlacePair,
-        replies_fit: bool,
-        effects: &mut impl Sink,
-    ) {
+    pub(crate) fn place_pair(&mut self, now: Timestamp, pair: &PlacePair, replies_fit: bool, effects: &mut impl Sink) {
         let legs = [pair.first, pair.second].map(|leg| leg_of(pair, &leg));
         let verdict = self.check_pair(now, &legs, replies_fit);
         self.newest = self.newest.max(pair.first.order).max(pair.second.order);
@@ -265,13 +259,7 @@ impl MarketCell {
         i64::try_from(scaled).ok().and_then(Price::new).unwrap_or(worst)
     }
 
-    pub(super) fn tell_stop_end(
-        &self,
-        stop: &Stop,
-        cause: CancelCause,
-        request: LogPosition,
-        effects: &mut impl Sink,
-    ) {
+    pub(super) fn tell_stop_end(&self, stop: &Stop, cause: CancelCause, request: LogPosition, effects: &mut impl Sink) {
         let (market, order, leaves) = (self.id, stop.place.order, stop.place.qty);
         effects.send(self.ledger, Mail::OrderEnded(OrderEnded { market, order, leaves, cause, request }));
     }
