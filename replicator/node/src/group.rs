@@ -82,6 +82,11 @@ impl PartitionGroup {
         self.log.flush()
     }
 
+    /// Whether [`Self::flush`] has something to write.
+    pub fn is_flush_due(&self) -> bool {
+        self.log.is_due()
+    }
+
     /// How long nothing is due. What is due already waits for something else, such as the disk, which rings.
     pub fn idle_wait(&self) -> Duration {
         let due = self.partitions.iter().map(|driver| driver.host.next_timeout()).min();

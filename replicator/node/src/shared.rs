@@ -67,6 +67,10 @@ impl Handler for SharedThread {
         self.group.as_mut().map_or(0, PartitionGroup::flush)
     }
 
+    fn is_slow_due(&self) -> bool {
+        self.group.as_ref().is_some_and(PartitionGroup::is_flush_due)
+    }
+
     fn idle_wait(&self) -> Duration {
         self.group.as_ref().map_or(Duration::MAX, PartitionGroup::idle_wait)
     }

@@ -7,6 +7,7 @@ use std::sync::Arc;
 use mio::net::TcpStream;
 use rustls::{ClientConfig, ClientConnection, ServerConfig, ServerConnection};
 use rustls_pki_types::{CertificateDer, ServerName};
+use socket2::SockRef;
 use wire::link::Role;
 use wire::{NodeId, Timestamp};
 
@@ -143,8 +144,7 @@ impl Connection {
         }
         match self.socket.peer_addr() {
             Ok(_) => {
-                // Without it a frame may wait 40 ms for the acknowledgement of the one before.
-                self.socket.set_nodelay(true).map_err(|_| CloseReason::Io)?;
+                prompt(&self.socket).map_err(|_| CloseReason::Io)?;
                 self.stage = Stage::Greeting;
                 Ok(true)
             }
@@ -314,6 +314,15 @@ impl Connection {
             }
         }
     }
+}
+
+/// A socket that sends at once: without this a frame may wait 40 ms for the acknowledgement of the one before.
+pub(super) fn prompt(socket: &TcpStream) -> io::Result<()> {
+    socket.set_nodelay(true)?;
+    // A host's default may be one that spreads packets over time by timers, as BBR does: good for long ways, and between
+    // the nodes of a cluster a twentieth of an order's time. A kernel without it keeps its default.
+    let _ = SockRef::from(socket).set_tcp_congestion(b"cubic");
+    Ok(())
 }
 
 /// Why dialing failed.

@@ -146,6 +146,11 @@ pub trait Handler: Send {
         0
     }
 
+    /// Whether [`Handler::poll_slow`] has something to do.
+    fn is_slow_due(&self) -> bool {
+        false
+    }
+
     /// The longest that the thread may sleep now, beside its own limit.
     fn idle_wait(&self) -> Duration {
         Duration::MAX

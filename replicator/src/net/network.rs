@@ -3,6 +3,7 @@
 use std::io::{self, ErrorKind};
 use std::net::SocketAddr;
 use std::sync::Arc;
+use std::thread;
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 use mio::net::{TcpListener, TcpStream};
@@ -11,7 +12,7 @@ use rustls::{ClientConfig, ServerConfig};
 use wire::link::{Frame, Hello, PROTOCOL, Ping, Pong, Role, Welcome, split};
 use wire::{NodeId, Timestamp};
 
-use super::connection::{Connection, Direction, Stage, connect_failure};
+use super::connection::{Connection, Direction, Stage, connect_failure, prompt};
 use super::dialer::Dialer;
 use super::links::{LinkId, Links};
 use super::{CloseReason, Handler, NetConfig, NetCounters, NetLimits, PeerIdentity, Waker, greeting};
@@ -118,6 +119,7 @@ impl<H: Handler> Network<H> {
     pub(super) fn run(mut self) {
         let mut events = Events::with_capacity(1_024);
         let mut wait = Some(Duration::ZERO);
+        let mut has_yielded = false;
         while !self.waker.is_stopping() {
             match self.poll.poll(&mut events, wait) {
                 Ok(()) => {}
@@ -130,6 +132,14 @@ impl<H: Handler> Network<H> {
             self.waker.awake();
             let now = self.clock.now();
             self.duty_cycle(&events, now);
+            if !has_yielded && self.handler.is_slow_due() {
+                // Where every core is busy, others speak before this thread waits for the disk: what they say joins
+                // what is written.
+                thread::yield_now();
+                (has_yielded, wait) = (true, Some(Duration::ZERO));
+                continue;
+            }
+            has_yielded = false;
             // New readiness wakes the poll; only what is known to be unfinished must not wait for it.
             let is_unfinished = self.handler.poll_slow() > 0
                 || !self.readable.is_empty()
@@ -224,7 +234,7 @@ impl<H: Handler> Network<H> {
             self.count_closed(CloseReason::TooManyConnections, None, address);
             return;
         }
-        if socket.set_nodelay(true).is_err() {
+        if prompt(&socket).is_err() {
             self.count_closed(CloseReason::Io, None, address);
             return;
         }

@@ -9,6 +9,7 @@ use std::time::Duration;
 use rustls::pki_types::pem::PemObject;
 use rustls::pki_types::{CertificateDer, PrivateKeyDer, ServerName};
 use rustls::{ClientConfig, RootCertStore};
+use socket2::SockRef;
 use tokio::net::TcpStream;
 use tokio_rustls::TlsConnector;
 use tokio_rustls::client::TlsStream;
@@ -53,6 +54,8 @@ impl Dialer {
         let connecting = async {
             let socket = TcpStream::connect(address).await?;
             socket.set_nodelay(true)?;
+            // As the nodes do; a kernel without it keeps its default.
+            let _ = SockRef::from(&socket).set_tcp_congestion(b"cubic");
             self.connector.connect(name, socket).await
         };
         tokio::time::timeout(DIAL_TIMEOUT, connecting).await.unwrap_or_else(|_| Err(io::ErrorKind::TimedOut.into()))

@@ -77,6 +77,11 @@ impl LogGroup {
         }
     }
 
+    /// Whether a cycle wants something written.
+    pub fn is_due(&self) -> bool {
+        !self.gathered.0.lock().expect("nothing panics under it").is_empty()
+    }
+
     /// Whether the log thread has nothing of this group: what follows must not overtake it.
     fn is_idle(&self) -> bool {
         self.under_way.load(Ordering::Acquire) == 0

@@ -149,10 +149,7 @@ impl Writer {
                 writer.add(&mut batch, *partition, append).map_err(writing)?;
             }
             writer.engine.write(&mut batch, true).map_err(writing)?;
-            for (partition, append) in group {
-                writer.promise(*partition, append)?;
-            }
-            Ok(())
+            writer.promise(group)
         })
     }
 
@@ -211,15 +208,24 @@ impl Writer {
         batch.add_entries::<Format>(group, &append.entries)
     }
 
-    fn promise(&mut self, partition: PartitionId, append: &Append) -> Result<(), StoreError> {
-        let Acknowledged { marker, promise } = self.partitions.get_mut(&partition).expect("the log was loaded");
-        if let Some(last) = append.entries.last() {
-            (promise.index, promise.index_term) = (last.index, last.term);
+    /// One write for each partition, however often it appended.
+    fn promise(&mut self, group: &[(PartitionId, Append)]) -> Result<(), StoreError> {
+        for (partition, append) in group {
+            let Acknowledged { promise, .. } = self.partitions.get_mut(partition).expect("the log was loaded");
+            if let Some(last) = append.entries.last() {
+                (promise.index, promise.index_term) = (last.index, last.term);
+            }
+            if let Some(hard_state) = &append.hard_state {
+                (promise.term, promise.vote) = (hard_state.term, hard_state.vote);
+            }
         }
-        if let Some(hard_state) = &append.hard_state {
-            (promise.term, promise.vote) = (hard_state.term, hard_state.vote);
+        for (at, (partition, _)) in group.iter().enumerate() {
+            if group[at + 1..].iter().all(|(later, _)| later != partition) {
+                let Acknowledged { marker, promise } = self.partitions.get_mut(partition).expect("the log was loaded");
+                marker.promise(*promise)?;
+            }
         }
-        marker.promise(*promise)
+        Ok(())
     }
 
     fn replace_log(&mut self, partition: PartitionId, hard_state: &HardState) -> Result<(), StoreError> {
