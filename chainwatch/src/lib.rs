@@ -16,6 +16,7 @@ pub mod keys;
 pub mod ledger;
 pub mod pool;
 pub mod rpc;
+pub mod signer;
 pub mod store;
 pub mod tree;
 mod verdict;

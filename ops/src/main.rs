@@ -15,6 +15,7 @@ mod node;
 mod operator;
 mod pki;
 mod private;
+mod signer;
 
 use std::process::ExitCode;
 
@@ -38,6 +39,8 @@ enum Command {
     Gateway(gateway::Args),
     /// Watch chains through pools of their nodes, and propose deposits.
     Chainwatch(chainwatch::Args),
+    /// Run the signer of withdrawals: the one process that has keys.
+    Signer(signer::Args),
     /// Look at a running exchange and change it.
     Ctl(ctl::Args),
     /// Become another program that dies with whoever started this one.
@@ -60,6 +63,7 @@ fn main() -> ExitCode {
         Command::Node(args) => node::main(args),
         Command::Gateway(args) => gateway::main(args),
         Command::Chainwatch(args) => chainwatch::main(args),
+        Command::Signer(args) => signer::main(args),
         Command::Ctl(args) => ctl::main(args),
         Command::Become { program } => {
             let error = lifeline::become_program(std::path::Path::new(&program[0]), &program[1..]);

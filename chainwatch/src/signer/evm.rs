@@ -1,0 +1,103 @@
+//! Transactions of EVM chains: EIP-1559, the wallet's account sends. Signatures are RFC 6979's, so the same payment has the
+//! same bytes.
+
+use alloy_consensus::{SignableTransaction, Transaction, TxEip1559, TxEnvelope};
+use alloy_eips::{Decodable2718, Encodable2718};
+use alloy_primitives::{Address, Bytes, Signature, TxKind, U256, keccak256};
+use bitcoin::bip32::{ChildNumber, Xpriv, Xpub};
+use bitcoin::secp256k1::{Message, PublicKey, Secp256k1};
+use wire::{ChainHash, TransactionBytes};
+
+use super::Signed;
+use super::payment::{Impossible, Payment};
+
+/// `keccak256("transfer(address,uint256)")`, its first four bytes.
+const TRANSFER: [u8; 4] = [0xa9, 0x05, 0x9c, 0xbb];
+
+/// Which chain, and the account whose key sends.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct EvmScheme {
+    /// EIP-155.
+    pub chain_id: u64,
+    /// The extended public key of the account; the wallet's own address is its `1/0`.
+    pub xpub: Xpub,
+}
+
+fn path() -> [ChildNumber; 2] {
+    [1, 0].map(|index| ChildNumber::from_normal_idx(index).expect("small indices are not hardened"))
+}
+
+fn address_of(key: &PublicKey) -> Address {
+    Address::from_slice(&keccak256(&key.serialize_uncompressed()[1..])[12..])
+}
+
+/// The wallet's own address.
+pub fn own_address(scheme: &EvmScheme) -> Option<Address> {
+    let child = scheme.xpub.derive_pub(&Secp256k1::verification_only(), &path()).ok()?;
+    Some(address_of(&child.public_key))
+}
+
+/// The transaction of a payment.
+pub fn unsigned(scheme: &EvmScheme, payment: &Payment) -> Result<TxEip1559, Impossible> {
+    if !payment.inputs.as_slice().is_empty() || payment.gas_limit == 0 {
+        return Err(Impossible::Spends);
+    }
+    let parse = |text: &str| text.starts_with("0x").then(|| text.parse::<Address>().ok()).flatten();
+    let to = parse(payment.address.as_str()).filter(|to| !to.is_zero()).ok_or(Impossible::Address)?;
+    let max_fee_per_gas = payment.network_fee / u128::from(payment.gas_limit);
+    if max_fee_per_gas * u128::from(payment.gas_limit) != payment.network_fee || max_fee_per_gas < payment.tip_per_gas {
+        return Err(Impossible::Fee);
+    }
+    let (to, value, input) = if payment.contract.is_empty() {
+        (to, U256::from(payment.amount), Bytes::new())
+    } else {
+        let contract = parse(payment.contract.as_str()).ok_or(Impossible::Contract)?;
+        let amount = U256::from(payment.amount).to_be_bytes::<32>();
+        let call = [&TRANSFER[..], to.into_word().as_slice(), &amount].concat();
+        (contract, U256::ZERO, Bytes::from(call))
+    };
+    Ok(TxEip1559 {
+        chain_id: scheme.chain_id,
+        nonce: payment.nonce,
+        gas_limit: payment.gas_limit,
+        max_fee_per_gas,
+        max_priority_fee_per_gas: payment.tip_per_gas,
+        to: TxKind::Call(to),
+        value,
+        access_list: Default::default(),
+        input,
+    })
+}
+
+/// Signs a payment with the key below an account's.
+pub fn sign(scheme: &EvmScheme, account: &Xpriv, payment: &Payment) -> Result<Signed, Impossible> {
+    let secp = Secp256k1::new();
+    let tx = unsigned(scheme, payment)?;
+    let key = account.derive_priv(&secp, &path()).map_err(|_| Impossible::Spends)?.private_key;
+    let message = Message::from_digest(tx.signature_hash().0);
+    let (recovery, bytes) = secp.sign_ecdsa_recoverable(&message, &key).serialize_compact();
+    let signature = Signature::from_bytes_and_parity(&bytes, recovery.to_i32() & 1 == 1);
+    let envelope = TxEnvelope::from(tx.into_signed(signature));
+    let bytes = TransactionBytes::new(envelope.encoded_2718()).ok_or(Impossible::Spends)?;
+    Ok(Signed { tx: ChainHash(envelope.tx_hash().0), bytes })
+}
+
+/// Whether a signed transaction is this payment and nothing else, sent by the wallet.
+pub fn check(scheme: &EvmScheme, payment: &Payment, signed: &Signed) -> bool {
+    let mut bytes = signed.bytes.as_bytes();
+    let Ok(TxEnvelope::Eip1559(tx)) = TxEnvelope::decode_2718(&mut bytes) else { return false };
+    let is_whole = bytes.is_empty() && tx.hash().0 == signed.tx.0;
+    let is_wanted = unsigned(scheme, payment).is_ok_and(|wanted| wanted == *tx.tx());
+    is_whole && is_wanted && is_sent_by(scheme, &tx) && tx.tx().is_dynamic_fee()
+}
+
+fn is_sent_by(scheme: &EvmScheme, tx: &alloy_consensus::Signed<TxEip1559>) -> bool {
+    use bitcoin::secp256k1::ecdsa::{RecoverableSignature, RecoveryId};
+    let signature = tx.signature();
+    let Ok(recovery) = RecoveryId::from_i32(i32::from(signature.v())) else { return false };
+    let compact = [signature.r().to_be_bytes::<32>(), signature.s().to_be_bytes::<32>()].concat();
+    let Ok(signature) = RecoverableSignature::from_compact(&compact, recovery) else { return false };
+    let message = Message::from_digest(tx.signature_hash().0);
+    let key = Secp256k1::verification_only().recover_ecdsa(&message, &signature);
+    key.is_ok_and(|key| own_address(scheme) == Some(address_of(&key)))
+}

@@ -1,0 +1,133 @@
+//! What a signer is asked: one transaction of one withdrawal, completely determined.
+
+use wire::codec::{CodecError, Reader, Writer};
+use wire::event::{WithdrawalAllocated, WithdrawalChanged};
+use wire::{ChainAddress, ChainInputs, Symbol, WithdrawalId};
+
+use super::{Signed, bitcoin, evm};
+
+/// Which rules the transactions of a chain follow.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Scheme {
+    /// Outputs and inputs, P2WPKH.
+    Bitcoin(bitcoin::BitcoinScheme),
+    /// Accounts and nonces, EIP-1559.
+    Evm(evm::EvmScheme),
+}
+
+/// One transaction of one withdrawal.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Payment {
+    /// On which chain.
+    pub chain: Symbol,
+    /// Of which withdrawal.
+    pub withdrawal: WithdrawalId,
+    /// A token's contract; empty for the chain's own coin.
+    pub contract: ChainAddress,
+    /// To whom.
+    pub address: ChainAddress,
+    /// How much arrives, in the chain's units.
+    pub amount: u128,
+    /// What it spends.
+    pub inputs: ChainInputs,
+    /// The sender's nonce.
+    pub nonce: u64,
+    /// What it pays to the chain: exactly, where there are inputs; at most, where there is gas.
+    pub network_fee: u128,
+    /// The most gas that it uses.
+    pub gas_limit: u64,
+    /// The most that it pays for gas to whoever mines it, per unit.
+    pub tip_per_gas: u128,
+}
+
+/// Why no transaction can be made of a payment.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+pub enum Impossible {
+    /// Not an address of this chain, or of a kind that is not paid to.
+    #[error("the address is none of this chain")]
+    Address,
+    /// The contract is none.
+    #[error("the contract is none of this chain")]
+    Contract,
+    /// More than the chain can count, or than the inputs hold.
+    #[error("the inputs do not cover amount and fee")]
+    Amount,
+    /// What is left is too little for an output: it has to be part of the fee.
+    #[error("the change is dust")]
+    Dust,
+    /// The fee is no whole number per unit of gas.
+    #[error("the fee is no whole number per unit of gas")]
+    Fee,
+    /// It spends nothing of the kind that this chain spends.
+    #[error("it spends neither inputs nor a nonce, or both")]
+    Spends,
+}
+
+impl Payment {
+    /// What the ledger has decided, as a question. The amount is in the chain's units.
+    pub fn of(
+        chain: Symbol,
+        contract: ChainAddress,
+        amount: u128,
+        row: &WithdrawalChanged,
+        allocated: &WithdrawalAllocated,
+    ) -> Payment {
+        let WithdrawalAllocated { withdrawal, inputs, nonce, network_fee, gas_limit, tip_per_gas, .. } = *allocated;
+        let address = row.address;
+        Payment { chain, withdrawal, contract, address, amount, inputs, nonce, network_fee, gas_limit, tip_per_gas }
+    }
+
+    /// Whether this is the same payment by a transaction that can only be mined in place of `before`, and pays more.
+    pub fn replaces(&self, before: &Payment) -> bool {
+        let (old, new) = (before.inputs.as_slice(), self.inputs.as_slice());
+        let is_same_spend = if old.is_empty() { new.is_empty() } else { new.starts_with(old) };
+        is_same_spend
+            && self.nonce == before.nonce
+            && self.is_same_payment(before)
+            && self.network_fee > before.network_fee
+    }
+
+    /// Whether it gives the same to the same.
+    pub fn is_same_payment(&self, other: &Payment) -> bool {
+        (self.chain, self.withdrawal, self.contract, self.address, self.amount)
+            == (other.chain, other.withdrawal, other.contract, other.address, other.amount)
+    }
+
+    /// Whether a signed transaction is this payment and nothing else.
+    pub fn check(&self, scheme: &Scheme, signed: &Signed) -> bool {
+        match scheme {
+            Scheme::Bitcoin(scheme) => bitcoin::check(scheme, self, signed),
+            Scheme::Evm(scheme) => evm::check(scheme, self, signed),
+        }
+    }
+
+    /// As it lies in the journal and on the wire.
+    pub fn write(&self, to: &mut Writer<'_>) {
+        to.put(&self.chain);
+        to.put(&self.withdrawal);
+        to.put(&self.contract);
+        to.put(&self.address);
+        to.put(&self.amount);
+        to.put(&self.inputs);
+        to.put(&self.nonce);
+        to.put(&self.network_fee);
+        to.put(&self.gas_limit);
+        to.put(&self.tip_per_gas);
+    }
+
+    /// The reverse of [`Payment::write`].
+    pub fn read(from: &mut Reader<'_>) -> Result<Payment, CodecError> {
+        Ok(Payment {
+            chain: from.get()?,
+            withdrawal: from.get()?,
+            contract: from.get()?,
+            address: from.get()?,
+            amount: from.get()?,
+            inputs: from.get()?,
+            nonce: from.get()?,
+            network_fee: from.get()?,
+            gas_limit: from.get()?,
+            tip_per_gas: from.get()?,
+        })
+    }
+}

@@ -1,0 +1,59 @@
+//! What the signer lets through, whatever the ledger says: its own file, its own word.
+
+use std::collections::BTreeSet;
+
+use wire::{ChainAddress, Symbol};
+
+use super::payment::{Payment, Scheme};
+
+/// One asset of a chain.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct AssetPolicy {
+    /// A token's contract; empty for the chain's own coin.
+    pub contract: ChainAddress,
+    /// The most of one withdrawal, in the chain's units.
+    pub amount_max: u128,
+    /// The most of all withdrawals within 24 hours of the signer's clock, in the chain's units.
+    pub day_max: u128,
+}
+
+/// One chain.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ChainPolicy {
+    /// The ledger's name of it.
+    pub chain: Symbol,
+    /// How its transactions are made.
+    pub scheme: Scheme,
+    /// The account whose keys spend, `m/84'/2'/0'`.
+    pub account: String,
+    /// The most that one transaction pays to the chain, in units of the chain's coin.
+    pub network_fee_max: u128,
+    /// The only addresses that are paid to; everyone when there are none.
+    pub allow_list: BTreeSet<ChainAddress>,
+    /// What may go out.
+    pub assets: Vec<AssetPolicy>,
+}
+
+impl ChainPolicy {
+    /// Why a payment is never signed. A fee that is too high is the replacement's fault, not the withdrawal's.
+    pub fn refuse(&self, payment: &Payment) -> Option<&'static str> {
+        let Some(asset) = self.assets.iter().find(|asset| asset.contract == payment.contract) else {
+            return Some("nothing of this asset goes out");
+        };
+        if payment.amount == 0 || payment.amount > asset.amount_max {
+            return Some("the amount is more than one withdrawal may be");
+        }
+        if !self.allow_list.is_empty() && !self.allow_list.contains(&payment.address) {
+            return Some("the address is not on the list");
+        }
+        if payment.network_fee > self.network_fee_max {
+            return Some("the network fee is above its cap");
+        }
+        None
+    }
+
+    /// The most of an asset within a day.
+    pub fn day_max(&self, payment: &Payment) -> u128 {
+        self.assets.iter().find(|asset| asset.contract == payment.contract).map_or(0, |asset| asset.day_max)
+    }
+}

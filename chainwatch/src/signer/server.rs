@@ -1,0 +1,124 @@
+//! The signer's socket, and chainwatch's end of it. The socket is a file that its owner alone may open: who may ask is who may
+//! run as that user on that machine, and no port of the signer exists.
+
+use std::io;
+use std::os::unix::fs::PermissionsExt;
+use std::path::{Path, PathBuf};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
+
+use tokio::net::{UnixListener, UnixStream};
+use tokio::sync::{Semaphore, mpsc};
+
+use super::desk::Desk;
+use super::payment::Payment;
+use super::protocol::{decode_answer, decode_question, encode_answer, encode_question, receive, send};
+use super::{Answer, Signer};
+
+/// Connections at a time.
+const CONNECTIONS_MAX: usize = 16;
+/// A question that has no answer by then has none.
+const ANSWER_TIMEOUT: Duration = Duration::from_secs(5);
+/// A connection that says nothing for so long is closed.
+const IDLE_TIMEOUT: Duration = Duration::from_secs(600);
+
+/// Serves until the journal cannot be written.
+pub async fn serve(desk: Desk, socket: &Path) -> io::Result<()> {
+    let listener = listen(socket)?;
+    let desk = Arc::new(Mutex::new(desk));
+    let seats = Arc::new(Semaphore::new(CONNECTIONS_MAX));
+    let (broken, mut has_broken) = mpsc::channel(1);
+    loop {
+        let seat = Arc::clone(&seats).acquire_owned().await.map_err(io::Error::other)?;
+        let stream = tokio::select! {
+            accepted = listener.accept() => accepted?.0,
+            Some(error) = has_broken.recv() => return Err(error),
+        };
+        let (desk, broken) = (Arc::clone(&desk), broken.clone());
+        tokio::spawn(async move {
+            let _seat = seat;
+            if let Err(error) = converse(stream, &desk).await {
+                let _ = broken.try_send(error);
+            }
+        });
+    }
+}
+
+/// A socket of a signer that died is replaced; that of one that lives is not.
+fn listen(socket: &Path) -> io::Result<UnixListener> {
+    if std::os::unix::net::UnixStream::connect(socket).is_ok() {
+        return Err(io::Error::new(io::ErrorKind::AddrInUse, "another signer answers at this socket"));
+    }
+    match std::fs::remove_file(socket) {
+        Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error),
+        _ => {}
+    }
+    let listener = UnixListener::bind(socket)?;
+    std::fs::set_permissions(socket, std::fs::Permissions::from_mode(0o600))?;
+    Ok(listener)
+}
+
+/// One connection. An error is the journal's; what the other end does wrong closes the connection alone.
+async fn converse(mut stream: UnixStream, desk: &Mutex<Desk>) -> io::Result<()> {
+    while let Ok(Ok(body)) = tokio::time::timeout(IDLE_TIMEOUT, receive(&mut stream)).await {
+        let Ok(payment) = decode_question(&body) else { break };
+        let now_s = SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |since| since.as_secs());
+        let answer = {
+            let mut desk = desk.lock().unwrap_or_else(PoisonError::into_inner);
+            tokio::task::block_in_place(|| desk.sign(&payment, now_s))?
+        };
+        match &answer {
+            Answer::Signed(signed) => {
+                tracing::info!(chain = %payment.chain, withdrawal = payment.withdrawal.get(), tx = ?signed.tx, "signed");
+            }
+            Answer::Refused(why) | Answer::Later(why) => {
+                tracing::warn!(chain = %payment.chain, withdrawal = payment.withdrawal.get(), why, "not signed");
+            }
+        }
+        if send(&mut stream, &encode_answer(&answer)).await.is_err() {
+            break;
+        }
+    }
+    Ok(())
+}
+
+/// A signer behind a socket. Connects when it is asked, and again when it must.
+pub struct SocketSigner {
+    socket: PathBuf,
+    stream: Option<UnixStream>,
+}
+
+impl SocketSigner {
+    /// Does not connect yet.
+    pub fn new(socket: PathBuf) -> SocketSigner {
+        SocketSigner { socket, stream: None }
+    }
+
+    async fn ask(&mut self, payment: &Payment) -> io::Result<Answer> {
+        let mut stream = match self.stream.take() {
+            Some(stream) => stream,
+            None => UnixStream::connect(&self.socket).await?,
+        };
+        send(&mut stream, &encode_question(payment)).await?;
+        let answer = decode_answer(&receive(&mut stream).await?);
+        let answer = answer.map_err(|error| io::Error::other(format!("{error:?}")))?;
+        self.stream = Some(stream);
+        Ok(answer)
+    }
+}
+
+impl Signer for SocketSigner {
+    async fn sign(&mut self, payment: &Payment) -> Option<Answer> {
+        match tokio::time::timeout(ANSWER_TIMEOUT, self.ask(payment)).await {
+            Ok(Ok(answer)) => Some(answer),
+            Ok(Err(error)) => {
+                tracing::warn!(%error, "the signer does not answer");
+                None
+            }
+            Err(_) => {
+                tracing::warn!("the signer does not answer in time");
+                None
+            }
+        }
+    }
+}
