@@ -21,6 +21,7 @@ mod orders;
 mod prevention;
 mod registry;
 mod replace;
+mod seals;
 mod settlement;
 mod silence;
 mod special;

@@ -205,6 +205,7 @@ impl Partition {
             Command::RenewLease(renew) => ledger.renew_lease(renew, effects),
             Command::EndLease(end) => ledger.end_lease(position, end, effects),
             Command::CountdownCancel(arm) => ledger.countdown_cancel(arm, effects),
+            Command::SealName(seal) => ledger.seal_name(seal),
             Command::ListChain(list) => ledger.list_chain(list, effects),
             Command::ListChainAsset(list) => ledger.list_chain_asset(list, effects),
             Command::ClaimChain(claim) => ledger.claim_chain(claim, effects),

@@ -40,6 +40,8 @@ pub struct Caller {
     pub id: ApiKeyId,
     /// What the key may do.
     pub permissions: Permissions,
+    /// When it was asked, in microseconds by the client's own clock; 0 of what is not signed.
+    pub asked_us: u64,
 }
 
 /// What signatures of one API key are checked with.
@@ -123,11 +125,11 @@ pub fn signed_payload(
 ) -> Result<Caller, ApiError> {
     let (caller, verifier) = by_key(exchange, peer, key.ok_or(errors::BAD_API_KEY)?)?;
     let signature = params.required("signature")?;
-    check_window(params, now_us)?;
+    let asked_us = check_window(params, now_us)?;
     if !verifier.verify(payload, &signature) {
         return Err(errors::BAD_SIGNATURE);
     }
-    Ok(caller)
+    Ok(Caller { asked_us, ..caller })
 }
 
 /// Checks a signed request of the WebSocket API (also `session.logon` and
@@ -138,11 +140,11 @@ pub fn signed_params(exchange: &Exchange, peer: Peer, params: &mut Params, now_u
     let key = params.take("apiKey")?.ok_or(errors::BAD_API_KEY)?;
     let (caller, verifier) = by_key(exchange, peer, &key)?;
     let signature = params.required("signature")?;
-    check_window(params, now_us)?;
+    let asked_us = check_window(params, now_us)?;
     if !verifier.verify(payload.as_bytes(), &signature) {
         return Err(errors::BAD_SIGNATURE);
     }
-    Ok(caller)
+    Ok(Caller { asked_us, ..caller })
 }
 
 /// Checks a request of a session that has logged on: the key must still be valid and the time fit; a
@@ -158,9 +160,9 @@ pub fn in_session(
         return signed_params(exchange, peer, params, now_us);
     }
     params.take("apiKey")?;
-    check_window(params, now_us)?;
+    let asked_us = check_window(params, now_us)?;
     let (caller, _) = exchange.accounts().key(&session.key, peer.ip).ok_or(errors::NOT_PERMITTED)?;
-    Ok(caller)
+    Ok(Caller { asked_us, ..caller })
 }
 
 /// What the WebSocket API signs: the parameters but for `signature`, sorted by name.
@@ -180,8 +182,8 @@ pub fn sorted_payload(params: &Params) -> String {
 }
 
 /// Takes `timestamp` and `recvWindow` (milliseconds, with up to three decimals) and holds them against the
-/// clock. Timestamps of 16 digits are microseconds.
-pub fn check_window(params: &mut Params, now_us: u64) -> Result<(), ApiError> {
+/// clock. Timestamps of 16 digits are microseconds. Returns the timestamp in microseconds.
+pub fn check_window(params: &mut Params, now_us: u64) -> Result<u64, ApiError> {
     let window_us = match params.take("recvWindow")? {
         None => RECV_WINDOW_DEFAULT_MS * 1_000,
         Some(text) => match wire::decimal::parse(&text, 3) {
@@ -204,7 +206,7 @@ pub fn check_window(params: &mut Params, now_us: u64) -> Result<(), ApiError> {
     if now_us.saturating_sub(sent_us) > window_us {
         return Err(errors::TIMESTAMP_OUTSIDE_WINDOW);
     }
-    Ok(())
+    Ok(sent_us)
 }
 
 fn key_text(key: &str) -> Result<ApiKeyText, ApiError> {

@@ -278,6 +278,7 @@ pub(crate) fn resting_script() -> Script {
                 let events = vec![canceled(id, 100_000, wire::CancelCause::Requested, position.get())];
                 (Reply::Accepted { id }, events)
             }
+            Command::SealName(_) => (Reply::Accepted { id: 0 }, Vec::new()),
             _ => (Reply::Rejected { reason: RejectReason::UnknownOrder, id: 0 }, Vec::new()),
         })
     })

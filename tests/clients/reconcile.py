@@ -57,7 +57,7 @@ class Trader:
         if future and not future.done():
             future.set_result(answer)
 
-    async def ask(self, method, params):
+    async def ask(self, method, params, within=ANSWER_WITHIN):
         while self.ws is None:
             await asyncio.sleep(0.02)
         request, future = uuid.uuid4().hex, asyncio.get_running_loop().create_future()
@@ -65,7 +65,7 @@ class Trader:
         sent = time.monotonic()
         try:
             await self.ws.send_str(json.dumps({"id": request, "method": method, "params": signed_params(self.account, params)}))
-            return await asyncio.wait_for(future, ANSWER_WITHIN)
+            return await asyncio.wait_for(future, within)
         except (asyncio.TimeoutError, aiohttp.ClientError, ConnectionError, AttributeError):
             return None
         finally:
@@ -232,4 +232,5 @@ async def main():
     tally.close()
 
 
-asyncio.run(main())
+if __name__ == "__main__":
+    asyncio.run(main())

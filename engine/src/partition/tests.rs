@@ -17,6 +17,7 @@ mod random;
 mod random_special;
 mod registry;
 mod rules;
+mod seals;
 mod silence;
 mod stops;
 mod terms;

@@ -31,7 +31,7 @@ pub use self::account::{AssignAccount, SetAccountLimits, SetFeeSchedule, SetFees
 pub use self::chain::{
     BindAddress, ClaimChain, FreezeChain, ListChain, ListChainAsset, ReportDeposit, RequestAddress, ResolveDeposit,
 };
-pub use self::session::{CountdownCancel, EndLease, MassCancel, RenewLease};
+pub use self::session::{CountdownCancel, EndLease, MassCancel, RenewLease, SealName};
 
 /// One input of a partition.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -94,6 +94,8 @@ pub enum Command {
     EndLease(EndLease),
     /// Client: arm or disarm a countdown.
     CountdownCancel(CountdownCancel),
+    /// Client: no order of a name is to come any more.
+    SealName(SealName),
     /// Client: a new order that asks for more than a plain one.
     NewOrderOnTerms(Box<NewOrderOnTerms>),
     /// Client: lower the quantity of an open order.

@@ -55,7 +55,13 @@ impl Keys {
 
     pub(super) fn add(&mut self, added: &ApiKeyAdded) {
         let mut key = Key {
-            caller: Caller { account: added.account, key: added.key, id: added.id, permissions: added.permissions },
+            caller: Caller {
+                account: added.account,
+                key: added.key,
+                id: added.id,
+                permissions: added.permissions,
+                asked_us: 0,
+            },
             verifier: None,
             networks: Networks::NONE,
             listen_key: self.listen_key(&added.key),

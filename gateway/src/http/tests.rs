@@ -332,9 +332,10 @@ async fn a_gateway_that_does_not_know_every_key_yet_calls_none_wrong() {
 async fn an_order_on_its_way_is_not_said_not_to_exist() {
     let server = server().await;
     // What was sent before is in the log by the time that a later command is.
-    server.ledger.script(Box::new(|_, _| {
-        let refused = wire::command::Reply::Rejected { reason: wire::RejectReason::UnknownOrder, id: 0 };
-        Ok((refused, vec![pending(1, &buy("on-its-way"))]))
+    server.ledger.script(Box::new(|_, command| {
+        let wire::Command::SealName(seal) = command else { panic!("{command:?}") };
+        assert!(!seal.is_lifted && seal.asked_us > 0 && seal.client_order_id == client_id("on-its-way"), "{seal:?}");
+        Ok((wire::command::Reply::Accepted { id: 1 }, vec![pending(1, &buy("on-its-way"))]))
     }));
     let found = server.signed("GET", "/api/v3/order", "symbol=BTCUSDT&origClientOrderId=on-its-way").await;
     assert_eq!((found.status, &found.body["status"]), (200, &json!("PENDING_NEW")), "{found:?}");

@@ -44,9 +44,9 @@ pub(super) fn order(call: Call) -> BoxFuture<'static, Answer> {
         if let Some(order) = find()? {
             return Ok(order);
         }
-        if name.order.is_none() {
+        if let (None, Some(text)) = (name.order, name.client_order_id) {
             // It may be on its way, its answer outstanding or given up: that it does not exist must stay true.
-            order_entry::sequence_what_was_sent(&call.gateway, caller, market.id).await?;
+            order_entry::seal::seal(&call.gateway, caller, text).await?;
         }
         find()?.ok_or(errors::NO_SUCH_ORDER)
     }

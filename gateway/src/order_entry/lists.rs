@@ -209,11 +209,12 @@ async fn place(gateway: &Arc<Gateway>, caller: Caller, list: List) -> Answer {
         filters::check(leg)?;
     }
     let market = Arc::clone(&list.legs[0].market);
+    let names: Vec<_> = list.legs.iter().map(|leg| leg.order.client_order_id).collect();
     let legs = list.legs.iter().map(|leg| NewOrderOnTerms { order: leg.order, terms: leg.terms }).collect();
     let command = NewOrderList { kind: list.kind, list_client_order_id: list.name, legs };
     let deadline = Instant::now() + gateway.limits.order_timeout;
-    let replied = request(gateway, &Command::NewOrderList(command)).await?;
-    let id = match replied.reply {
+    let (_, reply) = super::seal::request_new(gateway, caller, &Command::NewOrderList(command), &names).await?;
+    let id = match reply {
         Reply::Accepted { id } => ListId::new(id),
         Reply::Rejected { reason, .. } => return Err(reason.into()),
     };

@@ -11,6 +11,7 @@ pub mod lists;
 pub mod parse;
 mod protection;
 pub mod replace;
+pub mod seal;
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -19,8 +20,8 @@ use cluster_client::{ClusterError, Replied};
 use tokio::sync::oneshot;
 use tokio::time::Instant;
 use wire::codec::v1;
-use wire::command::{CancelOrder, CountdownCancel, Reply};
-use wire::{ClientOrderId, Command, ListId, LogPosition, MarketId, OrderId, RejectReason};
+use wire::command::{CountdownCancel, Reply, SealName};
+use wire::{Command, ListId, LogPosition, OrderId, RejectReason};
 
 use self::parse::{Cancellation, Placement};
 use crate::accounts::{RequestOutcome, cancel_report_id};
@@ -41,11 +42,14 @@ pub async fn place(gateway: &Arc<Gateway>, caller: Caller, params: Params) -> An
 async fn send(gateway: &Arc<Gateway>, caller: Caller, placement: &Placement) -> Answer {
     let (market, order) = (&placement.market, &placement.order);
     let deadline = Instant::now() + gateway.limits.order_timeout;
-    let replied = request(gateway, &placement.command()).await?;
-    let id = match replied.reply {
+    let names = [order.client_order_id];
+    let (position, reply) = seal::request_new(gateway, caller, &placement.command(), &names).await?;
+    let id = match reply {
         Reply::Accepted { id } => OrderId::new(id),
-        Reply::Rejected { reason: RejectReason::DuplicateClientOrderId, id } if placement.is_retry => {
-            first_of(gateway, caller, placement, OrderId::new(id), replied.position).await?
+        Reply::Rejected { reason: RejectReason::DuplicateClientOrderId, id }
+            if placement.is_retry && SealName::asked_at(id).is_none() =>
+        {
+            first_of(gateway, caller, placement, OrderId::new(id), position).await?
         }
         Reply::Rejected { reason, .. } => return Err(filters::explain(market, order, reason)),
     };
@@ -159,34 +163,14 @@ async fn withdraw(gateway: &Arc<Gateway>, command: &Command) -> Result<Withdrawn
     }
 }
 
-/// Waits until every command that this gateway sent before is in the log, or will never be, and the projections
-/// have seen it. Commands of one gateway are sequenced in the order they were sent: what an older one did is known
-/// when a younger one, which does nothing, has been replied to.
-pub async fn sequence_what_was_sent(gateway: &Gateway, caller: Caller, market: MarketId) -> Result<(), ApiError> {
-    let no_order = OrderId::new(u64::MAX);
-    let nothing = CancelOrder {
-        account: caller.account,
-        market,
-        order: no_order,
-        client_order_id: ClientOrderId::EMPTY,
-        restriction: wire::CancelRestriction::None,
-        new_client_order_id: ClientOrderId::EMPTY,
-    };
-    let mut bytes = Vec::new();
-    v1::encode_command(&Command::CancelOrder(nothing), &mut bytes);
-    let timeout = gateway.limits.read_timeout;
-    let replied = gateway.ledger.request(bytes, timeout).await.map_err(errors::of_read)?;
-    if gateway.exchange.wait_for(gateway.exchange.ledger(), replied.position, timeout).await {
-        Ok(())
-    } else {
-        Err(errors::DISCONNECTED)
-    }
+async fn request(gateway: &Gateway, command: &Command) -> Result<Replied, ApiError> {
+    Ok(request_within(gateway, command, gateway.limits.order_timeout).await?)
 }
 
-async fn request(gateway: &Gateway, command: &Command) -> Result<Replied, ApiError> {
+async fn request_within(gateway: &Gateway, command: &Command, timeout: Duration) -> Result<Replied, ClusterError> {
     let mut bytes = Vec::with_capacity(160);
     v1::encode_command(command, &mut bytes);
-    gateway.ledger.request(bytes, gateway.limits.order_timeout).await.map_err(ApiError::from)
+    gateway.ledger.request(bytes, timeout).await
 }
 
 async fn outcome<T>(receiver: oneshot::Receiver<T>, deadline: Instant) -> Result<T, ApiError> {

@@ -13,6 +13,7 @@ fn alice() -> Caller {
         key: ApiKeyText::new(ALICE_KEY.as_bytes()).unwrap(),
         id: Default::default(),
         permissions: Permissions::READ_AND_TRADE,
+        asked_us: 1_000,
     }
 }
 
@@ -234,6 +235,7 @@ fn value() -> impl proptest::strategy::Strategy<Value = String> {
     prop_oneof![4 => known.prop_map(String::from), 1 => "[0-9]{1,22}(\\.[0-9]{1,22})?", 1 => ".{0,40}"]
 }
 
+mod seal;
 mod special;
 
 proptest::proptest! {

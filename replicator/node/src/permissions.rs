@@ -17,6 +17,7 @@ pub fn may_request(role: Role, command: &Command) -> bool {
         | Command::MassCancel(_)
         | Command::RenewLease(_)
         | Command::EndLease(_)
+        | Command::SealName(_)
         | Command::CountdownCancel(_) => {
             matches!(role, Role::Gateway | Role::Operator)
         }

@@ -180,6 +180,7 @@ tagged! {
         67 => RenewLease,
         68 => EndLease,
         69 => CountdownCancel,
+        72 => SealName,
         40 => NewOrderOnTerms,
         41 => AmendOrder,
         42 => ReplaceOrder,

@@ -1,6 +1,6 @@
-//! Canceling many orders at once, now or when a client falls silent.
+//! Canceling many orders at once, now or when a client falls silent; and the certainty that no order of a name will come.
 
-use crate::{AccountId, ClientSessionId, MarketId, Sides};
+use crate::{AccountId, ClientOrderId, ClientSessionId, MarketId, OrderId, Sides};
 
 /// Cancels an account's open orders: in one market or in all, of one side or both, of one client session or all. The
 /// reply's id says how many outcomes with this request follow: an `AllCanceled` for each market, or, for a client
@@ -66,4 +66,36 @@ pub struct CountdownCancel {
 impl CountdownCancel {
     /// The longest countdown: a day.
     pub const MS_MAX: u32 = 86_400_000;
+}
+
+/// Makes sure that no order of a name comes any more that its client asked for before it was told that there is none: the
+/// name stays taken for the retention of names, by nobody. When an order has it, nothing changes and the reply's id is
+/// that order's; otherwise the id is 0.
+///
+/// An order of a sealed name is refused with `DuplicateClientOrderId`, naming the seal ([`SealName::asked_at`]). Whoever
+/// knows that the client asked for it after that lifts the seal and sends the order again.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct SealName {
+    /// Whose name.
+    pub account: AccountId,
+    /// Which client order id.
+    pub client_order_id: ClientOrderId,
+    /// When the client asked what became of the name, in microseconds by its own clock; less than 2^63.
+    pub asked_us: u64,
+    /// Whether the seal of exactly this moment is taken away instead.
+    pub is_lifted: bool,
+}
+
+impl SealName {
+    const SEALED: u64 = 1 << 63;
+
+    /// What stands for the order that a sealed name does not have.
+    pub const fn no_order(asked_us: u64) -> OrderId {
+        OrderId::new(SealName::SEALED | asked_us)
+    }
+
+    /// When the client asked, of the id that a refusal names; `None` when that is an order's.
+    pub const fn asked_at(id: u64) -> Option<u64> {
+        if id & SealName::SEALED == 0 { None } else { Some(id & !SealName::SEALED) }
+    }
 }

@@ -246,6 +246,12 @@ records! {
         market: MarketId,
         countdown_ms: u32,
     }
+    SealName {
+        account: AccountId,
+        client_order_id: ClientOrderId,
+        asked_us: u64,
+        is_lifted: bool,
+    }
     CancelOrder {
         account: AccountId,
         market: MarketId,

@@ -372,6 +372,12 @@ fn commands() -> Vec<Command> {
         }),
         Command::EndLease(EndLease { account: ACCOUNT, session: ClientSessionId::new(8), holder: 77 }),
         Command::CountdownCancel(CountdownCancel { account: ACCOUNT, market: MARKET, countdown_ms: 120_000 }),
+        Command::SealName(SealName {
+            account: ACCOUNT,
+            client_order_id: ClientOrderId::new(b"in-doubt").unwrap(),
+            asked_us: 1_767_225_600_000_000,
+            is_lifted: false,
+        }),
         Command::NewOrderOnTerms(Box::new(NewOrderOnTerms { order: new_order("my-order-2"), terms: terms() })),
         Command::AmendOrder(Box::new(AmendOrder {
             account: ACCOUNT,
