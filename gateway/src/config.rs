@@ -70,6 +70,10 @@ pub struct Limits {
     pub fills_per_account: usize,
     /// How long `/readyz` says that the gateway is draining, and its clients have to go elsewhere, before it closes.
     pub drain_notice: Duration,
+    /// User events kept of one account, for clients that go on where they were.
+    pub user_events_kept_per_account: usize,
+    /// User events kept of all accounts.
+    pub user_events_kept: usize,
     /// User events that may wait for one subscriber; one that is further behind is cut off.
     pub user_events_queued: usize,
 }
@@ -77,7 +81,7 @@ pub struct Limits {
 impl Default for Limits {
     fn default() -> Limits {
         Limits {
-            connections_max: 4_096,
+            connections_max: 16_384,
             requests_max: 8_192,
             body_bytes_max: 64 * 1024,
             head_timeout: Duration::from_secs(75),
@@ -95,6 +99,8 @@ impl Default for Limits {
             closed_orders_per_account: 100_000,
             fills_per_account: 200_000,
             drain_notice: Duration::ZERO,
+            user_events_kept_per_account: 10_000,
+            user_events_kept: 200_000,
             user_events_queued: 4_096,
         }
     }

@@ -16,6 +16,7 @@ mod user_events;
 
 use std::collections::BTreeMap;
 use std::net::IpAddr;
+use std::sync::Arc;
 
 use tokio::sync::oneshot;
 use wire::event::*;
@@ -35,7 +36,7 @@ pub use orders::{Amendment, Order, OrderStatus, Orders, Prevented};
 pub use outcomes::{OrderOutcome, RequestOutcome};
 pub use reports::cancel_report_id;
 pub use special::PreventedMatch;
-pub use user_events::UserEvents;
+pub use user_events::{UserEvent, UserEvents};
 
 use reports::Reporter;
 use user_events::Listener;
@@ -95,7 +96,11 @@ impl Accounts {
             keys: keys::Keys::new(envelope_key),
             fees: Fees::default(),
             outcomes: outcomes::Outcomes::default(),
-            subscribers: user_events::Subscribers::new(limits.user_events_queued),
+            subscribers: user_events::Subscribers::new(user_events::Bounds {
+                queued_max: limits.user_events_queued,
+                kept_of_account_max: limits.user_events_kept_per_account,
+                kept_max: limits.user_events_kept,
+            }),
             closed_max: limits.closed_orders_per_account,
             fills_max: limits.fills_per_account,
         }
@@ -128,21 +133,30 @@ impl Accounts {
 
     /// Every event of the caller's account from now on, in log order, for as long as its key may be used from `ip`.
     pub fn subscribe(&self, caller: &Caller, ip: IpAddr) -> UserEvents {
-        self.listen(caller, Listener::new(caller, ip, false), ip)
+        self.listen(caller, ip, false, None).unwrap_or_else(UserEvents::ended)
+    }
+
+    /// As [`Accounts::subscribe`], with all events after the one of this number; `None` when those are no longer kept.
+    pub fn resume(&self, caller: &Caller, ip: IpAddr, after: u64) -> Option<UserEvents> {
+        self.listen(caller, ip, false, Some(after))
+    }
+
+    /// The number of the account's last user event.
+    pub fn last_user_event(&self, account: AccountId) -> u64 {
+        self.subscribers.last(account)
     }
 
     /// As [`Accounts::subscribe`], until [`Accounts::end_listen_keys`].
     pub fn subscribe_by_listen_key(&self, caller: &Caller, ip: IpAddr) -> UserEvents {
-        self.listen(caller, Listener::new(caller, ip, true), ip)
+        self.listen(caller, ip, true, None).unwrap_or_else(UserEvents::ended)
     }
 
     /// A key that was revoked since its caller was found opens a stream that is over.
-    fn listen(&self, caller: &Caller, by: Listener, ip: IpAddr) -> UserEvents {
-        if self.keys.allows(&caller.key, ip) {
-            self.subscribers.subscribe(caller.account, by)
-        } else {
-            UserEvents::ended()
+    fn listen(&self, caller: &Caller, ip: IpAddr, is_by_listen_key: bool, after: Option<u64>) -> Option<UserEvents> {
+        if !self.keys.allows(&caller.key, ip) {
+            return Some(UserEvents::ended());
         }
+        self.subscribers.subscribe(caller.account, Listener::new(caller, ip, is_by_listen_key), after)
     }
 
     /// Ends the account's subscriptions by listen key.
@@ -183,7 +197,13 @@ impl Accounts {
     }
 
     /// Takes the events of one command of the ledger's partition in.
-    pub(crate) fn apply(&mut self, position: LogPosition, now: Timestamp, events: &[Event], reference: &Reference) {
+    pub(crate) fn apply(
+        &mut self,
+        position: LogPosition,
+        now: Timestamp,
+        events: &[Event],
+        reference: &Arc<Reference>,
+    ) {
         let mut batch = Batch { position, now, reference, moved: BTreeMap::new() };
         let mut told = Told::default();
         for (index, event) in events.iter().enumerate() {
@@ -339,8 +359,9 @@ impl Accounts {
         order.updated = batch.now;
         account.orders.close(rejected.market, rejected.order, closed_max);
         self.settle(rejected.account, rejected.market, rejected.order);
-        self.report(batch, rejected.account, rejected.market, rejected.order, |reporter, order| {
-            if expires { reporter.expired(order) } else { reporter.rejected(order, rejected.reason) }
+        let reason = rejected.reason;
+        self.report(batch, rejected.account, rejected.market, rejected.order, move |reporter, order| {
+            if expires { reporter.expired(order) } else { reporter.rejected(order, reason) }
         });
     }
 
@@ -357,8 +378,9 @@ impl Accounts {
             account.orders.close(executed.market, executed.order, closed_max);
             self.settle(executed.account, executed.market, executed.order);
         }
-        self.report(batch, executed.account, executed.market, executed.order, |reporter, order| {
-            reporter.trade(order, executed)
+        let executed = *executed;
+        self.report(batch, executed.account, executed.market, executed.order, move |reporter, order| {
+            reporter.trade(order, &executed)
         });
     }
 
@@ -396,8 +418,9 @@ impl Accounts {
         if was_reported_filled {
             return;
         }
-        self.report(batch, account, market, id, |reporter, order| {
-            if canceled.cause.is_expiry() { reporter.expired(order) } else { reporter.canceled(order, canceled) }
+        let canceled = *canceled;
+        self.report(batch, account, market, id, move |reporter, order| {
+            if canceled.cause.is_expiry() { reporter.expired(order) } else { reporter.canceled(order, &canceled) }
         });
     }
 
@@ -424,21 +447,23 @@ impl Accounts {
         account: AccountId,
         market: MarketId,
         order: OrderId,
-        text: impl FnOnce(&Reporter<'_>, &Order) -> String,
+        text: impl Fn(&Reporter<'_>, &Order) -> String + Send + Sync + 'static,
     ) {
-        if !self.subscribers.listens(account) {
+        let Some(market) = batch.reference.market(market).map(Arc::clone) else { return };
+        let Some(order) = self.accounts[&account].orders.get(market.id, order).map(Order::without_history) else {
             return;
-        }
-        let Some(market) = batch.reference.market(market) else { return };
-        let Some(order) = self.accounts[&account].orders.get(market.id, order) else { return };
-        let reporter = Reporter { market, reference: batch.reference, position: batch.position, now: batch.now };
-        self.subscribers.publish(account, &text(&reporter, order));
+        };
+        let (reference, position, now) = (Arc::clone(batch.reference), batch.position, batch.now);
+        self.subscribers.publish(account, move || {
+            text(&Reporter { market: &market, reference: &reference, position, now }, &order)
+        });
     }
 
     fn report_transfer(&mut self, batch: &Batch<'_>, account: AccountId, asset: AssetId, amount: Amount, sign: &str) {
-        if let Some(asset) = batch.reference.asset(asset).filter(|_| self.subscribers.listens(account)) {
+        if let Some(asset) = batch.reference.asset(asset) {
             let delta = format!("{sign}{}", asset.show(amount.units()));
-            self.subscribers.publish(account, &reports::balance_update(asset, &delta, batch.now));
+            let text = reports::balance_update(asset, &delta, batch.now);
+            self.subscribers.publish(account, move || text.clone());
         }
     }
 
@@ -454,14 +479,17 @@ impl Accounts {
         let moved = batch.moved.keys().filter(|id| !told.held.contains(id));
         for id in told.outcomes.iter().chain(moved.filter(|id| !told.outcomes.contains(id))) {
             let assets = std::mem::take(&mut self.account(*id).untold);
-            if assets.is_empty() || !self.subscribers.listens(*id) {
+            if assets.is_empty() {
                 continue;
             }
             let balances = &self.accounts[id].balances;
-            let balances =
-                assets.iter().filter_map(|asset| Some((batch.reference.asset(*asset)?, *balances.get(asset)?)));
-            let text = reports::account_position(balances, batch.now);
-            self.subscribers.publish(*id, &text);
+            let balances: Vec<_> =
+                assets.into_iter().filter_map(|asset| Some((asset, *balances.get(&asset)?))).collect();
+            let (reference, now) = (Arc::clone(batch.reference), batch.now);
+            self.subscribers.publish(*id, move || {
+                let shown = balances.iter().filter_map(|(asset, balance)| Some((reference.asset(*asset)?, *balance)));
+                reports::account_position(shown, now)
+            });
         }
     }
 }
@@ -496,7 +524,7 @@ impl Told {
 struct Batch<'a> {
     position: LogPosition,
     now: Timestamp,
-    reference: &'a Reference,
+    reference: &'a Arc<Reference>,
     /// Balances that changed, for one position report an account.
     moved: BTreeMap<AccountId, Vec<AssetId>>,
 }

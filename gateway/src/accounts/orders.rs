@@ -170,6 +170,37 @@ impl Order {
         }
     }
 
+    /// All of it but its trades and amendments, of which there may be many.
+    pub(super) fn without_history(&self) -> Order {
+        Order {
+            trades: Vec::new(),
+            amendments: Vec::new(),
+            id: self.id,
+            market: self.market,
+            client_order_id: self.client_order_id,
+            side: self.side,
+            kind: self.kind,
+            time_in_force: self.time_in_force,
+            self_trade: self.self_trade,
+            price: self.price,
+            qty: self.qty,
+            quote_qty: self.quote_qty,
+            status: self.status,
+            is_settled: self.is_settled,
+            refused: self.refused,
+            executed: self.executed,
+            quote_executed: self.quote_executed,
+            created: self.created,
+            working: self.working,
+            updated: self.updated,
+            terms: self.terms,
+            list: self.list,
+            tracking: self.tracking,
+            expired_by: self.expired_by,
+            prevented: self.prevented,
+        }
+    }
+
     /// Whether it is on the book, or waits there to be matched.
     pub fn is_on_book(&self) -> bool {
         let is_open = matches!(self.status, OrderStatus::New | OrderStatus::PartiallyFilled);

@@ -130,7 +130,7 @@ impl Accounts {
         });
         orders.rename(market, id, amended.client_order_id);
         self.outcomes.settle_request(amended.request, RequestOutcome::Amended(market, id));
-        self.report(batch, account, market, id, |reporter, order| reporter.amended(order, before.as_str()));
+        self.report(batch, account, market, id, move |reporter, order| reporter.amended(order, before.as_str()));
     }
 
     pub(super) fn start_list(&mut self, batch: &Batch<'_>, started: &ListStarted) {
@@ -152,14 +152,11 @@ impl Accounts {
     }
 
     fn report_list(&mut self, batch: &Batch<'_>, account: AccountId, list: ListId) {
-        if !self.subscribers.listens(account) {
-            return;
-        }
         let known = &self.accounts[&account];
         let Some(list) = known.lists.get(list) else { return };
         let Some(market) = batch.reference.market(list.market) else { return };
         let text = reports::list_status(list, known, market, batch.now);
-        self.subscribers.publish(account, &text);
+        self.subscribers.publish(account, move || text.clone());
     }
 
     /// Both orders lose what they would have traded with each other, or one ends, which an event of its own tells.

@@ -10,8 +10,8 @@ fn order_of(gateway: &crate::Gateway, id: u64) -> Order {
 
 fn drain(events: &mut UserEvents) -> Vec<Value> {
     let mut seen = Vec::new();
-    while let Some(Some(text)) = futures_util::FutureExt::now_or_never(events.recv()) {
-        seen.push(serde_json::from_str(&text).unwrap());
+    while let Some(Some(event)) = futures_util::FutureExt::now_or_never(events.recv()) {
+        seen.push(serde_json::from_str(&event.text).unwrap());
     }
     seen
 }
@@ -183,7 +183,7 @@ fn a_subscriber_that_falls_behind_is_cut_off_and_delays_nobody() {
     }
     assert_eq!(drain(&mut slow).len(), 2);
     let ended = futures_util::FutureExt::now_or_never(slow.recv());
-    assert_eq!(ended, Some(None));
+    assert!(matches!(ended, Some(None)));
 }
 
 #[test]
@@ -201,4 +201,63 @@ fn a_secret_sealed_for_another_gateway_is_no_key_here() {
         id: Default::default(),
     }))]);
     assert!(gateway.exchange.accounts().key(&key, PEER.ip).is_none());
+}
+
+#[test]
+fn a_client_goes_on_after_what_it_has_seen_on_any_gateway() {
+    let play = |ledger: &FakeLedger| {
+        ledger.feed(&[pending(1, &buy("a")), balance(ALICE, USDT, 5, 5)]);
+        ledger.feed(&[accepted(1), resting(1, 100_000)]);
+        ledger.feed(&[executed(1, 1, 40_000, 60_000), balance(ALICE, BTC, 4, 0)]);
+        ledger.feed(&[canceled(1, 60_000, CancelCause::Requested, 9)]);
+    };
+    let (here, ledger) = gateway();
+    let mut live = listen(&here);
+    play(&ledger);
+    let mut told = Vec::new();
+    while let Some(Some(event)) = futures_util::FutureExt::now_or_never(live.recv()) {
+        told.push(event);
+    }
+    // Credits of the opening came before.
+    let first = told[0].sequence;
+    assert_eq!(told.iter().map(|event| event.sequence).collect::<Vec<_>>(), (first..first + 5).collect::<Vec<_>>());
+    // Nobody listened there while it happened.
+    let (elsewhere, ledger) = gateway();
+    play(&ledger);
+    let key = ApiKeyText::new(ALICE_KEY.as_bytes()).unwrap();
+    let accounts = elsewhere.exchange.accounts();
+    let (alice, _) = accounts.key(&key, PEER.ip).unwrap();
+    for seen in 0..=told.len() {
+        let after = first + seen as u64 - 1;
+        let mut resumed = accounts.resume(&alice, PEER.ip, after).unwrap();
+        for event in &told[seen..] {
+            assert_eq!(futures_util::FutureExt::now_or_never(resumed.recv()), Some(Some(event.clone())));
+        }
+        assert!(futures_util::FutureExt::now_or_never(resumed.recv()).is_none());
+    }
+    // It has seen more elsewhere than this gateway has read.
+    let mut ahead = accounts.resume(&alice, PEER.ip, first + 5).unwrap();
+    assert!(accounts.resume(&alice, PEER.ip, u64::MAX).is_some());
+    drop(accounts);
+    ledger.feed(&[balance(ALICE, BTC, 5, 0)]);
+    ledger.feed(&[balance(ALICE, BTC, 6, 0)]);
+    let next = futures_util::FutureExt::now_or_never(ahead.recv()).unwrap().unwrap();
+    assert_eq!(next.sequence, first + 6);
+}
+
+#[test]
+fn only_the_latest_events_are_kept_of_each_account_and_of_all() {
+    let limits = Limits { user_events_kept_per_account: 3, user_events_kept: 4, ..Limits::default() };
+    let (gateway, ledger) = gateway_with(limits);
+    let alice = gateway.exchange.accounts().key(&ApiKeyText::new(ALICE_KEY.as_bytes()).unwrap(), PEER.ip).unwrap().0;
+    let start = gateway.exchange.accounts().last_user_event(ALICE);
+    let kept = |after: u64| gateway.exchange.accounts().resume(&alice, PEER.ip, after).is_some();
+    for units in 1..=5 {
+        ledger.feed(&[balance(ALICE, BTC, units, 0)]);
+    }
+    assert!(kept(start + 2) && !kept(start + 1), "three are kept");
+    for units in 1..=3 {
+        ledger.feed(&[balance(BOB, BTC, units, 0)]);
+    }
+    assert!(kept(start + 4) && !kept(start + 3), "four of all, and Bob has three of them");
 }

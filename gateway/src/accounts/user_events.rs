@@ -1,42 +1,101 @@
-//! User events: who listens to which account, over bounded queues.
+//! User events: every account's in one sequence, who listens to which, over bounded queues, and the latest ones again for
+//! who comes back.
+//!
+//! An account's events are numbered from 1 in log order. They follow from the log alone, so the numbers are the same on every
+//! gateway, and whoever has seen one can go on after it elsewhere. An event is written when the first subscriber wants it:
+//! until then what it is made of is kept.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, VecDeque};
 use std::net::IpAddr;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 
 use tokio::sync::mpsc;
 use wire::{AccountId, ApiKeyText};
 
 use crate::auth::Caller;
 
-/// The user events of one account, each one JSON object (`executionReport`, `outboundAccountPosition`,
-/// `balanceUpdate`), serialised once for all subscribers, in log order.
+/// One user event.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct UserEvent {
+    /// Its number among its account's.
+    pub sequence: u64,
+    /// One JSON object (`executionReport`, `outboundAccountPosition`, `balanceUpdate`), written once for all subscribers.
+    pub text: Arc<str>,
+}
+
+/// The user events of one account, in log order.
 pub struct UserEvents {
-    receiver: mpsc::Receiver<Arc<str>>,
+    /// What came before the subscription, and was asked for.
+    missed: VecDeque<UserEvent>,
+    /// Events up to here are known to the subscriber.
+    after: u64,
+    receiver: mpsc::Receiver<UserEvent>,
 }
 
 impl UserEvents {
     /// Of a subscriber that has no right to any.
     pub(super) fn ended() -> UserEvents {
-        UserEvents { receiver: mpsc::channel(1).1 }
+        UserEvents { missed: VecDeque::new(), after: 0, receiver: mpsc::channel(1).1 }
     }
 
     /// The next event. `None` when this subscriber fell so far behind that it was cut off: the client must be
     /// told, and read its state anew.
-    pub async fn recv(&mut self) -> Option<Arc<str>> {
-        self.receiver.recv().await
+    pub async fn recv(&mut self) -> Option<UserEvent> {
+        if let Some(event) = self.missed.pop_front() {
+            return Some(event);
+        }
+        loop {
+            let event = self.receiver.recv().await?;
+            // Another gateway may have told it before this one has read it.
+            if event.sequence > self.after {
+                return Some(event);
+            }
+        }
     }
 }
 
-/// The subscribers of every account. A queue that is full ends its subscription, so that no subscriber
-/// delays another or grows without bound.
+/// The events of every account. A queue that is full ends its subscription, so that no subscriber delays another or grows
+/// without bound.
 pub(super) struct Subscribers {
-    queued_max: usize,
-    by_account: Mutex<HashMap<AccountId, Vec<Subscription>>>,
+    bounds: Bounds,
+    state: Mutex<State>,
+}
+
+/// How much is kept.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Bounds {
+    /// Events that may wait for one subscriber.
+    pub(super) queued_max: usize,
+    /// Events kept of one account.
+    pub(super) kept_of_account_max: usize,
+    /// Events kept of all accounts.
+    pub(super) kept_max: usize,
+}
+
+#[derive(Default)]
+struct State {
+    by_account: HashMap<AccountId, Stream>,
+    /// The events of all accounts by account and number, oldest first; those that their account has lost as well.
+    order: VecDeque<(AccountId, u64)>,
+}
+
+/// One account's.
+#[derive(Default)]
+struct Stream {
+    /// The number of the last event.
+    last: u64,
+    /// The last events, up to `last`.
+    kept: VecDeque<Kept>,
+    subscriptions: Vec<Subscription>,
+}
+
+struct Kept {
+    text: OnceLock<Arc<str>>,
+    write: Box<dyn Fn() -> String + Send + Sync>,
 }
 
 struct Subscription {
-    sender: mpsc::Sender<Arc<str>>,
+    sender: mpsc::Sender<UserEvent>,
     by: Listener,
 }
 
@@ -54,53 +113,84 @@ impl Listener {
     }
 }
 
+impl Kept {
+    fn text(&self) -> Arc<str> {
+        Arc::clone(self.text.get_or_init(|| (self.write)().into()))
+    }
+}
+
+impl Stream {
+    /// The number of the oldest event that is kept, or of the next one.
+    fn first(&self) -> u64 {
+        self.last + 1 - self.kept.len() as u64
+    }
+}
+
 impl Subscribers {
-    pub(super) fn new(queued_max: usize) -> Subscribers {
-        Subscribers { queued_max, by_account: Mutex::default() }
+    pub(super) fn new(bounds: Bounds) -> Subscribers {
+        Subscribers { bounds, state: Mutex::default() }
     }
 
-    pub(super) fn subscribe(&self, account: AccountId, by: Listener) -> UserEvents {
-        let (sender, receiver) = mpsc::channel(self.queued_max);
-        let mut by_account = self.by_account.lock().unwrap_or_else(PoisonError::into_inner);
-        let senders = by_account.entry(account).or_default();
-        senders.retain(|known| !known.sender.is_closed());
-        senders.push(Subscription { sender, by });
-        UserEvents { receiver }
+    /// The account's events from now on, or all that follow the one of the number `after`; `None` when not all of those
+    /// are kept.
+    pub(super) fn subscribe(&self, account: AccountId, by: Listener, after: Option<u64>) -> Option<UserEvents> {
+        let (sender, receiver) = mpsc::channel(self.bounds.queued_max);
+        let mut state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
+        let stream = state.by_account.entry(account).or_default();
+        let after = after.unwrap_or(stream.last);
+        let first = stream.first();
+        if after < first - 1 {
+            return None;
+        }
+        let missed = (first..).zip(&stream.kept).filter(|(sequence, _)| *sequence > after);
+        let missed = missed.map(|(sequence, kept)| UserEvent { sequence, text: kept.text() }).collect();
+        stream.subscriptions.retain(|known| !known.sender.is_closed());
+        stream.subscriptions.push(Subscription { sender, by });
+        Some(UserEvents { missed, after, receiver })
+    }
+
+    /// The number of the account's last event.
+    pub(super) fn last(&self, account: AccountId) -> u64 {
+        let state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
+        state.by_account.get(&account).map_or(0, |stream| stream.last)
     }
 
     /// Cuts off who subscribed by a listen key.
     pub(super) fn end_listen_keys(&self, account: AccountId) {
-        let mut by_account = self.by_account.lock().unwrap_or_else(PoisonError::into_inner);
-        if let Some(senders) = by_account.get_mut(&account) {
-            senders.retain(|known| !known.by.is_by_listen_key);
+        let mut state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(stream) = state.by_account.get_mut(&account) {
+            stream.subscriptions.retain(|known| !known.by.is_by_listen_key);
         }
     }
 
     /// Cuts off who listens to the account by this key, from where it is no longer allowed.
     pub(super) fn end_key(&mut self, account: AccountId, key: &ApiKeyText, allows: impl Fn(IpAddr) -> bool) {
-        let by_account = self.by_account.get_mut().unwrap_or_else(PoisonError::into_inner);
-        if let Some(senders) = by_account.get_mut(&account) {
-            senders.retain(|known| known.by.key != *key || allows(known.by.ip));
+        let state = self.state.get_mut().unwrap_or_else(PoisonError::into_inner);
+        if let Some(stream) = state.by_account.get_mut(&account) {
+            stream.subscriptions.retain(|known| known.by.key != *key || allows(known.by.ip));
         }
     }
 
-    /// Whether anybody listens: events nobody listens to are not serialised.
-    pub(super) fn listens(&mut self, account: AccountId) -> bool {
-        let by_account = self.by_account.get_mut().unwrap_or_else(PoisonError::into_inner);
-        let Some(senders) = by_account.get_mut(&account) else { return false };
-        senders.retain(|known| !known.sender.is_closed());
-        if senders.is_empty() {
-            by_account.remove(&account);
-            return false;
+    /// The account's next event, to be written by `write` when somebody wants it.
+    pub(super) fn publish(&mut self, account: AccountId, write: impl Fn() -> String + Send + Sync + 'static) {
+        let state = self.state.get_mut().unwrap_or_else(PoisonError::into_inner);
+        let stream = state.by_account.entry(account).or_default();
+        stream.last += 1;
+        let kept = Kept { text: OnceLock::new(), write: Box::new(write) };
+        if !stream.subscriptions.is_empty() {
+            let event = UserEvent { sequence: stream.last, text: kept.text() };
+            stream.subscriptions.retain(|known| known.sender.try_send(event.clone()).is_ok());
         }
-        true
-    }
-
-    pub(super) fn publish(&mut self, account: AccountId, event: &str) {
-        let by_account = self.by_account.get_mut().unwrap_or_else(PoisonError::into_inner);
-        if let Some(senders) = by_account.get_mut(&account) {
-            let event: Arc<str> = event.into();
-            senders.retain(|known| known.sender.try_send(Arc::clone(&event)).is_ok());
+        stream.kept.push_back(kept);
+        state.order.push_back((account, stream.last));
+        if stream.kept.len() > self.bounds.kept_of_account_max {
+            stream.kept.pop_front();
+        }
+        while state.order.len() > self.bounds.kept_max {
+            let Some((account, sequence)) = state.order.pop_front() else { return };
+            if let Some(stream) = state.by_account.get_mut(&account).filter(|stream| stream.first() == sequence) {
+                stream.kept.pop_front();
+            }
         }
     }
 }

@@ -4,7 +4,7 @@
 //! gateway's clock for what is told on a beat (tickers, klines).
 
 use crate::market_data::book::{Best, Depth, DepthDiff, Level};
-use crate::market_data::json::Json;
+use crate::market_data::json::{Json, SHOWN_DECIMALS};
 use crate::market_data::klines::Kline;
 use crate::market_data::render::levels;
 use crate::market_data::ticker::{self, AVERAGE_DECIMALS, PERCENT_DECIMALS, Rolling, WindowSize};
@@ -33,6 +33,43 @@ pub fn depth_update(listing: &Listing, at_ms: u64, diff: &DepthDiff) -> String {
     levels(&mut json, listing, "b", &diff.bids);
     levels(&mut json, listing, "a", &diff.asks);
     end(json)
+}
+
+/// As [`depth_update`], with the checksum of the book after it.
+pub fn with_checksum(depth_update: &str, checksum: u32) -> String {
+    let open = depth_update.strip_suffix('}').unwrap_or(depth_update);
+    format!("{open},\"c\":{checksum}}}")
+}
+
+/// Every level of a book: what depth updates are applied to.
+pub fn depth_snapshot(listing: &Listing, at_ms: u64, depth: &Depth) -> String {
+    let mut json = begin("depthSnapshot", at_ms, listing, 128 + 40 * (depth.bids.len() + depth.asks.len()));
+    json.int_field("lastUpdateId", depth.last.get());
+    levels(&mut json, listing, "b", &depth.bids);
+    levels(&mut json, listing, "a", &depth.asks);
+    end(json)
+}
+
+/// Levels of each side that a checksum covers.
+const CHECKSUM_LEVELS: usize = 10;
+
+/// CRC-32 (IEEE 802.3) of the best ten levels of each side as text: the best bid's price and quantity, the best ask's, the
+/// second bid's and so on, with colons between; what a side does not have is left out.
+pub fn checksum(listing: &Listing, depth: &Depth) -> u32 {
+    let mut text = String::with_capacity(CHECKSUM_LEVELS * 64);
+    for at in 0..CHECKSUM_LEVELS {
+        for (price, qty) in [depth.bids.get(at), depth.asks.get(at)].into_iter().flatten() {
+            for (value, decimals) in
+                [(price.units(), listing.scale.price_decimals), (qty.units(), listing.scale.qty_decimals)]
+            {
+                if !text.is_empty() {
+                    text.push(':');
+                }
+                wire::decimal::push_wide(&mut text, i128::from(value), decimals, SHOWN_DECIMALS);
+            }
+        }
+    }
+    crc32fast::hash(text.as_bytes())
 }
 
 /// The best `count` levels.

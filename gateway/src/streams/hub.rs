@@ -10,7 +10,7 @@ use wire::{Symbol, Timestamp};
 use super::beat::Told;
 use super::events;
 use super::name::{Kind, Pace, StreamName};
-use super::outbox::{Content, Merged, Outbox};
+use super::outbox::{Content, Merged, Outbox, Property};
 use crate::market_data::book::{Depth, DepthDiff};
 use crate::market_data::{Listing, Publish, Update};
 
@@ -54,6 +54,28 @@ enum Gathered {
     Top(Arc<Listing>, Arc<Depth>),
 }
 
+/// The texts of one event, each made when the first subscriber wants it; without and with a checksum.
+struct Formats {
+    raw: [Option<Utf8Bytes>; 2],
+    combined: [Option<Utf8Bytes>; 2],
+}
+
+impl Formats {
+    fn text(&mut self, stream: &str, is_combined: bool, checksum: Option<u32>) -> &Utf8Bytes {
+        let at = usize::from(checksum.is_some());
+        let [plain, checked] = &mut self.raw;
+        let plain = plain.get_or_insert_default();
+        let raw = match checksum {
+            Some(checksum) => checked.get_or_insert_with(|| events::with_checksum(plain, checksum).into()),
+            None => plain,
+        };
+        match is_combined {
+            true => self.combined[at].get_or_insert_with(|| events::combined(stream, raw).into()),
+            false => raw,
+        }
+    }
+}
+
 impl Topic {
     fn new(name: StreamName) -> Topic {
         Topic { name, text: name.to_string(), subscribers: Vec::new(), second: None, told: Told::default() }
@@ -61,14 +83,13 @@ impl Topic {
 
     /// Queues an event for every subscriber, wrapped once if anybody wants it so.
     pub(super) fn tell(&self, event: String, content: Content<'_>) {
-        let raw = Utf8Bytes::from(event);
-        let mut combined: Option<Utf8Bytes> = None;
+        let mut formats = Formats { raw: [Some(event.into()), None], combined: [None, None] };
         for subscriber in &self.subscribers {
-            let text = if subscriber.is_combined() {
-                combined.get_or_insert_with(|| events::combined(&self.text, &raw).into())
-            } else {
-                &raw
+            let checksum = match content {
+                Content::Changes { checksum, .. } if subscriber.is(Property::Checksum) => Some(checksum),
+                _ => None,
             };
+            let text = formats.text(&self.text, subscriber.is_combined(), checksum);
             subscriber.push(&self.name, text, content);
         }
     }
@@ -76,17 +97,20 @@ impl Topic {
     fn window(&mut self, listing: &Arc<Listing>, at_ms: u64, diff: &DepthDiff, depth: &Arc<Depth>) {
         match self.name.kind {
             Kind::Depth(Pace::Window) => {
-                self.tell(events::depth_update(listing, at_ms, diff), Content::Changes { listing, at_ms, diff });
+                let checksum = events::checksum(listing, depth);
+                let content = Content::Changes { listing, at_ms, diff, checksum };
+                self.tell(events::depth_update(listing, at_ms, diff), content);
             }
             Kind::PartialDepth(count, Pace::Window) => {
                 self.tell(events::partial_depth(listing, depth, usize::from(count)), Content::Latest);
             }
             Kind::Depth(Pace::Second) => {
                 self.end_second(at_ms / 1_000);
+                let checksum = events::checksum(listing, depth);
                 match &mut self.second {
-                    Some(Second { what: Gathered::Changes(merged), .. }) => merged.add(at_ms, diff),
+                    Some(Second { what: Gathered::Changes(merged), .. }) => merged.add(at_ms, diff, checksum),
                     second => {
-                        let what = Gathered::Changes(Merged::new(listing, at_ms, diff));
+                        let what = Gathered::Changes(Merged::new(listing, at_ms, diff, checksum));
                         *second = Some(Second { number: at_ms / 1_000, what });
                     }
                 }
@@ -105,9 +129,9 @@ impl Topic {
         let Some(second) = self.second.take_if(|second| second.number < number) else { return };
         match (second.what, self.name.kind) {
             (Gathered::Changes(merged), _) => {
-                let (listing, at_ms) = (merged.listing().clone(), merged.at_ms());
+                let (listing, at_ms, checksum) = (merged.listing().clone(), merged.at_ms(), merged.checksum());
                 let diff = merged.into_diff();
-                let content = Content::Changes { listing: &listing, at_ms, diff: &diff };
+                let content = Content::Changes { listing: &listing, at_ms, diff: &diff, checksum };
                 self.tell(events::depth_update(&listing, at_ms, &diff), content);
             }
             (Gathered::Top(listing, depth), Kind::PartialDepth(count, _)) => {
@@ -127,12 +151,17 @@ impl Group {
         self.count.load(Ordering::Acquire) > 0
     }
 
-    fn add(&self, name: StreamName, outbox: &Arc<Outbox>) {
+    /// `first` is told to the new subscriber alone, before anything else of the stream.
+    fn add(&self, name: StreamName, outbox: &Arc<Outbox>, first: impl FnOnce() -> Option<String>) {
         let mut topics = self.topics();
         let index = topics.iter().position(|topic| topic.name == name).unwrap_or_else(|| {
             topics.push(Topic::new(name));
             topics.len() - 1
         });
+        if let Some(first) = first() {
+            let text = if outbox.is_combined() { events::combined(&topics[index].text, &first) } else { first };
+            outbox.push_answer(text.into());
+        }
         topics[index].subscribers.push(outbox.clone());
         topics[index].told.repeat();
         self.count.store(topics.len(), Ordering::Release);
@@ -166,13 +195,13 @@ impl Hub {
         &self.all
     }
 
-    fn add(&self, name: StreamName, outbox: &Arc<Outbox>) {
+    fn add(&self, name: StreamName, outbox: &Arc<Outbox>, first: impl FnOnce() -> Option<String>) {
         if name.is_of_all() {
-            return self.all.add(name, outbox);
+            return self.all.add(name, outbox, first);
         }
         // Adding under the table's lock: a group is never dropped between being found and being used.
         let mut groups = self.groups.write().unwrap_or_else(PoisonError::into_inner);
-        groups.entry(name.symbol).or_default().add(name, outbox);
+        groups.entry(name.symbol).or_default().add(name, outbox, first);
     }
 
     fn remove(&self, name: &StreamName, outbox: &Arc<Outbox>) {
@@ -257,6 +286,15 @@ impl Subscriber {
 
     /// Listens to a stream; one it listens to already stays as it is.
     pub fn subscribe(&mut self, name: StreamName) -> Result<(), SubscribeError> {
+        self.subscribe_with(name, || None)
+    }
+
+    /// As [`Subscriber::subscribe`]; what `first` makes is told before the stream's events.
+    pub fn subscribe_with(
+        &mut self,
+        name: StreamName,
+        first: impl FnOnce() -> Option<String>,
+    ) -> Result<(), SubscribeError> {
         if self.names.contains(&name) {
             return Ok(());
         }
@@ -264,7 +302,7 @@ impl Subscriber {
             return Err(SubscribeError::TooMany);
         }
         self.names.push(name);
-        self.hub.add(name, &self.outbox);
+        self.hub.add(name, &self.outbox, first);
         Ok(())
     }
 

@@ -14,7 +14,7 @@ mod outbox;
 pub use beat::{BEAT, run_beat};
 pub use hub::{Hub, STREAMS_MAX, SubscribeError, Subscriber};
 pub use name::{Kind, Pace, StreamName};
-pub use outbox::{Bounds, Content, Outbox, Taken};
+pub use outbox::{Bounds, Content, Outbox, Property, Taken};
 
 #[cfg(test)]
 mod tests;

@@ -118,6 +118,11 @@ impl StreamName {
         Some(StreamName { symbol, kind, spelled })
     }
 
+    /// Whether it tells the changes of a book.
+    pub fn is_depth(&self) -> bool {
+        matches!(self.kind, Kind::Depth(_))
+    }
+
     /// Whether it speaks of every market.
     pub fn is_of_all(&self) -> bool {
         self.symbol.is_empty()

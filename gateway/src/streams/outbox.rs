@@ -51,6 +51,31 @@ impl Default for Bounds {
     }
 }
 
+/// What a client may wish of its connection.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Property {
+    /// Events are wrapped as `{"stream":..,"data":..}`.
+    Combined,
+    /// A depth stream begins with the whole book.
+    Snapshot,
+    /// Depth updates carry a checksum of the book.
+    Checksum,
+}
+
+impl Property {
+    /// Every property.
+    pub const ALL: [Property; 3] = [Property::Combined, Property::Snapshot, Property::Checksum];
+
+    /// As clients call it.
+    pub const fn name(self) -> &'static str {
+        match self {
+            Property::Combined => "combined",
+            Property::Snapshot => "snapshot",
+            Property::Checksum => "checksum",
+        }
+    }
+}
+
 /// What a message is to a client that is behind.
 #[derive(Clone, Copy)]
 pub enum Content<'a> {
@@ -66,6 +91,8 @@ pub enum Content<'a> {
         at_ms: u64,
         /// The changes.
         diff: &'a DepthDiff,
+        /// Of the book after them.
+        checksum: u32,
     },
 }
 
@@ -77,7 +104,7 @@ pub struct Outbox {
     stirred: Notify,
     /// The queue was given up: interrupts a write that does not progress.
     overrun: Notify,
-    is_combined: AtomicBool,
+    properties: [AtomicBool; Property::ALL.len()],
 }
 
 #[derive(Default)]
@@ -106,27 +133,34 @@ pub(super) struct Merged {
     at_ms: u64,
     first: UpdateId,
     last: UpdateId,
+    checksum: u32,
     bids: BTreeMap<Price, Qty>,
     asks: BTreeMap<Price, Qty>,
 }
 
 impl Merged {
-    pub(super) fn new(listing: &Arc<Listing>, at_ms: u64, diff: &DepthDiff) -> Merged {
+    pub(super) fn new(listing: &Arc<Listing>, at_ms: u64, diff: &DepthDiff, checksum: u32) -> Merged {
         Merged {
             listing: listing.clone(),
             at_ms,
             first: diff.first,
             last: diff.last,
+            checksum,
             bids: diff.bids.iter().copied().collect(),
             asks: diff.asks.iter().copied().collect(),
         }
     }
 
-    pub(super) fn add(&mut self, at_ms: u64, diff: &DepthDiff) {
+    pub(super) fn add(&mut self, at_ms: u64, diff: &DepthDiff, checksum: u32) {
         self.at_ms = at_ms;
         self.last = diff.last;
+        self.checksum = checksum;
         self.bids.extend(diff.bids.iter().copied());
         self.asks.extend(diff.asks.iter().copied());
+    }
+
+    pub(super) fn checksum(&self) -> u32 {
+        self.checksum
     }
 
     pub(super) fn at_ms(&self) -> u64 {
@@ -164,18 +198,23 @@ impl Outbox {
             state: Mutex::default(),
             stirred: Notify::new(),
             overrun: Notify::new(),
-            is_combined: AtomicBool::new(is_combined),
+            properties: [AtomicBool::new(is_combined), AtomicBool::new(false), AtomicBool::new(false)],
         }
+    }
+
+    /// Whether the client wishes so.
+    pub fn is(&self, property: Property) -> bool {
+        self.properties[property as usize].load(Ordering::Relaxed)
+    }
+
+    /// Holds for events that are published from now on.
+    pub fn set(&self, property: Property, value: bool) {
+        self.properties[property as usize].store(value, Ordering::Relaxed);
     }
 
     /// Whether events are wrapped as `{"stream":..,"data":..}`.
     pub fn is_combined(&self) -> bool {
-        self.is_combined.load(Ordering::Relaxed)
-    }
-
-    /// Events published from now on are wrapped, or not.
-    pub fn set_combined(&self, is_combined: bool) {
-        self.is_combined.store(is_combined, Ordering::Relaxed);
+        self.is(Property::Combined)
     }
 
     /// Queues an answer.
@@ -230,8 +269,8 @@ impl Outbox {
         state.conflated_since = None;
         let held = std::mem::take(&mut state.held);
         drop(state);
-        let is_combined = self.is_combined();
-        batch.extend(held.into_iter().map(|held| held.into_text(is_combined)));
+        let (is_combined, has_checksum) = (self.is_combined(), self.is(Property::Checksum));
+        batch.extend(held.into_iter().map(|held| held.into_text(is_combined, has_checksum)));
         Taken::Messages
     }
 
@@ -272,14 +311,17 @@ impl Outbox {
 fn hold(held: &mut Vec<Held>, stream: &StreamName, text: &Utf8Bytes, content: Content<'_>) {
     let known = held.iter_mut().find(|held| held.stream == *stream);
     match (known, content) {
-        (Some(known), Content::Changes { at_ms, diff, .. }) if matches!(known.what, HeldContent::Changes(_)) => {
+        (Some(known), Content::Changes { at_ms, diff, checksum, .. })
+            if matches!(known.what, HeldContent::Changes(_)) =>
+        {
             if let HeldContent::Changes(merged) = &mut known.what {
-                merged.add(at_ms, diff);
+                merged.add(at_ms, diff, checksum);
             }
         }
         (Some(known), _) => known.what = HeldContent::Latest(text.clone()),
-        (None, Content::Changes { listing, at_ms, diff }) => {
-            held.push(Held { stream: *stream, what: HeldContent::Changes(Merged::new(listing, at_ms, diff)) });
+        (None, Content::Changes { listing, at_ms, diff, checksum }) => {
+            let merged = Merged::new(listing, at_ms, diff, checksum);
+            held.push(Held { stream: *stream, what: HeldContent::Changes(merged) });
         }
         (None, _) => held.push(Held { stream: *stream, what: HeldContent::Latest(text.clone()) }),
     }
@@ -287,12 +329,15 @@ fn hold(held: &mut Vec<Held>, stream: &StreamName, text: &Utf8Bytes, content: Co
 
 impl Held {
     /// What was held of changes is written for this client alone.
-    fn into_text(self, is_combined: bool) -> Utf8Bytes {
+    fn into_text(self, is_combined: bool, has_checksum: bool) -> Utf8Bytes {
         match self.what {
             HeldContent::Latest(text) => text,
             HeldContent::Changes(merged) => {
-                let (listing, at_ms) = (merged.listing.clone(), merged.at_ms);
-                let event = events::depth_update(&listing, at_ms, &merged.into_diff());
+                let (listing, at_ms, checksum) = (merged.listing.clone(), merged.at_ms, merged.checksum);
+                let mut event = events::depth_update(&listing, at_ms, &merged.into_diff());
+                if has_checksum {
+                    event = events::with_checksum(&event, checksum);
+                }
                 if is_combined { events::combined(&self.stream.to_string(), &event).into() } else { event.into() }
             }
         }

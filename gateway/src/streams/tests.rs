@@ -239,3 +239,51 @@ fn tickers_of_all_markets_name_those_that_changed() {
     assert_eq!(events.iter().filter(|event| event.as_array().is_some_and(|all| all.len() == 1)).count(), 2);
     assert!(events.iter().any(|event| event["e"] == "24hrTicker" && event["c"] == "101.00000000"));
 }
+
+/// What a client makes of a depth stream.
+fn checked(book: &mut [std::collections::BTreeMap<u64, String>; 2], event: &Value) -> (u32, u32) {
+    for (levels, name) in book.iter_mut().zip(["b", "a"]) {
+        for level in event[name].as_array().unwrap() {
+            let (price, qty) = (level[0].as_str().unwrap(), level[1].as_str().unwrap());
+            let key = price.replace('.', "").parse().unwrap();
+            match qty.parse::<f64>().unwrap() {
+                0.0 => levels.remove(&key),
+                _ => levels.insert(key, format!("{price}:{qty}")),
+            };
+        }
+    }
+    let (bids, asks) = (book[0].values().rev().take(10), book[1].values().take(10));
+    let (bids, asks): (Vec<_>, Vec<_>) = (bids.collect(), asks.collect());
+    let parts = (0..10).flat_map(|at| [bids.get(at), asks.get(at)]).flatten().map(|part| part.as_str());
+    let text = parts.collect::<Vec<_>>().join(":");
+    (crc32fast::hash(text.as_bytes()), event["c"].as_u64().expect("a checksum") as u32)
+}
+
+#[test]
+fn a_checksum_is_that_of_the_book_that_a_client_keeps_also_when_it_was_behind() {
+    let mut play = Play::new();
+    let bounds = Bounds { conflate_messages: 3, ..Bounds::default() };
+    let (plain, _keep_plain) = play.client(bounds, &["btcusdt@depth@100ms"], false);
+    let (outbox, _keep) = play.client(bounds, &["btcusdt@depth@100ms"], false);
+    let (second, _keep_second) = play.client(bounds, &["btcusdt@depth"], true);
+    outbox.set(Property::Checksum, true);
+    second.set(Property::Checksum, true);
+    let mut book = Default::default();
+    let books = [&mut book, &mut Default::default()];
+    for at in 0..40_u64 {
+        let price = 10_000 + (at as i64 * 7) % 23;
+        play.window(at * 300, price, if at % 5 == 4 { 0 } else { 1_000 + at as i64 });
+        // Twice it is far behind.
+        if !(10..20).contains(&at) && !(25..33).contains(&at) {
+            for event in read_json(&outbox) {
+                let (own, told) = checked(books[0], &event);
+                assert_eq!(own, told, "{event}");
+            }
+        }
+        for event in read_json(&second) {
+            let (own, told) = checked(books[1], &event["data"]);
+            assert_eq!(own, told, "{event}");
+        }
+        assert!(read_json(&plain).iter().all(|event| event.get("c").is_none()), "nobody else has asked for it");
+    }
+}

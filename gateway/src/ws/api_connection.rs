@@ -4,6 +4,7 @@
 //! read: the first step of an order takes its place in the way to the cluster, so that the orders of a
 //! connection enter the log in the order they were sent.
 
+use std::collections::HashSet;
 use std::sync::Arc;
 
 use futures_util::FutureExt;
@@ -17,6 +18,7 @@ use super::api_request::{self, ApiRequest, RequestId, Used};
 use super::api_session::{ApiSession, Effect};
 use super::listeners::Listeners;
 use super::socket::{Heard, Over, Patience, Socket};
+use crate::accounts::UserEvent;
 use crate::errors::{self, ApiError};
 use crate::gateway::{self, Answer, Gateway, Peer};
 use crate::operations::{self, Executed, Operation, Security};
@@ -46,6 +48,7 @@ pub async fn serve<S: AsyncRead + AsyncWrite + Unpin>(gateway: Arc<Gateway>, io:
         peer,
         running: FuturesUnordered::new(),
         listeners: Listeners::default(),
+        numbered: HashSet::new(),
         afterwards: Vec::new(),
     };
     let mut socket = Socket::new(io, Patience::default()).await;
@@ -69,6 +72,8 @@ struct Connection {
     session: ApiSession,
     running: FuturesUnordered<Running>,
     listeners: Listeners<u64>,
+    /// Subscriptions whose events are told with their numbers.
+    numbered: HashSet<u64>,
     /// To be said after the present answer.
     afterwards: Vec<Utf8Bytes>,
 }
@@ -212,9 +217,11 @@ impl Connection {
     fn act(&mut self, effect: Effect) {
         match effect {
             Effect::None => {}
-            Effect::Listen(id, caller) => {
-                let events = self.gateway.exchange.accounts().subscribe(&caller, self.peer.ip);
-                self.listeners.listen(id, events);
+            Effect::Listen(id, subscription) => {
+                if subscription.is_numbered {
+                    self.numbered.insert(id);
+                }
+                self.listeners.listen(id, subscription.events);
             }
             Effect::Silence(id) => self.silence(id),
             Effect::SilenceAll => {
@@ -225,17 +232,22 @@ impl Connection {
     }
 
     fn silence(&mut self, id: u64) {
+        self.numbered.remove(&id);
         if self.listeners.silence(&id) {
             self.afterwards.push(terminated(id));
         }
     }
 
-    fn user_event(&mut self, id: u64, event: Option<Arc<str>>) -> Utf8Bytes {
+    fn user_event(&mut self, id: u64, event: Option<UserEvent>) -> Utf8Bytes {
         match event {
-            Some(event) => api_request::user_event(id, &event).into(),
+            Some(event) => {
+                let sequence = self.numbered.contains(&id).then_some(event.sequence);
+                api_request::user_event(id, sequence, &event.text).into()
+            }
             // It fell too far behind: what was not sent is lost, and the client is told so.
             None => {
                 self.session.ended(id);
+                self.numbered.remove(&id);
                 terminated(id)
             }
         }
@@ -266,7 +278,7 @@ fn shutdown_event() -> Utf8Bytes {
 /// The last event of a subscription.
 fn terminated(id: u64) -> Utf8Bytes {
     let event = format!(r#"{{"e":"eventStreamTerminated","E":{}}}"#, super::clock_ms());
-    api_request::user_event(id, &event).into()
+    api_request::user_event(id, None, &event).into()
 }
 
 fn executed_answer(gateway: &Gateway, id: &RequestId, executed: Executed, tells_limits: bool) -> Utf8Bytes {

@@ -186,9 +186,12 @@ pub fn answer(id: &RequestId, result: &Result<String, ApiError>, used: Option<Us
     text
 }
 
-/// A user event in the envelope of its subscription.
-pub fn user_event(subscription: u64, event: &str) -> String {
-    format!(r#"{{"subscriptionId":{subscription},"event":{event}}}"#)
+/// A user event in the envelope of its subscription, with its number for who wishes to know it.
+pub fn user_event(subscription: u64, sequence: Option<u64>, event: &str) -> String {
+    match sequence {
+        Some(sequence) => format!(r#"{{"subscriptionId":{subscription},"sequence":{sequence},"event":{event}}}"#),
+        None => format!(r#"{{"subscriptionId":{subscription},"event":{event}}}"#),
+    }
 }
 
 #[cfg(test)]
@@ -280,7 +283,7 @@ mod tests {
         for text in [
             answer(&id, &Err(ApiError::too_much_weight(10, 3)), Some(used), 5),
             answer(&id, &Ok("[]".into()), Some(Used { orders, ..used }), 5),
-            user_event(0, r#"{"e":"executionReport"}"#),
+            user_event(0, None, r#"{"e":"executionReport"}"#),
         ] {
             serde_json::from_str::<serde_json::Value>(&text).expect(&text);
         }

@@ -6,6 +6,7 @@ use std::time::Instant;
 use serde_json::json;
 
 use super::rate::Allowance;
+use crate::accounts::UserEvents;
 use crate::auth::{self, Caller};
 use crate::errors::{self, ApiError};
 use crate::exchange::Exchange;
@@ -20,12 +21,11 @@ const LOGONS_BURST: u32 = 100;
 const LOGONS_PER_SECOND: u32 = 10;
 
 /// What a connection has to do beside answering.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Effect {
     /// Nothing.
     None,
-    /// Send the events of this caller's account under this number, after the answer.
-    Listen(u64, Caller),
+    /// Send these events under this number, after the answer.
+    Listen(u64, Subscription),
     /// Send events under this number no more, and say so after the answer.
     Silence(u64),
     /// Send no user events any more, and say so after the answer.
@@ -34,6 +34,14 @@ pub enum Effect {
 
 /// One of the methods that are a connection's own.
 pub type Own = fn(&mut ApiSession, &Exchange, &mut Params, u64) -> Result<(String, Effect), ApiError>;
+
+/// A subscription that was just made.
+pub struct Subscription {
+    /// What it tells.
+    pub events: UserEvents,
+    /// Whether the client wishes to know the events' numbers.
+    pub is_numbered: bool,
+}
 
 /// The state of one connection.
 #[derive(Debug)]
@@ -152,8 +160,7 @@ impl ApiSession {
         let (caller, _) = self.caller.ok_or(NOT_LOGGED_ON)?;
         // The key may have been revoked since.
         auth::by_key(exchange, self.peer, caller.key.as_str())?;
-        finish(params)?;
-        self.listen(caller)
+        self.listen(exchange, caller, params)
     }
 
     fn subscribe_signed(
@@ -163,11 +170,19 @@ impl ApiSession {
         now_us: u64,
     ) -> Result<(String, Effect), ApiError> {
         let caller = auth::signed_params(exchange, self.peer, params, now_us)?;
-        finish(params)?;
-        self.listen(caller)
+        self.listen(exchange, caller, params)
     }
 
-    fn listen(&mut self, caller: Caller) -> Result<(String, Effect), ApiError> {
+    /// `sequence=true` asks for the events' numbers, `afterSequence=N` also for all that followed the event N, wherever
+    /// that was told.
+    fn listen(
+        &mut self,
+        exchange: &Exchange,
+        caller: Caller,
+        params: &mut Params,
+    ) -> Result<(String, Effect), ApiError> {
+        let (is_numbered, after) = (params.flag("sequence")?, params.integer("afterSequence")?);
+        finish(params)?;
         let account = caller.account;
         if self.subscriptions.iter().any(|(_, known)| *known == account) {
             return Err(ALREADY_SUBSCRIBED);
@@ -175,10 +190,24 @@ impl ApiSession {
         if self.subscriptions.len() == SUBSCRIPTIONS_MAX {
             return Err(errors::BUSY);
         }
+        let is_numbered = is_numbered || after.is_some();
+        let (events, last) = {
+            // Nothing is told while the projection is held.
+            let accounts = exchange.accounts();
+            let events = match after {
+                Some(after) => accounts.resume(&caller, self.peer.ip, after).ok_or(NOT_KEPT)?,
+                None => accounts.subscribe(&caller, self.peer.ip),
+            };
+            (events, accounts.last_user_event(account))
+        };
         let id = self.next_subscription;
         self.next_subscription += 1;
         self.subscriptions.push((id, account));
-        Ok((json!({ "subscriptionId": id }).to_string(), Effect::Listen(id, caller)))
+        let answer = match is_numbered {
+            true => json!({ "subscriptionId": id, "sequence": last }),
+            false => json!({ "subscriptionId": id }),
+        };
+        Ok((answer.to_string(), Effect::Listen(id, Subscription { events, is_numbered })))
     }
 
     fn unsubscribe(&mut self, _: &Exchange, params: &mut Params, _: u64) -> Result<(String, Effect), ApiError> {
@@ -219,6 +248,11 @@ fn finish(params: &mut Params) -> Result<(), ApiError> {
 const ALREADY_SUBSCRIBED: ApiError = ApiError::new(-2035, "User Data Stream subscription already active.");
 /// `-2036`
 const NOT_SUBSCRIBED: ApiError = ApiError::new(-2036, "User Data Stream subscription not active.");
+/// `-2037`
+const NOT_KEPT: ApiError = ApiError::new(
+    -2037,
+    "Events after this sequence are no longer kept: subscribe without afterSequence and read the account anew.",
+);
 /// `-2015`: the session has not logged on.
 const NOT_LOGGED_ON: ApiError =
     ApiError::with_status(401, -2015, "Invalid API-key, IP, or permissions for action: the session has not logged on.");

@@ -6,7 +6,7 @@
 
 use serde_json::{Value, json};
 
-use crate::streams::StreamName;
+use crate::streams::{Property, StreamName};
 
 /// Something to listen to.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -34,10 +34,10 @@ pub enum Ask {
     Unsubscribe(Vec<Source>),
     /// Which are listened to?
     List,
-    /// Wrap events, or do not.
-    SetCombined(bool),
-    /// Are events wrapped?
-    GetCombined,
+    /// Let the connection have this property, or not.
+    Set(Property, bool),
+    /// Has it this property?
+    Get(Property),
 }
 
 /// Why something was not understood: Binance's code and text.
@@ -102,17 +102,17 @@ fn ask(method: Option<&Value>, params: Option<&Value>) -> Result<Ask, Misunderst
         },
         "SET_PROPERTY" => match params {
             [name, value] => {
-                check_property(name)?;
+                let property = property(name)?;
                 value
                     .as_bool()
-                    .map(Ask::SetCombined)
+                    .map(|value| Ask::Set(property, value))
                     .ok_or(Misunderstood { code: 1, message: "Invalid value type: expected Boolean".into() })
             }
             [] | [_] => Err(invalid("missing parameters: property name and value are needed")),
             _ => Err(invalid("too many parameters")),
         },
         "GET_PROPERTY" => match params {
-            [name] => check_property(name).map(|()| Ask::GetCombined),
+            [name] => property(name).map(Ask::Get),
             [] => Err(invalid("missing parameters: property name is needed")),
             _ => Err(invalid("too many parameters")),
         },
@@ -141,12 +141,10 @@ fn names(params: &[Value]) -> Result<Vec<Source>, Misunderstood> {
     params.iter().map(name).collect()
 }
 
-fn check_property(name: &Value) -> Result<(), Misunderstood> {
-    match name.as_str() {
-        Some("combined") => Ok(()),
-        Some(_) => Err(Misunderstood { code: 0, message: "Unknown property".into() }),
-        None => Err(invalid("property name must be a string")),
-    }
+fn property(name: &Value) -> Result<Property, Misunderstood> {
+    let name = name.as_str().ok_or_else(|| invalid("property name must be a string"))?;
+    let known = Property::ALL.into_iter().find(|property| property.name() == name);
+    known.ok_or(Misunderstood { code: 0, message: "Unknown property".into() })
 }
 
 /// `{"result":null,"id":1}`
@@ -186,8 +184,12 @@ mod tests {
             ),
             (r#"{"method":"LIST_SUBSCRIPTIONS","id":null}"#, Value::Null, Ask::List),
             (r#"{"method":"LIST_SUBSCRIPTIONS","params":[],"id":-3}"#, json!(-3), Ask::List),
-            (r#"{"method":"SET_PROPERTY","params":["combined",true],"id":5}"#, json!(5), Ask::SetCombined(true)),
-            (r#"{"method":"GET_PROPERTY","params":["combined"]}"#, Value::Null, Ask::GetCombined),
+            (
+                r#"{"method":"SET_PROPERTY","params":["combined",true],"id":5}"#,
+                json!(5),
+                Ask::Set(Property::Combined, true),
+            ),
+            (r#"{"method":"GET_PROPERTY","params":["combined"]}"#, Value::Null, Ask::Get(Property::Combined)),
         ];
         for (text, id, ask) in cases {
             assert_eq!(parse(text), (id, Ok(ask)), "{text}");

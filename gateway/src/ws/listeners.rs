@@ -1,15 +1,13 @@
 //! The user events that one connection is sent: any number of subscriptions, each under a name of its own.
 
-use std::sync::Arc;
-
 use futures_util::FutureExt;
 use futures_util::future::{AbortHandle, Abortable, BoxFuture};
 use futures_util::stream::{FuturesUnordered, StreamExt};
 
-use crate::accounts::UserEvents;
+use crate::accounts::{UserEvent, UserEvents};
 
 /// The next event of a subscription: its name, the event, and the subscription to go on with.
-type Next<N> = Abortable<BoxFuture<'static, (N, Option<Arc<str>>, UserEvents)>>;
+type Next<N> = Abortable<BoxFuture<'static, (N, Option<UserEvent>, UserEvents)>>;
 
 /// The subscriptions of one connection by name.
 pub(super) struct Listeners<N> {
@@ -54,7 +52,7 @@ impl<N: Clone + PartialEq + Send + 'static> Listeners<N> {
 
     /// The next event of any subscription, or that one was cut off (`None`) and is over. Waits for ever while
     /// there is none. Nothing is lost when the future is dropped.
-    pub(super) async fn next(&mut self) -> (N, Option<Arc<str>>) {
+    pub(super) async fn next(&mut self) -> (N, Option<UserEvent>) {
         loop {
             match self.next.next().await {
                 Some(Ok((name, Some(event), events))) => {

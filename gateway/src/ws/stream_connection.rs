@@ -14,7 +14,7 @@ use super::rate::Allowance;
 use super::socket::{Heard, Over, Patience, Socket};
 use crate::errors::{self, ApiError};
 use crate::gateway::{self, Gateway, Peer};
-use crate::streams::{Bounds, Outbox, STREAMS_MAX, StreamName, Subscriber, Taken, events};
+use crate::streams::{Bounds, Outbox, Property, STREAMS_MAX, StreamName, Subscriber, Taken, events};
 
 /// So many messages a client may send at once, and then so many a second: requests, pings and pongs.
 /// Binance's limit is 5 a second; ours forgives a burst.
@@ -22,6 +22,8 @@ const MESSAGES_BURST: u32 = 60;
 const MESSAGES_PER_SECOND: u32 = 10;
 /// Listen keys of one connection.
 const USERS_MAX: usize = 64;
+/// Levels of each side in a snapshot: as many as REST tells.
+const SNAPSHOT_LEVELS: usize = 5_000;
 /// Messages moved from the outbox to the socket at a time.
 const BATCH: usize = 64;
 
@@ -30,6 +32,7 @@ const BATCH: usize = 64;
 pub struct Wanted {
     sources: Vec<Source>,
     is_combined: bool,
+    properties: Vec<Property>,
 }
 
 impl Wanted {
@@ -49,13 +52,19 @@ impl Wanted {
         if sources.len() > STREAMS_MAX {
             return Err(errors::TOO_MANY_PARAMETERS);
         }
-        Ok(Some(Wanted { sources, is_combined }))
+        let is_wanted = |property: &Property| {
+            let pair = query.split('&').find_map(|pair| pair.strip_prefix(property.name())?.strip_prefix('='));
+            pair == Some("true")
+        };
+        let properties = [Property::Snapshot, Property::Checksum].into_iter().filter(is_wanted).collect();
+        Ok(Some(Wanted { sources, is_combined, properties }))
     }
 }
 
 /// Serves the connection until it is over.
 pub async fn serve<S: AsyncRead + AsyncWrite + Unpin>(gateway: Arc<Gateway>, io: S, peer: Peer, wanted: Wanted) {
     let outbox = Arc::new(Outbox::new(Bounds::default(), wanted.is_combined));
+    wanted.properties.iter().for_each(|property| outbox.set(*property, true));
     let subscriber = Subscriber::new(Arc::clone(&gateway.hub), Arc::clone(&outbox));
     let mut connection = Connection {
         allowance: Allowance::new(MESSAGES_BURST, MESSAGES_PER_SECOND, std::time::Instant::now()),
@@ -112,7 +121,7 @@ impl Connection<'_> {
                     written.and(Err(SHUTDOWN))
                 }
                 (listen_key, event) = self.listeners.next() => {
-                    self.user_event(&listen_key, event.as_deref());
+                    self.user_event(&listen_key, event.as_ref().map(|event| &*event.text));
                     Ok(())
                 }
                 heard = socket.hear() => heard.and_then(|heard| self.heard(heard)),
@@ -180,11 +189,11 @@ impl Connection<'_> {
                 let markets = self.subscriber.names().iter().map(StreamName::to_string);
                 answer(markets.chain(self.listeners.names().cloned()).collect());
             }
-            Ask::SetCombined(is_combined) => {
+            Ask::Set(property, value) => {
                 answer(Value::Null);
-                self.outbox.set_combined(is_combined);
+                self.outbox.set(property, value);
             }
-            Ask::GetCombined => answer(self.outbox.is_combined().into()),
+            Ask::Get(property) => answer(self.outbox.is(property).into()),
         }
         Ok(())
     }
@@ -193,7 +202,9 @@ impl Connection<'_> {
     fn listen(&mut self, source: Source) {
         match source {
             // As many as may be were let in.
-            Source::Market(name) => drop(self.subscriber.subscribe(name)),
+            Source::Market(name) => {
+                drop(self.subscriber.subscribe_with(name, || Self::snapshot(self.gateway, &self.outbox, name)))
+            }
             Source::User(listen_key) => {
                 let accounts = self.gateway.exchange.accounts();
                 if self.listeners.names().any(|known| *known == listen_key)
@@ -207,6 +218,16 @@ impl Connection<'_> {
                 }
             }
         }
+    }
+
+    /// The whole book, for a depth stream of a client that wishes to begin with it.
+    fn snapshot(gateway: &Gateway, outbox: &Outbox, name: StreamName) -> Option<String> {
+        if !outbox.is(Property::Snapshot) || !name.is_depth() {
+            return None;
+        }
+        let market = gateway.exchange.market_data().market(name.symbol.as_str())?;
+        let listing = market.listing()?;
+        Some(events::depth_snapshot(listing, super::clock_ms(), &market.depth(SNAPSHOT_LEVELS)))
     }
 
     /// Queues a user event, or that the listen key is of no more use.

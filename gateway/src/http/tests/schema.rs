@@ -249,7 +249,7 @@ async fn every_event_follows_its_schema() {
     server.ledger.feed(&[Event::Credited(Credited { account: ALICE, asset: BTC, amount: amount(1) })]);
     let mut kinds = BTreeSet::new();
     while let Ok(Some(event)) = tokio::time::timeout(Duration::from_millis(50), user.recv()).await {
-        let event: Value = serde_json::from_str(&event).unwrap();
+        let event: Value = serde_json::from_str(&event.text).unwrap();
         let name = match event["e"].as_str().unwrap() {
             "executionReport" => "event-execution-report",
             "outboundAccountPosition" => "event-account-position",
@@ -351,7 +351,10 @@ fn asyncapi() -> Value {
     let message = |name: &str| json!({ "payload": { "$ref": format!("{name}.json") } });
     let mut channels = Map::new();
     for (stream, name) in STREAMS {
-        let messages = json!({ *name: message(name) });
+        let mut messages = json!({ *name: message(name) });
+        if *name == "stream-depth" {
+            messages["stream-depth-snapshot"] = message("stream-depth-snapshot");
+        }
         channels.insert((*stream).to_owned(), json!({ "address": format!("/ws/{stream}"), "messages": messages }));
     }
     let events: Map<String, Value> = USER_EVENTS.iter().map(|name| ((*name).to_owned(), message(name))).collect();

@@ -21,7 +21,7 @@ fn armed(order: u64) -> Event {
 async fn drain(events: &mut UserEvents) -> Vec<Value> {
     let mut all = Vec::new();
     while let Ok(Some(event)) = tokio::time::timeout(Duration::from_millis(20), events.recv()).await {
-        all.push(serde_json::from_str(&event).unwrap());
+        all.push(serde_json::from_str(&event.text).unwrap());
     }
     all
 }

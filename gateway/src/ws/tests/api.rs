@@ -285,3 +285,31 @@ async fn who_is_over_the_limit_neither_logs_on_nor_subscribes() {
     let placed = ask(&mut client, json!({"id": 2, "method": "order.place", "params": order})).await;
     assert_eq!(placed["error"]["code"], -2014, "nobody has logged on: {placed}");
 }
+
+#[tokio::test]
+async fn a_user_stream_is_numbered_and_goes_on_after_a_reconnect_for_who_wishes_so() {
+    let server = Server::start().await;
+    let mut client = server.api().await;
+    let subscribe =
+        |params: Value| json!({"id": 1, "method": "userDataStream.subscribe.signature", "params": signed(params)});
+    let answer = ask(&mut client, subscribe(json!({"sequence": true}))).await;
+    let before = answer["result"]["sequence"].as_u64().expect("the number of the last event");
+    server.ledger.apply(&[balance(9_999)]);
+    let event = hear(&mut client).await;
+    assert_eq!((&event["sequence"], &event["event"]["e"]), (&json!(before + 1), &json!("outboundAccountPosition")));
+    drop(client);
+    server.ledger.apply(&[balance(9_998)]);
+    server.ledger.apply(&[balance(9_997)]);
+    let mut client = server.api().await;
+    let answer = ask(&mut client, subscribe(json!({"afterSequence": before + 1}))).await;
+    assert_eq!(answer["result"], json!({"subscriptionId": 0, "sequence": before + 3}));
+    for sequence in [before + 2, before + 3] {
+        assert_eq!(hear(&mut client).await["sequence"], sequence);
+    }
+    let mut plain = server.api().await;
+    assert_eq!(ask(&mut plain, subscribe(json!({}))).await["result"], json!({"subscriptionId": 0}));
+    let bad = ask(&mut plain, subscribe(json!({"afterSequence": "x"}))).await;
+    assert_eq!(bad["error"]["code"], -1100);
+    server.ledger.apply(&[balance(9_996)]);
+    assert!(hear(&mut plain).await.get("sequence").is_none());
+}

@@ -188,3 +188,29 @@ async fn connections_are_refused_before_the_gateway_is_ready_and_told_when_it_le
     let (last, code) = until_closed(&mut api).await;
     assert_eq!((&last.unwrap()["event"]["e"], code), (&json!("serverShutdown"), Some(CloseCode::Away)));
 }
+
+#[tokio::test]
+async fn a_depth_stream_begins_with_the_whole_book_for_who_wishes_so() {
+    let mut server = Server::start().await;
+    server.market(&[level(Side::Sell, 10_100, 150_000, 1), level(Side::Buy, 10_000, 5, 2)]);
+    let mut later = server.connect("/ws").await;
+    for property in ["snapshot", "checksum"] {
+        ask(&mut later, json!({"method": "SET_PROPERTY", "params": [property, true], "id": 1})).await;
+        let answer = ask(&mut later, json!({"method": "GET_PROPERTY", "params": [property], "id": 2})).await;
+        assert_eq!(answer["result"], true);
+    }
+    ask(&mut later, json!({"method": "SUBSCRIBE", "params": ["btcusdt@depth@100ms", "btcusdt@trade"], "id": 1})).await;
+    let mut at_once = server.connect("/stream?streams=btcusdt@depth@100ms&snapshot=true&checksum=true").await;
+    let mut plain = server.connect("/ws/btcusdt@depth@100ms").await;
+    ask(&mut plain, json!({"method": "LIST_SUBSCRIPTIONS", "id": 1})).await;
+    let (raw, combined) = (hear(&mut later).await, hear(&mut at_once).await);
+    assert_eq!((&raw["e"], &raw["lastUpdateId"]), (&json!("depthSnapshot"), &json!(2)));
+    assert_eq!((&raw["a"][0][0], &raw["b"][0][1]), (&json!("101.00000000"), &json!("0.00005000")));
+    assert_eq!((&combined["stream"], &combined["data"]["a"]), (&json!("btcusdt@depth@100ms"), &raw["a"]));
+    server.market(&[level(Side::Sell, 10_100, 0, 3), window(1, 3)]);
+    let update = hear(&mut later).await;
+    let checksum = crc32fast::hash(b"100.00000000:0.00005000");
+    assert_eq!((&update["u"], &update["c"]), (&json!(3), &json!(checksum)));
+    assert_eq!(hear(&mut at_once).await["data"]["c"], json!(checksum));
+    assert!(hear(&mut plain).await.get("c").is_none());
+}
