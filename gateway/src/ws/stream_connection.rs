@@ -201,9 +201,9 @@ impl Connection<'_> {
     /// Listens to what was checked, or what a path names; a path may name anything.
     fn listen(&mut self, source: Source) {
         match source {
-            // As many as may be were let in.
             Source::Market(name) => {
-                drop(self.subscriber.subscribe_with(name, || Self::snapshot(self.gateway, &self.outbox, name)))
+                // As many as may be were let in.
+                let _ = self.subscriber.subscribe_with(name, || Self::snapshot(self.gateway, &self.outbox, name));
             }
             Source::User(listen_key) => {
                 let accounts = self.gateway.exchange.accounts();
