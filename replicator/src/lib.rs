@@ -15,6 +15,7 @@ mod config;
 pub mod entry;
 pub mod log;
 mod machine;
+mod members;
 pub mod net;
 mod output;
 mod random;
@@ -24,9 +25,12 @@ mod session;
 #[cfg(any(test, feature = "sim"))]
 pub mod sim;
 mod snapshot;
+mod standing;
 
 pub use config::{RaftLimits, ReplicaConfig, SequencerLimits, SessionLimits, SnapshotLimits, SnapshotTaker, Timing};
 pub use log::LogStore;
 pub use machine::{Applied, Input, RestoreError, StateMachine};
+pub use members::{Members, node_of};
 pub use output::{OpenError, Output, Role, Status};
-pub use replica::{Replica, SEND_BYTES_MAX, Spot};
+pub use replica::{NotChanged, Replica, SEND_BYTES_MAX, Spot};
+pub use standing::Standing;

@@ -4,6 +4,7 @@ use wire::link::Refusal;
 use wire::{LogPosition, NodeId, Origin, Sequence, SessionId, Term, Timestamp};
 
 use crate::log::StoreError;
+use crate::members::Members;
 use crate::{RestoreError, Spot};
 
 /// One thing to do or to know. Drain them after every duty cycle, in order.
@@ -95,6 +96,11 @@ pub enum Output {
         /// The last position in the snapshot.
         position: LogPosition,
     },
+    /// Others have a replica now. Said by every replica, when it applies the change.
+    MembersChanged {
+        /// The nodes that have one, in no order and perhaps more than once.
+        nodes: Vec<NodeId>,
+    },
     /// A snapshot is on disk.
     SnapshotTaken {
         /// The last position in the snapshot.
@@ -116,6 +122,8 @@ pub enum Role {
     Candidate,
     /// Follows.
     Standby,
+    /// Gets the log and has no vote, or is no member.
+    Learner,
 }
 
 /// A replica's state at a glance.
@@ -151,6 +159,10 @@ pub struct Status {
     pub dropped_messages: u64,
     /// Of a leader: each standby and the log index it is known to have.
     pub standbys: Vec<(NodeId, u64)>,
+    /// Who has a replica.
+    pub members: Members,
+    /// The member that this replica is, or would be.
+    pub member: u64,
     /// Where a command has panicked the machine, while that waits for its quarantine.
     pub broken: Option<Spot>,
     /// Commands that were put aside since this replica was opened.

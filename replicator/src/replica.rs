@@ -4,6 +4,7 @@
 //! `persistence` (what must be on disk before anything is said), `apply`, `reads`, `checkpoint`, `catch_up`.
 
 mod apply;
+mod belonging;
 mod catch_up;
 mod checkpoint;
 mod election;
@@ -18,9 +19,12 @@ mod twin;
 
 use std::collections::VecDeque;
 
+use raft::eraftpb::ConfState;
 use raft::{Config, RawNode, ReadOnlyOption, StateRole};
 use wire::{NodeId, Term, Timestamp};
 
+use self::belonging::Belonging;
+pub use self::belonging::NotChanged;
 use self::catch_up::CatchUp;
 use self::checkpoint::Checkpoint;
 use self::election::Election;
@@ -31,6 +35,7 @@ use self::reads::Reads;
 use self::state::State;
 use self::twin::Twin;
 use crate::log::Tail;
+use crate::members::{NODES_BELOW, node_of};
 use crate::sequencer::Sequencer;
 use crate::{LogStore, OpenError, Output, ReplicaConfig, Role, StateMachine, Status};
 
@@ -54,6 +59,7 @@ pub struct Replica<M, L> {
     checkpoint: Checkpoint,
     catch_up: CatchUp,
     quarantine: Quarantine,
+    belonging: Belonging,
     outputs: VecDeque<Output>,
     now: Timestamp,
     tick_at: Timestamp,
@@ -68,10 +74,11 @@ pub struct Replica<M, L> {
 impl<M: StateMachine, L: LogStore> Replica<M, L> {
     /// Opens a replica: restores the newest snapshot into `machine`, which must be new, and reads the log behind it.
     /// Entries that are known to be committed are applied in the first duty cycles.
-    pub fn open(config: ReplicaConfig, machine: M, mut store: L, now: Timestamp) -> Result<Self, OpenError> {
+    pub fn open(mut config: ReplicaConfig, machine: M, mut store: L, now: Timestamp) -> Result<Self, OpenError> {
         check(&config)?;
         let stored = store.load()?;
-        let voters: Vec<u64> = config.voters.iter().map(|node| node.get()).collect();
+        let belonging = Belonging::of(&stored, &config);
+        config.voters = belonging.founders().unwrap_or(config.voters);
         let twin = Twin::of(&machine, &config, stored.snapshot.as_deref());
         let mut state = State::new(&config, machine);
         let mut hard_state = stored.hard_state;
@@ -98,10 +105,17 @@ impl<M: StateMachine, L: LogStore> Replica<M, L> {
             Some(first) if first.index == 1 => ((0, 0), stored.entries),
             _ => ((cursor.index, cursor.term), stored.entries),
         };
-        let tail = Tail::new(voters, hard_state, before, entries, (cursor.index, cursor.term));
-        let raft =
-            RawNode::new(&raft_config(&config, cursor.index), tail, &slog::Logger::root(slog::Discard, slog::o!()))
-                .map_err(|error| OpenError::Config(error.to_string()))?;
+        // Whoever is not a founder knows the members from a snapshot alone.
+        let knows_members = belonging.standing.is_founder() || stored.snapshot.is_some();
+        let conf = if knows_members { state.members.conf_state() } else { ConfState::default() };
+        let member = belonging.standing.member(config.node);
+        let tail = Tail::new(conf, hard_state, before, entries, (cursor.index, cursor.term));
+        let raft = RawNode::new(
+            &raft_config(&config, member, cursor.index),
+            tail,
+            &slog::Logger::root(slog::Discard, slog::o!()),
+        )
+        .map_err(|error| OpenError::Config(error.to_string()))?;
         let mut replica = Replica {
             election: Election::new(&config),
             sequencer: Sequencer::new(config.sequencer.clone()),
@@ -111,6 +125,7 @@ impl<M: StateMachine, L: LogStore> Replica<M, L> {
             checkpoint: Checkpoint::new(cursor),
             catch_up: CatchUp::default(),
             quarantine: Quarantine::default(),
+            belonging,
             outputs: VecDeque::new(),
             now,
             tick_at: now.plus_nanos(config.timing.tick_ns),
@@ -124,11 +139,9 @@ impl<M: StateMachine, L: LogStore> Replica<M, L> {
             twin,
             config,
         };
-        if replica.config.voters.len() == 1 {
-            // Nobody else could lead.
-            let _ = replica.raft.campaign();
-        }
+        replica.belonging.changed_at = replica.state.cursor.index;
         replica.election.settle(&mut replica.raft);
+        replica.begin_belonging();
         Ok(replica)
     }
 
@@ -147,7 +160,8 @@ impl<M: StateMachine, L: LogStore> Replica<M, L> {
             + self.poll_ready()
             + self.poll_checkpoint()
             + self.poll_catch_up()
-            + self.poll_quarantine();
+            + self.poll_quarantine()
+            + self.poll_belonging();
         self.observe_leader();
         work
     }
@@ -174,17 +188,20 @@ impl<M: StateMachine, L: LogStore> Replica<M, L> {
     pub fn status(&self) -> Status {
         let raft = &self.raft.raft;
         let leader = self.is_leader();
-        let standbys = (self.config.voters.iter())
-            .filter(|node| leader && **node != self.config.node)
-            .map(|node| (*node, raft.prs().get(node.get()).map_or(0, |progress| progress.matched)))
+        let matched = |member: &u64| raft.prs().get(*member).map_or(0, |progress| progress.matched);
+        let members = &self.state.members;
+        let standbys = (members.voters.iter())
+            .filter(|voter| leader && **voter != raft.id)
+            .map(|voter| (node_of(*voter), matched(voter)))
             .collect();
         Status {
             role: match raft.state {
                 StateRole::Leader => Role::Leader,
                 StateRole::Candidate | StateRole::PreCandidate => Role::Candidate,
+                StateRole::Follower if !members.voters.contains(&raft.id) => Role::Learner,
                 StateRole::Follower => Role::Standby,
             },
-            leader: (raft.leader_id != 0).then(|| NodeId::new(raft.leader_id)),
+            leader: (raft.leader_id != 0).then(|| node_of(raft.leader_id)),
             term: Term::new(raft.term),
             settled: leader && raft.commit_to_current_term(),
             commit_index: raft.raft_log.committed,
@@ -198,16 +215,20 @@ impl<M: StateMachine, L: LogStore> Replica<M, L> {
             sessions: self.state.sessions.len(),
             dropped_messages: self.dropped_messages,
             standbys,
+            members: members.clone(),
+            member: raft.id,
             broken: self.quarantine.spot(),
             quarantined: self.state.skip.iter().copied().collect(),
             failed: self.failed.clone(),
         }
     }
 
-    /// Hands leadership to a standby, which takes a message or two; requests wait meanwhile. Ignored unless it leads.
+    /// Hands leadership to a standby, which takes a message or two; requests wait meanwhile. Ignored unless it leads, and
+    /// when the standby has said that it is broken.
     pub fn transfer_leadership(&mut self, to: NodeId) {
-        if self.failed.is_none() && self.is_leader() && self.config.voters.contains(&to) {
-            self.raft.transfer_leader(to.get());
+        let is_whole = !self.quarantine.reports(to, self.now);
+        if let Some(voter) = self.state.members.voter_of(to).filter(|_| self.is_leader() && is_whole) {
+            self.raft.transfer_leader(voter);
         }
     }
 
@@ -223,7 +244,7 @@ impl<M: StateMachine, L: LogStore> Replica<M, L> {
         let next = self.tick_at.plus_nanos(self.config.timing.tick_ns);
         self.tick_at = if next > self.now { next } else { self.now.plus_nanos(self.config.timing.tick_ns) };
         // A campaign looks at what is committed and not applied, which is nowhere while a snapshot is installed.
-        if !self.persistence.is_installing() {
+        if !self.persistence.is_installing() && self.is_admitted() {
             self.raft.tick();
             self.tell_commit();
             self.election.settle(&mut self.raft);
@@ -258,7 +279,7 @@ impl<M: StateMachine, L: LogStore> Replica<M, L> {
         let known = (raft.leader_id, raft.term);
         if known.0 != self.announced.0 || (known.0 != 0 && known != self.announced) {
             self.announced = known;
-            let leader = (known.0 != 0).then(|| NodeId::new(known.0));
+            let leader = (known.0 != 0).then(|| node_of(known.0));
             self.outputs.push_back(Output::LeaderChanged { leader, term: Term::new(known.1) });
         }
     }
@@ -278,6 +299,9 @@ fn check(config: &ReplicaConfig) -> Result<(), OpenError> {
     if config.node.get() == 0 || !config.voters.contains(&config.node) {
         return refuse("the node is not among the partition's replicas");
     }
+    if config.voters.iter().any(|node| node.get() >= NODES_BELOW) {
+        return refuse("a node's number is too large");
+    }
     if !config.voters.is_sorted_by(|a, b| a < b) {
         return refuse("the partition's replicas must be in ascending order, each once");
     }
@@ -294,9 +318,9 @@ fn check(config: &ReplicaConfig) -> Result<(), OpenError> {
     Ok(())
 }
 
-fn raft_config(config: &ReplicaConfig, applied: u64) -> Config {
+fn raft_config(config: &ReplicaConfig, member: u64, applied: u64) -> Config {
     Config {
-        id: config.node.get(),
+        id: member,
         election_tick: config.timing.election_ticks,
         heartbeat_tick: config.timing.heartbeat_ticks,
         applied,

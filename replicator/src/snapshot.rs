@@ -3,13 +3,14 @@
 //! | field | unit |
 //! |---|---|
 //! | magic | 8 bytes: `MAINSTAY` |
-//! | version | u16: 1 |
+//! | version | u16: 2 |
 //! | partition, epoch | u16, u64 |
 //! | index, term | u64: the last log entry in it |
 //! | batch term | u64: term of the last batch with commands |
 //! | position, timestamp | u64: the last command in it |
 //! | digest | u128: of the machine |
-//! | voters | u16 count, u64 each |
+//! | voters, outgoing voters, learners | each: u16 count, u64 each; version 1 has voters only |
+//! | put aside | u16 count, each: position u64, step u32; not in version 1 |
 //! | sessions | u64 length, bytes |
 //! | machine | u64 length, bytes |
 //! | checksum | u32: CRC-32 of everything before |
@@ -17,8 +18,13 @@
 use wire::codec::{CodecError, Reader, Writer};
 use wire::{ClusterEpoch, LogPosition, PartitionId, Timestamp};
 
+use crate::Spot;
+use crate::members::Members;
+
 const MAGIC: &[u8; 8] = b"MAINSTAY";
-const VERSION: u16 = 1;
+const VERSION: u16 = 2;
+/// Before members could change.
+const VERSION_1: u16 = 1;
 const CHECKSUM_LEN: usize = 4;
 
 /// What a snapshot is of.
@@ -41,7 +47,9 @@ pub struct Header {
     /// The machine's digest.
     pub digest: u128,
     /// The group's members.
-    pub voters: Vec<u64>,
+    pub members: Members,
+    /// The last parts of commands that were put aside.
+    pub put_aside: Vec<Spot>,
 }
 
 /// A snapshot that has been checked.
@@ -69,9 +77,11 @@ pub fn write(header: &Header, sessions: impl FnOnce(&mut Vec<u8>), machine: impl
     to.put(&header.position);
     to.put(&header.timestamp);
     to.put(&header.digest);
-    to.put(&(header.voters.len() as u16));
-    for voter in &header.voters {
-        to.put(voter);
+    header.members.write(&mut to);
+    to.put(&(header.put_aside.len() as u16));
+    for spot in &header.put_aside {
+        to.put(&spot.position);
+        to.put(&spot.step);
     }
     section(&mut bytes, sessions);
     section(&mut bytes, machine);
@@ -93,7 +103,9 @@ pub fn open(bytes: &[u8]) -> Result<Opened<'_>, CodecError> {
     let body = bytes.len().checked_sub(CHECKSUM_LEN).ok_or(CodecError::Truncated)?;
     let (body, checksum) = bytes.split_at(body);
     let mut from = Reader::new(body);
-    if from.bytes(MAGIC.len())? != MAGIC || from.get::<u16>()? != VERSION {
+    let magic = from.bytes(MAGIC.len())?;
+    let version = from.get::<u16>()?;
+    if magic != MAGIC || ![VERSION_1, VERSION].contains(&version) {
         return Err(CodecError::UnknownNumber);
     }
     if crc32fast::hash(body).to_le_bytes() != *checksum {
@@ -108,10 +120,18 @@ pub fn open(bytes: &[u8]) -> Result<Opened<'_>, CodecError> {
         position: from.get()?,
         timestamp: from.get()?,
         digest: from.get()?,
-        voters: Vec::new(),
+        members: Members::default(),
+        put_aside: Vec::new(),
     };
-    for _ in 0..from.get::<u16>()? {
-        header.voters.push(from.get()?);
+    if version == VERSION_1 {
+        for _ in 0..from.get::<u16>()? {
+            header.members.voters.insert(from.get()?);
+        }
+    } else {
+        header.members = Members::read(&mut from)?;
+        for _ in 0..from.get::<u16>()? {
+            header.put_aside.push(Spot { position: from.get()?, step: from.get()? });
+        }
     }
     let mut section = || -> Result<&[u8], CodecError> {
         let len = usize::try_from(from.get::<u64>()?).map_err(|_| CodecError::TooLong)?;

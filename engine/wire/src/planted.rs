@@ -34,6 +34,8 @@ crate::order::numbered! {
         HoldNotReleased = 13,
         /// Now and then an event is not published.
         EventLost = 14,
+        /// A node whose disk was lost votes as the member it was.
+        WipedNodeVotes = 15,
     }
 }
 

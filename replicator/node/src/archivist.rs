@@ -25,6 +25,9 @@ const WORK_PER_CYCLE: usize = 256;
 const PAUSE: Duration = Duration::from_millis(20);
 /// The same while subscribers read: whoever has got a chunk asks for the next.
 const PAUSE_READING: Duration = Duration::from_millis(2);
+/// After so many bytes what was written is made durable: a sync that a snapshot asks for has little left to do, and whoever
+/// fills the ring meanwhile does not wait for long.
+const SYNC_BYTES: usize = 8 * 1024 * 1024;
 /// How often whoever waits for the archive thread looks whether it is still there.
 const LOOK_EVERY: Duration = Duration::from_millis(100);
 
@@ -52,7 +55,16 @@ struct Shelf {
     told: Option<Gap>,
     /// It is to be told again: its ring was full.
     owes_gap: bool,
+    /// Bytes appended since the last sync.
+    unsynced: usize,
     metrics: ArchiveMetrics,
+}
+
+impl Shelf {
+    fn sync(&mut self) -> Result<(), ArchiveError> {
+        self.unsynced = 0;
+        self.archive.sync()
+    }
 }
 
 impl Archivist {
@@ -63,9 +75,9 @@ impl Archivist {
         answers: Sender<FromArchive>,
         network: Doorbell,
     ) -> Archivist {
-        let shelves = archives
-            .into_iter()
-            .map(|(partition, archive, metrics)| (partition, Shelf { archive, told: None, owes_gap: false, metrics }));
+        let shelves = archives.into_iter().map(|(partition, archive, metrics)| {
+            (partition, Shelf { archive, told: None, owes_gap: false, unsynced: 0, metrics })
+        });
         let (doorbell, pause) = Doorbell::new();
         Archivist {
             archives: shelves.collect(),
@@ -121,9 +133,13 @@ impl Archivist {
     fn work(&mut self, work: ToArchive) -> Result<ControlFlow<()>, ArchiveError> {
         match work {
             ToArchive::Append(partition, block) => {
-                let archive = &mut self.shelf(partition).archive;
-                let leaves_gap = block.after() > archive.end();
-                archive.append(&block)?;
+                let shelf = self.shelf(partition);
+                let leaves_gap = block.after() > shelf.archive.end();
+                shelf.archive.append(&block)?;
+                shelf.unsynced += block.byte_len();
+                if shelf.unsynced >= SYNC_BYTES {
+                    shelf.sync()?;
+                }
                 if leaves_gap {
                     self.tell_gap(partition, false);
                 }
@@ -133,7 +149,7 @@ impl Archivist {
                 self.tell_gap(partition, false);
             }
             ToArchive::Sync(partition, done) => {
-                self.shelf(partition).archive.sync()?;
+                self.shelf(partition).sync()?;
                 // A partition thread that is gone does not wait.
                 let _ = done.send(());
             }

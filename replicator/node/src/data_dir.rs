@@ -66,20 +66,6 @@ pub enum DataDirError {
         /// Its format.
         found: u32,
     },
-    /// The cluster had other nodes when this one joined it.
-    #[error(
-        "the data directory {} was made by one of the nodes {found}, the configuration now names {wanted}; two halves \
-         with different members could both believe to be the cluster, so give every node the list it was started with",
-        path.display()
-    )]
-    OtherMembers {
-        /// Which directory.
-        path: PathBuf,
-        /// Who they were.
-        found: String,
-        /// Who they are to be.
-        wanted: String,
-    },
     /// It belongs to somebody else.
     #[error(
         "the data directory {} belongs to node {found_node} of cluster epoch {found_epoch}, not to node {node} of cluster \
@@ -101,9 +87,9 @@ pub enum DataDirError {
 }
 
 impl DataDir {
-    /// Makes or opens the directory for `node`, one of `members` in ascending order, of the cluster `epoch`, and keeps
-    /// others out.
-    pub fn open(path: &Path, node: NodeId, epoch: ClusterEpoch, members: &[NodeId]) -> Result<DataDir, DataDirError> {
+    /// Makes or opens the directory for `node` of the cluster `epoch`, and keeps others out. Who its peers are is in the
+    /// log.
+    pub fn open(path: &Path, node: NodeId, epoch: ClusterEpoch) -> Result<DataDir, DataDirError> {
         let doing = |attempted| move |source| DataDirError::Io { path: path.to_path_buf(), attempted, source };
         fs::create_dir_all(path).map_err(doing("making it"))?;
         let lock_path = path.join("lock");
@@ -118,7 +104,7 @@ impl DataDir {
                 Err(TryLockError::Error(source)) => return Err(doing("locking it")(source)),
             }
         }
-        check_identity(path, node, epoch, members)?;
+        check_identity(path, node, epoch)?;
         Ok(DataDir { path: path.to_path_buf(), _lock: lock })
     }
 
@@ -133,23 +119,17 @@ impl DataDir {
     }
 }
 
-fn identity_line(node: NodeId, epoch: ClusterEpoch, members: &str) -> String {
-    format!("format={FORMAT} epoch={epoch} node={node} members={members}")
+fn identity_line(node: NodeId, epoch: ClusterEpoch) -> String {
+    format!("format={FORMAT} epoch={epoch} node={node}")
 }
 
-fn list(members: &[NodeId]) -> String {
-    members.iter().map(NodeId::to_string).collect::<Vec<_>>().join(",")
-}
-
-fn check_identity(dir: &Path, node: NodeId, epoch: ClusterEpoch, members: &[NodeId]) -> Result<(), DataDirError> {
-    let wanted = list(members);
+fn check_identity(dir: &Path, node: NodeId, epoch: ClusterEpoch) -> Result<(), DataDirError> {
     let doing = |attempted| move |source| DataDirError::Io { path: dir.to_path_buf(), attempted, source };
     let path = dir.join("identity");
     let text = match fs::read_to_string(&path) {
         Ok(text) => text,
         Err(error) if error.kind() == io::ErrorKind::NotFound => {
-            return write_identity(dir, &path, &identity_line(node, epoch, &wanted))
-                .map_err(doing("writing the identity file"));
+            return write_identity(dir, &path, &identity_line(node, epoch)).map_err(doing("writing the identity file"));
         }
         Err(source) => return Err(doing("reading the identity file")(source)),
     };
@@ -157,7 +137,7 @@ fn check_identity(dir: &Path, node: NodeId, epoch: ClusterEpoch, members: &[Node
     let number = |key: &str| word(key)?.parse::<u64>().ok();
     let (Some(format), Some(found_epoch), Some(found_node)) = (number("format"), number("epoch"), number("node"))
     else {
-        let line = identity_line(node, epoch, &wanted);
+        let line = identity_line(node, epoch);
         return Err(DataDirError::Damaged { path, node, epoch, line });
     };
     let path = dir.to_path_buf();
@@ -168,13 +148,7 @@ fn check_identity(dir: &Path, node: NodeId, epoch: ClusterEpoch, members: &[Node
     if (found_node, found_epoch) != (node, epoch) {
         return Err(DataDirError::OtherOwner { path, found_node, found_epoch, node, epoch });
     }
-    match word("members") {
-        Some(found) if found != wanted => Err(DataDirError::OtherMembers { path, found: found.to_owned(), wanted }),
-        Some(_) => Ok(()),
-        // Written before members were.
-        None => write_identity(dir, &dir.join("identity"), &identity_line(node, epoch, &wanted))
-            .map_err(doing("writing the identity file")),
-    }
+    Ok(())
 }
 
 /// All of it or nothing: the file gets its name when its bytes are on the disk.
@@ -195,44 +169,28 @@ mod tests {
 
     const NODE: NodeId = NodeId::new(1);
     const EPOCH: ClusterEpoch = ClusterEpoch::new(7);
-    const MEMBERS: [NodeId; 3] = [NodeId::new(1), NodeId::new(2), NodeId::new(3)];
 
     #[test]
     fn a_directory_is_one_process_and_one_nodes() {
         let dir = TempDir::new().unwrap();
-        let held = DataDir::open(dir.path(), NODE, EPOCH, &MEMBERS).unwrap();
-        assert!(matches!(DataDir::open(dir.path(), NODE, EPOCH, &MEMBERS), Err(DataDirError::InUse { .. })));
+        let held = DataDir::open(dir.path(), NODE, EPOCH).unwrap();
+        assert!(matches!(DataDir::open(dir.path(), NODE, EPOCH), Err(DataDirError::InUse { .. })));
         drop(held);
-        DataDir::open(dir.path(), NODE, EPOCH, &MEMBERS).unwrap();
-        let other = DataDir::open(dir.path(), NodeId::new(2), EPOCH, &MEMBERS).unwrap_err();
+        DataDir::open(dir.path(), NODE, EPOCH).unwrap();
+        let other = DataDir::open(dir.path(), NodeId::new(2), EPOCH).unwrap_err();
         assert!(other.to_string().contains("belongs to node 1 of cluster epoch 7, not to node 2"), "{other}");
-        let other = DataDir::open(dir.path(), NODE, ClusterEpoch::new(8), &MEMBERS).unwrap_err();
+        let other = DataDir::open(dir.path(), NODE, ClusterEpoch::new(8)).unwrap_err();
         assert!(matches!(other, DataDirError::OtherOwner { .. }));
     }
 
     #[test]
     fn a_damaged_identity_says_what_to_do() {
         let dir = TempDir::new().unwrap();
-        drop(DataDir::open(dir.path(), NODE, EPOCH, &MEMBERS).unwrap());
+        drop(DataDir::open(dir.path(), NODE, EPOCH).unwrap());
         fs::write(dir.path().join("identity"), "form").unwrap();
-        let error = DataDir::open(dir.path(), NODE, EPOCH, &MEMBERS).unwrap_err().to_string();
-        assert!(error.contains("write the line `format=2 epoch=7 node=1 members=1,2,3`"), "{error}");
+        let error = DataDir::open(dir.path(), NODE, EPOCH).unwrap_err().to_string();
+        assert!(error.contains("write the line `format=2 epoch=7 node=1`"), "{error}");
         fs::write(dir.path().join("identity"), "format=9 epoch=7 node=1").unwrap();
-        assert!(matches!(
-            DataDir::open(dir.path(), NODE, EPOCH, &MEMBERS),
-            Err(DataDirError::OtherFormat { found: 9, .. })
-        ));
-    }
-
-    #[test]
-    fn a_node_does_not_start_with_other_members_than_it_had() {
-        let dir = TempDir::new().unwrap();
-        drop(DataDir::open(dir.path(), NODE, EPOCH, &MEMBERS).unwrap());
-        let more: Vec<NodeId> = (1..=5).map(NodeId::new).collect();
-        let error = DataDir::open(dir.path(), NODE, EPOCH, &more).unwrap_err().to_string();
-        assert!(error.contains("one of the nodes 1,2,3, the configuration now names 1,2,3,4,5"), "{error}");
-        fs::write(dir.path().join("identity"), "format=2 epoch=7 node=1\n").unwrap();
-        drop(DataDir::open(dir.path(), NODE, EPOCH, &more).expect("it did not say whose it was"));
-        assert!(DataDir::open(dir.path(), NODE, EPOCH, &MEMBERS).is_err());
+        assert!(matches!(DataDir::open(dir.path(), NODE, EPOCH), Err(DataDirError::OtherFormat { found: 9, .. })));
     }
 }

@@ -4,7 +4,7 @@
 use std::collections::VecDeque;
 use std::sync::Arc;
 
-use replicator::{LogStore, OpenError, Output, Replica, ReplicaConfig, Status};
+use replicator::{LogStore, NotChanged, OpenError, Output, Replica, ReplicaConfig, Status};
 use wire::codec::v1;
 use wire::link::{OpenSession, ReadReady, ReadRefused, Refusal, Refused, Reply, Request, SessionOpened};
 use wire::{Command, LogPosition, NodeId, PartitionId, Sequence, SessionId, Term, Timestamp};
@@ -157,7 +157,7 @@ impl<L: LogStore> PartitionHost<L> {
             node,
             replica,
             shipper: MailShipper::new(partition, incarnation, config.partitions, config.mail),
-            handover: Handover::new(node, config.preferred_leader, config.leader_stable_ns),
+            handover: Handover::new(node, partition, config.preferred_leader, config.leader_stable_ns),
             freshness: Freshness::default(),
             is_leader: false,
             applied,
@@ -205,6 +205,17 @@ impl<L: LogStore> PartitionHost<L> {
     /// Hands the partition over to another node, if this one leads.
     pub fn transfer_leadership(&mut self, to: NodeId) {
         self.replica.transfer_leadership(to);
+    }
+
+    /// Makes a node a member of this partition that has introduced itself, if this node leads.
+    pub fn add_node(&mut self, node: NodeId) -> Result<(), NotChanged> {
+        self.replica.add_node(node)
+    }
+
+    /// Makes a node a member of this partition no more, if this node leads and is another one.
+    pub fn remove_node(&mut self, node: NodeId) -> Result<(), NotChanged> {
+        self.handover.leaves(node);
+        self.replica.remove_node(node)
     }
 
     /// Takes one input; its effects appear with the next duty cycle.
@@ -312,6 +323,7 @@ impl<L: LogStore> PartitionHost<L> {
                 self.counters.snapshots_installed += 1;
                 self.applied = self.applied.max(position);
             }
+            Output::MembersChanged { .. } => self.handover.members(&self.replica.status()),
             Output::SnapshotTaken { .. } => self.counters.snapshots_taken += 1,
             Output::Failed { error } => self.outputs.push_back(HostOutput::Failed(error)),
         }

@@ -3,8 +3,8 @@
 
 use std::collections::BTreeSet;
 
-use replicator::Status;
-use wire::{NodeId, Timestamp};
+use replicator::{Status, node_of};
+use wire::{NodeId, PartitionId, Timestamp};
 
 /// The preferred replica may miss this many entries; the transfer brings them over.
 const BEHIND_MAX: u64 = 64;
@@ -13,7 +13,13 @@ const BEHIND_MAX: u64 = 64;
 #[derive(Debug)]
 pub struct Handover {
     node: NodeId,
+    partition: PartitionId,
+    /// Who should lead by the configuration, and who should among those who can.
+    configured: NodeId,
     preferred: NodeId,
+    /// A node that is to go: it is given nothing.
+    leaving: Option<NodeId>,
+    leads: bool,
     stable_ns: u64,
     /// When to look again; only while this node leads.
     due: Option<Timestamp>,
@@ -23,12 +29,33 @@ pub struct Handover {
 
 impl Handover {
     /// On `node`, of a partition that `preferred` should lead.
-    pub fn new(node: NodeId, preferred: NodeId, stable_ns: u64) -> Handover {
-        Handover { node, preferred, stable_ns, due: None, dead: BTreeSet::new() }
+    pub fn new(node: NodeId, partition: PartitionId, preferred: NodeId, stable_ns: u64) -> Handover {
+        let (leaving, due, dead) = Default::default();
+        Handover { node, partition, configured: preferred, preferred, leaving, leads: false, stable_ns, due, dead }
+    }
+
+    /// Others have a replica now. Where the configured leader is none of them, partitions are led in turn by those who are.
+    pub fn members(&mut self, status: &Status) {
+        let nodes: BTreeSet<NodeId> = status.members.voters.iter().map(|voter| node_of(*voter)).collect();
+        let able: Vec<NodeId> = nodes.into_iter().filter(|node| Some(*node) != self.leaving).collect();
+        if able.is_empty() {
+            return;
+        }
+        let turn = usize::from(self.partition.get()).wrapping_sub(1) % able.len();
+        self.preferred = if able.contains(&self.configured) { self.configured } else { able[turn] };
+        if self.leads && self.due.is_none() && self.preferred != self.node {
+            self.due = Some(Timestamp::ZERO);
+        }
+    }
+
+    /// A node is to go.
+    pub fn leaves(&mut self, node: NodeId) {
+        self.leaving = Some(node);
     }
 
     /// This node began or ceased to lead.
     pub fn leads(&mut self, leads: bool, now: Timestamp) {
+        self.leads = leads;
         self.due = (leads && self.preferred != self.node).then(|| now.plus_nanos(self.stable_ns));
     }
 
@@ -54,6 +81,7 @@ impl Handover {
             .standbys
             .iter()
             .any(|(node, matched)| *node == self.preferred && matched + BEHIND_MAX >= status.last_index);
-        (status.settled && has_everything && !self.dead.contains(&self.preferred)).then_some(self.preferred)
+        let is_able = !self.dead.contains(&self.preferred) && self.leaving != Some(self.preferred);
+        (status.settled && has_everything && is_able && self.preferred != self.node).then_some(self.preferred)
     }
 }

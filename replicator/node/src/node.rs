@@ -10,7 +10,7 @@ use crossbeam::channel::{Receiver, Sender, bounded};
 use engine::{Limits, PartitionConfig};
 use replicator::log::disk::{Disk, DiskConfig, DiskLog, LogGroup};
 use replicator::net::{self, NetConfig, NetHandle, NetLimits, TlsIdentity};
-use replicator::{OpenError, ReplicaConfig, SnapshotTaker};
+use replicator::{NotChanged, OpenError, ReplicaConfig, SnapshotTaker};
 use wire::{Incarnation, NodeId, PartitionId, Text};
 
 use crate::archive::{Archive, ArchiveError};
@@ -99,7 +99,7 @@ impl Node {
     /// Starts a node: takes its data directory, opens its log, archives and replicas, and starts its threads.
     pub fn start(config: NodeConfig) -> Result<NodeHandle, StartError> {
         check(&config)?;
-        let data_dir = DataDir::open(&config.data_dir, config.node, config.epoch, &voters(&config))?;
+        let data_dir = DataDir::open(&config.data_dir, config.node, config.epoch)?;
         let clock = Clock::start();
         let metrics = Arc::new(Metrics::new());
         let partitions: Vec<PartitionId> = config.partitions.iter().map(|placed| placed.partition).collect();
@@ -235,6 +235,16 @@ impl NodeHandle {
             // Too many questions wait: whoever asks sees that nothing changed.
             let _ = port.ask(Question::Transfer(to));
         }
+    }
+
+    /// Makes a node a member of every partition that this node leads, or a member no more: the node's leaders, asked one by
+    /// one, change all of them. Says of each partition what came of it.
+    pub fn change_member(&self, node: NodeId, is_to_be: bool) -> Vec<(PartitionId, Result<(), NotChanged>)> {
+        let answers = self.ask(|to| match is_to_be {
+            true => Question::AddNode(node, to),
+            false => Question::RemoveNode(node, to),
+        });
+        answers.into_iter().collect()
     }
 
     /// Hands every partition that this node leads to the standby that is least behind; where nobody is near, it stays.

@@ -1,5 +1,7 @@
 //! What operators ask a node, and its answers.
 
+use std::collections::BTreeSet;
+
 use crossbeam::channel::Sender;
 use engine::AssetAudit;
 use serde::Serialize;
@@ -24,8 +26,14 @@ pub struct NodeStatus {
 pub struct PartitionStatus {
     /// Which partition.
     pub partition: u16,
-    /// `leader`, `candidate`, `standby`; `unresponsive` when its thread did not answer in time.
+    /// `leader`, `candidate`, `standby`, `learner` (gets the log and has no vote, or is no member); `unresponsive` when its thread did not answer in time.
     pub role: &'static str,
+    /// The nodes that vote; while members are being changed those before and after.
+    pub voters: Vec<u64>,
+    /// The nodes that get the log and do not vote yet.
+    pub learners: Vec<u64>,
+    /// Whether members are being changed.
+    pub changing: bool,
     /// The leader's node id; `null` while there is none.
     pub leader: Option<u64>,
     /// Raft's term.
@@ -135,10 +143,19 @@ pub enum Question {
     Digest(Sender<DigestAt>),
     /// See [`AuditAt`].
     Audit(Sender<AuditAt>),
+    /// Make a node a member.
+    AddNode(wire::NodeId, Sender<Result<(), replicator::NotChanged>>),
+    /// Make a node a member no more.
+    RemoveNode(wire::NodeId, Sender<Result<(), replicator::NotChanged>>),
     /// Hand leadership to a node.
     Transfer(wire::NodeId),
     /// End the thread.
     Stop,
+}
+
+/// The nodes of members, each once.
+fn nodes<'a>(members: impl Iterator<Item = &'a u64>) -> Vec<u64> {
+    members.map(|member| replicator::node_of(*member).get()).collect::<BTreeSet<u64>>().into_iter().collect()
 }
 
 impl PartitionStatus {
@@ -148,6 +165,7 @@ impl PartitionStatus {
             replicator::Role::Leader => "leader",
             replicator::Role::Candidate => "candidate",
             replicator::Role::Standby => "standby",
+            replicator::Role::Learner => "learner",
         };
         let lag = status.commit_index.saturating_sub(status.applied_index);
         let standbys = status.standbys.iter().map(|(node, matched)| StandbyStatus {
@@ -158,6 +176,9 @@ impl PartitionStatus {
             partition: partition.get(),
             role,
             leader: status.leader.map(wire::NodeId::get),
+            voters: nodes(status.members.voters.union(&status.members.outgoing)),
+            learners: nodes(status.members.learners.iter()),
+            changing: status.members.is_joint() || !status.members.learners.is_empty(),
             term: status.term.get(),
             commit_index: status.commit_index,
             applied_index: status.applied_index,
@@ -181,6 +202,9 @@ impl PartitionStatus {
             partition: partition.get(),
             role: "unresponsive",
             leader: None,
+            voters: Vec::new(),
+            learners: Vec::new(),
+            changing: false,
             term: 0,
             commit_index: 0,
             applied_index: 0,

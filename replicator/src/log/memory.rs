@@ -6,7 +6,10 @@
 use std::collections::{BTreeMap, VecDeque};
 use std::sync::{Arc, Mutex, MutexGuard};
 
+use wire::NodeId;
+
 use super::{Append, Durable, Entry, HardState, LogStore, Snapshots, StoreError, Stored, connect};
+use crate::standing::Standing;
 
 /// A disk. Clones are the same disk; it outlives the replicas that use it.
 #[derive(Debug, Clone)]
@@ -19,6 +22,8 @@ struct Disk {
     done: VecDeque<Durable>,
     immediate: bool,
     failed: Option<String>,
+    /// Something of it is damaged, where no crash leaves traces.
+    is_rotten: bool,
     /// So many of the waiting writes were said to be durable.
     #[cfg(feature = "planted")]
     told: usize,
@@ -29,6 +34,7 @@ struct Image {
     hard_state: HardState,
     entries: Vec<Entry>,
     snapshots: BTreeMap<u64, Vec<u8>>,
+    standing: Option<Standing>,
 }
 
 #[derive(Debug)]
@@ -88,6 +94,17 @@ impl MemoryDisk {
         self.lock().failed = None;
     }
 
+    /// Bits have changed in the middle of what was written long ago: whoever reads it next finds out.
+    pub fn rot(&self) {
+        self.lock().is_rotten = true;
+    }
+
+    /// The member that this disk makes of its node, if it has been written.
+    pub fn member(&self, node: NodeId) -> Option<u64> {
+        let disk = self.lock();
+        disk.durable.standing.as_ref().filter(|_| !disk.is_rotten).map(|standing| standing.member(node))
+    }
+
     /// Whether an entry of this index and term, or a snapshot that covers it, would survive a crash.
     pub fn keeps(&self, index: u64, term: u64) -> bool {
         let disk = self.lock();
@@ -98,6 +115,11 @@ impl MemoryDisk {
         let first = image.entries.first().map_or(0, |entry| entry.index);
         let place = index.checked_sub(first).and_then(|place| usize::try_from(place).ok());
         place.and_then(|place| image.entries.get(place)).is_some_and(|entry| entry.term == term)
+    }
+
+    /// The entries that would survive a crash.
+    pub fn entries(&self) -> Vec<Entry> {
+        self.lock().durable.entries.clone()
     }
 
     /// The index of the last durable entry, and how many snapshots there are.
@@ -151,6 +173,9 @@ impl Image {
                 if append.reset.is_some() {
                     self.entries.clear();
                 }
+                if append.standing.is_some() {
+                    self.standing = append.standing;
+                }
                 if let Some(hard_state) = append.hard_state {
                     self.hard_state = hard_state;
                 }
@@ -194,7 +219,15 @@ impl LogStore for MemoryLog {
         let snapshot = image.snapshots.values().next_back().cloned();
         image.entries = connect(&image.hard_state, snapshot.as_deref(), std::mem::take(&mut image.entries))
             .expect("a simulated disk does not lose the middle of a log");
-        Ok(Stored { hard_state: image.hard_state.clone(), entries: image.entries.clone(), snapshot })
+        let is_lost = std::mem::take(&mut disk.is_rotten);
+        if is_lost {
+            // What a real store does when it finds damage: it is set aside, and another begun.
+            disk.durable = Image::default();
+        }
+        let image = &mut disk.durable;
+        let (hard_state, entries) = (image.hard_state.clone(), image.entries.clone());
+        let snapshot = snapshot.filter(|_| !is_lost);
+        Ok(Stored { hard_state, entries, snapshot, is_lost, standing: image.standing.clone() })
     }
 
     fn append(&mut self, write: Append) {

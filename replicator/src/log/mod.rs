@@ -9,9 +9,11 @@ mod tail;
 
 pub(crate) use tail::Tail;
 
-pub use raft::eraftpb::{Entry, HardState};
+pub use raft::eraftpb::{Entry, EntryType, HardState};
 
 use wire::{ClusterEpoch, NodeId, PartitionId};
+
+use crate::standing::Standing;
 
 /// A partition's durable log.
 pub trait LogStore {
@@ -52,6 +54,8 @@ pub struct Append {
     pub hard_state: Option<HardState>,
     /// Entries without gaps. The first may be at or before the last one written: then it and all after are replaced.
     pub entries: Vec<Entry>,
+    /// What the store is to its group from now on.
+    pub standing: Option<Standing>,
     /// Drop the whole log first, because a snapshot at this index and term, already saved, replaces it.
     pub reset: Option<(u64, u64)>,
 }
@@ -81,6 +85,10 @@ pub struct Stored {
     pub entries: Vec<Entry>,
     /// The newest valid snapshot.
     pub snapshot: Option<Vec<u8>>,
+    /// It held something that its node may have promised by, and that was set aside.
+    pub is_lost: bool,
+    /// What the store is to its group; `None` when nobody has said so.
+    pub standing: Option<Standing>,
 }
 
 /// What stores agree on about snapshots.

@@ -22,19 +22,13 @@ pub struct Tail {
 impl Tail {
     /// `before` is index and term of the entry before the first of `entries`.
     pub fn new(
-        voters: Vec<u64>,
+        voters: ConfState,
         hard_state: HardState,
         before: (u64, u64),
         entries: Vec<Entry>,
         snapshot: (u64, u64),
     ) -> Tail {
-        let voters = ConfState { voters, ..ConfState::default() };
         Tail { hard_state, voters, before, entries: entries.into(), snapshot }
-    }
-
-    /// What a snapshot of this group says about its members.
-    pub fn voters(&self) -> &ConfState {
-        &self.voters
     }
 
     /// Notes term, vote and commit.

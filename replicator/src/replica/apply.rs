@@ -2,7 +2,7 @@
 
 use std::collections::VecDeque;
 
-use raft::eraftpb::Entry;
+use raft::eraftpb::{Entry, EntryType};
 
 use super::Replica;
 use super::state::{Audience, NotApplied};
@@ -44,8 +44,17 @@ impl<M: StateMachine, L: LogStore> Replica<M, L> {
             outputs: &mut self.outputs,
         };
         for (at, entry) in entries.iter().enumerate() {
+            let is_change = entry.get_entry_type() == EntryType::EntryConfChangeV2;
+            let before = is_change.then(|| self.state.members.clone());
             match self.state.apply(entry, &mut outside) {
-                Ok(()) => self.checkpoint.applied(entry.data.len()),
+                Ok(()) => {
+                    self.checkpoint.applied(entry.data.len());
+                    if before.is_some_and(|before| before != self.state.members) {
+                        // The next entries may be of the new members' making: first things first.
+                        self.raft_follows(entry);
+                        return self.apply_committed(entries[at + 1..].to_vec());
+                    }
+                }
                 Err(NotApplied::Broken { spot, panic }) => {
                     self.break_down(spot, &panic, &entries[at..]);
                     return;
@@ -59,5 +68,13 @@ impl<M: StateMachine, L: LogStore> Replica<M, L> {
         if !entries.is_empty() {
             self.raft.advance_apply_to(self.state.cursor.index);
         }
+    }
+
+    /// Raft learns of a change of members that has been applied.
+    pub(super) fn raft_follows(&mut self, entry: &Entry) {
+        if let Err(error) = self.follow_members(entry.index, &entry.data) {
+            self.fail(error.to_string());
+        }
+        self.raft.advance_apply_to(self.state.cursor.index);
     }
 }

@@ -8,11 +8,12 @@ use std::collections::BTreeMap;
 
 use raft::ProgressState;
 use raft::SnapshotStatus;
-use raft::eraftpb::{Message, MessageType, SnapshotMetadata};
+use raft::eraftpb::{Message, MessageType};
 use wire::{NodeId, Timestamp};
 
 use super::Replica;
 use super::envelope::{Chunk, Envelope, Received};
+use crate::members::{Members, node_of};
 use crate::{LogStore, Output, StateMachine, snapshot};
 
 const CHUNK_BYTES: usize = 256 * 1024;
@@ -28,7 +29,7 @@ const TOTAL_MAX: u64 = 16 << 30;
 /// Snapshots on their way.
 #[derive(Debug, Default)]
 pub(super) struct CatchUp {
-    sending: BTreeMap<NodeId, Sending>,
+    sending: BTreeMap<u64, Sending>,
     receiving: Option<Receiving>,
 }
 
@@ -53,9 +54,9 @@ struct Receiving {
 
 impl<M: StateMachine, L: LogStore> Replica<M, L> {
     /// Raft wants a standby to have the newest snapshot.
-    pub(super) fn begin_transfer(&mut self, to: NodeId, metadata: &SnapshotMetadata) {
+    pub(super) fn begin_transfer(&mut self, to: u64, at: (u64, u64)) {
         let sending = Sending {
-            at: (metadata.index, metadata.term),
+            at,
             total: None,
             acknowledged: 0,
             sent: 0,
@@ -73,19 +74,19 @@ impl<M: StateMachine, L: LogStore> Replica<M, L> {
         let mut work = 0;
         let mut sending = std::mem::take(&mut self.catch_up.sending);
         sending.retain(|to, transfer| {
-            let wanted = self.is_leader()
-                && (self.raft.raft.prs().get(to.get())).is_some_and(|p| p.state == ProgressState::Snapshot);
+            let wanted =
+                self.is_leader() && (self.raft.raft.prs().get(*to)).is_some_and(|p| p.state == ProgressState::Snapshot);
             if !wanted {
                 return false;
             }
             if self.now > transfer.progress_at.plus_nanos(GIVE_UP_NS) {
-                self.raft.report_snapshot(to.get(), SnapshotStatus::Failure);
+                self.raft.report_snapshot(*to, SnapshotStatus::Failure);
                 return false;
             }
             match self.send_chunks(*to, transfer) {
                 Some(sent) => work += sent,
                 None => {
-                    self.raft.report_snapshot(to.get(), SnapshotStatus::Failure);
+                    self.raft.report_snapshot(*to, SnapshotStatus::Failure);
                     return false;
                 }
             }
@@ -96,7 +97,7 @@ impl<M: StateMachine, L: LogStore> Replica<M, L> {
     }
 
     /// `None` when the snapshot is gone: a newer one has replaced it.
-    fn send_chunks(&mut self, to: NodeId, transfer: &mut Sending) -> Option<usize> {
+    fn send_chunks(&mut self, to: u64, transfer: &mut Sending) -> Option<usize> {
         if self.now > transfer.resend_at {
             transfer.sent = transfer.acknowledged;
             transfer.resend_at = self.now.plus_nanos(RESEND_NS);
@@ -120,7 +121,7 @@ impl<M: StateMachine, L: LogStore> Replica<M, L> {
                 return None;
             }
             let payload = Envelope::Chunk(Chunk { term, at: transfer.at, total, offset, bytes: &bytes }).encode();
-            self.outputs.push_back(Output::Send { to, payload });
+            self.outputs.push_back(Output::Send { to: node_of(to), payload });
             work += 1;
         }
         Some(work)
@@ -131,8 +132,8 @@ impl<M: StateMachine, L: LogStore> Replica<M, L> {
         if received.term != self.raft.raft.term {
             return false;
         }
-        if let Some(transfer) = self.catch_up.sending.get_mut(&from)
-            && transfer.at.0 == received.index
+        let mut sending = self.catch_up.sending.iter_mut().filter(|(to, _)| node_of(**to) == from);
+        if let Some((to, transfer)) = sending.find(|(_, transfer)| transfer.at.0 == received.index)
             && received.bytes > transfer.acknowledged
             && transfer.total.is_some_and(|total| received.bytes <= total)
         {
@@ -142,8 +143,9 @@ impl<M: StateMachine, L: LogStore> Replica<M, L> {
             transfer.resend_at = self.now.plus_nanos(RESEND_NS);
             if transfer.total == Some(received.bytes) {
                 // It has been shown to the standby's Raft, whose answer may be lost: from here on ours asks for it.
-                self.catch_up.sending.remove(&from);
-                self.raft.report_snapshot(from.get(), SnapshotStatus::Finish);
+                let to = *to;
+                self.catch_up.sending.remove(&to);
+                self.raft.report_snapshot(to, SnapshotStatus::Finish);
             }
         }
         true
@@ -152,13 +154,15 @@ impl<M: StateMachine, L: LogStore> Replica<M, L> {
     /// The leader sends a piece of its snapshot.
     pub(super) fn on_chunk(&mut self, from: NodeId, chunk: Chunk<'_>) -> bool {
         let raft = &self.raft.raft;
-        if chunk.term != raft.term || raft.leader_id != from.get() || chunk.total > TOTAL_MAX {
+        if !self.is_admitted() || chunk.term != raft.term || node_of(raft.leader_id) != from || chunk.total > TOTAL_MAX
+        {
             return false;
         }
         if chunk.at.0 <= raft.raft_log.committed {
             // It has that already. Raft says so to the leader's Raft.
             self.acknowledge(from, &chunk, chunk.total);
-            return self.show(from, &chunk, Vec::new());
+            let members = self.state.members.clone();
+            return self.show(&members, &chunk, Vec::new());
         }
         let same = |r: &Receiving| (r.from, r.term, r.at, r.total) == (from, chunk.term, chunk.at, chunk.total);
         if !self.catch_up.receiving.as_ref().is_some_and(same) {
@@ -177,15 +181,14 @@ impl<M: StateMachine, L: LogStore> Replica<M, L> {
         let bytes = self.catch_up.receiving.take().expect("it is complete").bytes;
         let Ok(opened) = snapshot::open(&bytes) else { return false };
         let header = opened.header;
-        let voters = self.raft.store().voters().get_voters();
         let ours = (header.partition, header.epoch) == (self.config.partition, self.config.epoch)
-            && header.voters == voters
+            && header.members.has(self.raft.raft.id)
             && (header.index, header.term) == chunk.at;
         if !ours {
             return false;
         }
         self.acknowledge(from, &chunk, received);
-        self.show(from, &chunk, bytes)
+        self.show(&header.members, &chunk, bytes)
     }
 
     fn acknowledge(&mut self, to: NodeId, chunk: &Chunk<'_>, bytes: u64) {
@@ -194,16 +197,15 @@ impl<M: StateMachine, L: LogStore> Replica<M, L> {
     }
 
     /// Shows a snapshot to Raft as if it had come in one message.
-    fn show(&mut self, from: NodeId, chunk: &Chunk<'_>, bytes: Vec<u8>) -> bool {
+    fn show(&mut self, members: &Members, chunk: &Chunk<'_>, bytes: Vec<u8>) -> bool {
         let mut message = Message::default();
         message.set_msg_type(MessageType::MsgSnapshot);
-        (message.from, message.to, message.term) = (from.get(), self.config.node.get(), chunk.term);
-        let voters = self.raft.store().voters().clone();
+        (message.from, message.to, message.term) = (self.raft.raft.leader_id, self.raft.raft.id, chunk.term);
         let snapshot = message.mut_snapshot();
         snapshot.data = bytes.into();
         let metadata = snapshot.mut_metadata();
         (metadata.index, metadata.term) = chunk.at;
-        metadata.set_conf_state(voters);
+        metadata.set_conf_state(members.conf_state());
         let stepped = self.raft.step(message).is_ok();
         self.election.settle(&mut self.raft);
         stepped

@@ -22,6 +22,8 @@ const DROPPED_MAX: u64 = 128;
 pub(super) struct Checkpoint {
     newest: Cursor,
     saving: Option<Cursor>,
+    /// One is wanted whatever has been applied since.
+    is_hurried: bool,
     /// Since the last snapshot was begun.
     entries: u64,
     bytes: u64,
@@ -42,6 +44,7 @@ impl Checkpoint {
         Checkpoint {
             newest: cursor.clone(),
             saving: None,
+            is_hurried: false,
             entries: 0,
             bytes: 0,
             wanted: None,
@@ -60,6 +63,16 @@ impl Checkpoint {
     /// The last log index in the newest snapshot on disk; 0 when there is none.
     pub fn newest_index(&self) -> u64 {
         self.newest.index
+    }
+
+    /// Index and term of the newest snapshot on disk.
+    pub fn newest(&self) -> (u64, u64) {
+        (self.newest.index, self.newest.term)
+    }
+
+    /// Whoever returns waits for a snapshot.
+    pub fn hurry(&mut self) {
+        self.is_hurried = true;
     }
 
     /// An entry has been applied.
@@ -86,12 +99,14 @@ impl<M: StateMachine, L: LogStore> Replica<M, L> {
 
     fn begin_checkpoint(&mut self) -> usize {
         let (limits, checkpoint) = (&self.config.snapshots, &mut self.checkpoint);
-        let is_due = checkpoint.entries >= limits.every_entries || checkpoint.bytes >= limits.every_bytes;
+        let is_due = checkpoint.is_hurried
+            || checkpoint.entries >= limits.every_entries
+            || checkpoint.bytes >= limits.every_bytes;
         let is_under_way = checkpoint.saving.is_some() || checkpoint.wanted.is_some() || checkpoint.written.is_some();
         if !is_due || is_under_way {
             return 0;
         }
-        (checkpoint.entries, checkpoint.bytes) = (0, 0);
+        (checkpoint.entries, checkpoint.bytes, checkpoint.is_hurried) = (0, 0, false);
         if self.twin.is_some() {
             (checkpoint.wanted, checkpoint.is_asked) = (Some(self.state.cursor.index), false);
         } else {

@@ -7,6 +7,7 @@ use wire::{NodeId, Timestamp};
 
 use super::Replica;
 use crate::log::Tail;
+use crate::members::node_of;
 use crate::random::Random;
 use crate::{LogStore, ReplicaConfig, StateMachine};
 
@@ -68,19 +69,23 @@ impl<M: StateMachine, L: LogStore> Replica<M, L> {
     /// The connection to a node was closed and a new one is refused: its process is dead. If it led, a campaign
     /// is planned at once, the standbys one after the other, so that they do not split the vote.
     pub fn peer_refused(&mut self, node: NodeId) {
-        if self.failed.is_some() || node == self.config.node || !self.config.voters.contains(&node) {
+        if self.failed.is_some() || node == self.config.node || !self.is_member() {
             return;
         }
-        self.raft.report_unreachable(node.get());
+        for member in self.state.members.all().into_iter().filter(|member| node_of(*member) == node) {
+            self.raft.report_unreachable(member);
+        }
         let raft = &self.raft.raft;
-        let follows = raft.state == StateRole::Follower && raft.leader_id == node.get();
+        let follows = raft.state == StateRole::Follower && node_of(raft.leader_id) == node;
         if !follows || self.election.planned_term == raft.term {
             return;
         }
-        let rank = self.config.voters.iter().filter(|v| **v != node).position(|v| *v == self.config.node);
-        let wait = rank.unwrap_or(0) as u64 * self.config.timing.failover_stagger_ns;
+        let standbys = self.state.members.voters.iter().filter(|voter| node_of(**voter) != node);
+        let Some(rank) = standbys.into_iter().position(|voter| *voter == raft.id) else { return };
+        let wait = rank as u64 * self.config.timing.failover_stagger_ns;
+        let leader = raft.leader_id;
         self.election.planned_term = raft.term;
-        self.election.plan = Some(Plan { due: self.now.plus_nanos(wait), leader: node.get() });
+        self.election.plan = Some(Plan { due: self.now.plus_nanos(wait), leader });
     }
 
     /// Campaigns as planned, unless somebody leads by then or has this replica's vote.

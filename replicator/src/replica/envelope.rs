@@ -6,16 +6,20 @@
 //! | 2 | chunk of a snapshot | term u64, index u64, index's term u64, total length u64, offset u64, bytes |
 //! | 3 | received of a snapshot | term u64, index u64, bytes u64 |
 //! | 4 | broken | position u64, step u32 |
+//! | 5 | introduction | standing, whether it belongs u8 |
 
 use super::quarantine::Spot;
 use protobuf::Message as _;
 use raft::eraftpb::Message;
 use wire::codec::{CodecError, Reader, Writer};
 
+use crate::standing::Standing;
+
 const RAFT: u8 = 1;
 const CHUNK: u8 = 2;
 const RECEIVED: u8 = 3;
 const BROKEN: u8 = 4;
+const INTRODUCTION: u8 = 5;
 
 /// One message between replicas.
 #[derive(Debug)]
@@ -24,6 +28,15 @@ pub(super) enum Envelope<'a> {
     Chunk(Chunk<'a>),
     Received(Received),
     Broken(Spot),
+    Introduction(Introduction),
+}
+
+/// What somebody says of itself.
+#[derive(Debug, Clone)]
+pub(super) struct Introduction {
+    pub standing: Standing,
+    /// Whether it has a state that says that it is a member.
+    pub is_member: bool,
 }
 
 /// A piece of a snapshot, from the leader.
@@ -70,6 +83,12 @@ impl Envelope<'_> {
                 to.put(&spot.position);
                 to.put(&spot.step);
             }
+            Envelope::Introduction(said) => {
+                let mut to = Writer::new(&mut bytes);
+                to.put(&INTRODUCTION);
+                said.standing.write(&mut to);
+                to.put(&u8::from(said.is_member));
+            }
             Envelope::Received(received) => {
                 let mut to = Writer::new(&mut bytes);
                 to.put(&RECEIVED);
@@ -105,6 +124,11 @@ impl Envelope<'_> {
                 let spot = Spot { position: from.get()?, step: from.get()? };
                 from.finish()?;
                 Ok(Envelope::Broken(spot))
+            }
+            INTRODUCTION => {
+                let said = Introduction { standing: Standing::read(&mut from)?, is_member: from.get::<u8>()? != 0 };
+                from.finish()?;
+                Ok(Envelope::Introduction(said))
             }
             _ => Err(CodecError::UnknownNumber),
         }

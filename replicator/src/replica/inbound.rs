@@ -10,7 +10,8 @@ use wire::NodeId;
 
 use super::envelope::Envelope;
 use super::{Replica, SEND_BYTES_MAX};
-use crate::{LogStore, StateMachine, entry};
+use crate::members::node_of;
+use crate::{LogStore, StateMachine, entry, members};
 
 /// No cluster elects this often; a greater term would overflow one day.
 const TERM_MAX: u64 = 1 << 48;
@@ -22,13 +23,14 @@ impl<M: StateMachine, L: LogStore> Replica<M, L> {
             return;
         }
         let taken = from != self.config.node
-            && self.config.voters.contains(&from)
+            && from.get() != 0
             && payload.len() <= SEND_BYTES_MAX
             && match Envelope::decode(payload) {
                 Ok(Envelope::Raft(message)) => self.on_raft(from, *message),
                 Ok(Envelope::Chunk(chunk)) => self.on_chunk(from, chunk),
                 Ok(Envelope::Received(received)) => self.on_received(from, received),
                 Ok(Envelope::Broken(spot)) => self.on_broken_peer(from, spot),
+                Ok(Envelope::Introduction(said)) => self.on_introduction(from, said),
                 Err(_) => false,
             };
         if !taken {
@@ -37,35 +39,21 @@ impl<M: StateMachine, L: LogStore> Replica<M, L> {
     }
 
     fn on_raft(&mut self, from: NodeId, mut message: Message) -> bool {
-        if message.from != from.get() || !self.admits(&message) {
+        if node_of(message.from) != from || !self.is_admitted() || !self.admits(&message) {
+            return false;
+        }
+        if self.is_blank() && message.get_msg_type() != MessageType::MsgHeartbeat {
+            // It has nothing to vote by and nothing to go on from. Its leader will send it a snapshot.
             return false;
         }
         let raft = &self.raft.raft;
         if message.get_msg_type() == MessageType::MsgHeartbeat && message.commit > raft.raft_log.last_index() {
-            // The leader takes this replica for one that has more: its directory was replaced by an empty one. It
-            // must answer to be caught up, and must not believe that of its entries anything is committed.
+            // Nobody may make this replica believe that what it does not have is committed.
             message.commit = raft.raft_log.committed;
-        }
-        if message.get_msg_type() == MessageType::MsgAppendResponse && message.reject {
-            self.forget_what_a_standby_lost(&message);
         }
         let stepped = self.raft.step(message).is_ok();
         self.election.settle(&mut self.raft);
         stepped
-    }
-
-    /// A standby says that its log ends before what it once acknowledged to this leader: its directory was replaced by
-    /// an empty one, or the message is old. Raft would ignore it for ever; to believe less of a standby is
-    /// always safe.
-    fn forget_what_a_standby_lost(&mut self, rejection: &Message) {
-        let raft = &mut self.raft.raft;
-        let (leads, term) = (raft.state == StateRole::Leader, raft.term);
-        let Some(progress) = raft.mut_prs().get_mut(rejection.from) else { return };
-        if leads && term == rejection.term && rejection.reject_hint < progress.matched {
-            progress.matched = 0;
-            progress.become_probe();
-            progress.next_idx = rejection.reject_hint + 1;
-        }
     }
 
     /// A ladder: whoever falls through every rung may be stepped.
@@ -83,7 +71,8 @@ impl<M: StateMachine, L: LogStore> Replica<M, L> {
             MessageType::MsgAppend => entries_are_sound(message) && self.goes_on_from_what_is_committed(message),
             MessageType::MsgAppendResponse => self.admits_append_response(message),
             MessageType::MsgTimeoutNow => {
-                message.from == raft.leader_id && message.term == raft.term && !self.persistence.is_installing()
+                let is_able = !self.persistence.is_installing() && !self.is_broken();
+                message.from == raft.leader_id && message.term == raft.term && is_able
             }
             MessageType::MsgHeartbeat
             | MessageType::MsgHeartbeatResponse
@@ -128,6 +117,11 @@ fn entries_are_sound(message: &Message) -> bool {
         let follows = index.checked_add(1) == Some(entry.index);
         let in_order = entry.term >= term && entry.term <= message.term && entry.term > 0;
         (index, term) = (entry.index, entry.term);
-        follows && in_order && entry.get_entry_type() == EntryType::EntryNormal && entry::check(&entry.data).is_ok()
+        let is_sound = match entry.get_entry_type() {
+            EntryType::EntryNormal => entry::check(&entry.data).is_ok(),
+            EntryType::EntryConfChangeV2 => members::read(&entry.data).is_some(),
+            EntryType::EntryConfChange => false,
+        };
+        follows && in_order && is_sound
     })
 }

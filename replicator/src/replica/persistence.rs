@@ -11,8 +11,8 @@ use raft::eraftpb::{HardState, Message, MessageType, Snapshot};
 use super::Replica;
 use super::envelope::Envelope;
 use crate::log::{Append, Durable, Entry};
+use crate::members::node_of;
 use crate::{LogStore, Output, StateMachine};
-use wire::NodeId;
 
 /// Steps handled in one cycle.
 const STEPS_PER_CYCLE: usize = 8;
@@ -51,6 +51,11 @@ struct Install {
 }
 
 impl Persistence {
+    /// Every append up to this ticket is durable.
+    pub fn durable(&self) -> u64 {
+        self.durable
+    }
+
     /// Whether a snapshot of the leader is on its way to the disk.
     pub fn is_installing(&self) -> bool {
         self.install.is_some()
@@ -74,6 +79,7 @@ impl<M: StateMachine, L: LogStore> Replica<M, L> {
             work += 1;
         }
         if work > 0 {
+            self.standing_durable();
             self.finish_install();
             self.release();
         }
@@ -83,7 +89,8 @@ impl<M: StateMachine, L: LogStore> Replica<M, L> {
     /// Handles what Raft wants done.
     pub(super) fn poll_ready(&mut self) -> usize {
         let mut work = 0;
-        while work < STEPS_PER_CYCLE
+        while self.is_admitted()
+            && work < STEPS_PER_CYCLE
             && self.failed.is_none()
             && !self.persistence.is_installing()
             && self.persistence.held.len() < STEPS_HELD_MAX
@@ -136,12 +143,13 @@ impl<M: StateMachine, L: LogStore> Replica<M, L> {
         self.apply_committed(committed);
     }
 
-    fn next_append(&mut self, entries: &[Entry]) -> Append {
+    pub(super) fn next_append(&mut self, entries: &[Entry]) -> Append {
         self.persistence.ticket += 1;
         Append {
             ticket: self.persistence.ticket,
             hard_state: self.persistence.unwritten.take(),
             entries: entries.to_vec(),
+            standing: None,
             reset: None,
         }
     }
@@ -197,6 +205,9 @@ impl<M: StateMachine, L: LogStore> Replica<M, L> {
                     twin.restart(bytes);
                 }
                 self.checkpoint.installed(&self.state.cursor);
+                self.belonging.changed_at = self.state.cursor.index;
+                let nodes = self.state.members.all().into_iter().map(node_of).collect();
+                self.outputs.push_back(Output::MembersChanged { nodes });
                 self.outputs.push_back(Output::SnapshotInstalled { position: self.state.cursor.position });
                 let (number, ticket, messages) = (install.number, install.append.ticket, install.messages);
                 self.persistence.held.push_back(Held { number, ticket, messages });
@@ -210,9 +221,15 @@ impl<M: StateMachine, L: LogStore> Replica<M, L> {
 
     /// Hands a message of Raft to the network. A snapshot goes in chunks.
     pub(super) fn send(&mut self, message: Message) {
-        let to = NodeId::new(message.to);
         if message.get_msg_type() == MessageType::MsgSnapshot {
-            self.begin_transfer(to, message.get_snapshot().get_metadata());
+            let metadata = message.get_snapshot().get_metadata();
+            let at = (metadata.index, metadata.term);
+            self.begin_transfer(message.to, at);
+            return;
+        }
+        let to = node_of(message.to);
+        if to == self.config.node {
+            // To the member that this node was before it returned.
             return;
         }
         let payload = Envelope::Raft(Box::new(message)).encode();

@@ -5,6 +5,7 @@ use wire::{Origin, Timestamp};
 
 use super::Replica;
 use crate::entry::{self, Kind};
+use crate::members::node_of;
 use crate::{LogStore, Output, StateMachine, sequencer};
 
 impl<M: StateMachine, L: LogStore> Replica<M, L> {
@@ -45,8 +46,8 @@ impl<M: StateMachine, L: LogStore> Replica<M, L> {
     }
 
     fn leader_hint(&self) -> u64 {
-        let leader = self.raft.raft.leader_id;
-        if leader == self.config.node.get() { 0 } else { leader }
+        let leader = node_of(self.raft.raft.leader_id);
+        if leader == self.config.node { 0 } else { leader.get() }
     }
 
     /// Proposes what has been queued since the last cycle, as one entry. It stays queued while Raft would not

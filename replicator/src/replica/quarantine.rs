@@ -11,7 +11,7 @@
 //! A replica that is broken where a quorum is not, and one that has executed what a quorum could not, is the odd one: it
 //! stops, with an error that says so. The first does when no entry has come within [`GIVE_UP_NS`] under a leader.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use raft::GetEntriesContext;
 use raft::Storage;
@@ -22,12 +22,17 @@ use super::Replica;
 use super::envelope::Envelope;
 use super::state::{Audience, Nobody, NotApplied};
 use crate::entry::{Batch, BatchWriter, Kind};
+use crate::members::node_of;
 use crate::{LogStore, Output, StateMachine};
 
 /// How long a broken replica waits for the others.
 const GIVE_UP_NS: u64 = 10_000_000_000;
 /// How often a broken standby tells its leader, and a leader tries again.
 const REPEAT_NS: u64 = 100_000_000;
+/// A leader that is broken, and does not know a quorum to be, hands over after so long: the others may be whole.
+const HAND_OVER_NS: u64 = 300_000_000;
+/// Who has not said for so long that it is broken is not.
+const REPORT_LASTS_NS: u64 = 1_000_000_000;
 /// The log is read in pieces of about so many bytes.
 const PIECE_BYTES: u64 = 1024 * 1024;
 
@@ -46,14 +51,20 @@ pub(super) struct Quarantine {
     broken: Option<Break>,
     /// Committed entries from the one with the break on.
     waiting: Vec<Entry>,
-    /// Where others are broken.
-    reports: BTreeMap<NodeId, Spot>,
+    /// So many of them have been looked through, and these verdicts are in them.
+    looked: usize,
+    verdicts: BTreeSet<Spot>,
+    /// Where others are broken, and when they said so.
+    reports: BTreeMap<NodeId, (Spot, Timestamp)>,
+    /// The verdict that was proposed last, and in which term.
+    proposed: Option<(u64, Spot)>,
 }
 
 #[derive(Debug)]
 struct Break {
     spot: Spot,
-    since: Timestamp,
+    /// `None` until the next cycle: what came before this break in the same one may have taken long.
+    since: Option<Timestamp>,
     repeat_at: Timestamp,
 }
 
@@ -71,7 +82,27 @@ impl Quarantine {
     /// The machine has been replaced by a snapshot of the leader, which is behind all that waited.
     pub fn heal(&mut self) {
         self.broken = None;
-        self.waiting.clear();
+        self.take_waiting();
+    }
+
+    /// Whether a node has lately said that it is broken.
+    pub fn reports(&self, node: NodeId, now: Timestamp) -> bool {
+        self.reports.get(&node).is_some_and(|(_, at)| now <= at.plus_nanos(REPORT_LASTS_NS))
+    }
+
+    fn take_waiting(&mut self) -> Vec<Entry> {
+        self.looked = 0;
+        self.verdicts.clear();
+        std::mem::take(&mut self.waiting)
+    }
+
+    /// Whether the verdict on where it is broken is among what waits. Every entry is looked through once.
+    fn is_judged(&mut self) -> Option<Spot> {
+        for entry in &self.waiting[self.looked..] {
+            verdicts_in(entry, &mut self.verdicts);
+        }
+        self.looked = self.waiting.len();
+        self.spot().filter(|spot| self.verdicts.contains(spot))
     }
 }
 
@@ -106,17 +137,17 @@ impl<M: StateMachine, L: LogStore> Replica<M, L> {
 
     /// The machine panicked in the first of these entries.
     pub(super) fn break_down(&mut self, spot: Spot, panic: &str, entries: &[Entry]) {
-        let (partition, now) = (self.config.partition, self.now);
+        let partition = self.config.partition;
         let Spot { position, step } = spot;
         tracing::error!(%partition, %position, step, panic, "a command panicked the machine: it waits for its quarantine");
-        self.quarantine.broken = Some(Break { spot, since: now, repeat_at: now });
+        self.quarantine.broken = Some(Break { spot, since: None, repeat_at: self.now });
         self.wait_for_verdict(entries);
     }
 
     /// Keeps committed entries of a broken machine, and builds it anew when the verdict is among them.
     pub(super) fn wait_for_verdict(&mut self, entries: &[Entry]) {
         self.quarantine.waiting.extend_from_slice(entries);
-        while let Some(spot) = self.quarantine.spot().filter(|spot| names(&self.quarantine.waiting, *spot)) {
+        while let Some(spot) = self.quarantine.is_judged() {
             self.quarantine.broken = None;
             if let Err(error) = self.rebuild(spot) {
                 self.fail(error);
@@ -135,7 +166,7 @@ impl<M: StateMachine, L: LogStore> Replica<M, L> {
         if let Some(twin) = &mut self.twin {
             twin.skip(spot);
         }
-        let waiting = std::mem::take(&mut self.quarantine.waiting);
+        let waiting = self.quarantine.take_waiting();
         let end = waiting.first().map_or(0, |entry| entry.index);
         while self.state.cursor.index + 1 < end {
             let from = self.state.cursor.index + 1;
@@ -144,10 +175,20 @@ impl<M: StateMachine, L: LogStore> Replica<M, L> {
                 self.state.apply(&entry, &mut Nobody).map_err(|error| error.to_string())?;
             }
         }
-        let mut rest = Rest { is_leader: self.is_leader(), outputs: &mut self.outputs, from: position, is_told: true };
+        let mut is_told = true;
         for (at, entry) in waiting.iter().enumerate() {
-            match self.state.apply(entry, &mut rest) {
-                Ok(()) => self.checkpoint.applied(entry.data.len()),
+            let before = self.state.members.clone();
+            let mut rest = Rest { is_leader: self.is_leader(), outputs: &mut self.outputs, from: position, is_told };
+            let applied = self.state.apply(entry, &mut rest);
+            is_told = rest.is_told;
+            match applied {
+                Ok(()) => {
+                    self.checkpoint.applied(entry.data.len());
+                    if before != self.state.members {
+                        // Raft learns of it as it would have without the break.
+                        self.raft_follows(entry);
+                    }
+                }
                 Err(NotApplied::Broken { spot, panic }) if self.state.skip.contains(&spot) => {
                     let Spot { position, step } = spot;
                     return Err(format!("position {position}, step {step}, panics although put aside: {panic}"));
@@ -183,7 +224,7 @@ impl<M: StateMachine, L: LogStore> Replica<M, L> {
 
     /// What a peer says of itself.
     pub(super) fn on_broken_peer(&mut self, from: NodeId, spot: Spot) -> bool {
-        if self.quarantine.reports.insert(from, spot) != Some(spot) {
+        if self.quarantine.reports.insert(from, (spot, self.now)).map(|(known, _)| known) != Some(spot) {
             let (partition, Spot { position, step }) = (self.config.partition, spot);
             tracing::warn!(%partition, node = %from, %position, step, "a command panicked a peer's machine");
         }
@@ -192,13 +233,15 @@ impl<M: StateMachine, L: LogStore> Replica<M, L> {
 
     /// Tells the leader, or, as the leader, has the verdict sequenced.
     pub(super) fn poll_quarantine(&mut self) -> usize {
+        let (now, has_leader) = (self.now, self.raft.raft.leader_id != 0);
         let Some(broken) = &mut self.quarantine.broken else { return 0 };
         let spot = broken.spot;
-        if self.raft.raft.leader_id == 0 {
+        let since = *broken.since.get_or_insert(now);
+        if !has_leader {
             // Nobody can have the verdict sequenced.
-            broken.since = self.now;
+            broken.since = Some(now);
         }
-        if self.now > broken.since.plus_nanos(GIVE_UP_NS) {
+        if now > since.plus_nanos(GIVE_UP_NS) && has_leader {
             self.fail(format!(
                 "the command at position {} panicked this replica and not a quorum: its memory or its binary is not the \
                  others'",
@@ -206,39 +249,70 @@ impl<M: StateMachine, L: LogStore> Replica<M, L> {
             ));
             return 1;
         }
-        if self.now < broken.repeat_at {
+        if now < broken.repeat_at {
             return 0;
         }
-        broken.repeat_at = self.now.plus_nanos(REPEAT_NS);
-        if self.is_leader() {
-            let others = self.config.voters.iter().filter(|node| **node != self.config.node);
-            let agree = 1 + others.filter(|node| self.quarantine.reports.get(node) == Some(&spot)).count();
-            if agree > self.config.voters.len() / 2 {
-                let mut batch = BatchWriter::new(0);
-                batch.push(Kind::Quarantine(spot), &[]);
-                let data = batch.finish(self.sequencer.time(self.now));
-                if let Err(error) = self.raft.propose(Vec::new(), data) {
-                    tracing::warn!(%error, "Raft dropped a quarantine; it is proposed again");
-                }
-            }
-        } else if let Some(leader) = std::num::NonZeroU64::new(self.raft.raft.leader_id) {
-            let payload = Envelope::Broken(spot).encode();
-            self.outputs.push_back(Output::Send { to: NodeId::new(leader.get()), payload });
+        broken.repeat_at = now.plus_nanos(REPEAT_NS);
+        if !self.is_leader() {
+            self.report(spot);
+        } else if self.is_agreed(spot) {
+            self.propose_verdict(spot);
+        } else if now > since.plus_nanos(HAND_OVER_NS) {
+            self.hand_over_whole();
         }
         1
     }
+
+    fn report(&mut self, spot: Spot) {
+        let to = node_of(self.raft.raft.leader_id);
+        if to.get() != 0 {
+            let payload = Envelope::Broken(spot).encode();
+            self.outputs.push_back(Output::Send { to, payload });
+        }
+    }
+
+    /// Whether a quorum, this replica included, is broken at this spot.
+    fn is_agreed(&self, spot: Spot) -> bool {
+        let voters = &self.state.members.voters;
+        let says_so = |node| self.quarantine.reports.get(&node).is_some_and(|(known, _)| *known == spot);
+        let agree = voters.iter().filter(|voter| **voter == self.raft.raft.id || says_so(node_of(**voter)));
+        agree.count() > voters.len() / 2
+    }
+
+    /// Once in a term: what this leader proposed either is committed or goes with its term.
+    fn propose_verdict(&mut self, spot: Spot) {
+        let proposal = (self.raft.raft.term, spot);
+        if self.quarantine.proposed == Some(proposal) {
+            return;
+        }
+        let mut batch = BatchWriter::new(0);
+        batch.push(Kind::Quarantine(spot), &[]);
+        match self.raft.propose(Vec::new(), batch.finish(self.sequencer.time(self.now))) {
+            Ok(()) => self.quarantine.proposed = Some(proposal),
+            Err(error) => tracing::warn!(%error, "Raft dropped a quarantine; it is proposed again"),
+        }
+    }
+
+    /// To the standby that has most and has not said that it is broken.
+    pub(super) fn hand_over_whole(&mut self) {
+        let standbys = self.status().standbys.into_iter();
+        let whole = standbys.filter(|(node, _)| !self.quarantine.reports(*node, self.now));
+        if let Some((to, _)) = whole.max_by_key(|(_, matched)| *matched) {
+            tracing::warn!(partition = %self.config.partition, %to, "handing over");
+            self.transfer_leadership(to);
+        }
+    }
 }
 
-/// Whether the verdict on a spot is among these entries.
-fn names(entries: &[Entry], spot: Spot) -> bool {
-    let named = |entry: &Entry| {
-        let Ok(mut batch) = Batch::decode(&entry.data) else { return false };
-        while let Ok(Some(command)) = batch.next_command() {
-            if command.kind == Kind::Quarantine(spot) {
-                return true;
-            }
+/// Adds the verdicts in an entry.
+fn verdicts_in(entry: &Entry, verdicts: &mut BTreeSet<Spot>) {
+    if entry.data.is_empty() {
+        return;
+    }
+    let Ok(mut batch) = Batch::decode(&entry.data) else { return };
+    while let Ok(Some(command)) = batch.next_command() {
+        if let Kind::Quarantine(spot) = command.kind {
+            verdicts.insert(spot);
         }
-        false
-    };
-    entries.iter().filter(|entry| !entry.data.is_empty()).any(named)
+    }
 }

@@ -6,16 +6,21 @@
 use std::collections::BTreeSet;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 
-use raft::eraftpb::Entry;
+use raft::eraftpb::{Entry, EntryType};
 use wire::codec::CodecError;
 use wire::{LogPosition, Origin, Timestamp};
 
 use super::proposals::refused;
 use super::quarantine::Spot;
 use crate::entry::{Batch, Command, Kind};
+use crate::members::Members;
 use crate::session::{Cached, Sessions, Verdict};
 use crate::snapshot::{self, Header};
 use crate::{Applied, Input, OpenError, Output, ReplicaConfig, RestoreError, StateMachine};
+
+/// A verdict may be sequenced again by a later leader, which did not know of the first; so late that this many others came
+/// between it is not.
+const PUT_ASIDE_KEPT: usize = 64;
 
 /// How far the log has been applied.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -37,6 +42,8 @@ pub(super) struct State<M> {
     pub machine: M,
     pub sessions: Sessions,
     pub cursor: Cursor,
+    /// Who has a replica.
+    pub members: Members,
     /// Parts of commands that a quorum could not execute: they are put aside.
     pub skip: BTreeSet<Spot>,
     /// Lent to the machine.
@@ -87,13 +94,22 @@ impl<M: StateMachine> State<M> {
     /// Before the first entry; the machine must be new.
     pub fn new(config: &ReplicaConfig, machine: M) -> State<M> {
         let sessions = Sessions::new(config.sessions.clone());
-        State { machine, sessions, cursor: Cursor::default(), skip: BTreeSet::new(), applied: Applied::default() }
+        State {
+            machine,
+            sessions,
+            cursor: Cursor::default(),
+            members: Members::founders(&config.voters),
+            skip: BTreeSet::new(),
+            applied: Applied::default(),
+        }
     }
 
     /// Applies one committed entry, the one after the cursor.
     pub fn apply(&mut self, entry: &Entry, audience: &mut impl Audience) -> Result<(), NotApplied> {
         assert_eq!(entry.index, self.cursor.index + 1, "entries are applied in order");
-        if !entry.data.is_empty() {
+        if entry.get_entry_type() == EntryType::EntryConfChangeV2 {
+            self.members = self.members.after(entry).unwrap_or_else(|| self.members.clone());
+        } else if !entry.data.is_empty() {
             let mut batch = Batch::decode(&entry.data)?;
             // A leader's clock may be behind its predecessor's; log time is not.
             let now = batch.timestamp.max(self.cursor.timestamp);
@@ -204,6 +220,7 @@ impl<M: StateMachine> State<M> {
             None => {
                 self.sessions = Sessions::new(config.sessions.clone());
                 self.cursor = Cursor::default();
+                self.members = Members::founders(&config.voters);
                 self.machine.rebuild(None).map_err(|source| OpenError::Restore { index: 0, source })
             }
         }
@@ -220,9 +237,18 @@ impl<M: StateMachine> State<M> {
             position: self.cursor.position,
             timestamp: self.cursor.timestamp,
             digest: self.machine.digest(),
-            voters: config.voters.iter().map(|node| node.get()).collect(),
+            members: self.members.clone(),
+            put_aside: self.put_aside(),
         };
         snapshot::write(&header, |to| self.save_sessions(to), |to| self.machine.snapshot(to))
+    }
+
+    /// The last parts that were put aside. A twin may know of one that is ahead of it.
+    fn put_aside(&self) -> Vec<Spot> {
+        let behind = self.skip.iter().rev().skip_while(|spot| spot.position > self.cursor.position);
+        let mut spots: Vec<Spot> = behind.take(PUT_ASIDE_KEPT).copied().collect();
+        spots.reverse();
+        spots
     }
 
     fn save_sessions(&self, to: &mut Vec<u8>) {
@@ -246,11 +272,10 @@ impl<M: StateMachine> State<M> {
     ) -> Result<(), OpenError> {
         let opened = snapshot::open(bytes).map_err(|error| OpenError::Config(format!("the snapshot: {error}")))?;
         let header = opened.header;
-        let voters: Vec<u64> = config.voters.iter().map(|node| node.get()).collect();
-        if (header.partition, header.epoch) != (config.partition, config.epoch) || header.voters != voters {
+        if (header.partition, header.epoch) != (config.partition, config.epoch) {
             return Err(OpenError::Config(format!(
-                "the snapshot is of partition {} of epoch {} with replicas {:?}, not of partition {} of epoch {} with {:?}",
-                header.partition, header.epoch, header.voters, config.partition, config.epoch, voters
+                "the snapshot is of partition {} of epoch {}, not of partition {} of epoch {}",
+                header.partition, header.epoch, config.partition, config.epoch
             )));
         }
         let index = header.index;
@@ -260,6 +285,8 @@ impl<M: StateMachine> State<M> {
         if self.machine.digest() != header.digest {
             return Err(OpenError::Digest { index });
         }
+        self.members = header.members;
+        self.skip.extend(header.put_aside);
         self.cursor = Cursor {
             index,
             term: header.term,

@@ -4,10 +4,11 @@
 //! It is fed the same committed entries from the same snapshot on, so it is the same state at the same index: what it
 //! writes is what the first would have written there. It answers nobody and publishes nothing.
 
+use std::collections::VecDeque;
 use std::sync::Arc;
 use std::thread::JoinHandle;
 
-use crossbeam::channel::{Receiver, Sender, TryRecvError, bounded};
+use crossbeam::channel::{Receiver, Sender, TryRecvError, TrySendError, bounded};
 use raft::eraftpb::Entry;
 
 use super::quarantine::Spot;
@@ -22,6 +23,8 @@ pub(super) struct Twin<M> {
     place: Place<M>,
     /// The last entry that was handed over.
     fed: u64,
+    /// Orders that wait for room on the way to its thread: nobody waits for the twin.
+    backlog: VecDeque<Order>,
 }
 
 enum Place<M> {
@@ -80,7 +83,7 @@ impl<M: StateMachine> Twin<M> {
             SnapshotTaker::TwinThread => start(follower).ok()?,
             _ => Place::Here { follower, written: None },
         };
-        let mut twin = Twin { place, fed: 0 };
+        let mut twin = Twin { place, fed: 0, backlog: VecDeque::new() };
         if let Some(bytes) = snapshot {
             twin.restart(bytes);
         }
@@ -92,12 +95,14 @@ impl<M: StateMachine> Twin<M> {
         self.fed
     }
 
-    /// Starts over from a snapshot. Waits for what the twin is doing: so does the replica that installs one.
+    /// Starts over from a snapshot.
     pub fn restart(&mut self, bytes: &[u8]) {
         self.fed = crate::snapshot::open(bytes).map_or(0, |opened| opened.header.index);
         if let Place::Here { written, .. } = &mut self.place {
             *written = None;
         }
+        // What has not reached it is of a state that it leaves; but it must know what is put aside.
+        self.backlog.retain(|order| matches!(order, Order::Skip(_)));
         self.order(Order::Restart(bytes.into()));
     }
 
@@ -105,7 +110,9 @@ impl<M: StateMachine> Twin<M> {
     pub fn has_room(&self) -> bool {
         match &self.place {
             Place::Here { .. } => true,
-            Place::There { orders, .. } => orders.as_ref().is_some_and(|orders| !orders.is_full()),
+            Place::There { orders, .. } => {
+                self.backlog.is_empty() && orders.as_ref().is_some_and(|orders| !orders.is_full())
+            }
         }
     }
 
@@ -127,6 +134,7 @@ impl<M: StateMachine> Twin<M> {
 
     /// What was written, when it is; perhaps still one from before a restart.
     pub fn poll(&mut self) -> Result<Option<Written>, OpenError> {
+        self.send();
         match &mut self.place {
             Place::Here { written, .. } => written.take().transpose(),
             Place::There { written, .. } => match written.try_recv() {
@@ -146,8 +154,21 @@ impl<M: StateMachine> Twin<M> {
                     *written = Some(done);
                 }
             }
-            // When its thread has ended, the next poll says so.
-            Place::There { orders, .. } => drop(orders.as_ref().map(|orders| orders.send(order))),
+            Place::There { .. } => {
+                self.backlog.push_back(order);
+                self.send();
+            }
+        }
+    }
+
+    /// Sends what there is room for. When the twin's thread has ended, the next poll says so.
+    fn send(&mut self) {
+        let Place::There { orders: Some(orders), .. } = &self.place else { return };
+        while let Some(order) = self.backlog.pop_front() {
+            if let Err(TrySendError::Full(order)) = orders.try_send(order) {
+                self.backlog.push_front(order);
+                return;
+            }
         }
     }
 }

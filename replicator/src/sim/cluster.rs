@@ -179,6 +179,14 @@ impl<M: StateMachine> Cluster<M> {
         node.replica = None;
     }
 
+    /// Starts one more node, which knows of all the others.
+    pub fn grow(&mut self) -> NodeId {
+        let id = NodeId::new(self.nodes.len() as u64 + 1);
+        self.nodes.push(Node { id, disk: MemoryDisk::new(), skew_ns: 0, replica: None });
+        self.start(id).expect("an empty disk opens");
+        id
+    }
+
     /// A node that is down gets an empty disk.
     pub fn replace_disk(&mut self, id: NodeId) {
         self.node_mut(id).disk = MemoryDisk::new();

@@ -14,6 +14,7 @@ const EVERY: Moment = 4 * SECOND;
 pub fn pauses(seed: u64, layout: Layout, kills: u64) -> Result<Vec<Moment>, Failure> {
     let mut plan = Plan::draw(seed, kills * EVERY);
     plan.layout = layout;
+    plan.founders = 3;
     (plan.nodes, plan.gateways, plan.window, plan.think_ns) = (3, 3, 64, 20 * MS);
     plan.weather = Weather { jitter_ns: MS / 10, ..Weather::fair(MS / 20) };
     plan.link_delay = plan.weather.clone();

@@ -42,6 +42,14 @@ pub enum Fault {
     BadSync { node: NodeId },
     /// A node's disk is full: it must end before it corrupts.
     DiskFull { node: NodeId },
+    /// A node's disk is lost, and it is back with an empty one. Strikes when no other is missing.
+    DiskLost { node: NodeId, down_ns: u64, is_noticed: bool },
+    /// A node's log is damaged in its middle, which it finds when it starts. Strikes when no other disk is missing.
+    BitRot { node: NodeId, down_ns: u64 },
+    /// A node is to be a member of every partition.
+    Join { node: NodeId },
+    /// A node is to be a member of no partition, when enough others are.
+    Leave { node: NodeId },
     /// The leader of a partition is told to hand over.
     Transfer { nth: u64, to: NodeId },
     /// A gateway is killed and another takes its place.
@@ -55,6 +63,9 @@ pub enum Fault {
     CatchUpCutShort { node: NodeId, away_ns: u64, after_ns: u64, is_leader: bool },
 }
 
+/// Leaders are asked to change members for so many tenths of a second.
+const ASKED_TIMES: u32 = 60;
+
 /// What ends a fault.
 #[derive(Debug, Clone)]
 pub enum Cure {
@@ -62,6 +73,8 @@ pub enum Cure {
     Mend(Vec<(NodeId, NodeId)>),
     /// The way between two nodes is cut if it was open, and the other way round; so many times more.
     Flap { a: NodeId, b: NodeId, is_cut: bool, times: u32, every_ns: u64 },
+    /// Leaders are asked to take a node in or to let it go; so many times more.
+    Ask { node: NodeId, joins: bool, times: u32 },
     /// A disk is as fast as before.
     Disk(NodeId),
     /// A node that was away is back, and is or makes trouble soon.
@@ -99,6 +112,15 @@ impl fmt::Display for Fault {
             }
             Fault::BadSync { node } => write!(f, "an fsync fails on node {node}"),
             Fault::DiskFull { node } => write!(f, "the disk of node {node} is full"),
+            Fault::DiskLost { node, down_ns, is_noticed } => {
+                let noticed = if is_noticed { "its peers are refused" } else { "nobody notices" };
+                write!(f, "node {node} loses its disk and is away for {} ms; {noticed}", down_ns / MS)
+            }
+            Fault::BitRot { node, down_ns } => {
+                write!(f, "bits rot on node {node}, which is away for {} ms", down_ns / MS)
+            }
+            Fault::Join { node } => write!(f, "node {node} is to join"),
+            Fault::Leave { node } => write!(f, "node {node} is to leave"),
             Fault::Transfer { to, .. } => write!(f, "leadership is to go to node {to}"),
             Fault::GatewayDies { gateway } => write!(f, "gateway {gateway} dies"),
             Fault::VoterDies { node, for_ns } => {
@@ -166,6 +188,20 @@ impl World {
             }
             Fault::BadSync { node } => self.break_disk(node, "an fsync failed"),
             Fault::DiskFull { node } => self.break_disk(node, "no space left on device"),
+            Fault::DiskLost { node, down_ns, is_noticed } => {
+                if self.can_lose_a_disk() {
+                    self.lose_disk(node, down_ns, is_noticed);
+                }
+            }
+            Fault::BitRot { node, down_ns } => {
+                if self.can_lose_a_disk() {
+                    self.kill(node, false, true);
+                    self.node(node).slots.values().for_each(|slot| slot.disk.rot());
+                    self.queue.plan(now + down_ns, Event::Start { node });
+                }
+            }
+            Fault::Join { node } => self.cure(Cure::Ask { node, joins: true, times: ASKED_TIMES }),
+            Fault::Leave { node } => self.cure(Cure::Ask { node, joins: false, times: ASKED_TIMES }),
             Fault::Transfer { nth, to } => {
                 let partitions = machine::partitions(self.plan.layout);
                 let partition = partitions[nth as usize % partitions.len()];
@@ -216,6 +252,7 @@ impl World {
                     self.queue.plan(self.now + every_ns, Event::Cure(cure));
                 }
             }
+            Cure::Ask { node, joins, times } => self.ask_leaders(node, joins, times),
             Cure::Disk(node) => self.node_mut(node).slow_sync_ns = None,
             Cure::Back { node, after_ns, is_leader } => {
                 self.queue.plan(self.now + after_ns, Event::Cure(Cure::Die { node, is_leader }));
@@ -236,6 +273,37 @@ impl World {
                     self.queue.plan(self.now + later, Event::Start { node: victim });
                 }
             }
+        }
+    }
+
+    /// Asks every partition's leader, as an operator would, until it is done or patience ends.
+    fn ask_leaders(&mut self, node: NodeId, joins: bool, times: u32) {
+        let partitions = machine::partitions(self.plan.layout);
+        let mut is_done = true;
+        for partition in partitions {
+            let Some(leader) = self.leader(partition) else {
+                is_done = false;
+                continue;
+            };
+            let members = self.node(leader).slots[&partition].host.as_ref().map(|host| host.status().members);
+            let members = members.expect("who leads runs");
+            if members.has_node(node) == joins {
+                continue;
+            }
+            if !joins && (members.voters.len() < 4 || !self.can_lose_a_disk()) {
+                return;
+            }
+            is_done = false;
+            // It is asked again: most of what it may refuse passes.
+            self.with_host(leader, partition, |host| {
+                let _ = if joins { host.add_node(node) } else { host.remove_node(node) };
+            });
+        }
+        if is_done && !joins {
+            // Whoever is to come back comes with an empty disk.
+            self.lose_disk(node, 500 * MS, true);
+        } else if !is_done && times > 0 {
+            self.queue.plan(self.now + 100 * MS, Event::Cure(Cure::Ask { node, joins, times: times - 1 }));
         }
     }
 

@@ -242,7 +242,11 @@ impl World {
 
     pub(super) fn answer(&mut self, id: NodeId, reply: link::Reply, payload: &[u8]) {
         let partition = reply.partition;
-        let keepers = (self.keepers(partition, reply.position), self.nodes.len() / 2 + 1);
+        let members = self.node(id).slots[&partition].host.as_ref().expect("it runs").status().members;
+        // While members are being changed, a quorum of those before and of those after.
+        let voters = [&members.voters, &members.outgoing].into_iter().filter(|voters| !voters.is_empty());
+        let kept = voters.map(|voters| (self.keepers(partition, reply.position, voters), voters.len() / 2 + 1));
+        let keepers = kept.min_by_key(|(keepers, quorum)| *keepers as i64 - *quorum as i64).expect("somebody votes");
         let history = &self.histories[&partition];
         let verdict = self.checkers.acknowledged.on_answer(id, &reply, payload, history, keepers);
         self.check(verdict);

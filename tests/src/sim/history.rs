@@ -12,6 +12,7 @@ use wire::codec::{CodecError, v1};
 use wire::command::Reply;
 use wire::{Command, Event, LogPosition, Origin, PartitionId, RejectReason, SessionId, Timestamp};
 
+use super::store::CHANGES_MEMBERS;
 use super::trace::hash;
 
 /// Who looks at every command that is committed.
@@ -135,7 +136,7 @@ impl History {
     }
 
     fn execute(&mut self, index: u64, term: u64, data: &[u8], look: Look<'_>) -> Result<(), String> {
-        if data.is_empty() {
+        if data.is_empty() || data[0] == CHANGES_MEMBERS {
             return Ok(());
         }
         let unreadable = |error: CodecError| format!("entry {index} cannot be read: {error:?}");

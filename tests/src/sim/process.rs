@@ -5,7 +5,7 @@ use std::sync::{Arc, Mutex};
 
 use node::{HostConfig, HostInput, Machine, MailTiming, PartitionHost};
 use replicator::log::memory::MemoryDisk;
-use replicator::{ReplicaConfig, SnapshotTaker};
+use replicator::{ReplicaConfig, SnapshotTaker, node_of};
 use wire::{NodeId, PartitionId};
 
 use super::clock::{Clock, MS, Moment};
@@ -66,12 +66,14 @@ impl World {
     }
 
     fn open_host(&mut self, id: NodeId, partition: PartitionId) {
-        let mut replica = ReplicaConfig::new(partition, id, self.plan.node_ids(), EPOCH, self.random.draw());
+        let founders = self.plan.founders();
+        let voters = if founders.contains(&id) { founders } else { self.plan.node_ids() };
+        let mut replica = ReplicaConfig::new(partition, id, voters, EPOCH, self.random.draw());
         replica.snapshots.taken_by = if self.plan.has_twin { SnapshotTaker::Twin } else { SnapshotTaker::Machine };
         replica.snapshots.every_entries = self.plan.snapshot_every;
         replica.snapshots.tail_entries = self.plan.log_tail;
         replica.sessions.expiry_ns = self.plan.session_expiry_ns;
-        let nodes = self.plan.nodes;
+        let nodes = self.plan.founders;
         let host = HostConfig {
             partitions: machine::partitions(self.plan.layout),
             mail: MailTiming { resend_ns: 50 * MS, ack_delay_ns: 20 * MS, ack_count: 64 },
@@ -130,6 +132,32 @@ impl World {
                 self.queue.plan(at, Event::Arrive { from: other, to: other, partition, input });
             }
         }
+    }
+
+    /// A node's disk is lost with all that is on it: it is back with an empty one.
+    pub(super) fn lose_disk(&mut self, id: NodeId, down_ns: u64, is_noticed: bool) {
+        self.kill(id, true, is_noticed);
+        self.trace.say(self.now, || format!("the disk of node {id} is lost"));
+        for slot in self.node_mut(id).slots.values_mut() {
+            (slot.disk, slot.archive) = (MemoryDisk::new(), Arc::default());
+        }
+        self.queue.plan(self.now + down_ns, Event::Start { node: id });
+    }
+
+    /// Whether a disk may be lost without losing what was acknowledged: every voter of every partition has the disk that
+    /// it became a voter with, and nobody is being made one.
+    pub(super) fn can_lose_a_disk(&self) -> bool {
+        machine::partitions(self.plan.layout).into_iter().all(|partition| {
+            let Some(leader) = self.leader(partition) else { return false };
+            let host = self.node(leader).slots[&partition].host.as_ref();
+            let Some(members) = host.map(|host| host.status().members) else { return false };
+            let has_disk = |voter: &u64| {
+                let node = node_of(*voter);
+                self.node(node).slots[&partition].disk.member(node) == Some(*voter)
+            };
+            let is_quiet = !members.is_joint() && members.learners.is_empty();
+            is_quiet && members.voters.len() >= 3 && members.voters.iter().all(has_disk)
+        })
     }
 
     /// The next write of a node fails; it must end by itself.

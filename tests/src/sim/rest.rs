@@ -14,7 +14,11 @@ impl World {
             let Some(leader) = self.leader(*partition) else {
                 return Some(format!("partition {partition} has no leader"));
             };
-            for node in &self.nodes {
+            let members = self.members(*partition);
+            if members.is_joint() || !members.learners.is_empty() {
+                return Some(format!("members of partition {partition} are being changed: {members:x?}"));
+            }
+            for node in self.nodes.iter().filter(|node| members.has_node(node.id)) {
                 let Some(host) = &node.slots[partition].host else { return Some(format!("node {} is down", node.id)) };
                 let status = host.status();
                 let is_last = status.applied_index == history.last_index() && status.last_index == status.applied_index;
@@ -43,7 +47,8 @@ impl World {
 
     pub(super) fn at_rest(&mut self) -> Verdict {
         for (partition, history) in &self.histories {
-            for node in &self.nodes {
+            let members = self.members(*partition);
+            for node in self.nodes.iter().filter(|node| members.has_node(node.id)) {
                 let slot = &node.slots[partition];
                 let host = slot.host.as_ref().expect("everybody is up at rest");
                 self.checkers.digests.compare(node.id, host, history)?;

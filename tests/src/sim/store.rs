@@ -6,10 +6,20 @@ use std::sync::{Arc, Mutex, MutexGuard};
 use node::{EventBlock, EventSink};
 use replicator::LogStore;
 use replicator::log::memory::MemoryLog;
-use replicator::log::{Append, Durable, StoreError, Stored};
+use replicator::log::{Append, Durable, Entry, EntryType, StoreError, Stored};
 use wire::{LogPosition, Origin, Timestamp};
 
 use super::trace::hash;
+
+/// What stands before the data of an entry that changes members; no batch begins so.
+pub const CHANGES_MEMBERS: u8 = 0xff;
+
+/// An entry as the book has it.
+fn noted(entry: &Entry) -> (u64, (u64, Vec<u8>)) {
+    let is_change = entry.entry_type != EntryType::EntryNormal;
+    let data = if is_change { [&[CHANGES_MEMBERS], &entry.data[..]].concat() } else { entry.data.to_vec() };
+    (entry.index, (entry.term, data))
+}
 
 /// What went through a log: how the world knows what a replica has applied.
 #[derive(Debug, Default)]
@@ -67,7 +77,7 @@ impl LogStore for WatchedLog {
     fn load(&mut self) -> Result<Stored, StoreError> {
         let stored = self.log.load()?;
         let mut book = self.book.open();
-        book.entries = stored.entries.iter().map(|entry| (entry.index, (entry.term, entry.data.to_vec()))).collect();
+        book.entries = stored.entries.iter().map(noted).collect();
         Ok(stored)
     }
 
@@ -80,7 +90,7 @@ impl LogStore for WatchedLog {
         if let Some(first) = write.entries.first() {
             book.entries.split_off(&first.index);
         }
-        book.entries.extend(write.entries.iter().map(|entry| (entry.index, (entry.term, entry.data.to_vec()))));
+        book.entries.extend(write.entries.iter().map(noted));
         drop(book);
         self.log.append(write);
     }

@@ -32,6 +32,8 @@ pub struct Plan {
     pub layout: Layout,
     /// Nodes.
     pub nodes: u64,
+    /// So many of them found the cluster; the others may be taken in later.
+    pub founders: u64,
     /// Gateways.
     pub gateways: usize,
     /// Requests that a gateway has outstanding at most.
@@ -70,12 +72,13 @@ impl Plan {
         let mut random = Random::new(seed.wrapping_mul(0xD134_2543_DE82_EF95) ^ 0x5EED);
         let random = &mut random;
         let layout = if random.below(2) == 0 { Layout::Joint } else { Layout::Split };
-        let nodes = if random.below(6) == 0 { 5 } else { 3 };
+        let (nodes, founders) = [(5, 5), (5, 3), (3, 3), (3, 3), (3, 3), (3, 3)][random.below(6) as usize];
         let is_calm = random.below(5) == 0;
         let weather = if is_calm { Weather { jitter_ns: MS / 5, ..Weather::fair(MS / 10) } } else { weather(random) };
         let mut plan = Plan {
             layout,
             nodes,
+            founders,
             gateways: 2 + random.below(2) as usize,
             window: 1 + random.below(12) as usize,
             think_ns: MS * (15 + random.below(60)),
@@ -101,6 +104,11 @@ impl Plan {
         (1..=self.nodes).map(NodeId::new).collect()
     }
 
+    /// Those who are there from the beginning.
+    pub fn founders(&self) -> Vec<NodeId> {
+        (1..=self.founders).map(NodeId::new).collect()
+    }
+
     /// A fsync's time.
     pub fn sync_ns(&self, random: &mut Random) -> u64 {
         self.disk.sync_ns + random.below(self.disk.jitter_ns)
@@ -121,7 +129,7 @@ fn weather(random: &mut Random) -> Weather {
 /// Makes one fault of a kind.
 type Draw = fn(&mut Random, &Plan) -> Fault;
 
-const KINDS: [Draw; 20] = [
+const KINDS: [Draw; 24] = [
     |random, plan| Fault::Kill { node: node(random, plan), down_ns: down(random), is_noticed: random.below(4) > 0 },
     |random, _| Fault::LeaderDies { down_ns: down(random) },
     |random, plan| Fault::PowerLoss { node: node(random, plan), down_ns: down(random) },
@@ -154,6 +162,10 @@ const KINDS: [Draw; 20] = [
     },
     |random, plan| Fault::BadSync { node: node(random, plan) },
     |random, plan| Fault::DiskFull { node: node(random, plan) },
+    |random, plan| Fault::DiskLost { node: node(random, plan), down_ns: down(random), is_noticed: random.below(2) > 0 },
+    |random, plan| Fault::BitRot { node: node(random, plan), down_ns: down(random) },
+    |random, plan| Fault::Join { node: node(random, plan) },
+    |random, plan| Fault::Leave { node: node(random, plan) },
     |random, plan| Fault::Transfer { nth: random.below(8), to: node(random, plan) },
     |random, plan| Fault::GatewayDies { gateway: random.below(plan.gateways as u64) as usize },
     |random, plan| Fault::VoterDies { node: node(random, plan), for_ns: SECOND + random.below(3 * SECOND) },

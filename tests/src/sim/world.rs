@@ -1,10 +1,11 @@
 //! The world: everything that exists, and its one loop.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::panic::{AssertUnwindSafe, catch_unwind};
 
 use node::{HostInput, HostOutput, PartitionHost};
 use replicator::sim::{Cuts, Random, Weather};
+use replicator::{Members, node_of};
 use wire::{ClusterEpoch, LogPosition, NodeId, PartitionId};
 
 use super::checkers::{Checkers, Histories, Verdict};
@@ -444,11 +445,22 @@ impl World {
         }
     }
 
-    /// How many nodes would still have an entry if everybody lost power now.
-    pub(super) fn keepers(&self, partition: PartitionId, position: LogPosition) -> usize {
+    /// How many of these voters would still have an entry if everybody lost power now. Whose disk was lost since it became
+    /// one promises nothing any more.
+    pub(super) fn keepers(&self, partition: PartitionId, position: LogPosition, voters: &BTreeSet<u64>) -> usize {
         let Some(record) = self.histories[&partition].record(position) else { return 0 };
-        let keeps = |node: &&Node| node.slots[&partition].disk.keeps(record.index, record.term);
-        self.nodes.iter().filter(keeps).count()
+        let keeps = |voter: &&u64| {
+            let node = node_of(**voter);
+            let disk = &self.node(node).slots[&partition].disk;
+            disk.member(node) != Some(**voter) || disk.keeps(record.index, record.term)
+        };
+        voters.iter().filter(keeps).count()
+    }
+
+    /// The members of a partition, as its leader knows them.
+    pub(super) fn members(&self, partition: PartitionId) -> Members {
+        let leader = self.leader(partition).and_then(|leader| self.node(leader).slots[&partition].host.as_ref());
+        leader.map_or_else(Members::default, |host| host.status().members)
     }
 
     pub(super) fn say_leader(&mut self, who: ClientId, partition: PartitionId, leader: Option<NodeId>) {

@@ -9,6 +9,7 @@ use wire::{ClusterEpoch, LogPosition, NodeId, PartitionId, Timestamp};
 
 use super::{Disk, DiskConfig, DiskLog, SyncBy};
 use crate::log::{Append, Durable, LogStore, StoreError, Stored};
+use crate::members::Members;
 use crate::snapshot::{self, Header};
 
 const PARTITION: PartitionId = PartitionId::new(3);
@@ -75,7 +76,7 @@ fn write(log: &mut DiskLog, append: Append) {
 
 fn append(log: &mut DiskLog, ticket: u64, indices: std::ops::RangeInclusive<u64>, term: u64) {
     let entries: Vec<Entry> = indices.map(|index| entry(index, term)).collect();
-    write(log, Append { ticket, hard_state: Some(hard_state(term, 2, 0)), entries, reset: None });
+    write(log, Append { ticket, hard_state: Some(hard_state(term, 2, 0)), entries, ..Append::default() });
 }
 
 fn await_durable(log: &mut DiskLog, wanted: Durable) {
@@ -100,7 +101,8 @@ fn snapshot_at(index: u64, term: u64) -> Vec<u8> {
         position: LogPosition::new(index),
         timestamp: Timestamp::ZERO,
         digest: 0,
-        voters: vec![1, 2, 3],
+        members: Members::founders(&[1, 2, 3].map(NodeId::new)),
+        put_aside: Vec::new(),
     };
     snapshot::write(&header, |_| {}, |machine| machine.extend_from_slice(&[9; 3_000_000]))
 }
@@ -259,7 +261,7 @@ fn the_leaders_snapshot_replaces_the_log_even_if_a_crash_comes_between() {
     bench.with(|log, stored| {
         assert_eq!(indices(&stored), [], "the log of before the snapshot is gone");
         let hard_state = Some(hard_state(4, 0, 20));
-        write(log, Append { ticket: 1, hard_state, entries: vec![entry(21, 4)], reset: Some((20, 4)) });
+        write(log, Append { ticket: 1, hard_state, entries: vec![entry(21, 4)], reset: Some((20, 4)), standing: None });
     });
     bench.with(|_, stored| {
         assert_eq!(indices(&stored), [(21, 4)]);

@@ -13,8 +13,10 @@ use wire::PartitionId;
 use super::super::{Append, Entry, HardState, Identity, StoreError, Stored, connect};
 use super::marker::{Marker, Promise};
 use crate::snapshot;
+use crate::standing::Standing;
 
 const HARD_STATE: &[u8] = b"hard state";
+const STANDING: &[u8] = b"standing";
 
 /// The engine, and the markers of the partitions that were loaded.
 pub struct Writer {
@@ -115,6 +117,8 @@ impl Writer {
         let read = entries.len();
         let entries = connect(&hard_state, snapshot.as_deref(), entries).map_err(lost)?;
         keeps(promise, &hard_state, snapshot.as_deref(), &entries).map_err(lost)?;
+        let standing = self.engine.get(group, STANDING).map(|bytes| Standing::decode(&bytes));
+        let standing = standing.transpose().map_err(|error| lost(format!("its standing cannot be read: {error}")))?;
         self.partitions.insert(identity.partition, Acknowledged { marker, promise });
         if entries.len() < read {
             // The crash came between a snapshot of the leader and the replacement of the log by it.
@@ -123,7 +127,7 @@ impl Writer {
             marker.sync()?;
             self.replace_log(identity.partition, &hard_state)?;
         }
-        Ok(Stored { hard_state, entries, snapshot })
+        Ok(Stored { hard_state, entries, snapshot, standing, is_lost: false })
     }
 
     /// How long groups of appends take.
@@ -197,13 +201,18 @@ impl Writer {
     fn add(&self, batch: &mut LogBatch, partition: PartitionId, append: &Append) -> raft_engine::Result<()> {
         let group = u64::from(partition.get());
         let mut hard_state = append.hard_state.clone();
+        let mut standing = append.standing.as_ref().map(Standing::encode);
         if append.reset.is_some() {
             // Cleaning a group forgets everything of it.
             hard_state = hard_state.or(self.engine.get_message(group, HARD_STATE)?);
+            standing = standing.or(self.engine.get(group, STANDING));
             batch.add_command(group, Command::Clean);
         }
         if let Some(hard_state) = &hard_state {
             batch.put_message(group, HARD_STATE.to_vec(), hard_state)?;
+        }
+        if let Some(standing) = standing {
+            batch.put(group, STANDING.to_vec(), standing)?;
         }
         batch.add_entries::<Format>(group, &append.entries)
     }
@@ -232,8 +241,12 @@ impl Writer {
         let group = u64::from(partition.get());
         self.guarded(|writer| {
             let mut batch = LogBatch::default();
+            let standing = writer.engine.get(group, STANDING);
             batch.add_command(group, Command::Clean);
             batch.put_message(group, HARD_STATE.to_vec(), hard_state).map_err(writing)?;
+            if let Some(standing) = standing {
+                batch.put(group, STANDING.to_vec(), standing).map_err(writing)?;
+            }
             writer.engine.write(&mut batch, true).map(drop).map_err(writing)
         })
     }

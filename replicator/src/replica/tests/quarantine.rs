@@ -166,3 +166,52 @@ fn a_broken_replica_waits_without_a_leader_and_is_healed_by_a_leaders_snapshot()
     bench.execute(session, 151, 160);
     bench.await_agreement();
 }
+
+/// Somebody alone is broken, and nobody else.
+fn broken_alone(bench: &mut Bench, session: SessionId, sequence: u64) -> NodeId {
+    Tally::break_next(1);
+    offer(bench, session, sequence, &Tally::fragile());
+    let broken = |bench: &Bench| bench.cluster.running().find(|(_, replica)| replica.is_broken()).map(|(node, _)| node);
+    bench.until("somebody is broken", |bench| broken(bench).is_some());
+    broken(bench).unwrap()
+}
+
+#[test]
+fn a_leader_that_is_broken_alone_hands_over_and_is_given_nothing() {
+    let mut bench = Bench::new(3);
+    let session = bench.open_session(7);
+    bench.execute(session, 1, 3);
+    let odd = bench.leader();
+    assert_eq!(broken_alone(&mut bench, session, 4), odd, "a leader is the first to apply");
+    let steps = bench.until("a whole one leads", |bench| bench.cluster.leader().is_some_and(|id| id != odd));
+    assert!(steps < 600, "{steps} ms");
+    bench.offer(session, 5).unwrap();
+    bench.until("a reply", |bench| bench.reply(session, 5).is_some());
+    let leader = bench.leader();
+    bench.cluster.replica_mut(leader).unwrap().transfer_leadership(odd);
+    bench.step(300);
+    assert_ne!(bench.leader(), odd, "a broken standby is given no leadership");
+}
+
+#[test]
+fn a_verdict_is_in_the_log_once_and_outlives_the_log_in_snapshots() {
+    let (mut bench, session) = poisoned(small_snapshots, 5);
+    bench.execute(session, 15, 160);
+    let quarantined = bench.cluster.running().next().unwrap().1.status().quarantined;
+    for node in bench.cluster.ids() {
+        let verdicts = bench.cluster.disk(node).entries().iter().filter(|entry| is_verdict(&entry.data)).count();
+        assert!(verdicts <= 1);
+        bench.cluster.crash(node);
+        bench.cluster.start(node).unwrap();
+        bench.await_leader();
+        assert_eq!(bench.cluster.replica(node).unwrap().status().quarantined, quarantined);
+    }
+    bench.await_agreement();
+}
+
+fn is_verdict(data: &[u8]) -> bool {
+    use crate::entry::{Batch, Kind};
+    let Ok(mut batch) = Batch::decode(data) else { return false };
+    std::iter::from_fn(|| batch.next_command().ok().flatten())
+        .any(|command| matches!(command.kind, Kind::Quarantine(_)))
+}

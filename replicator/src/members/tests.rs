@@ -1,0 +1,48 @@
+use super::*;
+
+fn entry(changes: &[Change]) -> Entry {
+    Entry { data: proposal(changes).write_to_bytes().unwrap().into(), ..Entry::default() }
+}
+
+fn founded() -> Members {
+    Members::founders(&[1, 2, 3].map(NodeId::new))
+}
+
+#[test]
+fn a_change_goes_by_way_of_a_joint_configuration() {
+    let joint = founded().after(&entry(&[Change::Learn(4)])).unwrap();
+    assert!(joint.is_joint() && joint.learners.contains(&4) && joint.conf_state().auto_leave);
+    assert_eq!(joint.after(&entry(&[Change::Promote(4)])), None);
+    let learning = joint.after(&Entry::default()).unwrap();
+    assert!(!learning.is_joint());
+    let swapped = learning.after(&entry(&[Change::Promote(4), Change::Remove(2)])).unwrap();
+    assert_eq!(swapped.voters, [1, 3, 4].into());
+    assert_eq!(swapped.outgoing, [1, 2, 3].into());
+}
+
+#[test]
+fn what_cannot_be_is_no_change() {
+    let members = founded();
+    let all = [1, 2, 3].map(Change::Remove);
+    let impossible: [&[Change]; 5] =
+        [&[Change::Promote(4)], &[Change::Learn(2)], &[Change::Remove(9)], &all, &[Change::Learn(4), Change::Learn(0)]];
+    for changes in impossible {
+        assert_eq!(members.after(&entry(changes)), None, "{changes:?}");
+    }
+    assert_eq!(members.after(&Entry::default()), None);
+    assert_eq!(members.after(&Entry { data: vec![0xff; 9].into(), ..Entry::default() }), None);
+}
+
+#[test]
+fn a_member_is_a_node_and_the_life_of_its_disk() {
+    let back = member(NodeId::new(7), 9);
+    assert_ne!(back, member(NodeId::new(7), 0));
+    assert_eq!(node_of(back), NodeId::new(7));
+    let mut members = founded();
+    members.learners.insert(back);
+    assert!(members.has_node(NodeId::new(7)));
+    assert_eq!(members.voter_of(NodeId::new(7)), None);
+    let mut bytes = Vec::new();
+    members.write(&mut Writer::new(&mut bytes));
+    assert_eq!(Members::read(&mut Reader::new(&bytes)), Ok(members));
+}

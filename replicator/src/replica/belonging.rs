@@ -1,0 +1,360 @@
+//! Finding out what this replica is to its group, see [`crate::standing`]; and, as the leader, taking in who returns.
+
+use std::collections::BTreeMap;
+
+use raft::eraftpb::HardState;
+use raft::{ProgressState, RawNode};
+use wire::{NodeId, Timestamp};
+
+use super::envelope::{Envelope, Introduction};
+use super::{Replica, raft_config};
+use crate::log::{Append, Stored, Tail};
+use crate::members::{Change, Members, member, node_of, proposal};
+use crate::random::Random;
+use crate::standing::Standing;
+use crate::{LogStore, OpenError, Output, ReplicaConfig, StateMachine};
+
+/// Who does not belong says so this often, and a leader looks this often who does not.
+const REPEAT_NS: u64 = 50_000_000;
+/// What somebody has said of itself is true for so long.
+const HEARD_LASTS_NS: u64 = 1_000_000_000;
+/// A learner that misses no more entries than this becomes a voter.
+const BEHIND_MAX: u64 = 64;
+
+/// What is known of who belongs.
+#[derive(Debug)]
+pub(super) struct Belonging {
+    pub standing: Standing,
+    /// The write that makes the standing durable; nobody is told before.
+    ticket: u64,
+    /// What others have said of themselves, and when.
+    heard: BTreeMap<NodeId, (Introduction, Timestamp)>,
+    repeat_at: Timestamp,
+    /// The index of the last change of members.
+    pub changed_at: u64,
+    /// Nodes that an operator wants as members.
+    wanted: BTreeMap<NodeId, Timestamp>,
+}
+
+/// Why members were not changed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+pub enum NotChanged {
+    /// Another replica leads.
+    #[error("this replica does not lead")]
+    NotLeader,
+    /// It is leading, and hands over: ask the next leader.
+    #[error("a leader cannot be removed: it hands over, ask the next one")]
+    Leads,
+    /// One change at a time.
+    #[error("another change is under way")]
+    UnderWay,
+    /// It has not said lately that it wants to be taken in.
+    #[error("the node has not been heard of: start it, and see that it reaches the others")]
+    Unheard,
+    /// Nothing to do.
+    #[error("that is so already")]
+    IsSo,
+    /// Somebody must remain.
+    #[error("nobody would be left, or too few that are alive")]
+    TooFew,
+}
+
+impl Belonging {
+    /// Of what a store holds.
+    pub fn of(stored: &Stored, config: &ReplicaConfig) -> Belonging {
+        let is_blank =
+            stored.snapshot.is_none() && stored.entries.is_empty() && stored.hard_state == HardState::default();
+        let standing = match &stored.standing {
+            Some(standing) => standing.clone(),
+            // Written before stores had a standing.
+            None if !is_blank => Standing::Founder { numbers: BTreeMap::new() },
+            None if config.voters.len() == 1 => Standing::Founder { numbers: [(config.node, 0)].into() },
+            None => {
+                let number = Random::new(config.seed ^ config.node.get() << 40).below(u64::from(u32::MAX)) as u32 + 1;
+                if stored.is_lost { Standing::Returning { number } } else { Standing::New { number } }
+            }
+        };
+        #[cfg(feature = "planted")]
+        let standing = match standing {
+            Standing::New { .. } | Standing::Returning { .. }
+                if wire::planted::is(wire::planted::Bug::WipedNodeVotes) =>
+            {
+                Standing::Founder { numbers: BTreeMap::new() }
+            }
+            standing => standing,
+        };
+        Belonging {
+            ticket: u64::from(stored.standing.as_ref() != Some(&standing)),
+            standing,
+            heard: BTreeMap::new(),
+            repeat_at: Timestamp::ZERO,
+            changed_at: 0,
+            wanted: BTreeMap::new(),
+        }
+    }
+
+    /// Who founded the cluster, whatever the configuration says by now; `None` when only that knows.
+    pub fn founders(&self) -> Option<Vec<NodeId>> {
+        match &self.standing {
+            Standing::Founder { numbers } if !numbers.is_empty() => Some(numbers.keys().copied().collect()),
+            _ => None,
+        }
+    }
+
+    fn is_heard(&self, node: NodeId, now: Timestamp) -> Option<&Introduction> {
+        self.heard.get(&node).filter(|(_, at)| now <= at.plus_nanos(HEARD_LASTS_NS)).map(|(said, _)| said)
+    }
+}
+
+impl<M: StateMachine, L: LogStore> Replica<M, L> {
+    /// Whether it knows what it is, and the disk does.
+    pub(super) fn is_admitted(&self) -> bool {
+        !self.belonging.standing.is_new() && self.belonging.ticket <= self.persistence.durable()
+    }
+
+    /// Whether it has nothing of a group that it returns to: it must not take the log from its beginning, which does not
+    /// say who the members were then, and it has nothing to vote by.
+    pub(super) fn is_blank(&self) -> bool {
+        !self.belonging.standing.is_founder() && self.state.cursor.index == 0
+    }
+
+    pub(super) fn is_member(&self) -> bool {
+        self.is_admitted() && !self.is_blank() && self.state.members.has(self.raft.raft.id)
+    }
+
+    /// Writes the standing that was decided at opening.
+    pub(super) fn begin_belonging(&mut self) {
+        if self.belonging.ticket > 0 {
+            let standing = self.belonging.standing.clone();
+            self.settle_for(standing);
+        } else {
+            self.campaign_alone();
+        }
+    }
+
+    fn settle_for(&mut self, standing: Standing) {
+        let append = Append { standing: Some(standing.clone()), ..self.next_append(&[]) };
+        self.belonging.ticket = append.ticket;
+        self.belonging.standing = standing;
+        self.store.append(append);
+    }
+
+    /// The standing is durable.
+    pub(super) fn standing_durable(&mut self) {
+        let ticket = self.belonging.ticket;
+        if ticket == 0 || ticket > self.persistence.durable() {
+            return;
+        }
+        self.belonging.ticket = 0;
+        self.belonging.repeat_at = self.now;
+        self.campaign_alone();
+    }
+
+    /// Where nobody else could lead.
+    fn campaign_alone(&mut self) {
+        let id = self.raft.raft.id;
+        if self.is_member() && self.state.members.voters == [id].into() && !self.state.members.is_joint() {
+            let _ = self.raft.campaign();
+            self.election.settle(&mut self.raft);
+        }
+    }
+
+    /// Introduces itself while it does not belong; a leader looks after those who do not.
+    pub(super) fn poll_belonging(&mut self) -> usize {
+        if self.now < self.belonging.repeat_at {
+            return 0;
+        }
+        self.belonging.repeat_at = self.now.plus_nanos(REPEAT_NS);
+        if self.is_leader() {
+            return self.look_after_members();
+        }
+        if self.belonging.ticket == 0 && !self.is_member() {
+            for to in self.config.voters.clone() {
+                if to != self.config.node {
+                    self.introduce(to);
+                }
+            }
+            return 1;
+        }
+        0
+    }
+
+    fn introduce(&mut self, to: NodeId) {
+        let (standing, is_member) = (self.belonging.standing.clone(), self.is_member());
+        let payload = Envelope::Introduction(Introduction { standing, is_member }).encode();
+        self.outputs.push_back(Output::Send { to, payload });
+    }
+
+    /// Somebody says what it is.
+    pub(super) fn on_introduction(&mut self, from: NodeId, said: Introduction) -> bool {
+        if self.belonging.ticket != 0 {
+            return true;
+        }
+        if !said.is_member && self.is_member() {
+            self.introduce(from);
+        }
+        let (node, voters) = (self.config.node, self.config.voters.clone());
+        self.belonging.heard.insert(from, (said.clone(), self.now));
+        let Standing::New { number } = self.belonging.standing else { return true };
+        match said.standing {
+            Standing::Founder { numbers } if numbers.get(&node) == Some(&number) => self.found(numbers),
+            Standing::Founder { .. } => self.settle_for(Standing::Returning { number }),
+            Standing::Returning { .. } if said.is_member => self.settle_for(Standing::Returning { number }),
+            Standing::Returning { .. } => {}
+            Standing::New { .. } => {
+                let number_of = |voter: &NodeId| match self.belonging.heard.get(voter) {
+                    Some((Introduction { standing: Standing::New { number }, .. }, _)) => Some((*voter, *number)),
+                    _ => (*voter == node).then_some((node, number)),
+                };
+                if let Some(numbers) = voters.iter().map(number_of).collect() {
+                    self.found(numbers);
+                }
+            }
+        }
+        true
+    }
+
+    /// Everybody is new: this is the beginning.
+    fn found(&mut self, numbers: BTreeMap<NodeId, u32>) {
+        self.settle_for(Standing::Founder { numbers });
+        let members = Members::founders(&self.config.voters);
+        let tail = Tail::new(members.conf_state(), HardState::default(), (0, 0), Vec::new(), (0, 0));
+        let config = raft_config(&self.config, member(self.config.node, 0), 0);
+        match RawNode::new(&config, tail, &slog::Logger::root(slog::Discard, slog::o!())) {
+            Ok(raft) => self.raft = raft,
+            Err(error) => self.fail(error.to_string()),
+        }
+        self.election.settle(&mut self.raft);
+    }
+
+    /// Makes voters of learners that have caught up, and learners of nodes that return.
+    fn look_after_members(&mut self) -> usize {
+        let now = self.now;
+        let raft = &self.raft.raft;
+        let is_busy = !raft.commit_to_current_term() || raft.has_pending_conf() || self.state.members.is_joint();
+        self.send_to_blank();
+        if is_busy || self.is_broken() {
+            return 1;
+        }
+        let raft = &self.raft.raft;
+        let members = &self.state.members;
+        let last = raft.raft_log.last_index();
+        let has_caught_up = |learner: &&u64| {
+            raft.prs().get(**learner).is_some_and(|progress| {
+                let has_begun = progress.matched > 0 && progress.state != ProgressState::Snapshot;
+                has_begun && progress.matched + BEHIND_MAX >= last
+            })
+        };
+        if let Some(learner) = members.learners.iter().find(has_caught_up).copied() {
+            let others = members.all().into_iter().filter(|other| *other != learner);
+            let former = others.filter(|other| node_of(*other) == node_of(learner));
+            let changes: Vec<Change> =
+                [Change::Promote(learner)].into_iter().chain(former.map(Change::Remove)).collect();
+            self.change_members(&changes);
+            return 1;
+        }
+        let belonging = &self.belonging;
+        let returning = belonging.heard.keys().filter_map(|node| {
+            let said = belonging.is_heard(*node, now)?;
+            let id = said.standing.member(*node);
+            let is_wanted = members.has_node(*node) || belonging.wanted.contains_key(node);
+            (matches!(said.standing, Standing::Returning { .. }) && is_wanted && !members.has(id)).then_some(id)
+        });
+        let Some(id) = returning.min() else { return 1 };
+        let former = members.learners.iter().filter(|learner| node_of(**learner) == node_of(id));
+        let changes: Vec<Change> = [Change::Learn(id)].into_iter().chain(former.copied().map(Change::Remove)).collect();
+        self.change_members(&changes);
+        1
+    }
+
+    /// A learner that has nothing needs a snapshot that says that it is one.
+    fn send_to_blank(&mut self) {
+        let snapshot = self.checkpoint.newest();
+        let learners: Vec<u64> = self.state.members.learners.iter().copied().collect();
+        for learner in learners {
+            let said = self.belonging.is_heard(node_of(learner), self.now);
+            let is_blank =
+                said.is_some_and(|said| !said.is_member && said.standing.member(node_of(learner)) == learner);
+            let Some(progress) = self.raft.raft.mut_prs().get_mut(learner).filter(|_| is_blank) else { continue };
+            if snapshot.0 < self.belonging.changed_at {
+                self.checkpoint.hurry();
+            } else if progress.state != ProgressState::Snapshot && progress.matched == 0 {
+                progress.become_snapshot(snapshot.0);
+                self.begin_transfer(learner, snapshot);
+            }
+        }
+    }
+
+    fn change_members(&mut self, changes: &[Change]) {
+        let partition = self.config.partition;
+        match self.raft.propose_conf_change(Vec::new(), proposal(changes)) {
+            Ok(()) => tracing::info!(%partition, ?changes, "a change of members is proposed"),
+            Err(error) => tracing::warn!(%partition, ?changes, %error, "Raft dropped a change of members"),
+        }
+    }
+
+    /// Makes a node a member that has introduced itself: a learner at first, and a voter by itself when it has caught up.
+    pub fn add_node(&mut self, node: NodeId) -> Result<(), NotChanged> {
+        self.can_change()?;
+        if self.state.members.has_node(node) {
+            return Err(NotChanged::IsSo);
+        }
+        self.belonging.is_heard(node, self.now).ok_or(NotChanged::Unheard)?;
+        self.belonging.wanted.insert(node, self.now);
+        self.belonging.repeat_at = self.now;
+        Ok(())
+    }
+
+    /// Makes a node a member no more. One that leads hands over instead.
+    pub fn remove_node(&mut self, node: NodeId) -> Result<(), NotChanged> {
+        self.can_change()?;
+        let members = &self.state.members;
+        self.belonging.wanted.remove(&node);
+        let leaving: Vec<u64> = members.all().into_iter().filter(|member| node_of(*member) == node).collect();
+        if leaving.is_empty() {
+            return Err(NotChanged::IsSo);
+        }
+        let staying: Vec<u64> = members.voters.iter().copied().filter(|member| node_of(*member) != node).collect();
+        let raft = &self.raft.raft;
+        let is_alive = |member: &&u64| **member == raft.id || raft.prs().get(**member).is_some_and(|p| p.recent_active);
+        if staying.is_empty() || 2 * staying.iter().filter(is_alive).count() <= staying.len() {
+            return Err(NotChanged::TooFew);
+        }
+        if node == self.config.node {
+            self.hand_over_whole();
+            return Err(NotChanged::Leads);
+        }
+        let changes: Vec<Change> = leaving.into_iter().map(Change::Remove).collect();
+        self.change_members(&changes);
+        Ok(())
+    }
+
+    fn can_change(&self) -> Result<(), NotChanged> {
+        let raft = &self.raft.raft;
+        match () {
+            () if !self.is_leader() => Err(NotChanged::NotLeader),
+            () if !raft.commit_to_current_term() || raft.has_pending_conf() || self.state.members.is_joint() => {
+                Err(NotChanged::UnderWay)
+            }
+            () => Ok(()),
+        }
+    }
+
+    /// The members have changed by an entry: Raft must know, and agree.
+    pub(super) fn follow_members(&mut self, index: u64, data: &[u8]) -> Result<(), OpenError> {
+        let refuse = |error: String| OpenError::Config(format!("the change of members at log entry {index}: {error}"));
+        let mut change = raft::eraftpb::ConfChangeV2::default();
+        protobuf::Message::merge_from_bytes(&mut change, data).map_err(|error| refuse(error.to_string()))?;
+        let conf = self.raft.apply_conf_change(&change).map_err(|error| refuse(error.to_string()))?;
+        let set = |ids: &[u64]| ids.iter().copied().collect();
+        let members =
+            Members { voters: set(&conf.voters), outgoing: set(&conf.voters_outgoing), learners: set(&conf.learners) };
+        if members != self.state.members {
+            return Err(refuse(format!("Raft has {members:?}, the log {:?}", self.state.members)));
+        }
+        self.belonging.changed_at = index;
+        self.election.settle(&mut self.raft);
+        self.outputs.push_back(Output::MembersChanged { nodes: members.all().into_iter().map(node_of).collect() });
+        Ok(())
+    }
+}
