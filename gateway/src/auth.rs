@@ -12,7 +12,7 @@ use hmac::{Hmac, KeyInit, Mac};
 use ring::signature::{RSA_PKCS1_2048_8192_SHA256, RsaPublicKeyComponents};
 use sha2::Sha256;
 use wire::command::Permissions;
-use wire::{AccountId, ApiKeyId, ApiKeyText};
+use wire::{AccountId, ApiKeyId, ApiKeyText, ClientSessionId};
 use zeroize::Zeroizing;
 
 use crate::errors::{self, ApiError};
@@ -42,6 +42,8 @@ pub struct Caller {
     pub permissions: Permissions,
     /// When it was asked, in microseconds by the client's own clock; 0 of what is not signed.
     pub asked_us: u64,
+    /// The client session that orders name, whose end cancels them; 0 for none.
+    pub session: ClientSessionId,
 }
 
 /// What signatures of one API key are checked with.

@@ -61,6 +61,7 @@ impl Keys {
                 id: added.id,
                 permissions: added.permissions,
                 asked_us: 0,
+                session: Default::default(),
             },
             verifier: None,
             networks: Networks::NONE,

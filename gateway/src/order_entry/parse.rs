@@ -150,7 +150,7 @@ pub fn placement(gateway: &Gateway, caller: Caller, mut params: Params) -> Resul
         quote_qty,
         client_order_id,
         key: caller.id,
-        session: Default::default(),
+        session: caller.session,
     };
     Ok(Placement { market, order, terms, response, wants_commission, is_retry })
 }

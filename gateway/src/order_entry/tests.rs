@@ -14,6 +14,7 @@ fn alice() -> Caller {
         id: Default::default(),
         permissions: Permissions::READ_AND_TRADE,
         asked_us: 1_000,
+        session: Default::default(),
     }
 }
 

@@ -13,12 +13,15 @@ use futures_util::stream::{FuturesUnordered, StreamExt};
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio_tungstenite::tungstenite::Utf8Bytes;
 use tokio_tungstenite::tungstenite::protocol::frame::coding::CloseCode;
+use wire::command::Permissions;
 
 use super::api_request::{self, ApiRequest, RequestId, Used};
 use super::api_session::{ApiSession, Effect};
+use super::lease::Lease;
 use super::listeners::Listeners;
 use super::socket::{Heard, Over, Patience, Socket};
 use crate::accounts::UserEvent;
+use crate::auth::Caller;
 use crate::errors::{self, ApiError};
 use crate::gateway::{self, Answer, Gateway, Peer};
 use crate::operations::{self, Executed, Operation, Security};
@@ -49,6 +52,7 @@ pub async fn serve<S: AsyncRead + AsyncWrite + Unpin>(gateway: Arc<Gateway>, io:
         running: FuturesUnordered::new(),
         listeners: Listeners::default(),
         numbered: HashSet::new(),
+        lease: None,
         afterwards: Vec::new(),
     };
     let mut socket = Socket::new(io, Patience::default()).await;
@@ -63,8 +67,11 @@ const SHUTDOWN: Over = Over::Close(CloseCode::Away, "server shutdown");
 /// What requests weigh that are no operations: the connection's own, and those that cannot be read.
 const OWN_WEIGHT: u32 = 2;
 
-/// An answer that is ready to be sent.
-type Running = BoxFuture<'static, Utf8Bytes>;
+/// The method by which a client wishes that its orders end with its connection.
+const CANCEL_ON_DISCONNECT: &str = "session.cancelOnDisconnect";
+
+/// What is under way, and is said when it is done.
+type Running = BoxFuture<'static, Option<Utf8Bytes>>;
 
 struct Connection {
     gateway: Arc<Gateway>,
@@ -74,6 +81,8 @@ struct Connection {
     listeners: Listeners<u64>,
     /// Subscriptions whose events are told with their numbers.
     numbered: HashSet<u64>,
+    /// Of a client whose orders end with its connection.
+    lease: Option<Lease>,
     /// To be said after the present answer.
     afterwards: Vec<Utf8Bytes>,
 }
@@ -91,7 +100,10 @@ impl Connection {
                     socket.say(shutdown_event()).await
                 }
                 () = gateway::stopped(&mut stopping) => return self.finish(socket).await,
-                Some(answer) = self.running.next() => socket.say(answer).await,
+                Some(done) = self.running.next() => match done {
+                    Some(text) => socket.say(text).await,
+                    None => Ok(()),
+                },
                 (id, event) = self.listeners.next() => socket.say(self.user_event(id, event)).await,
                 heard = socket.hear() => match heard {
                     Ok(heard) => self.heard(socket, heard).await,
@@ -107,8 +119,10 @@ impl Connection {
 
     /// Answers what was asked, and hears no more.
     async fn finish<S: AsyncRead + AsyncWrite + Unpin>(&mut self, socket: &mut Socket<S>) -> Over {
-        while let Some(answer) = self.running.next().await {
-            if let Err(over) = socket.say(answer).await {
+        while let Some(done) = self.running.next().await {
+            if let Some(text) = done
+                && let Err(over) = socket.say(text).await
+            {
                 return over;
             }
         }
@@ -120,8 +134,9 @@ impl Connection {
         socket: &mut Socket<S>,
         heard: Heard,
     ) -> Result<(), Over> {
+        self.renew();
         let text = match heard {
-            Heard::Control => return Ok(()),
+            Heard::Control => return self.say_afterwards(socket).await,
             Heard::Binary => {
                 let answer = self.refuse(&RequestId::null(), errors::INVALID_JSON);
                 return socket.say(answer).await;
@@ -138,6 +153,13 @@ impl Connection {
         if let Some(answer) = self.start(request) {
             socket.say(answer).await?;
         }
+        if let Some(lease) = &self.lease {
+            socket.ping_every(lease.beat());
+        }
+        self.say_afterwards(socket).await
+    }
+
+    async fn say_afterwards<S: AsyncRead + AsyncWrite + Unpin>(&mut self, socket: &mut Socket<S>) -> Result<(), Over> {
         for text in std::mem::take(&mut self.afterwards) {
             socket.say(text).await?;
         }
@@ -161,6 +183,9 @@ impl Connection {
             };
             return Some(self.told(&request.id, &answer, used, now_us));
         }
+        if request.method == CANCEL_ON_DISCONNECT {
+            return self.arm(request, now_us);
+        }
         let Some(operation) = operations::by_ws_method(&request.method) else {
             return Some(self.refuse(&request.id, UNKNOWN_METHOD));
         };
@@ -175,19 +200,66 @@ impl Connection {
                 return Some(executed_answer(&self.gateway, &request.id, refused, tells_limits));
             }
         };
+        let caller = caller.map(|caller| match &self.lease {
+            Some(lease) => Caller { session: lease.session_of(caller.account), ..caller },
+            None => caller,
+        });
         let (gateway, peer, id) = (Arc::clone(&self.gateway), self.peer, request.id);
-        let mut running = async move {
+        let running = async move {
             let executed = operations::execute(&gateway, operation, peer, caller, request.params).await;
-            executed_answer(&gateway, &id, executed, tells_limits)
-        }
-        .boxed();
-        // Its first step, before the next request is read.
+            Some(executed_answer(&gateway, &id, executed, tells_limits))
+        };
+        self.run_on(running.boxed())
+    }
+
+    /// Takes the first step of something, before the next request is read; what it has to say if that was all.
+    fn run_on(&mut self, mut running: Running) -> Option<Utf8Bytes> {
         match (&mut running).now_or_never() {
-            Some(answer) => Some(answer),
+            Some(done) => done,
             None => {
                 self.running.push(running);
                 None
             }
+        }
+    }
+
+    /// From now on the connection's orders end with it.
+    fn arm(&mut self, mut request: ApiRequest, now_us: u64) -> Option<Utf8Bytes> {
+        let used = match self.gateway.throttle.weigh(self.peer.ip, OWN_WEIGHT, now_us) {
+            Ok(used) => used,
+            Err(error) => {
+                return Some(self.told(&request.id, &Err(error), self.gateway.limits.weight_per_minute, now_us));
+            }
+        };
+        let caller = self.session.caller(&self.gateway.exchange, &mut request.params, now_us);
+        let caller = caller.and_then(|caller| {
+            if caller.permissions.allow(Permissions::TRADE) { Ok(caller) } else { Err(errors::NOT_PERMITTED) }
+        });
+        let lease = caller.and_then(|caller| Lease::read(&caller, request.params, std::time::Instant::now()));
+        let opening = match lease {
+            Ok(lease) => {
+                let opening = lease.open(Arc::clone(&self.gateway));
+                self.lease = Some(lease);
+                opening
+            }
+            Err(error) => return Some(self.told(&request.id, &Err(error), used, now_us)),
+        };
+        let used = Used { weight: used, weight_limit: self.gateway.limits.weight_per_minute, orders: None };
+        let (used, id) = (self.session.returns_rate_limits().then_some(used), request.id);
+        let answered = async move { Some(api_request::answer(&id, &opening.await, used, now_us / 1_000).into()) };
+        self.run_on(answered.boxed())
+    }
+
+    /// The client was heard: its lease is renewed when it is time.
+    fn renew(&mut self) {
+        let Some(lease) = &mut self.lease else { return };
+        if !lease.is_due(std::time::Instant::now()) {
+            return;
+        }
+        let (renewing, session) = (lease.renew(Arc::clone(&self.gateway)), lease.session());
+        let done = async move { renewing.await.then(|| Lease::lost_event(session).into()) };
+        if let Some(text) = self.run_on(done.boxed()) {
+            self.afterwards.push(text);
         }
     }
 
@@ -196,7 +268,7 @@ impl Connection {
         operation: &'static Operation,
         params: &mut Params,
         now_us: u64,
-    ) -> Result<(Option<crate::auth::Caller>, bool), ApiError> {
+    ) -> Result<(Option<Caller>, bool), ApiError> {
         let caller = match operation.security {
             Security::Public => {
                 params.take("apiKey")?;

@@ -10,6 +10,7 @@ mod api_request;
 mod api_session;
 mod control;
 mod handshake;
+mod lease;
 mod listeners;
 mod rate;
 mod socket;

@@ -79,6 +79,15 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Socket<S> {
         Socket { ws, patience, pings, heard_at: Instant::now(), unflushed: 0 }
     }
 
+    /// Pings the client at least this often.
+    pub fn ping_every(&mut self, period: Duration) {
+        if period < self.patience.ping {
+            self.patience.ping = period;
+            self.pings = interval_at(Instant::now() + period, period);
+            self.pings.set_missed_tick_behavior(MissedTickBehavior::Delay);
+        }
+    }
+
     /// The next thing the client sends; it is pinged meanwhile. Nothing is lost when the future is dropped.
     pub async fn hear(&mut self) -> Result<Heard, Over> {
         let heard = loop {

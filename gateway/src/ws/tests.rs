@@ -46,6 +46,11 @@ struct RestingLedger {
     exchange: OnceLock<Arc<Exchange>>,
     position: AtomicU64,
     placed: Mutex<Vec<String>>,
+    /// The client session of each order.
+    sessions: Mutex<Vec<u64>>,
+    leases: Mutex<Vec<wire::command::RenewLease>>,
+    /// Leases are somebody else's.
+    takes_leases: std::sync::atomic::AtomicBool,
     /// Orders are answered late, as by a cluster.
     delay: Duration,
 }
@@ -61,9 +66,19 @@ impl RestingLedger {
 
 impl Ledger for RestingLedger {
     fn request(&self, command: Vec<u8>, _: Duration) -> BoxFuture<'_, Result<Replied, ClusterError>> {
-        let Ok(Command::NewOrder(order)) = codec::v1::decode_command(&command) else {
-            return futures_util::future::ready(Err(ClusterError::Unavailable)).boxed();
+        let order = match codec::v1::decode_command(&command) {
+            Ok(Command::NewOrder(order)) => order,
+            Ok(Command::RenewLease(renew)) => {
+                self.leases.lock().unwrap().push(renew);
+                let reply = match self.takes_leases.load(Ordering::Relaxed) {
+                    true => Reply::Rejected { reason: wire::RejectReason::LeaseTaken, id: 0 },
+                    false => Reply::Accepted { id: 1 },
+                };
+                return futures_util::future::ready(Ok(Replied { position: LogPosition::ZERO, reply })).boxed();
+            }
+            _ => return futures_util::future::ready(Err(ClusterError::Unavailable)).boxed(),
         };
+        self.sessions.lock().unwrap().push(order.session.get());
         let id = {
             let mut placed = self.placed.lock().unwrap();
             placed.push(order.client_order_id.as_str().to_owned());

@@ -313,3 +313,41 @@ async fn a_user_stream_is_numbered_and_goes_on_after_a_reconnect_for_who_wishes_
     server.ledger.apply(&[balance(9_996)]);
     assert!(hear(&mut plain).await.get("sequence").is_none());
 }
+
+#[tokio::test]
+async fn orders_of_a_connection_that_wishes_so_end_with_it() {
+    let server = Server::start().await;
+    let mut client = server.api().await;
+    let arm = |params: Value| json!({"id": "arm", "method": "session.cancelOnDisconnect", "params": signed(params)});
+    for (params, code) in [
+        (json!({}), -1102),
+        (json!({"timeoutMs": 999}), -1130),
+        (json!({"timeoutMs": 3_600_001}), -1130),
+        (json!({"timeoutMs": 1_000, "clientSession": 0}), -1130),
+        (json!({"timeoutMs": 1_000, "clientSession": 1_u64 << 53}), -1130),
+    ] {
+        assert_eq!(ask(&mut client, arm(params)).await["error"]["code"], code);
+    }
+    ask(&mut client, json!({"id": 1, "method": "order.place", "params": signed(limit_order("before"))})).await;
+    let armed = ask(&mut client, arm(json!({"timeoutMs": 1_000, "clientSession": 77}))).await;
+    assert_eq!(armed["result"], json!({"clientSession": 77, "timeoutMs": 1_000}));
+    ask(&mut client, json!({"id": 2, "method": "order.place", "params": signed(limit_order("after"))})).await;
+    assert_eq!(*server.ledger.sessions.lock().unwrap(), [0, 77]);
+    let leases = || server.ledger.leases.lock().unwrap().clone();
+    assert!(leases()[0].takes_over && leases()[0].lease_ms == 1_000 && leases()[0].account == AccountId::new(1));
+    // A client that reads answers pings, and is heard.
+    let reading = tokio::time::timeout(Duration::from_millis(1_200), hear(&mut client)).await;
+    assert!(reading.is_err(), "nothing is said meanwhile");
+    let renewed = leases().len();
+    assert!((3..=6).contains(&renewed), "{renewed} renewals in 1.2 s");
+    assert!(leases()[1..].iter().all(|renew| !renew.takes_over && renew.holder == leases()[0].holder));
+    // One that does not is not.
+    tokio::time::sleep(Duration::from_millis(800)).await;
+    assert!(leases().len() <= renewed + 1, "silence renews nothing");
+    server.ledger.takes_leases.store(true, Ordering::Relaxed);
+    let event = hear(&mut client).await;
+    assert_eq!((&event["event"]["e"], &event["event"]["clientSession"]), (&json!("clientSessionTaken"), &json!(77)));
+    let lost = leases().len();
+    assert!(tokio::time::timeout(Duration::from_millis(700), hear(&mut client)).await.is_err(), "told once");
+    assert_eq!(leases().len(), lost, "and not renewed any more");
+}
