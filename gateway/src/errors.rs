@@ -273,6 +273,14 @@ pub const NOT_REPLACED: ApiError = ApiError::new(-2022, "Order cancel-replace fa
 pub const AMEND_UPWARDS: ApiError = ApiError::new(-2038, "Order amend (quantity increase) is not supported.");
 /// `-2038`.
 pub const AMEND_OF_NOTHING: ApiError = ApiError::new(-2038, "The requested action would change no state; rejecting.");
+/// The asset is not listed.
+pub const NO_SUCH_COIN: ApiError = ApiError::new(-4018, "We don't have this asset.");
+/// The asset is on no such network, or on none.
+pub const NO_SUCH_NETWORK: ApiError =
+    ApiError::new(-4019, "The current asset is not open for deposit on this network.");
+/// No chainwatch has made the address in time, or the ledger has no room for it.
+pub const NO_ADDRESS: ApiError =
+    ApiError::with_status(503, -1001, "Internal error; unable to process your request. Please try again.");
 /// `-2013`.
 pub const NO_SUCH_ORDER: ApiError = ApiError::new(-2013, "Order does not exist.");
 /// `-2018`: ours is Binance's text for a list that is not there.

@@ -4,6 +4,7 @@
 //! All of it can be rebuilt from the log. Open orders are kept for ever; closed orders and fills up to a
 //! bound per account ([`Limits`]), the oldest are forgotten first.
 
+mod deposits;
 mod fees;
 mod fills;
 mod keys;
@@ -29,6 +30,7 @@ use crate::auth::{Caller, Verifier};
 use crate::config::Limits;
 use crate::reference::Reference;
 
+pub use deposits::{Chain, Chains, Deposit};
 pub use fees::{Fees, Rates};
 pub use fills::{Fill, Fills};
 pub use lists::{ListStatus, Lists, OrderList};
@@ -82,6 +84,7 @@ pub struct Accounts {
     accounts: BTreeMap<AccountId, Account>,
     keys: keys::Keys,
     fees: Fees,
+    chains: Chains,
     outcomes: outcomes::Outcomes,
     subscribers: user_events::Subscribers,
     closed_max: usize,
@@ -95,6 +98,7 @@ impl Accounts {
             accounts: BTreeMap::new(),
             keys: keys::Keys::new(envelope_key),
             fees: Fees::default(),
+            chains: Chains::default(),
             outcomes: outcomes::Outcomes::default(),
             subscribers: user_events::Subscribers::new(user_events::Bounds {
                 queued_max: limits.user_events_queued,
@@ -114,6 +118,11 @@ impl Accounts {
     /// What accounts are charged.
     pub fn fees(&self) -> &Fees {
         &self.fees
+    }
+
+    /// Chains, and what is deposited on them.
+    pub fn chains(&self) -> &Chains {
+        &self.chains
     }
 
     /// The caller and verifier of an API key, for whoever asks from `ip`.
@@ -259,13 +268,8 @@ impl Accounts {
                 | Event::KillSwitchChanged(_)
                 | Event::LeaseChanged(_)
                 | Event::CountdownChanged(_)
-                | Event::ChainListed(_)
-                | Event::ChainAssetListed(_)
                 | Event::ChainClaimed(_)
-                | Event::ChainFrozen(_)
                 | Event::AddressRequested(_)
-                | Event::AddressBound(_)
-                | Event::DepositChanged(_)
                 | Event::WithdrawalRulesChanged(_)
                 | Event::WithdrawalsRestricted(_)
                 | Event::AddressAllowed(_)
@@ -274,6 +278,11 @@ impl Accounts {
                 | Event::WithdrawalSigned(_)
                 | Event::WithdrawalChanged(_)
                 | Event::CommandQuarantined(_) => {}
+                Event::ChainListed(_)
+                | Event::ChainAssetListed(_)
+                | Event::ChainFrozen(_)
+                | Event::AddressBound(_)
+                | Event::DepositChanged(_) => self.chains.apply(event, now),
                 Event::FeeScheduleChanged(changed) => self.fees.set_tiers(changed),
                 Event::FeesChanged(changed) => self.fees.set(changed),
                 Event::FeeTierChanged(changed) => self.fees.set_tier(changed),

@@ -548,6 +548,7 @@ async fn an_account_is_told_with_every_asset() {
 }
 
 mod bad_input;
+mod capital;
 mod schema;
 
 #[tokio::test]

@@ -2,6 +2,7 @@
 //! one table and run it with the same parameters to the same JSON.
 
 pub(crate) mod account;
+mod capital;
 mod general;
 mod history;
 mod lists;

@@ -9,7 +9,7 @@ use futures_util::future::BoxFuture;
 use hyper::Method;
 
 use super::Security::{Public, Read, Stream, Trade};
-use super::{Call, Operation, Security, account, general, history, lists, market, rules, user_stream, wallet};
+use super::{Call, Operation, Security, account, capital, general, history, lists, market, rules, user_stream, wallet};
 use crate::gateway::Answer;
 use crate::params::Params;
 
@@ -87,6 +87,8 @@ pub static OPERATIONS: &[Operation] = &[
     signed(Method::PUT, "/api/v3/userDataStream", Some("userDataStream.ping"), Stream, |_| 2, user_stream::renew),
     signed(Method::DELETE, "/api/v3/userDataStream", Some("userDataStream.stop"), Stream, |_| 2, user_stream::close),
     signed(Method::GET, "/sapi/v1/capital/config/getall", None, Read, |_| 10, wallet::coins),
+    signed(Method::GET, "/sapi/v1/capital/deposit/address", None, Read, |_| 10, capital::address),
+    signed(Method::GET, "/sapi/v1/capital/deposit/hisrec", None, Read, |_| 1, capital::history),
     signed(Method::GET, "/sapi/v1/asset/tradeFee", None, Read, |_| 1, wallet::trade_fees),
     signed(Method::POST, "/sapi/v3/asset/getUserAsset", None, Read, |_| 5, wallet::user_assets),
     get("/sapi/v1/margin/allPairs", None, |_| 1, wallet::no_pairs),

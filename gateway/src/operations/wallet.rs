@@ -4,13 +4,12 @@ use futures_util::FutureExt;
 use futures_util::future::{BoxFuture, ready};
 use serde_json::{Value, json};
 
-use super::{Call, account};
+use super::{Call, account, capital};
 use crate::errors;
 use crate::gateway::Answer;
 use crate::order_entry::parse;
 
-/// `GET capital/config/getall`: every asset with the caller's balance. No chain is attached, so no network
-/// takes deposits or withdrawals.
+/// `GET capital/config/getall`: every asset with the caller's balance, and the networks that take deposits of it.
 pub(super) fn coins(call: Call) -> BoxFuture<'static, Answer> {
     async move {
         let caller = call.caller()?;
@@ -23,7 +22,7 @@ pub(super) fn coins(call: Call) -> BoxFuture<'static, Answer> {
             .map(|(asset, balance)| {
                 json!({
                     "coin": asset.symbol.as_str(),
-                    "depositAllEnable": false,
+                    "depositAllEnable": capital::is_open(&accounts, asset.id),
                     "free": asset.show(balance.free.units()),
                     "freeze": "0",
                     "ipoable": "0",
@@ -31,7 +30,7 @@ pub(super) fn coins(call: Call) -> BoxFuture<'static, Answer> {
                     "isLegalMoney": false,
                     "locked": asset.show(balance.held.units()),
                     "name": asset.symbol.as_str(),
-                    "networkList": [],
+                    "networkList": capital::networks(&accounts, asset.symbol.as_str(), asset.id),
                     "storage": "0",
                     "trading": true,
                     "withdrawAllEnable": false,

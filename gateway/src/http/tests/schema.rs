@@ -161,6 +161,8 @@ const SIGNED_READS: &[(&str, &str, &str)] = &[
     ("/api/v3/order/amendments", "symbol=BTCUSDT&orderId=1", "amendments"),
     ("/api/v3/myPreventedMatches", "symbol=BTCUSDT&orderId=1", "prevented-matches"),
     ("/sapi/v1/capital/config/getall", "", "coins"),
+    ("/sapi/v1/capital/deposit/address", "coin=BTC", "deposit-address"),
+    ("/sapi/v1/capital/deposit/hisrec", "", "deposits"),
     ("/sapi/v1/asset/tradeFee", "", "trade-fees"),
 ];
 
@@ -168,6 +170,7 @@ const SIGNED_READS: &[(&str, &str, &str)] = &[
 async fn every_answer_follows_its_schema() {
     let server = server().await;
     server.ledger.feed(&market_events());
+    server.ledger.feed(&super::capital::events());
     for (path, params, name) in READS {
         follows(name, &server.get(&format!("/api/v3/{path}?{params}")).await.body);
     }

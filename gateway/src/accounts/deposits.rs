@@ -1,0 +1,101 @@
+//! Chains, the addresses of accounts on them, and what was deposited there, from the ledger's events.
+
+use std::collections::{BTreeMap, VecDeque};
+
+use wire::event::{ChainAssetListed, DepositChanged};
+use wire::{AccountId, AssetId, ChainAddress, ChainFreeze, ChainHash, ChainId, Event, Symbol, Timestamp};
+
+/// The newest deposits of an account that are kept; the ledger has all of them.
+const DEPOSITS_MAX: usize = 1_000;
+
+/// A chain.
+#[derive(Debug, Clone, Copy)]
+pub struct Chain {
+    /// Its id.
+    pub id: ChainId,
+    /// Its name, which clients call a network.
+    pub symbol: Symbol,
+    /// Why nothing is credited.
+    pub freeze: ChainFreeze,
+}
+
+/// A deposit, and when it came to be.
+#[derive(Debug, Clone, Copy)]
+pub struct Deposit {
+    /// As the ledger told it last.
+    pub changed: DepositChanged,
+    /// When it was seen first.
+    pub inserted: Timestamp,
+}
+
+/// Every chain of the exchange.
+#[derive(Debug, Default)]
+pub struct Chains {
+    chains: BTreeMap<ChainId, Chain>,
+    assets: BTreeMap<(AssetId, ChainId), ChainAssetListed>,
+    addresses: BTreeMap<(AccountId, ChainId), ChainAddress>,
+    deposits: BTreeMap<AccountId, VecDeque<Deposit>>,
+}
+
+impl Chains {
+    /// The chains that an asset can be deposited on, with what they ask for.
+    pub fn networks(&self, asset: AssetId) -> impl Iterator<Item = (&Chain, &ChainAssetListed)> {
+        let of_asset = self.assets.range((asset, ChainId::new(0))..=(asset, ChainId::new(u16::MAX)));
+        of_asset.filter_map(|((_, chain), listed)| Some((self.chains.get(chain)?, listed)))
+    }
+
+    /// A chain by its id.
+    pub fn chain(&self, id: ChainId) -> Option<&Chain> {
+        self.chains.get(&id)
+    }
+
+    /// What a chain asks for an asset.
+    pub fn asset(&self, asset: AssetId, chain: ChainId) -> Option<&ChainAssetListed> {
+        self.assets.get(&(asset, chain))
+    }
+
+    /// An account's address on a chain, once it has one.
+    pub fn address(&self, account: AccountId, chain: ChainId) -> Option<ChainAddress> {
+        self.addresses.get(&(account, chain)).copied()
+    }
+
+    /// An account's deposits, the newest first.
+    pub fn deposits(&self, account: AccountId) -> impl Iterator<Item = &Deposit> {
+        self.deposits.get(&account).into_iter().flatten()
+    }
+
+    pub(super) fn apply(&mut self, event: &Event, now: Timestamp) {
+        match event {
+            Event::ChainListed(listed) => {
+                let chain = Chain { id: listed.chain, symbol: listed.symbol, freeze: ChainFreeze::NoMajority };
+                self.chains.insert(listed.chain, chain);
+            }
+            Event::ChainAssetListed(listed) => {
+                self.assets.insert((listed.asset, listed.chain), **listed);
+            }
+            Event::ChainFrozen(frozen) => {
+                if let Some(chain) = self.chains.get_mut(&frozen.chain) {
+                    chain.freeze = frozen.reason;
+                }
+            }
+            Event::AddressBound(bound) => {
+                self.addresses.insert((bound.account, bound.chain), bound.address);
+            }
+            Event::DepositChanged(changed) => self.change(changed, now),
+            _ => {}
+        }
+    }
+
+    fn change(&mut self, changed: &DepositChanged, now: Timestamp) {
+        let deposits = self.deposits.entry(changed.account).or_default();
+        let name =
+            |deposit: &DepositChanged| -> (ChainId, ChainHash, u32) { (deposit.chain, deposit.tx, deposit.output) };
+        match deposits.iter_mut().find(|known| name(&known.changed) == name(changed)) {
+            Some(known) => known.changed = *changed,
+            None => {
+                deposits.push_front(Deposit { changed: *changed, inserted: now });
+                deposits.truncate(DEPOSITS_MAX);
+            }
+        }
+    }
+}

@@ -1,0 +1,219 @@
+//! Deposits from chains, as clients of `/sapi/v1/capital` ask for them.
+
+use std::time::Duration;
+
+use futures_util::FutureExt;
+use futures_util::future::BoxFuture;
+use serde_json::{Value, json};
+use wire::codec::v1;
+use wire::command::{Reply, RequestAddress};
+use wire::{AssetId, ChainAddress, ChainFreeze, ChainHash, Command, DepositStage};
+
+use super::Call;
+use crate::accounts::{Accounts, Deposit};
+use crate::errors::{self, ApiError};
+use crate::gateway::Answer;
+use crate::reference::Reference;
+
+/// How long a new address may take: chainwatch has to make it.
+const ADDRESS_WITHIN: Duration = Duration::from_secs(3);
+const LOOK_EVERY: Duration = Duration::from_millis(20);
+const HISTORY_DEFAULT: usize = 1_000;
+const HISTORY_MAX: usize = 1_000;
+
+/// `GET capital/deposit/address`: the caller's address on a network, made at the first call.
+pub(super) fn address(call: Call) -> BoxFuture<'static, Answer> {
+    async move {
+        let caller = call.caller()?;
+        let mut params = call.params;
+        let coin = params.required("coin")?;
+        let network = params.take("network")?;
+        // Of Lightning alone.
+        params.take("amount")?;
+        params.finish()?;
+        call.gateway.up_to_date().await?;
+        let gateway = &call.gateway;
+        let asset = asset(&gateway.exchange.reference(), &coin)?;
+        let chain = {
+            let accounts = gateway.exchange.accounts();
+            let mut networks = accounts.chains().networks(asset).map(|(chain, _)| chain);
+            let wanted = networks.find(|chain| network.as_deref().is_none_or(|name| name == chain.symbol.as_str()));
+            wanted.ok_or(errors::NO_SUCH_NETWORK)?.id
+        };
+        let known = || gateway.exchange.accounts().chains().address(caller.account, chain);
+        if let Some(address) = known() {
+            return Ok(shown(&coin, address));
+        }
+        let mut command = Vec::new();
+        let request = RequestAddress { account: caller.account, chain };
+        v1::encode_command(&Command::RequestAddress(request), &mut command);
+        let replied = gateway.ledger.request(command, gateway.limits.order_timeout).await.map_err(ApiError::from)?;
+        if let Reply::Rejected { .. } = replied.reply {
+            return Err(errors::NO_ADDRESS);
+        }
+        let deadline = tokio::time::Instant::now() + ADDRESS_WITHIN;
+        while tokio::time::Instant::now() < deadline {
+            if let Some(address) = known() {
+                return Ok(shown(&coin, address));
+            }
+            tokio::time::sleep(LOOK_EVERY).await;
+        }
+        Err(errors::NO_ADDRESS)
+    }
+    .boxed()
+}
+
+fn shown(coin: &str, address: ChainAddress) -> String {
+    json!({ "address": address.as_str(), "coin": coin, "tag": "", "url": "" }).to_string()
+}
+
+fn asset(reference: &Reference, coin: &str) -> Result<AssetId, ApiError> {
+    let known = reference.assets().iter().find(|asset| asset.symbol.as_str() == coin);
+    known.map(|asset| asset.id).ok_or(errors::NO_SUCH_COIN)
+}
+
+/// `GET capital/deposit/hisrec`: the caller's deposits, the newest first.
+pub(super) fn history(call: Call) -> BoxFuture<'static, Answer> {
+    async move {
+        let caller = call.caller()?;
+        let mut params = call.params;
+        params.flag("includeSource")?;
+        let coin = params.take("coin")?;
+        let status = params.integer("status")?;
+        let start_ms = params.integer("startTime")?.unwrap_or(0);
+        let end_ms = params.integer("endTime")?.unwrap_or(u64::MAX);
+        let offset = params.integer("offset")?.unwrap_or(0);
+        let limit = params.limit(HISTORY_DEFAULT, HISTORY_MAX)?;
+        let tx = params.take("txId")?;
+        params.finish()?;
+        call.gateway.up_to_date().await?;
+        let reference = call.gateway.exchange.reference();
+        let coin = coin.map(|coin| asset(&reference, &coin)).transpose()?;
+        let accounts = call.gateway.exchange.accounts();
+        let rows = accounts.chains().deposits(caller.account);
+        let rows = rows.filter(|deposit| {
+            let inserted_ms = millis(deposit);
+            coin.is_none_or(|coin| coin == deposit.changed.asset)
+                && status.is_none_or(|status| status == status_of(deposit.changed.stage))
+                && (start_ms..=end_ms).contains(&inserted_ms)
+        });
+        let rows = rows.filter_map(|deposit| row(&accounts, &reference, deposit));
+        let rows = rows.filter(|row| tx.as_deref().is_none_or(|tx| row["txId"] == tx));
+        let rows: Vec<Value> = rows.skip(usize::try_from(offset).unwrap_or(usize::MAX)).take(limit).collect();
+        Ok(Value::Array(rows).to_string())
+    }
+    .boxed()
+}
+
+fn row(accounts: &Accounts, reference: &Reference, deposit: &Deposit) -> Option<Value> {
+    let changed = &deposit.changed;
+    let chains = accounts.chains();
+    let address = chains.address(changed.account, changed.chain)?;
+    let tx = tx_text(changed.tx, &address);
+    let required = changed.required.max(1);
+    let confirmations = if changed.stage == DepositStage::Credited {
+        changed.confirmations.max(required)
+    } else {
+        changed.confirmations
+    };
+    let decimals = chains.asset(changed.asset, changed.chain)?.chain_decimals;
+    Some(json!({
+        "id": format!("{tx}:{}", changed.output),
+        "amount": amount_text(changed.amount, decimals),
+        "coin": reference.asset(changed.asset)?.symbol.as_str(),
+        "network": chains.chain(changed.chain)?.symbol.as_str(),
+        "status": status_of(changed.stage),
+        "address": address.as_str(),
+        "addressTag": "",
+        "txId": tx,
+        "insertTime": millis(deposit),
+        "transferType": 0,
+        "confirmTimes": format!("{confirmations}/{required}"),
+        "unlockConfirm": required,
+        "walletType": 0,
+    }))
+}
+
+/// Binance's numbers: 0 pending, 1 success, 2 rejected.
+fn status_of(stage: DepositStage) -> u64 {
+    match stage {
+        DepositStage::Credited => 1,
+        DepositStage::Rejected | DepositStage::Refused => 2,
+        DepositStage::Included | DepositStage::Confirmed | DepositStage::Orphaned | DepositStage::Quarantined => 0,
+    }
+}
+
+fn millis(deposit: &Deposit) -> u64 {
+    deposit.inserted.nanos() / 1_000_000
+}
+
+/// As the chain prints it: EVM hashes with `0x`, those of Bitcoin-like chains backwards. Whose it is, its addresses tell.
+fn tx_text(tx: ChainHash, address: &ChainAddress) -> String {
+    if address.as_str().starts_with("0x") {
+        return format!("0x{}", hex::encode(tx.0));
+    }
+    hex::encode(tx.0.iter().rev().copied().collect::<Vec<u8>>())
+}
+
+/// Exact, without zeros at the end.
+fn amount_text(units: u128, decimals: u8) -> String {
+    let decimals = usize::from(decimals);
+    let digits = format!("{units:0>width$}", width = decimals + 1);
+    let (whole, fraction) = digits.split_at(digits.len() - decimals);
+    let fraction = fraction.trim_end_matches('0');
+    if fraction.is_empty() { whole.to_string() } else { format!("{whole}.{fraction}") }
+}
+
+/// An asset's networks, for `GET capital/config/getall`.
+pub(super) fn networks(accounts: &Accounts, coin: &str, asset: AssetId) -> Vec<Value> {
+    let networks = accounts.chains().networks(asset).enumerate();
+    let network = |(at, (chain, listed)): (usize, (&crate::accounts::Chain, &wire::event::ChainAssetListed))| {
+        let dust = amount_text(listed.deposit_min, listed.chain_decimals);
+        let why = if chain.freeze == ChainFreeze::Thawed { "" } else { "The network's nodes do not agree." };
+        json!({
+            "coin": coin,
+            "network": chain.symbol.as_str(),
+            "name": chain.symbol.as_str(),
+            "isDefault": at == 0,
+            "depositEnable": chain.freeze == ChainFreeze::Thawed,
+            "depositDesc": why,
+            "depositDust": dust,
+            "minConfirm": listed.confirmations.max(1),
+            "unLockConfirm": listed.confirmations.max(1),
+            "withdrawEnable": false,
+            "withdrawDesc": "",
+            "withdrawFee": "0",
+            "withdrawMin": "0",
+            "withdrawMax": "0",
+            "withdrawIntegerMultiple": "0",
+            "busy": false,
+            "sameAddress": false,
+            "contractAddress": listed.contract.as_str(),
+        })
+    };
+    networks.map(network).collect()
+}
+
+/// Whether an asset can be deposited now.
+pub(super) fn is_open(accounts: &Accounts, asset: AssetId) -> bool {
+    accounts.chains().networks(asset).any(|(chain, _)| chain.freeze == ChainFreeze::Thawed)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn amounts_are_exact_whatever_their_decimals() {
+        for (units, decimals, text) in [
+            (150_000_000, 8, "1.5"),
+            (1, 8, "0.00000001"),
+            (0, 8, "0"),
+            (7, 0, "7"),
+            (1_500_000_000_000_000_001, 18, "1.500000000000000001"),
+            (u128::MAX, 30, "340282366.920938463463374607431768211455"),
+        ] {
+            assert_eq!(amount_text(units, decimals), text);
+        }
+    }
+}
