@@ -89,6 +89,15 @@ impl Anvils {
         Ok(())
     }
 
+    /// Mines every block again at a node that was started anew. Only of a chain without transactions, on which all nodes
+    /// mined every block.
+    pub async fn replay(&mut self, node: usize) -> Result<(), ChainError> {
+        for time in GENESIS_TIME + 1..=self.time {
+            self.nodes[node].call("evm_mine", json!([{"timestamp": time}])).await?;
+        }
+        Ok(())
+    }
+
     /// Gives every node the same transaction, which spends the rich account's next nonce. Nothing is mined.
     pub async fn send(&mut self, mut transaction: Value) -> Result<String, ChainError> {
         transaction["from"] = json!(RICH);

@@ -32,13 +32,13 @@ use crate::bed::{SOON, agreed_on, all_agree, frozen, watch_evm, watch_litecoin};
 const XPUB: &str =
     "xpub6CatWdiZiodmUeTDp8LT5or8nmbKNcuyvz7WyksVFkKB4RHwCD3XyuvPEbvqAQY3rAPshWcMLoP2fMFMKHPJ4ZeZXYVUhLv1VMrjPC7PW6V";
 const CHAIN: ChainId = ChainId::new(1);
-const COIN: AssetId = AssetId::new(1);
-const TOKEN: AssetId = AssetId::new(2);
+pub const COIN: AssetId = AssetId::new(1);
+pub const TOKEN: AssetId = AssetId::new(2);
 const ALICE: AccountId = AccountId::new(1);
 
 /// A ledger cell whose log is a lock. Clones are other connections to the same one.
 #[derive(Clone)]
-struct OneCell {
+pub struct OneCell {
     state: Arc<Mutex<State>>,
     seen: usize,
 }
@@ -51,7 +51,7 @@ struct State {
 
 impl OneCell {
     /// A chain of one coin and, if there is a contract, one token; alice has asked for an address.
-    fn new(decimals: u8, confirmations: u32, contract: Option<&str>) -> OneCell {
+    pub fn new(decimals: u8, confirmations: u32, contract: Option<&str>) -> OneCell {
         let id = PartitionId::new(1);
         let limits = Limits { accounts_max: 8, remembered_orders_max: 1_024, ..Limits::default() };
         let config = PartitionConfig { partition: id, ledger: id, incarnation: Incarnation::new(1), limits };
@@ -98,7 +98,7 @@ impl OneCell {
     }
 
     /// The last that was told of each deposit.
-    fn deposits(&self) -> Vec<DepositChanged> {
+    pub fn deposits(&self) -> Vec<DepositChanged> {
         let mut last = std::collections::BTreeMap::new();
         for event in &self.state.lock().unwrap().events {
             if let Event::DepositChanged(changed) = event {
@@ -108,11 +108,11 @@ impl OneCell {
         last.into_values().collect()
     }
 
-    fn free(&self, asset: AssetId) -> i128 {
+    pub fn free(&self, asset: AssetId) -> i128 {
         self.state.lock().unwrap().partition.audit()[usize::from(asset.get()) - 1].free
     }
 
-    fn is_frozen_for(&self, reason: ChainFreeze) -> bool {
+    pub fn is_frozen_for(&self, reason: ChainFreeze) -> bool {
         let state = self.state.lock().unwrap();
         let last = state.events.iter().rev().find_map(|event| match event {
             Event::ChainFrozen(frozen) => Some(frozen.reason),
@@ -139,21 +139,21 @@ fn text<const N: usize>(text: &str) -> Text<N> {
     Text::new(text.as_bytes()).unwrap()
 }
 
-fn litecoin_keys() -> AddressKeys {
+pub fn litecoin_keys() -> AddressKeys {
     AddressKeys::new(XPUB, AddressScheme::Segwit { prefix: "rltc".into() }).unwrap()
 }
 
-fn evm_keys() -> AddressKeys {
+pub fn evm_keys() -> AddressKeys {
     AddressKeys::new(XPUB, AddressScheme::Evm).unwrap()
 }
 
 /// Alice has the first index.
-fn alices(keys: &AddressKeys) -> (ChainAddress, Destination) {
+pub fn alices(keys: &AddressKeys) -> (ChainAddress, Destination) {
     keys.derive(1).unwrap()
 }
 
 /// An instance of chainwatch with a store of its own.
-fn instance(watch: &Watch, cell: &OneCell, keys: AddressKeys) -> (Depositor<OneCell>, TempDir) {
+pub fn instance(watch: &Watch, cell: &OneCell, keys: AddressKeys) -> (Depositor<OneCell>, TempDir) {
     let home = tempfile::tempdir().unwrap();
     let store = BlockStore::open(home.path(), watch.chain()).unwrap();
     let follower = Follower::open(watch.clone(), store, 64).unwrap();
@@ -162,7 +162,7 @@ fn instance(watch: &Watch, cell: &OneCell, keys: AddressKeys) -> (Depositor<OneC
 }
 
 /// Beats until there are so many deposits, all of them at this stage.
-async fn beat_until(depositor: &mut Depositor<OneCell>, cell: &OneCell, count: usize, stage: DepositStage) {
+pub async fn beat_until(depositor: &mut Depositor<OneCell>, cell: &OneCell, count: usize, stage: DepositStage) {
     let deadline = Instant::now() + SOON;
     loop {
         depositor.beat().await.unwrap();
@@ -176,7 +176,7 @@ async fn beat_until(depositor: &mut Depositor<OneCell>, cell: &OneCell, count: u
 }
 
 /// Six litecoin nodes, the first of which can pay.
-async fn litecoin(confirmations: u64) -> (Litecoins, Watch) {
+pub async fn litecoin(confirmations: u64) -> (Litecoins, Watch) {
     let chain = Litecoins::start(6).await.unwrap();
     chain.mine(0, 105).await.unwrap();
     let best = chain.wait_for_agreement(&[0, 1, 2, 3, 4, 5]).await.unwrap();
@@ -296,7 +296,7 @@ fn token_code(to: &Destination, amount: u8) -> String {
     format!("0x60{length:02x}600c60003960{length:02x}6000f3{runtime}")
 }
 
-async fn deploy(chain: &mut Anvils, code: &str) -> String {
+pub async fn deploy(chain: &mut Anvils, code: &str) -> String {
     let id = chain.send(json!({"data": code})).await.unwrap();
     chain.mine(1).await.unwrap();
     let receipt = chain.nodes[4].call("eth_getTransactionReceipt", json!([id])).await.unwrap();
@@ -304,7 +304,7 @@ async fn deploy(chain: &mut Anvils, code: &str) -> String {
     receipt["contractAddress"].as_str().unwrap().to_lowercase()
 }
 
-async fn mined(chain: &mut Anvils, watch: &Watch, count: u64) {
+pub async fn mined(chain: &mut Anvils, watch: &Watch, count: u64) {
     chain.mine(count).await.unwrap();
     agreed_on(watch, chain.nodes[4].best().await.unwrap().hash).await;
 }

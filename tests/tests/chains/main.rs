@@ -2,6 +2,7 @@
 //!
 //! Ignored unless asked for: they need `litecoind` and `anvil`, which `tests/run chains` installs.
 
+mod attacks;
 mod bed;
 mod cluster;
 mod deposits;

@@ -1,0 +1,182 @@
+//! Who tries to be credited with what is not theirs, or twice; and nodes that take away what is.
+
+use serde_json::{Value, json};
+use tests::chain::Fault;
+use tests::chain::anvil::Anvils;
+use tests::nodes::until;
+use wire::{Amount, ChainFreeze, DepositStage};
+
+use crate::bed::{SOON, agreed_on, all_agree, frozen, watch_evm};
+use crate::deposits::{
+    COIN, OneCell, TOKEN, alices, beat_until, deploy, evm_keys, instance, litecoin, litecoin_keys, mined,
+};
+
+const ALL: [usize; 6] = [0, 1, 2, 3, 4, 5];
+
+/// One coin of the first node's wallet, spent to `to`; not sent.
+async fn spend(chain: &tests::chain::litecoin::Litecoins, coin: &Value, to: &str, amount: &str) -> Value {
+    // Everybody may replace it: its sequence says so.
+    let inputs = json!([{"txid": coin["txid"], "vout": coin["vout"], "sequence": 1}]);
+    let raw = chain.nodes[0].call("createrawtransaction", json!([inputs, [{to: amount}]])).await.unwrap();
+    chain.nodes[0].call("signrawtransactionwithwallet", json!([raw])).await.unwrap()["hex"].clone()
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+#[ignore = "needs litecoind: tests/run chains"]
+async fn a_six_deep_double_spend_of_a_credit_with_six_confirmations_freezes_and_edits_nothing() {
+    let (chain, watch) = litecoin(6).await;
+    let cell = OneCell::new(8, 6, None);
+    let (mut depositor, _home) = instance(&watch, &cell, litecoin_keys());
+    depositor.beat().await.unwrap();
+    let coin = chain.nodes[0].call("listunspent", json!([100])).await.unwrap()[0].clone();
+    let (alice, _) = alices(&litecoin_keys());
+    let own = chain.nodes[0].address().await.unwrap();
+    let (public, secret) =
+        (spend(&chain, &coin, alice.as_str(), "49.9").await, spend(&chain, &coin, &own, "49.9").await);
+
+    chain.partition(&[0, 1, 2, 3]).await.unwrap();
+    chain.nodes[0].call("sendrawtransaction", json!([public, 0])).await.unwrap();
+    let six = *chain.mine(0, 6).await.unwrap().last().unwrap();
+    chain.wait_for_agreement(&[0, 1, 2, 3]).await.unwrap();
+    agreed_on(&watch, six).await;
+    beat_until(&mut depositor, &cell, 1, DepositStage::Credited).await;
+    let credited = cell.free(COIN);
+
+    chain.nodes[4].call("sendrawtransaction", json!([secret, 0])).await.unwrap();
+    let longer = *chain.mine(4, 7).await.unwrap().last().unwrap();
+    chain.heal().await.unwrap();
+    chain.wait_for_agreement(&ALL).await.unwrap();
+    agreed_on(&watch, longer).await;
+    let told = until(SOON, async || {
+        depositor.beat().await.unwrap();
+        cell.is_frozen_for(ChainFreeze::CreditReverted).then_some(())
+    });
+    told.await.expect("the ledger is told, and the chain frozen");
+    assert!(cell.deposits()[0].is_reverted);
+    assert_eq!(cell.free(COIN), credited, "no balance is edited");
+
+    // Another deposit waits while the chain is frozen.
+    chain.nodes[0].call("sendtoaddress", json!([alice.as_str(), "1"])).await.unwrap();
+    let best = *chain.mine(0, 8).await.unwrap().last().unwrap();
+    chain.wait_for_agreement(&ALL).await.unwrap();
+    agreed_on(&watch, best).await;
+    for _ in 0..5 {
+        depositor.beat().await.unwrap();
+    }
+    assert_eq!(cell.free(COIN), credited, "nothing is credited until an operator has looked");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+#[ignore = "needs litecoind: tests/run chains"]
+async fn what_is_replaced_before_it_is_mined_is_no_deposit_and_its_replacement_is_one() {
+    let (chain, watch) = litecoin(3).await;
+    let cell = OneCell::new(8, 3, None);
+    let (mut depositor, _home) = instance(&watch, &cell, litecoin_keys());
+    depositor.beat().await.unwrap();
+    let coins = chain.nodes[0].call("listunspent", json!([100])).await.unwrap();
+    let (alice, _) = alices(&litecoin_keys());
+    let own = chain.nodes[0].address().await.unwrap();
+    let send = async |tx: Value| chain.nodes[0].call("sendrawtransaction", json!([tx, 0])).await.unwrap();
+    // One is taken back for a higher fee, another paid again with one.
+    send(spend(&chain, &coins[0], alice.as_str(), "49.9").await).await;
+    send(spend(&chain, &coins[0], &own, "49.8").await).await;
+    send(spend(&chain, &coins[1], alice.as_str(), "49.9").await).await;
+    send(spend(&chain, &coins[1], alice.as_str(), "49.8").await).await;
+    // And one is less than the smallest deposit.
+    let coin = &coins[2];
+    let inputs = json!([{"txid": coin["txid"], "vout": coin["vout"]}]);
+    let outputs = json!([{alice.to_string(): "0.00000999"}, {own: "49.9"}]);
+    let raw = chain.nodes[0].call("createrawtransaction", json!([inputs, outputs])).await.unwrap();
+    let dust = chain.nodes[0].call("signrawtransactionwithwallet", json!([raw])).await.unwrap()["hex"].clone();
+    chain.nodes[0].call("generateblock", json!([chain.nodes[0].address().await.unwrap(), [dust]])).await.unwrap();
+    let best = *chain.mine(0, 3).await.unwrap().last().unwrap();
+    chain.wait_for_agreement(&ALL).await.unwrap();
+    agreed_on(&watch, best).await;
+    beat_until(&mut depositor, &cell, 1, DepositStage::Credited).await;
+    assert_eq!(cell.free(COIN), 4_980_000_000);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+#[ignore = "needs anvil: tests/run chains"]
+async fn nodes_that_fall_back_take_no_deposit_away_and_a_wrong_chain_id_adds_none() {
+    let mut chain = Anvils::start(5).await.unwrap();
+    chain.mine(4).await.unwrap();
+    let watch = watch_evm(&chain).await;
+    all_agree(&watch, None).await;
+    let cell = OneCell::new(18, 0, None);
+    let (mut depositor, _home) = instance(&watch, &cell, evm_keys());
+    depositor.beat().await.unwrap();
+    let (address, _) = alices(&evm_keys());
+    chain.send(json!({"to": address.as_str(), "value": "0xde0b6b3a7640000"})).await.unwrap();
+    mined(&mut chain, &watch, 1).await;
+    beat_until(&mut depositor, &cell, 1, DepositStage::Included).await;
+    // Three of five say that the block with the deposit is not there yet, and more: what was final is not either.
+    for node in 0..3 {
+        chain.nodes[node].proxy.set(Fault::Lag(4));
+    }
+    frozen(&watch, Some(chainwatch::pool::Freeze::NoMajority)).await;
+    for _ in 0..10 {
+        depositor.beat().await.unwrap();
+    }
+    assert_eq!(cell.deposits()[0].stage, DepositStage::Included, "nobody contradicts it");
+    chain.nodes[0].proxy.set(Fault::WrongChainId);
+    for node in 1..3 {
+        chain.nodes[node].proxy.set(Fault::Pass);
+    }
+    chain.mine(3).await.unwrap();
+    beat_until(&mut depositor, &cell, 1, DepositStage::Credited).await;
+    assert_eq!(cell.free(COIN), 100_000_000);
+}
+
+/// Code that deploys a contract which runs `runtime` whenever it is called.
+fn contract(runtime: &str) -> String {
+    let length = runtime.len() / 2;
+    format!("0x60{length:02x}600c60003960{length:02x}6000f3{runtime}")
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+#[ignore = "needs anvil: tests/run chains"]
+async fn of_odd_tokens_only_what_their_logs_say_is_credited() {
+    let mut chain = Anvils::start(5).await.unwrap();
+    let (_, destination) = alices(&evm_keys());
+    let transfer = "ddf252ad1be2c89b69c2b068fc378daa952ba7f163c4a11628f55a4df523b3ef";
+    let (to, from) = (format!("{:0>64}", hex::encode(&destination.0)), "07".repeat(32));
+    // mstore(0, what); then a log of so many bytes with these topics.
+    let emits =
+        |what: &str, bytes: u8, topics: &str, log: &str| format!("7f{what}600052{topics}60{bytes:02x}6000{log}");
+    let topics = format!("7f{to}7f{from}7f{transfer}");
+    let nine = format!("{:064x}", 9_000_000_000_u64);
+    let huge = "ff".repeat(32);
+    let other = format!("7f{}7f{from}7f{transfer}", "aa".repeat(32));
+    // Takes a fee: one log for alice, one for the collector. Then: more than 128 bits; an amount of 31 bytes; a third
+    // indexed value and no data, as of a collectible; an address with bytes before it; and it returns false at the end.
+    let runtime = [
+        emits(&nine, 32, &topics, "a3"),
+        emits(&nine, 32, &other, "a3"),
+        emits(&huge, 32, &topics, "a3"),
+        emits(&nine, 31, &topics, "a3"),
+        emits(&nine, 0, &format!("7f{nine}{topics}"), "a4"),
+        "600060005260206000f3".to_string(),
+    ];
+    let listed = deploy(&mut chain, &long_contract(&runtime.concat())).await;
+    // Returns false and says nothing.
+    let silent = deploy(&mut chain, &contract("600060005260206000f3")).await;
+    let watch = watch_evm(&chain).await;
+    all_agree(&watch, None).await;
+    let cell = OneCell::new(9, 0, Some(&listed));
+    let (mut depositor, _home) = instance(&watch, &cell, evm_keys());
+    depositor.beat().await.unwrap();
+    for contract in [&listed, &silent] {
+        chain.send(json!({"to": contract, "data": "0x"})).await.unwrap();
+    }
+    mined(&mut chain, &watch, 5).await;
+    beat_until(&mut depositor, &cell, 1, DepositStage::Credited).await;
+    assert_eq!((cell.free(COIN), cell.free(TOKEN)), (0, 900_000_000));
+    assert_eq!(cell.deposits()[0].credited, Amount::new(900_000_000).unwrap());
+}
+
+/// As [`contract`], for up to 65,535 bytes.
+fn long_contract(runtime: &str) -> String {
+    let length = runtime.len() / 2;
+    format!("0x61{length:04x}600e60003961{length:04x}6000f3{runtime}")
+}
