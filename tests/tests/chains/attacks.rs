@@ -15,8 +15,7 @@ const ALL: [usize; 6] = [0, 1, 2, 3, 4, 5];
 
 /// One coin of the first node's wallet, spent to `to`; not sent.
 async fn spend(chain: &tests::chain::litecoin::Litecoins, coin: &Value, to: &str, amount: &str) -> Value {
-    // Everybody may replace it: its sequence says so.
-    let inputs = json!([{"txid": coin["txid"], "vout": coin["vout"], "sequence": 1}]);
+    let inputs = json!([{"txid": coin["txid"], "vout": coin["vout"]}]);
     let raw = chain.nodes[0].call("createrawtransaction", json!([inputs, [{to: amount}]])).await.unwrap();
     chain.nodes[0].call("signrawtransactionwithwallet", json!([raw])).await.unwrap()["hex"].clone()
 }
@@ -76,19 +75,21 @@ async fn what_is_replaced_before_it_is_mined_is_no_deposit_and_its_replacement_i
     let coins = chain.nodes[0].call("listunspent", json!([100])).await.unwrap();
     let (alice, _) = alices(&litecoin_keys());
     let own = chain.nodes[0].address().await.unwrap();
-    let send = async |tx: Value| chain.nodes[0].call("sendrawtransaction", json!([tx, 0])).await.unwrap();
-    // One is taken back for a higher fee, another paid again with one.
-    send(spend(&chain, &coins[0], alice.as_str(), "49.9").await).await;
-    send(spend(&chain, &coins[0], &own, "49.8").await).await;
-    send(spend(&chain, &coins[1], alice.as_str(), "49.9").await).await;
-    send(spend(&chain, &coins[1], alice.as_str(), "49.8").await).await;
+    // One is in every mempool and then taken back by what a miner takes instead, another paid again by what it takes.
+    for coin in [&coins[0], &coins[1]] {
+        let public = spend(&chain, coin, alice.as_str(), "49.9").await;
+        chain.nodes[0].call("sendrawtransaction", json!([public, 0])).await.unwrap();
+    }
+    let taken_back = spend(&chain, &coins[0], &own, "49.8").await;
+    let paid_again = spend(&chain, &coins[1], alice.as_str(), "49.8").await;
     // And one is less than the smallest deposit.
     let coin = &coins[2];
     let inputs = json!([{"txid": coin["txid"], "vout": coin["vout"]}]);
     let outputs = json!([{alice.to_string(): "0.00000999"}, {own: "49.9"}]);
     let raw = chain.nodes[0].call("createrawtransaction", json!([inputs, outputs])).await.unwrap();
     let dust = chain.nodes[0].call("signrawtransactionwithwallet", json!([raw])).await.unwrap()["hex"].clone();
-    chain.nodes[0].call("generateblock", json!([chain.nodes[0].address().await.unwrap(), [dust]])).await.unwrap();
+    let miner = chain.nodes[0].address().await.unwrap();
+    chain.nodes[0].call("generateblock", json!([miner, [taken_back, paid_again, dust]])).await.unwrap();
     let best = *chain.mine(0, 3).await.unwrap().last().unwrap();
     chain.wait_for_agreement(&ALL).await.unwrap();
     agreed_on(&watch, best).await;
