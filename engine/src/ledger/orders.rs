@@ -11,8 +11,9 @@ use wire::{
 
 use super::chains::Chains;
 use crate::digest::fold;
-use crate::index::{IdIndex, Index};
+use crate::index::Index;
 use crate::limits::Limits;
+use crate::order_index::OrderIndex;
 
 /// An order from its hold to its end.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -71,7 +72,8 @@ pub(super) struct Orders {
     last: OrderId,
     slab: Vec<Order>,
     free: Vec<u32>,
-    by_id: IdIndex,
+    /// Handles are places in the slab, counted from 1.
+    by_id: OrderIndex,
     chains: Chains,
     /// From (fingerprint, account) to the order id.
     taken: Index<2, 3>,
@@ -101,7 +103,7 @@ impl Orders {
             last: OrderId::ZERO,
             slab: Vec::with_capacity(open_max),
             free: Vec::with_capacity(open_max),
-            by_id: IdIndex::new(open_max),
+            by_id: OrderIndex::new(open_max),
             chains: Chains::new(open_max, limits.accounts_max as usize, limits.leases_max as usize),
             taken: Index::new(remembered_max),
             closed: VecDeque::with_capacity(remembered_max),
@@ -177,7 +179,11 @@ impl Orders {
     }
 
     fn at(&self, id: OrderId) -> Option<usize> {
-        if id.get() == 0 { None } else { self.by_id.get(&[id.get()]).map(|at| at as usize) }
+        if id == OrderId::ZERO {
+            return None;
+        }
+        let handle = self.by_id.get(id.get(), |handle| self.slab[handle as usize - 1].id.get())?;
+        Some(handle as usize - 1)
     }
 
     /// The open or recently closed order that has taken this client order id.
@@ -266,7 +272,7 @@ impl Orders {
                 (self.slab.len() - 1) as u32
             }
         };
-        self.by_id.insert([order.id.get()], u64::from(at));
+        self.by_id.insert(order.id.get(), at + 1, |handle| self.slab[handle as usize - 1].id.get());
         self.taken.insert(key(order.account, &order.client_order_id), order.id.get());
         self.chains.attach(at as usize, order.account, order.session);
         let count = self.count_at(order.account, order.market);
@@ -292,10 +298,11 @@ impl Orders {
     }
 
     fn remove(&mut self, id: OrderId) -> Option<Order> {
-        let at = self.by_id.remove(&[id.get()])?;
-        let order = self.slab[at as usize];
+        let at = self.at(id)?;
+        let order = self.slab[at];
+        self.by_id.remove(id.get(), at as u32 + 1);
         self.free.push(at as u32);
-        self.chains.detach(at as usize, order.account, order.session);
+        self.chains.detach(at, order.account, order.session);
         let count = self.count_at(order.account, order.market);
         self.counts[count] -= 1;
         if order.is_stop {

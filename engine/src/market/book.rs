@@ -226,11 +226,8 @@ impl Book {
         let mut place = self.ladder.place(side, price.units());
         let (level, links) = (&mut place.level, &mut self.links[..]);
         links[handle as usize] = Links { prev: level.tail, next: NONE, older, newer };
-        if level.tail == NONE {
-            level.head = handle;
-        } else {
-            links[level.tail as usize].next = handle;
-        }
+        links[level.tail as usize].next = handle;
+        level.head = if level.tail == NONE { handle } else { level.head };
         level.tail = handle;
         level.qty += leaves.units();
         #[cfg(feature = "planted")]
@@ -293,32 +290,22 @@ impl Book {
         let mut place = self.ladder.place(order.side, order.price.units());
         let (level, links) = (&mut place.level, &mut self.links[..]);
         let Links { prev, next, older, newer } = links[handle as usize];
-        if prev == NONE {
-            level.head = next;
-        } else {
-            links[prev as usize].next = next;
-        }
-        if next == NONE {
-            level.tail = prev;
-        } else {
-            links[next as usize].prev = prev;
-        }
+        // Who has no neighbour has the node that is none: what is written there is never read, and whether an order was
+        // first or last is nothing that a processor could foresee.
+        links[prev as usize].next = next;
+        links[next as usize].prev = prev;
+        level.head = if prev == NONE { next } else { level.head };
+        level.tail = if next == NONE { prev } else { level.tail };
         level.qty -= order.leaves.units();
         self.ladder.put(place);
         self.ids.remove(order.id.get(), handle);
 
         let links = &mut self.links[..];
         let ends = &mut self.accounts[order.account.get() as usize][row(order.side)];
-        if older == NONE {
-            ends[0] = newer;
-        } else {
-            links[older as usize].newer = newer;
-        }
-        if newer == NONE {
-            ends[1] = older;
-        } else {
-            links[newer as usize].older = older;
-        }
+        links[older as usize].newer = newer;
+        links[newer as usize].older = older;
+        ends[0] = if older == NONE { newer } else { ends[0] };
+        ends[1] = if newer == NONE { older } else { ends[1] };
 
         links[handle as usize].next = self.free;
         self.free = handle;

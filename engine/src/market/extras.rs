@@ -121,6 +121,11 @@ impl Extras {
         }
     }
 
+    #[inline]
+    pub(super) fn has_dates(&self) -> bool {
+        !self.due.is_empty()
+    }
+
     /// When the next order expires.
     #[inline]
     pub(super) fn next_date(&self) -> Option<Timestamp> {
@@ -308,6 +313,12 @@ impl MarketCell {
     #[inline]
     pub(super) fn next_expiry(&self) -> Option<Timestamp> {
         self.expire_at.or(self.extras.next_date())
+    }
+
+    /// Whether an order expires at some time.
+    #[inline]
+    pub(super) fn has_expiry(&self) -> bool {
+        self.expire_at.is_some() | self.extras.has_dates()
     }
 
     /// Ends what has come to its date.

@@ -211,6 +211,13 @@ impl Ladder {
     /// Called before a command touches the book.
     #[inline]
     pub(super) fn settle_window(&mut self, price: i64) {
+        if self.strays >= STRAYS_MIN || self.taken == 0 {
+            self.settle_strays(price);
+        }
+    }
+
+    #[cold]
+    fn settle_strays(&mut self, price: i64) {
         if self.strays >= STRAYS_MIN + 4 * self.taken || (self.taken == 0 && self.slot(price) >= SLOTS) {
             self.move_window(price, self.tick);
         }

@@ -130,7 +130,7 @@ impl MarketCell {
     pub(crate) fn deadline(&self) -> Option<Timestamp> {
         let window = self.depth.deadline();
         // Almost always nothing but a depth window is open.
-        let has_more = self.timer.is_some() | self.fire_at.is_some() | self.next_expiry().is_some();
+        let has_more = self.timer.is_some() | self.fire_at.is_some() | self.has_expiry();
         if has_more { self.first_deadline() } else { window }
     }
 

@@ -27,22 +27,21 @@ impl Orders {
     #[inline]
     pub(crate) fn enter(&mut self, harness_id: u64) -> u64 {
         self.last += 1;
-        let (at, venue_id) = (harness_id as usize, self.last as usize);
-        if at >= self.venue_ids.len() {
-            self.grow(harness_id);
+        let last = self.last as usize;
+        match (self.venue_ids.get_mut(harness_id as usize), self.harness_ids.get_mut(last)) {
+            (Some(venue_id), Some(place)) => (*venue_id, *place) = (self.last, harness_id as u32),
+            _ => self.enter_beyond(harness_id),
         }
-        self.venue_ids[at] = self.last;
-        if venue_id >= self.harness_ids.len() {
-            self.harness_ids.resize(2 * venue_id, 0);
-        }
-        self.harness_ids[venue_id] = harness_id as u32;
-        venue_id as u64
+        last as u64
     }
 
     #[cold]
-    fn grow(&mut self, harness_id: u64) {
+    fn enter_beyond(&mut self, harness_id: u64) {
         assert!(u32::try_from(harness_id).is_ok(), "the harness promises dense order ids");
-        self.venue_ids.resize((harness_id as usize + 1).next_power_of_two(), 0);
+        let (at, last) = (harness_id as usize, self.last as usize);
+        self.venue_ids.resize(self.venue_ids.len().max((at + 1).next_power_of_two()), 0);
+        self.harness_ids.resize(self.harness_ids.len().max((last + 1).next_power_of_two()), 0);
+        (self.venue_ids[at], self.harness_ids[last]) = (self.last, harness_id as u32);
     }
 
     /// The venue's id of its last life, 0 when there was none.
