@@ -1,7 +1,5 @@
 //! What applying a command causes beside the change of state.
 
-use std::collections::VecDeque;
-
 use wire::{Event, Mail, PartitionId};
 
 /// Where a market cell's facts for the outside and its mail for other cells go, in the order they come about. Whoever
@@ -20,7 +18,7 @@ pub trait Sink {
 /// Where they go in a partition: events to whoever applied the command, mail to the route.
 pub(crate) struct Effects<'a> {
     pub(crate) events: &'a mut Vec<Event>,
-    pub(crate) mail: &'a mut VecDeque<(PartitionId, Mail)>,
+    pub(crate) mail: &'a mut Vec<(PartitionId, Mail)>,
 }
 
 impl Effects<'_> {
@@ -31,7 +29,7 @@ impl Effects<'_> {
 
     #[inline]
     pub(crate) fn send(&mut self, to: PartitionId, mail: Mail) {
-        self.mail.push_back((to, mail));
+        self.mail.push((to, mail));
     }
 }
 

@@ -232,8 +232,8 @@ impl LedgerCell {
     pub(crate) fn new_order(&mut self, order: &NewOrder, mailboxes: &Mailboxes, effects: &mut Effects<'_>) -> Answer {
         let admitted = self.admit(order, None, mailboxes)?;
         let place = self.open_order(order, &admitted, ListId::ZERO, effects);
-        self.lanes.place(admitted.market.partition);
-        effects.send(admitted.market.partition, Mail::PlaceOrder(place));
+        self.lanes.place(admitted.partition);
+        effects.send(admitted.partition, Mail::PlaceOrder(place));
         Ok(place.order.get())
     }
 

@@ -2,8 +2,6 @@
 
 mod put_aside;
 
-use std::collections::VecDeque;
-
 use wire::codec::{CodecError, Reader, Writer};
 use wire::command::{AckMail, DeliverMail, Reply};
 use wire::{
@@ -57,7 +55,9 @@ pub struct Partition {
     markets: Vec<MarketCell>,
     mailboxes: Mailboxes,
     /// Mail that the running command has caused and that is not delivered yet. Empty between commands.
-    mail: VecDeque<(PartitionId, Mail)>,
+    mail: Vec<(PartitionId, Mail)>,
+    /// The mail that is being delivered. Empty between commands.
+    round: Vec<(PartitionId, Mail)>,
     /// No market has anything due before this. Looked at anew in every market only when it is reached: with a thousand
     /// markets, looking after each command would be most of the work.
     markets_due: Option<Timestamp>,
@@ -76,7 +76,8 @@ impl Partition {
             ledger: is_ledger.then(|| LedgerCell::new(config.partition, &config.limits)),
             markets: Vec::with_capacity(usize::from(config.limits.markets_max)),
             mailboxes: Mailboxes::new(config.incarnation, config.limits.peers_max),
-            mail: VecDeque::with_capacity(MarketCell::replies_max(config.limits.fills_per_order_max)),
+            mail: Vec::with_capacity(MarketCell::replies_max(config.limits.fills_per_order_max)),
+            round: Vec::with_capacity(MarketCell::replies_max(config.limits.fills_per_order_max)),
             markets_due: None,
             step: 0,
             put_aside: Vec::new(),
@@ -268,12 +269,19 @@ impl Partition {
     /// Delivers what is addressed to this partition and puts the rest on its way. It ends: only markets
     /// answer, and the ledger does not answer them.
     fn route(&mut self, now: Timestamp, effects: &mut Effects<'_>) {
-        while let Some((to, mail)) = effects.mail.pop_front() {
-            if to == self.config.partition {
-                self.receive(to, now, &mail, effects);
-            } else {
-                self.mailboxes.send(to, mail);
+        while !effects.mail.is_empty() {
+            // What these cause comes after all of them.
+            let mut round = std::mem::take(&mut self.round);
+            std::mem::swap(effects.mail, &mut round);
+            for (to, mail) in &round {
+                if *to == self.config.partition {
+                    self.receive(*to, now, mail, effects);
+                } else {
+                    self.mailboxes.send(*to, mail.clone());
+                }
             }
+            round.clear();
+            self.round = round;
         }
     }
 
@@ -416,8 +424,12 @@ impl Partition {
     }
 }
 
+#[inline]
 fn earlier(a: Option<Timestamp>, b: Option<Timestamp>) -> Option<Timestamp> {
-    [a, b].into_iter().flatten().min()
+    match (a, b) {
+        (Some(a), Some(b)) => Some(a.min(b)),
+        (a, b) => a.or(b),
+    }
 }
 
 /// Answers mail for a market that is not here, so that nothing stays held or unanswered.

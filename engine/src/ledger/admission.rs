@@ -3,7 +3,10 @@
 
 use wire::command::NewOrder;
 use wire::event::MarketListed;
-use wire::{Amount, AssetId, MarketRules, OrderKind, Price, Qty, RejectReason, Side, Terms, TimeInForce};
+use wire::{
+    Amount, AssetId, MarketRules, MarketScale, OrderKind, PartitionId, Price, Qty, RejectReason, Side, Terms,
+    TimeInForce,
+};
 
 use super::special::check_terms;
 use super::{LedgerCell, Refused};
@@ -13,8 +16,11 @@ use crate::market::admits;
 /// What an order that may go needs.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) struct Admitted {
-    /// In which market.
-    pub(super) market: MarketListed,
+    /// Where its market's cell lives.
+    pub(super) partition: PartitionId,
+    /// What its market trades, and in which scale.
+    pub(super) base: AssetId,
+    pub(super) scale: MarketScale,
     /// Held from this asset.
     pub(super) asset: AssetId,
     /// This much.
@@ -49,7 +55,7 @@ impl LedgerCell {
         if !self.orders.has_room() {
             return Err(RejectReason::Busy.into());
         }
-        if !self.lane_has_room(admitted.market.partition, mailboxes) {
+        if !self.lane_has_room(admitted.partition, mailboxes) {
             return Err(RejectReason::MarketUnavailable.into());
         }
         Ok(admitted)
@@ -64,7 +70,7 @@ impl LedgerCell {
         beside: &Beside,
     ) -> Result<Admitted, Refused> {
         self.registry.account(order.account)?;
-        let market = *self.registry.market(order.market)?;
+        let market = self.registry.market(order.market)?;
         if !order.client_order_id.is_client_order_id() {
             return Err(RejectReason::BadClientOrderId.into());
         }
@@ -73,14 +79,14 @@ impl LedgerCell {
         }
         admits(market.status, order.kind, order.time_in_force)?;
         self.check_conduct(order, beside.orders)?;
-        let market = market.listed;
+        let market = &market.listed;
         match terms {
             None => check_kind(order)?,
-            Some(terms) => check_terms(order, terms, &market)?,
+            Some(terms) => check_terms(order, terms, market)?,
         }
-        check_price(order, &market)?;
-        check_qty(order, &market)?;
-        check_notional(order, &market)?;
+        check_price(order, market)?;
+        check_qty(order, market)?;
+        check_notional(order, market)?;
         let may_rest = order.time_in_force.may_rest() || order.kind.is_stop();
         if may_rest && self.orders.count(order.account, order.market) >= market.rules.open_orders_max {
             return Err(RejectReason::TooManyOpenOrders.into());
@@ -90,7 +96,7 @@ impl LedgerCell {
         {
             return Err(RejectReason::TooManyStopOrders.into());
         }
-        let admitted = self.hold_for(order, &market, beside.credit)?;
+        let admitted = self.hold_for(order, market, beside.credit)?;
         self.check_bounds(order, &admitted, beside.bought)?;
         Ok(admitted)
     }
@@ -139,7 +145,8 @@ impl LedgerCell {
         if hold > free {
             return Err(RejectReason::InsufficientBalance.into());
         }
-        Ok(Admitted { market: *market, asset, hold, qty, budget })
+        let (partition, base) = (market.partition, market.base);
+        Ok(Admitted { partition, base, scale, asset, hold, qty, budget })
     }
 }
 

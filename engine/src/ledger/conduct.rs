@@ -24,9 +24,10 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use wire::codec::{CodecError, Reader, Writer};
 use wire::command::{AssignAccount, NewOrder, SetAccountLimits, SetOrderLimits};
-use wire::event::{AccountAssigned, AccountLimitsChanged, MarketListed, OrderLimitsChanged};
+use wire::event::{AccountAssigned, AccountLimitsChanged, OrderLimitsChanged};
 use wire::{
-    AccountId, Amount, ApiKeyId, Event, FirmId, MarketId, Price, Qty, RejectReason, Side, Timestamp, TradeGroupId,
+    AccountId, Amount, ApiKeyId, Event, FirmId, MarketId, MarketScale, Price, Qty, RejectReason, Side, Timestamp,
+    TradeGroupId,
 };
 
 use super::admission::{Admitted, measured};
@@ -255,7 +256,9 @@ impl LedgerCell {
             if !own.qty_max.is_zero() && order.qty > own.qty_max {
                 return Err(RejectReason::AccountQtyTooLarge.into());
             }
-            if !own.notional_max.is_zero() && measured(order, &admitted.market)? > own.notional_max.wide() {
+            if !own.notional_max.is_zero()
+                && measured(order, &self.registry.market(market)?.listed)? > own.notional_max.wide()
+            {
                 return Err(RejectReason::AccountNotionalTooLarge.into());
             }
         }
@@ -271,11 +274,10 @@ impl LedgerCell {
 
     /// The account's position in the market's base asset when this buy and all others there are filled.
     fn position_with(&self, order: &NewOrder, admitted: &Admitted) -> i128 {
-        let market = &admitted.market;
-        let owned = self.balances.get(order.account, market.base);
+        let owned = self.balances.get(order.account, admitted.base);
         let open: i128 = (self.orders.of_account(order.account))
             .filter(|open| open.market == order.market && open.side == Side::Buy)
-            .map(|open| units_of(market, open.is_limit, open.price, open.leaves, open.held))
+            .map(|open| units_of(&admitted.scale, open.is_limit, open.price, open.leaves, open.held))
             .sum();
         owned.free.wide() + owned.held.wide() + open + bought(order, admitted)
     }
@@ -351,12 +353,12 @@ impl LedgerCell {
 
 /// The base, in ledger units, that a buy brings when it is filled.
 pub(super) fn bought(order: &NewOrder, admitted: &Admitted) -> i128 {
-    units_of(&admitted.market, !order.kind.is_market(), order.price, admitted.qty, admitted.hold)
+    units_of(&admitted.scale, !order.kind.is_market(), order.price, admitted.qty, admitted.hold)
 }
 
-fn units_of(market: &MarketListed, is_limit: bool, price: Price, leaves: Qty, held: Amount) -> i128 {
-    let bought = if is_limit { leaves } else { price.affordable(held, ONE, market.scale.quote_factor).min(leaves) };
-    i128::from(bought.units()) * i128::from(market.scale.base_factor)
+fn units_of(scale: &MarketScale, is_limit: bool, price: Price, leaves: Qty, held: Amount) -> i128 {
+    let bought = if is_limit { leaves } else { price.affordable(held, ONE, scale.quote_factor).min(leaves) };
+    i128::from(bought.units()) * i128::from(scale.base_factor)
 }
 
 const ONE: Qty = match Qty::new(1) {

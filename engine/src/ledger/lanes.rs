@@ -61,6 +61,7 @@ impl Lanes {
         self.lanes.iter().find(|lane| lane.to == to)
     }
 
+    #[inline]
     fn lane(&mut self, to: PartitionId) -> &mut Lane {
         let at = match self.lanes.binary_search_by_key(&to, |lane| lane.to) {
             Ok(at) => at,

@@ -196,7 +196,7 @@ impl LedgerCell {
     ) -> Answer {
         let legs = self.check_list(new, mailboxes)?;
         let [first, ..] = &legs[..] else { return Err(RejectReason::BadOrderList.into()) };
-        let (account, market, partition) = (first.order.account, first.order.market, first.admitted.market.partition);
+        let (account, market, partition) = (first.order.account, first.order.market, first.admitted.partition);
         let id = self.lists.last.next();
         self.lists.last = id;
         let is_pair = new.kind == ListKind::Oco;

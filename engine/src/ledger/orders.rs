@@ -415,10 +415,13 @@ impl Orders {
 /// Two names of one account with the same fingerprint count as the same name: with 64 bits that takes intent, and
 /// harms nobody else.
 fn key(account: AccountId, name: &ClientOrderId) -> [u64; 2] {
-    let fingerprint = name.as_bytes().chunks(8).fold(name.as_bytes().len() as u64, |hash, chunk| {
-        let mut word = [0; 8];
-        word[..chunk.len()].copy_from_slice(chunk);
-        fold(hash ^ 0x9e37_79b9_7f4a_7c15, u64::from_le_bytes(word) ^ 0xd6e8_feb8_6659_fd93)
+    // Unused bytes are zero, so that whole words can be read.
+    let mut padded = [0; 40];
+    padded[..36].copy_from_slice(name.as_padded_bytes());
+    let len = name.as_bytes().len();
+    let (words, _) = padded.as_chunks::<8>();
+    let fingerprint = words.iter().take(len.div_ceil(8)).fold(len as u64, |hash, word| {
+        fold(hash ^ 0x9e37_79b9_7f4a_7c15, u64::from_le_bytes(*word) ^ 0xd6e8_feb8_6659_fd93)
     });
     [fingerprint, u64::from(account.get())]
 }

@@ -158,7 +158,7 @@ impl LedgerCell {
         terms: Terms,
         effects: &mut Effects<'_>,
     ) -> OrderId {
-        let partition = admitted.market.partition;
+        let partition = admitted.partition;
         let place = self.open_order(order, admitted, ListId::ZERO, effects);
         if terms != Terms::NONE {
             self.tell_terms(place.order, order, ListId::ZERO, terms, effects);

@@ -50,7 +50,14 @@ impl<const N: usize> Text<N> {
         core::str::from_utf8(self.as_bytes()).expect("only printable ASCII is stored")
     }
 
+    /// The characters, then zeros up to the capacity.
+    #[inline]
+    pub const fn as_padded_bytes(&self) -> &[u8; N] {
+        &self.bytes
+    }
+
     /// The characters as bytes.
+    #[inline]
     pub fn as_bytes(&self) -> &[u8] {
         &self.bytes[..usize::from(self.len)]
     }
@@ -61,10 +68,22 @@ impl<const N: usize> Text<N> {
     }
 }
 
+/// Which bytes a client order id may have.
+const IS_ID_BYTE: [bool; 256] = {
+    let mut is_id_byte = [false; 256];
+    let mut byte = 0;
+    while byte < 128 {
+        is_id_byte[byte as usize] =
+            (byte as u8).is_ascii_alphanumeric() || matches!(byte as u8, b'.' | b':' | b'/' | b'_' | b'-');
+        byte += 1;
+    }
+    is_id_byte
+};
+
 impl ClientOrderId {
     /// Whether this is a legal client order id: not empty and of `A-Z a-z 0-9 . : / _ -` alone.
     pub fn is_client_order_id(&self) -> bool {
-        !self.is_empty() && self.as_bytes().iter().all(|b| b.is_ascii_alphanumeric() || b".:/_-".contains(b))
+        !self.is_empty() && self.as_bytes().iter().all(|b| IS_ID_BYTE[usize::from(*b)])
     }
 }
 
