@@ -21,6 +21,7 @@ pub mod store;
 pub mod tree;
 mod verdict;
 pub mod watch;
+pub mod withdrawals;
 
 pub use head::{AgreedHead, Head, Height, agreed_head};
 pub use ids::{BlockHash, ChainNodeId, DepositId, TxId};

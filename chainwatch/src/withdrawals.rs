@@ -1,0 +1,322 @@
+//! Withdrawals of one chain: given what the ledger has decided and what the agreed chain says, the next step.
+//!
+//! Nothing here does I/O. Whoever drives an [`Executor`] hands it the ledger's events and the [`Facts`] of the agreed chain,
+//! and does the [`Step`] that it names: propose to the ledger, ask the signer, send bytes to every node. An executor knows
+//! nothing that is not in the ledger's events or on the chain, but when it last tried; so it may die after any step, and
+//! another goes on with the same log.
+//!
+//! What nodes answer to a transaction that is sent to them decides nothing. "Already known", "already in block chain" (-27),
+//! "missing inputs" (-25) and "nonce too low" may each mean that it was mined, that another of the same withdrawal was, or that
+//! a stranger's was: the agreed chain alone says which.
+
+mod facts;
+mod fees;
+mod funding;
+mod view;
+
+use std::collections::BTreeMap;
+
+use wire::command::{AllocateWithdrawal, RefuseWithdrawal, ReportWithdrawal, SignWithdrawal};
+use wire::event::{WithdrawalAllocated, WithdrawalChanged};
+use wire::{
+    ChainFreeze, ChainHash, ChainId, Command, Event, Sighting, Timestamp, TransactionBytes, WithdrawalId,
+    WithdrawalStage,
+};
+
+use crate::signer::payment::{Payment, Scheme};
+use crate::signer::{Answer, Signed};
+pub use facts::{Facts, Included, Spend};
+pub use fees::agreed_fee;
+use view::{Known, View};
+
+/// How an executor waits.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Tuning {
+    /// What was refused or had no answer is left alone for so long, in nanoseconds.
+    pub pause_ns: u64,
+    /// What nodes do not have is sent again after so long.
+    pub resend_ns: u64,
+    /// What is not mined for so long after it was signed is stuck.
+    pub stuck_ns: u64,
+    /// Gas of a transfer of the chain's coin, and of a token.
+    pub gas: (u64, u64),
+}
+
+impl Default for Tuning {
+    fn default() -> Tuning {
+        let second = 1_000_000_000;
+        Tuning { pause_ns: 5 * second, resend_ns: 30 * second, stuck_ns: 3_600 * second, gas: (21_000, 100_000) }
+    }
+}
+
+/// What is to be done next.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Step {
+    /// Have the ledger decide. A refusal is told by [`Executor::on_refused`].
+    Propose(WithdrawalId, Command),
+    /// Ask the signer, and tell by [`Executor::on_signed`] what it says.
+    Sign(Box<Payment>),
+    /// Send to every node, and tell by [`Executor::on_sent`] that it was tried.
+    Send(ChainHash, TransactionBytes),
+}
+
+/// The withdrawals of one chain.
+pub struct Executor {
+    chain: ChainId,
+    scheme: Scheme,
+    tuning: Tuning,
+    view: View,
+    /// Until when a withdrawal is left alone.
+    paused: BTreeMap<WithdrawalId, Timestamp>,
+    /// When this executor has sent a transaction.
+    sent_at: BTreeMap<ChainHash, Timestamp>,
+}
+
+impl Executor {
+    /// Knows nothing.
+    pub fn new(chain: ChainId, scheme: Scheme, tuning: Tuning) -> Executor {
+        let (paused, sent_at) = (BTreeMap::new(), BTreeMap::new());
+        Executor { chain, scheme, tuning, view: View::new(chain), paused, sent_at }
+    }
+
+    /// Takes an event of the ledger, in order and from the first.
+    pub fn apply(&mut self, event: &Event) {
+        self.view.apply(event);
+    }
+
+    /// Transactions of which the agreed chain and the nodes are to be asked.
+    pub fn watched(&self) -> impl Iterator<Item = ChainHash> + '_ {
+        self.view.all().flat_map(|known| known.signed.iter().map(|(_, signed)| signed.tx))
+    }
+
+    /// The next step, under a claim. `None` while there is nothing to do.
+    pub fn step(&mut self, facts: &Facts, fence: u64, now: Timestamp) -> Option<Step> {
+        // What is over first: what the chain takes back freezes it before anything new is spent.
+        let (ended, open): (Vec<_>, Vec<_>) = self.view.all().partition(|known| known.row.stage.is_final());
+        for known in ended.into_iter().chain(open) {
+            if self.paused.get(&known.row.withdrawal).is_some_and(|until| now < *until) {
+                continue;
+            }
+            if let Some(step) = self.step_of(known, facts, fence, now) {
+                return Some(step);
+            }
+        }
+        None
+    }
+
+    /// The ledger has refused what a step proposed, or has not answered: the withdrawal is left alone for a while.
+    pub fn on_refused(&mut self, withdrawal: WithdrawalId, now: Timestamp) {
+        self.paused.insert(withdrawal, now.plus_nanos(self.tuning.pause_ns));
+    }
+
+    /// The transaction was sent to every node; what they have answered does not matter.
+    pub fn on_sent(&mut self, tx: ChainHash, now: Timestamp) {
+        self.sent_at.insert(tx, now);
+    }
+
+    /// What the signer has said. What it gives that is not what it was asked for is not believed.
+    pub fn on_signed(
+        &mut self,
+        payment: &Payment,
+        answer: Option<Answer>,
+        fence: u64,
+        now: Timestamp,
+    ) -> Option<Command> {
+        let withdrawal = payment.withdrawal;
+        let attempt = self.view.get(withdrawal)?.allocated?.attempt;
+        let chain = self.chain;
+        match answer {
+            Some(Answer::Signed(Signed { tx, bytes })) => {
+                if payment.check(&self.scheme, &Signed { tx, bytes: bytes.clone() }) {
+                    let sign = SignWithdrawal { chain, fence, withdrawal, attempt, tx, bytes };
+                    return Some(Command::SignWithdrawal(Box::new(sign)));
+                }
+                tracing::error!(withdrawal = withdrawal.get(), "the signer has signed something else");
+            }
+            Some(Answer::Refused(why)) => {
+                tracing::warn!(withdrawal = withdrawal.get(), why, "the signer refuses");
+                return Some(Command::RefuseWithdrawal(RefuseWithdrawal { chain, fence, withdrawal, attempt }));
+            }
+            Some(Answer::Later(why)) => tracing::warn!(withdrawal = withdrawal.get(), why, "the signer waits"),
+            None => {}
+        }
+        self.on_refused(withdrawal, now);
+        None
+    }
+
+    fn step_of(&self, known: &Known, facts: &Facts, fence: u64, now: Timestamp) -> Option<Step> {
+        let row = &known.row;
+        match row.stage {
+            WithdrawalStage::Review | WithdrawalStage::Canceled => None,
+            WithdrawalStage::Held => {
+                let is_due = self.is_thawed() && now >= row.ready_at;
+                is_due.then(|| self.first_allocation(known, facts, fence)).flatten()
+            }
+            WithdrawalStage::Mined | WithdrawalStage::Confirmed => self.follow_up(known, facts, fence),
+            WithdrawalStage::Settled | WithdrawalStage::Failed => self.watch_over(known, facts, fence),
+            _ => self.see(known, facts, fence).or_else(|| self.push(known, facts, fence, now)),
+        }
+    }
+
+    fn is_thawed(&self) -> bool {
+        self.view.freeze() == ChainFreeze::Thawed
+    }
+
+    /// What the agreed chain says of one that is not on it as far as the ledger knows.
+    fn see(&self, known: &Known, facts: &Facts, fence: u64) -> Option<Step> {
+        let row = &known.row;
+        if let Some((tx, included)) = on_chain(known, facts) {
+            return Some(self.report_included(row, tx, included, facts, fence));
+        }
+        let last = known.signed.last().map(|(_, signed)| signed.tx)?;
+        // While one of them may still be mined, nothing is lost.
+        let is_conflicted = known.signed.iter().all(|(allocated, _)| {
+            facts::spends(allocated).filter_map(|spend| facts.spent.get(&spend)).any(|(tx, height)| {
+                let is_ours = known.signed.iter().any(|(_, signed)| signed.tx == *tx);
+                !is_ours && facts.is_deep(*height, row.required)
+            })
+        });
+        match row.stage {
+            WithdrawalStage::Conflicted if !is_conflicted => Some(self.report(row, last, Sighting::Dropped, fence)),
+            WithdrawalStage::Conflicted | WithdrawalStage::Allocated => None,
+            _ if is_conflicted => Some(self.report(row, last, Sighting::Conflicting, fence)),
+            _ => None,
+        }
+    }
+
+    /// Signs, sends, sends again, pays more.
+    fn push(&self, known: &Known, facts: &Facts, fence: u64, now: Timestamp) -> Option<Step> {
+        let row = &known.row;
+        let last = known.signed.last().map(|(_, signed)| signed.clone());
+        if matches!(row.stage, WithdrawalStage::Allocated | WithdrawalStage::Bumped) {
+            let payment = self.is_thawed().then(|| self.payment(known, known.allocated.as_ref()?)).flatten()?;
+            return Some(Step::Sign(Box::new(payment)));
+        }
+        let Signed { tx, bytes } = last?;
+        let is_pooled = facts.pooled.contains(&tx);
+        let is_overdue = now >= known.signed_since().plus_nanos(self.tuning.stuck_ns);
+        let sent_at = self.sent_at.get(&tx);
+        let is_to_be_sent = sent_at.is_none_or(|at| now >= at.plus_nanos(self.tuning.resend_ns));
+        match row.stage {
+            WithdrawalStage::Conflicted => None,
+            // A frozen chain gets nothing more: what was sent may be on its way to the wrong side of a fork.
+            _ if !self.is_thawed() => None,
+            WithdrawalStage::Signed if sent_at.is_some() => Some(self.report(row, tx, Sighting::Sent, fence)),
+            WithdrawalStage::Signed => Some(Step::Send(tx, bytes)),
+            WithdrawalStage::Broadcast if is_pooled => Some(self.report(row, tx, Sighting::Pooled, fence)),
+            WithdrawalStage::Mempool if !is_pooled => Some(self.report(row, tx, Sighting::Dropped, fence)),
+            WithdrawalStage::Broadcast | WithdrawalStage::Mempool if is_overdue => {
+                Some(self.report(row, tx, Sighting::Overdue, fence))
+            }
+            WithdrawalStage::Stuck => self
+                .replacement(known, facts, fence)
+                .or_else(|| (!is_pooled && is_to_be_sent).then_some(Step::Send(tx, bytes))),
+            WithdrawalStage::Broadcast if is_to_be_sent => Some(Step::Send(tx, bytes)),
+            _ => None,
+        }
+    }
+
+    /// Of one that the ledger has on the chain: is it still, is it another one, is it deep enough?
+    fn follow_up(&self, known: &Known, facts: &Facts, fence: u64) -> Option<Step> {
+        let row = &known.row;
+        match on_chain(known, facts) {
+            Some((tx, included)) => {
+                let is_moved = (tx, included.block, included.is_undone) != (row.tx, row.block, row.is_undone);
+                let is_deep = facts.is_deep(included.height, row.required);
+                let is_due = is_deep && (row.stage == WithdrawalStage::Mined || self.is_thawed());
+                (is_moved || is_due).then(|| self.report_included(row, tx, included, facts, fence))
+            }
+            // A head that fell back proves nothing against what is above it.
+            None if facts.head.height.0 >= row.height => Some(self.report(row, row.tx, Sighting::Gone, fence)),
+            None => None,
+        }
+    }
+
+    /// Of one that is booked: does the chain take it back, or has it come again?
+    fn watch_over(&self, known: &Known, facts: &Facts, fence: u64) -> Option<Step> {
+        let row = &known.row;
+        if row.height == 0 || row.height < facts.since.0 {
+            return None;
+        }
+        match facts.included.get(&row.tx) {
+            Some(included) if row.is_reverted && included.is_undone == row.is_undone => {
+                Some(self.report_included(row, row.tx, *included, facts, fence))
+            }
+            None if !row.is_reverted && facts.head.height.0 >= row.height => {
+                Some(self.report(row, row.tx, Sighting::Gone, fence))
+            }
+            _ => None,
+        }
+    }
+
+    fn payment(&self, known: &Known, allocated: &WithdrawalAllocated) -> Option<Payment> {
+        let (contract, amount) = self.view.chain_amount(&known.row)?;
+        Some(Payment::of(self.view.symbol()?, contract, amount, &known.row, allocated))
+    }
+
+    fn first_allocation(&self, known: &Known, facts: &Facts, fence: u64) -> Option<Step> {
+        let funded = match &self.scheme {
+            Scheme::Bitcoin(scheme) => funding::coins(&self.view, known, scheme, facts),
+            Scheme::Evm(_) => funding::nonce(&self.view, known, facts, self.tuning.gas),
+        };
+        funded.map(|funded| self.allocate(known, AllocateWithdrawal { chain: self.chain, fence, ..funded }))
+    }
+
+    fn replacement(&self, known: &Known, facts: &Facts, fence: u64) -> Option<Step> {
+        let funded = match &self.scheme {
+            Scheme::Bitcoin(scheme) => funding::more_coins(&self.view, known, scheme, facts),
+            Scheme::Evm(_) => funding::more_gas(&self.view, known, facts),
+        };
+        funded.map(|funded| self.allocate(known, AllocateWithdrawal { chain: self.chain, fence, ..funded }))
+    }
+
+    fn allocate(&self, known: &Known, allocate: AllocateWithdrawal) -> Step {
+        Step::Propose(known.row.withdrawal, Command::AllocateWithdrawal(Box::new(allocate)))
+    }
+
+    fn report(&self, row: &WithdrawalChanged, tx: ChainHash, sighting: Sighting, fence: u64) -> Step {
+        let (chain, withdrawal, block) = (self.chain, row.withdrawal, ChainHash::default());
+        let report = ReportWithdrawal {
+            chain,
+            fence,
+            withdrawal,
+            tx,
+            sighting,
+            block,
+            height: 0,
+            confirmations: 0,
+            is_final: false,
+            network_fee: 0,
+        };
+        Step::Propose(withdrawal, Command::ReportWithdrawal(Box::new(report)))
+    }
+
+    fn report_included(
+        &self,
+        row: &WithdrawalChanged,
+        tx: ChainHash,
+        included: Included,
+        facts: &Facts,
+        fence: u64,
+    ) -> Step {
+        let Included { block, height, network_fee, is_undone } = included;
+        let report = ReportWithdrawal {
+            chain: self.chain,
+            fence,
+            withdrawal: row.withdrawal,
+            tx,
+            sighting: if is_undone { Sighting::Undone } else { Sighting::Included },
+            block,
+            height,
+            confirmations: facts.confirmations(height),
+            is_final: facts.finalized.is_some_and(|finalized| height <= finalized.0),
+            network_fee,
+        };
+        Step::Propose(row.withdrawal, Command::ReportWithdrawal(Box::new(report)))
+    }
+}
+
+/// Which of a withdrawal's transactions the agreed chain has.
+fn on_chain(known: &Known, facts: &Facts) -> Option<(ChainHash, Included)> {
+    known.signed.iter().find_map(|(_, signed)| Some((signed.tx, *facts.included.get(&signed.tx)?)))
+}

@@ -1,0 +1,77 @@
+//! What the agreed chain and the nodes say now, as far as withdrawals need it.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use wire::event::WithdrawalAllocated;
+use wire::{ChainHash, ChainInput};
+
+use crate::{Head, Height};
+
+/// What a transaction of ours spends.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Spend {
+    /// An output.
+    Output(ChainHash, u32),
+    /// A nonce of the wallet's own account.
+    Nonce(u64),
+}
+
+/// A transaction on the agreed chain.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Included {
+    /// In which block.
+    pub block: ChainHash,
+    /// How high that is.
+    pub height: u64,
+    /// What it has paid to the chain.
+    pub network_fee: u128,
+    /// Whether the chain has undone what it did.
+    pub is_undone: bool,
+}
+
+/// One moment of the agreed chain; all of it belongs to `head`.
+#[derive(Debug, Clone)]
+pub struct Facts {
+    /// The agreed head.
+    pub head: Head,
+    /// The lowest block of which anything is known: nothing is said of what lies below.
+    pub since: Height,
+    /// What the chain calls final.
+    pub finalized: Option<Height>,
+    /// Our transactions that are on it.
+    pub included: BTreeMap<ChainHash, Included>,
+    /// What of ours is spent on it, by which transaction, how high.
+    pub spent: BTreeMap<Spend, (ChainHash, u64)>,
+    /// Our transactions that nodes have among what they would mine.
+    pub pooled: BTreeSet<ChainHash>,
+    /// Outputs of ours that nothing on it spends.
+    pub coins: Vec<ChainInput>,
+    /// The first nonce that nothing on it has used.
+    pub next_nonce: u64,
+    /// What is to be paid: per 1,000 virtual bytes, or per unit of gas; `None` when too few nodes say.
+    pub fee_rate: Option<u128>,
+    /// Of that, per unit of gas, to whoever mines.
+    pub tip: u128,
+}
+
+impl Facts {
+    /// A block and those above it.
+    pub fn confirmations(&self, height: u64) -> u32 {
+        u32::try_from((self.head.height.0 + 1).saturating_sub(height)).unwrap_or(u32::MAX)
+    }
+
+    /// Whether a block has so many confirmations, or is final when none are asked for.
+    pub fn is_deep(&self, height: u64, required: u32) -> bool {
+        if required == 0 {
+            self.finalized.is_some_and(|finalized| height <= finalized.0)
+        } else {
+            self.confirmations(height) >= required
+        }
+    }
+}
+
+/// What an allocation spends.
+pub(super) fn spends(allocated: &WithdrawalAllocated) -> impl Iterator<Item = Spend> + '_ {
+    let nonce = allocated.inputs.as_slice().is_empty().then_some(Spend::Nonce(allocated.nonce));
+    allocated.inputs.as_slice().iter().map(|input| Spend::Output(input.tx, input.output)).chain(nonce)
+}

@@ -1,0 +1,155 @@
+//! The real ledger cell in memory: commands in, events out, a new leader now and then.
+
+use engine::{Limits, Output, Partition, PartitionConfig};
+use wire::command::{
+    ClaimChain, Credit, FreezeChain, ListAsset, ListChain, ListChainAsset, OpenAccount, Reply, RequestWithdrawal,
+    SetWithdrawalRules,
+};
+use wire::event::WithdrawalChanged;
+use wire::{
+    AccountId, Amount, AssetId, ChainFreeze, ChainHash, ChainId, ClientOrderId, Command, Event, FeeRate, Incarnation,
+    LogPosition, PartitionId, Text, Timestamp, WithdrawalId, WithdrawalRules,
+};
+
+pub const CHAIN: ChainId = ChainId::new(1);
+pub const COIN: AssetId = AssetId::new(1);
+pub const ALICE: AccountId = AccountId::new(1);
+pub const HOUSE: AccountId = AccountId::new(2);
+pub const LEASE_NS: u64 = 1_500_000_000;
+
+pub struct Ledger {
+    partition: Partition,
+    position: u64,
+    pub events: Vec<Event>,
+}
+
+fn text<const N: usize>(text: &str) -> Text<N> {
+    Text::new(text.as_bytes()).expect("a short text")
+}
+
+pub fn amount(units: i64) -> Amount {
+    Amount::new(units).expect("not negative")
+}
+
+fn config() -> PartitionConfig {
+    let (id, incarnation) = (PartitionId::new(1), Incarnation::new(1));
+    let limits = Limits { accounts_max: 4, assets_max: 4, markets_max: 1, ..Limits::default() };
+    PartitionConfig { partition: id, ledger: id, incarnation, limits }
+}
+
+impl Ledger {
+    /// Alice and the house have money, of a coin with two decimals more than the ledger has.
+    pub fn new(now: Timestamp, confirmations: u32) -> Ledger {
+        let mut ledger = Ledger { partition: Partition::new(config()), position: 0, events: Vec::new() };
+        let fee = FeeRate::new(0).expect("no fee");
+        let rules = WithdrawalRules {
+            is_enabled: true,
+            amount_min: amount(100),
+            amount_max: amount(1_000_000),
+            fee: amount(50),
+            account_day_max: Amount::ZERO,
+            day_max: Amount::ZERO,
+            review_from: Amount::ZERO,
+            approvals: 0,
+            address_delay_s: 0,
+            confirmations,
+            network_fee_max: 20_000,
+            house: HOUSE,
+        };
+        let (symbol, contract) = (text("LTC"), Text::EMPTY);
+        for command in [
+            Command::ListAsset(ListAsset { symbol: text("LTC"), ledger_decimals: 6 }),
+            Command::OpenAccount(OpenAccount { name: text("alice"), maker_fee: fee, taker_fee: fee }),
+            Command::OpenAccount(OpenAccount { name: text("house"), maker_fee: fee, taker_fee: fee }),
+            Command::Credit(Credit { account: ALICE, asset: COIN, amount: amount(100_000) }),
+            Command::Credit(Credit { account: HOUSE, asset: COIN, amount: amount(100_000) }),
+            Command::ListChain(ListChain { symbol, lease_ms: (LEASE_NS / 1_000_000) as u32 }),
+            Command::ListChainAsset(Box::new(ListChainAsset {
+                chain: CHAIN,
+                asset: COIN,
+                contract,
+                chain_decimals: 8,
+                deposit_min: 1,
+                confirmations,
+                large_from: Amount::ZERO,
+                large_confirmations: 0,
+            })),
+            Command::SetWithdrawalRules(Box::new(SetWithdrawalRules { chain: CHAIN, asset: COIN, rules })),
+        ] {
+            let reply = ledger.apply(now, &command);
+            assert!(matches!(reply, Reply::Accepted { .. }), "{command:?}: {reply:?}");
+        }
+        ledger
+    }
+
+    pub fn apply(&mut self, now: Timestamp, command: &Command) -> Reply {
+        let mut out = Output::default();
+        self.position += 1;
+        self.partition.apply(LogPosition::new(self.position), now, command, &mut out);
+        self.events.append(&mut out.events);
+        assert!(self.partition.audit().iter().all(engine::AssetAudit::is_conserved));
+        out.reply
+    }
+
+    /// A replica that was restored from a snapshot leads from now on.
+    pub fn change_leader(&mut self) {
+        let mut bytes = Vec::new();
+        self.partition.snapshot(&mut bytes);
+        let restored = Partition::restore(config(), &bytes).expect("a snapshot restores");
+        assert_eq!(restored.digest(), self.partition.digest());
+        self.partition = restored;
+    }
+
+    pub fn claim(&mut self, now: Timestamp, instance: u64) -> Option<u64> {
+        match self.apply(now, &Command::ClaimChain(ClaimChain { chain: CHAIN, instance })) {
+            Reply::Accepted { id } => Some(id),
+            Reply::Rejected { .. } => None,
+        }
+    }
+
+    pub fn freeze(&mut self, now: Timestamp, is_frozen: bool) {
+        let reason = if is_frozen { ChainFreeze::NoMajority } else { ChainFreeze::Thawed };
+        self.apply(now, &Command::FreezeChain(FreezeChain { chain: CHAIN, fence: 0, reason }));
+    }
+
+    pub fn request(&mut self, now: Timestamp, name: u64, address: &str, units: i64) {
+        let name = ClientOrderId::new(format!("w{name}").as_bytes()).expect("a short name");
+        let (account, chain, asset, address) = (ALICE, CHAIN, COIN, text(address));
+        let request = RequestWithdrawal { account, chain, asset, address, amount: amount(units), name };
+        self.apply(now, &Command::RequestWithdrawal(Box::new(request)));
+    }
+
+    /// Every withdrawal as it stands.
+    pub fn rows(&self) -> Vec<WithdrawalChanged> {
+        let mut rows = std::collections::BTreeMap::<WithdrawalId, WithdrawalChanged>::new();
+        for event in &self.events {
+            if let Event::WithdrawalChanged(row) = event {
+                rows.insert(row.withdrawal, **row);
+            }
+        }
+        rows.into_values().collect()
+    }
+
+    /// Every transaction that is in the log, and of which withdrawal.
+    pub fn signed(&self) -> Vec<(WithdrawalId, ChainHash)> {
+        let signed = self.events.iter().filter_map(|event| match event {
+            Event::WithdrawalSigned(signed) => Some((signed.withdrawal, signed.tx)),
+            _ => None,
+        });
+        signed.collect()
+    }
+
+    pub fn is_signed(&self, tx: ChainHash) -> bool {
+        self.signed().iter().any(|(_, known)| *known == tx)
+    }
+
+    /// What has gone out by the ledger's books.
+    pub fn gone(&self) -> i128 {
+        self.partition.audit()[0].withdrawals
+    }
+
+    /// What is still held.
+    pub fn held(&self) -> i128 {
+        self.partition.audit()[0].held
+    }
+}

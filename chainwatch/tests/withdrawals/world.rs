@@ -1,0 +1,440 @@
+//! Two executors, a signer, a chain and a ledger, and a seed that says what happens to them.
+
+use bitcoin::ScriptBuf;
+use chainwatch::signer::bitcoin::{BitcoinScheme, own_script, script_of};
+use chainwatch::signer::payment::Scheme;
+use chainwatch::signer::policy::{AssetPolicy, ChainPolicy};
+use chainwatch::signer::vault::Vault;
+use chainwatch::signer::{Answer, Desk};
+use chainwatch::withdrawals::{Executor, Facts, Step, Tuning};
+use wire::command::{CancelWithdrawal, Reply};
+use wire::{
+    ChainAddress, ChainHash, ChainInput, Command, Event, RejectReason, Symbol, Timestamp, WithdrawalId, WithdrawalStage,
+};
+
+use super::chain::{CONFIRMATIONS, Chain};
+use super::ledger::{ALICE, CHAIN, LEASE_NS, Ledger};
+
+const ACCOUNT: &str = "m/84'/2'/0'";
+const SECOND_NS: u64 = 1_000_000_000;
+/// Units of the chain in one of the ledger's.
+const UNIT: i128 = 100;
+
+/// Where an executor dies.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Death {
+    BeforeStep,
+    AfterStep,
+    AfterAnswer,
+}
+
+/// SplitMix64.
+struct Random(u64);
+
+impl Random {
+    fn below(&mut self, bound: u64) -> u64 {
+        self.0 = self.0.wrapping_add(0x9e37_79b9_7f4a_7c15);
+        let mut z = self.0;
+        z = (z ^ (z >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
+        z = (z ^ (z >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
+        (z ^ (z >> 31)) % bound
+    }
+
+    fn one_in(&mut self, n: u64) -> bool {
+        self.below(n) == 0
+    }
+}
+
+struct Instance {
+    name: u64,
+    executor: Executor,
+    fence: u64,
+    read: usize,
+    /// What it has seen of the chain last; it may be late.
+    facts: Facts,
+}
+
+pub struct World {
+    seed: u64,
+    random: Random,
+    now: Timestamp,
+    pub ledger: Ledger,
+    chain: Chain,
+    desk: Desk,
+    _directory: tempfile::TempDir,
+    scheme: BitcoinScheme,
+    instances: [Instance; 2],
+    next_name: u64,
+    next_request: u64,
+    endowment: u64,
+    reorganisations: usize,
+    death: Option<(u64, Death)>,
+    steps: u64,
+    has_died: bool,
+}
+
+/// An address of this chain that is not the wallet's.
+fn address(number: u64) -> String {
+    use bitcoin::bech32::{Hrp, segwit};
+    segwit::encode_v0(Hrp::parse("rltc").expect("a prefix"), &[number as u8 + 1; 20]).expect("an address")
+}
+
+fn instance(name: u64, scheme: &BitcoinScheme, facts: Facts) -> Instance {
+    let tuning = Tuning { pause_ns: SECOND_NS, ..Tuning::default() };
+    Instance { name, executor: Executor::new(CHAIN, Scheme::Bitcoin(scheme.clone()), tuning), fence: 0, read: 0, facts }
+}
+
+impl World {
+    /// Six coins and nothing asked for.
+    pub fn new(seed: u64) -> World {
+        let vault = Vault::from_seed([7; 32]);
+        let xpub = vault.account_public(ACCOUNT).expect("an account");
+        let (prefix, pubkey_prefix, script_prefix, dust) = ("rltc".to_string(), 111, 58, 5_460);
+        let scheme = BitcoinScheme { prefix, pubkey_prefix, script_prefix, xpub, dust };
+        let asset = AssetPolicy { contract: ChainAddress::EMPTY, amount_max: 1_000_000, day_max: 100_000_000 };
+        let policy = ChainPolicy {
+            chain: Symbol::new(b"LTC").expect("a symbol"),
+            scheme: Scheme::Bitcoin(scheme.clone()),
+            account: ACCOUNT.into(),
+            network_fee_max: 15_000,
+            allow_list: Default::default(),
+            assets: vec![asset],
+        };
+        let directory = tempfile::tempdir().expect("a directory");
+        let desk = Desk::open(&vault, vec![policy], &directory.path().join("journal")).expect("a desk");
+        let coin = |key: u32| ChainInput { tx: ChainHash([key as u8; 32]), output: key, amount: 700_000, key };
+        let coins: Vec<ChainInput> = (1..=6).map(coin).collect();
+        let chain = Chain::new(&coins, own_script(&scheme, 0).expect("a key"));
+        let now = Timestamp::from_nanos(1_700_000_000 * SECOND_NS);
+        let instances = [1, 2].map(|name| instance(name, &scheme, chain.facts()));
+        World {
+            seed,
+            random: Random(seed),
+            now,
+            ledger: Ledger::new(now, CONFIRMATIONS),
+            endowment: chain.balance(),
+            chain,
+            desk,
+            _directory: directory,
+            scheme,
+            instances,
+            next_name: 3,
+            next_request: 0,
+            reorganisations: 0,
+            death: None,
+            steps: 0,
+            has_died: false,
+        }
+    }
+
+    /// The first executor has the claim, the chain is thawed, two withdrawals are asked for.
+    pub fn quiet(seed: u64) -> World {
+        let mut world = World::new(seed);
+        world.claim(0);
+        world.freeze(false);
+        world.request(3_000);
+        world.request(4_000);
+        world
+    }
+
+    pub fn request(&mut self, units: i64) {
+        let number = self.next_request;
+        self.next_request += 1;
+        self.ledger.request(self.now, number, &address(number), units);
+    }
+
+    fn claim(&mut self, at: usize) {
+        let name = self.instances[at].name;
+        self.instances[at].fence = self.ledger.claim(self.now, name).unwrap_or(0);
+    }
+
+    pub fn freeze(&mut self, is_frozen: bool) {
+        self.ledger.freeze(self.now, is_frozen);
+    }
+
+    pub fn pass_s(&mut self, seconds: u64) {
+        self.now = self.now.plus_nanos(seconds * SECOND_NS);
+        self.claim(0);
+        self.freeze(false);
+    }
+
+    pub fn set_fee_rate(&mut self, rate: u128) {
+        self.chain.fee_rate = rate;
+    }
+
+    pub fn mine(&mut self) {
+        self.chain.mine(|| true);
+    }
+
+    pub fn die_at(&mut self, step: u64, death: Death) {
+        self.death = Some((step, death));
+    }
+
+    pub fn has_died(&self) -> bool {
+        self.has_died
+    }
+
+    pub fn reorganisations(&self) -> usize {
+        self.reorganisations
+    }
+
+    /// A process dies, and one that knows nothing takes its place.
+    fn die(&mut self, at: usize) {
+        let name = self.next_name;
+        self.next_name += 1;
+        self.has_died = true;
+        self.instances[at] = instance(name, &self.scheme, self.chain.facts());
+    }
+
+    fn is_death(&self, death: Death) -> bool {
+        self.death == Some((self.steps, death))
+    }
+
+    fn read(&mut self, at: usize) {
+        let instance = &mut self.instances[at];
+        self.ledger.events[instance.read..].iter().for_each(|event| instance.executor.apply(event));
+        instance.read = self.ledger.events.len();
+    }
+
+    /// What the first executor would do now.
+    pub fn next_step(&mut self) -> Option<Step> {
+        self.read(0);
+        let facts = self.chain.facts();
+        let Instance { executor, fence, .. } = &mut self.instances[0];
+        executor.step(&facts, *fence, self.now)
+    }
+
+    /// Up to so many steps of the first executor, which sees the chain as it is.
+    pub fn work(&mut self, steps: usize) {
+        for _ in 0..steps {
+            self.instances[0].facts = self.chain.facts();
+            if !self.step(0, false) {
+                break;
+            }
+        }
+    }
+
+    /// One step of one executor; `is_rough` when answers and lives may be lost. Whether there was one.
+    fn step(&mut self, at: usize, is_rough: bool) -> bool {
+        self.read(at);
+        let now = self.now;
+        let Instance { executor, fence, facts, .. } = &mut self.instances[at];
+        let fence = *fence;
+        let Some(step) = executor.step(facts, fence, now) else { return false };
+        if self.is_death(Death::BeforeStep) || (is_rough && self.random.one_in(12)) {
+            self.steps += 1;
+            self.die(at);
+            return true;
+        }
+        match step {
+            Step::Propose(withdrawal, command) => self.propose(at, withdrawal, &command, is_rough),
+            Step::Sign(payment) => {
+                let answer = if is_rough && self.random.one_in(8) {
+                    None
+                } else {
+                    let answer = self.desk.sign(&payment, now.nanos() / SECOND_NS).expect("a journal");
+                    // An answer that is lost on its way was signed all the same.
+                    (!is_rough || !self.random.one_in(8)).then_some(answer)
+                };
+                if self.is_death(Death::AfterAnswer) {
+                    self.steps += 1;
+                    self.die(at);
+                    return true;
+                }
+                assert!(!matches!(&answer, Some(Answer::Refused(why)) if !why.contains("fee")), "{answer:?}");
+                let command = self.instances[at].executor.on_signed(&payment, answer, fence, now);
+                if let Some(command) = command {
+                    self.propose(at, payment.withdrawal, &command, is_rough);
+                }
+            }
+            Step::Send(tx, bytes) => {
+                assert!(self.ledger.is_signed(tx), "what is sent is in the log");
+                // Every node has taken it, or none, whatever they say.
+                if !is_rough || !self.random.one_in(3) {
+                    self.chain.take(bytes.as_bytes());
+                }
+                self.instances[at].executor.on_sent(tx, now);
+            }
+        }
+        if self.is_death(Death::AfterStep) || (is_rough && self.random.one_in(12)) {
+            self.die(at);
+        }
+        self.steps += 1;
+        true
+    }
+
+    fn propose(&mut self, at: usize, withdrawal: WithdrawalId, command: &Command, is_rough: bool) {
+        if is_rough && self.random.one_in(10) {
+            // Lost on its way to a leader that has died.
+            self.instances[at].executor.on_refused(withdrawal, self.now);
+            return;
+        }
+        let reply = self.ledger.apply(self.now, command);
+        if let Reply::Rejected { reason, .. } = reply {
+            if !is_rough {
+                let may_be = [RejectReason::StaleFence, RejectReason::ChainIsFrozen, RejectReason::WithdrawalNotOpen];
+                assert!(may_be.contains(&reason), "seed {}: {reason:?} for {command:?}", self.seed);
+            }
+            self.instances[at].executor.on_refused(withdrawal, self.now);
+        } else if is_rough && self.random.one_in(10) {
+            // Done, and the answer is lost.
+            self.instances[at].executor.on_refused(withdrawal, self.now);
+        }
+    }
+
+    /// So many random events.
+    pub fn run(&mut self, events: usize) {
+        self.claim(0);
+        self.freeze(false);
+        for _ in 0..events {
+            match self.random.below(40) {
+                0..20 => {
+                    let at = usize::from(self.random.one_in(3));
+                    if !self.random.one_in(3) {
+                        self.instances[at].facts = self.chain.facts();
+                    }
+                    self.step(at, true);
+                }
+                20..24 => {
+                    let Self { chain, random, .. } = self;
+                    chain.mine(|| !random.one_in(3));
+                }
+                24 => {
+                    let depth = 1 + self.random.below(u64::from(CONFIRMATIONS) - 1) as usize;
+                    self.reorganise(depth);
+                }
+                25 => self.chain.mempool.clear(),
+                26 => {
+                    let rates = [500, 1_000, 4_000, 12_000, 1_000_000];
+                    self.chain.fee_rate = rates[self.random.below(5) as usize];
+                }
+                27..29 => self.request_something(),
+                29 => {
+                    let number = 1 + self.random.below(8);
+                    let cancel = CancelWithdrawal { withdrawal: WithdrawalId::new(number), account: ALICE };
+                    self.ledger.apply(self.now, &Command::CancelWithdrawal(cancel));
+                }
+                30 => self.freeze(true),
+                31..33 => self.freeze(false),
+                33 => self.ledger.change_leader(),
+                34 => self.die(0),
+                35 => self.die(1),
+                36 => self.now = self.now.plus_nanos(3_601 * SECOND_NS),
+                _ => {
+                    let nanos = self.random.below(2 * LEASE_NS);
+                    self.now = self.now.plus_nanos(nanos);
+                    let at = self.random.below(2) as usize;
+                    self.claim(at);
+                    if self.random.one_in(2) {
+                        self.freeze(false);
+                    }
+                }
+            }
+        }
+    }
+
+    fn request_something(&mut self) {
+        if self.next_request < 8 {
+            let units = 500 + self.random.below(5_000) as i64;
+            self.request(units);
+        }
+    }
+
+    /// Two branches: the longer one wins, so what comes after is at least as high as what was.
+    fn reorganise(&mut self, depth: usize) {
+        let depth = depth.min(self.chain.height() as usize);
+        let Self { chain, random, .. } = self;
+        chain.reorganise(depth, || !random.one_in(3));
+        for _ in 0..=depth {
+            chain.mine(|| random.one_in(2));
+        }
+        self.reorganisations += 1;
+    }
+
+    /// Everything is well again, and goes on until nothing is left to do.
+    pub fn heal(&mut self) {
+        self.chain.fee_rate = 1_000;
+        for _ in 0..400 {
+            self.now = self.now.plus_nanos(2 * LEASE_NS);
+            self.claim(0);
+            self.freeze(false);
+            self.work(200);
+            self.chain.mine(|| true);
+            if self.ledger.rows().iter().all(|row| row.stage.is_final()) {
+                return;
+            }
+        }
+        let rows = self.ledger.rows();
+        let open: Vec<_> = rows.iter().filter(|row| !row.stage.is_final()).collect();
+        panic!("seed {}: never done: {open:#?}", self.seed);
+    }
+
+    pub fn count(&self, stage: WithdrawalStage) -> usize {
+        self.ledger.rows().iter().filter(|row| row.stage == stage).count()
+    }
+
+    pub fn stages(&self) -> Vec<WithdrawalStage> {
+        self.ledger.rows().iter().map(|row| row.stage).collect()
+    }
+
+    pub fn replacements(&self) -> usize {
+        let signed = self.ledger.signed();
+        let mut first: Vec<WithdrawalId> = signed.iter().map(|(id, _)| *id).collect();
+        first.dedup();
+        first.sort();
+        first.dedup();
+        signed.len() - first.len()
+    }
+
+    fn script(&self, address: &str) -> ScriptBuf {
+        script_of(&self.scheme, address).expect("an address of this chain")
+    }
+
+    /// Of each withdrawal that is settled one transaction is on the chain and pays what it should; of every other none.
+    /// What the wallet has lost is what the ledger has let go.
+    pub fn check(&self) {
+        let (signed, mut fees) = (self.ledger.signed(), 0);
+        let mut given = 0;
+        for row in self.ledger.rows() {
+            let of_it = signed.iter().filter(|(id, _)| *id == row.withdrawal);
+            let mined: Vec<_> = of_it.filter(|(_, tx)| self.chain.includes(*tx)).collect();
+            let received = self.chain.received(&self.script(row.address.as_str()));
+            let context = format!("seed {}: {row:?}", self.seed);
+            if row.stage == WithdrawalStage::Settled {
+                assert_eq!(mined.len(), 1, "{context}");
+                assert_eq!(mined[0].1, row.tx, "{context}");
+                assert_eq!(received, [(row.amount.wide() * UNIT) as u64], "{context}");
+                given += row.amount.wide() * UNIT;
+                fees += row.network_fee as i128;
+            } else {
+                assert!(mined.is_empty() && received.is_empty(), "{context}");
+            }
+        }
+        let lost = i128::from(self.endowment) - i128::from(self.chain.balance());
+        assert_eq!(lost, given + fees, "seed {}: the wallet's coins", self.seed);
+        let over = self.ledger.gone() * UNIT - lost;
+        assert!((0..UNIT).contains(&over), "seed {}: the ledger let go {over} more than the chain", self.seed);
+        assert_eq!(self.ledger.held(), 0, "seed {}: nothing is held any more", self.seed);
+        self.check_coins();
+    }
+
+    /// No two withdrawals that were ever signed spend the same coin.
+    pub fn check_coins(&self) {
+        let mut owners = std::collections::BTreeMap::new();
+        let mut last = std::collections::BTreeMap::new();
+        for event in &self.ledger.events {
+            match event {
+                Event::WithdrawalAllocated(allocated) => {
+                    last.insert(allocated.withdrawal, **allocated);
+                }
+                Event::WithdrawalSigned(signed) => {
+                    for input in last[&signed.withdrawal].inputs.as_slice() {
+                        let owner = *owners.entry((input.tx, input.output)).or_insert(signed.withdrawal);
+                        assert_eq!(owner, signed.withdrawal, "seed {}: a coin of two withdrawals", self.seed);
+                    }
+                }
+                _ => {}
+            }
+        }
+    }
+}
