@@ -3,6 +3,7 @@
 //! conserved on the chain and in the ledger.
 
 mod chain;
+mod evm;
 mod ledger;
 mod world;
 

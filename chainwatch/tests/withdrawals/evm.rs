@@ -1,0 +1,215 @@
+//! Chains with accounts and nonces: none is given twice, none is left out, and what was spent by whom the chain says.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use chainwatch::signer::Desk;
+use chainwatch::signer::evm::EvmScheme;
+use chainwatch::signer::payment::Scheme;
+use chainwatch::signer::policy::{AssetPolicy, ChainPolicy};
+use chainwatch::signer::vault::Vault;
+use chainwatch::withdrawals::{Executor, Facts, Included, Spend, Step, Tuning};
+use chainwatch::{BlockHash, Head, Height};
+use wire::command::Reply;
+use wire::event::WithdrawalAllocated;
+use wire::{ChainAddress, ChainHash, Event, Symbol, Timestamp, WithdrawalCause, WithdrawalStage};
+
+use super::ledger::{CHAIN, Ledger};
+
+const ACCOUNT: &str = "m/44'/60'/0'";
+const FRIEND: &str = "0x70997970C51812dc3A010C7d01b50e0d17dc79C8";
+const STRANGER: ChainHash = ChainHash([9; 32]);
+
+struct Bed {
+    ledger: Ledger,
+    executor: Executor,
+    desk: Desk,
+    facts: Facts,
+    now: Timestamp,
+    fence: u64,
+    read: usize,
+    sent: Vec<ChainHash>,
+    _directory: tempfile::TempDir,
+}
+
+impl Bed {
+    /// The next nonce is 5, gas costs 100, a transfer needs 100 of it.
+    fn new() -> Bed {
+        let vault = Vault::from_seed([7; 32]);
+        let xpub = vault.account_public(ACCOUNT).expect("an account");
+        let scheme = Scheme::Evm(EvmScheme { chain_id: 31_337, xpub });
+        let asset = AssetPolicy { contract: ChainAddress::EMPTY, amount_max: 500_000, day_max: u128::MAX };
+        let policy = ChainPolicy {
+            chain: Symbol::new(b"LTC").expect("a symbol"),
+            scheme: scheme.clone(),
+            account: ACCOUNT.into(),
+            network_fee_max: 20_000,
+            allow_list: Default::default(),
+            assets: vec![asset],
+        };
+        let directory = tempfile::tempdir().expect("a directory");
+        let desk = Desk::open(&vault, vec![policy], &directory.path().join("journal")).expect("a desk");
+        let now = Timestamp::from_nanos(1_700_000_000_000_000_000);
+        let mut ledger = Ledger::new(now, 3);
+        let fence = ledger.claim(now, 1).expect("the claim is free");
+        ledger.freeze(now, false);
+        let facts = Facts {
+            head: Head { height: Height(100), hash: BlockHash([1; 32]) },
+            since: Height(0),
+            finalized: None,
+            included: BTreeMap::new(),
+            spent: BTreeMap::new(),
+            pooled: BTreeSet::new(),
+            coins: Vec::new(),
+            next_nonce: 5,
+            fee_rate: Some(100),
+            tip: 7,
+        };
+        let executor = Executor::new(CHAIN, scheme, Tuning { gas: (100, 200), ..Tuning::default() });
+        Bed { ledger, executor, desk, facts, now, fence, read: 0, sent: Vec::new(), _directory: directory }
+    }
+
+    /// Until there is nothing to do; every sent transaction is with the nodes.
+    fn work(&mut self) {
+        for _ in 0..100 {
+            self.ledger.events[self.read..].iter().for_each(|event| self.executor.apply(event));
+            self.read = self.ledger.events.len();
+            let Some(step) = self.executor.step(&self.facts, self.fence, self.now) else { return };
+            let command = match step {
+                Step::Propose(_, command) => Some(command),
+                Step::Sign(payment) => {
+                    let answer = self.desk.sign(&payment, 1_000).expect("a journal");
+                    self.executor.on_signed(&payment, Some(answer), self.fence, self.now)
+                }
+                Step::Send(tx, _) => {
+                    self.executor.on_sent(tx, self.now);
+                    self.facts.pooled.insert(tx);
+                    self.sent.push(tx);
+                    None
+                }
+            };
+            if let Some(command) = command {
+                let reply = self.ledger.apply(self.now, &command);
+                assert!(matches!(reply, Reply::Accepted { .. }), "{reply:?} to {command:?}");
+            }
+        }
+        panic!("it never rests");
+    }
+
+    fn allocated(&self) -> Vec<WithdrawalAllocated> {
+        let allocated = self.ledger.events.iter().filter_map(|event| match event {
+            Event::WithdrawalAllocated(allocated) => Some(**allocated),
+            _ => None,
+        });
+        allocated.collect()
+    }
+
+    fn include(&mut self, tx: ChainHash, nonce: u64, is_undone: bool) {
+        let height = self.facts.head.height.0;
+        let included = Included { block: ChainHash([4; 32]), height, network_fee: 5_000, is_undone };
+        self.facts.included.insert(tx, included);
+        self.facts.spent.insert(Spend::Nonce(nonce), (tx, height));
+        self.facts.next_nonce = nonce + 1;
+    }
+
+    fn stages(&self) -> Vec<WithdrawalStage> {
+        self.ledger.rows().iter().map(|row| row.stage).collect()
+    }
+}
+
+#[test]
+fn nonces_are_given_in_order_and_once() {
+    let mut bed = Bed::new();
+    for name in 0..3 {
+        bed.ledger.request(bed.now, name, FRIEND, 1_000);
+    }
+    bed.work();
+    assert_eq!(bed.allocated().iter().map(|it| it.nonce).collect::<Vec<_>>(), [5, 6, 7]);
+    assert_eq!(bed.stages(), [WithdrawalStage::Mempool; 3]);
+    let first = bed.sent[0];
+    bed.include(first, 5, false);
+    bed.ledger.request(bed.now, 3, FRIEND, 1_000);
+    bed.work();
+    assert_eq!(bed.allocated().last().map(|it| it.nonce), Some(8), "6 and 7 are on their way");
+}
+
+#[test]
+fn a_nonce_that_was_never_signed_for_goes_to_the_next_and_leaves_no_gap() {
+    let mut bed = Bed::new();
+    bed.ledger.request(bed.now, 0, FRIEND, 5_001);
+    bed.ledger.request(bed.now, 1, FRIEND, 5_000);
+    bed.work();
+    assert_eq!(bed.stages(), [WithdrawalStage::Failed, WithdrawalStage::Mempool]);
+    assert_eq!(bed.allocated().iter().map(|it| it.nonce).collect::<Vec<_>>(), [5, 5]);
+}
+
+#[test]
+fn a_nonce_too_low_is_whatever_the_chain_has_mined_with_it() {
+    let mut bed = Bed::new();
+    bed.ledger.request(bed.now, 0, FRIEND, 1_000);
+    bed.work();
+    // Nodes say that the nonce is too low: our own transaction was mined.
+    let ours = bed.sent[0];
+    bed.facts.pooled.clear();
+    bed.include(ours, 5, false);
+    bed.work();
+    assert_eq!(bed.stages(), [WithdrawalStage::Mined]);
+
+    let mut bed = Bed::new();
+    bed.ledger.request(bed.now, 0, FRIEND, 1_000);
+    bed.work();
+    // Nodes say the same: a stranger's was. It waits until that is as deep as a settlement, and then for an operator.
+    bed.include(STRANGER, 5, false);
+    bed.facts.included.clear();
+    bed.work();
+    assert_eq!(bed.stages(), [WithdrawalStage::Mempool]);
+    bed.facts.head.height = Height(101);
+    bed.work();
+    assert_eq!(bed.stages(), [WithdrawalStage::Mempool], "one confirmation before it");
+    bed.facts.head.height = Height(102);
+    bed.work();
+    assert_eq!(bed.stages(), [WithdrawalStage::Conflicted]);
+    bed.facts.spent.clear();
+    bed.work();
+    assert_eq!(bed.stages(), [WithdrawalStage::Mempool], "a reorganisation took the stranger's back");
+}
+
+#[test]
+fn a_transfer_that_was_undone_fails_when_it_is_deep_enough_and_the_chain_is_paid() {
+    let mut bed = Bed::new();
+    bed.ledger.request(bed.now, 0, FRIEND, 1_000);
+    bed.work();
+    let tx = bed.sent[0];
+    bed.include(tx, 5, true);
+    bed.work();
+    assert_eq!(bed.stages(), [WithdrawalStage::Mined]);
+    bed.facts.head.height = Height(102);
+    bed.work();
+    let row = bed.ledger.rows()[0];
+    assert_eq!((row.stage, row.cause), (WithdrawalStage::Failed, WithdrawalCause::Undone));
+    assert_eq!((bed.ledger.gone(), bed.ledger.held()), (50, 0), "5,000 of the chain's units");
+}
+
+#[test]
+fn a_stuck_one_keeps_its_nonce_and_pays_more_until_the_cap() {
+    let mut bed = Bed::new();
+    bed.ledger.request(bed.now, 0, FRIEND, 1_000);
+    bed.work();
+    for _ in 0..6 {
+        bed.now = bed.now.plus_nanos(3_601_000_000_000);
+        bed.fence = bed.ledger.claim(bed.now, 1).expect("its own claim");
+        bed.work();
+    }
+    let allocated = bed.allocated();
+    assert!(allocated.len() > 2 && allocated.iter().all(|it| it.nonce == 5 && it.network_fee <= 20_000));
+    for pair in allocated.windows(2) {
+        assert!(pair[1].network_fee * 8 >= pair[0].network_fee * 9, "nodes ask for an eighth more");
+        assert!(pair[1].tip_per_gas * 8 >= pair[0].tip_per_gas * 9, "of the tip as well");
+    }
+    assert_eq!(bed.stages(), [WithdrawalStage::Stuck], "what would help is beyond the cap");
+    // The first of them is mined after all.
+    let first = bed.sent[0];
+    bed.include(first, 5, false);
+    bed.facts.head.height = Height(102);
+    bed.work();
+    assert_eq!((bed.stages(), bed.ledger.rows()[0].tx), (vec![WithdrawalStage::Settled], first));
+}
