@@ -354,6 +354,8 @@ impl Client {
     }
 
     fn flush_session(&mut self, key: SessionKey, now: Instant) {
+        // A process that stood still, or was busy, hears of leaders before it looks at its clock.
+        self.poll_deadlines(now);
         let Some(mut pipeline) = self.sessions.remove(&key) else {
             return;
         };

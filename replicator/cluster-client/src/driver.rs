@@ -172,7 +172,8 @@ impl Session {
             core.settle(&shared.timer);
             wait
         };
-        wait.await.unwrap_or(Err(ClusterError::Closed))
+        // Nobody is left to hear the answer to what was perhaps sent.
+        wait.await.unwrap_or(Err(ClusterError::OutcomeUnknown))
     }
 }
 

@@ -13,7 +13,7 @@ pub enum ClusterError {
     /// No leader could be reached in time; the request was never sent.
     #[error("no leader of the partition could be reached in time; the request was not executed")]
     Unavailable,
-    /// No reply in time. The request stays in flight and may still execute.
+    /// No reply in time. What was sent of the request may still execute; it is not sent again.
     #[error("no reply in time; the request may still execute")]
     Timeout,
     /// The session expired, or its cached replies are gone, while the request was in flight.

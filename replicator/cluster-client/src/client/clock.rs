@@ -23,7 +23,8 @@ impl Client {
         self.wake_at = self.earliest_timeout(now);
     }
 
-    fn poll_deadlines(&mut self, now: Instant) {
+    /// Tells whoever has waited long enough that there is no answer.
+    pub(super) fn poll_deadlines(&mut self, now: Instant) {
         while let Some((_, waiting)) = self.deadlines.first().filter(|(deadline, _)| *deadline <= now).copied() {
             self.deadlines.pop_first();
             match waiting {

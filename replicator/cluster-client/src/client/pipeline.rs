@@ -37,7 +37,7 @@ pub(super) struct Waiter {
 struct Entry {
     /// Ascending along the pipeline.
     key: RequestKey,
-    /// Empty: only keeps the session alive.
+    /// Empty: fills its sequence and does nothing.
     payload: Vec<u8>,
     waiter: Option<Waiter>,
     /// Sends to the current leader that were neither replied to nor refused.
@@ -272,12 +272,12 @@ impl Pipeline {
             self.entries.remove(index);
             return Some(ClusterError::Unavailable);
         }
-        if entry.unanswered == 0 && !entry.is_doubtful {
-            // Every send was refused. What follows under its sequence does nothing.
-            entry.payload = Vec::new();
-            return Some(ClusterError::Busy);
-        }
-        Some(ClusterError::Timeout)
+        // What is sent under its sequence from now on does nothing. What was sent before may execute, and then answers
+        // whatever comes under that sequence. The caller has been told something, and may have acted on it elsewhere: his
+        // command must not come back when a network heals, long after its names are forgotten.
+        entry.payload = Vec::new();
+        let was_refused = entry.unanswered == 0 && !entry.is_doubtful;
+        Some(if was_refused { ClusterError::Busy } else { ClusterError::Timeout })
     }
 
     /// Does what is due by the clock. `key` names a keep-alive, should one be needed; whether it was.

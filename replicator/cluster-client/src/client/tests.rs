@@ -303,17 +303,37 @@ fn a_request_refused_until_time_is_up_never_executes() {
 }
 
 #[test]
-fn a_request_without_an_answer_times_out_and_stays_in_flight() {
+fn a_request_without_an_answer_times_out_and_its_command_is_not_sent_again() {
     let mut scenario = Scenario::led_by_node_1();
     let session = scenario.session(1);
     scenario.request(session, "a").unwrap();
     scenario.pass(1_010, &[1, 2, 3]);
     scenario.check_told(&["Timeout"]);
     scenario.sent.clear();
+    scenario.request(session, "b").unwrap();
     scenario.announce(2, 2, 2);
-    scenario.check_sent(&["to 2: 7/1 a"]);
+    scenario.check_sent(&["to 1: 7/2 b", "to 2: 7/1 ", "to 2: 7/2 b"]);
+    // If the first had been sequenced, this is the reply of then.
     scenario.reply(2, 7, 1);
     scenario.check_told(&[]);
+}
+
+#[test]
+fn a_command_whose_time_was_up_while_the_process_stood_still_is_not_sent() {
+    let mut scenario = Scenario::led_by_node_1();
+    let session = scenario.session(1);
+    scenario.request(session, "a").unwrap();
+    scenario.close(1);
+    scenario.request(session, "b").unwrap();
+    scenario.sent.clear();
+    // The clock is not looked at before the next leader has spoken.
+    scenario.now += 90 * SECOND;
+    scenario.announce(2, 2, 2);
+    scenario.check_sent(&["to 2: 7/1 "]);
+    scenario.reply(2, 7, 1);
+    scenario.check_sent(&[]);
+    scenario.pass(1, &[2]);
+    scenario.check_told(&["Timeout", "Unavailable"]);
 }
 
 #[test]
