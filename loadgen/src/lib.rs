@@ -1,6 +1,7 @@
 //! Load and life for an exchange, through the same doors that its clients use: `run` offers an open-loop
 //! load and reconciles every acknowledgement with the exchange's records, `replay` turns a recorded market
-//! into orders and compares the books, `bots` make markets until they are stopped, `cluster` times the nodes alone.
+//! into orders and compares the books, `bots` make markets until they are stopped, `cluster` times the nodes alone,
+//! `fanout` times what a trade takes to reach many clients.
 //!
 //! But for that last one, orders go through the gateway alone. The operator's session with the nodes is used only where a market
 //! or an account has to be made first.
@@ -13,9 +14,10 @@ pub mod cluster;
 mod entry;
 #[cfg(test)]
 mod fake;
+pub mod fanout;
 pub mod market;
 mod progress;
-pub mod replay;
+mod replay;
 pub mod run;
 pub mod state;
 pub mod target;
@@ -37,6 +39,8 @@ pub enum Command {
     Replay(replay::Args),
     /// Keep so many orders outstanding straight at the nodes, without a gateway, and time their outcomes.
     Cluster(cluster::Args),
+    /// Listen to one stream with many clients, and time what it takes to reach all of them.
+    Fanout(fanout::Args),
     /// Make markets in the demo's three symbols until stopped.
     Bots(bots::Args),
 }
@@ -55,6 +59,7 @@ pub fn main(args: Args) -> ExitCode {
                     Command::Run(args) => run::run(args).await.map_err(|error| error.to_string()),
                     Command::Replay(args) => replay::replay(args).await.map_err(|error| error.to_string()),
                     Command::Cluster(args) => cluster::cluster(args).await.map_err(|error| error.to_string()),
+                    Command::Fanout(args) => fanout::fanout(args).await.map_err(|error| error.to_string()),
                     Command::Bots(args) => bots::bots(args).await.map_err(|error| error.to_string()),
                 }
             })

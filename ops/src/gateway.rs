@@ -56,6 +56,7 @@ pub struct Args {
 /// Runs the gateway until it is told to end.
 pub fn main(args: Args) -> miette::Result<ExitCode> {
     logging::of_service();
+    crate::descriptors::raise();
     let file = GatewayFile::load(&args.config)?;
     if file.client_tls.is_none() && !file.allow_plain && !file.listen.ip().is_loopback() {
         miette::bail!(

@@ -7,6 +7,7 @@ mod chainwatch;
 mod config;
 mod ctl;
 mod demo;
+mod descriptors;
 mod gateway;
 mod http;
 mod lifeline;
