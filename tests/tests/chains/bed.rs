@@ -6,6 +6,7 @@ use chainwatch::chain::ChainRules;
 use chainwatch::chain::bitcoin::BitcoinRules;
 use chainwatch::chain::evm::EvmRules;
 use chainwatch::pool::{Agreement, Freeze, NodeConfig, PoolConfig};
+use chainwatch::tree::Placed;
 use chainwatch::watch::{Metrics, Watch, WatchConfig};
 use chainwatch::{BlockHash, ChainNodeId, Head, Verdict};
 use tests::chain::anvil::{Anvils, CHAIN_ID};
@@ -32,12 +33,17 @@ fn patient(config: PoolConfig) -> PoolConfig {
 
 /// Watches litecoin nodes; what has `confirmations` is final.
 pub fn watch_litecoin(chain: &Litecoins, confirmations: u64) -> Watch {
+    watch_litecoin_from(chain, confirmations, Litecoins::root())
+}
+
+/// As [`watch_litecoin`], from a block that an earlier life remembers.
+pub fn watch_litecoin_from(chain: &Litecoins, confirmations: u64, root: Placed) -> Watch {
     let config = WatchConfig {
         chain: "litecoin".into(),
         rules: ChainRules::Bitcoin(BitcoinRules::litecoin_regtest()),
         pool: patient(PoolConfig::bitcoin(nodes(chain.nodes.len()), confirmations)),
         endpoints: chain.endpoints(),
-        root: Litecoins::root(),
+        root,
     };
     Watch::start(config, Metrics::default())
 }

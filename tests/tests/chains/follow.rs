@@ -8,7 +8,7 @@ use tests::chain::Fault;
 use tests::chain::anvil::Anvils;
 use tests::chain::litecoin::Litecoins;
 
-use crate::bed::{agreed_on, all_agree, watch_evm, watch_litecoin};
+use crate::bed::{agreed_on, all_agree, watch_evm, watch_litecoin, watch_litecoin_from};
 
 /// Keeps the chain as it was told, and asserts that it is one.
 #[derive(Default)]
@@ -48,7 +48,7 @@ impl Recorder {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 #[ignore = "needs litecoind: tests/run chains"]
-async fn a_litecoin_reorganisation_is_undone_and_followed_across_a_restart() {
+async fn a_litecoin_reorganisation_while_nobody_watched_is_undone_and_followed() {
     let chain = Litecoins::start(6).await.unwrap();
     chain.mine(0, 4).await.unwrap();
     let best = chain.wait_for_agreement(&[0, 1, 2, 3, 4, 5]).await.unwrap();
@@ -66,13 +66,16 @@ async fn a_litecoin_reorganisation_is_undone_and_followed_across_a_restart() {
     agreed_on(&watch, public).await;
     follower.catch_up(&mut recorder).await.unwrap();
     assert_eq!(recorder.tip(), public);
-    drop(follower);
+    // All that is left is what is on the disk.
+    drop((follower, watch));
 
     let longer = *chain.mine(4, 5).await.unwrap().last().unwrap();
     chain.heal().await.unwrap();
     chain.wait_for_agreement(&[0, 1, 2, 3, 4, 5]).await.unwrap();
+    let store = BlockStore::open(home.path(), "ltc").unwrap();
+    let watch = watch_litecoin_from(&chain, 7, Follower::root(&store).unwrap().unwrap());
+    let mut follower = Follower::open(watch.clone(), store, 16).unwrap();
     all_agree(&watch, Some(longer)).await;
-    let mut follower = Follower::open(watch.clone(), BlockStore::open(home.path(), "ltc").unwrap(), 16).unwrap();
     assert_eq!(follower.followed().hash, public, "the store remembers what was followed");
     follower.catch_up(&mut recorder).await.unwrap();
     assert_eq!((recorder.tip(), recorder.chain.len(), recorder.disconnected), (longer, 9, 3));
