@@ -18,6 +18,7 @@ mod fees;
 mod key;
 mod market;
 mod status;
+mod withdrawal;
 
 /// `mainstay ctl`.
 #[derive(Debug, clap::Args)]
@@ -62,6 +63,9 @@ enum Command {
     /// Chains: their nodes, addresses, and what is deposited on them.
     #[command(subcommand)]
     Chain(chain::Command),
+    /// Withdrawals: look at them, approve them, take them back.
+    #[command(subcommand)]
+    Withdrawal(withdrawal::Command),
     /// Markets: their phases, schedules, filters and price limits.
     #[command(subcommand)]
     Market(market::Command),
@@ -126,6 +130,7 @@ pub fn main(args: Args) -> miette::Result<ExitCode> {
             Command::Fees(command) => fees::run(&place.operator().await?, command).await,
             Command::Key(command) => key::run(&place, command).await,
             Command::Chain(command) => chain::run(&place, command).await,
+            Command::Withdrawal(command) => withdrawal::run(&place, command).await,
             Command::Market(command) => market::run(&place.operator().await?, command).await,
         }
     })?;

@@ -7,7 +7,7 @@ use cluster_client::{Cluster, ClusterConfig, ClusterError, Session, StreamItem};
 use miette::{IntoDiagnostic, WrapErr};
 use wire::codec::v1;
 use wire::command::Reply;
-use wire::event::{AccountOpened, ApiKeyAdded, AssetListed, MarketListed};
+use wire::event::{AccountOpened, ApiKeyAdded, AssetListed, MarketListed, WithdrawalChanged};
 use wire::link::Role;
 use wire::{
     AccountId, AssetId, ChainId, ClusterEpoch, Command, Event, LogPosition, MarketId, MarketProtection, MarketSchedule,
@@ -71,6 +71,8 @@ pub struct Inventory {
     pub chain_assets: BTreeSet<(ChainId, AssetId)>,
     /// As their chains print them.
     pub addresses: BTreeMap<(AccountId, ChainId), String>,
+    /// By number, as they stand.
+    pub withdrawals: BTreeMap<u64, WithdrawalChanged>,
     /// Who was credited with what, ever.
     pub credited: BTreeSet<(AccountId, AssetId)>,
 }
@@ -245,6 +247,9 @@ impl Inventory {
             }
             Event::AddressBound(bound) => {
                 self.addresses.insert((bound.account, bound.chain), bound.address.to_string());
+            }
+            Event::WithdrawalChanged(row) => {
+                self.withdrawals.insert(row.withdrawal.get(), *row);
             }
             Event::Credited(credited) => {
                 self.credited.insert((credited.account, credited.asset));
