@@ -8,7 +8,7 @@ use std::time::{Duration, Instant};
 
 use crossbeam::channel::{Receiver, Sender, bounded};
 use engine::{Limits, PartitionConfig};
-use replicator::log::disk::{Disk, DiskConfig, DiskLog, LogGroup};
+use replicator::log::disk::{Disk, DiskConfig, DiskLog, LogGroup, set_aside};
 use replicator::net::{self, NetConfig, NetHandle, NetLimits, TlsIdentity};
 use replicator::{NotChanged, OpenError, ReplicaConfig, SnapshotTaker};
 use wire::{Incarnation, NodeId, PartitionId, Text};
@@ -95,10 +95,36 @@ pub enum StartError {
     },
 }
 
+impl StartError {
+    /// Whether a log is there and not whole.
+    fn is_damage(&self) -> bool {
+        match self {
+            StartError::Log { source, .. } => source.is_damage(),
+            StartError::Replica { source, .. } => matches!(&**source, OpenError::Store(source) if source.is_damage()),
+            _ => false,
+        }
+    }
+}
+
 impl Node {
     /// Starts a node: takes its data directory, opens its log, archives and replicas, and starts its threads.
+    ///
+    /// A log that is damaged is set aside where the node has peers: it returns to them with an empty one.
     pub fn start(config: NodeConfig) -> Result<NodeHandle, StartError> {
-        check(&config)?;
+        let error = match Node::try_start(&config) {
+            Err(error) if error.is_damage() && !config.peers.is_empty() => error,
+            started => return started,
+        };
+        let data_dir = DataDir::open(&config.data_dir, config.node, config.epoch)?;
+        let aside = set_aside(&data_dir.log()).map_err(|source| StartError::Log { node: config.node, source })?;
+        drop(data_dir);
+        let (node, aside) = (config.node, aside.display());
+        tracing::error!(%node, %error, "the log is set aside as {aside}; the node returns to its peers without it");
+        Node::try_start(&config)
+    }
+
+    fn try_start(config: &NodeConfig) -> Result<NodeHandle, StartError> {
+        check(config)?;
         let data_dir = DataDir::open(&config.data_dir, config.node, config.epoch)?;
         let clock = Clock::start();
         let metrics = Arc::new(Metrics::new());
@@ -166,9 +192,9 @@ impl Node {
         handle.spawn("archive".to_owned(), &failed, move || archivist.run().map_err(|error| error.to_string()))?;
         let mut groups = Vec::new();
         for team in &teams {
-            groups.push(handle.open_group(&config, team, &mut rings, clock)?);
+            groups.push(handle.open_group(config, team, &mut rings, clock)?);
         }
-        let net_config = net_config(&config, limits)?;
+        let net_config = net_config(config, limits)?;
         let net = if config.tuning.threads == Threads::Shared {
             let group = groups.pop().expect("all partitions are one group");
             net::spawn(net_config, SharedThread::new(config.node, router, group, failed.clone()))

@@ -12,6 +12,7 @@
 //!
 //! A failed write or fsync is final. Everybody is told, and nothing is written again.
 
+mod aside;
 mod group;
 mod marker;
 mod snapshots;
@@ -30,6 +31,7 @@ use self::thread::{Job, LogThread};
 use self::writer::Writer;
 use super::{Append, Durable, Identity, LogStore, StoreError, Stored};
 
+pub use self::aside::set_aside;
 pub use self::group::{LogGroup, SyncBy};
 
 /// Jobs that wait for the thread, over all partitions; a partition has some hundreds at most.
@@ -59,6 +61,7 @@ pub struct Disk {
 impl Disk {
     /// Opens the logs, and starts the thread `log`.
     pub fn open(config: DiskConfig) -> Result<Disk, StoreError> {
+        aside::finish(&config.directory)?;
         create_directory(&config.directory)?;
         let writer = Arc::new(Mutex::new(Writer::open(&config.directory)?));
         let (jobs, queue) = bounded(JOBS_MAX);

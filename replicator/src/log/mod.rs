@@ -85,7 +85,7 @@ pub struct Stored {
     pub entries: Vec<Entry>,
     /// The newest valid snapshot.
     pub snapshot: Option<Vec<u8>>,
-    /// It held something that its node may have promised by, and that was set aside.
+    /// Its node had another store, which was set aside with all that it may have promised by.
     pub is_lost: bool,
     /// What the store is to its group; `None` when nobody has said so.
     pub standing: Option<Standing>,
@@ -134,6 +134,13 @@ pub struct Identity {
     pub node: NodeId,
     /// The partition.
     pub partition: PartitionId,
+}
+
+impl StoreError {
+    /// Whether the log is there and not whole: then it may be set aside, and its node returns without it.
+    pub fn is_damage(&self) -> bool {
+        matches!(self, StoreError::Lost { .. } | StoreError::Damaged { .. })
+    }
 }
 
 /// Why a log cannot be used. Each says what was attempted, and what to do where the operator must act.

@@ -94,6 +94,17 @@ impl Bed {
         self.dirs[at] = TempDir::new().unwrap();
     }
 
+    /// Bits change in the middle of what a stopped node wrote.
+    pub fn damage(&mut self, at: usize) {
+        let entries = self.dirs[at].path().join("log/entries");
+        let files = std::fs::read_dir(entries).unwrap().map(|file| file.unwrap().path());
+        let log = files.filter(|path| path.extension().is_some_and(|it| it == "raftlog")).max().unwrap();
+        let mut bytes = std::fs::read(&log).unwrap();
+        let written = bytes.iter().rposition(|byte| *byte != 0).unwrap();
+        bytes[written / 2..written / 2 + 64].iter_mut().for_each(|byte| *byte ^= 0x55);
+        std::fs::write(&log, bytes).unwrap();
+    }
+
     pub fn running(&self) -> impl Iterator<Item = &NodeHandle> {
         self.nodes.iter().flatten()
     }

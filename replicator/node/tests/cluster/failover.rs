@@ -80,7 +80,10 @@ async fn all_nodes_stop_and_everything_is_still_there() {
     assert_eq!(told.seen[..ledger.seen.len()], ledger.seen[..]);
 }
 
-async fn lose_a_disk(threads: Threads) {
+/// What a node suffers while it is stopped.
+type Harm = fn(&mut Bed, usize);
+
+async fn lose_a_disk(threads: Threads, harm: Harm) {
     let mut bed = Bed::start(3, 2, Tuning { threads, snapshot_every: 50, log_tail: 10, ..Tuning::default() });
     bed.wait_ready();
     let operator = bed.client(Role::Operator, "operator-test").session(LEDGER).await;
@@ -91,7 +94,7 @@ async fn lose_a_disk(threads: Threads) {
     trade(&session, &exchange, &mut ledger, 100, "before").await;
     let lost = (bed.leader(LEDGER) + 1) % 3;
     bed.stop(lost);
-    bed.wipe(lost);
+    harm(&mut bed, lost);
     bed.restart(lost);
     bed.wait_ready();
     bed.wait_equal();
@@ -106,12 +109,17 @@ async fn lose_a_disk(threads: Threads) {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_node_that_lost_its_disk_fetches_the_state_and_the_past_events() {
-    lose_a_disk(Threads::DEDICATED).await;
+    lose_a_disk(Threads::DEDICATED, Bed::wipe).await;
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_node_of_one_thread_that_lost_its_disk_fetches_the_state_and_the_past_events() {
-    lose_a_disk(Threads::Shared).await;
+    lose_a_disk(Threads::Shared, Bed::wipe).await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_node_whose_log_is_damaged_in_its_middle_sets_it_aside_and_is_repaired_by_its_peers() {
+    lose_a_disk(Threads::Shared, Bed::damage).await;
 }
 
 async fn change_leaders(threads: Threads) {

@@ -391,3 +391,31 @@ fn every_partition_of_a_group_is_told_that_the_disk_failed() {
     group.flush();
     assert!(logs[1].poll().is_err(), "nothing is written any more");
 }
+
+#[test]
+fn a_damaged_log_is_set_aside_and_the_next_says_that_it_is_not_the_first() {
+    let bench = Bench::new();
+    bench.with(|log, stored| {
+        assert!(!stored.is_lost);
+        append(log, 1, 1..=5, 1);
+        append(log, 2, 6..=9, 1);
+    });
+    std::fs::remove_dir_all(bench.path().join("log/entries")).unwrap();
+    assert!(bench.refusal().contains("may have lost entries"));
+    let aside = super::set_aside(&bench.path().join("log")).unwrap();
+    assert!(aside.join("3.marker").exists(), "it is kept for examination");
+    for _ in 0..2 {
+        bench.with(|_, stored| assert!(stored.is_lost && stored.entries.is_empty() && stored.standing.is_none()));
+    }
+}
+
+#[test]
+fn a_crash_while_a_log_is_set_aside_leaves_the_damaged_one_or_the_next() {
+    let bench = Bench::new();
+    bench.with(|log, _| append(log, 1, 1..=5, 1));
+    let log = bench.path().join("log");
+    super::set_aside(&log).unwrap();
+    // As if the last step had not been made.
+    std::fs::rename(&log, bench.path().join("log.next")).unwrap();
+    bench.with(|_, stored| assert!(stored.is_lost));
+}

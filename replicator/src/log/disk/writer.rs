@@ -11,6 +11,7 @@ use raft_engine::{Command, Config, Engine, LogBatch, MessageExt, ReadableSize, R
 use wire::PartitionId;
 
 use super::super::{Append, Entry, HardState, Identity, StoreError, Stored, connect};
+use super::aside;
 use super::marker::{Marker, Promise};
 use crate::snapshot;
 use crate::standing::Standing;
@@ -127,7 +128,8 @@ impl Writer {
             marker.sync()?;
             self.replace_log(identity.partition, &hard_state)?;
         }
-        Ok(Stored { hard_state, entries, snapshot, standing, is_lost: false })
+        let is_lost = aside::is_not_the_first(&self.directory);
+        Ok(Stored { hard_state, entries, snapshot, standing, is_lost })
     }
 
     /// How long groups of appends take.
