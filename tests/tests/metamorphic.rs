@@ -11,10 +11,10 @@ use std::collections::BTreeMap;
 use engine::Limits;
 use tests::model::flow::Flow;
 use tests::model::layout::{Engine, Layout, Told};
-use wire::command::{Credit, ListAsset, ListMarket, OpenAccount, Reply, Tick};
+use wire::command::{Credit, ListAsset, ListMarket, OpenAccount, Reply};
 use wire::{
-    AccountId, AccountName, Amount, AssetId, CancelCause, Command, Event, FeeRate, MarketRules, MarketStatus, Price,
-    Qty, RejectReason, Symbol, Timestamp,
+    AccountId, AccountName, Amount, AssetId, CancelCause, Command, Event, FeeRate, MarketRules, MarketStatus,
+    RejectReason, Symbol, Timestamp,
 };
 
 const ACCOUNTS: u32 = 5;
@@ -29,21 +29,8 @@ fn seeds() -> std::ops::Range<u64> {
 }
 
 fn rules() -> MarketRules {
-    let (price, qty, amount) = (|n| Price::new(n).unwrap(), |n| Qty::new(n).unwrap(), |n| Amount::new(n).unwrap());
-    MarketRules {
-        tick: price(5),
-        price_min: price(10),
-        price_max: price(1_000_000_000),
-        lot: qty(2),
-        qty_min: qty(4),
-        qty_max: qty(400),
-        market_qty_max: qty(300),
-        notional_min: amount(1_000),
-        notional_max: amount(40_000_000),
-        protection_ppm: 50_000,
-        open_orders_max: 60,
-        special: Default::default(),
-    }
+    let notional_min = Amount::new(1_000).expect("an amount");
+    MarketRules { notional_min, open_orders_max: 60, ..tests::model::rules() }
 }
 
 struct World {
@@ -101,9 +88,9 @@ impl World {
     }
 
     fn step(&mut self, pause: u64, command: &Command) -> Told {
-        self.now = self.now.plus_nanos(pause);
-        // What is due is done first, as by a leader who is in time: apart, its mail would else meet the command's.
-        let due = self.engine.apply(self.now, &Command::Tick(Tick)).events;
+        // What is due is done when it is, as by leaders who are in time: apart, its mail would else meet the command's.
+        let (due, now) = self.engine.pass_time(self.now, self.now.plus_nanos(pause));
+        self.now = now;
         let mut told = self.engine.apply(self.now, command);
         told.events.splice(0..0, due);
         assert!(self.engine.is_conserved(), "{command:?}");
@@ -221,10 +208,19 @@ fn replace(text: &str, kind: &str, name: impl Fn(u64) -> String) -> String {
 /// all accounts.
 fn as_lines(events: &[Event], names: &[u32]) -> Vec<String> {
     let is_purge = events.iter().any(|event| match event {
-        Event::OrderCanceled(e) => matches!(e.cause, CancelCause::MarketClosed | CancelCause::RulesChanged),
+        Event::OrderCanceled(e) => matches!(
+            e.cause,
+            CancelCause::MarketClosed | CancelCause::RulesChanged | CancelCause::Expired | CancelCause::Delisted
+        ),
         _ => false,
     });
-    let is_balance = |event: &&Event| is_purge || matches!(event, Event::BalanceChanged(_));
+    // A fee schedule moves the tiers of all accounts, by their ids.
+    let is_schedule = events.iter().any(|event| matches!(event, Event::FeeScheduleChanged(_)));
+    let is_balance = |event: &&Event| {
+        is_purge
+            || matches!(event, Event::BalanceChanged(_))
+            || (is_schedule && matches!(event, Event::FeeTierChanged(_)))
+    };
     let name = |id: u64| names.get(id as usize).copied().unwrap_or(id as u32).to_string();
     let text = |event: &Event| {
         let text = replace(&format!("{event:?}"), "AccountId", name);
@@ -280,6 +276,8 @@ fn with_accounts(command: &Command, names: &[u32]) -> Command {
         Command::SetAccountLimits(c) => rename(&mut c.account),
         Command::SetOrderLimits(c) => rename(&mut c.account),
         Command::MassCancel(c) => rename(&mut c.account),
+        Command::SetKillSwitch(c) => rename(&mut c.account),
+        Command::SetFees(c) => rename(&mut c.account),
         Command::RenewLease(c) => rename(&mut c.account),
         Command::EndLease(c) => rename(&mut c.account),
         Command::CountdownCancel(c) => rename(&mut c.account),

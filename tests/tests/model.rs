@@ -1,177 +1,23 @@
 //! The engine against an independent model: for any input, the same replies and the same events.
 //!
-//! Replicas that agree can agree on a wrong answer; only a second opinion sees it.
+//! Replicas that agree can agree on a wrong answer; only a second opinion sees it. These steps are plain orders, cancels and
+//! money, at the edges of every filter, and are shortened when they fail; `model_every_command.rs` has the rest.
 
 #![forbid(unsafe_code)]
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeSet;
 
-use engine::Limits;
 use proptest::prelude::*;
 use proptest::strategy::ValueTree;
 use proptest::test_runner::{Config, RngAlgorithm, TestRng, TestRunner};
-use wire::command::{
-    CancelAll, CancelOrder, Credit, Debit, ListAsset, ListMarket, NewOrder, OpenAccount, Reply, SetMarketStatus, Tick,
-};
+use wire::command::{CancelAll, CancelOrder, Credit, Debit, NewOrder, SetMarketStatus, Tick};
 use wire::{
-    AccountId, AccountName, Amount, AssetId, ClientOrderId, Command, Event, FeeRate, MarketId, MarketRules,
-    MarketScale, MarketStatus, OrderId, OrderKind, Price, Qty, SelfTradePrevention, Side, Symbol, TimeInForce,
-    Timestamp,
+    AccountId, Amount, AssetId, ClientOrderId, Command, MarketId, MarketStatus, OrderId, OrderKind, Price, Qty,
+    SelfTradePrevention, Side, TimeInForce,
 };
 
-use tests::model::exchange::{Exchange, MARKETS};
-use tests::model::layout::{Engine, Layout};
-
-const FILLS_MAX: u32 = 4;
-/// Maker and taker fees in parts per million: none, usual, odd.
-const FEES: [(u32, u32); 3] = [(0, 0), (1_000, 1_000), (333, 7_777)];
-const ASSETS: [&str; 3] = ["A", "B", "C"];
-const OWNED: [i64; 3] = [2_000_000_000, 50_000_000, 300_000];
-
-fn rules() -> MarketRules {
-    let (price, qty, amount) = (|n| Price::new(n).unwrap(), |n| Qty::new(n).unwrap(), |n| Amount::new(n).unwrap());
-    MarketRules {
-        tick: price(5),
-        price_min: price(10),
-        price_max: price(1_000_000_000),
-        lot: qty(2),
-        qty_min: qty(4),
-        qty_max: qty(400),
-        market_qty_max: qty(300),
-        notional_min: amount(8_000),
-        notional_max: amount(40_000_000),
-        protection_ppm: 50_000,
-        open_orders_max: 7,
-        special: wire::SpecialRules::default(),
-    }
-}
-
-/// The engine, with two markets and three accounts, and the model beside it.
-struct Pair {
-    layout: Layout,
-    engine: Engine,
-    model: Exchange,
-    now: Timestamp,
-    /// Free and held as the engine and as the model told them last.
-    balances: [Balances; 2],
-    /// Which kinds of refusals and events came up.
-    seen: BTreeSet<String>,
-}
-
-type Balances = BTreeMap<(AccountId, AssetId), (Amount, Amount)>;
-
-impl Pair {
-    fn new(layout: Layout) -> Pair {
-        let limits = Limits {
-            accounts_max: 4,
-            open_orders_max: 256,
-            remembered_orders_max: 4_096,
-            resting_orders_max: 256,
-            fills_per_order_max: FILLS_MAX,
-            ..Limits::default()
-        };
-        let rate = |ppm| FeeRate::new(ppm).unwrap();
-        let fees = FEES.map(|(maker, taker)| (rate(maker), rate(taker)));
-        let mut pair = Pair {
-            layout,
-            engine: Engine::new(layout, limits),
-            model: Exchange::new(rules(), MarketScale::new(2, 3, 6, 6).unwrap(), FILLS_MAX, fees.to_vec()),
-            now: Timestamp::from_nanos(1_700_000_000_000_000_000),
-            balances: [Balances::new(), Balances::new()],
-            seen: BTreeSet::new(),
-        };
-        let symbol = |text: &str| Symbol::new(text.as_bytes()).unwrap();
-        for name in ASSETS {
-            pair.set_up(&Command::ListAsset(ListAsset { symbol: symbol(name), ledger_decimals: 6 }));
-        }
-        for (at, (base, quote)) in MARKETS.into_iter().enumerate() {
-            pair.set_up(&Command::ListMarket(Box::new(ListMarket {
-                symbol: symbol(&format!("M{at}")),
-                base,
-                quote,
-                partition: layout.partition(at),
-                price_decimals: 2,
-                qty_decimals: 3,
-                rules: rules(),
-                status: wire::MarketStatus::Trading,
-            })));
-        }
-        for (at, (maker_fee, taker_fee)) in fees.into_iter().enumerate() {
-            let name = AccountName::new(format!("a{at}").as_bytes()).unwrap();
-            pair.set_up(&Command::OpenAccount(OpenAccount { name, maker_fee, taker_fee }));
-        }
-        for at in 1..=FEES.len() as u32 {
-            for (asset, owned) in (1..).map(AssetId::new).zip(OWNED) {
-                let (account, amount) = (AccountId::new(at), Amount::new(owned).unwrap());
-                pair.step(0, &Command::Credit(Credit { account, asset, amount }));
-            }
-        }
-        pair
-    }
-
-    /// What the model takes as given.
-    fn set_up(&mut self, command: &Command) {
-        assert!(matches!(self.engine.apply(self.now, command).reply, Reply::Accepted { .. }));
-    }
-
-    fn step(&mut self, pause: u64, command: &Command) {
-        self.now = self.now.plus_nanos(pause);
-        let told = self.engine.apply(self.now, command);
-        if let Reply::Rejected { reason, .. } = told.reply {
-            self.seen.insert(format!("refused {reason:?}"));
-        }
-        self.seen.extend(told.events.iter().map(kind_of));
-        let (reply, events) = self.model.apply(told.position, self.now, command);
-        assert_eq!(told.reply, reply, "{command:?}");
-        for (balances, events) in self.balances.iter_mut().zip([&told.events, &events]) {
-            note_balances(balances, events);
-        }
-        assert_eq!(self.balances[0], self.balances[1], "{command:?}");
-        match self.layout {
-            Layout::Joint => assert_eq!(told.events, events, "{command:?}"),
-            // Apart, the cells tell the same in their own logs, and balances move in more steps.
-            Layout::Mixed | Layout::Split => assert_eq!(by_cell(told.events), by_cell(events), "{command:?}"),
-        }
-        assert!(self.engine.is_conserved());
-    }
-}
-
-fn note_balances(balances: &mut Balances, events: &[Event]) {
-    for event in events {
-        if let Event::BalanceChanged(e) = event {
-            balances.insert((e.account, e.asset), (e.free, e.held));
-        }
-    }
-}
-
-/// The ledger's events without its balances (key 0), and each market's.
-fn by_cell(events: Vec<Event>) -> BTreeMap<u16, Vec<Event>> {
-    let mut cells = BTreeMap::<u16, Vec<Event>>::new();
-    for event in events {
-        let cell = match &event {
-            Event::BalanceChanged(_) => continue,
-            Event::Traded(e) => e.market.get(),
-            Event::OrderShown(e) => e.market.get(),
-            Event::LevelChanged(e) => e.market.get(),
-            Event::DepthWindowClosed(e) => e.market.get(),
-            Event::PhaseChanged(e) => e.market.get(),
-            Event::AuctionIndicated(e) => e.market.get(),
-            Event::AuctionCompleted(e) => e.market.get(),
-            _ => 0,
-        };
-        cells.entry(cell).or_default().push(event);
-    }
-    cells
-}
-
-fn kind_of(event: &Event) -> String {
-    match event {
-        Event::OrderCanceled(e) => format!("ended {:?}", e.cause),
-        Event::OrderRejected(e) => format!("rejected {:?}", e.reason),
-        Event::OrderExecuted(e) if e.is_maker => "maker".into(),
-        other => format!("{other:?}").split('(').next().unwrap_or_default().into(),
-    }
-}
+use tests::model::layout::Layout;
+use tests::model::pair::Pair;
 
 fn account() -> impl Strategy<Value = AccountId> {
     prop_oneof![30 => 1_u32..=3, 1 => Just(0_u32), 1 => Just(4_u32)].prop_map(AccountId::new)

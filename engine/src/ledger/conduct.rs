@@ -136,7 +136,7 @@ impl Conduct {
         }
     }
 
-    fn check(&self, order: &NewOrder, now: Timestamp, open: u32, beside: u32) -> Result<(), RejectReason> {
+    fn check(&self, order: &NewOrder) -> Result<(), RejectReason> {
         let row = self.row(order.account);
         if row.is_killed {
             return Err(RejectReason::AccountKilled);
@@ -149,6 +149,12 @@ impl Conduct {
                 return Err(RejectReason::ApiKeyKilled);
             }
         }
+        Ok(())
+    }
+
+    /// What comes after the order's session has been looked at.
+    fn check_counts(&self, order: &NewOrder, now: Timestamp, open: u32, beside: u32) -> Result<(), RejectReason> {
+        let row = self.row(order.account);
         if row.order_rate_max > 0 {
             let placed = if row.window == window_of(row, now) { row.placed } else { 0 };
             if placed.saturating_add(beside) >= row.order_rate_max {
@@ -240,11 +246,11 @@ fn window_of(row: &Row, now: Timestamp) -> u64 {
 impl LedgerCell {
     /// Whether the account may place an order at all now, beside as many others.
     pub(super) fn check_conduct(&self, order: &NewOrder, beside: u32) -> Result<(), Refused> {
-        self.conduct.check(order, self.now, self.orders.total(order.account), beside)?;
+        self.conduct.check(order)?;
         if order.session.get() != 0 && !self.silence.is_live(order.account, order.session) {
             return Err(RejectReason::UnknownLease.into());
         }
-        Ok(())
+        Ok(self.conduct.check_counts(order, self.now, self.orders.total(order.account), beside)?)
     }
 
     /// Whether the order is one that the account may place, beside others that buy so much base.

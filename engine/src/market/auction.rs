@@ -223,7 +223,7 @@ impl MarketCell {
     fn finish_uncrossing(&mut self, uncross: Uncross, effects: &mut impl Sink) {
         let Uncross { price, traded: qty, then: (status, cause) } = uncross;
         self.auctions.uncross = None;
-        if let Some(price) = price {
+        if let Some(price) = price.filter(|_| !qty.is_zero()) {
             let market = self.id;
             self.bands.note_auction(price);
             self.bands.settle(self.auctions.last);

@@ -16,7 +16,7 @@
 
 use wire::codec::{CodecError, Reader, Writer};
 use wire::mail::{ChangeMarketProtection, PlaceOrder};
-use wire::{MarketProtection, MarketStatus, OrderId, OrderKind, PhaseCause, Price, RejectReason, Timestamp};
+use wire::{MarketProtection, MarketStatus, OrderId, PhaseCause, Price, RejectReason, Timestamp};
 
 use super::MarketCell;
 use crate::effects::Sink;
@@ -92,7 +92,8 @@ impl MarketCell {
     #[cold]
     pub(super) fn check_price_limits(&self, order: &PlaceOrder) -> Result<(), RejectReason> {
         let passes = |last| self.bands.protection.admits(order.side, order.price, last);
-        let has_limit = order.kind != OrderKind::Market;
+        // A stop order that becomes a market order has a protection price, no limit.
+        let has_limit = !order.kind.is_market();
         if !has_limit || self.auctions.last.is_none_or(passes) { Ok(()) } else { Err(RejectReason::PercentPrice) }
     }
 

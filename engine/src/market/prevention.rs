@@ -48,9 +48,6 @@ impl MarketCell {
         if maker.is_marked && order.self_trade != SelfTradePrevention::Decrement {
             maker.leaves = self.whole(&self.book.order(handle));
         }
-        if maker.is_marked && order.self_trade == SelfTradePrevention::Decrement {
-            self.part_pair(maker.id, effects);
-        }
         let reach = taker.budget.map_or(taker.leaves, |budget| {
             price.affordable(budget, self.rules.lot, self.scale.quote_factor).min(taker.leaves)
         });
@@ -62,6 +59,9 @@ impl MarketCell {
             SelfTradePrevention::Decrement if reach.is_zero() => return Some(Stop::Because(CancelCause::BudgetSpent)),
             SelfTradePrevention::Decrement => (reach.min(maker.leaves), reach.min(maker.leaves)),
         };
+        if maker.is_marked && order.self_trade == SelfTradePrevention::Decrement {
+            self.part_pair(maker.id, effects);
+        }
         self.prevented = self.prevented.next();
         let told = TradePrevented {
             market: self.id,

@@ -3,9 +3,10 @@
 
 use wire::command::*;
 use wire::{
-    AccountId, Amount, AssetId, BasisPoints, CancelRestriction, ClientOrderId, ClientSessionId, Command, FirmId,
-    ListId, ListKind, MarketId, MarketProtection, MarketRules, MarketStatus, OrderId, OrderKind, Price, Qty,
-    ReplaceMode, SelfTradePrevention, Side, Sides, Terms, TimeInForce, Timestamp, TradeGroupId,
+    AccountId, Amount, AssetId, BasisPoints, CancelRestriction, ClientOrderId, ClientSessionId, Command, FeeRate,
+    FeeTier, FeeTiers, FirmId, ListId, ListKind, MarketId, MarketProtection, MarketRules, MarketSchedule, MarketStatus,
+    OrderId, OrderKind, Price, Qty, ReplaceMode, ScheduleStep, SelfTradePrevention, Side, Sides, SignedFeeRate,
+    SpecialRules, Terms, TimeInForce, Timestamp, TradeGroupId,
 };
 
 /// xorshift64* over accounts 1 to `accounts` and markets 1 and 2.
@@ -15,12 +16,26 @@ pub struct Flow {
     rules: MarketRules,
     now: Timestamp,
     names: u64,
+    /// The newest order, if anybody tells.
+    newest: Option<u64>,
 }
 
 impl Flow {
     /// The rules are those that the markets were listed with.
     pub fn new(seed: u64, accounts: u32, rules: MarketRules, now: Timestamp) -> Flow {
-        Flow { state: seed.wrapping_mul(0x9e37_79b9_7f4a_7c15) | 1, accounts: accounts.into(), rules, now, names: 0 }
+        Flow {
+            state: seed.wrapping_mul(0x9e37_79b9_7f4a_7c15) | 1,
+            accounts: accounts.into(),
+            rules,
+            now,
+            names: 0,
+            newest: None,
+        }
+    }
+
+    /// An order has come in: cancels and changes aim better.
+    pub fn learn(&mut self, newest: OrderId) {
+        self.newest = Some(newest.get());
     }
 
     fn below(&mut self, bound: u64) -> u64 {
@@ -44,7 +59,8 @@ impl Flow {
 
     /// One of the last orders, most of which still rest.
     fn recent_order(&mut self) -> OrderId {
-        OrderId::new(self.names.saturating_sub(self.below(60)))
+        let newest = self.newest.unwrap_or(self.names);
+        OrderId::new(newest.saturating_sub(self.below(60)))
     }
 
     fn name(&mut self) -> ClientOrderId {
@@ -83,6 +99,10 @@ impl Flow {
             _ => TimeInForce::Gtc,
         };
         let is_by_quote = kind == OrderKind::Market && self.below(2) == 0;
+        let self_trade = match self.below(3) {
+            0 => self.one_of(SelfTradePrevention::ALL),
+            _ => SelfTradePrevention::None,
+        };
         let is_far = self.below(20) == 0;
         NewOrder {
             account: self.account(),
@@ -90,35 +110,128 @@ impl Flow {
             side,
             kind,
             time_in_force,
-            self_trade: self.one_of(SelfTradePrevention::ALL),
+            self_trade,
             price: self.price(side, is_far),
             qty: if is_by_quote { Qty::ZERO } else { self.qty() },
             quote_qty: if is_by_quote { self.amount(300_000) } else { Amount::ZERO },
             client_order_id: self.name(),
             key: Default::default(),
-            session: ClientSessionId::new(self.below(3)),
+            session: ClientSessionId::new(if self.below(8) == 0 { self.below(2) + 1 } else { 0 }),
         }
     }
 
+    /// Mostly an order that comes in.
     fn on_terms(&mut self) -> NewOrderOnTerms {
         let mut order = self.order();
         let mut terms = Terms::NONE;
         let (is_stop, is_iceberg, is_dated) = (self.below(2) == 0, self.below(3) == 0, self.below(3) == 0);
         if is_stop {
-            order.kind = self.one_of(OrderKind::ALL);
-            terms.stop_price = Some(self.price(order.side.opposite(), false));
-            if self.below(4) == 0 {
-                terms.trailing_delta = BasisPoints::new(self.below(300) as u16 + 10).unwrap_or(BasisPoints::ZERO);
+            const STOPS: [OrderKind; 4] =
+                [OrderKind::StopLoss, OrderKind::StopLossLimit, OrderKind::TakeProfit, OrderKind::TakeProfitLimit];
+            order.kind = if self.below(8) == 0 { self.one_of(OrderKind::ALL) } else { self.one_of(&STOPS) };
+            order.time_in_force = if order.kind.is_market() { TimeInForce::Ioc } else { TimeInForce::Gtc };
+            if order.qty.is_zero() {
+                (order.qty, order.quote_qty) = (self.qty(), Amount::ZERO);
+            }
+            let trails = self.below(3) == 0;
+            if trails {
+                terms.trailing_delta = BasisPoints::new(self.below(100) as u16 + 10).unwrap_or(BasisPoints::ZERO);
+            }
+            if !trails || self.below(2) == 0 {
+                terms.stop_price = Some(self.price(order.side.opposite(), false));
             }
         }
         if is_iceberg {
-            terms.visible_qty = Qty::new(self.rules.lot.units() * 2).expect("a quantity");
+            let lots = self.one_of(&[2, 2, 3, 5]);
+            terms.visible_qty = Qty::new(self.rules.lot.units() * lots).expect("a quantity");
         }
-        if is_dated {
-            order.time_in_force = self.one_of(TimeInForce::ALL);
-            terms.expire_at = Some(self.now.plus_nanos(self.below(5_000_000_000)));
+        if is_dated && !order.kind.is_market() {
+            order.time_in_force =
+                self.one_of(&[TimeInForce::Gtd, TimeInForce::Gtd, TimeInForce::Day, TimeInForce::Fok]);
+        }
+        if order.time_in_force == TimeInForce::Gtd || self.below(30) == 0 {
+            terms.expire_at = Some(self.now.plus_nanos(self.below(1_000_000_000)));
         }
         NewOrderOnTerms { order, terms }
+    }
+
+    /// A list that has a good chance to come in.
+    fn list(&mut self, kind: ListKind, account: AccountId, market: MarketId) -> NewOrderList {
+        let mut legs: Vec<NewOrderOnTerms> = Vec::new();
+        let side = self.one_of(&[Side::Buy, Side::Sell]);
+        let (qty, self_trade) = (self.qty(), self.one_of(SelfTradePrevention::ALL));
+        let is_sell = side == Side::Sell;
+        if kind != ListKind::Oco {
+            let kind = self.one_of(&[OrderKind::Limit, OrderKind::Limit, OrderKind::LimitMaker]);
+            let working = NewOrder { kind, time_in_force: TimeInForce::Gtc, ..self.order() };
+            legs.push(NewOrderOnTerms { order: working, terms: Terms::NONE });
+        }
+        let ticks = |ticks: i64, tick: Price| Price::new(ticks * tick.units()).expect("a price");
+        let (near, far) = (self.below(12) as i64 + 1, self.below(12) as i64 + 1);
+        let (above, below) = (ticks(200 + near, self.rules.tick), ticks(200 - far, self.rules.tick));
+        let (wanted, stop) = if is_sell { (above, below) } else { (below, above) };
+        let profit = self.one_of(&[OrderKind::LimitMaker, OrderKind::LimitMaker, OrderKind::TakeProfit]);
+        let profit = if self.below(4) == 0 { OrderKind::TakeProfitLimit } else { profit };
+        let loss = self.one_of(&[OrderKind::StopLoss, OrderKind::StopLossLimit]);
+        for (kind, price) in [(profit, wanted), (loss, stop)] {
+            let time_in_force = if kind.is_market() {
+                TimeInForce::Ioc
+            } else {
+                self.one_of(&[TimeInForce::Gtc, TimeInForce::Gtc, TimeInForce::Day])
+            };
+            let stop_price = kind.is_stop().then_some(price);
+            let order = NewOrder { side, kind, time_in_force, self_trade, price, qty, ..self.order() };
+            let order = NewOrder { quote_qty: Amount::ZERO, ..order };
+            legs.push(NewOrderOnTerms { order, terms: Terms { stop_price, ..Terms::NONE } });
+        }
+        if self.below(2) == 0 {
+            let at = legs.len() - 2;
+            legs.swap(at, at + 1);
+        }
+        legs.truncate(kind.legs());
+        for leg in &mut legs {
+            (leg.order.account, leg.order.market) = (account, market);
+        }
+        NewOrderList { kind, list_client_order_id: self.name(), legs }
+    }
+
+    fn rate(&mut self) -> (SignedFeeRate, FeeRate) {
+        let maker = self.below(3_000) as i32 - 1_000;
+        let taker = self.below(3_000) as u32;
+        (SignedFeeRate::new(maker).expect("a rate"), FeeRate::new(taker).expect("a rate"))
+    }
+
+    fn fees(&mut self, account: AccountId, market: MarketId) -> SetFees {
+        let (maker, taker) = self.rate();
+        let account = if self.below(2) == 0 { account } else { AccountId::new(0) };
+        let market = if self.below(2) == 0 { market } else { MarketId::new(0) };
+        SetFees { account, market, maker, taker, is_set: self.below(3) > 0 }
+    }
+
+    fn fee_schedule(&mut self) -> SetFeeSchedule {
+        let valuation = AssetId::new(self.one_of(&[1, 2, 2, 3]));
+        let mut tiers = Vec::new();
+        for at in 0..self.below(5) {
+            let (maker, taker) = self.rate();
+            let volume_min = Amount::new(at as i64 * at as i64 * 500_000).expect("an amount");
+            tiers.push(FeeTier { volume_min, maker, taker });
+        }
+        SetFeeSchedule { valuation, tiers: FeeTiers::new(&tiers).expect("tiers that rise") }
+    }
+
+    /// Two steps within the next seconds, of any day.
+    fn schedule(&mut self) -> MarketSchedule {
+        let mut schedule = MarketSchedule::EMPTY;
+        let second = (self.now.nanos() / 1_000_000_000 % 86_400) as u32;
+        let closing = [MarketStatus::Closed, MarketStatus::PreOpen, MarketStatus::Auction, MarketStatus::CancelOnly];
+        if self.below(3) > 0 {
+            let (first, then) = (self.below(3) as u32 + 1, self.below(3) as u32 + 4);
+            let status = self.one_of(&closing);
+            schedule.steps[0] = ScheduleStep { weekdays: 127, second: (second + first) % 86_400, status };
+            let status = MarketStatus::Trading;
+            schedule.steps[1] = ScheduleStep { weekdays: 127, second: (second + then) % 86_400, status };
+        }
+        schedule
     }
 
     fn amount(&mut self, bound: u64) -> Amount {
@@ -131,7 +244,7 @@ impl Flow {
             market: self.market(),
             order: self.recent_order(),
             client_order_id: ClientOrderId::EMPTY,
-            restriction: CancelRestriction::None,
+            restriction: self.one_of(&[CancelRestriction::None, CancelRestriction::None, CancelRestriction::OnlyNew]),
             new_client_order_id: ClientOrderId::EMPTY,
         }
     }
@@ -149,11 +262,11 @@ impl Flow {
 
     fn command(&mut self) -> Command {
         let (account, market) = (self.account(), self.market());
-        match self.below(400) {
-            0..220 => Command::NewOrder(self.order()),
+        match self.below(420) {
+            0..180 => Command::NewOrder(self.order()),
             220..270 => Command::CancelOrder(self.cancel()),
             270..280 => Command::CancelAll(CancelAll { account, market }),
-            280..300 => Command::NewOrderOnTerms(Box::new(self.on_terms())),
+            180..220 | 280..300 => Command::NewOrderOnTerms(Box::new(self.on_terms())),
             300..308 => {
                 let kind = self.one_of(ListKind::ALL);
                 let mut legs: Vec<NewOrderOnTerms> = (0..kind.legs()).map(|_| self.on_terms()).collect();
@@ -169,13 +282,13 @@ impl Flow {
                 list_client_order_id: ClientOrderId::EMPTY,
                 new_client_order_id: ClientOrderId::EMPTY,
             }),
-            311..320 => Command::AmendOrder(Box::new(AmendOrder {
+            311..320 | 410..416 => Command::AmendOrder(Box::new(AmendOrder {
                 account,
                 market,
                 order: self.recent_order(),
                 client_order_id: ClientOrderId::EMPTY,
-                qty: self.qty(),
-                new_client_order_id: ClientOrderId::EMPTY,
+                qty: Qty::new((self.below(8) as i64 + 2) * self.rules.lot.units()).expect("a quantity"),
+                new_client_order_id: self.name(),
             })),
             320..330 => {
                 let (cancel, mut order) = (self.cancel(), self.order());
@@ -188,27 +301,33 @@ impl Flow {
                 let other = self.one_of(&[MarketStatus::PostOnly, MarketStatus::Halted, status]);
                 Command::SetMarketStatus(SetMarketStatus { market, status: other })
             }
-            338..354 => Command::SetMarketStatus(SetMarketStatus { market, status: MarketStatus::Trading }),
+            338..354 | 416 => Command::SetMarketStatus(SetMarketStatus { market, status: MarketStatus::Trading }),
             354..356 => Command::ReopenMarket(ReopenMarket {
                 market,
                 cancel_only_ns: self.below(500_000_000),
                 auction_ns: self.below(500_000_000) + 1,
             }),
             356 => Command::KillMarket(KillMarket { market, cancel_orders: self.below(2) == 0 }),
-            357 => Command::SetMarketProtection(SetMarketProtection {
+            357 | 417 => Command::SetMarketProtection(SetMarketProtection {
                 market,
                 protection: MarketProtection {
-                    static_band_ppm: self.one_of(&[0, 50_000, 20_000]),
+                    static_band_ppm: self.one_of(&[50_000, 50_000, 20_000]),
                     dynamic_band_ppm: self.one_of(&[0, 30_000, 10_000]),
-                    volatility_auction_ns: self.below(400_000_000),
-                    ..MarketProtection::NONE
+                    volatility_auction_ns: if self.below(6) == 0 { 0 } else { self.below(400_000_000) + 1 },
+                    bid_up_ppm: self.one_of(&[0, 0, 1_050_000]),
+                    bid_down_ppm: self.one_of(&[0, 0, 900_000]),
+                    ask_up_ppm: self.one_of(&[0, 0, 1_050_000]),
+                    ask_down_ppm: self.one_of(&[0, 0, 970_000]),
                 },
             }),
             358 => {
+                let tick = Price::new(self.rules.tick.units() * self.one_of(&[1, 1, 1, 2])).expect("a tick");
+                let order_lists_max = self.one_of(&[1, 3, 20]);
+                let special = SpecialRules { order_lists_max, ..self.rules.special };
                 let qty_max = Qty::new(self.rules.lot.units() * self.one_of(&[8, 20, 1_000])).expect("a quantity");
                 Command::SetMarketRules(Box::new(SetMarketRules {
                     market,
-                    rules: MarketRules { qty_max, ..self.rules },
+                    rules: MarketRules { qty_max, tick, special, ..self.rules },
                 }))
             }
             359..363 => Command::AssignAccount(AssignAccount {
@@ -240,7 +359,7 @@ impl Flow {
                 session: ClientSessionId::new(self.below(2) + 1),
                 holder: self.below(2),
                 takes_over: self.below(2) == 0,
-                lease_ms: 500,
+                lease_ms: self.one_of(&[500, 500, 5_000]),
             }),
             373 => Command::EndLease(EndLease {
                 account,
@@ -260,6 +379,18 @@ impl Flow {
                 let asset = AssetId::new(self.one_of(&[1, 2, 3]));
                 Command::Debit(Debit { account, asset, amount: self.amount(10_000) })
             }
+            384..388 => {
+                let is_engaged = self.below(8) == 0;
+                Command::SetKillSwitch(SetKillSwitch { account, key: Default::default(), is_engaged })
+            }
+            388..392 => Command::SetFees(self.fees(account, market)),
+            392 => Command::SetFeeSchedule(Box::new(self.fee_schedule())),
+            393 => Command::SetMarketSchedule(SetMarketSchedule { market, schedule: self.schedule() }),
+            394..410 => {
+                let kind = self.one_of(ListKind::ALL);
+                Command::NewOrderList(self.list(kind, account, market))
+            }
+            418 if self.below(20) == 0 => Command::DelistMarket(DelistMarket { market }),
             _ => Command::Tick(Tick),
         }
     }

@@ -99,6 +99,23 @@ impl Engine {
         self.logs[0].partition.audit().iter().all(|audit| audit.is_conserved() && audit.clearing == 0)
     }
 
+    /// When something is due in any partition.
+    pub fn next_deadline(&self) -> Option<Timestamp> {
+        self.logs.iter().filter_map(|log| log.partition.next_deadline()).min()
+    }
+
+    /// Ticks from now until then whenever something is due, and then once more; what that led to, and then.
+    pub fn pass_time(&mut self, now: Timestamp, then: Timestamp) -> (Vec<Event>, Timestamp) {
+        let mut events = Vec::new();
+        let mut now = now;
+        while let Some(due) = self.next_deadline().filter(|due| now < then && *due <= then) {
+            now = now.max(due);
+            events.append(&mut self.apply(now, &Command::Tick(Tick)).events);
+        }
+        events.append(&mut self.apply(then, &Command::Tick(Tick)).events);
+        (events, then)
+    }
+
     /// Applies the command where the ledger lives, then carries mail until none is left.
     pub fn apply(&mut self, now: Timestamp, command: &Command) -> Told {
         let mut told = vec![Vec::new(); self.logs.len()];

@@ -8,7 +8,7 @@ use wire::{
 };
 
 use super::swarm::Layout;
-use crate::model::exchange::{Exchange, MARKETS};
+use crate::model::exchange::{Exchange, Founding, MARKETS};
 
 /// Where the ledger cell lives.
 pub const LEDGER: PartitionId = PartitionId::new(1);
@@ -56,21 +56,7 @@ pub fn scale() -> MarketScale {
 }
 
 fn rules() -> MarketRules {
-    let (price, qty, amount) = (price, qty, amount);
-    MarketRules {
-        tick: price(5),
-        price_min: price(10),
-        price_max: price(1_000_000_000),
-        lot: qty(2),
-        qty_min: qty(4),
-        qty_max: qty(400),
-        market_qty_max: qty(300),
-        notional_min: amount(8_000),
-        notional_max: amount(40_000_000),
-        protection_ppm: 50_000,
-        open_orders_max: 12,
-        special: wire::SpecialRules::default(),
-    }
+    MarketRules { open_orders_max: 12, ..crate::model::rules() }
 }
 
 /// A price of so many units.
@@ -95,7 +81,8 @@ fn rates() -> Vec<(FeeRate, FeeRate)> {
 
 /// The model, as it is after [`set_up`].
 pub fn model() -> Exchange {
-    Exchange::new(rules(), scale(), FILLS_MAX, rates())
+    let accounts_max = FEES.len() as u32;
+    Exchange::new(Founding { rules: rules(), scale: scale(), fills_max: FILLS_MAX, accounts_max, fees: rates() })
 }
 
 /// Whether the model takes what this does as given.

@@ -1,0 +1,241 @@
+//! Cancels, amends and replaces: `engine/src/ledger/mass_cancel.rs`, `amends.rs` and `replace.rs` state the rules.
+
+use wire::command::*;
+use wire::event::{CancelRejected, KillSwitchChanged, OrderAmended};
+use wire::mail::*;
+use wire::{
+    AccountId, CancelCause, CancelRestriction, ClientOrderId, Event, Mail, MarketId, OrderId, RejectReason,
+    ReplaceMode, Side, Sides, Terms,
+};
+
+use super::super::numbers::{qty, whole};
+use super::admission::{Admitted, Beside};
+use super::{Answer, Ledger, Name, Order, Refused, no};
+
+impl Ledger {
+    /// An open order of the account in the market, by its id or by its name.
+    fn find(&self, account: u32, market: MarketId, id: OrderId, name: &ClientOrderId) -> Option<Order> {
+        let mine = self.orders.iter().filter(|order| order.account == account && order.market == market);
+        match id.get() {
+            0 => mine.clone().find(|order| order.name == *name).copied(),
+            id => mine.clone().find(|order| order.id == id).copied(),
+        }
+    }
+
+    pub(super) fn cancel_order(&mut self, cancel: &CancelOrder) -> Answer {
+        let account = self.account(cancel.account)?;
+        let market = self.market(cancel.market)?.id;
+        let found = self.find(account, market, cancel.order, &cancel.client_order_id);
+        let Some(order) = found else { return no(RejectReason::UnknownOrder) };
+        check_restriction(&order, cancel.restriction)?;
+        self.asked = (account, cancel.new_client_order_id);
+        self.withdraw(order.id, CancelCause::Requested);
+        Ok(order.id)
+    }
+
+    /// Asks the market for one order, once in a command. Whether it did.
+    pub(super) fn withdraw(&mut self, id: u64, cause: CancelCause) -> bool {
+        let id = self.stand_in(id, cause);
+        let Some(order) = self.order(id) else { return false };
+        if !self.withdrawn.insert(id) {
+            return false;
+        }
+        let (market, order, request) = (order.market, OrderId::new(id), self.request());
+        self.mail.push(Mail::WithdrawOrder(WithdrawOrder { market, order, request, cause }));
+        true
+    }
+
+    pub(super) fn withdraw_each(&mut self, orders: &[u64], cause: CancelCause) -> u64 {
+        orders.iter().filter(|order| self.withdraw(**order, cause)).count() as u64
+    }
+
+    pub(super) fn withdraw_all(&mut self, account: u32, market: MarketId, sides: Sides, cause: CancelCause) {
+        let (of, request) = (AccountId::new(account), self.request());
+        self.mail.push(Mail::WithdrawAll(WithdrawAll { market, account: of, sides, request, cause }));
+        self.cancel_waiting(account, market, sides, cause);
+    }
+
+    /// Where the account has open orders.
+    fn open_markets(&self, account: u32) -> Vec<MarketId> {
+        let has_some =
+            |market: &MarketId| self.orders.iter().any(|order| order.account == account && order.market == *market);
+        self.markets.iter().map(|market| market.id).filter(has_some).collect()
+    }
+
+    pub(super) fn cancel_all(&mut self, cancel: &CancelAll) -> Answer {
+        let account = self.account(cancel.account)?;
+        let market = self.market(cancel.market)?.id;
+        if !self.open_markets(account).contains(&market) {
+            return no(RejectReason::NoOpenOrders);
+        }
+        self.withdraw_all(account, market, Sides::Both, CancelCause::MassCancel);
+        Ok(0)
+    }
+
+    pub(super) fn mass_cancel(&mut self, cancel: &MassCancel) -> Answer {
+        let account = self.account(cancel.account)?;
+        let market = match cancel.market.get() {
+            0 => None,
+            _ => Some(self.market(cancel.market)?.id),
+        };
+        self.asked = (account, ClientOrderId::EMPTY);
+        let is_meant = |of: MarketId| market.is_none_or(|market| market == of);
+        if cancel.session.get() != 0 {
+            let of_session = self.of_session(account, cancel.session).into_iter();
+            let orders = of_session.filter(|order| is_meant(order.market) && cancel.sides.include(order.side));
+            let orders: Vec<u64> = orders.map(|order| order.id).collect();
+            if orders.is_empty() {
+                return no(RejectReason::NoOpenOrders);
+            }
+            return Ok(self.withdraw_each(&orders, CancelCause::MassCancel));
+        }
+        let markets: Vec<MarketId> = self.open_markets(account).into_iter().filter(|of| is_meant(*of)).collect();
+        if markets.is_empty() {
+            return no(RejectReason::NoOpenOrders);
+        }
+        for market in &markets {
+            self.withdraw_all(account, *market, cancel.sides, CancelCause::MassCancel);
+        }
+        Ok(markets.len() as u64)
+    }
+
+    /// Of an account; no key is known here.
+    pub(super) fn set_kill_switch(&mut self, set: &SetKillSwitch) -> Answer {
+        let account = self.account(set.account)?;
+        if !set.key.is_empty() {
+            return no(RejectReason::UnknownApiKey);
+        }
+        let (key, is_engaged) = (Default::default(), set.is_engaged);
+        self.events.push(Event::KillSwitchChanged(KillSwitchChanged { account: set.account, key, is_engaged }));
+        self.conduct.kill(account, is_engaged);
+        let markets = if is_engaged { self.open_markets(account) } else { Vec::new() };
+        for market in &markets {
+            self.withdraw_all(account, *market, Sides::Both, CancelCause::KillSwitch);
+        }
+        Ok(markets.len() as u64)
+    }
+
+    pub(super) fn amend_order(&mut self, amend: &AmendOrder) -> Answer {
+        let account = self.account(amend.account)?;
+        let market = self.market(amend.market)?;
+        let found = self.find(account, market.id, amend.order, &amend.client_order_id);
+        let Some(order) = found else { return no(RejectReason::UnknownOrder) };
+        if !(order.is_limit || order.is_stop) || order.list != 0 {
+            return no(RejectReason::AmendNotAllowed);
+        }
+        let wanted = whole(amend.qty);
+        if wanted >= order.qty || wanted <= order.qty - order.leaves {
+            return no(RejectReason::AmendNotLower);
+        }
+        if amend.qty < market.rules.qty_min {
+            return no(RejectReason::QtyTooSmall);
+        }
+        if wanted % whole(market.rules.lot) != 0 {
+            return no(RejectReason::QtyOffLot);
+        }
+        if order.is_limit && market.cost(order.price, wanted) < market.rules.notional_min.wide() {
+            return no(RejectReason::NotionalTooSmall);
+        }
+        let name = amend.new_client_order_id;
+        if name != order.name {
+            if !name.is_client_order_id() {
+                return no(RejectReason::BadClientOrderId);
+            }
+            if let Some(taken) = self.taken_by(account, &name) {
+                return Err((RejectReason::DuplicateClientOrderId, taken));
+            }
+        }
+        self.amended = Some((order.id, name));
+        let (order, by, request) = (OrderId::new(order.id), qty(order.qty - wanted), self.request());
+        self.mail.push(Mail::ReduceOrder(ReduceOrder { market: market.id, order, by, request }));
+        Ok(order.get())
+    }
+
+    pub(super) fn reduced(&mut self, reduced: &OrderReduced) {
+        let (id, name) = self.amended.take().expect("orders of lists are not amended");
+        let order = self.order(id).expect("nothing is late here");
+        let market = self.market_of(&order);
+        let (by, leaves) = (whole(reduced.by), whole(reduced.leaves));
+        let keeps = match (order.is_limit, order.side) {
+            (true, Side::Buy) => market.cost(order.price, leaves),
+            (false, Side::Buy) => market.cost(order.price, leaves).min(order.held),
+            (_, Side::Sell) => order.held - market.base_of(by),
+        };
+        self.release(&order, order.held - keeps);
+        if name != order.name {
+            let is_former = |taken: &&mut Name| (taken.account, taken.name) == (order.account, order.name);
+            self.names.iter_mut().find(is_former).expect("it is taken").closed = Some(self.now);
+            self.names.push(Name { account: order.account, name, order: id, closed: None });
+        }
+        let open = self.order_mut(id);
+        (open.qty, open.leaves, open.held, open.name) = (order.qty - by, leaves, keeps, name);
+        self.events.push(Event::OrderAmended(OrderAmended {
+            order: OrderId::new(id),
+            account: AccountId::new(order.account),
+            market: order.market,
+            qty_before: qty(order.qty),
+            qty: qty(order.qty - by),
+            leaves: reduced.leaves,
+            client_order_id: name,
+            request: reduced.request,
+        }));
+    }
+
+    pub(super) fn replace_order(&mut self, replace: &ReplaceOrder) -> Answer {
+        let (cancel, terms) = (&replace.cancel, replace.terms);
+        if (cancel.account, cancel.market) != (replace.order.account, replace.order.market) {
+            return no(RejectReason::Malformed);
+        }
+        self.check_date(&replace.order, &terms)?;
+        let order = self.protected(&replace.order, &terms)?;
+        let old = match self.replaced(cancel) {
+            Ok(old) => old,
+            Err(refused) if replace.mode == ReplaceMode::StopOnFailure => return Err(refused),
+            Err((reason, _)) => {
+                let admitted = self.admit(&order, Some(&terms), &Beside::default())?;
+                let (id, account, market) = (cancel.order, cancel.account, cancel.market);
+                let told = CancelRejected { order: id, account, market, reason, request: self.request() };
+                self.events.push(Event::CancelRejected(told));
+                return Ok(self.send_on_terms(&order, &admitted, terms));
+            }
+        };
+        let covers = old.list == 0 && old.side == order.side;
+        let credit = if covers { old.held } else { 0 };
+        let admitted = self.admit(&order, Some(&terms), &Beside { credit, ..Beside::default() })?;
+        let increment = (admitted.hold - credit).max(0);
+        let place = self.open(&order, &Admitted { hold: increment, ..admitted }, 0);
+        if terms != Terms::NONE {
+            self.tell_terms(&place, 0, terms);
+        }
+        self.asked = (cancel.account.get(), cancel.new_client_order_id);
+        self.replacing = Some((old.id, place.order.get(), admitted.hold));
+        let (request, expected) = (self.request(), qty(old.leaves));
+        let old = OrderId::new(old.id);
+        self.mail.push(Mail::ReplaceResting(Box::new(ReplaceResting { old, expected, request, place, terms })));
+        Ok(place.order.get())
+    }
+
+    fn replaced(&self, cancel: &CancelOrder) -> Result<Order, Refused> {
+        let found = self.find(cancel.account.get(), cancel.market, cancel.order, &cancel.client_order_id);
+        let Some(order) = found.filter(|order| !self.waits(order.id)) else { return no(RejectReason::UnknownOrder) };
+        check_restriction(&order, cancel.restriction)?;
+        Ok(order)
+    }
+
+    /// The old order has ended and given its hold back.
+    pub(super) fn hold_for_replacement(&mut self, old: &Order) {
+        if let Some((_, id, hold)) = self.replacing.take_if(|(replaced, ..)| *replaced == old.id) {
+            let order = self.order(id).expect("it is on its way");
+            self.hold_up_to(&order, hold);
+        }
+    }
+}
+
+fn check_restriction(order: &Order, restriction: CancelRestriction) -> Result<(), Refused> {
+    let is_in = match restriction {
+        CancelRestriction::None => true,
+        CancelRestriction::OnlyNew => order.leaves == order.qty,
+        CancelRestriction::OnlyPartiallyFilled => order.leaves != order.qty,
+    };
+    if is_in { Ok(()) } else { no(RejectReason::CancelRestricted) }
+}

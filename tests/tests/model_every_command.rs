@@ -1,0 +1,129 @@
+//! The engine against an independent model, over every kind of command: stop and trailing orders, icebergs, dates, order lists,
+//! amends, replaces, mass cancels, leases and countdowns, kill switches, limits, fees, phases, schedules, auctions, bands, filters that
+//! change, delisting. The same replies, the same events, the same balances, in every layout; the engine is written
+//! down and read again on the way.
+
+#![forbid(unsafe_code)]
+
+use std::collections::BTreeSet;
+use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
+
+use tests::model::flow::Flow;
+use tests::model::layout::Layout;
+use tests::model::pair::{FEES, Pair};
+use tests::model::rules;
+use wire::MarketRules;
+
+/// Every kind of command, from a seed: steps that are mostly legal, so that orders meet.
+fn check_flow(layout: Layout, seed: u64, steps: usize) -> BTreeSet<String> {
+    let rules = MarketRules { open_orders_max: 30, ..rules() };
+    let mut pair = Pair::with(layout, rules);
+    let mut flow = Flow::new(seed, FEES.len() as u32, rules, pair.now);
+    for step in 0..steps {
+        let (pause, command) = flow.draw();
+        let done = catch_unwind(AssertUnwindSafe(|| pair.step(pause, &command)));
+        if let Err(panic) = done {
+            eprintln!("seed {seed}, step {step} in {layout:?}: {command:?}");
+            resume_unwind(panic);
+        }
+        if let Some(newest) = pair.newest {
+            flow.learn(newest);
+        }
+        if step % 97 == 96 {
+            pair.engine.restart();
+        }
+    }
+    pair.seen
+}
+
+/// So many seeds of 300 commands each: a few times 10^5 commands of every kind. `MODEL_SEEDS` walks further.
+fn seeds() -> u64 {
+    std::env::var("MODEL_SEEDS").ok().and_then(|seeds| seeds.parse().ok()).unwrap_or(400)
+}
+
+#[test]
+fn joint_cells_and_the_model_tell_the_same_of_every_command() {
+    (0..seeds()).for_each(|seed| drop(check_flow(Layout::Joint, seed, 300)));
+}
+
+#[test]
+fn market_apart_beside_one_with_the_ledger_and_the_model_tell_the_same_of_every_command() {
+    (0..seeds()).for_each(|seed| drop(check_flow(Layout::Mixed, 1_000_000 + seed, 300)));
+}
+
+#[test]
+fn cells_apart_and_the_model_tell_the_same_of_every_command() {
+    (0..seeds()).for_each(|seed| drop(check_flow(Layout::Split, 2_000_000 + seed, 300)));
+}
+
+/// Coverage of the random steps by outcome: what they never reach is not compared.
+#[test]
+fn steps_of_every_kind_visit_every_outcome() {
+    let seen: BTreeSet<String> = (0..200).flat_map(|seed| check_flow(Layout::Joint, 3_000_000 + seed, 300)).collect();
+    let wanted = [
+        "AccountAssigned",
+        "AccountLimitsChanged",
+        "AllCanceled",
+        "AuctionCompleted",
+        "AuctionIndicated",
+        "CancelRejected",
+        "CountdownChanged",
+        "FeeScheduleChanged",
+        "FeeTierChanged",
+        "FeesChanged",
+        "KillSwitchChanged",
+        "LeaseChanged",
+        "ListEnded",
+        "ListRejected",
+        "ListStarted",
+        "MarketProtectionChanged",
+        "MarketRulesChanged",
+        "MarketScheduleChanged",
+        "MatchPrevented",
+        "OrderAmended",
+        "OrderArmed",
+        "OrderLimitsChanged",
+        "OrderTerms",
+        "OrderTracking",
+        "OrderTriggered",
+        "PhaseChanged",
+        "ended BudgetSpent",
+        "ended Countdown",
+        "ended Disconnected",
+        "ended Expired",
+        "ended FillLimit",
+        "ended KillSwitch",
+        "ended MarketClosed",
+        "ended MassCancel",
+        "ended NotPlaced",
+        "ended OtherLeg",
+        "ended PriceBand",
+        "ended Requested",
+        "ended RulesChanged",
+        "ended SelfTrade",
+        "ended TimeInForce",
+        "ended WorkingEnded",
+        "refused AccountKilled",
+        "refused AccountOpenOrders",
+        "refused AccountQtyTooLarge",
+        "refused AmendNotAllowed",
+        "refused AmendNotLower",
+        "refused BadExpiry",
+        "refused BadIcebergQty",
+        "refused BadOrderList",
+        "refused CancelRestricted",
+        "refused LeaseTaken",
+        "refused NotInAuction",
+        "refused PostOnlyPhase",
+        "refused TooManyOrderLists",
+        "refused TooManyStopOrders",
+        "refused UnknownLease",
+        "refused UnknownOrderList",
+        "rejected BadListPrices",
+        "rejected PercentPrice",
+        "rejected StopWouldTrigger",
+        "rejected WouldTake",
+    ];
+    let missing: Vec<&str> = wanted.into_iter().filter(|wanted| !seen.contains(*wanted)).collect();
+    assert!(missing.is_empty(), "never seen: {missing:?} of {seen:?}");
+}
