@@ -25,6 +25,7 @@ const OWNED: [i64; 3] = [2_000_000_000, 50_000_000, 300_000];
 /// The engine, with two markets and three accounts, and the model beside it.
 pub struct Pair {
     layout: Layout,
+    /// What is judged.
     pub engine: Engine,
     model: Exchange,
     /// Log time.

@@ -165,6 +165,9 @@ fn limit_prices_are_measured_against_the_last_trade() {
             ("carol sell 1 @ 96", true),
             ("carol sell 1 @ 94", false),
             ("carol sell 1 @ 94 maker-only", false),
+            ("carol sell 1 stop-loss 98 @ 94", false),
+            // What it is protected with, 92, is no limit that anybody has asked for.
+            ("carol sell 1 stop-loss 98", true),
         ] {
             assert_eq!(!world.play(order).contains("PercentPrice"), passes, "{order}");
             world.play("bob cancel all");

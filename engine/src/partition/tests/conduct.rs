@@ -268,3 +268,17 @@ fn the_buys_of_an_order_list_count_together_for_the_position() {
         assert!(world.play(list.replace(" l ", " m ").as_str()).starts_with("list "));
     });
 }
+
+/// The reasons come in the order that the rules state.
+#[test]
+fn a_session_without_a_lease_is_refused_before_the_counts_are_looked_at() {
+    in_both(|world| {
+        assert!(is_accepted(settled(world, account_limits(1, 1, 86_400_000))));
+        assert!(is_accepted(order(world, "alice buy 1 @ 50")));
+        let words: Vec<&str> = "alice buy 1 @ 50".split_whitespace().collect();
+        let order = world.parse_order(&words);
+        let in_session = |session| wire::command::NewOrder { session: ClientSessionId::new(session), ..order };
+        assert_eq!(reason(settled(world, Command::NewOrder(in_session(9)))), RejectReason::UnknownLease);
+        assert_eq!(reason(settled(world, Command::NewOrder(in_session(0)))), RejectReason::OrderRateExceeded);
+    });
+}

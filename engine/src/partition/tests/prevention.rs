@@ -158,3 +158,17 @@ fn the_book_order_by_order_follows_from_the_events_alone() {
         assert_eq!(left, [(Side::Buy, 102, vec![(8, 8)])], "{layout:?}");
     }
 }
+
+/// Nothing of the pair has begun to work when the budget does not reach one lot.
+#[test]
+fn a_decrement_that_takes_nothing_leaves_the_pair_of_the_maker_alone() {
+    check(
+        "bob sell 1 @ 104             -> accepted 1, rests 1 1
+         carol buy 1 @ 104            -> accepted 2, filled 2 1@104 fee 1, filled 1 1@104
+         alice oco l | sell 5 stop-loss 90 | sell 5 @ 110 maker-only -> list 1, accepted 3, armed 3, accepted 4, rests 4 5
+         alice buy 990 @ 100          -> accepted 5, rests 5 990
+         bob sell 9 @ 108             -> accepted 6, rests 6 9
+         alice buy 10 market 120 stp-decrement -> accepted 7, fill 7 9@108, filled 6 9@108, expired 7 1 BudgetSpent
+         alice cancel 3               -> canceled 4 5 Requested, canceled 3 5 Requested, done 1",
+    );
+}
