@@ -13,7 +13,7 @@ use wire::codec::{CodecError, Reader, Writer};
 use crate::digest::digest;
 
 const MAGIC: [u8; 8] = *b"MSTYCELL";
-const VERSION: u16 = 1;
+pub(crate) const VERSION: u16 = 1;
 const HEADER: usize = 34;
 
 /// Why bytes are not a snapshot that this partition can take up.

@@ -7,6 +7,7 @@ mod conduct;
 mod deposits;
 mod depth;
 mod fees;
+mod golden;
 mod lists;
 mod mail;
 mod orders;
