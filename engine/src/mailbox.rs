@@ -142,7 +142,7 @@ impl Mailboxes {
         Some((inbox.incarnation, inbox.last_seen))
     }
 
-    /// How many mails at the front of the batch have been applied before. Refuses a gap, a former life
+    /// How many mails at the front of the batch have been applied before. Refuses a gap, another life
     /// of the sender, and an acknowledgement of what was never sent.
     pub(crate) fn check_batch(&self, batch: &DeliverMail) -> Result<usize, RejectReason> {
         if batch.first == MailSequence::ZERO || batch.mail.is_empty() || batch.first.get() >= 1 << 63 {
@@ -152,8 +152,7 @@ impl Mailboxes {
         let last_seen = match self.received(batch.from) {
             None if self.inboxes.len() >= self.peers_max => return Err(RejectReason::TableFull),
             None => 0,
-            Some((incarnation, _)) if incarnation > batch.incarnation => return Err(RejectReason::Malformed),
-            Some((incarnation, _)) if incarnation < batch.incarnation => 0,
+            Some((incarnation, _)) if incarnation != batch.incarnation => return Err(RejectReason::Malformed),
             Some((_, last_seen)) => last_seen.get(),
         };
         if batch.first.get() > last_seen + 1 {
@@ -170,7 +169,6 @@ impl Mailboxes {
         let last = MailSequence::new(batch.first.get() + batch.mail.len() as u64 - 1);
         let new = Inbox { from: batch.from, incarnation: batch.incarnation, last_seen: last };
         match self.inboxes.binary_search_by_key(&batch.from, |inbox| inbox.from) {
-            Ok(at) if self.inboxes[at].incarnation < batch.incarnation => self.inboxes[at] = new,
             Ok(at) => self.inboxes[at].last_seen = self.inboxes[at].last_seen.max(last),
             Err(at) => self.inboxes.insert(at, new),
         }
@@ -216,19 +214,17 @@ impl Mailboxes {
         }
     }
 
-    /// In a later life of the log what is still on its way is counted from 1 again.
+    /// Of the same life of the log: mail that a former one left on its way may have been applied already, and nothing
+    /// here could tell.
     pub(crate) fn load(incarnation: Incarnation, peers_max: u16, from: &mut Reader<'_>) -> Result<Self, CodecError> {
         let saved: Incarnation = from.get()?;
-        if saved > incarnation {
+        if saved != incarnation {
             return Err(CodecError::OutOfRange);
         }
         let mut mailboxes = Mailboxes::new(incarnation, peers_max);
         for _ in 0..from.get::<u32>()? {
             let mut outbox = Outbox::new(from.get()?);
             outbox.trimmed = from.get()?;
-            if saved < incarnation {
-                outbox.trimmed = 0;
-            }
             for _ in 0..from.get::<u32>()? {
                 outbox.mail.push_back(v1::decode_mail(from)?);
             }

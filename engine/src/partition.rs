@@ -387,7 +387,7 @@ impl Partition {
     }
 
     /// The partition that [`Partition::snapshot`] wrote. The configuration must name the same partition and
-    /// ledger; its incarnation may be later, its limits must hold what is there.
+    /// ledger and incarnation; its limits must hold what is there.
     pub fn restore(config: PartitionConfig, bytes: &[u8]) -> Result<Partition, SnapshotError> {
         let mut from = Reader::new(open(bytes)?);
         let saved: (PartitionId, PartitionId) = (from.get()?, from.get()?);

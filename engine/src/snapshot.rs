@@ -27,7 +27,7 @@ pub enum SnapshotError {
     Damaged,
     /// Of another partition, or of one with another ledger.
     OtherPartition,
-    /// The state breaks a bound: its limits were larger, or its incarnation later.
+    /// The state breaks a bound: its limits were larger, or its incarnation another.
     Body(CodecError),
 }
 

@@ -189,7 +189,7 @@ fn a_market_that_is_not_heard_refuses_to_match_but_answers_everything() {
 }
 
 #[test]
-fn a_later_life_of_the_log_counts_its_mail_from_one() {
+fn mail_and_snapshots_of_another_life_of_the_log_are_refused() {
     let mut world = World::new(Layout::Split);
     let sell = order(&mut world, "alice sell 5 @ 100");
     world.ask(Command::NewOrder(sell));
@@ -201,12 +201,19 @@ fn a_later_life_of_the_log_counts_its_mail_from_one() {
         incarnation: Incarnation::new(incarnation),
         limits: small_limits(),
     };
-    assert!(matches!(Partition::restore(config(0), &bytes), Err(SnapshotError::Body(_))));
-    world.partitions[0] = Partition::restore(config(2), &bytes).expect("it restores");
+    for other in [0, 2] {
+        assert!(matches!(Partition::restore(config(other), &bytes), Err(SnapshotError::Body(_))));
+    }
+    world.partitions[0] = Partition::restore(config(1), &bytes).expect("it restores");
     let first = batch(&world, 0, 1);
-    assert_eq!((first.incarnation, first.first), (Incarnation::new(2), MailSequence::new(1)));
-    assert_eq!(world.apply(1, &Command::DeliverMail(first)), Reply::Accepted { id: 0 });
-    assert_eq!(world.partitions[1].received(LEDGER), Some((Incarnation::new(2), MailSequence::new(1))));
+    assert_eq!(world.apply(1, &Command::DeliverMail(first.clone())), Reply::Accepted { id: 0 });
+    let received = world.partitions[1].received(LEDGER);
+    for other in [0, 2] {
+        let other = DeliverMail { incarnation: Incarnation::new(other), ..first.clone() };
+        let reply = world.apply(1, &Command::DeliverMail(other));
+        assert!(matches!(reply, Reply::Rejected { reason: RejectReason::Malformed, .. }));
+    }
+    assert_eq!(world.partitions[1].received(LEDGER), received);
     world.carry_all();
     world.assert_settled();
     assert_eq!(world.play("alice cancel 1"), "canceled 1 5 Requested");
