@@ -215,7 +215,7 @@ fn check_price(at: Price, rules: &MarketRules) -> Result<(), Refused> {
 
 fn check_qty(new: &NewOrder, rules: &MarketRules) -> Result<(), Refused> {
     let has_qty = !new.qty.is_zero();
-    let is_one = has_qty != !new.quote_qty.is_zero();
+    let is_one = has_qty == new.quote_qty.is_zero();
     refuse_if(!is_one || (!has_qty && new.kind != OrderKind::Market), RejectReason::QtyMissing)?;
     if !has_qty {
         return Ok(());
