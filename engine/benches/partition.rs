@@ -190,6 +190,7 @@ impl Exchange {
                     client_order_id: ClientOrderId::new(&text).unwrap(),
                     key: Default::default(),
                     session: Default::default(),
+                    asked_us: 0,
                 }));
                 assert_eq!(reply, Reply::Accepted { id: self.flow.placed });
             }
@@ -202,6 +203,7 @@ impl Exchange {
                     client_order_id,
                     restriction: wire::CancelRestriction::None,
                     new_client_order_id: ClientOrderId::EMPTY,
+                    asked_us: 0,
                 }));
             }
         }

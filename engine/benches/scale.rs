@@ -113,6 +113,7 @@ impl Flow {
                     client_order_id: ClientOrderId::new(&name).unwrap(),
                     key: Default::default(),
                     session: Default::default(),
+                    asked_us: 0,
                 })
             }
             Draw::Cancel { order, account, market } => Command::CancelOrder(CancelOrder {
@@ -122,6 +123,7 @@ impl Flow {
                 client_order_id: ClientOrderId::EMPTY,
                 restriction: CancelRestriction::None,
                 new_client_order_id: ClientOrderId::EMPTY,
+                asked_us: 0,
             }),
         }
     }

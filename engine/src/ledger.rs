@@ -49,6 +49,7 @@ use self::lists::Lists;
 use self::orders::{Order, Orders};
 use self::registry::Registry;
 use self::replace::Replaces;
+use self::seals::Seals;
 use self::silence::Silence;
 use self::withdrawals::Withdrawals;
 use crate::effects::Effects;
@@ -96,6 +97,7 @@ pub(crate) struct LedgerCell {
     replaces: Replaces,
     lists: Lists,
     silence: Silence,
+    seals: Seals,
     blockchains: Blockchains,
     deposits: Deposits,
     withdrawals: Withdrawals,
@@ -118,6 +120,7 @@ impl LedgerCell {
             replaces: Replaces::default(),
             lists: Lists::default(),
             silence: Silence::new(limits),
+            seals: Seals::new(limits),
             blockchains: Blockchains::new(limits),
             deposits: Deposits::new(limits),
             withdrawals: Withdrawals::new(limits),
@@ -129,6 +132,7 @@ impl LedgerCell {
     pub(crate) fn begin(&mut self, now: Timestamp) {
         self.now = now;
         self.orders.forget(now);
+        self.seals.forget(now);
     }
 
     /// A new leader's first entry: clients could not reach a leader before it.
@@ -294,16 +298,16 @@ impl LedgerCell {
         cancel: &CancelOrder,
         effects: &mut Effects<'_>,
     ) -> Answer {
-        let CancelOrder { account, market, order, ref client_order_id, restriction, new_client_order_id: name } =
-            *cancel;
+        let CancelOrder { account, market, order, client_order_id, restriction, .. } = *cancel;
+        let name = cancel.new_client_order_id;
         self.registry.account(account)?;
         let partition = self.registry.market(market)?.listed.partition;
         let open = match order.get() {
-            0 => self.orders.named(account, client_order_id),
+            0 => self.orders.named(account, &client_order_id),
             _ => self.orders.get(order),
         };
         let Some(open) = open.filter(|open| open.account == account && open.market == market) else {
-            return Err(RejectReason::UnknownOrder.into());
+            return Err(self.unknown_order(order, account, client_order_id, cancel.asked_us).into());
         };
         if !open.is_in(restriction) {
             return Err(RejectReason::CancelRestricted.into());
@@ -404,6 +408,7 @@ impl LedgerCell {
         self.lanes.save(to);
         self.conduct.save(to);
         self.silence.save(to);
+        self.seals.save(to);
         self.fees.save(to);
         self.amends.save(to);
         self.replaces.save(to);
@@ -436,6 +441,7 @@ impl LedgerCell {
         }
         ledger.conduct.load(from)?;
         ledger.silence = Silence::load(limits, from)?;
+        ledger.seals = Seals::load(limits, from)?;
         for account in ledger.registry.opened() {
             ledger.fees.add_account(account.maker_fee, account.taker_fee);
         }

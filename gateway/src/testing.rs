@@ -136,6 +136,7 @@ pub(crate) fn buy(name: &str) -> NewOrder {
         client_order_id: client_id(name),
         key: Default::default(),
         session: Default::default(),
+        asked_us: 0,
     }
 }
 

@@ -167,6 +167,7 @@ impl<'a> Loop<'a> {
             client_order_id: Text::new(name.as_bytes()).expect("16 digits are a name"),
             key: Default::default(),
             session: Default::default(),
+            asked_us: 0,
         };
         let mut payload = Vec::with_capacity(128);
         encode_command(&Command::NewOrder(order), &mut payload);

@@ -191,6 +191,7 @@ impl Stage {
                 client_order_id: ClientOrderId::EMPTY,
                 restriction: CancelRestriction::None,
                 new_client_order_id: ClientOrderId::EMPTY,
+                asked_us: 0,
             }))),
             "joins" => {
                 let group = TradeGroupId::new(number(rest.get(1).copied())?);
@@ -259,6 +260,7 @@ impl Stage {
             client_order_id: ClientOrderId::new(format!("order-{}", self.names).as_bytes()).expect("a short name"),
             key: Default::default(),
             session: Default::default(),
+            asked_us: 0,
         })))
     }
 

@@ -87,6 +87,7 @@ fn order() -> impl Strategy<Value = Command> {
                 client_order_id,
                 key: Default::default(),
                 session: Default::default(),
+                asked_us: 0,
             })
         },
     )
@@ -102,6 +103,7 @@ fn step() -> impl Strategy<Value = (u64, Command)> {
             client_order_id,
             restriction: wire::CancelRestriction::None,
             new_client_order_id: ClientOrderId::EMPTY,
+            asked_us: 0,
         })
     });
     let by_name = (trader(), market(), name()).prop_map(|(account, market, client_order_id)| {
@@ -112,6 +114,7 @@ fn step() -> impl Strategy<Value = (u64, Command)> {
             client_order_id,
             restriction: wire::CancelRestriction::None,
             new_client_order_id: ClientOrderId::EMPTY,
+            asked_us: 0,
         })
     });
     let all = (trader(), market()).prop_map(|(account, market)| Command::CancelAll(CancelAll { account, market }));
@@ -187,6 +190,7 @@ fn written(account: u32, side: Side, is_market: bool, price: i64, units: i64, qu
         client_order_id: ClientOrderId::new(name.as_bytes()).unwrap(),
         key: Default::default(),
         session: Default::default(),
+        asked_us: 0,
     })
 }
 

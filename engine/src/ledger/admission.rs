@@ -74,9 +74,7 @@ impl LedgerCell {
         if !order.client_order_id.is_client_order_id() {
             return Err(RejectReason::BadClientOrderId.into());
         }
-        if let Some(taken_by) = self.orders.taken_by(order.account, &order.client_order_id) {
-            return Err(Refused::naming(RejectReason::DuplicateClientOrderId, taken_by.get()));
-        }
+        self.check_name(order.account, &order.client_order_id, order.asked_us)?;
         admits(market.status, order.kind, order.time_in_force)?;
         self.check_conduct(order, beside.orders)?;
         let market = &market.listed;

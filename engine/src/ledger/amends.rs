@@ -77,7 +77,12 @@ impl LedgerCell {
         effects: &mut Effects<'_>,
     ) -> Answer {
         let AmendOrder { account, market, new_client_order_id: name, .. } = *amend;
-        let (order, partition) = self.check_amend(amend)?;
+        let (order, partition) = match self.check_amend(amend) {
+            Err(refused) if refused.reason == RejectReason::UnknownOrder => {
+                return Err(self.unknown_order(amend.order, account, amend.client_order_id, amend.asked_us).into());
+            }
+            checked => checked?,
+        };
         let by = order.qty.checked_sub(amend.qty).ok_or(RejectReason::AmendNotLower)?;
         if name != order.client_order_id {
             self.orders.take_name(account, &name, order.id);
@@ -92,7 +97,7 @@ impl LedgerCell {
     }
 
     fn check_amend(&self, amend: &AmendOrder) -> Result<(Order, PartitionId), Refused> {
-        let AmendOrder { account, market, order, ref client_order_id, qty, ref new_client_order_id } = *amend;
+        let AmendOrder { account, market, order, ref client_order_id, qty, ref new_client_order_id, asked_us } = *amend;
         self.registry.account(account)?;
         let listed = self.registry.market(market)?.listed;
         let open = match order.get() {
@@ -127,9 +132,7 @@ impl LedgerCell {
             if !new_client_order_id.is_client_order_id() {
                 return Err(RejectReason::BadClientOrderId.into());
             }
-            if let Some(taken_by) = self.orders.taken_by(account, new_client_order_id) {
-                return Err(Refused::naming(RejectReason::DuplicateClientOrderId, taken_by.get()));
-            }
+            self.check_name(account, new_client_order_id, asked_us)?;
             if !self.orders.has_room_for_names(1) {
                 return Err(RejectReason::Busy.into());
             }

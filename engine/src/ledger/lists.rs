@@ -97,6 +97,11 @@ impl Lists {
         Some(list)
     }
 
+    /// The open list of this name.
+    pub(super) fn named(&self, account: AccountId, name: ClientOrderId) -> Option<ListId> {
+        self.names.get(&(account, name)).copied()
+    }
+
     fn of_account(&self, account: AccountId) -> Vec<ListId> {
         let names = self.names.range((account, ClientOrderId::EMPTY)..);
         names.take_while(|((owner, _), _)| *owner == account).map(|(_, id)| *id).collect()
@@ -269,9 +274,7 @@ impl LedgerCell {
         if !name.is_client_order_id() {
             return Err(RejectReason::BadClientOrderId.into());
         }
-        if let Some(list) = self.lists.names.get(&(account, name)) {
-            return Err(Refused::naming(RejectReason::DuplicateListClientOrderId, list.get()));
-        }
+        self.check_list_name(account, name, first.asked_us)?;
         check_shape(new)?;
         let mut legs = Vec::with_capacity(new.legs.len());
         let mut beside = Beside::default();
@@ -313,15 +316,15 @@ impl LedgerCell {
         cancel: &CancelOrderList,
         effects: &mut Effects<'_>,
     ) -> Answer {
-        let CancelOrderList { account, market, list, list_client_order_id, new_client_order_id: name } = *cancel;
+        let CancelOrderList { account, market, list, list_client_order_id, new_client_order_id: name, .. } = *cancel;
         self.registry.account(account)?;
         let partition = self.registry.market(market)?.listed.partition;
         let id = match list.get() {
-            0 => self.lists.names.get(&(account, list_client_order_id)).copied().unwrap_or(ListId::ZERO),
+            0 => self.lists.named(account, list_client_order_id).unwrap_or(ListId::ZERO),
             _ => list,
         };
         let found = self.lists.lists.get(&id).filter(|list| list.account == account && list.market == market);
-        let Some(list) = found else { return Err(RejectReason::UnknownOrderList.into()) };
+        let Some(list) = found else { return Err(self.unknown_list(cancel).into()) };
         let open = list.legs.into_iter().find(|leg| self.orders.get(*leg).is_some());
         let Some(order) = open else { return Err(RejectReason::UnknownOrderList.into()) };
         if !self.cancels_have_room(partition) {

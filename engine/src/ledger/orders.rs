@@ -3,7 +3,6 @@
 use std::collections::{BTreeMap, VecDeque};
 
 use wire::codec::{CodecError, Reader, Writer};
-use wire::command::SealName;
 use wire::{
     AccountId, Amount, ApiKeyId, CancelRestriction, ClientOrderId, ClientSessionId, ListId, MarketId, OrderId, Price,
     Qty, Side, Timestamp,
@@ -209,32 +208,6 @@ impl Orders {
     /// Takes a name, unused, for an order that has another.
     pub(super) fn take_name(&mut self, account: AccountId, name: &ClientOrderId, order: OrderId) {
         self.taken.insert(key(account, name), order.get());
-    }
-
-    /// Seals an unused name, or seals it anew: nobody takes it for the retention.
-    pub(super) fn seal(&mut self, account: AccountId, name: &ClientOrderId, seal: OrderId, now: Timestamp) {
-        self.unseal(account, name);
-        self.take_name(account, name, seal);
-        let [fingerprint, _] = key(account, name);
-        self.closed.push_back(Closed { fingerprint, account, order: seal, closed: now });
-    }
-
-    /// Takes a name's seal away, if it has one. Seals are young: it is found from the end.
-    pub(super) fn unseal(&mut self, account: AccountId, name: &ClientOrderId) {
-        let sealed = self.taken_by(account, name).filter(|id| SealName::asked_at(id.get()).is_some());
-        let Some(seal) = sealed else { return };
-        let [fingerprint, _] = key(account, name);
-        let is_it =
-            |closed: &Closed| (closed.fingerprint, closed.account, closed.order) == (fingerprint, account, seal);
-        if let Some(at) = self.closed.iter().rposition(is_it) {
-            self.closed.remove(at);
-        }
-        self.taken.remove(&key(account, name));
-    }
-
-    /// Whether so many names can be remembered that a seal takes no order's place.
-    pub(super) fn has_room_for_seal(&self) -> bool {
-        self.taken.len() < self.remembered_max / 2
     }
 
     /// Frees a name that was taken for this order, if it still is.

@@ -99,9 +99,20 @@ impl LedgerCell {
         let order = self.protected(&replace.order, &terms)?;
         let old = match self.replaced(replace) {
             Ok(old) => old,
-            Err(refused) if replace.mode == ReplaceMode::StopOnFailure => return Err(refused),
             Err(refused) => {
-                let admitted = self.admit(&order, Some(&terms), mailboxes)?;
+                // Both were asked for at once: a new order of the name that is not found is judged before it is sealed.
+                let admitted = match replace.mode {
+                    ReplaceMode::StopOnFailure => Err(refused),
+                    ReplaceMode::AllowFailure => self.admit(&order, Some(&terms), mailboxes),
+                };
+                if refused.reason == RejectReason::UnknownOrder {
+                    let reason =
+                        self.unknown_order(cancel.order, cancel.account, cancel.client_order_id, cancel.asked_us);
+                    if reason != RejectReason::UnknownOrder {
+                        return Err(reason.into());
+                    }
+                }
+                let admitted = admitted?;
                 let (account, market, reason) = (cancel.account, cancel.market, refused.reason);
                 let told = CancelRejected { order: cancel.order, account, market, reason, request: position };
                 effects.tell(Event::CancelRejected(told));
@@ -256,5 +267,6 @@ pub(super) fn as_new(place: &PlaceOrder, quote_qty: Amount, order: &Order) -> Ne
         client_order_id: order.client_order_id,
         key: order.key,
         session: order.session,
+        asked_us: 0,
     }
 }

@@ -307,9 +307,13 @@ pub struct NewOrder {
     pub key: ApiKeyId,
     /// The client session whose end cancels it; 0 for none.
     pub session: ClientSessionId,
+    /// When its client asked for it, in microseconds by the client's own clock ([`SealName`]); 0 of a client that does
+    /// not say: any seal of the name refuses it.
+    pub asked_us: u64,
 }
 
-/// Cancels one order, named by id or, when `order` is 0, by client order id.
+/// Cancels one order, named by id or, when `order` is 0, by client order id. When no order has that name, it is sealed as
+/// by [`SealName`] before `UnknownOrder` is said; it is `Busy` if that cannot be.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct CancelOrder {
     /// Whose order.
@@ -324,6 +328,8 @@ pub struct CancelOrder {
     pub restriction: CancelRestriction,
     /// The client's name for this cancel; empty when there is none.
     pub new_client_order_id: ClientOrderId,
+    /// When its client asked, in microseconds by the client's own clock; 0 seals nothing.
+    pub asked_us: u64,
 }
 
 /// Cancels every open order of an account in one market.
@@ -380,7 +386,7 @@ pub enum Reply {
         /// The id that the command created or named; 0 when there is none.
         id: u64,
     },
-    /// Refused; nothing changed.
+    /// Refused; nothing changed, but that a name which nothing has is sealed.
     Rejected {
         /// Why.
         reason: RejectReason,

@@ -35,7 +35,7 @@ pub use fees::{Fees, Rates};
 pub use fills::{Fill, Fills};
 pub use lists::{ListStatus, Lists, OrderList};
 pub use orders::{Amendment, Order, OrderStatus, Orders, Prevented};
-pub use outcomes::{OrderOutcome, RequestOutcome};
+pub use outcomes::{OrderOutcome, OrderWait, RequestOutcome};
 pub use reports::cancel_report_id;
 pub use special::PreventedMatch;
 pub use user_events::{UserEvent, UserEvents};
@@ -173,8 +173,9 @@ impl Accounts {
         self.subscribers.end_listen_keys(account);
     }
 
-    /// The first outcome of an order, now or later. The order may not have been seen yet.
-    pub fn await_order(&self, account: AccountId, market: MarketId, order: OrderId) -> oneshot::Receiver<OrderOutcome> {
+    /// The first outcome of an order, now or later. The order may not have been seen yet. `None` when too many wait for
+    /// it.
+    pub fn await_order(&self, account: AccountId, market: MarketId, order: OrderId) -> Option<OrderWait> {
         let known = self.get(account).and_then(|account| {
             let order = account.orders.get(market, order).filter(|order| order.is_settled)?;
             Some(account.outcome(order))
@@ -184,15 +185,15 @@ impl Accounts {
                 let (sender, receiver) = oneshot::channel();
                 // The receiver is ours: it is there.
                 let _ = sender.send(outcome);
-                receiver
+                Some(OrderWait { token: 0, receiver })
             }
             None => self.outcomes.await_order(order),
         }
     }
 
-    /// Ends the wait for an order.
-    pub fn give_up_order(&self, order: OrderId) {
-        self.outcomes.give_up_order(order);
+    /// Ends one wait for an order.
+    pub fn give_up_order(&self, order: OrderId, token: u64) {
+        self.outcomes.give_up_order(order, token);
     }
 
     /// The outcome of a cancel or mass cancel, now or later.
@@ -441,8 +442,8 @@ impl Accounts {
         }
         let list = known.list;
         self.settle_list_of(account, market, list);
-        if let Some(waiter) = self.outcomes.order_waiter(order) {
-            let account = &self.accounts[&account];
+        let account = &self.accounts[&account];
+        for waiter in self.outcomes.order_waiters(order) {
             if let Some(order) = account.orders.get(market, order) {
                 // A client that gave up asks for the order's status instead.
                 let _ = waiter.send(account.outcome(order));

@@ -16,6 +16,9 @@ use super::orders::Order;
 /// How many outcomes of cancels are remembered: far more than can be waited for at a time.
 const REQUESTS_REMEMBERED: usize = 65_536;
 
+/// How many may wait for one order: who sent it, and those who sent the same again, however often.
+const WAITERS_MAX: usize = 16;
+
 /// What became of an order: itself at that moment, and its fills up to then.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct OrderOutcome {
@@ -47,18 +50,40 @@ pub(super) struct Outcomes {
 
 #[derive(Default)]
 struct Waiting {
-    orders: HashMap<OrderId, oneshot::Sender<OrderOutcome>>,
+    orders: HashMap<OrderId, Vec<Waiter>>,
+    /// The number of the latest waiter for an order.
+    last: u64,
     requests: HashMap<LogPosition, oneshot::Sender<RequestOutcome>>,
     lists: HashMap<ListId, oneshot::Sender<()>>,
 }
 
+/// One who waits for an order.
+struct Waiter {
+    token: u64,
+    sender: oneshot::Sender<OrderOutcome>,
+}
+
+/// The outcome of an order, to come.
+pub struct OrderWait {
+    /// With which the wait is given up.
+    pub token: u64,
+    /// Where it comes.
+    pub receiver: oneshot::Receiver<OrderOutcome>,
+}
+
 impl Outcomes {
-    /// Waits for an order whose outcome is not known yet.
-    pub(super) fn await_order(&self, order: OrderId) -> oneshot::Receiver<OrderOutcome> {
+    /// Waits for an order whose outcome is not known yet. `None` when too many do.
+    pub(super) fn await_order(&self, order: OrderId) -> Option<OrderWait> {
         let (sender, receiver) = oneshot::channel();
         let mut waiting = self.waiting.lock().unwrap_or_else(PoisonError::into_inner);
-        waiting.orders.insert(order, sender);
-        receiver
+        let token = waiting.last + 1;
+        let waiters = waiting.orders.entry(order).or_default();
+        if waiters.len() >= WAITERS_MAX {
+            return None;
+        }
+        waiters.push(Waiter { token, sender });
+        waiting.last = token;
+        Some(OrderWait { token, receiver })
     }
 
     /// The outcome of a cancel, now or later.
@@ -92,17 +117,24 @@ impl Outcomes {
         }
     }
 
-    /// Forgets those who no longer wait.
-    pub(super) fn give_up_order(&self, order: OrderId) {
-        self.waiting.lock().unwrap_or_else(PoisonError::into_inner).orders.remove(&order);
+    /// Forgets who no longer waits, and nobody else who waits for the same order.
+    pub(super) fn give_up_order(&self, order: OrderId, token: u64) {
+        let mut waiting = self.waiting.lock().unwrap_or_else(PoisonError::into_inner);
+        let Some(waiters) = waiting.orders.get_mut(&order) else { return };
+        waiters.retain(|waiter| waiter.token != token);
+        if waiters.is_empty() {
+            waiting.orders.remove(&order);
+        }
     }
 
     pub(super) fn give_up_request(&self, request: LogPosition) {
         self.waiting.lock().unwrap_or_else(PoisonError::into_inner).requests.remove(&request);
     }
 
-    pub(super) fn order_waiter(&mut self, order: OrderId) -> Option<oneshot::Sender<OrderOutcome>> {
-        self.waiting.get_mut().unwrap_or_else(PoisonError::into_inner).orders.remove(&order)
+    /// Those who wait for an order; they do so no longer.
+    pub(super) fn order_waiters(&mut self, order: OrderId) -> impl Iterator<Item = oneshot::Sender<OrderOutcome>> {
+        let waiting = self.waiting.get_mut().unwrap_or_else(PoisonError::into_inner);
+        waiting.orders.remove(&order).into_iter().flatten().map(|waiter| waiter.sender)
     }
 
     pub(super) fn collect(&mut self, request: LogPosition, market: MarketId, order: OrderId) {

@@ -32,7 +32,8 @@ async fn whoever_is_told_that_an_order_rests_finds_its_level() {
         qty: qty(100_000),
         update: wire::UpdateId::new(1),
     });
-    let mut outcome = gateway.exchange.accounts().await_order(ALICE, BTCUSDT, wire::OrderId::new(1));
+    let waiting = gateway.exchange.accounts().await_order(ALICE, BTCUSDT, wire::OrderId::new(1));
+    let mut outcome = waiting.unwrap().receiver;
     let market = gateway.exchange.market_data().market_by_id(BTCUSDT).unwrap();
     market
         .while_busy(|| {

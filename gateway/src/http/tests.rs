@@ -334,11 +334,18 @@ async fn an_order_on_its_way_is_not_said_not_to_exist() {
     // What was sent before is in the log by the time that a later command is.
     server.ledger.script(Box::new(|_, command| {
         let wire::Command::SealName(seal) = command else { panic!("{command:?}") };
-        assert!(!seal.is_lifted && seal.asked_us > 0 && seal.client_order_id == client_id("on-its-way"), "{seal:?}");
+        assert!(!seal.is_list && seal.asked_us > 0 && seal.client_order_id == client_id("on-its-way"), "{seal:?}");
         Ok((wire::command::Reply::Accepted { id: 1 }, vec![pending(1, &buy("on-its-way"))]))
     }));
     let found = server.signed("GET", "/api/v3/order", "symbol=BTCUSDT&origClientOrderId=on-its-way").await;
     assert_eq!((found.status, &found.body["status"]), (200, &json!("PENDING_NEW")), "{found:?}");
+    server.ledger.script(Box::new(|_, command| {
+        let wire::Command::SealName(seal) = command else { panic!("{command:?}") };
+        assert!(seal.is_list && seal.asked_us > 0 && seal.client_order_id == client_id("no-list"), "{seal:?}");
+        Ok((wire::command::Reply::Accepted { id: 0 }, Vec::new()))
+    }));
+    let list = server.signed("GET", "/api/v3/orderList", "origClientOrderId=no-list").await;
+    assert_eq!((list.status, &list.body["code"]), (400, &json!(-2018)), "{list:?}");
     let unknown = "symbol=BTCUSDT&origClientOrderId=never-sent";
     server.ledger.script(resting_script());
     server.signed("GET", "/api/v3/order", unknown).await.refused(400, -2013, "Order does not exist.");

@@ -10,7 +10,7 @@ use crate::accounts::{Account, OrderList};
 use crate::errors::{self, ApiError};
 use crate::gateway::Answer;
 use crate::market_data::render;
-use crate::order_entry::{amend, answers, lists, parse};
+use crate::order_entry::{amend, answers, lists, parse, seal};
 use crate::reference::Reference;
 
 macro_rules! entries {
@@ -53,15 +53,25 @@ pub(super) fn list(call: Call) -> BoxFuture<'static, Answer> {
             return Err(ApiError::either_mandatory("orderListId", "origClientOrderId"));
         }
         call.gateway.up_to_date().await?;
-        let reference = call.gateway.exchange.reference();
-        let accounts = call.gateway.exchange.accounts();
-        let account = accounts.get(caller.account).ok_or(errors::NOT_PERMITTED)?;
-        let list = match (id, &name) {
-            (Some(id), _) => account.lists.get(id),
-            (None, Some(name)) => account.lists.named(name),
-            (None, None) => None,
+        let find = || -> Result<Option<String>, ApiError> {
+            let reference = call.gateway.exchange.reference();
+            let accounts = call.gateway.exchange.accounts();
+            let account = accounts.get(caller.account).ok_or(errors::NOT_PERMITTED)?;
+            let list = match (id, &name) {
+                (Some(id), _) => account.lists.get(id),
+                (None, Some(name)) => account.lists.named(name),
+                (None, None) => None,
+            };
+            Ok(list.and_then(|list| show(list, account, &reference)))
         };
-        list.and_then(|list| show(list, account, &reference)).ok_or(errors::NO_SUCH_LIST)
+        if let Some(list) = find()? {
+            return Ok(list);
+        }
+        if let (None, Some(name)) = (id, name) {
+            // As of an order: it may be on its way.
+            seal::seal_list(&call.gateway, caller, name).await?;
+        }
+        find()?.ok_or(errors::NO_SUCH_LIST)
     }
     .boxed()
 }

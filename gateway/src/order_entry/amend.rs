@@ -27,6 +27,7 @@ pub async fn amend(gateway: &Arc<Gateway>, caller: Caller, mut params: Params) -
         client_order_id: named.client_order_id.unwrap_or(ClientOrderId::EMPTY),
         qty,
         new_client_order_id: new_name.unwrap_or_else(parse::generated_id),
+        asked_us: caller.asked_us,
     };
     check_direction(gateway, &command)?;
     let deadline = Instant::now() + gateway.limits.order_timeout;

@@ -209,12 +209,10 @@ async fn place(gateway: &Arc<Gateway>, caller: Caller, list: List) -> Answer {
         filters::check(leg)?;
     }
     let market = Arc::clone(&list.legs[0].market);
-    let names: Vec<_> = list.legs.iter().map(|leg| leg.order.client_order_id).collect();
     let legs = list.legs.iter().map(|leg| NewOrderOnTerms { order: leg.order, terms: leg.terms }).collect();
     let command = NewOrderList { kind: list.kind, list_client_order_id: list.name, legs };
     let deadline = Instant::now() + gateway.limits.order_timeout;
-    let (_, reply) = super::seal::request_new(gateway, caller, &Command::NewOrderList(command), &names).await?;
-    let id = match reply {
+    let id = match request(gateway, &Command::NewOrderList(command)).await?.reply {
         Reply::Accepted { id } => ListId::new(id),
         Reply::Rejected { reason, .. } => return Err(reason.into()),
     };
@@ -263,6 +261,7 @@ pub async fn cancel(gateway: &Arc<Gateway>, caller: Caller, mut params: Params) 
         list: id.unwrap_or(ListId::ZERO),
         list_client_order_id: name.unwrap_or(ClientOrderId::EMPTY),
         new_client_order_id: cancel_name.unwrap_or(ClientOrderId::EMPTY),
+        asked_us: caller.asked_us,
     };
     let deadline = Instant::now() + gateway.limits.order_timeout;
     let replied = request(gateway, &Command::CancelOrderList(command)).await?;

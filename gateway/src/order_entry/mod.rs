@@ -42,8 +42,7 @@ pub async fn place(gateway: &Arc<Gateway>, caller: Caller, params: Params) -> An
 async fn send(gateway: &Arc<Gateway>, caller: Caller, placement: &Placement) -> Answer {
     let (market, order) = (&placement.market, &placement.order);
     let deadline = Instant::now() + gateway.limits.order_timeout;
-    let names = [order.client_order_id];
-    let (position, reply) = seal::request_new(gateway, caller, &placement.command(), &names).await?;
+    let Replied { position, reply } = request(gateway, &placement.command()).await?;
     let id = match reply {
         Reply::Accepted { id } => OrderId::new(id),
         Reply::Rejected { reason: RejectReason::DuplicateClientOrderId, id }
@@ -54,9 +53,9 @@ async fn send(gateway: &Arc<Gateway>, caller: Caller, placement: &Placement) -> 
         Reply::Rejected { reason, .. } => return Err(filters::explain(market, order, reason)),
     };
     let outcome = {
-        let receiver = gateway.exchange.accounts().await_order(caller.account, market.id, id);
-        let _waiting = GiveUp { gateway, what: Waited::Order(id) };
-        outcome(receiver, deadline).await?
+        let wait = gateway.exchange.accounts().await_order(caller.account, market.id, id).ok_or(errors::TIMEOUT)?;
+        let _waiting = GiveUp { gateway, what: Waited::Order(id, wait.token) };
+        outcome(wait.receiver, deadline).await?
     };
     match outcome.order.refused {
         Some(reason) => Err(filters::explain(market, order, reason)),
@@ -103,7 +102,7 @@ pub fn test(gateway: &Arc<Gateway>, caller: Caller, params: Params) -> Answer {
 
 /// Cancels an order and waits until it is off the book.
 pub async fn cancel(gateway: &Arc<Gateway>, caller: Caller, params: Params) -> Answer {
-    let cancellation = parse::cancellation(gateway, caller.account, params)?;
+    let cancellation = parse::cancellation(gateway, caller, params)?;
     take_off(gateway, caller, &cancellation).await
 }
 
@@ -193,7 +192,8 @@ impl From<ClusterError> for ApiError {
 }
 
 enum Waited {
-    Order(OrderId),
+    /// And which of those who wait for it.
+    Order(OrderId, u64),
     Request(LogPosition),
     List(ListId),
 }
@@ -208,7 +208,7 @@ impl Drop for GiveUp<'_> {
     fn drop(&mut self) {
         let accounts = self.gateway.exchange.accounts();
         match self.what {
-            Waited::Order(order) => accounts.give_up_order(order),
+            Waited::Order(order, token) => accounts.give_up_order(order, token),
             Waited::Request(request) => accounts.give_up_request(request),
             Waited::List(list) => accounts.give_up_list(list),
         }

@@ -151,6 +151,7 @@ pub fn placement(gateway: &Gateway, caller: Caller, mut params: Params) -> Resul
         client_order_id,
         key: caller.id,
         session: caller.session,
+        asked_us: caller.asked_us,
     };
     Ok(Placement { market, order, terms, response, wants_commission, is_retry })
 }
@@ -196,10 +197,10 @@ fn terms(market: &Market, kind: OrderKind, time_in_force: TimeInForce, params: &
 }
 
 /// Reads a cancel.
-pub fn cancellation(gateway: &Gateway, account: AccountId, mut params: Params) -> Result<Cancellation, ApiError> {
+pub fn cancellation(gateway: &Gateway, caller: Caller, mut params: Params) -> Result<Cancellation, ApiError> {
     let market = market(gateway, &mut params)?;
     let cancellation =
-        cancellation_in(gateway, account, &mut params, &market, ["orderId", "origClientOrderId", "newClientOrderId"])?;
+        cancellation_in(gateway, caller, &mut params, &market, ["orderId", "origClientOrderId", "newClientOrderId"])?;
     params.finish()?;
     Ok(cancellation)
 }
@@ -218,19 +219,24 @@ pub fn replacement(gateway: &Gateway, caller: Caller, mut params: Params) -> Res
         Some(_) => return Err(ApiError::invalid_data("orderRateLimitExceededMode")),
     }
     let names = ["cancelOrderId", "cancelOrigClientOrderId", "cancelNewClientOrderId"];
-    let cancellation = cancellation_in(gateway, caller.account, &mut params, &market, names)?;
+    let mut cancellation = cancellation_in(gateway, caller, &mut params, &market, names)?;
     let placement = placement(gateway, caller, params)?;
+    if cancellation.command.client_order_id == placement.order.client_order_id {
+        // Both halves were asked for at once, and a cancel that finds nothing seals the name: the order comes after it.
+        cancellation.command.asked_us = cancellation.command.asked_us.saturating_sub(1);
+    }
     Ok(Replacement { cancellation, placement, allows_failure })
 }
 
 /// Takes what names an order to be canceled: its id, its client order id, and the client's name for the cancel.
 fn cancellation_in(
     gateway: &Gateway,
-    account: AccountId,
+    caller: Caller,
     params: &mut Params,
     market: &Arc<Market>,
     [id, name, cancel_name]: [&str; 3],
 ) -> Result<Cancellation, ApiError> {
+    let account = caller.account;
     let named = order_name_in(params, id, name)?;
     let cancel_id = client_order_id(params, cancel_name)?;
     let restriction = match params.take("cancelRestrictions")?.as_deref() {
@@ -256,6 +262,7 @@ fn cancellation_in(
         client_order_id: named.client_order_id.unwrap_or(ClientOrderId::EMPTY),
         restriction,
         new_client_order_id: cancel_id.unwrap_or(ClientOrderId::EMPTY),
+        asked_us: caller.asked_us,
     };
     Ok(Cancellation { market: Arc::clone(market), command, cancel_id })
 }

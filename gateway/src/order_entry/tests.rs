@@ -256,7 +256,7 @@ proptest::proptest! {
             sent.push((names[name].into(), value));
         }
         let params = Params::new(sent).unwrap();
-        let _ = parse::cancellation(&gateway, ALICE, params.clone());
+        let _ = parse::cancellation(&gateway, alice(), params.clone());
         if let Ok(placement) = parse::placement(&gateway, alice(), params) {
             let order = placement.order;
             proptest::prop_assert_ne!(order.qty.is_zero(), order.quote_qty.is_zero());

@@ -185,6 +185,7 @@ impl Bench {
             client_order_id: ClientOrderId::new(format!("o{n}").as_bytes()).expect("an id"),
             key: ApiKeyId::new(0),
             session: ClientSessionId::new(0),
+            asked_us: 0,
         }));
     }
 
@@ -199,6 +200,7 @@ impl Bench {
             client_order_id: ClientOrderId::EMPTY,
             restriction: CancelRestriction::None,
             new_client_order_id: ClientOrderId::EMPTY,
+            asked_us: 0,
         }));
     }
 }

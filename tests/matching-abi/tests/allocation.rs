@@ -153,6 +153,7 @@ impl Exchange {
                 client_order_id: ClientOrderId::EMPTY,
                 restriction: CancelRestriction::None,
                 new_client_order_id: ClientOrderId::EMPTY,
+                asked_us: 0,
             }));
             return;
         }
@@ -179,6 +180,7 @@ impl Exchange {
             client_order_id: ClientOrderId::new(&name).unwrap(),
             key: Default::default(),
             session: Default::default(),
+            asked_us: 0,
         };
         self.done(&Command::NewOrder(order));
     }

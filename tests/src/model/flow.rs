@@ -117,6 +117,7 @@ impl Flow {
             client_order_id: self.name(),
             key: Default::default(),
             session: ClientSessionId::new(if self.below(8) == 0 { self.below(2) + 1 } else { 0 }),
+            asked_us: 0,
         }
     }
 
@@ -246,6 +247,7 @@ impl Flow {
             client_order_id: ClientOrderId::EMPTY,
             restriction: self.one_of(&[CancelRestriction::None, CancelRestriction::None, CancelRestriction::OnlyNew]),
             new_client_order_id: ClientOrderId::EMPTY,
+            asked_us: 0,
         }
     }
 
@@ -281,6 +283,7 @@ impl Flow {
                 list: ListId::new(self.below(10)),
                 list_client_order_id: ClientOrderId::EMPTY,
                 new_client_order_id: ClientOrderId::EMPTY,
+                asked_us: 0,
             }),
             311..320 | 410..416 => Command::AmendOrder(Box::new(AmendOrder {
                 account,
@@ -289,6 +292,7 @@ impl Flow {
                 client_order_id: ClientOrderId::EMPTY,
                 qty: Qty::new((self.below(8) as i64 + 2) * self.rules.lot.units()).expect("a quantity"),
                 new_client_order_id: self.name(),
+                asked_us: 0,
             })),
             320..330 => {
                 let (cancel, mut order) = (self.cancel(), self.order());

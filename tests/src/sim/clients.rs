@@ -156,6 +156,7 @@ impl Gateway {
             client_order_id: ClientOrderId::new(name.as_bytes()).expect("a short name"),
             key: Default::default(),
             session: Default::default(),
+            asked_us: 0,
         })
     }
 
@@ -172,6 +173,7 @@ impl Gateway {
                 client_order_id,
                 restriction: wire::CancelRestriction::None,
                 new_client_order_id: wire::ClientOrderId::EMPTY,
+                asked_us: 0,
             });
         }
         let account = AccountId::new(1 + self.random.below(u64::from(RICH)) as u32);

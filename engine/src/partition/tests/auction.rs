@@ -259,6 +259,7 @@ fn an_uncrossing_waits_for_room_in_the_outbox() {
             client_order_id: ClientOrderId::EMPTY,
             restriction: CancelRestriction::None,
             new_client_order_id: ClientOrderId::EMPTY,
+            asked_us: 0,
         }));
         world.carry(0, 1, 100);
     }

@@ -128,6 +128,7 @@ fn a_replace_of_an_order_that_has_traded_since_is_refused_or_placed_without_its_
             client_order_id: ClientOrderId::EMPTY,
             restriction: CancelRestriction::OnlyNew,
             new_client_order_id: ClientOrderId::EMPTY,
+            asked_us: 0,
         };
         let replace = ReplaceOrder { cancel, mode: *mode, order, terms: Terms::NONE };
         let reply = world.settle(Command::ReplaceOrder(Box::new(replace)));
@@ -169,6 +170,7 @@ fn replace_late_behind(sides: Sides) -> (World, String) {
         client_order_id: ClientOrderId::EMPTY,
         restriction: CancelRestriction::OnlyNew,
         new_client_order_id: ClientOrderId::EMPTY,
+        asked_us: 0,
     };
     let replace = ReplaceOrder { cancel, mode: ReplaceMode::AllowFailure, order, terms: Terms::NONE };
     assert_eq!(world.ask(Command::ReplaceOrder(Box::new(replace))), Reply::Accepted { id: 3 });
@@ -220,6 +222,7 @@ fn an_amend_meets_fills_that_the_ledger_does_not_know_yet() {
                 client_order_id: ClientOrderId::EMPTY,
                 qty: qty(6),
                 new_client_order_id: ClientOrderId::new(name.as_bytes()).unwrap(),
+                asked_us: 0,
             }))
         };
         assert_eq!(world.ask(amend("other")), Reply::Accepted { id: 1 });

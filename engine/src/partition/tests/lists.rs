@@ -214,6 +214,7 @@ fn a_cancel_covers_what_waits_even_when_the_working_order_fills_before_it() {
                 list: ListId::new(1),
                 list_client_order_id: ClientOrderId::EMPTY,
                 new_client_order_id: ClientOrderId::EMPTY,
+                asked_us: 0,
             }))
         };
         assert_eq!(reply, Reply::Accepted { id: if is_mass_cancel { 0 } else { 1 } });

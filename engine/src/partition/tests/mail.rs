@@ -151,6 +151,7 @@ fn a_market_that_cannot_be_reached_takes_cancels_but_no_more_orders() {
             client_order_id,
             restriction: wire::CancelRestriction::None,
             new_client_order_id: ClientOrderId::EMPTY,
+            asked_us: 0,
         })
     };
     for id in 1..=4 {

@@ -3,7 +3,8 @@
 
 use proptest::prelude::*;
 use wire::command::{
-    CancelAll, CancelOrder, KillMarket, NewOrder, ReopenMarket, SetMarketProtection, SetMarketRules, SetMarketStatus,
+    CancelAll, CancelOrder, KillMarket, NewOrder, ReopenMarket, SealName, SetMarketProtection, SetMarketRules,
+    SetMarketStatus,
 };
 use wire::{
     AccountId, Amount, ClientOrderId, Command, Event, MarketProtection, MarketRules, MarketStatus, OrderId, OrderKind,
@@ -47,6 +48,7 @@ fn order() -> impl Strategy<Value = Command> {
                 client_order_id: ClientOrderId::new(format!("n{name}").as_bytes()).unwrap(),
                 key: Default::default(),
                 session: Default::default(),
+                asked_us: quote as u64,
             })
         },
     )
@@ -63,7 +65,24 @@ fn step() -> impl Strategy<Value = Step> {
             client_order_id,
             restriction: wire::CancelRestriction::None,
             new_client_order_id: ClientOrderId::EMPTY,
+            asked_us: 0,
         })
+    });
+    let seal = (account.clone(), 0_u32..400, 1_u64..4_000, any::<bool>()).prop_map(|(account, name, asked_us, by)| {
+        let client_order_id = ClientOrderId::new(format!("n{name}").as_bytes()).unwrap();
+        let (order, restriction) = (OrderId::ZERO, wire::CancelRestriction::None);
+        match by {
+            true => Command::SealName(SealName { account, client_order_id, asked_us, is_list: false }),
+            false => Command::CancelOrder(CancelOrder {
+                account,
+                market: MARKET,
+                order,
+                client_order_id,
+                restriction,
+                new_client_order_id: ClientOrderId::EMPTY,
+                asked_us,
+            }),
+        }
     });
     let cancel_all = account.prop_map(|account| Command::CancelAll(CancelAll { account, market: MARKET }));
     let set = prop_oneof![3 => Just(MarketStatus::Trading), 4 => prop::sample::select(MarketStatus::ALL)];
@@ -90,7 +109,7 @@ fn step() -> impl Strategy<Value = Step> {
         Command::SetMarketRules(Box::new(SetMarketRules { market: MARKET, rules }))
     });
     let phase = prop_oneof![12 => set, 4 => reopen, 1 => kill, 6 => protect, 4 => change];
-    let command = prop_oneof![20 => order(), 8 => cancel, 2 => cancel_all, 2 => phase, 14 => special()];
+    let command = prop_oneof![20 => order(), 8 => cancel, 4 => seal, 2 => cancel_all, 2 => phase, 14 => special()];
     (command, 0_u64..300_000_000).prop_map(|(command, pause)| Step { command, pause })
 }
 

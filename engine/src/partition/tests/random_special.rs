@@ -54,6 +54,7 @@ fn leg() -> impl Strategy<Value = NewOrderOnTerms> {
                     client_order_id: name,
                     key: Default::default(),
                     session: Default::default(),
+                    asked_us: 0,
                 },
                 terms: Terms {
                     stop_price: (is_stop && (has_stop || delta == 0)).then_some(stop),
@@ -119,6 +120,7 @@ fn cancel() -> impl Strategy<Value = CancelOrder> {
         client_order_id: ClientOrderId::EMPTY,
         restriction,
         new_client_order_id: name,
+        asked_us: 0,
     })
 }
 
@@ -133,6 +135,7 @@ pub(super) fn special() -> impl Strategy<Value = Command> {
             client_order_id: ClientOrderId::EMPTY,
             qty: qty(units),
             new_client_order_id: name,
+            asked_us: 0,
         }))
     });
     let replace = (cancel(), leg(), prop::sample::select(ReplaceMode::ALL)).prop_map(|(cancel, leg, mode)| {
@@ -146,6 +149,7 @@ pub(super) fn special() -> impl Strategy<Value = Command> {
             list: ListId::new(list),
             list_client_order_id: ClientOrderId::EMPTY,
             new_client_order_id: name,
+            asked_us: 0,
         })
     });
     let cancel = cancel().prop_map(Command::CancelOrder);

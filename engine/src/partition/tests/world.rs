@@ -331,6 +331,7 @@ impl World {
                     client_order_id: ClientOrderId::EMPTY,
                     qty: qty(units.parse().unwrap()),
                     new_client_order_id: new_name,
+                    asked_us: 0,
                 })))
             }
             [who, "replace", which, mode, ..] => {
@@ -344,6 +345,7 @@ impl World {
                     client_order_id: ClientOrderId::EMPTY,
                     restriction: wire::CancelRestriction::None,
                     new_client_order_id: ClientOrderId::new(b"bye").unwrap(),
+                    asked_us: 0,
                 };
                 let mode = if mode == "or-stop" { ReplaceMode::StopOnFailure } else { ReplaceMode::AllowFailure };
                 self.settle(Command::ReplaceOrder(Box::new(ReplaceOrder { cancel, mode, order, terms })))
@@ -354,6 +356,7 @@ impl World {
                 list: ListId::new(which.parse().unwrap()),
                 list_client_order_id: ClientOrderId::EMPTY,
                 new_client_order_id: ClientOrderId::EMPTY,
+                asked_us: 0,
             })),
             [who, kind @ ("oco" | "oto" | "otoco"), name, ..] => {
                 let list = self.parse_list(who, kind, name, &words[4..]);
@@ -372,6 +375,7 @@ impl World {
                     client_order_id,
                     restriction: wire::CancelRestriction::None,
                     new_client_order_id: ClientOrderId::EMPTY,
+                    asked_us: 0,
                 }))
             }
             ["level", side, at] => return self.level(side, at),
@@ -452,6 +456,7 @@ impl World {
             client_order_id: ClientOrderId::new(format!("c{}", self.next_name).as_bytes()).unwrap(),
             key: Default::default(),
             session: Default::default(),
+            asked_us: 0,
         };
         let mut rest = words[2..].iter().peekable();
         while let Some(word) = rest.next() {

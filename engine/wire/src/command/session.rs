@@ -68,22 +68,31 @@ impl CountdownCancel {
     pub const MS_MAX: u32 = 86_400_000;
 }
 
-/// Makes sure that no order of a name comes any more that its client asked for before it was told that there is none: the
-/// name stays taken for the retention of names, by nobody. When an order has it, nothing changes and the reply's id is
-/// that order's; otherwise the id is 0.
+/// Makes sure that no order, or order list, of a name comes any more that its client asked for before it was told that
+/// there is none. When one has the name, nothing changes and the reply's id is that one's; otherwise the id is 0.
 ///
-/// An order of a sealed name is refused with `DuplicateClientOrderId`, naming the seal ([`SealName::asked_at`]). Whoever
-/// knows that the client asked for it after that lifts the seal and sends the order again.
+/// From then on, for the retention of names, an order of the name is refused with `DuplicateClientOrderId` (a list with
+/// `DuplicateListClientOrderId`), naming the seal ([`SealName::asked_at`]), unless it was asked for *after* the question. A
+/// later order is judged as any other and leaves the seal where it is: whether it is taken or refused, and whatever
+/// becomes of it, no earlier one comes.
+///
+/// Both times are the client's own, of the requests that it signed: for a client with one clock that does not run backwards
+/// they are in the order in which it asked, whichever gateways it went through and whatever their clocks say. In doubt
+/// an order is refused: one of the same microsecond as the question, one that does not say when it was asked for, one
+/// that a second machine of the client, whose clock is behind, asked for shortly after the question; its client is told,
+/// and asks again. What a seal cannot know is an order that a machine whose clock is *ahead* of the asking one's had sent
+/// before: it passes if it was sent by less than the difference before the question. Gateways take no request that is a
+/// second or more ahead of them, which bounds that.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct SealName {
     /// Whose name.
     pub account: AccountId,
-    /// Which client order id.
+    /// Which client order id; of a list, the client's name for it.
     pub client_order_id: ClientOrderId,
     /// When the client asked what became of the name, in microseconds by its own clock; less than 2^63.
     pub asked_us: u64,
-    /// Whether the seal of exactly this moment is taken away instead.
-    pub is_lifted: bool,
+    /// Whether it is an order list's name.
+    pub is_list: bool,
 }
 
 impl SealName {

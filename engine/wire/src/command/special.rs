@@ -18,7 +18,7 @@ pub struct NewOrderOnTerms {
 }
 
 /// Lowers the quantity of an open order, which keeps its priority. Names it by id or, when `order` is 0, by client
-/// order id. The reply's id is the order's.
+/// order id. The reply's id is the order's. A name that no order has is sealed, as a cancel does.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct AmendOrder {
     /// Whose order.
@@ -33,6 +33,9 @@ pub struct AmendOrder {
     pub qty: Qty,
     /// Its client order id from now on; may be the present one.
     pub new_client_order_id: ClientOrderId,
+    /// When its client asked, in microseconds by the client's own clock; 0 seals nothing, and any seal refuses the new
+    /// name.
+    pub asked_us: u64,
 }
 
 /// Cancels an order and places another. The reply's id is the new order's.
@@ -50,7 +53,7 @@ pub struct ReplaceOrder {
 
 /// Places an order list: two legs of an `Oco` (any order); the working and the pending one of an `Oto`; the working one
 /// and the two of the pair of an `Otoco`. All of one account and market, with base quantities. The reply's id is its
-/// [`ListId`]; the legs get their order ids in the order written here.
+/// [`ListId`]; the legs get their order ids in the order written here. It was asked for when its first leg was.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct NewOrderList {
     /// How the legs hang together.
@@ -67,6 +70,7 @@ impl NewOrderList {
 }
 
 /// Cancels every order of a list, named by id or, when `list` is 0, by the client's name. The reply's id is the list's.
+/// A name that no open list has is sealed, as the cancel of an order does.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct CancelOrderList {
     /// Whose list.
@@ -79,4 +83,6 @@ pub struct CancelOrderList {
     pub list_client_order_id: ClientOrderId,
     /// The client's name for this cancel; empty when there is none.
     pub new_client_order_id: ClientOrderId,
+    /// When its client asked, in microseconds by the client's own clock; 0 seals nothing.
+    pub asked_us: u64,
 }

@@ -1,51 +1,122 @@
-//! What a client was told not to exist does not come any more.
+//! What a client was told not to exist does not come any more; what it asks for again is waited for by everyone.
 
 use std::sync::Arc;
-use std::sync::atomic::{AtomicUsize, Ordering};
 
 use wire::Command;
 use wire::command::SealName;
 
 use super::*;
 
-/// A ledger in which the name of every order is sealed since `asked_us` until the seal is lifted.
-fn sealed(asked_us: u64) -> (Script, Arc<AtomicUsize>) {
-    let lifted = Arc::new(AtomicUsize::new(0));
-    let (count, mut rests) = (Arc::clone(&lifted), resting_script());
-    let script: Script = Box::new(move |position, command| match command {
-        Command::SealName(seal) => {
-            assert!(seal.is_lifted && seal.asked_us == asked_us && seal.client_order_id == client_id("x"), "{seal:?}");
-            count.fetch_add(1, Ordering::Relaxed);
-            Ok((Reply::Accepted { id: 0 }, Vec::new()))
+/// A ledger in which every name is sealed since `asked_us`.
+fn sealed(asked_us: u64) -> Script {
+    let mut rests = resting_script();
+    Box::new(move |position, command| {
+        let Command::NewOrder(order) = command else { panic!("an order is one command: {command:?}") };
+        if order.asked_us > asked_us {
+            return rests(position, command);
         }
-        _ if count.load(Ordering::Relaxed) == 0 => {
-            let id = SealName::no_order(asked_us).get();
-            Ok((Reply::Rejected { reason: RejectReason::DuplicateClientOrderId, id }, Vec::new()))
-        }
-        _ => rests(position, command),
-    });
-    (script, lifted)
+        let id = SealName::no_order(asked_us).get();
+        Ok((Reply::Rejected { reason: RejectReason::DuplicateClientOrderId, id }, Vec::new()))
+    })
 }
 
 #[tokio::test]
 async fn an_order_that_was_asked_for_before_the_question_is_refused() {
     for asked_us in [alice().asked_us, alice().asked_us + 1] {
         let (gateway, ledger) = gateway();
-        let (script, lifted) = sealed(asked_us);
-        ledger.script(script);
+        ledger.script(sealed(asked_us));
         for text in ["newClientOrderId=x", "newClientOrderId=x&identicalRetry=true"] {
             let refused = place(&gateway, alice(), params(&format!("{BUY}&{text}"))).await.unwrap_err();
             assert_eq!((refused.code, &*refused.message), (-2010, "Duplicate order sent."));
         }
-        assert_eq!(lifted.load(Ordering::Relaxed), 0);
     }
 }
 
 #[tokio::test]
 async fn an_order_that_was_asked_for_after_the_question_is_taken() {
     let (gateway, ledger) = gateway();
-    let (script, lifted) = sealed(alice().asked_us - 1);
-    ledger.script(script);
+    ledger.script(sealed(alice().asked_us - 1));
     let answer = json(place(&gateway, alice(), params(&format!("{BUY}&newClientOrderId=x"))).await);
-    assert_eq!((&answer["status"], lifted.load(Ordering::Relaxed)), (&json!("NEW"), 1));
+    assert_eq!(answer["status"], "NEW");
+}
+
+#[tokio::test]
+async fn whatever_may_find_nothing_of_a_name_says_when_it_was_asked() {
+    let (gateway, ledger) = gateway();
+    let asked = Arc::new(std::sync::Mutex::new(Vec::new()));
+    let seen = Arc::clone(&asked);
+    ledger.script(Box::new(move |_, command| {
+        seen.lock().unwrap().push(match command {
+            Command::CancelOrder(cancel) => cancel.asked_us,
+            Command::AmendOrder(amend) => amend.asked_us,
+            Command::CancelOrderList(cancel) => cancel.asked_us,
+            Command::NewOrder(order) => order.asked_us,
+            other => panic!("{other:?}"),
+        });
+        Ok((Reply::Rejected { reason: RejectReason::UnknownOrder, id: 0 }, Vec::new()))
+    }));
+    let named = "symbol=BTCUSDT&origClientOrderId=x";
+    cancel(&gateway, alice(), params(named)).await.unwrap_err();
+    amend::amend(&gateway, alice(), params(&format!("{named}&newQty=0.5"))).await.unwrap_err();
+    lists::cancel(&gateway, alice(), params("symbol=BTCUSDT&listClientOrderId=x")).await.unwrap_err();
+    // The new order has the name that its cancel seals: it comes after it.
+    let both = format!("{BUY}&cancelReplaceMode=ALLOW_FAILURE&cancelOrigClientOrderId=x&newClientOrderId");
+    replace::replace(&gateway, alice(), params(&format!("{both}=x")), None).await.unwrap_err();
+    replace::replace(&gateway, alice(), params(&format!("{both}=y")), None).await.unwrap_err();
+    let at = alice().asked_us;
+    assert_eq!(*asked.lock().unwrap(), [at, at, at, at - 1, at, at, at]);
+}
+
+/// Sends an order and, while its outcome is out, the same again and again.
+async fn place_again(
+    gateway: &Arc<Gateway>,
+    ledger: &FakeLedger,
+    times: usize,
+) -> Vec<tokio::task::JoinHandle<Answer>> {
+    let text = format!("{BUY}&newClientOrderId=x&identicalRetry=true");
+    ledger.script(Box::new(|_, command| {
+        let Command::NewOrder(order) = command else { panic!("{command:?}") };
+        Ok((Reply::Accepted { id: 1 }, vec![pending(1, order)]))
+    }));
+    let mut waiting = Vec::new();
+    for _ in 0..times {
+        let (gateway, text) = (Arc::clone(gateway), text.clone());
+        waiting.push(tokio::spawn(async move { place(&gateway, alice(), params(&text)).await }));
+        tokio::time::sleep(Duration::from_millis(10)).await;
+        ledger.script(Box::new(|_, _| {
+            Ok((Reply::Rejected { reason: RejectReason::DuplicateClientOrderId, id: 1 }, Vec::new()))
+        }));
+    }
+    waiting
+}
+
+#[tokio::test]
+async fn an_order_and_its_identical_retries_are_all_answered() {
+    let (gateway, ledger) = gateway();
+    let waiting = place_again(&gateway, &ledger, 3).await;
+    ledger.feed(&[accepted(1), resting(1, 100_000)]);
+    for answer in waiting {
+        assert_eq!(json(answer.await.unwrap())["status"], "NEW");
+    }
+}
+
+#[tokio::test]
+async fn whoever_gives_up_waiting_for_an_order_takes_nobody_else_along() {
+    let (gateway, ledger) = gateway();
+    let mut waiting = place_again(&gateway, &ledger, 2).await;
+    waiting.remove(0).abort();
+    tokio::time::sleep(Duration::from_millis(10)).await;
+    ledger.feed(&[accepted(1), resting(1, 100_000)]);
+    assert_eq!(json(waiting.remove(0).await.unwrap())["status"], "NEW");
+}
+
+#[tokio::test]
+async fn no_more_than_sixteen_wait_for_one_order() {
+    let (gateway, ledger) = gateway();
+    let mut waiting = place_again(&gateway, &ledger, 17).await;
+    assert_eq!(waiting.pop().unwrap().await.unwrap().unwrap_err().code, -1007);
+    ledger.feed(&[accepted(1), resting(1, 100_000)]);
+    for answer in waiting {
+        assert_eq!(json(answer.await.unwrap())["status"], "NEW");
+    }
 }

@@ -331,6 +331,7 @@ fn trade_under_faults(seed: u64) {
                 client_order_id: ClientOrderId::new(name.as_bytes()).unwrap(),
                 key: Default::default(),
                 session: Default::default(),
+                asked_us: 0,
             };
             client.ask(&mut world, &Command::NewOrder(order));
         }

@@ -269,6 +269,7 @@ impl Exchange {
             client_order_id: ClientOrderId::new(name.as_bytes()).unwrap(),
             key: Default::default(),
             session: Default::default(),
+            asked_us: 0,
         })
     }
 }

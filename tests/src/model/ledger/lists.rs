@@ -273,6 +273,7 @@ impl Ledger {
             client_order_id: ClientOrderId::EMPTY,
             key: Default::default(),
             session: Default::default(),
+            asked_us: 0,
         };
         self.hold_for(&new, &market, 0)
     }

@@ -188,6 +188,7 @@ records! {
         client_order_id: ClientOrderId,
         key: ApiKeyId,
         session: ClientSessionId,
+        asked_us: u64,
     }
     AssignAccount {
         account: AccountId,
@@ -250,7 +251,7 @@ records! {
         account: AccountId,
         client_order_id: ClientOrderId,
         asked_us: u64,
-        is_lifted: bool,
+        is_list: bool,
     }
     CancelOrder {
         account: AccountId,
@@ -259,6 +260,7 @@ records! {
         client_order_id: ClientOrderId,
         restriction: CancelRestriction,
         new_client_order_id: ClientOrderId,
+        asked_us: u64,
     }
     NewOrderOnTerms {
         order: NewOrder,
@@ -271,6 +273,7 @@ records! {
         client_order_id: ClientOrderId,
         qty: Qty,
         new_client_order_id: ClientOrderId,
+        asked_us: u64,
     }
     ReplaceOrder {
         cancel: CancelOrder,
@@ -284,6 +287,7 @@ records! {
         list: ListId,
         list_client_order_id: ClientOrderId,
         new_client_order_id: ClientOrderId,
+        asked_us: u64,
     }
     CancelAll {
         account: AccountId,

@@ -116,6 +116,7 @@ fn cancel() -> CancelOrder {
         client_order_id: ClientOrderId::EMPTY,
         restriction: CancelRestriction::OnlyPartiallyFilled,
         new_client_order_id: text("my-cancel-2"),
+        asked_us: 1_767_225_600_000_001,
     }
 }
 
@@ -133,6 +134,7 @@ fn new_order(client_order_id: &str) -> NewOrder {
         key: crate::ApiKeyId::new(4),
         session: crate::ClientSessionId::new(8),
         client_order_id: text(client_order_id),
+        asked_us: 1_767_225_600_000_002,
     }
 }
 
@@ -307,6 +309,7 @@ fn commands() -> Vec<Command> {
             client_order_id: text("my-order-1"),
             key: ApiKeyId::new(9),
             session: ClientSessionId::new(8),
+            asked_us: 1_767_225_600_000_003,
         }),
         Command::CancelOrder(CancelOrder {
             account: ACCOUNT,
@@ -315,6 +318,7 @@ fn commands() -> Vec<Command> {
             client_order_id: ClientOrderId::EMPTY,
             restriction: CancelRestriction::OnlyNew,
             new_client_order_id: text("my-cancel-1"),
+            asked_us: 1_767_225_600_000_004,
         }),
         Command::CancelAll(CancelAll { account: ACCOUNT, market: MARKET }),
         Command::DeliverMail(DeliverMail {
@@ -376,7 +380,7 @@ fn commands() -> Vec<Command> {
             account: ACCOUNT,
             client_order_id: ClientOrderId::new(b"in-doubt").unwrap(),
             asked_us: 1_767_225_600_000_000,
-            is_lifted: false,
+            is_list: true,
         }),
         Command::NewOrderOnTerms(Box::new(NewOrderOnTerms { order: new_order("my-order-2"), terms: terms() })),
         Command::AmendOrder(Box::new(AmendOrder {
@@ -386,6 +390,7 @@ fn commands() -> Vec<Command> {
             client_order_id: text("my-order-2"),
             qty: qty(100_000),
             new_client_order_id: text("my-order-3"),
+            asked_us: 1_767_225_600_000_005,
         })),
         Command::ReplaceOrder(Box::new(ReplaceOrder {
             cancel: cancel(),
@@ -406,6 +411,7 @@ fn commands() -> Vec<Command> {
             list: LIST,
             list_client_order_id: ClientOrderId::EMPTY,
             new_client_order_id: text("my-cancel-3"),
+            asked_us: 1_767_225_600_000_006,
         }),
     ]
     .into_iter()

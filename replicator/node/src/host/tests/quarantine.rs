@@ -21,6 +21,7 @@ fn order(account: AccountId, market: MarketId, side: Side, qty: i64, name: &str)
         client_order_id: ClientOrderId::new(name.as_bytes()).unwrap(),
         key: Default::default(),
         session: Default::default(),
+        asked_us: 0,
     })
 }
 
@@ -82,6 +83,7 @@ fn an_order_that_panics_its_market_is_refused_and_the_market_takes_cancels_alone
         client_order_id: ClientOrderId::EMPTY,
         new_client_order_id: ClientOrderId::EMPTY,
         restriction: wire::CancelRestriction::None,
+        asked_us: 0,
     };
     client.ask(&mut world, &Command::CancelOrder(cancel));
     world.until("it is canceled", |world| {
@@ -136,6 +138,7 @@ fn an_order_whose_expiry_panics_its_market_is_left_alone_and_the_market_takes_ca
         client_order_id: ClientOrderId::EMPTY,
         new_client_order_id: ClientOrderId::EMPTY,
         restriction: wire::CancelRestriction::None,
+        asked_us: 0,
     };
     client.ask(&mut world, &Command::CancelOrder(cancel));
     world.until("it is canceled", |world| {
