@@ -98,18 +98,18 @@ fn section(bytes: &mut Vec<u8>, content: impl FnOnce(&mut Vec<u8>)) {
     bytes[at..at + 8].copy_from_slice(&len.to_le_bytes());
 }
 
-/// Checks a snapshot and takes it apart.
+/// Checks a snapshot and takes it apart. `UnknownNumber`: it is whole, and of a version that is not known here.
 pub fn open(bytes: &[u8]) -> Result<Opened<'_>, CodecError> {
     let body = bytes.len().checked_sub(CHECKSUM_LEN).ok_or(CodecError::Truncated)?;
     let (body, checksum) = bytes.split_at(body);
     let mut from = Reader::new(body);
     let magic = from.bytes(MAGIC.len())?;
     let version = from.get::<u16>()?;
-    if magic != MAGIC || ![VERSION_1, VERSION].contains(&version) {
-        return Err(CodecError::UnknownNumber);
-    }
-    if crc32fast::hash(body).to_le_bytes() != *checksum {
+    if magic != MAGIC || crc32fast::hash(body).to_le_bytes() != *checksum {
         return Err(CodecError::OutOfRange);
+    }
+    if ![VERSION_1, VERSION].contains(&version) {
+        return Err(CodecError::UnknownNumber);
     }
     let mut header = Header {
         partition: from.get()?,

@@ -180,6 +180,12 @@ pub enum StoreError {
         /// What was found.
         error: String,
     },
+    /// Something is whole, and of a version that this build does not know.
+    #[error("{what} was written by another version: start the node with that version, or a later one")]
+    OtherVersion {
+        /// What.
+        what: String,
+    },
     /// The directory belongs to another replica.
     #[error("{directory} belongs to node {} partition {} of cluster epoch {}, not to node {} partition {} of epoch {}",
         found.node, found.partition, found.epoch, wanted.node, wanted.partition, wanted.epoch)]

@@ -6,6 +6,7 @@ use std::os::unix::fs::FileExt;
 use std::path::{Path, PathBuf};
 
 use wire::PartitionId;
+use wire::codec::CodecError;
 
 use super::super::{Snapshots, StoreError};
 use super::{create_directory, io, sync_directory};
@@ -36,6 +37,10 @@ impl SnapshotFiles {
             let bytes = std::fs::read(&path).map_err(|error| io("reading", &path, &error))?;
             match snapshot::open(&bytes) {
                 Ok(opened) if opened.header.index == index => return Ok(Some(bytes)),
+                // Its bytes are right.
+                Err(CodecError::UnknownNumber) => {
+                    return Err(StoreError::OtherVersion { what: path.display().to_string() });
+                }
                 Ok(_) => tracing::error!(path = %path.display(), "a snapshot has the name of another"),
                 Err(error) => tracing::error!(path = %path.display(), %error, "a snapshot is damaged"),
             }

@@ -44,12 +44,16 @@ impl Bench {
     }
 
     fn refusal(&self) -> String {
+        self.error().to_string()
+    }
+
+    fn error(&self) -> StoreError {
         let disk = match self.open() {
             Ok(disk) => disk,
-            Err(error) => return error.to_string(),
+            Err(error) => return error,
         };
         let mut log = disk.log(PARTITION, || {});
-        log.load().unwrap_err().to_string()
+        log.load().unwrap_err()
     }
 
     /// The file that raft-engine appends to.
@@ -248,6 +252,36 @@ fn two_snapshots_are_kept_and_a_damaged_one_is_passed_over_if_the_log_reaches_ba
         append(log, 1, 10..=10, 1);
     });
     assert!(bench.refusal().contains("entries 6 to 6 are missing"), "{}", bench.refusal());
+}
+
+#[test]
+fn a_snapshot_of_another_version_is_no_damage() {
+    let bench = Bench::new();
+    bench.with(|log, _| {
+        append(log, 1, 1..=9, 1);
+        log.save_snapshot(7, snapshot_at(7, 1));
+        await_durable(log, Durable::Snapshot { index: 7 });
+    });
+    let path = bench.path().join("log/snapshots/3/7.snapshot");
+    let mut bytes = std::fs::read(&path).unwrap();
+    bytes[8] += 1;
+    let body = bytes.len() - 4;
+    let checksum = crc32fast::hash(&bytes[..body]);
+    bytes[body..].copy_from_slice(&checksum.to_le_bytes());
+    std::fs::write(&path, bytes).unwrap();
+    let error = bench.error();
+    assert!(!error.is_damage() && error.to_string().contains("written by another version"), "{error}");
+}
+
+#[test]
+fn what_the_system_refuses_is_no_damage() {
+    let bench = Bench::new();
+    bench.with(|log, _| append(log, 1, 1..=9, 1));
+    let entries = bench.path().join("log/entries");
+    std::fs::rename(&entries, bench.path().join("log/elsewhere")).unwrap();
+    std::fs::write(&entries, b"not a directory").unwrap();
+    let error = bench.error();
+    assert!(!error.is_damage(), "{error}");
 }
 
 #[test]

@@ -78,7 +78,10 @@ impl Writer {
         let damaged = |error: String| StoreError::Damaged { directory: path.display().to_string(), error };
         let engine = catch_unwind(|| Engine::open(config))
             .map_err(|_| damaged("raft-engine stopped while it read the log".to_owned()))?
-            .map_err(|error| damaged(error.to_string()))?;
+            .map_err(|error| match is_damage(&error) {
+                true => damaged(error.to_string()),
+                false => StoreError::Io { attempted: format!("opening {}", path.display()), error: error.to_string() },
+            })?;
         Ok(Writer {
             engine,
             directory: directory.to_owned(),
@@ -96,7 +99,10 @@ impl Writer {
             found,
             directory: self.directory.display().to_string(),
         };
-        let unreadable = |error: raft_engine::Error| lost(format!("the log cannot be read: {error}"));
+        let unreadable = |error: raft_engine::Error| match is_damage(&error) {
+            true => lost(format!("the log cannot be read: {error}")),
+            false => StoreError::Io { attempted: "reading the log".to_owned(), error: error.to_string() },
+        };
         let hard_state = self.engine.get_message::<HardState>(group, HARD_STATE).map_err(unreadable)?;
         let mut entries = Vec::new();
         if let (Some(first), Some(last)) = (self.engine.first_index(group), self.engine.last_index(group)) {
@@ -119,7 +125,9 @@ impl Writer {
         let entries = connect(&hard_state, snapshot.as_deref(), entries).map_err(lost)?;
         keeps(promise, &hard_state, snapshot.as_deref(), &entries).map_err(lost)?;
         let standing = self.engine.get(group, STANDING).map(|bytes| Standing::decode(&bytes));
-        let standing = standing.transpose().map_err(|error| lost(format!("its standing cannot be read: {error}")))?;
+        // The engine has checked its bytes.
+        let what = || format!("the standing of partition {}", identity.partition);
+        let standing = standing.transpose().map_err(|_| StoreError::OtherVersion { what: what() })?;
         self.partitions.insert(identity.partition, Acknowledged { marker, promise });
         if entries.len() < read {
             // The crash came between a snapshot of the leader and the replacement of the log by it.
@@ -252,6 +260,13 @@ impl Writer {
             writer.engine.write(&mut batch, true).map(drop).map_err(writing)
         })
     }
+}
+
+/// Whether an error speaks of what is on disk, and not of the disk, the system or the process: those lost nothing.
+fn is_damage(error: &raft_engine::Error) -> bool {
+    use raft_engine::Error;
+    let is_content = matches!(error, Error::Corruption(_) | Error::Codec(_) | Error::Protobuf(_));
+    is_content || matches!(error, Error::EntryCompacted | Error::EntryNotFound)
 }
 
 /// Index and term of the snapshot, if the log has another entry there.
