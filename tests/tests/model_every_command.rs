@@ -119,6 +119,7 @@ fn steps_of_every_kind_visit_every_outcome() {
         "refused TooManyStopOrders",
         "refused UnknownLease",
         "refused UnknownOrderList",
+        "refused by a seal",
         "rejected BadListPrices",
         "rejected PercentPrice",
         "rejected StopWouldTrigger",

@@ -117,7 +117,7 @@ impl Flow {
             client_order_id: self.name(),
             key: Default::default(),
             session: ClientSessionId::new(if self.below(8) == 0 { self.below(2) + 1 } else { 0 }),
-            asked_us: 0,
+            asked_us: self.names % 100,
         }
     }
 
@@ -393,6 +393,19 @@ impl Flow {
             394..410 => {
                 let kind = self.one_of(ListKind::ALL);
                 Command::NewOrderList(self.list(kind, account, market))
+            }
+            419 => {
+                // A name to come, or one that has been.
+                let n = (self.names + self.below(12)).saturating_sub(4);
+                let client_order_id = ClientOrderId::new(format!("n{n}").as_bytes()).expect("a short name");
+                let asked_us = self.below(100) + 1;
+                match self.below(2) {
+                    0 => Command::SealName(SealName { account, client_order_id, asked_us, is_list: false }),
+                    _ => {
+                        let order = OrderId::ZERO;
+                        Command::CancelOrder(CancelOrder { order, client_order_id, asked_us, ..self.cancel() })
+                    }
+                }
             }
             418 if self.below(20) == 0 => Command::DelistMarket(DelistMarket { market }),
             _ => Command::Tick(Tick),

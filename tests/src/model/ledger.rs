@@ -10,6 +10,7 @@ mod conduct;
 mod fees;
 mod lists;
 mod operators;
+mod seals;
 mod settlement;
 mod silence;
 
@@ -115,6 +116,7 @@ pub(super) struct Ledger {
     moved: BTreeSet<(u32, u16)>,
     orders: Vec<Order>,
     names: Vec<Name>,
+    questions: Vec<seals::Question>,
     last_order: u64,
     lists: Vec<List>,
     last_list: u64,
@@ -153,6 +155,7 @@ impl Ledger {
             moved: BTreeSet::new(),
             orders: Vec::new(),
             names: Vec::new(),
+            questions: Vec::new(),
             last_order: 0,
             lists: Vec::new(),
             last_list: 0,
@@ -173,6 +176,7 @@ impl Ledger {
     pub(super) fn begin(&mut self, position: u64, now: u64) {
         (self.position, self.now) = (position, now);
         self.names.retain(|name| name.closed.is_none_or(|closed| closed + MINUTE_NS > now));
+        self.forget_questions();
         self.withdrawn.clear();
         self.asked = Default::default();
     }
@@ -198,6 +202,7 @@ impl Ledger {
             Command::AmendOrder(amend) => self.amend_order(amend),
             Command::ReplaceOrder(replace) => self.replace_order(replace),
             Command::CancelOrder(cancel) => self.cancel_order(cancel),
+            Command::SealName(seal) => self.seal_name(seal),
             Command::CancelOrderList(cancel) => self.cancel_order_list(cancel),
             Command::CancelAll(cancel) => self.cancel_all(cancel),
             Command::MassCancel(cancel) => self.mass_cancel(cancel),

@@ -6,7 +6,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use engine::Limits;
-use wire::command::{Credit, ListAsset, ListMarket, OpenAccount, Reply, Tick};
+use wire::command::{Credit, ListAsset, ListMarket, OpenAccount, Reply, SealName, Tick};
 use wire::{
     AccountId, AccountName, Amount, AssetId, Command, Event, FeeRate, MarketId, MarketRules, MarketScale, OrderId,
     Symbol, Timestamp,
@@ -123,8 +123,11 @@ impl Pair {
 
     fn apply(&mut self, command: &Command) {
         let told = self.engine.apply(self.now, command);
-        if let Reply::Rejected { reason, .. } = told.reply {
+        if let Reply::Rejected { reason, id } = told.reply {
             self.seen.insert(format!("refused {reason:?}"));
+            if SealName::asked_at(id).is_some() {
+                self.seen.insert("refused by a seal".to_owned());
+            }
         }
         self.seen.extend(told.events.iter().map(kind_of));
         let pending = told.events.iter().filter_map(|event| match event {

@@ -98,9 +98,7 @@ impl Ledger {
         let account = self.account(new.account)?;
         let market = self.market(new.market)?;
         refuse_if(!new.client_order_id.is_client_order_id(), BadClientOrderId)?;
-        if let Some(order) = self.taken_by(account, &new.client_order_id) {
-            return Err((DuplicateClientOrderId, order));
-        }
+        self.check_name(account, &new.client_order_id, new.asked_us)?;
         admits(market.status, new.kind, new.time_in_force).map_err(|reason| (reason, 0))?;
         self.check_conduct(new, beside.orders)?;
         match terms {

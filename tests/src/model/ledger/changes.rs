@@ -26,7 +26,7 @@ impl Ledger {
         let account = self.account(cancel.account)?;
         let market = self.market(cancel.market)?.id;
         let found = self.find(account, market, cancel.order, &cancel.client_order_id);
-        let Some(order) = found else { return no(RejectReason::UnknownOrder) };
+        let Some(order) = found else { return Err(self.unknown(account, cancel)) };
         check_restriction(&order, cancel.restriction)?;
         self.asked = (account, cancel.new_client_order_id);
         self.withdraw(order.id, CancelCause::Requested);
@@ -141,9 +141,7 @@ impl Ledger {
             if !name.is_client_order_id() {
                 return no(RejectReason::BadClientOrderId);
             }
-            if let Some(taken) = self.taken_by(account, &name) {
-                return Err((RejectReason::DuplicateClientOrderId, taken));
-            }
+            self.check_name(account, &name, amend.asked_us)?;
         }
         self.amended = Some((order.id, name));
         let (order, by, request) = (OrderId::new(order.id), qty(order.qty - wanted), self.request());

@@ -1,0 +1,49 @@
+//! Names of which nothing comes any more that was asked for by some moment: `engine/src/ledger/seals.rs` states the rules.
+
+use wire::command::{CancelOrder, SealName};
+use wire::{ClientOrderId, RejectReason};
+
+use super::{Answer, Ledger, MINUTE_NS, Refused};
+
+/// A question after a name of orders: whose, which, when by the client's clock, and when by the log's.
+pub(super) type Question = (u32, ClientOrderId, u64, u64);
+
+impl Ledger {
+    /// A seal lasts a minute from the latest question; until then none of its questions is forgotten.
+    pub(super) fn forget_questions(&mut self) {
+        let (all, now) = (self.questions.clone(), self.now);
+        let latest =
+            |of: &Question| all.iter().filter(|other| (other.0, other.1) == (of.0, of.1)).map(|other| other.3).max();
+        self.questions.retain(|question| latest(question).is_some_and(|asked| asked + MINUTE_NS > now));
+    }
+
+    pub(super) fn seal_name(&mut self, seal: &SealName) -> Answer {
+        let account = self.account(seal.account)?;
+        assert!(!seal.is_list, "the model's clients do not ask for lists");
+        if let Some(order) = self.taken_by(account, &seal.client_order_id) {
+            return Ok(order);
+        }
+        self.questions.push((account, seal.client_order_id, seal.asked_us, self.now));
+        Ok(0)
+    }
+
+    /// Whether an order may have a name.
+    pub(super) fn check_name(&self, account: u32, name: &ClientOrderId, asked_us: u64) -> Result<(), Refused> {
+        let mine = self.questions.iter().filter(|question| (question.0, question.1) == (account, *name));
+        let sealed = mine.map(|question| question.2).max().filter(|sealed_us| *sealed_us >= asked_us);
+        let sealed = sealed.map(|sealed_us| SealName::no_order(sealed_us).get());
+        match self.taken_by(account, name).or(sealed) {
+            Some(id) => Err((RejectReason::DuplicateClientOrderId, id)),
+            None => Ok(()),
+        }
+    }
+
+    /// A cancel has found nothing.
+    pub(super) fn unknown(&mut self, account: u32, cancel: &CancelOrder) -> Refused {
+        let name = cancel.client_order_id;
+        if cancel.order.get() == 0 && cancel.asked_us != 0 && self.taken_by(account, &name).is_none() {
+            self.questions.push((account, name, cancel.asked_us, self.now));
+        }
+        (RejectReason::UnknownOrder, 0)
+    }
+}
