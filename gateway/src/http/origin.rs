@@ -56,9 +56,10 @@ impl Proxies {
             return peer;
         }
         let mut sender = peer;
-        let values = headers.get_all(FORWARDED_FOR).iter().rev().filter_map(|value| value.to_str().ok());
-        for text in values.flat_map(|value| value.rsplit(',')) {
-            let Some(ip) = address(text.trim()) else { break };
+        // By bytes: one that is no text must not hide what a proxy has added to the same line.
+        let values = headers.get_all(FORWARDED_FOR).iter().rev();
+        for bytes in values.flat_map(|value| value.as_bytes().rsplit(|byte| *byte == b',')) {
+            let Some(ip) = std::str::from_utf8(bytes).ok().and_then(|text| address(text.trim())) else { break };
             sender = Peer { ip };
             if !self.trust(ip) {
                 break;

@@ -108,3 +108,23 @@ fn the_last_address_that_is_no_proxys_sent_the_request() {
         assert_eq!(sender.ip, ip(told), "{values:?}");
     }
 }
+
+#[test]
+fn what_is_no_text_hides_nothing_that_a_proxy_has_added() {
+    let cases: [(&[&[u8]], &str); 5] = [
+        (&[b"\xff, 192.0.2.7"], "192.0.2.7"),
+        (&[b"1.1.1.1", b"\xff, 192.0.2.7"], "192.0.2.7"),
+        // What stands before it is anybody's claim.
+        (&[b"1.1.1.1", b"\xff"], "10.0.0.1"),
+        (&[b"1.1.1.1, \xff"], "10.0.0.1"),
+        (&[b"1.1.1.1, \xff, 10.0.0.9"], "10.0.0.9"),
+    ];
+    for (values, told) in cases {
+        let mut headers = HeaderMap::new();
+        for value in values {
+            headers.append(FORWARDED_FOR, hyper::header::HeaderValue::from_bytes(value).unwrap());
+        }
+        let sender = proxies(Tell::ForwardedFor).sender(Peer { ip: ip("10.0.0.1") }, &headers);
+        assert_eq!(sender.ip, ip(told), "{values:?}");
+    }
+}
