@@ -261,3 +261,20 @@ fn only_the_latest_events_are_kept_of_each_account_and_of_all() {
     }
     assert!(kept(start + 4) && !kept(start + 3), "four of all, and Bob has three of them");
 }
+
+#[test]
+fn a_key_that_is_revoked_is_told_nothing_that_still_waits() {
+    let (gateway, ledger) = gateway();
+    let key = ApiKeyText::new(ALICE_KEY.as_bytes()).unwrap();
+    let mut live = listen(&gateway);
+    ledger.feed(&[balance(ALICE, BTC, 1, 0), balance(ALICE, BTC, 2, 0)]);
+    let mut resumed = {
+        let accounts = gateway.exchange.accounts();
+        let (alice, _) = accounts.key(&key, PEER.ip).unwrap();
+        accounts.resume(&alice, PEER.ip, 0).unwrap()
+    };
+    ledger.feed(&[Event::ApiKeyRevoked(wire::event::ApiKeyRevoked { account: ALICE, key })]);
+    for events in [&mut live, &mut resumed] {
+        assert!(matches!(futures_util::FutureExt::now_or_never(events.recv()), Some(None)));
+    }
+}

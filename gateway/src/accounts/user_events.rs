@@ -7,6 +7,7 @@
 
 use std::collections::{HashMap, VecDeque};
 use std::net::IpAddr;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 
 use tokio::sync::mpsc;
@@ -30,17 +31,24 @@ pub struct UserEvents {
     /// Events up to here are known to the subscriber.
     after: u64,
     receiver: mpsc::Receiver<UserEvent>,
+    /// Its key may no longer be used: what still waits is not told either.
+    is_ended: Arc<AtomicBool>,
 }
 
 impl UserEvents {
     /// Of a subscriber that has no right to any.
     pub(super) fn ended() -> UserEvents {
-        UserEvents { missed: VecDeque::new(), after: 0, receiver: mpsc::channel(1).1 }
+        UserEvents { missed: VecDeque::new(), after: 0, receiver: mpsc::channel(1).1, is_ended: Arc::default() }
     }
 
-    /// The next event. `None` when this subscriber fell so far behind that it was cut off: the client must be
-    /// told, and read its state anew.
+    /// The next event. `None` when this subscriber fell so far behind that it was cut off, or has no right to any more:
+    /// the client must be told, and read its state anew.
     pub async fn recv(&mut self) -> Option<UserEvent> {
+        let event = self.next().await?;
+        if self.is_ended.load(Ordering::Acquire) { None } else { Some(event) }
+    }
+
+    async fn next(&mut self) -> Option<UserEvent> {
         if let Some(event) = self.missed.pop_front() {
             return Some(event);
         }
@@ -97,6 +105,7 @@ struct Kept {
 struct Subscription {
     sender: mpsc::Sender<UserEvent>,
     by: Listener,
+    is_ended: Arc<AtomicBool>,
 }
 
 /// By which right somebody listens.
@@ -145,8 +154,9 @@ impl Subscribers {
         let missed = (first..).zip(&stream.kept).filter(|(sequence, _)| *sequence > after);
         let missed = missed.map(|(sequence, kept)| UserEvent { sequence, text: kept.text() }).collect();
         stream.subscriptions.retain(|known| !known.sender.is_closed());
-        stream.subscriptions.push(Subscription { sender, by });
-        Some(UserEvents { missed, after, receiver })
+        let is_ended = Arc::<AtomicBool>::default();
+        stream.subscriptions.push(Subscription { sender, by, is_ended: Arc::clone(&is_ended) });
+        Some(UserEvents { missed, after, receiver, is_ended })
     }
 
     /// The number of the account's last event.
@@ -167,7 +177,13 @@ impl Subscribers {
     pub(super) fn end_key(&mut self, account: AccountId, key: &ApiKeyText, allows: impl Fn(IpAddr) -> bool) {
         let state = self.state.get_mut().unwrap_or_else(PoisonError::into_inner);
         if let Some(stream) = state.by_account.get_mut(&account) {
-            stream.subscriptions.retain(|known| known.by.key != *key || allows(known.by.ip));
+            stream.subscriptions.retain(|known| {
+                let is_ended = known.by.key == *key && !allows(known.by.ip);
+                if is_ended {
+                    known.is_ended.store(true, Ordering::Release);
+                }
+                !is_ended
+            });
         }
     }
 
