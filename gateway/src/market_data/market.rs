@@ -97,10 +97,17 @@ impl Market {
         let _ = self.listing.set(Arc::new(Listing { symbol, stream_symbol, scale: listed.scale }));
     }
 
-    /// Takes the events of one command. Fills `updates` when there is somebody to tell. Returns how many
-    /// level changes did not follow the ones before them.
-    pub(super) fn apply(&self, at: Timestamp, events: &[Event], mut updates: Option<&mut Vec<Update>>) -> u64 {
+    /// Takes the events of one command. Returns how many level changes did not follow the ones before them, and what
+    /// is to be told if it `is_wanted`. That is asked while nobody reads: who listens before it reads the book is told
+    /// every window that is not in what it read.
+    pub(super) fn apply(
+        &self,
+        at: Timestamp,
+        events: &[Event],
+        is_wanted: impl FnOnce() -> bool,
+    ) -> (u64, Option<Vec<Update>>) {
         let mut state = self.lock();
+        let mut updates = is_wanted().then(Vec::new);
         let aggregated_before = state.trades.last_aggregated_id();
         let mut gaps = 0;
         for event in events {
@@ -112,12 +119,12 @@ impl Market {
                     }
                     state.trades.push(trade, traded.taker);
                     state.klines.add(&trade);
-                    if let Some(updates) = updates.as_deref_mut() {
+                    if let Some(updates) = &mut updates {
                         updates.push(Update::Trade(trade));
                     }
                 }
                 Event::LevelChanged(change) => gaps += u64::from(state.book.apply(change) == Fit::Gap),
-                Event::DepthWindowClosed(window) => match updates.as_deref_mut() {
+                Event::DepthWindowClosed(window) => match &mut updates {
                     Some(updates) => {
                         let diff = Arc::new(state.book.close_window(window));
                         let depth = Arc::new(state.book.depth(PARTIAL_DEPTH_MAX));
@@ -131,14 +138,14 @@ impl Market {
         state.at = state.at.max(at);
         state.trades.end_command();
         let best = state.book.best();
-        if let Some(updates) = updates {
+        if let Some(updates) = &mut updates {
             updates.extend(state.trades.aggregated_after(aggregated_before).into_iter().map(Update::AggTrade));
             if best != state.best {
                 updates.push(Update::Best { best, last: state.book.last().get() });
             }
         }
         state.best = best;
-        gaps
+        (gaps, updates)
     }
 
     /// The best levels: what a protection price is made from.

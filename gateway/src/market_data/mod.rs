@@ -26,7 +26,8 @@ pub use market::{Listing, Market, PARTIAL_DEPTH_MAX, Update};
 
 /// Who is told what happens while it happens.
 pub trait Publish: Send + Sync {
-    /// Whether anybody listens to this market. Cheap: asked for every command.
+    /// Whether anybody listens to this market. Cheap: asked for every command, while the market cannot be read; what it
+    /// waits for must not wait for a market.
     fn is_wanted(&self, symbol: &Symbol) -> bool;
 
     /// Tells the updates of one command, in order.
@@ -150,21 +151,14 @@ impl MarketData {
 
     fn apply_run(&self, id: MarketId, partition: PartitionId, position: LogPosition, now: Timestamp, events: &[Event]) {
         let entry = self.entry(id);
-        let listener = entry
-            .symbol
-            .filter(|symbol| self.is_live.load(Ordering::Acquire) && self.publisher.is_wanted(symbol))
-            .zip(entry.market.listing());
-        let gaps = match listener {
-            Some((symbol, listing)) => {
-                let mut updates = Vec::new();
-                let gaps = entry.market.apply(now, events, Some(&mut updates));
-                if !updates.is_empty() {
-                    self.publisher.publish(&symbol, listing, now, &updates);
-                }
-                gaps
-            }
-            None => entry.market.apply(now, events, None),
-        };
+        let listener = entry.symbol.filter(|_| self.is_live.load(Ordering::Acquire)).zip(entry.market.listing());
+        let is_wanted = || listener.is_some_and(|(symbol, _)| self.publisher.is_wanted(&symbol));
+        let (gaps, updates) = entry.market.apply(now, events, is_wanted);
+        if let (Some((symbol, listing)), Some(updates)) = (listener, updates)
+            && !updates.is_empty()
+        {
+            self.publisher.publish(&symbol, listing, now, &updates);
+        }
         if gaps > 0 {
             self.gaps.fetch_add(gaps, Ordering::Relaxed);
             tracing::error!(%partition, %position, market = %id, gaps, "level changes are missing before this position");

@@ -204,3 +204,52 @@ fn a_hole_in_the_level_changes_is_counted() {
     play.apply(1, &[level(Side::Sell, 10_100, 6, 3)]);
     assert_eq!(play.data.gaps(), 1);
 }
+
+/// Somebody who begins to listen, with the whole book, while it is asked whether anybody does.
+#[derive(Default)]
+struct Late {
+    data: std::sync::OnceLock<Arc<MarketData>>,
+    is_there: AtomicBool,
+    begins: Mutex<Option<std::thread::JoinHandle<u64>>>,
+    told: Mutex<Vec<u64>>,
+}
+
+impl Publish for Late {
+    fn is_wanted(&self, _: &Symbol) -> bool {
+        let was_there = self.is_there.swap(true, Ordering::SeqCst);
+        if !was_there {
+            let data = self.data.get().unwrap().clone();
+            let begins = std::thread::spawn(move || data.market("BTCUSDT").unwrap().depth(5_000).last.get());
+            *self.begins.lock().unwrap() = Some(begins);
+            // Time enough for it to read what it can.
+            std::thread::sleep(std::time::Duration::from_millis(100));
+        }
+        was_there
+    }
+
+    fn publish(&self, _: &Symbol, _: &Arc<Listing>, _: Timestamp, updates: &[Update]) {
+        for update in updates {
+            if let Update::Window { diff, .. } = update {
+                self.told.lock().unwrap().push(diff.first.get());
+            }
+        }
+    }
+}
+
+#[test]
+fn who_begins_with_the_whole_book_while_a_window_closes_misses_nothing() {
+    let late = Arc::new(Late::default());
+    let data = Arc::new(MarketData::new(late.clone()));
+    late.data.set(data.clone()).ok().unwrap();
+    let apply = |position, events: &[Event]| {
+        let now = Timestamp::from_nanos((START_MS + position) * 1_000_000);
+        data.apply(PartitionId::new(2), LogPosition::new(position), now, events);
+    };
+    apply(1, &[listed(1, "BTCUSDT")]);
+    data.go_live();
+    apply(2, &[level(Side::Sell, 10_100, 5, 1), window(1, 1)]);
+    apply(3, &[level(Side::Sell, 10_100, 6, 2), window(2, 2)]);
+    let begun = late.begins.lock().unwrap().take().unwrap().join().unwrap();
+    let first = late.told.lock().unwrap()[0];
+    assert!(first <= begun + 1, "the book at {begun}, then changes from {first} on");
+}

@@ -17,7 +17,10 @@ use crate::order_entry::parse;
 use crate::params::Params;
 
 const TRADES_MAX: usize = 1_000;
-const DEPTH_MAX: usize = 5_000;
+/// The most levels of a side that are told.
+pub(crate) const DEPTH_MAX: usize = 5_000;
+/// What a book of so many levels weighs.
+pub(crate) const WHOLE_DEPTH_WEIGHT: u32 = 250;
 
 macro_rules! queries {
     ($($(#[$doc:meta])* $name:ident => $query:ident;)+) => {
@@ -59,7 +62,7 @@ pub(super) fn depth_weight(params: &Params) -> u32 {
         0..=100 => 5,
         101..=500 => 25,
         501..=1_000 => 50,
-        _ => 250,
+        _ => WHOLE_DEPTH_WEIGHT,
     }
 }
 

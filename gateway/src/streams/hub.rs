@@ -1,6 +1,6 @@
 //! The subscriptions of every client, by market, and publishing to them.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock};
 
@@ -21,6 +21,8 @@ pub const STREAMS_MAX: usize = 1_024;
 #[derive(Default)]
 pub struct Hub {
     groups: RwLock<HashMap<Symbol, Arc<Group>>>,
+    /// The markets that have a group. Nothing else is taken while this is held.
+    wanted: RwLock<HashSet<Symbol>>,
     /// Streams of every market.
     all: Group,
 }
@@ -151,16 +153,15 @@ impl Group {
         self.count.load(Ordering::Acquire) > 0
     }
 
-    /// `first` is told to the new subscriber alone, before anything else of the stream.
-    fn add(&self, name: StreamName, outbox: &Arc<Outbox>, first: impl FnOnce() -> Option<String>) {
+    fn add(&self, name: StreamName, outbox: &Arc<Outbox>) {
         let mut topics = self.topics();
         let index = topics.iter().position(|topic| topic.name == name).unwrap_or_else(|| {
             topics.push(Topic::new(name));
             topics.len() - 1
         });
-        if let Some(first) = first() {
-            let text = if outbox.is_combined() { events::combined(&topics[index].text, &first) } else { first };
-            outbox.push_answer(text.into());
+        if name.is_depth() && outbox.is(Property::Snapshot) {
+            // Its place before the stream's events; the book is read and written when its turn comes, with no lock of ours.
+            outbox.push_snapshot(name);
         }
         topics[index].subscribers.push(outbox.clone());
         topics[index].told.repeat();
@@ -195,13 +196,14 @@ impl Hub {
         &self.all
     }
 
-    fn add(&self, name: StreamName, outbox: &Arc<Outbox>, first: impl FnOnce() -> Option<String>) {
+    fn add(&self, name: StreamName, outbox: &Arc<Outbox>) {
         if name.is_of_all() {
-            return self.all.add(name, outbox, first);
+            return self.all.add(name, outbox);
         }
         // Adding under the table's lock: a group is never dropped between being found and being used.
         let mut groups = self.groups.write().unwrap_or_else(PoisonError::into_inner);
-        groups.entry(name.symbol).or_default().add(name, outbox, first);
+        groups.entry(name.symbol).or_default().add(name, outbox);
+        self.wanted.write().unwrap_or_else(PoisonError::into_inner).insert(name.symbol);
     }
 
     fn remove(&self, name: &StreamName, outbox: &Arc<Outbox>) {
@@ -212,13 +214,14 @@ impl Hub {
         let mut groups = self.groups.write().unwrap_or_else(PoisonError::into_inner);
         if groups.get(&name.symbol).is_some_and(|group| group.remove(name, outbox)) {
             groups.remove(&name.symbol);
+            self.wanted.write().unwrap_or_else(PoisonError::into_inner).remove(&name.symbol);
         }
     }
 }
 
 impl Publish for Hub {
     fn is_wanted(&self, symbol: &Symbol) -> bool {
-        self.all.is_wanted() || self.groups.read().unwrap_or_else(PoisonError::into_inner).contains_key(symbol)
+        self.all.is_wanted() || self.wanted.read().unwrap_or_else(PoisonError::into_inner).contains(symbol)
     }
 
     fn publish(&self, symbol: &Symbol, listing: &Arc<Listing>, at: Timestamp, updates: &[Update]) {
@@ -284,17 +287,9 @@ impl Subscriber {
         if self.names.len() + new > STREAMS_MAX { Err(SubscribeError::TooMany) } else { Ok(()) }
     }
 
-    /// Listens to a stream; one it listens to already stays as it is.
+    /// Listens to a stream, of depth from the whole book on if the client wishes so; one it listens to already stays
+    /// as it is.
     pub fn subscribe(&mut self, name: StreamName) -> Result<(), SubscribeError> {
-        self.subscribe_with(name, || None)
-    }
-
-    /// As [`Subscriber::subscribe`]; what `first` makes is told before the stream's events.
-    pub fn subscribe_with(
-        &mut self,
-        name: StreamName,
-        first: impl FnOnce() -> Option<String>,
-    ) -> Result<(), SubscribeError> {
         if self.names.contains(&name) {
             return Ok(());
         }
@@ -302,7 +297,7 @@ impl Subscriber {
             return Err(SubscribeError::TooMany);
         }
         self.names.push(name);
-        self.hub.add(name, &self.outbox, first);
+        self.hub.add(name, &self.outbox);
         Ok(())
     }
 

@@ -109,12 +109,18 @@ pub struct Outbox {
 
 #[derive(Default)]
 struct State {
-    queue: VecDeque<Utf8Bytes>,
+    queue: VecDeque<Waiting>,
     bytes: usize,
     /// What is held back while the client is behind, in the order of its first event.
     held: Vec<Held>,
     conflated_since: Option<Instant>,
     is_overrun: bool,
+}
+
+enum Waiting {
+    Text(Utf8Bytes),
+    /// A whole book, to be written when it is this one's turn.
+    Snapshot(StreamName),
 }
 
 struct Held {
@@ -186,6 +192,8 @@ impl Merged {
 pub enum Taken {
     /// Something to write, or nothing.
     Messages,
+    /// The whole book of this depth stream is to be read now, and written before anything else is taken.
+    Snapshot(StreamName),
     /// The client was too far behind: tell it and close.
     Overrun,
 }
@@ -220,7 +228,16 @@ impl Outbox {
     /// Queues an answer.
     pub fn push_answer(&self, text: Utf8Bytes) {
         let mut state = self.lock();
-        self.enqueue(&mut state, text);
+        self.enqueue(&mut state, Waiting::Text(text));
+        drop(state);
+        self.stirred.notify_one();
+    }
+
+    /// Queues the whole book of a depth stream. What it tells is what it is when its turn comes: events of the stream
+    /// that wait behind it may be in it already.
+    pub(super) fn push_snapshot(&self, stream: StreamName) {
+        let mut state = self.lock();
+        self.enqueue(&mut state, Waiting::Snapshot(stream));
         drop(state);
         self.stirred.notify_one();
     }
@@ -240,7 +257,7 @@ impl Outbox {
             state.conflated_since = Some(Instant::now());
         }
         if state.conflated_since.is_none() || matches!(content, Content::Every) {
-            self.enqueue(&mut state, text.clone());
+            self.enqueue(&mut state, Waiting::Text(text.clone()));
         } else {
             hold(&mut state.held, stream, text, content);
         }
@@ -250,7 +267,9 @@ impl Outbox {
 
     /// Nothing of this stream is wanted any more.
     pub fn forget(&self, stream: &StreamName) {
-        self.lock().held.retain(|held| held.stream != *stream);
+        let mut state = self.lock();
+        state.held.retain(|held| held.stream != *stream);
+        state.queue.retain(|waiting| !matches!(waiting, Waiting::Snapshot(of) if of == stream));
     }
 
     /// Moves up to `max` messages into `batch`. When the queue runs empty, what was held back follows.
@@ -259,9 +278,21 @@ impl Outbox {
         if state.is_overrun {
             return Taken::Overrun;
         }
-        let count = state.queue.len().min(max);
-        batch.extend(state.queue.drain(..count));
-        state.bytes -= batch[batch.len() - count..].iter().map(|text| text.len()).sum::<usize>();
+        if let Some(Waiting::Snapshot(stream)) = state.queue.front() {
+            let stream = *stream;
+            state.queue.pop_front();
+            self.stirred.notify_one();
+            return Taken::Snapshot(stream);
+        }
+        for _ in 0..max {
+            match state.queue.pop_front_if(|waiting| matches!(waiting, Waiting::Text(_))) {
+                Some(Waiting::Text(text)) => {
+                    state.bytes -= text.len();
+                    batch.push(text);
+                }
+                _ => break,
+            }
+        }
         if !state.queue.is_empty() {
             self.stirred.notify_one();
             return Taken::Messages;
@@ -286,15 +317,17 @@ impl Outbox {
         }
     }
 
-    fn enqueue(&self, state: &mut State, text: Utf8Bytes) {
+    fn enqueue(&self, state: &mut State, waiting: Waiting) {
         if state.is_overrun {
             return;
         }
         if state.queue.len() >= self.bounds.messages_max || state.bytes >= self.bounds.bytes_max {
             return self.give_up(state);
         }
-        state.bytes += text.len();
-        state.queue.push_back(text);
+        if let Waiting::Text(text) = &waiting {
+            state.bytes += text.len();
+        }
+        state.queue.push_back(waiting);
     }
 
     fn give_up(&self, state: &mut State) {

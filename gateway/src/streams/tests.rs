@@ -287,3 +287,24 @@ fn a_checksum_is_that_of_the_book_that_a_client_keeps_also_when_it_was_behind() 
         assert!(read_json(&plain).iter().all(|event| event.get("c").is_none()), "nobody else has asked for it");
     }
 }
+
+#[test]
+fn whole_books_wait_unwritten_and_come_one_at_a_time_before_their_events() {
+    let mut play = Play::new();
+    let outbox = Arc::new(Outbox::new(tight(), false));
+    outbox.set(Property::Snapshot, true);
+    let mut subscriber = Subscriber::new(play.hub.clone(), outbox.clone());
+    let name = |text| StreamName::parse(text).unwrap();
+    for text in ["btcusdt@depth@100ms", "btcusdt@trade", "btcusdt@depth"] {
+        subscriber.subscribe(name(text)).unwrap();
+    }
+    play.window(0, 10_100, 1);
+    let mut batch = Vec::new();
+    assert_eq!(outbox.take(&mut batch, 100), Taken::Snapshot(name("btcusdt@depth@100ms")));
+    assert!(batch.is_empty());
+    // Who listens no more is told no book.
+    subscriber.unsubscribe(&name("btcusdt@depth"));
+    assert_eq!((outbox.take(&mut batch, 100), batch.len()), (Taken::Messages, 1));
+    subscriber.subscribe(name("btcusdt@depth")).unwrap();
+    assert_eq!(outbox.take(&mut batch, 100), Taken::Snapshot(name("btcusdt@depth")));
+}

@@ -18,6 +18,14 @@ pub enum Source {
 }
 
 impl Source {
+    /// The market stream that it is.
+    pub fn market(&self) -> Option<&StreamName> {
+        match self {
+            Source::Market(name) => Some(name),
+            Source::User(_) => None,
+        }
+    }
+
     /// Reads the name of a market stream, or a listen key.
     pub fn parse(text: &str) -> Option<Source> {
         let is_listen_key = text.len() == 64 && text.bytes().all(|b| b.is_ascii_digit() || (b'a'..=b'f').contains(&b));

@@ -54,6 +54,9 @@ pub fn upgrade(gateway: &Arc<Gateway>, mut request: Request<Incoming>, peer: Pee
         Ok(wanted) => wanted,
         Err(error) => return handshake::refuse(&error),
     };
+    if let Some(Err(error)) = wanted.as_ref().map(|wanted| wanted.weigh(gateway, peer)) {
+        return handshake::refuse(&error);
+    }
     let place = request.extensions_mut().remove::<ConnectionPlace>();
     let upgraded = hyper::upgrade::on(&mut request);
     let gateway = Arc::clone(gateway);

@@ -14,6 +14,7 @@ use super::rate::Allowance;
 use super::socket::{Heard, Over, Patience, Socket};
 use crate::errors::{self, ApiError};
 use crate::gateway::{self, Gateway, Peer};
+use crate::operations::{DEPTH_MAX, WHOLE_DEPTH_WEIGHT};
 use crate::streams::{Bounds, Outbox, Property, STREAMS_MAX, StreamName, Subscriber, Taken, events};
 
 /// So many messages a client may send at once, and then so many a second: requests, pings and pongs.
@@ -22,8 +23,6 @@ const MESSAGES_BURST: u32 = 60;
 const MESSAGES_PER_SECOND: u32 = 10;
 /// Listen keys of one connection.
 const USERS_MAX: usize = 64;
-/// Levels of each side in a snapshot: as many as REST tells.
-const SNAPSHOT_LEVELS: usize = 5_000;
 /// Messages moved from the outbox to the socket at a time.
 const BATCH: usize = 64;
 
@@ -59,6 +58,22 @@ impl Wanted {
         let properties = [Property::Snapshot, Property::Checksum].into_iter().filter(is_wanted).collect();
         Ok(Some(Wanted { sources, is_combined, properties }))
     }
+
+    /// Weighs the whole books that it begins with.
+    pub fn weigh(&self, gateway: &Gateway, peer: Peer) -> Result<(), ApiError> {
+        if !self.properties.contains(&Property::Snapshot) {
+            return Ok(());
+        }
+        weigh_books(gateway, peer, self.sources.iter().filter_map(Source::market))
+    }
+}
+
+/// Weighs the whole books of the depth streams among `names`: each what it weighs over REST.
+fn weigh_books<'a>(gateway: &Gateway, peer: Peer, names: impl Iterator<Item = &'a StreamName>) -> Result<(), ApiError> {
+    let data = gateway.exchange.market_data();
+    let books = names.filter(|name| name.is_depth() && data.market(name.symbol.as_str()).is_some()).count();
+    let Some(books) = u32::try_from(books).ok().filter(|books| *books > 0) else { return Ok(()) };
+    gateway.throttle.weigh(peer.ip, books.saturating_mul(WHOLE_DEPTH_WEIGHT), gateway.now_us()).map(|_| ())
 }
 
 /// Serves the connection until it is over.
@@ -117,7 +132,7 @@ impl Connection<'_> {
                 }
                 () = gateway::stopped(&mut stopping) => {
                     // What was queued before; a client that does not take it is not waited for.
-                    let written = write(socket, &outbox, &mut batch).await;
+                    let written = write(self.gateway, socket, &outbox, &mut batch).await;
                     written.and(Err(SHUTDOWN))
                 }
                 (listen_key, event) = self.listeners.next() => {
@@ -128,7 +143,7 @@ impl Connection<'_> {
                 () = outbox.stirred() => {
                     // A client that is given up while it takes nothing is not waited for.
                     tokio::select! {
-                        written = write(socket, &outbox, &mut batch) => written,
+                        written = write(self.gateway, socket, &outbox, &mut batch) => written,
                         () = outbox.overrun() => Err(TOO_SLOW),
                     }
                 }
@@ -171,6 +186,7 @@ impl Connection<'_> {
         match ask {
             Ask::Subscribe(sources) => {
                 self.check(&sources)?;
+                self.weigh(&sources)?;
                 answer(Value::Null);
                 sources.into_iter().for_each(|source| self.listen(source));
             }
@@ -203,7 +219,7 @@ impl Connection<'_> {
         match source {
             Source::Market(name) => {
                 // As many as may be were let in.
-                let _ = self.subscriber.subscribe_with(name, || Self::snapshot(self.gateway, &self.outbox, name));
+                let _ = self.subscriber.subscribe(name);
             }
             Source::User(listen_key) => {
                 let accounts = self.gateway.exchange.accounts();
@@ -218,16 +234,6 @@ impl Connection<'_> {
                 }
             }
         }
-    }
-
-    /// The whole book, for a depth stream of a client that wishes to begin with it.
-    fn snapshot(gateway: &Gateway, outbox: &Outbox, name: StreamName) -> Option<String> {
-        if !outbox.is(Property::Snapshot) || !name.is_depth() {
-            return None;
-        }
-        let market = gateway.exchange.market_data().market(name.symbol.as_str())?;
-        let listing = market.listing()?;
-        Some(events::depth_snapshot(listing, super::clock_ms(), &market.depth(SNAPSHOT_LEVELS)))
     }
 
     /// Queues a user event, or that the listen key is of no more use.
@@ -261,6 +267,16 @@ impl Connection<'_> {
         self.check_names(&names)
     }
 
+    /// Weighs the whole books that are to be told first.
+    fn weigh(&self, sources: &[Source]) -> Result<(), Misunderstood> {
+        if !self.outbox.is(Property::Snapshot) {
+            return Ok(());
+        }
+        let new = sources.iter().filter_map(Source::market).filter(|name| !self.subscriber.names().contains(name));
+        weigh_books(self.gateway, self.peer, new)
+            .map_err(|error| Misunderstood { code: 2, message: format!("Invalid request: {}", error.message) })
+    }
+
     fn check_names(&self, names: &[StreamName]) -> Result<(), Misunderstood> {
         let invalid = |message: String| Misunderstood { code: 2, message: format!("Invalid request: {message}") };
         let data = self.gateway.exchange.market_data();
@@ -292,14 +308,24 @@ fn last_words(over: Over) -> Option<Utf8Bytes> {
     }
 }
 
-/// Moves messages from the outbox to the socket.
+/// The whole book for a depth stream; `None` of a market that is not listed.
+fn snapshot(gateway: &Gateway, name: &StreamName, is_combined: bool) -> Option<Utf8Bytes> {
+    let market = gateway.exchange.market_data().market(name.symbol.as_str())?;
+    let event = events::depth_snapshot(market.listing()?, super::clock_ms(), &market.depth(DEPTH_MAX));
+    Some(if is_combined { events::combined(&name.to_string(), &event).into() } else { event.into() })
+}
+
+/// Moves messages from the outbox to the socket; of whole books one at a time.
 async fn write<S: AsyncRead + AsyncWrite + Unpin>(
+    gateway: &Gateway,
     socket: &mut Socket<S>,
     outbox: &Outbox,
     batch: &mut Vec<Utf8Bytes>,
 ) -> Result<(), Over> {
-    if outbox.take(batch, BATCH) == Taken::Overrun {
-        return Err(TOO_SLOW);
+    match outbox.take(batch, BATCH) {
+        Taken::Overrun => return Err(TOO_SLOW),
+        Taken::Snapshot(name) => batch.extend(snapshot(gateway, &name, outbox.is_combined())),
+        Taken::Messages => {}
     }
     for text in batch.drain(..) {
         socket.say(text).await?;

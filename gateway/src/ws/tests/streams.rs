@@ -214,3 +214,33 @@ async fn a_depth_stream_begins_with_the_whole_book_for_who_wishes_so() {
     assert_eq!(hear(&mut at_once).await["data"]["c"], json!(checksum));
     assert!(hear(&mut plain).await.get("c").is_none());
 }
+
+#[tokio::test]
+async fn a_whole_book_weighs_what_it_weighs_over_rest_and_is_refused_beyond_the_limit() {
+    let mut server = Server::start_limited(Limits { weight_per_minute: 600, ..Limits::default() }).await;
+    server.market(&[level(Side::Sell, 10_100, 150_000, 1)]);
+    // Counts begin anew on the minute.
+    let left_ms = 60_000 - super::super::clock_ms() % 60_000;
+    if left_ms < 2_000 {
+        tokio::time::sleep(Duration::from_millis(left_ms)).await;
+    }
+    let used = || server.gateway.throttle.used_weight(server.address.ip(), server.gateway.now_us());
+    let subscribe = |names: &[&str]| json!({"method": "SUBSCRIBE", "params": names, "id": 1});
+    let mut client = server.connect("/ws?snapshot=true").await;
+    ask(&mut client, subscribe(&["btcusdt@depth@100ms", "btcusdt@trade"])).await;
+    assert_eq!(hear(&mut client).await["e"], "depthSnapshot");
+    ask(&mut client, subscribe(&["btcusdt@depth@100ms"])).await;
+    assert_eq!(used(), 250, "what is subscribed already is not told again");
+    let mut other = server.connect("/ws/btcusdt@depth@100ms?snapshot=true").await;
+    assert_eq!((&hear(&mut other).await["e"], used()), (&json!("depthSnapshot"), 500));
+    let refused = ask(&mut client, subscribe(&["btcusdt@kline_1m", "btcusdt@depth"])).await;
+    assert_eq!(refused["error"]["code"], 2);
+    assert!(refused["error"]["msg"].as_str().unwrap().contains("weight"), "{refused}");
+    let listed = ask(&mut client, json!({"method": "LIST_SUBSCRIPTIONS", "id": 5})).await;
+    assert_eq!(listed["result"], json!(["btcusdt@depth@100ms", "btcusdt@trade"]), "nothing of it is subscribed");
+    let refused = connect_async(format!("ws://{}/ws/btcusdt@depth?snapshot=true", server.address)).await.unwrap_err();
+    assert!(refused.to_string().contains("429"), "{refused}");
+    let mut plain = server.connect("/ws/btcusdt@depth").await;
+    ask(&mut plain, json!({"method": "LIST_SUBSCRIPTIONS", "id": 1})).await;
+    assert_eq!(used(), 500);
+}
