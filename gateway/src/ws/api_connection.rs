@@ -53,6 +53,7 @@ pub async fn serve<S: AsyncRead + AsyncWrite + Unpin>(gateway: Arc<Gateway>, io:
         listeners: Listeners::default(),
         numbered: HashSet::new(),
         lease: None,
+        opening: None,
         afterwards: Vec::new(),
     };
     let mut socket = Socket::new(io, Patience::default()).await;
@@ -70,8 +71,16 @@ const OWN_WEIGHT: u32 = 2;
 /// The method by which a client wishes that its orders end with its connection.
 const CANCEL_ON_DISCONNECT: &str = "session.cancelOnDisconnect";
 
-/// What is under way, and is said when it is done.
-type Running = BoxFuture<'static, Option<Utf8Bytes>>;
+/// What is under way.
+type Running = BoxFuture<'static, Done>;
+
+/// What it has come to.
+enum Done {
+    /// To be said, if there is anything to say.
+    Said(Option<Utf8Bytes>),
+    /// The lease that was opening is open, or is not; to be said.
+    Opened(bool, Utf8Bytes),
+}
 
 struct Connection {
     gateway: Arc<Gateway>,
@@ -83,6 +92,9 @@ struct Connection {
     numbered: HashSet<u64>,
     /// Of a client whose orders end with its connection.
     lease: Option<Lease>,
+    /// A lease that is to take its place once the cluster has said so. Orders name its session from the first: they
+    /// come after it in the log, or are refused with it.
+    opening: Option<Lease>,
     /// To be said after the present answer.
     afterwards: Vec<Utf8Bytes>,
 }
@@ -100,7 +112,7 @@ impl Connection {
                     socket.say(shutdown_event()).await
                 }
                 () = gateway::stopped(&mut stopping) => return self.finish(socket).await,
-                Some(done) = self.running.next() => match done {
+                Some(done) = self.running.next() => match self.settle(done) {
                     Some(text) => socket.say(text).await,
                     None => Ok(()),
                 },
@@ -120,7 +132,7 @@ impl Connection {
     /// Answers what was asked, and hears no more.
     async fn finish<S: AsyncRead + AsyncWrite + Unpin>(&mut self, socket: &mut Socket<S>) -> Over {
         while let Some(done) = self.running.next().await {
-            if let Some(text) = done
+            if let Some(text) = self.settle(done)
                 && let Err(over) = socket.say(text).await
             {
                 return over;
@@ -153,7 +165,7 @@ impl Connection {
         if let Some(answer) = self.start(request) {
             socket.say(answer).await?;
         }
-        if let Some(lease) = &self.lease {
+        for lease in self.lease.iter().chain(&self.opening) {
             socket.ping_every(lease.beat());
         }
         self.say_afterwards(socket).await
@@ -200,14 +212,14 @@ impl Connection {
                 return Some(executed_answer(&self.gateway, &request.id, refused, tells_limits));
             }
         };
-        let caller = caller.map(|caller| match &self.lease {
+        let caller = caller.map(|caller| match self.opening.as_ref().or(self.lease.as_ref()) {
             Some(lease) => Caller { session: lease.session_of(caller.account), ..caller },
             None => caller,
         });
         let (gateway, peer, id) = (Arc::clone(&self.gateway), self.peer, request.id);
         let running = async move {
             let executed = operations::execute(&gateway, operation, peer, caller, request.params).await;
-            Some(executed_answer(&gateway, &id, executed, tells_limits))
+            Done::Said(Some(executed_answer(&gateway, &id, executed, tells_limits)))
         };
         self.run_on(running.boxed())
     }
@@ -215,10 +227,24 @@ impl Connection {
     /// Takes the first step of something, before the next request is read; what it has to say if that was all.
     fn run_on(&mut self, mut running: Running) -> Option<Utf8Bytes> {
         match (&mut running).now_or_never() {
-            Some(done) => done,
+            Some(done) => self.settle(done),
             None => {
                 self.running.push(running);
                 None
+            }
+        }
+    }
+
+    /// Takes note of what something has come to; what it has to say.
+    fn settle(&mut self, done: Done) -> Option<Utf8Bytes> {
+        match done {
+            Done::Said(text) => text,
+            Done::Opened(is_open, text) => {
+                let opened = self.opening.take();
+                if is_open {
+                    self.lease = opened;
+                }
+                Some(text)
             }
         }
     }
@@ -231,33 +257,41 @@ impl Connection {
                 return Some(self.told(&request.id, &Err(error), self.gateway.limits.weight_per_minute, now_us));
             }
         };
+        if self.opening.is_some() {
+            return Some(self.told(&request.id, &Err(OPENING), used, now_us));
+        }
         let caller = self.session.caller(&self.gateway.exchange, &mut request.params, now_us);
         let caller = caller.and_then(|caller| {
             if caller.permissions.allow(Permissions::TRADE) { Ok(caller) } else { Err(errors::NOT_PERMITTED) }
         });
-        let lease = caller.and_then(|caller| Lease::read(&caller, request.params, std::time::Instant::now()));
+        let lease = caller
+            .and_then(|caller| Lease::read(&caller, request.params, self.lease.as_ref(), std::time::Instant::now()));
         let opening = match lease {
             Ok(lease) => {
                 let opening = lease.open(Arc::clone(&self.gateway));
-                self.lease = Some(lease);
+                self.opening = Some(lease);
                 opening
             }
             Err(error) => return Some(self.told(&request.id, &Err(error), used, now_us)),
         };
         let used = Used { weight: used, weight_limit: self.gateway.limits.weight_per_minute, orders: None };
         let (used, id) = (self.session.returns_rate_limits().then_some(used), request.id);
-        let answered = async move { Some(api_request::answer(&id, &opening.await, used, now_us / 1_000).into()) };
+        let answered = async move {
+            let answer = opening.await;
+            Done::Opened(answer.is_ok(), api_request::answer(&id, &answer, used, now_us / 1_000).into())
+        };
         self.run_on(answered.boxed())
     }
 
     /// The client was heard: its lease is renewed when it is time.
     fn renew(&mut self) {
         let Some(lease) = &mut self.lease else { return };
-        if !lease.is_due(std::time::Instant::now()) {
+        let opening = self.opening.as_ref();
+        if !lease.is_due(opening, std::time::Instant::now()) {
             return;
         }
-        let (renewing, session) = (lease.renew(Arc::clone(&self.gateway)), lease.session());
-        let done = async move { renewing.await.then(|| Lease::lost_event(session).into()) };
+        let (renewing, session) = (lease.renew(opening, Arc::clone(&self.gateway)), lease.session());
+        let done = async move { Done::Said(renewing.await.then(|| Lease::lost_event(session).into())) };
         if let Some(text) = self.run_on(done.boxed()) {
             self.afterwards.push(text);
         }
@@ -362,6 +396,10 @@ fn executed_answer(gateway: &Gateway, id: &RequestId, executed: Executed, tells_
     });
     api_request::answer(id, &executed.answer, used, gateway.now_us() / 1_000).into()
 }
+
+/// `-1008`: only one lease is opened at a time.
+const OPENING: ApiError =
+    ApiError::with_status(503, -1008, "The last session.cancelOnDisconnect of this connection is not answered yet.");
 
 /// `-1020` with status 404.
 const UNKNOWN_METHOD: ApiError = ApiError::with_status(404, -1020, "Unknown method.");

@@ -26,6 +26,11 @@ const LEASE_MS_MIN: u64 = 1_000;
 const SESSION_MAX: u64 = (1 << 53) - 1;
 /// The lease is renewed so many times before it would run out.
 const RENEWALS: u32 = 4;
+/// `-1020`: the connection has another session, or another account's.
+const ARMED: ApiError = ApiError::new(
+    -1020,
+    "The orders of this connection end with another client session. Use another connection, or leave out clientSession.",
+);
 
 /// A connection's lease.
 #[derive(Debug)]
@@ -41,27 +46,39 @@ pub(super) struct Lease {
 }
 
 impl Lease {
-    /// Reads `timeoutMs`, and `clientSession` of a client that comes back.
-    pub(super) fn read(caller: &Caller, mut params: Params, now: Instant) -> Result<Lease, ApiError> {
+    /// Reads `timeoutMs`, and `clientSession` of a client that comes back. A connection that is `armed` keeps its session:
+    /// nobody would renew the one that it left, and its orders would be canceled under a client that is there.
+    pub(super) fn read(
+        caller: &Caller,
+        mut params: Params,
+        armed: Option<&Lease>,
+        now: Instant,
+    ) -> Result<Lease, ApiError> {
         let lease_ms = params.integer("timeoutMs")?.ok_or_else(|| ApiError::mandatory("timeoutMs"))?;
         let session = params.integer("clientSession")?;
         params.finish()?;
         let is_fit = (LEASE_MS_MIN..=u64::from(RenewLease::MS_MAX)).contains(&lease_ms);
         let lease_ms = u32::try_from(lease_ms).ok().filter(|_| is_fit);
         let lease_ms = lease_ms.ok_or_else(|| ApiError::invalid_data("timeoutMs"))?;
-        let mut random = rand::rng();
-        let session = session.unwrap_or_else(|| random.random_range(1..=SESSION_MAX));
-        if !(1..=SESSION_MAX).contains(&session) {
+        if session.is_some_and(|session| !(1..=SESSION_MAX).contains(&session)) {
             return Err(ApiError::invalid_data("clientSession"));
         }
-        Ok(Lease {
-            account: caller.account,
-            session: ClientSessionId::new(session),
-            holder: random.random(),
-            lease_ms,
-            renewed: now,
-            is_lost: Arc::default(),
-        })
+        let armed = armed.filter(|armed| !armed.is_lost.load(Ordering::Relaxed));
+        let is_another = |armed: &Lease| {
+            armed.account != caller.account || session.is_some_and(|session| session != armed.session.get())
+        };
+        if armed.is_some_and(is_another) {
+            return Err(ARMED);
+        }
+        let mut random = rand::rng();
+        let (session, holder) = match armed {
+            Some(armed) => (armed.session, armed.holder),
+            None => {
+                let session = session.unwrap_or_else(|| random.random_range(1..=SESSION_MAX));
+                (ClientSessionId::new(session), random.random())
+            }
+        };
+        Ok(Lease { account: caller.account, session, holder, lease_ms, renewed: now, is_lost: Arc::default() })
     }
 
     /// The session that an account's orders name.
@@ -74,9 +91,10 @@ impl Lease {
         Duration::from_millis(u64::from(self.lease_ms)) / RENEWALS
     }
 
-    /// The client was heard: whether it is time to renew.
-    pub(super) fn is_due(&mut self, now: Instant) -> bool {
-        let is_due = !self.is_lost.load(Ordering::Relaxed) && now.duration_since(self.renewed) >= self.beat();
+    /// The client was heard: whether it is time to renew, by this lease's beat or that of the one that is to replace it.
+    pub(super) fn is_due(&mut self, opening: Option<&Lease>, now: Instant) -> bool {
+        let beat = opening.map_or(self.beat(), |opening| opening.beat().min(self.beat()));
+        let is_due = !self.is_lost.load(Ordering::Relaxed) && now.duration_since(self.renewed) >= beat;
         if is_due {
             self.renewed = now;
         }
@@ -84,18 +102,24 @@ impl Lease {
     }
 
     /// Opens the lease, or takes it over; the answer to the client.
-    pub(super) fn open(&self, gateway: Arc<Gateway>) -> impl Future<Output = Answer> + Send + 'static {
+    pub(super) fn open(&self, gateway: Arc<Gateway>) -> impl Future<Output = Answer> + Send + use<> + 'static {
         let (session, lease_ms) = (self.session, self.lease_ms);
-        let asked = self.ask(gateway, true);
+        let asked = self.ask(gateway, lease_ms, true);
         async move {
             asked.await?;
             Ok(json!({ "clientSession": session.get(), "timeoutMs": lease_ms }).to_string())
         }
     }
 
-    /// Renews the lease. Whether another connection has taken it over is known afterwards.
-    pub(super) fn renew(&self, gateway: Arc<Gateway>) -> impl Future<Output = bool> + Send + 'static {
-        let (asked, is_lost) = (self.ask(gateway, false), Arc::clone(&self.is_lost));
+    /// Renews the lease. Whether another connection has taken it over is known afterwards. While it is not known which
+    /// is in force, this one or the one that is `opening`, it is renewed for the longer.
+    pub(super) fn renew(
+        &self,
+        opening: Option<&Lease>,
+        gateway: Arc<Gateway>,
+    ) -> impl Future<Output = bool> + Send + use<> + 'static {
+        let lease_ms = opening.map_or(self.lease_ms, |opening| opening.lease_ms.max(self.lease_ms));
+        let (asked, is_lost) = (self.ask(gateway, lease_ms, false), Arc::clone(&self.is_lost));
         async move {
             // What the cluster cannot answer now is asked again with the next beat.
             let is_taken = matches!(asked.await, Err(error) if error == RejectReason::LeaseTaken.into());
@@ -116,9 +140,10 @@ impl Lease {
     fn ask(
         &self,
         gateway: Arc<Gateway>,
+        lease_ms: u32,
         takes_over: bool,
-    ) -> impl Future<Output = Result<(), ApiError>> + Send + 'static {
-        let Lease { account, session, holder, lease_ms, .. } = *self;
+    ) -> impl Future<Output = Result<(), ApiError>> + Send + use<> + 'static {
+        let Lease { account, session, holder, .. } = *self;
         let renew = RenewLease { account, session, holder, takes_over, lease_ms };
         let mut bytes = Vec::new();
         v1::encode_command(&Command::RenewLease(renew), &mut bytes);

@@ -40,6 +40,11 @@ fn key() -> String {
     "k".repeat(64)
 }
 
+/// Bob's key.
+fn other_key() -> String {
+    "o".repeat(64)
+}
+
 /// A ledger whose every order rests, and which remembers the order of commands.
 #[derive(Default)]
 struct RestingLedger {
@@ -51,6 +56,8 @@ struct RestingLedger {
     leases: Mutex<Vec<wire::command::RenewLease>>,
     /// Leases are somebody else's.
     takes_leases: std::sync::atomic::AtomicBool,
+    /// There is no room for a lease.
+    is_full: std::sync::atomic::AtomicBool,
     /// Orders are answered late, as by a cluster.
     delay: Duration,
 }
@@ -70,11 +77,18 @@ impl Ledger for RestingLedger {
             Ok(Command::NewOrder(order)) => order,
             Ok(Command::RenewLease(renew)) => {
                 self.leases.lock().unwrap().push(renew);
-                let reply = match self.takes_leases.load(Ordering::Relaxed) {
-                    true => Reply::Rejected { reason: wire::RejectReason::LeaseTaken, id: 0 },
-                    false => Reply::Accepted { id: 1 },
+                let reply = if self.takes_leases.load(Ordering::Relaxed) {
+                    Reply::Rejected { reason: wire::RejectReason::LeaseTaken, id: 0 }
+                } else if self.is_full.load(Ordering::Relaxed) && renew.takes_over {
+                    Reply::Rejected { reason: wire::RejectReason::TableFull, id: 0 }
+                } else {
+                    Reply::Accepted { id: 1 }
                 };
-                return futures_util::future::ready(Ok(Replied { position: LogPosition::ZERO, reply })).boxed();
+                return async move {
+                    tokio::time::sleep(self.delay).await;
+                    Ok(Replied { position: LogPosition::ZERO, reply })
+                }
+                .boxed();
             }
             _ => return futures_util::future::ready(Err(ClusterError::Unavailable)).boxed(),
         };
@@ -161,25 +175,28 @@ impl Server {
             Event::AssetListed(AssetListed { asset: AssetId::new(id), symbol, ledger_decimals })
         };
         let fee = FeeRate::new(1_000).unwrap();
-        let account = AccountId::new(1);
+        let opened = |id, name: &[u8]| {
+            let name = AccountName::new(name).unwrap();
+            Event::AccountOpened(AccountOpened { account: AccountId::new(id), name, maker_fee: fee, taker_fee: fee })
+        };
+        let key_added = |id, key: &str| {
+            Event::ApiKeyAdded(Box::new(ApiKeyAdded {
+                account: AccountId::new(id),
+                key: ApiKeyText::new(key.as_bytes()).unwrap(),
+                kind: ApiKeyKind::Hmac,
+                permissions: Permissions::READ_AND_TRADE,
+                secret: envelope::seal(&ENVELOPE_KEY, key, SECRET.as_bytes()).unwrap(),
+                id: Default::default(),
+            }))
+        };
         ledger.apply(&[
             asset(1, "BTC", 10),
             asset(2, "USDT", 8),
             listed(1, "BTCUSDT"),
-            Event::AccountOpened(AccountOpened {
-                account,
-                name: AccountName::new(b"alice").unwrap(),
-                maker_fee: fee,
-                taker_fee: fee,
-            }),
-            Event::ApiKeyAdded(Box::new(ApiKeyAdded {
-                account,
-                key: ApiKeyText::new(key().as_bytes()).unwrap(),
-                kind: ApiKeyKind::Hmac,
-                permissions: Permissions::READ_AND_TRADE,
-                secret: envelope::seal(&ENVELOPE_KEY, &key(), SECRET.as_bytes()).unwrap(),
-                id: Default::default(),
-            })),
+            opened(1, b"alice"),
+            key_added(1, &key()),
+            opened(2, b"bob"),
+            key_added(2, &other_key()),
             balance(10_000),
         ]);
         exchange.market_data().go_live();
@@ -243,4 +260,5 @@ async fn until_closed(client: &mut Client) -> (Option<Value>, Option<CloseCode>)
 }
 
 mod api;
+mod leases;
 mod streams;

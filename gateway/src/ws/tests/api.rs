@@ -2,12 +2,16 @@
 
 use super::*;
 
-fn signed(params: Value) -> Value {
+pub(super) fn signed(params: Value) -> Value {
+    signed_by(&key(), params)
+}
+
+pub(super) fn signed_by(key: &str, params: Value) -> Value {
     use hmac::{Hmac, KeyInit, Mac};
 
     let mut params = params;
     let now_ms = super::super::clock_ms();
-    params["apiKey"] = key().into();
+    params["apiKey"] = key.into();
     params["timestamp"] = now_ms.into();
     let mut pairs: Vec<_> = params
         .as_object()
@@ -22,7 +26,7 @@ fn signed(params: Value) -> Value {
     params
 }
 
-fn limit_order(client_id: &str) -> Value {
+pub(super) fn limit_order(client_id: &str) -> Value {
     json!({
         "symbol": "BTCUSDT", "side": "BUY", "type": "LIMIT", "timeInForce": "GTC", "price": "100.00",
         "quantity": "0.10000", "newClientOrderId": client_id,
