@@ -1,8 +1,9 @@
 //! What was signed and what was refused for ever: an append-only file, on the disk before an answer leaves.
 //!
-//! A record is u32 length, u32 CRC-32 of what follows, and the record: u8 kind (1 signed, 2 refused), u64 seconds since the
-//! epoch, the payment, and for signed ones the transaction's hash and bytes. A last record that was cut short by a crash was
-//! never answered for, and is cut off; damage anywhere else is an error, for it may hide a signature.
+//! A record is u32 length, u32 CRC-32 of what follows the header, u32 CRC-32 of the eight bytes before, and the record: u8 kind
+//! (1 signed, 2 refused), u64 seconds since the epoch, the payment, and for signed ones the transaction's hash and bytes. Of a
+//! last record that a crash has cut short the header is whole or itself cut short: it was never answered for, and is cut off.
+//! Anything else that does not read is damage, and an error: it may hide a signature, and nothing is shortened.
 
 use std::fs::{File, OpenOptions};
 use std::io::{self, Read, Seek, SeekFrom, Write};
@@ -12,6 +13,10 @@ use wire::codec::{CodecError, Reader, Writer};
 
 use super::payment::Payment;
 use super::{Signed, protocol};
+
+const HEADER_LEN: usize = 12;
+/// No record is longer: a transaction has at most 4,096 bytes.
+const RECORD_MAX: usize = 16_384;
 
 /// One line of the journal.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -27,6 +32,8 @@ pub struct Record {
 /// The file.
 pub struct Journal {
     file: File,
+    /// Whether an append has begun and was not seen to end: nobody knows what is on the disk.
+    is_broken: bool,
 }
 
 impl Journal {
@@ -41,14 +48,20 @@ impl Journal {
         let mut bytes = Vec::new();
         file.read_to_end(&mut bytes)?;
         let (records, whole) = read_all(&bytes)?;
-        file.set_len(whole as u64)?;
+        if whole < bytes.len() {
+            file.set_len(whole as u64)?;
+        }
         file.seek(SeekFrom::End(0))?;
         file.sync_all()?;
-        Ok((Journal { file }, records))
+        Ok((Journal { file, is_broken: false }, records))
     }
 
-    /// Appends a record and waits until it is on the disk. After an error nothing may be signed any more.
+    /// Appends a record and waits until it is on the disk. After an error it appends nothing any more, and nothing may be
+    /// signed.
     pub fn append(&mut self, record: &Record) -> io::Result<()> {
+        if std::mem::replace(&mut self.is_broken, true) {
+            return Err(io::Error::other("the journal could not be written before"));
+        }
         let mut body = Vec::new();
         let mut to = Writer::new(&mut body);
         to.put(&(if record.signed.is_some() { 1_u8 } else { 2 }));
@@ -59,9 +72,18 @@ impl Journal {
         }
         let mut bytes = (body.len() as u32).to_le_bytes().to_vec();
         bytes.extend_from_slice(&crc32fast::hash(&body).to_le_bytes());
+        bytes.extend_from_slice(&crc32fast::hash(&bytes).to_le_bytes());
         bytes.extend_from_slice(&body);
         self.file.write_all(&bytes)?;
-        self.file.sync_data()
+        self.file.sync_data()?;
+        self.is_broken = false;
+        Ok(())
+    }
+
+    /// The disk is full from now on.
+    #[cfg(test)]
+    pub(super) fn fail_from_now_on(&mut self) {
+        self.file = OpenOptions::new().write(true).open("/dev/full").expect("a full disk");
     }
 }
 
@@ -69,22 +91,27 @@ impl Journal {
 fn read_all(bytes: &[u8]) -> io::Result<(Vec<Record>, usize)> {
     let mut records = Vec::new();
     let mut at = 0;
-    while let Some((head, rest)) = bytes[at..].split_first_chunk::<8>() {
-        let len = u32::from_le_bytes([head[0], head[1], head[2], head[3]]) as usize;
-        let crc = u32::from_le_bytes([head[4], head[5], head[6], head[7]]);
-        let Some(body) = rest.get(..len) else { break };
-        let is_last = at + 8 + len == bytes.len();
-        if crc32fast::hash(body) != crc {
-            if is_last {
-                break;
-            }
-            return Err(io::Error::other(format!("the journal is damaged at byte {at}")));
+    while let Some((header, rest)) = bytes[at..].split_first_chunk::<HEADER_LEN>() {
+        let word = |from: usize| u32::from_le_bytes([0, 1, 2, 3].map(|next| header[from + next]));
+        let len = word(0) as usize;
+        if crc32fast::hash(&header[..8]) != word(8) || len > RECORD_MAX {
+            return Err(damaged(at));
         }
-        let record = read(body).map_err(|error| io::Error::other(format!("the journal at byte {at}: {error:?}")))?;
-        records.push(record);
-        at += 8 + len;
+        let Some(body) = rest.get(..len) else { break };
+        if crc32fast::hash(body) != word(4) {
+            return Err(damaged(at));
+        }
+        records.push(read(body).map_err(|_| damaged(at))?);
+        at += HEADER_LEN + len;
     }
     Ok((records, at))
+}
+
+fn damaged(at: usize) -> io::Error {
+    io::Error::other(format!(
+        "the journal is damaged at byte {at}: it may hide what was signed, and nothing is signed without it. \
+         Put a whole copy in its place"
+    ))
 }
 
 fn read(body: &[u8]) -> Result<Record, CodecError> {
@@ -99,3 +126,6 @@ fn read(body: &[u8]) -> Result<Record, CodecError> {
     from.finish()?;
     Ok(Record { at_s, payment, signed })
 }
+
+#[cfg(test)]
+mod tests;

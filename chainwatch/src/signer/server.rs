@@ -2,7 +2,7 @@
 //! run as that user on that machine, and no port of the signer exists.
 
 use std::io;
-use std::os::unix::fs::PermissionsExt;
+use std::os::unix::fs::{DirBuilderExt, PermissionsExt};
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
@@ -29,10 +29,15 @@ pub async fn serve(desk: Desk, socket: &Path) -> io::Result<()> {
     let seats = Arc::new(Semaphore::new(CONNECTIONS_MAX));
     let (broken, mut has_broken) = mpsc::channel(1);
     loop {
-        let seat = Arc::clone(&seats).acquire_owned().await.map_err(io::Error::other)?;
-        let stream = tokio::select! {
-            accepted = listener.accept() => accepted?.0,
+        let arrival = async {
+            let seat = Arc::clone(&seats).acquire_owned().await.map_err(io::Error::other)?;
+            Ok::<_, io::Error>((seat, listener.accept().await?.0))
+        };
+        // The journal first: nobody is let in any more, and who waits for a seat does not hide it.
+        let (seat, stream) = tokio::select! {
+            biased;
             Some(error) = has_broken.recv() => return Err(error),
+            arrived = arrival => arrived?,
         };
         let (desk, broken) = (Arc::clone(&desk), broken.clone());
         tokio::spawn(async move {
@@ -49,12 +54,20 @@ fn listen(socket: &Path) -> io::Result<UnixListener> {
     if std::os::unix::net::UnixStream::connect(socket).is_ok() {
         return Err(io::Error::new(io::ErrorKind::AddrInUse, "another signer answers at this socket"));
     }
-    match std::fs::remove_file(socket) {
+    // Made where its owner alone may look, and moved to its place, over a dead one, when it is closed to others.
+    let mut made_in = socket.as_os_str().to_owned();
+    made_in.push(".new");
+    let made_in = PathBuf::from(made_in);
+    match std::fs::remove_dir_all(&made_in) {
         Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error),
         _ => {}
     }
-    let listener = UnixListener::bind(socket)?;
-    std::fs::set_permissions(socket, std::fs::Permissions::from_mode(0o600))?;
+    std::fs::DirBuilder::new().mode(0o700).create(&made_in)?;
+    let made = made_in.join("s");
+    let listener = UnixListener::bind(&made)?;
+    std::fs::set_permissions(&made, std::fs::Permissions::from_mode(0o600))?;
+    std::fs::rename(&made, socket)?;
+    std::fs::remove_dir(&made_in)?;
     Ok(listener)
 }
 
@@ -122,3 +135,6 @@ impl Signer for SocketSigner {
         }
     }
 }
+
+#[cfg(test)]
+mod tests;

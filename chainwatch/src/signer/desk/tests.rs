@@ -342,3 +342,30 @@ async fn a_signer_behind_a_socket_answers_its_owner_alone_and_again_after_it_was
     assert_eq!(answers[0], answers[1]);
     assert!(matches!(answers[0], Answer::Signed(_)));
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_signer_whose_journal_fails_ends_though_all_seats_are_taken_and_others_wait_for_one() {
+    use tokio::net::UnixStream;
+    for _ in 0..6 {
+        let directory = tempfile::tempdir().unwrap();
+        let socket = directory.path().join("signer");
+        let mut desk = desk(&directory.path().join("journal"));
+        desk.journal.fail_from_now_on();
+        let path = socket.clone();
+        let server = tokio::spawn(async move { server::serve(desk, &path).await });
+        let mut idle = Vec::new();
+        while idle.len() < 15 {
+            match UnixStream::connect(&socket).await {
+                Ok(stream) => idle.push(stream),
+                Err(_) => tokio::time::sleep(std::time::Duration::from_millis(5)).await,
+            }
+        }
+        let mut asking = UnixStream::connect(&socket).await.unwrap();
+        for _ in 0..5 {
+            idle.push(UnixStream::connect(&socket).await.unwrap());
+        }
+        super::super::protocol::send(&mut asking, &encode_question(&coin(1, 500_000, &[1], 2_000))).await.unwrap();
+        let ended = tokio::time::timeout(std::time::Duration::from_secs(10), server).await;
+        assert!(ended.expect("it ends").unwrap().is_err());
+    }
+}
