@@ -19,8 +19,8 @@ use std::collections::BTreeMap;
 use wire::command::{AllocateWithdrawal, RefuseWithdrawal, ReportWithdrawal, SignWithdrawal};
 use wire::event::{WithdrawalAllocated, WithdrawalChanged};
 use wire::{
-    ChainFreeze, ChainHash, ChainId, Command, Event, Sighting, Timestamp, TransactionBytes, WithdrawalId,
-    WithdrawalStage,
+    ChainFreeze, ChainHash, ChainId, Command, Event, Sighting, Timestamp, TransactionBytes, WithdrawalCause,
+    WithdrawalId, WithdrawalStage,
 };
 
 use crate::signer::payment::{Payment, Scheme};
@@ -235,10 +235,20 @@ impl Executor {
     /// Of one that is booked: does the chain take it back, or has it come again?
     fn watch_over(&self, known: &Known, facts: &Facts, fence: u64) -> Option<Step> {
         let row = &known.row;
+        if row.cause == WithdrawalCause::Operator && !row.is_reverted {
+            // Its money went back: that one of its transactions is on the chain is what must not be.
+            let (tx, included) = on_chain(known, facts).filter(|(_, included)| !included.is_undone)?;
+            return Some(self.report_included(row, tx, included, facts, fence));
+        }
         if row.height == 0 || row.height < facts.since.0 {
             return None;
         }
         match facts.included.get(&row.tx) {
+            None if row.cause == WithdrawalCause::Operator => {
+                let is_gone = facts.head.height.0 >= row.height;
+                is_gone.then(|| self.report(row, row.tx, Sighting::Gone, fence))
+            }
+            Some(_) if row.cause == WithdrawalCause::Operator => None,
             Some(included) if row.is_reverted && included.is_undone == row.is_undone => {
                 Some(self.report_included(row, row.tx, *included, facts, fence))
             }

@@ -4,6 +4,7 @@
 
 mod chain;
 mod evm;
+mod failed;
 mod ledger;
 mod world;
 

@@ -57,7 +57,8 @@
 //! Amount and fee are held from the request on. What is settled leaves the books: the amount goes out, the fee goes to
 //! the house, and the house, which has held the most that the transaction may pay to its chain, pays what it did pay.
 //! Nothing that was signed is ever taken back: all transactions of a withdrawal spend the same input or nonce, so at
-//! most one of them is ever on the chain. Once final, no stage changes; what a chain takes back then freezes it.
+//! most one of them is ever on the chain. Once final, no stage changes; what a chain takes back then freezes it,
+//! and so does a transaction that is on it after an operator has given the money back.
 
 mod destinations;
 mod payment;
@@ -71,7 +72,8 @@ use wire::codec::{CodecError, Reader, Writer};
 use wire::command::AllocateWithdrawal;
 use wire::event::{WithdrawalChanged, WithdrawalsRestricted};
 use wire::{
-    AccountId, AccountName, AssetId, ChainHash, ChainId, ClientOrderId, Timestamp, WithdrawalId, WithdrawalRules,
+    AccountId, AccountName, AssetId, ChainHash, ChainId, ClientOrderId, Timestamp, WithdrawalCause, WithdrawalId,
+    WithdrawalRules, WithdrawalStage,
 };
 
 use self::destinations::Destinations;
@@ -127,6 +129,8 @@ pub(super) struct Withdrawals {
     destinations: Destinations,
     rows: BTreeMap<WithdrawalId, WithdrawalChanged>,
     open: BTreeMap<WithdrawalId, Open>,
+    /// The transactions of those that an operator has failed: the chain may yet have one of them.
+    failed: BTreeMap<WithdrawalId, Vec<ChainHash>>,
     /// What the house has paid to a chain beyond what its transactions have, less than a ledger unit, in the chain's.
     prepaid: BTreeMap<ChainId, u128>,
     // What follows from the above.
@@ -146,6 +150,7 @@ impl Withdrawals {
             destinations: Destinations::default(),
             rows: BTreeMap::new(),
             open: BTreeMap::new(),
+            failed: BTreeMap::new(),
             prepaid: BTreeMap::new(),
             names: BTreeMap::new(),
             spent: BTreeMap::new(),
@@ -167,6 +172,7 @@ impl Withdrawals {
         let is_old = |at: &Timestamp| at.plus_nanos(REMEMBERED_NS) <= now;
         if let Some((at, id)) = self.ended.first().copied().filter(|(at, _)| is_old(at)) {
             self.ended.remove(&(at, id));
+            self.failed.remove(&id);
             if let Some(row) = self.rows.remove(&id) {
                 self.names.remove(&(row.account, row.name));
             }
@@ -205,6 +211,10 @@ impl Withdrawals {
             to.put(row);
             if let Some(open) = self.open.get(id) {
                 save_open(open, to);
+            }
+            if let Some(txs) = self.failed.get(id) {
+                to.put(&(txs.len() as u8));
+                txs.iter().for_each(|tx| to.put(tx));
             }
         }
     }
@@ -249,6 +259,10 @@ impl Withdrawals {
                 let spends = open.allocation.iter().flat_map(Open::spends);
                 all.spent.extend(spends.map(|spent| ((row.chain, spent), id)));
                 all.open.insert(id, open);
+            }
+            if (row.stage, row.cause) == (WithdrawalStage::Failed, WithdrawalCause::Operator) {
+                let txs = (0..from.get::<u8>()?).map(|_| from.get()).collect::<Result<_, _>>()?;
+                all.failed.insert(id, txs);
             }
             all.names.insert((row.account, row.name), id);
             all.velocity.add(&row);

@@ -55,7 +55,8 @@ crate::order::numbered! {
         Stalled = 5,
         /// A deposit that was credited is not on the chain any more. Only an operator thaws this.
         CreditReverted = 6,
-        /// A withdrawal that was settled is not on the chain any more. Only an operator thaws this.
+        /// A withdrawal that was settled is not on the chain any more, or one that an operator has failed is. Only an operator
+        /// thaws this.
         WithdrawalReverted = 7,
     }
 }

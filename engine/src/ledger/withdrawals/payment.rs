@@ -25,6 +25,11 @@ impl LedgerCell {
         if is_repeated {
             return Ok(0);
         }
+        if row.stage == WithdrawalStage::Held {
+            // It may have waited for long: what operators have stopped meanwhile does not go.
+            self.check_account(row.account)?;
+            self.check_address(row.account, row.chain, &row.address)?;
+        }
         row.stage = stage::next(row.stage, Move::Allocate).ok_or(NOT_OPEN)?;
         let (coin, needed) = self.check_allocation(allocate, &row, open)?;
 
@@ -162,6 +167,9 @@ impl LedgerCell {
         let mut row = self.withdrawal(fail.withdrawal)?;
         row.stage = stage::next(row.stage, Move::Fail).ok_or(NOT_OPEN)?;
         row.cause = WithdrawalCause::Operator;
+        let open = self.withdrawals.open.get(&row.withdrawal).ok_or(NOT_OPEN)?;
+        let txs = open.attempts.iter().map(|attempt| attempt.tx).collect();
+        self.withdrawals.failed.insert(row.withdrawal, txs);
         self.free_house(&mut row);
         self.return_money(&mut row);
         self.change_withdrawal(row, effects);
@@ -261,33 +269,45 @@ impl LedgerCell {
         }
     }
 
-    /// After the end no balance is edited: a chain that takes it back is frozen until an operator has looked.
+    /// After the end no balance is edited: a chain that contradicts it is frozen until an operator has looked.
     fn report_final(
         &mut self,
         mut row: WithdrawalChanged,
         report: &ReportWithdrawal,
         effects: &mut Effects<'_>,
     ) -> Answer {
+        let was_reverted = row.is_reverted;
         let was_on_chain = row.stage == WithdrawalStage::Settled || row.cause == WithdrawalCause::Undone;
-        if !was_on_chain || row.tx != report.tx {
+        if let Some(txs) = self.withdrawals.failed.get(&row.withdrawal) {
+            // The money is free again: that one of its transactions is on the chain after all is what must not be.
+            match report.sighting {
+                Sighting::Included if txs.contains(&report.tx) => {
+                    (row.tx, row.block, row.height) = (report.tx, report.block, report.height);
+                    (row.confirmations, row.is_reverted) = (report.confirmations, true);
+                }
+                Sighting::Gone if was_reverted && row.tx == report.tx => row.is_reverted = false,
+                _ => return Err(NOT_OPEN),
+            }
+        } else if was_on_chain && row.tx == report.tx {
+            match report.sighting {
+                Sighting::Included | Sighting::Undone => {
+                    let is_undone = report.sighting == Sighting::Undone;
+                    if is_undone != row.is_undone {
+                        return Err(MISMATCH);
+                    }
+                    (row.block, row.height, row.confirmations) = (report.block, report.height, report.confirmations);
+                    row.is_reverted = false;
+                }
+                Sighting::Gone => row.is_reverted = true,
+                _ => return Err(NOT_OPEN),
+            }
+        } else {
             return Err(NOT_OPEN);
         }
-        match report.sighting {
-            Sighting::Included | Sighting::Undone => {
-                let is_undone = report.sighting == Sighting::Undone;
-                if is_undone != row.is_undone {
-                    return Err(MISMATCH);
-                }
-                (row.block, row.height, row.confirmations) = (report.block, report.height, report.confirmations);
-                row.is_reverted = false;
-            }
-            Sighting::Gone => row.is_reverted = true,
-            _ => return Err(NOT_OPEN),
-        }
-        let is_reverted = row.is_reverted;
         let chain = row.chain;
+        let is_new = row.is_reverted && !was_reverted;
         self.change_withdrawal(row, effects);
-        if is_reverted {
+        if is_new {
             freeze(self.blockchains.known(chain), ChainFreeze::WithdrawalReverted, effects);
         }
         Ok(0)

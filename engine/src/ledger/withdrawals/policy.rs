@@ -8,7 +8,8 @@ use wire::event::{
     WithdrawalsRestricted,
 };
 use wire::{
-    Amount, ChainHash, Event, RejectReason, Timestamp, WithdrawalCause, WithdrawalId, WithdrawalRules, WithdrawalStage,
+    AccountId, Amount, ChainAddress, ChainHash, ChainId, Event, RejectReason, Timestamp, WithdrawalCause, WithdrawalId,
+    WithdrawalRules, WithdrawalStage,
 };
 
 use super::destinations::Destination;
@@ -153,13 +154,7 @@ impl LedgerCell {
         let listed = self.blockchains.get(chain)?.asset(asset)?;
         let rules = self.withdrawals.rules.get(&(chain, asset)).filter(|rules| rules.is_enabled);
         let rules = *rules.ok_or(Refused::because(RejectReason::WithdrawalsDisabled))?;
-        let restricted = self.withdrawals.restrictions.get(&account);
-        if restricted.is_some_and(|restricted| restricted.is_blocked) {
-            return Err(RejectReason::WithdrawalsBlocked.into());
-        }
-        if self.conduct.is_killed(account) {
-            return Err(RejectReason::AccountKilled.into());
-        }
+        self.check_account(account)?;
         if !name.is_client_order_id() {
             return Err(RejectReason::BadClientOrderId.into());
         }
@@ -175,11 +170,8 @@ impl LedgerCell {
         if self.chain_units(listed, amount).is_none() {
             return Err(RejectReason::BadWithdrawalAmount.into());
         }
+        self.check_address(account, chain, &address)?;
         let known = self.withdrawals.destinations.get(account, chain, &address);
-        let is_allowed = known.is_some_and(|known| known.is_allowed);
-        if address.is_empty() || (restricted.is_some_and(|it| it.is_allow_listed) && !is_allowed) {
-            return Err(RejectReason::AddressNotAllowed.into());
-        }
         let (of_account, of_all) = self.withdrawals.velocity.of(account, asset);
         let is_beyond = |max: Amount, sum: i128| !max.is_zero() && sum + amount.wide() > max.wide();
         if is_beyond(rules.account_day_max, of_account) || is_beyond(rules.day_max, of_all) {
@@ -199,6 +191,32 @@ impl LedgerCell {
         }
         let since = known.map_or(self.now, |known| known.since);
         Ok(Admitted { rules, total, since, is_new_address })
+    }
+
+    /// Whether an account may withdraw now.
+    pub(super) fn check_account(&self, account: AccountId) -> Result<(), Refused> {
+        if self.withdrawals.restrictions.get(&account).is_some_and(|restricted| restricted.is_blocked) {
+            return Err(RejectReason::WithdrawalsBlocked.into());
+        }
+        if self.conduct.is_killed(account) {
+            return Err(RejectReason::AccountKilled.into());
+        }
+        Ok(())
+    }
+
+    /// Whether an account may send there now.
+    pub(super) fn check_address(
+        &self,
+        account: AccountId,
+        chain: ChainId,
+        address: &ChainAddress,
+    ) -> Result<(), Refused> {
+        let is_listed = self.withdrawals.restrictions.get(&account).is_some_and(|it| it.is_allow_listed);
+        let known = self.withdrawals.destinations.get(account, chain, address);
+        if address.is_empty() || (is_listed && !known.is_some_and(|known| known.is_allowed)) {
+            return Err(RejectReason::AddressNotAllowed.into());
+        }
+        Ok(())
     }
 
     /// The chain's units of a whole number of them. `None` when it is none.

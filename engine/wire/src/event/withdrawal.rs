@@ -137,6 +137,7 @@ pub struct WithdrawalChanged {
     pub house_held: Amount,
     /// Whether the chain undid what it did.
     pub is_undone: bool,
-    /// Whether it was settled or failed and is not on the agreed chain any more.
+    /// Whether the agreed chain contradicts its end: it was settled or undone and is not on it any more, or an operator has
+    /// failed it and it is.
     pub is_reverted: bool,
 }

@@ -337,3 +337,38 @@ fn an_asset_finer_than_its_chain_is_withdrawn_in_whole_units_of_the_chain() {
     let audits = world.partitions[0].audit();
     assert_eq!((audits[3].withdrawals, audits[0].withdrawals), (200, 2), "the chain is paid in its own coin");
 }
+
+#[test]
+fn what_an_operator_has_failed_and_the_chain_has_all_the_same_freezes_it_and_edits_no_balance() {
+    let mut world = world();
+    signed(&mut world);
+    accepted(&mut world, see(1, 1, Sighting::Overdue));
+    accepted(&mut world, allocate(1, 2, &[0], 3_000));
+    accepted(&mut world, sign(1, 2));
+    accepted(&mut world, see(1, 1, Sighting::Conflicting));
+    accepted(&mut world, Command::FailWithdrawal(FailWithdrawal { withdrawal: id(1) }));
+    accepted(&mut world, request("two", 10));
+    for refusal in [see(1, 1, Sighting::Gone), see(1, 1, Sighting::Undone), mined(1, 3, 1)] {
+        assert_eq!(refused(&mut world, refusal), RejectReason::WithdrawalNotOpen);
+    }
+    told(&mut world);
+    for attempt in [1, 2] {
+        accepted(&mut world, mined(1, attempt, 1));
+        let is_frozen =
+            |event: &Event| matches!(event, Event::ChainFrozen(f) if f.reason == ChainFreeze::WithdrawalReverted);
+        assert_eq!(world.private.iter().filter(|event| is_frozen(event)).count(), 1);
+        let row = told(&mut world)[0];
+        assert_eq!((row.stage, row.tx, row.is_reverted), (WithdrawalStage::Failed, tx(1, attempt), true));
+        assert_eq!(refused(&mut world, allocate(2, 1, &[5], 2_000)), RejectReason::ChainIsFrozen);
+        accepted(&mut world, freeze(0, ChainFreeze::Thawed));
+        world.private.clear();
+        accepted(&mut world, mined(1, attempt, 1));
+        assert!(world.private.is_empty(), "an operator has looked at it");
+        accepted(&mut world, see(1, attempt, Sighting::Gone));
+        assert!(!told(&mut world)[0].is_reverted);
+    }
+    assert_eq!((has(&world, "alice"), has(&world, "carol"), gone(&world)), ((989, 11), (1_000, 0), 0));
+    wait_ns(&mut world, 30 * 24 * HOUR_NS);
+    accepted(&mut world, request("three", 10));
+    assert_eq!(refused(&mut world, mined(1, 1, 1)), RejectReason::UnknownWithdrawal);
+}

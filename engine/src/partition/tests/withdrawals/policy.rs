@@ -256,3 +256,28 @@ fn a_full_table_refuses_requests_and_goes_on_with_known_ones() {
     wait_ns(&mut world, 30 * 24 * HOUR_NS);
     accepted(&mut world, request("b", 10));
 }
+
+#[test]
+fn what_an_operator_has_stopped_while_it_waited_gets_no_inputs() {
+    let account = World::account("alice");
+    let kill = |is_engaged| Command::SetKillSwitch(SetKillSwitch { account, key: wire::ApiKeyText::EMPTY, is_engaged });
+    let mut world = world_with(Layout::Joint, WithdrawalRules { address_delay_s: 3_600, ..rules() });
+    accepted(&mut world, request("a", 10));
+    wait_ns(&mut world, HOUR_NS);
+    let cases = [
+        (restrict(true, false), restrict(false, false), RejectReason::WithdrawalsBlocked),
+        (kill(true), kill(false), RejectReason::AccountKilled),
+        (restrict(false, true), allow("home", true), RejectReason::AddressNotAllowed),
+        (allow("home", false), allow("home", true), RejectReason::AddressNotAllowed),
+    ];
+    for (stop, go_on, why) in cases {
+        accepted(&mut world, stop);
+        assert_eq!(refused(&mut world, allocate(1, 1, &[0], 2_000)), why);
+        accepted(&mut world, go_on);
+    }
+    accepted(&mut world, allocate(1, 1, &[0], 2_000));
+    accepted(&mut world, sign(1, 1));
+    accepted(&mut world, see(1, 1, wire::Sighting::Overdue));
+    accepted(&mut world, restrict(true, true));
+    accepted(&mut world, allocate(1, 2, &[0], 3_000));
+}
