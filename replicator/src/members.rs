@@ -124,6 +124,14 @@ impl Members {
         }
     }
 
+    /// Whether Raft can start from them; it stops the process where it cannot.
+    fn are_sound(&self) -> bool {
+        let learns_and_votes = |id: &u64| self.voters.contains(id) || self.outgoing.contains(id);
+        let all = self.all();
+        let is_named = all.iter().all(|id| node_of(*id).get() != 0);
+        !self.voters.is_empty() && !self.learners.iter().any(learns_and_votes) && is_named && all.len() <= MEMBERS_MAX
+    }
+
     /// Reads them.
     pub fn read(from: &mut Reader<'_>) -> Result<Members, CodecError> {
         let mut sets = [BTreeSet::new(), BTreeSet::new(), BTreeSet::new()];
@@ -133,7 +141,8 @@ impl Members {
             }
         }
         let [voters, outgoing, learners] = sets;
-        Ok(Members { voters, outgoing, learners })
+        let members = Members { voters, outgoing, learners };
+        if members.are_sound() { Ok(members) } else { Err(CodecError::OutOfRange) }
     }
 }
 

@@ -272,6 +272,7 @@ impl<M: StateMachine, L: LogStore> Replica<M, L> {
         if leading != self.leading {
             let led = std::mem::replace(&mut self.leading, leading);
             if led != 0 {
+                self.forget_wanted();
                 self.turn_away();
             }
         }

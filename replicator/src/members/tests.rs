@@ -46,3 +46,21 @@ fn a_member_is_a_node_and_the_life_of_its_disk() {
     members.write(&mut Writer::new(&mut bytes));
     assert_eq!(Members::read(&mut Reader::new(&bytes)), Ok(members));
 }
+
+#[test]
+fn members_that_would_stop_raft_are_not_read() {
+    let set = |ids: &[u64]| ids.iter().copied().collect::<BTreeSet<u64>>();
+    let read = |voters: &[u64], outgoing: &[u64], learners: &[u64]| {
+        let members = Members { voters: set(voters), outgoing: set(outgoing), learners: set(learners) };
+        let mut bytes = Vec::new();
+        members.write(&mut Writer::new(&mut bytes));
+        Members::read(&mut Reader::new(&bytes)).map(|read| assert_eq!(read, members))
+    };
+    assert_eq!(read(&[1, 2], &[1, 3], &[4]), Ok(()));
+    assert!(read(&[], &[], &[1]).is_err(), "nobody votes");
+    assert!(read(&[1, 2], &[], &[2]).is_err(), "a voter learns");
+    assert!(read(&[1], &[1, 2], &[2]).is_err(), "one that leaves learns");
+    assert!(read(&[0, 1], &[], &[]).is_err(), "nobody's number");
+    assert!(read(&[1, 5 << 32], &[], &[]).is_err(), "a number of nobody's");
+    assert!(read(&(1..=65).collect::<Vec<u64>>(), &[], &[]).is_err(), "too many");
+}

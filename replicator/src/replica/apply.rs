@@ -66,7 +66,7 @@ impl<M: StateMachine, L: LogStore> Replica<M, L> {
             }
         }
         if !entries.is_empty() {
-            self.raft.advance_apply_to(self.state.cursor.index);
+            self.tell_applied();
         }
     }
 
@@ -75,6 +75,6 @@ impl<M: StateMachine, L: LogStore> Replica<M, L> {
         if let Err(error) = self.follow_members(entry.index, &entry.data) {
             self.fail(error.to_string());
         }
-        self.raft.advance_apply_to(self.state.cursor.index);
+        self.tell_applied();
     }
 }

@@ -2,11 +2,12 @@
 
 use std::collections::BTreeMap;
 
-use raft::eraftpb::HardState;
-use raft::{ProgressState, RawNode};
+use raft::eraftpb::{HardState, Message, MessageType};
+use raft::{INVALID_ID, ProgressState, RawNode};
 use wire::{NodeId, Timestamp};
 
 use super::envelope::{Envelope, Introduction};
+use super::twin::Twin;
 use super::{Replica, raft_config};
 use crate::log::{Append, Stored, Tail};
 use crate::members::{Change, Members, member, node_of, proposal};
@@ -18,6 +19,8 @@ use crate::{LogStore, OpenError, Output, ReplicaConfig, StateMachine};
 const REPEAT_NS: u64 = 50_000_000;
 /// What somebody has said of itself is true for so long.
 const HEARD_LASTS_NS: u64 = 1_000_000_000;
+/// Whoever is still new says so often whom it waits for.
+const COMPLAIN_NS: u64 = 5_000_000_000;
 /// A learner that misses no more entries than this becomes a voter.
 const BEHIND_MAX: u64 = 64;
 
@@ -30,6 +33,7 @@ pub(super) struct Belonging {
     /// What others have said of themselves, and when.
     heard: BTreeMap<NodeId, (Introduction, Timestamp)>,
     repeat_at: Timestamp,
+    complain_at: Option<Timestamp>,
     /// The index of the last change of members.
     pub changed_at: u64,
     /// Nodes that an operator wants as members.
@@ -88,6 +92,7 @@ impl Belonging {
             standing,
             heard: BTreeMap::new(),
             repeat_at: Timestamp::ZERO,
+            complain_at: None,
             changed_at: 0,
             wanted: BTreeMap::new(),
         }
@@ -169,6 +174,7 @@ impl<M: StateMachine, L: LogStore> Replica<M, L> {
             return self.look_after_members();
         }
         if self.belonging.ticket == 0 && !self.is_member() {
+            self.complain();
             for to in self.config.voters.clone() {
                 if to != self.config.node {
                     self.introduce(to);
@@ -181,7 +187,8 @@ impl<M: StateMachine, L: LogStore> Replica<M, L> {
 
     fn introduce(&mut self, to: NodeId) {
         let (standing, is_member) = (self.belonging.standing.clone(), self.is_member());
-        let payload = Envelope::Introduction(Introduction { standing, is_member }).encode();
+        let numbers = self.numbers();
+        let payload = Envelope::Introduction(Introduction { standing, is_member, numbers }).encode();
         self.outputs.push_back(Output::Send { to, payload });
     }
 
@@ -193,31 +200,82 @@ impl<M: StateMachine, L: LogStore> Replica<M, L> {
         if !said.is_member && self.is_member() {
             self.introduce(from);
         }
-        let (node, voters) = (self.config.node, self.config.voters.clone());
+        let before = self.numbers();
         self.belonging.heard.insert(from, (said.clone(), self.now));
         let Standing::New { number } = self.belonging.standing else { return true };
         match said.standing {
-            Standing::Founder { numbers } if numbers.get(&node) == Some(&number) => self.found(numbers),
+            Standing::Founder { numbers } if numbers.get(&self.config.node) == Some(&number) => self.found(numbers),
             Standing::Founder { .. } => self.settle_for(Standing::Returning { number }),
             Standing::Returning { .. } if said.is_member => self.settle_for(Standing::Returning { number }),
             Standing::Returning { .. } => {}
-            Standing::New { .. } => {
-                let number_of = |voter: &NodeId| match self.belonging.heard.get(voter) {
-                    Some((Introduction { standing: Standing::New { number }, .. }, _)) => Some((*voter, *number)),
-                    _ => (*voter == node).then_some((node, number)),
-                };
-                if let Some(numbers) = voters.iter().map(number_of).collect() {
-                    self.found(numbers);
-                }
-            }
+            Standing::New { .. } => match self.agreed() {
+                Some(numbers) => self.found(numbers),
+                // Everybody waits for this to be said.
+                None if before != self.numbers() => self.belonging.repeat_at = self.now,
+                None => {}
+            },
         }
         true
     }
 
+    /// The numbers of all that are new, this one among them; none of one that is not.
+    fn numbers(&self) -> BTreeMap<NodeId, u32> {
+        let Standing::New { number } = self.belonging.standing else { return BTreeMap::new() };
+        let number_of = |voter: &NodeId| match self.belonging.is_heard(*voter, self.now)?.standing {
+            Standing::New { number } => Some((*voter, number)),
+            _ => None,
+        };
+        let own = (self.config.node, number);
+        let others = self.config.voters.iter().filter(|voter| **voter != own.0);
+        others.filter_map(number_of).chain([own]).collect()
+    }
+
+    /// The others that do not say that everybody is new with just these numbers.
+    fn missing(&self, numbers: &BTreeMap<NodeId, u32>) -> Vec<NodeId> {
+        let agrees = |other: NodeId| {
+            let said = self.belonging.is_heard(other, self.now);
+            said.is_some_and(|said| said.standing.is_new() && said.numbers == *numbers)
+        };
+        let others = self.config.voters.iter().copied().filter(|voter| *voter != self.config.node);
+        others.filter(|other| !agrees(*other)).collect()
+    }
+
+    /// Everybody's numbers, once everybody says the same ones. Who says so was new when the youngest of those disks had
+    /// been written to: nobody can have counted on what a disk before them had promised.
+    fn agreed(&self) -> Option<BTreeMap<NodeId, u32>> {
+        let numbers = self.numbers();
+        (numbers.len() == self.config.voters.len() && self.missing(&numbers).is_empty()).then_some(numbers)
+    }
+
+    /// Says whom it waits for while it is new.
+    fn complain(&mut self) {
+        let due = *self.belonging.complain_at.get_or_insert(self.now.plus_nanos(COMPLAIN_NS));
+        if self.now < due || !self.belonging.standing.is_new() {
+            return;
+        }
+        self.belonging.complain_at = Some(self.now.plus_nanos(COMPLAIN_NS));
+        let (partition, numbers) = (self.config.partition, self.numbers());
+        let name =
+            |nodes: &mut dyn Iterator<Item = NodeId>| nodes.map(|node| node.to_string()).collect::<Vec<_>>().join(", ");
+        let silent = name(&mut self.config.voters.iter().copied().filter(|voter| !numbers.contains_key(voter)));
+        let missing = self.missing(&numbers);
+        let unsure = name(&mut missing.into_iter().filter(|node| numbers.contains_key(node)));
+        tracing::warn!(
+            %partition,
+            "waiting for every node of a new cluster: not heard of as new: [{silent}]; not agreeing who is: [{unsure}]"
+        );
+    }
+
     /// Everybody is new: this is the beginning.
     fn found(&mut self, numbers: BTreeMap<NodeId, u32>) {
+        let founders: Vec<NodeId> = numbers.keys().copied().collect();
         self.settle_for(Standing::Founder { numbers });
-        let members = Members::founders(&self.config.voters);
+        let members = Members::founders(&founders);
+        if self.config.voters != founders {
+            self.config.voters = founders;
+            self.state.members = members.clone();
+            self.twin = Twin::of(&self.state.machine, &self.config, None);
+        }
         let tail = Tail::new(members.conf_state(), HardState::default(), (0, 0), Vec::new(), (0, 0));
         let config = raft_config(&self.config, member(self.config.node, 0), 0);
         match RawNode::new(&config, tail, &slog::Logger::root(slog::Discard, slog::o!())) {
@@ -230,6 +288,9 @@ impl<M: StateMachine, L: LogStore> Replica<M, L> {
     /// Makes voters of learners that have caught up, and learners of nodes that return.
     fn look_after_members(&mut self) -> usize {
         let now = self.now;
+        if self.is_leaving() && self.raft.raft.lead_transferee.is_none() {
+            self.hand_over_whole();
+        }
         let raft = &self.raft.raft;
         let is_busy = !raft.commit_to_current_term() || raft.has_pending_conf() || self.state.members.is_joint();
         self.send_to_blank();
@@ -353,8 +414,52 @@ impl<M: StateMachine, L: LogStore> Replica<M, L> {
             return Err(refuse(format!("Raft has {members:?}, the log {:?}", self.state.members)));
         }
         self.belonging.changed_at = index;
+        self.belonging.wanted.retain(|node, _| !members.has_node(*node));
+        if self.is_leaving() {
+            self.hand_over_whole();
+        } else if self.is_leader() && !members.has(self.raft.raft.id) {
+            self.step_down();
+        }
         self.election.settle(&mut self.raft);
         self.outputs.push_back(Output::MembersChanged { nodes: members.all().into_iter().map(node_of).collect() });
         Ok(())
+    }
+
+    /// Whether it leads a change of members that it does not survive.
+    pub(super) fn is_leaving(&self) -> bool {
+        let members = &self.state.members;
+        self.is_leader() && members.is_joint() && !members.voters.contains(&self.raft.raft.id)
+    }
+
+    /// It led until the end of its membership: Raft would go on with a leader that it has no progress of.
+    fn step_down(&mut self) {
+        let raft = &self.raft.raft;
+        let (from, term) = (raft.id, raft.term);
+        let whole = self.state.members.voters.iter().filter(|to| !self.quarantine.reports(node_of(**to), self.now));
+        let next = whole.max_by_key(|to| raft.prs().get(**to).map_or(0, |progress| progress.matched)).copied();
+        if let Some(to) = next {
+            // The others need not find out by its silence.
+            let mut message = Message::default();
+            message.set_msg_type(MessageType::MsgTimeoutNow);
+            (message.from, message.to, message.term) = (from, to, term);
+            let payload = Envelope::Raft(Box::new(message)).encode();
+            self.outputs.push_back(Output::Send { to: node_of(to), payload });
+        }
+        tracing::warn!(partition = %self.config.partition, "it led until it was a member no more");
+        self.raft.raft.become_follower(term, INVALID_ID);
+    }
+
+    /// It leads no more: what an operator asked of it is to be asked of the next leader.
+    pub(super) fn forget_wanted(&mut self) {
+        self.belonging.wanted.clear();
+    }
+
+    /// Raft learns how far the log has been applied. It ends a change of members by itself then, which a leader must not
+    /// that has to hand over before: the next one does.
+    pub(super) fn tell_applied(&mut self) {
+        if self.is_leaving() {
+            self.raft.raft.pending_conf_index = u64::MAX;
+        }
+        self.raft.advance_apply_to(self.state.cursor.index);
     }
 }

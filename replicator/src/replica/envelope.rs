@@ -6,13 +6,16 @@
 //! | 2 | chunk of a snapshot | term u64, index u64, index's term u64, total length u64, offset u64, bytes |
 //! | 3 | received of a snapshot | term u64, index u64, bytes u64 |
 //! | 4 | broken | position u64, step u32 |
-//! | 5 | introduction | standing, whether it belongs u8 |
+//! | 5 | introduction | standing, whether it belongs u8; of one that is new: who it knows to be new: u16 count, each: node u64, number u32 |
 
-use super::quarantine::Spot;
+use std::collections::BTreeMap;
+
 use protobuf::Message as _;
 use raft::eraftpb::Message;
+use wire::NodeId;
 use wire::codec::{CodecError, Reader, Writer};
 
+use super::quarantine::Spot;
 use crate::standing::Standing;
 
 const RAFT: u8 = 1;
@@ -37,6 +40,8 @@ pub(super) struct Introduction {
     pub standing: Standing,
     /// Whether it has a state that says that it is a member.
     pub is_member: bool,
+    /// While it is new: the numbers of all that it knows to be new, its own among them.
+    pub numbers: BTreeMap<NodeId, u32>,
 }
 
 /// A piece of a snapshot, from the leader.
@@ -88,6 +93,13 @@ impl Envelope<'_> {
                 to.put(&INTRODUCTION);
                 said.standing.write(&mut to);
                 to.put(&u8::from(said.is_member));
+                if said.standing.is_new() {
+                    to.put(&(said.numbers.len() as u16));
+                    for (node, number) in &said.numbers {
+                        to.put(node);
+                        to.put(number);
+                    }
+                }
             }
             Envelope::Received(received) => {
                 let mut to = Writer::new(&mut bytes);
@@ -126,9 +138,15 @@ impl Envelope<'_> {
                 Ok(Envelope::Broken(spot))
             }
             INTRODUCTION => {
-                let said = Introduction { standing: Standing::read(&mut from)?, is_member: from.get::<u8>()? != 0 };
+                let (standing, is_member) = (Standing::read(&mut from)?, from.get::<u8>()? != 0);
+                let mut numbers = BTreeMap::new();
+                if standing.is_new() {
+                    for _ in 0..from.get::<u16>()? {
+                        numbers.insert(from.get()?, from.get()?);
+                    }
+                }
                 from.finish()?;
-                Ok(Envelope::Introduction(said))
+                Ok(Envelope::Introduction(Introduction { standing, is_member, numbers }))
             }
             _ => Err(CodecError::UnknownNumber),
         }

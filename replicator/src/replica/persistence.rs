@@ -213,7 +213,7 @@ impl<M: StateMachine, L: LogStore> Replica<M, L> {
                 self.persistence.held.push_back(Held { number, ticket, messages });
                 // A campaign would look for the entries that the snapshot has replaced.
                 self.release();
-                self.raft.advance_apply_to(self.state.cursor.index);
+                self.tell_applied();
             }
             Err(error) => self.fail(format!("installing the leader's snapshot: {error}")),
         }

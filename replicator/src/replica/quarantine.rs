@@ -200,7 +200,7 @@ impl<M: StateMachine, L: LogStore> Replica<M, L> {
                 Err(error) => return Err(error.to_string()),
             }
         }
-        self.raft.advance_apply_to(self.state.cursor.index);
+        self.tell_applied();
         Ok(())
     }
 

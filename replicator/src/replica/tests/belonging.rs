@@ -4,6 +4,7 @@ use wire::NodeId;
 
 use super::{Bench, small_snapshots};
 use crate::members::node_of;
+use crate::sim::{Cluster, Faults, Tally};
 use crate::{NotChanged, ReplicaConfig, Role};
 
 fn voters(bench: &Bench) -> Vec<NodeId> {
@@ -180,4 +181,101 @@ fn too_few_may_not_remain() {
     assert_eq!(replica.remove_node(leader), Err(NotChanged::TooFew));
     assert_eq!(replica.remove_node(dead), Ok(()));
     bench.until("two remain", |bench| voters(bench).len() == 2);
+}
+
+/// One of three is cut off when it has heard of another, which founds the cluster with the third. Then the third loses its
+/// disk: the first two messages of its new life must not found the cluster again.
+#[test]
+fn a_founder_whose_disk_is_lost_does_not_found_the_cluster_again_with_one_that_slept() {
+    let mut founded = 0;
+    for (is_deaf, steps) in [true, false].into_iter().flat_map(|deaf| (1..130).step_by(3).map(move |at| (deaf, at))) {
+        let [a, b, c] = [1, 2, 3].map(NodeId::new);
+        let cluster = Cluster::new(3, steps as u64, Faults::none(), Tally::default, |_| {});
+        let mut bench = Bench { cluster, said: Vec::new() };
+        if is_deaf {
+            bench.cluster.cut(c, b);
+        }
+        bench.step(steps);
+        bench.cluster.isolate(b);
+        bench.step(700);
+        if bench.cluster.leader().is_none() {
+            continue;
+        }
+        founded += 1;
+        let session = bench.open_session(7);
+        bench.execute(session, 1, 3);
+        bench.cluster.crash(a);
+        lose_disk(&mut bench, c);
+        bench.cluster.heal();
+        bench.step(1_500);
+        assert_eq!(bench.cluster.leader(), None, "nobody who is left has what was acknowledged ({is_deaf}, {steps})");
+        bench.cluster.start(a).unwrap();
+        bench.await_leader();
+        bench.execute(session, 4, 5);
+        bench.await_agreement();
+        assert_eq!(bench.cluster.replica(b).unwrap().machine().executed().len(), 5);
+    }
+    assert!(founded > 5, "the cluster was founded {founded} times only");
+}
+
+/// The change is in the log of one that it removes when that one is made the leader, which it is to the end of it.
+#[test]
+fn a_leader_that_is_removed_hands_over_and_goes_on_as_nobody() {
+    let mut has_led = 0;
+    for steps in 0..16 {
+        for is_apart in [false, true] {
+            let mut bench = Bench::new(4);
+            let session = bench.open_session(7);
+            bench.execute(session, 1, 3);
+            let (old, leaving) = (bench.leader(), bench.standbys()[0]);
+            let replica = bench.cluster.replica_mut(old).unwrap();
+            replica.remove_node(leaving).unwrap();
+            bench.step(steps);
+            bench.cluster.replica_mut(old).unwrap().transfer_leadership(leaving);
+            if is_apart {
+                // What the leaving one is told of commits comes from nobody else.
+                bench.step(2);
+                bench.cluster.isolate(old);
+            }
+            for _ in 0..150 {
+                bench.step(1);
+                let replica = bench.cluster.replica(leaving).unwrap();
+                has_led += u32::from(replica.status().role == Role::Leader);
+            }
+            bench.cluster.heal();
+            // The change may have been lost with the old leader's term.
+            ask(&mut bench, |bench, leader| bench.cluster.replica_mut(leader).unwrap().remove_node(leaving));
+            bench.until("it is gone, and others lead", |bench| {
+                bench.cluster.leader().is_some_and(|leader| leader != leaving)
+                    && voters(bench).len() == 3
+                    && !voters(bench).contains(&leaving)
+            });
+            bench.execute(session, 4, 8);
+            assert_ne!(bench.cluster.replica(leaving).unwrap().status().role, Role::Leader);
+        }
+    }
+    assert!(has_led > 0, "it never led");
+}
+
+#[test]
+fn a_node_that_was_taken_in_and_let_go_by_another_leader_stays_out() {
+    let mut bench = Bench::new(3);
+    let session = bench.open_session(7);
+    bench.execute(session, 1, 10);
+    let first = bench.leader();
+    let fourth = bench.cluster.grow();
+    bench.step(300);
+    ask(&mut bench, |bench, leader| bench.cluster.replica_mut(leader).unwrap().add_node(fourth));
+    bench.until("it votes", |bench| voters(bench).contains(&fourth));
+    assert_eq!(bench.leader(), first);
+    let second = bench.standbys()[0];
+    bench.cluster.replica_mut(first).unwrap().transfer_leadership(second);
+    bench.until("another leads", |bench| bench.cluster.leader() == Some(second));
+    ask(&mut bench, |bench, leader| bench.cluster.replica_mut(leader).unwrap().remove_node(fourth));
+    bench.until("it is gone", |bench| voters(bench) == nodes(&[1, 2, 3]));
+    lose_disk(&mut bench, fourth);
+    bench.cluster.replica_mut(second).unwrap().transfer_leadership(first);
+    bench.until("the first leads", |bench| bench.cluster.leader() == Some(first));
+    bench.step(2_000);
+    assert_eq!(voters(&bench), nodes(&[1, 2, 3]));
 }
