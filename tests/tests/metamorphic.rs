@@ -283,6 +283,7 @@ fn with_accounts(command: &Command, names: &[u32]) -> Command {
         Command::CountdownCancel(c) => rename(&mut c.account),
         Command::Credit(c) => rename(&mut c.account),
         Command::Debit(c) => rename(&mut c.account),
+        Command::SealName(c) => rename(&mut c.account),
         _ => {}
     }
     command
