@@ -22,7 +22,7 @@ impl Layout {
 /// and units.
 pub fn schema() -> String {
     let mut text = String::from("## Records\n");
-    for layout in super::v1::LAYOUTS {
+    for layout in super::v1::LAYOUTS.into_iter().flatten() {
         writeln!(text, "\n### {} ({} bytes)\n", layout.name, layout.size()).expect("a String takes any text");
         text.push_str("| offset | size | field | unit |\n|---|---|---|---|\n");
         let mut offset = 0;
