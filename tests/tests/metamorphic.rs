@@ -11,6 +11,7 @@ use std::collections::BTreeMap;
 use engine::Limits;
 use tests::model::flow::Flow;
 use tests::model::layout::{Engine, Layout, Told};
+use tests::model::pair::is_of_market;
 use wire::command::{Credit, ListAsset, ListMarket, OpenAccount, Reply};
 use wire::{
     AccountId, AccountName, Amount, AssetId, CancelCause, Command, Event, FeeRate, MarketRules, MarketStatus,
@@ -130,16 +131,7 @@ fn snapshot_at_any_point_and_the_rest_of_the_log_are_the_whole_log() {
 fn by_cell(events: &[Event], steps: &BTreeMap<u64, usize>) -> BTreeMap<(bool, Option<String>), Vec<String>> {
     let mut cells = BTreeMap::<(bool, Option<String>), Vec<String>>::new();
     for event in events.iter().filter(|event| !matches!(event, Event::BalanceChanged(_))) {
-        let is_public = matches!(
-            event,
-            Event::Traded(_)
-                | Event::OrderShown(_)
-                | Event::LevelChanged(_)
-                | Event::DepthWindowClosed(_)
-                | Event::PhaseChanged(_)
-                | Event::AuctionIndicated(_)
-                | Event::AuctionCompleted(_)
-        );
+        let is_public = is_of_market(event);
         let step = |position: u64| steps.get(&position).map_or("none".to_owned(), |step| format!("step {step}"));
         let text = replace(&format!("{event:?}"), "LogPosition", step);
         // The ledger notices silence by itself, before or after it hears from a market that something was due there.

@@ -198,7 +198,8 @@ fn by_cell(events: Vec<Event>) -> BTreeMap<(bool, MarketId), Vec<Event>> {
     cells
 }
 
-fn is_of_market(event: &Event) -> bool {
+/// Whether a market cell tells it, to everybody; the ledger tells the rest.
+pub fn is_of_market(event: &Event) -> bool {
     matches!(
         event,
         Event::Traded(_)
