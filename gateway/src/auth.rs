@@ -26,8 +26,6 @@ pub const RECV_WINDOW_DEFAULT_MS: u64 = 5_000;
 pub const RECV_WINDOW_MAX_MS: u64 = 60_000;
 /// The request may be this much ahead of the gateway's clock.
 const AHEAD_MAX_US: u64 = 1_000_000;
-/// Timestamps from here on are microseconds: milliseconds reach it in the year 33658.
-const MICROSECONDS_FROM: u64 = 1_000_000_000_000_000;
 
 /// Whom a verified request or session acts for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -201,7 +199,7 @@ pub fn check_window(params: &mut Params, now_us: u64) -> Result<u64, ApiError> {
         return Err(ApiError::illegal_characters("timestamp", crate::params::INTEGER_RANGE));
     }
     let Ok(sent) = text.parse::<u64>() else { return Err(ApiError::overflowed("timestamp")) };
-    let sent_us = if sent >= MICROSECONDS_FROM { sent } else { sent * 1_000 };
+    let sent_us = if sent >= crate::params::MICROSECONDS_FROM { sent } else { sent * 1_000 };
     if sent_us >= now_us.saturating_add(AHEAD_MAX_US) {
         return Err(errors::TIMESTAMP_AHEAD);
     }

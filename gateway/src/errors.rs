@@ -233,6 +233,9 @@ pub const INVALID_INTERVAL: ApiError = ApiError::new(-1120, "Invalid interval.")
 pub const INVALID_SYMBOL: ApiError = ApiError::new(-1121, "Invalid symbol.");
 /// `-1122`.
 pub const INVALID_STATUS: ApiError = ApiError::new(-1122, "Invalid symbolStatus.");
+/// `-1194`.
+pub const INVALID_TIME_UNIT: ApiError =
+    ApiError::new(-1194, "Invalid value for time unit; expected either MICROSECOND or MILLISECOND.");
 /// `-1220`.
 pub const STATUS_MISMATCH: ApiError =
     ApiError::new(-1220, "The symbol's status does not match the requested symbolStatus.");
@@ -252,6 +255,11 @@ pub const BAD_COMBINATION: ApiError = ApiError::new(-1128, "Combination of optio
 pub const RECV_WINDOW_TOO_LARGE: ApiError = ApiError::new(-1131, "recvWindow must be less than 60000.");
 /// `-1135`.
 pub const INVALID_JSON: ApiError = ApiError::new(-1135, "Invalid JSON Request");
+/// `-2037`: ours.
+pub const EVENTS_NOT_KEPT: ApiError = ApiError::new(
+    -2037,
+    "Events after this sequence are no longer kept: subscribe without afterSequence and read the account anew.",
+);
 /// A JSON body where a form is wanted.
 pub const FORM_WANTED: ApiError =
     ApiError::with_status(415, -1020, "Send parameters in the query string or as application/x-www-form-urlencoded.");

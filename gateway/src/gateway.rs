@@ -52,11 +52,12 @@ pub struct Peer {
 impl Gateway {
     /// Over projections that are fed by somebody else, whose market data publish to `hub`.
     pub fn new(exchange: Arc<Exchange>, hub: Arc<Hub>, ledger: Arc<dyn Ledger>, limits: Limits) -> Gateway {
+        let unfilled = Arc::clone(exchange.accounts().unfilled());
         Gateway {
             exchange,
             hub,
             ledger,
-            throttle: Throttle::new(&limits),
+            throttle: Throttle::new(&limits, unfilled),
             is_ready: AtomicBool::new(false),
             is_reachable: AtomicBool::new(true),
             metrics: Metrics::default(),

@@ -28,6 +28,7 @@ pub mod streams;
 #[cfg(test)]
 mod testing;
 pub mod throttle;
+mod time_unit;
 pub mod ws;
 
 pub use config::{GatewayConfig, Limits};

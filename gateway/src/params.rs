@@ -14,6 +14,9 @@ pub const DECIMAL_RANGE: &str = "^([0-9]{1,20})(\\.[0-9]{1,20})?$";
 /// The legal form of whole numbers, as the error text shows it.
 pub const INTEGER_RANGE: &str = "^[0-9]{1,20}$";
 
+/// Times from here on are microseconds: milliseconds reach it in the year 33658.
+pub const MICROSECONDS_FROM: u64 = 1_000_000_000_000_000;
+
 /// More parameters than any operation has.
 const PARAMS_MAX: usize = 64;
 
@@ -123,6 +126,12 @@ impl Params {
             return Err(ApiError::illegal_characters(name, INTEGER_RANGE));
         }
         text.parse().map(Some).map_err(|_| ApiError::overflowed(name))
+    }
+
+    /// Takes a time, sent in milliseconds or microseconds, in milliseconds.
+    pub fn time_ms(&mut self, name: &str) -> Result<Option<u64>, ApiError> {
+        let sent = self.integer(name)?;
+        Ok(sent.map(|sent| if sent >= MICROSECONDS_FROM { sent / 1_000 } else { sent }))
     }
 
     /// Takes `true` or `false`, the latter when nothing was sent.

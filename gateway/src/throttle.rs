@@ -7,7 +7,7 @@
 use std::collections::HashMap;
 use std::hash::Hash;
 use std::net::{IpAddr, Ipv6Addr};
-use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use wire::{AccountId, ApiKeyText};
 
@@ -38,7 +38,7 @@ pub struct Throttle {
     weights: Mutex<Weights>,
     key_weights: Mutex<Window<ApiKeyText>>,
     attempts: Mutex<Window<Option<IpAddr>>>,
-    orders: Mutex<Orders>,
+    unfilled: Arc<Unfilled>,
 }
 
 struct Weights {
@@ -48,12 +48,47 @@ struct Weights {
     bans: Bans,
 }
 
+/// New orders of each account that have not traded, in its present windows. One that trades counts no more, and one that
+/// rested first makes up for others: who makes markets may go on making them.
+///
+/// Source: Binance Spot, "Spot Unfilled Order Count Rules".
+pub struct Unfilled {
+    orders: Mutex<Orders>,
+}
+
 struct Orders {
     per_10s: Window<AccountId>,
     per_day: Window<AccountId>,
 }
 
-/// How many new orders an account has sent in its present windows.
+/// What the first fill of an order is worth that takes, and of one that rested.
+const WORTH_OF_TAKER: u32 = 1;
+const WORTH_OF_MAKER: u32 = 5;
+
+impl Default for Unfilled {
+    fn default() -> Unfilled {
+        let orders = Orders { per_10s: Window::new(10 * SECOND_US), per_day: Window::new(DAY_US) };
+        Unfilled { orders: Mutex::new(orders) }
+    }
+}
+
+impl Unfilled {
+    /// An order of the account that came in at `created_us` has traded for the first time.
+    pub fn has_traded(&self, account: AccountId, created_us: u64, is_maker: bool) {
+        let worth = if is_maker { WORTH_OF_MAKER } else { WORTH_OF_TAKER };
+        let Orders { per_10s, per_day } = &mut *lock(&self.orders);
+        for window in [per_10s, per_day] {
+            // What was counted in a former window counts no more as it is.
+            if window.number == created_us / window.length_us
+                && let Some(used) = window.used.get_mut(&account)
+            {
+                *used = used.saturating_sub(worth);
+            }
+        }
+    }
+}
+
+/// How many new orders an account has sent in its present windows that have not traded.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub struct OrderCounts {
     /// In the present 10 seconds.
@@ -63,8 +98,8 @@ pub struct OrderCounts {
 }
 
 impl Throttle {
-    /// With nothing used.
-    pub fn new(limits: &Limits) -> Throttle {
+    /// With nothing used, and `unfilled` told by somebody else which orders trade.
+    pub fn new(limits: &Limits, unfilled: Arc<Unfilled>) -> Throttle {
         Throttle {
             weight_per_minute: limits.weight_per_minute,
             orders_per_10s: limits.orders_per_10s,
@@ -78,7 +113,7 @@ impl Throttle {
             }),
             key_weights: Mutex::new(Window::new(MINUTE_US)),
             attempts: Mutex::new(Window::new(5 * MINUTE_US)),
-            orders: Mutex::new(Orders { per_10s: Window::new(10 * SECOND_US), per_day: Window::new(DAY_US) }),
+            unfilled,
         }
     }
 
@@ -142,7 +177,7 @@ impl Throttle {
 
     /// Counts new orders, or refuses them with `-1015`.
     pub fn count_orders(&self, account: AccountId, count: u32, now_us: u64) -> Result<OrderCounts, ApiError> {
-        let mut orders = lock(&self.orders);
+        let mut orders = lock(&self.unfilled.orders);
         let counts = OrderCounts {
             per_10s: orders.per_10s.used(account, now_us).saturating_add(count),
             per_day: orders.per_day.used(account, now_us).saturating_add(count),
@@ -162,7 +197,7 @@ impl Throttle {
 
     /// What the account has used of its order limits.
     pub fn orders(&self, account: AccountId, now_us: u64) -> OrderCounts {
-        let mut orders = lock(&self.orders);
+        let mut orders = lock(&self.unfilled.orders);
         OrderCounts { per_10s: orders.per_10s.used(account, now_us), per_day: orders.per_day.used(account, now_us) }
     }
 }

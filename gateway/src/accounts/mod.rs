@@ -29,6 +29,7 @@ use wire::{
 use crate::auth::{Caller, Verifier};
 use crate::config::Limits;
 use crate::reference::Reference;
+use crate::throttle::Unfilled;
 
 pub use deposits::{Chain, Chains, Deposit};
 pub use fees::{Fees, Rates};
@@ -38,7 +39,7 @@ pub use orders::{Amendment, Order, OrderStatus, Orders, Prevented};
 pub use outcomes::{OrderOutcome, OrderWait, RequestOutcome};
 pub use reports::cancel_report_id;
 pub use special::PreventedMatch;
-pub use user_events::{UserEvent, UserEvents};
+pub use user_events::{Right, UserEvent, UserEvents};
 
 use reports::Reporter;
 use user_events::Listener;
@@ -87,6 +88,7 @@ pub struct Accounts {
     chains: Chains,
     outcomes: outcomes::Outcomes,
     subscribers: user_events::Subscribers,
+    unfilled: Arc<Unfilled>,
     closed_max: usize,
     fills_max: usize,
 }
@@ -105,6 +107,7 @@ impl Accounts {
                 kept_of_account_max: limits.user_events_kept_per_account,
                 kept_max: limits.user_events_kept,
             }),
+            unfilled: Arc::default(),
             closed_max: limits.closed_orders_per_account,
             fills_max: limits.fills_per_account,
         }
@@ -113,6 +116,11 @@ impl Accounts {
     /// An account by its id.
     pub fn get(&self, account: AccountId) -> Option<&Account> {
         self.accounts.get(&account)
+    }
+
+    /// New orders that have not traded: counted by others, told here which have.
+    pub fn unfilled(&self) -> &Arc<Unfilled> {
+        &self.unfilled
     }
 
     /// What accounts are charged.
@@ -155,9 +163,14 @@ impl Accounts {
         self.subscribers.last(account)
     }
 
-    /// As [`Accounts::subscribe`], until [`Accounts::end_listen_keys`].
-    pub fn subscribe_by_listen_key(&self, caller: &Caller, ip: IpAddr) -> UserEvents {
-        self.listen(caller, ip, true, None).unwrap_or_else(UserEvents::ended)
+    /// As [`Accounts::subscribe`] or [`Accounts::resume`], until [`Accounts::end_listen_keys`].
+    pub fn subscribe_by_listen_key(&self, caller: &Caller, ip: IpAddr, after: Option<u64>) -> UserEvents {
+        self.listen(caller, ip, true, after).unwrap_or_else(UserEvents::ended)
+    }
+
+    /// Whether all of the account's events after the one of this number are kept.
+    pub fn keeps_user_events(&self, account: AccountId, after: u64) -> bool {
+        self.subscribers.keeps(account, after)
     }
 
     /// A key that was revoked since its caller was found opens a stream that is over.
@@ -380,6 +393,7 @@ impl Accounts {
         let account = self.account(executed.account);
         account.fills.insert(Fill::new(executed), fills_max);
         let order = account.order(executed.market, executed.order);
+        let first_of = order.executed.is_zero().then(|| order.created.nanos() / 1_000);
         order.execute(executed, batch.now);
         if spends_budget && order.qty.is_zero() {
             order.status = OrderStatus::Filled;
@@ -387,6 +401,9 @@ impl Accounts {
         if executed.leaves.is_zero() {
             account.orders.close(executed.market, executed.order, closed_max);
             self.settle(executed.account, executed.market, executed.order);
+        }
+        if let Some(created_us) = first_of {
+            self.unfilled.has_traded(executed.account, created_us, executed.is_maker);
         }
         let executed = *executed;
         self.report(batch, executed.account, executed.market, executed.order, move |reporter, order| {

@@ -80,8 +80,8 @@ struct ExecutionReport<'a> {
     transaction_time: u64,
     #[serde(rename = "t")]
     trade_id: i64,
-    #[serde(rename = "v")]
-    prevented_match_id: u64,
+    #[serde(rename = "v", skip_serializing_if = "Option::is_none")]
+    prevented_match_id: Option<u64>,
     #[serde(rename = "I")]
     execution_id: u64,
     #[serde(rename = "w")]
@@ -227,7 +227,7 @@ impl Reporter<'_> {
             commission_asset: None,
             transaction_time: self.now.millis(),
             trade_id: -1,
-            prevented_match_id: order.prevented.map_or(0, |prevented| prevented.id.get()),
+            prevented_match_id: order.prevented.map(|prevented| prevented.id.get()),
             execution_id: self.position.get(),
             is_on_book: order.is_on_book(),
             is_maker: false,

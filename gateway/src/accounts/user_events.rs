@@ -31,21 +31,43 @@ pub struct UserEvents {
     /// Events up to here are known to the subscriber.
     after: u64,
     receiver: mpsc::Receiver<UserEvent>,
-    /// Its key may no longer be used: what still waits is not told either.
-    is_ended: Arc<AtomicBool>,
+    right: Right,
+}
+
+/// The right to be told: when the key may no longer be used, what still waits is not told either.
+#[derive(Debug, Clone, Default)]
+pub struct Right {
+    is_lost: Arc<AtomicBool>,
+}
+
+impl Right {
+    /// Whether it has not been lost.
+    pub fn holds(&self) -> bool {
+        !self.is_lost.load(Ordering::Acquire)
+    }
+
+    /// It is lost.
+    pub(crate) fn end(&self) {
+        self.is_lost.store(true, Ordering::Release);
+    }
 }
 
 impl UserEvents {
     /// Of a subscriber that has no right to any.
     pub(super) fn ended() -> UserEvents {
-        UserEvents { missed: VecDeque::new(), after: 0, receiver: mpsc::channel(1).1, is_ended: Arc::default() }
+        UserEvents { missed: VecDeque::new(), after: 0, receiver: mpsc::channel(1).1, right: Right::default() }
     }
 
     /// The next event. `None` when this subscriber fell so far behind that it was cut off, or has no right to any more:
     /// the client must be told, and read its state anew.
     pub async fn recv(&mut self) -> Option<UserEvent> {
         let event = self.next().await?;
-        if self.is_ended.load(Ordering::Acquire) { None } else { Some(event) }
+        self.right.holds().then_some(event)
+    }
+
+    /// The right by which they are told.
+    pub fn right(&self) -> &Right {
+        &self.right
     }
 
     async fn next(&mut self) -> Option<UserEvent> {
@@ -105,7 +127,7 @@ struct Kept {
 struct Subscription {
     sender: mpsc::Sender<UserEvent>,
     by: Listener,
-    is_ended: Arc<AtomicBool>,
+    right: Right,
 }
 
 /// By which right somebody listens.
@@ -154,9 +176,15 @@ impl Subscribers {
         let missed = (first..).zip(&stream.kept).filter(|(sequence, _)| *sequence > after);
         let missed = missed.map(|(sequence, kept)| UserEvent { sequence, text: kept.text() }).collect();
         stream.subscriptions.retain(|known| !known.sender.is_closed());
-        let is_ended = Arc::<AtomicBool>::default();
-        stream.subscriptions.push(Subscription { sender, by, is_ended: Arc::clone(&is_ended) });
-        Some(UserEvents { missed, after, receiver, is_ended })
+        let right = Right::default();
+        stream.subscriptions.push(Subscription { sender, by, right: right.clone() });
+        Some(UserEvents { missed, after, receiver, right })
+    }
+
+    /// Whether all of the account's events after the one of this number are kept.
+    pub(super) fn keeps(&self, account: AccountId, after: u64) -> bool {
+        let state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
+        state.by_account.get(&account).is_none_or(|stream| after.saturating_add(1) >= stream.first())
     }
 
     /// The number of the account's last event.
@@ -180,7 +208,7 @@ impl Subscribers {
             stream.subscriptions.retain(|known| {
                 let is_ended = known.by.key == *key && !allows(known.by.ip);
                 if is_ended {
-                    known.is_ended.store(true, Ordering::Release);
+                    known.right.end();
                 }
                 !is_ended
             });

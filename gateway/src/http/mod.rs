@@ -4,7 +4,7 @@
 
 mod carrier;
 pub(crate) mod origin;
-mod outspoken;
+pub(crate) mod outspoken;
 mod respond;
 mod rest;
 pub(crate) mod tls;

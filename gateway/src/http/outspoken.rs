@@ -10,7 +10,7 @@ use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use crate::errors::{self, ApiError};
 
 /// A connection whose empty errors get a body. Our own answers always have one, so none of them is touched.
-pub(super) struct Outspoken<S> {
+pub(crate) struct Outspoken<S> {
     inner: S,
     /// What is written in place of an empty error, and how much of it has been.
     instead: Option<(Vec<u8>, usize)>,
@@ -19,6 +19,11 @@ pub(super) struct Outspoken<S> {
 impl<S> Outspoken<S> {
     pub(super) fn new(inner: S) -> Outspoken<S> {
         Outspoken { inner, instead: None }
+    }
+
+    /// The connection itself, once HTTP has nothing more to say on it.
+    pub(crate) fn into_inner(self) -> S {
+        self.inner
     }
 }
 

@@ -7,6 +7,7 @@ use hyper::{HeaderMap, Response, StatusCode};
 
 use crate::errors::ApiError;
 use crate::operations::Executed;
+use crate::time_unit::TimeUnit;
 
 const JSON: HeaderValue = HeaderValue::from_static("application/json;charset=UTF-8");
 const USED_WEIGHT: HeaderName = HeaderName::from_static("x-mbx-used-weight");
@@ -16,9 +17,9 @@ const ORDER_COUNT_10S: HeaderName = HeaderName::from_static("x-mbx-order-count-1
 const ORDER_COUNT_1D: HeaderName = HeaderName::from_static("x-mbx-order-count-1d");
 
 /// The answer of an operation, with what it used of its client's limits.
-pub(super) fn executed(executed: Executed) -> Response<Full<Bytes>> {
+pub(super) fn executed(executed: Executed, unit: TimeUnit) -> Response<Full<Bytes>> {
     let mut response = match executed.answer {
-        Ok(json) => json_body(StatusCode::OK, json),
+        Ok(json) => json_body(StatusCode::OK, unit.answer(json)),
         Err(refused) => error(&refused),
     };
     let headers = response.headers_mut();

@@ -6,7 +6,7 @@ use bytes::{Bytes, BytesMut};
 use http_body_util::{BodyExt, Full};
 use hyper::body::{Body, Incoming};
 use hyper::header::{ALLOW, CONTENT_TYPE, HeaderValue};
-use hyper::{Method, Request, Response};
+use hyper::{HeaderMap, Method, Request, Response};
 
 use super::{carrier, respond};
 use crate::auth::{self, Caller};
@@ -14,11 +14,16 @@ use crate::errors::{self, ApiError};
 use crate::gateway::{Gateway, Peer};
 use crate::operations::{self, Operation, Security};
 use crate::params::Params;
+use crate::time_unit::TimeUnit;
 
 /// How much of a body beyond the limit is read and thrown away before the refusal.
 const DISCARDED_BYTES_MAX: usize = 32 * 1024 * 1024;
 
 const API_KEY: &str = "x-mbx-apikey";
+const TIME_UNIT: &str = "x-mbx-time-unit";
+/// The parameter `identicalRetry` as a header, for clients whose library sends no parameters that it does not know.
+const IDENTICAL_RETRY: &str = "x-identical-retry";
+const RETRY_PARAMETER: &str = "identicalRetry";
 
 /// Answers a request to any path that is not a WebSocket's or the operator's.
 pub(super) async fn answer(gateway: &Arc<Gateway>, request: Request<Incoming>, peer: Peer) -> Response<Full<Bytes>> {
@@ -29,11 +34,19 @@ pub(super) async fn answer(gateway: &Arc<Gateway>, request: Request<Incoming>, p
     let Some(operation) = operations.iter().copied().find(|operation| operation.rest.0 == *request.method()) else {
         return wrong_verb(operations);
     };
+    let unit = match time_unit(request.headers()) {
+        Ok(unit) => unit,
+        Err(error) => {
+            return respond::executed(operations::refuse(gateway, operation, peer, error), TimeUnit::default());
+        }
+    };
     match read(gateway, operation, peer, request).await {
-        Ok((caller, params)) => respond::executed(operations::execute(gateway, operation, peer, caller, params).await),
+        Ok((caller, params)) => {
+            respond::executed(operations::execute(gateway, operation, peer, caller, params).await, unit)
+        }
         Err(Unreadable { error, closes: true }) => respond::closing_error(&error),
         Err(Unreadable { error, closes: false }) => {
-            respond::executed(operations::refuse(gateway, operation, peer, error))
+            respond::executed(operations::refuse(gateway, operation, peer, error), unit)
         }
     }
 }
@@ -45,6 +58,15 @@ fn wrong_verb(operations: &[&'static Operation]) -> Response<Full<Bytes>> {
         response.headers_mut().insert(ALLOW, verbs);
     }
     response
+}
+
+/// In what the client wishes to be told times.
+fn time_unit(headers: &HeaderMap) -> Result<TimeUnit, ApiError> {
+    match headers.get(TIME_UNIT).map(HeaderValue::to_str) {
+        None => Ok(TimeUnit::default()),
+        Some(Ok(name)) => TimeUnit::from_name(name),
+        Some(Err(_)) => Err(errors::INVALID_TIME_UNIT),
+    }
 }
 
 struct Unreadable {
@@ -84,6 +106,11 @@ async fn read(
             auth::signed_payload(&gateway.exchange, peer, key, &carried.payload, &mut params, now_us)?
         }
     };
+    if let Some(wish) = header(IDENTICAL_RETRY).filter(|_| operation.orders == 1)
+        && params.get(RETRY_PARAMETER).is_none()
+    {
+        params.put(RETRY_PARAMETER, wish.to_owned());
+    }
     Ok((Some(caller), params))
 }
 

@@ -577,3 +577,47 @@ async fn clients_behind_a_proxy_are_told_apart() {
         }
     }
 }
+
+#[tokio::test]
+async fn times_are_told_in_microseconds_for_who_wishes_so() {
+    let server = server().await;
+    let digits = |value: &Value| value.as_u64().unwrap().to_string().len();
+    for (unit, length) in [("MICROSECOND", 16), ("microsecond", 16), ("MILLISECOND", 13)] {
+        let headers = format!("X-MBX-TIME-UNIT: {unit}\r\n");
+        let time = server.call("GET", "/api/v3/time", &headers, &[]).await.body;
+        assert_eq!(digits(&time["serverTime"]), length, "{unit}");
+    }
+    let refused = server.call("GET", "/api/v3/time", "X-MBX-TIME-UNIT: NANOSECOND\r\n", &[]).await;
+    refused.refused(400, -1194, "Invalid value for time unit; expected either MICROSECOND or MILLISECOND.");
+    let now_us = server.gateway.now_us();
+    let both = format!("startTime={}&endTime={now_us}", now_us - 1_000_000);
+    for target in ["/api/v3/klines?interval=1m&", "/api/v3/aggTrades?"] {
+        assert_eq!(server.get(&format!("{target}symbol=BTCUSDT&{both}")).await.status, 200, "{target}");
+    }
+    assert_eq!(server.signed("GET", "/api/v3/allOrders", &format!("symbol=BTCUSDT&{both}")).await.status, 200);
+}
+
+#[tokio::test]
+async fn a_header_asks_for_an_identical_retry_as_the_parameter_does() {
+    let server = server().await;
+    let order = |header: &str, parameter: &str| {
+        let now_ms = server.gateway.now_us() / 1_000;
+        let payload = format!("{BUY}&newClientOrderId=again{parameter}&timestamp={now_ms}");
+        let target = format!("/api/v3/order?{payload}&signature={}", sign(ALICE_SECRET, &payload));
+        (target, format!("X-MBX-APIKEY: {ALICE_KEY}\r\n{header}"))
+    };
+    for (header, parameter, status) in [
+        ("X-Identical-Retry: true\r\n", "", 200),
+        ("X-Identical-Retry: false\r\n", "", 200),
+        ("X-Identical-Retry: maybe\r\n", "", 400),
+        // What is signed wins.
+        ("X-Identical-Retry: maybe\r\n", "&identicalRetry=true", 200),
+    ] {
+        let (target, headers) = order(header, parameter);
+        let answer = server.call("POST", &target, &headers, &[]).await;
+        assert_eq!(answer.status, status, "{header} {parameter}: {answer:?}");
+    }
+    // Where there is nothing to repeat it is not looked at.
+    let headers = "X-Identical-Retry: true\r\n";
+    assert_eq!(server.call("GET", "/api/v3/ping", headers, &[]).await.status, 200);
+}

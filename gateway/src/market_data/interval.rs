@@ -99,7 +99,8 @@ impl Interval {
         self as usize
     }
 
-    const fn length_ms(self) -> Option<u64> {
+    /// Its length; months differ.
+    pub const fn length_ms(self) -> Option<u64> {
         Some(match self {
             Interval::Second => SECOND_MS,
             Interval::Minute => MINUTE_MS,

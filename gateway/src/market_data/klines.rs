@@ -6,6 +6,7 @@
 use std::collections::VecDeque;
 
 use super::interval::Interval;
+use super::span::Span;
 use super::trades::Trade;
 
 /// How many klines with trades a market keeps per interval. More than the minutes of a day: the rolling
@@ -136,8 +137,8 @@ impl Series {
 /// Which klines are wanted.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct KlinesWanted {
-    /// Of which length.
-    pub interval: Interval,
+    /// Of which length, by which clock.
+    pub span: Span,
     /// None that began earlier. With it, the first ones are answered; else the last ones.
     pub start_ms: Option<u64>,
     /// None that began later.
@@ -170,10 +171,27 @@ impl Klines {
     }
 
     /// The kline that covers `at_ms`; flat when nothing was traded, none before the first trade.
-    pub fn at(&self, interval: Interval, at_ms: u64) -> Option<Kline> {
-        let open_ms = interval.start_of(at_ms);
-        let last = self.series[interval.index()].before(open_ms)?;
+    pub fn at(&self, span: impl Into<Span>, at_ms: u64) -> Option<Kline> {
+        let span = span.into();
+        let (parts, open_ms) = (span.parts(), span.start_of(at_ms));
+        if parts != span.interval {
+            return self.made_of(parts, open_ms, span.next(open_ms));
+        }
+        let last = self.series[parts.index()].before(open_ms)?;
         Some(if last.open_ms == open_ms { *last } else { Kline::flat(open_ms, last.close) })
+    }
+
+    /// The sum of the klines between `open_ms` and `end_ms`; flat when nothing was traded.
+    fn made_of(&self, parts: Interval, open_ms: u64, end_ms: u64) -> Option<Kline> {
+        let mut traded = self.traded_since(parts, open_ms).take_while(|kline| kline.open_ms < end_ms);
+        match traded.next() {
+            Some(first) => {
+                let mut total = Kline { open_ms, ..*first };
+                traded.for_each(|kline| total.merge(kline));
+                Some(total)
+            }
+            None => self.series[parts.index()].before(open_ms).map(|last| Kline::flat(open_ms, last.close)),
+        }
     }
 
     /// The kept klines with trades that began at `from_ms` or later, oldest first.
@@ -185,31 +203,32 @@ impl Klines {
 
     /// Klines without gaps, oldest first.
     pub fn read(&self, wanted: KlinesWanted) -> Vec<Kline> {
-        let KlinesWanted { interval, start_ms, end_ms, limit, now_ms } = wanted;
-        let series = &self.series[interval.index()];
+        let KlinesWanted { span, start_ms, end_ms, limit, now_ms } = wanted;
+        let series = &self.series[span.parts().index()];
         let Some(first) = series.kept.front() else { return Vec::new() };
+        let first_open = span.start_of(first.open_ms);
         let newest = series.kept.back().map_or(now_ms, |kline| kline.open_ms.max(now_ms));
-        let last_open = interval.start_of(end_ms.unwrap_or(u64::MAX).min(newest));
+        let last_open = span.start_of(end_ms.unwrap_or(u64::MAX).min(newest));
         let mut open = match start_ms {
             // The first interval that begins at `start_ms` or later.
-            Some(start_ms) if interval.start_of(start_ms) == start_ms => start_ms,
-            Some(start_ms) => interval.next(interval.start_of(start_ms)),
+            Some(start_ms) if span.start_of(start_ms) == start_ms => start_ms,
+            Some(start_ms) => span.next(span.start_of(start_ms)),
             None => {
                 let mut open = last_open;
                 for _ in 1..limit {
-                    match interval.previous(open) {
-                        Some(previous) if previous >= first.open_ms => open = previous,
+                    match span.previous(open) {
+                        Some(previous) if previous >= first_open => open = previous,
                         _ => break,
                     }
                 }
                 open
             }
         };
-        open = open.max(first.open_ms);
+        open = open.max(first_open);
         let mut klines = Vec::new();
         while open <= last_open && klines.len() < limit {
-            klines.extend(self.at(interval, open));
-            open = interval.next(open);
+            klines.extend(self.at(span, open));
+            open = span.next(open);
         }
         klines
     }
@@ -234,7 +253,7 @@ mod tests {
     }
 
     fn wanted(start_ms: Option<u64>, end_ms: Option<u64>, limit: usize, now_ms: u64) -> KlinesWanted {
-        KlinesWanted { interval: Interval::Minute, start_ms, end_ms, limit, now_ms }
+        KlinesWanted { span: Interval::Minute.into(), start_ms, end_ms, limit, now_ms }
     }
 
     #[test]

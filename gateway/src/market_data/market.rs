@@ -8,6 +8,7 @@ use wire::{Event, MarketId, MarketScale, Timestamp};
 use super::book::{Best, Book, Depth, DepthDiff, Fit};
 use super::interval::Interval;
 use super::klines::{Kline, Klines, KlinesWanted};
+use super::span::{Span, Zone};
 use super::ticker::{self, Rolling, WindowSize};
 use super::trades::{AggTrade, AggWanted, Trade, Trades};
 
@@ -190,8 +191,8 @@ impl Market {
     }
 
     /// The kline that covers a time.
-    pub fn kline_at(&self, interval: Interval, at_ms: u64) -> Option<Kline> {
-        self.lock().klines.at(interval, at_ms)
+    pub fn kline_at(&self, span: Span, at_ms: u64) -> Option<Kline> {
+        self.lock().klines.at(span, at_ms)
     }
 
     /// What was traded within the last 24 hours, with the last trade and the best levels of the same moment.
@@ -214,11 +215,10 @@ impl Market {
         Some((ticker::average_window(&state.klines, now_ms)?, *state.trades.last()?))
     }
 
-    /// The day that `now_ms` lies in, in UTC, with the last trade and the best levels.
-    pub fn trading_day(&self, now_ms: u64) -> Option<(Kline, Trade, Best)> {
+    /// What was traded on the day of a zone that `now_ms` lies in.
+    pub fn trading_day(&self, now_ms: u64, zone: Zone) -> Option<Kline> {
         let state = self.lock();
-        let now_ms = now_ms.max(state.at.millis());
-        Some((state.klines.at(Interval::Day, now_ms)?, *state.trades.last()?, state.best))
+        state.klines.at(Span { interval: Interval::Day, zone }, now_ms.max(state.at.millis()))
     }
 
     /// Does something while nothing can be taken in or read.

@@ -11,6 +11,7 @@ pub mod json;
 pub mod klines;
 mod market;
 pub mod render;
+pub mod span;
 pub mod ticker;
 pub mod trades;
 
@@ -23,6 +24,7 @@ use wire::{Event, LogPosition, MarketId, PartitionId, Price, Symbol, Timestamp};
 pub use book::Best;
 pub use interval::Interval;
 pub use market::{Listing, Market, PARTIAL_DEPTH_MAX, Update};
+pub use span::{Span, Zone};
 
 /// Who is told what happens while it happens.
 pub trait Publish: Send + Sync {

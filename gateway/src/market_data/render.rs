@@ -4,9 +4,11 @@
 
 use super::Market;
 use super::book::{Best, Level};
+use super::interval::Interval;
 use super::json::{Json, SHOWN_DECIMALS};
 use super::klines::{Kline, KlinesWanted};
 use super::market::Listing;
+use super::span::{Span, Zone};
 use super::ticker::{self, AVERAGE_DECIMALS, AVERAGE_MINUTES, PERCENT_DECIMALS, Rolling, WindowSize};
 use super::trades::{AggTrade, AggWanted, Trade};
 
@@ -110,7 +112,7 @@ pub fn klines(market: &Market, listing: &Listing, wanted: KlinesWanted) -> Strin
         price(&mut json, kline.low);
         price(&mut json, kline.close);
         json.wide(kline.volume, listing.scale.qty_decimals, SHOWN_DECIMALS);
-        json.int(wanted.interval.next(kline.open_ms) - 1);
+        json.int(wanted.span.next(kline.open_ms) - 1);
         json.wide(kline.quote_volume, listing.notional_decimals(), SHOWN_DECIMALS);
         json.int(kline.trades);
         json.wide(kline.taker_volume, listing.scale.qty_decimals, SHOWN_DECIMALS);
@@ -150,11 +152,12 @@ pub fn ticker_24hr(market: &Market, listing: &Listing, now_ms: u64, kind: Ticker
     json.into_text()
 }
 
-/// `GET ticker/tradingDay`, `ticker.tradingDay`, of one market: the day in UTC.
-pub fn trading_day(market: &Market, listing: &Listing, now_ms: u64, kind: TickerType) -> String {
-    let open_ms = super::Interval::Day.start_of(now_ms);
-    let close_ms = super::Interval::Day.next(open_ms) - 1;
-    let total = market.trading_day(now_ms).map_or(Kline::flat(open_ms, 0), |(total, _, _)| total);
+/// `GET ticker/tradingDay`, `ticker.tradingDay`, of one market: the day of a zone.
+pub fn trading_day(market: &Market, listing: &Listing, now_ms: u64, zone: Zone, kind: TickerType) -> String {
+    let day = Span { interval: Interval::Day, zone };
+    let open_ms = day.start_of(now_ms);
+    let close_ms = day.next(open_ms) - 1;
+    let total = market.trading_day(now_ms, zone).unwrap_or(Kline::flat(open_ms, 0));
     let mut json = Json::with_capacity(480);
     json.open_object();
     json.plain_field("symbol", &listing.symbol);

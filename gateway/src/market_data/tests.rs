@@ -174,7 +174,7 @@ fn results_are_binance_json_with_eight_decimals() {
         r#"{"symbol":"BTCUSDT","bidPrice":"0.00000000","bidQty":"0.00000000","askPrice":"101.00000000","askQty":"3.50000000"}"#
     );
     let wanted =
-        KlinesWanted { interval: Interval::Hour, start_ms: None, end_ms: None, limit: 10, now_ms: START_MS + 10 };
+        KlinesWanted { span: Interval::Hour.into(), start_ms: None, end_ms: None, limit: 10, now_ms: START_MS + 10 };
     assert_eq!(
         render::klines(&market, listing, wanted),
         r#"[[1793491200000,"101.00000000","101.00000000","100.00000000","100.00000000","1.50005000",1793494799999,"151.50500000",2,"1.50000000","151.50000000","0"]]"#
@@ -188,7 +188,7 @@ fn results_are_binance_json_with_eight_decimals() {
         r#"{"mins":5,"price":"100.99996667","closeTime":1793491200003}"#
     );
     for text in [
-        render::trading_day(&market, listing, START_MS + 10, TickerType::Full),
+        render::trading_day(&market, listing, START_MS + 10, Zone::default(), TickerType::Full),
         render::ticker_24hr(&market, listing, START_MS + 10, TickerType::Mini),
         render::aggregated_trades(&market, listing, trades::AggWanted::FromId(0), 10),
         render::array([render::ticker_price(&market, listing), render::ticker_price(&market, listing)]),

@@ -80,8 +80,8 @@ pub(super) fn history(call: Call) -> BoxFuture<'static, Answer> {
         params.flag("includeSource")?;
         let coin = params.take("coin")?;
         let status = params.integer("status")?;
-        let start_ms = params.integer("startTime")?.unwrap_or(0);
-        let end_ms = params.integer("endTime")?.unwrap_or(u64::MAX);
+        let start_ms = params.time_ms("startTime")?.unwrap_or(0);
+        let end_ms = params.time_ms("endTime")?.unwrap_or(u64::MAX);
         let offset = params.integer("offset")?.unwrap_or(0);
         let limit = params.limit(HISTORY_DEFAULT, HISTORY_MAX)?;
         let tx = params.take("txId")?;

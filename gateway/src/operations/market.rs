@@ -12,7 +12,7 @@ use crate::market_data::klines::KlinesWanted;
 use crate::market_data::render::{self, TickerType};
 use crate::market_data::ticker::WindowSize;
 use crate::market_data::trades::AggWanted;
-use crate::market_data::{Interval, Listing, Market};
+use crate::market_data::{Interval, Listing, Market, Span, Zone};
 use crate::order_entry::parse;
 use crate::params::Params;
 
@@ -145,11 +145,9 @@ fn query_klines(gateway: &Gateway, mut params: Params) -> Answer {
     let interval = Interval::from_name(&params.required("interval")?).ok_or(errors::INVALID_INTERVAL)?;
     let limit = params.limit(500, TRADES_MAX)?;
     let (start_ms, end_ms) = times(&mut params)?;
-    if params.take("timeZone")?.is_some_and(|zone| !["0", "00:00", "+00:00", "-00:00", "+0", "-0"].contains(&&*zone)) {
-        return Err(errors::UNSUPPORTED);
-    }
+    let span = Span { interval, zone: zone(&mut params)? };
     params.finish()?;
-    let wanted = KlinesWanted { interval, start_ms, end_ms, limit, now_ms: gateway.now_us() / 1_000 };
+    let wanted = KlinesWanted { span, start_ms, end_ms, limit, now_ms: gateway.now_us() / 1_000 };
     Ok(render::klines(&market, listed(&market)?, wanted))
 }
 
@@ -167,11 +165,12 @@ fn query_ticker_24hr(gateway: &Gateway, mut params: Params) -> Answer {
 
 fn query_trading_day(gateway: &Gateway, mut params: Params) -> Answer {
     let kind = ticker_type(&mut params)?;
+    let zone = zone(&mut params)?;
     let now_ms = gateway.now_us() / 1_000;
     if params.get("symbol").or(params.get("symbols")).is_none() {
         return Err(ApiError::either_mandatory("symbol", "symbols"));
     }
-    one_or_all(gateway, params, |market, listing| render::trading_day(market, listing, now_ms, kind))
+    one_or_all(gateway, params, |market, listing| render::trading_day(market, listing, now_ms, zone, kind))
 }
 
 fn query_rolling_window(gateway: &Gateway, mut params: Params) -> Answer {
@@ -229,10 +228,16 @@ fn ticker_type(params: &mut Params) -> Result<TickerType, ApiError> {
     }
 }
 
-/// `startTime` and `endTime` in milliseconds; the end does not lie before the start.
+/// `timeZone`: whose days they are.
+fn zone(params: &mut Params) -> Result<Zone, ApiError> {
+    let Some(name) = params.take("timeZone")? else { return Ok(Zone::default()) };
+    Zone::from_name(&name).ok_or_else(|| ApiError::invalid_data("timeZone"))
+}
+
+/// `startTime` and `endTime`, told in milliseconds; the end does not lie before the start.
 pub(super) fn times(params: &mut Params) -> Result<(Option<u64>, Option<u64>), ApiError> {
-    let start = params.integer("startTime")?;
-    let end = params.integer("endTime")?;
+    let start = params.time_ms("startTime")?;
+    let end = params.time_ms("endTime")?;
     match (start, end) {
         (Some(start), Some(end)) if end < start => Err(ApiError::invalid_data("startTime")),
         times => Ok(times),

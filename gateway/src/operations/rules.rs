@@ -5,7 +5,7 @@ use futures_util::FutureExt;
 use futures_util::future::{BoxFuture, ready};
 use serde_json::{Value, json};
 
-use super::{Call, general};
+use super::{Call, general, market};
 use crate::errors::{self, ApiError};
 use crate::gateway::Answer;
 use crate::order_entry::parse;
@@ -58,9 +58,10 @@ pub(super) fn none_of_market(call: Call) -> BoxFuture<'static, Answer> {
     let mut params = call.params;
     let mut none = || -> Result<String, ApiError> {
         parse::market(&call.gateway, &mut params)?;
-        for name in ["fromId", "startTime", "endTime", "fromAllocationId", "orderId"] {
+        for name in ["fromId", "fromAllocationId", "orderId"] {
             params.integer(name)?;
         }
+        market::times(&mut params)?;
         params.limit(500, 1_000)?;
         std::mem::take(&mut params).finish()?;
         Ok("[]".into())

@@ -12,7 +12,7 @@ use wire::{ClientOrderId, Command, ListId, ListKind, OrderKind, Side};
 
 use super::parse::{self, Placement, ResponseType};
 use super::{GiveUp, Waited, answers, filters, outcome, request};
-use crate::accounts::{Account, ListStatus, OrderList, cancel_report_id};
+use crate::accounts::{Account, ListStatus, Order, OrderList, cancel_report_id};
 use crate::auth::Caller;
 use crate::errors::{self, ApiError};
 use crate::gateway::{Answer, Gateway};
@@ -291,6 +291,25 @@ pub async fn cancel(gateway: &Arc<Gateway>, caller: Caller, mut params: Params) 
     let known = known(account).or_else(|| account.lists.get(list).cloned()).ok_or(errors::UNKNOWN_ORDER)?;
     let cancel_id = cancel_name.map_or_else(|| cancel_report_id(replied.position), |name| name.to_string());
     Ok(answers::list(&known, account, &market, Some(canceled(&known, account, &market, &cancel_id))))
+}
+
+/// What a mass cancel has taken off the book, each list as one with all of its orders.
+pub(super) fn all_canceled<'a>(
+    orders: impl Iterator<Item = &'a Order>,
+    account: &Account,
+    market: &Market,
+    cancel_id: &str,
+) -> Vec<String> {
+    let mut told = Vec::new();
+    let shown = orders.filter_map(|order| match account.lists.get(order.list) {
+        None => Some(answers::canceled(order, market, cancel_id)),
+        Some(list) if told.contains(&list.id) => None,
+        Some(list) => {
+            told.push(list.id);
+            Some(answers::list(list, account, market, Some(canceled(list, account, market, cancel_id))))
+        }
+    });
+    shown.collect()
 }
 
 fn canceled(list: &OrderList, account: &Account, market: &Market, cancel_id: &str) -> Vec<String> {

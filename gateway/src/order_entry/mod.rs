@@ -127,7 +127,7 @@ pub async fn cancel_all(gateway: &Arc<Gateway>, caller: Caller, params: Params) 
     let account = accounts.get(caller.account).ok_or(errors::NOT_PERMITTED)?;
     let cancel_id = cancel_report_id(position);
     let orders = orders.iter().filter_map(|(market, order)| account.orders.get(*market, *order));
-    Ok(render::array(orders.map(|order| answers::canceled(order, &market, &cancel_id))))
+    Ok(render::array(lists::all_canceled(orders, account, &market, &cancel_id)))
 }
 
 /// Arms, rearms or disarms the countdown after which an account's orders in a market are canceled.

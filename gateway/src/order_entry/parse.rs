@@ -184,7 +184,7 @@ fn terms(market: &Market, kind: OrderKind, time_in_force: TimeInForce, params: &
         Some(text) => quantity(market, "icebergQty", &text)?,
         None => Qty::ZERO,
     };
-    let expire_at = match (params.integer("goodTillDate")?, time_in_force) {
+    let expire_at = match (params.time_ms("goodTillDate")?, time_in_force) {
         (None, TimeInForce::Gtd) => return Err(ApiError::mandatory("goodTillDate")),
         (Some(ms), TimeInForce::Gtd) => {
             let nanos = ms.checked_mul(1_000_000).ok_or_else(|| ApiError::overflowed("goodTillDate"))?;

@@ -13,7 +13,7 @@ use super::name::Kind;
 use super::outbox::Content;
 use crate::market_data::book::Best;
 use crate::market_data::klines::Kline;
-use crate::market_data::{Interval, Market, MarketData};
+use crate::market_data::{Market, MarketData, Span};
 
 /// The time between two looks.
 pub const BEAT: Duration = Duration::from_millis(250);
@@ -75,7 +75,7 @@ impl Hub {
             let Some(group) = self.group(&symbol) else { continue };
             for topic in group.topics().iter_mut() {
                 match topic.name.kind {
-                    Kind::Kline(interval) => kline(topic, market, interval, now_ms),
+                    Kind::Kline(span) => kline(topic, market, span, now_ms),
                     Kind::Ticker | Kind::MiniTicker | Kind::Rolling(_) | Kind::AvgPrice => {
                         ticker(topic, market, now_ms)
                     }
@@ -91,31 +91,31 @@ impl Hub {
     }
 }
 
-fn kline(topic: &mut Topic, market: &Market, interval: Interval, now_ms: u64) {
+fn kline(topic: &mut Topic, market: &Market, span: Span, now_ms: u64) {
     let Some(listing) = market.listing() else { return };
     let late_ms = now_ms.saturating_sub(GRACE_MS);
-    let mut open_ms = topic.told.open_ms.unwrap_or_else(|| interval.start_of(now_ms));
+    let mut open_ms = topic.told.open_ms.unwrap_or_else(|| span.start_of(now_ms));
     // A trade that came after its interval was told as closed.
     if let Some(closed) = topic.told.closed
-        && let Some(now) = market.kline_at(interval, closed.open_ms)
+        && let Some(now) = market.kline_at(span, closed.open_ms)
         && now != closed
     {
-        topic.tell(events::kline(listing, now_ms, interval, &now, true), Content::Every);
+        topic.tell(events::kline(listing, now_ms, span, &now, true), Content::Every);
         topic.told.closed = Some(now);
     }
-    while interval.next(open_ms) <= late_ms {
-        if let Some(ended) = market.kline_at(interval, open_ms) {
-            topic.tell(events::kline(listing, now_ms, interval, &ended, true), Content::Every);
+    while span.next(open_ms) <= late_ms {
+        if let Some(ended) = market.kline_at(span, open_ms) {
+            topic.tell(events::kline(listing, now_ms, span, &ended, true), Content::Every);
             topic.told.closed = Some(ended);
         }
         // After a long sleep only the last interval that ended is of interest.
-        open_ms = interval.next(open_ms).max(interval.previous(interval.start_of(late_ms)).unwrap_or(0));
+        open_ms = span.next(open_ms).max(span.previous(span.start_of(late_ms)).unwrap_or(0));
     }
     topic.told.open_ms = Some(open_ms);
-    let Some(running) = market.kline_at(interval, open_ms) else { return };
+    let Some(running) = market.kline_at(span, open_ms) else { return };
     let what = What::Kline(running);
     if topic.told.what != Some(what) && now_ms.saturating_sub(topic.told.at_ms) >= PERIOD_MS {
-        topic.tell(events::kline(listing, now_ms, interval, &running, false), Content::Latest);
+        topic.tell(events::kline(listing, now_ms, span, &running, false), Content::Latest);
         topic.told.what = Some(what);
         topic.told.at_ms = now_ms;
     }

@@ -9,7 +9,7 @@ use crate::market_data::klines::Kline;
 use crate::market_data::render::levels;
 use crate::market_data::ticker::{self, AVERAGE_DECIMALS, PERCENT_DECIMALS, Rolling, WindowSize};
 use crate::market_data::trades::{AggTrade, Trade};
-use crate::market_data::{Interval, Listing};
+use crate::market_data::{Listing, Span};
 
 fn begin(kind: &str, at_ms: u64, listing: &Listing, capacity: usize) -> Json {
     let mut json = Json::with_capacity(capacity);
@@ -129,15 +129,15 @@ fn best_fields(json: &mut Json, listing: &Listing, best: Best) {
 }
 
 /// `kline`; `is_closed` when its interval is over.
-pub fn kline(listing: &Listing, at_ms: u64, interval: Interval, kline: &Kline, is_closed: bool) -> String {
+pub fn kline(listing: &Listing, at_ms: u64, span: Span, kline: &Kline, is_closed: bool) -> String {
     let price_decimals = listing.scale.price_decimals;
     let mut json = begin("kline", at_ms, listing, 384);
     json.name("k");
     json.open_object();
     json.int_field("t", kline.open_ms);
-    json.int_field("T", interval.next(kline.open_ms) - 1);
+    json.int_field("T", span.next(kline.open_ms) - 1);
     json.plain_field("s", &listing.symbol);
-    json.plain_field("i", interval.name());
+    json.plain_field("i", span.interval.name());
     id_field(&mut json, "f", kline.first_trade);
     id_field(&mut json, "L", kline.last_trade);
     json.decimal_field("o", kline.open, price_decimals);

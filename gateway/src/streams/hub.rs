@@ -4,15 +4,16 @@ use std::collections::{HashMap, HashSet};
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock};
 
-use tokio_tungstenite::tungstenite::Utf8Bytes;
 use wire::{Symbol, Timestamp};
 
 use super::beat::Told;
 use super::events;
+use super::frame::Frame;
 use super::name::{Kind, Pace, StreamName};
 use super::outbox::{Content, Merged, Outbox, Property};
 use crate::market_data::book::{Depth, DepthDiff};
 use crate::market_data::{Listing, Publish, Update};
+use crate::time_unit::TimeUnit;
 
 /// The most streams of one connection.
 pub const STREAMS_MAX: usize = 1_024;
@@ -56,25 +57,47 @@ enum Gathered {
     Top(Arc<Listing>, Arc<Depth>),
 }
 
-/// The texts of one event, each made when the first subscriber wants it; without and with a checksum.
+/// The frames of one event, each made when the first subscriber wants it.
 struct Formats {
-    raw: [Option<Utf8Bytes>; 2],
-    combined: [Option<Utf8Bytes>; 2],
+    event: String,
+    /// By [`Shape::index`].
+    frames: [Option<Frame>; Shape::COUNT],
+}
+
+/// How a subscriber is told an event.
+#[derive(Clone, Copy)]
+struct Shape {
+    is_combined: bool,
+    unit: TimeUnit,
+    /// With this checksum.
+    checksum: Option<u32>,
+}
+
+impl Shape {
+    const COUNT: usize = 8;
+
+    fn index(self) -> usize {
+        usize::from(self.is_combined)
+            + 2 * usize::from(self.unit == TimeUnit::Microsecond)
+            + 4 * usize::from(self.checksum.is_some())
+    }
+
+    fn write(self, stream: &str, event: &str) -> Frame {
+        let mut text = self.unit.event(event);
+        if let Some(checksum) = self.checksum {
+            text = events::with_checksum(&text, checksum).into();
+        }
+        if self.is_combined { events::combined(stream, &text).into() } else { Frame::text(&text) }
+    }
 }
 
 impl Formats {
-    fn text(&mut self, stream: &str, is_combined: bool, checksum: Option<u32>) -> &Utf8Bytes {
-        let at = usize::from(checksum.is_some());
-        let [plain, checked] = &mut self.raw;
-        let plain = plain.get_or_insert_default();
-        let raw = match checksum {
-            Some(checksum) => checked.get_or_insert_with(|| events::with_checksum(plain, checksum).into()),
-            None => plain,
-        };
-        match is_combined {
-            true => self.combined[at].get_or_insert_with(|| events::combined(stream, raw).into()),
-            false => raw,
-        }
+    fn new(event: String) -> Formats {
+        Formats { event, frames: Default::default() }
+    }
+
+    fn frame(&mut self, stream: &str, shape: Shape) -> &Frame {
+        self.frames[shape.index()].get_or_insert_with(|| shape.write(stream, &self.event))
     }
 }
 
@@ -85,14 +108,14 @@ impl Topic {
 
     /// Queues an event for every subscriber, wrapped once if anybody wants it so.
     pub(super) fn tell(&self, event: String, content: Content<'_>) {
-        let mut formats = Formats { raw: [Some(event.into()), None], combined: [None, None] };
+        let mut formats = Formats::new(event);
         for subscriber in &self.subscribers {
             let checksum = match content {
                 Content::Changes { checksum, .. } if subscriber.is(Property::Checksum) => Some(checksum),
                 _ => None,
             };
-            let text = formats.text(&self.text, subscriber.is_combined(), checksum);
-            subscriber.push(&self.name, text, content);
+            let shape = Shape { is_combined: subscriber.is_combined(), unit: subscriber.unit(), checksum };
+            subscriber.push(&self.name, formats.frame(&self.text, shape), content);
         }
     }
 

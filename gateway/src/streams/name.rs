@@ -6,8 +6,8 @@ use std::fmt;
 
 use wire::Symbol;
 
-use crate::market_data::Interval;
 use crate::market_data::ticker::WindowSize;
+use crate::market_data::{Interval, Span, Zone};
 
 /// How often a depth stream speaks.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -32,7 +32,7 @@ pub enum Kind {
     /// The best price, whenever it changes.
     BookTicker,
     /// The running kline.
-    Kline(Interval),
+    Kline(Span),
     /// The rolling 24 hours.
     Ticker,
     /// The rolling 24 hours, shortened.
@@ -41,6 +41,10 @@ pub enum Kind {
     Rolling(WindowSize),
     /// The average price of some minutes.
     AvgPrice,
+    /// Trades that were agreed elsewhere: there are none.
+    BlockTrade,
+    /// Reference prices: there are none.
+    ReferencePrice,
     /// Of every market: those rolling 24 hours that changed.
     AllTickers,
     /// Of every market: those rolling 24 hours that changed, shortened.
@@ -101,6 +105,7 @@ impl StreamName {
                     _ => return None,
                 }
             }
+            None if pace == Some(ZONE) => Kind::Kline(Span { interval: kline(what)?, zone: Zone::EIGHT }),
             None if pace.is_some() => return None,
             None => match what {
                 "trade" => Kind::Trade,
@@ -109,9 +114,11 @@ impl StreamName {
                 "ticker" => Kind::Ticker,
                 "miniTicker" => Kind::MiniTicker,
                 "avgPrice" => Kind::AvgPrice,
+                "blockTrade" => Kind::BlockTrade,
+                "referencePrice" => Kind::ReferencePrice,
                 _ => match what.strip_prefix("ticker_") {
                     Some(size) => Kind::Rolling(rolling_size(size)?),
-                    None => Kind::Kline(Interval::from_name(what.strip_prefix("kline_")?)?),
+                    None => Kind::Kline(kline(what)?.into()),
                 },
             },
         };
@@ -145,17 +152,27 @@ impl fmt::Display for StreamName {
             Kind::Trade => f.write_str("@trade"),
             Kind::AggTrade => f.write_str("@aggTrade"),
             Kind::BookTicker => f.write_str("@bookTicker"),
-            Kind::Kline(interval) => write!(f, "@kline_{}", interval.name()),
+            Kind::Kline(Span { interval, zone: Zone::EIGHT }) => write!(f, "@kline_{}@{ZONE}", interval.name()),
+            Kind::Kline(Span { interval, .. }) => write!(f, "@kline_{}", interval.name()),
             Kind::Ticker => f.write_str("@ticker"),
             Kind::Rolling(size) => write!(f, "@ticker_{}", size.name()),
             Kind::AllRolling(size) => write!(f, "!ticker_{}@arr", size.name()),
             Kind::MiniTicker => f.write_str("@miniTicker"),
             Kind::AvgPrice => f.write_str("@avgPrice"),
+            Kind::BlockTrade => f.write_str("@blockTrade"),
+            Kind::ReferencePrice => f.write_str("@referencePrice"),
             Kind::AllTickers => f.write_str("!ticker@arr"),
             Kind::AllMiniTickers => f.write_str("!miniTicker@arr"),
             Kind::AllBookTickers => f.write_str("!bookTicker"),
         }
     }
+}
+
+/// The zone, beside UTC, whose klines are told.
+const ZONE: &str = "+08:00";
+
+fn kline(what: &str) -> Option<Interval> {
+    Interval::from_name(what.strip_prefix("kline_")?)
 }
 
 /// The windows that streams tell.
@@ -181,6 +198,9 @@ mod tests {
             "btcusdt@bookTicker",
             "btcusdt@kline_1m",
             "btcusdt@kline_1M",
+            "btcusdt@kline_1d@+08:00",
+            "btcusdt@blockTrade",
+            "btcusdt@referencePrice",
             "btcusdt@ticker",
             "btcusdt@miniTicker",
             "btcusdt@ticker_1h",
@@ -211,6 +231,8 @@ mod tests {
             "btcusdt@depth@100ms@100ms",
             "btcusdt@kline_",
             "btcusdt@kline_7m",
+            "btcusdt@kline_1d@+09:00",
+            "btcusdt@trade@+08:00",
             "btcusdt@ticker_2h",
             "!ticker_5m@arr",
             "!ticker",

@@ -16,13 +16,15 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
 use tokio::sync::Notify;
-use tokio_tungstenite::tungstenite::Utf8Bytes;
 use wire::{Price, Qty, UpdateId};
 
 use super::events;
+use super::frame::Frame;
 use super::name::StreamName;
+use crate::accounts::Right;
 use crate::market_data::Listing;
 use crate::market_data::book::DepthDiff;
+use crate::time_unit::TimeUnit;
 
 /// How far behind a client may be.
 #[derive(Debug, Clone, Copy)]
@@ -60,11 +62,13 @@ pub enum Property {
     Snapshot,
     /// Depth updates carry a checksum of the book.
     Checksum,
+    /// User events carry their numbers.
+    Sequence,
 }
 
 impl Property {
     /// Every property.
-    pub const ALL: [Property; 3] = [Property::Combined, Property::Snapshot, Property::Checksum];
+    pub const ALL: [Property; 4] = [Property::Combined, Property::Snapshot, Property::Checksum, Property::Sequence];
 
     /// As clients call it.
     pub const fn name(self) -> &'static str {
@@ -72,6 +76,7 @@ impl Property {
             Property::Combined => "combined",
             Property::Snapshot => "snapshot",
             Property::Checksum => "checksum",
+            Property::Sequence => "sequence",
         }
     }
 }
@@ -105,6 +110,7 @@ pub struct Outbox {
     /// The queue was given up: interrupts a write that does not progress.
     overrun: Notify,
     properties: [AtomicBool; Property::ALL.len()],
+    unit: TimeUnit,
 }
 
 #[derive(Default)]
@@ -118,7 +124,9 @@ struct State {
 }
 
 enum Waiting {
-    Text(Utf8Bytes),
+    Frame(Frame),
+    /// A user event, told as long as its key may be used.
+    User(Frame, Right),
     /// A whole book, to be written when it is this one's turn.
     Snapshot(StreamName),
 }
@@ -129,7 +137,7 @@ struct Held {
 }
 
 enum HeldContent {
-    Latest(Utf8Bytes),
+    Latest(Frame),
     Changes(Merged),
 }
 
@@ -206,8 +214,19 @@ impl Outbox {
             state: Mutex::default(),
             stirred: Notify::new(),
             overrun: Notify::new(),
-            properties: [AtomicBool::new(is_combined), AtomicBool::new(false), AtomicBool::new(false)],
+            properties: Property::ALL.map(|property| AtomicBool::new(is_combined && property == Property::Combined)),
+            unit: TimeUnit::default(),
         }
+    }
+
+    /// Whose events tell their times in `unit`.
+    pub fn in_unit(self, unit: TimeUnit) -> Outbox {
+        Outbox { unit, ..self }
+    }
+
+    /// In what times are told.
+    pub fn unit(&self) -> TimeUnit {
+        self.unit
     }
 
     /// Whether the client wishes so.
@@ -226,9 +245,17 @@ impl Outbox {
     }
 
     /// Queues an answer.
-    pub fn push_answer(&self, text: Utf8Bytes) {
+    pub fn push_answer(&self, frame: Frame) {
         let mut state = self.lock();
-        self.enqueue(&mut state, Waiting::Text(text));
+        self.enqueue(&mut state, Waiting::Frame(frame));
+        drop(state);
+        self.stirred.notify_one();
+    }
+
+    /// Queues a user event. When its turn comes and its key may no longer be used, it is not told.
+    pub fn push_user(&self, frame: Frame, right: Right) {
+        let mut state = self.lock();
+        self.enqueue(&mut state, Waiting::User(frame, right));
         drop(state);
         self.stirred.notify_one();
     }
@@ -243,7 +270,7 @@ impl Outbox {
     }
 
     /// Queues an event of a stream, or merges it with what is held back.
-    pub fn push(&self, stream: &StreamName, text: &Utf8Bytes, content: Content<'_>) {
+    pub fn push(&self, stream: &StreamName, frame: &Frame, content: Content<'_>) {
         let mut state = self.lock();
         if state.is_overrun {
             return;
@@ -257,9 +284,9 @@ impl Outbox {
             state.conflated_since = Some(Instant::now());
         }
         if state.conflated_since.is_none() || matches!(content, Content::Every) {
-            self.enqueue(&mut state, Waiting::Text(text.clone()));
+            self.enqueue(&mut state, Waiting::Frame(frame.clone()));
         } else {
-            hold(&mut state.held, stream, text, content);
+            hold(&mut state.held, stream, frame, content);
         }
         drop(state);
         self.stirred.notify_one();
@@ -273,7 +300,7 @@ impl Outbox {
     }
 
     /// Moves up to `max` messages into `batch`. When the queue runs empty, what was held back follows.
-    pub fn take(&self, batch: &mut Vec<Utf8Bytes>, max: usize) -> Taken {
+    pub fn take(&self, batch: &mut Vec<Frame>, max: usize) -> Taken {
         let mut state = self.lock();
         if state.is_overrun {
             return Taken::Overrun;
@@ -285,12 +312,16 @@ impl Outbox {
             return Taken::Snapshot(stream);
         }
         for _ in 0..max {
-            match state.queue.pop_front_if(|waiting| matches!(waiting, Waiting::Text(_))) {
-                Some(Waiting::Text(text)) => {
-                    state.bytes -= text.len();
-                    batch.push(text);
+            match state.queue.pop_front_if(|waiting| !matches!(waiting, Waiting::Snapshot(_))) {
+                Some(Waiting::Frame(frame)) => {
+                    state.bytes -= frame.size();
+                    batch.push(frame);
                 }
-                _ => break,
+                Some(Waiting::User(frame, right)) => {
+                    state.bytes -= frame.size();
+                    batch.extend(right.holds().then_some(frame));
+                }
+                Some(Waiting::Snapshot(_)) | None => break,
             }
         }
         if !state.queue.is_empty() {
@@ -301,7 +332,7 @@ impl Outbox {
         let held = std::mem::take(&mut state.held);
         drop(state);
         let (is_combined, has_checksum) = (self.is_combined(), self.is(Property::Checksum));
-        batch.extend(held.into_iter().map(|held| held.into_text(is_combined, has_checksum)));
+        batch.extend(held.into_iter().map(|held| held.into_frame(is_combined, self.unit, has_checksum)));
         Taken::Messages
     }
 
@@ -324,8 +355,8 @@ impl Outbox {
         if state.queue.len() >= self.bounds.messages_max || state.bytes >= self.bounds.bytes_max {
             return self.give_up(state);
         }
-        if let Waiting::Text(text) = &waiting {
-            state.bytes += text.len();
+        if let Waiting::Frame(frame) | Waiting::User(frame, _) = &waiting {
+            state.bytes += frame.size();
         }
         state.queue.push_back(waiting);
     }
@@ -341,7 +372,7 @@ impl Outbox {
     }
 }
 
-fn hold(held: &mut Vec<Held>, stream: &StreamName, text: &Utf8Bytes, content: Content<'_>) {
+fn hold(held: &mut Vec<Held>, stream: &StreamName, frame: &Frame, content: Content<'_>) {
     let known = held.iter_mut().find(|held| held.stream == *stream);
     match (known, content) {
         (Some(known), Content::Changes { at_ms, diff, checksum, .. })
@@ -351,23 +382,24 @@ fn hold(held: &mut Vec<Held>, stream: &StreamName, text: &Utf8Bytes, content: Co
                 merged.add(at_ms, diff, checksum);
             }
         }
-        (Some(known), _) => known.what = HeldContent::Latest(text.clone()),
+        (Some(known), _) => known.what = HeldContent::Latest(frame.clone()),
         (None, Content::Changes { listing, at_ms, diff, checksum }) => {
             let merged = Merged::new(listing, at_ms, diff, checksum);
             held.push(Held { stream: *stream, what: HeldContent::Changes(merged) });
         }
-        (None, _) => held.push(Held { stream: *stream, what: HeldContent::Latest(text.clone()) }),
+        (None, _) => held.push(Held { stream: *stream, what: HeldContent::Latest(frame.clone()) }),
     }
 }
 
 impl Held {
     /// What was held of changes is written for this client alone.
-    fn into_text(self, is_combined: bool, has_checksum: bool) -> Utf8Bytes {
+    fn into_frame(self, is_combined: bool, unit: TimeUnit, has_checksum: bool) -> Frame {
         match self.what {
-            HeldContent::Latest(text) => text,
+            HeldContent::Latest(frame) => frame,
             HeldContent::Changes(merged) => {
                 let (listing, at_ms, checksum) = (merged.listing.clone(), merged.at_ms, merged.checksum);
-                let mut event = events::depth_update(&listing, at_ms, &merged.into_diff());
+                let event = events::depth_update(&listing, at_ms, &merged.into_diff());
+                let mut event = unit.event(&event).into_owned();
                 if has_checksum {
                     event = events::with_checksum(&event, checksum);
                 }

@@ -2,10 +2,10 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use serde_json::Value;
-use tokio_tungstenite::tungstenite::Utf8Bytes;
 use wire::{Event, LogPosition, PartitionId, Side, Timestamp};
 
 use super::*;
+use crate::accounts::Right;
 use crate::market_data::MarketData;
 use crate::market_data::tests::{START_MS, level, listed, traded, window};
 
@@ -50,14 +50,14 @@ impl Play {
     }
 }
 
-fn read(outbox: &Outbox) -> Vec<Utf8Bytes> {
+fn read(outbox: &Outbox) -> Vec<Frame> {
     let mut batch = Vec::new();
     assert_eq!(outbox.take(&mut batch, usize::MAX), Taken::Messages);
     batch
 }
 
 fn read_json(outbox: &Outbox) -> Vec<Value> {
-    read(outbox).iter().map(|text| serde_json::from_str(text).unwrap()).collect()
+    read(outbox).iter().map(|text| serde_json::from_str(text.as_str()).unwrap()).collect()
 }
 
 fn tight() -> Bounds {
@@ -307,4 +307,15 @@ fn whole_books_wait_unwritten_and_come_one_at_a_time_before_their_events() {
     assert_eq!((outbox.take(&mut batch, 100), batch.len()), (Taken::Messages, 1));
     subscriber.subscribe(name("btcusdt@depth")).unwrap();
     assert_eq!(outbox.take(&mut batch, 100), Taken::Snapshot(name("btcusdt@depth")));
+}
+
+#[test]
+fn user_events_that_wait_are_not_told_when_the_right_to_them_is_lost() {
+    let outbox = Outbox::new(tight(), false);
+    let (kept, lost) = (Right::default(), Right::default());
+    outbox.push_user("kept".into(), kept);
+    outbox.push_user("lost".into(), lost.clone());
+    outbox.push_answer("answer".into());
+    lost.end();
+    assert_eq!(read(&outbox), ["kept", "answer"]);
 }

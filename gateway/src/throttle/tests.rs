@@ -6,7 +6,7 @@ const ALICE: AccountId = AccountId::new(1);
 
 fn throttle() -> Throttle {
     let limits = Limits { weight_per_minute: 10, orders_per_10s: 2, orders_per_day: 3, ..Limits::default() };
-    Throttle::new(&limits)
+    Throttle::new(&limits, Arc::default())
 }
 
 #[test]
@@ -46,7 +46,7 @@ fn addresses_of_one_ipv6_network_are_one_client() {
 #[test]
 fn addresses_beyond_the_table_share_a_count_and_none_is_banned_for_it() {
     let limits = Limits { weight_per_minute: 10, ban_after_refusals: 3, ..Limits::default() };
-    let throttle = Throttle::new(&limits);
+    let throttle = Throttle::new(&limits, Arc::default());
     for bits in 0..ADDRESSES_MAX as u32 {
         assert_eq!(throttle.weigh(std::net::Ipv4Addr::from_bits(bits).into(), 1, 0), Ok(1));
     }
@@ -60,4 +60,27 @@ fn addresses_beyond_the_table_share_a_count_and_none_is_banned_for_it() {
     assert_eq!(throttle.weigh(own, 11, MINUTE_US).unwrap_err().status, 429);
     let banned = (0..4).map(|_| throttle.weigh(own, 11, MINUTE_US).unwrap_err().status).last();
     assert_eq!(banned, Some(418));
+}
+
+#[test]
+fn orders_that_trade_count_no_more_and_those_that_rested_make_up_for_others() {
+    let limits = Limits { orders_per_10s: 10, orders_per_day: 100, ..Limits::default() };
+    let unfilled = Arc::<Unfilled>::default();
+    let throttle = Throttle::new(&limits, Arc::clone(&unfilled));
+    let count =
+        |count, now_us| throttle.count_orders(ALICE, count, now_us).map(|counts| (counts.per_10s, counts.per_day));
+    assert_eq!(count(2, 0), Ok((2, 2)));
+    unfilled.has_traded(ALICE, SECOND_US, false);
+    assert_eq!(count(1, SECOND_US), Ok((2, 2)));
+    assert_eq!(count(3, 2 * SECOND_US), Ok((5, 5)));
+    unfilled.has_traded(ALICE, SECOND_US, true);
+    assert_eq!(throttle.orders(ALICE, 3 * SECOND_US), OrderCounts { per_10s: 0, per_day: 0 });
+    unfilled.has_traded(ALICE, SECOND_US, true);
+    assert_eq!(count(4, 3 * SECOND_US), Ok((4, 4)), "below zero it does not fall");
+    // An order of a former window belongs to the day alone.
+    assert_eq!(count(1, 11 * SECOND_US), Ok((1, 5)));
+    unfilled.has_traded(ALICE, 9 * SECOND_US, false);
+    assert_eq!(throttle.orders(ALICE, 12 * SECOND_US), OrderCounts { per_10s: 1, per_day: 4 });
+    unfilled.has_traded(AccountId::new(2), 11 * SECOND_US, false);
+    assert_eq!(throttle.orders(AccountId::new(2), 12 * SECOND_US), OrderCounts::default());
 }

@@ -5,18 +5,19 @@
 //! connection enter the log in the order they were sent.
 
 use std::collections::HashSet;
+use std::pin::pin;
 use std::sync::Arc;
 
 use futures_util::FutureExt;
 use futures_util::future::BoxFuture;
 use futures_util::stream::{FuturesUnordered, StreamExt};
-use tokio::io::{AsyncRead, AsyncWrite};
 use tokio_tungstenite::tungstenite::Utf8Bytes;
 use tokio_tungstenite::tungstenite::protocol::frame::coding::CloseCode;
 use wire::command::Permissions;
 
 use super::api_request::{self, ApiRequest, RequestId, Used};
 use super::api_session::{ApiSession, Effect};
+use super::client::{Client, Io};
 use super::lease::Lease;
 use super::listeners::Listeners;
 use super::socket::{Heard, Over, Patience, Socket};
@@ -26,6 +27,7 @@ use crate::errors::{self, ApiError};
 use crate::gateway::{self, Answer, Gateway, Peer};
 use crate::operations::{self, Executed, Operation, Security};
 use crate::params::Params;
+use crate::time_unit::TimeUnit;
 
 /// Requests of one connection that may be unanswered; further ones are answered busy.
 pub const REQUESTS_MAX: usize = 1_024;
@@ -34,19 +36,22 @@ pub const REQUESTS_MAX: usize = 1_024;
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Wanted {
     returns_rate_limits: bool,
+    unit: TimeUnit,
 }
 
 impl Wanted {
-    /// Reads the query, `returnRateLimits=false`.
-    pub fn parse(query: &str) -> Wanted {
-        Wanted { returns_rate_limits: !query.split('&').any(|pair| pair == "returnRateLimits=false") }
+    /// Reads the query, `returnRateLimits=false&timeUnit=MICROSECOND`.
+    pub fn parse(query: &str) -> Result<Wanted, ApiError> {
+        let returns_rate_limits = !query.split('&').any(|pair| pair == "returnRateLimits=false");
+        Ok(Wanted { returns_rate_limits, unit: TimeUnit::from_query(query)? })
     }
 }
 
 /// Serves the connection until it is over.
-pub async fn serve<S: AsyncRead + AsyncWrite + Unpin>(gateway: Arc<Gateway>, io: S, peer: Peer, wanted: Wanted) {
+pub async fn serve(gateway: Arc<Gateway>, client: Client, peer: Peer, wanted: Wanted) {
     let mut connection = Connection {
         session: ApiSession::new(peer, super::clock_ms(), wanted.returns_rate_limits),
+        unit: wanted.unit,
         gateway,
         peer,
         running: FuturesUnordered::new(),
@@ -56,7 +61,7 @@ pub async fn serve<S: AsyncRead + AsyncWrite + Unpin>(gateway: Arc<Gateway>, io:
         opening: None,
         afterwards: Vec::new(),
     };
-    let mut socket = Socket::new(io, Patience::default()).await;
+    let mut socket = client.socket(Patience::default()).await;
     let over = connection.run(&mut socket).await;
     // Orders under way go on in the cluster without us.
     drop(connection);
@@ -67,6 +72,9 @@ const SHUTDOWN: Over = Over::Close(CloseCode::Away, "server shutdown");
 
 /// What requests weigh that are no operations: the connection's own, and those that cannot be read.
 const OWN_WEIGHT: u32 = 2;
+
+/// What a method's name may begin with.
+const VERSION: &str = "v3/";
 
 /// The method by which a client wishes that its orders end with its connection.
 const CANCEL_ON_DISCONNECT: &str = "session.cancelOnDisconnect";
@@ -86,6 +94,8 @@ struct Connection {
     gateway: Arc<Gateway>,
     peer: Peer,
     session: ApiSession,
+    /// In what times are told.
+    unit: TimeUnit,
     running: FuturesUnordered<Running>,
     listeners: Listeners<u64>,
     /// Subscriptions whose events are told with their numbers.
@@ -100,18 +110,21 @@ struct Connection {
 }
 
 impl Connection {
-    async fn run<S: AsyncRead + AsyncWrite + Unpin>(&mut self, socket: &mut Socket<S>) -> Over {
+    async fn run(&mut self, socket: &mut Socket<Io>) -> Over {
         let (mut draining, mut stopping) = (self.gateway.phase(), self.gateway.phase());
+        // They are woken once in a connection's life, and not made anew for every request.
+        let mut drained = pin!(gateway::drained(&mut draining));
+        let mut stopped = pin!(gateway::stopped(&mut stopping));
         let mut has_told = false;
         loop {
             // Answers and events first, then requests; what is written is flushed when nothing else is ready.
             let done = tokio::select! {
                 biased;
-                () = gateway::drained(&mut draining), if !has_told => {
+                () = &mut drained, if !has_told => {
                     has_told = true;
-                    socket.say(shutdown_event()).await
+                    socket.say(shutdown_event(self.unit)).await
                 }
-                () = gateway::stopped(&mut stopping) => return self.finish(socket).await,
+                () = &mut stopped => return self.finish(socket).await,
                 Some(done) = self.running.next() => match self.settle(done) {
                     Some(text) => socket.say(text).await,
                     None => Ok(()),
@@ -130,7 +143,7 @@ impl Connection {
     }
 
     /// Answers what was asked, and hears no more.
-    async fn finish<S: AsyncRead + AsyncWrite + Unpin>(&mut self, socket: &mut Socket<S>) -> Over {
+    async fn finish(&mut self, socket: &mut Socket<Io>) -> Over {
         while let Some(done) = self.running.next().await {
             if let Some(text) = self.settle(done)
                 && let Err(over) = socket.say(text).await
@@ -141,11 +154,7 @@ impl Connection {
         socket.flush().await.err().unwrap_or(SHUTDOWN)
     }
 
-    async fn heard<S: AsyncRead + AsyncWrite + Unpin>(
-        &mut self,
-        socket: &mut Socket<S>,
-        heard: Heard,
-    ) -> Result<(), Over> {
+    async fn heard(&mut self, socket: &mut Socket<Io>, heard: Heard) -> Result<(), Over> {
         self.renew();
         let text = match heard {
             Heard::Control => return self.say_afterwards(socket).await,
@@ -171,7 +180,7 @@ impl Connection {
         self.say_afterwards(socket).await
     }
 
-    async fn say_afterwards<S: AsyncRead + AsyncWrite + Unpin>(&mut self, socket: &mut Socket<S>) -> Result<(), Over> {
+    async fn say_afterwards(&mut self, socket: &mut Socket<Io>) -> Result<(), Over> {
         for text in std::mem::take(&mut self.afterwards) {
             socket.say(text).await?;
         }
@@ -181,6 +190,9 @@ impl Connection {
     /// Starts a request; answers it at once if nothing needs to be waited for.
     fn start(&mut self, mut request: ApiRequest) -> Option<Utf8Bytes> {
         let now_us = self.gateway.now_us();
+        if let Some(method) = request.method.strip_prefix(VERSION) {
+            request.method = method.to_owned();
+        }
         if let Some(own) = ApiSession::own(&request.method) {
             // What is over its limits, or banned, does nothing.
             let weighed = self.gateway.throttle.weigh(self.peer.ip, OWN_WEIGHT, now_us);
@@ -209,17 +221,17 @@ impl Connection {
             Err(error) => {
                 let refused = operations::refuse(&self.gateway, operation, self.peer, error);
                 let tells_limits = self.session.returns_rate_limits();
-                return Some(executed_answer(&self.gateway, &request.id, refused, tells_limits));
+                return Some(executed_answer(&self.gateway, &request.id, refused, tells_limits, self.unit));
             }
         };
         let caller = caller.map(|caller| match self.opening.as_ref().or(self.lease.as_ref()) {
             Some(lease) => Caller { session: lease.session_of(caller.account), ..caller },
             None => caller,
         });
-        let (gateway, peer, id) = (Arc::clone(&self.gateway), self.peer, request.id);
+        let (gateway, peer, id, unit) = (Arc::clone(&self.gateway), self.peer, request.id, self.unit);
         let running = async move {
             let executed = operations::execute(&gateway, operation, peer, caller, request.params).await;
-            Done::Said(Some(executed_answer(&gateway, &id, executed, tells_limits)))
+            Done::Said(Some(executed_answer(&gateway, &id, executed, tells_limits, unit)))
         };
         self.run_on(running.boxed())
     }
@@ -340,7 +352,7 @@ impl Connection {
     fn silence(&mut self, id: u64) {
         self.numbered.remove(&id);
         if self.listeners.silence(&id) {
-            self.afterwards.push(terminated(id));
+            self.afterwards.push(terminated(id, self.unit));
         }
     }
 
@@ -348,13 +360,13 @@ impl Connection {
         match event {
             Some(event) => {
                 let sequence = self.numbered.contains(&id).then_some(event.sequence);
-                api_request::user_event(id, sequence, &event.text).into()
+                api_request::user_event(id, sequence, &self.unit.event(&event.text)).into()
             }
             // It fell too far behind: what was not sent is lost, and the client is told so.
             None => {
                 self.session.ended(id);
                 self.numbered.remove(&id);
-                terminated(id)
+                terminated(id, self.unit)
             }
         }
     }
@@ -372,29 +384,36 @@ impl Connection {
     fn told(&self, id: &RequestId, answer: &Answer, weight: u32, now_us: u64) -> Utf8Bytes {
         let used = Used { weight, weight_limit: self.gateway.limits.weight_per_minute, orders: None };
         let used = self.session.returns_rate_limits().then_some(used);
-        api_request::answer(id, answer, used, now_us / 1_000).into()
+        self.unit.answer(api_request::answer(id, answer, used, now_us / 1_000)).into()
     }
 }
 
 /// That the gateway will end.
-fn shutdown_event() -> Utf8Bytes {
-    format!(r#"{{"event":{{"e":"serverShutdown","E":{}}}}}"#, super::clock_ms()).into()
+fn shutdown_event(unit: TimeUnit) -> Utf8Bytes {
+    let event = format!(r#"{{"event":{{"e":"serverShutdown","E":{}}}}}"#, super::clock_ms());
+    unit.event(&event).into_owned().into()
 }
 
 /// The last event of a subscription.
-fn terminated(id: u64) -> Utf8Bytes {
+fn terminated(id: u64, unit: TimeUnit) -> Utf8Bytes {
     let event = format!(r#"{{"e":"eventStreamTerminated","E":{}}}"#, super::clock_ms());
-    api_request::user_event(id, None, &event).into()
+    api_request::user_event(id, None, &unit.event(&event)).into()
 }
 
-fn executed_answer(gateway: &Gateway, id: &RequestId, executed: Executed, tells_limits: bool) -> Utf8Bytes {
+fn executed_answer(
+    gateway: &Gateway,
+    id: &RequestId,
+    executed: Executed,
+    tells_limits: bool,
+    unit: TimeUnit,
+) -> Utf8Bytes {
     let limits = &gateway.limits;
     let used = tells_limits.then(|| Used {
         weight: executed.used_weight,
         weight_limit: limits.weight_per_minute,
         orders: executed.orders.map(|counts| (counts, [limits.orders_per_10s, limits.orders_per_day])),
     });
-    api_request::answer(id, &executed.answer, used, gateway.now_us() / 1_000).into()
+    unit.answer(api_request::answer(id, &executed.answer, used, gateway.now_us() / 1_000)).into()
 }
 
 /// `-1008`: only one lease is opened at a time.
@@ -410,8 +429,9 @@ mod tests {
 
     #[test]
     fn limits_are_told_unless_the_client_says_otherwise() {
-        assert!(Wanted::parse("").returns_rate_limits);
-        assert!(Wanted::parse("returnRateLimits=true").returns_rate_limits);
-        assert!(!Wanted::parse("timeUnit=x&returnRateLimits=false").returns_rate_limits);
+        assert!(Wanted::parse("").unwrap().returns_rate_limits);
+        assert!(Wanted::parse("returnRateLimits=true").unwrap().returns_rate_limits);
+        assert!(!Wanted::parse("timeUnit=microsecond&returnRateLimits=false").unwrap().returns_rate_limits);
+        assert_eq!(Wanted::parse("timeUnit=x").unwrap_err().code, -1194);
     }
 }

@@ -195,7 +195,7 @@ impl ApiSession {
             // Nothing is told while the projection is held.
             let accounts = exchange.accounts();
             let events = match after {
-                Some(after) => accounts.resume(&caller, self.peer.ip, after).ok_or(NOT_KEPT)?,
+                Some(after) => accounts.resume(&caller, self.peer.ip, after).ok_or(errors::EVENTS_NOT_KEPT)?,
                 None => accounts.subscribe(&caller, self.peer.ip),
             };
             (events, accounts.last_user_event(account))
@@ -248,11 +248,6 @@ fn finish(params: &mut Params) -> Result<(), ApiError> {
 const ALREADY_SUBSCRIBED: ApiError = ApiError::new(-2035, "User Data Stream subscription already active.");
 /// `-2036`
 const NOT_SUBSCRIBED: ApiError = ApiError::new(-2036, "User Data Stream subscription not active.");
-/// `-2037`
-const NOT_KEPT: ApiError = ApiError::new(
-    -2037,
-    "Events after this sequence are no longer kept: subscribe without afterSequence and read the account anew.",
-);
 /// `-2015`: the session has not logged on.
 const NOT_LOGGED_ON: ApiError =
     ApiError::with_status(401, -2015, "Invalid API-key, IP, or permissions for action: the session has not logged on.");

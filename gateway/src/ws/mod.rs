@@ -3,11 +3,12 @@
 //! The HTTP server hands every request to one of this module's paths to [`upgrade`]. From there a
 //! connection is one task: [`stream_connection`] for market streams (requests of the client in [`control`]),
 //! [`api_connection`] for the WebSocket API (its requests in [`api_request`], its state in [`api_session`]).
-//! [`socket`] is what both share: limits, pings, time-outs.
+//! [`socket`] is what both share: limits, pings, time-outs; [`client`] what it is over.
 
 mod api_connection;
 mod api_request;
 mod api_session;
+mod client;
 mod control;
 mod handshake;
 mod lease;
@@ -24,11 +25,13 @@ use bytes::Bytes;
 use http_body_util::Full;
 use hyper::body::Incoming;
 use hyper::{Request, Response};
-use hyper_util::rt::TokioIo;
 
 use crate::errors::{self, ApiError};
 use crate::gateway::{Gateway, Peer};
 use crate::http::ConnectionPlace;
+
+/// What a connection of the WebSocket API weighs.
+const API_CONNECTION_WEIGHT: u32 = 2;
 
 /// Whether a path is of this module: `/ws`, `/ws/<name>`, `/stream`, `/ws-api/v3`.
 pub fn is_ws_path(path: &str) -> bool {
@@ -54,9 +57,14 @@ pub fn upgrade(gateway: &Arc<Gateway>, mut request: Request<Incoming>, peer: Pee
         Ok(wanted) => wanted,
         Err(error) => return handshake::refuse(&error),
     };
-    if let Some(Err(error)) = wanted.as_ref().map(|wanted| wanted.weigh(gateway, peer)) {
-        return handshake::refuse(&error);
-    }
+    let may = match &wanted {
+        Some(wanted) => wanted.check(gateway, peer).and_then(|()| wanted.weigh(gateway, peer)),
+        None => gateway.throttle.weigh(peer.ip, API_CONNECTION_WEIGHT, gateway.now_us()).map(|_| ()),
+    };
+    let api = match may.and_then(|()| api_connection::Wanted::parse(&query)) {
+        Ok(api) => api,
+        Err(error) => return handshake::refuse(&error),
+    };
     let place = request.extensions_mut().remove::<ConnectionPlace>();
     let upgraded = hyper::upgrade::on(&mut request);
     let gateway = Arc::clone(gateway);
@@ -64,12 +72,12 @@ pub fn upgrade(gateway: &Arc<Gateway>, mut request: Request<Incoming>, peer: Pee
         let _place = place;
         // The client went away before the switch.
         let Ok(upgraded) = upgraded.await else { return };
-        let io = TokioIo::new(upgraded);
+        let client = client::Client::from(upgraded);
         gateway.metrics.websockets.inc();
         let websockets = gateway.metrics.websockets.clone();
         match wanted {
-            Some(wanted) => stream_connection::serve(gateway, io, peer, wanted).await,
-            None => api_connection::serve(gateway, io, peer, api_connection::Wanted::parse(&query)).await,
+            Some(wanted) => stream_connection::serve(gateway, client, peer, wanted).await,
+            None => api_connection::serve(gateway, client, peer, api).await,
         }
         websockets.dec();
     });

@@ -1,16 +1,21 @@
 //! One WebSocket, as both kinds of connections use it: bounded messages, pings, time-outs, and writes that
 //! are flushed when there is nothing more to write.
 
+use std::collections::VecDeque;
+use std::io::{self, IoSlice};
 use std::time::Duration;
 
+use bytes::Buf;
 use futures_util::{SinkExt, StreamExt};
-use tokio::io::{AsyncRead, AsyncWrite};
+use tokio::io::{AsyncRead, AsyncWrite, AsyncWriteExt};
 use tokio::time::{Instant, Interval, MissedTickBehavior, interval_at, timeout};
 use tokio_tungstenite::WebSocketStream;
 use tokio_tungstenite::tungstenite::protocol::frame::CloseFrame;
 use tokio_tungstenite::tungstenite::protocol::frame::coding::CloseCode;
 use tokio_tungstenite::tungstenite::protocol::{Role, WebSocketConfig};
 use tokio_tungstenite::tungstenite::{Bytes, Error, Message, Utf8Bytes};
+
+use crate::streams::Frame;
 
 /// How long a client is waited for.
 #[derive(Debug, Clone, Copy)]
@@ -33,6 +38,8 @@ impl Default for Patience {
 const CLOSE_MAX: Duration = Duration::from_secs(5);
 /// The longest message a client may send, whole or in fragments.
 pub const MESSAGE_BYTES_MAX: usize = 64 * 1024;
+/// Frames that are written at a time.
+const SLICES_MAX: usize = 64;
 /// Messages are flushed at the latest after so many.
 const UNFLUSHED_MAX: usize = 64;
 
@@ -63,20 +70,22 @@ pub struct Socket<S> {
     pings: Interval,
     heard_at: Instant,
     unflushed: usize,
+    /// Frames that are to go past the WebSocket, straight into what it writes to; the first may be written in part.
+    frames: VecDeque<Bytes>,
 }
 
 impl<S: AsyncRead + AsyncWrite + Unpin> Socket<S> {
-    /// After the handshake.
-    pub async fn new(io: S, patience: Patience) -> Socket<S> {
+    /// After the handshake, behind which `early` has been read already.
+    pub async fn new(io: S, early: Bytes, patience: Patience) -> Socket<S> {
         let config = WebSocketConfig::default()
             .read_buffer_size(8 * 1024)
             .write_buffer_size(32 * 1024)
             .max_message_size(Some(MESSAGE_BYTES_MAX))
             .max_frame_size(Some(MESSAGE_BYTES_MAX));
-        let ws = WebSocketStream::from_raw_socket(io, Role::Server, Some(config)).await;
+        let ws = WebSocketStream::from_partially_read(io, early.to_vec(), Role::Server, Some(config)).await;
         let mut pings = interval_at(Instant::now() + patience.ping, patience.ping);
         pings.set_missed_tick_behavior(MissedTickBehavior::Delay);
-        Socket { ws, patience, pings, heard_at: Instant::now(), unflushed: 0 }
+        Socket { ws, patience, pings, heard_at: Instant::now(), unflushed: 0, frames: VecDeque::new() }
     }
 
     /// Pings the client at least this often.
@@ -93,7 +102,10 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Socket<S> {
         let heard = loop {
             tokio::select! {
                 biased;
-                _ = self.pings.tick() => self.ping().await?,
+                _ = self.pings.tick() => {
+                    self.ping().await?;
+                    self.flush().await?;
+                }
                 heard = self.ws.next() => break heard,
             }
         };
@@ -108,7 +120,11 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Socket<S> {
         match message {
             Message::Text(text) => Ok(Heard::Text(text)),
             Message::Binary(_) => Ok(Heard::Binary),
-            Message::Ping(_) | Message::Pong(_) | Message::Frame(_) => Ok(Heard::Control),
+            Message::Ping(_) | Message::Pong(_) | Message::Frame(_) => {
+                // The answer to a ping may be written in part.
+                self.unflushed += 1;
+                Ok(Heard::Control)
+            }
             // The answer is written by the next flush.
             Message::Close(_) => {
                 let _ = timeout(CLOSE_MAX, self.ws.flush()).await;
@@ -124,6 +140,39 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Socket<S> {
         if self.unflushed >= UNFLUSHED_MAX { self.flush().await } else { Ok(()) }
     }
 
+    /// Sends frames as they are, the same bytes to every client.
+    pub async fn send(&mut self, frames: impl IntoIterator<Item = Frame>) -> Result<(), Over> {
+        if self.unflushed > 0 {
+            self.flush().await?;
+        }
+        self.frames.extend(frames.into_iter().map(Frame::into_bytes));
+        within(self.patience.write, self.send_frames()).await
+    }
+
+    /// What has not been written stays, for whoever calls again.
+    async fn send_frames(&mut self) -> Result<(), Error> {
+        let Socket { ws, frames, .. } = self;
+        let io = ws.get_mut();
+        while !frames.is_empty() {
+            let mut slices = [IoSlice::new(&[]); SLICES_MAX];
+            let count = frames.len().min(SLICES_MAX);
+            slices.iter_mut().zip(frames.iter()).for_each(|(slice, frame)| *slice = IoSlice::new(frame));
+            let mut written = io.write_vectored(&slices[..count]).await?;
+            if written == 0 {
+                return Err(io::Error::from(io::ErrorKind::WriteZero).into());
+            }
+            while let Some(first) = frames.front_mut() {
+                if written < first.len() {
+                    first.advance(written);
+                    break;
+                }
+                written -= first.len();
+                frames.pop_front();
+            }
+        }
+        Ok(io.flush().await?)
+    }
+
     /// Whether something is written and not flushed.
     pub fn is_unflushed(&self) -> bool {
         self.unflushed > 0
@@ -131,8 +180,10 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Socket<S> {
 
     /// Sends what is written.
     pub async fn flush(&mut self) -> Result<(), Over> {
+        within(self.patience.write, self.ws.flush()).await?;
+        // Only now: whoever waited may have been dropped, with a message written in part.
         self.unflushed = 0;
-        within(self.patience.write, self.ws.flush()).await
+        Ok(())
     }
 
     /// Pings the client, unless it has been silent for too long.
@@ -141,13 +192,16 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Socket<S> {
             return Err(Over::Close(CloseCode::Policy, "no pong"));
         }
         let payload = Bytes::from(super::clock_ms().to_string());
-        within(self.patience.write, self.ws.send(Message::Ping(payload))).await
+        self.unflushed += 1;
+        within(self.patience.write, self.ws.feed(Message::Ping(payload))).await
     }
 
     /// Tells the client why and ends. What was written before may be lost if the client does not read.
     pub async fn close(mut self, over: Over, last_words: Option<Utf8Bytes>) {
         let Over::Close(code, reason) = over else { return };
         let goodbye = async {
+            // A frame that was begun is finished: what follows would be read as the rest of it.
+            self.send_frames().await?;
             if let Some(text) = last_words {
                 self.ws.feed(Message::Text(text)).await?;
             }
@@ -182,7 +236,7 @@ mod tests {
     ) -> (Socket<tokio::io::DuplexStream>, WebSocketStream<tokio::io::DuplexStream>) {
         let (server, client) = tokio::io::duplex(buffer);
         let client = WebSocketStream::from_raw_socket(client, Role::Client, None).await;
-        (Socket::new(server, patience).await, client)
+        (Socket::new(server, Bytes::new(), patience).await, client)
     }
 
     #[tokio::test]
@@ -208,6 +262,33 @@ mod tests {
         let over = tokio::select! { over = heard => over, () = silent => unreachable!() };
         assert_eq!(over, Over::Close(CloseCode::Policy, "no pong"));
         assert_eq!(pings, 10);
+    }
+
+    #[tokio::test]
+    async fn frames_and_messages_arrive_whole_and_in_order_through_a_narrow_pipe() {
+        let (mut socket, mut client) = pair(Patience::default(), 7).await;
+        let reader = tokio::spawn(async move {
+            let mut heard = Vec::new();
+            while heard.len() < 6 {
+                match client.next().await.unwrap().unwrap() {
+                    Message::Text(text) => heard.push(text.to_string()),
+                    Message::Ping(_) | Message::Pong(_) => {}
+                    other => panic!("{other:?}"),
+                }
+            }
+            heard
+        });
+        let frame = |text: &str| Frame::text(text);
+        socket.send([frame("one"), frame(&"2".repeat(300)), frame("three")]).await.unwrap();
+        socket.say("four".into()).await.unwrap();
+        socket.ping().await.unwrap();
+        socket.send([frame("five")]).await.unwrap();
+        // Given up in the middle of a frame: it is finished before anything else is said.
+        let long = "6".repeat(70_000);
+        let sent = tokio::time::timeout(MS, socket.send([frame(&long)]));
+        let _ = sent.await;
+        socket.close(Over::Close(CloseCode::Away, "bye"), None).await;
+        assert_eq!(reader.await.unwrap(), ["one", &"2".repeat(300), "three", "four", "five", &long]);
     }
 
     #[tokio::test]

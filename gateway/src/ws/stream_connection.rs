@@ -1,21 +1,26 @@
 //! A connection of market streams.
 
+use std::collections::HashMap;
+use std::pin::pin;
 use std::sync::Arc;
 
 use percent_encoding::percent_decode_str;
 use serde_json::Value;
-use tokio::io::{AsyncRead, AsyncWrite};
 use tokio_tungstenite::tungstenite::Utf8Bytes;
 use tokio_tungstenite::tungstenite::protocol::frame::coding::CloseCode;
 
+use super::client::{Client, Io};
 use super::control::{self, Ask, Misunderstood, Source};
 use super::listeners::Listeners;
 use super::rate::Allowance;
 use super::socket::{Heard, Over, Patience, Socket};
+use crate::accounts::{Right, UserEvent};
 use crate::errors::{self, ApiError};
 use crate::gateway::{self, Gateway, Peer};
 use crate::operations::{DEPTH_MAX, WHOLE_DEPTH_WEIGHT};
-use crate::streams::{Bounds, Outbox, Property, STREAMS_MAX, StreamName, Subscriber, Taken, events};
+use crate::params::INTEGER_RANGE;
+use crate::streams::{Bounds, Frame, Outbox, Property, STREAMS_MAX, StreamName, Subscriber, Taken, events};
+use crate::time_unit::TimeUnit;
 
 /// So many messages a client may send at once, and then so many a second: requests, pings and pongs.
 /// Binance's limit is 5 a second; ours forgives a burst.
@@ -32,6 +37,9 @@ pub struct Wanted {
     sources: Vec<Source>,
     is_combined: bool,
     properties: Vec<Property>,
+    unit: TimeUnit,
+    /// The user events of its listen key are told from the one after this on.
+    after: Option<u64>,
 }
 
 impl Wanted {
@@ -55,8 +63,37 @@ impl Wanted {
             let pair = query.split('&').find_map(|pair| pair.strip_prefix(property.name())?.strip_prefix('='));
             pair == Some("true")
         };
-        let properties = [Property::Snapshot, Property::Checksum].into_iter().filter(is_wanted).collect();
-        Ok(Some(Wanted { sources, is_combined, properties }))
+        let own = [Property::Snapshot, Property::Checksum, Property::Sequence];
+        let mut properties: Vec<_> = own.into_iter().filter(is_wanted).collect();
+        let after = match query.split('&').find_map(|pair| pair.strip_prefix("afterSequence=")) {
+            None => None,
+            Some(text) => {
+                let number = text.parse().ok().filter(|_| text.bytes().all(|b| b.is_ascii_digit()));
+                Some(number.ok_or_else(|| ApiError::illegal_characters("afterSequence", INTEGER_RANGE))?)
+            }
+        };
+        if after.is_some() {
+            // Numbers are an account's own.
+            if sources.iter().filter(|source| matches!(source, Source::User(_))).count() != 1 {
+                return Err(errors::BAD_COMBINATION);
+            }
+            properties.push(Property::Sequence);
+        }
+        Ok(Some(Wanted { sources, is_combined, properties, unit: TimeUnit::from_query(query)?, after }))
+    }
+
+    /// Refuses what cannot be told: user events that are no longer kept.
+    pub fn check(&self, gateway: &Gateway, peer: Peer) -> Result<(), ApiError> {
+        let Some(after) = self.after else { return Ok(()) };
+        let accounts = gateway.exchange.accounts();
+        for source in &self.sources {
+            let Source::User(listen_key) = source else { continue };
+            let caller = accounts.listen_key(listen_key, peer.ip).ok_or(errors::NO_SUCH_LISTEN_KEY)?;
+            if !accounts.keeps_user_events(caller.account, after) {
+                return Err(errors::EVENTS_NOT_KEPT);
+            }
+        }
+        Ok(())
     }
 
     /// Weighs the whole books that it begins with.
@@ -77,8 +114,8 @@ fn weigh_books<'a>(gateway: &Gateway, peer: Peer, names: impl Iterator<Item = &'
 }
 
 /// Serves the connection until it is over.
-pub async fn serve<S: AsyncRead + AsyncWrite + Unpin>(gateway: Arc<Gateway>, io: S, peer: Peer, wanted: Wanted) {
-    let outbox = Arc::new(Outbox::new(Bounds::default(), wanted.is_combined));
+pub async fn serve(gateway: Arc<Gateway>, client: Client, peer: Peer, wanted: Wanted) {
+    let outbox = Arc::new(Outbox::new(Bounds::default(), wanted.is_combined).in_unit(wanted.unit));
     wanted.properties.iter().for_each(|property| outbox.set(*property, true));
     let subscriber = Subscriber::new(Arc::clone(&gateway.hub), Arc::clone(&outbox));
     let mut connection = Connection {
@@ -88,11 +125,12 @@ pub async fn serve<S: AsyncRead + AsyncWrite + Unpin>(gateway: Arc<Gateway>, io:
         outbox,
         subscriber,
         listeners: Listeners::default(),
+        rights: HashMap::new(),
     };
     for source in wanted.sources {
-        connection.listen(source);
+        connection.listen(source, wanted.after);
     }
-    let mut socket = Socket::new(io, Patience::default()).await;
+    let mut socket = client.socket(Patience::default()).await;
     let over = connection.run(&mut socket).await;
     if over == TOO_SLOW {
         gateway.metrics.slow_clients.inc();
@@ -110,6 +148,8 @@ struct Connection<'a> {
     subscriber: Subscriber,
     /// By listen key.
     listeners: Listeners<String>,
+    /// By listen key: those by which events wait that are not written yet.
+    rights: HashMap<String, Right>,
     allowance: Allowance,
 }
 
@@ -117,26 +157,29 @@ const TOO_SLOW: Over = Over::Close(CloseCode::Policy, "client too slow");
 const SHUTDOWN: Over = Over::Close(CloseCode::Away, "server shutdown");
 
 impl Connection<'_> {
-    async fn run<S: AsyncRead + AsyncWrite + Unpin>(&mut self, socket: &mut Socket<S>) -> Over {
+    async fn run(&mut self, socket: &mut Socket<Io>) -> Over {
         let (mut draining, mut stopping) = (self.gateway.phase(), self.gateway.phase());
+        // They are woken once in a connection's life, and not made anew for every event.
+        let mut drained = pin!(gateway::drained(&mut draining));
+        let mut stopped = pin!(gateway::stopped(&mut stopping));
         let mut has_told = false;
         let mut batch = Vec::new();
         let outbox = Arc::clone(&self.outbox);
         loop {
             let done = tokio::select! {
                 biased;
-                () = gateway::drained(&mut draining), if !has_told => {
+                () = &mut drained, if !has_told => {
                     has_told = true;
-                    self.outbox.push_answer(shutdown_event(self.outbox.is_combined()));
+                    self.outbox.push_answer(self.shutdown_event());
                     Ok(())
                 }
-                () = gateway::stopped(&mut stopping) => {
+                () = &mut stopped => {
                     // What was queued before; a client that does not take it is not waited for.
                     let written = write(self.gateway, socket, &outbox, &mut batch).await;
                     written.and(Err(SHUTDOWN))
                 }
                 (listen_key, event) = self.listeners.next() => {
-                    self.user_event(&listen_key, event.as_ref().map(|event| &*event.text));
+                    self.user_event(&listen_key, event.as_ref());
                     Ok(())
                 }
                 heard = socket.hear() => heard.and_then(|heard| self.heard(heard)),
@@ -188,7 +231,7 @@ impl Connection<'_> {
                 self.check(&sources)?;
                 self.weigh(&sources)?;
                 answer(Value::Null);
-                sources.into_iter().for_each(|source| self.listen(source));
+                sources.into_iter().for_each(|source| self.listen(source, None));
             }
             Ask::Unsubscribe(sources) => {
                 answer(Value::Null);
@@ -214,8 +257,9 @@ impl Connection<'_> {
         Ok(())
     }
 
-    /// Listens to what was checked, or what a path names; a path may name anything.
-    fn listen(&mut self, source: Source) {
+    /// Listens to what was checked, or what a path names; a path may name anything. Of user events it is told those after
+    /// the one of the number `after`.
+    fn listen(&mut self, source: Source, after: Option<u64>) {
         match source {
             Source::Market(name) => {
                 // As many as may be were let in.
@@ -229,26 +273,59 @@ impl Connection<'_> {
                     return;
                 }
                 if let Some(caller) = accounts.listen_key(&listen_key, self.peer.ip) {
-                    let events = accounts.subscribe_by_listen_key(&caller, self.peer.ip);
+                    // Nothing is told while the projection is held: the number is of the last event before these.
+                    let events = accounts.subscribe_by_listen_key(&caller, self.peer.ip, after);
+                    if self.outbox.is(Property::Sequence) {
+                        let last = accounts.last_user_event(caller.account);
+                        self.outbox.push_user(self.numbered(&listen_key, last, None), events.right().clone());
+                    }
+                    self.rights.insert(listen_key.clone(), events.right().clone());
                     self.listeners.listen(listen_key, events);
                 }
             }
         }
     }
 
-    /// Queues a user event, or that the listen key is of no more use.
-    fn user_event(&self, listen_key: &str, event: Option<&str>) {
-        let expired;
-        let event = match event {
-            Some(event) => event,
-            None => {
-                let now_ms = super::clock_ms();
-                expired = format!(r#"{{"e":"listenKeyExpired","E":{now_ms},"listenKey":"{listen_key}"}}"#);
-                &expired
+    /// Queues a user event, or that the listen key is of no more use: then nothing that waits is told either, if that is
+    /// because its API key may no longer be used.
+    fn user_event(&mut self, listen_key: &str, event: Option<&UserEvent>) {
+        match event {
+            Some(event) => {
+                let right = self.rights.get(listen_key).cloned().unwrap_or_default();
+                let text = self.outbox.unit().event(&event.text);
+                let text = match self.outbox.is(Property::Sequence) {
+                    true => self.numbered(listen_key, event.sequence, Some(&text)),
+                    false => self.wrapped(listen_key, &text),
+                };
+                self.outbox.push_user(text, right);
             }
+            None => {
+                self.rights.remove(listen_key);
+                let now_ms = super::clock_ms();
+                let expired = format!(r#"{{"e":"listenKeyExpired","E":{now_ms},"listenKey":"{listen_key}"}}"#);
+                self.outbox.push_answer(self.wrapped(listen_key, &self.outbox.unit().event(&expired)));
+            }
+        }
+    }
+
+    fn wrapped(&self, stream: &str, event: &str) -> Frame {
+        if self.outbox.is_combined() { events::combined(stream, event).into() } else { event.into() }
+    }
+
+    /// A user event with its number; without an event the number of the last one.
+    fn numbered(&self, listen_key: &str, sequence: u64, event: Option<&str>) -> Frame {
+        let (stream, name) = match self.outbox.is_combined() {
+            true => (format!(r#""stream":"{listen_key}","#), "data"),
+            false => (String::new(), "event"),
         };
-        let text = if self.outbox.is_combined() { events::combined(listen_key, event) } else { event.to_owned() };
-        self.outbox.push_answer(text.into());
+        let event = event.map_or(String::new(), |event| format!(r#","{name}":{event}"#));
+        format!(r#"{{{stream}"sequence":{sequence}{event}}}"#).into()
+    }
+
+    /// That the gateway will end.
+    fn shutdown_event(&self) -> Frame {
+        let event = format!(r#"{{"e":"serverShutdown","E":{}}}"#, super::clock_ms());
+        self.wrapped("!serverShutdown", &self.outbox.unit().event(&event))
     }
 
     fn check(&self, sources: &[Source]) -> Result<(), Misunderstood> {
@@ -288,12 +365,6 @@ impl Connection<'_> {
     }
 }
 
-/// That the gateway will end.
-fn shutdown_event(is_combined: bool) -> Utf8Bytes {
-    let event = format!(r#"{{"e":"serverShutdown","E":{}}}"#, super::clock_ms());
-    if is_combined { events::combined("!serverShutdown", &event).into() } else { event.into() }
-}
-
 /// What a client is told before it is closed.
 fn last_words(over: Over) -> Option<Utf8Bytes> {
     let now_ms = super::clock_ms();
@@ -309,28 +380,29 @@ fn last_words(over: Over) -> Option<Utf8Bytes> {
 }
 
 /// The whole book for a depth stream; `None` of a market that is not listed.
-fn snapshot(gateway: &Gateway, name: &StreamName, is_combined: bool) -> Option<Utf8Bytes> {
+fn snapshot(gateway: &Gateway, name: &StreamName, outbox: &Outbox) -> Option<Frame> {
     let market = gateway.exchange.market_data().market(name.symbol.as_str())?;
     let event = events::depth_snapshot(market.listing()?, super::clock_ms(), &market.depth(DEPTH_MAX));
-    Some(if is_combined { events::combined(&name.to_string(), &event).into() } else { event.into() })
+    let event = outbox.unit().event(&event);
+    Some(match outbox.is_combined() {
+        true => events::combined(&name.to_string(), &event).into(),
+        false => Frame::text(&event),
+    })
 }
 
 /// Moves messages from the outbox to the socket; of whole books one at a time.
-async fn write<S: AsyncRead + AsyncWrite + Unpin>(
+async fn write(
     gateway: &Gateway,
-    socket: &mut Socket<S>,
+    socket: &mut Socket<Io>,
     outbox: &Outbox,
-    batch: &mut Vec<Utf8Bytes>,
+    batch: &mut Vec<Frame>,
 ) -> Result<(), Over> {
     match outbox.take(batch, BATCH) {
         Taken::Overrun => return Err(TOO_SLOW),
-        Taken::Snapshot(name) => batch.extend(snapshot(gateway, &name, outbox.is_combined())),
+        Taken::Snapshot(name) => batch.extend(snapshot(gateway, &name, outbox)),
         Taken::Messages => {}
     }
-    for text in batch.drain(..) {
-        socket.say(text).await?;
-    }
-    Ok(())
+    socket.send(batch.drain(..)).await
 }
 
 #[cfg(test)]
@@ -357,9 +429,18 @@ mod tests {
         let path = format!("/ws/{listen_key}");
         assert_eq!(names(&path, ""), Some((vec![listen_key.clone()], false)));
         assert_eq!(
-            names("/stream", "timeUnit=x&streams=btcusdt@trade/nonsense/ethusdt@depth@100ms"),
+            names("/stream", "timeUnit=MICROSECOND&streams=btcusdt@trade/nonsense/ethusdt@depth@100ms"),
             Some((vec!["btcusdt@trade".into(), "ethusdt@depth@100ms".into()], true))
         );
+        assert_eq!(Wanted::parse(&path, "afterSequence=7").unwrap().unwrap().after, Some(7));
+        for (path, query, code) in [
+            ("/ws/btcusdt@trade", "timeUnit=x", -1194),
+            (&path, "afterSequence=-1", -1100),
+            (&path, "afterSequence=", -1100),
+            ("/ws/btcusdt@trade", "afterSequence=7", -1128),
+        ] {
+            assert_eq!(Wanted::parse(path, query).unwrap_err().code, code, "{path} {query}");
+        }
         let many = vec!["a@trade"; STREAMS_MAX + 1].join("/");
         assert!(Wanted::parse("/stream", &format!("streams={many}")).is_err());
     }

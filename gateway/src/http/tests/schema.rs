@@ -30,6 +30,15 @@ fn violations(schema_: &Value, value: &Value, at: &str, found: &mut Vec<String>)
     if let Some(other) = schema_["$ref"].as_str() {
         return violations(&schema(other.trim_end_matches(".json")), value, at, found);
     }
+    if let Some(any) = schema_["anyOf"].as_array() {
+        let found_by = |schema_| {
+            let mut found = Vec::new();
+            violations(schema_, value, at, &mut found);
+            found
+        };
+        let best = any.iter().map(found_by).min_by_key(Vec::len);
+        return found.extend(best.unwrap_or_default());
+    }
     if let Some(allowed) = schema_["enum"].as_array()
         && !allowed.contains(value)
     {

@@ -273,14 +273,15 @@ async fn a_key_that_may_no_longer_be_used_ends_its_streams() {
 #[tokio::test]
 async fn who_is_over_the_limit_neither_logs_on_nor_subscribes() {
     let server = Server::start_limited(Limits { weight_per_minute: 10, ..Limits::default() }).await;
-    let mut client = server.api().await;
     // Counts begin anew on the minute.
     let left_ms = 60_000 - super::super::clock_ms() % 60_000;
     if left_ms < 2_000 {
         tokio::time::sleep(Duration::from_millis(left_ms)).await;
     }
+    let mut client = server.api().await;
     let ip = server.address.ip();
-    server.gateway.throttle.weigh(ip, 9, server.gateway.now_us()).unwrap();
+    assert_eq!(server.gateway.throttle.used_weight(ip, server.gateway.now_us()), 2, "the connection's own");
+    server.gateway.throttle.weigh(ip, 7, server.gateway.now_us()).unwrap();
     let logon = json!({"id": 1, "method": "session.logon", "params": signed(json!({}))});
     let refused = ask(&mut client, logon).await;
     assert_eq!((&refused["status"], &refused["error"]["code"]), (&json!(429), &json!(-1003)));

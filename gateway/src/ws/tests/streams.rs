@@ -244,3 +244,86 @@ async fn a_whole_book_weighs_what_it_weighs_over_rest_and_is_refused_beyond_the_
     ask(&mut plain, json!({"method": "LIST_SUBSCRIPTIONS", "id": 1})).await;
     assert_eq!(used(), 500);
 }
+
+#[tokio::test]
+async fn times_are_microseconds_on_connections_that_wish_so() {
+    let mut server = Server::start().await;
+    let mut raw = server.connect("/ws/btcusdt@trade?timeUnit=MICROSECOND").await;
+    let mut combined = server.connect("/stream?streams=btcusdt@trade&timeUnit=microsecond").await;
+    let mut plain = server.connect("/ws/btcusdt@trade").await;
+    for client in [&mut raw, &mut combined, &mut plain] {
+        ask(client, json!({"method": "LIST_SUBSCRIPTIONS", "id": 1})).await;
+    }
+    server.market(&[traded(1, 10_100, 150_000, Side::Sell)]);
+    let (raw, combined, plain) = (hear(&mut raw).await, hear(&mut combined).await, hear(&mut plain).await);
+    let time = |event: &Value, name: &str| event[name].as_u64().unwrap();
+    for name in ["E", "T"] {
+        assert_eq!(time(&raw, name), 1_000 * time(&plain, name));
+    }
+    assert_eq!((combined["data"].clone(), &raw["t"]), (raw.clone(), &plain["t"]));
+    for path in ["/ws/btcusdt@trade?timeUnit=x", "/ws-api/v3?timeUnit=x"] {
+        let refused = connect_async(format!("ws://{}{path}", server.address)).await.unwrap_err();
+        assert!(refused.to_string().contains("400"), "{refused}");
+    }
+    let mut api = server.connect("/ws-api/v3?timeUnit=MICROSECOND").await;
+    let told = ask(&mut api, json!({"id": "t", "method": "v3/time"})).await;
+    assert_eq!((&told["id"], time(&told["result"], "serverTime").to_string().len()), (&json!("t"), 16));
+}
+
+#[tokio::test]
+async fn a_listen_keys_stream_goes_on_after_its_last_number() {
+    let server = Server::start().await;
+    let listen_key = {
+        let accounts = server.gateway.exchange.accounts();
+        accounts.listen_key_of(&wire::ApiKeyText::new(key().as_bytes()).unwrap()).unwrap().to_owned()
+    };
+    let mut client = server.connect(&format!("/ws/{listen_key}?sequence=true")).await;
+    let first = hear(&mut client).await["sequence"].as_u64().unwrap();
+    server.ledger.apply(&[balance(9_500)]);
+    let told = hear(&mut client).await;
+    assert_eq!((&told["sequence"], &told["event"]["e"]), (&json!(first + 1), &json!("outboundAccountPosition")));
+    drop(client);
+    server.ledger.apply(&[balance(9_400)]);
+    server.ledger.apply(&[balance(9_300)]);
+    let path = format!("/stream?streams={listen_key}&afterSequence={}", first + 1);
+    let mut again = server.connect(&path).await;
+    let current = hear(&mut again).await;
+    assert_eq!(current, json!({"stream": listen_key, "sequence": first + 3}), "what it will have caught up with");
+    for number in [first + 2, first + 3] {
+        let told = hear(&mut again).await;
+        assert_eq!((&told["sequence"], &told["stream"]), (&json!(number), &json!(listen_key)));
+        assert_eq!(told["data"]["e"], "outboundAccountPosition");
+    }
+    let unknown = format!("ws://{}/ws/{}?afterSequence=1", server.address, "0".repeat(64));
+    assert!(connect_async(unknown).await.unwrap_err().to_string().contains("400"));
+}
+
+#[tokio::test]
+async fn what_waits_for_a_key_that_is_revoked_is_not_told() {
+    let server = Server::start().await;
+    let api_key = wire::ApiKeyText::new(key().as_bytes()).unwrap();
+    let listen_key = server.gateway.exchange.accounts().listen_key_of(&api_key).unwrap().to_owned();
+    let mut client = server.connect(&format!("/ws/{listen_key}")).await;
+    ask(&mut client, json!({"method": "LIST_SUBSCRIPTIONS", "id": 1})).await;
+    // Far more than a socket holds, while nobody reads: most of it waits in the gateway.
+    for _ in 0..3_000 {
+        server.ledger.apply(&[balance(9_500)]);
+    }
+    tokio::time::sleep(Duration::from_millis(200)).await;
+    server
+        .ledger
+        .apply(&[Event::ApiKeyRevoked(wire::event::ApiKeyRevoked { account: AccountId::new(1), key: api_key })]);
+    server.ledger.apply(&[balance(1)]);
+    let mut told = 0;
+    loop {
+        let event = hear(&mut client).await;
+        if event["e"] == "listenKeyExpired" {
+            break;
+        }
+        assert_ne!(event["B"][0]["f"], "1.00000000");
+        told += 1;
+    }
+    println!("{told} of 3000 events had been written");
+    let listed = ask(&mut client, json!({"method": "LIST_SUBSCRIPTIONS", "id": 2})).await;
+    assert_eq!(listed["result"], json!([]));
+}

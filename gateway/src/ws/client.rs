@@ -1,0 +1,99 @@
+//! A client's connection after the switch to WebSockets: what it is written to and read from, without what HTTP put
+//! around it.
+
+use std::io::{self, IoSlice};
+use std::pin::Pin;
+use std::task::{Context, Poll};
+
+use bytes::Bytes;
+use hyper::upgrade::Upgraded;
+use hyper_util::rt::TokioIo;
+use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
+use tokio::net::TcpStream;
+use tokio_rustls::server::TlsStream;
+
+use super::socket::{Patience, Socket};
+use crate::http::outspoken::Outspoken;
+
+/// What a WebSocket runs over.
+pub enum Io {
+    /// Plain.
+    Plain(TcpStream),
+    /// TLS.
+    Tls(Box<TlsStream<TcpStream>>),
+    /// As HTTP left it.
+    Upgraded(TokioIo<Upgraded>),
+}
+
+/// A client that was switched to WebSockets.
+pub struct Client {
+    io: Io,
+    /// What it sent with its request.
+    early: Bytes,
+}
+
+impl From<Upgraded> for Client {
+    fn from(upgraded: Upgraded) -> Client {
+        let upgraded = match upgraded.downcast::<TokioIo<Outspoken<TcpStream>>>() {
+            Ok(parts) => return Client { io: Io::Plain(parts.io.into_inner().into_inner()), early: parts.read_buf },
+            Err(upgraded) => upgraded,
+        };
+        match upgraded.downcast::<TokioIo<Outspoken<TlsStream<TcpStream>>>>() {
+            Ok(parts) => Client { io: Io::Tls(parts.io.into_inner().into_inner().into()), early: parts.read_buf },
+            Err(upgraded) => Client { io: Io::Upgraded(TokioIo::new(upgraded)), early: Bytes::new() },
+        }
+    }
+}
+
+impl Client {
+    /// Its WebSocket.
+    pub async fn socket(self, patience: Patience) -> Socket<Io> {
+        Socket::new(self.io, self.early, patience).await
+    }
+}
+
+macro_rules! inner {
+    ($self:ident, $io:ident => $call:expr) => {
+        match $self.get_mut() {
+            Io::Plain($io) => $call,
+            Io::Tls($io) => $call,
+            Io::Upgraded($io) => $call,
+        }
+    };
+}
+
+impl AsyncRead for Io {
+    fn poll_read(self: Pin<&mut Self>, context: &mut Context<'_>, to: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
+        inner!(self, io => Pin::new(io).poll_read(context, to))
+    }
+}
+
+impl AsyncWrite for Io {
+    fn poll_write(self: Pin<&mut Self>, context: &mut Context<'_>, bytes: &[u8]) -> Poll<io::Result<usize>> {
+        inner!(self, io => Pin::new(io).poll_write(context, bytes))
+    }
+
+    fn poll_flush(self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {
+        inner!(self, io => Pin::new(io).poll_flush(context))
+    }
+
+    fn poll_shutdown(self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {
+        inner!(self, io => Pin::new(io).poll_shutdown(context))
+    }
+
+    fn poll_write_vectored(
+        self: Pin<&mut Self>,
+        context: &mut Context<'_>,
+        slices: &[IoSlice<'_>],
+    ) -> Poll<io::Result<usize>> {
+        inner!(self, io => Pin::new(io).poll_write_vectored(context, slices))
+    }
+
+    fn is_write_vectored(&self) -> bool {
+        match self {
+            Io::Plain(io) => io.is_write_vectored(),
+            Io::Tls(io) => io.is_write_vectored(),
+            Io::Upgraded(io) => io.is_write_vectored(),
+        }
+    }
+}
