@@ -1,23 +1,26 @@
 //! Many clients of one stream at one gateway: how long a trade takes to reach all of them, what an idle connection costs in
-//! memory, and whether clients that do not read delay those that do.
+//! memory, what a delivery costs the gateway, and whether a client that does not read delays those that do ([`slow`]).
+//!
+//! Those that read cost as little as they can ([`reader`]): they share the machine with what they measure.
 //!
 //! It sends no orders: let `loadgen run` or `loadgen bots` trade beside it.
 
 use std::path::PathBuf;
 use std::time::{Duration, Instant};
 
-use futures_util::StreamExt;
-use futures_util::stream::FuturesUnordered;
-use hdrhistogram::Histogram;
+use futures_util::stream::{FuturesUnordered, StreamExt};
 use serde_json::json;
 use tokio::net::TcpStream;
-use tokio::sync::mpsc;
+use tokio_tungstenite::MaybeTlsStream;
 use tokio_tungstenite::tungstenite::Message;
-use tokio_tungstenite::{MaybeTlsStream, WebSocketStream};
 
+use self::reader::Heard;
 use crate::Verdict;
 use crate::run::parse_duration;
 use crate::state::{State, StateError};
+
+mod reader;
+mod slow;
 
 /// Connections that are being made at once.
 const OPENING: usize = 64;
@@ -33,13 +36,16 @@ pub struct Args {
     /// Clients that read.
     #[arg(long, value_name = "COUNT", default_value_t = 9_999)]
     pub subscribers: usize,
-    /// Clients that do not.
+    /// Clients that do not: they fall behind twice, catch up once, and must be told and closed the second time.
     #[arg(long, value_name = "COUNT", default_value_t = 1)]
     pub slow: usize,
+    /// Threads of those that read.
+    #[arg(long, value_name = "COUNT", default_value_t = 2, value_parser = clap::value_parser!(u16).range(1..=64))]
+    pub threads: u16,
     /// The stream.
     #[arg(long, value_name = "NAME", default_value = "btcusdt@trade")]
     pub stream: String,
-    /// How long to measure, in seconds, or with a unit: 500ms, 30s, 5m.
+    /// How long to measure, in seconds, or with a unit: 500ms, 30s, 5m; longer if the slow clients' fate takes longer.
     #[arg(long, value_name = "TIME", default_value = "20s", value_parser = parse_duration)]
     pub duration: Duration,
     /// No proof when one in a hundred deliveries takes longer.
@@ -67,11 +73,12 @@ pub enum FanoutError {
         source: Box<tokio_tungstenite::tungstenite::Error>,
     },
     /// The gateway is another machine's, or gone.
-    #[error("the gateway's memory cannot be read: {0}")]
-    Memory(std::io::Error),
+    #[error("the gateway's process cannot be looked at: {0}")]
+    Process(std::io::Error),
+    /// A slow client's connection.
+    #[error("a slow client: {0}")]
+    Slow(String),
 }
-
-type Socket = WebSocketStream<MaybeTlsStream<TcpStream>>;
 
 /// Measures, and says whether it is as it should be.
 pub async fn fanout(args: Args) -> Result<Verdict, FanoutError> {
@@ -80,53 +87,55 @@ pub async fn fanout(args: Args) -> Result<Verdict, FanoutError> {
     let before = resident_kib(pid)?;
     // Idle ones first: connected, and subscribed to nothing that is told.
     let started = Instant::now();
-    let wanted = args.subscribers + args.slow;
-    let mut sockets = open(&format!("{}/ws", state.ws.trim_end_matches("/ws")), wanted).await?;
+    let origin = state.ws.trim_end_matches("/ws").to_owned();
+    let subscribe = json!({ "method": "SUBSCRIBE", "params": [args.stream], "id": 1 }).to_string();
+    let mut sockets = open(&format!("{origin}/ws"), args.subscribers).await?;
     let connecting = started.elapsed();
     tokio::time::sleep(SETTLE).await;
-    let each_kib = (resident_kib(pid)? - before) / wanted as f64;
-
-    let subscribe = json!({ "method": "SUBSCRIBE", "params": [args.stream], "id": 1 }).to_string();
+    let each_kib = (resident_kib(pid)? - before) / args.subscribers.max(1) as f64;
     for socket in &mut sockets {
         // A connection that broke is found missing below.
         let _ = futures_util::SinkExt::send(socket, Message::text(subscribe.clone())).await;
     }
-    let slow = sockets.split_off(args.subscribers);
-    let (sender, mut received) = mpsc::unbounded_channel();
-    for socket in sockets {
-        tokio::spawn(listen(socket, sender.clone()));
-    }
-    drop(sender);
-    let (mut delays, mut trades, mut ended) = (Histogram::<u64>::new(3).expect("three digits are legal"), 0_u64, 0);
-    let until = tokio::time::Instant::now() + args.duration;
-    while let Ok(Some(heard)) = tokio::time::timeout_at(until, received.recv()).await {
-        match heard {
-            Some(delay_ms) => {
-                trades += 1;
-                delays.saturating_record(delay_ms);
-            }
-            None => ended += 1,
-        }
-    }
-    let busy_kib = (resident_kib(pid)? - before) / wanted as f64;
-    drop(slow);
+    let sockets = sockets.into_iter().filter_map(|socket| match socket.into_inner() {
+        MaybeTlsStream::Plain(stream) => stream.into_std().ok(),
+        _ => None,
+    });
+    let readers = reader::start(sockets.collect(), args.threads.into());
+    let slow: FuturesUnordered<_> = (0..args.slow)
+        .map(|_| tokio::spawn(slow::suffer(origin.clone(), state.rest.clone(), args.stream.clone())))
+        .collect();
+    let (measuring, cpu_before) = (Instant::now(), cpu_time(pid)?);
+    readers.measure();
+    let (slow, ()) = tokio::join!(slow.collect::<Vec<_>>(), tokio::time::sleep(args.duration));
+    let (measured, cpu) = (measuring.elapsed(), cpu_time(pid)?.saturating_sub(cpu_before));
+    let busy_kib = (resident_kib(pid)? - before) / args.subscribers.max(1) as f64;
+    let Heard { delays, lost } = tokio::task::spawn_blocking(move || readers.end()).await.unwrap_or_default();
     let p99_ms = delays.value_at_quantile(0.99);
     println!(
-        "{wanted} connections in {:.1} s; {each_kib:.1} KiB each while idle, {busy_kib:.1} KiB under load; {} trades to {} \
-         subscribers, {} that do not read: p50 {} ms, p99 {p99_ms} ms, longest {} ms; {ended} connections lost",
-        connecting.as_secs_f64(),
-        trades / args.subscribers as u64,
+        "{} connections in {:.1} s; {each_kib:.1} KiB each while idle, {busy_kib:.1} KiB under load; {} trades in {:.0} s to each \
+         of them: p50 {} ms, p99 {p99_ms} ms, longest {} ms; {:.1} us of the gateway's CPU a delivery; {lost} connections lost",
         args.subscribers,
-        args.slow,
+        connecting.as_secs_f64(),
+        delays.len() / args.subscribers.max(1) as u64,
+        measured.as_secs_f64(),
         delays.value_at_quantile(0.5),
         delays.max(),
+        cpu.as_secs_f64() * 1e6 / delays.len().max(1) as f64,
     );
-    let is_sound = ended == 0
-        && trades >= args.subscribers as u64
+    let mut is_sound = lost == 0
+        && delays.len() >= args.subscribers as u64
         && u128::from(p99_ms) <= args.p99_max.as_millis()
         && each_kib <= args.memory_max;
+    for fate in slow {
+        let fate = fate.map_err(|error| error.to_string()).and_then(|fate| fate).map_err(FanoutError::Slow)?;
+        println!("{fate}");
+        is_sound &= fate.is_as_it_should_be();
+    }
     Ok(if is_sound { Verdict::Sound } else { Verdict::Unsound })
 }
+
+type Socket = tokio_tungstenite::WebSocketStream<MaybeTlsStream<TcpStream>>;
 
 async fn open(url: &str, wanted: usize) -> Result<Vec<Socket>, FanoutError> {
     let (mut sockets, mut opening, mut begun) = (Vec::with_capacity(wanted), FuturesUnordered::new(), 0);
@@ -146,30 +155,23 @@ async fn open(url: &str, wanted: usize) -> Result<Vec<Socket>, FanoutError> {
     Ok(sockets)
 }
 
-/// Tells how many milliseconds after its trade each event came, and when the connection is over.
-async fn listen(mut socket: Socket, heard: mpsc::UnboundedSender<Option<u64>>) {
-    while let Some(Ok(message)) = socket.next().await {
-        if let Message::Text(text) = message
-            && let Some(traded_ms) = number(&text, "\"T\":")
-            && heard.send(Some(crate::api::timestamp_ms().saturating_sub(traded_ms))).is_err()
-        {
-            return;
-        }
-    }
-    // Nobody listens when the measurement is over.
-    let _ = heard.send(None);
-}
-
-fn number(text: &str, name: &str) -> Option<u64> {
-    let rest = &text[text.find(name)? + name.len()..];
-    let end = rest.find(|letter: char| !letter.is_ascii_digit())?;
-    rest[..end].parse().ok()
-}
-
 /// The memory of a process, in KiB.
 fn resident_kib(pid: u32) -> Result<f64, FanoutError> {
-    let status = std::fs::read_to_string(format!("/proc/{pid}/status")).map_err(FanoutError::Memory)?;
+    let status = std::fs::read_to_string(format!("/proc/{pid}/status")).map_err(FanoutError::Process)?;
     let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:"));
     let kib = line.and_then(|line| line.split_whitespace().next()?.parse().ok());
-    kib.ok_or_else(|| FanoutError::Memory(std::io::ErrorKind::InvalidData.into()))
+    kib.ok_or_else(|| FanoutError::Process(std::io::ErrorKind::InvalidData.into()))
+}
+
+/// What a process has computed so far, by all its threads, in user and system mode.
+fn cpu_time(pid: u32) -> Result<Duration, FanoutError> {
+    const TICK: Duration = Duration::from_millis(10);
+    let stat = std::fs::read_to_string(format!("/proc/{pid}/stat")).map_err(FanoutError::Process)?;
+    // The name in parentheses may have anything in it; fields 14 and 15 are the twelfth and thirteenth after it.
+    let mut fields = stat.rsplit_once(')').map_or("", |(_, rest)| rest).split_whitespace().skip(11);
+    let mut ticks = || fields.next().and_then(|ticks| ticks.parse::<u32>().ok());
+    match (ticks(), ticks()) {
+        (Some(user), Some(system)) => Ok(TICK * (user + system)),
+        _ => Err(FanoutError::Process(std::io::ErrorKind::InvalidData.into())),
+    }
 }
