@@ -34,11 +34,11 @@ impl Zone {
         (Zone::MIN..=Zone::MAX).contains(&ahead_ms).then_some(Zone { ahead_ms })
     }
 
-    fn to_local(self, at_ms: u64) -> u64 {
+    fn local(self, at_ms: u64) -> u64 {
         at_ms.saturating_add_signed(self.ahead_ms)
     }
 
-    fn from_local(self, local_ms: u64) -> u64 {
+    fn utc(self, local_ms: u64) -> u64 {
         local_ms.saturating_add_signed(-self.ahead_ms)
     }
 }
@@ -62,18 +62,18 @@ impl Span {
     /// When the interval that `at_ms` lies in began.
     pub fn start_of(self, at_ms: u64) -> u64 {
         // Zones behind UTC begin before the epoch.
-        self.zone.from_local(self.interval.start_of(self.zone.to_local(at_ms))).min(at_ms)
+        self.zone.utc(self.interval.start_of(self.zone.local(at_ms))).min(at_ms)
     }
 
     /// When the interval that began at `start_ms` ends and the next one begins.
     pub fn next(self, start_ms: u64) -> u64 {
-        self.zone.from_local(self.interval.next(self.zone.to_local(start_ms)))
+        self.zone.utc(self.interval.next(self.zone.local(start_ms)))
     }
 
     /// When the interval before the one that began at `start_ms` began; none lies before the epoch.
     pub fn previous(self, start_ms: u64) -> Option<u64> {
-        let previous = self.interval.previous(self.zone.to_local(start_ms))?;
-        Some(self.zone.from_local(previous)).filter(|previous| *previous < start_ms)
+        let previous = self.interval.previous(self.zone.local(start_ms))?;
+        Some(self.zone.utc(previous)).filter(|previous| *previous < start_ms)
     }
 
     /// The interval of UTC that these are made of: themselves where their clock strikes with that of UTC.
