@@ -54,7 +54,7 @@ pub enum Threads {
 }
 
 /// See [`Threads`].
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, clap::ValueEnum)]
 #[serde(rename_all = "lowercase")]
 pub enum ThreadsWord {
     /// What suits the cores that the node may use.

@@ -13,7 +13,7 @@ use miette::{IntoDiagnostic, WrapErr};
 use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio::sync::mpsc;
 
-use crate::config::{ADDRESS_IN_USE, TlsFiles};
+use crate::config::{ADDRESS_IN_USE, ThreadsWord, TlsFiles};
 use crate::operator::Operator;
 use crate::{http, logging, pki};
 use banner::{Banner, Console, Deposits};
@@ -64,6 +64,9 @@ pub struct Args {
     /// Which cells share a partition [default: split, or what the data directory has].
     #[arg(long, value_enum)]
     layout: Option<Kind>,
+    /// How the partitions of a node share threads [default: what suits a node's part of the cores].
+    #[arg(long, value_enum, value_name = "HOW")]
+    threads: Option<ThreadsWord>,
     /// Start a small private chain, five nodes of it and a chainwatch: deposits work.
     #[arg(long, value_enum, value_name = "CHAIN")]
     chain: Option<ChainKind>,
@@ -176,7 +179,7 @@ impl Demo {
     async fn live(&mut self, ends: &mut Ends, started: Instant, envelope_key: &[u8; 32]) -> miette::Result<()> {
         let mut attempts = 1;
         let operator = loop {
-            self.home.paths.write_configs(&self.layout, &self.tls)?;
+            self.home.paths.write_configs(&self.layout, &self.tls, self.args.threads)?;
             self.console.doing("Starting three nodes and a gateway.");
             for id in 1..=NODES {
                 self.start(Role::Node(id))?;

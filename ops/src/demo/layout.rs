@@ -11,7 +11,7 @@ use rand::Rng;
 use serde::{Deserialize, Serialize};
 
 use super::markets::MARKETS;
-use crate::config::{GatewayFile, NodeAddress, NodeFile, Partition, Threads, TlsFiles};
+use crate::config::{GatewayFile, NodeAddress, NodeFile, Partition, Threads, ThreadsWord, TlsFiles};
 use crate::private;
 
 /// How many nodes a demo has.
@@ -198,8 +198,8 @@ impl Paths {
     }
 
     /// Writes the configuration files of every node and of the gateway. `tls` is the nodes' in order, then
-    /// the gateway's.
-    pub fn write_configs(&self, layout: &Layout, tls: &[TlsFiles]) -> miette::Result<()> {
+    /// the gateway's; `threads` are the nodes', by default what suits the machine.
+    pub fn write_configs(&self, layout: &Layout, tls: &[TlsFiles], threads: Option<ThreadsWord>) -> miette::Result<()> {
         private::make_dir(&self.0.join("config")).into_diagnostic()?;
         for (place, own) in layout.addresses().into_iter().zip(tls) {
             let peers = layout.addresses().into_iter().filter(|peer| peer.node != place.node).collect();
@@ -210,7 +210,7 @@ impl Paths {
                 listen: place.addr,
                 http: layout.nodes[place.node as usize - 1].http,
                 ledger: LEDGER,
-                threads: Threads::default(),
+                threads: node_threads(threads),
                 tls: own.clone(),
                 peers,
                 partitions: layout.partitions(),
@@ -234,6 +234,16 @@ impl Paths {
         };
         write(&self.config("gateway-1"), &file)
     }
+}
+
+/// All nodes share the machine: each may count on its part of the cores.
+fn node_threads(wanted: Option<ThreadsWord>) -> Threads {
+    let cores = available_parallelism().map_or(1, usize::from);
+    let suits = match node::Threads::for_cores(cores / NODES as usize) {
+        node::Threads::Shared => ThreadsWord::Shared,
+        node::Threads::Partitions(_) => ThreadsWord::Dedicated,
+    };
+    Threads::Word(wanted.unwrap_or(suits))
 }
 
 /// The gateway shares the machine with the nodes: where cores are few, one thread for it.
@@ -281,7 +291,7 @@ mod tests {
         let paths = Paths(dir.path().canonicalize().unwrap());
         let layout = Layout::on_any_ports(Kind::Split).unwrap();
         let tls = crate::pki::ensure(&paths.pki(), &["node-1", "node-2", "node-3", "gateway-1"].map(String::from));
-        paths.write_configs(&layout, &tls.unwrap()).unwrap();
+        paths.write_configs(&layout, &tls.unwrap(), None).unwrap();
         let node = NodeFile::load(&paths.config("node-2")).unwrap();
         assert_eq!((node.node, node.peers.len(), node.partitions.len()), (2, 2, 4));
         assert_eq!(GatewayFile::load(&paths.config("gateway-1")).unwrap().nodes.len(), 3);

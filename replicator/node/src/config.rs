@@ -97,7 +97,12 @@ impl Threads {
     /// What suits a node on this machine, or on the cores that it is bound to: where they are few, handing work from
     /// thread to thread costs more than doing it.
     pub fn for_this_machine() -> Threads {
-        match available_parallelism().map_or(1, usize::from) {
+        Threads::for_cores(available_parallelism().map_or(1, usize::from))
+    }
+
+    /// What suits a node that may count on so many cores.
+    pub fn for_cores(cores: usize) -> Threads {
+        match cores {
             0..=SHARED_CORES_MAX => Threads::Shared,
             _ => Threads::DEDICATED,
         }

@@ -10,6 +10,9 @@ use crate::block::EventBlock;
 /// What a block costs beside its events.
 const BLOCK_OVERHEAD: usize = 256;
 
+/// So many of the newest are looked at one by one before the rest is searched.
+const NEAR: usize = 8;
+
 /// Consecutive blocks up to the newest, the oldest dropped beyond a number of bytes.
 #[derive(Debug)]
 pub struct Recent {
@@ -57,7 +60,12 @@ impl Recent {
 
     /// The first block with a position at or after `from`, which must not be before what is held.
     pub fn block_from(&self, from: LogPosition) -> Option<&Arc<EventBlock>> {
-        self.blocks.get(self.blocks.partition_point(|block| block.upto() < from))
+        // Most subscribers have all but the newest.
+        match self.blocks.iter().rev().take(NEAR).position(|block| block.upto() < from) {
+            Some(0) => None,
+            Some(newer) => self.blocks.get(self.blocks.len() - newer),
+            None => self.blocks.get(self.blocks.partition_point(|block| block.upto() < from)),
+        }
     }
 }
 

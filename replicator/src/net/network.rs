@@ -141,9 +141,15 @@ impl<H: Handler> Network<H> {
             }
             has_yielded = false;
             // New readiness wakes the poll; only what is known to be unfinished must not wait for it.
-            let is_unfinished = self.handler.poll_slow() > 0
-                || !self.readable.is_empty()
-                || self.accept_due.is_some_and(|due| due <= now);
+            let durable = self.handler.poll_slow();
+            if durable > 0 {
+                // Somebody waits for what is on disk now: it is said before anything new is heard.
+                let now = self.clock.now();
+                self.handler.poll(now, &mut self.links);
+                self.flush(now);
+            }
+            let is_unfinished =
+                durable > 0 || !self.readable.is_empty() || self.accept_due.is_some_and(|due| due <= now);
             wait = Some(if is_unfinished { Duration::ZERO } else { self.wait_time(now) });
         }
         for slot in 0..self.connections.len() {

@@ -110,6 +110,7 @@ async fn a_gateway_may_not_credit_and_nobody_may_send_garbage() {
     let operator = bed.client(Role::Operator, "operator-test").session(LEDGER).await;
     let exchange = Exchange::open(&operator, LEDGER).await;
     let session = bed.client(Role::Gateway, "gateway-1").session(LEDGER).await;
+    bed.wait_equal();
     let before = bed.node(0).audits();
     let mut payload = Vec::new();
     wire::codec::v1::encode_command(&credit(exchange.alice, exchange.base, 1), &mut payload);
