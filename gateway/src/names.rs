@@ -1,6 +1,8 @@
 //! Binance's words for ours, and back.
 
-use wire::{CancelCause, ListKind, OrderKind, RejectReason, SelfTradePrevention, Side, TimeInForce};
+use wire::{
+    CancelCause, ListKind, MarketStatus, OrderKind, PhaseCause, RejectReason, SelfTradePrevention, Side, TimeInForce,
+};
 
 use crate::accounts::{ListStatus, Order};
 use crate::reference::Market;
@@ -23,6 +25,43 @@ pub const fn kind(kind: OrderKind) -> &'static str {
         OrderKind::StopLossLimit => "STOP_LOSS_LIMIT",
         OrderKind::TakeProfit => "TAKE_PROFIT",
         OrderKind::TakeProfitLimit => "TAKE_PROFIT_LIMIT",
+    }
+}
+
+/// A market's status in Binance's words.
+pub const fn market_status(status: MarketStatus) -> &'static str {
+    match status {
+        MarketStatus::PreOpen => "PRE_TRADING",
+        MarketStatus::Auction => "AUCTION_MATCH",
+        MarketStatus::Trading | MarketStatus::PostOnly => "TRADING",
+        MarketStatus::CancelOnly => "BREAK",
+        MarketStatus::Halted => "HALT",
+        MarketStatus::Closed => "END_OF_DAY",
+        MarketStatus::Delisted => "POST_TRADING",
+    }
+}
+
+/// A market's phase in our own words, which tell more.
+pub const fn phase(status: MarketStatus) -> &'static str {
+    match status {
+        MarketStatus::PreOpen => "PRE_OPEN",
+        MarketStatus::Auction => "AUCTION",
+        MarketStatus::Trading => "TRADING",
+        MarketStatus::PostOnly => "POST_ONLY",
+        MarketStatus::CancelOnly => "CANCEL_ONLY",
+        MarketStatus::Halted => "HALTED",
+        MarketStatus::Closed => "CLOSED",
+        MarketStatus::Delisted => "DELISTED",
+    }
+}
+
+/// What moved a market to another phase.
+pub const fn phase_cause(cause: PhaseCause) -> &'static str {
+    match cause {
+        PhaseCause::Operator => "OPERATOR",
+        PhaseCause::Schedule => "SCHEDULE",
+        PhaseCause::Plan => "PLAN",
+        PhaseCause::Volatility => "VOLATILITY",
     }
 }
 

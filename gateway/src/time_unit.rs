@@ -35,6 +35,7 @@ const OF_ANSWERS: &[&str] = &[
     "connectedSince",
     "authorizedSince",
     "insertTime",
+    "until",
     // Of aggregated trades.
     "T",
 ];
@@ -45,7 +46,7 @@ fn of_event(kind: &str) -> &'static [&'static str] {
         "executionReport" => &["E", "T", "O", "W", "D"],
         "outboundAccountPosition" => &["E", "u"],
         "kline" => &["E", "t", "T"],
-        "trade" | "aggTrade" | "balanceUpdate" | "listStatus" | "avgPrice" => &["E", "T"],
+        "trade" | "aggTrade" | "balanceUpdate" | "listStatus" | "avgPrice" | "marketStatus" => &["E", "T"],
         kind if kind.ends_with("Ticker") => &["E", "O", "C"],
         _ => &["E"],
     }

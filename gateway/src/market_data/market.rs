@@ -2,12 +2,13 @@
 
 use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 
-use wire::event::MarketListed;
+use wire::event::{AuctionCompleted, AuctionIndicated, MarketListed, PhaseChanged};
 use wire::{Event, MarketId, MarketScale, Timestamp};
 
 use super::book::{Best, Book, Depth, DepthDiff, Fit};
 use super::interval::Interval;
 use super::klines::{Kline, Klines, KlinesWanted};
+use super::orders::{OrderBook, OrderChange, OrderChanges, OrderDepth};
 use super::span::{Span, Zone};
 use super::ticker::{self, Rolling, WindowSize};
 use super::trades::{AggTrade, AggWanted, Trade, Trades};
@@ -51,6 +52,23 @@ pub enum Update {
         /// The last change of the book.
         last: u64,
     },
+    /// It is in another phase.
+    Phase(PhaseChanged),
+    /// What its auction would come to.
+    Indicated(AuctionIndicated),
+    /// What its auction came to.
+    Completed(AuctionCompleted),
+    /// The book changed, order by order.
+    Orders(Arc<OrderChanges>),
+}
+
+/// Where a market is in its day.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct Phase {
+    /// The last change of it; `None` of a market that was never in another phase than that it was listed in.
+    pub changed: Option<PhaseChanged>,
+    /// While orders collect: what the auction would come to.
+    pub indicated: Option<AuctionIndicated>,
 }
 
 /// Levels of each side in [`Update::Window`]: the most that a partial depth stream shows.
@@ -72,6 +90,8 @@ struct State {
     trades: Trades,
     klines: Klines,
     best: Best,
+    orders: OrderBook,
+    phase: Phase,
     /// Log time of the last event.
     at: Timestamp,
 }
@@ -106,14 +126,35 @@ impl Market {
         at: Timestamp,
         events: &[Event],
         is_wanted: impl FnOnce() -> bool,
+        wants_orders: impl FnOnce() -> bool,
     ) -> (u64, Option<Vec<Update>>) {
         let mut state = self.lock();
         let mut updates = is_wanted().then(Vec::new);
+        let orders_before = state.orders.last();
+        let mut changes: Option<Vec<OrderChange>> = (updates.is_some() && wants_orders()).then(Vec::new);
         let aggregated_before = state.trades.last_aggregated_id();
         let mut gaps = 0;
         for event in events {
             match event {
+                Event::OrderShown(shown) => {
+                    let change = state.orders.show(shown);
+                    changes.iter_mut().for_each(|changes| changes.extend(change));
+                }
+                Event::PhaseChanged(changed) => {
+                    state.phase = Phase { changed: Some(*changed), indicated: None };
+                    updates.iter_mut().for_each(|updates| updates.push(Update::Phase(*changed)));
+                }
+                Event::AuctionIndicated(indicated) => {
+                    state.phase.indicated = Some(*indicated);
+                    updates.iter_mut().for_each(|updates| updates.push(Update::Indicated(*indicated)));
+                }
+                Event::AuctionCompleted(completed) => {
+                    state.phase.indicated = None;
+                    updates.iter_mut().for_each(|updates| updates.push(Update::Completed(*completed)));
+                }
                 Event::Traded(traded) => {
+                    let change = state.orders.trade(traded);
+                    changes.iter_mut().for_each(|changes| changes.extend(change));
                     let trade = Trade::new(traded, at);
                     if trade.id <= state.trades.last_id() {
                         continue;
@@ -141,6 +182,10 @@ impl Market {
         let best = state.book.best();
         if let Some(updates) = &mut updates {
             updates.extend(state.trades.aggregated_after(aggregated_before).into_iter().map(Update::AggTrade));
+            if let Some(changes) = changes.filter(|changes| !changes.is_empty()) {
+                let first = orders_before.next();
+                updates.push(Update::Orders(Arc::new(OrderChanges { first, changes })));
+            }
             if best != state.best {
                 updates.push(Update::Best { best, last: state.book.last().get() });
             }
@@ -158,6 +203,21 @@ impl Market {
     pub fn best_and_last(&self) -> (Best, u64) {
         let state = self.lock();
         (state.best, state.book.last().get())
+    }
+
+    /// Up to `limit` orders of each side.
+    pub fn orders(&self, limit: usize) -> OrderDepth {
+        self.lock().orders.depth(limit)
+    }
+
+    /// How many changes of the book order by order did not follow the ones before them.
+    pub fn order_gaps(&self) -> u64 {
+        self.lock().orders.gaps()
+    }
+
+    /// Where it is in its day.
+    pub fn phase(&self) -> Phase {
+        self.lock().phase
     }
 
     /// Up to `limit` levels of each side.

@@ -10,6 +10,7 @@ pub mod interval;
 pub mod json;
 pub mod klines;
 mod market;
+pub mod orders;
 pub mod render;
 pub mod span;
 pub mod ticker;
@@ -23,7 +24,7 @@ use wire::{Event, LogPosition, MarketId, PartitionId, Price, Symbol, Timestamp};
 
 pub use book::Best;
 pub use interval::Interval;
-pub use market::{Listing, Market, PARTIAL_DEPTH_MAX, Update};
+pub use market::{Listing, Market, PARTIAL_DEPTH_MAX, Phase, Update};
 pub use span::{Span, Zone};
 
 /// Who is told what happens while it happens.
@@ -31,6 +32,11 @@ pub trait Publish: Send + Sync {
     /// Whether anybody listens to this market. Cheap: asked for every command, while the market cannot be read; what it
     /// waits for must not wait for a market.
     fn is_wanted(&self, symbol: &Symbol) -> bool;
+
+    /// Whether anybody listens to this market order by order. As cheap.
+    fn wants_orders(&self, _: &Symbol) -> bool {
+        false
+    }
 
     /// Tells the updates of one command, in order.
     fn publish(&self, symbol: &Symbol, listing: &Arc<Listing>, at: Timestamp, updates: &[Update]);
@@ -140,6 +146,11 @@ impl MarketData {
         self.gaps.load(Ordering::Relaxed)
     }
 
+    /// The same of the books order by order.
+    pub fn order_gaps(&self) -> u64 {
+        self.markets().iter().map(|market| market.order_gaps()).sum()
+    }
+
     fn list(&self, listed: &wire::event::MarketListed) {
         let entry = self.entry(listed.market);
         entry.market.list(listed);
@@ -155,7 +166,8 @@ impl MarketData {
         let entry = self.entry(id);
         let listener = entry.symbol.filter(|_| self.is_live.load(Ordering::Acquire)).zip(entry.market.listing());
         let is_wanted = || listener.is_some_and(|(symbol, _)| self.publisher.is_wanted(&symbol));
-        let (gaps, updates) = entry.market.apply(now, events, is_wanted);
+        let wants_orders = || listener.is_some_and(|(symbol, _)| self.publisher.wants_orders(&symbol));
+        let (gaps, updates) = entry.market.apply(now, events, is_wanted, wants_orders);
         if let (Some((symbol, listing)), Some(updates)) = (listener, updates)
             && !updates.is_empty()
         {
@@ -193,6 +205,10 @@ fn market_of(event: &Event) -> Option<MarketId> {
         Event::Traded(traded) => Some(traded.market),
         Event::LevelChanged(change) => Some(change.market),
         Event::DepthWindowClosed(window) => Some(window.market),
+        Event::OrderShown(shown) => Some(shown.market),
+        Event::PhaseChanged(changed) => Some(changed.market),
+        Event::AuctionIndicated(indicated) => Some(indicated.market),
+        Event::AuctionCompleted(completed) => Some(completed.market),
         _ => None,
     }
 }

@@ -4,11 +4,13 @@ use futures_util::FutureExt;
 use futures_util::future::{BoxFuture, ready};
 use serde::Serialize;
 use serde_json::{Value, json};
-use wire::{MarketStatus, decimal};
+use wire::decimal;
 
 use super::Call;
 use crate::errors::{self, ApiError};
 use crate::gateway::{Answer, Gateway};
+use crate::market_data::Phase;
+use crate::names;
 use crate::order_entry::parse;
 use crate::params::Params;
 use crate::reference::Market;
@@ -50,9 +52,9 @@ fn info(gateway: &Gateway, mut params: Params) -> Answer {
     };
     let symbols: Vec<Value> = markets
         .iter()
-        .filter(|market| status.as_deref().is_none_or(|status| status == status_name(market.status)))
+        .filter(|market| status.as_deref().is_none_or(|status| status == status_of(gateway, market)))
         .filter(|_| is_spot)
-        .map(|market| symbol(market, shows_sets))
+        .map(|market| symbol(gateway, market, shows_sets))
         .collect();
     Ok(json!({
         "timezone": "UTC",
@@ -105,7 +107,7 @@ pub(super) fn check_status(gateway: &Gateway, params: &mut Params, id: wire::Mar
     let Some(wanted) = status_filter(params)? else { return Ok(()) };
     let reference = gateway.exchange.reference();
     let market = reference.market(id).ok_or(errors::INVALID_SYMBOL)?;
-    if status_name(market.status) == wanted { Ok(()) } else { Err(errors::STATUS_MISMATCH) }
+    if status_of(gateway, market) == wanted { Ok(()) } else { Err(errors::STATUS_MISMATCH) }
 }
 
 #[derive(Serialize)]
@@ -150,22 +152,20 @@ fn rate_limits(gateway: &Gateway) -> Vec<RateLimit> {
     std::iter::once(weight).chain(order_limits(gateway, None)).collect()
 }
 
-pub(super) const fn status_name(status: MarketStatus) -> &'static str {
-    match status {
-        MarketStatus::PreOpen => "PRE_TRADING",
-        MarketStatus::Auction => "AUCTION_MATCH",
-        MarketStatus::Trading | MarketStatus::PostOnly => "TRADING",
-        MarketStatus::CancelOnly => "BREAK",
-        MarketStatus::Halted => "HALT",
-        MarketStatus::Closed => "END_OF_DAY",
-        MarketStatus::Delisted => "POST_TRADING",
-    }
+/// A market's status as its cell has told it last, or as it was listed.
+pub(super) fn status_of(gateway: &Gateway, market: &Market) -> &'static str {
+    names::market_status(phase_of(gateway, market).changed.map_or(market.status, |changed| changed.status))
 }
 
-fn symbol(market: &Market, shows_sets: bool) -> Value {
+/// Where a market is in its day.
+pub(super) fn phase_of(gateway: &Gateway, market: &Market) -> Phase {
+    gateway.exchange.market_data().market_by_id(market.id).map(|market| market.phase()).unwrap_or_default()
+}
+
+fn symbol(gateway: &Gateway, market: &Market, shows_sets: bool) -> Value {
     json!({
         "symbol": market.symbol.as_str(),
-        "status": status_name(market.status),
+        "status": status_of(gateway, market),
         "baseAsset": market.base.symbol.as_str(),
         "baseAssetPrecision": 8,
         "quoteAsset": market.quote.symbol.as_str(),

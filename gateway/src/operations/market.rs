@@ -15,10 +15,13 @@ use crate::market_data::trades::AggWanted;
 use crate::market_data::{Interval, Listing, Market, Span, Zone};
 use crate::order_entry::parse;
 use crate::params::Params;
+use crate::streams::market_events;
 
 const TRADES_MAX: usize = 1_000;
 /// The most levels of a side that are told.
 pub(crate) const DEPTH_MAX: usize = 5_000;
+/// The most orders of a side that are told.
+pub(crate) const ORDERS_MAX: usize = 50_000;
 /// What a book of so many levels weighs.
 pub(crate) const WHOLE_DEPTH_WEIGHT: u32 = 250;
 
@@ -34,6 +37,8 @@ macro_rules! queries {
 queries! {
     /// `GET depth`.
     depth => query_depth;
+    /// `GET depth/orders`.
+    depth_orders => query_depth_orders;
     /// `GET trades`.
     trades => query_trades;
     /// `GET historicalTrades`.
@@ -109,6 +114,13 @@ fn query_depth(gateway: &Gateway, mut params: Params) -> Answer {
     general::check_status(gateway, &mut params, market.id())?;
     params.finish()?;
     Ok(render::depth(&market, listed(&market)?, limit))
+}
+
+fn query_depth_orders(gateway: &Gateway, mut params: Params) -> Answer {
+    let market = market(gateway, &mut params)?;
+    let limit = params.limit(500, ORDERS_MAX)?;
+    params.finish()?;
+    Ok(market_events::orders_answer(listed(&market)?, &market.orders(limit)))
 }
 
 fn query_trades(gateway: &Gateway, mut params: Params) -> Answer {
@@ -204,7 +216,7 @@ fn one_or_all(gateway: &Gateway, mut params: Params, show: impl Fn(&Market, &Lis
     let reference = gateway.exchange.reference();
     let has_status = |id: wire::MarketId| {
         let known = reference.market(id);
-        status.as_deref().is_none_or(|status| known.is_some_and(|known| general::status_name(known.status) == status))
+        status.as_deref().is_none_or(|status| known.is_some_and(|known| general::status_of(gateway, known) == status))
     };
     if is_one && wanted.iter().flatten().any(|market| !has_status(market.id)) {
         return Err(errors::STATUS_MISMATCH);

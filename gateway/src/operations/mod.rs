@@ -25,7 +25,7 @@ use crate::gateway::{Answer, Gateway, Peer};
 use crate::params::Params;
 use crate::throttle::OrderCounts;
 
-pub(crate) use market::{DEPTH_MAX, WHOLE_DEPTH_WEIGHT};
+pub(crate) use market::{DEPTH_MAX, ORDERS_MAX, WHOLE_DEPTH_WEIGHT};
 pub use table::{OPERATIONS, by_ws_method, find};
 
 /// Who may ask.

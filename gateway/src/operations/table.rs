@@ -19,6 +19,8 @@ pub static OPERATIONS: &[Operation] = &[
     get("/api/v3/time", Some("time"), |_| 1, general::time),
     get("/api/v3/exchangeInfo", Some("exchangeInfo"), |_| 20, general::exchange_info),
     get("/api/v3/depth", Some("depth"), market::depth_weight, market::depth),
+    get("/api/v3/depth/orders", Some("depth.orders"), |_| market::WHOLE_DEPTH_WEIGHT, market::depth_orders),
+    get("/api/v3/marketStatus", Some("marketStatus"), rules_weight, rules::market_status),
     get("/api/v3/trades", Some("trades.recent"), |_| 25, market::trades),
     get("/api/v3/historicalTrades", Some("trades.historical"), |_| 25, market::historical_trades),
     get("/api/v3/aggTrades", Some("trades.aggregate"), |_| 4, market::agg_trades),

@@ -11,7 +11,7 @@ use crate::market_data::ticker::{self, AVERAGE_DECIMALS, PERCENT_DECIMALS, Rolli
 use crate::market_data::trades::{AggTrade, Trade};
 use crate::market_data::{Listing, Span};
 
-fn begin(kind: &str, at_ms: u64, listing: &Listing, capacity: usize) -> Json {
+pub(super) fn begin(kind: &str, at_ms: u64, listing: &Listing, capacity: usize) -> Json {
     let mut json = Json::with_capacity(capacity);
     json.open_object();
     json.plain_field("e", kind);
@@ -20,7 +20,7 @@ fn begin(kind: &str, at_ms: u64, listing: &Listing, capacity: usize) -> Json {
     json
 }
 
-fn end(mut json: Json) -> String {
+pub(super) fn end(mut json: Json) -> String {
     json.close_object();
     json.into_text()
 }

@@ -1,6 +1,6 @@
 //! The subscriptions of every client, by market, and publishing to them.
 
-use std::collections::{HashMap, HashSet};
+use std::collections::HashMap;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock};
 
@@ -9,6 +9,7 @@ use wire::{Symbol, Timestamp};
 use super::beat::Told;
 use super::events;
 use super::frame::Frame;
+use super::market_events;
 use super::name::{Kind, Pace, StreamName};
 use super::outbox::{Content, Merged, Outbox, Property};
 use crate::market_data::book::{Depth, DepthDiff};
@@ -22,8 +23,9 @@ pub const STREAMS_MAX: usize = 1_024;
 #[derive(Default)]
 pub struct Hub {
     groups: RwLock<HashMap<Symbol, Arc<Group>>>,
-    /// The markets that have a group. Nothing else is taken while this is held.
-    wanted: RwLock<HashSet<Symbol>>,
+    /// The markets that have a group, with the subscribers of them order by order. Nothing else is taken while this is
+    /// held.
+    wanted: RwLock<HashMap<Symbol, usize>>,
     /// Streams of every market.
     all: Group,
 }
@@ -182,7 +184,7 @@ impl Group {
             topics.push(Topic::new(name));
             topics.len() - 1
         });
-        if name.is_depth() && outbox.is(Property::Snapshot) {
+        if name.is_of_book() && outbox.is(Property::Snapshot) {
             // Its place before the stream's events; the book is read and written when its turn comes, with no lock of ours.
             outbox.push_snapshot(name);
         }
@@ -226,7 +228,8 @@ impl Hub {
         // Adding under the table's lock: a group is never dropped between being found and being used.
         let mut groups = self.groups.write().unwrap_or_else(PoisonError::into_inner);
         groups.entry(name.symbol).or_default().add(name, outbox);
-        self.wanted.write().unwrap_or_else(PoisonError::into_inner).insert(name.symbol);
+        let mut wanted = self.wanted.write().unwrap_or_else(PoisonError::into_inner);
+        *wanted.entry(name.symbol).or_default() += usize::from(name.kind == Kind::Orders);
     }
 
     fn remove(&self, name: &StreamName, outbox: &Arc<Outbox>) {
@@ -235,16 +238,27 @@ impl Hub {
             return;
         }
         let mut groups = self.groups.write().unwrap_or_else(PoisonError::into_inner);
-        if groups.get(&name.symbol).is_some_and(|group| group.remove(name, outbox)) {
+        let is_over = groups.get(&name.symbol).is_some_and(|group| group.remove(name, outbox));
+        let mut wanted = self.wanted.write().unwrap_or_else(PoisonError::into_inner);
+        if is_over {
             groups.remove(&name.symbol);
-            self.wanted.write().unwrap_or_else(PoisonError::into_inner).remove(&name.symbol);
+            wanted.remove(&name.symbol);
+        } else if name.kind == Kind::Orders
+            && let Some(subscribers) = wanted.get_mut(&name.symbol)
+        {
+            *subscribers = subscribers.saturating_sub(1);
         }
     }
 }
 
 impl Publish for Hub {
     fn is_wanted(&self, symbol: &Symbol) -> bool {
-        self.all.is_wanted() || self.wanted.read().unwrap_or_else(PoisonError::into_inner).contains(symbol)
+        self.all.is_wanted() || self.wanted.read().unwrap_or_else(PoisonError::into_inner).contains_key(symbol)
+    }
+
+    fn wants_orders(&self, symbol: &Symbol) -> bool {
+        let wanted = self.wanted.read().unwrap_or_else(PoisonError::into_inner);
+        wanted.get(symbol).is_some_and(|subscribers| *subscribers > 0)
     }
 
     fn publish(&self, symbol: &Symbol, listing: &Arc<Listing>, at: Timestamp, updates: &[Update]) {
@@ -271,6 +285,18 @@ fn publish_one(topic: &mut Topic, listing: &Arc<Listing>, at_ms: u64, update: &U
         // Held back by market: the latest of one must not supersede another's.
         (Kind::AllBookTickers, Update::Best { best, last }) => {
             topic.tell(events::book_ticker(listing, *best, *last), Content::Every);
+        }
+        (Kind::Orders, Update::Orders(changes)) => {
+            topic.tell(market_events::orders(listing, at_ms, changes), Content::Every);
+        }
+        (Kind::Status, Update::Phase(changed)) => {
+            topic.tell(market_events::status(listing, at_ms, changed), Content::Every);
+        }
+        (Kind::Auction, Update::Indicated(indicated)) => {
+            topic.tell(market_events::indicated(listing, at_ms, indicated), Content::Latest);
+        }
+        (Kind::Auction, Update::Completed(completed)) => {
+            topic.tell(market_events::completed(listing, at_ms, completed), Content::Every);
         }
         (Kind::Depth(_) | Kind::PartialDepth(..), Update::Window { diff, depth }) => {
             topic.window(listing, at_ms, diff, depth);

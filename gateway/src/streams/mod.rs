@@ -9,6 +9,7 @@ mod beat;
 pub(crate) mod events;
 mod frame;
 mod hub;
+pub(crate) mod market_events;
 mod name;
 mod outbox;
 

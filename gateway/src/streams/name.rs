@@ -41,6 +41,12 @@ pub enum Kind {
     Rolling(WindowSize),
     /// The average price of some minutes.
     AvgPrice,
+    /// The book, order by order.
+    Orders,
+    /// Auctions: what they would come to, and what they came to.
+    Auction,
+    /// In which phase the market is.
+    Status,
     /// Trades that were agreed elsewhere: there are none.
     BlockTrade,
     /// Reference prices: there are none.
@@ -114,6 +120,9 @@ impl StreamName {
                 "ticker" => Kind::Ticker,
                 "miniTicker" => Kind::MiniTicker,
                 "avgPrice" => Kind::AvgPrice,
+                "l3" => Kind::Orders,
+                "auction" => Kind::Auction,
+                "status" => Kind::Status,
                 "blockTrade" => Kind::BlockTrade,
                 "referencePrice" => Kind::ReferencePrice,
                 _ => match what.strip_prefix("ticker_") {
@@ -125,9 +134,9 @@ impl StreamName {
         Some(StreamName { symbol, kind, spelled })
     }
 
-    /// Whether it tells the changes of a book.
-    pub fn is_depth(&self) -> bool {
-        matches!(self.kind, Kind::Depth(_))
+    /// Whether it tells the changes of a book, which a client may wish to have whole first.
+    pub fn is_of_book(&self) -> bool {
+        matches!(self.kind, Kind::Depth(_) | Kind::Orders)
     }
 
     /// Whether it speaks of every market.
@@ -159,6 +168,9 @@ impl fmt::Display for StreamName {
             Kind::AllRolling(size) => write!(f, "!ticker_{}@arr", size.name()),
             Kind::MiniTicker => f.write_str("@miniTicker"),
             Kind::AvgPrice => f.write_str("@avgPrice"),
+            Kind::Orders => f.write_str("@l3"),
+            Kind::Auction => f.write_str("@auction"),
+            Kind::Status => f.write_str("@status"),
             Kind::BlockTrade => f.write_str("@blockTrade"),
             Kind::ReferencePrice => f.write_str("@referencePrice"),
             Kind::AllTickers => f.write_str("!ticker@arr"),
@@ -199,6 +211,9 @@ mod tests {
             "btcusdt@kline_1m",
             "btcusdt@kline_1M",
             "btcusdt@kline_1d@+08:00",
+            "btcusdt@l3",
+            "btcusdt@auction",
+            "btcusdt@status",
             "btcusdt@blockTrade",
             "btcusdt@referencePrice",
             "btcusdt@ticker",

@@ -17,9 +17,11 @@ use super::socket::{Heard, Over, Patience, Socket};
 use crate::accounts::{Right, UserEvent};
 use crate::errors::{self, ApiError};
 use crate::gateway::{self, Gateway, Peer};
-use crate::operations::{DEPTH_MAX, WHOLE_DEPTH_WEIGHT};
+use crate::operations::{DEPTH_MAX, ORDERS_MAX, WHOLE_DEPTH_WEIGHT};
 use crate::params::INTEGER_RANGE;
-use crate::streams::{Bounds, Frame, Outbox, Property, STREAMS_MAX, StreamName, Subscriber, Taken, events};
+use crate::streams::{
+    Bounds, Frame, Kind, Outbox, Property, STREAMS_MAX, StreamName, Subscriber, Taken, events, market_events,
+};
 use crate::time_unit::TimeUnit;
 
 /// So many messages a client may send at once, and then so many a second: requests, pings and pongs.
@@ -108,7 +110,7 @@ impl Wanted {
 /// Weighs the whole books of the depth streams among `names`: each what it weighs over REST.
 fn weigh_books<'a>(gateway: &Gateway, peer: Peer, names: impl Iterator<Item = &'a StreamName>) -> Result<(), ApiError> {
     let data = gateway.exchange.market_data();
-    let books = names.filter(|name| name.is_depth() && data.market(name.symbol.as_str()).is_some()).count();
+    let books = names.filter(|name| name.is_of_book() && data.market(name.symbol.as_str()).is_some()).count();
     let Some(books) = u32::try_from(books).ok().filter(|books| *books > 0) else { return Ok(()) };
     gateway.throttle.weigh(peer.ip, books.saturating_mul(WHOLE_DEPTH_WEIGHT), gateway.now_us()).map(|_| ())
 }
@@ -382,7 +384,11 @@ fn last_words(over: Over) -> Option<Utf8Bytes> {
 /// The whole book for a depth stream; `None` of a market that is not listed.
 fn snapshot(gateway: &Gateway, name: &StreamName, outbox: &Outbox) -> Option<Frame> {
     let market = gateway.exchange.market_data().market(name.symbol.as_str())?;
-    let event = events::depth_snapshot(market.listing()?, super::clock_ms(), &market.depth(DEPTH_MAX));
+    let (listing, now_ms) = (market.listing()?, super::clock_ms());
+    let event = match name.kind {
+        Kind::Orders => market_events::orders_snapshot(listing, now_ms, &market.orders(ORDERS_MAX)),
+        _ => events::depth_snapshot(listing, now_ms, &market.depth(DEPTH_MAX)),
+    };
     let event = outbox.unit().event(&event);
     Some(match outbox.is_combined() {
         true => events::combined(&name.to_string(), &event).into(),

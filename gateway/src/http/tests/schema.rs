@@ -9,8 +9,8 @@ use futures_util::{SinkExt, StreamExt};
 use serde_json::Map;
 use tokio_tungstenite::connect_async;
 use tokio_tungstenite::tungstenite::Message;
-use wire::event::{Credited, DepthWindowClosed, LevelChanged, Traded};
-use wire::{Event, OrderId, Side, TradeId, UpdateId};
+use wire::event::{AuctionIndicated, Credited, DepthWindowClosed, LevelChanged, OrderShown, PhaseChanged, Traded};
+use wire::{BookSequence, Event, MarketStatus, OrderId, PhaseCause, Side, TradeId, UpdateId};
 
 use super::*;
 use crate::operations::{OPERATIONS, Security};
@@ -120,15 +120,35 @@ fn market_events() -> Vec<Event> {
         taker_side: Side::Buy,
         taker: OrderId::new(2),
         maker: OrderId::new(1),
-        sequence: Default::default(),
+        sequence: BookSequence::new(2),
         is_auction: false,
     };
+    let shown = OrderShown {
+        market: BTCUSDT,
+        sequence: BookSequence::new(1),
+        order: OrderId::new(1),
+        side: Side::Sell,
+        price: price(5_000_000),
+        qty: qty(1_000),
+        is_last: true,
+    };
+    let phase = PhaseChanged {
+        market: BTCUSDT,
+        number: 1,
+        status: MarketStatus::Auction,
+        cause: PhaseCause::Schedule,
+        until: wire::Timestamp::from_nanos(START_NS + 1_000_000_000),
+    };
+    let indicated = AuctionIndicated { market: BTCUSDT, price: Some(price(5_000_000)), qty: qty(100), surplus: -5 };
     let window = DepthWindowClosed { market: BTCUSDT, first: UpdateId::new(1), last: UpdateId::new(2) };
     vec![
         level(Side::Buy, 4_999_900, 1),
         level(Side::Sell, 5_000_100, 2),
+        Event::OrderShown(shown),
         Event::Traded(traded),
         Event::DepthWindowClosed(window),
+        Event::PhaseChanged(phase),
+        Event::AuctionIndicated(indicated),
     ]
 }
 
@@ -138,6 +158,8 @@ const READS: &[(&str, &str, &str)] = &[
     ("time", "", "time"),
     ("exchangeInfo", "", "exchange-info"),
     ("depth", "symbol=BTCUSDT", "depth"),
+    ("depth/orders", "symbol=BTCUSDT", "depth-orders"),
+    ("marketStatus", "", "market-status"),
     ("trades", "symbol=BTCUSDT", "trades"),
     ("historicalTrades", "symbol=BTCUSDT", "trades"),
     ("aggTrades", "symbol=BTCUSDT", "agg-trades"),
@@ -219,6 +241,9 @@ async fn every_event_follows_its_schema() {
         "btcusdt@ticker_1h",
         "btcusdt@avgPrice",
         "btcusdt@kline_1m",
+        "btcusdt@l3",
+        "btcusdt@status",
+        "btcusdt@auction",
     ];
     let url = format!("ws://{}/stream?streams={}", server.address, streams.join("/"));
     let (mut client, _) = connect_async(url).await.unwrap();
@@ -246,6 +271,9 @@ async fn every_event_follows_its_schema() {
             "ticker" => "stream-ticker",
             "avgPrice" => "stream-average-price",
             "kline_1m" => "stream-kline",
+            "l3" => "stream-l3",
+            "status" => "stream-market-status",
+            "auction" => "stream-auction",
             _ => "stream-rolling-window",
         };
         follows(name, &told["data"]);
@@ -348,6 +376,10 @@ const STREAMS: &[(&str, &str)] = &[
     ("{symbol}@ticker", "stream-ticker"),
     ("{symbol}@ticker_{window}", "stream-rolling-window"),
     ("{symbol}@avgPrice", "stream-average-price"),
+    ("{symbol}@kline_{interval}@+08:00", "stream-kline"),
+    ("{symbol}@l3", "stream-l3"),
+    ("{symbol}@status", "stream-market-status"),
+    ("{symbol}@auction", "stream-auction"),
 ];
 
 const USER_EVENTS: &[&str] = &[
@@ -366,6 +398,9 @@ fn asyncapi() -> Value {
         let mut messages = json!({ *name: message(name) });
         if *name == "stream-depth" {
             messages["stream-depth-snapshot"] = message("stream-depth-snapshot");
+        }
+        if *name == "stream-l3" {
+            messages["stream-l3-snapshot"] = message("stream-l3-snapshot");
         }
         channels.insert((*stream).to_owned(), json!({ "address": format!("/ws/{stream}"), "messages": messages }));
     }

@@ -327,3 +327,81 @@ async fn what_waits_for_a_key_that_is_revoked_is_not_told() {
     let listed = ask(&mut client, json!({"method": "LIST_SUBSCRIPTIONS", "id": 2})).await;
     assert_eq!(listed["result"], json!([]));
 }
+
+fn shown(sequence: u64, order: u64, qty: i64) -> Event {
+    Event::OrderShown(wire::event::OrderShown {
+        market: wire::MarketId::new(1),
+        sequence: wire::BookSequence::new(sequence),
+        order: OrderId::new(order),
+        side: Side::Buy,
+        price: wire::Price::new(10_000).unwrap(),
+        qty: wire::Qty::new(qty).unwrap(),
+        is_last: true,
+    })
+}
+
+#[tokio::test]
+async fn a_book_is_told_order_by_order_after_the_whole_of_it() {
+    let mut server = Server::start().await;
+    server.market(&[shown(1, 11, 150_000), shown(2, 12, 50_000)]);
+    let mut client = server.connect("/ws/btcusdt@l3?snapshot=true").await;
+    let whole = hear(&mut client).await;
+    assert_eq!((&whole["e"], &whole["lastUpdateId"]), (&json!("l3Snapshot"), &json!(2)));
+    assert_eq!(whole["bids"], json!([["100.00000000", "1.50000000", 11], ["100.00000000", "0.50000000", 12]]));
+    server.market(&[shown(3, 11, 0), shown(4, 13, 100_000)]);
+    let told = hear(&mut client).await;
+    assert_eq!((&told["e"], &told["U"], &told["u"]), (&json!("l3"), &json!(3), &json!(4)));
+    assert_eq!(told["c"][0], json!(["SHOW", 11, "BUY", "100.00000000", "0.00000000", true]));
+    let mut api = server.api().await;
+    let answer = ask(&mut api, json!({"id": 1, "method": "depth.orders", "params": {"symbol": "BTCUSDT"}})).await;
+    assert_eq!(answer["result"]["bids"][1], json!(["100.00000000", "1.00000000", 13]));
+    // Nobody listens any more: nothing of it is written, and the book goes on.
+    drop(client);
+    server.market(&[shown(5, 12, 0)]);
+    assert_eq!(server.gateway.exchange.market_data().order_gaps(), 0);
+}
+
+#[tokio::test]
+async fn a_change_of_phase_is_told_and_shown_by_exchange_info() {
+    use wire::event::{AuctionCompleted, AuctionIndicated, PhaseChanged};
+    use wire::{MarketId, MarketStatus, PhaseCause, Price, Qty};
+
+    let mut server = Server::start().await;
+    let mut client = server.connect("/stream?streams=btcusdt@status/btcusdt@auction").await;
+    ask(&mut client, json!({"method": "LIST_SUBSCRIPTIONS", "id": 1})).await;
+    let market = MarketId::new(1);
+    let phase = |number, status| {
+        let until = Timestamp::from_nanos(9_000_000);
+        Event::PhaseChanged(PhaseChanged { market, number, status, cause: PhaseCause::Volatility, until })
+    };
+    server.market(&[phase(1, MarketStatus::Auction)]);
+    let told = hear(&mut client).await;
+    assert_eq!(told["stream"], "btcusdt@status");
+    assert_eq!(
+        (&told["data"]["X"], &told["data"]["r"], &told["data"]["T"]),
+        (&json!("AUCTION_MATCH"), &json!("VOLATILITY"), &json!(9))
+    );
+    let indicated = AuctionIndicated { market, price: Price::new(10_000), qty: Qty::new(5).unwrap(), surplus: -7 };
+    server.market(&[Event::AuctionIndicated(indicated)]);
+    let told = hear(&mut client).await["data"].clone();
+    assert_eq!((&told["p"], &told["o"], &told["S"]), (&json!("100.00000000"), &json!("0.00007000"), &json!("SELL")));
+    let mut api = server.api().await;
+    let mut result = async |method: &str, params: Value| {
+        ask(&mut api, json!({"id": 1, "method": method, "params": params})).await["result"].clone()
+    };
+    let info = result("exchangeInfo", json!({"symbol": "BTCUSDT"})).await;
+    assert_eq!(info["symbols"][0]["status"], "AUCTION_MATCH");
+    assert_eq!(result("exchangeInfo", json!({"symbolStatus": "TRADING"})).await["symbols"], json!([]));
+    let status = result("marketStatus", json!({"symbol": "BTCUSDT"})).await;
+    assert_eq!((&status[0]["phase"], &status[0]["auction"]["price"]), (&json!("AUCTION"), &json!("100.00000000")));
+    let completed = AuctionCompleted { market, price: Price::new(10_000).unwrap(), qty: Qty::new(5).unwrap() };
+    server.market(&[Event::AuctionCompleted(completed), phase(2, MarketStatus::Trading)]);
+    // Two streams, in no order.
+    let told = [hear(&mut client).await, hear(&mut client).await];
+    assert!(told.iter().any(|told| told["data"]["e"] == "auctionCompleted"), "{told:?}");
+    let status = result("marketStatus", json!({"symbol": "BTCUSDT"})).await;
+    assert_eq!(
+        (&status[0]["status"], &status[0]["auction"], &status[0]["number"]),
+        (&json!("TRADING"), &Value::Null, &json!(2))
+    );
+}
