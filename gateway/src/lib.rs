@@ -29,6 +29,7 @@ pub mod streams;
 mod testing;
 pub mod throttle;
 mod time_unit;
+mod trace;
 pub mod ws;
 
 pub use config::{GatewayConfig, Limits};

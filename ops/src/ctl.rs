@@ -18,6 +18,7 @@ mod fees;
 mod key;
 mod market;
 mod status;
+mod trace;
 mod withdrawal;
 
 /// `mainstay ctl`.
@@ -69,6 +70,8 @@ enum Command {
     /// Markets: their phases, schedules, filters and price limits.
     #[command(subcommand)]
     Market(market::Command),
+    /// Show one command of the log, who sent it, and what came of it.
+    Trace(trace::Args),
 }
 
 #[derive(Debug, clap::Subcommand)]
@@ -132,6 +135,7 @@ pub fn main(args: Args) -> miette::Result<ExitCode> {
             Command::Chain(command) => chain::run(&place, command).await,
             Command::Withdrawal(command) => withdrawal::run(&place, command).await,
             Command::Market(command) => market::run(&place.operator().await?, command).await,
+            Command::Trace(args) => trace::run(&place.operator().await?, args).await,
         }
     })?;
     Ok(ExitCode::SUCCESS)

@@ -26,6 +26,9 @@ use clap::Parser;
 #[derive(Debug, Parser)]
 #[command(name = "mainstay", version, about, long_about = None, propagate_version = true)]
 struct Cli {
+    /// How lines of the log are written; MAINSTAY_LOG says it as well.
+    #[arg(long, value_name = "FORM", value_enum, global = true)]
+    log: Option<logging::Form>,
     #[command(subcommand)]
     command: Command,
 }
@@ -59,7 +62,9 @@ fn main() -> ExitCode {
     if !lifeline::tie() {
         return ExitCode::FAILURE;
     }
-    let outcome = match Cli::parse().command {
+    let cli = Cli::parse();
+    logging::choose(cli.log);
+    let outcome = match cli.command {
         Command::Demo(args) => demo::main(args),
         Command::Node(args) => node::main(args),
         Command::Gateway(args) => gateway::main(args),

@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::{Duration, Instant};
 
-use cluster_client::{Cluster, ClusterConfig, ClusterError, Session, StreamItem};
+use cluster_client::{Cluster, ClusterConfig, ClusterError, EventStream, Session, StreamItem};
 use miette::{IntoDiagnostic, WrapErr};
 use wire::codec::v1;
 use wire::command::Reply;
@@ -111,6 +111,11 @@ impl Operator {
             .await
             .map_err(|_| miette::miette!("the ledger's partition had no leader for {} s", CLUSTER_TIMEOUT.as_secs()))?;
         Ok(Operator { cluster: connected, session, ledger })
+    }
+
+    /// A partition's events from a position on.
+    pub fn events(&self, partition: PartitionId, from: LogPosition) -> EventStream {
+        self.cluster.subscribe(partition, from)
     }
 
     /// Who leads a partition.

@@ -73,7 +73,7 @@ impl Keys {
             kind => {
                 key.verifier = self.verifier(kind, added);
                 if key.verifier.is_none() {
-                    tracing::warn!(key = %added.key, "an API key is unusable here: its material cannot be opened");
+                    tracing::warn!(account = %added.account, "an API key is unusable here: its material cannot be opened");
                 }
             }
         }

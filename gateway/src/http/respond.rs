@@ -8,6 +8,7 @@ use hyper::{HeaderMap, Response, StatusCode};
 use crate::errors::ApiError;
 use crate::operations::Executed;
 use crate::time_unit::TimeUnit;
+use crate::trace::{self, Trace};
 
 const JSON: HeaderValue = HeaderValue::from_static("application/json;charset=UTF-8");
 const USED_WEIGHT: HeaderName = HeaderName::from_static("x-mbx-used-weight");
@@ -31,6 +32,17 @@ pub(super) fn executed(executed: Executed, unit: TimeUnit) -> Response<Full<Byte
     if let Some(counts) = executed.orders {
         headers.insert(ORDER_COUNT_10S, counts.per_10s.into());
         headers.insert(ORDER_COUNT_1D, counts.per_day.into());
+    }
+    response
+}
+
+/// Says under which name the request was followed, and where in the log it is.
+pub(super) fn traced(mut response: Response<Full<Bytes>>, trace: &Trace) -> Response<Full<Bytes>> {
+    let headers = response.headers_mut();
+    for (name, value) in [(trace::NAME_HEADER, trace.name()), (trace::LOG_HEADER, &trace.places().join(","))] {
+        if let Ok(value) = HeaderValue::from_str(value) {
+            headers.insert(HeaderName::from_static(name), value);
+        }
     }
     response
 }

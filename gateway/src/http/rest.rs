@@ -15,6 +15,7 @@ use crate::gateway::{Gateway, Peer};
 use crate::operations::{self, Operation, Security};
 use crate::params::Params;
 use crate::time_unit::TimeUnit;
+use crate::trace::{self, Trace};
 
 /// How much of a body beyond the limit is read and thrown away before the refusal.
 const DISCARDED_BYTES_MAX: usize = 32 * 1024 * 1024;
@@ -41,8 +42,12 @@ pub(super) async fn answer(gateway: &Arc<Gateway>, request: Request<Incoming>, p
         }
     };
     match read(gateway, operation, peer, request).await {
-        Ok((caller, params)) => {
+        Ok(Asked { caller, params, trace: None }) => {
             respond::executed(operations::execute(gateway, operation, peer, caller, params).await, unit)
+        }
+        Ok(Asked { caller, params, trace: Some(trace) }) => {
+            let executed = operations::execute_traced(gateway, operation, peer, caller, params, &trace).await;
+            respond::traced(respond::executed(executed, unit), &trace)
         }
         Err(Unreadable { error, closes: true }) => respond::closing_error(&error),
         Err(Unreadable { error, closes: false }) => {
@@ -69,6 +74,14 @@ fn time_unit(headers: &HeaderMap) -> Result<TimeUnit, ApiError> {
     }
 }
 
+/// A request that was read.
+struct Asked {
+    caller: Option<Caller>,
+    params: Params,
+    /// Of a request that its client follows.
+    trace: Option<Arc<Trace>>,
+}
+
 struct Unreadable {
     error: ApiError,
     /// Whether the connection is of no more use.
@@ -86,7 +99,7 @@ async fn read(
     operation: &Operation,
     peer: Peer,
     request: Request<Incoming>,
-) -> Result<(Option<Caller>, Params), Unreadable> {
+) -> Result<Asked, Unreadable> {
     let (head, body) = request.into_parts();
     let body = read_body(gateway, body).await?;
     let header = |name| head.headers.get(name).and_then(|value| value.to_str().ok());
@@ -99,19 +112,23 @@ async fn read(
     let mut params = carried.params;
     let key = header(API_KEY);
     let caller = match operation.security {
-        Security::Public => return Ok((None, params)),
-        Security::Stream => auth::by_key(&gateway.exchange, peer, key.ok_or(errors::BAD_API_KEY)?)?.0,
+        Security::Public => None,
+        Security::Stream => Some(auth::by_key(&gateway.exchange, peer, key.ok_or(errors::BAD_API_KEY)?)?.0),
         Security::Read | Security::Trade => {
             let now_us = gateway.now_us();
-            auth::signed_payload(&gateway.exchange, peer, key, &carried.payload, &mut params, now_us)?
+            Some(auth::signed_payload(&gateway.exchange, peer, key, &carried.payload, &mut params, now_us)?)
         }
+    };
+    let trace = match (Trace::take(&mut params)?, header(trace::NAME_HEADER)) {
+        (None, Some(name)) => Some(Trace::named(name)?),
+        (trace, _) => trace,
     };
     if let Some(wish) = header(IDENTICAL_RETRY).filter(|_| operation.orders == 1)
         && params.get(RETRY_PARAMETER).is_none()
     {
         params.put(RETRY_PARAMETER, wish.to_owned());
     }
-    Ok((Some(caller), params))
+    Ok(Asked { caller, params, trace })
 }
 
 async fn read_body(gateway: &Gateway, mut body: Incoming) -> Result<Bytes, Unreadable> {

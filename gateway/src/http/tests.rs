@@ -621,3 +621,34 @@ async fn a_header_asks_for_an_identical_retry_as_the_parameter_does() {
     let headers = "X-Identical-Retry: true\r\n";
     assert_eq!(server.call("GET", "/api/v3/ping", headers, &[]).await.status, 200);
 }
+
+#[tokio::test]
+async fn a_request_that_is_named_is_answered_with_its_place_in_the_log() {
+    let server = server().await;
+    let place = |header: &str, parameter: &str| {
+        let now_ms = server.gateway.now_us() / 1_000;
+        let payload = format!("{BUY}{parameter}&timestamp={now_ms}");
+        let target = format!("/api/v3/order?{payload}&signature={}", sign(ALICE_SECRET, &payload));
+        (target, format!("X-MBX-APIKEY: {ALICE_KEY}\r\n{header}"))
+    };
+    for (header, parameter) in
+        [("X-Trace-Id: my-1\r\n", ""), ("", "&traceId=my-1"), ("X-Trace-Id: other\r\n", "&traceId=my-1")]
+    {
+        let (target, headers) = place(header, parameter);
+        let answer = server.call("POST", &target, &headers, &[]).await;
+        assert_eq!(answer.status, 200, "{answer:?}");
+        assert!(answer.head.contains("\r\nx-trace-id: my-1\r\n"), "{}", answer.head);
+        let position = answer.head.split("x-trace-log: 1/").nth(1).and_then(|rest| rest.split("\r\n").next());
+        assert!(position.unwrap().parse::<u64>().unwrap() > 0, "{}", answer.head);
+    }
+    let (target, headers) = place("", "");
+    assert!(!server.call("POST", &target, &headers, &[]).await.head.contains("x-trace"), "nobody asked");
+    let read = server.call("GET", "/api/v3/time", "X-Trace-Id: t\r\n", &[]).await;
+    assert!(
+        read.head.contains("x-trace-id: t\r\nx-trace-log: \r\n") || read.head.contains("x-trace-id: t"),
+        "{}",
+        read.head
+    );
+    let bad = server.call("GET", "/api/v3/time", "X-Trace-Id: a b\r\n", &[]).await;
+    assert_eq!((bad.status, &bad.body["code"]), (400, &json!(-1100)));
+}

@@ -24,6 +24,7 @@ use crate::errors::{self, ApiError};
 use crate::gateway::{Answer, Gateway, Peer};
 use crate::params::Params;
 use crate::throttle::OrderCounts;
+use crate::trace::{self, Trace};
 
 pub(crate) use market::{DEPTH_MAX, ORDERS_MAX, WHOLE_DEPTH_WEIGHT};
 pub use table::{OPERATIONS, by_ws_method, find};
@@ -130,6 +131,27 @@ pub async fn execute(
     }
     executed.answer = run(gateway, operation, caller, params, now_us, &mut executed.orders).await;
     gateway.metrics.answered(operation, &executed.answer, gateway.now_us().saturating_sub(now_us));
+    executed
+}
+
+/// As [`execute`], of a request that its client follows: one line in the log says what became of it.
+pub async fn execute_traced(
+    gateway: &Arc<Gateway>,
+    operation: &'static Operation,
+    peer: Peer,
+    caller: Option<Caller>,
+    params: Params,
+    trace: &Arc<Trace>,
+) -> Executed {
+    let from_us = gateway.now_us();
+    let doing = execute(gateway, operation, peer, caller, params);
+    let executed = trace::following(Some(Arc::clone(trace)), doing).await;
+    let (status, code) = executed.answer.as_ref().map_or_else(|error| (error.status, error.code), |_| (200, 0));
+    let (verb, path) = (operation.rest.0.as_str(), operation.rest.1);
+    let account = caller.map_or(0, |caller| caller.account.get());
+    let took_us = gateway.now_us().saturating_sub(from_us);
+    let (trace, log) = (trace.name(), trace.places().join(","));
+    tracing::info!(trace, log, verb, path, account, status, code, took_us, "a request that is followed");
     executed
 }
 

@@ -30,6 +30,7 @@ use crate::errors::{self, ApiError};
 use crate::gateway::{Answer, Gateway};
 use crate::market_data::render;
 use crate::params::Params;
+use crate::trace;
 
 /// Places an order and waits for what becomes of it.
 pub async fn place(gateway: &Arc<Gateway>, caller: Caller, params: Params) -> Answer {
@@ -169,7 +170,9 @@ async fn request(gateway: &Gateway, command: &Command) -> Result<Replied, ApiErr
 async fn request_within(gateway: &Gateway, command: &Command, timeout: Duration) -> Result<Replied, ClusterError> {
     let mut bytes = Vec::with_capacity(160);
     v1::encode_command(command, &mut bytes);
-    gateway.ledger.request(bytes, timeout).await
+    let replied = gateway.ledger.request(bytes, timeout).await?;
+    trace::passed(gateway.exchange.ledger(), replied.position);
+    Ok(replied)
 }
 
 async fn outcome<T>(receiver: oneshot::Receiver<T>, deadline: Instant) -> Result<T, ApiError> {

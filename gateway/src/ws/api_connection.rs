@@ -28,6 +28,7 @@ use crate::gateway::{self, Answer, Gateway, Peer};
 use crate::operations::{self, Executed, Operation, Security};
 use crate::params::Params;
 use crate::time_unit::TimeUnit;
+use crate::trace::Trace;
 
 /// Requests of one connection that may be unanswered; further ones are answered busy.
 pub const REQUESTS_MAX: usize = 1_024;
@@ -216,7 +217,9 @@ impl Connection {
         if self.running.len() >= REQUESTS_MAX {
             return Some(self.refuse(&request.id, errors::BUSY));
         }
-        let (caller, tells_limits) = match self.admit(operation, &mut request.params, now_us) {
+        let admitted = self.admit(operation, &mut request.params, now_us);
+        let admitted = admitted.and_then(|admitted| Ok((admitted, Trace::take(&mut request.params)?)));
+        let ((caller, tells_limits), trace) = match admitted {
             Ok(admitted) => admitted,
             Err(error) => {
                 let refused = operations::refuse(&self.gateway, operation, self.peer, error);
@@ -229,9 +232,18 @@ impl Connection {
             None => caller,
         });
         let (gateway, peer, id, unit) = (Arc::clone(&self.gateway), self.peer, request.id, self.unit);
+        let Some(trace) = trace else {
+            let running = async move {
+                let executed = operations::execute(&gateway, operation, peer, caller, request.params).await;
+                Done::Said(Some(executed_answer(&gateway, &id, executed, tells_limits, unit)))
+            };
+            return self.run_on(running.boxed());
+        };
         let running = async move {
-            let executed = operations::execute(&gateway, operation, peer, caller, request.params).await;
-            Done::Said(Some(executed_answer(&gateway, &id, executed, tells_limits, unit)))
+            let params = request.params;
+            let executed = operations::execute_traced(&gateway, operation, peer, caller, params, &trace).await;
+            let answer = executed_answer(&gateway, &id, executed, tells_limits, unit);
+            Done::Said(Some(api_request::with_trace(&answer, trace.name(), &trace.places()).into()))
         };
         self.run_on(running.boxed())
     }

@@ -186,6 +186,13 @@ pub fn answer(id: &RequestId, result: &Result<String, ApiError>, used: Option<Us
     text
 }
 
+/// An answer that says under which name its request was followed, and where in the log it is.
+pub fn with_trace(answer: &str, name: &str, places: &[String]) -> String {
+    let open = answer.strip_suffix('}').unwrap_or(answer);
+    let places = serde_json::json!(places);
+    format!(r#"{open},"trace":{{"id":"{name}","log":{places}}}}}"#)
+}
+
 /// A user event in the envelope of its subscription, with its number for who wishes to know it.
 pub fn user_event(subscription: u64, sequence: Option<u64>, event: &str) -> String {
     match sequence {

@@ -17,7 +17,7 @@ use tokio::process::Command;
 use tokio::sync::mpsc;
 use tokio::time::Instant;
 
-use crate::lifeline;
+use crate::{lifeline, logging};
 
 const FAREWELL: Duration = Duration::from_secs(5);
 /// How much of what a process said on its standard error is shown when it ends.
@@ -110,6 +110,9 @@ impl Children {
         // Its own group, so that ^C at the terminal reaches the demo alone, which then ends the others in order.
         command.process_group(0).kill_on_drop(true);
         command.env(lifeline::VARIABLE, std::process::id().to_string());
+        if logging::form() == logging::Form::Json {
+            command.env(logging::VARIABLE, "json");
+        }
         let mut child = command.spawn()?;
         let pid = child.id().ok_or_else(|| io::Error::other("the process has no id"))?;
         self.running.insert(role, pid);

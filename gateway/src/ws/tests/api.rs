@@ -356,3 +356,19 @@ async fn orders_of_a_connection_that_wishes_so_end_with_it() {
     assert!(tokio::time::timeout(Duration::from_millis(700), hear(&mut client)).await.is_err(), "told once");
     assert_eq!(leases().len(), lost, "and not renewed any more");
 }
+
+#[tokio::test]
+async fn a_request_that_is_named_is_answered_with_its_place_in_the_log() {
+    let server = Server::start().await;
+    let mut client = server.api().await;
+    let mut order = limit_order("followed");
+    order["traceId"] = "my-1".into();
+    let answer = ask(&mut client, json!({"id": 1, "method": "order.place", "params": signed(order)})).await;
+    assert_eq!((&answer["status"], &answer["trace"]["id"]), (&json!(200), &json!("my-1")), "{answer}");
+    let place = answer["trace"]["log"][0].as_str().unwrap();
+    assert!(place.strip_prefix("1/").unwrap().parse::<u64>().unwrap() > 0, "{place}");
+    let answer = ask(&mut client, json!({"id": 2, "method": "time", "params": {"traceId": "a b"}})).await;
+    assert_eq!(answer["error"]["code"], -1100);
+    let answer = ask(&mut client, json!({"id": 3, "method": "time"})).await;
+    assert!(answer.get("trace").is_none());
+}

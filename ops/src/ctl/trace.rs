@@ -1,0 +1,113 @@
+//! `mainstay ctl trace 1/4711`: one command of the log, who sent it, and what came of it.
+//!
+//! A place is what a gateway answers to a request that its client follows (`X-Trace-Id`). The command's own events come from
+//! its partition; what happens to its order afterwards, from every partition, by the order's id.
+
+use std::collections::BTreeSet;
+use std::time::Duration;
+
+use cluster_client::StreamItem;
+use miette::IntoDiagnostic;
+use wire::{Event, LogPosition, OrderId, PartitionId, Timestamp};
+
+use crate::operator::Operator;
+
+/// How long an event is waited for: they are read from the archive, so that silence is the end.
+const SILENCE: Duration = Duration::from_millis(700);
+/// Commands of the ledger's partition behind the first one that are looked at.
+const LATER_MAX: u64 = 20_000;
+
+/// What to look for.
+#[derive(Debug, clap::Args)]
+pub struct Args {
+    /// Where: the partition's number and the position in its log, as a gateway answers it.
+    #[arg(value_name = "PARTITION/POSITION", value_parser = place)]
+    place: (PartitionId, LogPosition),
+}
+
+fn place(text: &str) -> Result<(PartitionId, LogPosition), String> {
+    let (partition, position) = text.split_once('/').ok_or("a place is a partition and a position, such as 1/4711")?;
+    let partition = partition.parse().map_err(|error| format!("{partition} is no partition: {error}"))?;
+    let position = position.parse().map_err(|error| format!("{position} is no position: {error}"))?;
+    if position == 0 {
+        return Err("positions count from 1".into());
+    }
+    Ok((PartitionId::new(partition), LogPosition::new(position)))
+}
+
+/// Prints it.
+pub async fn run(operator: &Operator, args: Args) -> miette::Result<()> {
+    let (partition, position) = args.place;
+    let mut stream = operator.events(partition, position);
+    let mut orders = BTreeSet::new();
+    let last = LogPosition::new(position.get() + LATER_MAX);
+    let mut is_found = false;
+    while let Ok(Some(item)) = tokio::time::timeout(SILENCE, stream.next()).await {
+        match item {
+            StreamItem::Events { position: at, timestamp, origin, events } if at == position => {
+                is_found = true;
+                println!(
+                    "{}/{at}  {}  session {} sequence {}",
+                    partition.get(),
+                    shown(timestamp),
+                    origin.session.get(),
+                    origin.sequence.get()
+                );
+                for event in &events {
+                    println!("    {event:?}");
+                    orders.extend(order_of(event));
+                }
+            }
+            StreamItem::Events { position: at, timestamp, events, .. } => {
+                is_found.then_some(()).ok_or_else(|| missing(partition, position))?;
+                let of_it = |event: &&Event| order_of(event).is_some_and(|order| orders.contains(&order));
+                for event in events.iter().filter(of_it) {
+                    println!("{}/{at}  {}\n    {event:?}", partition.get(), shown(timestamp));
+                }
+                if at >= last {
+                    break;
+                }
+            }
+            StreamItem::Progress { position: at } if at >= last || (is_found && orders.is_empty()) => break,
+            StreamItem::Progress { .. } => {}
+        }
+    }
+    if is_found { Ok(()) } else { Err(missing(partition, position)) }
+}
+
+fn missing(partition: PartitionId, position: LogPosition) -> miette::Report {
+    miette::miette!("the command at {}/{} told nothing, or is not there yet", partition.get(), position.get())
+}
+
+/// Seconds and microseconds of log time.
+fn shown(at: Timestamp) -> String {
+    format!("{}.{:06}", at.nanos() / 1_000_000_000, at.nanos() / 1_000 % 1_000_000)
+}
+
+/// The order that an event of the ledger speaks of.
+fn order_of(event: &Event) -> Option<OrderId> {
+    Some(match event {
+        Event::OrderPending(event) => event.order,
+        Event::OrderAccepted(event) => event.order,
+        Event::OrderRejected(event) => event.order,
+        Event::OrderExecuted(event) => event.order,
+        Event::OrderResting(event) => event.order,
+        Event::OrderCanceled(event) => event.order,
+        Event::OrderTriggered(event) => event.order,
+        Event::OrderAmended(event) => event.order,
+        _ => return None,
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_place_is_a_partition_and_a_position() {
+        assert_eq!(place("1/4711"), Ok((PartitionId::new(1), LogPosition::new(4711))));
+        for text in ["", "1", "1/", "/1", "1/0", "1/x", "x/1", "1/2/3", "70000/1", "-1/2"] {
+            assert!(place(text).is_err(), "{text}");
+        }
+    }
+}
