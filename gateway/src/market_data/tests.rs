@@ -23,6 +23,7 @@ impl Publish for Told {
                 Update::AggTrade(trade) => format!("{symbol} agg {}..{}", trade.first_trade, trade.last_trade),
                 Update::Window { diff, .. } => format!("{symbol} window {}..{}", diff.first, diff.last),
                 Update::Best { best, .. } => format!("{symbol} best {} {}", shown(best.bid), shown(best.ask)),
+                Update::Phase(_) | Update::Indicated(_) | Update::Completed(_) | Update::Orders(_) => continue,
             });
         }
     }

@@ -7,7 +7,6 @@ use std::collections::BTreeSet;
 use std::time::Duration;
 
 use cluster_client::StreamItem;
-use miette::IntoDiagnostic;
 use wire::{Event, LogPosition, OrderId, PartitionId, Timestamp};
 
 use crate::operator::Operator;
