@@ -35,6 +35,9 @@ pub struct NodeFile {
     /// How its partitions share threads.
     #[serde(default)]
     pub threads: Threads,
+    /// Megabytes (of 2^20 bytes) of the disk that stay free.
+    #[serde(default = "disk_reserve_mb")]
+    pub disk_reserve_mb: u64,
     /// Certificates and key.
     pub tls: TlsFiles,
     /// The other nodes.
@@ -192,6 +195,42 @@ pub struct Partition {
     pub partition: u16,
     /// The node that leads it when it can.
     pub preferred_leader: u64,
+    /// Where a quorum has what is acknowledged.
+    #[serde(default)]
+    pub durability: Durability,
+}
+
+/// Where a quorum has what is acknowledged.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize, clap::ValueEnum)]
+#[serde(rename_all = "kebab-case")]
+pub enum Durability {
+    /// On its disks.
+    #[default]
+    QuorumFsync,
+    /// In the memory of its hosts: lost when a quorum of hosts stops at once.
+    QuorumMemory,
+}
+
+impl std::fmt::Display for Durability {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str(match self {
+            Durability::QuorumFsync => "quorum-fsync",
+            Durability::QuorumMemory => "quorum-memory",
+        })
+    }
+}
+
+impl From<Durability> for node::Durability {
+    fn from(durability: Durability) -> Self {
+        match durability {
+            Durability::QuorumFsync => node::Durability::QuorumFsync,
+            Durability::QuorumMemory => node::Durability::QuorumMemory,
+        }
+    }
+}
+
+fn disk_reserve_mb() -> u64 {
+    64
 }
 
 /// Another process listens where this one was told to.

@@ -13,7 +13,7 @@ use miette::{IntoDiagnostic, WrapErr};
 use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio::sync::mpsc;
 
-use crate::config::{ADDRESS_IN_USE, ThreadsWord, TlsFiles};
+use crate::config::{ADDRESS_IN_USE, Durability, ThreadsWord, TlsFiles};
 use crate::operator::Operator;
 use crate::{http, logging, pki};
 use banner::{Banner, Console, Deposits};
@@ -67,6 +67,9 @@ pub struct Args {
     /// How the partitions of a node share threads [default: what suits a node's part of the cores].
     #[arg(long, value_enum, value_name = "HOW")]
     threads: Option<ThreadsWord>,
+    /// Where a quorum of the nodes has what is acknowledged.
+    #[arg(long, value_enum, default_value_t)]
+    durability: Durability,
     /// Start a small private chain, five nodes of it and a chainwatch: deposits work.
     #[arg(long, value_enum, value_name = "CHAIN")]
     chain: Option<ChainKind>,
@@ -171,7 +174,8 @@ async fn run(args: Args) -> miette::Result<ExitCode> {
 }
 
 fn choose_ports(args: &Args, kind: Kind) -> miette::Result<Layout> {
-    if args.any_port { Layout::on_any_ports(kind) } else { Ok(Layout::on_fixed_ports(kind)?) }
+    let layout = if args.any_port { Layout::on_any_ports(kind)? } else { Layout::on_fixed_ports(kind)? };
+    Ok(Layout { durability: args.durability, ..layout })
 }
 
 impl Demo {

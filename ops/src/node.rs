@@ -32,6 +32,7 @@ The file is TOML:
   ledger = 1
   threads = \"auto\"                     # of its partitions: shared (with the network; auto on up to 3 cores),
                                         # dedicated (one each; auto on more), or a number
+  disk_reserve_mb = 64                  # with less free the node writes nothing; with less than twice as much others lead
 
   [tls]
   ca = \"ca.pem\"
@@ -45,6 +46,8 @@ The file is TOML:
   [[partitions]]                        # every partition; the same on all nodes
   partition = 1
   preferred_leader = 1
+  durability = \"quorum-fsync\"          # or quorum-memory: acknowledged once a quorum of hosts has it in memory; lost
+                                        # when a quorum of hosts loses power at once; the same on all nodes
 
 Environment variables override it: MAINSTAY_NODE_LISTEN=...")]
 pub struct Args {
@@ -64,6 +67,7 @@ pub fn main(args: Args) -> miette::Result<ExitCode> {
     let placement = |placed: &crate::config::Partition| PartitionPlacement {
         partition: PartitionId::new(placed.partition),
         preferred_leader: NodeId::new(placed.preferred_leader),
+        durability: placed.durability.into(),
     };
     let config = NodeConfig {
         node: NodeId::new(file.node),
@@ -74,7 +78,11 @@ pub fn main(args: Args) -> miette::Result<ExitCode> {
         tls: TlsPem { ca, cert, key },
         partitions: file.partitions.iter().map(placement).collect(),
         ledger: PartitionId::new(file.ledger),
-        tuning: Tuning { threads: file.threads.into(), ..Tuning::default() },
+        tuning: Tuning {
+            threads: file.threads.into(),
+            disk_reserve: file.disk_reserve_mb.saturating_mul(1024 * 1024),
+            ..Tuning::default()
+        },
     };
     // The node has threads of its own; this runtime serves pages and waits for signals.
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().into_diagnostic()?;

@@ -91,7 +91,7 @@ fn node(
 ) {
     let epoch = ClusterEpoch::new(1);
     let this = std::thread::current();
-    let disk = Disk::open(DiskConfig { directory, epoch, node: id }).expect("the directory is new");
+    let disk = Disk::open(DiskConfig::new(directory, epoch, id)).expect("the directory is new");
     let config = ReplicaConfig::new(PARTITION, id, (1..=3).map(NodeId::new).collect(), epoch, id.get());
     let mut group = disk.group(sync_by);
     let log = group.log(&disk, PARTITION, move || this.unpark());

@@ -45,6 +45,17 @@ impl ReplicaConfig {
     }
 }
 
+/// What is acknowledged is on a quorum; this says where.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub enum Durability {
+    /// On their disks, synced.
+    #[default]
+    QuorumFsync,
+    /// In the memory of their hosts: written, and not synced. It survives every process and one host after the other; what
+    /// a quorum of hosts holds that stop at once is lost. Term and vote are synced all the same.
+    QuorumMemory,
+}
+
 /// Ticks and timeouts.
 #[derive(Debug, Clone)]
 pub struct Timing {

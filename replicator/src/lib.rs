@@ -27,10 +27,12 @@ pub mod sim;
 mod snapshot;
 mod standing;
 
-pub use config::{RaftLimits, ReplicaConfig, SequencerLimits, SessionLimits, SnapshotLimits, SnapshotTaker, Timing};
+pub use config::{
+    Durability, RaftLimits, ReplicaConfig, SequencerLimits, SessionLimits, SnapshotLimits, SnapshotTaker, Timing,
+};
 pub use log::LogStore;
 pub use machine::{Applied, Input, RestoreError, StateMachine};
 pub use members::{Members, node_of};
 pub use output::{OpenError, Output, Role, Status};
-pub use replica::{NotChanged, Replica, SEND_BYTES_MAX, Spot};
+pub use replica::{NotChanged, Replica, SEND_BYTES_MAX, Space, Spot};
 pub use standing::Standing;

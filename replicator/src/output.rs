@@ -5,7 +5,7 @@ use wire::{LogPosition, NodeId, Origin, Sequence, SessionId, Term, Timestamp};
 
 use crate::log::StoreError;
 use crate::members::Members;
-use crate::{RestoreError, Spot};
+use crate::{RestoreError, Space, Spot};
 
 /// One thing to do or to know. Drain them after every duty cycle, in order.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -167,6 +167,8 @@ pub struct Status {
     pub broken: Option<Spot>,
     /// Commands that were put aside since this replica was opened.
     pub quarantined: Vec<Spot>,
+    /// What its disk has left.
+    pub space: Space,
     /// Why it has stopped, if it has.
     pub failed: Option<String>,
 }

@@ -14,6 +14,7 @@ mod persistence;
 mod proposals;
 mod quarantine;
 mod reads;
+mod space;
 mod state;
 mod twin;
 
@@ -32,6 +33,8 @@ use self::persistence::Persistence;
 use self::quarantine::Quarantine;
 pub use self::quarantine::Spot;
 use self::reads::Reads;
+use self::space::Scarcity;
+pub use self::space::Space;
 use self::state::State;
 use self::twin::Twin;
 use crate::log::Tail;
@@ -59,6 +62,7 @@ pub struct Replica<M, L> {
     checkpoint: Checkpoint,
     catch_up: CatchUp,
     quarantine: Quarantine,
+    scarcity: Scarcity,
     belonging: Belonging,
     outputs: VecDeque<Output>,
     now: Timestamp,
@@ -125,6 +129,7 @@ impl<M: StateMachine, L: LogStore> Replica<M, L> {
             checkpoint: Checkpoint::new(cursor),
             catch_up: CatchUp::default(),
             quarantine: Quarantine::default(),
+            scarcity: Scarcity::default(),
             belonging,
             outputs: VecDeque::new(),
             now,
@@ -152,6 +157,10 @@ impl<M: StateMachine, L: LogStore> Replica<M, L> {
             return 0;
         }
         self.now = self.now.max(now);
+        if self.scarcity.is_full() {
+            self.tick_at = self.tick_at.max(self.now.plus_nanos(self.config.timing.tick_ns));
+            return self.poll_log() + self.poll_scarcity();
+        }
         let work = self.poll_clock()
             + self.poll_failover()
             + self.poll_log()
@@ -161,6 +170,7 @@ impl<M: StateMachine, L: LogStore> Replica<M, L> {
             + self.poll_checkpoint()
             + self.poll_catch_up()
             + self.poll_quarantine()
+            + self.poll_scarcity()
             + self.poll_belonging();
         self.observe_leader();
         work
@@ -219,15 +229,16 @@ impl<M: StateMachine, L: LogStore> Replica<M, L> {
             member: raft.id,
             broken: self.quarantine.spot(),
             quarantined: self.state.skip.iter().copied().collect(),
+            space: self.scarcity.space(),
             failed: self.failed.clone(),
         }
     }
 
     /// Hands leadership to a standby, which takes a message or two; requests wait meanwhile. Ignored unless it leads, and
-    /// when the standby has said that it is broken.
+    /// when the standby has said that it is broken or has no space.
     pub fn transfer_leadership(&mut self, to: NodeId) {
-        let is_whole = !self.quarantine.reports(to, self.now);
-        if let Some(voter) = self.state.members.voter_of(to).filter(|_| self.is_leader() && is_whole) {
+        let is_fit = self.is_fit(to);
+        if let Some(voter) = self.state.members.voter_of(to).filter(|_| self.is_leader() && is_fit) {
             self.raft.transfer_leader(voter);
         }
     }
@@ -244,7 +255,8 @@ impl<M: StateMachine, L: LogStore> Replica<M, L> {
         let next = self.tick_at.plus_nanos(self.config.timing.tick_ns);
         self.tick_at = if next > self.now { next } else { self.now.plus_nanos(self.config.timing.tick_ns) };
         // A campaign looks at what is committed and not applied, which is nowhere while a snapshot is installed.
-        if !self.persistence.is_installing() && self.is_admitted() {
+        let is_patient = !self.is_leader() && !self.scarcity.lets_tick();
+        if !self.persistence.is_installing() && self.is_admitted() && !is_patient {
             self.raft.tick();
             self.tell_commit();
             self.election.settle(&mut self.raft);

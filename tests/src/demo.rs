@@ -25,6 +25,15 @@ pub struct DemoOptions {
     pub layout: String,
     /// Whether market-making bots trade.
     pub with_bots: bool,
+    /// Where a quorum has what is acknowledged.
+    pub durability: String,
+}
+
+impl DemoOptions {
+    /// Without bots; what is acknowledged is on the disks of a quorum.
+    pub fn new(binary: PathBuf, layout: String) -> DemoOptions {
+        DemoOptions { binary, layout, with_bots: false, durability: "quorum-fsync".to_owned() }
+    }
 }
 
 /// A running demo. Dropped, it is ended with all its children.
@@ -195,7 +204,15 @@ fn spawn(options: &DemoOptions, home: &Path) -> Result<Child, DemoError> {
     let log = File::create(home.join("demo.log")).map_err(io_error("create the demo's log file"))?;
     let errors = log.try_clone().map_err(io_error("share the demo's log file"))?;
     let mut command = Command::new(&options.binary);
-    command.args(["demo", "--headless", "--any-port", "--layout", &options.layout]);
+    command.args([
+        "demo",
+        "--headless",
+        "--any-port",
+        "--layout",
+        &options.layout,
+        "--durability",
+        &options.durability,
+    ]);
     command.arg("--data-dir").arg(home.join("data")).arg("--state").arg(home.join("state.json"));
     if !options.with_bots {
         command.arg("--no-bots");

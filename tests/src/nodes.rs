@@ -26,6 +26,16 @@ pub async fn get(url: &str) -> Option<(u16, Value)> {
     tokio::time::timeout(ANSWER_WITHIN, answer).await.ok()?
 }
 
+/// The text of a node's page; `None` when there is no answer.
+pub async fn text(url: &str) -> Option<String> {
+    let client: Client<_, Empty<Bytes>> = Client::builder(TokioExecutor::new()).build_http();
+    let answer = async {
+        let body = client.get(url.parse().ok()?).await.ok()?.into_body().collect().await.ok()?.to_bytes();
+        String::from_utf8(body.to_vec()).ok()
+    };
+    tokio::time::timeout(ANSWER_WITHIN, answer).await.ok()?
+}
+
 /// One replica's place in its log.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct ReplicaDigest {

@@ -36,6 +36,8 @@ crate::order::numbered! {
         EventLost = 14,
         /// A node whose disk was lost votes as the member it was.
         WipedNodeVotes = 15,
+        /// A node believes its log although its host was started anew and had not synced it.
+        BootIgnored = 16,
     }
 }
 

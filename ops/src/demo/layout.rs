@@ -11,7 +11,7 @@ use rand::Rng;
 use serde::{Deserialize, Serialize};
 
 use super::markets::MARKETS;
-use crate::config::{GatewayFile, NodeAddress, NodeFile, Partition, Threads, ThreadsWord, TlsFiles};
+use crate::config::{Durability, GatewayFile, NodeAddress, NodeFile, Partition, Threads, ThreadsWord, TlsFiles};
 use crate::private;
 
 /// How many nodes a demo has.
@@ -46,6 +46,8 @@ pub struct Layout {
     pub nodes: Vec<NodePlace>,
     /// Where clients connect.
     pub gateway: SocketAddr,
+    /// Where a quorum has what is acknowledged.
+    pub durability: Durability,
 }
 
 /// One node's addresses.
@@ -79,7 +81,8 @@ impl Layout {
     /// The documented ports; an error names the first that is taken.
     pub fn on_fixed_ports(kind: Kind) -> Result<Layout, PortTaken> {
         let place = |id: u64| NodePlace { addr: local(NODE_PORT + id as u16), http: local(HTTP_PORT + id as u16) };
-        let layout = Layout { kind, nodes: (1..=NODES).map(place).collect(), gateway: local(GATEWAY_PORT) };
+        let durability = Durability::default();
+        let layout = Layout { kind, nodes: (1..=NODES).map(place).collect(), gateway: local(GATEWAY_PORT), durability };
         let nodes = layout.nodes.iter().enumerate();
         let of_nodes = nodes.flat_map(|(index, node)| {
             let id = index + 1;
@@ -112,7 +115,7 @@ impl Layout {
         for _ in 0..NODES {
             nodes.push(NodePlace { addr: next()?, http: next()? });
         }
-        Ok(Layout { kind, nodes, gateway: next()? })
+        Ok(Layout { kind, nodes, gateway: next()?, durability: Durability::default() })
     }
 
     /// Every partition with its preferred leader.
@@ -122,7 +125,12 @@ impl Layout {
             Kind::Joint => LEDGER,
         };
         let leader_of = |partition: u16| (u64::from(partition) - 1) % NODES + 1;
-        (1..=count).map(|partition| Partition { partition, preferred_leader: leader_of(partition) }).collect()
+        let place = |partition: u16| Partition {
+            partition,
+            preferred_leader: leader_of(partition),
+            durability: self.durability,
+        };
+        (1..=count).map(place).collect()
     }
 
     /// Where the market with this place in the table lives.
@@ -211,6 +219,7 @@ impl Paths {
                 http: layout.nodes[place.node as usize - 1].http,
                 ledger: LEDGER,
                 threads: node_threads(threads),
+                disk_reserve_mb: 64,
                 tls: own.clone(),
                 peers,
                 partitions: layout.partitions(),

@@ -39,9 +39,15 @@ async fn ask<A: Send + 'static>(
 }
 
 async fn readyz(State(handle): Handle) -> Result<Response, StatusCode> {
-    let ready = ask(handle, NodeHandle::ready).await?;
-    Ok(match ready {
+    let status = ask(handle, NodeHandle::status).await?;
+    Ok(match status.ready {
         true => (StatusCode::OK, "ready\n").into_response(),
+        false if status.disk != "enough" => {
+            let what =
+                if status.disk == "full" { "it writes nothing until there is more" } else { "others are to lead" };
+            let why = format!("not ready: the disk is {}, {} bytes are free: {what}\n", status.disk, status.disk_free);
+            (StatusCode::SERVICE_UNAVAILABLE, why).into_response()
+        }
         false => {
             let why = "not ready: a partition has no leader, or this node is catching up; see /status\n";
             (StatusCode::SERVICE_UNAVAILABLE, why).into_response()

@@ -5,6 +5,7 @@ use std::path::PathBuf;
 use std::thread::available_parallelism;
 use std::time::Duration;
 
+use replicator::Durability;
 use replicator::log::disk::SyncBy;
 
 use wire::{ClusterEpoch, NodeId, PartitionId};
@@ -65,15 +66,23 @@ pub struct PartitionPlacement {
     pub partition: PartitionId,
     /// The node that leads it when it can, so that leaders are spread.
     pub preferred_leader: NodeId,
+    /// Where a quorum has what is acknowledged. The same on all nodes.
+    pub durability: Durability,
 }
 
 impl PartitionPlacement {
+    /// The same, acknowledged elsewhere.
+    pub fn with_durability(self, durability: Durability) -> PartitionPlacement {
+        PartitionPlacement { durability, ..self }
+    }
+
     /// `count` partitions from 1 on, led in turn by nodes 1 to `nodes`.
     pub fn spread(count: u16, nodes: u64) -> Vec<PartitionPlacement> {
         (1..=count)
             .map(|number| PartitionPlacement {
                 partition: PartitionId::new(number),
                 preferred_leader: NodeId::new((u64::from(number) - 1) % nodes + 1),
+                durability: Durability::default(),
             })
             .collect()
     }
@@ -166,6 +175,8 @@ pub struct Tuning {
     pub node_buffer_max: usize,
     /// Connections the node takes.
     pub connections_max: usize,
+    /// Bytes of the disk that stay free: with less the node writes nothing more, with less than twice as much others lead.
+    pub disk_reserve: u64,
 }
 
 impl Default for Tuning {
@@ -185,6 +196,7 @@ impl Default for Tuning {
             client_buffer_max: 8 * 1024 * 1024,
             node_buffer_max: 32 * 1024 * 1024,
             connections_max: 256,
+            disk_reserve: 64 * 1024 * 1024,
         }
     }
 }

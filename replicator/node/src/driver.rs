@@ -9,6 +9,7 @@ use crate::clock::Clock;
 use crate::host::{HostInput, HostOutput, PartitionHost};
 use crate::metrics::PartitionMetrics;
 use crate::rings::{FromPartition, PartitionPort, PartitionRings};
+use crate::space::SpaceSeen;
 use crate::status::{AssetBooks, AuditAt, DigestAt, PartitionStatus, Question};
 
 /// Messages of peers taken in one cycle.
@@ -32,6 +33,7 @@ pub struct PartitionDriver<L: LogStore> {
     metrics: PartitionMetrics,
     metrics_due: Timestamp,
     timed: TimedRequests,
+    space: SpaceSeen,
     is_stopping: bool,
 }
 
@@ -48,9 +50,10 @@ impl<L: LogStore> PartitionDriver<L> {
         neighbours: BTreeMap<PartitionId, PartitionPort>,
         clock: Clock,
         metrics: PartitionMetrics,
+        space: SpaceSeen,
     ) -> PartitionDriver<L> {
         let (metrics_due, timed) = (Timestamp::ZERO, TimedRequests::default());
-        PartitionDriver { host, node, rings, neighbours, clock, metrics, metrics_due, timed, is_stopping: false }
+        PartitionDriver { host, node, rings, neighbours, clock, metrics, metrics_due, timed, space, is_stopping: false }
     }
 
     /// Whether it has been told to stop.
@@ -61,6 +64,7 @@ impl<L: LogStore> PartitionDriver<L> {
     /// Everything that is due; `deliver` takes what is for the network. The error says why the node cannot go on.
     pub fn duty_cycle(&mut self, deliver: &mut impl FnMut(FromPartition)) -> Result<usize, String> {
         let now = self.clock.now();
+        self.host.set_space(self.space.space());
         let done = self.poll_peers()
             + self.poll_requests(now)
             + self.host.duty_cycle(now)

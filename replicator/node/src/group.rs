@@ -11,6 +11,7 @@ use wire::Timestamp;
 use crate::clock::Clock;
 use crate::driver::PartitionDriver;
 use crate::rings::{DoorbellWait, FromPartition};
+use crate::stalls::StallWatch;
 
 /// The shortest sleep: nothing here is due to less than this.
 const SLEEP_MIN: Duration = Duration::from_millis(1);
@@ -22,6 +23,7 @@ pub struct PartitionGroup {
     clock: Clock,
     /// The longest sleep.
     tick: Duration,
+    stalls: StallWatch,
 }
 
 impl PartitionGroup {
@@ -31,8 +33,9 @@ impl PartitionGroup {
         log: LogGroup,
         clock: Clock,
         tick: Duration,
+        stalls: StallWatch,
     ) -> PartitionGroup {
-        PartitionGroup { partitions, log, clock, tick }
+        PartitionGroup { partitions, log, clock, tick, stalls }
     }
 
     /// A thread of its own: works until every partition was told to stop or one of them fails; the error says why.
@@ -67,6 +70,7 @@ impl PartitionGroup {
 
     /// One cycle of every partition; `deliver` takes what is for the network. The error says why the node cannot go on.
     pub fn poll(&mut self, deliver: &mut impl FnMut(FromPartition)) -> Result<usize, String> {
+        self.stalls.cycle(self.clock.now());
         let mut done = 0;
         for driver in &mut self.partitions {
             let partition = driver.host.partition();

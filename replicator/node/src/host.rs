@@ -4,7 +4,7 @@
 use std::collections::VecDeque;
 use std::sync::Arc;
 
-use replicator::{LogStore, NotChanged, OpenError, Output, Replica, ReplicaConfig, Status};
+use replicator::{LogStore, NotChanged, OpenError, Output, Replica, ReplicaConfig, Space, Status};
 use wire::codec::v1;
 use wire::link::{OpenSession, ReadReady, ReadRefused, Refusal, Refused, Reply, Request, SessionOpened};
 use wire::{Command, LogPosition, NodeId, PartitionId, Sequence, SessionId, Term, Timestamp};
@@ -216,6 +216,11 @@ impl<L: LogStore> PartitionHost<L> {
     pub fn remove_node(&mut self, node: NodeId) -> Result<(), NotChanged> {
         self.handover.leaves(node);
         self.replica.remove_node(node)
+    }
+
+    /// How much space its disk has; to be told whenever that changes.
+    pub fn set_space(&mut self, space: Space) {
+        self.replica.set_space(space);
     }
 
     /// Takes one input; its effects appear with the next duty cycle.

@@ -32,6 +32,8 @@ mod recent;
 mod rings;
 mod router;
 mod shared;
+mod space;
+mod stalls;
 mod status;
 mod subscriptions;
 
@@ -43,4 +45,5 @@ pub use host::{HostConfig, HostCounters, HostInput, HostOutput, PartitionHost};
 pub use machine::{EventSink, Machine};
 pub use mail::{MailCounters, MailOut, MailTiming};
 pub use node::{Node, NodeHandle, StartError};
+pub use replicator::Durability;
 pub use status::{AssetBooks, AuditAt, DigestAt, NodeStatus, PartitionStatus, StandbyStatus};

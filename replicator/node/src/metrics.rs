@@ -13,6 +13,7 @@ use wire::link::Refusal;
 use wire::{LogPosition, PartitionId};
 
 use crate::host::HostCounters;
+use crate::space::SpaceSeen;
 
 /// Whose number it is.
 #[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
@@ -55,6 +56,10 @@ pub struct Metrics {
     frames_out: Counter,
     bytes_in: Counter,
     bytes_out: Counter,
+    stalls: Counter,
+    disk_stalls: Counter,
+    disk_free: Gauge,
+    disk_space: Gauge,
 }
 
 #[derive(Debug, Clone, Default)]
@@ -113,7 +118,38 @@ impl Metrics {
         registry.register("frames_out", "Frames sent", frames_out.clone());
         registry.register_with_unit("network_in", "Bytes received", Unit::Bytes, bytes_in.clone());
         registry.register_with_unit("network_out", "Bytes sent", Unit::Bytes, bytes_out.clone());
-        Metrics { registry, families, links, net, frames_in, frames_out, bytes_in, bytes_out }
+        let [stalls, disk_stalls] = <[Counter; 2]>::default();
+        registry.register("stalls", "Times that a thread stood still for 100 ms or longer", stalls.clone());
+        registry.register("disk_stalls", "Writes of the log that took 100 ms or longer", disk_stalls.clone());
+        let (disk_free, disk_space) = <(Gauge, Gauge)>::default();
+        registry.register_with_unit("disk_free", "What is left on the disk", Unit::Bytes, disk_free.clone());
+        registry.register("disk_space", "0 enough, 1 low: others lead, 2 full: nothing is written", disk_space.clone());
+        Metrics {
+            registry,
+            families,
+            links,
+            net,
+            frames_in,
+            frames_out,
+            bytes_in,
+            bytes_out,
+            stalls,
+            disk_stalls,
+            disk_free,
+            disk_space,
+        }
+    }
+
+    /// Where threads count that they stood still.
+    pub fn stalls(&self) -> Counter {
+        self.stalls.clone()
+    }
+
+    /// Copies what is known of the disk.
+    pub fn observe_disk(&self, seen: &SpaceSeen, slow_writes: u64) {
+        raise(&self.disk_stalls, slow_writes);
+        self.disk_free.set(i64::try_from(seen.free()).unwrap_or(i64::MAX));
+        self.disk_space.set(seen.space() as i64);
     }
 
     /// The text that Prometheus scrapes.

@@ -8,9 +8,9 @@ use std::time::{Duration, Instant};
 
 use crossbeam::channel::{Receiver, Sender, bounded};
 use engine::{Limits, PartitionConfig};
-use replicator::log::disk::{Disk, DiskConfig, DiskLog, LogGroup, set_aside};
+use replicator::log::disk::{BootId, Disk, DiskConfig, DiskLog, LogGroup, set_aside};
 use replicator::net::{self, NetConfig, NetHandle, NetLimits, TlsIdentity};
-use replicator::{NotChanged, OpenError, ReplicaConfig, SnapshotTaker};
+use replicator::{NotChanged, OpenError, ReplicaConfig, SnapshotTaker, Space};
 use wire::{Incarnation, NodeId, PartitionId, Text};
 
 use crate::archive::{Archive, ArchiveError};
@@ -30,6 +30,8 @@ use crate::rings::{
 };
 use crate::router::{Router, RouterConfig};
 use crate::shared::SharedThread;
+use crate::space::{SpaceSeen, SpaceWatch};
+use crate::stalls::StallWatch;
 use crate::status::{AuditAt, DigestAt, NodeStatus, PartitionStatus, Question};
 
 /// How long an operator's question waits for a partition thread.
@@ -54,6 +56,9 @@ pub struct NodeHandle {
     archive_life: Weak<Life>,
     threads: Vec<JoinHandle<()>>,
     log: Option<Disk>,
+    space: SpaceSeen,
+    /// The thread that watches the disk ends with it.
+    end_watch: Option<Sender<()>>,
     _data_dir: DataDir,
 }
 
@@ -148,13 +153,22 @@ impl Node {
             let archive = Archive::open(&data_dir.events(*partition), *partition)?;
             archives.push((*partition, archive, metrics.archive(*partition)));
         }
-        let log = Disk::open(DiskConfig { directory: data_dir.log(), epoch: config.epoch, node: config.node });
+        let space = SpaceWatch::new(config.data_dir.clone(), config.tuning.disk_reserve);
+        let log = Disk::open(DiskConfig {
+            directory: data_dir.log(),
+            epoch: config.epoch,
+            node: config.node,
+            boot: BootId::of_this_host(),
+            has_peers: !config.peers.is_empty(),
+            durability: config.partitions.iter().map(|placed| (placed.partition, placed.durability)).collect(),
+        });
         let log = log.map_err(|source| StartError::Log { node: config.node, source })?;
 
         let (to_network, outputs) = bounded(NETWORK_RING);
         let (to_archive, archive_work) = bounded(ARCHIVE_RING);
         let (archive_answers, answers) = bounded(ARCHIVE_ANSWER_RING);
         let (failed, failures) = bounded(partitions.len() + 1);
+        let (end_watch, watch_ended) = bounded(0);
         let limits = NetLimits {
             connections_max: config.tuning.connections_max,
             client_out_bytes_max: config.tuning.client_buffer_max,
@@ -172,6 +186,9 @@ impl Node {
             client_buffer_max: limits.client_out_bytes_max,
             node_buffer_max: limits.node_out_bytes_max,
             metrics: metrics.router(),
+            // Where it has the partitions, they see it.
+            stalls: (config.tuning.threads != Threads::Shared)
+                .then(|| StallWatch::new(format!("net-{}", config.node), metrics.stalls())),
         });
         let (network_doorbell, network_wait) = Doorbell::new();
         let archivist = Archivist::new(archives, archive_work, archive_answers, network_doorbell);
@@ -186,10 +203,16 @@ impl Node {
             archive_life: archivist.life(),
             threads: Vec::new(),
             log: Some(log),
+            space: space.seen(),
+            end_watch: Some(end_watch),
             _data_dir: data_dir,
             net: None,
         };
         handle.spawn("archive".to_owned(), &failed, move || archivist.run().map_err(|error| error.to_string()))?;
+        handle.spawn("space".to_owned(), &failed, move || {
+            space.run(&watch_ended);
+            Ok(())
+        })?;
         let mut groups = Vec::new();
         for team in &teams {
             groups.push(handle.open_group(config, team, &mut rings, clock)?);
@@ -232,8 +255,14 @@ impl NodeHandle {
         NodeStatus {
             node: self.node.get(),
             epoch: self.epoch,
-            ready: partitions.iter().all(|partition| partition.caught_up),
+            ready: self.space.space() == Space::Enough && partitions.iter().all(|partition| partition.caught_up),
             ledger: self.ledger.get(),
+            disk: match self.space.space() {
+                Space::Enough => "enough",
+                Space::Low => "low",
+                Space::Full => "full",
+            },
+            disk_free: self.space.free(),
             partitions,
         }
     }
@@ -288,6 +317,9 @@ impl NodeHandle {
         if let Some(net) = &self.net {
             self.metrics.observe_net(&net.counters());
         }
+        if let Some(log) = &self.log {
+            self.metrics.observe_disk(&self.space, log.slow_writes());
+        }
         self.metrics.text()
     }
 
@@ -309,6 +341,7 @@ impl NodeHandle {
     }
 
     fn end(&mut self) {
+        self.end_watch = None;
         for port in self.ports.values() {
             // A full ring empties itself; a thread that is gone needs no telling.
             let _ = port.questions.send_timeout(Question::Stop, ANSWER_WITHIN);
@@ -364,9 +397,15 @@ impl NodeHandle {
             let host = self.open_host(config, placed, disk, &mut log, clock)?;
             let rings = rings.remove(&placed.partition).expect("made for every partition");
             let metrics = self.metrics.partition(placed.partition);
-            drivers.push(PartitionDriver::new(host, config.node, rings, self.ports.clone(), clock, metrics));
+            let (ports, space) = (self.ports.clone(), self.space.clone());
+            drivers.push(PartitionDriver::new(host, config.node, rings, ports, clock, metrics, space));
         }
-        Ok(PartitionGroup::new(drivers, log, clock, config.tuning.tick))
+        let thread = match config.tuning.threads {
+            Threads::Shared => format!("net-{}", config.node),
+            Threads::Partitions(_) => format!("partition-{}-{}", team[0], config.node),
+        };
+        let stalls = StallWatch::new(thread, self.metrics.stalls());
+        Ok(PartitionGroup::new(drivers, log, clock, config.tuning.tick, stalls))
     }
 
     /// Opens a partition's replica on this node's log.

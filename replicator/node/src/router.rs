@@ -24,6 +24,7 @@ use crate::metrics::RouterMetrics;
 use crate::permissions::{may_have_sessions, may_request, speaks_for_itself};
 use crate::recent::Recent;
 use crate::rings::{FromArchive, FromPartition, PartitionPort, ToArchive};
+use crate::stalls::StallWatch;
 use crate::subscriptions::Subscriptions;
 
 /// Outputs of partition threads taken in one cycle.
@@ -53,6 +54,8 @@ pub struct RouterConfig {
     pub node_buffer_max: usize,
     /// What it counts.
     pub metrics: RouterMetrics,
+    /// Sees that its thread is run, where nobody else in it does.
+    pub stalls: Option<StallWatch>,
 }
 
 /// The network thread's handler.
@@ -66,6 +69,7 @@ pub struct Router {
     archive: Sender<ToArchive>,
     answers: Receiver<FromArchive>,
     metrics: RouterMetrics,
+    stalls: Option<StallWatch>,
     now: Timestamp,
     next_token: u64,
 }
@@ -117,6 +121,7 @@ impl Router {
             archive: config.archive,
             answers: config.answers,
             metrics: config.metrics,
+            stalls: config.stalls,
             now: Timestamp::ZERO,
             next_token: 0,
         }
@@ -488,6 +493,7 @@ impl Handler for Router {
 
     fn poll(&mut self, now: Timestamp, out: &mut Links) -> usize {
         self.now = now;
+        self.stalls.iter_mut().for_each(|stalls| stalls.cycle(now));
         let polled = self.poll_outputs(out) + self.poll_answers(out);
         self.spread_news();
         self.poll_gaps(out);

@@ -17,6 +17,10 @@ pub struct NodeStatus {
     pub ready: bool,
     /// The partition that hosts the ledger cell.
     pub ledger: u16,
+    /// What its disk has left: `enough`, `low` (others lead), `full` (it writes nothing, and neither leads nor follows).
+    pub disk: &'static str,
+    /// Bytes that are free on it.
+    pub disk_free: u64,
     /// Its replicas.
     pub partitions: Vec<PartitionStatus>,
 }

@@ -4,6 +4,7 @@
 //! |---|---|
 //! | `entries/` | a raft-engine: entries and hard states, one group per partition |
 //! | `snapshots/P/INDEX.snapshot` | snapshots of partition P |
+//! | `snapshots/P.aside-TIME/` | those of a log of P that was forgotten |
 //! | `P.marker` | how far the log of partition P has been acknowledged |
 //!
 //! The log thread writes for all partitions: whatever has been handed over while it was writing becomes its next
@@ -13,12 +14,14 @@
 //! A failed write or fsync is final. Everybody is told, and nothing is written again.
 
 mod aside;
+mod boot;
 mod group;
 mod marker;
 mod snapshots;
 mod thread;
 mod writer;
 
+use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, MutexGuard};
 use std::thread::{JoinHandle, Thread};
@@ -28,10 +31,12 @@ use wire::{ClusterEpoch, NodeId, PartitionId};
 
 use self::snapshots::SnapshotFiles;
 use self::thread::{Job, LogThread};
-use self::writer::Writer;
+use self::writer::{Pace, Writer};
 use super::{Append, Durable, Identity, LogStore, StoreError, Stored};
+use crate::Durability;
 
 pub use self::aside::set_aside;
+pub use self::boot::BootId;
 pub use self::group::{LogGroup, SyncBy};
 
 /// Jobs that wait for the thread, over all partitions; a partition has some hundreds at most.
@@ -48,11 +53,27 @@ pub struct DiskConfig {
     pub epoch: ClusterEpoch,
     /// The node.
     pub node: NodeId,
+    /// The run of its host that it is in, if that is known.
+    pub boot: Option<BootId>,
+    /// Others have what this node has: a log of a partition that is not whole is forgotten, and its replica returns to
+    /// them without it. Otherwise it is refused.
+    pub has_peers: bool,
+    /// Of each partition that has another than the default.
+    pub durability: BTreeMap<PartitionId, Durability>,
+}
+
+impl DiskConfig {
+    /// Of a node that is alone on this host, and syncs everything.
+    pub fn new(directory: PathBuf, epoch: ClusterEpoch, node: NodeId) -> DiskConfig {
+        let (boot, durability) = (BootId::of_this_host(), BTreeMap::new());
+        DiskConfig { directory, epoch, node, boot, has_peers: false, durability }
+    }
 }
 
 /// The disk and its thread. Dropping it stops the thread, once the logs made from it are dropped.
 pub struct Disk {
     config: DiskConfig,
+    pace: Pace,
     writer: Arc<Mutex<Writer>>,
     jobs: Option<Sender<Job>>,
     thread: Option<JoinHandle<()>>,
@@ -63,14 +84,15 @@ impl Disk {
     pub fn open(config: DiskConfig) -> Result<Disk, StoreError> {
         aside::finish(&config.directory)?;
         create_directory(&config.directory)?;
-        let writer = Arc::new(Mutex::new(Writer::open(&config.directory)?));
+        let writer = Writer::open(&config.directory, config.boot)?;
+        let (pace, writer) = (writer.pace(), Arc::new(Mutex::new(writer)));
         let (jobs, queue) = bounded(JOBS_MAX);
         let log = LogThread::new(queue, writer.clone());
         let thread = std::thread::Builder::new()
             .name("log".to_owned())
             .spawn(move || log.run())
             .map_err(|error| io("starting the log thread", &config.directory, &error))?;
-        Ok(Disk { config, writer, jobs: Some(jobs), thread: Some(thread) })
+        Ok(Disk { config, pace, writer, jobs: Some(jobs), thread: Some(thread) })
     }
 
     /// The log of one partition; once per partition. `wake` is called, on the log thread, when a write of it has become
@@ -90,6 +112,8 @@ impl Disk {
         jobs.send(Job::Register { partition, done: done.clone(), wake: Box::new(wake) });
         let log = DiskLog {
             identity: Identity { epoch: self.config.epoch, node: self.config.node, partition },
+            durability: self.config.durability.get(&partition).copied().unwrap_or_default(),
+            may_return: self.config.has_peers,
             files: SnapshotFiles::new(&self.config.directory, partition),
             directory: self.config.directory.clone(),
             writer: self.writer.clone(),
@@ -98,6 +122,11 @@ impl Disk {
             gathered: None,
         };
         (log, done)
+    }
+
+    /// Writes that took so long that peers may have elected another leader meanwhile.
+    pub fn slow_writes(&self) -> u64 {
+        self.pace.slow()
     }
 
     fn jobs(&self) -> Jobs {
@@ -113,6 +142,11 @@ impl Drop for Disk {
         if let Some(thread) = self.thread.take() {
             thread.thread().unpark();
             let _ = thread.join();
+        }
+        let rest = lock(&self.writer, &self.config.directory).and_then(|mut writer| writer.rest());
+        if let Err(error) = rest {
+            // What was not synced is not trusted after the host has been started anew; nothing else is lost by it.
+            tracing::error!(%error, "the log could not be synced at its end");
         }
     }
 }
@@ -137,6 +171,8 @@ type Done = Sender<Result<Durable, StoreError>>;
 /// One partition's log on a [`Disk`].
 pub struct DiskLog {
     identity: Identity,
+    durability: Durability,
+    may_return: bool,
     files: SnapshotFiles,
     directory: PathBuf,
     writer: Arc<Mutex<Writer>>,
@@ -148,8 +184,15 @@ pub struct DiskLog {
 
 impl LogStore for DiskLog {
     fn load(&mut self) -> Result<Stored, StoreError> {
-        let snapshot = self.files.newest()?;
-        lock(&self.writer, &self.directory)?.load(self.identity, snapshot)
+        let error = match self.load_whole() {
+            Err(error @ StoreError::Lost { .. }) if self.may_return => error,
+            loaded => return loaded,
+        };
+        let partition = self.identity.partition;
+        tracing::error!(%partition, %error, "the partition's log is forgotten; its replica returns to its peers without it");
+        self.files.set_aside()?;
+        lock(&self.writer, &self.directory)?.forget(self.identity)?;
+        self.load_whole()
     }
 
     fn append(&mut self, append: Append) {
@@ -185,6 +228,13 @@ impl LogStore for DiskLog {
         into: &mut Vec<u8>,
     ) -> Result<Option<u64>, StoreError> {
         self.files.read(index, offset, len, into)
+    }
+}
+
+impl DiskLog {
+    fn load_whole(&self) -> Result<Stored, StoreError> {
+        let snapshot = self.files.newest()?;
+        lock(&self.writer, &self.directory)?.load(self.identity, self.durability, snapshot)
     }
 }
 

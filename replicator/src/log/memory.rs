@@ -24,6 +24,12 @@ struct Disk {
     failed: Option<String>,
     /// Something of it is damaged, where no crash leaves traces.
     is_rotten: bool,
+    /// Whose host keeps what is written and not synced; writes count as soon as they are there.
+    in_memory: bool,
+    /// Something counts that is not synced.
+    is_unsynced: bool,
+    /// So many of the waiting writes were said to be durable, since they count in memory.
+    counted: usize,
     /// So many of the waiting writes were said to be durable.
     #[cfg(feature = "planted")]
     told: usize,
@@ -57,6 +63,11 @@ impl MemoryDisk {
         disk
     }
 
+    /// Writes count when they are in the memory of the host, as under [`crate::Durability::QuorumMemory`].
+    pub fn count_in_memory(&self) {
+        self.lock().in_memory = true;
+    }
+
     /// The log on this disk.
     pub fn log(&self) -> MemoryLog {
         MemoryLog { disk: self.clone() }
@@ -72,16 +83,24 @@ impl MemoryDisk {
         self.lock().sync(count);
     }
 
-    /// The process is gone. Of the waiting writes the first `kept` reached the disk all the same.
+    /// The process is gone. Of the waiting writes the first `kept` reached the disk all the same, and what counts in the
+    /// memory of the host is there.
     pub fn crash(&self, kept: usize) {
         let mut disk = self.lock();
+        let kept = if disk.in_memory { disk.waiting.len() } else { kept };
         disk.sync(kept);
-        disk.waiting.clear();
-        disk.done.clear();
+        disk.forget_waiting();
+    }
+
+    /// The host is gone, and with it what was not synced. What counted without is not believed by the next process.
+    pub fn lose_power(&self) {
+        let mut disk = self.lock();
+        disk.forget_waiting();
+        let is_believed = !disk.is_unsynced;
         #[cfg(feature = "planted")]
-        {
-            disk.told = 0;
-        }
+        let is_believed = is_believed || wire::planted::is(wire::planted::Bug::BootIgnored);
+        disk.is_rotten |= !is_believed;
+        disk.is_unsynced = false;
     }
 
     /// Every write from now on fails.
@@ -105,9 +124,15 @@ impl MemoryDisk {
         disk.durable.standing.as_ref().filter(|_| !disk.is_rotten).map(|standing| standing.member(node))
     }
 
-    /// Whether an entry of this index and term, or a snapshot that covers it, would survive a crash.
+    /// Whether an entry of this index and term, or a snapshot that covers it, is what this disk promises to keep: over a
+    /// crash of its host, or of the process alone.
     pub fn keeps(&self, index: u64, term: u64) -> bool {
         let disk = self.lock();
+        let is_it = |entry: &Entry| (entry.index, entry.term) == (index, term);
+        let held = |write: &Write| matches!(write, Write::Append(append) if append.entries.iter().any(is_it));
+        if disk.in_memory && disk.waiting.iter().any(held) {
+            return true;
+        }
         let image = &disk.durable;
         if image.snapshots.keys().next_back().is_some_and(|snapshot| *snapshot >= index) {
             return true;
@@ -140,10 +165,46 @@ impl Default for MemoryDisk {
 }
 
 impl Disk {
+    fn forget_waiting(&mut self) {
+        self.waiting.clear();
+        self.done.clear();
+        self.counted = 0;
+        #[cfg(feature = "planted")]
+        {
+            self.told = 0;
+        }
+    }
+
+    /// Tells of the waiting writes that count without a sync, up to the first that does not.
+    fn count(&mut self) {
+        while let Some(Write::Append(append)) = self.waiting.get(self.counted) {
+            if self.must_sync(append) {
+                break;
+            }
+            self.done.push_back(Durable::Appended { ticket: append.ticket });
+            (self.counted, self.is_unsynced) = (self.counted + 1, true);
+        }
+    }
+
+    /// Term, vote and what makes a log another one are synced always.
+    fn must_sync(&self, append: &Append) -> bool {
+        let before = self.waiting.iter().take(self.counted).filter_map(|write| match write {
+            Write::Append(append) => append.hard_state.as_ref(),
+            _ => None,
+        });
+        let known = before.last().unwrap_or(&self.durable.hard_state);
+        let is_vote = |state: &HardState| (state.term, state.vote) != (known.term, known.vote);
+        append.standing.is_some() || append.reset.is_some() || append.hard_state.as_ref().is_some_and(is_vote)
+    }
+
     fn sync(&mut self, count: usize) {
         for _ in 0..count {
             let Some(write) = self.waiting.pop_front() else { break };
             let done = self.durable.write(write);
+            if self.counted > 0 {
+                self.counted -= 1;
+                continue;
+            }
             #[cfg(feature = "planted")]
             if self.told > 0 {
                 self.told -= 1;
@@ -250,6 +311,9 @@ impl LogStore for MemoryLog {
         #[cfg(feature = "planted")]
         if wire::planted::is(wire::planted::Bug::LyingSync) {
             disk.lie();
+        }
+        if disk.in_memory {
+            disk.count();
         }
         if disk.immediate {
             disk.sync(usize::MAX);

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use raft::eraftpb::{HardState, Message, MessageType};
-use raft::{INVALID_ID, ProgressState, RawNode};
+use raft::{INVALID_ID, ProgressState, RawNode, StateRole};
 use wire::{NodeId, Timestamp};
 
 use super::envelope::{Envelope, Introduction};
@@ -433,20 +433,33 @@ impl<M: StateMachine, L: LogStore> Replica<M, L> {
 
     /// It led until the end of its membership: Raft would go on with a leader that it has no progress of.
     fn step_down(&mut self) {
+        self.call_for_another();
+        tracing::warn!(partition = %self.config.partition, "it led until it was a member no more");
+        let term = self.raft.raft.term;
+        self.raft.raft.become_follower(term, INVALID_ID);
+    }
+
+    /// A leader that leads no more from now on: the others need not find out by its silence.
+    pub(super) fn call_for_another(&mut self) {
         let raft = &self.raft.raft;
+        if raft.state != StateRole::Leader {
+            return;
+        }
         let (from, term) = (raft.id, raft.term);
-        let whole = self.state.members.voters.iter().filter(|to| !self.quarantine.reports(node_of(**to), self.now));
-        let next = whole.max_by_key(|to| raft.prs().get(**to).map_or(0, |progress| progress.matched)).copied();
+        let able = self.state.members.voters.iter().filter(|to| **to != from && self.is_fit(node_of(**to)));
+        let next = able.max_by_key(|to| raft.prs().get(**to).map_or(0, |progress| progress.matched)).copied();
         if let Some(to) = next {
-            // The others need not find out by its silence.
             let mut message = Message::default();
             message.set_msg_type(MessageType::MsgTimeoutNow);
             (message.from, message.to, message.term) = (from, to, term);
             let payload = Envelope::Raft(Box::new(message)).encode();
             self.outputs.push_back(Output::Send { to: node_of(to), payload });
         }
-        tracing::warn!(partition = %self.config.partition, "it led until it was a member no more");
-        self.raft.raft.become_follower(term, INVALID_ID);
+    }
+
+    /// Whether a node has not lately said what speaks against its leading.
+    pub(super) fn is_fit(&self, node: NodeId) -> bool {
+        !self.quarantine.reports(node, self.now) && !self.scarcity.says(node, self.now)
     }
 
     /// It leads no more: what an operator asked of it is to be asked of the next leader.

@@ -103,7 +103,7 @@ impl<M: StateMachine, L: LogStore> Replica<M, L> {
             || checkpoint.entries >= limits.every_entries
             || checkpoint.bytes >= limits.every_bytes;
         let is_under_way = checkpoint.saving.is_some() || checkpoint.wanted.is_some() || checkpoint.written.is_some();
-        if !is_due || is_under_way {
+        if !is_due || is_under_way || self.scarcity.is_low() {
             return 0;
         }
         (checkpoint.entries, checkpoint.bytes, checkpoint.is_hurried) = (0, 0, false);

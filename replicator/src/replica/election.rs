@@ -69,7 +69,7 @@ impl<M: StateMachine, L: LogStore> Replica<M, L> {
     /// The connection to a node was closed and a new one is refused: its process is dead. If it led, a campaign
     /// is planned at once, the standbys one after the other, so that they do not split the vote.
     pub fn peer_refused(&mut self, node: NodeId) {
-        if self.failed.is_some() || node == self.config.node || !self.is_member() {
+        if self.failed.is_some() || node == self.config.node || !self.is_member() || self.scarcity.is_full() {
             return;
         }
         for member in self.state.members.all().into_iter().filter(|member| node_of(*member) == node) {
@@ -77,7 +77,7 @@ impl<M: StateMachine, L: LogStore> Replica<M, L> {
         }
         let raft = &self.raft.raft;
         let follows = raft.state == StateRole::Follower && node_of(raft.leader_id) == node;
-        if !follows || self.election.planned_term == raft.term {
+        if !follows || self.election.planned_term == raft.term || self.scarcity.is_low() {
             return;
         }
         let standbys = self.state.members.voters.iter().filter(|voter| node_of(**voter) != node);

@@ -7,6 +7,7 @@
 //! | 3 | received of a snapshot | term u64, index u64, bytes u64 |
 //! | 4 | broken | position u64, step u32 |
 //! | 5 | introduction | standing, whether it belongs u8; of one that is new: who it knows to be new: u16 count, each: node u64, number u32 |
+//! | 6 | scarce: the sender's disk is nearly full | |
 
 use std::collections::BTreeMap;
 
@@ -23,6 +24,7 @@ const CHUNK: u8 = 2;
 const RECEIVED: u8 = 3;
 const BROKEN: u8 = 4;
 const INTRODUCTION: u8 = 5;
+const SCARCE: u8 = 6;
 
 /// One message between replicas.
 #[derive(Debug)]
@@ -32,6 +34,7 @@ pub(super) enum Envelope<'a> {
     Received(Received),
     Broken(Spot),
     Introduction(Introduction),
+    Scarce,
 }
 
 /// What somebody says of itself.
@@ -101,6 +104,7 @@ impl Envelope<'_> {
                     }
                 }
             }
+            Envelope::Scarce => bytes.push(SCARCE),
             Envelope::Received(received) => {
                 let mut to = Writer::new(&mut bytes);
                 to.put(&RECEIVED);
@@ -147,6 +151,10 @@ impl Envelope<'_> {
                 }
                 from.finish()?;
                 Ok(Envelope::Introduction(Introduction { standing, is_member, numbers }))
+            }
+            SCARCE => {
+                from.finish()?;
+                Ok(Envelope::Scarce)
             }
             _ => Err(CodecError::UnknownNumber),
         }

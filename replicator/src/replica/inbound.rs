@@ -19,7 +19,7 @@ const TERM_MAX: u64 = 1 << 48;
 impl<M: StateMachine, L: LogStore> Replica<M, L> {
     /// Takes a message of a peer's replica of this partition.
     pub fn on_message(&mut self, from: NodeId, payload: &[u8]) {
-        if self.failed.is_some() {
+        if self.failed.is_some() || self.scarcity.is_full() {
             return;
         }
         let taken = from != self.config.node
@@ -27,9 +27,12 @@ impl<M: StateMachine, L: LogStore> Replica<M, L> {
             && payload.len() <= SEND_BYTES_MAX
             && match Envelope::decode(payload) {
                 Ok(Envelope::Raft(message)) => self.on_raft(from, *message),
+                // A snapshot may be more than fits.
+                Ok(Envelope::Chunk(_)) if self.scarcity.is_low() => true,
                 Ok(Envelope::Chunk(chunk)) => self.on_chunk(from, chunk),
                 Ok(Envelope::Received(received)) => self.on_received(from, received),
                 Ok(Envelope::Broken(spot)) => self.on_broken_peer(from, spot),
+                Ok(Envelope::Scarce) => self.on_scarce_peer(from),
                 Ok(Envelope::Introduction(said)) => self.on_introduction(from, said),
                 Err(_) => false,
             };
@@ -71,7 +74,7 @@ impl<M: StateMachine, L: LogStore> Replica<M, L> {
             MessageType::MsgAppend => entries_are_sound(message) && self.goes_on_from_what_is_committed(message),
             MessageType::MsgAppendResponse => self.admits_append_response(message),
             MessageType::MsgTimeoutNow => {
-                let is_able = !self.persistence.is_installing() && !self.is_broken();
+                let is_able = !self.persistence.is_installing() && !self.is_broken() && !self.scarcity.is_low();
                 message.from == raft.leader_id && message.term == raft.term && is_able
             }
             MessageType::MsgHeartbeat

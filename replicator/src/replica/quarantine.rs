@@ -293,10 +293,10 @@ impl<M: StateMachine, L: LogStore> Replica<M, L> {
         }
     }
 
-    /// To the standby that has most and has not said that it is broken.
+    /// To the standby that has most and has said nothing against it.
     pub(super) fn hand_over_whole(&mut self) {
         let standbys = self.status().standbys.into_iter();
-        let whole = standbys.filter(|(node, _)| !self.quarantine.reports(*node, self.now));
+        let whole = standbys.filter(|(node, _)| self.is_fit(*node));
         if let Some((to, _)) = whole.max_by_key(|(_, matched)| *matched) {
             tracing::warn!(partition = %self.config.partition, %to, "handing over");
             self.transfer_leadership(to);

@@ -10,6 +10,7 @@ mod failover;
 mod hostile;
 mod quarantine;
 mod sessions;
+mod space;
 mod twin;
 
 /// A cluster without faults, and everything its replicas have said.

@@ -2,6 +2,7 @@
 
 use std::fmt;
 
+use replicator::Space;
 use wire::NodeId;
 
 use super::clock::{MS, Moment};
@@ -40,8 +41,9 @@ pub enum Fault {
     SlowDisk { node: NodeId, sync_ns: u64, for_ns: u64 },
     /// An fsync fails: the node must end, and nothing may be believed of what was being written.
     BadSync { node: NodeId },
-    /// A node's disk is full: it must end before it corrupts.
-    DiskFull { node: NodeId },
+    /// A node's disk is nearly full and then full: it gives up what it leads, writes nothing more, and is back by itself
+    /// once there is space. When it is shared, every node's is.
+    DiskFull { node: NodeId, low_ns: u64, full_ns: u64, is_shared: bool },
     /// A node's disk is lost, and it is back with an empty one. Strikes when no other is missing.
     DiskLost { node: NodeId, down_ns: u64, is_noticed: bool },
     /// A node's log is damaged in its middle, which it finds when it starts. Strikes when no other disk is missing.
@@ -77,6 +79,8 @@ pub enum Cure {
     Ask { node: NodeId, joins: bool, times: u32 },
     /// A disk is as fast as before.
     Disk(NodeId),
+    /// A disk has so much left.
+    Space(NodeId, Space),
     /// A node that was away is back, and is or makes trouble soon.
     Back { node: NodeId, after_ns: u64, is_leader: bool },
     /// A node has voted for another, and dies of it.
@@ -111,7 +115,10 @@ impl fmt::Display for Fault {
                 write!(f, "fsync takes {} ms on node {node} for {} ms", sync_ns / MS, for_ns / MS)
             }
             Fault::BadSync { node } => write!(f, "an fsync fails on node {node}"),
-            Fault::DiskFull { node } => write!(f, "the disk of node {node} is full"),
+            Fault::DiskFull { node, low_ns, full_ns, is_shared } => {
+                let whose = if is_shared { "every node's disk".to_owned() } else { format!("the disk of node {node}") };
+                write!(f, "{whose} is nearly full, in {} ms full, {} ms later not", low_ns / MS, full_ns / MS)
+            }
             Fault::DiskLost { node, down_ns, is_noticed } => {
                 let noticed = if is_noticed { "its peers are refused" } else { "nobody notices" };
                 write!(f, "node {node} loses its disk and is away for {} ms; {noticed}", down_ns / MS)
@@ -150,6 +157,8 @@ impl World {
                     self.strike(Fault::Kill { node, down_ns, is_noticed: true });
                 }
             }
+            // What counts in memory alone is lost with it, as with a disk.
+            Fault::PowerLoss { .. } if self.plan.is_in_memory && !self.can_lose_a_disk() => {}
             Fault::PowerLoss { node, down_ns } => {
                 self.kill(node, true, false);
                 self.queue.plan(now + down_ns, Event::Start { node });
@@ -157,7 +166,8 @@ impl World {
             Fault::KillAll { down_ns } => {
                 for node in self.plan.node_ids() {
                     let is_noticed = self.random.below(2) == 0;
-                    self.kill(node, is_noticed, is_noticed);
+                    // Under quorum-memory nothing is promised when a quorum of hosts loses power at once.
+                    self.kill(node, is_noticed && !self.plan.is_in_memory, is_noticed);
                     let later = self.random.below(down_ns);
                     self.queue.plan(now + down_ns + later, Event::Start { node });
                 }
@@ -186,8 +196,22 @@ impl World {
                 self.node_mut(node).slow_sync_ns = Some(sync_ns);
                 self.queue.plan(now + for_ns, Event::Cure(Cure::Disk(node)));
             }
+            Fault::BadSync { node } if self.plan.is_in_memory => {
+                // What was not synced is believed no more.
+                if self.can_lose_a_disk() {
+                    self.kill(node, true, true);
+                    self.queue.plan(now + 500 * MS, Event::Start { node });
+                }
+            }
             Fault::BadSync { node } => self.break_disk(node, "an fsync failed"),
-            Fault::DiskFull { node } => self.break_disk(node, "no space left on device"),
+            Fault::DiskFull { node, low_ns, full_ns, is_shared } => {
+                let nodes = if is_shared { self.plan.node_ids() } else { vec![node] };
+                for node in nodes {
+                    self.set_space(node, Space::Low);
+                    self.queue.plan(now + low_ns, Event::Cure(Cure::Space(node, Space::Full)));
+                    self.queue.plan(now + low_ns + full_ns, Event::Cure(Cure::Space(node, Space::Enough)));
+                }
+            }
             Fault::DiskLost { node, down_ns, is_noticed } => {
                 if self.can_lose_a_disk() {
                     self.lose_disk(node, down_ns, is_noticed);
@@ -254,6 +278,7 @@ impl World {
             }
             Cure::Ask { node, joins, times } => self.ask_leaders(node, joins, times),
             Cure::Disk(node) => self.node_mut(node).slow_sync_ns = None,
+            Cure::Space(node, space) => self.set_space(node, space),
             Cure::Back { node, after_ns, is_leader } => {
                 self.queue.plan(self.now + after_ns, Event::Cure(Cure::Die { node, is_leader }));
             }
@@ -321,6 +346,7 @@ impl World {
         let now: Moment = self.now;
         for node in self.plan.node_ids() {
             self.node_mut(node).slow_sync_ns = None;
+            self.set_space(node, Space::Enough);
             self.queue.plan(now, Event::Resume { node });
             self.queue.plan(now, Event::Start { node });
         }

@@ -5,7 +5,7 @@ use std::sync::{Arc, Mutex};
 
 use node::{HostConfig, HostInput, Machine, MailTiming, PartitionHost};
 use replicator::log::memory::MemoryDisk;
-use replicator::{ReplicaConfig, SnapshotTaker, node_of};
+use replicator::{ReplicaConfig, SnapshotTaker, Space, node_of};
 use wire::{NodeId, PartitionId};
 
 use super::clock::{Clock, MS, Moment};
@@ -38,6 +38,8 @@ pub(super) struct Node {
     pub front: Front,
     pub slots: BTreeMap<PartitionId, Slot>,
     pub slow_sync_ns: Option<u64>,
+    /// What its disk has left.
+    pub space: Space,
     /// Until then it dies whenever it has voted for another.
     pub dies_of_votes_until: Moment,
     is_syncing: bool,
@@ -81,14 +83,15 @@ impl World {
             leader_stable_ns: self.plan.leader_stable_ns,
         };
         let node = &mut self.nodes[id.get() as usize - 1];
-        let now = node.clock.at(self.now);
+        let (now, space) = (node.clock.at(self.now), node.space);
         let slot = node.slots.get_mut(&partition).expect("every node has every partition");
         slot.book = SharedBook::default();
         slot.disk.repair();
         let cells = Machine::new(machine::cells(partition), Box::new(Shelf(slot.archive.clone())));
         let log = WatchedLog::new(slot.disk.log(), slot.book.clone());
         match PartitionHost::open(replica, host, cells, log, now) {
-            Ok(opened) => {
+            Ok(mut opened) => {
+                opened.set_space(space);
                 slot.applied = opened.status().applied_index;
                 slot.host = Some(opened);
             }
@@ -114,7 +117,11 @@ impl World {
             slot.waiting.clear();
             let waiting = slot.disk.waiting() as u64;
             let kept = if all_unsynced { 0 } else { random.below(waiting + 1) };
-            slot.disk.crash(kept as usize);
+            if all_unsynced {
+                slot.disk.lose_power()
+            } else {
+                slot.disk.crash(kept as usize)
+            }
             let draw = |bound| if all_unsynced { bound - 1 } else { random.below(bound) };
             slot.archive.lock().expect("nobody panics with an open archive").crash(draw);
         }
@@ -138,8 +145,9 @@ impl World {
     pub(super) fn lose_disk(&mut self, id: NodeId, down_ns: u64, is_noticed: bool) {
         self.kill(id, true, is_noticed);
         self.trace.say(self.now, || format!("the disk of node {id} is lost"));
+        let is_in_memory = self.plan.is_in_memory;
         for slot in self.node_mut(id).slots.values_mut() {
-            (slot.disk, slot.archive) = (MemoryDisk::new(), Arc::default());
+            (slot.disk, slot.archive) = (disk(is_in_memory), Arc::default());
         }
         self.queue.plan(self.now + down_ns, Event::Start { node: id });
     }
@@ -167,6 +175,14 @@ impl World {
         }
         for slot in self.node(id).slots.values() {
             slot.disk.fail(why);
+        }
+    }
+
+    /// What a node's disk has left.
+    pub(super) fn set_space(&mut self, id: NodeId, space: Space) {
+        self.node_mut(id).space = space;
+        for partition in machine::partitions(self.plan.layout) {
+            self.with_host(id, partition, |host| host.set_space(space));
         }
     }
 
@@ -228,15 +244,16 @@ impl World {
 
 impl Node {
     /// A node that has never been started.
-    pub fn new(id: NodeId, drift_ppm: i64, partitions: &[PartitionId]) -> Node {
+    pub fn new(id: NodeId, drift_ppm: i64, partitions: &[PartitionId], is_in_memory: bool) -> Node {
         Node {
             id,
             life: 0,
             is_up: false,
             clock: Clock::start(0, 0, 0),
             front: Front::default(),
-            slots: partitions.iter().map(|partition| (*partition, Slot::new())).collect(),
+            slots: partitions.iter().map(|partition| (*partition, Slot::new(is_in_memory))).collect(),
             slow_sync_ns: None,
+            space: Space::Enough,
             dies_of_votes_until: 0,
             is_syncing: false,
             is_paused: false,
@@ -246,11 +263,20 @@ impl Node {
     }
 }
 
+/// An empty one.
+fn disk(is_in_memory: bool) -> MemoryDisk {
+    let disk = MemoryDisk::new();
+    if is_in_memory {
+        disk.count_in_memory();
+    }
+    disk
+}
+
 impl Slot {
-    fn new() -> Slot {
+    fn new(is_in_memory: bool) -> Slot {
         Slot {
             host: None,
-            disk: MemoryDisk::new(),
+            disk: disk(is_in_memory),
             archive: Arc::default(),
             book: SharedBook::default(),
             applied: 0,

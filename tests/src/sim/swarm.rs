@@ -58,6 +58,8 @@ pub struct Plan {
     pub has_twin: bool,
     /// Entries kept behind it.
     pub log_tail: u64,
+    /// Whether what is acknowledged is in the memory of a quorum, and not on its disks.
+    pub is_in_memory: bool,
     /// A leader that is not preferred hands over after this.
     pub leader_stable_ns: u64,
     /// What strikes when, from the beginning of trade.
@@ -92,6 +94,7 @@ impl Plan {
             has_twin: random.below(2) == 0,
             log_tail: 5 + random.below(60),
             leader_stable_ns: SECOND + random.below(5 * SECOND),
+            is_in_memory: Random::new(seed ^ 0x4D45_4D4F).below(4) == 0,
             faults: Vec::new(),
             trade_ns,
         };
@@ -161,7 +164,12 @@ const KINDS: [Draw; 24] = [
         for_ns: a_while(random),
     },
     |random, plan| Fault::BadSync { node: node(random, plan) },
-    |random, plan| Fault::DiskFull { node: node(random, plan) },
+    |random, plan| Fault::DiskFull {
+        node: node(random, plan),
+        low_ns: random.below(SECOND),
+        full_ns: a_while(random),
+        is_shared: random.below(4) == 0,
+    },
     |random, plan| Fault::DiskLost { node: node(random, plan), down_ns: down(random), is_noticed: random.below(2) > 0 },
     |random, plan| Fault::BitRot { node: node(random, plan), down_ns: down(random) },
     |random, plan| Fault::Join { node: node(random, plan) },

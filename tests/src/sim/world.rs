@@ -127,7 +127,7 @@ impl World {
         let mut nodes = Vec::new();
         for id in plan.node_ids() {
             let drift_ppm = random.below(2 * plan.drift_ppm as u64 + 1) as i64 - plan.drift_ppm;
-            nodes.push(Node::new(id, drift_ppm, &partitions));
+            nodes.push(Node::new(id, drift_ppm, &partitions, plan.is_in_memory));
         }
         let mut world = World {
             now: 0,

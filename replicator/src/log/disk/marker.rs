@@ -85,6 +85,16 @@ impl Marker {
         Ok(marker)
     }
 
+    /// Removes the marker of a log that is forgotten, durably.
+    pub fn remove(directory: &Path, identity: Identity) -> Result<(), StoreError> {
+        let path = path(directory, identity);
+        match std::fs::remove_file(&path) {
+            Ok(()) => sync_directory(directory),
+            Err(error) if error.kind() == std::io::ErrorKind::NotFound => Ok(()),
+            Err(error) => Err(io("removing", &path, &error)),
+        }
+    }
+
     /// Writes a promise.
     pub fn promise(&mut self, promise: Promise) -> Result<(), StoreError> {
         self.number += 1;

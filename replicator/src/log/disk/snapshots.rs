@@ -4,6 +4,7 @@ use std::fs::File;
 use std::io::{ErrorKind, Write as _};
 use std::os::unix::fs::FileExt;
 use std::path::{Path, PathBuf};
+use std::time::{SystemTime, UNIX_EPOCH};
 
 use wire::PartitionId;
 use wire::codec::CodecError;
@@ -62,6 +63,19 @@ impl SnapshotFiles {
         into.resize(from + (total.saturating_sub(offset)).min(len as u64) as usize, 0);
         file.read_exact_at(&mut into[from..], offset).map_err(failed)?;
         Ok(Some(total))
+    }
+
+    /// Gives what is there another name: the log that it is of is forgotten.
+    pub fn set_aside(&self) -> Result<(), StoreError> {
+        if !self.directory.is_dir() {
+            return Ok(());
+        }
+        let now = SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |since| since.as_millis());
+        let mut name = self.directory.file_name().unwrap_or_default().to_os_string();
+        name.push(format!(".aside-{now}"));
+        let aside = self.directory.with_file_name(name);
+        std::fs::rename(&self.directory, &aside).map_err(|error| io("setting aside", &self.directory, &error))?;
+        sync_directory(self.directory.parent().unwrap_or(Path::new(".")))
     }
 
     fn path(&self, index: u64) -> PathBuf {

@@ -12,6 +12,8 @@ use crate::log::{Append, Durable, LogStore, StoreError, Stored};
 use crate::members::Members;
 use crate::snapshot::{self, Header};
 
+mod durability;
+
 const PARTITION: PartitionId = PartitionId::new(3);
 
 struct Bench {
@@ -32,7 +34,11 @@ impl Bench {
     }
 
     fn open_as(&self, node: NodeId) -> Result<Disk, StoreError> {
-        Disk::open(DiskConfig { directory: self.path().join("log"), epoch: ClusterEpoch::new(7), node })
+        Disk::open(self.config(node))
+    }
+
+    fn config(&self, node: NodeId) -> DiskConfig {
+        DiskConfig::new(self.path().join("log"), ClusterEpoch::new(7), node)
     }
 
     /// Opens everything, and hands the partition's log and what was stored to `work`.

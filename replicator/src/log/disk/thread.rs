@@ -151,10 +151,16 @@ impl LogThread {
         if self.group.is_empty() {
             return Ok(());
         }
-        self.with_writer(|thread, writer| writer.append(&thread.group))?;
-        let group = std::mem::take(&mut self.group);
-        for (partition, append) in &group {
-            self.answer(*partition, Durable::Appended { ticket: append.ticket });
+        let mut group = std::mem::take(&mut self.group);
+        let mut unsynced = Vec::new();
+        self.with_writer(|_, writer| {
+            unsynced = writer.take_unsynced(&mut group);
+            if unsynced.is_empty() { Ok(()) } else { writer.append(&unsynced) }
+        })?;
+        self.tell(&unsynced);
+        if !group.is_empty() {
+            self.with_writer(|_, writer| writer.append(&group))?;
+            self.tell(&group);
         }
         for under_way in self.batches.drain(..) {
             under_way.fetch_sub(1, Ordering::Release);
@@ -200,6 +206,12 @@ impl LogThread {
             error: "a partition's thread stopped in the middle of a write".to_owned(),
         })?;
         work(self, &mut writer)
+    }
+
+    fn tell(&self, group: &[(PartitionId, Append)]) {
+        for (partition, append) in group {
+            self.answer(*partition, Durable::Appended { ticket: append.ticket });
+        }
     }
 
     fn answer(&self, partition: PartitionId, durable: Durable) {

@@ -1,6 +1,6 @@
 //! Groups of appends become one write and one fsync of the engine.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -12,17 +12,25 @@ use wire::PartitionId;
 
 use super::super::{Append, Entry, HardState, Identity, StoreError, Stored, connect};
 use super::aside;
+use super::boot::BootId;
 use super::marker::{Marker, Promise};
-use crate::snapshot;
 use crate::standing::Standing;
+use crate::{Durability, snapshot};
 
 const HARD_STATE: &[u8] = b"hard state";
 const STANDING: &[u8] = b"standing";
+/// The boot of the host whose memory holds what was not synced; not there while everything is.
+const UNSYNCED: &[u8] = b"unsynced";
+/// This group had another log, which was forgotten.
+const FORGOTTEN: &[u8] = b"forgotten";
+/// What a log keeps when a snapshot replaces its entries, beside the hard state.
+const KEPT: [&[u8]; 3] = [STANDING, UNSYNCED, FORGOTTEN];
 
 /// The engine, and the markers of the partitions that were loaded.
 pub struct Writer {
     engine: Engine,
     directory: PathBuf,
+    boot: Option<BootId>,
     partitions: BTreeMap<PartitionId, Acknowledged>,
     /// Once something failed nothing is written any more.
     failed: Option<StoreError>,
@@ -31,18 +39,33 @@ pub struct Writer {
 
 /// How long writes have taken lately, as a mean that forgets.
 #[derive(Debug, Clone, Default)]
-pub struct Pace(Arc<AtomicU64>);
+pub struct Pace {
+    mean: Arc<AtomicU64>,
+    slow: Arc<AtomicU64>,
+}
 
 impl Pace {
     pub fn mean(&self) -> Duration {
-        Duration::from_nanos(self.0.load(Ordering::Relaxed))
+        Duration::from_nanos(self.mean.load(Ordering::Relaxed))
+    }
+
+    /// Writes that took so long that peers may have elected another leader meanwhile.
+    pub fn slow(&self) -> u64 {
+        self.slow.load(Ordering::Relaxed)
     }
 
     fn note(&self, took: Duration) {
-        let (mean, took) = (self.0.load(Ordering::Relaxed), u64::try_from(took.as_nanos()).unwrap_or(u64::MAX));
-        self.0.store(mean - mean / PACE_WRITES + took / PACE_WRITES, Ordering::Relaxed);
+        if took >= SLOW {
+            self.slow.fetch_add(1, Ordering::Relaxed);
+            tracing::warn!(took_ms = took.as_millis(), "STALL: a write of the log took long");
+        }
+        let (mean, took) = (self.mean.load(Ordering::Relaxed), u64::try_from(took.as_nanos()).unwrap_or(u64::MAX));
+        self.mean.store(mean - mean / PACE_WRITES + took / PACE_WRITES, Ordering::Relaxed);
     }
 }
+
+/// The shortest election timeout.
+const SLOW: Duration = Duration::from_millis(100);
 
 /// So many writes count, roughly.
 const PACE_WRITES: u64 = 16;
@@ -50,6 +73,9 @@ const PACE_WRITES: u64 = 16;
 struct Acknowledged {
     marker: Marker,
     promise: Promise,
+    durability: Durability,
+    /// The log says whose memory holds what was not synced.
+    is_unsynced: bool,
 }
 
 struct Format;
@@ -63,7 +89,7 @@ impl MessageExt for Format {
 }
 
 impl Writer {
-    pub fn open(directory: &Path) -> Result<Writer, StoreError> {
+    pub fn open(directory: &Path, boot: Option<BootId>) -> Result<Writer, StoreError> {
         let path = directory.join("entries");
         let config = Config {
             dir: path.to_string_lossy().into_owned(),
@@ -85,6 +111,7 @@ impl Writer {
         Ok(Writer {
             engine,
             directory: directory.to_owned(),
+            boot,
             partitions: BTreeMap::new(),
             failed: None,
             pace: Pace::default(),
@@ -92,7 +119,12 @@ impl Writer {
     }
 
     /// Reads a partition's log, and refuses it if less is there than was promised.
-    pub fn load(&mut self, identity: Identity, snapshot: Option<Vec<u8>>) -> Result<Stored, StoreError> {
+    pub fn load(
+        &mut self,
+        identity: Identity,
+        durability: Durability,
+        snapshot: Option<Vec<u8>>,
+    ) -> Result<Stored, StoreError> {
         let group = u64::from(identity.partition.get());
         let lost = |found: String| StoreError::Lost {
             partition: identity.partition,
@@ -103,6 +135,14 @@ impl Writer {
             true => lost(format!("the log cannot be read: {error}")),
             false => StoreError::Io { attempted: "reading the log".to_owned(), error: error.to_string() },
         };
+        let unsynced = self.engine.get(group, UNSYNCED);
+        if unsynced.as_ref().is_some_and(|boot| self.boot.is_none_or(|this| boot != this.as_bytes())) {
+            return Err(lost("its host was started anew since it was written, and it was not synced".to_owned()));
+        }
+        if durability == Durability::QuorumMemory && self.boot.is_none() {
+            let what = "quorum-memory, on a host that does not say when it was started";
+            return Err(StoreError::Io { attempted: "opening the log".to_owned(), error: what.to_owned() });
+        }
         let hard_state = self.engine.get_message::<HardState>(group, HARD_STATE).map_err(unreadable)?;
         let mut entries = Vec::new();
         if let (Some(first), Some(last)) = (self.engine.first_index(group), self.engine.last_index(group)) {
@@ -128,15 +168,20 @@ impl Writer {
         // The engine has checked its bytes.
         let what = || format!("the standing of partition {}", identity.partition);
         let standing = standing.transpose().map_err(|_| StoreError::OtherVersion { what: what() })?;
-        self.partitions.insert(identity.partition, Acknowledged { marker, promise });
+        let is_unsynced = unsynced.is_some();
+        self.partitions.insert(identity.partition, Acknowledged { marker, promise, durability, is_unsynced });
         if entries.len() < read {
             // The crash came between a snapshot of the leader and the replacement of the log by it.
-            let Acknowledged { marker, promise } = self.partitions.get_mut(&identity.partition).expect("it was loaded");
+            let Acknowledged { marker, promise, .. } =
+                self.partitions.get_mut(&identity.partition).expect("it was loaded");
             marker.promise(*promise)?;
             marker.sync()?;
             self.replace_log(identity.partition, &hard_state)?;
         }
-        let is_lost = aside::is_not_the_first(&self.directory);
+        if durability == Durability::QuorumFsync {
+            self.settle(identity.partition)?;
+        }
+        let is_lost = aside::is_not_the_first(&self.directory) || self.engine.get(group, FORGOTTEN).is_some();
         Ok(Stored { hard_state, entries, snapshot, standing, is_lost })
     }
 
@@ -153,16 +198,88 @@ impl Writer {
         written
     }
 
+    /// Takes out of a group what is acknowledged without a sync: of partitions that need none for any of theirs.
+    pub fn take_unsynced(&self, group: &mut Vec<(PartitionId, Append)>) -> Vec<(PartitionId, Append)> {
+        let in_memory = |partition: &PartitionId| {
+            self.partitions.get(partition).is_some_and(|known| known.durability == Durability::QuorumMemory)
+        };
+        if !group.iter().any(|(partition, _)| in_memory(partition)) {
+            return Vec::new();
+        }
+        let waits: BTreeSet<PartitionId> =
+            group.iter().filter(|(partition, append)| self.must_sync(*partition, append)).map(|it| it.0).collect();
+        let (unsynced, rest) = group.drain(..).partition(|(partition, _)| !waits.contains(partition));
+        *group = rest;
+        unsynced
+    }
+
+    /// Term, vote and what makes a log another one are synced always, and what comes first after a sync: it says that the
+    /// next is not.
+    fn must_sync(&self, partition: PartitionId, append: &Append) -> bool {
+        let Some(known) = self.partitions.get(&partition) else { return true };
+        let is_vote =
+            |hard_state: &HardState| (hard_state.term, hard_state.vote) != (known.promise.term, known.promise.vote);
+        known.durability == Durability::QuorumFsync
+            || !known.is_unsynced
+            || append.standing.is_some()
+            || append.reset.is_some()
+            || append.hard_state.as_ref().is_some_and(is_vote)
+    }
+
+    /// Everything of a partition is synced from here on, and says so.
+    fn settle(&mut self, partition: PartitionId) -> Result<(), StoreError> {
+        if !self.partitions.get(&partition).is_some_and(|known| known.is_unsynced) {
+            return Ok(());
+        }
+        self.guarded(|writer| {
+            let mut batch = LogBatch::default();
+            batch.delete(u64::from(partition.get()), UNSYNCED.to_vec());
+            // What was written before is synced with it.
+            writer.engine.write(&mut batch, true).map(drop).map_err(writing)
+        })?;
+        self.partitions.get_mut(&partition).expect("it is there").is_unsynced = false;
+        Ok(())
+    }
+
+    /// The end, when nothing is under way: what was not synced is.
+    pub fn rest(&mut self) -> Result<(), StoreError> {
+        let partitions: Vec<PartitionId> = self.partitions.keys().copied().collect();
+        for partition in partitions {
+            if self.failed.is_none() && self.partitions[&partition].is_unsynced {
+                self.partitions.get_mut(&partition).expect("it is there").marker.sync()?;
+                self.settle(partition)?;
+            }
+        }
+        Ok(())
+    }
+
+    /// Forgets a partition's log: another begins in its place, which says that it is not the first.
+    ///
+    /// The marker goes last: a crash before leaves one that promises more than is there, and the log is forgotten again.
+    pub fn forget(&mut self, identity: Identity) -> Result<(), StoreError> {
+        let group = u64::from(identity.partition.get());
+        self.partitions.remove(&identity.partition);
+        self.guarded(|writer| {
+            let mut batch = LogBatch::default();
+            batch.add_command(group, Command::Clean);
+            batch.put(group, FORGOTTEN.to_vec(), vec![1]).map_err(writing)?;
+            writer.engine.write(&mut batch, true).map(drop).map_err(writing)
+        })?;
+        Marker::remove(&self.directory, identity)
+    }
+
     fn append_all(&mut self, group: &[(PartitionId, Append)]) -> Result<(), StoreError> {
         self.guarded(|writer| {
             for (partition, append) in group {
                 writer.take_back(*partition, append)?;
             }
             let mut batch = LogBatch::with_capacity(group.len() * 2);
+            let mut is_synced = false;
             for (partition, append) in group {
+                is_synced |= writer.must_sync(*partition, append);
                 writer.add(&mut batch, *partition, append).map_err(writing)?;
             }
-            writer.engine.write(&mut batch, true).map_err(writing)?;
+            writer.engine.write(&mut batch, is_synced).map_err(writing)?;
             writer.promise(group)
         })
     }
@@ -182,7 +299,7 @@ impl Writer {
     }
 
     /// The engine stops the thread when an fsync fails; here that becomes an error as any other, and the last.
-    fn guarded(&mut self, work: impl FnOnce(&mut Self) -> Result<(), StoreError>) -> Result<(), StoreError> {
+    pub(super) fn guarded(&mut self, work: impl FnOnce(&mut Self) -> Result<(), StoreError>) -> Result<(), StoreError> {
         if let Some(error) = &self.failed {
             return Err(error.clone());
         }
@@ -191,13 +308,23 @@ impl Writer {
         });
         if let Err(error) = &done {
             self.failed = Some(error.clone());
+            self.believe_no_more();
         }
         done
     }
 
+    /// What was not synced may be gone although its host goes on: the system does not say which pages a failed disk took
+    /// with it. A promise that nothing keeps makes the next process forget the log.
+    fn believe_no_more(&mut self) {
+        for known in self.partitions.values_mut().filter(|known| known.is_unsynced) {
+            // If that fails as well there is nothing left to say it with.
+            let _ = known.marker.promise(Promise { index: u64::MAX, ..known.promise });
+        }
+    }
+
     /// Before entries are replaced, what was promised of them is taken back, durably.
     fn take_back(&mut self, partition: PartitionId, append: &Append) -> Result<(), StoreError> {
-        let Acknowledged { marker, promise } = self.partitions.get_mut(&partition).expect("the log was loaded");
+        let Acknowledged { marker, promise, .. } = self.partitions.get_mut(&partition).expect("the log was loaded");
         let (index, index_term) = match (append.reset, append.entries.first()) {
             (Some(snapshot), _) => snapshot,
             (None, Some(first)) if first.index <= promise.index => (first.index - 1, 0),
@@ -211,18 +338,26 @@ impl Writer {
     fn add(&self, batch: &mut LogBatch, partition: PartitionId, append: &Append) -> raft_engine::Result<()> {
         let group = u64::from(partition.get());
         let mut hard_state = append.hard_state.clone();
-        let mut standing = append.standing.as_ref().map(Standing::encode);
         if append.reset.is_some() {
             // Cleaning a group forgets everything of it.
             hard_state = hard_state.or(self.engine.get_message(group, HARD_STATE)?);
-            standing = standing.or(self.engine.get(group, STANDING));
+            let kept = KEPT.map(|key| (key, self.engine.get(group, key)));
             batch.add_command(group, Command::Clean);
+            for (key, value) in kept {
+                if let Some(value) = value {
+                    batch.put(group, key.to_vec(), value)?;
+                }
+            }
         }
         if let Some(hard_state) = &hard_state {
             batch.put_message(group, HARD_STATE.to_vec(), hard_state)?;
         }
-        if let Some(standing) = standing {
-            batch.put(group, STANDING.to_vec(), standing)?;
+        if let Some(standing) = &append.standing {
+            batch.put(group, STANDING.to_vec(), standing.encode())?;
+        }
+        let known = &self.partitions[&partition];
+        if let Some(boot) = self.boot.filter(|_| known.durability == Durability::QuorumMemory && !known.is_unsynced) {
+            batch.put(group, UNSYNCED.to_vec(), boot.as_bytes().to_vec())?;
         }
         batch.add_entries::<Format>(group, &append.entries)
     }
@@ -230,7 +365,9 @@ impl Writer {
     /// One write for each partition, however often it appended.
     fn promise(&mut self, group: &[(PartitionId, Append)]) -> Result<(), StoreError> {
         for (partition, append) in group {
-            let Acknowledged { promise, .. } = self.partitions.get_mut(partition).expect("the log was loaded");
+            let known = self.partitions.get_mut(partition).expect("the log was loaded");
+            known.is_unsynced |= known.durability == Durability::QuorumMemory;
+            let promise = &mut known.promise;
             if let Some(last) = append.entries.last() {
                 (promise.index, promise.index_term) = (last.index, last.term);
             }
@@ -240,7 +377,8 @@ impl Writer {
         }
         for (at, (partition, _)) in group.iter().enumerate() {
             if group[at + 1..].iter().all(|(later, _)| later != partition) {
-                let Acknowledged { marker, promise } = self.partitions.get_mut(partition).expect("the log was loaded");
+                let Acknowledged { marker, promise, .. } =
+                    self.partitions.get_mut(partition).expect("the log was loaded");
                 marker.promise(*promise)?;
             }
         }
@@ -251,11 +389,13 @@ impl Writer {
         let group = u64::from(partition.get());
         self.guarded(|writer| {
             let mut batch = LogBatch::default();
-            let standing = writer.engine.get(group, STANDING);
+            let kept = KEPT.map(|key| (key, writer.engine.get(group, key)));
             batch.add_command(group, Command::Clean);
             batch.put_message(group, HARD_STATE.to_vec(), hard_state).map_err(writing)?;
-            if let Some(standing) = standing {
-                batch.put(group, STANDING.to_vec(), standing).map_err(writing)?;
+            for (key, value) in kept {
+                if let Some(value) = value {
+                    batch.put(group, key.to_vec(), value).map_err(writing)?;
+                }
             }
             writer.engine.write(&mut batch, true).map(drop).map_err(writing)
         })

@@ -8,9 +8,11 @@
 #![forbid(unsafe_code)]
 
 mod audit;
+mod calm;
 mod faults;
 mod pauses;
 mod picture;
+mod report;
 mod wall;
 
 use std::path::PathBuf;
@@ -18,12 +20,12 @@ use std::process::ExitCode;
 use std::time::Duration;
 
 use clap::Parser;
-use serde_json::{Value, json};
+use serde_json::Value;
 use tests::demo::{Demo, DemoError, DemoOptions};
 use tests::nodes;
 
 use crate::faults::Fault;
-use crate::pauses::{Cost, Spread};
+use crate::pauses::Cost;
 
 /// How long nodes may take to be ready again after a fault.
 const READY_WITHIN: Duration = Duration::from_secs(30);
@@ -53,9 +55,21 @@ struct Args {
     /// The binary under test.
     #[arg(long, default_value = "target/release/mainstay")]
     binary: PathBuf,
+    /// Do nothing to anybody for so many seconds: nobody may be elected without a recorded stall.
+    #[arg(long, value_name = "SECONDS")]
+    calm: Option<u64>,
+    /// A shell command that keeps the machine busy meanwhile, started again whenever it ends.
+    #[arg(long, value_name = "COMMAND", requires = "calm")]
+    beside: Option<String>,
+    /// Where a quorum has what is acknowledged: `quorum-fsync` or `quorum-memory`.
+    #[arg(long, default_value = "quorum-fsync")]
+    durability: String,
     /// Write the result here as JSON, and a picture of it beside that.
     #[arg(long)]
     json: Option<PathBuf>,
+    /// Add to the result that is there, of the same faults under the same load: for machines that are quiet now and then.
+    #[arg(long, requires = "json", conflicts_with = "calm")]
+    go_on: bool,
 }
 
 /// Why there is no proof.
@@ -75,12 +89,21 @@ fn disproved<T>(what: impl Into<String>) -> Result<T, Failure> {
 async fn main() -> ExitCode {
     let args = Args::parse();
     match prove(&args).await {
-        Ok(report) => {
+        Ok(mut report) => {
+            if let Some(path) = args.json.as_ref().filter(|_| args.go_on)
+                && let Err(error) = report::go_on_from(path, &mut report)
+            {
+                eprintln!("cannot go on from {}: {error}", path.display());
+                return ExitCode::FAILURE;
+            }
             if let Some(path) = &args.json
                 && let Err(error) = save(path, &report, &args)
             {
                 eprintln!("cannot write {}: {error}", path.display());
                 return ExitCode::FAILURE;
+            }
+            if args.calm.is_some() {
+                return ExitCode::SUCCESS;
             }
             let spread = &report["pause_ms"];
             println!(
@@ -107,43 +130,35 @@ async fn main() -> ExitCode {
 
 fn save(path: &std::path::Path, report: &Value, args: &Args) -> std::io::Result<()> {
     std::fs::write(path, report.to_string())?;
+    if args.calm.is_some() {
+        return Ok(());
+    }
     let costs: Vec<Cost> = serde_json::from_value(report["each"].clone()).unwrap_or_default();
     let spread = pauses::spread(costs.iter().map(|cost| cost.pause_ms));
-    let title = format!("{} × {} of the leader, {} orders/s, {} layout", args.kills, args.how, args.rate, args.layout);
+    let kills = report["kills"].as_u64().unwrap_or(0);
+    let title = format!("{kills} × {} of the leader, {} orders/s, {} layout", args.how, args.rate, args.layout);
     std::fs::write(path.with_extension("svg"), picture::draw(&title, &costs, spread))
 }
 
 async fn prove(args: &Args) -> Result<Value, Failure> {
-    let options = DemoOptions { binary: args.binary.clone(), layout: args.layout.clone(), with_bots: false };
+    let options = DemoOptions {
+        durability: args.durability.clone(),
+        ..DemoOptions::new(args.binary.clone(), args.layout.clone())
+    };
     let mut demo = Demo::start(options)?;
+    if let Some(seconds) = args.calm {
+        let report = calm::prove(&demo, args, seconds).await?;
+        replicas_agree(&demo, "after the calm").await?;
+        demo.stop()?;
+        return Ok(report);
+    }
     let (struck, costs, elsewhere) = under_load(&demo, args, args.how, args.kills).await?;
     replicas_agree(&demo, "after the faults").await?;
     let (stopped, ..) = under_load(&demo, args, Fault::Stop, args.stops).await?;
     replicas_agree(&demo, "after the stops").await?;
     everything_survives(&mut demo, args).await?;
     demo.stop()?;
-    let sum = |field: &str| struck[field].as_u64().unwrap_or(0) + stopped[field].as_u64().unwrap_or(0);
-    let tenths = |ms: f64| (ms * 10.0).round() / 10.0;
-    let spread = |of: fn(&Cost) -> f64| {
-        let Spread { p50, p99, max } = pauses::spread(costs.iter().map(of));
-        json!({ "p50": tenths(p50), "p99": tenths(p99), "max": tenths(max) })
-    };
-    Ok(json!({
-        "how": args.how.to_string(),
-        "kills": args.kills,
-        "rate": args.rate,
-        "layout": args.layout,
-        "pause_ms": spread(|cost| cost.pause_ms),
-        "wait_ms": spread(|cost| cost.wait_ms),
-        "elsewhere_ms": tenths(elsewhere),
-        "each": costs,
-        "stops": args.stops,
-        "acked": sum("acked"),
-        "lost": sum("lost"),
-        "doubled": sum("duplicated"),
-        "longest_pause_ms": struck["longest_pause_ms"],
-        "longest_pause_stopped_ms": stopped["longest_pause_ms"],
-    }))
+    Ok(report::of(args, &struck, &stopped, &costs, elsewhere))
 }
 
 /// Offers a load, does `fault` to the leader of the busiest partition `times` times, and returns what the load

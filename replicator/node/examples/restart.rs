@@ -1,0 +1,72 @@
+//! How long a replica with a long log and very many resting orders takes to be back after its process was started again:
+//! snapshot, log behind it, and everything applied that it knows to be committed.
+//!
+//! An entry has one command or two, the fewest there can be. The log is written without syncs, which cost time and say
+//! nothing here; what is read is the same.
+//!
+//! ```text
+//! cargo run --release -p node --example restart -- [ENTRIES] [ORDERS] [WITHIN_SECONDS]
+//! ```
+//!
+//! Exits 1 when it took longer than so many seconds.
+
+mod market;
+
+use std::collections::BTreeMap;
+use std::process::ExitCode;
+use std::time::Instant;
+
+use market::{Bench, NODE, PARTITION};
+use replicator::Durability;
+use replicator::SnapshotTaker;
+use replicator::log::disk::{BootId, Disk, DiskConfig};
+use wire::ClusterEpoch;
+
+/// As production's.
+const SNAPSHOT_EVERY: (u64, u64) = (100_000, 64 * 1024 * 1024);
+/// Requests that are under way at most.
+const IN_FLIGHT: u64 = 2_048;
+
+fn main() -> ExitCode {
+    let arguments: Vec<u64> = std::env::args().skip(1).filter_map(|n| n.parse().ok()).collect();
+    let argument = |at: usize, default: u64| arguments.get(at).copied().unwrap_or(default);
+    let (entries, orders, within) = (argument(0, 10_000_000), argument(1, 1_000_000) as u32, argument(2, 10));
+    let directory = tempfile::tempdir().expect("a directory");
+    let open = || {
+        let config = DiskConfig::new(directory.path().to_owned(), ClusterEpoch::new(1), NODE);
+        let durability = BTreeMap::from([(PARTITION, Durability::QuorumMemory)]);
+        Disk::open(DiskConfig { boot: BootId::of_this_host(), durability, ..config }).expect("a disk")
+    };
+    let begun = Instant::now();
+    let written = {
+        let disk = open();
+        let mut bench = Bench::new(&disk, orders, SnapshotTaker::TwinThread, SNAPSHOT_EVERY);
+        bench.set_up();
+        while bench.host.status().last_index < entries {
+            if bench.sequence.get() - bench.answered < IN_FLIGHT {
+                bench.place();
+                if bench.orders > u64::from(orders) {
+                    bench.cancel_oldest();
+                }
+            }
+            bench.cycle();
+        }
+        while bench.sequence.get() > bench.answered {
+            bench.cycle();
+        }
+        bench.host.status()
+    };
+    println!("{} entries, {orders} orders rest, written in {:.0?}", written.last_index, begun.elapsed());
+    println!("the newest snapshot is at position {} of {}", written.snapshot_position, written.applied_position);
+
+    let begun = Instant::now();
+    let disk = open();
+    let mut bench = Bench::new(&disk, orders, SnapshotTaker::TwinThread, SNAPSHOT_EVERY);
+    println!("opened in {:.2?}", begun.elapsed());
+    while bench.host.status().applied_position < written.applied_position {
+        bench.cycle();
+    }
+    let took = begun.elapsed();
+    println!("back after {took:.2?}");
+    if took.as_secs() >= within { ExitCode::FAILURE } else { ExitCode::SUCCESS }
+}
