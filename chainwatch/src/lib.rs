@@ -15,6 +15,7 @@ mod ids;
 pub mod keys;
 pub mod ledger;
 pub mod pool;
+pub mod reserves;
 pub mod rpc;
 pub mod signer;
 pub mod store;

@@ -38,6 +38,8 @@ pub struct Caller {
     pub id: ApiKeyId,
     /// What the key may do.
     pub permissions: Permissions,
+    /// Whether the key may be used from stated networks alone.
+    pub is_bound: bool,
     /// When it was asked, in microseconds by the client's own clock; 0 of what is not signed.
     pub asked_us: u64,
     /// The client session that orders name, whose end cancels them; 0 for none.

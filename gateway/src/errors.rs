@@ -166,6 +166,16 @@ impl ApiError {
         }
     }
 
+    /// `-4021`: a withdrawal that its network or the ledger cannot express.
+    pub fn not_a_multiple(step: &str) -> ApiError {
+        Self::telling(-4021, format!("Asset withdrawal must be an integer multiple of {step}."))
+    }
+
+    /// `-4022`: a withdrawal of too little.
+    pub fn below_the_minimum(minimum: &str) -> ApiError {
+        Self::telling(-4022, format!("Not less than the minimum pick-up quantity {minimum}."))
+    }
+
     /// `-1013`: a filter of the market.
     pub fn filter(name: &str) -> ApiError {
         Self::telling(-1013, format!("Filter failure: {name}"))
@@ -286,6 +296,28 @@ pub const NO_SUCH_COIN: ApiError = ApiError::new(-4018, "We don't have this asse
 /// The asset is on no such network, or on none.
 pub const NO_SUCH_NETWORK: ApiError =
     ApiError::new(-4019, "The current asset is not open for deposit on this network.");
+/// `-4001`: ours is the text.
+pub const WITHDRAW_ORDER_ID_TAKEN: ApiError =
+    ApiError::new(-4001, "The withdrawOrderId is taken by another withdrawal.");
+/// The account may withdraw nothing.
+pub const WITHDRAWALS_LIMITED: ApiError = ApiError::new(-4015, "Withdraw is limited.");
+/// The asset cannot be withdrawn on this network now.
+pub const NOT_OPEN_FOR_WITHDRAWAL: ApiError = ApiError::new(-4019, "Current asset is not open for withdrawal.");
+/// More than one withdrawal may be, or all of 24 hours.
+pub const BEYOND_THE_MAXIMUM: ApiError =
+    ApiError::new(-4023, "Within 24 hours, the withdrawal exceeds the maximum amount.");
+/// `-4026`.
+pub const NOT_ENOUGH_TO_WITHDRAW: ApiError = ApiError::new(-4026, "You have insufficient balance.");
+/// Nothing would arrive.
+pub const NOT_MORE_THAN_THE_FEE: ApiError =
+    ApiError::new(-4028, "The amount of withdrawal must be greater than the Commission.");
+/// `-4033`.
+pub const ILLEGAL_ADDRESS: ApiError = ApiError::new(-4033, "Illegal address.");
+/// `-4035`.
+pub const NOT_ON_THE_WHITELIST: ApiError =
+    ApiError::new(-4035, "This address is not on the whitelist. Please join and try again.");
+/// `-4106`: no network of ours has tags; ours is the text.
+pub const TAG_NOT_SUPPORTED: ApiError = ApiError::new(-4106, "This network does not support an address tag.");
 /// No chainwatch has made the address in time, or the ledger has no room for it.
 pub const NO_ADDRESS: ApiError =
     ApiError::with_status(503, -1001, "Internal error; unable to process your request. Please try again.");
@@ -345,14 +377,14 @@ impl From<RejectReason> for ApiError {
             UnknownChain | UnknownChainAsset => ApiError::new(-1102, "The network is not supported for this asset."),
             ChainExists | ChainTaken | StaleFence | ChainAssetExists | BadChainRules | UnknownAddress
             | AddressTaken | UnknownDeposit | DepositNotOpen => UNSUPPORTED,
-            WithdrawalTooSmall | WithdrawalTooLarge | BadWithdrawalAmount => {
-                ApiError::new(-4026, "The withdrawal amount is out of bounds.")
-            }
-            WithdrawalLimitReached => ApiError::new(-4026, "The withdrawal limit of 24 hours is reached."),
-            AddressNotAllowed => ApiError::new(-4003, "Withdrawals to this address are not allowed."),
-            WithdrawalExists => ApiError::new(-4026, "The withdrawOrderId is taken by another withdrawal."),
-            WithdrawalsDisabled | WithdrawalsBlocked => ApiError::new(-4012, "Withdrawals are suspended."),
-            UnknownWithdrawal | WithdrawalNotOpen => ApiError::new(-4026, "The withdrawal cannot be changed."),
+            WithdrawalTooSmall | BadWithdrawalAmount => ApiError::new(-4021, "The withdrawal amount is out of bounds."),
+            WithdrawalTooLarge | WithdrawalLimitReached => BEYOND_THE_MAXIMUM,
+            AddressNotAllowed => NOT_ON_THE_WHITELIST,
+            WithdrawalExists => WITHDRAW_ORDER_ID_TAKEN,
+            WithdrawalsDisabled => NOT_OPEN_FOR_WITHDRAWAL,
+            WithdrawalsBlocked => WITHDRAWALS_LIMITED,
+            UnknownWithdrawal => ApiError::new(-4029, "The withdrawal record does not exist."),
+            WithdrawalNotOpen => ApiError::new(-4031, "Cancellation failed."),
             ChainIsFrozen | InputTaken | NotAReplacement | NetworkFeeTooHigh | HouseBalanceTooLow | AlreadyApproved
             | WithdrawalMismatch | BadWithdrawalRules | WithdrawalNotReady => UNSUPPORTED,
             AccountOpenOrders => ApiError::filter("EXCHANGE_MAX_NUM_ORDERS"),

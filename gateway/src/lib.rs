@@ -7,6 +7,7 @@
 #![forbid(unsafe_code)]
 
 pub mod accounts;
+pub mod addresses;
 pub mod auth;
 pub mod cluster;
 mod config;

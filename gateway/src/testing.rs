@@ -280,6 +280,7 @@ pub(crate) fn resting_script() -> Script {
                 (Reply::Accepted { id }, events)
             }
             Command::SealName(_) => (Reply::Accepted { id: 0 }, Vec::new()),
+            Command::RequestWithdrawal(_) => (Reply::Accepted { id: 1 }, Vec::new()),
             _ => (Reply::Rejected { reason: RejectReason::UnknownOrder, id: 0 }, Vec::new()),
         })
     })

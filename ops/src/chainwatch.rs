@@ -259,7 +259,8 @@ async fn chain_id(cluster: &Cluster, ledger: PartitionId, lack: &mut Lack) -> Ch
             if let Some(known) = known {
                 return known;
             }
-            let advice = format!("the ledger does not know {0}: mainstay ctl chain add {0}", lack.chain);
+            let advice =
+                format!("the ledger does not know {0}: mainstay ctl chain add {0} --addresses ...", lack.chain);
             lack.tell(&advice).await;
         }
     }

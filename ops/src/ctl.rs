@@ -17,6 +17,8 @@ mod conduct;
 mod fees;
 mod key;
 mod market;
+mod operator;
+mod reserves;
 mod status;
 mod trace;
 mod withdrawal;
@@ -32,6 +34,8 @@ Without --data-dir and --state it speaks to the demo that you started last.
   mainstay ctl key add erin
   mainstay ctl account kill erin && mainstay ctl account release erin
   mainstay ctl chain status
+  mainstay ctl withdrawal rules
+  mainstay ctl withdrawal list && mainstay ctl withdrawal show 1
   mainstay ctl fees tiers USDT 0:1000:1000 1000000:800:900 50000000:-50:500
   mainstay ctl market kill BTCUSDT && mainstay ctl market reopen BTCUSDT --cancel-only 10s --auction 30s")]
 pub struct Args {
@@ -41,6 +45,9 @@ pub struct Args {
     /// A state file that a demo wrote.
     #[arg(long, value_name = "FILE", global = true, conflicts_with = "data_dir")]
     state: Option<PathBuf>,
+    /// Whose certificate to show, of those that `ctl operator add` made: another operator than the demo's own.
+    #[arg(long, value_name = "NAME", global = true)]
+    operator: Option<String>,
     #[command(subcommand)]
     command: Command,
 }
@@ -64,9 +71,15 @@ enum Command {
     /// Chains: their nodes, addresses, and what is deposited on them.
     #[command(subcommand)]
     Chain(chain::Command),
-    /// Withdrawals: look at them, approve them, take them back.
+    /// Certificates of operators.
+    #[command(subcommand)]
+    Operator(operator::Command),
+    /// Withdrawals: what they keep to, look at them, ask for one, approve them, take them back.
     #[command(subcommand)]
     Withdrawal(withdrawal::Command),
+    /// Prove what accounts are owed, and check such a proof.
+    #[command(subcommand)]
+    Reserves(reserves::Command),
     /// Markets: their phases, schedules, filters and price limits.
     #[command(subcommand)]
     Market(market::Command),
@@ -101,12 +114,13 @@ struct NodeArgs {
 struct Place {
     args_data_dir: Option<PathBuf>,
     args_state: Option<PathBuf>,
+    args_operator: Option<String>,
 }
 
 /// Does what was asked.
 pub fn main(args: Args) -> miette::Result<ExitCode> {
     logging::of_tool();
-    let place = Place { args_data_dir: args.data_dir, args_state: args.state };
+    let place = Place { args_data_dir: args.data_dir, args_state: args.state, args_operator: args.operator };
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().into_diagnostic()?;
     runtime.block_on(async {
         match args.command {
@@ -133,7 +147,9 @@ pub fn main(args: Args) -> miette::Result<ExitCode> {
             Command::Fees(command) => fees::run(&place.operator().await?, command).await,
             Command::Key(command) => key::run(&place, command).await,
             Command::Chain(command) => chain::run(&place, command).await,
+            Command::Operator(command) => operator::run(&place, command),
             Command::Withdrawal(command) => withdrawal::run(&place, command).await,
+            Command::Reserves(command) => reserves::run(&place, command).await,
             Command::Market(command) => market::run(&place.operator().await?, command).await,
             Command::Trace(args) => trace::run(&place.operator().await?, args).await,
         }
@@ -168,8 +184,17 @@ impl Place {
         State::load(&path).into_diagnostic()
     }
 
+    fn own_cluster(&self) -> miette::Result<loadgen::state::Cluster> {
+        let cluster = self.state()?.cluster;
+        cluster.ok_or_else(|| miette::miette!("the state file does not say how to reach the cluster"))
+    }
+
     fn cluster(&self) -> miette::Result<loadgen::state::Cluster> {
-        self.state()?.cluster.ok_or_else(|| miette::miette!("the state file does not say how to reach the cluster"))
+        let cluster = self.own_cluster()?;
+        match &self.args_operator {
+            Some(name) => operator::as_operator(cluster, name),
+            None => Ok(cluster),
+        }
     }
 
     async fn operator(&self) -> miette::Result<Operator> {

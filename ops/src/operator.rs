@@ -7,7 +7,7 @@ use cluster_client::{Cluster, ClusterConfig, ClusterError, EventStream, Session,
 use miette::{IntoDiagnostic, WrapErr};
 use wire::codec::v1;
 use wire::command::Reply;
-use wire::event::{AccountOpened, ApiKeyAdded, AssetListed, MarketListed, WithdrawalChanged};
+use wire::event::{AccountOpened, ApiKeyAdded, AssetListed, MarketListed};
 use wire::link::Role;
 use wire::{
     AccountId, AssetId, ChainId, ClusterEpoch, Command, Event, LogPosition, MarketId, MarketProtection, MarketSchedule,
@@ -18,6 +18,10 @@ use wire::{
 const COMMAND_TIMEOUT: Duration = Duration::from_secs(10);
 /// How long the cluster may take to be able to do anything at all.
 const CLUSTER_TIMEOUT: Duration = Duration::from_secs(60);
+
+mod withdrawing;
+
+pub use withdrawing::{KnownChain, Withdrawing};
 
 /// A connection to the cluster as its operator.
 pub struct Operator {
@@ -71,8 +75,10 @@ pub struct Inventory {
     pub chain_assets: BTreeSet<(ChainId, AssetId)>,
     /// As their chains print them.
     pub addresses: BTreeMap<(AccountId, ChainId), String>,
-    /// By number, as they stand.
-    pub withdrawals: BTreeMap<u64, WithdrawalChanged>,
+    /// What may be withdrawn, and what was.
+    pub withdrawing: Withdrawing,
+    /// What accounts have, free and held, in ledger units.
+    pub balances: BTreeMap<(AccountId, AssetId), i128>,
     /// Who was credited with what, ever.
     pub credited: BTreeSet<(AccountId, AssetId)>,
 }
@@ -197,12 +203,35 @@ fn why(reason: RejectReason) -> Option<&'static str> {
         RejectReason::BadProtection => "the price limits contradict each other",
         RejectReason::BadMarketRules => "the filters contradict each other",
         RejectReason::UnknownPartition => "the cluster has no such partition",
+        RejectReason::UnknownWithdrawal => "there is no such withdrawal; mainstay ctl withdrawal list --all",
+        RejectReason::WithdrawalNotOpen => {
+            "it does not stand where this can be done; mainstay ctl withdrawal show tells where it stands"
+        }
+        RejectReason::AlreadyApproved => "you have approved it; another operator must, with --operator",
+        RejectReason::WithdrawalsDisabled => "nothing may be withdrawn there; mainstay ctl withdrawal rules",
+        RejectReason::WithdrawalTooSmall => "less than may be withdrawn; mainstay ctl withdrawal rules",
+        RejectReason::WithdrawalTooLarge => "more than may be withdrawn at once; mainstay ctl withdrawal rules",
+        RejectReason::WithdrawalLimitReached => {
+            "the limit of 24 hours, of the account or of all, is reached; mainstay ctl withdrawal rules"
+        }
+        RejectReason::AddressNotAllowed => {
+            "the address is not on the account's list; mainstay ctl withdrawal allow-list"
+        }
+        RejectReason::BadWithdrawalAmount => "the chain has no such fraction of its smallest unit",
+        RejectReason::BadWithdrawalRules => {
+            "the rules contradict each other: 0 < min <= max, 1 to 3 approvals where any are needed, a delay of 30 days at \
+             most, and a network fee above 0"
+        }
+        RejectReason::WithdrawalsBlocked => "the account may withdraw nothing; mainstay ctl withdrawal unblock",
+        RejectReason::AccountKilled => "the account's kill switch is engaged; mainstay ctl account release",
+        RejectReason::InsufficientBalance => "the account's free balance does not cover amount and fee",
         _ => return None,
     })
 }
 
 impl Inventory {
     fn apply(&mut self, event: Event) {
+        self.withdrawing.apply(&event);
         match event {
             Event::AssetListed(listed) => {
                 self.assets.insert(listed.symbol.to_string(), listed);
@@ -253,8 +282,9 @@ impl Inventory {
             Event::AddressBound(bound) => {
                 self.addresses.insert((bound.account, bound.chain), bound.address.to_string());
             }
-            Event::WithdrawalChanged(row) => {
-                self.withdrawals.insert(row.withdrawal.get(), *row);
+            Event::BalanceChanged(changed) => {
+                let both = changed.free.wide() + changed.held.wide();
+                self.balances.insert((changed.account, changed.asset), both);
             }
             Event::Credited(credited) => {
                 self.credited.insert((credited.account, credited.asset));

@@ -12,47 +12,11 @@ import subprocess
 import sys
 import tempfile
 import time
-import urllib.request
 
 import ccxt
 
+from demo_chain import Exchange, page, until
 from demo_state import State, Tally
-
-SOON_S = 40
-
-
-def page(url):
-    try:
-        with urllib.request.urlopen(url, timeout=2) as answer:
-            return answer.read().decode()
-    except OSError:
-        return None
-
-
-def until(what, look, within_s=SOON_S, every_s=0.02):
-    end = time.monotonic() + within_s
-    while time.monotonic() < end:
-        found = look()
-        if found:
-            return found
-        time.sleep(every_s)
-    raise RuntimeError(f"in vain: {what}")
-
-
-class Exchange:
-    def __init__(self, state_file):
-        self.state_file = state_file
-        with open(state_file) as file:
-            self.raw = json.load(file)
-        self.mainstay = os.environ.get("MAINSTAY", "target/release/mainstay")
-
-    def ctl(self, *words):
-        command = [self.mainstay, "ctl", "--state", self.state_file, *words]
-        return subprocess.run(command, check=True, capture_output=True, text=True).stdout
-
-    def chainwatch(self):
-        with open(self.state_file) as file:
-            return json.load(file)["chainwatches"][0]
 
 
 def second_chainwatch(exchange, home):

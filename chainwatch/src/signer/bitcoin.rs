@@ -48,7 +48,9 @@ pub fn own_script(scheme: &BitcoinScheme, key: u32) -> Option<ScriptBuf> {
 pub fn script_of(scheme: &BitcoinScheme, address: &str) -> Option<ScriptBuf> {
     if let Ok((prefix, version, program)) = segwit::decode(address) {
         let version = WitnessVersion::try_from(version.to_u8()).ok()?;
-        let is_ours = prefix.to_lowercase() == scheme.prefix.to_lowercase();
+        // What other versions and lengths mean is not decided yet: anybody may spend what is sent there.
+        let is_known = version == WitnessVersion::V0 || (version == WitnessVersion::V1 && program.len() == 32);
+        let is_ours = is_known && prefix.to_lowercase() == scheme.prefix.to_lowercase();
         let program = WitnessProgram::new(version, &program).ok()?;
         return is_ours.then(|| ScriptBuf::new_witness_program(&program));
     }

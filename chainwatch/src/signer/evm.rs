@@ -37,13 +37,24 @@ pub fn own_address(scheme: &EvmScheme) -> Option<Address> {
     Some(address_of(&child.public_key))
 }
 
+fn address(text: &str) -> Option<Address> {
+    text.strip_prefix("0x").filter(|digits| digits.len() == 40)?.parse().ok()
+}
+
+/// Whom a text names. One of mixed case carries EIP-55's checksum; a slip in it names nobody.
+fn recipient(text: &str) -> Option<Address> {
+    let to = address(text).filter(|to| !to.is_zero())?;
+    let has = |wanted: fn(&u8) -> bool| text.as_bytes()[2..].iter().any(wanted);
+    let is_mixed = has(u8::is_ascii_lowercase) && has(u8::is_ascii_uppercase);
+    (!is_mixed || to.to_checksum(None) == text).then_some(to)
+}
+
 /// The transaction of a payment.
 pub fn unsigned(scheme: &EvmScheme, payment: &Payment) -> Result<TxEip1559, Impossible> {
     if !payment.inputs.as_slice().is_empty() || payment.gas_limit == 0 {
         return Err(Impossible::Spends);
     }
-    let parse = |text: &str| text.starts_with("0x").then(|| text.parse::<Address>().ok()).flatten();
-    let to = parse(payment.address.as_str()).filter(|to| !to.is_zero()).ok_or(Impossible::Address)?;
+    let to = recipient(payment.address.as_str()).ok_or(Impossible::Address)?;
     let max_fee_per_gas = payment.network_fee / u128::from(payment.gas_limit);
     if max_fee_per_gas * u128::from(payment.gas_limit) != payment.network_fee || max_fee_per_gas < payment.tip_per_gas {
         return Err(Impossible::Fee);
@@ -51,7 +62,7 @@ pub fn unsigned(scheme: &EvmScheme, payment: &Payment) -> Result<TxEip1559, Impo
     let (to, value, input) = if payment.contract.is_empty() {
         (to, U256::from(payment.amount), Bytes::new())
     } else {
-        let contract = parse(payment.contract.as_str()).ok_or(Impossible::Contract)?;
+        let contract = address(payment.contract.as_str()).ok_or(Impossible::Contract)?;
         let amount = U256::from(payment.amount).to_be_bytes::<32>();
         let call = [&TRANSFER[..], to.into_word().as_slice(), &amount].concat();
         (contract, U256::ZERO, Bytes::from(call))

@@ -63,7 +63,11 @@ impl Ledger {
             Command::OpenAccount(OpenAccount { name: text("house"), maker_fee: fee, taker_fee: fee }),
             Command::Credit(Credit { account: ALICE, asset: COIN, amount: amount(100_000) }),
             Command::Credit(Credit { account: HOUSE, asset: COIN, amount: amount(100_000) }),
-            Command::ListChain(ListChain { symbol, lease_ms: (LEASE_NS / 1_000_000) as u32 }),
+            Command::ListChain(ListChain {
+                symbol,
+                lease_ms: (LEASE_NS / 1_000_000) as u32,
+                addresses: wire::AddressFormat::Evm,
+            }),
             Command::ListChainAsset(Box::new(ListChainAsset {
                 chain: CHAIN,
                 asset: COIN,

@@ -173,7 +173,7 @@ impl Blockchains {
 
 impl LedgerCell {
     pub(crate) fn list_chain(&mut self, list: &ListChain, effects: &mut Effects<'_>) -> Answer {
-        let ListChain { symbol, lease_ms } = *list;
+        let ListChain { symbol, lease_ms, addresses } = *list;
         if let Some(known) = self.blockchains.rows.iter().find(|chain| chain.listed.symbol == symbol) {
             return Err(Refused::naming(RejectReason::ChainExists, known.listed.chain.get().into()));
         }
@@ -184,7 +184,7 @@ impl LedgerCell {
             return Err(RejectReason::TableFull.into());
         }
         let chain = ChainId::new(self.blockchains.rows.len() as u16 + 1);
-        let listed = ChainListed { chain, symbol, lease_ms };
+        let listed = ChainListed { chain, symbol, lease_ms, addresses };
         self.blockchains.rows.push(Blockchain::new(listed));
         effects.tell(Event::ChainListed(listed));
         Ok(chain.get().into())

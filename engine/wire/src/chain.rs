@@ -18,6 +18,49 @@ impl fmt::Debug for ChainHash {
 /// where a contract is asked for: the chain's own coin.
 pub type ChainAddress = Text<90>;
 
+/// What the addresses of a chain look like, so that one is checked before money is sent there.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum AddressFormat {
+    /// Witness programs (BIP 173, BIP 350) under a prefix, and Base58Check with one of two version bytes.
+    Bitcoin {
+        /// The human-readable part in lower case: `bc`, `ltc`, `rltc`. Not empty.
+        prefix: Text<16>,
+        /// The version byte of a public key's hash.
+        pubkey_version: u8,
+        /// The version byte of a script's hash.
+        script_version: u8,
+    },
+    /// Twenty bytes in hexadecimal after `0x`, with the checksum of EIP-55.
+    Evm,
+}
+
+impl AddressFormat {
+    /// Bitcoin's.
+    pub fn bitcoin() -> AddressFormat {
+        AddressFormat::bitcoin_like("bc", 0x00, 0x05)
+    }
+
+    /// Of Bitcoin's regression test chain.
+    pub fn bitcoin_regtest() -> AddressFormat {
+        AddressFormat::bitcoin_like("bcrt", 0x6f, 0xc4)
+    }
+
+    /// Litecoin's; of its script hashes those that begin with `M`, not the old ones, which are Bitcoin's as well.
+    pub fn litecoin() -> AddressFormat {
+        AddressFormat::bitcoin_like("ltc", 0x30, 0x32)
+    }
+
+    /// Of Litecoin's regression test chain.
+    pub fn litecoin_regtest() -> AddressFormat {
+        AddressFormat::bitcoin_like("rltc", 0x6f, 0x3a)
+    }
+
+    fn bitcoin_like(prefix: &str, pubkey_version: u8, script_version: u8) -> AddressFormat {
+        let prefix = Text::new(prefix.as_bytes()).expect("it is short and printable");
+        AddressFormat::Bitcoin { prefix, pubkey_version, script_version }
+    }
+}
+
 crate::order::numbered! {
     /// Where a deposit stands. Its chain's node pool proposes, the ledger decides.
     DepositStage {

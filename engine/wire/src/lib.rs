@@ -41,7 +41,7 @@ mod withdrawal;
 
 pub use amount::Amount;
 pub use api_key::{BadNetwork, Network, Networks};
-pub use chain::{ChainAddress, ChainFreeze, ChainHash, DepositStage};
+pub use chain::{AddressFormat, ChainAddress, ChainFreeze, ChainHash, DepositStage};
 pub use command::Command;
 pub use event::Event;
 pub use fee::{FeeRate, FeeTier, FeeTiers, SignedFeeRate};

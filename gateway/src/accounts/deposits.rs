@@ -2,8 +2,10 @@
 
 use std::collections::{BTreeMap, VecDeque};
 
-use wire::event::{ChainAssetListed, DepositChanged};
-use wire::{AccountId, AssetId, ChainAddress, ChainFreeze, ChainHash, ChainId, Event, Symbol, Timestamp};
+use wire::event::{ChainAssetListed, ChainListed, DepositChanged};
+use wire::{
+    AccountId, AddressFormat, AssetId, ChainAddress, ChainFreeze, ChainHash, ChainId, Event, Symbol, Timestamp,
+};
 
 /// The newest deposits of an account that are kept; the ledger has all of them.
 const DEPOSITS_MAX: usize = 1_000;
@@ -15,6 +17,8 @@ pub struct Chain {
     pub id: ChainId,
     /// Its name, which clients call a network.
     pub symbol: Symbol,
+    /// What its addresses look like.
+    pub addresses: AddressFormat,
     /// Why nothing is credited.
     pub freeze: ChainFreeze,
 }
@@ -54,6 +58,12 @@ impl Chains {
         self.assets.get(&(asset, chain))
     }
 
+    /// The contracts of a chain's tokens.
+    pub fn contracts(&self, chain: ChainId) -> impl Iterator<Item = &ChainAddress> {
+        let contracts = self.assets.values().filter(move |listed| listed.chain == chain).map(|listed| &listed.contract);
+        contracts.filter(|contract| !contract.is_empty())
+    }
+
     /// An account's address on a chain, once it has one.
     pub fn address(&self, account: AccountId, chain: ChainId) -> Option<ChainAddress> {
         self.addresses.get(&(account, chain)).copied()
@@ -67,7 +77,8 @@ impl Chains {
     pub(super) fn apply(&mut self, event: &Event, now: Timestamp) {
         match event {
             Event::ChainListed(listed) => {
-                let chain = Chain { id: listed.chain, symbol: listed.symbol, freeze: ChainFreeze::NoMajority };
+                let ChainListed { chain: id, symbol, addresses, .. } = *listed;
+                let chain = Chain { id, symbol, addresses, freeze: ChainFreeze::NoMajority };
                 self.chains.insert(listed.chain, chain);
             }
             Event::ChainAssetListed(listed) => {

@@ -60,6 +60,7 @@ impl Keys {
                 key: added.key,
                 id: added.id,
                 permissions: added.permissions,
+                is_bound: false,
                 asked_us: 0,
                 session: Default::default(),
             },
@@ -90,6 +91,7 @@ impl Keys {
     pub(super) fn restrict(&mut self, restricted: &ApiKeyRestricted) {
         if let Some(key) = self.by_text.get_mut(&restricted.key) {
             key.networks = restricted.networks;
+            key.caller.is_bound = restricted.networks != Networks::NONE;
         }
     }
 

@@ -14,6 +14,7 @@ mod outcomes;
 mod reports;
 mod special;
 mod user_events;
+mod withdrawals;
 
 use std::collections::BTreeMap;
 use std::net::IpAddr;
@@ -40,6 +41,7 @@ pub use outcomes::{OrderOutcome, OrderWait, RequestOutcome};
 pub use reports::cancel_report_id;
 pub use special::PreventedMatch;
 pub use user_events::{Right, UserEvent, UserEvents};
+pub use withdrawals::Withdrawals;
 
 use reports::Reporter;
 use user_events::Listener;
@@ -86,6 +88,7 @@ pub struct Accounts {
     keys: keys::Keys,
     fees: Fees,
     chains: Chains,
+    withdrawals: Withdrawals,
     outcomes: outcomes::Outcomes,
     subscribers: user_events::Subscribers,
     unfilled: Arc<Unfilled>,
@@ -101,6 +104,7 @@ impl Accounts {
             keys: keys::Keys::new(envelope_key),
             fees: Fees::default(),
             chains: Chains::default(),
+            withdrawals: Withdrawals::default(),
             outcomes: outcomes::Outcomes::default(),
             subscribers: user_events::Subscribers::new(user_events::Bounds {
                 queued_max: limits.user_events_queued,
@@ -131,6 +135,11 @@ impl Accounts {
     /// Chains, and what is deposited on them.
     pub fn chains(&self) -> &Chains {
         &self.chains
+    }
+
+    /// What may be withdrawn, and what was.
+    pub fn withdrawals(&self) -> &Withdrawals {
+        &self.withdrawals
     }
 
     /// The caller and verifier of an API key, for whoever asks from `ip`.
@@ -284,14 +293,13 @@ impl Accounts {
                 | Event::CountdownChanged(_)
                 | Event::ChainClaimed(_)
                 | Event::AddressRequested(_)
-                | Event::WithdrawalRulesChanged(_)
                 | Event::WithdrawalsRestricted(_)
                 | Event::AddressAllowed(_)
                 | Event::WithdrawalApproved(_)
                 | Event::WithdrawalAllocated(_)
                 | Event::WithdrawalSigned(_)
-                | Event::WithdrawalChanged(_)
                 | Event::CommandQuarantined(_) => {}
+                Event::WithdrawalRulesChanged(_) | Event::WithdrawalChanged(_) => self.withdrawals.apply(event),
                 Event::ChainListed(_)
                 | Event::ChainAssetListed(_)
                 | Event::ChainFrozen(_)

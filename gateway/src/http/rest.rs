@@ -114,7 +114,7 @@ async fn read(
     let caller = match operation.security {
         Security::Public => None,
         Security::Stream => Some(auth::by_key(&gateway.exchange, peer, key.ok_or(errors::BAD_API_KEY)?)?.0),
-        Security::Read | Security::Trade => {
+        Security::Read | Security::Trade | Security::Withdraw => {
             let now_us = gateway.now_us();
             Some(auth::signed_payload(&gateway.exchange, peer, key, &carried.payload, &mut params, now_us)?)
         }

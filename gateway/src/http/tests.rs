@@ -557,6 +557,7 @@ async fn an_account_is_told_with_every_asset() {
 mod bad_input;
 mod capital;
 mod schema;
+mod withdrawals;
 
 #[tokio::test]
 async fn clients_behind_a_proxy_are_told_apart() {

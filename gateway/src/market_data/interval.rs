@@ -166,6 +166,16 @@ fn month_of(day: u64) -> (u64, u64) {
     (year_of_era + era * 400 + u64::from(month <= 2), month)
 }
 
+/// `2026-11-21 16:20:09`, UTC.
+pub fn date_text(at_ms: u64) -> String {
+    let day = at_ms / DAY_MS;
+    let (year, month) = month_of(day);
+    let day_of_month = day - days_before(year, month) + 1;
+    let second = at_ms % DAY_MS / 1_000;
+    let (hours, minutes, seconds) = (second / 3_600, second / 60 % 60, second % 60);
+    format!("{year:04}-{month:02}-{day_of_month:02} {hours:02}:{minutes:02}:{seconds:02}")
+}
+
 /// Days from the epoch to the first day of a month.
 fn days_before(year: u64, month: u64) -> u64 {
     let year = year - u64::from(month <= 2);

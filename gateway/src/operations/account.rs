@@ -86,7 +86,7 @@ fn describe(account: &Account, charged: Rates, caller: Caller, reference: &Refer
         "sellerCommission": 0,
         "commissionRates": rates(charged),
         "canTrade": caller.permissions.allow(Permissions::TRADE),
-        "canWithdraw": caller.permissions.allow(Permissions::WITHDRAW),
+        "canWithdraw": caller.is_bound && caller.permissions.allow(Permissions::WITHDRAW),
         "canDeposit": true,
         "brokered": false,
         "requireSelfTradePrevention": false,

@@ -7,7 +7,7 @@ use futures_util::future::BoxFuture;
 use serde_json::{Value, json};
 use wire::codec::v1;
 use wire::command::{Reply, RequestAddress};
-use wire::{AssetId, ChainAddress, ChainFreeze, ChainHash, Command, DepositStage};
+use wire::{AddressFormat, AssetId, ChainAddress, ChainHash, Command, DepositStage};
 
 use super::Call;
 use crate::accounts::{Accounts, Deposit};
@@ -67,7 +67,7 @@ fn shown(coin: &str, address: ChainAddress) -> String {
     json!({ "address": address.as_str(), "coin": coin, "tag": "", "url": "" }).to_string()
 }
 
-fn asset(reference: &Reference, coin: &str) -> Result<AssetId, ApiError> {
+pub(super) fn asset(reference: &Reference, coin: &str) -> Result<AssetId, ApiError> {
     let known = reference.assets().iter().find(|asset| asset.symbol.as_str() == coin);
     known.map(|asset| asset.id).ok_or(errors::NO_SUCH_COIN)
 }
@@ -109,7 +109,8 @@ fn row(accounts: &Accounts, reference: &Reference, deposit: &Deposit) -> Option<
     let changed = &deposit.changed;
     let chains = accounts.chains();
     let address = chains.address(changed.account, changed.chain)?;
-    let tx = tx_text(changed.tx, &address);
+    let chain = chains.chain(changed.chain)?;
+    let tx = tx_text(changed.tx, &chain.addresses);
     let required = changed.required.max(1);
     let confirmations = if changed.stage == DepositStage::Credited {
         changed.confirmations.max(required)
@@ -121,7 +122,7 @@ fn row(accounts: &Accounts, reference: &Reference, deposit: &Deposit) -> Option<
         "id": format!("{tx}:{}", changed.output),
         "amount": amount_text(changed.amount, decimals),
         "coin": reference.asset(changed.asset)?.symbol.as_str(),
-        "network": chains.chain(changed.chain)?.symbol.as_str(),
+        "network": chain.symbol.as_str(),
         "status": status_of(changed.stage),
         "address": address.as_str(),
         "addressTag": "",
@@ -147,56 +148,21 @@ fn millis(deposit: &Deposit) -> u64 {
     deposit.inserted.nanos() / 1_000_000
 }
 
-/// As the chain prints it: EVM hashes with `0x`, those of Bitcoin-like chains backwards. Whose it is, its addresses tell.
-fn tx_text(tx: ChainHash, address: &ChainAddress) -> String {
-    if address.as_str().starts_with("0x") {
-        return format!("0x{}", hex::encode(tx.0));
+/// As the chain prints it: EVM hashes with `0x`, those of Bitcoin-like chains backwards.
+pub(super) fn tx_text(tx: ChainHash, addresses: &AddressFormat) -> String {
+    match addresses {
+        AddressFormat::Evm => format!("0x{}", hex::encode(tx.0)),
+        AddressFormat::Bitcoin { .. } => hex::encode(tx.0.iter().rev().copied().collect::<Vec<u8>>()),
     }
-    hex::encode(tx.0.iter().rev().copied().collect::<Vec<u8>>())
 }
 
 /// Exact, without zeros at the end.
-fn amount_text(units: u128, decimals: u8) -> String {
+pub(super) fn amount_text(units: u128, decimals: u8) -> String {
     let decimals = usize::from(decimals);
     let digits = format!("{units:0>width$}", width = decimals + 1);
     let (whole, fraction) = digits.split_at(digits.len() - decimals);
     let fraction = fraction.trim_end_matches('0');
     if fraction.is_empty() { whole.to_string() } else { format!("{whole}.{fraction}") }
-}
-
-/// An asset's networks, for `GET capital/config/getall`.
-pub(super) fn networks(accounts: &Accounts, coin: &str, asset: AssetId) -> Vec<Value> {
-    let networks = accounts.chains().networks(asset).enumerate();
-    let network = |(at, (chain, listed)): (usize, (&crate::accounts::Chain, &wire::event::ChainAssetListed))| {
-        let dust = amount_text(listed.deposit_min, listed.chain_decimals);
-        let why = if chain.freeze == ChainFreeze::Thawed { "" } else { "The network's nodes do not agree." };
-        json!({
-            "coin": coin,
-            "network": chain.symbol.as_str(),
-            "name": chain.symbol.as_str(),
-            "isDefault": at == 0,
-            "depositEnable": chain.freeze == ChainFreeze::Thawed,
-            "depositDesc": why,
-            "depositDust": dust,
-            "minConfirm": listed.confirmations.max(1),
-            "unLockConfirm": listed.confirmations.max(1),
-            "withdrawEnable": false,
-            "withdrawDesc": "",
-            "withdrawFee": "0",
-            "withdrawMin": "0",
-            "withdrawMax": "0",
-            "withdrawIntegerMultiple": "0",
-            "busy": false,
-            "sameAddress": false,
-            "contractAddress": listed.contract.as_str(),
-        })
-    };
-    networks.map(network).collect()
-}
-
-/// Whether an asset can be deposited now.
-pub(super) fn is_open(accounts: &Accounts, asset: AssetId) -> bool {
-    accounts.chains().networks(asset).any(|(chain, _)| chain.freeze == ChainFreeze::Thawed)
 }
 
 #[cfg(test)]

@@ -7,10 +7,12 @@ mod general;
 mod history;
 mod lists;
 mod market;
+mod networks;
 mod rules;
 mod table;
 mod user_stream;
 mod wallet;
+mod withdrawals;
 
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
@@ -40,6 +42,8 @@ pub enum Security {
     Read,
     /// Signed, by a key that may trade.
     Trade,
+    /// Signed, by a key that may withdraw and may be used from stated networks alone.
+    Withdraw,
 }
 
 impl Security {
@@ -49,6 +53,7 @@ impl Security {
             Security::Public => None,
             Security::Stream | Security::Read => Some(Permissions::READ),
             Security::Trade => Some(Permissions::TRADE),
+            Security::Withdraw => Some(Permissions::WITHDRAW),
         }
     }
 }
@@ -182,7 +187,8 @@ async fn run(
     let mut over_limit = None;
     if let Some(needed) = operation.security.needs() {
         let caller = caller.ok_or(errors::BAD_API_KEY)?;
-        if !caller.permissions.allow(needed) {
+        let is_bound_enough = caller.is_bound || operation.security != Security::Withdraw;
+        if !caller.permissions.allow(needed) || !is_bound_enough {
             return Err(errors::NOT_PERMITTED);
         }
         if operation.orders > 0 {

@@ -8,8 +8,11 @@ use std::sync::LazyLock;
 use futures_util::future::BoxFuture;
 use hyper::Method;
 
-use super::Security::{Public, Read, Stream, Trade};
-use super::{Call, Operation, Security, account, capital, general, history, lists, market, rules, user_stream, wallet};
+use super::Security::{Public, Read, Stream, Trade, Withdraw};
+use super::{
+    Call, Operation, Security, account, capital, general, history, lists, market, rules, user_stream, wallet,
+    withdrawals,
+};
 use crate::gateway::Answer;
 use crate::params::Params;
 
@@ -91,6 +94,8 @@ pub static OPERATIONS: &[Operation] = &[
     signed(Method::GET, "/sapi/v1/capital/config/getall", None, Read, |_| 10, wallet::coins),
     signed(Method::GET, "/sapi/v1/capital/deposit/address", None, Read, |_| 10, capital::address),
     signed(Method::GET, "/sapi/v1/capital/deposit/hisrec", None, Read, |_| 1, capital::history),
+    signed(Method::POST, "/sapi/v1/capital/withdraw/apply", None, Withdraw, |_| 10, withdrawals::apply),
+    signed(Method::GET, "/sapi/v1/capital/withdraw/history", None, Read, |_| 10, withdrawals::history),
     signed(Method::GET, "/sapi/v1/asset/tradeFee", None, Read, |_| 1, wallet::trade_fees),
     signed(Method::POST, "/sapi/v3/asset/getUserAsset", None, Read, |_| 5, wallet::user_assets),
     get("/sapi/v1/margin/allPairs", None, |_| 1, wallet::no_pairs),

@@ -3,8 +3,10 @@
 use futures_util::FutureExt;
 use futures_util::future::{BoxFuture, ready};
 use serde_json::{Value, json};
+use wire::Amount;
 
-use super::{Call, account, capital};
+use super::{Call, account, networks};
+use crate::accounts::Balance;
 use crate::errors;
 use crate::gateway::Answer;
 use crate::order_entry::parse;
@@ -20,27 +22,34 @@ pub(super) fn coins(call: Call) -> BoxFuture<'static, Answer> {
         let account = accounts.get(caller.account).ok_or(errors::NOT_PERMITTED)?;
         let coins: Vec<Value> = account::balances(account, &reference)
             .map(|(asset, balance)| {
+                let networks = networks::list(&accounts, asset);
+                let withdrawing = accounts.withdrawals().pending(account.id, asset.id);
                 json!({
                     "coin": asset.symbol.as_str(),
-                    "depositAllEnable": capital::is_open(&accounts, asset.id),
+                    "depositAllEnable": networks.iter().any(|network| network["depositEnable"] == true),
                     "free": asset.show(balance.free.units()),
                     "freeze": "0",
                     "ipoable": "0",
                     "ipoing": "0",
                     "isLegalMoney": false,
-                    "locked": asset.show(balance.held.units()),
+                    "locked": asset.show(locked(balance, withdrawing)),
                     "name": asset.symbol.as_str(),
-                    "networkList": capital::networks(&accounts, asset.symbol.as_str(), asset.id),
                     "storage": "0",
                     "trading": true,
-                    "withdrawAllEnable": false,
-                    "withdrawing": "0",
+                    "withdrawAllEnable": networks.iter().any(|network| network["withdrawEnable"] == true),
+                    "withdrawing": asset.show(withdrawing.units()),
+                    "networkList": networks,
                 })
             })
             .collect();
         Ok(Value::Array(coins).to_string())
     }
     .boxed()
+}
+
+/// What is held for orders, apart from what is on its way out.
+fn locked(balance: Balance, withdrawing: Amount) -> i64 {
+    balance.held.units().saturating_sub(withdrawing.units()).max(0)
 }
 
 /// `GET asset/tradeFee`.
@@ -91,12 +100,13 @@ pub(super) fn user_assets(call: Call) -> BoxFuture<'static, Answer> {
             .filter(|(_, balance)| *balance != Default::default())
             .filter(|(asset, _)| wanted.as_deref().is_none_or(|wanted| wanted == asset.symbol.as_str()))
             .map(|(asset, balance)| {
+                let withdrawing = accounts.withdrawals().pending(account.id, asset.id);
                 json!({
                     "asset": asset.symbol.as_str(),
                     "free": asset.show(balance.free.units()),
-                    "locked": asset.show(balance.held.units()),
+                    "locked": asset.show(locked(balance, withdrawing)),
                     "freeze": "0",
-                    "withdrawing": "0",
+                    "withdrawing": asset.show(withdrawing.units()),
                     "ipoable": "0",
                     "btcValuation": "0",
                 })

@@ -353,7 +353,7 @@ pub(crate) fn client_order_id(params: &mut Params, name: &str) -> Result<Option<
 }
 
 /// 22 random letters and digits, as clients are used to.
-pub(super) fn generated_id() -> ClientOrderId {
+pub(crate) fn generated_id() -> ClientOrderId {
     let text: Vec<u8> = rand::rng().sample_iter(Alphanumeric).take(22).collect();
     ClientOrderId::new(&text).expect("22 letters and digits are a client order id")
 }

@@ -13,6 +13,7 @@ fn alice() -> Caller {
         key: ApiKeyText::new(ALICE_KEY.as_bytes()).unwrap(),
         id: Default::default(),
         permissions: Permissions::READ_AND_TRADE,
+        is_bound: false,
         asked_us: 1_000,
         session: Default::default(),
     }

@@ -333,7 +333,9 @@ impl Connection {
                 None
             }
             Security::Stream => Some(self.session.holder(&self.gateway.exchange, params)?),
-            Security::Read | Security::Trade => Some(self.session.caller(&self.gateway.exchange, params, now_us)?),
+            Security::Read | Security::Trade | Security::Withdraw => {
+                Some(self.session.caller(&self.gateway.exchange, params, now_us)?)
+            }
         };
         let tells_limits = match params.take("returnRateLimits")?.as_deref() {
             None => self.session.returns_rate_limits(),

@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use miette::IntoDiagnostic;
 use wire::command::{FreezeChain, ListChain, ListChainAsset, RequestAddress};
-use wire::{AccountId, Amount, ChainFreeze, ChainId, Command as LedgerCommand, Text};
+use wire::{AccountId, AddressFormat, Amount, ChainFreeze, ChainId, Command as LedgerCommand, Text};
 
 use super::Place;
 use crate::chainwatch::{ChainStatus, NodeStatus, Status};
@@ -35,6 +35,9 @@ pub enum Command {
     Add {
         /// Its name, LTC.
         symbol: String,
+        /// What its addresses look like: those of which chain.
+        #[arg(long, value_name = "CHAIN")]
+        addresses: AddressWord,
         /// How long a chainwatch that has fallen silent keeps its claim, in milliseconds.
         #[arg(long, value_name = "MS", default_value_t = 1_500)]
         lease: u32,
@@ -85,12 +88,43 @@ pub enum Command {
     },
 }
 
+/// A chain, by what its addresses look like.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, clap::ValueEnum)]
+pub enum AddressWord {
+    /// `bc1…`, `1…`, `3…`.
+    Bitcoin,
+    /// Bitcoin's regression test chain: `bcrt1…`, `m…`, `2…`.
+    BitcoinRegtest,
+    /// `ltc1…`, `L…`, `M…`.
+    Litecoin,
+    /// Litecoin's regression test chain: `rltc1…`, `m…`, `Q…`.
+    LitecoinRegtest,
+    /// Ethereum and what is like it: `0x…`.
+    Evm,
+}
+
+impl AddressWord {
+    fn format(self) -> AddressFormat {
+        match self {
+            AddressWord::Bitcoin => AddressFormat::bitcoin(),
+            AddressWord::BitcoinRegtest => AddressFormat::bitcoin_regtest(),
+            AddressWord::Litecoin => AddressFormat::litecoin(),
+            AddressWord::LitecoinRegtest => AddressFormat::litecoin_regtest(),
+            AddressWord::Evm => AddressFormat::Evm,
+        }
+    }
+}
+
 /// Does it.
 pub async fn run(place: &Place, command: Command) -> miette::Result<()> {
     match command {
         Command::Status { json, http } => status(place, json, http).await,
-        Command::Add { symbol, lease } => {
-            let command = LedgerCommand::ListChain(ListChain { symbol: text(&symbol)?, lease_ms: lease });
+        Command::Add { symbol, addresses, lease } => {
+            let command = LedgerCommand::ListChain(ListChain {
+                symbol: text(&symbol)?,
+                lease_ms: lease,
+                addresses: addresses.format(),
+            });
             let id = place.operator().await?.must(&command).await?;
             println!("{symbol} is chain {id}");
             Ok(())

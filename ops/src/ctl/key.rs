@@ -151,6 +151,9 @@ async fn add(
     if !from.is_empty() {
         restrict(&operator, text_of(&text)?, from).await?;
     }
+    if from.is_empty() && permissions.allow(Permissions::WITHDRAW) {
+        eprintln!("note: a key withdraws only when it is bound: mainstay ctl key restrict {text} --from ADDRESS");
+    }
     println!("API key {text}");
     if let Some(secret) = secret {
         println!("secret  {secret}");

@@ -1,11 +1,17 @@
-//! `mainstay ctl withdrawal`: what accounts have asked to be sent, and what operators decide of it.
+//! `mainstay ctl withdrawal`: what accounts have asked to be sent, what they may ask for, and what operators decide of it.
+//!
+//! Every change is a command in the log; who made it is in the audit lines of the node that led (`target` is `audit`).
 
 use wire::command::{ApproveWithdrawal, CancelWithdrawal, FailWithdrawal};
-use wire::event::WithdrawalChanged;
 use wire::{AccountId, AccountName, Command as LedgerCommand, WithdrawalId};
 
 use super::Place;
-use crate::operator::Inventory;
+
+mod destinations;
+mod request;
+mod rules;
+mod shown;
+mod words;
 
 /// `mainstay ctl withdrawal`.
 #[derive(Debug, clap::Subcommand)]
@@ -15,15 +21,40 @@ pub enum Command {
         /// Those that are over as well.
         #[arg(long)]
         all: bool,
+        /// Those of this account alone.
+        #[arg(long, value_name = "NAME")]
+        account: Option<String>,
     },
-    /// Show everything of one.
+    /// Show everything of one, and what it waits for.
     Show(Which),
+    /// Ask for one in an account's name; its rules and limits hold as if the account had asked.
+    Request(request::Args),
     /// Approve one that waits for it, in the name of your certificate.
     Approve(Which),
     /// Take one back that has no inputs and no nonce yet.
     Cancel(Which),
     /// A stranger's transaction has spent what this one spends, and you have looked at it: give the money back.
     Fail(Which),
+    /// Show what withdrawals keep to: limits, fees, delays, approvals; or change it.
+    Rules {
+        #[command(subcommand)]
+        command: Option<rules::Command>,
+    },
+    /// Show to which addresses accounts may send; or change it.
+    AllowList {
+        #[command(subcommand)]
+        command: Option<destinations::Command>,
+    },
+    /// Stop all withdrawals of an account. What has been signed is not stopped.
+    Block {
+        /// Which account.
+        account: String,
+    },
+    /// Let an account withdraw again.
+    Unblock {
+        /// Which account.
+        account: String,
+    },
 }
 
 /// A withdrawal.
@@ -38,40 +69,25 @@ pub struct Which {
 pub async fn run(place: &Place, command: Command) -> miette::Result<()> {
     let operator = place.operator().await?;
     match command {
-        Command::List { all } => {
-            let inventory = operator.inventory(|_| false).await?;
-            println!("{:>6}  {:<16}  {:>20}  {:<8}  {:<10}  address", "id", "account", "amount", "asset", "stage");
-            for row in inventory.withdrawals.values().filter(|row| all || !row.stage.is_final()) {
-                let stage = format!("{:?}", row.stage);
-                let (account, amount, asset) = words(&inventory, row);
-                println!(
-                    "{:>6}  {account:<16}  {amount:>20}  {asset:<8}  {stage:<10}  {}",
-                    row.withdrawal, row.address
-                );
-            }
+        Command::List { all, account } => {
+            print!("{}", shown::list(&operator.inventory(|_| false).await?, all, account.as_deref())?);
             Ok(())
         }
         Command::Show(Which { id }) => {
-            let inventory = operator.inventory(|_| false).await?;
-            let row = inventory.withdrawals.get(&id).ok_or_else(|| miette::miette!("there is no withdrawal {id}"))?;
-            let (account, amount, asset) = words(&inventory, row);
-            println!("withdrawal {id} of {account}: {amount} {asset} to {}, named {}", row.address, row.name);
-            println!(
-                "stage {:?}, {} approvals missing, {} transactions",
-                row.stage, row.approvals_missing, row.attempts
-            );
-            println!(
-                "transaction {:?}, height {}, {} of {} confirmations",
-                row.tx, row.height, row.confirmations, row.required
-            );
+            print!("{}", shown::one(&operator.inventory(|_| false).await?, id)?);
             Ok(())
         }
+        Command::Request(args) => request::run(&operator, args).await,
         Command::Approve(Which { id }) => {
             let approver = AccountName::new(place.cluster()?.operator.name.as_bytes())
                 .map_err(|_| miette::miette!("the certificate's name is none"))?;
             let withdrawal = WithdrawalId::new(id);
             operator.must(&LedgerCommand::ApproveWithdrawal(ApproveWithdrawal { withdrawal, approver })).await?;
-            println!("withdrawal {id} is approved by {approver}");
+            let missing = operator.inventory(|_| false).await?.withdrawing.rows[&id].approvals_missing;
+            match missing {
+                0 => println!("withdrawal {id} is approved by {approver}, and goes on"),
+                _ => println!("withdrawal {id} is approved by {approver}; it needs {missing} more, by other operators"),
+            }
             Ok(())
         }
         Command::Cancel(Which { id }) => {
@@ -86,19 +102,9 @@ pub async fn run(place: &Place, command: Command) -> miette::Result<()> {
             println!("withdrawal {id} has failed; its money is free again");
             Ok(())
         }
+        Command::Rules { command } => rules::run(&operator, command).await,
+        Command::AllowList { command } => destinations::run(&operator, command).await,
+        Command::Block { account } => destinations::block(&operator, &account, true).await,
+        Command::Unblock { account } => destinations::block(&operator, &account, false).await,
     }
-}
-
-/// Account, amount and asset, as people say them.
-fn words(inventory: &Inventory, row: &WithdrawalChanged) -> (String, String, String) {
-    let account = inventory.accounts.values().find(|opened| opened.account == row.account);
-    let account = account.map_or_else(|| row.account.to_string(), |opened| opened.name.to_string());
-    let Some(listed) = inventory.assets.values().find(|listed| listed.asset == row.asset) else {
-        return (account, row.amount.units().to_string(), row.asset.to_string());
-    };
-    let unit = 10_i128.pow(listed.ledger_decimals.into());
-    let (whole, part) = (row.amount.wide() / unit, row.amount.wide() % unit);
-    let decimals = usize::from(listed.ledger_decimals);
-    let amount = if decimals == 0 { whole.to_string() } else { format!("{whole}.{part:0decimals$}") };
-    (account, amount, listed.symbol.to_string())
 }

@@ -9,13 +9,14 @@ use std::path::{Path, PathBuf};
 
 use miette::IntoDiagnostic;
 use rand::Rng;
-use wire::command::{ListAsset, ListChain, ListChainAsset, RequestAddress};
-use wire::{Amount, AssetId, ChainId, Command};
+use wire::command::{ListAsset, ListChain, ListChainAsset, OpenAccount, RequestAddress, SetWithdrawalRules};
+use wire::{AccountId, AddressFormat, Amount, AssetId, ChainId, Command, FeeRate, WithdrawalRules};
 
+use super::bootstrap::parse_amount;
 use super::layout::{EPOCH, LEDGER, Layout, Paths};
 use crate::config::TlsFiles;
 use crate::config::chainwatch::{ChainFile, ChainNodeFile, ChainwatchFile, RulesWord, TrustedBlock};
-use crate::operator::{Done, Operator};
+use crate::operator::{Done, Inventory, Operator};
 use crate::private;
 
 mod faucet;
@@ -35,6 +36,10 @@ const ANVIL_CHAIN_ID: u64 = 31_337;
 const ANVIL_GENESIS_TIME: u64 = 1_700_000_000;
 /// A silent chainwatch loses its claim after this.
 const LEASE_MS: u32 = 1_500;
+/// Ledger decimals of a coin that the demo has no market of.
+const COIN_DECIMALS: u8 = 8;
+/// Gets the fees of withdrawals, and pays the chain's.
+const HOUSE: &str = "house";
 const PAGES_PORT: u16 = 7301;
 const NODE_PORT: u16 = 7400;
 const PEER_PORT: u16 = 7450;
@@ -70,6 +75,14 @@ impl ChainKind {
         match self {
             ChainKind::Litecoin => "LTC",
             ChainKind::Anvil => "ETH",
+        }
+    }
+
+    /// What its addresses look like.
+    fn addresses(self) -> AddressFormat {
+        match self {
+            ChainKind::Litecoin => AddressFormat::litecoin_regtest(),
+            ChainKind::Anvil => AddressFormat::Evm,
         }
     }
 
@@ -212,14 +225,14 @@ impl Chain {
         let asset = match inventory.assets.get(symbol) {
             Some(known) => known.asset,
             None => {
-                let list = ListAsset { symbol: name, ledger_decimals: 8 };
+                let list = ListAsset { symbol: name, ledger_decimals: COIN_DECIMALS };
                 AssetId::new(u16::try_from(operator.must(&Command::ListAsset(list)).await?).into_diagnostic()?)
             }
         };
         let chain = match inventory.chains.get(symbol) {
             Some(known) => *known,
             None => {
-                let list = ListChain { symbol: name, lease_ms: LEASE_MS };
+                let list = ListChain { symbol: name, lease_ms: LEASE_MS, addresses: self.kind.addresses() };
                 ChainId::new(u16::try_from(operator.must(&Command::ListChain(list)).await?).into_diagnostic()?)
             }
         };
@@ -240,6 +253,7 @@ impl Chain {
             };
             operator.must(&Command::ListChainAsset(Box::new(list))).await?;
         }
+        self.allow_withdrawals(operator, &inventory, chain, asset).await?;
         for account in accounts {
             let Some(opened) = inventory.accounts.get(account) else { continue };
             let request = RequestAddress { account: opened.account, chain };
@@ -247,6 +261,51 @@ impl Chain {
                 miette::bail!("the ledger refuses {account} an address: {reason:?}");
             }
         }
+        Ok(())
+    }
+
+    /// Opens the house and lets the coin be withdrawn, unless somebody has said how already.
+    async fn allow_withdrawals(
+        &self,
+        operator: &Operator,
+        inventory: &Inventory,
+        chain: ChainId,
+        asset: AssetId,
+    ) -> miette::Result<()> {
+        if inventory.withdrawing.rules.contains_key(&(chain, asset)) {
+            return Ok(());
+        }
+        let house = match inventory.accounts.get(HOUSE) {
+            Some(opened) => opened.account,
+            None => {
+                let free = FeeRate::new(0).expect("zero is a rate");
+                let name = wire::AccountName::new(HOUSE.as_bytes()).map_err(|error| miette::miette!("{error:?}"))?;
+                let open = OpenAccount { name, maker_fee: free, taker_fee: free };
+                AccountId::new(u32::try_from(operator.must(&Command::OpenAccount(open)).await?).into_diagnostic()?)
+            }
+        };
+        let (confirmations, network_fee_max) = match self.kind {
+            ChainKind::Litecoin => (3, 10_000_000),
+            ChainKind::Anvil => (0, 100_000_000_000_000_000),
+        };
+        let decimals = inventory.assets.get(self.kind.symbol()).map_or(COIN_DECIMALS, |listed| listed.ledger_decimals);
+        let amount = |text| parse_amount(text, decimals);
+        let rules = WithdrawalRules {
+            is_enabled: true,
+            amount_min: amount("0.01")?,
+            amount_max: amount("100")?,
+            fee: amount("0.001")?,
+            account_day_max: amount("200")?,
+            day_max: amount("1000")?,
+            review_from: amount("50")?,
+            approvals: 2,
+            address_delay_s: 0,
+            confirmations,
+            network_fee_max,
+            house,
+        };
+        let set = SetWithdrawalRules { chain, asset, rules };
+        operator.must(&Command::SetWithdrawalRules(Box::new(set))).await?;
         Ok(())
     }
 }

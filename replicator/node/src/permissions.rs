@@ -72,6 +72,12 @@ pub fn speaks_for_itself(name: &Text<32>, command: &Command) -> bool {
     }
 }
 
+/// Whether it is written down which operator asked for a command. What is traded is in the log for everybody to see, and too
+/// much for people to read.
+pub fn is_audited(command: &Command) -> bool {
+    matches!(command, Command::RequestWithdrawal(_)) || !may_request(Role::Gateway, command)
+}
+
 /// Whether a connection of `role` may open sessions.
 pub fn may_have_sessions(role: Role) -> bool {
     matches!(role, Role::Gateway | Role::Operator | Role::Chainwatch)
@@ -88,6 +94,19 @@ mod tests {
     use wire::{AccountId, Amount, AssetId, ChainFreeze, ChainId, WithdrawalId};
 
     use super::*;
+
+    #[test]
+    fn what_operators_alone_may_do_is_audited_and_orders_are_not() {
+        let cancel = |account| {
+            let (withdrawal, account) = (WithdrawalId::new(1), AccountId::new(account));
+            Command::CancelWithdrawal(CancelWithdrawal { withdrawal, account })
+        };
+        assert!(is_audited(&cancel(0)) && !is_audited(&cancel(1)));
+        let (account, chain) = (AccountId::new(1), ChainId::new(1));
+        assert!(!is_audited(&Command::RequestAddress(wire::command::RequestAddress { account, chain })));
+        let release = FreezeChain { chain, fence: 0, reason: ChainFreeze::Thawed };
+        assert!(is_audited(&Command::FreezeChain(release)));
+    }
 
     #[test]
     fn only_operators_move_money_and_nobody_sends_ticks() {

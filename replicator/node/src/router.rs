@@ -21,7 +21,7 @@ use crate::freshness::LeaderProbe;
 use crate::gap_filler::GapFiller;
 use crate::host::{HostInput, HostOutput};
 use crate::metrics::RouterMetrics;
-use crate::permissions::{may_have_sessions, may_request, speaks_for_itself};
+use crate::permissions::{is_audited, may_have_sessions, may_request, speaks_for_itself};
 use crate::recent::Recent;
 use crate::rings::{FromArchive, FromPartition, PartitionPort, ToArchive};
 use crate::stalls::StallWatch;
@@ -152,6 +152,10 @@ impl Router {
             let command = v1::decode_command(payload).map_err(|_| (Refusal::Malformed, 0))?;
             if !may_request(role, &command) || !speaks_for_itself(&name, &command) {
                 return Err((Refusal::NotPermitted, 0));
+            }
+            if role == Role::Operator && is_audited(&command) {
+                let Request { partition, session, sequence, .. } = request;
+                tracing::info!(target: "audit", operator = %name, %partition, %session, %sequence, ?command);
             }
         }
         let lane = self.lanes.get_mut(&request.partition).ok_or((Refusal::UnknownPartition, 0))?;

@@ -127,7 +127,11 @@ async fn list(operator: &mut ClusterLedger) {
     let free = FeeRate::new(0).unwrap();
     accept(operator, Command::ListAsset(ListAsset { symbol: text("ETH"), ledger_decimals: 10 })).await;
     accept(operator, Command::OpenAccount(OpenAccount { name: text("alice"), maker_fee: free, taker_fee: free })).await;
-    accept(operator, Command::ListChain(ListChain { symbol: text("ETH"), lease_ms: 1_500 })).await;
+    accept(
+        operator,
+        Command::ListChain(ListChain { symbol: text("ETH"), lease_ms: 1_500, addresses: wire::AddressFormat::Evm }),
+    )
+    .await;
     let asset = ListChainAsset {
         chain: CHAIN,
         asset: COIN,

@@ -62,7 +62,11 @@ impl OneCell {
         }
         let free = FeeRate::new(0).unwrap();
         cell.accept(Command::OpenAccount(OpenAccount { name: text("alice"), maker_fee: free, taker_fee: free }));
-        cell.accept(Command::ListChain(ListChain { symbol: text("CHAIN"), lease_ms: 1_500 }));
+        cell.accept(Command::ListChain(ListChain {
+            symbol: text("CHAIN"),
+            lease_ms: 1_500,
+            addresses: wire::AddressFormat::Evm,
+        }));
         for (asset, contract) in [(COIN, Some("")), (TOKEN, contract)] {
             let Some(contract) = contract else { continue };
             cell.accept(Command::ListChainAsset(Box::new(ListChainAsset {

@@ -148,6 +148,23 @@ fn an_address_with_another_chains_checksum_is_no_address() {
 }
 
 #[test]
+fn an_address_whose_checksum_is_wrong_or_that_anybody_could_spend_is_not_signed_for() {
+    use ::bitcoin::bech32::{Fe32, Hrp, segwit};
+    let mut bench = Bench::new();
+    let (address, slip) = (FRIEND, FRIEND.replacen('C', "c", 1));
+    let to = |address: &str| Payment { address: text(address), ..ether(1, "", 0, 10) };
+    assert!(is_refused(&bench.sign(&to(&slip))));
+    let to = |address: &str| Payment { address: text(address), ..ether(2, "", 0, 10) };
+    signed(bench.sign(&to(&address.to_lowercase())));
+    let program =
+        |version: Fe32, program: &[u8]| segwit::encode(Hrp::parse("rltc").unwrap(), version, program).unwrap();
+    let script = |address: &str| super::super::bitcoin::script_of(&coin_scheme(), address);
+    assert!(script(&program(Fe32::P, &[7; 32])).is_some(), "taproot");
+    assert!(script(&program(Fe32::P, &[7; 20])).is_none(), "version 1 of another length");
+    assert!(script(&program(Fe32::Z, &[7; 32])).is_none(), "version 2");
+}
+
+#[test]
 fn a_payment_is_signed_once_and_the_same_question_has_the_same_bytes_after_a_restart_too() {
     let mut bench = Bench::new();
     for payment in [coin(1, 500_000, &[1, 2], 2_000), ether(2, "", 4, 50), ether(3, TOKEN, 5, 50)] {

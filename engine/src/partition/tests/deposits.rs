@@ -6,7 +6,8 @@ use wire::command::{
 };
 use wire::event::DepositChanged;
 use wire::{
-    Amount, AssetId, ChainAddress, ChainFreeze, ChainHash, ChainId, Command, DepositStage, Event, RejectReason,
+    AddressFormat, Amount, AssetId, ChainAddress, ChainFreeze, ChainHash, ChainId, Command, DepositStage, Event,
+    RejectReason,
 };
 
 use super::world::{BASE, Layout, QUOTE, World, amount, reason, symbol};
@@ -50,7 +51,7 @@ fn refused(world: &mut World, command: Command) -> RejectReason {
 }
 
 fn list(name: &str) -> Command {
-    Command::ListChain(ListChain { symbol: symbol(name), lease_ms: 1_500 })
+    Command::ListChain(ListChain { symbol: symbol(name), lease_ms: 1_500, addresses: AddressFormat::Evm })
 }
 
 /// Two confirmations, final for ten units or more; at least a tenth of a unit.

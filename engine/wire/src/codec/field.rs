@@ -7,10 +7,10 @@ use super::CodecError;
 use crate::command::{ApiKeyKind, Permissions};
 use crate::link::{Refusal, Role};
 use crate::{
-    AccountId, Amount, ApiKeyId, AssetId, BasisPoints, BookSequence, CancelCause, CancelRestriction, ChainFreeze,
-    ChainHash, ChainId, ChainInput, ChainInputs, ClientSessionId, ClusterEpoch, DepositStage, FeeRate, FeeTier,
-    FeeTiers, FirmId, Incarnation, ListId, ListKind, LogPosition, MailSequence, MarketId, MarketStatus, Network,
-    Networks, NodeId, OrderId, OrderKind, PartitionId, PhaseCause, PreventedMatchId, Price, Qty, RejectReason,
+    AccountId, AddressFormat, Amount, ApiKeyId, AssetId, BasisPoints, BookSequence, CancelCause, CancelRestriction,
+    ChainFreeze, ChainHash, ChainId, ChainInput, ChainInputs, ClientSessionId, ClusterEpoch, DepositStage, FeeRate,
+    FeeTier, FeeTiers, FirmId, Incarnation, ListId, ListKind, LogPosition, MailSequence, MarketId, MarketStatus,
+    Network, Networks, NodeId, OrderId, OrderKind, PartitionId, PhaseCause, PreventedMatchId, Price, Qty, RejectReason,
     ReplaceMode, Secret, SelfTradePrevention, Sequence, SessionId, Side, Sides, Sighting, SignedFeeRate, Term, Text,
     TimeInForce, Timestamp, TradeGroupId, TradeId, TransactionBytes, UpdateId, WithdrawalCause, WithdrawalId,
     WithdrawalStage,
@@ -295,6 +295,34 @@ impl Field for ChainHash {
 
     fn read(from: &mut Reader<'_>) -> Result<Self, CodecError> {
         Ok(ChainHash(from.bytes(Self::SIZE)?.try_into().expect("the length is the hash's")))
+    }
+}
+
+impl Field for AddressFormat {
+    const SIZE: usize = 3 + Text::<16>::SIZE;
+    const UNIT: &'static str =
+        "u8 format: 1 Bitcoin, 2 EVM; Bitcoin's version bytes of public keys and scripts, prefix";
+
+    fn write(&self, to: &mut Writer<'_>) {
+        let (format, versions, prefix) = match *self {
+            AddressFormat::Bitcoin { prefix, pubkey_version, script_version } => {
+                (1, [pubkey_version, script_version], prefix)
+            }
+            AddressFormat::Evm => (2, [0; 2], Text::EMPTY),
+        };
+        to.bytes(&[format, versions[0], versions[1]]);
+        to.put(&prefix);
+    }
+
+    fn read(from: &mut Reader<'_>) -> Result<Self, CodecError> {
+        let (format, pubkey_version, script_version) = (from.get::<u8>()?, from.get()?, from.get()?);
+        let prefix: Text<16> = from.get()?;
+        match format {
+            1 if !prefix.is_empty() => Ok(AddressFormat::Bitcoin { prefix, pubkey_version, script_version }),
+            2 if (prefix, pubkey_version, script_version) == (Text::EMPTY, 0, 0) => Ok(AddressFormat::Evm),
+            1 | 2 => Err(CodecError::OutOfRange),
+            _ => Err(CodecError::UnknownNumber),
+        }
     }
 }
 

@@ -1,7 +1,7 @@
 //! What makes chains known to the ledger, and what chainwatch proposes to it.
 
 use crate::text::Symbol;
-use crate::{AccountId, Amount, AssetId, ChainAddress, ChainFreeze, ChainHash, ChainId};
+use crate::{AccountId, AddressFormat, Amount, AssetId, ChainAddress, ChainFreeze, ChainHash, ChainId};
 
 /// Makes a chain known. The reply's id is its [`ChainId`]. It is frozen until chainwatch thaws it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -10,6 +10,8 @@ pub struct ListChain {
     pub symbol: Symbol,
     /// How long a chainwatch that has fallen silent keeps its claim, in milliseconds of log time.
     pub lease_ms: u32,
+    /// What its addresses look like.
+    pub addresses: AddressFormat,
 }
 
 /// Makes what moves on a chain known as an asset of the ledger.

@@ -1,7 +1,7 @@
 //! Chains, their addresses, and what becomes of deposits.
 
 use crate::text::Symbol;
-use crate::{AccountId, Amount, AssetId, ChainAddress, ChainFreeze, ChainHash, ChainId, DepositStage};
+use crate::{AccountId, AddressFormat, Amount, AssetId, ChainAddress, ChainFreeze, ChainHash, ChainId, DepositStage};
 
 /// A chain is known.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -12,6 +12,8 @@ pub struct ChainListed {
     pub symbol: Symbol,
     /// How long a silent chainwatch keeps its claim, in milliseconds of log time.
     pub lease_ms: u32,
+    /// What its addresses look like.
+    pub addresses: AddressFormat,
 }
 
 /// What moves on a chain is known as an asset.

@@ -2,14 +2,14 @@
 
 use wire::command::Reply;
 use wire::event::{AddressBound, ChainAssetListed, ChainFrozen, ChainListed, DepositChanged};
-use wire::{Amount, ChainAddress, ChainFreeze, ChainHash, ChainId, Command, DepositStage, Event};
+use wire::{AddressFormat, Amount, ChainAddress, ChainFreeze, ChainHash, ChainId, Command, DepositStage, Event};
 
 use super::*;
 
-const CHAIN: ChainId = ChainId::new(1);
-const ADDRESS: &str = "rltc1qnjg0jd8228aq7egyzacy8cys3knf9xvr0pw77v";
+pub(super) const CHAIN: ChainId = ChainId::new(1);
+pub(super) const ADDRESS: &str = "rltc1qnjg0jd8228aq7egyzacy8cys3knf9xvr0pw77v";
 
-fn address(text: &str) -> ChainAddress {
+pub(super) fn address(text: &str) -> ChainAddress {
     ChainAddress::new(text.as_bytes()).unwrap()
 }
 
@@ -18,7 +18,7 @@ fn bound() -> Event {
 }
 
 /// A chain of eight decimals on which BTC is deposited with three confirmations.
-fn listed() -> Vec<Event> {
+pub(super) fn listed() -> Vec<Event> {
     let asset = ChainAssetListed {
         chain: CHAIN,
         asset: BTC,
@@ -30,7 +30,12 @@ fn listed() -> Vec<Event> {
         large_confirmations: 0,
     };
     vec![
-        Event::ChainListed(ChainListed { chain: CHAIN, symbol: symbol("BTC"), lease_ms: 1_500 }),
+        Event::ChainListed(ChainListed {
+            chain: CHAIN,
+            symbol: symbol("BTC"),
+            lease_ms: 1_500,
+            addresses: AddressFormat::litecoin_regtest(),
+        }),
         Event::ChainAssetListed(Box::new(asset)),
         Event::ChainFrozen(ChainFrozen { chain: CHAIN, reason: ChainFreeze::Thawed }),
     ]

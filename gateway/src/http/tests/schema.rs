@@ -194,6 +194,7 @@ const SIGNED_READS: &[(&str, &str, &str)] = &[
     ("/sapi/v1/capital/config/getall", "", "coins"),
     ("/sapi/v1/capital/deposit/address", "coin=BTC", "deposit-address"),
     ("/sapi/v1/capital/deposit/hisrec", "", "deposits"),
+    ("/sapi/v1/capital/withdraw/history", "", "withdrawals"),
     ("/sapi/v1/asset/tradeFee", "", "trade-fees"),
 ];
 
@@ -202,6 +203,7 @@ async fn every_answer_follows_its_schema() {
     let server = server().await;
     server.ledger.feed(&market_events());
     server.ledger.feed(&super::capital::events());
+    server.ledger.feed(&super::withdrawals::events(server.gateway.now_us()));
     for (path, params, name) in READS {
         follows(name, &server.get(&format!("/api/v3/{path}?{params}")).await.body);
     }
@@ -219,6 +221,10 @@ async fn every_answer_follows_its_schema() {
     follows("error", &server.signed("POST", "/api/v3/order/cancelReplace", &failed).await.body);
     let canceled = server.signed("DELETE", "/api/v3/order", "symbol=BTCUSDT&orderId=4").await;
     follows("order-canceled", &canceled.body);
+    let applied = server
+        .signed_by(super::withdrawals::KEY, "POST", "/sapi/v1/capital/withdraw/apply", &super::withdrawals::apply(""))
+        .await;
+    follows("withdrawal-id", &applied.body);
     follows("user-assets", &server.signed("POST", "/sapi/v3/asset/getUserAsset", "").await.body);
     let key = format!("X-MBX-APIKEY: {ALICE_KEY}\r\n");
     follows("listen-key", &server.call("POST", "/api/v3/userDataStream", &key, &[]).await.body);
@@ -320,6 +326,7 @@ fn schema_of(verb: &str, path: &str) -> &'static str {
         ("POST", "countdownCancelAll") => "countdown",
         ("PUT", "order/amend/keepPriority") => "amended",
         ("GET" | "DELETE", "orderList") | ("POST", _) if short.starts_with("order") => "order-list",
+        ("POST", "/sapi/v1/capital/withdraw/apply") => "withdrawal-id",
         ("POST", "/sapi/v3/asset/getUserAsset") => "user-assets",
         (_, "/sapi/v1/system/status") => "system-status",
         (_, "/sapi/v1/margin/allPairs" | "/sapi/v1/margin/isolated/allPairs") => "none",
@@ -338,7 +345,7 @@ fn openapi() -> Value {
         let security = match operation.security {
             Security::Public => json!([]),
             Security::Stream => json!([{ "key": [] }]),
-            Security::Read | Security::Trade => json!([{ "key": [], "signature": [] }]),
+            Security::Read | Security::Trade | Security::Withdraw => json!([{ "key": [], "signature": [] }]),
         };
         let about = json!({
             "operationId": operation.ws.map_or_else(|| format!("{verb} {path}"), String::from),

@@ -41,7 +41,10 @@ pub(super) fn world() -> World {
 
 pub(super) fn world_with(layout: Layout, rules: WithdrawalRules) -> World {
     let mut world = World::new(layout);
-    accepted(&mut world, Command::ListChain(ListChain { symbol: symbol("COIN"), lease_ms: 1_500 }));
+    accepted(
+        &mut world,
+        Command::ListChain(ListChain { symbol: symbol("COIN"), lease_ms: 1_500, addresses: wire::AddressFormat::Evm }),
+    );
     accepted(&mut world, list(BASE, "", 3));
     accepted(&mut world, Command::ClaimChain(ClaimChain { chain: CHAIN, instance: 7 }));
     accepted(&mut world, freeze(1, ChainFreeze::Thawed));

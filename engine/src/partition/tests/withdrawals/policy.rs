@@ -242,7 +242,11 @@ fn a_full_table_refuses_requests_and_goes_on_with_known_ones() {
     let limits = Limits { withdrawals_max: 1, ..small_limits() };
     let mut world = World::with(Layout::Joint, limits, super::super::world::rules());
     for command in [
-        Command::ListChain(wire::command::ListChain { symbol: super::super::world::symbol("COIN"), lease_ms: 1_500 }),
+        Command::ListChain(wire::command::ListChain {
+            symbol: super::super::world::symbol("COIN"),
+            lease_ms: 1_500,
+            addresses: wire::AddressFormat::Evm,
+        }),
         list(BASE, "", 3),
         set(rules()),
     ] {

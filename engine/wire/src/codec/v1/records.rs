@@ -8,13 +8,13 @@ use crate::event::*;
 use crate::mail::*;
 use crate::text::{AccountName, ApiKeyText, ClientOrderId, Secret, Symbol};
 use crate::{
-    AccountId, Amount, ApiKeyId, AssetId, BasisPoints, BookSequence, CancelCause, CancelRestriction, ChainAddress,
-    ChainFreeze, ChainHash, ChainId, ChainInputs, ClientSessionId, DepositStage, FeeRate, FeeTiers, FirmId,
-    Incarnation, ListId, ListKind, LogPosition, MailSequence, MarketId, MarketProtection, MarketRules, MarketScale,
-    MarketSchedule, MarketStatus, Networks, OrderId, OrderKind, Origin, PartitionId, PhaseCause, PreventedMatchId,
-    Price, Qty, RejectReason, ReplaceMode, ScheduleStep, SelfTradePrevention, Sequence, SessionId, Side, Sides,
-    Sighting, SignedFeeRate, SpecialRules, Terms, TimeInForce, Timestamp, TradeGroupId, TradeId, TransactionBytes,
-    UpdateId, WithdrawalCause, WithdrawalId, WithdrawalRules, WithdrawalStage,
+    AccountId, AddressFormat, Amount, ApiKeyId, AssetId, BasisPoints, BookSequence, CancelCause, CancelRestriction,
+    ChainAddress, ChainFreeze, ChainHash, ChainId, ChainInputs, ClientSessionId, DepositStage, FeeRate, FeeTiers,
+    FirmId, Incarnation, ListId, ListKind, LogPosition, MailSequence, MarketId, MarketProtection, MarketRules,
+    MarketScale, MarketSchedule, MarketStatus, Networks, OrderId, OrderKind, Origin, PartitionId, PhaseCause,
+    PreventedMatchId, Price, Qty, RejectReason, ReplaceMode, ScheduleStep, SelfTradePrevention, Sequence, SessionId,
+    Side, Sides, Sighting, SignedFeeRate, SpecialRules, Terms, TimeInForce, Timestamp, TradeGroupId, TradeId,
+    TransactionBytes, UpdateId, WithdrawalCause, WithdrawalId, WithdrawalRules, WithdrawalStage,
 };
 
 macro_rules! records {

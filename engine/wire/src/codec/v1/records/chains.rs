@@ -6,6 +6,7 @@ records! {
     ListChain {
         symbol: Symbol,
         lease_ms: u32,
+        addresses: AddressFormat,
     }
     ListChainAsset {
         chain: ChainId,
@@ -60,6 +61,7 @@ records! {
         chain: ChainId,
         symbol: Symbol,
         lease_ms: u32,
+        addresses: AddressFormat,
     }
     ChainAssetListed {
         chain: ChainId,

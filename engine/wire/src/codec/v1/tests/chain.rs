@@ -11,7 +11,7 @@ use crate::command::{
 use crate::event::{
     AddressBound, AddressRequested, ChainAssetListed, ChainClaimed, ChainFrozen, ChainListed, DepositChanged,
 };
-use crate::{AssetId, ChainFreeze, ChainHash, ChainId, Command, DepositStage, Event};
+use crate::{AddressFormat, AssetId, ChainFreeze, ChainHash, ChainId, Command, DepositStage, Event};
 
 const CHAIN: ChainId = ChainId::new(2);
 const ASSET: AssetId = AssetId::new(3);
@@ -21,7 +21,7 @@ const CONTRACT: &str = "0xdac17f958d2ee523a2206206994597c13d831ec7";
 
 pub(super) fn commands() -> Vec<Command> {
     vec![
-        Command::ListChain(ListChain { symbol: text("ETH"), lease_ms: 1_500 }),
+        Command::ListChain(ListChain { symbol: text("ETH"), lease_ms: 1_500, addresses: AddressFormat::Evm }),
         Command::ListChainAsset(Box::new(ListChainAsset {
             chain: CHAIN,
             asset: ASSET,
@@ -56,7 +56,12 @@ pub(super) fn commands() -> Vec<Command> {
 
 pub(super) fn events() -> Vec<Event> {
     vec![
-        Event::ChainListed(ChainListed { chain: CHAIN, symbol: text("ETH"), lease_ms: 1_500 }),
+        Event::ChainListed(ChainListed {
+            chain: CHAIN,
+            symbol: text("LTC"),
+            lease_ms: 1_500,
+            addresses: AddressFormat::litecoin(),
+        }),
         Event::ChainAssetListed(Box::new(ChainAssetListed {
             chain: CHAIN,
             asset: ASSET,

@@ -1,0 +1,56 @@
+//! What may be withdrawn, and what became of what was, from the ledger's events.
+
+use std::collections::BTreeMap;
+
+use wire::event::WithdrawalChanged;
+use wire::{AccountId, Amount, AssetId, ChainId, ClientOrderId, Event, WithdrawalId, WithdrawalRules};
+
+/// The newest withdrawals of an account that are kept.
+const WITHDRAWALS_MAX: usize = 1_000;
+
+/// Every withdrawal, and what they keep to.
+#[derive(Debug, Default)]
+pub struct Withdrawals {
+    rules: BTreeMap<(AssetId, ChainId), WithdrawalRules>,
+    rows: BTreeMap<AccountId, BTreeMap<WithdrawalId, WithdrawalChanged>>,
+}
+
+impl Withdrawals {
+    /// What withdrawals of an asset on a chain keep to, once an operator has said it.
+    pub fn rules(&self, asset: AssetId, chain: ChainId) -> Option<&WithdrawalRules> {
+        self.rules.get(&(asset, chain))
+    }
+
+    /// An account's withdrawals, the newest first.
+    pub fn of(&self, account: AccountId) -> impl Iterator<Item = &WithdrawalChanged> {
+        self.rows.get(&account).into_iter().flat_map(|rows| rows.values().rev())
+    }
+
+    /// The account's withdrawal of this name.
+    pub fn named(&self, account: AccountId, name: ClientOrderId) -> Option<&WithdrawalChanged> {
+        self.of(account).find(|row| row.name == name)
+    }
+
+    /// What an account holds of an asset for withdrawals under way, fees included.
+    pub fn pending(&self, account: AccountId, asset: AssetId) -> Amount {
+        let under_way = self.of(account).filter(|row| row.asset == asset && !row.stage.is_final());
+        let sum = under_way.map(|row| row.amount.wide() + row.fee.wide()).sum();
+        Amount::from_wide(sum).unwrap_or(Amount::MAX)
+    }
+
+    pub(super) fn apply(&mut self, event: &Event) {
+        match event {
+            Event::WithdrawalRulesChanged(changed) => {
+                self.rules.insert((changed.asset, changed.chain), changed.rules);
+            }
+            Event::WithdrawalChanged(row) => {
+                let rows = self.rows.entry(row.account).or_default();
+                rows.insert(row.withdrawal, **row);
+                if rows.len() > WITHDRAWALS_MAX {
+                    rows.pop_first();
+                }
+            }
+            _ => {}
+        }
+    }
+}

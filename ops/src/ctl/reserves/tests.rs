@@ -1,0 +1,50 @@
+//! What is written is what is checked, and what was changed is found out with words that help.
+
+use super::*;
+
+fn files() -> (RootFile, AccountFile) {
+    let owed = |account: &str, amount, salt| Liability { account: account.into(), amount, salt: [salt; 32] };
+    let liabilities = [owed("alice", 950_000_000, 1), owed("bob", 50_000_000, 2), owed("carol", 0, 3)];
+    let tree = Tree::new("LTC", &liabilities).unwrap();
+    let account = AccountFile {
+        version: VERSION,
+        asset: "LTC".into(),
+        position: 7,
+        account: "alice".into(),
+        amount: "950000000".into(),
+        salt: hex::encode([1; 32]),
+        path: tree.path(0).unwrap().iter().map(step).collect(),
+    };
+    let root = sum(tree.root());
+    (RootFile { version: VERSION, asset: "LTC".into(), decimals: 8, position: 7, accounts: 3, root }, account)
+}
+
+#[test]
+fn an_accounts_file_leads_to_its_root_after_it_was_written_and_read() {
+    let (root, account) = files();
+    let text = serde_json::to_string(&account).unwrap();
+    assert_eq!(check(&root, &serde_json::from_str(&text).unwrap()).unwrap(), 950_000_000);
+    assert_eq!(shown(number(&root.root.sum).unwrap(), root.decimals), "10");
+}
+
+#[test]
+fn what_was_changed_or_does_not_belong_together_is_refused() {
+    let (root, account) = files();
+    let refused = |root: &RootFile, account: &AccountFile, wanted: &str| {
+        let why = check(root, account).unwrap_err().to_string();
+        assert!(why.contains(wanted), "{why}");
+    };
+    let lead = "does not lead to the published root";
+    refused(&root, &AccountFile { amount: "950000001".into(), ..account.clone() }, lead);
+    refused(&root, &AccountFile { account: "bob".into(), ..account.clone() }, lead);
+    refused(&root, &AccountFile { amount: "-5".into(), ..account.clone() }, "no amount");
+    refused(&root, &AccountFile { salt: "00".into(), ..account.clone() }, "not 32 bytes");
+    refused(&root, &AccountFile { asset: "BTC".into(), ..account.clone() }, "the account's file of BTC");
+    refused(&root, &AccountFile { position: 8, ..account.clone() }, "at 8");
+    refused(&RootFile { version: 2, ..root.clone() }, &account, "versions 2 and 1");
+    let mut lying = account.clone();
+    lying.path[0].sum = "-50000000".into();
+    refused(&root, &lying, "no amount");
+    let total = RootFile { root: SumFile { sum: "1".into(), ..root.root.clone() }, ..root };
+    refused(&total, &account, lead);
+}

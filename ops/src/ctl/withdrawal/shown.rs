@@ -1,0 +1,117 @@
+//! Withdrawals as operators read them.
+
+use std::fmt::Write as _;
+
+use gateway::market_data::interval::date_text;
+use wire::event::WithdrawalChanged;
+use wire::{ChainFreeze, Timestamp, WithdrawalCause, WithdrawalStage};
+
+use super::words;
+use crate::operator::Inventory;
+
+/// Those that are not over yet, or all, as a table.
+pub(super) fn list(known: &Inventory, all: bool, account: Option<&str>) -> miette::Result<String> {
+    let account = account.map(|name| words::account_id(known, name)).transpose()?;
+    let wanted = |row: &&WithdrawalChanged| {
+        (all || !row.stage.is_final()) && account.is_none_or(|account| row.account == account)
+    };
+    let rows: Vec<_> = known.withdrawing.rows.values().filter(wanted).collect();
+    if rows.is_empty() {
+        let more = if all { "" } else { "; those that are over: --all" };
+        return Ok(format!("no withdrawal is under way{more}\n"));
+    }
+    let mut text = String::new();
+    let _ = writeln!(
+        text,
+        "{:>6}  {:<16}  {:>20}  {:<6}  {:<6}  {:<10}  address",
+        "id", "account", "amount", "asset", "chain", "stage"
+    );
+    for row in rows {
+        let amount = words::amount(known, row.asset, row.amount);
+        let (asset, chain) = (words::asset_name(known, row.asset), words::chain_name(known, row.chain));
+        let account = words::account_name(known, row.account);
+        let stage = format!("{:?}", row.stage);
+        let id = row.withdrawal;
+        let _ = writeln!(
+            text,
+            "{id:>6}  {account:<16}  {amount:>20}  {asset:<6}  {chain:<6}  {stage:<10}  {}",
+            row.address
+        );
+    }
+    Ok(text)
+}
+
+/// Everything about one.
+pub(super) fn one(known: &Inventory, id: u64) -> miette::Result<String> {
+    let row =
+        known.withdrawing.rows.get(&id).ok_or_else(|| {
+            miette::miette!(help = "mainstay ctl withdrawal list --all", "there is no withdrawal {id}")
+        })?;
+    let mut text = String::new();
+    let asset = words::asset_name(known, row.asset);
+    let amount = |amount| words::amount(known, row.asset, amount);
+    let chain = known.withdrawing.chains.get(&row.chain);
+    let transaction = |tx| words::transaction(chain, tx);
+    let _ = writeln!(text, "withdrawal {id}: {}", waits_for(known, row));
+    let mut line = |name: &str, value: String| {
+        let _ = writeln!(text, "  {name:<14}  {value}");
+    };
+    line("account", words::account_name(known, row.account));
+    line("amount", format!("{} {asset}, and a fee of {}", amount(row.amount), amount(row.fee)));
+    line("to", format!("{} on {}", row.address, words::chain_name(known, row.chain)));
+    line("name", row.name.to_string());
+    line("stage", format!("{:?}", row.stage));
+    line("requested", time(row.requested_at));
+    line("changed", time(row.changed_at));
+    for approver in known.withdrawing.approvers.get(&id).into_iter().flatten() {
+        line("approved by", approver.to_string());
+    }
+    for tx in known.withdrawing.transactions.get(&id).into_iter().flatten() {
+        let is_it = if *tx == row.tx && row.height > 0 { format!(", in block {}", row.height) } else { String::new() };
+        line("transaction", format!("{}{is_it}", transaction(*tx)));
+    }
+    if row.confirmations > 0 {
+        let required = if row.required == 0 { "until it is final".into() } else { format!("of {}", row.required) };
+        line("confirmations", format!("{} {required}", row.confirmations));
+    }
+    Ok(text)
+}
+
+/// What comes next, and who does it.
+fn waits_for(known: &Inventory, row: &WithdrawalChanged) -> String {
+    let freeze = known.withdrawing.chains.get(&row.chain).map_or(ChainFreeze::Thawed, |chain| chain.freeze);
+    let id = row.withdrawal;
+    if row.is_reverted {
+        return "its chain contradicts its end, and is frozen: look, then mainstay ctl chain thaw".into();
+    }
+    match row.stage {
+        WithdrawalStage::Review => {
+            format!("waits for {} operators: mainstay ctl withdrawal approve {id}", row.approvals_missing)
+        }
+        WithdrawalStage::Conflicted => {
+            format!("a stranger's transaction has spent what it spends: look, then mainstay ctl withdrawal fail {id}")
+        }
+        WithdrawalStage::Settled => "settled".into(),
+        WithdrawalStage::Canceled | WithdrawalStage::Failed => match row.cause {
+            WithdrawalCause::Client => "canceled by its account",
+            WithdrawalCause::Operator if row.stage == WithdrawalStage::Canceled => "canceled by an operator",
+            WithdrawalCause::Operator => "failed, says an operator",
+            WithdrawalCause::SignerRefused => "failed: the signer will not sign it",
+            WithdrawalCause::Undone => "failed: the chain has undone it",
+            WithdrawalCause::None => "over",
+        }
+        .into(),
+        _ if freeze != ChainFreeze::Thawed => {
+            format!("waits until its chain thaws ({freeze:?}): mainstay ctl chain status")
+        }
+        WithdrawalStage::Held => format!("waits for chainwatch, not before {}", time(row.ready_at)),
+        WithdrawalStage::Allocated | WithdrawalStage::Bumped => "waits for the signer: is mainstay signer up?".into(),
+        WithdrawalStage::Stuck => "was sent and is not mined in time; it will pay more".into(),
+        _ => "under way".into(),
+    }
+}
+
+/// `2026-11-21 16:20:09 UTC`.
+fn time(at: Timestamp) -> String {
+    format!("{} UTC", date_text(at.nanos() / 1_000_000))
+}

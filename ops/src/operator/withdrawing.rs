@@ -1,0 +1,84 @@
+//! What the ledger's events say of withdrawals: what they keep to, where accounts may send, and what became of each.
+
+use std::collections::BTreeMap;
+
+use wire::event::{AddressAllowed, ChainListed, WithdrawalChanged, WithdrawalsRestricted};
+use wire::{AccountId, AccountName, AssetId, ChainAddress, ChainFreeze, ChainHash, ChainId, Event, WithdrawalRules};
+
+/// A chain, as money leaves by it.
+#[derive(Debug, Clone, Copy)]
+pub struct KnownChain {
+    /// As it was listed.
+    pub listed: ChainListed,
+    /// Why nothing moves on it.
+    pub freeze: ChainFreeze,
+}
+
+/// Everything about withdrawals.
+#[derive(Debug, Default)]
+pub struct Withdrawing {
+    /// By id.
+    pub chains: BTreeMap<ChainId, KnownChain>,
+    /// Decimals of the chain's smallest unit of what is credited as an asset.
+    pub chain_decimals: BTreeMap<(ChainId, AssetId), u8>,
+    /// Decimals of the smallest unit of each chain's own coin.
+    pub coin_decimals: BTreeMap<ChainId, u8>,
+    /// What withdrawals of an asset on a chain keep to.
+    pub rules: BTreeMap<(ChainId, AssetId), WithdrawalRules>,
+    /// What was said of accounts.
+    pub restrictions: BTreeMap<AccountId, WithdrawalsRestricted>,
+    /// Addresses that an operator has allowed.
+    pub allowed: BTreeMap<(AccountId, ChainId, ChainAddress), AddressAllowed>,
+    /// By number, as they stand.
+    pub rows: BTreeMap<u64, WithdrawalChanged>,
+    /// Who has approved which.
+    pub approvers: BTreeMap<u64, Vec<AccountName>>,
+    /// The transactions that were signed for each, the first first.
+    pub transactions: BTreeMap<u64, Vec<ChainHash>>,
+}
+
+impl Withdrawing {
+    pub(super) fn apply(&mut self, event: &Event) {
+        match event {
+            Event::ChainListed(listed) => {
+                let known = KnownChain { listed: *listed, freeze: ChainFreeze::NoMajority };
+                self.chains.insert(listed.chain, known);
+            }
+            Event::ChainAssetListed(listed) => {
+                self.chain_decimals.insert((listed.chain, listed.asset), listed.chain_decimals);
+                if listed.contract.is_empty() {
+                    self.coin_decimals.insert(listed.chain, listed.chain_decimals);
+                }
+            }
+            Event::ChainFrozen(frozen) => {
+                if let Some(known) = self.chains.get_mut(&frozen.chain) {
+                    known.freeze = frozen.reason;
+                }
+            }
+            Event::WithdrawalRulesChanged(changed) => {
+                self.rules.insert((changed.chain, changed.asset), changed.rules);
+            }
+            Event::WithdrawalsRestricted(restricted) => {
+                self.restrictions.insert(restricted.account, *restricted);
+            }
+            Event::AddressAllowed(known) => {
+                let key = (known.account, known.chain, known.address);
+                if known.is_allowed {
+                    self.allowed.insert(key, **known);
+                } else {
+                    self.allowed.remove(&key);
+                }
+            }
+            Event::WithdrawalChanged(row) => {
+                self.rows.insert(row.withdrawal.get(), **row);
+            }
+            Event::WithdrawalApproved(approved) => {
+                self.approvers.entry(approved.withdrawal.get()).or_default().push(approved.approver);
+            }
+            Event::WithdrawalSigned(signed) => {
+                self.transactions.entry(signed.withdrawal.get()).or_default().push(signed.tx);
+            }
+            _ => {}
+        }
+    }
+}
