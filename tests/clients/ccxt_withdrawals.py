@@ -4,6 +4,7 @@ The demo must run with `--chain litecoin`.
 """
 
 import glob
+import json
 import os
 import sys
 import tempfile
@@ -130,19 +131,35 @@ def an_operator_asks(tally, exchange, coin):
     tally.check("what is not there", missing and "list --all" in missing, missing)
 
 
-def reserves_are_proven(tally, exchange, coin):
+def it_is_paid(tally, alice, coin, withdrawal):
+    """Two confirmed operators later, on a chain that has a signer."""
+    row = until("it is settled", lambda: (found := one(alice, withdrawal))["status"] == "ok" and found, within_s=90)
+    tally.check("its transaction", len(row["txid"]) == 64, row["txid"])
+    tally.check("when it was done", row["info"]["completeTime"], row["info"])
+    tally.equal("what is left", alice.fetch_balance()[coin]["total"], 7.499)
+
+
+def reserves_are_proven(tally, exchange, alice, coin):
+    total = f"{alice.fetch_balance()[coin]['total']:g} {coin}"
     with tempfile.TemporaryDirectory() as home:
         proof, own = f"{home}/proof", f"{home}/proof/accounts/alice.json"
         said = exchange.ctl("reserves", "prove", coin, "--out", proof)
-        tally.check("what is owed", said.startswith(f"10 {coin} are owed"), said)
+        tally.check("what is owed", said.startswith(f"{total} are owed"), said)
         verified = exchange.ctl("reserves", "verify", f"{proof}/root.json", own)
-        tally.check("alice is in it", f"alice's 10 {coin} are part of the 10 {coin}" in verified, verified)
+        tally.check("alice is in it", f"alice's {total} are part of the {total}" in verified, verified)
         with open(own) as file:
-            text = file.read()
+            account = json.load(file)
+        account["amount"] = str(int(account["amount"]) + 1)
         with open(own, "w") as file:
-            file.write(text.replace("1000000000", "1000000001"))
+            json.dump(account, file)
         lie = exchange.refused("reserves", "verify", f"{proof}/root.json", own)
         tally.check("and with nothing else", lie and "does not lead to the published root" in lie, lie)
+
+
+def has_signer(exchange):
+    home = os.path.dirname(exchange.raw["nodes"][0]["data_dir"])
+    with open(f"{home}/config/chainwatch-1.toml") as file:
+        return "withdrawals" in file.read()
 
 
 def what_was_asked_of_nodes(exchange):
@@ -169,7 +186,9 @@ def withdrawals(tally):
     two_operators_approve(tally, exchange, withdrawal)
     operators_stop_it(tally, exchange, alice, coin, withdraw)
     an_operator_asks(tally, exchange, coin)
-    reserves_are_proven(tally, exchange, coin)
+    if has_signer(exchange):
+        it_is_paid(tally, alice, coin, withdrawal)
+    reserves_are_proven(tally, exchange, alice, coin)
     audit = what_was_asked_of_nodes(exchange)
     for who, what in [("operator-2", "ApproveWithdrawal"), ("operator-demo", "SetWithdrawalRules")]:
         found = any(who in line and what in line for line in audit.splitlines())
