@@ -45,7 +45,7 @@ pub fn as_operator(mut cluster: Cluster, name: &str) -> miette::Result<Cluster> 
     let (cert, key) = (dir.join(format!("{name}.pem")), dir.join(format!("{name}.key")));
     if !cert.exists() {
         miette::bail!(
-            help = "mainstay ctl operator add {name}",
+            help = format!("mainstay ctl operator add {name}"),
             "there is no certificate of {name} in {}",
             dir.display()
         );

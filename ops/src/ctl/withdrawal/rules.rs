@@ -94,7 +94,7 @@ fn before(known: &Inventory, place: &Place) -> miette::Result<Option<WithdrawalR
     let asset = words::asset(known, &place.asset)?.asset;
     if !known.withdrawing.chain_decimals.contains_key(&(chain, asset)) {
         let Place { asset, chain } = place;
-        miette::bail!(help = "mainstay ctl chain asset {chain} {asset} …", "{asset} does not move on {chain}");
+        miette::bail!(help = format!("mainstay ctl chain asset {chain} {asset} …"), "{asset} does not move on {chain}");
     }
     Ok(known.withdrawing.rules.get(&(chain, asset)).copied())
 }
@@ -103,7 +103,9 @@ fn switched(known: &Inventory, place: &Place, is_enabled: bool) -> miette::Resul
     let Place { asset, chain } = place;
     let before = before(known, place)?.ok_or_else(|| {
         miette::miette!(
-            help = "mainstay ctl withdrawal rules set {asset} {chain} --min … --max … --network-fee-max … --house …",
+            help = format!(
+                "mainstay ctl withdrawal rules set {asset} {chain} --min … --max … --network-fee-max … --house …"
+            ),
             "withdrawals of {asset} on {chain} have no rules yet"
         )
     });
