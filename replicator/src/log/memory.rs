@@ -92,15 +92,18 @@ impl MemoryDisk {
         disk.forget_waiting();
     }
 
-    /// The host is gone, and with it what was not synced. What counted without is not believed by the next process.
-    pub fn lose_power(&self) {
+    /// The host is gone, and with it what was not synced. What counted without is not believed by the next process; says
+    /// whether there was such.
+    pub fn lose_power(&self) -> bool {
         let mut disk = self.lock();
         disk.forget_waiting();
+        let has_counted = disk.is_unsynced;
         let is_believed = !disk.is_unsynced;
         #[cfg(feature = "planted")]
         let is_believed = is_believed || wire::planted::is(wire::planted::Bug::BootIgnored);
         disk.is_rotten |= !is_believed;
         disk.is_unsynced = false;
+        has_counted
     }
 
     /// Every write from now on fails.

@@ -37,7 +37,10 @@ pub fn hunt(bug: Bug, jobs: usize) -> Option<Caught> {
                     if seed >= SEEDS_MAX || is_over {
                         return;
                     }
-                    if let Err(failure) = run(seed, &Plan::draw(seed, TRADE_NS), false) {
+                    let mut plan = Plan::draw(seed, TRADE_NS);
+                    // The others sync what they acknowledge.
+                    plan.is_in_memory |= bug == Bug::BootIgnored;
+                    if let Err(failure) = run(seed, &plan, false) {
                         let mut caught = caught.lock().expect("nobody panics with it");
                         // The lowest seed, whichever thread was first: a number to rely on.
                         if caught.as_ref().is_none_or(|caught| seed < caught.seed) {

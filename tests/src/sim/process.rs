@@ -27,6 +27,8 @@ pub(super) struct Slot {
     pub run_at: Option<Moment>,
     /// What has come while the node did not run.
     pub waiting: Vec<HostInput>,
+    /// The member that lost what it had acknowledged and not synced when its host lost power: nobody may be it again.
+    disowned: Option<u64>,
 }
 
 /// One node.
@@ -92,8 +94,13 @@ impl World {
         match PartitionHost::open(replica, host, cells, log, now) {
             Ok(mut opened) => {
                 opened.set_space(space);
-                slot.applied = opened.status().applied_index;
+                let status = opened.status();
+                slot.applied = status.applied_index;
                 slot.host = Some(opened);
+                if slot.disowned == Some(status.member) {
+                    let what = "what it had acknowledged and not synced went with its host's power";
+                    self.check(Err(format!("node {id} is the same member of partition {partition} again, but {what}")));
+                }
             }
             Err(error) => self.check(Err(format!("node {id} does not open partition {partition}: {error}"))),
         }
@@ -117,10 +124,11 @@ impl World {
             slot.waiting.clear();
             let waiting = slot.disk.waiting() as u64;
             let kept = if all_unsynced { 0 } else { random.below(waiting + 1) };
-            if all_unsynced {
-                slot.disk.lose_power()
-            } else {
-                slot.disk.crash(kept as usize)
+            let member = slot.disk.member(id);
+            if !all_unsynced {
+                slot.disk.crash(kept as usize);
+            } else if slot.disk.lose_power() {
+                slot.disowned = member;
             }
             let draw = |bound| if all_unsynced { bound - 1 } else { random.below(bound) };
             slot.archive.lock().expect("nobody panics with an open archive").crash(draw);
@@ -282,6 +290,7 @@ impl Slot {
             applied: 0,
             run_at: None,
             waiting: Vec::new(),
+            disowned: None,
         }
     }
 }
