@@ -263,6 +263,7 @@ impl LedgerCell {
             list,
             is_accepted: false,
             is_cancel_asked: false,
+            amends: 0,
             price,
             qty: admitted.qty,
             leaves: admitted.qty,

@@ -327,6 +327,8 @@ pub const NO_SUCH_ORDER: ApiError = ApiError::new(-2013, "Order does not exist."
 pub const NO_SUCH_LIST: ApiError = ApiError::new(-2018, "Order list does not exist.");
 /// `-2011`.
 pub const UNKNOWN_ORDER: ApiError = ApiError::new(-2011, "Unknown order sent.");
+/// `-2038`: the market allows none at all.
+pub const AMENDS_UNSUPPORTED: ApiError = ApiError::new(-2038, "Order amend is not supported for this symbol.");
 /// `-2010`: the market accepts cancels alone.
 pub const MARKET_CLOSED: ApiError = ApiError::new(-2010, "Market is closed.");
 
@@ -412,6 +414,7 @@ impl From<RejectReason> for ApiError {
             CancelRestricted => ApiError::new(-2011, "Order was not canceled due to cancel restrictions."),
             AmendNotLower => ApiError::new(-2038, "The requested action would change no state; rejecting."),
             AmendPending => BUSY,
+            TooManyAmends => ApiError::new(-2038, "Filter failure: MAX_NUM_ORDER_AMENDS"),
             AmendNotAllowed => ApiError::new(-2038, "This order cannot be amended."),
             LeavesChanged => UNKNOWN_ORDER,
             NotAttempted => ApiError::new(-2021, "Order cancel-replace failed."),

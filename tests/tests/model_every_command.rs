@@ -115,6 +115,7 @@ fn steps_of_every_kind_visit_every_outcome() {
         "refused LeaseTaken",
         "refused NotInAuction",
         "refused PostOnlyPhase",
+        "refused TooManyAmends",
         "refused TooManyOrderLists",
         "refused TooManyStopOrders",
         "refused UnknownLease",

@@ -4,8 +4,11 @@
 //!   traded (`AmendNotLower`), and it passes the lot and notional filters. What goes to the market is the difference, so
 //!   fills on their way do no harm; when no more than the difference is left there, the amend is refused with
 //!   `TooLateToCancel` and nothing changes.
-//! - Limit orders, icebergs and stop orders can be amended, resting or waiting; market orders and orders of lists cannot
-//!   (`AmendNotAllowed`). One amend of an order is on its way at a time (`AmendPending`).
+//! - Limit orders, icebergs and stop orders can be amended; market orders cannot (`AmendNotAllowed`). One amend of an order is
+//!   on its way at a time (`AmendPending`), and there are only so many in its life (`TooManyAmends`, MAX_NUM_ORDER_AMENDS).
+//! - Orders of lists: both orders of a pair have one quantity, so an amend of one amends the other, each is told
+//!   `OrderAmended`, the one that was named first, and each has to pass the filters; the other keeps its name. The working
+//!   order and what waits for it are amended apart. What waits has not left the ledger: it is amended here, at once.
 //! - The order may get another client order id, unused as for a new order; it is taken from the command on, and free again if
 //!   the amend is refused. The former one stays taken for the retention, as if its order had closed.
 //! - The hold follows: of a limit buy what the rest costs at the limit, of a sell the difference is released; the budget of
@@ -18,8 +21,8 @@ use wire::command::AmendOrder;
 use wire::event::{AmendRejected, OrderAmended};
 use wire::mail::{OrderReduced, ReduceOrder, ReduceRefused};
 use wire::{
-    AccountId, Amount, ClientOrderId, Event, ListId, LogPosition, Mail, OrderId, PartitionId, Price, Qty, RejectReason,
-    Side, Sides,
+    AccountId, Amount, ClientOrderId, Event, LogPosition, Mail, OrderId, PartitionId, Price, Qty, RejectReason, Side,
+    Sides,
 };
 
 use super::lanes::Asked;
@@ -87,6 +90,14 @@ impl LedgerCell {
         if name != order.client_order_id {
             self.orders.take_name(account, &name, order.id);
         }
+        if self.waits_in_list(&order) {
+            self.orders.rename(order.id, name, self.now);
+            for id in [Some(order.id), self.other_leg(&order).map(|other| other.id)].into_iter().flatten() {
+                self.shrink_waiting(id, amend.qty);
+                self.note_amend(id, by, amend.qty, position, effects);
+            }
+            return Ok(order.id.get());
+        }
         self.amends.orders.insert(order.id, Amending { request: position, account, name });
         let (name, sides) = (ClientOrderId::EMPTY, Sides::Both);
         let asked = Asked { request: position, account, market, order: order.id, name, sides };
@@ -107,11 +118,15 @@ impl LedgerCell {
         let Some(open) = open.copied().filter(|open| open.account == account && open.market == market) else {
             return Err(RejectReason::UnknownOrder.into());
         };
-        if !(open.is_limit || open.is_stop) || open.list != ListId::ZERO {
+        if !(open.is_limit || open.is_stop) {
             return Err(RejectReason::AmendNotAllowed.into());
         }
-        if self.amends.orders.contains_key(&open.id) {
+        let other = self.other_leg(&open);
+        if [Some(open), other].into_iter().flatten().any(|order| self.amends.orders.contains_key(&order.id)) {
             return Err(RejectReason::AmendPending.into());
+        }
+        if open.amends >= listed.rules.special.order_amends_max {
+            return Err(RejectReason::TooManyAmends.into());
         }
         let traded = open.qty.checked_sub(open.leaves).unwrap_or(Qty::ZERO);
         if qty >= open.qty || qty <= traded {
@@ -124,9 +139,11 @@ impl LedgerCell {
         if !qty.is_multiple_of(rules.lot) {
             return Err(RejectReason::QtyOffLot.into());
         }
-        let notional = open.price.notional(qty, listed.scale.quote_factor);
-        if open.is_limit && notional.is_some_and(|notional| notional < rules.notional_min) {
-            return Err(RejectReason::NotionalTooSmall.into());
+        for order in [Some(open), other].into_iter().flatten().filter(|order| order.is_limit) {
+            let notional = order.price.notional(qty, listed.scale.quote_factor);
+            if notional.is_some_and(|notional| notional < rules.notional_min) {
+                return Err(RejectReason::NotionalTooSmall.into());
+            }
         }
         if *new_client_order_id != open.client_order_id {
             if !new_client_order_id.is_client_order_id() {
@@ -148,31 +165,45 @@ impl LedgerCell {
         self.lanes.withdrawn(from, request, id);
         let amending = self.amends.orders.remove(&id);
         let Some((order, market)) = self.order_of(from, id) else { return };
-        let name = amending.map_or(order.client_order_id, |amending| amending.name);
-        let qty = order.qty.checked_sub(by).expect("an amend takes less than the whole");
-        let cost = |price: Price, qty| price.notional(qty, market.scale.quote_factor);
-        let still_held = match (order.is_limit, order.side) {
-            (true, Side::Buy) => cost(order.price, leaves),
-            (false, Side::Buy) => Some(cost(order.price, leaves).map_or(order.held, |cost| cost.min(order.held))),
-            (_, Side::Sell) => by.to_amount(market.scale.base_factor).and_then(|base| order.held.checked_sub(base)),
+        let cost = |price: Price| price.notional(leaves, market.scale.quote_factor);
+        let need = |held: Amount| {
+            let need = match (order.is_limit, order.side) {
+                (true, Side::Buy) => cost(order.price),
+                (false, Side::Buy) => Some(cost(order.price).map_or(held, |cost| cost.min(held))),
+                (_, Side::Sell) => by.to_amount(market.scale.base_factor).and_then(|base| held.checked_sub(base)),
+            };
+            need.expect("a part is held for with the whole")
         };
-        let still_held = still_held.expect("a part is held for with the whole");
-        let released = order.held.checked_sub(still_held).unwrap_or(Amount::ZERO);
-        self.release(&order, &market, released);
-        self.orders.rename(id, name, self.now);
-        if let Some(open) = self.orders.get_mut(id) {
-            (open.qty, open.leaves, open.held) = (qty, leaves, still_held);
+        match self.lower_share(&order, need) {
+            Some((holder, released)) => {
+                self.release(&order, &market, released);
+                if let Some(open) = self.orders.get_mut(holder) {
+                    open.held = open.held.checked_sub(released).unwrap_or(Amount::ZERO);
+                }
+            }
+            None => {
+                let still_held = need(order.held);
+                self.release(&order, &market, order.held.checked_sub(still_held).unwrap_or(Amount::ZERO));
+                if let Some(open) = self.orders.get_mut(id) {
+                    open.held = still_held;
+                }
+            }
         }
-        effects.tell(Event::OrderAmended(OrderAmended {
-            order: id,
-            account: order.account,
-            market: order.market,
-            qty_before: order.qty,
-            qty,
-            leaves,
-            client_order_id: name,
-            request,
-        }));
+        if let Some(amending) = amending {
+            self.orders.rename(id, amending.name, self.now);
+        }
+        self.note_amend(id, by, leaves, request, effects);
+    }
+
+    /// The order has so much less, and is told so.
+    fn note_amend(&mut self, id: OrderId, by: Qty, leaves: Qty, request: LogPosition, effects: &mut Effects<'_>) {
+        let Some(open) = self.orders.get_mut(id) else { return };
+        let qty_before = open.qty;
+        let qty = qty_before.checked_sub(by).expect("an amend takes less than the whole");
+        (open.qty, open.leaves, open.amends) = (qty, leaves, open.amends.saturating_add(1));
+        let Order { account, market, client_order_id, .. } = *open;
+        let told = OrderAmended { order: id, account, market, qty_before, qty, leaves, client_order_id, request };
+        effects.tell(Event::OrderAmended(told));
     }
 
     pub(super) fn reduce_refused(&mut self, from: PartitionId, refused: &ReduceRefused, effects: &mut Effects<'_>) {

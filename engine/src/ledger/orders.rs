@@ -31,6 +31,8 @@ pub(super) struct Order {
     pub(super) is_accepted: bool,
     /// Whether a cancel has used its reserved place on the way to the market.
     pub(super) is_cancel_asked: bool,
+    /// How often it has been amended.
+    pub(super) amends: u16,
     pub(super) price: Price,
     /// What it asked for; [`Qty::MAX`] of a market buy by quote quantity.
     pub(super) qty: Qty,
@@ -322,6 +324,7 @@ impl Orders {
             to.put(&order.list);
             to.put(&order.is_accepted);
             to.put(&order.is_cancel_asked);
+            to.put(&order.amends);
             to.put(&order.price);
             to.put(&order.qty);
             to.put(&order.leaves);
@@ -356,6 +359,7 @@ impl Orders {
                 list: from.get()?,
                 is_accepted: from.get()?,
                 is_cancel_asked: from.get()?,
+                amends: from.get()?,
                 price: from.get()?,
                 qty: from.get()?,
                 leaves: from.get()?,

@@ -1,7 +1,7 @@
 //! Changes of orders that are here: less quantity, or another order in their place.
 //!
 //! - *Less quantity*: the order keeps its place. An iceberg loses what it hides first; what it shows only shrinks below
-//!   what is left. Of a pair both orders lose the same, the other one is told first. Refused when no more is left of the
+//!   what is left. Of a pair both orders lose the same, the other one is told last. Refused when no more is left of the
 //!   order than it is to lose.
 //! - *Replaced*: the old order ends, with the other one of its pair, if exactly the expected quantity is left of it; then
 //!   the new one comes in by the rules for new ones.
@@ -32,7 +32,7 @@ impl MarketCell {
             effects.send(self.ledger, Mail::ReduceRefused(ReduceRefused { market, order, request }));
             return;
         }
-        for id in [sibling, order] {
+        for id in [order, sibling] {
             if let Some(handle) = self.book.find(id) {
                 self.reduce_resting(now, handle, by, effects);
             } else if self.stops.get(id).is_some() {

@@ -87,20 +87,26 @@ impl MarketCell {
             if is_done || orders_left == 0 {
                 break;
             }
-            let resting = self.list_resting(&purge);
-            let stops = self.list_stops(&purge);
-            let is_through = resting.len() + stops.len() <= orders_left;
-            for (_, handle, cause) in resting.into_iter().take(orders_left) {
+            // An order takes the other one of its pair along: only what is left to list says that the account is done.
+            let (resting, stops) = (self.list_resting(&purge), self.list_stops(&purge));
+            if resting.is_empty() && stops.is_empty() {
+                purge.account = AccountId::new(purge.account.get() + 1);
+                continue;
+            }
+            for (_, handle, cause) in resting {
+                if orders_left == 0 {
+                    break;
+                }
                 let (gone, ended) = self.end_resting(handle, cause, LogPosition::ZERO, effects);
                 levels.push((gone.side, gone.price));
                 orders_left = orders_left.saturating_sub(ended as usize);
             }
-            for (stop, cause) in stops.into_iter().take(orders_left) {
+            for (stop, cause) in stops {
+                if orders_left == 0 {
+                    break;
+                }
                 let ended = self.end_stop(stop, cause, LogPosition::ZERO, effects);
                 orders_left = orders_left.saturating_sub(ended as usize);
-            }
-            if is_through {
-                purge.account = AccountId::new(purge.account.get() + 1);
             }
         }
         self.tell_levels(now, levels, effects);

@@ -76,11 +76,11 @@ pub struct MarketRules {
     pub protection_ppm: u32,
     /// MAX_NUM_ORDERS: how many orders one account may have open in this market.
     pub open_orders_max: u32,
-    /// Filters of stop orders, icebergs and order lists.
+    /// Filters of stop orders, icebergs, order lists and amends.
     pub special: SpecialRules,
 }
 
-/// A market's filters of stop orders, icebergs and order lists, as Binance names them.
+/// A market's filters of stop orders, icebergs, order lists and amends, as Binance names them.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct SpecialRules {
     /// ICEBERG_PARTS: the most slices of one order.
@@ -89,6 +89,8 @@ pub struct SpecialRules {
     pub stop_orders_max: u32,
     /// MAX_NUM_ORDER_LISTS: how many lists one account may have open in this market.
     pub order_lists_max: u32,
+    /// MAX_NUM_ORDER_AMENDS: how often one order may be amended; 0 when no order may be.
+    pub order_amends_max: u16,
     /// TRAILING_DELTA, the least, above zero; of both directions.
     pub trailing_delta_min: BasisPoints,
     /// TRAILING_DELTA, the most; of both directions.
@@ -96,13 +98,14 @@ pub struct SpecialRules {
 }
 
 impl Default for SpecialRules {
-    /// 100 slices, 5 stop orders, 20 lists, 0.1 % to 20 %.
+    /// 100 slices, 5 stop orders, 20 lists, 10 amends, 0.1 % to 20 %.
     fn default() -> SpecialRules {
         let points = |points| BasisPoints::new(points).unwrap_or(BasisPoints::MAX);
         SpecialRules {
             iceberg_parts_max: 100,
             stop_orders_max: 5,
             order_lists_max: 20,
+            order_amends_max: 10,
             trailing_delta_min: points(10),
             trailing_delta_max: points(2_000),
         }

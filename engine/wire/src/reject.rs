@@ -201,6 +201,8 @@ reasons! {
     LeavesChanged = 415,
     /// The order to be replaced was not canceled, so the new one was not placed.
     NotAttempted = 416,
+    /// The order has been amended as often as its market allows.
+    TooManyAmends = 430,
 
     /// No such chain.
     UnknownChain = 500,

@@ -189,7 +189,7 @@ fn symbol(gateway: &Gateway, market: &Market, shows_sets: bool) -> Value {
         "quoteOrderQtyMarketAllowed": true,
         "allowTrailingStop": true,
         "cancelReplaceAllowed": true,
-        "amendAllowed": true,
+        "amendAllowed": market.rules.special.order_amends_max > 0,
         "pegInstructionsAllowed": false,
         "isSpotTradingAllowed": true,
         "isMarginTradingAllowed": false,
@@ -222,6 +222,7 @@ pub(super) fn filters(market: &Market) -> Value {
         json!({ "filterType": "MAX_NUM_ORDERS", "maxNumOrders": rules.open_orders_max }),
         json!({ "filterType": "MAX_NUM_ALGO_ORDERS", "maxNumAlgoOrders": rules.special.stop_orders_max }),
         json!({ "filterType": "MAX_NUM_ORDER_LISTS", "maxNumOrderLists": rules.special.order_lists_max }),
+        json!({ "filterType": "MAX_NUM_ORDER_AMENDS", "maxNumOrderAmends": rules.special.order_amends_max }),
     ];
     let limits = &market.protection;
     if limits.has_price_filter() {

@@ -20,6 +20,9 @@ pub async fn amend(gateway: &Arc<Gateway>, caller: Caller, mut params: Params) -
     let new_name = parse::client_order_id(&mut params, "newClientOrderId")?;
     let qty = parse::quantity(&market, "newQty", &params.required("newQty")?)?;
     params.finish()?;
+    if market.rules.special.order_amends_max == 0 {
+        return Err(errors::AMENDS_UNSUPPORTED);
+    }
     let command = AmendOrder {
         account: caller.account,
         market: market.id,

@@ -185,7 +185,12 @@ impl Flow {
             let order = NewOrder { quote_qty: Amount::ZERO, ..order };
             legs.push(NewOrderOnTerms { order, terms: Terms { stop_price, ..Terms::NONE } });
         }
-        if self.below(2) == 0 {
+        if kind == ListKind::Oto && self.below(4) == 0 {
+            let order = NewOrder { side, time_in_force: TimeInForce::Ioc, qty, price: above, ..self.order() };
+            let order = NewOrder { kind: OrderKind::Market, quote_qty: Amount::ZERO, ..order };
+            legs.truncate(1);
+            legs.push(NewOrderOnTerms { order, terms: Terms::NONE });
+        } else if self.below(2) == 0 {
             let at = legs.len() - 2;
             legs.swap(at, at + 1);
         }
@@ -327,7 +332,8 @@ impl Flow {
             358 => {
                 let tick = Price::new(self.rules.tick.units() * self.one_of(&[1, 1, 1, 2])).expect("a tick");
                 let order_lists_max = self.one_of(&[1, 3, 20]);
-                let special = SpecialRules { order_lists_max, ..self.rules.special };
+                let order_amends_max = self.one_of(&[0, 1, 2, 10]);
+                let special = SpecialRules { order_lists_max, order_amends_max, ..self.rules.special };
                 let qty_max = Qty::new(self.rules.lot.units() * self.one_of(&[8, 20, 1_000])).expect("a quantity");
                 Command::SetMarketRules(Box::new(SetMarketRules {
                     market,

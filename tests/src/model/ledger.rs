@@ -91,6 +91,7 @@ struct Order {
     qty: i128,
     leaves: i128,
     held: i128,
+    amends: u16,
     name: ClientOrderId,
     session: ClientSessionId,
 }
@@ -333,6 +334,7 @@ impl Ledger {
             qty: admitted.qty,
             leaves: admitted.qty,
             held: admitted.hold,
+            amends: 0,
             name: client_order_id,
             session: new.session,
         });

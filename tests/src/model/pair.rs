@@ -3,7 +3,8 @@
 //! Before a command everything that becomes due in the meantime is done when it is due, as leaders do: apart, its mail would
 //! else meet the command's, and the layouts would differ in what came first.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::{BTreeMap, BTreeSet, HashSet};
+use std::mem::Discriminant;
 
 use engine::Limits;
 use wire::command::{Credit, ListAsset, ListMarket, OpenAccount, Reply, SealName, Tick};
@@ -36,6 +37,7 @@ pub struct Pair {
     pub newest: Option<OrderId>,
     /// Which kinds of refusals and events came up.
     pub seen: BTreeSet<String>,
+    kinds: HashSet<Discriminant<Event>>,
 }
 
 type Balances = BTreeMap<(AccountId, AssetId), (Amount, Amount)>;
@@ -54,6 +56,17 @@ impl Pair {
             remembered_orders_max: 4_096,
             resting_orders_max: 256,
             fills_per_order_max: FILLS_MAX,
+            // Tables are written whole when they are made, and here they are made for every few steps.
+            assets_max: 8,
+            markets_max: 8,
+            api_keys_max: 64,
+            leases_max: 64,
+            countdowns_max: 64,
+            order_limits_max: 64,
+            chains_max: 2,
+            deposit_addresses_max: 64,
+            deposits_max: 64,
+            withdrawals_max: 64,
             ..Limits::default()
         };
         let rate = |ppm| FeeRate::new(ppm).unwrap();
@@ -72,6 +85,7 @@ impl Pair {
             balances: [Balances::new(), Balances::new()],
             newest: None,
             seen: BTreeSet::new(),
+            kinds: HashSet::new(),
         };
         let symbol = |text: &str| Symbol::new(text.as_bytes()).unwrap();
         for name in ASSETS {
@@ -107,6 +121,18 @@ impl Pair {
         assert!(matches!(self.engine.apply(self.now, command).reply, Reply::Accepted { .. }));
     }
 
+    fn see(&mut self, event: &Event) {
+        let kind = match event {
+            Event::OrderCanceled(e) => format!("ended {:?}", e.cause),
+            Event::OrderRejected(e) => format!("rejected {:?}", e.reason),
+            Event::OrderExecuted(e) if e.is_maker => "maker".into(),
+            // A whole event is long to print.
+            other if !self.kinds.insert(std::mem::discriminant(other)) => return,
+            other => format!("{other:?}").split('(').next().unwrap_or_default().into(),
+        };
+        self.seen.insert(kind);
+    }
+
     /// What becomes due in the meantime is done when it is, as leaders do.
     pub fn step(&mut self, pause: u64, command: &Command) {
         let until = self.now.plus_nanos(pause);
@@ -129,7 +155,9 @@ impl Pair {
                 self.seen.insert("refused by a seal".to_owned());
             }
         }
-        self.seen.extend(told.events.iter().map(kind_of));
+        for event in &told.events {
+            self.see(event);
+        }
         let pending = told.events.iter().filter_map(|event| match event {
             Event::OrderPending(e) => Some(e.order),
             _ => None,
@@ -241,14 +269,5 @@ fn market_of(event: &Event) -> MarketId {
         Event::ListRejected(e) => e.market,
         Event::MarketStatusChanged(e) => e.market,
         _ => MarketId::default(),
-    }
-}
-
-fn kind_of(event: &Event) -> String {
-    match event {
-        Event::OrderCanceled(e) => format!("ended {:?}", e.cause),
-        Event::OrderRejected(e) => format!("rejected {:?}", e.reason),
-        Event::OrderExecuted(e) if e.is_maker => "maker".into(),
-        other => format!("{other:?}").split('(').next().unwrap_or_default().into(),
     }
 }

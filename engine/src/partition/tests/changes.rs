@@ -3,7 +3,7 @@
 use wire::command::{AmendOrder, CancelOrder, MassCancel, ReplaceOrder, Reply};
 use wire::{CancelRestriction, ClientOrderId, ClientSessionId, Command, OrderId, ReplaceMode, Sides, Terms};
 
-use super::world::{Layout, MARKET, World, check, qty};
+use super::world::{Layout, MARKET, World, check, check_with, qty, rules};
 
 #[test]
 fn an_amended_order_keeps_its_place_and_gets_the_difference_back() {
@@ -72,6 +72,94 @@ fn an_amend_keeps_to_the_filters() {
          alice amend 1 to 4           -> no NotionalTooSmall
          alice amend 1 to 5           -> amended 1 10->5 leaves 5
          alice amend 1 to 0           -> no AmendNotLower",
+    );
+}
+
+#[test]
+fn orders_of_a_pair_are_amended_together_and_their_shared_hold_shrinks_once() {
+    check(
+        "bob oco l | buy 10 stop-loss 110 @ 120 | buy 10 @ 90 maker-only -> list 1, accepted 1, armed 1, accepted 2, rests 2 10
+         bob has                      -> 1000+0 base, 98800+1200 quote
+         bob amend 2 to 6             -> amended 2 10->6 leaves 6, amended 1 10->6 leaves 6
+         bob has                      -> 1000+0 base, 99280+720 quote
+         level buy 90                 -> 6
+         bob amend 1 to 5 as other    -> amended 1 6->5 leaves 5, amended 2 6->5 leaves 5
+         bob has                      -> 1000+0 base, 99400+600 quote
+         carol sell 2 @ 90            -> expired 1 5 OtherLeg, accepted 3, filled 3 2@90 fee 4, fill 2 2@90
+         bob has                      -> 1002+0 base, 99550+270 quote
+         bob amend 2 to 3             -> amended 2 5->3 leaves 1
+         bob has                      -> 1002+0 base, 99730+90 quote
+         bob cancel 2                 -> canceled 2 1 Requested, done 1
+         bob has                      -> 1002+0 base, 99820+0 quote",
+    );
+}
+
+#[test]
+fn a_pair_is_amended_only_where_both_orders_pass_the_filters() {
+    check(
+        "alice oco l | sell 10 stop-loss 2 @ 2 | sell 10 @ 110 maker-only -> list 1, accepted 1, armed 1, accepted 2, rests 2 10
+         alice amend 2 to 4           -> no NotionalTooSmall
+         alice amend 1 to 4           -> no NotionalTooSmall
+         alice has                    -> 990+10 base, 100000+0 quote",
+    );
+}
+
+#[test]
+fn the_working_order_and_what_waits_for_it_are_amended_apart() {
+    check(
+        "alice oto l | buy 5 @ 90 | sell 5 @ 120 -> list 1, accepted 1, rests 1 5
+         alice amend 2 to 3 as later  -> amended 2 5->3 leaves 3
+         alice amend 1 to 4           -> amended 1 5->4 leaves 4
+         alice has                    -> 1000+0 base, 99640+360 quote
+         alice sell 1 @ 130 as later  -> no DuplicateClientOrderId 2
+         carol sell 4 @ 90            -> accepted 3, filled 3 4@90 fee 8, filled 1 4@90, accepted 2, rests 2 3
+         alice has                    -> 1001+3 base, 99640+0 quote
+         alice cancel later           -> canceled 2 3 Requested, done 1",
+    );
+}
+
+#[test]
+fn a_pair_that_waits_is_amended_together_and_an_iceberg_of_it_shows_no_more_than_it_is() {
+    check(
+        "alice otoco l | buy 6 @ 90 | sell 6 stop-loss 80 | sell 6 @ 120 maker-only show 4 -> list 1, accepted 1, rests 1 6
+         alice amend 3 to 3           -> amended 3 6->3 leaves 3, amended 2 6->3 leaves 3
+         carol sell 6 @ 90            -> accepted 4, filled 4 6@90 fee 11, filled 1 6@90, accepted 2, armed 2, accepted 3, rests 3 3
+         alice has                    -> 1003+3 base, 99460+0 quote
+         level sell 120               -> 3
+         alice cancel list 1          -> canceled 3 3 Requested, canceled 2 3 Requested, done 1
+         alice has                    -> 1006+0 base, 99460+0 quote",
+    );
+}
+
+#[test]
+fn market_orders_that_wait_cannot_be_amended() {
+    check(
+        "alice oto l | buy 5 @ 90 | sell 5 market 80 -> list 1, accepted 1, rests 1 5
+         alice amend 2 to 3           -> no AmendNotAllowed",
+    );
+}
+
+#[test]
+fn an_order_is_amended_as_often_as_its_market_allows_and_not_once_more() {
+    let mut rules = rules();
+    rules.special.order_amends_max = 2;
+    check_with(
+        rules,
+        "alice sell 10 @ 100          -> accepted 1, rests 1 10
+         alice amend 1 to 9           -> amended 1 10->9 leaves 9
+         alice amend 1 to 9           -> no AmendNotLower
+         alice amend 1 to 8           -> amended 1 9->8 leaves 8
+         alice amend 1 to 7           -> no TooManyAmends
+         alice oco l | sell 9 stop-loss 80 | sell 9 @ 120 maker-only -> list 1, accepted 2, armed 2, accepted 3, rests 3 9
+         alice amend 2 to 8           -> amended 2 9->8 leaves 8, amended 3 9->8 leaves 8
+         alice amend 3 to 7           -> amended 3 8->7 leaves 7, amended 2 8->7 leaves 7
+         alice amend 2 to 6           -> no TooManyAmends",
+    );
+    rules.special.order_amends_max = 0;
+    check_with(
+        rules,
+        "alice sell 10 @ 100          -> accepted 1, rests 1 10
+         alice amend 1 to 9           -> no TooManyAmends",
     );
 }
 

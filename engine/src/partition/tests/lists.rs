@@ -185,10 +185,9 @@ fn prevention_that_decrements_an_order_of_a_pair_ends_the_other() {
 }
 
 #[test]
-fn orders_of_lists_are_not_amended_and_can_be_replaced() {
+fn orders_of_lists_can_be_replaced() {
     check_traded(
         "alice oco l | sell 5 stop-loss 90 | sell 5 @ 110 maker-only -> list 1, accepted 3, armed 3, accepted 4, rests 4 5
-         alice amend 4 to 3           -> no AmendNotAllowed
          alice replace 4 or-stop sell 6 @ 120 -> canceled 3 5 Requested, canceled 4 5 Requested, done 1, accepted 5, rests 5 6
          alice has                    -> 993+6 base, 100100+0 quote",
     );

@@ -107,6 +107,25 @@ fn a_long_change_of_rules_goes_on_with_the_next_commands() {
     }
 }
 
+/// Eight orders go in one command; an order of a pair counts with the other one, so fewer are taken than are listed.
+#[test]
+fn a_delisting_passes_no_stop_order_by_when_the_orders_before_it_end_in_pairs() {
+    for layout in [Layout::Joint, Layout::Split] {
+        let mut world = World::new(layout);
+        for name in ["one", "two"] {
+            world.play(&format!("alice oco {name} | sell 5 stop-loss 90 | sell 5 @ 110 maker-only"));
+        }
+        for _ in 0..3 {
+            world.play("alice sell 5 stop-loss 90");
+        }
+        assert_eq!(world.play("alice has"), "975+25 base, 100000+0 quote");
+        world.play("delist");
+        world.pass_time();
+        world.assert_settled();
+        assert_eq!(world.play("alice has"), "1000+0 base, 100000+0 quote");
+    }
+}
+
 #[test]
 fn a_delisted_market_cancels_everything_and_is_gone() {
     for layout in [Layout::Joint, Layout::Split] {

@@ -120,8 +120,11 @@ impl Ledger {
         let market = self.market(amend.market)?;
         let found = self.find(account, market.id, amend.order, &amend.client_order_id);
         let Some(order) = found else { return no(RejectReason::UnknownOrder) };
-        if !(order.is_limit || order.is_stop) || order.list != 0 {
+        if !(order.is_limit || order.is_stop) {
             return no(RejectReason::AmendNotAllowed);
+        }
+        if order.amends >= market.rules.special.order_amends_max {
+            return no(RejectReason::TooManyAmends);
         }
         let wanted = whole(amend.qty);
         if wanted >= order.qty || wanted <= order.qty - order.leaves {
@@ -133,8 +136,11 @@ impl Ledger {
         if wanted % whole(market.rules.lot) != 0 {
             return no(RejectReason::QtyOffLot);
         }
-        if order.is_limit && market.cost(order.price, wanted) < market.rules.notional_min.wide() {
-            return no(RejectReason::NotionalTooSmall);
+        let alike = [Some(order), self.other_of_pair(&order)].into_iter().flatten();
+        for order in alike.clone().filter(|order| order.is_limit) {
+            if market.cost(order.price, wanted) < market.rules.notional_min.wide() {
+                return no(RejectReason::NotionalTooSmall);
+            }
         }
         let name = amend.new_client_order_id;
         if name != order.name {
@@ -143,39 +149,77 @@ impl Ledger {
             }
             self.check_name(account, &name, amend.asked_us)?;
         }
+        if self.waits(order.id) {
+            self.rename(&order, name);
+            for order in alike {
+                self.shrink_waiting(order.id, wanted);
+                self.tell_amended(order.id, order.qty - wanted, wanted, self.request());
+            }
+            return Ok(order.id);
+        }
         self.amended = Some((order.id, name));
         let (order, by, request) = (OrderId::new(order.id), qty(order.qty - wanted), self.request());
         self.mail.push(Mail::ReduceOrder(ReduceOrder { market: market.id, order, by, request }));
         Ok(order.get())
     }
 
+    /// Of a pair each order is told of, and one name may be new.
     pub(super) fn reduced(&mut self, reduced: &OrderReduced) {
-        let (id, name) = self.amended.take().expect("orders of lists are not amended");
-        let order = self.order(id).expect("nothing is late here");
+        let order = self.order(reduced.order.get()).expect("nothing is late here");
         let market = self.market_of(&order);
         let (by, leaves) = (whole(reduced.by), whole(reduced.leaves));
-        let keeps = match (order.is_limit, order.side) {
+        let need = |held: i128| match (order.is_limit, order.side) {
             (true, Side::Buy) => market.cost(order.price, leaves),
-            (false, Side::Buy) => market.cost(order.price, leaves).min(order.held),
-            (_, Side::Sell) => order.held - market.base_of(by),
+            (false, Side::Buy) => market.cost(order.price, leaves).min(held),
+            (_, Side::Sell) => held - market.base_of(by),
         };
-        self.release(&order, order.held - keeps);
-        if name != order.name {
-            let is_former = |taken: &&mut Name| (taken.account, taken.name) == (order.account, order.name);
-            self.names.iter_mut().find(is_former).expect("it is taken").closed = Some(self.now);
-            self.names.push(Name { account: order.account, name, order: id, closed: None });
+        match self.shares_of(&order) {
+            Some((pair, mut shares)) => {
+                let before = shares[0].max(shares[1]);
+                let at = usize::from(pair[1] == order.id);
+                shares[at] = need(shares[at]);
+                let freed = before - shares[0].max(shares[1]);
+                self.set_shares(&order, shares);
+                self.release(&order, freed);
+                self.order_mut(pair[0]).held -= freed;
+            }
+            None => {
+                let keeps = need(order.held);
+                self.release(&order, order.held - keeps);
+                self.order_mut(order.id).held = keeps;
+            }
         }
+        if let Some((_, name)) = self.amended.take_if(|(id, _)| *id == order.id) {
+            self.rename(&order, name);
+        }
+        self.tell_amended(order.id, by, leaves, reduced.request);
+    }
+
+    fn rename(&mut self, order: &Order, name: ClientOrderId) {
+        if name == order.name {
+            return;
+        }
+        let now = self.now;
+        let is_former = |taken: &&mut Name| (taken.account, taken.name) == (order.account, order.name);
+        self.names.iter_mut().find(is_former).expect("it is taken").closed = Some(now);
+        self.names.push(Name { account: order.account, name, order: order.id, closed: None });
+        self.order_mut(order.id).name = name;
+    }
+
+    fn tell_amended(&mut self, id: u64, by: i128, leaves: i128, request: wire::LogPosition) {
         let open = self.order_mut(id);
-        (open.qty, open.leaves, open.held, open.name) = (order.qty - by, leaves, keeps, name);
+        let before = open.qty;
+        (open.qty, open.leaves, open.amends) = (before - by, leaves, open.amends + 1);
+        let order = *open;
         self.events.push(Event::OrderAmended(OrderAmended {
             order: OrderId::new(id),
             account: AccountId::new(order.account),
             market: order.market,
-            qty_before: qty(order.qty),
-            qty: qty(order.qty - by),
-            leaves: reduced.leaves,
-            client_order_id: name,
-            request: reduced.request,
+            qty_before: qty(before),
+            qty: qty(order.qty),
+            leaves: qty(leaves),
+            client_order_id: order.name,
+            request,
         }));
     }
 

@@ -196,6 +196,31 @@ impl Ledger {
         }
     }
 
+    /// The other order of a pair, while both are open.
+    pub(super) fn other_of_pair(&self, order: &Order) -> Option<Order> {
+        let list = self.lists.iter().find(|list| list.id == order.list && list.working != order.id)?;
+        list.legs.iter().find(|leg| **leg != order.id).and_then(|leg| self.order(*leg))
+    }
+
+    /// The orders of a pair whose one hold covers both, and what each needs.
+    pub(super) fn shares_of(&self, order: &Order) -> Option<([u64; 2], [i128; 2])> {
+        let list = self.lists.iter().find(|list| list.id == order.list)?;
+        let shares = list.shares?;
+        Some(([list.legs[0], list.legs[1]], shares))
+    }
+
+    pub(super) fn set_shares(&mut self, order: &Order, shares: [i128; 2]) {
+        self.list_mut(order.list).expect("it is of a list").shares = Some(shares);
+    }
+
+    /// What waits is placed with less, and shows no more than that.
+    pub(super) fn shrink_waiting(&mut self, order: u64, to: i128) {
+        let waiting = self.lists.iter_mut().flat_map(|list| list.waiting.iter_mut());
+        let (place, terms) = waiting.into_iter().find(|(place, _)| place.order.get() == order).expect("it waits");
+        place.qty = qty(to);
+        terms.visible_qty = terms.visible_qty.min(place.qty);
+    }
+
     /// How much of its hold an order that has ended gives back: what the other order of its pair does not need.
     pub(super) fn unshare(&mut self, order: &Order) -> i128 {
         let Some(list) = self.list_mut(order.list) else { return order.held };

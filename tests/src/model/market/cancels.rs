@@ -129,7 +129,7 @@ impl Market {
             self.say(Mail::ReduceRefused(ReduceRefused { market, order, request }));
             return;
         }
-        for id in [sibling, id] {
+        for id in [id, sibling] {
             if self.resting(id).is_some() {
                 self.reduce_resting(id, whole(by));
             } else if self.stop(id).is_some() {
@@ -201,14 +201,16 @@ impl Market {
             let going = |id: &u64| self.why_purged(cause, *id).map(|why| (*id, why));
             let resting: Vec<_> = self.resting_of(account, Sides::Both).iter().filter_map(going).collect();
             let stops: Vec<_> = self.stops_of(account, Sides::Both).iter().filter_map(going).collect();
-            let is_through = resting.len() + stops.len() <= left;
-            for (id, why) in resting.into_iter().take(left) {
-                left = left.saturating_sub(self.end_resting(id, why, 0, &mut levels) as usize);
+            if resting.is_empty() && stops.is_empty() {
+                account += 1;
+                continue;
             }
-            for (id, why) in stops.into_iter().take(left) {
-                left = left.saturating_sub(self.end_stop(id, why, 0, &mut levels) as usize);
+            for (id, why) in resting.into_iter().chain(stops) {
+                if left > 0 {
+                    let ended = self.end_resting(id, why, 0, &mut levels) + self.end_stop(id, why, 0, &mut levels);
+                    left = left.saturating_sub(ended as usize);
+                }
             }
-            account += u32::from(is_through);
         }
         self.tell_levels(levels);
         self.purge = (!is_done).then_some((cause, account));

@@ -27,6 +27,7 @@ records! {
         iceberg_parts_max: u32,
         stop_orders_max: u32,
         order_lists_max: u32,
+        order_amends_max: u16,
         trailing_delta_min: BasisPoints,
         trailing_delta_max: BasisPoints,
     }
