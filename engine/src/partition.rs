@@ -138,12 +138,12 @@ impl Partition {
                 }
                 let replies_fit = self.replies_fit(self.markets[at].ledger());
                 self.markets[at].pass_time(now, replies_fit, effects);
-                self.route(now, effects);
+                // Before the ledger hears of it, as where the ledger is elsewhere: what it sends back comes after the stops.
                 if self.markets[at].has_due_stops() {
                     let room = self.room(self.markets[at].ledger());
                     self.markets[at].fire(now, room, effects);
-                    self.route(now, effects);
                 }
+                self.route(now, effects);
             }
             self.markets.retain(|market| !market.is_gone());
             self.markets_due = self.markets.iter().filter_map(MarketCell::deadline).min();

@@ -56,7 +56,6 @@ impl Exchange {
         self.ledger.begin(position.get(), now);
         for at in 0..self.markets.len() {
             if self.markets[at].pass_time(now) {
-                self.carry(now);
                 self.markets[at].fire();
                 self.carry(now);
             }

@@ -142,6 +142,24 @@ fn a_market_reopens_by_cancel_only_then_auction_then_trading() {
     }
 }
 
+/// The ledger hears of the working order's fill and places what waited; where it is elsewhere, that takes a while.
+#[test]
+fn stops_that_an_auction_makes_due_meet_the_book_before_what_its_fills_activate_in_every_layout() {
+    let [joint, split] = [Layout::Joint, Layout::Split].map(|layout| {
+        let mut world = World::new(layout);
+        let orders = ["alice sell 1 @ 100", "bob buy 1 @ 100", "bob sell 1 stop-loss 96 @ 120"];
+        assert_eq!(orders.map(|order| world.play(order))[2], "accepted 3, armed 3");
+        world.settle(reopen(0, 5));
+        world.play("alice oto l | buy 5 @ 90 | sell 5 @ 120");
+        world.play("bob sell 5 @ 90");
+        world.play("wait 5");
+        world.play("tick")
+    });
+    assert_eq!(joint, split);
+    let at = |what: &str| joint.find(what).unwrap_or_else(|| panic!("{what}: {joint}"));
+    assert!(at("rests 3 1") < at("rests 5 5"), "{joint}");
+}
+
 #[test]
 fn durations_of_a_reopening_are_bounded() {
     let mut world = World::new(Layout::Joint);
