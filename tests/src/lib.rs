@@ -5,6 +5,7 @@
 
 pub mod chain;
 pub mod demo;
+pub mod fuzz;
 pub mod model;
 pub mod nodes;
 pub mod scenario;

@@ -1,5 +1,6 @@
-//! Random commands of every kind that changes a market or an account, from a seed: mostly legal, around one price, so
-//! that books fill and orders meet. For checks that need no opinion on what is right, only that two ways agree.
+//! Random commands of every kind that changes a market or an account, from a seed or from a fuzzer's bytes: mostly legal,
+//! around one price, so that books fill and orders meet. For checks that need no opinion on what is right, only that two
+//! ways agree.
 
 use wire::command::*;
 use wire::{
@@ -9,9 +10,42 @@ use wire::{
     SpecialRules, Terms, TimeInForce, Timestamp, TradeGroupId,
 };
 
-/// xorshift64* over accounts 1 to `accounts` and markets 1 and 2.
+/// What decides.
+enum Source {
+    /// xorshift64*.
+    Seed(u64),
+    /// A byte for a choice among up to 256, two among more; zero once they are used up.
+    Bytes { bytes: std::vec::IntoIter<u8>, is_over: bool },
+}
+
+impl Source {
+    fn below(&mut self, bound: u64) -> u64 {
+        match self {
+            Source::Seed(state) => {
+                *state ^= *state >> 12;
+                *state ^= *state << 25;
+                *state ^= *state >> 27;
+                (state.wrapping_mul(0x2545_f491_4f6c_dd1d) >> 24) % bound
+            }
+            Source::Bytes { bytes, is_over } => {
+                let mut next = || {
+                    let byte = bytes.next();
+                    *is_over |= byte.is_none();
+                    u64::from(byte.unwrap_or(0))
+                };
+                match bound {
+                    0..=256 => next() % bound,
+                    // Two bytes spread over what may be a long time or a large amount.
+                    _ => (next() << 8 | next()) * (bound / 65_536).max(1) % bound,
+                }
+            }
+        }
+    }
+}
+
+/// Over accounts 1 to `accounts` and markets 1 and 2.
 pub struct Flow {
-    state: u64,
+    source: Source,
     accounts: u64,
     rules: MarketRules,
     now: Timestamp,
@@ -23,14 +57,21 @@ pub struct Flow {
 impl Flow {
     /// The rules are those that the markets were listed with.
     pub fn new(seed: u64, accounts: u32, rules: MarketRules, now: Timestamp) -> Flow {
-        Flow {
-            state: seed.wrapping_mul(0x9e37_79b9_7f4a_7c15) | 1,
-            accounts: accounts.into(),
-            rules,
-            now,
-            names: 0,
-            newest: None,
-        }
+        Flow::from(Source::Seed(seed.wrapping_mul(0x9e37_79b9_7f4a_7c15) | 1), accounts, rules, now)
+    }
+
+    /// The bytes choose.
+    pub fn of_bytes(bytes: Vec<u8>, accounts: u32, rules: MarketRules, now: Timestamp) -> Flow {
+        Flow::from(Source::Bytes { bytes: bytes.into_iter(), is_over: false }, accounts, rules, now)
+    }
+
+    fn from(source: Source, accounts: u32, rules: MarketRules, now: Timestamp) -> Flow {
+        Flow { source, accounts: accounts.into(), rules, now, names: 0, newest: None }
+    }
+
+    /// Whether the bytes were too few for the last command.
+    pub fn is_over(&self) -> bool {
+        matches!(self.source, Source::Bytes { is_over: true, .. })
     }
 
     /// An order has come in: cancels and changes aim better.
@@ -39,10 +80,7 @@ impl Flow {
     }
 
     fn below(&mut self, bound: u64) -> u64 {
-        self.state ^= self.state >> 12;
-        self.state ^= self.state << 25;
-        self.state ^= self.state >> 27;
-        (self.state.wrapping_mul(0x2545_f491_4f6c_dd1d) >> 24) % bound
+        self.source.below(bound)
     }
 
     fn one_of<T: Copy>(&mut self, from: &[T]) -> T {
