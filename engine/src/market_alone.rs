@@ -38,8 +38,14 @@ impl MarketAlone {
     #[inline]
     fn pass_time(&mut self, now: Timestamp, effects: &mut impl Sink) {
         if self.cell.deadline().is_some_and(|deadline| now >= deadline) {
-            self.cell.pass_time(now, true, effects);
+            self.pass_time_due(now, effects);
         }
+    }
+
+    #[cold]
+    #[inline(never)]
+    fn pass_time_due(&mut self, now: Timestamp, effects: &mut impl Sink) {
+        self.cell.pass_time(now, true, effects);
     }
 
     /// The best price of a side.

@@ -2,7 +2,7 @@
 
 use wire::{AccountId, OrderId, Price, Qty, Side, Sides, TradeGroupId};
 
-use super::ladder::{Ladder, Level};
+use super::ladder::{Ladder, Level, index};
 use crate::order_index::OrderIndex;
 
 /// Names a resting order until it is removed; 0 names none. Never leaves the market cell.
@@ -159,7 +159,7 @@ impl Book {
 
     /// The account's oldest order of these sides, or 0.
     pub(super) fn oldest_of(&self, account: AccountId, sides: Sides) -> Handle {
-        let of = |side| self.accounts.get(account.get() as usize).map_or(NONE, |ends| ends[row(side)][0]);
+        let of = |side| self.accounts.get(account.get() as usize).map_or(NONE, |ends| ends[index(side)][0]);
         match sides {
             Sides::Buy => of(Side::Buy),
             Sides::Sell => of(Side::Sell),
@@ -173,7 +173,7 @@ impl Book {
 
     /// The account's orders of one side, oldest first.
     pub(super) fn orders_of(&self, account: AccountId, side: Side) -> impl Iterator<Item = Handle> {
-        let oldest = self.accounts.get(account.get() as usize).map_or(NONE, |ends| ends[row(side)][0]);
+        let oldest = self.accounts.get(account.get() as usize).map_or(NONE, |ends| ends[index(side)][0]);
         let newer = |handle: &Handle| Some(self.links[*handle as usize].newer).filter(|next| *next != NONE);
         std::iter::successors((oldest != NONE).then_some(oldest), newer)
     }
@@ -223,30 +223,30 @@ impl Book {
     fn put(&mut self, handle: Handle, order: Resting, older: Handle, newer: Handle) -> Qty {
         let Resting { id, account, group, side, price, leaves, is_marked } = order;
         self.nodes[handle as usize] = Node { id, leaves, price, account, group, side, is_marked };
-        let mut place = self.ladder.place(side, price.units());
-        let (level, links) = (&mut place.level, &mut self.links[..]);
-        links[handle as usize] = Links { prev: level.tail, next: NONE, older, newer };
-        links[level.tail as usize].next = handle;
-        level.head = if level.tail == NONE { handle } else { level.head };
-        level.tail = handle;
-        level.qty += leaves.units();
-        #[cfg(feature = "planted")]
-        if wire::planted::is(wire::planted::Bug::LifoPriority) && level.head != handle {
-            let (last, first) = (links[handle as usize].prev, level.head);
-            links[last as usize].next = NONE;
-            links[first as usize].prev = handle;
-            (links[handle as usize].prev, links[handle as usize].next) = (NONE, first);
-            (level.head, level.tail) = (handle, last);
-        }
-        self.ladder.put(place);
+        let links = &mut self.links[..];
+        let level = self.ladder.change(side, price.units(), |level| {
+            links[handle as usize] = Links { prev: level.tail, next: NONE, older, newer };
+            links[level.tail as usize].next = handle;
+            level.head = if level.tail == NONE { handle } else { level.head };
+            level.tail = handle;
+            level.qty += leaves.units();
+            #[cfg(feature = "planted")]
+            if wire::planted::is(wire::planted::Bug::LifoPriority) && level.head != handle {
+                let (last, first) = (links[handle as usize].prev, level.head);
+                links[last as usize].next = NONE;
+                links[first as usize].prev = handle;
+                (links[handle as usize].prev, links[handle as usize].next) = (NONE, first);
+                (level.head, level.tail) = (handle, last);
+            }
+        });
         self.ids.insert(id.get(), handle, |handle| self.nodes[handle as usize].id.get());
-        sum(place.level)
+        sum(level)
     }
 
     /// Links an order into its account's list: its older and its newer neighbour.
     #[inline(always)]
     fn link_account(&mut self, handle: Handle, order: &Resting) -> (Handle, Handle) {
-        let ends = &mut self.accounts[order.account.get() as usize][row(order.side)];
+        let ends = &mut self.accounts[order.account.get() as usize][index(order.side)];
         let (mut older, mut newer) = (ends[1], NONE);
         if order.id > self.newest {
             self.newest = order.id;
@@ -278,38 +278,34 @@ impl Book {
     pub(super) fn reduce(&mut self, handle: Handle, qty: Qty) {
         let node = &mut self.nodes[handle as usize];
         node.leaves = node.leaves.checked_sub(qty).expect("an order shows more than what it loses");
-        let mut place = self.ladder.place(node.side, node.price.units());
-        place.level.qty -= qty.units();
-        self.ladder.put(place);
+        self.ladder.change(node.side, node.price.units(), |level| level.qty -= qty.units());
     }
 
     /// Takes an order out; what rests at its price in sum now.
     #[inline(always)]
     pub(super) fn remove(&mut self, handle: Handle) -> (Resting, Qty) {
         let order = self.order(handle);
-        let mut place = self.ladder.place(order.side, order.price.units());
-        let (level, links) = (&mut place.level, &mut self.links[..]);
+        let links = &mut self.links[..];
         let Links { prev, next, older, newer } = links[handle as usize];
+        let level = self.ladder.change(order.side, order.price.units(), |level| {
+            level.head = if prev == NONE { next } else { level.head };
+            level.tail = if next == NONE { prev } else { level.tail };
+            level.qty -= order.leaves.units();
+        });
         // Who has no neighbour has the node that is none: what is written there is never read, and whether an order was
         // first or last is nothing that a processor could foresee.
         links[prev as usize].next = next;
         links[next as usize].prev = prev;
-        level.head = if prev == NONE { next } else { level.head };
-        level.tail = if next == NONE { prev } else { level.tail };
-        level.qty -= order.leaves.units();
-        self.ladder.put(place);
-        self.ids.remove(order.id.get(), handle);
-
-        let links = &mut self.links[..];
-        let ends = &mut self.accounts[order.account.get() as usize][row(order.side)];
         links[older as usize].newer = newer;
         links[newer as usize].older = older;
+        let ends = &mut self.accounts[order.account.get() as usize][index(order.side)];
         ends[0] = if older == NONE { newer } else { ends[0] };
         ends[1] = if newer == NONE { older } else { ends[1] };
+        self.ids.remove(order.id.get(), handle);
 
         links[handle as usize].next = self.free;
         self.free = handle;
-        (order, sum(place.level))
+        (order, sum(level))
     }
 
     #[inline]
@@ -356,7 +352,7 @@ impl Book {
         self.accounts.fill([[NONE; 2]; 2]);
         for (_, handle) in handles {
             let node = &self.nodes[handle as usize];
-            let ends = &mut self.accounts[node.account.get() as usize][row(node.side)];
+            let ends = &mut self.accounts[node.account.get() as usize][index(node.side)];
             let older = std::mem::replace(&mut ends[1], handle);
             if older == NONE {
                 ends[0] = handle;
@@ -366,14 +362,6 @@ impl Book {
             let links = &mut self.links[handle as usize];
             (links.older, links.newer) = (older, NONE);
         }
-    }
-}
-
-#[inline]
-fn row(side: Side) -> usize {
-    match side {
-        Side::Buy => 0,
-        Side::Sell => 1,
     }
 }
 

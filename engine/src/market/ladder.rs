@@ -20,20 +20,10 @@ pub(super) struct Level {
     pub(super) qty: i64,
 }
 
-/// A level on its way out of the ladder and back.
-#[derive(Clone, Copy)]
-pub(super) struct Place {
-    side: Side,
-    price: i64,
-    slot: usize,
-    was_empty: bool,
-    pub(super) level: Level,
-}
-
 /// One side's levels.
 struct SideLevels {
     /// Head and tail in the first word, quantity in the second; zeroed pages are empty levels.
-    window: Vec<[u64; 2]>,
+    window: Box<[[u64; 2]; SLOTS]>,
     /// Which slots of the window are not empty.
     taken: Bitmap,
     overflow: BTreeMap<i64, Level>,
@@ -56,18 +46,23 @@ pub(super) struct Ladder {
 /// Moving the window for fewer strays than this is not worth it.
 const STRAYS_MIN: usize = 1_024;
 
-fn index(side: Side) -> usize {
-    match side {
-        Side::Buy => 0,
-        Side::Sell => 1,
+/// Buys first. Computed, not chosen: which side comes next is nothing that a processor could foresee.
+#[inline]
+pub(super) fn index(side: Side) -> usize {
+    usize::from(side.number() >> 1)
+}
+
+impl SideLevels {
+    fn new() -> SideLevels {
+        // By way of a vector, which takes zeroed pages and touches none of them.
+        let window = vec![[0; 2]; SLOTS].into_boxed_slice().try_into().expect("as many slots as there are");
+        SideLevels { window, taken: Bitmap::new(), overflow: BTreeMap::new(), best: 0 }
     }
 }
 
 impl Ladder {
     pub(super) fn new(tick: i64) -> Ladder {
-        let side =
-            || SideLevels { window: vec![[0; 2]; SLOTS], taken: Bitmap::new(), overflow: BTreeMap::new(), best: 0 };
-        Ladder { tick, base: 0, sides: [side(), side()], taken: 0, strays: 0 }
+        Ladder { tick, base: 0, sides: [SideLevels::new(), SideLevels::new()], taken: 0, strays: 0 }
     }
 
     /// The best price of a side in price units: the highest bid, the lowest ask.
@@ -97,20 +92,12 @@ impl Ladder {
     }
 
     /// The level of a side at a price; an empty one when nothing rests there.
-    #[inline]
-    pub(super) fn level(&self, side: Side, price: i64) -> Level {
-        self.place(side, price).level
-    }
-
-    /// A level that is about to change, and where it lies.
     #[inline(always)]
-    pub(super) fn place(&self, side: Side, price: i64) -> Place {
-        let slot = self.slot(price);
-        let level = match self.sides[index(side)].window.get(slot) {
+    pub(super) fn level(&self, side: Side, price: i64) -> Level {
+        match self.sides[index(side)].window.get(self.slot(price)) {
             Some(level) => unpack(*level),
             None => self.stray(side, price),
-        };
-        Place { side, price, slot, was_empty: level.head == 0, level }
+        }
     }
 
     #[cold]
@@ -118,56 +105,57 @@ impl Ladder {
         self.sides[index(side)].overflow.get(&price).copied().unwrap_or_default()
     }
 
-    /// Puts back a level that has changed; one whose head is 0 now is dropped.
+    /// Changes the level of a side at a price; one whose head is 0 then is dropped. What it is then.
     #[inline(always)]
-    pub(super) fn put(&mut self, place: Place) {
-        let Place { side, price, slot, was_empty, level } = place;
-        let levels = &mut self.sides[index(side)];
-        let Some(kept) = levels.window.get_mut(slot) else {
-            self.put_stray(side, price, level);
-            return;
+    pub(super) fn change(&mut self, side: Side, price: i64, change: impl FnOnce(&mut Level)) -> Level {
+        let slot = self.slot(price);
+        let mut level = match self.sides[index(side)].window.get(slot) {
+            Some(level) => unpack(*level),
+            None => self.stray(side, price),
         };
-        *kept = pack(level);
-        let is_empty = level.head == 0;
-        if was_empty == is_empty {
-            return;
+        let was_empty = level.head == 0;
+        change(&mut level);
+        match self.sides[index(side)].window.get_mut(slot) {
+            Some(kept) => *kept = pack(level),
+            None => self.put_stray(side, price, level),
         }
-        if is_empty {
-            levels.taken.remove(slot);
-            self.dropped(side, price);
-        } else {
-            levels.taken.insert(slot);
-            self.added(side, price);
+        if was_empty != (level.head == 0) {
+            self.turn(side, price, slot, was_empty);
         }
+        level
     }
 
     #[cold]
     fn put_stray(&mut self, side: Side, price: i64, level: Level) {
         self.strays += 1;
         let levels = &mut self.sides[index(side)].overflow;
-        if level.head != 0 {
-            if levels.insert(price, level).is_none() {
-                self.added(side, price);
+        if level.head == 0 {
+            levels.remove(&price);
+        } else {
+            levels.insert(price, level);
+        }
+    }
+
+    /// A level has got its first order, or lost its last.
+    #[inline(never)]
+    fn turn(&mut self, side: Side, price: i64, slot: usize, is_taken: bool) {
+        let levels = &mut self.sides[index(side)];
+        if is_taken {
+            self.taken += 1;
+            if slot < SLOTS {
+                levels.taken.insert(slot);
             }
-        } else if levels.remove(&price).is_some() {
-            self.dropped(side, price);
-        }
-    }
-
-    #[inline]
-    fn added(&mut self, side: Side, price: i64) {
-        self.taken += 1;
-        let best = &mut self.sides[index(side)].best;
-        if *best == 0 || is_better(side, price, *best) {
-            *best = price;
-        }
-    }
-
-    #[inline]
-    fn dropped(&mut self, side: Side, price: i64) {
-        self.taken -= 1;
-        if price == self.sides[index(side)].best {
-            self.sides[index(side)].best = self.find_best(side);
+            if levels.best == 0 || is_better(side, price, levels.best) {
+                levels.best = price;
+            }
+        } else {
+            self.taken -= 1;
+            if slot < SLOTS {
+                levels.taken.remove(slot);
+            }
+            if price == levels.best {
+                self.sides[index(side)].best = self.find_best(side);
+            }
         }
     }
 
@@ -250,8 +238,7 @@ impl Ladder {
         self.base = (price / tick - SLOTS as i64 / 2).max(0);
         self.taken = 0;
         for (side, price, level) in moved {
-            let empty = self.place(side, price);
-            self.put(Place { level, ..empty });
+            self.change(side, price, |empty| *empty = level);
         }
         self.strays = 0;
     }
@@ -308,12 +295,10 @@ mod tests {
                 let levels = &mut model[index(side)];
                 if draw >> 61 & 1 == 0 {
                     let level = Level { head: step as u32 + 1, tail: 1, qty: step };
-                    let place = ladder.place(side, price);
-                    ladder.put(Place { level, ..place });
+                    assert_eq!(ladder.change(side, price, |kept| *kept = level), level);
                     levels.insert(price, level);
                 } else if levels.remove(&price).is_some() {
-                    let place = ladder.place(side, price);
-                    ladder.put(Place { level: Level::default(), ..place });
+                    ladder.change(side, price, |kept| *kept = Level::default());
                 }
                 let levels = &model[index(side)];
                 assert_eq!(ladder.level(side, price), levels.get(&price).copied().unwrap_or_default());

@@ -233,35 +233,69 @@ impl MarketCell {
         effects: &mut impl Sink,
     ) -> u32 {
         self.book.prepare(order.price);
+        // Where orders collect, and where none may take, there is nothing to match.
+        if self.is_continuous && self.best_crossing(order).is_some() {
+            return self.meet_crossing(now, order, carries, effects);
+        }
+        if may_rest(order) {
+            self.rest(now, order, order.qty, carries, effects);
+        } else {
+            self.end_taker(order, order.qty, CancelCause::TimeInForce, effects);
+        }
+        0
+    }
+
+    /// What most orders do not: at least one price crosses. Apart, so that an order that simply rests pays for nothing of it.
+    #[inline(never)]
+    fn meet_crossing(
+        &mut self,
+        now: Timestamp,
+        order: &PlaceOrder,
+        carries: Option<Carries>,
+        effects: &mut impl Sink,
+    ) -> u32 {
         let mut taker = Taker {
             leaves: order.qty,
             budget: (order.budget != Amount::MAX).then_some(order.budget),
             steps_left: self.fills_max,
         };
-        // Where orders collect, and where none may take, there is nothing to match.
-        let stop = if self.is_continuous { self.take(now, order, &mut taker, effects) } else { Stop::NothingCrosses };
-        let (market, id, leaves) = (self.id, order.order, taker.leaves);
-        let steps = self.fills_max - taker.steps_left;
-        let cause = match stop {
-            Stop::Filled => return steps,
-            Stop::NothingCrosses | Stop::Outside if may_rest(order) => {
-                let PlaceOrder { account, group, side, price, .. } = *order;
-                let (shown, is_marked) = carries.map_or((leaves, false), |carries| self.mark(id, leaves, carries));
-                let resting = Resting { id, account, group, side, price, leaves: shown, is_marked };
-                let level = self.book.insert(resting);
-                self.tell_shown(&resting, true, effects);
-                self.depth.change(now, market, side, price, level, effects);
-                effects.send(self.ledger, Mail::OrderRested(OrderRested { market, order: id, leaves }));
-                return steps;
-            }
-            Stop::NothingCrosses => CancelCause::TimeInForce,
-            Stop::Outside => CancelCause::PriceBand,
-            Stop::Because(cause) => cause,
-        };
+        let stop = self.take(now, order, &mut taker, effects);
+        let leaves = taker.leaves;
+        match stop {
+            Stop::Filled => {}
+            Stop::NothingCrosses | Stop::Outside if may_rest(order) => self.rest(now, order, leaves, carries, effects),
+            Stop::NothingCrosses => self.end_taker(order, leaves, CancelCause::TimeInForce, effects),
+            Stop::Outside => self.end_taker(order, leaves, CancelCause::PriceBand, effects),
+            Stop::Because(cause) => self.end_taker(order, leaves, cause, effects),
+        }
+        self.fills_max - taker.steps_left
+    }
+
+    /// Puts what is left of an order on the book.
+    #[inline(always)]
+    fn rest(
+        &mut self,
+        now: Timestamp,
+        order: &PlaceOrder,
+        leaves: Qty,
+        carries: Option<Carries>,
+        effects: &mut impl Sink,
+    ) {
+        let PlaceOrder { order: id, account, group, side, price, .. } = *order;
+        let (shown, is_marked) = carries.map_or((leaves, false), |carries| self.mark(id, leaves, carries));
+        let resting = Resting { id, account, group, side, price, leaves: shown, is_marked };
+        let level = self.book.insert(resting);
+        self.tell_shown(&resting, true, effects);
+        let market = self.id;
+        self.depth.change(now, market, side, price, level, effects);
+        effects.send(self.ledger, Mail::OrderRested(OrderRested { market, order: id, leaves }));
+    }
+
+    /// Tells that an order ended on its way in, and what was left of it.
+    fn end_taker(&self, order: &PlaceOrder, leaves: Qty, cause: CancelCause, effects: &mut impl Sink) {
         let leaves = if order.qty == Qty::MAX && is_by_quote(order) { Qty::ZERO } else { leaves };
-        let ended = OrderEnded { market, order: id, leaves, cause, request: NO_REQUEST };
-        effects.send(self.ledger, Mail::OrderEnded(ended));
-        steps
+        let (market, order) = (self.id, order.order);
+        effects.send(self.ledger, Mail::OrderEnded(OrderEnded { market, order, leaves, cause, request: NO_REQUEST }));
     }
 
     /// Trades price by price; tells each price's level once.

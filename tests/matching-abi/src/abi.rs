@@ -64,6 +64,41 @@ pub enum Message {
     Modify(Modify),
 }
 
+/// What a [`Tagged`] message is.
+#[repr(C)]
+#[derive(Clone, Copy)]
+pub union Body {
+    /// When the kind is 0.
+    pub new: NewOrder,
+    /// When the kind is 1.
+    pub cancel: Cancel,
+    /// When the kind is 2.
+    pub modify: Modify,
+}
+
+/// `me_msg_t`: an element of a run.
+#[repr(C)]
+#[derive(Clone, Copy)]
+pub struct Tagged {
+    /// Which of the body's it is.
+    pub kind: u8,
+    /// Padding.
+    pub reserved: [u8; 7],
+    /// The message.
+    pub body: Body,
+}
+
+impl From<Message> for Tagged {
+    fn from(message: Message) -> Tagged {
+        let (kind, body) = match message {
+            Message::New(new) => (0, Body { new }),
+            Message::Cancel(cancel) => (1, Body { cancel }),
+            Message::Modify(modify) => (2, Body { modify }),
+        };
+        Tagged { kind, reserved: [0; 7], body }
+    }
+}
+
 /// `me_report_t`; `kind` is the `type` of the header.
 #[repr(C, align(64))]
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
@@ -106,7 +141,11 @@ impl Report {
 }
 
 const _: () = assert!(
-    size_of::<NewOrder>() == 32 && size_of::<Cancel>() == 16 && size_of::<Modify>() == 32 && size_of::<Report>() == 64
+    size_of::<NewOrder>() == 32
+        && size_of::<Cancel>() == 16
+        && size_of::<Modify>() == 32
+        && size_of::<Tagged>() == 40
+        && size_of::<Report>() == 64
 );
 
 /// `me_transport_t`: only `push` is the engine's to call.
@@ -204,6 +243,30 @@ pub unsafe extern "C" fn engine_on_cancel(cancel: *const Cancel) {
 pub unsafe extern "C" fn engine_on_modify(modify: *const Modify) {
     // SAFETY: the caller's promise.
     venue().modify(unsafe { &*modify });
+}
+
+/// A run of messages, one after the other: what each causes is told before the next is looked at.
+///
+/// # Safety
+/// `messages` points to `count` records whose kinds name their bodies.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn engine_on_batch(messages: *const Tagged, count: u32) {
+    if count == 0 {
+        return;
+    }
+    // SAFETY: the caller's promise.
+    let messages = unsafe { std::slice::from_raw_parts(messages, count as usize) };
+    let venue = venue();
+    for message in messages {
+        // SAFETY: the kind names the body.
+        unsafe {
+            match message.kind {
+                0 => venue.new_order(&message.body.new),
+                1 => venue.cancel(&message.body.cancel),
+                _ => venue.modify(&message.body.modify),
+            }
+        }
+    }
 }
 
 /// Every message has been answered when its call returned.

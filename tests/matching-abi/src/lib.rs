@@ -17,4 +17,4 @@ mod venue;
 #[cfg(test)]
 mod tests;
 
-pub use abi::{Cancel, Message, Modify, NewOrder, Report, Transport};
+pub use abi::{Body, Cancel, Message, Modify, NewOrder, Report, Tagged, Transport};

@@ -10,7 +10,7 @@ use std::process::exit;
 use std::time::Instant;
 
 use mainstay_matching::flow::{Shape, Stream, draw};
-use mainstay_matching::{Cancel, Message, Modify, NewOrder, Report, Transport};
+use mainstay_matching::{Cancel, Message, Modify, NewOrder, Report, Tagged, Transport};
 
 unsafe extern "C" {
     fn dlopen(path: *const c_char, flags: c_int) -> *mut c_void;
@@ -37,6 +37,8 @@ struct Library {
     on_new: unsafe extern "C" fn(*const NewOrder),
     on_cancel: unsafe extern "C" fn(*const Cancel),
     on_modify: unsafe extern "C" fn(*const Modify),
+    /// Not every engine has it; one that has is given runs of messages, as the harness gives them.
+    on_batch: Option<unsafe extern "C" fn(*const Tagged, u32)>,
 }
 
 impl Library {
@@ -48,10 +50,13 @@ impl Library {
             eprintln!("{path} cannot be loaded; give a path with a slash");
             exit(2);
         }
-        let symbol = |name: &str| {
+        let find = |name: &str| {
             let text = CString::new(name).expect("a name");
             // SAFETY: the handle is open for the life of the process.
-            let found = unsafe { dlsym(handle, text.as_ptr()) };
+            unsafe { dlsym(handle, text.as_ptr()) }
+        };
+        let symbol = |name: &str| {
+            let found = find(name);
             if found.is_null() {
                 eprintln!("{path} has no {name}");
                 exit(2);
@@ -76,6 +81,9 @@ impl Library {
                 on_modify: std::mem::transmute::<*mut c_void, unsafe extern "C" fn(*const Modify)>(symbol(
                     "engine_on_modify",
                 )),
+                on_batch: Some(find("engine_on_batch"))
+                    .filter(|found| !found.is_null())
+                    .map(|found| std::mem::transmute::<*mut c_void, unsafe extern "C" fn(*const Tagged, u32)>(found)),
             }
         }
     }
@@ -92,6 +100,9 @@ impl Library {
         }
     }
 }
+
+/// Messages in one run of a library that takes runs.
+const BATCH: usize = 256;
 
 /// Where reports go here: the last ones are kept, all are counted and summed, so that engines can be compared.
 struct Tape {
@@ -141,6 +152,10 @@ fn run(library: &Library, stream: &Stream, is_timed_singly: bool) -> Run {
     unsafe { (library.init)(1, &TRANSPORT, (&raw mut tape).cast()) };
     stream.filling.iter().for_each(|message| library.send(message));
     let mut singles = Vec::new();
+    let runs: Vec<Tagged> = match library.on_batch {
+        Some(_) if !is_timed_singly => stream.measured.iter().map(|message| Tagged::from(*message)).collect(),
+        _ => Vec::new(),
+    };
     let started = thread_ns();
     if is_timed_singly {
         singles.reserve(stream.measured.len());
@@ -149,6 +164,9 @@ fn run(library: &Library, stream: &Stream, is_timed_singly: bool) -> Run {
             library.send(message);
             singles.push(started.elapsed().as_nanos() as u64);
         }
+    } else if let Some(on_batch) = library.on_batch {
+        // SAFETY: the library was initialised, and the records live through the call.
+        runs.chunks(BATCH).for_each(|run| unsafe { on_batch(run.as_ptr(), run.len() as u32) });
     } else {
         stream.measured.iter().for_each(|message| library.send(message));
     }
