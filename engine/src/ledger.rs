@@ -8,6 +8,7 @@ mod admission;
 mod amends;
 mod balances;
 mod blockchains;
+mod bounds;
 mod chains;
 mod conduct;
 mod deposits;
@@ -34,7 +35,10 @@ use wire::command::{
 };
 use wire::event::{ApiKeyExtended, ApiKeyRestricted, ApiKeyRevoked, Credited, Debited, OrderPending};
 use wire::mail::{PlaceOrder, WithdrawOrder};
-use wire::{CancelCause, Event, ListId, LogPosition, Mail, MarketId, PartitionId, RejectReason, Sides, Timestamp};
+use wire::{
+    AccountId, CancelCause, Event, ListId, LogPosition, Mail, MarketId, OrderId, PartitionId, RejectReason, Sides,
+    Timestamp,
+};
 
 use self::admission::Admitted;
 use self::amends::Amends;
@@ -148,6 +152,30 @@ impl LedgerCell {
     /// After a command: tells what moved, and asserts that no money appeared or vanished.
     pub(crate) fn finish(&mut self, effects: &mut Effects<'_>) {
         self.balances.finish(effects);
+    }
+
+    /// Reads what an order of the account in the market will need of both, as far as they are known; what it was has no
+    /// meaning.
+    #[inline]
+    pub(crate) fn read_account(&self, account: AccountId, market: MarketId) -> u64 {
+        let (Ok(_), Ok(known)) = (self.registry.account(account), self.registry.market(market)) else { return 0 };
+        let held = |asset| self.balances.get(account, asset).held.units() as u64;
+        self.conduct.read(account, market)
+            ^ self.orders.read_account(account, market)
+            ^ held(known.listed.base)
+            ^ held(known.listed.quote)
+    }
+
+    /// The id that the next order gets.
+    #[inline]
+    pub(crate) fn next_order(&self) -> OrderId {
+        self.orders.next_id()
+    }
+
+    /// As [`LedgerCell::read_account`], of what a cancel of an order needs.
+    #[inline]
+    pub(crate) fn read_order(&self, order: OrderId) -> u64 {
+        self.orders.read_order(order)
     }
 
     pub(crate) fn audit(&self) -> Vec<AssetAudit> {

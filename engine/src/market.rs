@@ -25,7 +25,7 @@ mod stops;
 use wire::codec::{CodecError, Reader, Writer};
 use wire::mail::{AllWithdrawn, CreateMarket, OrderEnded, PlaceOrder, WithdrawAll, WithdrawOrder, WithdrawRefused};
 use wire::{
-    BookSequence, CancelCause, LogPosition, Mail, MarketId, MarketRules, MarketScale, MarketStatus, OrderId,
+    AccountId, BookSequence, CancelCause, LogPosition, Mail, MarketId, MarketRules, MarketScale, MarketStatus, OrderId,
     PartitionId, PreventedMatchId, Price, Qty, Side, TimeInForce, Timestamp, TradeId,
 };
 
@@ -139,6 +139,18 @@ impl MarketCell {
     /// What rests at a price in sum.
     pub(crate) fn level_qty(&self, side: Side, price: Price) -> Qty {
         self.book.level_qty(side, price)
+    }
+
+    /// Reads what an order that comes to rest will need; what it was has no meaning.
+    #[inline]
+    pub(crate) fn read_place(&self, id: OrderId, account: AccountId, side: Side, price: Price) -> u32 {
+        self.book.read_place(id, account, side, price)
+    }
+
+    /// Reads what a cancel of an order will need; what it was has no meaning.
+    #[inline]
+    pub(crate) fn read_order(&self, order: OrderId) -> u32 {
+        self.book.find(order).map_or(0, |handle| self.book.read_order(handle))
     }
 
     /// Matches an order. `replies_fit` says whether the ledger's outbox takes the longest answer; a refusal

@@ -85,6 +85,12 @@ impl OrderIndex {
         }
     }
 
+    /// Reads the place that an order of this id will have; what it was has no meaning.
+    #[inline]
+    pub(crate) fn read(&self, id: u64) -> u32 {
+        self.recent[id as usize & (self.recent.len() - 1)]
+    }
+
     /// Adds an order that is not there. The caller has checked that there is room, and `id_of` knows it already.
     #[inline]
     pub(crate) fn insert(&mut self, id: u64, handle: u32, id_of: impl Fn(u32) -> u64) {

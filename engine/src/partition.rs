@@ -1,5 +1,6 @@
 //! One partition: its cells, their mail, and the one way in.
 
+mod foresight;
 mod put_aside;
 
 use wire::codec::{CodecError, Reader, Writer};
@@ -87,6 +88,7 @@ impl Partition {
     /// Applies the command at `position`, whose leader's clock said `now`. Never fails and never panics on
     /// anything that a client can send; a refusal is a reply.
     pub fn apply(&mut self, position: LogPosition, now: Timestamp, command: &Command, out: &mut Output) {
+        self.foresee(command);
         out.events.clear();
         let mut mail = std::mem::take(&mut self.mail);
         let mut effects = Effects { events: &mut out.events, mail: &mut mail };
@@ -349,8 +351,19 @@ impl Partition {
     }
 
     fn market_of(&mut self, id: MarketId) -> Option<&mut MarketCell> {
-        let at = self.markets.binary_search_by_key(&id, MarketCell::id).ok()?;
+        let at = self.place_of(id)?;
         Some(&mut self.markets[at])
+    }
+
+    /// A partition that hosts every market has them in the places of their ids: looking there first spares a search
+    /// through as many cells as it has steps.
+    #[inline]
+    fn place_of(&self, id: MarketId) -> Option<usize> {
+        let guess = usize::from(id.get()).wrapping_sub(1);
+        if self.markets.get(guess).is_some_and(|market| market.id() == id) {
+            return Some(guess);
+        }
+        self.markets.binary_search_by_key(&id, MarketCell::id).ok()
     }
 
     /// Mail that waits for acknowledgement, per receiver.

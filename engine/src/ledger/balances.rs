@@ -57,7 +57,7 @@ const SUPPLY_MAX: i128 = (i64::MAX / 2) as i128;
 
 /// Dense by account and asset.
 pub(super) struct Balances {
-    /// Assets in a row.
+    /// Places in a row, a power of two: no command divides to find one.
     width: usize,
     rows: Vec<Balance>,
     totals: Vec<Totals>,
@@ -67,13 +67,13 @@ pub(super) struct Balances {
 
 impl Balances {
     pub(super) fn new(accounts_max: u32, assets_max: u16) -> Balances {
-        let width = usize::from(assets_max);
+        let width = usize::from(assets_max).next_power_of_two();
         let cells = accounts_max as usize * width;
         assert!(u32::try_from(cells).is_ok(), "the limits make more balances than can be counted");
         Balances {
             width,
             rows: Vec::with_capacity(cells),
-            totals: Vec::with_capacity(width),
+            totals: Vec::with_capacity(assets_max.into()),
             touched: Vec::with_capacity(4_096),
         }
     }
@@ -199,9 +199,9 @@ impl Balances {
         self.touched.dedup();
         for at in &self.touched {
             let at = *at as usize;
-            let account = AccountId::new((at / self.width) as u32 + 1);
-            let asset = AssetId::new((at % self.width) as u16 + 1);
-            let totals = &self.totals[at % self.width];
+            let (account, asset) = (at >> self.width.trailing_zeros(), at & (self.width - 1));
+            let totals = &self.totals[asset];
+            let (account, asset) = (AccountId::new(account as u32 + 1), AssetId::new(asset as u16 + 1));
             assert_eq!(
                 totals.free + totals.held + totals.fees + totals.clearing,
                 totals.deposits - totals.withdrawals,
@@ -215,7 +215,7 @@ impl Balances {
 
     /// Every asset's books; free and held are summed anew over the accounts.
     pub(super) fn audit(&self) -> Vec<AssetAudit> {
-        let column = |asset: usize| self.rows.iter().skip(asset).step_by(self.width.max(1));
+        let column = |asset: usize| self.rows.iter().skip(asset).step_by(self.width);
         let audit = |(asset, totals): (usize, &Totals)| AssetAudit {
             asset: AssetId::new(asset as u16 + 1),
             free: column(asset).map(|balance| balance.free.wide()).sum(),

@@ -10,12 +10,18 @@ type Neighbours = [u32; 2];
 /// Oldest and newest, in the same way.
 type Ends = [u32; 2];
 
+/// One account's, in one place: whoever needs one of them needs the other.
+#[derive(Clone, Copy, Default)]
+struct Chain {
+    ends: Ends,
+    /// How many orders it has open.
+    total: u32,
+}
+
 pub(super) struct Chains {
     /// Among the account's orders, then among the session's.
     links: Vec<[Neighbours; 2]>,
-    accounts: Vec<Ends>,
-    /// How many orders each account has open.
-    totals: Vec<u32>,
+    accounts: Vec<Chain>,
     /// From (session, account) to its ends, the oldest in the lower half. Sessions without orders are missing.
     sessions: Index<2, 3>,
 }
@@ -26,19 +32,29 @@ impl Chains {
         Chains {
             links: Vec::with_capacity(open_max),
             accounts: Vec::with_capacity(accounts_max),
-            totals: Vec::with_capacity(accounts_max),
             sessions: Index::new(sessions_max),
         }
     }
 
     pub(super) fn add_account(&mut self) {
-        self.accounts.push([0; 2]);
-        self.totals.push(0);
+        self.accounts.push(Chain::default());
+    }
+
+    /// Reads the rows of a known account; what it was has no meaning.
+    #[inline]
+    pub(super) fn read(&self, account: AccountId) -> u32 {
+        self.accounts[row(account)].total
+    }
+
+    /// Reads the links of the order at a place; what it was has no meaning.
+    #[inline]
+    pub(super) fn read_place(&self, place: usize) -> u32 {
+        self.links[place][0][0]
     }
 
     /// How many orders a known account has open.
     pub(super) fn total(&self, account: AccountId) -> u32 {
-        self.totals[row(account)]
+        self.accounts[row(account)].total
     }
 
     /// Links the order at a place that is new or free.
@@ -46,10 +62,9 @@ impl Chains {
         if place == self.links.len() {
             self.links.push([[0; 2]; 2]);
         }
-        self.totals[row(account)] += 1;
-        let mut ends = self.accounts[row(account)];
-        append(&mut self.links, 0, &mut ends, place);
-        self.accounts[row(account)] = ends;
+        let chain = &mut self.accounts[row(account)];
+        chain.total += 1;
+        append(&mut self.links, 0, &mut chain.ends, place);
         if session.get() != 0 {
             let mut ends = self.session_ends(account, session);
             append(&mut self.links, 1, &mut ends, place);
@@ -59,10 +74,9 @@ impl Chains {
 
     /// Takes the order at a place out of both chains.
     pub(super) fn detach(&mut self, place: usize, account: AccountId, session: ClientSessionId) {
-        self.totals[row(account)] -= 1;
-        let mut ends = self.accounts[row(account)];
-        unlink(&mut self.links, 0, &mut ends, place);
-        self.accounts[row(account)] = ends;
+        let chain = &mut self.accounts[row(account)];
+        chain.total -= 1;
+        unlink(&mut self.links, 0, &mut chain.ends, place);
         self.leave(place, account, session);
     }
 
@@ -77,7 +91,7 @@ impl Chains {
 
     /// The places of an account's orders, oldest first.
     pub(super) fn of_account(&self, account: AccountId) -> impl Iterator<Item = usize> {
-        self.along(0, self.accounts[row(account)][0])
+        self.along(0, self.accounts[row(account)].ends[0])
     }
 
     /// The places of a session's orders, oldest first.

@@ -20,7 +20,7 @@
 //!
 //! The orders of a list are looked at as if they came one after another. Zero is no limit. A limit that is set while orders are open cancels none of them.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeSet;
 
 use wire::codec::{CodecError, Reader, Writer};
 use wire::command::{AssignAccount, NewOrder, SetAccountLimits, SetOrderLimits};
@@ -31,6 +31,7 @@ use wire::{
 };
 
 use super::admission::{Admitted, measured};
+use super::bounds::{Bounds, BoundsTable};
 use super::{Answer, LedgerCell, Refused};
 use crate::effects::Effects;
 use crate::index::IdIndex;
@@ -48,23 +49,14 @@ struct Row {
     /// Which window it is, and how many orders were accepted in it.
     window: u64,
     placed: u32,
-    /// Whether there are bounds of it in any market.
-    is_bounded: bool,
-}
-
-/// What one order of an account in a market may be at most, and its position there.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-struct Bounds {
-    qty_max: Qty,
-    notional_max: Amount,
-    position_max: Amount,
+    /// In how many markets there are bounds of it.
+    bounded: u16,
 }
 
 /// Dense by account.
 pub(super) struct Conduct {
     rows: Vec<Row>,
-    bounds: BTreeMap<(AccountId, MarketId), Bounds>,
-    bounds_max: usize,
+    bounds: BoundsTable,
     /// The position that every account may have, by market.
     positions: Vec<Amount>,
     /// Whose each known API key is.
@@ -76,8 +68,7 @@ impl Conduct {
     pub(super) fn new(limits: &Limits) -> Conduct {
         Conduct {
             rows: Vec::with_capacity(limits.accounts_max as usize),
-            bounds: BTreeMap::new(),
-            bounds_max: limits.order_limits_max as usize,
+            bounds: BoundsTable::new(limits.order_limits_max as usize),
             positions: vec![Amount::ZERO; usize::from(limits.markets_max)],
             keys: IdIndex::new(limits.api_keys_max as usize),
             killed_keys: BTreeSet::new(),
@@ -103,6 +94,14 @@ impl Conduct {
 
     fn row_mut(&mut self, account: AccountId) -> &mut Row {
         &mut self.rows[account.get() as usize - 1]
+    }
+
+    /// Reads the rows of a known account; what it was has no meaning.
+    #[inline]
+    pub(super) fn read(&self, account: AccountId, market: MarketId) -> u64 {
+        let row = self.row(account);
+        let bounds = self.bounds(account, market).map_or(0, |bounds| bounds.qty_max.units() as u64);
+        row.window ^ bounds
     }
 
     /// The trade group of a known account.
@@ -169,7 +168,7 @@ impl Conduct {
     }
 
     fn bounds(&self, account: AccountId, market: MarketId) -> Option<&Bounds> {
-        if self.row(account).is_bounded { self.bounds.get(&(account, market)) } else { None }
+        if self.row(account).bounded > 0 { self.bounds.get((account, market)) } else { None }
     }
 
     pub(super) fn save(&self, to: &mut Writer<'_>) {
@@ -183,14 +182,7 @@ impl Conduct {
             to.put(&row.window);
             to.put(&row.placed);
         }
-        to.put(&(self.bounds.len() as u32));
-        for ((account, market), bounds) in &self.bounds {
-            to.put(account);
-            to.put(market);
-            to.put(&bounds.qty_max);
-            to.put(&bounds.notional_max);
-            to.put(&bounds.position_max);
-        }
+        self.bounds.save(to);
         to.put(&(self.positions.iter().filter(|max| !max.is_zero()).count() as u32));
         for (market, max) in self.positions.iter().enumerate().filter(|(_, max)| !max.is_zero()) {
             to.put(&(market as u16));
@@ -214,19 +206,18 @@ impl Conduct {
                 order_rate_window_ms: from.get()?,
                 window: from.get()?,
                 placed: from.get()?,
-                is_bounded: false,
+                bounded: 0,
             };
             if row.order_rate_max > 0 && row.order_rate_window_ms == 0 {
                 return Err(CodecError::OutOfRange);
             }
         }
-        for _ in 0..from.get::<u32>()? {
-            let (account, market): (AccountId, MarketId) = (from.get()?, from.get()?);
-            let bounds = Bounds { qty_max: from.get()?, notional_max: from.get()?, position_max: from.get()? };
-            let row = (account.get() as usize).checked_sub(1).and_then(|at| self.rows.get_mut(at));
-            row.ok_or(CodecError::OutOfRange)?.is_bounded = true;
-            self.bounds.insert((account, market), bounds);
-        }
+        let Conduct { rows, bounds, .. } = self;
+        bounds.load(from, |account| {
+            let row = (account.get() as usize).checked_sub(1).and_then(|at| rows.get_mut(at));
+            row.ok_or(CodecError::OutOfRange)?.bounded += 1;
+            Ok(())
+        })?;
         for _ in 0..from.get::<u32>()? {
             let market: u16 = from.get()?;
             *self.positions.get_mut(usize::from(market)).ok_or(CodecError::OutOfRange)? = from.get()?;
@@ -333,18 +324,13 @@ impl LedgerCell {
         } else {
             self.registry.account(account)?;
             let bounds = Bounds { qty_max, notional_max, position_max };
-            let is_none = qty_max.is_zero() && notional_max.is_zero() && position_max.is_zero();
-            let is_known = self.conduct.bounds.contains_key(&(account, market));
-            if !is_none && !is_known && self.conduct.bounds.len() >= self.conduct.bounds_max {
+            if !self.conduct.bounds.has_room_for((account, market), &bounds) {
                 return Err(RejectReason::TableFull.into());
             }
-            if is_none {
-                self.conduct.bounds.remove(&(account, market));
-            } else {
-                self.conduct.bounds.insert((account, market), bounds);
-            }
-            let all = (account, MarketId::new(0))..=(account, MarketId::new(u16::MAX));
-            self.conduct.row_mut(account).is_bounded = self.conduct.bounds.range(all).next().is_some();
+            let more = self.conduct.bounds.set((account, market), bounds);
+            let row = self.conduct.row_mut(account);
+            row.bounded =
+                row.bounded.checked_add_signed(more as i16).expect("an account has no more bounds than markets");
         }
         effects.tell(Event::OrderLimitsChanged(OrderLimitsChanged {
             account,

@@ -178,6 +178,25 @@ impl Book {
         std::iter::successors((oldest != NONE).then_some(oldest), newer)
     }
 
+    /// Reads what an order will need that comes to rest; what it was has no meaning.
+    #[inline]
+    pub(super) fn read_place(&self, id: OrderId, account: AccountId, side: Side, price: Price) -> u32 {
+        let newest = self.accounts.get(account.get() as usize).map_or(NONE, |ends| ends[index(side)][1]);
+        let free = self.nodes.get(self.free as usize).map_or(NONE, |node| node.account.get());
+        newest
+            ^ free
+            ^ self.ids.read(id.get())
+            ^ self.links[self.free as usize].next
+            ^ self.ladder.level(side, price.units()).tail
+    }
+
+    /// Reads what a cancel of this order will need; what it was has no meaning.
+    #[inline]
+    pub(super) fn read_order(&self, handle: Handle) -> u32 {
+        let node = &self.nodes[handle as usize];
+        self.links[handle as usize].next ^ self.ladder.level(node.side, node.price.units()).head
+    }
+
     /// Prices are multiples of this from now on.
     pub(super) fn take_tick(&mut self, tick: Price) {
         self.ladder.take_tick(tick.units());
