@@ -46,6 +46,8 @@ fn messages_become_the_reports_that_the_contract_asks_for() {
         engine_on_cancel(&Cancel { order_id: 4, sequence_number: 6 });
         engine_shutdown();
     }
+    // One engine lives in a process: what a run of messages tells is asked in the same test.
+    assert_eq!(told_of_a_run(), reports, "a run tells what its messages tell");
     let told: Vec<_> =
         reports.iter().map(|r| (r.kind, r.sequence_number, r.order_id, r.price_ticks, r.quantity)).collect();
     assert_eq!(
@@ -62,4 +64,29 @@ fn messages_become_the_reports_that_the_contract_asks_for() {
             (Report::CANCEL_ACK, 6, 4, 6, 11),
         ]
     );
+}
+
+/// The messages of the test above in one call.
+fn told_of_a_run() -> Vec<Report> {
+    let modify = Modify { order_id: 4, sequence_number: 4, new_price_ticks: 6, new_quantity: 11, ..Modify::default() };
+    let run = [
+        Message::New(new_order(9, 0, 1, 10, -3, 0)),
+        Message::New(new_order(4, 1, 1, 10, 5, 0)),
+        Message::New(new_order(2, 2, 0, 12, 4, 1)),
+        Message::Cancel(Cancel { order_id: 9, sequence_number: 3 }),
+        Message::Modify(modify),
+        Message::Modify(Modify { order_id: 77, sequence_number: 5, ..modify }),
+        Message::Cancel(Cancel { order_id: 4, sequence_number: 6 }),
+    ]
+    .map(Tagged::from);
+    let mut reports: Vec<Report> = Vec::new();
+    // SAFETY: one thread, records on the stack, and the reports outlive the engine.
+    unsafe {
+        engine_init(7, &TRANSPORT, (&raw mut reports).cast());
+        engine_on_batch(run.as_ptr(), 3);
+        engine_on_batch(run[3..].as_ptr(), 4);
+        engine_on_batch(run.as_ptr(), 0);
+        engine_shutdown();
+    }
+    reports
 }
