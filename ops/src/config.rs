@@ -193,8 +193,9 @@ pub struct NodeAddress {
 pub struct Partition {
     /// Its number, from 1.
     pub partition: u16,
-    /// The node that leads it when it can.
-    pub preferred_leader: u64,
+    /// The node that leads it when it can. Without one the nodes take turns, partition by partition.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub preferred_leader: Option<u64>,
     /// Where a quorum has what is acknowledged.
     #[serde(default)]
     pub durability: Durability,

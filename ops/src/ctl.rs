@@ -6,17 +6,19 @@ use std::process::ExitCode;
 use loadgen::state::State;
 use miette::IntoDiagnostic;
 
-use crate::demo::control::{self, Action, Answer, Ask};
+use crate::demo::control;
 use crate::demo::layout::Paths;
 use crate::logging;
 use crate::operator::Operator;
 
 mod account;
 mod chain;
+mod cluster;
 mod conduct;
 mod fees;
 mod key;
 mod market;
+mod node;
 mod operator;
 mod reserves;
 mod status;
@@ -30,6 +32,7 @@ Without --data-dir and --state it speaks to the demo that you started last.
 
   mainstay ctl status
   mainstay ctl node kill 1 && mainstay ctl node start 1
+  mainstay ctl node add 4 && mainstay ctl cluster status && mainstay ctl node remove 1
   mainstay ctl account open erin && mainstay ctl account credit erin USDT 1000
   mainstay ctl key add erin
   mainstay ctl account kill erin && mainstay ctl account release erin
@@ -56,9 +59,12 @@ pub struct Args {
 enum Command {
     /// Show every process, and what each node does in each partition.
     Status,
-    /// Start and stop the processes of a demo's nodes.
+    /// The cluster: members of its partitions.
     #[command(subcommand)]
-    Node(NodeCommand),
+    Cluster(cluster::Command),
+    /// Nodes: start and stop them, take them into the cluster and out of it, have them lead nothing.
+    #[command(subcommand)]
+    Node(node::Command),
     /// Open, fund and list accounts.
     #[command(subcommand)]
     Account(account::Command),
@@ -87,29 +93,6 @@ enum Command {
     Trace(trace::Args),
 }
 
-#[derive(Debug, clap::Subcommand)]
-enum NodeCommand {
-    /// Start a node that is down; it catches up by itself.
-    Start(NodeArgs),
-    /// Ask a node to end.
-    Stop(NodeArgs),
-    /// Kill a node at once (SIGKILL).
-    Kill(NodeArgs),
-    /// Freeze a node (SIGSTOP).
-    Pause(NodeArgs),
-    /// Let a frozen node go on (SIGCONT).
-    Resume(NodeArgs),
-    /// Show every process and what each node does.
-    Status,
-}
-
-#[derive(Debug, clap::Args)]
-struct NodeArgs {
-    /// The node's number.
-    #[arg(value_name = "ID")]
-    id: u64,
-}
-
 /// Where the exchange is.
 struct Place {
     args_data_dir: Option<PathBuf>,
@@ -124,25 +107,9 @@ pub fn main(args: Args) -> miette::Result<ExitCode> {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().into_diagnostic()?;
     runtime.block_on(async {
         match args.command {
-            Command::Status | Command::Node(NodeCommand::Status) => status::show(&place).await,
-            Command::Node(command) => {
-                let (action, id) = match command {
-                    NodeCommand::Start(node) => (Action::Start, node.id),
-                    NodeCommand::Stop(node) => (Action::Stop, node.id),
-                    NodeCommand::Kill(node) => (Action::Kill, node.id),
-                    NodeCommand::Pause(node) => (Action::Pause, node.id),
-                    NodeCommand::Resume(node) => (Action::Resume, node.id),
-                    NodeCommand::Status => return status::show(&place).await,
-                };
-                match control::ask(&place.data_dir()?, Ask::Node { action, id }).await? {
-                    Answer::Refused(why) => Err(miette::miette!("{why}")),
-                    Answer::Done(what) => {
-                        println!("{what}");
-                        Ok(())
-                    }
-                    Answer::Processes(_) => Err(miette::miette!("the demo answered another question")),
-                }
-            }
+            Command::Status => status::show(&place).await,
+            Command::Cluster(command) => cluster::run(&place, command).await,
+            Command::Node(command) => node::run(&place, command).await,
             Command::Account(command) => account::run(&place.operator().await?, command).await,
             Command::Fees(command) => fees::run(&place.operator().await?, command).await,
             Command::Key(command) => key::run(&place, command).await,

@@ -13,14 +13,14 @@ use miette::{IntoDiagnostic, WrapErr};
 use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio::sync::mpsc;
 
-use crate::config::{ADDRESS_IN_USE, Durability, ThreadsWord, TlsFiles};
+use crate::config::{ADDRESS_IN_USE, Durability, ThreadsWord};
 use crate::operator::Operator;
 use crate::{http, logging, pki};
 use banner::{Banner, Console, Deposits};
 use chain::{CHAIN_NODES, Chain, ChainKind, Faucet};
 use children::{Children, Exited, Role};
 use home::Home;
-use layout::{EPOCH, Kind, LEDGER, Layout, NODES};
+use layout::{EPOCH, Kind, LEDGER, Layout};
 use markets::MARKETS;
 
 pub mod accounts;
@@ -32,8 +32,12 @@ pub mod control;
 mod home;
 pub mod layout;
 mod markets;
+mod roster;
 mod supervise;
 
+/// Names in certificates.
+const OPERATOR: &str = "operator-demo";
+const CHAINWATCH: &str = "chainwatch-1";
 /// How often other ports are tried when another process has taken one in the meantime.
 const PORT_ATTEMPTS: usize = 5;
 /// How long everything may take to come up.
@@ -120,8 +124,6 @@ struct Demo {
     home: Home,
     layout: Layout,
     accounts: Vec<Account>,
-    /// The nodes' certificates in order, the gateway's, the operator's, chainwatch's.
-    tls: Vec<TlsFiles>,
     children: Children,
     ended: mpsc::Receiver<Exited>,
     console: Console,
@@ -143,17 +145,17 @@ async fn run(args: Args) -> miette::Result<ExitCode> {
     let started = Instant::now();
     let mut ends = Ends::new().into_diagnostic()?;
     let home = Home::open(args.data_dir.as_deref(), args.layout)?;
-    let layout = choose_ports(&args, home.kind)?;
+    let layout = choose_ports(&args, &home)?;
     if let Some(state) = &args.state {
         // What an earlier demo said is not true any more. One that still runs was found by its directory or its ports.
         let _ = std::fs::remove_file(state);
     }
     let accounts = accounts::ensure(&home.paths.keys())?;
     let envelope_key = bootstrap::ensure_envelope_key(&home.paths.envelope_key())?;
-    let nodes = (1..=NODES).map(|id| format!("node-{id}"));
-    let others = ["gateway-1", "operator-demo", "chainwatch-1"].map(String::from);
+    let nodes = home.nodes.iter().map(|id| format!("node-{id}"));
+    let others = ["gateway-1", OPERATOR, CHAINWATCH].map(String::from);
     let names: Vec<String> = nodes.chain(others).collect();
-    let tls = pki::ensure(&home.paths.pki(), &names)?;
+    pki::ensure(&home.paths.pki(), &names)?;
     let (children, ended) = Children::new(home.paths.logs()).into_diagnostic()?;
     let console = Console::new(args.headless);
     let chain = match args.chain {
@@ -161,7 +163,7 @@ async fn run(args: Args) -> miette::Result<ExitCode> {
         None => None,
     };
     let (chain, faucet) = (chain, None);
-    let mut demo = Demo { args, home, layout, accounts, tls, children, ended, console, chain, faucet };
+    let mut demo = Demo { args, home, layout, accounts, children, ended, console, chain, faucet };
     let outcome = demo.live(&mut ends, started, &envelope_key).await;
     demo.console.done();
     demo.console.say("Ending.");
@@ -173,8 +175,9 @@ async fn run(args: Args) -> miette::Result<ExitCode> {
     outcome.map(|()| ExitCode::SUCCESS)
 }
 
-fn choose_ports(args: &Args, kind: Kind) -> miette::Result<Layout> {
-    let layout = if args.any_port { Layout::on_any_ports(kind)? } else { Layout::on_fixed_ports(kind)? };
+fn choose_ports(args: &Args, home: &Home) -> miette::Result<Layout> {
+    let (kind, ids) = (home.kind, &home.nodes);
+    let layout = if args.any_port { Layout::on_any_ports(kind, ids)? } else { Layout::on_fixed_ports(kind, ids)? };
     Ok(Layout { durability: args.durability, ..layout })
 }
 
@@ -183,9 +186,9 @@ impl Demo {
     async fn live(&mut self, ends: &mut Ends, started: Instant, envelope_key: &[u8; 32]) -> miette::Result<()> {
         let mut attempts = 1;
         let operator = loop {
-            self.home.paths.write_configs(&self.layout, &self.tls, self.args.threads)?;
-            self.console.doing("Starting three nodes and a gateway.");
-            for id in 1..=NODES {
+            self.home.paths.write_configs(&self.layout, self.args.threads)?;
+            self.console.doing("Starting the nodes and a gateway.");
+            for id in self.home.nodes.clone() {
                 self.start(Role::Node(id))?;
             }
             self.start(Role::Gateway)?;
@@ -196,7 +199,7 @@ impl Demo {
                 BroughtUp::PortLost if self.args.any_port && attempts < PORT_ATTEMPTS => {
                     attempts += 1;
                     self.children.stop_all(&mut self.ended).await;
-                    self.layout = choose_ports(&self.args, self.home.kind)?;
+                    self.layout = choose_ports(&self.args, &self.home)?;
                 }
                 BroughtUp::PortLost => miette::bail!("another process takes the ports that this demo needs"),
             }
@@ -268,8 +271,8 @@ impl Demo {
         self.console.doing("Opening the chain.");
         let people: Vec<String> = self.state().trading_accounts().map(|account| account.name.clone()).collect();
         let (genesis, ()) = tokio::try_join!(faucet.open(), chain.list(operator, &people))?;
-        let tls = &self.tls[NODES as usize + 2];
-        chain.write_config(&self.home.paths, &self.layout, tls, &genesis)?;
+        let tls = pki::files(&self.home.paths.pki(), CHAINWATCH);
+        chain.write_config(&self.home.paths, &self.layout, &tls, &genesis)?;
         self.start(Role::Chainwatch)?;
         tokio::spawn(faucet.run());
         Ok(())
@@ -310,19 +313,14 @@ impl Demo {
     }
 
     fn cluster(&self) -> Cluster {
-        let operator = &self.tls[NODES as usize + 1];
+        let operator = pki::files(&self.home.paths.pki(), OPERATOR);
         let nodes = self.layout.addresses();
         Cluster {
             epoch: EPOCH,
             ledger: LEDGER,
             partitions: self.layout.partitions().iter().map(|partition| partition.partition).collect(),
             nodes: nodes.iter().map(|node| ClusterNode { id: node.node, addr: node.addr }).collect(),
-            operator: OperatorFiles {
-                name: "operator-demo".into(),
-                ca: operator.ca.clone(),
-                cert: operator.cert.clone(),
-                key: operator.key.clone(),
-            },
+            operator: OperatorFiles { name: OPERATOR.into(), ca: operator.ca, cert: operator.cert, key: operator.key },
             envelope_key_file: self.home.paths.envelope_key(),
         }
     }
@@ -332,11 +330,11 @@ impl Demo {
         let gateway = self.layout.gateway;
         let (rest, ws) = (format!("http://{gateway}"), format!("ws://{gateway}"));
         let ws_api = format!("{ws}/ws-api/v3");
-        let nodes = (1..).zip(&self.layout.nodes).map(|(id, place)| Node {
-            id,
-            pid: self.children.last_pid(Role::Node(id)),
+        let nodes = self.layout.nodes.iter().map(|place| Node {
+            id: place.id,
+            pid: self.children.last_pid(Role::Node(place.id)),
             http: format!("http://{}", place.http),
-            data_dir: self.home.paths.node(id),
+            data_dir: self.home.paths.node(place.id),
         });
         let pid = self.children.last_pid(Role::Gateway);
         State {

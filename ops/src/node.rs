@@ -45,9 +45,12 @@ The file is TOML:
 
   [[partitions]]                        # every partition; the same on all nodes
   partition = 1
-  preferred_leader = 1
+  preferred_leader = 1                  # when it can; without this the nodes take turns
   durability = \"quorum-fsync\"          # or quorum-memory: acknowledged once a quorum of hosts has it in memory; lost
                                         # when a quorum of hosts loses power at once; the same on all nodes
+
+A node that joins a cluster (`mainstay ctl node add`) has the present members as its peers. The others learn its address
+from the log.
 
 Environment variables override it: MAINSTAY_NODE_LISTEN=...")]
 pub struct Args {
@@ -66,7 +69,7 @@ pub fn main(args: Args) -> miette::Result<ExitCode> {
     let peer = |peer: &crate::config::NodeAddress| PeerConfig { node: NodeId::new(peer.node), addr: peer.addr };
     let placement = |placed: &crate::config::Partition| PartitionPlacement {
         partition: PartitionId::new(placed.partition),
-        preferred_leader: NodeId::new(placed.preferred_leader),
+        preferred_leader: placed.preferred_leader.map(NodeId::new),
         durability: placed.durability.into(),
     };
     let config = NodeConfig {

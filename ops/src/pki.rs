@@ -38,12 +38,7 @@ pub fn ensure(dir: &Path, names: &[String]) -> Result<Vec<TlsFiles>, PkiError> {
     let failed = |source| PkiError::Io { path: dir.to_path_buf(), source };
     let broken = |source| PkiError::Certificate { path: dir.to_path_buf(), source };
     private::make_dir(dir).map_err(failed)?;
-    let files = |name: &str| TlsFiles {
-        ca: dir.join("ca.pem"),
-        cert: dir.join(format!("{name}.pem")),
-        key: dir.join(format!("{name}.key")),
-    };
-    let authority = files("ca");
+    let authority = files(dir, "ca");
     if !authority.cert.exists() {
         let key = KeyPair::generate().map_err(broken)?;
         let certificate = authority_params().self_signed(&key).map_err(broken)?;
@@ -53,7 +48,7 @@ pub fn ensure(dir: &Path, names: &[String]) -> Result<Vec<TlsFiles>, PkiError> {
     let key = KeyPair::from_pem(&std::fs::read_to_string(&authority.key).map_err(failed)?).map_err(broken)?;
     let issuer = Issuer::new(authority_params(), key);
     for name in names {
-        let own = files(name);
+        let own = files(dir, name);
         if !own.cert.exists() {
             let key = KeyPair::generate().map_err(broken)?;
             let certificate = params(name).map_err(broken)?.signed_by(&key, &issuer).map_err(broken)?;
@@ -61,7 +56,12 @@ pub fn ensure(dir: &Path, names: &[String]) -> Result<Vec<TlsFiles>, PkiError> {
             private::write(&own.cert, certificate.pem().as_bytes()).map_err(failed)?;
         }
     }
-    Ok(names.iter().map(|name| files(name)).collect())
+    Ok(names.iter().map(|name| files(dir, name)).collect())
+}
+
+/// Where the files of this name are.
+pub fn files(dir: &Path, name: &str) -> TlsFiles {
+    TlsFiles { ca: dir.join("ca.pem"), cert: dir.join(format!("{name}.pem")), key: dir.join(format!("{name}.key")) }
 }
 
 fn authority_params() -> CertificateParams {

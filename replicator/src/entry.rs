@@ -8,12 +8,12 @@
 //! | 13 | each command | tag u8, its fields, payload length u32, payload |
 //!
 //! Tags: 1 open session (nonce u128), 2 request (session u64, sequence u64, acknowledged below u64), 3 internal,
-//! 4 quarantine (position u64, step u32).
+//! 4 quarantine (position u64, step u32), 5 drain (node u64, whether it begins u8).
 //! Little-endian. The empty entry is Raft's own, with which a leader begins its term.
 
 use crate::Spot;
 use wire::codec::{CodecError, Reader, Writer};
-use wire::{Origin, Sequence, SessionId, Timestamp};
+use wire::{NodeId, Origin, Sequence, SessionId, Timestamp};
 
 const VERSION: u8 = 1;
 const TIMESTAMP_AT: usize = 1;
@@ -23,6 +23,7 @@ const OPEN_SESSION: u8 = 1;
 const REQUEST: u8 = 2;
 const INTERNAL: u8 = 3;
 const QUARANTINE: u8 = 4;
+const DRAIN: u8 = 5;
 
 /// The bytes of a command beside its payload, at most.
 pub const COMMAND_OVERHEAD: usize = 1 + 24 + 4;
@@ -43,6 +44,13 @@ pub enum Kind {
     Internal,
     /// Puts a part of an earlier command aside. No payload.
     Quarantine(Spot),
+    /// A node is to lead nothing, or may lead again. No payload.
+    Drain {
+        /// Which node.
+        node: NodeId,
+        /// Whether it is to lead nothing.
+        begins: bool,
+    },
 }
 
 /// One command of a batch.
@@ -89,6 +97,11 @@ impl BatchWriter {
                 to.put(&QUARANTINE);
                 to.put(&spot.position);
                 to.put(&spot.step);
+            }
+            Kind::Drain { node, begins } => {
+                to.put(&DRAIN);
+                to.put(&node);
+                to.put(&begins);
             }
         }
         to.put(&u32::try_from(payload.len()).expect("the sequencer bounds commands"));
@@ -146,6 +159,7 @@ impl<'a> Batch<'a> {
             },
             INTERNAL => Kind::Internal,
             QUARANTINE => Kind::Quarantine(Spot { position: self.rest.get()?, step: self.rest.get()? }),
+            DRAIN => Kind::Drain { node: self.rest.get()?, begins: self.rest.get()? },
             _ => return Err(CodecError::UnknownNumber),
         };
         let len = self.rest.get::<u32>()? as usize;

@@ -32,7 +32,7 @@ pub use config::{
 };
 pub use log::LogStore;
 pub use machine::{Applied, Input, RestoreError, StateMachine};
-pub use members::{Members, node_of};
+pub use members::{Joining, Members, Places, node_of};
 pub use output::{OpenError, Output, Role, Status};
 pub use replica::{NotChanged, Replica, SEND_BYTES_MAX, Space, Spot};
 pub use standing::Standing;

@@ -7,12 +7,16 @@
 //! Changes are entries of the log, by joint consensus: an entry enters a configuration in which both the old voters and
 //! the new ones must agree, and the next, which Raft adds by itself, leaves it.
 
+mod places;
+
 use std::collections::BTreeSet;
 
 use protobuf::Message as _;
 use raft::eraftpb::{ConfChangeSingle, ConfChangeTransition, ConfChangeType, ConfChangeV2, ConfState, Entry};
 use wire::NodeId;
 use wire::codec::{CodecError, Reader, Writer};
+
+pub use places::{Joining, Places};
 
 /// No group has more members; more are not believed.
 const MEMBERS_MAX: usize = 64;
@@ -38,6 +42,17 @@ pub struct Members {
     pub outgoing: BTreeSet<u64>,
     /// They get the log and do not vote.
     pub learners: BTreeSet<u64>,
+    /// Where they are, and what is to become of them.
+    pub places: Places,
+}
+
+/// A change, as an entry has it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Proposed {
+    /// Its steps; none leaves the joint configuration.
+    pub changes: Vec<Change>,
+    /// How the node joins that learns by it.
+    pub joining: Joining,
 }
 
 /// One step of a change.
@@ -95,9 +110,11 @@ impl Members {
 
     /// What they are after a change; `None` when it is none that can be made.
     pub fn after(&self, entry: &Entry) -> Option<Members> {
-        let changes = read(&entry.data)?;
+        let Proposed { changes, joining } = read(&entry.data)?;
         if changes.is_empty() {
-            let members = Members { outgoing: BTreeSet::new(), ..self.clone() };
+            let mut members = Members { outgoing: BTreeSet::new(), ..self.clone() };
+            let nodes: BTreeSet<NodeId> = members.all().into_iter().map(node_of).collect();
+            members.places.retain(|node| nodes.contains(&node));
             return self.is_joint().then_some(members);
         }
         if self.is_joint() {
@@ -106,8 +123,14 @@ impl Members {
         let mut next = Members { outgoing: self.voters.clone(), ..self.clone() };
         for change in changes {
             match change {
-                Change::Learn(member) if !self.has(member) => drop(next.learners.insert(member)),
-                Change::Promote(member) if next.learners.remove(&member) => drop(next.voters.insert(member)),
+                Change::Learn(member) if !self.has(member) => {
+                    next.learners.insert(member);
+                    next.places.joins(node_of(member), joining);
+                }
+                Change::Promote(member) if next.learners.remove(&member) => {
+                    next.voters.insert(member);
+                    next.places.replaced.remove(&node_of(member));
+                }
                 Change::Remove(member) if next.voters.remove(&member) || next.learners.remove(&member) => {}
                 _ => return None,
             }
@@ -122,6 +145,18 @@ impl Members {
             to.put(&(set.len() as u16));
             set.iter().for_each(|member| to.put(member));
         }
+        self.places.write(to);
+    }
+
+    /// Whether the same vote, voted and learn.
+    pub fn are_those(&self, other: &Members) -> bool {
+        let sets = |members: &Members| [&members.voters, &members.outgoing, &members.learners].map(BTreeSet::clone);
+        sets(self) == sets(other)
+    }
+
+    /// What takes a node's members out.
+    pub fn removal(&self, node: NodeId) -> impl Iterator<Item = Change> {
+        self.all().into_iter().filter(move |member| node_of(*member) == node).map(Change::Remove)
     }
 
     /// Whether Raft can start from them; it stops the process where it cannot.
@@ -134,6 +169,13 @@ impl Members {
 
     /// Reads them.
     pub fn read(from: &mut Reader<'_>) -> Result<Members, CodecError> {
+        let mut members = Members::read_without_places(from)?;
+        members.places = Places::read(from)?;
+        Ok(members)
+    }
+
+    /// Reads those of snapshots that knew no places.
+    pub fn read_without_places(from: &mut Reader<'_>) -> Result<Members, CodecError> {
         let mut sets = [BTreeSet::new(), BTreeSet::new(), BTreeSet::new()];
         for set in &mut sets {
             for _ in 0..from.get::<u16>()? {
@@ -141,14 +183,14 @@ impl Members {
             }
         }
         let [voters, outgoing, learners] = sets;
-        let members = Members { voters, outgoing, learners };
+        let members = Members { voters, outgoing, learners, places: Places::default() };
         if members.are_sound() { Ok(members) } else { Err(CodecError::OutOfRange) }
     }
 }
 
 /// What Raft is to propose.
-pub fn proposal(changes: &[Change]) -> ConfChangeV2 {
-    let mut proposal = ConfChangeV2::default();
+pub fn proposal(changes: &[Change], joining: Joining) -> ConfChangeV2 {
+    let mut proposal = ConfChangeV2 { context: joining.encode().into(), ..ConfChangeV2::default() };
     proposal.set_transition(ConfChangeTransition::Implicit);
     for change in changes {
         let mut single = ConfChangeSingle::default();
@@ -165,7 +207,7 @@ pub fn proposal(changes: &[Change]) -> ConfChangeV2 {
 }
 
 /// The change in an entry's data: nothing is to leave the joint configuration. `None` when it is not one of ours.
-pub fn read(data: &[u8]) -> Option<Vec<Change>> {
+pub fn read(data: &[u8]) -> Option<Proposed> {
     let mut change = ConfChangeV2::default();
     change.merge_from_bytes(data).ok()?;
     let is_leave = change.changes.is_empty() && change.get_transition() == ConfChangeTransition::Auto;
@@ -181,7 +223,8 @@ pub fn read(data: &[u8]) -> Option<Vec<Change>> {
         })
     });
     let changes: Vec<Change> = singles.collect::<Option<_>>()?;
-    (is_leave || !changes.is_empty()).then_some(changes)
+    let joining = Joining::decode(&change.context).ok()?;
+    (is_leave || !changes.is_empty()).then_some(Proposed { changes, joining })
 }
 
 #[cfg(test)]

@@ -96,10 +96,13 @@ pub enum Output {
         /// The last position in the snapshot.
         position: LogPosition,
     },
-    /// Others have a replica now. Said by every replica, when it applies the change.
+    /// Who has a replica now, and where they are. Said by every replica when it opens and knows, and when it applies a
+    /// change.
     MembersChanged {
-        /// The nodes that have one, in no order and perhaps more than once.
-        nodes: Vec<NodeId>,
+        /// Everything that the log says of them.
+        members: Members,
+        /// The log index of what it says: of two the greater is right.
+        index: u64,
     },
     /// A snapshot is on disk.
     SnapshotTaken {
@@ -159,6 +162,8 @@ pub struct Status {
     pub dropped_messages: u64,
     /// Of a leader: each standby and the log index it is known to have.
     pub standbys: Vec<(NodeId, u64)>,
+    /// Of a leader: each learner and the log index it is known to have.
+    pub learners: Vec<(NodeId, u64)>,
     /// Who has a replica.
     pub members: Members,
     /// The member that this replica is, or would be.

@@ -10,6 +10,7 @@ mod checkpoint;
 mod election;
 mod envelope;
 mod inbound;
+mod membership;
 mod persistence;
 mod proposals;
 mod quarantine;
@@ -25,10 +26,10 @@ use raft::{Config, RawNode, ReadOnlyOption, StateRole};
 use wire::{NodeId, Term, Timestamp};
 
 use self::belonging::Belonging;
-pub use self::belonging::NotChanged;
 use self::catch_up::CatchUp;
 use self::checkpoint::Checkpoint;
 use self::election::Election;
+pub use self::membership::NotChanged;
 use self::persistence::Persistence;
 use self::quarantine::Quarantine;
 pub use self::quarantine::Spot;
@@ -147,6 +148,9 @@ impl<M: StateMachine, L: LogStore> Replica<M, L> {
         replica.belonging.changed_at = replica.state.cursor.index;
         replica.election.settle(&mut replica.raft);
         replica.begin_belonging();
+        if knows_members {
+            replica.tell_members();
+        }
         Ok(replica)
     }
 
@@ -204,6 +208,7 @@ impl<M: StateMachine, L: LogStore> Replica<M, L> {
             .filter(|voter| leader && **voter != raft.id)
             .map(|voter| (node_of(*voter), matched(voter)))
             .collect();
+        let learners = members.learners.iter().filter(|_| leader).map(|id| (node_of(*id), matched(id))).collect();
         Status {
             role: match raft.state {
                 StateRole::Leader => Role::Leader,
@@ -225,6 +230,7 @@ impl<M: StateMachine, L: LogStore> Replica<M, L> {
             sessions: self.state.sessions.len(),
             dropped_messages: self.dropped_messages,
             standbys,
+            learners,
             members: members.clone(),
             member: raft.id,
             broken: self.quarantine.spot(),
@@ -284,7 +290,6 @@ impl<M: StateMachine, L: LogStore> Replica<M, L> {
         if leading != self.leading {
             let led = std::mem::replace(&mut self.leading, leading);
             if led != 0 {
-                self.forget_wanted();
                 self.turn_away();
             }
         }

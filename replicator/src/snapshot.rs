@@ -3,13 +3,14 @@
 //! | field | unit |
 //! |---|---|
 //! | magic | 8 bytes: `MAINSTAY` |
-//! | version | u16: 2 |
+//! | version | u16: 3 |
 //! | partition, epoch | u16, u64 |
 //! | index, term | u64: the last log entry in it |
 //! | batch term | u64: term of the last batch with commands |
 //! | position, timestamp | u64: the last command in it |
 //! | digest | u128: of the machine |
 //! | voters, outgoing voters, learners | each: u16 count, u64 each; version 1 has voters only |
+//! | places | see `members/places.rs`; from version 3 on |
 //! | put aside | u16 count, each: position u64, step u32; not in version 1 |
 //! | sessions | u64 length, bytes |
 //! | machine | u64 length, bytes |
@@ -22,7 +23,9 @@ use crate::Spot;
 use crate::members::Members;
 
 const MAGIC: &[u8; 8] = b"MAINSTAY";
-const VERSION: u16 = 2;
+const VERSION: u16 = 3;
+/// Before members had places.
+const VERSION_2: u16 = 2;
 /// Before members could change.
 const VERSION_1: u16 = 1;
 const CHECKSUM_LEN: usize = 4;
@@ -108,7 +111,7 @@ pub fn open(bytes: &[u8]) -> Result<Opened<'_>, CodecError> {
     if magic != MAGIC || crc32fast::hash(body).to_le_bytes() != *checksum {
         return Err(CodecError::OutOfRange);
     }
-    if ![VERSION_1, VERSION].contains(&version) {
+    if ![VERSION_1, VERSION_2, VERSION].contains(&version) {
         return Err(CodecError::UnknownNumber);
     }
     let mut header = Header {
@@ -128,7 +131,10 @@ pub fn open(bytes: &[u8]) -> Result<Opened<'_>, CodecError> {
             header.members.voters.insert(from.get()?);
         }
     } else {
-        header.members = Members::read(&mut from)?;
+        header.members = match version {
+            VERSION_2 => Members::read_without_places(&mut from)?,
+            _ => Members::read(&mut from)?,
+        };
         for _ in 0..from.get::<u16>()? {
             header.put_aside.push(Spot { position: from.get()?, step: from.get()? });
         }

@@ -31,6 +31,8 @@ RATE = 200
 LOAD_S = 3.0
 STRIKES_AFTER_S = 0.7
 DISK_MB = 1024
+# Less than a node's reserve.
+DISK_LEFT = 16 << 20
 EXT4_IOC_SHUTDOWN = 0x8004587D
 WITHOUT_FLUSHING_THE_JOURNAL = 2
 
@@ -294,36 +296,26 @@ def stop(world):
 
 
 def disk_full(world):
-    """The leader's disk is full. It may serve nothing that it cannot write; another leads."""
+    """The leader's disk fills up. It gives up what needs the disk before a write fails, and says so; another leads."""
     leader, _ = world.leader()
-    ballast = f"{leader.disk}/ballast"
+    page, ballast = f"http://{leader.ip}:7201", f"{leader.disk}/ballast"
     free = os.statvfs(leader.disk)
     with open(ballast, "wb") as file:
-        # The reserve of the file system's owner is root's too: until nothing fits.
-        size = free.f_bfree * free.f_frsize
-        try:
-            os.posix_fallocate(file.fileno(), 0, max(size - (1 << 20), 1))
-        except OSError:
-            pass
-        try:
-            while True:
-                os.write(file.fileno(), bytes(1 << 16))
-        except OSError:
-            pass
+        os.posix_fallocate(file.fileno(), 0, max(free.f_bavail * free.f_frsize - DISK_LEFT, 1))
 
     def has_stepped_down():
         if leader.process.poll() is not None:
-            return "it has ended"
-        is_ready = get(f"http://{leader.ip}:7201/readyz")
-        ledger = world.exchange.state["cluster"]["ledger"]
-        leads = (world.exchange.status({"http": f"http://{leader.ip}:7201"}) or {}).get(ledger, {}).get("role") == "leader"
-        return not leads and is_ready and is_ready[0] == 503 and "it is not ready"
+            raise Disproved("the node with the full disk has ended")
+        ready, replicas = get(f"{page}/readyz"), world.exchange.status({"http": page})
+        says_so = ready and ready[0] == 503 and "disk is full" in ready[1]
+        return says_so and replicas and all(replica["role"] != "leader" for replica in replicas.values())
 
-    said = until(has_stepped_down, 15, "the node with the full disk steps down")
+    until(has_stepped_down, 10, "the node with the full disk leads nothing and says why")
+    metrics = get(f"{page}/metrics")[1]
+    if not re.search(r"^\w*disk_space 2$", metrics, re.MULTILINE) or "the disk is full" not in leader.log():
+        raise Disproved("neither metrics nor log speak of the disk")
     os.remove(ballast)
-    if leader.process.poll() is not None:
-        leader.start()
-    return said
+    return "it led nothing, and said why"
 
 
 def read_only_remount(world):

@@ -5,7 +5,11 @@
 //! some a payload that fills the rest. Every connection is mutually authenticated TLS; its first frame is
 //! [`Frame::Hello`], answered by [`Frame::Welcome`].
 
+mod members;
+
 use alloc::vec::Vec;
+
+pub use members::{MemberChange, MemberOutcome, MemberPlace, Place, decode_places, encode_places};
 
 use crate::codec::{CodecError, Reader, Writer};
 use crate::order::numbered;
@@ -78,6 +82,9 @@ pub enum Frame<'a> {
     /// Node to client, unasked: this is who leads the partition. Sent for every partition after
     /// `Welcome` and at every change this node learns of.
     Leader(Leader),
+    /// Node to client, unasked: who has a replica of the partition, and where they are ([`decode_places`]). Sent for every
+    /// partition after `Welcome` and at every change this node learns of.
+    Members(MembersOf, &'a [u8]),
 
     /// Client to leader: open a session. Repeated with the same nonce it returns the same session.
     OpenSession(OpenSession),
@@ -108,6 +115,11 @@ pub enum Frame<'a> {
     Progress(Progress),
     /// Replica to subscriber: the subscription cannot be served here.
     SubscribeRefused(SubscribeRefused),
+
+    /// Operator to leader: change who has a replica of the partition.
+    ChangeMembers(ChangeMembers),
+    /// Node to operator.
+    MembersAnswer(MembersAnswer),
 
     /// Node to node: a message of the partition's Raft group.
     Raft(PartitionMessage, &'a [u8]),
@@ -295,6 +307,37 @@ fields! {
         /// See [`Refusal`].
         detail: u64,
     }
+    /// Who has a replica of a partition.
+    MembersOf {
+        /// Which partition.
+        partition: PartitionId,
+        /// The log index of the news: of two the greater is right.
+        index: u64,
+    }
+    /// A wish of an operator.
+    ChangeMembers {
+        /// Of which partition.
+        partition: PartitionId,
+        /// Chosen by the operator, echoed.
+        token: u64,
+        /// What.
+        change: MemberChange,
+        /// Which node.
+        node: NodeId,
+        /// Of a node that joins: where the others reach it.
+        place: Place,
+        /// Of a node that joins: who leaves when it begins to vote; 0 for nobody.
+        instead_of: NodeId,
+    }
+    /// What came of it.
+    MembersAnswer {
+        /// Of which partition.
+        partition: PartitionId,
+        /// Of the question.
+        token: u64,
+        /// What.
+        outcome: MemberOutcome,
+    }
     /// The head of a message to a partition's replica.
     PartitionMessage {
         /// Which partition.
@@ -345,6 +388,7 @@ frames! {
     3 => Ping(Ping),
     4 => Pong(Pong),
     5 => Leader(Leader),
+    6 => Members(MembersOf, payload),
     16 => OpenSession(OpenSession),
     17 => SessionOpened(SessionOpened),
     18 => Request(Request, payload),
@@ -358,6 +402,8 @@ frames! {
     34 => Events(Events, payload),
     35 => Progress(Progress),
     36 => SubscribeRefused(SubscribeRefused),
+    40 => ChangeMembers(ChangeMembers),
+    41 => MembersAnswer(MembersAnswer),
     48 => Raft(PartitionMessage, payload),
     49 => Mail(PartitionMessage, payload),
 }

@@ -177,7 +177,9 @@ pub async fn run(place: &Place, command: Command) -> miette::Result<()> {
                     Ok(())
                 }
                 Answer::Refused(why) => Err(miette::miette!("{why}")),
-                Answer::Processes(_) => Err(miette::miette!("the demo answered another question")),
+                Answer::Processes(_) | Answer::Joined { .. } => {
+                    Err(miette::miette!("the demo answered another question"))
+                }
             }
         }
     }

@@ -53,6 +53,16 @@ pub enum Ask {
         /// Which node.
         id: u64,
     },
+    /// Prepare and start one more node, which is to join the cluster: a certificate, a directory, a configuration.
+    Join {
+        /// Its number; the next free one when it is not said.
+        id: Option<u64>,
+    },
+    /// End a node that is a member no more, and forget it.
+    Leave {
+        /// Which node.
+        id: u64,
+    },
     /// Which processes run?
     Processes,
     /// Pay so much of the chain's coin to an address.
@@ -69,6 +79,13 @@ pub enum Ask {
 pub enum Answer {
     /// Done; what was done.
     Done(String),
+    /// A node was started.
+    Joined {
+        /// Its number.
+        id: u64,
+        /// Where the others reach it.
+        addr: SocketAddr,
+    },
     /// Not done; why.
     Refused(String),
     /// Every process's name and id; none when it does not run.
@@ -168,6 +185,11 @@ async fn converse(stream: TcpStream, token: &str, asked: &mpsc::Sender<Asked>) -
     bytes.push(b'\n');
     stream.get_mut().write_all(&bytes).await?;
     stream.get_mut().shutdown().await
+}
+
+/// Whether a demo runs in `data_dir`, as far as its files say.
+pub fn is_running(data_dir: &Path) -> bool {
+    Paths(data_dir.to_path_buf()).control().exists()
 }
 
 /// Asks the demo in `data_dir`.

@@ -6,8 +6,11 @@ use std::path::Path;
 use miette::{IntoDiagnostic, WrapErr};
 use serde::{Deserialize, Serialize};
 
-use super::layout::{Kind, Paths};
+use super::layout::{Kind, NODES, Paths};
 use crate::private;
+
+/// The file of what stays the same from start to start.
+const SETTINGS: &str = "demo.toml";
 
 /// A directory that no other demo uses.
 pub struct Home {
@@ -15,6 +18,8 @@ pub struct Home {
     pub paths: Paths,
     /// Which cells share a partition; fixed at the first start.
     pub kind: Kind,
+    /// The numbers of its nodes, ascending.
+    pub nodes: Vec<u64>,
     _lock: File,
     temporary: Option<tempfile::TempDir>,
 }
@@ -23,6 +28,9 @@ pub struct Home {
 #[derive(Debug, Serialize, Deserialize)]
 struct Settings {
     layout: Kind,
+    /// Others than the first three, once nodes have joined or left.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    nodes: Option<Vec<u64>>,
 }
 
 impl Home {
@@ -49,8 +57,20 @@ impl Home {
         }
         let paths = Paths(dir);
         private::make_dir(&paths.logs()).into_diagnostic().wrap_err_with(cannot_use)?;
-        let kind = settle(&paths.0, wanted)?;
-        Ok(Home { paths, kind, _lock: lock, temporary })
+        let Settings { layout: kind, nodes } = settle(&paths.0, wanted)?;
+        let nodes = nodes.unwrap_or_else(|| (1..=NODES).collect());
+        Ok(Home { paths, kind, nodes, _lock: lock, temporary })
+    }
+
+    /// Remembers which nodes there are, for the next start.
+    pub fn keep_nodes(&mut self, nodes: Vec<u64>) -> miette::Result<()> {
+        let settings = Settings { layout: self.kind, nodes: Some(nodes.clone()) };
+        let text = toml::to_string(&settings).into_diagnostic()?;
+        let path = self.paths.0.join(SETTINGS);
+        let written = private::write(&path, text.as_bytes()).into_diagnostic();
+        written.wrap_err_with(|| format!("cannot use {}", path.display()))?;
+        self.nodes = nodes;
+        Ok(())
     }
 
     /// Whether it is removed at the end.
@@ -60,12 +80,13 @@ impl Home {
 }
 
 /// The layout of an earlier start, or the wanted one for the next starts.
-fn settle(dir: &Path, wanted: Option<Kind>) -> miette::Result<Kind> {
-    let path = dir.join("demo.toml");
+fn settle(dir: &Path, wanted: Option<Kind>) -> miette::Result<Settings> {
+    let path = dir.join(SETTINGS);
     let cannot_use = || format!("cannot use {}", path.display());
     match std::fs::read_to_string(&path) {
         Ok(text) => {
-            let Settings { layout } = toml::from_str(&text).into_diagnostic().wrap_err_with(cannot_use)?;
+            let settings: Settings = toml::from_str(&text).into_diagnostic().wrap_err_with(cannot_use)?;
+            let layout = settings.layout;
             if wanted.is_some_and(|wanted| wanted != layout) {
                 miette::bail!(
                     help = "leave --layout away, or name another --data-dir",
@@ -73,13 +94,14 @@ fn settle(dir: &Path, wanted: Option<Kind>) -> miette::Result<Kind> {
                     dir.display()
                 );
             }
-            Ok(layout)
+            Ok(settings)
         }
         Err(error) if error.kind() == std::io::ErrorKind::NotFound => {
             let layout = wanted.unwrap_or(Kind::Split);
-            let text = toml::to_string(&Settings { layout }).into_diagnostic()?;
+            let settings = Settings { layout, nodes: None };
+            let text = toml::to_string(&settings).into_diagnostic()?;
             private::write(&path, text.as_bytes()).into_diagnostic().wrap_err_with(cannot_use)?;
-            Ok(layout)
+            Ok(settings)
         }
         Err(error) => Err(error).into_diagnostic().wrap_err_with(cannot_use),
     }
@@ -99,6 +121,11 @@ mod tests {
         assert_eq!(Home::open(Some(dir.path()), None).unwrap().kind, Kind::Joint);
         let error = Home::open(Some(dir.path()), Some(Kind::Split)).err().unwrap().to_string();
         assert!(error.contains("has the layout joint"), "{error}");
+        let mut home = Home::open(Some(dir.path()), None).unwrap();
+        assert_eq!(home.nodes, [1, 2, 3]);
+        home.keep_nodes(vec![1, 3, 4]).unwrap();
+        drop(home);
+        assert_eq!(Home::open(Some(dir.path()), None).unwrap().nodes, [1, 3, 4]);
     }
 
     #[test]

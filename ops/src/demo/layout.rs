@@ -11,10 +11,10 @@ use rand::Rng;
 use serde::{Deserialize, Serialize};
 
 use super::markets::MARKETS;
-use crate::config::{Durability, GatewayFile, NodeAddress, NodeFile, Partition, Threads, ThreadsWord, TlsFiles};
-use crate::private;
+use crate::config::{Durability, GatewayFile, NodeAddress, NodeFile, Partition, Threads, ThreadsWord};
+use crate::{pki, private};
 
-/// How many nodes a demo has.
+/// How many nodes a demo begins with.
 pub const NODES: u64 = 3;
 /// The demo's epoch: it never promotes another site.
 pub const EPOCH: u64 = 1;
@@ -42,7 +42,7 @@ pub enum Kind {
 pub struct Layout {
     /// Which cells share a partition.
     pub kind: Kind,
-    /// Addresses of the nodes, in the order of their ids from 1.
+    /// The nodes' addresses, in the order of their numbers.
     pub nodes: Vec<NodePlace>,
     /// Where clients connect.
     pub gateway: SocketAddr,
@@ -53,6 +53,8 @@ pub struct Layout {
 /// One node's addresses.
 #[derive(Debug, Clone, Copy)]
 pub struct NodePlace {
+    /// Its number.
+    pub id: u64,
     /// For nodes, gateways and operators.
     pub addr: SocketAddr,
     /// For health, status and metrics.
@@ -79,13 +81,12 @@ impl fmt::Display for Kind {
 
 impl Layout {
     /// The documented ports; an error names the first that is taken.
-    pub fn on_fixed_ports(kind: Kind) -> Result<Layout, PortTaken> {
-        let place = |id: u64| NodePlace { addr: local(NODE_PORT + id as u16), http: local(HTTP_PORT + id as u16) };
+    pub fn on_fixed_ports(kind: Kind, ids: &[u64]) -> Result<Layout, PortTaken> {
+        let nodes = ids.iter().map(|id| NodePlace::on_fixed_ports(*id)).collect();
         let durability = Durability::default();
-        let layout = Layout { kind, nodes: (1..=NODES).map(place).collect(), gateway: local(GATEWAY_PORT), durability };
-        let nodes = layout.nodes.iter().enumerate();
-        let of_nodes = nodes.flat_map(|(index, node)| {
-            let id = index + 1;
+        let layout = Layout { kind, nodes, gateway: local(GATEWAY_PORT), durability };
+        let of_nodes = layout.nodes.iter().flat_map(|node| {
+            let id = node.id;
             [(node.addr, format!("node {id}")), (node.http, format!("the status pages of node {id}"))]
         });
         for (addr, purpose) in of_nodes.chain([(layout.gateway, "clients".to_string())]) {
@@ -98,24 +99,23 @@ impl Layout {
 
     /// Ports that are free now, outside the range from which the system takes ports for outgoing
     /// connections: a node that is down must find its port free when it comes back.
-    pub fn on_any_ports(kind: Kind) -> miette::Result<Layout> {
-        let mut held = Vec::new();
-        let mut next = || -> miette::Result<SocketAddr> {
-            for _ in 0..1_000 {
-                let addr = local(rand::rng().random_range(10_240..32_000));
-                if let Ok(listener) = TcpListener::bind(addr) {
-                    // Held until all are found, so that none is found twice.
-                    held.push(listener);
-                    return Ok(addr);
-                }
-            }
-            Err(miette::miette!("no free port was found between 10240 and 32000"))
-        };
+    pub fn on_any_ports(kind: Kind, ids: &[u64]) -> miette::Result<Layout> {
+        let mut ports = FreePorts::default();
         let mut nodes = Vec::new();
-        for _ in 0..NODES {
-            nodes.push(NodePlace { addr: next()?, http: next()? });
+        for id in ids {
+            nodes.push(ports.place(*id)?);
         }
-        Ok(Layout { kind, nodes, gateway: next()?, durability: Durability::default() })
+        Ok(Layout { kind, nodes, gateway: ports.next()?, durability: Durability::default() })
+    }
+
+    /// The node's addresses.
+    pub fn node(&self, id: u64) -> Option<&NodePlace> {
+        self.nodes.iter().find(|place| place.id == id)
+    }
+
+    /// A place for one node more.
+    pub fn place_for(&self, id: u64, any_port: bool) -> miette::Result<NodePlace> {
+        if any_port { FreePorts::default().place(id) } else { Ok(NodePlace::on_fixed_ports(id)) }
     }
 
     /// Every partition with its preferred leader.
@@ -124,12 +124,7 @@ impl Layout {
             Kind::Split => LEDGER + MARKETS.len() as u16,
             Kind::Joint => LEDGER,
         };
-        let leader_of = |partition: u16| (u64::from(partition) - 1) % NODES + 1;
-        let place = |partition: u16| Partition {
-            partition,
-            preferred_leader: leader_of(partition),
-            durability: self.durability,
-        };
+        let place = |partition| Partition { partition, preferred_leader: None, durability: self.durability };
         (1..=count).map(place).collect()
     }
 
@@ -151,8 +146,34 @@ impl Layout {
 
     /// Every node's number and address.
     pub fn addresses(&self) -> Vec<NodeAddress> {
-        let numbered = (1..).zip(&self.nodes);
-        numbered.map(|(node, place)| NodeAddress { node, addr: place.addr }).collect()
+        self.nodes.iter().map(|place| NodeAddress { node: place.id, addr: place.addr }).collect()
+    }
+}
+
+impl NodePlace {
+    fn on_fixed_ports(id: u64) -> NodePlace {
+        NodePlace { id, addr: local(NODE_PORT + id as u16), http: local(HTTP_PORT + id as u16) }
+    }
+}
+
+/// Ports that nobody listens on. They are held until all are found, so that none is found twice.
+#[derive(Default)]
+struct FreePorts(Vec<TcpListener>);
+
+impl FreePorts {
+    fn next(&mut self) -> miette::Result<SocketAddr> {
+        for _ in 0..1_000 {
+            let addr = local(rand::rng().random_range(10_240..32_000));
+            if let Ok(listener) = TcpListener::bind(addr) {
+                self.0.push(listener);
+                return Ok(addr);
+            }
+        }
+        Err(miette::miette!("no free port was found between 10240 and 32000"))
+    }
+
+    fn place(&mut self, id: u64) -> miette::Result<NodePlace> {
+        Ok(NodePlace { id, addr: self.next()?, http: self.next()? })
     }
 }
 
@@ -205,26 +226,36 @@ impl Paths {
         self.0.join("config").join(format!("{name}.toml"))
     }
 
-    /// Writes the configuration files of every node and of the gateway. `tls` is the nodes' in order, then
-    /// the gateway's; `threads` are the nodes', by default what suits the machine.
-    pub fn write_configs(&self, layout: &Layout, tls: &[TlsFiles], threads: Option<ThreadsWord>) -> miette::Result<()> {
+    /// Writes a node's configuration file: all others are its peers; `threads` is what suits the machine by default.
+    pub fn write_node_config(
+        &self,
+        layout: &Layout,
+        place: &NodePlace,
+        threads: Option<ThreadsWord>,
+    ) -> miette::Result<()> {
+        let peers = layout.addresses().into_iter().filter(|peer| peer.node != place.id).collect();
+        let name = format!("node-{}", place.id);
+        let file = NodeFile {
+            node: place.id,
+            epoch: EPOCH,
+            data_dir: self.node(place.id),
+            listen: place.addr,
+            http: place.http,
+            ledger: LEDGER,
+            threads: node_threads(threads),
+            disk_reserve_mb: 64,
+            tls: pki::files(&self.pki(), &name),
+            peers,
+            partitions: layout.partitions(),
+        };
+        write(&self.config(&name), &file)
+    }
+
+    /// Writes the configuration files of every node and of the gateway.
+    pub fn write_configs(&self, layout: &Layout, threads: Option<ThreadsWord>) -> miette::Result<()> {
         private::make_dir(&self.0.join("config")).into_diagnostic()?;
-        for (place, own) in layout.addresses().into_iter().zip(tls) {
-            let peers = layout.addresses().into_iter().filter(|peer| peer.node != place.node).collect();
-            let file = NodeFile {
-                node: place.node,
-                epoch: EPOCH,
-                data_dir: self.node(place.node),
-                listen: place.addr,
-                http: layout.nodes[place.node as usize - 1].http,
-                ledger: LEDGER,
-                threads: node_threads(threads),
-                disk_reserve_mb: 64,
-                tls: own.clone(),
-                peers,
-                partitions: layout.partitions(),
-            };
-            write(&self.config(&format!("node-{}", place.node)), &file)?;
+        for place in &layout.nodes {
+            self.write_node_config(layout, place, threads)?;
         }
         let file = GatewayFile {
             name: "gateway-1".into(),
@@ -235,7 +266,7 @@ impl Paths {
             threads: gateway_threads(),
             proxies: None,
             envelope_key_file: self.envelope_key(),
-            tls: tls[NODES as usize].clone(),
+            tls: pki::files(&self.pki(), "gateway-1"),
             client_tls: None,
             allow_plain: false,
             drain_notice_s: 0,
@@ -271,24 +302,23 @@ mod tests {
     use super::*;
 
     #[test]
-    fn split_gives_each_market_a_partition_and_spreads_the_leaders() {
-        let layout = Layout::on_any_ports(Kind::Split).unwrap();
-        let leaders: Vec<u64> = layout.partitions().iter().map(|partition| partition.preferred_leader).collect();
-        assert_eq!(leaders, [1, 2, 3, 1]);
+    fn split_gives_each_market_a_partition_and_leaves_leaders_to_the_cluster() {
+        let layout = Layout::on_any_ports(Kind::Split, &[1, 2, 3]).unwrap();
+        assert!(layout.partitions().iter().all(|partition| partition.preferred_leader.is_none()));
         let cells: Vec<String> = (1..=4).map(|partition| layout.describe(partition)).collect();
         assert_eq!(cells, ["ledger", "BTCUSDT", "ETHUSDT", "ETHBTC"]);
     }
 
     #[test]
     fn joint_has_one_partition() {
-        let layout = Layout::on_any_ports(Kind::Joint).unwrap();
+        let layout = Layout::on_any_ports(Kind::Joint, &[1, 2, 3]).unwrap();
         assert_eq!(layout.partitions().len(), 1);
         assert_eq!(layout.describe(1), "ledger, BTCUSDT, ETHUSDT, ETHBTC");
     }
 
     #[test]
     fn any_ports_differ() {
-        let layout = Layout::on_any_ports(Kind::Split).unwrap();
+        let layout = Layout::on_any_ports(Kind::Split, &[1, 2, 3]).unwrap();
         let of_nodes = layout.nodes.iter().flat_map(|node| [node.addr, node.http]);
         let all: std::collections::BTreeSet<SocketAddr> = of_nodes.chain([layout.gateway]).collect();
         assert_eq!(all.len(), 7);
@@ -298,9 +328,10 @@ mod tests {
     fn the_configuration_files_load() {
         let dir = tempfile::tempdir().unwrap();
         let paths = Paths(dir.path().canonicalize().unwrap());
-        let layout = Layout::on_any_ports(Kind::Split).unwrap();
-        let tls = crate::pki::ensure(&paths.pki(), &["node-1", "node-2", "node-3", "gateway-1"].map(String::from));
-        paths.write_configs(&layout, &tls.unwrap(), None).unwrap();
+        let layout = Layout::on_any_ports(Kind::Split, &[1, 2, 5]).unwrap();
+        pki::ensure(&paths.pki(), &["node-1", "node-2", "node-5", "gateway-1"].map(String::from)).unwrap();
+        paths.write_configs(&layout, None).unwrap();
+        assert_eq!(NodeFile::load(&paths.config("node-5")).unwrap().http, layout.node(5).unwrap().http);
         let node = NodeFile::load(&paths.config("node-2")).unwrap();
         assert_eq!((node.node, node.peers.len(), node.partitions.len()), (2, 2, 4));
         assert_eq!(GatewayFile::load(&paths.config("gateway-1")).unwrap().nodes.len(), 3);

@@ -11,7 +11,7 @@ use tokio::time::Instant;
 use super::chain::CHAIN_NODES;
 use super::children::{Exited, Role, describe};
 use super::control::{Action, Answer, Ask, Asked};
-use super::{Demo, Ends, NODES, binary, leader};
+use super::{Demo, Ends, binary, leader};
 use crate::operator::Operator;
 
 const LOOK_EVERY: Duration = Duration::from_millis(100);
@@ -78,7 +78,8 @@ impl Demo {
                     self.restart_due(&mut watch);
                     self.answer_starts(&mut watch);
                     for (id, pid) in watch.rejoining.drain(..) {
-                        let page = format!("{}/readyz", self.state().nodes[id as usize - 1].http);
+                        let Some(place) = self.layout.node(id) else { continue };
+                        let page = format!("http://{}/readyz", place.http);
                         let ready = ready.clone();
                         tokio::spawn(async move {
                             if tokio::time::timeout(Duration::from_secs(120), super::wait_for(&page, |_| true)).await.is_ok() {
@@ -100,6 +101,8 @@ impl Demo {
             errors => format!("\n{errors}"),
         };
         match role {
+            // It has left the cluster.
+            Role::Node(id) if self.layout.node(id).is_none() => self.console.say(&format!("{role} (pid {pid}) {how}.")),
             Role::Node(id) => {
                 let binary = binary();
                 self.console
@@ -198,17 +201,20 @@ impl Demo {
     fn answer(&mut self, ask: Ask, watch: &mut Watch) -> Answer {
         let (action, id) = match ask {
             Ask::Processes => {
-                let nodes = (1..=NODES).map(Role::Node);
+                let nodes = self.layout.nodes.iter().map(|place| Role::Node(place.id));
                 let chain_nodes = self.chain.iter().flat_map(|_| (1..=CHAIN_NODES).map(Role::ChainNode));
                 let chainwatch = self.chain.iter().map(|_| Role::Chainwatch);
                 let roles = nodes.chain([Role::Gateway, Role::Bots]).chain(chainwatch).chain(chain_nodes);
                 return Answer::Processes(roles.map(|role| (role.to_string(), self.children.pid(role))).collect());
             }
             Ask::Node { action, id } => (action, id),
+            Ask::Join { id } => return self.join(id),
+            Ask::Leave { id } => return self.leave(id),
             Ask::Pay { .. } => return Answer::Refused("payments are not answered here".into()),
         };
-        if !(1..=NODES).contains(&id) {
-            return Answer::Refused(format!("the demo has nodes 1 to {NODES}, no node {id}"));
+        if self.layout.node(id).is_none() {
+            let ids: Vec<String> = self.layout.nodes.iter().map(|place| place.id.to_string()).collect();
+            return Answer::Refused(format!("the demo has the nodes {}, no node {id}", ids.join(", ")));
         }
         let role = Role::Node(id);
         let signal = match action {
@@ -244,7 +250,7 @@ impl Demo {
     }
 
     /// Process ids have changed.
-    fn tell_state(&self) {
+    pub(super) fn tell_state(&self) {
         for path in [Some(&self.home.paths.state()), self.args.state.as_ref()].into_iter().flatten() {
             if let Err(error) = self.save_state(path) {
                 self.console.say(&format!("{error:?}"));

@@ -5,15 +5,17 @@
 //! ([`leadership`]), a session's requests in order ([`pipeline`]).
 
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
+use std::net::SocketAddr;
 use std::time::{Duration, Instant};
 
-use wire::link::Hello;
+use wire::link::{Hello, MemberOutcome};
 use wire::{ClusterEpoch, LogPosition, NodeId, PartitionId, SessionId};
 
 mod clock;
 pub(crate) mod connection;
 mod frames;
 mod leadership;
+mod members;
 mod pipeline;
 mod reads;
 
@@ -21,6 +23,7 @@ pub use crate::config::Patience;
 use crate::{ClusterError, Replied};
 use connection::{Connection, Phase, cut_frames};
 use leadership::{Change, Leadership};
+use members::Known;
 use pipeline::{Pipeline, Waiter};
 use reads::Reads;
 
@@ -66,6 +69,15 @@ pub enum Output {
         /// Where it may read.
         result: Result<LogPosition, ClusterError>,
     },
+    /// These are the nodes from now on, and where logs say that they are.
+    Nodes(BTreeMap<NodeId, Option<SocketAddr>>),
+    /// What came of [`Client::change_members`].
+    MembersAnswer {
+        /// Of the question.
+        token: u64,
+        /// What.
+        outcome: MemberOutcome,
+    },
     /// Another node leads the partition, or none is known to.
     LeaderChanged {
         /// Which partition.
@@ -96,6 +108,7 @@ pub struct Client {
     identity: Identity,
     patience: Patience,
     connections: BTreeMap<NodeId, Connection>,
+    known: Known,
     leaderships: BTreeMap<PartitionId, Leadership>,
     sessions: BTreeMap<SessionKey, Pipeline>,
     open_sessions: BTreeMap<(PartitionId, SessionId), SessionKey>,
@@ -115,6 +128,7 @@ impl Client {
             identity,
             patience,
             connections: nodes.iter().map(|node| (*node, Connection::new(now))).collect(),
+            known: Known::new(nodes),
             leaderships: BTreeMap::new(),
             sessions: BTreeMap::new(),
             open_sessions: BTreeMap::new(),

@@ -4,12 +4,13 @@
 //! whoever gave it hands the outputs on ([`Core::settle`]).
 
 use std::collections::{BTreeMap, HashMap};
+use std::net::SocketAddr;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
 use tokio::sync::{Notify, mpsc, oneshot, watch};
 use tokio::task::JoinHandle;
-use wire::link::{Hello, PROTOCOL};
+use wire::link::{ChangeMembers, Hello, MemberOutcome, MemberPlace, PROTOCOL};
 use wire::{LogPosition, NodeId, PartitionId, Text};
 
 use crate::client::{Client, Identity, Output, Patience, ReadKey, RequestKey, SessionKey};
@@ -23,6 +24,8 @@ mod stream;
 
 /// How many items of a stream may wait for their consumer.
 const STREAM_ITEMS_MAX: usize = 1_024;
+/// A wish that no leader could be asked for is told again after this.
+const ASK_AGAIN: Duration = Duration::from_millis(20);
 
 /// A connection to a cluster: cheap to clone, reconnects by itself for ever, ends when the last clone,
 /// session and stream is dropped.
@@ -48,9 +51,8 @@ struct Inner {
     shared: Arc<Shared>,
     dialer: Arc<Dialer>,
     hello: Hello,
-    nodes: Vec<NodeId>,
     patience: Patience,
-    tasks: Vec<JoinHandle<()>>,
+    timing: JoinHandle<()>,
 }
 
 struct SessionInner {
@@ -63,6 +65,16 @@ struct Shared {
     core: Mutex<Core>,
     /// The timeout has become earlier.
     timer: Notify,
+    /// Nodes whose connections' tasks are to be started or ended.
+    crew: Crew,
+}
+
+/// The tasks of the nodes' connections.
+struct Crew {
+    dialer: Arc<Dialer>,
+    tasks: Mutex<BTreeMap<NodeId, JoinHandle<()>>>,
+    /// The nodes, for streams.
+    nodes: watch::Sender<Vec<NodeId>>,
 }
 
 struct Core {
@@ -71,6 +83,9 @@ struct Core {
     requests: HashMap<RequestKey, oneshot::Sender<Result<Replied, ClusterError>>>,
     reads: HashMap<ReadKey, oneshot::Sender<Result<LogPosition, ClusterError>>>,
     opening: HashMap<SessionKey, oneshot::Sender<()>>,
+    wishes: HashMap<u64, oneshot::Sender<MemberOutcome>>,
+    /// Others are the cluster's nodes now, which the timer's task has still to see to.
+    new_nodes: Option<BTreeMap<NodeId, Option<SocketAddr>>>,
     leaders: BTreeMap<PartitionId, watch::Sender<Option<NodeId>>>,
     /// When the timer task wakes.
     armed: Option<Instant>,
@@ -105,13 +120,16 @@ impl Cluster {
             requests: HashMap::new(),
             reads: HashMap::new(),
             opening: HashMap::new(),
+            wishes: HashMap::new(),
+            new_nodes: None,
             leaders: BTreeMap::new(),
             armed: None,
         };
-        let shared = Arc::new(Shared { core: Mutex::new(core), timer: Notify::new() });
-        let mut tasks = vec![tokio::spawn(keep_time(shared.clone()))];
-        tasks.extend(nodes.iter().map(|node| tokio::spawn(connection::run(shared.clone(), dialer.clone(), *node))));
-        Ok(Cluster { inner: Arc::new(Inner { shared, dialer, hello, nodes, patience, tasks }) })
+        let crew = Crew { dialer: dialer.clone(), tasks: Mutex::default(), nodes: watch::Sender::new(Vec::new()) };
+        let shared = Arc::new(Shared { core: Mutex::new(core), timer: Notify::new(), crew });
+        shared.employ(nodes);
+        let timing = tokio::spawn(keep_time(shared.clone()));
+        Ok(Cluster { inner: Arc::new(Inner { shared, dialer, hello, patience, timing }) })
     }
 
     /// Opens a session; waits, if need be for ever, until the partition has a leader that has opened it.
@@ -133,9 +151,11 @@ impl Cluster {
     pub fn subscribe(&self, partition: PartitionId, from: LogPosition) -> EventStream {
         let (taken, items) = mpsc::channel(STREAM_ITEMS_MAX);
         let leader = self.inner.shared.lock().watch_leader(partition);
-        let Inner { hello, nodes, patience, .. } = &*self.inner;
-        let subscription = Subscription::new(*hello, nodes, partition, from, *patience, Instant::now());
-        tokio::spawn(stream::run(subscription, self.inner.dialer.clone(), leader, taken));
+        let nodes = self.inner.shared.crew.nodes.subscribe();
+        let Inner { hello, patience, .. } = &*self.inner;
+        let known = nodes.borrow().clone();
+        let subscription = Subscription::new(*hello, &known, partition, from, *patience, Instant::now());
+        tokio::spawn(stream::run(subscription, self.inner.dialer.clone(), stream::News { leader, nodes }, taken));
         EventStream { items, _cluster: self.clone() }
     }
 
@@ -150,6 +170,41 @@ impl Cluster {
             wait
         };
         wait.await.unwrap_or(Err(ClusterError::Closed))
+    }
+
+    /// Asks a partition's leader for other members, whatever token the wish has. Asks again while there is none to be asked
+    /// and when another one leads; after `Timeout` the wish may have been granted.
+    pub async fn change_members(&self, wish: ChangeMembers, timeout: Duration) -> Result<MemberOutcome, ClusterError> {
+        let deadline = Instant::now() + timeout;
+        while Instant::now() < deadline {
+            let asked = {
+                let mut core = self.inner.shared.lock();
+                let token = core.client.change_members(wish, Instant::now());
+                let asked = token.map(|token| {
+                    let (answered, wait) = oneshot::channel();
+                    core.wishes.insert(token, answered);
+                    (token, wait)
+                });
+                core.settle(&self.inner.shared.timer);
+                asked
+            };
+            if let Some((token, wait)) = asked {
+                let answered = tokio::time::timeout_at(deadline.into(), wait).await;
+                self.inner.shared.lock().wishes.remove(&token);
+                match answered {
+                    Ok(Ok(MemberOutcome::NotLeader)) => {}
+                    Ok(Ok(outcome)) => return Ok(outcome),
+                    _ => return Err(ClusterError::Timeout),
+                }
+            }
+            tokio::time::sleep(ASK_AGAIN).await;
+        }
+        Err(ClusterError::Unavailable)
+    }
+
+    /// Who has a replica of the partition, as far as is known.
+    pub fn members(&self, partition: PartitionId) -> Option<Vec<MemberPlace>> {
+        self.inner.shared.lock().client.members(partition).map(<[MemberPlace]>::to_vec)
     }
 
     /// Who leads the partition, as far as is known.
@@ -196,13 +251,35 @@ impl Drop for SessionInner {
 
 impl Drop for Inner {
     fn drop(&mut self) {
-        for task in &self.tasks {
-            task.abort();
-        }
+        self.timing.abort();
+        self.shared.crew.tasks().values().for_each(JoinHandle::abort);
+    }
+}
+
+impl Crew {
+    fn tasks(&self) -> MutexGuard<'_, BTreeMap<NodeId, JoinHandle<()>>> {
+        self.tasks.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
 impl Shared {
+    /// Has a task for the connection to each of these nodes, and for no other.
+    fn employ(self: &Arc<Self>, nodes: Vec<NodeId>) {
+        let mut tasks = self.crew.tasks();
+        tasks.retain(|node, task| {
+            let stays = nodes.contains(node);
+            if !stays {
+                task.abort();
+            }
+            stays
+        });
+        for node in &nodes {
+            let run = || tokio::spawn(connection::run(self.clone(), self.crew.dialer.clone(), *node));
+            tasks.entry(*node).or_insert_with(run);
+        }
+        self.crew.nodes.send_replace(nodes);
+    }
+
     fn lock(&self) -> MutexGuard<'_, Core> {
         // A panic under the lock is a bug of ours; the state is still worth more than another panic.
         self.core.lock().unwrap_or_else(PoisonError::into_inner)
@@ -238,6 +315,19 @@ impl Core {
                         let _ = answered.send(result);
                     }
                 }
+                Output::MembersAnswer { token, outcome } => {
+                    if let Some(answered) = self.wishes.remove(&token) {
+                        let _ = answered.send(outcome);
+                    }
+                }
+                Output::Nodes(nodes) => {
+                    self.connections.retain(|node, _| nodes.contains_key(node));
+                    for node in nodes.keys() {
+                        self.connections.entry(*node).or_default();
+                    }
+                    self.new_nodes = Some(nodes);
+                    timer.notify_one();
+                }
                 Output::LeaderChanged { partition, leader } => {
                     if let Some(watched) = self.leaders.get(&partition) {
                         watched.send_replace(leader);
@@ -270,6 +360,11 @@ impl Core {
 /// Tells the client the time when something is due.
 async fn keep_time(shared: Arc<Shared>) {
     loop {
+        let news = shared.lock().new_nodes.take();
+        if let Some(nodes) = news {
+            shared.crew.dialer.learn(&nodes);
+            shared.employ(nodes.into_keys().collect());
+        }
         let next = {
             let mut core = shared.lock();
             let now = Instant::now();

@@ -93,6 +93,15 @@ impl Subscription {
         self.follow_leader(now);
     }
 
+    /// These are the cluster's nodes from now on. One that has left is left.
+    pub fn on_nodes(&mut self, nodes: Vec<NodeId>, now: Instant) {
+        self.nodes = nodes;
+        if !matches!(self.connection.phase, Phase::Idle(_)) && !self.nodes.contains(&self.node) {
+            self.abandon(AVOID, now);
+        }
+        self.follow_leader(now);
+    }
+
     /// The connection stands.
     pub fn on_connected(&mut self, now: Instant) {
         self.connection.on_connected(now, self.hello, &self.patience);

@@ -64,8 +64,9 @@ impl std::fmt::Debug for TlsPem {
 pub struct PartitionPlacement {
     /// Which partition.
     pub partition: PartitionId,
-    /// The node that leads it when it can, so that leaders are spread.
-    pub preferred_leader: NodeId,
+    /// The node that leads it when it can. Without one the nodes that can lead take turns, partition by partition, as
+    /// nodes join and leave.
+    pub preferred_leader: Option<NodeId>,
     /// Where a quorum has what is acknowledged. The same on all nodes.
     pub durability: Durability,
 }
@@ -76,15 +77,11 @@ impl PartitionPlacement {
         PartitionPlacement { durability, ..self }
     }
 
-    /// `count` partitions from 1 on, led in turn by nodes 1 to `nodes`.
-    pub fn spread(count: u16, nodes: u64) -> Vec<PartitionPlacement> {
-        (1..=count)
-            .map(|number| PartitionPlacement {
-                partition: PartitionId::new(number),
-                preferred_leader: NodeId::new((u64::from(number) - 1) % nodes + 1),
-                durability: Durability::default(),
-            })
-            .collect()
+    /// `count` partitions from 1 on, led in turn.
+    pub fn spread(count: u16) -> Vec<PartitionPlacement> {
+        let (preferred_leader, durability) = (None, Durability::default());
+        let partitions = (1..=count).map(PartitionId::new);
+        partitions.map(|partition| PartitionPlacement { partition, preferred_leader, durability }).collect()
     }
 }
 

@@ -157,8 +157,6 @@ impl<L: LogStore> PartitionDriver<L> {
                 let assets = cells.audit().iter().map(AssetBooks::of).collect();
                 drop(to.try_send(AuditAt { partition: partition.get(), position, assets }));
             }
-            Question::AddNode(node, to) => drop(to.try_send(self.host.add_node(node))),
-            Question::RemoveNode(node, to) => drop(to.try_send(self.host.remove_node(node))),
             Question::Transfer(to) => self.host.transfer_leadership(to),
             Question::Stop => self.is_stopping = true,
         }

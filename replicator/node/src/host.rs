@@ -4,9 +4,12 @@
 use std::collections::VecDeque;
 use std::sync::Arc;
 
-use replicator::{LogStore, NotChanged, OpenError, Output, Replica, ReplicaConfig, Space, Status};
+use replicator::{Joining, LogStore, Members, NotChanged, OpenError, Output, Replica, ReplicaConfig, Space, Status};
 use wire::codec::v1;
-use wire::link::{OpenSession, ReadReady, ReadRefused, Refusal, Refused, Reply, Request, SessionOpened};
+use wire::link::{
+    ChangeMembers, MemberChange, MemberOutcome, MembersAnswer, OpenSession, ReadReady, ReadRefused, Refusal, Refused,
+    Reply, Request, SessionOpened,
+};
 use wire::{Command, LogPosition, NodeId, PartitionId, Sequence, SessionId, Term, Timestamp};
 
 use crate::block::EventBlock;
@@ -23,8 +26,8 @@ pub struct HostConfig {
     pub partitions: Vec<PartitionId>,
     /// Times of mail.
     pub mail: MailTiming,
-    /// The node that should lead this partition.
-    pub preferred_leader: NodeId,
+    /// The node that should lead this partition; whoever's turn it is when that is nobody.
+    pub preferred_leader: Option<NodeId>,
     /// How long another leads before it hands over.
     pub leader_stable_ns: u64,
 }
@@ -50,6 +53,10 @@ pub enum HostInput {
         /// Comes back.
         token: u64,
     },
+    /// An operator wants other members.
+    ChangeMembers(ChangeMembers),
+    /// A link to another node is open.
+    Met(NodeId),
     /// A peer's process is dead.
     PeerRefused(NodeId),
     /// The leader of this partition had this much committed a moment ago.
@@ -94,6 +101,15 @@ pub enum HostOutput {
     ReadReady(ReadReady),
     /// To whoever holds the token.
     ReadRefused(ReadRefused),
+    /// To whoever holds the token.
+    MembersAnswer(MembersAnswer),
+    /// Who has a replica of this partition.
+    Members {
+        /// Everything that the log says of them.
+        members: Box<Members>,
+        /// The log index of the news.
+        index: u64,
+    },
     /// Who leads this partition.
     LeaderChanged {
         /// None while there is none.
@@ -208,14 +224,41 @@ impl<L: LogStore> PartitionHost<L> {
     }
 
     /// Makes a node a member of this partition that has introduced itself, if this node leads.
-    pub fn add_node(&mut self, node: NodeId) -> Result<(), NotChanged> {
-        self.replica.add_node(node)
+    pub fn add_node(&mut self, node: NodeId, how: Joining) -> Result<(), NotChanged> {
+        self.replica.add_node(node, how)
     }
 
     /// Makes a node a member of this partition no more, if this node leads and is another one.
     pub fn remove_node(&mut self, node: NodeId) -> Result<(), NotChanged> {
-        self.handover.leaves(node);
-        self.replica.remove_node(node)
+        let removed = self.replica.remove_node(node);
+        if matches!(removed, Ok(()) | Err(NotChanged::Leads)) {
+            self.handover.leaves(node);
+        }
+        removed
+    }
+
+    fn change_members(&mut self, wish: ChangeMembers) {
+        let ChangeMembers { partition, token, change, node, place, instead_of } = wish;
+        let changed = match change {
+            MemberChange::Add => {
+                let instead_of = Some(instead_of).filter(|node| node.get() != 0);
+                self.add_node(node, Joining { at: place.address(), instead_of })
+            }
+            MemberChange::Remove => self.remove_node(node),
+            MemberChange::Drain => self.replica.drain_node(node, true),
+            MemberChange::Undrain => self.replica.drain_node(node, false),
+        };
+        let outcome = match changed {
+            Ok(()) => MemberOutcome::Proposed,
+            Err(NotChanged::NotLeader) => MemberOutcome::NotLeader,
+            Err(NotChanged::Leads) => MemberOutcome::Leads,
+            Err(NotChanged::UnderWay) => MemberOutcome::UnderWay,
+            Err(NotChanged::Unheard) => MemberOutcome::Unheard,
+            Err(NotChanged::IsSo) => MemberOutcome::IsSo,
+            Err(NotChanged::Unknown) => MemberOutcome::UnknownNode,
+            Err(NotChanged::TooFew) => MemberOutcome::TooFew,
+        };
+        self.outputs.push_back(HostOutput::MembersAnswer(MembersAnswer { partition, token, outcome }));
     }
 
     /// How much space its disk has; to be told whenever that changes.
@@ -246,6 +289,8 @@ impl<L: LogStore> PartitionHost<L> {
                     self.refuse_read(token, refusal, detail);
                 }
             }
+            HostInput::ChangeMembers(wish) => self.change_members(wish),
+            HostInput::Met(node) => self.replica.meet(node),
             HostInput::PeerRefused(node) => {
                 self.handover.refused(node);
                 self.replica.peer_refused(node);
@@ -328,7 +373,10 @@ impl<L: LogStore> PartitionHost<L> {
                 self.counters.snapshots_installed += 1;
                 self.applied = self.applied.max(position);
             }
-            Output::MembersChanged { .. } => self.handover.members(&self.replica.status()),
+            Output::MembersChanged { members, index } => {
+                self.handover.members(&self.replica.status());
+                self.outputs.push_back(HostOutput::Members { members: Box::new(members), index });
+            }
             Output::SnapshotTaken { .. } => self.counters.snapshots_taken += 1,
             Output::Failed { error } => self.outputs.push_back(HostOutput::Failed(error)),
         }

@@ -1,5 +1,6 @@
-//! Spreads leaders over the nodes: a leader that is not the preferred one hands over when things have
-//! been quiet and the preferred replica has everything.
+//! Spreads leaders over the nodes: each partition has a node that should lead it, by the configuration or in turn over
+//! those who can; a leader that is another hands over when things have been quiet and the preferred replica has
+//! everything. One that is to lead nothing hands over at once, to whoever is nearest.
 
 use std::collections::BTreeSet;
 
@@ -8,16 +9,19 @@ use wire::{NodeId, PartitionId, Timestamp};
 
 /// The preferred replica may miss this many entries; the transfer brings them over.
 const BEHIND_MAX: u64 = 64;
+/// Who is to lead nothing looks this often for somebody who can.
+const DRAIN_RETRY_NS: u64 = 20_000_000;
 
 /// When a partition's leadership should move, as its present leader sees it.
 #[derive(Debug)]
 pub struct Handover {
     node: NodeId,
     partition: PartitionId,
-    /// Who should lead by the configuration, and who should among those who can.
-    configured: NodeId,
-    preferred: NodeId,
-    /// A node that is to go: it is given nothing.
+    /// Who should lead by the configuration.
+    configured: Option<NodeId>,
+    /// Those who may lead: they vote, and are neither draining nor to go. Empty before that is known.
+    able: Vec<NodeId>,
+    /// A node that an operator is removing: it is given nothing.
     leaving: Option<NodeId>,
     leads: bool,
     stable_ns: u64,
@@ -28,35 +32,52 @@ pub struct Handover {
 }
 
 impl Handover {
-    /// On `node`, of a partition that `preferred` should lead.
-    pub fn new(node: NodeId, partition: PartitionId, preferred: NodeId, stable_ns: u64) -> Handover {
-        let (leaving, due, dead) = Default::default();
-        Handover { node, partition, configured: preferred, preferred, leaving, leads: false, stable_ns, due, dead }
+    /// On `node`, of a partition that `configured` should lead; whoever's turn it is when that is nobody.
+    pub fn new(node: NodeId, partition: PartitionId, configured: Option<NodeId>, stable_ns: u64) -> Handover {
+        let (able, leaving, due, dead) = Default::default();
+        Handover { node, partition, configured, able, leaving, leads: false, stable_ns, due, dead }
     }
 
-    /// Others have a replica now. Where the configured leader is none of them, partitions are led in turn by those who are.
+    /// Others have a replica now, or may lead.
     pub fn members(&mut self, status: &Status) {
-        let nodes: BTreeSet<NodeId> = status.members.voters.iter().map(|voter| node_of(*voter)).collect();
-        let able: Vec<NodeId> = nodes.into_iter().filter(|node| Some(*node) != self.leaving).collect();
-        if able.is_empty() {
-            return;
-        }
-        let turn = usize::from(self.partition.get()).wrapping_sub(1) % able.len();
-        self.preferred = if able.contains(&self.configured) { self.configured } else { able[turn] };
-        if self.leads && self.due.is_none() && self.preferred != self.node {
+        let members = &status.members;
+        let nodes: BTreeSet<NodeId> = members.voters.iter().map(|voter| node_of(*voter)).collect();
+        self.leaving = self.leaving.filter(|leaving| members.has_node(*leaving));
+        let goes = |node: &NodeId| {
+            let places = &members.places;
+            places.draining.contains(node)
+                || places.replaced.values().any(|replaced| replaced == node)
+                || self.leaving == Some(*node)
+        };
+        self.able = nodes.into_iter().filter(|node| !goes(node)).collect();
+        if self.leads && self.preferred() != Some(self.node) {
             self.due = Some(Timestamp::ZERO);
         }
+    }
+
+    /// Who should lead, among those who can.
+    fn preferred(&self) -> Option<NodeId> {
+        let configured = self.configured.filter(|node| self.able.is_empty() || self.able.contains(node));
+        let turn = usize::from(self.partition.get()).wrapping_sub(1);
+        configured.or_else(|| self.able.get(turn % self.able.len().max(1)).copied())
+    }
+
+    /// Whether this node should not lead at all, though others could.
+    fn is_to_go(&self) -> bool {
+        !self.able.is_empty() && !self.able.contains(&self.node)
     }
 
     /// A node is to go.
     pub fn leaves(&mut self, node: NodeId) {
         self.leaving = Some(node);
+        self.able.retain(|able| *able != node);
     }
 
     /// This node began or ceased to lead.
     pub fn leads(&mut self, leads: bool, now: Timestamp) {
         self.leads = leads;
-        self.due = (leads && self.preferred != self.node).then(|| now.plus_nanos(self.stable_ns));
+        let wait = if self.is_to_go() { 0 } else { self.stable_ns };
+        self.due = (leads && self.preferred() != Some(self.node)).then(|| now.plus_nanos(wait));
     }
 
     /// A peer's process is dead.
@@ -76,12 +97,18 @@ impl Handover {
 
     /// Whom to hand over to now, if anybody. Looks again after as long as it took to become due.
     pub fn poll(&mut self, now: Timestamp, status: &Status) -> Option<NodeId> {
-        self.due = Some(now.plus_nanos(self.stable_ns));
-        let has_everything = status
-            .standbys
-            .iter()
-            .any(|(node, matched)| *node == self.preferred && matched + BEHIND_MAX >= status.last_index);
-        let is_able = !self.dead.contains(&self.preferred) && self.leaving != Some(self.preferred);
-        (status.settled && has_everything && is_able && self.preferred != self.node).then_some(self.preferred)
+        let is_to_go = self.is_to_go();
+        self.due = Some(now.plus_nanos(if is_to_go { DRAIN_RETRY_NS } else { self.stable_ns }));
+        let preferred = self.preferred();
+        let is_near = |node: NodeId, matched: u64| {
+            let is_able = preferred == Some(node) || (is_to_go && self.able.contains(&node));
+            is_able && matched + BEHIND_MAX >= status.last_index && !self.dead.contains(&node) && node != self.node
+        };
+        let near = status.standbys.iter().filter(|(node, matched)| is_near(*node, *matched));
+        let best = near.max_by_key(|(node, matched)| (preferred == Some(*node), *matched));
+        best.map(|(node, _)| *node).filter(|_| status.settled)
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -25,6 +25,7 @@ mod host;
 mod leadership;
 mod machine;
 mod mail;
+mod membership;
 mod metrics;
 mod node;
 mod permissions;

@@ -1,6 +1,7 @@
 //! Starts and stops the threads of a node, and answers for them.
 
 use std::collections::BTreeMap;
+use std::net::SocketAddr;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::{Arc, Weak};
 use std::thread::{Builder, JoinHandle};
@@ -10,7 +11,7 @@ use crossbeam::channel::{Receiver, Sender, bounded};
 use engine::{Limits, PartitionConfig};
 use replicator::log::disk::{BootId, Disk, DiskConfig, DiskLog, LogGroup, set_aside};
 use replicator::net::{self, NetConfig, NetHandle, NetLimits, TlsIdentity};
-use replicator::{NotChanged, OpenError, ReplicaConfig, SnapshotTaker, Space};
+use replicator::{OpenError, ReplicaConfig, SnapshotTaker, Space};
 use wire::{Incarnation, NodeId, PartitionId, Text};
 
 use crate::archive::{Archive, ArchiveError};
@@ -177,7 +178,7 @@ impl Node {
         };
         let router = Router::new(RouterConfig {
             node: config.node,
-            peers: config.peers.iter().map(|peer| peer.node).collect(),
+            addresses: addresses(config),
             ports: ports.clone(),
             recent_bytes_max: config.tuning.recent_bytes_max,
             outputs,
@@ -290,16 +291,6 @@ impl NodeHandle {
             // Too many questions wait: whoever asks sees that nothing changed.
             let _ = port.ask(Question::Transfer(to));
         }
-    }
-
-    /// Makes a node a member of every partition that this node leads, or a member no more: the node's leaders, asked one by
-    /// one, change all of them. Says of each partition what came of it.
-    pub fn change_member(&self, node: NodeId, is_to_be: bool) -> Vec<(PartitionId, Result<(), NotChanged>)> {
-        let answers = self.ask(|to| match is_to_be {
-            true => Question::AddNode(node, to),
-            false => Question::RemoveNode(node, to),
-        });
-        answers.into_iter().collect()
     }
 
     /// Hands every partition that this node leads to the standby that is least behind; where nobody is near, it stays.
@@ -485,13 +476,14 @@ fn check(config: &NodeConfig) -> Result<(), StartError> {
     if !partitions.contains(&config.ledger) {
         return refuse(format!("the ledger's partition {} is none of {partitions:?}", config.ledger));
     }
-    match config.partitions.iter().find(|placed| !voters.contains(&placed.preferred_leader)) {
-        Some(placed) => refuse(format!(
-            "partition {} prefers node {}, which is none of {voters:?}",
-            placed.partition, placed.preferred_leader
-        )),
-        None => Ok(()),
-    }
+    Ok(())
+}
+
+/// Where the configuration says that nodes are, this one among them.
+fn addresses(config: &NodeConfig) -> BTreeMap<NodeId, SocketAddr> {
+    let own = config.listen.local_addr().ok().filter(|address| !address.ip().is_unspecified());
+    let own = own.map(|address| (config.node, address));
+    config.peers.iter().map(|peer| (peer.node, peer.addr)).chain(own).collect()
 }
 
 fn voters(config: &NodeConfig) -> Vec<NodeId> {

@@ -5,13 +5,15 @@
 //! full ring is a refusal or, where the sender sends again, a loss.
 
 use std::collections::BTreeMap;
+use std::net::SocketAddr;
 
 use crossbeam::channel::{Receiver, Sender};
+use replicator::Members;
 use replicator::net::{Handler, LinkId, Links, PeerIdentity};
 use wire::codec::v1;
 use wire::link::{
-    Events, Frame, Leader, OpenSession, PartitionMessage, Progress, ReadIndex, ReadReady, ReadRefused, Refusal,
-    Refused, Request, Role, Subscribe, SubscribeRefused,
+    ChangeMembers, Events, Frame, Leader, MemberOutcome, MembersAnswer, OpenSession, PartitionMessage, Progress,
+    ReadIndex, ReadReady, ReadRefused, Refusal, Refused, Request, Role, Subscribe, SubscribeRefused,
 };
 use wire::{NodeId, PartitionId, Sequence, SessionId, Term, Text, Timestamp};
 
@@ -20,6 +22,7 @@ use crate::block::{EventBatch, EventBlock};
 use crate::freshness::LeaderProbe;
 use crate::gap_filler::GapFiller;
 use crate::host::{HostInput, HostOutput};
+use crate::membership::Membership;
 use crate::metrics::RouterMetrics;
 use crate::permissions::{is_audited, may_have_sessions, may_request, speaks_for_itself};
 use crate::recent::Recent;
@@ -36,8 +39,8 @@ const REMEMBERED_MAX: usize = 65_536;
 pub struct RouterConfig {
     /// This node.
     pub node: NodeId,
-    /// The other nodes.
-    pub peers: Vec<NodeId>,
+    /// Where the configuration says that nodes are, this one among them.
+    pub addresses: BTreeMap<NodeId, SocketAddr>,
     /// The way into each partition thread.
     pub ports: BTreeMap<PartitionId, PartitionPort>,
     /// Memory for recent events of one partition.
@@ -61,7 +64,7 @@ pub struct RouterConfig {
 /// The network thread's handler.
 pub struct Router {
     node: NodeId,
-    peers: Vec<NodeId>,
+    membership: Membership,
     lanes: BTreeMap<PartitionId, Lane>,
     links: BTreeMap<LinkId, Role>,
     subscriptions: Subscriptions,
@@ -86,6 +89,7 @@ struct Lane {
     sessions: BTreeMap<SessionId, LinkId>,
     opening: BTreeMap<u128, LinkId>,
     reads: BTreeMap<u64, (LinkId, u64)>,
+    wishes: BTreeMap<u64, (LinkId, u64)>,
     recent: Recent,
     filler: GapFiller,
     probe: LeaderProbe,
@@ -105,6 +109,7 @@ impl Router {
                 sessions: BTreeMap::new(),
                 opening: BTreeMap::new(),
                 reads: BTreeMap::new(),
+                wishes: BTreeMap::new(),
                 recent: Recent::new(recent_bytes_max),
                 filler: GapFiller::new(partition),
                 probe: LeaderProbe::new(partition),
@@ -113,7 +118,7 @@ impl Router {
         };
         Router {
             node: config.node,
-            peers: config.peers,
+            membership: Membership::new(config.node, config.addresses),
             lanes: config.ports.into_iter().map(lane).collect(),
             links: BTreeMap::new(),
             subscriptions: Subscriptions::new(config.archive.clone(), config.client_buffer_max, config.node_buffer_max),
@@ -209,6 +214,40 @@ impl Router {
             let refused = ReadRefused { partition: read.partition, token: read.token, refusal, detail: 0 };
             send(out, link, &Frame::ReadRefused(refused));
         }
+    }
+
+    fn on_change_members(&mut self, link: LinkId, role: Role, wish: ChangeMembers, out: &mut Links) {
+        let token = self.next_token;
+        self.next_token += 1;
+        let admitted = match self.lanes.get_mut(&wish.partition) {
+            _ if role != Role::Operator => Err(MemberOutcome::NotPermitted),
+            None => Err(MemberOutcome::UnknownPartition),
+            Some(lane) if lane.wishes.len() >= REMEMBERED_MAX => Err(MemberOutcome::Busy),
+            Some(lane) => match lane.port.request(HostInput::ChangeMembers(ChangeMembers { token, ..wish })) {
+                Ok(()) => {
+                    lane.wishes.insert(token, (link, wish.token));
+                    Ok(())
+                }
+                Err(_) => Err(MemberOutcome::Busy),
+            },
+        };
+        if let Err(outcome) = admitted {
+            let answer = MembersAnswer { partition: wish.partition, token: wish.token, outcome };
+            send(out, link, &Frame::MembersAnswer(answer));
+        }
+    }
+
+    /// Clients learn where members are, and the network whom to dial.
+    fn on_members(&mut self, partition: PartitionId, members: Members, index: u64, out: &mut Links) {
+        if !self.membership.learn(partition, members, index) {
+            return;
+        }
+        if let Some((head, places)) = self.membership.news(partition) {
+            for (link, _) in self.links.iter().filter(|(_, role)| **role != Role::Node) {
+                send(out, *link, &Frame::Members(head, &places));
+            }
+        }
+        out.set_peers(self.membership.peers(self.lanes.keys()));
     }
 
     fn on_subscribe(&mut self, link: LinkId, role: Role, wanted: Subscribe, out: &mut Links) {
@@ -342,6 +381,12 @@ impl Router {
                     send(out, link, &Frame::ReadRefused(ReadRefused { token, ..refused }));
                 }
             }
+            HostOutput::MembersAnswer(answer) => {
+                if let Some((link, token)) = lane.wishes.remove(&answer.token) {
+                    send(out, link, &Frame::MembersAnswer(MembersAnswer { token, ..answer }));
+                }
+            }
+            HostOutput::Members { members, index } => self.on_members(partition, *members, index, out),
             HostOutput::LeaderChanged { leader, term } => {
                 if term >= lane.term && (lane.leader, lane.term) != (leader, term) {
                     (lane.leader, lane.term) = (leader, term);
@@ -381,7 +426,7 @@ impl Router {
 
     fn poll_gaps(&mut self, out: &mut Links) {
         for (partition, lane) in &mut self.lanes {
-            if lane.filler.poll(self.now, &self.peers, out) {
+            if lane.filler.poll(self.now, self.membership.others(), out) {
                 // Full: the next silence asks again.
                 let _ = self.archive.try_send(ToArchive::ReportGap(*partition));
             }
@@ -428,8 +473,18 @@ impl Handler for Router {
         self.links.insert(link, peer.role);
         self.metrics.links.set(self.links.len() as i64);
         let partitions: Vec<PartitionId> = self.lanes.keys().copied().collect();
-        for frame in partitions.into_iter().filter_map(|partition| self.leader_frame(partition)) {
-            send(out, link, &frame);
+        for partition in partitions {
+            if let Some(frame) = self.leader_frame(partition) {
+                send(out, link, &frame);
+            }
+            match self.membership.news(partition) {
+                Some((head, places)) if peer.role != Role::Node => send(out, link, &Frame::Members(head, &places)),
+                _ => {}
+            }
+            if peer.role == Role::Node {
+                // Full: it is heard of without this where a configuration names it.
+                self.pass_on(partition, HostInput::Met(peer.node));
+            }
         }
     }
 
@@ -440,6 +495,7 @@ impl Handler for Router {
             Frame::Request(request, payload) => self.on_request(link, role, request, payload, out),
             Frame::OpenSession(open) => self.on_open_session(link, role, open, out),
             Frame::ReadIndex(read) => self.on_read_index(link, read, out),
+            Frame::ChangeMembers(wish) => self.on_change_members(link, role, wish, out),
             Frame::Subscribe(wanted) => self.on_subscribe(link, role, wanted, out),
             Frame::Unsubscribe(end) => self.subscriptions.unsubscribe(link, end.partition),
             Frame::Raft(to, payload) if is_node => {
@@ -479,6 +535,7 @@ impl Handler for Router {
             lane.sessions.retain(|_, owner| *owner != link);
             lane.opening.retain(|_, owner| *owner != link);
             lane.reads.retain(|_, (owner, _)| *owner != link);
+            lane.wishes.retain(|_, (owner, _)| *owner != link);
             if lane.filler.is_asking(link) {
                 lane.filler.failed(self.now, out);
             }

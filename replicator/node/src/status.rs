@@ -38,6 +38,10 @@ pub struct PartitionStatus {
     pub learners: Vec<u64>,
     /// Whether members are being changed.
     pub changing: bool,
+    /// The nodes that are to lead nothing.
+    pub draining: Vec<u64>,
+    /// Of a leader: each learner and how many log entries it is behind.
+    pub catching_up: Vec<StandbyStatus>,
     /// The leader's node id; `null` while there is none.
     pub leader: Option<u64>,
     /// Raft's term.
@@ -147,10 +151,6 @@ pub enum Question {
     Digest(Sender<DigestAt>),
     /// See [`AuditAt`].
     Audit(Sender<AuditAt>),
-    /// Make a node a member.
-    AddNode(wire::NodeId, Sender<Result<(), replicator::NotChanged>>),
-    /// Make a node a member no more.
-    RemoveNode(wire::NodeId, Sender<Result<(), replicator::NotChanged>>),
     /// Hand leadership to a node.
     Transfer(wire::NodeId),
     /// End the thread.
@@ -172,10 +172,10 @@ impl PartitionStatus {
             replicator::Role::Learner => "learner",
         };
         let lag = status.commit_index.saturating_sub(status.applied_index);
-        let standbys = status.standbys.iter().map(|(node, matched)| StandbyStatus {
+        let behind = |(node, matched): &(wire::NodeId, u64)| StandbyStatus {
             node: node.get(),
             behind: status.last_index.saturating_sub(*matched),
-        });
+        };
         PartitionStatus {
             partition: partition.get(),
             role,
@@ -183,6 +183,8 @@ impl PartitionStatus {
             voters: nodes(status.members.voters.union(&status.members.outgoing)),
             learners: nodes(status.members.learners.iter()),
             changing: status.members.is_joint() || !status.members.learners.is_empty(),
+            draining: status.members.places.draining.iter().map(|node| node.get()).collect(),
+            catching_up: status.learners.iter().map(behind).collect(),
             term: status.term.get(),
             commit_index: status.commit_index,
             applied_index: status.applied_index,
@@ -193,7 +195,7 @@ impl PartitionStatus {
             lag,
             caught_up: status.leader.is_some() && is_fresh && status.broken.is_none() && status.failed.is_none(),
             sessions: status.sessions,
-            standbys: standbys.collect(),
+            standbys: status.standbys.iter().map(behind).collect(),
             broken: status.broken.map(|spot| spot.position.get()),
             quarantined: status.quarantined.iter().map(|spot| spot.position.get()).collect(),
             failed: status.failed.clone(),
@@ -209,6 +211,8 @@ impl PartitionStatus {
             voters: Vec::new(),
             learners: Vec::new(),
             changing: false,
+            draining: Vec::new(),
+            catching_up: Vec::new(),
             term: 0,
             commit_index: 0,
             applied_index: 0,

@@ -1,7 +1,7 @@
 use super::*;
 
 fn entry(changes: &[Change]) -> Entry {
-    Entry { data: proposal(changes).write_to_bytes().unwrap().into(), ..Entry::default() }
+    Entry { data: proposal(changes, Joining::default()).write_to_bytes().unwrap().into(), ..Entry::default() }
 }
 
 fn founded() -> Members {
@@ -51,7 +51,8 @@ fn a_member_is_a_node_and_the_life_of_its_disk() {
 fn members_that_would_stop_raft_are_not_read() {
     let set = |ids: &[u64]| ids.iter().copied().collect::<BTreeSet<u64>>();
     let read = |voters: &[u64], outgoing: &[u64], learners: &[u64]| {
-        let members = Members { voters: set(voters), outgoing: set(outgoing), learners: set(learners) };
+        let members =
+            Members { voters: set(voters), outgoing: set(outgoing), learners: set(learners), ..Members::default() };
         let mut bytes = Vec::new();
         members.write(&mut Writer::new(&mut bytes));
         Members::read(&mut Reader::new(&bytes)).map(|read| assert_eq!(read, members))
@@ -63,4 +64,37 @@ fn members_that_would_stop_raft_are_not_read() {
     assert!(read(&[0, 1], &[], &[]).is_err(), "nobody's number");
     assert!(read(&[1, 5 << 32], &[], &[]).is_err(), "a number of nobody's");
     assert!(read(&(1..=65).collect::<Vec<u64>>(), &[], &[]).is_err(), "too many");
+}
+
+fn place(port: u16) -> std::net::SocketAddr {
+    (std::net::Ipv4Addr::LOCALHOST, port).into()
+}
+
+#[test]
+fn where_a_newcomer_is_and_whom_it_replaces_is_known_until_it_leaves() {
+    let node = |id| NodeId::new(id);
+    let how = Joining { at: Some(place(7104)), instead_of: Some(node(2)) };
+    let learn = proposal(&[Change::Learn(4)], how).write_to_bytes().unwrap();
+    let learning = founded().after(&Entry { data: learn.into(), ..Entry::default() }).unwrap();
+    let learning = learning.after(&Entry::default()).unwrap();
+    assert_eq!(learning.places.at, [(node(4), place(7104))].into());
+    assert_eq!(learning.places.replaced, [(node(4), node(2))].into());
+    let mut bytes = Vec::new();
+    learning.write(&mut Writer::new(&mut bytes));
+    assert_eq!(Members::read(&mut Reader::new(&bytes)).as_ref(), Ok(&learning));
+    let swap: Vec<Change> = [Change::Promote(4)].into_iter().chain(learning.removal(node(2))).collect();
+    let swapped = learning.after(&entry(&swap)).unwrap().after(&Entry::default()).unwrap();
+    assert_eq!(swapped.voters, [1, 3, 4].into());
+    assert!(swapped.places.replaced.is_empty() && swapped.places.at.contains_key(&node(4)));
+    let gone = swapped.after(&entry(&[Change::Remove(4)])).unwrap();
+    assert!(gone.places.at.contains_key(&node(4)), "its vote still counts");
+    assert!(gone.after(&Entry::default()).unwrap().places.at.is_empty());
+}
+
+#[test]
+fn a_context_that_says_nothing_known_is_no_change() {
+    let mut change = proposal(&[Change::Learn(4)], Joining::default());
+    change.context = vec![1, 2, 3].into();
+    let data = change.write_to_bytes().unwrap();
+    assert_eq!(founded().after(&Entry { data: data.into(), ..Entry::default() }), None);
 }

@@ -1,4 +1,4 @@
-//! When to dial a peer: at once after a loss, then at growing intervals.
+//! Where and when to dial a peer: at once after a loss, then at growing intervals.
 
 use std::net::SocketAddr;
 use std::time::Duration;
@@ -22,7 +22,10 @@ const PROVEN_AFTER: Duration = Duration::from_secs(1);
 #[derive(Debug)]
 pub(super) struct Dialer {
     pub(super) node: NodeId,
-    pub(super) address: SocketAddr,
+    /// Where it may be: at first where the configuration says, then where the log does. Who is there proves who it is.
+    addresses: Vec<SocketAddr>,
+    /// Which of them is tried.
+    turn: usize,
     /// When to dial; `None` while a connection is under way or open.
     due: Option<Timestamp>,
     failures: usize,
@@ -33,7 +36,29 @@ pub(super) struct Dialer {
 
 impl Dialer {
     pub(super) fn new(node: NodeId, address: SocketAddr) -> Dialer {
-        Dialer { node, address, due: Some(Timestamp::ZERO), failures: 0, opened_at: None, is_missed: false }
+        Dialer {
+            node,
+            addresses: vec![address],
+            turn: 0,
+            due: Some(Timestamp::ZERO),
+            failures: 0,
+            opened_at: None,
+            is_missed: false,
+        }
+    }
+
+    /// Where to dial.
+    pub(super) fn address(&self) -> SocketAddr {
+        self.addresses[self.turn % self.addresses.len()]
+    }
+
+    /// It may be there as well.
+    pub(super) fn learn(&mut self, address: SocketAddr) {
+        if !self.addresses.contains(&address) {
+            // Where it was first is where the configuration has it; an address of the log gives way to a newer one.
+            self.addresses.truncate(1);
+            self.addresses.push(address);
+        }
     }
 
     /// Whether to dial now; if so, an attempt is under way from now on.
@@ -57,6 +82,9 @@ impl Dialer {
             self.failures = 0;
             self.due = Some(now);
             return;
+        }
+        if opened_at.is_none() {
+            self.turn += 1;
         }
         let wait = BACK_OFF[self.failures.min(BACK_OFF.len() - 1)];
         self.failures += 1;

@@ -85,7 +85,10 @@ pub(super) fn may_send(role: Role, frame: &Frame<'_>) -> bool {
         | Frame::ReadIndex(_)
         | Frame::Subscribe(_)
         | Frame::Unsubscribe(_) => true,
+        Frame::ChangeMembers(_) => role == Role::Operator,
         Frame::Leader(_)
+        | Frame::Members(..)
+        | Frame::MembersAnswer(_)
         | Frame::SessionOpened(_)
         | Frame::Reply(..)
         | Frame::Refused(_)

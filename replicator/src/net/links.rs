@@ -1,6 +1,7 @@
 //! The open links as the handler sees them: bounded out-buffers and who is at the other end.
 
 use std::collections::BTreeMap;
+use std::net::SocketAddr;
 use std::sync::Arc;
 
 use wire::NodeId;
@@ -45,6 +46,8 @@ pub struct Links {
     unflushed: Vec<usize>,
     /// Links to be closed by the network thread.
     closing: Vec<(LinkId, CloseReason)>,
+    /// Whom the handler wants to be dialed from now on.
+    peers: Option<Vec<(NodeId, Option<SocketAddr>)>>,
     counters: Arc<NetCounters>,
 }
 
@@ -81,6 +84,7 @@ impl Links {
             nodes: BTreeMap::new(),
             unflushed: Vec::new(),
             closing: Vec::new(),
+            peers: None,
             counters,
         }
     }
@@ -125,6 +129,16 @@ impl Links {
     pub fn peer(&self, link: LinkId) -> Option<&PeerIdentity> {
         let slot = self.slots.get(link.slot())?;
         slot.peer.as_ref().filter(|_| slot.link == Some(link) && !slot.is_closing)
+    }
+
+    /// Nodes that are to be dialed from now on, instead of all before. Where no address is given, what is known of the
+    /// node's stays.
+    pub fn set_peers(&mut self, peers: Vec<(NodeId, Option<SocketAddr>)>) {
+        self.peers = Some(peers);
+    }
+
+    pub(super) fn take_peers(&mut self) -> Option<Vec<(NodeId, Option<SocketAddr>)>> {
+        self.peers.take()
     }
 
     /// Whether a link to this node is open.
@@ -260,6 +274,7 @@ fn payload_len(frame: &Frame<'_>) -> usize {
         Frame::Request(_, payload)
         | Frame::Reply(_, payload)
         | Frame::Events(_, payload)
+        | Frame::Members(_, payload)
         | Frame::Raft(_, payload)
         | Frame::Mail(_, payload) => payload.len(),
         _ => 0,

@@ -163,6 +163,7 @@ impl<H: Handler> Network<H> {
             + self.accept(now)
             + self.read(now)
             + self.handler.poll(now, &mut self.links)
+            + self.follow_peers()
             + self.dial_due(now)
             + self.time_out(now)
             + self.flush(now)
@@ -253,7 +254,7 @@ impl<H: Handler> Network<H> {
     }
 
     fn dial(&mut self, index: usize, now: Timestamp) {
-        let (node, address) = (self.dialers[index].node, self.dialers[index].address);
+        let (node, address) = (self.dialers[index].node, self.dialers[index].address());
         self.counters.dialed.add(1);
         let slot = self.free_slot();
         let link = self.links.reserve(slot);
@@ -409,6 +410,28 @@ impl<H: Handler> Network<H> {
 
     fn dialer(&mut self, node: NodeId) -> Option<&mut Dialer> {
         self.dialers.iter_mut().find(|dialer| dialer.node == node)
+    }
+
+    /// Other nodes are to be dialed from now on.
+    fn follow_peers(&mut self) -> usize {
+        let Some(peers) = self.links.take_peers() else { return 0 };
+        self.dialers.retain(|dialer| peers.iter().any(|(node, _)| *node == dialer.node));
+        let me = self.hello.node;
+        for (node, address) in peers.into_iter().filter(|(node, _)| *node != me) {
+            match (self.dialer(node), address) {
+                (Some(dialer), Some(address)) => dialer.learn(address),
+                (None, Some(address)) => {
+                    tracing::info!(%node, %address, "a node has joined: it is dialed from now on");
+                    let mut dialer = Dialer::new(node, address);
+                    if self.links.is_connected(node) {
+                        dialer.on_accepted(Timestamp::ZERO);
+                    }
+                    self.dialers.push(dialer);
+                }
+                (_, None) => {}
+            }
+        }
+        1
     }
 
     fn dial_due(&mut self, now: Timestamp) -> usize {

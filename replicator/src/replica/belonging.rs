@@ -1,19 +1,19 @@
 //! Finding out what this replica is to its group, see [`crate::standing`]; and, as the leader, taking in who returns.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
-use raft::eraftpb::{HardState, Message, MessageType};
-use raft::{INVALID_ID, ProgressState, RawNode, StateRole};
+use raft::eraftpb::HardState;
+use raft::{ProgressState, RawNode};
 use wire::{NodeId, Timestamp};
 
 use super::envelope::{Envelope, Introduction};
 use super::twin::Twin;
 use super::{Replica, raft_config};
 use crate::log::{Append, Stored, Tail};
-use crate::members::{Change, Members, member, node_of, proposal};
+use crate::members::{Change, Joining, Members, member, node_of};
 use crate::random::Random;
 use crate::standing::Standing;
-use crate::{LogStore, OpenError, Output, ReplicaConfig, StateMachine};
+use crate::{LogStore, Output, ReplicaConfig, StateMachine};
 
 /// Who does not belong says so this often, and a leader looks this often who does not.
 const REPEAT_NS: u64 = 50_000_000;
@@ -36,31 +36,10 @@ pub(super) struct Belonging {
     complain_at: Option<Timestamp>,
     /// The index of the last change of members.
     pub changed_at: u64,
-    /// Nodes that an operator wants as members.
-    wanted: BTreeMap<NodeId, Timestamp>,
-}
-
-/// Why members were not changed.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
-pub enum NotChanged {
-    /// Another replica leads.
-    #[error("this replica does not lead")]
-    NotLeader,
-    /// It is leading, and hands over: ask the next leader.
-    #[error("a leader cannot be removed: it hands over, ask the next one")]
-    Leads,
-    /// One change at a time.
-    #[error("another change is under way")]
-    UnderWay,
-    /// It has not said lately that it wants to be taken in.
-    #[error("the node has not been heard of: start it, and see that it reaches the others")]
-    Unheard,
-    /// Nothing to do.
-    #[error("that is so already")]
-    IsSo,
-    /// Somebody must remain.
-    #[error("nobody would be left, or too few that are alive")]
-    TooFew,
+    /// Of a leader: when each member last answered it.
+    pub answered: BTreeMap<u64, Timestamp>,
+    /// Nodes that are no founders and that this one has met.
+    met: BTreeSet<NodeId>,
 }
 
 impl Belonging {
@@ -94,7 +73,8 @@ impl Belonging {
             repeat_at: Timestamp::ZERO,
             complain_at: None,
             changed_at: 0,
-            wanted: BTreeMap::new(),
+            answered: BTreeMap::new(),
+            met: BTreeSet::new(),
         }
     }
 
@@ -106,7 +86,8 @@ impl Belonging {
         }
     }
 
-    fn is_heard(&self, node: NodeId, now: Timestamp) -> Option<&Introduction> {
+    /// What a node has lately said of itself.
+    pub fn is_heard(&self, node: NodeId, now: Timestamp) -> Option<&Introduction> {
         self.heard.get(&node).filter(|(_, at)| now <= at.plus_nanos(HEARD_LASTS_NS)).map(|(said, _)| said)
     }
 }
@@ -175,7 +156,8 @@ impl<M: StateMachine, L: LogStore> Replica<M, L> {
         }
         if self.belonging.ticket == 0 && !self.is_member() {
             self.complain();
-            for to in self.config.voters.clone() {
+            let others: BTreeSet<NodeId> = self.belonging.met.iter().chain(&self.config.voters).copied().collect();
+            for to in others {
                 if to != self.config.node {
                     self.introduce(to);
                 }
@@ -183,6 +165,11 @@ impl<M: StateMachine, L: LogStore> Replica<M, L> {
             return 1;
         }
         0
+    }
+
+    /// Another node is connected: whoever looks for its group asks it as well, though no configuration names it.
+    pub fn meet(&mut self, node: NodeId) {
+        self.belonging.met.insert(node);
     }
 
     fn introduce(&mut self, to: NodeId) {
@@ -283,6 +270,7 @@ impl<M: StateMachine, L: LogStore> Replica<M, L> {
             Err(error) => self.fail(error.to_string()),
         }
         self.election.settle(&mut self.raft);
+        self.tell_members();
     }
 
     /// Makes voters of learners that have caught up, and learners of nodes that return.
@@ -307,24 +295,24 @@ impl<M: StateMachine, L: LogStore> Replica<M, L> {
             })
         };
         if let Some(learner) = members.learners.iter().find(has_caught_up).copied() {
-            let others = members.all().into_iter().filter(|other| *other != learner);
-            let former = others.filter(|other| node_of(*other) == node_of(learner));
-            let changes: Vec<Change> =
-                [Change::Promote(learner)].into_iter().chain(former.map(Change::Remove)).collect();
-            self.change_members(&changes);
+            let node = node_of(learner);
+            let former = members.removal(node).filter(|change| *change != Change::Remove(learner));
+            let replaced = members.places.replaced.get(&node).into_iter().flat_map(|leaving| members.removal(*leaving));
+            let changes: Vec<Change> = [Change::Promote(learner)].into_iter().chain(former).chain(replaced).collect();
+            self.change_members(&changes, Joining::default());
             return 1;
         }
         let belonging = &self.belonging;
         let returning = belonging.heard.keys().filter_map(|node| {
             let said = belonging.is_heard(*node, now)?;
             let id = said.standing.member(*node);
-            let is_wanted = members.has_node(*node) || belonging.wanted.contains_key(node);
-            (matches!(said.standing, Standing::Returning { .. }) && is_wanted && !members.has(id)).then_some(id)
+            let is_member = members.has_node(*node) && !members.has(id);
+            (matches!(said.standing, Standing::Returning { .. }) && is_member).then_some(id)
         });
         let Some(id) = returning.min() else { return 1 };
         let former = members.learners.iter().filter(|learner| node_of(**learner) == node_of(id));
         let changes: Vec<Change> = [Change::Learn(id)].into_iter().chain(former.copied().map(Change::Remove)).collect();
-        self.change_members(&changes);
+        self.change_members(&changes, Joining::default());
         1
     }
 
@@ -344,135 +332,5 @@ impl<M: StateMachine, L: LogStore> Replica<M, L> {
                 self.begin_transfer(learner, snapshot);
             }
         }
-    }
-
-    fn change_members(&mut self, changes: &[Change]) {
-        let partition = self.config.partition;
-        match self.raft.propose_conf_change(Vec::new(), proposal(changes)) {
-            Ok(()) => tracing::info!(%partition, ?changes, "a change of members is proposed"),
-            Err(error) => tracing::warn!(%partition, ?changes, %error, "Raft dropped a change of members"),
-        }
-    }
-
-    /// Makes a node a member that has introduced itself: a learner at first, and a voter by itself when it has caught up.
-    pub fn add_node(&mut self, node: NodeId) -> Result<(), NotChanged> {
-        self.can_change()?;
-        if self.state.members.has_node(node) {
-            return Err(NotChanged::IsSo);
-        }
-        self.belonging.is_heard(node, self.now).ok_or(NotChanged::Unheard)?;
-        self.belonging.wanted.insert(node, self.now);
-        self.belonging.repeat_at = self.now;
-        Ok(())
-    }
-
-    /// Makes a node a member no more. One that leads hands over instead.
-    pub fn remove_node(&mut self, node: NodeId) -> Result<(), NotChanged> {
-        self.can_change()?;
-        let members = &self.state.members;
-        self.belonging.wanted.remove(&node);
-        let leaving: Vec<u64> = members.all().into_iter().filter(|member| node_of(*member) == node).collect();
-        if leaving.is_empty() {
-            return Err(NotChanged::IsSo);
-        }
-        let staying: Vec<u64> = members.voters.iter().copied().filter(|member| node_of(*member) != node).collect();
-        let raft = &self.raft.raft;
-        let is_alive = |member: &&u64| **member == raft.id || raft.prs().get(**member).is_some_and(|p| p.recent_active);
-        if staying.is_empty() || 2 * staying.iter().filter(is_alive).count() <= staying.len() {
-            return Err(NotChanged::TooFew);
-        }
-        if node == self.config.node {
-            self.hand_over_whole();
-            return Err(NotChanged::Leads);
-        }
-        let changes: Vec<Change> = leaving.into_iter().map(Change::Remove).collect();
-        self.change_members(&changes);
-        Ok(())
-    }
-
-    fn can_change(&self) -> Result<(), NotChanged> {
-        let raft = &self.raft.raft;
-        match () {
-            () if !self.is_leader() => Err(NotChanged::NotLeader),
-            () if !raft.commit_to_current_term() || raft.has_pending_conf() || self.state.members.is_joint() => {
-                Err(NotChanged::UnderWay)
-            }
-            () => Ok(()),
-        }
-    }
-
-    /// The members have changed by an entry: Raft must know, and agree.
-    pub(super) fn follow_members(&mut self, index: u64, data: &[u8]) -> Result<(), OpenError> {
-        let refuse = |error: String| OpenError::Config(format!("the change of members at log entry {index}: {error}"));
-        let mut change = raft::eraftpb::ConfChangeV2::default();
-        protobuf::Message::merge_from_bytes(&mut change, data).map_err(|error| refuse(error.to_string()))?;
-        let conf = self.raft.apply_conf_change(&change).map_err(|error| refuse(error.to_string()))?;
-        let set = |ids: &[u64]| ids.iter().copied().collect();
-        let members =
-            Members { voters: set(&conf.voters), outgoing: set(&conf.voters_outgoing), learners: set(&conf.learners) };
-        if members != self.state.members {
-            return Err(refuse(format!("Raft has {members:?}, the log {:?}", self.state.members)));
-        }
-        self.belonging.changed_at = index;
-        self.belonging.wanted.retain(|node, _| !members.has_node(*node));
-        if self.is_leaving() {
-            self.hand_over_whole();
-        } else if self.is_leader() && !members.has(self.raft.raft.id) {
-            self.step_down();
-        }
-        self.election.settle(&mut self.raft);
-        self.outputs.push_back(Output::MembersChanged { nodes: members.all().into_iter().map(node_of).collect() });
-        Ok(())
-    }
-
-    /// Whether it leads a change of members that it does not survive.
-    pub(super) fn is_leaving(&self) -> bool {
-        let members = &self.state.members;
-        self.is_leader() && members.is_joint() && !members.voters.contains(&self.raft.raft.id)
-    }
-
-    /// It led until the end of its membership: Raft would go on with a leader that it has no progress of.
-    fn step_down(&mut self) {
-        self.call_for_another();
-        tracing::warn!(partition = %self.config.partition, "it led until it was a member no more");
-        let term = self.raft.raft.term;
-        self.raft.raft.become_follower(term, INVALID_ID);
-    }
-
-    /// A leader that leads no more from now on: the others need not find out by its silence.
-    pub(super) fn call_for_another(&mut self) {
-        let raft = &self.raft.raft;
-        if raft.state != StateRole::Leader {
-            return;
-        }
-        let (from, term) = (raft.id, raft.term);
-        let able = self.state.members.voters.iter().filter(|to| **to != from && self.is_fit(node_of(**to)));
-        let next = able.max_by_key(|to| raft.prs().get(**to).map_or(0, |progress| progress.matched)).copied();
-        if let Some(to) = next {
-            let mut message = Message::default();
-            message.set_msg_type(MessageType::MsgTimeoutNow);
-            (message.from, message.to, message.term) = (from, to, term);
-            let payload = Envelope::Raft(Box::new(message)).encode();
-            self.outputs.push_back(Output::Send { to: node_of(to), payload });
-        }
-    }
-
-    /// Whether a node has not lately said what speaks against its leading.
-    pub(super) fn is_fit(&self, node: NodeId) -> bool {
-        !self.quarantine.reports(node, self.now) && !self.scarcity.says(node, self.now)
-    }
-
-    /// It leads no more: what an operator asked of it is to be asked of the next leader.
-    pub(super) fn forget_wanted(&mut self) {
-        self.belonging.wanted.clear();
-    }
-
-    /// Raft learns how far the log has been applied. It ends a change of members by itself then, which a leader must not
-    /// that has to hand over before: the next one does.
-    pub(super) fn tell_applied(&mut self) {
-        if self.is_leaving() {
-            self.raft.raft.pending_conf_index = u64::MAX;
-        }
-        self.raft.advance_apply_to(self.state.cursor.index);
     }
 }

@@ -50,6 +50,9 @@ impl<M: StateMachine, L: LogStore> Replica<M, L> {
             return false;
         }
         let raft = &self.raft.raft;
+        if raft.state == StateRole::Leader {
+            self.belonging.answered.insert(message.from, self.now);
+        }
         if message.get_msg_type() == MessageType::MsgHeartbeat && message.commit > raft.raft_log.last_index() {
             // Nobody may make this replica believe that what it does not have is committed.
             message.commit = raft.raft_log.committed;

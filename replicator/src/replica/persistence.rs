@@ -206,8 +206,7 @@ impl<M: StateMachine, L: LogStore> Replica<M, L> {
                 }
                 self.checkpoint.installed(&self.state.cursor);
                 self.belonging.changed_at = self.state.cursor.index;
-                let nodes = self.state.members.all().into_iter().map(node_of).collect();
-                self.outputs.push_back(Output::MembersChanged { nodes });
+                self.tell_members();
                 self.outputs.push_back(Output::SnapshotInstalled { position: self.state.cursor.position });
                 let (number, ticket, messages) = (install.number, install.append.ticket, install.messages);
                 self.persistence.held.push_back(Held { number, ticket, messages });

@@ -274,7 +274,9 @@ impl<M: StateMachine, L: LogStore> Replica<M, L> {
     /// Whether a quorum, this replica included, is broken at this spot.
     fn is_agreed(&self, spot: Spot) -> bool {
         let voters = &self.state.members.voters;
-        let says_so = |node| self.quarantine.reports.get(&node).is_some_and(|(known, _)| *known == spot);
+        let reports = &self.quarantine.reports;
+        let lately = |at: Timestamp| self.now <= at.plus_nanos(REPORT_LASTS_NS);
+        let says_so = |node| reports.get(&node).is_some_and(|(known, at)| *known == spot && lately(*at));
         let agree = voters.iter().filter(|voter| **voter == self.raft.raft.id || says_so(node_of(**voter)));
         agree.count() > voters.len() / 2
     }

@@ -147,6 +147,14 @@ impl<M: StateMachine> State<M> {
             }
             Kind::Quarantine(spot) if !self.skip.contains(&spot) => return Err(NotApplied::Executed(spot)),
             Kind::Quarantine(_) => None,
+            Kind::Drain { node, begins } => {
+                match begins && self.members.has_node(node) {
+                    true => self.members.places.draining.insert(node),
+                    false => self.members.places.draining.remove(&node),
+                };
+                audience.tell(Output::MembersChanged { members: self.members.clone(), index: self.cursor.index + 1 });
+                None
+            }
             Kind::OpenSession(nonce) => match self.sessions.open(nonce, position, now) {
                 Ok(session) => Some(Output::SessionOpened { nonce, session }),
                 Err(refusal) => refused(command.kind, refusal, 0),

@@ -366,7 +366,8 @@ impl World {
                     }
                 }
                 Output::LeaderChanged { partition, leader } => self.leader_known(number, partition, leader),
-                Output::SessionOpened(_) => {}
+                // Its nodes are those of the plan, wherever logs say that they are.
+                Output::SessionOpened(_) | Output::Nodes(_) | Output::MembersAnswer { .. } => {}
             }
         }
         let due = self.gateways[number].client.next_timeout().map(|at| self.instants.moment(at).max(self.now));

@@ -2,8 +2,10 @@
 
 use std::fmt;
 
+use node::HostInput;
 use replicator::Space;
 use wire::NodeId;
+use wire::link::{ChangeMembers, MemberChange, Place};
 
 use super::clock::{MS, Moment};
 use super::machine;
@@ -321,7 +323,15 @@ impl World {
             is_done = false;
             // It is asked again: most of what it may refuse passes.
             self.with_host(leader, partition, |host| {
-                let _ = if joins { host.add_node(node) } else { host.remove_node(node) };
+                if !joins && !members.places.draining.contains(&node) {
+                    // As an operator does: it leads nothing before it goes.
+                    let change = MemberChange::Drain;
+                    let (place, instead_of) = (Place::default(), NodeId::default());
+                    let drain = ChangeMembers { partition, token: 0, change, node, place, instead_of };
+                    return host.on_input(HostInput::ChangeMembers(drain));
+                }
+                let _ =
+                    if joins { host.add_node(node, replicator::Joining::default()) } else { host.remove_node(node) };
             });
         }
         if is_done && !joins {

@@ -152,6 +152,7 @@ impl History {
             let (is_executed, origin) = match asked.kind {
                 Kind::Internal => (true, Origin::INTERNAL),
                 Kind::Quarantine(spot) => return Err(format!("{spot:?} was put aside, and nothing here panics")),
+                Kind::Drain { .. } => (false, Origin::INTERNAL),
                 Kind::OpenSession(nonce) => {
                     self.sessions.open(nonce, position, self.now);
                     (false, Origin::INTERNAL)

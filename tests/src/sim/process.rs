@@ -77,11 +77,10 @@ impl World {
         replica.snapshots.every_entries = self.plan.snapshot_every;
         replica.snapshots.tail_entries = self.plan.log_tail;
         replica.sessions.expiry_ns = self.plan.session_expiry_ns;
-        let nodes = self.plan.founders;
         let host = HostConfig {
             partitions: machine::partitions(self.plan.layout),
             mail: MailTiming { resend_ns: 50 * MS, ack_delay_ns: 20 * MS, ack_count: 64 },
-            preferred_leader: NodeId::new((u64::from(partition.get()) - 1) % nodes + 1),
+            preferred_leader: None,
             leader_stable_ns: self.plan.leader_stable_ns,
         };
         let node = &mut self.nodes[id.get() as usize - 1];

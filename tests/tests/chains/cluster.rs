@@ -62,7 +62,7 @@ impl Exchange {
                 listen,
                 peers: exchange.peers.iter().filter(|peer| peer.node != node).cloned().collect(),
                 tls: exchange.identity(&format!("node-{node}")),
-                partitions: PartitionPlacement::spread(1, 3),
+                partitions: PartitionPlacement::spread(1),
                 ledger: LEDGER,
                 tuning: Tuning::default(),
             };

@@ -5,7 +5,7 @@ use alloc::vec::Vec;
 
 use super::CodecError;
 use crate::command::{ApiKeyKind, Permissions};
-use crate::link::{Refusal, Role};
+use crate::link::{MemberChange, MemberOutcome, Place, Refusal, Role};
 use crate::{
     AccountId, AddressFormat, Amount, ApiKeyId, AssetId, BasisPoints, BookSequence, CancelCause, CancelRestriction,
     ChainFreeze, ChainHash, ChainId, ChainInput, ChainInputs, ClientSessionId, ClusterEpoch, DepositStage, FeeRate,
@@ -219,7 +219,24 @@ enumeration! {
     ApiKeyKind: u8, "u8: API key kind number";
     Role: u8, "u8: role number";
     Refusal: u8, "u8: refusal number";
+    MemberChange: u8, "u8: member change number";
+    MemberOutcome: u8, "u8: member outcome number";
     RejectReason: u16, "u16: reject reason number";
+}
+
+impl Field for Place {
+    const SIZE: usize = 18;
+    const UNIT: &'static str = "u128, u16: IPv6 address, port";
+
+    fn write(&self, to: &mut Writer<'_>) {
+        let (ip, port) = self.parts();
+        ip.write(to);
+        port.write(to);
+    }
+
+    fn read(from: &mut Reader<'_>) -> Result<Self, CodecError> {
+        Ok(Place::of_parts(u128::read(from)?, u16::read(from)?))
+    }
 }
 
 impl<F: Field> Field for Box<F> {

@@ -23,6 +23,16 @@ fn frames() -> Vec<Frame<'static>> {
         Frame::Ping(Ping { nonce: 1 }),
         Frame::Pong(Pong { nonce: 1 }),
         Frame::Leader(Leader { partition, leader, term: Term::new(4) }),
+        Frame::Members(MembersOf { partition, index: 9 }, b"places"),
+        Frame::ChangeMembers(ChangeMembers {
+            partition,
+            token: 6,
+            change: MemberChange::Add,
+            node: NodeId::new(4),
+            place: Place::of(Some((core::net::Ipv4Addr::LOCALHOST, 7104).into())),
+            instead_of: leader,
+        }),
+        Frame::MembersAnswer(MembersAnswer { partition, token: 6, outcome: MemberOutcome::UnderWay }),
         Frame::OpenSession(OpenSession { partition, nonce: 5 }),
         Frame::SessionOpened(SessionOpened { partition, nonce: 5, session }),
         Frame::Request(Request { partition, session, sequence, acknowledged_below: sequence }, b"command"),
@@ -82,9 +92,8 @@ fn body_cut_short_is_truncated_wherever_it_has_fixed_fields() {
     for frame in frames() {
         let bytes = encoded(&frame);
         let payload = match frame {
-            Frame::Request(_, p) | Frame::Reply(_, p) | Frame::Events(_, p) | Frame::Raft(_, p) | Frame::Mail(_, p) => {
-                p.len()
-            }
+            Frame::Request(_, p) | Frame::Reply(_, p) | Frame::Events(_, p) | Frame::Raft(_, p) => p.len(),
+            Frame::Mail(_, p) | Frame::Members(_, p) => p.len(),
             _ => 0,
         };
         for end in HEADER_LEN..bytes.len() - payload {
@@ -116,5 +125,25 @@ proptest! {
         if let Ok(frame) = Frame::decode(&body) {
             prop_assert_eq!(&encoded(&frame)[HEADER_LEN..], &body[..]);
         }
+    }
+}
+
+#[test]
+fn members_and_their_places_read_back_as_they_were() {
+    let v4 = "10.1.2.3:7101".parse().unwrap();
+    let v6 = "[2001:db8::1]:7101".parse().unwrap();
+    let places = [Some(v4), Some(v6), None];
+    let member = |(at, node): (usize, Option<core::net::SocketAddr>)| MemberPlace {
+        node: NodeId::new(at as u64 + 1),
+        place: Place::of(node),
+        votes: at != 1,
+        is_draining: at == 2,
+    };
+    let members: Vec<MemberPlace> = places.into_iter().enumerate().map(member).collect();
+    assert!(members.iter().map(|member| member.place.address()).eq(places));
+    let bytes = encode_places(&members);
+    assert_eq!(decode_places(&bytes), Ok(members));
+    for len in 0..bytes.len() {
+        assert!(decode_places(&bytes[..len]).is_err(), "{len} of {} bytes", bytes.len());
     }
 }

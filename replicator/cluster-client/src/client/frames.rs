@@ -38,6 +38,11 @@ impl Client {
                 let change = leadership.announce(node, leader.leader, leader.term);
                 self.on_change(leader.partition, change, now);
             }
+            Frame::Members(of, places) => self.on_members(of, places, now),
+            Frame::MembersAnswer(answer) => {
+                let (token, outcome) = (answer.token, answer.outcome);
+                self.outputs.push_back(Output::MembersAnswer { token, outcome });
+            }
             Frame::SessionOpened(opened) => self.on_session_opened(node, &opened, now),
             Frame::Reply(reply, payload) => {
                 self.confirm(node, reply.partition, now);

@@ -134,6 +134,7 @@ impl Scenario {
                 Output::Read { result, .. } => self.told.push(format!("read {result:?}")),
                 Output::SessionOpened(_) => self.told.push("opened".into()),
                 Output::Connect(_) | Output::Close(_) | Output::LeaderChanged { .. } => {}
+                Output::Nodes(_) | Output::MembersAnswer { .. } => {}
             }
         }
     }
@@ -473,3 +474,4 @@ fn bytes_of_another_protocol_close_the_connection() {
 }
 
 mod exactly_once;
+mod members;

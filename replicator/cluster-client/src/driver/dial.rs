@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::io;
 use std::net::SocketAddr;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use rustls::pki_types::pem::PemObject;
@@ -20,10 +20,26 @@ use crate::{ClusterConfig, ConfigError};
 /// A stopped process still accepts connections: only the handshake shows that nobody is there.
 const DIAL_TIMEOUT: Duration = Duration::from_secs(1);
 
+/// Where a node may be: where the configuration says, and where a log does. Who is there proves who it is.
+#[derive(Default)]
+struct Addresses {
+    configured: Option<SocketAddr>,
+    in_log: Option<SocketAddr>,
+    failures: usize,
+}
+
+impl Addresses {
+    /// One after the other while they fail.
+    fn next(&self) -> Option<SocketAddr> {
+        let known: Vec<SocketAddr> = self.configured.into_iter().chain(self.in_log).collect();
+        known.get(self.failures % known.len().max(1)).copied()
+    }
+}
+
 /// Connects to the nodes of one cluster as one client.
 pub(super) struct Dialer {
     connector: TlsConnector,
-    addresses: BTreeMap<NodeId, SocketAddr>,
+    addresses: Mutex<BTreeMap<NodeId, Addresses>>,
 }
 
 impl Dialer {
@@ -43,13 +59,37 @@ impl Dialer {
             .with_safe_default_protocol_versions()?
             .with_root_certificates(roots)
             .with_client_auth_cert(chain, key)?;
-        let addresses = config.nodes.iter().copied().collect();
+        let of = |address: &SocketAddr| Addresses { configured: Some(*address), ..Addresses::default() };
+        let addresses = Mutex::new(config.nodes.iter().map(|(node, address)| (*node, of(address))).collect());
         Ok(Dialer { connector: TlsConnector::from(Arc::new(tls)), addresses })
+    }
+
+    fn addresses(&self) -> MutexGuard<'_, BTreeMap<NodeId, Addresses>> {
+        self.addresses.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Nodes are where logs say, or else where the configuration does.
+    pub(super) fn learn(&self, nodes: &BTreeMap<NodeId, Option<SocketAddr>>) {
+        let mut addresses = self.addresses();
+        addresses.retain(|node, _| nodes.contains_key(node));
+        for (node, in_log) in nodes {
+            addresses.entry(*node).or_default().in_log = *in_log;
+        }
     }
 
     /// Connects to the node, which must show the certificate `node-ID`.
     pub(super) async fn dial(&self, node: NodeId) -> io::Result<TlsStream<TcpStream>> {
-        let address = *self.addresses.get(&node).ok_or(io::ErrorKind::AddrNotAvailable)?;
+        let address = self.addresses().get(&node).and_then(Addresses::next).ok_or(io::ErrorKind::AddrNotAvailable)?;
+        let dialed = self.dial_at(node, address).await;
+        if dialed.is_err()
+            && let Some(addresses) = self.addresses().get_mut(&node)
+        {
+            addresses.failures += 1;
+        }
+        dialed
+    }
+
+    async fn dial_at(&self, node: NodeId, address: SocketAddr) -> io::Result<TlsStream<TcpStream>> {
         let name = ServerName::try_from(format!("node-{node}")).map_err(io::Error::other)?;
         let connecting = async {
             let socket = TcpStream::connect(address).await?;

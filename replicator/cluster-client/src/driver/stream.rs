@@ -17,22 +17,48 @@ use crate::subscription::{Output, Subscription};
 
 const READ_BUFFER_LEN: usize = 64 * 1024;
 
+/// What others have learned of the cluster.
+pub(super) struct News {
+    /// Who leads the stream's partition.
+    pub(super) leader: watch::Receiver<Option<NodeId>>,
+    /// The cluster's nodes.
+    pub(super) nodes: watch::Receiver<Vec<NodeId>>,
+}
+
+impl News {
+    /// Waits for the next and passes it on; `false` when none will come.
+    async fn next(&mut self, subscription: &mut Subscription) -> bool {
+        tokio::select! {
+            changed = self.leader.changed() => {
+                let known = *self.leader.borrow_and_update();
+                subscription.on_leader(known, Instant::now());
+                changed.is_ok()
+            }
+            changed = self.nodes.changed() => {
+                let known = self.nodes.borrow_and_update().clone();
+                subscription.on_nodes(known, Instant::now());
+                changed.is_ok()
+            }
+        }
+    }
+}
+
 pub(super) async fn run(
     mut subscription: Subscription,
     dialer: Arc<Dialer>,
-    mut leader: watch::Receiver<Option<NodeId>>,
+    mut news: News,
     items: mpsc::Sender<StreamItem>,
 ) {
     let mut buffer = vec![0; READ_BUFFER_LEN];
     let mut stream: Option<TlsStream<TcpStream>> = None;
-    let known = *leader.borrow_and_update();
+    let known = *news.leader.borrow_and_update();
     subscription.on_leader(known, Instant::now());
     loop {
         if !deliver(&mut subscription, &items).await {
             return;
         }
         if let Some(output) = subscription.poll_output() {
-            perform(output, &mut subscription, &dialer, &mut stream, &mut leader).await;
+            perform(output, &mut subscription, &dialer, &mut stream, &mut news).await;
             continue;
         }
         let now = Instant::now();
@@ -46,12 +72,10 @@ pub(super) async fn run(
                     subscription.on_closed(Instant::now());
                 }
             },
-            changed = leader.changed() => {
-                if changed.is_err() {
+            is_news = news.next(&mut subscription) => {
+                if !is_news {
                     return;
                 }
-                let known = *leader.borrow_and_update();
-                subscription.on_leader(known, Instant::now());
             }
             () = tokio::time::sleep_until(due.into()) => subscription.on_timeout(Instant::now()),
             () = items.closed() => return,
@@ -81,13 +105,13 @@ async fn perform(
     subscription: &mut Subscription,
     dialer: &Dialer,
     stream: &mut Option<TlsStream<TcpStream>>,
-    leader: &mut watch::Receiver<Option<NodeId>>,
+    news: &mut News,
 ) {
     match output {
         Output::Close => *stream = None,
         Output::Connect(node) => {
             *stream = None;
-            dial(node, subscription, dialer, stream, leader).await;
+            dial(node, subscription, dialer, stream, news).await;
         }
         Output::Send(bytes) => {
             if let Some(to) = stream
@@ -107,7 +131,7 @@ async fn dial(
     subscription: &mut Subscription,
     dialer: &Dialer,
     stream: &mut Option<TlsStream<TcpStream>>,
-    leader: &mut watch::Receiver<Option<NodeId>>,
+    news: &mut News,
 ) {
     let mut dialing = std::pin::pin!(dialer.dial(node));
     while subscription.is_connecting_to(node) {
@@ -122,12 +146,10 @@ async fn dial(
                     subscription.on_closed(Instant::now());
                 }
             },
-            changed = leader.changed() => {
-                if changed.is_err() {
+            is_news = news.next(subscription) => {
+                if !is_news {
                     return subscription.on_closed(Instant::now());
                 }
-                let known = *leader.borrow_and_update();
-                subscription.on_leader(known, Instant::now());
             }
         }
     }

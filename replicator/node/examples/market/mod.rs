@@ -76,7 +76,7 @@ impl Bench {
         let config = HostConfig {
             partitions: vec![PARTITION],
             mail: MailTiming { resend_ns: 50_000_000, ack_delay_ns: 20_000_000, ack_count: 64 },
-            preferred_leader: NODE,
+            preferred_leader: Some(NODE),
             leader_stable_ns: 2_000_000_000,
         };
         let machine = Machine::new(cells, Box::new(Nowhere));

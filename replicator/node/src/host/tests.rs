@@ -107,7 +107,7 @@ impl World {
         let config = HostConfig {
             partitions: vec![LEDGER, MARKET],
             mail: MailTiming { resend_ns: 50 * MS, ack_delay_ns: 20 * MS, ack_count: 64 },
-            preferred_leader: NodeId::new(u64::from(partition.get())),
+            preferred_leader: Some(NodeId::new(u64::from(partition.get()))),
             leader_stable_ns: 2_000 * MS,
         };
         let disk = &self.disks[&(node, partition)];

@@ -74,7 +74,7 @@ impl Bed {
             listen,
             peers: peers.map(|other| PeerConfig { node: id_of(other), addr: self.addresses[other] }).collect(),
             tls: self.authority.identity(&format!("node-{}", at + 1)),
-            partitions: PartitionPlacement::spread(self.partitions, self.nodes.len() as u64),
+            partitions: PartitionPlacement::spread(self.partitions),
             ledger: LEDGER,
             tuning: self.tuning.clone(),
         }

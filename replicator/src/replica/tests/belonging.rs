@@ -5,7 +5,7 @@ use wire::NodeId;
 use super::{Bench, small_snapshots};
 use crate::members::node_of;
 use crate::sim::{Cluster, Faults, Tally};
-use crate::{NotChanged, ReplicaConfig, Role};
+use crate::{Joining, NotChanged, ReplicaConfig, Role};
 
 fn voters(bench: &Bench) -> Vec<NodeId> {
     let status = bench.cluster.replica(bench.leader()).unwrap().status();
@@ -112,12 +112,17 @@ fn three_nodes_become_five_and_three_others_remain() {
         let session = bench.open_session(7);
         bench.execute(session, 1, 60);
         let leader = bench.leader();
-        assert_eq!(bench.cluster.replica_mut(leader).unwrap().add_node(NodeId::new(4)), Err(NotChanged::Unheard));
+        assert_eq!(
+            bench.cluster.replica_mut(leader).unwrap().add_node(NodeId::new(4), Joining::default()),
+            Err(NotChanged::Unheard)
+        );
         let new = [bench.cluster.grow(), bench.cluster.grow()];
         bench.step(300);
         let mut sequence = 60;
         for node in new {
-            ask(&mut bench, |bench, leader| bench.cluster.replica_mut(leader).unwrap().add_node(node));
+            ask(&mut bench, |bench, leader| {
+                bench.cluster.replica_mut(leader).unwrap().add_node(node, Joining::default())
+            });
             bench.execute(session, sequence + 1, sequence + 20);
             sequence += 20;
             bench.until("it votes", |bench| voters(bench).contains(&node));
@@ -265,7 +270,7 @@ fn a_node_that_was_taken_in_and_let_go_by_another_leader_stays_out() {
     let first = bench.leader();
     let fourth = bench.cluster.grow();
     bench.step(300);
-    ask(&mut bench, |bench, leader| bench.cluster.replica_mut(leader).unwrap().add_node(fourth));
+    ask(&mut bench, |bench, leader| bench.cluster.replica_mut(leader).unwrap().add_node(fourth, Joining::default()));
     bench.until("it votes", |bench| voters(bench).contains(&fourth));
     assert_eq!(bench.leader(), first);
     let second = bench.standbys()[0];
@@ -278,4 +283,80 @@ fn a_node_that_was_taken_in_and_let_go_by_another_leader_stays_out() {
     bench.until("the first leads", |bench| bench.cluster.leader() == Some(first));
     bench.step(2_000);
     assert_eq!(voters(&bench), nodes(&[1, 2, 3]));
+}
+
+/// The newcomer's place and whom it replaces are in the log: the leader that asked for it need not be the one that ends it.
+#[test]
+fn a_newcomer_takes_the_place_of_a_member_in_one_change_under_any_leader() {
+    for configure in [(|_| {}) as fn(&mut ReplicaConfig), small_snapshots] {
+        let mut bench = Bench::with(3, configure);
+        let session = bench.open_session(7);
+        bench.execute(session, 1, 40);
+        let (first, leaving) = (bench.leader(), bench.leader());
+        let next = bench.standbys()[0];
+        let fourth = bench.cluster.grow();
+        bench.step(300);
+        let at = Some((std::net::Ipv4Addr::LOCALHOST, 7104).into());
+        let how = Joining { at, instead_of: Some(leaving) };
+        ask(&mut bench, |bench, leader| bench.cluster.replica_mut(leader).unwrap().add_node(fourth, how));
+        bench.cluster.replica_mut(first).unwrap().transfer_leadership(next);
+        let others: Vec<NodeId> = nodes(&[1, 2, 3, 4]).into_iter().filter(|node| *node != leaving).collect();
+        bench.until("it has replaced the first leader", |bench| {
+            bench.cluster.leader().is_some_and(|leader| leader != leaving) && voters(bench) == others
+        });
+        bench.execute(session, 41, 60);
+        bench.cluster.crash(leaving);
+        bench.await_agreement();
+        for node in others {
+            let places = bench.cluster.replica(node).unwrap().status().members.places;
+            assert_eq!(places.at.get(&fourth).copied(), at);
+            assert!(places.replaced.is_empty());
+        }
+    }
+}
+
+#[test]
+fn who_is_to_lead_nothing_is_in_the_log_and_in_snapshots() {
+    let mut bench = Bench::with(3, small_snapshots);
+    let session = bench.open_session(7);
+    let draining = bench.standbys()[0];
+    let drain = |bench: &mut Bench, node, begins| {
+        let leader = bench.leader();
+        bench.cluster.replica_mut(leader).unwrap().drain_node(node, begins)
+    };
+    assert_eq!(drain(&mut bench, NodeId::new(9), true), Err(NotChanged::Unknown));
+    assert_eq!(drain(&mut bench, draining, false), Err(NotChanged::IsSo));
+    assert_eq!(drain(&mut bench, draining, true), Ok(()));
+    bench.execute(session, 1, 60);
+    bench.await_agreement();
+    assert_eq!(drain(&mut bench, draining, true), Err(NotChanged::IsSo));
+    for node in nodes(&[1, 2, 3]) {
+        bench.cluster.crash(node);
+        bench.cluster.start(node).unwrap();
+        bench.await_leader();
+        bench.await_agreement();
+        let status = bench.cluster.replica(node).unwrap().status();
+        assert_eq!(status.members.places.draining, [draining].into());
+    }
+    assert_eq!(drain(&mut bench, draining, false), Ok(()));
+    bench.until("it may lead", |bench| {
+        bench.cluster.running().all(|(_, replica)| replica.status().members.places.draining.is_empty())
+    });
+}
+
+/// Raft forgets who was active each time that it checks its quorum.
+#[test]
+fn a_removal_is_possible_at_any_moment_while_all_are_alive() {
+    let mut bench = Bench::new(4);
+    let leaving = bench.standbys()[0];
+    bench.step(500);
+    for _ in 0..400 {
+        bench.step(1);
+        let leader = bench.leader();
+        let staying = nodes(&[1, 2, 3, 4]).into_iter().filter(|node| *node != leaving);
+        let replica = bench.cluster.replica(leader).unwrap();
+        let status = replica.status();
+        let alive = staying.filter_map(|node| status.members.voter_of(node)).filter(|voter| replica.is_alive(*voter));
+        assert_eq!(alive.count(), 3);
+    }
 }

@@ -1,0 +1,201 @@
+//! `mainstay ctl cluster status`: who has replicas of each partition, what they do there, and how far behind they are.
+
+use std::collections::BTreeMap;
+use std::fmt::Write as _;
+use std::time::Duration;
+
+use miette::IntoDiagnostic;
+use serde::{Deserialize, Serialize};
+
+use super::Place;
+use crate::http;
+
+/// A page of a frozen process never comes.
+const ANSWER_WITHIN: Duration = Duration::from_secs(2);
+
+/// `mainstay ctl cluster`.
+#[derive(Debug, clap::Subcommand)]
+pub enum Command {
+    /// Show each partition's voters and learners, who leads, who drains, and who is how far behind.
+    Status {
+        /// As JSON, for scripts.
+        #[arg(long)]
+        json: bool,
+    },
+}
+
+/// What is read of a node's `/status`.
+#[derive(Debug, Deserialize)]
+struct NodePage {
+    partitions: Vec<Replica>,
+}
+
+#[derive(Debug, Clone, Deserialize)]
+struct Replica {
+    partition: u16,
+    role: String,
+    term: u64,
+    voters: Vec<u64>,
+    learners: Vec<u64>,
+    changing: bool,
+    draining: Vec<u64>,
+    position: u64,
+    standbys: Vec<Behind>,
+    catching_up: Vec<Behind>,
+}
+
+#[derive(Debug, Clone, Copy, Deserialize)]
+struct Behind {
+    node: u64,
+    behind: u64,
+}
+
+/// A partition and its members.
+#[derive(Debug, PartialEq, Eq, Serialize)]
+struct Partition {
+    partition: u16,
+    leader: Option<u64>,
+    term: u64,
+    /// Whether its members are being changed.
+    changing: bool,
+    members: Vec<Member>,
+}
+
+/// A node's part in a partition.
+#[derive(Debug, PartialEq, Eq, Serialize)]
+struct Member {
+    node: u64,
+    /// `leader`, `voter` or `learner`.
+    role: &'static str,
+    draining: bool,
+    /// Log entries that it is not known to have; `null` where no leader says so.
+    behind: Option<u64>,
+    /// Up to where it has applied the log; `null` when it does not answer.
+    position: Option<u64>,
+}
+
+/// Does what was asked.
+pub async fn run(place: &Place, command: Command) -> miette::Result<()> {
+    let Command::Status { json } = command;
+    let mut pages = BTreeMap::new();
+    for node in &place.state()?.nodes {
+        let page = http::get(&format!("{}/status", node.http), ANSWER_WITHIN).await;
+        if let Some(page) = page.and_then(|(_, body)| serde_json::from_slice::<NodePage>(&body).ok()) {
+            pages.insert(node.id, page);
+        }
+    }
+    let partitions = partitions(&pages);
+    let text = match json {
+        true => serde_json::to_string(&partitions).into_diagnostic()? + "\n",
+        false => words(&partitions),
+    };
+    print!("{text}");
+    Ok(())
+}
+
+/// Each partition as its leader sees it, or whoever has applied most.
+fn partitions(pages: &BTreeMap<u64, NodePage>) -> Vec<Partition> {
+    let mut replicas: BTreeMap<u16, Vec<(u64, &Replica)>> = BTreeMap::new();
+    for (node, page) in pages {
+        for replica in &page.partitions {
+            replicas.entry(replica.partition).or_default().push((*node, replica));
+        }
+    }
+    replicas.into_iter().filter_map(|(partition, replicas)| partition_of(partition, &replicas)).collect()
+}
+
+fn partition_of(partition: u16, replicas: &[(u64, &Replica)]) -> Option<Partition> {
+    let leader = replicas.iter().filter(|(_, replica)| replica.role == "leader").max_by_key(|(_, it)| it.term);
+    let (_, view) = *leader.or_else(|| replicas.iter().max_by_key(|(_, replica)| replica.position))?;
+    let leader = leader.map(|(node, _)| *node);
+    let member = |id: u64, votes: bool| Member {
+        node: id,
+        role: match votes {
+            true if leader == Some(id) => "leader",
+            true => "voter",
+            false => "learner",
+        },
+        draining: view.draining.contains(&id),
+        behind: match leader {
+            Some(leader) if leader == id => Some(0),
+            _ => view.standbys.iter().chain(&view.catching_up).find(|it| it.node == id).map(|it| it.behind),
+        },
+        position: replicas.iter().find(|(node, _)| *node == id).map(|(_, replica)| replica.position),
+    };
+    // Whoever votes while it learns anew, after the loss of its disk, is one member.
+    let learners = view.learners.iter().filter(|id| !view.voters.contains(id));
+    let mut members: Vec<Member> = view.voters.iter().map(|id| member(*id, true)).collect();
+    members.extend(learners.map(|id| member(*id, false)));
+    members.sort_by_key(|member| member.node);
+    Some(Partition { partition, leader, term: view.term, changing: view.changing, members })
+}
+
+fn words(partitions: &[Partition]) -> String {
+    let mut text = String::new();
+    let mut line = |line: std::fmt::Arguments<'_>| {
+        // A string takes everything.
+        let _ = writeln!(text, "{line}");
+    };
+    line(format_args!("{:<9}  {:<7}  {:<8}  {:>12}  {:>8}", "partition", "node", "role", "position", "behind"));
+    for partition in partitions {
+        for member in &partition.members {
+            let number = |it: Option<u64>| it.map_or_else(|| "?".to_owned(), |it| it.to_string());
+            let (position, behind) = (number(member.position), number(member.behind));
+            let name = format!("node-{}", member.node);
+            let notes = match (member.position, member.draining) {
+                (None, _) => "  does not answer",
+                (_, true) => "  drains",
+                _ => "",
+            };
+            let (number, role) = (partition.partition, member.role);
+            line(format_args!("{number:<9}  {name:<7}  {role:<8}  {position:>12}  {behind:>8}{notes}"));
+        }
+        if partition.leader.is_none() {
+            line(format_args!("{:<9}  has no leader", partition.partition));
+        }
+        if partition.changing {
+            line(format_args!("{:<9}  its members are being changed", partition.partition));
+        }
+    }
+    text
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn replica(role: &str, voters: &[u64], learners: &[u64], position: u64) -> Replica {
+        let behind = |nodes: &[u64]| nodes.iter().map(|node| Behind { node: *node, behind: 7 }).collect();
+        let is_leader = role == "leader";
+        Replica {
+            partition: 1,
+            role: role.into(),
+            term: 3,
+            voters: voters.into(),
+            learners: learners.into(),
+            changing: !learners.is_empty(),
+            draining: vec![2],
+            position,
+            standbys: if is_leader { behind(voters) } else { Vec::new() },
+            catching_up: if is_leader { behind(learners) } else { Vec::new() },
+        }
+    }
+
+    #[test]
+    fn a_partition_is_shown_as_its_leader_sees_it() {
+        let page = |replica| NodePage { partitions: vec![replica] };
+        let pages = [
+            (1, page(replica("leader", &[1, 2, 3], &[4], 100))),
+            (2, page(replica("standby", &[1, 2, 3], &[], 101))),
+            (4, page(replica("learner", &[1, 2, 3], &[4], 40))),
+        ];
+        let shown = partitions(&BTreeMap::from(pages));
+        let roles: Vec<(u64, &str, Option<u64>)> =
+            shown[0].members.iter().map(|member| (member.node, member.role, member.behind)).collect();
+        let wanted = [(1, "leader", Some(0)), (2, "voter", Some(7)), (3, "voter", Some(7)), (4, "learner", Some(7))];
+        assert_eq!(roles, wanted);
+        assert!(shown[0].changing && shown[0].members[1].draining);
+        assert_eq!(shown[0].members[2].position, None, "node 3 does not answer");
+        assert!(words(&shown).contains("does not answer"));
+    }
+}

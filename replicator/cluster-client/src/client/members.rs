@@ -1,0 +1,81 @@
+//! Who the nodes of the cluster are: those of the configuration, and those that the partitions' logs name.
+//!
+//! A node of the configuration is never given up, whatever a node says that may itself have been removed. One that only a
+//! log named is, when none does any more.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::net::SocketAddr;
+use std::time::Instant;
+
+use wire::link::{ChangeMembers, Frame, MemberPlace, MembersOf, decode_places};
+use wire::{NodeId, PartitionId};
+
+use super::connection::Connection;
+use super::{Client, Output};
+
+/// What is known of members.
+#[derive(Debug, Default)]
+pub(super) struct Known {
+    configured: BTreeSet<NodeId>,
+    /// By the log index of the newest news.
+    partitions: BTreeMap<PartitionId, (u64, Vec<MemberPlace>)>,
+}
+
+impl Known {
+    pub(super) fn new(configured: &[NodeId]) -> Known {
+        Known { configured: configured.iter().copied().collect(), partitions: BTreeMap::new() }
+    }
+
+    /// Everybody, and where logs say that they are.
+    fn nodes(&self) -> BTreeMap<NodeId, Option<SocketAddr>> {
+        let configured = self.configured.iter().map(|node| (*node, None));
+        let members = self.partitions.values().flat_map(|(_, members)| members);
+        // Without an address it cannot be reached, unless the configuration has one.
+        let named = members.map(|member| (member.node, member.place.address())).filter(|(_, at)| at.is_some());
+        configured.chain(named).collect()
+    }
+}
+
+impl Client {
+    /// Who has a replica of the partition, as far as is known.
+    pub fn members(&self, partition: PartitionId) -> Option<&[MemberPlace]> {
+        self.known.partitions.get(&partition).map(|(_, members)| members.as_slice())
+    }
+
+    /// Asks the partition's leader for other members; `None` when none can be asked now. The answer is an output with this
+    /// token, and may never come.
+    pub fn change_members(&mut self, wish: ChangeMembers, now: Instant) -> Option<u64> {
+        let token = self.next_key();
+        self.lead(wish.partition, now);
+        let (connection, is_confirmed) = self.leader_connection(wish.partition, now)?;
+        is_confirmed.then(|| {
+            connection.send(&Frame::ChangeMembers(ChangeMembers { token, ..wish }));
+            token
+        })
+    }
+
+    /// A log says who has a replica of its partition.
+    pub(super) fn on_members(&mut self, of: MembersOf, places: &[u8], now: Instant) {
+        let Ok(members) = decode_places(places) else { return };
+        if self.known.partitions.get(&of.partition).is_some_and(|(index, _)| *index > of.index) {
+            return;
+        }
+        let before = self.known.nodes();
+        self.known.partitions.insert(of.partition, (of.index, members));
+        let nodes = self.known.nodes();
+        if nodes == before {
+            return;
+        }
+        for node in before.keys().filter(|node| !nodes.contains_key(node)) {
+            tracing::info!(%node, "the node has left the cluster");
+            self.give_up(*node, now);
+            self.connections.remove(node);
+        }
+        for (node, address) in nodes.iter().filter(|(node, _)| !before.contains_key(node)) {
+            tracing::info!(%node, ?address, "the node has joined the cluster");
+            self.connections.insert(*node, Connection::new(now));
+            self.wake(now);
+        }
+        self.outputs.push_back(Output::Nodes(nodes));
+    }
+}
