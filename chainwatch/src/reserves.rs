@@ -112,7 +112,7 @@ impl Tree {
         let below_root = &self.rows[..self.rows.len() - 1];
         let other = |(height, row): (usize, &Vec<Node>)| {
             let at = leaf >> height;
-            let side = if at % 2 == 0 { Side::Right } else { Side::Left };
+            let side = if at.is_multiple_of(2) { Side::Right } else { Side::Left };
             (side, row[at ^ 1])
         };
         Some(below_root.iter().enumerate().map(other).collect())
