@@ -14,6 +14,8 @@ mod config;
 pub mod errors;
 pub mod exchange;
 mod feed;
+#[doc(hidden)]
+pub mod fuzz;
 mod gateway;
 pub mod http;
 pub mod market_data;

@@ -1,6 +1,6 @@
 //! What the gateway counts about itself, for Prometheus.
 
-use std::sync::atomic::AtomicU64;
+use std::sync::atomic::{AtomicU64, Ordering};
 
 use prometheus_client::encoding::EncodeLabelSet;
 use prometheus_client::encoding::text;
@@ -26,6 +26,13 @@ pub struct Metrics {
     pub slow_clients: Counter,
     /// The furthest position read, per partition.
     positions: Family<PartitionLabels, Gauge<i64, std::sync::atomic::AtomicI64>>,
+    /// By kind of market stream.
+    subscribers: Family<StreamLabels, Gauge<u64, AtomicU64>>,
+    events: Family<StreamLabels, Counter>,
+    deliveries: Family<StreamLabels, Counter>,
+    /// What waits, and how much may.
+    queued: Family<QueueLabels, Gauge<u64, AtomicU64>>,
+    queue_limit: Family<QueueLabels, Gauge<u64, AtomicU64>>,
     /// Level changes that did not follow the ones before them.
     gaps: Gauge<u64, AtomicU64>,
 }
@@ -49,6 +56,16 @@ struct PartitionLabels {
     partition: u16,
 }
 
+#[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
+struct StreamLabels {
+    stream: &'static str,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
+struct QueueLabels {
+    queue: &'static str,
+}
+
 impl Default for Metrics {
     fn default() -> Metrics {
         let mut registry = Registry::with_prefix("mainstay_gateway");
@@ -65,9 +82,41 @@ impl Default for Metrics {
         registry.register("slow_clients", "WebSockets closed because the client did not read", slow_clients.clone());
         let positions = Family::default();
         registry.register("position", "The furthest log position read", positions.clone());
+        let subscribers = Family::default();
+        registry.register("stream_subscribers", "Subscriptions of market streams, by kind", subscribers.clone());
+        let events = Family::default();
+        registry.register("stream_events", "Events of market streams written, by kind", events.clone());
+        let deliveries = Family::default();
+        registry.register(
+            "stream_deliveries",
+            "Events of market streams queued for a client, by kind",
+            deliveries.clone(),
+        );
+        let queued = Family::default();
+        registry.register("queue_length", "Places in use", queued.clone());
+        let queue_limit = Family::default();
+        registry.register("queue_limit", "Places there are; beyond, clients are refused", queue_limit.clone());
         let gaps = Gauge::default();
-        registry.register("depth_gaps", "Level changes lost on their way; not 0: replace this gateway", gaps.clone());
-        Metrics { registry, requests, seconds, connections, websockets, slow_clients, positions, gaps }
+        registry.register(
+            "depth_gaps",
+            "Changes of books lost on their way; not 0: replace this gateway",
+            gaps.clone(),
+        );
+        Metrics {
+            registry,
+            requests,
+            seconds,
+            connections,
+            websockets,
+            slow_clients,
+            positions,
+            subscribers,
+            events,
+            deliveries,
+            queued,
+            queue_limit,
+            gaps,
+        }
     }
 }
 
@@ -97,7 +146,23 @@ impl Metrics {
             let labels = PartitionLabels { partition: partition.get() };
             self.positions.get_or_create(&labels).set(i64::try_from(position.get()).unwrap_or(i64::MAX));
         }
-        self.gaps.set(gateway.exchange.market_data().gaps());
+        let data = gateway.exchange.market_data();
+        self.gaps.set(data.gaps() + data.order_gaps());
+        for census in gateway.hub.census() {
+            let labels = StreamLabels { stream: census.stream };
+            self.subscribers.get_or_create(&labels).set(census.subscribers);
+            self.events.get_or_create(&labels).inner().store(census.events, Ordering::Relaxed);
+            self.deliveries.get_or_create(&labels).inner().store(census.deliveries, Ordering::Relaxed);
+        }
+        let limits = &gateway.limits;
+        let in_use = [
+            ("requests", limits.requests_max, gateway.requests.available_permits()),
+            ("connections", limits.connections_max, gateway.connections.available_permits()),
+        ];
+        for (queue, limit, free) in in_use {
+            self.queued.get_or_create(&QueueLabels { queue }).set(limit.saturating_sub(free) as u64);
+            self.queue_limit.get_or_create(&QueueLabels { queue }).set(limit as u64);
+        }
         let mut out = String::new();
         match text::encode(&mut out, &self.registry) {
             Ok(()) => out,

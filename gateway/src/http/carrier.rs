@@ -5,15 +5,15 @@ use crate::errors::{self, ApiError};
 use crate::params::Params;
 
 /// What was sent, before anybody is authenticated.
-pub(super) struct Carried {
+pub(crate) struct Carried {
     /// Query string and body; a name in both counts once, as the query has it.
-    pub(super) params: Params,
+    pub(crate) params: Params,
     /// Query string and body as they were sent, without the signature: what was signed.
-    pub(super) payload: Vec<u8>,
+    pub(crate) payload: Vec<u8>,
 }
 
 /// Takes query string and body apart.
-pub(super) fn read(query: &str, body: &[u8], content_type: Option<&str>) -> Result<Carried, ApiError> {
+pub(crate) fn read(query: &str, body: &[u8], content_type: Option<&str>) -> Result<Carried, ApiError> {
     let mut params = Params::from_urlencoded(query)?;
     let mut payload = unsigned(query).into_bytes();
     if !body.is_empty() {

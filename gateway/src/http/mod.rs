@@ -2,7 +2,7 @@
 //!
 //! What a client may cost is bounded here: sockets, the size and duration of heads and bodies, idle time.
 
-mod carrier;
+pub(crate) mod carrier;
 pub(crate) mod origin;
 pub(crate) mod outspoken;
 mod respond;

@@ -653,3 +653,35 @@ async fn a_request_that_is_named_is_answered_with_its_place_in_the_log() {
     let bad = server.call("GET", "/api/v3/time", "X-Trace-Id: a b\r\n", &[]).await;
     assert_eq!((bad.status, &bad.body["code"]), (400, &json!(-1100)));
 }
+
+#[tokio::test]
+async fn metrics_have_as_many_series_as_there_are_things_to_measure_whatever_clients_send() {
+    let server = server().await;
+    for number in 0..40 {
+        server.get(&format!("/api/v3/secret-{number}?symbol=SECRET{number}")).await;
+        server.get(&format!("/api/v3/depth?symbol=SECRET{number}")).await;
+        server
+            .call(
+                "GET",
+                "/api/v3/account",
+                &format!("X-MBX-APIKEY: SECRET{number}\r\nX-Trace-Id: secret-{number}\r\n"),
+                &[],
+            )
+            .await;
+        server.signed("POST", "/api/v3/order", &buy_with(&format!("newClientOrderId=secret-{number}"))).await;
+    }
+    let page = server.get("/metrics").await.body;
+    let page = page.as_str().unwrap();
+    assert!(!page.to_ascii_lowercase().contains("secret"), "a client's word is a label");
+    let series = page.lines().filter(|line| !line.starts_with('#')).count();
+    assert!(series < 400, "{series} series");
+    for wanted in [
+        r#"mainstay_gateway_requests_total{operation="/api/v3/depth",verb="GET",status="400",code="-1121"} 40"#,
+        r#"mainstay_gateway_requests_total{operation="/api/v3/order",verb="POST",status="200",code="0"} 40"#,
+        r#"mainstay_gateway_stream_subscribers{stream="trade"} 0"#,
+        r#"mainstay_gateway_queue_limit{queue="requests"} 8192"#,
+        r#"mainstay_gateway_queue_length{queue="connections"}"#,
+    ] {
+        assert!(page.contains(wanted), "{wanted} is missing in:\n{page}");
+    }
+}

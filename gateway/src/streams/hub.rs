@@ -1,7 +1,7 @@
 //! The subscriptions of every client, by market, and publishing to them.
 
 use std::collections::HashMap;
-use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock};
 
 use wire::{Symbol, Timestamp};
@@ -28,6 +28,28 @@ pub struct Hub {
     wanted: RwLock<HashMap<Symbol, usize>>,
     /// Streams of every market.
     all: Group,
+    counts: Arc<[Count; Kind::LABELS.len()]>,
+}
+
+/// What was told of one kind of stream.
+#[derive(Default)]
+struct Count {
+    subscribers: AtomicU64,
+    events: AtomicU64,
+    deliveries: AtomicU64,
+}
+
+/// What was told of one kind of stream, for metrics.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Census {
+    /// The kind's name.
+    pub stream: &'static str,
+    /// Subscriptions now.
+    pub subscribers: u64,
+    /// Events written so far.
+    pub events: u64,
+    /// Events queued for a subscriber so far.
+    pub deliveries: u64,
 }
 
 /// The streams of one market that somebody listens to.
@@ -43,6 +65,7 @@ pub(super) struct Topic {
     pub(super) name: StreamName,
     text: String,
     subscribers: Vec<Arc<Outbox>>,
+    counts: Arc<[Count; Kind::LABELS.len()]>,
     /// Depth of the running second of log time, of streams that speak once a second.
     second: Option<Second>,
     /// What was told last, of streams that follow a beat.
@@ -104,12 +127,16 @@ impl Formats {
 }
 
 impl Topic {
-    fn new(name: StreamName) -> Topic {
-        Topic { name, text: name.to_string(), subscribers: Vec::new(), second: None, told: Told::default() }
+    fn new(name: StreamName, counts: Arc<[Count; Kind::LABELS.len()]>) -> Topic {
+        let (text, subscribers) = (name.to_string(), Vec::new());
+        Topic { name, text, subscribers, counts, second: None, told: Told::default() }
     }
 
     /// Queues an event for every subscriber, wrapped once if anybody wants it so.
     pub(super) fn tell(&self, event: String, content: Content<'_>) {
+        let count = &self.counts[self.name.kind.label()];
+        count.events.fetch_add(1, Ordering::Relaxed);
+        count.deliveries.fetch_add(self.subscribers.len() as u64, Ordering::Relaxed);
         let mut formats = Formats::new(event);
         for subscriber in &self.subscribers {
             let checksum = match content {
@@ -178,10 +205,10 @@ impl Group {
         self.count.load(Ordering::Acquire) > 0
     }
 
-    fn add(&self, name: StreamName, outbox: &Arc<Outbox>) {
+    fn add(&self, name: StreamName, outbox: &Arc<Outbox>, counts: &Arc<[Count; Kind::LABELS.len()]>) {
         let mut topics = self.topics();
         let index = topics.iter().position(|topic| topic.name == name).unwrap_or_else(|| {
-            topics.push(Topic::new(name));
+            topics.push(Topic::new(name, Arc::clone(counts)));
             topics.len() - 1
         });
         if name.is_of_book() && outbox.is(Property::Snapshot) {
@@ -221,18 +248,31 @@ impl Hub {
         &self.all
     }
 
+    /// What was told so far, by kind of stream.
+    pub fn census(&self) -> impl Iterator<Item = Census> {
+        let read = |count: &AtomicU64| count.load(Ordering::Relaxed);
+        Kind::LABELS.into_iter().zip(self.counts.iter()).map(move |(stream, count)| Census {
+            stream,
+            subscribers: read(&count.subscribers),
+            events: read(&count.events),
+            deliveries: read(&count.deliveries),
+        })
+    }
+
     fn add(&self, name: StreamName, outbox: &Arc<Outbox>) {
+        self.counts[name.kind.label()].subscribers.fetch_add(1, Ordering::Relaxed);
         if name.is_of_all() {
-            return self.all.add(name, outbox);
+            return self.all.add(name, outbox, &self.counts);
         }
         // Adding under the table's lock: a group is never dropped between being found and being used.
         let mut groups = self.groups.write().unwrap_or_else(PoisonError::into_inner);
-        groups.entry(name.symbol).or_default().add(name, outbox);
+        groups.entry(name.symbol).or_default().add(name, outbox, &self.counts);
         let mut wanted = self.wanted.write().unwrap_or_else(PoisonError::into_inner);
         *wanted.entry(name.symbol).or_default() += usize::from(name.kind == Kind::Orders);
     }
 
     fn remove(&self, name: &StreamName, outbox: &Arc<Outbox>) {
+        self.counts[name.kind.label()].subscribers.fetch_sub(1, Ordering::Relaxed);
         if name.is_of_all() {
             self.all.remove(name, outbox);
             return;

@@ -15,7 +15,7 @@ mod outbox;
 
 pub use beat::{BEAT, run_beat};
 pub use frame::Frame;
-pub use hub::{Hub, STREAMS_MAX, SubscribeError, Subscriber};
+pub use hub::{Census, Hub, STREAMS_MAX, SubscribeError, Subscriber};
 pub use name::{Kind, Pace, StreamName};
 pub use outbox::{Bounds, Content, Outbox, Property, Taken};
 

@@ -61,6 +61,50 @@ pub enum Kind {
     AllBookTickers,
 }
 
+impl Kind {
+    /// What metrics call it: there are as many as there are kinds, whatever clients ask for.
+    pub const LABELS: [&'static str; 16] = [
+        "depth",
+        "partial_depth",
+        "trade",
+        "agg_trade",
+        "book_ticker",
+        "kline",
+        "ticker",
+        "mini_ticker",
+        "rolling_window",
+        "avg_price",
+        "l3",
+        "auction",
+        "status",
+        "none",
+        "all_tickers",
+        "all_book_tickers",
+    ];
+
+    /// Its place in [`Kind::LABELS`].
+    pub const fn label(self) -> usize {
+        match self {
+            Kind::Depth(_) => 0,
+            Kind::PartialDepth(..) => 1,
+            Kind::Trade => 2,
+            Kind::AggTrade => 3,
+            Kind::BookTicker => 4,
+            Kind::Kline(_) => 5,
+            Kind::Ticker => 6,
+            Kind::MiniTicker => 7,
+            Kind::Rolling(_) => 8,
+            Kind::AvgPrice => 9,
+            Kind::Orders => 10,
+            Kind::Auction => 11,
+            Kind::Status => 12,
+            Kind::BlockTrade | Kind::ReferencePrice => 13,
+            Kind::AllTickers | Kind::AllMiniTickers | Kind::AllRolling(_) => 14,
+            Kind::AllBookTickers => 15,
+        }
+    }
+}
+
 /// A stream. The text that a client used is not kept: `@depth` is `@depth@1000ms`; names are answered in
 /// the shorter form.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]

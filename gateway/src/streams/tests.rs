@@ -319,3 +319,17 @@ fn user_events_that_wait_are_not_told_when_the_right_to_them_is_lost() {
     lost.end();
     assert_eq!(read(&outbox), ["kept", "answer"]);
 }
+
+#[test]
+fn what_is_told_is_counted_by_kind_of_stream() {
+    let mut play = Play::new();
+    let (_one, keep_one) = play.client(Bounds::default(), &["btcusdt@trade", "btcusdt@kline_1m"], false);
+    let (_other, _keep_other) = play.client(Bounds::default(), &["btcusdt@trade"], true);
+    play.apply(1, &[traded(1, 10_100, 1, Side::Buy)]);
+    drop(keep_one);
+    play.apply(2, &[traded(2, 10_100, 1, Side::Buy)]);
+    let of = |name: &str| play.hub.census().find(|census| census.stream == name).unwrap();
+    let trade = of("trade");
+    assert_eq!((trade.subscribers, trade.events, trade.deliveries), (1, 2, 3));
+    assert_eq!(of("kline").subscribers, 0);
+}

@@ -6,16 +6,16 @@
 //! [`socket`] is what both share: limits, pings, time-outs; [`client`] what it is over.
 
 mod api_connection;
-mod api_request;
+pub(crate) mod api_request;
 mod api_session;
 mod client;
-mod control;
-mod handshake;
+pub(crate) mod control;
+pub(crate) mod handshake;
 mod lease;
 mod listeners;
 mod rate;
-mod socket;
-mod stream_connection;
+pub(crate) mod socket;
+pub(crate) mod stream_connection;
 
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
