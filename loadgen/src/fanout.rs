@@ -105,10 +105,10 @@ pub async fn fanout(args: Args) -> Result<Verdict, FanoutError> {
     let slow: FuturesUnordered<_> = (0..args.slow)
         .map(|_| tokio::spawn(slow::suffer(origin.clone(), state.rest.clone(), args.stream.clone())))
         .collect();
-    let (measuring, cpu_before) = (Instant::now(), cpu_time(pid)?);
+    let (measuring, cpu_before) = (Instant::now(), cpu_time(pid).ok_or_else(gone)?);
     readers.measure();
     let (slow, ()) = tokio::join!(slow.collect::<Vec<_>>(), tokio::time::sleep(args.duration));
-    let (measured, cpu) = (measuring.elapsed(), cpu_time(pid)?.saturating_sub(cpu_before));
+    let (measured, cpu) = (measuring.elapsed(), cpu_time(pid).ok_or_else(gone)?.saturating_sub(cpu_before));
     let busy_kib = (resident_kib(pid)? - before) / args.subscribers.max(1) as f64;
     let Heard { delays, lost } = tokio::task::spawn_blocking(move || readers.end()).await.unwrap_or_default();
     let p99_ms = delays.value_at_quantile(0.99);
@@ -163,15 +163,16 @@ fn resident_kib(pid: u32) -> Result<f64, FanoutError> {
     kib.ok_or_else(|| FanoutError::Process(std::io::ErrorKind::InvalidData.into()))
 }
 
+fn gone() -> FanoutError {
+    FanoutError::Process(std::io::ErrorKind::InvalidData.into())
+}
+
 /// What a process has computed so far, by all its threads, in user and system mode.
-fn cpu_time(pid: u32) -> Result<Duration, FanoutError> {
+pub(crate) fn cpu_time(pid: u32) -> Option<Duration> {
     const TICK: Duration = Duration::from_millis(10);
-    let stat = std::fs::read_to_string(format!("/proc/{pid}/stat")).map_err(FanoutError::Process)?;
+    let stat = std::fs::read_to_string(format!("/proc/{pid}/stat")).ok()?;
     // The name in parentheses may have anything in it; fields 14 and 15 are the twelfth and thirteenth after it.
-    let mut fields = stat.rsplit_once(')').map_or("", |(_, rest)| rest).split_whitespace().skip(11);
-    let mut ticks = || fields.next().and_then(|ticks| ticks.parse::<u32>().ok());
-    match (ticks(), ticks()) {
-        (Some(user), Some(system)) => Ok(TICK * (user + system)),
-        _ => Err(FanoutError::Process(std::io::ErrorKind::InvalidData.into())),
-    }
+    let (_, rest) = stat.rsplit_once(')')?;
+    let mut ticks = rest.split_whitespace().skip(11).map(|ticks| ticks.parse::<u32>().ok());
+    Some(TICK * (ticks.next()?? + ticks.next()??))
 }

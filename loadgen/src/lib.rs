@@ -1,7 +1,7 @@
 //! Load and life for an exchange, through the same doors that its clients use: `run` offers an open-loop
 //! load and reconciles every acknowledgement with the exchange's records, `replay` turns a recorded market
 //! into orders and compares the books, `bots` make markets until they are stopped, `cluster` times the nodes alone,
-//! `fanout` times what a trade takes to reach many clients.
+//! `fanout` times what a trade takes to reach many clients, `gateway` what a gateway adds to the nodes.
 //!
 //! But for that last one, orders go through the gateway alone. The operator's session with the nodes is used only where a market
 //! or an account has to be made first.
@@ -15,6 +15,7 @@ mod entry;
 #[cfg(test)]
 mod fake;
 pub mod fanout;
+pub mod gateway;
 pub mod market;
 mod progress;
 mod replay;
@@ -41,6 +42,8 @@ pub enum Command {
     Cluster(cluster::Args),
     /// Listen to one stream with many clients, and time what it takes to reach all of them.
     Fanout(fanout::Args),
+    /// Send the same orders straight at the nodes and through a gateway, in turn: what the gateway adds, and how much it takes.
+    Gateway(gateway::Args),
     /// Make markets in the demo's three symbols until stopped.
     Bots(bots::Args),
 }
@@ -60,6 +63,7 @@ pub fn main(args: Args) -> ExitCode {
                     Command::Replay(args) => replay::replay(args).await.map_err(|error| error.to_string()),
                     Command::Cluster(args) => cluster::cluster(args).await.map_err(|error| error.to_string()),
                     Command::Fanout(args) => fanout::fanout(args).await.map_err(|error| error.to_string()),
+                    Command::Gateway(args) => gateway::gateway(args).await.map_err(|error| error.to_string()),
                     Command::Bots(args) => bots::bots(args).await.map_err(|error| error.to_string()),
                 }
             })
