@@ -368,8 +368,9 @@ impl Known {
                     for event in &events {
                         match event {
                             Event::AccountOpened(opened) => {
-                                drop(known.accounts.insert(opened.name.to_string(), opened.account))
+                                known.accounts.insert(opened.name.to_string(), opened.account);
                             }
+
                             Event::MarketListed(listed) if listed.symbol.as_str() == SYMBOL => {
                                 known.market = Some(listed.market)
                             }
