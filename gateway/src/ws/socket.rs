@@ -63,6 +63,9 @@ pub enum Over {
     Close(CloseCode, &'static str),
 }
 
+/// The client has taken nothing for [`Patience::write`].
+pub const NOT_READING: Over = Over::Close(CloseCode::Policy, "client does not read");
+
 /// A WebSocket over `S`.
 pub struct Socket<S> {
     ws: WebSocketStream<S>,
@@ -220,7 +223,7 @@ async fn within(most: Duration, write: impl Future<Output = Result<(), Error>>) 
     match timeout(most, write).await {
         Ok(Ok(())) => Ok(()),
         Ok(Err(_)) => Err(Over::Closed),
-        Err(_) => Err(Over::Close(CloseCode::Policy, "client does not read")),
+        Err(_) => Err(NOT_READING),
     }
 }
 

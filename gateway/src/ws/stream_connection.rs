@@ -13,7 +13,7 @@ use super::client::{Client, Io};
 use super::control::{self, Ask, Misunderstood, Source};
 use super::listeners::Listeners;
 use super::rate::Allowance;
-use super::socket::{Heard, Over, Patience, Socket};
+use super::socket::{Heard, NOT_READING, Over, Patience, Socket};
 use crate::accounts::{Right, UserEvent};
 use crate::errors::{self, ApiError};
 use crate::gateway::{self, Gateway, Peer};
@@ -134,7 +134,7 @@ pub async fn serve(gateway: Arc<Gateway>, client: Client, peer: Peer, wanted: Wa
     }
     let mut socket = client.socket(Patience::default()).await;
     let over = connection.run(&mut socket).await;
-    if over == TOO_SLOW {
+    if [TOO_SLOW, NOT_READING].contains(&over) {
         gateway.metrics.slow_clients.inc();
     }
     let last_words = last_words(over);
@@ -371,7 +371,7 @@ impl Connection<'_> {
 fn last_words(over: Over) -> Option<Utf8Bytes> {
     let now_ms = super::clock_ms();
     match over {
-        TOO_SLOW => Some(
+        TOO_SLOW | NOT_READING => Some(
             format!(
                 r#"{{"e":"slowConsumer","E":{now_ms},"code":-1008,"msg":"This connection did not read its events in time; events were dropped. Reconnect and start from a new snapshot."}}"#
             )
