@@ -142,17 +142,25 @@ impl Mailboxes {
         Some((inbox.incarnation, inbox.last_seen))
     }
 
+    pub(crate) fn heard(&self) -> impl Iterator<Item = (PartitionId, MailSequence)> {
+        self.inboxes.iter().map(|inbox| (inbox.from, inbox.last_seen))
+    }
+
     /// How many mails at the front of the batch have been applied before. Refuses a gap, another life
     /// of the sender, and an acknowledgement of what was never sent.
     pub(crate) fn check_batch(&self, batch: &DeliverMail) -> Result<usize, RejectReason> {
         if batch.first == MailSequence::ZERO || batch.mail.is_empty() || batch.first.get() >= 1 << 63 {
             return Err(RejectReason::Malformed);
         }
+        // Also of a peer that was never heard: what a former life sent, and what it says to have heard, is of a state that
+        // may not be the one that this life began with.
+        if batch.incarnation != self.incarnation {
+            return Err(RejectReason::Malformed);
+        }
         self.check_acknowledged(batch.from, batch.acknowledged)?;
         let last_seen = match self.received(batch.from) {
             None if self.inboxes.len() >= self.peers_max => return Err(RejectReason::TableFull),
             None => 0,
-            Some((incarnation, _)) if incarnation != batch.incarnation => return Err(RejectReason::Malformed),
             Some((_, last_seen)) => last_seen.get(),
         };
         if batch.first.get() > last_seen + 1 {
@@ -193,6 +201,14 @@ impl Mailboxes {
         if let Some(outbox) = self.outboxes.iter_mut().find(|outbox| outbox.to == to) {
             outbox.acknowledge(acknowledged);
         }
+    }
+
+    /// A new life begins with what is here. Sequences go on: all partitions begin it with states of one consistent cut, so
+    /// what a sender still keeps is just what its receiver has not seen.
+    pub(crate) fn begin_life(&mut self, incarnation: Incarnation) {
+        assert!(incarnation > self.incarnation, "a later life has a greater number");
+        self.incarnation = incarnation;
+        self.inboxes.iter_mut().for_each(|inbox| inbox.incarnation = incarnation);
     }
 
     pub(crate) fn save(&self, to: &mut Writer<'_>) {

@@ -382,6 +382,27 @@ impl Partition {
         self.mailboxes.received(from)
     }
 
+    /// How far each other partition has been heard.
+    pub fn heard(&self) -> impl Iterator<Item = (PartitionId, MailSequence)> {
+        self.mailboxes.heard()
+    }
+
+    /// Which life of its log this is.
+    pub fn incarnation(&self) -> Incarnation {
+        self.config.incarnation
+    }
+
+    /// Begins a new life of the log with the state of a former one: nothing that the former one sent or said to have
+    /// received is accepted from now on. Every partition of the cluster must begin it, with states of one consistent cut.
+    ///
+    /// # Panics
+    ///
+    /// If `incarnation` is not greater than the present one.
+    pub fn begin_life(&mut self, incarnation: Incarnation) {
+        self.mailboxes.begin_life(incarnation);
+        self.config.incarnation = incarnation;
+    }
+
     /// Every asset's books; empty where there is no ledger cell.
     pub fn audit(&self) -> Vec<AssetAudit> {
         self.ledger.as_ref().map(LedgerCell::audit).unwrap_or_default()

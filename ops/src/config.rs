@@ -44,6 +44,38 @@ pub struct NodeFile {
     pub peers: Vec<NodeAddress>,
     /// Every partition; each has a replica on every node.
     pub partitions: Vec<Partition>,
+    /// Where its logs and snapshots are shipped.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub backup: Option<BackupFile>,
+}
+
+/// Continuous shipping to a backup.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct BackupFile {
+    /// A directory, or `s3://BUCKET/FOLDER`.
+    pub to: String,
+    /// How often what was committed is shipped, in milliseconds.
+    #[serde(default = "BackupFile::every_ms")]
+    pub every_ms: u64,
+    /// How often a snapshot goes along, in seconds.
+    #[serde(default = "BackupFile::snapshot_every_s")]
+    pub snapshot_every_s: u64,
+}
+
+impl BackupFile {
+    /// To a place, as often as is usual.
+    pub fn to(place: String) -> BackupFile {
+        BackupFile { to: place, every_ms: Self::every_ms(), snapshot_every_s: Self::snapshot_every_s() }
+    }
+
+    fn every_ms() -> u64 {
+        1_000
+    }
+
+    fn snapshot_every_s() -> u64 {
+        600
+    }
 }
 
 /// How a node's partitions share threads: a number of threads for them, or one of the words.
@@ -260,6 +292,9 @@ impl NodeFile {
         let base = base_of(path)?;
         file.data_dir = base.join(&file.data_dir);
         file.tls.resolve(&base);
+        if let Some(backup) = file.backup.as_mut().filter(|backup| !backup.to.contains("://")) {
+            backup.to = base.join(&backup.to).to_string_lossy().into_owned();
+        }
         Ok(file)
     }
 }

@@ -12,11 +12,13 @@ use crate::logging;
 use crate::operator::Operator;
 
 mod account;
+mod backup;
 mod chain;
 mod cluster;
 mod conduct;
 mod fees;
 mod key;
+mod log;
 mod market;
 mod node;
 mod operator;
@@ -39,6 +41,7 @@ Without --data-dir and --state it speaks to the demo that you started last.
   mainstay ctl chain status
   mainstay ctl withdrawal rules
   mainstay ctl withdrawal list && mainstay ctl withdrawal show 1
+  mainstay ctl backup status --from DIR && mainstay ctl log verify node-1
   mainstay ctl fees tiers USDT 0:1000:1000 1000000:800:900 50000000:-50:500
   mainstay ctl market kill BTCUSDT && mainstay ctl market reopen BTCUSDT --cancel-only 10s --auction 30s")]
 pub struct Args {
@@ -86,6 +89,15 @@ enum Command {
     /// Prove what accounts are owed, and check such a proof.
     #[command(subcommand)]
     Reserves(reserves::Command),
+    /// Backups: how far they are, whether they are whole, and a cluster from one.
+    #[command(subcommand)]
+    Backup(backup::Command),
+    /// A node's log, looked at without the node.
+    #[command(subcommand)]
+    Log(log::Command),
+    /// Snapshots, looked at without their node.
+    #[command(subcommand)]
+    Snapshot(log::SnapshotCommand),
     /// Markets: their phases, schedules, filters and price limits.
     #[command(subcommand)]
     Market(market::Command),
@@ -117,6 +129,9 @@ pub fn main(args: Args) -> miette::Result<ExitCode> {
             Command::Operator(command) => operator::run(&place, command),
             Command::Withdrawal(command) => withdrawal::run(&place, command).await,
             Command::Reserves(command) => reserves::run(&place, command).await,
+            Command::Backup(command) => backup::run(place.args_data_dir.as_deref(), command).await,
+            Command::Log(command) => log::run(command),
+            Command::Snapshot(command) => log::run_snapshot(command),
             Command::Market(command) => market::run(&place.operator().await?, command).await,
             Command::Trace(args) => trace::run(&place.operator().await?, args).await,
         }

@@ -20,7 +20,7 @@ use banner::{Banner, Console, Deposits};
 use chain::{CHAIN_NODES, Chain, ChainKind, Faucet};
 use children::{Children, Exited, Role};
 use home::Home;
-use layout::{EPOCH, Kind, LEDGER, Layout};
+use layout::{Kind, LEDGER, Layout, Life};
 use markets::MARKETS;
 
 pub mod accounts;
@@ -29,7 +29,7 @@ pub mod bootstrap;
 mod chain;
 mod children;
 pub mod control;
-mod home;
+pub mod home;
 pub mod layout;
 mod markets;
 mod roster;
@@ -80,6 +80,9 @@ pub struct Args {
     /// Start without market makers: books stay empty.
     #[arg(long)]
     no_bots: bool,
+    /// Ship logs and snapshots to this place, as they come: a directory, or s3://BUCKET/FOLDER.
+    #[arg(long, value_name = "PLACE")]
+    backup: Option<String>,
     /// Once the exchange is open, write addresses, accounts and processes to this file, as JSON.
     #[arg(long, value_name = "FILE")]
     state: Option<PathBuf>,
@@ -186,7 +189,7 @@ impl Demo {
     async fn live(&mut self, ends: &mut Ends, started: Instant, envelope_key: &[u8; 32]) -> miette::Result<()> {
         let mut attempts = 1;
         let operator = loop {
-            self.home.paths.write_configs(&self.layout, self.args.threads)?;
+            self.home.paths.write_configs(&self.layout, &self.life()?, self.args.threads)?;
             self.console.doing("Starting the nodes and a gateway.");
             for id in self.home.nodes.clone() {
                 self.start(Role::Node(id))?;
@@ -272,7 +275,7 @@ impl Demo {
         let people: Vec<String> = self.state().trading_accounts().map(|account| account.name.clone()).collect();
         let (genesis, ()) = tokio::try_join!(faucet.open(), chain.list(operator, &people))?;
         let tls = pki::files(&self.home.paths.pki(), CHAINWATCH);
-        chain.write_config(&self.home.paths, &self.layout, &tls, &genesis)?;
+        chain.write_config(&self.home.paths, &self.layout, &tls, &genesis, self.home.epoch)?;
         self.start(Role::Chainwatch)?;
         tokio::spawn(faucet.run());
         Ok(())
@@ -312,11 +315,27 @@ impl Demo {
         }
     }
 
+    /// Which life of the cluster it is.
+    fn life(&self) -> miette::Result<Life> {
+        Ok(Life { epoch: self.home.epoch, backup: self.backup()? })
+    }
+
+    /// Where its nodes ship to. A directory is named from where the demo was started.
+    fn backup(&self) -> miette::Result<Option<String>> {
+        match &self.args.backup {
+            Some(place) if !place.contains("://") => {
+                let absolute = std::path::absolute(place).into_diagnostic()?;
+                Ok(Some(absolute.to_string_lossy().into_owned()))
+            }
+            place => Ok(place.clone()),
+        }
+    }
+
     fn cluster(&self) -> Cluster {
         let operator = pki::files(&self.home.paths.pki(), OPERATOR);
         let nodes = self.layout.addresses();
         Cluster {
-            epoch: EPOCH,
+            epoch: self.home.epoch,
             ledger: LEDGER,
             partitions: self.layout.partitions().iter().map(|partition| partition.partition).collect(),
             nodes: nodes.iter().map(|node| ClusterNode { id: node.node, addr: node.addr }).collect(),

@@ -3,6 +3,7 @@
 #![forbid(unsafe_code)]
 
 mod api_keys;
+mod backup;
 mod chainwatch;
 mod config;
 mod ctl;

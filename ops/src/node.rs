@@ -11,6 +11,9 @@ use tokio::net::TcpListener;
 use tokio::signal::unix::{SignalKind, signal};
 use wire::{ClusterEpoch, NodeId, PartitionId};
 
+use crate::backup::names::LifeFile;
+use crate::backup::place::Place;
+use crate::backup::shipper::{Settings, Shipper};
 use crate::config::{NodeFile, bind};
 use crate::logging;
 
@@ -28,7 +31,7 @@ The file is TOML:
   epoch = 1
   data_dir = \"node-1\"
   listen = \"127.0.0.1:7101\"             # nodes, gateways, operators: mutual TLS
-  http = \"127.0.0.1:7201\"               # /livez /readyz /metrics /status /digest?partition=N /audit
+  http = \"127.0.0.1:7201\"               # /livez /readyz /metrics /status /digest?partition=N /audit /backup
   ledger = 1
   threads = \"auto\"                     # of its partitions: shared (with the network; auto on up to 3 cores),
                                         # dedicated (one each; auto on more), or a number
@@ -48,6 +51,12 @@ The file is TOML:
   preferred_leader = 1                  # when it can; without this the nodes take turns
   durability = \"quorum-fsync\"          # or quorum-memory: acknowledged once a quorum of hosts has it in memory; lost
                                         # when a quorum of hosts loses power at once; the same on all nodes
+
+  [backup]                              # ships logs and snapshots, from one standby of each partition
+  to = \"/mnt/backup/exchange\"          # or s3://BUCKET/FOLDER with AWS_ACCESS_KEY_ID, AWS_SECRET_ACCESS_KEY,
+                                        # AWS_REGION and, where it is not Amazon's, AWS_ENDPOINT; see `mainstay ctl backup`
+  every_ms = 1000
+  snapshot_every_s = 600
 
 A node that joins a cluster (`mainstay ctl node add`) has the present members as its peers. The others learn its address
 from the log.
@@ -87,18 +96,35 @@ pub fn main(args: Args) -> miette::Result<ExitCode> {
             ..Tuning::default()
         },
     };
-    // The node has threads of its own; this runtime serves pages and waits for signals.
+    let shipping = file.backup.as_ref().map(|backup| -> miette::Result<_> {
+        let settings = Settings {
+            every: Duration::from_millis(backup.every_ms.max(10)),
+            snapshot_every: Duration::from_secs(backup.snapshot_every_s),
+        };
+        let partitions = file.partitions.iter().map(|placed| placed.partition).collect();
+        let life = LifeFile { epoch: file.epoch, ledger: file.ledger, partitions };
+        Ok((Place::make(&backup.to)?, settings, life))
+    });
+    let shipping = shipping.transpose()?;
+    // The node has threads of its own; this runtime ships, serves pages and waits for signals.
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().into_diagnostic()?;
-    runtime.block_on(run(config, pages))
+    runtime.block_on(run(config, pages, shipping))
 }
 
-async fn run(config: NodeConfig, pages: std::net::TcpListener) -> miette::Result<ExitCode> {
+async fn run(
+    config: NodeConfig,
+    pages: std::net::TcpListener,
+    shipping: Option<(Place, Settings, LifeFile)>,
+) -> miette::Result<ExitCode> {
     let mut interrupt = signal(SignalKind::interrupt()).into_diagnostic()?;
     let mut terminate = signal(SignalKind::terminate()).into_diagnostic()?;
     pages.set_nonblocking(true).into_diagnostic()?;
     let pages = TcpListener::from_std(pages).into_diagnostic()?;
     let handle = Arc::new(Node::start(config).into_diagnostic()?);
-    let server = tokio::spawn(pages::serve(pages, handle.clone()));
+    let shipper = shipping.map(|(place, settings, life)| Shipper::new(handle.clone(), place, settings, life));
+    let shipped = shipper.as_ref().map(Shipper::status);
+    let shipping = shipper.map(|shipper| tokio::spawn(shipper.run()));
+    let server = tokio::spawn(pages::serve(pages, handle.clone(), shipped));
     let handing_over = tokio::spawn(hand_over_when_told(handle.clone()));
     let failure = tokio::select! {
         _ = interrupt.recv() => None,
@@ -107,6 +133,11 @@ async fn run(config: NodeConfig, pages: std::net::TcpListener) -> miette::Result
     };
     server.abort();
     handing_over.abort();
+    if let Some(shipping) = shipping {
+        shipping.abort();
+        // It holds the node.
+        let _ = shipping.await;
+    }
     match failure {
         // A disk that failed or a state that is wrong is not flushed on the way out: the process ends at once, and
         // the next start reads what is on the disk.

@@ -19,12 +19,14 @@ mod members;
 pub mod net;
 mod output;
 mod random;
+mod replay;
 mod replica;
 mod sequencer;
 mod session;
+mod shipped;
 #[cfg(any(test, feature = "sim"))]
 pub mod sim;
-mod snapshot;
+pub mod snapshot;
 mod standing;
 
 pub use config::{
@@ -34,5 +36,7 @@ pub use log::LogStore;
 pub use machine::{Applied, Input, RestoreError, StateMachine};
 pub use members::{Joining, Members, Places, node_of};
 pub use output::{OpenError, Output, Role, Status};
-pub use replica::{NotChanged, Replica, SEND_BYTES_MAX, Space, Spot};
+pub use replay::{Place, Replay, ReplayError, timestamp, verdicts};
+pub use replica::{Committed, NotChanged, Replica, SEND_BYTES_MAX, Space, Spot};
+pub use shipped::{Shipped, ShippedError};
 pub use standing::Standing;

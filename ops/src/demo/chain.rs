@@ -13,7 +13,7 @@ use wire::command::{ListAsset, ListChain, ListChainAsset, OpenAccount, RequestAd
 use wire::{AccountId, AddressFormat, Amount, AssetId, ChainId, Command, FeeRate, WithdrawalRules};
 
 use super::bootstrap::parse_amount;
-use super::layout::{EPOCH, LEDGER, Layout, Paths};
+use super::layout::{LEDGER, Layout, Paths};
 use crate::config::TlsFiles;
 use crate::config::chainwatch::{ChainFile, ChainNodeFile, ChainwatchFile, RulesWord, TrustedBlock};
 use crate::operator::{Done, Inventory, Operator};
@@ -183,7 +183,14 @@ impl Chain {
     }
 
     /// Writes chainwatch's configuration. `genesis` is the hash of block 0.
-    pub fn write_config(&self, paths: &Paths, layout: &Layout, tls: &TlsFiles, genesis: &str) -> miette::Result<()> {
+    pub fn write_config(
+        &self,
+        paths: &Paths,
+        layout: &Layout,
+        tls: &TlsFiles,
+        genesis: &str,
+        epoch: u64,
+    ) -> miette::Result<()> {
         let is_evm = self.kind == ChainKind::Anvil;
         let node = |at: usize| ChainNodeFile {
             name: format!("chain-{}", at + 1),
@@ -206,7 +213,7 @@ impl Chain {
         };
         let file = ChainwatchFile {
             name: "chainwatch-1".into(),
-            epoch: EPOCH,
+            epoch,
             http: self.pages,
             ledger: LEDGER,
             data_dir: self.dir.join("chainwatch-1"),

@@ -6,7 +6,7 @@ use std::path::Path;
 use miette::{IntoDiagnostic, WrapErr};
 use serde::{Deserialize, Serialize};
 
-use super::layout::{Kind, NODES, Paths};
+use super::layout::{FIRST_EPOCH, Kind, NODES, Paths};
 use crate::private;
 
 /// The file of what stays the same from start to start.
@@ -20,6 +20,8 @@ pub struct Home {
     pub kind: Kind,
     /// The numbers of its nodes, ascending.
     pub nodes: Vec<u64>,
+    /// The cluster's epoch: raised when it was restored from a backup.
+    pub epoch: u64,
     _lock: File,
     temporary: Option<tempfile::TempDir>,
 }
@@ -28,9 +30,36 @@ pub struct Home {
 #[derive(Debug, Serialize, Deserialize)]
 struct Settings {
     layout: Kind,
+    #[serde(default = "first_epoch")]
+    epoch: u64,
     /// Others than the first three, once nodes have joined or left.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     nodes: Option<Vec<u64>>,
+}
+
+fn first_epoch() -> u64 {
+    FIRST_EPOCH
+}
+
+fn settings(dir: &Path) -> miette::Result<Settings> {
+    let path = dir.join(SETTINGS);
+    let cannot_use = || format!("cannot use {}", path.display());
+    let text = std::fs::read_to_string(&path).into_diagnostic().wrap_err_with(cannot_use)?;
+    toml::from_str(&text).into_diagnostic().wrap_err_with(cannot_use)
+}
+
+/// The numbers of the nodes of the demo in this directory.
+pub fn nodes(dir: &Path) -> miette::Result<Vec<u64>> {
+    Ok(settings(dir)?.nodes.unwrap_or_else(|| (1..=NODES).collect()))
+}
+
+/// The demo in this directory has been restored from a backup, and has another epoch from now on.
+pub fn raise_epoch(dir: &Path, epoch: u64) -> miette::Result<()> {
+    let path = dir.join(SETTINGS);
+    let cannot_use = || format!("cannot use {}", path.display());
+    let settings = settings(dir)?;
+    let text = toml::to_string(&Settings { epoch, ..settings }).into_diagnostic()?;
+    private::write(&path, text.as_bytes()).into_diagnostic().wrap_err_with(cannot_use)
 }
 
 impl Home {
@@ -57,14 +86,14 @@ impl Home {
         }
         let paths = Paths(dir);
         private::make_dir(&paths.logs()).into_diagnostic().wrap_err_with(cannot_use)?;
-        let Settings { layout: kind, nodes } = settle(&paths.0, wanted)?;
+        let Settings { layout: kind, epoch, nodes } = settle(&paths.0, wanted)?;
         let nodes = nodes.unwrap_or_else(|| (1..=NODES).collect());
-        Ok(Home { paths, kind, nodes, _lock: lock, temporary })
+        Ok(Home { paths, kind, epoch, nodes, _lock: lock, temporary })
     }
 
     /// Remembers which nodes there are, for the next start.
     pub fn keep_nodes(&mut self, nodes: Vec<u64>) -> miette::Result<()> {
-        let settings = Settings { layout: self.kind, nodes: Some(nodes.clone()) };
+        let settings = Settings { layout: self.kind, epoch: self.epoch, nodes: Some(nodes.clone()) };
         let text = toml::to_string(&settings).into_diagnostic()?;
         let path = self.paths.0.join(SETTINGS);
         let written = private::write(&path, text.as_bytes()).into_diagnostic();
@@ -98,7 +127,7 @@ fn settle(dir: &Path, wanted: Option<Kind>) -> miette::Result<Settings> {
         }
         Err(error) if error.kind() == std::io::ErrorKind::NotFound => {
             let layout = wanted.unwrap_or(Kind::Split);
-            let settings = Settings { layout, nodes: None };
+            let settings = Settings { layout, epoch: FIRST_EPOCH, nodes: None };
             let text = toml::to_string(&settings).into_diagnostic()?;
             private::write(&path, text.as_bytes()).into_diagnostic().wrap_err_with(cannot_use)?;
             Ok(settings)
@@ -126,6 +155,15 @@ mod tests {
         home.keep_nodes(vec![1, 3, 4]).unwrap();
         drop(home);
         assert_eq!(Home::open(Some(dir.path()), None).unwrap().nodes, [1, 3, 4]);
+    }
+
+    #[test]
+    fn a_restored_demo_keeps_its_layout_and_has_another_epoch() {
+        let dir = tempfile::tempdir().unwrap();
+        assert_eq!(Home::open(Some(dir.path()), Some(Kind::Joint)).unwrap().epoch, FIRST_EPOCH);
+        raise_epoch(dir.path(), 5).unwrap();
+        let home = Home::open(Some(dir.path()), None).unwrap();
+        assert_eq!((home.kind, home.epoch), (Kind::Joint, 5));
     }
 
     #[test]

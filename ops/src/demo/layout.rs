@@ -11,13 +11,13 @@ use rand::Rng;
 use serde::{Deserialize, Serialize};
 
 use super::markets::MARKETS;
-use crate::config::{Durability, GatewayFile, NodeAddress, NodeFile, Partition, Threads, ThreadsWord};
+use crate::config::{BackupFile, Durability, GatewayFile, NodeAddress, NodeFile, Partition, Threads, ThreadsWord};
 use crate::{pki, private};
 
 /// How many nodes a demo begins with.
 pub const NODES: u64 = 3;
-/// The demo's epoch: it never promotes another site.
-pub const EPOCH: u64 = 1;
+/// The epoch of a demo that was never restored from a backup.
+pub const FIRST_EPOCH: u64 = 1;
 /// The partition of the ledger cell.
 pub const LEDGER: u16 = 1;
 /// With at most so many cores the gateway has one thread.
@@ -181,6 +181,15 @@ fn local(port: u16) -> SocketAddr {
     (Ipv4Addr::LOCALHOST, port).into()
 }
 
+/// Which life of the cluster it is, and where its nodes ship to.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Life {
+    /// The cluster's epoch.
+    pub epoch: u64,
+    /// A place for backups.
+    pub backup: Option<String>,
+}
+
 /// The paths in a demo's directory.
 #[derive(Debug, Clone)]
 pub struct Paths(pub PathBuf);
@@ -231,13 +240,14 @@ impl Paths {
         &self,
         layout: &Layout,
         place: &NodePlace,
+        life: &Life,
         threads: Option<ThreadsWord>,
     ) -> miette::Result<()> {
         let peers = layout.addresses().into_iter().filter(|peer| peer.node != place.id).collect();
         let name = format!("node-{}", place.id);
         let file = NodeFile {
             node: place.id,
-            epoch: EPOCH,
+            epoch: life.epoch,
             data_dir: self.node(place.id),
             listen: place.addr,
             http: place.http,
@@ -247,19 +257,20 @@ impl Paths {
             tls: pki::files(&self.pki(), &name),
             peers,
             partitions: layout.partitions(),
+            backup: life.backup.clone().map(BackupFile::to),
         };
         write(&self.config(&name), &file)
     }
 
     /// Writes the configuration files of every node and of the gateway.
-    pub fn write_configs(&self, layout: &Layout, threads: Option<ThreadsWord>) -> miette::Result<()> {
+    pub fn write_configs(&self, layout: &Layout, life: &Life, threads: Option<ThreadsWord>) -> miette::Result<()> {
         private::make_dir(&self.0.join("config")).into_diagnostic()?;
         for place in &layout.nodes {
-            self.write_node_config(layout, place, threads)?;
+            self.write_node_config(layout, place, life, threads)?;
         }
         let file = GatewayFile {
             name: "gateway-1".into(),
-            epoch: EPOCH,
+            epoch: life.epoch,
             listen: layout.gateway,
             ledger: LEDGER,
             partitions: layout.partitions().iter().map(|partition| partition.partition).collect(),
@@ -330,10 +341,12 @@ mod tests {
         let paths = Paths(dir.path().canonicalize().unwrap());
         let layout = Layout::on_any_ports(Kind::Split, &[1, 2, 5]).unwrap();
         pki::ensure(&paths.pki(), &["node-1", "node-2", "node-5", "gateway-1"].map(String::from)).unwrap();
-        paths.write_configs(&layout, None).unwrap();
+        let life = Life { epoch: 3, backup: Some("s3://bucket/demo".into()) };
+        paths.write_configs(&layout, &life, None).unwrap();
         assert_eq!(NodeFile::load(&paths.config("node-5")).unwrap().http, layout.node(5).unwrap().http);
         let node = NodeFile::load(&paths.config("node-2")).unwrap();
-        assert_eq!((node.node, node.peers.len(), node.partitions.len()), (2, 2, 4));
+        assert_eq!((node.node, node.epoch, node.peers.len(), node.partitions.len()), (2, 3, 2, 4));
+        assert_eq!(node.backup, Some(BackupFile::to("s3://bucket/demo".into())));
         assert_eq!(GatewayFile::load(&paths.config("gateway-1")).unwrap().nodes.len(), 3);
     }
 }

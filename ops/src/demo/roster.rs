@@ -36,7 +36,7 @@ impl Demo {
         self.put_aside(id)?;
         self.layout.nodes.push(place);
         self.layout.nodes.sort_by_key(|place| place.id);
-        self.home.paths.write_node_config(&self.layout, &place, self.args.threads)?;
+        self.home.paths.write_node_config(&self.layout, &place, &self.life()?, self.args.threads)?;
         self.keep_roster()?;
         let pid = self.start(role)?;
         self.console.say(&format!("{role} was started (pid {pid}); it joins the cluster."));

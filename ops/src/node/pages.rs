@@ -1,8 +1,8 @@
-//! A node's pages: `/livez`, `/readyz`, `/metrics`, `/status`, `/digest?partition=N`, `/audit`.
+//! A node's pages: `/livez`, `/readyz`, `/metrics`, `/status`, `/digest?partition=N`, `/audit`, `/backup`.
 //!
 //! Amounts are text: they exceed what readers of JSON keep exact.
 
-use std::sync::Arc;
+use std::sync::{Arc, Mutex};
 
 use axum::extract::{Query, State};
 use axum::http::{StatusCode, header};
@@ -13,10 +13,14 @@ use node::{AssetBooks, NodeHandle};
 use serde::{Deserialize, Serialize};
 use tokio::net::TcpListener;
 
+use crate::backup::shipper::LaneStatus;
+
 type Handle = State<Arc<NodeHandle>>;
+/// What this node's shipper says of each partition.
+type Shipped = Arc<Mutex<Vec<LaneStatus>>>;
 
 /// Serves the pages until the task is dropped.
-pub async fn serve(listener: TcpListener, handle: Arc<NodeHandle>) {
+pub async fn serve(listener: TcpListener, handle: Arc<NodeHandle>, shipped: Option<Shipped>) {
     let pages = Router::new()
         .route("/livez", get(async || "live\n"))
         .route("/readyz", get(readyz))
@@ -24,7 +28,8 @@ pub async fn serve(listener: TcpListener, handle: Arc<NodeHandle>) {
         .route("/status", get(status))
         .route("/digest", get(digest))
         .route("/audit", get(audit))
-        .with_state(handle);
+        .with_state(handle)
+        .merge(Router::new().route("/backup", get(backup)).with_state(shipped));
     if let Err(error) = axum::serve(listener, pages).await {
         tracing::error!(%error, "the status pages ended");
     }
@@ -114,6 +119,14 @@ impl From<&AssetBooks> for AssetTotals {
             withdrawals: audit.withdrawals.to_string(),
             conserved: audit.conserved,
         }
+    }
+}
+
+/// What was shipped, where the node ships.
+async fn backup(State(shipped): State<Option<Shipped>>) -> Response {
+    match shipped {
+        Some(shipped) => Json(shipped.lock().map(|lanes| lanes.clone()).unwrap_or_default()).into_response(),
+        None => (StatusCode::NOT_FOUND, "this node ships to no backup\n").into_response(),
     }
 }
 

@@ -155,6 +155,10 @@ impl Archivist {
             }
             ToArchive::Read { key, wanted } if self.answers.is_full() => self.reads.push_back((key, wanted)),
             ToArchive::Read { key, wanted } => self.read(key, wanted)?,
+            ToArchive::Copy { partition, from, to } => {
+                // Whoever asked may have gone.
+                drop(to.try_send(self.shelf(partition).archive.read(from, READ_BYTES)?));
+            }
             ToArchive::Fill(partition, block) => {
                 let is_taken = self.shelf(partition).archive.fill(&block)?;
                 self.tell_gap(partition, !is_taken);

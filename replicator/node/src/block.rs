@@ -1,6 +1,8 @@
 //! Events of consecutive commands, held once and shared by the archive, the memory of recent events and
 //! every subscription.
 
+pub mod kept;
+
 use wire::{LogPosition, Origin, Timestamp};
 
 /// The events of the positions after `after` up to `upto`; positions without events take no room.
@@ -79,6 +81,16 @@ impl EventBlock {
     pub fn cover(&mut self, position: LogPosition) {
         assert!(position >= self.upto, "a block grows in the order of the log");
         self.upto = position;
+    }
+
+    /// The part of it up to `position`.
+    pub fn until(&self, position: LogPosition) -> EventBlock {
+        let mut block = EventBlock::new(self.after);
+        for batch in self.batches().take_while(|batch| batch.position <= position) {
+            block.push(batch);
+        }
+        block.cover(position.min(self.upto).max(block.upto));
+        block
     }
 
     /// The batch at `index`.

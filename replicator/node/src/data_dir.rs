@@ -119,6 +119,16 @@ impl DataDir {
     }
 }
 
+/// Whose directory it is, looked at without taking it; `None` when it is no node's.
+pub fn owner(dir: &Path) -> Option<(NodeId, ClusterEpoch)> {
+    let text = fs::read_to_string(dir.join("identity")).ok()?;
+    let number = |key: &str| {
+        text.split_whitespace().find_map(|word| word.strip_prefix(key)?.strip_prefix('='))?.parse::<u64>().ok()
+    };
+    (number("format")? == u64::from(FORMAT)).then_some(())?;
+    Some((NodeId::new(number("node")?), ClusterEpoch::new(number("epoch")?)))
+}
+
 fn identity_line(node: NodeId, epoch: ClusterEpoch) -> String {
     format!("format={FORMAT} epoch={epoch} node={node}")
 }

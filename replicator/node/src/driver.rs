@@ -157,6 +157,7 @@ impl<L: LogStore> PartitionDriver<L> {
                 let assets = cells.audit().iter().map(AssetBooks::of).collect();
                 drop(to.try_send(AuditAt { partition: partition.get(), position, assets }));
             }
+            Question::Committed { after, bytes_max, to } => drop(to.try_send(self.host.committed(after, bytes_max))),
             Question::Transfer(to) => self.host.transfer_leadership(to),
             Question::Stop => self.is_stopping = true,
         }

@@ -4,7 +4,9 @@
 use std::collections::VecDeque;
 use std::sync::Arc;
 
-use replicator::{Joining, LogStore, Members, NotChanged, OpenError, Output, Replica, ReplicaConfig, Space, Status};
+use replicator::{
+    Committed, Joining, LogStore, Members, NotChanged, OpenError, Output, Replica, ReplicaConfig, Space, Status,
+};
 use wire::codec::v1;
 use wire::link::{
     ChangeMembers, MemberChange, MemberOutcome, MembersAnswer, OpenSession, ReadReady, ReadRefused, Refusal, Refused,
@@ -216,6 +218,11 @@ impl<L: LogStore> PartitionHost<L> {
     /// Whether a command has panicked the cells, so that what they hold means nothing until they are built anew.
     pub fn is_broken(&self) -> bool {
         self.replica.is_broken()
+    }
+
+    /// What was applied after log index `after`, of about `bytes_max` bytes.
+    pub fn committed(&self, after: u64, bytes_max: u64) -> Committed {
+        self.replica.committed(after, bytes_max)
     }
 
     /// Hands the partition over to another node, if this one leads.

@@ -89,9 +89,20 @@ impl Machine {
         &self.cells
     }
 
+    /// What the partition is.
+    pub fn config(&self) -> PartitionConfig {
+        self.config
+    }
+
     /// Which life of the partition's log this is.
     pub fn incarnation(&self) -> Incarnation {
         self.config.incarnation
+    }
+
+    /// Begins a new life of the log, see [`Partition::begin_life`].
+    pub fn begin_life(&mut self, incarnation: Incarnation) {
+        self.cells.begin_life(incarnation);
+        self.config.incarnation = incarnation;
     }
 
     /// Closes the block that is being filled: every event up to `upto` is in it. Returns the blocks closed
@@ -148,7 +159,7 @@ impl Machine {
 }
 
 /// The sink of a machine that nobody hears.
-struct Nowhere;
+pub(crate) struct Nowhere;
 
 impl EventSink for Nowhere {
     fn append(&mut self, _: Arc<EventBlock>) {}

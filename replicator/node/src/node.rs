@@ -3,19 +3,22 @@
 use std::collections::BTreeMap;
 use std::net::SocketAddr;
 use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::path::PathBuf;
 use std::sync::{Arc, Weak};
 use std::thread::{Builder, JoinHandle};
 use std::time::{Duration, Instant};
 
 use crossbeam::channel::{Receiver, Sender, bounded};
 use engine::{Limits, PartitionConfig};
+use replicator::log::StoreError;
 use replicator::log::disk::{BootId, Disk, DiskConfig, DiskLog, LogGroup, set_aside};
 use replicator::net::{self, NetConfig, NetHandle, NetLimits, TlsIdentity};
-use replicator::{OpenError, ReplicaConfig, SnapshotTaker, Space};
-use wire::{Incarnation, NodeId, PartitionId, Text};
+use replicator::{Committed, OpenError, ReplicaConfig, SnapshotTaker, Space};
+use wire::{ClusterEpoch, Incarnation, LogPosition, NodeId, PartitionId, Text};
 
 use crate::archive::{Archive, ArchiveError};
 use crate::archivist::{ArchiveSink, Archivist, Life};
+use crate::block::EventBlock;
 use crate::clock::Clock;
 use crate::config::{NodeConfig, PartitionPlacement, Threads, Tuning};
 use crate::data_dir::{DataDir, DataDirError};
@@ -38,9 +41,6 @@ use crate::status::{AuditAt, DigestAt, NodeStatus, PartitionStatus, Question};
 /// How long an operator's question waits for a partition thread.
 const ANSWER_WITHIN: Duration = Duration::from_secs(2);
 
-/// No partition of this release has been restored from a backup.
-const INCARNATION: Incarnation = Incarnation::new(1);
-
 /// A node of the cluster.
 pub struct Node;
 
@@ -60,7 +60,7 @@ pub struct NodeHandle {
     space: SpaceSeen,
     /// The thread that watches the disk ends with it.
     end_watch: Option<Sender<()>>,
-    _data_dir: DataDir,
+    data_dir: DataDir,
 }
 
 /// Why a node does not start.
@@ -206,7 +206,7 @@ impl Node {
             log: Some(log),
             space: space.seen(),
             end_watch: Some(end_watch),
-            _data_dir: data_dir,
+            data_dir,
             net: None,
         };
         handle.spawn("archive".to_owned(), &failed, move || archivist.run().map_err(|error| error.to_string()))?;
@@ -291,6 +291,33 @@ impl NodeHandle {
             // Too many questions wait: whoever asks sees that nothing changed.
             let _ = port.ask(Question::Transfer(to));
         }
+    }
+
+    /// What this node's replica of a partition applied after log index `after`, of about `bytes_max` bytes; `None` when
+    /// it does not answer in time.
+    pub fn committed(&self, partition: PartitionId, after: u64, bytes_max: u64) -> Option<Committed> {
+        let (to, answer) = bounded(1);
+        self.ports.get(&partition)?.ask(Question::Committed { after, bytes_max, to }).ok()?;
+        answer.recv_timeout(ANSWER_WITHIN).ok()
+    }
+
+    /// Some of a partition's events from position `from` on, as this node's archive has them: an empty block when there
+    /// are none yet, `None` when they are missing here or nobody answers in time.
+    pub fn events(&self, partition: PartitionId, from: LogPosition) -> Option<EventBlock> {
+        let (to, answer) = bounded(1);
+        let asked = self.archive.send_timeout(ToArchive::Copy { partition, from, to }, ANSWER_WITHIN);
+        asked.ok()?;
+        answer.recv_timeout(ANSWER_WITHIN).ok()?.ok()
+    }
+
+    /// The snapshots of a partition on this node's disk, with the log indices that they were taken at, oldest first.
+    pub fn snapshots(&self, partition: PartitionId) -> Result<Vec<(u64, PathBuf)>, StoreError> {
+        replicator::log::disk::snapshots(&self.data_dir.log(), partition)
+    }
+
+    /// Its number.
+    pub fn node(&self) -> NodeId {
+        self.node
     }
 
     /// Hands every partition that this node leads to the standby that is least behind; where nobody is near, it stays.
@@ -409,10 +436,9 @@ impl NodeHandle {
         clock: Clock,
     ) -> Result<PartitionHost<DiskLog>, StartError> {
         let partition = placed.partition;
-        // A market is listed where every node has a partition.
-        let partitions = config.partitions.iter().map(|placed| placed.partition.get()).max().unwrap_or(0);
-        let limits = Limits { partitions, ..Limits::default() };
-        let cells = PartitionConfig { partition, ledger: config.ledger, incarnation: INCARNATION, limits };
+        let limits = capacities(config.partitions.iter().map(|placed| placed.partition));
+        let incarnation = incarnation(config.epoch);
+        let cells = PartitionConfig { partition, ledger: config.ledger, incarnation, limits };
         let sink = ArchiveSink::new(partition, self.archive.clone(), self.archive_life.clone());
         let machine = Machine::new(cells, Box::new(sink));
         let doorbell = self.ports[&partition].doorbell.clone();
@@ -456,6 +482,18 @@ impl Drop for NodeHandle {
     fn drop(&mut self) {
         self.end();
     }
+}
+
+/// Of the cells of a cluster of these partitions.
+pub(crate) fn capacities(partitions: impl Iterator<Item = PartitionId>) -> Limits {
+    // A market is listed where every node has a partition.
+    let partitions = partitions.map(PartitionId::get).max().unwrap_or(0);
+    Limits { partitions, ..Limits::default() }
+}
+
+/// All logs of a cluster begin a new life together, when its epoch is raised.
+pub(crate) fn incarnation(epoch: ClusterEpoch) -> Incarnation {
+    Incarnation::new(epoch.get())
 }
 
 fn join(thread: JoinHandle<()>) {

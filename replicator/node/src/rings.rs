@@ -162,6 +162,15 @@ pub enum ToArchive {
         /// Which partition, from which position on.
         wanted: Subscribe,
     },
+    /// Read events for somebody outside, from this position on; `Err` with the first position behind a gap.
+    Copy {
+        /// Which partition.
+        partition: PartitionId,
+        /// The first position wanted.
+        from: LogPosition,
+        /// The way back.
+        to: Sender<Result<EventBlock, LogPosition>>,
+    },
     /// Events of a gap, from another node.
     Fill(PartitionId, EventBlock),
     /// Say again whether there is a gap.

@@ -151,6 +151,15 @@ pub enum Question {
     Digest(Sender<DigestAt>),
     /// See [`AuditAt`].
     Audit(Sender<AuditAt>),
+    /// What was applied after a log index, of about so many bytes.
+    Committed {
+        /// The index.
+        after: u64,
+        /// The bytes.
+        bytes_max: u64,
+        /// The way back.
+        to: Sender<replicator::Committed>,
+    },
     /// Hand leadership to a node.
     Transfer(wire::NodeId),
     /// End the thread.

@@ -16,7 +16,9 @@
 mod aside;
 mod boot;
 mod group;
+mod lay;
 mod marker;
+mod reader;
 mod snapshots;
 mod thread;
 mod writer;
@@ -38,6 +40,8 @@ use crate::Durability;
 pub use self::aside::set_aside;
 pub use self::boot::BootId;
 pub use self::group::{LogGroup, SyncBy};
+pub use self::lay::{Beginning, lay};
+pub use self::reader::{LogReader, snapshots};
 
 /// Jobs that wait for the thread, over all partitions; a partition has some hundreds at most.
 const JOBS_MAX: usize = 16_384;

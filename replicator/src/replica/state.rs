@@ -24,7 +24,7 @@ const PUT_ASIDE_KEPT: usize = 64;
 
 /// How far the log has been applied.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub(super) struct Cursor {
+pub(crate) struct Cursor {
     /// The last log entry.
     pub index: u64,
     /// Its term.
@@ -38,7 +38,7 @@ pub(super) struct Cursor {
 }
 
 /// See the module.
-pub(super) struct State<M> {
+pub(crate) struct State<M> {
     pub machine: M,
     pub sessions: Sessions,
     pub cursor: Cursor,
@@ -52,7 +52,7 @@ pub(super) struct State<M> {
 
 /// Why an entry was not applied.
 #[derive(Debug, thiserror::Error)]
-pub(super) enum NotApplied {
+pub(crate) enum NotApplied {
     /// Its bytes are not an entry's.
     #[error("it cannot be read: {0}")]
     Unreadable(#[from] CodecError),
@@ -65,7 +65,7 @@ pub(super) enum NotApplied {
 }
 
 /// Where what happens goes.
-pub(super) trait Audience {
+pub(crate) trait Audience {
     /// Whether answers are wanted: the leader's.
     fn wants_answers(&self) -> bool;
 
@@ -80,7 +80,7 @@ pub(super) trait Audience {
 }
 
 /// Nobody listens.
-pub(super) struct Nobody;
+pub(crate) struct Nobody;
 
 impl Audience for Nobody {
     fn wants_answers(&self) -> bool {

@@ -221,6 +221,52 @@ fn mail_and_snapshots_of_another_life_of_the_log_are_refused() {
 }
 
 #[test]
+fn a_new_life_goes_on_with_its_mail_and_refuses_all_that_the_old_one_says() {
+    let mut world = World::new(Layout::Split);
+    world.play("bob sell 3 @ 104");
+    let sell = order(&mut world, "alice sell 5 @ 100");
+    world.ask(Command::NewOrder(sell));
+    let old_mail = batch(&world, 0, 1);
+    let (market, other_market) = (PartitionId::new(2), PartitionId::new(3));
+    let old_ack = |from, to: &Partition| {
+        let acknowledged = to.outboxes().find(|outbox| outbox.to() == from).map_or(MailSequence::ZERO, |it| it.last());
+        AckMail { from, incarnation: Incarnation::new(1), acknowledged }
+    };
+    for partition in &mut world.partitions {
+        let ack = old_ack(if partition.audit().is_empty() { LEDGER } else { market }, partition);
+        partition.begin_life(Incarnation::new(7));
+        let before = partition.digest();
+        let mut out = Output::default();
+        partition.apply(LogPosition::new(1_000), world.now, &Command::AckMail(ack), &mut out);
+        assert_eq!(reason(out.reply), RejectReason::Malformed);
+        assert_eq!(partition.digest(), before);
+    }
+    assert_eq!(reason(world.apply(1, &Command::DeliverMail(old_mail.clone()))), RejectReason::Malformed);
+    // Nor from a partition that was never heard.
+    let stranger = DeliverMail { from: other_market, first: MailSequence::new(1), ..old_mail };
+    let mut fresh = Partition::new(PartitionConfig {
+        partition: PartitionId::new(2),
+        ledger: LEDGER,
+        incarnation: Incarnation::new(7),
+        limits: small_limits(),
+    });
+    let mut out = Output::default();
+    fresh.apply(LogPosition::new(1), world.now, &Command::DeliverMail(stranger), &mut out);
+    assert_eq!(reason(out.reply), RejectReason::Malformed);
+    assert_eq!(fresh.received(other_market), None);
+
+    world.carry_all();
+    world.assert_settled();
+    assert_eq!(world.partitions[1].received(LEDGER).map(|(life, _)| life), Some(Incarnation::new(7)));
+    let mut bytes = Vec::new();
+    world.partitions[1].snapshot(&mut bytes);
+    let config =
+        PartitionConfig { partition: market, ledger: LEDGER, incarnation: Incarnation::new(7), limits: small_limits() };
+    assert_eq!(Partition::restore(config, &bytes).expect("it restores").digest(), world.partitions[1].digest());
+    assert_eq!(world.play("alice cancel 2"), "canceled 2 5 Requested");
+}
+
+#[test]
 fn damaged_and_foreign_snapshots_are_refused() {
     let mut world = World::new(Layout::Joint);
     world.play("alice sell 5 @ 100");

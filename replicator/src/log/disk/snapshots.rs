@@ -78,12 +78,13 @@ impl SnapshotFiles {
         sync_directory(self.directory.parent().unwrap_or(Path::new(".")))
     }
 
-    fn path(&self, index: u64) -> PathBuf {
+    /// Where the snapshot of this index is.
+    pub fn path(&self, index: u64) -> PathBuf {
         self.directory.join(format!("{index}{SUFFIX}"))
     }
 
     /// In ascending order.
-    fn indices(&self) -> Result<Vec<u64>, StoreError> {
+    pub fn indices(&self) -> Result<Vec<u64>, StoreError> {
         let failed = |error| io("listing", &self.directory, &error);
         let listing = match std::fs::read_dir(&self.directory) {
             Ok(listing) => listing,

@@ -185,6 +185,14 @@ impl Writer {
         Ok(Stored { hard_state, entries, snapshot, standing, is_lost })
     }
 
+    /// Every partition that has a log.
+    pub fn partitions(&self) -> Vec<PartitionId> {
+        let groups = self.engine.raft_groups().into_iter().filter_map(|group| u16::try_from(group).ok());
+        let mut partitions: Vec<PartitionId> = groups.map(PartitionId::new).collect();
+        partitions.sort_unstable();
+        partitions
+    }
+
     /// How long groups of appends take.
     pub fn pace(&self) -> Pace {
         self.pace.clone()
