@@ -34,6 +34,8 @@ pub enum Event {
     Wake { client: ClientId },
     /// A gateway goes on its way again.
     Act { gateway: usize },
+    /// The founder whose disk does not last loses it, if the cluster is not set up yet.
+    FounderLosesDisk { down_ns: u64 },
     /// The fault of this number strikes.
     Fault { number: usize },
     /// A fault ends.

@@ -66,6 +66,19 @@ pub struct Plan {
     pub faults: Vec<(Moment, Fault)>,
     /// How long there is trade under faults.
     pub trade_ns: u64,
+    /// While the cluster is founded one node loses its disk, once or more often.
+    pub founding: Option<Founding>,
+}
+
+/// Trouble before there is a cluster. One node has it: who else has promised something keeps it.
+#[derive(Debug, Clone)]
+pub struct Founding {
+    /// Whose disk it is.
+    pub node: NodeId,
+    /// When it is lost, from the first start, and how long its node is away then.
+    pub losses: Vec<(Moment, u64)>,
+    /// Nodes hear each other through this meanwhile.
+    pub weather: Weather,
 }
 
 impl Plan {
@@ -97,8 +110,10 @@ impl Plan {
             is_in_memory: Random::new(seed ^ 0x4D45_4D4F).below(4) == 0,
             faults: Vec::new(),
             trade_ns,
+            founding: None,
         };
         plan.faults = faults(random, &plan);
+        plan.founding = founding(random, &plan);
         plan
     }
 
@@ -206,6 +221,20 @@ fn down(random: &mut Random) -> u64 {
 
 fn a_while(random: &mut Random) -> u64 {
     100 * MS + random.below(3 * SECOND)
+}
+
+/// In every fifth run. A cluster is founded within a few hundred milliseconds, so that is when it strikes.
+fn founding(random: &mut Random, plan: &Plan) -> Option<Founding> {
+    if random.below(5) > 0 {
+        return None;
+    }
+    let node = NodeId::new(1 + random.below(plan.founders));
+    let mut at = 0;
+    let losses = (0..=random.below(4)).map(|_| {
+        at += random.below(250 * MS);
+        (at, random.below(300 * MS))
+    });
+    Some(Founding { node, losses: losses.collect(), weather: weather(random) })
 }
 
 /// Some kinds, one after the other, with pauses in which the cluster may or may not recover.

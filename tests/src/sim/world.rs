@@ -178,10 +178,16 @@ impl World {
 
     /// From the first start to rest.
     fn live(&mut self) -> Verdict {
+        if let Some(founding) = self.plan.founding.clone() {
+            self.weather = founding.weather;
+            for (at, down_ns) in founding.losses {
+                self.queue.plan(at, Event::FounderLosesDisk { down_ns });
+            }
+        }
         while !self.is_set_up {
             self.step()?;
             if self.now > SET_UP_BOUND {
-                return Err("a cluster without faults is not set up in time".to_owned());
+                return Err("a cluster is not set up in time, in which at most one disk is lost".to_owned());
             }
         }
         self.weather = self.plan.weather.clone();
@@ -228,6 +234,12 @@ impl World {
             Event::Closed { link } => self.close_at_client(link),
             Event::Wake { client } => self.wake_client(client),
             Event::Act { gateway } => self.act(gateway),
+            Event::FounderLosesDisk { down_ns } => {
+                let node = self.plan.founding.as_ref().map(|founding| founding.node);
+                if let Some(node) = node.filter(|_| !self.is_set_up) {
+                    self.lose_disk(node, down_ns, false);
+                }
+            }
             Event::Fault { number } => {
                 let (_, fault) = self.plan.faults[number];
                 if !self.is_healed {
