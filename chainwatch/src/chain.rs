@@ -88,6 +88,21 @@ pub struct ChainTransaction {
     pub spends: Vec<DepositId>,
     /// What it gives. Of a failed transaction: nothing.
     pub transfers: Vec<Transfer>,
+    /// Whose keys have signed it: what pays to a witness's public key (Bitcoin-like), the sender (EVM).
+    pub signers: Vec<Destination>,
+    /// EVM: what became of it.
+    pub execution: Option<Execution>,
+}
+
+/// How an EVM chain has executed a transaction.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Execution {
+    /// The sender's nonce.
+    pub nonce: u64,
+    /// What it has paid to the chain.
+    pub network_fee: u128,
+    /// Whether it has moved nothing: it failed, or it called a contract that says of no transfer.
+    pub is_undone: bool,
 }
 
 /// A block whose every byte follows from its header.

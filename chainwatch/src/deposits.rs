@@ -20,6 +20,7 @@ use crate::ledger::{Ledger, Unanswered};
 use crate::pool::{Agreement, Pool};
 use crate::store::{ConnectedBlock, StoreError};
 use crate::watch::Watch;
+use crate::withdrawals::Trail;
 use judgement::{Chain, Statement};
 use proposer::{Key, Proposer};
 pub use view::LedgerView;
@@ -79,10 +80,12 @@ impl<L: Ledger> Depositor<L> {
         let progress = Progress { fence: 0, followed: follower.followed().height.0, beat_at: None };
         // A store that cannot be read is found out, and told, when the next block is connected.
         let remembered = follower.blocks().unwrap_or_default();
+        let trail = Trail::new(follower.followed(), &remembered);
+        let depth = follower.depth();
         Depositor {
             watch,
             follower,
-            proposer: Proposer::new(chain, ledger, keys),
+            proposer: Proposer::new(chain, ledger, keys, trail, depth),
             remembered,
             stands_back_until: None,
             progress: tokio::sync::watch::Sender::new(progress),
@@ -92,6 +95,11 @@ impl<L: Ledger> Depositor<L> {
     /// What it is doing.
     pub fn progress(&self) -> tokio::sync::watch::Receiver<Progress> {
         self.progress.subscribe()
+    }
+
+    /// What keys of ours spend on the chain that it follows.
+    pub fn trail(&self) -> Trail {
+        self.proposer.trail()
     }
 
     /// Works for ever. What goes wrong is told and tried again.
@@ -139,7 +147,7 @@ impl<L: Ledger> Depositor<L> {
         };
         self.proposer.read().await?;
         for block in std::mem::take(&mut self.remembered) {
-            for transfer in &block.transfers {
+            for transfer in &block.kept.transfers {
                 self.proposer.find(block.placed.head, transfer);
             }
         }

@@ -5,8 +5,8 @@
 //! Nothing moves while the agreed head is an ancestor of what was followed: nodes that fall back are no
 //! reorganisation.
 
-use crate::chain::{Transfer, VerifiedBlock};
-use crate::store::{BlockStore, ConnectedBlock, StoreError};
+use crate::chain::VerifiedBlock;
+use crate::store::{BlockStore, ConnectedBlock, Kept, StoreError};
 use crate::tree::{HeaderTree, Placed};
 use crate::watch::{AskError, Watch};
 use crate::{Head, Height};
@@ -18,10 +18,7 @@ pub trait Listener: Send {
 
     /// A block is on the agreed chain now, right above the one before. Gives back what of it must be known again when
     /// it is disconnected.
-    fn block_connected(
-        &mut self,
-        block: &VerifiedBlock,
-    ) -> impl Future<Output = Result<Vec<Transfer>, Self::Error>> + Send;
+    fn block_connected(&mut self, block: &VerifiedBlock) -> impl Future<Output = Result<Kept, Self::Error>> + Send;
 
     /// Blocks are not on the agreed chain any more, the highest first; `to` is the highest that still is.
     fn blocks_disconnected(
@@ -109,6 +106,11 @@ impl Follower {
         self.store.blocks()
     }
 
+    /// How many blocks can be undone.
+    pub fn depth(&self) -> u64 {
+        self.depth
+    }
+
     /// The pool forgets nothing that is still to be followed, undone, or judged by the listener.
     fn keep_headers(&self, needs_from: Option<Height>) {
         let undoable = Height(self.followed.height.0.saturating_sub(self.depth));
@@ -167,10 +169,10 @@ impl Follower {
         block: &VerifiedBlock,
         listener: &mut L,
     ) -> Result<(), FollowError<L::Error>> {
-        let transfers = listener.block_connected(block).await.map_err(FollowError::Listener)?;
+        let kept = listener.block_connected(block).await.map_err(FollowError::Listener)?;
         let needs_from = listener.needs_from();
         let needed = needs_from.map_or(0, |from| placed.head.height.0.saturating_sub(from.0));
-        self.store.connect(&ConnectedBlock { placed, transfers }, self.depth.max(needed))?;
+        self.store.connect(&ConnectedBlock { placed, kept }, self.depth.max(needed))?;
         self.followed = placed.head;
         self.keep_headers(needs_from);
         Ok(())

@@ -383,11 +383,20 @@ impl Pool {
 
     /// Every node that may be given a transaction: all but liars and those that are down.
     pub fn broadcast_targets(&self) -> Vec<ChainNodeId> {
-        let may = |id: &ChainNodeId| {
-            let node = &self.nodes[id.index()];
-            node.config.methods.contains(&Method::Broadcast) && !matches!(node.verdict, Verdict::Lying | Verdict::Down)
-        };
-        self.nodes().filter(may).collect()
+        self.nodes().filter(|id| self.is_of_use(*id, Method::Broadcast)).collect()
+    }
+
+    /// Every node that may be asked for its opinion, with room in its budget; the budgets are charged.
+    pub fn witnesses(&mut self, method: Method, now: Instant) -> Vec<ChainNodeId> {
+        let mut witnesses: Vec<ChainNodeId> = self.nodes().filter(|id| self.is_of_use(*id, method)).collect();
+        witnesses.retain(|id| self.nodes[id.index()].budget.has_room(now));
+        witnesses.iter().for_each(|id| self.nodes[id.index()].budget.spend());
+        witnesses
+    }
+
+    fn is_of_use(&self, node: ChainNodeId, method: Method) -> bool {
+        let node = &self.nodes[node.index()];
+        node.config.methods.contains(&method) && !matches!(node.verdict, Verdict::Lying | Verdict::Down)
     }
 }
 

@@ -5,29 +5,51 @@
 //!
 //! | offset | bytes | field |
 //! |---|---|---|
-//! | 0 | 1 | format, 1 |
+//! | 0 | 1 | format, 2 |
 //! | 1 | 32 | hash |
 //! | 33 | 32 | parent |
 //! | 65 | 8 | time, seconds |
 //! | 73 | 16 | chain work |
 //! | 89 | 4 | bits |
-//! | 93 | | transfers: tx (32), output (4), asset (1, then 20 of a token), amount (16), length of the destination (2), destination |
+//! | 93 | 4 | count of transfers |
+//! | 97 | | transfers: tx (32), output (4), asset (1, then 20 of a token), amount (16), length of the destination (2), destination |
+//! | | | spendings: tx (32), execution (1, then nonce (8), network fee (16), undone (1)), count of outputs (4), outputs: tx (32), output (4) |
 
 use std::path::Path;
 
-use crate::chain::{ChainAsset, Destination, Transfer};
+use crate::chain::{ChainAsset, Destination, Execution, Transfer};
 use crate::tree::Placed;
 use crate::{BlockHash, DepositId, Head, Height, TxId};
 
-const FORMAT: u8 = 1;
+const FORMAT: u8 = 2;
 
 /// A block that was connected, and what its listener wanted to remember of it.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct ConnectedBlock {
     /// The block, with what it takes to be the root of a new tree.
     pub placed: Placed,
-    /// What mattered in it: undone when it is disconnected.
+    /// What of it was kept: undone when it is disconnected.
+    pub kept: Kept,
+}
+
+/// What a listener wants to know again of a block, after a restart and when it is disconnected.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct Kept {
+    /// To addresses of ours.
     pub transfers: Vec<Transfer>,
+    /// By keys of ours.
+    pub spendings: Vec<Spending>,
+}
+
+/// A transaction on the chain that keys of ours have signed.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Spending {
+    /// Which.
+    pub tx: TxId,
+    /// Bitcoin-like: the outputs that it spends.
+    pub spends: Vec<DepositId>,
+    /// EVM: what became of it.
+    pub execution: Option<Execution>,
 }
 
 /// Why the store cannot be used.
@@ -56,7 +78,19 @@ impl BlockStore {
     pub fn open(directory: &Path, chain: &str) -> Result<BlockStore, StoreError> {
         let database = sled::open(directory).map_err(sled_error("open the chain store"))?;
         let blocks = database.open_tree(format!("{chain}/blocks")).map_err(sled_error("open a chain's blocks"))?;
-        Ok(BlockStore { blocks })
+        let store = BlockStore { blocks };
+        store.forget_other_versions()?;
+        Ok(store)
+    }
+
+    /// What another version has written is followed anew.
+    fn forget_other_versions(&self) -> Result<(), StoreError> {
+        let first = self.blocks.first().map_err(sled_error("read the first block"))?;
+        if first.is_some_and(|(_, record)| record.first().is_some_and(|format| *format < FORMAT)) {
+            self.blocks.clear().map_err(sled_error("forget blocks of another version"))?;
+            self.flush()?;
+        }
+        Ok(())
     }
 
     /// The highest connected block.
@@ -133,21 +167,40 @@ fn encode(block: &ConnectedBlock) -> Vec<u8> {
     record.extend_from_slice(&time_s.to_le_bytes());
     record.extend_from_slice(&chain_work.to_le_bytes());
     record.extend_from_slice(&bits.to_le_bytes());
-    for transfer in &block.transfers {
-        record.extend_from_slice(&transfer.id.tx.0);
-        record.extend_from_slice(&transfer.id.output.to_le_bytes());
-        match transfer.asset {
-            ChainAsset::Native => record.push(0),
-            ChainAsset::Token(contract) => {
-                record.push(1);
-                record.extend_from_slice(&contract);
-            }
-        }
-        record.extend_from_slice(&transfer.amount.to_le_bytes());
-        record.extend_from_slice(&(transfer.to.0.len() as u16).to_le_bytes());
-        record.extend_from_slice(&transfer.to.0);
-    }
+    record.extend_from_slice(&(block.kept.transfers.len() as u32).to_le_bytes());
+    block.kept.transfers.iter().for_each(|transfer| encode_transfer(transfer, &mut record));
+    block.kept.spendings.iter().for_each(|spending| encode_spending(spending, &mut record));
     record
+}
+
+fn encode_transfer(transfer: &Transfer, record: &mut Vec<u8>) {
+    record.extend_from_slice(&transfer.id.tx.0);
+    record.extend_from_slice(&transfer.id.output.to_le_bytes());
+    match transfer.asset {
+        ChainAsset::Native => record.push(0),
+        ChainAsset::Token(contract) => {
+            record.push(1);
+            record.extend_from_slice(&contract);
+        }
+    }
+    record.extend_from_slice(&transfer.amount.to_le_bytes());
+    record.extend_from_slice(&(transfer.to.0.len() as u16).to_le_bytes());
+    record.extend_from_slice(&transfer.to.0);
+}
+
+fn encode_spending(spending: &Spending, record: &mut Vec<u8>) {
+    record.extend_from_slice(&spending.tx.0);
+    record.push(u8::from(spending.execution.is_some()));
+    if let Some(Execution { nonce, network_fee, is_undone }) = spending.execution {
+        record.extend_from_slice(&nonce.to_le_bytes());
+        record.extend_from_slice(&network_fee.to_le_bytes());
+        record.push(u8::from(is_undone));
+    }
+    record.extend_from_slice(&(spending.spends.len() as u32).to_le_bytes());
+    for spent in &spending.spends {
+        record.extend_from_slice(&spent.tx.0);
+        record.extend_from_slice(&spent.output.to_le_bytes());
+    }
 }
 
 fn decode(key: &[u8], record: &[u8]) -> Result<ConnectedBlock, StoreError> {
@@ -166,20 +219,45 @@ fn read(height: Height, from: &mut Bytes<'_>) -> Option<ConnectedBlock> {
         chain_work: u128::from_le_bytes(from.array()?),
         bits: u32::from_le_bytes(from.array()?),
     };
-    let mut transfers = Vec::new();
-    while !from.0.is_empty() {
-        let id = DepositId { tx: TxId(from.array()?), output: u32::from_le_bytes(from.array()?) };
-        let asset = match from.array::<1>()? {
-            [0] => ChainAsset::Native,
-            [1] => ChainAsset::Token(from.array()?),
-            _ => return None,
-        };
-        let amount = u128::from_le_bytes(from.array()?);
-        let len = usize::from(u16::from_le_bytes(from.array()?));
-        let to = Destination(from.take(len)?.to_vec());
-        transfers.push(Transfer { id, to, asset, amount });
+    let mut kept = Kept::default();
+    for _ in 0..u32::from_le_bytes(from.array()?) {
+        kept.transfers.push(read_transfer(from)?);
     }
-    Some(ConnectedBlock { placed, transfers })
+    while !from.0.is_empty() {
+        kept.spendings.push(read_spending(from)?);
+    }
+    Some(ConnectedBlock { placed, kept })
+}
+
+fn read_transfer(from: &mut Bytes<'_>) -> Option<Transfer> {
+    let id = DepositId { tx: TxId(from.array()?), output: u32::from_le_bytes(from.array()?) };
+    let asset = match from.array::<1>()? {
+        [0] => ChainAsset::Native,
+        [1] => ChainAsset::Token(from.array()?),
+        _ => return None,
+    };
+    let amount = u128::from_le_bytes(from.array()?);
+    let len = usize::from(u16::from_le_bytes(from.array()?));
+    let to = Destination(from.take(len)?.to_vec());
+    Some(Transfer { id, to, asset, amount })
+}
+
+fn read_spending(from: &mut Bytes<'_>) -> Option<Spending> {
+    let tx = TxId(from.array()?);
+    let execution = match from.array::<1>()? {
+        [0] => None,
+        [1] => Some(Execution {
+            nonce: u64::from_le_bytes(from.array()?),
+            network_fee: u128::from_le_bytes(from.array()?),
+            is_undone: from.array::<1>()? == [1],
+        }),
+        _ => return None,
+    };
+    let mut spends = Vec::new();
+    for _ in 0..u32::from_le_bytes(from.array()?) {
+        spends.push(DepositId { tx: TxId(from.array()?), output: u32::from_le_bytes(from.array()?) });
+    }
+    Some(Spending { tx, spends, execution })
 }
 
 struct Bytes<'a>(&'a [u8]);

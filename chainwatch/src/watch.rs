@@ -4,6 +4,7 @@
 //! Callers and tasks share the pool under a lock that is never held while waiting.
 
 mod metrics;
+mod opinion;
 mod probe;
 mod root;
 
@@ -23,6 +24,7 @@ use crate::rpc::{self, Endpoint, RpcClient, Told};
 use crate::tree::Placed;
 use crate::{BlockHash, ChainNodeId, Head, TxId};
 pub use metrics::Metrics;
+pub use opinion::AccountState;
 pub use root::trusted_block;
 
 /// How long a whole block may take.
@@ -135,6 +137,11 @@ impl Watch {
     /// The nodes, as a table shows them.
     pub fn standings(&self) -> Vec<Standing> {
         self.shared.standings(Instant::now())
+    }
+
+    /// What it measures.
+    pub(crate) fn metrics(&self) -> &Metrics {
+        &self.shared.metrics
     }
 
     /// The chain's name.

@@ -9,25 +9,32 @@
 //! "missing inputs" (-25) and "nonce too low" may each mean that it was mined, that another of the same withdrawal was, or that
 //! a stranger's was: the agreed chain alone says which.
 
+mod driver;
 mod facts;
 mod fees;
 mod funding;
+mod trail;
 mod view;
+mod wallet;
 
 use std::collections::BTreeMap;
 
 use wire::command::{AllocateWithdrawal, RefuseWithdrawal, ReportWithdrawal, SignWithdrawal};
 use wire::event::{WithdrawalAllocated, WithdrawalChanged};
 use wire::{
-    ChainFreeze, ChainHash, ChainId, Command, Event, Sighting, Timestamp, TransactionBytes, WithdrawalCause,
-    WithdrawalId, WithdrawalStage,
+    ChainAddress, ChainFreeze, ChainHash, ChainId, Command, Event, Sighting, Timestamp, TransactionBytes,
+    WithdrawalCause, WithdrawalId, WithdrawalStage,
 };
 
 use crate::signer::payment::{Payment, Scheme};
 use crate::signer::{Answer, Signed};
-pub use facts::{Facts, Included, Spend};
+pub use driver::{Driver, Edge, Standing};
+pub use facts::{Account, Facts, Included, Spend};
 pub use fees::agreed_fee;
+pub use funding::Unfunded;
+pub use trail::{Blocks, Trail};
 use view::{Known, View};
+pub use wallet::Wallet;
 
 /// How an executor waits.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -70,13 +77,15 @@ pub struct Executor {
     paused: BTreeMap<WithdrawalId, Timestamp>,
     /// When this executor has sent a transaction.
     sent_at: BTreeMap<ChainHash, Timestamp>,
+    /// Why withdrawals wait for inputs, a nonce or a replacement.
+    unfunded: BTreeMap<WithdrawalId, Unfunded>,
 }
 
 impl Executor {
     /// Knows nothing.
     pub fn new(chain: ChainId, scheme: Scheme, tuning: Tuning) -> Executor {
-        let (paused, sent_at) = (BTreeMap::new(), BTreeMap::new());
-        Executor { chain, scheme, tuning, view: View::new(chain), paused, sent_at }
+        let (paused, sent_at, unfunded) = (BTreeMap::new(), BTreeMap::new(), BTreeMap::new());
+        Executor { chain, scheme, tuning, view: View::new(chain), paused, sent_at, unfunded }
     }
 
     /// Takes an event of the ledger, in order and from the first.
@@ -84,21 +93,60 @@ impl Executor {
         self.view.apply(event);
     }
 
-    /// Transactions of which the agreed chain and the nodes are to be asked.
-    pub fn watched(&self) -> impl Iterator<Item = ChainHash> + '_ {
-        self.view.all().flat_map(|known| known.signed.iter().map(|(_, signed)| signed.tx))
+    /// Transactions that may be on the chain, and what each may have paid to it at most: exactly that, where there are inputs.
+    pub fn watched(&self) -> impl Iterator<Item = (ChainHash, u128)> + '_ {
+        let of = |known: &Known| {
+            known.signed.iter().map(|(allocated, signed)| (signed.tx, allocated.network_fee)).collect::<Vec<_>>()
+        };
+        self.view.all().flat_map(of)
+    }
+
+    /// Transactions of which nodes are to be asked whether they have them: the last one of each that is not over.
+    pub fn pending(&self) -> impl Iterator<Item = ChainHash> + '_ {
+        let open = self.view.all().filter(|known| !known.row.stage.is_final());
+        open.filter_map(|known| known.signed.last()).map(|(_, signed)| signed.tx)
+    }
+
+    /// Every withdrawal that is not over.
+    pub fn open(&self) -> impl Iterator<Item = &WithdrawalChanged> {
+        self.view.all().map(|known| &known.row).filter(|row| !row.stage.is_final())
+    }
+
+    /// Which wait for inputs, a nonce or a replacement, and why, as of the last step.
+    pub fn unfunded(&self) -> impl Iterator<Item = (WithdrawalId, Unfunded)> + '_ {
+        self.unfunded.iter().map(|(id, why)| (*id, *why))
+    }
+
+    /// The contracts of what is withdrawn; the chain's own coin has none.
+    pub fn contracts(&self) -> impl Iterator<Item = ChainAddress> + '_ {
+        self.view.contracts()
     }
 
     /// The next step, under a claim. `None` while there is nothing to do.
     pub fn step(&mut self, facts: &Facts, fence: u64, now: Timestamp) -> Option<Step> {
+        let mut unfunded = BTreeMap::new();
+        let step = self.next(facts, fence, now, &mut unfunded);
+        self.unfunded = unfunded;
+        step
+    }
+
+    fn next(
+        &self,
+        facts: &Facts,
+        fence: u64,
+        now: Timestamp,
+        unfunded: &mut BTreeMap<WithdrawalId, Unfunded>,
+    ) -> Option<Step> {
         // What is over first: what the chain takes back freezes it before anything new is spent.
         let (ended, open): (Vec<_>, Vec<_>) = self.view.all().partition(|known| known.row.stage.is_final());
         for known in ended.into_iter().chain(open) {
             if self.paused.get(&known.row.withdrawal).is_some_and(|until| now < *until) {
                 continue;
             }
-            if let Some(step) = self.step_of(known, facts, fence, now) {
-                return Some(step);
+            match self.step_of(known, facts, fence, now) {
+                Ok(Some(step)) => return Some(step),
+                Ok(None) => {}
+                Err(why) => drop(unfunded.insert(known.row.withdrawal, why)),
             }
         }
         None
@@ -144,18 +192,21 @@ impl Executor {
         None
     }
 
-    fn step_of(&self, known: &Known, facts: &Facts, fence: u64, now: Timestamp) -> Option<Step> {
+    fn step_of(&self, known: &Known, facts: &Facts, fence: u64, now: Timestamp) -> Result<Option<Step>, Unfunded> {
         let row = &known.row;
-        match row.stage {
+        Ok(match row.stage {
             WithdrawalStage::Review | WithdrawalStage::Canceled => None,
             WithdrawalStage::Held => {
                 let is_due = self.is_thawed() && now >= row.ready_at;
-                is_due.then(|| self.first_allocation(known, facts, fence)).flatten()
+                if is_due { Some(self.first_allocation(known, facts, fence)?) } else { None }
             }
             WithdrawalStage::Mined | WithdrawalStage::Confirmed => self.follow_up(known, facts, fence),
             WithdrawalStage::Settled | WithdrawalStage::Failed => self.watch_over(known, facts, fence),
-            _ => self.see(known, facts, fence).or_else(|| self.push(known, facts, fence, now)),
-        }
+            _ => match self.see(known, facts, fence) {
+                None => return self.push(known, facts, fence, now),
+                seen => seen,
+            },
+        })
     }
 
     fn is_thawed(&self) -> bool {
@@ -185,35 +236,35 @@ impl Executor {
     }
 
     /// Signs, sends, sends again, pays more.
-    fn push(&self, known: &Known, facts: &Facts, fence: u64, now: Timestamp) -> Option<Step> {
+    fn push(&self, known: &Known, facts: &Facts, fence: u64, now: Timestamp) -> Result<Option<Step>, Unfunded> {
         let row = &known.row;
         let last = known.signed.last().map(|(_, signed)| signed.clone());
         if matches!(row.stage, WithdrawalStage::Allocated | WithdrawalStage::Bumped) {
-            let payment = self.is_thawed().then(|| self.payment(known, known.allocated.as_ref()?)).flatten()?;
-            return Some(Step::Sign(Box::new(payment)));
+            let payment = self.is_thawed().then(|| self.payment(known, known.allocated.as_ref()?)).flatten();
+            return Ok(payment.map(|payment| Step::Sign(Box::new(payment))));
         }
-        let Signed { tx, bytes } = last?;
+        let Some(Signed { tx, bytes }) = last else { return Ok(None) };
         let is_pooled = facts.pooled.contains(&tx);
         let is_overdue = now >= known.signed_since().plus_nanos(self.tuning.stuck_ns);
-        let sent_at = self.sent_at.get(&tx);
-        let is_to_be_sent = sent_at.is_none_or(|at| now >= at.plus_nanos(self.tuning.resend_ns));
-        match row.stage {
+        let is_to_be_sent = self.sent_at.get(&tx).is_none_or(|at| now >= at.plus_nanos(self.tuning.resend_ns));
+        Ok(match row.stage {
             WithdrawalStage::Conflicted => None,
             // A frozen chain gets nothing more: what was sent may be on its way to the wrong side of a fork.
             _ if !self.is_thawed() => None,
-            WithdrawalStage::Signed if sent_at.is_some() => Some(self.report(row, tx, Sighting::Sent, fence)),
-            WithdrawalStage::Signed => Some(Step::Send(tx, bytes)),
+            WithdrawalStage::Signed if is_to_be_sent => Some(Step::Send(tx, bytes)),
+            WithdrawalStage::Signed => Some(self.report(row, tx, Sighting::Sent, fence)),
             WithdrawalStage::Broadcast if is_pooled => Some(self.report(row, tx, Sighting::Pooled, fence)),
             WithdrawalStage::Mempool if !is_pooled => Some(self.report(row, tx, Sighting::Dropped, fence)),
             WithdrawalStage::Broadcast | WithdrawalStage::Mempool if is_overdue => {
                 Some(self.report(row, tx, Sighting::Overdue, fence))
             }
-            WithdrawalStage::Stuck => self
-                .replacement(known, facts, fence)
-                .or_else(|| (!is_pooled && is_to_be_sent).then_some(Step::Send(tx, bytes))),
+            WithdrawalStage::Stuck => match self.replacement(known, facts, fence) {
+                Err(_) if !is_pooled && is_to_be_sent => Some(Step::Send(tx, bytes)),
+                replaced => Some(replaced?),
+            },
             WithdrawalStage::Broadcast if is_to_be_sent => Some(Step::Send(tx, bytes)),
             _ => None,
-        }
+        })
     }
 
     /// Of one that the ledger has on the chain: is it still, is it another one, is it deep enough?
@@ -264,7 +315,7 @@ impl Executor {
         Some(Payment::of(self.view.symbol()?, contract, amount, &known.row, allocated))
     }
 
-    fn first_allocation(&self, known: &Known, facts: &Facts, fence: u64) -> Option<Step> {
+    fn first_allocation(&self, known: &Known, facts: &Facts, fence: u64) -> Result<Step, Unfunded> {
         let funded = match &self.scheme {
             Scheme::Bitcoin(scheme) => funding::coins(&self.view, known, scheme, facts),
             Scheme::Evm(_) => funding::nonce(&self.view, known, facts, self.tuning.gas),
@@ -272,7 +323,7 @@ impl Executor {
         funded.map(|funded| self.allocate(known, AllocateWithdrawal { chain: self.chain, fence, ..funded }))
     }
 
-    fn replacement(&self, known: &Known, facts: &Facts, fence: u64) -> Option<Step> {
+    fn replacement(&self, known: &Known, facts: &Facts, fence: u64) -> Result<Step, Unfunded> {
         let funded = match &self.scheme {
             Scheme::Bitcoin(scheme) => funding::more_coins(&self.view, known, scheme, facts),
             Scheme::Evm(_) => funding::more_gas(&self.view, known, facts),

@@ -1,4 +1,4 @@
-//! `mainstay chainwatch`: one instance that watches chains and proposes their deposits.
+//! `mainstay chainwatch`: one instance that watches chains, proposes their deposits and drives their withdrawals.
 //!
 //! Any number of instances may run for a chain: the log gives one of them the claim, the others follow and take over when
 //! it falls silent.
@@ -12,8 +12,10 @@ use std::time::Duration;
 use ::chainwatch::deposits::{Depositor, Progress};
 use ::chainwatch::follow::Follower;
 use ::chainwatch::ledger::{ClusterLedger, Ledger};
+use ::chainwatch::signer::server::SocketSigner;
 use ::chainwatch::store::BlockStore;
 use ::chainwatch::watch::{Metrics, Watch, WatchConfig, trusted_block};
+use ::chainwatch::withdrawals::{Driver, Standing};
 use cluster_client::{Cluster, ClusterConfig};
 use miette::{IntoDiagnostic, WrapErr};
 use prometheus_client::registry::Registry;
@@ -25,9 +27,10 @@ use wire::link::Role;
 use wire::{ChainId, ClusterEpoch, Event, NodeId, PartitionId};
 
 use crate::config::bind;
-use crate::config::chainwatch::{Chain, ChainwatchFile};
+use crate::config::chainwatch::{Chain, ChainwatchFile, Withdrawals};
 use crate::logging;
 
+mod failpoint;
 mod pages;
 
 pub use pages::{ChainStatus, NodeStatus, Status};
@@ -64,6 +67,7 @@ The file is TOML:
   address_prefix = \"ltc\"                # EVM: chain_id = 1 instead
   xpub = \"xpub...\"                      # what may sign is elsewhere
   trusted = { height = 2500000, hash = \"...\" }  # following starts above it
+  withdrawals = { signer = \"signer.socket\" }     # of `mainstay signer`; stuck_after_s = 3600, resend_after_s = 30
   stall_after_s = 5400                  # frozen when it has not grown for so long
 
   [[chains.nodes]]                      # five or more, of several operators
@@ -86,6 +90,8 @@ struct Watched {
     chain: ChainId,
     watch: Watch,
     progress: watch::Receiver<Progress>,
+    /// `None` where nobody signs.
+    withdrawals: Option<watch::Receiver<Standing>>,
 }
 
 /// What the pages are made of. A chain that is still starting has no entry among `running`.
@@ -210,7 +216,7 @@ async fn watch_chain(
     metrics: Metrics,
     shared: Shared,
 ) -> miette::Result<()> {
-    let Chain { symbol, rules, pool, endpoints, trusted, keys, undo_blocks } = chain;
+    let Chain { symbol, rules, pool, endpoints, trusted, keys, undo_blocks, withdrawals } = chain;
     let mut lack = Lack { chain: symbol.clone(), tries: 0 };
     let id = chain_id(&cluster, ledger, &mut lack).await;
     lack.tries = 0;
@@ -227,18 +233,40 @@ async fn watch_chain(
     let watch = Watch::start(config, metrics);
     let follower = Follower::open(watch.clone(), store, undo_blocks).into_diagnostic()?;
     lack.tries = 0;
-    let connection = loop {
-        match ClusterLedger::connect(&cluster, ledger).await {
-            Ok(connection) => break connection,
-            Err(error) => lack.tell(&format!("the ledger cannot be read: {error}")).await,
-        }
-    };
+    let connection = connect(&cluster, ledger, &mut lack).await;
     let depositor = Depositor::new(id, connection, watch.clone(), follower, keys);
-    let watched = Watched { chain: id, watch, progress: depositor.progress() };
+    let driver = match withdrawals {
+        Some(Withdrawals { signer, scheme, tuning }) => {
+            let connection = connect(&cluster, ledger, &mut lack).await;
+            let claim = (depositor.trail(), depositor.progress());
+            let signer = SocketSigner::new(signer);
+            let driver = Driver::new(id, scheme, tuning, connection, signer, watch.clone(), claim);
+            Some(driver.telling(failpoint::reached))
+        }
+        None => None,
+    };
+    let withdrawals = driver.as_ref().map(Driver::standing);
+    let watched = Watched { chain: id, watch, progress: depositor.progress(), withdrawals };
     tracing::info!(chain = symbol, %id, nodes = watched.watch.standings().len(), "the chain is watched");
     shared.running.lock().unwrap_or_else(PoisonError::into_inner).insert(symbol, watched);
-    depositor.run().await;
+    match driver {
+        // Neither ends; they end together.
+        Some(driver) => tokio::select! {
+            () = depositor.run() => {}
+            () = driver.run() => {}
+        },
+        None => depositor.run().await,
+    }
     Ok(())
+}
+
+async fn connect(cluster: &Cluster, ledger: PartitionId, lack: &mut Lack) -> ClusterLedger {
+    loop {
+        match ClusterLedger::connect(cluster, ledger).await {
+            Ok(connection) => return connection,
+            Err(error) => lack.tell(&format!("the ledger cannot be read: {error}")).await,
+        }
+    }
 }
 
 /// Reads the ledger until it knows the chain.

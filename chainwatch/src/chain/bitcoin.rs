@@ -11,7 +11,7 @@ use bitcoin::block::Header as RawHeader;
 use bitcoin::consensus::{Params, deserialize, encode};
 use bitcoin::hashes::Hash;
 use bitcoin::pow::{CompactTarget, Target, Work};
-use bitcoin::{Block, MerkleBlock, Network, Transaction};
+use bitcoin::{Block, CompressedPublicKey, MerkleBlock, Network, ScriptBuf, Transaction};
 
 use super::{ChainAsset, ChainTransaction, Destination, Lie, Transfer, VerifiedBlock};
 use crate::tree::{Header, HeaderTree, Placed};
@@ -217,7 +217,18 @@ fn transaction(tx: &Transaction) -> ChainTransaction {
         is_coinbase,
         spends: if is_coinbase { Vec::new() } else { tx.input.iter().map(spends).collect() },
         transfers: tx.output.iter().enumerate().map(transfer).collect(),
+        signers: tx.input.iter().filter_map(signer).collect(),
+        execution: None,
     }
+}
+
+/// Whose witness public key hash an input spends: its witness is a signature and that key.
+fn signer(input: &bitcoin::TxIn) -> Option<Destination> {
+    if input.witness.len() != 2 {
+        return None;
+    }
+    let key = CompressedPublicKey::from_slice(input.witness.nth(1)?).ok()?;
+    Some(Destination(ScriptBuf::new_p2wpkh(&key.wpubkey_hash()).into_bytes()))
 }
 
 /// Expected hashes; what exceeds 128 bits (no chain comes near) counts as the most.

@@ -2,14 +2,18 @@
 //! the execution specifications (EIP-2718 envelopes, RLP, hexary tries); which headers are final is the consensus
 //! layer's word and comes from the agreement of nodes.
 
+use std::sync::LazyLock;
+
 use alloy_consensus::{Header as RawHeader, ReceiptEnvelope, Transaction, TxEnvelope};
 use alloy_eips::Encodable2718;
 use alloy_primitives::{Address, B256, Log, TxKind, b256, keccak256};
 use alloy_trie::root::ordered_trie_root_with_encoder;
+use bitcoin::secp256k1::ecdsa::{RecoverableSignature, RecoveryId};
+use bitcoin::secp256k1::{Message, Secp256k1, VerifyOnly};
 use serde::Deserialize;
 use serde_json::Value;
 
-use super::{ChainAsset, ChainTransaction, Destination, Lie, Transfer, VerifiedBlock};
+use super::{ChainAsset, ChainTransaction, Destination, Execution, Lie, Transfer, VerifiedBlock};
 use crate::tree::Header;
 use crate::{BlockHash, DepositId, Head, Height, TxId};
 
@@ -50,7 +54,13 @@ impl EvmRules {
         }
         let envelopes = self.transactions(&raw, block)?;
         let receipts = verified_receipts(&raw, receipts, envelopes.len())?;
-        let transactions = envelopes.iter().zip(&receipts).map(|(tx, receipt)| transaction(tx, receipt)).collect();
+        let mut used_before = 0;
+        let transactions = envelopes.iter().zip(&receipts).map(|(tx, receipt)| {
+            let used = receipt.cumulative_gas_used();
+            let gas = used.saturating_sub(std::mem::replace(&mut used_before, used));
+            transaction(&raw, tx, receipt, gas)
+        });
+        let transactions = transactions.collect();
         Ok(VerifiedBlock { head, transactions })
     }
 
@@ -81,7 +91,7 @@ fn verified_receipts(header: &RawHeader, receipts: &Value, expected: usize) -> R
     if root != header.receipts_root || receipts.len() != expected { Err(Lie::Receipts) } else { Ok(receipts) }
 }
 
-fn transaction(tx: &TxEnvelope, receipt: &ReceiptEnvelope) -> ChainTransaction {
+fn transaction(header: &RawHeader, tx: &TxEnvelope, receipt: &ReceiptEnvelope, gas: u64) -> ChainTransaction {
     let mut encoded = Vec::with_capacity(tx.encode_2718_len());
     tx.encode_2718(&mut encoded);
     let id = TxId(keccak256(&encoded).0);
@@ -102,8 +112,33 @@ fn transaction(tx: &TxEnvelope, receipt: &ReceiptEnvelope) -> ChainTransaction {
         let tokens = receipt.logs().iter().enumerate();
         transfers.extend(tokens.filter_map(|(at, log)| token_transfer(id, at as u32 + 1, log)));
     }
-    ChainTransaction { id, is_coinbase: false, spends: Vec::new(), transfers }
+    let execution = Execution {
+        nonce: tx.nonce(),
+        network_fee: tx.effective_gas_price(header.base_fee_per_gas).saturating_mul(gas.into()),
+        is_undone: has_moved_nothing(tx, receipt),
+    };
+    let signers = sender(tx).map(destination).into_iter().collect();
+    ChainTransaction { id, is_coinbase: false, spends: Vec::new(), transfers, signers, execution: Some(execution) }
 }
+
+/// A token may answer that it has not moved anything, and succeed: then it says of no transfer either.
+fn has_moved_nothing(tx: &TxEnvelope, receipt: &ReceiptEnvelope) -> bool {
+    let of_called = |log: &Log| tx.kind().to() == Some(&log.address) && log.topics().first() == Some(&TRANSFER);
+    !receipt.status() || (tx.value().is_zero() && !receipt.logs().iter().any(of_called))
+}
+
+/// Who has signed; `None` of a signature that is none.
+fn sender(tx: &TxEnvelope) -> Option<Address> {
+    let (signature, hash) = (tx.signature(), tx.signature_hash());
+    let recovery = RecoveryId::from_i32(i32::from(signature.v())).ok()?;
+    let compact = [signature.r().to_be_bytes::<32>(), signature.s().to_be_bytes::<32>()].concat();
+    let signature = RecoverableSignature::from_compact(&compact, recovery).ok()?;
+    let key = VERIFIER.recover_ecdsa(&Message::from_digest(hash.0), &signature).ok()?;
+    Some(Address::from_slice(&keccak256(&key.serialize_uncompressed()[1..])[12..]))
+}
+
+/// Its tables take a moment to make.
+static VERIFIER: LazyLock<Secp256k1<VerifyOnly>> = LazyLock::new(Secp256k1::verification_only);
 
 /// ERC-20's `Transfer`: two indexed addresses and one amount. ERC-721's has three indexed values and no data.
 fn token_transfer(tx: TxId, output: u32, log: &Log) -> Option<Transfer> {

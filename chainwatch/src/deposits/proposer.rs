@@ -10,13 +10,14 @@ use wire::{ChainFreeze, ChainHash, ChainId, Command, RejectReason};
 use super::judgement::{Found, Statement, found_of};
 use super::view::LedgerView;
 use super::{BEAT, DepositError, STANDBY_BEAT};
-use crate::chain::{Destination, Transfer, VerifiedBlock};
+use crate::chain::{ChainTransaction, Destination, Transfer, VerifiedBlock};
 use crate::follow::Listener;
 use crate::keys::AddressKeys;
 use crate::ledger::Ledger;
 use crate::pool::Freeze;
-use crate::store::ConnectedBlock;
+use crate::store::{ConnectedBlock, Kept, Spending};
 use crate::watch::Watch;
+use crate::withdrawals::Trail;
 use crate::{Head, Height};
 
 /// A proposal that the ledger refuses, or that changes nothing, is not repeated for so long.
@@ -33,7 +34,12 @@ pub(super) struct Proposer<L> {
     ledger: L,
     view: LedgerView,
     keys: AddressKeys,
+    /// The wallet's own.
+    wallet: Option<Destination>,
     destinations: HashMap<Destination, u32>,
+    trail: Trail,
+    /// How deep the trail goes.
+    depth: u64,
     /// Transfers to our addresses in followed blocks, until the ledger has them as they are.
     found: BTreeMap<Key, Found>,
     /// What was proposed in vain, and until when it is left alone.
@@ -43,8 +49,11 @@ pub(super) struct Proposer<L> {
 }
 
 impl<L: Ledger> Proposer<L> {
-    pub(super) fn new(chain: ChainId, ledger: L, keys: AddressKeys) -> Proposer<L> {
+    pub(super) fn new(chain: ChainId, ledger: L, keys: AddressKeys, trail: Trail, depth: u64) -> Proposer<L> {
         Proposer {
+            wallet: keys.wallet(),
+            trail,
+            depth,
             chain,
             instance: rand::random::<u64>().max(1),
             fence: 0,
@@ -66,6 +75,10 @@ impl<L: Ledger> Proposer<L> {
 
     pub(super) fn view(&self) -> &LedgerView {
         &self.view
+    }
+
+    pub(super) fn trail(&self) -> Trail {
+        self.trail.clone()
     }
 
     /// Leaves the claim to others when it runs out.
@@ -228,6 +241,16 @@ impl<L: Ledger> Proposer<L> {
         })
     }
 
+    /// What a transaction spends, if a key of ours has signed it.
+    fn spending(&self, tx: &ChainTransaction) -> Option<Spending> {
+        let ChainTransaction { id, spends, execution, .. } = tx;
+        let is_ours = tx.signers.iter().any(|signer| {
+            // Where nonces order transactions, the wallet's own account sends, and deposit addresses do not.
+            self.wallet.as_ref() == Some(signer) || (execution.is_none() && self.destinations.contains_key(signer))
+        });
+        is_ours.then(|| Spending { tx: *id, spends: spends.clone(), execution: *execution })
+    }
+
     /// Remembers a transfer of a followed block if it is to one of our addresses, and enough to be a deposit. Whether it
     /// is.
     pub(super) fn find(&mut self, block: Head, transfer: &Transfer) -> bool {
@@ -246,15 +269,19 @@ impl<L: Ledger> Listener for Proposer<L> {
     type Error = DepositError;
 
     /// Only remembers: what is said of it is decided when it is said.
-    async fn block_connected(&mut self, block: &VerifiedBlock) -> Result<Vec<Transfer>, DepositError> {
+    async fn block_connected(&mut self, block: &VerifiedBlock) -> Result<Kept, DepositError> {
         self.claim_if_due().await?;
-        let transactions = block.transactions.iter().filter(|tx| !tx.is_coinbase);
-        let transfers = transactions.flat_map(|tx| &tx.transfers);
-        Ok(transfers.filter(|transfer| self.find(block.head, transfer)).cloned().collect())
+        let transactions = || block.transactions.iter().filter(|tx| !tx.is_coinbase);
+        let spendings: Vec<Spending> = transactions().filter_map(|tx| self.spending(tx)).collect();
+        self.trail.connect(block.head, spendings.clone(), self.depth);
+        let transfers = transactions().flat_map(|tx| &tx.transfers);
+        let transfers = transfers.filter(|transfer| self.find(block.head, transfer)).cloned().collect();
+        Ok(Kept { transfers, spendings })
     }
 
     /// Whether a deposit is still there is asked of the agreed chain, after the new branch has been heard.
-    async fn blocks_disconnected(&mut self, _: Head, gone: &[ConnectedBlock]) -> Result<(), DepositError> {
+    async fn blocks_disconnected(&mut self, to: Head, gone: &[ConnectedBlock]) -> Result<(), DepositError> {
+        self.trail.disconnect(to);
         self.found.retain(|_, found| gone.iter().all(|block| block.placed.head != found.block));
         Ok(())
     }

@@ -48,6 +48,36 @@ pub(crate) async fn inclusion(
     shown.ok_or_else(|| absent("proof of a transaction of 64 bytes"))
 }
 
+/// Hands a transaction on. The cap on its fee was ours to keep: the node's own would refuse what an operator allows.
+pub(crate) async fn send(rpc: &RpcClient, bytes: &[u8]) -> Result<(), Told> {
+    rpc.call("sendrawtransaction", json!([hex::encode(bytes), 0])).await.map(drop)
+}
+
+/// Whether the node has a transaction among what it would mine, or on its chain, as far as it remembers that. A transaction
+/// of a block that its chain has left has no confirmation.
+pub(crate) async fn has(rpc: &RpcClient, tx: TxId) -> Result<bool, Told> {
+    match rpc.call("getrawtransaction", json!([text(tx.0), true])).await {
+        Ok(known) => Ok(known["confirmations"].as_u64() != Some(0) || known["blockhash"].is_null()),
+        Err(Told::Refused { code: NOT_FOUND, .. }) => Ok(false),
+        Err(told) => Err(told),
+    }
+}
+
+/// What the node would pay per 1,000 virtual bytes: for one of the next two blocks, and at least what it takes at all.
+pub(crate) async fn fee(rpc: &RpcClient) -> Result<u128, Told> {
+    let calls = [("estimatesmartfee", json!([2])), ("getmempoolinfo", json!([]))];
+    let results = rpc.batch(&calls).await?;
+    let [estimate, mempool] = &results[..] else { return Err(Told::Failed(Failure::Malformed)) };
+    let least = units(&mempool["mempoolminfee"]).ok_or(Told::Failed(Failure::Malformed))?;
+    Ok(units(&estimate["feerate"]).unwrap_or(0).max(least))
+}
+
+/// An estimate in coins, as units. It is a guess, so what rounding takes does not matter.
+fn units(coins: &Value) -> Option<u128> {
+    let units = coins.as_f64()? * 1e8;
+    (0.0..1e15).contains(&units).then(|| units.ceil() as u128)
+}
+
 fn absent_by_code(told: Told) -> Told {
     match told {
         Told::Refused { code: NOT_FOUND, .. } => absent("block or transaction"),

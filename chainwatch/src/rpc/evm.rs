@@ -7,7 +7,7 @@ use crate::chain::evm::EvmRules;
 use crate::chain::{Lie, VerifiedBlock};
 use crate::pool::{Failure, Report};
 use crate::tree::Header;
-use crate::{BlockHash, Head};
+use crate::{BlockHash, Head, TxId};
 
 /// The node's head and what it calls final, with the verified header of the head.
 pub(crate) async fn report(rpc: &RpcClient, rules: &EvmRules) -> Result<(Report, Header), Told> {
@@ -46,6 +46,61 @@ pub(crate) async fn block(rpc: &RpcClient, rules: &EvmRules, head: Head) -> Resu
     let block = present(results.next().unwrap_or(Value::Null), "block")?;
     let receipts = present(results.next().unwrap_or(Value::Null), "receipts")?;
     Ok(rules.block(head, &block, &receipts)?)
+}
+
+/// Hands a transaction on.
+pub(crate) async fn send(rpc: &RpcClient, bytes: &[u8]) -> Result<(), Told> {
+    rpc.call("eth_sendRawTransaction", json!([format!("0x{}", hex::encode(bytes))])).await.map(drop)
+}
+
+/// Whether the node has a transaction, among what it would mine or on its chain.
+pub(crate) async fn has(rpc: &RpcClient, tx: TxId) -> Result<bool, Told> {
+    Ok(!rpc.call("eth_getTransactionByHash", json!([text(tx.0)])).await?.is_null())
+}
+
+/// What the node would pay per unit of gas at most, twice what the last block asked for and a tip; and that tip.
+pub(crate) async fn fee(rpc: &RpcClient) -> Result<(u128, u128), Told> {
+    let calls = [("eth_getBlockByNumber", json!(["latest", false])), ("eth_maxPriorityFeePerGas", json!([]))];
+    let results = rpc.batch(&calls).await?;
+    let [latest, tip] = &results[..] else { return Err(Told::Failed(Failure::Malformed)) };
+    let number = |value: &Value| number(value).ok_or(Told::Failed(Failure::Malformed));
+    let (base, tip) = (number(&latest["baseFeePerGas"])?, number(tip)?);
+    Ok((base.saturating_mul(2).saturating_add(tip), tip))
+}
+
+/// The next nonce of an account, its coins, and its tokens of these contracts, after the block at `height`.
+pub(crate) async fn account(
+    rpc: &RpcClient,
+    account: [u8; 20],
+    tokens: &[[u8; 20]],
+    height: u64,
+) -> Result<(u64, Vec<u128>), Told> {
+    let (account, block) = (format!("0x{}", hex::encode(account)), json!(format!("{height:#x}")));
+    let mut calls =
+        vec![("eth_getTransactionCount", json!([account, block])), ("eth_getBalance", json!([account, block]))];
+    let balance_of = format!("{BALANCE_OF}{:0>64}", &account[2..]);
+    calls.extend(tokens.iter().map(|token| {
+        let call = json!({"to": format!("0x{}", hex::encode(token)), "data": balance_of});
+        ("eth_call", json!([call, block]))
+    }));
+    let results = rpc.batch(&calls).await?;
+    let numbers = results.iter().map(number).collect::<Option<Vec<u128>>>();
+    let numbers = numbers.ok_or(Told::Failed(Failure::Malformed))?;
+    let (nonce, funds) = numbers.split_first().ok_or(Told::Failed(Failure::Malformed))?;
+    Ok((u64::try_from(*nonce).map_err(|_| Told::Failed(Failure::Malformed))?, funds.to_vec()))
+}
+
+/// `keccak256("balanceOf(address)")`, its first four bytes.
+const BALANCE_OF: &str = "0x70a08231";
+
+/// A number of at most 256 bits; more than 128 count as the most of those.
+fn number(value: &Value) -> Option<u128> {
+    let digits = value.as_str()?.strip_prefix("0x")?.trim_start_matches('0');
+    match digits {
+        "" => Some(0),
+        long if long.len() > 32 => long.bytes().all(|digit| digit.is_ascii_hexdigit()).then_some(u128::MAX),
+        digits => u128::from_str_radix(digits, 16).ok(),
+    }
 }
 
 fn present(value: Value, what: &str) -> Result<Value, Told> {

@@ -12,7 +12,21 @@ fn block(height: u64, branch: u8) -> ConnectedBlock {
     };
     ConnectedBlock {
         placed: Placed { head, parent: BlockHash([1; 32]), time_s: 5, chain_work: 9, bits: 3 },
-        transfers: vec![transfer(ChainAsset::Native, 0), transfer(ChainAsset::Token([9; 20]), 4)],
+        kept: Kept {
+            transfers: vec![transfer(ChainAsset::Native, 0), transfer(ChainAsset::Token([9; 20]), 4)],
+            spendings: vec![
+                Spending {
+                    tx: TxId([6; 32]),
+                    spends: vec![DepositId { tx: TxId([5; 32]), output: 3 }],
+                    execution: None,
+                },
+                Spending {
+                    tx: TxId([7; 32]),
+                    spends: Vec::new(),
+                    execution: Some(Execution { nonce: u64::MAX, network_fee: 8, is_undone: true }),
+                },
+            ],
+        },
     }
 }
 
@@ -49,6 +63,6 @@ fn a_record_that_was_cut_or_is_of_another_version_is_refused() {
     assert_eq!(decode(&key(Height(5)), &whole).unwrap(), block(5, 0));
     assert!(decode(&key(Height(5)), &whole[..whole.len() - 1]).is_err());
     let mut other = whole;
-    other[0] = 2;
+    other[0] = FORMAT + 1;
     assert!(decode(&key(Height(5)), &other).is_err());
 }

@@ -5,8 +5,10 @@ use prometheus_client::metrics::counter::Counter;
 use prometheus_client::metrics::family::Family;
 use prometheus_client::metrics::gauge::Gauge;
 use prometheus_client::registry::Registry;
+use wire::WithdrawalStage;
 
 use crate::pool::{Freeze, Method, Pool, PoolEvent, Standing};
+use crate::withdrawals::{self, Unfunded};
 use crate::{ChainNodeId, Verdict};
 
 #[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
@@ -34,6 +36,12 @@ struct VerdictLabel {
 }
 
 #[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
+struct StageLabel {
+    chain: String,
+    stage: String,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
 struct AskLabel {
     chain: String,
     node: u8,
@@ -54,6 +62,8 @@ pub struct Metrics {
     final_height: Family<ChainLabel, Gauge>,
     frozen: Family<ReasonLabel, Gauge>,
     freezes: Family<ReasonLabel, Counter>,
+    withdrawals: Family<StageLabel, Gauge>,
+    waiting: Family<ReasonLabel, Gauge>,
 }
 
 impl Metrics {
@@ -69,6 +79,12 @@ impl Metrics {
         registry.register("agreed_height", "Height of the agreed head", self.agreed_height.clone());
         registry.register("final_height", "Height of what is final", self.final_height.clone());
         registry.register("frozen", "1 while the chain is frozen for this reason, else 0", self.frozen.clone());
+        registry.register("withdrawals_open", "Withdrawals that are not over, by stage", self.withdrawals.clone());
+        registry.register(
+            "withdrawals_waiting",
+            "Withdrawals that cannot be paid for, by reason",
+            self.waiting.clone(),
+        );
         registry.register("freezes", "Times that the chain was frozen for this reason", self.freezes.clone());
     }
 
@@ -110,6 +126,19 @@ impl Metrics {
                 self.freezes.get_or_create(&label).inc();
             }
             PoolEvent::Thawed => self.set_frozen(chain, None),
+        }
+    }
+
+    pub(crate) fn withdrawals(&self, chain: &str, standing: &withdrawals::Standing) {
+        for stage in WithdrawalStage::ALL.iter().filter(|stage| !stage.is_final()) {
+            let label = StageLabel { chain: chain.to_string(), stage: format!("{stage:?}").to_lowercase() };
+            let count = standing.open.iter().filter(|row| row.stage == *stage).count();
+            self.withdrawals.get_or_create(&label).set(count as i64);
+        }
+        for reason in Unfunded::ALL {
+            let count = standing.unfunded.iter().filter(|(_, why)| *why == reason).count();
+            let label = ReasonLabel { chain: chain.to_string(), reason: reason.name() };
+            self.waiting.get_or_create(&label).set(count as i64);
         }
     }
 

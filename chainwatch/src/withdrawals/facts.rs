@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use wire::event::WithdrawalAllocated;
-use wire::{ChainHash, ChainInput};
+use wire::{ChainAddress, ChainHash, ChainInput};
 
 use crate::{Head, Height};
 
@@ -29,6 +29,15 @@ pub struct Included {
     pub is_undone: bool,
 }
 
+/// The wallet's own account after the agreed head.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct Account {
+    /// The first nonce that nothing has used.
+    pub next_nonce: u64,
+    /// What it has, by contract; the chain's own coin has none.
+    pub funds: BTreeMap<ChainAddress, u128>,
+}
+
 /// One moment of the agreed chain; all of it belongs to `head`.
 #[derive(Debug, Clone)]
 pub struct Facts {
@@ -46,8 +55,8 @@ pub struct Facts {
     pub pooled: BTreeSet<ChainHash>,
     /// Outputs of ours that nothing on it spends.
     pub coins: Vec<ChainInput>,
-    /// The first nonce that nothing on it has used.
-    pub next_nonce: u64,
+    /// The wallet's own account, where nonces order transactions; `None` when too few nodes say.
+    pub account: Option<Account>,
     /// What is to be paid: per 1,000 virtual bytes, or per unit of gas; `None` when too few nodes say.
     pub fee_rate: Option<u128>,
     /// Of that, per unit of gas, to whoever mines.

@@ -1,8 +1,10 @@
 //! What a transaction spends and pays: coins that no other withdrawal spends, or the next nonce, under the cap.
 
+use std::collections::BTreeMap;
+
 use wire::command::AllocateWithdrawal;
 use wire::event::WithdrawalAllocated;
-use wire::{ChainInput, ChainInputs, WithdrawalStage};
+use wire::{ChainAddress, ChainInput, ChainInputs, WithdrawalStage};
 
 use super::facts::{Facts, Spend};
 use super::fees::bumped;
@@ -12,9 +14,40 @@ use crate::signer::bitcoin::{BitcoinScheme, virtual_bytes};
 /// One output to the address, one back to the wallet.
 const OUTPUTS: usize = 2;
 
-/// Coins for a first transaction, the largest first. `None` when they do not suffice, or the fee is above the cap.
-pub(super) fn coins(view: &View, known: &Known, scheme: &BitcoinScheme, facts: &Facts) -> Option<AllocateWithdrawal> {
-    let rate = facts.fee_rate?;
+/// Why a withdrawal gets no inputs and no nonce now.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Unfunded {
+    /// The chain asks for more than the rules allow to pay.
+    FeeAboveCap,
+    /// The hot wallet does not have enough that is free.
+    HotWalletTooLow,
+    /// Too few nodes say what is to be paid, or what the wallet has.
+    NobodySays,
+    /// Another one has to be signed first, or the ledger has not said yet what is to be sent.
+    InTurn,
+}
+
+impl Unfunded {
+    /// Every reason.
+    pub const ALL: [Unfunded; 4] =
+        [Unfunded::FeeAboveCap, Unfunded::HotWalletTooLow, Unfunded::NobodySays, Unfunded::InTurn];
+
+    /// For logs and metrics.
+    pub fn name(self) -> &'static str {
+        match self {
+            Unfunded::FeeAboveCap => "fee_above_cap",
+            Unfunded::HotWalletTooLow => "hot_wallet_too_low",
+            Unfunded::NobodySays => "nobody_says",
+            Unfunded::InTurn => "in_turn",
+        }
+    }
+}
+
+type Funded<T> = Result<T, Unfunded>;
+
+/// Coins for a first transaction, the largest first.
+pub(super) fn coins(view: &View, known: &Known, scheme: &BitcoinScheme, facts: &Facts) -> Funded<AllocateWithdrawal> {
+    let rate = facts.fee_rate.ok_or(Unfunded::NobodySays)?;
     fund(view, known, scheme, facts, Vec::new(), |inputs| fee_of(inputs, rate))
         .map(|(inputs, network_fee)| AllocateWithdrawal { inputs, network_fee, ..blank(known) })
 }
@@ -25,10 +58,10 @@ pub(super) fn more_coins(
     known: &Known,
     scheme: &BitcoinScheme,
     facts: &Facts,
-) -> Option<AllocateWithdrawal> {
-    let rate = facts.fee_rate?;
-    let least = bumped(known.paid()?);
-    let before = known.allocated?.inputs.as_slice().to_vec();
+) -> Funded<AllocateWithdrawal> {
+    let rate = facts.fee_rate.ok_or(Unfunded::NobodySays)?;
+    let least = bumped(known.paid().ok_or(Unfunded::InTurn)?);
+    let before = known.allocated.ok_or(Unfunded::InTurn)?.inputs.as_slice().to_vec();
     let fee = |inputs: usize| fee_of(inputs, rate).max(least).max(fee_of(inputs, RELAY) + known.paid().unwrap_or(0));
     fund(view, known, scheme, facts, before, fee).map(|(inputs, network_fee)| AllocateWithdrawal {
         inputs,
@@ -51,9 +84,9 @@ fn fund(
     facts: &Facts,
     mut chosen: Vec<ChainInput>,
     fee: impl Fn(usize) -> u128,
-) -> Option<(ChainInputs, u128)> {
-    let (_, amount) = view.chain_amount(&known.row)?;
-    let cap = view.network_fee_max(&known.row)?;
+) -> Funded<(ChainInputs, u128)> {
+    let (_, amount) = view.chain_amount(&known.row).ok_or(Unfunded::InTurn)?;
+    let cap = view.network_fee_max(&known.row).ok_or(Unfunded::InTurn)?;
     let mut spare: Vec<ChainInput> = facts.coins.clone();
     spare.retain(|coin| view.is_settled(coin.tx));
     spare.retain(|coin| view.is_free(Spend::Output(coin.tx, coin.output), known.row.withdrawal));
@@ -65,56 +98,74 @@ fn fund(
         let funds: u128 = chosen.iter().map(|input| u128::from(input.amount)).sum();
         let wanted = fee(chosen.len());
         if wanted > cap {
-            return None;
+            return Err(Unfunded::FeeAboveCap);
         }
-        if let Some(change) = funds.checked_sub(amount.checked_add(wanted)?).filter(|_| !chosen.is_empty()) {
+        if let Some(change) = funds.checked_sub(amount.saturating_add(wanted)).filter(|_| !chosen.is_empty()) {
             // Too little for an output is part of the fee, if the cap allows that.
             let fee = if change < u128::from(scheme.dust) { wanted + change } else { wanted };
             if fee <= cap {
-                return Some((ChainInputs::new(&chosen)?, fee));
+                let inputs = ChainInputs::new(&chosen).ok_or(Unfunded::HotWalletTooLow)?;
+                return Ok((inputs, fee));
             }
         }
         if chosen.len() >= ChainInputs::MAX {
-            return None;
+            return Err(Unfunded::HotWalletTooLow);
         }
-        chosen.push(spare.next()?);
+        chosen.push(spare.next().ok_or(Unfunded::HotWalletTooLow)?);
     }
 }
 
 /// The lowest nonce that nobody has. One withdrawal at a time waits for its signature, so that a refusal leaves no gap below
-/// a nonce that was given away.
-pub(super) fn nonce(view: &View, known: &Known, facts: &Facts, gas: (u64, u64)) -> Option<AllocateWithdrawal> {
+/// a nonce that was given away; and none gets a nonce that the wallet cannot pay for, or all behind it would wait.
+pub(super) fn nonce(view: &View, known: &Known, facts: &Facts, gas: (u64, u64)) -> Funded<AllocateWithdrawal> {
     if view.all().any(|other| other.row.stage == WithdrawalStage::Allocated) {
-        return None;
+        return Err(Unfunded::InTurn);
     }
-    let (contract, _) = view.chain_amount(&known.row)?;
+    let (contract, amount) = view.chain_amount(&known.row).ok_or(Unfunded::InTurn)?;
     let gas_limit = if contract.is_empty() { gas.0 } else { gas.1 };
-    let network_fee = facts.fee_rate?.checked_mul(gas_limit.into())?;
-    let nonce = (facts.next_nonce..).find(|nonce| view.is_free(Spend::Nonce(*nonce), known.row.withdrawal))?;
-    let tip_per_gas = facts.tip.min(facts.fee_rate?);
-    (network_fee <= view.network_fee_max(&known.row)?).then(|| AllocateWithdrawal {
-        nonce,
-        network_fee,
-        gas_limit,
-        tip_per_gas,
-        ..blank(known)
-    })
+    let fee_rate = facts.fee_rate.ok_or(Unfunded::NobodySays)?;
+    let network_fee = fee_rate.checked_mul(gas_limit.into()).ok_or(Unfunded::FeeAboveCap)?;
+    check_cap(view, known, network_fee)?;
+    let account = facts.account.as_ref().ok_or(Unfunded::NobodySays)?;
+    let is_new = |other: &&Known| {
+        let nonce = other.allocated.map(|allocated| allocated.nonce);
+        !other.row.stage.is_final() && nonce.is_some_and(|nonce| nonce >= account.next_nonce)
+    };
+    let mut needed = BTreeMap::from([(ChainAddress::EMPTY, network_fee)]);
+    add(&mut needed, contract, amount);
+    for other in view.all().filter(is_new) {
+        let (contract, amount) = view.chain_amount(&other.row).ok_or(Unfunded::InTurn)?;
+        add(&mut needed, contract, amount);
+        add(&mut needed, ChainAddress::EMPTY, other.allocated.map_or(0, |allocated| allocated.network_fee));
+    }
+    if [ChainAddress::EMPTY, contract].iter().any(|of| account.funds.get(of).copied().unwrap_or(0) < needed[of]) {
+        return Err(Unfunded::HotWalletTooLow);
+    }
+    let is_free = |nonce: &u64| view.is_free(Spend::Nonce(*nonce), known.row.withdrawal);
+    let nonce = (account.next_nonce..).find(is_free).ok_or(Unfunded::InTurn)?;
+    let tip_per_gas = facts.tip.min(fee_rate);
+    Ok(AllocateWithdrawal { nonce, network_fee, gas_limit, tip_per_gas, ..blank(known) })
+}
+
+fn add(to: &mut BTreeMap<ChainAddress, u128>, contract: ChainAddress, amount: u128) {
+    let sum = to.entry(contract).or_default();
+    *sum = sum.saturating_add(amount);
 }
 
 /// The same nonce, for more per unit of gas and more of it to whoever mines: nodes ask for both.
-pub(super) fn more_gas(view: &View, known: &Known, facts: &Facts) -> Option<AllocateWithdrawal> {
-    let WithdrawalAllocated { nonce, gas_limit, tip_per_gas, .. } = known.allocated?;
-    let before = known.paid()? / u128::from(gas_limit);
-    let fee_per_gas = bumped(before).max(facts.fee_rate?);
-    let network_fee = fee_per_gas.checked_mul(gas_limit.into())?;
+pub(super) fn more_gas(view: &View, known: &Known, facts: &Facts) -> Funded<AllocateWithdrawal> {
+    let WithdrawalAllocated { nonce, gas_limit, tip_per_gas, .. } = known.allocated.ok_or(Unfunded::InTurn)?;
+    let before = known.paid().ok_or(Unfunded::InTurn)? / u128::from(gas_limit);
+    let fee_per_gas = bumped(before).max(facts.fee_rate.ok_or(Unfunded::NobodySays)?);
+    let network_fee = fee_per_gas.checked_mul(gas_limit.into()).ok_or(Unfunded::FeeAboveCap)?;
+    check_cap(view, known, network_fee)?;
     let tip_per_gas = bumped(tip_per_gas).max(facts.tip).min(fee_per_gas);
-    (network_fee <= view.network_fee_max(&known.row)?).then(|| AllocateWithdrawal {
-        nonce,
-        network_fee,
-        gas_limit,
-        tip_per_gas,
-        ..blank(known)
-    })
+    Ok(AllocateWithdrawal { nonce, network_fee, gas_limit, tip_per_gas, ..blank(known) })
+}
+
+fn check_cap(view: &View, known: &Known, network_fee: u128) -> Funded<()> {
+    let cap = view.network_fee_max(&known.row).ok_or(Unfunded::InTurn)?;
+    if network_fee <= cap { Ok(()) } else { Err(Unfunded::FeeAboveCap) }
 }
 
 fn blank(known: &Known) -> AllocateWithdrawal {

@@ -128,6 +128,10 @@ impl View {
         self.symbol
     }
 
+    pub(super) fn contracts(&self) -> impl Iterator<Item = ChainAddress> + '_ {
+        self.listed.values().map(|listed| listed.contract)
+    }
+
     pub(super) fn network_fee_max(&self, row: &WithdrawalChanged) -> Option<u128> {
         self.network_fee_max.get(&row.asset).copied()
     }

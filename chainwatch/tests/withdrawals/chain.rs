@@ -170,7 +170,7 @@ impl Chain {
             spent: spent.collect(),
             pooled: self.mempool.iter().map(hash_of).collect(),
             coins: self.coins(),
-            next_nonce: 0,
+            account: None,
             fee_rate: Some(self.fee_rate),
             tip: 0,
         }

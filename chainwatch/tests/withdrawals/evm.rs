@@ -7,7 +7,7 @@ use chainwatch::signer::evm::EvmScheme;
 use chainwatch::signer::payment::Scheme;
 use chainwatch::signer::policy::{AssetPolicy, ChainPolicy};
 use chainwatch::signer::vault::Vault;
-use chainwatch::withdrawals::{Executor, Facts, Included, Spend, Step, Tuning};
+use chainwatch::withdrawals::{Account, Executor, Facts, Included, Spend, Step, Tuning};
 use chainwatch::{BlockHash, Head, Height};
 use wire::command::Reply;
 use wire::event::WithdrawalAllocated;
@@ -60,7 +60,7 @@ impl Bed {
             spent: BTreeMap::new(),
             pooled: BTreeSet::new(),
             coins: Vec::new(),
-            next_nonce: 5,
+            account: Some(Account { next_nonce: 5, funds: BTreeMap::from([(ChainAddress::EMPTY, 1_000_000_000)]) }),
             fee_rate: Some(100),
             tip: 7,
         };
@@ -108,7 +108,7 @@ impl Bed {
         let included = Included { block: ChainHash([4; 32]), height, network_fee: 5_000, is_undone };
         self.facts.included.insert(tx, included);
         self.facts.spent.insert(Spend::Nonce(nonce), (tx, height));
-        self.facts.next_nonce = nonce + 1;
+        self.facts.account.as_mut().expect("an account").next_nonce = nonce + 1;
     }
 
     fn stages(&self) -> Vec<WithdrawalStage> {

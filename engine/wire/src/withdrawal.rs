@@ -45,6 +45,11 @@ impl WithdrawalStage {
     pub const fn is_final(self) -> bool {
         matches!(self, WithdrawalStage::Settled | WithdrawalStage::Canceled | WithdrawalStage::Failed)
     }
+
+    /// Whether somebody has to look at it: it does not get on its chain, or another transaction has spent what it spends.
+    pub const fn is_for_operators(self) -> bool {
+        matches!(self, WithdrawalStage::Stuck | WithdrawalStage::Conflicted)
+    }
 }
 
 crate::order::numbered! {

@@ -5,6 +5,7 @@ use std::time::Duration;
 use ::chainwatch::deposits::Progress;
 use ::chainwatch::pool::{Agreement, Standing};
 use ::chainwatch::watch::Watch;
+use ::chainwatch::withdrawals::{self, Unfunded};
 use axum::extract::State;
 use axum::http::{StatusCode, header};
 use axum::response::{IntoResponse, Response};
@@ -49,8 +50,22 @@ pub struct ChainStatus {
     pub frozen: Option<String>,
     /// The height of the last block that was followed.
     pub followed: Option<u64>,
+    /// Its withdrawals; `None` where nobody signs them.
+    #[serde(default)]
+    pub withdrawals: Option<WithdrawalStatus>,
     /// Its nodes.
     pub nodes: Vec<NodeStatus>,
+}
+
+/// A chain's withdrawals.
+#[derive(Debug, Serialize, Deserialize)]
+pub struct WithdrawalStatus {
+    /// Those that are not over.
+    pub open: usize,
+    /// Those that an operator has to look at: stuck, or conflicted.
+    pub for_operators: Vec<u64>,
+    /// Those that cannot be paid for now, and why.
+    pub waiting: Vec<(u64, String)>,
 }
 
 /// A block.
@@ -127,13 +142,14 @@ fn status(shared: &Shared) -> Status {
             finalized: None,
             frozen: None,
             followed: None,
+            withdrawals: None,
             nodes: Vec::new(),
         },
     });
     Status { name: shared.name.clone(), pid: std::process::id(), chains: chains.collect() }
 }
 
-fn of_chain(symbol: &str, Watched { chain, watch, progress }: &Watched) -> ChainStatus {
+fn of_chain(symbol: &str, Watched { chain, watch, progress, withdrawals }: &Watched) -> ChainStatus {
     let Agreement { head, finalized, frozen, .. } = watch.agreement();
     let Progress { fence, followed, .. } = *progress.borrow();
     ChainStatus {
@@ -145,12 +161,23 @@ fn of_chain(symbol: &str, Watched { chain, watch, progress }: &Watched) -> Chain
         finalized: finalized.map(|finalized| block(watch, finalized)),
         frozen: frozen.map(|reason| reason.name().to_string()),
         followed: Some(followed),
+        withdrawals: withdrawals.as_ref().map(|standing| of_withdrawals(&standing.borrow())),
         nodes: watch.standings().iter().map(of_node).collect(),
     }
 }
 
 fn block(watch: &Watch, head: ::chainwatch::Head) -> Block {
     Block { height: head.height.0, hash: watch.rules().hash_text(head.hash.0) }
+}
+
+fn of_withdrawals(standing: &withdrawals::Standing) -> WithdrawalStatus {
+    let for_operators = standing.open.iter().filter(|row| row.stage.is_for_operators());
+    let waiting = standing.unfunded.iter().filter(|(_, why)| *why != Unfunded::InTurn);
+    WithdrawalStatus {
+        open: standing.open.len(),
+        for_operators: for_operators.map(|row| row.withdrawal.get()).collect(),
+        waiting: waiting.map(|(id, why)| (id.get(), why.name().to_string())).collect(),
+    }
 }
 
 fn of_node(standing: &Standing) -> NodeStatus {

@@ -9,6 +9,10 @@ use ::chainwatch::chain::evm::EvmRules;
 use ::chainwatch::keys::{AddressKeys, AddressScheme};
 use ::chainwatch::pool::{self, PoolConfig};
 use ::chainwatch::rpc::Endpoint;
+use ::chainwatch::signer::bitcoin::BitcoinScheme;
+use ::chainwatch::signer::evm::EvmScheme;
+use ::chainwatch::signer::payment::Scheme;
+use ::chainwatch::withdrawals::Tuning;
 use ::chainwatch::{BlockHash, Head, Height};
 use miette::{IntoDiagnostic, WrapErr};
 use serde::{Deserialize, Serialize};
@@ -71,8 +75,25 @@ pub struct ChainFile {
     pub stall_after_s: Option<u64>,
     /// A block that is trusted; following starts above it.
     pub trusted: TrustedBlock,
+    /// Who signs withdrawals; without it, none leaves by this chain.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub withdrawals: Option<WithdrawalsFile>,
     /// The chain's nodes.
     pub nodes: Vec<ChainNodeFile>,
+}
+
+/// How withdrawals leave by a chain.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct WithdrawalsFile {
+    /// The socket of `mainstay signer`.
+    pub signer: PathBuf,
+    /// What is not mined so long after it was signed is stuck, and replaced by what pays more, in seconds.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub stuck_after_s: Option<u64>,
+    /// What nodes do not have is sent again after so long, in seconds.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub resend_after_s: Option<u64>,
 }
 
 /// Rules of a chain.
@@ -136,6 +157,18 @@ pub struct Chain {
     pub keys: AddressKeys,
     /// How many blocks can be undone.
     pub undo_blocks: u64,
+    /// How withdrawals leave by it, if any do.
+    pub withdrawals: Option<Withdrawals>,
+}
+
+/// What drives a chain's withdrawals.
+pub struct Withdrawals {
+    /// The signer's socket.
+    pub signer: PathBuf,
+    /// How transactions are made.
+    pub scheme: Scheme,
+    /// How it waits.
+    pub tuning: Tuning,
 }
 
 impl ChainwatchFile {
@@ -145,6 +178,9 @@ impl ChainwatchFile {
         let base = base_of(path)?;
         file.data_dir = base.join(&file.data_dir);
         file.tls.resolve(&base);
+        for withdrawals in file.chains.iter_mut().filter_map(|chain| chain.withdrawals.as_mut()) {
+            withdrawals.signer = base.join(&withdrawals.signer);
+        }
         Ok(file)
     }
 
@@ -219,7 +255,29 @@ impl ChainFile {
             trusted: Head { height: Height(self.trusted.height), hash: BlockHash(trusted) },
             keys: AddressKeys::new(&self.xpub, scheme).into_diagnostic()?,
             undo_blocks,
+            withdrawals: self.withdrawals()?,
         })
+    }
+
+    fn withdrawals(&self) -> miette::Result<Option<Withdrawals>> {
+        let Some(file) = &self.withdrawals else { return Ok(None) };
+        let xpub = self.xpub.parse().into_diagnostic().wrap_err("its xpub is no extended public key")?;
+        let scheme = match self.rules.prefixes() {
+            Some((pubkey_prefix, script_prefix, dust)) => {
+                let prefix = self.address_prefix.clone().unwrap_or_default();
+                Scheme::Bitcoin(BitcoinScheme { prefix, pubkey_prefix, script_prefix, xpub, dust })
+            }
+            None => Scheme::Evm(EvmScheme { chain_id: self.chain_id.unwrap_or_default(), xpub }),
+        };
+        let usual = Tuning::default();
+        let ns = |seconds: Option<u64>, usual: u64| seconds.map_or(usual, |it| it.saturating_mul(1_000_000_000));
+        let stuck_ns = ns(file.stuck_after_s, usual.stuck_ns);
+        let resend_ns = ns(file.resend_after_s, usual.resend_ns);
+        if stuck_ns == 0 || resend_ns == 0 {
+            miette::bail!("stuck_after_s and resend_after_s must be above zero");
+        }
+        let tuning = Tuning { stuck_ns, resend_ns, ..usual };
+        Ok(Some(Withdrawals { signer: file.signer.clone(), scheme, tuning }))
     }
 
     fn rules(&self) -> miette::Result<ChainRules> {
@@ -236,6 +294,20 @@ impl ChainFile {
         match self.chain_id {
             None => Ok(ChainRules::Bitcoin(rules)),
             Some(_) => Err(miette::miette!("a Bitcoin-like chain has no chain_id")),
+        }
+    }
+}
+
+impl RulesWord {
+    /// The first bytes of base58 addresses that pay to a public key's hash and to a script's, and the least that an output
+    /// holds; `None` for chains without them.
+    fn prefixes(self) -> Option<(u8, u8, u64)> {
+        match self {
+            RulesWord::Bitcoin => Some((0, 5, 546)),
+            RulesWord::BitcoinRegtest => Some((111, 196, 546)),
+            RulesWord::Litecoin => Some((48, 50, 5_460)),
+            RulesWord::LitecoinRegtest => Some((111, 58, 5_460)),
+            RulesWord::Evm => None,
         }
     }
 }

@@ -208,6 +208,7 @@ impl Chain {
             address_prefix: (!is_evm).then(|| "rltc".into()),
             undo_blocks: None,
             stall_after_s: None,
+            withdrawals: None,
             trusted: TrustedBlock { height: 0, hash: genesis.into() },
             nodes: (0..self.nodes.len()).map(node).collect(),
         };

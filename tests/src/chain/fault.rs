@@ -42,6 +42,8 @@ pub enum Fault {
     WrongChainId,
     /// Transactions are taken with thanks, and thrown away.
     AcceptThenDrop,
+    /// Whoever asks what to pay is told this: per 1,000 virtual bytes, or per unit of gas.
+    FeeSpike(u64),
 }
 
 impl Fault {
@@ -102,6 +104,10 @@ impl Fault {
                     receipt["logs"] = json!([]);
                 }
             }
+            (Fault::FeeSpike(units), "estimatesmartfee") => {
+                *result = json!({"feerate": *units as f64 / 1e8, "blocks": 2})
+            }
+            (Fault::FeeSpike(units), "eth_maxPriorityFeePerGas") => *result = json!(format!("{units:#x}")),
             (Fault::Omission, "getblock") => bend_block(result, |block| drop(block.txdata.pop())),
             _ => {}
         }

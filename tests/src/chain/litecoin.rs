@@ -15,7 +15,7 @@ use super::proxy::Proxy;
 use crate::nodes::until;
 
 /// Litecoin's regtest block 0, in the chain's byte order reversed as it is printed.
-const GENESIS: &str = "530827f38f93b43ed12af0b3ad25a288dc02ed74d6d7857862df51fc56c416f9";
+pub const GENESIS: &str = "530827f38f93b43ed12af0b3ad25a288dc02ed74d6d7857862df51fc56c416f9";
 const LOGIN: (&str, &str) = ("mainstay", "regtest");
 /// How often a node is started before it counts as broken.
 const STARTS_MAX: u32 = 3;

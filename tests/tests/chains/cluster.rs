@@ -1,6 +1,5 @@
 //! Deposits from real nodes through three replicated ledgers, while leaders and instances of chainwatch die.
 
-use std::net::TcpListener;
 use std::time::{Duration, Instant};
 
 use chainwatch::deposits::Depositor;
@@ -9,118 +8,25 @@ use chainwatch::keys::{AddressKeys, AddressScheme};
 use chainwatch::ledger::{ClusterLedger, Ledger};
 use chainwatch::store::BlockStore;
 use chainwatch::watch::Watch;
-use cluster_client::{Cluster, ClusterConfig};
-use node::{Node, NodeConfig, NodeHandle, PartitionPlacement, PeerConfig, TlsPem, Tuning};
-use rcgen::{BasicConstraints, CertificateParams, CertifiedIssuer, IsCa, KeyPair};
 use serde_json::json;
 use tempfile::TempDir;
 use tests::chain::anvil::Anvils;
 use tokio::task::JoinHandle;
-use wire::command::{ListAsset, ListChain, ListChainAsset, OpenAccount, Reply, RequestAddress};
+use wire::command::{ListAsset, ListChain, ListChainAsset, OpenAccount, RequestAddress};
 use wire::link::Role;
-use wire::{
-    AccountId, Amount, AssetId, ChainId, ClusterEpoch, Command, DepositStage, Event, FeeRate, NodeId, PartitionId, Text,
-};
+use wire::{AccountId, Amount, AssetId, ChainId, Command, DepositStage, Event, FeeRate};
 
 use crate::bed::{all_agree, watch_evm};
+use crate::exchange::{Exchange, accept, text};
 
 const XPUB: &str =
     "xpub6CatWdiZiodmUeTDp8LT5or8nmbKNcuyvz7WyksVFkKB4RHwCD3XyuvPEbvqAQY3rAPshWcMLoP2fMFMKHPJ4ZeZXYVUhLv1VMrjPC7PW6V";
-const EPOCH: ClusterEpoch = ClusterEpoch::new(1);
-const LEDGER: PartitionId = PartitionId::new(1);
 const CHAIN: ChainId = ChainId::new(1);
 const COIN: AssetId = AssetId::new(1);
 const SOON: Duration = Duration::from_secs(40);
 
-/// Three nodes of this process with an authority of their own.
-struct Exchange {
-    authority: CertifiedIssuer<'static, KeyPair>,
-    nodes: Vec<Option<NodeHandle>>,
-    peers: Vec<PeerConfig>,
-    _dirs: Vec<TempDir>,
-}
-
-impl Exchange {
-    fn start() -> Exchange {
-        let mut params = CertificateParams::default();
-        params.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
-        let authority = CertifiedIssuer::self_signed(params, KeyPair::generate().unwrap()).unwrap();
-        let listeners: Vec<TcpListener> = (0..3).map(|_| TcpListener::bind("127.0.0.1:0").unwrap()).collect();
-        let peer = |(at, listener): (usize, &TcpListener)| PeerConfig {
-            node: NodeId::new(at as u64 + 1),
-            addr: listener.local_addr().unwrap(),
-        };
-        let peers = listeners.iter().enumerate().map(peer).collect();
-        let dirs = (0..3).map(|_| tempfile::tempdir().unwrap()).collect();
-        let mut exchange = Exchange { authority, nodes: Vec::new(), peers, _dirs: dirs };
-        for (at, listen) in listeners.into_iter().enumerate() {
-            let node = NodeId::new(at as u64 + 1);
-            let config = NodeConfig {
-                node,
-                epoch: EPOCH,
-                data_dir: exchange._dirs[at].path().to_owned(),
-                listen,
-                peers: exchange.peers.iter().filter(|peer| peer.node != node).cloned().collect(),
-                tls: exchange.identity(&format!("node-{node}")),
-                partitions: PartitionPlacement::spread(1),
-                ledger: LEDGER,
-                tuning: Tuning::default(),
-            };
-            exchange.nodes.push(Some(Node::start(config).unwrap()));
-        }
-        exchange
-    }
-
-    fn identity(&self, name: &str) -> TlsPem {
-        let key = KeyPair::generate().unwrap();
-        let cert = CertificateParams::new(vec![name.to_owned()]).unwrap().signed_by(&key, &self.authority).unwrap();
-        TlsPem {
-            ca: self.authority.pem().into_bytes(),
-            cert: cert.pem().into_bytes(),
-            key: key.serialize_pem().into_bytes(),
-        }
-    }
-
-    async fn ledger(&self, role: Role, name: &str) -> ClusterLedger {
-        let TlsPem { ca, cert, key } = self.identity(name);
-        let nodes = self.peers.iter().map(|peer| (peer.node, peer.addr)).collect();
-        let config = ClusterConfig { epoch: EPOCH, nodes, role, name: name.to_owned(), ca, cert, key };
-        let cluster = Cluster::connect(config).unwrap();
-        let deadline = Instant::now() + SOON;
-        loop {
-            match ClusterLedger::connect(&cluster, LEDGER).await {
-                Ok(ledger) => return ledger,
-                Err(error) => assert!(Instant::now() < deadline, "{error}"),
-            }
-        }
-    }
-
-    /// The node that leads the ledger stops.
-    fn stop_leader(&mut self) {
-        let leads =
-            |node: &Option<NodeHandle>| node.as_ref().is_some_and(|node| node.status().partitions[0].role == "leader");
-        let leader = self.nodes.iter().position(leads).expect("somebody leads");
-        self.nodes[leader].take().expect("it runs").stop();
-    }
-}
-
-impl Drop for Exchange {
-    fn drop(&mut self) {
-        self.nodes.iter_mut().filter_map(Option::take).for_each(NodeHandle::stop);
-    }
-}
-
-fn text<const N: usize>(text: &str) -> Text<N> {
-    Text::new(text.as_bytes()).unwrap()
-}
-
 fn keys() -> AddressKeys {
     AddressKeys::new(XPUB, AddressScheme::Evm).unwrap()
-}
-
-async fn accept(ledger: &mut ClusterLedger, command: Command) {
-    let reply = ledger.propose(&command).await.unwrap();
-    assert!(matches!(reply, Reply::Accepted { .. }), "{command:?}: {reply:?}");
 }
 
 async fn list(operator: &mut ClusterLedger) {

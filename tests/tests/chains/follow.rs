@@ -2,7 +2,7 @@
 
 use chainwatch::chain::{Transfer, VerifiedBlock};
 use chainwatch::follow::{Follower, Listener};
-use chainwatch::store::{BlockStore, ConnectedBlock};
+use chainwatch::store::{BlockStore, ConnectedBlock, Kept};
 use chainwatch::{BlockHash, Head};
 use tests::chain::Fault;
 use tests::chain::anvil::Anvils;
@@ -20,19 +20,23 @@ struct Recorder {
 impl Listener for Recorder {
     type Error = std::convert::Infallible;
 
-    async fn block_connected(&mut self, block: &VerifiedBlock) -> Result<Vec<Transfer>, Self::Error> {
+    async fn block_connected(&mut self, block: &VerifiedBlock) -> Result<Kept, Self::Error> {
         if let Some((last, _)) = self.chain.last() {
             assert_eq!(block.head.height.0, last.height.0 + 1, "no gap, nothing twice");
         }
         let transfers: Vec<Transfer> = block.transactions.iter().flat_map(|tx| tx.transfers.clone()).collect();
         self.chain.push((block.head, transfers.clone()));
-        Ok(transfers)
+        Ok(Kept { transfers, ..Kept::default() })
     }
 
     async fn blocks_disconnected(&mut self, to: Head, gone: &[ConnectedBlock]) -> Result<(), Self::Error> {
         for block in gone {
             let (head, transfers) = self.chain.pop().expect("what is disconnected was connected");
-            assert_eq!((block.placed.head, &block.transfers), (head, &transfers), "undo data is what was connected");
+            assert_eq!(
+                (block.placed.head, &block.kept.transfers),
+                (head, &transfers),
+                "undo data is what was connected"
+            );
             self.disconnected += 1;
         }
         assert!(self.chain.last().is_none_or(|(last, _)| *last == to));

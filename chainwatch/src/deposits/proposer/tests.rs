@@ -91,7 +91,7 @@ async fn proposer() -> Proposer<Narrow> {
     let mut ledger = Narrow::default();
     ledger.events.push_back(Event::ChainAssetListed(Box::new(listed)));
     ledger.events.extend([1, 2].map(|index| Event::AddressRequested(requested(index))));
-    let mut proposer = Proposer::new(CHAIN, ledger, keys());
+    let mut proposer = Proposer::new(CHAIN, ledger, keys(), Trail::new(block(), &[]), 8);
     proposer.claim().await.unwrap();
     proposer.read().await.unwrap();
     proposer.bind_addresses().await.unwrap();
@@ -143,7 +143,7 @@ async fn what_a_reorganisation_takes_away_before_it_was_told_is_never_told() {
     let mut proposer = proposer().await;
     assert!(proposer.find(block(), &transfer(12)));
     let placed = crate::tree::Placed { head: block(), parent: BlockHash([4; 32]), time_s: 0, chain_work: 0, bits: 0 };
-    let gone = [ConnectedBlock { placed, transfers: vec![transfer(12)] }];
+    let gone = [ConnectedBlock { placed, kept: Kept { transfers: vec![transfer(12)], ..Kept::default() } }];
     proposer.blocks_disconnected(Head { height: Height(4), hash: BlockHash([4; 32]) }, &gone).await.unwrap();
     assert!(proposer.keys().is_empty());
 }

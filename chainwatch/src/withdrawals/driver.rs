@@ -1,0 +1,337 @@
+//! Withdrawals of one chain at work: an [`Executor`] with a ledger, a signer and nodes.
+//!
+//! The claim is the [`Depositor`](crate::deposits::Depositor)'s: it follows the chain and says by its progress which fence
+//! holds. A driver without one reads along, so that it knows all when it gets it. What a driver that has lost its claim still
+//! does harms nobody: the ledger refuses its proposals, the signer signs nothing else for a withdrawal than it did, and what it
+//! sends is in the log.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::fmt;
+use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
+
+use tokio::sync::watch;
+use wire::command::{Reply, ReportWithdrawal};
+use wire::event::WithdrawalChanged;
+use wire::{ChainAddress, ChainHash, ChainId, Command, RejectReason, Sighting, Timestamp, WithdrawalId};
+
+use super::{Account, Executor, Facts, Included, Spend, Step, Trail, Tuning, Unfunded, Wallet};
+use crate::TxId;
+use crate::deposits::Progress;
+use crate::ledger::{Ledger, Unanswered};
+use crate::pool::Agreement;
+use crate::signer::Signer;
+use crate::signer::evm::own_address;
+use crate::signer::payment::Scheme;
+use crate::watch::Watch;
+
+/// How often there is a look whether something is to be done.
+const BEAT: Duration = Duration::from_millis(200);
+/// How often nodes are asked what they have, want and know, while withdrawals are open.
+const ASK_EVERY: Duration = Duration::from_millis(500);
+/// How long nodes may take to take a transaction before the next step; whoever takes longer is not waited for.
+const SEND_PATIENCE: Duration = Duration::from_millis(500);
+/// Steps before the ledger's claim is looked at again.
+const STEPS_MAX: usize = 64;
+
+/// A place between two steps, at which a process may die.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Edge {
+    is_after: bool,
+    step: &'static str,
+}
+
+impl fmt::Display for Edge {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}-{}", if self.is_after { "after" } else { "before" }, self.step)
+    }
+}
+
+/// The withdrawals of a chain as tables and metrics show them.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Standing {
+    /// Those that are not over.
+    pub open: Vec<WithdrawalChanged>,
+    /// Those that wait for inputs, a nonce or a replacement, and why.
+    pub unfunded: Vec<(WithdrawalId, Unfunded)>,
+}
+
+/// What nodes have said.
+#[derive(Default)]
+struct Opinions {
+    asked_at: Option<Instant>,
+    pooled: BTreeSet<ChainHash>,
+    fee: Option<(u128, u128)>,
+    account: Option<Account>,
+}
+
+/// One instance for one chain's withdrawals.
+pub struct Driver<L, S> {
+    watch: Watch,
+    ledger: L,
+    signer: S,
+    scheme: Scheme,
+    executor: Executor,
+    /// Bitcoin-like: what there is to spend.
+    wallet: Option<Wallet>,
+    trail: Trail,
+    progress: watch::Receiver<Progress>,
+    opinions: Opinions,
+    standing: watch::Sender<Standing>,
+    reached: fn(Edge),
+}
+
+impl<L: Ledger, S: Signer> Driver<L, S> {
+    /// Works under the claim of the depositor whose trail and progress these are.
+    pub fn new(
+        chain: ChainId,
+        scheme: Scheme,
+        tuning: Tuning,
+        ledger: L,
+        signer: S,
+        watch: Watch,
+        (trail, progress): (Trail, watch::Receiver<Progress>),
+    ) -> Driver<L, S> {
+        let wallet = match &scheme {
+            Scheme::Bitcoin(scheme) => Some(Wallet::new(chain, scheme)),
+            Scheme::Evm(_) => None,
+        };
+        Driver {
+            executor: Executor::new(chain, scheme.clone(), tuning),
+            wallet,
+            watch,
+            ledger,
+            signer,
+            scheme,
+            trail,
+            progress,
+            opinions: Opinions::default(),
+            standing: watch::Sender::default(),
+            reached: |_| {},
+        }
+    }
+
+    /// Tells `reached` before and after every step: tests end the process there.
+    pub fn telling(mut self, reached: fn(Edge)) -> Driver<L, S> {
+        self.reached = reached;
+        self
+    }
+
+    /// How its withdrawals stand.
+    pub fn standing(&self) -> watch::Receiver<Standing> {
+        self.standing.subscribe()
+    }
+
+    /// Works for ever. What goes wrong is told and tried again.
+    pub async fn run(mut self) {
+        let mut progress = self.progress.clone();
+        loop {
+            if let Err(error) = self.beat().await {
+                tracing::warn!(chain = self.watch.chain(), %error, "withdrawals wait");
+            }
+            // A new block or claim is worked on at once.
+            let _ = tokio::time::timeout(BEAT, progress.changed()).await;
+        }
+    }
+
+    /// Reads the ledger, and with a claim does what is to be done now.
+    pub async fn beat(&mut self) -> Result<(), Unanswered> {
+        self.read().await?;
+        let fence = self.progress.borrow().fence;
+        if fence != 0 {
+            self.ask().await;
+            for _ in 0..STEPS_MAX {
+                let Some(facts) = self.facts() else { break };
+                let Some(step) = self.executor.step(&facts, fence, now()) else { break };
+                if !self.take(step, fence).await? {
+                    break;
+                }
+                self.read().await?;
+            }
+        }
+        self.tell();
+        Ok(())
+    }
+
+    async fn read(&mut self) -> Result<(), Unanswered> {
+        for event in self.ledger.events().await? {
+            self.executor.apply(&event);
+            if let Some(wallet) = &mut self.wallet {
+                wallet.apply(&event);
+            }
+        }
+        Ok(())
+    }
+
+    /// One step. Whether the claim still holds.
+    async fn take(&mut self, step: Step, fence: u64) -> Result<bool, Unanswered> {
+        let name = name_of(&step);
+        self.at(false, name);
+        let holds = match step {
+            Step::Propose(withdrawal, command) => self.propose(withdrawal, &command).await,
+            Step::Sign(payment) => {
+                let answer = self.signer.sign(&payment).await;
+                self.at(true, "ask");
+                match self.executor.on_signed(&payment, answer, fence, now()) {
+                    Some(command) => {
+                        let name = if matches!(command, Command::SignWithdrawal(_)) { "sign" } else { "refuse" };
+                        self.at(false, name);
+                        let holds = self.propose(payment.withdrawal, &command).await;
+                        self.at(true, name);
+                        holds
+                    }
+                    None => Ok(true),
+                }
+            }
+            Step::Send(tx, bytes) => {
+                let sent = tokio::spawn(self.watch.broadcast(TxId(tx.0), bytes.as_bytes().to_vec()));
+                let _ = tokio::time::timeout(SEND_PATIENCE, sent).await;
+                self.executor.on_sent(tx, now());
+                Ok(true)
+            }
+        };
+        if name != "ask" {
+            self.at(true, name);
+        }
+        holds
+    }
+
+    fn at(&self, is_after: bool, step: &'static str) {
+        (self.reached)(Edge { is_after, step });
+    }
+
+    async fn propose(&mut self, withdrawal: WithdrawalId, command: &Command) -> Result<bool, Unanswered> {
+        let reply = self.ledger.propose(command).await;
+        if !matches!(reply, Ok(Reply::Accepted { .. })) {
+            self.executor.on_refused(withdrawal, now());
+        }
+        match reply? {
+            Reply::Accepted { .. } => Ok(true),
+            Reply::Rejected { reason: RejectReason::StaleFence, .. } => Ok(false),
+            Reply::Rejected { reason, .. } => {
+                let chain = self.watch.chain();
+                tracing::warn!(chain, withdrawal = withdrawal.get(), ?reason, "the ledger refuses a withdrawal's step");
+                Ok(true)
+            }
+        }
+    }
+
+    /// Asks nodes, when it is time and something is open.
+    async fn ask(&mut self) {
+        let is_due = self.opinions.asked_at.is_none_or(|at| at.elapsed() >= ASK_EVERY);
+        if !is_due || self.executor.open().next().is_none() {
+            return;
+        }
+        let pending: Vec<TxId> = self.executor.pending().map(|tx| TxId(tx.0)).collect();
+        let (pooled, fee, account) = tokio::join!(self.watch.known_to_most(&pending), self.watch.fee(), self.account());
+        let pooled = pooled.into_iter().map(|tx| ChainHash(tx.0)).collect();
+        self.opinions = Opinions { asked_at: Some(Instant::now()), pooled, fee, account };
+    }
+
+    /// The wallet's own account, where nonces order transactions.
+    async fn account(&self) -> Option<Account> {
+        let Scheme::Evm(scheme) = &self.scheme else { return None };
+        let own = own_address(scheme)?;
+        let contracts: Vec<ChainAddress> = self.executor.contracts().filter(|it| !it.is_empty()).collect();
+        let tokens = contracts.iter().map(token).collect::<Option<Vec<_>>>()?;
+        let height = self.trail.look(|blocks| blocks.head().height.0);
+        let state = self.watch.account(own.0.0, &tokens, height).await?;
+        let of = std::iter::once(ChainAddress::EMPTY).chain(contracts);
+        Some(Account { next_nonce: state.nonce, funds: of.zip(state.funds).collect() })
+    }
+
+    /// What is agreed; `None` while that is in doubt, or what was followed is not on it.
+    fn facts(&self) -> Option<Facts> {
+        let Agreement { head: Some(agreed), finalized, frozen: None, .. } = self.watch.agreement() else { return None };
+        let paid: BTreeMap<ChainHash, u128> = self.executor.watched().collect();
+        let (mut included, mut spent) = (BTreeMap::new(), BTreeMap::new());
+        let (head, since) = self.trail.look(|blocks| {
+            for (block, spending) in blocks.spendings() {
+                let tx = ChainHash(spending.tx.0);
+                let height = block.height.0;
+                let outputs = spending.spends.iter().map(|it| Spend::Output(ChainHash(it.tx.0), it.output));
+                let nonce = spending.execution.map(|execution| Spend::Nonce(execution.nonce));
+                spent.extend(outputs.chain(nonce).map(|spend| (spend, (tx, height))));
+                if let Some(paid) = paid.get(&tx) {
+                    let network_fee = spending.execution.map_or(*paid, |execution| execution.network_fee);
+                    let is_undone = spending.execution.is_some_and(|execution| execution.is_undone);
+                    included.insert(tx, Included { block: ChainHash(block.hash.0), height, network_fee, is_undone });
+                }
+            }
+            (blocks.head(), blocks.since())
+        });
+        if !self.watch.with_pool(|pool| pool.tree().contains(agreed.hash, head)) {
+            return None;
+        }
+        let coins = self.wallet.iter().flat_map(Wallet::coins).copied();
+        let coins = coins.filter(|coin| !spent.contains_key(&Spend::Output(coin.tx, coin.output))).collect();
+        let Opinions { pooled, fee, account, .. } = &self.opinions;
+        Some(Facts {
+            head,
+            since,
+            finalized: finalized.map(|finalized| finalized.height),
+            included,
+            spent,
+            pooled: pooled.clone(),
+            coins,
+            account: account.clone(),
+            fee_rate: fee.map(|(rate, _)| rate),
+            tip: fee.map_or(0, |(_, tip)| tip),
+        })
+    }
+
+    /// What an operator has to know: once, when it begins.
+    fn tell(&self) {
+        let standing =
+            Standing { open: self.executor.open().copied().collect(), unfunded: self.executor.unfunded().collect() };
+        let before = self.standing.send_replace(standing.clone());
+        let chain = self.watch.chain();
+        for (withdrawal, why) in standing.unfunded.iter().filter(|it| !before.unfunded.contains(it)) {
+            if *why != Unfunded::InTurn {
+                tracing::warn!(chain, withdrawal = withdrawal.get(), why = why.name(), "a withdrawal has to wait");
+            }
+        }
+        for row in standing.open.iter().filter(|row| row.stage.is_for_operators()) {
+            let was = before.open.iter().find(|it| it.withdrawal == row.withdrawal);
+            if was.is_none_or(|was| was.stage != row.stage) {
+                tracing::error!(chain, withdrawal = row.withdrawal.get(), stage = ?row.stage, "look at this withdrawal");
+            }
+        }
+        self.watch.metrics().withdrawals(chain, &standing);
+    }
+}
+
+fn name_of(step: &Step) -> &'static str {
+    match step {
+        Step::Sign(_) => "ask",
+        Step::Send(..) => "send",
+        Step::Propose(_, Command::AllocateWithdrawal(allocate)) if allocate.attempt > 1 => "bump",
+        Step::Propose(_, Command::AllocateWithdrawal(_)) => "allocate",
+        Step::Propose(_, Command::ReportWithdrawal(report)) => name_of_report(report),
+        Step::Propose(..) => "propose",
+    }
+}
+
+fn name_of_report(report: &ReportWithdrawal) -> &'static str {
+    match report.sighting {
+        Sighting::Sent => "sent",
+        Sighting::Pooled => "pooled",
+        Sighting::Dropped => "dropped",
+        Sighting::Included if report.confirmations > 1 => "deeper",
+        Sighting::Included => "included",
+        Sighting::Undone => "undone",
+        Sighting::Gone => "gone",
+        Sighting::Overdue => "overdue",
+        Sighting::Conflicting => "conflicting",
+    }
+}
+
+fn token(contract: &ChainAddress) -> Option<[u8; 20]> {
+    let mut bytes = [0; 20];
+    hex::decode_to_slice(contract.as_str().strip_prefix("0x")?, &mut bytes).ok()?;
+    Some(bytes)
+}
+
+fn now() -> Timestamp {
+    let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
+    Timestamp::from_nanos(u64::try_from(since.as_nanos()).unwrap_or(u64::MAX))
+}

@@ -1,0 +1,80 @@
+//! Which outputs of a Bitcoin-like chain are ours to spend, from the ledger's events alone: deposits that were credited, and the
+//! change of withdrawals that are settled. What was never credited is nobody's yet, and not spent.
+
+use std::collections::BTreeMap;
+
+use bitcoin::Transaction;
+use bitcoin::consensus::deserialize;
+use bitcoin::hashes::Hash;
+use wire::event::{DepositChanged, WithdrawalChanged, WithdrawalSigned};
+use wire::{ChainHash, ChainId, ChainInput, DepositStage, Event, WithdrawalId, WithdrawalStage};
+
+use crate::signer::bitcoin::{BitcoinScheme, own_script};
+
+/// A transaction's hash and one of its outputs.
+type OutPoint = (ChainHash, u32);
+
+/// The outputs of one chain.
+pub struct Wallet {
+    chain: ChainId,
+    change: Option<bitcoin::ScriptBuf>,
+    coins: BTreeMap<OutPoint, ChainInput>,
+    /// Transactions of withdrawals that are not over.
+    signed: BTreeMap<WithdrawalId, Vec<Transaction>>,
+}
+
+impl Wallet {
+    /// Nothing is known.
+    pub fn new(chain: ChainId, scheme: &BitcoinScheme) -> Wallet {
+        Wallet { chain, change: own_script(scheme, 0), coins: BTreeMap::new(), signed: BTreeMap::new() }
+    }
+
+    /// Takes an event; those of other chains change nothing.
+    pub fn apply(&mut self, event: &Event) {
+        match event {
+            Event::DepositChanged(deposit) if deposit.chain == self.chain => self.on_deposit(deposit),
+            Event::WithdrawalSigned(signed) if signed.chain == self.chain => self.on_signed(signed),
+            Event::WithdrawalChanged(row) if row.chain == self.chain && row.stage.is_final() => self.on_end(row),
+            _ => {}
+        }
+    }
+
+    fn on_deposit(&mut self, deposit: &DepositChanged) {
+        let DepositChanged { tx, output, amount, index, .. } = *deposit;
+        match u64::try_from(amount) {
+            Ok(amount) if deposit.stage == DepositStage::Credited && !deposit.is_reverted => {
+                self.coins.insert((tx, output), ChainInput { tx, output, amount, key: index });
+            }
+            _ => drop(self.coins.remove(&(tx, output))),
+        }
+    }
+
+    fn on_signed(&mut self, signed: &WithdrawalSigned) {
+        if let Ok(tx) = deserialize::<Transaction>(signed.bytes.as_bytes()) {
+            self.signed.entry(signed.withdrawal).or_default().push(tx);
+        }
+    }
+
+    /// Of all transactions of a withdrawal one was mined, or none ever will be.
+    fn on_end(&mut self, row: &WithdrawalChanged) {
+        let signed = self.signed.remove(&row.withdrawal).unwrap_or_default();
+        if row.stage != WithdrawalStage::Settled {
+            return;
+        }
+        let Some(tx) = signed.into_iter().find(|tx| tx.compute_txid().to_byte_array() == row.tx.0) else { return };
+        for input in &tx.input {
+            let point = input.previous_output;
+            self.coins.remove(&(ChainHash(point.txid.to_byte_array()), point.vout));
+        }
+        let outputs = tx.output.iter().enumerate();
+        for (at, output) in outputs.filter(|(_, output)| Some(&output.script_pubkey) == self.change.as_ref()) {
+            let (tx, output, amount) = (row.tx, at as u32, output.value.to_sat());
+            self.coins.insert((tx, output), ChainInput { tx, output, amount, key: 0 });
+        }
+    }
+
+    /// What may be spent, as far as the ledger says.
+    pub fn coins(&self) -> impl Iterator<Item = &ChainInput> {
+        self.coins.values()
+    }
+}

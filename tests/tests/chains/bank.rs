@@ -1,0 +1,421 @@
+//! An exchange whose money leaves: three replicated ledgers, `mainstay signer`, instances of `mainstay chainwatch`, and the nodes
+//! of two chains.
+
+use std::collections::{BTreeMap, VecDeque};
+use std::time::{Duration, Instant};
+
+use alloy_primitives::Address;
+use chainwatch::keys::{AddressKeys, AddressScheme};
+use chainwatch::ledger::{ClusterLedger, Ledger};
+use chainwatch::rpc::Endpoint;
+use chainwatch::signer::Signed;
+use chainwatch::signer::evm::{EvmScheme, own_address};
+use serde_json::{Value, json};
+use tempfile::TempDir;
+use tests::chain::Fault;
+use tests::chain::anvil::{Anvils, CHAIN_ID};
+use tests::chain::litecoin::Litecoins;
+use wire::command::{
+    Credit, ListAsset, ListChain, ListChainAsset, OpenAccount, RequestAddress, RequestWithdrawal, SetWithdrawalRules,
+};
+use wire::event::WithdrawalChanged;
+use wire::link::Role;
+use wire::{
+    AccountId, AddressFormat, Amount, AssetId, ChainId, Command, Event, FeeRate, WithdrawalId, WithdrawalRules,
+    WithdrawalStage,
+};
+
+use crate::exchange::{Exchange, accept, text};
+use crate::instances::{ETH_ACCOUNT, Instance, LTC_ACCOUNT, Program, start_signer, vault};
+
+pub const LTC: (ChainId, AssetId) = (ChainId::new(1), AssetId::new(1));
+pub const ETH: (ChainId, AssetId) = (ChainId::new(2), AssetId::new(2));
+pub const ALICE: AccountId = AccountId::new(1);
+pub const HOUSE: AccountId = AccountId::new(2);
+/// What one unit of the ledger is on the EVM chain.
+const WEI: i128 = 10_000_000_000;
+/// How long anything that should happen may take on a loaded machine.
+const SOON: Duration = Duration::from_secs(60);
+/// A claim that is not renewed ends after this.
+const LEASE_MS: u32 = 1_000;
+
+pub struct Bank {
+    pub exchange: Exchange,
+    pub operator: ClusterLedger,
+    pub events: Vec<Event>,
+    pub litecoin: Litecoins,
+    pub evm: Anvils,
+    pub instances: Vec<Program>,
+    /// Edges at which the next instances die.
+    pub edges: VecDeque<String>,
+    pub deaths: usize,
+    pub stuck_after_s: u64,
+    litecoin_at: Vec<Endpoint>,
+    evm_at: Vec<Endpoint>,
+    evm_genesis: String,
+    next_instance: usize,
+    next_request: usize,
+    _signer: Program,
+    home: TempDir,
+}
+
+fn amount(units: i64) -> Amount {
+    Amount::new(units).unwrap()
+}
+
+pub fn litecoin_keys() -> AddressKeys {
+    let xpub = vault().account_public(LTC_ACCOUNT).unwrap().to_string();
+    AddressKeys::new(&xpub, AddressScheme::Segwit { prefix: "rltc".into() }).unwrap()
+}
+
+pub fn evm_scheme() -> EvmScheme {
+    EvmScheme { chain_id: CHAIN_ID, xpub: vault().account_public(ETH_ACCOUNT).unwrap() }
+}
+
+/// The account that sends.
+pub fn hot() -> Address {
+    own_address(&evm_scheme()).unwrap()
+}
+
+impl Bank {
+    /// Alice has 20 LTC and 50 ETH, the house 2 LTC and 10 ETH, all of it on the chains; one instance is at work.
+    pub async fn open() -> Bank {
+        let litecoin = Litecoins::start(5).await.unwrap();
+        litecoin.mine(0, 105).await.unwrap();
+        litecoin.wait_for_agreement(&[0, 1, 2, 3, 4]).await.unwrap();
+        let mut evm = Anvils::start(5).await.unwrap();
+        evm.mine(3).await.unwrap();
+        let exchange = Exchange::start();
+        let operator = exchange.ledger(Role::Operator, "operator-test").await;
+        let home = tempfile::tempdir().unwrap();
+        let genesis = evm.root().await.unwrap().head.hash.0;
+        let mut bank = Bank {
+            _signer: start_signer(home.path()),
+            litecoin_at: litecoin.endpoints(),
+            evm_at: evm.endpoints(),
+            evm_genesis: format!("0x{}", hex::encode(genesis)),
+            exchange,
+            operator,
+            events: Vec::new(),
+            litecoin,
+            evm,
+            instances: Vec::new(),
+            edges: VecDeque::new(),
+            deaths: 0,
+            stuck_after_s: 3_600,
+            next_instance: 1,
+            next_request: 1,
+            home,
+        };
+        bank.list().await;
+        bank.start_instance();
+        bank.fund().await;
+        bank
+    }
+
+    async fn list(&mut self) {
+        let operator = &mut self.operator;
+        for symbol in ["LTC", "ETH"] {
+            accept(operator, Command::ListAsset(ListAsset { symbol: text(symbol), ledger_decimals: 8 })).await;
+        }
+        let free = FeeRate::new(0).unwrap();
+        for name in ["alice", "house"] {
+            let open = OpenAccount { name: text(name), maker_fee: free, taker_fee: free };
+            accept(operator, Command::OpenAccount(open)).await;
+        }
+        for ((chain, asset), symbol, chain_decimals, confirmations) in [(LTC, "LTC", 8, 1), (ETH, "ETH", 18, 0)] {
+            let addresses = if chain == LTC.0 { AddressFormat::litecoin_regtest() } else { AddressFormat::Evm };
+            let list = ListChain { symbol: text(symbol), lease_ms: LEASE_MS, addresses };
+            accept(operator, Command::ListChain(list)).await;
+            let listed = ListChainAsset {
+                chain,
+                asset,
+                contract: text(""),
+                chain_decimals,
+                deposit_min: 1,
+                confirmations,
+                large_from: Amount::ZERO,
+                large_confirmations: 0,
+            };
+            accept(operator, Command::ListChainAsset(Box::new(listed))).await;
+            for account in [ALICE, HOUSE] {
+                accept(operator, Command::RequestAddress(RequestAddress { account, chain })).await;
+            }
+            let rules = WithdrawalRules {
+                is_enabled: true,
+                amount_min: amount(100_000),
+                amount_max: amount(1_000_000_000),
+                fee: amount(10_000),
+                account_day_max: Amount::ZERO,
+                day_max: Amount::ZERO,
+                review_from: Amount::ZERO,
+                approvals: 0,
+                address_delay_s: 0,
+                confirmations: if chain == LTC.0 { 2 } else { 0 },
+                network_fee_max: if chain == LTC.0 { 200_000 } else { 1_000_000_000_000_000 },
+                house: HOUSE,
+            };
+            let set = SetWithdrawalRules { chain, asset, rules };
+            accept(operator, Command::SetWithdrawalRules(Box::new(set))).await;
+        }
+    }
+
+    /// Deposits of litecoins; ether that was always ours.
+    async fn fund(&mut self) {
+        let keys = litecoin_keys();
+        for (index, coins) in [(1, "5"), (1, "5"), (1, "5"), (1, "5"), (2, "1"), (2, "1")] {
+            let (address, _) = keys.derive(index).unwrap();
+            self.litecoin.nodes[0].call("sendtoaddress", json!([address.as_str(), coins])).await.unwrap();
+        }
+        let wei = format!("{:#x}", 60 * 100_000_000 * WEI);
+        self.evm.send(json!({"to": hot().to_string(), "value": wei})).await.unwrap();
+        for (account, units) in [(ALICE, 5_000_000_000), (HOUSE, 1_000_000_000)] {
+            let credit = Credit { account, asset: ETH.1, amount: amount(units) };
+            accept(&mut self.operator, Command::Credit(credit)).await;
+        }
+        self.mine_litecoin().await;
+        self.mine_evm(3).await;
+        let deadline = Instant::now() + SOON;
+        while self.exchange.owed(LTC.1) != 2_200_000_000 {
+            assert!(Instant::now() < deadline, "deposits are not credited: {}", self.logs());
+            tokio::time::sleep(Duration::from_millis(50)).await;
+        }
+        self.check(0).await;
+    }
+
+    /// One more instance; the edge at which it dies is the next one.
+    pub fn start_instance(&mut self) {
+        let name = format!("chainwatch-{}", self.next_instance);
+        self.next_instance += 1;
+        let instance = Instance {
+            name,
+            home: self.home.path(),
+            exchange: &self.exchange,
+            litecoin: &self.litecoin_at,
+            evm: &self.evm_at,
+            evm_genesis: &self.evm_genesis,
+            stuck_after_s: self.stuck_after_s,
+        };
+        let program = instance.start(self.edges.pop_front().as_deref());
+        self.instances.push(program);
+    }
+
+    /// SIGKILL for every instance; from now on they die at these edges, one after another.
+    pub fn kill_all(&mut self, edges: &[&str]) {
+        self.instances.clear();
+        self.edges = edges.iter().map(|edge| edge.to_string()).collect();
+    }
+
+    /// Two are alive at any time; when all edges are given out, one, so that whoever still has one gets to work.
+    pub fn keep_two(&mut self) {
+        let before = self.instances.len();
+        self.instances.retain_mut(|instance| !instance.has_died());
+        self.deaths += before - self.instances.len();
+        let wanted = if self.edges.is_empty() { 1 } else { 2 };
+        while self.instances.len() < wanted {
+            self.start_instance();
+        }
+    }
+
+    pub async fn mine_litecoin(&mut self) {
+        self.litecoin.mine(0, 1).await.unwrap();
+        self.litecoin.wait_for_agreement(&[0, 1, 2, 3, 4]).await.unwrap();
+    }
+
+    /// Nodes of this chain do not speak to each other: a block is the same only of the same transactions.
+    pub async fn mine_evm(&mut self, count: u64) {
+        let deadline = Instant::now() + SOON;
+        loop {
+            let mut pools = Vec::new();
+            for node in &self.evm.nodes {
+                pools.push(node.call("txpool_status", json!([])).await.unwrap());
+            }
+            if pools.iter().all(|pool| *pool == pools[0]) {
+                break;
+            }
+            assert!(Instant::now() < deadline, "not every node has every transaction: {pools:?}");
+            self.spread().await;
+        }
+        self.evm.mine(count).await.unwrap();
+    }
+
+    /// What one node has all have: elsewhere nodes tell each other. Those that have it, or have it behind them, refuse.
+    async fn spread(&self) {
+        for id in self.rows().into_values().filter(|row| row.chain == ETH.0 && !row.stage.is_final()) {
+            for signed in self.signed(id.withdrawal) {
+                let raw = format!("0x{}", hex::encode(signed.bytes.as_bytes()));
+                for node in &self.evm.nodes {
+                    let _ = node.call("eth_sendRawTransaction", json!([raw])).await;
+                }
+            }
+        }
+    }
+
+    pub fn set_faults(&self, fault: &Fault, count: usize) {
+        self.litecoin.nodes.iter().take(count).for_each(|node| node.proxy.set(fault.clone()));
+        self.evm.nodes.iter().take(count).for_each(|node| node.proxy.set(fault.clone()));
+    }
+
+    /// An address that nobody has used, on either chain.
+    pub async fn stranger(&mut self, chain: ChainId) -> String {
+        if chain == LTC.0 {
+            self.litecoin.nodes[3].address().await.unwrap()
+        } else {
+            Address::from([self.next_request as u8 + 100; 20]).to_string()
+        }
+    }
+
+    /// Alice asks for so much to be sent to a new address.
+    pub async fn request(&mut self, (chain, asset): (ChainId, AssetId), units: i64) -> WithdrawalId {
+        let address = self.stranger(chain).await;
+        let name = text(&format!("w-{}", self.next_request));
+        self.next_request += 1;
+        let (account, amount, address) = (ALICE, amount(units), text(&address));
+        let request = RequestWithdrawal { account, chain, asset, address, amount, name };
+        WithdrawalId::new(accept(&mut self.operator, Command::RequestWithdrawal(Box::new(request))).await)
+    }
+
+    pub async fn read(&mut self) {
+        // While nobody leads there is nothing to be read.
+        if let Ok(events) = self.operator.events().await {
+            self.events.extend(events);
+        }
+    }
+
+    pub fn rows(&self) -> BTreeMap<WithdrawalId, WithdrawalChanged> {
+        let rows = self.events.iter().filter_map(|event| match event {
+            Event::WithdrawalChanged(row) => Some((row.withdrawal, **row)),
+            _ => None,
+        });
+        rows.collect()
+    }
+
+    pub fn row(&self, id: WithdrawalId) -> WithdrawalChanged {
+        self.rows()[&id]
+    }
+
+    /// Every transaction that was signed for it.
+    pub fn signed(&self, id: WithdrawalId) -> Vec<Signed> {
+        let signed = self.events.iter().filter_map(|event| match event {
+            Event::WithdrawalSigned(signed) if signed.withdrawal == id => {
+                Some(Signed { tx: signed.tx, bytes: signed.bytes.clone() })
+            }
+            _ => None,
+        });
+        signed.collect()
+    }
+
+    /// Every stage that it has been in.
+    pub fn stages(&self, id: WithdrawalId) -> Vec<WithdrawalStage> {
+        let stages = self.events.iter().filter_map(|event| match event {
+            Event::WithdrawalChanged(row) if row.withdrawal == id => Some(row.stage),
+            _ => None,
+        });
+        let mut stages: Vec<WithdrawalStage> = stages.collect();
+        stages.dedup();
+        stages
+    }
+
+    /// Reads on until something is so.
+    pub async fn until(&mut self, what: &str, mut is_so: impl FnMut(&mut Bank) -> bool) {
+        let deadline = Instant::now() + SOON;
+        loop {
+            self.read().await;
+            if is_so(self) {
+                return;
+            }
+            assert!(Instant::now() < deadline, "in vain: {what}: {:#?}{}", self.rows(), self.logs());
+            tokio::time::sleep(Duration::from_millis(20)).await;
+        }
+    }
+
+    /// Until it has been at this stage.
+    pub async fn until_stage(&mut self, id: WithdrawalId, stage: WithdrawalStage) {
+        self.until(&format!("{id} at {stage:?}"), |bank| bank.stages(id).contains(&stage)).await;
+    }
+
+    /// Mines what nodes have, until all of these are settled.
+    pub async fn settle(&mut self, ids: &[WithdrawalId], mut meanwhile: impl FnMut(&mut Bank)) {
+        let deadline = Instant::now() + SOON;
+        loop {
+            self.read().await;
+            meanwhile(self);
+            let rows: Vec<WithdrawalChanged> =
+                ids.iter().filter_map(|id| self.rows().get(id).copied()).filter(|row| !row.stage.is_final()).collect();
+            if rows.is_empty() {
+                break;
+            }
+            assert!(Instant::now() < deadline, "never settled: {rows:#?}{}", self.logs());
+            let is_on_its_way = |chain: ChainId| {
+                use WithdrawalStage::{Confirmed, Mempool, Mined};
+                rows.iter().any(|row| row.chain == chain && matches!(row.stage, Mempool | Mined | Confirmed))
+            };
+            let (litecoin, evm) = (is_on_its_way(LTC.0), is_on_its_way(ETH.0));
+            if litecoin {
+                self.mine_litecoin().await;
+            }
+            if evm {
+                self.mine_evm(1).await;
+            }
+            tokio::time::sleep(Duration::from_millis(40)).await;
+        }
+        for id in ids {
+            let row = self.row(*id);
+            assert_eq!(row.stage, WithdrawalStage::Settled, "{row:#?}");
+            assert_eq!(self.received(&row).await, row.amount.wide(), "once and all of it: {row:#?}");
+        }
+    }
+
+    /// What the address has got on its chain, in the ledger's units.
+    pub async fn received(&self, row: &WithdrawalChanged) -> i128 {
+        if row.chain == LTC.0 {
+            self.litecoin_at_addresses(&[row.address.as_str()]).await
+        } else {
+            self.evm_balance(row.address.as_str()).await / WEI
+        }
+    }
+
+    async fn litecoin_at_addresses(&self, addresses: &[&str]) -> i128 {
+        let scanned: Vec<String> = addresses.iter().map(|address| format!("addr({address})")).collect();
+        let found = self.litecoin.nodes[4].call("scantxoutset", json!(["start", scanned])).await.unwrap();
+        (found["total_amount"].as_f64().unwrap() * 1e8).round() as i128
+    }
+
+    async fn evm_balance(&self, address: &str) -> i128 {
+        let balance = self.evm.nodes[4].call("eth_getBalance", json!([address, "latest"])).await.unwrap();
+        i128::from_str_radix(balance.as_str().unwrap().trim_start_matches("0x"), 16).unwrap()
+    }
+
+    /// What the chains have is what the ledger owes, but for what a stranger has taken of the litecoins.
+    pub async fn check(&self, litecoins_taken: i128) {
+        let keys = litecoin_keys();
+        let own = [keys.derive(1).unwrap().0, keys.derive(2).unwrap().0];
+        let wallet = chainwatch::signer::bitcoin::own_script(&litecoin_scheme(), 0).unwrap();
+        let wallet = format!("raw({})", hex::encode(wallet.as_bytes()));
+        let mut scanned: Vec<Value> = own.iter().map(|address| json!(format!("addr({address})"))).collect();
+        scanned.push(json!(wallet));
+        let found = self.litecoin.nodes[4].call("scantxoutset", json!(["start", scanned])).await.unwrap();
+        let has = (found["total_amount"].as_f64().unwrap() * 1e8).round() as i128;
+        assert_eq!(has + litecoins_taken, self.exchange.owed(LTC.1), "litecoins: {found:#}");
+        let over = self.evm_balance(&hot().to_string()).await - self.exchange.owed(ETH.1) * WEI;
+        assert!((0..WEI).contains(&over), "the chain has {over} wei more than the ledger owes");
+    }
+
+    /// What the instances have said last, for whoever looks into a failure.
+    pub fn logs(&self) -> String {
+        let mut all = String::new();
+        for number in self.next_instance.saturating_sub(3).max(1)..self.next_instance {
+            let log = std::fs::read_to_string(self.home.path().join(format!("chainwatch-{number}.log")));
+            let log = log.unwrap_or_default();
+            let lines: Vec<&str> = log.lines().collect();
+            all += &format!("\n--- chainwatch-{number}\n{}", lines[lines.len().saturating_sub(25)..].join("\n"));
+        }
+        all
+    }
+}
+
+pub fn litecoin_scheme() -> chainwatch::signer::bitcoin::BitcoinScheme {
+    let xpub = vault().account_public(LTC_ACCOUNT).unwrap();
+    let (prefix, pubkey_prefix, script_prefix, dust) = ("rltc".to_string(), 111, 58, 5_460);
+    chainwatch::signer::bitcoin::BitcoinScheme { prefix, pubkey_prefix, script_prefix, xpub, dust }
+}

@@ -1,0 +1,65 @@
+//! Withdrawals by real processes to real nodes, while everything goes wrong that can.
+
+use std::time::Instant;
+
+use wire::WithdrawalStage;
+
+use crate::bank::{Bank, ETH, LTC};
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+#[ignore = "needs litecoind and anvil: tests/run chains"]
+async fn withdrawals_leave_by_both_chains_whatever_dies() {
+    let mut bank = Bank::open().await;
+    both_leave(&mut bank).await;
+    every_edge(&mut bank).await;
+}
+
+async fn both_leave(bank: &mut Bank) {
+    use WithdrawalStage::*;
+    let asked = Instant::now();
+    let ids = [bank.request(LTC, 300_000_000).await, bank.request(ETH, 100_000_000).await];
+    bank.settle(&ids, |_| {}).await;
+    println!("both are settled {:?} after they were asked for", asked.elapsed());
+    for id in ids {
+        assert_eq!(bank.stages(id), [Held, Allocated, Signed, Broadcast, Mempool, Mined, Settled], "{id}");
+        assert_eq!(bank.signed(id).len(), 1);
+    }
+    bank.check(0).await;
+}
+
+/// Every step that a withdrawal takes on its way, before it and after it.
+const EDGES: [&str; 16] = [
+    "before-allocate",
+    "after-allocate",
+    "before-ask",
+    "after-ask",
+    "before-sign",
+    "after-sign",
+    "before-send",
+    "after-send",
+    "before-sent",
+    "after-sent",
+    "before-pooled",
+    "after-pooled",
+    "before-included",
+    "after-included",
+    "before-deeper",
+    "after-deeper",
+];
+
+/// Whoever is at work dies at one edge after another; whoever stands by goes on.
+async fn every_edge(bank: &mut Bank) {
+    let started = Instant::now();
+    bank.kill_all(&EDGES);
+    bank.deaths = 0;
+    bank.keep_two();
+    while bank.deaths < EDGES.len() {
+        let ids = [bank.request(LTC, 11_000_000).await, bank.request(ETH, 10_000_000).await];
+        bank.settle(&ids, Bank::keep_two).await;
+        for id in ids {
+            assert_eq!(bank.signed(id).len(), 1, "whoever took over sent the same bytes");
+        }
+        bank.check(0).await;
+    }
+    println!("{} deaths took {:?}", bank.deaths, started.elapsed());
+}
