@@ -91,14 +91,6 @@ impl Exchange {
         self.nodes.iter().position(leads)
     }
 
-    /// Another node leads the ledger soon; nothing happens while none does.
-    pub fn change_leader(&self) {
-        if let Some(leader) = self.leader() {
-            let next = NodeId::new((leader as u64 + 1) % self.nodes.len() as u64 + 1);
-            self.nodes[leader].as_ref().expect("it leads").transfer_leadership(LEDGER, next);
-        }
-    }
-
     /// What the ledger owes of an asset, house and all: what came in and has not gone out, in its units.
     pub fn owed(&self, asset: wire::AssetId) -> i128 {
         let audits = self.nodes.iter().flatten().flat_map(NodeHandle::audits);
