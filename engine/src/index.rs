@@ -108,6 +108,14 @@ impl<const K: usize, const W: usize> Index<K, W> {
 }
 
 #[cfg(test)]
+impl<const K: usize, const W: usize> Index<K, W> {
+    /// How many slots are looked at to find a key.
+    pub(crate) fn steps(&self, key: &[u64; K]) -> usize {
+        (self.find(key).0.wrapping_sub(self.home(key)) & (self.slots.len() - 1)) + 1
+    }
+}
+
+#[cfg(test)]
 mod tests {
     use std::collections::BTreeMap;
 

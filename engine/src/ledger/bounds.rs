@@ -29,9 +29,9 @@ pub(super) struct BoundsTable {
     rows_max: usize,
 }
 
-/// Never 0, because an account's id is not.
+/// Never 0, because an account's id is not. The account in the low bits: an index spreads keys that are counted upwards.
 fn key((account, market): (AccountId, MarketId)) -> [u64; 1] {
-    [u64::from(account.get()) << 16 | u64::from(market.get())]
+    [u64::from(market.get()) << 32 | u64::from(account.get())]
 }
 
 impl BoundsTable {
@@ -89,8 +89,8 @@ impl BoundsTable {
         }
     }
 
-    /// What [`BoundsTable::save`] wrote. Refuses more rows than there is room for, rows without an account and rows without
-    /// a limit. Tells `row` of whom each is.
+    /// What [`BoundsTable::save`] wrote. Refuses more rows than there is room for, rows without a limit, and a second row for
+    /// the same; `row` is told of whom each is, and may refuse it.
     pub(super) fn load(
         &mut self,
         from: &mut Reader<'_>,
@@ -100,8 +100,8 @@ impl BoundsTable {
             let whose: (AccountId, MarketId) = (from.get()?, from.get()?);
             let bounds = Bounds { qty_max: from.get()?, notional_max: from.get()?, position_max: from.get()? };
             row(whose.0)?;
-            let is_new = bounds.is_none() || self.get(whose).is_some();
-            if is_new || !self.has_room_for(whose, &bounds) {
+            let is_idle = bounds.is_none() || self.get(whose).is_some();
+            if is_idle || !self.has_room_for(whose, &bounds) {
                 return Err(CodecError::OutOfRange);
             }
             self.set(whose, bounds);
@@ -152,5 +152,19 @@ mod tests {
         assert!(owners.is_sorted() && owners.len() == model.len());
         assert!(model.iter().all(|(whose, bounds)| loaded.get(*whose) == Some(bounds)));
         assert_eq!(BoundsTable::new(1).load(&mut Reader::new(&bytes), |_| Ok(())), Err(CodecError::OutOfRange));
+    }
+
+    #[test]
+    fn a_full_table_finds_every_account_within_a_few_steps() {
+        for (accounts, markets) in [(1_000_000, 1), (250_000, 4), (15_625, 64)] {
+            let mut table = BoundsTable::new(1_000_000);
+            let bounds = Bounds { qty_max: Qty::MAX, notional_max: Amount::ZERO, position_max: Amount::ZERO };
+            let all = (1..=accounts).flat_map(|account| (1..=markets).map(move |market| (account, market)));
+            let all = all.map(|(account, market)| (AccountId::new(account), MarketId::new(market)));
+            let rows: i32 = all.clone().map(|whose| table.set(whose, bounds)).sum();
+            assert_eq!(rows, 1_000_000);
+            let steps: usize = all.map(|whose| table.places.steps(&key(whose))).sum();
+            assert!(steps < 3_000_000, "{accounts} accounts in {markets} markets: {steps} steps for a million");
+        }
     }
 }

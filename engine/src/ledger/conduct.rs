@@ -215,7 +215,8 @@ impl Conduct {
         let Conduct { rows, bounds, .. } = self;
         bounds.load(from, |account| {
             let row = (account.get() as usize).checked_sub(1).and_then(|at| rows.get_mut(at));
-            row.ok_or(CodecError::OutOfRange)?.bounded += 1;
+            let row = row.ok_or(CodecError::OutOfRange)?;
+            row.bounded = row.bounded.checked_add(1).ok_or(CodecError::OutOfRange)?;
             Ok(())
         })?;
         for _ in 0..from.get::<u32>()? {
