@@ -35,6 +35,7 @@ use crate::effects::Effects;
 struct Amending {
     request: LogPosition,
     account: AccountId,
+    /// The name that is taken for it; empty when the order keeps its own.
     name: ClientOrderId,
 }
 
@@ -65,9 +66,15 @@ impl Amends {
         Ok(amends)
     }
 
+    /// The request of an order's amend without an outcome.
+    pub(super) fn on_its_way(&self, order: OrderId) -> Option<LogPosition> {
+        self.orders.get(&order).map(|amending| amending.request)
+    }
+
     /// The names that are taken for amends.
     pub(super) fn names(&self) -> impl Iterator<Item = (OrderId, AccountId, ClientOrderId)> {
-        self.orders.iter().map(|(order, amending)| (*order, amending.account, amending.name))
+        let renaming = self.orders.iter().filter(|(_, amending)| !amending.name.is_empty());
+        renaming.map(|(order, amending)| (*order, amending.account, amending.name))
     }
 }
 
@@ -87,8 +94,9 @@ impl LedgerCell {
             checked => checked?,
         };
         let by = order.qty.checked_sub(amend.qty).ok_or(RejectReason::AmendNotLower)?;
-        if name != order.client_order_id {
-            self.orders.take_name(account, &name, order.id);
+        let taken = if name == order.client_order_id { ClientOrderId::EMPTY } else { name };
+        if !taken.is_empty() {
+            self.orders.take_name(account, &taken, order.id);
         }
         if self.waits_in_list(&order) {
             self.orders.rename(order.id, name, self.now);
@@ -98,7 +106,7 @@ impl LedgerCell {
             }
             return Ok(order.id.get());
         }
-        self.amends.orders.insert(order.id, Amending { request: position, account, name });
+        self.amends.orders.insert(order.id, Amending { request: position, account, name: taken });
         let (name, sides) = (ClientOrderId::EMPTY, Sides::Both);
         let asked = Asked { request: position, account, market, order: order.id, name, sides };
         self.lanes.ask(partition, asked);
@@ -189,7 +197,7 @@ impl LedgerCell {
                 }
             }
         }
-        if let Some(amending) = amending {
+        if let Some(amending) = amending.filter(|amending| !amending.name.is_empty()) {
             self.orders.rename(id, amending.name, self.now);
         }
         self.note_amend(id, by, leaves, request, effects);
@@ -210,8 +218,7 @@ impl LedgerCell {
         let ReduceRefused { market, order, request } = *refused;
         let Some(asked) = self.lanes.answered(from, request) else { return };
         let Some(amending) = self.amends.orders.remove(&order) else { return };
-        // The present name is not for an amend to free.
-        if self.orders.get(order).is_none_or(|order| order.client_order_id != amending.name) {
+        if !amending.name.is_empty() {
             self.orders.free_name(amending.account, &amending.name, order);
         }
         let (account, reason) = (asked.account, RejectReason::TooLateToCancel);

@@ -95,10 +95,14 @@ impl Lanes {
         Some(asked)
     }
 
-    /// Whether a cancel of this order, or a mass cancel of its side in its market, is on its way.
-    pub(super) fn covers(&self, to: PartitionId, order: &Order) -> bool {
+    /// Whether a cancel of this order, or a mass cancel of its side in its market, is on its way. `amend` is the request of an
+    /// amend of it, which is none.
+    pub(super) fn covers(&self, to: PartitionId, order: &Order, amend: Option<LogPosition>) -> bool {
         let Order { id, account, market, side, .. } = *order;
-        let is_it = |asked: &Asked| asked.order == id || (asked.order == OrderId::ZERO && asked.sides.include(side));
+        let is_it = |asked: &Asked| match asked.order {
+            OrderId::ZERO => asked.sides.include(side),
+            asked_for => asked_for == id && Some(asked.request) != amend,
+        };
         self.find(to).is_some_and(|lane| {
             lane.cancels.iter().any(|asked| (asked.account, asked.market) == (account, market) && is_it(asked))
         })

@@ -219,7 +219,7 @@ impl LedgerCell {
         }
         let admitted = match replacing.mode {
             // The cancel has passed the order by in its market, or will: nothing may be placed behind it.
-            _ if self.lanes.covers(from, &order) => Err(RejectReason::NotAttempted.into()),
+            _ if self.lanes.covers(from, &order, self.amends.on_its_way(id)) => Err(RejectReason::NotAttempted.into()),
             ReplaceMode::StopOnFailure => Err(RejectReason::NotAttempted.into()),
             ReplaceMode::AllowFailure => self.hold_again(&replacing, &order, &listed),
         };

@@ -240,9 +240,8 @@ fn a_replace_of_an_order_that_has_traded_since_is_refused_or_placed_without_its_
     }
 }
 
-/// Alice's order has traded 4 of 10 when her replace of it arrives; what the ledger tells when a mass cancel of these sides
-/// follows the replace.
-fn replace_late_behind(sides: Sides) -> (World, String) {
+/// Alice's order has traded 4 of 10 when her replace of it arrives; what the ledger tells when this follows the replace.
+fn replace_late_before(next: Command) -> (World, String) {
     let mut world = World::new(Layout::Split);
     world.play("alice buy 10 @ 100");
     let sell = world.parse_order(&["bob", "sell", "4", "@", "100"]);
@@ -250,9 +249,8 @@ fn replace_late_behind(sides: Sides) -> (World, String) {
     world.carry(0, 1, 10);
     let order = world.parse_order(&["alice", "buy", "10", "@", "90"]);
     world.private.clear();
-    let account = World::account("alice");
     let cancel = CancelOrder {
-        account,
+        account: World::account("alice"),
         market: MARKET,
         order: OrderId::new(1),
         client_order_id: ClientOrderId::EMPTY,
@@ -262,11 +260,7 @@ fn replace_late_behind(sides: Sides) -> (World, String) {
     };
     let replace = ReplaceOrder { cancel, mode: ReplaceMode::AllowFailure, order, terms: Terms::NONE };
     assert_eq!(world.ask(Command::ReplaceOrder(Box::new(replace))), Reply::Accepted { id: 3 });
-    let session = ClientSessionId::new(0);
-    assert!(matches!(
-        world.ask(Command::MassCancel(MassCancel { account, market: MARKET, sides, session })),
-        Reply::Accepted { .. }
-    ));
+    assert!(matches!(world.ask(next), Reply::Accepted { .. }));
     for partition in 0..3 {
         world.restart(partition);
     }
@@ -276,11 +270,16 @@ fn replace_late_behind(sides: Sides) -> (World, String) {
     (world, told)
 }
 
+fn mass_cancel(sides: Sides) -> Command {
+    let (account, session) = (World::account("alice"), ClientSessionId::new(0));
+    Command::MassCancel(MassCancel { account, market: MARKET, sides, session })
+}
+
 /// A mass cancel that finds the replacing order not yet in the market still covers it.
 #[test]
 fn a_replace_that_is_late_places_nothing_behind_a_mass_cancel() {
     for sides in [Sides::Both, Sides::Buy] {
-        let (mut world, told) = replace_late_behind(sides);
+        let (mut world, told) = replace_late_before(mass_cancel(sides));
         assert!(told.contains("refused 3 NotAttempted"), "{told}");
         assert_eq!(world.play("alice has"), "1004+0 base, 99600+0 quote");
     }
@@ -288,9 +287,31 @@ fn a_replace_that_is_late_places_nothing_behind_a_mass_cancel() {
 
 #[test]
 fn a_replace_that_is_late_is_placed_behind_a_mass_cancel_of_the_other_side() {
-    let (mut world, told) = replace_late_behind(Sides::Sell);
+    let (mut world, told) = replace_late_before(mass_cancel(Sides::Sell));
     assert!(told.contains("accepted 3, rests 3 10"), "{told}");
     assert_eq!(world.play("alice has"), "1004+0 base, 98100+1500 quote");
+}
+
+/// An amend finds the replacing order not yet in the market.
+#[test]
+fn a_replace_that_is_late_is_placed_behind_an_amend_that_came_too_early() {
+    let (mut world, told) = replace_late_before(amend(3, 6, "other"));
+    assert!(told.contains("accepted 3, rests 3 10"), "{told}");
+    assert!(told.contains("not amended 3 TooLateToCancel"), "{told}");
+    assert_eq!(world.play("alice has"), "1004+0 base, 98100+1500 quote");
+}
+
+/// Of an order of alice's.
+fn amend(order: u64, units: i64, name: &str) -> Command {
+    Command::AmendOrder(Box::new(AmendOrder {
+        account: World::account("alice"),
+        market: MARKET,
+        order: OrderId::new(order),
+        client_order_id: ClientOrderId::EMPTY,
+        qty: qty(units),
+        new_client_order_id: ClientOrderId::new(name.as_bytes()).unwrap(),
+        asked_us: 0,
+    }))
 }
 
 /// Fills on their way do an amend no harm; one that they leave nothing of is refused, and its name is free again.
@@ -302,19 +323,8 @@ fn an_amend_meets_fills_that_the_ledger_does_not_know_yet() {
         let sell = world.parse_order(&["bob", "sell", &fill.to_string(), "@", "100"]);
         world.ask(Command::NewOrder(sell));
         world.carry(0, 1, 10);
-        let amend = |name: &str| {
-            Command::AmendOrder(Box::new(AmendOrder {
-                account: World::account("alice"),
-                market: MARKET,
-                order: OrderId::new(1),
-                client_order_id: ClientOrderId::EMPTY,
-                qty: qty(6),
-                new_client_order_id: ClientOrderId::new(name.as_bytes()).unwrap(),
-                asked_us: 0,
-            }))
-        };
-        assert_eq!(world.ask(amend("other")), Reply::Accepted { id: 1 });
-        assert_eq!(super::world::reason(world.ask(amend("third"))), wire::RejectReason::AmendPending);
+        assert_eq!(world.ask(amend(1, 6, "other")), Reply::Accepted { id: 1 });
+        assert_eq!(super::world::reason(world.ask(amend(1, 6, "third"))), wire::RejectReason::AmendPending);
         for partition in 0..3 {
             world.restart(partition);
         }
@@ -325,4 +335,21 @@ fn an_amend_meets_fills_that_the_ledger_does_not_know_yet() {
         let again = world.play("alice sell 1 @ 200 as other");
         assert_eq!(again.starts_with("no Duplicate"), fill == 4, "{again}");
     }
+}
+
+/// The order has filled whole when an amend that leaves it its name arrives.
+#[test]
+fn an_amend_that_comes_too_late_leaves_the_name_of_its_order_taken() {
+    let mut world = World::new(Layout::Split);
+    world.play("alice buy 10 @ 100 as kept");
+    let sell = world.parse_order(&["bob", "sell", "10", "@", "100"]);
+    world.ask(Command::NewOrder(sell));
+    world.carry(0, 1, 10);
+    assert_eq!(world.ask(amend(1, 6, "kept")), Reply::Accepted { id: 1 });
+    world.carry_all();
+    world.assert_settled();
+    assert!(world.told().ends_with("not amended 1 TooLateToCancel"), "{}", world.told());
+    assert_eq!(world.play("alice sell 1 @ 200 as kept"), "no DuplicateClientOrderId 1");
+    world.play("wait 60");
+    assert_eq!(world.play("alice sell 1 @ 200 as kept"), "accepted 3, rests 3 1");
 }

@@ -3,8 +3,8 @@
 
 use proptest::prelude::*;
 use wire::command::{
-    CancelAll, CancelOrder, KillMarket, NewOrder, ReopenMarket, SealName, SetMarketProtection, SetMarketRules,
-    SetMarketStatus,
+    AmendOrder, CancelAll, CancelOrder, KillMarket, NewOrder, ReopenMarket, SealName, SetMarketProtection,
+    SetMarketRules, SetMarketStatus,
 };
 use wire::{
     AccountId, Amount, ClientOrderId, Command, Event, MarketProtection, MarketRules, MarketStatus, OrderId, OrderKind,
@@ -186,36 +186,59 @@ proptest! {
     }
 
     /// Mail is carried late, in pieces and again, and partitions restart with mail on its way: nothing is lost or
-    /// doubled.
+    /// doubled, and whoever did not restart tells the same.
     #[test]
     fn late_mail_conserves_money_and_answers_everything(
         steps in prop::collection::vec((step(), 0_usize..8, 1_usize..5), 1..150),
     ) {
         let mut world = World::new(Layout::Split);
+        let mut undisturbed = World::new(Layout::Split);
         for (Step { command, pause }, what, piece) in &steps {
-            world.now = world.now.plus_nanos(*pause);
-            world.ask(command.clone());
-            match what {
-                0 => drop(world.carry(0, 1, *piece)),
-                1 => drop(world.carry(1, 0, *piece)),
-                2 => world.restart(piece % 3),
-                3 => world.repeat(0, 1, *piece),
-                4 => world.repeat(1, 0, *piece),
-                _ => {}
+            let command = keep_some_names(&world, command);
+            let replies = [&mut world, &mut undisturbed].map(|world| {
+                world.now = world.now.plus_nanos(*pause);
+                let reply = world.ask(command.clone());
+                match what {
+                    0 => drop(world.carry(0, 1, *piece)),
+                    1 => drop(world.carry(1, 0, *piece)),
+                    3 => world.repeat(0, 1, *piece),
+                    4 => world.repeat(1, 0, *piece),
+                    _ => {}
+                }
+                reply
+            });
+            prop_assert_eq!(replies[0], replies[1]);
+            if *what == 2 {
+                world.restart(piece % 3);
             }
             for audit in world.partitions[0].audit() {
                 prop_assert!(audit.is_conserved());
             }
         }
-        world.carry_all();
-        world.assert_settled();
-        for id in 1..=3 {
-            let all = CancelAll { account: AccountId::new(id), market: MARKET };
-            world.settle(Command::CancelAll(all));
+        for world in [&mut world, &mut undisturbed] {
+            world.carry_all();
+            world.assert_settled();
+            for id in 1..=3 {
+                let all = CancelAll { account: AccountId::new(id), market: MARKET };
+                world.settle(Command::CancelAll(all));
+            }
+            world.assert_settled();
         }
-        world.assert_settled();
         let held: i64 = balances(&world).iter().map(|(_, held)| held).sum();
         prop_assert_eq!(held, 0);
+        prop_assert_eq!(&world.private, &undisturbed.private);
+        prop_assert_eq!(&world.public, &undisturbed.public);
+    }
+}
+
+/// Some amends leave an order its name.
+fn keep_some_names(world: &World, command: &Command) -> Command {
+    match command {
+        Command::AmendOrder(amend) if amend.qty.units() % 3 == 0 => {
+            let new_client_order_id = world.partitions[0].client_order_id(amend.order);
+            Command::AmendOrder(Box::new(AmendOrder { new_client_order_id, ..**amend }))
+        }
+        command => command.clone(),
     }
 }
 
