@@ -5,8 +5,9 @@ demo on loopback; its nodes are then started again on those hosts, from the disk
 trades through it and reconciles itself: nothing acknowledged lost, nothing doubled. Afterwards every node is ready and all
 replicas are equal.
 
-Needs root, iproute2, iptables, e2fsprogs and a C compiler; without root it says that it skips. Names are of this run
-alone, and everything is taken down at the end, however it ends.
+Needs root, iproute2, iptables, e2fsprogs and a C compiler; where it may not make networks and mount file systems, as in most
+containers, it says that it skips, and why. Names are of this run alone, and everything is taken down at the end, however it
+ends.
 """
 
 import atexit
@@ -42,6 +43,33 @@ def run(*command, may_fail=False):
     if done.returncode and not may_fail:
         raise Disproved(f"{' '.join(map(str, command))}: {done.stderr.strip()}")
     return done.stdout
+
+
+def not_permitted():
+    """What root may not do here, as a container's root; None if it may do everything that a host takes."""
+    name, directory = f"ms{os.getpid():x}p", tempfile.mkdtemp(prefix="mainstay-hosts-")
+    image, disk = f"{directory}/image", f"{directory}/disk"
+    os.mkdir(disk)
+    attempts = [
+        ["ip", "netns", "add", name],
+        ["ip", "link", "add", name, "type", "bridge"],
+        ["ip", "netns", "exec", name, "iptables", "-w", "-A", "INPUT", "-i", "lo", "-m", "statistic", "--mode", "random",
+         "--probability", "0.2", "-j", "DROP"],
+        ["truncate", "-s", "16M", image],
+        ["mkfs.ext4", "-q", "-F", image],
+        ["mount", "-o", "loop", image, disk],
+    ]
+    try:
+        for command in attempts:
+            run(*command)
+    except (Disproved, OSError) as error:
+        return str(error)
+    finally:
+        run("umount", disk, may_fail=True)
+        run("ip", "link", "del", name, may_fail=True)
+        run("ip", "netns", "del", name, may_fail=True)
+        shutil.rmtree(directory, ignore_errors=True)
+    return None
 
 
 class Host:
@@ -391,6 +419,10 @@ def prove(world, faults):
 def main():
     if os.geteuid() != 0:
         print("hosts: skipped, it needs root for network namespaces and file systems")
+        return
+    forbidden = not_permitted()
+    if forbidden:
+        print(f"hosts: skipped, this machine does not let root have hosts of its own: {forbidden}")
         return
     known = {fault.__name__: fault for fault in FAULTS}
     faults = [known[name] for name in sys.argv[1:]] or list(FAULTS)
