@@ -244,7 +244,7 @@ impl Reporter<'_> {
     }
 }
 
-/// `listStatus`: an order list came in, has ended or was refused.
+/// `listStatus`: an order list came in, has ended or was refused, or an order of it has another name.
 #[derive(Serialize)]
 struct ListStatusReport<'a> {
     #[serde(rename = "e")]
@@ -281,8 +281,23 @@ struct ListedOrder<'a> {
     client_order_id: &'a str,
 }
 
-/// `listStatus`.
+/// `listStatus`, of where the list is in its life.
 pub(super) fn list_status(list: &OrderList, account: &Account, market: &Market, now: Timestamp) -> String {
+    list_told(list, account, market, (now, list.updated), names::list_status(list.status).0)
+}
+
+/// `listStatus`, of a list with an order that has another name.
+pub(super) fn list_renamed(list: &OrderList, account: &Account, market: &Market, now: Timestamp) -> String {
+    list_told(list, account, market, (now, now), "UPDATED")
+}
+
+fn list_told(
+    list: &OrderList,
+    account: &Account,
+    market: &Market,
+    (now, changed): (Timestamp, Timestamp),
+    status_type: &'static str,
+) -> String {
     let symbol = market.symbol.as_str();
     let known = |id: &wire::OrderId| account.orders.get(list.market, *id);
     let orders = list.orders.iter().map(|id| ListedOrder {
@@ -290,7 +305,7 @@ pub(super) fn list_status(list: &OrderList, account: &Account, market: &Market, 
         order: id.get(),
         client_order_id: known(id).map_or("", |order| order.client_order_id.as_str()),
     });
-    let (status_type, order_status) = names::list_status(list.status);
+    let (_, order_status) = names::list_status(list.status);
     write(&ListStatusReport {
         event: "listStatus",
         event_time: now.millis(),
@@ -304,7 +319,7 @@ pub(super) fn list_status(list: &OrderList, account: &Account, market: &Market, 
             _ => "NONE",
         },
         client_order_id: list.client_order_id.as_str(),
-        transaction_time: list.updated.millis(),
+        transaction_time: changed.millis(),
         orders: orders.collect(),
     })
 }

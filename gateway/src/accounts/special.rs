@@ -131,6 +131,9 @@ impl Accounts {
         orders.rename(market, id, amended.client_order_id);
         self.outcomes.settle_request(amended.request, RequestOutcome::Amended(market, id));
         self.report(batch, account, market, id, move |reporter, order| reporter.amended(order, before.as_str()));
+        if before != amended.client_order_id {
+            self.report_renamed_list(batch, account, market, id);
+        }
     }
 
     pub(super) fn start_list(&mut self, batch: &Batch<'_>, started: &ListStarted) {
@@ -156,6 +159,15 @@ impl Accounts {
         let Some(list) = known.lists.get(list) else { return };
         let Some(market) = batch.reference.market(list.market) else { return };
         let text = reports::list_status(list, known, market, batch.now);
+        self.subscribers.publish(account, move || text.clone());
+    }
+
+    /// An order that may be of a list has another name.
+    fn report_renamed_list(&mut self, batch: &Batch<'_>, account: AccountId, market: MarketId, order: OrderId) {
+        let known = &self.accounts[&account];
+        let Some(list) = known.orders.get(market, order).and_then(|order| known.lists.get(order.list)) else { return };
+        let Some(market) = batch.reference.market(list.market) else { return };
+        let text = reports::list_renamed(list, known, market, batch.now);
         self.subscribers.publish(account, move || text.clone());
     }
 

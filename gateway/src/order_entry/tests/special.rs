@@ -212,6 +212,33 @@ async fn a_pair_is_answered_with_both_orders_and_told_as_a_list() {
 }
 
 #[tokio::test]
+async fn a_list_is_told_anew_when_an_order_of_it_gets_another_name() {
+    let (gateway, ledger) = gateway();
+    ledger.script(listing(None));
+    json(lists::oco(&gateway, alice(), params(OCO)).await);
+    let mut user = listen(&gateway);
+    for (units, name, told_as) in [(90_000, "low", None), (80_000, "lower", Some("UPDATED"))] {
+        ledger.script(Box::new(move |request, command| {
+            let Command::AmendOrder(amend) = command else { panic!("{command:?}") };
+            let (order, qty_before) = (OrderId::new(2), qty(units + 10_000));
+            let (qty, leaves, client_order_id) = (qty(units), qty(units), amend.new_client_order_id);
+            let (account, market) = (ALICE, BTCUSDT);
+            let told = OrderAmended { order, account, market, qty_before, qty, leaves, client_order_id, request };
+            Ok((Reply::Accepted { id: 2 }, vec![Event::OrderAmended(told)]))
+        }));
+        let text = format!("symbol=BTCUSDT&orderId=2&newQty=0.{}&newClientOrderId={name}", units / 10_000);
+        let answer = json(amend::amend(&gateway, alice(), params(&text)).await);
+        assert_eq!(answer["listStatus"]["orders"][1]["clientOrderId"], name);
+        let told = drain(&mut user).await;
+        let list = told.iter().find(|event| event["e"] == "listStatus");
+        assert_eq!(list.and_then(|list| list["l"].as_str()), told_as);
+        if let Some(list) = list {
+            assert_eq!((&list["L"], &list["O"][1]["c"]), (&json!("EXECUTING"), &json!(name)));
+        }
+    }
+}
+
+#[tokio::test]
 async fn a_list_that_triggers_a_pair_is_answered_when_its_working_order_rests() {
     let (gateway, ledger) = gateway();
     ledger.script(listing(None));
