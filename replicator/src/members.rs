@@ -19,7 +19,7 @@ use wire::codec::{CodecError, Reader, Writer};
 pub use places::{Joining, Places};
 
 /// No group has more members; more are not believed.
-const MEMBERS_MAX: usize = 64;
+pub const MEMBERS_MAX: usize = 64;
 /// Nodes are numbered below this.
 pub const NODES_BELOW: u64 = 1 << 32;
 
@@ -110,7 +110,12 @@ impl Members {
 
     /// What they are after a change; `None` when it is none that can be made.
     pub fn after(&self, entry: &Entry) -> Option<Members> {
-        let Proposed { changes, joining } = read(&entry.data)?;
+        self.changed_by(read(&entry.data)?)
+    }
+
+    /// The same of a change that is not an entry yet: Raft would make one that is `None` here.
+    pub fn changed_by(&self, proposed: Proposed) -> Option<Members> {
+        let Proposed { changes, joining } = proposed;
         if changes.is_empty() {
             let mut members = Members { outgoing: BTreeSet::new(), ..self.clone() };
             let nodes: BTreeSet<NodeId> = members.all().into_iter().map(node_of).collect();

@@ -4,11 +4,12 @@
 //! partitions, one step after the other, until the logs say that it is so. What was begun is gone on with by the same
 //! command.
 
-use std::net::SocketAddr;
+use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::time::{Duration, Instant};
 
 use cluster_client::Cluster;
 use miette::IntoDiagnostic;
+use replicator::MEMBERS_MAX;
 use wire::link::{ChangeMembers, MemberChange, MemberOutcome, MemberPlace, Place as Address};
 use wire::{NodeId, PartitionId};
 
@@ -30,8 +31,8 @@ const VOTERS_MIN: usize = 3;
 #[derive(Debug, clap::Subcommand)]
 #[command(after_help = "\
 A node joins as a learner, and votes in a partition once it has caught up there. Errors have codes that stay: \
-member::unknown-node, member::already-a-member, member::too-few, member::change-under-way, member::not-heard-of, \
-member::no-leader, member::no-answer.")]
+member::unknown-node, member::already-a-member, member::too-few, member::too-many, member::unusable-address, \
+member::change-under-way, member::not-heard-of, member::no-leader, member::no-answer.")]
 pub enum Command {
     /// Start a node that is down; it catches up by itself.
     Start(NodeArgs),
@@ -145,6 +146,7 @@ async fn ask_demo(place: &Place, ask: Ask) -> miette::Result<Answer> {
 }
 
 async fn join(place: &Place, id: Option<u64>, old: Option<u64>, how: JoinArgs) -> miette::Result<()> {
+    how.addr.map_or(Ok(()), check_address)?;
     let group = Group::connect(place).await?;
     group.nothing_else_is_under_way(id)?;
     let old = old.map(NodeId::new);
@@ -159,6 +161,11 @@ async fn join(place: &Place, id: Option<u64>, old: Option<u64>, how: JoinArgs) -
     }
     if let Some(old) = old.filter(|old| !group.any(|members| has(members, *old))) {
         return Err(unknown(old));
+    }
+    let is_full = |members: &[MemberPlace]| members.len() >= MEMBERS_MAX;
+    if group.any(|members| is_full(members) && !id.is_some_and(|id| has(members, NodeId::new(id)))) {
+        let help = "remove a node before";
+        return Err(miette::miette!(code = "member::too-many", help = help, "{MEMBERS_MAX} nodes are members already"));
     }
     let (id, address) = match (id, how.addr) {
         (Some(id), Some(address)) => (id, address),
@@ -180,6 +187,20 @@ async fn join(place: &Place, id: Option<u64>, old: Option<u64>, how: JoinArgs) -
         Some(old) => ask_demo(place, Ask::Leave { id: old.get() }).await.map(drop),
         None => Ok(()),
     }
+}
+
+/// An address stays in the log as long as the node does: one that leads nowhere is refused before.
+fn check_address(address: SocketAddr) -> miette::Result<()> {
+    let ip = address.ip();
+    let is_nowhere = ip.is_unspecified() || ip.is_multicast() || ip == IpAddr::V4(Ipv4Addr::BROADCAST);
+    if is_nowhere || address.port() == 0 {
+        return Err(miette::miette!(
+            code = "member::unusable-address",
+            help = "give the address at which the other nodes and the gateways reach it",
+            "nobody can be reached at {address}"
+        ));
+    }
+    Ok(())
 }
 
 async fn leave(place: &Place, remove: &RemoveArgs) -> miette::Result<()> {
@@ -430,6 +451,23 @@ fn refusal(partition: PartitionId, node: NodeId, outcome: Option<MemberOutcome>)
         Some(MemberOutcome::UnknownPartition) => {
             let code = "member::unknown-partition";
             lasting(miette::miette!(code = code, "the leader's node has no partition {partition}"))
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_address_that_leads_nowhere_is_refused() {
+        for nowhere in
+            ["0.0.0.0:7104", "[::]:7104", "10.0.0.4:0", "224.0.0.1:7104", "[ff02::1]:7104", "255.255.255.255:1"]
+        {
+            assert!(check_address(nowhere.parse().unwrap()).is_err(), "{nowhere}");
+        }
+        for somewhere in ["127.0.0.1:7104", "10.0.0.4:7104", "[fd00::4]:7104"] {
+            check_address(somewhere.parse().unwrap()).unwrap();
         }
     }
 }

@@ -259,7 +259,8 @@ impl<L: LogStore> PartitionHost<L> {
             Ok(()) => MemberOutcome::Proposed,
             Err(NotChanged::NotLeader) => MemberOutcome::NotLeader,
             Err(NotChanged::Leads) => MemberOutcome::Leads,
-            Err(NotChanged::UnderWay) => MemberOutcome::UnderWay,
+            // Whoever asks has counted: one has come in between.
+            Err(NotChanged::UnderWay | NotChanged::TooMany) => MemberOutcome::UnderWay,
             Err(NotChanged::Unheard) => MemberOutcome::Unheard,
             Err(NotChanged::IsSo) => MemberOutcome::IsSo,
             Err(NotChanged::Unknown) => MemberOutcome::UnknownNode,

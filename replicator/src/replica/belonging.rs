@@ -299,7 +299,8 @@ impl<M: StateMachine, L: LogStore> Replica<M, L> {
             let former = members.removal(node).filter(|change| *change != Change::Remove(learner));
             let replaced = members.places.replaced.get(&node).into_iter().flat_map(|leaving| members.removal(*leaving));
             let changes: Vec<Change> = [Change::Promote(learner)].into_iter().chain(former).chain(replaced).collect();
-            self.change_members(&changes, Joining::default());
+            // Whatever is in the way: it is tried again.
+            let _ = self.change_members(&changes, Joining::default());
             return 1;
         }
         let belonging = &self.belonging;
@@ -312,7 +313,7 @@ impl<M: StateMachine, L: LogStore> Replica<M, L> {
         let Some(id) = returning.min() else { return 1 };
         let former = members.learners.iter().filter(|learner| node_of(**learner) == node_of(id));
         let changes: Vec<Change> = [Change::Learn(id)].into_iter().chain(former.copied().map(Change::Remove)).collect();
-        self.change_members(&changes, Joining::default());
+        let _ = self.change_members(&changes, Joining::default());
         1
     }
 

@@ -7,7 +7,7 @@ use wire::NodeId;
 use super::Replica;
 use super::envelope::Envelope;
 use crate::entry::{BatchWriter, Kind};
-use crate::members::{Change, Joining, Members, Places, node_of, proposal};
+use crate::members::{Change, Joining, Members, Places, Proposed, node_of, proposal};
 use crate::standing::Standing;
 use crate::{LogStore, OpenError, Output, StateMachine};
 
@@ -35,6 +35,9 @@ pub enum NotChanged {
     /// Somebody must remain.
     #[error("nobody would be left, or too few that are alive")]
     TooFew,
+    /// No group has more members.
+    #[error("the group has as many members as one can have")]
+    TooMany,
 }
 
 impl<M: StateMachine, L: LogStore> Replica<M, L> {
@@ -53,8 +56,7 @@ impl<M: StateMachine, L: LogStore> Replica<M, L> {
         // One that is still new finds out in a moment; one that founded the cluster comes back with an empty disk alone.
         let Standing::Returning { .. } = said.standing else { return Err(NotChanged::Unheard) };
         let learner = said.standing.member(node);
-        self.change_members(&[Change::Learn(learner)], how);
-        Ok(())
+        self.change_members(&[Change::Learn(learner)], how)
     }
 
     /// Makes a node a member no more. One that leads hands over instead.
@@ -74,8 +76,7 @@ impl<M: StateMachine, L: LogStore> Replica<M, L> {
             self.hand_over_whole();
             return Err(NotChanged::Leads);
         }
-        self.change_members(&leaving, Joining::default());
-        Ok(())
+        self.change_members(&leaving, Joining::default())
     }
 
     /// Has the log say that a node is to lead nothing, or may lead again.
@@ -121,11 +122,22 @@ impl<M: StateMachine, L: LogStore> Replica<M, L> {
         }
     }
 
-    pub(super) fn change_members(&mut self, changes: &[Change], how: Joining) {
+    pub(super) fn change_members(&mut self, changes: &[Change], how: Joining) -> Result<(), NotChanged> {
         let partition = self.config.partition;
+        // What the log would take for no change Raft would make: from then on they would disagree.
+        let proposed = Proposed { changes: changes.to_vec(), joining: how };
+        if self.state.members.changed_by(proposed).is_none() {
+            return Err(NotChanged::TooMany);
+        }
         match self.raft.propose_conf_change(Vec::new(), proposal(changes, how)) {
-            Ok(()) => tracing::info!(%partition, ?changes, ?how, "a change of members is proposed"),
-            Err(error) => tracing::warn!(%partition, ?changes, %error, "Raft dropped a change of members"),
+            Ok(()) => {
+                tracing::info!(%partition, ?changes, ?how, "a change of members is proposed");
+                Ok(())
+            }
+            Err(error) => {
+                tracing::warn!(%partition, ?changes, %error, "Raft dropped a change of members");
+                Err(NotChanged::UnderWay)
+            }
         }
     }
 

@@ -188,6 +188,19 @@ fn too_few_may_not_remain() {
     bench.until("two remain", |bench| voters(bench).len() == 2);
 }
 
+/// Raft would take one more than the log does, and no replica would go on.
+#[test]
+fn a_group_that_is_full_takes_nobody_and_goes_on() {
+    let mut bench = Bench::new(64);
+    let session = bench.open_session(7);
+    let more = bench.cluster.grow();
+    bench.step(300);
+    let leader = bench.leader();
+    assert_eq!(bench.cluster.replica_mut(leader).unwrap().add_node(more, Joining::default()), Err(NotChanged::TooMany));
+    bench.execute(session, 1, 3);
+    assert_eq!(voters(&bench).len(), 64);
+}
+
 /// One of three is cut off when it has heard of another, which founds the cluster with the third. Then the third loses its
 /// disk: the first two messages of its new life must not found the cluster again.
 #[test]
