@@ -9,6 +9,7 @@ use node::{EventBlock, kept};
 use replicator::log::Entry;
 use replicator::{Shipped, snapshot};
 use tokio::runtime::Handle;
+use wire::codec::CodecError;
 use wire::{ClusterEpoch, LogPosition, PartitionId, Timestamp};
 
 use super::names::{self, EventsName, LifeFile, LogName, SnapshotName};
@@ -51,7 +52,7 @@ pub struct Summary {
 impl Library {
     /// The lives in a backup, oldest first.
     pub async fn lives(place: &Place) -> miette::Result<Vec<ClusterEpoch>> {
-        let folders = place.folders().await.map_err(|error| unreadable(place, &error))?;
+        let folders = place.folders("").await.map_err(|error| unreadable(place, &error))?;
         let mut lives: Vec<ClusterEpoch> = folders.iter().filter_map(|folder| names::epoch_of(folder)).collect();
         lives.sort_unstable();
         if lives.is_empty() {
@@ -73,6 +74,12 @@ impl Library {
         let damaged = |why: String| miette::miette!("{}: {name} is damaged: {why}", place.text());
         let text = std::str::from_utf8(&found).map_err(|error| damaged(error.to_string()))?;
         let life: LifeFile = toml::from_str(text).map_err(|error| damaged(error.to_string()))?;
+        life.check(epoch).map_err(damaged)?;
+        let folders = place.folders(&folder).await.map_err(|error| unreadable(place, &error))?;
+        let unnamed = folders.iter().filter_map(|name| names::partition_of(name));
+        if let Some(other) = unnamed.filter(|it| !life.partitions.contains(&it.get())).min() {
+            return Err(damaged(format!("partition {other} lies beside it and is not named")));
+        }
         let partitions: Vec<PartitionId> = life.partitions.iter().copied().map(PartitionId::new).collect();
         let mut shelves = BTreeMap::new();
         for partition in &partitions {
@@ -135,11 +142,15 @@ impl Library {
     fn piece(&self, partition: PartitionId, shelf: &Shelf, wanted: LogName) -> Result<Shipped, String> {
         let name = format!("{}/{}", shelf.folder, wanted.text());
         let piece = Shipped::decode(&self.read(&name)?).map_err(|error| format!("{name}: {error}"))?;
-        let is = (piece.partition, piece.epoch, piece.first(), piece.last());
-        if is != (partition, self.former.epoch, wanted.first, wanted.last) {
+        let is = (piece.partition, piece.epoch, piece.first(), piece.last(), piece.timestamp);
+        if is != (partition, self.former.epoch, wanted.first, wanted.last, wanted.timestamp) {
             return Err(format!(
-                "{name} holds entries {} to {} of partition {} in life {}",
-                is.2, is.3, piece.partition, piece.epoch
+                "{name} holds entries {} to {} of partition {} in life {}, up to {} ns",
+                is.2,
+                is.3,
+                piece.partition,
+                piece.epoch,
+                piece.timestamp.nanos()
             ));
         }
         Ok(piece)
@@ -175,10 +186,17 @@ impl Backup for Library {
         let found = found.ok_or_else(|| format!("there is no snapshot at log entry {index}"))?;
         let name = format!("{}/{}", shelf.folder, found.text());
         let bytes = self.read(&name)?;
-        let header = snapshot::open(&bytes).map_err(|error| format!("{name}: {error}"))?.header;
-        let is = (header.partition, header.epoch, header.index);
-        if is != (partition, self.former.epoch, index) {
-            return Err(format!("{name} is a snapshot of partition {} in life {} at entry {}", is.0, is.1, is.2));
+        let header = snapshot::open(&bytes).map_err(|error| format!("{name}: {}", wrong(error)))?.header;
+        let is = (header.partition, header.epoch, header.index, header.position, header.timestamp);
+        if is != (partition, self.former.epoch, index, found.position, found.timestamp) {
+            return Err(format!(
+                "{name} is a snapshot of partition {} in life {} at entry {}, position {}, {} ns",
+                is.0,
+                is.1,
+                is.2,
+                is.3,
+                header.timestamp.nanos()
+            ));
         }
         Ok(bytes.into())
     }
@@ -212,11 +230,21 @@ impl Backup for Library {
             return Ok(None);
         };
         let name = format!("{}/{}", shelf.folder, wanted.text());
-        let (of, epoch, block) = kept::decode(&self.read(&name)?).map_err(|error| format!("{name}: {error}"))?;
+        let (of, epoch, block) =
+            kept::decode(&self.read(&name)?).map_err(|error| format!("{name}: {}", wrong(error)))?;
         if (of, epoch, block.after(), block.upto()) != (partition, self.former.epoch, wanted.after, wanted.upto) {
             return Err(format!("{name} holds other events than its name says"));
         }
         Ok(Some(block))
+    }
+}
+
+/// What is wrong with a piece that ends in a checksum.
+fn wrong(error: CodecError) -> &'static str {
+    match error {
+        CodecError::Truncated => "it is cut short",
+        CodecError::UnknownNumber => "it was written by another version of this program",
+        _ => "it is damaged: its checksum does not match",
     }
 }
 

@@ -15,6 +15,25 @@ pub struct LifeFile {
     pub partitions: Vec<u16>,
 }
 
+impl LifeFile {
+    /// Whether it can be that of the life of this epoch; the error says why not.
+    pub fn check(&self, epoch: ClusterEpoch) -> Result<(), String> {
+        let mut distinct = self.partitions.clone();
+        distinct.sort_unstable();
+        distinct.dedup();
+        match () {
+            () if self.epoch != epoch.get() => Err(format!("it is of life {}", self.epoch)),
+            () if distinct.len() != self.partitions.len() || distinct.first().is_none_or(|first| *first == 0) => {
+                Err(format!("its partitions are {:?}", self.partitions))
+            }
+            () if !distinct.contains(&self.ledger) => {
+                Err(format!("the ledger's partition {} is none of {:?}", self.ledger, self.partitions))
+            }
+            () => Ok(()),
+        }
+    }
+}
+
 /// A piece of a log.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub struct LogName {
@@ -59,6 +78,11 @@ pub fn epoch_of(folder: &str) -> Option<ClusterEpoch> {
 /// The folder of a partition.
 pub fn partition(epoch: ClusterEpoch, partition: PartitionId) -> String {
     format!("{}/partition-{:05}", life(epoch), partition.get())
+}
+
+/// The partition of a folder in a life's.
+pub fn partition_of(folder: &str) -> Option<PartitionId> {
+    folder.strip_prefix("partition-")?.parse().ok().map(PartitionId::new)
 }
 
 impl LogName {

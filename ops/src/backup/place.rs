@@ -11,6 +11,8 @@ use object_store::local::LocalFileSystem;
 use object_store::path::Path;
 use object_store::{Error, ObjectStore, ObjectStoreExt, PutPayload, WriteMultipart};
 
+use crate::private;
+
 /// Longer objects go up in parts.
 const PART_BYTES: usize = 16 * 1024 * 1024;
 const PARTS_AT_ONCE: usize = 4;
@@ -33,9 +35,9 @@ impl Place {
         })
     }
 
-    /// The same, for who writes: a directory is made.
+    /// The same, for who writes: a directory is made, which only its owner may enter. Everybody's accounts are in it.
     pub fn make(text: &str) -> miette::Result<Place> {
-        Self::open_with(text, |directory| std::fs::create_dir_all(directory))
+        Self::open_with(text, private::make_dir)
     }
 
     fn open_with(text: &str, ensure: impl FnOnce(&std::path::Path) -> std::io::Result<()>) -> miette::Result<Place> {
@@ -110,9 +112,9 @@ impl Place {
         Ok(names)
     }
 
-    /// The folders right in the backup.
-    pub async fn folders(&self) -> Result<Vec<String>, Error> {
-        let found = self.store.list_with_delimiter(Some(&self.prefix)).await?;
+    /// The folders right in a folder of the backup, or in the backup itself.
+    pub async fn folders(&self, of: &str) -> Result<Vec<String>, Error> {
+        let found = self.store.list_with_delimiter(Some(&self.path(of))).await?;
         let name = |path: &Path| path.filename().map(str::to_owned);
         Ok(found.common_prefixes.iter().filter_map(name).collect())
     }
@@ -130,5 +132,22 @@ trait JoinAll {
 impl JoinAll for Path {
     fn join_all(self, name: &str) -> Path {
         name.split('/').filter(|part| !part.is_empty()).fold(self, |path, part| path.join(part))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::os::unix::fs::PermissionsExt as _;
+
+    use super::*;
+
+    #[test]
+    fn a_directory_that_is_made_for_a_backup_is_its_owners_alone() {
+        let home = tempfile::tempdir().unwrap();
+        let made = home.path().join("backups").join("exchange");
+        Place::make(made.to_str().unwrap()).unwrap();
+        for directory in [made.as_path(), made.parent().unwrap()] {
+            assert_eq!(directory.metadata().unwrap().permissions().mode() & 0o777, 0o700, "{}", directory.display());
+        }
     }
 }

@@ -204,7 +204,7 @@ impl Shipper {
                 self.ship_log(at).await?;
             }
         }
-        if turn == 0 { self.ship_snapshot(at, false).await } else { Ok(()) }
+        if turn == 0 { self.ship_snapshot(at, probe.applied, false).await } else { Ok(()) }
     }
 
     /// Looks how far the backup is; whether that is farther than was known.
@@ -266,7 +266,7 @@ impl Shipper {
             let committed = self.committed(partition, shipped, PIECE_BYTES).await?;
             let Some(entries) = committed.entries else {
                 // Nobody shipped for long: a snapshot bridges what is missing.
-                return self.ship_snapshot(at, true).await;
+                return self.ship_snapshot(at, committed.applied, true).await;
             };
             let Some(last) = entries.last().map(|entry: &Entry| entry.index) else { return Ok(()) };
             let lane = &mut self.lanes[at];
@@ -283,8 +283,9 @@ impl Shipper {
         Ok(())
     }
 
-    /// Ships the newest snapshot on this node's disk, with the events before it: if it is time, or if it must be.
-    async fn ship_snapshot(&mut self, at: usize, must: bool) -> Result<(), ShipError> {
+    /// Ships the newest snapshot on this node's disk, with the events before it: if it is time, or if it must be. One that
+    /// was not applied yet here, as a leader sends it, waits: the archive does not know of it either.
+    async fn ship_snapshot(&mut self, at: usize, applied: u64, must: bool) -> Result<(), ShipError> {
         let lane = &self.lanes[at];
         let (partition, shipped) = (lane.partition, lane.shipped.unwrap_or(0));
         let is_due = lane.snapshot_at.is_none_or(|last| last.elapsed() >= self.settings.snapshot_every);
@@ -292,7 +293,8 @@ impl Shipper {
             return Ok(());
         }
         let found = self.handle.snapshots(partition).map_err(|error| ShipError::Snapshot(error.to_string()))?;
-        let is_news = |(index, _): &&(u64, _)| *index > lane.snapshot.index && (*index <= shipped || must);
+        let is_news =
+            |(index, _): &&(u64, _)| *index > lane.snapshot.index && *index <= applied && (*index <= shipped || must);
         let Some((index, path)) = found.iter().rfind(is_news) else {
             return if must { Err(ShipError::NoSnapshot(shipped)) } else { Ok(()) };
         };

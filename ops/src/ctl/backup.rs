@@ -53,7 +53,8 @@ node, gateway and chainwatch. Whatever still speaks for the old epoch is refused
       --config node-1.toml --config node-2.toml --config node-3.toml
 
 On several hosts: the same command on each, with --config of its own node and --founder for every node. All print the same
-cut and digests.
+epoch, cut, digests and founders. Each founder's configuration names all others among its [[peers]], also those that had joined
+while the old cluster ran.
 
 A demo's directory (--data-dir) is restored whole, and its epoch is raised: start the demo again.")]
 pub struct RestoreArgs {
@@ -66,7 +67,8 @@ pub struct RestoreArgs {
     /// The life of the cluster that is restored, by its epoch; the newest that had begun by then, if it is not said.
     #[arg(long, value_name = "EPOCH")]
     life: Option<u64>,
-    /// The epoch of the restored cluster; the greatest in the backup plus one, if it is not said.
+    /// The epoch of the restored cluster; one more than the greatest in the backup and in the configurations, if it is not
+    /// said.
     #[arg(long, value_name = "EPOCH")]
     epoch: Option<u64>,
     /// The configuration of a node whose data directory is to be made here.
@@ -202,18 +204,17 @@ async fn restore(demo: Option<&Path>, args: RestoreArgs) -> miette::Result<()> {
     let files = configurations(demo, &args.config)?;
     let lives = Library::lives(&place).await?;
     let library = Arc::new(choose(&place, &lives, args.life, at).await?);
-    let epoch = args.epoch.unwrap_or(lives.last().expect("there is one").get() + 1);
-    if lives.iter().any(|life| life.get() >= epoch) {
-        miette::bail!(
-            help = "whatever the old cluster still sends must be refused by the new one",
-            "the epoch {epoch} must be greater than that of every life in the backup"
-        );
-    }
+    let epoch = new_epoch(&lives, &files, args.epoch)?;
     let mut founders: Vec<u64> =
         if args.founder.is_empty() { files.iter().map(|it| it.node).collect() } else { args.founder };
     founders.sort_unstable();
     founders.dedup();
     check_files(&files, &founders, library.former())?;
+    // A demo writes its configurations anew at every start.
+    if !args.config.is_empty() {
+        check_reach(&files, &founders)?;
+    }
+    let names = founders.iter().map(u64::to_string).collect::<Vec<_>>().join(", ");
     let life = NewLife { epoch: ClusterEpoch::new(epoch), founders: founders.into_iter().map(NodeId::new).collect() };
 
     let (reader, found) = (library.clone(), library.former().clone());
@@ -239,6 +240,7 @@ async fn restore(demo: Option<&Path>, args: RestoreArgs) -> miette::Result<()> {
     for Laid { beginning, digest, .. } in &laid {
         println!("partition {} begins life {epoch} with digest {digest:032x}", beginning.partition);
     }
+    println!("Its founders are {names}.");
     match demo.filter(|_| args.config.is_empty()) {
         Some(directory) => {
             home::raise_epoch(directory, epoch)?;
@@ -320,6 +322,39 @@ fn configurations(demo: Option<&Path>, named: &[PathBuf]) -> miette::Result<Vec<
     paths.iter().map(|path| NodeFile::load(path)).collect()
 }
 
+/// The epoch of the new life. A cluster that was restored before may not have shipped anything yet: then its configurations
+/// alone know that its epoch is taken.
+fn new_epoch(lives: &[ClusterEpoch], files: &[NodeFile], wanted: Option<u64>) -> miette::Result<u64> {
+    let shipped = lives.iter().map(|life| life.get()).max().unwrap_or(0);
+    let configured = files.iter().map(|file| file.epoch).max().unwrap_or(0);
+    // The configuration may have been given the wanted one before.
+    let least = if wanted.is_some() { configured } else { configured.saturating_add(1) };
+    let epoch = wanted.unwrap_or(shipped.saturating_add(1).max(least));
+    if epoch <= shipped || epoch < least {
+        miette::bail!(
+            help = "whatever the old cluster still sends must be refused by the new one",
+            "the epoch {epoch} must be greater than that of every life in the backup ({shipped}), and not below that in the \
+             nodes' configurations ({configured})"
+        );
+    }
+    Ok(epoch)
+}
+
+/// The founders know of each other by their configurations alone: where nodes joined the old life, its log said.
+fn check_reach(files: &[NodeFile], founders: &[u64]) -> miette::Result<()> {
+    for file in files {
+        let names = |node: &u64| *node == file.node || file.peers.iter().any(|peer| peer.node == *node);
+        if let Some(unknown) = founders.iter().find(|founder| !names(founder)) {
+            miette::bail!(
+                help = "name every founder among its [[peers]], and in the [[nodes]] of gateways",
+                "the configuration of node {} does not say where node {unknown} is",
+                file.node
+            );
+        }
+    }
+    Ok(())
+}
+
 fn check_files(files: &[NodeFile], founders: &[u64], former: &Former) -> miette::Result<()> {
     for file in files {
         let mut partitions: Vec<PartitionId> =
@@ -366,18 +401,4 @@ pub fn text_of(time: Timestamp) -> String {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_time_is_a_date_a_number_or_so_long_ago() {
-        let now = UNIX_EPOCH + Duration::from_secs(1_000);
-        assert_eq!(time("1970-01-01T00:01:00Z", now).unwrap(), Timestamp::from_nanos(60_000_000_000));
-        assert_eq!(time("61000", now).unwrap(), Timestamp::from_nanos(61_000_000_000));
-        assert_eq!(time("-90s", now).unwrap(), Timestamp::from_nanos(910_000_000_000));
-        for wrong in ["yesterday", "-", "-1000d", "1969-12-31T23:59:59Z"] {
-            assert!(time(wrong, now).is_err(), "{wrong}");
-        }
-        assert_eq!(text_of(Timestamp::from_nanos(60_000_000_000)), "1970-01-01T00:01:00.000Z");
-    }
-}
+mod tests;

@@ -163,7 +163,7 @@ async fn join(place: &Place, id: Option<u64>, old: Option<u64>, how: JoinArgs) -
         return Err(unknown(old));
     }
     let is_full = |members: &[MemberPlace]| members.len() >= MEMBERS_MAX;
-    if group.any(|members| is_full(members) && !id.is_some_and(|id| has(members, NodeId::new(id)))) {
+    if group.any(|members| is_full(members) && id.is_none_or(|id| !has(members, NodeId::new(id)))) {
         let help = "remove a node before";
         return Err(miette::miette!(code = "member::too-many", help = help, "{MEMBERS_MAX} nodes are members already"));
     }
