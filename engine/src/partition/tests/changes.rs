@@ -3,7 +3,8 @@
 use wire::command::{AmendOrder, CancelOrder, MassCancel, ReplaceOrder, Reply};
 use wire::{CancelRestriction, ClientOrderId, ClientSessionId, Command, OrderId, ReplaceMode, Sides, Terms};
 
-use super::world::{Layout, MARKET, World, check, check_with, qty, rules};
+use super::world::{Layout, MARKET, World, check, check_with, qty, rules, small_limits};
+use crate::Limits;
 
 #[test]
 fn an_amended_order_keeps_its_place_and_gets_the_difference_back() {
@@ -352,4 +353,15 @@ fn an_amend_that_comes_too_late_leaves_the_name_of_its_order_taken() {
     assert_eq!(world.play("alice sell 1 @ 200 as kept"), "no DuplicateClientOrderId 1");
     world.play("wait 60");
     assert_eq!(world.play("alice sell 1 @ 200 as kept"), "accepted 3, rests 3 1");
+}
+
+#[test]
+fn an_amend_that_keeps_its_orders_name_needs_no_room_for_one_after_a_restart_either() {
+    let mut world = World::with(Layout::Split, Limits { remembered_orders_max: 1, ..small_limits() }, rules());
+    world.play("alice buy 10 @ 100 as kept");
+    assert_eq!(super::world::reason(world.ask(amend(1, 6, "other"))), wire::RejectReason::Busy);
+    assert_eq!(world.ask(amend(1, 6, "kept")), Reply::Accepted { id: 1 });
+    world.restart(0);
+    world.carry_all();
+    assert!(world.told().ends_with("amended 1 10->6 leaves 6"), "{}", world.told());
 }
