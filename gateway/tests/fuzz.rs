@@ -1,5 +1,5 @@
-//! Fuzzing for a bounded time on stable Rust: good samples, cut, joined and bent by a seeded generator. A failure prints the
-//! seed and the bytes; `FUZZ_SEED=N` repeats a run, `FUZZ_SECONDS=N` makes it longer.
+//! Fuzzing for a bounded time on stable Rust: good samples, cut, joined and bent by a seeded generator. A failure prints its
+//! bytes; `FUZZ_SEED=N` takes another seed, `FUZZ_SECONDS=N` makes it longer.
 
 use std::panic::AssertUnwindSafe;
 use std::time::{Duration, Instant};
@@ -92,9 +92,12 @@ impl Bender {
     }
 }
 
+/// The test command is not to fail by chance; whoever hunts chooses others.
+const SEED: u64 = 1;
+
 fn fuzz(name: &str, samples: &[&[u8]], target: impl Fn(&[u8])) {
     let number = |name: &str| std::env::var(name).ok().and_then(|text| text.parse::<u64>().ok());
-    let seed = number("FUZZ_SEED").unwrap_or_else(|| rand::rng().random());
+    let seed = number("FUZZ_SEED").unwrap_or(SEED);
     let within = Duration::from_secs(number("FUZZ_SECONDS").unwrap_or(3));
     let mut bender =
         Bender { random: StdRng::seed_from_u64(seed), samples: samples.iter().map(|sample| sample.to_vec()).collect() };
