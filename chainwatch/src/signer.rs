@@ -5,9 +5,10 @@
 //! knows a [`Signer`] alone, and checks what it gets by [`payment::Payment::check`]: a machine with keys in hardware
 //! takes the same questions.
 //!
-//! The same question has the same answer, byte for byte. Another question about a withdrawal is refused unless it is a
+//! The same question has the same answer, byte for byte. Another question about a withdrawal is not signed unless it is a
 //! replacement: the same payment, spending the same nonce or all the inputs and perhaps more, for more. What is refused for
-//! ever before anything was signed is remembered, so that the ledger may give the money back.
+//! ever before anything was signed is remembered, so that the ledger may give the money back; of what has a signature
+//! nothing is ever refused for ever.
 
 pub mod bitcoin;
 pub mod desk;

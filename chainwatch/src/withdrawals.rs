@@ -17,7 +17,7 @@ mod trail;
 mod view;
 mod wallet;
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use wire::command::{AllocateWithdrawal, RefuseWithdrawal, ReportWithdrawal, SignWithdrawal};
 use wire::event::{WithdrawalAllocated, WithdrawalChanged};
@@ -26,6 +26,7 @@ use wire::{
     WithdrawalCause, WithdrawalId, WithdrawalStage,
 };
 
+use crate::Height;
 use crate::signer::payment::{Payment, Scheme};
 use crate::signer::{Answer, Signed};
 pub use driver::{Driver, Edge, Standing};
@@ -77,6 +78,8 @@ pub struct Executor {
     paused: BTreeMap<WithdrawalId, Timestamp>,
     /// When this executor has sent a transaction.
     sent_at: BTreeMap<ChainHash, Timestamp>,
+    /// Until when none is asked for in place of a withdrawal's transaction: the signer or the ledger did not take the last.
+    unreplaced: BTreeMap<WithdrawalId, Timestamp>,
     /// Why withdrawals wait for inputs, a nonce or a replacement.
     unfunded: BTreeMap<WithdrawalId, Unfunded>,
 }
@@ -84,8 +87,16 @@ pub struct Executor {
 impl Executor {
     /// Knows nothing.
     pub fn new(chain: ChainId, scheme: Scheme, tuning: Tuning) -> Executor {
-        let (paused, sent_at, unfunded) = (BTreeMap::new(), BTreeMap::new(), BTreeMap::new());
-        Executor { chain, scheme, tuning, view: View::new(chain), paused, sent_at, unfunded }
+        Executor {
+            chain,
+            scheme,
+            tuning,
+            view: View::new(chain),
+            paused: BTreeMap::new(),
+            sent_at: BTreeMap::new(),
+            unreplaced: BTreeMap::new(),
+            unfunded: BTreeMap::new(),
+        }
     }
 
     /// Takes an event of the ledger, in order and from the first.
@@ -117,6 +128,19 @@ impl Executor {
         self.unfunded.iter().map(|(id, why)| (*id, *why))
     }
 
+    /// From which block on the chain must be known, however deep that is: it has a transaction of a withdrawal that is not
+    /// over, or a stranger's that spends the same. What was forgotten of it would look like what is gone.
+    pub fn needs_from(&self, blocks: &Blocks) -> Option<Height> {
+        let open = || self.view.all().filter(|known| !known.row.stage.is_final());
+        let is_mined =
+            |row: &&WithdrawalChanged| matches!(row.stage, WithdrawalStage::Mined | WithdrawalStage::Confirmed);
+        let mined = open().map(|known| &known.row).filter(is_mined).map(|row| Height(row.height));
+        let spends: BTreeSet<Spend> =
+            open().flat_map(|known| &known.signed).flat_map(|(it, _)| facts::spends(it)).collect();
+        let touching = blocks.spendings().filter(|(_, spending)| spending.spent().any(|spend| spends.contains(&spend)));
+        mined.chain(touching.map(|(block, _)| block.height)).min()
+    }
+
     /// The contracts of what is withdrawn; the chain's own coin has none.
     pub fn contracts(&self) -> impl Iterator<Item = ChainAddress> + '_ {
         self.view.contracts()
@@ -124,6 +148,7 @@ impl Executor {
 
     /// The next step, under a claim. `None` while there is nothing to do.
     pub fn step(&mut self, facts: &Facts, fence: u64, now: Timestamp) -> Option<Step> {
+        self.view.forget_below(facts.since);
         let mut unfunded = BTreeMap::new();
         let step = self.next(facts, fence, now, &mut unfunded);
         self.unfunded = unfunded;
@@ -154,11 +179,23 @@ impl Executor {
 
     /// The ledger has refused what a step proposed, or has not answered: the withdrawal is left alone for a while.
     pub fn on_refused(&mut self, withdrawal: WithdrawalId, now: Timestamp) {
+        self.paused.retain(|_, until| now < *until);
         self.paused.insert(withdrawal, now.plus_nanos(self.tuning.pause_ns));
+        if self.view.get(withdrawal).is_some_and(|known| known.row.stage == WithdrawalStage::Stuck) {
+            // It may have been its replacement: what was sent before is sent again meanwhile.
+            self.replace_not_before(withdrawal, now, self.tuning.resend_ns);
+        }
+    }
+
+    fn replace_not_before(&mut self, withdrawal: WithdrawalId, now: Timestamp, pause_ns: u64) {
+        self.unreplaced.retain(|_, until| now < *until);
+        self.unreplaced.insert(withdrawal, now.plus_nanos(pause_ns));
     }
 
     /// The transaction was sent to every node; what they have answered does not matter.
     pub fn on_sent(&mut self, tx: ChainHash, now: Timestamp) {
+        let resend_ns = self.tuning.resend_ns;
+        self.sent_at.retain(|_, at| now < at.plus_nanos(resend_ns));
         self.sent_at.insert(tx, now);
     }
 
@@ -171,7 +208,9 @@ impl Executor {
         now: Timestamp,
     ) -> Option<Command> {
         let withdrawal = payment.withdrawal;
-        let attempt = self.view.get(withdrawal)?.allocated?.attempt;
+        let known = self.view.get(withdrawal)?;
+        let attempt = known.allocated?.attempt;
+        let is_replacement = !known.signed.is_empty();
         let chain = self.chain;
         match answer {
             Some(Answer::Signed(Signed { tx, bytes })) => {
@@ -180,6 +219,12 @@ impl Executor {
                     return Some(Command::SignWithdrawal(Box::new(sign)));
                 }
                 tracing::error!(withdrawal = withdrawal.get(), "the signer has signed something else");
+            }
+            Some(Answer::Refused(why) | Answer::Later(why)) if is_replacement => {
+                // What it would replace stays as it is, and would ask for the same again at once.
+                tracing::warn!(withdrawal = withdrawal.get(), why, "the signer makes no replacement");
+                self.replace_not_before(withdrawal, now, self.tuning.stuck_ns);
+                return Some(Command::RefuseWithdrawal(RefuseWithdrawal { chain, fence, withdrawal, attempt }));
             }
             Some(Answer::Refused(why)) => {
                 tracing::warn!(withdrawal = withdrawal.get(), why, "the signer refuses");
@@ -258,7 +303,7 @@ impl Executor {
             WithdrawalStage::Broadcast | WithdrawalStage::Mempool if is_overdue => {
                 Some(self.report(row, tx, Sighting::Overdue, fence))
             }
-            WithdrawalStage::Stuck => match self.replacement(known, facts, fence) {
+            WithdrawalStage::Stuck => match self.replacement(known, facts, fence, now) {
                 Err(_) if !is_pooled && is_to_be_sent => Some(Step::Send(tx, bytes)),
                 replaced => Some(replaced?),
             },
@@ -277,8 +322,10 @@ impl Executor {
                 let is_due = is_deep && (row.stage == WithdrawalStage::Mined || self.is_thawed());
                 (is_moved || is_due).then(|| self.report_included(row, tx, included, facts, fence))
             }
-            // A head that fell back proves nothing against what is above it.
-            None if facts.head.height.0 >= row.height => Some(self.report(row, row.tx, Sighting::Gone, fence)),
+            // A head that fell back proves nothing against what is above it, nor what was forgotten against what is below.
+            None if (facts.since.0..=facts.head.height.0).contains(&row.height) => {
+                Some(self.report(row, row.tx, Sighting::Gone, fence))
+            }
             None => None,
         }
     }
@@ -300,6 +347,10 @@ impl Executor {
                 is_gone.then(|| self.report(row, row.tx, Sighting::Gone, fence))
             }
             Some(_) if row.cause == WithdrawalCause::Operator => None,
+            // Mined anew, it has moved its money after all, or has not.
+            Some(included) if !row.is_reverted && included.is_undone != row.is_undone => {
+                Some(self.report(row, row.tx, Sighting::Gone, fence))
+            }
             Some(included) if row.is_reverted && included.is_undone == row.is_undone => {
                 Some(self.report_included(row, row.tx, *included, facts, fence))
             }
@@ -323,7 +374,10 @@ impl Executor {
         funded.map(|funded| self.allocate(known, AllocateWithdrawal { chain: self.chain, fence, ..funded }))
     }
 
-    fn replacement(&self, known: &Known, facts: &Facts, fence: u64) -> Result<Step, Unfunded> {
+    fn replacement(&self, known: &Known, facts: &Facts, fence: u64, now: Timestamp) -> Result<Step, Unfunded> {
+        if self.unreplaced.get(&known.row.withdrawal).is_some_and(|until| now < *until) {
+            return Err(Unfunded::NotReplaced);
+        }
         let funded = match &self.scheme {
             Scheme::Bitcoin(scheme) => funding::more_coins(&self.view, known, scheme, facts),
             Scheme::Evm(_) => funding::more_gas(&self.view, known, facts),

@@ -287,7 +287,7 @@ impl<L: Ledger> Listener for Proposer<L> {
     }
 
     fn needs_from(&self) -> Option<Height> {
-        self.found.values().map(|found| found.block.height).min()
+        self.found.values().map(|found| found.block.height).chain(self.trail.needed()).min()
     }
 }
 

@@ -89,6 +89,10 @@ impl Desk {
             return Ok(Answer::Later("no key for this chain".into()));
         };
         let (policy, key) = &self.chains[at];
+        if !self.may_follow(payment) {
+            let why = "another transaction of this withdrawal is signed, and this does not replace it";
+            return self.refuse(payment, now_s, why);
+        }
         if let Some(why) = self.conflict(payment) {
             return self.refuse(payment, now_s, why);
         }
@@ -118,13 +122,14 @@ impl Desk {
         }
     }
 
-    /// Whether what was signed before stands against this.
-    fn conflict(&self, payment: &Payment) -> Option<&'static str> {
+    /// Whether nothing was signed for this withdrawal, or this takes the place of what was.
+    fn may_follow(&self, payment: &Payment) -> bool {
         let known = self.known.get(&(payment.chain, payment.withdrawal));
-        let last = known.and_then(|known| known.signed.last());
-        if last.is_some_and(|(before, _)| !payment.replaces(before)) {
-            return Some("another transaction of this withdrawal is signed, and this does not replace it");
-        }
+        known.and_then(|known| known.signed.last()).is_none_or(|(before, _)| payment.replaces(before))
+    }
+
+    /// Whether what was signed for another withdrawal stands against this.
+    fn conflict(&self, payment: &Payment) -> Option<&'static str> {
         let is_others =
             |spent: Spent| self.spent.get(&(payment.chain, spent)).is_some_and(|owner| *owner != payment.withdrawal);
         spends(payment).any(is_others).then_some("it spends what a transaction of another withdrawal spends")
@@ -134,13 +139,16 @@ impl Desk {
         self.known.get(&(payment.chain, payment.withdrawal)).is_some_and(|known| !known.signed.is_empty())
     }
 
-    /// For ever: of a withdrawal of which nothing was signed, nothing ever will be.
+    /// For ever: of a withdrawal of which nothing was signed, nothing ever will be. Of one that has a signature no such word is
+    /// given: the ledger would give the money back, though it may leave. Whoever asks has lost what was decided before, as
+    /// after a restored backup, or asks for a replacement that is not made.
     fn refuse(&mut self, payment: &Payment, now_s: u64, why: &str) -> io::Result<Answer> {
-        if !self.is_known(payment) {
-            let record = Record { at_s: now_s, payment: *payment, signed: None };
-            self.journal.append(&record)?;
-            self.remember(record);
+        if self.is_known(payment) {
+            return Ok(Answer::Later(why.into()));
         }
+        let record = Record { at_s: now_s, payment: *payment, signed: None };
+        self.journal.append(&record)?;
+        self.remember(record);
         Ok(Answer::Refused(why.into()))
     }
 

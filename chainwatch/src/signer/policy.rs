@@ -4,6 +4,7 @@ use std::collections::BTreeSet;
 
 use wire::{ChainAddress, Symbol};
 
+use super::bitcoin::script_of;
 use super::payment::{Payment, Scheme};
 
 /// One asset of a chain.
@@ -43,13 +44,28 @@ impl ChainPolicy {
         if payment.amount == 0 || payment.amount > asset.amount_max {
             return Some("the amount is more than one withdrawal may be");
         }
-        if !self.allow_list.is_empty() && !self.allow_list.contains(&payment.address) {
+        if payment.amount > asset.day_max {
+            return Some("the amount is more than may ever go out within a day");
+        }
+        if !self.allow_list.is_empty() && !self.is_listed(&payment.address) {
             return Some("the address is not on the list");
         }
         if payment.network_fee > self.network_fee_max {
             return Some("the network fee is above its cap");
         }
         None
+    }
+
+    /// Whether the list has this address, however either is spelled. Of an EVM address' checksum nothing is said here.
+    fn is_listed(&self, address: &ChainAddress) -> bool {
+        let mut listed = self.allow_list.iter();
+        match &self.scheme {
+            Scheme::Evm(_) => listed.any(|it| it.as_str().eq_ignore_ascii_case(address.as_str())),
+            Scheme::Bitcoin(scheme) => {
+                let wanted = script_of(scheme, address.as_str());
+                wanted.is_some() && listed.any(|it| script_of(scheme, it.as_str()) == wanted)
+            }
+        }
     }
 
     /// The most of an asset within a day.

@@ -60,8 +60,9 @@ impl Watch {
         }
     }
 
-    /// Which of these transactions a majority of the configured nodes has.
-    pub async fn known_to_most(&self, txs: &[TxId]) -> Vec<TxId> {
+    /// Whether a majority of the configured nodes has these transactions, or has not; nothing of those of which there is no
+    /// majority for either.
+    pub async fn known_to_most(&self, txs: &[TxId]) -> Vec<(TxId, bool)> {
         if txs.is_empty() {
             return Vec::new();
         }
@@ -81,8 +82,12 @@ impl Watch {
         });
         let opinions = opinions.await;
         let majority = self.with_pool(|pool| pool.config().majority());
-        let is_known = |tx: &&TxId| opinions.iter().filter(|known| known.contains(tx)).count() >= majority;
-        txs.iter().filter(is_known).copied().collect()
+        let opinion = |tx: &TxId| {
+            let known = opinions.iter().filter(|known| known.contains(tx)).count();
+            let is_decided = known >= majority || opinions.len() - known >= majority;
+            is_decided.then_some((*tx, known >= majority))
+        };
+        txs.iter().filter_map(opinion).collect()
     }
 
     /// What is to be paid to the chain, and of that, where there is gas, to whoever mines. `None` when too few nodes say.

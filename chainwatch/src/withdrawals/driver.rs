@@ -14,7 +14,7 @@ use wire::command::{Reply, ReportWithdrawal};
 use wire::event::WithdrawalChanged;
 use wire::{ChainAddress, ChainHash, ChainId, Command, RejectReason, Sighting, Timestamp, WithdrawalId};
 
-use super::{Account, Executor, Facts, Included, Spend, Step, Trail, Tuning, Unfunded, Wallet};
+use super::{Account, Blocks, Executor, Facts, Included, Spend, Step, Trail, Tuning, Unfunded, Wallet};
 use crate::TxId;
 use crate::deposits::Progress;
 use crate::ledger::{Ledger, Unanswered};
@@ -91,6 +91,8 @@ impl<L: Ledger, S: Signer> Driver<L, S> {
         watch: Watch,
         (trail, progress): (Trail, watch::Receiver<Progress>),
     ) -> Driver<L, S> {
+        // Until the ledger has said what is open, everything is needed.
+        trail.need(Some(trail.look(Blocks::since)));
         let wallet = match &scheme {
             Scheme::Bitcoin(scheme) => Some(Wallet::new(chain, scheme)),
             Scheme::Evm(_) => None,
@@ -136,6 +138,8 @@ impl<L: Ledger, S: Signer> Driver<L, S> {
     /// Reads the ledger, and with a claim does what is to be done now.
     pub async fn beat(&mut self) -> Result<(), Unanswered> {
         self.read().await?;
+        let needed = self.trail.look(|blocks| self.executor.needs_from(blocks));
+        self.trail.need(needed);
         let fence = self.progress.borrow().fence;
         if fence != 0 {
             self.ask().await;
@@ -223,7 +227,10 @@ impl<L: Ledger, S: Signer> Driver<L, S> {
         }
         let pending: Vec<TxId> = self.executor.pending().map(|tx| TxId(tx.0)).collect();
         let (pooled, fee, account) = tokio::join!(self.watch.known_to_most(&pending), self.watch.fee(), self.account());
-        let pooled = pooled.into_iter().map(|tx| ChainHash(tx.0)).collect();
+        let told: BTreeMap<TxId, bool> = pooled.into_iter().collect();
+        // Of what too few say anything, what was said before holds: silence is no word that a transaction was dropped.
+        let is_pooled = |tx: &TxId| told.get(tx).copied().unwrap_or(self.opinions.pooled.contains(&ChainHash(tx.0)));
+        let pooled = pending.into_iter().filter(is_pooled).map(|tx| ChainHash(tx.0)).collect();
         self.opinions = Opinions { asked_at: Some(Instant::now()), pooled, fee, account };
     }
 
@@ -248,9 +255,7 @@ impl<L: Ledger, S: Signer> Driver<L, S> {
             for (block, spending) in blocks.spendings() {
                 let tx = ChainHash(spending.tx.0);
                 let height = block.height.0;
-                let outputs = spending.spends.iter().map(|it| Spend::Output(ChainHash(it.tx.0), it.output));
-                let nonce = spending.execution.map(|execution| Spend::Nonce(execution.nonce));
-                spent.extend(outputs.chain(nonce).map(|spend| (spend, (tx, height))));
+                spent.extend(spending.spent().map(|spend| (spend, (tx, height))));
                 if let Some(paid) = paid.get(&tx) {
                     let network_fee = spending.execution.map_or(*paid, |execution| execution.network_fee);
                     let is_undone = spending.execution.is_some_and(|execution| execution.is_undone);

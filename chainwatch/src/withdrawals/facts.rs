@@ -5,6 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use wire::event::WithdrawalAllocated;
 use wire::{ChainAddress, ChainHash, ChainInput};
 
+use crate::store::Spending;
 use crate::{Head, Height};
 
 /// What a transaction of ours spends.
@@ -76,6 +77,14 @@ impl Facts {
         } else {
             self.confirmations(height) >= required
         }
+    }
+}
+
+impl Spending {
+    /// What it has spent of ours.
+    pub(super) fn spent(&self) -> impl Iterator<Item = Spend> + '_ {
+        let outputs = self.spends.iter().map(|it| Spend::Output(ChainHash(it.tx.0), it.output));
+        outputs.chain(self.execution.map(|execution| Spend::Nonce(execution.nonce)))
     }
 }
 

@@ -1,12 +1,13 @@
 //! What to pay to a chain: several nodes' word, so that no one node makes the exchange pay too much or wait for ever.
 
-/// The middle of what nodes estimate, the lower of two middles; `None` unless more than half of the configured nodes say
-/// something.
+/// The middle of what nodes estimate, the lower of two middles; lower yet when some say nothing, so that a minority of the
+/// configured nodes never decides how much too much is paid. `None` unless more than half of them say something.
 pub fn agreed_fee(estimates: &[u128], configured: usize) -> Option<u128> {
     let mut sorted = estimates.to_vec();
     sorted.sort_unstable();
-    let is_majority = sorted.len() * 2 > configured;
-    is_majority.then(|| sorted[(sorted.len() - 1) / 2])
+    let minority = configured.saturating_sub(1) / 2;
+    let last = sorted.len().checked_sub(1 + minority)?;
+    sorted.get(last.min((sorted.len() - 1) / 2)).copied().filter(|_| sorted.len() * 2 > configured)
 }
 
 /// What a replacement must pay more than the transaction before: a quarter, and in any case something (BIP 125 asks for its
@@ -23,7 +24,11 @@ mod tests {
     fn two_liars_of_five_do_not_move_the_fee_beyond_what_honest_nodes_say() {
         assert_eq!(agreed_fee(&[10, 11, 12, u128::MAX, u128::MAX], 5), Some(12));
         assert_eq!(agreed_fee(&[0, 0, 10, 11, 12], 5), Some(10));
-        assert_eq!(agreed_fee(&[10, 11, 12], 5), Some(11));
+        assert_eq!(agreed_fee(&[10, u128::MAX, u128::MAX], 5), Some(10), "the other honest ones are slow");
+        assert_eq!(agreed_fee(&[10, 11, u128::MAX, u128::MAX], 5), Some(11));
+        assert_eq!(agreed_fee(&[10, 11], 2), Some(10));
+        assert_eq!(agreed_fee(&[10, 11, 12, 13], 4), Some(11));
+        assert_eq!(agreed_fee(&[10], 1), Some(10));
         assert_eq!(agreed_fee(&[10, 11], 5), None, "too few say anything");
         assert_eq!(agreed_fee(&[], 5), None);
     }

@@ -25,12 +25,19 @@ pub enum Unfunded {
     NobodySays,
     /// Another one has to be signed first, or the ledger has not said yet what is to be sent.
     InTurn,
+    /// The signer or the ledger did not take its last replacement, and another is made later.
+    NotReplaced,
 }
 
 impl Unfunded {
     /// Every reason.
-    pub const ALL: [Unfunded; 4] =
-        [Unfunded::FeeAboveCap, Unfunded::HotWalletTooLow, Unfunded::NobodySays, Unfunded::InTurn];
+    pub const ALL: [Unfunded; 5] = [
+        Unfunded::FeeAboveCap,
+        Unfunded::HotWalletTooLow,
+        Unfunded::NobodySays,
+        Unfunded::InTurn,
+        Unfunded::NotReplaced,
+    ];
 
     /// For logs and metrics.
     pub fn name(self) -> &'static str {
@@ -39,6 +46,7 @@ impl Unfunded {
             Unfunded::HotWalletTooLow => "hot_wallet_too_low",
             Unfunded::NobodySays => "nobody_says",
             Unfunded::InTurn => "in_turn",
+            Unfunded::NotReplaced => "not_replaced",
         }
     }
 }

@@ -19,6 +19,8 @@ pub struct Blocks {
     blocks: BTreeMap<Height, (Head, Vec<Spending>)>,
     /// The first block of which everything is known.
     since: Height,
+    /// Nothing is forgotten from here on, however deep it is.
+    needed: Option<Height>,
 }
 
 impl Trail {
@@ -31,7 +33,7 @@ impl Trail {
             (head.height, (head, block.kept.spendings.clone()))
         };
         let blocks = remembered.iter().map(entry).collect();
-        Trail(Arc::new(Mutex::new(Blocks { head: followed, blocks, since })))
+        Trail(Arc::new(Mutex::new(Blocks { head: followed, blocks, since, needed: None })))
     }
 
     /// Looks at it. Do not wait in `look`.
@@ -44,10 +46,21 @@ impl Trail {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// A block on top of the last one; those more than `depth` below it are forgotten.
+    /// From which block on nothing may be forgotten.
+    pub fn need(&self, from: Option<Height>) {
+        self.lock().needed = from;
+    }
+
+    /// From which block on nothing may be forgotten.
+    pub fn needed(&self) -> Option<Height> {
+        self.lock().needed
+    }
+
+    /// A block on top of the last one; those more than `depth` below it are forgotten, unless they are needed.
     pub(crate) fn connect(&self, head: Head, spendings: Vec<Spending>, depth: u64) {
         let mut blocks = self.lock();
         let lowest = Height(head.height.0.saturating_sub(depth));
+        let lowest = blocks.needed.map_or(lowest, |needed| needed.min(lowest));
         blocks.blocks.insert(head.height, (head, spendings));
         blocks.blocks = blocks.blocks.split_off(&lowest);
         blocks.since = blocks.since.max(lowest);
@@ -107,5 +120,11 @@ mod tests {
         assert_eq!((txs(&trail), trail.look(Blocks::head)), (vec![11, 12], head(12, 0)));
         trail.connect(head(13, 1), vec![spending(99)], 1);
         assert_eq!((txs(&trail), trail.look(Blocks::since)), (vec![12, 99], Height(12)));
+        trail.need(Some(Height(13)));
+        trail.connect(head(20, 1), vec![spending(20)], 1);
+        assert_eq!((txs(&trail), trail.look(Blocks::since)), (vec![99, 20], Height(13)), "needed, however deep it is");
+        trail.need(None);
+        trail.connect(head(21, 1), Vec::new(), 1);
+        assert_eq!((txs(&trail), trail.look(Blocks::since)), (vec![20], Height(20)));
     }
 }

@@ -4,10 +4,12 @@ use std::collections::BTreeMap;
 
 use wire::event::{ChainAssetListed, WithdrawalAllocated, WithdrawalChanged};
 use wire::{
-    AssetId, ChainAddress, ChainFreeze, ChainHash, ChainId, Event, Symbol, Timestamp, WithdrawalId, WithdrawalStage,
+    AssetId, ChainAddress, ChainFreeze, ChainHash, ChainId, Event, Symbol, Timestamp, WithdrawalCause, WithdrawalId,
+    WithdrawalStage,
 };
 
 use super::facts::{Spend, spends};
+use crate::Height;
 use crate::signer::Signed;
 
 /// A withdrawal, what its last transaction spends, and every transaction that was signed with what it pays.
@@ -92,6 +94,9 @@ impl View {
 
     fn change(&mut self, row: &WithdrawalChanged) {
         let id = row.withdrawal;
+        if row.stage.is_final() && !self.known.contains_key(&id) {
+            return;
+        }
         let known = self.known.entry(id).or_insert_with(|| Known {
             row: *row,
             allocated: None,
@@ -110,6 +115,15 @@ impl View {
                 self.known.remove(&id);
             }
         }
+    }
+
+    /// What is booked and lies so deep that nothing is said of it any more is left; what it has spent stays spent. One that an
+    /// operator has failed may be mined at any time.
+    pub(super) fn forget_below(&mut self, since: Height) {
+        self.known.retain(|_, known| {
+            let WithdrawalChanged { stage, cause, height, .. } = known.row;
+            !stage.is_final() || cause == WithdrawalCause::Operator || height == 0 || height >= since.0
+        });
     }
 
     pub(super) fn all(&self) -> impl Iterator<Item = &Known> {

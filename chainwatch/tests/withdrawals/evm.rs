@@ -2,16 +2,22 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use chainwatch::chain::Execution;
 use chainwatch::signer::Desk;
 use chainwatch::signer::evm::EvmScheme;
 use chainwatch::signer::payment::Scheme;
 use chainwatch::signer::policy::{AssetPolicy, ChainPolicy};
 use chainwatch::signer::vault::Vault;
-use chainwatch::withdrawals::{Account, Executor, Facts, Included, Spend, Step, Tuning};
-use chainwatch::{BlockHash, Head, Height};
-use wire::command::Reply;
+use chainwatch::store::{ConnectedBlock, Kept, Spending};
+use chainwatch::tree::Placed;
+use chainwatch::withdrawals::{Account, Executor, Facts, Included, Spend, Step, Trail, Tuning};
+use chainwatch::{BlockHash, Head, Height, TxId};
+use wire::command::{FailWithdrawal, Reply};
 use wire::event::WithdrawalAllocated;
-use wire::{ChainAddress, ChainHash, Event, Symbol, Timestamp, WithdrawalCause, WithdrawalStage};
+use wire::{
+    ChainAddress, ChainFreeze, ChainHash, Command, Event, Symbol, Timestamp, WithdrawalCause, WithdrawalId,
+    WithdrawalStage,
+};
 
 use super::ledger::{CHAIN, Ledger};
 
@@ -32,8 +38,12 @@ struct Bed {
 }
 
 impl Bed {
-    /// The next nonce is 5, gas costs 100, a transfer needs 100 of it.
     fn new() -> Bed {
+        Bed::with_a_signer_that_pays(20_000)
+    }
+
+    /// The next nonce is 5, gas costs 100, a transfer needs 100 of it.
+    fn with_a_signer_that_pays(network_fee_max: u128) -> Bed {
         let vault = Vault::from_seed([7; 32]);
         let xpub = vault.account_public(ACCOUNT).expect("an account");
         let scheme = Scheme::Evm(EvmScheme { chain_id: 31_337, xpub });
@@ -42,7 +52,7 @@ impl Bed {
             chain: Symbol::new(b"LTC").expect("a symbol"),
             scheme: scheme.clone(),
             account: ACCOUNT.into(),
-            network_fee_max: 20_000,
+            network_fee_max,
             allow_list: Default::default(),
             assets: vec![asset],
         };
@@ -212,4 +222,117 @@ fn a_stuck_one_keeps_its_nonce_and_pays_more_until_the_cap() {
     bed.facts.head.height = Height(102);
     bed.work();
     assert_eq!((bed.stages(), bed.ledger.rows()[0].tx), (vec![WithdrawalStage::Settled], first));
+}
+
+#[test]
+fn a_replacement_that_the_signer_does_not_make_is_not_asked_for_again_at_once() {
+    let mut bed = Bed::with_a_signer_that_pays(12_000);
+    bed.ledger.request(bed.now, 0, FRIEND, 1_000);
+    bed.work();
+    bed.now = bed.now.plus_nanos(3_601_000_000_000);
+    bed.fence = bed.ledger.claim(bed.now, 1).expect("its own claim");
+    bed.work();
+    assert_eq!((bed.stages(), bed.allocated().len()), (vec![WithdrawalStage::Stuck], 2), "12,600 is more than it pays");
+    bed.facts.pooled.clear();
+    bed.now = bed.now.plus_nanos(60_000_000_000);
+    bed.work();
+    assert_eq!((bed.sent.len(), bed.allocated().len()), (2, 2), "what it would have replaced is sent again meanwhile");
+    let first = bed.sent[0];
+    bed.include(first, 5, false);
+    bed.work();
+    assert_eq!(bed.stages(), [WithdrawalStage::Mined], "and is seen when it is mined");
+}
+
+#[test]
+fn what_was_forgotten_of_the_chain_is_not_gone_from_it() {
+    let mut bed = Bed::new();
+    bed.ledger.request(bed.now, 0, FRIEND, 1_000);
+    bed.work();
+    let tx = bed.sent[0];
+    bed.include(tx, 5, false);
+    bed.work();
+    assert_eq!(bed.stages(), [WithdrawalStage::Mined]);
+    // An operator has frozen the chain, and it has grown far beyond what is remembered of it.
+    bed.ledger.freeze(bed.now, true);
+    bed.facts.head.height = Height(1_000);
+    bed.facts.since = Height(744);
+    bed.facts.included.clear();
+    bed.facts.spent.clear();
+    bed.work();
+    assert_eq!(bed.stages(), [WithdrawalStage::Mined]);
+}
+
+/// A chain on which a transaction with nonce 5 is in block 100.
+fn trail(tx: ChainHash) -> Trail {
+    let block = |height: u64, spendings: Vec<Spending>| {
+        let head = Head { height: Height(height), hash: BlockHash([height as u8; 32]) };
+        let placed = Placed { head, parent: BlockHash([0; 32]), time_s: 0, chain_work: 0, bits: 0 };
+        ConnectedBlock { placed, kept: Kept { transfers: Vec::new(), spendings } }
+    };
+    let execution = Some(Execution { nonce: 5, network_fee: 5_000, is_undone: false });
+    let spending = Spending { tx: TxId(tx.0), spends: Vec::new(), execution };
+    let blocks = [block(99, Vec::new()), block(100, vec![spending]), block(101, Vec::new())];
+    Trail::new(blocks[2].placed.head, &blocks)
+}
+
+#[test]
+fn the_chain_is_needed_from_what_withdrawals_that_are_not_over_were_mined_or_crossed_in() {
+    let mut bed = Bed::new();
+    let needs = |bed: &Bed, tx: ChainHash| trail(tx).look(|blocks| bed.executor.needs_from(blocks));
+    assert_eq!(needs(&bed, STRANGER), None, "nothing is open");
+    bed.ledger.request(bed.now, 0, FRIEND, 1_000);
+    bed.work();
+    assert_eq!(needs(&bed, STRANGER), Some(Height(100)));
+    bed.include(STRANGER, 5, false);
+    bed.facts.included.clear();
+    bed.facts.head.height = Height(102);
+    bed.work();
+    assert_eq!(bed.stages(), [WithdrawalStage::Conflicted]);
+    assert_eq!(needs(&bed, STRANGER), Some(Height(100)), "until an operator has decided");
+    bed.ledger.apply(bed.now, &Command::FailWithdrawal(FailWithdrawal { withdrawal: WithdrawalId::new(1) }));
+    bed.work();
+    assert_eq!((bed.stages(), needs(&bed, STRANGER)), (vec![WithdrawalStage::Failed], None));
+}
+
+#[test]
+fn a_transfer_that_was_undone_and_given_back_and_then_moves_its_money_after_all_freezes_the_chain() {
+    let mut bed = Bed::new();
+    bed.ledger.request(bed.now, 0, FRIEND, 1_000);
+    bed.work();
+    let tx = bed.sent[0];
+    bed.include(tx, 5, true);
+    bed.facts.head.height = Height(102);
+    bed.facts.included.get_mut(&tx).expect("it was mined").height = 100;
+    bed.work();
+    assert_eq!(bed.stages(), [WithdrawalStage::Failed]);
+    // A reorganisation deeper than a settlement: the same transaction in another block, where it succeeds.
+    bed.include(tx, 5, false);
+    bed.work();
+    assert!(bed.ledger.rows()[0].is_reverted);
+    let last = bed.ledger.events.iter().rev().find_map(|event| match event {
+        Event::ChainFrozen(frozen) => Some(frozen.reason),
+        _ => None,
+    });
+    assert_eq!(last, Some(ChainFreeze::WithdrawalReverted));
+}
+
+#[test]
+fn what_is_booked_and_deep_is_left_and_what_it_has_spent_is_not_given_again() {
+    let mut bed = Bed::new();
+    bed.ledger.request(bed.now, 0, FRIEND, 1_000);
+    bed.work();
+    let tx = bed.sent[0];
+    bed.include(tx, 5, false);
+    bed.facts.head.height = Height(102);
+    bed.work();
+    assert_eq!((bed.stages(), bed.executor.watched().count()), (vec![WithdrawalStage::Settled], 1));
+    bed.facts.since = Height(200);
+    bed.facts.head.height = Height(500);
+    bed.work();
+    assert_eq!(bed.executor.watched().count(), 0);
+    // Nodes that are far behind say that nothing has used its nonce.
+    bed.facts.account.as_mut().expect("an account").next_nonce = 5;
+    bed.ledger.request(bed.now, 1, FRIEND, 1_000);
+    bed.work();
+    assert_eq!(bed.allocated().iter().map(|it| it.nonce).collect::<Vec<_>>(), [5, 6]);
 }

@@ -202,7 +202,7 @@ fn one_input(amount: u64) -> ChainInputs {
 }
 
 #[test]
-fn another_transaction_of_a_withdrawal_is_refused_unless_it_replaces_the_one_before() {
+fn another_transaction_of_a_withdrawal_is_not_signed_unless_it_replaces_the_one_before() {
     let mut bench = Bench::new();
     signed(bench.sign(&coin(1, 500_000, &[1, 2], 2_000)));
     for conflicting in [
@@ -213,14 +213,18 @@ fn another_transaction_of_a_withdrawal_is_refused_unless_it_replaces_the_one_bef
         coin(1, 500_000, &[1, 2], 1_999),
         coin(1, 500_000, &[1, 2], 10_001),
     ] {
-        assert!(is_refused(&bench.sign(&conflicting)), "{conflicting:?}");
+        let answer = bench.sign(&conflicting);
+        assert!(
+            matches!(answer, Answer::Later(_)),
+            "a refusal would give the money back: {answer:?} to {conflicting:?}"
+        );
         bench.restart();
     }
     signed(bench.sign(&coin(1, 500_000, &[1, 2], 10_000)));
     signed(bench.sign(&coin(1, 500_000, &[1, 2], 2_000)));
     signed(bench.sign(&ether(2, "", 4, 50)));
-    assert!(is_refused(&bench.sign(&ether(2, "", 5, 60))));
-    assert!(is_refused(&bench.sign(&ether(2, TOKEN, 4, 60))));
+    assert!(matches!(bench.sign(&ether(2, "", 5, 60)), Answer::Later(_)));
+    assert!(matches!(bench.sign(&ether(2, TOKEN, 4, 60)), Answer::Later(_)));
     signed(bench.sign(&ether(2, "", 4, 60)));
 }
 
@@ -260,6 +264,16 @@ fn a_day_has_its_limit_by_the_signers_own_file_and_the_next_day_goes_on() {
     assert!(matches!(bench.sign_at(&next, 1_000 + DAY_S - 1), Answer::Later(_)));
     signed(bench.sign_at(&coin(1, 1_000_000, &[1], 3_000), 3_000));
     signed(bench.sign_at(&next, 1_000 + DAY_S));
+}
+
+#[test]
+fn what_no_day_has_room_for_is_refused_and_does_not_wait_for_ever() {
+    let directory = tempfile::tempdir().unwrap();
+    let mut policies = policies();
+    policies[0].assets[0].day_max = 900_000;
+    let mut desk = Desk::open(&vault(), policies, &directory.path().join("journal")).unwrap();
+    assert!(is_refused(&desk.sign(&coin(1, 900_001, &[1], 2_000), 1_000).unwrap()));
+    signed(desk.sign(&coin(2, 900_000, &[1], 2_000), 1_000).unwrap());
 }
 
 #[test]
