@@ -188,6 +188,7 @@ pub struct DiskLog {
 
 impl LogStore for DiskLog {
     fn load(&mut self) -> Result<Stored, StoreError> {
+        self.files.tidy()?;
         let error = match self.load_whole() {
             Err(error @ StoreError::Lost { .. }) if self.may_return => error,
             loaded => return loaded,

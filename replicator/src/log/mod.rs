@@ -154,6 +154,12 @@ pub enum StoreError {
         /// What the system says.
         error: String,
     },
+    /// There was no room for it. What was written before is as it was.
+    #[error("{attempted}: no space is left on the disk")]
+    Full {
+        /// What was attempted.
+        attempted: String,
+    },
     /// What is on disk is damaged, or less than what this replica has acknowledged.
     #[error(
         "partition {partition}: {found}. This replica may have lost entries that it acknowledged, so it must not vote \

@@ -14,6 +14,8 @@ use super::{create_directory, io, sync_directory};
 use crate::snapshot;
 
 const SUFFIX: &str = ".snapshot";
+/// What is being written, until it has its name.
+const UNFINISHED: &str = "unfinished";
 /// Written in one go; the log's own writes come between.
 const STEP_BYTES: usize = 1024 * 1024;
 /// Synced as it grows, so that the last sync has little to do.
@@ -47,6 +49,15 @@ impl SnapshotFiles {
             }
         }
         Ok(None)
+    }
+
+    /// Removes what a process left that ended in the middle of a snapshot: its room may be what is missing.
+    pub fn tidy(&self) -> Result<(), StoreError> {
+        let path = self.directory.join(UNFINISHED);
+        match std::fs::remove_file(&path) {
+            Err(error) if error.kind() != ErrorKind::NotFound => Err(io("removing", &path, &error)),
+            _ => Ok(()),
+        }
     }
 
     /// See [`super::LogStore::read_snapshot`].
@@ -119,7 +130,7 @@ impl SnapshotWriter {
 
     /// Writes a little more; true once the snapshot is durable under its name.
     pub fn step(&mut self) -> Result<bool, StoreError> {
-        let temporary = self.files.directory.join("unfinished");
+        let temporary = self.files.directory.join(UNFINISHED);
         let failed = |error| io("writing", &temporary, &error);
         if self.file.is_none() {
             create_directory(&self.files.directory)?;

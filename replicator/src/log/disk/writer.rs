@@ -1,6 +1,7 @@
 //! Groups of appends become one write and one fsync of the engine.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::io::ErrorKind;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -316,7 +317,10 @@ impl Writer {
         });
         if let Err(error) = &done {
             self.failed = Some(error.clone());
-            self.believe_no_more();
+            // What there was no room for took nothing with it, and disks of the same load are full at the same time.
+            if !matches!(error, StoreError::Full { .. }) {
+                self.believe_no_more();
+            }
         }
         done
     }
@@ -450,6 +454,14 @@ fn keeps(promise: Promise, hard_state: &HardState, snapshot: Option<&[u8]>, entr
     }
 }
 
-fn writing(error: raft_engine::Error) -> StoreError {
-    StoreError::Io { attempted: "writing to the log".to_owned(), error: error.to_string() }
+/// What it means that a write failed. A sync that fails is no error of the engine, it stops.
+pub(super) fn writing(error: raft_engine::Error) -> StoreError {
+    use raft_engine::Error;
+    let attempted = "writing to the log".to_owned();
+    match error {
+        Error::Io(error) if error.kind() == ErrorKind::StorageFull => StoreError::Full { attempted },
+        // Neither in its file nor in the next.
+        Error::TryAgain(_) => StoreError::Full { attempted },
+        error => StoreError::Io { attempted, error: error.to_string() },
+    }
 }

@@ -3,6 +3,7 @@
 use super::*;
 use crate::Durability;
 use crate::log::disk::BootId;
+use crate::log::disk::writer::writing;
 
 const FIRST_BOOT: BootId = BootId::new([1; 16]);
 const NEXT_BOOT: BootId = BootId::new([2; 16]);
@@ -98,6 +99,23 @@ fn what_counted_in_memory_is_not_believed_after_the_disk_has_failed() {
         }
     }
     assert!(load(&open(&bench, FIRST_BOOT, true)).1.is_lost);
+}
+
+#[test]
+fn what_counted_in_memory_is_believed_after_there_was_no_room_for_more() {
+    let full = || std::io::Error::from(std::io::ErrorKind::StorageFull);
+    for error in [raft_engine::Error::Io(full()), raft_engine::Error::TryAgain(full().to_string())] {
+        let bench = Bench::new();
+        {
+            let disk = open(&bench, FIRST_BOOT, true);
+            let (mut log, _) = load(&disk);
+            append(&mut log, 1, 1..=3, 1);
+            let failed = disk.writer.lock().unwrap().guarded(|_| Err(writing(error)));
+            assert!(failed.unwrap_err().to_string().contains("no space is left"));
+        }
+        let (_, stored) = load(&open(&bench, FIRST_BOOT, true));
+        assert_eq!((indices(&stored).len(), stored.is_lost), (3, false));
+    }
 }
 
 #[test]
@@ -231,4 +249,14 @@ fn an_fsync_that_fails_stops_the_engine_and_is_the_last_thing_that_was_tried() {
     }
     let (_, stored) = load(&open(&bench, FIRST_BOOT, false));
     assert_eq!((indices(&stored).len(), stored.is_lost), (3, false), "what was acknowledged was synced");
+}
+
+#[test]
+fn a_snapshot_that_was_not_finished_takes_no_room_any_more_once_the_log_is_opened() {
+    let bench = Bench::new();
+    let left = bench.path().join("log/snapshots/3/unfinished");
+    std::fs::create_dir_all(left.parent().unwrap()).unwrap();
+    std::fs::write(&left, [0; 4096]).unwrap();
+    load(&open(&bench, FIRST_BOOT, false));
+    assert!(!left.exists());
 }
