@@ -78,6 +78,20 @@ pub fn is_audited(command: &Command) -> bool {
     matches!(command, Command::RequestWithdrawal(_)) || !may_request(Role::Gateway, command)
 }
 
+/// A command as it is written down. Who has an API key may listen to its account, without its secret: of its name only the
+/// first letters are told.
+pub fn written_down(command: &Command) -> String {
+    let key = match command {
+        Command::AddApiKey(command) => command.key,
+        Command::RevokeApiKey(command) => command.key,
+        Command::RestrictApiKey(command) => command.key,
+        Command::ExtendApiKey(command) => command.key,
+        _ => return format!("{command:?}"),
+    };
+    let first = &key.as_str()[..key.as_str().len() / 8];
+    format!("{command:?}").replace(&format!("{key:?}"), &format!("{:?}", format!("{first}...")))
+}
+
 /// Whether a connection of `role` may open sessions.
 pub fn may_have_sessions(role: Role) -> bool {
     matches!(role, Role::Gateway | Role::Operator | Role::Chainwatch)
@@ -90,8 +104,11 @@ pub fn is_mail(command: &Command) -> bool {
 
 #[cfg(test)]
 mod tests {
-    use wire::command::{ApproveWithdrawal, CancelWithdrawal, ClaimChain, Credit, FreezeChain, RefuseWithdrawal, Tick};
-    use wire::{AccountId, Amount, AssetId, ChainFreeze, ChainId, WithdrawalId};
+    use wire::command::{
+        AddApiKey, ApiKeyKind, ApproveWithdrawal, CancelWithdrawal, ClaimChain, Credit, ExtendApiKey, FreezeChain,
+        Permissions, RefuseWithdrawal, RestrictApiKey, RevokeApiKey, Tick,
+    };
+    use wire::{AccountId, Amount, ApiKeyText, AssetId, ChainFreeze, ChainId, Networks, Secret, WithdrawalId};
 
     use super::*;
 
@@ -106,6 +123,25 @@ mod tests {
         assert!(!is_audited(&Command::RequestAddress(wire::command::RequestAddress { account, chain })));
         let release = FreezeChain { chain, fence: 0, reason: ChainFreeze::Thawed };
         assert!(is_audited(&Command::FreezeChain(release)));
+    }
+
+    #[test]
+    fn what_is_written_down_tells_no_api_key() {
+        let name = "A1b2C3d4".repeat(8);
+        let key = ApiKeyText::new(name.as_bytes()).unwrap();
+        let material = Secret::new(b"sealed").unwrap();
+        let (account, kind, permissions) = (AccountId::new(1), ApiKeyKind::Hmac, Permissions::READ_AND_TRADE);
+        for command in [
+            Command::AddApiKey(AddApiKey { account, key, kind, permissions, secret: material }.into()),
+            Command::RevokeApiKey(RevokeApiKey { key }),
+            Command::RestrictApiKey(RestrictApiKey { key, networks: Networks::NONE }.into()),
+            Command::ExtendApiKey(ExtendApiKey { key, part: 1, material }.into()),
+        ] {
+            let written = written_down(&command);
+            assert!(written.contains(r#"key: "A1b2C3d4...""#) && !written.contains("A1b2C3d4A"), "{written}");
+        }
+        let short = Command::RevokeApiKey(RevokeApiKey { key: ApiKeyText::EMPTY });
+        assert_eq!(written_down(&short), r#"RevokeApiKey(RevokeApiKey { key: "..." })"#);
     }
 
     #[test]

@@ -24,7 +24,7 @@ use crate::gap_filler::GapFiller;
 use crate::host::{HostInput, HostOutput};
 use crate::membership::Membership;
 use crate::metrics::RouterMetrics;
-use crate::permissions::{is_audited, may_have_sessions, may_request, speaks_for_itself};
+use crate::permissions::{is_audited, may_have_sessions, may_request, speaks_for_itself, written_down};
 use crate::recent::Recent;
 use crate::rings::{FromArchive, FromPartition, PartitionPort, ToArchive};
 use crate::stalls::StallWatch;
@@ -160,7 +160,8 @@ impl Router {
             }
             if role == Role::Operator && is_audited(&command) {
                 let Request { partition, session, sequence, .. } = request;
-                tracing::info!(target: "audit", operator = %name, %partition, %session, %sequence, ?command);
+                let command = written_down(&command);
+                tracing::info!(target: "audit", operator = %name, %partition, %session, %sequence, %command);
             }
         }
         let lane = self.lanes.get_mut(&request.partition).ok_or((Refusal::UnknownPartition, 0))?;
