@@ -284,6 +284,10 @@ impl Outbox {
             state.conflated_since = Some(Instant::now());
         }
         if state.conflated_since.is_none() || matches!(content, Content::Every) {
+            // What the stream said before is not told after this: a kline that has closed does not run again.
+            if let Some(said) = let_go(&mut state.held, stream) {
+                self.enqueue(&mut state, Waiting::Frame(said));
+            }
             self.enqueue(&mut state, Waiting::Frame(frame.clone()));
         } else {
             hold(&mut state.held, stream, frame, content);
@@ -389,6 +393,15 @@ fn hold(held: &mut Vec<Held>, stream: &StreamName, frame: &Frame, content: Conte
         }
         (None, _) => held.push(Held { stream: *stream, what: HeldContent::Latest(frame.clone()) }),
     }
+}
+
+/// Takes out what the stream said last.
+fn let_go(held: &mut Vec<Held>, stream: &StreamName) -> Option<Frame> {
+    let is_said = |held: &mut Held| held.stream == *stream && matches!(held.what, HeldContent::Latest(_));
+    held.extract_if(.., is_said).find_map(|held| match held.what {
+        HeldContent::Latest(frame) => Some(frame),
+        HeldContent::Changes(_) => None,
+    })
 }
 
 impl Held {

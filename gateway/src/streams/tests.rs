@@ -224,6 +224,21 @@ fn klines_are_told_when_they_change_and_once_more_when_they_close() {
 }
 
 #[test]
+fn a_kline_that_has_closed_does_not_run_again_for_a_client_that_is_behind() {
+    let mut play = Play::new();
+    let (slow, _keep) = play.client(tight(), &["btcusdt@trade", "btcusdt@kline_1m"], false);
+    for id in 1..=3 {
+        play.apply(600, &[traded(id, 10_100, 1, Side::Buy)]);
+    }
+    play.hub.beat(&play.data, START_MS + 1_000);
+    play.hub.beat(&play.data, START_MS + 60_250);
+    let klines = read_json(&slow).into_iter().filter(|event| event["e"] == "kline");
+    let told: Vec<_> =
+        klines.map(|event| (event["k"]["t"].as_u64().unwrap() - START_MS, event["k"]["x"] == true)).collect();
+    assert_eq!(told, [(0, false), (0, true), (60_000, false)]);
+}
+
+#[test]
 fn tickers_of_all_markets_name_those_that_changed() {
     let mut play = Play::new();
     let (outbox, _keep) = play.client(
