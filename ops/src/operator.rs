@@ -124,6 +124,11 @@ impl Operator {
         self.cluster.subscribe(partition, from)
     }
 
+    /// How far a partition's log is now.
+    pub async fn present(&self, partition: PartitionId) -> miette::Result<LogPosition> {
+        self.cluster.read_index(partition, CLUSTER_TIMEOUT).await.into_diagnostic()
+    }
+
     /// Who leads a partition.
     pub fn leader(&self, partition: PartitionId) -> Option<NodeId> {
         self.cluster.leader(partition)
@@ -173,7 +178,7 @@ impl Operator {
     /// Reads the ledger's events from the first on, until `is_enough` or the present.
     pub async fn inventory(&self, is_enough: impl Fn(&Inventory) -> bool) -> miette::Result<Inventory> {
         let mut inventory = Inventory::default();
-        let present = self.cluster.read_index(self.ledger, CLUSTER_TIMEOUT).await.into_diagnostic()?;
+        let present = self.present(self.ledger).await?;
         let mut stream = self.cluster.subscribe(self.ledger, LogPosition::ZERO.next());
         while inventory.position < present {
             let item = tokio::time::timeout(CLUSTER_TIMEOUT, stream.next()).await;

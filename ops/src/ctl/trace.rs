@@ -1,7 +1,7 @@
 //! `mainstay ctl trace 1/4711`: one command of the log, who sent it, and what came of it.
 //!
-//! A place is what a gateway answers to a request that its client follows (`X-Trace-Id`). The command's own events come from
-//! its partition; what happens to its order afterwards, from every partition, by the order's id.
+//! A place is what a gateway answers to a request that its client follows (`X-Trace-Id`). What happened to its order afterwards,
+//! up to now, is found by the order's id among the later events of the same partition.
 
 use std::collections::BTreeSet;
 use std::time::Duration;
@@ -37,12 +37,16 @@ fn place(text: &str) -> Result<(PartitionId, LogPosition), String> {
 /// Prints it.
 pub async fn run(operator: &Operator, args: Args) -> miette::Result<()> {
     let (partition, position) = args.place;
+    // An exchange that trades is never silent.
+    let last = operator.present(partition).await?.min(LogPosition::new(position.get().saturating_add(LATER_MAX)));
+    if last < position {
+        return Err(missing(partition, position));
+    }
     let mut stream = operator.events(partition, position);
     let mut orders = BTreeSet::new();
-    let last = LogPosition::new(position.get() + LATER_MAX);
     let mut is_found = false;
     while let Ok(Some(item)) = tokio::time::timeout(SILENCE, stream.next()).await {
-        match item {
+        let reached = match item {
             StreamItem::Events { position: at, timestamp, origin, events } if at == position => {
                 is_found = true;
                 println!(
@@ -56,6 +60,7 @@ pub async fn run(operator: &Operator, args: Args) -> miette::Result<()> {
                     println!("    {event:?}");
                     orders.extend(order_of(event));
                 }
+                at
             }
             StreamItem::Events { position: at, timestamp, events, .. } => {
                 is_found.then_some(()).ok_or_else(|| missing(partition, position))?;
@@ -63,12 +68,12 @@ pub async fn run(operator: &Operator, args: Args) -> miette::Result<()> {
                 for event in events.iter().filter(of_it) {
                     println!("{}/{at}  {}\n    {event:?}", partition.get(), shown(timestamp));
                 }
-                if at >= last {
-                    break;
-                }
+                at
             }
-            StreamItem::Progress { position: at } if at >= last || (is_found && orders.is_empty()) => break,
-            StreamItem::Progress { .. } => {}
+            StreamItem::Progress { position: at } => at,
+        };
+        if reached >= last || (is_found && orders.is_empty()) {
+            break;
         }
     }
     if is_found { Ok(()) } else { Err(missing(partition, position)) }
