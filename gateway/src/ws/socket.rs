@@ -244,7 +244,7 @@ mod tests {
 
     #[tokio::test]
     async fn a_client_that_answers_pings_stays_and_a_silent_one_goes() {
-        let patience = Patience { ping: 10 * MS, silence: 300 * MS, ..Patience::default() };
+        let patience = Patience { ping: 10 * MS, silence: 2_000 * MS, ..Patience::default() };
         let (mut socket, mut client) = pair(patience, 4_096).await;
         let mut pings = 0;
         let silent = async {
