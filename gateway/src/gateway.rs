@@ -3,9 +3,12 @@
 use std::net::IpAddr;
 use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
-use std::time::{SystemTime, UNIX_EPOCH};
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
+use cluster_client::{ClusterError, Replied};
 use tokio::sync::{Semaphore, watch};
+use wire::Command;
+use wire::codec::v1;
 
 use crate::cluster::Ledger;
 use crate::config::Limits;
@@ -15,6 +18,7 @@ use crate::metrics::Metrics;
 use crate::reads::Reads;
 use crate::streams::Hub;
 use crate::throttle::Throttle;
+use crate::trace;
 
 /// One gateway: the projections, the way into the cluster, and the limits.
 pub struct Gateway {
@@ -74,6 +78,15 @@ impl Gateway {
     pub fn now_us(&self) -> u64 {
         let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
         u64::try_from(since.as_micros()).unwrap_or(u64::MAX)
+    }
+
+    /// Has a command sequenced in the ledger's log, exactly once. Who follows the present request learns where it is.
+    pub(crate) async fn sequence(&self, command: &Command, timeout: Duration) -> Result<Replied, ClusterError> {
+        let mut bytes = Vec::with_capacity(160);
+        v1::encode_command(command, &mut bytes);
+        let replied = self.ledger.request(bytes, timeout).await?;
+        trace::passed(self.exchange.ledger(), replied.position);
+        Ok(replied)
     }
 
     /// Waits until the projections hold everything that the ledger had committed when this was called.

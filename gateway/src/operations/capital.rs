@@ -5,7 +5,6 @@ use std::time::Duration;
 use futures_util::FutureExt;
 use futures_util::future::BoxFuture;
 use serde_json::{Value, json};
-use wire::codec::v1;
 use wire::command::{Reply, RequestAddress};
 use wire::{AddressFormat, AssetId, ChainAddress, ChainHash, Command, DepositStage};
 
@@ -44,10 +43,8 @@ pub(super) fn address(call: Call) -> BoxFuture<'static, Answer> {
         if let Some(address) = known() {
             return Ok(shown(&coin, address));
         }
-        let mut command = Vec::new();
-        let request = RequestAddress { account: caller.account, chain };
-        v1::encode_command(&Command::RequestAddress(request), &mut command);
-        let replied = gateway.ledger.request(command, gateway.limits.order_timeout).await.map_err(ApiError::from)?;
+        let command = Command::RequestAddress(RequestAddress { account: caller.account, chain });
+        let replied = gateway.sequence(&command, gateway.limits.order_timeout).await.map_err(ApiError::from)?;
         if let Reply::Rejected { .. } = replied.reply {
             return Err(errors::NO_ADDRESS);
         }

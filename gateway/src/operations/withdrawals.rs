@@ -4,7 +4,6 @@
 use futures_util::FutureExt;
 use futures_util::future::BoxFuture;
 use serde_json::{Value, json};
-use wire::codec::v1;
 use wire::command::{Reply, RequestWithdrawal};
 use wire::decimal::{self, DecimalError};
 use wire::event::WithdrawalChanged;
@@ -70,9 +69,8 @@ pub(super) fn apply(call: Call) -> BoxFuture<'static, Answer> {
             return answer;
         }
         let request = wanted.request(caller.account, name.unwrap_or_else(generated_name))?;
-        let mut command = Vec::new();
-        v1::encode_command(&Command::RequestWithdrawal(Box::new(request)), &mut command);
-        let replied = call.gateway.ledger.request(command, call.gateway.limits.order_timeout).await;
+        let command = Command::RequestWithdrawal(Box::new(request));
+        let replied = call.gateway.sequence(&command, call.gateway.limits.order_timeout).await;
         match replied.map_err(ApiError::from)?.reply {
             Reply::Accepted { id } => Ok(id_text(id)),
             // Asked for meanwhile by another gateway, or under another fee.

@@ -19,7 +19,6 @@ use std::time::Duration;
 use cluster_client::{ClusterError, Replied};
 use tokio::sync::oneshot;
 use tokio::time::Instant;
-use wire::codec::v1;
 use wire::command::{CountdownCancel, Reply, SealName};
 use wire::{Command, ListId, LogPosition, OrderId, RejectReason};
 
@@ -30,7 +29,6 @@ use crate::errors::{self, ApiError};
 use crate::gateway::{Answer, Gateway};
 use crate::market_data::render;
 use crate::params::Params;
-use crate::trace;
 
 /// Places an order and waits for what becomes of it.
 pub async fn place(gateway: &Arc<Gateway>, caller: Caller, params: Params) -> Answer {
@@ -164,15 +162,7 @@ async fn withdraw(gateway: &Arc<Gateway>, command: &Command) -> Result<Withdrawn
 }
 
 async fn request(gateway: &Gateway, command: &Command) -> Result<Replied, ApiError> {
-    Ok(request_within(gateway, command, gateway.limits.order_timeout).await?)
-}
-
-async fn request_within(gateway: &Gateway, command: &Command, timeout: Duration) -> Result<Replied, ClusterError> {
-    let mut bytes = Vec::with_capacity(160);
-    v1::encode_command(command, &mut bytes);
-    let replied = gateway.ledger.request(bytes, timeout).await?;
-    trace::passed(gateway.exchange.ledger(), replied.position);
-    Ok(replied)
+    Ok(gateway.sequence(command, gateway.limits.order_timeout).await?)
 }
 
 async fn outcome<T>(receiver: oneshot::Receiver<T>, deadline: Instant) -> Result<T, ApiError> {

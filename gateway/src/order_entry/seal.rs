@@ -28,7 +28,7 @@ async fn seal_name(gateway: &Gateway, caller: Caller, name: ClientOrderId, is_li
     let (account, asked_us) = (caller.account, caller.asked_us);
     let seal = SealName { account, client_order_id: name, asked_us, is_list };
     let timeout = gateway.limits.read_timeout;
-    let replied = super::request_within(gateway, &Command::SealName(seal), timeout).await.map_err(errors::of_read)?;
+    let replied = gateway.sequence(&Command::SealName(seal), timeout).await.map_err(errors::of_read)?;
     if let Reply::Rejected { reason, .. } = replied.reply {
         return Err(reason.into());
     }

@@ -151,7 +151,8 @@ async fn what_is_asked_for_includes_the_fee_and_less_arrives() {
     let asked = server.accepting();
     let answer = server.apply("withdrawOrderId=rent").await;
     assert_eq!((answer.status, answer.body), (200, json!({ "id": "1" })));
-    server.apply("").await;
+    let followed = server.apply("traceId=my-1").await;
+    assert!(followed.head.contains("x-trace-log: 1/"), "{}", followed.head);
     let asked = asked.lock().unwrap();
     let wanted = RequestWithdrawal {
         account: ALICE,
