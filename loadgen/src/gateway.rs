@@ -39,8 +39,8 @@ const QTY: (&str, i64) = ("0.00020", 20);
 const PATIENCE: Duration = Duration::from_secs(30);
 /// The longest time that is told apart, a minute, in microseconds.
 const LONGEST_US: u64 = 60_000_000;
-/// One order in so many goes over REST.
-const REST_EVERY: u64 = 20;
+/// One order in so many goes over REST: every other one of these sells, too.
+const REST_EVERY: u64 = 22;
 /// Connections of either account while the most is asked for.
 const CONNECTIONS: usize = 4;
 

@@ -3,7 +3,7 @@
 //! into orders and compares the books, `bots` make markets until they are stopped, `cluster` times the nodes alone,
 //! `fanout` times what a trade takes to reach many clients, `gateway` what a gateway adds to the nodes.
 //!
-//! But for that last one, orders go through the gateway alone. The operator's session with the nodes is used only where a market
+//! But for `cluster` and `gateway`, orders go through the gateway alone. The operator's session with the nodes is used only where a market
 //! or an account has to be made first.
 
 use std::process::ExitCode;
