@@ -21,7 +21,11 @@ async fn both_leave(bank: &mut Bank) {
     bank.settle(&ids, |_| {}).await;
     println!("both are settled {:?} after they were asked for", asked.elapsed());
     for id in ids {
-        assert_eq!(bank.stages(id), [Held, Allocated, Signed, Broadcast, Mempool, Mined, Settled], "{id}");
+        let stages = bank.stages(id);
+        assert_eq!(stages[..4], [Held, Allocated, Signed, Broadcast], "{id}");
+        // Of what happens outside, an instance that has much to do may hear two steps as one.
+        assert!(stages[4..].iter().all(|stage| [Mempool, Mined, Settled].contains(stage)), "{id}: {stages:?}");
+        assert!(stages.is_sorted() && stages.last() == Some(&Settled), "{id}: {stages:?}");
         assert_eq!(bank.signed(id).len(), 1);
     }
     bank.check(0).await;
