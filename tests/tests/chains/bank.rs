@@ -36,6 +36,8 @@ pub const HOUSE: AccountId = AccountId::new(2);
 const WEI: i128 = 10_000_000_000;
 /// How long anything that should happen may take on a loaded machine.
 const SOON: Duration = Duration::from_secs(60);
+/// Slow enough that whoever watches hears of a block before the next.
+const BLOCK_EVERY: Duration = Duration::from_millis(500);
 /// A claim that is not renewed ends after this.
 const LEASE_MS: u32 = 1_000;
 
@@ -337,6 +339,7 @@ impl Bank {
     /// Mines what nodes have, until all of these are settled.
     pub async fn settle(&mut self, ids: &[WithdrawalId], mut meanwhile: impl FnMut(&mut Bank)) {
         let deadline = Instant::now() + SOON;
+        let mut mined = Instant::now() - BLOCK_EVERY;
         loop {
             self.read().await;
             meanwhile(self);
@@ -351,11 +354,14 @@ impl Bank {
                 rows.iter().any(|row| row.chain == chain && matches!(row.stage, Mempool | Mined | Confirmed))
             };
             let (litecoin, evm) = (is_on_its_way(LTC.0), is_on_its_way(ETH.0));
-            if litecoin {
-                self.mine_litecoin().await;
-            }
-            if evm {
-                self.mine_evm(1).await;
+            if mined.elapsed() >= BLOCK_EVERY {
+                mined = Instant::now();
+                if litecoin {
+                    self.mine_litecoin().await;
+                }
+                if evm {
+                    self.mine_evm(1).await;
+                }
             }
             tokio::time::sleep(Duration::from_millis(40)).await;
         }
