@@ -79,18 +79,19 @@ def deposits(tally):
             first = exchange.chainwatch()
             os.kill(first["pid"], signal.SIGKILL)
             killed = time.monotonic()
-            # The demo starts the first again at once; the claim goes to whoever asks first when it has run out.
-            at_work = until(
-                "somebody takes over", lambda: next((at for at in (http, first["http"]) if role(at) == "active"), None), every_s=0.005
-            )
+            # The demo starts the first again at once; it must not be the one that asks first when the claim has run out.
+            again = until("the first is started again", lambda: (pid := exchange.chainwatch()["pid"]) != first["pid"] and pid)
+            os.kill(again, signal.SIGSTOP)
+            until("the second takes over", lambda: role(http) == "active", every_s=0.005)
             took_s = time.monotonic() - killed
             tally.check(f"taken over {took_s:.2f} s after SIGKILL, wanted 2", took_s < 2 or os.cpu_count() < 4)
             until("the second deposit is credited", lambda: credited(2))
             tally.equal("the balance, once", alice.fetch_balance()[coin]["free"], 1.75)
-            until("the other stands by", lambda: role(first["http"] if at_work == http else http) == "standby")
+            os.kill(again, signal.SIGCONT)
+            until("the first is back", lambda: role(first["http"]) == "standby")
             second.terminate()
             tally.equal("the second ends when asked", second.wait(timeout=10), 0)
-            until("the first has the claim", lambda: role(first["http"]) == "active")
+            until("the first has the claim again", lambda: role(first["http"]) == "active")
         finally:
             second.kill()
             second.wait()
