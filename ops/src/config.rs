@@ -225,7 +225,8 @@ pub struct NodeAddress {
 pub struct Partition {
     /// Its number, from 1.
     pub partition: u16,
-    /// The node that leads it when it can. Without one the nodes take turns, partition by partition.
+    /// The node that leads it when it can. Without one the first leads the ledger, and the others take turns
+    /// at the markets.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub preferred_leader: Option<u64>,
     /// Where a quorum has what is acknowledged.

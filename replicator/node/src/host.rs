@@ -16,7 +16,7 @@ use wire::{Command, LogPosition, NodeId, PartitionId, Sequence, SessionId, Term,
 
 use crate::block::EventBlock;
 use crate::freshness::Freshness;
-use crate::leadership::Handover;
+use crate::leadership::{Handover, Turn};
 use crate::machine::Machine;
 use crate::mail::{MailCounters, MailOut, MailShipper, MailTiming, Verdict};
 use crate::permissions::is_mail;
@@ -26,6 +26,8 @@ use crate::permissions::is_mail;
 pub struct HostConfig {
     /// Every partition of the cluster.
     pub partitions: Vec<PartitionId>,
+    /// The one that hosts the ledger cell.
+    pub ledger: PartitionId,
     /// Times of mail.
     pub mail: MailTiming,
     /// The node that should lead this partition; whoever's turn it is when that is nobody.
@@ -170,12 +172,13 @@ impl<L: LogStore> PartitionHost<L> {
         let replica = Replica::open(replica, machine, store, now)?;
         let applied = replica.status().applied_position;
         let incarnation = replica.machine().incarnation();
+        let turn = Turn::of(partition, config.ledger, &config.partitions);
         Ok(PartitionHost {
             partition,
             node,
             replica,
             shipper: MailShipper::new(partition, incarnation, config.partitions, config.mail),
-            handover: Handover::new(node, partition, config.preferred_leader, config.leader_stable_ns),
+            handover: Handover::new(node, turn, config.preferred_leader, config.leader_stable_ns),
             freshness: Freshness::default(),
             is_leader: false,
             applied,

@@ -1,5 +1,6 @@
 //! Spreads leaders over the nodes: each partition has a node that should lead it, by the configuration or in turn over
-//! those who can; a leader that is another hands over when things have been quiet and the preferred replica has
+//! those who can. An order is committed twice by the ledger and once by its market, so who leads the ledger has no turn
+//! among the markets while others can lead them. A leader that is another hands over when things have been quiet and the preferred replica has
 //! everything. One that is to lead nothing hands over at once, to whoever is nearest.
 
 use std::collections::BTreeSet;
@@ -16,7 +17,7 @@ const DRAIN_RETRY_NS: u64 = 20_000_000;
 #[derive(Debug)]
 pub struct Handover {
     node: NodeId,
-    partition: PartitionId,
+    turn: Turn,
     /// Who should lead by the configuration.
     configured: Option<NodeId>,
     /// Those who may lead: they vote, and are neither draining nor to go. Empty before that is known.
@@ -31,11 +32,39 @@ pub struct Handover {
     dead: BTreeSet<NodeId>,
 }
 
+/// A partition's place when nodes take turns.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Turn {
+    /// It is the ledger's.
+    Ledger,
+    /// So many partitions of markets come before it.
+    Market(usize),
+}
+
+impl Turn {
+    /// Of `partition`, where `ledger` is the ledger's and `partitions` are all.
+    pub fn of(partition: PartitionId, ledger: PartitionId, partitions: &[PartitionId]) -> Turn {
+        if partition == ledger {
+            return Turn::Ledger;
+        }
+        Turn::Market(partitions.iter().filter(|other| **other < partition && **other != ledger).count())
+    }
+
+    /// Whose turn it is.
+    fn among(self, able: &[NodeId]) -> Option<NodeId> {
+        let (first, others) = able.split_first()?;
+        Some(match self {
+            Turn::Ledger => *first,
+            Turn::Market(place) => *place.checked_rem(others.len()).map_or(first, |at| &others[at]),
+        })
+    }
+}
+
 impl Handover {
     /// On `node`, of a partition that `configured` should lead; whoever's turn it is when that is nobody.
-    pub fn new(node: NodeId, partition: PartitionId, configured: Option<NodeId>, stable_ns: u64) -> Handover {
+    pub fn new(node: NodeId, turn: Turn, configured: Option<NodeId>, stable_ns: u64) -> Handover {
         let (able, leaving, due, dead) = Default::default();
-        Handover { node, partition, configured, able, leaving, leads: false, stable_ns, due, dead }
+        Handover { node, turn, configured, able, leaving, leads: false, stable_ns, due, dead }
     }
 
     /// Others have a replica now, or may lead.
@@ -58,8 +87,7 @@ impl Handover {
     /// Who should lead, among those who can.
     fn preferred(&self) -> Option<NodeId> {
         let configured = self.configured.filter(|node| self.able.is_empty() || self.able.contains(node));
-        let turn = usize::from(self.partition.get()).wrapping_sub(1);
-        configured.or_else(|| self.able.get(turn % self.able.len().max(1)).copied())
+        configured.or_else(|| self.turn.among(&self.able))
     }
 
     /// Whether this node should not lead at all, though others could.

@@ -565,6 +565,7 @@ fn host_config(config: &NodeConfig, placed: &PartitionPlacement) -> HostConfig {
     let tuning = &config.tuning;
     HostConfig {
         partitions: config.partitions.iter().map(|placed| placed.partition).collect(),
+        ledger: config.ledger,
         mail: MailTiming {
             resend_ns: nanos(tuning.mail_resend),
             ack_delay_ns: nanos(tuning.mail_ack_delay),

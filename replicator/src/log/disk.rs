@@ -13,6 +13,7 @@
 //!
 //! A failed write or fsync is final. Everybody is told, and nothing is written again.
 
+mod ahead;
 mod aside;
 mod boot;
 mod group;

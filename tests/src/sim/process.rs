@@ -79,6 +79,7 @@ impl World {
         replica.sessions.expiry_ns = self.plan.session_expiry_ns;
         let host = HostConfig {
             partitions: machine::partitions(self.plan.layout),
+            ledger: machine::LEDGER,
             mail: MailTiming { resend_ns: 50 * MS, ack_delay_ns: 20 * MS, ack_count: 64 },
             preferred_leader: None,
             leader_stable_ns: self.plan.leader_stable_ns,

@@ -75,6 +75,7 @@ impl Bench {
             PartitionConfig { partition: PARTITION, ledger: PARTITION, incarnation: Incarnation::new(1), limits };
         let config = HostConfig {
             partitions: vec![PARTITION],
+            ledger: PARTITION,
             mail: MailTiming { resend_ns: 50_000_000, ack_delay_ns: 20_000_000, ack_count: 64 },
             preferred_leader: Some(NODE),
             leader_stable_ns: 2_000_000_000,

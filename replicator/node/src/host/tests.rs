@@ -106,6 +106,7 @@ impl World {
         };
         let config = HostConfig {
             partitions: vec![LEDGER, MARKET],
+            ledger: LEDGER,
             mail: MailTiming { resend_ns: 50 * MS, ack_delay_ns: 20 * MS, ack_count: 64 },
             preferred_leader: Some(NodeId::new(u64::from(partition.get()))),
             leader_stable_ns: 2_000 * MS,

@@ -3,6 +3,7 @@ use wire::{LogPosition, Term};
 
 use super::*;
 
+const LEDGER: PartitionId = PartitionId::new(1);
 const STABLE_NS: u64 = 5_000_000_000;
 
 fn node(id: u64) -> NodeId {
@@ -41,7 +42,9 @@ fn status(voters: &[u64], draining: &[u64]) -> Status {
 
 /// Whom node 1, leading since time zero, hands this partition over to, and when.
 fn hands_over(partition: u16, configured: Option<u64>, status: &Status) -> Option<(u64, u64)> {
-    let mut handover = Handover::new(node(1), PartitionId::new(partition), configured.map(node), STABLE_NS);
+    let partitions = [1, 2, 3, 4, 5].map(PartitionId::new);
+    let turn = Turn::of(PartitionId::new(partition), LEDGER, &partitions);
+    let mut handover = Handover::new(node(1), turn, configured.map(node), STABLE_NS);
     handover.members(status);
     handover.leads(true, Timestamp::ZERO);
     (0..=STABLE_NS).step_by(1_000_000_000).find_map(|now| {
@@ -52,12 +55,22 @@ fn hands_over(partition: u16, configured: Option<u64>, status: &Status) -> Optio
 }
 
 #[test]
-fn nodes_take_turns_and_newcomers_take_theirs() {
+fn nodes_take_turns_newcomers_too_and_who_leads_the_ledger_leads_no_market() {
     let three = status(&[1, 2, 3], &[]);
     let five = status(&[1, 2, 3, 4, 5], &[]);
     let to = |partition, status| hands_over(partition, None, status).map(|(to, _)| to);
-    assert_eq!([1, 2, 3, 4, 5].map(|partition| to(partition, &three)), [None, Some(2), Some(3), None, Some(2)]);
+    assert_eq!([1, 2, 3, 4, 5].map(|partition| to(partition, &three)), [None, Some(2), Some(3), Some(2), Some(3)]);
     assert_eq!([1, 2, 3, 4, 5].map(|partition| to(partition, &five)), [None, Some(2), Some(3), Some(4), Some(5)]);
+    assert_eq!(hands_over(3, None, &status(&[1, 2], &[])), Some((2, STABLE_NS)));
+    assert_eq!(hands_over(3, None, &status(&[1, 2], &[2])), None, "nobody else can");
+}
+
+#[test]
+fn markets_take_turns_wherever_the_ledger_is_among_them() {
+    let partitions = [4, 7, 9].map(PartitionId::new);
+    let turn = |partition, ledger| Turn::of(PartitionId::new(partition), PartitionId::new(ledger), &partitions);
+    assert_eq!([4, 7, 9].map(|partition| turn(partition, 4)), [Turn::Ledger, Turn::Market(0), Turn::Market(1)]);
+    assert_eq!([4, 7, 9].map(|partition| turn(partition, 7)), [Turn::Market(0), Turn::Ledger, Turn::Market(1)]);
 }
 
 #[test]

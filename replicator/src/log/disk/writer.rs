@@ -12,6 +12,7 @@ use raft_engine::{Command, Config, Engine, LogBatch, MessageExt, ReadableSize, R
 use wire::PartitionId;
 
 use super::super::{Append, Entry, HardState, Identity, StoreError, Stored, connect};
+use super::ahead::FilledAhead;
 use super::aside;
 use super::boot::BootId;
 use super::marker::{Marker, Promise};
@@ -29,7 +30,7 @@ const KEPT: [&[u8]; 3] = [STANDING, UNSYNCED, FORGOTTEN];
 
 /// The engine, and the markers of the partitions that were loaded.
 pub struct Writer {
-    engine: Engine,
+    engine: Engine<FilledAhead>,
     directory: PathBuf,
     boot: Option<BootId>,
     partitions: BTreeMap<PartitionId, Acknowledged>,
@@ -103,7 +104,7 @@ impl Writer {
             ..Config::default()
         };
         let damaged = |error: String| StoreError::Damaged { directory: path.display().to_string(), error };
-        let engine = catch_unwind(|| Engine::open(config))
+        let engine = catch_unwind(|| Engine::open_with_file_system(config, Arc::new(FilledAhead)))
             .map_err(|_| damaged("raft-engine stopped while it read the log".to_owned()))?
             .map_err(|error| match is_damage(&error) {
                 true => damaged(error.to_string()),
