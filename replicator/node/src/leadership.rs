@@ -12,6 +12,8 @@ use wire::{NodeId, PartitionId, Timestamp};
 const BEHIND_MAX: u64 = 64;
 /// Who is to lead nothing looks this often for somebody who can.
 const DRAIN_RETRY_NS: u64 = 20_000_000;
+/// An operator who removes a node says so again within this time, until it is gone.
+const LEAVING_NS: u64 = 10_000_000_000;
 
 /// When a partition's leadership should move, as its present leader sees it.
 #[derive(Debug)]
@@ -23,7 +25,7 @@ pub struct Handover {
     /// Those who may lead: they vote, and are neither draining nor to go. Empty before that is known.
     able: Vec<NodeId>,
     /// A node that an operator is removing: it is given nothing.
-    leaving: Option<NodeId>,
+    leaving: Option<Leaving>,
     leads: bool,
     stable_ns: u64,
     /// When to look again; only while this node leads.
@@ -60,6 +62,13 @@ impl Turn {
     }
 }
 
+#[derive(Debug, Clone, Copy)]
+struct Leaving {
+    node: NodeId,
+    /// The removal has been given up when nothing more was heard of it until then. Counted from the next look at the clock.
+    until: Option<Timestamp>,
+}
+
 impl Handover {
     /// On `node`, of a partition that `configured` should lead; whoever's turn it is when that is nobody.
     pub fn new(node: NodeId, turn: Turn, configured: Option<NodeId>, stable_ns: u64) -> Handover {
@@ -71,12 +80,12 @@ impl Handover {
     pub fn members(&mut self, status: &Status) {
         let members = &status.members;
         let nodes: BTreeSet<NodeId> = members.voters.iter().map(|voter| node_of(*voter)).collect();
-        self.leaving = self.leaving.filter(|leaving| members.has_node(*leaving));
+        self.leaving = self.leaving.filter(|leaving| members.has_node(leaving.node));
         let goes = |node: &NodeId| {
             let places = &members.places;
             places.draining.contains(node)
                 || places.replaced.values().any(|replaced| replaced == node)
-                || self.leaving == Some(*node)
+                || self.leaving.is_some_and(|leaving| leaving.node == *node)
         };
         self.able = nodes.into_iter().filter(|node| !goes(node)).collect();
         if self.leads && self.preferred() != Some(self.node) {
@@ -95,9 +104,9 @@ impl Handover {
         !self.able.is_empty() && !self.able.contains(&self.node)
     }
 
-    /// A node is to go.
+    /// A node is to go; said again as long as that is wanted.
     pub fn leaves(&mut self, node: NodeId) {
-        self.leaving = Some(node);
+        self.leaving = Some(Leaving { node, until: None });
         self.able.retain(|able| *able != node);
     }
 
@@ -119,12 +128,26 @@ impl Handover {
     }
 
     /// Whether it is time to look.
-    pub fn is_due(&self, now: Timestamp) -> bool {
-        self.due.is_some_and(|due| now >= due)
+    pub fn is_due(&mut self, now: Timestamp) -> bool {
+        if let Some(leaving) = &mut self.leaving {
+            leaving.until.get_or_insert(now.plus_nanos(LEAVING_NS));
+        }
+        self.is_given_up(now) || self.due.is_some_and(|due| now >= due)
+    }
+
+    fn is_given_up(&self, now: Timestamp) -> bool {
+        self.leaving.and_then(|leaving| leaving.until).is_some_and(|until| now >= until)
     }
 
     /// Whom to hand over to now, if anybody. Looks again after as long as it took to become due.
     pub fn poll(&mut self, now: Timestamp, status: &Status) -> Option<NodeId> {
+        if self.is_given_up(now) {
+            self.leaving = None;
+            self.members(status);
+        }
+        if !self.leads {
+            return None;
+        }
         let is_to_go = self.is_to_go();
         self.due = Some(now.plus_nanos(if is_to_go { DRAIN_RETRY_NS } else { self.stable_ns }));
         let preferred = self.preferred();

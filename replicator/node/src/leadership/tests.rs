@@ -98,3 +98,33 @@ fn a_member_that_is_being_replaced_is_given_nothing() {
     replaced.members.places.replaced.insert(node(4), node(1));
     assert_eq!(hands_over(1, None, &replaced), Some((2, 0)));
 }
+
+#[test]
+fn a_removal_that_nobody_asks_for_any_more_is_given_up() {
+    let three = status(&[1, 2, 3], &[]);
+    let mut handover = Handover::new(node(1), Turn::Ledger, None, STABLE_NS);
+    handover.members(&three);
+    handover.leaves(node(1));
+    let at = Timestamp::from_nanos;
+    handover.leads(true, at(0));
+    let mut to = |now| handover.is_due(at(now)).then(|| handover.poll(at(now), &three)).flatten();
+    assert_eq!(to(0), Some(node(2)));
+    assert_eq!(to(LEAVING_NS - 1), Some(node(2)), "still");
+    assert_eq!(to(LEAVING_NS), None);
+    assert_eq!(to(2 * LEAVING_NS), None, "it leads again as before");
+}
+
+#[test]
+fn a_removal_is_given_up_by_those_who_do_not_lead_as_well() {
+    let three = status(&[1, 2, 3], &[]);
+    let mut handover = Handover::new(node(1), Turn::Ledger, None, STABLE_NS);
+    handover.members(&three);
+    handover.leaves(node(1));
+    let at = Timestamp::from_nanos;
+    assert!(!handover.is_due(at(5)));
+    assert!(handover.is_due(at(5 + LEAVING_NS)));
+    assert_eq!(handover.poll(at(5 + LEAVING_NS), &three), None);
+    assert!(!handover.is_due(at(6 + LEAVING_NS)));
+    handover.leads(true, at(7 + LEAVING_NS));
+    assert!(!handover.is_due(at(u64::MAX)), "it is the one that should lead");
+}
