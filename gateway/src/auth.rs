@@ -171,7 +171,7 @@ pub fn in_session(
 pub fn sorted_payload(params: &Params) -> String {
     let mut items: Vec<_> = params.iter().filter(|(name, _)| *name != "signature").collect();
     items.sort_unstable();
-    let mut payload = String::new();
+    let mut payload = String::with_capacity(items.iter().map(|(name, value)| name.len() + value.len() + 2).sum());
     for (name, value) in items {
         if !payload.is_empty() {
             payload.push('&');

@@ -30,7 +30,8 @@ pub struct Params {
 impl Params {
     /// From decoded names and values; a name may occur once.
     pub fn new(items: impl IntoIterator<Item = (String, String)>) -> Result<Params, ApiError> {
-        let mut params = Params::default();
+        let items = items.into_iter();
+        let mut params = Params { items: Vec::with_capacity(items.size_hint().0.min(PARAMS_MAX)), sent: 0 };
         for (name, value) in items {
             params.push(name, value)?;
         }

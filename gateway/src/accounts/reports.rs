@@ -7,6 +7,7 @@ use wire::{LogPosition, RejectReason, Timestamp};
 use super::lists::{ListStatus, OrderList};
 use super::orders::{Order, OrderStatus};
 use super::{Account, Balance};
+use crate::market_data::json;
 use crate::names;
 use crate::reference::{Asset, Market, Reference};
 
@@ -389,5 +390,5 @@ pub(super) fn balance_update(asset: &Asset, delta: &str, now: Timestamp) -> Stri
 }
 
 fn write(event: &impl Serialize) -> String {
-    serde_json::to_string(event).expect("texts and numbers are always JSON")
+    json::text(event)
 }

@@ -8,6 +8,17 @@ use wire::decimal;
 /// How many decimals prices and quantities show at least.
 pub const SHOWN_DECIMALS: u8 = 8;
 
+/// Room for an answer or a report of an order.
+const USUAL_BYTES: usize = 1_024;
+
+/// The text of a whole answer or event that is made of texts and numbers.
+pub fn text(whole: &impl serde::Serialize) -> String {
+    // Written once into room enough: growing costs as much as writing.
+    let mut bytes = Vec::with_capacity(USUAL_BYTES);
+    serde_json::to_writer(&mut bytes, whole).expect("texts and numbers are always JSON");
+    String::from_utf8(bytes).expect("JSON of texts is UTF-8")
+}
+
 /// JSON text under construction.
 #[derive(Debug, Default)]
 pub struct Json {

@@ -5,6 +5,7 @@ use serde_json::value::RawValue;
 
 use super::parse::ResponseType;
 use crate::accounts::{Account, Amendment, Fill, Order, OrderList, OrderOutcome, OrderStatus, PreventedMatch};
+use crate::market_data::json;
 use crate::names;
 use crate::reference::{Market, Reference};
 
@@ -453,5 +454,5 @@ pub fn prevented(prevented: &PreventedMatch, market: &Market) -> String {
 }
 
 fn write(answer: &impl Serialize) -> String {
-    serde_json::to_string(answer).expect("texts and numbers are always JSON")
+    json::text(answer)
 }

@@ -58,6 +58,9 @@ struct Envelope<'a> {
     params: Option<Pairs<'a>>,
 }
 
+/// Room for the parameters of an order: few requests have more.
+const USUAL_PARAMS: usize = 16;
+
 /// The fields of an object in the order they were sent, doubles included.
 struct Pairs<'a>(Vec<(Cow<'a, str>, &'a RawValue)>);
 
@@ -73,7 +76,7 @@ impl<'de: 'a, 'a> Deserialize<'de> for Pairs<'a> {
             }
 
             fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Self::Value, A::Error> {
-                let mut fields = Vec::new();
+                let mut fields = Vec::with_capacity(USUAL_PARAMS);
                 while let Some(field) = map.next_entry::<Name<'de>, &'de RawValue>()? {
                     fields.push((field.0.0, field.1));
                 }
@@ -120,8 +123,9 @@ fn id_of(text: &str) -> RequestId {
 }
 
 fn params(pairs: Option<Pairs<'_>>) -> Result<Params, ApiError> {
-    let mut items = Vec::new();
-    for (name, value) in pairs.map(|pairs| pairs.0).unwrap_or_default() {
+    let pairs = pairs.map(|pairs| pairs.0).unwrap_or_default();
+    let mut items = Vec::with_capacity(pairs.len());
+    for (name, value) in pairs {
         let json = value.get();
         let text = match json.as_bytes().first() {
             Some(b'"') => serde_json::from_str(json).map_err(|_| errors::INVALID_JSON)?,
