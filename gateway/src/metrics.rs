@@ -159,8 +159,11 @@ impl Metrics {
             ("requests", limits.requests_max, gateway.requests.available_permits()),
             ("connections", limits.connections_max, gateway.connections.available_permits()),
         ];
-        for (queue, limit, free) in in_use {
-            self.queued.get_or_create(&QueueLabels { queue }).set(limit.saturating_sub(free) as u64);
+        let in_use = in_use.map(|(queue, limit, free)| (queue, limit, limit.saturating_sub(free)));
+        // Clients that something waits for; each of them once.
+        let couriers = ("couriers", limits.connections_max, gateway.hub.calls());
+        for (queue, limit, used) in in_use.into_iter().chain([couriers]) {
+            self.queued.get_or_create(&QueueLabels { queue }).set(used as u64);
             self.queue_limit.get_or_create(&QueueLabels { queue }).set(limit as u64);
         }
         let mut out = String::new();

@@ -9,7 +9,7 @@ const FINAL_TEXT: u8 = 0x81;
 const LENGTH_16: u8 = 126;
 const LENGTH_64: u8 = 127;
 
-/// A whole text message.
+/// A whole message.
 #[derive(Clone, PartialEq, Eq)]
 pub struct Frame {
     bytes: Bytes,
@@ -37,9 +37,14 @@ impl Frame {
         Frame { bytes: bytes.freeze(), header }
     }
 
-    /// Its text.
+    /// Whole frames of any kind that somebody else has written.
+    pub fn written(bytes: Bytes) -> Frame {
+        Frame { bytes, header: 0 }
+    }
+
+    /// Its text; nothing where that is none.
     pub fn as_str(&self) -> &str {
-        std::str::from_utf8(&self.bytes[usize::from(self.header)..]).expect("a frame is made of a text")
+        std::str::from_utf8(&self.bytes[usize::from(self.header)..]).unwrap_or_default()
     }
 
     /// Everything that goes over the wire.

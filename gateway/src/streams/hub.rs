@@ -2,11 +2,12 @@
 
 use std::collections::HashMap;
 use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock};
+use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError, RwLock};
 
 use wire::{Symbol, Timestamp};
 
 use super::beat::Told;
+use super::couriers::Couriers;
 use super::events;
 use super::frame::Frame;
 use super::market_events;
@@ -29,6 +30,7 @@ pub struct Hub {
     /// Streams of every market.
     all: Group,
     counts: Arc<[Count; Kind::LABELS.len()]>,
+    couriers: OnceLock<Arc<Couriers>>,
 }
 
 /// What was told of one kind of stream.
@@ -246,6 +248,16 @@ impl Hub {
     /// Streams of every market that somebody listens to.
     pub(super) fn all(&self) -> &Group {
         &self.all
+    }
+
+    /// Who writes to its subscribers, in the runtime that asked first.
+    pub fn couriers(&self) -> &Arc<Couriers> {
+        self.couriers.get_or_init(Couriers::of_this_runtime)
+    }
+
+    /// Clients that couriers have been called to, and who have not been visited yet.
+    pub fn calls(&self) -> usize {
+        self.couriers.get().map_or(0, |couriers| couriers.calls())
     }
 
     /// What was told so far, by kind of stream.

@@ -6,6 +6,7 @@
 //! What follows a beat (klines, tickers) is told by [`beat`].
 
 mod beat;
+mod couriers;
 pub(crate) mod events;
 mod frame;
 mod hub;
@@ -14,10 +15,11 @@ mod name;
 mod outbox;
 
 pub use beat::{BEAT, run_beat};
+pub use couriers::Couriers;
 pub use frame::Frame;
 pub use hub::{Census, Hub, STREAMS_MAX, SubscribeError, Subscriber};
 pub use name::{Kind, Pace, StreamName};
-pub use outbox::{Bounds, Content, Outbox, Property, Taken};
+pub use outbox::{Bounds, Content, Outbox, Property, Taken, Wire};
 
 #[cfg(test)]
 mod tests;

@@ -8,16 +8,22 @@
 //! 2. At [`Bounds::messages_max`] or [`Bounds::bytes_max`] waiting, or when it has not caught up within
 //!    [`Bounds::conflated_max`], its queue is given up: it is sent a notice, and closed.
 //!
-//! Publishing never waits: whatever a client does, it costs the others one short lock.
+//! Publishing never waits: whatever a client does, it costs the others one short lock. Who writes what waits is the
+//! matter of [`floor`].
+
+mod floor;
 
 use std::collections::{BTreeMap, VecDeque};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
+use bytes::Bytes;
 use tokio::sync::Notify;
 use wire::{Price, Qty, UpdateId};
 
+pub use self::floor::Wire;
+use self::floor::{Carriage, Floor};
 use super::events;
 use super::frame::Frame;
 use super::name::StreamName;
@@ -111,10 +117,15 @@ pub struct Outbox {
     overrun: Notify,
     properties: [AtomicBool; Property::ALL.len()],
     unit: TimeUnit,
+    /// How couriers reach the client; without, its task writes everything.
+    carriage: Option<Carriage>,
 }
 
 #[derive(Default)]
 struct State {
+    floor: Floor,
+    /// The rest of what a courier began to write.
+    begun: Vec<Bytes>,
     queue: VecDeque<Waiting>,
     bytes: usize,
     /// What is held back while the client is behind, in the order of its first event.
@@ -216,6 +227,7 @@ impl Outbox {
             overrun: Notify::new(),
             properties: Property::ALL.map(|property| AtomicBool::new(is_combined && property == Property::Combined)),
             unit: TimeUnit::default(),
+            carriage: None,
         }
     }
 
@@ -245,32 +257,29 @@ impl Outbox {
     }
 
     /// Queues an answer.
-    pub fn push_answer(&self, frame: Frame) {
+    pub fn push_answer(self: &Arc<Self>, frame: Frame) {
         let mut state = self.lock();
         self.enqueue(&mut state, Waiting::Frame(frame));
-        drop(state);
-        self.stirred.notify_one();
+        self.stir(state);
     }
 
     /// Queues a user event. When its turn comes and its key may no longer be used, it is not told.
-    pub fn push_user(&self, frame: Frame, right: Right) {
+    pub fn push_user(self: &Arc<Self>, frame: Frame, right: Right) {
         let mut state = self.lock();
         self.enqueue(&mut state, Waiting::User(frame, right));
-        drop(state);
-        self.stirred.notify_one();
+        self.stir(state);
     }
 
     /// Queues the whole book of a depth stream. What it tells is what it is when its turn comes: events of the stream
     /// that wait behind it may be in it already.
-    pub(super) fn push_snapshot(&self, stream: StreamName) {
+    pub(super) fn push_snapshot(self: &Arc<Self>, stream: StreamName) {
         let mut state = self.lock();
         self.enqueue(&mut state, Waiting::Snapshot(stream));
-        drop(state);
-        self.stirred.notify_one();
+        self.stir(state);
     }
 
     /// Queues an event of a stream, or merges it with what is held back.
-    pub fn push(&self, stream: &StreamName, frame: &Frame, content: Content<'_>) {
+    pub fn push(self: &Arc<Self>, stream: &StreamName, frame: &Frame, content: Content<'_>) {
         let mut state = self.lock();
         if state.is_overrun {
             return;
@@ -292,8 +301,7 @@ impl Outbox {
         } else {
             hold(&mut state.held, stream, frame, content);
         }
-        drop(state);
-        self.stirred.notify_one();
+        self.stir(state);
     }
 
     /// Nothing of this stream is wanted any more.
@@ -309,6 +317,9 @@ impl Outbox {
         if state.is_overrun {
             return Taken::Overrun;
         }
+        if state.floor != Floor::Task {
+            return Taken::Messages;
+        }
         if let Some(Waiting::Snapshot(stream)) = state.queue.front() {
             let stream = *stream;
             state.queue.pop_front();
@@ -316,17 +327,9 @@ impl Outbox {
             return Taken::Snapshot(stream);
         }
         for _ in 0..max {
-            match state.queue.pop_front_if(|waiting| !matches!(waiting, Waiting::Snapshot(_))) {
-                Some(Waiting::Frame(frame)) => {
-                    state.bytes -= frame.size();
-                    batch.push(frame);
-                }
-                Some(Waiting::User(frame, right)) => {
-                    state.bytes -= frame.size();
-                    batch.extend(right.holds().then_some(frame));
-                }
-                Some(Waiting::Snapshot(_)) | None => break,
-            }
+            let next = state.queue.pop_front_if(|waiting| !matches!(waiting, Waiting::Snapshot(_)));
+            let Some(waiting) = next else { break };
+            batch.extend(state.told(waiting));
         }
         if !state.queue.is_empty() {
             self.stirred.notify_one();
@@ -366,13 +369,31 @@ impl Outbox {
     }
 
     fn give_up(&self, state: &mut State) {
-        *state = State { is_overrun: true, ..State::default() };
+        // Who writes, and what was begun, must be finished.
+        let (floor, begun) = (state.floor, std::mem::take(&mut state.begun));
+        *state = State { is_overrun: true, floor, begun, ..State::default() };
         self.stirred.notify_one();
         self.overrun.notify_one();
     }
 
     fn lock(&self) -> MutexGuard<'_, State> {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl State {
+    /// What of a message that was taken out is told.
+    fn told(&mut self, waiting: Waiting) -> Option<Frame> {
+        let (frame, is_told) = match waiting {
+            Waiting::Frame(frame) => (frame, true),
+            Waiting::User(frame, right) => {
+                let holds = right.holds();
+                (frame, holds)
+            }
+            Waiting::Snapshot(_) => return None,
+        };
+        self.bytes -= frame.size();
+        is_told.then_some(frame)
     }
 }
 

@@ -326,7 +326,7 @@ fn whole_books_wait_unwritten_and_come_one_at_a_time_before_their_events() {
 
 #[test]
 fn user_events_that_wait_are_not_told_when_the_right_to_them_is_lost() {
-    let outbox = Outbox::new(tight(), false);
+    let outbox = Arc::new(Outbox::new(tight(), false));
     let (kept, lost) = (Right::default(), Right::default());
     outbox.push_user("kept".into(), kept);
     outbox.push_user("lost".into(), lost.clone());

@@ -3,7 +3,8 @@
 
 use std::io::{self, IoSlice};
 use std::pin::Pin;
-use std::task::{Context, Poll};
+use std::sync::Arc;
+use std::task::{Context, Poll, ready};
 
 use bytes::Bytes;
 use hyper::upgrade::Upgraded;
@@ -13,12 +14,16 @@ use tokio::net::TcpStream;
 use tokio_rustls::server::TlsStream;
 
 use super::socket::{Patience, Socket};
+use super::stream_socket::StreamSocket;
 use crate::http::outspoken::Outspoken;
+use crate::streams::Outbox;
 
 /// What a WebSocket runs over.
 pub enum Io {
     /// Plain.
     Plain(TcpStream),
+    /// Plain, and written to by others as well.
+    Shared(Shared),
     /// TLS.
     Tls(Box<TlsStream<TcpStream>>),
     /// As HTTP left it.
@@ -50,12 +55,78 @@ impl Client {
     pub async fn socket(self, patience: Patience) -> Socket<Io> {
         Socket::new(self.io, self.early, patience).await
     }
+
+    /// The WebSocket of market streams, which speaks through `outbox`.
+    pub async fn stream_socket(self, outbox: &Arc<Outbox>, patience: Patience) -> StreamSocket<Io> {
+        StreamSocket::new(self.io, self.early, outbox, patience).await
+    }
+
+    /// Lets others write to it as well, if they can: not over TLS.
+    pub fn shared(self) -> (Client, Option<Arc<TcpStream>>) {
+        match self.io {
+            Io::Plain(stream) => {
+                let stream = Arc::new(stream);
+                let io = Io::Shared(Shared(Arc::clone(&stream)));
+                (Client { io, ..self }, Some(stream))
+            }
+            io => (Client { io, ..self }, None),
+        }
+    }
+}
+
+/// A connection that is read by one and written to by several, of whom one has the floor.
+pub struct Shared(Arc<TcpStream>);
+
+impl AsyncRead for Shared {
+    fn poll_read(self: Pin<&mut Self>, context: &mut Context<'_>, to: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
+        loop {
+            ready!(self.0.poll_read_ready(context))?;
+            match self.0.try_read(to.initialize_unfilled()) {
+                Err(error) if error.kind() == io::ErrorKind::WouldBlock => {}
+                read => return Poll::Ready(read.map(|read| to.advance(read))),
+            }
+        }
+    }
+}
+
+impl AsyncWrite for Shared {
+    fn poll_write(self: Pin<&mut Self>, context: &mut Context<'_>, bytes: &[u8]) -> Poll<io::Result<usize>> {
+        self.poll_write_vectored(context, &[IoSlice::new(bytes)])
+    }
+
+    fn poll_write_vectored(
+        self: Pin<&mut Self>,
+        context: &mut Context<'_>,
+        slices: &[IoSlice<'_>],
+    ) -> Poll<io::Result<usize>> {
+        loop {
+            ready!(self.0.poll_write_ready(context))?;
+            match self.0.try_write_vectored(slices) {
+                Err(error) if error.kind() == io::ErrorKind::WouldBlock => {}
+                written => return Poll::Ready(written),
+            }
+        }
+    }
+
+    fn is_write_vectored(&self) -> bool {
+        true
+    }
+
+    fn poll_flush(self: Pin<&mut Self>, _: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Poll::Ready(Ok(()))
+    }
+
+    fn poll_shutdown(self: Pin<&mut Self>, _: &mut Context<'_>) -> Poll<io::Result<()>> {
+        // It is closed when the last who has it lets it go.
+        Poll::Ready(Ok(()))
+    }
 }
 
 macro_rules! inner {
     ($self:ident, $io:ident => $call:expr) => {
         match $self.get_mut() {
             Io::Plain($io) => $call,
+            Io::Shared($io) => $call,
             Io::Tls($io) => $call,
             Io::Upgraded($io) => $call,
         }
@@ -92,6 +163,7 @@ impl AsyncWrite for Io {
     fn is_write_vectored(&self) -> bool {
         match self {
             Io::Plain(io) => io.is_write_vectored(),
+            Io::Shared(io) => io.is_write_vectored(),
             Io::Tls(io) => io.is_write_vectored(),
             Io::Upgraded(io) => io.is_write_vectored(),
         }

@@ -3,7 +3,8 @@
 //! The HTTP server hands every request to one of this module's paths to [`upgrade`]. From there a
 //! connection is one task: [`stream_connection`] for market streams (requests of the client in [`control`]),
 //! [`api_connection`] for the WebSocket API (its requests in [`api_request`], its state in [`api_session`]).
-//! [`socket`] is what both share: limits, pings, time-outs; [`client`] what it is over.
+//! [`socket`] is what both share: limits, pings, time-outs; [`stream_socket`] lets it speak through a client's outbox;
+//! [`client`] is what it is over.
 
 mod api_connection;
 pub(crate) mod api_request;
@@ -16,6 +17,7 @@ mod listeners;
 mod rate;
 pub(crate) mod socket;
 pub(crate) mod stream_connection;
+mod stream_socket;
 
 use std::sync::Arc;
 use std::sync::atomic::Ordering;

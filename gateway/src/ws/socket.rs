@@ -1,21 +1,16 @@
 //! One WebSocket, as both kinds of connections use it: bounded messages, pings, time-outs, and writes that
 //! are flushed when there is nothing more to write.
 
-use std::collections::VecDeque;
-use std::io::{self, IoSlice};
 use std::time::Duration;
 
-use bytes::Buf;
 use futures_util::{SinkExt, StreamExt};
-use tokio::io::{AsyncRead, AsyncWrite, AsyncWriteExt};
+use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::time::{Instant, Interval, MissedTickBehavior, interval_at, timeout};
 use tokio_tungstenite::WebSocketStream;
 use tokio_tungstenite::tungstenite::protocol::frame::CloseFrame;
 use tokio_tungstenite::tungstenite::protocol::frame::coding::CloseCode;
 use tokio_tungstenite::tungstenite::protocol::{Role, WebSocketConfig};
 use tokio_tungstenite::tungstenite::{Bytes, Error, Message, Utf8Bytes};
-
-use crate::streams::Frame;
 
 /// How long a client is waited for.
 #[derive(Debug, Clone, Copy)]
@@ -35,11 +30,9 @@ impl Default for Patience {
 }
 
 /// The last words to a client that is being closed take no longer.
-const CLOSE_MAX: Duration = Duration::from_secs(5);
+pub(super) const CLOSE_MAX: Duration = Duration::from_secs(5);
 /// The longest message a client may send, whole or in fragments.
 pub const MESSAGE_BYTES_MAX: usize = 64 * 1024;
-/// Frames that are written at a time.
-const SLICES_MAX: usize = 64;
 /// Messages are flushed at the latest after so many.
 const UNFLUSHED_MAX: usize = 64;
 
@@ -73,8 +66,6 @@ pub struct Socket<S> {
     pings: Interval,
     heard_at: Instant,
     unflushed: usize,
-    /// Frames that are to go past the WebSocket, straight into what it writes to; the first may be written in part.
-    frames: VecDeque<Bytes>,
 }
 
 impl<S: AsyncRead + AsyncWrite + Unpin> Socket<S> {
@@ -88,7 +79,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Socket<S> {
         let ws = WebSocketStream::from_partially_read(io, early.to_vec(), Role::Server, Some(config)).await;
         let mut pings = interval_at(Instant::now() + patience.ping, patience.ping);
         pings.set_missed_tick_behavior(MissedTickBehavior::Delay);
-        Socket { ws, patience, pings, heard_at: Instant::now(), unflushed: 0, frames: VecDeque::new() }
+        Socket { ws, patience, pings, heard_at: Instant::now(), unflushed: 0 }
     }
 
     /// Pings the client at least this often.
@@ -143,37 +134,14 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Socket<S> {
         if self.unflushed >= UNFLUSHED_MAX { self.flush().await } else { Ok(()) }
     }
 
-    /// Sends frames as they are, the same bytes to every client.
-    pub async fn send(&mut self, frames: impl IntoIterator<Item = Frame>) -> Result<(), Over> {
-        if self.unflushed > 0 {
-            self.flush().await?;
-        }
-        self.frames.extend(frames.into_iter().map(Frame::into_bytes));
-        within(self.patience.write, self.send_frames()).await
+    /// What it runs over.
+    pub fn io(&mut self) -> &mut S {
+        self.ws.get_mut()
     }
 
-    /// What has not been written stays, for whoever calls again.
-    async fn send_frames(&mut self) -> Result<(), Error> {
-        let Socket { ws, frames, .. } = self;
-        let io = ws.get_mut();
-        while !frames.is_empty() {
-            let mut slices = [IoSlice::new(&[]); SLICES_MAX];
-            let count = frames.len().min(SLICES_MAX);
-            slices.iter_mut().zip(frames.iter()).for_each(|(slice, frame)| *slice = IoSlice::new(frame));
-            let mut written = io.write_vectored(&slices[..count]).await?;
-            if written == 0 {
-                return Err(io::Error::from(io::ErrorKind::WriteZero).into());
-            }
-            while let Some(first) = frames.front_mut() {
-                if written < first.len() {
-                    first.advance(written);
-                    break;
-                }
-                written -= first.len();
-                frames.pop_front();
-            }
-        }
-        Ok(io.flush().await?)
+    /// How long the client is waited for.
+    pub fn patience(&self) -> Patience {
+        self.patience
     }
 
     /// Whether something is written and not flushed.
@@ -190,7 +158,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Socket<S> {
     }
 
     /// Pings the client, unless it has been silent for too long.
-    async fn ping(&mut self) -> Result<(), Over> {
+    pub(super) async fn ping(&mut self) -> Result<(), Over> {
         if self.heard_at.elapsed() > self.patience.silence {
             return Err(Over::Close(CloseCode::Policy, "no pong"));
         }
@@ -203,8 +171,6 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Socket<S> {
     pub async fn close(mut self, over: Over, last_words: Option<Utf8Bytes>) {
         let Over::Close(code, reason) = over else { return };
         let goodbye = async {
-            // A frame that was begun is finished: what follows would be read as the rest of it.
-            self.send_frames().await?;
             if let Some(text) = last_words {
                 self.ws.feed(Message::Text(text)).await?;
             }
@@ -219,7 +185,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Socket<S> {
     }
 }
 
-async fn within(most: Duration, write: impl Future<Output = Result<(), Error>>) -> Result<(), Over> {
+pub(super) async fn within(most: Duration, write: impl Future<Output = Result<(), Error>>) -> Result<(), Over> {
     match timeout(most, write).await {
         Ok(Ok(())) => Ok(()),
         Ok(Err(_)) => Err(Over::Closed),
@@ -265,33 +231,6 @@ mod tests {
         let over = tokio::select! { over = heard => over, () = silent => unreachable!() };
         assert_eq!(over, Over::Close(CloseCode::Policy, "no pong"));
         assert_eq!(pings, 10);
-    }
-
-    #[tokio::test]
-    async fn frames_and_messages_arrive_whole_and_in_order_through_a_narrow_pipe() {
-        let (mut socket, mut client) = pair(Patience::default(), 7).await;
-        let reader = tokio::spawn(async move {
-            let mut heard = Vec::new();
-            while heard.len() < 6 {
-                match client.next().await.unwrap().unwrap() {
-                    Message::Text(text) => heard.push(text.to_string()),
-                    Message::Ping(_) | Message::Pong(_) => {}
-                    other => panic!("{other:?}"),
-                }
-            }
-            heard
-        });
-        let frame = |text: &str| Frame::text(text);
-        socket.send([frame("one"), frame(&"2".repeat(300)), frame("three")]).await.unwrap();
-        socket.say("four".into()).await.unwrap();
-        socket.ping().await.unwrap();
-        socket.send([frame("five")]).await.unwrap();
-        // Given up in the middle of a frame: it is finished before anything else is said.
-        let long = "6".repeat(70_000);
-        let sent = tokio::time::timeout(MS, socket.send([frame(&long)]));
-        let _ = sent.await;
-        socket.close(Over::Close(CloseCode::Away, "bye"), None).await;
-        assert_eq!(reader.await.unwrap(), ["one", &"2".repeat(300), "three", "four", "five", &long]);
     }
 
     #[tokio::test]

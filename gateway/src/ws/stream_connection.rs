@@ -13,7 +13,8 @@ use super::client::{Client, Io};
 use super::control::{self, Ask, Misunderstood, Source};
 use super::listeners::Listeners;
 use super::rate::Allowance;
-use super::socket::{Heard, NOT_READING, Over, Patience, Socket};
+use super::socket::{Heard, NOT_READING, Over, Patience};
+use super::stream_socket::StreamSocket;
 use crate::accounts::{Right, UserEvent};
 use crate::errors::{self, ApiError};
 use crate::gateway::{self, Gateway, Peer};
@@ -117,7 +118,12 @@ fn weigh_books<'a>(gateway: &Gateway, peer: Peer, names: impl Iterator<Item = &'
 
 /// Serves the connection until it is over.
 pub async fn serve(gateway: Arc<Gateway>, client: Client, peer: Peer, wanted: Wanted) {
-    let outbox = Arc::new(Outbox::new(Bounds::default(), wanted.is_combined).in_unit(wanted.unit));
+    let outbox = Outbox::new(Bounds::default(), wanted.is_combined).in_unit(wanted.unit);
+    let (client, wire) = client.shared();
+    let outbox = Arc::new(match wire {
+        Some(wire) => outbox.carried(wire, Arc::clone(gateway.hub.couriers())),
+        None => outbox,
+    });
     wanted.properties.iter().for_each(|property| outbox.set(*property, true));
     let subscriber = Subscriber::new(Arc::clone(&gateway.hub), Arc::clone(&outbox));
     let mut connection = Connection {
@@ -132,7 +138,8 @@ pub async fn serve(gateway: Arc<Gateway>, client: Client, peer: Peer, wanted: Wa
     for source in wanted.sources {
         connection.listen(source, wanted.after);
     }
-    let mut socket = client.socket(Patience::default()).await;
+    let mut socket = client.stream_socket(&connection.outbox, Patience::default()).await;
+    connection.outbox.rest();
     let over = connection.run(&mut socket).await;
     if [TOO_SLOW, NOT_READING].contains(&over) {
         gateway.metrics.slow_clients.inc();
@@ -159,7 +166,7 @@ const TOO_SLOW: Over = Over::Close(CloseCode::Policy, "client too slow");
 const SHUTDOWN: Over = Over::Close(CloseCode::Away, "server shutdown");
 
 impl Connection<'_> {
-    async fn run(&mut self, socket: &mut Socket<Io>) -> Over {
+    async fn run(&mut self, socket: &mut StreamSocket<Io>) -> Over {
         let (mut draining, mut stopping) = (self.gateway.phase(), self.gateway.phase());
         // They are woken once in a connection's life, and not made anew for every event.
         let mut drained = pin!(gateway::drained(&mut draining));
@@ -177,6 +184,7 @@ impl Connection<'_> {
                 }
                 () = &mut stopped => {
                     // What was queued before; a client that does not take it is not waited for.
+                    outbox.reclaim().await;
                     let written = write(self.gateway, socket, &outbox, &mut batch).await;
                     written.and(Err(SHUTDOWN))
                 }
@@ -399,16 +407,21 @@ fn snapshot(gateway: &Gateway, name: &StreamName, outbox: &Outbox) -> Option<Fra
 /// Moves messages from the outbox to the socket; of whole books one at a time.
 async fn write(
     gateway: &Gateway,
-    socket: &mut Socket<Io>,
+    socket: &mut StreamSocket<Io>,
     outbox: &Outbox,
     batch: &mut Vec<Frame>,
 ) -> Result<(), Over> {
+    // First of all, and kept whatever comes: others have begun it.
+    socket.take_up(outbox.begun());
     match outbox.take(batch, BATCH) {
         Taken::Overrun => return Err(TOO_SLOW),
         Taken::Snapshot(name) => batch.extend(snapshot(gateway, &name, outbox)),
         Taken::Messages => {}
     }
-    socket.send(batch.drain(..)).await
+    socket.take_up(batch.drain(..).map(Frame::into_bytes));
+    socket.send().await?;
+    outbox.rest();
+    Ok(())
 }
 
 #[cfg(test)]

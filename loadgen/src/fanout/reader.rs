@@ -1,14 +1,20 @@
 //! Clients that read: each event of a trade is timed as it comes, with as little work as can be. Frames are taken
 //! apart here, for a server's are not masked. Source: RFC 6455, section 5.2.
 
+use std::cell::RefCell;
+use std::future::poll_fn;
+use std::io;
 use std::net::TcpStream as StdStream;
+use std::pin::Pin;
+use std::rc::Rc;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::task::{Poll, ready};
 use std::thread::JoinHandle;
 use std::time::Duration;
 
 use hdrhistogram::Histogram;
-use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::io::{AsyncRead, AsyncWriteExt, ReadBuf};
 use tokio::net::TcpStream;
 use tokio::sync::watch;
 use tokio::task::{JoinSet, LocalSet};
@@ -76,64 +82,91 @@ impl Readers {
 }
 
 async fn read_all(share: Vec<StdStream>, mut ended: watch::Receiver<bool>, is_measuring: Arc<AtomicBool>) -> Heard {
-    let mut heard = Heard::default();
-    let (sender, mut delays) = tokio::sync::mpsc::unbounded_channel();
+    let desk = Rc::new(Desk { heard: RefCell::default(), buffer: RefCell::new(vec![0; BUFFER_BYTES]), is_measuring });
     let mut reading = JoinSet::new();
     for socket in share {
-        let (sender, is_measuring) = (sender.clone(), Arc::clone(&is_measuring));
+        let desk = Rc::clone(&desk);
         reading.spawn_local(async move {
-            let Ok(mut stream) = TcpStream::from_std(socket) else { return };
-            read(&mut stream, |delay_ms| {
-                if is_measuring.load(Ordering::Relaxed) {
-                    let _ = sender.send(delay_ms);
-                }
-            })
-            .await;
+            // Whatever ended it: it is found missing.
+            if let Ok(stream) = TcpStream::from_std(socket) {
+                let _ = desk.read(stream).await;
+            }
         });
     }
     loop {
         tokio::select! {
             biased;
             _ = ended.wait_for(|ended| *ended) => break,
-            Some(delay_ms) = delays.recv() => heard.delays.saturating_record(delay_ms),
-            Some(_) = reading.join_next() => heard.lost += 1,
+            Some(_) = reading.join_next() => desk.heard.borrow_mut().lost += 1,
             () = tokio::time::sleep(Duration::from_secs(3_600)) => {}
         }
     }
-    while let Ok(delay_ms) = delays.try_recv() {
-        heard.delays.saturating_record(delay_ms);
-    }
-    heard
+    desk.heard.take()
 }
 
-/// Reads until the connection ends.
-async fn read(stream: &mut TcpStream, mut tell: impl FnMut(u64)) {
-    let (mut bytes, mut length) = (vec![0; 4_096], 0);
-    loop {
-        if length == bytes.len() {
-            bytes.resize(2 * length, 0);
+/// What the clients of one thread share.
+struct Desk {
+    heard: RefCell<Heard>,
+    /// Read into by whoever's turn it is: few frames are cut in two.
+    buffer: RefCell<Vec<u8>>,
+    is_measuring: Arc<AtomicBool>,
+}
+
+const BUFFER_BYTES: usize = 16 * 1024;
+
+impl Desk {
+    /// Reads until the connection ends.
+    async fn read(&self, mut stream: TcpStream) -> io::Result<()> {
+        let (mut begun, mut pongs) = (Vec::new(), Vec::new());
+        loop {
+            let opened = poll_fn(|context| {
+                let mut buffer = self.buffer.borrow_mut();
+                let mut buffer = ReadBuf::new(&mut buffer);
+                ready!(Pin::new(&mut stream).poll_read(context, &mut buffer))?;
+                Poll::Ready(io::Result::Ok(self.hear(&mut begun, buffer.filled(), &mut pongs)))
+            });
+            if !opened.await? {
+                return Ok(());
+            }
+            if !pongs.is_empty() {
+                stream.write_all(&pongs).await?;
+                pongs.clear();
+            }
         }
-        match stream.read(&mut bytes[length..]).await {
-            Ok(0) | Err(_) => return,
-            Ok(read) => length += read,
+    }
+
+    /// Takes note of what came; `false` when nothing more will. The beginning of a frame is kept in `begun`.
+    fn hear(&self, begun: &mut Vec<u8>, came: &[u8], pongs: &mut Vec<u8>) -> bool {
+        if came.is_empty() {
+            return false;
         }
-        let now_ms = timestamp_ms();
-        let mut at = 0;
-        while let Some(frame) = Frame::first(&bytes[at..length]) {
+        let whole = match begun.is_empty() {
+            true => None,
+            false => {
+                begun.extend_from_slice(came);
+                Some(std::mem::take(begun))
+            }
+        };
+        let mut bytes = whole.as_deref().unwrap_or(came);
+        while let Some(frame) = Frame::first(bytes) {
             match frame.opcode {
-                OPCODE_TEXT => {
-                    if let Some(traded_ms) = number(frame.payload, b"\"T\":") {
-                        tell(now_ms.saturating_sub(traded_ms));
-                    }
-                }
-                OPCODE_PING if stream.write_all(&frame.pong()).await.is_err() => return,
-                OPCODE_CLOSE => return,
+                OPCODE_TEXT => self.tell(frame.payload),
+                OPCODE_PING => pongs.extend(frame.pong()),
+                OPCODE_CLOSE => return false,
                 _ => {}
             }
-            at += frame.size;
+            bytes = &bytes[frame.size..];
         }
-        bytes.copy_within(at..length, 0);
-        length -= at;
+        begun.extend_from_slice(bytes);
+        true
+    }
+
+    fn tell(&self, event: &[u8]) {
+        if self.is_measuring.load(Ordering::Relaxed)
+            && let Some(traded_ms) = number(event, b"\"T\":")
+        {
+            self.heard.borrow_mut().delays.saturating_record(timestamp_ms().saturating_sub(traded_ms));
+        }
     }
 }
 
@@ -169,7 +202,8 @@ impl Frame<'_> {
 }
 
 fn number(text: &[u8], name: &[u8]) -> Option<u64> {
-    let at = text.windows(name.len()).position(|window| window == name)? + name.len();
+    // It is one of the last.
+    let at = text.windows(name.len()).rposition(|window| window == name)? + name.len();
     let digits = text[at..].iter().take_while(|letter| letter.is_ascii_digit());
     Some(digits.fold(0_u64, |sum, digit| sum.wrapping_mul(10).wrapping_add(u64::from(digit - b'0'))))
 }

@@ -177,6 +177,42 @@ async fn a_client_that_does_not_read_is_told_and_closed_while_others_get_everyth
 }
 
 #[tokio::test]
+async fn answers_and_pongs_come_between_events_and_break_none_of_them() {
+    let mut server = Server::start().await;
+    let mut client = server.connect("/ws/btcusdt@trade").await;
+    ask(&mut client, json!({"method": "LIST_SUBSCRIPTIONS", "id": 0})).await;
+    let (trades, every) = (3_000, 150);
+    for id in 1..=trades {
+        server.market(&[traded(id, 10_100, 1, Side::Buy)]);
+        if id % every == 0 {
+            client.send(Message::Ping(format!("{id}").into())).await.unwrap();
+            say(&mut client, json!({"method": "LIST_SUBSCRIPTIONS", "id": id}).to_string()).await;
+            tokio::time::sleep(Duration::from_millis(1)).await;
+        }
+    }
+    let (mut seen, mut answered, mut pongs) = (0, 0, 0);
+    while (seen, answered, pongs) != (trades, trades / every, trades / every) {
+        match within(client.next()).await.unwrap().unwrap() {
+            Message::Text(text) => match serde_json::from_str::<Value>(&text).unwrap() {
+                event if event["e"] == "trade" => {
+                    seen += 1;
+                    assert_eq!(event["t"], seen);
+                }
+                answer => {
+                    answered += 1;
+                    assert_eq!(answer["id"], answered * every);
+                }
+            },
+            Message::Pong(payload) => {
+                pongs += 1;
+                assert_eq!(payload, format!("{}", pongs * every));
+            }
+            other => panic!("unexpected {other:?}"),
+        }
+    }
+}
+
+#[tokio::test]
 async fn connections_are_refused_before_the_gateway_is_ready_and_told_when_it_leaves() {
     let server = Server::start().await;
     let mut stream = server.connect("/ws/0").await;
