@@ -35,6 +35,9 @@ pub struct State {
     /// Processes that watch chains. Without any, deposits are disabled.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub chainwatches: Vec<Chainwatch>,
+    /// Processes that sign withdrawals. Without any, none leaves.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub signers: Vec<Signer>,
     /// How to reach the nodes as an operator. Absent where only the client APIs may be used.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub cluster: Option<Cluster>,
@@ -100,6 +103,17 @@ pub struct Chainwatch {
     /// Base URL of its health, status and metrics pages.
     pub http: String,
     /// The chains that it watches, by their names in the ledger.
+    pub chains: Vec<String>,
+}
+
+/// One process that has keys.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Signer {
+    /// Its process.
+    pub pid: u32,
+    /// The socket on which it is asked.
+    pub socket: PathBuf,
+    /// The chains that it signs for, by their names in the ledger.
     pub chains: Vec<String>,
 }
 

@@ -8,7 +8,9 @@ use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use std::time::{Duration, Instant};
 
-use loadgen::state::{Account, Chainwatch, Cluster, ClusterNode, Gateway, Node, Operator as OperatorFiles, State};
+use loadgen::state::{
+    Account, Chainwatch, Cluster, ClusterNode, Gateway, Node, Operator as OperatorFiles, Signer, State,
+};
 use miette::{IntoDiagnostic, WrapErr};
 use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio::sync::mpsc;
@@ -54,7 +56,8 @@ of their own. Once the exchange is open, a banner says where everything is, whic
 order with curl. Kill whatever you like; `mainstay ctl node start ID` brings a node back. ^C ends everything.
 
 With --chain litecoin (Debian's litecoind) or --chain anvil (npm's @foundry-rs/anvil) there are five nodes of a private \
-chain beside it, on which a block is mined every two seconds, and deposits: `mainstay ctl chain pay alice 1.5`.")]
+chain beside it, on which a block is mined every two seconds, deposits, `mainstay ctl chain pay alice 1.5`, and withdrawals, \
+which a `mainstay signer` signs.")]
 pub struct Args {
     /// Print plain lines alone, for scripts and logs.
     #[arg(long)]
@@ -74,7 +77,7 @@ pub struct Args {
     /// Where a quorum of the nodes has what is acknowledged.
     #[arg(long, value_enum, default_value_t)]
     durability: Durability,
-    /// Start a small private chain, five nodes of it and a chainwatch: deposits work.
+    /// Start a small private chain, five nodes of it, a chainwatch and a signer: deposits and withdrawals work.
     #[arg(long, value_enum, value_name = "CHAIN")]
     chain: Option<ChainKind>,
     /// Start without market makers: books stay empty.
@@ -276,8 +279,12 @@ impl Demo {
         let (genesis, ()) = tokio::try_join!(faucet.open(), chain.list(operator, &people))?;
         let tls = pki::files(&self.home.paths.pki(), CHAINWATCH);
         chain.write_config(&self.home.paths, &self.layout, &tls, &genesis, self.home.epoch)?;
+        self.start(Role::Signer)?;
         self.start(Role::Chainwatch)?;
-        tokio::spawn(faucet.run());
+        tokio::spawn(faucet.clone().run());
+        if let Err(error) = chain::fund(&chain, operator, &faucet).await {
+            self.console.say(&format!("The house has nothing to pay the chain with: {error}"));
+        }
         Ok(())
     }
 
@@ -288,6 +295,10 @@ impl Demo {
             Role::Node(id) => vec!["node".into(), "--config".into(), config(&format!("node-{id}"))],
             Role::Gateway => vec!["gateway".into(), "--config".into(), config("gateway-1")],
             Role::Chainwatch => vec!["chainwatch".into(), "--config".into(), config("chainwatch-1")],
+            Role::Signer => {
+                let chain = self.chain.as_ref().ok_or_else(|| miette::miette!("the demo has no chain"))?;
+                vec!["signer".into(), "--config".into(), chain.signer_config().into_os_string()]
+            }
             Role::ChainNode(id) => {
                 let chain = self.chain.as_ref().ok_or_else(|| miette::miette!("the demo has no chain"))?;
                 let (program, args) = chain.node_command(id)?;
@@ -364,6 +375,7 @@ impl Demo {
             nodes: nodes.collect(),
             gateways: vec![Gateway { pid, rest, ws, ws_api }],
             chainwatches: self.chainwatches(),
+            signers: self.signers(),
             cluster: Some(self.cluster()),
         }
     }
@@ -378,12 +390,23 @@ impl Demo {
         self.chain.iter().filter(|_| pid != 0).map(of_chain).collect()
     }
 
+    fn signers(&self) -> Vec<Signer> {
+        let pid = self.children.last_pid(Role::Signer);
+        let of_chain = |chain: &Chain| {
+            let (socket, symbol) = (chain.signer_socket(), chain.kind.symbol());
+            Signer { pid, socket, chains: vec![symbol.into()] }
+        };
+        self.chain.iter().filter(|_| pid != 0).map(of_chain).collect()
+    }
+
     fn deposits(&self) -> Deposits {
         match (self.args.chain, &self.chain, self.children.pid(Role::Chainwatch)) {
             (None, ..) => Deposits::NotAsked,
             (Some(kind), None, _) => Deposits::Missing(kind.advice()),
             (Some(_), Some(_), None) => Deposits::Failed,
-            (Some(kind), Some(_), Some(pid)) => Deposits::Open { symbol: kind.symbol(), pid },
+            (Some(kind), Some(_), Some(pid)) => {
+                Deposits::Open { symbol: kind.symbol(), elsewhere: kind.elsewhere(), pid }
+            }
         }
     }
 

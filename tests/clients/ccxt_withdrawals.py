@@ -1,11 +1,12 @@
-"""An unmodified ccxt withdraws on a demo's chain, and its operators decide: `ccxt_withdrawals.py STATE_FILE`.
+"""An unmodified ccxt withdraws on a demo's chain, its operators decide, and it is paid: `ccxt_withdrawals.py STATE_FILE`.
 
-The demo must run with `--chain litecoin`.
+The demo must run with `--chain litecoin`. Its signer is killed while a withdrawal waits for it.
 """
 
 import glob
 import json
 import os
+import signal
 import sys
 import tempfile
 
@@ -144,12 +145,27 @@ def an_operator_asks(tally, exchange, coin):
     tally.check("what is not there", missing and "list --all" in missing, missing)
 
 
-def it_is_paid(tally, alice, coin, withdrawal):
-    """Two confirmed operators later, on a chain that has a signer."""
+def it_is_paid(tally, exchange, alice, coin, withdrawal):
+    """It leaves by the chain, and settles there."""
     row = until("it is settled", lambda: (found := one(alice, withdrawal))["status"] == "ok" and found, within_s=90)
+    seen = (row["info"]["status"], row["amount"], row["address"])
+    tally.equal("what is told of it at the end", seen, (6, 2.5, ELSEWHERE))
     tally.check("its transaction", len(row["txid"]) == 64, row["txid"])
     tally.check("when it was done", row["info"]["completeTime"], row["info"])
     tally.equal("what is left", alice.fetch_balance()[coin]["total"], 7.499)
+    shown = exchange.ctl("withdrawal", "show", withdrawal)
+    tally.check("operators see the same", row["txid"] in shown and "Settled" in shown, shown)
+
+
+def it_is_paid_by_a_signer_that_was_killed(tally, exchange, alice, coin, withdraw):
+    """The demo starts it again; what it signs it signs once."""
+    signer = exchange.signer()
+    os.kill(signer["pid"], signal.SIGKILL)
+    asked = withdraw(1.251)()
+    until("the signer is started again", lambda: exchange.signer()["pid"] != signer["pid"])
+    row = until("it is settled", lambda: (found := one(alice, asked["id"]))["status"] == "ok" and found, within_s=90)
+    tally.check("its transaction", len(row["txid"]) == 64, row["txid"])
+    tally.equal("what is left", alice.fetch_balance()[coin]["total"], 6.248)
 
 
 def reserves_are_proven(tally, exchange, alice, coin):
@@ -167,12 +183,6 @@ def reserves_are_proven(tally, exchange, alice, coin):
             json.dump(account, file)
         lie = exchange.refused("reserves", "verify", f"{proof}/root.json", own)
         tally.check("and with nothing else", lie and "does not lead to the published root" in lie, lie)
-
-
-def has_signer(exchange):
-    home = os.path.dirname(exchange.raw["nodes"][0]["data_dir"])
-    with open(f"{home}/config/chainwatch-1.toml") as file:
-        return "withdrawals" in file.read()
 
 
 def what_was_asked_of_nodes(exchange):
@@ -199,8 +209,8 @@ def withdrawals(tally):
     two_operators_approve(tally, exchange, withdrawal)
     operators_stop_it(tally, exchange, alice, coin, withdraw)
     an_operator_asks(tally, exchange, coin)
-    if has_signer(exchange):
-        it_is_paid(tally, alice, coin, withdrawal)
+    it_is_paid(tally, exchange, alice, coin, withdrawal)
+    it_is_paid_by_a_signer_that_was_killed(tally, exchange, alice, coin, withdraw)
     reserves_are_proven(tally, exchange, alice, coin)
     audit = what_was_asked_of_nodes(exchange)
     for who, what in [("operator-2", "ApproveWithdrawal"), ("operator-demo", "SetWithdrawalRules")]:

@@ -38,7 +38,10 @@ class Exchange:
 
     def ctl(self, *words):
         command = [self.mainstay, "ctl", "--state", self.state_file, *words]
-        return subprocess.run(command, check=True, capture_output=True, text=True).stdout
+        done = subprocess.run(command, capture_output=True, text=True)
+        if done.returncode != 0:
+            raise RuntimeError(f"ctl {' '.join(words)}: {done.stdout}{done.stderr}")
+        return done.stdout
 
     def refused(self, *words):
         """What `ctl` says when it refuses; None when it does not."""
@@ -49,3 +52,7 @@ class Exchange:
     def chainwatch(self):
         with open(self.state_file) as file:
             return json.load(file)["chainwatches"][0]
+
+    def signer(self):
+        with open(self.state_file) as file:
+            return json.load(file)["signers"][0]

@@ -19,6 +19,7 @@ fn state() -> State {
         nodes: vec![Node { id: 1, pid: 10, http: "http://127.0.0.1:9001".into(), data_dir: "node-1".into() }],
         gateways: vec![],
         chainwatches: vec![],
+        signers: vec![],
         cluster: Some(Cluster {
             epoch: 1,
             ledger: 1,

@@ -69,6 +69,8 @@ pub enum Deposits {
     Open {
         /// The chain's name, and its coin's.
         symbol: &'static str,
+        /// An address on it that is nobody's.
+        elsewhere: &'static str,
         /// The process that watches it.
         pid: u32,
     },
@@ -142,6 +144,9 @@ impl Banner<'_> {
                 "chainwatch-1", instance.http
             )?;
         }
+        for signer in &self.state.signers {
+            writeln!(text, "  {:<12} {:>6}  {}", "signer-1", signer.pid, signer.socket.display())?;
+        }
         writeln!(text)
     }
 
@@ -193,8 +198,13 @@ impl Banner<'_> {
             Deposits::Failed => {
                 writeln!(text, "  Deposits are disabled:      the chain did not come up; see the logs")?
             }
-            Deposits::Open { symbol, .. } => {
+            Deposits::Open { symbol, elsewhere, .. } => {
                 writeln!(text, "  Deposit {symbol:<18}  {ctl} chain pay alice 1.5")?;
+                writeln!(text, "  Withdraw {symbol:<17}  {ctl} withdrawal request alice {symbol} {elsewhere} 1")?;
+                writeln!(
+                    text,
+                    "  Withdraw it with ccxt:      {ctl} key add alice --allow read,withdraw --from 127.0.0.1"
+                )?;
                 writeln!(text, "  Look at the chain's nodes:  {ctl} chain status")?;
             }
         }

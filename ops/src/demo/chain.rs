@@ -9,25 +9,24 @@ use std::path::{Path, PathBuf};
 
 use miette::IntoDiagnostic;
 use rand::Rng;
-use wire::command::{ListAsset, ListChain, ListChainAsset, OpenAccount, RequestAddress, SetWithdrawalRules};
-use wire::{AccountId, AddressFormat, Amount, AssetId, ChainId, Command, FeeRate, WithdrawalRules};
+use wire::command::{ListAsset, ListChain, ListChainAsset, RequestAddress};
+use wire::{AddressFormat, Amount, AssetId, ChainId, Command};
 
-use super::bootstrap::parse_amount;
 use super::layout::{LEDGER, Layout, Paths};
 use crate::config::TlsFiles;
-use crate::config::chainwatch::{ChainFile, ChainNodeFile, ChainwatchFile, RulesWord, TrustedBlock};
-use crate::operator::{Done, Inventory, Operator};
+use crate::config::chainwatch::{ChainFile, ChainNodeFile, ChainwatchFile, RulesWord, TrustedBlock, WithdrawalsFile};
+use crate::operator::{Done, Operator};
 use crate::private;
 
 mod faucet;
+mod house;
+mod signer;
 
 pub use faucet::Faucet;
+pub use house::fund;
 
 /// How many nodes the pool has: two of five may lie.
 pub const CHAIN_NODES: u8 = 5;
-/// BIP 84's example account: everybody has its keys.
-const XPUB: &str =
-    "xpub6CatWdiZiodmUeTDp8LT5or8nmbKNcuyvz7WyksVFkKB4RHwCD3XyuvPEbvqAQY3rAPshWcMLoP2fMFMKHPJ4ZeZXYVUhLv1VMrjPC7PW6V";
 /// Block 0 of Litecoin's regression test chain.
 const LITECOIN_GENESIS: &str = "530827f38f93b43ed12af0b3ad25a288dc02ed74d6d7857862df51fc56c416f9";
 /// Anvil's own chain id.
@@ -35,11 +34,9 @@ const ANVIL_CHAIN_ID: u64 = 31_337;
 /// When block 0 of the EVM chain was made.
 const ANVIL_GENESIS_TIME: u64 = 1_700_000_000;
 /// A silent chainwatch loses its claim after this.
-const LEASE_MS: u32 = 1_500;
+const LEASE_MS: u32 = 1_000;
 /// Ledger decimals of a coin that the demo has no market of.
 const COIN_DECIMALS: u8 = 8;
-/// Gets the fees of withdrawals, and pays the chain's.
-const HOUSE: &str = "house";
 const PAGES_PORT: u16 = 7301;
 const NODE_PORT: u16 = 7400;
 const PEER_PORT: u16 = 7450;
@@ -83,6 +80,14 @@ impl ChainKind {
         match self {
             ChainKind::Litecoin => AddressFormat::litecoin_regtest(),
             ChainKind::Anvil => AddressFormat::Evm,
+        }
+    }
+
+    /// Somewhere on the chain that is nobody's.
+    pub fn elsewhere(self) -> &'static str {
+        match self {
+            ChainKind::Litecoin => "rltc1qnjg0jd8228aq7egyzacy8cys3knf9xvr0pw77v",
+            ChainKind::Anvil => "0x000000000000000000000000000000000000dEaD",
         }
     }
 
@@ -182,7 +187,17 @@ impl Chain {
         (self.kind == ChainKind::Litecoin).then(|| format!("{}:{}", LOGIN.0, LOGIN.1))
     }
 
-    /// Writes chainwatch's configuration. `genesis` is the hash of block 0.
+    /// Where the signer's configuration is.
+    pub fn signer_config(&self) -> PathBuf {
+        signer::config(&self.dir)
+    }
+
+    /// Where it is asked.
+    pub fn signer_socket(&self) -> PathBuf {
+        signer::socket(&self.dir)
+    }
+
+    /// Writes chainwatch's configuration and the signer's. `genesis` is the hash of block 0.
     pub fn write_config(
         &self,
         paths: &Paths,
@@ -191,6 +206,7 @@ impl Chain {
         genesis: &str,
         epoch: u64,
     ) -> miette::Result<()> {
+        signer::write(&self.dir, self.kind)?;
         let is_evm = self.kind == ChainKind::Anvil;
         let node = |at: usize| ChainNodeFile {
             name: format!("chain-{}", at + 1),
@@ -204,11 +220,15 @@ impl Chain {
             rules: if is_evm { RulesWord::Evm } else { RulesWord::LitecoinRegtest },
             chain_id: is_evm.then_some(ANVIL_CHAIN_ID),
             confirmations: (!is_evm).then_some(6),
-            xpub: XPUB.into(),
+            xpub: signer::xpub(self.kind)?,
             address_prefix: (!is_evm).then(|| "rltc".into()),
             undo_blocks: None,
             stall_after_s: None,
-            withdrawals: None,
+            withdrawals: Some(WithdrawalsFile {
+                signer: self.signer_socket(),
+                stuck_after_s: Some(60),
+                resend_after_s: Some(5),
+            }),
             trusted: TrustedBlock { height: 0, hash: genesis.into() },
             nodes: (0..self.nodes.len()).map(node).collect(),
         };
@@ -261,7 +281,7 @@ impl Chain {
             };
             operator.must(&Command::ListChainAsset(Box::new(list))).await?;
         }
-        self.allow_withdrawals(operator, &inventory, chain, asset).await?;
+        house::allow_withdrawals(self.kind, operator, &inventory, (chain, asset)).await?;
         for account in accounts {
             let Some(opened) = inventory.accounts.get(account) else { continue };
             let request = RequestAddress { account: opened.account, chain };
@@ -269,51 +289,6 @@ impl Chain {
                 miette::bail!("the ledger refuses {account} an address: {reason:?}");
             }
         }
-        Ok(())
-    }
-
-    /// Opens the house and lets the coin be withdrawn, unless somebody has said how already.
-    async fn allow_withdrawals(
-        &self,
-        operator: &Operator,
-        inventory: &Inventory,
-        chain: ChainId,
-        asset: AssetId,
-    ) -> miette::Result<()> {
-        if inventory.withdrawing.rules.contains_key(&(chain, asset)) {
-            return Ok(());
-        }
-        let house = match inventory.accounts.get(HOUSE) {
-            Some(opened) => opened.account,
-            None => {
-                let free = FeeRate::new(0).expect("zero is a rate");
-                let name = wire::AccountName::new(HOUSE.as_bytes()).map_err(|error| miette::miette!("{error:?}"))?;
-                let open = OpenAccount { name, maker_fee: free, taker_fee: free };
-                AccountId::new(u32::try_from(operator.must(&Command::OpenAccount(open)).await?).into_diagnostic()?)
-            }
-        };
-        let (confirmations, network_fee_max) = match self.kind {
-            ChainKind::Litecoin => (3, 10_000_000),
-            ChainKind::Anvil => (0, 100_000_000_000_000_000),
-        };
-        let decimals = inventory.assets.get(self.kind.symbol()).map_or(COIN_DECIMALS, |listed| listed.ledger_decimals);
-        let amount = |text| parse_amount(text, decimals);
-        let rules = WithdrawalRules {
-            is_enabled: true,
-            amount_min: amount("0.01")?,
-            amount_max: amount("100")?,
-            fee: amount("0.001")?,
-            account_day_max: amount("200")?,
-            day_max: amount("1000")?,
-            review_from: amount("50")?,
-            approvals: 2,
-            address_delay_s: 0,
-            confirmations,
-            network_fee_max,
-            house,
-        };
-        let set = SetWithdrawalRules { chain, asset, rules };
-        operator.must(&Command::SetWithdrawalRules(Box::new(set))).await?;
         Ok(())
     }
 }

@@ -36,6 +36,8 @@ pub enum Role {
     Gateway,
     /// A node.
     Node(u64),
+    /// What signs withdrawals.
+    Signer,
 }
 
 impl fmt::Display for Role {
@@ -46,6 +48,7 @@ impl fmt::Display for Role {
             Role::ChainNode(id) => write!(f, "chain-{id}"),
             Role::Gateway => f.write_str("gateway-1"),
             Role::Node(id) => write!(f, "node-{id}"),
+            Role::Signer => f.write_str("signer-1"),
         }
     }
 }

@@ -108,7 +108,7 @@ impl Demo {
                 self.console
                     .say(&format!("{role} (pid {pid}) {how}. Start it again: {binary} ctl node start {id}{errors}"));
             }
-            Role::Gateway | Role::Bots | Role::Chainwatch | Role::ChainNode(_) => {
+            Role::Gateway | Role::Bots | Role::Chainwatch | Role::ChainNode(_) | Role::Signer => {
                 let now = Instant::now();
                 let before = watch.restarts.get(&role);
                 let wait = match before {
@@ -203,7 +203,7 @@ impl Demo {
             Ask::Processes => {
                 let nodes = self.layout.nodes.iter().map(|place| Role::Node(place.id));
                 let chain_nodes = self.chain.iter().flat_map(|_| (1..=CHAIN_NODES).map(Role::ChainNode));
-                let chainwatch = self.chain.iter().map(|_| Role::Chainwatch);
+                let chainwatch = self.chain.iter().flat_map(|_| [Role::Chainwatch, Role::Signer]);
                 let roles = nodes.chain([Role::Gateway, Role::Bots]).chain(chainwatch).chain(chain_nodes);
                 return Answer::Processes(roles.map(|role| (role.to_string(), self.children.pid(role))).collect());
             }

@@ -18,6 +18,8 @@ use super::{ANVIL_GENESIS_TIME, Chain, ChainKind, LITECOIN_GENESIS, LOGIN};
 const BLOCK_EVERY: Duration = Duration::from_secs(2);
 /// A coinbase can be spent when so many blocks are above it.
 const MATURITY: u64 = 100;
+/// Coinbases that can be spent from the start: the house gets one of them.
+const COINS: u64 = 10;
 /// How long the nodes may take to answer after their start.
 const UP_WITHIN: Duration = Duration::from_secs(30);
 const LOOK_EVERY: Duration = Duration::from_millis(50);
@@ -122,8 +124,8 @@ impl Faucet {
             let _ = self.call(0, "loadwallet", json!(["demo"])).await;
         }
         let height = self.call(0, "getblockcount", json!([])).await?.as_u64().unwrap_or_default();
-        if height <= MATURITY {
-            self.mine_litecoin(MATURITY + 1 - height).await?;
+        if height < MATURITY + COINS {
+            self.mine_litecoin(MATURITY + COINS - height).await?;
         }
         Ok(())
     }
@@ -161,6 +163,8 @@ impl Faucet {
     /// One more block, and every node is given what it lacks.
     async fn mine_anvil(&self) -> miette::Result<()> {
         let mut history = self.0.history.lock().await;
+        let signed = self.signed_elsewhere(&history).await;
+        history.transactions.extend(signed);
         history.close_block()?;
         for (at, node) in self.0.nodes.iter().enumerate() {
             if let Err(told) = catch_up(node, &history.blocks).await {
@@ -168,6 +172,27 @@ impl Faucet {
             }
         }
         Ok(())
+    }
+
+    /// Transactions that nodes were given by others, which all of them have to execute: withdrawals.
+    async fn signed_elsewhere(&self, history: &History) -> Vec<Value> {
+        let mut signed = Vec::new();
+        for node in &self.0.nodes {
+            let Ok(content) = node.call("txpool_content", json!([])).await else { continue };
+            let senders = content["pending"].as_object().into_iter().flatten();
+            let transactions = senders.flat_map(|(_, transactions)| transactions.as_object().into_iter().flatten());
+            for (_, transaction) in transactions.filter(|(_, transaction)| transaction["from"] != RICH) {
+                let raw = node.call("eth_getRawTransactionByHash", json!([transaction["hash"]])).await;
+                if let Ok(raw) = raw.map(|raw| json!({ "raw": raw }))
+                    && raw["raw"].is_string()
+                    && !signed.contains(&raw)
+                    && !history.transactions.contains(&raw)
+                {
+                    signed.push(raw);
+                }
+            }
+        }
+        signed
     }
 
     async fn pay_anvil(&self, address: &str, amount: &str) -> miette::Result<String> {
@@ -202,7 +227,10 @@ async fn catch_up(node: &RpcClient, blocks: &[Block]) -> Result<(), ::chainwatch
     let height = height.as_str().and_then(|text| usize::from_str_radix(text.strip_prefix("0x")?, 16).ok());
     for block in &blocks[height.unwrap_or(blocks.len()).min(blocks.len())..] {
         for transaction in &block.transactions {
-            let _ = node.call("eth_sendTransaction", json!([transaction])).await;
+            let _ = match transaction.get("raw") {
+                Some(raw) => node.call("eth_sendRawTransaction", json!([raw])).await,
+                None => node.call("eth_sendTransaction", json!([transaction])).await,
+            };
         }
         node.call("evm_mine", json!([{"timestamp": block.timestamp}])).await?;
     }
@@ -222,7 +250,8 @@ impl History {
             .collect::<Result<_, _>>()
             .into_diagnostic()
             .wrap_err_with(|| format!("{} is damaged; remove the directory that it is in", file.display()))?;
-        let nonce = blocks.iter().map(|block| block.transactions.len() as u64).sum();
+        let own = |block: &Block| block.transactions.iter().filter(|it| it.get("raw").is_none()).count();
+        let nonce = blocks.iter().map(|block| own(block) as u64).sum();
         Ok(History { file: file.to_path_buf(), blocks, transactions: Vec::new(), nonce })
     }
 
