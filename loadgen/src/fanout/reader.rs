@@ -21,6 +21,9 @@ use tokio::task::{JoinSet, LocalSet};
 
 use crate::api::timestamp_ms;
 
+/// The longest delay that is told apart, ten minutes.
+const LONGEST_MS: u64 = 600_000;
+
 /// What was heard.
 pub struct Heard {
     /// From each trade to each event of it, in milliseconds.
@@ -31,7 +34,7 @@ pub struct Heard {
 
 impl Default for Heard {
     fn default() -> Heard {
-        Heard { delays: Histogram::new(3).expect("three digits are legal"), lost: 0 }
+        Heard { delays: Histogram::new_with_bounds(1, LONGEST_MS, 3).expect("the bounds are legal"), lost: 0 }
     }
 }
 
