@@ -188,6 +188,8 @@ impl Litecoin {
             // Block 0 is years old: a node that takes itself for one far behind fetches no blocks from whoever dialled it.
             "-maxtipage=1000000000",
             "-txindex=1",
+            // Litecoin's nodes take no replacements unless they are told to.
+            "-mempoolreplacement=1",
             "-fallbackfee=0.0001",
             "-bind=127.0.0.1",
         ]

@@ -10,6 +10,7 @@ use chainwatch::ledger::{ClusterLedger, Ledger};
 use chainwatch::rpc::Endpoint;
 use chainwatch::signer::Signed;
 use chainwatch::signer::evm::{EvmScheme, own_address};
+use nix::sys::signal::Signal;
 use serde_json::{Value, json};
 use tempfile::TempDir;
 use tests::chain::Fault;
@@ -18,7 +19,7 @@ use tests::chain::litecoin::Litecoins;
 use wire::command::{
     Credit, ListAsset, ListChain, ListChainAsset, OpenAccount, RequestAddress, RequestWithdrawal, SetWithdrawalRules,
 };
-use wire::event::WithdrawalChanged;
+use wire::event::{WithdrawalAllocated, WithdrawalChanged};
 use wire::link::Role;
 use wire::{
     AccountId, AddressFormat, Amount, AssetId, ChainId, Command, Event, FeeRate, WithdrawalId, WithdrawalRules,
@@ -208,6 +209,11 @@ impl Bank {
         self.edges = edges.iter().map(|edge| edge.to_string()).collect();
     }
 
+    /// The instances that live are stopped, or go on.
+    pub fn signal_all(&self, what: Signal) {
+        self.instances.iter().for_each(|instance| instance.signal(what));
+    }
+
     /// Two are alive at any time; when all edges are given out, one, so that whoever still has one gets to work.
     pub fn keep_two(&mut self) {
         let before = self.instances.len();
@@ -268,13 +274,27 @@ impl Bank {
     }
 
     /// Alice asks for so much to be sent to a new address.
-    pub async fn request(&mut self, (chain, asset): (ChainId, AssetId), units: i64) -> WithdrawalId {
-        let address = self.stranger(chain).await;
+    pub async fn request(&mut self, which: (ChainId, AssetId), units: i64) -> WithdrawalId {
+        let address = self.stranger(which.0).await;
+        self.request_to(which, units, &address).await
+    }
+
+    pub async fn request_to(&mut self, (chain, asset): (ChainId, AssetId), units: i64, address: &str) -> WithdrawalId {
         let name = text(&format!("w-{}", self.next_request));
         self.next_request += 1;
-        let (account, amount, address) = (ALICE, amount(units), text(&address));
+        let (account, amount, address) = (ALICE, amount(units), text(address));
         let request = RequestWithdrawal { account, chain, asset, address, amount, name };
         WithdrawalId::new(accept(&mut self.operator, Command::RequestWithdrawal(Box::new(request))).await)
+    }
+
+    /// The bytes are in the log, nobody has sent them, and nobody is at work.
+    pub async fn sign_and_die(&mut self, which: (ChainId, AssetId), units: i64) -> WithdrawalId {
+        self.kill_all(&["after-sign"]);
+        self.start_instance();
+        let id = self.request(which, units).await;
+        self.until("the death of the instance that had it signed", |bank| bank.instances[0].has_died()).await;
+        self.until_stage(id, WithdrawalStage::Signed).await;
+        id
     }
 
     pub async fn read(&mut self) {
@@ -307,6 +327,15 @@ impl Bank {
         signed.collect()
     }
 
+    /// What its last transaction spends.
+    pub fn allocated(&self, id: WithdrawalId) -> WithdrawalAllocated {
+        let last = self.events.iter().rev().find_map(|event| match event {
+            Event::WithdrawalAllocated(allocated) if allocated.withdrawal == id => Some(**allocated),
+            _ => None,
+        });
+        last.expect("it was allocated")
+    }
+
     /// Every stage that it has been in.
     pub fn stages(&self, id: WithdrawalId) -> Vec<WithdrawalStage> {
         let stages = self.events.iter().filter_map(|event| match event {
@@ -337,7 +366,17 @@ impl Bank {
     }
 
     /// Mines what nodes have, until all of these are settled.
-    pub async fn settle(&mut self, ids: &[WithdrawalId], mut meanwhile: impl FnMut(&mut Bank)) {
+    pub async fn settle(&mut self, ids: &[WithdrawalId], meanwhile: impl FnMut(&mut Bank)) {
+        self.end(ids, meanwhile).await;
+        for id in ids {
+            let row = self.row(*id);
+            assert_eq!(row.stage, WithdrawalStage::Settled, "{row:#?}");
+            assert_eq!(self.received(&row).await, row.amount.wide(), "once and all of it: {row:#?}");
+        }
+    }
+
+    /// Mines what nodes have, until all of these are over.
+    pub async fn end(&mut self, ids: &[WithdrawalId], mut meanwhile: impl FnMut(&mut Bank)) {
         let deadline = Instant::now() + SOON;
         let mut mined = Instant::now() - BLOCK_EVERY;
         loop {
@@ -348,7 +387,7 @@ impl Bank {
             if rows.is_empty() {
                 break;
             }
-            assert!(Instant::now() < deadline, "never settled: {rows:#?}{}", self.logs());
+            assert!(Instant::now() < deadline, "never over: {rows:#?}{}", self.logs());
             let is_on_its_way = |chain: ChainId| {
                 use WithdrawalStage::{Confirmed, Mempool, Mined};
                 rows.iter().any(|row| row.chain == chain && matches!(row.stage, Mempool | Mined | Confirmed))
@@ -364,11 +403,6 @@ impl Bank {
                 }
             }
             tokio::time::sleep(Duration::from_millis(40)).await;
-        }
-        for id in ids {
-            let row = self.row(*id);
-            assert_eq!(row.stage, WithdrawalStage::Settled, "{row:#?}");
-            assert_eq!(self.received(&row).await, row.amount.wide(), "once and all of it: {row:#?}");
         }
     }
 
@@ -407,12 +441,20 @@ impl Bank {
         assert!((0..WEI).contains(&over), "the chain has {over} wei more than the ledger owes");
     }
 
+    /// How often the instances have said this.
+    pub fn said(&self, what: &str) -> usize {
+        (1..self.next_instance).map(|number| self.log(number).matches(what).count()).sum()
+    }
+
+    fn log(&self, number: usize) -> String {
+        std::fs::read_to_string(self.home.path().join(format!("chainwatch-{number}.log"))).unwrap_or_default()
+    }
+
     /// What the instances have said last, for whoever looks into a failure.
     pub fn logs(&self) -> String {
         let mut all = String::new();
         for number in self.next_instance.saturating_sub(3).max(1)..self.next_instance {
-            let log = std::fs::read_to_string(self.home.path().join(format!("chainwatch-{number}.log")));
-            let log = log.unwrap_or_default();
+            let log = self.log(number);
             let lines: Vec<&str> = log.lines().collect();
             all += &format!("\n--- chainwatch-{number}\n{}", lines[lines.len().saturating_sub(25)..].join("\n"));
         }

@@ -85,6 +85,14 @@ impl Exchange {
         self.nodes[leader].take().expect("it runs").stop();
     }
 
+    /// Another node is asked to lead the ledger. Nothing happens while none does.
+    pub fn change_leader(&self) {
+        if let Some(leader) = self.leader() {
+            let next = NodeId::new((leader as u64 + 1) % self.nodes.len() as u64 + 1);
+            self.nodes[leader].as_ref().expect("it leads").transfer_leadership(LEDGER, next);
+        }
+    }
+
     fn leader(&self) -> Option<usize> {
         let leads =
             |node: &Option<NodeHandle>| node.as_ref().is_some_and(|node| node.status().partitions[0].role == "leader");

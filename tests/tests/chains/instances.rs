@@ -16,6 +16,9 @@ use crate::exchange::Exchange;
 pub const LTC_ACCOUNT: &str = "m/84'/2'/0'";
 pub const ETH_ACCOUNT: &str = "m/44'/60'/0'";
 
+/// What the signer signs at most; the ledger's rules would let more pass.
+pub const SIGNED_MAX: i64 = 900_000_000;
+
 /// The keys of every test: nothing is ever worth anything here.
 pub fn vault() -> Vault {
     Vault::from_seed([7; 32])
@@ -72,7 +75,7 @@ prefix = "rltc"
 pubkey_prefix = 111
 script_prefix = 58
 dust = 5460
-asset = [{{ contract = "", amount_max = "1000000000", day_max = "100000000000" }}]
+asset = [{{ contract = "", amount_max = "{SIGNED_MAX}", day_max = "100000000000" }}]
 
 [[chain]]
 symbol = "ETH"

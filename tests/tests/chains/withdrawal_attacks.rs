@@ -1,10 +1,15 @@
-//! Withdrawals between nodes that answer in riddles.
+//! Withdrawals between nodes that answer in riddles, miners who choose other bytes, and instances that were asleep.
 
 use std::time::Duration;
 
+use bitcoin::Witness;
+use bitcoin::consensus::{deserialize, serialize};
+use bitcoin::secp256k1::SecretKey;
+use bitcoin::secp256k1::ecdsa::Signature;
+use nix::sys::signal::Signal;
 use serde_json::json;
 use tests::chain::Fault;
-use wire::{WithdrawalId, WithdrawalStage};
+use wire::{Event, WithdrawalStage};
 
 use crate::bank::{Bank, ETH, LTC};
 
@@ -14,23 +19,17 @@ async fn no_answer_of_a_node_moves_money_twice_or_not_at_all() {
     let mut bank = Bank::open().await;
     told_by_the_chain_alone(&mut bank).await;
     taken_and_thrown_away(&mut bank).await;
-}
-
-/// The bytes are in the log, nobody has sent them, and nobody is at work.
-async fn signed_and_not_sent(bank: &mut Bank, which: (wire::ChainId, wire::AssetId), units: i64) -> WithdrawalId {
-    bank.kill_all(&["after-sign"]);
-    bank.start_instance();
-    let id = bank.request(which, units).await;
-    bank.until("the death of the instance that had it signed", |bank| bank.instances[0].has_died()).await;
-    bank.until_stage(id, WithdrawalStage::Signed).await;
-    id
+    dearer_than_allowed(&mut bank).await;
+    mined_with_other_bytes(&mut bank).await;
+    an_instance_that_was_asleep(&mut bank).await;
+    a_new_leader_at_each_step(&mut bank).await;
 }
 
 /// Somebody else sends the same bytes first: nodes say "already known", and once it is mined -27 and "nonce too low".
 async fn told_by_the_chain_alone(bank: &mut Bank) {
     for is_mined in [false, true] {
         for which in [LTC, ETH] {
-            let id = signed_and_not_sent(bank, which, 10_100_000).await;
+            let id = bank.sign_and_die(which, 10_100_000).await;
             let bytes = hex::encode(bank.signed(id)[0].bytes.as_bytes());
             if which == LTC {
                 bank.litecoin.nodes[1].call("sendrawtransaction", json!([bytes])).await.unwrap();
@@ -53,7 +52,7 @@ async fn told_by_the_chain_alone(bank: &mut Bank) {
     bank.check(0).await;
 }
 
-/// All nodes take it with thanks and throw it away; it is sent again as it was.
+/// All nodes take it with thanks and throw it away; then two of five execute what they are told, and say nothing.
 async fn taken_and_thrown_away(bank: &mut Bank) {
     bank.set_faults(&Fault::AcceptThenDrop, 5);
     let ids = [bank.request(LTC, 10_200_000).await, bank.request(ETH, 10_200_000).await];
@@ -64,7 +63,91 @@ async fn taken_and_thrown_away(bank: &mut Bank) {
     bank.read().await;
     assert!(ids.iter().all(|id| bank.row(*id).stage == WithdrawalStage::Broadcast), "no node has it");
     bank.set_faults(&Fault::Pass, 5);
+    bank.set_faults(&Fault::ExecuteThenStall, 2);
     bank.settle(&ids, |_| {}).await;
+    bank.set_faults(&Fault::Pass, 5);
+    assert!(ids.iter().all(|id| bank.signed(*id).len() == 1));
+    bank.check(0).await;
+}
+
+/// All nodes ask for more than may be paid: nothing is signed until they ask for less, and operators are told.
+async fn dearer_than_allowed(bank: &mut Bank) {
+    bank.set_faults(&Fault::FeeSpike(100_000_000_000), 5);
+    // What nodes said before is believed for half a second.
+    tokio::time::sleep(Duration::from_millis(1_000)).await;
+    let ids = [bank.request(LTC, 10_500_000).await, bank.request(ETH, 10_500_000).await];
+    bank.until("operators are told", |bank| bank.said("fee_above_cap") >= 2).await;
+    assert!(ids.iter().all(|id| bank.row(*id).stage == WithdrawalStage::Held));
+    bank.set_faults(&Fault::Pass, 5);
+    bank.settle(&ids, |_| {}).await;
+    bank.check(0).await;
+}
+
+/// A miner takes our transaction with the other of its two valid signatures: other bytes, the same transaction.
+async fn mined_with_other_bytes(bank: &mut Bank) {
+    let id = bank.sign_and_die(LTC, 10_800_000).await;
+    let mut tx: bitcoin::Transaction = deserialize(bank.signed(id)[0].bytes.as_bytes()).unwrap();
+    let before = (tx.compute_txid(), tx.compute_wtxid());
+    for input in &mut tx.input {
+        let key = input.witness.nth(1).unwrap().to_vec();
+        let (kind, der) = input.witness.nth(0).unwrap().split_last().unwrap();
+        let mut signature = other_signature(der);
+        signature.push(*kind);
+        input.witness = Witness::from_slice(&[signature, key]);
+    }
+    assert_eq!(tx.compute_txid(), before.0);
+    assert_ne!(tx.compute_wtxid(), before.1);
+    let address = bank.litecoin.nodes[0].address().await.unwrap();
+    let raw = hex::encode(serialize(&tx));
+    bank.litecoin.nodes[0].call("generateblock", json!([address, [raw]])).await.unwrap();
+    bank.kill_all(&[]);
+    bank.start_instance();
+    bank.settle(&[id], |_| {}).await;
+    bank.check(0).await;
+}
+
+/// With the negated `s`: valid by consensus, refused by mempools.
+pub fn other_signature(der: &[u8]) -> Vec<u8> {
+    let mut compact = Signature::from_der(der).unwrap().serialize_compact();
+    let low: [u8; 32] = compact[32..].try_into().unwrap();
+    compact[32..].copy_from_slice(&SecretKey::from_slice(&low).unwrap().negate().secret_bytes());
+    Signature::from_compact(&compact).unwrap().serialize_der().to_vec()
+}
+
+/// The one that has the claim sleeps; another takes it; the first wakes up and knows nothing of that.
+async fn an_instance_that_was_asleep(bank: &mut Bank) {
+    let ids = [bank.request(LTC, 10_900_000).await, bank.request(ETH, 10_900_000).await];
+    for id in ids {
+        bank.until_stage(id, WithdrawalStage::Mempool).await;
+    }
+    let claims = |bank: &Bank| bank.events.iter().filter(|event| matches!(event, Event::ChainClaimed(_))).count();
+    let before = claims(bank);
+    bank.signal_all(Signal::SIGSTOP);
+    bank.start_instance();
+    bank.until("another has both claims", |bank| claims(bank) >= before + 2).await;
+    let more = [bank.request(LTC, 10_110_000).await, bank.request(ETH, 10_110_000).await];
+    bank.until_stage(more[0], WithdrawalStage::Signed).await;
+    bank.signal_all(Signal::SIGCONT);
+    let all = [ids, more].concat();
+    bank.settle(&all, |_| {}).await;
+    assert!(all.iter().all(|id| bank.signed(*id).len() == 1));
+    bank.check(0).await;
+}
+
+/// Whenever a stage has changed, another node is asked to lead the ledger.
+async fn a_new_leader_at_each_step(bank: &mut Bank) {
+    let ids = [bank.request(LTC, 10_220_000).await, bank.request(ETH, 10_220_000).await];
+    let (mut seen, mut changes) = (Vec::new(), 0);
+    bank.settle(&ids, |bank| {
+        let stages = ids.map(|id| bank.rows().get(&id).map(|row| row.stage)).to_vec();
+        if stages != seen {
+            seen = stages;
+            changes += 1;
+            bank.exchange.change_leader();
+        }
+    })
+    .await;
+    assert!(changes > 5, "{changes} steps were seen");
     assert!(ids.iter().all(|id| bank.signed(*id).len() == 1));
     bank.check(0).await;
 }
