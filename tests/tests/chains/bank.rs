@@ -327,6 +327,11 @@ impl Bank {
         signed.collect()
     }
 
+    /// How often a chain was given to another instance.
+    pub fn claims(&self) -> usize {
+        self.events.iter().filter(|event| matches!(event, Event::ChainClaimed(_))).count()
+    }
+
     /// What its last transaction spends.
     pub fn allocated(&self, id: WithdrawalId) -> WithdrawalAllocated {
         let last = self.events.iter().rev().find_map(|event| match event {

@@ -9,7 +9,7 @@ use bitcoin::secp256k1::ecdsa::Signature;
 use nix::sys::signal::Signal;
 use serde_json::json;
 use tests::chain::Fault;
-use wire::{Event, WithdrawalStage};
+use wire::WithdrawalStage;
 
 use crate::bank::{Bank, ETH, LTC};
 
@@ -120,11 +120,10 @@ async fn an_instance_that_was_asleep(bank: &mut Bank) {
     for id in ids {
         bank.until_stage(id, WithdrawalStage::Mempool).await;
     }
-    let claims = |bank: &Bank| bank.events.iter().filter(|event| matches!(event, Event::ChainClaimed(_))).count();
-    let before = claims(bank);
+    let before = bank.claims();
     bank.signal_all(Signal::SIGSTOP);
     bank.start_instance();
-    bank.until("another has both claims", |bank| claims(bank) >= before + 2).await;
+    bank.until("another has both claims", |bank| bank.claims() >= before + 2).await;
     let more = [bank.request(LTC, 10_110_000).await, bank.request(ETH, 10_110_000).await];
     bank.until_stage(more[0], WithdrawalStage::Signed).await;
     bank.signal_all(Signal::SIGCONT);

@@ -24,10 +24,14 @@ async fn withdrawals_that_fare_badly_survive_whoever_dies_over_them() {
     spent_by_a_stranger(&mut bank).await;
 }
 
-/// From now on two are at work, of which one after the other dies at these edges.
-fn die_at(bank: &mut Bank, edges: &[&str]) {
+/// From now on two are there, and die at these edges: first the one that has the claims, then the one that takes them over.
+async fn die_at(bank: &mut Bank, edges: &[&str]) {
     bank.kill_all(edges);
     bank.deaths = 0;
+    bank.read().await;
+    let before = bank.claims();
+    bank.start_instance();
+    bank.until("the first has both claims", |bank| bank.claims() >= before + 2).await;
     bank.keep_two();
 }
 
@@ -42,7 +46,7 @@ async fn until_dead(bank: &mut Bank, count: usize) {
 
 /// Nodes forget the first of two: the second waits behind the gap, the first is sent again as it was.
 async fn evicted_below_another(bank: &mut Bank) {
-    die_at(bank, &["before-dropped", "after-dropped"]);
+    die_at(bank, &["before-dropped", "after-dropped"]).await;
     let ids = [bank.request(ETH, 10_300_000).await, bank.request(ETH, 10_400_000).await];
     for id in ids {
         bank.until_stage(id, WithdrawalStage::Mempool).await;
@@ -65,7 +69,7 @@ async fn evicted_below_another(bank: &mut Bank) {
 /// Nobody mines for a while, so that another transaction has to pay more.
 async fn stuck_and_replaced(bank: &mut Bank) {
     bank.stuck_after_s = 2;
-    die_at(bank, &["before-overdue", "after-overdue", "before-bump", "after-bump"]);
+    die_at(bank, &["before-overdue", "after-overdue", "before-bump", "after-bump"]).await;
     let ids = [bank.request(LTC, 10_600_000).await, bank.request(ETH, 10_600_000).await];
     for id in ids {
         bank.until(&format!("{id} has a second transaction"), |bank| {
@@ -89,7 +93,7 @@ async fn stuck_and_replaced(bank: &mut Bank) {
 
 /// Its block is on the chain no more, and it comes again in another.
 async fn reorganised(bank: &mut Bank) {
-    die_at(bank, &["before-gone", "after-gone"]);
+    die_at(bank, &["before-gone", "after-gone"]).await;
     let id = bank.request(LTC, 10_700_000).await;
     bank.until_stage(id, WithdrawalStage::Mempool).await;
     bank.mine_litecoin().await;
@@ -112,7 +116,7 @@ async fn reorganised(bank: &mut Bank) {
 
 /// More than the signer's own policy allows: its money goes back, and nothing was ever sent.
 async fn refused_by_the_signer(bank: &mut Bank) {
-    die_at(bank, &["before-refuse", "after-refuse"]);
+    die_at(bank, &["before-refuse", "after-refuse"]).await;
     let id = bank.request(LTC, SIGNED_MAX + 1).await;
     until_dead(bank, 2).await;
     bank.until_stage(id, WithdrawalStage::Failed).await;
@@ -129,7 +133,7 @@ async fn undone_by_a_contract(bank: &mut Bank) {
     bank.mine_evm(1).await;
     let receipt = bank.evm.nodes[4].call("eth_getTransactionReceipt", json!([id])).await.unwrap();
     let contract = receipt["contractAddress"].as_str().unwrap().to_string();
-    die_at(bank, &["before-undone", "after-undone"]);
+    die_at(bank, &["before-undone", "after-undone"]).await;
     let id = bank.request_to(ETH, 10_900_000, &contract).await;
     bank.end(&[id], Bank::keep_two).await;
     assert_eq!(bank.deaths, 2);
@@ -162,7 +166,7 @@ async fn spent_by_a_stranger(bank: &mut Bank) {
     let raw = hex::encode(stolen.bytes.as_bytes());
     bank.litecoin.nodes[0].call("sendrawtransaction", json!([raw])).await.unwrap();
     bank.mine_litecoin().await;
-    die_at(bank, &["before-conflicting", "after-conflicting"]);
+    die_at(bank, &["before-conflicting", "after-conflicting"]).await;
     bank.until_stage(id, WithdrawalStage::Broadcast).await;
     let fail = Command::FailWithdrawal(FailWithdrawal { withdrawal: id });
     let too_early = bank.operator.propose(&fail).await.unwrap();
