@@ -19,6 +19,7 @@ mod lists;
 mod markets;
 mod mass_cancel;
 mod orders;
+mod pegs;
 mod prevention;
 mod registry;
 mod replace;
@@ -410,6 +411,7 @@ impl LedgerCell {
             Mail::StopArmed(armed) => self.armed(from, armed, effects),
             Mail::StopTracking(tracking) => self.tracking(from, tracking, effects),
             Mail::StopTriggered(triggered) => self.triggered(from, triggered, effects),
+            Mail::PegSet(set) => self.pegged(from, set, effects),
             Mail::MarketQuarantined(told) => {
                 if self.partition_of(told.market) == Some(from) {
                     self.quarantine(told.market, effects);

@@ -15,6 +15,7 @@ mod depth;
 mod extras;
 mod ladder;
 mod matching;
+mod pegs;
 mod phase;
 mod prevention;
 mod purge;
@@ -35,6 +36,7 @@ use self::book::{Book, Resting};
 pub use self::depth::DEPTH_WINDOW_NS;
 use self::depth::Depth;
 use self::extras::Extras;
+pub(crate) use self::pegs::admits_terms;
 use self::phase::Phase;
 pub(crate) use self::phase::admits;
 use self::purge::Purge;
@@ -53,6 +55,11 @@ pub(crate) struct MarketCell {
     phase: Phase,
     /// What the cancellation of many orders has left to do.
     purge: Option<Purge>,
+    /// What is left of the account that a cancellation is at, the next one last. Empty when it has to be listed.
+    going: Vec<OrderId>,
+    /// How many orders were looked at to be canceled.
+    #[cfg(test)]
+    pub(crate) looks: std::cell::Cell<u64>,
     /// When the phase needs a command.
     timer: Option<Timestamp>,
     /// Whether what is due by time waits for an operator, because it has panicked.
@@ -102,6 +109,9 @@ impl MarketCell {
             ledger: create.ledger,
             phase: Phase::new(MarketStatus::Trading),
             purge: None,
+            going: Vec::new(),
+            #[cfg(test)]
+            looks: std::cell::Cell::default(),
             timer: None,
             is_stuck: false,
             is_continuous: true,
@@ -210,7 +220,9 @@ impl MarketCell {
             levels.push((gone.side, gone.price));
             canceled += ended;
         }
-        while let Some(stop) = self.stops.oldest_of(account, sides) {
+        for stop in self.stops.of_sides(account, sides) {
+            #[cfg(test)]
+            self.looks.set(self.looks.get() + 1);
             canceled += self.end_stop(stop, cause, request, effects);
         }
         self.tell_levels(now, levels, effects);

@@ -329,6 +329,12 @@ pub const NO_SUCH_LIST: ApiError = ApiError::new(-2018, "Order list does not exi
 pub const UNKNOWN_ORDER: ApiError = ApiError::new(-2011, "Unknown order sent.");
 /// `-2038`: the market allows none at all.
 pub const AMENDS_UNSUPPORTED: ApiError = ApiError::new(-2038, "Order amend is not supported for this symbol.");
+/// `-2010`: `pegInstructionsAllowed` is false.
+pub const PEGS_UNSUPPORTED: ApiError = ApiError::new(-2010, "Pegged orders are not supported for this symbol.");
+/// `-2010`: market orders, and stop orders that become one.
+pub const NO_PEG_FOR_TYPE: ApiError = ApiError::new(-2010, "This order type may not use pegged price.");
+/// `-2010`: a `LIMIT_MAKER` that would take, or a `LIMIT` order that may not rest on its own side.
+pub const WRONG_PEG_FOR_TYPE: ApiError = ApiError::new(-2010, "This price peg cannot be used with this order type.");
 /// `-2010`: the market accepts cancels alone.
 pub const MARKET_CLOSED: ApiError = ApiError::new(-2010, "Market is closed.");
 
@@ -404,6 +410,10 @@ impl From<RejectReason> for ApiError {
             BadIcebergQty => ApiError::new(-1013, "IcebergQty exceeds QTY."),
             TooManyIcebergParts => ApiError::filter("ICEBERG_PARTS"),
             BadExpiry => ApiError::new(-1013, "Invalid goodTillDate."),
+            PegsNotAllowed => PEGS_UNSUPPORTED,
+            BadPeg => WRONG_PEG_FOR_TYPE,
+            NoPegPrice => ApiError::new(-2010, "Order book liquidity is too low for this pegged order."),
+            BadQtyMin => ApiError::new(-1013, "Invalid minExecutedQty."),
             StopPriceNotTaken => ApiError::new(-1106, "Parameter 'stopPrice' sent when not required."),
             TooManyStopOrders => ApiError::filter("MAX_NUM_ALGO_ORDERS"),
             BadOrderList => ApiError::new(-1013, "Invalid order list."),

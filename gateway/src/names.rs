@@ -1,7 +1,8 @@
 //! Binance's words for ours, and back.
 
 use wire::{
-    CancelCause, ListKind, MarketStatus, OrderKind, PhaseCause, RejectReason, SelfTradePrevention, Side, TimeInForce,
+    CancelCause, ListKind, MarketStatus, OrderKind, PegSide, PhaseCause, RejectReason, SelfTradePrevention, Side,
+    TimeInForce,
 };
 
 use crate::accounts::{ListStatus, Order};
@@ -84,9 +85,24 @@ pub const fn shown_time_in_force(order: &Order) -> &'static str {
     }
 }
 
-/// Market orders are shown without a price: theirs is our protection price.
+/// Market orders, and pegged orders that named no price, are shown without one: theirs is our protection price.
 pub fn shown_price(order: &Order, market: &Market) -> String {
-    market.show_price(if order.kind.is_market() { 0 } else { order.price.units() })
+    market.show_price(if order.has_limit() { order.price.units() } else { 0 })
+}
+
+/// `PRIMARY_PEG`, `MARKET_PEG`; nothing of an order that is not pegged.
+pub const fn peg(side: PegSide) -> Option<&'static str> {
+    match side {
+        PegSide::None => None,
+        PegSide::Primary => Some("PRIMARY_PEG"),
+        PegSide::Market => Some("MARKET_PEG"),
+    }
+}
+
+/// `pegOffsetType` and `pegOffsetValue`, if a level beyond the best one was asked for.
+pub fn peg_offset(order: &Order) -> Option<(&'static str, u8)> {
+    let peg = order.terms.peg;
+    (!peg.is_none() && peg.levels > 0).then_some(("PRICE_LEVEL", peg.levels))
 }
 
 /// `NONE`, `EXPIRE_TAKER`, `EXPIRE_MAKER`, `EXPIRE_BOTH`, `DECREMENT`.
@@ -123,6 +139,7 @@ pub fn expiry_reason(order: &Order) -> Option<&'static str> {
         CancelCause::OtherLeg => "OCO_TRIGGER",
         CancelCause::WorkingEnded => "OTO_PHASE_ONE_EXPIRED",
         CancelCause::NotPlaced => "REJECTED",
+        CancelCause::QtyMin => "INSUFFICIENT_LIQUIDITY",
         CancelCause::PriceBand => "EXECUTION_RULE_PRICE_RANGE_EXCEEDED",
         CancelCause::MarketClosed | CancelCause::Delisted | CancelCause::RulesChanged => "EXCHANGE_CANCELED",
         _ => return None,

@@ -111,6 +111,15 @@ def orders_on_terms(tally, alice, bob):
     edited = alice.edit_order(iceberg["id"], SYMBOL, "limit", "sell", 0.5, PRICE + 600)
     tally.equal("an edited order is a new one", (edited["status"], edited["amount"], edited["price"]), ("open", 0.5, float(PRICE + 600)))
     tally.equal("the old one is gone", alice.fetch_order(iceberg["id"], SYMBOL)["status"], "canceled")
+    asked = {"symbol": "BTCUSDT", "type": "LIMIT", "timeInForce": "GTC", "quantity": "0.1"}
+    pegged = alice.privatePostOrder({**asked, "side": "SELL", "pegPriceType": "PRIMARY_PEG"})
+    best = f"{PRICE + 600:.8f}"
+    tally.equal("a pegged order joins the best price", (pegged["status"], pegged["price"], pegged["peggedPrice"]), ("NEW", "0.00000000", best))
+    taking = {**asked, "side": "BUY", "timeInForce": "IOC", "quantity": "1", "pegPriceType": "MARKET_PEG", "minExecutedQty": "0.7"}
+    least = bob.privatePostOrder(taking)
+    tally.equal("less than the minimum quantity is there", (least["status"], least["executedQty"]), ("EXPIRED", "0.00000000"))
+    deep = {**asked, "side": "SELL", "pegPriceType": "PRIMARY_PEG", "pegOffsetType": "PRICE_LEVEL", "pegOffsetValue": "100"}
+    tally.raises("no level that deep", ccxt.ExchangeError, lambda: alice.privatePostOrder(deep))
     tally.raises("a stop that has been met", ccxt.OrderImmediatelyFillable, lambda: alice.create_order(SYMBOL, "market", "sell", 0.1, None, {"stopLossPrice": PRICE + 5_000}))
     # A trade at the stop price triggers it; bob's bid takes what it sells.
     bob.create_order(SYMBOL, "limit", "buy", 1, PRICE - 10_000)

@@ -13,27 +13,36 @@
 //! | `NAME buy\|sell N @ PRICE [gtc\|ioc\|fok\|post-only] [stp MODE]` | a limit order |
 //! | `NAME buy\|sell N market PRICE [stp MODE]` | a market order with its protection price |
 //! | `NAME buy\|sell for N market PRICE` | the same, by quote quantity |
+//! | `... stop-loss PRICE`, `... take-profit PRICE`, then perhaps `@ LIMIT`; `trail POINTS` | stop orders |
+//! | `... show N`, `day`, `for-ms N`, `least N`, `session N` | icebergs, orders for a time, minimum quantity, of a client session |
+//! | `... peg primary\|market [deeper N]`, then `@ LIMIT` or `protected PRICE` | pegged orders |
+//! | `NAME oco\|oto\|otoco ORDER \| ORDER [\| ORDER]` | an order list |
+//! | `NAME amend ID to N`, `NAME replace ID by\|or-add ORDER` | changes |
 //! | `NAME cancel ID`, `NAME cancel all` | cancels |
 //! | `NAME joins group N` | from now on its orders are of this trade group |
+//! | `NAME may-order N`, `may-spend N`, `may-hold N`, `may-open N and-place N per MS` | limits of an account |
+//! | `NAME is-killed`, `is-released`, `NAME pays MAKER TAKER` | kill switch; rates of its own |
+//! | `NAME counts-down MS`, `NAME connects N for MS`, `NAME leaves N` | a countdown; the lease of a client session |
 //! | `market PHASE` | an operator moves the market: `trading`, `cancel-only`, `halted`, `pre-open`, ... |
+//! | `market bands STATIC DYNAMIC for MS`, `market limits-of last LOW HIGH` | price limits, in percent |
+//! | `market rules tick N lot N notional N`, `reopens MS MS`, `killed`, `delisted` | what else an operator does with it |
 //! | `wait N ms` | time passes |
 //! | `NAME owns N ASSET [(N held)], ...` | must be so |
 //!
 //! What may come of a line, in this order: public facts (`fill MAKER QTY@PRICE`, `phase NAME`, `auction QTY@PRICE`),
-//! then the ledger's (`accepted ID` when it rests, `canceled ID leaves N [CAUSE]`, `prevented ID`, `rejected REASON`). Numbers are
+//! then the ledger's (`accepted ID` when it rests, `armed ID`, `triggered ID`, `pegged ID@PRICE`, `amended ID to N`, `list N done`, `canceled ID leaves N [CAUSE]`, `prevented ID`, `rejected REASON`). Numbers are
 //! units of the market and the ledger: there are no decimals here.
+
+mod operators;
+mod orders;
 
 use std::collections::BTreeMap;
 
 use engine::Limits;
-use wire::command::{
-    AssignAccount, CancelAll, CancelOrder, Credit, ListAsset, ListMarket, NewOrder, OpenAccount, Reply,
-    SetMarketStatus, Tick,
-};
+use wire::command::{AssignAccount, CancelAll, Credit, ListAsset, ListMarket, OpenAccount, Reply, Tick};
 use wire::{
-    AccountId, AccountName, Amount, AssetId, CancelCause, CancelRestriction, ClientOrderId, Command, Event, FeeRate,
-    FirmId, MarketId, MarketRules, MarketStatus, OrderId, OrderKind, Price, Qty, SelfTradePrevention, Side, Symbol,
-    TimeInForce, Timestamp, TradeGroupId,
+    AccountId, AccountName, Amount, AssetId, CancelCause, Command, Event, FeeRate, FirmId, MarketId, MarketRules,
+    MarketStatus, Price, Qty, Symbol, Timestamp, TradeGroupId,
 };
 
 use crate::model::layout::{Engine, Layout, Told};
@@ -108,6 +117,11 @@ fn variant<T: Copy + std::fmt::Debug>(all: &[T], words: &str) -> Result<T, Strin
     all.iter().copied().find(|one| in_words(&format!("{one:?}")) == words).ok_or(format!("what is {words}?"))
 }
 
+/// What comes after whose it is.
+fn words_of(line: &str) -> Vec<&str> {
+    line.split_whitespace().skip(1).collect()
+}
+
 fn asset(name: &str) -> Result<AssetId, String> {
     let at = ASSETS.iter().position(|asset| *asset == name).ok_or(format!("there is no asset {name}"))?;
     Ok(AssetId::new(at as u16 + 1))
@@ -174,32 +188,30 @@ impl Stage {
             return Ok(self.say(&Command::Tick(Tick)));
         }
         if who == "market" {
-            let status = variant(MarketStatus::ALL, verb)?;
-            return Ok(self.say(&Command::SetMarketStatus(SetMarketStatus { market: MARKET, status })));
+            let words: Vec<&str> = line.split_whitespace().skip(1).collect();
+            return self.market(&words);
         }
         if verb == "has" {
             return self.endow(who, &rest.join(" "));
         }
         let account = *self.accounts.get(who).ok_or(format!("{who} has no account"))?;
         match verb {
-            "buy" | "sell" => self.order(account, if verb == "buy" { Side::Buy } else { Side::Sell }, &rest),
+            "buy" | "sell" => self.new_order(account, &words_of(line)),
+            "oco" | "oto" | "otoco" => self.new_list(account, &words_of(line)),
+            "amend" => self.amend(account, &rest),
+            "replace" => self.replace(account, &rest),
             "cancel" if rest == ["all"] => Ok(self.say(&Command::CancelAll(CancelAll { account, market: MARKET }))),
-            "cancel" => Ok(self.say(&Command::CancelOrder(CancelOrder {
-                account,
-                market: MARKET,
-                order: OrderId::new(number(rest.first().copied())?),
-                client_order_id: ClientOrderId::EMPTY,
-                restriction: CancelRestriction::None,
-                new_client_order_id: ClientOrderId::EMPTY,
-                asked_us: 0,
-            }))),
+            "cancel" => {
+                let cancel = self.cancel(account, number(rest.first().copied())?);
+                Ok(self.say(&Command::CancelOrder(cancel)))
+            }
             "joins" => {
                 let group = TradeGroupId::new(number(rest.get(1).copied())?);
                 self.groups.insert(account, group);
                 Ok(self.say(&Command::AssignAccount(AssignAccount { account, group, firm: FirmId::new(0) })))
             }
             "owns" => self.check_owned(account, &rest.join(" ")),
-            _ => Err(format!("what is {verb}?")),
+            _ => self.bound(account, &words_of(line)),
         }
     }
 
@@ -226,42 +238,6 @@ impl Stage {
             }
         }
         Ok(Vec::new())
-    }
-
-    /// `N @ PRICE ...`, `N market PRICE ...`, `for N market PRICE ...`.
-    fn order(&mut self, account: AccountId, side: Side, words: &[&str]) -> Result<Vec<String>, String> {
-        let is_by_quote = words.first() == Some(&"for");
-        let mut words = words.iter().copied().skip(usize::from(is_by_quote));
-        let size: i64 = number(words.next())?;
-        let is_market = words.next() == Some("market");
-        let price: i64 = number(words.next())?;
-        let mut kind = if is_market { OrderKind::Market } else { OrderKind::Limit };
-        let mut time_in_force = if is_market { TimeInForce::Ioc } else { TimeInForce::Gtc };
-        let mut self_trade = SelfTradePrevention::None;
-        while let Some(word) = words.next() {
-            match word {
-                "stp" => self_trade = variant(SelfTradePrevention::ALL, words.next().unwrap_or_default())?,
-                "post-only" => kind = OrderKind::LimitMaker,
-                _ => time_in_force = variant(TimeInForce::ALL, word)?,
-            }
-        }
-        self.names += 1;
-        let (qty, quote) = if is_by_quote { (0, size) } else { (size, 0) };
-        Ok(self.say(&Command::NewOrder(NewOrder {
-            account,
-            market: MARKET,
-            side,
-            kind,
-            time_in_force,
-            self_trade,
-            price: Price::new(price).ok_or("a price is positive")?,
-            qty: Qty::new(qty).ok_or("a quantity is not negative")?,
-            quote_qty: Amount::new(quote).ok_or("an amount is not negative")?,
-            client_order_id: ClientOrderId::new(format!("order-{}", self.names).as_bytes()).expect("a short name"),
-            key: Default::default(),
-            session: Default::default(),
-            asked_us: 0,
-        })))
     }
 
     /// `N ASSET [(N held)], ...`.
@@ -295,6 +271,13 @@ fn private(event: &Event) -> Option<String> {
     match event {
         Event::OrderResting(e) => Some(format!("accepted {}", e.order)),
         Event::OrderRejected(e) => Some(format!("rejected {}", in_words(&format!("{:?}", e.reason)))),
+        Event::OrderArmed(e) => Some(format!("armed {}", e.order)),
+        Event::OrderTriggered(e) => Some(format!("triggered {}", e.order)),
+        Event::OrderPegged(e) => Some(format!("pegged {}@{}", e.order, e.price.units())),
+        Event::OrderAmended(e) => Some(format!("amended {} to {}", e.order, e.qty.units())),
+        Event::AmendRejected(e) => Some(format!("rejected {}", in_words(&format!("{:?}", e.reason)))),
+        Event::ListEnded(e) => Some(format!("list {} done", e.list)),
+        Event::ListRejected(e) => Some(format!("list {} rejected {}", e.list, in_words(&format!("{:?}", e.reason)))),
         Event::MatchPrevented(e) => Some(format!("prevented {}", e.maker)),
         Event::OrderCanceled(e) => {
             let because = match e.cause {

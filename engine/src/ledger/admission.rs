@@ -8,10 +8,11 @@ use wire::{
     TimeInForce,
 };
 
+use super::pegs::is_protected;
 use super::special::check_terms;
 use super::{LedgerCell, Refused};
 use crate::mailbox::Mailboxes;
-use crate::market::admits;
+use crate::market::{admits, admits_terms};
 
 /// What an order that may go needs.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -76,15 +77,12 @@ impl LedgerCell {
         }
         self.check_name(order.account, &order.client_order_id, order.asked_us)?;
         admits(market.status, order.kind, order.time_in_force)?;
+        if let Some(terms) = terms {
+            admits_terms(market.status, terms)?;
+        }
         self.check_conduct(order, beside.orders)?;
         let market = &market.listed;
-        match terms {
-            None => check_kind(order)?,
-            Some(terms) => check_terms(order, terms, market)?,
-        }
-        check_price(order, market)?;
-        check_qty(order, market)?;
-        check_notional(order, market)?;
+        check_filters(order, terms, market)?;
         let may_rest = order.time_in_force.may_rest() || order.kind.is_stop();
         if may_rest && self.orders.count(order.account, order.market) >= market.rules.open_orders_max {
             return Err(RejectReason::TooManyOpenOrders.into());
@@ -148,6 +146,22 @@ impl LedgerCell {
     }
 }
 
+/// Whether an order makes sense, and fits its market's filters as they are.
+#[inline]
+pub(super) fn check_filters(order: &NewOrder, terms: Option<&Terms>, market: &MarketListed) -> Result<(), Refused> {
+    match terms {
+        None => check_kind(order)?,
+        Some(terms) => check_terms(order, terms, market)?,
+    }
+    check_price(order, terms, market)?;
+    check_qty(order, market)?;
+    // The notional of a pegged order is measured by its market, at the price that it gets there.
+    if order.kind.is_market() || !is_protected(order, terms) {
+        check_notional(order, market)?;
+    }
+    Ok(())
+}
+
 fn check_kind(order: &NewOrder) -> Result<(), Refused> {
     if order.kind.is_stop() {
         return Err(RejectReason::StopPriceMissing.into());
@@ -161,9 +175,9 @@ fn check_kind(order: &NewOrder) -> Result<(), Refused> {
 }
 
 /// A protection price bounds a market order, it never becomes a level: no filter applies to it.
-fn check_price(order: &NewOrder, market: &MarketListed) -> Result<(), Refused> {
+fn check_price(order: &NewOrder, terms: Option<&Terms>, market: &MarketListed) -> Result<(), Refused> {
     let (price, rules) = (order.price, &market.rules);
-    if order.kind.is_market() {
+    if is_protected(order, terms) {
         return Ok(());
     }
     check_price_filter(price, rules)

@@ -182,21 +182,7 @@ impl LedgerCell {
             };
             need.expect("a part is held for with the whole")
         };
-        match self.lower_share(&order, need) {
-            Some((holder, released)) => {
-                self.release(&order, &market, released);
-                if let Some(open) = self.orders.get_mut(holder) {
-                    open.held = open.held.checked_sub(released).unwrap_or(Amount::ZERO);
-                }
-            }
-            None => {
-                let still_held = need(order.held);
-                self.release(&order, &market, order.held.checked_sub(still_held).unwrap_or(Amount::ZERO));
-                if let Some(open) = self.orders.get_mut(id) {
-                    open.held = still_held;
-                }
-            }
-        }
+        self.lower_hold(&order, &market, need);
         if let Some(amending) = amending.filter(|amending| !amending.name.is_empty()) {
             self.orders.rename(id, amending.name, self.now);
         }
@@ -212,6 +198,25 @@ impl LedgerCell {
         let Order { account, market, client_order_id, .. } = *open;
         let told = OrderAmended { order: id, account, market, qty_before, qty, leaves, client_order_id, request };
         effects.tell(Event::OrderAmended(told));
+    }
+
+    /// The market's answer to an amend is put aside: the order keeps what the ledger knows of it, and the amend has an outcome.
+    pub(crate) fn give_up_amend(&mut self, from: PartitionId, answer: &Mail, effects: &mut Effects<'_>) {
+        let (market, order, request) = match answer {
+            Mail::OrderReduced(mail) => (mail.market, mail.order, mail.request),
+            Mail::ReduceRefused(mail) => (mail.market, mail.order, mail.request),
+            _ => return,
+        };
+        self.lanes.withdrawn(from, request, order);
+        if self.amends.on_its_way(order) != Some(request) {
+            return;
+        }
+        let Some(amending) = self.amends.orders.remove(&order) else { return };
+        if !amending.name.is_empty() {
+            self.orders.free_name(amending.account, &amending.name, order);
+        }
+        let (account, reason) = (amending.account, RejectReason::Quarantined);
+        effects.tell(Event::AmendRejected(AmendRejected { order, account, market, reason, request }));
     }
 
     pub(super) fn reduce_refused(&mut self, from: PartitionId, refused: &ReduceRefused, effects: &mut Effects<'_>) {

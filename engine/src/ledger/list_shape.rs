@@ -4,6 +4,7 @@ use wire::command::{NewOrder, NewOrderList, NewOrderOnTerms};
 use wire::{ListKind, OrderKind, RejectReason, Side, TimeInForce};
 
 use super::Refused;
+use super::pegs::is_protected;
 
 /// Whether the legs make a list of their kind.
 pub(super) fn check_shape(new: &NewOrderList) -> Result<(), Refused> {
@@ -16,6 +17,7 @@ pub(super) fn check_shape(new: &NewOrderList) -> Result<(), Refused> {
             && leg.order.quote_qty.is_zero()
             && leg.order.time_in_force != TimeInForce::Gtd
             && leg.terms.expire_at.is_none()
+            && leg.terms.qty_min.is_zero()
     };
     let names =
         |at: usize| legs.iter().skip(at + 1).any(|leg| leg.order.client_order_id == legs[at].order.client_order_id);
@@ -46,7 +48,7 @@ fn check_pair(first: &NewOrderOnTerms, second: &NewOrderOnTerms) -> Result<(), R
     }
     let wanted = match profit.order.kind {
         OrderKind::TakeProfit => profit.terms.stop_price,
-        _ => Some(profit.order.price),
+        _ => Some(profit.order.price).filter(|_| !is_protected(&profit.order, Some(&profit.terms))),
     };
     let (Some(wanted), Some(stop)) = (wanted, loss.terms.stop_price) else { return Ok(()) };
     let is_right = if loss.order.side == Side::Sell { wanted > stop } else { wanted < stop };

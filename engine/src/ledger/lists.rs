@@ -8,7 +8,7 @@
 //!   Whenever one ends while the other stays, what the other does not need is released.
 //! - *Oto*: a working `Limit` or `LimitMaker` order and a pending order of any kind, by base quantity. The pending one is
 //!   checked with the list and waits here, without a hold. When the working one has filled *whole*, it is held for and
-//!   placed as if it came in then; if its hold is not free, its market takes no such order, or refuses it, it ends with
+//!   placed as if it came in then; if it does not fit the filters by then, its hold is not free, its market takes no such order, or refuses it, it ends with
 //!   `NotPlaced`. When the working one ends otherwise, even partly filled, it ends too: with the same cause and request if a
 //!   command asked for that, else with `WorkingEnded`. A cancel of the pending one, or of the list, cancels the working one.
 //! - *Otoco*: a working order, then a pair with the rules of an Oco.
@@ -248,6 +248,6 @@ fn order_at_of(placed: &[Waiting], at: usize) -> OrderId {
 
 fn pair_leg(waiting: &Waiting) -> PairLeg {
     let PlaceOrder { order, kind, time_in_force, price, budget, .. } = waiting.place;
-    let Terms { stop_price, trailing_delta, visible_qty, .. } = waiting.terms;
-    PairLeg { order, kind, time_in_force, price, budget, stop_price, trailing_delta, visible_qty }
+    let Terms { stop_price, trailing_delta, visible_qty, peg, .. } = waiting.terms;
+    PairLeg { order, kind, time_in_force, price, budget, stop_price, trailing_delta, visible_qty, peg }
 }

@@ -20,7 +20,7 @@ use wire::event::{CancelRejected, OrderRejected};
 use wire::mail::{PlaceOrder, PlaceOrderOnTerms, ReplaceRefused, ReplaceResting};
 use wire::{Amount, Event, ListId, LogPosition, Mail, OrderId, PartitionId, RejectReason, ReplaceMode, Sides, Terms};
 
-use super::admission::{Admitted, Beside};
+use super::admission::{Admitted, Beside, check_filters};
 use super::lanes::Asked;
 use super::orders::Order;
 use super::special::check_date;
@@ -248,7 +248,9 @@ impl LedgerCell {
         order: &Order,
         market: &wire::event::MarketListed,
     ) -> Result<Admitted, Refused> {
-        self.hold_for(&as_new(&replacing.place, replacing.quote_qty, order), market, Amount::ZERO)
+        let new = as_new(&replacing.place, replacing.quote_qty, order);
+        check_filters(&new, Some(&replacing.terms), market)?;
+        self.hold_for(&new, market, Amount::ZERO)
     }
 }
 

@@ -23,6 +23,7 @@ use wire::{
 
 use super::admission::check_price_filter;
 use super::orders::Order;
+use super::pegs::{check_pegs, is_protected};
 use super::{Answer, LedgerCell, Refused};
 use crate::effects::Effects;
 use crate::mailbox::Mailboxes;
@@ -54,10 +55,10 @@ impl LedgerCell {
         effects.tell(Event::OrderTerms(OrderTerms { order: id, account, market, list, terms }));
     }
 
-    /// The order with the protection price of a stop order that becomes a market order.
+    /// The order with the protection price of a stop order that has no limit of its own.
     pub(super) fn protected(&self, order: &NewOrder, terms: &Terms) -> Result<NewOrder, Refused> {
         let rules = self.registry.market(order.market)?.listed.rules;
-        let Some(stop) = terms.stop_price.filter(|_| order.kind.is_stop() && order.kind.is_market()) else {
+        let Some(stop) = terms.stop_price.filter(|_| order.kind.is_stop() && is_protected(order, Some(terms))) else {
             return Ok(*order);
         };
         Ok(NewOrder { price: protection(order.side, stop, terms, &rules), ..*order })
@@ -135,7 +136,8 @@ pub(super) fn check_terms(order: &NewOrder, terms: &Terms, market: &MarketListed
     if let Some(stop) = terms.stop_price {
         check_price_filter(stop, rules)?;
     }
-    check_iceberg(order, terms, rules)
+    check_iceberg(order, terms, rules)?;
+    check_pegs(order, terms, rules)
 }
 
 fn check_iceberg(order: &NewOrder, terms: &Terms, rules: &MarketRules) -> Result<(), Refused> {

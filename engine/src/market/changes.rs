@@ -32,6 +32,7 @@ impl MarketCell {
             effects.send(self.ledger, Mail::ReduceRefused(ReduceRefused { market, order, request }));
             return;
         }
+        self.forget_going();
         for id in [order, sibling] {
             if let Some(handle) = self.book.find(id) {
                 self.reduce_resting(now, handle, by, effects);
@@ -105,7 +106,7 @@ impl MarketCell {
         let verdict = self.check_on_terms(now, place, terms, place.order > self.newest, replies_fit);
         self.newest = self.newest.max(place.order);
         match verdict {
-            Ok(()) => self.admit_on_terms(now, place, terms, OrderId::ZERO, effects),
+            Ok(place) => self.admit_on_terms(now, &place, terms, OrderId::ZERO, effects),
             Err(no) => effects.send(self.ledger, no.mail(place)),
         }
     }

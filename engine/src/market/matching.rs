@@ -35,7 +35,7 @@ pub(super) enum No {
     /// It never entered.
     Refused(RejectReason),
     /// It was taken, and expired whole.
-    Expired,
+    Expired(CancelCause),
 }
 
 impl No {
@@ -43,10 +43,7 @@ impl No {
         let PlaceOrder { market, order, qty: leaves, .. } = *order;
         match self {
             No::Refused(reason) => Mail::OrderRefused(OrderRefused { market, order, reason }),
-            No::Expired => {
-                let cause = CancelCause::TimeInForce;
-                Mail::OrderEnded(OrderEnded { market, order, leaves, cause, request: NO_REQUEST })
-            }
+            No::Expired(cause) => Mail::OrderEnded(OrderEnded { market, order, leaves, cause, request: NO_REQUEST }),
         }
     }
 }
@@ -68,9 +65,9 @@ pub(super) struct Taker {
 }
 
 impl MarketCell {
-    /// The most mails that one order may cause: a step is two, its end two, a change of phase one.
+    /// The most mails that one order may cause: a step is two, its end two, a change of phase one, its peg one.
     pub(crate) fn replies_max(fills_max: u32) -> usize {
-        2 * fills_max as usize + 3
+        2 * fills_max as usize + 4
     }
 
     #[inline(always)]
@@ -88,6 +85,12 @@ impl MarketCell {
         if self.is_limited {
             self.check_price_limits(order).map_err(No::Refused)?;
         }
+        self.check_arrival(order, is_new, replies_fit)
+    }
+
+    /// What has nothing to do with its price.
+    #[inline(always)]
+    pub(super) fn check_arrival(&self, order: &PlaceOrder, is_new: bool, replies_fit: bool) -> Result<(), No> {
         if !is_new || order.qty.is_zero() {
             return Err(No::Refused(RejectReason::Malformed));
         }
@@ -114,8 +117,8 @@ impl MarketCell {
                 return Err(No::Refused(RejectReason::LevelFull));
             }
         }
-        if order.time_in_force == TimeInForce::Fok && !self.fills_whole(order) {
-            return Err(No::Expired);
+        if order.time_in_force == TimeInForce::Fok && !self.fills(order, order.qty) {
+            return Err(No::Expired(CancelCause::TimeInForce));
         }
         Ok(())
     }
@@ -126,11 +129,11 @@ impl MarketCell {
         self.book.best(order.side.opposite()).filter(|best| accepts(order, *best))
     }
 
-    /// Whether all of the order trades at once.
-    fn fills_whole(&self, order: &PlaceOrder) -> bool {
+    /// Whether so much of the order trades at once.
+    pub(super) fn fills(&self, order: &PlaceOrder, qty: Qty) -> bool {
         let opposite = order.side.opposite();
         let mut rest = Taker {
-            leaves: order.qty,
+            leaves: qty,
             budget: (order.budget != Amount::MAX).then_some(order.budget),
             steps_left: self.fills_max,
         };

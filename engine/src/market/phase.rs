@@ -187,7 +187,7 @@ impl MarketCell {
         if change.cancel_orders {
             let is_end = change.status == MarketStatus::Delisted;
             let cause = if is_end { CancelCause::Delisted } else { CancelCause::MarketClosed };
-            self.purge = Some(Purge::everything(cause));
+            self.begin_purge(Purge::everything(cause));
         }
         self.enter(now, change.status, PhaseCause::Operator, effects);
         self.carry_on(now, replies_fit, effects);
@@ -239,7 +239,7 @@ impl MarketCell {
     }
 
     /// Whether a change goes on with the next commands.
-    fn is_changing(&self) -> bool {
+    pub(super) fn is_changing(&self) -> bool {
         self.purge.is_some() || self.auctions.uncross.is_some()
     }
 

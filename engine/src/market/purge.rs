@@ -5,7 +5,8 @@
 //! multiple of the lot of at most `qty_max` and `notional_max`. The minima are not looked at: they measure an order when it
 //! comes, and a part of it may be less.
 //!
-//! It goes account by account, each one's oldest order first, at most `fills_per_order_max` cancellations in one command.
+//! It goes account by account, each one's oldest order first, at most `fills_per_order_max` cancellations in one command. An
+//! account's orders are listed once, not once for each command; the list is no state, since what it holds follows from the orders.
 //! Each level that changed is told once, after the orders of the command. When the last one is gone, the ladder takes the
 //! new tick.
 
@@ -14,7 +15,7 @@ use wire::mail::ChangeMarketRules;
 use wire::{AccountId, CancelCause, LogPosition, OrderId, Price, Side, Timestamp};
 
 use super::MarketCell;
-use super::book::{Handle, Resting};
+use super::book::Resting;
 use crate::effects::Sink;
 
 /// Accounts that one command may look at.
@@ -65,15 +66,20 @@ impl MarketCell {
         self.hear(change.version, effects);
         self.rules = change.rules;
         let cause = self.purge.map_or(CancelCause::RulesChanged, |purge| purge.cause);
-        self.purge = Some(Purge { cause, account: AccountId::new(1) });
+        self.begin_purge(Purge { cause, account: AccountId::new(1) });
         self.carry_on(now, replies_fit, effects);
     }
 
     /// The market's session has ended.
     pub(super) fn purge_day_orders(&mut self) {
         if self.extras.has_days() && self.purge.is_none_or(|purge| purge.spares()) {
-            self.purge = Some(Purge { cause: CancelCause::Expired, account: AccountId::new(1) });
+            self.begin_purge(Purge { cause: CancelCause::Expired, account: AccountId::new(1) });
         }
+    }
+
+    pub(super) fn begin_purge(&mut self, purge: Purge) {
+        self.purge = Some(purge);
+        self.forget_going();
     }
 
     /// Cancels as many orders as one command may; how many more it may cancel.
@@ -88,24 +94,17 @@ impl MarketCell {
                 break;
             }
             // An order takes the other one of its pair along: only what is left to list says that the account is done.
-            let (resting, stops) = (self.list_resting(&purge), self.list_stops(&purge));
-            if resting.is_empty() && stops.is_empty() {
-                purge.account = AccountId::new(purge.account.get() + 1);
-                continue;
-            }
-            for (_, handle, cause) in resting {
-                if orders_left == 0 {
-                    break;
+            if self.going.is_empty() {
+                self.list_going(&purge);
+                if self.going.is_empty() {
+                    purge.account = AccountId::new(purge.account.get() + 1);
+                    continue;
                 }
-                let (gone, ended) = self.end_resting(handle, cause, LogPosition::ZERO, effects);
-                levels.push((gone.side, gone.price));
-                orders_left = orders_left.saturating_sub(ended as usize);
             }
-            for (stop, cause) in stops {
-                if orders_left == 0 {
-                    break;
-                }
-                let ended = self.end_stop(stop, cause, LogPosition::ZERO, effects);
+            while orders_left > 0
+                && let Some(id) = self.going.pop()
+            {
+                let ended = self.purge_one(&purge, id, &mut levels, effects);
                 orders_left = orders_left.saturating_sub(ended as usize);
             }
         }
@@ -126,26 +125,60 @@ impl MarketCell {
         }
     }
 
-    /// The account's orders on the book that go, oldest first.
-    fn list_resting(&self, purge: &Purge) -> Vec<(OrderId, Handle, CancelCause)> {
-        let mut going = Vec::new();
-        for side in [Side::Buy, Side::Sell] {
-            for handle in self.book.orders_of(purge.account, side) {
-                let order = self.book.order(handle);
-                if let Some(cause) = self.why_purged(purge, order.id, self.fits(&order)) {
-                    going.push((order.id, handle, cause));
-                }
-            }
-        }
-        going.sort_unstable();
-        going
+    /// Lists what goes of the account, once for all commands that it takes: what is on the book, oldest first, then its stop
+    /// orders, oldest first. The other order of a pair goes with either.
+    fn list_going(&mut self, purge: &Purge) {
+        let mut resting: Vec<OrderId> = [Side::Buy, Side::Sell]
+            .into_iter()
+            .flat_map(|side| self.book.orders_of(purge.account, side))
+            .map(|handle| self.book.order(handle))
+            .inspect(|_| self.note_look())
+            .filter(|order| self.why_purged(purge, order.id, self.fits(order)).is_some())
+            .map(|order| order.id)
+            .collect();
+        resting.sort_unstable();
+        let stops = self.stops.of_account(purge.account).inspect(|_| self.note_look());
+        let stops = stops.filter(|id| self.why_purged(purge, *id, self.stop_fits(*id)).is_some());
+        let mut going: Vec<OrderId> = resting.into_iter().chain(stops).collect();
+        going.reverse();
+        self.going = going;
     }
 
-    /// The account's stop orders that go, oldest first. The other order of a pair goes with either.
-    fn list_stops(&self, purge: &Purge) -> Vec<(OrderId, CancelCause)> {
-        let stops = self.stops.of_account(purge.account);
-        stops.filter_map(|id| Some((id, self.why_purged(purge, id, self.stop_fits(id))?))).collect()
+    /// Ends one that was listed, unless it has ended since or fits by now. How many orders ended.
+    fn purge_one(
+        &mut self,
+        purge: &Purge,
+        id: OrderId,
+        levels: &mut Vec<(Side, Price)>,
+        effects: &mut impl Sink,
+    ) -> u32 {
+        self.note_look();
+        if let Some(handle) = self.book.find(id) {
+            let order = self.book.order(handle);
+            let Some(cause) = self.why_purged(purge, id, self.fits(&order)) else { return 0 };
+            let (gone, ended) = self.end_resting(handle, cause, LogPosition::ZERO, effects);
+            levels.push((gone.side, gone.price));
+            return ended;
+        }
+        match self.why_purged(purge, id, self.stop_fits(id)) {
+            Some(cause) => self.end_stop(id, cause, LogPosition::ZERO, effects),
+            None => 0,
+        }
     }
+
+    /// An order has changed: whether it fits is to be asked anew.
+    pub(super) fn forget_going(&mut self) {
+        self.going.clear();
+    }
+
+    #[cfg(test)]
+    fn note_look(&self) {
+        self.looks.set(self.looks.get() + 1);
+    }
+
+    #[cfg(not(test))]
+    #[inline(always)]
+    fn note_look(&self) {}
 
     /// Whether the market would still have this stop order.
     fn stop_fits(&self, id: OrderId) -> bool {
@@ -153,7 +186,7 @@ impl MarketCell {
         let (place, rules) = (&stop.place, &self.rules);
         let fits =
             |price: Price| (rules.price_min..=rules.price_max).contains(&price) && price.is_multiple_of(rules.tick);
-        (place.kind.is_market() || fits(place.price))
+        (!MarketCell::has_limit(place, stop.terms.peg) || fits(place.price))
             && stop.terms.stop_price.is_none_or(fits)
             && place.qty.is_multiple_of(rules.lot)
             && place.qty <= if place.kind.is_market() { rules.market_qty_max } else { rules.qty_max }

@@ -82,7 +82,7 @@ impl MarketCell {
         };
         self.newest = self.newest.max(place.order);
         match verdict {
-            Ok(()) => self.admit_on_terms(now, place, terms, OrderId::ZERO, effects),
+            Ok(place) => self.admit_on_terms(now, &place, terms, OrderId::ZERO, effects),
             Err(no) => effects.send(self.ledger, no.mail(place)),
         }
     }
@@ -91,6 +91,7 @@ impl MarketCell {
         self.book.find(id).is_some() || self.stops.get(id).is_some()
     }
 
+    /// The order as it enters.
     pub(super) fn check_on_terms(
         &self,
         now: Timestamp,
@@ -98,13 +99,23 @@ impl MarketCell {
         terms: &Terms,
         is_new: bool,
         replies_fit: bool,
-    ) -> Result<(), No> {
-        self.check_entry(place, is_new, replies_fit)?;
+    ) -> Result<PlaceOrder, No> {
+        let asked = place;
+        let place = &self.priced(asked, terms).map_err(No::Refused)?;
+        if !self.is_continuous {
+            self.check_phase(place).map_err(No::Refused)?;
+        }
+        if self.is_limited && MarketCell::has_limit(asked, terms.peg) {
+            self.check_price_limits(asked).map_err(No::Refused)?;
+        }
+        self.check_arrival(place, is_new, replies_fit)?;
         if terms.expire_at.is_some_and(|at| at <= now) {
             return Err(No::Refused(RejectReason::BadExpiry));
         }
         if !place.kind.is_stop() {
-            return self.check_book(place);
+            self.check_book(place)?;
+            self.check_qty_min(place, terms)?;
+            return Ok(*place);
         }
         if !self.has_room_for(0) {
             return Err(No::Refused(RejectReason::Busy));
@@ -116,7 +127,7 @@ impl MarketCell {
         match (terms.stop_price, self.auctions.last) {
             (Some(stop), Some(last)) if is_met(stop, last) => Err(No::Refused(RejectReason::StopWouldTrigger)),
             (None, _) if terms.trailing_delta.is_zero() => Err(No::Refused(RejectReason::StopPriceMissing)),
-            _ => Ok(()),
+            _ => Ok(*place),
         }
     }
 
@@ -131,6 +142,7 @@ impl MarketCell {
     ) {
         let carries = Carries::of(now, place, terms, sibling);
         if !place.kind.is_stop() {
+            self.tell_peg(place, terms.peg, effects);
             self.execute(now, place, Some(carries), effects);
             return;
         }
@@ -154,9 +166,8 @@ impl MarketCell {
         let legs = [pair.first, pair.second].map(|leg| leg_of(pair, &leg));
         let verdict = self.check_pair(now, &legs, replies_fit);
         self.newest = self.newest.max(pair.first.order).max(pair.second.order);
-        let [first, second] = &legs;
         let reason = match verdict {
-            Ok(()) => {
+            Ok([first, second]) => {
                 // The stop first: the other may trade at once, and ends it then.
                 let stop_first = first.0.kind.is_stop();
                 let (stop, other) = if stop_first { (first, second) } else { (second, first) };
@@ -165,24 +176,31 @@ impl MarketCell {
                 return;
             }
             Err(No::Refused(reason)) => reason,
-            Err(No::Expired) => RejectReason::BadOrderList,
+            Err(No::Expired(_)) => RejectReason::BadOrderList,
         };
-        for (place, _) in [first, second] {
+        for (place, _) in &legs {
             let (market, order) = (self.id, place.order);
             effects.send(self.ledger, Mail::OrderRefused(OrderRefused { market, order, reason }));
         }
     }
 
-    fn check_pair(&self, now: Timestamp, legs: &[(PlaceOrder, Terms); 2], replies_fit: bool) -> Result<(), No> {
+    fn check_pair(
+        &self,
+        now: Timestamp,
+        legs: &[(PlaceOrder, Terms); 2],
+        replies_fit: bool,
+    ) -> Result<[(PlaceOrder, Terms); 2], No> {
         if !legs.iter().any(|(place, _)| place.kind.is_stop()) || !self.has_room_for(1) {
             return Err(No::Refused(RejectReason::Busy));
         }
-        for (place, terms) in legs {
-            self.check_on_terms(now, place, terms, !self.knows(place.order), replies_fit)?;
+        let mut entering = *legs;
+        for (place, terms) in &mut entering {
+            *place = self.check_on_terms(now, place, terms, !self.knows(place.order), replies_fit)?;
             let Some(last) = self.auctions.last else { continue };
             // A limit order of a pair, and the limit of a take-profit, lie beyond the last price.
             let price = match place.kind {
-                OrderKind::LimitMaker | OrderKind::TakeProfitLimit => place.price,
+                OrderKind::LimitMaker => place.price,
+                OrderKind::TakeProfitLimit if MarketCell::has_limit(place, terms.peg) => place.price,
                 _ => continue,
             };
             let is_beyond = if place.side == Side::Sell { price > last } else { price < last };
@@ -190,7 +208,7 @@ impl MarketCell {
                 return Err(No::Refused(RejectReason::BadListPrices));
             }
         }
-        Ok(())
+        Ok(entering)
     }
 
     /// A trade at this price: stops become due or start to track.
@@ -238,12 +256,17 @@ impl MarketCell {
         let best = self.book.best(stop.place.side.opposite());
         let working = working_order(stop, best.map(|best| self.protection(stop.place.side, best)));
         let cannot_trade = working.kind == OrderKind::Market && best.is_none();
+        let Ok(working) = self.pegged(&working, stop.terms.peg) else {
+            self.tell_stop_end(stop, CancelCause::NotPlaced, NO_REQUEST, effects);
+            return 0;
+        };
+        self.tell_peg(&working, stop.terms.peg, effects);
         match self.check_book(&working) {
             Ok(()) if !cannot_trade => {
                 let carries = Carries { visible_qty: stop.terms.visible_qty, expiry, sibling: OrderId::ZERO };
                 return self.execute(now, &working, Some(carries), effects);
             }
-            Ok(()) | Err(No::Expired) => self.tell_stop_end(stop, CancelCause::TimeInForce, NO_REQUEST, effects),
+            Ok(()) | Err(No::Expired(_)) => self.tell_stop_end(stop, CancelCause::TimeInForce, NO_REQUEST, effects),
             Err(No::Refused(_)) => self.tell_stop_end(stop, CancelCause::NotPlaced, NO_REQUEST, effects),
         }
         0
@@ -300,7 +323,7 @@ impl MarketCell {
 /// A leg as an order of its own.
 fn leg_of(pair: &PlacePair, leg: &PairLeg) -> (PlaceOrder, Terms) {
     let PlacePair { market, account, side, self_trade, group, qty, .. } = *pair;
-    let PairLeg { order, kind, time_in_force, price, budget, stop_price, trailing_delta, visible_qty } = *leg;
+    let PairLeg { order, kind, time_in_force, price, budget, stop_price, trailing_delta, visible_qty, peg } = *leg;
     let place = PlaceOrder { market, order, account, side, kind, time_in_force, self_trade, price, qty, budget, group };
-    (place, Terms { stop_price, trailing_delta, visible_qty, expire_at: None })
+    (place, Terms { stop_price, trailing_delta, visible_qty, peg, ..Terms::NONE })
 }

@@ -130,13 +130,9 @@ impl Stops {
         Some(stop)
     }
 
-    /// The account's oldest stop order of these sides.
-    pub(super) fn oldest_of(&self, account: AccountId, sides: Sides) -> Option<OrderId> {
-        self.of_account(account).find(|id| match sides {
-            Sides::Both => true,
-            Sides::Buy => self.orders[id].place.side == Side::Buy,
-            Sides::Sell => self.orders[id].place.side == Side::Sell,
-        })
+    /// The account's stop orders of these sides, oldest first.
+    pub(super) fn of_sides(&self, account: AccountId, sides: Sides) -> Vec<OrderId> {
+        self.of_account(account).filter(|id| sides.include(self.orders[id].place.side)).collect()
     }
 
     /// The account's stop orders, oldest first.

@@ -4,7 +4,8 @@
 //! a part of its own for each market ([`timed`]) and one for the ledger's leases and countdowns ([`TIMED`]). A command that is put
 //! aside whole changes nothing and is answered `Quarantined`; a mail that is put aside is answered to its sender as if its
 //! market had refused it (an order with `Quarantined`, a withdrawal as come too late), the other mails of its batch are
-//! applied. What a market had answered to the ledger and is put aside there stays unsettled: clearing shows it. The
+//! applied. What a market had answered to the ledger and is put aside there stays unsettled: clearing shows it; an amend
+//! whose answer it was is rejected with `Quarantined`, so that the order can be amended again. The
 //! market that it was about, if there is one, accepts cancels alone from then on, by the ledger's word: an operator decides
 //! when it reopens. `CommandQuarantined` tells what and where.
 //!
@@ -88,6 +89,7 @@ impl Partition {
             let partition = self.config.partition;
             effects.send(from, Mail::MarketQuarantined(MarketQuarantined { market, partition, position }));
         } else if let Some(ledger) = &mut self.ledger {
+            ledger.give_up_amend(from, mail, effects);
             ledger.quarantine(market, effects);
         }
         true

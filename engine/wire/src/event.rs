@@ -17,8 +17,8 @@ pub use self::market::{
     PhaseChanged,
 };
 pub use self::special::{
-    AmendRejected, ListEnded, ListRejected, ListStarted, OrderAmended, OrderArmed, OrderTerms, OrderTracking,
-    OrderTriggered,
+    AmendRejected, ListEnded, ListRejected, ListStarted, OrderAmended, OrderArmed, OrderPegged, OrderTerms,
+    OrderTracking, OrderTriggered,
 };
 pub use self::withdrawal::{
     AddressAllowed, WithdrawalAllocated, WithdrawalApproved, WithdrawalChanged, WithdrawalRulesChanged,
@@ -136,6 +136,8 @@ pub enum Event {
     OrderTracking(OrderTracking),
     /// Ledger: the stop order works.
     OrderTriggered(OrderTriggered),
+    /// Ledger: the pegged order has its limit.
+    OrderPegged(OrderPegged),
     /// Ledger: the order has less quantity and keeps its priority (`REPLACED`).
     OrderAmended(OrderAmended),
     /// Ledger: an amend came too late.

@@ -12,8 +12,8 @@ pub use self::market::{
 };
 pub use self::prevention::{MarketQuarantined, TradePrevented};
 pub use self::special::{
-    OrderReduced, PairLeg, PlaceOrderOnTerms, PlacePair, ReduceOrder, ReduceRefused, ReplaceRefused, ReplaceResting,
-    StopArmed, StopTracking, StopTriggered,
+    OrderReduced, PairLeg, PegSet, PlaceOrderOnTerms, PlacePair, ReduceOrder, ReduceRefused, ReplaceRefused,
+    ReplaceResting, StopArmed, StopTracking, StopTriggered,
 };
 use crate::{
     AccountId, Amount, CancelCause, LogPosition, MarketId, MarketRules, MarketScale, OrderId, OrderKind, PartitionId,
@@ -71,6 +71,8 @@ pub enum Mail {
     StopTracking(StopTracking),
     /// Market to ledger: the stop order meets the book.
     StopTriggered(StopTriggered),
+    /// Market to ledger: the pegged order has its limit; release.
+    PegSet(PegSet),
     /// Market to ledger: the quantity is lower; release.
     OrderReduced(OrderReduced),
     /// Market to ledger: the quantity was not lowered.
@@ -107,6 +109,7 @@ impl Mail {
             | Mail::StopArmed(_)
             | Mail::StopTracking(_)
             | Mail::StopTriggered(_)
+            | Mail::PegSet(_)
             | Mail::OrderReduced(_)
             | Mail::ReduceRefused(_)
             | Mail::ReplaceRefused(_) => None,
@@ -130,6 +133,7 @@ impl Mail {
             Mail::StopArmed(mail) => mail.market,
             Mail::StopTracking(mail) => mail.market,
             Mail::StopTriggered(mail) => mail.market,
+            Mail::PegSet(mail) => mail.market,
             Mail::OrderReduced(mail) => mail.market,
             Mail::ReduceRefused(mail) => mail.market,
             Mail::ReplaceRefused(mail) => mail.market,

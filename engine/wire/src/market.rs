@@ -95,10 +95,12 @@ pub struct SpecialRules {
     pub trailing_delta_min: BasisPoints,
     /// TRAILING_DELTA, the most; of both directions.
     pub trailing_delta_max: BasisPoints,
+    /// Whether it takes pegged orders (`pegInstructionsAllowed`).
+    pub takes_pegged: bool,
 }
 
 impl Default for SpecialRules {
-    /// 100 slices, 5 stop orders, 20 lists, 10 amends, 0.1 % to 20 %.
+    /// 100 slices, 5 stop orders, 20 lists, 10 amends, 0.1 % to 20 %, pegged orders.
     fn default() -> SpecialRules {
         let points = |points| BasisPoints::new(points).unwrap_or(BasisPoints::MAX);
         SpecialRules {
@@ -108,6 +110,7 @@ impl Default for SpecialRules {
             order_amends_max: 10,
             trailing_delta_min: points(10),
             trailing_delta_max: points(2_000),
+            takes_pegged: true,
         }
     }
 }

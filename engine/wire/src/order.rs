@@ -201,6 +201,8 @@ numbered! {
         WorkingEnded = 10,
         /// It could not be placed when its turn came: by its trigger, or after the working order of its list.
         NotPlaced = 11,
+        /// Less than its minimum quantity could trade at once.
+        QtyMin = 12,
     }
 }
 

@@ -180,6 +180,14 @@ reasons! {
     DuplicateListClientOrderId = 340,
     /// The account has as many lists open in this market as it may.
     TooManyOrderLists = 341,
+    /// This market takes no pegged orders.
+    PegsNotAllowed = 350,
+    /// This kind of order, or its time in force, does not go with this peg.
+    BadPeg = 351,
+    /// The book has no such price level to peg to, or it is worse than what the order was held for.
+    NoPegPrice = 352,
+    /// This order takes no minimum quantity, or that is above the whole or off the lot.
+    BadQtyMin = 353,
 
     /// No such open order of this account.
     UnknownOrder = 400,

@@ -52,12 +52,59 @@ pub struct Terms {
     pub visible_qty: Qty,
     /// `Gtd`: when it expires. `Day`: filled in by its market.
     pub expire_at: Option<Timestamp>,
+    /// Where its limit comes from, if not from its client.
+    pub peg: Peg,
+    /// How much of it must trade at once when it comes in, or all of it expires; zero for none.
+    pub qty_min: Qty,
 }
 
 impl Terms {
     /// Of a plain order.
-    pub const NONE: Terms =
-        Terms { stop_price: None, trailing_delta: BasisPoints::ZERO, visible_qty: Qty::ZERO, expire_at: None };
+    pub const NONE: Terms = Terms {
+        stop_price: None,
+        trailing_delta: BasisPoints::ZERO,
+        visible_qty: Qty::ZERO,
+        expire_at: None,
+        peg: Peg::NONE,
+        qty_min: Qty::ZERO,
+    };
+}
+
+numbered! {
+    /// Which side of the book a pegged order takes its limit from, as Binance names it.
+    PegSide {
+        /// Not pegged.
+        None = 0,
+        /// The order's own side (`PRIMARY_PEG`).
+        Primary = 1,
+        /// The opposite side (`MARKET_PEG`).
+        Market = 2,
+    }
+}
+
+/// How a pegged order gets its limit: from a price level of the book, once, when it meets the book.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Peg {
+    /// Of which side.
+    pub side: PegSide,
+    /// How many existing levels beyond the best one (`pegOffsetValue`), at most [`Peg::LEVELS_MAX`].
+    pub levels: u8,
+    /// Whether the order's price is its client's: then the limit is never worse than it. Otherwise it is the protection price
+    /// that was stamped for the hold, and an order whose level is worse is refused.
+    pub has_price: bool,
+}
+
+impl Peg {
+    /// Of an order that is not pegged.
+    pub const NONE: Peg = Peg { side: PegSide::None, levels: 0, has_price: false };
+    /// The deepest level.
+    pub const LEVELS_MAX: u8 = 100;
+
+    /// Whether the order is not pegged.
+    #[inline]
+    pub const fn is_none(self) -> bool {
+        matches!(self.side, PegSide::None)
+    }
 }
 
 numbered! {

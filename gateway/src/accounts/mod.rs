@@ -312,6 +312,7 @@ impl Accounts {
                 Event::OrderArmed(armed) => self.settle(armed.account, armed.market, armed.order),
                 Event::OrderTracking(tracking) => self.track(&batch, tracking),
                 Event::OrderTriggered(triggered) => self.trigger(&batch, triggered),
+                Event::OrderPegged(pegged) => self.peg(pegged),
                 Event::OrderAmended(amended) => self.amend(&batch, amended),
                 Event::AmendRejected(rejected) => {
                     self.outcomes.settle_request(rejected.request, RequestOutcome::Refused(rejected.reason));

@@ -93,6 +93,8 @@ pub struct Order {
     pub trades: Vec<TradeId>,
     /// What it asks for beyond a plain order.
     pub terms: Terms,
+    /// The limit that its market gave it, once it has, of a pegged order.
+    pub pegged: Option<Price>,
     /// Its list, or 0.
     pub list: ListId,
     /// Since when a trailing stop tracks the price.
@@ -162,6 +164,7 @@ impl Order {
             updated: now,
             trades: Vec::new(),
             terms: Terms::NONE,
+            pegged: None,
             list: ListId::ZERO,
             tracking: None,
             expired_by: None,
@@ -194,11 +197,17 @@ impl Order {
             working: self.working,
             updated: self.updated,
             terms: self.terms,
+            pegged: self.pegged,
             list: self.list,
             tracking: self.tracking,
             expired_by: self.expired_by,
             prevented: self.prevented,
         }
+    }
+
+    /// Whether its price is one that its client named, and no protection price.
+    pub fn has_limit(&self) -> bool {
+        !self.kind.is_market() && (self.terms.peg.is_none() || self.terms.peg.has_price)
     }
 
     /// Whether it is on the book, or waits there to be matched.

@@ -103,6 +103,14 @@ struct ExecutionReport<'a> {
     working: Option<u64>,
     #[serde(rename = "V")]
     self_trade: &'static str,
+    #[serde(rename = "gP", skip_serializing_if = "Option::is_none")]
+    peg_price_type: Option<&'static str>,
+    #[serde(rename = "gOT", skip_serializing_if = "Option::is_none")]
+    peg_offset_type: Option<&'static str>,
+    #[serde(rename = "gOV", skip_serializing_if = "Option::is_none")]
+    peg_offset_value: Option<u8>,
+    #[serde(rename = "gp", skip_serializing_if = "Option::is_none")]
+    pegged_price: Option<String>,
     #[serde(rename = "eR", skip_serializing_if = "Option::is_none")]
     expiry_reason: Option<&'static str>,
     #[serde(flatten, skip_serializing_if = "Option::is_none")]
@@ -239,6 +247,10 @@ impl Reporter<'_> {
             quote_qty: self.market.quote.show(order.quote_qty.units()),
             working: order.working.map(Timestamp::millis),
             self_trade: names::self_trade(order.self_trade),
+            peg_price_type: names::peg(order.terms.peg.side),
+            peg_offset_type: names::peg_offset(order).map(|(kind, _)| kind),
+            peg_offset_value: names::peg_offset(order).map(|(_, levels)| levels),
+            pegged_price: order.pegged.map(|price| self.market.show_price(price.units())),
             expiry_reason: None,
             prevented: None,
         }

@@ -97,6 +97,10 @@ impl Accounts {
         (order.terms, order.list) = (terms.terms, terms.list);
     }
 
+    pub(super) fn peg(&mut self, pegged: &OrderPegged) {
+        self.account(pegged.account).order(pegged.market, pegged.order).pegged = Some(pegged.price);
+    }
+
     pub(super) fn track(&mut self, batch: &Batch<'_>, tracking: &OrderTracking) {
         let order = self.account(tracking.account).order(tracking.market, tracking.order);
         order.tracking = Some(tracking.at);

@@ -190,7 +190,7 @@ fn symbol(gateway: &Gateway, market: &Market, shows_sets: bool) -> Value {
         "allowTrailingStop": true,
         "cancelReplaceAllowed": true,
         "amendAllowed": market.rules.special.order_amends_max > 0,
-        "pegInstructionsAllowed": false,
+        "pegInstructionsAllowed": market.rules.special.takes_pegged,
         "isSpotTradingAllowed": true,
         "isMarginTradingAllowed": false,
         "filters": filters(market),

@@ -53,6 +53,16 @@ struct Conditional {
     #[serde(skip_serializing_if = "Option::is_none")]
     good_till_date: Option<u64>,
     #[serde(skip_serializing_if = "Option::is_none")]
+    peg_price_type: Option<&'static str>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    peg_offset_type: Option<&'static str>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    peg_offset_value: Option<u8>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pegged_price: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    min_executed_qty: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
     prevented_match_id: Option<u64>,
     #[serde(skip_serializing_if = "Option::is_none")]
     prevented_quantity: Option<String>,
@@ -73,6 +83,11 @@ impl Conditional {
             trailing_delta: (!terms.trailing_delta.is_zero()).then(|| terms.trailing_delta.get()),
             trailing_time: names::trailing_time(order),
             good_till_date: terms.expire_at.map(|at| at.millis()),
+            peg_price_type: names::peg(terms.peg.side),
+            peg_offset_type: names::peg_offset(order).map(|(kind, _)| kind),
+            peg_offset_value: names::peg_offset(order).map(|(_, levels)| levels),
+            pegged_price: order.pegged.map(|price| market.show_price(price.units())),
+            min_executed_qty: (!terms.qty_min.is_zero()).then(|| market.show_qty(terms.qty_min.units())),
             prevented_match_id: is_prevented.map(|prevented| prevented.id.get()),
             prevented_quantity: is_prevented.map(|prevented| market.show_qty(prevented.qty.units())),
             expiry_reason: names::expiry_reason(order),

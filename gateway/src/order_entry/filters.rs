@@ -29,7 +29,9 @@ pub fn explain(market: &Market, order: &NewOrder, reason: RejectReason) -> ApiEr
 
 fn first_failure(market: &Market, order: &NewOrder, terms: &Terms) -> Option<RejectReason> {
     let rules = &market.rules;
-    for price in (!order.kind.is_market()).then_some(order.price).into_iter().chain(terms.stop_price) {
+    // Of a pegged order that names no price the market looks at the one that it gives it.
+    let is_protected = order.kind.is_market() || (!terms.peg.is_none() && !terms.peg.has_price);
+    for price in (!is_protected).then_some(order.price).into_iter().chain(terms.stop_price) {
         if !price.is_multiple_of(rules.tick) {
             return Some(RejectReason::PriceOffTick);
         }
@@ -56,8 +58,11 @@ fn first_failure(market: &Market, order: &NewOrder, terms: &Terms) -> Option<Rej
     if order.qty > qty_max {
         return Some(RejectReason::QtyTooLarge);
     }
-    if order.kind.is_market() && order.kind.is_stop() {
-        // Its protection price is made from its stop price, by the ledger.
+    if !terms.qty_min.is_multiple_of(rules.lot) {
+        return Some(RejectReason::BadQtyMin);
+    }
+    if is_protected && (order.kind.is_stop() || !order.kind.is_market()) {
+        // Its protection price is made from its stop price, by the ledger, or its limit by the market.
         return None;
     }
     // The protection price bounds a market order's notional from above when it buys, from below when it

@@ -105,7 +105,7 @@ struct Common {
 }
 
 /// What a leg's parameters are called after the leg's own name.
-const LEG_NAMES: [&str; 11] = [
+const LEG_NAMES: [&str; 14] = [
     "Type",
     "Side",
     "ClientOrderId",
@@ -114,6 +114,9 @@ const LEG_NAMES: [&str; 11] = [
     "TrailingDelta",
     "Quantity",
     "IcebergQty",
+    "PegPriceType",
+    "PegOffsetType",
+    "PegOffsetValue",
     "TimeInForce",
     "StrategyId",
     "StrategyType",

@@ -9,6 +9,7 @@ pub mod answers;
 pub mod filters;
 pub mod lists;
 pub mod parse;
+mod pegs;
 mod protection;
 pub mod replace;
 pub mod seal;
@@ -79,11 +80,11 @@ async fn first_of(
     let accounts = gateway.exchange.accounts();
     let first = accounts.get(caller.account).and_then(|account| account.orders.get(wanted.market, id));
     let is_same = first.is_some_and(|first| {
-        // The protection price of a market order moves with the book.
+        // A protection price moves with the book.
         first.terms == placement.terms
             && (first.side, first.kind, first.time_in_force, first.self_trade, first.qty, first.quote_qty)
                 == (wanted.side, wanted.kind, wanted.time_in_force, wanted.self_trade, wanted.qty, wanted.quote_qty)
-            && (first.kind.is_market() || first.price == wanted.price)
+            && (!first.has_limit() || first.price == wanted.price)
     });
     if is_same { Ok(id) } else { Err(RejectReason::DuplicateClientOrderId.into()) }
 }

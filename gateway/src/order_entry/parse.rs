@@ -9,10 +9,10 @@ use wire::command::{CancelAll, CancelOrder, NewOrder, NewOrderOnTerms};
 use wire::decimal::{self, DecimalError};
 use wire::{
     AccountId, Amount, BasisPoints, CancelRestriction, ClientOrderId, Command, OrderId, OrderKind, Price, Qty,
-    SelfTradePrevention, Side, Terms, TimeInForce, Timestamp,
+    RejectReason, SelfTradePrevention, Side, Terms, TimeInForce, Timestamp,
 };
 
-use super::protection;
+use super::{pegs, protection};
 use crate::auth::Caller;
 use crate::errors::{self, ApiError};
 use crate::gateway::Gateway;
@@ -111,7 +111,7 @@ pub fn placement(gateway: &Gateway, caller: Caller, mut params: Params) -> Resul
     let response = response_type(&mut params, kind)?;
     let self_trade = self_trade(&mut params)?;
     strategy(&mut params)?;
-    let terms = terms(&market, kind, time_in_force, &mut params)?;
+    let mut terms = terms(&market, kind, time_in_force, &mut params)?;
 
     let sent_price = params.take("price")?;
     let sent_qty = params.take("quantity")?;
@@ -128,12 +128,19 @@ pub fn placement(gateway: &Gateway, caller: Caller, mut params: Params) -> Resul
         (None, None) => return Err(ApiError::mandatory("quantity")),
         (Some(_), Some(_)) => return Err(ApiError::not_required("quoteOrderQty")),
     };
+    if terms.qty_min > qty {
+        return Err(RejectReason::BadQtyMin.into());
+    }
+    terms.peg.has_price = !terms.peg.is_none() && sent_price.is_some();
     let price = match sent_price {
         Some(_) if kind.is_market() => return Err(ApiError::not_required("price")),
         Some(text) => price(&market, "price", &text)?,
         None if kind.is_market() => {
             let data = gateway.exchange.market_data();
             protection::price(&market, side, data.best(market.id), data.last_price(market.id))
+        }
+        None if !terms.peg.is_none() => {
+            pegs::protection_price(gateway, &market, caller.account, (side, qty), terms.peg)
         }
         None => return Err(ApiError::mandatory("price")),
     };
@@ -156,7 +163,7 @@ pub fn placement(gateway: &Gateway, caller: Caller, mut params: Params) -> Resul
     Ok(Placement { market, order, terms, response, wants_commission, is_retry })
 }
 
-/// Takes what only stop orders, icebergs and dated orders have.
+/// Takes what plain orders do not have.
 fn terms(market: &Market, kind: OrderKind, time_in_force: TimeInForce, params: &mut Params) -> Result<Terms, ApiError> {
     let stop_price = params.take("stopPrice")?;
     let trailing_delta = params.integer("trailingDelta")?;
@@ -193,7 +200,15 @@ fn terms(market: &Market, kind: OrderKind, time_in_force: TimeInForce, params: &
         (None, _) => None,
         (Some(_), _) => return Err(ApiError::not_required("goodTillDate")),
     };
-    Ok(Terms { stop_price, trailing_delta, visible_qty, expire_at })
+    let peg = pegs::take(market, kind, time_in_force, params)?;
+    let qty_min = match params.take("minExecutedQty")? {
+        Some(_) if !matches!(kind, OrderKind::Limit | OrderKind::Market) => {
+            return Err(ApiError::not_required("minExecutedQty"));
+        }
+        Some(text) => quantity(market, "minExecutedQty", &text)?,
+        None => Qty::ZERO,
+    };
+    Ok(Terms { stop_price, trailing_delta, visible_qty, expire_at, peg, qty_min })
 }
 
 /// Reads a cancel.

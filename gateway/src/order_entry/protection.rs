@@ -20,6 +20,12 @@ pub fn price(market: &Market, side: Side, best: Best, last: Option<Price>) -> Pr
             Side::Sell => rules.price_min,
         };
     };
+    beyond(market, side, from)
+}
+
+/// `protection_ppm` beyond a price, on the tick and within the price filter.
+pub fn beyond(market: &Market, side: Side, from: Price) -> Price {
+    let rules = &market.rules;
     let tick = i128::from(rules.tick.units());
     let from = i128::from(from.units());
     let distance = from * i128::from(rules.protection_ppm) / 1_000_000;

@@ -98,6 +98,7 @@ fn order_of(event: &Event) -> Option<OrderId> {
         Event::OrderResting(event) => event.order,
         Event::OrderCanceled(event) => event.order,
         Event::OrderTriggered(event) => event.order,
+        Event::OrderPegged(event) => event.order,
         Event::OrderAmended(event) => event.order,
         _ => return None,
     })

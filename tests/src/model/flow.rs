@@ -4,10 +4,10 @@
 
 use wire::command::*;
 use wire::{
-    AccountId, Amount, AssetId, BasisPoints, CancelRestriction, ClientOrderId, ClientSessionId, Command, FeeRate,
-    FeeTier, FeeTiers, FirmId, ListId, ListKind, MarketId, MarketProtection, MarketRules, MarketSchedule, MarketStatus,
-    OrderId, OrderKind, Price, Qty, ReplaceMode, ScheduleStep, SelfTradePrevention, Side, Sides, SignedFeeRate,
-    SpecialRules, Terms, TimeInForce, Timestamp, TradeGroupId,
+    AccountId, Amount, ApiKeyId, ApiKeyText, AssetId, BasisPoints, CancelRestriction, ClientOrderId, ClientSessionId,
+    Command, FeeRate, FeeTier, FeeTiers, FirmId, ListId, ListKind, MarketId, MarketProtection, MarketRules,
+    MarketSchedule, MarketStatus, Networks, OrderId, OrderKind, Peg, PegSide, Price, Qty, ReplaceMode, ScheduleStep,
+    Secret, SelfTradePrevention, Side, Sides, SignedFeeRate, SpecialRules, Terms, TimeInForce, Timestamp, TradeGroupId,
 };
 
 /// What decides.
@@ -50,6 +50,8 @@ pub struct Flow {
     rules: MarketRules,
     now: Timestamp,
     names: u64,
+    /// How many API keys were asked for at most.
+    keys: u32,
     /// The newest order, if anybody tells.
     newest: Option<u64>,
 }
@@ -66,7 +68,7 @@ impl Flow {
     }
 
     fn from(source: Source, accounts: u32, rules: MarketRules, now: Timestamp) -> Flow {
-        Flow { source, accounts: accounts.into(), rules, now, names: 0, newest: None }
+        Flow { source, accounts: accounts.into(), rules, now, names: 0, keys: 0, newest: None }
     }
 
     /// Whether the bytes were too few for the last command.
@@ -153,7 +155,7 @@ impl Flow {
             qty: if is_by_quote { Qty::ZERO } else { self.qty() },
             quote_qty: if is_by_quote { self.amount(300_000) } else { Amount::ZERO },
             client_order_id: self.name(),
-            key: Default::default(),
+            key: self.key_id(),
             session: ClientSessionId::new(if self.below(8) == 0 { self.below(2) + 1 } else { 0 }),
             asked_us: self.names % 100,
         }
@@ -188,10 +190,32 @@ impl Flow {
             order.time_in_force =
                 self.one_of(&[TimeInForce::Gtd, TimeInForce::Gtd, TimeInForce::Day, TimeInForce::Fok]);
         }
+        if self.below(4) == 0 {
+            terms.peg = self.peg(&mut order);
+        }
+        if self.below(8) == 0 {
+            terms.qty_min = Qty::new(self.rules.lot.units() * self.one_of(&[1, 4, 9])).expect("a quantity");
+        }
         if order.time_in_force == TimeInForce::Gtd || self.below(30) == 0 {
             terms.expire_at = Some(self.now.plus_nanos(self.below(1_000_000_000)));
         }
         NewOrderOnTerms { order, terms }
+    }
+
+    /// Mostly one that the order takes; without a price of the client the order's is a protection price.
+    fn peg(&mut self, order: &mut NewOrder) -> Peg {
+        let side = match self.below(8) {
+            0 => self.one_of(PegSide::ALL),
+            1..5 => PegSide::Primary,
+            _ => PegSide::Market,
+        };
+        let levels = self.one_of(&[0, 0, 0, 1, 2, 5, 101]);
+        let has_price = self.below(2) == 0;
+        if !has_price {
+            let ticks = if order.side == Side::Buy { 215 } else { 185 };
+            order.price = Price::new(ticks * self.rules.tick.units()).expect("a price");
+        }
+        Peg { side, levels, has_price }
     }
 
     /// A list that has a good chance to come in.
@@ -221,9 +245,13 @@ impl Flow {
             let stop_price = kind.is_stop().then_some(price);
             let order = NewOrder { side, kind, time_in_force, self_trade, price, qty, ..self.order() };
             let order = NewOrder { quote_qty: Amount::ZERO, ..order };
-            legs.push(NewOrderOnTerms { order, terms: Terms { stop_price, ..Terms::NONE } });
+            let (mut order, mut peg) = (order, Peg::NONE);
+            if self.below(6) == 0 {
+                peg = Peg { side: PegSide::Primary, ..self.peg(&mut order) };
+            }
+            legs.push(NewOrderOnTerms { order, terms: Terms { stop_price, peg, ..Terms::NONE } });
         }
-        if kind == ListKind::Oto && self.below(4) == 0 {
+        if kind == ListKind::Oto && self.below(2) == 0 {
             let order = NewOrder { side, time_in_force: TimeInForce::Ioc, qty, price: above, ..self.order() };
             let order = NewOrder { kind: OrderKind::Market, quote_qty: Amount::ZERO, ..order };
             legs.truncate(1);
@@ -237,6 +265,36 @@ impl Flow {
             (leg.order.account, leg.order.market) = (account, market);
         }
         NewOrderList { kind, list_client_order_id: self.name(), legs }
+    }
+
+    /// Mostly none.
+    fn key_id(&mut self) -> ApiKeyId {
+        let recent = self.keys.saturating_sub(self.below(3) as u32);
+        ApiKeyId::new(if self.below(12) == 0 { recent } else { 0 })
+    }
+
+    /// One of few, so that they are known, gone, and there again.
+    fn key(&mut self) -> ApiKeyText {
+        let name = self.one_of(&["k0", "k1", "k2", "k3"]);
+        ApiKeyText::new(name.as_bytes()).expect("a short name")
+    }
+
+    fn key_command(&mut self, account: AccountId) -> Command {
+        let key = self.key();
+        let secret = Secret::new(&[7; 32][..self.below(2) as usize * 32]).expect("a short secret");
+        match self.below(8) {
+            0..5 => {
+                self.keys += 1;
+                let (kind, permissions) = (self.one_of(ApiKeyKind::ALL), Permissions::READ_AND_TRADE);
+                Command::AddApiKey(Box::new(AddApiKey { account, key, kind, permissions, secret }))
+            }
+            5 => Command::RevokeApiKey(RevokeApiKey { key }),
+            6 => Command::RestrictApiKey(Box::new(RestrictApiKey { key, networks: Networks::NONE })),
+            _ => {
+                let part = self.below(3) as u8 + 1;
+                Command::ExtendApiKey(Box::new(ExtendApiKey { key, part, material: secret }))
+            }
+        }
     }
 
     fn rate(&mut self) -> (SignedFeeRate, FeeRate) {
@@ -307,7 +365,8 @@ impl Flow {
 
     fn command(&mut self) -> Command {
         let (account, market) = (self.account(), self.market());
-        match self.below(420) {
+        match self.below(432) {
+            420..432 => self.key_command(account),
             0..180 => Command::NewOrder(self.order()),
             220..270 => Command::CancelOrder(self.cancel()),
             270..280 => Command::CancelAll(CancelAll { account, market }),
@@ -371,7 +430,8 @@ impl Flow {
                 let tick = Price::new(self.rules.tick.units() * self.one_of(&[1, 1, 1, 2])).expect("a tick");
                 let order_lists_max = self.one_of(&[1, 3, 20]);
                 let order_amends_max = self.one_of(&[0, 1, 2, 10]);
-                let special = SpecialRules { order_lists_max, order_amends_max, ..self.rules.special };
+                let takes_pegged = self.below(4) > 0;
+                let special = SpecialRules { order_lists_max, order_amends_max, takes_pegged, ..self.rules.special };
                 let qty_max = Qty::new(self.rules.lot.units() * self.one_of(&[8, 20, 1_000])).expect("a quantity");
                 Command::SetMarketRules(Box::new(SetMarketRules {
                     market,
@@ -429,7 +489,8 @@ impl Flow {
             }
             384..388 => {
                 let is_engaged = self.below(8) == 0;
-                Command::SetKillSwitch(SetKillSwitch { account, key: Default::default(), is_engaged })
+                let key = if self.below(2) == 0 { self.key() } else { ApiKeyText::EMPTY };
+                Command::SetKillSwitch(SetKillSwitch { account, key, is_engaged })
             }
             388..392 => Command::SetFees(self.fees(account, market)),
             392 => Command::SetFeeSchedule(Box::new(self.fee_schedule())),

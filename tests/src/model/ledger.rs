@@ -8,6 +8,7 @@ mod admission;
 mod changes;
 mod conduct;
 mod fees;
+mod keys;
 mod lists;
 mod operators;
 mod seals;
@@ -20,7 +21,7 @@ use wire::command::*;
 use wire::event::*;
 use wire::mail::PlaceOrder;
 use wire::{
-    AccountId, AssetId, ClientOrderId, ClientSessionId, Command, Event, ListId, LogPosition, Mail, MarketId,
+    AccountId, ApiKeyId, AssetId, ClientOrderId, ClientSessionId, Command, Event, ListId, LogPosition, Mail, MarketId,
     MarketRules, MarketScale, MarketStatus, OrderId, RejectReason, Side, Terms, Timestamp,
 };
 
@@ -93,6 +94,7 @@ struct Order {
     held: i128,
     amends: u16,
     name: ClientOrderId,
+    key: ApiKeyId,
     session: ClientSessionId,
 }
 
@@ -128,6 +130,8 @@ pub(super) struct Ledger {
     replacing: Option<(u64, u64, i128)>,
     amended: Option<(u64, ClientOrderId)>,
     conduct: Conduct,
+    keys: Vec<keys::Key>,
+    last_key: u32,
     fees: Fees,
     leases: BTreeMap<(u32, u64), (u64, u64)>,
     countdowns: BTreeMap<(u32, u16), u64>,
@@ -165,6 +169,8 @@ impl Ledger {
             replacing: None,
             amended: None,
             conduct: Conduct::default(),
+            keys: Vec::new(),
+            last_key: 0,
             fees: Fees::new(fees),
             leases: BTreeMap::new(),
             countdowns: BTreeMap::new(),
@@ -208,6 +214,10 @@ impl Ledger {
             Command::CancelAll(cancel) => self.cancel_all(cancel),
             Command::MassCancel(cancel) => self.mass_cancel(cancel),
             Command::SetKillSwitch(set) => self.set_kill_switch(set),
+            Command::AddApiKey(add) => self.add_api_key(add),
+            Command::RevokeApiKey(revoke) => self.revoke_api_key(revoke),
+            Command::RestrictApiKey(restrict) => self.restrict_api_key(restrict),
+            Command::ExtendApiKey(extend) => self.extend_api_key(extend),
             Command::RenewLease(renew) => self.renew_lease(renew),
             Command::EndLease(end) => self.end_lease(end),
             Command::CountdownCancel(arm) => self.countdown_cancel(arm),
@@ -240,6 +250,7 @@ impl Ledger {
             Mail::StopArmed(armed) => self.armed(armed),
             Mail::StopTracking(tracking) => self.tracking(tracking),
             Mail::StopTriggered(triggered) => self.triggered(triggered),
+            Mail::PegSet(set) => self.pegged(set),
             Mail::OrderReduced(reduced) => self.reduced(reduced),
             Mail::MarketReported(report) => self.reported(report),
             other => panic!("nothing is late here: {other:?}"),
@@ -336,6 +347,7 @@ impl Ledger {
             held: admitted.hold,
             amends: 0,
             name: client_order_id,
+            key: new.key,
             session: new.session,
         });
         self.count_order(account.get());

@@ -6,10 +6,12 @@
 mod auction;
 mod cancels;
 mod matching;
+mod pegs;
 mod phases;
 mod stops;
 
 pub(super) use self::matching::admits;
+pub(super) use self::pegs::admits_terms;
 
 use wire::event::{DepthWindowClosed, LevelChanged, OrderShown};
 use wire::mail::*;

@@ -263,6 +263,7 @@ fn market_of(event: &Event) -> MarketId {
         Event::OrderArmed(e) => e.market,
         Event::OrderTracking(e) => e.market,
         Event::OrderTriggered(e) => e.market,
+        Event::OrderPegged(e) => e.market,
         Event::OrderAmended(e) => e.market,
         Event::ListStarted(e) => e.market,
         Event::ListEnded(e) => e.market,

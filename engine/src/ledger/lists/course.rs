@@ -7,7 +7,7 @@ use wire::{
     RejectReason,
 };
 
-use super::super::admission::Admitted;
+use super::super::admission::{Admitted, check_filters};
 use super::super::orders::Order;
 use super::super::replace::as_new;
 use super::super::{LedgerCell, Refused};
@@ -123,11 +123,13 @@ impl LedgerCell {
 
     fn hold_for_waiting(&self, waiting: &[Waiting]) -> Result<Vec<Admitted>, Refused> {
         let mut held = Vec::with_capacity(2);
-        for Waiting { place, .. } in waiting {
+        for Waiting { place, terms } in waiting {
             let order = self.orders.get(place.order).ok_or(RejectReason::UnknownOrder)?;
             let market = self.registry.market(place.market)?;
             admits(market.status, place.kind, place.time_in_force)?;
-            held.push(self.hold_for(&as_new(place, Amount::ZERO, order), &market.listed, Amount::ZERO)?);
+            let new = as_new(place, Amount::ZERO, order);
+            check_filters(&new, Some(terms), &market.listed)?;
+            held.push(self.hold_for(&new, &market.listed, Amount::ZERO)?);
         }
         Ok(held)
     }

@@ -121,18 +121,36 @@ impl Lists {
                 open: 0,
                 canceling: None,
             };
-            for _ in 0..from.get::<u8>()? {
+            let waiting: u8 = from.get()?;
+            if usize::from(waiting) > list.legs.len() {
+                return Err(CodecError::OutOfRange);
+            }
+            for _ in 0..waiting {
                 list.waiting.push(Waiting { place: from.get()?, terms: from.get()? });
             }
             let is_shared: bool = from.get()?;
             let shares = [from.get()?, from.get()?];
+            // Only a pair shares a hold, and only once it has left the ledger.
+            let is_pair = list.legs.iter().all(|leg| *leg != OrderId::ZERO);
+            let may_share = is_pair && list.kind != ListKind::Oto && list.waiting.is_empty();
+            let is_written = if is_shared { may_share } else { shares == [Amount::ZERO; 2] };
+            if !is_written {
+                return Err(CodecError::OutOfRange);
+            }
             list.shares = is_shared.then_some(shares);
             list.open = from.get()?;
             if from.get()? {
                 list.canceling = Some(Canceling { request: from.get()?, cause: from.get()?, name: from.get()? });
+            }
+            let is_known = lists.lists.contains_key(&id) || lists.names.contains_key(&(list.account, list.name));
+            if is_known || id == ListId::ZERO || id > lists.last || list.open == 0 {
+                return Err(CodecError::OutOfRange);
             }
             lists.add(id, list);
         }
         Ok(lists)
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -183,7 +183,7 @@ fn a_market_that_is_not_heard_refuses_to_match_but_answers_everything() {
     world.private.clear();
     world.carry_all();
     let is_refused = |event: &&Event| matches!(event, Event::OrderRejected(e) if e.reason == RejectReason::Busy);
-    assert_eq!(world.private.iter().filter(is_refused).count(), 40 - (30 - 19 + 1), "nineteen mails must fit");
+    assert_eq!(world.private.iter().filter(is_refused).count(), 40 - (30 - 20 + 1), "twenty mails must fit");
     world.assert_settled();
     world.play("alice cancel all");
     assert_eq!(world.play("alice has"), "1000+0 base, 100000+0 quote");

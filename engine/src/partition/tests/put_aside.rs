@@ -1,7 +1,10 @@
 //! Commands and mails that are put aside.
 
-use wire::command::{CountdownCancel, RenewLease, Reply, Tick};
-use wire::{ClientSessionId, Command, Event, LogPosition, MailSequence, MarketStatus, RejectReason, Timestamp};
+use wire::command::{AmendOrder, CountdownCancel, RenewLease, Reply, Tick};
+use wire::{
+    ClientOrderId, ClientSessionId, Command, Event, LogPosition, MailSequence, MarketStatus, OrderId, RejectReason,
+    Timestamp,
+};
 
 use super::super::put_aside::{TIMED, timed};
 use super::world::{Layout, MARKET, World, qty};
@@ -132,4 +135,38 @@ fn leases_and_countdowns_whose_end_is_put_aside_are_gone_and_their_orders_stay()
         assert_eq!(world.play("alice cancel 1"), "canceled 1 5 Requested");
         world.assert_settled();
     }
+}
+
+#[test]
+fn an_order_can_be_amended_again_after_the_answer_to_an_amend_was_put_aside() {
+    let mut world = World::new(Layout::Split);
+    world.play("alice sell 5 @ 100");
+    let amend = AmendOrder {
+        account: World::account("alice"),
+        market: MARKET,
+        order: OrderId::new(1),
+        client_order_id: ClientOrderId::EMPTY,
+        qty: qty(4),
+        new_client_order_id: ClientOrderId::new(b"smaller").unwrap(),
+        asked_us: 0,
+    };
+    world.ask(Command::AmendOrder(Box::new(amend)));
+    world.carry(0, 1, 100);
+    let (market, seen) = (wire::PartitionId::new(2), world.partitions[0].received(wire::PartitionId::new(2)));
+    let answer = world.partitions[1].deliver_mail(wire::PartitionId::new(1), seen.unwrap().1, 100).unwrap();
+    assert_eq!((answer.from, answer.mail.len()), (market, 1));
+    let mut out = Output::default();
+    let position = LogPosition::new(1_000);
+    world.partitions[0].apply_without(position, world.now, &Command::DeliverMail(answer), &[1], &mut out);
+    let rejected = |event: &Event| matches!(event, Event::AmendRejected(e) if e.reason == RejectReason::Quarantined);
+    assert!(out.events.iter().any(rejected), "{:?}", out.events);
+    world.carry_all();
+    world.restart_all();
+    world.play("phase trading");
+    // The market has four of it, the ledger thinks of five: what an amend takes away is the difference.
+    let again = AmendOrder { qty: qty(3), ..amend };
+    world.settle(Command::AmendOrder(Box::new(again)));
+    assert!(world.private.iter().any(|event| matches!(event, Event::OrderAmended(e) if e.leaves == qty(2))));
+    assert_eq!(world.play("alice cancel smaller"), "canceled 1 2 Requested");
+    assert_eq!(world.play("alice has"), "1000+0 base, 100000+0 quote");
 }

@@ -4,7 +4,7 @@ use proptest::prelude::*;
 use wire::command::{AmendOrder, CancelOrder, CancelOrderList, NewOrder, NewOrderList, NewOrderOnTerms, ReplaceOrder};
 use wire::{
     AccountId, Amount, BasisPoints, CancelRestriction, ClientOrderId, Command, ListId, ListKind, OrderId, OrderKind,
-    Price, Qty, ReplaceMode, SelfTradePrevention, Side, Terms, TimeInForce, Timestamp,
+    Peg, PegSide, Price, Qty, ReplaceMode, SelfTradePrevention, Side, Terms, TimeInForce, Timestamp,
 };
 
 use super::world::{MARKET, price, qty};
@@ -28,10 +28,25 @@ fn leg() -> impl Strategy<Value = NewOrderOnTerms> {
     let now = prop::sample::select(&[TimeInForce::Ioc, TimeInForce::Fok][..]);
     let time = prop_oneof![4 => waits, 1 => now];
     let stop = (any::<bool>(), near(), prop_oneof![3 => Just(0_u16), 1 => 10_u16..500]);
-    let shows = prop_oneof![2 => Just(0_i64), 1 => 1_i64..10];
+    let pegs = (prop::sample::select(PegSide::ALL), 0_u8..3, any::<bool>());
+    let pegs = pegs.prop_map(|(side, levels, has_price)| Peg { side, levels, has_price });
+    let asked = (prop_oneof![3 => Just(Peg::NONE), 1 => pegs], prop_oneof![4 => Just(0_i64), 1 => 1_i64..10]);
+    let asked = asked.prop_map(|(peg, least)| Terms { peg, qty_min: qty(least), ..Terms::NONE });
+    let shows = (prop_oneof![2 => Just(0_i64), 1 => 1_i64..10], asked);
     let self_trade = prop::sample::select(SelfTradePrevention::ALL);
     (account(), any::<bool>(), kind, time, self_trade, (near(), 1_i64..30), stop, shows, name(), 1_u64..40).prop_map(
-        |(account, is_buy, kind, time, self_trade, (at, units), (has_stop, stop, delta), shows, name, seconds)| {
+        |(
+            account,
+            is_buy,
+            kind,
+            time,
+            self_trade,
+            (at, units),
+            (has_stop, stop, delta),
+            (shows, asked),
+            name,
+            seconds,
+        )| {
             let is_stop = kind.is_stop();
             let time_in_force = match kind {
                 _ if kind.is_market() => TimeInForce::Ioc,
@@ -61,6 +76,7 @@ fn leg() -> impl Strategy<Value = NewOrderOnTerms> {
                     trailing_delta: BasisPoints::new(if is_stop { delta } else { 0 }).unwrap(),
                     visible_qty: if may_show { qty(shows.min(units)) } else { Qty::ZERO },
                     expire_at: (time_in_force == TimeInForce::Gtd).then_some(date),
+                    ..asked
                 },
             }
         },
@@ -76,6 +92,7 @@ fn list() -> impl Strategy<Value = Command> {
             for leg in &mut legs {
                 leg.order.account = account;
                 leg.terms.expire_at = None;
+                leg.terms.qty_min = Qty::ZERO;
                 if leg.order.time_in_force == TimeInForce::Gtd {
                     leg.order.time_in_force = TimeInForce::Gtc;
                 }

@@ -181,3 +181,17 @@ fn markets_are_listed_in_partitions_that_exist_and_in_any_phase() {
     let is_told = |event: &Event| matches!(event, Event::MarketStatusChanged(e) if e.status == MarketStatus::PreOpen);
     assert!(world.private.iter().any(is_told));
 }
+
+/// A pending order waits in the ledger while filters change: no order may rest that does not fit them.
+#[test]
+fn a_pending_order_that_no_longer_fits_when_its_turn_comes_is_not_placed() {
+    check(
+        "bob oto a | sell 2 @ 90 | buy 2 @ 94      -> list 1, accepted 1, rests 1 2
+         rules tick 10 lot 1                        ->
+         alice buy 2 @ 90                           -> accepted 3, filled 3 2@90, filled 1 2@90, expired 2 2 NotPlaced, done 1
+         bob oto b | sell 2 @ 90 | buy 3 @ 100      -> list 2, accepted 4, rests 4 2
+         rules tick 10 lot 2                        ->
+         alice buy 2 @ 90                           -> accepted 6, filled 6 2@90, filled 4 2@90, expired 5 3 NotPlaced, done 2
+         bob has                                    -> 996+0 base, 100360+0 quote",
+    );
+}

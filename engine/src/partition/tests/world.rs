@@ -9,8 +9,8 @@ use wire::command::{
 use wire::{
     AccountId, AccountName, Amount, AssetId, BasisPoints, ClientOrderId, Command, Event, FeeRate, FirmId, Incarnation,
     ListId, ListKind, LogPosition, MailSequence, MarketId, MarketProtection, MarketRules, MarketStatus, OrderId,
-    OrderKind, PartitionId, Price, Qty, RejectReason, ReplaceMode, SelfTradePrevention, Side, Symbol, Terms,
-    TimeInForce, Timestamp, TradeGroupId,
+    OrderKind, PartitionId, Peg, PegSide, Price, Qty, RejectReason, ReplaceMode, SelfTradePrevention, Side, Symbol,
+    Terms, TimeInForce, Timestamp, TradeGroupId,
 };
 
 use crate::{Limits, Output, Partition, PartitionConfig};
@@ -439,7 +439,8 @@ impl World {
 
     /// `alice buy 5 @ 100 gtc`, `alice buy 5 market 110`, `alice buy quote 500 market 110`, then any of
     /// `maker-only`, `stp-taker`, `stp-maker`, `stp-both`, `stp-decrement`, `as NAME`; and the terms `stop-loss [PRICE]`,
-    /// `take-profit [PRICE]` (before any limit), `trail POINTS`, `show QTY`, `day`, `gtd SECONDS`.
+    /// `take-profit [PRICE]` (before any limit), `trail POINTS`, `show QTY`, `day`, `gtd SECONDS`, `min QTY`,
+    /// `peg primary|market [LEVELS]`, with `~ PRICE` for the protection price of a client that names none.
     pub(super) fn parse_order_on_terms(&mut self, words: &[&str]) -> (NewOrder, Terms) {
         self.next_name += 1;
         let mut terms = Terms::NONE;
@@ -470,14 +471,23 @@ impl World {
             }
             let mut next = || rest.next().expect("a word after this one");
             match *word {
-                "@" => {
-                    order.price = price(next().parse().unwrap());
+                word @ ("@" | "~" | "peg") => {
+                    if word == "peg" {
+                        let is_primary = next() == &"primary";
+                        terms.peg.side = if is_primary { PegSide::Primary } else { PegSide::Market };
+                        let levels = rest.next_if(|word| word.parse::<u8>().is_ok());
+                        terms.peg.levels = levels.map_or(0, |levels| levels.parse().unwrap());
+                    } else {
+                        order.price = price(next().parse().unwrap());
+                        terms.peg.has_price |= word == "@";
+                    }
                     (order.kind, order.time_in_force) = match order.kind {
                         OrderKind::StopLoss => (OrderKind::StopLossLimit, TimeInForce::Gtc),
                         OrderKind::TakeProfit => (OrderKind::TakeProfitLimit, TimeInForce::Gtc),
                         kind => (kind, order.time_in_force),
                     };
                 }
+                "min" => terms.qty_min = qty(next().parse().unwrap()),
                 "trail" => terms.trailing_delta = BasisPoints::new(next().parse().unwrap()).unwrap(),
                 "show" => terms.visible_qty = qty(next().parse().unwrap()),
                 "day" => order.time_in_force = TimeInForce::Day,
@@ -503,6 +513,9 @@ impl World {
                 "as" => order.client_order_id = ClientOrderId::new(next().as_bytes()).unwrap(),
                 number => order.qty = qty(number.parse().expect("a quantity")),
             }
+        }
+        if terms.peg.is_none() {
+            terms.peg = Peg::NONE;
         }
         (order, terms)
     }
@@ -533,6 +546,7 @@ fn tell(event: &Event) -> Option<String> {
             format!("fill {} {}@{}{}", e.order, e.qty.units(), e.price.units(), fee(e.fee))
         }
         Event::OrderArmed(e) => format!("armed {}", e.order),
+        Event::OrderPegged(e) => format!("pegged {} @{}", e.order, e.price.units()),
         Event::OrderTracking(e) => format!("tracks {}", e.order),
         Event::OrderTriggered(e) => format!("triggered {}", e.order),
         Event::OrderResting(e) => format!("rests {} {}", e.order, e.leaves.units()),

@@ -10,10 +10,10 @@ use crate::{
     AccountId, AddressFormat, Amount, ApiKeyId, AssetId, BasisPoints, BookSequence, CancelCause, CancelRestriction,
     ChainFreeze, ChainHash, ChainId, ChainInput, ChainInputs, ClientSessionId, ClusterEpoch, DepositStage, FeeRate,
     FeeTier, FeeTiers, FirmId, Incarnation, ListId, ListKind, LogPosition, MailSequence, MarketId, MarketStatus,
-    Network, Networks, NodeId, OrderId, OrderKind, PartitionId, PhaseCause, PreventedMatchId, Price, Qty, RejectReason,
-    ReplaceMode, Secret, SelfTradePrevention, Sequence, SessionId, Side, Sides, Sighting, SignedFeeRate, Term, Text,
-    TimeInForce, Timestamp, TradeGroupId, TradeId, TransactionBytes, UpdateId, WithdrawalCause, WithdrawalId,
-    WithdrawalStage,
+    Network, Networks, NodeId, OrderId, OrderKind, PartitionId, PegSide, PhaseCause, PreventedMatchId, Price, Qty,
+    RejectReason, ReplaceMode, Secret, SelfTradePrevention, Sequence, SessionId, Side, Sides, Sighting, SignedFeeRate,
+    Term, Text, TimeInForce, Timestamp, TradeGroupId, TradeId, TransactionBytes, UpdateId, WithdrawalCause,
+    WithdrawalId, WithdrawalStage,
 };
 
 /// Appends values to a buffer.
@@ -215,6 +215,7 @@ enumeration! {
     PhaseCause: u8, "u8: phase cause number";
     ListKind: u8, "u8: list kind number";
     ReplaceMode: u8, "u8: replace mode number";
+    PegSide: u8, "u8: peg side number";
     CancelRestriction: u8, "u8: cancel restriction number";
     ApiKeyKind: u8, "u8: API key kind number";
     Role: u8, "u8: role number";

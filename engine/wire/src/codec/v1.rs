@@ -75,6 +75,7 @@ tagged! {
         47 => OrderReduced,
         48 => ReduceRefused,
         49 => ReplaceRefused,
+        62 => PegSet,
     }
 }
 
@@ -129,6 +130,7 @@ tagged! {
         46 => ListStarted,
         47 => ListEnded,
         48 => ListRejected,
+        49 => OrderPegged,
         80 => ChainListed,
         81 => ChainAssetListed,
         82 => ChainClaimed,

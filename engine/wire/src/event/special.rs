@@ -1,7 +1,7 @@
 //! Facts about orders on terms, order lists, amends and replaces.
 
 use crate::text::ClientOrderId;
-use crate::{AccountId, ListId, ListKind, LogPosition, MarketId, OrderId, Qty, RejectReason, Terms, Timestamp};
+use crate::{AccountId, ListId, ListKind, LogPosition, MarketId, OrderId, Price, Qty, RejectReason, Terms, Timestamp};
 
 /// What an order asks for beyond a plain one, and its list. Follows its `OrderPending`; plain orders have none.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -53,6 +53,19 @@ pub struct OrderTriggered {
     pub market: MarketId,
     /// Since when, in the market's log time (`workingTime`).
     pub at: Timestamp,
+}
+
+/// The pegged order has its limit, which it meets the book with (`peggedPrice`). The hold follows.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct OrderPegged {
+    /// Which order.
+    pub order: OrderId,
+    /// Whose.
+    pub account: AccountId,
+    /// In which market.
+    pub market: MarketId,
+    /// Its limit from now on.
+    pub price: Price,
 }
 
 /// The order has less quantity, the same priority, and perhaps another name (`REPLACED`).

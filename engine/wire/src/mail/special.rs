@@ -2,8 +2,8 @@
 
 use super::PlaceOrder;
 use crate::{
-    AccountId, Amount, BasisPoints, ListId, LogPosition, MarketId, OrderId, OrderKind, Price, Qty, SelfTradePrevention,
-    Side, Terms, TimeInForce, Timestamp, TradeGroupId,
+    AccountId, Amount, BasisPoints, ListId, LogPosition, MarketId, OrderId, OrderKind, Peg, Price, Qty,
+    SelfTradePrevention, Side, Terms, TimeInForce, Timestamp, TradeGroupId,
 };
 
 /// Ledger to market: an order on terms, or one of a list; its funds are held.
@@ -36,6 +36,8 @@ pub struct PairLeg {
     pub trailing_delta: BasisPoints,
     /// How much of it shows at a time; zero when all of it does.
     pub visible_qty: Qty,
+    /// Where its limit comes from.
+    pub peg: Peg,
 }
 
 /// Ledger to market: two orders of which one cancels the other; one hold covers either.
@@ -119,6 +121,17 @@ pub struct StopTriggered {
     pub order: OrderId,
     /// Since when it is working, in the market's log time.
     pub at: Timestamp,
+}
+
+/// Market to ledger: the pegged order has its limit and meets the book with it; its fate follows.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct PegSet {
+    /// Which market.
+    pub market: MarketId,
+    /// Which order.
+    pub order: OrderId,
+    /// Its limit from now on, no worse than the price that it was held for.
+    pub price: Price,
 }
 
 /// Market to ledger: an amend is done.

@@ -3,9 +3,9 @@
 
 use wire::command::{NewOrder, NewOrderOnTerms};
 use wire::mail::PlaceOrderOnTerms;
-use wire::{Amount, Mail, MarketRules, OrderKind, Price, Qty, RejectReason, Side, Terms, TimeInForce};
+use wire::{Amount, Mail, MarketRules, OrderKind, Peg, PegSide, Price, Qty, RejectReason, Side, Terms, TimeInForce};
 
-use super::super::market::admits;
+use super::super::market::{admits, admits_terms};
 use super::super::numbers::{of, price, whole};
 use super::{Answer, Ledger, Listed, Refused, no};
 
@@ -77,7 +77,7 @@ impl Ledger {
     /// A stop that becomes a market order is protected from its stop price on.
     pub(super) fn protected(&self, order: &NewOrder, terms: &Terms) -> Result<NewOrder, Refused> {
         let ppm = i128::from(self.market(order.market)?.rules.protection_ppm);
-        let (true, Some(stop)) = (order.kind.is_stop() && order.kind.is_market(), terms.stop_price.map(of)) else {
+        let (true, Some(stop)) = (order.kind.is_stop() && is_protected(order, terms), terms.stop_price.map(of)) else {
             return Ok(*order);
         };
         let delta = i128::from(terms.trailing_delta.get());
@@ -100,18 +100,15 @@ impl Ledger {
         refuse_if(!new.client_order_id.is_client_order_id(), BadClientOrderId)?;
         self.check_name(account, &new.client_order_id, new.asked_us)?;
         admits(market.status, new.kind, new.time_in_force).map_err(|reason| (reason, 0))?;
+        let plain = Terms::NONE;
+        let on = terms.unwrap_or(&plain);
+        admits_terms(market.status, on).map_err(|reason| (reason, 0))?;
         self.check_conduct(new, beside.orders)?;
         match terms {
             None => check_kind(new)?,
             Some(terms) => check_terms(new, terms, &market.rules)?,
         }
-        if !new.kind.is_market() {
-            check_price(new.price, &market.rules)?;
-        }
-        check_qty(new, &market.rules)?;
-        let measured = measured(new, &market);
-        refuse_if(measured < market.rules.notional_min.wide(), NotionalTooSmall)?;
-        refuse_if(measured > market.rules.notional_max.wide(), NotionalTooLarge)?;
+        check_size(new, on, &market)?;
         let mine = self.orders.iter().filter(|order| order.account == account && order.market == market.id);
         let (open, stops) = (mine.clone().count(), mine.filter(|order| order.is_stop).count());
         let may_rest = new.time_in_force.may_rest() || new.kind.is_stop();
@@ -168,6 +165,25 @@ pub(super) fn measured(new: &NewOrder, market: &Listed) -> i128 {
     }
 }
 
+/// An order that waits as any other that comes in.
+pub(super) fn check_filters(new: &NewOrder, terms: &Terms, market: &Listed) -> Result<(), Refused> {
+    check_terms(new, terms, &market.rules)?;
+    check_size(new, terms, market)
+}
+
+fn check_size(new: &NewOrder, terms: &Terms, market: &Listed) -> Result<(), Refused> {
+    if !is_protected(new, terms) {
+        check_price(new.price, &market.rules)?;
+    }
+    check_qty(new, &market.rules)?;
+    let measured = measured(new, market);
+    if new.kind.is_market() || !is_protected(new, terms) {
+        refuse_if(measured < market.rules.notional_min.wide(), RejectReason::NotionalTooSmall)?;
+        refuse_if(measured > market.rules.notional_max.wide(), RejectReason::NotionalTooLarge)?;
+    }
+    Ok(())
+}
+
 fn check_kind(new: &NewOrder) -> Result<(), Refused> {
     refuse_if(new.kind.is_stop(), RejectReason::StopPriceMissing)?;
     let fits = match new.kind {
@@ -194,6 +210,35 @@ fn check_terms(new: &NewOrder, terms: &Terms, rules: &MarketRules) -> Result<(),
     if let Some(stop) = terms.stop_price {
         check_price(stop, rules)?;
     }
+    check_visible(new, terms, rules)?;
+    check_peg(new, terms.peg, rules)?;
+    let least = terms.qty_min;
+    let takes_least = matches!(new.kind, OrderKind::Limit | OrderKind::Market) && least <= new.qty;
+    let is_least = least.is_zero() || (takes_least && whole(least) % whole(rules.lot) == 0);
+    refuse_if(!is_least, BadQtyMin)
+}
+
+/// Whether the price is none of the client's.
+pub(super) fn is_protected(new: &NewOrder, terms: &Terms) -> bool {
+    new.kind.is_market() || (terms.peg.side != PegSide::None && !terms.peg.has_price)
+}
+
+fn check_peg(new: &NewOrder, peg: Peg, rules: &MarketRules) -> Result<(), Refused> {
+    if peg == Peg::NONE {
+        return Ok(());
+    }
+    refuse_if(!rules.special.takes_pegged, RejectReason::PegsNotAllowed)?;
+    let waits = matches!(new.time_in_force, TimeInForce::Gtc | TimeInForce::Day | TimeInForce::Gtd);
+    let fits = match peg.side {
+        PegSide::None => false,
+        PegSide::Primary => !new.kind.is_market() && (new.kind != OrderKind::Limit || waits),
+        PegSide::Market => !new.kind.is_market() && new.kind != OrderKind::LimitMaker,
+    };
+    refuse_if(!fits || peg.levels > 100, RejectReason::BadPeg)
+}
+
+fn check_visible(new: &NewOrder, terms: &Terms, rules: &MarketRules) -> Result<(), Refused> {
+    use RejectReason::*;
     let visible = terms.visible_qty;
     if visible.is_zero() {
         return Ok(());

@@ -99,11 +99,11 @@ impl Ledger {
         Ok(markets.len() as u64)
     }
 
-    /// Of an account; no key is known here.
+    /// Of an account, or of one of its keys.
     pub(super) fn set_kill_switch(&mut self, set: &SetKillSwitch) -> Answer {
         let account = self.account(set.account)?;
         if !set.key.is_empty() {
-            return no(RejectReason::UnknownApiKey);
+            return self.kill_key(set);
         }
         let (key, is_engaged) = (Default::default(), set.is_engaged);
         self.events.push(Event::KillSwitchChanged(KillSwitchChanged { account: set.account, key, is_engaged }));
@@ -173,26 +173,31 @@ impl Ledger {
             (false, Side::Buy) => market.cost(order.price, leaves).min(held),
             (_, Side::Sell) => held - market.base_of(by),
         };
-        match self.shares_of(&order) {
+        self.lower_hold(&order, need);
+        if let Some((_, name)) = self.amended.take_if(|(id, _)| *id == order.id) {
+            self.rename(&order, name);
+        }
+        self.tell_amended(order.id, by, leaves, reduced.request);
+    }
+
+    /// An order needs less of what is held for it, alone or with the other one of its pair.
+    pub(super) fn lower_hold(&mut self, order: &Order, need: impl Fn(i128) -> i128) {
+        match self.shares_of(order) {
             Some((pair, mut shares)) => {
                 let before = shares[0].max(shares[1]);
                 let at = usize::from(pair[1] == order.id);
                 shares[at] = need(shares[at]);
                 let freed = before - shares[0].max(shares[1]);
-                self.set_shares(&order, shares);
-                self.release(&order, freed);
+                self.set_shares(order, shares);
+                self.release(order, freed);
                 self.order_mut(pair[0]).held -= freed;
             }
             None => {
                 let keeps = need(order.held);
-                self.release(&order, order.held - keeps);
+                self.release(order, order.held - keeps);
                 self.order_mut(order.id).held = keeps;
             }
         }
-        if let Some((_, name)) = self.amended.take_if(|(id, _)| *id == order.id) {
-            self.rename(&order, name);
-        }
-        self.tell_amended(order.id, by, leaves, reduced.request);
     }
 
     fn rename(&mut self, order: &Order, name: ClientOrderId) {

@@ -43,9 +43,7 @@ impl Ledger {
         if self.conduct.killed.contains(&account) {
             return no(RejectReason::AccountKilled);
         }
-        if new.key.get() != 0 {
-            return no(RejectReason::UnknownApiKey);
-        }
+        self.check_key(new.account, new.key)?;
         if new.session.get() != 0 && !self.leases.contains_key(&(account, new.session.get())) {
             return no(RejectReason::UnknownLease);
         }

@@ -10,7 +10,7 @@ use wire::{
 
 use super::super::market::admits;
 use super::super::numbers::{of, qty};
-use super::admission::{Admitted, Beside};
+use super::admission::{Admitted, Beside, check_filters, is_protected};
 use super::{Answer, Ledger, Order, Refused, no};
 
 /// Why an order ended: the cause, the request, and the client's name for it.
@@ -106,8 +106,8 @@ impl Ledger {
     fn send_pair(&mut self, list: u64, pair: &[(PlaceOrder, Terms)]) {
         let leg = |(place, terms): &(PlaceOrder, Terms)| {
             let PlaceOrder { order, kind, time_in_force, price, budget, .. } = *place;
-            let Terms { stop_price, trailing_delta, visible_qty, .. } = *terms;
-            PairLeg { order, kind, time_in_force, price, budget, stop_price, trailing_delta, visible_qty }
+            let Terms { stop_price, trailing_delta, visible_qty, peg, .. } = *terms;
+            PairLeg { order, kind, time_in_force, price, budget, stop_price, trailing_delta, visible_qty, peg }
         };
         let PlaceOrder { market, account, side, self_trade, group, qty, .. } = pair[0].0;
         let (list, first, second) = (ListId::new(list), leg(&pair[0]), leg(&pair[1]));
@@ -261,7 +261,8 @@ impl Ledger {
 
     /// What waited is held for and placed, as if it came in now.
     fn activate(&mut self, list: u64, mut waiting: Vec<(PlaceOrder, Terms)>) {
-        let Ok(needs) = waiting.iter().map(|(place, _)| self.need(place)).collect::<Result<Vec<_>, _>>() else {
+        let Ok(needs) = waiting.iter().map(|(place, terms)| self.need(place, terms)).collect::<Result<Vec<_>, _>>()
+        else {
             let ending = (CancelCause::NotPlaced, LogPosition::ZERO, ClientOrderId::EMPTY);
             return self.end_waiting(list, &waiting, ending);
         };
@@ -281,7 +282,7 @@ impl Ledger {
         self.mail.push(Mail::PlaceOrderOnTerms(Box::new(PlaceOrderOnTerms { place, terms, is_late })));
     }
 
-    fn need(&self, place: &PlaceOrder) -> Result<Admitted, Refused> {
+    fn need(&self, place: &PlaceOrder, terms: &Terms) -> Result<Admitted, Refused> {
         let PlaceOrder { account, market, side, kind, time_in_force, self_trade, price, qty, .. } = *place;
         let market = self.market(market)?;
         admits(market.status, kind, time_in_force).map_err(|reason| (reason, 0))?;
@@ -300,6 +301,7 @@ impl Ledger {
             session: Default::default(),
             asked_us: 0,
         };
+        check_filters(&new, terms, &market)?;
         self.hold_for(&new, &market, 0)
     }
 
@@ -356,6 +358,7 @@ fn check_shape(new: &NewOrderList) -> Result<(), Refused> {
             && leg.order.quote_qty.is_zero()
             && leg.order.time_in_force != TimeInForce::Gtd
             && leg.terms.expire_at.is_none()
+            && leg.terms.qty_min.is_zero()
     };
     let mut names: Vec<ClientOrderId> = legs.iter().map(|leg| leg.order.client_order_id).collect();
     names.sort_unstable();
@@ -380,8 +383,11 @@ fn check_pair(first: &NewOrderOnTerms, second: &NewOrderOnTerms) -> Result<(), R
     if !is_loss(loss.order.kind) || !is_profit(profit.order.kind) || alike(loss) != alike(profit) {
         return no(RejectReason::BadOrderList);
     }
-    let wanted =
-        if profit.order.kind == OrderKind::TakeProfit { profit.terms.stop_price } else { Some(profit.order.price) };
+    let wanted = match profit.order.kind {
+        OrderKind::TakeProfit => profit.terms.stop_price,
+        _ if is_protected(&profit.order, &profit.terms) => None,
+        _ => Some(profit.order.price),
+    };
     let (Some(wanted), Some(stop)) = (wanted.map(of), loss.terms.stop_price.map(of)) else { return Ok(()) };
     let is_right = if loss.order.side == Side::Sell { wanted > stop } else { wanted < stop };
     if is_right { Ok(()) } else { no(RejectReason::BadListPrices) }

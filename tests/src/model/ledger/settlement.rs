@@ -151,6 +151,19 @@ impl Ledger {
         self.events.push(Event::OrderTriggered(OrderTriggered { order, account, market, at }));
     }
 
+    /// A pegged order has its limit, and a buy needs no more than that.
+    pub(super) fn pegged(&mut self, set: &PegSet) {
+        let Some(order) = self.taken(set.order) else { return };
+        let market = self.market_of(&order);
+        self.order_mut(order.id).price = of(set.price);
+        if order.side == Side::Buy {
+            let cost = market.cost(of(set.price), order.leaves);
+            self.lower_hold(&order, |held| cost.min(held));
+        }
+        let ((order, account, market), price) = (self.owner(&order), set.price);
+        self.events.push(Event::OrderPegged(OrderPegged { order, account, market, price }));
+    }
+
     pub(super) fn prevented(&mut self, told: &TradePrevented) {
         let TradePrevented { market, prevented, taker, maker, group, mode, price, taker_qty, maker_qty, prevented_at } =
             *told;

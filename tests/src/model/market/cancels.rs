@@ -182,7 +182,7 @@ impl Market {
         let verdict = self.check_on_terms(place, terms, place.order.get() > self.newest);
         self.newest = self.newest.max(place.order.get());
         match verdict {
-            Ok(()) => self.admit_on_terms(place, terms, 0),
+            Ok(place) => self.admit_on_terms(&place, terms, 0),
             Err(no) => self.say_no(place, no),
         }
     }
@@ -239,7 +239,7 @@ impl Market {
         let Some(Stop { place, terms, .. }) = self.stop(id) else { return true };
         let is_market = place.kind.is_market();
         let stop_price = terms.stop_price.map(|at: Price| of(at));
-        (is_market || is_price(of(place.price)))
+        (!super::pegs::has_limit(&place, terms.peg) || is_price(of(place.price)))
             && stop_price.is_none_or(is_price)
             && is_qty(whole(place.qty), if is_market { rules.market_qty_max } else { rules.qty_max })
     }

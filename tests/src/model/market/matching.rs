@@ -8,12 +8,13 @@ use wire::{
 };
 
 use super::super::numbers::{of, price, qty, whole};
+use super::pegs::{admits_terms, has_limit};
 use super::{Carries, Market, Resting, time};
 
 /// Why an order does not meet the book.
 pub(super) enum No {
     Refused(RejectReason),
-    Expired,
+    Expired(CancelCause),
 }
 
 /// How a way through the book ends.
@@ -91,27 +92,43 @@ impl Market {
         let (market, order) = (self.id, place.order);
         match no {
             No::Refused(reason) => self.say(Mail::OrderRefused(OrderRefused { market, order, reason })),
-            No::Expired => self.tell_end(order.get(), whole(place.qty), CancelCause::TimeInForce, 0),
+            No::Expired(cause) => self.tell_end(order.get(), whole(place.qty), cause, 0),
         }
     }
 
     pub(super) fn check_entry(&self, place: &PlaceOrder, is_new: bool) -> Result<(), No> {
+        self.check_entry_on_terms(place, &Terms::NONE, is_new).map(drop)
+    }
+
+    /// The order with the limit with which it enters.
+    pub(super) fn check_entry_on_terms(
+        &self,
+        asked: &PlaceOrder,
+        terms: &Terms,
+        is_new: bool,
+    ) -> Result<PlaceOrder, No> {
         let refused = |reason| Err(No::Refused(reason));
+        let place = asked;
         admits(self.status, place.kind, place.time_in_force).map_err(No::Refused)?;
+        admits_terms(self.status, terms).map_err(No::Refused)?;
         if self.is_changing() {
             return refused(RejectReason::MarketChanging);
         }
+        let place = match place.kind.is_stop() {
+            true => *place,
+            false => self.pegged(place, terms.peg).map_err(No::Refused)?,
+        };
+        let place = &place;
         if self.status == MarketStatus::PostOnly && self.would_take(place) {
             return refused(RejectReason::WouldTake);
         }
-        let passes = |last| self.protection.admits(place.side, place.price, price(last));
-        if !place.kind.is_market() && !self.last.is_none_or(passes) {
-            return refused(RejectReason::PercentPrice);
+        if has_limit(asked, terms.peg) {
+            self.check_percent(asked.side, of(asked.price)).map_err(No::Refused)?;
         }
         if !is_new || place.qty.is_zero() {
             return refused(RejectReason::Malformed);
         }
-        if self.has_account(place.account) { Ok(()) } else { refused(RejectReason::UnknownAccount) }
+        if self.has_account(place.account) { Ok(*place) } else { refused(RejectReason::UnknownAccount) }
     }
 
     pub(super) fn check_book(&self, place: &PlaceOrder) -> Result<(), No> {
@@ -119,7 +136,7 @@ impl Market {
             return Err(No::Refused(RejectReason::WouldTake));
         }
         if place.time_in_force == TimeInForce::Fok && !self.fills_whole(place) {
-            return Err(No::Expired);
+            return Err(No::Expired(CancelCause::TimeInForce));
         }
         Ok(())
     }
@@ -129,7 +146,7 @@ impl Market {
     }
 
     /// It is tried on a copy of the market.
-    fn fills_whole(&self, place: &PlaceOrder) -> bool {
+    pub(super) fn fills_whole(&self, place: &PlaceOrder) -> bool {
         let mut copy = Market { mail: Vec::new(), events: Vec::new(), ..self.clone() };
         let tried = PlaceOrder { time_in_force: TimeInForce::Ioc, ..*place };
         copy.meet_book(&tried, Carries { visible: 0, expiry: None, sibling: 0 });

@@ -5,6 +5,7 @@ use wire::{CancelCause, Mail, OrderKind, Price, RejectReason, Side, Terms, TimeI
 
 use super::super::numbers::{of, price, whole};
 use super::matching::No;
+use super::pegs::has_limit;
 use super::{Carries, Market, Stop, Watch, time};
 
 /// Whether a trade at or above its stop price meets it.
@@ -44,27 +45,31 @@ impl Market {
         };
         self.newest = self.newest.max(id);
         match verdict {
-            Ok(()) => self.admit_on_terms(place, terms, 0),
+            Ok(place) => self.admit_on_terms(&place, terms, 0),
             Err(no) => self.say_no(place, no),
         }
     }
 
-    pub(super) fn check_on_terms(&self, place: &PlaceOrder, terms: &Terms, is_new: bool) -> Result<(), No> {
-        self.check_entry(place, is_new)?;
+    /// The order as it enters.
+    pub(super) fn check_on_terms(&self, place: &PlaceOrder, terms: &Terms, is_new: bool) -> Result<PlaceOrder, No> {
+        let place = self.check_entry_on_terms(place, terms, is_new)?;
         if terms.expire_at.is_some_and(|at| at.nanos() <= self.now) {
             return Err(No::Refused(RejectReason::BadExpiry));
         }
         if !place.kind.is_stop() {
-            return self.check_book(place);
+            self.check_book(&place)?;
+            self.check_least(&place, terms)?;
+            return Ok(place);
         }
-        let (Some(stop), Some(last)) = (terms.stop_price.map(of), self.last) else { return Ok(()) };
+        let (Some(stop), Some(last)) = (terms.stop_price.map(of), self.last) else { return Ok(place) };
         let is_met = if rises(place.kind, place.side) { last >= stop } else { last <= stop };
-        if is_met { Err(No::Refused(RejectReason::StopWouldTrigger)) } else { Ok(()) }
+        if is_met { Err(No::Refused(RejectReason::StopWouldTrigger)) } else { Ok(place) }
     }
 
     pub(super) fn admit_on_terms(&mut self, place: &PlaceOrder, terms: &Terms, sibling: u64) {
         let expiry = self.expiry(place.time_in_force, terms);
         if !place.kind.is_stop() {
+            self.say_peg(place, terms.peg);
             self.execute(place, Carries { visible: whole(terms.visible_qty), expiry, sibling });
             return;
         }
@@ -83,37 +88,40 @@ impl Market {
     pub(super) fn place_pair(&mut self, pair: &PlacePair) {
         let legs = [pair.first, pair.second].map(|leg| {
             let PlacePair { market, account, side, self_trade, group, qty, .. } = *pair;
-            let PairLeg { order, kind, time_in_force, price, budget, stop_price, trailing_delta, visible_qty } = leg;
+            let PairLeg { order, kind, time_in_force, price, budget, stop_price, trailing_delta, visible_qty, peg } =
+                leg;
             let place =
                 PlaceOrder { market, order, account, side, kind, time_in_force, self_trade, price, qty, budget, group };
-            (place, Terms { stop_price, trailing_delta, visible_qty, expire_at: None })
+            (place, Terms { stop_price, trailing_delta, visible_qty, peg, ..Terms::NONE })
         });
-        let verdict = legs.iter().try_for_each(|(place, terms)| self.check_leg(place, terms));
+        let verdict: Result<Vec<(PlaceOrder, Terms)>, RejectReason> =
+            legs.iter().map(|(place, terms)| Ok((self.check_leg(place, terms)?, *terms))).collect();
         self.newest = self.newest.max(pair.first.order.get()).max(pair.second.order.get());
-        let [first, second] = legs;
         match verdict {
-            Ok(()) => {
+            Ok(legs) => {
+                let (first, second) = (legs[0], legs[1]);
                 let (stop, other) = if first.0.kind.is_stop() { (first, second) } else { (second, first) };
                 self.admit_on_terms(&stop.0, &stop.1, other.0.order.get());
                 self.admit_on_terms(&other.0, &other.1, stop.0.order.get());
             }
             Err(reason) => {
-                for (place, _) in [first, second] {
+                for (place, _) in legs {
                     self.say_no(&place, No::Refused(reason));
                 }
             }
         }
     }
 
-    fn check_leg(&self, place: &PlaceOrder, terms: &Terms) -> Result<(), RejectReason> {
-        match self.check_on_terms(place, terms, !self.knows(place.order.get())) {
+    fn check_leg(&self, asked: &PlaceOrder, terms: &Terms) -> Result<PlaceOrder, RejectReason> {
+        let place = match self.check_on_terms(asked, terms, !self.knows(asked.order.get())) {
             Err(No::Refused(reason)) => return Err(reason),
-            Err(No::Expired) => unreachable!("no order of a pair is fill or kill at once"),
-            Ok(()) => {}
-        }
-        let is_limit = matches!(place.kind, OrderKind::LimitMaker | OrderKind::TakeProfitLimit);
+            Err(No::Expired(_)) => unreachable!("no order of a pair is fill or kill at once"),
+            Ok(place) => place,
+        };
+        let is_limit = place.kind == OrderKind::LimitMaker
+            || (place.kind == OrderKind::TakeProfitLimit && has_limit(asked, terms.peg));
         let is_beyond = |last| if place.side == Side::Sell { of(place.price) > last } else { of(place.price) < last };
-        if is_limit && !self.last.is_none_or(is_beyond) { Err(RejectReason::BadListPrices) } else { Ok(()) }
+        if is_limit && !self.last.is_none_or(is_beyond) { Err(RejectReason::BadListPrices) } else { Ok(place) }
     }
 
     /// A trade at this price.
@@ -194,12 +202,17 @@ impl Market {
             }
             (kind, _) => PlaceOrder { kind, ..place },
         };
+        let Ok(working) = self.pegged(&working, stop.terms.peg) else {
+            self.tell_end(id, leaves, CancelCause::NotPlaced, 0);
+            return 0;
+        };
+        self.say_peg(&working, stop.terms.peg);
         match self.check_book(&working) {
             Ok(()) => {
                 let (visible, expiry) = (whole(stop.terms.visible_qty), stop.expiry);
                 return self.execute(&working, Carries { visible, expiry, sibling: 0 });
             }
-            Err(No::Expired) => self.tell_end(id, leaves, CancelCause::TimeInForce, 0),
+            Err(No::Expired(_)) => self.tell_end(id, leaves, CancelCause::TimeInForce, 0),
             Err(No::Refused(_)) => self.tell_end(id, leaves, CancelCause::NotPlaced, 0),
         }
         0

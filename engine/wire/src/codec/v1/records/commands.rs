@@ -30,12 +30,20 @@ records! {
         order_amends_max: u16,
         trailing_delta_min: BasisPoints,
         trailing_delta_max: BasisPoints,
+        takes_pegged: bool,
+    }
+    Peg {
+        side: PegSide,
+        levels: u8,
+        has_price: bool,
     }
     Terms {
         stop_price: Option<Price>,
         trailing_delta: BasisPoints,
         visible_qty: Qty,
         expire_at: Option<Timestamp>,
+        peg: Peg,
+        qty_min: Qty,
     }
     Origin {
         session: SessionId,

@@ -177,6 +177,12 @@ records! {
         market: MarketId,
         at: Timestamp,
     }
+    OrderPegged {
+        order: OrderId,
+        account: AccountId,
+        market: MarketId,
+        price: Price,
+    }
     OrderAmended {
         order: OrderId,
         account: AccountId,

@@ -65,6 +65,7 @@ records! {
         stop_price: Option<Price>,
         trailing_delta: BasisPoints,
         visible_qty: Qty,
+        peg: Peg,
     }
     PlacePair {
         market: MarketId,
@@ -103,6 +104,11 @@ records! {
         market: MarketId,
         order: OrderId,
         at: Timestamp,
+    }
+    PegSet {
+        market: MarketId,
+        order: OrderId,
+        price: Price,
     }
     OrderReduced {
         market: MarketId,

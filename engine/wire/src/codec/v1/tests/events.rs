@@ -203,6 +203,7 @@ pub(super) fn events() -> Vec<Event> {
         Event::OrderArmed(OrderArmed { order: ORDER, account: ACCOUNT, market: MARKET }),
         Event::OrderTracking(OrderTracking { order: ORDER, account: ACCOUNT, market: MARKET, at: AT }),
         Event::OrderTriggered(OrderTriggered { order: ORDER, account: ACCOUNT, market: MARKET, at: AT }),
+        Event::OrderPegged(OrderPegged { order: ORDER, account: ACCOUNT, market: MARKET, price: price(5_899_900) }),
         Event::OrderAmended(OrderAmended {
             order: ORDER,
             account: ACCOUNT,

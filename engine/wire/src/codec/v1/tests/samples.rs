@@ -66,6 +66,8 @@ pub(super) fn terms() -> Terms {
         trailing_delta: BasisPoints::new(250).unwrap(),
         visible_qty: qty(10_000),
         expire_at: Some(AT),
+        peg: Peg { side: PegSide::Market, levels: 5, has_price: true },
+        qty_min: qty(20_000),
     }
 }
 
@@ -95,6 +97,7 @@ pub(super) fn pair_leg(order: OrderId, kind: OrderKind) -> PairLeg {
         stop_price: None,
         trailing_delta: BasisPoints::ZERO,
         visible_qty: qty(10_000),
+        peg: Peg { side: PegSide::Primary, levels: 0, has_price: false },
     }
 }
 
@@ -231,6 +234,7 @@ pub(super) fn mails() -> Vec<Mail> {
         Mail::StopArmed(StopArmed { market: MARKET, order: ORDER }),
         Mail::StopTracking(StopTracking { market: MARKET, order: ORDER, at: AT }),
         Mail::StopTriggered(StopTriggered { market: MARKET, order: ORDER, at: AT }),
+        Mail::PegSet(PegSet { market: MARKET, order: ORDER, price: price(5_899_900) }),
         Mail::OrderReduced(OrderReduced {
             market: MARKET,
             order: ORDER,
