@@ -9,7 +9,7 @@ use std::hint::black_box;
 use criterion::{Criterion, Throughput, criterion_group, criterion_main};
 use engine::{Limits, Output, Partition, PartitionConfig};
 use wire::command::{AckMail, CancelOrder, Credit, DeliverMail, ListAsset, ListMarket, NewOrder, OpenAccount, Reply};
-use wire::mail::{CreateMarket, PlaceOrder, WithdrawOrder};
+use wire::mail::{CreateMarket, PlaceOrder, PullOrder};
 use wire::{
     AccountId, AccountName, Amount, AssetId, CancelCause, ClientOrderId, Command, FeeRate, Incarnation, LogPosition,
     Mail, MailSequence, MarketId, MarketRules, MarketScale, OrderId, OrderKind, PartitionId, Price, Qty,
@@ -247,7 +247,7 @@ impl Exchange {
                     budget: Amount::MAX,
                     group: Default::default(),
                 }),
-                Draw::Cancel { order, .. } => Mail::WithdrawOrder(WithdrawOrder {
+                Draw::Cancel { order, .. } => Mail::PullOrder(PullOrder {
                     market: MARKET,
                     order,
                     request: self.position,

@@ -17,7 +17,7 @@ use wire::command::{
     AssignAccount, CancelOrder, Credit, ListAsset, ListMarket, NewOrder, OpenAccount, Reply, SetAccountLimits,
     SetMarketProtection, SetOrderLimits,
 };
-use wire::mail::{CreateMarket, PlaceOrder, WithdrawOrder};
+use wire::mail::{CreateMarket, PlaceOrder, PullOrder};
 use wire::{
     AccountId, AccountName, Amount, AssetId, CancelCause, CancelRestriction, ClientOrderId, Command, Event, FeeRate,
     FirmId, Incarnation, LogPosition, Mail, MarketId, MarketProtection, MarketRules, MarketScale, MarketStatus,
@@ -300,7 +300,7 @@ impl Subject for Book {
             }),
             Draw::Cancel { order, market, .. } => {
                 let (request, cause) = (LogPosition::ZERO, CancelCause::Requested);
-                Mail::WithdrawOrder(WithdrawOrder { market, order, request, cause })
+                Mail::PullOrder(PullOrder { market, order, request, cause })
             }
         };
         (0..BATCH).map(|_| mail(&mut self.flow)).collect()
@@ -311,7 +311,7 @@ impl Subject for Book {
             self.now = self.now.plus_nanos(20_000);
             match mail {
                 Mail::PlaceOrder(place) => self.market.place(self.now, place, &mut Heard),
-                Mail::WithdrawOrder(withdraw) => self.market.withdraw(self.now, withdraw, &mut Heard),
+                Mail::PullOrder(pull) => self.market.pull(self.now, pull, &mut Heard),
                 _ => {}
             }
         }

@@ -13,7 +13,7 @@ use std::process::exit;
 use std::time::Instant;
 
 use engine::{Limits, MarketAlone, Sink};
-use wire::mail::{CreateMarket, PlaceOrder, WithdrawOrder};
+use wire::mail::{CreateMarket, PlaceOrder, PullOrder};
 use wire::{
     AccountId, Amount, CancelCause, Event, LogPosition, Mail, MarketId, MarketRules, MarketScale, OrderId, OrderKind,
     PartitionId, Price, Qty, SelfTradePrevention, Side, TimeInForce, Timestamp, TradeGroupId,
@@ -115,10 +115,10 @@ impl Churn {
         self.market.place(self.now, &order, &mut self.heard);
     }
 
-    fn withdraw(&mut self, order: u64) {
+    fn pull(&mut self, order: u64) {
         let (order, request, cause) = (OrderId::new(order), LogPosition::ZERO, CancelCause::Requested);
-        let withdraw = WithdrawOrder { market: MARKET, order, request, cause };
-        self.market.withdraw(self.now, &withdraw, &mut self.heard);
+        let pull = PullOrder { market: MARKET, order, request, cause };
+        self.market.pull(self.now, &pull, &mut self.heard);
     }
 }
 
@@ -137,7 +137,7 @@ fn main() {
     let mut settled = 0.0;
     for operation in 0..operations / 2 {
         churn.place();
-        churn.withdraw(oldest);
+        churn.pull(oldest);
         oldest += 1;
         if operation == operations / 20 {
             settled = resident();

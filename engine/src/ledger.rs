@@ -35,7 +35,7 @@ use wire::command::{
     RevokeApiKey,
 };
 use wire::event::{ApiKeyExtended, ApiKeyRestricted, ApiKeyRevoked, Credited, Debited, OrderPending};
-use wire::mail::{PlaceOrder, WithdrawOrder};
+use wire::mail::{PlaceOrder, PullOrder};
 use wire::{
     AccountId, CancelCause, Event, ListId, LogPosition, Mail, MarketId, OrderId, PartitionId, RejectReason, Sides,
     Timestamp,
@@ -347,12 +347,12 @@ impl LedgerCell {
             return Err(RejectReason::Busy.into());
         }
         let (request, cause) = (position, CancelCause::Requested);
-        let order = if is_listed { self.order_to_withdraw(id, request, cause, name) } else { id };
+        let order = if is_listed { self.order_to_pull(id, request, cause, name) } else { id };
         if let Some(open) = self.orders.get_mut(order) {
             open.is_cancel_asked = true;
         }
         self.lanes.ask(partition, Asked { request, account, market, order, name, sides: Sides::Both });
-        effects.send(partition, Mail::WithdrawOrder(WithdrawOrder { market, order, request, cause }));
+        effects.send(partition, Mail::PullOrder(PullOrder { market, order, request, cause }));
         Ok(id.get())
     }
 
@@ -372,7 +372,7 @@ impl LedgerCell {
         if !self.cancels_have_room(partition) {
             return Err(RejectReason::Busy.into());
         }
-        self.withdraw_all(position, account, market, Sides::Both, CancelCause::MassCancel, effects);
+        self.pull_all(position, account, market, Sides::Both, CancelCause::MassCancel, effects);
         Ok(0)
     }
 
@@ -401,8 +401,8 @@ impl LedgerCell {
             Mail::OrderFilled(fill) => self.filled(from, now, fill, effects),
             Mail::OrderRested(rested) => self.rested(from, rested, effects),
             Mail::OrderEnded(ended) => self.ended(from, now, ended, effects),
-            Mail::WithdrawRefused(refused) => self.withdraw_refused(from, refused, effects),
-            Mail::AllWithdrawn(done) => self.all_withdrawn(from, done, effects),
+            Mail::PullRefused(refused) => self.pull_refused(from, refused, effects),
+            Mail::OrdersPulled(done) => self.orders_pulled(from, done, effects),
             Mail::MarketReported(report) => self.market_reported(from, report, effects),
             Mail::TradePrevented(prevented) => self.prevented(from, prevented, effects),
             Mail::OrderReduced(reduced) => self.reduced(from, reduced, effects),
@@ -423,8 +423,8 @@ impl LedgerCell {
             | Mail::ChangeMarketProtection(_)
             | Mail::ChangeMarketRules(_)
             | Mail::PlaceOrder(_)
-            | Mail::WithdrawOrder(_)
-            | Mail::WithdrawAll(_)
+            | Mail::PullOrder(_)
+            | Mail::PullOrders(_)
             | Mail::PlaceOrderOnTerms(_)
             | Mail::PlacePair(_)
             | Mail::ReduceOrder(_)

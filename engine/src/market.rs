@@ -1,7 +1,7 @@
 //! A market cell: one symbol's book, and the rules of meeting it.
 //!
 //! It is told by mail and answers by mail: every order that comes in gets exactly one final word (refused, or
-//! filled, rested, ended), every withdrawal one outcome. Money is not known here; the ledger cell held it
+//! filled, rested, ended), every pull one outcome. Money is not known here; the ledger cell held it
 //! before the mail left, and settles what the answers say. Public facts (trades, levels, depth windows) are
 //! told from here.
 
@@ -24,7 +24,7 @@ mod special;
 mod stops;
 
 use wire::codec::{CodecError, Reader, Writer};
-use wire::mail::{AllWithdrawn, CreateMarket, OrderEnded, PlaceOrder, WithdrawAll, WithdrawOrder, WithdrawRefused};
+use wire::mail::{CreateMarket, OrderEnded, OrdersPulled, PlaceOrder, PullOrder, PullOrders, PullRefused};
 use wire::{
     AccountId, BookSequence, CancelCause, LogPosition, Mail, MarketId, MarketRules, MarketScale, MarketStatus, OrderId,
     PartitionId, PreventedMatchId, Price, Qty, Side, TimeInForce, Timestamp, TradeId,
@@ -180,10 +180,10 @@ impl MarketCell {
     }
 
     /// Takes one order off the book.
-    pub(crate) fn withdraw(&mut self, now: Timestamp, withdraw: &WithdrawOrder, effects: &mut impl Sink) {
-        let WithdrawOrder { order, request, cause, .. } = *withdraw;
+    pub(crate) fn pull(&mut self, now: Timestamp, pull: &PullOrder, effects: &mut impl Sink) {
+        let PullOrder { order, request, cause, .. } = *pull;
         let Some(handle) = self.book.find(order) else {
-            self.withdraw_stop(now, withdraw, effects);
+            self.pull_stop(now, pull, effects);
             return;
         };
         let (mut gone, level) = self.book.remove(handle);
@@ -197,18 +197,18 @@ impl MarketCell {
 
     /// Takes one order that does not rest off, if it is here.
     #[cold]
-    fn withdraw_stop(&mut self, now: Timestamp, withdraw: &WithdrawOrder, effects: &mut impl Sink) {
-        let WithdrawOrder { market, order, request, cause } = *withdraw;
+    fn pull_stop(&mut self, now: Timestamp, pull: &PullOrder, effects: &mut impl Sink) {
+        let PullOrder { market, order, request, cause } = *pull;
         if self.end_stop(order, cause, request, effects) == 0 {
-            effects.send(self.ledger, Mail::WithdrawRefused(WithdrawRefused { market, order, request }));
+            effects.send(self.ledger, Mail::PullRefused(PullRefused { market, order, request }));
         }
         self.tell_levels(now, Vec::new(), effects);
     }
 
     /// Takes an account's orders of the asked sides off the book, oldest first, then its stop orders, oldest first; each
     /// level that changed is told once, after them.
-    pub(crate) fn withdraw_all(&mut self, now: Timestamp, withdraw: &WithdrawAll, effects: &mut impl Sink) {
-        let WithdrawAll { market, account, sides, request, cause } = *withdraw;
+    pub(crate) fn pull_all(&mut self, now: Timestamp, pull: &PullOrders, effects: &mut impl Sink) {
+        let PullOrders { market, account, sides, request, cause } = *pull;
         let mut canceled = 0;
         let mut levels: Vec<(Side, Price)> = Vec::new();
         loop {
@@ -226,7 +226,7 @@ impl MarketCell {
             canceled += self.end_stop(stop, cause, request, effects);
         }
         self.tell_levels(now, levels, effects);
-        effects.send(self.ledger, Mail::AllWithdrawn(AllWithdrawn { market, account, request, canceled }));
+        effects.send(self.ledger, Mail::OrdersPulled(OrdersPulled { market, account, request, canceled }));
     }
 
     /// How many orders are here, resting or waiting.

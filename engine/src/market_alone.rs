@@ -3,7 +3,7 @@
 //! It adds nothing and leaves nothing out: mail goes into the same cell by the same functions that a
 //! [`crate::Partition`] calls, and what comes out goes where the tool says. Only the mailboxes and the ledger are missing.
 
-use wire::mail::{CreateMarket, PlaceOrder, WithdrawOrder};
+use wire::mail::{CreateMarket, PlaceOrder, PullOrder};
 use wire::{Price, Qty, Side, Timestamp};
 
 use crate::effects::Sink;
@@ -30,9 +30,9 @@ impl MarketAlone {
 
     /// Takes an order off the book.
     #[inline]
-    pub fn withdraw(&mut self, now: Timestamp, withdraw: &WithdrawOrder, effects: &mut impl Sink) {
+    pub fn pull(&mut self, now: Timestamp, pull: &PullOrder, effects: &mut impl Sink) {
         self.pass_time(now, effects);
-        self.cell.withdraw(now, withdraw, effects);
+        self.cell.pull(now, pull, effects);
     }
 
     #[inline]

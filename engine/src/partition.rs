@@ -312,8 +312,8 @@ impl Partition {
             Mail::ChangeMarketProtection(change) => market.change_protection(now, change, effects),
             Mail::ChangeMarketRules(change) => market.change_rules(now, change, replies_fit, effects),
             Mail::PlaceOrder(order) => market.place(now, order, replies_fit, effects),
-            Mail::WithdrawOrder(withdraw) => market.withdraw(now, withdraw, effects),
-            Mail::WithdrawAll(withdraw) => market.withdraw_all(now, withdraw, effects),
+            Mail::PullOrder(pull) => market.pull(now, pull, effects),
+            Mail::PullOrders(pull) => market.pull_all(now, pull, effects),
             Mail::PlaceOrderOnTerms(order) => market.place_on_terms(now, order, replies_fit, effects),
             Mail::ReduceOrder(reduce) => market.reduce(now, reduce, effects),
             Mail::ReplaceResting(replace) => market.replace(now, replace, replies_fit, effects),
@@ -468,7 +468,7 @@ fn earlier(a: Option<Timestamp>, b: Option<Timestamp>) -> Option<Timestamp> {
 
 /// Answers mail for a market that is not here, so that nothing stays held or unanswered.
 fn refuse_for_nobody(from: PartitionId, mail: &Mail, reason: RejectReason, effects: &mut Effects<'_>) {
-    use wire::mail::{AllWithdrawn, OrderRefused, ReduceRefused, ReplaceRefused, WithdrawRefused};
+    use wire::mail::{OrderRefused, OrdersPulled, PullRefused, ReduceRefused, ReplaceRefused};
     match mail {
         Mail::PlaceOrder(place) => {
             let (market, order) = (place.market, place.order);
@@ -493,13 +493,13 @@ fn refuse_for_nobody(from: PartitionId, mail: &Mail, reason: RejectReason, effec
                 (replace.place.market, replace.old, replace.place.order, replace.request);
             effects.send(from, Mail::ReplaceRefused(ReplaceRefused { market, old, order, request }));
         }
-        Mail::WithdrawOrder(withdraw) => {
+        Mail::PullOrder(withdraw) => {
             let (market, order, request) = (withdraw.market, withdraw.order, withdraw.request);
-            effects.send(from, Mail::WithdrawRefused(WithdrawRefused { market, order, request }));
+            effects.send(from, Mail::PullRefused(PullRefused { market, order, request }));
         }
-        Mail::WithdrawAll(withdraw) => {
+        Mail::PullOrders(withdraw) => {
             let (market, account, request) = (withdraw.market, withdraw.account, withdraw.request);
-            effects.send(from, Mail::AllWithdrawn(AllWithdrawn { market, account, request, canceled: 0 }));
+            effects.send(from, Mail::OrdersPulled(OrdersPulled { market, account, request, canceled: 0 }));
         }
         _ => {}
     }

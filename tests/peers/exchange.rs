@@ -13,7 +13,7 @@ use wire::command::{
     AssignAccount, CancelOrder, Credit, ListAsset, ListMarket, NewOrder, OpenAccount, Reply, SetAccountLimits,
     SetMarketProtection,
 };
-use wire::mail::{CreateMarket, PlaceOrder, WithdrawOrder};
+use wire::mail::{CreateMarket, PlaceOrder, PullOrder};
 use wire::{
     AccountId, AccountName, Amount, AssetId, CancelCause, CancelRestriction, ClientOrderId, Command, Event, FeeRate,
     FirmId, Incarnation, LogPosition, Mail, MarketId, MarketProtection, MarketRules, MarketScale, MarketStatus,
@@ -167,7 +167,7 @@ impl Book {
             }),
             Draw::Cancel { id, .. } => {
                 let (order, request, cause) = (OrderId::new(id), LogPosition::ZERO, CancelCause::Requested);
-                Mail::WithdrawOrder(WithdrawOrder { market: MARKET, order, request, cause })
+                Mail::PullOrder(PullOrder { market: MARKET, order, request, cause })
             }
         }
     }
@@ -178,7 +178,7 @@ impl Book {
             self.now = self.now.plus_nanos(STEP_NS);
             match mail {
                 Mail::PlaceOrder(place) => self.market.place(self.now, place, &mut self.heard),
-                Mail::WithdrawOrder(withdraw) => self.market.withdraw(self.now, withdraw, &mut self.heard),
+                Mail::PullOrder(pull) => self.market.pull(self.now, pull, &mut self.heard),
                 _ => {}
             }
         }

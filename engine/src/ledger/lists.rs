@@ -27,7 +27,7 @@ mod table;
 
 use wire::command::{CancelOrderList, NewOrder, NewOrderList};
 use wire::event::ListStarted;
-use wire::mail::{PairLeg, PlaceOrder, PlaceOrderOnTerms, PlacePair, WithdrawOrder};
+use wire::mail::{PairLeg, PlaceOrder, PlaceOrderOnTerms, PlacePair, PullOrder};
 use wire::{
     AccountId, Amount, CancelCause, ClientOrderId, Event, ListId, ListKind, LogPosition, Mail, MarketId, OrderId,
     PartitionId, RejectReason, Side, Sides, Terms,
@@ -201,15 +201,15 @@ impl LedgerCell {
             return Err(RejectReason::Busy.into());
         }
         let cause = CancelCause::Requested;
-        let order = self.order_to_withdraw(order, position, cause, name);
+        let order = self.order_to_pull(order, position, cause, name);
         self.lanes.ask(partition, Asked { request: position, account, market, order, name, sides: Sides::Both });
-        effects.send(partition, Mail::WithdrawOrder(WithdrawOrder { market, order, request: position, cause }));
+        effects.send(partition, Mail::PullOrder(PullOrder { market, order, request: position, cause }));
         Ok(id.get())
     }
 
     /// Which order its market is to withdraw when this one is canceled: the working one for one that waits, whose list
     /// notes that what waits is not to be placed.
-    pub(super) fn order_to_withdraw(
+    pub(super) fn order_to_pull(
         &mut self,
         id: OrderId,
         request: LogPosition,

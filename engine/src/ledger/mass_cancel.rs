@@ -1,12 +1,12 @@
 //! Canceling many orders with one command: on request, by a kill switch, or because a client has fallen silent.
 //!
-//! Of an account in a market, one `WithdrawAll` follows everything that was accepted before it, and one `AllCanceled`
+//! Of an account in a market, one `PullOrders` follows everything that was accepted before it, and one `AllCanceled`
 //! tells that it is done. Of a client session or an API key, each order is withdrawn by itself, oldest first; those whose
 //! cancel is on its way already are left to it. Either way it takes as long as there are orders to cancel.
 
 use wire::command::{MassCancel, SetKillSwitch};
 use wire::event::KillSwitchChanged;
-use wire::mail::{WithdrawAll, WithdrawOrder};
+use wire::mail::{PullOrder, PullOrders};
 use wire::{
     AccountId, ApiKeyId, CancelCause, ClientOrderId, Event, LogPosition, Mail, MarketId, OrderId, RejectReason, Sides,
 };
@@ -38,7 +38,7 @@ impl LedgerCell {
             if meant.is_empty() {
                 return Err(RejectReason::NoOpenOrders.into());
             }
-            return Ok(self.withdraw_each(position, &meant, CancelCause::MassCancel, effects).into());
+            return Ok(self.pull_each(position, &meant, CancelCause::MassCancel, effects).into());
         }
         let markets: Vec<MarketId> = self.open_markets(account).into_iter().filter(|of| is_meant(*of)).collect();
         if markets.is_empty() {
@@ -48,7 +48,7 @@ impl LedgerCell {
             return Err(RejectReason::Busy.into());
         }
         for market in &markets {
-            self.withdraw_all(position, account, *market, sides, CancelCause::MassCancel, effects);
+            self.pull_all(position, account, *market, sides, CancelCause::MassCancel, effects);
         }
         Ok(markets.len() as u64)
     }
@@ -73,14 +73,14 @@ impl LedgerCell {
         if key == ApiKeyId::ZERO {
             self.conduct.kill(account, is_engaged);
             for market in &markets {
-                self.withdraw_all(position, account, *market, Sides::Both, CancelCause::KillSwitch, effects);
+                self.pull_all(position, account, *market, Sides::Both, CancelCause::KillSwitch, effects);
             }
             return Ok(markets.len() as u64);
         }
         self.conduct.kill_key(key, is_engaged);
         let of_key = self.orders.of_account(account).filter(|order| is_engaged && order.key == key);
         let of_key: Vec<OrderId> = of_key.map(|order| order.id).collect();
-        Ok(self.withdraw_each(position, &of_key, CancelCause::KillSwitch, effects).into())
+        Ok(self.pull_each(position, &of_key, CancelCause::KillSwitch, effects).into())
     }
 
     /// Where an account has open orders, in the order of ids.
@@ -92,7 +92,7 @@ impl LedgerCell {
     }
 
     /// Withdraws an account's orders in a known market.
-    pub(super) fn withdraw_all(
+    pub(super) fn pull_all(
         &mut self,
         request: LogPosition,
         account: AccountId,
@@ -104,12 +104,12 @@ impl LedgerCell {
         let Some(partition) = self.partition_of(market) else { return };
         let (order, name) = (OrderId::ZERO, ClientOrderId::EMPTY);
         self.lanes.ask(partition, Asked { request, account, market, order, name, sides });
-        effects.send(partition, Mail::WithdrawAll(WithdrawAll { market, account, sides, request, cause }));
+        effects.send(partition, Mail::PullOrders(PullOrders { market, account, sides, request, cause }));
         self.cancel_waiting(account, market, |side| sides.include(side), request, cause);
     }
 
     /// Withdraws open orders one by one, but for those whose cancel is on its way. How many.
-    pub(super) fn withdraw_each(
+    pub(super) fn pull_each(
         &mut self,
         request: LogPosition,
         orders: &[OrderId],
@@ -118,14 +118,14 @@ impl LedgerCell {
     ) -> u32 {
         let mut asked = 0;
         for id in orders {
-            let id = &self.order_to_withdraw(*id, request, cause, ClientOrderId::EMPTY);
+            let id = &self.order_to_pull(*id, request, cause, ClientOrderId::EMPTY);
             let Some(open) = self.orders.get_mut(*id).filter(|open| !open.is_cancel_asked) else { continue };
             open.is_cancel_asked = true;
             let (account, market, order) = (open.account, open.market, open.id);
             let Some(partition) = self.partition_of(market) else { continue };
             let (name, sides) = (ClientOrderId::EMPTY, Sides::Both);
             self.lanes.ask(partition, Asked { request, account, market, order, name, sides });
-            effects.send(partition, Mail::WithdrawOrder(WithdrawOrder { market, order, request, cause }));
+            effects.send(partition, Mail::PullOrder(PullOrder { market, order, request, cause }));
             asked += 1;
         }
         asked

@@ -1,12 +1,12 @@
 //! What a market's answers do to orders and balances.
 //!
 //! An answer about an order that is not open changes nothing: the mail protocol delivers each answer once, and a
-//! market answers a withdrawal of a filled order with `WithdrawRefused`.
+//! market answers a pull of a filled order with `PullRefused`.
 
 use wire::event::{
     AllCanceled, CancelRejected, MarketListed, OrderAccepted, OrderCanceled, OrderExecuted, OrderRejected, OrderResting,
 };
-use wire::mail::{AllWithdrawn, OrderEnded, OrderFilled, OrderRefused, OrderRested, WithdrawRefused};
+use wire::mail::{OrderEnded, OrderFilled, OrderRefused, OrderRested, OrdersPulled, PullRefused};
 use wire::{
     Amount, AssetId, CancelCause, ClientOrderId, Event, ListId, OrderId, PartitionId, RejectReason, Side, Timestamp,
 };
@@ -147,15 +147,15 @@ impl LedgerCell {
         }
     }
 
-    pub(super) fn withdraw_refused(&mut self, from: PartitionId, refused: &WithdrawRefused, effects: &mut Effects<'_>) {
-        let WithdrawRefused { market, order, request } = *refused;
+    pub(super) fn pull_refused(&mut self, from: PartitionId, refused: &PullRefused, effects: &mut Effects<'_>) {
+        let PullRefused { market, order, request } = *refused;
         let Some(asked) = self.lanes.answered(from, request) else { return };
         let (account, reason) = (asked.account, RejectReason::TooLateToCancel);
         effects.tell(Event::CancelRejected(CancelRejected { order, account, market, reason, request }));
     }
 
-    pub(super) fn all_withdrawn(&mut self, from: PartitionId, done: &AllWithdrawn, effects: &mut Effects<'_>) {
-        let AllWithdrawn { market, account, request, canceled } = *done;
+    pub(super) fn orders_pulled(&mut self, from: PartitionId, done: &OrdersPulled, effects: &mut Effects<'_>) {
+        let OrdersPulled { market, account, request, canceled } = *done;
         if self.lanes.answered(from, request).is_some() {
             effects.tell(Event::AllCanceled(AllCanceled { account, market, request, canceled }));
         }

@@ -169,7 +169,7 @@ impl LedgerCell {
                 let (expires, has_elapsed) = (Timestamp::ZERO, true);
                 effects.tell(Event::CountdownChanged(CountdownChanged { account, market, expires, has_elapsed }));
                 if self.orders.count(account, market) > 0 {
-                    self.withdraw_all(position, account, market, Sides::Both, CancelCause::Countdown, effects);
+                    self.pull_all(position, account, market, Sides::Both, CancelCause::Countdown, effects);
                 }
             }
         }
@@ -210,7 +210,7 @@ impl LedgerCell {
             (orders.iter().filter_map(|id| self.orders.get(*id))).filter(|order| !order.is_cancel_asked).count() as u32;
         let expires = Timestamp::ZERO;
         effects.tell(Event::LeaseChanged(LeaseChanged { account, session, holder, expires, canceling }));
-        self.withdraw_each(position, &orders, CancelCause::Disconnected, effects)
+        self.pull_each(position, &orders, CancelCause::Disconnected, effects)
     }
 
     /// The reply's id is when the lease runs out, in nanoseconds.

@@ -3,7 +3,7 @@
 //! Parts are counted: 0 is the command itself, `n` the `n`-th mail of the batch that it delivers; what is due by time has
 //! a part of its own for each market ([`timed`]) and one for the ledger's leases and countdowns ([`TIMED`]). A command that is put
 //! aside whole changes nothing and is answered `Quarantined`; a mail that is put aside is answered to its sender as if its
-//! market had refused it (an order with `Quarantined`, a withdrawal as come too late), the other mails of its batch are
+//! market had refused it (an order with `Quarantined`, a pull as come too late), the other mails of its batch are
 //! applied. What a market had answered to the ledger and is put aside there stays unsettled: clearing shows it; an amend
 //! whose answer it was is rejected with `Quarantined`, so that the order can be amended again. The
 //! market that it was about, if there is one, accepts cancels alone from then on, by the ledger's word: an operator decides

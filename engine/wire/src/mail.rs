@@ -36,9 +36,9 @@ pub enum Mail {
     /// Ledger to market: match this order; its funds are held.
     PlaceOrder(PlaceOrder),
     /// Ledger to market: take this order off the book.
-    WithdrawOrder(WithdrawOrder),
+    PullOrder(PullOrder),
     /// Ledger to market: take every order of this account off the book.
-    WithdrawAll(WithdrawAll),
+    PullOrders(PullOrders),
     /// Market to ledger: the order did not enter the book; release.
     OrderRefused(OrderRefused),
     /// Market to ledger: one side of a trade; settle.
@@ -48,9 +48,9 @@ pub enum Mail {
     /// Market to ledger: what is left of it is off the book; release.
     OrderEnded(OrderEnded),
     /// Market to ledger: no such order rests (it was filled or has ended).
-    WithdrawRefused(WithdrawRefused),
+    PullRefused(PullRefused),
     /// Market to ledger: the mass cancel is done; one [`OrderEnded`] for each order came before.
-    AllWithdrawn(AllWithdrawn),
+    OrdersPulled(OrdersPulled),
     /// Market to ledger: the phase has changed.
     MarketReported(MarketReported),
     /// Market to ledger: self-trade prevention has prevented a trade; release.
@@ -88,8 +88,8 @@ impl Mail {
             Mail::CreateMarket(mail) => Some(mail.market),
             Mail::ChangeMarketStatus(mail) => Some(mail.market),
             Mail::PlaceOrder(mail) => Some(mail.market),
-            Mail::WithdrawOrder(mail) => Some(mail.market),
-            Mail::WithdrawAll(mail) => Some(mail.market),
+            Mail::PullOrder(mail) => Some(mail.market),
+            Mail::PullOrders(mail) => Some(mail.market),
             Mail::ChangeMarketSchedule(mail) => Some(mail.market),
             Mail::ChangeMarketProtection(mail) => Some(mail.market),
             Mail::ChangeMarketRules(mail) => Some(mail.market),
@@ -101,8 +101,8 @@ impl Mail {
             | Mail::OrderFilled(_)
             | Mail::OrderRested(_)
             | Mail::OrderEnded(_)
-            | Mail::WithdrawRefused(_)
-            | Mail::AllWithdrawn(_)
+            | Mail::PullRefused(_)
+            | Mail::OrdersPulled(_)
             | Mail::MarketReported(_)
             | Mail::TradePrevented(_)
             | Mail::MarketQuarantined(_)
@@ -125,8 +125,8 @@ impl Mail {
             Mail::OrderFilled(mail) => mail.market,
             Mail::OrderRested(mail) => mail.market,
             Mail::OrderEnded(mail) => mail.market,
-            Mail::WithdrawRefused(mail) => mail.market,
-            Mail::AllWithdrawn(mail) => mail.market,
+            Mail::PullRefused(mail) => mail.market,
+            Mail::OrdersPulled(mail) => mail.market,
             Mail::MarketReported(mail) => mail.market,
             Mail::TradePrevented(mail) => mail.market,
             Mail::MarketQuarantined(mail) => mail.market,
@@ -188,7 +188,7 @@ pub struct PlaceOrder {
 
 /// Takes one order off the book.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct WithdrawOrder {
+pub struct PullOrder {
     /// Which market.
     pub market: MarketId,
     /// Which order.
@@ -201,7 +201,7 @@ pub struct WithdrawOrder {
 
 /// Takes every order of an account off the book.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct WithdrawAll {
+pub struct PullOrders {
     /// Which market.
     pub market: MarketId,
     /// Whose orders.
@@ -274,7 +274,7 @@ pub struct OrderEnded {
 
 /// The order to be canceled does not rest.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct WithdrawRefused {
+pub struct PullRefused {
     /// Which market.
     pub market: MarketId,
     /// Which order.
@@ -285,7 +285,7 @@ pub struct WithdrawRefused {
 
 /// The mass cancel is done.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct AllWithdrawn {
+pub struct OrdersPulled {
     /// Which market.
     pub market: MarketId,
     /// Whose orders.

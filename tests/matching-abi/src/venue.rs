@@ -1,7 +1,7 @@
 //! Messages to mail, what the cell says to reports.
 
 use engine::{Limits, MarketAlone};
-use wire::mail::{CreateMarket, PlaceOrder, WithdrawOrder};
+use wire::mail::{CreateMarket, PlaceOrder, PullOrder};
 use wire::{
     AccountId, Amount, CancelCause, Event, LogPosition, Mail, MarketId, MarketRules, MarketScale, OrderId, OrderKind,
     PartitionId, Price, Qty, SelfTradePrevention, Side, TimeInForce, Timestamp, TradeGroupId,
@@ -163,7 +163,7 @@ impl Venue {
     #[inline]
     pub(crate) fn cancel(&mut self, cancel: &Cancel) {
         let Cancel { order_id, sequence_number } = *cancel;
-        match self.withdraw(order_id) {
+        match self.pull(order_id) {
             Some((side, price_ticks, leaves)) => {
                 self.acknowledge(Report::CANCEL_ACK, sequence_number, order_id, side, price_ticks, leaves);
             }
@@ -174,7 +174,7 @@ impl Venue {
     #[inline]
     pub(crate) fn modify(&mut self, modify: &Modify) {
         let Modify { order_id, sequence_number, new_price_ticks, new_quantity, .. } = *modify;
-        let Some((side, ..)) = self.withdraw(order_id) else {
+        let Some((side, ..)) = self.pull(order_id) else {
             self.acknowledge(Report::MODIFY_REJECT, sequence_number, order_id, 0, 0, 0);
             return;
         };
@@ -215,11 +215,11 @@ impl Venue {
 
     /// Takes an order off the book: its side, price and what was left of it.
     #[inline]
-    fn withdraw(&mut self, harness_id: u64) -> Option<(u8, i64, u32)> {
+    fn pull(&mut self, harness_id: u64) -> Option<(u8, i64, u32)> {
         let venue_id = OrderId::new(self.orders.venue_id(harness_id));
         let (order, request, cause) = (venue_id, LogPosition::ZERO, CancelCause::Requested);
         let mut heard = Withdrawing::default();
-        self.market.withdraw(NOW, &WithdrawOrder { market: MARKET, order, request, cause }, &mut heard);
+        self.market.pull(NOW, &PullOrder { market: MARKET, order, request, cause }, &mut heard);
         let (leaves, (side, price)) = (heard.leaves?, heard.place?);
         Some((u8::from(side == Side::Sell), ticks_of(price), leaves.units() as u32))
     }

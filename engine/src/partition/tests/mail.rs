@@ -98,8 +98,8 @@ fn mail_from_the_wrong_cell_or_about_unknown_things_changes_no_money() {
         Mail::OrderEnded(mail::OrderEnded { market, order, leaves, cause: wire::CancelCause::Requested, request }),
         Mail::OrderRefused(mail::OrderRefused { market, order, reason: RejectReason::Busy }),
         Mail::OrderRested(mail::OrderRested { market, order, leaves }),
-        Mail::WithdrawRefused(mail::WithdrawRefused { market, order, request }),
-        Mail::AllWithdrawn(mail::AllWithdrawn { market, account: World::account("alice"), request, canceled: 3 }),
+        Mail::PullRefused(mail::PullRefused { market, order, request }),
+        Mail::OrdersPulled(mail::OrdersPulled { market, account: World::account("alice"), request, canceled: 3 }),
     ];
     let audit = world.partitions[0].audit();
     let other = PartitionId::new(3);

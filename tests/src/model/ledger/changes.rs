@@ -29,29 +29,29 @@ impl Ledger {
         let Some(order) = found else { return Err(self.unknown(account, cancel)) };
         check_restriction(&order, cancel.restriction)?;
         self.asked = (account, cancel.new_client_order_id);
-        self.withdraw(order.id, CancelCause::Requested);
+        self.pull(order.id, CancelCause::Requested);
         Ok(order.id)
     }
 
     /// Asks the market for one order, once in a command. Whether it did.
-    pub(super) fn withdraw(&mut self, id: u64, cause: CancelCause) -> bool {
+    pub(super) fn pull(&mut self, id: u64, cause: CancelCause) -> bool {
         let id = self.stand_in(id, cause);
         let Some(order) = self.order(id) else { return false };
         if !self.withdrawn.insert(id) {
             return false;
         }
         let (market, order, request) = (order.market, OrderId::new(id), self.request());
-        self.mail.push(Mail::WithdrawOrder(WithdrawOrder { market, order, request, cause }));
+        self.mail.push(Mail::PullOrder(PullOrder { market, order, request, cause }));
         true
     }
 
-    pub(super) fn withdraw_each(&mut self, orders: &[u64], cause: CancelCause) -> u64 {
-        orders.iter().filter(|order| self.withdraw(**order, cause)).count() as u64
+    pub(super) fn pull_each(&mut self, orders: &[u64], cause: CancelCause) -> u64 {
+        orders.iter().filter(|order| self.pull(**order, cause)).count() as u64
     }
 
-    pub(super) fn withdraw_all(&mut self, account: u32, market: MarketId, sides: Sides, cause: CancelCause) {
+    pub(super) fn pull_all(&mut self, account: u32, market: MarketId, sides: Sides, cause: CancelCause) {
         let (of, request) = (AccountId::new(account), self.request());
-        self.mail.push(Mail::WithdrawAll(WithdrawAll { market, account: of, sides, request, cause }));
+        self.mail.push(Mail::PullOrders(PullOrders { market, account: of, sides, request, cause }));
         self.cancel_waiting(account, market, sides, cause);
     }
 
@@ -68,7 +68,7 @@ impl Ledger {
         if !self.open_markets(account).contains(&market) {
             return no(RejectReason::NoOpenOrders);
         }
-        self.withdraw_all(account, market, Sides::Both, CancelCause::MassCancel);
+        self.pull_all(account, market, Sides::Both, CancelCause::MassCancel);
         Ok(0)
     }
 
@@ -87,14 +87,14 @@ impl Ledger {
             if orders.is_empty() {
                 return no(RejectReason::NoOpenOrders);
             }
-            return Ok(self.withdraw_each(&orders, CancelCause::MassCancel));
+            return Ok(self.pull_each(&orders, CancelCause::MassCancel));
         }
         let markets: Vec<MarketId> = self.open_markets(account).into_iter().filter(|of| is_meant(*of)).collect();
         if markets.is_empty() {
             return no(RejectReason::NoOpenOrders);
         }
         for market in &markets {
-            self.withdraw_all(account, *market, cancel.sides, CancelCause::MassCancel);
+            self.pull_all(account, *market, cancel.sides, CancelCause::MassCancel);
         }
         Ok(markets.len() as u64)
     }
@@ -110,7 +110,7 @@ impl Ledger {
         self.conduct.kill(account, is_engaged);
         let markets = if is_engaged { self.open_markets(account) } else { Vec::new() };
         for market in &markets {
-            self.withdraw_all(account, *market, Sides::Both, CancelCause::KillSwitch);
+            self.pull_all(account, *market, Sides::Both, CancelCause::KillSwitch);
         }
         Ok(markets.len() as u64)
     }

@@ -91,6 +91,6 @@ impl Ledger {
         let of_key = self.orders.iter().filter(|order| is_engaged && order.key == id && order.account == account.get());
         let mut of_key: Vec<u64> = of_key.map(|order| order.id).collect();
         of_key.sort_unstable();
-        Ok(self.withdraw_each(&of_key, CancelCause::KillSwitch))
+        Ok(self.pull_each(&of_key, CancelCause::KillSwitch))
     }
 }

@@ -169,7 +169,7 @@ impl Ledger {
         let open = list.legs.iter().copied().find(|leg| self.order(*leg).is_some());
         let open = open.expect("a list without an open leg has ended");
         self.asked = (account, cancel.new_client_order_id);
-        self.withdraw(open, CancelCause::Requested);
+        self.pull(open, CancelCause::Requested);
         Ok(list.id)
     }
 

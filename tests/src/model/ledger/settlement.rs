@@ -122,14 +122,14 @@ impl Ledger {
         self.events.push(Event::OrderCanceled(told));
     }
 
-    pub(super) fn withdraw_refused(&mut self, refused: &WithdrawRefused) {
-        let WithdrawRefused { market, order, request } = *refused;
+    pub(super) fn pull_refused(&mut self, refused: &PullRefused) {
+        let PullRefused { market, order, request } = *refused;
         let (account, reason) = (AccountId::new(self.asked.0), RejectReason::TooLateToCancel);
         self.events.push(Event::CancelRejected(CancelRejected { order, account, market, reason, request }));
     }
 
-    pub(super) fn all_withdrawn(&mut self, done: &AllWithdrawn) {
-        let AllWithdrawn { market, account, request, canceled } = *done;
+    pub(super) fn orders_pulled(&mut self, done: &OrdersPulled) {
+        let OrdersPulled { market, account, request, canceled } = *done;
         self.events.push(Event::AllCanceled(AllCanceled { account, market, request, canceled }));
     }
 

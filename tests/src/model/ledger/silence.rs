@@ -24,7 +24,7 @@ impl Ledger {
             self.tell_countdown(account, MarketId::new(market), 0, true);
             let market = MarketId::new(market);
             if self.orders.iter().any(|order| order.account == account && order.market == market) {
-                self.withdraw_all(account, market, Sides::Both, CancelCause::Countdown);
+                self.pull_all(account, market, Sides::Both, CancelCause::Countdown);
             }
         }
     }
@@ -55,7 +55,7 @@ impl Ledger {
         }
         self.asked = (account, ClientOrderId::EMPTY);
         self.tell_lease(account, session, holder, 0, orders.len() as u32);
-        self.withdraw_each(&orders, CancelCause::Disconnected)
+        self.pull_each(&orders, CancelCause::Disconnected)
     }
 
     pub(super) fn renew_lease(&mut self, renew: &RenewLease) -> Answer {

@@ -51,20 +51,20 @@ impl Market {
         1
     }
 
-    pub(super) fn withdraw(&mut self, withdraw: &WithdrawOrder) {
-        let WithdrawOrder { market, order, request, cause } = *withdraw;
+    pub(super) fn pull(&mut self, pull: &PullOrder) {
+        let PullOrder { market, order, request, cause } = *pull;
         let mut levels = Levels::new();
         let ended = self.end_resting(order.get(), cause, request.get(), &mut levels)
             + self.end_stop(order.get(), cause, request.get(), &mut levels);
         if ended == 0 {
-            self.say(Mail::WithdrawRefused(WithdrawRefused { market, order, request }));
+            self.say(Mail::PullRefused(PullRefused { market, order, request }));
         }
         self.tell_levels(levels);
     }
 
     /// The book first, then the stops, each oldest first.
-    pub(super) fn withdraw_all(&mut self, withdraw: &WithdrawAll) {
-        let WithdrawAll { market, account, sides, request, cause } = *withdraw;
+    pub(super) fn pull_all(&mut self, pull: &PullOrders) {
+        let PullOrders { market, account, sides, request, cause } = *pull;
         let mut levels = Levels::new();
         let mut canceled = 0;
         for id in self.resting_of(account.get(), sides) {
@@ -74,7 +74,7 @@ impl Market {
             canceled += self.end_stop(id, cause, request.get(), &mut levels);
         }
         self.tell_levels(levels);
-        self.say(Mail::AllWithdrawn(AllWithdrawn { market, account, request, canceled }));
+        self.say(Mail::OrdersPulled(OrdersPulled { market, account, request, canceled }));
     }
 
     fn resting_of(&self, account: u32, sides: Sides) -> Vec<u64> {

@@ -128,13 +128,13 @@ records! {
         order: OrderId,
         request: LogPosition,
     }
-    WithdrawOrder {
+    PullOrder {
         market: MarketId,
         order: OrderId,
         request: LogPosition,
         cause: CancelCause,
     }
-    WithdrawAll {
+    PullOrders {
         market: MarketId,
         account: AccountId,
         sides: Sides,
@@ -185,12 +185,12 @@ records! {
         cause: CancelCause,
         request: LogPosition,
     }
-    WithdrawRefused {
+    PullRefused {
         market: MarketId,
         order: OrderId,
         request: LogPosition,
     }
-    AllWithdrawn {
+    OrdersPulled {
         market: MarketId,
         account: AccountId,
         request: LogPosition,

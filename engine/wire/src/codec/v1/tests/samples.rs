@@ -160,13 +160,8 @@ pub(super) fn mails() -> Vec<Mail> {
             budget: Amount::MAX,
             group: TradeGroupId::new(4),
         }),
-        Mail::WithdrawOrder(WithdrawOrder {
-            market: MARKET,
-            order: ORDER,
-            request: REQUEST,
-            cause: CancelCause::Requested,
-        }),
-        Mail::WithdrawAll(WithdrawAll {
+        Mail::PullOrder(PullOrder { market: MARKET, order: ORDER, request: REQUEST, cause: CancelCause::Requested }),
+        Mail::PullOrders(PullOrders {
             market: MARKET,
             account: ACCOUNT,
             sides: Sides::Sell,
@@ -192,8 +187,8 @@ pub(super) fn mails() -> Vec<Mail> {
             cause: CancelCause::Requested,
             request: REQUEST,
         }),
-        Mail::WithdrawRefused(WithdrawRefused { market: MARKET, order: ORDER, request: REQUEST }),
-        Mail::AllWithdrawn(AllWithdrawn { market: MARKET, account: ACCOUNT, request: REQUEST, canceled: 12 }),
+        Mail::PullRefused(PullRefused { market: MARKET, order: ORDER, request: REQUEST }),
+        Mail::OrdersPulled(OrdersPulled { market: MARKET, account: ACCOUNT, request: REQUEST, canceled: 12 }),
         Mail::TradePrevented(TradePrevented {
             market: MARKET,
             prevented: PreventedMatchId::new(6),
