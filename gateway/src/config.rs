@@ -7,6 +7,7 @@ use cluster_client::{ClusterConfig, Patience};
 use wire::PartitionId;
 use zeroize::Zeroizing;
 
+use crate::history::HistoryConfig;
 use crate::http::origin::Proxies;
 use crate::http::tls::ClientTls;
 
@@ -31,6 +32,8 @@ pub struct GatewayConfig {
     pub proxies: Option<Proxies>,
     /// What sealed secrets of API keys are opened with.
     pub envelope_key: Zeroizing<[u8; 32]>,
+    /// Where history is kept, if not in memory.
+    pub history: Option<HistoryConfig>,
     /// Bounds.
     pub limits: Limits,
 }

@@ -39,6 +39,11 @@ impl ApiError {
         ApiError { status, code, message: Cow::Borrowed(message), retry_after_s: None, data: None }
     }
 
+    /// `-1001` with HTTP 503 of something that will be back: nothing was done.
+    const fn unavailable(message: &'static str) -> ApiError {
+        ApiError { status: 503, code: -1001, message: Cow::Borrowed(message), retry_after_s: Some(1), data: None }
+    }
+
     /// With HTTP status 400 and a text that names something.
     pub fn telling(code: i32, message: String) -> ApiError {
         ApiError { status: 400, code, message: Cow::Owned(message), retry_after_s: None, data: None }
@@ -208,6 +213,14 @@ pub const STARTING: ApiError = ApiError::with_status(
 );
 /// `-1016`.
 pub const SHUTTING_DOWN: ApiError = ApiError::with_status(503, -1016, "This service is shutting down.");
+/// History's database does not answer, or is none of this exchange.
+pub const NO_HISTORY: ApiError = ApiError::unavailable(
+    "History is unavailable: its database does not answer. Trading is not affected. Please try again.",
+);
+/// History's database does not have everything yet that was acknowledged before the request.
+pub const HISTORY_BEHIND: ApiError = ApiError::unavailable(
+    "History is unavailable: its database is catching up. Trading is not affected. Please try again.",
+);
 /// `-1014`.
 pub const UNSUPPORTED_COMBINATION: ApiError = ApiError::new(-1014, "Unsupported order combination.");
 /// `-1020`.

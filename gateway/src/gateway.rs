@@ -7,13 +7,14 @@ use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use cluster_client::{ClusterError, Replied};
 use tokio::sync::{Semaphore, watch};
-use wire::Command;
 use wire::codec::v1;
+use wire::{Command, LogPosition};
 
 use crate::cluster::Ledger;
 use crate::config::Limits;
 use crate::errors::{self, ApiError};
 use crate::exchange::Exchange;
+use crate::history::History;
 use crate::metrics::Metrics;
 use crate::reads::Reads;
 use crate::streams::Hub;
@@ -28,6 +29,8 @@ pub struct Gateway {
     pub hub: Arc<Hub>,
     /// The way into the ledger's log.
     pub ledger: Arc<dyn Ledger>,
+    /// Where past orders, fills, trades and klines are read.
+    pub history: History,
     /// What clients have used of their limits.
     pub throttle: Throttle,
     /// Bounds.
@@ -54,13 +57,14 @@ pub struct Peer {
 }
 
 impl Gateway {
-    /// Over projections that are fed by somebody else, whose market data publish to `hub`.
+    /// Over projections that are fed by somebody else, whose market data publish to `hub`. History is in them too.
     pub fn new(exchange: Arc<Exchange>, hub: Arc<Hub>, ledger: Arc<dyn Ledger>, limits: Limits) -> Gateway {
         let unfilled = Arc::clone(exchange.accounts().unfilled());
         Gateway {
             exchange,
             hub,
             ledger,
+            history: History::Embedded,
             throttle: Throttle::new(&limits, unfilled),
             is_ready: AtomicBool::new(false),
             is_reachable: AtomicBool::new(true),
@@ -92,12 +96,17 @@ impl Gateway {
     /// Waits until the projections hold everything that the ledger had committed when this was called.
     pub async fn up_to_date(&self) -> Result<(), ApiError> {
         let timeout = self.limits.read_timeout;
-        let position = self.reads.position(&self.ledger, timeout).await?;
+        let position = self.committed_position().await?;
         if self.exchange.wait_for(self.exchange.ledger(), position, timeout).await {
             Ok(())
         } else {
             Err(errors::DISCONNECTED)
         }
+    }
+
+    /// Up to where the ledger's log was committed when this was called.
+    pub(crate) async fn committed_position(&self) -> Result<LogPosition, ApiError> {
+        self.reads.position(&self.ledger, self.limits.read_timeout).await
     }
 
     /// Where the gateway is in its life.

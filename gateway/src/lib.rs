@@ -17,6 +17,7 @@ mod feed;
 #[doc(hidden)]
 pub mod fuzz;
 mod gateway;
+pub mod history;
 pub mod http;
 pub mod market_data;
 mod metrics;
@@ -37,6 +38,7 @@ pub mod ws;
 
 pub use config::{GatewayConfig, Limits};
 pub use gateway::{Answer, Gateway, Peer, Phase};
+pub use history::{History, HistoryConfig, HistoryConfigError};
 pub use http::origin::{Proxies, Tell};
 pub use http::tls::{ClientTls, TlsError};
 pub use serve::{GatewayHandle, StartError, serve};

@@ -1,5 +1,7 @@
 //! What the gateway counts about itself, for Prometheus.
 
+mod history;
+
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use prometheus_client::encoding::EncodeLabelSet;
@@ -11,7 +13,9 @@ use prometheus_client::metrics::histogram::{Histogram, exponential_buckets};
 use prometheus_client::registry::Registry;
 
 use crate::gateway::Answer;
+use crate::history::History;
 use crate::operations::Operation;
+use history::HistoryMetrics;
 
 /// The gateway's metrics.
 pub struct Metrics {
@@ -35,6 +39,7 @@ pub struct Metrics {
     queue_limit: Family<QueueLabels, Gauge<u64, AtomicU64>>,
     /// Level changes that did not follow the ones before them.
     gaps: Gauge<u64, AtomicU64>,
+    history: HistoryMetrics,
 }
 
 #[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
@@ -102,6 +107,7 @@ impl Default for Metrics {
             "Changes of books lost on their way; not 0: replace this gateway",
             gaps.clone(),
         );
+        let history = HistoryMetrics::new(&mut registry);
         Metrics {
             registry,
             requests,
@@ -116,6 +122,7 @@ impl Default for Metrics {
             queued,
             queue_limit,
             gaps,
+            history,
         }
     }
 }
@@ -165,6 +172,9 @@ impl Metrics {
         for (queue, limit, used) in in_use.into_iter().chain([couriers]) {
             self.queued.get_or_create(&QueueLabels { queue }).set(used as u64);
             self.queue_limit.get_or_create(&QueueLabels { queue }).set(limit as u64);
+        }
+        if let History::Postgres(db) = &gateway.history {
+            self.history.update(db.census(), &gateway.exchange);
         }
         let mut out = String::new();
         match text::encode(&mut out, &self.registry) {

@@ -1,8 +1,8 @@
 //! Binance's words for ours, and back.
 
 use wire::{
-    CancelCause, ListKind, MarketStatus, OrderKind, PegSide, PhaseCause, RejectReason, SelfTradePrevention, Side,
-    TimeInForce,
+    CancelCause, ListId, ListKind, MarketStatus, OrderKind, PegSide, PhaseCause, RejectReason, SelfTradePrevention,
+    Side, TimeInForce,
 };
 
 use crate::accounts::{ListStatus, Order};
@@ -118,7 +118,12 @@ pub const fn self_trade(mode: SelfTradePrevention) -> &'static str {
 
 /// Of which list an order is; -1 of none.
 pub fn list_id(order: &Order) -> i64 {
-    match order.list.get() {
+    shown_list(order.list)
+}
+
+/// The number of a list; -1 of none.
+pub fn shown_list(list: ListId) -> i64 {
+    match list.get() {
         0 => -1,
         id => i64::try_from(id).unwrap_or(i64::MAX),
     }

@@ -9,11 +9,13 @@ use cluster_client::{Cluster, ConfigError, Patience};
 use tokio::net::TcpListener;
 use tokio::sync::watch;
 use tokio::task::JoinHandle;
+use wire::PartitionId;
 
 use crate::config::GatewayConfig;
 use crate::exchange::Exchange;
 use crate::feed::{self, ClusterLedger};
 use crate::gateway::Gateway;
+use crate::history::{History, Postgres};
 use crate::http::tls::{Certificate, TlsError};
 use crate::http::{self, Door};
 use crate::market_data::MarketData;
@@ -79,13 +81,21 @@ impl GatewayHandle {
 pub async fn serve(config: GatewayConfig) -> Result<GatewayHandle, StartError> {
     // How much may be in flight is the gateway's limit: its session must not be a narrower one.
     let window = config.patience.window.max(config.limits.requests_max);
+    let epoch = config.cluster.epoch;
     let cluster = Cluster::connect_with(config.cluster, Patience { window, ..config.patience })?;
     let hub = Arc::new(Hub::default());
     let market_data = Arc::new(MarketData::new(Arc::clone(&hub) as _));
     let exchange = Exchange::new(config.ledger, &config.partitions, &config.limits, *config.envelope_key, market_data);
     let exchange = Arc::new(exchange);
     let ledger = Arc::new(ClusterLedger::new(cluster.clone(), config.ledger));
-    let gateway = Gateway::new(Arc::clone(&exchange), Arc::clone(&hub), Arc::clone(&ledger) as _, config.limits);
+    let history = config.history.map(|history| {
+        let timeout = config.limits.read_timeout;
+        Arc::new(Postgres::new(history, epoch, config.ledger, &config.partitions, timeout))
+    });
+    let mut gateway = Gateway::new(Arc::clone(&exchange), Arc::clone(&hub), Arc::clone(&ledger) as _, config.limits);
+    if let Some(history) = &history {
+        gateway.history = History::Postgres(Arc::clone(history));
+    }
     let gateway = Arc::new(gateway);
 
     let certificate = config.tls.map(Certificate::load).transpose()?;
@@ -113,8 +123,17 @@ pub async fn serve(config: GatewayConfig) -> Result<GatewayHandle, StartError> {
         followed.is_ready.store(false, std::sync::atomic::Ordering::Release);
     });
     let watch = tokio::spawn(feed::watch_leaders(cluster.clone(), Arc::clone(&gateway), config.partitions.clone()));
+    let writers = history.iter().flat_map(|history| {
+        let write = |partition: &PartitionId| {
+            let log = Arc::new(cluster.clone());
+            tokio::spawn(Arc::clone(history).write(log, *partition))
+        };
+        config.partitions.iter().map(write).collect::<Vec<_>>()
+    });
+    let writers: Vec<_> = writers.collect();
     let ready = tokio::spawn(feed::become_ready(cluster, ledger, Arc::clone(&gateway), config.partitions));
     let mut workers = vec![feed, ready, watch, beat];
+    workers.extend(writers);
     workers.extend(certificate.map(|certificate| tokio::spawn(certificate.keep_fresh())));
     Ok(GatewayHandle { gateway, rest, ws, failed, servers, workers })
 }

@@ -219,15 +219,31 @@ struct State {
     script: Script,
     /// How many times the leader was asked for its position.
     reads: usize,
+    /// Everything that was fed, in order.
+    log: Vec<(LogPosition, Timestamp, Vec<Event>)>,
 }
 
 impl FakeLedger {
     /// Applies events as the next position's.
     pub(crate) fn feed(&self, events: &[Event]) -> LogPosition {
+        self.feed_at(START_NS, events)
+    }
+
+    /// The same, at another log time in nanoseconds.
+    pub(crate) fn feed_at(&self, at_ns: u64, events: &[Event]) -> LogPosition {
         let mut state = self.state.lock().unwrap();
         state.position = state.position.next();
-        self.exchange.apply(LEDGER, state.position, Timestamp::from_nanos(START_NS), events);
-        state.position
+        let (position, at) = (state.position, Timestamp::from_nanos(at_ns));
+        state.log.push((position, at, events.to_vec()));
+        self.exchange.apply(LEDGER, position, at, events);
+        position
+    }
+
+    /// What was fed from a position on, and up to where.
+    pub(crate) fn log_from(&self, from: LogPosition) -> (Vec<(LogPosition, Timestamp, Vec<Event>)>, LogPosition) {
+        let state = self.state.lock().unwrap();
+        let entries = state.log.iter().filter(|(position, ..)| *position >= from).cloned().collect();
+        (entries, state.position)
     }
 
     pub(crate) fn script(&self, script: Script) {
@@ -247,6 +263,7 @@ impl Ledger for FakeLedger {
             let position = state.position.next();
             let (reply, events) = (state.script)(position, &command)?;
             state.position = position;
+            state.log.push((position, Timestamp::from_nanos(START_NS), events.clone()));
             self.exchange.apply(LEDGER, position, Timestamp::from_nanos(START_NS), &events);
             Ok(Replied { position, reply })
         }
@@ -288,15 +305,21 @@ pub(crate) fn resting_script() -> Script {
 
 /// A ready gateway after [`opening`], over a ledger that rests every order.
 pub(crate) fn gateway_with(limits: Limits) -> (Arc<Gateway>, Arc<FakeLedger>) {
+    let (gateway, ledger) = gateway_parts(limits);
+    (Arc::new(gateway), ledger)
+}
+
+/// As [`gateway_with`], not shared yet.
+pub(crate) fn gateway_parts(limits: Limits) -> (Gateway, Arc<FakeLedger>) {
     let hub = Arc::new(Hub::default());
     let data = Arc::new(MarketData::new(Arc::clone(&hub) as _));
     let exchange = Arc::new(Exchange::new(LEDGER, &[LEDGER], &limits, ENVELOPE_KEY, data));
-    let state = State { position: LogPosition::ZERO, script: resting_script(), reads: 0 };
+    let state = State { position: LogPosition::ZERO, script: resting_script(), reads: 0, log: Vec::new() };
     let ledger = Arc::new(FakeLedger { exchange: Arc::clone(&exchange), state: Mutex::new(state) });
     ledger.feed(&opening());
     let gateway = Gateway::new(exchange, hub, Arc::clone(&ledger) as _, limits);
     gateway.is_ready.store(true, Ordering::Release);
-    (Arc::new(gateway), ledger)
+    (gateway, ledger)
 }
 
 /// As [`gateway_with`], with the default limits.

@@ -150,8 +150,50 @@ pub struct GatewayFile {
     /// How long the gateway says that it will end before it does, in seconds.
     #[serde(default)]
     pub drain_notice_s: u32,
+    /// Where history is kept, if not in the gateway's memory.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub history: Option<HistoryFile>,
     /// Every node.
     pub nodes: Vec<NodeAddress>,
+}
+
+/// History in PostgreSQL.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct HistoryFile {
+    /// `host=/run/postgresql dbname=mainstay`, or `postgres://USER@HOST/NAME`.
+    pub postgres: Connection,
+    /// A file with the password, where it is not in `postgres`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub password_file: Option<PathBuf>,
+    /// The authority of the database's certificate: with it, the connection is one by TLS.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub ca: Option<PathBuf>,
+}
+
+/// Names a database and how to be let in: it may hold a password, and is not shown.
+#[derive(Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(transparent)]
+pub struct Connection(String);
+
+impl std::fmt::Debug for Connection {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("Connection(..)")
+    }
+}
+
+impl From<String> for Connection {
+    fn from(text: String) -> Connection {
+        Connection(text)
+    }
+}
+
+impl HistoryFile {
+    /// As the gateway takes it.
+    pub fn read(&self) -> miette::Result<gateway::HistoryConfig> {
+        let read = gateway::HistoryConfig::read(&self.postgres.0, self.password_file.as_deref(), self.ca.as_deref());
+        read.into_diagnostic().wrap_err("[history] cannot be used")
+    }
 }
 
 /// Proxies before a gateway.
@@ -309,6 +351,11 @@ impl GatewayFile {
         file.tls.resolve(&base);
         if let Some(tls) = &mut file.client_tls {
             (tls.cert, tls.key) = (base.join(&tls.cert), base.join(&tls.key));
+        }
+        if let Some(history) = &mut file.history {
+            for path in [&mut history.password_file, &mut history.ca].into_iter().flatten() {
+                *path = base.join(&*path);
+            }
         }
         Ok(file)
     }

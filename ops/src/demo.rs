@@ -15,7 +15,7 @@ use miette::{IntoDiagnostic, WrapErr};
 use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio::sync::mpsc;
 
-use crate::config::{ADDRESS_IN_USE, Durability, ThreadsWord};
+use crate::config::{ADDRESS_IN_USE, Connection, Durability, HistoryFile, ThreadsWord};
 use crate::operator::Operator;
 use crate::{http, logging, pki};
 use banner::{Banner, Console, Deposits};
@@ -86,6 +86,10 @@ pub struct Args {
     /// Ship logs and snapshots to this place, as they come: a directory, or s3://BUCKET/FOLDER.
     #[arg(long, value_name = "PLACE")]
     backup: Option<String>,
+    /// Keep history in this PostgreSQL database instead of the gateway's memory: postgres://USER@HOST/NAME, or
+    /// "host=/run/postgresql dbname=NAME".
+    #[arg(long, value_name = "DATABASE")]
+    history: Option<Connection>,
     /// Once the exchange is open, write addresses, accounts and processes to this file, as JSON.
     #[arg(long, value_name = "FILE")]
     state: Option<PathBuf>,
@@ -328,7 +332,15 @@ impl Demo {
 
     /// Which life of the cluster it is.
     fn life(&self) -> miette::Result<Life> {
-        Ok(Life { epoch: self.home.epoch, backup: self.backup()? })
+        Ok(Life { epoch: self.home.epoch, backup: self.backup()?, history: self.history()? })
+    }
+
+    /// Where its gateway keeps history. What cannot be used is told before anything is started.
+    fn history(&self) -> miette::Result<Option<HistoryFile>> {
+        let Some(connection) = &self.args.history else { return Ok(None) };
+        let file = HistoryFile { postgres: connection.clone(), password_file: None, ca: None };
+        file.read()?;
+        Ok(Some(file))
     }
 
     /// Where its nodes ship to. A directory is named from where the demo was started.

@@ -41,6 +41,11 @@ The file is TOML:
   networks = [\"10.0.0.0/24\"]            # from where proxies connect
   tell = \"proxy-protocol\"              # or \"x-forwarded-for\": how they say for whom
 
+  [history]                             # without it: the latest of each kind, in memory
+  postgres = \"host=/run/postgresql dbname=mainstay user=mainstay\"
+  password_file = \"history.password\"    # optional
+  ca = \"history-ca.pem\"                 # of a database on another machine
+
   [[nodes]]                             # every node
   node = 1
   addr = \"127.0.0.1:7101\"
@@ -86,6 +91,7 @@ pub fn main(args: Args) -> miette::Result<ExitCode> {
         tls: file.client_tls.map(|tls| ClientTls { cert: tls.cert, key: tls.key }),
         proxies: file.proxies.map(|proxies| proxies.read()).transpose()?,
         envelope_key: Zeroizing::new(read_envelope_key(&file.envelope_key_file)?),
+        history: file.history.map(|history| history.read()).transpose()?,
         limits: Limits { drain_notice: Duration::from_secs(file.drain_notice_s.into()), ..Limits::default() },
     };
     let mut runtime = tokio::runtime::Builder::new_multi_thread();

@@ -38,7 +38,7 @@ pub struct OrderList {
 }
 
 impl OrderList {
-    fn new(started: &ListStarted, now: Timestamp) -> OrderList {
+    pub(crate) fn new(started: &ListStarted, now: Timestamp) -> OrderList {
         let orders = [started.first, started.second, started.third];
         OrderList {
             id: started.list,
@@ -67,6 +67,7 @@ pub struct Lists {
     by_id: BTreeMap<ListId, OrderList>,
     open: BTreeSet<ListId>,
     ended: VecDeque<ListId>,
+    has_forgotten: bool,
 }
 
 impl Lists {
@@ -78,6 +79,11 @@ impl Lists {
     /// The latest list that the client gave this name, in whichever market.
     pub fn named(&self, name: &ClientOrderId) -> Option<&OrderList> {
         self.by_id.values().rev().find(|list| list.client_order_id == *name)
+    }
+
+    /// Whether there were lists that are no longer here.
+    pub fn has_forgotten(&self) -> bool {
+        self.has_forgotten
     }
 
     /// Open lists, by id.
@@ -106,6 +112,7 @@ impl Lists {
         }
         while self.ended.len() > ended_max {
             let Some(oldest) = self.ended.pop_front() else { return };
+            self.has_forgotten = true;
             self.by_id.remove(&oldest);
         }
     }

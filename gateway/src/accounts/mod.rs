@@ -8,6 +8,7 @@ mod deposits;
 mod fees;
 mod fills;
 mod keys;
+mod life;
 mod lists;
 mod orders;
 mod outcomes;
@@ -24,7 +25,7 @@ use tokio::sync::oneshot;
 use wire::event::*;
 use wire::{
     AccountId, AccountName, Amount, ApiKeyText, AssetId, CancelCause, Event, FeeRate, LogPosition, MarketId, OrderId,
-    RejectReason, Timestamp,
+    Timestamp,
 };
 
 use crate::auth::{Caller, Verifier};
@@ -370,11 +371,7 @@ impl Accounts {
 
     fn accept(&mut self, batch: &Batch<'_>, accepted: &OrderAccepted) {
         let order = self.account(accepted.account).order(accepted.market, accepted.order);
-        order.status = OrderStatus::New;
-        if !order.kind.is_stop() {
-            order.working = Some(batch.now);
-        }
-        order.updated = batch.now;
+        order.accept(batch.now);
         self.report(batch, accepted.account, accepted.market, accepted.order, |reporter, order| {
             reporter.accepted(order)
         });
@@ -384,11 +381,8 @@ impl Accounts {
         let closed_max = self.closed_max;
         let account = self.account(rejected.account);
         let order = account.order(rejected.market, rejected.order);
-        // An order that finds nobody to trade with is no mistake of the client: it expires.
-        let expires = rejected.reason == RejectReason::NoLiquidity;
-        order.status = if expires { OrderStatus::Expired } else { OrderStatus::Rejected };
-        order.refused = (!expires).then_some(rejected.reason);
-        order.updated = batch.now;
+        order.reject(rejected.reason, batch.now);
+        let expires = order.status == OrderStatus::Expired;
         account.orders.close(rejected.market, rejected.order, closed_max);
         self.settle(rejected.account, rejected.market, rejected.order);
         let reason = rejected.reason;
@@ -403,10 +397,7 @@ impl Accounts {
         account.fills.insert(Fill::new(executed), fills_max);
         let order = account.order(executed.market, executed.order);
         let first_of = order.executed.is_zero().then(|| order.created.nanos() / 1_000);
-        order.execute(executed, batch.now);
-        if spends_budget && order.qty.is_zero() {
-            order.status = OrderStatus::Filled;
-        }
+        order.execute(executed, spends_budget, batch.now);
         if executed.leaves.is_zero() {
             account.orders.close(executed.market, executed.order, closed_max);
             self.settle(executed.account, executed.market, executed.order);
@@ -429,18 +420,7 @@ impl Accounts {
         let account = self.account(canceled.account);
         let order = account.order(canceled.market, canceled.order);
         let was_reported_filled = order.status == OrderStatus::Filled;
-        order.status = if !canceled.cause.is_expiry() {
-            OrderStatus::Canceled
-        } else if order.qty.is_zero() && canceled.cause == CancelCause::BudgetSpent && !order.executed.is_zero() {
-            // It was asked to spend or to receive an amount, and has.
-            OrderStatus::Filled
-        } else if canceled.cause == CancelCause::SelfTrade {
-            OrderStatus::ExpiredInMatch
-        } else {
-            OrderStatus::Expired
-        };
-        order.expired_by = canceled.cause.is_expiry().then_some(canceled.cause);
-        order.updated = batch.now;
+        order.cancel(canceled.cause, batch.now);
         let (account, market, id) = (canceled.account, canceled.market, canceled.order);
         self.account(account).orders.close(market, id, closed_max);
         self.settle(account, market, id);
@@ -583,7 +563,7 @@ impl Account {
 
 /// Whether `event` ends the order because its budget is used up: for an order by quote quantity that is
 /// what it asked for.
-fn spends_budget_of(event: &Event, order: OrderId) -> bool {
+pub(crate) fn spends_budget_of(event: &Event, order: OrderId) -> bool {
     matches!(event, Event::OrderCanceled(canceled)
         if canceled.order == order && canceled.cause == CancelCause::BudgetSpent)
 }

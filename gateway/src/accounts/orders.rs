@@ -2,7 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet, HashMap, VecDeque};
 
-use wire::event::{OrderExecuted, OrderPending};
+use wire::event::OrderPending;
 use wire::{
     Amount, CancelCause, ClientOrderId, ListId, LogPosition, MarketId, OrderId, OrderKind, PreventedMatchId, Price,
     Qty, RejectReason, SelfTradePrevention, Side, Terms, TimeInForce, Timestamp, TradeGroupId, TradeId,
@@ -30,6 +30,18 @@ pub enum OrderStatus {
 }
 
 impl OrderStatus {
+    /// Every one of them.
+    pub const ALL: [OrderStatus; 8] = [
+        OrderStatus::PendingNew,
+        OrderStatus::New,
+        OrderStatus::PartiallyFilled,
+        OrderStatus::Filled,
+        OrderStatus::Canceled,
+        OrderStatus::Rejected,
+        OrderStatus::Expired,
+        OrderStatus::ExpiredInMatch,
+    ];
+
     /// Binance's word.
     pub const fn name(self) -> &'static str {
         match self {
@@ -142,7 +154,7 @@ pub struct Amendment {
 }
 
 impl Order {
-    pub(super) fn new(pending: &OrderPending, now: Timestamp) -> Order {
+    pub(crate) fn new(pending: &OrderPending, now: Timestamp) -> Order {
         Order {
             id: pending.order,
             market: pending.market,
@@ -174,7 +186,7 @@ impl Order {
     }
 
     /// All of it but its trades and amendments, of which there may be many.
-    pub(super) fn without_history(&self) -> Order {
+    pub(crate) fn without_history(&self) -> Order {
         Order {
             trades: Vec::new(),
             amendments: Vec::new(),
@@ -216,15 +228,6 @@ impl Order {
         is_open && self.working.is_some() && !self.kind.is_market()
     }
 
-    pub(super) fn execute(&mut self, executed: &OrderExecuted, now: Timestamp) {
-        self.executed = self.executed.checked_add(executed.qty).expect("an order trades at most its quantity");
-        self.quote_executed =
-            self.quote_executed.checked_add(executed.quote_amount).expect("an order's quote fits an amount");
-        self.trades.push(executed.trade);
-        self.updated = now;
-        self.status = if executed.leaves.is_zero() { OrderStatus::Filled } else { OrderStatus::PartiallyFilled };
-    }
-
     /// The quantity that clients are shown as asked for: of an order by quote quantity what has traded.
     pub fn shown_qty(&self) -> Qty {
         if self.qty.is_zero() { self.executed } else { self.qty }
@@ -238,6 +241,7 @@ pub struct Orders {
     by_client_id: HashMap<(MarketId, ClientOrderId), OrderId>,
     open: BTreeSet<(MarketId, OrderId)>,
     closed: VecDeque<(MarketId, OrderId)>,
+    has_forgotten: bool,
 }
 
 impl Orders {
@@ -249,6 +253,11 @@ impl Orders {
     /// The latest order that the client gave this name.
     pub fn named(&self, market: MarketId, name: &ClientOrderId) -> Option<&Order> {
         self.by_client_id.get(&(market, *name)).and_then(|id| self.get(market, *id))
+    }
+
+    /// Whether there were orders that are no longer here.
+    pub fn has_forgotten(&self) -> bool {
+        self.has_forgotten
     }
 
     /// Open orders of one market, or of all, by market and id.
@@ -277,10 +286,8 @@ impl Orders {
         self.by_id.insert(key, order);
     }
 
-    /// An order has another name.
-    pub(super) fn rename(&mut self, market: MarketId, id: OrderId, name: ClientOrderId) {
-        let Some(order) = self.by_id.get_mut(&(market, id)) else { return };
-        let before = std::mem::replace(&mut order.client_order_id, name);
+    /// An order has another name than `before`.
+    pub(super) fn rename(&mut self, market: MarketId, id: OrderId, before: ClientOrderId, name: ClientOrderId) {
         if self.by_client_id.get(&(market, before)) == Some(&id) {
             self.by_client_id.remove(&(market, before));
         }
@@ -299,6 +306,7 @@ impl Orders {
         self.closed.push_back((market, id));
         while self.closed.len() > closed_max {
             let Some(oldest) = self.closed.pop_front() else { return };
+            self.has_forgotten = true;
             let Some(order) = self.by_id.remove(&oldest) else { continue };
             let name = (order.market, order.client_order_id);
             if self.by_client_id.get(&name) == Some(&order.id) {

@@ -10,7 +10,6 @@ use wire::{
 };
 
 use super::lists::ListStatus;
-use super::orders::{Amendment, Prevented};
 use super::{Accounts, Batch, RequestOutcome, reports};
 
 /// Prevented trades kept per account.
@@ -37,6 +36,22 @@ pub struct PreventedMatch {
     pub maker_qty: Qty,
     /// When.
     pub at: Timestamp,
+}
+
+impl PreventedMatch {
+    pub(crate) fn new(prevented: &MatchPrevented) -> PreventedMatch {
+        PreventedMatch {
+            market: prevented.market,
+            id: prevented.prevented,
+            taker: prevented.taker,
+            maker: prevented.maker,
+            group: prevented.group,
+            mode: prevented.mode,
+            price: prevented.price,
+            maker_qty: prevented.maker_qty,
+            at: prevented.prevented_at,
+        }
+    }
 }
 
 /// The latest prevented trades of one account.
@@ -94,24 +109,22 @@ impl Accounts {
 
     pub(super) fn set_terms(&mut self, terms: &OrderTerms) {
         let order = self.account(terms.account).order(terms.market, terms.order);
-        (order.terms, order.list) = (terms.terms, terms.list);
+        order.set_terms(terms);
     }
 
     pub(super) fn peg(&mut self, pegged: &OrderPegged) {
-        self.account(pegged.account).order(pegged.market, pegged.order).pegged = Some(pegged.price);
+        self.account(pegged.account).order(pegged.market, pegged.order).peg(pegged);
     }
 
     pub(super) fn track(&mut self, batch: &Batch<'_>, tracking: &OrderTracking) {
         let order = self.account(tracking.account).order(tracking.market, tracking.order);
-        order.tracking = Some(tracking.at);
-        order.updated = batch.now;
+        order.track(tracking.at, batch.now);
     }
 
     /// A stop order works now: it is told once more as new.
     pub(super) fn trigger(&mut self, batch: &Batch<'_>, triggered: &OrderTriggered) {
         let order = self.account(triggered.account).order(triggered.market, triggered.order);
-        order.working = Some(triggered.at);
-        order.updated = batch.now;
+        order.trigger(triggered.at, batch.now);
         self.report(batch, triggered.account, triggered.market, triggered.order, |reporter, order| {
             reporter.accepted(order)
         });
@@ -122,17 +135,8 @@ impl Accounts {
         let orders = &mut self.account(account).orders;
         let Some(order) = orders.get_mut(market, id) else { return };
         let before = order.client_order_id;
-        order.qty = amended.qty;
-        order.updated = batch.now;
-        order.amendments.push(Amendment {
-            execution: batch.position,
-            client_order_id_before: before,
-            client_order_id: amended.client_order_id,
-            qty_before: amended.qty_before,
-            qty: amended.qty,
-            at: batch.now,
-        });
-        orders.rename(market, id, amended.client_order_id);
+        order.amend(amended, batch.position, batch.now);
+        orders.rename(market, id, before, amended.client_order_id);
         self.outcomes.settle_request(amended.request, RequestOutcome::Amended(market, id));
         self.report(batch, account, market, id, move |reporter, order| reporter.amended(order, before.as_str()));
         if before != amended.client_order_id {
@@ -177,40 +181,16 @@ impl Accounts {
 
     /// Both orders lose what they would have traded with each other, or one ends, which an event of its own tells.
     pub(super) fn prevent(&mut self, batch: &Batch<'_>, prevented: &MatchPrevented, later: &[Event]) {
-        let seen = PreventedMatch {
-            market: prevented.market,
-            id: prevented.prevented,
-            taker: prevented.taker,
-            maker: prevented.maker,
-            group: prevented.group,
-            mode: prevented.mode,
-            price: prevented.price,
-            maker_qty: prevented.maker_qty,
-            at: prevented.prevented_at,
-        };
+        let seen = PreventedMatch::new(prevented);
         self.account(prevented.taker_account).prevented.push(seen);
         if prevented.maker_account != prevented.taker_account {
             self.account(prevented.maker_account).prevented.push(seen);
         }
-        let halves = [
-            (prevented.taker_account, prevented.taker, prevented.maker, prevented.taker_qty),
-            (prevented.maker_account, prevented.maker, prevented.taker, prevented.maker_qty),
-        ];
-        for (account, id, counter, qty) in halves {
+        for (account, id) in [(prevented.taker_account, prevented.taker), (prevented.maker_account, prevented.maker)] {
             let Some(order) = self.account(account).orders.get_mut(prevented.market, id) else { continue };
-            if qty.is_zero() {
+            if !order.prevent(prevented, batch.now) {
                 continue;
             }
-            let before = order.prevented.map_or(Qty::ZERO, |before| before.qty);
-            order.prevented = Some(Prevented {
-                id: prevented.prevented,
-                counter,
-                group: prevented.group,
-                price: prevented.price,
-                last_qty: qty,
-                qty: before.checked_add(qty).unwrap_or(qty),
-            });
-            order.updated = batch.now;
             let ends = later.iter().any(|event| {
                 matches!(event, Event::OrderCanceled(canceled)
                 if canceled.order == id && canceled.cause == CancelCause::SelfTrade)

@@ -1,5 +1,5 @@
 use serde_json::{Value, json};
-use wire::{CancelCause, OrderKind, Qty};
+use wire::{CancelCause, OrderKind, Qty, RejectReason};
 
 use super::*;
 use crate::testing::*;

@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use wire::event::WithdrawalChanged;
 use wire::{AccountId, Amount, AssetId, ChainId, ClientOrderId, Event, WithdrawalId, WithdrawalRules};
 
-/// The newest withdrawals of an account that are kept.
+/// Withdrawals of an account that are kept: beyond, the oldest that is over is forgotten, and none that is not.
 const WITHDRAWALS_MAX: usize = 1_000;
 
 /// Every withdrawal, and what they keep to.
@@ -46,8 +46,10 @@ impl Withdrawals {
             Event::WithdrawalChanged(row) => {
                 let rows = self.rows.entry(row.account).or_default();
                 rows.insert(row.withdrawal, **row);
-                if rows.len() > WITHDRAWALS_MAX {
-                    rows.pop_first();
+                if rows.len() > WITHDRAWALS_MAX
+                    && let Some(oldest) = rows.values().find(|row| row.stage.is_final()).map(|row| row.withdrawal)
+                {
+                    rows.remove(&oldest);
                 }
             }
             _ => {}

@@ -132,6 +132,39 @@ impl Series {
         let after = self.kept.partition_point(|kline| kline.open_ms <= at_ms);
         self.kept.get(after.checked_sub(1)?)
     }
+
+    /// The kept klines with trades that began at `from_ms` or later, oldest first.
+    fn traded_since(&self, from_ms: u64) -> impl Iterator<Item = &Kline> {
+        let start = self.kept.partition_point(|kline| kline.open_ms < from_ms);
+        self.kept.range(start..)
+    }
+
+    /// The kline of a span that this series is, or is the parts of, which began at `open_ms`.
+    fn at(&self, span: Span, open_ms: u64) -> Option<Kline> {
+        if self.interval != span.interval {
+            return self.made_of(open_ms, span.next(open_ms));
+        }
+        let last = self.before(open_ms)?;
+        Some(if last.open_ms == open_ms { *last } else { Kline::flat(open_ms, last.close) })
+    }
+
+    /// The sum of the klines between `open_ms` and `end_ms`; flat when nothing was traded.
+    fn made_of(&self, open_ms: u64, end_ms: u64) -> Option<Kline> {
+        let mut traded = self.traded_since(open_ms).take_while(|kline| kline.open_ms < end_ms);
+        match traded.next() {
+            Some(first) => {
+                let mut total = Kline { open_ms, ..*first };
+                traded.for_each(|kline| total.merge(kline));
+                Some(total)
+            }
+            None => self.before(open_ms).map(|last| Kline::flat(open_ms, last.close)),
+        }
+    }
+
+    /// Klines of a span without gaps, oldest first.
+    fn read(&self, span: Span, page: KlinesPage) -> Vec<Kline> {
+        page.opens(span).filter_map(|open_ms| self.at(span, open_ms)).collect()
+    }
 }
 
 /// Which klines are wanted.
@@ -147,6 +180,63 @@ pub struct KlinesWanted {
     pub limit: usize,
     /// The present time: no interval after it has begun.
     pub now_ms: u64,
+}
+
+/// When the klines of an answer begin.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct KlinesPage {
+    /// The first one, which may lie after the last one: then there is none.
+    pub first_ms: u64,
+    /// The last one there may be.
+    pub last_ms: u64,
+    /// At most so many.
+    pub limit: usize,
+}
+
+impl KlinesPage {
+    /// When each of them begins.
+    pub fn opens(self, span: Span) -> impl Iterator<Item = u64> {
+        let (mut next_ms, mut left) = (self.first_ms, self.limit);
+        std::iter::from_fn(move || {
+            if next_ms > self.last_ms || left == 0 {
+                return None;
+            }
+            left -= 1;
+            let open_ms = next_ms;
+            next_ms = span.next(open_ms);
+            Some(open_ms)
+        })
+    }
+}
+
+impl KlinesWanted {
+    /// What to answer from klines with trades of which the oldest and the newest began then.
+    pub fn page(&self, oldest_ms: u64, newest_ms: u64) -> KlinesPage {
+        let KlinesWanted { span, start_ms, end_ms, limit, now_ms } = *self;
+        let oldest_ms = span.start_of(oldest_ms);
+        let last_ms = span.start_of(end_ms.unwrap_or(u64::MAX).min(newest_ms.max(now_ms)));
+        let first_ms = match start_ms {
+            // The first interval that begins at `start_ms` or later.
+            Some(start_ms) if span.start_of(start_ms) == start_ms => start_ms,
+            Some(start_ms) => span.next(span.start_of(start_ms)),
+            None => {
+                let mut first_ms = last_ms;
+                for _ in 1..limit {
+                    match span.previous(first_ms) {
+                        Some(previous) if previous >= oldest_ms => first_ms = previous,
+                        _ => break,
+                    }
+                }
+                first_ms
+            }
+        };
+        KlinesPage { first_ms: first_ms.max(oldest_ms), last_ms, limit }
+    }
+
+    /// The klines of a page, from klines of the parts of the span that reach back to the last one before it.
+    pub fn read(&self, page: KlinesPage, parts: Vec<Kline>) -> Vec<Kline> {
+        Series { interval: self.span.parts(), kept: parts.into(), end_ms: 0 }.read(self.span, page)
+    }
 }
 
 /// The latest klines of every interval.
@@ -173,64 +263,19 @@ impl Klines {
     /// The kline that covers `at_ms`; flat when nothing was traded, none before the first trade.
     pub fn at(&self, span: impl Into<Span>, at_ms: u64) -> Option<Kline> {
         let span = span.into();
-        let (parts, open_ms) = (span.parts(), span.start_of(at_ms));
-        if parts != span.interval {
-            return self.made_of(parts, open_ms, span.next(open_ms));
-        }
-        let last = self.series[parts.index()].before(open_ms)?;
-        Some(if last.open_ms == open_ms { *last } else { Kline::flat(open_ms, last.close) })
-    }
-
-    /// The sum of the klines between `open_ms` and `end_ms`; flat when nothing was traded.
-    fn made_of(&self, parts: Interval, open_ms: u64, end_ms: u64) -> Option<Kline> {
-        let mut traded = self.traded_since(parts, open_ms).take_while(|kline| kline.open_ms < end_ms);
-        match traded.next() {
-            Some(first) => {
-                let mut total = Kline { open_ms, ..*first };
-                traded.for_each(|kline| total.merge(kline));
-                Some(total)
-            }
-            None => self.series[parts.index()].before(open_ms).map(|last| Kline::flat(open_ms, last.close)),
-        }
+        self.series[span.parts().index()].at(span, span.start_of(at_ms))
     }
 
     /// The kept klines with trades that began at `from_ms` or later, oldest first.
     pub fn traded_since(&self, interval: Interval, from_ms: u64) -> impl Iterator<Item = &Kline> {
-        let series = &self.series[interval.index()];
-        let start = series.kept.partition_point(|kline| kline.open_ms < from_ms);
-        series.kept.range(start..)
+        self.series[interval.index()].traded_since(from_ms)
     }
 
     /// Klines without gaps, oldest first.
     pub fn read(&self, wanted: KlinesWanted) -> Vec<Kline> {
-        let KlinesWanted { span, start_ms, end_ms, limit, now_ms } = wanted;
-        let series = &self.series[span.parts().index()];
-        let Some(first) = series.kept.front() else { return Vec::new() };
-        let first_open = span.start_of(first.open_ms);
-        let newest = series.kept.back().map_or(now_ms, |kline| kline.open_ms.max(now_ms));
-        let last_open = span.start_of(end_ms.unwrap_or(u64::MAX).min(newest));
-        let mut open = match start_ms {
-            // The first interval that begins at `start_ms` or later.
-            Some(start_ms) if span.start_of(start_ms) == start_ms => start_ms,
-            Some(start_ms) => span.next(span.start_of(start_ms)),
-            None => {
-                let mut open = last_open;
-                for _ in 1..limit {
-                    match span.previous(open) {
-                        Some(previous) if previous >= first_open => open = previous,
-                        _ => break,
-                    }
-                }
-                open
-            }
-        };
-        open = open.max(first_open);
-        let mut klines = Vec::new();
-        while open <= last_open && klines.len() < limit {
-            klines.extend(self.at(span, open));
-            open = span.next(open);
-        }
-        klines
+        let series = &self.series[wanted.span.parts().index()];
+        let (Some(oldest), Some(newest)) = (series.kept.front(), series.kept.back()) else { return Vec::new() };
+        series.read(wanted.span, wanted.page(oldest.open_ms, newest.open_ms))
     }
 }
 

@@ -6,11 +6,11 @@ use super::Market;
 use super::book::{Best, Level};
 use super::interval::Interval;
 use super::json::{Json, SHOWN_DECIMALS};
-use super::klines::{Kline, KlinesWanted};
+use super::klines::Kline;
 use super::market::Listing;
 use super::span::{Span, Zone};
 use super::ticker::{self, AVERAGE_DECIMALS, AVERAGE_MINUTES, PERCENT_DECIMALS, Rolling, WindowSize};
-use super::trades::{AggTrade, AggWanted, Trade};
+use super::trades::{AggTrade, Trade};
 
 /// How much a ticker tells.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -51,15 +51,8 @@ pub fn recent_trades(market: &Market, listing: &Listing, limit: usize) -> String
     trades(listing, &market.recent_trades(limit))
 }
 
-/// `GET historicalTrades`, `trades.historical`: from a number on, or the latest.
-pub fn historical_trades(market: &Market, listing: &Listing, from: Option<u64>, limit: usize) -> String {
-    match from {
-        Some(from) => trades(listing, &market.trades_from(from, limit)),
-        None => recent_trades(market, listing, limit),
-    }
-}
-
-fn trades(listing: &Listing, trades: &[Trade]) -> String {
+/// `GET historicalTrades`, `trades.historical`.
+pub fn trades(listing: &Listing, trades: &[Trade]) -> String {
     let mut json = Json::with_capacity(2 + 170 * trades.len());
     json.open_array();
     for trade in trades {
@@ -78,11 +71,10 @@ fn trades(listing: &Listing, trades: &[Trade]) -> String {
 }
 
 /// `GET aggTrades`, `trades.aggregate`.
-pub fn aggregated_trades(market: &Market, listing: &Listing, wanted: AggWanted, limit: usize) -> String {
-    let trades = market.aggregated_trades(wanted, limit);
+pub fn aggregated_trades(listing: &Listing, trades: &[AggTrade]) -> String {
     let mut json = Json::with_capacity(2 + 130 * trades.len());
     json.open_array();
-    for AggTrade { id, price, qty, first_trade, last_trade, time_ms, buyer_is_maker } in trades {
+    for AggTrade { id, price, qty, first_trade, last_trade, time_ms, buyer_is_maker } in trades.iter().copied() {
         json.open_object();
         json.int_field("a", id);
         json.decimal_field("p", price, listing.scale.price_decimals);
@@ -99,11 +91,10 @@ pub fn aggregated_trades(market: &Market, listing: &Listing, wanted: AggWanted, 
 }
 
 /// `GET klines` and `uiKlines`, `klines` and `uiKlines`.
-pub fn klines(market: &Market, listing: &Listing, wanted: KlinesWanted) -> String {
-    let klines = market.klines(wanted);
+pub fn klines(listing: &Listing, span: Span, klines: &[Kline]) -> String {
     let mut json = Json::with_capacity(2 + 190 * klines.len());
     json.open_array();
-    for kline in &klines {
+    for kline in klines {
         let price = |json: &mut Json, units| json.decimal(units, listing.scale.price_decimals);
         json.open_array();
         json.int(kline.open_ms);
@@ -112,7 +103,7 @@ pub fn klines(market: &Market, listing: &Listing, wanted: KlinesWanted) -> Strin
         price(&mut json, kline.low);
         price(&mut json, kline.close);
         json.wide(kline.volume, listing.scale.qty_decimals, SHOWN_DECIMALS);
-        json.int(wanted.span.next(kline.open_ms) - 1);
+        json.int(span.next(kline.open_ms) - 1);
         json.wide(kline.quote_volume, listing.notional_decimals(), SHOWN_DECIMALS);
         json.int(kline.trades);
         json.wide(kline.taker_volume, listing.scale.qty_decimals, SHOWN_DECIMALS);

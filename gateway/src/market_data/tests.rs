@@ -177,7 +177,7 @@ fn results_are_binance_json_with_eight_decimals() {
     let wanted =
         KlinesWanted { span: Interval::Hour.into(), start_ms: None, end_ms: None, limit: 10, now_ms: START_MS + 10 };
     assert_eq!(
-        render::klines(&market, listing, wanted),
+        render::klines(listing, wanted.span, &market.klines(wanted)),
         r#"[[1793491200000,"101.00000000","101.00000000","100.00000000","100.00000000","1.50005000",1793494799999,"151.50500000",2,"1.50000000","151.50000000","0"]]"#
     );
     assert_eq!(
@@ -191,7 +191,7 @@ fn results_are_binance_json_with_eight_decimals() {
     for text in [
         render::trading_day(&market, listing, START_MS + 10, Zone::default(), TickerType::Full),
         render::ticker_24hr(&market, listing, START_MS + 10, TickerType::Mini),
-        render::aggregated_trades(&market, listing, trades::AggWanted::FromId(0), 10),
+        render::aggregated_trades(listing, &market.aggregated_trades(trades::AggWanted::FromId(0), 10)),
         render::array([render::ticker_price(&market, listing), render::ticker_price(&market, listing)]),
     ] {
         serde_json::from_str::<serde_json::Value>(&text).expect("what is rendered is JSON");

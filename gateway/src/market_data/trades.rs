@@ -74,6 +74,11 @@ pub struct Trades {
 }
 
 impl Trades {
+    /// After trades that are kept elsewhere: the last one, and the number of the last aggregated one.
+    pub fn resumed(last: Option<Trade>, aggregated_ids: u64) -> Trades {
+        Trades { each: last.into_iter().collect(), aggregated_ids, ..Trades::default() }
+    }
+
     /// Takes a trade.
     pub fn push(&mut self, trade: Trade, taker: OrderId) {
         push_bounded(&mut self.each, trade);

@@ -1,20 +1,18 @@
 //! Orders and fills of an account, as the cluster has committed them when the request came.
 
-use std::sync::Arc;
-
 use futures_util::FutureExt;
 use futures_util::future::BoxFuture;
-use wire::{OrderId, TradeId};
+use wire::{ListId, OrderId};
 
 use super::{Call, market};
-use crate::accounts::{Account, Fill, Order};
+use crate::accounts::{Fill, Order};
 use crate::errors::{self, ApiError};
 use crate::gateway::Answer;
+use crate::history::{FillsWanted, Page};
 use crate::market_data::render;
 use crate::names;
 use crate::order_entry::{self, answers, parse};
 use crate::params::Params;
-use crate::reference::Market;
 
 pub(super) const LIMIT_DEFAULT: usize = 500;
 pub(super) const LIMIT_MAX: usize = 1_000;
@@ -47,8 +45,13 @@ pub(super) fn order(call: Call) -> BoxFuture<'static, Answer> {
         if let (None, Some(text)) = (name.order, name.client_order_id) {
             // It may be on its way, its answer outstanding or given up: that it does not exist must stay true.
             order_entry::seal::seal(&call.gateway, caller, text).await?;
+            if let Some(order) = find()? {
+                return Ok(order);
+            }
         }
-        find()?.ok_or(errors::NO_SUCH_ORDER)
+        let text = name.client_order_id.as_ref();
+        let forgotten = call.gateway.forgotten_order(caller.account, market.id, name.order, text).await?;
+        forgotten.map(|order| answers::queried(&order, &market)).ok_or(errors::NO_SUCH_ORDER)
     }
     .boxed()
 }
@@ -87,18 +90,7 @@ pub(super) fn all_orders(call: Call) -> BoxFuture<'static, Answer> {
         let within = Within::take(&mut params)?;
         let limit = params.limit(LIMIT_DEFAULT, LIMIT_MAX)?;
         params.finish()?;
-        call.gateway.up_to_date().await?;
-        let from_the_start = from.is_some() || within.start.is_some();
-        // Copied first: JSON is written while the feed goes on.
-        let orders = {
-            let accounts = call.gateway.exchange.accounts();
-            let account = accounts.get(caller.account).ok_or(errors::NOT_PERMITTED)?;
-            let orders = account
-                .orders
-                .in_market(market.id, OrderId::new(from.unwrap_or(0)))
-                .filter(|order| within.holds(order.created.millis()));
-            page(orders.cloned(), limit, from_the_start)
-        };
+        let orders = call.gateway.past_orders(caller.account, market.id, &within.page(from, limit)).await?;
         Ok(render::array(orders.iter().map(|order| answers::queried(order, &market))))
     }
     .boxed()
@@ -118,49 +110,13 @@ pub(super) fn my_trades(call: Call) -> BoxFuture<'static, Answer> {
         if from.is_some() && (within.start.is_some() || within.end.is_some()) {
             return Err(errors::BAD_COMBINATION);
         }
-        call.gateway.up_to_date().await?;
+        let wanted = FillsWanted { order, page: within.page(from, limit) };
+        let fills = call.gateway.past_fills(caller.account, market.id, &wanted).await?;
         let reference = call.gateway.exchange.reference();
-        let first = TradeId::new(from.unwrap_or(0));
-        let fills: Vec<(Fill, i64)> = {
-            let accounts = call.gateway.exchange.accounts();
-            let account = accounts.get(caller.account).ok_or(errors::NOT_PERMITTED)?;
-            let fills = match order {
-                Some(id) => fills_of(account, &market, id, first, &within, limit),
-                None => {
-                    let fills = account.fills.in_market(market.id, first);
-                    let fills = fills.filter(|fill| within.holds(fill.time.millis()));
-                    page(fills.copied(), limit, from.is_some() || within.start.is_some())
-                }
-            };
-            let list = |fill: &Fill| account.orders.get(market.id, fill.order).map_or(-1, names::list_id);
-            fills.into_iter().map(|fill| (fill, list(&fill))).collect()
-        };
-        Ok(render::array(fills.iter().map(|(fill, list)| answers::trade(fill, *list, &market, &reference))))
+        let show = |(fill, list): &(Fill, ListId)| answers::trade(fill, names::shown_list(*list), &market, &reference);
+        Ok(render::array(fills.iter().map(show)))
     }
     .boxed()
-}
-
-fn fills_of(
-    account: &Account,
-    market: &Arc<Market>,
-    id: OrderId,
-    first: TradeId,
-    within: &Within,
-    limit: usize,
-) -> Vec<Fill> {
-    let order: Option<&Order> = account.orders.get(market.id, id);
-    let fills = order.map(|order| account.fills_of(order)).unwrap_or_default();
-    fills.into_iter().filter(|fill| fill.trade >= first && within.holds(fill.time.millis())).take(limit).collect()
-}
-
-/// The first `limit` of `items`, or the last ones in the same order.
-pub(super) fn page<T>(items: impl DoubleEndedIterator<Item = T>, limit: usize, from_the_start: bool) -> Vec<T> {
-    if from_the_start {
-        return items.take(limit).collect();
-    }
-    let mut last: Vec<T> = items.rev().take(limit).collect();
-    last.reverse();
-    last
 }
 
 /// A span of log time in milliseconds, both ends included.
@@ -180,17 +136,13 @@ impl Within {
         Ok(Within { start, end })
     }
 
-    /// Whether it has a beginning.
-    pub(super) fn starts(&self) -> bool {
-        self.start.is_some()
-    }
-
     /// Whether it has neither beginning nor end.
     pub(super) fn is_open(&self) -> bool {
         self.start.is_none() && self.end.is_none()
     }
 
-    pub(super) fn holds(&self, at: u64) -> bool {
-        self.start.is_none_or(|start| at >= start) && self.end.is_none_or(|end| at <= end)
+    /// The part of a list that it asks for, from a number on.
+    pub(super) fn page(&self, from: Option<u64>, limit: usize) -> Page {
+        Page { from, start_ms: self.start, end_ms: self.end, limit }
     }
 }

@@ -5,10 +5,10 @@ use futures_util::future::BoxFuture;
 use wire::{ListId, OrderId};
 
 use super::Call;
-use super::history::{self, LIMIT_DEFAULT, LIMIT_MAX, Within};
-use crate::accounts::{Account, OrderList};
+use super::history::{LIMIT_DEFAULT, LIMIT_MAX, Within};
 use crate::errors::{self, ApiError};
 use crate::gateway::Answer;
+use crate::history::{ListedOrders, PreventedWanted};
 use crate::market_data::render;
 use crate::order_entry::{amend, answers, lists, parse, seal};
 use crate::reference::Reference;
@@ -37,8 +37,8 @@ entries! {
     cancel => lists::cancel;
 }
 
-fn show(list: &OrderList, account: &Account, reference: &Reference) -> Option<String> {
-    Some(answers::list(list, account, reference.market(list.market)?, None))
+fn show(listed: &ListedOrders, reference: &Reference) -> Option<String> {
+    Some(answers::list(listed, reference.market(listed.list.market)?, None))
 }
 
 /// `GET orderList`.
@@ -53,8 +53,8 @@ pub(super) fn list(call: Call) -> BoxFuture<'static, Answer> {
             return Err(ApiError::either_mandatory("orderListId", "origClientOrderId"));
         }
         call.gateway.up_to_date().await?;
-        let find = || -> Result<Option<String>, ApiError> {
-            let reference = call.gateway.exchange.reference();
+        let reference = call.gateway.exchange.reference();
+        let find = || -> Result<Option<ListedOrders>, ApiError> {
             let accounts = call.gateway.exchange.accounts();
             let account = accounts.get(caller.account).ok_or(errors::NOT_PERMITTED)?;
             let list = match (id, &name) {
@@ -62,16 +62,18 @@ pub(super) fn list(call: Call) -> BoxFuture<'static, Answer> {
                 (None, Some(name)) => account.lists.named(name),
                 (None, None) => None,
             };
-            Ok(list.and_then(|list| show(list, account, &reference)))
+            Ok(list.map(|list| account.listed(list)))
         };
-        if let Some(list) = find()? {
-            return Ok(list);
-        }
-        if let (None, Some(name)) = (id, name) {
+        let mut found = find()?;
+        if let (None, None, Some(name)) = (&found, id, name) {
             // As of an order: it may be on its way.
             seal::seal_list(&call.gateway, caller, name).await?;
+            found = find()?;
         }
-        find()?.ok_or(errors::NO_SUCH_LIST)
+        if found.is_none() {
+            found = call.gateway.forgotten_list(caller.account, id, name.as_ref()).await?;
+        }
+        found.and_then(|listed| show(&listed, &reference)).ok_or(errors::NO_SUCH_LIST)
     }
     .boxed()
 }
@@ -85,7 +87,7 @@ pub(super) fn open(call: Call) -> BoxFuture<'static, Answer> {
         let reference = call.gateway.exchange.reference();
         let accounts = call.gateway.exchange.accounts();
         let account = accounts.get(caller.account).ok_or(errors::NOT_PERMITTED)?;
-        Ok(render::array(account.lists.open().filter_map(|list| show(list, account, &reference))))
+        Ok(render::array(account.lists.open().filter_map(|list| show(&account.listed(list), &reference))))
     }
     .boxed()
 }
@@ -102,14 +104,9 @@ pub(super) fn all(call: Call) -> BoxFuture<'static, Answer> {
         if from.is_some() && !within.is_open() {
             return Err(errors::BAD_COMBINATION);
         }
-        call.gateway.up_to_date().await?;
+        let lists = call.gateway.past_lists(caller.account, &within.page(from, limit)).await?;
         let reference = call.gateway.exchange.reference();
-        let accounts = call.gateway.exchange.accounts();
-        let account = accounts.get(caller.account).ok_or(errors::NOT_PERMITTED)?;
-        let lists =
-            account.lists.from(ListId::new(from.unwrap_or(0))).filter(|list| within.holds(list.created.millis()));
-        let page = history::page(lists, limit, from.is_some() || within.starts());
-        Ok(render::array(page.into_iter().filter_map(|list| show(list, account, &reference))))
+        Ok(render::array(lists.iter().filter_map(|listed| show(listed, &reference))))
     }
     .boxed()
 }
@@ -124,12 +121,9 @@ pub(super) fn amendments(call: Call) -> BoxFuture<'static, Answer> {
         let from = params.integer("fromExecutionId")?.unwrap_or(0);
         let limit = params.limit(LIMIT_DEFAULT, LIMIT_MAX)?;
         params.finish()?;
-        call.gateway.up_to_date().await?;
-        let accounts = call.gateway.exchange.accounts();
-        let account = accounts.get(caller.account).ok_or(errors::NOT_PERMITTED)?;
-        let order = account.orders.get(market.id, OrderId::new(id)).ok_or(errors::NO_SUCH_ORDER)?;
-        let amendments = order.amendments.iter().filter(|amendment| amendment.execution.get() >= from);
-        Ok(render::array(amendments.take(limit).map(|amendment| answers::amendment(order, amendment, &market))))
+        let order = OrderId::new(id);
+        let (order, amendments) = call.gateway.past_amendments(caller.account, market.id, order, from, limit).await?;
+        Ok(render::array(amendments.iter().map(|amendment| answers::amendment(&order, amendment, &market))))
     }
     .boxed()
 }
@@ -148,16 +142,9 @@ pub(super) fn prevented(call: Call) -> BoxFuture<'static, Answer> {
         if id.is_some() == order.is_some() || (from.is_some() && order.is_none()) {
             return Err(errors::BAD_COMBINATION);
         }
-        call.gateway.up_to_date().await?;
-        let accounts = call.gateway.exchange.accounts();
-        let account = accounts.get(caller.account).ok_or(errors::NOT_PERMITTED)?;
-        let wanted = account.prevented.iter().filter(|prevented| {
-            prevented.market == market.id
-                && id.is_none_or(|id| prevented.id.get() == id)
-                && order.is_none_or(|order| prevented.taker == order || prevented.maker == order)
-                && from.is_none_or(|from| prevented.id.get() >= from)
-        });
-        Ok(render::array(wanted.take(limit).map(|prevented| answers::prevented(prevented, &market))))
+        let wanted = PreventedWanted { id, order, from, limit };
+        let prevented = call.gateway.past_prevented(caller.account, market.id, &wanted).await?;
+        Ok(render::array(prevented.iter().map(|prevented| answers::prevented(prevented, &market))))
     }
     .boxed()
 }

@@ -41,12 +41,6 @@ queries! {
     depth_orders => query_depth_orders;
     /// `GET trades`.
     trades => query_trades;
-    /// `GET historicalTrades`.
-    historical_trades => query_historical_trades;
-    /// `GET aggTrades`.
-    agg_trades => query_agg_trades;
-    /// `GET klines`, `GET uiKlines`.
-    klines => query_klines;
     /// `GET avgPrice`.
     average_price => query_average_price;
     /// `GET ticker/24hr`.
@@ -59,6 +53,25 @@ queries! {
     ticker_price => query_ticker_price;
     /// `GET ticker/bookTicker`.
     book_ticker => query_book_ticker;
+}
+
+/// Those that ask history.
+macro_rules! past {
+    ($($(#[$doc:meta])* $name:ident => $query:ident;)+) => {
+        $($(#[$doc])*
+        pub(super) fn $name(call: Call) -> BoxFuture<'static, Answer> {
+            async move { $query(&call.gateway, call.params).await }.boxed()
+        })+
+    };
+}
+
+past! {
+    /// `GET historicalTrades`.
+    historical_trades => query_historical_trades;
+    /// `GET aggTrades`.
+    agg_trades => query_agg_trades;
+    /// `GET klines`, `GET uiKlines`.
+    klines => query_klines;
 }
 
 /// Deeper books weigh more.
@@ -130,15 +143,21 @@ fn query_trades(gateway: &Gateway, mut params: Params) -> Answer {
     Ok(render::recent_trades(&market, listed(&market)?, limit))
 }
 
-fn query_historical_trades(gateway: &Gateway, mut params: Params) -> Answer {
+async fn query_historical_trades(gateway: &Gateway, mut params: Params) -> Answer {
     let market = market(gateway, &mut params)?;
     let limit = params.limit(500, TRADES_MAX)?;
     let from = params.integer("fromId")?;
     params.finish()?;
-    Ok(render::historical_trades(&market, listed(&market)?, from, limit))
+    match from {
+        Some(from) => {
+            let trades = gateway.past_trades(market.id(), from, limit).await?;
+            Ok(render::trades(listed(&market)?, &trades))
+        }
+        None => Ok(render::recent_trades(&market, listed(&market)?, limit)),
+    }
 }
 
-fn query_agg_trades(gateway: &Gateway, mut params: Params) -> Answer {
+async fn query_agg_trades(gateway: &Gateway, mut params: Params) -> Answer {
     let market = market(gateway, &mut params)?;
     let limit = params.limit(500, TRADES_MAX)?;
     let from = params.integer("fromId")?;
@@ -149,10 +168,11 @@ fn query_agg_trades(gateway: &Gateway, mut params: Params) -> Answer {
         Some(from) => AggWanted::FromId(from),
         None => AggWanted::Times { start_ms, end_ms },
     };
-    Ok(render::aggregated_trades(&market, listed(&market)?, wanted, limit))
+    let trades = gateway.past_agg_trades(market.id(), wanted, limit).await?;
+    Ok(render::aggregated_trades(listed(&market)?, &trades))
 }
 
-fn query_klines(gateway: &Gateway, mut params: Params) -> Answer {
+async fn query_klines(gateway: &Gateway, mut params: Params) -> Answer {
     let market = market(gateway, &mut params)?;
     let interval = Interval::from_name(&params.required("interval")?).ok_or(errors::INVALID_INTERVAL)?;
     let limit = params.limit(500, TRADES_MAX)?;
@@ -160,7 +180,8 @@ fn query_klines(gateway: &Gateway, mut params: Params) -> Answer {
     let span = Span { interval, zone: zone(&mut params)? };
     params.finish()?;
     let wanted = KlinesWanted { span, start_ms, end_ms, limit, now_ms: gateway.now_us() / 1_000 };
-    Ok(render::klines(&market, listed(&market)?, wanted))
+    let klines = gateway.past_klines(market.id(), wanted).await?;
+    Ok(render::klines(listed(&market)?, span, &klines))
 }
 
 fn query_average_price(gateway: &Gateway, mut params: Params) -> Answer {

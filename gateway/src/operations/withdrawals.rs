@@ -214,10 +214,10 @@ fn ids(params: &mut Params) -> Result<Option<Vec<String>>, ApiError> {
     if ids.len() > IDS_MAX { Err(ApiError::invalid_data("idList")) } else { Ok(Some(ids)) }
 }
 
-/// From when to when, in milliseconds, both included. Without `endTime` up to the present, whatever clock it is read from.
+/// From when to when, in milliseconds, both included; microseconds are taken too. Without `endTime` up to the present, whatever clock it is read from.
 fn window(params: &mut Params, days: u64, now_ms: u64) -> Result<(u64, u64), ApiError> {
     let longest_ms = days * DAY_MS;
-    match (params.integer("startTime")?, params.integer("endTime")?) {
+    match (params.time_ms("startTime")?, params.time_ms("endTime")?) {
         (None, None) => Ok((now_ms.saturating_sub(longest_ms), u64::MAX)),
         (Some(from), None) => Ok((from, from.saturating_add(longest_ms))),
         (None, Some(to)) => Ok((to.saturating_sub(longest_ms), to)),

@@ -4,7 +4,8 @@ use serde::Serialize;
 use serde_json::value::RawValue;
 
 use super::parse::ResponseType;
-use crate::accounts::{Account, Amendment, Fill, Order, OrderList, OrderOutcome, OrderStatus, PreventedMatch};
+use crate::accounts::{Account, Amendment, Fill, Order, OrderOutcome, OrderStatus, PreventedMatch};
+use crate::history::ListedOrders;
 use crate::market_data::json;
 use crate::names;
 use crate::reference::{Market, Reference};
@@ -323,6 +324,7 @@ struct Amended<'a> {
 /// The answer to an amend.
 pub fn amended(order: &Order, account: &Account, market: &Market) -> String {
     let last = order.amendments.last();
+    let listed = account.lists.get(order.list).map(|list| account.listed(list));
     write(&Amended {
         transact_time: order.updated.millis(),
         execution_id: last.map_or(0, |amendment| amendment.execution.get()),
@@ -347,7 +349,7 @@ pub fn amended(order: &Order, account: &Account, market: &Market) -> String {
             self_trade_prevention_mode: names::self_trade(order.self_trade),
             conditional: Conditional::of(order, market),
         },
-        list_status: account.lists.get(order.list).map(|list| ListHead::of(list, account, market)),
+        list_status: listed.as_ref().map(|listed| ListHead::of(listed, market)),
     })
 }
 
@@ -405,12 +407,13 @@ struct ListedOrder<'a> {
 
 impl<'a> ListHead<'a> {
     /// As an amend tells it.
-    fn of(list: &'a OrderList, account: &'a Account, market: &'a Market) -> ListHead<'a> {
+    fn of(listed: &'a ListedOrders, market: &'a Market) -> ListHead<'a> {
+        let ListedOrders { list, names } = listed;
         let symbol = market.symbol.as_str();
-        let orders = list.orders.iter().map(|id| ListedOrder {
+        let orders = list.orders.iter().zip(names).map(|(id, name)| ListedOrder {
             symbol,
             order_id: id.get(),
-            client_order_id: account.orders.get(list.market, *id).map_or("", |order| order.client_order_id.as_str()),
+            client_order_id: name.as_str(),
         });
         ListHead {
             order_list_id: list.id.get(),
@@ -427,13 +430,13 @@ impl<'a> ListHead<'a> {
 }
 
 /// A list as answers and queries show it, with what each order's report is, where they are wanted.
-pub fn list(list: &OrderList, account: &Account, market: &Market, reports: Option<Vec<String>>) -> String {
+pub fn list(listed: &ListedOrders, market: &Market, reports: Option<Vec<String>>) -> String {
     let raw = |report: String| RawValue::from_string(report).expect("reports are JSON");
     write(&ListHead {
-        list_status_type: Some(names::list_status(list.status).0),
-        transaction_time: Some(list.updated.millis()),
+        list_status_type: Some(names::list_status(listed.list.status).0),
+        transaction_time: Some(listed.list.updated.millis()),
         order_reports: reports.map(|reports| reports.into_iter().map(raw).collect()),
-        ..ListHead::of(list, account, market)
+        ..ListHead::of(listed, market)
     })
 }
 

@@ -236,7 +236,7 @@ async fn place(gateway: &Arc<Gateway>, caller: Caller, list: List) -> Answer {
         let fills = (list.response == ResponseType::Full).then_some(fills.as_slice());
         answers::report(order, fills, &market, &reference, list.response)
     });
-    Ok(answers::list(known, account, &market, Some(reports.collect())))
+    Ok(answers::list(&account.listed(known), &market, Some(reports.collect())))
 }
 
 /// Cancels the orders of a list and waits until all have ended.
@@ -293,7 +293,7 @@ pub async fn cancel(gateway: &Arc<Gateway>, caller: Caller, mut params: Params) 
     let account = accounts.get(caller.account).ok_or(errors::NOT_PERMITTED)?;
     let known = known(account).or_else(|| account.lists.get(list).cloned()).ok_or(errors::UNKNOWN_ORDER)?;
     let cancel_id = cancel_name.map_or_else(|| cancel_report_id(replied.position), |name| name.to_string());
-    Ok(answers::list(&known, account, &market, Some(canceled(&known, account, &market, &cancel_id))))
+    Ok(answers::list(&account.listed(&known), &market, Some(canceled(&known, account, &market, &cancel_id))))
 }
 
 /// What a mass cancel has taken off the book, each list as one with all of its orders.
@@ -309,7 +309,7 @@ pub(super) fn all_canceled<'a>(
         Some(list) if told.contains(&list.id) => None,
         Some(list) => {
             told.push(list.id);
-            Some(answers::list(list, account, market, Some(canceled(list, account, market, cancel_id))))
+            Some(answers::list(&account.listed(list), market, Some(canceled(list, account, market, cancel_id))))
         }
     });
     shown.collect()

@@ -11,7 +11,9 @@ use rand::Rng;
 use serde::{Deserialize, Serialize};
 
 use super::markets::MARKETS;
-use crate::config::{BackupFile, Durability, GatewayFile, NodeAddress, NodeFile, Partition, Threads, ThreadsWord};
+use crate::config::{
+    BackupFile, Durability, GatewayFile, HistoryFile, NodeAddress, NodeFile, Partition, Threads, ThreadsWord,
+};
 use crate::{pki, private};
 
 /// How many nodes a demo begins with.
@@ -181,13 +183,15 @@ fn local(port: u16) -> SocketAddr {
     (Ipv4Addr::LOCALHOST, port).into()
 }
 
-/// Which life of the cluster it is, and where its nodes ship to.
+/// Which life of the cluster it is, where its nodes ship to, and where its gateway keeps history.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Life {
     /// The cluster's epoch.
     pub epoch: u64,
     /// A place for backups.
     pub backup: Option<String>,
+    /// A database for history.
+    pub history: Option<HistoryFile>,
 }
 
 /// The paths in a demo's directory.
@@ -281,6 +285,7 @@ impl Paths {
             client_tls: None,
             allow_plain: false,
             drain_notice_s: 0,
+            history: life.history.clone(),
             nodes: layout.addresses(),
         };
         write(&self.config("gateway-1"), &file)
@@ -341,12 +346,16 @@ mod tests {
         let paths = Paths(dir.path().canonicalize().unwrap());
         let layout = Layout::on_any_ports(Kind::Split, &[1, 2, 5]).unwrap();
         pki::ensure(&paths.pki(), &["node-1", "node-2", "node-5", "gateway-1"].map(String::from)).unwrap();
-        let life = Life { epoch: 3, backup: Some("s3://bucket/demo".into()) };
+        let postgres = String::from("postgres://me:secret@localhost/mainstay").into();
+        let history = Some(HistoryFile { postgres, password_file: None, ca: None });
+        let life = Life { epoch: 3, backup: Some("s3://bucket/demo".into()), history };
         paths.write_configs(&layout, &life, None).unwrap();
         assert_eq!(NodeFile::load(&paths.config("node-5")).unwrap().http, layout.node(5).unwrap().http);
         let node = NodeFile::load(&paths.config("node-2")).unwrap();
         assert_eq!((node.node, node.epoch, node.peers.len(), node.partitions.len()), (2, 3, 2, 4));
         assert_eq!(node.backup, Some(BackupFile::to("s3://bucket/demo".into())));
-        assert_eq!(GatewayFile::load(&paths.config("gateway-1")).unwrap().nodes.len(), 3);
+        let gateway = GatewayFile::load(&paths.config("gateway-1")).unwrap();
+        assert_eq!((gateway.nodes.len(), &gateway.history), (3, &life.history));
+        assert!(!format!("{gateway:?} {life:?}").contains("secret"), "passwords are not shown");
     }
 }

@@ -237,6 +237,11 @@ impl EventStream {
     pub async fn next(&mut self) -> Option<StreamItem> {
         self.items.recv().await
     }
+
+    /// How many items have come and were not taken. Beyond a bound they stay with the nodes.
+    pub fn queued(&self) -> usize {
+        self.items.len()
+    }
 }
 
 impl Drop for SessionInner {

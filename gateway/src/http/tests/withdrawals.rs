@@ -376,6 +376,26 @@ async fn history_tells_where_a_withdrawal_stands_in_binances_numbers() {
 }
 
 #[tokio::test]
+async fn of_many_withdrawals_the_oldest_that_are_over_are_forgotten_and_none_that_is_under_way() {
+    let server = ready().await;
+    let now_us = server.gateway.now_us();
+    let under_way = [1, 2, 500];
+    let events: Vec<Event> = (1..=1_005)
+        .map(|id| {
+            let stage = if under_way.contains(&id) { WithdrawalStage::Held } else { WithdrawalStage::Settled };
+            told(row(id, &format!("w{id}"), stage, now_us))
+        })
+        .collect();
+    server.ledger.feed(&events);
+    let accounts = server.gateway.exchange.accounts();
+    let kept: Vec<u64> = accounts.withdrawals().of(ALICE).map(|row| row.withdrawal.get()).collect();
+    assert_eq!(kept.len(), 1_000);
+    assert!(under_way.iter().all(|id| kept.contains(id)));
+    assert_eq!(kept.iter().rev().take(4).collect::<Vec<_>>(), [&1, &2, &8, &9]);
+    assert_eq!(accounts.withdrawals().pending(ALICE, BTC), amount(3 * 10_010_000_000));
+}
+
+#[tokio::test]
 async fn history_is_asked_for_by_time_name_id_and_page() {
     let server = ready().await;
     let now_us = server.gateway.now_us();
@@ -397,6 +417,8 @@ async fn history_is_asked_for_by_time_name_id_and_page() {
     assert_eq!(ids(&format!("startTime={start}&endTime={end}")).await, [3, 2, 1], "ninety days, no more");
     assert_eq!(ids(&format!("startTime={start}")).await, [3, 2, 1]);
     assert_eq!(ids(&format!("endTime={end}")).await, [3, 2, 1]);
+    assert_eq!(ids(&format!("startTime={start}000&endTime={end}000")).await, [3, 2, 1], "in microseconds");
+    assert_eq!(ids(&format!("endTime={end}000")).await, [3, 2, 1]);
     let rows = server.signed("GET", HISTORY, "idList=2").await.body;
     assert!(rows[0].get("withdrawOrderId").is_none(), "its client gave it none");
     let interval = |days: u64| format!("Time interval must be within 0-{days} days");

@@ -1,0 +1,127 @@
+//! History from the projections in memory: the latest of each kind, within [`crate::Limits`].
+
+use std::sync::Arc;
+
+use wire::{AccountId, ListId, MarketId, OrderId, TradeId};
+
+use super::{FillsWanted, ListedOrders, Page, PreventedWanted};
+use crate::accounts::{Account, Amendment, Fill, Order, PreventedMatch};
+use crate::errors::{self, ApiError};
+use crate::gateway::Gateway;
+use crate::market_data::Market;
+
+/// Reads an account as the cluster has committed it when this was called. What is read is copied: JSON is written while
+/// the feed goes on.
+async fn read<T>(
+    gateway: &Gateway,
+    account: AccountId,
+    read: impl FnOnce(&Account) -> Result<T, ApiError>,
+) -> Result<T, ApiError> {
+    gateway.up_to_date().await?;
+    let accounts = gateway.exchange.accounts();
+    read(accounts.get(account).ok_or(errors::NOT_PERMITTED)?)
+}
+
+/// The first of `items`, or the last ones in the same order.
+fn cut<T>(items: impl DoubleEndedIterator<Item = T>, page: &Page) -> Vec<T> {
+    if page.is_from_the_start() {
+        return items.take(page.limit).collect();
+    }
+    let mut last: Vec<T> = items.rev().take(page.limit).collect();
+    last.reverse();
+    last
+}
+
+pub(super) async fn orders(
+    gateway: &Gateway,
+    account: AccountId,
+    market: MarketId,
+    page: &Page,
+) -> Result<Vec<Order>, ApiError> {
+    read(gateway, account, |account| {
+        let orders = account.orders.in_market(market, OrderId::new(page.from.unwrap_or(0)));
+        Ok(cut(orders.filter(|order| page.holds(order.created.millis())).cloned(), page))
+    })
+    .await
+}
+
+pub(super) async fn fills(
+    gateway: &Gateway,
+    account: AccountId,
+    market: MarketId,
+    wanted: &FillsWanted,
+) -> Result<Vec<(Fill, ListId)>, ApiError> {
+    let page = &wanted.page;
+    let first = TradeId::new(page.from.unwrap_or(0));
+    read(gateway, account, |account| {
+        let fills: Vec<Fill> = match wanted.order {
+            Some(id) => {
+                let order = account.orders.get(market, id);
+                let fills = order.map(|order| account.fills_of(order)).unwrap_or_default().into_iter();
+                fills.filter(|fill| fill.trade >= first && page.holds(fill.time.millis())).take(page.limit).collect()
+            }
+            None => {
+                let fills = account.fills.in_market(market, first);
+                cut(fills.filter(|fill| page.holds(fill.time.millis())).copied(), page)
+            }
+        };
+        let list = |fill: &Fill| account.orders.get(market, fill.order).map_or(ListId::ZERO, |order| order.list);
+        Ok(fills.into_iter().map(|fill| (fill, list(&fill))).collect())
+    })
+    .await
+}
+
+pub(super) async fn amendments(
+    gateway: &Gateway,
+    account: AccountId,
+    market: MarketId,
+    order: OrderId,
+    from: u64,
+    limit: usize,
+) -> Result<(Order, Vec<Amendment>), ApiError> {
+    read(gateway, account, |account| {
+        let order = account.orders.get(market, order).ok_or(errors::NO_SUCH_ORDER)?;
+        let amendments = order.amendments.iter().filter(|amendment| amendment.execution.get() >= from);
+        Ok((order.without_history(), amendments.take(limit).copied().collect()))
+    })
+    .await
+}
+
+pub(super) async fn lists(gateway: &Gateway, account: AccountId, page: &Page) -> Result<Vec<ListedOrders>, ApiError> {
+    read(gateway, account, |account| {
+        let lists = account.lists.from(ListId::new(page.from.unwrap_or(0)));
+        let lists = cut(lists.filter(|list| page.holds(list.created.millis())), page);
+        Ok(lists.into_iter().map(|list| account.listed(list)).collect())
+    })
+    .await
+}
+
+pub(super) async fn prevented(
+    gateway: &Gateway,
+    account: AccountId,
+    market: MarketId,
+    wanted: &PreventedWanted,
+) -> Result<Vec<PreventedMatch>, ApiError> {
+    read(gateway, account, |account| {
+        let all = account.prevented.iter().filter(|prevented| {
+            prevented.market == market
+                && wanted.id.is_none_or(|id| prevented.id.get() == id)
+                && wanted.order.is_none_or(|order| prevented.taker == order || prevented.maker == order)
+                && wanted.from.is_none_or(|from| prevented.id.get() >= from)
+        });
+        Ok(all.take(wanted.limit).copied().collect())
+    })
+    .await
+}
+
+pub(super) fn market(gateway: &Gateway, market: MarketId) -> Result<Arc<Market>, ApiError> {
+    gateway.exchange.market_data().market_by_id(market).ok_or(errors::INVALID_SYMBOL)
+}
+
+impl Account {
+    /// A list with its orders' names.
+    pub(crate) fn listed(&self, list: &crate::accounts::OrderList) -> ListedOrders {
+        let name = |id: &OrderId| self.orders.get(list.market, *id).map(|order| order.client_order_id);
+        ListedOrders { list: list.clone(), names: list.orders.iter().map(|id| name(id).unwrap_or_default()).collect() }
+    }
+}
