@@ -57,6 +57,8 @@ pub struct Limits {
     pub read_timeout: Duration,
     /// Request weight per IP address and minute.
     pub weight_per_minute: u32,
+    /// Requests per IP address and 5 minutes, whatever they weigh.
+    pub requests_per_5m: u32,
     /// Request weight per API key and minute.
     pub key_weight_per_minute: u32,
     /// An address that has been refused more often than this within a minute is banned; 0 for never.
@@ -94,6 +96,7 @@ impl Default for Limits {
             // that client libraries wait.
             read_timeout: Duration::from_secs(4),
             weight_per_minute: 600_000,
+            requests_per_5m: 3_000_000,
             key_weight_per_minute: 600_000,
             ban_after_refusals: 1_000,
             connection_attempts_per_5m: 100_000,

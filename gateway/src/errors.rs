@@ -123,6 +123,17 @@ impl ApiError {
         }
     }
 
+    /// `-1003` with HTTP 429: requests themselves, whatever they weigh (`RAW_REQUESTS`).
+    pub fn too_many_requests(limit: u32, retry_after_s: u32) -> ApiError {
+        ApiError {
+            message: Cow::Owned(format!(
+                "Too many requests; current limit is {limit} requests per 5 MINUTE. Please use WebSocket Streams for \
+                 live updates to avoid polling the API."
+            )),
+            ..ApiError::too_much_weight(limit, retry_after_s)
+        }
+    }
+
     /// `-1003` with HTTP 429, of the limit of one API key.
     pub fn too_much_weight_of_key(limit: u32, retry_after_s: u32) -> ApiError {
         ApiError {

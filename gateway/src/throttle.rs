@@ -1,5 +1,5 @@
-//! What clients have used of their limits: request weight per address and per API key, connection attempts per
-//! address, new orders per account. An address of IPv6 is its network of 64 bits, which is what one client has. Nothing here belongs to a connection: reconnecting resets no count.
+//! What clients have used of their limits: requests and their weight per address, weight per API key, connection attempts
+//! per address, new orders per account. An address of IPv6 is its network of 64 bits, which is what one client has. Nothing here belongs to a connection: reconnecting resets no count.
 //!
 //! Counted in fixed windows that start on the minute, on ten seconds and on the day (UTC), as the response
 //! headers announce them. A new window forgets the old one, so the tables never outgrow one window's clients.
@@ -31,6 +31,7 @@ const NETWORK_BITS: u128 = !0 << 64;
 /// Counts, and the limits they are held against.
 pub struct Throttle {
     weight_per_minute: u32,
+    requests_per_5m: u32,
     orders_per_10s: u32,
     orders_per_day: u32,
     key_weight_per_minute: u32,
@@ -43,6 +44,8 @@ pub struct Throttle {
 
 struct Weights {
     used: Window<Option<IpAddr>>,
+    /// Requests, whatever they weigh.
+    requests: Window<Option<IpAddr>>,
     /// Requests refused in the present minute.
     refused: Window<Option<IpAddr>>,
     bans: Bans,
@@ -102,12 +105,14 @@ impl Throttle {
     pub fn new(limits: &Limits, unfilled: Arc<Unfilled>) -> Throttle {
         Throttle {
             weight_per_minute: limits.weight_per_minute,
+            requests_per_5m: limits.requests_per_5m,
             orders_per_10s: limits.orders_per_10s,
             orders_per_day: limits.orders_per_day,
             key_weight_per_minute: limits.key_weight_per_minute,
             attempts_per_5m: limits.connection_attempts_per_5m,
             weights: Mutex::new(Weights {
                 used: Window::new(MINUTE_US),
+                requests: Window::new(5 * MINUTE_US),
                 refused: Window::new(MINUTE_US),
                 bans: Bans::new(limits.ban_after_refusals),
             }),
@@ -117,7 +122,7 @@ impl Throttle {
         }
     }
 
-    /// Adds a request's weight and returns what the address has used in the present minute, or refuses with
+    /// Counts a request, adds its weight and returns what the address has used in the present minute, or refuses with
     /// `-1003` and HTTP 429. An address that goes on after that is banned: HTTP 418.
     pub fn weigh(&self, ip: IpAddr, weight: u32, now_us: u64) -> Result<u32, ApiError> {
         let ip = client(ip);
@@ -126,18 +131,24 @@ impl Throttle {
             return Err(banned(until_us, now_us));
         }
         let used = weights.used.used(ip, now_us).saturating_add(weight);
-        if used > self.weight_per_minute {
+        let requests = weights.requests.used(ip, now_us).saturating_add(1);
+        if used > self.weight_per_minute || requests > self.requests_per_5m {
             let refused = weights.refused.used(ip, now_us).saturating_add(1);
             weights.refused.set(ip, refused);
             // Who shares a count is not to blame for it.
             if weights.used.key(ip).is_some()
+                && weights.requests.key(ip).is_some()
                 && weights.refused.key(ip).is_some()
                 && let Some(until_us) = weights.bans.consider(ip, refused, now_us)
             {
                 return Err(banned(until_us, now_us));
             }
+            if requests > self.requests_per_5m {
+                return Err(ApiError::too_many_requests(self.requests_per_5m, weights.requests.seconds_left(now_us)));
+            }
             return Err(ApiError::too_much_weight(self.weight_per_minute, weights.used.seconds_left(now_us)));
         }
+        weights.requests.set(ip, requests);
         weights.used.set(ip, used);
         Ok(used)
     }

@@ -149,7 +149,14 @@ fn rate_limits(gateway: &Gateway) -> Vec<RateLimit> {
         limit: gateway.limits.weight_per_minute,
         count: None,
     };
-    std::iter::once(weight).chain(order_limits(gateway, None)).collect()
+    let requests = RateLimit {
+        rate_limit_type: "RAW_REQUESTS",
+        interval: "MINUTE",
+        interval_num: 5,
+        limit: gateway.limits.requests_per_5m,
+        count: None,
+    };
+    std::iter::once(weight).chain(order_limits(gateway, None)).chain([requests]).collect()
 }
 
 /// A market's status as its cell has told it last, or as it was listed.

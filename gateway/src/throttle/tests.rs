@@ -21,6 +21,29 @@ fn weight_is_counted_per_address_and_minute() {
 }
 
 #[test]
+fn requests_are_counted_per_address_and_five_minutes_whatever_they_weigh() {
+    let throttle = Throttle::new(&Limits { requests_per_5m: 3, ..Limits::default() }, Arc::default());
+    assert_eq!(throttle.weigh(IP, 0, 0), Ok(0));
+    assert_eq!(throttle.weigh(IP, 250, 0), Ok(250));
+    assert_eq!(throttle.weigh(IP, 1, 2 * MINUTE_US), Ok(1));
+    let refused = throttle.weigh(IP, 1, 4 * MINUTE_US + 1).unwrap_err();
+    assert_eq!((refused.status, refused.code, refused.retry_after_s), (429, -1003, Some(60)));
+    assert!(refused.message.starts_with("Too many requests; current limit is 3 requests per 5 MINUTE."), "{refused:?}");
+    assert_eq!(throttle.used_weight(IP, 4 * MINUTE_US + 1), 0, "a refused request weighs nothing");
+    assert_eq!(throttle.weigh(OTHER, 1, 4 * MINUTE_US + 1), Ok(1));
+    assert_eq!(throttle.weigh(IP, 1, 5 * MINUTE_US), Ok(1));
+}
+
+#[test]
+fn an_address_that_goes_on_requesting_beyond_the_limit_is_banned() {
+    let limits = Limits { requests_per_5m: 2, ban_after_refusals: 3, ..Limits::default() };
+    let throttle = Throttle::new(&limits, Arc::default());
+    let statuses: Vec<_> =
+        (0..7).map(|_| throttle.weigh(IP, 1, 0).map_or_else(|error| error.status, |_| 200)).collect();
+    assert_eq!(statuses, [200, 200, 429, 429, 429, 418, 418]);
+}
+
+#[test]
 fn orders_are_counted_per_account_in_two_windows() {
     let throttle = throttle();
     assert_eq!(throttle.count_orders(ALICE, 1, 0), Ok(OrderCounts { per_10s: 1, per_day: 1 }));

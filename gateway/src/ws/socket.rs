@@ -17,7 +17,8 @@ use tokio_tungstenite::tungstenite::{Bytes, Error, Message, Utf8Bytes};
 pub struct Patience {
     /// It is pinged this often.
     pub ping: Duration,
-    /// One that has sent nothing for this long, not even a pong, is gone.
+    /// One that has sent nothing for this long, not even a pong, is gone. Counted in pings, so that a gateway which stood
+    /// still itself does not take its clients for silent.
     pub silence: Duration,
     /// One that takes nothing for this long is gone.
     pub write: Duration,
@@ -64,7 +65,8 @@ pub struct Socket<S> {
     ws: WebSocketStream<S>,
     patience: Patience,
     pings: Interval,
-    heard_at: Instant,
+    /// Pings since the client was last heard.
+    unanswered: u32,
     unflushed: usize,
 }
 
@@ -79,7 +81,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Socket<S> {
         let ws = WebSocketStream::from_partially_read(io, early.to_vec(), Role::Server, Some(config)).await;
         let mut pings = interval_at(Instant::now() + patience.ping, patience.ping);
         pings.set_missed_tick_behavior(MissedTickBehavior::Delay);
-        Socket { ws, patience, pings, heard_at: Instant::now(), unflushed: 0 }
+        Socket { ws, patience, pings, unanswered: 0, unflushed: 0 }
     }
 
     /// Pings the client at least this often.
@@ -110,7 +112,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Socket<S> {
             Some(Err(Error::Protocol(_))) => return Err(Over::Close(CloseCode::Protocol, "protocol error")),
             Some(Err(_)) | None => return Err(Over::Closed),
         };
-        self.heard_at = Instant::now();
+        self.unanswered = 0;
         match message {
             Message::Text(text) => Ok(Heard::Text(text)),
             Message::Binary(_) => Ok(Heard::Binary),
@@ -159,9 +161,10 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Socket<S> {
 
     /// Pings the client, unless it has been silent for too long.
     pub(super) async fn ping(&mut self) -> Result<(), Over> {
-        if self.heard_at.elapsed() > self.patience.silence {
+        if self.patience.ping.saturating_mul(self.unanswered) >= self.patience.silence {
             return Err(Over::Close(CloseCode::Policy, "no pong"));
         }
+        self.unanswered += 1;
         let payload = Bytes::from(super::clock_ms().to_string());
         self.unflushed += 1;
         within(self.patience.write, self.ws.feed(Message::Ping(payload))).await
@@ -195,6 +198,8 @@ pub(super) async fn within(most: Duration, write: impl Future<Output = Result<()
 
 #[cfg(test)]
 mod tests {
+    use futures_util::FutureExt;
+
     use super::*;
 
     const MS: Duration = Duration::from_millis(1);
@@ -208,14 +213,15 @@ mod tests {
         (Socket::new(server, Bytes::new(), patience).await, client)
     }
 
+    /// However long anything takes here: silence is counted in pings.
     #[tokio::test]
     async fn a_client_that_answers_pings_stays_and_a_silent_one_goes() {
-        let patience = Patience { ping: 10 * MS, silence: 2_000 * MS, ..Patience::default() };
+        let patience = Patience { ping: 5 * MS, silence: 100 * MS, ..Patience::default() };
         let (mut socket, mut client) = pair(patience, 4_096).await;
         let mut pings = 0;
         let silent = async {
-            // Reading answers pings; after ten of them the client stops.
-            while pings < 10 {
+            // Reading answers pings; after thirty of them, more than a silent client is sent, it stops.
+            while pings < 30 {
                 pings += usize::from(matches!(client.next().await, Some(Ok(Message::Ping(_)))));
             }
             client.flush().await.unwrap();
@@ -230,7 +236,24 @@ mod tests {
         };
         let over = tokio::select! { over = heard => over, () = silent => unreachable!() };
         assert_eq!(over, Over::Close(CloseCode::Policy, "no pong"));
-        assert_eq!(pings, 10);
+        assert_eq!(pings, 30);
+        while let Some(Some(Ok(Message::Ping(_)))) = client.next().now_or_never() {
+            pings += 1;
+        }
+        assert_eq!(pings, 50, "and twenty that nobody answered");
+    }
+
+    /// The machine stood still for longer than a client may be silent; both have something to say after it.
+    #[tokio::test]
+    async fn a_client_is_not_silent_while_the_gateway_stands_still() {
+        let patience = Patience { ping: 5 * MS, silence: 10 * MS, ..Patience::default() };
+        let (mut socket, mut client) = pair(patience, 4_096).await;
+        client.send(Message::Text("here".into())).await.unwrap();
+        std::thread::sleep(50 * MS);
+        assert!(matches!(socket.hear().await, Ok(Heard::Text(text)) if text == "here"));
+        std::thread::sleep(50 * MS);
+        client.send(Message::Text("still".into())).await.unwrap();
+        assert!(matches!(socket.hear().await, Ok(Heard::Text(text)) if text == "still"));
     }
 
     #[tokio::test]
