@@ -5,7 +5,7 @@
 //!
 //! | offset | bytes | field |
 //! |---|---|---|
-//! | 0 | 1 | format, 2 |
+//! | 0 | 1 | format, 3 |
 //! | 1 | 32 | hash |
 //! | 33 | 32 | parent |
 //! | 65 | 8 | time, seconds |
@@ -13,7 +13,7 @@
 //! | 89 | 4 | bits |
 //! | 93 | 4 | count of transfers |
 //! | 97 | | transfers: tx (32), output (4), asset (1, then 20 of a token), amount (16), length of the destination (2), destination |
-//! | | | spendings: tx (32), execution (1, then nonce (8), network fee (16), undone (1)), count of outputs (4), outputs: tx (32), output (4) |
+//! | | | spendings: tx (32), execution (1, then nonce (8), network fee (16), undone (1)), key (4), count of outputs (4), outputs: tx (32), output (4) |
 
 use std::path::Path;
 
@@ -21,7 +21,7 @@ use crate::chain::{ChainAsset, Destination, Execution, Transfer};
 use crate::tree::Placed;
 use crate::{BlockHash, DepositId, Head, Height, TxId};
 
-const FORMAT: u8 = 2;
+const FORMAT: u8 = 3;
 
 /// A block that was connected, and what its listener wanted to remember of it.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -50,6 +50,8 @@ pub struct Spending {
     pub spends: Vec<DepositId>,
     /// EVM: what became of it.
     pub execution: Option<Execution>,
+    /// EVM: whose nonce it has, the index of a deposit address or 0 for the wallet's own.
+    pub key: u32,
 }
 
 /// Why the store cannot be used.
@@ -196,6 +198,7 @@ fn encode_spending(spending: &Spending, record: &mut Vec<u8>) {
         record.extend_from_slice(&network_fee.to_le_bytes());
         record.push(u8::from(is_undone));
     }
+    record.extend_from_slice(&spending.key.to_le_bytes());
     record.extend_from_slice(&(spending.spends.len() as u32).to_le_bytes());
     for spent in &spending.spends {
         record.extend_from_slice(&spent.tx.0);
@@ -253,11 +256,12 @@ fn read_spending(from: &mut Bytes<'_>) -> Option<Spending> {
         }),
         _ => return None,
     };
+    let key = u32::from_le_bytes(from.array()?);
     let mut spends = Vec::new();
     for _ in 0..u32::from_le_bytes(from.array()?) {
         spends.push(DepositId { tx: TxId(from.array()?), output: u32::from_le_bytes(from.array()?) });
     }
-    Some(Spending { tx, spends, execution })
+    Some(Spending { tx, spends, execution, key })
 }
 
 struct Bytes<'a>(&'a [u8]);

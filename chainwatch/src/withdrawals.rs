@@ -13,13 +13,14 @@ mod driver;
 mod facts;
 mod fees;
 mod funding;
+mod moves;
 mod trail;
 mod view;
 mod wallet;
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use wire::command::{AllocateWithdrawal, RefuseWithdrawal, ReportWithdrawal, SignWithdrawal};
+use wire::command::{AllocateWithdrawal, MoveFunds, RefuseWithdrawal, ReportWithdrawal, SignWithdrawal};
 use wire::event::{WithdrawalAllocated, WithdrawalChanged};
 use wire::{
     ChainAddress, ChainFreeze, ChainHash, ChainId, Command, Event, Sighting, Timestamp, TransactionBytes,
@@ -33,6 +34,7 @@ pub use driver::{Driver, Edge, Standing};
 pub use facts::{Account, Facts, Included, Spend};
 pub use fees::agreed_fee;
 pub use funding::Unfunded;
+pub use moves::Hot;
 pub use trail::{Blocks, Trail};
 use view::{Known, View};
 pub use wallet::Wallet;
@@ -64,6 +66,8 @@ pub enum Step {
     Propose(WithdrawalId, Command),
     /// Ask the signer, and tell by [`Executor::on_signed`] what it says.
     Sign(Box<Payment>),
+    /// Have the ledger decide about a move of the exchange's own money. A refusal is told by [`Executor::on_move_refused`].
+    Move(Command),
     /// Send to every node, and tell by [`Executor::on_sent`] that it was tried.
     Send(ChainHash, TransactionBytes),
 }
@@ -82,6 +86,8 @@ pub struct Executor {
     unreplaced: BTreeMap<WithdrawalId, Timestamp>,
     /// Why withdrawals wait for inputs, a nonce or a replacement.
     unfunded: BTreeMap<WithdrawalId, Unfunded>,
+    /// When the next move may be proposed.
+    moves_paused_until: Option<Timestamp>,
 }
 
 impl Executor {
@@ -96,6 +102,7 @@ impl Executor {
             sent_at: BTreeMap::new(),
             unreplaced: BTreeMap::new(),
             unfunded: BTreeMap::new(),
+            moves_paused_until: None,
         }
     }
 
@@ -135,8 +142,7 @@ impl Executor {
         let is_mined =
             |row: &&WithdrawalChanged| matches!(row.stage, WithdrawalStage::Mined | WithdrawalStage::Confirmed);
         let mined = open().map(|known| &known.row).filter(is_mined).map(|row| Height(row.height));
-        let spends: BTreeSet<Spend> =
-            open().flat_map(|known| &known.signed).flat_map(|(it, _)| facts::spends(it)).collect();
+        let spends: BTreeSet<Spend> = open().flat_map(Known::spends).collect();
         let touching = blocks.spendings().filter(|(_, spending)| spending.spent().any(|spend| spends.contains(&spend)));
         mined.chain(touching.map(|(block, _)| block.height)).min()
     }
@@ -149,6 +155,7 @@ impl Executor {
     /// The next step, under a claim. `None` while there is nothing to do.
     pub fn step(&mut self, facts: &Facts, fence: u64, now: Timestamp) -> Option<Step> {
         self.view.forget_below(facts.since);
+        self.view.look(&facts.accounts);
         let mut unfunded = BTreeMap::new();
         let step = self.next(facts, fence, now, &mut unfunded);
         self.unfunded = unfunded;
@@ -174,7 +181,39 @@ impl Executor {
                 Err(why) => drop(unfunded.insert(known.row.withdrawal, why)),
             }
         }
-        None
+        // What clients wait for comes before what tidies up.
+        let is_due = self.is_thawed() && self.moves_paused_until.is_none_or(|until| now >= until);
+        let wanted = is_due.then(|| moves::next(&self.view, &self.scheme, facts, self.tuning.gas)).flatten();
+        wanted.map(|wanted| {
+            let (chain, turn) = (self.chain, self.view.turn());
+            Step::Move(Command::MoveFunds(Box::new(MoveFunds { chain, fence, turn, ..wanted })))
+        })
+    }
+
+    /// The ledger has refused a move, or has not answered: none is proposed for a while.
+    pub fn on_move_refused(&mut self, now: Timestamp) {
+        self.moves_paused_until = Some(now.plus_nanos(self.tuning.pause_ns));
+    }
+
+    /// Accounts at deposit addresses that may have to be swept, or are being swept: they are to be asked for, some at a time.
+    pub fn accounts(&self) -> impl Iterator<Item = u32> + '_ {
+        self.view.accounts()
+    }
+
+    /// Whether the hot wallet has bounds, so that what it has is to be known.
+    pub fn is_bounded(&self) -> bool {
+        self.view.bounds().next().is_some()
+    }
+
+    /// Transactions on the agreed chain that keys of ours have signed and the log does not know: somebody else has our keys.
+    pub fn strangers(&self, facts: &Facts) -> BTreeSet<ChainHash> {
+        let ours: BTreeSet<ChainHash> = self.watched().map(|(tx, _)| tx).collect();
+        facts.spent.values().map(|(tx, _)| *tx).filter(|tx| !ours.contains(tx)).collect()
+    }
+
+    /// What the hot wallet has of each asset that has bounds, as far as that is known.
+    pub fn hot(&self, facts: &Facts) -> Vec<Hot> {
+        moves::hot(&self.view, &self.scheme, facts)
     }
 
     /// The ledger has refused what a step proposed, or has not answered: the withdrawal is left alone for a while.
@@ -267,7 +306,7 @@ impl Executor {
         let last = known.signed.last().map(|(_, signed)| signed.tx)?;
         // While one of them may still be mined, nothing is lost.
         let is_conflicted = known.signed.iter().all(|(allocated, _)| {
-            facts::spends(allocated).filter_map(|spend| facts.spent.get(&spend)).any(|(tx, height)| {
+            facts::spends(row.sender(), allocated).filter_map(|spend| facts.spent.get(&spend)).any(|(tx, height)| {
                 let is_ours = known.signed.iter().any(|(_, signed)| signed.tx == *tx);
                 !is_ours && facts.is_deep(*height, row.required)
             })
@@ -367,6 +406,7 @@ impl Executor {
     }
 
     fn first_allocation(&self, known: &Known, facts: &Facts, fence: u64) -> Result<Step, Unfunded> {
+        moves::check_low(&self.view, &self.scheme, known, facts)?;
         let funded = match &self.scheme {
             Scheme::Bitcoin(scheme) => funding::coins(&self.view, known, scheme, facts),
             Scheme::Evm(_) => funding::nonce(&self.view, known, facts, self.tuning.gas),

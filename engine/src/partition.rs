@@ -228,6 +228,8 @@ impl Partition {
             Command::RefuseWithdrawal(refuse) => ledger.refuse_withdrawal(refuse, effects),
             Command::ReportWithdrawal(report) => ledger.report_withdrawal(report, effects),
             Command::FailWithdrawal(fail) => ledger.fail_withdrawal(fail, effects),
+            Command::SetHotWallet(set) => ledger.set_hot_wallet(set, effects),
+            Command::MoveFunds(wanted) => ledger.move_funds(wanted, effects),
             Command::NewOrderOnTerms(order) => ledger.new_order_on_terms(order, mailboxes, effects),
             Command::AmendOrder(amend) => ledger.amend_order(position, amend, effects),
             Command::ReplaceOrder(replace) => ledger.replace_order(position, replace, mailboxes, effects),

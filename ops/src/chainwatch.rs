@@ -33,7 +33,7 @@ use crate::logging;
 mod failpoint;
 mod pages;
 
-pub use pages::{ChainStatus, NodeStatus, Status};
+pub use pages::{ChainStatus, HotStatus, NodeStatus, Status, WithdrawalStatus};
 
 /// How often is tried again what a start needs: the ledger, the chain's listing, its trusted block.
 const RETRY: Duration = Duration::from_secs(1);

@@ -18,6 +18,9 @@ use zeroize::Zeroizing;
 
 use crate::{logging, private};
 
+/// So many times the most of one transaction may be paid to a chain within a day, where the file says nothing else.
+const FEES_A_DAY: u128 = 100;
+
 /// `mainstay signer`.
 #[derive(Debug, clap::Args)]
 #[command(after_help = "\
@@ -38,6 +41,8 @@ The file is TOML; amounts are in the chain's smallest units, in quotes:
   script_prefix = 50
   dust = 5460
   # chain_id = 1                        # evm alone
+  # network_fee_day_max = \"20000000\"   # of all within 24 hours; a hundred times network_fee_max without it
+  # cold = [\"ltc1...\"]                 # where the hot wallet's excess may go
   # allow_list = [\"ltc1...\"]            # without it: every address
 
   [[chain.asset]]
@@ -76,6 +81,9 @@ struct ChainTable {
     kind: Kind,
     account: String,
     network_fee_max: String,
+    network_fee_day_max: Option<String>,
+    #[serde(default)]
+    cold: Vec<String>,
     prefix: Option<String>,
     pubkey_prefix: Option<u8>,
     script_prefix: Option<u8>,
@@ -178,12 +186,21 @@ fn policy_of(table: &ChainTable, vault: &Vault) -> miette::Result<ChainPolicy> {
             day_max: number_of(&asset.day_max)?,
         })
     });
+    let addresses =
+        |all: &[String]| all.iter().map(|address| text_of(address)).collect::<miette::Result<BTreeSet<_>>>();
+    let network_fee_max = number_of(&table.network_fee_max)?;
+    let network_fee_day_max = match &table.network_fee_day_max {
+        Some(text) => number_of(text)?,
+        None => network_fee_max.saturating_mul(FEES_A_DAY),
+    };
     Ok(ChainPolicy {
         chain: text_of(&table.symbol)?,
         scheme,
         account: table.account.clone(),
-        network_fee_max: number_of(&table.network_fee_max)?,
-        allow_list: table.allow_list.iter().map(|address| text_of(address)).collect::<miette::Result<BTreeSet<_>>>()?,
+        network_fee_max,
+        network_fee_day_max,
+        cold: addresses(&table.cold)?,
+        allow_list: addresses(&table.allow_list)?,
         assets: assets.collect::<miette::Result<Vec<_>>>()?,
     })
 }

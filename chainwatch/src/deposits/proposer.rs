@@ -244,11 +244,13 @@ impl<L: Ledger> Proposer<L> {
     /// What a transaction spends, if a key of ours has signed it.
     fn spending(&self, tx: &ChainTransaction) -> Option<Spending> {
         let ChainTransaction { id, spends, execution, .. } = tx;
-        let is_ours = tx.signers.iter().any(|signer| {
-            // Where nonces order transactions, the wallet's own account sends, and deposit addresses do not.
-            self.wallet.as_ref() == Some(signer) || (execution.is_none() && self.destinations.contains_key(signer))
-        });
-        is_ours.then(|| Spending { tx: *id, spends: spends.clone(), execution: *execution })
+        let key_of = |signer: &Destination| {
+            let is_wallet = self.wallet.as_ref() == Some(signer);
+            if is_wallet { Some(0) } else { self.destinations.get(signer).copied() }
+        };
+        let key = tx.signers.iter().find_map(key_of)?;
+        let key = if execution.is_some() { key } else { 0 };
+        Some(Spending { tx: *id, spends: spends.clone(), execution: *execution, key })
     }
 
     /// Remembers a transfer of a followed block if it is to one of our addresses, and enough to be a deposit. Whether it

@@ -3,7 +3,9 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use wire::event::DepositChanged;
-use wire::{AssetId, ChainAddress, ChainFreeze, ChainHash, ChainId, DepositStage, Event};
+use wire::{
+    AssetId, ChainAddress, ChainFreeze, ChainHash, ChainId, DepositStage, Event, WithdrawalId, WithdrawalPurpose,
+};
 
 use crate::chain::ChainAsset;
 
@@ -18,6 +20,9 @@ pub struct LedgerView {
     open: BTreeMap<(ChainHash, u32), DepositChanged>,
     /// What an operator has refused for ever.
     refused: BTreeSet<(ChainHash, u32)>,
+    /// Moves of gas to deposit addresses that are not over, and the transactions of all of them: no deposits.
+    giving: BTreeSet<WithdrawalId>,
+    gifts: BTreeSet<ChainHash>,
 }
 
 impl LedgerView {
@@ -30,6 +35,8 @@ impl LedgerView {
             unbound: BTreeSet::new(),
             open: BTreeMap::new(),
             refused: BTreeSet::new(),
+            giving: BTreeSet::new(),
+            gifts: BTreeSet::new(),
         }
     }
 
@@ -48,6 +55,16 @@ impl LedgerView {
             Event::AddressBound(bound) if bound.chain == self.chain => {
                 self.unbound.remove(&bound.index);
                 return Some((bound.index, bound.address));
+            }
+            Event::WithdrawalChanged(row) if row.chain == self.chain && row.purpose == WithdrawalPurpose::Gas => {
+                if row.stage.is_final() {
+                    self.giving.remove(&row.withdrawal);
+                } else {
+                    self.giving.insert(row.withdrawal);
+                }
+            }
+            Event::WithdrawalSigned(signed) if self.giving.contains(&signed.withdrawal) => {
+                self.gifts.insert(signed.tx);
             }
             Event::DepositChanged(changed) if changed.chain == self.chain => {
                 let key = (changed.tx, changed.output);
@@ -80,9 +97,9 @@ impl LedgerView {
         self.open.get(&key)
     }
 
-    /// Whether an operator has refused it for ever.
+    /// Whether an operator has refused it for ever, or it is gas of ours.
     pub fn is_closed(&self, key: (ChainHash, u32)) -> bool {
-        self.refused.contains(&key)
+        self.refused.contains(&key) || self.gifts.contains(&key.0)
     }
 
     /// Addresses that were asked for and are not bound.

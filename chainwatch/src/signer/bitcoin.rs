@@ -12,7 +12,7 @@ use bitcoin::{
     Amount, CompressedPublicKey, EcdsaSighashType, OutPoint, PubkeyHash, ScriptBuf, ScriptHash, Sequence, Transaction,
     TxIn, TxOut, Txid, Witness, WitnessProgram, WitnessVersion, absolute, base58, transaction,
 };
-use wire::{ChainHash, TransactionBytes};
+use wire::{ChainHash, ChainInput, TransactionBytes};
 
 use super::Signed;
 use super::payment::{Impossible, Payment};
@@ -79,6 +79,14 @@ pub fn unsigned(scheme: &BitcoinScheme, payment: &Payment) -> Result<Transaction
     let given = payment.amount.checked_add(payment.network_fee).ok_or(Impossible::Amount)?;
     let change = funds.checked_sub(given).and_then(|change| u64::try_from(change).ok()).ok_or(Impossible::Amount)?;
     let amount = u64::try_from(payment.amount).map_err(|_| Impossible::Amount)?;
+    if payment.is_sweep_of_outputs() {
+        // Nothing is given: what the inputs hold comes back as change, which is the only output.
+        let own = own_script(scheme, 0).filter(|own| *own == to).ok_or(Impossible::Address)?;
+        if amount != 0 || change < scheme.dust {
+            return Err(if amount != 0 { Impossible::Amount } else { Impossible::Dust });
+        }
+        return Ok(transaction(inputs, vec![TxOut { value: Amount::from_sat(change), script_pubkey: own }]));
+    }
     if amount < scheme.dust || (change > 0 && change < scheme.dust) {
         return Err(Impossible::Dust);
     }
@@ -87,6 +95,10 @@ pub fn unsigned(scheme: &BitcoinScheme, payment: &Payment) -> Result<Transaction
         let own = own_script(scheme, 0).ok_or(Impossible::Address)?;
         output.push(TxOut { value: Amount::from_sat(change), script_pubkey: own });
     }
+    Ok(transaction(inputs, output))
+}
+
+fn transaction(inputs: &[ChainInput], output: Vec<TxOut>) -> Transaction {
     let input = inputs.iter().map(|input| TxIn {
         previous_output: OutPoint { txid: Txid::from_byte_array(input.tx.0), vout: input.output },
         script_sig: ScriptBuf::new(),
@@ -94,7 +106,7 @@ pub fn unsigned(scheme: &BitcoinScheme, payment: &Payment) -> Result<Transaction
         witness: Witness::new(),
     });
     let input = input.collect();
-    Ok(Transaction { version: transaction::Version::TWO, lock_time: absolute::LockTime::ZERO, input, output })
+    Transaction { version: transaction::Version::TWO, lock_time: absolute::LockTime::ZERO, input, output }
 }
 
 /// Signs a payment with the keys below an account's.

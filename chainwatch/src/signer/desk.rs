@@ -1,6 +1,6 @@
 //! Decides what is signed: policy, then the journal, then the key.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, VecDeque};
 use std::io;
 use std::path::Path;
 
@@ -19,7 +19,7 @@ const DAY_S: u64 = 24 * 3_600;
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 enum Spent {
     Output(ChainHash, u32),
-    Nonce(u64),
+    Nonce(u32, u64),
 }
 
 /// One withdrawal, as far as it was asked about.
@@ -27,6 +27,17 @@ enum Spent {
 struct Known {
     is_void: bool,
     signed: Vec<(Payment, Signed)>,
+}
+
+/// What a signature has let out: of the first of a withdrawal its amount, and of each what it pays to the chain more than the
+/// one before.
+#[derive(Debug, Clone, Copy)]
+struct Outgoing {
+    at_s: u64,
+    chain: Symbol,
+    contract: ChainAddress,
+    amount: u128,
+    network_fee: u128,
 }
 
 /// Why there is no signer.
@@ -49,8 +60,8 @@ pub struct Desk {
     journal: Journal,
     known: BTreeMap<(Symbol, WithdrawalId), Known>,
     spent: BTreeMap<(Symbol, Spent), WithdrawalId>,
-    /// First signatures: when, and how much.
-    outgoing: Vec<(u64, Symbol, ChainAddress, u128)>,
+    /// What may have left within the last day, the oldest first.
+    outgoing: VecDeque<Outgoing>,
 }
 
 impl Desk {
@@ -69,7 +80,8 @@ impl Desk {
             chains.push((policy, key));
         }
         let (journal, records) = Journal::open(journal)?;
-        let mut desk = Desk { chains, journal, known: BTreeMap::new(), spent: BTreeMap::new(), outgoing: Vec::new() };
+        let mut desk =
+            Desk { chains, journal, known: BTreeMap::new(), spent: BTreeMap::new(), outgoing: VecDeque::new() };
         records.into_iter().for_each(|record| desk.remember(record));
         Ok(desk)
     }
@@ -99,10 +111,13 @@ impl Desk {
         if let Some(why) = policy.refuse(payment) {
             return self.refuse(payment, now_s, why);
         }
-        if !self.is_known(payment)
-            && self.total(payment, now_s).saturating_add(payment.amount) > policy.day_max(payment)
-        {
+        let more = self.outgoing(payment, now_s);
+        let (amount, network_fee) = self.totals(payment, now_s);
+        if more.amount > 0 && amount.saturating_add(more.amount) > policy.day_max(payment) {
             return Ok(Answer::Later("this would be more than may go out within a day".into()));
+        }
+        if network_fee.saturating_add(more.network_fee) > policy.network_fee_day_max {
+            return Ok(Answer::Later("this would be more than may be paid to the chain within a day".into()));
         }
         let signed = match &policy.scheme {
             Scheme::Bitcoin(scheme) => bitcoin::sign(scheme, key, payment),
@@ -152,30 +167,50 @@ impl Desk {
         Ok(Answer::Refused(why.into()))
     }
 
-    fn total(&self, payment: &Payment, now_s: u64) -> u128 {
-        let is_counted = |(at, chain, contract, _): &&(u64, Symbol, ChainAddress, u128)| {
-            *chain == payment.chain && *contract == payment.contract && at.saturating_add(DAY_S) > now_s
-        };
-        self.outgoing.iter().filter(is_counted).fold(0, |sum, (_, _, _, amount)| sum.saturating_add(*amount))
+    /// What signing this would let out.
+    fn outgoing(&self, payment: &Payment, at_s: u64) -> Outgoing {
+        let Payment { chain, contract, .. } = *payment;
+        let known = self.known.get(&(chain, payment.withdrawal));
+        let paid = known.and_then(|known| known.signed.last()).map(|(before, _)| before.network_fee);
+        let amount = if paid.is_some() || payment.purpose.is_internal() { 0 } else { payment.amount };
+        let network_fee = payment.network_fee.saturating_sub(paid.unwrap_or(0));
+        Outgoing { at_s, chain, contract, amount, network_fee }
+    }
+
+    /// What may have left within the last day: of an asset, and to its chain.
+    fn totals(&self, payment: &Payment, now_s: u64) -> (u128, u128) {
+        let of_chain = self.outgoing.iter().filter(|it| it.chain == payment.chain && !it.is_old(now_s));
+        of_chain.fold((0, 0), |(amount, network_fee): (u128, u128), it| {
+            let more = if it.contract == payment.contract { it.amount } else { 0 };
+            (amount.saturating_add(more), network_fee.saturating_add(it.network_fee))
+        })
     }
 
     fn remember(&mut self, record: Record) {
         let Record { at_s, payment, signed } = record;
-        let known = self.known.entry((payment.chain, payment.withdrawal)).or_default();
         let Some(signed) = signed else {
-            known.is_void = true;
+            self.known.entry((payment.chain, payment.withdrawal)).or_default().is_void = true;
             return;
         };
-        if known.signed.is_empty() {
-            self.outgoing.push((at_s, payment.chain, payment.contract, payment.amount));
+        let outgoing = self.outgoing(&payment, at_s);
+        while self.outgoing.front().is_some_and(|first| first.is_old(at_s)) {
+            self.outgoing.pop_front();
         }
+        self.outgoing.push_back(outgoing);
+        let known = self.known.entry((payment.chain, payment.withdrawal)).or_default();
         known.signed.push((payment, signed));
         self.spent.extend(spends(&payment).map(|spent| ((payment.chain, spent), payment.withdrawal)));
     }
 }
 
+impl Outgoing {
+    fn is_old(&self, now_s: u64) -> bool {
+        self.at_s.saturating_add(DAY_S) <= now_s
+    }
+}
+
 fn spends(payment: &Payment) -> impl Iterator<Item = Spent> + '_ {
-    let nonce = payment.inputs.as_slice().is_empty().then_some(Spent::Nonce(payment.nonce));
+    let nonce = payment.inputs.as_slice().is_empty().then_some(Spent::Nonce(payment.sender(), payment.nonce));
     payment.inputs.as_slice().iter().map(|input| Spent::Output(input.tx, input.output)).chain(nonce)
 }
 

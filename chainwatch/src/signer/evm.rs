@@ -23,8 +23,10 @@ pub struct EvmScheme {
     pub xpub: Xpub,
 }
 
-fn path() -> [ChildNumber; 2] {
-    [1, 0].map(|index| ChildNumber::from_normal_idx(index).expect("small indices are not hardened"))
+/// The path of a key below its account: that of a deposit address, or 0 for the wallet's own.
+fn path(key: u32) -> Option<[ChildNumber; 2]> {
+    let (branch, index) = if key == 0 { (1, 0) } else { (0, key) };
+    Some([ChildNumber::from_normal_idx(branch).ok()?, ChildNumber::from_normal_idx(index).ok()?])
 }
 
 fn address_of(key: &PublicKey) -> Address {
@@ -33,7 +35,12 @@ fn address_of(key: &PublicKey) -> Address {
 
 /// The wallet's own address.
 pub fn own_address(scheme: &EvmScheme) -> Option<Address> {
-    let child = scheme.xpub.derive_pub(&Secp256k1::verification_only(), &path()).ok()?;
+    address_at(scheme, 0)
+}
+
+/// The address of a key of ours: that of a deposit address, or 0 for the wallet's own.
+pub fn address_at(scheme: &EvmScheme, key: u32) -> Option<Address> {
+    let child = scheme.xpub.derive_pub(&Secp256k1::verification_only(), &path(key)?).ok()?;
     Some(address_of(&child.public_key))
 }
 
@@ -42,7 +49,7 @@ fn address(text: &str) -> Option<Address> {
 }
 
 /// Whom a text names. One of mixed case carries EIP-55's checksum; a slip in it names nobody.
-fn recipient(text: &str) -> Option<Address> {
+pub(super) fn recipient(text: &str) -> Option<Address> {
     let to = address(text).filter(|to| !to.is_zero())?;
     let has = |wanted: fn(&u8) -> bool| text.as_bytes()[2..].iter().any(wanted);
     let is_mixed = has(u8::is_ascii_lowercase) && has(u8::is_ascii_uppercase);
@@ -84,7 +91,8 @@ pub fn unsigned(scheme: &EvmScheme, payment: &Payment) -> Result<TxEip1559, Impo
 pub fn sign(scheme: &EvmScheme, account: &Xpriv, payment: &Payment) -> Result<Signed, Impossible> {
     let secp = Secp256k1::new();
     let tx = unsigned(scheme, payment)?;
-    let key = account.derive_priv(&secp, &path()).map_err(|_| Impossible::Spends)?.private_key;
+    let path = path(payment.sender()).ok_or(Impossible::Spends)?;
+    let key = account.derive_priv(&secp, &path).map_err(|_| Impossible::Spends)?.private_key;
     let message = Message::from_digest(tx.signature_hash().0);
     let (recovery, bytes) = secp.sign_ecdsa_recoverable(&message, &key).serialize_compact();
     let signature = Signature::from_bytes_and_parity(&bytes, recovery.to_i32() & 1 == 1);
@@ -93,16 +101,16 @@ pub fn sign(scheme: &EvmScheme, account: &Xpriv, payment: &Payment) -> Result<Si
     Ok(Signed { tx: ChainHash(envelope.tx_hash().0), bytes })
 }
 
-/// Whether a signed transaction is this payment and nothing else, sent by the wallet.
+/// Whether a signed transaction is this payment and nothing else, sent by its own account.
 pub fn check(scheme: &EvmScheme, payment: &Payment, signed: &Signed) -> bool {
     let mut bytes = signed.bytes.as_bytes();
     let Ok(TxEnvelope::Eip1559(tx)) = TxEnvelope::decode_2718(&mut bytes) else { return false };
     let is_whole = bytes.is_empty() && tx.hash().0 == signed.tx.0;
     let is_wanted = unsigned(scheme, payment).is_ok_and(|wanted| wanted == *tx.tx());
-    is_whole && is_wanted && is_sent_by(scheme, &tx) && tx.tx().is_dynamic_fee()
+    is_whole && is_wanted && is_sent_by(scheme, payment.sender(), &tx) && tx.tx().is_dynamic_fee()
 }
 
-fn is_sent_by(scheme: &EvmScheme, tx: &alloy_consensus::Signed<TxEip1559>) -> bool {
+fn is_sent_by(scheme: &EvmScheme, sender: u32, tx: &alloy_consensus::Signed<TxEip1559>) -> bool {
     use bitcoin::secp256k1::ecdsa::{RecoverableSignature, RecoveryId};
     let signature = tx.signature();
     let Ok(recovery) = RecoveryId::from_i32(i32::from(signature.v())) else { return false };
@@ -110,5 +118,5 @@ fn is_sent_by(scheme: &EvmScheme, tx: &alloy_consensus::Signed<TxEip1559>) -> bo
     let Ok(signature) = RecoverableSignature::from_compact(&compact, recovery) else { return false };
     let message = Message::from_digest(tx.signature_hash().0);
     let key = Secp256k1::verification_only().recover_ecdsa(&message, &signature);
-    key.is_ok_and(|key| own_address(scheme) == Some(address_of(&key)))
+    key.is_ok_and(|key| address_at(scheme, sender) == Some(address_of(&key)))
 }

@@ -2,7 +2,7 @@
 
 use wire::codec::{CodecError, Reader, Writer};
 use wire::event::{WithdrawalAllocated, WithdrawalChanged};
-use wire::{ChainAddress, ChainInputs, Symbol, WithdrawalId};
+use wire::{ChainAddress, ChainInputs, Symbol, WithdrawalId, WithdrawalPurpose};
 
 use super::{Signed, bitcoin, evm};
 
@@ -38,6 +38,10 @@ pub struct Payment {
     pub gas_limit: u64,
     /// The most that it pays for gas to whoever mines it, per unit.
     pub tip_per_gas: u128,
+    /// Whether it leaves, or moves between addresses of the exchange.
+    pub purpose: WithdrawalPurpose,
+    /// Of a sweep, whose account sends; of gas, whose gets it: the index of a deposit address, or 0.
+    pub key: u32,
 }
 
 /// Why no transaction can be made of a payment.
@@ -73,8 +77,31 @@ impl Payment {
         allocated: &WithdrawalAllocated,
     ) -> Payment {
         let WithdrawalAllocated { withdrawal, inputs, nonce, network_fee, gas_limit, tip_per_gas, .. } = *allocated;
-        let address = row.address;
-        Payment { chain, withdrawal, contract, address, amount, inputs, nonce, network_fee, gas_limit, tip_per_gas }
+        let WithdrawalChanged { address, purpose, key, .. } = *row;
+        Payment {
+            chain,
+            withdrawal,
+            contract,
+            address,
+            amount,
+            inputs,
+            nonce,
+            network_fee,
+            gas_limit,
+            tip_per_gas,
+            purpose,
+            key,
+        }
+    }
+
+    /// Whose nonce orders it: the index of a deposit address, or 0 for the wallet's own.
+    pub fn sender(&self) -> u32 {
+        if self.purpose == WithdrawalPurpose::Sweep { self.key } else { 0 }
+    }
+
+    /// Whether it gives outputs of ours back to ourselves, all but the fee.
+    pub(super) fn is_sweep_of_outputs(&self) -> bool {
+        self.purpose == WithdrawalPurpose::Sweep && !self.inputs.as_slice().is_empty()
     }
 
     /// Whether this is the same payment by a transaction that can only be mined in place of `before`, and pays more.
@@ -89,8 +116,8 @@ impl Payment {
 
     /// Whether it gives the same to the same.
     pub fn is_same_payment(&self, other: &Payment) -> bool {
-        (self.chain, self.withdrawal, self.contract, self.address, self.amount)
-            == (other.chain, other.withdrawal, other.contract, other.address, other.amount)
+        (self.chain, self.withdrawal, self.contract, self.address, self.amount, self.purpose, self.key)
+            == (other.chain, other.withdrawal, other.contract, other.address, other.amount, other.purpose, other.key)
     }
 
     /// Whether a signed transaction is this payment and nothing else.
@@ -113,6 +140,8 @@ impl Payment {
         to.put(&self.network_fee);
         to.put(&self.gas_limit);
         to.put(&self.tip_per_gas);
+        to.put(&self.purpose);
+        to.put(&self.key);
     }
 
     /// The reverse of [`Payment::write`].
@@ -128,6 +157,8 @@ impl Payment {
             network_fee: from.get()?,
             gas_limit: from.get()?,
             tip_per_gas: from.get()?,
+            purpose: from.get()?,
+            key: from.get()?,
         })
     }
 }

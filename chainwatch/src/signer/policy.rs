@@ -2,9 +2,10 @@
 
 use std::collections::BTreeSet;
 
-use wire::{ChainAddress, Symbol};
+use wire::{ChainAddress, Symbol, WithdrawalPurpose};
 
-use super::bitcoin::script_of;
+use super::bitcoin::{own_script, script_of};
+use super::evm;
 use super::payment::{Payment, Scheme};
 
 /// One asset of a chain.
@@ -29,6 +30,10 @@ pub struct ChainPolicy {
     pub account: String,
     /// The most that one transaction pays to the chain, in units of the chain's coin.
     pub network_fee_max: u128,
+    /// The most that all transactions within 24 hours of the signer's clock pay to the chain, in units of the chain's coin.
+    pub network_fee_day_max: u128,
+    /// Where the hot wallet's excess may go: addresses of the exchange whose keys are elsewhere.
+    pub cold: BTreeSet<ChainAddress>,
     /// The only addresses that are paid to; everyone when there are none.
     pub allow_list: BTreeSet<ChainAddress>,
     /// What may go out.
@@ -38,6 +43,12 @@ pub struct ChainPolicy {
 impl ChainPolicy {
     /// Why a payment is never signed. A fee that is too high is the replacement's fault, not the withdrawal's.
     pub fn refuse(&self, payment: &Payment) -> Option<&'static str> {
+        if payment.network_fee > self.network_fee_max {
+            return Some("the network fee is above its cap");
+        }
+        if payment.purpose.is_internal() {
+            return self.refuse_move(payment);
+        }
         let Some(asset) = self.assets.iter().find(|asset| asset.contract == payment.contract) else {
             return Some("nothing of this asset goes out");
         };
@@ -47,18 +58,46 @@ impl ChainPolicy {
         if payment.amount > asset.day_max {
             return Some("the amount is more than may ever go out within a day");
         }
-        if !self.allow_list.is_empty() && !self.is_listed(&payment.address) {
+        if !self.allow_list.is_empty() && !self.is_among(&self.allow_list, &payment.address) {
             return Some("the address is not on the list");
-        }
-        if payment.network_fee > self.network_fee_max {
-            return Some("the network fee is above its cap");
         }
         None
     }
 
-    /// Whether the list has this address, however either is spelled. Of an EVM address' checksum nothing is said here.
-    fn is_listed(&self, address: &ChainAddress) -> bool {
-        let mut listed = self.allow_list.iter();
+    /// Why a move between our own addresses is never signed. What stays ours counts for no limit of an asset.
+    fn refuse_move(&self, payment: &Payment) -> Option<&'static str> {
+        match payment.purpose {
+            WithdrawalPurpose::Payment => Some("this is no move"),
+            WithdrawalPurpose::Sweep if self.is_own(0, &payment.address) => None,
+            WithdrawalPurpose::Sweep => Some("a sweep goes to the wallet's own address alone"),
+            WithdrawalPurpose::Cold if self.is_among(&self.cold, &payment.address) => None,
+            WithdrawalPurpose::Cold => Some("the address is none of the cold ones"),
+            WithdrawalPurpose::Gas if payment.key == 0 || !self.is_own(payment.key, &payment.address) => {
+                Some("gas goes to deposit addresses alone")
+            }
+            WithdrawalPurpose::Gas if !payment.contract.is_empty() || payment.amount > self.network_fee_max => {
+                Some("this is more than gas costs")
+            }
+            WithdrawalPurpose::Gas => None,
+        }
+    }
+
+    /// Whether an address is that of a key of ours.
+    fn is_own(&self, key: u32, address: &ChainAddress) -> bool {
+        match &self.scheme {
+            Scheme::Evm(scheme) => {
+                evm::recipient(address.as_str()).is_some_and(|it| evm::address_at(scheme, key) == Some(it))
+            }
+            Scheme::Bitcoin(scheme) => {
+                let script = script_of(scheme, address.as_str());
+                script.is_some() && script == own_script(scheme, key)
+            }
+        }
+    }
+
+    /// Whether a list has this address, however either is spelled. Of an EVM address' checksum nothing is said here.
+    fn is_among(&self, list: &BTreeSet<ChainAddress>, address: &ChainAddress) -> bool {
+        let mut listed = list.iter();
         match &self.scheme {
             Scheme::Evm(_) => listed.any(|it| it.as_str().eq_ignore_ascii_case(address.as_str())),
             Scheme::Bitcoin(scheme) => {

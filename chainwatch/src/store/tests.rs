@@ -19,11 +19,13 @@ fn block(height: u64, branch: u8) -> ConnectedBlock {
                     tx: TxId([6; 32]),
                     spends: vec![DepositId { tx: TxId([5; 32]), output: 3 }],
                     execution: None,
+                    key: 0,
                 },
                 Spending {
                     tx: TxId([7; 32]),
                     spends: Vec::new(),
                     execution: Some(Execution { nonce: u64::MAX, network_fee: 8, is_undone: true }),
+                    key: 7,
                 },
             ],
         },

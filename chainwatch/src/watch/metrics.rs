@@ -1,5 +1,7 @@
 //! What a watched chain measures, as Prometheus reads it. Nothing here is read back.
 
+use std::sync::atomic::AtomicU64;
+
 use prometheus_client::encoding::EncodeLabelSet;
 use prometheus_client::metrics::counter::Counter;
 use prometheus_client::metrics::family::Family;
@@ -42,6 +44,12 @@ struct StageLabel {
 }
 
 #[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
+struct AssetLabel {
+    chain: String,
+    asset: u16,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
 struct AskLabel {
     chain: String,
     node: u8,
@@ -64,6 +72,10 @@ pub struct Metrics {
     freezes: Family<ReasonLabel, Counter>,
     withdrawals: Family<StageLabel, Gauge>,
     waiting: Family<ReasonLabel, Gauge>,
+    strangers: Family<ChainLabel, Gauge>,
+    hot_balance: Family<AssetLabel, Gauge<f64, AtomicU64>>,
+    hot_low: Family<AssetLabel, Gauge>,
+    hot_high: Family<AssetLabel, Gauge>,
 }
 
 impl Metrics {
@@ -84,6 +96,26 @@ impl Metrics {
             "withdrawals_waiting",
             "Withdrawals that cannot be paid for, by reason",
             self.waiting.clone(),
+        );
+        registry.register(
+            "unknown_spendings",
+            "Transactions on the followed chain that keys of ours have signed and the log does not know",
+            self.strangers.clone(),
+        );
+        registry.register(
+            "hot_wallet_balance",
+            "What the hot wallet has that no transaction takes, in the chain's units",
+            self.hot_balance.clone(),
+        );
+        registry.register(
+            "hot_wallet_low",
+            "1 while the hot wallet has less than its lower bound, else 0",
+            self.hot_low.clone(),
+        );
+        registry.register(
+            "hot_wallet_high",
+            "1 while the hot wallet has its upper bound or more, else 0",
+            self.hot_high.clone(),
         );
         registry.register("freezes", "Times that the chain was frozen for this reason", self.freezes.clone());
     }
@@ -139,6 +171,15 @@ impl Metrics {
             let count = standing.unfunded.iter().filter(|(_, why)| *why == reason).count();
             let label = ReasonLabel { chain: chain.to_string(), reason: reason.name() };
             self.waiting.get_or_create(&label).set(count as i64);
+        }
+        let label = ChainLabel { chain: chain.to_string() };
+        self.strangers.get_or_create(&label).set(standing.strangers.len() as i64);
+        for hot in &standing.hot {
+            let label = AssetLabel { chain: chain.to_string(), asset: hot.asset.get() };
+            // A picture; what is decided is decided in whole numbers.
+            self.hot_balance.get_or_create(&label).set(hot.balance as f64);
+            self.hot_low.get_or_create(&label).set(hot.is_low().into());
+            self.hot_high.get_or_create(&label).set(hot.is_high().into());
         }
     }
 

@@ -14,13 +14,13 @@ use wire::command::{Reply, ReportWithdrawal};
 use wire::event::WithdrawalChanged;
 use wire::{ChainAddress, ChainHash, ChainId, Command, RejectReason, Sighting, Timestamp, WithdrawalId};
 
-use super::{Account, Blocks, Executor, Facts, Included, Spend, Step, Trail, Tuning, Unfunded, Wallet};
+use super::{Account, Blocks, Executor, Facts, Hot, Included, Spend, Step, Trail, Tuning, Unfunded, Wallet};
 use crate::TxId;
 use crate::deposits::Progress;
 use crate::ledger::{Ledger, Unanswered};
 use crate::pool::Agreement;
 use crate::signer::Signer;
-use crate::signer::evm::own_address;
+use crate::signer::evm::{EvmScheme, address_at};
 use crate::signer::payment::Scheme;
 use crate::watch::Watch;
 
@@ -30,6 +30,8 @@ const BEAT: Duration = Duration::from_millis(200);
 const ASK_EVERY: Duration = Duration::from_millis(500);
 /// How long nodes may take to take a transaction before the next step; whoever takes longer is not waited for.
 const SEND_PATIENCE: Duration = Duration::from_millis(500);
+/// Accounts at deposit addresses that are asked for at once.
+const ACCOUNTS_AT_ONCE: usize = 4;
 /// Steps before the ledger's claim is looked at again.
 const STEPS_MAX: usize = 64;
 
@@ -53,6 +55,10 @@ pub struct Standing {
     pub open: Vec<WithdrawalChanged>,
     /// Those that wait for inputs, a nonce or a replacement, and why.
     pub unfunded: Vec<(WithdrawalId, Unfunded)>,
+    /// What the hot wallet has of each asset that has bounds.
+    pub hot: Vec<Hot>,
+    /// Transactions on the chain that keys of ours have signed and the log does not know.
+    pub strangers: BTreeSet<ChainHash>,
 }
 
 /// What nodes have said.
@@ -61,7 +67,9 @@ struct Opinions {
     asked_at: Option<Instant>,
     pooled: BTreeSet<ChainHash>,
     fee: Option<(u128, u128)>,
-    account: Option<Account>,
+    accounts: BTreeMap<u32, Account>,
+    /// The last deposit address that was asked for: the next ones come after it.
+    asked_key: u32,
 }
 
 /// One instance for one chain's withdrawals.
@@ -186,6 +194,7 @@ impl<L: Ledger, S: Signer> Driver<L, S> {
                     None => Ok(true),
                 }
             }
+            Step::Move(command) => self.propose_move(&command).await,
             Step::Send(tx, bytes) => {
                 let sent = tokio::spawn(self.watch.broadcast(TxId(tx.0), bytes.as_bytes().to_vec()));
                 let _ = tokio::time::timeout(SEND_PATIENCE, sent).await;
@@ -219,31 +228,71 @@ impl<L: Ledger, S: Signer> Driver<L, S> {
         }
     }
 
+    async fn propose_move(&mut self, command: &Command) -> Result<bool, Unanswered> {
+        let reply = self.ledger.propose(command).await;
+        if !matches!(reply, Ok(Reply::Accepted { .. })) {
+            self.executor.on_move_refused(now());
+        }
+        match reply? {
+            Reply::Accepted { .. } => Ok(true),
+            Reply::Rejected { reason: RejectReason::StaleFence, .. } => Ok(false),
+            Reply::Rejected { reason, .. } => {
+                tracing::warn!(chain = self.watch.chain(), ?reason, "the ledger refuses a move");
+                Ok(true)
+            }
+        }
+    }
+
     /// Asks nodes, when it is time and something is open.
     async fn ask(&mut self) {
         let is_due = self.opinions.asked_at.is_none_or(|at| at.elapsed() >= ASK_EVERY);
-        if !is_due || self.executor.open().next().is_none() {
+        if !is_due || (self.executor.open().next().is_none() && !self.executor.is_bounded()) {
             return;
         }
         let pending: Vec<TxId> = self.executor.pending().map(|tx| TxId(tx.0)).collect();
-        let (pooled, fee, account) = tokio::join!(self.watch.known_to_most(&pending), self.watch.fee(), self.account());
+        let keys = self.keys();
+        let asked_key = keys.last().copied().unwrap_or(0);
+        let (pooled, fee, accounts) =
+            tokio::join!(self.watch.known_to_most(&pending), self.watch.fee(), self.accounts(keys));
         let told: BTreeMap<TxId, bool> = pooled.into_iter().collect();
         // Of what too few say anything, what was said before holds: silence is no word that a transaction was dropped.
         let is_pooled = |tx: &TxId| told.get(tx).copied().unwrap_or(self.opinions.pooled.contains(&ChainHash(tx.0)));
         let pooled = pending.into_iter().filter(is_pooled).map(|tx| ChainHash(tx.0)).collect();
-        self.opinions = Opinions { asked_at: Some(Instant::now()), pooled, fee, account };
+        self.opinions = Opinions { asked_at: Some(Instant::now()), pooled, fee, accounts, asked_key };
     }
 
-    /// The wallet's own account, where nonces order transactions.
-    async fn account(&self) -> Option<Account> {
-        let Scheme::Evm(scheme) = &self.scheme else { return None };
-        let own = own_address(scheme)?;
+    /// The accounts to be asked for: the wallet's own, and the next few at deposit addresses.
+    fn keys(&self) -> Vec<u32> {
+        let after = self.opinions.asked_key;
+        let later = self.executor.accounts().filter(|key| *key > after);
+        let earlier = self.executor.accounts().filter(|key| *key <= after);
+        std::iter::once(0).chain(later.chain(earlier).take(ACCOUNTS_AT_ONCE)).collect()
+    }
+
+    /// Where nonces order transactions, accounts of ours.
+    async fn accounts(&self, keys: Vec<u32>) -> BTreeMap<u32, Account> {
+        let Scheme::Evm(scheme) = &self.scheme else { return BTreeMap::new() };
+        let asked = keys.into_iter().map(async |key| Some((key, self.account(scheme, key).await?)));
+        futures_util::future::join_all(asked).await.into_iter().flatten().collect()
+    }
+
+    async fn account(&self, scheme: &EvmScheme, key: u32) -> Option<Account> {
+        let address = address_at(scheme, key)?;
         let contracts: Vec<ChainAddress> = self.executor.contracts().filter(|it| !it.is_empty()).collect();
         let tokens = contracts.iter().map(token).collect::<Option<Vec<_>>>()?;
         let height = self.trail.look(|blocks| blocks.head().height.0);
-        let state = self.watch.account(own.0.0, &tokens, height).await?;
-        let of = std::iter::once(ChainAddress::EMPTY).chain(contracts);
-        Some(Account { next_nonce: state.nonce, funds: of.zip(state.funds).collect() })
+        let state = self.watch.account(address.0.0, &tokens, height).await?;
+        let of = || std::iter::once(ChainAddress::EMPTY).chain(contracts.iter().copied());
+        let funds: BTreeMap<ChainAddress, u128> = of().zip(state.funds).collect();
+        let settled = match self.watch.agreement().finalized.filter(|finalized| finalized.height.0 < height) {
+            _ if key == 0 => funds.clone(),
+            Some(finalized) => {
+                let state = self.watch.account(address.0.0, &tokens, finalized.height.0).await;
+                of().zip(state.map(|state| state.funds).unwrap_or_default()).collect()
+            }
+            None => BTreeMap::new(),
+        };
+        Some(Account { height, next_nonce: state.nonce, funds, settled })
     }
 
     /// What is agreed; `None` while that is in doubt, or what was followed is not on it.
@@ -269,7 +318,7 @@ impl<L: Ledger, S: Signer> Driver<L, S> {
         }
         let coins = self.wallet.iter().flat_map(Wallet::coins).copied();
         let coins = coins.filter(|coin| !spent.contains_key(&Spend::Output(coin.tx, coin.output))).collect();
-        let Opinions { pooled, fee, account, .. } = &self.opinions;
+        let Opinions { pooled, fee, accounts, .. } = &self.opinions;
         Some(Facts {
             head,
             since,
@@ -278,7 +327,7 @@ impl<L: Ledger, S: Signer> Driver<L, S> {
             spent,
             pooled: pooled.clone(),
             coins,
-            account: account.clone(),
+            accounts: accounts.clone(),
             fee_rate: fee.map(|(rate, _)| rate),
             tip: fee.map_or(0, |(_, tip)| tip),
         })
@@ -286,10 +335,29 @@ impl<L: Ledger, S: Signer> Driver<L, S> {
 
     /// What an operator has to know: once, when it begins.
     fn tell(&self) {
-        let standing =
-            Standing { open: self.executor.open().copied().collect(), unfunded: self.executor.unfunded().collect() };
-        let before = self.standing.send_replace(standing.clone());
+        let before = self.standing.borrow().clone();
+        let facts = self.facts();
+        let standing = Standing {
+            open: self.executor.open().copied().collect(),
+            unfunded: self.executor.unfunded().collect(),
+            hot: facts.as_ref().map_or_else(|| before.hot.clone(), |facts| self.executor.hot(facts)),
+            strangers: facts.as_ref().map_or_else(|| before.strangers.clone(), |facts| self.executor.strangers(facts)),
+        };
+        self.standing.send_replace(standing.clone());
         let chain = self.watch.chain();
+        for tx in standing.strangers.difference(&before.strangers) {
+            let tx = self.watch.rules().hash_text(tx.0);
+            tracing::error!(chain, tx, "a key of ours has signed this and the log does not know it: who has our keys?");
+        }
+        for hot in &standing.hot {
+            let was = before.hot.iter().find(|was| was.asset == hot.asset);
+            let Hot { asset, balance, low, high } = *hot;
+            if hot.is_low() && !was.is_some_and(Hot::is_low) {
+                tracing::error!(chain, %asset, balance, low, "the hot wallet has too little: withdrawals wait");
+            } else if hot.is_high() && !was.is_some_and(Hot::is_high) {
+                tracing::warn!(chain, %asset, balance, high, "the hot wallet has too much: the rest goes to the cold address");
+            }
+        }
         for (withdrawal, why) in standing.unfunded.iter().filter(|it| !before.unfunded.contains(it)) {
             if *why != Unfunded::InTurn {
                 tracing::warn!(chain, withdrawal = withdrawal.get(), why = why.name(), "a withdrawal has to wait");
@@ -309,6 +377,7 @@ fn name_of(step: &Step) -> &'static str {
     match step {
         Step::Sign(_) => "ask",
         Step::Send(..) => "send",
+        Step::Move(_) => "move",
         Step::Propose(_, Command::AllocateWithdrawal(allocate)) if allocate.attempt > 1 => "bump",
         Step::Propose(_, Command::AllocateWithdrawal(_)) => "allocate",
         Step::Propose(_, Command::ReportWithdrawal(report)) => name_of_report(report),

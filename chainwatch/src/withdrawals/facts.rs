@@ -13,8 +13,8 @@ use crate::{Head, Height};
 pub enum Spend {
     /// An output.
     Output(ChainHash, u32),
-    /// A nonce of the wallet's own account.
-    Nonce(u64),
+    /// A nonce of the account at a deposit address, or at 0 of the wallet's own.
+    Nonce(u32, u64),
 }
 
 /// A transaction on the agreed chain.
@@ -30,13 +30,17 @@ pub struct Included {
     pub is_undone: bool,
 }
 
-/// The wallet's own account after the agreed head.
+/// An account of ours after the agreed head.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct Account {
+    /// After which block.
+    pub height: u64,
     /// The first nonce that nothing has used.
     pub next_nonce: u64,
     /// What it has, by contract; the chain's own coin has none.
     pub funds: BTreeMap<ChainAddress, u128>,
+    /// Of that, what it had already at the last final block.
+    pub settled: BTreeMap<ChainAddress, u128>,
 }
 
 /// One moment of the agreed chain; all of it belongs to `head`.
@@ -56,8 +60,9 @@ pub struct Facts {
     pub pooled: BTreeSet<ChainHash>,
     /// Outputs of ours that nothing on it spends.
     pub coins: Vec<ChainInput>,
-    /// The wallet's own account, where nonces order transactions; `None` when too few nodes say.
-    pub account: Option<Account>,
+    /// Where nonces order transactions, the wallet's own account, 0, and those at deposit addresses that were asked for, by index;
+    /// none of which too few nodes say anything.
+    pub accounts: BTreeMap<u32, Account>,
     /// What is to be paid: per 1,000 virtual bytes, or per unit of gas; `None` when too few nodes say.
     pub fee_rate: Option<u128>,
     /// Of that, per unit of gas, to whoever mines.
@@ -84,12 +89,12 @@ impl Spending {
     /// What it has spent of ours.
     pub(super) fn spent(&self) -> impl Iterator<Item = Spend> + '_ {
         let outputs = self.spends.iter().map(|it| Spend::Output(ChainHash(it.tx.0), it.output));
-        outputs.chain(self.execution.map(|execution| Spend::Nonce(execution.nonce)))
+        outputs.chain(self.execution.map(|execution| Spend::Nonce(self.key, execution.nonce)))
     }
 }
 
-/// What an allocation spends.
-pub(super) fn spends(allocated: &WithdrawalAllocated) -> impl Iterator<Item = Spend> + '_ {
-    let nonce = allocated.inputs.as_slice().is_empty().then_some(Spend::Nonce(allocated.nonce));
+/// What an allocation spends, whose nonce is `sender`'s if it has one.
+pub(super) fn spends(sender: u32, allocated: &WithdrawalAllocated) -> impl Iterator<Item = Spend> + '_ {
+    let nonce = allocated.inputs.as_slice().is_empty().then_some(Spend::Nonce(sender, allocated.nonce));
     allocated.inputs.as_slice().iter().map(|input| Spend::Output(input.tx, input.output)).chain(nonce)
 }

@@ -4,9 +4,9 @@ use std::collections::BTreeMap;
 
 use wire::command::AllocateWithdrawal;
 use wire::event::WithdrawalAllocated;
-use wire::{ChainAddress, ChainInput, ChainInputs, WithdrawalStage};
+use wire::{ChainAddress, ChainInput, ChainInputs, WithdrawalId, WithdrawalPurpose, WithdrawalStage};
 
-use super::facts::{Facts, Spend};
+use super::facts::{Account, Facts, Spend};
 use super::fees::bumped;
 use super::view::{Known, View};
 use crate::signer::bitcoin::{BitcoinScheme, virtual_bytes};
@@ -21,6 +21,8 @@ pub enum Unfunded {
     FeeAboveCap,
     /// The hot wallet does not have enough that is free.
     HotWalletTooLow,
+    /// The hot wallet would have less than its lower bound.
+    HotWalletAtBound,
     /// Too few nodes say what is to be paid, or what the wallet has.
     NobodySays,
     /// Another one has to be signed first, or the ledger has not said yet what is to be sent.
@@ -31,9 +33,10 @@ pub enum Unfunded {
 
 impl Unfunded {
     /// Every reason.
-    pub const ALL: [Unfunded; 5] = [
+    pub const ALL: [Unfunded; 6] = [
         Unfunded::FeeAboveCap,
         Unfunded::HotWalletTooLow,
+        Unfunded::HotWalletAtBound,
         Unfunded::NobodySays,
         Unfunded::InTurn,
         Unfunded::NotReplaced,
@@ -44,6 +47,7 @@ impl Unfunded {
         match self {
             Unfunded::FeeAboveCap => "fee_above_cap",
             Unfunded::HotWalletTooLow => "hot_wallet_too_low",
+            Unfunded::HotWalletAtBound => "hot_wallet_at_bound",
             Unfunded::NobodySays => "nobody_says",
             Unfunded::InTurn => "in_turn",
             Unfunded::NotReplaced => "not_replaced",
@@ -56,7 +60,12 @@ type Funded<T> = Result<T, Unfunded>;
 /// Coins for a first transaction, the largest first.
 pub(super) fn coins(view: &View, known: &Known, scheme: &BitcoinScheme, facts: &Facts) -> Funded<AllocateWithdrawal> {
     let rate = facts.fee_rate.ok_or(Unfunded::NobodySays)?;
-    fund(view, known, scheme, facts, Vec::new(), |inputs| fee_of(inputs, rate))
+    let mut first = Vec::new();
+    if known.row.purpose == WithdrawalPurpose::Sweep {
+        first = deposits(view, facts);
+        first.truncate(ChainInputs::MAX);
+    }
+    fund(view, known, scheme, facts, first, |inputs| fee_of(inputs, rate))
         .map(|(inputs, network_fee)| AllocateWithdrawal { inputs, network_fee, ..blank(known) })
 }
 
@@ -85,6 +94,23 @@ fn fee_of(inputs: usize, rate: u128) -> u128 {
     (u128::from(virtual_bytes(inputs, OUTPUTS)).saturating_mul(rate)).div_ceil(1_000).max(1)
 }
 
+/// Outputs at deposit addresses that may be swept, the largest first.
+pub(super) fn deposits(view: &View, facts: &Facts) -> Vec<ChainInput> {
+    let mut coins = spare(view, facts, None);
+    coins.retain(|coin| coin.key != 0);
+    coins
+}
+
+/// Outputs that may be spent, the largest first: of none that another withdrawal than `by` spends.
+pub(super) fn spare(view: &View, facts: &Facts, by: Option<WithdrawalId>) -> Vec<ChainInput> {
+    let mut spare: Vec<ChainInput> = facts.coins.clone();
+    spare.retain(|coin| view.is_settled(coin.tx));
+    spare.retain(|coin| view.is_free(Spend::Output(coin.tx, coin.output), by));
+    // The order decides which coins are spent, so it is the same everywhere.
+    spare.sort_by_key(|coin| (std::cmp::Reverse(coin.amount), coin.tx, coin.output));
+    spare
+}
+
 fn fund(
     view: &View,
     known: &Known,
@@ -95,12 +121,9 @@ fn fund(
 ) -> Funded<(ChainInputs, u128)> {
     let (_, amount) = view.chain_amount(&known.row).ok_or(Unfunded::InTurn)?;
     let cap = view.network_fee_max(&known.row).ok_or(Unfunded::InTurn)?;
-    let mut spare: Vec<ChainInput> = facts.coins.clone();
-    spare.retain(|coin| view.is_settled(coin.tx));
-    spare.retain(|coin| view.is_free(Spend::Output(coin.tx, coin.output), known.row.withdrawal));
+    let mut spare = spare(view, facts, Some(known.row.withdrawal));
     spare.retain(|coin| !chosen.iter().any(|input| (input.tx, input.output) == (coin.tx, coin.output)));
-    // The order decides which coins are spent, so it is the same everywhere.
-    spare.sort_by_key(|coin| (std::cmp::Reverse(coin.amount), coin.tx, coin.output));
+    let is_sweep = known.row.purpose == WithdrawalPurpose::Sweep;
     let mut spare = spare.into_iter();
     loop {
         let funds: u128 = chosen.iter().map(|input| u128::from(input.amount)).sum();
@@ -110,13 +133,15 @@ fn fund(
         }
         if let Some(change) = funds.checked_sub(amount.saturating_add(wanted)).filter(|_| !chosen.is_empty()) {
             // Too little for an output is part of the fee, if the cap allows that.
-            let fee = if change < u128::from(scheme.dust) { wanted + change } else { wanted };
-            if fee <= cap {
+            let is_dust = change < u128::from(scheme.dust);
+            let fee = if is_dust { wanted + change } else { wanted };
+            // What is swept is change: there has to be some.
+            if fee <= cap && !(is_sweep && is_dust) {
                 let inputs = ChainInputs::new(&chosen).ok_or(Unfunded::HotWalletTooLow)?;
                 return Ok((inputs, fee));
             }
         }
-        if chosen.len() >= ChainInputs::MAX {
+        if is_sweep || chosen.len() >= ChainInputs::MAX {
             return Err(Unfunded::HotWalletTooLow);
         }
         chosen.push(spare.next().ok_or(Unfunded::HotWalletTooLow)?);
@@ -126,7 +151,8 @@ fn fund(
 /// The lowest nonce that nobody has. One withdrawal at a time waits for its signature, so that a refusal leaves no gap below
 /// a nonce that was given away; and none gets a nonce that the wallet cannot pay for, or all behind it would wait.
 pub(super) fn nonce(view: &View, known: &Known, facts: &Facts, gas: (u64, u64)) -> Funded<AllocateWithdrawal> {
-    if view.all().any(|other| other.row.stage == WithdrawalStage::Allocated) {
+    let sender = known.row.sender();
+    if view.all().any(|other| other.row.stage == WithdrawalStage::Allocated && other.row.sender() == sender) {
         return Err(Unfunded::InTurn);
     }
     let (contract, amount) = view.chain_amount(&known.row).ok_or(Unfunded::InTurn)?;
@@ -134,25 +160,33 @@ pub(super) fn nonce(view: &View, known: &Known, facts: &Facts, gas: (u64, u64)) 
     let fee_rate = facts.fee_rate.ok_or(Unfunded::NobodySays)?;
     let network_fee = fee_rate.checked_mul(gas_limit.into()).ok_or(Unfunded::FeeAboveCap)?;
     check_cap(view, known, network_fee)?;
-    let account = facts.account.as_ref().ok_or(Unfunded::NobodySays)?;
-    let is_new = |other: &&Known| {
-        let nonce = other.allocated.map(|allocated| allocated.nonce);
-        !other.row.stage.is_final() && nonce.is_some_and(|nonce| nonce >= account.next_nonce)
-    };
-    let mut needed = BTreeMap::from([(ChainAddress::EMPTY, network_fee)]);
+    let account = facts.accounts.get(&sender).ok_or(Unfunded::NobodySays)?;
+    let mut needed = outgoing(view, sender, account).ok_or(Unfunded::InTurn)?;
+    add(&mut needed, ChainAddress::EMPTY, network_fee);
     add(&mut needed, contract, amount);
-    for other in view.all().filter(is_new) {
-        let (contract, amount) = view.chain_amount(&other.row).ok_or(Unfunded::InTurn)?;
-        add(&mut needed, contract, amount);
-        add(&mut needed, ChainAddress::EMPTY, other.allocated.map_or(0, |allocated| allocated.network_fee));
-    }
     if [ChainAddress::EMPTY, contract].iter().any(|of| account.funds.get(of).copied().unwrap_or(0) < needed[of]) {
         return Err(Unfunded::HotWalletTooLow);
     }
-    let is_free = |nonce: &u64| view.is_free(Spend::Nonce(*nonce), known.row.withdrawal);
+    let is_free = |nonce: &u64| view.is_free(Spend::Nonce(sender, *nonce), Some(known.row.withdrawal));
     let nonce = (account.next_nonce..).find(is_free).ok_or(Unfunded::InTurn)?;
     let tip_per_gas = facts.tip.min(fee_rate);
     Ok(AllocateWithdrawal { nonce, network_fee, gas_limit, tip_per_gas, ..blank(known) })
+}
+
+/// What transactions take from an account that have a nonce and are not on the chain yet, by contract.
+pub(super) fn outgoing(view: &View, sender: u32, account: &Account) -> Option<BTreeMap<ChainAddress, u128>> {
+    let is_new = |other: &&Known| {
+        let nonce = other.allocated.map(|allocated| allocated.nonce);
+        let is_open = !other.row.stage.is_final() && other.row.sender() == sender;
+        is_open && nonce.is_some_and(|nonce| nonce >= account.next_nonce)
+    };
+    let mut all = BTreeMap::new();
+    for other in view.all().filter(is_new) {
+        let (contract, amount) = view.chain_amount(&other.row)?;
+        add(&mut all, contract, amount);
+        add(&mut all, ChainAddress::EMPTY, other.allocated.map_or(0, |allocated| allocated.network_fee));
+    }
+    Some(all)
 }
 
 fn add(to: &mut BTreeMap<ChainAddress, u128>, contract: ChainAddress, amount: u128) {

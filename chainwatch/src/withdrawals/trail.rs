@@ -102,7 +102,7 @@ mod tests {
     }
 
     fn spending(tx: u8) -> Spending {
-        Spending { tx: TxId([tx; 32]), spends: Vec::new(), execution: None }
+        Spending { tx: TxId([tx; 32]), spends: Vec::new(), execution: None, key: 0 }
     }
 
     fn txs(trail: &Trail) -> Vec<u8> {

@@ -1,14 +1,14 @@
 //! What the ledger has decided about the withdrawals of one chain, from its events.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use wire::event::{ChainAssetListed, WithdrawalAllocated, WithdrawalChanged};
 use wire::{
-    AssetId, ChainAddress, ChainFreeze, ChainHash, ChainId, Event, Symbol, Timestamp, WithdrawalCause, WithdrawalId,
-    WithdrawalStage,
+    Amount, AssetId, ChainAddress, ChainFreeze, ChainHash, ChainId, DepositStage, Event, HotWalletBounds, Symbol,
+    Timestamp, WithdrawalCause, WithdrawalId, WithdrawalPurpose, WithdrawalStage,
 };
 
-use super::facts::{Spend, spends};
+use super::facts::{Account, Spend, spends};
 use crate::Height;
 use crate::signer::Signed;
 
@@ -22,6 +22,11 @@ pub(super) struct Known {
 }
 
 impl Known {
+    /// What its signed transactions spend.
+    pub(super) fn spends(&self) -> impl Iterator<Item = Spend> + '_ {
+        self.signed.iter().flat_map(|(allocated, _)| spends(self.row.sender(), allocated))
+    }
+
     /// What the last signed transaction pays to the chain.
     pub(super) fn paid(&self) -> Option<u128> {
         self.signed.last().map(|(allocated, _)| allocated.network_fee)
@@ -42,6 +47,13 @@ pub(super) struct View {
     ledger_decimals: BTreeMap<AssetId, u8>,
     listed: BTreeMap<AssetId, ChainAssetListed>,
     network_fee_max: BTreeMap<AssetId, u128>,
+    hot: BTreeMap<AssetId, HotWalletBounds>,
+    /// How many moves of the exchange's own money were made.
+    turn: u64,
+    /// Deposit addresses, as far as they are bound.
+    addresses: BTreeMap<u32, ChainAddress>,
+    /// Addresses that got deposits of an asset, and whether that may be swept: it was not looked at, or was enough.
+    deposited: BTreeMap<(u32, AssetId), bool>,
     known: BTreeMap<WithdrawalId, Known>,
     /// What transactions of withdrawals spend, but for those that were never signed and never will be.
     spent: BTreeMap<Spend, WithdrawalId>,
@@ -56,6 +68,10 @@ impl View {
             ledger_decimals: BTreeMap::new(),
             listed: BTreeMap::new(),
             network_fee_max: BTreeMap::new(),
+            hot: BTreeMap::new(),
+            turn: 0,
+            addresses: BTreeMap::new(),
+            deposited: BTreeMap::new(),
             known: BTreeMap::new(),
             spent: BTreeMap::new(),
         }
@@ -74,11 +90,24 @@ impl View {
             Event::WithdrawalRulesChanged(changed) if changed.chain == self.chain => {
                 self.network_fee_max.insert(changed.asset, changed.rules.network_fee_max);
             }
+            Event::HotWalletChanged(changed) if changed.chain == self.chain => {
+                self.hot.insert(changed.asset, changed.bounds);
+                let of_asset = self.deposited.iter_mut().filter(|((_, asset), _)| *asset == changed.asset);
+                of_asset.for_each(|(_, is_due)| *is_due = true);
+            }
+            Event::AddressBound(bound) if bound.chain == self.chain => {
+                self.addresses.insert(bound.index, bound.address);
+            }
+            Event::DepositChanged(deposit)
+                if deposit.chain == self.chain && deposit.stage == DepositStage::Credited && !deposit.is_reverted =>
+            {
+                self.deposited.insert((deposit.index, deposit.asset), true);
+            }
             Event::WithdrawalAllocated(allocated) if allocated.chain == self.chain => {
                 let id = allocated.withdrawal;
-                self.spent.extend(spends(allocated).map(|spend| (spend, id)));
                 if let Some(known) = self.known.get_mut(&id) {
                     known.allocated = Some(**allocated);
+                    self.spent.extend(spends(known.row.sender(), allocated).map(|spend| (spend, id)));
                 }
             }
             Event::WithdrawalSigned(signed) if signed.chain == self.chain => {
@@ -94,6 +123,15 @@ impl View {
 
     fn change(&mut self, row: &WithdrawalChanged) {
         let id = row.withdrawal;
+        let is_new = row.stage == WithdrawalStage::Held && !self.known.contains_key(&id);
+        self.turn += u64::from(row.purpose.is_internal() && is_new);
+        if row.purpose == WithdrawalPurpose::Sweep && row.key != 0 {
+            // What comes to the address meanwhile is looked at again, and what was not swept after all.
+            let is_due = row.stage.is_final() && row.stage != WithdrawalStage::Settled;
+            if is_new || is_due {
+                self.deposited.insert((row.key, row.asset), is_due);
+            }
+        }
         if row.stage.is_final() && !self.known.contains_key(&id) {
             return;
         }
@@ -142,17 +180,89 @@ impl View {
         self.symbol
     }
 
+    /// How many moves of the exchange's own money were made.
+    pub(super) fn turn(&self) -> u64 {
+        self.turn
+    }
+
+    /// The bounds of the hot wallet, by asset.
+    pub(super) fn bounds(&self) -> impl Iterator<Item = (AssetId, HotWalletBounds)> + '_ {
+        self.hot.iter().map(|(asset, bounds)| (*asset, *bounds))
+    }
+
+    pub(super) fn address(&self, key: u32) -> Option<ChainAddress> {
+        self.addresses.get(&key).copied()
+    }
+
+    /// Addresses at which something of an asset may have to be swept.
+    pub(super) fn deposited(&self) -> impl Iterator<Item = (u32, AssetId)> + '_ {
+        let is_swept = |asset: &AssetId| self.hot.get(asset).is_some_and(|bounds| !bounds.sweep_from.is_zero());
+        self.deposited.iter().filter(move |((_, asset), is_due)| **is_due && is_swept(asset)).map(|(key, _)| *key)
+    }
+
+    /// Accounts at deposit addresses that matter now.
+    pub(super) fn accounts(&self) -> impl Iterator<Item = u32> + '_ {
+        let open = self.known.values().filter(|known| !known.row.stage.is_final()).map(|known| known.row.sender());
+        let keys: BTreeSet<u32> = open.filter(|key| *key != 0).chain(self.deposited().map(|(key, _)| key)).collect();
+        keys.into_iter()
+    }
+
+    /// Whether some move from or to an address is not over.
+    pub(super) fn is_moving(&self, purpose: WithdrawalPurpose, asset: Option<AssetId>, key: u32) -> bool {
+        let mut open = self.known.values().map(|known| &known.row).filter(|row| !row.stage.is_final());
+        open.any(|row| (row.purpose, row.key) == (purpose, key) && asset.is_none_or(|asset| row.asset == asset))
+    }
+
+    /// The highest block that has moved something from or to a deposit address.
+    pub(super) fn last_moved(&self, key: u32) -> u64 {
+        let moves =
+            self.known.values().map(|known| &known.row).filter(|row| row.purpose.is_internal() && row.key == key);
+        moves.map(|row| row.height).max().unwrap_or(0)
+    }
+
+    /// What an account has too little of is not looked at again before more comes.
+    pub(super) fn look(&mut self, accounts: &BTreeMap<u32, Account>) {
+        let too_little: Vec<_> = self
+            .deposited()
+            .filter(|(key, asset)| {
+                let account = accounts.get(key);
+                let contract = self.listed.get(asset).map(|listed| listed.contract);
+                let from = self.hot.get(asset).and_then(|bounds| self.units(*asset, bounds.sweep_from));
+                let (Some(account), Some(contract), Some(from)) = (account, contract, from) else { return false };
+                account.funds.get(&contract).copied().unwrap_or(0) < from
+            })
+            .collect();
+        for key in too_little {
+            self.deposited.insert(key, false);
+        }
+    }
+
+    /// The contract of an asset.
+    pub(super) fn contract(&self, asset: AssetId) -> Option<ChainAddress> {
+        self.listed.get(&asset).map(|listed| listed.contract)
+    }
+
+    /// The chain's own coin, as an asset of the ledger.
+    pub(super) fn coin(&self) -> Option<AssetId> {
+        self.listed.values().find(|listed| listed.contract.is_empty()).map(|listed| listed.asset)
+    }
+
     pub(super) fn contracts(&self) -> impl Iterator<Item = ChainAddress> + '_ {
         self.listed.values().map(|listed| listed.contract)
     }
 
     pub(super) fn network_fee_max(&self, row: &WithdrawalChanged) -> Option<u128> {
-        self.network_fee_max.get(&row.asset).copied()
+        self.network_fee_cap(row.asset)
+    }
+
+    /// The most that a transaction that moves an asset may pay to the chain.
+    pub(super) fn network_fee_cap(&self, asset: AssetId) -> Option<u128> {
+        self.network_fee_max.get(&asset).copied()
     }
 
     /// Whether no other withdrawal's transactions spend this.
-    pub(super) fn is_free(&self, spend: Spend, by: WithdrawalId) -> bool {
-        self.spent.get(&spend).is_none_or(|owner| *owner == by)
+    pub(super) fn is_free(&self, spend: Spend, by: Option<WithdrawalId>) -> bool {
+        self.spent.get(&spend).is_none_or(|owner| Some(*owner) == by)
     }
 
     /// Whether an output may be spent: another transaction of the same withdrawal may yet take the place of the one that
@@ -162,15 +272,33 @@ impl View {
         self.known.values().find(is_of).is_none_or(|known| known.row.stage == WithdrawalStage::Settled)
     }
 
-    /// What a withdrawal sends: of which contract, how much in the chain's units.
+    /// What a withdrawal sends: of which contract, how much in the chain's units. Swept outputs come back as change: nothing.
     pub(super) fn chain_amount(&self, row: &WithdrawalChanged) -> Option<(ChainAddress, u128)> {
-        let listed = self.listed.get(&row.asset)?;
-        let ledger_decimals = *self.ledger_decimals.get(&row.asset)?;
-        let units = u128::try_from(row.amount.wide()).ok()?;
+        let contract = self.contract(row.asset)?;
+        let is_change = row.purpose == WithdrawalPurpose::Sweep && row.key == 0;
+        let amount = if is_change { 0 } else { self.units(row.asset, row.amount)? };
+        Some((contract, amount))
+    }
+
+    /// The chain's units of an amount.
+    pub(super) fn units(&self, asset: AssetId, amount: Amount) -> Option<u128> {
+        let listed = self.listed.get(&asset)?;
+        let ledger_decimals = *self.ledger_decimals.get(&asset)?;
+        let units = u128::try_from(amount.wide()).ok()?;
+        match listed.chain_decimals.checked_sub(ledger_decimals) {
+            Some(more) => units.checked_mul(10_u128.checked_pow(more.into())?),
+            None => Some(units / 10_u128.checked_pow((ledger_decimals - listed.chain_decimals).into())?),
+        }
+    }
+
+    /// The most of the ledger's units that are no more than so many of the chain's, and are a whole number of them.
+    pub(super) fn amount(&self, asset: AssetId, units: u128) -> Option<Amount> {
+        let listed = self.listed.get(&asset)?;
+        let ledger_decimals = *self.ledger_decimals.get(&asset)?;
         let amount = match listed.chain_decimals.checked_sub(ledger_decimals) {
-            Some(more) => units.checked_mul(10_u128.checked_pow(more.into())?)?,
-            None => units / 10_u128.checked_pow((ledger_decimals - listed.chain_decimals).into())?,
+            Some(more) => units / 10_u128.checked_pow(more.into())?,
+            None => units.checked_mul(10_u128.checked_pow((ledger_decimals - listed.chain_decimals).into())?)?,
         };
-        Some((listed.contract, amount))
+        i128::try_from(amount).ok().and_then(Amount::from_wide)
     }
 }

@@ -170,7 +170,7 @@ impl Chain {
             spent: spent.collect(),
             pooled: self.mempool.iter().map(hash_of).collect(),
             coins: self.coins(),
-            account: None,
+            accounts: BTreeMap::new(),
             fee_rate: Some(self.fee_rate),
             tip: 0,
         }

@@ -25,25 +25,31 @@ const ACCOUNT: &str = "m/44'/60'/0'";
 const FRIEND: &str = "0x70997970C51812dc3A010C7d01b50e0d17dc79C8";
 const STRANGER: ChainHash = ChainHash([9; 32]);
 
-struct Bed {
-    ledger: Ledger,
-    executor: Executor,
-    desk: Desk,
-    facts: Facts,
-    now: Timestamp,
-    fence: u64,
+/// An account that has had all of it for long.
+pub fn account(next_nonce: u64, coins: u128) -> Account {
+    let funds = BTreeMap::from([(ChainAddress::EMPTY, coins)]);
+    Account { height: u64::MAX, next_nonce, settled: funds.clone(), funds }
+}
+
+pub struct Bed {
+    pub ledger: Ledger,
+    pub executor: Executor,
+    pub desk: Desk,
+    pub facts: Facts,
+    pub now: Timestamp,
+    pub fence: u64,
     read: usize,
-    sent: Vec<ChainHash>,
+    pub sent: Vec<ChainHash>,
     _directory: tempfile::TempDir,
 }
 
 impl Bed {
-    fn new() -> Bed {
+    pub fn new() -> Bed {
         Bed::with_a_signer_that_pays(20_000)
     }
 
     /// The next nonce is 5, gas costs 100, a transfer needs 100 of it.
-    fn with_a_signer_that_pays(network_fee_max: u128) -> Bed {
+    pub fn with_a_signer_that_pays(network_fee_max: u128) -> Bed {
         let vault = Vault::from_seed([7; 32]);
         let xpub = vault.account_public(ACCOUNT).expect("an account");
         let scheme = Scheme::Evm(EvmScheme { chain_id: 31_337, xpub });
@@ -53,6 +59,8 @@ impl Bed {
             scheme: scheme.clone(),
             account: ACCOUNT.into(),
             network_fee_max,
+            network_fee_day_max: u128::MAX,
+            cold: Default::default(),
             allow_list: Default::default(),
             assets: vec![asset],
         };
@@ -70,7 +78,7 @@ impl Bed {
             spent: BTreeMap::new(),
             pooled: BTreeSet::new(),
             coins: Vec::new(),
-            account: Some(Account { next_nonce: 5, funds: BTreeMap::from([(ChainAddress::EMPTY, 1_000_000_000)]) }),
+            accounts: BTreeMap::from([(0, account(5, 1_000_000_000))]),
             fee_rate: Some(100),
             tip: 7,
         };
@@ -79,13 +87,13 @@ impl Bed {
     }
 
     /// Until there is nothing to do; every sent transaction is with the nodes.
-    fn work(&mut self) {
+    pub fn work(&mut self) {
         for _ in 0..100 {
             self.ledger.events[self.read..].iter().for_each(|event| self.executor.apply(event));
             self.read = self.ledger.events.len();
             let Some(step) = self.executor.step(&self.facts, self.fence, self.now) else { return };
             let command = match step {
-                Step::Propose(_, command) => Some(command),
+                Step::Propose(_, command) | Step::Move(command) => Some(command),
                 Step::Sign(payment) => {
                     let answer = self.desk.sign(&payment, 1_000).expect("a journal");
                     self.executor.on_signed(&payment, Some(answer), self.fence, self.now)
@@ -114,14 +122,23 @@ impl Bed {
     }
 
     fn include(&mut self, tx: ChainHash, nonce: u64, is_undone: bool) {
+        self.include_as(0, tx, nonce, is_undone);
+    }
+
+    /// The account at a deposit address has sent it.
+    pub fn include_of(&mut self, key: u32, tx: ChainHash, nonce: u64) {
+        self.include_as(key, tx, nonce, false);
+    }
+
+    fn include_as(&mut self, key: u32, tx: ChainHash, nonce: u64, is_undone: bool) {
         let height = self.facts.head.height.0;
         let included = Included { block: ChainHash([4; 32]), height, network_fee: 5_000, is_undone };
         self.facts.included.insert(tx, included);
-        self.facts.spent.insert(Spend::Nonce(nonce), (tx, height));
-        self.facts.account.as_mut().expect("an account").next_nonce = nonce + 1;
+        self.facts.spent.insert(Spend::Nonce(key, nonce), (tx, height));
+        self.facts.accounts.get_mut(&key).expect("an account").next_nonce = nonce + 1;
     }
 
-    fn stages(&self) -> Vec<WithdrawalStage> {
+    pub fn stages(&self) -> Vec<WithdrawalStage> {
         self.ledger.rows().iter().map(|row| row.stage).collect()
     }
 }
@@ -270,7 +287,7 @@ fn trail(tx: ChainHash) -> Trail {
         ConnectedBlock { placed, kept: Kept { transfers: Vec::new(), spendings } }
     };
     let execution = Some(Execution { nonce: 5, network_fee: 5_000, is_undone: false });
-    let spending = Spending { tx: TxId(tx.0), spends: Vec::new(), execution };
+    let spending = Spending { tx: TxId(tx.0), spends: Vec::new(), execution, key: 0 };
     let blocks = [block(99, Vec::new()), block(100, vec![spending]), block(101, Vec::new())];
     Trail::new(blocks[2].placed.head, &blocks)
 }
@@ -331,7 +348,7 @@ fn what_is_booked_and_deep_is_left_and_what_it_has_spent_is_not_given_again() {
     bed.work();
     assert_eq!(bed.executor.watched().count(), 0);
     // Nodes that are far behind say that nothing has used its nonce.
-    bed.facts.account.as_mut().expect("an account").next_nonce = 5;
+    bed.facts.accounts.get_mut(&0).expect("an account").next_nonce = 5;
     bed.ledger.request(bed.now, 1, FRIEND, 1_000);
     bed.work();
     assert_eq!(bed.allocated().iter().map(|it| it.nonce).collect::<Vec<_>>(), [5, 6]);

@@ -6,14 +6,15 @@ use chainwatch::signer::payment::Scheme;
 use chainwatch::signer::policy::{AssetPolicy, ChainPolicy};
 use chainwatch::signer::vault::Vault;
 use chainwatch::signer::{Answer, Desk};
-use chainwatch::withdrawals::{Executor, Facts, Step, Tuning};
-use wire::command::{CancelWithdrawal, Reply};
+use chainwatch::withdrawals::{Executor, Facts, Hot, Step, Tuning, Unfunded};
+use wire::command::{CancelWithdrawal, Reply, SetHotWallet};
 use wire::{
-    ChainAddress, ChainHash, ChainInput, Command, Event, RejectReason, Symbol, Timestamp, WithdrawalId, WithdrawalStage,
+    ChainAddress, ChainHash, ChainInput, Command, Event, HotWalletBounds, RejectReason, Symbol, Timestamp,
+    WithdrawalId, WithdrawalPurpose, WithdrawalStage,
 };
 
 use super::chain::{CONFIRMATIONS, Chain};
-use super::ledger::{ALICE, CHAIN, LEASE_NS, Ledger};
+use super::ledger::{ALICE, CHAIN, COIN, LEASE_NS, Ledger, amount};
 
 const ACCOUNT: &str = "m/84'/2'/0'";
 const SECOND_NS: u64 = 1_000_000_000;
@@ -79,6 +80,11 @@ fn address(number: u64) -> String {
     segwit::encode_v0(Hrp::parse("rltc").expect("a prefix"), &[number as u8 + 1; 20]).expect("an address")
 }
 
+/// Where the hot wallet's excess goes.
+pub fn cold() -> ChainAddress {
+    ChainAddress::new(address(200).as_bytes()).expect("a short address")
+}
+
 fn instance(name: u64, scheme: &BitcoinScheme, facts: Facts) -> Instance {
     let tuning = Tuning { pause_ns: SECOND_NS, ..Tuning::default() };
     Instance { name, executor: Executor::new(CHAIN, Scheme::Bitcoin(scheme.clone()), tuning), fence: 0, read: 0, facts }
@@ -97,6 +103,8 @@ impl World {
             scheme: Scheme::Bitcoin(scheme.clone()),
             account: ACCOUNT.into(),
             network_fee_max: 15_000,
+            network_fee_day_max: u128::MAX,
+            cold: [cold()].into(),
             allow_list: Default::default(),
             assets: vec![asset],
         };
@@ -130,11 +138,21 @@ impl World {
     /// The first executor has the claim, the chain is thawed, two withdrawals are asked for.
     pub fn quiet(seed: u64) -> World {
         let mut world = World::new(seed);
-        world.claim(0);
-        world.freeze(false);
+        world.start();
         world.request(3_000);
         world.request(4_000);
         world
+    }
+
+    /// The first executor has the claim, and the chain is thawed.
+    pub fn start(&mut self) {
+        self.claim(0);
+        self.freeze(false);
+    }
+
+    /// The time, and the first executor's fence.
+    pub fn claimed(&self) -> (Timestamp, u64) {
+        (self.now, self.instances[0].fence)
     }
 
     pub fn request(&mut self, units: i64) {
@@ -228,6 +246,7 @@ impl World {
         }
         match step {
             Step::Propose(withdrawal, command) => self.propose(at, withdrawal, &command, is_rough),
+            Step::Move(command) => self.propose_move(at, &command, is_rough),
             Step::Sign(payment) => {
                 let answer = if is_rough && self.random.one_in(8) {
                     None
@@ -283,6 +302,51 @@ impl World {
             // Done, and the answer is lost.
             self.instances[at].executor.on_refused(withdrawal, self.now);
         }
+    }
+
+    fn propose_move(&mut self, at: usize, command: &Command, is_rough: bool) {
+        let is_lost = is_rough && self.random.one_in(10);
+        let reply = (!is_lost).then(|| self.ledger.apply(self.now, command));
+        if let Some(Reply::Rejected { reason, .. }) = reply {
+            let may_be = [RejectReason::StaleFence, RejectReason::ChainIsFrozen, RejectReason::MoveOutOfTurn];
+            assert!(may_be.contains(&reason), "seed {}: {reason:?} for {command:?}", self.seed);
+        }
+        let is_unanswered = is_rough && self.random.one_in(10);
+        if is_unanswered && !is_lost {
+            // What was not answered comes once more, as a client that sends again after a timeout would have it.
+            self.ledger.apply(self.now, command);
+        }
+        if is_unanswered || !matches!(reply, Some(Reply::Accepted { .. })) {
+            self.instances[at].executor.on_move_refused(self.now);
+        }
+    }
+
+    /// Operators want the hot wallet between these bounds, in the ledger's units, and deposits swept from `sweep_from` on.
+    pub fn bound(&mut self, [low, high, target, sweep_from]: [i64; 4]) {
+        let [low, high, target, sweep_from] = [low, high, target, sweep_from].map(amount);
+        let cold = if high.is_zero() { ChainAddress::EMPTY } else { cold() };
+        let bounds = HotWalletBounds { low, high, target, sweep_from, cold };
+        let set = SetHotWallet { chain: CHAIN, asset: COIN, bounds };
+        let reply = self.ledger.apply(self.now, &Command::SetHotWallet(Box::new(set)));
+        assert!(matches!(reply, Reply::Accepted { .. }), "{reply:?}");
+    }
+
+    /// What was moved between our own addresses for a purpose, and is over.
+    pub fn moved(&self, purpose: WithdrawalPurpose) -> Vec<i128> {
+        let rows = self.ledger.rows();
+        let moved = rows.iter().filter(|row| row.purpose == purpose && row.stage == WithdrawalStage::Settled);
+        moved.map(|row| row.amount.wide()).collect()
+    }
+
+    /// Why what waits waits, as of the last step.
+    pub fn unfunded(&self) -> Vec<Unfunded> {
+        self.instances[0].executor.unfunded().map(|(_, why)| why).collect()
+    }
+
+    /// Where the hot wallet stands now.
+    pub fn hot(&mut self) -> Vec<Hot> {
+        self.read(0);
+        self.instances[0].executor.hot(&self.chain.facts())
     }
 
     /// So many random events.
@@ -397,7 +461,7 @@ impl World {
     /// What the wallet has lost is what the ledger has let go.
     pub fn check(&self) {
         let (signed, mut fees) = (self.ledger.signed(), 0);
-        let mut given = 0;
+        let (mut given, mut moved) = (0, Vec::new());
         for row in self.ledger.rows() {
             let of_it = signed.iter().filter(|(id, _)| *id == row.withdrawal);
             let mined: Vec<_> = of_it.filter(|(_, tx)| self.chain.includes(*tx)).collect();
@@ -406,16 +470,29 @@ impl World {
             if row.stage == WithdrawalStage::Settled {
                 assert_eq!(mined.len(), 1, "{context}");
                 assert_eq!(mined[0].1, row.tx, "{context}");
-                assert_eq!(received, [(row.amount.wide() * UNIT) as u64], "{context}");
-                given += row.amount.wide() * UNIT;
                 fees += row.network_fee as i128;
+                let units = row.amount.wide() * UNIT;
+                match row.purpose {
+                    WithdrawalPurpose::Payment => {
+                        assert_eq!(received, [units as u64], "{context}");
+                        given += units;
+                    }
+                    WithdrawalPurpose::Cold => moved.push(units as u64),
+                    WithdrawalPurpose::Sweep | WithdrawalPurpose::Gas => {}
+                }
+            } else if row.purpose.is_internal() {
+                assert!(mined.is_empty(), "{context}");
             } else {
                 assert!(mined.is_empty() && received.is_empty(), "{context}");
             }
         }
         let lost = i128::from(self.endowment) - i128::from(self.chain.balance());
-        assert_eq!(lost, given + fees, "seed {}: the wallet's coins", self.seed);
-        let over = self.ledger.gone() * UNIT - lost;
+        let mut at_cold = self.chain.received(&self.script(cold().as_str()));
+        (at_cold.sort_unstable(), moved.sort_unstable());
+        assert_eq!(at_cold, moved, "seed {}: the cold address", self.seed);
+        let cold: i128 = moved.iter().map(|units| i128::from(*units)).sum();
+        assert_eq!(lost, given + cold + fees, "seed {}: the wallet's coins", self.seed);
+        let over = self.ledger.gone() * UNIT - (lost - cold);
         assert!((0..UNIT).contains(&over), "seed {}: the ledger let go {over} more than the chain", self.seed);
         assert_eq!(self.ledger.held(), 0, "seed {}: nothing is held any more", self.seed);
         self.check_coins();

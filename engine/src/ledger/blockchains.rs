@@ -87,6 +87,12 @@ impl Blockchain {
         bound.map(|address| address.account).ok_or(Refused::because(RejectReason::UnknownAddress))
     }
 
+    /// The address that is bound to an index.
+    pub(super) fn address(&self, index: u32) -> Option<ChainAddress> {
+        let address = self.addresses.get((index as usize).checked_sub(1)?)?.address;
+        (!address.is_empty()).then_some(address)
+    }
+
     fn add_address(&mut self, address: Address) {
         self.addresses.push(address);
         let index = self.addresses.len() as u32;
@@ -194,7 +200,9 @@ impl LedgerCell {
         let ListChainAsset { chain, asset, contract, chain_decimals, deposit_min, .. } = *list;
         let blockchain = self.blockchains.get(chain)?;
         self.registry.asset(asset)?;
-        if blockchain.assets.iter().any(|known| known.asset == asset || known.contract == contract) {
+        // A contract in other letters is the same contract.
+        let is_same = |known: &ChainAddress| known.as_str().eq_ignore_ascii_case(contract.as_str());
+        if blockchain.assets.iter().any(|known| known.asset == asset || is_same(&known.contract)) {
             return Err(RejectReason::ChainAssetExists.into());
         }
         if chain_decimals > CHAIN_DECIMALS_MAX || deposit_min == 0 {

@@ -98,6 +98,9 @@ impl LedgerCell {
         let chain = self.blockchains.get(report.chain)?;
         chain.check_fence(report.fence)?;
         let account = chain.owner(report.index)?;
+        if self.withdrawals.is_gift(report.chain, report.tx) {
+            return Err(RejectReason::WithdrawalMismatch.into());
+        }
         let rules = chain.asset(report.asset)?;
         if before.is_none() && !report.is_included {
             return Err(RejectReason::UnknownDeposit.into());

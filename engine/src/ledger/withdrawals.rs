@@ -55,12 +55,16 @@
 //! | Conflicted | Fail | Failed |
 //!
 //! Amount and fee are held from the request on. What is settled leaves the books: the amount goes out, the fee goes to
-//! the house, and the house, which has held the most that the transaction may pay to its chain, pays what it did pay.
+//! the house (also of what the chain has undone, whose amount comes back), and the house, which has held the most that the transaction may pay to its chain, pays what it did pay.
 //! Nothing that was signed is ever taken back: all transactions of a withdrawal spend the same input or nonce, so at
 //! most one of them is ever on the chain. Once final, no stage changes; what a chain takes back then freezes it,
 //! and so does a transaction that is on it after an operator has given the money back.
+//!
+//! Moves between the exchange's own addresses (sweeps, the hot wallet's excess, gas) go the same way, from Held on: the house
+//! pays the chain for them, and nothing else is held or booked.
 
 mod destinations;
+mod moves;
 mod payment;
 mod policy;
 mod stage;
@@ -72,8 +76,8 @@ use wire::codec::{CodecError, Reader, Writer};
 use wire::command::AllocateWithdrawal;
 use wire::event::{WithdrawalChanged, WithdrawalsRestricted};
 use wire::{
-    AccountId, AccountName, AssetId, ChainHash, ChainId, ClientOrderId, Timestamp, WithdrawalCause, WithdrawalId,
-    WithdrawalRules, WithdrawalStage,
+    AccountId, AccountName, AssetId, ChainHash, ChainId, ClientOrderId, HotWalletBounds, Timestamp, WithdrawalCause,
+    WithdrawalId, WithdrawalRules, WithdrawalStage,
 };
 
 use self::destinations::Destinations;
@@ -93,7 +97,8 @@ const ATTEMPTS_MAX: usize = 16;
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 enum Spent {
     Output(ChainHash, u32),
-    Nonce(u64),
+    /// Of the account at a deposit address, or at 0 of the wallet's own.
+    Nonce(u32, u64),
 }
 
 /// A signed transaction. Its bytes are in the log.
@@ -107,6 +112,8 @@ struct Attempt {
 #[derive(Debug, Clone, PartialEq, Eq)]
 struct Open {
     house: AccountId,
+    /// Whose nonce orders its transactions.
+    sender: u32,
     approvers: Vec<AccountName>,
     /// What the last transaction spends, and the one that is about to be signed.
     allocation: Option<AllocateWithdrawal>,
@@ -114,8 +121,13 @@ struct Open {
 }
 
 impl Open {
-    fn spends(allocation: &AllocateWithdrawal) -> impl Iterator<Item = Spent> + '_ {
-        let nonce = allocation.inputs.as_slice().is_empty().then_some(Spent::Nonce(allocation.nonce));
+    fn new(house: AccountId, sender: u32) -> Open {
+        Open { house, sender, approvers: Vec::new(), allocation: None, attempts: Vec::new() }
+    }
+
+    /// What an allocation spends whose nonce is `sender`'s, if it has one.
+    fn spends(sender: u32, allocation: &AllocateWithdrawal) -> impl Iterator<Item = Spent> + '_ {
+        let nonce = allocation.inputs.as_slice().is_empty().then_some(Spent::Nonce(sender, allocation.nonce));
         allocation.inputs.as_slice().iter().map(|input| Spent::Output(input.tx, input.output)).chain(nonce)
     }
 }
@@ -127,6 +139,11 @@ pub(super) struct Withdrawals {
     rules: BTreeMap<(ChainId, AssetId), WithdrawalRules>,
     restrictions: BTreeMap<AccountId, WithdrawalsRestricted>,
     destinations: Destinations,
+    hot: BTreeMap<(ChainId, AssetId), HotWalletBounds>,
+    /// Transactions that give gas to deposit addresses.
+    gifts: BTreeSet<(ChainId, ChainHash)>,
+    /// How many moves of the exchange's own money were made on a chain.
+    turns: BTreeMap<ChainId, u64>,
     rows: BTreeMap<WithdrawalId, WithdrawalChanged>,
     open: BTreeMap<WithdrawalId, Open>,
     /// The transactions of those that an operator has failed: the chain may yet have one of them.
@@ -148,6 +165,9 @@ impl Withdrawals {
             rules: BTreeMap::new(),
             restrictions: BTreeMap::new(),
             destinations: Destinations::default(),
+            hot: BTreeMap::new(),
+            gifts: BTreeSet::new(),
+            turns: BTreeMap::new(),
             rows: BTreeMap::new(),
             open: BTreeMap::new(),
             failed: BTreeMap::new(),
@@ -173,7 +193,8 @@ impl Withdrawals {
         if let Some((at, id)) = self.ended.first().copied().filter(|(at, _)| is_old(at)) {
             self.ended.remove(&(at, id));
             self.failed.remove(&id);
-            if let Some(row) = self.rows.remove(&id) {
+            let forgotten = self.rows.remove(&id).filter(|row| !row.purpose.is_internal());
+            if let Some(row) = forgotten {
                 self.names.remove(&(row.account, row.name));
             }
         }
@@ -183,7 +204,7 @@ impl Withdrawals {
     fn close(&mut self, id: WithdrawalId) -> Option<Open> {
         let chain = self.rows.get(&id)?.chain;
         let open = self.open.remove(&id)?;
-        let spends = open.allocation.iter().flat_map(Open::spends);
+        let spends = open.allocation.iter().flat_map(|allocation| Open::spends(open.sender, allocation));
         for spent in spends {
             self.spent.remove(&(chain, spent));
         }
@@ -201,6 +222,22 @@ impl Withdrawals {
         to.put(&(self.restrictions.len() as u32));
         self.restrictions.values().for_each(|restricted| to.put(restricted));
         self.destinations.save(to);
+        to.put(&(self.hot.len() as u32));
+        for ((chain, asset), bounds) in &self.hot {
+            to.put(chain);
+            to.put(asset);
+            to.put(bounds);
+        }
+        to.put(&(self.gifts.len() as u32));
+        for (chain, tx) in &self.gifts {
+            to.put(chain);
+            to.put(tx);
+        }
+        to.put(&(self.turns.len() as u32));
+        for (chain, turn) in &self.turns {
+            to.put(chain);
+            to.put(turn);
+        }
         to.put(&(self.prepaid.len() as u32));
         for (chain, prepaid) in &self.prepaid {
             to.put(chain);
@@ -241,6 +278,21 @@ impl Withdrawals {
         }
         all.destinations = Destinations::load(from)?;
         for _ in 0..from.get::<u32>()? {
+            let (chain, asset): (ChainId, AssetId) = (from.get()?, from.get()?);
+            chains.get(chain).and_then(|chain| chain.asset(asset)).map_err(bad)?;
+            all.hot.insert((chain, asset), from.get()?);
+        }
+        for _ in 0..from.get::<u32>()? {
+            let chain = from.get()?;
+            chains.get(chain).map_err(bad)?;
+            all.gifts.insert((chain, from.get()?));
+        }
+        for _ in 0..from.get::<u32>()? {
+            let chain = from.get()?;
+            chains.get(chain).map_err(bad)?;
+            all.turns.insert(chain, from.get()?);
+        }
+        for _ in 0..from.get::<u32>()? {
             let chain = from.get()?;
             chains.get(chain).map_err(bad)?;
             all.prepaid.insert(chain, from.get()?);
@@ -254,9 +306,9 @@ impl Withdrawals {
                 return Err(CodecError::OutOfRange);
             }
             if !row.stage.is_final() {
-                let open = load_open(from)?;
+                let open = load_open(row.sender(), from)?;
                 registry.account(open.house).map_err(bad)?;
-                let spends = open.allocation.iter().flat_map(Open::spends);
+                let spends = open.allocation.iter().flat_map(|allocation| Open::spends(open.sender, allocation));
                 all.spent.extend(spends.map(|spent| ((row.chain, spent), id)));
                 all.open.insert(id, open);
             }
@@ -264,8 +316,10 @@ impl Withdrawals {
                 let txs = (0..from.get::<u8>()?).map(|_| from.get()).collect::<Result<_, _>>()?;
                 all.failed.insert(id, txs);
             }
-            all.names.insert((row.account, row.name), id);
-            all.velocity.add(&row);
+            if !row.purpose.is_internal() {
+                all.names.insert((row.account, row.name), id);
+                all.velocity.add(&row);
+            }
             all.put(row);
         }
         Ok(all)
@@ -285,8 +339,8 @@ fn save_open(open: &Open, to: &mut Writer<'_>) {
     }
 }
 
-fn load_open(from: &mut Reader<'_>) -> Result<Open, CodecError> {
-    let mut open = Open { house: from.get()?, approvers: Vec::new(), allocation: None, attempts: Vec::new() };
+fn load_open(sender: u32, from: &mut Reader<'_>) -> Result<Open, CodecError> {
+    let mut open = Open::new(from.get()?, sender);
     for _ in 0..from.get::<u8>()? {
         open.approvers.push(from.get()?);
     }

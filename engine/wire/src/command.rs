@@ -17,8 +17,8 @@ pub use crate::api_key::{ExtendApiKey, RestrictApiKey};
 
 pub use self::special::{AmendOrder, CancelOrderList, NewOrderList, NewOrderOnTerms, ReplaceOrder};
 pub use self::withdrawal::{
-    AllocateWithdrawal, AllowAddress, ApproveWithdrawal, CancelWithdrawal, FailWithdrawal, RefuseWithdrawal,
-    ReportWithdrawal, RequestWithdrawal, RestrictWithdrawals, SetWithdrawalRules, SignWithdrawal,
+    AllocateWithdrawal, AllowAddress, ApproveWithdrawal, CancelWithdrawal, FailWithdrawal, MoveFunds, RefuseWithdrawal,
+    ReportWithdrawal, RequestWithdrawal, RestrictWithdrawals, SetHotWallet, SetWithdrawalRules, SignWithdrawal,
 };
 use crate::text::{AccountName, ApiKeyText, ClientOrderId, Secret, Symbol};
 use crate::{
@@ -144,6 +144,10 @@ pub enum Command {
     ReportWithdrawal(Box<ReportWithdrawal>),
     /// Operator: a withdrawal will never move its money.
     FailWithdrawal(FailWithdrawal),
+    /// Operator: the bounds of the hot wallet.
+    SetHotWallet(Box<SetHotWallet>),
+    /// Chainwatch: move money between addresses of the exchange.
+    MoveFunds(Box<MoveFunds>),
     /// Cluster: mail of another partition.
     DeliverMail(DeliverMail),
     /// Cluster: another partition has received mail; forget it.

@@ -21,8 +21,8 @@ pub use self::special::{
     OrderTracking, OrderTriggered,
 };
 pub use self::withdrawal::{
-    AddressAllowed, WithdrawalAllocated, WithdrawalApproved, WithdrawalChanged, WithdrawalRulesChanged,
-    WithdrawalSigned, WithdrawalsRestricted,
+    AddressAllowed, HotWalletChanged, WithdrawalAllocated, WithdrawalApproved, WithdrawalChanged,
+    WithdrawalRulesChanged, WithdrawalSigned, WithdrawalsRestricted,
 };
 pub use crate::api_key::{ApiKeyExtended, ApiKeyRestricted};
 use crate::command::{ApiKeyKind, Permissions};
@@ -176,6 +176,8 @@ pub enum Event {
     WithdrawalSigned(Box<WithdrawalSigned>),
     /// Ledger: a withdrawal is known, or stands elsewhere.
     WithdrawalChanged(Box<WithdrawalChanged>),
+    /// Ledger: the bounds of the hot wallet.
+    HotWalletChanged(Box<HotWalletChanged>),
 }
 
 const _: () = assert!(size_of::<Event>() <= 96, "an event that every order causes must stay short");

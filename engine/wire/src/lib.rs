@@ -62,5 +62,6 @@ pub use terms::{BasisPoints, CancelRestriction, ListKind, Peg, PegSide, ReplaceM
 pub use text::{AccountName, ApiKeyText, ClientOrderId, Secret, Symbol, Text, TextError};
 pub use time::Timestamp;
 pub use withdrawal::{
-    ChainInput, ChainInputs, Sighting, TransactionBytes, WithdrawalCause, WithdrawalRules, WithdrawalStage,
+    ChainInput, ChainInputs, HotWalletBounds, Sighting, TransactionBytes, WithdrawalCause, WithdrawalPurpose,
+    WithdrawalRules, WithdrawalStage,
 };

@@ -273,6 +273,8 @@ reasons! {
     WithdrawalNotReady = 617,
     /// The account may withdraw nothing.
     WithdrawalsBlocked = 618,
+    /// Another move of the exchange's own money was made on the chain meanwhile, or one of the same is not over.
+    MoveOutOfTurn = 619,
 }
 
 #[cfg(test)]

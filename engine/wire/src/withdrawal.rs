@@ -3,7 +3,7 @@
 use alloc::vec::Vec;
 use core::fmt;
 
-use crate::{AccountId, Amount, ChainHash};
+use crate::{AccountId, Amount, ChainAddress, ChainHash};
 
 crate::order::numbered! {
     /// Where a withdrawal stands. Chainwatch proposes, the ledger decides; `engine/src/ledger/withdrawals.rs` draws the
@@ -88,6 +88,43 @@ crate::order::numbered! {
         /// The agreed chain has spent what it spends by another transaction that is none of this withdrawal.
         Conflicting = 8,
     }
+}
+
+crate::order::numbered! {
+    /// Where a transaction of the exchange's keys sends money, and why. All but the first move what is the exchange's between
+    /// addresses of the exchange: no account pays for them, and the house pays the chain.
+    WithdrawalPurpose {
+        /// To whom an account has asked: it leaves.
+        Payment = 0,
+        /// From deposit addresses to the hot wallet.
+        Sweep = 1,
+        /// From the hot wallet, which has more than it should, to the cold address of its bounds.
+        Cold = 2,
+        /// From the hot wallet to a deposit address, which cannot pay for its sweep.
+        Gas = 3,
+    }
+}
+
+impl WithdrawalPurpose {
+    /// Whether the money stays the exchange's.
+    pub const fn is_internal(self) -> bool {
+        !matches!(self, WithdrawalPurpose::Payment)
+    }
+}
+
+/// The bounds of the hot wallet in an asset on a chain, and where the rest goes. Zero for what is not wanted.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct HotWalletBounds {
+    /// No withdrawal is allocated that would leave less.
+    pub low: Amount,
+    /// From here on, what is above `target` goes to the cold address.
+    pub high: Amount,
+    /// What is left then. Between both bounds.
+    pub target: Amount,
+    /// From this amount on, credited deposits are swept into the hot wallet.
+    pub sweep_from: Amount,
+    /// Where the excess goes, as the chain prints it; the signer has it in its own list. Empty while `high` is zero.
+    pub cold: ChainAddress,
 }
 
 /// What withdrawals of an asset on a chain must keep to.

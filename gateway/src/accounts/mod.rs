@@ -299,6 +299,7 @@ impl Accounts {
                 | Event::WithdrawalApproved(_)
                 | Event::WithdrawalAllocated(_)
                 | Event::WithdrawalSigned(_)
+                | Event::HotWalletChanged(_)
                 | Event::CommandQuarantined(_) => {}
                 Event::WithdrawalRulesChanged(_) | Event::WithdrawalChanged(_) => self.withdrawals.apply(event),
                 Event::ChainListed(_)

@@ -43,7 +43,8 @@ impl Withdrawals {
             Event::WithdrawalRulesChanged(changed) => {
                 self.rules.insert((changed.asset, changed.chain), changed.rules);
             }
-            Event::WithdrawalChanged(row) => {
+            // What the exchange moves between its own addresses was asked for by nobody.
+            Event::WithdrawalChanged(row) if !row.purpose.is_internal() => {
                 let rows = self.rows.entry(row.account).or_default();
                 rows.insert(row.withdrawal, **row);
                 if rows.len() > WITHDRAWALS_MAX

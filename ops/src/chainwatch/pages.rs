@@ -66,6 +66,23 @@ pub struct WithdrawalStatus {
     pub for_operators: Vec<u64>,
     /// Those that cannot be paid for now, and why.
     pub waiting: Vec<(u64, String)>,
+    /// Transactions on the chain that keys of ours have signed and the log does not know, as the chain prints them.
+    #[serde(default)]
+    pub unknown_spendings: Vec<String>,
+    /// The hot wallet, by assets that have bounds.
+    #[serde(default)]
+    pub hot: Vec<HotStatus>,
+}
+
+/// What the hot wallet has of an asset, in the chain's units.
+#[derive(Debug, Serialize, Deserialize)]
+pub struct HotStatus {
+    /// The asset's number in the ledger.
+    pub asset: u16,
+    /// What no transaction on its way takes.
+    pub balance: String,
+    /// `low`: withdrawals wait; `high`: the rest goes to the cold address; else `within`.
+    pub standing: String,
 }
 
 /// A block.
@@ -161,7 +178,7 @@ fn of_chain(symbol: &str, Watched { chain, watch, progress, withdrawals }: &Watc
         finalized: finalized.map(|finalized| block(watch, finalized)),
         frozen: frozen.map(|reason| reason.name().to_string()),
         followed: Some(followed),
-        withdrawals: withdrawals.as_ref().map(|standing| of_withdrawals(&standing.borrow())),
+        withdrawals: withdrawals.as_ref().map(|standing| of_withdrawals(watch, &standing.borrow())),
         nodes: watch.standings().iter().map(of_node).collect(),
     }
 }
@@ -170,14 +187,25 @@ fn block(watch: &Watch, head: ::chainwatch::Head) -> Block {
     Block { height: head.height.0, hash: watch.rules().hash_text(head.hash.0) }
 }
 
-fn of_withdrawals(standing: &withdrawals::Standing) -> WithdrawalStatus {
+fn of_withdrawals(watch: &Watch, standing: &withdrawals::Standing) -> WithdrawalStatus {
     let for_operators = standing.open.iter().filter(|row| row.stage.is_for_operators());
     let waiting = standing.unfunded.iter().filter(|(_, why)| *why != Unfunded::InTurn);
     WithdrawalStatus {
         open: standing.open.len(),
         for_operators: for_operators.map(|row| row.withdrawal.get()).collect(),
         waiting: waiting.map(|(id, why)| (id.get(), why.name().to_string())).collect(),
+        unknown_spendings: standing.strangers.iter().map(|tx| watch.rules().hash_text(tx.0)).collect(),
+        hot: standing.hot.iter().map(of_hot).collect(),
     }
+}
+
+fn of_hot(hot: &withdrawals::Hot) -> HotStatus {
+    let standing = match (hot.is_low(), hot.is_high()) {
+        (true, _) => "low",
+        (_, true) => "high",
+        _ => "within",
+    };
+    HotStatus { asset: hot.asset.get(), balance: hot.balance.to_string(), standing: standing.into() }
 }
 
 fn of_node(standing: &Standing) -> NodeStatus {

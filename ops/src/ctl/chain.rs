@@ -9,7 +9,7 @@ use wire::command::{FreezeChain, ListChain, ListChainAsset, RequestAddress};
 use wire::{AccountId, AddressFormat, Amount, ChainFreeze, ChainId, Command as LedgerCommand, Text};
 
 use super::Place;
-use crate::chainwatch::{ChainStatus, NodeStatus, Status};
+use crate::chainwatch::{ChainStatus, HotStatus, NodeStatus, Status, WithdrawalStatus};
 use crate::demo::bootstrap::parse_amount;
 use crate::demo::control::{self, Answer, Ask};
 use crate::http;
@@ -256,9 +256,26 @@ async fn status(place: &Place, json: bool, pages: Vec<String>) -> miette::Result
     }
 }
 
+fn show_withdrawals(withdrawals: &WithdrawalStatus, text: &mut String) -> std::fmt::Result {
+    writeln!(text, "\n  withdrawals  {} under way", withdrawals.open)?;
+    for (id, why) in &withdrawals.waiting {
+        writeln!(text, "    {id} waits: {}", why.replace('_', " "))?;
+    }
+    for id in &withdrawals.for_operators {
+        writeln!(text, "    {id} is for you to look at: mainstay ctl withdrawal show {id}")?;
+    }
+    for HotStatus { asset, balance, standing } in &withdrawals.hot {
+        writeln!(text, "  hot wallet   asset {asset}: {balance} of the chain's units, {standing}")?;
+    }
+    for tx in &withdrawals.unknown_spendings {
+        writeln!(text, "  ALERT        a key of ours has signed {tx}, which the log does not know: who has our keys?")?;
+    }
+    Ok(())
+}
+
 fn show(status: &Status, text: &mut String) -> std::fmt::Result {
-    for chain in &status.chains {
-        let ChainStatus { chain, role, head, finalized, frozen, followed, nodes, .. } = chain;
+    for chain_status in &status.chains {
+        let ChainStatus { chain, role, head, finalized, frozen, followed, nodes, .. } = chain_status;
         let height = |height: Option<u64>| height.map_or("-".into(), |height| height.to_string());
         writeln!(
             text,
@@ -278,6 +295,9 @@ fn show(status: &Status, text: &mut String) -> std::fmt::Result {
         for NodeStatus { node, verdict, head, lag, p90_us, requests } in nodes {
             let p90 = p90_us.map_or("-".into(), |p90| format!("{:.1}", p90 as f64 / 1_000.0));
             writeln!(text, "  {node:<16}  {:>10}  {lag:>5}  {verdict:<9}  {p90:>9}  {requests:>9}", height(*head))?;
+        }
+        if let Some(withdrawals) = &chain_status.withdrawals {
+            show_withdrawals(withdrawals, text)?;
         }
         writeln!(text)?;
     }

@@ -8,6 +8,7 @@ use wire::{AccountId, AccountName, Command as LedgerCommand, WithdrawalId};
 use super::Place;
 
 mod destinations;
+mod hot;
 mod request;
 mod rules;
 mod shown;
@@ -39,6 +40,11 @@ pub enum Command {
     Rules {
         #[command(subcommand)]
         command: Option<rules::Command>,
+    },
+    /// Show the hot wallet's bounds: when withdrawals wait, what goes to a cold address, what is swept; or change them.
+    HotWallet {
+        #[command(subcommand)]
+        command: Option<hot::Command>,
     },
     /// Show to which addresses accounts may send; or change it.
     AllowList {
@@ -103,6 +109,7 @@ pub async fn run(place: &Place, command: Command) -> miette::Result<()> {
             Ok(())
         }
         Command::Rules { command } => rules::run(&operator, command).await,
+        Command::HotWallet { command } => hot::run(&operator, command).await,
         Command::AllowList { command } => destinations::run(&operator, command).await,
         Command::Block { account } => destinations::block(&operator, &account, true).await,
         Command::Unblock { account } => destinations::block(&operator, &account, false).await,

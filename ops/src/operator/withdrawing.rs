@@ -3,7 +3,10 @@
 use std::collections::BTreeMap;
 
 use wire::event::{AddressAllowed, ChainListed, WithdrawalChanged, WithdrawalsRestricted};
-use wire::{AccountId, AccountName, AssetId, ChainAddress, ChainFreeze, ChainHash, ChainId, Event, WithdrawalRules};
+use wire::{
+    AccountId, AccountName, AssetId, ChainAddress, ChainFreeze, ChainHash, ChainId, Event, HotWalletBounds,
+    WithdrawalRules,
+};
 
 /// A chain, as money leaves by it.
 #[derive(Debug, Clone, Copy)]
@@ -25,6 +28,8 @@ pub struct Withdrawing {
     pub coin_decimals: BTreeMap<ChainId, u8>,
     /// What withdrawals of an asset on a chain keep to.
     pub rules: BTreeMap<(ChainId, AssetId), WithdrawalRules>,
+    /// The bounds of the hot wallet.
+    pub hot: BTreeMap<(ChainId, AssetId), HotWalletBounds>,
     /// What was said of accounts.
     pub restrictions: BTreeMap<AccountId, WithdrawalsRestricted>,
     /// Addresses that an operator has allowed.
@@ -54,6 +59,9 @@ impl Withdrawing {
                 if let Some(known) = self.chains.get_mut(&frozen.chain) {
                     known.freeze = frozen.reason;
                 }
+            }
+            Event::HotWalletChanged(changed) => {
+                self.hot.insert((changed.chain, changed.asset), changed.bounds);
             }
             Event::WithdrawalRulesChanged(changed) => {
                 self.rules.insert((changed.chain, changed.asset), changed.rules);

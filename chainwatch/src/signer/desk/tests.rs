@@ -1,10 +1,10 @@
 use std::collections::BTreeSet;
 use std::path::Path;
 
-use wire::{ChainInput, ChainInputs};
+use wire::{ChainInput, ChainInputs, WithdrawalPurpose};
 
 use super::super::bitcoin::{BitcoinScheme, own_script};
-use super::super::evm::{EvmScheme, own_address};
+use super::super::evm::{EvmScheme, address_at, own_address};
 use super::super::policy::AssetPolicy;
 use super::super::protocol::{decode_answer, decode_question, encode_answer, encode_question};
 use super::super::{Signer, server};
@@ -51,6 +51,8 @@ fn policies() -> Vec<ChainPolicy> {
             scheme: Scheme::Bitcoin(coin_scheme()),
             account: "m/84'/2'/0'".into(),
             network_fee_max: 10_000,
+            network_fee_day_max: u128::MAX,
+            cold: BTreeSet::new(),
             allow_list: BTreeSet::new(),
             assets: vec![asset("")],
         },
@@ -59,6 +61,8 @@ fn policies() -> Vec<ChainPolicy> {
             scheme: Scheme::Evm(evm_scheme()),
             account: "m/44'/60'/0'".into(),
             network_fee_max: 21_000 * 100,
+            network_fee_day_max: u128::MAX,
+            cold: BTreeSet::new(),
             allow_list: BTreeSet::from([text(FRIEND)]),
             assets: vec![asset(""), asset(TOKEN)],
         },
@@ -86,6 +90,8 @@ fn coin(withdrawal: u64, amount: u128, outputs: &[u32], network_fee: u128) -> Pa
         network_fee,
         gas_limit: 0,
         tip_per_gas: 0,
+        purpose: WithdrawalPurpose::Payment,
+        key: 0,
     }
 }
 
@@ -303,6 +309,100 @@ fn two_signers_do_not_share_a_journal_and_a_wrong_xpub_is_found_out() {
     assert!(matches!(Desk::open(&vault(), policies(), &path), Err(DeskError::Journal(_))));
     let other = Vault::from_seed([8; 32]);
     assert!(matches!(Desk::open(&other, policies(), &bench.directory.path().join("b")), Err(DeskError::Xpub(_))));
+}
+
+fn as_move(purpose: WithdrawalPurpose, key: u32, address: &str, payment: Payment) -> Payment {
+    Payment { purpose, key, address: text(address), ..payment }
+}
+
+#[test]
+fn a_sweep_goes_to_the_wallet_alone_and_gives_itself_everything_but_the_fee() {
+    let directory = tempfile::tempdir().unwrap();
+    let mut desk = desk(&directory.path().join("journal"));
+    let scheme = coin_scheme();
+    let own = ::bitcoin::bech32::segwit::encode_v0(
+        ::bitcoin::bech32::Hrp::parse("rltc").unwrap(),
+        &own_script(&scheme, 0).unwrap().as_bytes()[2..],
+    )
+    .unwrap();
+    let sweep =
+        |withdrawal, address: &str| as_move(WithdrawalPurpose::Sweep, 0, address, coin(withdrawal, 0, &[1, 2], 900));
+    assert!(matches!(desk.sign(&sweep(1, &home()), 1_000).unwrap(), Answer::Refused(_)), "a stranger's address");
+    let payment = sweep(2, &own);
+    let answer = signed(desk.sign(&payment, 1_000).unwrap());
+    assert!(payment.check(&Scheme::Bitcoin(scheme.clone()), &answer));
+    let tx: ::bitcoin::Transaction = ::bitcoin::consensus::deserialize(answer.bytes.as_bytes()).unwrap();
+    let outputs: Vec<_> = tx.output.iter().map(|it| (it.value.to_sat(), it.script_pubkey.clone())).collect();
+    assert_eq!(outputs, [(4_000_000 - 900, own_script(&scheme, 0).unwrap())]);
+    let more = Payment { amount: 10_000, ..sweep(3, &own) };
+    assert!(matches!(desk.sign(&more, 1_000).unwrap(), Answer::Refused(_)), "it gives nothing away");
+}
+
+#[test]
+fn on_chains_with_accounts_the_deposit_address_sends_its_sweep_and_gets_no_more_gas_than_a_fee() {
+    let directory = tempfile::tempdir().unwrap();
+    let mut desk = desk(&directory.path().join("journal"));
+    let scheme = evm_scheme();
+    let (own, third) = (address_at(&scheme, 0).unwrap().to_string(), address_at(&scheme, 3).unwrap().to_string());
+    let payment = as_move(WithdrawalPurpose::Sweep, 3, &own, Payment { amount: 9_000_000, ..ether(1, TOKEN, 0, 50) });
+    let answer = signed(desk.sign(&payment, 1_000).unwrap());
+    assert!(payment.check(&Scheme::Evm(scheme.clone()), &answer));
+    let as_own = Payment { purpose: WithdrawalPurpose::Payment, key: 0, ..payment };
+    assert!(!as_own.check(&Scheme::Evm(scheme.clone()), &answer), "the wallet's own account has not sent it");
+    // Each account counts for itself.
+    let other = as_move(WithdrawalPurpose::Sweep, 4, &own, Payment { amount: 9_000_000, ..ether(2, TOKEN, 0, 50) });
+    signed(desk.sign(&other, 1_000).unwrap());
+
+    let fee = 21_000 * 100;
+    let gas = |withdrawal, key, address: &str, amount| {
+        as_move(WithdrawalPurpose::Gas, key, address, Payment { amount, ..ether(withdrawal, "", withdrawal, 50) })
+    };
+    signed(desk.sign(&gas(3, 3, &third, fee), 1_000).unwrap());
+    for (number, refused) in
+        [gas(4, 3, &third, fee + 1), gas(5, 4, &third, fee), gas(6, 0, &own, fee), gas(7, 3, FRIEND, fee)]
+            .into_iter()
+            .enumerate()
+    {
+        assert!(matches!(desk.sign(&refused, 1_000).unwrap(), Answer::Refused(_)), "case {number}");
+    }
+}
+
+#[test]
+fn the_excess_goes_to_listed_cold_addresses_alone_and_counts_for_no_limit() {
+    let directory = tempfile::tempdir().unwrap();
+    let mut policies = policies();
+    policies[0].cold.insert(text(&home()));
+    let mut desk = Desk::open(&vault(), policies, &directory.path().join("journal")).unwrap();
+    let cold = |withdrawal, address: &str, outputs: &[u32]| {
+        as_move(WithdrawalPurpose::Cold, 0, address, coin(withdrawal, 3_500_000, outputs, 2_000))
+    };
+    let own = "rltc1qqqqqqqqqqqqqqqqqqqqqqqqqqqqqqqqqyxm4vc";
+    assert!(matches!(desk.sign(&cold(1, own, &[1, 2]), 1_000).unwrap(), Answer::Refused(_)));
+    signed(desk.sign(&cold(2, &home(), &[3, 4]), 1_000).unwrap());
+    signed(desk.sign(&coin(3, 1_000_000, &[5], 2_000), 1_000).unwrap());
+}
+
+#[test]
+fn what_is_paid_to_the_chain_within_a_day_has_a_limit_of_its_own_replacements_and_moves_with_it() {
+    let directory = tempfile::tempdir().unwrap();
+    let mut policies = policies();
+    policies[0].network_fee_day_max = 10_000;
+    let path = directory.path().join("journal");
+    let mut desk = Desk::open(&vault(), policies.clone(), &path).unwrap();
+    signed(desk.sign(&coin(1, 100_000, &[1], 4_000), 1_000).unwrap());
+    signed(desk.sign(&coin(1, 100_000, &[1], 6_000), 1_001).unwrap());
+    signed(desk.sign(&coin(2, 100_000, &[2], 4_000), 1_002).unwrap());
+    assert!(matches!(desk.sign(&coin(3, 100_000, &[3], 1), 1_003).unwrap(), Answer::Later(_)), "6,000 and 4,000");
+    assert!(matches!(desk.sign(&coin(2, 100_000, &[2], 4_001), 1_003).unwrap(), Answer::Later(_)));
+    drop(desk);
+    let mut desk = Desk::open(&vault(), policies, &path).unwrap();
+    assert!(matches!(desk.sign(&coin(3, 100_000, &[3], 1), 1_004).unwrap(), Answer::Later(_)), "it remembers");
+    let tomorrow = 1_000 + 24 * 3_600;
+    signed(desk.sign(&coin(3, 100_000, &[3], 4_000), tomorrow).unwrap());
+    assert!(
+        matches!(desk.sign(&coin(4, 100_000, &[4], 1), tomorrow).unwrap(), Answer::Later(_)),
+        "only the first is out"
+    );
 }
 
 #[test]

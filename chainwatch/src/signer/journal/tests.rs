@@ -17,6 +17,8 @@ fn record(withdrawal: u64) -> Record {
         network_fee: 21_000,
         gas_limit: 21_000,
         tip_per_gas: 1,
+        purpose: wire::WithdrawalPurpose::Payment,
+        key: 0,
     };
     let bytes = TransactionBytes::new(vec![7; 100]).unwrap();
     Record { at_s: 1_000, payment, signed: Some(Signed { tx: ChainHash([withdrawal as u8; 32]), bytes }) }

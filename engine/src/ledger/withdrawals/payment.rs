@@ -4,7 +4,7 @@ use wire::command::{AllocateWithdrawal, FailWithdrawal, RefuseWithdrawal, Report
 use wire::event::{ChainAssetListed, Debited, WithdrawalAllocated, WithdrawalChanged, WithdrawalSigned};
 use wire::{
     Amount, AssetId, ChainFreeze, ChainHash, Event, RejectReason, Sighting, WithdrawalCause, WithdrawalId,
-    WithdrawalStage,
+    WithdrawalPurpose, WithdrawalStage,
 };
 
 use super::super::blockchains::freeze;
@@ -25,7 +25,9 @@ impl LedgerCell {
         if is_repeated {
             return Ok(0);
         }
-        if row.stage == WithdrawalStage::Held {
+        if row.stage == WithdrawalStage::Held && row.purpose.is_internal() {
+            self.check_move(&row)?;
+        } else if row.stage == WithdrawalStage::Held {
             // It may have waited for long: what operators have stopped meanwhile does not go.
             self.check_account(row.account)?;
             self.check_address(row.account, row.chain, &row.address)?;
@@ -38,11 +40,11 @@ impl LedgerCell {
         self.balances.hold(house, coin, needed);
         let id = row.withdrawal;
         let open = self.withdrawals.open.get_mut(&id).expect("it was found above");
-        let before = open.allocation.replace(*allocate);
-        for spent in before.iter().flat_map(Open::spends) {
+        let (before, sender) = (open.allocation.replace(*allocate), open.sender);
+        for spent in before.iter().flat_map(|before| Open::spends(sender, before)) {
             self.withdrawals.spent.remove(&(row.chain, spent));
         }
-        self.withdrawals.spent.extend(Open::spends(allocate).map(|spent| ((row.chain, spent), id)));
+        self.withdrawals.spent.extend(Open::spends(sender, allocate).map(|spent| ((row.chain, spent), id)));
         let AllocateWithdrawal {
             chain, withdrawal, attempt, inputs, nonce, network_fee, gas_limit, tip_per_gas, ..
         } = *allocate;
@@ -79,7 +81,7 @@ impl LedgerCell {
         if allocate.network_fee > rules.map_or(0, |rules| rules.network_fee_max) {
             return Err(RejectReason::NetworkFeeTooHigh.into());
         }
-        for spent in Open::spends(allocate) {
+        for spent in Open::spends(open.sender, allocate) {
             if let Some(owner) = self.withdrawals.spent.get(&(row.chain, spent)).filter(|it| **it != row.withdrawal) {
                 return Err(Refused::naming(RejectReason::InputTaken, owner.get()));
             }
@@ -111,7 +113,9 @@ impl LedgerCell {
             return if allocate.gas_limit > 0 { Ok(()) } else { Err(MISMATCH) };
         }
         let listed = self.blockchains.get(row.chain)?.asset(row.asset)?;
-        let amount = self.chain_units(listed, row.amount);
+        // What is swept comes back as change, all of it but the fee.
+        let given = if row.purpose == WithdrawalPurpose::Sweep { Amount::ZERO } else { row.amount };
+        let amount = self.chain_units(listed, given);
         let needed = amount.and_then(|amount| amount.checked_add(allocate.network_fee));
         let funds: u128 = inputs.iter().map(|input| u128::from(input.amount)).sum();
         let is_covered = needed.is_some_and(|needed| needed <= funds);
@@ -138,6 +142,9 @@ impl LedgerCell {
         open.attempts.push(Attempt { tx: sign.tx, network_fee: allocation.network_fee });
         (row.attempts, row.tx, row.changed_at) = (sign.attempt, sign.tx, self.now);
         let SignWithdrawal { chain, withdrawal, attempt, tx, ref bytes, .. } = *sign;
+        if row.purpose == WithdrawalPurpose::Gas {
+            self.withdrawals.gifts.insert((chain, tx));
+        }
         let bytes = bytes.clone();
         effects.tell(Event::WithdrawalSigned(Box::new(WithdrawalSigned { chain, withdrawal, attempt, tx, bytes })));
         self.change_withdrawal(row, effects);
@@ -229,7 +236,10 @@ impl LedgerCell {
         self.pay_network_fee(row, effects);
         if row.is_undone {
             row.cause = WithdrawalCause::Undone;
-            self.return_money(row);
+            self.keep_fee(row);
+            self.return_held(row, row.amount);
+        } else if row.purpose.is_internal() {
+            self.withdrawals.close(row.withdrawal);
         } else {
             let WithdrawalChanged { account, asset, amount, fee, .. } = *row;
             self.balances.pay_out(account, asset, amount);
@@ -258,6 +268,14 @@ impl LedgerCell {
         }
         row.house_held = row.house_held.checked_sub(paid).expect("no more than the house has held");
         self.free_house(row);
+    }
+
+    /// Whoever has money sent to where it cannot arrive pays for the try: else a contract that undoes everything would have the
+    /// house pay the chain, as often as its owner likes.
+    fn keep_fee(&mut self, row: &WithdrawalChanged) {
+        if let Some(open) = self.withdrawals.open.get(&row.withdrawal).filter(|_| !row.fee.is_zero()) {
+            self.balances.hand_over(row.account, open.house, row.asset, row.fee);
+        }
     }
 
     /// What the house holds for a withdrawal's transactions is free again.
@@ -326,7 +344,7 @@ impl LedgerCell {
     }
 
     /// Ledger units that cover an amount of the chain's.
-    fn units_up(&self, listed: &ChainAssetListed, amount: u128) -> Option<Amount> {
+    pub(super) fn units_up(&self, listed: &ChainAssetListed, amount: u128) -> Option<Amount> {
         let decimals = self.registry.asset(listed.asset).ok()?.ledger_decimals;
         let more = 10_u128.pow(decimals.saturating_sub(listed.chain_decimals).into());
         let units = amount.div_ceil(self.chain_unit(listed)).checked_mul(more)?;

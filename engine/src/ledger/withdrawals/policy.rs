@@ -9,7 +9,7 @@ use wire::event::{
 };
 use wire::{
     AccountId, Amount, ChainAddress, ChainHash, ChainId, Event, RejectReason, Timestamp, WithdrawalCause, WithdrawalId,
-    WithdrawalRules, WithdrawalStage,
+    WithdrawalPurpose, WithdrawalRules, WithdrawalStage,
 };
 
 use super::destinations::Destination;
@@ -132,14 +132,15 @@ impl LedgerCell {
             house_held: Amount::ZERO,
             is_undone: false,
             is_reverted: false,
+            purpose: WithdrawalPurpose::Payment,
+            key: 0,
         };
         self.balances.hold(account, asset, total);
         if is_new_address {
             let known = Destination { since, is_allowed: false };
             self.withdrawals.destinations.put(account, chain, address, known);
         }
-        let open = Open { house: rules.house, approvers: Vec::new(), allocation: None, attempts: Vec::new() };
-        self.withdrawals.open.insert(withdrawal, open);
+        self.withdrawals.open.insert(withdrawal, Open::new(rules.house, 0));
         self.withdrawals.names.insert((account, name), withdrawal);
         self.withdrawals.velocity.add(&row);
         self.withdrawals.put(row);
@@ -254,14 +255,14 @@ impl LedgerCell {
         let CancelWithdrawal { withdrawal, account } = *cancel;
         let mut row = self.withdrawal(withdrawal)?;
         let is_operator = account.get() == 0;
-        if !is_operator && row.account != account {
+        if !is_operator && (row.account != account || row.purpose.is_internal()) {
             return Err(RejectReason::UnknownWithdrawal.into());
         }
         row.stage = stage::next(row.stage, Move::Cancel).ok_or(NOT_OPEN)?;
         row.cause = if is_operator { WithdrawalCause::Operator } else { WithdrawalCause::Client };
         // An address that was not waited for to its end is not known: who took it back may have known why.
         let known = self.withdrawals.destinations.get(row.account, row.chain, &row.address);
-        if self.now < row.ready_at && known.is_some_and(|known| !known.is_allowed) {
+        if !row.purpose.is_internal() && self.now < row.ready_at && known.is_some_and(|known| !known.is_allowed) {
             self.withdrawals.destinations.forget(row.account, row.chain, &row.address);
         }
         self.return_money(&mut row);
@@ -278,8 +279,15 @@ impl LedgerCell {
     /// What the account has held is free again, and what the house has held; it did not go out.
     pub(super) fn return_money(&mut self, row: &mut WithdrawalChanged) {
         let total = row.amount.checked_add(row.fee).expect("amount and fee were held together");
-        self.balances.release(row.account, row.asset, total);
-        self.withdrawals.velocity.take_back(row);
+        self.return_held(row, total);
+    }
+
+    /// The same, of what is still held.
+    pub(super) fn return_held(&mut self, row: &mut WithdrawalChanged, held: Amount) {
+        if !row.purpose.is_internal() {
+            self.balances.release(row.account, row.asset, held);
+            self.withdrawals.velocity.take_back(row);
+        }
         row.changed_at = self.now;
         self.withdrawals.close(row.withdrawal);
     }

@@ -328,6 +328,10 @@ fn what_is_not_listed_is_not_credited() {
     assert_eq!(refused(&mut world, asset_rules(QUOTE, "", 3)), RejectReason::ChainAssetExists);
     assert_eq!(refused(&mut world, asset_rules(QUOTE, "0xtoken", 31)), RejectReason::BadChainRules);
     accepted(&mut world, asset_rules(QUOTE, "0xtoken", 30));
+    let list = wire::command::ListAsset { symbol: symbol("USDC"), ledger_decimals: 6 };
+    accepted(&mut world, Command::ListAsset(list));
+    let in_capitals = asset_rules(AssetId::new(3), "0xTOKEN", 30);
+    assert_eq!(refused(&mut world, in_capitals), RejectReason::ChainAssetExists, "it is the same contract");
 }
 
 #[test]

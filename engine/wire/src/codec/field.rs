@@ -13,7 +13,7 @@ use crate::{
     Network, Networks, NodeId, OrderId, OrderKind, PartitionId, PegSide, PhaseCause, PreventedMatchId, Price, Qty,
     RejectReason, ReplaceMode, Secret, SelfTradePrevention, Sequence, SessionId, Side, Sides, Sighting, SignedFeeRate,
     Term, Text, TimeInForce, Timestamp, TradeGroupId, TradeId, TransactionBytes, UpdateId, WithdrawalCause,
-    WithdrawalId, WithdrawalStage,
+    WithdrawalId, WithdrawalPurpose, WithdrawalStage,
 };
 
 /// Appends values to a buffer.
@@ -203,6 +203,7 @@ enumeration! {
     DepositStage: u8, "u8: deposit stage number";
     ChainFreeze: u8, "u8: chain freeze number";
     WithdrawalStage: u8, "u8: withdrawal stage number";
+    WithdrawalPurpose: u8, "u8: withdrawal purpose number";
     WithdrawalCause: u8, "u8: withdrawal cause number";
     Sighting: u8, "u8: sighting number";
     Side: u8, "u8: side number";

@@ -145,6 +145,7 @@ tagged! {
         104 => WithdrawalAllocated,
         105 => WithdrawalSigned,
         106 => WithdrawalChanged,
+        107 => HotWalletChanged,
     }
 }
 
@@ -207,6 +208,8 @@ tagged! {
         108 => RefuseWithdrawal,
         109 => ReportWithdrawal,
         110 => FailWithdrawal,
+        111 => SetHotWallet,
+        112 => MoveFunds,
     }
 }
 

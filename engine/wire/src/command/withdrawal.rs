@@ -2,8 +2,8 @@
 
 use crate::text::{AccountName, ClientOrderId};
 use crate::{
-    AccountId, Amount, AssetId, ChainAddress, ChainHash, ChainId, ChainInputs, Sighting, TransactionBytes,
-    WithdrawalId, WithdrawalRules,
+    AccountId, Amount, AssetId, ChainAddress, ChainHash, ChainId, ChainInputs, HotWalletBounds, Sighting,
+    TransactionBytes, WithdrawalId, WithdrawalPurpose, WithdrawalRules,
 };
 
 /// Operator: what withdrawals of an asset on a chain must keep to, in place of what was said before.
@@ -163,4 +163,38 @@ pub struct ReportWithdrawal {
 pub struct FailWithdrawal {
     /// Which one.
     pub withdrawal: WithdrawalId,
+}
+
+/// Operator: the bounds of the hot wallet in an asset on a chain, in place of what was said before. Withdrawals of the asset
+/// must have rules there: their house pays what moves cost.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct SetHotWallet {
+    /// On which chain.
+    pub chain: ChainId,
+    /// Of which asset.
+    pub asset: AssetId,
+    /// The bounds.
+    pub bounds: HotWalletBounds,
+}
+
+/// Chainwatch: move money between addresses of the exchange. From here on it is a withdrawal that no account pays for; the
+/// reply's id is its [`WithdrawalId`].
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct MoveFunds {
+    /// On which chain.
+    pub chain: ChainId,
+    /// Of the claim.
+    pub fence: u64,
+    /// How many were made on this chain before it: a proposal that comes twice moves once.
+    pub turn: u64,
+    /// Of what.
+    pub asset: AssetId,
+    /// From where, to where, and why. Not a payment.
+    pub purpose: WithdrawalPurpose,
+    /// The index of the deposit address that it sweeps, where each has an account of its own, or that gets gas; else 0.
+    pub key: u32,
+    /// To where.
+    pub address: ChainAddress,
+    /// How much is to arrive. Of what sweeps outputs: what they hold, and less arrives by what the chain gets.
+    pub amount: Amount,
 }

@@ -2,8 +2,8 @@
 
 use crate::text::{AccountName, ClientOrderId};
 use crate::{
-    AccountId, Amount, AssetId, ChainAddress, ChainHash, ChainId, ChainInputs, Timestamp, TransactionBytes,
-    WithdrawalCause, WithdrawalId, WithdrawalRules, WithdrawalStage,
+    AccountId, Amount, AssetId, ChainAddress, ChainHash, ChainId, ChainInputs, HotWalletBounds, Timestamp,
+    TransactionBytes, WithdrawalCause, WithdrawalId, WithdrawalPurpose, WithdrawalRules, WithdrawalStage,
 };
 
 /// What withdrawals of an asset on a chain must keep to from now on.
@@ -140,4 +140,26 @@ pub struct WithdrawalChanged {
     /// Whether the agreed chain contradicts its end: it was settled or undone and is not on it any more, or an operator has
     /// failed it and it is.
     pub is_reverted: bool,
+    /// Where it sends money, and why. What is no payment was asked for by nobody: its account is the house, which pays the chain.
+    pub purpose: WithdrawalPurpose,
+    /// The index of the deposit address that it sweeps or gives gas; 0 where there is none, and where outputs are swept.
+    pub key: u32,
+}
+
+impl WithdrawalChanged {
+    /// Whose nonce orders its transactions: the index of a deposit address, or 0 for the wallet's own.
+    pub fn sender(&self) -> u32 {
+        if self.purpose == WithdrawalPurpose::Sweep { self.key } else { 0 }
+    }
+}
+
+/// The bounds of the hot wallet from now on.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct HotWalletChanged {
+    /// On which chain.
+    pub chain: ChainId,
+    /// Of which asset.
+    pub asset: AssetId,
+    /// The bounds.
+    pub bounds: HotWalletBounds,
 }

@@ -5,7 +5,7 @@ use wire::command::{ApiKeyKind, Permissions, Reply, RequestWithdrawal};
 use wire::event::*;
 use wire::{
     Amount, ApiKeyText, ChainFreeze, ChainHash, ChainId, Command, Event, Networks, RejectReason, Timestamp,
-    WithdrawalCause, WithdrawalId, WithdrawalRules, WithdrawalStage,
+    WithdrawalCause, WithdrawalId, WithdrawalPurpose, WithdrawalRules, WithdrawalStage,
 };
 
 use super::capital::{ADDRESS, CHAIN, address, listed};
@@ -88,6 +88,8 @@ fn row(id: u64, name: &str, stage: WithdrawalStage, asked_us: u64) -> Withdrawal
         house_held: Amount::ZERO,
         is_undone: false,
         is_reverted: false,
+        purpose: WithdrawalPurpose::Payment,
+        key: 0,
     }
 }
 

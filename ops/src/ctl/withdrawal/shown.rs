@@ -4,7 +4,7 @@ use std::fmt::Write as _;
 
 use gateway::market_data::interval::date_text;
 use wire::event::WithdrawalChanged;
-use wire::{ChainFreeze, Timestamp, WithdrawalCause, WithdrawalStage};
+use wire::{ChainFreeze, Timestamp, WithdrawalCause, WithdrawalPurpose, WithdrawalStage};
 
 use super::words;
 use crate::operator::Inventory;
@@ -29,7 +29,10 @@ pub(super) fn list(known: &Inventory, all: bool, account: Option<&str>) -> miett
     for row in rows {
         let amount = words::amount(known, row.asset, row.amount);
         let (asset, chain) = (words::asset_name(known, row.asset), words::chain_name(known, row.chain));
-        let account = words::account_name(known, row.account);
+        let account = match row.purpose {
+            WithdrawalPurpose::Payment => words::account_name(known, row.account),
+            move_of_ours => format!("({})", format!("{move_of_ours:?}").to_lowercase()),
+        };
         let stage = format!("{:?}", row.stage);
         let id = row.withdrawal;
         let _ = writeln!(
@@ -56,7 +59,12 @@ pub(super) fn one(known: &Inventory, id: u64) -> miette::Result<String> {
     let mut line = |name: &str, value: String| {
         let _ = writeln!(text, "  {name:<14}  {value}");
     };
-    line("account", words::account_name(known, row.account));
+    match row.purpose {
+        WithdrawalPurpose::Payment => line("account", words::account_name(known, row.account)),
+        WithdrawalPurpose::Sweep => line("moves", "deposits into the hot wallet".into()),
+        WithdrawalPurpose::Cold => line("moves", "what the hot wallet has too much to the cold address".into()),
+        WithdrawalPurpose::Gas => line("moves", "gas to a deposit address that is to be swept".into()),
+    }
     line("amount", format!("{} {asset}, and a fee of {}", amount(row.amount), amount(row.fee)));
     line("to", format!("{} on {}", row.address, words::chain_name(known, row.chain)));
     line("name", row.name.to_string());

@@ -250,7 +250,7 @@ fn what_a_stranger_has_spent_waits_for_an_operator() {
 }
 
 #[test]
-fn what_the_chain_has_undone_fails_and_the_house_pays_the_chain_all_the_same() {
+fn what_the_chain_has_undone_fails_and_the_account_pays_its_fee_for_the_try() {
     let mut world = world();
     accepted(&mut world, request("one", 100));
     let by_nonce = AllocateWithdrawal {
@@ -271,7 +271,7 @@ fn what_the_chain_has_undone_fails_and_the_house_pays_the_chain_all_the_same() {
     let rows = told(&mut world);
     assert_eq!((rows[0].stage, rows[0].is_undone), (WithdrawalStage::Mined, true));
     assert_eq!((rows[1].stage, rows[1].cause), (WithdrawalStage::Failed, WithdrawalCause::Undone));
-    assert_eq!((has(&world, "alice"), has(&world, "carol"), gone(&world)), ((899, 101), (998, 0), 2));
+    assert_eq!((has(&world, "alice"), has(&world, "carol"), gone(&world)), ((898, 101), (999, 0), 2));
     assert_eq!(refused(&mut world, mined(1, 1, 3)), RejectReason::WithdrawalMismatch);
 }
 

@@ -196,6 +196,33 @@ records! {
     FailWithdrawal {
         withdrawal: WithdrawalId,
     }
+    HotWalletBounds {
+        low: Amount,
+        high: Amount,
+        target: Amount,
+        sweep_from: Amount,
+        cold: ChainAddress,
+    }
+    SetHotWallet {
+        chain: ChainId,
+        asset: AssetId,
+        bounds: HotWalletBounds,
+    }
+    MoveFunds {
+        chain: ChainId,
+        fence: u64,
+        turn: u64,
+        asset: AssetId,
+        purpose: WithdrawalPurpose,
+        key: u32,
+        address: ChainAddress,
+        amount: Amount,
+    }
+    HotWalletChanged {
+        chain: ChainId,
+        asset: AssetId,
+        bounds: HotWalletBounds,
+    }
     WithdrawalRulesChanged {
         chain: ChainId,
         asset: AssetId,
@@ -259,5 +286,7 @@ records! {
         house_held: Amount,
         is_undone: bool,
         is_reverted: bool,
+        purpose: WithdrawalPurpose,
+        key: u32,
     }
 }

@@ -35,6 +35,16 @@ fn rules() -> WithdrawalRules {
     }
 }
 
+fn bounds() -> HotWalletBounds {
+    HotWalletBounds {
+        low: amount(1_000_000_000),
+        high: amount(90_000_000_000),
+        target: amount(40_000_000_000),
+        sweep_from: amount(5_000_000),
+        cold: text(TO),
+    }
+}
+
 fn inputs() -> ChainInputs {
     let input = |output| ChainInput { tx: TX, output, amount: 5_000_000_000, key: 9 };
     ChainInputs::new(&[input(0), input(1)]).unwrap()
@@ -106,6 +116,17 @@ pub(super) fn commands() -> Vec<Command> {
             network_fee: 20_900,
         })),
         Command::FailWithdrawal(FailWithdrawal { withdrawal: ID }),
+        Command::SetHotWallet(Box::new(SetHotWallet { chain: CHAIN, asset: ASSET, bounds: bounds() })),
+        Command::MoveFunds(Box::new(MoveFunds {
+            chain: CHAIN,
+            fence: 4,
+            turn: 9,
+            asset: ASSET,
+            purpose: WithdrawalPurpose::Sweep,
+            key: 17,
+            address: text(TO),
+            amount: amount(7_000_000_000),
+        })),
     ]
 }
 
@@ -167,7 +188,10 @@ pub(super) fn events() -> Vec<Event> {
             house_held: amount(2_090_000),
             is_undone: false,
             is_reverted: false,
+            purpose: WithdrawalPurpose::Gas,
+            key: 17,
         })),
+        Event::HotWalletChanged(Box::new(HotWalletChanged { chain: CHAIN, asset: ASSET, bounds: bounds() })),
     ]
 }
 

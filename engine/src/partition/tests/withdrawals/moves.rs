@@ -1,0 +1,163 @@
+//! The exchange's own money between its addresses: within the operator's bounds, in turn, and booked to nobody.
+
+use wire::command::{BindAddress, MoveFunds, ReportDeposit, RequestAddress, SetHotWallet};
+use wire::{
+    Amount, ChainAddress, ChainFreeze, ChainHash, Command, HotWalletBounds, RejectReason, Sighting, WithdrawalPurpose,
+    WithdrawalStage,
+};
+
+use super::super::world::{BASE, Layout, QUOTE, World, amount};
+use super::bed::*;
+
+/// At least 10 stay; from 100 on all but 60 goes away; 20 are worth a sweep.
+fn bounds() -> HotWalletBounds {
+    let cold = address("cold");
+    HotWalletBounds { low: amount(10), high: amount(100), target: amount(60), sweep_from: amount(20), cold }
+}
+
+fn bound(bounds: HotWalletBounds) -> Command {
+    Command::SetHotWallet(Box::new(SetHotWallet { chain: CHAIN, asset: BASE, bounds }))
+}
+
+fn wanted(turn: u64, purpose: WithdrawalPurpose, key: u32, to: &str, units: i64) -> MoveFunds {
+    let (address, amount) = (address(to), amount(units));
+    MoveFunds { chain: CHAIN, fence: 1, turn, asset: BASE, purpose, key, address, amount }
+}
+
+fn moving(wanted: MoveFunds) -> Command {
+    Command::MoveFunds(Box::new(wanted))
+}
+
+fn sweep(turn: u64) -> Command {
+    moving(wanted(turn, WithdrawalPurpose::Sweep, 0, "hot", 1_000))
+}
+
+/// Alice's address is the first, "first".
+fn bed(layout: Layout) -> World {
+    let mut world = world_with(layout, rules());
+    accepted(&mut world, bound(bounds()));
+    accepted(&mut world, Command::RequestAddress(RequestAddress { account: World::account("alice"), chain: CHAIN }));
+    let bind = BindAddress { chain: CHAIN, fence: 1, index: 1, address: address("first") };
+    accepted(&mut world, Command::BindAddress(Box::new(bind)));
+    world.private.clear();
+    world
+}
+
+#[test]
+fn a_sweep_goes_the_way_of_a_withdrawal_and_books_nothing_but_what_the_chain_got() {
+    for layout in [Layout::Joint, Layout::Split] {
+        let mut world = bed(layout);
+        let (alice, house) = (has(&world, "alice"), has(&world, "carol"));
+        assert_eq!(accepted(&mut world, sweep(0)), 1);
+        // 600,000 come back but for the fee: the inputs need not cover what is only moved.
+        accepted(&mut world, allocate(1, 1, &[0], 2_000));
+        assert_eq!(has(&world, "carol"), (house.0 - 2, 2));
+        accepted(&mut world, sign(1, 1));
+        accepted(&mut world, see(1, 1, Sighting::Sent));
+        accepted(&mut world, mined(1, 1, 1));
+        accepted(&mut world, mined(1, 1, 2));
+        assert_eq!(stages(&mut world).last(), Some(&WithdrawalStage::Settled));
+        assert_eq!((has(&world, "alice"), has(&world, "carol"), gone(&world)), (alice, (house.0 - 2, 0), 2));
+    }
+}
+
+#[test]
+fn a_move_that_is_proposed_twice_or_out_of_turn_is_made_once() {
+    let mut world = bed(Layout::Joint);
+    accepted(&mut world, sweep(0));
+    for turn in [0, 1, 2] {
+        assert_eq!(refused(&mut world, sweep(turn)), RejectReason::MoveOutOfTurn, "one of the same is not over");
+    }
+    let cold = |turn| moving(wanted(turn, WithdrawalPurpose::Cold, 0, "cold", 40));
+    assert_eq!(refused(&mut world, cold(0)), RejectReason::MoveOutOfTurn);
+    assert_eq!(accepted(&mut world, cold(1)), 2);
+    accepted(&mut world, cancel(1, "operator"));
+    assert_eq!(refused(&mut world, sweep(0)), RejectReason::MoveOutOfTurn, "the first comes again, late");
+    assert_eq!(accepted(&mut world, sweep(2)), 3);
+    let stale = MoveFunds { fence: 2, ..wanted(3, WithdrawalPurpose::Sweep, 1, "hot", 5) };
+    assert_eq!(refused(&mut world, moving(stale)), RejectReason::StaleFence);
+}
+
+#[test]
+fn money_moves_between_addresses_of_the_exchange_alone() {
+    let mut world = bed(Layout::Joint);
+    let (cold, gas, sweep) = (WithdrawalPurpose::Cold, WithdrawalPurpose::Gas, WithdrawalPurpose::Sweep);
+    for (wanted, why) in [
+        (wanted(0, cold, 0, "elsewhere", 40), RejectReason::AddressNotAllowed),
+        (wanted(0, gas, 1, "elsewhere", 7), RejectReason::AddressNotAllowed),
+        (wanted(0, gas, 2, "first", 7), RejectReason::UnknownAddress),
+        (wanted(0, gas, 0, "first", 7), RejectReason::WithdrawalMismatch),
+        (wanted(0, gas, 1, "first", 8), RejectReason::WithdrawalMismatch),
+        (wanted(0, sweep, 0, "", 40), RejectReason::AddressNotAllowed),
+        (wanted(0, sweep, 0, "hot", 0), RejectReason::ZeroAmount),
+        (wanted(0, WithdrawalPurpose::Payment, 0, "hot", 40), RejectReason::WithdrawalMismatch),
+        (MoveFunds { asset: QUOTE, ..wanted(0, sweep, 0, "hot", 40) }, RejectReason::WithdrawalsDisabled),
+    ] {
+        assert_eq!(refused(&mut world, moving(wanted)), why, "{wanted:?}");
+    }
+    accepted(&mut world, freeze(1, ChainFreeze::Stalled));
+    assert_eq!(refused(&mut world, moving(wanted(0, sweep, 0, "hot", 40))), RejectReason::ChainIsFrozen);
+    accepted(&mut world, freeze(1, ChainFreeze::Thawed));
+    accepted(&mut world, moving(wanted(0, cold, 0, "cold", 40)));
+    // Its operators have another cold address meanwhile: nothing goes to the old one.
+    accepted(&mut world, bound(HotWalletBounds { cold: address("colder"), ..bounds() }));
+    assert_eq!(refused(&mut world, allocate(1, 1, &[0], 2_000)), RejectReason::AddressNotAllowed);
+    assert_eq!(
+        refused(&mut world, cancel(1, "carol")),
+        RejectReason::UnknownWithdrawal,
+        "it is not the house's to cancel"
+    );
+    accepted(&mut world, cancel(1, "operator"));
+}
+
+#[test]
+fn gas_that_a_deposit_address_gets_is_nobodys_deposit_for_ever() {
+    let mut world = bed(Layout::Joint);
+    let before = has(&world, "alice");
+    accepted(&mut world, moving(wanted(0, WithdrawalPurpose::Gas, 1, "first", 7)));
+    accepted(&mut world, allocate(1, 1, &[0], 2_000));
+    accepted(&mut world, sign(1, 1));
+    let deposit = |tx| {
+        Command::ReportDeposit(Box::new(ReportDeposit {
+            chain: CHAIN,
+            fence: 1,
+            tx,
+            output: 0,
+            index: 1,
+            asset: BASE,
+            amount: 7 * UNIT,
+            is_included: true,
+            block: ChainHash([8; 32]),
+            height: 100,
+            confirmations: 9,
+            is_final: true,
+        }))
+    };
+    assert_eq!(refused(&mut world, deposit(tx(1, 1))), RejectReason::WithdrawalMismatch);
+    accepted(&mut world, mined(1, 1, 2));
+    assert_eq!(refused(&mut world, deposit(tx(1, 1))), RejectReason::WithdrawalMismatch);
+    assert_eq!(has(&world, "alice"), before);
+    accepted(&mut world, deposit(ChainHash([77; 32])));
+    assert_eq!(has(&world, "alice"), (before.0 + 7, before.1));
+}
+
+#[test]
+fn bounds_of_the_hot_wallet_that_contradict_each_other_are_refused() {
+    let mut world = world();
+    let zero = Amount::ZERO;
+    let off = HotWalletBounds { high: zero, target: zero, cold: ChainAddress::EMPTY, ..bounds() };
+    for wrong in [
+        HotWalletBounds { target: amount(100), ..bounds() },
+        HotWalletBounds { target: amount(9), ..bounds() },
+        HotWalletBounds { cold: ChainAddress::EMPTY, ..bounds() },
+        HotWalletBounds { cold: address("cold"), ..off },
+        HotWalletBounds { target: amount(60), ..off },
+    ] {
+        assert_eq!(refused(&mut world, bound(wrong)), RejectReason::BadWithdrawalRules, "{wrong:?}");
+    }
+    accepted(&mut world, bound(off));
+    accepted(&mut world, bound(HotWalletBounds { target: amount(10), ..bounds() }));
+    let elsewhere = SetHotWallet { chain: CHAIN, asset: QUOTE, bounds: bounds() };
+    let why = refused(&mut world, Command::SetHotWallet(Box::new(elsewhere)));
+    assert_eq!(why, RejectReason::UnknownChainAsset, "it does not move on this chain");
+}
