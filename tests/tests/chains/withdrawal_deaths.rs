@@ -160,6 +160,8 @@ async fn spent_by_a_stranger(bank: &mut Bank) {
         network_fee: 10_000,
         gas_limit: 0,
         tip_per_gas: 0,
+        purpose: wire::WithdrawalPurpose::Payment,
+        key: 0,
     };
     let key = vault().account(LTC_ACCOUNT).unwrap();
     let stolen = chainwatch::signer::bitcoin::sign(&litecoin_scheme(), &key, &theft).unwrap();
