@@ -488,7 +488,8 @@ impl World {
         }
         let lost = i128::from(self.endowment) - i128::from(self.chain.balance());
         let mut at_cold = self.chain.received(&self.script(cold().as_str()));
-        (at_cold.sort_unstable(), moved.sort_unstable());
+        at_cold.sort_unstable();
+        moved.sort_unstable();
         assert_eq!(at_cold, moved, "seed {}: the cold address", self.seed);
         let cold: i128 = moved.iter().map(|units| i128::from(*units)).sum();
         assert_eq!(lost, given + cold + fees, "seed {}: the wallet's coins", self.seed);
