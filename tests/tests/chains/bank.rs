@@ -433,6 +433,11 @@ impl Bank {
 
     /// What the chains have is what the ledger owes, but for what a stranger has taken of the litecoins.
     pub async fn check(&self, litecoins_taken: i128) {
+        self.check_with(litecoins_taken, 0).await;
+    }
+
+    /// The same, with so much wei at other addresses of ours.
+    pub async fn check_with(&self, litecoins_taken: i128, wei_elsewhere: i128) {
         let keys = litecoin_keys();
         let own = [keys.derive(1).unwrap().0, keys.derive(2).unwrap().0];
         let wallet = chainwatch::signer::bitcoin::own_script(&litecoin_scheme(), 0).unwrap();
@@ -442,7 +447,7 @@ impl Bank {
         let found = self.litecoin.nodes[4].call("scantxoutset", json!(["start", scanned])).await.unwrap();
         let has = (found["total_amount"].as_f64().unwrap() * 1e8).round() as i128;
         assert_eq!(has + litecoins_taken, self.exchange.owed(LTC.1), "litecoins: {found:#}");
-        let over = self.evm_balance(&hot().to_string()).await - self.exchange.owed(ETH.1) * WEI;
+        let over = wei_elsewhere + self.evm_balance(&hot().to_string()).await - self.exchange.owed(ETH.1) * WEI;
         assert!((0..WEI).contains(&over), "the chain has {over} wei more than the ledger owes");
     }
 

@@ -6,6 +6,7 @@ use std::net::TcpListener;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 
+use chainwatch::keys::{AddressKeys, AddressScheme};
 use chainwatch::rpc::Endpoint;
 use chainwatch::signer::vault::Vault;
 use nix::sys::signal::Signal;
@@ -23,6 +24,15 @@ pub const SIGNED_MAX: i64 = 900_000_000;
 pub fn vault() -> Vault {
     Vault::from_seed([7; 32])
 }
+
+/// Where the hot wallet's excess goes: litecoins to a key of another account, ether to an address that is nobody's.
+pub fn litecoin_cold() -> String {
+    let xpub = vault().account_public("m/84'/2'/1'").unwrap().to_string();
+    let keys = AddressKeys::new(&xpub, AddressScheme::Segwit { prefix: "rltc".into() }).unwrap();
+    keys.derive(1).unwrap().0.to_string()
+}
+
+pub const ETH_COLD: &str = "0x00000000000000000000000000000000c01dc01d";
 
 /// A child that is killed with its owner.
 pub struct Program(Child);
@@ -75,6 +85,7 @@ prefix = "rltc"
 pubkey_prefix = 111
 script_prefix = 58
 dust = 5460
+cold = ["{}"]
 asset = [{{ contract = "", amount_max = "{SIGNED_MAX}", day_max = "100000000000" }}]
 
 [[chain]]
@@ -83,8 +94,10 @@ kind = "evm"
 account = "{ETH_ACCOUNT}"
 network_fee_max = "10000000000000000"
 chain_id = 31337
+cold = ["{ETH_COLD}"]
 asset = [{{ contract = "", amount_max = "10000000000000000000", day_max = "1000000000000000000000" }}]
-"#
+"#,
+        litecoin_cold()
     );
     let config = home.join("signer.toml");
     std::fs::write(&config, file).unwrap();

@@ -37,6 +37,7 @@ mod exchange;
 mod follow;
 mod instances;
 mod litecoin;
+mod moves;
 mod withdrawal_attacks;
 mod withdrawal_deaths;
 mod withdrawals;
