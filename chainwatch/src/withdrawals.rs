@@ -183,7 +183,7 @@ impl Executor {
         }
         // What clients wait for comes before what tidies up.
         let is_due = self.is_thawed() && self.moves_paused_until.is_none_or(|until| now >= until);
-        let wanted = is_due.then(|| moves::next(&self.view, &self.scheme, facts, self.tuning.gas)).flatten();
+        let wanted = is_due.then(|| moves::next(&self.view, &self.scheme, facts, self.tuning.gas, now)).flatten();
         wanted.map(|wanted| {
             let (chain, turn) = (self.chain, self.view.turn());
             Step::Move(Command::MoveFunds(Box::new(MoveFunds { chain, fence, turn, ..wanted })))

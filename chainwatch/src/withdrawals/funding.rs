@@ -177,8 +177,9 @@ pub(super) fn nonce(view: &View, known: &Known, facts: &Facts, gas: (u64, u64)) 
 pub(super) fn outgoing(view: &View, sender: u32, account: &Account) -> Option<BTreeMap<ChainAddress, u128>> {
     let is_new = |other: &&Known| {
         let nonce = other.allocated.map(|allocated| allocated.nonce);
-        let is_open = !other.row.stage.is_final() && other.row.sender() == sender;
-        is_open && nonce.is_some_and(|nonce| nonce >= account.next_nonce)
+        // One may be booked since the account was asked for.
+        let is_out = !other.row.stage.is_final() || other.row.height > account.height;
+        is_out && other.row.sender() == sender && nonce.is_some_and(|nonce| nonce >= account.next_nonce)
     };
     let mut all = BTreeMap::new();
     for other in view.all().filter(is_new) {

@@ -5,7 +5,7 @@
 //! for their way gets gas first. What the hot wallet has above its upper bound goes to the cold address.
 
 use wire::command::MoveFunds;
-use wire::{AssetId, ChainAddress, ChainId, HotWalletBounds, WithdrawalPurpose, WithdrawalStage};
+use wire::{AssetId, ChainAddress, ChainId, HotWalletBounds, Timestamp, WithdrawalPurpose, WithdrawalStage};
 
 use super::facts::{Account, Facts};
 use super::funding::{self, Unfunded};
@@ -16,6 +16,8 @@ use crate::signer::payment::Scheme;
 
 /// A sweep keeps back what this many of its transactions may cost: it may have to be replaced.
 const GAS_RESERVE: u128 = 2;
+/// A move that came to nothing is not tried again for so long: each is a row of the ledger, and may have cost something.
+const AGAIN_NS: u64 = 3_600 * 1_000_000_000;
 
 /// What the hot wallet has of an asset, in the chain's units.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -85,17 +87,24 @@ pub(super) fn check_low(view: &View, scheme: &Scheme, known: &Known, facts: &Fac
 }
 
 /// The next move, without claim and turn.
-pub(super) fn next(view: &View, scheme: &Scheme, facts: &Facts, gas: (u64, u64)) -> Option<MoveFunds> {
+pub(super) fn next(view: &View, scheme: &Scheme, facts: &Facts, gas: (u64, u64), now: Timestamp) -> Option<MoveFunds> {
     let own = own_address_text(scheme)?;
+    let may_be_tried = |it: &MoveFunds| {
+        view.failed_at(it.purpose, it.asset).is_none_or(|failed_at| now >= failed_at.plus_nanos(AGAIN_NS))
+    };
     let is_sweeping = |bounds: &HotWalletBounds| !bounds.sweep_from.is_zero();
     let swept = match scheme {
         Scheme::Bitcoin(_) => view.bounds().find_map(|(asset, bounds)| {
             let is_free = is_sweeping(&bounds) && !is_wanted_by_clients(view);
-            is_free.then(|| sweep_outputs(view, facts, asset, bounds, own)).flatten()
+            is_free.then(|| sweep_outputs(view, facts, asset, bounds, own)).flatten().filter(may_be_tried)
         }),
-        Scheme::Evm(_) => view.deposited().find_map(|(key, asset)| sweep_account(view, facts, gas, key, asset, own)),
+        Scheme::Evm(_) => {
+            let sweep = |(key, asset)| sweep_account(view, facts, gas, key, asset, own).filter(may_be_tried);
+            view.deposited().find_map(sweep)
+        }
     };
-    swept.or_else(|| view.bounds().find_map(|(asset, bounds)| to_cold(view, scheme, facts, asset, bounds)))
+    let to_cold = |(asset, bounds)| to_cold(view, scheme, facts, asset, bounds).filter(may_be_tried);
+    swept.or_else(|| view.bounds().find_map(to_cold))
 }
 
 /// Whether a client's withdrawal may still need the outputs that a sweep would spend.
@@ -162,7 +171,11 @@ fn to_cold(view: &View, scheme: &Scheme, facts: &Facts, asset: AssetId, bounds: 
     let high = view.units(asset, bounds.high).filter(|high| *high > 0)?;
     let balance = balance(view, scheme, facts, asset)?;
     let is_due = balance >= high && !view.is_moving(WithdrawalPurpose::Cold, Some(asset), 0);
-    let excess = balance.checked_sub(view.units(asset, bounds.target)?)?;
+    let target = view.units(asset, bounds.target)?;
+    // The chain's own coin pays for the way of the rest.
+    let is_coin = view.contract(asset)?.is_empty();
+    let kept = if is_coin { target.max(view.network_fee_cap(asset)?) } else { target };
+    let excess = balance.checked_sub(kept)?;
     is_due.then(|| wanted(view, asset, WithdrawalPurpose::Cold, 0, bounds.cold, excess)).flatten()
 }
 

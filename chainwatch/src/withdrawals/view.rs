@@ -38,6 +38,15 @@ impl Known {
     }
 }
 
+/// Deposits of an asset at an address.
+#[derive(Debug, Clone, Copy, Default)]
+struct Deposited {
+    /// Whether they may be swept: it was not looked at, or was enough.
+    is_due: bool,
+    /// The highest block with one.
+    height: u64,
+}
+
 /// One chain's withdrawals, as the ledger has them.
 #[derive(Debug)]
 pub(super) struct View {
@@ -52,8 +61,10 @@ pub(super) struct View {
     turn: u64,
     /// Deposit addresses, as far as they are bound.
     addresses: BTreeMap<u32, ChainAddress>,
-    /// Addresses that got deposits of an asset, and whether that may be swept: it was not looked at, or was enough.
-    deposited: BTreeMap<(u32, AssetId), bool>,
+    /// Addresses that got deposits of an asset.
+    deposited: BTreeMap<(u32, AssetId), Deposited>,
+    /// When a move came to nothing.
+    failed: BTreeMap<(WithdrawalPurpose, AssetId), Timestamp>,
     known: BTreeMap<WithdrawalId, Known>,
     /// What transactions of withdrawals spend, but for those that were never signed and never will be.
     spent: BTreeMap<Spend, WithdrawalId>,
@@ -72,6 +83,7 @@ impl View {
             turn: 0,
             addresses: BTreeMap::new(),
             deposited: BTreeMap::new(),
+            failed: BTreeMap::new(),
             known: BTreeMap::new(),
             spent: BTreeMap::new(),
         }
@@ -93,7 +105,8 @@ impl View {
             Event::HotWalletChanged(changed) if changed.chain == self.chain => {
                 self.hot.insert(changed.asset, changed.bounds);
                 let of_asset = self.deposited.iter_mut().filter(|((_, asset), _)| *asset == changed.asset);
-                of_asset.for_each(|(_, is_due)| *is_due = true);
+                of_asset.for_each(|(_, deposited)| deposited.is_due = true);
+                self.failed.retain(|(_, asset), _| *asset != changed.asset);
             }
             Event::AddressBound(bound) if bound.chain == self.chain => {
                 self.addresses.insert(bound.index, bound.address);
@@ -101,7 +114,8 @@ impl View {
             Event::DepositChanged(deposit)
                 if deposit.chain == self.chain && deposit.stage == DepositStage::Credited && !deposit.is_reverted =>
             {
-                self.deposited.insert((deposit.index, deposit.asset), true);
+                let deposited = self.deposited.entry((deposit.index, deposit.asset)).or_default();
+                (deposited.is_due, deposited.height) = (true, deposited.height.max(deposit.height));
             }
             Event::WithdrawalAllocated(allocated) if allocated.chain == self.chain => {
                 let id = allocated.withdrawal;
@@ -125,12 +139,8 @@ impl View {
         let id = row.withdrawal;
         let is_new = row.stage == WithdrawalStage::Held && !self.known.contains_key(&id);
         self.turn += u64::from(row.purpose.is_internal() && is_new);
-        if row.purpose == WithdrawalPurpose::Sweep && row.key != 0 {
-            // What comes to the address meanwhile is looked at again, and what was not swept after all.
-            let is_due = row.stage.is_final() && row.stage != WithdrawalStage::Settled;
-            if is_new || is_due {
-                self.deposited.insert((row.key, row.asset), is_due);
-            }
+        if row.purpose.is_internal() {
+            self.change_move(row, is_new);
         }
         if row.stage.is_final() && !self.known.contains_key(&id) {
             return;
@@ -152,6 +162,20 @@ impl View {
                 self.spent.retain(|_, owner| *owner != id);
                 self.known.remove(&id);
             }
+        }
+    }
+
+    fn change_move(&mut self, row: &WithdrawalChanged, is_new: bool) {
+        let is_of_account = row.purpose == WithdrawalPurpose::Sweep && row.key != 0;
+        let is_failed = row.stage.is_final() && row.stage != WithdrawalStage::Settled;
+        // A token that does not let itself be moved from an address would be tried for ever, for money each time.
+        let is_undone = is_of_account && row.cause == WithdrawalCause::Undone;
+        if is_of_account && (is_new || (is_failed && !is_undone)) {
+            // What comes to the address meanwhile is looked at again, and what was not swept after all.
+            self.deposited.entry((row.key, row.asset)).or_default().is_due = is_failed;
+        }
+        if is_failed && !is_undone {
+            self.failed.insert((row.purpose, row.asset), row.changed_at);
         }
     }
 
@@ -197,7 +221,7 @@ impl View {
     /// Addresses at which something of an asset may have to be swept.
     pub(super) fn deposited(&self) -> impl Iterator<Item = (u32, AssetId)> + '_ {
         let is_swept = |asset: &AssetId| self.hot.get(asset).is_some_and(|bounds| !bounds.sweep_from.is_zero());
-        self.deposited.iter().filter(move |((_, asset), is_due)| **is_due && is_swept(asset)).map(|(key, _)| *key)
+        self.deposited.iter().filter(move |((_, asset), it)| it.is_due && is_swept(asset)).map(|(key, _)| *key)
     }
 
     /// Accounts at deposit addresses that matter now.
@@ -211,6 +235,11 @@ impl View {
     pub(super) fn is_moving(&self, purpose: WithdrawalPurpose, asset: Option<AssetId>, key: u32) -> bool {
         let mut open = self.known.values().map(|known| &known.row).filter(|row| !row.stage.is_final());
         open.any(|row| (row.purpose, row.key) == (purpose, key) && asset.is_none_or(|asset| row.asset == asset))
+    }
+
+    /// When a move of this kind last came to nothing, unless its bounds were set anew since.
+    pub(super) fn failed_at(&self, purpose: WithdrawalPurpose, asset: AssetId) -> Option<Timestamp> {
+        self.failed.get(&(purpose, asset)).copied()
     }
 
     /// The highest block that has moved something from or to a deposit address.
@@ -229,11 +258,13 @@ impl View {
                 let contract = self.listed.get(asset).map(|listed| listed.contract);
                 let from = self.hot.get(asset).and_then(|bounds| self.units(*asset, bounds.sweep_from));
                 let (Some(account), Some(contract), Some(from)) = (account, contract, from) else { return false };
-                account.funds.get(&contract).copied().unwrap_or(0) < from
+                // What was asked for before the deposit was on the chain says nothing of it.
+                let is_young = self.deposited.get(&(*key, *asset)).is_some_and(|it| account.height < it.height);
+                !is_young && account.funds.get(&contract).copied().unwrap_or(0) < from
             })
             .collect();
         for key in too_little {
-            self.deposited.insert(key, false);
+            self.deposited.entry(key).or_default().is_due = false;
         }
     }
 

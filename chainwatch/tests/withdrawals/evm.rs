@@ -50,6 +50,15 @@ impl Bed {
 
     /// The next nonce is 5, gas costs 100, a transfer needs 100 of it.
     pub fn with_a_signer_that_pays(network_fee_max: u128) -> Bed {
+        Bed::with_a_policy(network_fee_max, BTreeSet::new())
+    }
+
+    /// Its excess may go there.
+    pub fn with_cold(cold: BTreeSet<ChainAddress>) -> Bed {
+        Bed::with_a_policy(20_000, cold)
+    }
+
+    fn with_a_policy(network_fee_max: u128, cold: BTreeSet<ChainAddress>) -> Bed {
         let vault = Vault::from_seed([7; 32]);
         let xpub = vault.account_public(ACCOUNT).expect("an account");
         let scheme = Scheme::Evm(EvmScheme { chain_id: 31_337, xpub });
@@ -60,7 +69,7 @@ impl Bed {
             account: ACCOUNT.into(),
             network_fee_max,
             network_fee_day_max: u128::MAX,
-            cold: Default::default(),
+            cold,
             allow_list: Default::default(),
             assets: vec![asset],
         };
@@ -128,6 +137,11 @@ impl Bed {
     /// The account at a deposit address has sent it.
     pub fn include_of(&mut self, key: u32, tx: ChainHash, nonce: u64) {
         self.include_as(key, tx, nonce, false);
+    }
+
+    /// The same, and the chain has undone what it did.
+    pub fn include_undone(&mut self, key: u32, tx: ChainHash, nonce: u64) {
+        self.include_as(key, tx, nonce, true);
     }
 
     fn include_as(&mut self, key: u32, tx: ChainHash, nonce: u64, is_undone: bool) {

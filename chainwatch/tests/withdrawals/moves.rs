@@ -324,3 +324,105 @@ fn what_keys_of_ours_have_signed_and_the_log_does_not_know_is_told_and_nothing_e
     bed.facts.spent.insert(chainwatch::withdrawals::Spend::Nonce(1, 1), (stranger, 104));
     assert_eq!(bed.executor.strangers(&bed.facts), [stranger].into());
 }
+
+impl Bed {
+    /// The hot wallet's bounds in the coin, deposits swept or not.
+    fn bound(&mut self, [low, high, target, sweep_from]: [i64; 4]) {
+        let [low, high, target, sweep_from] = [low, high, target, sweep_from].map(amount);
+        let cold = if high.is_zero() { ChainAddress::EMPTY } else { cold() };
+        let bounds = HotWalletBounds { low, high, target, sweep_from, cold };
+        self.must(Command::SetHotWallet(Box::new(SetHotWallet { chain: CHAIN, asset: COIN, bounds })));
+    }
+
+    fn pass_an_hour(&mut self) {
+        self.now = self.now.plus_nanos(3_600 * 1_000_000_000);
+        self.fence = self.ledger.claim(self.now, 1).expect("its own claim");
+    }
+}
+
+fn cold() -> ChainAddress {
+    ChainAddress::new(b"0x70997970C51812dc3A010C7d01b50e0d17dc79C8").expect("short")
+}
+
+#[test]
+fn a_move_that_the_signer_refuses_is_tried_again_after_an_hour_or_with_other_bounds() {
+    let mut bed = Bed::new();
+    bed.facts.accounts.insert(0, account(5, 1_000_000));
+    // The signer has no cold address.
+    bed.bound([0, 8_000, 5_000, 0]);
+    bed.work();
+    assert_eq!(bed.stages(), [WithdrawalStage::Failed]);
+    bed.work();
+    assert_eq!(bed.stages().len(), 1, "not at once");
+    bed.pass_an_hour();
+    bed.work();
+    assert_eq!(bed.stages(), [WithdrawalStage::Failed; 2]);
+    bed.bound([0, 9_000, 5_000, 0]);
+    bed.work();
+    assert_eq!(bed.stages(), [WithdrawalStage::Failed; 3], "the operator has looked at it");
+}
+
+#[test]
+fn tokens_that_cannot_be_moved_from_an_address_are_tried_once_for_each_deposit() {
+    let mut bed = Bed::sweeping(0, 500);
+    bed.deposit(DOLLAR, 700);
+    bed.facts.accounts.insert(1, with_tokens(104, 0, 90_000, 700));
+    bed.work();
+    let tx = *bed.sent.last().expect("sent");
+    bed.include_undone(1, tx, 0);
+    bed.facts.head.height.0 += 2;
+    bed.work();
+    assert_eq!(bed.stages(), [WithdrawalStage::Failed]);
+    bed.facts.accounts.insert(1, with_tokens(104, 1, 85_000, 700));
+    for _ in 0..3 {
+        bed.pass_an_hour();
+        bed.work();
+    }
+    assert_eq!(bed.stages().len(), 1);
+    bed.deposit(DOLLAR, 900);
+    bed.work();
+    assert_eq!(bed.stages().len(), 2);
+}
+
+#[test]
+fn what_nodes_said_of_the_hot_wallet_before_a_move_was_booked_moves_nothing_again() {
+    let mut bed = Bed::with_cold([cold()].into());
+    let old = Account { height: 99, ..account(5, 1_000_000) };
+    bed.facts.accounts.insert(0, old.clone());
+    bed.bound([0, 8_000, 5_000, 0]);
+    bed.work();
+    assert_eq!(bed.purposes(), [(WithdrawalPurpose::Cold, WithdrawalStage::Mempool, 5_000)]);
+    let tx = bed.sent[0];
+    bed.include_of(0, tx, 5);
+    bed.facts.accounts.insert(0, old);
+    bed.facts.head.height.0 += 2;
+    bed.work();
+    assert_eq!(bed.purposes(), [(WithdrawalPurpose::Cold, WithdrawalStage::Settled, 5_000)], "once");
+    bed.bound([6_000, 0, 0, 0]);
+    bed.ledger.request(bed.now, 0, cold().as_str(), 1_000);
+    bed.work();
+    assert_eq!(bed.stages()[1], WithdrawalStage::Held, "it has half of what nodes said");
+}
+
+#[test]
+fn an_excess_down_to_nothing_leaves_what_its_own_way_may_cost() {
+    let mut bed = Bed::with_cold([cold()].into());
+    bed.facts.accounts.insert(0, account(5, 1_000_000));
+    bed.bound([0, 8_000, 0, 0]);
+    bed.work();
+    let (purpose, stage, amount) = bed.purposes()[0];
+    assert_eq!((purpose, stage), (WithdrawalPurpose::Cold, WithdrawalStage::Mempool));
+    assert!((9_000..10_000).contains(&amount), "{amount} of 10,000");
+}
+
+#[test]
+fn an_account_that_was_asked_for_before_its_deposit_is_asked_for_again() {
+    let mut bed = Bed::sweeping(1_000, 0);
+    bed.facts.accounts.insert(1, Account { height: 89, ..account(0, 0) });
+    bed.deposit(COIN, 200_000);
+    bed.work();
+    assert_eq!(bed.purposes(), []);
+    bed.facts.accounts.insert(1, account(0, 200_000));
+    bed.work();
+    assert_eq!(bed.purposes().len(), 1);
+}
