@@ -320,6 +320,11 @@ impl Outbox {
         if state.floor != Floor::Task {
             return Taken::Messages;
         }
+        if !state.begun.is_empty() {
+            // A courier has just left it: it comes first.
+            self.stirred.notify_one();
+            return Taken::Messages;
+        }
         if let Some(Waiting::Snapshot(stream)) = state.queue.front() {
             let stream = *stream;
             state.queue.pop_front();

@@ -94,6 +94,25 @@ async fn what_is_taken_in_part_is_finished_by_the_task_before_anything_else() {
     until(|| mouth.text() == "one tfour ").await;
 }
 
+/// A task that is awake for another reason has found nothing begun; then a courier stops in the middle of a message.
+#[tokio::test]
+async fn nothing_is_taken_before_the_rest_of_what_a_courier_began() {
+    let mouth = Mouth::new(&[2]);
+    let outbox = outbox(&mouth, Bounds::default());
+    push(&outbox, "one ");
+    assert!(outbox.begun().is_empty());
+    until(|| !mouth.text().is_empty()).await;
+    outbox.stirred().await;
+    push(&outbox, "two ");
+    outbox.stirred().await;
+    let mut batch = Vec::new();
+    assert_eq!(outbox.take(&mut batch, usize::MAX), Taken::Messages);
+    assert_eq!(batch.len(), 0);
+    outbox.rest();
+    outbox.stirred().await;
+    assert_eq!(task_finds(&outbox), "e two ");
+}
+
 #[tokio::test]
 async fn a_client_that_takes_nothing_is_its_tasks_until_there_is_nothing_left_to_say() {
     let mouth = Mouth::new(&[]);
