@@ -59,7 +59,8 @@ CREATE TABLE mainstay.orders (
     stop_price bigint,
     trailing_delta bigint NOT NULL,
     visible_qty bigint NOT NULL,
-    expire_at_ns bigint,
+    -- As far away as the client says: nanoseconds of 64 bits without a sign.
+    expire_at_ns numeric(20, 0),
     -- 0 of an order that is not pegged, 1 to its own side, 2 to the opposite one; how many levels beyond the best.
     peg_side bigint NOT NULL,
     peg_levels bigint NOT NULL,

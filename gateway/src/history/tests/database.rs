@@ -81,6 +81,30 @@ async fn an_order_that_memory_has_forgotten_is_found_in_the_database() {
     assert_eq!(memory.each("myTrades", json!({ "symbol": "BTCUSDT" }), "id").await.len(), 1);
 }
 
+/// A date is the client's own: no word of a client keeps everybody's history from being written.
+#[tokio::test]
+async fn an_order_good_till_the_end_of_time_is_written_and_read_again() {
+    let Some(server) = server() else { return };
+    let name = fresh(&server).await;
+    let world = postgres(&server, &name, Limits::default());
+    let expire_at = Some(Timestamp::from_nanos(u64::MAX));
+    let (order, account, market) = (OrderId::new(1), ALICE, BTCUSDT);
+    let terms = OrderTerms { order, account, market, list: ListId::ZERO, terms: Terms { expire_at, ..Terms::NONE } };
+    let dated = wire::command::NewOrder { time_in_force: wire::TimeInForce::Gtd, ..buy("dated") };
+    let entry = [pending(1, &dated), Event::OrderTerms(terms), accepted(1)];
+    world.ledger.feed(&entry);
+    let date = json!(u64::MAX / 1_000_000);
+    let dates = world.each("allOrders", json!({ "symbol": "BTCUSDT" }), "goodTillDate").await;
+    assert_eq!(dates, vec![date.clone()]);
+    // The next writer goes on from the row.
+    drop(world);
+    let world = postgres(&server, &name, Limits::default());
+    world.ledger.feed(&entry);
+    world.ledger.feed(&[canceled(1, 100_000, CancelCause::Requested, 9)]);
+    let told = &world.ask("allOrders", json!({ "symbol": "BTCUSDT" })).await[0];
+    assert_eq!((&told["status"], &told["goodTillDate"]), (&json!("CANCELED"), &date));
+}
+
 #[tokio::test]
 async fn writers_that_end_at_any_position_leave_the_same_rows_as_one_that_does_not() {
     let Some(server) = server() else { return };
