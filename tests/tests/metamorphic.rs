@@ -264,6 +264,7 @@ fn with_accounts(command: &Command, names: &[u32]) -> Command {
             rename(&mut c.cancel.account);
             rename(&mut c.order.account);
         }
+        Command::AddApiKey(c) => rename(&mut c.account),
         Command::AssignAccount(c) => rename(&mut c.account),
         Command::SetAccountLimits(c) => rename(&mut c.account),
         Command::SetOrderLimits(c) => rename(&mut c.account),
