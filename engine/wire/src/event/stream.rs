@@ -5,7 +5,7 @@
 //! failover.
 //!
 //! - *An account's* private events over all markets come from its ledger cell: balances, orders, fills, leases,
-//!   countdowns, keys, limits, kill switches. A prevented match belongs to both of its accounts.
+//!   countdowns, keys, limits, kill switches, deposits, withdrawals. A prevented match belongs to both of its accounts.
 //! - *A firm's* drop copy is the streams of its accounts together, in log order, from the `AccountAssigned` that puts an
 //!   account into it until the one that takes it out.
 //! - *A market's* public events come from its market cell. Parts of it carry numbers of their own without gaps: trades
@@ -59,6 +59,7 @@ impl Event {
             Event::OrderArmed(event) => event.account,
             Event::OrderTracking(event) => event.account,
             Event::OrderTriggered(event) => event.account,
+            Event::OrderPegged(event) => event.account,
             Event::OrderAmended(event) => event.account,
             Event::AmendRejected(event) => event.account,
             Event::ListStarted(event) => event.account,
@@ -67,6 +68,9 @@ impl Event {
             Event::AddressRequested(event) => event.account,
             Event::AddressBound(event) => event.account,
             Event::DepositChanged(event) => event.account,
+            Event::WithdrawalChanged(event) => event.account,
+            Event::WithdrawalsRestricted(event) => event.account,
+            Event::AddressAllowed(event) => event.account,
             Event::MatchPrevented(event) => {
                 let (taker, maker) = (Stream::Account(event.taker_account), Stream::Account(event.maker_account));
                 return (taker, Some(maker).filter(|maker| *maker != taker));
