@@ -306,6 +306,7 @@ impl MarketCell {
             }
             market.book.prepare(price);
             let is_marked = market.extras.knows(id);
+            market.extras.settle(id, (side, price));
             market.book.restore(Resting { id, account, group, side, price, leaves, is_marked });
         }
         market.book.relink_accounts();

@@ -21,16 +21,20 @@
 //! | `NAME cancel ID`, `NAME cancel all` | cancels |
 //! | `NAME joins group N` | from now on its orders are of this trade group |
 //! | `NAME may-order N`, `may-spend N`, `may-hold N`, `may-open N and-place N per MS` | limits of an account |
-//! | `NAME is-killed`, `is-released`, `NAME pays MAKER TAKER` | kill switch; rates of its own |
+//! | `NAME is-killed`, `is-released`, `NAME key KEY is-killed` | kill switches |
+//! | `NAME gets-key KEY`, `... with-key KEY` | an API key; an order that is asked with it |
+//! | `NAME pays MAKER TAKER`, `pays-here MAKER TAKER`, `market pays MAKER TAKER`, `fees by-volume-of ASSET VOLUME MAKER TAKER ...` | rates of an account, of an account in the market, of the market; tiers |
 //! | `NAME counts-down MS`, `NAME connects N for MS`, `NAME leaves N` | a countdown; the lease of a client session |
 //! | `market PHASE` | an operator moves the market: `trading`, `cancel-only`, `halted`, `pre-open`, ... |
 //! | `market bands STATIC DYNAMIC for MS`, `market limits-of last LOW HIGH` | price limits, in percent |
 //! | `market rules tick N lot N notional N`, `reopens MS MS`, `killed`, `delisted` | what else an operator does with it |
-//! | `wait N ms` | time passes |
+//! | `market follows HH:MM PHASE ...`, `market may-hold N` | a schedule of every day; the position of every account |
+//! | `wait N ms`, `clock HH:MM` | time passes, until it is so late |
+//! | `exchange earned N ASSET, ...` | fees less rebates must be so |
 //! | `NAME owns N ASSET [(N held)], ...` | must be so |
 //!
 //! What may come of a line, in this order: public facts (`fill MAKER QTY@PRICE`, `phase NAME`, `auction QTY@PRICE`),
-//! then the ledger's (`accepted ID` when it rests, `armed ID`, `triggered ID`, `pegged ID@PRICE`, `amended ID to N`, `list N done`, `canceled ID leaves N [CAUSE]`, `prevented ID`, `rejected REASON`). Numbers are
+//! then the ledger's (`accepted ID` when it rests, `armed ID`, `triggered ID`, `pegged ID@PRICE`, `amended ID to N`, `list N done`, `NAME in tier N`, `canceled ID leaves N [CAUSE]`, `prevented ID`, `rejected REASON`). Numbers are
 //! units of the market and the ledger: there are no decimals here.
 
 mod operators;
@@ -41,8 +45,8 @@ use std::collections::BTreeMap;
 use engine::Limits;
 use wire::command::{AssignAccount, CancelAll, Credit, ListAsset, ListMarket, OpenAccount, Reply, Tick};
 use wire::{
-    AccountId, AccountName, Amount, AssetId, CancelCause, Command, Event, FeeRate, FirmId, MarketId, MarketRules,
-    MarketStatus, Price, Qty, Symbol, Timestamp, TradeGroupId,
+    AccountId, AccountName, Amount, ApiKeyId, AssetId, CancelCause, Command, Event, FeeRate, FirmId, MarketId,
+    MarketRules, MarketStatus, Price, Qty, Symbol, Timestamp, TradeGroupId,
 };
 
 use crate::model::layout::{Engine, Layout, Told};
@@ -76,6 +80,7 @@ struct Stage {
     groups: BTreeMap<AccountId, TradeGroupId>,
     balances: BTreeMap<(AccountId, AssetId), (i64, i64)>,
     names: u64,
+    keys: BTreeMap<String, ApiKeyId>,
 }
 
 fn rules() -> MarketRules {
@@ -138,6 +143,7 @@ impl Stage {
             groups: BTreeMap::new(),
             balances: BTreeMap::new(),
             names: 0,
+            keys: BTreeMap::new(),
         };
         let symbol = |text: &str| Symbol::new(text.as_bytes()).expect("a short symbol");
         for name in ASSETS {
@@ -171,11 +177,27 @@ impl Stage {
     fn say(&mut self, command: &Command) -> Vec<String> {
         let told = self.apply(command);
         let mut said: Vec<String> = told.events.iter().filter_map(public).collect();
-        said.extend(told.events.iter().filter_map(private));
+        said.extend(told.events.iter().filter_map(|event| self.tier(event).or_else(|| private(event))));
         if let Reply::Rejected { reason, .. } = told.reply {
             said.push(format!("rejected {}", in_words(&format!("{reason:?}"))));
         }
         said
+    }
+
+    fn tier(&self, event: &Event) -> Option<String> {
+        let Event::FeeTierChanged(told) = event else { return None };
+        let (name, _) = self.accounts.iter().find(|(_, account)| **account == told.account)?;
+        Some(format!("{name} in tier {}", told.tier))
+    }
+
+    /// Lets time pass until the clock shows it next.
+    fn wait_until(&mut self, time: &str) -> Result<Vec<String>, String> {
+        let day_ns = 86_400_000_000_000;
+        let wanted = u64::from(operators::time_of_day(time)?) * 1_000_000_000;
+        let passed = self.now.nanos() % day_ns;
+        let ahead = if wanted > passed { wanted - passed } else { wanted + day_ns - passed };
+        self.now = self.now.plus_nanos(ahead);
+        Ok(self.say(&Command::Tick(Tick)))
     }
 
     fn act(&mut self, line: &str) -> Result<Vec<String>, String> {
@@ -186,6 +208,12 @@ impl Stage {
             let ms: u64 = number(Some(verb))?;
             self.now = self.now.plus_nanos(ms * 1_000_000);
             return Ok(self.say(&Command::Tick(Tick)));
+        }
+        match who {
+            "clock" => return self.wait_until(verb),
+            "fees" => return self.fee_schedule(&words_of(line)),
+            "exchange" => return self.check_earned(&rest.join(" ")),
+            _ => {}
         }
         if who == "market" {
             let words: Vec<&str> = line.split_whitespace().skip(1).collect();
@@ -235,6 +263,19 @@ impl Stage {
             let amount = Amount::new(units).ok_or("an amount is not negative")?;
             if units > 0 {
                 self.apply(&Command::Credit(Credit { account, asset, amount }));
+            }
+        }
+        Ok(Vec::new())
+    }
+
+    /// `N ASSET, ...`.
+    fn check_earned(&self, line: &str) -> Result<Vec<String>, String> {
+        for wanted in line.split(',') {
+            let mut words = wanted.split_whitespace();
+            let (units, name): (i128, _) = (number(words.next())?, words.next().unwrap_or_default());
+            let earned = self.engine.fees(asset(name)?);
+            if earned != units {
+                return Err(format!("earned {earned} {name}"));
             }
         }
         Ok(Vec::new())

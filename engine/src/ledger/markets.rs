@@ -170,12 +170,12 @@ impl LedgerCell {
         }
     }
 
-    /// Something about a market could not be executed: it accepts cancels alone until an operator reopens it.
+    /// Something about a market could not be executed: it accepts cancels alone until an operator reopens it. No schedule does, as
+    /// none ends a halt.
     pub(crate) fn quarantine(&mut self, market: MarketId, effects: &mut Effects<'_>) {
-        let is_open =
-            |status| !matches!(status, MarketStatus::CancelOnly | MarketStatus::Halted | MarketStatus::Closed);
-        if self.registry.listed_market(market).is_ok_and(|known| is_open(known.status)) {
-            self.change_phase(ChangeMarketStatus { market, ..at_once(MarketStatus::CancelOnly) }, effects);
+        if self.registry.listed_market(market).is_ok_and(|known| known.status != MarketStatus::Halted) {
+            let at_once = at_once(MarketStatus::CancelOnly);
+            self.change_phase(ChangeMarketStatus { market, is_quarantine: true, ..at_once }, effects);
         }
     }
 
@@ -193,6 +193,6 @@ impl LedgerCell {
 /// A change without a plan; market and version are filled in by the caller.
 fn at_once(status: MarketStatus) -> ChangeMarketStatus {
     let (auction_after_ns, trading_after_ns) = (0, 0);
-    let (market, version, cancel_orders) = (MarketId::new(0), 0, false);
-    ChangeMarketStatus { market, version, status, cancel_orders, auction_after_ns, trading_after_ns }
+    let (market, version, cancel_orders, is_quarantine) = (MarketId::new(0), 0, false, false);
+    ChangeMarketStatus { market, version, status, cancel_orders, auction_after_ns, trading_after_ns, is_quarantine }
 }

@@ -11,7 +11,9 @@
 //!   it is, and an uncrossing that was going on is broken off: what it has traded is the last trade, the auction has no
 //!   price.
 //! - *The price* is found once ([`super::clearing`]), when the uncrossing begins. While it goes on, over as many commands as
-//!   it takes, at most `fills_per_order_max` trades in each, new orders are refused and cancels pass.
+//!   it takes, at most `fills_per_order_max` trades in each, new orders are refused and cancels pass. When what has been
+//!   canceled meanwhile leaves a book that still crosses at other prices, the rest is an auction of its own, with a price of
+//!   its own: no market matches with a book that crosses.
 //! - *Who trades*: the best bid, oldest first, with the best ask, oldest first, as long as both accept the price; all at the
 //!   price. So no buy pays more than its limit and no sell gets less.
 //! - *Roles*: the younger order of a trade is its taker for the public. Fees follow when an order came: one that was on the
@@ -20,11 +22,12 @@
 //!   the book did not cross then.
 //! - *Self-trade prevention* does not apply: its mode is the taker's choice, and in an auction nobody arrives. Orders of one
 //!   account may trade with each other.
-//! - *Icebergs* count with what they show when the price is found; their next slices trade at the price all the same.
+//! - *Icebergs* count with all that is left of them when the price is found, and show it slice by slice as they trade. So what
+//!   is indicated says in sum what they hide.
 //! - *Stop orders* that the auction's price meets become due with its last trade, and meet the book once it matches again.
 //! - *Told*: for each trade `Traded`, then mail to the buyer and to the seller (first to the seller when the buyer is a
 //!   maker), then the level of a side that the trade has emptied, bids first. At the end of each command's part the levels that are left but smaller, bids first.
-//!   After the last trade `AuctionCompleted`, then `PhaseChanged`.
+//!   After the last trade `AuctionCompleted`, at the very end `PhaseChanged`.
 
 use wire::codec::{CodecError, Reader, Writer};
 use wire::event::{AuctionCompleted, AuctionIndicated, Traded};
@@ -32,7 +35,7 @@ use wire::mail::OrderFilled;
 use wire::{Event, Mail, MarketStatus, OrderId, PhaseCause, Price, Qty, Side, Timestamp};
 
 use super::MarketCell;
-use super::clearing::clear;
+use super::clearing::{Clearing, clear};
 use crate::effects::Sink;
 
 /// An uncrossing that is going on.
@@ -95,9 +98,7 @@ impl MarketCell {
     pub(super) fn needs_uncrossing(&self, status: MarketStatus) -> bool {
         let ends_auction = self.phase.status == MarketStatus::Auction && status == MarketStatus::Closed;
         let matches = matches!(status, MarketStatus::Trading | MarketStatus::PostOnly);
-        let crosses =
-            || self.book.best(Side::Buy) >= self.book.best(Side::Sell) && self.book.best(Side::Sell).is_some();
-        (matches || ends_auction) && (self.auctions.uncross.is_some() || crosses())
+        (matches || ends_auction) && (self.auctions.uncross.is_some() || self.crosses())
     }
 
     /// Begins an uncrossing, or gives one that is going on another phase to end in.
@@ -117,7 +118,7 @@ impl MarketCell {
     pub(super) fn uncross_some(&mut self, now: Timestamp, trades_left: u32, effects: &mut impl Sink) -> u32 {
         let Some(mut uncross) = self.auctions.uncross else { return trades_left };
         if uncross.price.is_none() {
-            uncross.price = clear(&self.book, self.auctions.last, self.rules.tick).map(|clearing| clearing.price);
+            uncross.price = self.clearing().map(|clearing| clearing.price);
         }
         let Some(price) = uncross.price else {
             self.finish_uncrossing(uncross, effects);
@@ -146,8 +147,22 @@ impl MarketCell {
         if !self.stops.is_empty() && !uncross.traded.is_zero() {
             self.observe(now, price, effects);
         }
-        self.finish_uncrossing(uncross, effects);
-        trades_left
+        self.complete_auction(&uncross, effects);
+        if !self.crosses() {
+            self.finish_uncrossing(uncross, effects);
+            return trades_left;
+        }
+        self.auctions.uncross = Some(Uncross { price: None, traded: Qty::ZERO, ..uncross });
+        self.uncross_some(now, trades_left, effects)
+    }
+
+    /// What the book would come to now.
+    fn clearing(&self) -> Option<Clearing> {
+        clear(&self.book, &self.extras, self.auctions.last, self.rules.tick)
+    }
+
+    fn crosses(&self) -> bool {
+        self.book.best(Side::Sell).is_some_and(|ask| self.book.best(Side::Buy) >= Some(ask))
     }
 
     /// The best bid and the best ask, when both accept the price.
@@ -220,23 +235,27 @@ impl MarketCell {
         }
     }
 
-    fn finish_uncrossing(&mut self, uncross: Uncross, effects: &mut impl Sink) {
-        let Uncross { price, traded: qty, then: (status, cause) } = uncross;
-        self.auctions.uncross = None;
+    /// Every trade at the price is made.
+    fn complete_auction(&mut self, uncross: &Uncross, effects: &mut impl Sink) {
+        let Uncross { price, traded: qty, .. } = *uncross;
         if let Some(price) = price.filter(|_| !qty.is_zero()) {
             let market = self.id;
             self.bands.note_auction(price);
             self.bands.settle(self.auctions.last);
             effects.tell(Event::AuctionCompleted(AuctionCompleted { market, price, qty }));
         }
+    }
+
+    fn finish_uncrossing(&mut self, uncross: Uncross, effects: &mut impl Sink) {
+        let (status, cause) = uncross.then;
+        self.auctions.uncross = None;
         self.note_makers(self.newest);
         self.begin_phase(status, cause, effects);
     }
 
     /// Tells what the auction would come to, when it has changed.
     pub(super) fn indicate(&mut self, effects: &mut impl Sink) {
-        let found = clear(&self.book, self.auctions.last, self.rules.tick);
-        let indicated = found.map_or((None, Qty::ZERO, 0), |clearing| {
+        let indicated = self.clearing().map_or((None, Qty::ZERO, 0), |clearing| {
             let (qty, surplus) = clearing.shown();
             (Some(clearing.price), qty, surplus)
         });

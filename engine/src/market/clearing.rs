@@ -22,6 +22,7 @@
 use wire::{Price, Qty, Side};
 
 use super::book::Book;
+use super::extras::Extras;
 
 /// What an uncrossing comes to.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -35,13 +36,15 @@ pub(super) struct Clearing {
 /// The sum of a level.
 type Level = (Price, i128);
 
-/// Where the crossing orders of a book trade; `None` when none cross. Work and memory grow with the crossing levels.
-pub(super) fn clear(book: &Book, reference: Option<Price>, tick: Price) -> Option<Clearing> {
+/// Where the crossing orders of a book trade, with what they hide; `None` when none cross. Work and memory grow with the
+/// crossing levels.
+pub(super) fn clear(book: &Book, extras: &Extras, reference: Option<Price>, tick: Price) -> Option<Clearing> {
     let (bid, ask) = (book.best(Side::Buy)?, book.best(Side::Sell)?);
     let levels = |side: Side| {
         let crosses = move |price: &Price| if side == Side::Buy { *price >= ask } else { *price <= bid };
         let prices = std::iter::successors(book.best(side), move |price| book.worse(side, *price));
-        prices.take_while(crosses).map(move |price| (price, i128::from(book.level_qty(side, price).units())))
+        let whole = move |price| i128::from(book.level_qty(side, price).units()) + extras.hidden_at(side, price);
+        prices.take_while(crosses).map(move |price| (price, whole(price)))
     };
     let mut bids: Vec<Level> = levels(Side::Buy).collect();
     bids.reverse();

@@ -1,8 +1,8 @@
 //! What some resting orders carry beyond price and quantity: the hidden part of an iceberg, a time to expire, the other
 //! order of a pair.
 //!
-//! - *Icebergs* show at most their visible quantity; level sums, the book order by order and auction prices count what
-//!   shows. When the visible part has traded away, the next slice, at most as large, goes to the end of its price's queue.
+//! - *Icebergs* show at most their visible quantity; level sums and the book order by order count what shows, the price of an
+//!   auction all of it. When the visible part has traded away, the next slice, at most as large, goes to the end of its price's queue.
 //!   As a taker an iceberg trades with its whole quantity. Self-trade prevention that expires it expires all of it;
 //!   `Decrement` takes from the visible part.
 //! - *Expiry*: `Day` orders expire at the next 00:00 UTC of log time after their arrival, or with their market's closing (`Closed`), whichever
@@ -58,16 +58,21 @@ pub(super) struct Extra {
     pub(super) hidden: Qty,
     /// The other order of its pair, or 0.
     pub(super) sibling: OrderId,
+    /// The level that it rests at. Derived.
+    pub(super) at: (Side, Price),
 }
 
 impl Extra {
-    pub(super) const NONE: Extra = Extra { slice: Qty::ZERO, hidden: Qty::ZERO, sibling: OrderId::ZERO };
+    pub(super) const NONE: Extra =
+        Extra { slice: Qty::ZERO, hidden: Qty::ZERO, sibling: OrderId::ZERO, at: (Side::Buy, Price::MIN) };
 }
 
 /// What marked orders carry, and when orders expire.
 #[derive(Default)]
 pub(super) struct Extras {
     orders: BTreeMap<OrderId, Extra>,
+    /// What the orders of a level do not show, in quantity units; no row without any. Derived.
+    hidden: BTreeMap<(Side, Price), i128>,
     /// Of resting and of stop orders.
     dates: BTreeMap<OrderId, Expiry>,
     /// How many of them end with the session.
@@ -85,13 +90,40 @@ impl Extras {
     }
 
     pub(super) fn set(&mut self, id: OrderId, extra: Extra) {
-        self.orders.insert(id, extra);
+        let before = self.orders.insert(id, extra).unwrap_or(Extra::NONE);
+        self.hide(&before, -1);
+        self.hide(&extra, 1);
+    }
+
+    /// Notes where an order of a snapshot rests.
+    pub(super) fn settle(&mut self, id: OrderId, at: (Side, Price)) {
+        if let Some(extra) = self.orders.get(&id).copied() {
+            self.set(id, Extra { at, ..extra });
+        }
+    }
+
+    /// What the orders of a level do not show, in sum.
+    pub(super) fn hidden_at(&self, side: Side, price: Price) -> i128 {
+        self.hidden.get(&(side, price)).copied().unwrap_or(0)
+    }
+
+    fn hide(&mut self, extra: &Extra, sign: i128) {
+        if extra.hidden.is_zero() {
+            return;
+        }
+        let sum = self.hidden_at(extra.at.0, extra.at.1) + sign * i128::from(extra.hidden.units());
+        match sum {
+            0 => self.hidden.remove(&extra.at),
+            sum => self.hidden.insert(extra.at, sum),
+        };
     }
 
     /// The order is off the book, or has traded.
     pub(super) fn remove(&mut self, id: OrderId) -> Extra {
         self.undate(id);
-        self.orders.remove(&id).unwrap_or(Extra::NONE)
+        let extra = self.orders.remove(&id).unwrap_or(Extra::NONE);
+        self.hide(&extra, -1);
+        extra
     }
 
     pub(super) fn date(&mut self, id: OrderId, expiry: Expiry) {
@@ -156,7 +188,7 @@ impl Extras {
         let mut extras = Extras::default();
         for _ in 0..from.get::<u32>()? {
             let id = from.get()?;
-            extras.set(id, Extra { slice: from.get()?, hidden: from.get()?, sibling: from.get()? });
+            extras.set(id, Extra { slice: from.get()?, hidden: from.get()?, sibling: from.get()?, ..Extra::NONE });
         }
         for _ in 0..from.get::<u32>()? {
             let id = from.get()?;

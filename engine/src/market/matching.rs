@@ -285,7 +285,8 @@ impl MarketCell {
         effects: &mut impl Sink,
     ) {
         let PlaceOrder { order: id, account, group, side, price, .. } = *order;
-        let (shown, is_marked) = carries.map_or((leaves, false), |carries| self.mark(id, leaves, carries));
+        let (shown, is_marked) =
+            carries.map_or((leaves, false), |carries| self.mark(id, (side, price), leaves, carries));
         let resting = Resting { id, account, group, side, price, leaves: shown, is_marked };
         let level = self.book.insert(resting);
         self.tell_shown(&resting, true, effects);

@@ -6,7 +6,8 @@
 //! - *a plan*: up to two phases at given log times, made by a reopening (cancel-only, then auction, then trading) or by a
 //!   volatility auction (then trading);
 //! - *the schedule*, the same every week. A step of it ends a plan. Of several steps that are overdue, after an outage,
-//!   the last one alone takes effect. While the market is `Halted` steps pass without effect.
+//!   the last one alone takes effect. While the market is `Halted` or quarantined, and once it is `Delisted`, steps pass
+//!   without effect.
 //!
 //! What is due by log time is done before anything else that a command does, the plan before the schedule when both are due
 //! at the same moment. A change that is too long for one command (an uncrossing, the cancellation of every order) goes
@@ -43,11 +44,14 @@ pub(super) struct Phase {
     schedule: MarketSchedule,
     /// When the schedule's next step begins.
     scheduled: Option<Timestamp>,
+    /// Whether only an operator's word ends it.
+    is_quarantine: bool,
 }
 
 impl Phase {
     pub(super) fn new(status: MarketStatus) -> Phase {
-        Phase { status, number: 0, version: 0, plan: [None; 2], schedule: MarketSchedule::EMPTY, scheduled: None }
+        let (plan, schedule, scheduled) = ([None; 2], MarketSchedule::EMPTY, None);
+        Phase { status, number: 0, version: 0, plan, schedule, scheduled, is_quarantine: false }
     }
 
     /// When the phase ends by itself.
@@ -74,9 +78,8 @@ impl Phase {
             scheduled?;
             let step = self.schedule.last_until(now);
             self.scheduled = self.schedule.next_after(now).map(|(at, _)| at);
-            if let Some((_, status)) = step
-                && self.status != MarketStatus::Halted
-            {
+            let stays = self.is_quarantine || matches!(self.status, MarketStatus::Halted | MarketStatus::Delisted);
+            if let Some((_, status)) = step.filter(|_| !stays) {
                 self.plan = [None; 2];
                 return Some((status, PhaseCause::Schedule));
             }
@@ -93,6 +96,7 @@ impl Phase {
         }
         to.put(&self.schedule);
         to.put(&self.scheduled);
+        to.put(&self.is_quarantine);
     }
 
     pub(super) fn load(from: &mut Reader<'_>) -> Result<Phase, CodecError> {
@@ -105,6 +109,7 @@ impl Phase {
         }
         phase.schedule = from.get()?;
         phase.scheduled = from.get()?;
+        phase.is_quarantine = from.get()?;
         Ok(phase)
     }
 }
@@ -183,6 +188,7 @@ impl MarketCell {
         let is_more = change.cancel_orders || auction.is_some() || trading.is_some();
         self.is_stuck &= change.status == MarketStatus::CancelOnly && !is_more;
         self.phase.version = change.version;
+        self.phase.is_quarantine = change.is_quarantine;
         self.phase.plan = if auction.is_some() { [auction, trading] } else { [trading, None] };
         if change.cancel_orders {
             let is_end = change.status == MarketStatus::Delisted;

@@ -304,7 +304,7 @@ impl MarketCell {
 
     /// Notes what an order carries that is about to rest with `leaves`: how much of it shows, and whether it is marked.
     #[cold]
-    pub(super) fn mark(&mut self, id: OrderId, leaves: Qty, carries: Carries) -> (Qty, bool) {
+    pub(super) fn mark(&mut self, id: OrderId, at: (Side, Price), leaves: Qty, carries: Carries) -> (Qty, bool) {
         let Carries { visible_qty, expiry, sibling } = carries;
         let shown = super::stops::shown_of(leaves, visible_qty);
         let hidden = leaves.checked_sub(shown).expect("what shows is no more than the whole");
@@ -315,7 +315,7 @@ impl MarketCell {
         if slice.is_zero() && sibling == OrderId::ZERO && expiry.is_none() {
             return (leaves, false);
         }
-        self.extras.set(id, Extra { slice, hidden, sibling });
+        self.extras.set(id, Extra { slice, hidden, sibling, at });
         (shown, true)
     }
 }

@@ -336,6 +336,19 @@ impl Flow {
         schedule
     }
 
+    /// Of an account, or of every account; around what orders cost and what accounts have.
+    fn order_limits(&mut self, account: AccountId, market: MarketId) -> SetOrderLimits {
+        let amount = |units: i64| Amount::new(units).expect("an amount");
+        let qty_max = Qty::new(self.one_of(&[0, 30])).expect("a quantity");
+        let notional_max = amount(self.one_of(&[0, 0, 300_000]));
+        let position_max = amount(self.one_of(&[0, 0, 2_000_040_000]));
+        if self.below(6) > 0 {
+            return SetOrderLimits { account, market, qty_max, notional_max, position_max };
+        }
+        let account = AccountId::new(0);
+        SetOrderLimits { account, market, qty_max: Qty::ZERO, notional_max: Amount::ZERO, position_max }
+    }
+
     fn amount(&mut self, bound: u64) -> Amount {
         Amount::new(self.below(bound) as i64).expect("an amount")
     }
@@ -449,13 +462,7 @@ impl Flow {
                 order_rate_max: self.one_of(&[0, 20]),
                 order_rate_window_ms: 1_000,
             }),
-            365..367 => Command::SetOrderLimits(SetOrderLimits {
-                account,
-                market,
-                qty_max: Qty::new(self.one_of(&[0, 30])).expect("a quantity"),
-                notional_max: Amount::ZERO,
-                position_max: Amount::ZERO,
-            }),
+            365..367 => Command::SetOrderLimits(self.order_limits(account, market)),
             367..370 => Command::MassCancel(MassCancel {
                 account,
                 market: MarketId::new(self.one_of(&[0, 1, 2])),

@@ -2,7 +2,7 @@
 
 use engine::{Limits, Output, Partition, PartitionConfig};
 use wire::command::{AckMail, Reply, Tick};
-use wire::{Command, Event, Incarnation, LogPosition, MailSequence, PartitionId, Timestamp};
+use wire::{AssetId, Command, Event, Incarnation, LogPosition, MailSequence, PartitionId, Timestamp};
 
 const LEDGER: PartitionId = PartitionId::new(1);
 const INCARNATION: Incarnation = Incarnation::new(1);
@@ -97,6 +97,11 @@ impl Engine {
     /// Whether the books balance, with no mail under way.
     pub fn is_conserved(&self) -> bool {
         self.logs[0].partition.audit().iter().all(|audit| audit.is_conserved() && audit.clearing == 0)
+    }
+
+    /// What the fee account has of an asset.
+    pub fn fees(&self, asset: AssetId) -> i128 {
+        self.logs[0].partition.audit().iter().find(|audit| audit.asset == asset).map_or(0, |audit| audit.fees)
     }
 
     /// When something is due in any partition.

@@ -1,19 +1,68 @@
 //! What operators decide, and what clients arm, in words.
 
 use wire::command::{
-    CountdownCancel, DelistMarket, EndLease, KillMarket, RenewLease, ReopenMarket, SetAccountLimits, SetFees,
-    SetKillSwitch, SetMarketProtection, SetMarketRules, SetMarketStatus, SetOrderLimits,
+    AddApiKey, ApiKeyKind, CountdownCancel, DelistMarket, EndLease, KillMarket, Permissions, RenewLease, ReopenMarket,
+    Reply, SetAccountLimits, SetFeeSchedule, SetFees, SetKillSwitch, SetMarketProtection, SetMarketRules,
+    SetMarketSchedule, SetMarketStatus, SetOrderLimits,
 };
 use wire::{
-    AccountId, Amount, ClientSessionId, Command, FeeRate, MarketId, MarketProtection, MarketRules, MarketStatus, Price,
-    Qty, SignedFeeRate,
+    AccountId, Amount, ApiKeyId, ApiKeyText, ClientSessionId, Command, FeeRate, FeeTier, FeeTiers, MarketId,
+    MarketProtection, MarketRules, MarketSchedule, MarketStatus, Price, Qty, ScheduleStep, Secret, SignedFeeRate,
 };
 
-use super::{MARKET, Stage, number, rules, variant};
+use super::{MARKET, Stage, asset, number, rules, variant};
 
 const MS: u64 = 1_000_000;
 
+fn rates(account: AccountId, market: MarketId, maker: &str, taker: &str) -> Result<SetFees, String> {
+    let maker = SignedFeeRate::new(number(Some(maker))?).ok_or("what a rate")?;
+    let taker = FeeRate::new(number(Some(taker))?).ok_or("what a rate")?;
+    Ok(SetFees { account, market, maker, taker, is_set: true })
+}
+
+fn a_key(name: &str) -> Result<ApiKeyText, String> {
+    ApiKeyText::new(name.as_bytes()).map_err(|_| "a key that long is not possible".to_owned())
+}
+
+/// `09:30` or `09:30:15`, in seconds since midnight.
+pub(super) fn time_of_day(text: &str) -> Result<u32, String> {
+    let parts = text.split(':').map(|part| number::<u32>(Some(part))).collect::<Result<Vec<_>, _>>()?;
+    match parts[..] {
+        [hour, minute] => Ok(hour * 3_600 + minute * 60),
+        [hour, minute, second] => Ok(hour * 3_600 + minute * 60 + second),
+        _ => Err(format!("what time is {text}?")),
+    }
+}
+
+/// `09:00 pre-open 09:30 trading 17:00 closed`, every day.
+fn schedule(words: &[&str]) -> Result<MarketSchedule, String> {
+    let mut schedule = MarketSchedule::EMPTY;
+    let mut places = schedule.steps.iter_mut();
+    for step in words.chunks(2) {
+        let [time, status] = step else { return Err("a time without a phase".to_owned()) };
+        let place = places.next().ok_or("too many steps")?;
+        *place =
+            ScheduleStep { weekdays: 127, second: time_of_day(time)?, status: variant(MarketStatus::ALL, status)? };
+    }
+    Ok(schedule)
+}
+
 impl Stage {
+    /// `by-volume-of USD 0 1000 2000 5000 500 1000`: from which 30-day volume on, maker's and taker's rate.
+    pub(super) fn fee_schedule(&mut self, words: &[&str]) -> Result<Vec<String>, String> {
+        let ["by-volume-of", valuation, tiers @ ..] = words else { return Err(format!("what is {words:?}?")) };
+        let mut schedule = Vec::new();
+        for tier in tiers.chunks(3) {
+            let [volume, maker, taker] = tier else { return Err("VOLUME MAKER TAKER".to_owned()) };
+            let volume_min = Amount::new(number(Some(volume))?).ok_or("an amount is not negative")?;
+            let SetFees { maker, taker, .. } = rates(AccountId::new(0), MARKET, maker, taker)?;
+            schedule.push(FeeTier { volume_min, maker, taker });
+        }
+        let tiers = FeeTiers::new(&schedule).ok_or("tiers rise from 0")?;
+        let valuation = asset(valuation)?;
+        Ok(self.say(&Command::SetFeeSchedule(Box::new(SetFeeSchedule { valuation, tiers }))))
+    }
+
     /// What an operator does with the market.
     pub(super) fn market(&mut self, words: &[&str]) -> Result<Vec<String>, String> {
         let market = MARKET;
@@ -49,6 +98,15 @@ impl Stage {
                 cancel_only_ns: number::<u64>(Some(cancel_only))? * MS,
                 auction_ns: number::<u64>(Some(auction))? * MS,
             }),
+            ["follows", steps @ ..] => {
+                Command::SetMarketSchedule(SetMarketSchedule { market, schedule: schedule(steps)? })
+            }
+            ["pays", maker, taker] => Command::SetFees(rates(AccountId::new(0), market, maker, taker)?),
+            ["may-hold", max] => {
+                let (account, qty_max, notional_max) = (AccountId::new(0), Qty::ZERO, Amount::ZERO);
+                let position_max = Amount::new(number(Some(max))?).ok_or("an amount is not negative")?;
+                Command::SetOrderLimits(SetOrderLimits { account, market, qty_max, notional_max, position_max })
+            }
             ["killed"] => Command::KillMarket(KillMarket { market, cancel_orders: true }),
             ["delisted"] => Command::DelistMarket(DelistMarket { market }),
             [status] => {
@@ -88,13 +146,24 @@ impl Stage {
                 let (key, is_engaged) = (Default::default(), words == ["is-killed"]);
                 Command::SetKillSwitch(SetKillSwitch { account, key, is_engaged })
             }
-            ["pays", maker, taker] => Command::SetFees(SetFees {
-                account,
-                market: MarketId::new(0),
-                maker: SignedFeeRate::new(number(Some(maker))?).ok_or("what a rate")?,
-                taker: FeeRate::new(number(Some(taker))?).ok_or("what a rate")?,
-                is_set: true,
-            }),
+            ["pays", maker, taker] => Command::SetFees(rates(account, MarketId::new(0), maker, taker)?),
+            ["pays-here", maker, taker] => Command::SetFees(rates(account, market, maker, taker)?),
+            ["pays-here", "as-elsewhere"] => {
+                Command::SetFees(SetFees { is_set: false, ..rates(account, market, "0", "0")? })
+            }
+            ["gets-key", name] => {
+                let (key, permissions) = (a_key(name)?, Permissions::READ_AND_TRADE);
+                let secret = Secret::new(&[7; 32]).map_err(|_| "a secret that long is not possible")?;
+                let add = AddApiKey { account, key, kind: ApiKeyKind::Hmac, permissions, secret };
+                let reply = self.apply(&Command::AddApiKey(Box::new(add))).reply;
+                let Reply::Accepted { id } = reply else { return Err(format!("{reply:?}")) };
+                self.keys.insert((*name).to_owned(), ApiKeyId::new(id as u32));
+                return Ok(Vec::new());
+            }
+            ["key", name, switch @ ("is-killed" | "is-released")] => {
+                let is_engaged = *switch == "is-killed";
+                Command::SetKillSwitch(SetKillSwitch { account, key: a_key(name)?, is_engaged })
+            }
             ["counts-down", ms] => {
                 Command::CountdownCancel(CountdownCancel { account, market, countdown_ms: number(Some(ms))? })
             }

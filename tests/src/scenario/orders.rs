@@ -139,6 +139,10 @@ impl Stage {
                     order.time_in_force = TimeInForce::Gtd;
                     terms.expire_at = Some(self.now.plus_nanos(ms * 1_000_000));
                 }
+                "with-key" => {
+                    let name = words.next().copied().unwrap_or_default();
+                    order.key = *self.keys.get(name).ok_or(format!("nobody has the key {name}"))?;
+                }
                 "session" => order.session = ClientSessionId::new(number(words.next().copied())?),
                 "stp" => {
                     order.self_trade = variant(SelfTradePrevention::ALL, words.next().copied().unwrap_or_default())?;

@@ -302,3 +302,67 @@ fn stops_and_bands_follow_the_price_of_an_uncrossing_that_is_broken_off() {
         world.assert_settled();
     }
 }
+
+/// A price that what shows alone leads to would leave bids behind that cross what an iceberg hides.
+#[test]
+fn what_icebergs_hide_counts_when_the_price_is_found_so_that_nothing_crosses_after_it() {
+    check(
+        "phase auction
+         bob buy 10 @ 104                 -> accepted 1, rests 1 10
+         bob buy 5 @ 102                  -> accepted 2, rests 2 5
+         alice sell 20 @ 100 show 5       -> accepted 3, rests 3 20
+         phase trading                    -> fill 1 5@100, fill 3 5@100, filled 1 5@100, fill 3 5@100, filled 2 5@100, fill 3 5@100
+         bob buy 1 @ 98 maker-only        -> accepted 4, rests 4 1
+         bob buy 6 @ 100                  -> accepted 5, fill 5 5@100, filled 3 5@100, rests 5 1
+         phase auction
+         bob buy 9 @ 106 show 3           -> accepted 6, rests 6 9
+         alice sell 4 @ 104               -> accepted 7, rests 7 4
+         alice amend 7 to 3               -> amended 7 4->3 leaves 3
+         bob amend 6 to 5                 -> amended 6 9->5 leaves 5
+         alice sell 4 @ 106               -> accepted 8, rests 8 4
+         bob cancel 5                     -> canceled 5 1 Requested
+         phase trading                    -> fill 6 3@106, filled 7 3@106, filled 6 2@106, fill 8 2@106",
+    );
+}
+
+#[test]
+fn the_indication_counts_what_icebergs_hide() {
+    for layout in [Layout::Joint, Layout::Split] {
+        let mut world = World::new(layout);
+        world.play("phase halted");
+        world.play("phase auction");
+        world.play("bob buy 10 @ 104");
+        world.play("alice sell 20 @ 100 show 5");
+        world.play("phase cancelonly");
+        told(&mut world);
+        world.restart_all();
+        world.play("phase auction");
+        assert_eq!(told(&mut world), "Auction, ~10@100 -10", "{layout:?}");
+    }
+}
+
+#[test]
+fn a_book_that_still_crosses_after_cancels_in_an_uncrossing_is_uncrossed_again() {
+    for layout in [Layout::Joint, Layout::Split] {
+        let mut world = World::new(layout);
+        world.play("phase auction");
+        for at in [100; 10].into_iter().chain([104; 3]) {
+            world.play(&format!("alice sell 1 @ {at}"));
+        }
+        for _ in 0..13 {
+            world.play("bob buy 1 @ 104");
+        }
+        world.play("carol buy 3 @ 102");
+        told(&mut world);
+        world.ask(set(MarketStatus::Trading));
+        world.carry_all();
+        // Eight have traded at 104. Without the other bids at 104, two are offered at 100 and three are bid for at 102.
+        world.play_at_once("bob cancel all");
+        world.restart_all();
+        world.pass_time();
+        assert_eq!(told(&mut world), "=8@104, =2@102, Trading", "{layout:?}");
+        assert_eq!(world.play("bob buy 1 @ 102"), "accepted 28, rests 28 1");
+        assert_eq!(world.play("alice sell 2 @ 102").split(", ").last(), Some("filled 28 1@102"));
+        world.assert_settled();
+    }
+}

@@ -1,6 +1,6 @@
 //! The phases of a market, what moves it through them, and what each accepts.
 
-use wire::command::{KillMarket, ReopenMarket, SetMarketSchedule, SetMarketStatus};
+use wire::command::{DelistMarket, KillMarket, ReopenMarket, SetMarketSchedule, SetMarketStatus};
 use wire::{Command, Event, MarketSchedule, MarketStatus, PhaseCause, RejectReason, ScheduleStep, Timestamp};
 
 use super::world::{Layout, MARKET, World, check, reason};
@@ -321,4 +321,32 @@ fn a_session_ends_with_its_auction_and_then_with_its_day_orders() {
          bob buy 3 @ 100 day          -> accepted 2, rests 2 3
          phase closed                 -> filled 2 3@100, fill 1 3@100, expired 1 2 Expired",
     );
+}
+
+/// Its last depth window is open still when the schedule's next step is due.
+#[test]
+fn no_schedule_moves_a_market_that_is_delisted() {
+    let day = 86_400;
+    for layout in [Layout::Joint, Layout::Split] {
+        for orders in [1, 12] {
+            let mut world = World::new(layout);
+            at(&mut world, 10 * day);
+            world.settle(follow(&[(100, MarketStatus::PostOnly), (200, MarketStatus::Trading)]));
+            at(&mut world, 10 * day + 100);
+            for _ in 0..orders {
+                world.play("alice sell 1 @ 100");
+            }
+            world.now = Timestamp::from_nanos((10 * day + 200) * SECOND_NS - 50_000_000);
+            world.pass_time();
+            phases(&mut world);
+            world.ask(Command::DelistMarket(DelistMarket { market: MARKET }));
+            world.carry_all();
+            world.now = Timestamp::from_nanos((10 * day + 200) * SECOND_NS);
+            world.pass_time();
+            let told = (vec![(MarketStatus::Delisted, PhaseCause::Operator)], vec![MarketStatus::Delisted]);
+            assert_eq!(phases(&mut world), told, "{layout:?}, {orders} orders");
+            assert_eq!(world.play("bob buy 1 @ 90"), "no MarketDelisted");
+            world.assert_settled();
+        }
+    }
 }

@@ -1,9 +1,9 @@
 //! Commands and mails that are put aside.
 
-use wire::command::{AmendOrder, CountdownCancel, RenewLease, Reply, Tick};
+use wire::command::{AmendOrder, CountdownCancel, RenewLease, Reply, SetMarketSchedule, Tick};
 use wire::{
-    ClientOrderId, ClientSessionId, Command, Event, LogPosition, MailSequence, MarketStatus, OrderId, RejectReason,
-    Timestamp,
+    ClientOrderId, ClientSessionId, Command, Event, LogPosition, MailSequence, MarketSchedule, MarketStatus, OrderId,
+    RejectReason, ScheduleStep, Timestamp,
 };
 
 use super::super::put_aside::{TIMED, timed};
@@ -71,6 +71,40 @@ fn a_mail_that_is_put_aside_is_refused_and_the_others_of_its_batch_are_applied()
     world.assert_settled();
     assert_eq!(world.play("bob has"), "1000+0 base, 100000+0 quote");
     assert_eq!(world.play("bob buy 5 @ 100"), "no MarketClosed");
+}
+
+/// The schedule does not know why the market is closed.
+#[test]
+fn no_schedule_ends_a_quarantine_and_an_operator_does() {
+    for layout in [Layout::Joint, Layout::Split] {
+        for before in ["trading", "closed"] {
+            let mut world = World::new(layout);
+            let day = 86_400_000_000_000;
+            world.now = Timestamp::from_nanos(10 * day);
+            let mut schedule = MarketSchedule::EMPTY;
+            let steps = [(100, MarketStatus::Trading), (200, MarketStatus::PostOnly)];
+            for (step, (second, status)) in schedule.steps.iter_mut().zip(steps) {
+                *step = ScheduleStep { weekdays: 127, second, status };
+            }
+            world.settle(Command::SetMarketSchedule(SetMarketSchedule { market: MARKET, schedule }));
+            world.play(&format!("phase {before}"));
+            let poison = order(&mut world, "bob buy 5 @ 100");
+            let mut out = Output::default();
+            world.partitions[0].apply_without(LogPosition::new(1_000), world.now, &poison, &[0], &mut out);
+            world.carry_all();
+            world.restart_all();
+            world.now = Timestamp::from_nanos(10 * day + 150_000_000_000);
+            world.pass_time();
+            assert_eq!(world.play("bob buy 5 @ 90"), "no MarketClosed", "{layout:?}, {before}");
+            world.restart_all();
+            world.play("phase trading");
+            assert_eq!(world.play("bob buy 5 @ 90"), "accepted 1, rests 1 5", "{layout:?}, {before}");
+            world.now = Timestamp::from_nanos(10 * day + 200_000_000_000);
+            world.pass_time();
+            assert_eq!(world.play("bob buy 5 @ 90 ioc"), "no PostOnlyPhase", "{layout:?}, {before}");
+            world.assert_settled();
+        }
+    }
 }
 
 /// What is due would panic again with every command that follows.

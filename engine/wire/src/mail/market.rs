@@ -17,6 +17,8 @@ pub struct ChangeMarketStatus {
     pub auction_after_ns: u64,
     /// Begin continuous trading after this long, counted from now as well; 0 for never.
     pub trading_after_ns: u64,
+    /// Whether no step of the schedule ends the phase: the market is quarantined.
+    pub is_quarantine: bool,
 }
 
 /// Ledger to market: follow this schedule.

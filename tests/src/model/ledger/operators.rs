@@ -39,6 +39,7 @@ impl Ledger {
             cancel_orders,
             auction_after_ns,
             trading_after_ns,
+            is_quarantine: false,
         }));
         Ok(market.get().into())
     }

@@ -11,7 +11,7 @@ impl Market {
     fn interest(&self, at: i128) -> (i128, i128) {
         let sum = |side: Side, accepts: &dyn Fn(i128) -> bool| -> i128 {
             let orders = self.orders.iter().filter(|order| order.side == side && accepts(order.price));
-            orders.map(|order| order.shown).sum()
+            orders.map(|order| order.whole()).sum()
         };
         (sum(Side::Buy, &|limit| limit >= at), sum(Side::Sell, &|limit| limit <= at))
     }
@@ -53,15 +53,31 @@ impl Market {
     /// Trades as much as one command may; how many trades are left to it.
     pub(super) fn uncross_some(&mut self, may: u32) -> u32 {
         let Some(mut uncross) = self.uncross else { return may };
+        let left = self.trade_off(&mut uncross, may);
+        let Some(left) = left else { return 0 };
+        if self.crosses() {
+            // Cancels have left a book that crosses at other prices.
+            self.uncross = Some(Uncross { price: None, traded: 0, ..uncross });
+            return self.uncross_some(left);
+        }
+        self.uncross = None;
+        (self.before, self.stopped) = (self.newest, 0);
+        let Uncross { then: (status, cause), .. } = uncross;
+        self.begin_phase(status, cause);
+        left
+    }
+
+    /// The trades at one price; how many are left to the command, or none when it has come to its end before them.
+    fn trade_off(&mut self, uncross: &mut Uncross, may: u32) -> Option<u32> {
         uncross.price = uncross.price.or(self.clear().map(|(at, _, _)| at));
         let mut left = may;
         let mut smaller = [None; 2];
         if let Some(at) = uncross.price {
             while let Some(levels) = self.crossing(at) {
                 if left == 0 {
-                    self.uncross = Some(uncross);
+                    self.uncross = Some(*uncross);
                     self.tell_smaller(smaller);
-                    return 0;
+                    return None;
                 }
                 left -= 1;
                 uncross.traded += self.trade_at(at);
@@ -76,17 +92,13 @@ impl Market {
             }
         }
         self.tell_smaller(smaller);
-        self.uncross = None;
         if let Some(at) = uncross.price.filter(|_| uncross.traded > 0) {
             self.observe(at);
             self.auction = Some(at);
             let (market, price, qty) = (self.id, price(at), qty(uncross.traded));
             self.events.push(Event::AuctionCompleted(AuctionCompleted { market, price, qty }));
         }
-        (self.before, self.stopped) = (self.newest, 0);
-        let Uncross { then: (status, cause), .. } = uncross;
-        self.begin_phase(status, cause);
-        left
+        Some(left)
     }
 
     /// The best levels, when both accept the price.

@@ -81,7 +81,7 @@ impl Market {
             scheduled?;
             let (_, status) = self.schedule.last_until(time(self.now)).expect("a step was due");
             self.follow_schedule();
-            if self.status != MarketStatus::Halted {
+            if !matches!(self.status, MarketStatus::Halted | MarketStatus::Delisted) {
                 self.plan.clear();
                 return Some((status, PhaseCause::Schedule));
             }
@@ -106,9 +106,7 @@ impl Market {
     fn enter(&mut self, status: MarketStatus, cause: PhaseCause) {
         let ends_auction = self.status == MarketStatus::Auction && status == MarketStatus::Closed;
         let matches = matches!(status, MarketStatus::Trading | MarketStatus::PostOnly);
-        let best = [Side::Buy, Side::Sell].map(|side| self.first(side).map(|order| order.price));
-        let crosses = matches!(best, [Some(bid), Some(ask)] if bid >= ask);
-        if (matches || ends_auction) && (crosses || self.uncross.is_some()) {
+        if (matches || ends_auction) && (self.crosses() || self.uncross.is_some()) {
             let (price, traded) = self.uncross.map_or((None, 0), |uncross| (uncross.price, uncross.traded));
             self.uncross = Some(Uncross { price, traded, then: (status, cause) });
             return;
@@ -119,7 +117,14 @@ impl Market {
         self.begin_phase(status, cause);
     }
 
+    pub(super) fn crosses(&self) -> bool {
+        let best = [Side::Buy, Side::Sell].map(|side| self.first(side).map(|order| order.price));
+        matches!(best, [Some(bid), Some(ask)] if bid >= ask)
+    }
+
     pub(super) fn begin_phase(&mut self, status: MarketStatus, cause: PhaseCause) {
+        let matches = matches!(status, MarketStatus::Trading | MarketStatus::PostOnly);
+        assert!(!(matches && self.crosses()), "no market matches with a book that crosses");
         if self.status == status {
             return;
         }

@@ -16,6 +16,7 @@ records! {
         cancel_orders: bool,
         auction_after_ns: u64,
         trading_after_ns: u64,
+        is_quarantine: bool,
     }
     ChangeMarketSchedule {
         market: MarketId,

@@ -146,6 +146,7 @@ pub(super) fn mails() -> Vec<Mail> {
             cancel_orders: false,
             auction_after_ns: 60_000_000_000,
             trading_after_ns: 660_000_000_000,
+            is_quarantine: true,
         }),
         Mail::PlaceOrder(PlaceOrder {
             market: MARKET,
