@@ -445,12 +445,13 @@ impl From<RejectReason> for ApiError {
             DuplicateListClientOrderId => ApiError::new(-2010, "Duplicate order list sent."),
             TooManyOrderLists => ApiError::filter("MAX_NUM_ORDER_LISTS"),
             UnknownOrderList => ApiError::new(-2011, "Unknown order list sent."),
-            CancelRestricted => ApiError::new(-2011, "Order was not canceled due to cancel restrictions."),
+            CancelRestricted | LeavesChanged => {
+                ApiError::new(-2011, "Order was not canceled due to cancel restrictions.")
+            }
             AmendNotLower => ApiError::new(-2038, "The requested action would change no state; rejecting."),
             AmendPending => BUSY,
             TooManyAmends => ApiError::new(-2038, "Filter failure: MAX_NUM_ORDER_AMENDS"),
             AmendNotAllowed => ApiError::new(-2038, "This order cannot be amended."),
-            LeavesChanged => UNKNOWN_ORDER,
             NotAttempted => ApiError::new(-2021, "Order cancel-replace failed."),
         }
     }

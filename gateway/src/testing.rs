@@ -296,6 +296,17 @@ pub(crate) fn resting_script() -> Script {
                 let events = vec![canceled(id, 100_000, wire::CancelCause::Requested, position.get())];
                 (Reply::Accepted { id }, events)
             }
+            Command::ReplaceOrder(replace) if replace.cancel.order.get() <= last => {
+                last += 1;
+                let (new, gone) = (&replace.order, replace.cancel.order.get());
+                let events = vec![
+                    pending(last, new),
+                    canceled(gone, 100_000, wire::CancelCause::Requested, position.get()),
+                    accepted(last),
+                    resting(last, new.qty.units()),
+                ];
+                (Reply::Accepted { id: last }, events)
+            }
             Command::SealName(_) => (Reply::Accepted { id: 0 }, Vec::new()),
             Command::RequestWithdrawal(_) => (Reply::Accepted { id: 1 }, Vec::new()),
             _ => (Reply::Rejected { reason: RejectReason::UnknownOrder, id: 0 }, Vec::new()),

@@ -42,6 +42,7 @@ ORDER = {"symbol": "LTCBTC", "orderId": 1, "orderListId": -1, "clientOrderId": "
          "executedQty": "0.0", "cummulativeQuoteQty": "0.0", "status": "NEW", "timeInForce": "GTC", "type": "LIMIT", "side": "BUY",
          "stopPrice": "0.0", "icebergQty": "0.0", "time": 1499827319559, "updateTime": 1499827319559, "isWorking": True,
          "workingTime": 1499827319559, "origQuoteOrderQty": "0.000000", "selfTradePreventionMode": "NONE"}
+LABELLED = {"strategyId": 37463720, "strategyType": 1000000}
 LISTED = {"symbol": "LTCBTC", "orderId": 4, "clientOrderId": "qD1gy3kc3Gx0rihm9Y3xwS"}
 LIST = {"orderListId": 0, "contingencyType": "OCO", "listStatusType": "EXEC_STARTED", "listOrderStatus": "EXECUTING",
         "listClientOrderId": "JYVpp3F0f5CAG15DhtrqLp", "transactionTime": 1563417480525, "symbol": "LTCBTC", "orders": [LISTED]}
@@ -204,28 +205,28 @@ class Surface:
         good, alice = self.good, self.alice
         labelled = dict(ORDER_OF, strategyId=7, strategyType=1000000)
         good(1, ACK, "POST", "/api/v3/order", dict(ORDER_OF, newOrderRespType="ACK"), alice)
-        good(1, RESULT, "POST", "/api/v3/order", dict(labelled, newOrderRespType="RESULT", newClientOrderId=self.name), alice)
+        good(1, RESULT | LABELLED, "POST", "/api/v3/order", dict(labelled, newOrderRespType="RESULT", newClientOrderId=self.name), alice)
         good(1, {}, "POST", "/api/v3/order/test", ORDER_OF, alice)
         rates = {"standardCommissionForOrder": {"maker": "0.1", "taker": "0.1"}, "specialCommissionForOrder": {"maker": "0.1", "taker": "0.1"},
                  "taxCommissionForOrder": {"maker": "0.1", "taker": "0.1"}, "discount": COMMISSION["discount"]}
         good(20, rates, "POST", "/api/v3/order/test", dict(ORDER_OF, computeCommissionRates="true"), alice)
-        good(4, ORDER, "GET", "/api/v3/order", {"symbol": SYMBOL, "origClientOrderId": self.name}, alice)
+        good(4, ORDER | LABELLED, "GET", "/api/v3/order", {"symbol": SYMBOL, "origClientOrderId": self.name}, alice)
         good(6, [ORDER], "GET", "/api/v3/openOrders", {"symbol": SYMBOL}, alice)
         good(80, [ORDER], "GET", "/api/v3/openOrders", {}, alice)
         good(20, [ORDER], "GET", "/api/v3/allOrders", {"symbol": SYMBOL}, alice)
         amended = {"transactTime": 1, "executionId": 2, "amendedOrder": {
             "symbol": "BTCUSDT", "orderId": 9, "orderListId": -1, "origClientOrderId": "a", "clientOrderId": "b", "price": "6.0",
             "qty": "5.0", "executedQty": "0.0", "preventedQty": "0.0", "quoteOrderQty": "0.0", "cumulativeQuoteQty": "0.0",
-            "status": "NEW", "timeInForce": "GTC", "type": "LIMIT", "side": "SELL", "workingTime": 1741924229819, "selfTradePreventionMode": "NONE"}}
+            "status": "NEW", "timeInForce": "GTC", "type": "LIMIT", "side": "SELL", "workingTime": 1741924229819, "selfTradePreventionMode": "NONE"} | LABELLED}
         good(4, amended, "PUT", "/api/v3/order/amend/keepPriority", {"symbol": SYMBOL, "origClientOrderId": self.name, "newQty": "0.4000"}, alice)
         order = self.call("GET", "/api/v3/order", {"symbol": SYMBOL, "origClientOrderId": self.last_name()}, alice)[2]
         amendments = [{"symbol": "BTCUSDT", "orderId": 9, "executionId": 22, "origClientOrderId": "W0fJ9fiLKHOJutovPK3oJp",
                        "newClientOrderId": "UQ1Np3bmQ71jJzsSDW9Vpi", "origQty": "5.0", "newQty": "4.0", "time": 1741669661670}]
         good(4, amendments, "GET", "/api/v3/order/amendments", {"symbol": SYMBOL, "orderId": order["orderId"]}, alice)
-        replaced = {"cancelResult": "SUCCESS", "newOrderResult": "SUCCESS", "cancelResponse": CANCELED, "newOrderResponse": RESULT}
+        replaced = {"cancelResult": "SUCCESS", "newOrderResult": "SUCCESS", "cancelResponse": CANCELED | LABELLED, "newOrderResponse": RESULT | LABELLED}
         good(1, replaced, "POST", "/api/v3/order/cancelReplace",
              dict(labelled, cancelReplaceMode="STOP_ON_FAILURE", cancelOrderId=order["orderId"], newClientOrderId=self.name + "-2"), alice)
-        good(1, CANCELED, "DELETE", "/api/v3/order", {"symbol": SYMBOL, "origClientOrderId": self.name + "-2"}, alice)
+        good(1, CANCELED | LABELLED, "DELETE", "/api/v3/order", {"symbol": SYMBOL, "origClientOrderId": self.name + "-2"}, alice)
         good(1, [CANCELED], "DELETE", "/api/v3/openOrders", {"symbol": SYMBOL}, alice)
         # A trade.
         self.call("POST", "/api/v3/order", dict(ORDER_OF, side="SELL", price="2000.00"), self.bob)
@@ -245,12 +246,12 @@ class Surface:
         oco = dict(symbol=SYMBOL, side="SELL", quantity="0.1000", aboveType="LIMIT_MAKER", abovePrice="3000.00",
                    belowType="STOP_LOSS_LIMIT", belowStopPrice="1500.00", belowPrice="1490.00", belowTimeInForce="GTC",
                    aboveStrategyId=1, belowStrategyId=2, belowStrategyType=1000001)
-        stop = dict(RESULT, stopPrice="1.0")
-        placed = good(1, LIST | {"orderReports": [RESULT, stop]}, "POST", "/api/v3/orderList/oco", oco, alice)
+        stop = dict(RESULT, stopPrice="1.0", strategyId=1)
+        placed = good(1, LIST | {"orderReports": [RESULT | {"strategyId": 1}, stop]}, "POST", "/api/v3/orderList/oco", oco, alice)
         good(4, LIST, "GET", "/api/v3/orderList", {"orderListId": placed["orderListId"]}, alice)
         good(6, [LIST], "GET", "/api/v3/openOrderList", {}, alice)
         good(20, [LIST], "GET", "/api/v3/allOrderList", {}, alice)
-        canceled = CANCELED
+        canceled = CANCELED | {"strategyId": 1}
         good(1, LIST | {"orderReports": [canceled, canceled]}, "DELETE", "/api/v3/orderList", {"symbol": SYMBOL, "orderListId": placed["orderListId"]}, alice)
         oto = dict(symbol=SYMBOL, workingType="LIMIT", workingSide="BUY", workingPrice="1000.00", workingQuantity="0.1000",
                    workingTimeInForce="GTC", pendingType="MARKET", pendingSide="SELL", pendingQuantity="0.1000")
@@ -264,7 +265,7 @@ class Surface:
     def last_name(self):
         """The name that an amend without one has given."""
         orders = self.call("GET", "/api/v3/openOrders", {"symbol": SYMBOL}, self.alice)[2]
-        return next(order["clientOrderId"] for order in orders if order["origQty"].startswith("0.4"))
+        return next(order["clientOrderId"] for order in orders if order.get("strategyId") == 7)
 
     def limits(self):
         status, headers, _ = self.call("POST", "/api/v3/order", dict(ORDER_OF, newClientOrderId=self.name + "-3"), self.alice)

@@ -2,23 +2,34 @@
 //!
 //! - The new order is checked as any new order is, with the old one still counted; what it lacks in free balance the hold of
 //!   the old one may cover, when both give the same asset and the old one is of no list. Only the rest is held at once
-//!   (the increment). Too little: the command is refused with `InsufficientBalance`, and the old order stays.
-//! - One mail cancels and places. The market cancels the old order only if exactly as much is left of it as the ledger
-//!   knew; then the new one comes in as any other, and may be refused: the old one stays canceled.
+//!   (the increment).
+//! - A new order that is wrong in itself (its form, a filter, a limit) refuses the command, and the old order stays. One that
+//!   only cannot be now (too little balance, a name that is taken, a market or an account that takes none) does not keep the
+//!   old one: the cancel goes on alone, `ReplacementRefused` says why, and the reply's id is 0.
+//! - One mail cancels and places. The market ends the old order whatever is left of it, but with `OnlyNew`, which stands for
+//!   as much as the ledger knew. If exactly that is left the new one comes in as any other, and may be refused: the old one
+//!   stays canceled. If something else is, the ledger holds for it anew and sends it after (`InsufficientBalance` may refuse it).
 //! - When the cancel fails, `CancelRejected` says why: `UnknownOrder` or `CancelRestricted` when the ledger knows it at once,
-//!   `LeavesChanged` when the order has traded since, `TooLateToCancel` when it is gone. With `StopOnFailure` the command is
-//!   refused with the reason that the ledger knows at once; later the new order ends `OrderRejected` with `NotAttempted`. With
-//!   `AllowFailure` the new order is held for whole and placed, if free balance covers it then (`InsufficientBalance`).
-//! - Told: `OrderPending` of the new order; then of the old one `OrderCanceled` or `CancelRejected` with the command's position
-//!   as request; then the new one's outcome.
+//!   `LeavesChanged` when an order that was `OnlyNew` has traded since, `TooLateToCancel` when it is gone. With `StopOnFailure`
+//!   the command is refused with the reason that the ledger knows at once; later the new order ends `OrderRejected` with
+//!   `NotAttempted`. With `AllowFailure` the new order is held for whole and placed, if free balance covers it then; where the
+//!   ledger refuses it at once for what cannot be now, both failures are told and the reply's id is 0.
+//! - Told: `OrderPending` of the new order or `ReplacementRefused`; then of the old one `OrderCanceled` or `CancelRejected` with
+//!   the command's position as request; then the new one's outcome.
+//!
+//! Source: Binance Spot, "Cancel an Existing Order and Send a New Order": filters come before both, a failure to place does
+//! not undo the cancel.
 
 use std::collections::BTreeMap;
 
 use wire::codec::{CodecError, Reader, Writer};
-use wire::command::{NewOrder, ReplaceOrder};
-use wire::event::{CancelRejected, OrderRejected};
+use wire::command::{CancelOrder, NewOrder, ReplaceOrder};
+use wire::event::{CancelRejected, OrderRejected, ReplacementRefused};
 use wire::mail::{PlaceOrder, PlaceOrderOnTerms, ReplaceRefused, ReplaceResting};
-use wire::{Amount, Event, ListId, LogPosition, Mail, OrderId, PartitionId, RejectReason, ReplaceMode, Sides, Terms};
+use wire::{
+    Amount, CancelRestriction, Event, ListId, LogPosition, Mail, OrderId, PartitionId, Qty, RejectReason, ReplaceMode,
+    Sides, Terms,
+};
 
 use super::admission::{Admitted, Beside, check_filters};
 use super::lanes::Asked;
@@ -32,6 +43,10 @@ use crate::mailbox::Mailboxes;
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 struct Replacing {
     old: OrderId,
+    /// What the ledger knew to be left of it.
+    expected: Qty,
+    /// The old one has ended, with something else left of it: the new one comes after.
+    is_late: bool,
     order: OrderId,
     /// What the new order needs in all.
     hold: Amount,
@@ -54,6 +69,8 @@ impl Replaces {
         for (request, replacing) in &self.requests {
             to.put(request);
             to.put(&replacing.old);
+            to.put(&replacing.expected);
+            to.put(&replacing.is_late);
             to.put(&replacing.order);
             to.put(&replacing.hold);
             to.put(&replacing.mode);
@@ -69,6 +86,8 @@ impl Replaces {
             let request = from.get()?;
             let replacing = Replacing {
                 old: from.get()?,
+                expected: from.get()?,
+                is_late: from.get()?,
                 order: from.get()?,
                 hold: from.get()?,
                 mode: from.get()?,
@@ -103,7 +122,10 @@ impl LedgerCell {
                 // Both were asked for at once: a new order of the name that is not found is judged before it is sealed.
                 let admitted = match replace.mode {
                     ReplaceMode::StopOnFailure => Err(refused),
-                    ReplaceMode::AllowFailure => self.admit(&order, Some(&terms), mailboxes),
+                    ReplaceMode::AllowFailure => match self.admit(&order, Some(&terms), mailboxes) {
+                        Err(no) if cannot_be_now(no.reason) => Ok(Err(no)),
+                        admitted => admitted.map(Ok),
+                    },
                 };
                 if refused.reason == RejectReason::UnknownOrder {
                     let reason =
@@ -116,13 +138,22 @@ impl LedgerCell {
                 let (account, market, reason) = (cancel.account, cancel.market, refused.reason);
                 let told = CancelRejected { order: cancel.order, account, market, reason, request: position };
                 effects.tell(Event::CancelRejected(told));
-                return Ok(self.send_on_terms(&order, &admitted, terms, effects).get());
+                return Ok(match admitted {
+                    Ok(admitted) => self.send_on_terms(&order, &admitted, terms, effects).get(),
+                    Err(no) => tell_refused(position, cancel, no, effects),
+                });
             }
         };
         let partition = self.registry.market(old.market)?.listed.partition;
         let covers = old.list == ListId::ZERO && old.side == order.side;
         let credit = if covers { old.held } else { Amount::ZERO };
-        let admitted = self.admit_with(&order, Some(&terms), &Beside { credit, ..Beside::default() })?;
+        let admitted = match self.admit_with(&order, Some(&terms), &Beside { credit, ..Beside::default() }) {
+            Err(no) if cannot_be_now(no.reason) => {
+                self.cancel_order(position, cancel, effects)?;
+                return Ok(tell_refused(position, cancel, no, effects));
+            }
+            admitted => admitted?,
+        };
         if !self.orders.has_room() {
             return Err(RejectReason::Busy.into());
         }
@@ -138,11 +169,21 @@ impl LedgerCell {
         self.lanes.place(partition);
         self.lanes
             .ask(partition, Asked { request: position, account, market, order: old.id, name, sides: Sides::Both });
-        let (order, quote_qty) = (place.order, order.quote_qty);
-        let replacing =
-            Replacing { old: old.id, order, hold: admitted.hold, mode: replace.mode, place, quote_qty, terms };
+        let (order, quote_qty, expected) = (place.order, order.quote_qty, old.leaves);
+        let replacing = Replacing {
+            old: old.id,
+            expected,
+            is_late: false,
+            order,
+            hold: admitted.hold,
+            mode: replace.mode,
+            place,
+            quote_qty,
+            terms,
+        };
         self.replaces.requests.insert(position, replacing);
-        let mail = ReplaceResting { old: old.id, expected: old.leaves, request: position, place, terms };
+        let only_expected = cancel.restriction == CancelRestriction::OnlyNew;
+        let mail = ReplaceResting { old: old.id, expected, only_expected, request: position, place, terms };
         effects.send(partition, Mail::ReplaceResting(Box::new(mail)));
         Ok(order.get())
     }
@@ -180,11 +221,15 @@ impl LedgerCell {
         place.order
     }
 
-    /// The old order has ended and its hold is free: what the new one still needs is held.
-    pub(super) fn hold_for_replacement(&mut self, request: LogPosition, old: OrderId) {
-        let Some(replacing) = self.replaces.requests.get(&request).filter(|replacing| replacing.old == old) else {
+    /// The old order has ended and its hold is free: what the new one still needs is held, if it has come in.
+    pub(super) fn hold_for_replacement(&mut self, request: LogPosition, old: OrderId, left: Qty) {
+        let Some(replacing) = self.replaces.requests.get_mut(&request).filter(|replacing| replacing.old == old) else {
             return;
         };
+        if replacing.expected != left {
+            replacing.is_late = true;
+            return;
+        }
         let (id, hold) = (replacing.order, replacing.hold);
         self.replaces.requests.remove(&request);
         self.hold_up_to(id, hold);
@@ -206,12 +251,19 @@ impl LedgerCell {
 
     pub(super) fn replace_refused(&mut self, from: PartitionId, refused: &ReplaceRefused, effects: &mut Effects<'_>) {
         let ReplaceRefused { market, old, order: id, request } = *refused;
-        let Some(asked) = self.lanes.answered(from, request) else { return };
+        let asked = self.lanes.answered(from, request);
+        // The end of the old order was the answer to its cancel.
+        let is_late = self.replaces.requests.get(&request).is_some_and(|replacing| replacing.is_late);
+        if asked.is_none() && !is_late {
+            return;
+        }
         let Some(replacing) = self.replaces.requests.remove(&request) else { return };
-        let is_open = self.orders.get(old).is_some();
-        let reason = if is_open { RejectReason::LeavesChanged } else { RejectReason::TooLateToCancel };
-        let account = asked.account;
-        effects.tell(Event::CancelRejected(CancelRejected { order: old, account, market, reason, request }));
+        if let Some(asked) = asked {
+            let is_open = self.orders.get(old).is_some();
+            let reason = if is_open { RejectReason::LeavesChanged } else { RejectReason::TooLateToCancel };
+            let account = asked.account;
+            effects.tell(Event::CancelRejected(CancelRejected { order: old, account, market, reason, request }));
+        }
         let Some((order, listed)) = self.order_of(from, id) else { return };
         self.release(&order, &listed, order.held);
         if let Some(open) = self.orders.get_mut(id) {
@@ -220,8 +272,8 @@ impl LedgerCell {
         let admitted = match replacing.mode {
             // The cancel has passed the order by in its market, or will: nothing may be placed behind it.
             _ if self.lanes.covers(from, &order, self.amends.on_its_way(id)) => Err(RejectReason::NotAttempted.into()),
-            ReplaceMode::StopOnFailure => Err(RejectReason::NotAttempted.into()),
-            ReplaceMode::AllowFailure => self.hold_again(&replacing, &order, &listed),
+            ReplaceMode::StopOnFailure if !is_late => Err(RejectReason::NotAttempted.into()),
+            ReplaceMode::StopOnFailure | ReplaceMode::AllowFailure => self.hold_again(&replacing, &order, &listed),
         };
         match admitted {
             Ok(Admitted { hold, qty, budget, .. }) => {
@@ -236,6 +288,7 @@ impl LedgerCell {
             Err(Refused { reason, .. }) => {
                 self.lanes.placed(from);
                 self.orders.discard(id);
+                let account = order.account;
                 effects.tell(Event::OrderRejected(OrderRejected { order: id, account, market, reason }));
             }
         }
@@ -252,6 +305,29 @@ impl LedgerCell {
         check_filters(&new, Some(&replacing.terms), market)?;
         self.hold_for(&new, market, Amount::ZERO)
     }
+}
+
+/// Whether an order that is refused for this is good in itself: its failure does not undo the cancel beside it.
+fn cannot_be_now(reason: RejectReason) -> bool {
+    matches!(
+        reason,
+        RejectReason::InsufficientBalance
+            | RejectReason::DuplicateClientOrderId
+            | RejectReason::MarketClosed
+            | RejectReason::NotInAuction
+            | RejectReason::PostOnlyPhase
+            | RejectReason::AccountKilled
+            | RejectReason::ApiKeyKilled
+            | RejectReason::UnknownLease
+    )
+}
+
+/// The reply's id when no new order has come in.
+fn tell_refused(position: LogPosition, cancel: &CancelOrder, no: Refused, effects: &mut Effects<'_>) -> u64 {
+    let (account, market, request) = (cancel.account, cancel.market, position);
+    let told = ReplacementRefused { account, market, request, reason: no.reason, id: no.id };
+    effects.tell(Event::ReplacementRefused(told));
+    0
 }
 
 /// An order that waits in the ledger, as it was asked for.

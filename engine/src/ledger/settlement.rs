@@ -130,7 +130,7 @@ impl LedgerCell {
         self.release(&order, &market, freed);
         // A lease or a countdown may end the order at the position of a replace, which has its own answer.
         if cause == CancelCause::Requested {
-            self.hold_for_replacement(request, order.id);
+            self.hold_for_replacement(request, order.id, leaves);
         }
         let (account, market) = (order.account, order.market);
         effects.tell(Event::OrderCanceled(OrderCanceled {

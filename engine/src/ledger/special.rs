@@ -52,7 +52,7 @@ impl LedgerCell {
         effects: &mut Effects<'_>,
     ) {
         let (account, market) = (order.account, order.market);
-        effects.tell(Event::OrderTerms(OrderTerms { order: id, account, market, list, terms }));
+        effects.tell(Event::OrderTerms(Box::new(OrderTerms { order: id, account, market, list, terms })));
     }
 
     /// The order with the protection price of a stop order that has no limit of its own.

@@ -3,8 +3,8 @@
 //! - *Less quantity*: the order keeps its place. An iceberg loses what it hides first; what it shows only shrinks below
 //!   what is left. Of a pair both orders lose the same, the other one is told last. Refused when no more is left of the
 //!   order than it is to lose.
-//! - *Replaced*: the old order ends, with the other one of its pair, if exactly the expected quantity is left of it; then
-//!   the new one comes in by the rules for new ones.
+//! - *Replaced*: the old order ends, with the other one of its pair. If exactly the expected quantity was left of it the new
+//!   one comes in by the rules for new ones, otherwise not at all; an old one that may only be as expected stays then.
 
 use wire::mail::{OrderReduced, PlaceOrder, ReduceOrder, ReduceRefused, ReplaceRefused, ReplaceResting};
 use wire::{Amount, CancelCause, Mail, OrderId, Qty, Timestamp};
@@ -84,15 +84,16 @@ impl MarketCell {
         replies_fit: bool,
         effects: &mut impl Sink,
     ) {
-        let ReplaceResting { old, expected, request, ref place, ref terms } = *replace;
+        let ReplaceResting { old, expected, only_expected, request, ref place, ref terms } = *replace;
         let resting = self.book.find(old);
         let left = match resting {
             Some(handle) => Some(self.whole(&self.book.order(handle))),
             None => self.stops.get(old).map(|stop| stop.place.qty),
         };
-        if left != Some(expected) {
-            let (market, order) = (place.market, place.order);
-            effects.send(self.ledger, Mail::ReplaceRefused(ReplaceRefused { market, old, order, request }));
+        let is_expected = left == Some(expected);
+        let refused = ReplaceRefused { market: place.market, old, order: place.order, request };
+        if left.is_none() || (only_expected && !is_expected) {
+            effects.send(self.ledger, Mail::ReplaceRefused(refused));
             return;
         }
         let mut levels = Vec::new();
@@ -103,6 +104,10 @@ impl MarketCell {
             self.end_stop(old, CancelCause::Requested, request, effects);
         }
         self.tell_levels(now, levels, effects);
+        if !is_expected {
+            effects.send(self.ledger, Mail::ReplaceRefused(refused));
+            return;
+        }
         let verdict = self.check_on_terms(now, place, terms, place.order > self.newest, replies_fit);
         self.newest = self.newest.max(place.order);
         match verdict {

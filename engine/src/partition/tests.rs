@@ -8,6 +8,7 @@ mod deposits;
 mod depth;
 mod fees;
 mod golden;
+mod labels;
 mod lists;
 mod mail;
 mod orders;

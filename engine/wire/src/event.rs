@@ -18,7 +18,7 @@ pub use self::market::{
 };
 pub use self::special::{
     AmendRejected, ListEnded, ListRejected, ListStarted, OrderAmended, OrderArmed, OrderPegged, OrderTerms,
-    OrderTracking, OrderTriggered,
+    OrderTracking, OrderTriggered, ReplacementRefused,
 };
 pub use self::withdrawal::{
     AddressAllowed, HotWalletChanged, WithdrawalAllocated, WithdrawalApproved, WithdrawalChanged,
@@ -129,7 +129,7 @@ pub enum Event {
     /// Ledger: a countdown has changed.
     CountdownChanged(CountdownChanged),
     /// Ledger: what the order before asks for beyond a plain one, and its list.
-    OrderTerms(OrderTerms),
+    OrderTerms(Box<OrderTerms>),
     /// Ledger: the stop order waits for its trigger.
     OrderArmed(OrderArmed),
     /// Ledger: the trailing stop tracks the price.
@@ -142,6 +142,8 @@ pub enum Event {
     OrderAmended(OrderAmended),
     /// Ledger: an amend came too late.
     AmendRejected(AmendRejected),
+    /// Ledger: the new order of a replace was refused, the cancel goes on alone.
+    ReplacementRefused(ReplacementRefused),
     /// Ledger: an order list has come in (`EXEC_STARTED`).
     ListStarted(ListStarted),
     /// Ledger: every order of the list has ended (`ALL_DONE`).

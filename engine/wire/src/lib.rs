@@ -58,7 +58,7 @@ pub use protection::MarketProtection;
 pub use qty::Qty;
 pub use reject::RejectReason;
 pub use schedule::{MarketSchedule, ScheduleStep};
-pub use terms::{BasisPoints, CancelRestriction, ListKind, Peg, PegSide, ReplaceMode, Terms};
+pub use terms::{BasisPoints, CancelRestriction, ListKind, Peg, PegSide, ReplaceMode, StrategyLabel, Terms};
 pub use text::{AccountName, ApiKeyText, ClientOrderId, Secret, Symbol, Text, TextError};
 pub use time::Timestamp;
 pub use withdrawal::{

@@ -41,6 +41,21 @@ impl BasisPoints {
     }
 }
 
+/// The label by which a client tells its strategies' orders apart (Binance `strategyId`, `strategyType`). Nothing depends
+/// on it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct StrategyLabel {
+    /// Which strategy the order is of.
+    pub id: Option<u64>,
+    /// Of which type that is.
+    pub kind: Option<u32>,
+}
+
+impl StrategyLabel {
+    /// No label.
+    pub const NONE: StrategyLabel = StrategyLabel { id: None, kind: None };
+}
+
 /// What only some orders have. [`Terms::NONE`] is what a plain order has.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Terms {
@@ -56,6 +71,8 @@ pub struct Terms {
     pub peg: Peg,
     /// How much of it must trade at once when it comes in, or all of it expires; zero for none.
     pub qty_min: Qty,
+    /// The client's label. Markets of lists do not hear of it.
+    pub strategy: StrategyLabel,
 }
 
 impl Terms {
@@ -67,6 +84,7 @@ impl Terms {
         expire_at: None,
         peg: Peg::NONE,
         qty_min: Qty::ZERO,
+        strategy: StrategyLabel::NONE,
     };
 }
 

@@ -38,7 +38,7 @@ pub use fees::{Fees, Rates};
 pub use fills::{Fill, Fills};
 pub use lists::{ListStatus, Lists, OrderList};
 pub use orders::{Amendment, Order, OrderStatus, Orders, Prevented};
-pub use outcomes::{OrderOutcome, OrderWait, RequestOutcome};
+pub use outcomes::{OrderOutcome, OrderWait, RefusedReplacement, RequestOutcome};
 pub use reports::cancel_report_id;
 pub use special::PreventedMatch;
 pub use user_events::{Right, UserEvent, UserEvents};
@@ -224,6 +224,11 @@ impl Accounts {
         self.outcomes.await_request(request)
     }
 
+    /// Why a replace has brought no new order in; known when the outcome of its cancel is.
+    pub fn refused_replacement(&self, request: LogPosition) -> Option<RefusedReplacement> {
+        self.outcomes.refused_replacement(request)
+    }
+
     /// Ends the wait for a cancel.
     pub fn give_up_request(&self, request: LogPosition) {
         self.outcomes.give_up_request(request);
@@ -318,6 +323,10 @@ impl Accounts {
                 Event::OrderAmended(amended) => self.amend(&batch, amended),
                 Event::AmendRejected(rejected) => {
                     self.outcomes.settle_request(rejected.request, RequestOutcome::Refused(rejected.reason));
+                }
+                Event::ReplacementRefused(refused) => {
+                    let why = RefusedReplacement { reason: refused.reason, id: refused.id };
+                    self.outcomes.refuse_replacement(refused.request, why);
                 }
                 Event::ListStarted(started) => self.start_list(&batch, started),
                 Event::ListEnded(ended) => {

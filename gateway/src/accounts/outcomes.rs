@@ -46,6 +46,17 @@ pub(super) struct Outcomes {
     collecting: HashMap<LogPosition, Vec<(MarketId, OrderId)>>,
     remembered: HashMap<LogPosition, RequestOutcome>,
     in_order: VecDeque<LogPosition>,
+    /// Of replaces, the latest ones: why no new order came in.
+    replacements: VecDeque<(LogPosition, RefusedReplacement)>,
+}
+
+/// Why a replace has brought no new order in.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct RefusedReplacement {
+    /// Why.
+    pub reason: RejectReason,
+    /// What the reason speaks of, as in a reply.
+    pub id: u64,
 }
 
 #[derive(Default)]
@@ -135,6 +146,19 @@ impl Outcomes {
     pub(super) fn order_waiters(&mut self, order: OrderId) -> impl Iterator<Item = oneshot::Sender<OrderOutcome>> {
         let waiting = self.waiting.get_mut().unwrap_or_else(PoisonError::into_inner);
         waiting.orders.remove(&order).into_iter().flatten().map(|waiter| waiter.sender)
+    }
+
+    pub(super) fn refuse_replacement(&mut self, request: LogPosition, refused: RefusedReplacement) {
+        if self.replacements.len() == REQUESTS_REMEMBERED {
+            self.replacements.pop_front();
+        }
+        self.replacements.push_back((request, refused));
+    }
+
+    /// Told before the outcome of its cancel.
+    pub(super) fn refused_replacement(&self, request: LogPosition) -> Option<RefusedReplacement> {
+        let at = self.replacements.binary_search_by_key(&request, |(request, _)| *request).ok()?;
+        Some(self.replacements[at].1)
     }
 
     pub(super) fn collect(&mut self, request: LogPosition, market: MarketId, order: OrderId) {

@@ -53,6 +53,10 @@ struct ExecutionReport<'a> {
     trailing_delta: Option<u16>,
     #[serde(rename = "D", skip_serializing_if = "Option::is_none")]
     trailing_time: Option<i64>,
+    #[serde(rename = "j", skip_serializing_if = "Option::is_none")]
+    strategy_id: Option<u64>,
+    #[serde(rename = "J", skip_serializing_if = "Option::is_none")]
+    strategy_type: Option<u32>,
     #[serde(rename = "F")]
     iceberg_qty: String,
     #[serde(rename = "g")]
@@ -222,6 +226,8 @@ impl Reporter<'_> {
             stop_price: self.market.show_price(order.terms.stop_price.map_or(0, |price| price.units())),
             trailing_delta: (!order.terms.trailing_delta.is_zero()).then(|| order.terms.trailing_delta.get()),
             trailing_time: names::trailing_time(order),
+            strategy_id: order.terms.strategy.id,
+            strategy_type: order.terms.strategy.kind,
             iceberg_qty: self.market.show_qty(order.terms.visible_qty.units()),
             order_list_id: names::list_id(order),
             original_client_order_id: "",

@@ -245,11 +245,12 @@ async fn an_orders_terms_amendments_and_prevented_trades_are_kept() {
             expire_at: Some(Timestamp::from_nanos(START_NS + MINUTE_NS)),
             peg: wire::Peg { side: wire::PegSide::Market, levels: 3, has_price: true },
             qty_min: qty(5_000),
+            strategy: wire::StrategyLabel { id: Some(i64::MAX.unsigned_abs()), kind: Some(2_147_483_647) },
         };
         let (order, account, market) = (OrderId::new(1), ALICE, BTCUSDT);
         world.ledger.feed(&[
             pending(1, &stop),
-            Event::OrderTerms(OrderTerms { order, account, market, list: ListId::ZERO, terms }),
+            Event::OrderTerms(Box::new(OrderTerms { order, account, market, list: ListId::ZERO, terms })),
             Event::OrderArmed(OrderArmed { order, account, market }),
             accepted(1),
         ]);
@@ -300,6 +301,9 @@ async fn an_orders_terms_amendments_and_prevented_trades_are_kept() {
         assert_eq!(kept["icebergQty"], "0.10000000");
         assert_eq!((&kept["pegPriceType"], &kept["pegOffsetValue"]), (&json!("MARKET_PEG"), &json!(3)));
         assert_eq!((&kept["peggedPrice"], &kept["minExecutedQty"]), (&json!("48000.00000000"), &json!("0.05000000")));
+        assert_eq!((&kept["strategyId"], &kept["strategyType"]), (&json!(i64::MAX), &json!(2_147_483_647)));
+        let unlabelled = &orders[1];
+        assert!(unlabelled.get("strategyId").is_none() && unlabelled.get("strategyType").is_none(), "{unlabelled}");
         assert_eq!(kept["goodTillDate"], START_MS + 60_000);
         assert_eq!(kept["trailingTime"], START_MS + 5);
         assert_eq!(kept["workingTime"], START_MS + 5);

@@ -52,6 +52,10 @@ struct Conditional {
     #[serde(skip_serializing_if = "Option::is_none")]
     trailing_time: Option<i64>,
     #[serde(skip_serializing_if = "Option::is_none")]
+    strategy_id: Option<u64>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    strategy_type: Option<u32>,
+    #[serde(skip_serializing_if = "Option::is_none")]
     good_till_date: Option<u64>,
     #[serde(skip_serializing_if = "Option::is_none")]
     peg_price_type: Option<&'static str>,
@@ -83,6 +87,8 @@ impl Conditional {
             iceberg_qty: (!terms.visible_qty.is_zero()).then(|| market.show_qty(terms.visible_qty.units())),
             trailing_delta: (!terms.trailing_delta.is_zero()).then(|| terms.trailing_delta.get()),
             trailing_time: names::trailing_time(order),
+            strategy_id: terms.strategy.id,
+            strategy_type: terms.strategy.kind,
             good_till_date: terms.expire_at.map(|at| at.millis()),
             peg_price_type: names::peg(terms.peg.side),
             peg_offset_type: names::peg_offset(order).map(|(kind, _)| kind),

@@ -24,7 +24,7 @@ use wire::command::{CountdownCancel, Reply, SealName};
 use wire::{Command, ListId, LogPosition, OrderId, RejectReason};
 
 use self::parse::{Cancellation, Placement};
-use crate::accounts::{RequestOutcome, cancel_report_id};
+use crate::accounts::{OrderOutcome, RequestOutcome, cancel_report_id};
 use crate::auth::Caller;
 use crate::errors::{self, ApiError};
 use crate::gateway::{Answer, Gateway};
@@ -52,15 +52,25 @@ async fn send(gateway: &Arc<Gateway>, caller: Caller, placement: &Placement) -> 
         }
         Reply::Rejected { reason, .. } => return Err(filters::explain(market, order, reason)),
     };
-    let outcome = {
-        let wait = gateway.exchange.accounts().await_order(caller.account, market.id, id).ok_or(errors::TIMEOUT)?;
-        let _waiting = GiveUp { gateway, what: Waited::Order(id, wait.token) };
-        outcome(wait.receiver, deadline).await?
-    };
+    let outcome = order_outcome(gateway, caller, placement, id, deadline).await?;
     match outcome.order.refused {
         Some(reason) => Err(filters::explain(market, order, reason)),
         None => Ok(answers::placed(&outcome, market, &gateway.exchange.reference(), placement.response)),
     }
+}
+
+/// Waits for what becomes of an order.
+async fn order_outcome(
+    gateway: &Gateway,
+    caller: Caller,
+    placement: &Placement,
+    id: OrderId,
+    deadline: Instant,
+) -> Result<OrderOutcome, ApiError> {
+    let market = placement.market.id;
+    let wait = gateway.exchange.accounts().await_order(caller.account, market, id).ok_or(errors::TIMEOUT)?;
+    let _waiting = GiveUp { gateway, what: Waited::Order(id, wait.token) };
+    outcome(wait.receiver, deadline).await
 }
 
 /// The order that has the name of this one, if it asked for the same: a client that repeats an order which it knows
@@ -107,8 +117,19 @@ pub async fn cancel(gateway: &Arc<Gateway>, caller: Caller, params: Params) -> A
 }
 
 async fn take_off(gateway: &Arc<Gateway>, caller: Caller, cancellation: &Cancellation) -> Answer {
-    let market = &cancellation.market;
     let (position, orders) = withdraw(gateway, &Command::CancelOrder(cancellation.command)).await?;
+    tell_taken_off(gateway, caller, cancellation, position, &orders)
+}
+
+/// What is answered about an order that has been canceled.
+fn tell_taken_off(
+    gateway: &Gateway,
+    caller: Caller,
+    cancellation: &Cancellation,
+    position: LogPosition,
+    orders: &[(wire::MarketId, OrderId)],
+) -> Answer {
+    let market = &cancellation.market;
     let accounts = gateway.exchange.accounts();
     let account = accounts.get(caller.account).ok_or(errors::NOT_PERMITTED)?;
     let order = orders.first().and_then(|(market, order)| account.orders.get(*market, *order));
@@ -152,11 +173,19 @@ async fn withdraw(gateway: &Arc<Gateway>, command: &Command) -> Result<Withdrawn
     if let Reply::Rejected { reason, .. } = replied.reply {
         return Err(reason.into());
     }
-    let position = replied.position;
+    Ok((replied.position, canceled_by(gateway, replied.position, deadline).await?))
+}
+
+/// Waits for what a command has canceled.
+async fn canceled_by(
+    gateway: &Gateway,
+    position: LogPosition,
+    deadline: Instant,
+) -> Result<Vec<(wire::MarketId, OrderId)>, ApiError> {
     let receiver = gateway.exchange.accounts().await_request(position);
     let _waiting = GiveUp { gateway, what: Waited::Request(position) };
     match outcome(receiver, deadline).await? {
-        RequestOutcome::Canceled(orders) => Ok((position, orders)),
+        RequestOutcome::Canceled(orders) => Ok(orders),
         RequestOutcome::Amended(..) => Err(errors::UNKNOWN),
         RequestOutcome::Refused(reason) => Err(reason.into()),
     }

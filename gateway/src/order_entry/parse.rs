@@ -9,7 +9,7 @@ use wire::command::{CancelAll, CancelOrder, NewOrder, NewOrderOnTerms};
 use wire::decimal::{self, DecimalError};
 use wire::{
     AccountId, Amount, BasisPoints, CancelRestriction, ClientOrderId, Command, OrderId, OrderKind, Price, Qty,
-    RejectReason, SelfTradePrevention, Side, Terms, TimeInForce, Timestamp,
+    RejectReason, SelfTradePrevention, Side, StrategyLabel, Terms, TimeInForce, Timestamp,
 };
 
 use super::{pegs, protection};
@@ -110,7 +110,6 @@ pub fn placement(gateway: &Gateway, caller: Caller, mut params: Params) -> Resul
     let client_order_id = client_order_id(&mut params, "newClientOrderId")?.unwrap_or_else(generated_id);
     let response = response_type(&mut params, kind)?;
     let self_trade = self_trade(&mut params)?;
-    strategy(&mut params)?;
     let mut terms = terms(&market, kind, time_in_force, &mut params)?;
 
     let sent_price = params.take("price")?;
@@ -208,7 +207,8 @@ fn terms(market: &Market, kind: OrderKind, time_in_force: TimeInForce, params: &
         Some(text) => quantity(market, "minExecutedQty", &text)?,
         None => Qty::ZERO,
     };
-    Ok(Terms { stop_price, trailing_delta, visible_qty, expire_at, peg, qty_min })
+    let strategy = strategy(params)?;
+    Ok(Terms { stop_price, trailing_delta, visible_qty, expire_at, peg, qty_min, strategy })
 }
 
 /// Reads a cancel.
@@ -397,13 +397,26 @@ fn self_trade(params: &mut Params) -> Result<SelfTradePrevention, ApiError> {
     }
 }
 
-/// What clients label their orders with changes nothing here.
-fn strategy(params: &mut Params) -> Result<(), ApiError> {
-    params.integer("strategyId")?;
-    if params.integer("strategyType")?.is_some_and(|kind| kind < 1_000_000) {
-        return Err(ApiError::new(-1134, "strategyType was less than 1000000."));
-    }
-    Ok(())
+/// The least `strategyType`; those below are Binance's own.
+const STRATEGY_TYPE_MIN: u64 = 1_000_000;
+
+/// What clients label their orders with: a `LONG` and an `INT`.
+fn strategy(params: &mut Params) -> Result<StrategyLabel, ApiError> {
+    let id = match params.integer("strategyId")? {
+        Some(id) if id > i64::MAX.unsigned_abs() => return Err(ApiError::overflowed("strategyId")),
+        id => id,
+    };
+    let kind = match params.integer("strategyType")? {
+        Some(kind) if kind < STRATEGY_TYPE_MIN => {
+            return Err(ApiError::new(-1134, "strategyType was less than 1000000."));
+        }
+        Some(kind) => match i32::try_from(kind) {
+            Ok(kind) => Some(kind.unsigned_abs()),
+            Err(_) => return Err(ApiError::overflowed("strategyType")),
+        },
+        None => None,
+    };
+    Ok(StrategyLabel { id, kind })
 }
 
 fn price(market: &Market, name: &str, text: &str) -> Result<Price, ApiError> {

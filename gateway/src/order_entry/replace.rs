@@ -1,8 +1,16 @@
 //! Cancel-replace: an order goes and another comes. Each half has an outcome of its own, and the client is told both.
+//!
+//! Both halves are one command of the log: nothing comes between them.
 
 use std::sync::Arc;
 
-use super::{filters, parse, send, take_off};
+use cluster_client::Replied;
+use tokio::time::Instant;
+use wire::command::{ReplaceOrder, Reply, SealName};
+use wire::{Command, LogPosition, OrderId, RejectReason, ReplaceMode};
+
+use super::parse::Replacement;
+use super::{answers, canceled_by, filters, first_of, order_outcome, parse, request, take_off, tell_taken_off};
 use crate::auth::Caller;
 use crate::errors::{self, ApiError};
 use crate::gateway::{Answer, Gateway};
@@ -10,20 +18,94 @@ use crate::params::Params;
 
 /// Cancels an order and, when that has succeeded or need not, places another. `over_limit` says why none may be placed;
 /// the cancel is done all the same.
+///
+/// Source of the statuses: Binance Spot, the table of "Cancel an Existing Order and Send a New Order".
 pub async fn replace(gateway: &Arc<Gateway>, caller: Caller, params: Params, over_limit: Option<ApiError>) -> Answer {
     let replacement = parse::replacement(gateway, caller, params)?;
     let placement = &replacement.placement;
     filters::check(placement)?;
-    let canceled = take_off(gateway, caller, &replacement.cancellation).await;
+    if let Some(limit) = over_limit {
+        let canceled = take_off(gateway, caller, &replacement.cancellation).await;
+        if canceled.as_ref().is_err_and(is_unknown) {
+            return canceled;
+        }
+        let stops = !replacement.allows_failure;
+        let retry_after_s = limit.retry_after_s;
+        let placed = (canceled.is_ok() || !stops).then_some(Err(limit));
+        let told = answer(canceled, placed).map_err(|failed| ApiError { retry_after_s, ..failed });
+        // Binance's status is the limit's in this mode alone.
+        return told.map_err(|failed| ApiError { status: if stops { 429 } else { failed.status }, ..failed });
+    }
+    let deadline = Instant::now() + gateway.limits.order_timeout;
+    let Replied { position, reply } = request(gateway, &command(&replacement)).await?;
+    let id = match reply {
+        Reply::Accepted { id } => OrderId::new(id),
+        // The cancel has failed, and it had to succeed.
+        Reply::Rejected { reason: reason @ (RejectReason::UnknownOrder | RejectReason::CancelRestricted), .. } => {
+            return answer(Err(reason.into()), None);
+        }
+        Reply::Rejected { reason, .. } => return Err(filters::explain(&placement.market, &placement.order, reason)),
+    };
+    let canceled = match canceled_by(gateway, position, deadline).await {
+        Ok(orders) => tell_taken_off(gateway, caller, &replacement.cancellation, position, &orders),
+        Err(error) => Err(error),
+    };
     if canceled.as_ref().is_err_and(is_unknown) {
         return canceled;
     }
-    let placed = match (&canceled, over_limit) {
-        (Err(_), _) if !replacement.allows_failure => None,
-        (_, Some(limit)) => Some(Err(limit)),
-        (_, None) => Some(send(gateway, caller, placement).await),
-    };
+    if canceled.is_err() && !replacement.allows_failure {
+        return answer(canceled, None);
+    }
+    let placed = placed(gateway, caller, &replacement, position, id, deadline).await;
+    if placed.as_ref().is_some_and(|placed| placed.as_ref().is_err_and(is_unknown)) {
+        return Err(errors::TIMEOUT);
+    }
     answer(canceled, placed)
+}
+
+fn command(replacement: &Replacement) -> Command {
+    let (order, terms) = (replacement.placement.order, replacement.placement.terms);
+    let mode = if replacement.allows_failure { ReplaceMode::AllowFailure } else { ReplaceMode::StopOnFailure };
+    Command::ReplaceOrder(Box::new(ReplaceOrder { cancel: replacement.cancellation.command, mode, order, terms }))
+}
+
+/// What became of the new order; `None` when it was not attempted.
+async fn placed(
+    gateway: &Gateway,
+    caller: Caller,
+    replacement: &Replacement,
+    position: LogPosition,
+    id: OrderId,
+    deadline: Instant,
+) -> Option<Answer> {
+    let placement = &replacement.placement;
+    let (market, order) = (&placement.market, &placement.order);
+    let id = match id {
+        OrderId::ZERO => {
+            let refused = gateway.exchange.accounts().refused_replacement(position);
+            let Some(refused) = refused else { return Some(Err(errors::TIMEOUT)) };
+            let is_retry = refused.reason == RejectReason::DuplicateClientOrderId
+                && placement.is_retry
+                && SealName::asked_at(refused.id).is_none();
+            if !is_retry {
+                return Some(Err(filters::explain(market, order, refused.reason)));
+            }
+            match first_of(gateway, caller, placement, OrderId::new(refused.id), position).await {
+                Ok(first) => first,
+                Err(error) => return Some(Err(error)),
+            }
+        }
+        id => id,
+    };
+    let outcome = match order_outcome(gateway, caller, placement, id, deadline).await {
+        Ok(outcome) => outcome,
+        Err(error) => return Some(Err(error)),
+    };
+    match outcome.order.refused {
+        Some(RejectReason::NotAttempted) => None,
+        Some(reason) => Some(Err(filters::explain(market, order, reason))),
+        None => Some(Ok(answers::placed(&outcome, market, &gateway.exchange.reference(), placement.response))),
+    }
 }
 
 /// Whether it may have been done.
@@ -41,15 +123,10 @@ fn answer(canceled: Answer, placed: Option<Answer>) -> Answer {
         json(&canceled),
         placed.as_ref().map_or_else(|| "null".into(), json),
     );
-    let limited = placed.as_ref().and_then(|placed| placed.as_ref().err()).filter(|error| error.status == 429).cloned();
     let failed = match (&canceled, &placed) {
         (Ok(_), Some(Ok(_))) => return Ok(both),
         (Err(_), None | Some(Err(_))) => errors::NOT_REPLACED,
         _ => errors::REPLACED_IN_PART,
-    };
-    let failed = match limited {
-        Some(limit) => ApiError { status: limit.status, retry_after_s: limit.retry_after_s, ..failed },
-        None => failed,
     };
     Err(ApiError { data: Some(both.into()), ..failed })
 }
@@ -88,6 +165,5 @@ mod tests {
         );
         assert_eq!(halves(Err(errors::UNKNOWN_ORDER), Some(done())).0, 409);
         assert_eq!(halves(Err(errors::UNKNOWN_ORDER), Some(Err(errors::MARKET_CLOSED))).1, -2022);
-        assert_eq!(halves(done(), Some(Err(ApiError::too_many_orders(1, "10 SECOND", 3)))).0, 429);
     }
 }

@@ -238,8 +238,10 @@ fn value() -> impl proptest::strategy::Strategy<Value = String> {
 }
 
 mod pegs;
+mod replaces;
 mod seal;
 mod special;
+mod strategy;
 
 proptest::proptest! {
     #[test]

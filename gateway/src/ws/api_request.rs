@@ -158,16 +158,18 @@ pub fn answer(id: &RequestId, result: &Result<String, ApiError>, used: Option<Us
         Ok(result) => write!(text, r#"{{"id":{},"status":200,"result":{result}"#, id.0),
         Err(error) => {
             let body = error.to_json();
+            let _ = write!(text, r#"{{"id":{},"status":{},"error":"#, id.0, error.status);
             match error.retry_after_s {
-                None => write!(text, r#"{{"id":{},"status":{},"error":{body}"#, id.0, error.status),
-                Some(seconds) => write!(
-                    text,
-                    r#"{{"id":{},"status":{},"error":{},"data":{{"serverTime":{now_ms},"retryAfter":{}}}}}"#,
-                    id.0,
-                    error.status,
-                    body.trim_end_matches('}'),
-                    now_ms + u64::from(seconds) * 1_000,
-                ),
+                None => write!(text, "{body}"),
+                Some(seconds) => {
+                    let at_ms = now_ms + u64::from(seconds) * 1_000;
+                    // What the error says beside its text is an object, and never an empty one.
+                    let (open, comma) = match &error.data {
+                        Some(_) => (body.strip_suffix("}}").unwrap_or(&body), ","),
+                        None => (body.strip_suffix('}').unwrap_or(&body), r#","data":{"#),
+                    };
+                    write!(text, r#"{open}{comma}"serverTime":{now_ms},"retryAfter":{at_ms}}}}}"#)
+                }
             }
         }
     };
@@ -289,6 +291,16 @@ mod tests {
         assert_eq!(
             answer(&id, &Err(errors::INVALID_SYMBOL), None, 5),
             r#"{"id":7,"status":400,"error":{"code":-1121,"msg":"Invalid symbol."}}"#
+        );
+        assert_eq!(
+            answer(&id, &Err(ApiError::too_many_orders(1, "10 SECOND", 3)), None, 5),
+            r#"{"id":7,"status":429,"error":{"code":-1015,"msg":"Too many new orders; current limit is 1 orders per 10 SECOND.","data":{"serverTime":5,"retryAfter":3005}}}"#
+        );
+        let halves = Some(r#"{"cancelResult":"SUCCESS","newOrderResponse":{"code":-1015,"msg":"x"}}"#.into());
+        let limited = ApiError { status: 429, retry_after_s: Some(3), data: halves, ..errors::REPLACED_IN_PART };
+        assert_eq!(
+            answer(&id, &Err(limited), None, 5),
+            r#"{"id":7,"status":429,"error":{"code":-2021,"msg":"Order cancel-replace partially failed.","data":{"cancelResult":"SUCCESS","newOrderResponse":{"code":-1015,"msg":"x"},"serverTime":5,"retryAfter":3005}}}"#
         );
         let orders = Some((OrderCounts { per_10s: 1, per_day: 2 }, [50, 160_000]));
         for text in [

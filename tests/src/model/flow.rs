@@ -199,6 +199,10 @@ impl Flow {
         if order.time_in_force == TimeInForce::Gtd || self.below(30) == 0 {
             terms.expire_at = Some(self.now.plus_nanos(self.below(1_000_000_000)));
         }
+        if self.below(4) == 0 {
+            terms.strategy.id = Some(self.below(3));
+            terms.strategy.kind = (self.below(2) == 0).then_some(1_000_000);
+        }
         NewOrderOnTerms { order, terms }
     }
 

@@ -373,7 +373,7 @@ impl Ledger {
     fn tell_terms(&mut self, place: &PlaceOrder, list: u64, terms: Terms) {
         let PlaceOrder { order, account, market, .. } = *place;
         let list = ListId::new(list);
-        self.events.push(Event::OrderTerms(OrderTerms { order, account, market, list, terms }));
+        self.events.push(Event::OrderTerms(Box::new(OrderTerms { order, account, market, list, terms })));
     }
 
     /// The order is no longer open; its name stays taken for a minute.

@@ -265,6 +265,7 @@ fn market_of(event: &Event) -> MarketId {
         Event::OrderTriggered(e) => e.market,
         Event::OrderPegged(e) => e.market,
         Event::OrderAmended(e) => e.market,
+        Event::ReplacementRefused(e) => e.market,
         Event::ListStarted(e) => e.market,
         Event::ListEnded(e) => e.market,
         Event::ListRejected(e) => e.market,

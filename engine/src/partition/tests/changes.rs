@@ -171,12 +171,50 @@ fn a_replacement_uses_the_hold_of_what_it_replaces() {
          alice has                    -> 1000+0 base, 0+100000 quote
          alice replace 1 or-stop buy 400 @ 250 -> canceled 1 500 Requested, accepted 2, rests 2 400
          alice has                    -> 1000+0 base, 0+100000 quote
-         alice replace 2 or-stop buy 401 @ 250 -> no InsufficientBalance
          alice replace 2 or-stop sell 10 @ 300 -> canceled 2 400 Requested, accepted 3, rests 3 10
          alice has                    -> 990+10 base, 100000+0 quote
          alice replace 3 or-stop sell 20 stop-loss 90 -> canceled 3 10 Requested, accepted 4, armed 4
          alice replace 4 or-stop sell 1 @ 300 maker-only -> canceled 4 20 Requested, accepted 5, rests 5 1
          alice has                    -> 999+1 base, 100000+0 quote",
+    );
+}
+
+#[test]
+fn a_replacement_that_cannot_be_now_does_not_keep_the_old_order() {
+    for mode in ["or-stop", "or-else"] {
+        check(&format!(
+            "alice buy 400 @ 250          -> accepted 1, rests 1 400
+             alice replace 1 {mode} buy 401 @ 250 -> no replacement InsufficientBalance, canceled 1 400 Requested
+             alice has                    -> 1000+0 base, 100000+0 quote
+             alice buy 10 @ 90 as taken   -> accepted 2, rests 2 10
+             alice buy 10 @ 80            -> accepted 3, rests 3 10
+             alice replace 3 {mode} buy 10 @ 70 as taken -> no replacement DuplicateClientOrderId, canceled 3 10 Requested
+             alice oco l | sell 500 stop-loss 80 | sell 500 @ 120 maker-only -> list 1, accepted 4, armed 4, accepted 5, rests 5 500
+             alice replace 5 {mode} sell 501 @ 130 -> no replacement InsufficientBalance, canceled 4 500 Requested, canceled 5 500 Requested, done 1
+             alice has                    -> 1000+0 base, 99100+900 quote",
+        ));
+    }
+}
+
+#[test]
+fn a_replacement_that_is_wrong_in_itself_changes_nothing() {
+    for mode in ["or-stop", "or-else"] {
+        check(&format!(
+            "alice buy 5 @ 90             -> accepted 1, rests 1 5
+             alice replace 1 {mode} buy 1001 @ 90 -> no QtyTooLarge
+             alice replace 1 {mode} buy 5 @ 90 show 9 -> no BadIcebergQty
+             alice replace 7 or-else buy 1001 @ 90 -> no QtyTooLarge
+             alice has                    -> 1000+0 base, 99550+450 quote",
+        ));
+    }
+}
+
+#[test]
+fn both_halves_may_fail_and_both_are_told() {
+    check(
+        "alice replace 7 or-else buy 500 @ 250 -> no UnknownOrder 7, no replacement InsufficientBalance
+         alice replace 7 or-stop buy 500 @ 250 -> no UnknownOrder
+         alice has                    -> 1000+0 base, 100000+0 quote",
     );
 }
 
@@ -238,6 +276,53 @@ fn a_replace_of_an_order_that_has_traded_since_is_refused_or_placed_without_its_
             ReplaceMode::AllowFailure => "1004+0 base, 98100+1500 quote",
         };
         assert_eq!(has, wanted);
+    }
+}
+
+/// What is left of the order goes, and the new one comes after it with what is free then.
+#[test]
+fn a_replace_of_an_order_that_has_traded_since_takes_off_what_is_left_of_it() {
+    // The fill has left 99,600 of her quote; the new order needs 900 or, whole, a little more than that.
+    for (units, at, outcome, quote) in [
+        ("10", "90", "canceled 1 6 Requested, accepted 3, rests 3 10", "98700+900"),
+        ("996", "100", "canceled 1 6 Requested, accepted 3, rests 3 996", "0+99600"),
+        ("997", "100", "canceled 1 6 Requested, refused 3 InsufficientBalance", "99600+0"),
+    ] {
+        for mode in ReplaceMode::ALL {
+            for carried in [1, 10] {
+                let mut world = World::new(Layout::Split);
+                world.play("alice buy 10 @ 100");
+                let sell = world.parse_order(&["bob", "sell", "4", "@", "100"]);
+                world.ask(Command::NewOrder(sell));
+                world.carry(0, 1, 10);
+                let order = world.parse_order(&["alice", "buy", units, "@", at]);
+                world.private.clear();
+                let cancel = CancelOrder {
+                    account: World::account("alice"),
+                    market: MARKET,
+                    order: OrderId::new(1),
+                    client_order_id: ClientOrderId::EMPTY,
+                    restriction: CancelRestriction::None,
+                    new_client_order_id: ClientOrderId::EMPTY,
+                    asked_us: 0,
+                };
+                let replace = ReplaceOrder { cancel, mode: *mode, order, terms: Terms::NONE };
+                assert_eq!(world.ask(Command::ReplaceOrder(Box::new(replace))), Reply::Accepted { id: 3 });
+                // The market answers mail by mail; every cell is restarted between.
+                world.carry(0, 1, 10);
+                for _ in 0..10 {
+                    world.carry(1, 0, carried);
+                    for partition in 0..3 {
+                        world.restart(partition);
+                    }
+                }
+                world.carry_all();
+                world.assert_settled();
+                let told = world.told();
+                assert!(told.ends_with(outcome), "{mode:?}: {told}");
+                assert_eq!(world.play("alice has"), format!("1004+0 base, {quote} quote"));
+            }
+        }
     }
 }
 

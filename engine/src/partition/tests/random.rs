@@ -138,6 +138,9 @@ fn facts(events: &[Event]) -> Vec<Event> {
         Event::AllCanceled(e) => {
             Some(Event::AllCanceled(wire::event::AllCanceled { request: request(e.request), ..e }))
         }
+        Event::ReplacementRefused(e) => {
+            Some(Event::ReplacementRefused(wire::event::ReplacementRefused { request: request(e.request), ..e }))
+        }
         Event::OrderAmended(e) => {
             Some(Event::OrderAmended(wire::event::OrderAmended { request: request(e.request), ..e }))
         }

@@ -4,7 +4,7 @@ use proptest::prelude::*;
 use wire::command::{AmendOrder, CancelOrder, CancelOrderList, NewOrder, NewOrderList, NewOrderOnTerms, ReplaceOrder};
 use wire::{
     AccountId, Amount, BasisPoints, CancelRestriction, ClientOrderId, Command, ListId, ListKind, OrderId, OrderKind,
-    Peg, PegSide, Price, Qty, ReplaceMode, SelfTradePrevention, Side, Terms, TimeInForce, Timestamp,
+    Peg, PegSide, Price, Qty, ReplaceMode, SelfTradePrevention, Side, StrategyLabel, Terms, TimeInForce, Timestamp,
 };
 
 use super::world::{MARKET, price, qty};
@@ -76,6 +76,7 @@ fn leg() -> impl Strategy<Value = NewOrderOnTerms> {
                     trailing_delta: BasisPoints::new(if is_stop { delta } else { 0 }).unwrap(),
                     visible_qty: if may_show { qty(shows.min(units)) } else { Qty::ZERO },
                     expire_at: (time_in_force == TimeInForce::Gtd).then_some(date),
+                    strategy: StrategyLabel { id: (units % 3 == 0).then_some(units as u64), kind: None },
                     ..asked
                 },
             }

@@ -566,6 +566,7 @@ fn tell(event: &Event) -> Option<String> {
         }
         Event::AmendRejected(e) => format!("not amended {} {:?}", e.order, e.reason),
         Event::CancelRejected(e) => format!("no {:?} {}", e.reason, e.order),
+        Event::ReplacementRefused(e) => format!("no replacement {:?}", e.reason),
         Event::AllCanceled(e) => format!("all {}", e.canceled),
         _ => return None,
     })

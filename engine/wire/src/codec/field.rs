@@ -12,8 +12,8 @@ use crate::{
     FeeTier, FeeTiers, FirmId, Incarnation, ListId, ListKind, LogPosition, MailSequence, MarketId, MarketStatus,
     Network, Networks, NodeId, OrderId, OrderKind, PartitionId, PegSide, PhaseCause, PreventedMatchId, Price, Qty,
     RejectReason, ReplaceMode, Secret, SelfTradePrevention, Sequence, SessionId, Side, Sides, Sighting, SignedFeeRate,
-    Term, Text, TimeInForce, Timestamp, TradeGroupId, TradeId, TransactionBytes, UpdateId, WithdrawalCause,
-    WithdrawalId, WithdrawalPurpose, WithdrawalStage,
+    StrategyLabel, Term, Text, TimeInForce, Timestamp, TradeGroupId, TradeId, TransactionBytes, UpdateId,
+    WithdrawalCause, WithdrawalId, WithdrawalPurpose, WithdrawalStage,
 };
 
 /// Appends values to a buffer.
@@ -301,6 +301,31 @@ impl Field for Option<Timestamp> {
     fn read(from: &mut Reader<'_>) -> Result<Self, CodecError> {
         let nanos = u64::read(from)?;
         Ok((nanos != 0).then_some(Timestamp::from_nanos(nanos)))
+    }
+}
+
+/// Which of the two numbers are there is written before them; one that is not is 0.
+impl Field for StrategyLabel {
+    const SIZE: usize = 1 + 8 + 4;
+    const UNIT: &'static str = "u8: 1 if there is an id, plus 2 if there is a type; u64: id; u32: type";
+
+    fn write(&self, to: &mut Writer<'_>) {
+        (u8::from(self.id.is_some()) | u8::from(self.kind.is_some()) << 1).write(to);
+        self.id.unwrap_or(0).write(to);
+        self.kind.unwrap_or(0).write(to);
+    }
+
+    fn read(from: &mut Reader<'_>) -> Result<Self, CodecError> {
+        let (there, id, kind) = (u8::read(from)?, u64::read(from)?, u32::read(from)?);
+        let part = |bit: u8, is_zero: bool| match (there & bit != 0, is_zero) {
+            (false, false) => Err(CodecError::OutOfRange),
+            (is_there, _) => Ok(is_there),
+        };
+        if there > 3 {
+            return Err(CodecError::OutOfRange);
+        }
+        let (has_id, has_kind) = (part(1, id == 0)?, part(2, kind == 0)?);
+        Ok(StrategyLabel { id: has_id.then_some(id), kind: has_kind.then_some(kind) })
     }
 }
 

@@ -121,6 +121,7 @@ tagged! {
         69 => CommandQuarantined,
         72 => LeaseChanged,
         73 => CountdownChanged,
+        74 => ReplacementRefused,
         40 => OrderTerms,
         41 => OrderArmed,
         42 => OrderTracking,

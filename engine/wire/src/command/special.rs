@@ -38,7 +38,8 @@ pub struct AmendOrder {
     pub asked_us: u64,
 }
 
-/// Cancels an order and places another. The reply's id is the new order's.
+/// Cancels an order and places another. The reply's id is the new order's, or 0 when that was refused and the cancel goes
+/// on alone (`ReplacementRefused`).
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct ReplaceOrder {
     /// Which order goes.

@@ -89,6 +89,22 @@ pub struct OrderAmended {
     pub request: LogPosition,
 }
 
+/// The new order of a replace was refused where only the cancel may go on, or has failed as well; the cancel's outcome
+/// has the same request.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct ReplacementRefused {
+    /// Whose.
+    pub account: AccountId,
+    /// In which market.
+    pub market: MarketId,
+    /// The log position of the replace.
+    pub request: LogPosition,
+    /// Why.
+    pub reason: RejectReason,
+    /// What the reason speaks of, as in a reply.
+    pub id: u64,
+}
+
 /// An amend came too late or asked for less than has traded.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct AmendRejected {

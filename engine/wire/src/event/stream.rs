@@ -62,6 +62,7 @@ impl Event {
             Event::OrderPegged(event) => event.account,
             Event::OrderAmended(event) => event.account,
             Event::AmendRejected(event) => event.account,
+            Event::ReplacementRefused(event) => event.account,
             Event::ListStarted(event) => event.account,
             Event::ListEnded(event) => event.account,
             Event::ListRejected(event) => event.account,

@@ -76,14 +76,17 @@ pub struct ReduceOrder {
     pub request: LogPosition,
 }
 
-/// Ledger to market: take an order off and place another. The old one ends with `Requested` if exactly `expected` is
-/// left of it; otherwise [`ReplaceRefused`] is the answer and nothing changes.
+/// Ledger to market: take an order off and place another. If exactly `expected` is left of the old one, it ends with
+/// `Requested` and the new one comes in. If something else is left it ends too, unless `only_expected`; the new one, for
+/// which too little may be held then, does not come in, and [`ReplaceRefused`] follows.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct ReplaceResting {
     /// Which order goes.
     pub old: OrderId,
     /// What the ledger knows to be left of it.
     pub expected: Qty,
+    /// Whether it stays when something else is left of it.
+    pub only_expected: bool,
     /// The ledger log position of the replace, echoed in the outcomes.
     pub request: LogPosition,
     /// The order that comes.
@@ -160,7 +163,8 @@ pub struct ReduceRefused {
     pub request: LogPosition,
 }
 
-/// Market to ledger: the order to be replaced is gone or has traded since; the new one was not placed.
+/// Market to ledger: the order to be replaced is gone, or something else than expected was left of it; the new one was
+/// not placed. Whether the old one has ended by the same request its `OrderEnded` has said before.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct ReplaceRefused {
     /// Which market.

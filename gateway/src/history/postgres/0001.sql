@@ -67,6 +67,9 @@ CREATE TABLE mainstay.orders (
     peg_has_price boolean NOT NULL,
     pegged_price bigint,
     qty_min bigint NOT NULL,
+    -- The client's label: which strategy, of which type.
+    strategy_id bigint,
+    strategy_type bigint,
     list_id bigint NOT NULL,
     tracking_ns bigint,
     expired_by bigint,

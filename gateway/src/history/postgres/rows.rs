@@ -71,7 +71,8 @@ table! {
         is_open: bool, refused: Option<u16>, executed: i64, quote_executed: i64, created_ns: u64,
         working_ns: Option<u64>, updated_ns: u64, stop_price: Option<i64>, trailing_delta: u16, visible_qty: i64,
         expire_at_ns: Option<u64>, peg_side: u8, peg_levels: u8, peg_has_price: bool, pegged_price: Option<i64>,
-        qty_min: i64, list_id: u64, tracking_ns: Option<u64>, expired_by: Option<u8>,
+        qty_min: i64, strategy_id: Option<u64>, strategy_type: Option<u32>, list_id: u64,
+        tracking_ns: Option<u64>, expired_by: Option<u8>,
         prevented_id: Option<u64>, prevented_counter: Option<u64>, prevented_group: Option<u16>,
         prevented_price: Option<i64>, prevented_last_qty: Option<i64>, prevented_qty: Option<i64>, position: u64,
     }

@@ -91,7 +91,7 @@ async fn an_order_good_till_the_end_of_time_is_written_and_read_again() {
     let (order, account, market) = (OrderId::new(1), ALICE, BTCUSDT);
     let terms = OrderTerms { order, account, market, list: ListId::ZERO, terms: Terms { expire_at, ..Terms::NONE } };
     let dated = wire::command::NewOrder { time_in_force: wire::TimeInForce::Gtd, ..buy("dated") };
-    let entry = [pending(1, &dated), Event::OrderTerms(terms), accepted(1)];
+    let entry = [pending(1, &dated), Event::OrderTerms(Box::new(terms)), accepted(1)];
     world.ledger.feed(&entry);
     let date = json!(u64::MAX / 1_000_000);
     let dates = world.each("allOrders", json!({ "symbol": "BTCUSDT" }), "goodTillDate").await;

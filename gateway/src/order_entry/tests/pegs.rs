@@ -18,7 +18,7 @@ fn pegs_at(units: i64) -> Script {
         let pegged = OrderPegged { order: id, account, market, price: price(units) };
         let events = vec![
             pending(1, &order),
-            Event::OrderTerms(told),
+            Event::OrderTerms(Box::new(told)),
             accepted(1),
             Event::OrderPegged(pegged),
             resting(1, order.qty.units()),

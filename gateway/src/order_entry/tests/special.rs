@@ -11,7 +11,7 @@ use crate::accounts::{ListStatus, UserEvents};
 
 fn terms(order: u64, list: u64, terms: Terms) -> Event {
     let (order, list) = (OrderId::new(order), ListId::new(list));
-    Event::OrderTerms(OrderTerms { order, account: ALICE, market: BTCUSDT, list, terms })
+    Event::OrderTerms(Box::new(OrderTerms { order, account: ALICE, market: BTCUSDT, list, terms }))
 }
 
 fn armed(order: u64) -> Event {

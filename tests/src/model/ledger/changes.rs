@@ -1,7 +1,7 @@
 //! Cancels, amends and replaces: `engine/src/ledger/mass_cancel.rs`, `amends.rs` and `replace.rs` state the rules.
 
 use wire::command::*;
-use wire::event::{CancelRejected, KillSwitchChanged, OrderAmended};
+use wire::event::{CancelRejected, KillSwitchChanged, OrderAmended, ReplacementRefused};
 use wire::mail::*;
 use wire::{
     AccountId, CancelCause, CancelRestriction, ClientOrderId, Event, Mail, MarketId, OrderId, RejectReason,
@@ -239,16 +239,28 @@ impl Ledger {
             Ok(old) => old,
             Err(refused) if replace.mode == ReplaceMode::StopOnFailure => return Err(refused),
             Err((reason, _)) => {
-                let admitted = self.admit(&order, Some(&terms), &Beside::default())?;
+                let admitted = match self.admit(&order, Some(&terms), &Beside::default()) {
+                    Err(no) if !IN_ITSELF_GOOD.contains(&no.0) => return Err(no),
+                    admitted => admitted,
+                };
                 let (id, account, market) = (cancel.order, cancel.account, cancel.market);
                 let told = CancelRejected { order: id, account, market, reason, request: self.request() };
                 self.events.push(Event::CancelRejected(told));
-                return Ok(self.send_on_terms(&order, &admitted, terms));
+                return Ok(match admitted {
+                    Ok(admitted) => self.send_on_terms(&order, &admitted, terms),
+                    Err(no) => self.replacement_refused(cancel, no),
+                });
             }
         };
         let covers = old.list == 0 && old.side == order.side;
         let credit = if covers { old.held } else { 0 };
-        let admitted = self.admit(&order, Some(&terms), &Beside { credit, ..Beside::default() })?;
+        let admitted = match self.admit(&order, Some(&terms), &Beside { credit, ..Beside::default() }) {
+            Err(no) if IN_ITSELF_GOOD.contains(&no.0) => {
+                self.cancel_order(cancel)?;
+                return Ok(self.replacement_refused(cancel, no));
+            }
+            admitted => admitted?,
+        };
         let increment = (admitted.hold - credit).max(0);
         let place = self.open(&order, &Admitted { hold: increment, ..admitted }, 0);
         if terms != Terms::NONE {
@@ -258,8 +270,18 @@ impl Ledger {
         self.replacing = Some((old.id, place.order.get(), admitted.hold));
         let (request, expected) = (self.request(), qty(old.leaves));
         let old = OrderId::new(old.id);
-        self.mail.push(Mail::ReplaceResting(Box::new(ReplaceResting { old, expected, request, place, terms })));
+        let only_expected = cancel.restriction == CancelRestriction::OnlyNew;
+        let mail = ReplaceResting { old, expected, only_expected, request, place, terms };
+        self.mail.push(Mail::ReplaceResting(Box::new(mail)));
         Ok(place.order.get())
+    }
+
+    /// No new order, and no more of it than this.
+    fn replacement_refused(&mut self, cancel: &CancelOrder, (reason, id): Refused) -> u64 {
+        let (account, market, request) = (cancel.account, cancel.market, self.request());
+        let told = ReplacementRefused { account, market, request, reason, id };
+        self.events.push(Event::ReplacementRefused(told));
+        0
     }
 
     fn replaced(&self, cancel: &CancelOrder) -> Result<Order, Refused> {
@@ -277,6 +299,18 @@ impl Ledger {
         }
     }
 }
+
+/// What an order may be refused for that has nothing wrong in it: the order that it should replace goes all the same.
+const IN_ITSELF_GOOD: [RejectReason; 8] = [
+    RejectReason::InsufficientBalance,
+    RejectReason::DuplicateClientOrderId,
+    RejectReason::MarketClosed,
+    RejectReason::NotInAuction,
+    RejectReason::PostOnlyPhase,
+    RejectReason::AccountKilled,
+    RejectReason::ApiKeyKilled,
+    RejectReason::UnknownLease,
+];
 
 fn check_restriction(order: &Order, restriction: CancelRestriction) -> Result<(), Refused> {
     let is_in = match restriction {

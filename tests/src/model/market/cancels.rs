@@ -167,18 +167,22 @@ impl Market {
     }
 
     pub(super) fn replace(&mut self, replace: &ReplaceResting) {
-        let ReplaceResting { old, expected, request, ref place, ref terms } = *replace;
+        let ReplaceResting { old, expected, only_expected, request, ref place, ref terms } = *replace;
         let resting = self.resting(old.get()).map(|order| order.whole());
         let left = resting.or(self.stop(old.get()).map(|stop| whole(stop.place.qty)));
-        if left != Some(whole(expected)) {
-            let (market, order) = (self.id, place.order);
-            self.say(Mail::ReplaceRefused(ReplaceRefused { market, old, order, request }));
-            return;
+        let (market, order) = (self.id, place.order);
+        let no = Mail::ReplaceRefused(ReplaceRefused { market, old, order, request });
+        let is_expected = left == Some(whole(expected));
+        if left.is_none() || only_expected && !is_expected {
+            return self.say(no);
         }
         let mut levels = Levels::new();
         self.end_resting(old.get(), CancelCause::Requested, request.get(), &mut levels);
         self.end_stop(old.get(), CancelCause::Requested, request.get(), &mut levels);
         self.tell_levels(levels);
+        if !is_expected {
+            return self.say(no);
+        }
         let verdict = self.check_on_terms(place, terms, place.order.get() > self.newest);
         self.newest = self.newest.max(place.order.get());
         match verdict {

@@ -13,8 +13,8 @@ use crate::{
     FirmId, HotWalletBounds, Incarnation, ListId, ListKind, LogPosition, MailSequence, MarketId, MarketProtection,
     MarketRules, MarketScale, MarketSchedule, MarketStatus, Networks, OrderId, OrderKind, Origin, PartitionId, Peg,
     PegSide, PhaseCause, PreventedMatchId, Price, Qty, RejectReason, ReplaceMode, ScheduleStep, SelfTradePrevention,
-    Sequence, SessionId, Side, Sides, Sighting, SignedFeeRate, SpecialRules, Terms, TimeInForce, Timestamp,
-    TradeGroupId, TradeId, TransactionBytes, UpdateId, WithdrawalCause, WithdrawalId, WithdrawalPurpose,
+    Sequence, SessionId, Side, Sides, Sighting, SignedFeeRate, SpecialRules, StrategyLabel, Terms, TimeInForce,
+    Timestamp, TradeGroupId, TradeId, TransactionBytes, UpdateId, WithdrawalCause, WithdrawalId, WithdrawalPurpose,
     WithdrawalRules, WithdrawalStage,
 };
 

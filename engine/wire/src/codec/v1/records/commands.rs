@@ -44,6 +44,7 @@ records! {
         expire_at: Option<Timestamp>,
         peg: Peg,
         qty_min: Qty,
+        strategy: StrategyLabel,
     }
     Origin {
         session: SessionId,

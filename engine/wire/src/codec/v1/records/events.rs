@@ -193,6 +193,13 @@ records! {
         client_order_id: ClientOrderId,
         request: LogPosition,
     }
+    ReplacementRefused {
+        account: AccountId,
+        market: MarketId,
+        request: LogPosition,
+        reason: RejectReason,
+        id: u64,
+    }
     AmendRejected {
         order: OrderId,
         account: AccountId,

@@ -88,6 +88,7 @@ records! {
     ReplaceResting {
         old: OrderId,
         expected: Qty,
+        only_expected: bool,
         request: LogPosition,
         place: PlaceOrder,
         terms: Terms,

@@ -199,7 +199,13 @@ pub(super) fn events() -> Vec<Event> {
             expires: Timestamp::ZERO,
             has_elapsed: true,
         }),
-        Event::OrderTerms(OrderTerms { order: ORDER, account: ACCOUNT, market: MARKET, list: LIST, terms: terms() }),
+        Event::OrderTerms(Box::new(OrderTerms {
+            order: ORDER,
+            account: ACCOUNT,
+            market: MARKET,
+            list: LIST,
+            terms: terms(),
+        })),
         Event::OrderArmed(OrderArmed { order: ORDER, account: ACCOUNT, market: MARKET }),
         Event::OrderTracking(OrderTracking { order: ORDER, account: ACCOUNT, market: MARKET, at: AT }),
         Event::OrderTriggered(OrderTriggered { order: ORDER, account: ACCOUNT, market: MARKET, at: AT }),
@@ -220,6 +226,13 @@ pub(super) fn events() -> Vec<Event> {
             market: MARKET,
             reason: RejectReason::AmendNotLower,
             request: REQUEST,
+        }),
+        Event::ReplacementRefused(ReplacementRefused {
+            account: ACCOUNT,
+            market: MARKET,
+            request: REQUEST,
+            reason: RejectReason::DuplicateClientOrderId,
+            id: 5,
         }),
         Event::ListStarted(ListStarted {
             list: LIST,

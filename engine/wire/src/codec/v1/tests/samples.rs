@@ -68,6 +68,7 @@ pub(super) fn terms() -> Terms {
         expire_at: Some(AT),
         peg: Peg { side: PegSide::Market, levels: 5, has_price: true },
         qty_min: qty(20_000),
+        strategy: StrategyLabel { id: Some(41), kind: Some(1_000_001) },
     }
 }
 
@@ -223,6 +224,7 @@ pub(super) fn mails() -> Vec<Mail> {
         Mail::ReplaceResting(Box::new(ReplaceResting {
             old: ORDER,
             expected: qty(100_000),
+            only_expected: true,
             request: REQUEST,
             place: place(),
             terms: Terms::NONE,
