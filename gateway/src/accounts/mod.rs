@@ -14,6 +14,7 @@ mod orders;
 mod outcomes;
 mod reports;
 mod special;
+mod telling;
 mod user_events;
 mod withdrawals;
 
@@ -44,7 +45,7 @@ pub use special::PreventedMatch;
 pub use user_events::{Right, UserEvent, UserEvents};
 pub use withdrawals::Withdrawals;
 
-use reports::Reporter;
+use telling::{Batch, Told};
 use user_events::Listener;
 
 /// What an account has of one asset.
@@ -466,93 +467,6 @@ impl Accounts {
             }
         }
     }
-
-    fn report(
-        &mut self,
-        batch: &Batch<'_>,
-        account: AccountId,
-        market: MarketId,
-        order: OrderId,
-        text: impl Fn(&Reporter<'_>, &Order) -> String + Send + Sync + 'static,
-    ) {
-        let Some(market) = batch.reference.market(market).map(Arc::clone) else { return };
-        let Some(order) = self.accounts[&account].orders.get(market.id, order).map(Order::without_history) else {
-            return;
-        };
-        let (reference, position, now) = (Arc::clone(batch.reference), batch.position, batch.now);
-        self.subscribers.publish(account, move || {
-            text(&Reporter { market: &market, reference: &reference, position, now }, &order)
-        });
-    }
-
-    fn report_transfer(&mut self, batch: &Batch<'_>, account: AccountId, asset: AssetId, amount: Amount, sign: &str) {
-        if let Some(asset) = batch.reference.asset(asset) {
-            let delta = format!("{sign}{}", asset.show(amount.units()));
-            let text = reports::balance_update(asset, &delta, batch.now);
-            self.subscribers.publish(account, move || text.clone());
-        }
-    }
-
-    /// One position report an account, after the other reports of the command. What was held for an order that is
-    /// still on its way to its market is told with what the market says of it, as clients expect: `executionReport`
-    /// first, then `outboundAccountPosition`.
-    fn report_balances(&mut self, batch: &Batch<'_>, told: &Told) {
-        for (id, assets) in &batch.moved {
-            let untold = &mut self.account(*id).untold;
-            let news: Vec<AssetId> = assets.iter().filter(|asset| !untold.contains(asset)).copied().collect();
-            untold.extend(news);
-        }
-        let moved = batch.moved.keys().filter(|id| !told.held.contains(id));
-        for id in told.outcomes.iter().chain(moved.filter(|id| !told.outcomes.contains(id))) {
-            let assets = std::mem::take(&mut self.account(*id).untold);
-            if assets.is_empty() {
-                continue;
-            }
-            let balances = &self.accounts[id].balances;
-            let balances: Vec<_> =
-                assets.into_iter().filter_map(|asset| Some((asset, *balances.get(&asset)?))).collect();
-            let (reference, now) = (Arc::clone(batch.reference), batch.now);
-            self.subscribers.publish(*id, move || {
-                let shown = balances.iter().filter_map(|(asset, balance)| Some((reference.asset(*asset)?, *balance)));
-                reports::account_position(shown, now)
-            });
-        }
-    }
-}
-
-/// Whose orders one command's events tell of. There are few in one command.
-#[derive(Default)]
-struct Told {
-    /// Funds are held for an order that is on its way to its market.
-    held: Vec<AccountId>,
-    /// Something came of an order.
-    outcomes: Vec<AccountId>,
-}
-
-impl Told {
-    fn add(&mut self, event: &Event) {
-        let (accounts, account) = match event {
-            Event::OrderPending(pending) => (&mut self.held, pending.account),
-            Event::OrderAccepted(accepted) => (&mut self.outcomes, accepted.account),
-            Event::OrderRejected(rejected) => (&mut self.outcomes, rejected.account),
-            Event::OrderExecuted(executed) => (&mut self.outcomes, executed.account),
-            Event::OrderResting(resting) => (&mut self.outcomes, resting.account),
-            Event::OrderCanceled(canceled) => (&mut self.outcomes, canceled.account),
-            _ => return,
-        };
-        if !accounts.contains(&account) {
-            accounts.push(account);
-        }
-    }
-}
-
-/// What one command's events share while they are taken in.
-struct Batch<'a> {
-    position: LogPosition,
-    now: Timestamp,
-    reference: &'a Arc<Reference>,
-    /// Balances that changed, for one position report an account.
-    moved: BTreeMap<AccountId, Vec<AssetId>>,
 }
 
 impl Account {
