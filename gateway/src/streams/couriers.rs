@@ -7,6 +7,7 @@
 //! task ([`super::outbox`]), so that no courier ever waits for anybody.
 
 use std::collections::VecDeque;
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::thread::available_parallelism;
 
@@ -106,12 +107,23 @@ impl Work {
             round.extend(list.waiting.drain(..count));
         }
         // Who has more is visited again after the others.
-        round.retain(|outbox| outbox.carry(batch));
+        round.retain(|outbox| visit(outbox, batch));
         if !round.is_empty() {
             self.couriers.lock().waiting.extend(round.drain(..));
         }
         true
     }
+}
+
+/// One visit; `true` when the courier is to come again. Should it panic, that client alone is given up: the others of the
+/// round have been called for already, and nobody would come for them again.
+fn visit(outbox: &Outbox, batch: &mut Vec<Bytes>) -> bool {
+    catch_unwind(AssertUnwindSafe(|| outbox.carry(batch))).unwrap_or_else(|_| {
+        tracing::error!("a courier has failed at a client, which is closed: this is a bug");
+        batch.clear();
+        outbox.abandon();
+        false
+    })
 }
 
 impl Drop for Work {

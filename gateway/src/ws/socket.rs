@@ -213,47 +213,51 @@ mod tests {
         (Socket::new(server, Bytes::new(), patience).await, client)
     }
 
-    /// However long anything takes here: silence is counted in pings.
+    /// Silence is counted in pings: time has no part in it.
     #[tokio::test]
     async fn a_client_that_answers_pings_stays_and_a_silent_one_goes() {
-        let patience = Patience { ping: 5 * MS, silence: 100 * MS, ..Patience::default() };
+        let hour = Duration::from_secs(3_600);
+        let patience = Patience { ping: hour, silence: 20 * hour, ..Patience::default() };
         let (mut socket, mut client) = pair(patience, 4_096).await;
-        let mut pings = 0;
-        let silent = async {
-            // Reading answers pings; after thirty of them, more than a silent client is sent, it stops.
-            while pings < 30 {
-                pings += usize::from(matches!(client.next().await, Some(Ok(Message::Ping(_)))));
-            }
+        // More of them than a silent client is sent.
+        for _ in 0..30 {
+            socket.ping().await.unwrap();
+            socket.flush().await.unwrap();
+            assert!(matches!(client.next().await, Some(Ok(Message::Ping(_)))));
             client.flush().await.unwrap();
-            std::future::pending::<()>().await;
-        };
-        let heard = async {
-            loop {
-                if let Err(over) = socket.hear().await {
-                    return over;
-                }
-            }
-        };
-        let over = tokio::select! { over = heard => over, () = silent => unreachable!() };
-        assert_eq!(over, Over::Close(CloseCode::Policy, "no pong"));
-        assert_eq!(pings, 30);
+            assert!(matches!(socket.hear().await, Ok(Heard::Control)));
+        }
+        for _ in 0..20 {
+            socket.ping().await.unwrap();
+        }
+        socket.flush().await.unwrap();
+        assert_eq!(socket.ping().await, Err(Over::Close(CloseCode::Policy, "no pong")));
+        let mut pings = 0;
         while let Some(Some(Ok(Message::Ping(_)))) = client.next().now_or_never() {
             pings += 1;
         }
-        assert_eq!(pings, 50, "and twenty that nobody answered");
+        assert_eq!(pings, 20, "which nobody answered");
     }
 
-    /// The machine stood still for longer than a client may be silent; both have something to say after it.
+    #[tokio::test]
+    async fn who_listens_pings_meanwhile() {
+        let (mut socket, mut client) = pair(Patience { ping: MS, ..Patience::default() }, 4_096).await;
+        tokio::select! {
+            over = socket.hear() => panic!("nothing was sent: {over:?}"),
+            ping = client.next() => assert!(matches!(ping, Some(Ok(Message::Ping(_))))),
+        }
+    }
+
+    /// The machine stood still for ten pings; both have something to say after it. What is due is one ping, not ten.
     #[tokio::test]
     async fn a_client_is_not_silent_while_the_gateway_stands_still() {
-        let patience = Patience { ping: 5 * MS, silence: 10 * MS, ..Patience::default() };
+        let patience = Patience { ping: 20 * MS, silence: 200 * MS, ..Patience::default() };
         let (mut socket, mut client) = pair(patience, 4_096).await;
-        client.send(Message::Text("here".into())).await.unwrap();
-        std::thread::sleep(50 * MS);
-        assert!(matches!(socket.hear().await, Ok(Heard::Text(text)) if text == "here"));
-        std::thread::sleep(50 * MS);
-        client.send(Message::Text("still".into())).await.unwrap();
-        assert!(matches!(socket.hear().await, Ok(Heard::Text(text)) if text == "still"));
+        for said in ["here", "still"] {
+            client.send(Message::Text(said.into())).await.unwrap();
+            std::thread::sleep(200 * MS);
+            assert!(matches!(socket.hear().await, Ok(Heard::Text(text)) if text == said));
+        }
     }
 
     #[tokio::test]

@@ -134,10 +134,7 @@ async fn both_may_fail() {
 #[tokio::test]
 async fn what_stops_on_failure_attempts_nothing_however_the_new_order_was_judged() {
     let (gateway, _) = with(|position, _| {
-        let events = vec![
-            none_comes(position, RejectReason::InsufficientBalance, 0),
-            late(position),
-        ];
+        let events = vec![none_comes(position, RejectReason::InsufficientBalance, 0), late(position)];
         (Reply::Accepted { id: 0 }, events)
     });
     let wanted = told(400, -2022, ["FAILURE", "NOT_ATTEMPTED"], [json!(-2011), Value::Null]);

@@ -3,12 +3,14 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
 use super::*;
+use crate::streams::outbox::Taken;
 use crate::streams::{Bounds, Content, Frame, StreamName, Wire};
 
 /// Counts bytes; a slow one takes nothing at all.
 #[derive(Default)]
 struct Client {
     is_slow: bool,
+    is_broken: bool,
     bytes: AtomicUsize,
     visits: AtomicUsize,
 }
@@ -16,6 +18,7 @@ struct Client {
 impl Wire for Client {
     fn try_write(&self, slices: &[IoSlice<'_>]) -> io::Result<usize> {
         self.visits.fetch_add(1, Ordering::Relaxed);
+        assert!(!self.is_broken, "planted");
         if self.is_slow {
             return Err(io::ErrorKind::WouldBlock.into());
         }
@@ -26,8 +29,12 @@ impl Wire for Client {
 }
 
 fn clients(couriers: &Arc<Couriers>, count: usize, is_slow: impl Fn(usize) -> bool) -> Vec<(Arc<Client>, Arc<Outbox>)> {
+    of_kind(couriers, count, |index| Client { is_slow: is_slow(index), ..Client::default() })
+}
+
+fn of_kind(couriers: &Arc<Couriers>, count: usize, kind: impl Fn(usize) -> Client) -> Vec<(Arc<Client>, Arc<Outbox>)> {
     let make = |index| {
-        let client = Arc::new(Client { is_slow: is_slow(index), ..Client::default() });
+        let client = Arc::new(kind(index));
         let outbox = Outbox::new(Bounds::default(), false).carried(Arc::clone(&client) as _, Arc::clone(couriers));
         outbox.rest();
         (client, Arc::new(outbox))
@@ -83,4 +90,27 @@ async fn a_courier_that_was_lost_is_replaced() {
     let clients = clients(&couriers, 1, |_| false);
     tell(&clients);
     until(|| clients[0].0.bytes.load(Ordering::Relaxed) > 0).await;
+}
+
+/// No input is known that does; whoever shares a round with that client must not pay for it.
+#[tokio::test]
+async fn a_visit_that_panics_costs_that_client_alone() {
+    let couriers = Couriers::of_this_runtime();
+    let clients = of_kind(&couriers, 40, |index| Client { is_broken: index == 7, ..Client::default() });
+    tell(&clients);
+    until(|| clients.iter().all(|(client, _)| client.is_broken || client.bytes.load(Ordering::Relaxed) > 0)).await;
+    until(|| couriers.lock().at_work == 0).await;
+    // Its task is woken and closes it, also if it had wanted the floor.
+    let (_, broken) = &clients[7];
+    broken.stirred().await;
+    broken.reclaim().await;
+    assert_eq!(broken.take(&mut Vec::new(), 9), Taken::Overrun);
+    tell(&clients);
+    until(|| {
+        clients
+            .iter()
+            .all(|(client, _)| client.is_broken || client.bytes.load(Ordering::Relaxed) == 2 * Frame::text("{}").size())
+    })
+    .await;
+    until(|| couriers.lock().at_work == 0).await;
 }

@@ -126,6 +126,17 @@ impl Outbox {
     }
 }
 
+impl Outbox {
+    /// Nobody knows how much of what was being written has been: the client's task is to close it.
+    pub(in crate::streams) fn abandon(&self) {
+        let mut state = self.lock();
+        self.give_up(&mut state);
+        state.begun.clear();
+        state.floor = Floor::Task;
+        self.stirred.notify_one();
+    }
+}
+
 impl State {
     /// Nothing is to be said, and nothing to be done.
     fn is_silent(&self) -> bool {
