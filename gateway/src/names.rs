@@ -1,8 +1,8 @@
 //! Binance's words for ours, and back.
 
 use wire::{
-    CancelCause, ListId, ListKind, MarketStatus, OrderKind, PegSide, PhaseCause, RejectReason, SelfTradePrevention,
-    Side, TimeInForce,
+    CancelCause, DepositStage, ListId, ListKind, MarketStatus, OrderKind, PegSide, PhaseCause, RejectReason,
+    SelfTradePrevention, Side, TimeInForce, WithdrawalCause, WithdrawalStage,
 };
 
 use crate::accounts::{ListStatus, Order};
@@ -181,5 +181,82 @@ pub const fn reject_reason(reason: RejectReason) -> &'static str {
         RejectReason::LevelFull => "PRICE_LEVEL_FULL",
         RejectReason::TooManyOpenOrders => "TOO_MANY_OPEN_ORDERS",
         _ => "ORDER_REJECTED",
+    }
+}
+
+/// Where a deposit stands, in our own words, which tell more than [`deposit_status`].
+pub const fn deposit_stage(stage: DepositStage) -> &'static str {
+    match stage {
+        DepositStage::Included => "INCLUDED",
+        DepositStage::Confirmed => "CONFIRMED",
+        DepositStage::Credited => "CREDITED",
+        DepositStage::Orphaned => "ORPHANED",
+        DepositStage::Rejected => "REJECTED",
+        DepositStage::Quarantined => "QUARANTINED",
+        DepositStage::Refused => "REFUSED",
+    }
+}
+
+/// Binance's numbers: 0 pending, 1 success, 2 rejected.
+pub const fn deposit_status(stage: DepositStage) -> u64 {
+    match stage {
+        DepositStage::Credited => 1,
+        DepositStage::Rejected | DepositStage::Refused => 2,
+        DepositStage::Included | DepositStage::Confirmed | DepositStage::Orphaned | DepositStage::Quarantined => 0,
+    }
+}
+
+/// Where a withdrawal stands, in our own words, which tell more than [`withdrawal_status`].
+pub const fn withdrawal_stage(stage: WithdrawalStage) -> &'static str {
+    match stage {
+        WithdrawalStage::Review => "REVIEW",
+        WithdrawalStage::Held => "HELD",
+        WithdrawalStage::Allocated => "ALLOCATED",
+        WithdrawalStage::Signed => "SIGNED",
+        WithdrawalStage::Broadcast => "BROADCAST",
+        WithdrawalStage::Mempool => "MEMPOOL",
+        WithdrawalStage::Mined => "MINED",
+        WithdrawalStage::Confirmed => "CONFIRMED",
+        WithdrawalStage::Settled => "SETTLED",
+        WithdrawalStage::Stuck => "STUCK",
+        WithdrawalStage::Bumped => "BUMPED",
+        WithdrawalStage::Canceled => "CANCELED",
+        WithdrawalStage::Failed => "FAILED",
+        WithdrawalStage::Conflicted => "CONFLICTED",
+    }
+}
+
+/// Why a withdrawal was canceled or has failed.
+pub const fn withdrawal_cause(cause: WithdrawalCause) -> &'static str {
+    match cause {
+        WithdrawalCause::None => "NONE",
+        WithdrawalCause::Client => "CLIENT",
+        WithdrawalCause::Operator => "OPERATOR",
+        WithdrawalCause::SignerRefused => "SIGNER_REFUSED",
+        WithdrawalCause::Undone => "UNDONE",
+    }
+}
+
+/// Binance's numbers: 1 canceled, 2 awaiting approval, 3 rejected, 4 processing, 5 failure, 6 completed.
+pub const fn withdrawal_status(stage: WithdrawalStage, cause: WithdrawalCause) -> u64 {
+    match (stage, cause) {
+        (WithdrawalStage::Review, _) => 2,
+        (WithdrawalStage::Canceled, WithdrawalCause::Client) => 1,
+        (WithdrawalStage::Canceled, _) => 3,
+        (WithdrawalStage::Failed, _) => 5,
+        (WithdrawalStage::Settled, _) => 6,
+        (
+            WithdrawalStage::Held
+            | WithdrawalStage::Allocated
+            | WithdrawalStage::Signed
+            | WithdrawalStage::Broadcast
+            | WithdrawalStage::Mempool
+            | WithdrawalStage::Mined
+            | WithdrawalStage::Confirmed
+            | WithdrawalStage::Stuck
+            | WithdrawalStage::Bumped
+            | WithdrawalStage::Conflicted,
+            _,
+        ) => 4,
     }
 }

@@ -1,5 +1,7 @@
 //! A gateway without a cluster: a ledger that accepts everything and whatever events a test wants.
 
+pub(crate) mod capital;
+
 use std::sync::atomic::Ordering;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;

@@ -1,13 +1,14 @@
 //! Chains, the addresses of accounts on them, and what was deposited there, from the ledger's events.
 
-use std::collections::{BTreeMap, VecDeque};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 
 use wire::event::{ChainAssetListed, ChainListed, DepositChanged};
 use wire::{
-    AccountId, AddressFormat, AssetId, ChainAddress, ChainFreeze, ChainHash, ChainId, Event, Symbol, Timestamp,
+    AccountId, AddressFormat, AssetId, ChainAddress, ChainFreeze, ChainHash, ChainId, DepositStage, Event, Symbol,
+    Timestamp,
 };
 
-/// The newest deposits of an account that are kept; the ledger has all of them.
+/// Deposits of an account that are kept: beyond, the oldest that is over is forgotten, and none that is not.
 const DEPOSITS_MAX: usize = 1_000;
 
 /// A chain.
@@ -24,7 +25,7 @@ pub struct Chain {
 }
 
 /// A deposit, and when it came to be.
-#[derive(Debug, Clone, Copy)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Deposit {
     /// As the ledger told it last.
     pub changed: DepositChanged,
@@ -38,7 +39,19 @@ pub struct Chains {
     chains: BTreeMap<ChainId, Chain>,
     assets: BTreeMap<(AssetId, ChainId), ChainAssetListed>,
     addresses: BTreeMap<(AccountId, ChainId), ChainAddress>,
-    deposits: BTreeMap<AccountId, VecDeque<Deposit>>,
+    deposits: BTreeMap<AccountId, Deposits>,
+}
+
+/// An account's deposits.
+#[derive(Debug, Default)]
+struct Deposits {
+    /// How many have come.
+    count: u64,
+    /// By their turn.
+    rows: BTreeMap<u64, Deposit>,
+    turns: HashMap<(ChainId, ChainHash, u32), u64>,
+    /// The turns of those that are over.
+    over: BTreeSet<u64>,
 }
 
 impl Chains {
@@ -71,7 +84,7 @@ impl Chains {
 
     /// An account's deposits, the newest first.
     pub fn deposits(&self, account: AccountId) -> impl Iterator<Item = &Deposit> {
-        self.deposits.get(&account).into_iter().flatten()
+        self.deposits.get(&account).into_iter().flat_map(|deposits| deposits.rows.values().rev())
     }
 
     pub(super) fn apply(&mut self, event: &Event, now: Timestamp) {
@@ -92,21 +105,43 @@ impl Chains {
             Event::AddressBound(bound) => {
                 self.addresses.insert((bound.account, bound.chain), bound.address);
             }
-            Event::DepositChanged(changed) => self.change(changed, now),
+            Event::DepositChanged(changed) => self.deposits.entry(changed.account).or_default().change(changed, now),
             _ => {}
         }
     }
+}
 
+impl Deposits {
     fn change(&mut self, changed: &DepositChanged, now: Timestamp) {
-        let deposits = self.deposits.entry(changed.account).or_default();
-        let name =
-            |deposit: &DepositChanged| -> (ChainId, ChainHash, u32) { (deposit.chain, deposit.tx, deposit.output) };
-        match deposits.iter_mut().find(|known| name(&known.changed) == name(changed)) {
-            Some(known) => known.changed = *changed,
+        let name = (changed.chain, changed.tx, changed.output);
+        let turn = match self.turns.get(&name) {
+            Some(turn) => *turn,
+            // It was over, and is forgotten.
+            None if changed.is_reverted => return,
             None => {
-                deposits.push_front(Deposit { changed: *changed, inserted: now });
-                deposits.truncate(DEPOSITS_MAX);
+                self.count += 1;
+                self.turns.insert(name, self.count);
+                self.rows.insert(self.count, Deposit { changed: *changed, inserted: now });
+                self.count
             }
+        };
+        self.rows.get_mut(&turn).expect("whatever has a turn is kept").changed = *changed;
+        if is_over(changed.stage) {
+            self.over.insert(turn);
         }
+        if self.rows.len() > DEPOSITS_MAX
+            && let Some(oldest) = self.over.pop_first()
+            && let Some(Deposit { changed, .. }) = self.rows.remove(&oldest)
+        {
+            self.turns.remove(&(changed.chain, changed.tx, changed.output));
+        }
+    }
+}
+
+/// Whether nothing comes after it.
+const fn is_over(stage: DepositStage) -> bool {
+    match stage {
+        DepositStage::Credited | DepositStage::Rejected | DepositStage::Refused => true,
+        DepositStage::Included | DepositStage::Confirmed | DepositStage::Orphaned | DepositStage::Quarantined => false,
     }
 }

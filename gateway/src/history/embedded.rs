@@ -2,13 +2,15 @@
 
 use std::sync::Arc;
 
+use wire::event::WithdrawalChanged;
 use wire::{AccountId, ListId, MarketId, OrderId, TradeId};
 
-use super::{FillsWanted, ListedOrders, Page, PreventedWanted};
-use crate::accounts::{Account, Amendment, Fill, Order, PreventedMatch};
+use super::{DepositsWanted, FillsWanted, ListedOrders, Page, PreventedWanted, WithdrawalsWanted};
+use crate::accounts::{Account, Amendment, Deposit, Fill, Order, PreventedMatch};
 use crate::errors::{self, ApiError};
 use crate::gateway::Gateway;
 use crate::market_data::Market;
+use crate::names;
 
 /// Reads an account as the cluster has committed it when this was called. What is read is copied: JSON is written while
 /// the feed goes on.
@@ -112,6 +114,34 @@ pub(super) async fn prevented(
         Ok(all.take(wanted.limit).copied().collect())
     })
     .await
+}
+
+pub(super) fn deposits(gateway: &Gateway, account: AccountId, wanted: &DepositsWanted) -> Vec<Deposit> {
+    let accounts = gateway.exchange.accounts();
+    let deposits = accounts.chains().deposits(account).filter(|deposit| {
+        let changed = &deposit.changed;
+        wanted.asset.is_none_or(|asset| asset == changed.asset)
+            && wanted.status.is_none_or(|status| status == names::deposit_status(changed.stage))
+            && wanted.tx.is_none_or(|tx| tx == changed.tx)
+            && wanted.page.holds(deposit.inserted.millis())
+    });
+    paged(deposits, wanted.offset, wanted.page.limit)
+}
+
+pub(super) fn withdrawals(gateway: &Gateway, account: AccountId, wanted: &WithdrawalsWanted) -> Vec<WithdrawalChanged> {
+    let accounts = gateway.exchange.accounts();
+    let withdrawals = accounts.withdrawals().of(account).filter(|row| {
+        wanted.asset.is_none_or(|asset| asset == row.asset)
+            && wanted.status.is_none_or(|status| status == names::withdrawal_status(row.stage, row.cause))
+            && wanted.name.is_none_or(|name| name == row.name)
+            && wanted.ids.as_ref().is_none_or(|ids| ids.contains(&row.withdrawal))
+            && wanted.page.holds(row.requested_at.millis())
+    });
+    paged(withdrawals, wanted.offset, wanted.page.limit)
+}
+
+fn paged<'a, T: Copy + 'a>(items: impl Iterator<Item = &'a T>, offset: u64, limit: usize) -> Vec<T> {
+    items.skip(usize::try_from(offset).unwrap_or(usize::MAX)).take(limit).copied().collect()
 }
 
 pub(super) fn market(gateway: &Gateway, market: MarketId) -> Result<Arc<Market>, ApiError> {

@@ -1,4 +1,4 @@
-//! What has happened to whoever asks later: past orders, fills, lists, trades and klines.
+//! What has happened to whoever asks later: past orders, fills, lists, trades, klines, deposits and withdrawals.
 //!
 //! Two stores keep it, and answer alike. The embedded one is the gateway's memory: the projections that everything else is
 //! read from, the latest of each kind, made anew from the log at every start. PostgreSQL, where the gateway is configured
@@ -10,9 +10,12 @@ mod postgres;
 
 use std::sync::Arc;
 
-use wire::{AccountId, ClientOrderId, ListId, LogPosition, MarketId, OrderId, PartitionId};
+use wire::event::WithdrawalChanged;
+use wire::{
+    AccountId, AssetId, ChainHash, ClientOrderId, ListId, LogPosition, MarketId, OrderId, PartitionId, WithdrawalId,
+};
 
-use crate::accounts::{Amendment, Fill, Order, OrderList, PreventedMatch};
+use crate::accounts::{Amendment, Deposit, Fill, Order, OrderList, PreventedMatch};
 use crate::errors::{self, ApiError};
 use crate::gateway::Gateway;
 use crate::market_data::klines::{Kline, KlinesWanted};
@@ -85,6 +88,38 @@ pub struct ListedOrders {
     pub names: Vec<ClientOrderId>,
 }
 
+/// Which deposits are wanted, the newest first.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct DepositsWanted {
+    /// Of this asset.
+    pub asset: Option<AssetId>,
+    /// With this number of Binance's, which [`crate::names::deposit_status`] gives.
+    pub status: Option<u64>,
+    /// Of this transaction.
+    pub tx: Option<ChainHash>,
+    /// By when they were told first; of the numbers only `limit` counts.
+    pub page: Page,
+    /// Without so many of the newest.
+    pub offset: u64,
+}
+
+/// Which withdrawals are wanted, the newest first.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct WithdrawalsWanted {
+    /// Of this asset.
+    pub asset: Option<AssetId>,
+    /// With this number of Binance's, which [`crate::names::withdrawal_status`] gives.
+    pub status: Option<u64>,
+    /// Of this name.
+    pub name: Option<ClientOrderId>,
+    /// Among these.
+    pub ids: Option<Vec<WithdrawalId>>,
+    /// By when they were requested; of the numbers only `limit` counts.
+    pub page: Page,
+    /// Without so many of the newest.
+    pub offset: u64,
+}
+
 /// What an answer must not be older than.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 struct Seen {
@@ -102,6 +137,39 @@ impl Gateway {
     fn told(&self, market: MarketId) -> Result<Seen, ApiError> {
         let partition = self.exchange.reference().market(market).ok_or(errors::INVALID_SYMBOL)?.partition;
         Ok(Seen { partition, position: self.exchange.seen(partition) })
+    }
+
+    /// Everything of the ledger that this gateway has told by now.
+    fn told_of_ledger(&self) -> Seen {
+        let partition = self.exchange.ledger();
+        Seen { partition, position: self.exchange.seen(partition) }
+    }
+
+    /// An account's deposits. What they are shown with (chains, addresses) this gateway has to know: so they are told as of
+    /// what it has seen, after it has seen what was committed.
+    pub(crate) async fn past_deposits(
+        &self,
+        account: AccountId,
+        wanted: &DepositsWanted,
+    ) -> Result<Vec<Deposit>, ApiError> {
+        self.up_to_date().await?;
+        match &self.history {
+            History::Embedded => Ok(embedded::deposits(self, account, wanted)),
+            History::Postgres(db) => db.deposits(self.told_of_ledger(), account, wanted).await,
+        }
+    }
+
+    /// An account's withdrawals, as its deposits.
+    pub(crate) async fn past_withdrawals(
+        &self,
+        account: AccountId,
+        wanted: &WithdrawalsWanted,
+    ) -> Result<Vec<WithdrawalChanged>, ApiError> {
+        self.up_to_date().await?;
+        match &self.history {
+            History::Embedded => Ok(embedded::withdrawals(self, account, wanted)),
+            History::Postgres(db) => db.withdrawals(self.told_of_ledger(), account, wanted).await,
+        }
     }
 
     /// Orders of one market, by id.

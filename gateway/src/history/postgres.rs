@@ -1,10 +1,11 @@
-//! History in PostgreSQL: every order, fill, list, trade and kline since the exchange's first event.
+//! History in PostgreSQL: every order, fill, list, trade, kline, deposit and withdrawal since the exchange's first event.
 //!
 //! [`writer`] follows each partition's events on a stream of its own, beside the one that the projections in memory are
 //! made from: a slow or missing database holds up nothing but history. [`fold`] turns events into [`rows`]; [`lane`] is what
 //! writer, readers and metrics share of one partition. Readers ([`reads`]) answer from the tables alone, and only once
 //! everything that was committed when they were asked is in them.
 
+mod capital;
 mod config;
 mod fold;
 mod lane;
@@ -37,7 +38,7 @@ const READERS_MAX: usize = 512;
 
 /// A database with history, and how far it is.
 pub struct Postgres {
-    config: HistoryConfig,
+    config: Arc<HistoryConfig>,
     pool: Pool,
     epoch: ClusterEpoch,
     ledger: PartitionId,
@@ -71,7 +72,7 @@ impl Postgres {
         partitions: &[PartitionId],
         read_timeout: Duration,
     ) -> Postgres {
-        let pool = Pool::builder(config.manager())
+        let pool = Pool::builder(config.manager(read_timeout))
             .max_size(CONNECTIONS_MAX)
             .runtime(Runtime::Tokio1)
             .wait_timeout(Some(read_timeout))
@@ -80,7 +81,7 @@ impl Postgres {
             .build()
             .expect("a runtime is named");
         Postgres {
-            config,
+            config: Arc::new(config),
             pool,
             epoch,
             ledger,

@@ -1,7 +1,10 @@
 //! The same questions to both stores. The one in PostgreSQL is asked where `MAINSTAY_TEST_POSTGRES` names a server that
-//! may be filled with databases, as `tests/run` starts one.
+//! may be filled with databases, as `tests/run` starts one. `MAINSTAY_TEST_POSTGRES_TLS` names the same one, reached by TLS
+//! under a name that the authority in the file `MAINSTAY_TEST_POSTGRES_CA` has certified.
 
+mod capital;
 mod database;
+mod tls;
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, Ordering};
@@ -10,6 +13,7 @@ use std::time::Duration;
 use cluster_client::StreamItem;
 use futures_util::FutureExt;
 use futures_util::future::BoxFuture;
+use hyper::Method;
 use serde_json::{Value, json};
 use tokio::task::JoinHandle;
 use wire::event::*;
@@ -90,12 +94,21 @@ fn embedded(limits: Limits) -> World {
 
 /// With history in the database of this name.
 fn postgres(server: &str, name: &str, limits: Limits) -> World {
-    let (mut gateway, ledger) = gateway_parts(limits);
+    from_log(server, name, limits, |log| Arc::new(log))
+}
+
+/// The same, written from what `log` makes of the log.
+fn from_log(server: &str, name: &str, limits: Limits, log: impl FnOnce(Fed) -> Arc<dyn Log>) -> World {
     let config = HistoryConfig::read(&format!("{server} dbname={name}"), None, None).unwrap();
+    of_config(config, limits, log)
+}
+
+fn of_config(config: HistoryConfig, limits: Limits, log: impl FnOnce(Fed) -> Arc<dyn Log>) -> World {
+    let (mut gateway, ledger) = gateway_parts(limits);
     let timeout = gateway.limits.read_timeout;
     let db = Arc::new(Postgres::new(config, ClusterEpoch::new(1), LEDGER, &[LEDGER], timeout));
     gateway.history = History::Postgres(Arc::clone(&db));
-    let writer = tokio::spawn(db.write(Arc::new(Fed(Arc::clone(&ledger))), LEDGER));
+    let writer = tokio::spawn(db.write(log(Fed(Arc::clone(&ledger))), LEDGER));
     World { gateway: Arc::new(gateway), ledger, writer: Some(writer) }
 }
 
@@ -123,9 +136,10 @@ async fn on_both<F: Future<Output = ()>>(test: impl Fn(World) -> F) {
 }
 
 impl World {
-    /// Alice's question, by its name in the WebSocket API.
+    /// Alice's question, by its name in the WebSocket API, or by its path where it has none.
     async fn try_ask(&self, method: &str, params: Value) -> Result<Value, (u16, i32, String)> {
-        let operation = operations::by_ws_method(method).unwrap();
+        let by_path = || operations::find(method).iter().copied().find(|operation| operation.rest.0 == Method::GET);
+        let operation = operations::by_ws_method(method).or_else(by_path).unwrap();
         let caller = {
             let accounts = self.gateway.exchange.accounts();
             let key = ApiKeyText::new(ALICE_KEY.as_bytes()).unwrap();

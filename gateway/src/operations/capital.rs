@@ -12,6 +12,8 @@ use super::Call;
 use crate::accounts::{Accounts, Deposit};
 use crate::errors::{self, ApiError};
 use crate::gateway::Answer;
+use crate::history::{DepositsWanted, Page};
+use crate::names;
 use crate::reference::Reference;
 
 /// How long a new address may take: chainwatch has to make it.
@@ -77,26 +79,22 @@ pub(super) fn history(call: Call) -> BoxFuture<'static, Answer> {
         params.flag("includeSource")?;
         let coin = params.take("coin")?;
         let status = params.integer("status")?;
-        let start_ms = params.time_ms("startTime")?.unwrap_or(0);
-        let end_ms = params.time_ms("endTime")?.unwrap_or(u64::MAX);
+        let (start_ms, end_ms) = (params.time_ms("startTime")?, params.time_ms("endTime")?);
         let offset = params.integer("offset")?.unwrap_or(0);
         let limit = params.limit(HISTORY_DEFAULT, HISTORY_MAX)?;
         let tx = params.take("txId")?;
         params.finish()?;
-        call.gateway.up_to_date().await?;
-        let reference = call.gateway.exchange.reference();
-        let coin = coin.map(|coin| asset(&reference, &coin)).transpose()?;
-        let accounts = call.gateway.exchange.accounts();
-        let rows = accounts.chains().deposits(caller.account);
-        let rows = rows.filter(|deposit| {
-            let inserted_ms = millis(deposit);
-            coin.is_none_or(|coin| coin == deposit.changed.asset)
-                && status.is_none_or(|status| status == status_of(deposit.changed.stage))
-                && (start_ms..=end_ms).contains(&inserted_ms)
-        });
-        let rows = rows.filter_map(|deposit| row(&accounts, &reference, deposit));
-        let rows = rows.filter(|row| tx.as_deref().is_none_or(|tx| row["txId"] == tx));
-        let rows: Vec<Value> = rows.skip(usize::try_from(offset).unwrap_or(usize::MAX)).take(limit).collect();
+        let asset = coin.map(|coin| asset(&call.gateway.exchange.reference(), &coin)).transpose()?;
+        let page = Page { from: None, start_ms, end_ms, limit };
+        let hash = match tx.as_deref().map(tx_hash) {
+            Some(None) => return Ok("[]".into()),
+            hash => hash.flatten(),
+        };
+        let wanted = DepositsWanted { asset, status, tx: hash, page, offset };
+        let deposits = call.gateway.past_deposits(caller.account, &wanted).await?;
+        let (accounts, reference) = (call.gateway.exchange.accounts(), call.gateway.exchange.reference());
+        let rows = deposits.iter().filter_map(|deposit| row(&accounts, &reference, deposit));
+        let rows: Vec<Value> = rows.filter(|row| tx.as_deref().is_none_or(|tx| row["txId"] == tx)).collect();
         Ok(Value::Array(rows).to_string())
     }
     .boxed()
@@ -120,7 +118,7 @@ fn row(accounts: &Accounts, reference: &Reference, deposit: &Deposit) -> Option<
         "amount": amount_text(changed.amount, decimals),
         "coin": reference.asset(changed.asset)?.symbol.as_str(),
         "network": chain.symbol.as_str(),
-        "status": status_of(changed.stage),
+        "status": names::deposit_status(changed.stage),
         "address": address.as_str(),
         "addressTag": "",
         "txId": tx,
@@ -130,15 +128,6 @@ fn row(accounts: &Accounts, reference: &Reference, deposit: &Deposit) -> Option<
         "unlockConfirm": required,
         "walletType": 0,
     }))
-}
-
-/// Binance's numbers: 0 pending, 1 success, 2 rejected.
-fn status_of(stage: DepositStage) -> u64 {
-    match stage {
-        DepositStage::Credited => 1,
-        DepositStage::Rejected | DepositStage::Refused => 2,
-        DepositStage::Included | DepositStage::Confirmed | DepositStage::Orphaned | DepositStage::Quarantined => 0,
-    }
 }
 
 fn millis(deposit: &Deposit) -> u64 {
@@ -151,6 +140,16 @@ pub(super) fn tx_text(tx: ChainHash, addresses: &AddressFormat) -> String {
         AddressFormat::Evm => format!("0x{}", hex::encode(tx.0)),
         AddressFormat::Bitcoin { .. } => hex::encode(tx.0.iter().rev().copied().collect::<Vec<u8>>()),
     }
+}
+
+/// The hash that a chain of ours might print so.
+fn tx_hash(text: &str) -> Option<ChainHash> {
+    let (digits, is_evm) = text.strip_prefix("0x").map_or((text, false), |digits| (digits, true));
+    let mut hash: [u8; 32] = hex::decode(digits).ok()?.try_into().ok()?;
+    if !is_evm {
+        hash.reverse();
+    }
+    Some(ChainHash(hash))
 }
 
 /// Exact, without zeros at the end.

@@ -9,7 +9,7 @@ use wire::decimal::{self, DecimalError};
 use wire::event::WithdrawalChanged;
 use wire::{
     AccountId, Amount, ChainAddress, ChainHash, ChainId, ClientOrderId, Command, RejectReason, Timestamp,
-    WithdrawalCause, WithdrawalStage,
+    WithdrawalCause, WithdrawalId, WithdrawalStage,
 };
 
 use super::Call;
@@ -18,8 +18,10 @@ use super::networks::{Terms, closed};
 use crate::accounts::Accounts;
 use crate::addresses;
 use crate::errors::{self, ApiError};
-use crate::gateway::Answer;
+use crate::gateway::{Answer, Gateway};
+use crate::history::{Page, WithdrawalsWanted};
 use crate::market_data::interval::date_text;
+use crate::names;
 use crate::order_entry::parse;
 use crate::params::{self, Params};
 use crate::reference::{Asset, Reference};
@@ -60,10 +62,7 @@ pub(super) fn apply(call: Call) -> BoxFuture<'static, Answer> {
         params.finish()?;
         let repeated = |name| {
             let accounts = call.gateway.exchange.accounts();
-            let known = accounts.withdrawals().named(caller.account, name)?;
-            let is_same = (known.chain, known.asset, known.address) == (wanted.chain, wanted.asset.id, wanted.address)
-                && known.amount.wide() + known.fee.wide() == wanted.total.wide();
-            Some(if is_same { Ok(id_text(known.withdrawal.get())) } else { Err(errors::WITHDRAW_ORDER_ID_TAKEN) })
+            accounts.withdrawals().named(caller.account, name).map(|known| wanted.repeats(known))
         };
         if let Some(answer) = name.and_then(repeated) {
             return answer;
@@ -76,7 +75,11 @@ pub(super) fn apply(call: Call) -> BoxFuture<'static, Answer> {
             // Asked for meanwhile by another gateway, or under another fee.
             Reply::Rejected { reason: RejectReason::WithdrawalExists, .. } => {
                 call.gateway.up_to_date().await?;
-                repeated(request.name).unwrap_or(Err(errors::WITHDRAW_ORDER_ID_TAKEN))
+                match repeated(request.name) {
+                    Some(answer) => answer,
+                    // So long ago that memory has forgotten it.
+                    None => wanted.repeats_forgotten(&call.gateway, caller.account, request.name).await,
+                }
             }
             Reply::Rejected { reason, .. } => Err(refusal(reason, &wanted.terms, &wanted.asset)),
         }
@@ -141,6 +144,20 @@ fn wanted(accounts: &Accounts, reference: &Reference, params: &mut Params) -> Re
 }
 
 impl Wanted {
+    /// The answer to it under the name of an earlier one.
+    fn repeats(&self, known: &WithdrawalChanged) -> Answer {
+        let is_same = (known.chain, known.asset, known.address) == (self.chain, self.asset.id, self.address)
+            && known.amount.wide() + known.fee.wide() == self.total.wide();
+        if is_same { Ok(id_text(known.withdrawal.get())) } else { Err(errors::WITHDRAW_ORDER_ID_TAKEN) }
+    }
+
+    async fn repeats_forgotten(&self, gateway: &Gateway, account: AccountId, name: ClientOrderId) -> Answer {
+        let page = Page { from: None, start_ms: None, end_ms: None, limit: 1 };
+        let wanted = WithdrawalsWanted { asset: None, status: None, name: Some(name), ids: None, page, offset: 0 };
+        let known = gateway.past_withdrawals(account, &wanted).await?;
+        known.first().map_or(Err(errors::WITHDRAW_ORDER_ID_TAKEN), |known| self.repeats(known))
+    }
+
     fn request(&self, account: AccountId, name: ClientOrderId) -> Result<RequestWithdrawal, ApiError> {
         let Wanted { chain, asset, address, total, terms, closed } = self;
         if *closed {
@@ -189,29 +206,30 @@ pub(super) fn history(call: Call) -> BoxFuture<'static, Answer> {
         let offset = params.integer("offset")?.unwrap_or(0);
         let limit = params.limit(HISTORY_MAX, HISTORY_MAX)?;
         params.finish()?;
-        call.gateway.up_to_date().await?;
-        let reference = call.gateway.exchange.reference();
-        let coin = coin.map(|coin| asset(&reference, &coin)).transpose()?;
-        let accounts = call.gateway.exchange.accounts();
-        let rows = accounts.withdrawals().of(caller.account).filter(|row| {
-            coin.is_none_or(|coin| coin == row.asset)
-                && name.as_deref().is_none_or(|name| name == row.name.as_str())
-                && status.is_none_or(|status| status == status_of(row))
-                && ids.as_ref().is_none_or(|ids| ids.contains(&row.withdrawal.to_string()))
-                && (from_ms..=to_ms).contains(&millis(row.requested_at))
-        });
-        let rows = rows.filter_map(|row| shown(&accounts, &reference, row));
-        let rows: Vec<Value> = rows.skip(usize::try_from(offset).unwrap_or(usize::MAX)).take(limit).collect();
+        let asset = coin.map(|coin| asset(&call.gateway.exchange.reference(), &coin)).transpose()?;
+        let name = match name.map(|name| ClientOrderId::new(name.as_bytes())) {
+            Some(Err(_)) => return Ok("[]".into()),
+            name => name.and_then(Result::ok),
+        };
+        let page = Page { from: None, start_ms: Some(from_ms), end_ms: Some(to_ms), limit };
+        let wanted = WithdrawalsWanted { asset, status, name, ids, page, offset };
+        let withdrawals = call.gateway.past_withdrawals(caller.account, &wanted).await?;
+        let (accounts, reference) = (call.gateway.exchange.accounts(), call.gateway.exchange.reference());
+        let rows: Vec<Value> = withdrawals.iter().filter_map(|row| shown(&accounts, &reference, row)).collect();
         Ok(Value::Array(rows).to_string())
     }
     .boxed()
 }
 
-/// The ids that are asked for, separated by commas.
-fn ids(params: &mut Params) -> Result<Option<Vec<String>>, ApiError> {
+/// The ids that are asked for, separated by commas. What is no id of ours names nothing.
+fn ids(params: &mut Params) -> Result<Option<Vec<WithdrawalId>>, ApiError> {
     let Some(list) = params.take("idList")? else { return Ok(None) };
-    let ids: Vec<String> = list.split(',').map(|id| id.trim().to_owned()).collect();
-    if ids.len() > IDS_MAX { Err(ApiError::invalid_data("idList")) } else { Ok(Some(ids)) }
+    let ids: Vec<&str> = list.split(',').map(str::trim).collect();
+    if ids.len() > IDS_MAX {
+        return Err(ApiError::invalid_data("idList"));
+    }
+    let known = ids.iter().filter_map(|text| text.parse().ok().filter(|id: &u64| id.to_string() == *text));
+    Ok(Some(known.map(WithdrawalId::new).collect()))
 }
 
 /// From when to when, in milliseconds, both included; microseconds are taken too. Without `endTime` up to the present, whatever clock it is read from.
@@ -236,7 +254,7 @@ fn shown(accounts: &Accounts, reference: &Reference, row: &WithdrawalChanged) ->
         "amount": text(row.amount),
         "transactionFee": text(row.fee),
         "coin": asset.symbol.as_str(),
-        "status": status_of(row),
+        "status": names::withdrawal_status(row.stage, row.cause),
         "address": row.address.as_str(),
         "addressTag": "",
         "txId": if is_known { tx_text(row.tx, &chain.addresses) } else { String::new() },
@@ -255,27 +273,6 @@ fn shown(accounts: &Accounts, reference: &Reference, row: &WithdrawalChanged) ->
         shown["completeTime"] = date_text(millis(row.changed_at)).into();
     }
     Some(shown)
-}
-
-/// Binance's numbers: 1 canceled, 2 awaiting approval, 3 rejected, 4 processing, 5 failure, 6 completed.
-fn status_of(row: &WithdrawalChanged) -> u64 {
-    match row.stage {
-        WithdrawalStage::Review => 2,
-        WithdrawalStage::Canceled if row.cause == WithdrawalCause::Client => 1,
-        WithdrawalStage::Canceled => 3,
-        WithdrawalStage::Failed => 5,
-        WithdrawalStage::Settled => 6,
-        WithdrawalStage::Held
-        | WithdrawalStage::Allocated
-        | WithdrawalStage::Signed
-        | WithdrawalStage::Broadcast
-        | WithdrawalStage::Mempool
-        | WithdrawalStage::Mined
-        | WithdrawalStage::Confirmed
-        | WithdrawalStage::Stuck
-        | WithdrawalStage::Bumped
-        | WithdrawalStage::Conflicted => 4,
-    }
 }
 
 /// Why it did not go out.

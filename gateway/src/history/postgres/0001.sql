@@ -212,3 +212,80 @@ CREATE TABLE mainstay.tapes (
     last_trade bigint NOT NULL,
     last_agg_trade bigint NOT NULL
 );
+
+-- Chains and what can be deposited on them; chain_decimals is the scale of deposits' amounts.
+CREATE TABLE mainstay.chains (
+    chain bigint PRIMARY KEY,
+    symbol text NOT NULL,
+    position bigint NOT NULL
+);
+
+CREATE TABLE mainstay.chain_assets (
+    chain bigint NOT NULL,
+    asset bigint NOT NULL,
+    contract text NOT NULL,
+    chain_decimals bigint NOT NULL,
+    position bigint NOT NULL,
+    PRIMARY KEY (chain, asset)
+);
+
+-- Hashes are in their chain's own byte order, which Bitcoin-like chains print backwards. `status` is the REST API's number of
+-- `stage`. Amounts are whole units of the chain (chain_assets.chain_decimals), what was credited of the ledger. What begins
+-- with inserted_ is when the deposit was told first.
+CREATE TABLE mainstay.deposits (
+    chain bigint NOT NULL,
+    tx text NOT NULL,
+    output bigint NOT NULL,
+    account bigint NOT NULL,
+    address_index bigint NOT NULL,
+    asset bigint NOT NULL,
+    amount numeric(39, 0) NOT NULL,
+    stage text NOT NULL,
+    status bigint NOT NULL,
+    block text NOT NULL,
+    height bigint NOT NULL,
+    confirmations bigint NOT NULL,
+    required bigint NOT NULL,
+    credited bigint NOT NULL,
+    dust numeric(39, 0) NOT NULL,
+    is_reverted boolean NOT NULL,
+    inserted_ns bigint NOT NULL,
+    inserted_position bigint NOT NULL,
+    inserted_event bigint NOT NULL,
+    position bigint NOT NULL,
+    PRIMARY KEY (chain, tx, output)
+);
+CREATE INDEX deposits_of_account ON mainstay.deposits (account, inserted_position, inserted_event);
+
+-- What accounts asked for; what the exchange moves between addresses of its own is not here. `amount` arrives, `fee` is paid
+-- beside it; `network_fee` is in units of the chain's coin.
+CREATE TABLE mainstay.withdrawals (
+    id bigint PRIMARY KEY,
+    account bigint NOT NULL,
+    chain bigint NOT NULL,
+    asset bigint NOT NULL,
+    address text NOT NULL,
+    withdraw_order_id text NOT NULL,
+    amount bigint NOT NULL,
+    fee bigint NOT NULL,
+    stage text NOT NULL,
+    cause text NOT NULL,
+    status bigint NOT NULL,
+    requested_ns bigint NOT NULL,
+    ready_ns bigint NOT NULL,
+    changed_ns bigint NOT NULL,
+    approvals_missing bigint NOT NULL,
+    attempts bigint NOT NULL,
+    tx text NOT NULL,
+    block text NOT NULL,
+    height bigint NOT NULL,
+    confirmations bigint NOT NULL,
+    required bigint NOT NULL,
+    network_fee numeric(39, 0) NOT NULL,
+    house_held bigint NOT NULL,
+    is_undone boolean NOT NULL,
+    is_reverted boolean NOT NULL,
+    position bigint NOT NULL
+);
+CREATE INDEX withdrawals_of_account ON mainstay.withdrawals (account, id);
+CREATE INDEX withdrawals_by_name ON mainstay.withdrawals (account, withdraw_order_id, id);

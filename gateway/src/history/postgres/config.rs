@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use tokio_postgres::config::{Host, SslMode};
-use tokio_postgres::{Client, NoTls};
+use tokio_postgres::{CancelToken, Client, NoTls};
 use tokio_postgres_rustls::MakeRustlsConnect;
 use tokio_rustls::rustls::crypto::ring;
 use tokio_rustls::rustls::pki_types::CertificateDer;
@@ -15,7 +15,7 @@ use zeroize::Zeroizing;
 
 /// How long a connection may take to come about.
 pub(super) const CONNECT_TIMEOUT: Duration = Duration::from_secs(2);
-/// How long the database may work on one statement.
+/// How long the database may work on one statement of a writer.
 const STATEMENT_TIMEOUT_MS: u32 = 20_000;
 
 /// Where history is kept, if not in the gateway's memory.
@@ -126,11 +126,26 @@ impl HistoryConfig {
         }
     }
 
-    /// Connections for readers.
-    pub(super) fn manager(&self) -> deadpool_postgres::Manager {
+    /// Connections for readers, none of whom waits longer than this.
+    pub(super) fn manager(&self, read_timeout: Duration) -> deadpool_postgres::Manager {
+        let mut postgres = self.postgres.clone();
+        let options = postgres.get_options().unwrap_or_default();
+        // The last one counts.
+        postgres.options(format!("{options} -c statement_timeout={}", read_timeout.as_millis().max(1)));
         match &self.tls {
-            Some(tls) => deadpool_postgres::Manager::new(self.postgres.clone(), tls.clone()),
-            None => deadpool_postgres::Manager::new(self.postgres.clone(), NoTls),
+            Some(tls) => deadpool_postgres::Manager::new(postgres, tls.clone()),
+            None => deadpool_postgres::Manager::new(postgres, NoTls),
+        }
+    }
+
+    /// Lets the database end what a connection works on, for which nobody waits any more.
+    pub(super) async fn cancel(&self, of: CancelToken) {
+        let canceled = match &self.tls {
+            Some(tls) => of.cancel_query(tls.clone()).await,
+            None => of.cancel_query(NoTls).await,
+        };
+        if let Err(error) = canceled {
+            tracing::debug!(%error, "a statement that took too long could not be canceled; its own limit ends it");
         }
     }
 }

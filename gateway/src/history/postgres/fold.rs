@@ -8,6 +8,7 @@ use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 use wire::event::*;
 use wire::{AccountId, Event, ListId, LogPosition, MarketId, OrderId, PartitionId, Timestamp};
 
+use super::capital;
 use super::rows::*;
 use crate::accounts::{ListStatus, Order, OrderList};
 use crate::market_data::Interval;
@@ -30,6 +31,10 @@ pub(super) struct Rows {
     pub(super) agg_trades: Vec<AggTradeRow>,
     pub(super) klines: Vec<KlineRow>,
     pub(super) tapes: Vec<TapeRow>,
+    pub(super) chains: Vec<ChainRow>,
+    pub(super) chain_assets: Vec<ChainAssetRow>,
+    pub(super) deposits: Vec<DepositRow>,
+    pub(super) withdrawals: Vec<WithdrawalRow>,
 }
 
 /// What was written up to a position.
@@ -59,6 +64,7 @@ pub(super) struct Fold {
     lists: HashMap<ListId, (AccountId, OrderList, LogPosition)>,
     changed_lists: HashSet<ListId>,
     markets: BTreeMap<MarketId, Tape>,
+    capital: capital::Changes,
     rows: Rows,
     /// Rows that wait, those of changed orders too.
     waiting: usize,
@@ -80,6 +86,7 @@ impl Fold {
             lists: HashMap::new(),
             changed_lists: HashSet::new(),
             markets: BTreeMap::new(),
+            capital: capital::Changes::default(),
             rows: Rows::default(),
             waiting: 0,
         }
@@ -110,7 +117,7 @@ impl Fold {
 
     /// How many rows wait to be written.
     pub(super) fn waiting(&self) -> usize {
-        self.waiting
+        self.waiting + self.capital.len()
     }
 
     /// Takes the events of one command in.
@@ -155,6 +162,10 @@ impl Fold {
                 Event::ListRejected(rejected) => {
                     self.end_list(at, rejected.list, ListStatus::Rejected(rejected.reason));
                 }
+                Event::ChainListed(listed) => self.capital.list_chain(listed, position),
+                Event::ChainAssetListed(listed) => self.capital.list_asset(listed, position),
+                Event::DepositChanged(changed) => self.capital.deposit(at, index, changed),
+                Event::WithdrawalChanged(changed) => self.capital.withdrawal(position, changed),
                 Event::Traded(traded) => {
                     let tape = self.markets.entry(traded.market).or_default();
                     self.waiting += tape.trade(at, traded, &mut self.rows);
@@ -172,6 +183,7 @@ impl Fold {
     pub(super) fn take(&mut self) -> Rows {
         self.waiting = 0;
         let mut rows = std::mem::take(&mut self.rows);
+        self.capital.take(&mut rows);
         for key in self.changed_orders.drain() {
             let Some(known) = self.orders.get(&key) else { continue };
             rows.orders.push(OrderRow::new(known.account, &known.order, known.position));
@@ -277,9 +289,9 @@ impl Fold {
 
 /// Which command's events are taken in.
 #[derive(Clone, Copy)]
-struct At {
-    position: LogPosition,
-    now: Timestamp,
+pub(super) struct At {
+    pub(super) position: LogPosition,
+    pub(super) now: Timestamp,
 }
 
 /// A market's trades and klines, as far as later ones build upon them.

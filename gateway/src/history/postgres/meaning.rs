@@ -15,14 +15,20 @@ use crate::market_data::trades::{AggTrade, Trade};
 use crate::names;
 
 /// Reads a row's columns.
-struct Reader(&'static str);
+pub(super) struct Reader(pub(super) &'static str);
 
 impl Reader {
-    fn known<T>(&self, value: Option<T>, column: &str) -> Result<T, Unreadable> {
+    pub(super) fn known<T>(&self, value: Option<T>, column: &str) -> Result<T, Unreadable> {
         value.ok_or_else(|| Unreadable { table: self.0, what: format!("its {column} is none of ours") })
     }
 
-    fn word<T: Copy>(&self, all: &[T], name: fn(T) -> &'static str, word: &str, column: &str) -> Result<T, Unreadable> {
+    pub(super) fn word<T: Copy>(
+        &self,
+        all: &[T],
+        name: fn(T) -> &'static str,
+        word: &str,
+        column: &str,
+    ) -> Result<T, Unreadable> {
         self.known(all.iter().copied().find(|value| name(*value) == word), column)
     }
 
@@ -34,11 +40,11 @@ impl Reader {
         self.known(Qty::new(units), "quantity")
     }
 
-    fn amount(&self, units: i64) -> Result<Amount, Unreadable> {
+    pub(super) fn amount(&self, units: i64) -> Result<Amount, Unreadable> {
         self.known(Amount::new(units), "amount")
     }
 
-    fn name(&self, text: &str) -> Result<ClientOrderId, Unreadable> {
+    pub(super) fn name(&self, text: &str) -> Result<ClientOrderId, Unreadable> {
         self.known(ClientOrderId::new(text.as_bytes()).ok(), "client order id")
     }
 

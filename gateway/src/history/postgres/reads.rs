@@ -1,12 +1,17 @@
 //! Answers from the tables.
 
+use std::sync::Arc;
+
 use deadpool_postgres::Object;
+use tokio::runtime::Handle;
 use tokio::sync::SemaphorePermit;
 use tokio::time::{Instant, timeout_at};
+use tokio_postgres::Error;
 use tokio_postgres::types::ToSql;
 use wire::{AccountId, ClientOrderId, ListId, MarketId, OrderId};
 
 use super::Postgres;
+use super::config::HistoryConfig;
 use super::rows::*;
 use super::schema::{self, signed};
 use crate::accounts::{Amendment, Fill, Order, OrderList, PreventedMatch};
@@ -18,21 +23,44 @@ use crate::market_data::trades::{AggTrade, AggWanted, Trade};
 type Param<'a> = &'a (dyn ToSql + Sync);
 
 /// A connection to tables that hold everything that its reader must see.
-struct Reader<'a> {
-    connection: Object,
+pub(super) struct Reader<'a> {
+    /// Until it is dropped.
+    connection: Option<Object>,
+    config: &'a Arc<HistoryConfig>,
+    /// The database works on something.
+    is_asking: bool,
     deadline: Instant,
     _place: SemaphorePermit<'a>,
 }
 
 impl Reader<'_> {
-    async fn rows<R: Row>(&mut self, rest: &str, params: &[Param<'_>]) -> Result<Vec<R>, ApiError> {
+    pub(super) async fn rows<R: Row>(&mut self, rest: &str, params: &[Param<'_>]) -> Result<Vec<R>, ApiError> {
         let sql = R::select(rest);
-        let asking = async {
-            let statement = self.connection.prepare_cached(&sql).await?;
-            self.connection.query(&statement, params).await
-        };
-        let rows = timeout_at(self.deadline, asking).await.map_err(|_| errors::HISTORY_BEHIND)?.map_err(failed)?;
-        rows.iter().map(|row| R::read(row.try_get(0).map_err(failed)?).map_err(unreadable)).collect()
+        let rows = self.ask(async |connection| {
+            let statement = connection.prepare_cached(&sql).await?;
+            connection.query(&statement, params).await
+        });
+        rows.await?.iter().map(|row| R::read(row.try_get(0).map_err(failed)?).map_err(unreadable)).collect()
+    }
+
+    /// Whoever gives up, or is given up, in the midst of it leaves a connection that nobody else should wait for.
+    async fn ask<T>(&mut self, ask: impl AsyncFnOnce(&Object) -> Result<T, Error>) -> Result<T, ApiError> {
+        let connection = self.connection.as_ref().ok_or(errors::NO_HISTORY)?;
+        self.is_asking = true;
+        let answer = timeout_at(self.deadline, ask(connection)).await.map_err(|_| errors::HISTORY_BEHIND)?;
+        self.is_asking = false;
+        answer.map_err(failed)
+    }
+}
+
+impl Drop for Reader<'_> {
+    fn drop(&mut self) {
+        let Some(connection) = self.connection.take_if(|_| self.is_asking) else { return };
+        let (client, config) = (Object::take(connection), Arc::clone(self.config));
+        let (of, runtime) = (client.cancel_token(), Handle::try_current());
+        if let Ok(runtime) = runtime {
+            runtime.spawn(async move { config.cancel(of).await });
+        }
     }
 }
 
@@ -41,14 +69,14 @@ fn failed(error: tokio_postgres::Error) -> ApiError {
     errors::NO_HISTORY
 }
 
-fn unreadable(error: Unreadable) -> ApiError {
+pub(super) fn unreadable(error: Unreadable) -> ApiError {
     tracing::error!(%error, "history's database has been changed by others");
     errors::NO_HISTORY
 }
 
 impl Postgres {
     /// Waits until everything of the partition up to `seen` is in the tables.
-    async fn reader(&self, seen: Seen) -> Result<Reader<'_>, ApiError> {
+    pub(super) async fn reader(&self, seen: Seen) -> Result<Reader<'_>, ApiError> {
         let Seen { partition, position } = seen;
         let place = self.readers.try_acquire().map_err(|_| errors::BUSY)?;
         let deadline = Instant::now() + self.read_timeout;
@@ -63,14 +91,15 @@ impl Postgres {
             tracing::debug!(%error, "no connection to history's database");
             errors::NO_HISTORY
         })?;
+        let mut reader =
+            Reader { connection: Some(connection), config: &self.config, is_asking: false, deadline, _place: place };
         // A database that stopped may have lost the last moments, which are written again: what counts is what it says on
         // the connection that is read from.
-        let there = timeout_at(deadline, schema::written(&**connection, partition)).await;
-        let there = there.map_err(|_| errors::HISTORY_BEHIND)?.map_err(failed)?;
+        let there = reader.ask(async |connection| schema::written(&***connection, partition).await).await?;
         if there.position < position {
             return Err(errors::HISTORY_BEHIND);
         }
-        Ok(Reader { connection, deadline, _place: place })
+        Ok(reader)
     }
 
     pub(in crate::history) async fn order(
@@ -308,7 +337,7 @@ fn fills(rows: Vec<FillRow>) -> Result<Vec<(Fill, ListId)>, ApiError> {
     rows.iter().map(|row| Ok((row.fill().map_err(unreadable)?, ListId::new(row.list_id)))).collect()
 }
 
-fn of(account: AccountId) -> i64 {
+pub(super) fn of(account: AccountId) -> i64 {
     i64::from(account.get())
 }
 
@@ -321,7 +350,7 @@ fn bounded(limit: usize) -> i64 {
 }
 
 impl Page {
-    fn limit(&self) -> i64 {
+    pub(super) fn limit(&self) -> i64 {
         bounded(self.limit)
     }
 
@@ -330,7 +359,7 @@ impl Page {
     }
 
     /// The first and the last nanosecond.
-    fn nanos(&self) -> [i64; 2] {
+    pub(super) fn nanos(&self) -> [i64; 2] {
         let first = self.start_ms.map_or(0, |start| signed(start.saturating_mul(1_000_000)));
         let last = self.end_ms.map_or(i64::MAX, |end| signed(end.saturating_mul(1_000_000).saturating_add(999_999)));
         [first, last]

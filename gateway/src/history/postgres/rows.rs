@@ -12,13 +12,15 @@ pub(super) trait Row: Serialize + DeserializeOwned {
     const TABLE: &'static str;
     /// What is unique.
     const KEY: &'static [&'static str];
+    /// Columns that stay as they were written first.
+    const KEPT: &'static [&'static str];
     /// Every column.
     const COLUMNS: &'static [&'static str];
 
-    /// Inserts rows, given as a JSON array, or overwrites them.
+    /// Inserts rows, given as a JSON array, or overwrites them but for what is kept.
     fn upsert() -> String {
         let (table, columns, key) = (Self::TABLE, Self::COLUMNS.join(", "), Self::KEY.join(", "));
-        let others = Self::COLUMNS.iter().filter(|column| !Self::KEY.contains(column));
+        let others = Self::COLUMNS.iter().filter(|column| !Self::KEY.contains(column) && !Self::KEPT.contains(column));
         let set: Vec<String> = others.map(|column| format!("{column} = excluded.{column}")).collect();
         format!(
             "INSERT INTO mainstay.{table} ({columns}) \
@@ -40,7 +42,10 @@ pub(super) trait Row: Serialize + DeserializeOwned {
 }
 
 macro_rules! table {
-    ($(#[$doc:meta])* $row:ident, $table:literal, [$($key:literal),+], { $($column:ident: $type:ty,)+ }) => {
+    (
+        $(#[$doc:meta])* $row:ident, $table:literal, [$($key:literal),+], $(kept [$($kept:literal),+],)?
+        { $($column:ident: $type:ty,)+ }
+    ) => {
         $(#[$doc])*
         #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
         pub(super) struct $row {
@@ -50,6 +55,7 @@ macro_rules! table {
         impl Row for $row {
             const TABLE: &'static str = $table;
             const KEY: &'static [&'static str] = &[$($key),+];
+            const KEPT: &'static [&'static str] = &[$($($kept),+)?];
             const COLUMNS: &'static [&'static str] = &[$(stringify!($column)),+];
         }
     };
@@ -122,6 +128,29 @@ table! {
 }
 table! {
     TapeRow, "tapes", ["market"], { market: u16, partition: u16, last_trade: u64, last_agg_trade: u64, }
+}
+table! {
+    ChainRow, "chains", ["chain"], { chain: u16, symbol: String, position: u64, }
+}
+table! {
+    ChainAssetRow, "chain_assets", ["chain", "asset"], {
+        chain: u16, asset: u16, contract: String, chain_decimals: u8, position: u64,
+    }
+}
+table! {
+    DepositRow, "deposits", ["chain", "tx", "output"], kept ["inserted_ns", "inserted_position", "inserted_event"], {
+        chain: u16, tx: String, output: u32, account: u32, address_index: u32, asset: u16, amount: u128,
+        stage: String, status: u64, block: String, height: u64, confirmations: u32, required: u32, credited: i64,
+        dust: u128, is_reverted: bool, inserted_ns: u64, inserted_position: u64, inserted_event: u64, position: u64,
+    }
+}
+table! {
+    WithdrawalRow, "withdrawals", ["id"], {
+        id: u64, account: u32, chain: u16, asset: u16, address: String, withdraw_order_id: String, amount: i64,
+        fee: i64, stage: String, cause: String, status: u64, requested_ns: u64, ready_ns: u64, changed_ns: u64,
+        approvals_missing: u8, attempts: u8, tx: String, block: String, height: u64, confirmations: u32,
+        required: u32, network_fee: u128, house_held: i64, is_undone: bool, is_reverted: bool, position: u64,
+    }
 }
 
 /// A row that no gateway has written.

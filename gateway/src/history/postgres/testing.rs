@@ -11,7 +11,7 @@ use crate::history::tests::Fed;
 use crate::history::{History, HistoryConfig};
 use crate::testing::{FakeLedger, LEDGER};
 
-pub(in crate::history) const TABLES: [&str; 12] = [
+pub(in crate::history) const TABLES: [&str; 16] = [
     "progress",
     "assets",
     "markets",
@@ -24,6 +24,10 @@ pub(in crate::history) const TABLES: [&str; 12] = [
     "agg_trades",
     "klines",
     "tapes",
+    "chains",
+    "chain_assets",
+    "deposits",
+    "withdrawals",
 ];
 
 fn database(server: &str, name: &str, epoch: u64) -> Arc<Postgres> {

@@ -4,10 +4,12 @@
 //! writer believes it to be. So whatever is killed at whatever moment, the next writer goes on behind the last command
 //! that is in the tables, and a writer that was overtaken changes nothing.
 
+use std::panic::AssertUnwindSafe;
 use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 use cluster_client::StreamItem;
+use futures_util::FutureExt;
 use tokio::time::Instant;
 use tokio_postgres::{Client, Statement, Transaction};
 use wire::PartitionId;
@@ -50,6 +52,9 @@ pub(super) enum WriteError {
     TimedOut,
     #[error("the cluster cannot say up to where its log is committed")]
     NoLeader,
+    /// It is begun anew: what it had not written is read from the log again.
+    #[error("the writer has failed, which is a bug")]
+    Panicked,
     #[error("another gateway has written since")]
     Overtaken,
     #[error("{0}")]
@@ -95,7 +100,10 @@ pub(super) async fn run(db: &Postgres, log: &dyn Log, partition: PartitionId) {
     let mut patience = PATIENCE_MIN;
     loop {
         let before = lane.written().position;
-        let Err(error) = write(db, log, lane).await;
+        let error = match AssertUnwindSafe(write(db, log, lane)).catch_unwind().await {
+            Ok(Err(error)) => error,
+            Err(_) => WriteError::Panicked,
+        };
         if lane.written().position > before {
             patience = PATIENCE_MIN;
         }
@@ -324,6 +332,10 @@ impl Statements {
             (AggTradeRow::TABLE, AggTradeRow::upsert()),
             (KlineRow::TABLE, KlineRow::upsert()),
             (TapeRow::TABLE, TapeRow::upsert()),
+            (ChainRow::TABLE, ChainRow::upsert()),
+            (ChainAssetRow::TABLE, ChainAssetRow::upsert()),
+            (DepositRow::TABLE, DepositRow::upsert()),
+            (WithdrawalRow::TABLE, WithdrawalRow::upsert()),
         ] {
             tables.push((table, client.prepare(&sql).await?));
         }
@@ -341,7 +353,11 @@ impl Statements {
             + self.table(to, &rows.trades).await?
             + self.table(to, &rows.agg_trades).await?
             + self.table(to, &rows.klines).await?
-            + self.table(to, &rows.tapes).await?)
+            + self.table(to, &rows.tapes).await?
+            + self.table(to, &rows.chains).await?
+            + self.table(to, &rows.chain_assets).await?
+            + self.table(to, &rows.deposits).await?
+            + self.table(to, &rows.withdrawals).await?)
     }
 
     async fn table<R: Row>(&self, to: &Transaction<'_>, rows: &[R]) -> Result<u64, WriteError> {

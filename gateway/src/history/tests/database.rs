@@ -1,5 +1,7 @@
 //! What only a database can do: be away, be behind, be shared, be another exchange's.
 
+use std::sync::atomic::AtomicBool;
+
 use tokio_postgres::SimpleQueryMessage;
 
 use super::*;
@@ -46,6 +48,8 @@ async fn without_its_database_history_says_so_at_once_and_everything_else_goes_o
         ("trades.historical", json!({ "symbol": "BTCUSDT", "fromId": 1 })),
         ("trades.aggregate", json!({ "symbol": "BTCUSDT" })),
         ("klines", json!({ "symbol": "BTCUSDT", "interval": "1m" })),
+        ("/sapi/v1/capital/deposit/hisrec", json!({})),
+        ("/sapi/v1/capital/withdraw/history", json!({})),
     ] {
         let (status, code, message) = told(world.try_ask(method, params).await);
         assert_eq!((status, code), (503, -1001), "{method}");
@@ -112,6 +116,7 @@ async fn writers_that_end_at_any_position_leave_the_same_rows_as_one_that_does_n
     let one = postgres(&server, &whole, Limits::default());
     some_orders(&one);
     some_trades(&one);
+    capital::some_capital(&one);
     written(&one).await;
     // The same log, by a writer a piece: each goes on from what the tables hold, in the middle of orders and klines.
     let (log, last) = one.ledger.log_from(LogPosition::new(2));
@@ -187,4 +192,65 @@ async fn a_log_that_goes_on_otherwise_than_the_tables_is_refused() {
     world.ledger.feed(&[accepted(1)]);
     testing::until_refused(&world.gateway).await;
     assert_eq!(world.each("openOrders.status", json!({ "symbol": "BTCUSDT" }), "orderId").await, [1]);
+}
+
+/// A log at which its first reader panics.
+struct Broken {
+    log: Fed,
+    was_read: AtomicBool,
+}
+
+impl Log for Broken {
+    fn committed(&self, partition: PartitionId) -> BoxFuture<'_, Option<LogPosition>> {
+        self.log.committed(partition)
+    }
+
+    fn follow(&self, partition: PartitionId, from: LogPosition) -> Box<dyn Follow> {
+        assert!(self.was_read.swap(true, Ordering::Relaxed), "planted");
+        self.log.follow(partition, from)
+    }
+}
+
+#[tokio::test]
+async fn a_writer_that_panics_is_begun_anew() {
+    let Some(server) = server() else { return };
+    let broken = |log| Arc::new(Broken { log, was_read: AtomicBool::new(false) }) as Arc<dyn Log>;
+    let world = from_log(&server, &fresh(&server).await, Limits::default(), broken);
+    some_orders(&world);
+    // Readers are told that there is no history until it has been written.
+    while world.try_ask("allOrders", json!({ "symbol": "BTCUSDT" })).await.is_err() {
+        tokio::time::sleep(Duration::from_millis(5)).await;
+    }
+    let History::Postgres(db) = &world.gateway.history else { panic!("it has a database") };
+    assert_eq!(db.census().map(|census| census.failures).sum::<u64>(), 1);
+    assert_eq!(world.each("allOrders", json!({ "symbol": "BTCUSDT" }), "orderId").await.len(), 6);
+}
+
+#[tokio::test]
+async fn what_nobody_waits_for_any_more_the_database_does_not_work_on() {
+    let Some(server) = server() else { return };
+    let name = fresh(&server).await;
+    let world = postgres(&server, &name, Limits { read_timeout: Duration::from_millis(400), ..Limits::default() });
+    some_orders(&world);
+    let asked = json!({ "symbol": "BTCUSDT" });
+    while world.try_ask("allOrders", asked.clone()).await.is_err() {
+        tokio::time::sleep(Duration::from_millis(5)).await;
+    }
+    let config = HistoryConfig::read(&format!("{server} dbname={name}"), None, None).unwrap();
+    let holder = config.connect().await.unwrap();
+    holder.batch_execute("BEGIN; LOCK TABLE mainstay.orders IN ACCESS EXCLUSIVE MODE").await.unwrap();
+    let began = std::time::Instant::now();
+    // More than there are connections for readers.
+    let readers = (0..12).map(|_| world.try_ask("allOrders", asked.clone()));
+    for answer in futures_util::future::join_all(readers).await {
+        assert_eq!(told(answer).1, -1001);
+    }
+    let working =
+        "SELECT count(*) FROM pg_stat_activity WHERE datname = current_database() AND wait_event_type = 'Lock'";
+    while holder.query_one(working, &[]).await.unwrap().get::<_, i64>(0) > 0 {
+        tokio::time::sleep(Duration::from_millis(5)).await;
+    }
+    assert!(began.elapsed() < Duration::from_secs(4), "the database would have given up by itself after five");
+    holder.batch_execute("COMMIT").await.unwrap();
+    assert_eq!(world.each("allOrders", asked, "orderId").await.len(), 6, "and connections are there for the next");
 }

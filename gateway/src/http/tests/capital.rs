@@ -1,72 +1,11 @@
 //! Deposits, as `/sapi/v1/capital` shows them.
 
 use wire::command::Reply;
-use wire::event::{AddressBound, ChainAssetListed, ChainFrozen, ChainListed, DepositChanged};
-use wire::{AddressFormat, Amount, ChainAddress, ChainFreeze, ChainHash, ChainId, Command, DepositStage, Event};
+use wire::event::ChainFrozen;
+use wire::{ChainFreeze, Command, DepositStage, Event};
 
 use super::*;
-
-pub(super) const CHAIN: ChainId = ChainId::new(1);
-pub(super) const ADDRESS: &str = "rltc1qnjg0jd8228aq7egyzacy8cys3knf9xvr0pw77v";
-
-pub(super) fn address(text: &str) -> ChainAddress {
-    ChainAddress::new(text.as_bytes()).unwrap()
-}
-
-fn bound() -> Event {
-    Event::AddressBound(Box::new(AddressBound { account: ALICE, chain: CHAIN, index: 1, address: address(ADDRESS) }))
-}
-
-/// A chain of eight decimals on which BTC is deposited with three confirmations.
-pub(super) fn listed() -> Vec<Event> {
-    let asset = ChainAssetListed {
-        chain: CHAIN,
-        asset: BTC,
-        contract: ChainAddress::EMPTY,
-        chain_decimals: 8,
-        deposit_min: 10_000,
-        confirmations: 3,
-        large_from: Amount::ZERO,
-        large_confirmations: 0,
-    };
-    vec![
-        Event::ChainListed(ChainListed {
-            chain: CHAIN,
-            symbol: symbol("BTC"),
-            lease_ms: 1_500,
-            addresses: AddressFormat::litecoin_regtest(),
-        }),
-        Event::ChainAssetListed(Box::new(asset)),
-        Event::ChainFrozen(ChainFrozen { chain: CHAIN, reason: ChainFreeze::Thawed }),
-    ]
-}
-
-fn deposit(tx: u8, stage: DepositStage, confirmations: u32) -> Event {
-    let mut hash = [0; 32];
-    hash[0] = tx;
-    Event::DepositChanged(Box::new(DepositChanged {
-        account: ALICE,
-        chain: CHAIN,
-        tx: ChainHash(hash),
-        output: 1,
-        index: 1,
-        asset: BTC,
-        amount: 150_000_000,
-        stage,
-        block: ChainHash([9; 32]),
-        height: 7,
-        confirmations,
-        required: 3,
-        credited: Amount::ZERO,
-        dust: 0,
-        is_reverted: false,
-    }))
-}
-
-/// A chain, Alice's address on it, and a deposit of hers.
-pub(super) fn events() -> Vec<Event> {
-    listed().into_iter().chain([bound(), deposit(1, DepositStage::Included, 1)]).collect()
-}
+use crate::testing::capital::{ADDRESS, CHAIN, bound, deposit, deposited, listed};
 
 #[tokio::test]
 async fn an_address_is_made_at_the_first_call_and_stays_the_same() {
@@ -103,7 +42,7 @@ async fn what_has_no_network_has_no_address() {
 async fn deposits_are_told_with_where_they_stand_the_newest_first() {
     let server = server().await;
     let path = "/sapi/v1/capital/deposit/hisrec";
-    server.ledger.feed(&events());
+    server.ledger.feed(&deposited());
     server.ledger.feed(&[deposit(2, DepositStage::Credited, 3), deposit(1, DepositStage::Orphaned, 0)]);
     let all = server.signed("GET", path, "").await.body;
     let told = |row: &Value| (row["status"].clone(), row["confirmTimes"].clone(), row["amount"].clone());

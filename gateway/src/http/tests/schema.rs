@@ -202,7 +202,7 @@ const SIGNED_READS: &[(&str, &str, &str)] = &[
 async fn every_answer_follows_its_schema() {
     let server = server().await;
     server.ledger.feed(&market_events());
-    server.ledger.feed(&super::capital::events());
+    server.ledger.feed(&crate::testing::capital::deposited());
     server.ledger.feed(&super::withdrawals::events(server.gateway.now_us()));
     for (path, params, name) in READS {
         follows(name, &server.get(&format!("/api/v3/{path}?{params}")).await.body);

@@ -4,12 +4,12 @@ use cluster_client::ClusterError;
 use wire::command::{ApiKeyKind, Permissions, Reply, RequestWithdrawal};
 use wire::event::*;
 use wire::{
-    Amount, ApiKeyText, ChainFreeze, ChainHash, ChainId, Command, Event, Networks, RejectReason, Timestamp,
-    WithdrawalCause, WithdrawalId, WithdrawalPurpose, WithdrawalRules, WithdrawalStage,
+    Amount, ApiKeyText, ChainFreeze, ChainHash, ChainId, Command, Event, Networks, RejectReason, WithdrawalCause,
+    WithdrawalRules, WithdrawalStage,
 };
 
-use super::capital::{ADDRESS, CHAIN, address, listed};
 use super::*;
+use crate::testing::capital::{ADDRESS, CHAIN, address, listed, withdrawal as row, withdrawal_told as told};
 
 /// A key that may withdraw, from here alone.
 pub(super) const KEY: &str = "WithdrawWithdrawWithdrawWithdrawWithdrawWithdrawWithdrawWithdraw";
@@ -58,43 +58,6 @@ fn ruled(rules: WithdrawalRules) -> Event {
 
 fn frozen(reason: ChainFreeze) -> Event {
     Event::ChainFrozen(ChainFrozen { chain: CHAIN, reason })
-}
-
-/// One BTC on its way to [`ADDRESS`], asked for at `asked_us`.
-fn row(id: u64, name: &str, stage: WithdrawalStage, asked_us: u64) -> WithdrawalChanged {
-    let at = Timestamp::from_nanos(asked_us * 1_000);
-    WithdrawalChanged {
-        withdrawal: WithdrawalId::new(id),
-        account: ALICE,
-        chain: CHAIN,
-        asset: BTC,
-        address: address(ADDRESS),
-        name: client_id(name),
-        amount: amount(10_000_000_000),
-        fee: amount(10_000_000),
-        stage,
-        cause: WithdrawalCause::None,
-        requested_at: at,
-        ready_at: at,
-        changed_at: at,
-        approvals_missing: 0,
-        attempts: 0,
-        tx: ChainHash::default(),
-        block: ChainHash::default(),
-        height: 0,
-        confirmations: 0,
-        required: 6,
-        network_fee: 0,
-        house_held: Amount::ZERO,
-        is_undone: false,
-        is_reverted: false,
-        purpose: WithdrawalPurpose::Payment,
-        key: 0,
-    }
-}
-
-fn told(row: WithdrawalChanged) -> Event {
-    Event::WithdrawalChanged(Box::new(row))
 }
 
 /// A key, rules and a withdrawal, on a chain that is known.
