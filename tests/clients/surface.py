@@ -325,6 +325,54 @@ class Surface:
         bad(-1102, "PUT", "/api/v3/order/amend/keepPriority", {"symbol": SYMBOL, "orderId": 1}, alice)
 
 
+    def replaces(self):
+        """Both halves of a cancel-replace, whatever becomes of each: Binance's table of results, statuses and codes."""
+        alice, bob, path = self.alice, self.bob, "/api/v3/order/cancelReplace"
+        refused = {"code": -2011, "msg": "Order was not canceled due to cancel restrictions."}
+        crosses = {"code": -2010, "msg": "Order would immediately match and take."}
+
+        def place(who, **changes):
+            return self.call("POST", "/api/v3/order", dict(ORDER_OF, **changes), who)[2]["orderId"]
+
+        def status(order):
+            return self.call("GET", "/api/v3/order", {"symbol": SYMBOL, "orderId": order}, alice)[2]["status"]
+
+        def ask(what, wanted, order, mode, restrictions=None, **changes):
+            """`wanted`: status, code, both results, and what the answers to both halves hold, or None."""
+            params = dict(ORDER_OF, cancelReplaceMode=mode, cancelOrderId=order, **changes)
+            if restrictions:
+                params["cancelRestrictions"] = restrictions
+            # What this type does not take is left out.
+            params = {name: value for name, value in params.items() if value is not None}
+            seen, _, answer = self.call("POST", path, params, alice)
+            data = answer.get("data", answer)
+            halves = [data.get("cancelResponse"), data.get("newOrderResponse")]
+            told = [half if half is None or "code" in half else half.get("status") for half in halves]
+            self.tally.equal(what, (seen, answer.get("code"), data.get("cancelResult"), data.get("newOrderResult"), *told), wanted)
+            return halves
+
+        ask_of_bob = place(bob, side="SELL", price="2100.00")
+        taking = dict(type="LIMIT_MAKER", timeInForce=None, price="2100.00")
+        order = place(alice)
+        failed = ("FAILURE", "NOT_ATTEMPTED", refused, None)
+        ask("a restriction stops both", (400, -2022, *failed), order, "STOP_ON_FAILURE", "ONLY_PARTIALLY_FILLED")
+        ask("a restriction, and an order that crosses", (400, -2022, "FAILURE", "FAILURE", refused, crosses), order, "ALLOW_FAILURE", "ONLY_PARTIALLY_FILLED", **taking)
+        self.tally.equal("the old one stays", status(order), "NEW")
+        _, placed = ask("a restriction, and an order", (409, -2021, "FAILURE", "SUCCESS", refused, "NEW"), order, "ALLOW_FAILURE", "ONLY_PARTIALLY_FILLED")
+        self.tally.equal("both are there", (status(order), status(placed["orderId"])), ("NEW", "NEW"))
+        ask("an order that crosses", (409, -2021, "SUCCESS", "FAILURE", "CANCELED", crosses), order, "STOP_ON_FAILURE", "ONLY_NEW", **taking)
+        self.tally.equal("the old one is gone", status(order), "CANCELED")
+        begun = place(alice, price="1010.00")
+        place(bob, side="SELL", price="1010.00", quantity="0.1000")
+        ask("one that has traded is not new", (400, -2022, *failed), begun, "STOP_ON_FAILURE", "ONLY_NEW")
+        gone, _ = ask("one that has traded", (200, None, "SUCCESS", "SUCCESS", "CANCELED", "NEW"), begun, "STOP_ON_FAILURE", "ONLY_PARTIALLY_FILLED")
+        self.tally.equal("what it had traded", (gone["origQty"], gone["executedQty"]), ("0.50000000", "0.10000000"))
+        # What a filter refuses is an error of the whole: nothing has been tried.
+        still = place(alice)
+        self.bad(-1013, "POST", path, dict(ORDER_OF, cancelReplaceMode="ALLOW_FAILURE", cancelOrderId=still, quantity="0.0000"), alice)
+        self.tally.equal("a filter leaves the old one", status(still), "NEW")
+        self.call("DELETE", "/api/v3/order", {"symbol": SYMBOL, "orderId": ask_of_bob}, bob)
+
     def carrier(self):
         """What only REST has: headers, verbs, and keys apart from parameters."""
         bad, alice = self.bad, self.alice
@@ -406,7 +454,7 @@ def main():
         rest.call("POST", "/api/v3/order", dict(ORDER_OF, side=side, price=price), who)
     over_ws = OverWebSocket(state, tally)
     for surface in (rest, over_ws):
-        parts = [surface.market_data, surface.bad_market_data, surface.trading, surface.limits, surface.bad_trading]
+        parts = [surface.market_data, surface.bad_market_data, surface.trading, surface.limits, surface.bad_trading, surface.replaces]
         for part in parts + ([surface.carrier] if surface is rest else []):
             try:
                 part()
