@@ -34,7 +34,7 @@
 //! | `NAME owns N ASSET [(N held)], ...` | must be so |
 //!
 //! What may come of a line, in this order: public facts (`fill MAKER QTY@PRICE`, `phase NAME`, `auction QTY@PRICE`),
-//! then the ledger's (`accepted ID` when it rests, `armed ID`, `triggered ID`, `pegged ID@PRICE`, `amended ID to N`, `list N done`, `NAME in tier N`, `canceled ID leaves N [CAUSE]`, `prevented ID`, `rejected REASON`). Numbers are
+//! then the ledger's (`accepted ID` when it rests, `armed ID`, `triggered ID`, `pegged ID@PRICE`, `amended ID to N`, `list N done`, `NAME in tier N`, `canceled ID leaves N [CAUSE]`, `prevented ID`, `not replaced REASON`, `rejected REASON`). Numbers are
 //! units of the market and the ledger: there are no decimals here.
 
 mod operators;
@@ -316,6 +316,7 @@ fn private(event: &Event) -> Option<String> {
         Event::OrderTriggered(e) => Some(format!("triggered {}", e.order)),
         Event::OrderPegged(e) => Some(format!("pegged {}@{}", e.order, e.price.units())),
         Event::OrderAmended(e) => Some(format!("amended {} to {}", e.order, e.qty.units())),
+        Event::ReplacementRefused(e) => Some(format!("not replaced {}", in_words(&format!("{:?}", e.reason)))),
         Event::AmendRejected(e) => Some(format!("rejected {}", in_words(&format!("{:?}", e.reason)))),
         Event::ListEnded(e) => Some(format!("list {} done", e.list)),
         Event::ListRejected(e) => Some(format!("list {} rejected {}", e.list, in_words(&format!("{:?}", e.reason)))),
