@@ -92,6 +92,7 @@ fn steps_of_every_kind_visit_every_outcome() {
         "OrderTracking",
         "OrderTriggered",
         "PhaseChanged",
+        "ReplacementRefused",
         "ended BudgetSpent",
         "ended Countdown",
         "ended Disconnected",
