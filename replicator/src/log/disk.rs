@@ -5,7 +5,8 @@
 //! | `entries/` | a raft-engine: entries and hard states, one group per partition |
 //! | `snapshots/P/INDEX.snapshot` | snapshots of partition P |
 //! | `snapshots/P.aside-TIME/` | those of a log of P that was forgotten |
-//! | `P.marker` | how far the log of partition P has been acknowledged |
+//! | `markers` | how far the log of each partition has been acknowledged |
+//! | `P.marker` | the same of partition P alone, from before there was one file for all |
 //!
 //! The log thread writes for all partitions: whatever has been handed over while it was writing becomes its next
 //! batch, with one fsync. Partitions that share a thread form a [`LogGroup`], which hands over what all of them want

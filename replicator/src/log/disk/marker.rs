@@ -1,28 +1,37 @@
-//! How far a log has been acknowledged, beside the log: what tells a log that lost its end, to a bad sector or a lying
-//! disk, from one whose end was never acknowledged.
+//! How far the logs of a node have been acknowledged, beside the logs: what tells a log that lost its end, to a bad sector or
+//! a lying disk, from one whose end was never acknowledged.
 //!
-//! It is written after every fsync of the log, into two slots in turn, and not synced: after a crash of the
-//! process it is exact, after a crash of the machine it may be older, and then promises less. Before the log is
+//! It is written after every fsync of the logs, into two slots in turn, and not synced: after a crash of the
+//! process it is exact, after a crash of the machine it may be older, and then promises less. Before a log is
 //! cut back it is lowered and synced, so it never promises what Raft has taken back.
 //!
-//! A slot: magic u64, number u64, epoch u64, node u64, partition u16, index u64, index's term u64 (0: unknown), term
-//! u64, vote u64, CRC-32 of all that.
+//! One file has the promises of all partitions, as one fsync has their appends: a file for each would be a write for each.
+//!
+//! A slot: magic u64, number u64, epoch u64, node u64, partitions u16, of each partition u16, index u64, index's term u64
+//! (0: unknown), term u64, vote u64; CRC-32 of all that.
 
+mod former;
+
+use std::collections::BTreeMap;
 use std::fs::{File, OpenOptions};
+use std::io::ErrorKind;
 use std::os::unix::fs::FileExt;
 use std::path::{Path, PathBuf};
 
 use wire::codec::{CodecError, Reader, Writer};
+use wire::{ClusterEpoch, NodeId, PartitionId};
 
 use super::super::{Identity, StoreError};
 use super::{io, sync_directory};
 
-const MAGIC: u64 = 0x4d41_524b_4552_0001;
-const SLOT_LEN: usize = 70;
-/// Slots are a page apart: one torn write damages one.
-const SLOTS_AT: [u64; 2] = [0, 4096];
+const MAGIC: u64 = 0x4d41_524b_4552_0002;
+/// Far apart: one torn write damages one slot.
+const SLOTS_AT: [u64; 2] = [0, SLOT_LEN_MAX as u64];
+/// Room for 1,900 partitions.
+const SLOT_LEN_MAX: usize = 64 * 1024;
+const FILE: &str = "markers";
 
-/// What has been acknowledged.
+/// What has been acknowledged of one partition's log.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub struct Promise {
     /// The log has an entry at this index, or a snapshot at or after it.
@@ -35,112 +44,204 @@ pub struct Promise {
     pub vote: u64,
 }
 
-/// An open marker.
+/// The promises of all partitions, open.
 #[derive(Debug)]
-pub struct Marker {
-    file: File,
-    path: PathBuf,
-    identity: Identity,
+pub struct Markers {
+    directory: PathBuf,
+    /// `None` until there is something to promise.
+    file: Option<File>,
+    /// Whose they are, once that is known.
+    owner: Option<(ClusterEpoch, NodeId)>,
     number: u64,
+    promises: BTreeMap<PartitionId, Promise>,
+    /// A file is there, of which neither slot is whole.
+    is_damaged: bool,
+    slot: Vec<u8>,
 }
 
-impl Marker {
-    /// Opens the marker and reads what was promised; `None` when there is none.
-    pub fn open(directory: &Path, identity: Identity) -> Result<Option<(Marker, Promise)>, StoreError> {
-        let path = path(directory, identity);
+type Slot = (u64, (ClusterEpoch, NodeId), BTreeMap<PartitionId, Promise>);
+
+impl Markers {
+    /// Opens the file, where there is one, and reads what was promised.
+    pub fn open(directory: &Path) -> Result<Markers, StoreError> {
+        let mut markers = Markers {
+            directory: directory.to_owned(),
+            file: None,
+            owner: None,
+            number: 0,
+            promises: BTreeMap::new(),
+            is_damaged: false,
+            slot: Vec::new(),
+        };
+        let path = directory.join(FILE);
         let file = match OpenOptions::new().read(true).write(true).open(&path) {
             Ok(file) => file,
-            Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(None),
+            Err(error) if error.kind() == ErrorKind::NotFound => return Ok(markers),
             Err(error) => return Err(io("opening", &path, &error)),
         };
-        let slot = |at| {
-            let mut bytes = [0; SLOT_LEN];
-            file.read_exact_at(&mut bytes, at).ok()?;
-            decode(&bytes).ok()
-        };
-        let newest = SLOTS_AT.into_iter().filter_map(slot).max_by_key(|(number, ..)| *number);
-        let Some((number, found, promise)) = newest else {
-            return Err(StoreError::Lost {
-                partition: identity.partition,
-                found: "neither slot of the marker is whole".to_owned(),
-                directory: directory.display().to_string(),
-            });
-        };
-        if found != identity {
-            return Err(StoreError::Foreign { directory: directory.display().to_string(), found, wanted: identity });
+        let mut slots = Vec::new();
+        for at in SLOTS_AT {
+            let bytes = read_slot(&file, at).map_err(|error| io("reading", &path, &error))?;
+            slots.extend(decode(&bytes).ok());
         }
-        Ok(Some((Marker { file, path, identity, number }, promise)))
-    }
-
-    /// Creates the marker of a new log, durably, with nothing promised.
-    pub fn create(directory: &Path, identity: Identity) -> Result<Marker, StoreError> {
-        let path = path(directory, identity);
-        let file = OpenOptions::new().read(true).write(true).create_new(true).open(&path);
-        let file = file.map_err(|error| io("creating", &path, &error))?;
-        let mut marker = Marker { file, path, identity, number: 0 };
-        marker.promise(Promise::default())?;
-        marker.promise(Promise::default())?;
-        marker.sync()?;
-        sync_directory(directory)?;
-        Ok(marker)
-    }
-
-    /// Removes the marker of a log that is forgotten, durably.
-    pub fn remove(directory: &Path, identity: Identity) -> Result<(), StoreError> {
-        let path = path(directory, identity);
-        match std::fs::remove_file(&path) {
-            Ok(()) => sync_directory(directory),
-            Err(error) if error.kind() == std::io::ErrorKind::NotFound => Ok(()),
-            Err(error) => Err(io("removing", &path, &error)),
+        match slots.into_iter().max_by_key(|(number, ..)| *number) {
+            Some((number, owner, promises)) => {
+                (markers.number, markers.owner, markers.promises) = (number, Some(owner), promises);
+            }
+            None => markers.is_damaged = true,
         }
+        markers.file = Some(file);
+        Ok(markers)
     }
 
-    /// Writes a promise.
-    pub fn promise(&mut self, promise: Promise) -> Result<(), StoreError> {
+    /// What was promised of a log; `None` when it has no marker.
+    pub fn promised(&mut self, identity: Identity) -> Result<Option<Promise>, StoreError> {
+        self.belongs_to(identity)?;
+        if let Some(promise) = self.promises.get(&identity.partition) {
+            return Ok(Some(*promise));
+        }
+        let Some(promise) = former::promised(&self.directory, identity)? else {
+            return match self.is_damaged {
+                true => Err(self.lost(identity)),
+                false => Ok(None),
+            };
+        };
+        self.begin(identity, promise)?;
+        Ok(Some(promise))
+    }
+
+    /// Begins the marker of a log, durably.
+    pub fn begin(&mut self, identity: Identity, promise: Promise) -> Result<(), StoreError> {
+        self.belongs_to(identity)?;
+        self.owner = Some((identity.epoch, identity.node));
+        self.promises.insert(identity.partition, promise);
+        self.write_both()
+    }
+
+    /// Ends the marker of a log that is forgotten, durably.
+    pub fn end(&mut self, identity: Identity) -> Result<(), StoreError> {
+        former::remove(&self.directory, identity)?;
+        let was_there = self.promises.remove(&identity.partition).is_some();
+        if self.file.is_none() || !(was_there || self.is_damaged) {
+            return Ok(());
+        }
+        self.owner = Some((identity.epoch, identity.node));
+        self.is_damaged = false;
+        self.write_both()
+    }
+
+    /// Promises this of a log that has a marker, with the next [`Markers::write`].
+    pub fn promise(&mut self, partition: PartitionId, promise: Promise) {
+        *self.promises.get_mut(&partition).expect("the log was loaded") = promise;
+    }
+
+    /// Writes what is promised.
+    pub fn write(&mut self) -> Result<(), StoreError> {
         self.number += 1;
-        let bytes = encode(self.number, self.identity, promise);
-        let at = SLOTS_AT[(self.number % 2) as usize];
-        self.file.write_all_at(&bytes, at).map_err(|error| io("writing", &self.path, &error))
+        let owner = self.owner.expect("a log was loaded");
+        encode(self.number, owner, &self.promises, &mut self.slot);
+        let file = self.file.as_ref().expect("a log was loaded");
+        let written = file.write_all_at(&self.slot, SLOTS_AT[(self.number % 2) as usize]);
+        written.map_err(|error| io("writing", &self.directory.join(FILE), &error))
     }
 
-    /// Makes the last promise durable.
+    /// Makes what was written durable.
     pub fn sync(&mut self) -> Result<(), StoreError> {
-        self.file.sync_data().map_err(|error| io("syncing", &self.path, &error))
+        let Some(file) = &self.file else { return Ok(()) };
+        file.sync_data().map_err(|error| io("syncing", &self.directory.join(FILE), &error))
+    }
+
+    /// Both slots name the same partitions, so that the loss of either loses no partition's.
+    fn write_both(&mut self) -> Result<(), StoreError> {
+        let is_new = self.file.is_none();
+        if is_new {
+            let path = self.directory.join(FILE);
+            let file = OpenOptions::new().read(true).write(true).create_new(true).open(&path);
+            self.file = Some(file.map_err(|error| io("creating", &path, &error))?);
+        }
+        self.write()?;
+        self.write()?;
+        self.sync()?;
+        if is_new { sync_directory(&self.directory) } else { Ok(()) }
+    }
+
+    fn belongs_to(&self, wanted: Identity) -> Result<(), StoreError> {
+        match self.owner {
+            Some((epoch, node)) if (epoch, node) != (wanted.epoch, wanted.node) => {
+                let found = Identity { epoch, node, partition: wanted.partition };
+                Err(StoreError::Foreign { directory: self.directory.display().to_string(), found, wanted })
+            }
+            _ => Ok(()),
+        }
+    }
+
+    fn lost(&self, identity: Identity) -> StoreError {
+        StoreError::Lost {
+            partition: identity.partition,
+            found: "neither slot of the marker is whole".to_owned(),
+            directory: self.directory.display().to_string(),
+        }
     }
 }
 
-fn path(directory: &Path, identity: Identity) -> PathBuf {
-    directory.join(format!("{}.marker", identity.partition))
+/// As much of a slot as there is.
+fn read_slot(file: &File, at: u64) -> std::io::Result<Vec<u8>> {
+    let mut bytes = vec![0; SLOT_LEN_MAX];
+    let mut len = 0;
+    while len < bytes.len() {
+        match file.read_at(&mut bytes[len..], at + len as u64)? {
+            0 => break,
+            count => len += count,
+        }
+    }
+    bytes.truncate(len);
+    Ok(bytes)
 }
 
-fn encode(number: u64, identity: Identity, promise: Promise) -> Vec<u8> {
-    let mut bytes = Vec::with_capacity(SLOT_LEN);
-    let mut to = Writer::new(&mut bytes);
+fn encode(
+    number: u64,
+    (epoch, node): (ClusterEpoch, NodeId),
+    promises: &BTreeMap<PartitionId, Promise>,
+    into: &mut Vec<u8>,
+) {
+    into.clear();
+    let mut to = Writer::new(into);
     to.put(&MAGIC);
     to.put(&number);
-    to.put(&identity.epoch);
-    to.put(&identity.node);
-    to.put(&identity.partition);
-    for field in [promise.index, promise.index_term, promise.term, promise.vote] {
-        to.put(&field);
+    to.put(&epoch);
+    to.put(&node);
+    to.put(&u16::try_from(promises.len()).expect("partitions have numbers of 16 bits"));
+    for (partition, promise) in promises {
+        to.put(partition);
+        for field in [promise.index, promise.index_term, promise.term, promise.vote] {
+            to.put(&field);
+        }
     }
-    let checksum = crc32fast::hash(&bytes);
-    bytes.extend_from_slice(&checksum.to_le_bytes());
-    bytes
+    let checksum = crc32fast::hash(into);
+    into.extend_from_slice(&checksum.to_le_bytes());
+    assert!(into.len() <= SLOT_LEN_MAX, "a node has fewer partitions");
 }
 
-fn decode(bytes: &[u8; SLOT_LEN]) -> Result<(u64, Identity, Promise), CodecError> {
-    let (body, checksum) = bytes.split_at(SLOT_LEN - 4);
-    if crc32fast::hash(body).to_le_bytes() != *checksum {
-        return Err(CodecError::OutOfRange);
-    }
-    let mut from = Reader::new(body);
+/// A slot ends somewhere in `bytes`: what lies behind is of one that was longer.
+fn decode(bytes: &[u8]) -> Result<Slot, CodecError> {
+    let mut from = Reader::new(bytes);
     if from.get::<u64>()? != MAGIC {
         return Err(CodecError::UnknownNumber);
     }
-    let number = from.get()?;
-    let identity = Identity { epoch: from.get()?, node: from.get()?, partition: from.get()? };
-    let promise = Promise { index: from.get()?, index_term: from.get()?, term: from.get()?, vote: from.get()? };
-    from.finish()?;
-    Ok((number, identity, promise))
+    let (number, owner) = (from.get()?, (from.get()?, from.get()?));
+    let mut promises = BTreeMap::new();
+    for _ in 0..from.get::<u16>()? {
+        let partition = from.get()?;
+        let promise = Promise { index: from.get()?, index_term: from.get()?, term: from.get()?, vote: from.get()? };
+        promises.insert(partition, promise);
+    }
+    let body = &bytes[..bytes.len() - from.rest().len()];
+    let checksum = &bytes[body.len()..];
+    match checksum.first_chunk() {
+        Some(checksum) if u32::from_le_bytes(*checksum) == crc32fast::hash(body) => Ok((number, owner, promises)),
+        _ => Err(CodecError::OutOfRange),
+    }
 }
+
+#[cfg(test)]
+mod tests;

@@ -369,7 +369,7 @@ fn a_log_that_was_cut_or_lost_is_refused() {
 fn a_log_without_its_marker_is_refused() {
     let bench = Bench::new();
     bench.with(|log, _| append(log, 1, 1..=5, 1));
-    std::fs::remove_file(bench.path().join("log/3.marker")).unwrap();
+    std::fs::remove_file(bench.path().join("log/markers")).unwrap();
     assert!(bench.refusal().contains("its marker is missing"));
 }
 
@@ -377,10 +377,10 @@ fn a_log_without_its_marker_is_refused() {
 fn a_torn_slot_of_the_marker_leaves_the_other() {
     let bench = Bench::new();
     bench.with(|log, _| append(log, 1, 1..=5, 1));
-    let marker = OpenOptions::new().write(true).open(bench.path().join("log/3.marker")).unwrap();
+    let marker = OpenOptions::new().write(true).open(bench.path().join("log/markers")).unwrap();
     marker.write_all_at(&[0; 10], 0).unwrap();
     bench.with(|_, stored| assert_eq!(stored.entries.len(), 5));
-    marker.write_all_at(&[0; 10], 4096).unwrap();
+    marker.write_all_at(&[0; 10], 64 * 1024).unwrap();
     assert!(bench.refusal().contains("neither slot of the marker is whole"));
 }
 
@@ -443,7 +443,7 @@ fn a_damaged_log_is_set_aside_and_the_next_says_that_it_is_not_the_first() {
     std::fs::remove_dir_all(bench.path().join("log/entries")).unwrap();
     assert!(bench.refusal().contains("may have lost entries"));
     let aside = super::set_aside(&bench.path().join("log")).unwrap();
-    assert!(aside.join("3.marker").exists(), "it is kept for examination");
+    assert!(aside.join("markers").exists(), "it is kept for examination");
     for _ in 0..2 {
         bench.with(|_, stored| assert!(stored.is_lost && stored.entries.is_empty() && stored.standing.is_none()));
     }

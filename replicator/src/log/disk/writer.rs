@@ -15,7 +15,7 @@ use super::super::{Append, Entry, HardState, Identity, StoreError, Stored, conne
 use super::ahead::FilledAhead;
 use super::aside;
 use super::boot::BootId;
-use super::marker::{Marker, Promise};
+use super::marker::{Markers, Promise};
 use crate::standing::Standing;
 use crate::{Durability, snapshot};
 
@@ -28,11 +28,12 @@ const FORGOTTEN: &[u8] = b"forgotten";
 /// What a log keeps when a snapshot replaces its entries, beside the hard state.
 const KEPT: [&[u8]; 3] = [STANDING, UNSYNCED, FORGOTTEN];
 
-/// The engine, and the markers of the partitions that were loaded.
+/// The engine, the markers, and the partitions that were loaded.
 pub struct Writer {
     engine: Engine<FilledAhead>,
     directory: PathBuf,
     boot: Option<BootId>,
+    markers: Markers,
     partitions: BTreeMap<PartitionId, Acknowledged>,
     /// Once something failed nothing is written any more.
     failed: Option<StoreError>,
@@ -73,7 +74,6 @@ const SLOW: Duration = Duration::from_millis(100);
 const PACE_WRITES: u64 = 16;
 
 struct Acknowledged {
-    marker: Marker,
     promise: Promise,
     durability: Durability,
     /// The log says whose memory holds what was not synced.
@@ -112,6 +112,7 @@ impl Writer {
             })?;
         Ok(Writer {
             engine,
+            markers: Markers::open(directory)?,
             directory: directory.to_owned(),
             boot,
             partitions: BTreeMap::new(),
@@ -151,14 +152,15 @@ impl Writer {
             self.engine.fetch_entries_to::<Format>(group, first, last + 1, None, &mut entries).map_err(unreadable)?;
         }
         let replaced = contradicted(snapshot.as_deref(), &entries);
-        let (marker, promise) = match Marker::open(&self.directory, identity)? {
+        let promise = match self.markers.promised(identity)? {
             // Entries that a snapshot contradicts were never committed: nobody counts on them any more.
-            Some((marker, promise)) => match replaced {
-                Some((index, index_term)) => (marker, Promise { index, index_term, ..promise }),
-                None => (marker, promise),
+            Some(promise) => match replaced {
+                Some((index, index_term)) => Promise { index, index_term, ..promise },
+                None => promise,
             },
             None if hard_state.is_none() && entries.is_empty() && snapshot.is_none() => {
-                (Marker::create(&self.directory, identity)?, Promise::default())
+                self.markers.begin(identity, Promise::default())?;
+                Promise::default()
             }
             None => return Err(lost("there is a log, but its marker is missing".to_owned())),
         };
@@ -171,13 +173,12 @@ impl Writer {
         let what = || format!("the standing of partition {}", identity.partition);
         let standing = standing.transpose().map_err(|_| StoreError::OtherVersion { what: what() })?;
         let is_unsynced = unsynced.is_some();
-        self.partitions.insert(identity.partition, Acknowledged { marker, promise, durability, is_unsynced });
+        self.partitions.insert(identity.partition, Acknowledged { promise, durability, is_unsynced });
         if entries.len() < read {
             // The crash came between a snapshot of the leader and the replacement of the log by it.
-            let Acknowledged { marker, promise, .. } =
-                self.partitions.get_mut(&identity.partition).expect("it was loaded");
-            marker.promise(*promise)?;
-            marker.sync()?;
+            self.markers.promise(identity.partition, promise);
+            self.markers.write()?;
+            self.markers.sync()?;
             self.replace_log(identity.partition, &hard_state)?;
         }
         if durability == Durability::QuorumFsync {
@@ -256,7 +257,7 @@ impl Writer {
         let partitions: Vec<PartitionId> = self.partitions.keys().copied().collect();
         for partition in partitions {
             if self.failed.is_none() && self.partitions[&partition].is_unsynced {
-                self.partitions.get_mut(&partition).expect("it is there").marker.sync()?;
+                self.markers.sync()?;
                 self.settle(partition)?;
             }
         }
@@ -275,7 +276,7 @@ impl Writer {
             batch.put(group, FORGOTTEN.to_vec(), vec![1]).map_err(writing)?;
             writer.engine.write(&mut batch, true).map(drop).map_err(writing)
         })?;
-        Marker::remove(&self.directory, identity)
+        self.markers.end(identity)
     }
 
     fn append_all(&mut self, group: &[(PartitionId, Append)]) -> Result<(), StoreError> {
@@ -329,23 +330,27 @@ impl Writer {
     /// What was not synced may be gone although its host goes on: the system does not say which pages a failed disk took
     /// with it. A promise that nothing keeps makes the next process forget the log.
     fn believe_no_more(&mut self) {
-        for known in self.partitions.values_mut().filter(|known| known.is_unsynced) {
+        for (partition, known) in self.partitions.iter().filter(|(_, known)| known.is_unsynced) {
+            self.markers.promise(*partition, Promise { index: u64::MAX, ..known.promise });
+        }
+        if self.partitions.values().any(|known| known.is_unsynced) {
             // If that fails as well there is nothing left to say it with.
-            let _ = known.marker.promise(Promise { index: u64::MAX, ..known.promise });
+            let _ = self.markers.write();
         }
     }
 
     /// Before entries are replaced, what was promised of them is taken back, durably.
     fn take_back(&mut self, partition: PartitionId, append: &Append) -> Result<(), StoreError> {
-        let Acknowledged { marker, promise, .. } = self.partitions.get_mut(&partition).expect("the log was loaded");
+        let Acknowledged { promise, .. } = self.partitions.get_mut(&partition).expect("the log was loaded");
         let (index, index_term) = match (append.reset, append.entries.first()) {
             (Some(snapshot), _) => snapshot,
             (None, Some(first)) if first.index <= promise.index => (first.index - 1, 0),
             _ => return Ok(()),
         };
         *promise = Promise { index, index_term, ..*promise };
-        marker.promise(*promise)?;
-        marker.sync()
+        self.markers.promise(partition, *promise);
+        self.markers.write()?;
+        self.markers.sync()
     }
 
     fn add(&self, batch: &mut LogBatch, partition: PartitionId, append: &Append) -> raft_engine::Result<()> {
@@ -375,7 +380,7 @@ impl Writer {
         batch.add_entries::<Format>(group, &append.entries)
     }
 
-    /// One write for each partition, however often it appended.
+    /// One write, however many appended.
     fn promise(&mut self, group: &[(PartitionId, Append)]) -> Result<(), StoreError> {
         for (partition, append) in group {
             let known = self.partitions.get_mut(partition).expect("the log was loaded");
@@ -387,15 +392,9 @@ impl Writer {
             if let Some(hard_state) = &append.hard_state {
                 (promise.term, promise.vote) = (hard_state.term, hard_state.vote);
             }
+            self.markers.promise(*partition, *promise);
         }
-        for (at, (partition, _)) in group.iter().enumerate() {
-            if group[at + 1..].iter().all(|(later, _)| later != partition) {
-                let Acknowledged { marker, promise, .. } =
-                    self.partitions.get_mut(partition).expect("the log was loaded");
-                marker.promise(*promise)?;
-            }
-        }
-        Ok(())
+        self.markers.write()
     }
 
     fn replace_log(&mut self, partition: PartitionId, hard_state: &HardState) -> Result<(), StoreError> {

@@ -2,7 +2,9 @@
 
 use super::*;
 use crate::Durability;
+use crate::log::Identity;
 use crate::log::disk::BootId;
+use crate::log::disk::marker::Markers;
 use crate::log::disk::writer::writing;
 
 const FIRST_BOOT: BootId = BootId::new([1; 16]);
@@ -40,6 +42,12 @@ fn load(disk: &Disk) -> (DiskLog, Stored) {
     let mut log = disk.log(PARTITION, || {});
     let stored = log.load().unwrap();
     (log, stored)
+}
+
+/// As if the log of [`PARTITION`] had no marker.
+fn remove_marker(bench: &Bench) {
+    let identity = Identity { epoch: ClusterEpoch::new(7), node: NodeId::new(1), partition: PARTITION };
+    Markers::open(&bench.path().join("log")).unwrap().end(identity).unwrap();
 }
 
 /// A log that counts in memory, with three entries, one of them unsynced, as it is after a kill.
@@ -201,7 +209,7 @@ fn a_partition_whose_log_is_not_whole_is_forgotten_alone() {
             }
         }
     }
-    std::fs::remove_file(bench.path().join("log/3.marker")).unwrap();
+    remove_marker(&bench);
     for _ in 0..2 {
         let disk = open(&bench, FIRST_BOOT, false);
         let mut logs = [3, 4].map(|partition| disk.log(PartitionId::new(partition), || {}));
@@ -216,13 +224,13 @@ fn a_partition_whose_log_is_not_whole_is_forgotten_alone() {
 #[test]
 fn a_crash_while_a_log_is_forgotten_forgets_it_again() {
     let bench = Bench::new();
-    let marker = bench.path().join("log/3.marker");
+    let marker = bench.path().join("log/markers");
     {
         let disk = open(&bench, FIRST_BOOT, false);
         append(&mut load(&disk).0, 1, 1..=5, 1);
     }
     let promised = std::fs::read(&marker).unwrap();
-    std::fs::remove_file(&marker).unwrap();
+    remove_marker(&bench);
     assert!(load(&open(&bench, FIRST_BOOT, false)).1.is_lost);
     // As if the last step, the marker's, had not been made.
     std::fs::write(&marker, promised).unwrap();
