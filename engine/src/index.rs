@@ -1,6 +1,6 @@
 //! Open-addressing hash index of fixed capacity: keys of `K` words to one word each.
 //!
-//! Fibonacci hashing over a power of two of slots, linear probing, ids at most half and names at most four fifths
+//! Fibonacci hashing over a power of two of slots, linear probing, ids at most half and longer keys at most four fifths
 //! full, deletion by shifting back, so that there are no tombstones and nothing ever rehashes. Never iterated:
 //! its slot order is not part of the state.
 
@@ -61,11 +61,6 @@ impl<const K: usize, const W: usize> Index<K, W> {
         found.then(|| self.slots[at][K])
     }
 
-    /// How many keys there are.
-    pub(crate) fn len(&self) -> usize {
-        self.len
-    }
-
     /// Adds a key that is not there, or replaces its value. The caller has checked that there is room.
     pub(crate) fn insert(&mut self, key: [u64; K], value: u64) {
         assert!(key != [0; K], "a key of zeros is no key");
@@ -109,6 +104,11 @@ impl<const K: usize, const W: usize> Index<K, W> {
 
 #[cfg(test)]
 impl<const K: usize, const W: usize> Index<K, W> {
+    /// How many keys there are.
+    fn len(&self) -> usize {
+        self.len
+    }
+
     /// How many slots are looked at to find a key.
     pub(crate) fn steps(&self, key: &[u64; K]) -> usize {
         (self.find(key).0.wrapping_sub(self.home(key)) & (self.slots.len() - 1)) + 1

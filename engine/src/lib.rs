@@ -16,6 +16,7 @@ mod limits;
 mod mailbox;
 mod market;
 mod market_alone;
+mod name_index;
 mod order_index;
 mod partition;
 mod snapshot;

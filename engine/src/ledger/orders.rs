@@ -10,8 +10,8 @@ use wire::{
 
 use super::chains::Chains;
 use crate::digest::fold;
-use crate::index::Index;
 use crate::limits::Limits;
+use crate::name_index::{Name, NameIndex};
 use crate::order_index::OrderIndex;
 
 /// An order from its hold to its end.
@@ -77,7 +77,7 @@ pub(super) struct Orders {
     by_id: OrderIndex,
     chains: Chains,
     /// From (fingerprint, account) to the order id.
-    taken: Index<2, 3>,
+    taken: NameIndex,
     /// Oldest first.
     closed: VecDeque<Closed>,
     /// Open orders by account and market.
@@ -106,7 +106,7 @@ impl Orders {
             free: Vec::with_capacity(open_max),
             by_id: OrderIndex::new(open_max),
             chains: Chains::new(open_max, limits.accounts_max as usize, limits.leases_max as usize),
-            taken: Index::new(remembered_max),
+            taken: NameIndex::new(remembered_max),
             closed: VecDeque::with_capacity(remembered_max),
             counts: Vec::with_capacity(limits.accounts_max as usize * usize::from(limits.markets_max)),
             stops: BTreeMap::new(),
@@ -405,7 +405,7 @@ impl Orders {
 
 /// Two names of one account with the same fingerprint count as the same name: with 64 bits that takes intent, and
 /// harms nobody else.
-fn key(account: AccountId, name: &ClientOrderId) -> [u64; 2] {
+fn key(account: AccountId, name: &ClientOrderId) -> Name {
     // Unused bytes are zero, so that whole words can be read.
     let mut padded = [0; 40];
     padded[..36].copy_from_slice(name.as_padded_bytes());
