@@ -74,10 +74,13 @@ impl Envelope<'_> {
         let mut bytes = Vec::new();
         match self {
             Envelope::Raft(message) => {
+                // Entries may be long: a vector that grows under them copies them several times over.
+                bytes.reserve_exact(1 + message.compute_size() as usize);
                 bytes.push(RAFT);
                 message.write_to_vec(&mut bytes).expect("a vector takes everything");
             }
             Envelope::Chunk(chunk) => {
+                bytes.reserve_exact(1 + 5 * 8 + chunk.bytes.len());
                 let mut to = Writer::new(&mut bytes);
                 to.put(&CHUNK);
                 for field in [chunk.term, chunk.at.0, chunk.at.1, chunk.total, chunk.offset] {

@@ -142,7 +142,7 @@ impl<M: StateMachine> State<M> {
         let mut events = Vec::new();
         let answer = match command.kind {
             Kind::Internal => {
-                events = self.execute(position, now, origin, command.payload)?.1;
+                events = self.execute(position, now, origin, command.payload)?;
                 None
             }
             Kind::Quarantine(spot) if !self.skip.contains(&spot) => return Err(NotApplied::Executed(spot)),
@@ -165,7 +165,7 @@ impl<M: StateMachine> State<M> {
                 let verdict = match verdict {
                     Verdict::Answer(_) if wire::planted::is(wire::planted::Bug::NoDuplicateSuppression) => {
                         origin = from;
-                        events = self.execute(position, now, origin, command.payload)?.1;
+                        events = self.execute(position, now, origin, command.payload)?;
                         self.sessions.judge(from, acknowledged_below, now)
                     }
                     verdict => verdict,
@@ -173,10 +173,12 @@ impl<M: StateMachine> State<M> {
                 match verdict {
                     Verdict::Execute => {
                         origin = from;
-                        let (payload, happened) = self.execute(position, now, origin, command.payload)?;
-                        events = happened;
-                        self.sessions.executed(origin, Cached { position, payload: payload.clone() });
-                        Some(reply(origin, position, payload))
+                        events = self.execute(position, now, origin, command.payload)?;
+                        let payload = self.applied.reply.clone();
+                        // Most replicas answer nobody, and a copy costs as much as a step of the command.
+                        let answer = wants_answers.then(|| reply(origin, position, payload.clone()));
+                        self.sessions.executed(origin, Cached { position, payload });
+                        answer
                     }
                     Verdict::Answer(cached) => {
                         wants_answers.then(|| reply(from, cached.position, cached.payload.clone()))
@@ -192,14 +194,15 @@ impl<M: StateMachine> State<M> {
         Ok(())
     }
 
-    /// Reply and events of one command. An empty request only keeps its session alive.
+    /// Executes one command and returns its events; its reply stays in `applied`. An empty request only keeps its session
+    /// alive.
     fn execute(
         &mut self,
         position: LogPosition,
         now: Timestamp,
         origin: Origin,
         payload: &[u8],
-    ) -> Result<(Vec<u8>, Vec<u8>), NotApplied> {
+    ) -> Result<Vec<u8>, NotApplied> {
         self.applied.reply.clear();
         self.applied.events.clear();
         if !payload.is_empty() {
@@ -217,7 +220,7 @@ impl<M: StateMachine> State<M> {
                 return Err(NotApplied::Broken { spot, panic: text_of(&*panic) });
             }
         }
-        Ok((self.applied.reply.clone(), self.applied.events.clone()))
+        Ok(self.applied.events.clone())
     }
 
     /// Goes back to a snapshot, or to before the first entry, to take the same way again. What was told is not told again
