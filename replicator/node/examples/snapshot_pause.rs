@@ -12,7 +12,7 @@ mod market;
 
 use std::time::Duration;
 
-use market::{Bench, NODE};
+use market::{Bench, NODE, PARTITION};
 use replicator::SnapshotTaker;
 use replicator::log::disk::{Disk, DiskConfig};
 use wire::ClusterEpoch;
@@ -33,7 +33,7 @@ fn main() {
     let directory = tempfile::tempdir().expect("a directory");
     let config = DiskConfig::new(directory.path().to_owned(), ClusterEpoch::new(1), NODE);
     let disk = Disk::open(config).expect("a disk");
-    let mut bench = Bench::new(&disk, orders, taken_by, (u64::MAX, u64::from(orders) * 64));
+    let mut bench = Bench::new(disk.log(PARTITION, || {}), orders, taken_by, (u64::MAX, u64::from(orders) * 64));
     bench.set_up();
     let is_full = |bench: &Bench, max: u64| bench.sequence.get() - bench.answered > max;
     while bench.orders < u64::from(orders) {

@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 use engine::{Limits, PartitionConfig};
 use nix::time::ClockId;
 use node::{EventBlock, EventSink, HostConfig, HostInput, HostOutput, Machine, MailTiming, PartitionHost};
-use replicator::log::disk::{Disk, DiskLog};
+use replicator::log::disk::{DiskLog, LogGroup};
 use replicator::{ReplicaConfig, SnapshotTaker};
 use wire::codec::v1;
 use wire::command::{CancelOrder, Credit, ListAsset, ListMarket, NewOrder, OpenAccount};
@@ -45,6 +45,8 @@ fn ran() -> Duration {
 pub struct Bench {
     /// The replica with its cells.
     pub host: PartitionHost<DiskLog>,
+    /// The log's group, if it has one: what a cycle wants on disk is written after it.
+    pub group: Option<LogGroup>,
     started: Instant,
     session: SessionId,
     /// Of the last request.
@@ -57,8 +59,8 @@ pub struct Bench {
 }
 
 impl Bench {
-    /// Opens the replica, which takes a snapshot after so many entries or bytes.
-    pub fn new(disk: &Disk, orders: u32, snapshot: SnapshotTaker, every: (u64, u64)) -> Bench {
+    /// Opens the replica on a log of [`PARTITION`]; it takes a snapshot after so many entries or bytes.
+    pub fn new(log: DiskLog, orders: u32, snapshot: SnapshotTaker, every: (u64, u64)) -> Bench {
         let mut replica = ReplicaConfig::new(PARTITION, NODE, vec![NODE], ClusterEpoch::new(1), 7);
         replica.snapshots.taken_by = snapshot;
         (replica.snapshots.every_entries, replica.snapshots.every_bytes) = every;
@@ -81,10 +83,9 @@ impl Bench {
             leader_stable_ns: 2_000_000_000,
         };
         let machine = Machine::new(cells, Box::new(Nowhere));
-        let log = disk.log(PARTITION, || {});
         let host = PartitionHost::open(replica, config, machine, log, Timestamp::from_nanos(1)).expect("a sound disk");
         let (session, sequence) = (SessionId::new(0), Sequence::ZERO);
-        Bench { host, started: Instant::now(), session, sequence, answered: 0, orders: 0, oldest: 1 }
+        Bench { host, group: None, started: Instant::now(), session, sequence, answered: 0, orders: 0, oldest: 1 }
     }
 
     /// One duty cycle: how long it took, and how long it ran.
@@ -92,6 +93,9 @@ impl Bench {
         let (begun, before) = (Instant::now(), ran());
         let now = Timestamp::from_nanos(1 + (begun - self.started).as_nanos() as u64);
         self.host.duty_cycle(now);
+        if let Some(group) = &mut self.group {
+            group.flush();
+        }
         while let Some(output) = self.host.poll_output() {
             match output {
                 HostOutput::SessionOpened(opened) => self.session = opened.session,
