@@ -405,6 +405,11 @@ impl Partition {
         self.config.incarnation = incarnation;
     }
 
+    /// The markets in which orders may be placed, as the ledger cell knows; none where there is no ledger cell.
+    pub fn open_markets(&self) -> Vec<MarketId> {
+        self.ledger.as_ref().map(LedgerCell::markets_open).unwrap_or_default()
+    }
+
     /// Every asset's books; empty where there is no ledger cell.
     pub fn audit(&self) -> Vec<AssetAudit> {
         self.ledger.as_ref().map(LedgerCell::audit).unwrap_or_default()

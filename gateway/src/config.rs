@@ -34,6 +34,8 @@ pub struct GatewayConfig {
     pub envelope_key: Zeroizing<[u8; 32]>,
     /// Where history is kept, if not in memory.
     pub history: Option<HistoryConfig>,
+    /// Serve public market data alone, from the nodes of the configuration and no others: learners in another region.
+    pub read_only: bool,
     /// Bounds.
     pub limits: Limits,
 }

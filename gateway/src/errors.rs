@@ -234,6 +234,12 @@ pub const HISTORY_BEHIND: ApiError = ApiError::unavailable(
 );
 /// `-1014`.
 pub const UNSUPPORTED_COMBINATION: ApiError = ApiError::new(-1014, "Unsupported order combination.");
+/// `-1020` of a gateway that serves public market data alone.
+pub const READ_ONLY: ApiError = ApiError::with_status(
+    403,
+    -1020,
+    "This operation is not supported: this gateway is read-only and has public market data alone.",
+);
 /// `-1020`.
 pub const UNSUPPORTED: ApiError = ApiError::new(-1020, "This operation is not supported.");
 /// `-1021` too old.

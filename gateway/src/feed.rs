@@ -15,6 +15,7 @@ use wire::{LogPosition, PartitionId};
 use crate::cluster::Ledger;
 use crate::exchange::Exchange;
 use crate::gateway::Gateway;
+use crate::read_only::Recency;
 
 /// How long one look for the cluster's present may take before it is tried again.
 const LOOK_TIMEOUT: Duration = Duration::from_secs(2);
@@ -55,19 +56,32 @@ impl Ledger for ClusterLedger {
 
 /// Follows every partition for ever. Ends only when the cluster client has been shut down, or when a log's
 /// events contradict each other: then the projections are worth nothing and the gateway must end.
-pub(crate) async fn follow(cluster: Cluster, exchange: Arc<Exchange>, partitions: Vec<PartitionId>) {
+pub(crate) async fn follow(
+    cluster: Cluster,
+    exchange: Arc<Exchange>,
+    partitions: Vec<PartitionId>,
+    recency: Option<Arc<Recency>>,
+) {
     let mut feeds = JoinSet::new();
     for partition in partitions {
-        feeds.spawn(follow_partition(cluster.clone(), Arc::clone(&exchange), partition));
+        feeds.spawn(follow_partition(cluster.clone(), Arc::clone(&exchange), partition, recency.clone()));
     }
     if let Some(Err(error)) = feeds.join_next().await {
         tracing::error!(%error, "a partition's events could not be applied: this gateway cannot go on");
     }
 }
 
-async fn follow_partition(cluster: Cluster, exchange: Arc<Exchange>, partition: PartitionId) {
+async fn follow_partition(
+    cluster: Cluster,
+    exchange: Arc<Exchange>,
+    partition: PartitionId,
+    recency: Option<Arc<Recency>>,
+) {
     let mut stream = cluster.subscribe(partition, LogPosition::new(1));
     while let Some(item) = stream.next().await {
+        if let Some(recency) = &recency {
+            recency.heard(partition, &item);
+        }
         match item {
             StreamItem::Events { position, timestamp, events, .. } => {
                 exchange.apply(partition, position, timestamp, &events);

@@ -39,6 +39,8 @@ pub struct Gateway {
     pub is_ready: AtomicBool,
     /// Whether every partition has lately had a leader that a majority follows.
     pub is_reachable: AtomicBool,
+    /// Whether it serves public market data alone.
+    pub is_read_only: bool,
     /// What is counted.
     pub metrics: Metrics,
     /// Places for requests in flight.
@@ -68,6 +70,7 @@ impl Gateway {
             throttle: Throttle::new(&limits, unfilled),
             is_ready: AtomicBool::new(false),
             is_reachable: AtomicBool::new(true),
+            is_read_only: false,
             metrics: Metrics::default(),
             requests: Semaphore::new(limits.requests_max),
             connections: Arc::new(Semaphore::new(limits.connections_max)),

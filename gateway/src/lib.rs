@@ -25,6 +25,7 @@ mod names;
 pub mod operations;
 pub mod order_entry;
 pub mod params;
+mod read_only;
 mod reads;
 pub mod reference;
 mod serve;

@@ -19,6 +19,7 @@ use crate::history::{History, Postgres};
 use crate::http::tls::{Certificate, TlsError};
 use crate::http::{self, Door};
 use crate::market_data::MarketData;
+use crate::read_only::{self, Recency};
 use crate::streams::{Hub, run_beat};
 
 /// How long connections may take to finish their requests when the gateway ends.
@@ -82,7 +83,11 @@ pub async fn serve(config: GatewayConfig) -> Result<GatewayHandle, StartError> {
     // How much may be in flight is the gateway's limit: its session must not be a narrower one.
     let window = config.patience.window.max(config.limits.requests_max);
     let epoch = config.cluster.epoch;
-    let cluster = Cluster::connect_with(config.cluster, Patience { window, ..config.patience })?;
+    let patience = Patience { window, ..config.patience };
+    let cluster = match config.read_only {
+        true => Cluster::connect_only(config.cluster, patience)?,
+        false => Cluster::connect_with(config.cluster, patience)?,
+    };
     let hub = Arc::new(Hub::default());
     let market_data = Arc::new(MarketData::new(Arc::clone(&hub) as _));
     let exchange = Exchange::new(config.ledger, &config.partitions, &config.limits, *config.envelope_key, market_data);
@@ -93,6 +98,7 @@ pub async fn serve(config: GatewayConfig) -> Result<GatewayHandle, StartError> {
         Arc::new(Postgres::new(history, epoch, config.ledger, &config.partitions, timeout))
     });
     let mut gateway = Gateway::new(Arc::clone(&exchange), Arc::clone(&hub), Arc::clone(&ledger) as _, config.limits);
+    gateway.is_read_only = config.read_only;
     if let Some(history) = &history {
         gateway.history = History::Postgres(Arc::clone(history));
     }
@@ -116,13 +122,13 @@ pub async fn serve(config: GatewayConfig) -> Result<GatewayHandle, StartError> {
         let (gateway, data) = (Arc::clone(&gateway), Arc::clone(exchange.market_data()));
         run_beat(hub, data, move || gateway.now_us() / 1_000)
     });
-    let follow = feed::follow(cluster.clone(), exchange, config.partitions.clone());
+    let recency = config.read_only.then(|| Arc::new(Recency::of(&config.partitions)));
+    let follow = feed::follow(cluster.clone(), exchange, config.partitions.clone(), recency.clone());
     let followed = Arc::clone(&gateway);
     let feed = vital(&fail, async move {
         follow.await;
         followed.is_ready.store(false, std::sync::atomic::Ordering::Release);
     });
-    let watch = tokio::spawn(feed::watch_leaders(cluster.clone(), Arc::clone(&gateway), config.partitions.clone()));
     let writers = history.iter().flat_map(|history| {
         let write = |partition: &PartitionId| {
             let log = Arc::new(cluster.clone());
@@ -131,7 +137,16 @@ pub async fn serve(config: GatewayConfig) -> Result<GatewayHandle, StartError> {
         config.partitions.iter().map(write).collect::<Vec<_>>()
     });
     let writers: Vec<_> = writers.collect();
-    let ready = tokio::spawn(feed::become_ready(cluster, ledger, Arc::clone(&gateway), config.partitions));
+    let (ready, watch) = match recency {
+        Some(recency) => (
+            tokio::spawn(read_only::become_ready(cluster.clone(), recency, Arc::clone(&gateway))),
+            tokio::spawn(read_only::watch_source(cluster, Arc::clone(&gateway))),
+        ),
+        None => (
+            tokio::spawn(feed::become_ready(cluster.clone(), ledger, Arc::clone(&gateway), config.partitions.clone())),
+            tokio::spawn(feed::watch_leaders(cluster, Arc::clone(&gateway), config.partitions)),
+        ),
+    };
     let mut workers = vec![feed, ready, watch, beat];
     workers.extend(writers);
     workers.extend(certificate.map(|certificate| tokio::spawn(certificate.keep_fresh())));

@@ -32,6 +32,9 @@ pub struct NodeFile {
     pub http: SocketAddr,
     /// The partition that hosts the ledger cell.
     pub ledger: u16,
+    /// Whether it stays a learner: it gets every log and never votes.
+    #[serde(default)]
+    pub learner: bool,
     /// How its partitions share threads.
     #[serde(default)]
     pub threads: Threads,
@@ -150,6 +153,9 @@ pub struct GatewayFile {
     /// How long the gateway says that it will end before it does, in seconds.
     #[serde(default)]
     pub drain_notice_s: u32,
+    /// Serve public market data alone, from `nodes` and no others: learners in another region.
+    #[serde(default)]
+    pub read_only: bool,
     /// Where history is kept, if not in the gateway's memory.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub history: Option<HistoryFile>,

@@ -22,6 +22,7 @@ mod log;
 mod market;
 mod node;
 mod operator;
+mod promote;
 mod reserves;
 mod status;
 mod trace;
@@ -101,6 +102,8 @@ enum Command {
     /// Markets: their phases, schedules, filters and price limits.
     #[command(subcommand)]
     Market(market::Command),
+    /// Begin a new life with what a learner has, when the old side's quorum is gone for good.
+    Promote(promote::Args),
     /// Show one command of the log, who sent it, and what came of it.
     Trace(trace::Args),
 }
@@ -133,6 +136,7 @@ pub fn main(args: Args) -> miette::Result<ExitCode> {
             Command::Log(command) => log::run(command),
             Command::Snapshot(command) => log::run_snapshot(command),
             Command::Market(command) => market::run(&place.operator().await?, command).await,
+            Command::Promote(args) => promote::run(args).await,
             Command::Trace(args) => trace::run(&place.operator().await?, args).await,
         }
     })?;

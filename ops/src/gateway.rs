@@ -25,6 +25,8 @@ The file is TOML:
   listen = \"127.0.0.1:8080\"             # REST, streams, WebSocket API, /readyz, /metrics
   ledger = 1
   partitions = [1, 2, 3, 4]
+  read_only = false                     # true: public market data alone, from the [[nodes]] below and no others, such as
+                                        # a learner in another region; all else is refused by the code -1020
   threads = 4                           # that serve clients; by default as many as there are cores
   envelope_key_file = \"envelope.key\"    # 64 hexadecimal digits
 
@@ -70,6 +72,12 @@ pub fn main(args: Args) -> miette::Result<ExitCode> {
             file.listen
         );
     }
+    if file.read_only && file.history.is_some() {
+        miette::bail!(
+            help = "leave [history] out of the file of a gateway that is read_only",
+            "the history in a database is read up to what is committed, which a learner cannot say"
+        );
+    }
     let rest = bind(file.listen, "its clients' address")?;
     let [ca, cert, key] = file.tls.read()?;
     let cluster = ClusterConfig {
@@ -92,6 +100,7 @@ pub fn main(args: Args) -> miette::Result<ExitCode> {
         proxies: file.proxies.map(|proxies| proxies.read()).transpose()?,
         envelope_key: Zeroizing::new(read_envelope_key(&file.envelope_key_file)?),
         history: file.history.map(|history| history.read()).transpose()?,
+        read_only: file.read_only,
         limits: Limits { drain_notice: Duration::from_secs(file.drain_notice_s.into()), ..Limits::default() },
     };
     let mut runtime = tokio::runtime::Builder::new_multi_thread();

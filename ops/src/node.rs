@@ -35,6 +35,7 @@ The file is TOML:
   ledger = 1
   threads = \"auto\"                     # of its partitions: shared (with the network; auto on up to 3 cores),
                                         # dedicated (one each; auto on more), or a number
+  learner = false                       # true: another region's node, which gets every log and never votes
   disk_reserve_mb = 64                  # with less free the node writes nothing; with less than twice as much others lead
 
   [tls]
@@ -90,6 +91,7 @@ pub fn main(args: Args) -> miette::Result<ExitCode> {
         tls: TlsPem { ca, cert, key },
         partitions: file.partitions.iter().map(placement).collect(),
         ledger: PartitionId::new(file.ledger),
+        stays_learner: file.learner,
         tuning: Tuning {
             threads: file.threads.into(),
             disk_reserve: file.disk_reserve_mb.saturating_mul(1024 * 1024),

@@ -11,6 +11,8 @@ pub struct ReplicaConfig {
     pub node: NodeId,
     /// Every node with a replica of the partition, this one included. The same list on all of them.
     pub voters: Vec<NodeId>,
+    /// Whether it wants to get the log and never to vote: the log says so from its joining on.
+    pub stays_learner: bool,
     /// The cluster's epoch; stored with the log, and a log of another epoch is refused.
     pub epoch: ClusterEpoch,
     /// Of election timeouts. A node draws it; a simulation gives it.
@@ -34,6 +36,7 @@ impl ReplicaConfig {
             partition,
             node,
             voters,
+            stays_learner: false,
             epoch,
             seed,
             timing: Timing::default(),

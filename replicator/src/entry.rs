@@ -11,6 +11,8 @@
 //! 4 quarantine (position u64, step u32), 5 drain (node u64, whether it begins u8).
 //! Little-endian. The empty entry is Raft's own, with which a leader begins its term.
 
+use raft::eraftpb::{Entry, EntryType};
+
 use crate::Spot;
 use wire::codec::{CodecError, Reader, Writer};
 use wire::{NodeId, Origin, Sequence, SessionId, Timestamp};
@@ -165,6 +167,14 @@ impl<'a> Batch<'a> {
         let len = self.rest.get::<u32>()? as usize;
         Ok(Some(Command { kind, payload: self.rest.bytes(len)? }))
     }
+}
+
+/// How many commands a log entry holds.
+pub fn count(entry: &Entry) -> Result<u64, CodecError> {
+    if entry.get_entry_type() != EntryType::EntryNormal || entry.data.is_empty() {
+        return Ok(0);
+    }
+    Batch::decode(&entry.data).map(|batch| batch.left.into())
 }
 
 /// Whether an entry's data can be applied: checked before an entry is written and of every entry that a peer sends.

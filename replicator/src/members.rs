@@ -108,6 +108,16 @@ impl Members {
         conf
     }
 
+    /// Whether a learner is to become a voter some day.
+    pub fn is_to_vote(&self, learner: u64) -> bool {
+        !self.places.learning.contains(&node_of(learner))
+    }
+
+    /// Whether somebody joins, leaves or comes back. Who stays a learner does not.
+    pub fn is_changing(&self) -> bool {
+        self.is_joint() || self.learners.iter().any(|learner| self.is_to_vote(*learner))
+    }
+
     /// What they are after a change; `None` when it is none that can be made.
     pub fn after(&self, entry: &Entry) -> Option<Members> {
         self.changed_by(read(&entry.data)?)
@@ -135,6 +145,7 @@ impl Members {
                 Change::Promote(member) if next.learners.remove(&member) => {
                     next.voters.insert(member);
                     next.places.replaced.remove(&node_of(member));
+                    next.places.learning.remove(&node_of(member));
                 }
                 Change::Remove(member) if next.voters.remove(&member) || next.learners.remove(&member) => {}
                 _ => return None,
@@ -144,13 +155,23 @@ impl Members {
         is_possible.then_some(next)
     }
 
-    /// Appends them.
+    /// Appends them, but for who stays a learner.
     pub fn write(&self, to: &mut Writer<'_>) {
         for set in [&self.voters, &self.outgoing, &self.learners] {
             to.put(&(set.len() as u16));
             set.iter().for_each(|member| to.put(member));
         }
         self.places.write(to);
+    }
+
+    /// Appends who stays a learner.
+    pub(crate) fn write_learning(&self, to: &mut Writer<'_>) {
+        self.places.write_learning(to);
+    }
+
+    /// Reads who stays a learner.
+    pub(crate) fn read_learning(&mut self, from: &mut Reader<'_>) -> Result<(), CodecError> {
+        self.places.read_learning(from)
     }
 
     /// Whether the same vote, voted and learn.
@@ -172,7 +193,7 @@ impl Members {
         !self.voters.is_empty() && !self.learners.iter().any(learns_and_votes) && is_named && all.len() <= MEMBERS_MAX
     }
 
-    /// Reads them.
+    /// Reads them, but for who stays a learner.
     pub fn read(from: &mut Reader<'_>) -> Result<Members, CodecError> {
         let mut members = Members::read_without_places(from)?;
         members.places = Places::read(from)?;

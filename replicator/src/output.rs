@@ -5,7 +5,7 @@ use wire::{LogPosition, NodeId, Origin, Sequence, SessionId, Term, Timestamp};
 
 use crate::log::StoreError;
 use crate::members::Members;
-use crate::{RestoreError, Space, Spot};
+use crate::{Lag, RestoreError, Space, Spot};
 
 /// One thing to do or to know. Drain them after every duty cycle, in order.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -164,6 +164,8 @@ pub struct Status {
     pub standbys: Vec<(NodeId, u64)>,
     /// Of a leader: each learner and the log index it is known to have.
     pub learners: Vec<(NodeId, u64)>,
+    /// Of a learner: how far it is behind its leader.
+    pub lag: Option<Lag>,
     /// Who has a replica.
     pub members: Members,
     /// The member that this replica is, or would be.

@@ -10,6 +10,7 @@ mod checkpoint;
 mod election;
 mod envelope;
 mod inbound;
+mod lag;
 mod membership;
 mod persistence;
 mod proposals;
@@ -30,6 +31,8 @@ use self::belonging::Belonging;
 use self::catch_up::CatchUp;
 use self::checkpoint::Checkpoint;
 use self::election::Election;
+use self::lag::Following;
+pub use self::lag::Lag;
 pub use self::membership::NotChanged;
 use self::persistence::Persistence;
 use self::quarantine::Quarantine;
@@ -67,6 +70,7 @@ pub struct Replica<M, L> {
     quarantine: Quarantine,
     scarcity: Scarcity,
     belonging: Belonging,
+    following: Following,
     outputs: VecDeque<Output>,
     now: Timestamp,
     tick_at: Timestamp,
@@ -134,6 +138,7 @@ impl<M: StateMachine, L: LogStore> Replica<M, L> {
             quarantine: Quarantine::default(),
             scarcity: Scarcity::default(),
             belonging,
+            following: Following::default(),
             outputs: VecDeque::new(),
             now,
             tick_at: now.plus_nanos(config.timing.tick_ns),
@@ -178,6 +183,7 @@ impl<M: StateMachine, L: LogStore> Replica<M, L> {
             + self.poll_quarantine()
             + self.poll_scarcity()
             + self.poll_belonging();
+        self.observe_lag();
         self.observe_leader();
         work
     }
@@ -233,6 +239,7 @@ impl<M: StateMachine, L: LogStore> Replica<M, L> {
             dropped_messages: self.dropped_messages,
             standbys,
             learners,
+            lag: (!leader && !members.voters.contains(&raft.id)).then(|| self.lag()),
             members: members.clone(),
             member: raft.id,
             broken: self.quarantine.spot(),

@@ -3,7 +3,7 @@
 //! | field | unit |
 //! |---|---|
 //! | magic | 8 bytes: `MAINSTAY` |
-//! | version | u16: 3 |
+//! | version | u16: 3; 4 where a member stays a learner, so that a program that knows of none reads everything else |
 //! | partition, epoch | u16, u64 |
 //! | index, term | u64: the last log entry in it |
 //! | batch term | u64: term of the last batch with commands |
@@ -11,6 +11,7 @@
 //! | digest | u128: of the machine |
 //! | voters, outgoing voters, learners | each: u16 count, u64 each; version 1 has voters only |
 //! | places | see `members/places.rs`; from version 3 on |
+//! | learners for good | u16 count, each: node u64; in version 4 |
 //! | put aside | u16 count, each: position u64, step u32; not in version 1 |
 //! | sessions | u64 length, bytes |
 //! | machine | u64 length, bytes |
@@ -23,6 +24,8 @@ use crate::Spot;
 use crate::members::Members;
 
 const MAGIC: &[u8; 8] = b"MAINSTAY";
+/// A member stays a learner.
+const VERSION_4: u16 = 4;
 const VERSION: u16 = 3;
 /// Before members had places.
 const VERSION_2: u16 = 2;
@@ -71,7 +74,8 @@ pub fn write(header: &Header, sessions: impl FnOnce(&mut Vec<u8>), machine: impl
     let mut bytes = Vec::new();
     let mut to = Writer::new(&mut bytes);
     to.bytes(MAGIC);
-    to.put(&VERSION);
+    let has_learners = !header.members.places.learning.is_empty();
+    to.put(&if has_learners { VERSION_4 } else { VERSION });
     to.put(&header.partition);
     to.put(&header.epoch);
     to.put(&header.index);
@@ -81,6 +85,9 @@ pub fn write(header: &Header, sessions: impl FnOnce(&mut Vec<u8>), machine: impl
     to.put(&header.timestamp);
     to.put(&header.digest);
     header.members.write(&mut to);
+    if has_learners {
+        header.members.write_learning(&mut to);
+    }
     to.put(&(header.put_aside.len() as u16));
     for spot in &header.put_aside {
         to.put(&spot.position);
@@ -111,7 +118,7 @@ pub fn open(bytes: &[u8]) -> Result<Opened<'_>, CodecError> {
     if magic != MAGIC || crc32fast::hash(body).to_le_bytes() != *checksum {
         return Err(CodecError::OutOfRange);
     }
-    if ![VERSION_1, VERSION_2, VERSION].contains(&version) {
+    if ![VERSION_1, VERSION_2, VERSION, VERSION_4].contains(&version) {
         return Err(CodecError::UnknownNumber);
     }
     let mut header = Header {
@@ -135,6 +142,9 @@ pub fn open(bytes: &[u8]) -> Result<Opened<'_>, CodecError> {
             VERSION_2 => Members::read_without_places(&mut from)?,
             _ => Members::read(&mut from)?,
         };
+        if version == VERSION_4 {
+            header.members.read_learning(&mut from)?;
+        }
         for _ in 0..from.get::<u16>()? {
             header.put_aside.push(Spot { position: from.get()?, step: from.get()? });
         }

@@ -170,6 +170,12 @@ impl LedgerCell {
         }
     }
 
+    /// The markets in which orders may be placed.
+    pub(crate) fn markets_open(&self) -> Vec<MarketId> {
+        let open = self.registry.markets().iter().filter(|known| is_open(known.status));
+        open.map(|known| known.listed.market).collect()
+    }
+
     /// Something about a market could not be executed: it accepts cancels alone until an operator reopens it. No schedule does, as
     /// none ends a halt.
     pub(crate) fn quarantine(&mut self, market: MarketId, effects: &mut Effects<'_>) {
@@ -188,6 +194,12 @@ impl LedgerCell {
             effects.tell(Event::MarketStatusChanged(MarketStatusChanged { market, status }));
         }
     }
+}
+
+/// Whether orders may be placed; of a market that is listed still.
+fn is_open(status: MarketStatus) -> bool {
+    use MarketStatus::{CancelOnly, Closed, Delisted, Halted};
+    !matches!(status, CancelOnly | Halted | Closed | Delisted)
 }
 
 /// A change without a plan; market and version are filled in by the caller.

@@ -177,7 +177,10 @@ fn unready(gateway: &Gateway) -> Option<&'static str> {
     } else if !gateway.is_ready.load(Ordering::Acquire) {
         Some("reading the exchange's past\n")
     } else if !gateway.is_reachable.load(Ordering::Acquire) {
-        Some("a partition has no leader with a majority\n")
+        Some(match gateway.is_read_only {
+            true => "the node that it reads from is not connected\n",
+            false => "a partition has no leader with a majority\n",
+        })
     } else {
         None
     }

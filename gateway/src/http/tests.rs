@@ -32,6 +32,10 @@ async fn server_with(limits: Limits) -> Server {
 
 async fn server_behind(limits: Limits, door: Door) -> Server {
     let (gateway, ledger) = gateway_with(limits);
+    server_of(gateway, ledger, door).await
+}
+
+async fn server_of(gateway: Arc<Gateway>, ledger: Arc<FakeLedger>, door: Door) -> Server {
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let address = listener.local_addr().unwrap();
     tokio::spawn(super::serve(Arc::clone(&gateway), listener, door, Duration::from_secs(1)));
@@ -680,4 +684,19 @@ async fn metrics_have_as_many_series_as_there_are_things_to_measure_whatever_cli
     ] {
         assert!(page.contains(wanted), "{wanted} is missing in:\n{page}");
     }
+}
+
+#[tokio::test]
+async fn a_read_only_gateway_has_public_market_data_alone_and_refuses_the_rest_whoever_asks() {
+    let (mut gateway, ledger) = gateway_parts(Limits::default());
+    gateway.is_read_only = true;
+    let server = server_of(Arc::new(gateway), ledger, Door::default()).await;
+    for public in ["/api/v3/exchangeInfo", "/api/v3/depth?symbol=BTCUSDT", "/api/v3/ticker/24hr?symbol=BTCUSDT"] {
+        assert_eq!(server.get(public).await.status, 200, "{public}");
+    }
+    let message = "This operation is not supported: this gateway is read-only and has public market data alone.";
+    server.signed_by(ALICE_KEY, "POST", "/api/v3/order", BUY).await.refused(403, -1020, message);
+    server.signed_by(ALICE_KEY, "GET", "/api/v3/account", "").await.refused(403, -1020, message);
+    server.call("POST", "/api/v3/order", "", &[]).await.refused(403, -1020, message);
+    server.call("POST", "/api/v3/userDataStream", "", &[]).await.refused(403, -1020, message);
 }

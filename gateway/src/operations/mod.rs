@@ -164,7 +164,11 @@ pub async fn execute_traced(
 /// not know every key: it must not say that one is wrong.
 pub fn refuse(gateway: &Gateway, operation: &'static Operation, peer: Peer, error: ApiError) -> Executed {
     let now_us = gateway.now_us();
-    let error = if gateway.is_ready.load(Ordering::Acquire) { error } else { errors::STARTING };
+    let error = match gateway.is_ready.load(Ordering::Acquire) {
+        _ if gateway.is_read_only && operation.security != Security::Public => errors::READ_ONLY,
+        true => error,
+        false => errors::STARTING,
+    };
     let (answer, used_weight) = match gateway.throttle.weigh(peer.ip, 1, now_us) {
         Ok(used) => (Err(error), used),
         Err(limited) => (Err(limited), gateway.throttle.used_weight(peer.ip, now_us)),
@@ -181,6 +185,9 @@ async fn run(
     now_us: u64,
     orders: &mut Option<OrderCounts>,
 ) -> Answer {
+    if gateway.is_read_only && operation.security != Security::Public {
+        return Err(errors::READ_ONLY);
+    }
     if !gateway.is_ready.load(Ordering::Acquire) {
         return Err(errors::STARTING);
     }

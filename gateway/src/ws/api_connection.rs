@@ -194,7 +194,11 @@ impl Connection {
         if let Some(method) = request.method.strip_prefix(VERSION) {
             request.method = method.to_owned();
         }
-        if let Some(own) = ApiSession::own(&request.method) {
+        let own = ApiSession::own(&request.method);
+        if self.gateway.is_read_only && (own.is_some() || request.method == CANCEL_ON_DISCONNECT) {
+            return Some(self.refuse(&request.id, errors::READ_ONLY));
+        }
+        if let Some(own) = own {
             // What is over its limits, or banned, does nothing.
             let weighed = self.gateway.throttle.weigh(self.peer.ip, OWN_WEIGHT, now_us);
             let (answer, used) = match weighed {

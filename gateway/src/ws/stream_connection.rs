@@ -87,6 +87,9 @@ impl Wanted {
 
     /// Refuses what cannot be told: user events that are no longer kept.
     pub fn check(&self, gateway: &Gateway, peer: Peer) -> Result<(), ApiError> {
+        if gateway.is_read_only && self.sources.iter().any(|source| matches!(source, Source::User(_))) {
+            return Err(errors::READ_ONLY);
+        }
         let Some(after) = self.after else { return Ok(()) };
         let accounts = gateway.exchange.accounts();
         for source in &self.sources {
@@ -275,6 +278,8 @@ impl Connection<'_> {
                 // As many as may be were let in.
                 let _ = self.subscriber.subscribe(name);
             }
+            // A key that means nothing here is passed over as one that nobody gave out.
+            Source::User(_) if self.gateway.is_read_only => {}
             Source::User(listen_key) => {
                 let accounts = self.gateway.exchange.accounts();
                 if self.listeners.names().any(|known| *known == listen_key)

@@ -37,6 +37,9 @@ struct Replica {
     term: u64,
     voters: Vec<u64>,
     learners: Vec<u64>,
+    staying_learners: Vec<u64>,
+    behind_entries: Option<u64>,
+    behind_ms: Option<u64>,
     changing: bool,
     draining: Vec<u64>,
     position: u64,
@@ -67,6 +70,10 @@ struct Member {
     node: u64,
     /// `leader`, `voter` or `learner`.
     role: &'static str,
+    /// Whether it is a learner that stays one.
+    stays_learner: bool,
+    /// Of a learner, by its own word: how much older what it has is than what the leader has, in milliseconds.
+    behind_ms: Option<u64>,
     draining: bool,
     /// Log entries that it is not known to have; `null` where no leader says so.
     behind: Option<u64>,
@@ -108,6 +115,7 @@ fn partition_of(partition: u16, replicas: &[(u64, &Replica)]) -> Option<Partitio
     let leader = replicas.iter().filter(|(_, replica)| replica.role == "leader").max_by_key(|(_, it)| it.term);
     let (_, view) = *leader.or_else(|| replicas.iter().max_by_key(|(_, replica)| replica.position))?;
     let leader = leader.map(|(node, _)| *node);
+    let own = |id: u64| replicas.iter().find(|(node, _)| *node == id).map(|(_, replica)| *replica);
     let member = |id: u64, votes: bool| Member {
         node: id,
         role: match votes {
@@ -115,12 +123,16 @@ fn partition_of(partition: u16, replicas: &[(u64, &Replica)]) -> Option<Partitio
             true => "voter",
             false => "learner",
         },
+        stays_learner: view.staying_learners.contains(&id),
+        behind_ms: own(id).and_then(|replica| replica.behind_ms),
         draining: view.draining.contains(&id),
         behind: match leader {
             Some(leader) if leader == id => Some(0),
-            _ => view.standbys.iter().chain(&view.catching_up).find(|it| it.node == id).map(|it| it.behind),
+            Some(_) => view.standbys.iter().chain(&view.catching_up).find(|it| it.node == id).map(|it| it.behind),
+            // A learner remembers what the last leader said.
+            None => own(id).and_then(|replica| replica.behind_entries),
         },
-        position: replicas.iter().find(|(node, _)| *node == id).map(|(_, replica)| replica.position),
+        position: own(id).map(|replica| replica.position),
     };
     // Whoever votes while it learns anew, after the loss of its disk, is one member.
     let learners = view.learners.iter().filter(|id| !view.voters.contains(id));
@@ -142,11 +154,13 @@ fn words(partitions: &[Partition]) -> String {
             let number = |it: Option<u64>| it.map_or_else(|| "?".to_owned(), |it| it.to_string());
             let (position, behind) = (number(member.position), number(member.behind));
             let name = format!("node-{}", member.node);
-            let notes = match (member.position, member.draining) {
-                (None, _) => "  does not answer",
-                (_, true) => "  drains",
-                _ => "",
+            let notes = match (member.position, member.draining, member.behind_ms) {
+                (None, ..) => "  does not answer".to_owned(),
+                (_, true, _) => "  drains".to_owned(),
+                (_, _, Some(ms)) => format!("  {}.{:03} s behind", ms / 1000, ms % 1000),
+                _ => String::new(),
             };
+            let notes = if member.stays_learner { format!("{notes}, stays a learner") } else { notes };
             let (number, role) = (partition.partition, member.role);
             line(format_args!("{number:<9}  {name:<7}  {role:<8}  {position:>12}  {behind:>8}{notes}"));
         }
@@ -173,6 +187,9 @@ mod tests {
             term: 3,
             voters: voters.into(),
             learners: learners.into(),
+            staying_learners: Vec::new(),
+            behind_entries: None,
+            behind_ms: (role == "learner").then_some(1_250),
             changing: !learners.is_empty(),
             draining: vec![2],
             position,
@@ -196,6 +213,7 @@ mod tests {
         assert_eq!(roles, wanted);
         assert!(shown[0].changing && shown[0].members[1].draining);
         assert_eq!(shown[0].members[2].position, None, "node 3 does not answer");
-        assert!(words(&shown).contains("does not answer"));
+        let words = words(&shown);
+        assert!(words.contains("does not answer") && words.contains("1.250 s behind"), "{words}");
     }
 }

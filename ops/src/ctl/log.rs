@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 
 use miette::{IntoDiagnostic, WrapErr};
 use node::recovery::Former;
-use replicator::entry::{Batch, Kind};
+use replicator::entry::{self, Batch, Kind};
 use replicator::log::disk::{LogReader, snapshots};
 use replicator::log::{Entry, EntryType, Identity, Stored};
 use replicator::{Place, Replay, StateMachine as _, snapshot, verdicts};
@@ -274,7 +274,8 @@ fn replay(args: &ReplayArgs) -> miette::Result<()> {
         let committed = if args.uncommitted { u64::MAX } else { stored.hard_state.commit };
         for entry in behind(&stored, replay.place(), committed) {
             let is_late = at.is_some_and(|at| replay.time_of(entry).is_some_and(|time| time > at));
-            let commands = commands_in(entry).map_err(|error| miette::miette!("log entry {}: {error}", entry.index))?;
+            let commands =
+                entry::count(entry).map_err(|error| miette::miette!("log entry {}: {error}", entry.index))?;
             if is_late || replay.place().position.get() + commands > upto.get() {
                 break;
             }
@@ -314,18 +315,6 @@ fn check_begin(
 /// What is committed behind a place. What is not may never have happened.
 fn behind(stored: &Stored, place: Place, committed: u64) -> impl Iterator<Item = &Entry> {
     stored.entries.iter().filter(move |entry| entry.index > place.index && entry.index <= committed)
-}
-
-fn commands_in(entry: &Entry) -> Result<u64, wire::codec::CodecError> {
-    if entry.get_entry_type() != EntryType::EntryNormal || entry.data.is_empty() {
-        return Ok(0);
-    }
-    let mut batch = Batch::decode(&entry.data)?;
-    let mut commands = 0;
-    while batch.next_command()?.is_some() {
-        commands += 1;
-    }
-    Ok(commands)
 }
 
 /// An entry in words, a line for each command.
@@ -397,7 +386,7 @@ fn range(text: &str) -> miette::Result<(u64, u64)> {
     parse().ok_or_else(|| miette::miette!("{text} is no range: give FIRST..LAST, FIRST.. or ..LAST"))
 }
 
-fn copy_all(from: &Path, to: &Path) -> std::io::Result<()> {
+pub(super) fn copy_all(from: &Path, to: &Path) -> std::io::Result<()> {
     std::fs::create_dir_all(to)?;
     for file in std::fs::read_dir(from)? {
         let file = file?;

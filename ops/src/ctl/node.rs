@@ -32,7 +32,7 @@ const VOTERS_MIN: usize = 3;
 #[command(after_help = "\
 A node joins as a learner, and votes in a partition once it has caught up there. Errors have codes that stay: \
 member::unknown-node, member::already-a-member, member::too-few, member::too-many, member::unusable-address, \
-member::change-under-way, member::not-heard-of, member::no-leader, member::no-answer.")]
+member::change-under-way, member::not-heard-of, member::no-leader, member::no-answer, member::never-votes.")]
 pub enum Command {
     /// Start a node that is down; it catches up by itself.
     Start(NodeArgs),
@@ -72,6 +72,9 @@ pub struct AddArgs {
     /// Its number. A demo takes the next free one if it is not said.
     #[arg(value_name = "ID")]
     id: Option<u64>,
+    /// It gets every log and never votes: a node in another region, which nobody waits for.
+    #[arg(long)]
+    learner: bool,
     #[command(flatten)]
     how: JoinArgs,
 }
@@ -122,8 +125,13 @@ pub async fn run(place: &Place, command: Command) -> miette::Result<()> {
         Command::Kill(node) => (Action::Kill, node.id),
         Command::Pause(node) => (Action::Pause, node.id),
         Command::Resume(node) => (Action::Resume, node.id),
-        Command::Add(add) => return join(place, add.id, None, add.how).await,
-        Command::Replace(replace) => return join(place, replace.new, Some(replace.old), replace.how).await,
+        Command::Add(add) => {
+            let change = if add.learner { MemberChange::Learn } else { MemberChange::Add };
+            return join(place, add.id, change, None, add.how).await;
+        }
+        Command::Replace(replace) => {
+            return join(place, replace.new, MemberChange::Add, Some(replace.old), replace.how).await;
+        }
         Command::Remove(remove) => return leave(place, &remove).await,
         Command::Drain(node) => return drain(place, node.id, true).await,
         Command::Undrain(node) => return drain(place, node.id, false).await,
@@ -145,7 +153,13 @@ async fn ask_demo(place: &Place, ask: Ask) -> miette::Result<Answer> {
     }
 }
 
-async fn join(place: &Place, id: Option<u64>, old: Option<u64>, how: JoinArgs) -> miette::Result<()> {
+async fn join(
+    place: &Place,
+    id: Option<u64>,
+    change: MemberChange,
+    old: Option<u64>,
+    how: JoinArgs,
+) -> miette::Result<()> {
     how.addr.map_or(Ok(()), check_address)?;
     let group = Group::connect(place).await?;
     group.nothing_else_is_under_way(id)?;
@@ -156,6 +170,10 @@ async fn join(place: &Place, id: Option<u64>, old: Option<u64>, how: JoinArgs) -
         let help = match is_done {
             true => "there is nothing to do",
             false => "name a new node, or remove the old one by itself",
+        };
+        let help = match group.any(|members| stays_learner(members, NodeId::new(id))) {
+            true => "it stays a learner: to have it vote, remove it, empty its data directory and add it again",
+            false => help,
         };
         return Err(miette::miette!(code = "member::already-a-member", help = help, "node {id} is a member already"));
     }
@@ -176,11 +194,18 @@ async fn join(place: &Place, id: Option<u64>, old: Option<u64>, how: JoinArgs) -
         },
     };
     let node = NodeId::new(id);
-    let wish = Wish { change: MemberChange::Add, node, address: Some(address), instead_of: old };
-    let is_done = |members: &[MemberPlace]| votes(members, node) && old.is_none_or(|old| !has(members, old));
+    let wish = Wish { change, node, address: Some(address), instead_of: old };
+    // One that says of itself that it stays a learner never votes.
+    let is_done = |members: &[MemberPlace]| {
+        let joined = votes(members, node) || stays_learner(members, node);
+        joined && old.is_none_or(|old| !has(members, old))
+    };
     group.fulfil(wish, Duration::from_secs(how.within), |members| has(members, node), is_done).await?;
     match old {
         Some(old) => println!("node {id} has replaced node {old} in every partition"),
+        None if group.any(|members| stays_learner(members, node)) => {
+            println!("node {id} gets the log of every partition, and never votes");
+        }
         None => println!("node {id} votes in every partition"),
     }
     match old.filter(|_| how.addr.is_none()) {
@@ -257,6 +282,10 @@ fn votes(members: &[MemberPlace], node: NodeId) -> bool {
     members.iter().any(|member| member.node == node && member.votes)
 }
 
+fn stays_learner(members: &[MemberPlace], node: NodeId) -> bool {
+    members.iter().any(|member| member.node == node && member.stays_learner)
+}
+
 fn unknown(node: NodeId) -> miette::Report {
     let help = "`mainstay ctl cluster status` shows who is";
     miette::miette!(code = "member::unknown-node", help = help, "node {node} is no member of the cluster")
@@ -305,15 +334,15 @@ impl Group {
         self.partitions.iter().any(|partition| is(&self.members(*partition)))
     }
 
-    /// Whether a node votes everywhere.
+    /// Whether a node votes everywhere, or is everywhere a learner that stays one.
     fn is_settled(&self, node: NodeId) -> bool {
-        self.all(|members| votes(members, node))
+        self.all(|members| votes(members, node) || stays_learner(members, node))
     }
 
     /// One change at a time: nobody else learns.
     fn nothing_else_is_under_way(&self, id: Option<u64>) -> miette::Result<()> {
         for partition in &self.partitions {
-            let learns = |member: &MemberPlace| !member.votes && Some(member.node.get()) != id;
+            let learns = |member: &MemberPlace| !member.votes && !member.stays_learner && Some(member.node.get()) != id;
             if let Some(other) = self.members(*partition).into_iter().find(learns) {
                 return Err(under_way(*partition, &format!("node {} is catching up", other.node)));
             }
@@ -396,14 +425,19 @@ impl Group {
     /// Who votes and who learns.
     fn words(&self, partition: PartitionId) -> String {
         let members = self.members(partition);
-        let list = |votes: bool| {
-            let nodes = members.iter().filter(|member| member.votes == votes).map(|member| member.node.to_string());
+        let list = |is: fn(&MemberPlace) -> bool| {
+            let nodes = members.iter().filter(|member| is(member)).map(|member| member.node.to_string());
             nodes.collect::<Vec<_>>().join(", ")
         };
-        match list(false) {
-            learning if learning.is_empty() => format!("nodes {} vote", list(true)),
-            learning => format!("nodes {} vote, node {learning} is catching up", list(true)),
+        let mut words = format!("nodes {} vote", list(|member| member.votes));
+        let catching_up = list(|member| !member.votes && !member.stays_learner);
+        let staying = list(|member| member.stays_learner);
+        for (nodes, what) in [(catching_up, "is catching up"), (staying, "stays a learner")] {
+            if !nodes.is_empty() {
+                words += &format!(", node {nodes} {what}");
+            }
         }
+        words
     }
 }
 
@@ -444,6 +478,11 @@ fn refusal(partition: PartitionId, node: NodeId, outcome: Option<MemberOutcome>)
             code = "member::too-few",
             help = "start the nodes that are down before",
             "in partition {partition} too few nodes that are alive would remain"
+        )),
+        Some(MemberOutcome::NeverVotes) => lasting(miette::miette!(
+            code = "member::never-votes",
+            help = "its file says `learner = true`",
+            "node {node} stays a learner: it cannot replace one that votes"
         )),
         Some(MemberOutcome::NotPermitted) => {
             lasting(miette::miette!(code = "member::not-permitted", "only operators change members"))

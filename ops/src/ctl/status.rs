@@ -30,6 +30,8 @@ struct PartitionStatus {
     position: u64,
     commit_index: u64,
     lag: u64,
+    behind_entries: Option<u64>,
+    behind_ms: Option<u64>,
     failed: Option<String>,
 }
 
@@ -74,11 +76,24 @@ async fn show_nodes(state: &State, text: &mut String) -> std::fmt::Result {
             continue;
         };
         for replica in &status.partitions {
-            let PartitionStatus { partition, role, term, position, commit_index, lag, failed } = replica;
+            let PartitionStatus {
+                partition,
+                role,
+                term,
+                position,
+                commit_index,
+                lag,
+                behind_entries,
+                behind_ms,
+                failed,
+            } = replica;
             let failed = failed.as_deref().map(|why| format!("  {why}")).unwrap_or_default();
+            let behind = behind_entries.zip(*behind_ms).map_or_else(String::new, |(entries, ms)| {
+                format!("  {entries} entries and {}.{:03} s behind its leader", ms / 1000, ms % 1000)
+            });
             writeln!(
                 text,
-                "{name:<7}  {partition:<9}  {role:<12}  {term:>6}  {position:>12}  {commit_index:>12}  {lag:>6}{failed}"
+                "{name:<7}  {partition:<9}  {role:<12}  {term:>6}  {position:>12}  {commit_index:>12}  {lag:>6}{behind}{failed}"
             )?;
         }
         if !status.ready {

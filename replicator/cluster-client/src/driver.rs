@@ -18,6 +18,8 @@ use crate::subscription::Subscription;
 use crate::{ClusterConfig, ClusterError, ConfigError, Replied, StreamItem};
 use dial::Dialer;
 
+pub use dial::is_answering;
+
 mod connection;
 mod dial;
 mod stream;
@@ -130,6 +132,19 @@ impl Cluster {
         shared.employ(nodes);
         let timing = tokio::spawn(keep_time(shared.clone()));
         Ok(Cluster { inner: Arc::new(Inner { shared, dialer, hello, patience, timing }) })
+    }
+
+    /// As [`Cluster::connect_with`], to the nodes of the configuration and to no others, whomever the logs name: for readers of
+    /// a learner in another region.
+    pub fn connect_only(config: ClusterConfig, patience: Patience) -> Result<Cluster, ConfigError> {
+        let cluster = Cluster::connect_with(config, patience)?;
+        cluster.inner.shared.lock().client.keep_to_nodes();
+        Ok(cluster)
+    }
+
+    /// Whether any node is connected.
+    pub fn is_connected(&self) -> bool {
+        self.inner.shared.lock().client.is_connected()
     }
 
     /// Opens a session; waits, if need be for ever, until the partition has a leader that has opened it.

@@ -18,7 +18,7 @@ mod error;
 pub mod subscription;
 
 pub use config::{ClusterConfig, Patience};
-pub use driver::{Cluster, EventStream, Session};
+pub use driver::{Cluster, EventStream, Session, is_answering};
 pub use error::{ClusterError, ConfigError};
 
 use wire::command::Reply;

@@ -29,6 +29,8 @@ pub struct NodeConfig {
     pub partitions: Vec<PartitionPlacement>,
     /// The partition that hosts the ledger cell.
     pub ledger: PartitionId,
+    /// Whether it wants to stay a learner: to get every log and never to vote.
+    pub stays_learner: bool,
     /// Times and bounds.
     pub tuning: Tuning,
 }

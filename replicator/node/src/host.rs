@@ -250,9 +250,10 @@ impl<L: LogStore> PartitionHost<L> {
     fn change_members(&mut self, wish: ChangeMembers) {
         let ChangeMembers { partition, token, change, node, place, instead_of } = wish;
         let changed = match change {
-            MemberChange::Add => {
+            MemberChange::Add | MemberChange::Learn => {
                 let instead_of = Some(instead_of).filter(|node| node.get() != 0);
-                self.add_node(node, Joining { at: place.address(), instead_of })
+                let stays_learner = change == MemberChange::Learn;
+                self.add_node(node, Joining { at: place.address(), instead_of, stays_learner })
             }
             MemberChange::Remove => self.remove_node(node),
             MemberChange::Drain => self.replica.drain_node(node, true),
@@ -267,6 +268,7 @@ impl<L: LogStore> PartitionHost<L> {
             Err(NotChanged::Unheard) => MemberOutcome::Unheard,
             Err(NotChanged::IsSo) => MemberOutcome::IsSo,
             Err(NotChanged::Unknown) => MemberOutcome::UnknownNode,
+            Err(NotChanged::NeverVotes) => MemberOutcome::NeverVotes,
             Err(NotChanged::TooFew) => MemberOutcome::TooFew,
         };
         self.outputs.push_back(HostOutput::MembersAnswer(MembersAnswer { partition, token, outcome }));

@@ -53,6 +53,7 @@ impl Membership {
             node,
             place: Place::of(self.address(node)),
             votes: members.voter_of(node).is_some(),
+            stays_learner: members.places.learning.contains(&node),
             is_draining: members.places.draining.contains(&node),
         };
         let places: Vec<MemberPlace> = nodes.into_iter().map(place).collect();

@@ -7,6 +7,8 @@ use prometheus_client::metrics::counter::Counter;
 use prometheus_client::metrics::family::Family;
 use prometheus_client::metrics::gauge::Gauge;
 use prometheus_client::metrics::histogram::{Histogram, exponential_buckets};
+use std::sync::atomic::AtomicU64;
+
 use prometheus_client::registry::{Registry, Unit};
 use replicator::net::{CloseReason, NetCounters};
 use wire::link::Refusal;
@@ -44,6 +46,7 @@ impl prometheus_client::encoding::EncodeLabelValue for RefusalName {
 }
 
 type PerPartition<M> = Family<PartitionLabel, M>;
+type Seconds = Gauge<f64, AtomicU64>;
 
 /// Every metric of a node.
 #[derive(Debug)]
@@ -77,6 +80,8 @@ struct Families {
     dropped_messages: PerPartition<Gauge>,
     broken: PerPartition<Gauge>,
     quarantined: PerPartition<Gauge>,
+    learner_lag_entries: PerPartition<Gauge>,
+    learner_lag: PerPartition<Seconds>,
     archive_bytes: PerPartition<Gauge>,
     archive_position: PerPartition<Gauge>,
     applied: PerPartition<Counter>,
@@ -192,6 +197,8 @@ impl Metrics {
             applied: of.applied.get_or_create_owned(&label),
             broken: of.broken.get_or_create_owned(&label),
             quarantined: of.quarantined.get_or_create_owned(&label),
+            learner_lag_entries: of.learner_lag_entries.get_or_create_owned(&label),
+            learner_lag: of.learner_lag.get_or_create_owned(&label),
             snapshots_taken: of.snapshots_taken.get_or_create_owned(&label),
             snapshots_installed: of.snapshots_installed.get_or_create_owned(&label),
             leader_changes: of.leader_changes.get_or_create_owned(&label),
@@ -240,8 +247,12 @@ impl Families {
         gauge("messages_dropped", "Raft messages that were malformed or foreign", &self.dropped_messages);
         gauge("broken", "1 while a command that panicked the cells waits for its quarantine", &self.broken);
         gauge("quarantined", "Commands put aside since the start, because they panicked a quorum", &self.quarantined);
+        let entries = "Entries that the leader had committed and this learner has not applied; 0 elsewhere";
+        gauge("learner_lag_entries", entries, &self.learner_lag_entries);
         gauge("archive_bytes", "Bytes of the event archive", &self.archive_bytes);
         gauge("archive_position", "Last position in the event archive", &self.archive_position);
+        let seconds = "By how much this learner's state is older than the leader's; 0 elsewhere";
+        registry.register_with_unit("learner_lag", seconds, Unit::Seconds, self.learner_lag.clone());
         let mut counter = |name, help, family: &PerPartition<Counter>| registry.register(name, help, family.clone());
         counter("commands_applied", "Commands applied", &self.applied);
         counter("snapshots_taken", "Snapshots taken", &self.snapshots_taken);
@@ -281,6 +292,8 @@ pub struct PartitionMetrics {
     applied: Counter,
     broken: Gauge,
     quarantined: Gauge,
+    learner_lag_entries: Gauge,
+    learner_lag: Seconds,
     snapshots_taken: Counter,
     snapshots_installed: Counter,
     leader_changes: Counter,
@@ -311,6 +324,9 @@ impl PartitionMetrics {
         self.dropped_messages.set(status.dropped_messages as i64);
         self.broken.set(i64::from(status.broken.is_some()));
         self.quarantined.set(status.quarantined.len() as i64);
+        let lag = status.lag.unwrap_or_default();
+        self.learner_lag_entries.set(lag.entries as i64);
+        self.learner_lag.set(lag.nanos as f64 / 1e9);
     }
 
     /// Shows a host's counts.

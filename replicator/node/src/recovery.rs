@@ -6,6 +6,8 @@
 
 mod cut;
 mod lay;
+mod own;
+mod reopen;
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -20,7 +22,10 @@ use crate::block::EventBlock;
 use crate::machine::{EventSink, Machine, Nowhere};
 use crate::node::{capacities, incarnation};
 
+pub use self::cut::Undone;
 pub use self::lay::{EventFiles, Laid, LayError, NewLife, lay};
+pub use self::own::{Own, OwnError};
+pub use self::reopen::cancel_only;
 
 /// What a backup holds of one life of a cluster. An error is a sentence that names the piece.
 pub trait Backup: Sync {
@@ -62,7 +67,7 @@ pub struct Former {
 }
 
 /// Where one partition is cut.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Cut {
     /// The snapshot that is replayed from; 0 for the beginning of the log.
     pub base: u64,
@@ -70,6 +75,8 @@ pub struct Cut {
     pub place: Place,
     /// The last entry at or before the wanted time: later than `place` where mail asked for an earlier cut.
     pub wanted: u64,
+    /// The mail between the two with other partitions, where there is any.
+    pub undone: BTreeMap<PartitionId, Undone>,
     /// The digest of the state there, as a replica of the old life had it.
     pub digest: u128,
 }
@@ -194,7 +201,9 @@ fn finish(
             let replay = walk_to(former, backup, partition, walk.base, cut[&partition], &walk.put_aside, None)?;
             (replay.place(), replay.machine().digest())
         };
-        Ok(Cut { base: walk.base, place, wanted: walk.end.index, digest })
+        let undone = walk.trace.peers().map(|peer| (peer, walk.trace.undone(peer, place.index)));
+        let undone = undone.filter(|(_, undone)| *undone != Undone::default()).collect();
+        Ok(Cut { base: walk.base, place, wanted: walk.end.index, undone, digest })
     });
     partitions.into_iter().zip(cuts).map(|(partition, cut)| Ok((partition, cut?))).collect()
 }

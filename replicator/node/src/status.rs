@@ -34,8 +34,10 @@ pub struct PartitionStatus {
     pub role: &'static str,
     /// The nodes that vote; while members are being changed those before and after.
     pub voters: Vec<u64>,
-    /// The nodes that get the log and do not vote yet.
+    /// The nodes that get the log and do not vote, or not yet.
     pub learners: Vec<u64>,
+    /// Those of them that never will.
+    pub staying_learners: Vec<u64>,
     /// Whether members are being changed.
     pub changing: bool,
     /// The nodes that are to lead nothing.
@@ -60,6 +62,13 @@ pub struct PartitionStatus {
     pub snapshot_position: u64,
     /// Entries known to be committed and not yet applied here.
     pub lag: u64,
+    /// Of a learner: log entries that its leader had committed, when it said so last, and that are not applied here. The
+    /// leader says so five times a second.
+    pub behind_entries: Option<u64>,
+    /// Of a learner: by how many milliseconds what it has applied is older than what its leader has. The leader's present is
+    /// its log time when it was heard of last, and what has passed since by this node's clock; the learner has everything up
+    /// to the last such time whose entries it has applied, or up to the log time of its last entry.
+    pub behind_ms: Option<u64>,
     /// Whether it knows a leader and has, within the last seconds, applied all that the leader had committed.
     pub caught_up: bool,
     /// Open sessions.
@@ -191,7 +200,8 @@ impl PartitionStatus {
             leader: status.leader.map(wire::NodeId::get),
             voters: nodes(status.members.voters.union(&status.members.outgoing)),
             learners: nodes(status.members.learners.iter()),
-            changing: status.members.is_joint() || !status.members.learners.is_empty(),
+            staying_learners: status.members.places.learning.iter().map(|node| node.get()).collect(),
+            changing: status.members.is_changing(),
             draining: status.members.places.draining.iter().map(|node| node.get()).collect(),
             catching_up: status.learners.iter().map(behind).collect(),
             term: status.term.get(),
@@ -202,6 +212,8 @@ impl PartitionStatus {
             time_ms: status.applied_timestamp.millis(),
             snapshot_position: status.snapshot_position.get(),
             lag,
+            behind_entries: status.lag.map(|lag| lag.entries),
+            behind_ms: status.lag.map(|lag| lag.nanos / 1_000_000),
             caught_up: status.leader.is_some() && is_fresh && status.broken.is_none() && status.failed.is_none(),
             sessions: status.sessions,
             standbys: status.standbys.iter().map(behind).collect(),
@@ -219,6 +231,7 @@ impl PartitionStatus {
             leader: None,
             voters: Vec::new(),
             learners: Vec::new(),
+            staying_learners: Vec::new(),
             changing: false,
             draining: Vec::new(),
             catching_up: Vec::new(),
@@ -230,6 +243,8 @@ impl PartitionStatus {
             time_ms: 0,
             snapshot_position: 0,
             lag: 0,
+            behind_entries: None,
+            behind_ms: None,
             caught_up: false,
             sessions: 0,
             standbys: Vec::new(),

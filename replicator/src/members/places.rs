@@ -6,10 +6,11 @@
 //! | places | u16 count, each: node u64, address |
 //! | replaced | u16 count, each: newcomer u64, whom it replaces u64 |
 //! | draining | u16 count, each: node u64 |
+//! | learners for good | u16 count, each: node u64; left out where there are none |
 //!
 //! An address is an IPv6 address u128, in which one of IPv4 is mapped, and a port u16. How a node joins stands in the
 //! context of the entry that makes it a learner: its place (address, all zero when nobody said it) and whom it
-//! replaces (u64, 0 for nobody).
+//! replaces (u64, 0 for nobody); of one that is to stay a learner a u8 of 1 follows.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::net::SocketAddr;
@@ -29,6 +30,8 @@ pub struct Places {
     pub replaced: BTreeMap<NodeId, NodeId>,
     /// They lead nothing.
     pub draining: BTreeSet<NodeId>,
+    /// They get the log and never vote: those of another region.
+    pub learning: BTreeSet<NodeId>,
 }
 
 /// How a node joins.
@@ -38,6 +41,8 @@ pub struct Joining {
     pub at: Option<SocketAddr>,
     /// Who leaves when it begins to vote.
     pub instead_of: Option<NodeId>,
+    /// Whether it never votes.
+    pub stays_learner: bool,
 }
 
 impl Places {
@@ -49,6 +54,9 @@ impl Places {
         if let Some(leaving) = how.instead_of {
             self.replaced.insert(node, leaving);
         }
+        if how.stays_learner {
+            self.learning.insert(node);
+        }
     }
 
     /// Nothing is remembered of whom this does not keep.
@@ -56,6 +64,7 @@ impl Places {
         self.at.retain(|node, _| is_member(*node));
         self.replaced.retain(|node, _| is_member(*node));
         self.draining.retain(|node| is_member(*node));
+        self.learning.retain(|node| is_member(*node));
     }
 
     /// Appends them.
@@ -74,7 +83,21 @@ impl Places {
         self.draining.iter().for_each(|node| to.put(node));
     }
 
-    /// Reads them.
+    /// Appends those who stay learners.
+    pub(super) fn write_learning(&self, to: &mut Writer<'_>) {
+        to.put(&(self.learning.len() as u16));
+        self.learning.iter().for_each(|node| to.put(node));
+    }
+
+    /// Reads those who stay learners.
+    pub(super) fn read_learning(&mut self, from: &mut Reader<'_>) -> Result<(), CodecError> {
+        for _ in 0..count(from)? {
+            self.learning.insert(from.get()?);
+        }
+        Ok(())
+    }
+
+    /// Reads them, but for those who stay learners.
     pub(super) fn read(from: &mut Reader<'_>) -> Result<Places, CodecError> {
         let mut places = Places::default();
         for _ in 0..count(from)? {
@@ -104,6 +127,9 @@ impl Joining {
             let mut to = Writer::new(&mut bytes);
             to.put(&Place::of(self.at));
             to.put(&self.instead_of.unwrap_or_default());
+            if self.stays_learner {
+                to.put(&true);
+            }
         }
         bytes
     }
@@ -115,7 +141,8 @@ impl Joining {
         }
         let mut from = Reader::new(bytes);
         let (at, leaving) = (from.get::<Place>()?.address(), from.get::<NodeId>()?);
+        let stays_learner = !from.is_empty() && from.get()?;
         from.finish()?;
-        Ok(Joining { at, instead_of: Some(leaving).filter(|node| node.get() != 0) })
+        Ok(Joining { at, instead_of: Some(leaving).filter(|node| node.get() != 0), stays_learner })
     }
 }

@@ -73,7 +73,7 @@ fn place(port: u16) -> std::net::SocketAddr {
 #[test]
 fn where_a_newcomer_is_and_whom_it_replaces_is_known_until_it_leaves() {
     let node = |id| NodeId::new(id);
-    let how = Joining { at: Some(place(7104)), instead_of: Some(node(2)) };
+    let how = Joining { at: Some(place(7104)), instead_of: Some(node(2)), stays_learner: false };
     let learn = proposal(&[Change::Learn(4)], how).write_to_bytes().unwrap();
     let learning = founded().after(&Entry { data: learn.into(), ..Entry::default() }).unwrap();
     let learning = learning.after(&Entry::default()).unwrap();
@@ -97,4 +97,32 @@ fn a_context_that_says_nothing_known_is_no_change() {
     change.context = vec![1, 2, 3].into();
     let data = change.write_to_bytes().unwrap();
     assert_eq!(founded().after(&Entry { data: data.into(), ..Entry::default() }), None);
+}
+
+#[test]
+fn who_stays_a_learner_is_known_until_it_leaves() {
+    let how = Joining { stays_learner: true, ..Joining::default() };
+    let learn = proposal(&[Change::Learn(4)], how).write_to_bytes().unwrap();
+    let joint = founded().after(&Entry { data: learn.into(), ..Entry::default() }).unwrap();
+    let learning = joint.after(&Entry::default()).unwrap();
+    assert!(joint.is_changing() && !learning.is_changing() && !learning.is_to_vote(4));
+    let mut bytes = Vec::new();
+    let mut to = Writer::new(&mut bytes);
+    learning.write(&mut to);
+    learning.write_learning(&mut to);
+    let mut from = Reader::new(&bytes);
+    let mut read = Members::read(&mut from).unwrap();
+    read.read_learning(&mut from).unwrap();
+    assert_eq!((read, from.finish()), (learning.clone(), Ok(())));
+    let again = learning.after(&entry(&[Change::Learn(member(NodeId::new(4), 9)), Change::Remove(4)])).unwrap();
+    assert!(!again.after(&Entry::default()).unwrap().is_changing(), "it has lost its disk and learns again");
+    let gone = learning.after(&entry(&[Change::Remove(4)])).unwrap().after(&Entry::default()).unwrap();
+    assert_eq!(gone, founded());
+}
+
+#[test]
+fn a_joining_without_a_wish_has_the_bytes_that_it_always_had() {
+    let how = Joining { at: Some(place(7104)), instead_of: None, stays_learner: false };
+    assert_eq!(how.encode().len(), 16 + 2 + 8);
+    assert_eq!(Joining { stays_learner: true, ..how }.encode().len(), 16 + 2 + 8 + 1);
 }

@@ -51,7 +51,9 @@ impl Belonging {
             Some(standing) => standing.clone(),
             // Written before stores had a standing.
             None if !is_blank => Standing::Founder { numbers: BTreeMap::new() },
-            None if config.voters.len() == 1 => Standing::Founder { numbers: [(config.node, 0)].into() },
+            None if config.voters.len() == 1 && !config.stays_learner => {
+                Standing::Founder { numbers: [(config.node, 0)].into() }
+            }
             None => {
                 let number = Random::new(config.seed ^ config.node.get() << 40).below(u64::from(u32::MAX)) as u32 + 1;
                 if stored.is_lost { Standing::Returning { number } } else { Standing::New { number } }
@@ -174,8 +176,9 @@ impl<M: StateMachine, L: LogStore> Replica<M, L> {
 
     fn introduce(&mut self, to: NodeId) {
         let (standing, is_member) = (self.belonging.standing.clone(), self.is_member());
-        let numbers = self.numbers();
-        let payload = Envelope::Introduction(Introduction { standing, is_member, numbers }).encode();
+        let (stays_learner, numbers) = (self.config.stays_learner, self.numbers());
+        let said = Introduction { standing, is_member, stays_learner, numbers };
+        let payload = Envelope::Introduction(said).encode();
         self.outputs.push_back(Output::Send { to, payload });
     }
 
@@ -230,6 +233,10 @@ impl<M: StateMachine, L: LogStore> Replica<M, L> {
     /// Everybody's numbers, once everybody says the same ones. Who says so was new when the youngest of those disks had
     /// been written to: nobody can have counted on what a disk before them had promised.
     fn agreed(&self) -> Option<BTreeMap<NodeId, u32>> {
+        // Who stays a learner is taken in by those who found.
+        if self.config.stays_learner {
+            return None;
+        }
         let numbers = self.numbers();
         (numbers.len() == self.config.voters.len() && self.missing(&numbers).is_empty()).then_some(numbers)
     }
@@ -282,6 +289,7 @@ impl<M: StateMachine, L: LogStore> Replica<M, L> {
         let raft = &self.raft.raft;
         let is_busy = !raft.commit_to_current_term() || raft.has_pending_conf() || self.state.members.is_joint();
         self.send_to_blank();
+        self.tell_learners();
         if is_busy || self.is_broken() {
             return 1;
         }
@@ -294,7 +302,9 @@ impl<M: StateMachine, L: LogStore> Replica<M, L> {
                 has_begun && progress.matched + BEHIND_MAX >= last
             })
         };
-        if let Some(learner) = members.learners.iter().find(has_caught_up).copied() {
+        if let Some(learner) =
+            members.learners.iter().filter(|learner| members.is_to_vote(**learner)).find(has_caught_up).copied()
+        {
             let node = node_of(learner);
             let former = members.removal(node).filter(|change| *change != Change::Remove(learner));
             let replaced = members.places.replaced.get(&node).into_iter().flat_map(|leaving| members.removal(*leaving));

@@ -6,15 +6,16 @@
 //! | 2 | chunk of a snapshot | term u64, index u64, index's term u64, total length u64, offset u64, bytes |
 //! | 3 | received of a snapshot | term u64, index u64, bytes u64 |
 //! | 4 | broken | position u64, step u32 |
-//! | 5 | introduction | standing, whether it belongs u8; of one that is new: who it knows to be new: u16 count, each: node u64, number u32 |
+//! | 5 | introduction | standing, whether it belongs u8; of one that is new: who it knows to be new: u16 count, each: node u64, number u32; of one that wants to stay a learner: u8 of 1 |
 //! | 6 | scarce: the sender's disk is nearly full | |
+//! | 7 | how far a leader is | term u64, committed u64, log time u64 |
 
 use std::collections::BTreeMap;
 
 use protobuf::Message as _;
 use raft::eraftpb::Message;
-use wire::NodeId;
 use wire::codec::{CodecError, Reader, Writer};
+use wire::{NodeId, Timestamp};
 
 use super::quarantine::Spot;
 use crate::standing::Standing;
@@ -25,6 +26,7 @@ const RECEIVED: u8 = 3;
 const BROKEN: u8 = 4;
 const INTRODUCTION: u8 = 5;
 const SCARCE: u8 = 6;
+const REACHED: u8 = 7;
 
 /// One message between replicas.
 #[derive(Debug)]
@@ -35,6 +37,17 @@ pub(super) enum Envelope<'a> {
     Broken(Spot),
     Introduction(Introduction),
     Scarce,
+    Reached(Reached),
+}
+
+/// How far a leader is, as it tells learners.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct Reached {
+    pub term: u64,
+    /// The last log index that is committed.
+    pub committed: u64,
+    /// Log time by its clock.
+    pub time: Timestamp,
 }
 
 /// What somebody says of itself.
@@ -43,6 +56,8 @@ pub(super) struct Introduction {
     pub standing: Standing,
     /// Whether it has a state that says that it is a member.
     pub is_member: bool,
+    /// Whether it wants to stay a learner.
+    pub stays_learner: bool,
     /// While it is new: the numbers of all that it knows to be new, its own among them.
     pub numbers: BTreeMap<NodeId, u32>,
 }
@@ -106,8 +121,18 @@ impl Envelope<'_> {
                         to.put(number);
                     }
                 }
+                if said.stays_learner {
+                    to.put(&true);
+                }
             }
             Envelope::Scarce => bytes.push(SCARCE),
+            Envelope::Reached(reached) => {
+                let mut to = Writer::new(&mut bytes);
+                to.put(&REACHED);
+                to.put(&reached.term);
+                to.put(&reached.committed);
+                to.put(&reached.time);
+            }
             Envelope::Received(received) => {
                 let mut to = Writer::new(&mut bytes);
                 to.put(&RECEIVED);
@@ -152,12 +177,18 @@ impl Envelope<'_> {
                         numbers.insert(from.get()?, from.get()?);
                     }
                 }
+                let stays_learner = !from.is_empty() && from.get()?;
                 from.finish()?;
-                Ok(Envelope::Introduction(Introduction { standing, is_member, numbers }))
+                Ok(Envelope::Introduction(Introduction { standing, is_member, stays_learner, numbers }))
             }
             SCARCE => {
                 from.finish()?;
                 Ok(Envelope::Scarce)
+            }
+            REACHED => {
+                let reached = Reached { term: from.get()?, committed: from.get()?, time: from.get()? };
+                from.finish()?;
+                Ok(Envelope::Reached(reached))
             }
             _ => Err(CodecError::UnknownNumber),
         }

@@ -33,6 +33,7 @@ impl<M: StateMachine, L: LogStore> Replica<M, L> {
                 Ok(Envelope::Received(received)) => self.on_received(from, received),
                 Ok(Envelope::Broken(spot)) => self.on_broken_peer(from, spot),
                 Ok(Envelope::Scarce) => self.on_scarce_peer(from),
+                Ok(Envelope::Reached(reached)) => self.on_reached(from, reached),
                 Ok(Envelope::Introduction(said)) => self.on_introduction(from, said),
                 Err(_) => false,
             };

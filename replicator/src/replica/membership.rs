@@ -35,6 +35,9 @@ pub enum NotChanged {
     /// Somebody must remain.
     #[error("nobody would be left, or too few that are alive")]
     TooFew,
+    /// Who stays a learner takes no voter's place.
+    #[error("the node stays a learner: it cannot replace one that votes")]
+    NeverVotes,
     /// No group has more members.
     #[error("the group has as many members as one can have")]
     TooMany,
@@ -56,6 +59,10 @@ impl<M: StateMachine, L: LogStore> Replica<M, L> {
         // One that is still new finds out in a moment; one that founded the cluster comes back with an empty disk alone.
         let Standing::Returning { .. } = said.standing else { return Err(NotChanged::Unheard) };
         let learner = said.standing.member(node);
+        let how = Joining { stays_learner: how.stays_learner || said.stays_learner, ..how };
+        if how.stays_learner && how.instead_of.is_some() {
+            return Err(NotChanged::NeverVotes);
+        }
         self.change_members(&[Change::Learn(learner)], how)
     }
 

@@ -8,6 +8,7 @@ mod belonging;
 mod chaos;
 mod failover;
 mod hostile;
+mod learners;
 mod quarantine;
 mod sessions;
 mod space;

@@ -171,7 +171,7 @@ impl World {
                 let node = node_of(*voter);
                 self.node(node).slots[&partition].disk.member(node) == Some(*voter)
             };
-            let is_quiet = !members.is_joint() && members.learners.is_empty();
+            let is_quiet = !members.is_changing();
             is_quiet && members.voters.len() >= 3 && members.voters.iter().all(has_disk)
         })
     }

@@ -15,7 +15,7 @@ impl World {
                 return Some(format!("partition {partition} has no leader"));
             };
             let members = self.members(*partition);
-            if members.is_joint() || !members.learners.is_empty() {
+            if members.is_changing() {
                 return Some(format!("members of partition {partition} are being changed: {members:x?}"));
             }
             for node in self.nodes.iter().filter(|node| members.has_node(node.id)) {

@@ -48,6 +48,7 @@ impl Exchange {
                 tls: exchange.identity(&format!("node-{node}")),
                 partitions: PartitionPlacement::spread(1),
                 ledger: LEDGER,
+                stays_learner: false,
                 tuning: Tuning::default(),
             };
             exchange.nodes.push(Some(Node::start(config).unwrap()));

@@ -1,7 +1,7 @@
 //! Who has a replica of a partition, and how an operator changes it.
 //!
-//! The payload of [`super::Frame::Members`] is a list: u16 count, each: node u64, place, what it is u8 (1 votes, 2 learns),
-//! whether it is to lead nothing u8.
+//! The payload of [`super::Frame::Members`] is a list: u16 count, each: node u64, place, what it is u8 (1 votes, 2 learns,
+//! 3 learns for good), whether it is to lead nothing u8.
 
 use alloc::vec::Vec;
 use core::net::{IpAddr, Ipv6Addr, SocketAddr};
@@ -14,6 +14,7 @@ use crate::order::numbered;
 const PLACES_MAX: usize = 64;
 const VOTES: u8 = 1;
 const LEARNS: u8 = 2;
+const LEARNS_FOR_GOOD: u8 = 3;
 
 numbered! {
     /// What an operator wants of a partition's members.
@@ -26,6 +27,8 @@ numbered! {
         Drain = 3,
         /// It may lead again.
         Undrain = 4,
+        /// The node gets the log, and never votes.
+        Learn = 5,
     }
 }
 
@@ -54,6 +57,8 @@ numbered! {
         UnknownPartition = 10,
         /// The partition's thread takes no more questions.
         Busy = 11,
+        /// The node stays a learner: it cannot replace one that votes.
+        NeverVotes = 12,
     }
 }
 
@@ -100,6 +105,8 @@ pub struct MemberPlace {
     pub place: Place,
     /// Whether its vote counts.
     pub votes: bool,
+    /// Whether it never will: a learner for good.
+    pub stays_learner: bool,
     /// Whether it is to lead nothing.
     pub is_draining: bool,
 }
@@ -112,7 +119,11 @@ pub fn encode_places(members: &[MemberPlace]) -> Vec<u8> {
     for member in members {
         to.put(&member.node);
         to.put(&member.place);
-        to.put::<u8>(&if member.votes { VOTES } else { LEARNS });
+        to.put::<u8>(&match member {
+            MemberPlace { votes: true, .. } => VOTES,
+            MemberPlace { stays_learner: true, .. } => LEARNS_FOR_GOOD,
+            MemberPlace { .. } => LEARNS,
+        });
         to.put(&member.is_draining);
     }
     bytes
@@ -128,12 +139,13 @@ pub fn decode_places(bytes: &[u8]) -> Result<Vec<MemberPlace>, CodecError> {
     let mut members = Vec::new();
     for _ in 0..count {
         let (node, place) = (from.get()?, from.get()?);
-        let votes = match from.get::<u8>()? {
-            VOTES => true,
-            LEARNS => false,
+        let (votes, stays_learner) = match from.get::<u8>()? {
+            VOTES => (true, false),
+            LEARNS => (false, false),
+            LEARNS_FOR_GOOD => (false, true),
             _ => return Err(CodecError::UnknownNumber),
         };
-        members.push(MemberPlace { node, place, votes, is_draining: from.get()? });
+        members.push(MemberPlace { node, place, votes, stays_learner, is_draining: from.get()? });
     }
     from.finish()?;
     Ok(members)

@@ -136,7 +136,8 @@ fn members_and_their_places_read_back_as_they_were() {
     let member = |(at, node): (usize, Option<core::net::SocketAddr>)| MemberPlace {
         node: NodeId::new(at as u64 + 1),
         place: Place::of(node),
-        votes: at != 1,
+        votes: at == 0,
+        stays_learner: at == 2,
         is_draining: at == 2,
     };
     let members: Vec<MemberPlace> = places.into_iter().enumerate().map(member).collect();

@@ -31,6 +31,7 @@ fn file(node: u64, epoch: u64, peers: &[u64]) -> NodeFile {
         http: addr,
         ledger: 1,
         threads: Threads::default(),
+        learner: false,
         disk_reserve_mb: 64,
         tls: TlsFiles { ca: "ca".into(), cert: "cert".into(), key: "key".into() },
         peers: peers.iter().map(|peer| NodeAddress { node: *peer, addr }).collect(),

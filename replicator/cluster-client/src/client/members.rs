@@ -16,6 +16,8 @@ use super::{Client, Output};
 /// What is known of members.
 #[derive(Debug, Default)]
 pub(super) struct Known {
+    /// Whether it keeps to those of the configuration, whomever the logs name.
+    keeps_to_configured: bool,
     configured: BTreeSet<NodeId>,
     /// By the log index of the newest news.
     partitions: BTreeMap<PartitionId, (u64, Vec<MemberPlace>)>,
@@ -23,13 +25,15 @@ pub(super) struct Known {
 
 impl Known {
     pub(super) fn new(configured: &[NodeId]) -> Known {
-        Known { configured: configured.iter().copied().collect(), partitions: BTreeMap::new() }
+        let configured = configured.iter().copied().collect();
+        Known { keeps_to_configured: false, configured, partitions: BTreeMap::new() }
     }
 
     /// Everybody, and where logs say that they are.
     fn nodes(&self) -> BTreeMap<NodeId, Option<SocketAddr>> {
         let configured = self.configured.iter().map(|node| (*node, None));
-        let members = self.partitions.values().flat_map(|(_, members)| members);
+        let partitions = self.partitions.values().filter(|_| !self.keeps_to_configured);
+        let members = partitions.flat_map(|(_, members)| members);
         // Without an address it cannot be reached, unless the configuration has one.
         let named = members.map(|member| (member.node, member.place.address())).filter(|(_, at)| at.is_some());
         configured.chain(named).collect()
@@ -37,6 +41,16 @@ impl Known {
 }
 
 impl Client {
+    /// Connects to the nodes that it was made with and to no others, from now on.
+    pub fn keep_to_nodes(&mut self) {
+        self.known.keeps_to_configured = true;
+    }
+
+    /// Whether any node has been greeted and has not been lost since.
+    pub fn is_connected(&self) -> bool {
+        self.connections.values().any(Connection::is_usable)
+    }
+
     /// Who has a replica of the partition, as far as is known.
     pub fn members(&self, partition: PartitionId) -> Option<&[MemberPlace]> {
         self.known.partitions.get(&partition).map(|(_, members)| members.as_slice())

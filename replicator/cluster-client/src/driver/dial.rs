@@ -20,6 +20,11 @@ use crate::{ClusterConfig, ConfigError};
 /// A stopped process still accepts connections: only the handshake shows that nobody is there.
 const DIAL_TIMEOUT: Duration = Duration::from_secs(1);
 
+/// Whether a node's process answers at its configured address: it shows the node's certificate, whatever life it is of.
+pub async fn is_answering(config: &ClusterConfig, node: NodeId) -> Result<bool, ConfigError> {
+    Ok(Dialer::new(config)?.dial(node).await.is_ok())
+}
+
 /// Where a node may be: where the configuration says, and where a log does. Who is there proves who it is.
 #[derive(Default)]
 struct Addresses {

@@ -31,6 +31,7 @@ fn status(voters: &[u64], draining: &[u64]) -> Status {
         dropped_messages: 0,
         standbys: voters.iter().filter(|id| **id != 1).map(|id| (node(*id), 100)).collect(),
         learners: Vec::new(),
+        lag: None,
         members,
         member: 1,
         broken: None,

@@ -80,10 +80,31 @@ impl Trace {
         self.end = self.end.max(index);
     }
 
+    /// Mail with `peer` that is undone by a cut at `index`: what was sent behind it, and what was received.
+    pub fn undone(&self, peer: PartitionId, index: u64) -> Undone {
+        let Some(mail) = self.peers.get(&peer) else { return Undone::default() };
+        let behind = |counter: &Counter| counter.at(self.end) - counter.at(index);
+        Undone { sent: behind(&mail.sent), received: behind(&mail.seen) }
+    }
+
+    /// The other partitions that it had mail with.
+    pub fn peers(&self) -> impl Iterator<Item = PartitionId> {
+        self.peers.keys().copied()
+    }
+
     /// Entry `index` was applied.
     pub fn reach(&mut self, index: u64) {
         self.end = self.end.max(index);
     }
+}
+
+/// Mail with one other partition that a cut undoes.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct Undone {
+    /// Sent behind the cut.
+    pub sent: u64,
+    /// Received behind the cut: of the other's outbox it is received again.
+    pub received: u64,
 }
 
 /// A partition must be cut before what is known of it.

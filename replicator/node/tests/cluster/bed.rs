@@ -76,6 +76,7 @@ impl Bed {
             tls: self.authority.identity(&format!("node-{}", at + 1)),
             partitions: PartitionPlacement::spread(self.partitions),
             ledger: LEDGER,
+            stays_learner: false,
             tuning: self.tuning.clone(),
         }
     }

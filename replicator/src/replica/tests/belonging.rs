@@ -310,7 +310,7 @@ fn a_newcomer_takes_the_place_of_a_member_in_one_change_under_any_leader() {
         let fourth = bench.cluster.grow();
         bench.step(300);
         let at = Some((std::net::Ipv4Addr::LOCALHOST, 7104).into());
-        let how = Joining { at, instead_of: Some(leaving) };
+        let how = Joining { at, instead_of: Some(leaving), stays_learner: false };
         ask(&mut bench, |bench, leader| bench.cluster.replica_mut(leader).unwrap().add_node(fourth, how));
         bench.cluster.replica_mut(first).unwrap().transfer_leadership(next);
         let others: Vec<NodeId> = nodes(&[1, 2, 3, 4]).into_iter().filter(|node| *node != leaving).collect();

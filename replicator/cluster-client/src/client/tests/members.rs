@@ -12,8 +12,13 @@ fn at(node: u64) -> SocketAddr {
 
 /// A node says who the members are, as of this index of the log.
 fn tell(scenario: &mut Scenario, from: u64, index: u64, members: &[u64]) -> Vec<Output> {
-    let place =
-        |id: &u64| MemberPlace { node: node(*id), place: Place::of(Some(at(*id))), votes: true, is_draining: false };
+    let place = |id: &u64| MemberPlace {
+        node: node(*id),
+        place: Place::of(Some(at(*id))),
+        votes: true,
+        stays_learner: false,
+        is_draining: false,
+    };
     let places = encode_places(&members.iter().map(place).collect::<Vec<_>>());
     let mut bytes = Vec::new();
     Frame::Members(MembersOf { partition: PARTITION, index }, &places).encode(&mut bytes);
