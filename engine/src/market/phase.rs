@@ -187,6 +187,7 @@ impl MarketCell {
         let trading = step(change.trading_after_ns, MarketStatus::Trading);
         let is_more = change.cancel_orders || auction.is_some() || trading.is_some();
         self.is_stuck &= change.status == MarketStatus::CancelOnly && !is_more;
+        let before = (self.phase.status, self.phase.ends());
         self.phase.version = change.version;
         self.phase.is_quarantine = change.is_quarantine;
         self.phase.plan = if auction.is_some() { [auction, trading] } else { [trading, None] };
@@ -196,6 +197,11 @@ impl MarketCell {
             self.begin_purge(Purge::everything(cause));
         }
         self.enter(now, change.status, PhaseCause::Operator, effects);
+        // It stays, until another time.
+        let stays = self.phase.status == before.0 && self.auctions.uncross.is_none();
+        if stays && self.phase.ends() != before.1 {
+            self.tell_phase(PhaseCause::Operator, effects);
+        }
         self.carry_on(now, replies_fit, effects);
     }
 
@@ -268,10 +274,8 @@ impl MarketCell {
         }
         let had_collected = self.phase.status.collects();
         self.phase.status = status;
-        self.phase.number += 1;
-        let (market, number, version) = (self.id, self.phase.number, self.phase.version);
-        let until = self.phase.ends().unwrap_or(Timestamp::ZERO);
-        effects.tell(Event::PhaseChanged(PhaseChanged { market, number, status, cause, until }));
+        self.tell_phase(cause, effects);
+        let (market, version) = (self.id, self.phase.version);
         effects.send(self.ledger, Mail::MarketReported(MarketReported { market, version, status, cause }));
         if status == MarketStatus::Closed {
             self.purge_day_orders();
@@ -280,6 +284,13 @@ impl MarketCell {
             self.forget_indication();
             self.indicate(effects);
         }
+    }
+
+    fn tell_phase(&mut self, cause: PhaseCause, effects: &mut impl Sink) {
+        self.phase.number += 1;
+        let (market, number, status) = (self.id, self.phase.number, self.phase.status);
+        let until = self.phase.ends().unwrap_or(Timestamp::ZERO);
+        effects.tell(Event::PhaseChanged(PhaseChanged { market, number, status, cause, until }));
     }
 
     /// Brings what is derived from the phase up to date. A change that is going on is due with the next tick; the deadline

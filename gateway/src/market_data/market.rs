@@ -141,7 +141,11 @@ impl Market {
                     changes.iter_mut().for_each(|changes| changes.extend(change));
                 }
                 Event::PhaseChanged(changed) => {
-                    state.phase = Phase { changed: Some(*changed), indicated: None };
+                    // Where orders go on collecting, what was indicated holds until it is told to have changed.
+                    let collects =
+                        changed.status.collects() && state.phase.changed.is_some_and(|before| before.status.collects());
+                    let indicated = state.phase.indicated.filter(|_| collects);
+                    state.phase = Phase { changed: Some(*changed), indicated };
                     updates.iter_mut().for_each(|updates| updates.push(Update::Phase(*changed)));
                 }
                 Event::AuctionIndicated(indicated) => {

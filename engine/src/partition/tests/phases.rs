@@ -160,6 +160,34 @@ fn stops_that_an_auction_makes_due_meet_the_book_before_what_its_fills_activate_
     assert!(at("rests 3 1") < at("rests 5 5"), "{joint}");
 }
 
+/// As after a quarantine: the market accepts cancels alone already when it is reopened.
+#[test]
+fn a_phase_that_stays_and_gets_another_end_is_told_again() {
+    for layout in [Layout::Joint, Layout::Split] {
+        let mut world = World::new(layout);
+        at(&mut world, 10);
+        let ends = |world: &mut World, command| {
+            world.settle(command);
+            world.restart_all();
+            let told = world.public.drain(..).filter_map(|event| match event {
+                Event::PhaseChanged(e) => Some((e.number, e.status, e.until.nanos() / SECOND_NS)),
+                _ => None,
+            });
+            told.collect::<Vec<_>>()
+        };
+        let told = [
+            ends(&mut world, set(MarketStatus::CancelOnly)),
+            ends(&mut world, reopen(30, 60)),
+            ends(&mut world, reopen(30, 90)),
+            ends(&mut world, set(MarketStatus::CancelOnly)),
+            ends(&mut world, set(MarketStatus::CancelOnly)),
+        ];
+        let status = MarketStatus::CancelOnly;
+        let expected = [vec![(1, status, 0)], vec![(2, status, 40)], vec![], vec![(3, status, 0)], vec![]];
+        assert_eq!(told, expected, "{layout:?}");
+    }
+}
+
 #[test]
 fn durations_of_a_reopening_are_bounded() {
     let mut world = World::new(Layout::Joint);

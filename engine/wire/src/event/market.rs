@@ -11,12 +11,12 @@ pub struct MarketScheduleChanged {
     pub schedule: MarketSchedule,
 }
 
-/// The market cell is in another phase, from this place in its events on.
+/// The market cell is in another phase, or in the same one until another time, from this place in its events on.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct PhaseChanged {
     /// Which market.
     pub market: MarketId,
-    /// Counts the changes of phase of this market, from 1 without gaps.
+    /// Counts what is told of this market's phases, from 1 without gaps.
     pub number: u64,
     /// The phase now.
     pub status: MarketStatus,

@@ -9,6 +9,7 @@ use super::{Market, Uncross, time};
 impl Market {
     pub(super) fn change_status(&mut self, change: &ChangeMarketStatus) {
         self.version = change.version;
+        let before = (self.status, self.ends());
         let steps =
             [(change.auction_after_ns, MarketStatus::Auction), (change.trading_after_ns, MarketStatus::Trading)];
         self.plan = steps.iter().filter(|(after, _)| *after > 0).map(|(after, to)| (self.now + after, *to)).collect();
@@ -17,6 +18,9 @@ impl Market {
             self.purge = Some((if is_end { CancelCause::Delisted } else { CancelCause::MarketClosed }, 1));
         }
         self.enter(change.status, PhaseCause::Operator);
+        if self.status == before.0 && self.uncross.is_none() && self.ends() != before.1 {
+            self.tell_phase(PhaseCause::Operator);
+        }
         self.carry_on();
     }
 
@@ -117,6 +121,13 @@ impl Market {
         self.begin_phase(status, cause);
     }
 
+    fn tell_phase(&mut self, cause: PhaseCause) {
+        self.changes += 1;
+        let (market, number, status) = (self.id, self.changes, self.status);
+        let until = time(self.ends().unwrap_or(0));
+        self.events.push(Event::PhaseChanged(PhaseChanged { market, number, status, cause, until }));
+    }
+
     pub(super) fn crosses(&self) -> bool {
         let best = [Side::Buy, Side::Sell].map(|side| self.first(side).map(|order| order.price));
         matches!(best, [Some(bid), Some(ask)] if bid >= ask)
@@ -133,9 +144,7 @@ impl Market {
         }
         let had_collected = self.status.collects();
         self.status = status;
-        self.changes += 1;
-        let (market, number, until) = (self.id, self.changes, time(self.ends().unwrap_or(0)));
-        self.events.push(Event::PhaseChanged(PhaseChanged { market, number, status, cause, until }));
+        self.tell_phase(cause);
         self.report(cause);
         let is_day = |expiry: Option<super::Expiry>| expiry.is_some_and(|expiry| expiry.is_day);
         let has_days =
