@@ -1,9 +1,9 @@
 //! How much work it is to cancel many orders: counted in orders looked at.
 
-use wire::command::{KillMarket, MassCancel, NewOrder};
-use wire::{ClientSessionId, Command, MarketRules, Sides, SpecialRules};
+use wire::command::{Credit, KillMarket, MassCancel, NewOrder, OpenAccount, Reply};
+use wire::{AccountId, AccountName, ClientSessionId, Command, Event, FeeRate, MarketRules, Sides, SpecialRules};
 
-use super::world::{Layout, MARKET, World, price, rules, small_limits};
+use super::world::{BASE, Layout, MARKET, World, amount, price, rules, small_limits};
 use crate::Limits;
 
 fn crowded() -> World {
@@ -60,4 +60,33 @@ fn a_mass_cancel_looks_at_what_it_cancels_alone() {
     let (account, session) = (World::account("alice"), ClientSessionId::default());
     world.settle(Command::MassCancel(MassCancel { account, market: MARKET, sides: Sides::Buy, session }));
     assert_eq!(looks(&world), 200);
+}
+
+/// One command looks at 65,536 accounts at most.
+#[test]
+fn a_cancellation_goes_on_behind_the_accounts_that_one_command_looks_at() {
+    let accounts = 65_540;
+    let limits = Limits { accounts_max: accounts, ..small_limits() };
+    let mut world = World::with(Layout::Joint, limits, rules());
+    let mut last = AccountId::new(0);
+    while last.get() < accounts {
+        let name = AccountName::new(format!("number-{last}").as_bytes()).unwrap();
+        let (maker_fee, taker_fee) = (FeeRate::ZERO, FeeRate::ZERO);
+        let Reply::Accepted { id } = world.ask(Command::OpenAccount(OpenAccount { name, maker_fee, taker_fee })) else {
+            panic!("there is room for {accounts} accounts");
+        };
+        last = AccountId::new(id as u32);
+    }
+    world.settle(Command::Credit(Credit { account: last, asset: BASE, amount: amount(5) }));
+    let order = world.parse_order(&["alice", "sell", "5", "@", "100"]);
+    world.settle(Command::NewOrder(NewOrder { account: last, ..order }));
+    world.private.clear();
+    world.ask(Command::KillMarket(KillMarket { market: MARKET, cancel_orders: true }));
+    let canceled =
+        |world: &World| world.private.iter().filter(|event| matches!(event, Event::OrderCanceled(_))).count();
+    assert_eq!(canceled(&world), 0);
+    world.restart_all();
+    world.pass_time();
+    assert_eq!(canceled(&world), 1);
+    world.assert_settled();
 }
