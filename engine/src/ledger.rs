@@ -23,6 +23,7 @@ mod pegs;
 mod prevention;
 mod registry;
 mod replace;
+mod reserves;
 mod seals;
 mod settlement;
 mod silence;
@@ -54,6 +55,7 @@ use self::lists::Lists;
 use self::orders::{Order, Orders};
 use self::registry::Registry;
 use self::replace::Replaces;
+use self::reserves::Reserves;
 use self::seals::Seals;
 use self::silence::Silence;
 use self::withdrawals::Withdrawals;
@@ -106,8 +108,11 @@ pub(crate) struct LedgerCell {
     blockchains: Blockchains,
     deposits: Deposits,
     withdrawals: Withdrawals,
+    reserves: Reserves,
     /// When the running command was sequenced.
     now: Timestamp,
+    /// Where it was.
+    position: LogPosition,
 }
 
 impl LedgerCell {
@@ -129,7 +134,9 @@ impl LedgerCell {
             blockchains: Blockchains::new(limits),
             deposits: Deposits::new(limits),
             withdrawals: Withdrawals::new(limits),
+            reserves: Reserves::default(),
             now: Timestamp::ZERO,
+            position: LogPosition::ZERO,
         }
     }
 
@@ -138,6 +145,12 @@ impl LedgerCell {
         self.now = now;
         self.orders.forget(now);
         self.seals.forget(now);
+    }
+
+    /// Before what operators, clients and chainwatch ask: the position of the question.
+    #[inline]
+    pub(crate) fn stand_at(&mut self, position: LogPosition) {
+        self.position = position;
     }
 
     /// A new leader's first entry: clients could not reach a leader before it.
@@ -446,6 +459,7 @@ impl LedgerCell {
         self.blockchains.save(to);
         self.deposits.save(to);
         self.withdrawals.save(to);
+        self.reserves.save(to);
         self.lists.save(to);
     }
 
@@ -488,6 +502,7 @@ impl LedgerCell {
         ledger.blockchains = Blockchains::load(limits, &ledger.registry, from)?;
         ledger.deposits = Deposits::load(limits, &ledger.blockchains, from)?;
         ledger.withdrawals = Withdrawals::load(limits, &ledger.registry, &ledger.blockchains, from)?;
+        ledger.reserves = Reserves::load(&ledger.blockchains, from)?;
         ledger.lists = Lists::load(from)?;
         Ok(ledger)
     }

@@ -178,6 +178,7 @@ impl Partition {
             return Err(RejectReason::WrongPartition.into());
         };
         let mailboxes = &self.mailboxes;
+        ledger.stand_at(position);
         match command {
             Command::NewOrder(order) => ledger.new_order(order, mailboxes, effects),
             Command::CancelOrder(cancel) => ledger.cancel_order(position, cancel, effects),
@@ -230,6 +231,9 @@ impl Partition {
             Command::FailWithdrawal(fail) => ledger.fail_withdrawal(fail, effects),
             Command::SetHotWallet(set) => ledger.set_hot_wallet(set, effects),
             Command::MoveFunds(wanted) => ledger.move_funds(wanted, effects),
+            Command::ReportReserves(report) => ledger.report_reserves(report, effects),
+            Command::DeclareReserves(declare) => ledger.declare_reserves(declare, effects),
+            Command::ThawReserves(thaw) => ledger.thaw_reserves(thaw, effects),
             Command::NewOrderOnTerms(order) => ledger.new_order_on_terms(order, mailboxes, effects),
             Command::AmendOrder(amend) => ledger.amend_order(position, amend, effects),
             Command::ReplaceOrder(replace) => ledger.replace_order(position, replace, mailboxes, effects),

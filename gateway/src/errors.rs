@@ -424,7 +424,8 @@ impl From<RejectReason> for ApiError {
             UnknownWithdrawal => ApiError::new(-4029, "The withdrawal record does not exist."),
             WithdrawalNotOpen => ApiError::new(-4031, "Cancellation failed."),
             ChainIsFrozen | InputTaken | NotAReplacement | NetworkFeeTooHigh | HouseBalanceTooLow | AlreadyApproved
-            | WithdrawalMismatch | MoveOutOfTurn | BadWithdrawalRules | WithdrawalNotReady => UNSUPPORTED,
+            | WithdrawalMismatch | MoveOutOfTurn | BadWithdrawalRules | WithdrawalNotReady | ReservesShort
+            | ReservesOutdated | ReservesNotFound | BadReserves => UNSUPPORTED,
             AccountOpenOrders => ApiError::filter("EXCHANGE_MAX_NUM_ORDERS"),
             PositionTooLarge => ApiError::filter("MAX_POSITION"),
             AccountQtyTooLarge => ApiError::filter("ACCOUNT_MAX_QTY"),

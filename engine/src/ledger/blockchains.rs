@@ -80,6 +80,11 @@ impl Blockchain {
         coin.ok_or(Refused::because(RejectReason::UnknownChainAsset))
     }
 
+    /// What its addresses look like.
+    pub(super) fn addresses(&self) -> wire::AddressFormat {
+        self.listed.addresses
+    }
+
     /// Whose a bound address is.
     pub(super) fn owner(&self, index: u32) -> Result<AccountId, Refused> {
         let address = index.checked_sub(1).and_then(|at| self.addresses.get(at as usize));

@@ -253,6 +253,7 @@ impl LedgerCell {
         if after.stage != DepositStage::Rejected {
             self.deposits.rows.insert((chain, after.tx, after.output), after);
         }
+        self.reserves.touch(chain, self.position);
         effects.tell(Event::DepositChanged(Box::new(after)));
         if after.is_reverted {
             freeze(self.blockchains.known(chain), ChainFreeze::CreditReverted, effects);

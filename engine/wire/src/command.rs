@@ -3,6 +3,7 @@
 mod account;
 mod chain;
 mod market;
+mod reserves;
 mod session;
 mod special;
 mod withdrawal;
@@ -15,6 +16,7 @@ pub use self::market::{
 };
 pub use crate::api_key::{ExtendApiKey, RestrictApiKey};
 
+pub use self::reserves::{DeclareReserves, ReportReserves, ThawReserves};
 pub use self::special::{AmendOrder, CancelOrderList, NewOrderList, NewOrderOnTerms, ReplaceOrder};
 pub use self::withdrawal::{
     AllocateWithdrawal, AllowAddress, ApproveWithdrawal, CancelWithdrawal, FailWithdrawal, MoveFunds, RefuseWithdrawal,
@@ -148,6 +150,12 @@ pub enum Command {
     SetHotWallet(Box<SetHotWallet>),
     /// Chainwatch: move money between addresses of the exchange.
     MoveFunds(Box<MoveFunds>),
+    /// Chainwatch: what a chain has of an asset, and what it should have.
+    ReportReserves(Box<ReportReserves>),
+    /// Operator: what came by no deposit, or left by no withdrawal.
+    DeclareReserves(Box<DeclareReserves>),
+    /// Operator: what was missing is there again.
+    ThawReserves(ThawReserves),
     /// Cluster: mail of another partition.
     DeliverMail(DeliverMail),
     /// Cluster: another partition has received mail; forget it.

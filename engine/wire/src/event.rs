@@ -5,6 +5,7 @@ mod account;
 mod book;
 mod chain;
 mod market;
+mod reserves;
 mod session;
 mod special;
 mod stream;
@@ -16,6 +17,7 @@ pub use self::market::{
     AuctionCompleted, AuctionIndicated, MarketProtectionChanged, MarketRulesChanged, MarketScheduleChanged,
     PhaseChanged,
 };
+pub use self::reserves::ReservesChanged;
 pub use self::special::{
     AmendRejected, ListEnded, ListRejected, ListStarted, OrderAmended, OrderArmed, OrderPegged, OrderTerms,
     OrderTracking, OrderTriggered, ReplacementRefused,
@@ -180,6 +182,8 @@ pub enum Event {
     WithdrawalChanged(Box<WithdrawalChanged>),
     /// Ledger: the bounds of the hot wallet.
     HotWalletChanged(Box<HotWalletChanged>),
+    /// Ledger: whether a chain has of an asset what it should have.
+    ReservesChanged(Box<ReservesChanged>),
 }
 
 const _: () = assert!(size_of::<Event>() <= 96, "an event that every order causes must stay short");

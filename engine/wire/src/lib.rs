@@ -62,6 +62,6 @@ pub use terms::{BasisPoints, CancelRestriction, ListKind, Peg, PegSide, ReplaceM
 pub use text::{AccountName, ApiKeyText, ClientOrderId, Secret, Symbol, Text, TextError};
 pub use time::Timestamp;
 pub use withdrawal::{
-    ChainInput, ChainInputs, HotWalletBounds, Sighting, TransactionBytes, WithdrawalCause, WithdrawalPurpose,
-    WithdrawalRules, WithdrawalStage,
+    ChainInput, ChainInputs, HotWalletBounds, ReservesStanding, Sighting, TransactionBytes, WithdrawalCause,
+    WithdrawalPurpose, WithdrawalRules, WithdrawalStage,
 };

@@ -275,6 +275,14 @@ reasons! {
     WithdrawalsBlocked = 618,
     /// Another move of the exchange's own money was made on the chain meanwhile, or one of the same is not over.
     MoveOutOfTurn = 619,
+    /// The chain has less of the asset than it should have, or had and no operator has looked: its withdrawals are halted.
+    ReservesShort = 620,
+    /// The log has said more of the chain than the comparison knows; the reply names the position of that.
+    ReservesOutdated = 621,
+    /// They are not halted, or what was missing is not there again.
+    ReservesNotFound = 622,
+    /// What came by no deposit can be told from the rest where addresses have accounts alone.
+    BadReserves = 623,
 }
 
 #[cfg(test)]

@@ -53,6 +53,25 @@ impl WithdrawalStage {
 }
 
 crate::order::numbered! {
+    /// Whether a chain has of an asset what it should have, by the last comparison that changed something.
+    ReservesStanding {
+        /// It has. Or nothing was compared yet.
+        Whole = 0,
+        /// It has less: withdrawals of the asset by this chain are halted.
+        Short = 1,
+        /// It has again what it should have. They stay halted until an operator has looked.
+        Found = 2,
+    }
+}
+
+impl ReservesStanding {
+    /// Whether nothing of the asset leaves by the chain.
+    pub const fn is_halted(self) -> bool {
+        !matches!(self, ReservesStanding::Whole)
+    }
+}
+
+crate::order::numbered! {
     /// Why a withdrawal was canceled or has failed.
     WithdrawalCause {
         /// It was not and has not.

@@ -306,6 +306,7 @@ impl Accounts {
                 | Event::WithdrawalAllocated(_)
                 | Event::WithdrawalSigned(_)
                 | Event::HotWalletChanged(_)
+                | Event::ReservesChanged(_)
                 | Event::CommandQuarantined(_) => {}
                 Event::WithdrawalRulesChanged(_) | Event::WithdrawalChanged(_) => self.withdrawals.apply(event),
                 Event::ChainListed(_)

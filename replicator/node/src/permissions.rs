@@ -49,6 +49,8 @@ pub fn may_request(role: Role, command: &Command) -> bool {
         | Command::AllowAddress(_)
         | Command::ApproveWithdrawal(_)
         | Command::SetHotWallet(_)
+        | Command::DeclareReserves(_)
+        | Command::ThawReserves(_)
         | Command::FailWithdrawal(_) => role == Role::Operator,
         Command::CancelWithdrawal(cancel) if cancel.account.get() == 0 => role == Role::Operator,
         Command::RequestWithdrawal(_) | Command::CancelWithdrawal(_) => matches!(role, Role::Gateway | Role::Operator),
@@ -56,6 +58,7 @@ pub fn may_request(role: Role, command: &Command) -> bool {
         | Command::SignWithdrawal(_)
         | Command::RefuseWithdrawal(_)
         | Command::MoveFunds(_)
+        | Command::ReportReserves(_)
         | Command::ReportWithdrawal(_) => role == Role::Chainwatch,
         Command::RequestAddress(_) => matches!(role, Role::Gateway | Role::Operator),
         Command::ClaimChain(_) | Command::BindAddress(_) | Command::ReportDeposit(_) => role == Role::Chainwatch,

@@ -42,6 +42,7 @@ impl LedgerCell {
         if blockchain.freeze != ChainFreeze::Thawed {
             return Err(RejectReason::ChainIsFrozen.into());
         }
+        self.check_reserves(chain, asset)?;
         if turn != self.withdrawals.turn(chain) || self.withdrawals.is_moving(wanted) {
             return Err(Refused::naming(RejectReason::MoveOutOfTurn, self.withdrawals.turn(chain)));
         }

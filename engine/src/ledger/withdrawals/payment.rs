@@ -25,6 +25,10 @@ impl LedgerCell {
         if is_repeated {
             return Ok(0);
         }
+        if row.stage == WithdrawalStage::Held {
+            // What has a transaction goes its way: another of the same moves no more than it.
+            self.check_reserves(row.chain, row.asset)?;
+        }
         if row.stage == WithdrawalStage::Held && row.purpose.is_internal() {
             self.check_move(&row)?;
         } else if row.stage == WithdrawalStage::Held {

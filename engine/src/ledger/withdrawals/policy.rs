@@ -296,6 +296,7 @@ impl LedgerCell {
     pub(super) fn change_withdrawal(&mut self, row: WithdrawalChanged, effects: &mut Effects<'_>) {
         if self.withdrawals.rows.get(&row.withdrawal) != Some(&row) {
             self.withdrawals.put(row);
+            self.reserves.touch(row.chain, self.position);
             effects.tell(Event::WithdrawalChanged(Box::new(row)));
         }
     }

@@ -5,3 +5,4 @@ mod moves;
 mod payment;
 mod policy;
 mod random;
+mod reserves;

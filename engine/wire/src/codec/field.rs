@@ -11,7 +11,7 @@ use crate::{
     ChainFreeze, ChainHash, ChainId, ChainInput, ChainInputs, ClientSessionId, ClusterEpoch, DepositStage, FeeRate,
     FeeTier, FeeTiers, FirmId, Incarnation, ListId, ListKind, LogPosition, MailSequence, MarketId, MarketStatus,
     Network, Networks, NodeId, OrderId, OrderKind, PartitionId, PegSide, PhaseCause, PreventedMatchId, Price, Qty,
-    RejectReason, ReplaceMode, Secret, SelfTradePrevention, Sequence, SessionId, Side, Sides, Sighting, SignedFeeRate,
+    RejectReason, ReplaceMode, ReservesStanding, Secret, SelfTradePrevention, Sequence, SessionId, Side, Sides, Sighting, SignedFeeRate,
     StrategyLabel, Term, Text, TimeInForce, Timestamp, TradeGroupId, TradeId, TransactionBytes, UpdateId,
     WithdrawalCause, WithdrawalId, WithdrawalPurpose, WithdrawalStage,
 };
@@ -204,6 +204,7 @@ enumeration! {
     ChainFreeze: u8, "u8: chain freeze number";
     WithdrawalStage: u8, "u8: withdrawal stage number";
     WithdrawalPurpose: u8, "u8: withdrawal purpose number";
+    ReservesStanding: u8, "u8: reserves standing number";
     WithdrawalCause: u8, "u8: withdrawal cause number";
     Sighting: u8, "u8: sighting number";
     Side: u8, "u8: side number";

@@ -147,6 +147,7 @@ tagged! {
         105 => WithdrawalSigned,
         106 => WithdrawalChanged,
         107 => HotWalletChanged,
+        108 => ReservesChanged,
     }
 }
 
@@ -211,6 +212,9 @@ tagged! {
         110 => FailWithdrawal,
         111 => SetHotWallet,
         112 => MoveFunds,
+        113 => ReportReserves,
+        114 => DeclareReserves,
+        115 => ThawReserves,
     }
 }
 

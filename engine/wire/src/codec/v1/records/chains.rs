@@ -218,6 +218,36 @@ records! {
         address: ChainAddress,
         amount: Amount,
     }
+    ReportReserves {
+        chain: ChainId,
+        fence: u64,
+        asset: AssetId,
+        position: LogPosition,
+        block: ChainHash,
+        height: u64,
+        held: u128,
+        due: u128,
+    }
+    DeclareReserves {
+        chain: ChainId,
+        asset: AssetId,
+        brought: i128,
+    }
+    ThawReserves {
+        chain: ChainId,
+        asset: AssetId,
+    }
+    ReservesChanged {
+        chain: ChainId,
+        asset: AssetId,
+        standing: ReservesStanding,
+        position: LogPosition,
+        block: ChainHash,
+        height: u64,
+        held: u128,
+        due: u128,
+        brought: i128,
+    }
     HotWalletChanged {
         chain: ChainId,
         asset: AssetId,

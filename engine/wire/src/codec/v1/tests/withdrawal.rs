@@ -127,6 +127,18 @@ pub(super) fn commands() -> Vec<Command> {
             address: text(TO),
             amount: amount(7_000_000_000),
         })),
+        Command::ReportReserves(Box::new(ReportReserves {
+            chain: CHAIN,
+            fence: 4,
+            asset: ASSET,
+            position: LogPosition::new(77_000),
+            block: BLOCK,
+            height: 2_600_000,
+            held: 4_999_979_100,
+            due: 5_000_000_000,
+        })),
+        Command::DeclareReserves(Box::new(DeclareReserves { chain: CHAIN, asset: ASSET, brought: -20_900 })),
+        Command::ThawReserves(ThawReserves { chain: CHAIN, asset: ASSET }),
     ]
 }
 
@@ -192,6 +204,17 @@ pub(super) fn events() -> Vec<Event> {
             key: 17,
         })),
         Event::HotWalletChanged(Box::new(HotWalletChanged { chain: CHAIN, asset: ASSET, bounds: bounds() })),
+        Event::ReservesChanged(Box::new(ReservesChanged {
+            chain: CHAIN,
+            asset: ASSET,
+            standing: ReservesStanding::Short,
+            position: LogPosition::new(77_000),
+            block: BLOCK,
+            height: 2_600_000,
+            held: 4_999_979_100,
+            due: 5_000_000_000,
+            brought: -20_900,
+        })),
     ]
 }
 

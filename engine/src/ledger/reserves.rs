@@ -1,0 +1,147 @@
+//! Whether a chain has of an asset what the exchange says to have there. Chainwatch compares, after every final block; here it
+//! is decided what follows.
+//!
+//! ```text
+//!            less than due                enough again                an operator
+//!   Whole ------------------> Short -----------------------> Found ------------------> Whole
+//!                               ^                               |
+//!                               +---------- less than due ------+
+//! ```
+//!
+//! While it is not whole, nothing of the asset gets a transaction that had none. What has one goes its way, and requests are
+//! taken and wait.
+
+use std::collections::BTreeMap;
+
+use wire::codec::{CodecError, Reader, Writer};
+use wire::command::{DeclareReserves, ReportReserves, ThawReserves};
+use wire::event::ReservesChanged;
+use wire::{AddressFormat, AssetId, ChainHash, ChainId, Event, LogPosition, RejectReason, ReservesStanding};
+
+use super::blockchains::Blockchains;
+use super::{Answer, LedgerCell, Refused};
+use crate::effects::Effects;
+
+/// Every asset of a chain of which something was said.
+#[derive(Default)]
+pub(super) struct Reserves {
+    rows: BTreeMap<(ChainId, AssetId), ReservesChanged>,
+    /// Where the log last said something of a chain's deposits, withdrawals or reserves.
+    touched: BTreeMap<ChainId, LogPosition>,
+}
+
+impl Reserves {
+    /// The log says something of a chain that a comparison has to know.
+    pub(super) fn touch(&mut self, chain: ChainId, position: LogPosition) {
+        self.touched.insert(chain, position);
+    }
+
+    fn touched(&self, chain: ChainId) -> LogPosition {
+        self.touched.get(&chain).copied().unwrap_or(LogPosition::ZERO)
+    }
+
+    fn row(&self, chain: ChainId, asset: AssetId) -> ReservesChanged {
+        let none = ReservesChanged {
+            chain,
+            asset,
+            standing: ReservesStanding::Whole,
+            position: LogPosition::ZERO,
+            block: ChainHash::default(),
+            height: 0,
+            held: 0,
+            due: 0,
+            brought: 0,
+        };
+        self.rows.get(&(chain, asset)).copied().unwrap_or(none)
+    }
+
+    pub(super) fn save(&self, to: &mut Writer<'_>) {
+        to.put(&(self.rows.len() as u32));
+        self.rows.values().for_each(|row| to.put(row));
+        to.put(&(self.touched.len() as u32));
+        for (chain, position) in &self.touched {
+            to.put(chain);
+            to.put(position);
+        }
+    }
+
+    /// Refuses rows of chains and assets that are not known.
+    pub(super) fn load(chains: &Blockchains, from: &mut Reader<'_>) -> Result<Reserves, CodecError> {
+        let bad = |_| CodecError::OutOfRange;
+        let mut reserves = Reserves::default();
+        for _ in 0..from.get::<u32>()? {
+            let row: ReservesChanged = from.get()?;
+            chains.get(row.chain).and_then(|chain| chain.asset(row.asset)).map_err(bad)?;
+            reserves.rows.insert((row.chain, row.asset), row);
+        }
+        for _ in 0..from.get::<u32>()? {
+            let chain = from.get()?;
+            chains.get(chain).map_err(bad)?;
+            reserves.touched.insert(chain, from.get()?);
+        }
+        Ok(reserves)
+    }
+}
+
+impl LedgerCell {
+    /// Whether something new of an asset may leave by a chain, or move on it.
+    pub(super) fn check_reserves(&self, chain: ChainId, asset: AssetId) -> Result<(), Refused> {
+        let row = self.reserves.rows.get(&(chain, asset));
+        if row.is_some_and(|row| row.standing.is_halted()) { Err(RejectReason::ReservesShort.into()) } else { Ok(()) }
+    }
+
+    pub(crate) fn report_reserves(&mut self, report: &ReportReserves, effects: &mut Effects<'_>) -> Answer {
+        let ReportReserves { chain, fence, asset, position, block, height, held, due } = *report;
+        let blockchain = self.blockchains.get(chain)?;
+        blockchain.check_fence(fence)?;
+        blockchain.asset(asset)?;
+        // A transaction that the comparison does not know would look like a theft.
+        let touched = self.reserves.touched(chain);
+        if position < touched {
+            return Err(Refused::naming(RejectReason::ReservesOutdated, touched.get()));
+        }
+        let before = self.reserves.row(chain, asset);
+        let standing = match (before.standing, held < due) {
+            (_, true) => ReservesStanding::Short,
+            (ReservesStanding::Short, false) => ReservesStanding::Found,
+            (same, false) => same,
+        };
+        if standing != before.standing {
+            let row = ReservesChanged { standing, position, block, height, held, due, ..before };
+            self.change_reserves(row, effects);
+        }
+        Ok(0)
+    }
+
+    pub(crate) fn declare_reserves(&mut self, declare: &DeclareReserves, effects: &mut Effects<'_>) -> Answer {
+        let DeclareReserves { chain, asset, brought } = *declare;
+        let blockchain = self.blockchains.get(chain)?;
+        blockchain.asset(asset)?;
+        // Of outputs, those count that deposits and withdrawals have made: an amount without outputs would be missing for ever.
+        if brought > 0 && blockchain.addresses() != AddressFormat::Evm {
+            return Err(RejectReason::BadReserves.into());
+        }
+        let before = self.reserves.row(chain, asset);
+        if before.brought != brought {
+            self.reserves.touch(chain, self.position);
+            self.change_reserves(ReservesChanged { brought, ..before }, effects);
+        }
+        Ok(0)
+    }
+
+    pub(crate) fn thaw_reserves(&mut self, thaw: &ThawReserves, effects: &mut Effects<'_>) -> Answer {
+        let ThawReserves { chain, asset } = *thaw;
+        self.blockchains.get(chain)?.asset(asset)?;
+        let before = self.reserves.row(chain, asset);
+        if before.standing != ReservesStanding::Found {
+            return Err(RejectReason::ReservesNotFound.into());
+        }
+        self.change_reserves(ReservesChanged { standing: ReservesStanding::Whole, ..before }, effects);
+        Ok(0)
+    }
+
+    fn change_reserves(&mut self, row: ReservesChanged, effects: &mut Effects<'_>) {
+        self.reserves.rows.insert((row.chain, row.asset), row);
+        effects.tell(Event::ReservesChanged(Box::new(row)));
+    }
+}
