@@ -23,6 +23,9 @@ pub trait Ledger: Send {
 
     /// The ledger's events since the last call, from its first on: at least all up to the last answer.
     fn events(&mut self) -> impl Future<Output = Result<Vec<Event>, Unanswered>> + Send;
+
+    /// The position up to which events were handed out.
+    fn position(&self) -> LogPosition;
 }
 
 /// The ledger partition of a cluster. Tells nothing of trading, whatever happens there.
@@ -98,5 +101,9 @@ impl Ledger for ClusterLedger {
             self.take(item, &mut events);
         }
         Ok(events)
+    }
+
+    fn position(&self) -> LogPosition {
+        self.seen
     }
 }

@@ -3,10 +3,12 @@
 //! No node is believed. [`pool`] decides, without I/O, whom to ask and which head is agreed; [`chain`] verifies every
 //! byte that money depends on against the chain's own rules; [`tree`] holds the headers that both lean on; [`rpc`] speaks
 //! to one node, and [`watch`] to all of them; [`follow`] walks the agreed chain block by block and back, and [`store`]
-//! remembers how far. [`deposits`] proposes to the [`ledger`] what reaches the addresses of [`keys`].
+//! remembers how far. [`deposits`] proposes to the [`ledger`] what reaches the addresses of [`keys`], [`withdrawals`] drives what
+//! leaves, and [`audit`] compares what is there with what should be.
 
 #![forbid(unsafe_code)]
 
+pub mod audit;
 pub mod chain;
 pub mod deposits;
 pub mod follow;

@@ -282,6 +282,9 @@ impl Executor {
             WithdrawalStage::Review | WithdrawalStage::Canceled => None,
             WithdrawalStage::Held => {
                 let is_due = self.is_thawed() && now >= row.ready_at;
+                if is_due && self.view.is_halted(row.asset) {
+                    return Err(Unfunded::ReservesShort);
+                }
                 if is_due { Some(self.first_allocation(known, facts, fence)?) } else { None }
             }
             WithdrawalStage::Mined | WithdrawalStage::Confirmed => self.follow_up(known, facts, fence),
@@ -406,12 +409,15 @@ impl Executor {
     }
 
     fn first_allocation(&self, known: &Known, facts: &Facts, fence: u64) -> Result<Step, Unfunded> {
-        moves::check_low(&self.view, &self.scheme, known, facts)?;
+        let check_low = |fee| moves::check_low(&self.view, &self.scheme, known, facts, fee);
+        check_low(0)?;
         let funded = match &self.scheme {
             Scheme::Bitcoin(scheme) => funding::coins(&self.view, known, scheme, facts),
             Scheme::Evm(_) => funding::nonce(&self.view, known, facts, self.tuning.gas),
         };
-        funded.map(|funded| self.allocate(known, AllocateWithdrawal { chain: self.chain, fence, ..funded }))
+        let funded = funded?;
+        check_low(funded.network_fee)?;
+        Ok(self.allocate(known, AllocateWithdrawal { chain: self.chain, fence, ..funded }))
     }
 
     fn replacement(&self, known: &Known, facts: &Facts, fence: u64, now: Timestamp) -> Result<Step, Unfunded> {

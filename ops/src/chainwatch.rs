@@ -9,6 +9,7 @@ use std::process::ExitCode;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
+use ::chainwatch::audit::{Auditor, Reserves};
 use ::chainwatch::deposits::{Depositor, Progress};
 use ::chainwatch::follow::Follower;
 use ::chainwatch::ledger::{ClusterLedger, Ledger};
@@ -33,7 +34,7 @@ use crate::logging;
 mod failpoint;
 mod pages;
 
-pub use pages::{ChainStatus, HotStatus, NodeStatus, Status, WithdrawalStatus};
+pub use pages::{ChainStatus, HotStatus, NodeStatus, ReserveStatus, Status, WithdrawalStatus};
 
 /// How often is tried again what a start needs: the ledger, the chain's listing, its trusted block.
 const RETRY: Duration = Duration::from_secs(1);
@@ -92,6 +93,7 @@ struct Watched {
     progress: watch::Receiver<Progress>,
     /// `None` where nobody signs.
     withdrawals: Option<watch::Receiver<Standing>>,
+    reserves: watch::Receiver<Reserves>,
 }
 
 /// What the pages are made of. A chain that is still starting has no entry among `running`.
@@ -234,7 +236,9 @@ async fn watch_chain(
     let follower = Follower::open(watch.clone(), store, undo_blocks).into_diagnostic()?;
     lack.tries = 0;
     let connection = connect(&cluster, ledger, &mut lack).await;
-    let depositor = Depositor::new(id, connection, watch.clone(), follower, keys);
+    let depositor = Depositor::new(id, connection, watch.clone(), follower, keys.clone());
+    let connection = connect(&cluster, ledger, &mut lack).await;
+    let auditor = Auditor::new(id, connection, watch.clone(), keys, (depositor.trail(), depositor.progress()));
     let driver = match withdrawals {
         Some(Withdrawals { signer, scheme, tuning }) => {
             let connection = connect(&cluster, ledger, &mut lack).await;
@@ -246,16 +250,21 @@ async fn watch_chain(
         None => None,
     };
     let withdrawals = driver.as_ref().map(Driver::standing);
-    let watched = Watched { chain: id, watch, progress: depositor.progress(), withdrawals };
+    let reserves = auditor.standing();
+    let watched = Watched { chain: id, watch, progress: depositor.progress(), withdrawals, reserves };
     tracing::info!(chain = symbol, %id, nodes = watched.watch.standings().len(), "the chain is watched");
     shared.running.lock().unwrap_or_else(PoisonError::into_inner).insert(symbol, watched);
     match driver {
-        // Neither ends; they end together.
+        // None ends; they end together.
         Some(driver) => tokio::select! {
             () = depositor.run() => {}
             () = driver.run() => {}
+            () = auditor.run() => {}
         },
-        None => depositor.run().await,
+        None => tokio::select! {
+            () = depositor.run() => {}
+            () = auditor.run() => {}
+        },
     }
     Ok(())
 }

@@ -227,6 +227,12 @@ fn why(reason: RejectReason) -> Option<&'static str> {
             "the rules contradict each other: 0 < min <= max, 1 to 3 approvals where any are needed, a delay of 30 days at \
              most, and a network fee above 0"
         }
+        RejectReason::ReservesNotFound => {
+            "they are not halted, or the chain still has less than it should; mainstay ctl chain status"
+        }
+        RejectReason::BadReserves => {
+            "outputs that no deposit has made are not known: pay them in as a deposit of the house"
+        }
         RejectReason::WithdrawalsBlocked => "the account may withdraw nothing; mainstay ctl withdrawal unblock",
         RejectReason::AccountKilled => "the account's kill switch is engaged; mainstay ctl account release",
         RejectReason::InsufficientBalance => "the account's free balance does not cover amount and fee",

@@ -7,7 +7,7 @@ use crate::chain::bitcoin::{BitcoinRules, HEADER_LEN};
 use crate::chain::{ChainTransaction, Lie, VerifiedBlock};
 use crate::pool::{Failure, Report};
 use crate::tree::Header;
-use crate::{BlockHash, Head, TxId};
+use crate::{BlockHash, DepositId, Head, TxId};
 
 /// Bitcoin Core: invalid address or key; of a hash: there is no such block or transaction.
 const NOT_FOUND: i64 = -5;
@@ -60,6 +60,22 @@ pub(crate) async fn has(rpc: &RpcClient, tx: TxId) -> Result<bool, Told> {
         Ok(known) => Ok(known["confirmations"].as_u64() != Some(0) || known["blockhash"].is_null()),
         Err(Told::Refused { code: NOT_FOUND, .. }) => Ok(false),
         Err(told) => Err(told),
+    }
+}
+
+/// The node's head, and of each output whether nothing has spent it there. A block that came in between is no answer.
+pub(crate) async fn unspent(rpc: &RpcClient, outputs: &[DepositId]) -> Result<(BlockHash, Vec<bool>), Told> {
+    let best = || ("getbestblockhash", json!([]));
+    let output = |it: &DepositId| ("gettxout", json!([text(it.tx.0), it.output, false]));
+    let calls: Vec<_> =
+        std::iter::once(best()).chain(outputs.iter().map(output)).chain(std::iter::once(best())).collect();
+    let results = rpc.batch(&calls).await?;
+    match &results[..] {
+        [before, found @ .., after] if before == after && found.len() == outputs.len() => {
+            let head = before.as_str().and_then(hash_from).ok_or(Told::Failed(Failure::Malformed))?;
+            Ok((BlockHash(head), found.iter().map(|found| !found.is_null()).collect()))
+        }
+        _ => Err(absent("one head for all outputs")),
     }
 }
 

@@ -66,6 +66,11 @@ impl ChainPolicy {
 
     /// Why a move between our own addresses is never signed. What stays ours counts for no limit of an asset.
     fn refuse_move(&self, payment: &Payment) -> Option<&'static str> {
+        // A call to any other contract may do anything, and costs a fee in any case.
+        let is_listed = self.assets.iter().any(|asset| asset.contract == payment.contract);
+        if !is_listed && payment.purpose != WithdrawalPurpose::Gas {
+            return Some("nothing of this asset moves");
+        }
         match payment.purpose {
             WithdrawalPurpose::Payment => Some("this is no move"),
             WithdrawalPurpose::Sweep if self.is_own(0, &payment.address) => None,

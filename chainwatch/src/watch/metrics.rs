@@ -9,6 +9,7 @@ use prometheus_client::metrics::gauge::Gauge;
 use prometheus_client::registry::Registry;
 use wire::WithdrawalStage;
 
+use crate::audit::Comparison;
 use crate::pool::{Freeze, Method, Pool, PoolEvent, Standing};
 use crate::withdrawals::{self, Unfunded};
 use crate::{ChainNodeId, Verdict};
@@ -76,6 +77,10 @@ pub struct Metrics {
     hot_balance: Family<AssetLabel, Gauge<f64, AtomicU64>>,
     hot_low: Family<AssetLabel, Gauge>,
     hot_high: Family<AssetLabel, Gauge>,
+    reserves_held: Family<AssetLabel, Gauge<f64, AtomicU64>>,
+    reserves_drift: Family<AssetLabel, Gauge<f64, AtomicU64>>,
+    reserves_short: Family<AssetLabel, Gauge>,
+    reserves_height: Family<AssetLabel, Gauge>,
 }
 
 impl Metrics {
@@ -117,6 +122,22 @@ impl Metrics {
             "1 while the hot wallet has its upper bound or more, else 0",
             self.hot_high.clone(),
         );
+        registry.register(
+            "reserves_held",
+            "What a majority of nodes says is there after the last final block, in the chain's units",
+            self.reserves_held.clone(),
+        );
+        registry.register(
+            "reserves_drift",
+            "What is there beyond what should be, in the chain's units; below zero, what is missing",
+            self.reserves_drift.clone(),
+        );
+        registry.register(
+            "reserves_short",
+            "1 while something is missing, so that withdrawals of the asset are halted, else 0",
+            self.reserves_short.clone(),
+        );
+        registry.register("reserves_height", "The final block after which was compared", self.reserves_height.clone());
         registry.register("freezes", "Times that the chain was frozen for this reason", self.freezes.clone());
     }
 
@@ -180,6 +201,16 @@ impl Metrics {
             self.hot_balance.get_or_create(&label).set(hot.balance as f64);
             self.hot_low.get_or_create(&label).set(hot.is_low().into());
             self.hot_high.get_or_create(&label).set(hot.is_high().into());
+        }
+    }
+
+    pub(crate) fn reserves(&self, chain: &str, comparisons: &[Comparison]) {
+        for comparison in comparisons {
+            let label = AssetLabel { chain: chain.to_string(), asset: comparison.asset.get() };
+            self.reserves_held.get_or_create(&label).set(comparison.held as f64);
+            self.reserves_drift.get_or_create(&label).set(comparison.drift() as f64);
+            self.reserves_short.get_or_create(&label).set(comparison.is_short().into());
+            self.reserves_height.get_or_create(&label).set(comparison.block.height.0 as i64);
         }
     }
 

@@ -14,7 +14,7 @@ use crate::chain::ChainRules;
 use crate::pool::Method;
 use crate::rpc::{self, RpcClient, Told};
 use crate::withdrawals::agreed_fee;
-use crate::{ChainNodeId, TxId};
+use crate::{BlockHash, ChainNodeId, DepositId, TxId};
 
 /// How long a node may take for its opinion.
 const PATIENCE: Duration = Duration::from_millis(600);
@@ -28,6 +28,15 @@ pub struct AccountState {
     pub nonce: u64,
     /// Its coins, then its tokens, in the order in which they were asked for.
     pub funds: Vec<u128>,
+}
+
+/// What one node says of outputs.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Unspent {
+    /// Its head.
+    pub head: BlockHash,
+    /// Of each output, in the order in which they were asked for, whether nothing has spent it up to there.
+    pub are_there: Vec<bool>,
 }
 
 impl Watch {
@@ -116,6 +125,15 @@ impl Watch {
         let majority = self.with_pool(|pool| pool.config().majority());
         let agreed = |state: &&AccountState| opinions.iter().filter(|other| other == state).count() >= majority;
         opinions.iter().find(agreed).cloned()
+    }
+
+    /// What each node says of outputs of a Bitcoin-like chain, as of its own head.
+    pub async fn unspent(&self, outputs: &[DepositId]) -> Vec<Unspent> {
+        let said = self.each(Method::Transaction, |client| async move {
+            let (head, are_there) = rpc::bitcoin::unspent(&client, outputs).await?;
+            Ok(Unspent { head, are_there })
+        });
+        said.await
     }
 
     /// What each node says that says something in time.

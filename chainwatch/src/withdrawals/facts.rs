@@ -87,7 +87,7 @@ impl Facts {
 
 impl Spending {
     /// What it has spent of ours.
-    pub(super) fn spent(&self) -> impl Iterator<Item = Spend> + '_ {
+    pub(crate) fn spent(&self) -> impl Iterator<Item = Spend> + '_ {
         let outputs = self.spends.iter().map(|it| Spend::Output(ChainHash(it.tx.0), it.output));
         outputs.chain(self.execution.map(|execution| Spend::Nonce(self.key, execution.nonce)))
     }

@@ -23,6 +23,8 @@ pub enum Unfunded {
     HotWalletTooLow,
     /// The hot wallet would have less than its lower bound.
     HotWalletAtBound,
+    /// The chain has less of the asset than it should, or no operator has looked since.
+    ReservesShort,
     /// Too few nodes say what is to be paid, or what the wallet has.
     NobodySays,
     /// Another one has to be signed first, or the ledger has not said yet what is to be sent.
@@ -33,10 +35,11 @@ pub enum Unfunded {
 
 impl Unfunded {
     /// Every reason.
-    pub const ALL: [Unfunded; 6] = [
+    pub const ALL: [Unfunded; 7] = [
         Unfunded::FeeAboveCap,
         Unfunded::HotWalletTooLow,
         Unfunded::HotWalletAtBound,
+        Unfunded::ReservesShort,
         Unfunded::NobodySays,
         Unfunded::InTurn,
         Unfunded::NotReplaced,
@@ -48,6 +51,7 @@ impl Unfunded {
             Unfunded::FeeAboveCap => "fee_above_cap",
             Unfunded::HotWalletTooLow => "hot_wallet_too_low",
             Unfunded::HotWalletAtBound => "hot_wallet_at_bound",
+            Unfunded::ReservesShort => "reserves_short",
             Unfunded::NobodySays => "nobody_says",
             Unfunded::InTurn => "in_turn",
             Unfunded::NotReplaced => "not_replaced",

@@ -5,6 +5,7 @@
 //! for their way gets gas first. What the hot wallet has above its upper bound goes to the cold address.
 
 use wire::command::MoveFunds;
+use wire::event::WithdrawalChanged;
 use wire::{AssetId, ChainAddress, ChainId, HotWalletBounds, Timestamp, WithdrawalPurpose, WithdrawalStage};
 
 use super::facts::{Account, Facts};
@@ -75,27 +76,47 @@ fn has(account: &Account, contract: ChainAddress) -> u128 {
     account.funds.get(&contract).copied().unwrap_or(0)
 }
 
-/// Whether a withdrawal would leave the hot wallet less than its lower bound.
-pub(super) fn check_low(view: &View, scheme: &Scheme, known: &Known, facts: &Facts) -> Result<(), Unfunded> {
+/// Whether a withdrawal, and what it pays to its chain, would leave the hot wallet less than a lower bound.
+pub(super) fn check_low(
+    view: &View,
+    scheme: &Scheme,
+    known: &Known,
+    facts: &Facts,
+    network_fee: u128,
+) -> Result<(), Unfunded> {
     let row = &known.row;
-    let bounds = view.bounds().find(|(asset, bounds)| *asset == row.asset && !bounds.low.is_zero());
-    let Some((_, bounds)) = bounds.filter(|_| row.purpose == WithdrawalPurpose::Payment) else { return Ok(()) };
-    let low = view.units(row.asset, bounds.low).ok_or(Unfunded::InTurn)?;
-    let (_, amount) = view.chain_amount(row).ok_or(Unfunded::InTurn)?;
-    let balance = balance(view, scheme, facts, row.asset).ok_or(Unfunded::NobodySays)?;
-    if balance >= low.saturating_add(amount) { Ok(()) } else { Err(Unfunded::HotWalletAtBound) }
+    if row.purpose != WithdrawalPurpose::Payment {
+        return Ok(());
+    }
+    let coin = view.coin();
+    for (asset, bounds) in view.bounds().filter(|(_, bounds)| !bounds.low.is_zero()) {
+        let (_, amount) = view.chain_amount(row).ok_or(Unfunded::InTurn)?;
+        let amount = if asset == row.asset { amount } else { 0 };
+        let taken = amount.saturating_add(if Some(asset) == coin { network_fee } else { 0 });
+        if taken == 0 {
+            continue;
+        }
+        let low = view.units(asset, bounds.low).ok_or(Unfunded::InTurn)?;
+        let balance = balance(view, scheme, facts, asset).ok_or(Unfunded::NobodySays)?;
+        if balance < low.saturating_add(taken) {
+            return Err(Unfunded::HotWalletAtBound);
+        }
+    }
+    Ok(())
 }
 
 /// The next move, without claim and turn.
 pub(super) fn next(view: &View, scheme: &Scheme, facts: &Facts, gas: (u64, u64), now: Timestamp) -> Option<MoveFunds> {
     let own = own_address_text(scheme)?;
     let may_be_tried = |it: &MoveFunds| {
-        view.failed_at(it.purpose, it.asset).is_none_or(|failed_at| now >= failed_at.plus_nanos(AGAIN_NS))
+        let is_free =
+            view.failed_at(it.purpose, it.asset).is_none_or(|failed_at| now >= failed_at.plus_nanos(AGAIN_NS));
+        is_free && !view.is_halted(it.asset)
     };
     let is_sweeping = |bounds: &HotWalletBounds| !bounds.sweep_from.is_zero();
     let swept = match scheme {
         Scheme::Bitcoin(_) => view.bounds().find_map(|(asset, bounds)| {
-            let is_free = is_sweeping(&bounds) && !is_wanted_by_clients(view);
+            let is_free = is_sweeping(&bounds) && !is_wanted_by_clients(view, now);
             is_free.then(|| sweep_outputs(view, facts, asset, bounds, own)).flatten().filter(may_be_tried)
         }),
         Scheme::Evm(_) => {
@@ -107,9 +128,13 @@ pub(super) fn next(view: &View, scheme: &Scheme, facts: &Facts, gas: (u64, u64),
     swept.or_else(|| view.bounds().find_map(to_cold))
 }
 
-/// Whether a client's withdrawal may still need the outputs that a sweep would spend.
-fn is_wanted_by_clients(view: &View) -> bool {
-    view.all().any(|known| known.row.purpose == WithdrawalPurpose::Payment && known.row.stage == WithdrawalStage::Held)
+/// Whether a client's withdrawal may need the outputs that a sweep would spend: now, and not when its address' delay is over.
+fn is_wanted_by_clients(view: &View, now: Timestamp) -> bool {
+    let is_due = |row: &WithdrawalChanged| {
+        let is_held = row.purpose == WithdrawalPurpose::Payment && row.stage == WithdrawalStage::Held;
+        is_held && now >= row.ready_at && !view.is_halted(row.asset)
+    };
+    view.all().any(|known| is_due(&known.row))
 }
 
 fn sweep_outputs(

@@ -57,6 +57,8 @@ pub(super) struct View {
     listed: BTreeMap<AssetId, ChainAssetListed>,
     network_fee_max: BTreeMap<AssetId, u128>,
     hot: BTreeMap<AssetId, HotWalletBounds>,
+    /// Of which the chain has less than it should.
+    halted: BTreeSet<AssetId>,
     /// How many moves of the exchange's own money were made.
     turn: u64,
     /// Deposit addresses, as far as they are bound.
@@ -80,6 +82,7 @@ impl View {
             listed: BTreeMap::new(),
             network_fee_max: BTreeMap::new(),
             hot: BTreeMap::new(),
+            halted: BTreeSet::new(),
             turn: 0,
             addresses: BTreeMap::new(),
             deposited: BTreeMap::new(),
@@ -107,6 +110,13 @@ impl View {
                 let of_asset = self.deposited.iter_mut().filter(|((_, asset), _)| *asset == changed.asset);
                 of_asset.for_each(|(_, deposited)| deposited.is_due = true);
                 self.failed.retain(|(_, asset), _| *asset != changed.asset);
+            }
+            Event::ReservesChanged(changed) if changed.chain == self.chain => {
+                if changed.standing.is_halted() {
+                    self.halted.insert(changed.asset);
+                } else {
+                    self.halted.remove(&changed.asset);
+                }
             }
             Event::AddressBound(bound) if bound.chain == self.chain => {
                 self.addresses.insert(bound.index, bound.address);
@@ -198,6 +208,11 @@ impl View {
 
     pub(super) fn freeze(&self) -> ChainFreeze {
         self.freeze
+    }
+
+    /// Whether nothing new of an asset leaves or moves.
+    pub(super) fn is_halted(&self, asset: AssetId) -> bool {
+        self.halted.contains(&asset)
     }
 
     pub(super) fn symbol(&self) -> Option<Symbol> {

@@ -37,25 +37,29 @@ fn config() -> PartitionConfig {
     PartitionConfig { partition: id, ledger: id, incarnation, limits }
 }
 
+fn rules(confirmations: u32) -> WithdrawalRules {
+    WithdrawalRules {
+        is_enabled: true,
+        amount_min: amount(100),
+        amount_max: amount(1_000_000),
+        fee: amount(50),
+        account_day_max: Amount::ZERO,
+        day_max: Amount::ZERO,
+        review_from: Amount::ZERO,
+        approvals: 0,
+        address_delay_s: 0,
+        confirmations,
+        network_fee_max: 20_000,
+        house: HOUSE,
+    }
+}
+
 impl Ledger {
     /// Alice and the house have money, of a coin with two decimals more than the ledger has.
     pub fn new(now: Timestamp, confirmations: u32) -> Ledger {
         let mut ledger = Ledger { partition: Partition::new(config()), position: 0, events: Vec::new() };
         let fee = FeeRate::new(0).expect("no fee");
-        let rules = WithdrawalRules {
-            is_enabled: true,
-            amount_min: amount(100),
-            amount_max: amount(1_000_000),
-            fee: amount(50),
-            account_day_max: Amount::ZERO,
-            day_max: Amount::ZERO,
-            review_from: Amount::ZERO,
-            approvals: 0,
-            address_delay_s: 0,
-            confirmations,
-            network_fee_max: 20_000,
-            house: HOUSE,
-        };
+        let rules = rules(confirmations);
         let (symbol, contract) = (text("LTC"), Text::EMPTY);
         for command in [
             Command::ListAsset(ListAsset { symbol: text("LTC"), ledger_decimals: 6 }),
@@ -114,6 +118,14 @@ impl Ledger {
     pub fn freeze(&mut self, now: Timestamp, is_frozen: bool) {
         let reason = if is_frozen { ChainFreeze::NoMajority } else { ChainFreeze::Thawed };
         self.apply(now, &Command::FreezeChain(FreezeChain { chain: CHAIN, fence: 0, reason }));
+    }
+
+    /// From now on an address waits for so long before anything is sent to it.
+    pub fn delay_addresses(&mut self, now: Timestamp, address_delay_s: u32) {
+        let rules = WithdrawalRules { address_delay_s, ..rules(2) };
+        let set = SetWithdrawalRules { chain: CHAIN, asset: COIN, rules };
+        let reply = self.apply(now, &Command::SetWithdrawalRules(Box::new(set)));
+        assert!(matches!(reply, Reply::Accepted { .. }), "{reply:?}");
     }
 
     pub fn request(&mut self, now: Timestamp, name: u64, address: &str, units: i64) {

@@ -67,6 +67,30 @@ fn no_withdrawal_leaves_less_than_the_lower_bound_and_it_goes_on_when_more_is_th
     world.check();
 }
 
+#[test]
+fn what_the_chain_gets_counts_against_the_lower_bound() {
+    let mut world = World::quiet(4);
+    // 3,000 of 42,000 leave just the bound; what the chain gets for it is missing then.
+    world.bound([39_000, 0, 0, 0]);
+    world.work(40);
+    assert_eq!(world.stages(), [WithdrawalStage::Held, WithdrawalStage::Held]);
+    assert_eq!(world.unfunded(), [Unfunded::HotWalletAtBound, Unfunded::HotWalletAtBound]);
+}
+
+#[test]
+fn a_withdrawal_that_waits_for_its_address_stops_no_sweep() {
+    let mut world = World::new(9);
+    world.start();
+    let (now, _) = world.claimed();
+    world.ledger.delay_addresses(now, 3_600);
+    world.ledger.request(now, 1, "a new address", 3_000);
+    world.bound([0, 0, 0, 10_000]);
+    world.work(40);
+    world.heal();
+    assert_eq!(world.moved(WithdrawalPurpose::Sweep), [42_000]);
+    assert_eq!(world.count(WithdrawalStage::Held), 1, "its hour is not over");
+}
+
 /// An executor dies before, in and after every step of every move; another goes on, and nothing moves twice.
 #[test]
 fn a_move_happens_once_whenever_its_executor_dies() {

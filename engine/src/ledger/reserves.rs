@@ -51,6 +51,7 @@ impl Reserves {
             held: 0,
             due: 0,
             brought: 0,
+            since: 0,
         };
         self.rows.get(&(chain, asset)).copied().unwrap_or(none)
     }
@@ -114,7 +115,7 @@ impl LedgerCell {
     }
 
     pub(crate) fn declare_reserves(&mut self, declare: &DeclareReserves, effects: &mut Effects<'_>) -> Answer {
-        let DeclareReserves { chain, asset, brought } = *declare;
+        let DeclareReserves { chain, asset, brought, since } = *declare;
         let blockchain = self.blockchains.get(chain)?;
         blockchain.asset(asset)?;
         // Of outputs, those count that deposits and withdrawals have made: an amount without outputs would be missing for ever.
@@ -122,9 +123,9 @@ impl LedgerCell {
             return Err(RejectReason::BadReserves.into());
         }
         let before = self.reserves.row(chain, asset);
-        if before.brought != brought {
+        if (before.brought, before.since) != (brought, since) {
             self.reserves.touch(chain, self.position);
-            self.change_reserves(ReservesChanged { brought, ..before }, effects);
+            self.change_reserves(ReservesChanged { brought, since, ..before }, effects);
         }
         Ok(0)
     }

@@ -76,8 +76,8 @@ use wire::codec::{CodecError, Reader, Writer};
 use wire::command::AllocateWithdrawal;
 use wire::event::{WithdrawalChanged, WithdrawalsRestricted};
 use wire::{
-    AccountId, AccountName, AssetId, ChainHash, ChainId, ClientOrderId, HotWalletBounds, Timestamp, WithdrawalCause,
-    WithdrawalId, WithdrawalRules, WithdrawalStage,
+    AccountId, AccountName, Amount, AssetId, ChainAddress, ChainHash, ChainId, ClientOrderId, HotWalletBounds,
+    Timestamp, WithdrawalCause, WithdrawalId, WithdrawalPurpose, WithdrawalRules, WithdrawalStage,
 };
 
 use self::destinations::Destinations;
@@ -108,6 +108,50 @@ struct Attempt {
     network_fee: u128,
 }
 
+/// A withdrawal or a move at its beginning, of the house and without fee, limits or name.
+fn beginning(withdrawal: WithdrawalId, wanted: Wanted, rules: &WithdrawalRules, now: Timestamp) -> WithdrawalChanged {
+    let Wanted { chain, asset, address, amount, purpose, key } = wanted;
+    WithdrawalChanged {
+        withdrawal,
+        account: rules.house,
+        chain,
+        asset,
+        address,
+        name: ClientOrderId::EMPTY,
+        amount,
+        fee: Amount::ZERO,
+        stage: WithdrawalStage::Held,
+        cause: WithdrawalCause::None,
+        requested_at: now,
+        ready_at: now,
+        changed_at: now,
+        approvals_missing: 0,
+        attempts: 0,
+        tx: ChainHash::default(),
+        block: ChainHash::default(),
+        height: 0,
+        confirmations: 0,
+        required: rules.confirmations,
+        network_fee: 0,
+        house_held: Amount::ZERO,
+        is_undone: false,
+        is_reverted: false,
+        purpose,
+        key,
+    }
+}
+
+/// What is to go where.
+#[derive(Debug, Clone, Copy)]
+struct Wanted {
+    chain: ChainId,
+    asset: AssetId,
+    address: ChainAddress,
+    amount: Amount,
+    purpose: WithdrawalPurpose,
+    key: u32,
+}
+
 /// What is known of a withdrawal until its end.
 #[derive(Debug, Clone, PartialEq, Eq)]
 struct Open {
@@ -132,8 +176,13 @@ impl Open {
     }
 }
 
+/// Of as many withdrawals as clients may have remembered, one move of the exchange's own money for so many: neither takes the
+/// other's place.
+const PAYMENTS_A_MOVE: usize = 8;
+
 /// Every withdrawal, and what they must keep to.
 pub(super) struct Withdrawals {
+    /// Of clients.
     max: usize,
     next: u64,
     rules: BTreeMap<(ChainId, AssetId), WithdrawalRules>,
@@ -155,6 +204,8 @@ pub(super) struct Withdrawals {
     spent: BTreeMap<(ChainId, Spent), WithdrawalId>,
     ended: BTreeSet<(Timestamp, WithdrawalId)>,
     velocity: Velocity,
+    /// How many of the rows are moves.
+    moves: usize,
 }
 
 impl Withdrawals {
@@ -176,6 +227,16 @@ impl Withdrawals {
             spent: BTreeMap::new(),
             ended: BTreeSet::new(),
             velocity: Velocity::default(),
+            moves: 0,
+        }
+    }
+
+    /// Whether one more withdrawal of a client, or one more move, may be remembered.
+    fn has_room(&self, purpose: WithdrawalPurpose) -> bool {
+        if purpose.is_internal() {
+            self.moves < self.max.div_ceil(PAYMENTS_A_MOVE)
+        } else {
+            self.rows.len() - self.moves < self.max
         }
     }
 
@@ -184,7 +245,8 @@ impl Withdrawals {
         if row.stage.is_final() {
             self.ended.insert((row.changed_at, row.withdrawal));
         }
-        self.rows.insert(row.withdrawal, row);
+        let is_new = self.rows.insert(row.withdrawal, row).is_none();
+        self.moves += usize::from(is_new && row.purpose.is_internal());
     }
 
     /// Forgets what ended long ago: one at a time, so that no request waits for many.
@@ -193,9 +255,10 @@ impl Withdrawals {
         if let Some((at, id)) = self.ended.first().copied().filter(|(at, _)| is_old(at)) {
             self.ended.remove(&(at, id));
             self.failed.remove(&id);
-            let forgotten = self.rows.remove(&id).filter(|row| !row.purpose.is_internal());
-            if let Some(row) = forgotten {
-                self.names.remove(&(row.account, row.name));
+            match self.rows.remove(&id) {
+                Some(row) if row.purpose.is_internal() => self.moves -= 1,
+                Some(row) => drop(self.names.remove(&(row.account, row.name))),
+                None => {}
             }
         }
     }
@@ -302,7 +365,7 @@ impl Withdrawals {
             let id = row.withdrawal;
             registry.account(row.account).map_err(bad)?;
             chains.get(row.chain).and_then(|chain| chain.asset(row.asset)).map_err(bad)?;
-            if id.get() == 0 || id.get() >= all.next || all.rows.len() >= all.max {
+            if id.get() == 0 || id.get() >= all.next || !all.has_room(row.purpose) {
                 return Err(CodecError::OutOfRange);
             }
             if !row.stage.is_final() {

@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use ::chainwatch::audit::{Comparison, Reserves};
 use ::chainwatch::deposits::Progress;
 use ::chainwatch::pool::{Agreement, Standing};
 use ::chainwatch::watch::Watch;
@@ -14,6 +15,7 @@ use axum::{Json, Router};
 use prometheus_client::encoding::text::encode;
 use serde::{Deserialize, Serialize};
 use tokio::net::TcpListener;
+use wire::ReservesStanding;
 
 use super::{Shared, Watched};
 
@@ -53,8 +55,36 @@ pub struct ChainStatus {
     /// Its withdrawals; `None` where nobody signs them.
     #[serde(default)]
     pub withdrawals: Option<WithdrawalStatus>,
+    /// What it has of each asset, and what it should have.
+    #[serde(default)]
+    pub reserves: Vec<ReserveStatus>,
     /// Its nodes.
     pub nodes: Vec<NodeStatus>,
+}
+
+/// What a chain has of an asset after a final block beside what it should have by the log, in the chain's units.
+#[derive(Debug, Serialize, Deserialize)]
+pub struct ReserveStatus {
+    /// The asset's number in the ledger.
+    pub asset: u16,
+    /// `whole`; `short`: withdrawals are halted; `found`: they are until an operator thaws them.
+    pub standing: String,
+    /// The height of the final block.
+    pub height: u64,
+    /// Up to which position of the log.
+    pub position: u64,
+    /// What a majority of nodes says is there.
+    pub held: String,
+    /// What deposits have brought and withdrawals have not taken, by the books.
+    pub booked: String,
+    /// What the chain has and the books have not yet, or, below zero, the other way round.
+    pub in_flight: String,
+    /// What operators have declared.
+    pub declared: String,
+    /// What is there beyond the sum of these three; below zero, what is missing.
+    pub drift: String,
+    /// What the ledger owes of the asset to all accounts and the house, by whatever way it came.
+    pub owed: String,
 }
 
 /// A chain's withdrawals.
@@ -160,13 +190,14 @@ fn status(shared: &Shared) -> Status {
             frozen: None,
             followed: None,
             withdrawals: None,
+            reserves: Vec::new(),
             nodes: Vec::new(),
         },
     });
     Status { name: shared.name.clone(), pid: std::process::id(), chains: chains.collect() }
 }
 
-fn of_chain(symbol: &str, Watched { chain, watch, progress, withdrawals }: &Watched) -> ChainStatus {
+fn of_chain(symbol: &str, Watched { chain, watch, progress, withdrawals, reserves }: &Watched) -> ChainStatus {
     let Agreement { head, finalized, frozen, .. } = watch.agreement();
     let Progress { fence, followed, .. } = *progress.borrow();
     ChainStatus {
@@ -179,6 +210,7 @@ fn of_chain(symbol: &str, Watched { chain, watch, progress, withdrawals }: &Watc
         frozen: frozen.map(|reason| reason.name().to_string()),
         followed: Some(followed),
         withdrawals: withdrawals.as_ref().map(|standing| of_withdrawals(watch, &standing.borrow())),
+        reserves: of_reserves(&reserves.borrow()),
         nodes: watch.standings().iter().map(of_node).collect(),
     }
 }
@@ -197,6 +229,27 @@ fn of_withdrawals(watch: &Watch, standing: &withdrawals::Standing) -> Withdrawal
         unknown_spendings: standing.strangers.iter().map(|tx| watch.rules().hash_text(tx.0)).collect(),
         hot: standing.hot.iter().map(of_hot).collect(),
     }
+}
+
+fn of_reserves(reserves: &Reserves) -> Vec<ReserveStatus> {
+    let of = |now: &Comparison| ReserveStatus {
+        asset: now.asset.get(),
+        standing: match reserves.standings.get(&now.asset) {
+            Some(ReservesStanding::Short) => "short",
+            Some(ReservesStanding::Found) => "found",
+            _ => "whole",
+        }
+        .into(),
+        height: now.block.height.0,
+        position: now.position.get(),
+        held: now.held.to_string(),
+        booked: now.booked.to_string(),
+        in_flight: now.in_flight.to_string(),
+        declared: now.brought.to_string(),
+        drift: now.drift().to_string(),
+        owed: now.owed.to_string(),
+    };
+    reserves.comparisons.iter().map(of).collect()
 }
 
 fn of_hot(hot: &withdrawals::Hot) -> HotStatus {

@@ -9,7 +9,7 @@ use wire::command::{FreezeChain, ListChain, ListChainAsset, RequestAddress};
 use wire::{AccountId, AddressFormat, Amount, ChainFreeze, ChainId, Command as LedgerCommand, Text};
 
 use super::Place;
-use crate::chainwatch::{ChainStatus, HotStatus, NodeStatus, Status, WithdrawalStatus};
+use crate::chainwatch::{ChainStatus, HotStatus, NodeStatus, ReserveStatus, Status, WithdrawalStatus};
 use crate::demo::bootstrap::parse_amount;
 use crate::demo::control::{self, Answer, Ask};
 use crate::http;
@@ -273,6 +273,25 @@ fn show_withdrawals(withdrawals: &WithdrawalStatus, text: &mut String) -> std::f
     Ok(())
 }
 
+fn show_reserves(chain: &str, reserves: &[ReserveStatus], text: &mut String) -> std::fmt::Result {
+    for ReserveStatus { asset, standing, height, held, booked, in_flight, declared, drift, .. } in reserves {
+        writeln!(
+            text,
+            "  reserves     asset {asset}: {held} held at {height} = {booked} booked + {in_flight} in flight + {declared} \
+             declared, drift {drift}"
+        )?;
+        match standing.as_str() {
+            "short" => writeln!(text, "  ALERT        asset {asset} is short: its withdrawals by {chain} are HALTED")?,
+            "found" => writeln!(
+                text,
+                "  ALERT        asset {asset} was short and is not any more; HALTED until mainstay ctl reserves thaw {chain}"
+            )?,
+            _ => {}
+        }
+    }
+    Ok(())
+}
+
 fn show(status: &Status, text: &mut String) -> std::fmt::Result {
     for chain_status in &status.chains {
         let ChainStatus { chain, role, head, finalized, frozen, followed, nodes, .. } = chain_status;
@@ -299,6 +318,7 @@ fn show(status: &Status, text: &mut String) -> std::fmt::Result {
         if let Some(withdrawals) = &chain_status.withdrawals {
             show_withdrawals(withdrawals, text)?;
         }
+        show_reserves(chain, &chain_status.reserves, text)?;
         writeln!(text)?;
     }
     Ok(())

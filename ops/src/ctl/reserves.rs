@@ -1,4 +1,7 @@
-//! `mainstay ctl reserves`: a published total of what accounts are owed, and a proof for each that it is part of it.
+//! `mainstay ctl reserves`: a published total of what accounts are owed, and a proof for each that it is part of it; and what
+//! operators say of what chains have.
+
+mod standing;
 
 use std::path::{Path, PathBuf};
 
@@ -38,6 +41,20 @@ pub enum Command {
         #[arg(value_name = "ACCOUNT_FILE")]
         account: PathBuf,
     },
+    /// So much came to addresses of the exchange by no deposit (ether that was sent to the hot wallet), or, below zero, left them
+    /// by no withdrawal (what you have taken from the cold address, what was stolen): in all, in place of what was said before.
+    Declare {
+        #[command(flatten)]
+        which: standing::Which,
+        /// In the chain's units.
+        #[arg(allow_negative_numbers = true)]
+        units: i128,
+        /// After the block of this height it is so: that of a payment that is not final yet. Before it, nothing counts as brought.
+        #[arg(long, value_name = "HEIGHT", default_value_t = 0)]
+        since: u64,
+    },
+    /// What was missing on a chain is there again, and you have looked: let withdrawals of the asset go on.
+    Thaw(standing::Which),
 }
 
 /// What is published.
@@ -105,6 +122,8 @@ pub async fn run(place: &Place, command: Command) -> miette::Result<()> {
             println!("{name}'s {owed} {asset} are part of the {total} {asset} owed at position {position}");
             Ok(())
         }
+        Command::Declare { which, units, since } => standing::declare(place, &which, units, since).await,
+        Command::Thaw(which) => standing::thaw(place, &which).await,
     }
 }
 

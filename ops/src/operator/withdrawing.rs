@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use wire::event::{AddressAllowed, ChainListed, WithdrawalChanged, WithdrawalsRestricted};
+use wire::event::{AddressAllowed, ChainListed, ReservesChanged, WithdrawalChanged, WithdrawalsRestricted};
 use wire::{
     AccountId, AccountName, AssetId, ChainAddress, ChainFreeze, ChainHash, ChainId, Event, HotWalletBounds,
     WithdrawalRules,
@@ -30,6 +30,8 @@ pub struct Withdrawing {
     pub rules: BTreeMap<(ChainId, AssetId), WithdrawalRules>,
     /// The bounds of the hot wallet.
     pub hot: BTreeMap<(ChainId, AssetId), HotWalletBounds>,
+    /// What chains have beside what they should have, and what operators have declared.
+    pub reserves: BTreeMap<(ChainId, AssetId), ReservesChanged>,
     /// What was said of accounts.
     pub restrictions: BTreeMap<AccountId, WithdrawalsRestricted>,
     /// Addresses that an operator has allowed.
@@ -62,6 +64,9 @@ impl Withdrawing {
             }
             Event::HotWalletChanged(changed) => {
                 self.hot.insert((changed.chain, changed.asset), changed.bounds);
+            }
+            Event::ReservesChanged(changed) => {
+                self.reserves.insert((changed.chain, changed.asset), **changed);
             }
             Event::WithdrawalRulesChanged(changed) => {
                 self.rules.insert((changed.chain, changed.asset), changed.rules);

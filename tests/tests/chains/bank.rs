@@ -2,6 +2,7 @@
 //! of two chains.
 
 use std::collections::{BTreeMap, VecDeque};
+use std::path::PathBuf;
 use std::time::{Duration, Instant};
 
 use alloy_primitives::Address;
@@ -27,7 +28,7 @@ use wire::{
 };
 
 use crate::exchange::{Exchange, accept, text};
-use crate::instances::{ETH_ACCOUNT, Instance, LTC_ACCOUNT, Program, start_signer, vault};
+use crate::instances::{ETH_ACCOUNT, Instance, LTC_ACCOUNT, Program, program, start_signer, vault};
 
 pub const LTC: (ChainId, AssetId) = (ChainId::new(1), AssetId::new(1));
 pub const ETH: (ChainId, AssetId) = (ChainId::new(2), AssetId::new(2));
@@ -228,6 +229,36 @@ impl Bank {
     pub async fn mine_litecoin(&mut self) {
         self.litecoin.mine(0, 1).await.unwrap();
         self.litecoin.wait_for_agreement(&[0, 1, 2, 3, 4]).await.unwrap();
+    }
+
+    /// The last block is on the chain no more, and what was in it is not in the two that take its place.
+    pub async fn reorganise_litecoin(&self) {
+        let tip = self.litecoin.nodes[0].call("getbestblockhash", json!([])).await.unwrap();
+        for node in &self.litecoin.nodes {
+            node.call("invalidateblock", json!([tip])).await.unwrap();
+        }
+        let address = self.litecoin.nodes[0].address().await.unwrap();
+        for _ in 0..2 {
+            self.litecoin.nodes[0].call("generateblock", json!([address, []])).await.unwrap();
+        }
+        self.litecoin.wait_for_agreement(&[0, 1, 2, 3, 4]).await.unwrap();
+    }
+
+    pub async fn litecoin_height(&self) -> u64 {
+        self.litecoin.nodes[0].call("getblockcount", json!([])).await.unwrap().as_u64().unwrap()
+    }
+
+    pub async fn evm_height(&self) -> u64 {
+        let height = self.evm.nodes[0].call("eth_blockNumber", json!([])).await.unwrap();
+        u64::from_str_radix(height.as_str().unwrap().trim_start_matches("0x"), 16).unwrap()
+    }
+
+    /// The program, and the page on which its last instance tells how it is.
+    pub fn status_page(&self) -> (PathBuf, String) {
+        let file = self.home.path().join(format!("chainwatch-{}.toml", self.next_instance - 1));
+        let file = std::fs::read_to_string(file).unwrap();
+        let at = file.lines().find_map(|line| line.strip_prefix("http = ")).unwrap().trim_matches('"').to_string();
+        (program(), format!("http://{at}"))
     }
 
     /// Nodes of this chain do not speak to each other: a block is the same only of the same transactions.

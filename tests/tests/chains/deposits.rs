@@ -41,6 +41,7 @@ const ALICE: AccountId = AccountId::new(1);
 pub struct OneCell {
     state: Arc<Mutex<State>>,
     seen: usize,
+    seen_at: LogPosition,
 }
 
 struct State {
@@ -56,7 +57,7 @@ impl OneCell {
         let limits = Limits { accounts_max: 8, remembered_orders_max: 1_024, ..Limits::default() };
         let config = PartitionConfig { partition: id, ledger: id, incarnation: Incarnation::new(1), limits };
         let state = State { partition: Partition::new(config), position: LogPosition::ZERO, events: Vec::new() };
-        let cell = OneCell { state: Arc::new(Mutex::new(state)), seen: 0 };
+        let cell = OneCell { state: Arc::new(Mutex::new(state)), seen: 0, seen_at: LogPosition::ZERO };
         for symbol in ["COIN", "TOKEN"] {
             cell.accept(Command::ListAsset(ListAsset { symbol: text(symbol), ledger_decimals: 8 }));
         }
@@ -134,8 +135,12 @@ impl Ledger for OneCell {
     async fn events(&mut self) -> Result<Vec<Event>, Unanswered> {
         let state = self.state.lock().unwrap();
         let new = state.events[self.seen..].to_vec();
-        self.seen = state.events.len();
+        (self.seen, self.seen_at) = (state.events.len(), state.position);
         Ok(new)
+    }
+
+    fn position(&self) -> LogPosition {
+        self.seen_at
     }
 }
 

@@ -34,14 +34,18 @@ pub fn litecoin_cold() -> String {
 
 pub const ETH_COLD: &str = "0x00000000000000000000000000000000c01dc01d";
 
+/// Where cargo leaves what it builds beside this test.
+pub fn program() -> PathBuf {
+    std::env::current_exe().unwrap().ancestors().nth(2).unwrap().join("mainstay")
+}
+
 /// A child that is killed with its owner.
 pub struct Program(Child);
 
 impl Program {
     /// What it says is in `log`, for whoever looks into a failure.
     fn start(args: &[&str], environment: &[(&str, &str)], log: &Path) -> Program {
-        let exe = std::env::current_exe().unwrap();
-        let mainstay = exe.ancestors().nth(2).unwrap().join("mainstay");
+        let mainstay = program();
         let log = File::create(log).unwrap();
         let mut command = Command::new(&mainstay);
         command.args(args).envs(environment.iter().copied()).stdin(Stdio::null());

@@ -23,6 +23,7 @@
 //! | two active instances | `withdrawals`, `withdrawal_attacks` (`an_instance_that_was_asleep`), `deposits::of_two_instances_one_proposes_and_the_other_takes_over_within_two_seconds` |
 //! | nonce gap; mempool eviction | `withdrawal_deaths` (`evicted_below_another`) |
 //! | fee spike beyond the cap | `withdrawal_attacks` (`dearer_than_allowed`) |
+//! | a key that somebody else has: the coin that is gone halts its asset | `reserves` |
 //! | a leader change of the ledger at each step | `withdrawal_attacks` (`a_new_leader_at_each_step`), `cluster` |
 //!
 //! After each, what the chain has is what the ledger owes ([`bank::Bank::check`], and the audit of [`deposits::OneCell`]).
@@ -38,6 +39,7 @@ mod follow;
 mod instances;
 mod litecoin;
 mod moves;
+mod reserves;
 mod withdrawal_attacks;
 mod withdrawal_deaths;
 mod withdrawals;

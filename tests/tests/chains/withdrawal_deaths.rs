@@ -98,15 +98,7 @@ async fn reorganised(bank: &mut Bank) {
     bank.until_stage(id, WithdrawalStage::Mempool).await;
     bank.mine_litecoin().await;
     bank.until_stage(id, WithdrawalStage::Mined).await;
-    let tip = bank.litecoin.nodes[0].call("getbestblockhash", json!([])).await.unwrap();
-    for node in &bank.litecoin.nodes {
-        node.call("invalidateblock", json!([tip])).await.unwrap();
-    }
-    let address = bank.litecoin.nodes[0].address().await.unwrap();
-    for _ in 0..2 {
-        bank.litecoin.nodes[0].call("generateblock", json!([address, []])).await.unwrap();
-    }
-    bank.litecoin.wait_for_agreement(&[0, 1, 2, 3, 4]).await.unwrap();
+    bank.reorganise_litecoin().await;
     until_dead(bank, 2).await;
     bank.until("it is off the chain", |bank| bank.row(id).stage != WithdrawalStage::Mined).await;
     bank.settle(&[id], Bank::keep_two).await;

@@ -6,7 +6,7 @@ use crate::keys::AddressScheme;
 use crate::ledger::Unanswered;
 use crate::{BlockHash, DepositId, TxId};
 use wire::event::{AddressBound, AddressRequested, ChainAssetListed};
-use wire::{AccountId, Amount, AssetId, DepositStage, Event};
+use wire::{AccountId, Amount, AssetId, DepositStage, Event, LogPosition};
 
 const XPUB: &str =
     "xpub6CatWdiZiodmUeTDp8LT5or8nmbKNcuyvz7WyksVFkKB4RHwCD3XyuvPEbvqAQY3rAPshWcMLoP2fMFMKHPJ4ZeZXYVUhLv1VMrjPC7PW6V";
@@ -47,6 +47,10 @@ impl Ledger for Narrow {
 
     async fn events(&mut self) -> Result<Vec<Event>, Unanswered> {
         Ok(self.events.drain(..).collect())
+    }
+
+    fn position(&self) -> LogPosition {
+        LogPosition::new(self.reported.len() as u64)
     }
 }
 

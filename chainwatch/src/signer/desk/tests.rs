@@ -353,6 +353,10 @@ fn on_chains_with_accounts_the_deposit_address_sends_its_sweep_and_gets_no_more_
     let other = as_move(WithdrawalPurpose::Sweep, 4, &own, Payment { amount: 9_000_000, ..ether(2, TOKEN, 0, 50) });
     signed(desk.sign(&other, 1_000).unwrap());
 
+    let unknown = "0x00000000000000000000000000000000000000aa";
+    let called = as_move(WithdrawalPurpose::Sweep, 5, &own, Payment { amount: 1, ..ether(8, unknown, 0, 50) });
+    assert!(matches!(desk.sign(&called, 1_000).unwrap(), Answer::Refused(_)), "a contract that the file does not have");
+
     let fee = 21_000 * 100;
     let gas = |withdrawal, key, address: &str, amount| {
         as_move(WithdrawalPurpose::Gas, key, address, Payment { amount, ..ether(withdrawal, "", withdrawal, 50) })

@@ -5,11 +5,11 @@
 use wire::command::{MoveFunds, SetHotWallet};
 use wire::event::{HotWalletChanged, WithdrawalChanged};
 use wire::{
-    Amount, ChainFreeze, ChainHash, ChainId, ClientOrderId, Event, HotWalletBounds, RejectReason, WithdrawalCause,
-    WithdrawalId, WithdrawalPurpose, WithdrawalRules, WithdrawalStage,
+    ChainFreeze, ChainHash, ChainId, Event, HotWalletBounds, RejectReason, WithdrawalId, WithdrawalPurpose,
+    WithdrawalRules,
 };
 
-use super::{Answer, LedgerCell, Open, Refused};
+use super::{Answer, LedgerCell, Open, Refused, Wanted, beginning};
 use crate::effects::Effects;
 
 impl LedgerCell {
@@ -49,36 +49,10 @@ impl LedgerCell {
         let rules = self.withdrawals.rules.get(&(chain, asset)).copied();
         let rules = rules.ok_or(Refused::because(RejectReason::WithdrawalsDisabled))?;
         let withdrawal = WithdrawalId::new(self.withdrawals.next);
-        let row = WithdrawalChanged {
-            withdrawal,
-            account: rules.house,
-            chain,
-            asset,
-            address,
-            name: ClientOrderId::EMPTY,
-            amount,
-            fee: Amount::ZERO,
-            stage: WithdrawalStage::Held,
-            cause: WithdrawalCause::None,
-            requested_at: self.now,
-            ready_at: self.now,
-            changed_at: self.now,
-            approvals_missing: 0,
-            attempts: 0,
-            tx: ChainHash::default(),
-            block: ChainHash::default(),
-            height: 0,
-            confirmations: 0,
-            required: rules.confirmations,
-            network_fee: 0,
-            house_held: Amount::ZERO,
-            is_undone: false,
-            is_reverted: false,
-            purpose,
-            key,
-        };
+        let what = Wanted { chain, asset, address, amount, purpose, key };
+        let row = beginning(withdrawal, what, &rules, self.now);
         self.check_new_move(&row, &rules)?;
-        if self.withdrawals.rows.len() >= self.withdrawals.max {
+        if !self.withdrawals.has_room(purpose) {
             return Err(RejectReason::TableFull.into());
         }
         self.withdrawals.next += 1;

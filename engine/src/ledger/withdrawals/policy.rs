@@ -8,13 +8,13 @@ use wire::event::{
     WithdrawalsRestricted,
 };
 use wire::{
-    AccountId, Amount, ChainAddress, ChainHash, ChainId, Event, RejectReason, Timestamp, WithdrawalCause, WithdrawalId,
+    AccountId, Amount, ChainAddress, ChainId, Event, RejectReason, Timestamp, WithdrawalCause, WithdrawalId,
     WithdrawalPurpose, WithdrawalRules, WithdrawalStage,
 };
 
 use super::destinations::Destination;
 use super::stage::{self, Move};
-use super::{Answer, LedgerCell, Open, Refused};
+use super::{Answer, LedgerCell, Open, Refused, Wanted, beginning};
 use crate::effects::Effects;
 
 /// The most operators that one withdrawal may need.
@@ -107,33 +107,15 @@ impl LedgerCell {
         let withdrawal = WithdrawalId::new(self.withdrawals.next);
         self.withdrawals.next += 1;
         let is_reviewed = !rules.review_from.is_zero() && amount >= rules.review_from;
+        let what = Wanted { chain, asset, address, amount, purpose: WithdrawalPurpose::Payment, key: 0 };
         let row = WithdrawalChanged {
-            withdrawal,
             account,
-            chain,
-            asset,
-            address,
             name,
-            amount,
             fee: rules.fee,
             stage: if is_reviewed { WithdrawalStage::Review } else { WithdrawalStage::Held },
-            cause: WithdrawalCause::None,
-            requested_at: self.now,
             ready_at: self.now.max(since.plus_nanos(u64::from(rules.address_delay_s) * 1_000_000_000)),
-            changed_at: self.now,
             approvals_missing: if is_reviewed { rules.approvals } else { 0 },
-            attempts: 0,
-            tx: ChainHash::default(),
-            block: ChainHash::default(),
-            height: 0,
-            confirmations: 0,
-            required: rules.confirmations,
-            network_fee: 0,
-            house_held: Amount::ZERO,
-            is_undone: false,
-            is_reverted: false,
-            purpose: WithdrawalPurpose::Payment,
-            key: 0,
+            ..beginning(withdrawal, what, &rules, self.now)
         };
         self.balances.hold(account, asset, total);
         if is_new_address {
@@ -186,7 +168,7 @@ impl LedgerCell {
             return Err(RejectReason::InsufficientBalance.into());
         }
         let is_new_address = known.is_none() && rules.address_delay_s > 0;
-        let is_full = self.withdrawals.rows.len() >= self.withdrawals.max;
+        let is_full = !self.withdrawals.has_room(WithdrawalPurpose::Payment);
         if is_full || (is_new_address && !self.withdrawals.destinations.has_room(account)) {
             return Err(RejectReason::TableFull.into());
         }

@@ -34,6 +34,8 @@ pub struct DeclareReserves {
     pub asset: AssetId,
     /// In the chain's units.
     pub brought: i128,
+    /// It is so after the block of this height: before that, nothing counts as brought.
+    pub since: u64,
 }
 
 /// Operator: what was missing is there again, and its withdrawals may go on.

@@ -23,4 +23,6 @@ pub struct ReservesChanged {
     pub due: u128,
     /// What operators have declared to have come by no deposit, or to have left by no withdrawal, in the chain's units.
     pub brought: i128,
+    /// After the block of which height that is so.
+    pub since: u64,
 }

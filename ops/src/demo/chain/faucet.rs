@@ -195,6 +195,18 @@ impl Faucet {
         signed
     }
 
+    /// The last final block of the EVM chain, and what an account has after it.
+    pub async fn final_wei(&self, address: &str) -> miette::Result<(u64, u128)> {
+        let number = |value: &Value| {
+            let digits = value.as_str().and_then(|text| text.strip_prefix("0x"));
+            let number = digits.and_then(|digits| u128::from_str_radix(digits, 16).ok());
+            number.ok_or_else(|| miette::miette!("the node answers {value}"))
+        };
+        let block = self.call(0, "eth_getBlockByNumber", json!(["finalized", false])).await?["number"].clone();
+        let wei = number(&self.call(0, "eth_getBalance", json!([address, block])).await?)?;
+        Ok((u64::try_from(number(&block)?).into_diagnostic()?, wei))
+    }
+
     async fn pay_anvil(&self, address: &str, amount: &str) -> miette::Result<String> {
         let units = wire::decimal::parse(amount, 9).ok().and_then(|gwei| u128::try_from(gwei).ok());
         let wei =

@@ -6,8 +6,9 @@ use wire::{
     WithdrawalStage,
 };
 
-use super::super::world::{BASE, Layout, QUOTE, World, amount};
+use super::super::world::{BASE, Layout, QUOTE, World, amount, small_limits};
 use super::bed::*;
+use crate::Limits;
 
 /// At least 10 stay; from 100 on all but 60 goes away; 20 are worth a sweep.
 fn bounds() -> HotWalletBounds {
@@ -76,6 +77,38 @@ fn a_move_that_is_proposed_twice_or_out_of_turn_is_made_once() {
     assert_eq!(accepted(&mut world, sweep(2)), 3);
     let stale = MoveFunds { fence: 2, ..wanted(3, WithdrawalPurpose::Sweep, 1, "hot", 5) };
     assert_eq!(refused(&mut world, moving(stale)), RejectReason::StaleFence);
+}
+
+#[test]
+fn moves_and_withdrawals_take_no_place_of_each_other() {
+    let limits = Limits { withdrawals_max: 9, ..small_limits() };
+    let mut world = World::with(Layout::Joint, limits, super::super::world::rules());
+    for command in [
+        Command::ListChain(wire::command::ListChain {
+            symbol: super::super::world::symbol("COIN"),
+            lease_ms: 1_500,
+            addresses: wire::AddressFormat::Evm,
+        }),
+        list(BASE, "", 3),
+        Command::ClaimChain(wire::command::ClaimChain { chain: CHAIN, instance: 7 }),
+        freeze(1, ChainFreeze::Thawed),
+        set(rules()),
+        bound(bounds()),
+    ] {
+        accepted(&mut world, command);
+    }
+    // One in eight, rounded up.
+    for turn in [0, 1] {
+        accepted(&mut world, sweep(turn));
+        accepted(&mut world, cancel(turn + 1, "operator"));
+    }
+    assert_eq!(refused(&mut world, sweep(2)), RejectReason::TableFull);
+    for number in 0..9 {
+        accepted(&mut world, request(&format!("w{number}"), 5));
+    }
+    assert_eq!(refused(&mut world, request("one-more", 5)), RejectReason::TableFull);
+    wait_ns(&mut world, 30 * 24 * HOUR_NS);
+    accepted(&mut world, sweep(2));
 }
 
 #[test]

@@ -24,7 +24,7 @@ fn thaw() -> Command {
 }
 
 fn declare(chain: ChainId, asset: AssetId, brought: i128) -> Command {
-    Command::DeclareReserves(Box::new(DeclareReserves { chain, asset, brought }))
+    Command::DeclareReserves(Box::new(DeclareReserves { chain, asset, brought, since: 8 }))
 }
 
 fn told_of_reserves(world: &mut World) -> Vec<ReservesChanged> {

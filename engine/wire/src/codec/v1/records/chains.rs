@@ -232,6 +232,7 @@ records! {
         chain: ChainId,
         asset: AssetId,
         brought: i128,
+        since: u64,
     }
     ThawReserves {
         chain: ChainId,
@@ -247,6 +248,7 @@ records! {
         held: u128,
         due: u128,
         brought: i128,
+        since: u64,
     }
     HotWalletChanged {
         chain: ChainId,

@@ -137,7 +137,12 @@ pub(super) fn commands() -> Vec<Command> {
             held: 4_999_979_100,
             due: 5_000_000_000,
         })),
-        Command::DeclareReserves(Box::new(DeclareReserves { chain: CHAIN, asset: ASSET, brought: -20_900 })),
+        Command::DeclareReserves(Box::new(DeclareReserves {
+            chain: CHAIN,
+            asset: ASSET,
+            brought: -20_900,
+            since: 2_600_001,
+        })),
         Command::ThawReserves(ThawReserves { chain: CHAIN, asset: ASSET }),
     ]
 }
@@ -214,6 +219,7 @@ pub(super) fn events() -> Vec<Event> {
             held: 4_999_979_100,
             due: 5_000_000_000,
             brought: -20_900,
+            since: 2_600_001,
         })),
     ]
 }

@@ -1,0 +1,276 @@
+use bitcoin::consensus::serialize;
+use bitcoin::{Amount as Coins, OutPoint as Point, ScriptBuf, TxIn, TxOut, Txid, absolute, transaction};
+use wire::event::{AssetListed, Credited, Debited, WithdrawalAllocated, WithdrawalSigned};
+use wire::{AccountId, Amount, ChainInputs, ClientOrderId, Text, Timestamp, TransactionBytes};
+
+use super::*;
+
+const CHAIN: ChainId = ChainId::new(1);
+const COIN: AssetId = AssetId::new(1);
+const TOKEN: AssetId = AssetId::new(2);
+const OWN: &[u8] = &[0, 20, 1];
+const COLD: &[u8] = &[0, 20, 2];
+
+/// A coin of two more decimals than the ledger's asset, and a token of as many.
+fn books(own: Option<&[u8]>) -> Books {
+    let mut books = Books::new(CHAIN, own.map(|own| Destination(own.to_vec())));
+    for (asset, contract, chain_decimals) in [(COIN, "", 8), (TOKEN, "0xabc", 6)] {
+        books.apply(&Event::AssetListed(AssetListed { asset, symbol: Text::EMPTY, ledger_decimals: 6 }));
+        books.apply(&Event::ChainAssetListed(Box::new(ChainAssetListed {
+            chain: CHAIN,
+            asset,
+            contract: Text::new(contract.as_bytes()).unwrap(),
+            chain_decimals,
+            deposit_min: 1,
+            confirmations: 2,
+            large_from: Amount::ZERO,
+            large_confirmations: 0,
+        })));
+    }
+    books
+}
+
+fn hash(number: u8) -> ChainHash {
+    ChainHash([number; 32])
+}
+
+fn deposit(number: u8, index: u32, asset: AssetId, amount: u128, height: u64, stage: DepositStage) -> Event {
+    Event::DepositChanged(Box::new(DepositChanged {
+        account: AccountId::new(1),
+        chain: CHAIN,
+        tx: hash(number),
+        output: 0,
+        index,
+        asset,
+        amount,
+        stage,
+        block: ChainHash::default(),
+        height,
+        confirmations: 1,
+        required: 2,
+        credited: Amount::ZERO,
+        dust: 0,
+        is_reverted: false,
+    }))
+}
+
+fn row(number: u64, asset: AssetId, units: i64, purpose: WithdrawalPurpose) -> WithdrawalChanged {
+    WithdrawalChanged {
+        withdrawal: WithdrawalId::new(number),
+        account: AccountId::new(1),
+        chain: CHAIN,
+        asset,
+        address: Text::new(b"there").unwrap(),
+        name: ClientOrderId::EMPTY,
+        amount: Amount::new(units).unwrap(),
+        fee: Amount::ZERO,
+        stage: WithdrawalStage::Held,
+        cause: WithdrawalCause::None,
+        requested_at: Timestamp::ZERO,
+        ready_at: Timestamp::ZERO,
+        changed_at: Timestamp::ZERO,
+        approvals_missing: 0,
+        attempts: 0,
+        tx: ChainHash::default(),
+        block: ChainHash::default(),
+        height: 0,
+        confirmations: 0,
+        required: 2,
+        network_fee: 0,
+        house_held: Amount::ZERO,
+        is_undone: false,
+        is_reverted: false,
+        purpose,
+        key: 0,
+    }
+}
+
+/// The ledger has it, and these bytes of it, which pay so much.
+fn sign(books: &mut Books, row: &WithdrawalChanged, tx: ChainHash, network_fee: u128, bytes: Vec<u8>) {
+    let WithdrawalChanged { withdrawal, .. } = *row;
+    books.apply(&Event::WithdrawalChanged(Box::new(*row)));
+    let (attempt, inputs) = (1, ChainInputs::EMPTY);
+    let allocated = WithdrawalAllocated {
+        chain: CHAIN,
+        withdrawal,
+        attempt,
+        inputs,
+        nonce: 0,
+        network_fee,
+        gas_limit: 0,
+        tip_per_gas: 0,
+    };
+    books.apply(&Event::WithdrawalAllocated(Box::new(allocated)));
+    let bytes = TransactionBytes::new(bytes).unwrap();
+    books.apply(&Event::WithdrawalSigned(Box::new(WithdrawalSigned { chain: CHAIN, withdrawal, attempt, tx, bytes })));
+}
+
+fn due(expected: &Expected, asset: AssetId) -> (i128, i128) {
+    let due = expected.due[&asset];
+    (due.booked, due.in_flight)
+}
+
+fn spend(inputs: &[u8], outputs: &[(&[u8], u64)]) -> (ChainHash, Vec<u8>) {
+    let input = |number: &u8| TxIn {
+        previous_output: Point { txid: Txid::from_byte_array([*number; 32]), vout: 0 },
+        ..TxIn::default()
+    };
+    let output = |(script, value): &(&[u8], u64)| TxOut {
+        value: Coins::from_sat(*value),
+        script_pubkey: ScriptBuf::from_bytes(script.to_vec()),
+    };
+    let tx = Transaction {
+        version: transaction::Version::TWO,
+        lock_time: absolute::LockTime::ZERO,
+        input: inputs.iter().map(input).collect(),
+        output: outputs.iter().map(output).collect(),
+    };
+    (ChainHash(tx.compute_txid().to_byte_array()), serialize(&tx))
+}
+
+#[test]
+fn what_counts_is_the_block_that_has_it_and_not_what_the_ledger_thinks_of_it() {
+    use DepositStage::{Confirmed, Credited, Included, Orphaned, Quarantined};
+    let mut books = books(Some(OWN));
+    for (number, height, stage) in [
+        (1, 10, Credited),
+        (2, 11, Credited),
+        (3, 10, Included),
+        (4, 10, Confirmed),
+        (5, 10, Orphaned),
+        (6, 9, Quarantined),
+    ] {
+        books.apply(&deposit(number, 1, COIN, 1_000, height, stage));
+    }
+    // At 10 the second credit is not there yet, and two are that are not booked.
+    let expected = books.expected(10, &BTreeMap::new());
+    assert_eq!(due(&expected, COIN), (2_000, 1_000));
+    let coins: Vec<u8> = expected.coins.keys().map(|(tx, _)| tx.0[0]).collect();
+    assert_eq!(coins, [1, 3, 4]);
+    assert_eq!(due(&books.expected(11, &BTreeMap::new()), COIN), (2_000, 2_000));
+    assert_eq!(due(&books.expected(9, &BTreeMap::new()), COIN), (2_000, -2_000));
+}
+
+#[test]
+fn a_payment_takes_its_inputs_when_its_block_is_final_and_its_change_is_ours() {
+    let mut books = books(Some(OWN));
+    books.apply(&deposit(1, 1, COIN, 100_000, 10, DepositStage::Credited));
+    let payment = row(1, COIN, 300, WithdrawalPurpose::Payment);
+    let (tx, bytes) = spend(&[1], &[(COLD, 30_000), (OWN, 69_000)]);
+    sign(&mut books, &payment, tx, 1_000, bytes);
+    let before = books.expected(12, &BTreeMap::new());
+    assert_eq!((due(&before, COIN), before.coins.len()), ((100_000, 0), 1), "signed is not gone");
+    // The followed chain has it, and nobody has told the ledger.
+    let mined = BTreeMap::from([(tx, Mined { height: 12, network_fee: 1_000, is_undone: false })]);
+    let followed = books.expected(12, &mined);
+    assert_eq!(due(&followed, COIN), (100_000, -31_000));
+    assert_eq!(followed.coins, BTreeMap::from([((tx, 1), 69_000)]));
+    assert_eq!(due(&books.expected(11, &mined), COIN), (100_000, 0));
+    // The ledger has booked it before its block is final, and the chain has forgotten nothing of it.
+    let settled = WithdrawalChanged { stage: WithdrawalStage::Settled, tx, height: 12, network_fee: 1_000, ..payment };
+    books.apply(&Event::WithdrawalChanged(Box::new(settled)));
+    assert_eq!(due(&books.expected(11, &BTreeMap::new()), COIN), (69_000, 31_000));
+    assert_eq!(due(&books.expected(12, &BTreeMap::new()), COIN), (69_000, 0));
+    // The chain takes it back: its inputs are there again, and the books do not change.
+    books.apply(&Event::WithdrawalChanged(Box::new(WithdrawalChanged { is_reverted: true, ..settled })));
+    let reverted = books.expected(12, &BTreeMap::new());
+    assert_eq!((due(&reverted, COIN), reverted.coins.len()), ((69_000, 31_000), 1));
+}
+
+#[test]
+fn sweeps_and_the_way_to_the_cold_address_cost_their_fee_and_nothing_else() {
+    let mut books = books(Some(OWN));
+    for number in [1, 2] {
+        books.apply(&deposit(number, 1, COIN, 50_000, 10, DepositStage::Credited));
+    }
+    let sweep = row(1, COIN, 1_000, WithdrawalPurpose::Sweep);
+    let (swept, bytes) = spend(&[1, 2], &[(OWN, 99_500)]);
+    sign(&mut books, &sweep, swept, 500, bytes);
+    let ended = WithdrawalChanged { stage: WithdrawalStage::Settled, tx: swept, height: 11, network_fee: 500, ..sweep };
+    books.apply(&Event::WithdrawalChanged(Box::new(ended)));
+    let expected = books.expected(11, &BTreeMap::new());
+    assert_eq!((due(&expected, COIN), expected.coins), ((99_500, 0), BTreeMap::from([((swept, 0), 99_500)])));
+
+    let cold = row(2, COIN, 400, WithdrawalPurpose::Cold);
+    let mut tx: Transaction = deserialize(&spend(&[1], &[(COLD, 40_000), (OWN, 59_000)]).1).unwrap();
+    tx.input[0].previous_output = Point { txid: Txid::from_byte_array(swept.0), vout: 0 };
+    let moved = ChainHash(tx.compute_txid().to_byte_array());
+    sign(&mut books, &cold, moved, 500, serialize(&tx));
+    let mined = BTreeMap::from([(moved, Mined { height: 12, network_fee: 500, is_undone: false })]);
+    let expected = books.expected(12, &mined);
+    assert_eq!(due(&expected, COIN), (99_500, -500), "at the cold address it is ours");
+    assert_eq!(expected.coins, BTreeMap::from([((moved, 0), 40_000), ((moved, 1), 59_000)]));
+}
+
+#[test]
+fn accounts_have_what_came_and_went_one_by_one() {
+    let mut books = books(None);
+    books.apply(&deposit(1, 4, TOKEN, 700, 10, DepositStage::Credited));
+    let gas = WithdrawalChanged { key: 4, ..row(1, COIN, 3, WithdrawalPurpose::Gas) };
+    let sweep = WithdrawalChanged { key: 4, ..row(2, TOKEN, 700, WithdrawalPurpose::Sweep) };
+    let undone = row(3, TOKEN, 50, WithdrawalPurpose::Payment);
+    let paid = row(4, TOKEN, 60, WithdrawalPurpose::Payment);
+    let cold = row(5, TOKEN, 40, WithdrawalPurpose::Cold);
+    let mut mined = BTreeMap::new();
+    for (row, network_fee, is_undone) in
+        [(gas, 21, false), (sweep, 90, false), (undone, 80, true), (paid, 70, false), (cold, 60, false)]
+    {
+        let tx = hash(100 + row.withdrawal.get() as u8);
+        sign(&mut books, &row, tx, 1_000, vec![1]);
+        mined.insert(tx, Mined { height: 20, network_fee, is_undone });
+    }
+    let expected = books.expected(20, &mined);
+    let at = |place, asset| expected.places[&place].get(&asset).copied().unwrap_or(0);
+    assert_eq!((at(Place::Key(4), COIN), at(Place::Key(4), TOKEN)), (300 - 90, 0));
+    assert_eq!((at(Place::Key(0), COIN), at(Place::Key(0), TOKEN)), (-300 - 21 - 80 - 70 - 60, 700 - 60 - 40));
+    assert_eq!(at(Place::Cold(paid.address), TOKEN), 40);
+    assert_eq!((due(&expected, COIN), due(&expected, TOKEN)), ((0, -321), (700, -60)));
+    // What the chain has undone is booked as its fee alone.
+    let tx = hash(103);
+    let (stage, cause) = (WithdrawalStage::Failed, WithdrawalCause::Undone);
+    let ended = WithdrawalChanged { stage, cause, tx, height: 20, network_fee: 80, is_undone: true, ..undone };
+    books.apply(&Event::WithdrawalChanged(Box::new(ended)));
+    assert_eq!(due(&books.expected(20, &mined), COIN), (-80, -241));
+}
+
+#[test]
+fn what_operators_declare_is_due_and_what_they_credit_is_owed_alone() {
+    let mut books = books(None);
+    let (account, asset) = (AccountId::new(1), COIN);
+    books.apply(&Event::Credited(Credited { account, asset, amount: Amount::new(9).unwrap() }));
+    books.apply(&Event::Debited(Debited { account, asset, amount: Amount::new(2).unwrap() }));
+    assert_eq!((books.owed(COIN), due(&books.expected(1, &BTreeMap::new()), COIN)), (700, (0, 0)));
+    let declared = ReservesChanged {
+        chain: CHAIN,
+        asset,
+        standing: ReservesStanding::Whole,
+        position: wire::LogPosition::ZERO,
+        block: ChainHash::default(),
+        height: 0,
+        held: 0,
+        due: 0,
+        brought: 5,
+        since: 3,
+    };
+    books.apply(&Event::ReservesChanged(Box::new(declared)));
+    assert_eq!(books.expected(2, &BTreeMap::new()).due[&COIN].brought, 0, "it is not there yet");
+    let expected = books.expected(3, &BTreeMap::new());
+    assert_eq!((expected.due[&COIN].brought, expected.places[&Place::Key(0)][&COIN]), (5, 5));
+}
+
+#[test]
+fn one_that_an_operator_has_failed_is_gone_when_the_chain_has_it_all_the_same() {
+    let mut books = books(Some(OWN));
+    books.apply(&deposit(1, 1, COIN, 100_000, 10, DepositStage::Credited));
+    let payment = row(1, COIN, 300, WithdrawalPurpose::Payment);
+    let (tx, bytes) = spend(&[1], &[(COLD, 30_000), (OWN, 69_000)]);
+    sign(&mut books, &payment, tx, 1_000, bytes);
+    let (stage, cause) = (WithdrawalStage::Failed, WithdrawalCause::Operator);
+    let failed = WithdrawalChanged { stage, cause, ..payment };
+    books.apply(&Event::WithdrawalChanged(Box::new(failed)));
+    assert_eq!(due(&books.expected(12, &BTreeMap::new()), COIN), (100_000, 0));
+    let there = WithdrawalChanged { is_reverted: true, tx, height: 12, ..failed };
+    books.apply(&Event::WithdrawalChanged(Box::new(there)));
+    let expected = books.expected(12, &BTreeMap::new());
+    assert_eq!((due(&expected, COIN), expected.coins.len()), ((100_000, -31_000), 1));
+}
