@@ -11,9 +11,9 @@ use crate::{
     ChainFreeze, ChainHash, ChainId, ChainInput, ChainInputs, ClientSessionId, ClusterEpoch, DepositStage, FeeRate,
     FeeTier, FeeTiers, FirmId, Incarnation, ListId, ListKind, LogPosition, MailSequence, MarketId, MarketStatus,
     Network, Networks, NodeId, OrderId, OrderKind, PartitionId, PegSide, PhaseCause, PreventedMatchId, Price, Qty,
-    RejectReason, ReplaceMode, ReservesStanding, Secret, SelfTradePrevention, Sequence, SessionId, Side, Sides, Sighting, SignedFeeRate,
-    StrategyLabel, Term, Text, TimeInForce, Timestamp, TradeGroupId, TradeId, TransactionBytes, UpdateId,
-    WithdrawalCause, WithdrawalId, WithdrawalPurpose, WithdrawalStage,
+    RejectReason, ReplaceMode, ReservesStanding, Secret, SelfTradePrevention, Sequence, SessionId, Side, Sides,
+    Sighting, SignedFeeRate, StrategyLabel, Term, Text, TimeInForce, Timestamp, TradeGroupId, TradeId,
+    TransactionBytes, UpdateId, WithdrawalCause, WithdrawalId, WithdrawalPurpose, WithdrawalStage,
 };
 
 /// Appends values to a buffer.
