@@ -63,6 +63,8 @@ impl Bed {
         let xpub = vault.account_public(ACCOUNT).expect("an account");
         let scheme = Scheme::Evm(EvmScheme { chain_id: 31_337, xpub });
         let asset = AssetPolicy { contract: ChainAddress::EMPTY, amount_max: 500_000, day_max: u128::MAX };
+        let contract = ChainAddress::new(super::moves::TOKEN.as_bytes()).expect("short");
+        let token = AssetPolicy { contract, ..asset.clone() };
         let policy = ChainPolicy {
             chain: Symbol::new(b"LTC").expect("a symbol"),
             scheme: scheme.clone(),
@@ -71,7 +73,7 @@ impl Bed {
             network_fee_day_max: u128::MAX,
             cold,
             allow_list: Default::default(),
-            assets: vec![asset],
+            assets: vec![asset, token],
         };
         let directory = tempfile::tempdir().expect("a directory");
         let desk = Desk::open(&vault, vec![policy], &directory.path().join("journal")).expect("a desk");

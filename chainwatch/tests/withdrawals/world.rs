@@ -75,7 +75,7 @@ pub struct World {
 }
 
 /// An address of this chain that is not the wallet's.
-fn address(number: u64) -> String {
+pub fn address(number: u64) -> String {
     use bitcoin::bech32::{Hrp, segwit};
     segwit::encode_v0(Hrp::parse("rltc").expect("a prefix"), &[number as u8 + 1; 20]).expect("an address")
 }
