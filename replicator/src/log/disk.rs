@@ -6,7 +6,7 @@
 //! | `snapshots/P/INDEX.snapshot` | snapshots of partition P |
 //! | `snapshots/P.aside-TIME/` | those of a log of P that was forgotten |
 //! | `markers` | how far the log of each partition has been acknowledged |
-//! | `P.marker` | the same of partition P alone, from before there was one file for all |
+//! | `P.marker` | the same of partition P alone, from before there was one file for all; it promises nothing any more |
 //!
 //! The log thread writes for all partitions: whatever has been handed over while it was writing becomes its next
 //! batch, with one fsync. Partitions that share a thread form a [`LogGroup`], which hands over what all of them want

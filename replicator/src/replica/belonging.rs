@@ -216,8 +216,15 @@ impl<M: StateMachine, L: LogStore> Replica<M, L> {
             _ => None,
         };
         let own = (self.config.node, number);
-        let others = self.config.voters.iter().filter(|voter| **voter != own.0);
-        others.filter_map(number_of).chain([own]).collect()
+        self.others_to_found().iter().filter_map(number_of).chain([own]).collect()
+    }
+
+    /// The others that a new cluster waits for: whom the configuration names, but for those who say that they stay learners,
+    /// whom the founders take in later. Who has not spoken yet is waited for, so all founders leave out the same ones.
+    fn others_to_found(&self) -> Vec<NodeId> {
+        let stays_learner = |node: NodeId| self.belonging.heard.get(&node).is_some_and(|(said, _)| said.stays_learner);
+        let others = self.config.voters.iter().copied().filter(|voter| *voter != self.config.node);
+        others.filter(|other| !stays_learner(*other)).collect()
     }
 
     /// The others that do not say that everybody is new with just these numbers.
@@ -226,8 +233,7 @@ impl<M: StateMachine, L: LogStore> Replica<M, L> {
             let said = self.belonging.is_heard(other, self.now);
             said.is_some_and(|said| said.standing.is_new() && said.numbers == *numbers)
         };
-        let others = self.config.voters.iter().copied().filter(|voter| *voter != self.config.node);
-        others.filter(|other| !agrees(*other)).collect()
+        self.others_to_found().into_iter().filter(|other| !agrees(*other)).collect()
     }
 
     /// Everybody's numbers, once everybody says the same ones. Who says so was new when the youngest of those disks had
@@ -238,7 +244,7 @@ impl<M: StateMachine, L: LogStore> Replica<M, L> {
             return None;
         }
         let numbers = self.numbers();
-        (numbers.len() == self.config.voters.len() && self.missing(&numbers).is_empty()).then_some(numbers)
+        (numbers.len() == self.others_to_found().len() + 1 && self.missing(&numbers).is_empty()).then_some(numbers)
     }
 
     /// Says whom it waits for while it is new.
@@ -251,7 +257,7 @@ impl<M: StateMachine, L: LogStore> Replica<M, L> {
         let (partition, numbers) = (self.config.partition, self.numbers());
         let name =
             |nodes: &mut dyn Iterator<Item = NodeId>| nodes.map(|node| node.to_string()).collect::<Vec<_>>().join(", ");
-        let silent = name(&mut self.config.voters.iter().copied().filter(|voter| !numbers.contains_key(voter)));
+        let silent = name(&mut self.others_to_found().into_iter().filter(|voter| !numbers.contains_key(voter)));
         let missing = self.missing(&numbers);
         let unsure = name(&mut missing.into_iter().filter(|node| numbers.contains_key(node)));
         tracing::warn!(

@@ -3,7 +3,7 @@
 //!
 //! It is written after every fsync of the logs, into two slots in turn, and not synced: after a crash of the
 //! process it is exact, after a crash of the machine it may be older, and then promises less. Before a log is
-//! cut back it is lowered and synced, so it never promises what Raft has taken back.
+//! cut back it is lowered in both slots and synced, so it never promises what Raft has taken back.
 //!
 //! One file has the promises of all partitions, as one fsync has their appends: a file for each would be a write for each.
 //!
@@ -30,6 +30,8 @@ const SLOTS_AT: [u64; 2] = [0, SLOT_LEN_MAX as u64];
 /// Room for 1,900 partitions.
 const SLOT_LEN_MAX: usize = 64 * 1024;
 const FILE: &str = "markers";
+/// What it is called until it is whole.
+const DRAFT: &str = "markers.draft";
 
 /// What has been acknowledged of one partition's log.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
@@ -97,17 +99,15 @@ impl Markers {
     /// What was promised of a log; `None` when it has no marker.
     pub fn promised(&mut self, identity: Identity) -> Result<Option<Promise>, StoreError> {
         self.belongs_to(identity)?;
-        if let Some(promise) = self.promises.get(&identity.partition) {
-            return Ok(Some(*promise));
+        // What has been lost must not be replaced by what was promised long before.
+        if self.is_damaged && !self.promises.contains_key(&identity.partition) {
+            return Err(self.lost(identity));
         }
-        let Some(promise) = former::promised(&self.directory, identity)? else {
-            return match self.is_damaged {
-                true => Err(self.lost(identity)),
-                false => Ok(None),
-            };
-        };
-        self.begin(identity, promise)?;
-        Ok(Some(promise))
+        if let Some(promise) = former::promised(&self.directory, identity)? {
+            self.begin(identity, promise)?;
+            former::empty(&self.directory, identity)?;
+        }
+        Ok(self.promises.get(&identity.partition).copied())
     }
 
     /// Begins the marker of a log, durably.
@@ -135,6 +135,13 @@ impl Markers {
         *self.promises.get_mut(&partition).expect("the log was loaded") = promise;
     }
 
+    /// Lowers what is promised of a log that has a marker, durably and in both slots: what the other still says must not be
+    /// found when the newer is torn.
+    pub fn take_back(&mut self, partition: PartitionId, promise: Promise) -> Result<(), StoreError> {
+        self.promise(partition, promise);
+        self.write_both()
+    }
+
     /// Writes what is promised.
     pub fn write(&mut self) -> Result<(), StoreError> {
         self.number += 1;
@@ -151,18 +158,23 @@ impl Markers {
         file.sync_data().map_err(|error| io("syncing", &self.directory.join(FILE), &error))
     }
 
-    /// Both slots name the same partitions, so that the loss of either loses no partition's.
+    /// Both slots say the same, so that the loss of either loses nothing. A file that is not there yet gets its name when it
+    /// is whole.
     fn write_both(&mut self) -> Result<(), StoreError> {
         let is_new = self.file.is_none();
+        let (path, draft) = (self.directory.join(FILE), self.directory.join(DRAFT));
         if is_new {
-            let path = self.directory.join(FILE);
-            let file = OpenOptions::new().read(true).write(true).create_new(true).open(&path);
-            self.file = Some(file.map_err(|error| io("creating", &path, &error))?);
+            let file = OpenOptions::new().read(true).write(true).create(true).truncate(true).open(&draft);
+            self.file = Some(file.map_err(|error| io("creating", &draft, &error))?);
         }
         self.write()?;
         self.write()?;
         self.sync()?;
-        if is_new { sync_directory(&self.directory) } else { Ok(()) }
+        if is_new {
+            std::fs::rename(&draft, &path).map_err(|error| io("naming", &path, &error))?;
+            sync_directory(&self.directory)?;
+        }
+        Ok(())
     }
 
     fn belongs_to(&self, wanted: Identity) -> Result<(), StoreError> {

@@ -176,9 +176,7 @@ impl Writer {
         self.partitions.insert(identity.partition, Acknowledged { promise, durability, is_unsynced });
         if entries.len() < read {
             // The crash came between a snapshot of the leader and the replacement of the log by it.
-            self.markers.promise(identity.partition, promise);
-            self.markers.write()?;
-            self.markers.sync()?;
+            self.markers.take_back(identity.partition, promise)?;
             self.replace_log(identity.partition, &hard_state)?;
         }
         if durability == Durability::QuorumFsync {
@@ -348,9 +346,7 @@ impl Writer {
             _ => return Ok(()),
         };
         *promise = Promise { index, index_term, ..*promise };
-        self.markers.promise(partition, *promise);
-        self.markers.write()?;
-        self.markers.sync()
+        self.markers.take_back(partition, *promise)
     }
 
     fn add(&self, batch: &mut LogBatch, partition: PartitionId, append: &Append) -> raft_engine::Result<()> {

@@ -153,3 +153,16 @@ fn a_learner_knows_how_far_it_is_behind() {
     bench.step(1_000);
     assert!(lag(&bench).entries == 0 && lag(&bench).nanos < 300_000_000, "{:?}", lag(&bench));
 }
+
+#[test]
+fn who_stays_a_learner_founds_nothing_though_every_configuration_names_it() {
+    let mut bench = Bench::with(4, |config| config.stays_learner = config.node == FOURTH);
+    assert_eq!(voters(&bench), nodes(&[1, 2, 3]));
+    let session = bench.open_session(7);
+    bench.execute(session, 1, 10);
+    assert!(!status(&bench, FOURTH).members.has_node(FOURTH) || status(&bench, FOURTH).applied_index == 0);
+    let leader = bench.leader();
+    bench.cluster.replica_mut(leader).unwrap().add_node(FOURTH, Joining::default()).unwrap();
+    bench.await_agreement();
+    assert_eq!((voters(&bench), status(&bench, FOURTH).role), (nodes(&[1, 2, 3]), Role::Learner));
+}

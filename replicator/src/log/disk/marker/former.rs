@@ -1,15 +1,16 @@
-//! A marker as it was when each partition had a file of its own, `P.marker`. It is read once, when the log has none in the
-//! common file yet, and stays as it is: a program that knows no other finds one that promises less than was kept.
+//! A marker as it was when each partition had a file of its own, `P.marker`. What it promises goes into the common file; it
+//! stays, and promises nothing any more: a program that knows no other finds one that contradicts no log. If it
+//! promises something again, such a program has written to the log meanwhile, and knows better than the common file.
 //!
 //! A slot: magic u64, number u64, epoch u64, node u64, partition u16, index u64, index's term u64 (0: unknown), term
 //! u64, vote u64, CRC-32 of all that.
 
-use std::fs::File;
+use std::fs::{File, OpenOptions};
 use std::io::ErrorKind;
 use std::os::unix::fs::FileExt;
 use std::path::{Path, PathBuf};
 
-use wire::codec::{CodecError, Reader};
+use wire::codec::{CodecError, Reader, Writer};
 
 use super::super::super::{Identity, StoreError};
 use super::super::{io, sync_directory};
@@ -19,8 +20,28 @@ const MAGIC: u64 = 0x4d41_524b_4552_0001;
 const SLOT_LEN: usize = 70;
 const SLOTS_AT: [u64; 2] = [0, 4096];
 
-/// What it promises, if there is one.
+/// What it promises, if there is one that promises something.
 pub fn promised(directory: &Path, identity: Identity) -> Result<Option<Promise>, StoreError> {
+    let newest = newest(directory, identity)?;
+    Ok(newest.map(|(_, promise)| promise).filter(|promise| *promise != Promise::default()))
+}
+
+/// Has it promise nothing any more, durably.
+pub fn empty(directory: &Path, identity: Identity) -> Result<(), StoreError> {
+    let Some((number, _)) = newest(directory, identity)? else { return Ok(()) };
+    let path = path(directory, identity);
+    let write = || {
+        let file = OpenOptions::new().write(true).open(&path)?;
+        for number in [number + 1, number + 2] {
+            file.write_all_at(&nothing(number, identity), SLOTS_AT[(number % 2) as usize])?;
+        }
+        file.sync_data()
+    };
+    write().map_err(|error| io("emptying", &path, &error))
+}
+
+/// Number and promise of the newest slot, if there is a file.
+fn newest(directory: &Path, identity: Identity) -> Result<Option<(u64, Promise)>, StoreError> {
     let path = path(directory, identity);
     let file = match File::open(&path) {
         Ok(file) => file,
@@ -35,7 +56,7 @@ pub fn promised(directory: &Path, identity: Identity) -> Result<Option<Promise>,
     let directory = directory.display().to_string();
     let newest = SLOTS_AT.into_iter().filter_map(slot).max_by_key(|(number, ..)| *number);
     match newest {
-        Some((_, found, promise)) if found == identity => Ok(Some(promise)),
+        Some((number, found, promise)) if found == identity => Ok(Some((number, promise))),
         Some((_, found, _)) => Err(StoreError::Foreign { directory, found, wanted: identity }),
         None => {
             let found = "neither slot of the marker is whole".to_owned();
@@ -56,6 +77,23 @@ pub fn remove(directory: &Path, identity: Identity) -> Result<(), StoreError> {
 
 pub(super) fn path(directory: &Path, identity: Identity) -> PathBuf {
     directory.join(format!("{}.marker", identity.partition))
+}
+
+/// A slot that promises nothing.
+fn nothing(number: u64, identity: Identity) -> Vec<u8> {
+    let mut bytes = Vec::with_capacity(SLOT_LEN);
+    let mut to = Writer::new(&mut bytes);
+    to.put(&MAGIC);
+    to.put(&number);
+    to.put(&identity.epoch);
+    to.put(&identity.node);
+    to.put(&identity.partition);
+    for _ in 0..4 {
+        to.put(&0_u64);
+    }
+    let checksum = crc32fast::hash(&bytes);
+    bytes.extend_from_slice(&checksum.to_le_bytes());
+    bytes
 }
 
 fn decode(bytes: &[u8; SLOT_LEN]) -> Result<(u64, Identity, Promise), CodecError> {

@@ -112,7 +112,28 @@ fn anothers_markers_are_refused() {
 }
 
 #[test]
-fn a_marker_of_a_file_of_its_own_goes_into_the_common_one_and_stays() {
+fn what_is_taken_back_is_promised_by_neither_slot() {
+    for slot in [0, 1] {
+        let directory = two();
+        Markers::open(directory.path()).unwrap().take_back(PartitionId::new(3), promise(1)).unwrap();
+        let file = OpenOptions::new().write(true).open(directory.path().join(FILE)).unwrap();
+        file.write_all_at(&[0xAB; 3], SLOTS_AT[slot] + 50).unwrap();
+        assert_eq!([3, 4].map(|p| promised(directory.path(), p)), [Some(promise(1)), Some(promise(6))]);
+    }
+}
+
+#[test]
+fn a_crash_while_the_file_is_made_leaves_none() {
+    let directory = tempfile::tempdir().unwrap();
+    std::fs::write(directory.path().join(DRAFT), [0xAB; 100]).unwrap();
+    assert_eq!(promised(directory.path(), 3), None);
+    Markers::open(directory.path()).unwrap().begin(identity(3), promise(5)).unwrap();
+    assert_eq!(promised(directory.path(), 3), Some(promise(5)));
+    assert!(!directory.path().join(DRAFT).exists());
+}
+
+#[test]
+fn a_marker_of_a_file_of_its_own_goes_into_the_common_one_and_promises_nothing_any_more() {
     let directory = tempfile::tempdir().unwrap();
     write_former(directory.path(), identity(3), promise(5));
     assert_eq!(promised(directory.path(), 3), Some(promise(5)));
@@ -120,9 +141,48 @@ fn a_marker_of_a_file_of_its_own_goes_into_the_common_one_and_stays() {
     markers.promise(PartitionId::new(3), promise(8));
     markers.write().unwrap();
     assert_eq!(promised(directory.path(), 3), Some(promise(8)), "the common file counts from then on");
+    assert_eq!(
+        former::promised(directory.path(), identity(3)),
+        Ok(None),
+        "a program that knows no other is told nothing"
+    );
     assert!(former::path(directory.path(), identity(3)).exists());
     markers.end(identity(3)).unwrap();
     assert_eq!(promised(directory.path(), 3), None, "both are gone with the log");
+    assert!(!former::path(directory.path(), identity(3)).exists());
+}
+
+#[test]
+fn what_an_older_program_has_written_meanwhile_counts() {
+    let directory = tempfile::tempdir().unwrap();
+    write_former(directory.path(), identity(3), promise(5));
+    assert_eq!(promised(directory.path(), 3), Some(promise(5)));
+    // It took back what the common file says, and went on.
+    for index in [2, 9] {
+        write_former(directory.path(), identity(3), promise(index));
+        for _ in 0..2 {
+            assert_eq!(promised(directory.path(), 3), Some(promise(index)));
+        }
+    }
+}
+
+#[test]
+fn a_damaged_file_is_not_made_good_by_what_was_before_it() {
+    let directory = tempfile::tempdir().unwrap();
+    for partition in [3, 4] {
+        write_former(directory.path(), identity(partition), promise(5));
+        assert_eq!(promised(directory.path(), partition), Some(promise(5)));
+    }
+    let mut markers = Markers::open(directory.path()).unwrap();
+    for partition in [3, 4] {
+        markers.promise(PartitionId::new(partition), promise(8));
+    }
+    markers.write().unwrap();
+    std::fs::write(directory.path().join(FILE), [0; 100_000]).unwrap();
+    let mut markers = Markers::open(directory.path()).unwrap();
+    assert!(matches!(markers.promised(identity(3)), Err(StoreError::Lost { .. })));
+    markers.end(identity(3)).unwrap();
+    assert_eq!(markers.promised(identity(4)), Ok(None), "its log is one without a marker");
 }
 
 #[test]
