@@ -12,7 +12,7 @@ use cluster_client::ClusterConfig;
 use miette::{IntoDiagnostic, WrapErr};
 use node::DataDir;
 use node::recovery::{self, Cut, EventFiles, Former, Laid, NewLife, Own, RecoveryError};
-use replicator::node_of;
+use replicator::{Members, node_of};
 use wire::link::Role;
 use wire::{ClusterEpoch, NodeId, PartitionId, Timestamp};
 
@@ -158,8 +158,8 @@ async fn ask_the_old_side(file: &NodeFile, former: &Former, own: &Own) -> miette
     let mut at: BTreeMap<NodeId, SocketAddr> =
         file.peers.iter().map(|peer| (NodeId::new(peer.node), peer.addr)).collect();
     let mut voters = BTreeSet::new();
-    for partition in &former.partitions {
-        let Some(members) = own.members(*partition) else { continue };
+    let members = members(file, former, own);
+    for members in members.values() {
         at.extend(members.places.at.iter().map(|(node, addr)| (*node, *addr)));
         voters.extend(members.voters.iter().chain(&members.outgoing).map(|voter| node_of(*voter)));
     }
@@ -187,8 +187,7 @@ async fn ask_the_old_side(file: &NodeFile, former: &Former, own: &Own) -> miette
             Some(addr) => println!("node {voter} at {addr} does not answer"),
         }
     }
-    for partition in &former.partitions {
-        let Some(members) = own.members(*partition) else { continue };
+    for (partition, members) in &members {
         for set in [&members.voters, &members.outgoing] {
             let alive = set.iter().filter(|voter| answering.contains(&node_of(**voter))).count();
             if 2 * alive > set.len() {
@@ -205,6 +204,19 @@ async fn ask_the_old_side(file: &NodeFile, former: &Former, own: &Own) -> miette
         println!("Those that answer are no quorum. End them before the new life begins.");
     }
     Ok(())
+}
+
+/// Who had replicas. Where the log cannot say it, whoever the configuration names.
+fn members(file: &NodeFile, former: &Former, own: &Own) -> BTreeMap<PartitionId, Members> {
+    let of = |partition: &PartitionId| {
+        let known = own.members(*partition).filter(|members| !members.voters.is_empty()).cloned();
+        let configured = || {
+            let nodes = file.peers.iter().map(|peer| peer.node).chain([file.node]).map(NodeId::new);
+            Members::founders(&nodes.collect::<Vec<_>>())
+        };
+        (*partition, known.unwrap_or_else(configured))
+    };
+    former.partitions.iter().map(of).collect()
 }
 
 fn tell(partition: PartitionId, cut: &Cut, uncommitted: u64) {

@@ -20,9 +20,19 @@ use crate::{ClusterConfig, ConfigError};
 /// A stopped process still accepts connections: only the handshake shows that nobody is there.
 const DIAL_TIMEOUT: Duration = Duration::from_secs(1);
 
+/// Whoever has not answered so many times in a row does not answer: on a long way a lost packet alone takes more time than a
+/// dial may.
+const ASKED: usize = 3;
+
 /// Whether a node's process answers at its configured address: it shows the node's certificate, whatever life it is of.
 pub async fn is_answering(config: &ClusterConfig, node: NodeId) -> Result<bool, ConfigError> {
-    Ok(Dialer::new(config)?.dial(node).await.is_ok())
+    let dialer = Dialer::new(config)?;
+    for _ in 0..ASKED {
+        if dialer.dial(node).await.is_ok() {
+            return Ok(true);
+        }
+    }
+    Ok(false)
 }
 
 /// Where a node may be: where the configuration says, and where a log does. Who is there proves who it is.

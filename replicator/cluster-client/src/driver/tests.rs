@@ -134,3 +134,25 @@ fn a_configuration_without_usable_keys_is_refused_at_once() {
         assert!(matches!(refused.err(), Some(ConfigError::NoNodes)));
     });
 }
+
+#[test]
+fn who_answers_the_third_time_answers() {
+    run(async {
+        let fake = genuine().await;
+        let mut config = fake.config();
+        let (node, at) = config.nodes[0];
+        let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+        config.nodes = vec![(node, listener.local_addr().unwrap())];
+        tokio::spawn(async move {
+            for _ in 0..2 {
+                drop(listener.accept().await);
+            }
+            let (mut near, _) = listener.accept().await.unwrap();
+            drop(listener);
+            let mut far = tokio::net::TcpStream::connect(at).await.unwrap();
+            let _ = tokio::io::copy_bidirectional(&mut near, &mut far).await;
+        });
+        assert!(is_answering(&config, node).await.unwrap());
+        assert!(!is_answering(&config, node).await.unwrap(), "nobody listens any more");
+    });
+}

@@ -10,7 +10,7 @@ use std::sync::Mutex;
 
 use replicator::log::disk::{LogReader, snapshots};
 use replicator::log::{Entry, EntryType, Identity, StoreError};
-use replicator::{Members, entry, snapshot};
+use replicator::{Members, Standing, entry, snapshot};
 use wire::codec::CodecError;
 use wire::{ClusterEpoch, LogPosition, NodeId, PartitionId};
 
@@ -89,7 +89,8 @@ impl Own {
         self.partitions.get(&partition).map_or(0, |shelf| shelf.uncommitted)
     }
 
-    /// Who had a replica, as of the last entry that counts.
+    /// Who had a replica, as of the last entry that counts. Nobody votes among them where the log is from its first entry on
+    /// and does not say who founded it: then the configuration does.
     pub fn members(&self, partition: PartitionId) -> Option<&Members> {
         self.partitions.get(&partition).map(|shelf| &shelf.members)
     }
@@ -122,7 +123,7 @@ impl Shelf {
         found.retain(|(kept, _)| kept.index + 1 >= first || Some(kept.index) == last);
         let (base, position, members) = match newest {
             Some(header) => (header.index, header.position, header.members),
-            None if first == 1 => (0, LogPosition::ZERO, Members::default()),
+            None if first == 1 => (0, LogPosition::ZERO, founders(stored.standing.as_ref())),
             None => return Err(OwnError::Nothing { partition }),
         };
         let behind = |entry: &&Entry| entry.index > base;
@@ -136,6 +137,14 @@ impl Shelf {
         let changes = entries.iter().filter(behind).filter(|it| it.get_entry_type() == EntryType::EntryConfChangeV2);
         let members = changes.fold(members, |members, entry| members.after(entry).unwrap_or(members));
         Ok(Shelf { entries, snapshots: found, events: Mutex::new(archive), members, uncommitted })
+    }
+}
+
+/// Who voted before the first entry.
+fn founders(standing: Option<&Standing>) -> Members {
+    match standing {
+        Some(Standing::Founder { numbers }) => Members::founders(&numbers.keys().copied().collect::<Vec<_>>()),
+        _ => Members::default(),
     }
 }
 
@@ -193,3 +202,6 @@ impl Backup for Own {
         Ok((block.upto() >= from).then_some(block))
     }
 }
+
+#[cfg(test)]
+mod tests;
