@@ -5,7 +5,7 @@
 //! - *Hold*: for the client's price, if there is one: it passes the filters as any limit does. Otherwise for a protection
 //!   price, which passes none: the gateway's, or, of a stop order with a stop price, what a `StopLoss` order
 //!   would have. The limits of accounts measure that price. When the market says at which price the order meets the book
-//!   (`OrderPegged`), the hold of a buy falls to what it costs there.
+//!   (`OrderPegged`), the hold of a buy falls to what it costs there; not while a replace that counts on it is on its way.
 //! - *Minimum quantity*: of `Limit` and `Market` orders by base quantity that are of no list; a multiple of the lot, at most the
 //!   whole (`BadQtyMin`).
 
@@ -59,12 +59,17 @@ impl LedgerCell {
         if let Some(open) = self.orders.get_mut(id) {
             open.price = price;
         }
-        if order.side == Side::Buy {
-            let cost = price.notional(order.leaves, market.scale.quote_factor);
-            self.lower_hold(&order, &market, |held| cost.map_or(held, |cost| cost.min(held)));
-        }
+        self.lower_hold_to_limit(&Order { price, ..order }, &market);
         let (account, market) = (order.account, order.market);
         effects.tell(Event::OrderPegged(OrderPegged { order: id, account, market, price }));
+    }
+
+    /// A limit buy needs what it costs at its limit, unless a new order counts on what was held for it.
+    pub(super) fn lower_hold_to_limit(&mut self, order: &Order, market: &MarketListed) {
+        if order.side == Side::Buy && !self.replaces.count_on(order.id) {
+            let cost = order.price.notional(order.leaves, market.scale.quote_factor);
+            self.lower_hold(order, market, |held| cost.map_or(held, |cost| cost.min(held)));
+        }
     }
 
     /// An order needs less, which `need` says from what was held for it; the rest is free. One of a pair that shares a hold

@@ -64,6 +64,11 @@ pub(super) struct Replaces {
 }
 
 impl Replaces {
+    /// Whether a new order was admitted with what is held for this one.
+    pub(super) fn count_on(&self, old: OrderId) -> bool {
+        self.requests.values().any(|replacing| replacing.old == old)
+    }
+
     pub(super) fn save(&self, to: &mut Writer<'_>) {
         to.put(&(self.requests.len() as u32));
         for (request, replacing) in &self.requests {
@@ -263,6 +268,10 @@ impl LedgerCell {
             let reason = if is_open { RejectReason::LeavesChanged } else { RejectReason::TooLateToCancel };
             let account = asked.account;
             effects.tell(Event::CancelRejected(CancelRejected { order: old, account, market, reason, request }));
+        }
+        // It may have been pegged meanwhile.
+        if let Some((old, listed)) = self.order_of(from, old).filter(|(old, _)| old.is_limit) {
+            self.lower_hold_to_limit(&old, &listed);
         }
         let Some((order, listed)) = self.order_of(from, id) else { return };
         self.release(&order, &listed, order.held);

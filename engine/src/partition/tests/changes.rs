@@ -1,6 +1,6 @@
 //! Amends and replaces.
 
-use wire::command::{AmendOrder, CancelOrder, MassCancel, ReplaceOrder, Reply};
+use wire::command::{AmendOrder, CancelOrder, MassCancel, NewOrder, NewOrderOnTerms, ReplaceOrder, Reply};
 use wire::{CancelRestriction, ClientOrderId, ClientSessionId, Command, OrderId, ReplaceMode, Sides, Terms};
 
 use super::world::{Layout, MARKET, World, check, check_with, qty, rules, small_limits};
@@ -324,6 +324,69 @@ fn a_replace_of_an_order_that_has_traded_since_takes_off_what_is_left_of_it() {
             }
         }
     }
+}
+
+/// What a new order counts on stays held: the market pegs the old one, and lowers what it needs, while the replace is on its way.
+#[test]
+fn a_replace_of_a_pegged_order_has_all_that_it_was_admitted_with() {
+    let mut world = World::new(Layout::Split);
+    world.play("bob buy 1 @ 50");
+    let (order, terms) = world.parse_order_on_terms(&["alice", "buy", "900", "peg", "primary", "~", "110"]);
+    world.ask(Command::NewOrderOnTerms(Box::new(NewOrderOnTerms { order, terms })));
+    world.carry(0, 1, 10);
+    let order = world.parse_order(&["alice", "buy", "1000", "@", "100"]);
+    assert_eq!(
+        world.ask(replace(2, CancelRestriction::None, ReplaceMode::StopOnFailure, order)),
+        Reply::Accepted { id: 3 }
+    );
+    world.private.clear();
+    world.carry(1, 0, 10);
+    assert_eq!(world.told(), "accepted 2, pegged 2 @50, rests 2 900");
+    world.restart_all();
+    let other = world.parse_order(&["alice", "buy", "540", "@", "100"]);
+    assert_eq!(super::world::reason(world.ask(Command::NewOrder(other))), wire::RejectReason::InsufficientBalance);
+    world.private.clear();
+    world.carry_all();
+    world.assert_settled();
+    assert_eq!(world.told(), "canceled 2 900 Requested, accepted 3, rests 3 1000");
+    assert_eq!(world.play("alice has"), "1000+0 base, 0+100000 quote");
+    assert_eq!(world.play("alice cancel 3"), "canceled 3 1000 Requested");
+    assert_eq!(world.play("alice has"), "1000+0 base, 100000+0 quote");
+}
+
+/// The old one stays, and needs what it costs where it rests.
+#[test]
+fn a_pegged_order_whose_replace_fails_holds_what_it_costs() {
+    let mut world = World::new(Layout::Split);
+    world.play("bob buy 1 @ 50");
+    let (order, terms) = world.parse_order_on_terms(&["alice", "buy", "900", "peg", "primary", "~", "110"]);
+    world.ask(Command::NewOrderOnTerms(Box::new(NewOrderOnTerms { order, terms })));
+    let sell = world.parse_order(&["carol", "sell", "5", "@", "50"]);
+    world.ask(Command::NewOrder(sell));
+    world.carry(0, 1, 10);
+    let order = world.parse_order(&["alice", "buy", "1000", "@", "100"]);
+    assert_eq!(
+        world.ask(replace(2, CancelRestriction::OnlyNew, ReplaceMode::StopOnFailure, order)),
+        Reply::Accepted { id: 4 }
+    );
+    world.carry_all();
+    world.assert_settled();
+    assert!(world.told().ends_with("no LeavesChanged 2, refused 4 NotAttempted"), "{}", world.told());
+    // Four units have traded.
+    assert_eq!(world.play("alice has"), "1004+0 base, 55000+44800 quote");
+}
+
+fn replace(old: u64, restriction: CancelRestriction, mode: ReplaceMode, order: NewOrder) -> Command {
+    let cancel = CancelOrder {
+        account: order.account,
+        market: MARKET,
+        order: OrderId::new(old),
+        client_order_id: ClientOrderId::EMPTY,
+        restriction,
+        new_client_order_id: ClientOrderId::EMPTY,
+        asked_us: 0,
+    };
+    Command::ReplaceOrder(Box::new(ReplaceOrder { cancel, mode, order, terms: Terms::NONE }))
 }
 
 /// Alice's order has traded 4 of 10 when her replace of it arrives; what the ledger tells when this follows the replace.
