@@ -8,12 +8,17 @@ use super::parse::Placement;
 use crate::errors::{self, ApiError};
 use crate::reference::Market;
 
-/// What the market's filters say of this order.
+/// What the market's filters say of this order, and its phase.
 pub fn check(placement: &Placement) -> Result<(), ApiError> {
-    let (market, order, terms) = (&*placement.market, &placement.order, &placement.terms);
-    if !market.status.takes_orders() {
+    if !placement.market.status.takes_orders() {
         return Err(errors::MARKET_CLOSED);
     }
+    check_in_itself(placement)
+}
+
+/// What the market's filters say of this order, whether its market takes any now or not.
+pub fn check_in_itself(placement: &Placement) -> Result<(), ApiError> {
+    let (market, order, terms) = (&*placement.market, &placement.order, &placement.terms);
     first_failure(market, order, terms).map_or(Ok(()), |reason| Err(explain(market, order, reason)))
 }
 

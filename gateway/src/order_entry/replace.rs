@@ -23,7 +23,8 @@ use crate::params::Params;
 pub async fn replace(gateway: &Arc<Gateway>, caller: Caller, params: Params, over_limit: Option<ApiError>) -> Answer {
     let replacement = parse::replacement(gateway, caller, params)?;
     let placement = &replacement.placement;
-    filters::check(placement)?;
+    // A market that takes no orders does not keep the old one: the ledger has the last word about it.
+    filters::check_in_itself(placement)?;
     if let Some(limit) = over_limit {
         let canceled = take_off(gateway, caller, &replacement.cancellation).await;
         if canceled.as_ref().is_err_and(is_unknown) {

@@ -1,8 +1,8 @@
 //! Cancel-replaces: one command, and what clients are told of its halves.
 
 use wire::command::{NewOrder, ReplaceOrder};
-use wire::event::ReplacementRefused;
-use wire::{LogPosition, ReplaceMode, SelfTradePrevention};
+use wire::event::{MarketStatusChanged, ReplacementRefused};
+use wire::{LogPosition, MarketStatus, ReplaceMode, SelfTradePrevention};
 
 use super::*;
 
@@ -147,6 +147,26 @@ async fn a_new_order_that_is_wrong_in_itself_is_an_error_and_nothing_has_changed
     let refused = replace::replace(&gateway, alice(), params(&format!("{BUY}{STOP}")), None).await.unwrap_err();
     assert_eq!((refused.status, refused.code, &*refused.message), (400, -1013, "Filter failure: MAX_NUM_ORDERS"));
     assert!(refused.data.is_none());
+}
+
+/// The ledger is asked, also beyond the limit of orders: what is open in such a market can be canceled.
+#[tokio::test]
+async fn a_market_that_takes_no_orders_does_not_keep_the_old_one() {
+    let closed = Event::MarketStatusChanged(MarketStatusChanged { market: BTCUSDT, status: MarketStatus::CancelOnly });
+    for text in [STOP, ELSE] {
+        let (gateway, ledger) = with(|position, _| {
+            let why = none_comes(position, RejectReason::MarketClosed, 0);
+            (Reply::Accepted { id: 0 }, vec![why, gone(position)])
+        });
+        ledger.feed(std::slice::from_ref(&closed));
+        let refused = place(&gateway, alice(), params(BUY)).await.unwrap_err();
+        assert_eq!(refused, errors::MARKET_CLOSED);
+        let wrong = params(&format!("{BUY}{text}").replace("price=50000", "price=50000.001"));
+        let refused = replace::replace(&gateway, alice(), wrong, None).await.unwrap_err();
+        assert_eq!((refused.code, &*refused.message), (-1013, "Filter failure: PRICE_FILTER"));
+        let wanted = told(409, -2021, ["SUCCESS", "FAILURE"], [Value::Null, json!(errors::MARKET_CLOSED.code)]);
+        assert_eq!(ask(&gateway, text).await, wanted);
+    }
 }
 
 #[tokio::test]
