@@ -11,6 +11,7 @@ import hashlib
 import hmac
 import json
 import os
+import random
 import re
 import shutil
 import socket
@@ -35,9 +36,17 @@ def check(holds, what):
 
 
 def free_port():
-    with socket.socket() as listener:
-        listener.bind(("127.0.0.1", 0))
-        return listener.getsockname()[1]
+    """One that no connection out of this machine is given meanwhile."""
+    with open("/proc/sys/net/ipv4/ip_local_port_range", encoding="ascii") as file:
+        lowest = int(file.read().split()[0])
+    for port in random.sample(range(lowest - 12_000, lowest), 100):
+        with socket.socket() as listener:
+            try:
+                listener.bind(("127.0.0.1", port))
+                return port
+            except OSError:
+                continue
+    raise Disproved("no port is free")
 
 
 class Client:
@@ -62,7 +71,7 @@ class Client:
             return error.code, json.loads(error.read()), error.headers
 
     def rest_far_away(self, name, trace=None):
-        """An order that nobody fills: bought at a tenth of every other price."""
+        """An order that nobody fills: bought at half of what others pay."""
         return self.ask("POST", "/api/v3/order", trace, symbol="BTCUSDT", side="BUY", type="LIMIT", timeInForce="GTC",
                         quantity="0.001", price=self.price, newClientOrderId=name)
 
@@ -221,16 +230,16 @@ def main():
         node_file = os.path.join(directory, "config", f"node-{LEARNER}.toml")
         with open(node_file, encoding="utf-8") as file:
             addr = re.search(r'(?m)^listen = "(.*)"', file.read())[1]
-        ports = [free_port(), free_port()]
-        read_only = gateway_file(exchange, directory, "read-only", ports[0], [(LEARNER, addr)], True)
+        port = free_port()
+        read_only = gateway_file(exchange, directory, "read-only", port, [(LEARNER, addr)], True)
         ours.append(Process("gateway", read_only, f"{home}/read-only.log"))
-        other = f"http://127.0.0.1:{ports[0]}"
+        other = f"http://127.0.0.1:{port}"
         until(lambda: (get(f"{other}/readyz") or [0])[0] == 200, 30, "the read-only gateway is ready")
         account = state["accounts"][0]
         client = Client(account, state["rest"])
         client.price = str(round(float(get(f"{state['rest']}/api/v3/ticker/price?symbol=BTCUSDT")[1]["price"]) * 0.5))
         compare(state["rest"], other)
-        told = first_word(f"ws://127.0.0.1:{ports[0]}/ws/btcusdt@depth@100ms")
+        told = first_word(f"ws://127.0.0.1:{port}/ws/btcusdt@depth@100ms")
         check(told["e"] == "depthUpdate" and told["s"] == "BTCUSDT", told)
         for verb, path in (("POST", "/api/v3/order"), ("GET", "/api/v3/account"), ("POST", "/api/v3/userDataStream")):
             status, answer, _ = Client(account, other).ask(verb, path, symbol="BTCUSDT")
@@ -269,9 +278,10 @@ def main():
 
         # The old life's gateway and voters speak for an epoch that is over.
         ours.append(Process("node", node_file, f"{home}/node.log", MAINSTAY_NODE_EPOCH="2"))
-        second = gateway_file(exchange, directory, "second", ports[1], [(LEARNER, addr)], False)
+        port = free_port()
+        second = gateway_file(exchange, directory, "second", port, [(LEARNER, addr)], False)
         ours.append(Process("gateway", second, f"{home}/second.log", MAINSTAY_GATEWAY_EPOCH="2"))
-        rest = f"http://127.0.0.1:{ports[1]}"
+        rest = f"http://127.0.0.1:{port}"
         page = learner(exchange)["http"]
         until(lambda: (get(f"{page}/readyz") or [0])[0] == 200, 30, "the promoted node is ready")
         until(lambda: (get(f"{rest}/readyz") or [0])[0] == 200, 30, "its gateway is ready")
