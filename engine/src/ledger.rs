@@ -38,8 +38,8 @@ use wire::command::{
 use wire::event::{ApiKeyExtended, ApiKeyRestricted, ApiKeyRevoked, Credited, Debited, OrderPending};
 use wire::mail::{PlaceOrder, PullOrder};
 use wire::{
-    AccountId, CancelCause, Event, ListId, LogPosition, Mail, MarketId, OrderId, PartitionId, RejectReason, Sides,
-    Timestamp,
+    AccountId, AssetId, CancelCause, Event, ListId, LogPosition, Mail, MarketId, OrderId, PartitionId, RejectReason,
+    Sides, Timestamp,
 };
 
 use self::admission::Admitted;
@@ -62,6 +62,7 @@ use self::withdrawals::Withdrawals;
 use crate::effects::Effects;
 use crate::limits::Limits;
 use crate::mailbox::Mailboxes;
+use crate::version::Behaviour;
 
 /// Why a command was refused, and the id that the reason speaks of.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -244,7 +245,7 @@ impl LedgerCell {
         Ok(0)
     }
 
-    pub(crate) fn credit(&mut self, credit: &Credit, effects: &mut Effects<'_>) -> Answer {
+    pub(crate) fn credit(&mut self, credit: &Credit, behaviour: Behaviour, effects: &mut Effects<'_>) -> Answer {
         let Credit { account, asset, amount } = *credit;
         self.registry.account(account)?;
         self.registry.asset(asset)?;
@@ -256,10 +257,10 @@ impl LedgerCell {
         }
         self.balances.credit(account, asset, amount);
         effects.tell(Event::Credited(Credited { account, asset, amount }));
-        Ok(0)
+        Ok(self.free_told(account, asset, behaviour))
     }
 
-    pub(crate) fn debit(&mut self, debit: &Debit, effects: &mut Effects<'_>) -> Answer {
+    pub(crate) fn debit(&mut self, debit: &Debit, behaviour: Behaviour, effects: &mut Effects<'_>) -> Answer {
         let Debit { account, asset, amount } = *debit;
         self.registry.account(account)?;
         self.registry.asset(asset)?;
@@ -271,7 +272,12 @@ impl LedgerCell {
         }
         self.balances.debit(account, asset, amount);
         effects.tell(Event::Debited(Debited { account, asset, amount }));
-        Ok(0)
+        Ok(self.free_told(account, asset, behaviour))
+    }
+
+    /// What the answer to a credit or a debit says: what is free after it, by behaviours that say so.
+    fn free_told(&self, account: AccountId, asset: AssetId, behaviour: Behaviour) -> u64 {
+        if behaviour.tells_free() { self.balances.get(account, asset).free.units().unsigned_abs() } else { 0 }
     }
 
     /// Holds the funds and sends the order to its market.

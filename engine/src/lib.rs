@@ -20,6 +20,7 @@ mod name_index;
 mod order_index;
 mod partition;
 mod snapshot;
+mod version;
 
 pub use effects::Sink;
 pub use ledger::AssetAudit;
@@ -29,3 +30,4 @@ pub use market::DEPTH_WINDOW_NS;
 pub use market_alone::MarketAlone;
 pub use partition::{Output, Partition, PartitionConfig};
 pub use snapshot::SnapshotError;
+pub use version::VERSIONS;

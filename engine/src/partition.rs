@@ -5,6 +5,7 @@ mod put_aside;
 
 use wire::codec::{CodecError, Reader, Writer};
 use wire::command::{AckMail, DeliverMail, Reply};
+use wire::event::VersionChanged;
 use wire::{
     Command, Event, Incarnation, LogPosition, Mail, MailSequence, MarketId, PartitionId, RejectReason, Timestamp,
 };
@@ -16,6 +17,7 @@ use crate::limits::Limits;
 use crate::mailbox::{Mailboxes, Outbox};
 use crate::market::MarketCell;
 use crate::snapshot::{SnapshotError, open, seal};
+use crate::version::Behaviour;
 
 /// What a partition is, the same on every replica.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -51,6 +53,8 @@ impl Default for Output {
 /// machine. Mail between its own cells is delivered within the command that caused it.
 pub struct Partition {
     config: PartitionConfig,
+    /// What the cells do where versions differ.
+    behaviour: Behaviour,
     ledger: Option<LedgerCell>,
     /// Sorted by id.
     markets: Vec<MarketCell>,
@@ -74,6 +78,7 @@ impl Partition {
         let is_ledger = config.partition == config.ledger;
         Partition {
             config,
+            behaviour: Behaviour::FIRST,
             ledger: is_ledger.then(|| LedgerCell::new(config.partition, &config.limits)),
             markets: Vec::with_capacity(usize::from(config.limits.markets_max)),
             mailboxes: Mailboxes::new(config.incarnation, config.limits.peers_max),
@@ -98,6 +103,7 @@ impl Partition {
             Command::DeliverMail(batch) => self.deliver(position, now, batch, &mut effects),
             Command::AckMail(ack) => self.acknowledge(ack),
             Command::Tick(_) => Ok(0),
+            Command::SetVersion(set) => Ok(self.set_version(set.version, &mut effects)),
             _ => self.ask_ledger(position, command, &mut effects),
         };
         self.route(now, &mut effects);
@@ -183,8 +189,8 @@ impl Partition {
             Command::NewOrder(order) => ledger.new_order(order, mailboxes, effects),
             Command::CancelOrder(cancel) => ledger.cancel_order(position, cancel, effects),
             Command::CancelAll(cancel) => ledger.cancel_all(position, cancel, effects),
-            Command::Credit(credit) => ledger.credit(credit, effects),
-            Command::Debit(debit) => ledger.debit(debit, effects),
+            Command::Credit(credit) => ledger.credit(credit, self.behaviour, effects),
+            Command::Debit(debit) => ledger.debit(debit, self.behaviour, effects),
             Command::OpenAccount(open) => ledger.open_account(open, effects),
             Command::AddApiKey(add) => ledger.add_api_key(add, effects),
             Command::RestrictApiKey(restrict) => ledger.restrict_api_key(restrict, effects),
@@ -239,7 +245,7 @@ impl Partition {
             Command::ReplaceOrder(replace) => ledger.replace_order(position, replace, mailboxes, effects),
             Command::NewOrderList(list) => ledger.new_order_list(list, mailboxes, effects),
             Command::CancelOrderList(cancel) => ledger.cancel_order_list(position, cancel, effects),
-            Command::DeliverMail(_) | Command::AckMail(_) | Command::Tick(_) => {
+            Command::DeliverMail(_) | Command::AckMail(_) | Command::Tick(_) | Command::SetVersion(_) => {
                 Err(RejectReason::WrongPartition.into())
             }
         }
@@ -414,6 +420,26 @@ impl Partition {
         self.ledger.as_ref().map(LedgerCell::markets_open).unwrap_or_default()
     }
 
+    /// The version that the cells behave by.
+    pub fn version(&self) -> u16 {
+        self.behaviour.version()
+    }
+
+    /// From the next command on the cells behave by this version.
+    ///
+    /// # Panics
+    ///
+    /// If this build does not know it: whoever reads the log looks before ([`crate::VERSIONS`]).
+    fn set_version(&mut self, version: u16, effects: &mut Effects<'_>) -> u64 {
+        let behaviour = Behaviour::of(version).expect("a version that this build knows");
+        if behaviour != self.behaviour {
+            self.behaviour = behaviour;
+            let partition = self.config.partition;
+            effects.tell(Event::VersionChanged(VersionChanged { partition, version }));
+        }
+        0
+    }
+
     /// Every asset's books; empty where there is no ledger cell.
     pub fn audit(&self) -> Vec<AssetAudit> {
         self.ledger.as_ref().map(LedgerCell::audit).unwrap_or_default()
@@ -440,6 +466,8 @@ impl Partition {
             return Err(SnapshotError::OtherPartition);
         }
         let mut partition = Partition::new(config);
+        let version = from.get()?;
+        partition.behaviour = Behaviour::of(version).ok_or(SnapshotError::Behaviour(version))?;
         partition.mailboxes = Mailboxes::load(config.incarnation, config.limits.peers_max, &mut from)?;
         if partition.ledger.is_some() {
             partition.ledger = Some(LedgerCell::load(config.partition, &config.limits, &mut from)?);
@@ -458,6 +486,7 @@ impl Partition {
     fn save(&self, to: &mut Writer<'_>) {
         to.put(&self.config.partition);
         to.put(&self.config.ledger);
+        to.put(&self.behaviour.version());
         self.mailboxes.save(to);
         if let Some(ledger) = &self.ledger {
             ledger.save(to);

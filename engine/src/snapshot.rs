@@ -23,6 +23,8 @@ pub enum SnapshotError {
     NotASnapshot,
     /// Written by another version.
     Version(u16),
+    /// Its cells behave by a version that this build does not know.
+    Behaviour(u16),
     /// Cut short, too long, or changed since it was written.
     Damaged,
     /// Of another partition, or of one with another ledger.
@@ -42,6 +44,9 @@ impl std::fmt::Display for SnapshotError {
         match self {
             SnapshotError::NotASnapshot => f.write_str("the bytes are not a snapshot of a partition"),
             SnapshotError::Version(version) => write!(f, "snapshot version {version} is not known"),
+            SnapshotError::Behaviour(version) => {
+                write!(f, "the cells behave by version {version}, which is not known")
+            }
             SnapshotError::Damaged => f.write_str("the snapshot is damaged"),
             SnapshotError::OtherPartition => f.write_str("the snapshot is of another partition"),
             SnapshotError::Body(error) => write!(f, "the snapshot does not fit this partition: {error}"),

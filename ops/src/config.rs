@@ -41,6 +41,9 @@ pub struct NodeFile {
     /// Megabytes (of 2^20 bytes) of the disk that stay free.
     #[serde(default = "disk_reserve_mb")]
     pub disk_reserve_mb: u64,
+    /// The greatest behaviour version that the node may know; all of its build, if it is not said. To try upgrades with.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub max_version: Option<u16>,
     /// Certificates and key.
     pub tls: TlsFiles,
     /// The other nodes.

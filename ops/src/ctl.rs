@@ -26,6 +26,8 @@ mod promote;
 mod reserves;
 mod status;
 mod trace;
+mod upgrade;
+mod version;
 mod withdrawal;
 
 /// `mainstay ctl`.
@@ -36,6 +38,7 @@ Without --data-dir and --state it speaks to the demo that you started last.
   mainstay ctl status
   mainstay ctl node kill 1 && mainstay ctl node start 1
   mainstay ctl node add 4 && mainstay ctl cluster status && mainstay ctl node remove 1
+  mainstay ctl upgrade --binary PATH && mainstay ctl upgrade --activate && mainstay ctl version
   mainstay ctl account open erin && mainstay ctl account credit erin USDT 1000
   mainstay ctl key add erin
   mainstay ctl account kill erin && mainstay ctl account release erin
@@ -104,6 +107,10 @@ enum Command {
     Market(market::Command),
     /// Begin a new life with what a learner has, when the old side's quorum is gone for good.
     Promote(promote::Args),
+    /// Restart every node with another binary while clients trade, and go back.
+    Upgrade(upgrade::Args),
+    /// By which version the cells behave, and which versions nodes know.
+    Version(version::Args),
     /// Show one command of the log, who sent it, and what came of it.
     Trace(trace::Args),
 }
@@ -137,6 +144,8 @@ pub fn main(args: Args) -> miette::Result<ExitCode> {
             Command::Snapshot(command) => log::run_snapshot(command),
             Command::Market(command) => market::run(&place.operator().await?, command).await,
             Command::Promote(args) => promote::run(args).await,
+            Command::Upgrade(args) => upgrade::run(&place, args).await,
+            Command::Version(args) => version::run(&place, args).await,
             Command::Trace(args) => trace::run(&place.operator().await?, args).await,
         }
     })?;

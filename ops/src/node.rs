@@ -82,6 +82,7 @@ pub fn main(args: Args) -> miette::Result<ExitCode> {
         preferred_leader: placed.preferred_leader.map(NodeId::new),
         durability: placed.durability.into(),
     };
+    let max_version = max_version(file.max_version)?;
     let config = NodeConfig {
         node: NodeId::new(file.node),
         epoch: ClusterEpoch::new(file.epoch),
@@ -95,6 +96,7 @@ pub fn main(args: Args) -> miette::Result<ExitCode> {
         tuning: Tuning {
             threads: file.threads.into(),
             disk_reserve: file.disk_reserve_mb.saturating_mul(1024 * 1024),
+            max_version,
             ..Tuning::default()
         },
     };
@@ -111,6 +113,19 @@ pub fn main(args: Args) -> miette::Result<ExitCode> {
     // The node has threads of its own; this runtime ships, serves pages and waits for signals.
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().into_diagnostic()?;
     runtime.block_on(run(config, pages, shipping))
+}
+
+/// What the node is to know of what its build does.
+fn max_version(wanted: Option<u16>) -> miette::Result<u16> {
+    let (first, last) = (*node::VERSIONS.start(), *node::VERSIONS.end());
+    match wanted {
+        Some(wanted) if !node::VERSIONS.contains(&wanted) => Err(miette::miette!(
+            code = "version::unknown",
+            help = "leave max_version out: the node knows what its build does",
+            "max_version is {wanted}, and this build knows versions {first} to {last}"
+        )),
+        wanted => Ok(wanted.unwrap_or(last)),
+    }
 }
 
 async fn run(

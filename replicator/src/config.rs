@@ -1,5 +1,7 @@
 //! What a replica is told when it is opened.
 
+use std::ops::RangeInclusive;
+
 use wire::{ClusterEpoch, NodeId, PartitionId};
 
 /// The configuration of one replica.
@@ -15,6 +17,8 @@ pub struct ReplicaConfig {
     pub stays_learner: bool,
     /// The cluster's epoch; stored with the log, and a log of another epoch is refused.
     pub epoch: ClusterEpoch,
+    /// The versions that the machine can behave by here. Where the log says another, the replica stops before it.
+    pub versions: RangeInclusive<u16>,
     /// Of election timeouts. A node draws it; a simulation gives it.
     pub seed: u64,
     /// Ticks and timeouts.
@@ -38,6 +42,7 @@ impl ReplicaConfig {
             voters,
             stays_learner: false,
             epoch,
+            versions: 1..=1,
             seed,
             timing: Timing::default(),
             raft: RaftLimits::default(),

@@ -8,7 +8,7 @@
 //! | 13 | each command | tag u8, its fields, payload length u32, payload |
 //!
 //! Tags: 1 open session (nonce u128), 2 request (session u64, sequence u64, acknowledged below u64), 3 internal,
-//! 4 quarantine (position u64, step u32), 5 drain (node u64, whether it begins u8).
+//! 4 quarantine (position u64, step u32), 5 drain (node u64, whether it begins u8), 6 version (u16).
 //! Little-endian. The empty entry is Raft's own, with which a leader begins its term.
 
 use raft::eraftpb::{Entry, EntryType};
@@ -26,6 +26,7 @@ const REQUEST: u8 = 2;
 const INTERNAL: u8 = 3;
 const QUARANTINE: u8 = 4;
 const DRAIN: u8 = 5;
+const BEHAVE: u8 = 6;
 
 /// The bytes of a command beside its payload, at most.
 pub const COMMAND_OVERHEAD: usize = 1 + 24 + 4;
@@ -53,6 +54,8 @@ pub enum Kind {
         /// Whether it is to lead nothing.
         begins: bool,
     },
+    /// The machine behaves by this version from here on. The payload is the machine's own command for it.
+    Version(u16),
 }
 
 /// One command of a batch.
@@ -104,6 +107,10 @@ impl BatchWriter {
                 to.put(&DRAIN);
                 to.put(&node);
                 to.put(&begins);
+            }
+            Kind::Version(version) => {
+                to.put(&BEHAVE);
+                to.put(&version);
             }
         }
         to.put(&u32::try_from(payload.len()).expect("the sequencer bounds commands"));
@@ -162,6 +169,7 @@ impl<'a> Batch<'a> {
             INTERNAL => Kind::Internal,
             QUARANTINE => Kind::Quarantine(Spot { position: self.rest.get()?, step: self.rest.get()? }),
             DRAIN => Kind::Drain { node: self.rest.get()?, begins: self.rest.get()? },
+            BEHAVE => Kind::Version(self.rest.get()?),
             _ => return Err(CodecError::UnknownNumber),
         };
         let len = self.rest.get::<u32>()? as usize;

@@ -27,6 +27,14 @@ pub trait StateMachine: Send + Sized + 'static {
         }
     }
 
+    /// The version that the machine behaves by: a part of its state. Every machine begins with 1.
+    fn version(&self) -> u16 {
+        1
+    }
+
+    /// Appends the payload of the command by which the machine comes to another version.
+    fn set_version(&self, _version: u16, _out: &mut Vec<u8>) {}
+
     /// A new leader's first entry is about to be executed, which was sequenced at `now`: until then nobody could be
     /// heard. Called at the same place on every replica.
     fn begin_term(&mut self, _now: Timestamp) {}

@@ -1,5 +1,7 @@
 //! What a replica says to whoever drives it.
 
+use std::ops::RangeInclusive;
+
 use wire::link::Refusal;
 use wire::{LogPosition, NodeId, Origin, Sequence, SessionId, Term, Timestamp};
 
@@ -174,6 +176,14 @@ pub struct Status {
     pub broken: Option<Spot>,
     /// Commands that were put aside since this replica was opened.
     pub quarantined: Vec<Spot>,
+    /// The version that the machine behaves by.
+    pub version: u16,
+    /// The versions that it can behave by here.
+    pub versions: RangeInclusive<u16>,
+    /// The last position at which a version was said that a replica reads again which is started now; zero when none is.
+    pub version_at: LogPosition,
+    /// Of a leader: the versions that others have lately said they can behave by.
+    pub said_versions: Vec<(NodeId, RangeInclusive<u16>)>,
     /// What its disk has left.
     pub space: Space,
     /// Why it has stopped, if it has.
@@ -189,6 +199,14 @@ pub enum OpenError {
     /// The log cannot be read, or it may have lost what was acknowledged.
     #[error(transparent)]
     Store(#[from] StoreError),
+    /// The state in the snapshot is of a version that is not known here.
+    #[error("the snapshot at log index {index}: {unknown}")]
+    Version {
+        /// Where it was taken.
+        index: u64,
+        /// Which version.
+        unknown: UnknownVersion,
+    },
     /// The snapshot's state does not restore.
     #[error("the snapshot at log index {index} does not restore: {source}")]
     Restore {
@@ -203,4 +221,18 @@ pub enum OpenError {
         /// Where it was taken.
         index: u64,
     },
+}
+
+/// A version was said that the machine cannot behave by here. Its code stays.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error(
+    "version::unknown: behaviour version {version} is said there, and this build knows {} to {}: start one that knows it",
+    known.start(),
+    known.end()
+)]
+pub struct UnknownVersion {
+    /// Which.
+    pub version: u16,
+    /// Which it knows.
+    pub known: RangeInclusive<u16>,
 }

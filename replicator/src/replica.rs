@@ -20,6 +20,7 @@ mod ship;
 mod space;
 mod state;
 mod twin;
+mod versions;
 
 use std::collections::VecDeque;
 
@@ -43,6 +44,7 @@ use self::space::Scarcity;
 pub use self::space::Space;
 pub(crate) use self::state::{Nobody, NotApplied, State};
 use self::twin::Twin;
+use self::versions::Versions;
 use crate::log::Tail;
 use crate::members::{NODES_BELOW, node_of};
 use crate::sequencer::Sequencer;
@@ -69,6 +71,7 @@ pub struct Replica<M, L> {
     catch_up: CatchUp,
     quarantine: Quarantine,
     scarcity: Scarcity,
+    versions: Versions,
     belonging: Belonging,
     following: Following,
     outputs: VecDeque<Output>,
@@ -137,6 +140,7 @@ impl<M: StateMachine, L: LogStore> Replica<M, L> {
             catch_up: CatchUp::default(),
             quarantine: Quarantine::default(),
             scarcity: Scarcity::default(),
+            versions: Versions::default(),
             belonging,
             following: Following::default(),
             outputs: VecDeque::new(),
@@ -244,6 +248,10 @@ impl<M: StateMachine, L: LogStore> Replica<M, L> {
             member: raft.id,
             broken: self.quarantine.spot(),
             quarantined: self.state.skip.iter().copied().collect(),
+            version: self.state.machine.version(),
+            versions: self.config.versions.clone(),
+            version_at: self.state.version_at,
+            said_versions: self.said_versions(),
             space: self.scarcity.space(),
             failed: self.failed.clone(),
         }

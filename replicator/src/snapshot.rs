@@ -3,15 +3,16 @@
 //! | field | unit |
 //! |---|---|
 //! | magic | 8 bytes: `MAINSTAY` |
-//! | version | u16: 3; 4 where a member stays a learner, so that a program that knows of none reads everything else |
+//! | version | u16: 4 |
 //! | partition, epoch | u16, u64 |
 //! | index, term | u64: the last log entry in it |
 //! | batch term | u64: term of the last batch with commands |
 //! | position, timestamp | u64: the last command in it |
 //! | digest | u128: of the machine |
+//! | behaviour | u16: the version that the machine behaves by; 1 before version 4 |
 //! | voters, outgoing voters, learners | each: u16 count, u64 each; version 1 has voters only |
 //! | places | see `members/places.rs`; from version 3 on |
-//! | learners for good | u16 count, each: node u64; in version 4 |
+//! | learners for good | u16 count, each: node u64; from version 4 on |
 //! | put aside | u16 count, each: position u64, step u32; not in version 1 |
 //! | sessions | u64 length, bytes |
 //! | machine | u64 length, bytes |
@@ -24,9 +25,9 @@ use crate::Spot;
 use crate::members::Members;
 
 const MAGIC: &[u8; 8] = b"MAINSTAY";
-/// A member stays a learner.
-const VERSION_4: u16 = 4;
-const VERSION: u16 = 3;
+const VERSION: u16 = 4;
+/// Before machines had versions and members could stay learners.
+const VERSION_3: u16 = 3;
 /// Before members had places.
 const VERSION_2: u16 = 2;
 /// Before members could change.
@@ -52,6 +53,8 @@ pub struct Header {
     pub timestamp: Timestamp,
     /// The machine's digest.
     pub digest: u128,
+    /// The version that the machine behaves by.
+    pub behaviour: u16,
     /// The group's members.
     pub members: Members,
     /// The last parts of commands that were put aside.
@@ -74,8 +77,7 @@ pub fn write(header: &Header, sessions: impl FnOnce(&mut Vec<u8>), machine: impl
     let mut bytes = Vec::new();
     let mut to = Writer::new(&mut bytes);
     to.bytes(MAGIC);
-    let has_learners = !header.members.places.learning.is_empty();
-    to.put(&if has_learners { VERSION_4 } else { VERSION });
+    to.put(&VERSION);
     to.put(&header.partition);
     to.put(&header.epoch);
     to.put(&header.index);
@@ -84,10 +86,9 @@ pub fn write(header: &Header, sessions: impl FnOnce(&mut Vec<u8>), machine: impl
     to.put(&header.position);
     to.put(&header.timestamp);
     to.put(&header.digest);
+    to.put(&header.behaviour);
     header.members.write(&mut to);
-    if has_learners {
-        header.members.write_learning(&mut to);
-    }
+    header.members.write_learning(&mut to);
     to.put(&(header.put_aside.len() as u16));
     for spot in &header.put_aside {
         to.put(&spot.position);
@@ -118,7 +119,7 @@ pub fn open(bytes: &[u8]) -> Result<Opened<'_>, CodecError> {
     if magic != MAGIC || crc32fast::hash(body).to_le_bytes() != *checksum {
         return Err(CodecError::OutOfRange);
     }
-    if ![VERSION_1, VERSION_2, VERSION, VERSION_4].contains(&version) {
+    if ![VERSION_1, VERSION_2, VERSION_3, VERSION].contains(&version) {
         return Err(CodecError::UnknownNumber);
     }
     let mut header = Header {
@@ -130,6 +131,7 @@ pub fn open(bytes: &[u8]) -> Result<Opened<'_>, CodecError> {
         position: from.get()?,
         timestamp: from.get()?,
         digest: from.get()?,
+        behaviour: if version >= VERSION { from.get()? } else { 1 },
         members: Members::default(),
         put_aside: Vec::new(),
     };
@@ -142,7 +144,7 @@ pub fn open(bytes: &[u8]) -> Result<Opened<'_>, CodecError> {
             VERSION_2 => Members::read_without_places(&mut from)?,
             _ => Members::read(&mut from)?,
         };
-        if version == VERSION_4 {
+        if version >= VERSION {
             header.members.read_learning(&mut from)?;
         }
         for _ in 0..from.get::<u16>()? {

@@ -24,6 +24,7 @@ mod seals;
 mod silence;
 mod stops;
 mod terms;
+mod version;
 mod withdrawals;
 mod work;
 mod world;

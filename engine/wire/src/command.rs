@@ -156,6 +156,8 @@ pub enum Command {
     DeclareReserves(Box<DeclareReserves>),
     /// Operator: what was missing is there again.
     ThawReserves(ThawReserves),
+    /// Cluster, on an operator's word: the cells behave by this version from now on.
+    SetVersion(SetVersion),
     /// Cluster: mail of another partition.
     DeliverMail(DeliverMail),
     /// Cluster: another partition has received mail; forget it.
@@ -351,6 +353,14 @@ pub struct CancelAll {
     pub account: AccountId,
     /// In which market.
     pub market: MarketId,
+}
+
+/// The cells behave by another version from here on. The leader sequences it on an operator's word, once every member has
+/// said that it can.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct SetVersion {
+    /// Which. What it changes is written where the cells are.
+    pub version: u16,
 }
 
 /// Mail of another partition's outbox, in order.

@@ -43,7 +43,7 @@ pub use self::book::{CommandQuarantined, MatchPrevented, OrderShown};
 pub use self::chain::{
     AddressBound, AddressRequested, ChainAssetListed, ChainClaimed, ChainFrozen, ChainListed, DepositChanged,
 };
-pub use self::session::{CountdownChanged, LeaseChanged};
+pub use self::session::{CountdownChanged, LeaseChanged, VersionChanged};
 pub use self::stream::Stream;
 
 /// One fact. The batch it arrives in names log position and log time. What is rare and long is boxed, so that the
@@ -126,6 +126,8 @@ pub enum Event {
     OrderShown(OrderShown),
     /// Ledger or market: a command was put aside.
     CommandQuarantined(CommandQuarantined),
+    /// Every partition: its cells behave by another version.
+    VersionChanged(VersionChanged),
     /// Ledger: a client session's lease has changed.
     LeaseChanged(LeaseChanged),
     /// Ledger: a countdown has changed.

@@ -328,6 +328,8 @@ fields! {
         place: Place,
         /// Of a node that joins: who leaves when it begins to vote; 0 for nobody.
         instead_of: NodeId,
+        /// By which version the cells are to behave; 0 where that is not the wish.
+        version: u16,
     }
     /// What came of it.
     MembersAnswer {

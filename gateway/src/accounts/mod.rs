@@ -298,6 +298,7 @@ impl Accounts {
                 | Event::KillSwitchChanged(_)
                 | Event::LeaseChanged(_)
                 | Event::CountdownChanged(_)
+                | Event::VersionChanged(_)
                 | Event::ChainClaimed(_)
                 | Event::AddressRequested(_)
                 | Event::WithdrawalsRestricted(_)

@@ -88,7 +88,15 @@ async fn book(operator: &Operator, movement: &Movement, is_credit: bool) -> miet
     } else {
         wire::Command::Debit(Debit { account, asset: asset_id, amount: units })
     };
-    operator.must(&command).await?;
-    println!("{amount} {asset} {} {name}", if is_credit { "credited to" } else { "debited from" });
+    let free = operator.must(&command).await?;
+    // Versions before the second say nothing.
+    let free = match (free, listed.ledger_decimals) {
+        (0, _) => String::new(),
+        (units, decimals) => format!(
+            "; {} {asset} free now",
+            wire::decimal::format(i64::try_from(units).unwrap_or(i64::MAX), decimals, 0)
+        ),
+    };
+    println!("{amount} {asset} {} {name}{free}", if is_credit { "credited to" } else { "debited from" });
     Ok(())
 }

@@ -177,7 +177,7 @@ pub async fn run(place: &Place, command: Command) -> miette::Result<()> {
                     Ok(())
                 }
                 Answer::Refused(why) => Err(miette::miette!("{why}")),
-                Answer::Processes(_) | Answer::Joined { .. } => {
+                Answer::Processes(_) | Answer::Joined { .. } | Answer::Binary(_) => {
                     Err(miette::miette!("the demo answered another question"))
                 }
             }

@@ -343,6 +343,7 @@ fn show(entry: &Entry) {
 fn words(kind: Kind, payload: &[u8]) -> String {
     let from = match kind {
         Kind::OpenSession(nonce) => return format!("open session, nonce {nonce:032x}"),
+        Kind::Version(version) => return format!("behave by version {version}"),
         kind @ Kind::Drain { .. } => return format!("{kind:?}"),
         Kind::Quarantine(spot) => return format!("put aside position {} step {}", spot.position, spot.step),
         Kind::Request { origin, .. } => format!("session {} request {}: ", origin.session, origin.sequence),

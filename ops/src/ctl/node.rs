@@ -144,7 +144,7 @@ pub async fn run(place: &Place, command: Command) -> miette::Result<()> {
 async fn ask_demo(place: &Place, ask: Ask) -> miette::Result<Answer> {
     match control::ask(&place.data_dir()?, ask).await? {
         Answer::Refused(why) => Err(miette::miette!("{why}")),
-        Answer::Processes(_) => Err(miette::miette!("the demo answered another question")),
+        Answer::Processes(_) | Answer::Binary(_) => Err(miette::miette!("the demo answered another question")),
         Answer::Done(what) => {
             println!("{what}");
             Ok(Answer::Done(what))
@@ -194,7 +194,7 @@ async fn join(
         },
     };
     let node = NodeId::new(id);
-    let wish = Wish { change, node, address: Some(address), instead_of: old };
+    let wish = Wish { change, node, address: Some(address), instead_of: old, version: 0 };
     // One that says of itself that it stays a learner never votes.
     let is_done = |members: &[MemberPlace]| {
         let joined = votes(members, node) || stays_learner(members, node);
@@ -244,7 +244,7 @@ async fn leave(place: &Place, remove: &RemoveArgs) -> miette::Result<()> {
     }
     group.nothing_else_is_under_way(Some(remove.id))?;
     group.drain(node, true).await?;
-    let wish = Wish { change: MemberChange::Remove, node, address: None, instead_of: None };
+    let wish = Wish { change: MemberChange::Remove, node, address: None, instead_of: None, version: 0 };
     let is_gone = |members: &[MemberPlace]| !has(members, node);
     let removed = group.fulfil(wish, Duration::from_secs(remove.within), is_gone, is_gone).await;
     if let Err(error) = removed {
@@ -293,25 +293,29 @@ fn unknown(node: NodeId) -> miette::Report {
 
 /// What is asked of each partition.
 #[derive(Clone, Copy)]
-struct Wish {
-    change: MemberChange,
-    node: NodeId,
-    address: Option<SocketAddr>,
-    instead_of: Option<NodeId>,
+pub(super) struct Wish {
+    pub change: MemberChange,
+    pub node: NodeId,
+    pub address: Option<SocketAddr>,
+    pub instead_of: Option<NodeId>,
+    pub version: u16,
 }
 
 /// The partitions of a cluster, and who their members are.
-struct Group {
+pub(super) struct Group {
     cluster: Cluster,
     partitions: Vec<PartitionId>,
+    /// Whether its steps are not told: they are parts of something greater.
+    is_quiet: bool,
 }
 
 impl Group {
     /// Connects, and waits until somebody has said of every partition who its members are.
-    async fn connect(place: &Place) -> miette::Result<Group> {
+    pub(super) async fn connect(place: &Place) -> miette::Result<Group> {
         let files = place.cluster()?;
         let cluster = Cluster::connect(cluster_config(&files)?).into_diagnostic()?;
-        let group = Group { cluster, partitions: files.partitions.iter().copied().map(PartitionId::new).collect() };
+        let partitions = files.partitions.iter().copied().map(PartitionId::new).collect();
+        let group = Group { cluster, partitions, is_quiet: false };
         let begun = Instant::now();
         while !group.partitions.iter().all(|partition| group.cluster.members(*partition).is_some()) {
             if begun.elapsed() > FIRST_WORD_WITHIN {
@@ -320,6 +324,10 @@ impl Group {
             tokio::time::sleep(LOOK_EVERY).await;
         }
         Ok(group)
+    }
+
+    pub(super) fn partitions(&self) -> &[PartitionId] {
+        &self.partitions
     }
 
     fn members(&self, partition: PartitionId) -> Vec<MemberPlace> {
@@ -350,10 +358,10 @@ impl Group {
         Ok(())
     }
 
-    async fn ask(&self, partition: PartitionId, wish: Wish) -> Option<MemberOutcome> {
-        let Wish { change, node, address, instead_of } = wish;
+    pub(super) async fn ask(&self, partition: PartitionId, wish: Wish) -> Option<MemberOutcome> {
+        let Wish { change, node, address, instead_of, version } = wish;
         let (place, instead_of) = (Address::of(address), instead_of.unwrap_or_default());
-        let wish = ChangeMembers { partition, token: 0, change, node, place, instead_of };
+        let wish = ChangeMembers { partition, token: 0, change, node, place, instead_of, version };
         self.cluster.change_members(wish, ANSWER_WITHIN).await.ok()
     }
 
@@ -382,7 +390,7 @@ impl Group {
                 }
                 tokio::time::sleep(LOOK_EVERY).await;
             }
-            println!("partition {partition}: {}", self.words(*partition));
+            self.tell(*partition);
         }
         for partition in &self.partitions {
             while !is_done(&self.members(*partition)) {
@@ -394,15 +402,26 @@ impl Group {
                 }
                 tokio::time::sleep(LOOK_EVERY).await;
             }
-            println!("partition {partition}: {}", self.words(*partition));
+            self.tell(*partition);
         }
         Ok(())
     }
 
+    fn tell(&self, partition: PartitionId) {
+        if !self.is_quiet {
+            println!("partition {partition}: {}", self.words(partition));
+        }
+    }
+
+    /// The same without a word about its steps.
+    pub(super) async fn connect_quietly(place: &Place) -> miette::Result<Group> {
+        Ok(Group { is_quiet: true, ..Group::connect(place).await? })
+    }
+
     /// Has a node lead nothing, or lets it lead again.
-    async fn drain(&self, node: NodeId, begins: bool) -> miette::Result<()> {
+    pub(super) async fn drain(&self, node: NodeId, begins: bool) -> miette::Result<()> {
         let change = if begins { MemberChange::Drain } else { MemberChange::Undrain };
-        let wish = Wish { change, node, address: None, instead_of: None };
+        let wish = Wish { change, node, address: None, instead_of: None, version: 0 };
         let is_so = |members: &[MemberPlace]| {
             members.iter().find(|member| member.node == node).is_none_or(|member| member.is_draining == begins)
         };
@@ -487,6 +506,10 @@ fn refusal(partition: PartitionId, node: NodeId, outcome: Option<MemberOutcome>)
         Some(MemberOutcome::NotPermitted) => {
             lasting(miette::miette!(code = "member::not-permitted", "only operators change members"))
         }
+        Some(MemberOutcome::CannotRun) => lasting(miette::miette!(
+            code = "version::cannot-run",
+            "not every member of partition {partition} knows the version"
+        )),
         Some(MemberOutcome::UnknownPartition) => {
             let code = "member::unknown-partition";
             lasting(miette::miette!(code = code, "the leader's node has no partition {partition}"))

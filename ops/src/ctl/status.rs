@@ -32,6 +32,7 @@ struct PartitionStatus {
     lag: u64,
     behind_entries: Option<u64>,
     behind_ms: Option<u64>,
+    version: u16,
     failed: Option<String>,
 }
 
@@ -65,8 +66,8 @@ pub async fn show(place: &Place) -> miette::Result<()> {
 async fn show_nodes(state: &State, text: &mut String) -> std::fmt::Result {
     writeln!(
         text,
-        "{:<7}  {:<9}  {:<12}  {:>6}  {:>12}  {:>12}  {:>6}",
-        "node", "partition", "role", "term", "position", "commit", "lag"
+        "{:<7}  {:<9}  {:<12}  {:>6}  {:>12}  {:>12}  {:>6}  {:>7}",
+        "node", "partition", "role", "term", "position", "commit", "lag", "version"
     )?;
     for node in &state.nodes {
         let name = format!("node-{}", node.id);
@@ -83,6 +84,7 @@ async fn show_nodes(state: &State, text: &mut String) -> std::fmt::Result {
                 position,
                 commit_index,
                 lag,
+                version,
                 behind_entries,
                 behind_ms,
                 failed,
@@ -93,7 +95,7 @@ async fn show_nodes(state: &State, text: &mut String) -> std::fmt::Result {
             });
             writeln!(
                 text,
-                "{name:<7}  {partition:<9}  {role:<12}  {term:>6}  {position:>12}  {commit_index:>12}  {lag:>6}{behind}{failed}"
+                "{name:<7}  {partition:<9}  {role:<12}  {term:>6}  {position:>12}  {commit_index:>12}  {lag:>6}  {version:>7}{behind}{failed}"
             )?;
         }
         if !status.ready {

@@ -7,7 +7,7 @@ use std::fmt;
 use std::fs::{File, OpenOptions};
 use std::io::{self, Read, Seek, SeekFrom};
 use std::os::unix::fs::OpenOptionsExt;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::{ExitStatus, Stdio};
 use std::time::Duration;
 
@@ -69,6 +69,8 @@ pub struct Exited {
 /// The processes that run.
 pub struct Children {
     exe: PathBuf,
+    /// Those that are started with another binary.
+    binaries: BTreeMap<Role, PathBuf>,
     logs: PathBuf,
     /// How long processes may take to end when asked to.
     farewell: Duration,
@@ -82,8 +84,8 @@ impl Children {
     pub fn new(logs: PathBuf) -> io::Result<(Children, mpsc::Receiver<Exited>)> {
         let (exits, ended) = mpsc::channel(64);
         let exe = std::env::current_exe()?;
-        let (running, last) = (BTreeMap::new(), BTreeMap::new());
-        Ok((Children { exe, logs, farewell: FAREWELL, running, last, exits }, ended))
+        let (running, last, binaries) = (BTreeMap::new(), BTreeMap::new(), BTreeMap::new());
+        Ok((Children { exe, binaries, logs, farewell: FAREWELL, running, last, exits }, ended))
     }
 
     /// The process id, if it runs.
@@ -94,6 +96,16 @@ impl Children {
     /// The id of the process that was started last; 0 before the first.
     pub fn last_pid(&self, role: Role) -> u32 {
         self.last.get(&role).copied().unwrap_or_default()
+    }
+
+    /// What this role is started with.
+    pub fn binary(&self, role: Role) -> &Path {
+        self.binaries.get(&role).unwrap_or(&self.exe)
+    }
+
+    /// Starts this role with another binary from now on.
+    pub fn use_binary(&mut self, role: Role, path: PathBuf) {
+        self.binaries.insert(role, path);
     }
 
     /// Starts `mainstay ARGS` as this role. Call it on the main thread alone: the system ties a child's life to
@@ -108,7 +120,7 @@ impl Children {
         };
         let mut errors = open("err")?;
         let errors_from = errors.seek(SeekFrom::End(0))?;
-        let mut command = Command::new(&self.exe);
+        let mut command = Command::new(self.binary(role));
         command.args(args).stdin(Stdio::null()).stdout(open("log")?).stderr(errors.try_clone()?);
         // Its own group, so that ^C at the terminal reaches the demo alone, which then ends the others in order.
         command.process_group(0).kill_on_drop(true);

@@ -63,6 +63,13 @@ pub enum Ask {
         /// Which node.
         id: u64,
     },
+    /// Which binary a node is started with; from now on with this one, if it is said.
+    Binary {
+        /// Which node.
+        id: u64,
+        /// The other binary.
+        path: Option<PathBuf>,
+    },
     /// Which processes run?
     Processes,
     /// Pay so much of the chain's coin to an address.
@@ -86,6 +93,8 @@ pub enum Answer {
         /// Where the others reach it.
         addr: SocketAddr,
     },
+    /// The binary that it was started with up to now.
+    Binary(PathBuf),
     /// Not done; why.
     Refused(String),
     /// Every process's name and id; none when it does not run.

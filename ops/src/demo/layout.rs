@@ -259,6 +259,7 @@ impl Paths {
             threads: node_threads(threads),
             learner: false,
             disk_reserve_mb: 64,
+            max_version: None,
             tls: pki::files(&self.pki(), &name),
             peers,
             partitions: layout.partitions(),

@@ -2,6 +2,7 @@
 //! again, does what `mainstay ctl` asks.
 
 use std::collections::BTreeMap;
+use std::path::PathBuf;
 use std::time::Duration;
 
 use nix::sys::signal::Signal;
@@ -207,6 +208,7 @@ impl Demo {
                 let roles = nodes.chain([Role::Gateway, Role::Bots]).chain(chainwatch).chain(chain_nodes);
                 return Answer::Processes(roles.map(|role| (role.to_string(), self.children.pid(role))).collect());
             }
+            Ask::Binary { id, path } => return self.binary_of(id, path),
             Ask::Node { action, id } => (action, id),
             Ask::Join { id } => return self.join(id),
             Ask::Leave { id } => return self.leave(id),
@@ -231,6 +233,19 @@ impl Demo {
             }
             _ => Answer::Refused(format!("{role} does not run")),
         }
+    }
+
+    fn binary_of(&mut self, id: u64, path: Option<PathBuf>) -> Answer {
+        let role = Role::Node(id);
+        if self.layout.node(id).is_none() {
+            return Answer::Refused(format!("the demo has no node {id}"));
+        }
+        let before = self.children.binary(role).to_owned();
+        if let Some(path) = path {
+            self.console.say(&format!("{role} is started with {} from now on.", path.display()));
+            self.children.use_binary(role, path);
+        }
+        Answer::Binary(before)
     }
 
     fn start_node(&mut self, id: u64, watch: &mut Watch) -> Answer {

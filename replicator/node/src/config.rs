@@ -174,6 +174,8 @@ pub struct Tuning {
     pub node_buffer_max: usize,
     /// Connections the node takes.
     pub connections_max: usize,
+    /// The greatest behaviour version that the node says it knows, at most the last of [`engine::VERSIONS`].
+    pub max_version: u16,
     /// Bytes of the disk that stay free: with less the node writes nothing more, with less than twice as much others lead.
     pub disk_reserve: u64,
 }
@@ -195,6 +197,7 @@ impl Default for Tuning {
             client_buffer_max: 8 * 1024 * 1024,
             node_buffer_max: 32 * 1024 * 1024,
             connections_max: 256,
+            max_version: *engine::VERSIONS.end(),
             disk_reserve: 64 * 1024 * 1024,
         }
     }

@@ -248,7 +248,7 @@ impl<L: LogStore> PartitionHost<L> {
     }
 
     fn change_members(&mut self, wish: ChangeMembers) {
-        let ChangeMembers { partition, token, change, node, place, instead_of } = wish;
+        let ChangeMembers { partition, token, change, node, place, instead_of, version } = wish;
         let changed = match change {
             MemberChange::Add | MemberChange::Learn => {
                 let instead_of = Some(instead_of).filter(|node| node.get() != 0);
@@ -258,6 +258,7 @@ impl<L: LogStore> PartitionHost<L> {
             MemberChange::Remove => self.remove_node(node),
             MemberChange::Drain => self.replica.drain_node(node, true),
             MemberChange::Undrain => self.replica.drain_node(node, false),
+            MemberChange::SetVersion => self.replica.set_version(version),
         };
         let outcome = match changed {
             Ok(()) => MemberOutcome::Proposed,
@@ -270,6 +271,7 @@ impl<L: LogStore> PartitionHost<L> {
             Err(NotChanged::Unknown) => MemberOutcome::UnknownNode,
             Err(NotChanged::NeverVotes) => MemberOutcome::NeverVotes,
             Err(NotChanged::TooFew) => MemberOutcome::TooFew,
+            Err(NotChanged::CannotRun) => MemberOutcome::CannotRun,
         };
         self.outputs.push_back(HostOutput::MembersAnswer(MembersAnswer { partition, token, outcome }));
     }

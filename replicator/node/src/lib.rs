@@ -43,6 +43,7 @@ pub use archive::ArchiveError;
 pub use block::{EventBatch, EventBlock, kept};
 pub use config::{NodeConfig, PartitionPlacement, PeerConfig, Threads, TlsPem, Tuning};
 pub use data_dir::{DataDir, DataDirError, owner};
+pub use engine::VERSIONS;
 pub use host::{HostConfig, HostCounters, HostInput, HostOutput, PartitionHost};
 pub use machine::{EventSink, Machine};
 pub use mail::{MailCounters, MailOut, MailTiming};

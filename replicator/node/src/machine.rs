@@ -11,7 +11,7 @@ use std::sync::Arc;
 use engine::{Output, Partition, PartitionConfig};
 use replicator::{Applied, Input, RestoreError, StateMachine};
 use wire::codec::{Reader, Writer, v1};
-use wire::command::{Reply, Tick};
+use wire::command::{Reply, SetVersion, Tick};
 use wire::{Command, Incarnation, LogPosition, RejectReason, Timestamp};
 
 use crate::block::{EventBatch, EventBlock};
@@ -203,6 +203,14 @@ impl StateMachine for Machine {
             None => (self.cells, self.applied) = (Partition::new(self.config), LogPosition::ZERO),
         }
         Ok(())
+    }
+
+    fn version(&self) -> u16 {
+        self.cells.version()
+    }
+
+    fn set_version(&self, version: u16, out: &mut Vec<u8>) {
+        v1::encode_command(&Command::SetVersion(SetVersion { version }), out);
     }
 
     fn begin_term(&mut self, now: Timestamp) {

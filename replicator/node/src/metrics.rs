@@ -82,6 +82,7 @@ struct Families {
     quarantined: PerPartition<Gauge>,
     learner_lag_entries: PerPartition<Gauge>,
     learner_lag: PerPartition<Seconds>,
+    version: PerPartition<Gauge>,
     archive_bytes: PerPartition<Gauge>,
     archive_position: PerPartition<Gauge>,
     applied: PerPartition<Counter>,
@@ -199,6 +200,7 @@ impl Metrics {
             quarantined: of.quarantined.get_or_create_owned(&label),
             learner_lag_entries: of.learner_lag_entries.get_or_create_owned(&label),
             learner_lag: of.learner_lag.get_or_create_owned(&label),
+            version: of.version.get_or_create_owned(&label),
             snapshots_taken: of.snapshots_taken.get_or_create_owned(&label),
             snapshots_installed: of.snapshots_installed.get_or_create_owned(&label),
             leader_changes: of.leader_changes.get_or_create_owned(&label),
@@ -249,6 +251,7 @@ impl Families {
         gauge("quarantined", "Commands put aside since the start, because they panicked a quorum", &self.quarantined);
         let entries = "Entries that the leader had committed and this learner has not applied; 0 elsewhere";
         gauge("learner_lag_entries", entries, &self.learner_lag_entries);
+        gauge("behaviour_version", "The version that the cells behave by", &self.version);
         gauge("archive_bytes", "Bytes of the event archive", &self.archive_bytes);
         gauge("archive_position", "Last position in the event archive", &self.archive_position);
         let seconds = "By how much this learner's state is older than the leader's; 0 elsewhere";
@@ -294,6 +297,7 @@ pub struct PartitionMetrics {
     quarantined: Gauge,
     learner_lag_entries: Gauge,
     learner_lag: Seconds,
+    version: Gauge,
     snapshots_taken: Counter,
     snapshots_installed: Counter,
     leader_changes: Counter,
@@ -327,6 +331,7 @@ impl PartitionMetrics {
         let lag = status.lag.unwrap_or_default();
         self.learner_lag_entries.set(lag.entries as i64);
         self.learner_lag.set(lag.nanos as f64 / 1e9);
+        self.version.set(i64::from(status.version));
     }
 
     /// Shows a host's counts.

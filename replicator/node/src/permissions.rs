@@ -65,7 +65,7 @@ pub fn may_request(role: Role, command: &Command) -> bool {
         // Without a claim's fence only an operator freezes and thaws.
         Command::FreezeChain(freeze) if freeze.fence == 0 => role == Role::Operator,
         Command::FreezeChain(_) => role == Role::Chainwatch,
-        Command::DeliverMail(_) | Command::AckMail(_) | Command::Tick(_) => false,
+        Command::DeliverMail(_) | Command::AckMail(_) | Command::Tick(_) | Command::SetVersion(_) => false,
     }
 }
 
@@ -111,7 +111,7 @@ pub fn is_mail(command: &Command) -> bool {
 mod tests {
     use wire::command::{
         AddApiKey, ApiKeyKind, ApproveWithdrawal, CancelWithdrawal, ClaimChain, Credit, ExtendApiKey, FreezeChain,
-        Permissions, RefuseWithdrawal, RestrictApiKey, RevokeApiKey, Tick,
+        Permissions, RefuseWithdrawal, RestrictApiKey, RevokeApiKey, SetVersion, Tick,
     };
     use wire::{AccountId, Amount, ApiKeyText, AssetId, ChainFreeze, ChainId, Networks, Secret, WithdrawalId};
 
@@ -161,6 +161,7 @@ mod tests {
         assert!(!may_request(Role::Node, &credit));
         for role in Role::ALL {
             assert!(!may_request(*role, &Command::Tick(Tick)));
+            assert!(!may_request(*role, &Command::SetVersion(SetVersion { version: 2 })));
         }
     }
 

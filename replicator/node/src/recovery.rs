@@ -159,7 +159,8 @@ impl Former {
     ) -> Replay<Machine> {
         // Nobody is elected: who the replicas were is not asked.
         let node = NodeId::new(1);
-        let config = ReplicaConfig::new(partition, node, vec![node], self.epoch, 0);
+        let mut config = ReplicaConfig::new(partition, node, vec![node], self.epoch, 0);
+        config.versions = engine::VERSIONS;
         Replay::new(config, self.machine(partition, sink.unwrap_or_else(|| Box::new(Nowhere))), put_aside)
     }
 }

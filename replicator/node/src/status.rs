@@ -71,6 +71,14 @@ pub struct PartitionStatus {
     pub behind_ms: Option<u64>,
     /// Whether it knows a leader and has, within the last seconds, applied all that the leader had committed.
     pub caught_up: bool,
+    /// The version that the cells behave by.
+    pub version: u16,
+    /// The first and the last version that this node knows.
+    pub versions: [u16; 2],
+    /// The last position at which the log says a version that would be read again if the node were started now; 0 for none.
+    pub version_at: u64,
+    /// Of a leader that was asked for a version: those that others have said since that they know.
+    pub others_know: Vec<KnownVersions>,
     /// Open sessions.
     pub sessions: usize,
     /// Of a leader: each standby and how many log entries it is behind.
@@ -90,6 +98,15 @@ pub struct StandbyStatus {
     pub node: u64,
     /// Log entries that it is not known to have.
     pub behind: u64,
+}
+
+/// What a node knows.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+pub struct KnownVersions {
+    /// Which node.
+    pub node: u64,
+    /// The first and the last version.
+    pub versions: [u16; 2],
 }
 
 /// A replica's digest at a position.
@@ -194,6 +211,10 @@ impl PartitionStatus {
             node: node.get(),
             behind: status.last_index.saturating_sub(*matched),
         };
+        let known = |(node, versions): &(wire::NodeId, std::ops::RangeInclusive<u16>)| KnownVersions {
+            node: node.get(),
+            versions: [*versions.start(), *versions.end()],
+        };
         PartitionStatus {
             partition: partition.get(),
             role,
@@ -215,6 +236,10 @@ impl PartitionStatus {
             behind_entries: status.lag.map(|lag| lag.entries),
             behind_ms: status.lag.map(|lag| lag.nanos / 1_000_000),
             caught_up: status.leader.is_some() && is_fresh && status.broken.is_none() && status.failed.is_none(),
+            version: status.version,
+            versions: [*status.versions.start(), *status.versions.end()],
+            version_at: status.version_at.get(),
+            others_know: status.said_versions.iter().map(known).collect(),
             sessions: status.sessions,
             standbys: status.standbys.iter().map(behind).collect(),
             broken: status.broken.map(|spot| spot.position.get()),
@@ -246,6 +271,10 @@ impl PartitionStatus {
             behind_entries: None,
             behind_ms: None,
             caught_up: false,
+            version: 0,
+            versions: [0, 0],
+            version_at: 0,
+            others_know: Vec::new(),
             sessions: 0,
             standbys: Vec::new(),
             broken: None,

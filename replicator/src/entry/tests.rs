@@ -11,6 +11,7 @@ fn kind() -> impl Strategy<Value = Kind> {
             acknowledged_below: Sequence::new(below),
         }),
         Just(Kind::Internal),
+        any::<u16>().prop_map(Kind::Version),
         any::<(u64, u32)>().prop_map(|(position, step)| {
             Kind::Quarantine(crate::Spot { position: wire::LogPosition::new(position), step })
         }),

@@ -46,9 +46,16 @@ impl<M: StateMachine, L: LogStore> Replica<M, L> {
         for (at, entry) in entries.iter().enumerate() {
             let is_change = entry.get_entry_type() == EntryType::EntryConfChangeV2;
             let before = is_change.then(|| self.state.members.clone());
+            let version_at = self.state.version_at;
             match self.state.apply(entry, &mut outside) {
                 Ok(()) => {
                     self.checkpoint.applied(entry.data.len());
+                    if self.state.version_at != version_at {
+                        let (partition, version) = (self.config.partition, self.state.machine.version());
+                        tracing::info!(%partition, version, "the log says by which version to behave");
+                        // What was before it should not have to be read again.
+                        self.checkpoint.hurry();
+                    }
                     if before.is_some_and(|before| before != self.state.members) {
                         // The next entries may be of the new members' making: first things first.
                         self.raft_follows(entry);

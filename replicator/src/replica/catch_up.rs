@@ -187,6 +187,9 @@ impl<M: StateMachine, L: LogStore> Replica<M, L> {
         if !ours {
             return false;
         }
+        if !self.knows_version_of(&header) {
+            return true;
+        }
         self.acknowledge(from, &chunk, received);
         self.show(&header.members, &chunk, bytes)
     }

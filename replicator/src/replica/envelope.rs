@@ -9,8 +9,10 @@
 //! | 5 | introduction | standing, whether it belongs u8; of one that is new: who it knows to be new: u16 count, each: node u64, number u32; of one that wants to stay a learner: u8 of 1 |
 //! | 6 | scarce: the sender's disk is nearly full | |
 //! | 7 | how far a leader is | term u64, committed u64, log time u64 |
+//! | 8 | versions that the sender's machine can behave by | first u16, last u16; a leader's asks for the receiver's |
 
 use std::collections::BTreeMap;
+use std::ops::RangeInclusive;
 
 use protobuf::Message as _;
 use raft::eraftpb::Message;
@@ -27,6 +29,7 @@ const BROKEN: u8 = 4;
 const INTRODUCTION: u8 = 5;
 const SCARCE: u8 = 6;
 const REACHED: u8 = 7;
+const VERSIONS: u8 = 8;
 
 /// One message between replicas.
 #[derive(Debug)]
@@ -38,6 +41,7 @@ pub(super) enum Envelope<'a> {
     Introduction(Introduction),
     Scarce,
     Reached(Reached),
+    Versions(RangeInclusive<u16>),
 }
 
 /// How far a leader is, as it tells learners.
@@ -133,6 +137,12 @@ impl Envelope<'_> {
                 to.put(&reached.committed);
                 to.put(&reached.time);
             }
+            Envelope::Versions(versions) => {
+                let mut to = Writer::new(&mut bytes);
+                to.put(&VERSIONS);
+                to.put(versions.start());
+                to.put(versions.end());
+            }
             Envelope::Received(received) => {
                 let mut to = Writer::new(&mut bytes);
                 to.put(&RECEIVED);
@@ -189,6 +199,11 @@ impl Envelope<'_> {
                 let reached = Reached { term: from.get()?, committed: from.get()?, time: from.get()? };
                 from.finish()?;
                 Ok(Envelope::Reached(reached))
+            }
+            VERSIONS => {
+                let versions = from.get()?..=from.get()?;
+                from.finish()?;
+                Ok(Envelope::Versions(versions))
             }
             _ => Err(CodecError::UnknownNumber),
         }

@@ -34,6 +34,7 @@ impl<M: StateMachine, L: LogStore> Replica<M, L> {
                 Ok(Envelope::Broken(spot)) => self.on_broken_peer(from, spot),
                 Ok(Envelope::Scarce) => self.on_scarce_peer(from),
                 Ok(Envelope::Reached(reached)) => self.on_reached(from, reached),
+                Ok(Envelope::Versions(versions)) => self.on_versions(from, versions),
                 Ok(Envelope::Introduction(said)) => self.on_introduction(from, said),
                 Err(_) => false,
             };

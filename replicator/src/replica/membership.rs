@@ -41,6 +41,9 @@ pub enum NotChanged {
     /// No group has more members.
     #[error("the group has as many members as one can have")]
     TooMany,
+    /// Not every member has said lately that it can behave so.
+    #[error("a member has not said lately that it can behave by this version")]
+    CannotRun,
 }
 
 impl<M: StateMachine, L: LogStore> Replica<M, L> {

@@ -118,6 +118,6 @@ pub(super) fn refused(kind: Kind, refusal: Refusal, detail: u64) -> Option<Outpu
         Kind::Request { origin: Origin { session, sequence }, .. } => {
             Some(Output::Refused { session, sequence, refusal, detail })
         }
-        Kind::Internal | Kind::Quarantine(_) | Kind::Drain { .. } => None,
+        Kind::Internal | Kind::Quarantine(_) | Kind::Drain { .. } | Kind::Version(_) => None,
     }
 }

@@ -178,12 +178,16 @@ impl<M: StateMachine, L: LogStore> Replica<M, L> {
         let mut is_told = true;
         for (at, entry) in waiting.iter().enumerate() {
             let before = self.state.members.clone();
+            let version_at = self.state.version_at;
             let mut rest = Rest { is_leader: self.is_leader(), outputs: &mut self.outputs, from: position, is_told };
             let applied = self.state.apply(entry, &mut rest);
             is_told = rest.is_told;
             match applied {
                 Ok(()) => {
                     self.checkpoint.applied(entry.data.len());
+                    if self.state.version_at != version_at {
+                        self.checkpoint.hurry();
+                    }
                     if before != self.state.members {
                         // Raft learns of it as it would have without the break.
                         self.raft_follows(entry);

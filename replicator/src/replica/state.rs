@@ -4,6 +4,7 @@
 //! that follows in silence.
 
 use std::collections::BTreeSet;
+use std::ops::RangeInclusive;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 
 use raft::eraftpb::{Entry, EntryType};
@@ -16,7 +17,7 @@ use crate::entry::{Batch, Command, Kind};
 use crate::members::Members;
 use crate::session::{Cached, Sessions, Verdict};
 use crate::snapshot::{self, Header};
-use crate::{Applied, Input, OpenError, Output, ReplicaConfig, RestoreError, StateMachine};
+use crate::{Applied, Input, OpenError, Output, ReplicaConfig, RestoreError, StateMachine, UnknownVersion};
 
 /// A verdict may be sequenced again by a later leader, which did not know of the first; so late that this many others came
 /// between it is not.
@@ -46,6 +47,10 @@ pub(crate) struct State<M> {
     pub members: Members,
     /// Parts of commands that a quorum could not execute: they are put aside.
     pub skip: BTreeSet<Spot>,
+    /// The versions that the machine can behave by.
+    versions: RangeInclusive<u16>,
+    /// Where the log said a version last, of what has been applied since the snapshot that this began with.
+    pub version_at: LogPosition,
     /// Lent to the machine.
     applied: Applied,
 }
@@ -59,6 +64,9 @@ pub(crate) enum NotApplied {
     /// The machine panicked: what it remembers means nothing any more.
     #[error("the command at position {} panicked the machine: {panic}", spot.position)]
     Broken { spot: Spot, panic: String },
+    /// The machine cannot behave by the version that is said there.
+    #[error(transparent)]
+    Unknown(#[from] UnknownVersion),
     /// It was executed here.
     #[error("a quorum could not execute the command at position {}, which this replica has executed", .0.position)]
     Executed(Spot),
@@ -100,6 +108,8 @@ impl<M: StateMachine> State<M> {
             cursor: Cursor::default(),
             members: Members::founders(&config.voters),
             skip: BTreeSet::new(),
+            versions: config.versions.clone(),
+            version_at: LogPosition::ZERO,
             applied: Applied::default(),
         }
     }
@@ -143,6 +153,12 @@ impl<M: StateMachine> State<M> {
         let answer = match command.kind {
             Kind::Internal => {
                 events = self.execute(position, now, origin, command.payload)?;
+                None
+            }
+            Kind::Version(version) => {
+                self.check_version(version)?;
+                events = self.execute(position, now, origin, command.payload)?;
+                self.version_at = position;
                 None
             }
             Kind::Quarantine(spot) if !self.skip.contains(&spot) => return Err(NotApplied::Executed(spot)),
@@ -194,6 +210,11 @@ impl<M: StateMachine> State<M> {
         Ok(())
     }
 
+    fn check_version(&self, version: u16) -> Result<(), UnknownVersion> {
+        let known = self.versions.clone();
+        if known.contains(&version) { Ok(()) } else { Err(UnknownVersion { version, known }) }
+    }
+
     /// Executes one command and returns its events; its reply stays in `applied`. An empty request only keeps its session
     /// alive.
     fn execute(
@@ -231,6 +252,7 @@ impl<M: StateMachine> State<M> {
             None => {
                 self.sessions = Sessions::new(config.sessions.clone());
                 self.cursor = Cursor::default();
+                self.version_at = LogPosition::ZERO;
                 self.members = Members::founders(&config.voters);
                 self.machine.rebuild(None).map_err(|source| OpenError::Restore { index: 0, source })
             }
@@ -248,6 +270,7 @@ impl<M: StateMachine> State<M> {
             position: self.cursor.position,
             timestamp: self.cursor.timestamp,
             digest: self.machine.digest(),
+            behaviour: self.machine.version(),
             members: self.members.clone(),
             put_aside: self.put_aside(),
         };
@@ -290,6 +313,8 @@ impl<M: StateMachine> State<M> {
             )));
         }
         let index = header.index;
+        self.check_version(header.behaviour).map_err(|unknown| OpenError::Version { index, unknown })?;
+        self.version_at = LogPosition::ZERO;
         self.sessions = Sessions::restore(config.sessions.clone(), opened.sessions)
             .map_err(|error| OpenError::Config(format!("the snapshot's sessions: {error}")))?;
         restore(&mut self.machine, opened.machine).map_err(|source| OpenError::Restore { index, source })?;

@@ -13,6 +13,7 @@ mod quarantine;
 mod sessions;
 mod space;
 mod twin;
+mod versions;
 
 /// A cluster without faults, and everything its replicas have said.
 struct Bench {

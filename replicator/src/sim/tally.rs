@@ -16,6 +16,8 @@ const TICK: u8 = 2;
 const POISON: u8 = 3;
 /// A command that panics the next machines of this thread, as many as [`Tally::break_next`] says.
 const FRAGILE: u8 = 4;
+/// The machine's own command that brings it to a version.
+const VERSION: u8 = 5;
 
 thread_local! {
     static BREAKS_LEFT: Cell<u32> = const { Cell::new(0) };
@@ -29,6 +31,8 @@ pub struct Tally {
     /// When it wants to be ticked: a while after the first addition since the last tick.
     deadline: Option<Timestamp>,
     executed: Vec<(LogPosition, Origin)>,
+    /// The version that it behaves by, less the first.
+    version: u16,
 }
 
 impl Tally {
@@ -80,13 +84,14 @@ impl Tally {
         let mut from = Reader::new(bytes);
         let (sum, ticks) = (from.get()?, from.get()?);
         let deadline = Some(from.get::<Timestamp>()?).filter(|deadline| *deadline != Timestamp::ZERO);
+        let version = from.get()?;
         let mut executed = Vec::new();
         while !from.is_empty() {
             let position = from.get()?;
             let origin = Origin { session: from.get::<SessionId>()?, sequence: from.get::<Sequence>()? };
             executed.push((position, origin));
         }
-        Ok(Tally { sum, ticks, deadline, executed })
+        Ok(Tally { sum, ticks, deadline, executed, version })
     }
 }
 
@@ -99,6 +104,7 @@ impl StateMachine for Tally {
                 self.deadline = self.deadline.or(Some(input.now.plus_nanos(100_000_000)));
                 self.executed.push((input.position, input.origin));
             }
+            Some((&VERSION, version)) => self.version = version.try_into().map_or(0, u16::from_le_bytes) - 1,
             Some((&POISON, _)) => {
                 self.sum += 1;
                 panic!("a planted panic");
@@ -127,6 +133,15 @@ impl StateMachine for Tally {
         snapshot.map_or(Ok(()), |bytes| self.restore(bytes))
     }
 
+    fn version(&self) -> u16 {
+        self.version + 1
+    }
+
+    fn set_version(&self, version: u16, out: &mut Vec<u8>) {
+        out.push(VERSION);
+        out.extend_from_slice(&version.to_le_bytes());
+    }
+
     fn next_deadline(&self) -> Option<Timestamp> {
         self.deadline
     }
@@ -140,6 +155,7 @@ impl StateMachine for Tally {
         to.put(&self.sum);
         to.put(&self.ticks);
         to.put(&self.deadline.unwrap_or(Timestamp::ZERO));
+        to.put(&self.version);
         for (position, origin) in &self.executed {
             to.put(position);
             to.put(&origin.session);
@@ -157,6 +173,9 @@ impl StateMachine for Tally {
     }
 
     fn digest(&self) -> u128 {
-        u128::from(self.sum) << 64 | u128::from(self.ticks) << 32 | self.executed.len() as u128
+        u128::from(self.sum) << 64
+            | u128::from(self.ticks) << 32
+            | u128::from(self.version) << 24
+            | self.executed.len() as u128
     }
 }

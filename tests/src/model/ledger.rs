@@ -22,7 +22,7 @@ use wire::event::*;
 use wire::mail::PlaceOrder;
 use wire::{
     AccountId, ApiKeyId, AssetId, ClientOrderId, ClientSessionId, Command, Event, ListId, LogPosition, Mail, MarketId,
-    MarketRules, MarketScale, MarketStatus, OrderId, RejectReason, Side, Terms, Timestamp,
+    MarketRules, MarketScale, MarketStatus, OrderId, PartitionId, RejectReason, Side, Terms, Timestamp,
 };
 
 use self::conduct::Conduct;
@@ -110,6 +110,8 @@ struct Name {
 /// See the module.
 #[derive(Debug, Clone)]
 pub(super) struct Ledger {
+    /// Of what it does.
+    version: u16,
     now: u64,
     position: u64,
     accounts: u32,
@@ -152,6 +154,7 @@ impl Ledger {
             Listed { id, base, quote, scale, rules, status, version }
         });
         Ledger {
+            version: 1,
             now: 0,
             position: 0,
             accounts: fees.len() as u32,
@@ -201,6 +204,7 @@ impl Ledger {
     pub(super) fn ask(&mut self, command: &Command) -> Answer {
         match command {
             Command::Tick(_) => Ok(0),
+            Command::SetVersion(set) => Ok(self.set_version(set.version)),
             Command::Credit(credit) => self.credit(credit),
             Command::Debit(debit) => self.debit(debit),
             Command::NewOrder(new) => self.new_order(new),
@@ -305,7 +309,7 @@ impl Ledger {
         }
         self.shift(of, asset, amount.wide(), 0);
         self.events.push(Event::Credited(Credited { account, asset, amount }));
-        Ok(0)
+        Ok(self.free_told(of, asset))
     }
 
     fn debit(&mut self, debit: &Debit) -> Answer {
@@ -320,7 +324,20 @@ impl Ledger {
         }
         self.shift(of, asset, -amount.wide(), 0);
         self.events.push(Event::Debited(Debited { account, asset, amount }));
-        Ok(0)
+        Ok(self.free_told(of, asset))
+    }
+
+    /// From version 2 on whoever moves money is told what is free then.
+    fn free_told(&self, account: u32, asset: AssetId) -> u64 {
+        if self.version < 2 { 0 } else { self.balance(account, asset).0 as u64 }
+    }
+
+    fn set_version(&mut self, version: u16) -> u64 {
+        if version != self.version {
+            self.version = version;
+            self.events.push(Event::VersionChanged(VersionChanged { partition: PartitionId::new(1), version }));
+        }
+        0
     }
 
     /// Holds for an admitted order and tells it. What its market is told.

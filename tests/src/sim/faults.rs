@@ -327,7 +327,7 @@ impl World {
                     // As an operator does: it leads nothing before it goes.
                     let change = MemberChange::Drain;
                     let (place, instead_of) = (Place::default(), NodeId::default());
-                    let drain = ChangeMembers { partition, token: 0, change, node, place, instead_of };
+                    let drain = ChangeMembers { partition, token: 0, change, node, place, instead_of, version: 0 };
                     return host.on_input(HostInput::ChangeMembers(drain));
                 }
                 let _ =

@@ -150,7 +150,7 @@ impl History {
         while let Some(asked) = batch.next_command().map_err(unreadable)? {
             let position = self.last_position().next();
             let (is_executed, origin) = match asked.kind {
-                Kind::Internal => (true, Origin::INTERNAL),
+                Kind::Internal | Kind::Version(_) => (true, Origin::INTERNAL),
                 Kind::Quarantine(spot) => return Err(format!("{spot:?} was put aside, and nothing here panics")),
                 Kind::Drain { .. } => (false, Origin::INTERNAL),
                 Kind::OpenSession(nonce) => {

@@ -1,6 +1,6 @@
-//! Leases and countdowns: what cancels orders when a client falls silent.
+//! Leases and countdowns: what cancels orders when a client falls silent. And by which version cells behave.
 
-use crate::{AccountId, ClientSessionId, MarketId, Timestamp};
+use crate::{AccountId, ClientSessionId, MarketId, PartitionId, Timestamp};
 
 /// A client session's lease was opened, renewed, taken over, or has ended.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -29,4 +29,13 @@ pub struct CountdownChanged {
     pub expires: Timestamp,
     /// Whether it has run out, and the orders are being canceled.
     pub has_elapsed: bool,
+}
+
+/// The cells of a partition behave by another version from here on.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct VersionChanged {
+    /// Whose cells.
+    pub partition: PartitionId,
+    /// By which.
+    pub version: u16,
 }

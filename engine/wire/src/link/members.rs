@@ -29,6 +29,8 @@ numbered! {
         Undrain = 4,
         /// The node gets the log, and never votes.
         Learn = 5,
+        /// Everybody's cells are to behave by another version.
+        SetVersion = 6,
     }
 }
 
@@ -59,6 +61,8 @@ numbered! {
         Busy = 11,
         /// The node stays a learner: it cannot replace one that votes.
         NeverVotes = 12,
+        /// A member has not said lately that it can run the version.
+        CannotRun = 13,
     }
 }
 

@@ -31,6 +31,7 @@ fn frames() -> Vec<Frame<'static>> {
             node: NodeId::new(4),
             place: Place::of(Some((core::net::Ipv4Addr::LOCALHOST, 7104).into())),
             instead_of: leader,
+            version: 0,
         }),
         Frame::MembersAnswer(MembersAnswer { partition, token: 6, outcome: MemberOutcome::UnderWay }),
         Frame::OpenSession(OpenSession { partition, nonce: 5 }),

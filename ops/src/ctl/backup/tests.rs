@@ -33,6 +33,7 @@ fn file(node: u64, epoch: u64, peers: &[u64]) -> NodeFile {
         threads: Threads::default(),
         learner: false,
         disk_reserve_mb: 64,
+        max_version: None,
         tls: TlsFiles { ca: "ca".into(), cert: "cert".into(), key: "key".into() },
         peers: peers.iter().map(|peer| NodeAddress { node: *peer, addr }).collect(),
         partitions: vec![Partition { partition: 1, preferred_leader: None, durability: Default::default() }],

@@ -37,6 +37,10 @@ fn status(voters: &[u64], draining: &[u64]) -> Status {
         broken: None,
         quarantined: Vec::new(),
         failed: None,
+        version: 1,
+        versions: 1..=1,
+        version_at: LogPosition::ZERO,
+        said_versions: Vec::new(),
         space: Space::Enough,
     }
 }

@@ -111,6 +111,7 @@ fn snapshot_at(index: u64, term: u64) -> Vec<u8> {
         position: LogPosition::new(index),
         timestamp: Timestamp::ZERO,
         digest: 0,
+        behaviour: 1,
         members: Members::founders(&[1, 2, 3].map(NodeId::new)),
         put_aside: Vec::new(),
     };

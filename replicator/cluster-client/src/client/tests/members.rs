@@ -74,6 +74,7 @@ fn a_wish_goes_to_the_leader_and_its_answer_comes_back() {
         node: node(2),
         place: Place::default(),
         instead_of: NodeId::default(),
+        version: 0,
     };
     assert_eq!(scenario.client.change_members(wish, scenario.now), None, "nobody leads");
     scenario.announce(1, 1, 1);

@@ -20,6 +20,7 @@ fn beginning(index: u64, term: u64) -> Beginning {
         position: LogPosition::new(index),
         timestamp: Timestamp::ZERO,
         digest: 0,
+        behaviour: 1,
         members: Members::founders(&FOUNDERS),
         put_aside: Vec::new(),
     };

@@ -192,6 +192,9 @@ records! {
         key: ApiKeyText,
         is_engaged: bool,
     }
+    SetVersion {
+        version: u16,
+    }
     MassCancel {
         account: AccountId,
         market: MarketId,

@@ -319,6 +319,10 @@ records! {
         position: LogPosition,
         market: MarketId,
     }
+    VersionChanged {
+        partition: PartitionId,
+        version: u16,
+    }
     LeaseChanged {
         account: AccountId,
         session: ClientSessionId,

@@ -186,6 +186,7 @@ pub(super) fn events() -> Vec<Event> {
             position: REQUEST,
             market: MARKET,
         }),
+        Event::VersionChanged(VersionChanged { partition: PartitionId::new(2), version: 2 }),
         Event::LeaseChanged(LeaseChanged {
             account: ACCOUNT,
             session: ClientSessionId::new(8),

@@ -326,6 +326,7 @@ pub(super) fn commands() -> Vec<Command> {
             acknowledged: MailSequence::new(51),
         }),
         Command::Tick(Tick),
+        Command::SetVersion(SetVersion { version: 2 }),
         Command::AssignAccount(AssignAccount {
             account: ACCOUNT,
             group: TradeGroupId::new(4),

@@ -1,0 +1,194 @@
+//! `mainstay ctl upgrade`: another binary on every node, one after the other, while clients trade; and back.
+//!
+//! Whoever leads the ledger is the last. A node hands over what it leads, ends, is started with the other binary, and must be
+//! ready, caught up and of the others' state before the next one's turn. At the first sign that it is not, this node
+//! and those before it are put back. No behaviour changes by it: that is the version's entry, a step of its own.
+
+mod health;
+mod restart;
+
+use std::collections::BTreeMap;
+use std::path::PathBuf;
+use std::time::Duration;
+
+use miette::IntoDiagnostic;
+use wire::NodeId;
+
+use self::health::Health;
+use self::restart::{Restart, Which};
+use super::node::Group;
+use super::{Place, version};
+
+/// `mainstay ctl upgrade`.
+#[derive(Debug, clap::Args)]
+#[command(after_help = "\
+  mainstay ctl upgrade --binary /opt/mainstay-0.2/mainstay      # every node, one after the other
+  mainstay ctl upgrade --activate                               # then the greatest version that all of them know
+  mainstay ctl upgrade --back                                   # the former version, then the former binaries
+
+Where no demo starts the nodes, say how one is restarted; {id} and {host} are the node's, {to} is `new` or `old`:
+
+  mainstay ctl --state cluster.json upgrade --restart-with 'ssh {host} mainstay-switch {to}'
+
+What was before is kept in upgrade.json in the data directory. Errors have codes that stay: upgrade::unhealthy (the nodes are
+as before), upgrade::stopped (they are not), upgrade::not-ready, upgrade::nothing-to-go-back-to, and those of
+`mainstay ctl version`.")]
+pub struct Args {
+    /// What the demo starts its nodes with from now on.
+    #[arg(long, value_name = "PATH", conflicts_with_all = ["back", "restart_with"])]
+    binary: Option<PathBuf>,
+    /// How a node is restarted where no demo does it: a shell command, done when the node is on its way.
+    #[arg(long, value_name = "COMMAND")]
+    restart_with: Option<String>,
+    /// Then have every partition behave by the greatest version that every node knows.
+    #[arg(long, conflicts_with = "back")]
+    activate: bool,
+    /// Go back to the version and to the binaries before the last upgrade.
+    #[arg(long)]
+    back: bool,
+    /// Leave everything as it is at the first unhealthy sign, to look at it.
+    #[arg(long, conflicts_with = "back")]
+    no_rollback: bool,
+    /// A node must be healthy within so many seconds.
+    #[arg(long, value_name = "SECONDS", default_value_t = 60)]
+    within: u64,
+}
+
+/// What was before an upgrade, in the data directory.
+#[derive(Debug, Default, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
+struct Before {
+    /// The greatest version that every node knew.
+    version: u16,
+    /// Each node's binary, where a demo starts it.
+    binaries: BTreeMap<u64, PathBuf>,
+}
+
+/// Does what was asked.
+pub async fn run(place: &Place, args: Args) -> miette::Result<()> {
+    if args.back {
+        return back(place, args).await;
+    }
+    if args.binary.is_none() && args.restart_with.is_none() && !args.activate {
+        miette::bail!("say what is to run (--binary, or --restart-with), --activate or --back");
+    }
+    if args.binary.is_some() || args.restart_with.is_some() {
+        walk(place, &args).await?;
+    }
+    if args.activate {
+        let pages = version::pages(place).await?;
+        let known = version::known_by_all(&pages).ok_or_else(not_ready)?;
+        version::set(place, known[1]).await?;
+    }
+    Ok(())
+}
+
+fn not_ready() -> miette::Report {
+    let help = "see `mainstay ctl cluster status`: an upgrade begins with every node ready";
+    miette::miette!(code = "upgrade::not-ready", help = help, "not every node answers and is ready")
+}
+
+/// Every node, the one that leads the ledger last.
+async fn order(place: &Place) -> miette::Result<(Vec<u64>, u16)> {
+    let pages = version::pages(place).await?;
+    let is_ready = pages.iter().all(|(_, page)| page.as_ref().is_some_and(|page| page.ready));
+    let known = version::known_by_all(&pages).filter(|_| is_ready).ok_or_else(not_ready)?;
+    let leads = |id: u64, page: &version::Page| {
+        let led = page.partitions.iter().filter(|replica| replica.leader == Some(id));
+        led.map(|replica| if replica.partition == page.ledger { 1_000 } else { 1 }).sum::<usize>()
+    };
+    let mut nodes: Vec<(usize, u64)> =
+        pages.iter().map(|(id, page)| (page.as_ref().map_or(0, |page| leads(*id, page)), *id)).collect();
+    nodes.sort_unstable();
+    Ok((nodes.into_iter().map(|(_, id)| id).collect(), known[1]))
+}
+
+async fn walk(place: &Place, args: &Args) -> miette::Result<()> {
+    let (nodes, version) = order(place).await?;
+    let (restart, old) = Restart::prepare(place, args.binary.as_deref(), args.restart_with.as_deref(), &nodes).await?;
+    keep(place, &Before { version, binaries: old })?;
+    let group = Group::connect_quietly(place).await?;
+    let health = Health { place, within: Duration::from_secs(args.within.max(1)) };
+    for (at, id) in nodes.iter().enumerate() {
+        let Err(why) = step(&group, &restart, &health, *id, Which::New).await else { continue };
+        println!("node {id}: {why}");
+        if args.no_rollback {
+            let help = "nothing was put back; `mainstay ctl upgrade --back` does";
+            return Err(miette::miette!(code = "upgrade::stopped", help = help, "node {id}: {why}"));
+        }
+        for id in nodes[..=at].iter().rev() {
+            if let Err(again) = step(&group, &restart, &health, *id, Which::Old).await {
+                let help = "look at this node; `mainstay ctl upgrade --back` goes on";
+                let what = format!("node {id} was to be put back, because: {why}; and {again}");
+                return Err(miette::miette!(code = "upgrade::stopped", help = help, "{what}"));
+            }
+        }
+        let what = format!("node {id}: {why}; every node is as it was before");
+        return Err(miette::miette!(code = "upgrade::unhealthy", "{what}"));
+    }
+    println!("every node was restarted; `mainstay ctl version` shows what they know");
+    Ok(())
+}
+
+/// One node hands over, ends, comes back and is looked at. The error says what is wrong with it.
+async fn step(group: &Group, restart: &Restart<'_>, health: &Health<'_>, id: u64, to: Which) -> Result<(), String> {
+    // One that is down leads nothing, and there may be too few others to say so by the log.
+    let drained = match restart.runs(id).await {
+        true => group.drain(NodeId::new(id), true).await.map_err(|error| error.to_string()),
+        false => Ok(()),
+    };
+    let done = match drained {
+        Ok(()) => {
+            async {
+                println!("node {id}: leads nothing, is restarted with the {to} binary");
+                restart.restart(id, to).await?;
+                health.wait(id, restart).await
+            }
+            .await
+        }
+        Err(error) => Err(error),
+    };
+    // Whatever became of it: who is back may lead again.
+    let undrained = group.drain(NodeId::new(id), false).await.map_err(|error| error.to_string());
+    let said = done?;
+    undrained?;
+    println!("node {id}: {said}");
+    Ok(())
+}
+
+async fn back(place: &Place, args: Args) -> miette::Result<()> {
+    let path = place.data_dir()?.join("upgrade.json");
+    let before: Option<Before> = std::fs::read(&path).ok().and_then(|text| serde_json::from_slice(&text).ok());
+    let Some(before) = before else {
+        let help = "an upgrade by this command leaves it";
+        let code = "upgrade::nothing-to-go-back-to";
+        return Err(miette::miette!(code = code, help = help, "{} does not say what was before", path.display()));
+    };
+    let pages = version::pages(place).await?;
+    let is_above = |replica: &version::Replica| replica.version > before.version;
+    if pages.iter().filter_map(|(_, page)| page.as_ref()).any(|page| page.partitions.iter().any(is_above)) {
+        version::set(place, before.version).await?;
+    }
+    let restart = Restart::back(place, args.restart_with.as_deref(), &before.binaries)?;
+    let group = Group::connect_quietly(place).await?;
+    let health = Health { place, within: Duration::from_secs(args.within.max(1)) };
+    let mut nodes: Vec<u64> = pages.iter().map(|(id, _)| *id).collect();
+    if let Ok((in_order, _)) = order(place).await {
+        nodes = in_order;
+    }
+    // Who does not run is the first: the others lead meanwhile.
+    nodes.sort_by_key(|id| pages.iter().any(|(node, page)| node == id && page.is_some()));
+    for id in nodes {
+        step(&group, &restart, &health, id, Which::Old).await.map_err(|why| {
+            let help = "look at this node; the same command goes on";
+            miette::miette!(code = "upgrade::stopped", help = help, "node {id}: {why}")
+        })?;
+    }
+    println!("every node is as it was before");
+    Ok(())
+}
+
+fn keep(place: &Place, before: &Before) -> miette::Result<()> {
+    let path = place.data_dir()?.join("upgrade.json");
+    let text = serde_json::to_vec(before).into_diagnostic()?;
+    crate::private::write(&path, &text).into_diagnostic()
+}

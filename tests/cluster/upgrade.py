@@ -1,0 +1,101 @@
+"""Two builds serve together while clients trade: upgrade.py STATE_FILE [ORDERS_PER_SECOND]
+
+The demo was started with MAINSTAY_NODE_MAX_VERSION=1: its nodes are what an old build is, that knows one behaviour version.
+The new build is the same binary without that. Every node gets it, the version's entry is made, and both are taken back; a
+binary that ends at once is not taken. The load reconciles itself at its end: nothing lost, nothing doubled.
+"""
+
+import os
+import sys
+import tempfile
+import time
+
+from exchange import MAINSTAY, Disproved, Exchange, Load, get, until
+
+OLD, NEW = [1, 1], [1, 2]
+
+
+def script(directory):
+    """The new build."""
+    path = os.path.join(directory, "mainstay-new")
+    with open(path, "w", encoding="utf-8") as file:
+        file.write(f'#!/bin/sh\nunset MAINSTAY_NODE_MAX_VERSION\nexec "{os.path.abspath(MAINSTAY)}" "$@"\n')
+    os.chmod(path, 0o755)
+    return path
+
+
+def expect(exchange, version, knows):
+    """Every replica behaves by this version, and every node knows these."""
+    for node in exchange.state["nodes"]:
+        for replica in (exchange.status(node) or {}).values():
+            if (replica["version"], replica["versions"]) != (version, knows):
+                raise Disproved(f"node {node['id']} behaves by {replica['version']} and knows {replica['versions']}, "
+                                f"wanted {version} and {knows}")
+
+
+def main():
+    exchange, rate = Exchange(sys.argv[1]), int(sys.argv[2]) if len(sys.argv) > 2 else 300
+    directory = tempfile.mkdtemp(prefix="mainstay-upgrade-")
+    started = time.monotonic()
+
+    def say(what):
+        print(f"{time.monotonic() - started:6.1f} s  {what}", flush=True)
+
+    def credited():
+        return exchange.ctl("account", "credit", "upgrader", "USDT", 10)
+
+    exchange.wait_ready()
+    exchange.ctl("account", "open", "upgrader")
+    expect(exchange, 1, OLD)
+    exchange.ctl("version", "set", 2, fails="version::cannot-run")
+    exchange.ctl("upgrade", "--back", fails="upgrade::nothing-to-go-back-to")
+    load = Load(exchange, directory, rate, float(os.environ.get("UPGRADE_SECONDS", "10")))
+    try:
+        time.sleep(1)
+        pids = {node["id"]: node["pid"] for node in exchange.state["nodes"]}
+        exchange.ctl("upgrade", "--binary", "/bin/false", fails="upgrade::unhealthy")
+        restarted = [node["id"] for node in exchange.state["nodes"] if node["pid"] != pids[node["id"]]]
+        if len(restarted) != 1:
+            raise Disproved(f"nodes {restarted} were restarted for a binary that ends at once")
+        expect(exchange, 1, OLD)
+        say(f"a binary that ends at once was taken back from node {restarted[0]}, and no other had it")
+        exchange.ctl("upgrade", "--binary", script(directory))
+        expect(exchange, 1, NEW)
+        if "free now" in credited():
+            raise Disproved("the new build behaves otherwise without the version's entry")
+        say("every node has the new build, and does what it did")
+        exchange.ctl("upgrade", "--activate")
+        expect(exchange, 2, NEW)
+        if "20 USDT free now" not in credited():
+            raise Disproved("version 2 does not say what is free")
+        say("version 2 is the rule: a credit says what is free")
+        exchange.ctl("upgrade", "--back")
+        expect(exchange, 1, OLD)
+        if "free now" in credited():
+            raise Disproved("the former version is not what it was")
+        say("back: the former version, and the former build on every node")
+        is_over = load.process.poll() is not None
+        say("the load was over before the changes were" if is_over else "the load has traded on")
+        report = load.finish()
+        exchange.wait_ready()
+        exchange.wait_equal()
+        metrics = [until(lambda node=node: get_metric(node), 5, "metrics") for node in exchange.state["nodes"]]
+        if any(version != 1 for version in metrics):
+            raise Disproved(f"/metrics says versions {metrics}")
+    except Disproved as error:
+        load.kill()
+        print(f"upgrade: {error}")
+        sys.exit(1)
+    pause, acknowledged = report["longest_pause_ms"], report["acked"]
+    print(f"upgrade: there and back, {acknowledged} acknowledged, 0 lost, 0 doubled, longest pause {pause} ms")
+
+
+def get_metric(node):
+    """The greatest behaviour version on a node's page of metrics."""
+    answer = get(f"{node['http']}/metrics")
+    lines = answer[1].splitlines() if answer and answer[0] == 200 else []
+    found = [int(line.split()[-1]) for line in lines if line.startswith("mainstay_node_behaviour_version{")]
+    return max(found) if found else None
+
+
+main()
