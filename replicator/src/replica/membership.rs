@@ -121,7 +121,7 @@ impl<M: StateMachine, L: LogStore> Replica<M, L> {
         member == self.raft.raft.id || answered.is_some_and(|at| self.now <= at.plus_nanos(patience))
     }
 
-    fn can_change(&self) -> Result<(), NotChanged> {
+    pub(super) fn can_change(&self) -> Result<(), NotChanged> {
         let raft = &self.raft.raft;
         match () {
             () if !self.is_leader() => Err(NotChanged::NotLeader),

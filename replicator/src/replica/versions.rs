@@ -33,10 +33,10 @@ pub(super) struct Versions {
 impl<M: StateMachine, L: LogStore> Replica<M, L> {
     /// Has the log say that the machine behaves by another version, in everybody's way from there on.
     pub fn set_version(&mut self, version: u16) -> Result<(), NotChanged> {
-        let is_settled = self.raft.raft.commit_to_current_term() && !self.is_broken();
+        // Who is just being taken in is not asked.
+        self.can_change()?;
         match () {
-            () if !self.is_leader() => return Err(NotChanged::NotLeader),
-            () if !is_settled => return Err(NotChanged::UnderWay),
+            () if self.is_broken() => return Err(NotChanged::UnderWay),
             () if self.state.machine.version() == version => return Err(NotChanged::IsSo),
             () => {}
         }

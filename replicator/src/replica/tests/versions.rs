@@ -7,7 +7,7 @@ use wire::NodeId;
 use super::{Bench, small_snapshots};
 use crate::replica::NotChanged;
 use crate::sim::Tally;
-use crate::{Output, ReplicaConfig, StateMachine};
+use crate::{Joining, Output, ReplicaConfig, StateMachine};
 
 const THIRD: NodeId = NodeId::new(3);
 
@@ -89,6 +89,18 @@ fn a_leader_refuses_what_it_does_not_know_itself_and_what_a_member_does_not_know
     bench.step(300);
     assert_eq!(set(&mut bench, 2), Ok(()));
     behave_by(&mut bench, 2);
+}
+
+#[test]
+fn no_version_is_proposed_while_somebody_joins_who_may_not_know_it() {
+    let mut bench = bench(2);
+    assert_eq!(bench.cluster.grow(), NodeId::new(4));
+    bench.step(300);
+    assert_eq!(set(&mut bench, 3), Err(NotChanged::CannotRun));
+    let leader = bench.leader();
+    let replica = bench.cluster.replica_mut(leader).unwrap();
+    replica.add_node(NodeId::new(4), Joining::default()).unwrap();
+    assert_eq!(replica.set_version(2), Err(NotChanged::UnderWay));
 }
 
 #[test]
