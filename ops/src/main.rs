@@ -22,6 +22,12 @@ mod signer;
 use std::process::ExitCode;
 
 use clap::Parser;
+use tikv_jemallocator::Jemalloc;
+
+/// What an order needs for a moment is taken and given back some hundred times on its way through the processes. The
+/// system's allocator returns it to the kernel and fetches it again, once in a cycle of a thread; this one keeps it.
+#[global_allocator]
+static ALLOCATOR: Jemalloc = Jemalloc;
 
 /// An exchange that stays open.
 #[derive(Debug, Parser)]
