@@ -371,6 +371,14 @@ class Surface:
         still = place(alice)
         self.bad(-1013, "POST", path, dict(ORDER_OF, cancelReplaceMode="ALLOW_FAILURE", cancelOrderId=still, quantity="0.0000"), alice)
         self.tally.equal("a filter leaves the old one", status(still), "NEW")
+        # Who replaces one order of a list cancels the list, and is told of the one that was asked for.
+        listed = self.call("POST", "/api/v3/orderList/oto", dict(
+            symbol=SYMBOL, workingType="LIMIT", workingSide="BUY", workingPrice="1000.00", workingQuantity="0.1000", workingTimeInForce="GTC",
+            pendingType="LIMIT", pendingSide="SELL", pendingPrice="3000.00", pendingQuantity="0.1000", pendingTimeInForce="GTC"), alice)[2]
+        working, pending = (order["orderId"] for order in listed["orders"])
+        ask("a pending one has not traded", (400, -2022, *failed), pending, "STOP_ON_FAILURE", "ONLY_PARTIALLY_FILLED")
+        gone, _ = ask("a pending one", (200, None, "SUCCESS", "SUCCESS", "CANCELED", "NEW"), pending, "STOP_ON_FAILURE")
+        self.tally.equal("what is gone of its list", (gone["orderId"], gone["orderListId"], status(working)), (pending, listed["orderListId"], "CANCELED"))
         self.call("DELETE", "/api/v3/order", {"symbol": SYMBOL, "orderId": ask_of_bob}, bob)
 
     def carrier(self):

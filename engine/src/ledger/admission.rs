@@ -4,8 +4,8 @@
 use wire::command::NewOrder;
 use wire::event::MarketListed;
 use wire::{
-    Amount, AssetId, MarketRules, MarketScale, OrderKind, PartitionId, Price, Qty, RejectReason, Side, Terms,
-    TimeInForce,
+    Amount, AssetId, MarketRules, MarketScale, MarketStatus, OrderKind, PartitionId, Price, Qty, RejectReason, Side,
+    Terms, TimeInForce,
 };
 
 use super::pegs::is_protected;
@@ -83,18 +83,42 @@ impl LedgerCell {
         self.check_conduct(order, beside.orders)?;
         let market = &market.listed;
         check_filters(order, terms, market)?;
-        let may_rest = order.time_in_force.may_rest() || order.kind.is_stop();
-        if may_rest && self.orders.count(order.account, order.market) >= market.rules.open_orders_max {
-            return Err(RejectReason::TooManyOpenOrders.into());
-        }
-        if order.kind.is_stop()
-            && self.orders.stops(order.account, order.market) >= market.rules.special.stop_orders_max
-        {
-            return Err(RejectReason::TooManyStopOrders.into());
-        }
+        self.check_open_orders(order, &market.rules)?;
         let admitted = self.hold_for(order, market, beside.credit)?;
         self.check_bounds(order, &admitted, beside.bought)?;
         Ok(admitted)
+    }
+
+    /// What no later moment mends, in the order of [`LedgerCell::admit_with`]: everything but whether the name is free, whether
+    /// market, account, key and session take an order now, and what is free.
+    pub(super) fn check_in_itself(&self, order: &NewOrder, terms: &Terms) -> Result<(), Refused> {
+        self.registry.account(order.account)?;
+        let market = self.registry.market(order.market)?;
+        if !order.client_order_id.is_client_order_id() {
+            return Err(RejectReason::BadClientOrderId.into());
+        }
+        if market.status == MarketStatus::Delisted {
+            return Err(RejectReason::MarketDelisted.into());
+        }
+        let market = &market.listed;
+        self.check_conduct_in_itself(order)?;
+        check_filters(order, Some(terms), market)?;
+        self.check_open_orders(order, &market.rules)?;
+        let admitted = self.hold_for(order, market, Amount::MAX)?;
+        self.check_bounds(order, &admitted, 0)
+    }
+
+    /// MAX_NUM_ORDERS and MAX_NUM_ALGO_ORDERS.
+    #[inline]
+    fn check_open_orders(&self, order: &NewOrder, rules: &MarketRules) -> Result<(), Refused> {
+        let may_rest = order.time_in_force.may_rest() || order.kind.is_stop();
+        if may_rest && self.orders.count(order.account, order.market) >= rules.open_orders_max {
+            return Err(RejectReason::TooManyOpenOrders.into());
+        }
+        if order.kind.is_stop() && self.orders.stops(order.account, order.market) >= rules.special.stop_orders_max {
+            return Err(RejectReason::TooManyStopOrders.into());
+        }
+        Ok(())
     }
 
     /// How much is held: exactly what a limit order can cost; for a market order at most what is free.

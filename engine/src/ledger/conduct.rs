@@ -136,19 +136,22 @@ impl Conduct {
     }
 
     fn check(&self, order: &NewOrder) -> Result<(), RejectReason> {
-        let row = self.row(order.account);
-        if row.is_killed {
+        if self.row(order.account).is_killed {
             return Err(RejectReason::AccountKilled);
         }
-        if order.key.get() != 0 {
-            if self.keys.get(&[order.key.get().into()]) != Some(order.account.get().into()) {
-                return Err(RejectReason::UnknownApiKey);
-            }
-            if self.killed_keys.contains(&order.key) {
-                return Err(RejectReason::ApiKeyKilled);
-            }
+        self.check_key(order)?;
+        if order.key.get() != 0 && self.killed_keys.contains(&order.key) {
+            return Err(RejectReason::ApiKeyKilled);
         }
         Ok(())
+    }
+
+    fn check_key(&self, order: &NewOrder) -> Result<(), RejectReason> {
+        let is_none = order.key.get() == 0;
+        if is_none || self.keys.get(&[order.key.get().into()]) == Some(order.account.get().into()) {
+            return Ok(());
+        }
+        Err(RejectReason::UnknownApiKey)
     }
 
     /// What comes after the order's session has been looked at.
@@ -243,6 +246,12 @@ impl LedgerCell {
             return Err(RejectReason::UnknownLease.into());
         }
         Ok(self.conduct.check_counts(order, self.now, self.orders.total(order.account), beside)?)
+    }
+
+    /// As [`LedgerCell::check_conduct`], whatever kill switches and leases say now.
+    pub(super) fn check_conduct_in_itself(&self, order: &NewOrder) -> Result<(), Refused> {
+        self.conduct.check_key(order)?;
+        Ok(self.conduct.check_counts(order, self.now, self.orders.total(order.account), 0)?)
     }
 
     /// Whether the order is one that the account may place, beside others that buy so much base.

@@ -3,9 +3,14 @@
 //! - The new order is checked as any new order is, with the old one still counted; what it lacks in free balance the hold of
 //!   the old one may cover, when both give the same asset and the old one is of no list. Only the rest is held at once
 //!   (the increment).
-//! - A new order that is wrong in itself (its form, a filter, a limit) refuses the command, and the old order stays. One that
-//!   only cannot be now (too little balance, a name that is taken, a market or an account that takes none) does not keep the
-//!   old one: the cancel goes on alone, `ReplacementRefused` says why, and the reply's id is 0.
+//! - A new order that is wrong in itself (its form, a filter, a limit of orders, of their rate or of a position) refuses the
+//!   command before anything else is looked at, and the old order stays. One that only cannot be now (too little balance, a
+//!   name that is taken, a market or an account that takes none) does not keep the old one: the cancel goes on alone,
+//!   `ReplacementRefused` says why, and the reply's id is 0. Of one that is both, the first counts; its position is then
+//!   reckoned with all that it asks for, whatever is free.
+//! - An order that waits in a list goes as a cancel of it goes: its list's working order ends, and with it the list. The new
+//!   one takes part in nothing of this and is held for whole. When the working one has filled meanwhile, what waits is not
+//!   placed, and the new order comes after it.
 //! - One mail cancels and places. The market ends the old order whatever is left of it, but with `OnlyNew`, which stands for
 //!   as much as the ledger knew. If exactly that is left the new one comes in as any other, and may be refused: the old one
 //!   stays canceled. If something else is, the ledger holds for it anew and sends it after (`InsufficientBalance` may refuse it).
@@ -17,8 +22,8 @@
 //! - Told: `OrderPending` of the new order or `ReplacementRefused`; then of the old one `OrderCanceled` or `CancelRejected` with
 //!   the command's position as request; then the new one's outcome.
 //!
-//! Source: Binance Spot, "Cancel an Existing Order and Send a New Order": filters come before both, a failure to place does
-//! not undo the cancel.
+//! Source: Binance Spot, "Cancel an Existing Order and Send a New Order": filters and order count come before both, a failure
+//! to place does not undo the cancel, and who cancels one order of a list cancels the list.
 
 use std::collections::BTreeMap;
 
@@ -27,8 +32,8 @@ use wire::command::{CancelOrder, NewOrder, ReplaceOrder};
 use wire::event::{CancelRejected, OrderRejected, ReplacementRefused};
 use wire::mail::{PlaceOrder, PlaceOrderOnTerms, ReplaceRefused, ReplaceResting};
 use wire::{
-    Amount, CancelRestriction, Event, ListId, LogPosition, Mail, OrderId, PartitionId, Qty, RejectReason, ReplaceMode,
-    Sides, Terms,
+    Amount, CancelCause, CancelRestriction, Event, ListId, LogPosition, Mail, OrderId, PartitionId, Qty, RejectReason,
+    ReplaceMode, Sides, Terms,
 };
 
 use super::admission::{Admitted, Beside, check_filters};
@@ -42,10 +47,11 @@ use crate::mailbox::Mailboxes;
 /// A replace whose cancel has no outcome.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 struct Replacing {
+    /// What its market ends: of an order that waits in a list, the one that it waits for.
     old: OrderId,
     /// What the ledger knew to be left of it.
     expected: Qty,
-    /// The old one has ended, with something else left of it: the new one comes after.
+    /// The old one has ended, but not as was expected: the new one comes after.
     is_late: bool,
     order: OrderId,
     /// What the new order needs in all.
@@ -126,11 +132,13 @@ impl LedgerCell {
             Err(refused) => {
                 // Both were asked for at once: a new order of the name that is not found is judged before it is sealed.
                 let admitted = match replace.mode {
-                    ReplaceMode::StopOnFailure => Err(refused),
-                    ReplaceMode::AllowFailure => match self.admit(&order, Some(&terms), mailboxes) {
-                        Err(no) if cannot_be_now(no.reason) => Ok(Err(no)),
-                        admitted => admitted.map(Ok),
-                    },
+                    ReplaceMode::StopOnFailure => {
+                        let admitted = self.admit_with(&order, Some(&terms), &Beside::default());
+                        self.judged(admitted, &order, &terms).and(Err(refused))
+                    }
+                    ReplaceMode::AllowFailure => {
+                        self.judged(self.admit(&order, Some(&terms), mailboxes), &order, &terms)
+                    }
                 };
                 if refused.reason == RejectReason::UnknownOrder {
                     let reason =
@@ -152,12 +160,13 @@ impl LedgerCell {
         let partition = self.registry.market(old.market)?.listed.partition;
         let covers = old.list == ListId::ZERO && old.side == order.side;
         let credit = if covers { old.held } else { Amount::ZERO };
-        let admitted = match self.admit_with(&order, Some(&terms), &Beside { credit, ..Beside::default() }) {
-            Err(no) if cannot_be_now(no.reason) => {
+        let admitted = self.admit_with(&order, Some(&terms), &Beside { credit, ..Beside::default() });
+        let admitted = match self.judged(admitted, &order, &terms)? {
+            Ok(admitted) => admitted,
+            Err(no) => {
                 self.cancel_order(position, cancel, effects)?;
                 return Ok(tell_refused(position, cancel, no, effects));
             }
-            admitted => admitted?,
         };
         if !self.orders.has_room() {
             return Err(RejectReason::Busy.into());
@@ -171,12 +180,15 @@ impl LedgerCell {
             self.tell_terms(place.order, &order, ListId::ZERO, terms, effects);
         }
         let (account, market, name) = (cancel.account, cancel.market, cancel.new_client_order_id);
+        let ends = self.order_to_pull(old.id, position, CancelCause::Requested, name);
+        let expected = self.orders.get(ends).map_or(old.leaves, |ends| ends.leaves);
+        // What waits has not traded, whatever the order has that it waits for.
+        let only_expected = cancel.restriction == CancelRestriction::OnlyNew && ends == old.id;
         self.lanes.place(partition);
-        self.lanes
-            .ask(partition, Asked { request: position, account, market, order: old.id, name, sides: Sides::Both });
-        let (order, quote_qty, expected) = (place.order, order.quote_qty, old.leaves);
+        self.lanes.ask(partition, Asked { request: position, account, market, order: ends, name, sides: Sides::Both });
+        let (order, quote_qty) = (place.order, order.quote_qty);
         let replacing = Replacing {
-            old: old.id,
+            old: ends,
             expected,
             is_late: false,
             order,
@@ -187,10 +199,25 @@ impl LedgerCell {
             terms,
         };
         self.replaces.requests.insert(position, replacing);
-        let only_expected = cancel.restriction == CancelRestriction::OnlyNew;
-        let mail = ReplaceResting { old: old.id, expected, only_expected, request: position, place, terms };
+        let mail = ReplaceResting { old: ends, expected, only_expected, request: position, place, terms };
         effects.send(partition, Mail::ReplaceResting(Box::new(mail)));
         Ok(order.get())
+    }
+
+    /// A new order that is wrong in itself refuses the command; of one that only cannot be now, why not.
+    fn judged(
+        &self,
+        admitted: Result<Admitted, Refused>,
+        order: &NewOrder,
+        terms: &Terms,
+    ) -> Result<Result<Admitted, Refused>, Refused> {
+        match admitted {
+            Err(no) if cannot_be_now(no.reason) => {
+                self.check_in_itself(order, terms)?;
+                Ok(Err(no))
+            }
+            admitted => admitted.map(Ok),
+        }
     }
 
     /// The order that is to go, as far as the ledger knows.
@@ -201,9 +228,7 @@ impl LedgerCell {
             _ => self.orders.get(cancel.order),
         };
         let open = open.filter(|open| open.account == cancel.account && open.market == cancel.market);
-        let Some(open) = open.filter(|open| !self.waits_in_list(open)) else {
-            return Err(RejectReason::UnknownOrder.into());
-        };
+        let Some(open) = open else { return Err(RejectReason::UnknownOrder.into()) };
         if open.is_in(cancel.restriction) { Ok(*open) } else { Err(RejectReason::CancelRestricted.into()) }
     }
 
@@ -240,6 +265,13 @@ impl LedgerCell {
         self.hold_up_to(id, hold);
     }
 
+    /// The order that was to go has ended for this request without its market: it waited, and what it waited for has filled.
+    pub(super) fn replaced_while_it_waited(&mut self, request: LogPosition) {
+        if let Some(replacing) = self.replaces.requests.get_mut(&request) {
+            replacing.is_late = true;
+        }
+    }
+
     /// Raises an order's hold, which free balance covers.
     pub(super) fn hold_up_to(&mut self, id: OrderId, hold: Amount) {
         let Some(order) = self.orders.get(id).copied() else { return };
@@ -263,7 +295,7 @@ impl LedgerCell {
             return;
         }
         let Some(replacing) = self.replaces.requests.remove(&request) else { return };
-        if let Some(asked) = asked {
+        if let Some(asked) = asked.filter(|_| !is_late) {
             let is_open = self.orders.get(old).is_some();
             let reason = if is_open { RejectReason::LeavesChanged } else { RejectReason::TooLateToCancel };
             let account = asked.account;

@@ -20,7 +20,7 @@ use std::time::Duration;
 use cluster_client::{ClusterError, Replied};
 use tokio::sync::oneshot;
 use tokio::time::Instant;
-use wire::command::{CountdownCancel, Reply, SealName};
+use wire::command::{CancelOrder, CountdownCancel, Reply, SealName};
 use wire::{Command, ListId, LogPosition, OrderId, RejectReason};
 
 use self::parse::{Cancellation, Placement};
@@ -121,7 +121,8 @@ async fn take_off(gateway: &Arc<Gateway>, caller: Caller, cancellation: &Cancell
     tell_taken_off(gateway, caller, cancellation, position, &orders)
 }
 
-/// What is answered about an order that has been canceled.
+/// What is answered about an order that has been canceled: of a list, of which others went with it, about the one that was
+/// asked for.
 fn tell_taken_off(
     gateway: &Gateway,
     caller: Caller,
@@ -132,8 +133,10 @@ fn tell_taken_off(
     let market = &cancellation.market;
     let accounts = gateway.exchange.accounts();
     let account = accounts.get(caller.account).ok_or(errors::NOT_PERMITTED)?;
-    let order = orders.first().and_then(|(market, order)| account.orders.get(*market, *order));
-    let order = order.ok_or(errors::UNKNOWN_ORDER)?;
+    let CancelOrder { market: of, order: id, client_order_id: name, .. } = &cancellation.command;
+    let asked_for = if id.get() == 0 { account.orders.named(*of, name) } else { account.orders.get(*of, *id) };
+    let first = || orders.first().and_then(|(market, order)| account.orders.get(*market, *order));
+    let order = asked_for.filter(|order| !order.status.is_open()).or_else(first).ok_or(errors::UNKNOWN_ORDER)?;
     Ok(match &cancellation.cancel_id {
         Some(id) => answers::canceled(order, market, id.as_str()),
         None => answers::canceled(order, market, &cancel_report_id(position)),

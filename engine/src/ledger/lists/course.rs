@@ -66,6 +66,7 @@ impl LedgerCell {
         (cause, request, name): (CancelCause, LogPosition, ClientOrderId),
         effects: &mut Effects<'_>,
     ) {
+        self.replaced_while_it_waited(request);
         for Waiting { place, .. } in waiting {
             let Some(order) = self.orders.get(place.order).copied() else { continue };
             self.orders.close(order.id, self.now);

@@ -209,6 +209,28 @@ fn a_replacement_that_is_wrong_in_itself_changes_nothing() {
     }
 }
 
+/// Whichever of the two the ladder of reasons has first.
+#[test]
+fn a_replacement_that_is_wrong_in_itself_and_cannot_be_now_either_changes_nothing() {
+    let mut rules = rules();
+    rules.open_orders_max = 2;
+    check_with(
+        rules,
+        "alice buy 5 @ 90 as one      -> accepted 1, rests 1 5
+         alice replace 1 or-stop buy 5 @ 80 as one -> no replacement DuplicateClientOrderId, canceled 1 5 Requested
+         alice buy 5 @ 90 as two      -> accepted 2, rests 2 5
+         alice buy 5 @ 90             -> accepted 3, rests 3 5
+         alice replace 2 or-stop buy 5 @ 80 as two -> no TooManyOpenOrders
+         alice replace 2 or-else buy 5 @ 80 as two -> no TooManyOpenOrders
+         alice replace 7 or-stop buy 5 @ 80 as two -> no TooManyOpenOrders
+         alice replace 7 or-else buy 5 @ 80 as two -> no TooManyOpenOrders
+         alice replace 2 or-stop buy 1001 @ 80 as two -> no QtyTooLarge
+         alice replace 2 or-stop buy 1 @ 8 as two -> no NotionalTooSmall
+         alice replace 2 or-stop buy 500 @ 250 ioc -> no replacement InsufficientBalance, canceled 2 5 Requested
+         alice has                    -> 1000+0 base, 99550+450 quote",
+    );
+}
+
 #[test]
 fn both_halves_may_fail_and_both_are_told() {
     check(
@@ -376,7 +398,8 @@ fn a_pegged_order_whose_replace_fails_holds_what_it_costs() {
     assert_eq!(world.play("alice has"), "1004+0 base, 55000+44800 quote");
 }
 
-fn replace(old: u64, restriction: CancelRestriction, mode: ReplaceMode, order: NewOrder) -> Command {
+/// Of an order's owner's.
+pub(super) fn replace(old: u64, restriction: CancelRestriction, mode: ReplaceMode, order: NewOrder) -> Command {
     let cancel = CancelOrder {
         account: order.account,
         market: MARKET,

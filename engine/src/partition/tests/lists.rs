@@ -1,8 +1,9 @@
 //! Order lists.
 
 use wire::command::{CancelAll, CancelOrderList, Reply};
-use wire::{ClientOrderId, Command, ListId, RejectReason};
+use wire::{CancelRestriction, ClientOrderId, Command, ListId, RejectReason, ReplaceMode};
 
+use super::changes::replace;
 use super::world::{Layout, MARKET, World, check, check_with, reason, rules};
 
 /// After one trade at 100 between alice and bob, who each give and get one.
@@ -191,6 +192,65 @@ fn orders_of_lists_can_be_replaced() {
          alice replace 4 or-stop sell 6 @ 120 -> canceled 3 5 Requested, canceled 4 5 Requested, done 1, accepted 5, rests 5 6
          alice has                    -> 993+6 base, 100100+0 quote",
     );
+}
+
+#[test]
+fn a_replace_of_an_order_that_waits_ends_its_list() {
+    for mode in ["or-stop", "or-else"] {
+        check(&format!(
+            "alice oto l | buy 5 @ 90 | sell 5 @ 120 -> list 1, accepted 1, rests 1 5
+             alice replace 2 {mode} sell 6 @ 130 -> canceled 1 5 Requested, canceled 2 5 Requested, done 1, accepted 3, rests 3 6
+             alice has                    -> 994+6 base, 100000+0 quote
+             alice otoco l | buy 5 @ 90 | sell 5 stop-loss 80 | sell 5 @ 120 maker-only -> list 2, accepted 4, rests 4 5
+             bob sell 2 @ 90              -> accepted 7, filled 7 2@90, fill 4 2@90
+             alice replace 6 {mode} buy 1000 @ 90 -> canceled 4 3 Requested, canceled 5 5 Requested, canceled 6 5 Requested, done 2, accepted 8, rests 8 1000
+             alice has                    -> 996+6 base, 9820+90000 quote",
+        ));
+    }
+}
+
+/// The replace of an order that waits is on its way while what it waits for fills: nothing is placed but the new order.
+#[test]
+fn a_replace_covers_what_waits_even_when_the_working_order_fills_before_it() {
+    for (sold, left) in [("5", "1005+0 base, 99470+80 quote"), ("3", "1003+0 base, 99650+80 quote")] {
+        for mode in ReplaceMode::ALL {
+            for restriction in [CancelRestriction::None, CancelRestriction::OnlyNew] {
+                let mut world = World::new(Layout::Split);
+                world.play("alice oto l | buy 5 @ 90 | sell 5 @ 120");
+                let sell = world.parse_order(&["bob", "sell", sold, "@", "90"]);
+                world.ask(Command::NewOrder(sell));
+                world.carry(0, 1, 10);
+                let order = world.parse_order(&["alice", "buy", "1", "@", "80"]);
+                world.private.clear();
+                let replace = replace(2, restriction, *mode, order);
+                assert_eq!(world.ask(replace), Reply::Accepted { id: 4 });
+                world.restart_all();
+                world.carry_all();
+                world.assert_settled();
+                let told = world.told();
+                let leg = if sold == "5" { "" } else { "canceled 1 2 Requested, " };
+                assert!(told.contains(&format!("{leg}canceled 2 5 Requested, done 1, ")), "{told}");
+                assert!(told.ends_with("accepted 4, rests 4 1"), "{told}");
+                assert!(!told.contains("no "), "{told}");
+                assert_eq!(world.play("alice has"), left);
+            }
+        }
+    }
+}
+
+#[test]
+fn a_replace_of_an_order_that_waits_is_refused_when_only_traded_ones_may_go() {
+    let mut world = World::new(Layout::Joint);
+    world.play("alice oto l | buy 5 @ 90 | sell 5 @ 120");
+    world.play("bob sell 3 @ 90");
+    for mode in ReplaceMode::ALL {
+        let order = world.parse_order(&["alice", "buy", "1", "@", "80"]);
+        let restriction = CancelRestriction::OnlyPartiallyFilled;
+        let reply = world.settle(replace(2, restriction, *mode, order));
+        assert_eq!(matches!(reply, Reply::Accepted { .. }), *mode == ReplaceMode::AllowFailure);
+        let wanted = "no CancelRestricted 2, accepted 4, rests 4 1";
+        assert!(*mode == ReplaceMode::StopOnFailure || world.told().ends_with(wanted), "{}", world.told());
+    }
 }
 
 /// A cancel is on its way while the working order fills: what waits is not placed.

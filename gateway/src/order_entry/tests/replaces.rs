@@ -80,6 +80,26 @@ async fn both_halves_are_one_command() {
     }
 }
 
+/// The one that was asked for waited in a list, whose working order ends first.
+#[tokio::test]
+async fn of_a_list_that_goes_the_order_that_was_asked_for_is_answered() {
+    let (gateway, ledger) = with(|position, replace| {
+        let working = canceled(6, 50_000, CancelCause::Requested, position.get());
+        (
+            Reply::Accepted { id: 8 },
+            vec![pending(8, &replace.order), working, gone(position), accepted(8), resting(8, 100_000)],
+        )
+    });
+    ledger.feed(&[pending(6, &buy("working")), accepted(6), resting(6, 100_000)]);
+    let answer = replace::replace(&gateway, alice(), params(&format!("{BUY}{STOP}")), None).await.unwrap();
+    let answer: Value = serde_json::from_str(&answer).unwrap();
+    let canceled = &answer["cancelResponse"];
+    assert_eq!(
+        (&canceled["orderId"], &canceled["origClientOrderId"], &canceled["status"]),
+        (&json!(7), &json!("old"), &json!("CANCELED"))
+    );
+}
+
 #[tokio::test]
 async fn a_new_order_that_the_ledger_or_the_market_refuses_leaves_the_old_one_canceled() {
     for text in [STOP, ELSE] {

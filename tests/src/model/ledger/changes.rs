@@ -4,8 +4,8 @@ use wire::command::*;
 use wire::event::{CancelRejected, KillSwitchChanged, OrderAmended, ReplacementRefused};
 use wire::mail::*;
 use wire::{
-    AccountId, CancelCause, CancelRestriction, ClientOrderId, Event, Mail, MarketId, OrderId, RejectReason,
-    ReplaceMode, Side, Sides, Terms,
+    AccountId, CancelCause, CancelRestriction, ClientOrderId, ClientSessionId, Event, Mail, MarketId, MarketStatus,
+    OrderId, RejectReason, ReplaceMode, Side, Sides, Terms,
 };
 
 use super::super::numbers::{qty, whole};
@@ -237,12 +237,14 @@ impl Ledger {
         let order = self.protected(&replace.order, &terms)?;
         let old = match self.replaced(cancel) {
             Ok(old) => old,
-            Err(refused) if replace.mode == ReplaceMode::StopOnFailure => return Err(refused),
-            Err((reason, _)) => {
-                let admitted = match self.admit(&order, Some(&terms), &Beside::default()) {
-                    Err(no) if !IN_ITSELF_GOOD.contains(&no.0) => return Err(no),
-                    admitted => admitted,
-                };
+            Err((reason, id)) => {
+                let admitted = self.admit(&order, Some(&terms), &Beside::default());
+                if admitted.is_err() {
+                    self.check_in_itself(&order, terms)?;
+                }
+                if replace.mode == ReplaceMode::StopOnFailure {
+                    return Err((reason, id));
+                }
                 let (id, account, market) = (cancel.order, cancel.account, cancel.market);
                 let told = CancelRejected { order: id, account, market, reason, request: self.request() };
                 self.events.push(Event::CancelRejected(told));
@@ -255,11 +257,12 @@ impl Ledger {
         let covers = old.list == 0 && old.side == order.side;
         let credit = if covers { old.held } else { 0 };
         let admitted = match self.admit(&order, Some(&terms), &Beside { credit, ..Beside::default() }) {
-            Err(no) if IN_ITSELF_GOOD.contains(&no.0) => {
+            Ok(admitted) => admitted,
+            Err(no) => {
+                self.check_in_itself(&order, terms)?;
                 self.cancel_order(cancel)?;
                 return Ok(self.replacement_refused(cancel, no));
             }
-            admitted => admitted?,
         };
         let increment = (admitted.hold - credit).max(0);
         let place = self.open(&order, &Admitted { hold: increment, ..admitted }, 0);
@@ -267,10 +270,11 @@ impl Ledger {
             self.tell_terms(&place, 0, terms);
         }
         self.asked = (cancel.account.get(), cancel.new_client_order_id);
-        self.replacing = Some((old.id, place.order.get(), admitted.hold));
-        let (request, expected) = (self.request(), qty(old.leaves));
-        let old = OrderId::new(old.id);
-        let only_expected = cancel.restriction == CancelRestriction::OnlyNew;
+        let ends = self.stand_in(old.id, CancelCause::Requested);
+        self.replacing = Some((ends, place.order.get(), admitted.hold));
+        let (request, expected) = (self.request(), qty(self.order(ends).expect("it is open").leaves));
+        let only_expected = cancel.restriction == CancelRestriction::OnlyNew && ends == old.id;
+        let old = OrderId::new(ends);
         let mail = ReplaceResting { old, expected, only_expected, request, place, terms };
         self.mail.push(Mail::ReplaceResting(Box::new(mail)));
         Ok(place.order.get())
@@ -286,9 +290,24 @@ impl Ledger {
 
     fn replaced(&self, cancel: &CancelOrder) -> Result<Order, Refused> {
         let found = self.find(cancel.account.get(), cancel.market, cancel.order, &cancel.client_order_id);
-        let Some(order) = found.filter(|order| !self.waits(order.id)) else { return no(RejectReason::UnknownOrder) };
+        let Some(order) = found else { return no(RejectReason::UnknownOrder) };
         check_restriction(&order, cancel.restriction)?;
         Ok(order)
+    }
+
+    /// Whether the order could be if only now were better: under a new name, in a market that trades if
+    /// it ever will, with nothing killed and
+    /// no lease to be live, and with money enough.
+    fn check_in_itself(&self, order: &NewOrder, terms: Terms) -> Result<(), Refused> {
+        let mut better = self.clone();
+        better.names.clear();
+        better.questions.clear();
+        let listed = better.markets.iter_mut().filter(|market| market.status != MarketStatus::Delisted);
+        listed.for_each(|market| market.status = MarketStatus::Trading);
+        better.let_everybody_trade();
+        let order = NewOrder { session: ClientSessionId::default(), ..*order };
+        better.admit(&order, Some(&terms), &Beside { credit: i64::MAX.into(), ..Beside::default() })?;
+        Ok(())
     }
 
     /// The old order has ended and given its hold back.
@@ -299,18 +318,6 @@ impl Ledger {
         }
     }
 }
-
-/// What an order may be refused for that has nothing wrong in it: the order that it should replace goes all the same.
-const IN_ITSELF_GOOD: [RejectReason; 8] = [
-    RejectReason::InsufficientBalance,
-    RejectReason::DuplicateClientOrderId,
-    RejectReason::MarketClosed,
-    RejectReason::NotInAuction,
-    RejectReason::PostOnlyPhase,
-    RejectReason::AccountKilled,
-    RejectReason::ApiKeyKilled,
-    RejectReason::UnknownLease,
-];
 
 fn check_restriction(order: &Order, restriction: CancelRestriction) -> Result<(), Refused> {
     let is_in = match restriction {

@@ -16,7 +16,7 @@ pub(super) struct Key {
     kind: ApiKeyKind,
     /// Parts of its material beside the first.
     parts: u8,
-    is_killed: bool,
+    pub(super) is_killed: bool,
 }
 
 impl Ledger {
