@@ -12,15 +12,16 @@ use crate::model::rules;
 /// Steps of one input, whatever its length.
 const STEPS_MAX: usize = 400;
 
-/// The first byte names the layout, the rest chooses commands of every kind until it is used up; the engine and the model must
-/// tell the same. Each byte decides for one choice of [`Flow`] (two where there are many), so that a change of one byte is
-/// a small change of the story.
+/// The first byte names the layout and says whether there are chains, the rest chooses commands of every kind until it is used
+/// up; the engine and the model must tell the same. Each byte decides for one choice of [`Flow`] (two where there are many), so
+/// that a change of one byte is a small change of the story.
 pub fn commands(bytes: &[u8]) {
     let Some((first, bytes)) = bytes.split_first() else { return };
     let layout = [Layout::Joint, Layout::Mixed, Layout::Split][usize::from(*first) % 3];
     let rules = MarketRules { open_orders_max: 30, ..rules() };
     let mut pair = Pair::with(layout, rules);
-    let mut flow = Flow::of_bytes(bytes.to_vec(), FEES.len() as u32, rules, pair.now);
+    let flow = Flow::of_bytes(bytes.to_vec(), FEES.len() as u32, rules, pair.now);
+    let mut flow = if *first >= 128 { flow.with_chains() } else { flow };
     for step in 1..=STEPS_MAX {
         let (pause, command) = flow.draw();
         if flow.is_over() {

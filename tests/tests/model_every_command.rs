@@ -1,6 +1,6 @@
 //! The engine against an independent model, over every kind of command: stop and trailing orders, icebergs, dates, order lists,
 //! amends, replaces, mass cancels, leases and countdowns, kill switches, limits, fees, phases, schedules, auctions, bands, filters that
-//! change, delisting. The same replies, the same events, the same balances, in every layout; the engine is written
+//! change, delisting, chains and deposits. The same replies, the same events, the same balances, in every layout; the engine is written
 //! down and read again on the way.
 
 #![forbid(unsafe_code)]
@@ -14,11 +14,13 @@ use tests::model::pair::{FEES, Pair};
 use tests::model::rules;
 use wire::MarketRules;
 
-/// Every kind of command, from a seed: steps that are mostly legal, so that orders meet.
+/// Every kind of command, from a seed: steps that are mostly legal, so that orders meet. With every fourth seed there are chains
+/// with deposits beside the markets.
 fn check_flow(layout: Layout, seed: u64, steps: usize) -> BTreeSet<String> {
     let rules = MarketRules { open_orders_max: 30, ..rules() };
     let mut pair = Pair::with(layout, rules);
-    let mut flow = Flow::new(seed, FEES.len() as u32, rules, pair.now);
+    let flow = Flow::new(seed, FEES.len() as u32, rules, pair.now);
+    let mut flow = if seed % 4 == 3 { flow.with_chains() } else { flow };
     for step in 0..steps {
         let (pause, command) = flow.draw();
         let done = catch_unwind(AssertUnwindSafe(|| pair.step(pause, &command)));
@@ -63,6 +65,7 @@ fn steps_of_every_kind_visit_every_outcome() {
     let wanted = [
         "AccountAssigned",
         "AccountLimitsChanged",
+        "AddressBound",
         "AllCanceled",
         "ApiKeyAdded",
         "ApiKeyExtended",
@@ -71,6 +74,10 @@ fn steps_of_every_kind_visit_every_outcome() {
         "AuctionCompleted",
         "AuctionIndicated",
         "CancelRejected",
+        "ChainAssetListed",
+        "ChainClaimed",
+        "ChainFrozen",
+        "ChainListed",
         "CountdownChanged",
         "FeeScheduleChanged",
         "FeeTierChanged",
@@ -93,6 +100,14 @@ fn steps_of_every_kind_visit_every_outcome() {
         "OrderTriggered",
         "PhaseChanged",
         "ReplacementRefused",
+        "deposit Confirmed",
+        "deposit Credited",
+        "deposit Included",
+        "deposit Orphaned",
+        "deposit Quarantined",
+        "deposit Refused",
+        "deposit Rejected",
+        "deposit reverted",
         "ended BudgetSpent",
         "ended Countdown",
         "ended Disconnected",
@@ -114,26 +129,38 @@ fn steps_of_every_kind_visit_every_outcome() {
         "refused AccountNotionalTooLarge",
         "refused AccountOpenOrders",
         "refused AccountQtyTooLarge",
+        "refused AddressTaken",
         "refused AmendNotAllowed",
         "refused AmendNotLower",
         "refused ApiKeyExists",
         "refused ApiKeyKilled",
+        "refused BadChainRules",
         "refused BadExpiry",
         "refused BadIcebergQty",
         "refused BadKeyMaterial",
         "refused BadOrderList",
         "refused BadPeg",
         "refused BadQtyMin",
+        "refused BalanceTooLarge",
         "refused CancelRestricted",
+        "refused ChainAssetExists",
+        "refused ChainExists",
+        "refused ChainTaken",
+        "refused DepositNotOpen",
         "refused LeaseTaken",
         "refused NotInAuction",
         "refused PegsNotAllowed",
         "refused PositionTooLarge",
         "refused PostOnlyPhase",
+        "refused StaleFence",
         "refused TooManyAmends",
         "refused TooManyOrderLists",
         "refused TooManyStopOrders",
+        "refused UnknownAddress",
         "refused UnknownApiKey",
+        "refused UnknownChain",
+        "refused UnknownChainAsset",
+        "refused UnknownDeposit",
         "refused UnknownLease",
         "refused UnknownOrderList",
         "refused by a seal",

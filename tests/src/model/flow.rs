@@ -2,6 +2,8 @@
 //! around one price, so that books fill and orders meet. For checks that need no opinion on what is right, only that two
 //! ways agree.
 
+mod deposits;
+
 use wire::command::*;
 use wire::{
     AccountId, Amount, ApiKeyId, ApiKeyText, AssetId, BasisPoints, CancelRestriction, ClientOrderId, ClientSessionId,
@@ -54,6 +56,8 @@ pub struct Flow {
     keys: u32,
     /// The newest order, if anybody tells.
     newest: Option<u64>,
+    /// Whether chains are there as well.
+    has_chains: bool,
 }
 
 impl Flow {
@@ -62,13 +66,18 @@ impl Flow {
         Flow::from(Source::Seed(seed.wrapping_mul(0x9e37_79b9_7f4a_7c15) | 1), accounts, rules, now)
     }
 
+    /// Every third command is about chains and deposits.
+    pub fn with_chains(self) -> Flow {
+        Flow { has_chains: true, ..self }
+    }
+
     /// The bytes choose.
     pub fn of_bytes(bytes: Vec<u8>, accounts: u32, rules: MarketRules, now: Timestamp) -> Flow {
         Flow::from(Source::Bytes { bytes: bytes.into_iter(), is_over: false }, accounts, rules, now)
     }
 
     fn from(source: Source, accounts: u32, rules: MarketRules, now: Timestamp) -> Flow {
-        Flow { source, accounts: accounts.into(), rules, now, names: 0, keys: 0, newest: None }
+        Flow { source, accounts: accounts.into(), rules, now, names: 0, keys: 0, newest: None, has_chains: false }
     }
 
     /// Whether the bytes were too few for the last command.
@@ -382,6 +391,9 @@ impl Flow {
 
     fn command(&mut self) -> Command {
         let (account, market) = (self.account(), self.market());
+        if self.has_chains && self.below(3) == 0 {
+            return self.chain_command(account);
+        }
         match self.below(432) {
             420..432 => self.key_command(account),
             0..180 => Command::NewOrder(self.order()),

@@ -7,6 +7,7 @@
 mod admission;
 mod changes;
 mod conduct;
+mod deposits;
 mod fees;
 mod keys;
 mod lists;
@@ -134,6 +135,8 @@ pub(super) struct Ledger {
     conduct: Conduct,
     keys: Vec<keys::Key>,
     last_key: u32,
+    chains: Vec<deposits::Chain>,
+    deposits: Vec<DepositChanged>,
     fees: Fees,
     leases: BTreeMap<(u32, u64), (u64, u64)>,
     countdowns: BTreeMap<(u32, u16), u64>,
@@ -174,6 +177,8 @@ impl Ledger {
             conduct: Conduct::default(),
             keys: Vec::new(),
             last_key: 0,
+            chains: Vec::new(),
+            deposits: Vec::new(),
             fees: Fees::new(fees),
             leases: BTreeMap::new(),
             countdowns: BTreeMap::new(),
@@ -237,6 +242,14 @@ impl Ledger {
             Command::SetOrderLimits(set) => self.set_order_limits(set),
             Command::SetFeeSchedule(set) => self.set_fee_schedule(set),
             Command::SetFees(set) => self.set_fees(set),
+            Command::ListChain(list) => self.list_chain(list),
+            Command::ListChainAsset(list) => self.list_chain_asset(list),
+            Command::ClaimChain(claim) => self.claim_chain(claim),
+            Command::FreezeChain(command) => self.freeze_chain(command),
+            Command::RequestAddress(request) => self.request_address(request),
+            Command::BindAddress(bind) => self.bind_address(bind),
+            Command::ReportDeposit(report) => self.report_deposit(report),
+            Command::ResolveDeposit(resolve) => self.resolve_deposit(resolve),
             other => panic!("the model does not know {other:?}"),
         }
     }

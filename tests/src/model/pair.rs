@@ -126,6 +126,8 @@ impl Pair {
             Event::OrderCanceled(e) => format!("ended {:?}", e.cause),
             Event::OrderRejected(e) => format!("rejected {:?}", e.reason),
             Event::OrderExecuted(e) if e.is_maker => "maker".into(),
+            Event::DepositChanged(e) if e.is_reverted => "deposit reverted".into(),
+            Event::DepositChanged(e) => format!("deposit {:?}", e.stage),
             // A whole event is long to print.
             other if !self.kinds.insert(std::mem::discriminant(other)) => return,
             other => format!("{other:?}").split('(').next().unwrap_or_default().into(),

@@ -1,0 +1,85 @@
+//! What a chain's watcher and operators ask: chains, addresses, deposits that come, go and come again.
+
+use wire::command::{
+    BindAddress, ClaimChain, FreezeChain, ListChain, ListChainAsset, ReportDeposit, RequestAddress, ResolveDeposit,
+};
+use wire::{AccountId, AddressFormat, Amount, AssetId, ChainAddress, ChainFreeze, ChainHash, ChainId, Command, Symbol};
+
+use super::Flow;
+
+/// Transactions that deposits come with.
+const TRANSACTIONS: u64 = 12;
+
+impl Flow {
+    /// Mostly of the first chain, by whoever proposes for it.
+    pub(super) fn chain_command(&mut self, account: AccountId) -> Command {
+        let chain = ChainId::new(self.one_of(&[1, 1, 1, 1, 1, 2, 3]));
+        let fence = self.one_of(&[1, 1, 1, 1, 1, 1, 2, 0]);
+        match self.below(24) {
+            0 => {
+                let symbol = Symbol::new(self.one_of(&["X", "X", "Y", ""]).as_bytes()).expect("a short name");
+                let lease_ms = self.one_of(&[60_000, 60_000, 60_000, 1_000, 0, 60_001]);
+                Command::ListChain(ListChain { symbol, lease_ms, addresses: AddressFormat::Evm })
+            }
+            1..4 => Command::ListChainAsset(Box::new(self.chain_asset(chain))),
+            4..6 => Command::ClaimChain(ClaimChain { chain, instance: self.one_of(&[7, 7, 7, 7, 8, 0]) }),
+            6 => Command::RequestAddress(RequestAddress { account, chain }),
+            7..10 => {
+                let address = self.one_of(&["a", "b", "c", "d", ""]);
+                let address = ChainAddress::new(address.as_bytes()).expect("a short address");
+                Command::BindAddress(Box::new(BindAddress { chain, fence, index: self.below(4) as u32, address }))
+            }
+            10..13 => {
+                let frozen = [ChainFreeze::NoMajority, ChainFreeze::Dissent, ChainFreeze::CreditReverted];
+                let reason = if self.below(4) == 0 { self.one_of(&frozen) } else { ChainFreeze::Thawed };
+                let fence = if self.below(2) == 0 { 0 } else { fence };
+                Command::FreezeChain(FreezeChain { chain, fence, reason })
+            }
+            13..23 => Command::ReportDeposit(Box::new(self.deposit(chain, fence))),
+            _ => {
+                let ReportDeposit { tx, output, .. } = self.deposit(chain, fence);
+                Command::ResolveDeposit(ResolveDeposit { chain, tx, output, is_credited: self.below(2) == 0 })
+            }
+        }
+    }
+
+    /// Of more, as many and fewer decimals than the ledger has.
+    fn chain_asset(&mut self, chain: ChainId) -> ListChainAsset {
+        let asset = self.below(4) as u16 + 1;
+        let contract = self.one_of(&["", "0xc0", "0xC0", "0xd0"]);
+        ListChainAsset {
+            chain,
+            asset: AssetId::new(asset),
+            contract: ChainAddress::new(contract.as_bytes()).expect("a short name"),
+            chain_decimals: self.one_of(&[8, 8, 6, 4, 31]),
+            deposit_min: self.one_of(&[1, 20_000, 0]),
+            confirmations: self.one_of(&[2, 2, 0]),
+            large_from: Amount::new(self.one_of(&[0, 500])).expect("an amount"),
+            large_confirmations: self.one_of(&[4, 0]),
+        }
+    }
+
+    /// Mostly one that was reported in the same way before: a transaction says all that does not change.
+    fn deposit(&mut self, chain: ChainId, fence: u64) -> ReportDeposit {
+        let tx = self.below(TRANSACTIONS);
+        let is_odd_one = self.below(16) == 0;
+        let amount = match tx {
+            0 => 100_000_000_000_000_000_000_000_000_000_000_000_000,
+            _ => u128::from(tx * tx * 1_237 + u64::from(is_odd_one)),
+        };
+        ReportDeposit {
+            chain,
+            fence,
+            tx: ChainHash([tx as u8; 32]),
+            output: self.one_of(&[0, 0, 1]),
+            index: (tx % 3) as u32 + 1,
+            asset: AssetId::new((tx % 2) as u16 + 1),
+            amount,
+            is_included: self.below(6) > 0,
+            block: ChainHash([self.one_of(&[200, 200, 201]); 32]),
+            height: self.one_of(&[10, 10, 11]),
+            confirmations: self.below(6) as u32,
+            is_final: self.below(2) == 0,
+        }
+    }
+}
