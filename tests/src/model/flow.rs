@@ -56,8 +56,9 @@ pub struct Flow {
     keys: u32,
     /// The newest order, if anybody tells.
     newest: Option<u64>,
-    /// Whether chains are there as well.
+    /// Whether chains are there as well, and what comes before all else then, the first one last.
     has_chains: bool,
+    founding: Vec<Command>,
 }
 
 impl Flow {
@@ -68,7 +69,9 @@ impl Flow {
 
     /// Every third command is about chains and deposits.
     pub fn with_chains(self) -> Flow {
-        Flow { has_chains: true, ..self }
+        let mut founding = deposits::founding(self.accounts as u32);
+        founding.reverse();
+        Flow { has_chains: true, founding, ..self }
     }
 
     /// The bytes choose.
@@ -77,7 +80,17 @@ impl Flow {
     }
 
     fn from(source: Source, accounts: u32, rules: MarketRules, now: Timestamp) -> Flow {
-        Flow { source, accounts: accounts.into(), rules, now, names: 0, keys: 0, newest: None, has_chains: false }
+        Flow {
+            source,
+            accounts: accounts.into(),
+            rules,
+            now,
+            names: 0,
+            keys: 0,
+            newest: None,
+            has_chains: false,
+            founding: Vec::new(),
+        }
     }
 
     /// Whether the bytes were too few for the last command.
@@ -390,6 +403,9 @@ impl Flow {
     }
 
     fn command(&mut self) -> Command {
+        if let Some(command) = self.founding.pop() {
+            return command;
+        }
         let (account, market) = (self.account(), self.market());
         if self.has_chains && self.below(3) == 0 {
             return self.chain_command(account);

@@ -10,6 +10,33 @@ use super::Flow;
 /// Transactions that deposits come with.
 const TRANSACTIONS: u64 = 12;
 
+/// A chain with two assets, of more decimals than the ledger's and of as many, and an address for every account.
+pub(super) fn founding(accounts: u32) -> Vec<Command> {
+    let (chain, fence) = (ChainId::new(1), 1);
+    let symbol = Symbol::new(b"X").expect("a short name");
+    let mut commands = vec![Command::ListChain(ListChain { symbol, lease_ms: 60_000, addresses: AddressFormat::Evm })];
+    for (asset, contract, chain_decimals) in [(1, "", 8), (2, "0xc0", 6)] {
+        commands.push(Command::ListChainAsset(Box::new(ListChainAsset {
+            chain,
+            asset: AssetId::new(asset),
+            contract: ChainAddress::new(contract.as_bytes()).expect("a short name"),
+            chain_decimals,
+            deposit_min: 20_000,
+            confirmations: 2,
+            large_from: Amount::new(500).expect("an amount"),
+            large_confirmations: 4,
+        })));
+    }
+    commands.push(Command::ClaimChain(ClaimChain { chain, instance: 7 }));
+    for index in 1..=accounts {
+        commands.push(Command::RequestAddress(RequestAddress { account: AccountId::new(index), chain }));
+        let address = ChainAddress::new(format!("of-{index}").as_bytes()).expect("a short address");
+        commands.push(Command::BindAddress(Box::new(BindAddress { chain, fence, index, address })));
+    }
+    commands.push(Command::FreezeChain(FreezeChain { chain, fence, reason: ChainFreeze::Thawed }));
+    commands
+}
+
 impl Flow {
     /// Mostly of the first chain, by whoever proposes for it.
     pub(super) fn chain_command(&mut self, account: AccountId) -> Command {
@@ -25,7 +52,7 @@ impl Flow {
             4..6 => Command::ClaimChain(ClaimChain { chain, instance: self.one_of(&[7, 7, 7, 7, 8, 0]) }),
             6 => Command::RequestAddress(RequestAddress { account, chain }),
             7..10 => {
-                let address = self.one_of(&["a", "b", "c", "d", ""]);
+                let address = self.one_of(&["of-1", "of-2", "elsewhere", ""]);
                 let address = ChainAddress::new(address.as_bytes()).expect("a short address");
                 Command::BindAddress(Box::new(BindAddress { chain, fence, index: self.below(4) as u32, address }))
             }
