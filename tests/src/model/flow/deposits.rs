@@ -100,7 +100,8 @@ impl Flow {
             tx: ChainHash([tx as u8; 32]),
             output: self.one_of(&[0, 0, 1]),
             index: (tx % 3) as u32 + 1,
-            asset: AssetId::new((tx % 2) as u16 + 1),
+            // The last one is of no chain at first.
+            asset: AssetId::new(if self.below(24) == 0 { 3 } else { (tx % 2) as u16 + 1 }),
             amount,
             is_included: self.below(6) > 0,
             block: ChainHash([self.one_of(&[200, 200, 201]); 32]),
