@@ -12,7 +12,7 @@ use crate::model::rules;
 /// Steps of one input, whatever its length.
 const STEPS_MAX: usize = 400;
 
-/// The first byte names the layout and says whether there are chains, the rest chooses commands of every kind until it is used
+/// The first byte names the layout and says what there is of chains, the rest chooses commands of every kind until it is used
 /// up; the engine and the model must tell the same. Each byte decides for one choice of [`Flow`] (two where there are many), so
 /// that a change of one byte is a small change of the story.
 pub fn commands(bytes: &[u8]) {
@@ -21,7 +21,11 @@ pub fn commands(bytes: &[u8]) {
     let rules = MarketRules { open_orders_max: 30, ..rules() };
     let mut pair = Pair::with(layout, rules);
     let flow = Flow::of_bytes(bytes.to_vec(), FEES.len() as u32, rules, pair.now);
-    let mut flow = if *first >= 128 { flow.with_chains() } else { flow };
+    let mut flow = match first {
+        192.. => flow.with_withdrawals(),
+        128.. => flow.with_deposits(),
+        _ => flow,
+    };
     for step in 1..=STEPS_MAX {
         let (pause, command) = flow.draw();
         if flow.is_over() {
@@ -31,6 +35,7 @@ pub fn commands(bytes: &[u8]) {
         if let Some(newest) = pair.newest {
             flow.learn(newest);
         }
+        flow.learn_payments(pair.payments.0, pair.payments.1);
         if step % 97 == 0 {
             pair.engine.restart();
         }

@@ -1,6 +1,6 @@
 //! The engine against an independent model, over every kind of command: stop and trailing orders, icebergs, dates, order lists,
 //! amends, replaces, mass cancels, leases and countdowns, kill switches, limits, fees, phases, schedules, auctions, bands, filters that
-//! change, delisting, chains and deposits. The same replies, the same events, the same balances, in every layout; the engine is written
+//! change, delisting, chains, deposits, withdrawals, moves. The same replies, the same events, the same balances, in every layout; the engine is written
 //! down and read again on the way.
 
 #![forbid(unsafe_code)]
@@ -15,12 +15,16 @@ use tests::model::rules;
 use wire::MarketRules;
 
 /// Every kind of command, from a seed: steps that are mostly legal, so that orders meet. With every fourth seed there are chains
-/// with deposits beside the markets.
+/// with deposits beside the markets, with every eighth they have withdrawals.
 fn check_flow(layout: Layout, seed: u64, steps: usize) -> BTreeSet<String> {
     let rules = MarketRules { open_orders_max: 30, ..rules() };
     let mut pair = Pair::with(layout, rules);
     let flow = Flow::new(seed, FEES.len() as u32, rules, pair.now);
-    let mut flow = if seed % 4 == 3 { flow.with_chains() } else { flow };
+    let mut flow = match seed % 8 {
+        1 => flow.with_withdrawals(),
+        3 | 7 => flow.with_deposits(),
+        _ => flow,
+    };
     for step in 0..steps {
         let (pause, command) = flow.draw();
         let done = catch_unwind(AssertUnwindSafe(|| pair.step(pause, &command)));
@@ -31,6 +35,7 @@ fn check_flow(layout: Layout, seed: u64, steps: usize) -> BTreeSet<String> {
         if let Some(newest) = pair.newest {
             flow.learn(newest);
         }
+        flow.learn_payments(pair.payments.0, pair.payments.1);
         if step % 97 == 96 {
             pair.engine.restart();
         }
@@ -170,6 +175,65 @@ fn steps_of_every_kind_visit_every_outcome() {
         "rejected StopWouldTrigger",
         "rejected WouldTake",
     ];
-    let missing: Vec<&str> = wanted.into_iter().filter(|wanted| !seen.contains(*wanted)).collect();
+    check_seen(&seen, &wanted);
+}
+
+fn check_seen(seen: &BTreeSet<String>, wanted: &[&str]) {
+    let missing: Vec<&&str> = wanted.iter().filter(|wanted| !seen.contains(**wanted)).collect();
     assert!(missing.is_empty(), "never seen: {missing:?} of {seen:?}");
+}
+
+/// The same of withdrawals and moves, which come up with every eighth seed.
+#[test]
+fn withdrawals_visit_every_outcome() {
+    let seeds = (0..160).map(|at| 4_000_001 + 8 * at);
+    let seen: BTreeSet<String> = seeds.flat_map(|seed| check_flow(Layout::Joint, seed, 300)).collect();
+    let wanted = [
+        "AddressAllowed",
+        "Cold Settled",
+        "Gas Settled",
+        "HotWalletChanged",
+        "Sweep Settled",
+        "WithdrawalAllocated",
+        "WithdrawalApproved",
+        "WithdrawalRulesChanged",
+        "WithdrawalSigned",
+        "WithdrawalsRestricted",
+        "failed Operator",
+        "failed SignerRefused",
+        "failed Undone",
+        "refused AddressNotAllowed",
+        "refused AlreadyApproved",
+        "refused BadWithdrawalAmount",
+        "refused BadWithdrawalRules",
+        "refused ChainIsFrozen",
+        "refused HouseBalanceTooLow",
+        "refused InputTaken",
+        "refused MoveOutOfTurn",
+        "refused NetworkFeeTooHigh",
+        "refused NotAReplacement",
+        "refused TableFull",
+        "refused UnknownWithdrawal",
+        "refused WithdrawalExists",
+        "refused WithdrawalLimitReached",
+        "refused WithdrawalMismatch",
+        "refused WithdrawalNotOpen",
+        "refused WithdrawalNotReady",
+        "refused WithdrawalTooLarge",
+        "refused WithdrawalTooSmall",
+        "refused WithdrawalsBlocked",
+        "refused WithdrawalsDisabled",
+        "withdrawal Broadcast",
+        "withdrawal Bumped",
+        "withdrawal Canceled",
+        "withdrawal Confirmed",
+        "withdrawal Conflicted",
+        "withdrawal Mempool",
+        "withdrawal Mined",
+        "withdrawal Review",
+        "withdrawal Settled",
+        "withdrawal Stuck",
+        "withdrawal reverted",
+    ];
+    check_seen(&seen, &wanted);
 }

@@ -3,6 +3,7 @@
 //! ways agree.
 
 mod deposits;
+mod withdrawals;
 
 use wire::command::*;
 use wire::{
@@ -10,6 +11,7 @@ use wire::{
     Command, FeeRate, FeeTier, FeeTiers, FirmId, ListId, ListKind, MarketId, MarketProtection, MarketRules,
     MarketSchedule, MarketStatus, Networks, OrderId, OrderKind, Peg, PegSide, Price, Qty, ReplaceMode, ScheduleStep,
     Secret, SelfTradePrevention, Side, Sides, SignedFeeRate, SpecialRules, Terms, TimeInForce, Timestamp, TradeGroupId,
+    WithdrawalId,
 };
 
 /// What decides.
@@ -45,6 +47,14 @@ impl Source {
     }
 }
 
+/// What of chains comes up.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Chains {
+    None,
+    Deposits,
+    Withdrawals,
+}
+
 /// Over accounts 1 to `accounts` and markets 1 and 2.
 pub struct Flow {
     source: Source,
@@ -56,9 +66,12 @@ pub struct Flow {
     keys: u32,
     /// The newest order, if anybody tells.
     newest: Option<u64>,
-    /// Whether chains are there as well, and what comes before all else then, the first one last.
-    has_chains: bool,
+    /// What of chains comes up as well, and what comes before all else then, the first one last.
+    chains: Chains,
     founding: Vec<Command>,
+    /// How far each withdrawal or move may have come: the next step, and which attempt it is.
+    payments: Vec<(u8, u8)>,
+    moves: u64,
 }
 
 impl Flow {
@@ -68,10 +81,21 @@ impl Flow {
     }
 
     /// Every third command is about chains and deposits.
-    pub fn with_chains(self) -> Flow {
+    pub fn with_deposits(self) -> Flow {
+        let founding = deposits::founding(self.accounts as u32);
+        self.with_chains(Chains::Deposits, founding)
+    }
+
+    /// Every second command is about withdrawals, or about the chains that they go by.
+    pub fn with_withdrawals(self) -> Flow {
         let mut founding = deposits::founding(self.accounts as u32);
+        founding.extend(withdrawals::founding(self.accounts as u32));
+        self.with_chains(Chains::Withdrawals, founding)
+    }
+
+    fn with_chains(self, chains: Chains, mut founding: Vec<Command>) -> Flow {
         founding.reverse();
-        Flow { has_chains: true, founding, ..self }
+        Flow { chains, founding, ..self }
     }
 
     /// The bytes choose.
@@ -88,8 +112,10 @@ impl Flow {
             names: 0,
             keys: 0,
             newest: None,
-            has_chains: false,
+            chains: Chains::None,
             founding: Vec::new(),
+            payments: Vec::new(),
+            moves: 0,
         }
     }
 
@@ -101,6 +127,12 @@ impl Flow {
     /// An order has come in: cancels and changes aim better.
     pub fn learn(&mut self, newest: OrderId) {
         self.newest = Some(newest.get());
+    }
+
+    /// So many withdrawals and moves have come in, and so many of them are moves.
+    pub fn learn_payments(&mut self, all: usize, moves: usize) {
+        self.payments.resize(all, (0, 1));
+        self.moves = moves as u64;
     }
 
     fn below(&mut self, bound: u64) -> u64 {
@@ -407,8 +439,18 @@ impl Flow {
             return command;
         }
         let (account, market) = (self.account(), self.market());
-        if self.has_chains && self.below(3) == 0 {
-            return self.chain_command(account);
+        match self.chains {
+            Chains::None => {}
+            Chains::Deposits => {
+                if self.below(3) == 0 {
+                    return self.chain_command(account);
+                }
+            }
+            Chains::Withdrawals => match self.below(32) {
+                0..2 => return self.chain_command(account),
+                2..16 => return self.withdrawal_command(account),
+                _ => {}
+            },
         }
         match self.below(432) {
             420..432 => self.key_command(account),

@@ -15,6 +15,7 @@ mod operators;
 mod seals;
 mod settlement;
 mod silence;
+mod withdrawals;
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -29,6 +30,8 @@ use wire::{
 use self::conduct::Conduct;
 use self::fees::Fees;
 use self::lists::List;
+pub(super) use self::withdrawals::WITHDRAWALS_MAX;
+use self::withdrawals::Withdrawals;
 use super::numbers::amount;
 
 const MINUTE_NS: u64 = 60_000_000_000;
@@ -137,6 +140,7 @@ pub(super) struct Ledger {
     last_key: u32,
     chains: Vec<deposits::Chain>,
     deposits: Vec<DepositChanged>,
+    withdrawals: Withdrawals,
     fees: Fees,
     leases: BTreeMap<(u32, u64), (u64, u64)>,
     countdowns: BTreeMap<(u32, u16), u64>,
@@ -179,6 +183,7 @@ impl Ledger {
             last_key: 0,
             chains: Vec::new(),
             deposits: Vec::new(),
+            withdrawals: Withdrawals::default(),
             fees: Fees::new(fees),
             leases: BTreeMap::new(),
             countdowns: BTreeMap::new(),
@@ -250,6 +255,19 @@ impl Ledger {
             Command::BindAddress(bind) => self.bind_address(bind),
             Command::ReportDeposit(report) => self.report_deposit(report),
             Command::ResolveDeposit(resolve) => self.resolve_deposit(resolve),
+            Command::SetWithdrawalRules(set) => self.set_withdrawal_rules(set),
+            Command::RestrictWithdrawals(restrict) => self.restrict_withdrawals(restrict),
+            Command::AllowAddress(allow) => self.allow_address(allow),
+            Command::RequestWithdrawal(request) => self.request_withdrawal(request),
+            Command::ApproveWithdrawal(approve) => self.approve_withdrawal(approve),
+            Command::CancelWithdrawal(cancel) => self.cancel_withdrawal(cancel),
+            Command::AllocateWithdrawal(allocate) => self.allocate_withdrawal(allocate),
+            Command::SignWithdrawal(sign) => self.sign_withdrawal(sign),
+            Command::RefuseWithdrawal(refuse) => self.refuse_withdrawal(refuse),
+            Command::ReportWithdrawal(report) => self.report_withdrawal(report),
+            Command::FailWithdrawal(fail) => self.fail_withdrawal(fail),
+            Command::SetHotWallet(set) => self.set_hot_wallet(set),
+            Command::MoveFunds(wanted) => self.move_funds(wanted),
             other => panic!("the model does not know {other:?}"),
         }
     }

@@ -10,11 +10,12 @@ use engine::Limits;
 use wire::command::{Credit, ListAsset, ListMarket, OpenAccount, Reply, SealName, Tick};
 use wire::{
     AccountId, AccountName, Amount, AssetId, Command, Event, FeeRate, MarketId, MarketRules, MarketScale, OrderId,
-    Symbol, Timestamp,
+    Symbol, Timestamp, WithdrawalStage,
 };
 
 use super::exchange::{Exchange, Founding, MARKETS};
 use super::layout::{Engine, Layout};
+use super::ledger::WITHDRAWALS_MAX;
 use super::rules;
 
 const FILLS_MAX: u32 = 4;
@@ -35,6 +36,8 @@ pub struct Pair {
     balances: [Balances; 2],
     /// The last order that came in.
     pub newest: Option<OrderId>,
+    /// How many withdrawals and moves came in, and how many of them are moves.
+    pub payments: (usize, usize),
     /// Which kinds of refusals and events came up.
     pub seen: BTreeSet<String>,
     kinds: HashSet<Discriminant<Event>>,
@@ -66,7 +69,7 @@ impl Pair {
             chains_max: 2,
             deposit_addresses_max: 64,
             deposits_max: 64,
-            withdrawals_max: 64,
+            withdrawals_max: WITHDRAWALS_MAX as u32,
             ..Limits::default()
         };
         let rate = |ppm| FeeRate::new(ppm).unwrap();
@@ -84,6 +87,7 @@ impl Pair {
             now: Timestamp::from_nanos(1_700_000_000_000_000_000),
             balances: [Balances::new(), Balances::new()],
             newest: None,
+            payments: (0, 0),
             seen: BTreeSet::new(),
             kinds: HashSet::new(),
         };
@@ -128,6 +132,10 @@ impl Pair {
             Event::OrderExecuted(e) if e.is_maker => "maker".into(),
             Event::DepositChanged(e) if e.is_reverted => "deposit reverted".into(),
             Event::DepositChanged(e) => format!("deposit {:?}", e.stage),
+            Event::WithdrawalChanged(e) if e.is_reverted => "withdrawal reverted".into(),
+            Event::WithdrawalChanged(e) if e.stage == WithdrawalStage::Failed => format!("failed {:?}", e.cause),
+            Event::WithdrawalChanged(e) if e.purpose.is_internal() => format!("{:?} {:?}", e.purpose, e.stage),
+            Event::WithdrawalChanged(e) => format!("withdrawal {:?}", e.stage),
             // A whole event is long to print.
             other if !self.kinds.insert(std::mem::discriminant(other)) => return,
             other => format!("{other:?}").split('(').next().unwrap_or_default().into(),
@@ -165,6 +173,14 @@ impl Pair {
             _ => None,
         });
         self.newest = pending.max().or(self.newest);
+        for event in &told.events {
+            if let Event::WithdrawalChanged(e) = event
+                && e.withdrawal.get() > self.payments.0 as u64
+            {
+                self.payments.0 += 1;
+                self.payments.1 += usize::from(e.purpose.is_internal());
+            }
+        }
         let (reply, events) = self.model.apply(told.position, self.now, command);
         assert_eq!(told.reply, reply, "{command:?}");
         for (balances, events) in self.balances.iter_mut().zip([&told.events, &events]) {

@@ -29,6 +29,10 @@ impl Conduct {
         self.groups.get(&account).copied().unwrap_or_default()
     }
 
+    pub(super) fn is_killed(&self, account: u32) -> bool {
+        self.killed.contains(&account)
+    }
+
     pub(super) fn kill(&mut self, account: u32, is_engaged: bool) {
         self.killed.remove(&account);
         if is_engaged {

@@ -14,7 +14,7 @@ use super::super::numbers::amount as units_of_ledger;
 use super::{Answer, Ledger, Refused, no};
 
 /// Of every asset of the model.
-const LEDGER_DECIMALS: u32 = 6;
+pub(super) const LEDGER_DECIMALS: u32 = 6;
 
 /// A chain, whose id is its place, from 1.
 #[derive(Debug, Clone)]
@@ -31,19 +31,27 @@ pub(super) struct Chain {
 }
 
 impl Chain {
-    fn check_fence(&self, fence: u64) -> Result<(), Refused> {
+    pub(super) fn assets(&self) -> &[ChainAssetListed] {
+        &self.assets
+    }
+
+    pub(super) fn freeze(&self) -> ChainFreeze {
+        self.freeze
+    }
+
+    pub(super) fn check_fence(&self, fence: u64) -> Result<(), Refused> {
         if fence == 0 || fence != self.fence { Err((RejectReason::StaleFence, self.fence)) } else { Ok(()) }
     }
 
     /// The owner and the address of an index.
-    fn address(&self, index: u32) -> Result<(AccountId, ChainAddress), Refused> {
+    pub(super) fn address(&self, index: u32) -> Result<(AccountId, ChainAddress), Refused> {
         let at = (index as usize).wrapping_sub(1);
         self.addresses.get(at).copied().ok_or((RejectReason::UnknownAddress, 0))
     }
 }
 
 impl Ledger {
-    fn chain(&self, id: ChainId) -> Result<&Chain, Refused> {
+    pub(super) fn chain(&self, id: ChainId) -> Result<&Chain, Refused> {
         self.chains.get(usize::from(id.get()).wrapping_sub(1)).ok_or((RejectReason::UnknownChain, 0))
     }
 
@@ -124,7 +132,7 @@ impl Ledger {
     }
 
     /// What only an operator lifts stays until one does.
-    fn freeze(&mut self, chain: ChainId, reason: ChainFreeze, is_operator: bool) {
+    pub(super) fn freeze(&mut self, chain: ChainId, reason: ChainFreeze, is_operator: bool) {
         let known = self.chain_mut(chain);
         if (is_operator || !known.freeze.is_for_operators()) && known.freeze != reason {
             known.freeze = reason;
@@ -182,6 +190,9 @@ impl Ledger {
         let (account, address) = known.address(index)?;
         if address.is_empty() {
             return no(RejectReason::UnknownAddress);
+        }
+        if self.brings_gas(chain, tx) {
+            return no(RejectReason::WithdrawalMismatch);
         }
         let rules = known.assets.iter().find(|listed| listed.asset == asset).copied();
         let rules = rules.ok_or((RejectReason::UnknownChainAsset, 0))?;

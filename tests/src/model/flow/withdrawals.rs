@@ -1,0 +1,266 @@
+//! What clients, operators and a chain's watcher ask of withdrawals, and of moves between the exchange's own addresses: mostly
+//! the next step of one of the last few, so that some come to their ends.
+
+use wire::command::{
+    AllocateWithdrawal, AllowAddress, ApproveWithdrawal, CancelWithdrawal, FailWithdrawal, FreezeChain, ListChainAsset,
+    MoveFunds, RefuseWithdrawal, ReportWithdrawal, RequestWithdrawal, RestrictWithdrawals, SetHotWallet,
+    SetWithdrawalRules, SignWithdrawal,
+};
+use wire::{
+    AccountId, AccountName, Amount, AssetId, ChainAddress, ChainFreeze, ChainHash, ChainId, ChainInput, ChainInputs,
+    ClientOrderId, Command, HotWalletBounds, Sighting, TransactionBytes, WithdrawalId, WithdrawalPurpose,
+    WithdrawalRules,
+};
+
+use super::Flow;
+
+const CHAIN: ChainId = ChainId::new(1);
+/// Of the first chain's coin: more is too much.
+const NETWORK_FEE_MAX: u128 = 5_000;
+
+/// More than the house has.
+const HUGE_FEE: u128 = 10_u128.pow(15);
+
+fn amount(units: i64) -> Amount {
+    Amount::new(units).expect("an amount")
+}
+
+fn address(text: &str) -> ChainAddress {
+    ChainAddress::new(text.as_bytes()).expect("a short address")
+}
+
+fn rules(house: u32) -> WithdrawalRules {
+    WithdrawalRules {
+        is_enabled: true,
+        amount_min: amount(100),
+        amount_max: amount(50_000),
+        fee: amount(30),
+        account_day_max: amount(90_000),
+        day_max: amount(150_000),
+        review_from: amount(5_000),
+        approvals: 2,
+        address_delay_s: 0,
+        confirmations: 2,
+        network_fee_max: NETWORK_FEE_MAX,
+        house: AccountId::new(house),
+    }
+}
+
+/// A third asset of the first chain, with fewer decimals than the ledger's; rules for all three, and a hot wallet of its coin.
+pub(super) fn founding(accounts: u32) -> Vec<Command> {
+    let mut commands = vec![Command::ListChainAsset(Box::new(ListChainAsset {
+        chain: CHAIN,
+        asset: AssetId::new(3),
+        contract: address("0xd0"),
+        chain_decimals: 4,
+        deposit_min: 1,
+        confirmations: 2,
+        large_from: amount(0),
+        large_confirmations: 0,
+    }))];
+    for (asset, network_fee_max) in [(1, NETWORK_FEE_MAX), (2, HUGE_FEE), (3, NETWORK_FEE_MAX)] {
+        let rules = WithdrawalRules { network_fee_max, ..rules(accounts) };
+        let set = SetWithdrawalRules { chain: CHAIN, asset: AssetId::new(asset), rules };
+        commands.push(Command::SetWithdrawalRules(Box::new(set)));
+    }
+    let (low, high, target, sweep_from) = (amount(10), amount(1_000), amount(500), amount(50));
+    let bounds = HotWalletBounds { low, high, target, sweep_from, cold: address("cold") };
+    commands.push(Command::SetHotWallet(Box::new(SetHotWallet { chain: CHAIN, asset: AssetId::new(1), bounds })));
+    commands
+}
+
+impl Flow {
+    pub(super) fn withdrawal_command(&mut self, account: AccountId) -> Command {
+        match self.below(40) {
+            0..3 => Command::RequestWithdrawal(Box::new(self.request(account))),
+            3..7 => Command::MoveFunds(Box::new(self.wanted_move())),
+            7 => Command::FreezeChain(FreezeChain { chain: CHAIN, fence: 0, reason: ChainFreeze::Thawed }),
+            8 => Command::SetWithdrawalRules(Box::new(self.rules_to_set())),
+            9 => {
+                let is_blocked = self.below(6) == 0;
+                let is_allow_listed = self.below(4) == 0;
+                Command::RestrictWithdrawals(RestrictWithdrawals { account, is_blocked, is_allow_listed })
+            }
+            10..12 => {
+                let (chain, address) = (self.one_of(&[CHAIN, CHAIN, ChainId::new(3)]), self.destination());
+                let is_allowed = self.below(3) > 0;
+                Command::AllowAddress(Box::new(AllowAddress { account, chain, address, is_allowed }))
+            }
+            12 => {
+                let account = if self.below(2) == 0 { account } else { AccountId::new(0) };
+                Command::CancelWithdrawal(CancelWithdrawal { withdrawal: self.recent_payment(), account })
+            }
+            13 => Command::SetHotWallet(Box::new(self.hot_wallet())),
+            14..18 => {
+                let (withdrawal, step) = (self.recent_payment(), self.below(14) as u8);
+                let attempt = self.one_of(&[0, 1, 1, 2, 3]);
+                self.step_of(withdrawal, step, attempt)
+            }
+            _ => {
+                let withdrawal = self.recent_payment();
+                let at = (withdrawal.get() as usize).checked_sub(1).filter(|at| *at < self.payments.len());
+                let (step, attempt) = at.map_or((2, 1), |at| self.payments[at]);
+                // Refused by the signer; overdue, and so another attempt; or overtaken by a stranger's.
+                let does = match (step, self.below(8)) {
+                    (3, 0) => 9,
+                    (5, 0..2) => 12,
+                    (5, 2) => 11,
+                    _ => step,
+                };
+                if let Some(at) = at {
+                    self.payments[at] = match (step, does) {
+                        (_, 12) => (2, attempt + 1),
+                        (_, 11) => (10, attempt),
+                        (8.., _) => (6, attempt),
+                        _ => (step + 1, attempt),
+                    };
+                }
+                self.step_of(withdrawal, does, attempt)
+            }
+        }
+    }
+
+    /// One of the last three.
+    fn recent_payment(&mut self) -> WithdrawalId {
+        let last = self.payments.len() as u64;
+        WithdrawalId::new(last.saturating_sub(self.one_of(&[0, 0, 1, 1, 2])))
+    }
+
+    fn destination(&mut self) -> ChainAddress {
+        address(self.one_of(&["to-1", "to-1", "to-2", "to-3", ""]))
+    }
+
+    fn request(&mut self, account: AccountId) -> RequestWithdrawal {
+        let name = format!("w{}", self.below(40));
+        RequestWithdrawal {
+            account,
+            chain: self.one_of(&[CHAIN, CHAIN, CHAIN, CHAIN, CHAIN, ChainId::new(2)]),
+            asset: AssetId::new(self.one_of(&[1, 1, 1, 2, 2, 3])),
+            address: self.destination(),
+            amount: amount(self.one_of(&[700, 700, 5_000, 4_999, 50_000, 50_001, 100, 99, 0])),
+            name: ClientOrderId::new(if self.below(40) == 0 { b"no+pe" } else { name.as_bytes() }).expect("a name"),
+        }
+    }
+
+    fn rules_to_set(&mut self) -> SetWithdrawalRules {
+        let usual = rules(self.accounts as u32);
+        let rules = match self.below(12) {
+            0 => WithdrawalRules { is_enabled: false, ..usual },
+            1 => WithdrawalRules { amount_min: amount(0), ..usual },
+            2 => WithdrawalRules { approvals: self.one_of(&[0, 4]), ..usual },
+            3 => WithdrawalRules { review_from: amount(0), approvals: 0, fee: amount(0), ..usual },
+            4 => WithdrawalRules { network_fee_max: 0, ..usual },
+            5 => WithdrawalRules { house: AccountId::new(4), ..usual },
+            6 => WithdrawalRules { confirmations: 0, ..usual },
+            7..9 => WithdrawalRules { address_delay_s: 1, ..usual },
+            _ => usual,
+        };
+        SetWithdrawalRules { chain: CHAIN, asset: AssetId::new(self.one_of(&[1, 2, 3])), rules }
+    }
+
+    fn hot_wallet(&mut self) -> SetHotWallet {
+        let cold = address(self.one_of(&["cold", "cold", ""]));
+        let (low, high) = (amount(self.one_of(&[10, 10, 900])), amount(self.one_of(&[1_000, 1_000, 0])));
+        let target = amount(self.one_of(&[500, 500, 0]));
+        let bounds = HotWalletBounds { low, high, target, sweep_from: amount(self.one_of(&[50, 0])), cold };
+        SetHotWallet { chain: CHAIN, asset: AssetId::new(self.one_of(&[1, 1, 2, 3])), bounds }
+    }
+
+    fn wanted_move(&mut self) -> MoveFunds {
+        let purposes = [WithdrawalPurpose::Sweep, WithdrawalPurpose::Cold, WithdrawalPurpose::Gas];
+        let purpose = if self.below(12) == 0 { WithdrawalPurpose::Payment } else { self.one_of(&purposes) };
+        let key = self.below(4) as u32;
+        let to = match purpose {
+            WithdrawalPurpose::Gas => format!("of-{key}"),
+            _ => "cold".to_owned(),
+        };
+        let turn = self.moves + u64::from(self.below(8) == 0);
+        MoveFunds {
+            chain: CHAIN,
+            fence: self.one_of(&[1, 1, 1, 1, 1, 2]),
+            turn,
+            asset: AssetId::new(self.one_of(&[1, 1, 1, 2])),
+            purpose,
+            key,
+            address: if self.below(12) == 0 { self.destination() } else { address(&to) },
+            amount: amount(self.one_of(&[40, 40, 50, 51, 0])),
+        }
+    }
+
+    /// 0 and 1 approve, 2 allocates, 3 signs, and so on until it is deep enough; from 9 on what goes wrong.
+    fn step_of(&mut self, withdrawal: WithdrawalId, step: u8, attempt: u8) -> Command {
+        let (chain, fence) = (CHAIN, self.one_of(&[1, 1, 1, 1, 1, 1, 1, 2]));
+        let tx = match self.below(24) {
+            0 => ChainHash([0; 32]),
+            _ => ChainHash([(withdrawal.get() % 60) as u8 * 4 + attempt % 4; 32]),
+        };
+        match step {
+            0 | 1 => {
+                let approver = AccountName::new(if step == 0 { b"ann" } else { b"ben" }).expect("a name");
+                let approver = if self.below(20) == 0 { AccountName::EMPTY } else { approver };
+                Command::ApproveWithdrawal(ApproveWithdrawal { withdrawal, approver })
+            }
+            2 => Command::AllocateWithdrawal(Box::new(self.allocation(withdrawal, fence, attempt))),
+            3 => {
+                let bytes = TransactionBytes::new(vec![attempt, 7]).expect("some bytes");
+                Command::SignWithdrawal(Box::new(SignWithdrawal { chain, fence, withdrawal, attempt, tx, bytes }))
+            }
+            9 => Command::RefuseWithdrawal(RefuseWithdrawal { chain, fence, withdrawal, attempt }),
+            10 => Command::FailWithdrawal(FailWithdrawal { withdrawal }),
+            _ => {
+                let is_good = [Sighting::Sent, Sighting::Pooled, Sighting::Included, Sighting::Included];
+                let is_bad = [Sighting::Dropped, Sighting::Undone, Sighting::Gone, Sighting::Overdue];
+                let is_undone = step == 6 && self.below(4) == 0;
+                let sighting = match step {
+                    _ if is_undone => Sighting::Undone,
+                    4..=7 => is_good[usize::from(step) - 4],
+                    8 => self.one_of(&[Sighting::Included, Sighting::Gone]),
+                    11 => Sighting::Conflicting,
+                    12 => Sighting::Overdue,
+                    _ => self.one_of(&is_bad),
+                };
+                Command::ReportWithdrawal(Box::new(ReportWithdrawal {
+                    chain,
+                    fence,
+                    withdrawal,
+                    tx,
+                    sighting,
+                    block: ChainHash([self.one_of(&[210, 210, 211]); 32]),
+                    height: self.one_of(&[20, 20, 21]),
+                    confirmations: self.below(4) as u32,
+                    is_final: self.below(2) == 0,
+                    network_fee: u128::from(self.one_of(&[930_u32, 930, 950, 950, 1_000, 1_001])),
+                }))
+            }
+        }
+    }
+
+    /// By a nonce of its own, or by an output.
+    fn allocation(&mut self, withdrawal: WithdrawalId, fence: u64, attempt: u8) -> AllocateWithdrawal {
+        let network_fee = match self.below(16) {
+            0 => self.one_of(&[0, NETWORK_FEE_MAX + 1, NETWORK_FEE_MAX]),
+            1 => HUGE_FEE,
+            _ => u128::from(attempt) * 1_000,
+        };
+        let nonce = withdrawal.get() + self.one_of(&[0, 0, 0, 0, 0, 0, 0, 1]);
+        let usual = AllocateWithdrawal {
+            chain: CHAIN,
+            fence,
+            withdrawal,
+            attempt,
+            inputs: ChainInputs::EMPTY,
+            nonce,
+            network_fee,
+            gas_limit: self.one_of(&[21_000, 21_000, 21_000, 21_000, 21_000, 0]),
+            tip_per_gas: 2,
+        };
+        if self.below(8) > 0 {
+            return usual;
+        }
+        let (output, amount) = (self.below(3) as u32, self.one_of(&[10_000_000, 10_000_000, 1_000]));
+        let input = ChainInput { tx: ChainHash([250; 32]), output, amount, key: 0 };
+        let inputs = ChainInputs::new(&[input]).expect("one");
+        let (nonce, gas_limit, tip_per_gas) = (0, 0, u128::from(self.below(12) == 0));
+        AllocateWithdrawal { inputs, nonce, gas_limit, tip_per_gas, ..usual }
+    }
+}
