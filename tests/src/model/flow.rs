@@ -11,7 +11,6 @@ use wire::{
     Command, FeeRate, FeeTier, FeeTiers, FirmId, ListId, ListKind, MarketId, MarketProtection, MarketRules,
     MarketSchedule, MarketStatus, Networks, OrderId, OrderKind, Peg, PegSide, Price, Qty, ReplaceMode, ScheduleStep,
     Secret, SelfTradePrevention, Side, Sides, SignedFeeRate, SpecialRules, Terms, TimeInForce, Timestamp, TradeGroupId,
-    WithdrawalId,
 };
 
 /// What decides.

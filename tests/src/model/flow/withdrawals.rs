@@ -74,7 +74,10 @@ impl Flow {
         match self.below(40) {
             0..3 => Command::RequestWithdrawal(Box::new(self.request(account))),
             3..7 => Command::MoveFunds(Box::new(self.wanted_move())),
-            7 => Command::FreezeChain(FreezeChain { chain: CHAIN, fence: 0, reason: ChainFreeze::Thawed }),
+            7 => {
+                let reason = self.one_of(&[ChainFreeze::Thawed, ChainFreeze::Thawed, ChainFreeze::NoMajority]);
+                Command::FreezeChain(FreezeChain { chain: CHAIN, fence: 0, reason })
+            }
             8 => Command::SetWithdrawalRules(Box::new(self.rules_to_set())),
             9 => {
                 let is_blocked = self.below(6) == 0;
