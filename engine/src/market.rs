@@ -301,7 +301,7 @@ impl MarketCell {
                 (from.get()?, from.get()?, from.get()?, from.get()?, from.get()?, from.get()?);
             let sum = market.book.level_qty(side, price).checked_add(leaves);
             let fits = market.has_room_for(0) && market.book.has_account(account) && sum.is_some();
-            if !fits || id.get() == 0 || leaves.is_zero() || market.book.find(id).is_some() {
+            if !fits || id.get() == 0 || leaves.is_zero() {
                 return Err(CodecError::OutOfRange);
             }
             market.book.prepare(price);
@@ -309,7 +309,6 @@ impl MarketCell {
             market.extras.settle(id, (side, price));
             market.book.restore(Resting { id, account, group, side, price, leaves, is_marked });
         }
-        market.book.relink_accounts();
-        Ok(market)
+        if market.book.relink_accounts() { Ok(market) } else { Err(CodecError::OutOfRange) }
     }
 }

@@ -63,6 +63,16 @@ impl NameIndex {
         NameIndex { table, former: None, larger, rows, free, capacity }
     }
 
+    /// Goes on to the size for so many names at once: of an index without any.
+    pub(crate) fn reserve(&mut self, names: usize) {
+        assert!(self.rows.is_empty(), "an index grows by itself once something is in it");
+        while names * 3 > self.table.places.len() * 2
+            && let Some(larger) = self.larger.pop()
+        {
+            self.table = larger;
+        }
+    }
+
     /// How many names there are.
     #[inline]
     pub(crate) fn len(&self) -> usize {

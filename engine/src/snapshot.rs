@@ -56,8 +56,8 @@ impl std::fmt::Display for SnapshotError {
 
 impl std::error::Error for SnapshotError {}
 
-/// Appends an envelope around what `save` writes.
-pub(crate) fn seal(out: &mut Vec<u8>, save: impl FnOnce(&mut Writer<'_>)) {
+/// Appends an envelope around what `save` writes, and returns the digest of that.
+pub(crate) fn seal(out: &mut Vec<u8>, save: impl FnOnce(&mut Writer<'_>)) -> u128 {
     let start = out.len();
     let mut to = Writer::new(out);
     to.bytes(&MAGIC);
@@ -68,6 +68,7 @@ pub(crate) fn seal(out: &mut Vec<u8>, save: impl FnOnce(&mut Writer<'_>)) {
     let (len, sum) = (state.len() as u64, digest(state));
     out[start + 10..start + 18].copy_from_slice(&len.to_le_bytes());
     out[start + 18..start + HEADER].copy_from_slice(&sum.to_le_bytes());
+    sum
 }
 
 /// The state in an envelope.

@@ -49,6 +49,12 @@ pub trait StateMachine: Send + Sized + 'static {
     /// Appends the whole state.
     fn snapshot(&self, out: &mut Vec<u8>);
 
+    /// Appends the whole state and returns its digest, which a machine may know from writing it.
+    fn snapshot_and_digest(&self, out: &mut Vec<u8>) -> u128 {
+        self.snapshot(out);
+        self.digest()
+    }
+
     /// A new machine, before its first command, that will be fed what this one is fed and never heard: snapshots are
     /// taken of it while this one goes on. `None` when this one stops for its snapshots.
     fn twin(&self) -> Option<Self> {

@@ -21,8 +21,10 @@ mod space;
 mod state;
 mod twin;
 mod versions;
+mod waiting;
 
 use std::collections::VecDeque;
+use std::sync::Arc;
 
 use raft::eraftpb::ConfState;
 use raft::{Config, RawNode, ReadOnlyOption, StateRole};
@@ -45,6 +47,7 @@ pub use self::space::Space;
 pub(crate) use self::state::{Nobody, NotApplied, State};
 use self::twin::Twin;
 use self::versions::Versions;
+use self::waiting::Waiting;
 use crate::log::Tail;
 use crate::members::{NODES_BELOW, node_of};
 use crate::sequencer::Sequencer;
@@ -73,6 +76,7 @@ pub struct Replica<M, L> {
     scarcity: Scarcity,
     versions: Versions,
     belonging: Belonging,
+    waiting: Waiting,
     following: Following,
     outputs: VecDeque<Output>,
     now: Timestamp,
@@ -93,14 +97,15 @@ impl<M: StateMachine, L: LogStore> Replica<M, L> {
         let stored = store.load()?;
         let belonging = Belonging::of(&stored, &config);
         config.voters = belonging.founders().unwrap_or(config.voters);
-        let twin = Twin::of(&machine, &config, stored.snapshot.as_deref());
+        let snapshot = stored.snapshot.map(Arc::new);
+        let twin = Twin::of(&machine, &config, snapshot.as_ref());
         let mut state = State::new(&config, machine);
         let mut hard_state = stored.hard_state;
         #[cfg(feature = "planted")]
         if wire::planted::is(wire::planted::Bug::VoteNotPersisted) {
             hard_state.vote = 0;
         }
-        if let Some(bytes) = &stored.snapshot {
+        if let Some(bytes) = &snapshot {
             state.restore(&config, bytes)?;
             let cursor = &state.cursor;
             // The snapshot may have become durable without the hard state that came with it. A vote of that
@@ -110,7 +115,7 @@ impl<M: StateMachine, L: LogStore> Replica<M, L> {
             }
             hard_state.commit = hard_state.commit.max(cursor.index);
         }
-        let cursor = &state.cursor;
+        let (cursor, committed) = (&state.cursor, hard_state.commit);
         let (before, entries) = match stored.entries.first() {
             // The term before the first entry is not in the log; so the first stands for it.
             Some(first) if first.index > 1 && first.index != cursor.index + 1 => {
@@ -120,7 +125,7 @@ impl<M: StateMachine, L: LogStore> Replica<M, L> {
             _ => ((cursor.index, cursor.term), stored.entries),
         };
         // Whoever is not a founder knows the members from a snapshot alone.
-        let knows_members = belonging.standing.is_founder() || stored.snapshot.is_some();
+        let knows_members = belonging.standing.is_founder() || snapshot.is_some();
         let conf = if knows_members { state.members.conf_state() } else { ConfState::default() };
         let member = belonging.standing.member(config.node);
         let tail = Tail::new(conf, hard_state, before, entries, (cursor.index, cursor.term));
@@ -136,12 +141,13 @@ impl<M: StateMachine, L: LogStore> Replica<M, L> {
             ticked: (Timestamp::ZERO, 0),
             persistence: Persistence::default(),
             reads: Reads::default(),
-            checkpoint: Checkpoint::new(cursor),
+            checkpoint: Checkpoint::new(cursor).back_at(committed),
             catch_up: CatchUp::default(),
             quarantine: Quarantine::default(),
             scarcity: Scarcity::default(),
             versions: Versions::default(),
             belonging,
+            waiting: Waiting::default(),
             following: Following::default(),
             outputs: VecDeque::new(),
             now,
@@ -182,6 +188,7 @@ impl<M: StateMachine, L: LogStore> Replica<M, L> {
             + self.poll_proposals()
             + self.poll_reads()
             + self.poll_ready()
+            + self.poll_install()
             + self.poll_checkpoint()
             + self.poll_catch_up()
             + self.poll_quarantine()

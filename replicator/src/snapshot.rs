@@ -33,6 +33,9 @@ const VERSION_2: u16 = 2;
 /// Before members could change.
 const VERSION_1: u16 = 1;
 const CHECKSUM_LEN: usize = 4;
+/// After magic, version, partition and six numbers.
+const DIGEST_AT: usize = 60;
+const DIGEST_LEN: usize = 16;
 
 /// What a snapshot is of.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -74,6 +77,19 @@ pub struct Opened<'a> {
 
 /// Writes a snapshot; the two closures append the session table and the machine's state.
 pub fn write(header: &Header, sessions: impl FnOnce(&mut Vec<u8>), machine: impl FnOnce(&mut Vec<u8>)) -> Vec<u8> {
+    let digest = header.digest;
+    write_digested(header, sessions, |bytes| {
+        machine(bytes);
+        digest
+    })
+}
+
+/// As [`write`]; the digest is what the closure returns that appends the machine's state, and not the header's.
+pub fn write_digested(
+    header: &Header,
+    sessions: impl FnOnce(&mut Vec<u8>),
+    machine: impl FnOnce(&mut Vec<u8>) -> u128,
+) -> Vec<u8> {
     let mut bytes = Vec::new();
     let mut to = Writer::new(&mut bytes);
     to.bytes(MAGIC);
@@ -85,7 +101,7 @@ pub fn write(header: &Header, sessions: impl FnOnce(&mut Vec<u8>), machine: impl
     to.put(&header.batch_term);
     to.put(&header.position);
     to.put(&header.timestamp);
-    to.put(&header.digest);
+    to.bytes(&[0; DIGEST_LEN]);
     to.put(&header.behaviour);
     header.members.write(&mut to);
     header.members.write_learning(&mut to);
@@ -95,7 +111,9 @@ pub fn write(header: &Header, sessions: impl FnOnce(&mut Vec<u8>), machine: impl
         to.put(&spot.step);
     }
     section(&mut bytes, sessions);
-    section(&mut bytes, machine);
+    let mut digest = 0;
+    section(&mut bytes, |bytes| digest = machine(bytes));
+    bytes[DIGEST_AT..DIGEST_AT + DIGEST_LEN].copy_from_slice(&digest.to_le_bytes());
     let checksum = crc32fast::hash(&bytes);
     bytes.extend_from_slice(&checksum.to_le_bytes());
     bytes
@@ -111,14 +129,26 @@ fn section(bytes: &mut Vec<u8>, content: impl FnOnce(&mut Vec<u8>)) {
 
 /// Checks a snapshot and takes it apart. `UnknownNumber`: it is whole, and of a version that is not known here.
 pub fn open(bytes: &[u8]) -> Result<Opened<'_>, CodecError> {
-    let body = bytes.len().checked_sub(CHECKSUM_LEN).ok_or(CodecError::Truncated)?;
-    let (body, checksum) = bytes.split_at(body);
-    let mut from = Reader::new(body);
-    let magic = from.bytes(MAGIC.len())?;
-    let version = from.get::<u16>()?;
-    if magic != MAGIC || crc32fast::hash(body).to_le_bytes() != *checksum {
+    let (body, checksum) = bytes.split_at_checked(body_len(bytes)?).ok_or(CodecError::Truncated)?;
+    if !body.starts_with(MAGIC) || crc32fast::hash(body).to_le_bytes() != *checksum {
         return Err(CodecError::OutOfRange);
     }
+    take_apart(body)
+}
+
+/// The header of a snapshot that [`open`] has found whole.
+pub fn header(checked: &[u8]) -> Result<Header, CodecError> {
+    Ok(take_apart(&checked[..body_len(checked)?])?.header)
+}
+
+fn body_len(bytes: &[u8]) -> Result<usize, CodecError> {
+    bytes.len().checked_sub(CHECKSUM_LEN).ok_or(CodecError::Truncated)
+}
+
+fn take_apart(body: &[u8]) -> Result<Opened<'_>, CodecError> {
+    let mut from = Reader::new(body);
+    from.bytes(MAGIC.len())?;
+    let version = from.get::<u16>()?;
     if ![VERSION_1, VERSION_2, VERSION_3, VERSION].contains(&version) {
         return Err(CodecError::UnknownNumber);
     }

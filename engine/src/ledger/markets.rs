@@ -176,6 +176,12 @@ impl LedgerCell {
         open.map(|known| known.listed.market).collect()
     }
 
+    /// The markets in this phase.
+    pub(crate) fn markets_in(&self, status: MarketStatus) -> Vec<MarketId> {
+        let there = self.registry.markets().iter().filter(|known| known.status == status);
+        there.map(|known| known.listed.market).collect()
+    }
+
     /// Something about a market could not be executed: it accepts cancels alone until an operator reopens it. No schedule does, as
     /// none ends a halt.
     pub(crate) fn quarantine(&mut self, market: MarketId, effects: &mut Effects<'_>) {

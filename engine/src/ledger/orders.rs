@@ -324,11 +324,14 @@ impl Orders {
         for at in &self.free {
             freed[*at as usize] = true;
         }
-        let mut open: Vec<&Order> =
-            self.slab.iter().zip(&freed).filter(|(_, freed)| !**freed).map(|(order, _)| order).collect();
-        open.sort_unstable_by_key(|order| order.id);
+        // What is compared lies together: the orders themselves are read once each.
+        let mut open: Vec<(OrderId, usize)> = Vec::with_capacity(self.by_id.len());
+        let taken = self.slab.iter().zip(&freed).enumerate().filter(|(_, (_, freed))| !**freed);
+        open.extend(taken.map(|(at, (order, _))| (order.id, at)));
+        open.sort_unstable();
         to.put(&(open.len() as u32));
-        for order in open {
+        for (_, at) in open {
+            let order = &self.slab[at];
             to.put(&order.id);
             to.put(&order.account);
             to.put(&order.market);
@@ -362,7 +365,9 @@ impl Orders {
     /// Fills in what [`Orders::save`] wrote, after `accounts` were added.
     pub(super) fn load(&mut self, accounts: usize, from: &mut Reader<'_>) -> Result<(), CodecError> {
         self.last = from.get()?;
-        for _ in 0..from.get::<u32>()? {
+        let open: u32 = from.get()?;
+        self.taken.reserve((open as usize).min(self.remembered_max));
+        for _ in 0..open {
             let order = Order {
                 id: from.get()?,
                 account: from.get()?,

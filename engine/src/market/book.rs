@@ -361,17 +361,20 @@ impl Book {
         })
     }
 
-    /// Links every account's list again, oldest id first, after orders were inserted in book order.
-    pub(super) fn relink_accounts(&mut self) {
-        let mut handles: Vec<(u64, Handle)> = Vec::with_capacity(self.len());
-        for side in [Side::Buy, Side::Sell] {
-            handles.extend(self.orders(side).filter_map(|order| Some((order.id.get(), self.find(order.id)?))));
+    /// Links every account's list again, oldest id first, after orders were inserted by [`Book::restore`] alone. False when
+    /// two of them have the same id: then the book is none.
+    #[must_use]
+    pub(super) fn relink_accounts(&mut self) -> bool {
+        let nodes = self.nodes.iter().zip(0..).skip(1);
+        let mut orders: Vec<(OrderId, Handle, AccountId, Side)> = Vec::with_capacity(self.len());
+        orders.extend(nodes.map(|(node, handle)| (node.id, handle, node.account, node.side)));
+        orders.sort_unstable_by_key(|(id, ..)| *id);
+        if orders.windows(2).any(|pair| pair[0].0 == pair[1].0) {
+            return false;
         }
-        handles.sort_unstable();
         self.accounts.fill([[NONE; 2]; 2]);
-        for (_, handle) in handles {
-            let node = &self.nodes[handle as usize];
-            let ends = &mut self.accounts[node.account.get() as usize][index(node.side)];
+        for (_, handle, account, side) in orders {
+            let ends = &mut self.accounts[account.get() as usize][index(side)];
             let older = std::mem::replace(&mut ends[1], handle);
             if older == NONE {
                 ends[0] = handle;
@@ -381,6 +384,7 @@ impl Book {
             let links = &mut self.links[handle as usize];
             (links.older, links.newer) = (older, NONE);
         }
+        true
     }
 }
 

@@ -19,7 +19,8 @@ use wire::event::CommandQuarantined;
 use wire::mail::MarketQuarantined;
 use wire::{Command, Event, LogPosition, Mail, MarketId, PartitionId, RejectReason, Timestamp};
 
-use super::{Output, Partition, refuse_for_nobody};
+use super::routing::refuse_for_nobody;
+use super::{Output, Partition};
 use crate::effects::Effects;
 
 /// The part that is the ledger's timed work.

@@ -3,6 +3,8 @@
 //! It works on the data directory of a node that is down, as a restore works on a backup: every partition is replayed up to
 //! one consistent cut, and begins a life of a greater epoch whose only founder is this node. The old directory is kept.
 
+mod directories;
+
 use std::collections::{BTreeMap, BTreeSet};
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
@@ -30,8 +32,9 @@ refuses while a quorum of them answers in any partition. Without --accept-loss i
 
 What this node has becomes a new life of the cluster, with a greater epoch and this node as its only member: at one cut over
 all partitions, at which their mail fits together and money is conserved. What the old side acknowledged behind the positions
-shown is lost. Every market that was open accepts cancels alone, until an operator reopens it, or its schedule's next step. The old data directory is kept
-beside the new one.
+shown is lost. Every market that was open accepts cancels alone, until an operator reopens it, or its schedule's next step; one
+that accepted cancels alone before is halted, whatever was planned for it. The old data directory is kept beside the new one.
+Broken off at any step, it is finished, or begun anew, by the same command.
 
 Then set the new epoch in the configuration of this node, and of the gateways and chainwatches that are to serve; start them,
 and add nodes with `mainstay ctl node add`. Whatever speaks for the old epoch is refused. But if the old quorum is alive after
@@ -55,6 +58,11 @@ pub struct Args {
 pub async fn run(args: Args) -> miette::Result<()> {
     let file = NodeFile::load(&args.config)?;
     let node = NodeId::new(file.node);
+    if let Some((epoch, kept)) = directories::finish(&file.data_dir, node).into_diagnostic()? {
+        println!("A promotion of node {node} had been broken off at its end, and is finished.");
+        begun(&file, node, epoch, &kept);
+        return Ok(());
+    }
     let found = node::owner(&file.data_dir).filter(|(owner, _)| *owner == node);
     let (_, old) = found.ok_or_else(|| {
         let help = "name the configuration of the node whose data directory is to be promoted";
@@ -89,20 +97,25 @@ pub async fn run(args: Args) -> miette::Result<()> {
     let life = NewLife { epoch, founders: vec![node] };
     let laid = bring_back(&former, &own, &cuts, &life, scratch.path())?;
     drop(own);
-    let kept = lay(&file.data_dir, node, old, &life, &laid).into_diagnostic()?;
+    let kept = directories::lay(&file.data_dir, node, old, &life, &laid).into_diagnostic()?;
     drop(held);
-    println!("node {node}: {}; what it was is kept in {}", file.data_dir.display(), kept.display());
     for Laid { beginning, digest, .. } in &laid {
         println!("partition {} begins life {epoch} with digest {digest:032x}", beginning.partition);
     }
+    begun(&file, node, epoch, &kept);
+    Ok(())
+}
+
+/// What is left to do.
+fn begun(file: &NodeFile, node: NodeId, epoch: ClusterEpoch, kept: &Path) {
+    println!("node {node}: {}; what it was is kept in {}", file.data_dir.display(), kept.display());
     println!(
         "\
 Set `epoch = {epoch}` in the configuration of this node, and of every gateway and chainwatch that is to serve; leave out the old
 nodes among its [[peers]]. Start them. Of the old side start nothing that still has its data: empty the directories, and take
 the nodes in by `mainstay ctl node add`. Withdrawals sent behind the positions above are known to the signer's journal alone:
-freeze the chains before gateways are opened. Every market is cancel-only: `mainstay ctl market reopen SYMBOL --auction 30s`."
+freeze the chains before gateways are opened. Every market is cancel-only, or halted where it was so before: `mainstay ctl market reopen SYMBOL --auction 30s`."
     );
-    Ok(())
 }
 
 /// An epoch is taken once, also by a life that a backup knows of.
@@ -258,36 +271,10 @@ fn bring_back(
         let mut replay = recovery::replay_to(former, own, *partition, cut, files.sink()).map_err(not_whole)?;
         if *partition == former.ledger {
             let closed = recovery::cancel_only(&mut replay, now).into_diagnostic()?;
-            println!("{closed} markets accept cancels alone from here on");
+            println!("{} markets accept cancels alone from here on, {} are halted", closed.cancel_only, closed.halted);
         }
         files.finish(replay.place().position).into_diagnostic()?;
         laid.push(life.begin(*partition, replay, directory));
     }
     Ok(laid)
-}
-
-/// Writes the new directory and puts it in the old one's place; where that one is from then on.
-fn lay(
-    directory: &Path,
-    node: NodeId,
-    old: ClusterEpoch,
-    life: &NewLife,
-    laid: &[Laid],
-) -> Result<PathBuf, recovery::LayError> {
-    let beside = |epoch: ClusterEpoch| {
-        let mut name = directory.file_name().unwrap_or_default().to_os_string();
-        name.push(format!(".life-{epoch}"));
-        directory.with_file_name(name)
-    };
-    let (begun, kept) = (beside(life.epoch), beside(old));
-    recovery::lay(&begun, node, life, laid)?;
-    let io = |attempted, path: &Path| {
-        let path = path.to_path_buf();
-        move |source| recovery::LayError::Io { attempted, path, source }
-    };
-    std::fs::rename(directory, &kept).map_err(io("keeping", &kept))?;
-    std::fs::rename(&begun, directory).map_err(io("naming", directory))?;
-    let parent = directory.parent().filter(|parent| !parent.as_os_str().is_empty()).unwrap_or(Path::new("."));
-    std::fs::File::open(parent).and_then(|it| it.sync_all()).map_err(io("syncing", parent))?;
-    Ok(kept)
 }

@@ -226,8 +226,12 @@ impl StateMachine for Machine {
     }
 
     fn snapshot(&self, out: &mut Vec<u8>) {
+        self.snapshot_and_digest(out);
+    }
+
+    fn snapshot_and_digest(&self, out: &mut Vec<u8>) -> u128 {
         Writer::new(out).put(&self.applied);
-        self.cells.snapshot(out);
+        self.cells.snapshot(out)
     }
 
     fn twin(&self) -> Option<Machine> {

@@ -1,7 +1,8 @@
 //! Starts and stops the threads of a node, and answers for them.
 
+mod opening;
+
 use std::collections::BTreeMap;
-use std::net::SocketAddr;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::PathBuf;
 use std::sync::{Arc, Weak};
@@ -9,34 +10,31 @@ use std::thread::{Builder, JoinHandle};
 use std::time::{Duration, Instant};
 
 use crossbeam::channel::{Receiver, Sender, bounded};
-use engine::{Limits, PartitionConfig};
 use replicator::log::StoreError;
-use replicator::log::disk::{BootId, Disk, DiskConfig, DiskLog, LogGroup, set_aside};
-use replicator::net::{self, NetConfig, NetHandle, NetLimits, TlsIdentity};
-use replicator::{Committed, OpenError, ReplicaConfig, SnapshotTaker, Space};
-use wire::{ClusterEpoch, Incarnation, LogPosition, NodeId, PartitionId, Text};
+use replicator::log::disk::{BootId, Disk, DiskConfig, set_aside};
+use replicator::net::{self, NetHandle, NetLimits};
+use replicator::{Committed, OpenError, Space};
+use wire::{LogPosition, NodeId, PartitionId};
 
 use crate::archive::{Archive, ArchiveError};
-use crate::archivist::{ArchiveSink, Archivist, Life};
+use crate::archivist::{Archivist, Life};
 use crate::block::EventBlock;
 use crate::clock::Clock;
-use crate::config::{NodeConfig, PartitionPlacement, Threads, Tuning};
+use crate::config::{NodeConfig, Threads};
 use crate::data_dir::{DataDir, DataDirError};
-use crate::driver::PartitionDriver;
-use crate::group::{PartitionGroup, panic_text};
-use crate::host::{HostConfig, PartitionHost};
-use crate::machine::Machine;
-use crate::mail::MailTiming;
+use crate::group::panic_text;
 use crate::metrics::Metrics;
 use crate::rings::{
-    ARCHIVE_ANSWER_RING, ARCHIVE_RING, Doorbell, NETWORK_RING, PartitionPort, PartitionRings, ToArchive,
-    partition_rings,
+    ARCHIVE_ANSWER_RING, ARCHIVE_RING, Doorbell, NETWORK_RING, PartitionPort, ToArchive, partition_rings,
 };
 use crate::router::{Router, RouterConfig};
 use crate::shared::SharedThread;
 use crate::space::{SpaceSeen, SpaceWatch};
 use crate::stalls::StallWatch;
 use crate::status::{AuditAt, DigestAt, NodeStatus, PartitionStatus, Question};
+
+use opening::{Opening, addresses, check, net_config};
+pub(crate) use opening::{capacities, incarnation};
 
 /// How long an operator's question waits for a partition thread.
 const ANSWER_WITHIN: Duration = Duration::from_secs(2);
@@ -162,6 +160,8 @@ impl Node {
             boot: BootId::of_this_host(),
             has_peers: !config.peers.is_empty(),
             durability: config.partitions.iter().map(|placed| (placed.partition, placed.durability)).collect(),
+            // With less others should lead: a snapshot is not worth that.
+            reserve: config.tuning.disk_reserve.saturating_mul(2),
         });
         let log = log.map_err(|source| StartError::Log { node: config.node, source })?;
 
@@ -214,10 +214,7 @@ impl Node {
             space.run(&watch_ended);
             Ok(())
         })?;
-        let mut groups = Vec::new();
-        for team in &teams {
-            groups.push(handle.open_group(config, team, &mut rings, clock)?);
-        }
+        let mut groups = Opening::of(&handle, config, clock).groups(&teams, &mut rings)?;
         let net_config = net_config(config, limits)?;
         let net = if config.tuning.threads == Threads::Shared {
             let group = groups.pop().expect("all partitions are one group");
@@ -400,59 +397,6 @@ impl NodeHandle {
             .collect()
     }
 
-    /// Opens the replicas of partitions that share a thread.
-    fn open_group(
-        &self,
-        config: &NodeConfig,
-        team: &[PartitionId],
-        rings: &mut BTreeMap<PartitionId, PartitionRings>,
-        clock: Clock,
-    ) -> Result<PartitionGroup, StartError> {
-        let disk = self.log.as_ref().expect("the log is open while the node runs");
-        let mut log = disk.group(config.tuning.threads.sync_by());
-        let mut drivers = Vec::new();
-        for placed in config.partitions.iter().filter(|placed| team.contains(&placed.partition)) {
-            let host = self.open_host(config, placed, disk, &mut log, clock)?;
-            let rings = rings.remove(&placed.partition).expect("made for every partition");
-            let metrics = self.metrics.partition(placed.partition);
-            let (ports, space) = (self.ports.clone(), self.space.clone());
-            drivers.push(PartitionDriver::new(host, config.node, rings, ports, clock, metrics, space));
-        }
-        let thread = match config.tuning.threads {
-            Threads::Shared => format!("net-{}", config.node),
-            Threads::Partitions(_) => format!("partition-{}-{}", team[0], config.node),
-        };
-        let stalls = StallWatch::new(thread, self.metrics.stalls());
-        Ok(PartitionGroup::new(drivers, log, clock, config.tuning.tick, stalls))
-    }
-
-    /// Opens a partition's replica on this node's log.
-    fn open_host(
-        &self,
-        config: &NodeConfig,
-        placed: &PartitionPlacement,
-        disk: &Disk,
-        log: &mut LogGroup,
-        clock: Clock,
-    ) -> Result<PartitionHost<DiskLog>, StartError> {
-        let partition = placed.partition;
-        let limits = capacities(config.partitions.iter().map(|placed| placed.partition));
-        let incarnation = incarnation(config.epoch);
-        let cells = PartitionConfig { partition, ledger: config.ledger, incarnation, limits };
-        let sink = ArchiveSink::new(partition, self.archive.clone(), self.archive_life.clone());
-        let machine = Machine::new(cells, Box::new(sink));
-        let doorbell = self.ports[&partition].doorbell.clone();
-        let store = log.log(disk, partition, move || doorbell.ring());
-        PartitionHost::open(
-            replica_config(config, partition, clock),
-            host_config(config, placed),
-            machine,
-            store,
-            clock.now(),
-        )
-        .map_err(|source| StartError::Replica { partition, source: Box::new(source) })
-    }
-
     /// Starts a thread whose error or panic is a failure of the node.
     fn spawn(
         &mut self,
@@ -484,96 +428,6 @@ impl Drop for NodeHandle {
     }
 }
 
-/// Of the cells of a cluster of these partitions.
-pub(crate) fn capacities(partitions: impl Iterator<Item = PartitionId>) -> Limits {
-    // A market is listed where every node has a partition.
-    let partitions = partitions.map(PartitionId::get).max().unwrap_or(0);
-    Limits { partitions, ..Limits::default() }
-}
-
-/// All logs of a cluster begin a new life together, when its epoch is raised.
-pub(crate) fn incarnation(epoch: ClusterEpoch) -> Incarnation {
-    Incarnation::new(epoch.get())
-}
-
 fn join(thread: JoinHandle<()>) {
     thread.join().expect("threads of a node catch their panics");
-}
-
-fn check(config: &NodeConfig) -> Result<(), StartError> {
-    let refuse = |why: String| Err(StartError::Config(why));
-    let voters = voters(config);
-    if voters.windows(2).any(|pair| pair[0] == pair[1]) || voters.iter().any(|node| node.get() == 0) {
-        return refuse(format!("node ids must be unique and above 0, they are {voters:?}"));
-    }
-    let mut partitions: Vec<PartitionId> = config.partitions.iter().map(|placed| placed.partition).collect();
-    partitions.sort();
-    if partitions.windows(2).any(|pair| pair[0] == pair[1]) || partitions.iter().any(|it| it.get() == 0) {
-        return refuse(format!("partition ids must be unique and above 0, they are {partitions:?}"));
-    }
-    if !partitions.contains(&config.ledger) {
-        return refuse(format!("the ledger's partition {} is none of {partitions:?}", config.ledger));
-    }
-    Ok(())
-}
-
-/// Where the configuration says that nodes are, this one among them.
-fn addresses(config: &NodeConfig) -> BTreeMap<NodeId, SocketAddr> {
-    let own = config.listen.local_addr().ok().filter(|address| !address.ip().is_unspecified());
-    let own = own.map(|address| (config.node, address));
-    config.peers.iter().map(|peer| (peer.node, peer.addr)).chain(own).collect()
-}
-
-fn voters(config: &NodeConfig) -> Vec<NodeId> {
-    let mut voters: Vec<NodeId> = config.peers.iter().map(|peer| peer.node).chain([config.node]).collect();
-    voters.sort();
-    voters
-}
-
-fn net_config(config: &NodeConfig, limits: NetLimits) -> Result<NetConfig, StartError> {
-    let name = format!("node-{}", config.node);
-    let listen =
-        config.listen.try_clone().map_err(|source| StartError::Thread { what: "the listener".to_owned(), source })?;
-    Ok(NetConfig {
-        name: Text::new(name.as_bytes()).map_err(|_| StartError::Config(format!("{name} is too long a name")))?,
-        node: config.node,
-        epoch: config.epoch,
-        listen,
-        peers: config.peers.iter().map(|peer| (peer.node, peer.addr)).collect(),
-        tls: TlsIdentity { ca: config.tls.ca.clone(), cert: config.tls.cert.clone(), key: config.tls.key.clone() },
-        limits,
-    })
-}
-
-fn nanos(duration: Duration) -> u64 {
-    u64::try_from(duration.as_nanos()).unwrap_or(u64::MAX)
-}
-
-fn replica_config(config: &NodeConfig, partition: PartitionId, clock: Clock) -> ReplicaConfig {
-    let seed = clock.now().nanos() ^ u64::from(partition.get()) << 48 ^ config.node.get() << 32;
-    let Tuning { tick, election_timeout, snapshot_every, log_tail, .. } = config.tuning;
-    let mut replica = ReplicaConfig::new(partition, config.node, voters(config), config.epoch, seed);
-    replica.stays_learner = config.stays_learner;
-    replica.versions = *engine::VERSIONS.start()..=config.tuning.max_version;
-    replica.timing.tick_ns = nanos(tick);
-    replica.timing.election_ticks = (nanos(election_timeout) / nanos(tick).max(1)).max(2) as usize;
-    replica.snapshots.taken_by = SnapshotTaker::TwinThread;
-    replica.snapshots.every_entries = snapshot_every;
-    replica.snapshots.tail_entries = log_tail;
-    replica
-}
-
-fn host_config(config: &NodeConfig, placed: &PartitionPlacement) -> HostConfig {
-    let tuning = &config.tuning;
-    HostConfig {
-        partitions: config.partitions.iter().map(|placed| placed.partition).collect(),
-        ledger: config.ledger,
-        mail: MailTiming {
-            resend_ns: nanos(tuning.mail_resend),
-            ack_delay_ns: nanos(tuning.mail_ack_delay),
-            ack_count: tuning.mail_ack_count,
-        },
-        preferred_leader: placed.preferred_leader,
-        leader_stable_ns: nanos(tuning.leader_stable),
-    }
 }

@@ -1,6 +1,6 @@
 //! Who may ask for what. A node believes nobody's word for it: the role is in the certificate.
 
-use wire::link::Role;
+use wire::link::{ChangeMembers, MemberChange, MemberOutcome, Role};
 use wire::{Command, Text};
 
 /// Whether a connection of `role` may have `command` sequenced by a request.
@@ -97,6 +97,28 @@ pub fn written_down(command: &Command) -> String {
     format!("{command:?}").replace(&format!("{key:?}"), &format!("{:?}", format!("{first}...")))
 }
 
+/// Whether it is written down which operator wished for members, or a version, to change, given what the leader made of it:
+/// what goes into the log, and what never will. What may pass is asked again, many times in a second.
+pub fn is_wish_audited(outcome: MemberOutcome) -> bool {
+    matches!(outcome, MemberOutcome::Proposed | MemberOutcome::UnknownNode | MemberOutcome::NeverVotes)
+}
+
+/// A wish as it is written down.
+pub fn wish_written_down(wish: &ChangeMembers) -> String {
+    let ChangeMembers { change, node, place, instead_of, version, .. } = *wish;
+    let mut text = match change {
+        MemberChange::SetVersion => return format!("SetVersion {version}"),
+        change => format!("{change:?} node {node}"),
+    };
+    if let Some(address) = place.address() {
+        text += &format!(" at {address}");
+    }
+    if instead_of.get() != 0 {
+        text += &format!(" instead of node {instead_of}");
+    }
+    text
+}
+
 /// Whether a connection of `role` may open sessions.
 pub fn may_have_sessions(role: Role) -> bool {
     matches!(role, Role::Gateway | Role::Operator | Role::Chainwatch)
@@ -113,7 +135,8 @@ mod tests {
         AddApiKey, ApiKeyKind, ApproveWithdrawal, CancelWithdrawal, ClaimChain, Credit, ExtendApiKey, FreezeChain,
         Permissions, RefuseWithdrawal, RestrictApiKey, RevokeApiKey, SetVersion, Tick,
     };
-    use wire::{AccountId, Amount, ApiKeyText, AssetId, ChainFreeze, ChainId, Networks, Secret, WithdrawalId};
+    use wire::link::Place;
+    use wire::{AccountId, Amount, ApiKeyText, AssetId, ChainFreeze, ChainId, Networks, NodeId, Secret, WithdrawalId};
 
     use super::*;
 
@@ -128,6 +151,21 @@ mod tests {
         assert!(!is_audited(&Command::RequestAddress(wire::command::RequestAddress { account, chain })));
         let release = FreezeChain { chain, fence: 0, reason: ChainFreeze::Thawed };
         assert!(is_audited(&Command::FreezeChain(release)));
+    }
+
+    #[test]
+    fn a_wish_is_written_down_with_whom_it_is_about_once_it_is_answered_for_good() {
+        let address = Some("10.0.0.4:7104".parse().unwrap());
+        let (partition, token, node, instead_of) = (wire::PartitionId::new(1), 9, NodeId::new(4), NodeId::new(2));
+        let place = Place::of(address);
+        let wish = ChangeMembers { partition, token, change: MemberChange::Add, node, place, instead_of, version: 0 };
+        assert_eq!(wish_written_down(&wish), "Add node 4 at 10.0.0.4:7104 instead of node 2");
+        let (place, instead_of) = (Place::default(), NodeId::default());
+        let drain = ChangeMembers { change: MemberChange::Drain, place, instead_of, ..wish };
+        assert_eq!(wish_written_down(&drain), "Drain node 4");
+        let version = ChangeMembers { change: MemberChange::SetVersion, version: 2, ..drain };
+        assert_eq!(wish_written_down(&version), "SetVersion 2");
+        assert!(is_wish_audited(MemberOutcome::Proposed) && !is_wish_audited(MemberOutcome::UnderWay));
     }
 
     #[test]

@@ -25,7 +25,7 @@ use crate::node::{capacities, incarnation};
 pub use self::cut::Undone;
 pub use self::lay::{EventFiles, Laid, LayError, NewLife, lay};
 pub use self::own::{Own, OwnError};
-pub use self::reopen::cancel_only;
+pub use self::reopen::{Closed, cancel_only};
 
 /// What a backup holds of one life of a cluster. An error is a sentence that names the piece.
 pub trait Backup: Sync {

@@ -24,7 +24,9 @@ use crate::gap_filler::GapFiller;
 use crate::host::{HostInput, HostOutput};
 use crate::membership::Membership;
 use crate::metrics::RouterMetrics;
-use crate::permissions::{is_audited, may_have_sessions, may_request, speaks_for_itself, written_down};
+use crate::permissions::{
+    is_audited, is_wish_audited, may_have_sessions, may_request, speaks_for_itself, wish_written_down, written_down,
+};
 use crate::recent::Recent;
 use crate::rings::{FromArchive, FromPartition, PartitionPort, ToArchive};
 use crate::stalls::StallWatch;
@@ -89,7 +91,7 @@ struct Lane {
     sessions: BTreeMap<SessionId, LinkId>,
     opening: BTreeMap<u128, LinkId>,
     reads: BTreeMap<u64, (LinkId, u64)>,
-    wishes: BTreeMap<u64, (LinkId, u64)>,
+    wishes: BTreeMap<u64, (LinkId, ChangeMembers)>,
     recent: Recent,
     filler: GapFiller,
     probe: LeaderProbe,
@@ -226,7 +228,7 @@ impl Router {
             Some(lane) if lane.wishes.len() >= REMEMBERED_MAX => Err(MemberOutcome::Busy),
             Some(lane) => match lane.port.request(HostInput::ChangeMembers(ChangeMembers { token, ..wish })) {
                 Ok(()) => {
-                    lane.wishes.insert(token, (link, wish.token));
+                    lane.wishes.insert(token, (link, wish));
                     Ok(())
                 }
                 Err(_) => Err(MemberOutcome::Busy),
@@ -383,7 +385,13 @@ impl Router {
                 }
             }
             HostOutput::MembersAnswer(answer) => {
-                if let Some((link, token)) = lane.wishes.remove(&answer.token) {
+                if let Some((link, wish)) = lane.wishes.remove(&answer.token) {
+                    if is_wish_audited(answer.outcome) {
+                        let operator = out.peer(link).map_or(Text::EMPTY, |peer| peer.name);
+                        let (wish, outcome) = (wish_written_down(&wish), answer.outcome);
+                        tracing::info!(target: "audit", %operator, %partition, %wish, ?outcome);
+                    }
+                    let token = wish.token;
                     send(out, link, &Frame::MembersAnswer(MembersAnswer { token, ..answer }));
                 }
             }

@@ -12,7 +12,8 @@
 //! batch, with one fsync. Partitions that share a thread form a [`LogGroup`], which hands over what all of them want
 //! written once in a cycle, or writes it at once in their own thread, which saves two changes of threads.
 //!
-//! A failed write or fsync is final. Everybody is told, and nothing is written again.
+//! A failed write or fsync is final. Everybody is told, and nothing is written again. A snapshot for which there is no room
+//! is none: nothing depends on it, so it is given up, and the logs go on.
 
 mod ahead;
 mod aside;
@@ -26,6 +27,7 @@ mod thread;
 mod writer;
 
 use std::collections::BTreeMap;
+use std::io::ErrorKind;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, MutexGuard};
 use std::thread::{JoinHandle, Thread};
@@ -66,13 +68,15 @@ pub struct DiskConfig {
     pub has_peers: bool,
     /// Of each partition that has another than the default.
     pub durability: BTreeMap<PartitionId, Durability>,
+    /// Bytes of the disk that a snapshot leaves free: one that would need them is not written.
+    pub reserve: u64,
 }
 
 impl DiskConfig {
     /// Of a node that is alone on this host, and syncs everything.
     pub fn new(directory: PathBuf, epoch: ClusterEpoch, node: NodeId) -> DiskConfig {
         let (boot, durability) = (BootId::of_this_host(), BTreeMap::new());
-        DiskConfig { directory, epoch, node, boot, has_peers: false, durability }
+        DiskConfig { directory, epoch, node, boot, has_peers: false, durability, reserve: 0 }
     }
 }
 
@@ -120,7 +124,7 @@ impl Disk {
             identity: Identity { epoch: self.config.epoch, node: self.config.node, partition },
             durability: self.config.durability.get(&partition).copied().unwrap_or_default(),
             may_return: self.config.has_peers,
-            files: SnapshotFiles::new(&self.config.directory, partition),
+            files: SnapshotFiles::new(&self.config.directory, partition).leaving(self.config.reserve),
             directory: self.config.directory.clone(),
             writer: self.writer.clone(),
             jobs,
@@ -255,6 +259,9 @@ fn stopped(directory: &Path) -> StoreError {
 }
 
 fn io(attempted: &str, path: &Path, error: &std::io::Error) -> StoreError {
+    if matches!(error.kind(), ErrorKind::StorageFull | ErrorKind::QuotaExceeded) {
+        return StoreError::Full { attempted: format!("{attempted} {}", path.display()) };
+    }
     StoreError::Io { attempted: format!("{attempted} {}", path.display()), error: error.to_string() }
 }
 

@@ -28,6 +28,8 @@ struct Disk {
     in_memory: bool,
     /// Something counts that is not synced.
     is_unsynced: bool,
+    /// No snapshot fits on it.
+    has_no_room: bool,
     /// So many of the waiting writes were said to be durable, since they count in memory.
     counted: usize,
     /// So many of the waiting writes were said to be durable.
@@ -114,6 +116,11 @@ impl MemoryDisk {
     /// Writes succeed again.
     pub fn repair(&self) {
         self.lock().failed = None;
+    }
+
+    /// Whether there is no room for snapshots from now on; the log's own writes fit.
+    pub fn refuse_snapshots(&self, has_no_room: bool) {
+        self.lock().has_no_room = has_no_room;
     }
 
     /// Bits have changed in the middle of what was written long ago: whoever reads it next finds out.
@@ -203,7 +210,10 @@ impl Disk {
     fn sync(&mut self, count: usize) {
         for _ in 0..count {
             let Some(write) = self.waiting.pop_front() else { break };
-            let done = self.durable.write(write);
+            let done = match write {
+                Write::Snapshot { index, .. } if self.has_no_room => Some(Durable::SnapshotRefused { index }),
+                write => self.durable.write(write),
+            };
             if self.counted > 0 {
                 self.counted -= 1;
                 continue;

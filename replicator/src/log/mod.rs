@@ -25,6 +25,7 @@ pub trait LogStore {
     fn append(&mut self, write: Append);
 
     /// Starts to save a snapshot, taken at log index `index`, beside the log. Older ones are removed once it is durable.
+    /// Where there is no room for it the store says so ([`Durable::SnapshotRefused`]) and is as it was.
     fn save_snapshot(&mut self, index: u64, bytes: Vec<u8>);
 
     /// Forgets entries before `first_index`. Only after a snapshot at or after it is saved.
@@ -73,6 +74,11 @@ pub enum Durable {
         /// The log index it was taken at.
         index: u64,
     },
+    /// Not a write: there was no room for a snapshot, and nothing is left of it.
+    SnapshotRefused {
+        /// The log index it was taken at.
+        index: u64,
+    },
 }
 
 /// What a log holds.
@@ -99,7 +105,7 @@ impl Snapshots {
     pub const KEPT: usize = 2;
 }
 
-/// The entries that go on from the snapshot: all when they connect to it, none when the snapshot has replaced them.
+/// The entries that go on from the snapshot, which is whole: all when they connect to it, none when the snapshot has replaced them.
 /// An error names what is missing.
 pub(crate) fn connect(
     hard_state: &HardState,
@@ -108,7 +114,7 @@ pub(crate) fn connect(
 ) -> Result<Vec<Entry>, String> {
     let (index, term) = match snapshot {
         Some(bytes) => {
-            let header = crate::snapshot::open(bytes).map_err(|e| format!("the snapshot does not open: {e}"))?.header;
+            let header = crate::snapshot::header(bytes).map_err(|e| format!("the snapshot does not open: {e}"))?;
             (header.index, header.term)
         }
         None => (0, 0),

@@ -19,8 +19,6 @@ use crate::{LogStore, Output, ReplicaConfig, StateMachine};
 const REPEAT_NS: u64 = 50_000_000;
 /// What somebody has said of itself is true for so long.
 const HEARD_LASTS_NS: u64 = 1_000_000_000;
-/// Whoever is still new says so often whom it waits for.
-const COMPLAIN_NS: u64 = 5_000_000_000;
 /// A learner that misses no more entries than this becomes a voter.
 const BEHIND_MAX: u64 = 64;
 
@@ -33,7 +31,6 @@ pub(super) struct Belonging {
     /// What others have said of themselves, and when.
     heard: BTreeMap<NodeId, (Introduction, Timestamp)>,
     repeat_at: Timestamp,
-    complain_at: Option<Timestamp>,
     /// The index of the last change of members.
     pub changed_at: u64,
     /// Of a leader: when each member last answered it.
@@ -73,7 +70,6 @@ impl Belonging {
             standing,
             heard: BTreeMap::new(),
             repeat_at: Timestamp::ZERO,
-            complain_at: None,
             changed_at: 0,
             answered: BTreeMap::new(),
             met: BTreeSet::new(),
@@ -166,6 +162,7 @@ impl<M: StateMachine, L: LogStore> Replica<M, L> {
             }
             return 1;
         }
+        self.has_come();
         0
     }
 
@@ -209,7 +206,7 @@ impl<M: StateMachine, L: LogStore> Replica<M, L> {
     }
 
     /// The numbers of all that are new, this one among them; none of one that is not.
-    fn numbers(&self) -> BTreeMap<NodeId, u32> {
+    pub(super) fn numbers(&self) -> BTreeMap<NodeId, u32> {
         let Standing::New { number } = self.belonging.standing else { return BTreeMap::new() };
         let number_of = |voter: &NodeId| match self.belonging.is_heard(*voter, self.now)?.standing {
             Standing::New { number } => Some((*voter, number)),
@@ -221,14 +218,14 @@ impl<M: StateMachine, L: LogStore> Replica<M, L> {
 
     /// The others that a new cluster waits for: whom the configuration names, but for those who say that they stay learners,
     /// whom the founders take in later. Who has not spoken yet is waited for, so all founders leave out the same ones.
-    fn others_to_found(&self) -> Vec<NodeId> {
+    pub(super) fn others_to_found(&self) -> Vec<NodeId> {
         let stays_learner = |node: NodeId| self.belonging.heard.get(&node).is_some_and(|(said, _)| said.stays_learner);
         let others = self.config.voters.iter().copied().filter(|voter| *voter != self.config.node);
         others.filter(|other| !stays_learner(*other)).collect()
     }
 
     /// The others that do not say that everybody is new with just these numbers.
-    fn missing(&self, numbers: &BTreeMap<NodeId, u32>) -> Vec<NodeId> {
+    pub(super) fn missing(&self, numbers: &BTreeMap<NodeId, u32>) -> Vec<NodeId> {
         let agrees = |other: NodeId| {
             let said = self.belonging.is_heard(other, self.now);
             said.is_some_and(|said| said.standing.is_new() && said.numbers == *numbers)
@@ -245,25 +242,6 @@ impl<M: StateMachine, L: LogStore> Replica<M, L> {
         }
         let numbers = self.numbers();
         (numbers.len() == self.others_to_found().len() + 1 && self.missing(&numbers).is_empty()).then_some(numbers)
-    }
-
-    /// Says whom it waits for while it is new.
-    fn complain(&mut self) {
-        let due = *self.belonging.complain_at.get_or_insert(self.now.plus_nanos(COMPLAIN_NS));
-        if self.now < due || !self.belonging.standing.is_new() {
-            return;
-        }
-        self.belonging.complain_at = Some(self.now.plus_nanos(COMPLAIN_NS));
-        let (partition, numbers) = (self.config.partition, self.numbers());
-        let name =
-            |nodes: &mut dyn Iterator<Item = NodeId>| nodes.map(|node| node.to_string()).collect::<Vec<_>>().join(", ");
-        let silent = name(&mut self.others_to_found().into_iter().filter(|voter| !numbers.contains_key(voter)));
-        let missing = self.missing(&numbers);
-        let unsure = name(&mut missing.into_iter().filter(|node| numbers.contains_key(node)));
-        tracing::warn!(
-            %partition,
-            "waiting for every node of a new cluster: not heard of as new: [{silent}]; not agreeing who is: [{unsure}]"
-        );
     }
 
     /// Everybody is new: this is the beginning.

@@ -4,7 +4,7 @@
 //! piece does. Without one the machine stops and writes.
 
 use raft::{GetEntriesContext, Storage};
-use wire::LogPosition;
+use wire::{LogPosition, Timestamp};
 
 use super::Replica;
 use super::state::Cursor;
@@ -24,6 +24,10 @@ pub(super) struct Checkpoint {
     saving: Option<Cursor>,
     /// One is wanted whatever has been applied since.
     is_hurried: bool,
+    /// None is begun before this: there was no room for the last.
+    not_before: Timestamp,
+    /// The log index from which on the replica is back where it was when its process ended: the twin waits for that.
+    back_at: u64,
     /// Since the last snapshot was begun.
     entries: u64,
     bytes: u64,
@@ -45,6 +49,8 @@ impl Checkpoint {
             newest: cursor.clone(),
             saving: None,
             is_hurried: false,
+            not_before: Timestamp::ZERO,
+            back_at: 0,
             entries: 0,
             bytes: 0,
             wanted: None,
@@ -53,6 +59,11 @@ impl Checkpoint {
             unfed: 0,
             drop_before: 0,
         }
+    }
+
+    /// Of a replica that knows its log to be committed so far.
+    pub fn back_at(self, index: u64) -> Checkpoint {
+        Checkpoint { back_at: index, ..self }
     }
 
     /// The last position in the newest snapshot on disk.
@@ -103,7 +114,7 @@ impl<M: StateMachine, L: LogStore> Replica<M, L> {
             || checkpoint.entries >= limits.every_entries
             || checkpoint.bytes >= limits.every_bytes;
         let is_under_way = checkpoint.saving.is_some() || checkpoint.wanted.is_some() || checkpoint.written.is_some();
-        if !is_due || is_under_way || self.scarcity.is_low() {
+        if !is_due || is_under_way || self.scarcity.is_low() || self.now < checkpoint.not_before {
             return 0;
         }
         (checkpoint.entries, checkpoint.bytes, checkpoint.is_hurried) = (0, 0, false);
@@ -119,6 +130,10 @@ impl<M: StateMachine, L: LogStore> Replica<M, L> {
     fn feed_twin(&mut self) -> usize {
         let Some(twin) = &mut self.twin else { return 0 };
         let checkpoint = &mut self.checkpoint;
+        if self.state.cursor.index < checkpoint.back_at {
+            return 0;
+        }
+        twin.begin();
         match twin.poll() {
             Ok(None) => {}
             Ok(Some(written)) => {
@@ -187,6 +202,15 @@ impl<M: StateMachine, L: LogStore> Replica<M, L> {
             self.checkpoint.newest = saved;
         }
         self.outputs.push_back(Output::SnapshotTaken { position });
+    }
+
+    /// There is no room for a snapshot of this replica's own. The one before stays, and so does the log behind that; the
+    /// next is tried later.
+    pub(super) fn checkpoint_refused(&mut self, index: u64, again_at: Timestamp) {
+        let checkpoint = &mut self.checkpoint;
+        if checkpoint.saving.take_if(|saving| saving.index == index).is_some() {
+            (checkpoint.is_hurried, checkpoint.not_before) = (true, again_at);
+        }
     }
 
     /// Freeing a hundred thousand entries takes milliseconds, so they go a few at a time.

@@ -7,6 +7,7 @@
 use std::collections::VecDeque;
 
 use raft::eraftpb::{HardState, Message, MessageType, Snapshot};
+use wire::Timestamp;
 
 use super::Replica;
 use super::envelope::Envelope;
@@ -48,7 +49,12 @@ struct Install {
     append: Append,
     /// The snapshot is durable and the log is being replaced.
     saved: bool,
+    /// There was no room for it: when to try again.
+    again_at: Option<Timestamp>,
 }
+
+/// There was no room for a snapshot: how long until the next attempt.
+pub(super) const NO_ROOM_PAUSE_NS: u64 = 10_000_000_000;
 
 impl Persistence {
     /// Every append up to this ticket is durable.
@@ -71,6 +77,7 @@ impl<M: StateMachine, L: LogStore> Replica<M, L> {
                 Ok(None) => break,
                 Ok(Some(Durable::Appended { ticket })) => self.persistence.durable = ticket,
                 Ok(Some(Durable::Snapshot { index })) => self.on_snapshot_durable(index),
+                Ok(Some(Durable::SnapshotRefused { index })) => self.on_snapshot_refused(index),
                 Err(error) => {
                     self.fail(error.to_string());
                     return work + 1;
@@ -180,7 +187,7 @@ impl<M: StateMachine, L: LogStore> Replica<M, L> {
         let metadata = snapshot.get_metadata();
         append.reset = Some((metadata.index, metadata.term));
         self.store.save_snapshot(metadata.index, snapshot.get_data().to_vec());
-        self.persistence.install = Some(Install { snapshot, number, messages, append, saved: false });
+        self.persistence.install = Some(Install { snapshot, number, messages, append, saved: false, again_at: None });
     }
 
     fn on_snapshot_durable(&mut self, index: u64) {
@@ -191,6 +198,29 @@ impl<M: StateMachine, L: LogStore> Replica<M, L> {
             }
             _ => self.checkpoint_durable(index),
         }
+    }
+
+    /// Nothing depends on a snapshot of this replica's own; the leader's is kept until there is room for it.
+    fn on_snapshot_refused(&mut self, index: u64) {
+        let again_at = self.now.plus_nanos(NO_ROOM_PAUSE_NS);
+        match &mut self.persistence.install {
+            Some(install) if !install.saved && install.snapshot.get_metadata().index == index => {
+                install.again_at = Some(again_at);
+            }
+            _ => self.checkpoint_refused(index, again_at),
+        }
+    }
+
+    /// Tries again to save the leader's snapshot, for which there was no room.
+    pub(super) fn poll_install(&mut self) -> usize {
+        let now = self.now;
+        let Some(install) = &mut self.persistence.install else { return 0 };
+        if install.again_at.take_if(|at| *at <= now).is_none() {
+            return 0;
+        }
+        let snapshot = &install.snapshot;
+        self.store.save_snapshot(snapshot.get_metadata().index, snapshot.get_data().to_vec());
+        1
     }
 
     /// Once the log on disk begins at the snapshot, the machine does as well.

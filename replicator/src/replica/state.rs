@@ -269,12 +269,13 @@ impl<M: StateMachine> State<M> {
             batch_term: self.cursor.batch_term,
             position: self.cursor.position,
             timestamp: self.cursor.timestamp,
-            digest: self.machine.digest(),
+            // Known once the machine is written.
+            digest: 0,
             behaviour: self.machine.version(),
             members: self.members.clone(),
             put_aside: self.put_aside(),
         };
-        snapshot::write(&header, |to| self.save_sessions(to), |to| self.machine.snapshot(to))
+        snapshot::write_digested(&header, |to| self.save_sessions(to), |to| self.machine.snapshot_and_digest(to))
     }
 
     /// The last parts that were put aside. A twin may know of one that is ahead of it.

@@ -25,6 +25,8 @@ pub(super) struct Twin<M> {
     fed: u64,
     /// Orders that wait for room on the way to its thread: nobody waits for the twin.
     backlog: VecDeque<Order>,
+    /// The snapshot that it begins with, until it is told to begin.
+    beginning: Option<Arc<Vec<u8>>>,
 }
 
 enum Place<M> {
@@ -42,7 +44,7 @@ enum Place<M> {
 type Written = (Cursor, Vec<u8>);
 
 enum Order {
-    Restart(Arc<[u8]>),
+    Restart(Arc<Vec<u8>>),
     Follow(Vec<Entry>),
     Skip(Spot),
     Write,
@@ -71,9 +73,10 @@ impl<M: StateMachine> Follower<M> {
 }
 
 impl<M: StateMachine> Twin<M> {
-    /// The twin of a new machine, where the configuration wants one and the machine has one. It restores the same
-    /// snapshot.
-    pub fn of(machine: &M, config: &ReplicaConfig, snapshot: Option<&[u8]>) -> Option<Twin<M>> {
+    /// The twin of a new machine, where the configuration wants one and the machine has one. It will restore the same
+    /// snapshot when it is told to begin: side by side, the two would take twice as long on the cores and the memory that
+    /// they share, and it is the first that everybody waits for.
+    pub fn of(machine: &M, config: &ReplicaConfig, snapshot: Option<&Arc<Vec<u8>>>) -> Option<Twin<M>> {
         if config.snapshots.taken_by == SnapshotTaker::Machine {
             return None;
         }
@@ -83,11 +86,15 @@ impl<M: StateMachine> Twin<M> {
             SnapshotTaker::TwinThread => start(follower).ok()?,
             _ => Place::Here { follower, written: None },
         };
-        let mut twin = Twin { place, fed: 0, backlog: VecDeque::new() };
-        if let Some(bytes) = snapshot {
-            twin.restart(bytes);
+        let fed = snapshot.map_or(0, |bytes| index_of(bytes));
+        Some(Twin { place, fed, backlog: VecDeque::new(), beginning: snapshot.cloned() })
+    }
+
+    /// Restores what it begins with, if it has not; before it is handed anything.
+    pub fn begin(&mut self) {
+        if let Some(bytes) = self.beginning.take() {
+            self.order(Order::Restart(bytes));
         }
-        Some(twin)
     }
 
     /// The last entry that was handed over.
@@ -97,13 +104,14 @@ impl<M: StateMachine> Twin<M> {
 
     /// Starts over from a snapshot.
     pub fn restart(&mut self, bytes: &[u8]) {
-        self.fed = crate::snapshot::open(bytes).map_or(0, |opened| opened.header.index);
+        self.fed = index_of(bytes);
+        self.beginning = None;
         if let Place::Here { written, .. } = &mut self.place {
             *written = None;
         }
         // What has not reached it is of a state that it leaves; but it must know what is put aside.
         self.backlog.retain(|order| matches!(order, Order::Skip(_)));
-        self.order(Order::Restart(bytes.into()));
+        self.order(Order::Restart(Arc::new(bytes.to_vec())));
     }
 
     /// Whether [`Twin::follow`] and [`Twin::write`] would not wait.
@@ -171,6 +179,11 @@ impl<M: StateMachine> Twin<M> {
             }
         }
     }
+}
+
+/// Of a snapshot that is whole.
+fn index_of(snapshot: &[u8]) -> u64 {
+    crate::snapshot::header(snapshot).map_or(0, |header| header.index)
 }
 
 fn start<M: StateMachine>(mut follower: Box<Follower<M>>) -> std::io::Result<Place<M>> {

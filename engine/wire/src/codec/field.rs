@@ -21,16 +21,19 @@ pub struct Writer<'a>(&'a mut Vec<u8>);
 
 impl<'a> Writer<'a> {
     /// Appends to `bytes`.
+    #[inline]
     pub fn new(bytes: &'a mut Vec<u8>) -> Self {
         Writer(bytes)
     }
 
     /// Appends raw bytes.
+    #[inline]
     pub fn bytes(&mut self, bytes: &[u8]) {
         self.0.extend_from_slice(bytes);
     }
 
     /// Appends one value.
+    #[inline]
     pub fn put<F: Field>(&mut self, value: &F) {
         value.write(self);
     }
@@ -41,11 +44,13 @@ pub struct Reader<'a>(&'a [u8]);
 
 impl<'a> Reader<'a> {
     /// Reads `bytes` from the front.
+    #[inline]
     pub fn new(bytes: &'a [u8]) -> Self {
         Reader(bytes)
     }
 
     /// The next `len` raw bytes.
+    #[inline]
     pub fn bytes(&mut self, len: usize) -> Result<&'a [u8], CodecError> {
         let (taken, rest) = self.0.split_at_checked(len).ok_or(CodecError::Truncated)?;
         self.0 = rest;
@@ -53,26 +58,31 @@ impl<'a> Reader<'a> {
     }
 
     /// Whatever is left.
+    #[inline]
     pub fn rest(&mut self) -> &'a [u8] {
         core::mem::take(&mut self.0)
     }
 
     /// How many bytes are left.
+    #[inline]
     pub fn len(&self) -> usize {
         self.0.len()
     }
 
     /// Whether nothing is left.
+    #[inline]
     pub fn is_empty(&self) -> bool {
         self.0.is_empty()
     }
 
     /// `TrailingBytes` unless nothing is left.
+    #[inline]
     pub fn finish(self) -> Result<(), CodecError> {
         if self.0.is_empty() { Ok(()) } else { Err(CodecError::TrailingBytes) }
     }
 
     /// One value.
+    #[inline]
     pub fn get<F: Field>(&mut self) -> Result<F, CodecError> {
         F::read(self)
     }
@@ -98,10 +108,12 @@ macro_rules! integer {
             const SIZE: usize = size_of::<$int>();
             const UNIT: &'static str = stringify!($int);
 
+            #[inline]
             fn write(&self, to: &mut Writer<'_>) {
                 to.bytes(&self.to_le_bytes());
             }
 
+            #[inline]
             fn read(from: &mut Reader<'_>) -> Result<Self, CodecError> {
                 let bytes = from.bytes(Self::SIZE)?;
                 Ok(<$int>::from_le_bytes(bytes.try_into().expect("the length is the integer's")))
@@ -115,6 +127,7 @@ impl Field for bool {
     const SIZE: usize = 1;
     const UNIT: &'static str = "bool: 0 or 1";
 
+    #[inline]
     fn write(&self, to: &mut Writer<'_>) {
         u8::from(*self).write(to);
     }
@@ -135,11 +148,13 @@ macro_rules! newtype {
             const SIZE: usize = size_of::<$int>();
             const UNIT: &'static str = $unit;
 
+            #[inline]
             fn write(&self, to: &mut Writer<'_>) {
                 let get: fn($name) -> $int = $get;
                 get(*self).write(to);
             }
 
+            #[inline]
             fn read(from: &mut Reader<'_>) -> Result<Self, CodecError> {
                 let make: fn($int) -> Option<$name> = $make;
                 make(<$int>::read(from)?).ok_or(CodecError::OutOfRange)
@@ -189,10 +204,12 @@ macro_rules! enumeration {
             const SIZE: usize = size_of::<$int>();
             const UNIT: &'static str = $unit;
 
+            #[inline]
             fn write(&self, to: &mut Writer<'_>) {
                 self.number().write(to);
             }
 
+            #[inline]
             fn read(from: &mut Reader<'_>) -> Result<Self, CodecError> {
                 $name::from_number(<$int>::read(from)?).ok_or(CodecError::UnknownNumber)
             }

@@ -9,21 +9,33 @@ use wire::{Command, MarketStatus, Timestamp};
 
 use crate::machine::Machine;
 
+/// How many markets were closed.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Closed {
+    /// To accept cancels alone.
+    pub cancel_only: usize,
+    /// To be halted.
+    pub halted: usize,
+}
+
 /// Puts every market that is open into the phase in which orders can be cancelled and none be placed, by entries of the
-/// ledger's log at its end, sequenced at `now`. The markets hear of it by mail, behind what was under way to them. One whose
-/// mail has no room for it is halted, which passes always. Says how many markets it were.
-pub fn cancel_only(replay: &mut Replay<Machine>, now: Timestamp) -> Result<usize, ReplayError> {
+/// ledger's log at its end, sequenced at `now`. The markets hear of it by mail, behind what was under way to them.
+///
+/// Two kinds are halted: one whose mail has no room, since a halt passes always; and one that accepted cancels alone before,
+/// since that may have been the first step of a reopening, which would go on by itself, or a quarantine, which another word
+/// would end. Orders can be cancelled in them as well.
+pub fn cancel_only(replay: &mut Replay<Machine>, now: Timestamp) -> Result<Closed, ReplayError> {
+    let before = replay.machine().cells().markets_in(MarketStatus::CancelOnly);
     let open = replay.machine().cells().open_markets();
     let cancel_only = |market| Command::SetMarketStatus(SetMarketStatus { market, status: MarketStatus::CancelOnly });
     append(replay, now, open.iter().copied().map(cancel_only))?;
-    let left = replay.machine().cells().open_markets();
-    append(
-        replay,
-        now,
-        left.into_iter().map(|market| Command::KillMarket(KillMarket { market, cancel_orders: false })),
-    )?;
+    let mut halted = replay.machine().cells().open_markets();
+    let closed = Closed { cancel_only: open.len() - halted.len(), halted: halted.len() + before.len() };
+    halted.extend(before);
+    let halt = |market| Command::KillMarket(KillMarket { market, cancel_orders: false });
+    append(replay, now, halted.into_iter().map(halt))?;
     replay.machine().take_events(replay.place().position);
-    Ok(open.len())
+    Ok(closed)
 }
 
 fn append(
@@ -44,3 +56,6 @@ fn append(
     let data = batch.finish(now.max(place.timestamp)).into();
     replay.apply(&Entry { index: place.index + 1, term: place.term, data, ..Entry::default() })
 }
+
+#[cfg(test)]
+mod tests;

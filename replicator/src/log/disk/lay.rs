@@ -61,6 +61,9 @@ fn wait(log: &mut super::DiskLog, directory: &str, wanted: Durable) -> Result<()
     loop {
         match log.poll()? {
             Some(durable) if durable == wanted => return Ok(()),
+            Some(Durable::SnapshotRefused { .. }) => {
+                return Err(StoreError::Full { attempted: format!("writing a snapshot to {directory}") });
+            }
             Some(_) => {}
             None if Instant::now() < deadline => std::thread::sleep(LOOK_EVERY),
             None => {

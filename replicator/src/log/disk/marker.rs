@@ -8,11 +8,12 @@
 //! One file has the promises of all partitions, as one fsync has their appends: a file for each would be a write for each.
 //!
 //! A slot: magic u64, number u64, epoch u64, node u64, partitions u16, of each partition u16, index u64, index's term u64
-//! (0: unknown), term u64, vote u64; CRC-32 of all that.
+//! (0: unknown), term u64, vote u64; CRC-32 of all that. A partition 0 says that both slots were damaged before: what was
+//! promised of a log that has no promise since is not known, and more than is there.
 
 mod former;
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fs::{File, OpenOptions};
 use std::io::ErrorKind;
 use std::os::unix::fs::FileExt;
@@ -30,6 +31,8 @@ const SLOTS_AT: [u64; 2] = [0, SLOT_LEN_MAX as u64];
 /// Room for 1,900 partitions.
 const SLOT_LEN_MAX: usize = 64 * 1024;
 const FILE: &str = "markers";
+/// No partition has this number.
+const UNKNOWN: PartitionId = PartitionId::new(0);
 /// What it is called until it is whole.
 const DRAFT: &str = "markers.draft";
 
@@ -56,8 +59,8 @@ pub struct Markers {
     owner: Option<(ClusterEpoch, NodeId)>,
     number: u64,
     promises: BTreeMap<PartitionId, Promise>,
-    /// A file is there, of which neither slot is whole.
-    is_damaged: bool,
+    /// After a damage: the logs that were forgotten since, whatever had been promised of them.
+    forgotten: BTreeSet<PartitionId>,
     slot: Vec<u8>,
 }
 
@@ -72,7 +75,7 @@ impl Markers {
             owner: None,
             number: 0,
             promises: BTreeMap::new(),
-            is_damaged: false,
+            forgotten: BTreeSet::new(),
             slot: Vec::new(),
         };
         let path = directory.join(FILE);
@@ -90,7 +93,7 @@ impl Markers {
             Some((number, owner, promises)) => {
                 (markers.number, markers.owner, markers.promises) = (number, Some(owner), promises);
             }
-            None => markers.is_damaged = true,
+            None => drop(markers.promises.insert(UNKNOWN, Promise { index: u64::MAX, ..Promise::default() })),
         }
         markers.file = Some(file);
         Ok(markers)
@@ -100,7 +103,8 @@ impl Markers {
     pub fn promised(&mut self, identity: Identity) -> Result<Option<Promise>, StoreError> {
         self.belongs_to(identity)?;
         // What has been lost must not be replaced by what was promised long before.
-        if self.is_damaged && !self.promises.contains_key(&identity.partition) {
+        let is_known = |partition| self.promises.contains_key(partition) || self.forgotten.contains(partition);
+        if self.is_damaged() && !is_known(&identity.partition) {
             return Err(self.lost(identity));
         }
         if let Some(promise) = former::promised(&self.directory, identity)? {
@@ -122,12 +126,16 @@ impl Markers {
     pub fn end(&mut self, identity: Identity) -> Result<(), StoreError> {
         former::remove(&self.directory, identity)?;
         let was_there = self.promises.remove(&identity.partition).is_some();
-        if self.file.is_none() || !(was_there || self.is_damaged) {
+        if self.file.is_none() || !(was_there || self.is_damaged()) {
             return Ok(());
         }
         self.owner = Some((identity.epoch, identity.node));
-        self.is_damaged = false;
+        self.forgotten.insert(identity.partition);
         self.write_both()
+    }
+
+    fn is_damaged(&self) -> bool {
+        self.promises.contains_key(&UNKNOWN)
     }
 
     /// Promises this of a log that has a marker, with the next [`Markers::write`].
@@ -190,7 +198,7 @@ impl Markers {
     fn lost(&self, identity: Identity) -> StoreError {
         StoreError::Lost {
             partition: identity.partition,
-            found: "neither slot of the marker is whole".to_owned(),
+            found: "neither slot of the marker is whole, or was when another log was forgotten".to_owned(),
             directory: self.directory.display().to_string(),
         }
     }

@@ -6,6 +6,7 @@ use std::os::unix::fs::FileExt;
 use std::path::{Path, PathBuf};
 use std::time::{SystemTime, UNIX_EPOCH};
 
+use nix::sys::statvfs::statvfs;
 use wire::PartitionId;
 use wire::codec::CodecError;
 
@@ -25,11 +26,18 @@ const SYNC_EVERY_STEPS: usize = 8;
 #[derive(Debug, Clone)]
 pub struct SnapshotFiles {
     directory: PathBuf,
+    /// Bytes of the disk that stay free.
+    reserve: u64,
 }
 
 impl SnapshotFiles {
     pub fn new(directory: &Path, partition: PartitionId) -> SnapshotFiles {
-        SnapshotFiles { directory: directory.join("snapshots").join(partition.to_string()) }
+        SnapshotFiles { directory: directory.join("snapshots").join(partition.to_string()), reserve: 0 }
+    }
+
+    /// What is written leaves so many bytes of the disk free.
+    pub fn leaving(self, reserve: u64) -> SnapshotFiles {
+        SnapshotFiles { reserve, ..self }
     }
 
     /// The newest snapshot that is whole. A damaged one is passed over: whether the log goes back far enough for
@@ -128,14 +136,25 @@ impl SnapshotWriter {
         SnapshotWriter { files, index, bytes, written: 0, steps: 0, file: None }
     }
 
-    /// Writes a little more; true once the snapshot is durable under its name.
+    /// Writes a little more; true once the snapshot is durable under its name. [`StoreError::Full`]: there is no room for
+    /// it, and nothing is left of it.
     pub fn step(&mut self) -> Result<bool, StoreError> {
+        let stepped = self.write();
+        if matches!(stepped, Err(StoreError::Full { .. })) {
+            self.file = None;
+            self.files.tidy()?;
+        }
+        stepped
+    }
+
+    fn write(&mut self) -> Result<bool, StoreError> {
         let temporary = self.files.directory.join(UNFINISHED);
         let failed = |error| io("writing", &temporary, &error);
         if self.file.is_none() {
             create_directory(&self.files.directory)?;
             self.file = Some(File::create(&temporary).map_err(failed)?);
         }
+        self.check_room()?;
         let file = self.file.as_mut().expect("it has just been created");
         let until = self.bytes.len().min(self.written + STEP_BYTES);
         file.write_all(&self.bytes[self.written..until]).map_err(failed)?;
@@ -157,6 +176,23 @@ impl SnapshotWriter {
             std::fs::remove_file(&path).map_err(|error| io("removing", &path, &error))?;
         }
         Ok(true)
+    }
+
+    /// Looked at before each step, since others write as well: the last bytes of a disk are the log's.
+    fn check_room(&self) -> Result<(), StoreError> {
+        let directory = &self.files.directory;
+        // A disk that does not say is one whose writes will fail, and they say why.
+        let Ok(said) = statvfs(directory) else { return Ok(()) };
+        let free = said.blocks_available().saturating_mul(said.fragment_size());
+        let (rest, reserve) = ((self.bytes.len() - self.written) as u64, self.files.reserve);
+        if free >= rest.saturating_add(reserve) {
+            return Ok(());
+        }
+        let attempted = format!(
+            "writing {rest} bytes of a snapshot to {}, where {free} are free and {reserve} are to stay so",
+            directory.display()
+        );
+        Err(StoreError::Full { attempted })
     }
 
     /// The log index it was taken at.

@@ -239,6 +239,38 @@ fn a_snapshot_is_saved_read_in_pieces_and_the_log_behind_it_forgotten() {
 }
 
 #[test]
+fn a_snapshot_without_room_is_given_up_leaves_nothing_and_the_log_goes_on() {
+    let bench = Bench::new();
+    let written = bench.path().join("log/snapshots/3");
+    bench.with(|log, _| {
+        append(log, 1, 1..=6, 1);
+        // What is written to it finds no space.
+        std::fs::create_dir_all(&written).unwrap();
+        std::os::unix::fs::symlink("/dev/full", written.join("unfinished")).unwrap();
+        log.save_snapshot(4, snapshot_at(4, 1));
+        await_durable(log, Durable::SnapshotRefused { index: 4 });
+        assert_eq!(std::fs::read_dir(&written).unwrap().count(), 0);
+        append(log, 2, 7..=8, 1);
+        log.save_snapshot(8, snapshot_at(8, 1));
+        await_durable(log, Durable::Snapshot { index: 8 });
+    });
+    bench.with(|_, stored| assert_eq!((indices(&stored).len(), stored.snapshot), (8, Some(snapshot_at(8, 1)))));
+}
+
+#[test]
+fn a_snapshot_leaves_the_reserve_of_the_disk_to_the_log() {
+    let bench = Bench::new();
+    let disk = Disk::open(DiskConfig { reserve: u64::MAX, ..bench.config(NodeId::new(1)) }).unwrap();
+    let mut log = disk.log(PARTITION, || {});
+    log.load().unwrap();
+    append(&mut log, 1, 1..=6, 1);
+    log.save_snapshot(4, snapshot_at(4, 1));
+    await_durable(&mut log, Durable::SnapshotRefused { index: 4 });
+    assert_eq!(std::fs::read_dir(bench.path().join("log/snapshots/3")).unwrap().count(), 0);
+    append(&mut log, 2, 7..=7, 1);
+}
+
+#[test]
 fn two_snapshots_are_kept_and_a_damaged_one_is_passed_over_if_the_log_reaches_back() {
     let bench = Bench::new();
     bench.with(|log, _| {

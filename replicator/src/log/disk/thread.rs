@@ -178,11 +178,18 @@ impl LogThread {
 
     fn write_snapshot(&mut self) -> Result<(), StoreError> {
         let Some((partition, snapshot)) = self.snapshots.front_mut() else { return Ok(()) };
-        if snapshot.step()? {
-            let (partition, index) = (*partition, snapshot.index());
-            self.snapshots.pop_front();
-            self.answer(partition, Durable::Snapshot { index });
-        }
+        let (partition, index) = (*partition, snapshot.index());
+        let durable = match snapshot.step() {
+            Ok(false) => return Ok(()),
+            Ok(true) => Durable::Snapshot { index },
+            Err(error @ StoreError::Full { .. }) => {
+                tracing::error!(%partition, index, %error, "a snapshot is given up; the log keeps what it would have told");
+                Durable::SnapshotRefused { index }
+            }
+            Err(error) => return Err(error),
+        };
+        self.snapshots.pop_front();
+        self.answer(partition, durable);
         Ok(())
     }
 

@@ -419,7 +419,7 @@ fn is_damage(error: &raft_engine::Error) -> bool {
 
 /// Index and term of the snapshot, if the log has another entry there.
 fn contradicted(snapshot: Option<&[u8]>, entries: &[Entry]) -> Option<(u64, u64)> {
-    let header = snapshot::open(snapshot?).ok()?.header;
+    let header = snapshot::header(snapshot?).ok()?;
     let is_other = entries.iter().any(|entry| entry.index == header.index && entry.term != header.term);
     is_other.then_some((header.index, header.term))
 }
@@ -433,7 +433,7 @@ fn keeps(promise: Promise, hard_state: &HardState, snapshot: Option<&[u8]>, entr
             promise.vote, promise.term, hard_state.vote, hard_state.term
         ));
     }
-    let covered = snapshot.and_then(|bytes| snapshot::open(bytes).ok()).map_or(0, |opened| opened.header.index);
+    let covered = snapshot.and_then(|bytes| snapshot::header(bytes).ok()).map_or(0, |header| header.index);
     if promise.index <= covered {
         return Ok(());
     }

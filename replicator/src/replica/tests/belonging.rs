@@ -44,6 +44,37 @@ fn a_cluster_is_founded_only_when_every_disk_of_it_is_new() {
     assert!(bench.cluster.replica(leader).unwrap().status().applied_index > 0);
 }
 
+#[test]
+fn who_waits_long_says_what_somebody_must_do() {
+    let mut bench = Bench::new(3);
+    let session = bench.open_session(7);
+    bench.execute(session, 1, 5);
+    let (standbys, said) = (bench.standbys(), |bench: &Bench, node| bench.cluster.replica(node).unwrap().waits_for());
+    assert_eq!(said(&bench, standbys[0]), None);
+    standbys.iter().for_each(|standby| lose_disk(&mut bench, *standby));
+    bench.step(10_000);
+    let (what, advice) = said(&bench, standbys[0]).unwrap();
+    assert!(what.contains("waiting for a leader") && advice.is_none(), "{what}");
+    bench.step(60_000);
+    let (_, advice) = said(&bench, standbys[0]).unwrap();
+    assert!(advice.unwrap().contains("mainstay ctl backup restore"));
+
+    // Alone, it cannot know whether there was a cluster.
+    let mut bench = Bench::new(3);
+    let all = bench.cluster.ids();
+    all.iter().for_each(|node| bench.cluster.crash(*node));
+    bench.cluster.replace_disk(all[0]);
+    bench.cluster.start(all[0]).unwrap();
+    bench.step(70_000);
+    let (what, advice) = said(&bench, all[0]).unwrap();
+    assert!(what.contains("not heard of as new: [2, 3]"), "{what}");
+    assert!(advice.unwrap().contains("Start those nodes"));
+    for node in &all[1..] {
+        bench.cluster.start(*node).unwrap();
+    }
+    bench.until("it is taken in", |bench| said(bench, all[0]).is_none());
+}
+
 /// What the leader had acknowledged with the help of a standby, it alone still has when that standby's disk is lost. The
 /// third, which was away, must not be elected by one that has forgotten.
 #[test]

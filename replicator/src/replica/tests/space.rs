@@ -1,4 +1,4 @@
-use super::Bench;
+use super::{Bench, small_snapshots};
 use crate::{Role, Space};
 
 impl Bench {
@@ -114,4 +114,51 @@ fn no_snapshot_is_taken_while_the_disk_is_nearly_full() {
     }
     bench.execute(session, 81, 82);
     bench.until("one is taken", taken);
+}
+
+#[test]
+fn a_replica_that_has_no_room_for_a_snapshot_serves_on_and_takes_it_when_there_is() {
+    let mut bench = Bench::with(3, small_snapshots);
+    let session = bench.open_session(7);
+    let nodes = bench.cluster.ids();
+    nodes.iter().for_each(|node| bench.cluster.disk(*node).refuse_snapshots(true));
+    bench.execute(session, 1, 200);
+    bench.step(10_000);
+    bench.execute(session, 201, 300);
+    bench.await_agreement();
+    for node in &nodes {
+        assert_eq!(bench.cluster.disk(*node).holds().1, 0, "none was saved");
+        assert_eq!(bench.cluster.replica(*node).unwrap().status().failed, None);
+        bench.cluster.disk(*node).refuse_snapshots(false);
+    }
+    let first = bench.cluster.replica(nodes[0]).unwrap().status().first_index;
+    assert_eq!(first, 1, "what no snapshot has stays in the log");
+    bench.step(11_000);
+    for node in &nodes {
+        assert_eq!(bench.cluster.disk(*node).holds().1, 1, "it is tried again without a new reason");
+    }
+    bench.cluster.crash(nodes[0]);
+    bench.cluster.start(nodes[0]).unwrap();
+    bench.execute(session, 301, 305);
+    bench.await_agreement();
+}
+
+#[test]
+fn a_standby_that_has_no_room_for_the_leaders_snapshot_installs_it_when_there_is() {
+    let mut bench = Bench::with(3, small_snapshots);
+    let session = bench.open_session(7);
+    bench.execute(session, 1, 5);
+    let standby = bench.standbys()[0];
+    bench.cluster.crash(standby);
+    bench.execute(session, 6, 200);
+    bench.cluster.disk(standby).refuse_snapshots(true);
+    bench.cluster.start(standby).unwrap();
+    bench.step(3_000);
+    bench.execute(session, 201, 210);
+    let replica = bench.cluster.replica(standby).unwrap();
+    assert_eq!((replica.status().failed, bench.cluster.disk(standby).holds().1), (None, 0));
+    bench.cluster.disk(standby).refuse_snapshots(false);
+    bench.step(10_000);
+    bench.await_agreement();
+    assert!(bench.cluster.disk(standby).holds().1 > 0);
 }

@@ -88,14 +88,26 @@ fn what_a_longer_slot_left_behind_a_shorter_one_is_not_read() {
     assert_eq!([3, 4].map(|p| promised(directory.path(), p)), [Some(promise(5)), None]);
 }
 
+/// The other's log may be gone as well: an empty one would take itself for new, and vote.
 #[test]
-fn a_damaged_file_is_whole_again_once_a_log_was_forgotten_and_knows_no_other() {
+fn a_damaged_file_is_whole_again_once_a_log_was_forgotten_and_still_knows_no_other() {
     let directory = two();
     std::fs::write(directory.path().join(FILE), [0; 100_000]).unwrap();
     let mut markers = Markers::open(directory.path()).unwrap();
     assert!(markers.promised(identity(3)).is_err());
     markers.end(identity(3)).unwrap();
-    assert_eq!([3, 4].map(|p| promised(directory.path(), p)), [None, None]);
+    assert_eq!(markers.promised(identity(3)), Ok(None));
+    markers.begin(identity(3), promise(7)).unwrap();
+    assert!(markers.promised(identity(4)).is_err());
+
+    let mut markers = Markers::open(directory.path()).unwrap();
+    assert_eq!(markers.promised(identity(3)), Ok(Some(promise(7))));
+    let error = markers.promised(identity(4)).unwrap_err();
+    assert!(error.is_damage(), "whoever starts next knows no more: {error}");
+    markers.end(identity(4)).unwrap();
+    assert_eq!(markers.promised(identity(4)), Ok(None));
+    markers.begin(identity(4), promise(8)).unwrap();
+    assert_eq!([3, 4].map(|p| promised(directory.path(), p)), [Some(promise(7)), Some(promise(8))]);
 }
 
 #[test]
@@ -182,7 +194,7 @@ fn a_damaged_file_is_not_made_good_by_what_was_before_it() {
     let mut markers = Markers::open(directory.path()).unwrap();
     assert!(matches!(markers.promised(identity(3)), Err(StoreError::Lost { .. })));
     markers.end(identity(3)).unwrap();
-    assert_eq!(markers.promised(identity(4)), Ok(None), "its log is one without a marker");
+    assert!(matches!(markers.promised(identity(4)), Err(StoreError::Lost { .. })), "nobody knows what it was");
 }
 
 #[test]

@@ -1,0 +1,106 @@
+//! The directories of a promotion: the new life's is written beside the old one's and then takes its place, by two names that
+//! change one after the other.
+//!
+//! A note beside them says between which lives it goes, from before the first change until after the second. So whatever a
+//! crash leaves, the same command knows whether to finish or to begin anew; without it a directory that was kept long ago
+//! might be taken for the new one.
+
+use std::fs::{self, File};
+use std::io;
+use std::path::{Path, PathBuf};
+
+use node::DataDir;
+use node::recovery::{self, Laid, LayError, NewLife};
+use wire::{ClusterEpoch, NodeId};
+
+/// Writes the new directory and puts it in the old one's place; where that one is from then on.
+pub(super) fn lay(
+    directory: &Path,
+    node: NodeId,
+    old: ClusterEpoch,
+    life: &NewLife,
+    laid: &[Laid],
+) -> Result<PathBuf, LayError> {
+    let begun = of_life(directory, life.epoch);
+    if node::owner(&begun) == Some((node, life.epoch)) {
+        // Of a promotion that was broken off before the old life ended; and nobody uses it.
+        drop(DataDir::open(&begun, node, life.epoch)?);
+        fs::remove_dir_all(&begun).map_err(doing("removing", &begun))?;
+    }
+    recovery::lay(&begun, node, life, laid)?;
+    let note = note(directory);
+    fs::write(&note, format!("{old} {}\n", life.epoch)).map_err(doing("writing", &note))?;
+    File::open(&note).and_then(|file| file.sync_all()).map_err(doing("syncing", &note))?;
+    sync_parent(directory)?;
+    change_names(directory, old, life.epoch)
+}
+
+/// Finishes what a crash broke off after the new directory was whole: the new life's epoch, and where the old directory is.
+/// `None` where there is nothing to finish.
+pub(super) fn finish(directory: &Path, node: NodeId) -> Result<Option<(ClusterEpoch, PathBuf)>, LayError> {
+    let note = note(directory);
+    let text = match fs::read_to_string(&note) {
+        Ok(text) => text,
+        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
+        Err(error) => return Err(doing("reading", &note)(error)),
+    };
+    let mut lives = text.split_whitespace().map_while(|word| word.parse().ok()).map(ClusterEpoch::new);
+    let (old, new) = (lives.next(), lives.next());
+    let (Some(old), Some(new)) = (old, new) else {
+        // Torn: nothing had another name yet.
+        fs::remove_file(&note).map_err(doing("removing", &note))?;
+        return Ok(None);
+    };
+    let is_begun = node::owner(&of_life(directory, new)) == Some((node, new));
+    match node::owner(directory) {
+        Some((_, epoch)) if epoch == new => {
+            fs::remove_file(&note).map_err(doing("removing", &note))?;
+            Ok(Some((new, of_life(directory, old))))
+        }
+        None if is_begun && !directory.exists() => Ok(Some((new, change_names(directory, old, new)?))),
+        _ => {
+            fs::remove_file(&note).map_err(doing("removing", &note))?;
+            Ok(None)
+        }
+    }
+}
+
+/// What has its name already is left.
+fn change_names(directory: &Path, old: ClusterEpoch, new: ClusterEpoch) -> Result<PathBuf, LayError> {
+    let (begun, kept) = (of_life(directory, new), of_life(directory, old));
+    if directory.exists() {
+        fs::rename(directory, &kept).map_err(doing("keeping", &kept))?;
+    }
+    fs::rename(&begun, directory).map_err(doing("naming", directory))?;
+    sync_parent(directory)?;
+    let note = note(directory);
+    fs::remove_file(&note).map_err(doing("removing", &note))?;
+    Ok(kept)
+}
+
+fn of_life(directory: &Path, epoch: ClusterEpoch) -> PathBuf {
+    beside(directory, &format!(".life-{epoch}"))
+}
+
+fn note(directory: &Path) -> PathBuf {
+    beside(directory, ".promotion")
+}
+
+fn beside(directory: &Path, suffix: &str) -> PathBuf {
+    let mut name = directory.file_name().unwrap_or_default().to_os_string();
+    name.push(suffix);
+    directory.with_file_name(name)
+}
+
+fn sync_parent(directory: &Path) -> Result<(), LayError> {
+    let parent = directory.parent().filter(|parent| !parent.as_os_str().is_empty()).unwrap_or(Path::new("."));
+    File::open(parent).and_then(|it| it.sync_all()).map_err(doing("syncing", parent))
+}
+
+fn doing(attempted: &'static str, path: &Path) -> impl FnOnce(io::Error) -> LayError {
+    let path = path.to_path_buf();
+    move |source| LayError::Io { attempted, path, source }
+}
+
+#[cfg(test)]
+mod tests;
