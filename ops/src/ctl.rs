@@ -17,6 +17,7 @@ mod chain;
 mod cluster;
 mod conduct;
 mod fees;
+mod group;
 mod key;
 mod log;
 mod market;

@@ -7,7 +7,7 @@
 mod health;
 mod restart;
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::PathBuf;
 use std::time::Duration;
 
@@ -16,7 +16,7 @@ use wire::NodeId;
 
 use self::health::Health;
 use self::restart::{Restart, Which};
-use super::node::Group;
+use super::group::Group;
 use super::{Place, version};
 
 /// `mainstay ctl upgrade`.
@@ -30,7 +30,7 @@ Where no demo starts the nodes, say how one is restarted; {id} and {host} are th
 
   mainstay ctl --state cluster.json upgrade --restart-with 'ssh {host} mainstay-switch {to}'
 
-What was before is kept in upgrade.json in the data directory. Errors have codes that stay: upgrade::unhealthy (the nodes are
+A node that was drained before stays so. What was before is kept in upgrade.json in the data directory. Errors have codes that stay: upgrade::unhealthy (the nodes are
 as before), upgrade::stopped (they are not), upgrade::not-ready, upgrade::nothing-to-go-back-to, and those of
 `mainstay ctl version`.")]
 pub struct Args {
@@ -61,6 +61,18 @@ struct Before {
     version: u16,
     /// Each node's binary, where a demo starts it.
     binaries: BTreeMap<u64, PathBuf>,
+    /// The nodes that an operator had drained: they stay so.
+    #[serde(default)]
+    drained: BTreeSet<u64>,
+}
+
+/// What a step is done with.
+struct Tools<'a> {
+    group: Group,
+    restart: Restart<'a>,
+    health: Health<'a>,
+    /// See [`Before::drained`].
+    drained: BTreeSet<u64>,
 }
 
 /// Does what was asked.
@@ -105,18 +117,20 @@ async fn order(place: &Place) -> miette::Result<(Vec<u64>, u16)> {
 async fn walk(place: &Place, args: &Args) -> miette::Result<()> {
     let (nodes, version) = order(place).await?;
     let (restart, old) = Restart::prepare(place, args.binary.as_deref(), args.restart_with.as_deref(), &nodes).await?;
-    keep(place, &Before { version, binaries: old })?;
     let group = Group::connect_quietly(place).await?;
+    let drained: BTreeSet<u64> = nodes.iter().copied().filter(|id| group.is_drained(NodeId::new(*id))).collect();
+    keep(place, &Before { version, binaries: old, drained: drained.clone() })?;
     let health = Health { place, within: Duration::from_secs(args.within.max(1)) };
+    let tools = Tools { group, restart, health, drained };
     for (at, id) in nodes.iter().enumerate() {
-        let Err(why) = step(&group, &restart, &health, *id, Which::New).await else { continue };
+        let Err(why) = tools.step(*id, Which::New).await else { continue };
         println!("node {id}: {why}");
         if args.no_rollback {
             let help = "nothing was put back; `mainstay ctl upgrade --back` does";
             return Err(miette::miette!(code = "upgrade::stopped", help = help, "node {id}: {why}"));
         }
         for id in nodes[..=at].iter().rev() {
-            if let Err(again) = step(&group, &restart, &health, *id, Which::Old).await {
+            if let Err(again) = tools.step(*id, Which::Old).await {
                 let help = "look at this node; `mainstay ctl upgrade --back` goes on";
                 let what = format!("node {id} was to be put back, because: {why}; and {again}");
                 return Err(miette::miette!(code = "upgrade::stopped", help = help, "{what}"));
@@ -129,30 +143,30 @@ async fn walk(place: &Place, args: &Args) -> miette::Result<()> {
     Ok(())
 }
 
-/// One node hands over, ends, comes back and is looked at. The error says what is wrong with it.
-async fn step(group: &Group, restart: &Restart<'_>, health: &Health<'_>, id: u64, to: Which) -> Result<(), String> {
-    // One that is down leads nothing, and there may be too few others to say so by the log.
-    let drained = match restart.runs(id).await {
-        true => group.drain(NodeId::new(id), true).await.map_err(|error| error.to_string()),
-        false => Ok(()),
-    };
-    let done = match drained {
-        Ok(()) => {
-            async {
-                println!("node {id}: leads nothing, is restarted with the {to} binary");
-                restart.restart(id, to).await?;
-                health.wait(id, restart).await
-            }
-            .await
-        }
-        Err(error) => Err(error),
-    };
-    // Whatever became of it: who is back may lead again.
-    let undrained = group.drain(NodeId::new(id), false).await.map_err(|error| error.to_string());
-    let said = done?;
-    undrained?;
-    println!("node {id}: {said}");
-    Ok(())
+impl Tools<'_> {
+    /// One node hands over, ends, comes back and is looked at. The error says what is wrong with it.
+    async fn step(&self, id: u64, to: Which) -> Result<(), String> {
+        let drain =
+            |begins| async move { self.group.drain(NodeId::new(id), begins).await.map_err(|error| error.to_string()) };
+        // One that is down leads nothing, and there may be too few others to say so by the log.
+        let drained = if self.restart.runs(id).await { drain(true).await } else { Ok(()) };
+        let done = match drained {
+            Ok(()) => self.exchange(id, to).await,
+            Err(error) => Err(error),
+        };
+        // Whatever became of it: who is back may lead again, unless an operator had said otherwise.
+        let undrained = if self.drained.contains(&id) { Ok(()) } else { drain(false).await };
+        let said = done?;
+        undrained?;
+        println!("node {id}: {said}");
+        Ok(())
+    }
+
+    async fn exchange(&self, id: u64, to: Which) -> Result<String, String> {
+        println!("node {id}: leads nothing, is restarted with the {to} binary");
+        self.restart.restart(id, to).await?;
+        self.health.wait(id, &self.restart).await
+    }
 }
 
 async fn back(place: &Place, args: Args) -> miette::Result<()> {
@@ -175,10 +189,11 @@ async fn back(place: &Place, args: Args) -> miette::Result<()> {
     if let Ok((in_order, _)) = order(place).await {
         nodes = in_order;
     }
+    let tools = Tools { group, restart, health, drained: before.drained };
     // Who does not run is the first: the others lead meanwhile.
     nodes.sort_by_key(|id| pages.iter().any(|(node, page)| node == id && page.is_some()));
     for id in nodes {
-        step(&group, &restart, &health, id, Which::Old).await.map_err(|why| {
+        tools.step(id, Which::Old).await.map_err(|why| {
             let help = "look at this node; the same command goes on";
             miette::miette!(code = "upgrade::stopped", help = help, "node {id}: {why}")
         })?;

@@ -8,7 +8,7 @@ use wire::link::{MemberChange, MemberOutcome};
 use wire::{NodeId, PartitionId};
 
 use super::Place;
-use super::node::{Group, Wish};
+use super::group::{Group, Wish};
 use crate::http;
 
 /// A page of a frozen process never comes.
@@ -25,7 +25,7 @@ const LOOK_EVERY: Duration = Duration::from_millis(50);
 Builds of different versions serve together; what they do changes only with the entry that `version set` puts into each
 partition's log. A leader refuses a version that not every member knows. Back is the same way, with a smaller number; then
 nodes may be started with the former build as soon as this command has ended. Errors have codes that stay: version::unknown,
-version::cannot-run, version::no-leader, version::not-settled.")]
+version::cannot-run, version::no-leader, version::change-under-way, version::not-settled.")]
 pub struct Args {
     #[command(subcommand)]
     command: Option<Command>,
@@ -165,27 +165,39 @@ async fn move_partition(group: &Group, partition: PartitionId, version: u16) -> 
     let node = NodeId::default();
     let wish = Wish { change: MemberChange::SetVersion, node, address: None, instead_of: None, version };
     loop {
-        let (code, why) = match group.ask(partition, wish).await {
-            // Once more, until its leader has applied it.
-            Some(MemberOutcome::Proposed) => ("version::no-leader", "it is not committed"),
-            Some(MemberOutcome::IsSo) => {
-                println!("partition {partition} behaves by version {version}");
-                return Ok(());
-            }
-            Some(MemberOutcome::CannotRun) => {
-                ("version::cannot-run", "its leader has not heard from every member that it knows the version")
-            }
-            Some(MemberOutcome::NotPermitted) => {
-                return Err(miette::miette!(code = "version::not-permitted", "only operators move versions"));
-            }
-            _ => ("version::no-leader", "nobody leads it, or nobody answers"),
+        let outcome = group.ask(partition, wish).await;
+        let Some((code, why)) = not_yet(outcome) else {
+            println!("partition {partition} behaves by version {version}");
+            return Ok(());
         };
+        if outcome == Some(MemberOutcome::NotPermitted) {
+            return Err(miette::miette!(code = code, "{why}"));
+        }
         if begun.elapsed() > HEARD_WITHIN {
             let help = "partitions before it may have moved: give the command again, or set the former version";
             return Err(miette::miette!(code = code, help = help, "partition {partition}: {why}"));
         }
         tokio::time::sleep(LOOK_EVERY).await;
     }
+}
+
+/// Why a partition does not behave by the version yet: a code and words; `None` when it does.
+fn not_yet(outcome: Option<MemberOutcome>) -> Option<(&'static str, &'static str)> {
+    Some(match outcome {
+        Some(MemberOutcome::IsSo) => return None,
+        // Once more, until its leader has applied it.
+        Some(MemberOutcome::Proposed) => ("version::no-leader", "it is not committed"),
+        Some(MemberOutcome::CannotRun) => {
+            ("version::cannot-run", "its leader has not heard from every member that it knows the version")
+        }
+        Some(MemberOutcome::NotPermitted) => ("version::not-permitted", "only operators move versions"),
+        Some(MemberOutcome::UnderWay) => {
+            ("version::change-under-way", "another change of it, or of its members, is under way")
+        }
+        Some(MemberOutcome::Busy) => ("version::no-leader", "its leader has too much to do"),
+        Some(MemberOutcome::UnknownPartition) => ("version::no-leader", "who answers for it has no replica of it"),
+        _ => ("version::no-leader", "nobody leads it, or nobody answers"),
+    })
 }
 
 /// Why a node may not be started with another build yet.
@@ -219,6 +231,15 @@ mod tests {
         assert!(everybody_knows(1, &[(1, None)]).is_err(), "who does not answer may know anything");
         assert_eq!(known_by_all(&pages), Some([1, 1]));
         assert_eq!(known_by_all(&[(1, page(2, [2, 3], 0, 0)), (2, page(1, [1, 1], 0, 0))]), None);
+    }
+
+    #[test]
+    fn a_change_that_is_under_way_is_not_taken_for_a_partition_without_a_leader() {
+        assert_eq!(not_yet(Some(MemberOutcome::UnderWay)).unwrap().0, "version::change-under-way");
+        for nobody in [None, Some(MemberOutcome::NotLeader)] {
+            assert_eq!(not_yet(nobody).unwrap().0, "version::no-leader");
+        }
+        assert_eq!(not_yet(Some(MemberOutcome::IsSo)), None);
     }
 
     #[test]
