@@ -8,6 +8,7 @@ use chainwatch::chain::evm::EvmRules;
 use chainwatch::rpc::{Endpoint, RpcClient};
 use chainwatch::tree::Placed;
 use chainwatch::{BlockHash, Head, Height};
+use futures_util::future::try_join_all;
 use nix::sys::signal::Signal;
 use serde_json::{Value, json};
 
@@ -45,10 +46,7 @@ pub struct Anvils {
 impl Anvils {
     /// Starts `count` nodes. A block is final when two are above it.
     pub async fn start(count: usize) -> Result<Anvils, ChainError> {
-        let mut nodes = Vec::with_capacity(count);
-        for _ in 0..count {
-            nodes.push(Anvil::start().await?);
-        }
+        let nodes = try_join_all((0..count).map(|_| Anvil::start())).await?;
         Ok(Anvils { nodes, time: GENESIS_TIME, nonce: 0 })
     }
 

@@ -16,6 +16,8 @@ pub enum Fault {
     Stall,
     /// Questions are executed and never answered.
     ExecuteThenStall,
+    /// On connections that were made before, questions are taken and never answered; on new ones all is well.
+    Wedge,
     /// The connection is closed instead of an answer; nothing is executed.
     HangUp,
     /// HTTP says this, with a body that is no JSON: 429 too much, 5xx broken.

@@ -6,6 +6,7 @@ use chainwatch::chain::bitcoin::BitcoinRules;
 use chainwatch::rpc::{Endpoint, RpcClient};
 use chainwatch::tree::Placed;
 use chainwatch::{BlockHash, Head, Height};
+use futures_util::future::try_join_all;
 use nix::sys::signal::Signal;
 use serde_json::{Value, json};
 use tempfile::TempDir;
@@ -41,13 +42,12 @@ pub struct Litecoins {
 impl Litecoins {
     /// Starts `count` nodes, gives each a wallet, and connects each with each.
     pub async fn start(count: usize) -> Result<Litecoins, ChainError> {
-        let mut nodes: Vec<Litecoin> = Vec::with_capacity(count);
-        for _ in 0..count {
-            nodes.push(Litecoin::start().await?);
-        }
-        for node in &nodes {
+        let start = async |_| {
+            let node = Litecoin::start().await?;
             node.call("createwallet", json!(["test"])).await?;
-        }
+            Ok::<_, ChainError>(node)
+        };
+        let nodes = try_join_all((0..count).map(start)).await?;
         let chain = Litecoins { nodes };
         chain.heal().await?;
         Ok(chain)
@@ -191,6 +191,8 @@ impl Litecoin {
             // Litecoin's nodes take no replacements unless they are told to.
             "-mempoolreplacement=1",
             "-fallbackfee=0.0001",
+            // A wallet makes a thousand keys ahead otherwise, which takes two seconds a node.
+            "-keypool=1",
             "-bind=127.0.0.1",
         ]
         .map(String::from)

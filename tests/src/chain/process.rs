@@ -3,11 +3,15 @@
 use std::io;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
+use std::sync::atomic::{AtomicU32, Ordering};
 
 use chainwatch::rpc::Told;
 use nix::sys::signal::Signal;
 
 use crate::demo::signal;
+
+/// Below what Linux gives to connections.
+const PORTS: std::ops::Range<u16> = 10_240..32_000;
 
 /// Why chains are not as they should be.
 #[derive(Debug, thiserror::Error)]
@@ -73,8 +77,19 @@ pub(super) fn find_program(candidates: &[PathBuf], name: &str) -> PathBuf {
     candidates.iter().find(|path| path.exists()).cloned().unwrap_or_else(|| PathBuf::from(name))
 }
 
-/// A port that was free a moment ago, for programs that cannot bind port 0 and say which they got.
+/// A port that was free a moment ago, for programs that cannot bind port 0 and say which they got. It is none of those that
+/// the system gives to connections and to whoever binds port 0: another would have it before the program does. No two calls
+/// of this process give the same.
 pub(super) fn free_port() -> Result<u16, ChainError> {
-    let listener = std::net::TcpListener::bind(("127.0.0.1", 0)).map_err(io_error("find a free port"))?;
-    Ok(listener.local_addr().map_err(io_error("find a free port"))?.port())
+    static CALLS: AtomicU32 = AtomicU32::new(0);
+    // Processes that run beside each other begin elsewhere.
+    let first = std::process::id().wrapping_mul(257);
+    for _ in 0..PORTS.len() {
+        let at = first.wrapping_add(CALLS.fetch_add(1, Ordering::Relaxed)) % PORTS.len() as u32;
+        let port = PORTS.start + at as u16;
+        if std::net::TcpListener::bind(("127.0.0.1", port)).is_ok() {
+            return Ok(port);
+        }
+    }
+    Err(ChainError::NotReady("a free port".into()))
 }

@@ -38,6 +38,8 @@ struct State {
     /// Answers about the head, as they were when they were frozen.
     frozen: Mutex<BTreeMap<String, Value>>,
     requests: AtomicU64,
+    /// How often a fault was set: what is younger than a connection does not wedge it.
+    faults: AtomicU64,
 }
 
 enum Bent {
@@ -56,6 +58,7 @@ impl Proxy {
             fault: watch::Sender::new(Fault::Pass),
             frozen: Mutex::default(),
             requests: AtomicU64::new(0),
+            faults: AtomicU64::new(0),
         });
         let task = tokio::spawn(accept(listener, state.clone()));
         Ok(Proxy { port: own, state, task })
@@ -69,6 +72,7 @@ impl Proxy {
     /// From now on this is wrong.
     pub fn set(&self, fault: Fault) {
         self.state.frozen.lock().unwrap_or_else(PoisonError::into_inner).clear();
+        self.state.faults.fetch_add(1, Ordering::SeqCst);
         self.state.fault.send_replace(fault);
     }
 
@@ -90,8 +94,9 @@ async fn accept(listener: TcpListener, state: Arc<State>) {
     while let Ok((stream, _)) = listener.accept().await {
         let _ = stream.set_nodelay(true);
         let state = state.clone();
+        let made_at = state.faults.load(Ordering::SeqCst);
         connections.spawn(async move {
-            let service = service_fn(|request| serve(state.clone(), request));
+            let service = service_fn(|request| serve(state.clone(), made_at, request));
             // Whoever hangs up does so.
             let _ = hyper::server::conn::http1::Builder::new().serve_connection(TokioIo::new(stream), service).await;
         });
@@ -104,11 +109,14 @@ async fn accept(listener: TcpListener, state: Arc<State>) {
 #[error("hung up on purpose")]
 struct HungUp;
 
-async fn serve(state: Arc<State>, request: Request<Incoming>) -> Result<Response<Full<Bytes>>, HungUp> {
+async fn serve(state: Arc<State>, made_at: u64, request: Request<Incoming>) -> Result<Response<Full<Bytes>>, HungUp> {
     state.requests.fetch_add(1, Ordering::Relaxed);
     let authorization = request.headers().get(AUTHORIZATION).cloned();
     let body = request.into_body().collect().await.map_err(|_| HungUp)?.to_bytes();
     let fault = state.fault.borrow().clone();
+    if fault == Fault::Wedge && made_at < state.faults.load(Ordering::SeqCst) {
+        tokio::time::sleep(FOR_EVER).await;
+    }
     match bent(&state, &fault, authorization, &body).await {
         Bent::Answer(response) => Ok(response),
         Bent::HangUp => Err(HungUp),

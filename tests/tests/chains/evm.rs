@@ -9,8 +9,9 @@ use chainwatch::watch::Watch;
 use serde_json::json;
 use tests::chain::Fault;
 use tests::chain::anvil::Anvils;
+use tests::nodes::until;
 
-use crate::bed::{agreed_on, all_agree, caught, frozen, verdict, watch_evm};
+use crate::bed::{SOON, agreed_on, all_agree, caught, frozen, verdict, watch_evm};
 
 const ALICE: [u8; 20] = [0xa1; 20];
 
@@ -213,6 +214,34 @@ async fn a_stopped_node_still_connects_and_is_ejected_within_a_second() {
     assert!(stopped.elapsed() < Duration::from_secs(2));
     chain.nodes[3].thaw();
     verdict(&watch, 3, Verdict::Agreeing).await;
+}
+
+/// As when a firewall has forgotten them: nobody hangs up, and nobody answers any more.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+#[ignore = "needs anvil: tests/run chains"]
+async fn connections_that_are_never_answered_again_are_left_for_new_ones() {
+    let (mut chain, watch) = start().await;
+    let head = all_agree(&watch, None).await;
+    // Several to each node are open and idle when it happens.
+    for _ in 0..5 {
+        let (first, second, third) = tokio::join!(watch.block(head), watch.block(head), watch.block(head));
+        assert!([first, second, third].iter().all(Result::is_ok));
+    }
+    for nodes in [0..2, 0..5] {
+        nodes.clone().for_each(|node| chain.nodes[node].proxy.set(Fault::Wedge));
+        let wedged = Instant::now();
+        pay(&mut chain, 5).await;
+        let head = agreed_on(&watch, chain.nodes[4].best().await.unwrap().hash).await;
+        let block = match nodes.len() {
+            2 => watch.block(head).await.ok(),
+            // Where all are wedged nobody answers for a while.
+            _ => until(SOON, async || watch.block(head).await.ok()).await,
+        };
+        assert_eq!(paid_to_alice(&block.expect("whoever is not wedged answers")), [5]);
+        all_agree(&watch, None).await;
+        println!("{} wedged nodes agree again after {:?}", nodes.len(), wedged.elapsed());
+        assert!(wedged.elapsed() < Duration::from_secs(10), "{:?}", wedged.elapsed());
+    }
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
