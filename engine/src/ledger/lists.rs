@@ -8,8 +8,9 @@
 //!   Whenever one ends while the other stays, what the other does not need is released.
 //! - *Oto*: a working `Limit` or `LimitMaker` order and a pending order of any kind, by base quantity. The pending one is
 //!   checked with the list and waits here, without a hold. When the working one has filled *whole*, it is held for and
-//!   placed as if it came in then; if it does not fit the filters by then, its hold is not free, its market takes no such order, or refuses it, it ends with
-//!   `NotPlaced`. When the working one ends otherwise, even partly filled, it ends too: with the same cause and request if a
+//!   placed as if it came in then, also when that was in an auction: it meets the market that trades after it. If it does not
+//!   fit the filters by then, its hold is not free, its market takes no such order, or refuses it (as it does while one
+//!   uncrossing takes several commands), it ends with `NotPlaced`. When the working one ends otherwise, even partly filled, it ends too: with the same cause and request if a
 //!   command asked for that, else with `WorkingEnded`. A cancel of the pending one, or of the list, cancels the working one.
 //! - *Otoco*: a working order, then a pair with the rules of an Oco.
 //! - A cancel that meets a fill of the working order on its way still covers the orders that wait: they end instead of being

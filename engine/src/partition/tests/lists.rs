@@ -147,6 +147,36 @@ fn a_pending_order_that_cannot_be_placed_ends() {
 }
 
 #[test]
+fn a_working_order_that_fills_in_an_auction_has_what_waits_placed_after_it() {
+    check(
+        "alice oto l | buy 5 @ 90 | sell 5 stop-loss 80 -> list 1, accepted 1, rests 1 5
+         alice otoco m | buy 4 @ 92 | sell 4 stop-loss 80 | sell 4 @ 120 maker-only -> list 2, accepted 3, rests 3 4
+         bob oto n | buy 3 @ 94 | sell 3 market 80 -> list 3, accepted 6, rests 6 3
+         phase auction
+         carol sell 12 @ 90           -> accepted 8, rests 8 12
+         phase trading                -> fill 8 3@90 fee 6, filled 6 3@90, fill 8 4@90 fee 8, filled 3 4@90, filled 8 5@90 fee 9, filled 1 5@90, accepted 7, expired 7 3 TimeInForce, done 3, accepted 4, armed 4, accepted 5, rests 5 4, accepted 2, armed 2",
+    );
+}
+
+/// What is placed meets a market that takes none until its uncrossing is over.
+#[test]
+fn what_waits_for_an_order_that_fills_in_the_first_of_several_parts_of_an_uncrossing_ends() {
+    for layout in [Layout::Joint, Layout::Split] {
+        let mut world = World::new(layout);
+        world.play("alice oto l | buy 1 @ 100 | sell 1 stop-loss 80");
+        world.play("phase auction");
+        for _ in 0..9 {
+            world.play("bob buy 1 @ 100");
+            world.play("carol sell 1 @ 100");
+        }
+        world.private.clear();
+        let told = world.play("phase trading");
+        assert!(told.contains("expired 2 1 NotPlaced, done 1"), "{told}");
+        world.assert_settled();
+    }
+}
+
+#[test]
 fn a_working_order_that_the_market_refuses_takes_its_list_with_it() {
     check_traded(
         "alice oto l | buy 5 @ 102 maker-only | sell 5 @ 120 -> list 1, accepted 3, rests 3 5

@@ -285,7 +285,10 @@ impl Ledger {
     fn need(&self, place: &PlaceOrder, terms: &Terms) -> Result<Admitted, Refused> {
         let PlaceOrder { account, market, side, kind, time_in_force, self_trade, price, qty, .. } = *place;
         let market = self.market(market)?;
-        admits(market.status, kind, time_in_force).map_err(|reason| (reason, 0))?;
+        // A working order that fills where orders collect has filled in the auction that ends the phase.
+        if !market.status.collects() {
+            admits(market.status, kind, time_in_force).map_err(|reason| (reason, 0))?;
+        }
         let new = NewOrder {
             account,
             market: market.id,
