@@ -3,14 +3,15 @@
 //! ways agree.
 
 mod deposits;
+mod operators;
 mod withdrawals;
 
 use wire::command::*;
 use wire::{
-    AccountId, Amount, ApiKeyId, ApiKeyText, AssetId, BasisPoints, CancelRestriction, ClientOrderId, ClientSessionId,
-    Command, FeeRate, FeeTier, FeeTiers, FirmId, ListId, ListKind, MarketId, MarketProtection, MarketRules,
-    MarketSchedule, MarketStatus, Networks, OrderId, OrderKind, Peg, PegSide, Price, Qty, ReplaceMode, ScheduleStep,
-    Secret, SelfTradePrevention, Side, Sides, SignedFeeRate, SpecialRules, Terms, TimeInForce, Timestamp, TradeGroupId,
+    AccountId, Amount, ApiKeyText, AssetId, BasisPoints, CancelRestriction, ClientOrderId, ClientSessionId, Command,
+    FirmId, ListId, ListKind, MarketId, MarketProtection, MarketRules, MarketStatus, OrderId, OrderKind, Peg, PegSide,
+    Price, Qty, ReplaceMode, SelfTradePrevention, Side, Sides, SpecialRules, Terms, TimeInForce, Timestamp,
+    TradeGroupId,
 };
 
 /// What decides.
@@ -325,87 +326,6 @@ impl Flow {
     }
 
     /// Mostly none.
-    fn key_id(&mut self) -> ApiKeyId {
-        let recent = self.keys.saturating_sub(self.below(3) as u32);
-        ApiKeyId::new(if self.below(12) == 0 { recent } else { 0 })
-    }
-
-    /// One of few, so that they are known, gone, and there again.
-    fn key(&mut self) -> ApiKeyText {
-        let name = self.one_of(&["k0", "k1", "k2", "k3"]);
-        ApiKeyText::new(name.as_bytes()).expect("a short name")
-    }
-
-    fn key_command(&mut self, account: AccountId) -> Command {
-        let key = self.key();
-        let secret = Secret::new(&[7; 32][..self.below(2) as usize * 32]).expect("a short secret");
-        match self.below(8) {
-            0..5 => {
-                self.keys += 1;
-                let (kind, permissions) = (self.one_of(ApiKeyKind::ALL), Permissions::READ_AND_TRADE);
-                Command::AddApiKey(Box::new(AddApiKey { account, key, kind, permissions, secret }))
-            }
-            5 => Command::RevokeApiKey(RevokeApiKey { key }),
-            6 => Command::RestrictApiKey(Box::new(RestrictApiKey { key, networks: Networks::NONE })),
-            _ => {
-                let part = self.below(3) as u8 + 1;
-                Command::ExtendApiKey(Box::new(ExtendApiKey { key, part, material: secret }))
-            }
-        }
-    }
-
-    fn rate(&mut self) -> (SignedFeeRate, FeeRate) {
-        let maker = self.below(3_000) as i32 - 1_000;
-        let taker = self.below(3_000) as u32;
-        (SignedFeeRate::new(maker).expect("a rate"), FeeRate::new(taker).expect("a rate"))
-    }
-
-    fn fees(&mut self, account: AccountId, market: MarketId) -> SetFees {
-        let (maker, taker) = self.rate();
-        let account = if self.below(2) == 0 { account } else { AccountId::new(0) };
-        let market = if self.below(2) == 0 { market } else { MarketId::new(0) };
-        SetFees { account, market, maker, taker, is_set: self.below(3) > 0 }
-    }
-
-    fn fee_schedule(&mut self) -> SetFeeSchedule {
-        let valuation = AssetId::new(self.one_of(&[1, 2, 2, 3]));
-        let mut tiers = Vec::new();
-        for at in 0..self.below(5) {
-            let (maker, taker) = self.rate();
-            let volume_min = Amount::new(at as i64 * at as i64 * 500_000).expect("an amount");
-            tiers.push(FeeTier { volume_min, maker, taker });
-        }
-        SetFeeSchedule { valuation, tiers: FeeTiers::new(&tiers).expect("tiers that rise") }
-    }
-
-    /// Two steps within the next seconds, of any day.
-    fn schedule(&mut self) -> MarketSchedule {
-        let mut schedule = MarketSchedule::EMPTY;
-        let second = (self.now.nanos() / 1_000_000_000 % 86_400) as u32;
-        let closing = [MarketStatus::Closed, MarketStatus::PreOpen, MarketStatus::Auction, MarketStatus::CancelOnly];
-        if self.below(3) > 0 {
-            let (first, then) = (self.below(3) as u32 + 1, self.below(3) as u32 + 4);
-            let status = self.one_of(&closing);
-            schedule.steps[0] = ScheduleStep { weekdays: 127, second: (second + first) % 86_400, status };
-            let status = MarketStatus::Trading;
-            schedule.steps[1] = ScheduleStep { weekdays: 127, second: (second + then) % 86_400, status };
-        }
-        schedule
-    }
-
-    /// Of an account, or of every account; around what orders cost and what accounts have.
-    fn order_limits(&mut self, account: AccountId, market: MarketId) -> SetOrderLimits {
-        let amount = |units: i64| Amount::new(units).expect("an amount");
-        let qty_max = Qty::new(self.one_of(&[0, 30])).expect("a quantity");
-        let notional_max = amount(self.one_of(&[0, 0, 300_000]));
-        let position_max = amount(self.one_of(&[0, 0, 2_000_040_000]));
-        if self.below(6) > 0 {
-            return SetOrderLimits { account, market, qty_max, notional_max, position_max };
-        }
-        let account = AccountId::new(0);
-        SetOrderLimits { account, market, qty_max: Qty::ZERO, notional_max: Amount::ZERO, position_max }
-    }
-
     fn amount(&mut self, bound: u64) -> Amount {
         Amount::new(self.below(bound) as i64).expect("an amount")
     }
