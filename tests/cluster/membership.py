@@ -93,11 +93,6 @@ def main():
         again.finish()
         exchange.wait_equal()
         exchange.ctl("node", "remove", 1, fails="member::unknown-node")
-        audited = exchange.audited()
-        for wish in ("Add node 4 at", "Drain node 3", "Remove node 1", "instead of node 3"):
-            if not any(wish in line and "operator" in line for line in audited):
-                raise Disproved(f"nobody has written down who asked for {wish!r}")
-        say("what was asked of members is written down")
     except Disproved as error:
         load.kill()
         print(f"membership: {error}")
