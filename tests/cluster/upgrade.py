@@ -33,6 +33,13 @@ def expect(exchange, version, knows):
                                 f"wanted {version} and {knows}")
 
 
+def still_drained(exchange):
+    """An operator had drained node 2, and no upgrade says otherwise."""
+    shown = [line for line in exchange.ctl("cluster", "status").splitlines() if "drains" in line]
+    if not shown or 2 in exchange.leaders().values():
+        raise Disproved(f"node 2 was drained by an operator, and is so no more: {shown}")
+
+
 def main():
     exchange, rate = Exchange(sys.argv[1]), int(sys.argv[2]) if len(sys.argv) > 2 else 300
     directory = tempfile.mkdtemp(prefix="mainstay-upgrade-")
@@ -59,8 +66,10 @@ def main():
             raise Disproved(f"nodes {restarted} were restarted for a binary that ends at once")
         expect(exchange, 1, OLD)
         say(f"a binary that ends at once was taken back from node {restarted[0]}, and no other had it")
+        exchange.ctl("node", "drain", 2)
         exchange.ctl("upgrade", "--binary", script(directory))
         expect(exchange, 1, NEW)
+        still_drained(exchange)
         if "free now" in credited():
             raise Disproved("the new build behaves otherwise without the version's entry")
         say("every node has the new build, and does what it did")
@@ -71,6 +80,8 @@ def main():
         say("version 2 is the rule: a credit says what is free")
         exchange.ctl("upgrade", "--back")
         expect(exchange, 1, OLD)
+        still_drained(exchange)
+        exchange.ctl("node", "undrain", 2)
         if "free now" in credited():
             raise Disproved("the former version is not what it was")
         say("back: the former version, and the former build on every node")
