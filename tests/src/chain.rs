@@ -1,6 +1,8 @@
 //! Real chain nodes behind proxies that misbehave on demand: what chainwatch meets in production, in one process.
 
 pub mod anvil;
+pub mod coin;
+pub mod ethereumjs;
 mod fault;
 pub mod litecoin;
 mod process;

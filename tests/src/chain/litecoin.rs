@@ -1,8 +1,8 @@
-//! Litecoin regtest nodes: Debian's `litecoind`, each behind a proxy.
+//! Litecoin regtest nodes, Debian's `litecoind`, each behind a proxy; or those of another coin that speaks as it does
+//! ([`super::coin`]).
 
 use std::time::Duration;
 
-use chainwatch::chain::bitcoin::BitcoinRules;
 use chainwatch::rpc::{Endpoint, RpcClient};
 use chainwatch::tree::Placed;
 use chainwatch::{BlockHash, Head, Height};
@@ -11,12 +11,11 @@ use nix::sys::signal::Signal;
 use serde_json::{Value, json};
 use tempfile::TempDir;
 
-use super::process::{ChainError, NodeProcess, find_program, free_port, io_error};
+use super::coin::coin;
+use super::process::{ChainError, NodeProcess, free_port, io_error};
 use super::proxy::Proxy;
 use crate::nodes::until;
 
-/// Litecoin's regtest block 0, in the chain's byte order reversed as it is printed.
-pub const GENESIS: &str = "530827f38f93b43ed12af0b3ad25a288dc02ed74d6d7857862df51fc56c416f9";
 const LOGIN: (&str, &str) = ("mainstay", "regtest");
 /// How often a node is started before it counts as broken.
 const STARTS_MAX: u32 = 3;
@@ -60,8 +59,8 @@ impl Litecoins {
 
     /// Block 0, from which everything descends.
     pub fn root() -> Placed {
-        let hash = hash(GENESIS);
-        let bits = BitcoinRules::litecoin_regtest().limit_bits;
+        let hash = hash(coin().genesis);
+        let bits = coin().rules.limit_bits;
         Placed {
             head: Head { height: Height(0), hash },
             parent: BlockHash([0; 32]),
@@ -173,7 +172,7 @@ impl Litecoin {
     }
 
     async fn spawn() -> Result<Litecoin, ChainError> {
-        let dir = tempfile::tempdir().map_err(io_error("create a directory for litecoind"))?;
+        let dir = tempfile::tempdir().map_err(io_error("create a directory for a coin's node"))?;
         let (rpc_port, p2p_port) = (free_port()?, free_port()?);
         let mut args: Vec<String> = [
             "-regtest",
@@ -188,8 +187,6 @@ impl Litecoin {
             // Block 0 is years old: a node that takes itself for one far behind fetches no blocks from whoever dialled it.
             "-maxtipage=1000000000",
             "-txindex=1",
-            // Litecoin's nodes take no replacements unless they are told to.
-            "-mempoolreplacement=1",
             "-fallbackfee=0.0001",
             // A wallet makes a thousand keys ahead otherwise, which takes two seconds a node.
             "-keypool=1",
@@ -197,12 +194,13 @@ impl Litecoin {
         ]
         .map(String::from)
         .to_vec();
+        args.extend(coin().args.iter().map(ToString::to_string));
         args.push(format!("-datadir={}", dir.path().display()));
         args.push(format!("-rpcport={rpc_port}"));
         args.push(format!("-port={p2p_port}"));
         args.push(format!("-rpcuser={}", LOGIN.0));
         args.push(format!("-rpcpassword={}", LOGIN.1));
-        let process = NodeProcess::spawn(&find_program(&[], "litecoind"), &args)?;
+        let process = NodeProcess::spawn(&coin().program(), &args)?;
         let proxy = Proxy::start(rpc_port).await?;
         let rpc = RpcClient::new(&endpoint(rpc_port));
         Ok(Litecoin { process, args, rpc, p2p_port, proxy, _dir: dir })
@@ -210,7 +208,7 @@ impl Litecoin {
 
     async fn wait_until_ready(&self) -> Result<(), ChainError> {
         let ready = until(READY_WITHIN, async || self.best().await.ok()).await;
-        ready.map(drop).ok_or_else(|| ChainError::NotReady("litecoind".into()))
+        ready.map(drop).ok_or_else(|| ChainError::NotReady(coin().daemon.into()))
     }
 
     /// Asks the node itself, not its proxy.
@@ -251,7 +249,7 @@ impl Litecoin {
 
     /// Starts a killed node again on its data. It knows nobody: see [`Litecoins::heal`].
     pub async fn restart(&mut self) -> Result<(), ChainError> {
-        self.process = NodeProcess::spawn(&find_program(&[], "litecoind"), &self.args)?;
+        self.process = NodeProcess::spawn(&coin().program(), &self.args)?;
         self.wait_until_ready().await
     }
 

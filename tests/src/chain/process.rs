@@ -35,6 +35,14 @@ pub enum ChainError {
         /// What came back.
         told: Told,
     },
+    /// A node does not do what its consensus client tells it.
+    #[error("{method}: {answer}")]
+    Engine {
+        /// What it was told.
+        method: String,
+        /// What came back.
+        answer: String,
+    },
 }
 
 pub(super) fn io_error(attempt: impl Into<String>) -> impl FnOnce(io::Error) -> ChainError {

@@ -16,6 +16,7 @@ use serde_json::{Value, json};
 use tempfile::TempDir;
 use tests::chain::Fault;
 use tests::chain::anvil::{Anvils, CHAIN_ID};
+use tests::chain::coin::coin;
 use tests::chain::litecoin::Litecoins;
 use wire::command::{
     Credit, ListAsset, ListChain, ListChainAsset, OpenAccount, RequestAddress, RequestWithdrawal, SetWithdrawalRules,
@@ -69,7 +70,7 @@ fn amount(units: i64) -> Amount {
 
 pub fn litecoin_keys() -> AddressKeys {
     let xpub = vault().account_public(LTC_ACCOUNT).unwrap().to_string();
-    AddressKeys::new(&xpub, AddressScheme::Segwit { prefix: "rltc".into() }).unwrap()
+    AddressKeys::new(&xpub, AddressScheme::Segwit { prefix: coin().prefix.into() }).unwrap()
 }
 
 pub fn evm_scheme() -> EvmScheme {
@@ -119,7 +120,7 @@ impl Bank {
 
     async fn list(&mut self) {
         let operator = &mut self.operator;
-        for symbol in ["LTC", "ETH"] {
+        for symbol in [coin().symbol, "ETH"] {
             accept(operator, Command::ListAsset(ListAsset { symbol: text(symbol), ledger_decimals: 8 })).await;
         }
         let free = FeeRate::new(0).unwrap();
@@ -127,8 +128,9 @@ impl Bank {
             let open = OpenAccount { name: text(name), maker_fee: free, taker_fee: free };
             accept(operator, Command::OpenAccount(open)).await;
         }
-        for ((chain, asset), symbol, chain_decimals, confirmations) in [(LTC, "LTC", 8, 1), (ETH, "ETH", 18, 0)] {
-            let addresses = if chain == LTC.0 { AddressFormat::litecoin_regtest() } else { AddressFormat::Evm };
+        for ((chain, asset), symbol, chain_decimals, confirmations) in [(LTC, coin().symbol, 8, 1), (ETH, "ETH", 18, 0)]
+        {
+            let addresses = if chain == LTC.0 { coin().addresses } else { AddressFormat::Evm };
             let list = ListChain { symbol: text(symbol), lease_ms: LEASE_MS, addresses };
             accept(operator, Command::ListChain(list)).await;
             let listed = ListChainAsset {
@@ -505,6 +507,6 @@ impl Bank {
 
 pub fn litecoin_scheme() -> chainwatch::signer::bitcoin::BitcoinScheme {
     let xpub = vault().account_public(LTC_ACCOUNT).unwrap();
-    let (prefix, pubkey_prefix, script_prefix, dust) = ("rltc".to_string(), 111, 58, 5_460);
+    let (prefix, [pubkey_prefix, script_prefix], dust) = (coin().prefix.to_string(), coin().versions, coin().dust);
     chainwatch::signer::bitcoin::BitcoinScheme { prefix, pubkey_prefix, script_prefix, xpub, dust }
 }

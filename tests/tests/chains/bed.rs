@@ -3,13 +3,14 @@
 use std::time::{Duration, Instant};
 
 use chainwatch::chain::ChainRules;
-use chainwatch::chain::bitcoin::BitcoinRules;
 use chainwatch::chain::evm::EvmRules;
 use chainwatch::pool::{Agreement, Freeze, NodeConfig, PoolConfig};
+use chainwatch::rpc::Endpoint;
 use chainwatch::tree::Placed;
 use chainwatch::watch::{Metrics, Watch, WatchConfig};
 use chainwatch::{BlockHash, ChainNodeId, Head, Verdict};
 use tests::chain::anvil::{Anvils, CHAIN_ID};
+use tests::chain::coin::coin;
 use tests::chain::litecoin::Litecoins;
 use tests::nodes::until;
 
@@ -39,8 +40,8 @@ pub fn watch_litecoin(chain: &Litecoins, confirmations: u64) -> Watch {
 /// As [`watch_litecoin`], from a block that an earlier life remembers.
 pub fn watch_litecoin_from(chain: &Litecoins, confirmations: u64, root: Placed) -> Watch {
     let config = WatchConfig {
-        chain: "litecoin".into(),
-        rules: ChainRules::Bitcoin(BitcoinRules::litecoin_regtest()),
+        chain: coin().symbol.into(),
+        rules: ChainRules::Bitcoin(coin().rules.clone()),
         pool: patient(PoolConfig::bitcoin(nodes(chain.nodes.len()), confirmations)),
         endpoints: chain.endpoints(),
         root,
@@ -50,12 +51,17 @@ pub fn watch_litecoin_from(chain: &Litecoins, confirmations: u64, root: Placed) 
 
 /// Watches anvil nodes.
 pub async fn watch_evm(chain: &Anvils) -> Watch {
+    watch_evm_at(CHAIN_ID, chain.endpoints(), chain.root().await.expect("anvil has a block 0"))
+}
+
+/// Watches nodes of an EVM chain, whichever they are.
+pub fn watch_evm_at(chain_id: u64, endpoints: Vec<Endpoint>, root: Placed) -> Watch {
     let config = WatchConfig {
         chain: "evm".into(),
-        rules: ChainRules::Evm(EvmRules { chain_id: CHAIN_ID }),
-        pool: patient(PoolConfig::evm(nodes(chain.nodes.len()))),
-        endpoints: chain.endpoints(),
-        root: chain.root().await.expect("anvil has a block 0"),
+        rules: ChainRules::Evm(EvmRules { chain_id }),
+        pool: patient(PoolConfig::evm(nodes(endpoints.len()))),
+        endpoints,
+        root,
     };
     Watch::start(config, Metrics::default())
 }

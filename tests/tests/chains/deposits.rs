@@ -17,6 +17,7 @@ use serde_json::{Value, json};
 use tempfile::TempDir;
 use tests::chain::Fault;
 use tests::chain::anvil::Anvils;
+use tests::chain::coin::coin;
 use tests::chain::litecoin::Litecoins;
 use tests::nodes::until;
 use wire::command::{ListAsset, ListChain, ListChainAsset, OpenAccount, Reply, RequestAddress};
@@ -149,7 +150,7 @@ fn text<const N: usize>(text: &str) -> Text<N> {
 }
 
 pub fn litecoin_keys() -> AddressKeys {
-    AddressKeys::new(XPUB, AddressScheme::Segwit { prefix: "rltc".into() }).unwrap()
+    AddressKeys::new(XPUB, AddressScheme::Segwit { prefix: coin().prefix.into() }).unwrap()
 }
 
 pub fn evm_keys() -> AddressKeys {

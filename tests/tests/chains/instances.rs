@@ -10,6 +10,7 @@ use chainwatch::keys::{AddressKeys, AddressScheme};
 use chainwatch::rpc::Endpoint;
 use chainwatch::signer::vault::Vault;
 use nix::sys::signal::Signal;
+use tests::chain::coin::{Coin, coin};
 use tests::demo::signal;
 
 use crate::exchange::Exchange;
@@ -28,7 +29,7 @@ pub fn vault() -> Vault {
 /// Where the hot wallet's excess goes: litecoins to a key of another account, ether to an address that is nobody's.
 pub fn litecoin_cold() -> String {
     let xpub = vault().account_public("m/84'/2'/1'").unwrap().to_string();
-    let keys = AddressKeys::new(&xpub, AddressScheme::Segwit { prefix: "rltc".into() }).unwrap();
+    let keys = AddressKeys::new(&xpub, AddressScheme::Segwit { prefix: coin().prefix.into() }).unwrap();
     keys.derive(1).unwrap().0.to_string()
 }
 
@@ -73,6 +74,7 @@ impl Drop for Program {
 pub fn start_signer(home: &Path) -> Program {
     std::fs::write(home.join("passphrase"), "a test\n").unwrap();
     std::fs::write(home.join("signer.key"), vault().seal("a test").unwrap()).unwrap();
+    let Coin { symbol, prefix, versions: [pubkey_version, script_version], dust, .. } = coin();
     let file = format!(
         r#"
 key_file = "signer.key"
@@ -81,14 +83,14 @@ journal = "signer.journal"
 socket = "signer.socket"
 
 [[chain]]
-symbol = "LTC"
+symbol = "{symbol}"
 kind = "bitcoin"
 account = "{LTC_ACCOUNT}"
 network_fee_max = "1000000"
-prefix = "rltc"
-pubkey_prefix = 111
-script_prefix = 58
-dust = 5460
+prefix = "{prefix}"
+pubkey_prefix = {pubkey_version}
+script_prefix = {script_version}
+dust = {dust}
 cold = ["{}"]
 asset = [{{ contract = "", amount_max = "{SIGNED_MAX}", day_max = "100000000000" }}]
 
@@ -156,12 +158,12 @@ impl Instance<'_> {
         let vault = vault();
         let ltc = vault.account_public(LTC_ACCOUNT).unwrap();
         let eth = vault.account_public(ETH_ACCOUNT).unwrap();
+        let Coin { symbol, rules_word, prefix, genesis, .. } = coin();
         write!(
             file,
-            "[[chains]]\nsymbol = \"LTC\"\nrules = \"litecoin-regtest\"\nconfirmations = 6\n\
-             address_prefix = \"rltc\"\nxpub = \"{ltc}\"\n\
-             trusted = {{ height = 0, hash = \"{}\" }}\n{leaves}",
-            tests::chain::litecoin::GENESIS
+            "[[chains]]\nsymbol = \"{symbol}\"\nrules = \"{rules_word}\"\nconfirmations = 6\n\
+             address_prefix = \"{prefix}\"\nxpub = \"{ltc}\"\n\
+             trusted = {{ height = 0, hash = \"{genesis}\" }}\n{leaves}"
         )
         .unwrap();
         write_nodes(&mut file, self.litecoin);

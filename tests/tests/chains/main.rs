@@ -1,6 +1,7 @@
 //! The pool before real nodes that die, stall, lag, fork and lie.
 //!
-//! Ignored unless asked for: they need `litecoind` and `anvil`, which `tests/run chains` installs.
+//! Ignored unless asked for: they need `litecoind` and `anvil`, which `tests/run chains` installs. With `CHAINS_COIN=bitcoin`
+//! the same are of `bitcoind`, and [`ethereumjs`] is of another EVM node: `tests/run --full` installs and runs those.
 //!
 //! | who attacks, and how | what holds it |
 //! |---|---|
@@ -33,6 +34,7 @@ mod bank;
 mod bed;
 mod cluster;
 mod deposits;
+mod ethereumjs;
 mod evm;
 mod exchange;
 mod follow;

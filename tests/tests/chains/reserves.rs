@@ -6,6 +6,7 @@ use std::time::{Duration, Instant};
 
 use chainwatch::signer::payment::Payment;
 use serde_json::{Value, json};
+use tests::chain::coin::coin;
 use wire::command::{DeclareReserves, SetHotWallet, ThawReserves};
 use wire::{
     Amount, AssetId, ChainAddress, ChainId, ChainInput, ChainInputs, Command, DepositStage, Event, HotWalletBounds,
@@ -191,7 +192,7 @@ async fn stolen_ether(bank: &mut Bank) {
 async fn theft(bank: &mut Bank, chain: ChainId, amount: u128, network_fee: u128) -> Payment {
     let address = if chain == LTC.0 { bank.stranger(chain).await } else { THIEF.to_string() };
     Payment {
-        chain: text(if chain == LTC.0 { "LTC" } else { "ETH" }),
+        chain: text(if chain == LTC.0 { coin().symbol } else { "ETH" }),
         withdrawal: WithdrawalId::new(999),
         contract: ChainAddress::EMPTY,
         address: text(&address),

@@ -5,6 +5,7 @@
 use chainwatch::ledger::Ledger;
 use chainwatch::signer::payment::Payment;
 use serde_json::json;
+use tests::chain::coin::coin;
 use wire::command::{FailWithdrawal, Reply};
 use wire::{ChainAddress, Command, WithdrawalCause, WithdrawalStage};
 
@@ -142,7 +143,7 @@ async fn spent_by_a_stranger(bank: &mut Bank) {
     let allocated = bank.allocated(id);
     let funds: u64 = allocated.inputs.as_slice().iter().map(|input| input.amount).sum();
     let theft = Payment {
-        chain: text("LTC"),
+        chain: text(coin().symbol),
         withdrawal: id,
         contract: ChainAddress::EMPTY,
         address: text(&bank.stranger(LTC.0).await),
