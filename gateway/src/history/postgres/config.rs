@@ -4,6 +4,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
+use tokio::time::timeout;
 use tokio_postgres::config::{Host, SslMode};
 use tokio_postgres::{CancelToken, Client, NoTls};
 use tokio_postgres_rustls::MakeRustlsConnect;
@@ -15,6 +16,8 @@ use zeroize::Zeroizing;
 
 /// How long a connection may take to come about.
 pub(super) const CONNECT_TIMEOUT: Duration = Duration::from_secs(2);
+/// A reader's statement that nobody could cancel ends by itself, not before this.
+const CANCEL_LOST_AFTER: Duration = Duration::from_secs(5);
 /// How long the database may work on one statement of a writer.
 const STATEMENT_TIMEOUT_MS: u32 = 20_000;
 
@@ -126,12 +129,14 @@ impl HistoryConfig {
         }
     }
 
-    /// Connections for readers, none of whom waits longer than this.
+    /// Connections for readers, none of whom waits longer than this. What they do not wait for any more is canceled; the
+    /// database's own limit is for cancels that do not arrive.
     pub(super) fn manager(&self, read_timeout: Duration) -> deadpool_postgres::Manager {
         let mut postgres = self.postgres.clone();
         let options = postgres.get_options().unwrap_or_default();
+        let limit = (2 * read_timeout).max(CANCEL_LOST_AFTER);
         // The last one counts.
-        postgres.options(format!("{options} -c statement_timeout={}", read_timeout.as_millis().max(1)));
+        postgres.options(format!("{options} -c statement_timeout={0} -c lock_timeout={0}", limit.as_millis()));
         match &self.tls {
             Some(tls) => deadpool_postgres::Manager::new(postgres, tls.clone()),
             None => deadpool_postgres::Manager::new(postgres, NoTls),
@@ -140,13 +145,18 @@ impl HistoryConfig {
 
     /// Lets the database end what a connection works on, for which nobody waits any more.
     pub(super) async fn cancel(&self, of: CancelToken) {
-        let canceled = match &self.tls {
-            Some(tls) => of.cancel_query(tls.clone()).await,
-            None => of.cancel_query(NoTls).await,
+        let canceled = timeout(2 * CONNECT_TIMEOUT, async {
+            match &self.tls {
+                Some(tls) => of.cancel_query(tls.clone()).await,
+                None => of.cancel_query(NoTls).await,
+            }
+        });
+        let error = match canceled.await {
+            Ok(Ok(())) => return,
+            Ok(Err(error)) => error.to_string(),
+            Err(_) => "its database does not answer".to_owned(),
         };
-        if let Err(error) = canceled {
-            tracing::debug!(%error, "a statement that took too long could not be canceled; its own limit ends it");
-        }
+        tracing::debug!(error, "a statement that took too long could not be canceled; its own limit ends it");
     }
 }
 

@@ -1,5 +1,6 @@
 //! The tables' versions, and whose history they hold.
 
+use sha2::{Digest, Sha256};
 use tokio_postgres::{Client, GenericClient};
 use wire::{ClusterEpoch, LogPosition, PartitionId, Timestamp};
 
@@ -17,7 +18,7 @@ const MIGRATION_LOCK: i32 = 0;
 pub(super) async fn migrate(client: &mut Client) -> Result<(), WriteError> {
     let newest = MIGRATIONS.last().map_or(0, |(version, _)| *version);
     if version(client).await? == Some(newest) {
-        return Ok(());
+        return are_ours(client).await;
     }
     let transaction = client.transaction().await?;
     transaction.execute("SELECT pg_advisory_xact_lock($1, $2)", &[&LOCKS, &MIGRATION_LOCK]).await?;
@@ -25,7 +26,7 @@ pub(super) async fn migrate(client: &mut Client) -> Result<(), WriteError> {
         .batch_execute(
             "CREATE SCHEMA IF NOT EXISTS mainstay;
              CREATE TABLE IF NOT EXISTS mainstay.migrations (
-                 version bigint PRIMARY KEY, made_at timestamptz NOT NULL DEFAULT now()
+                 version bigint PRIMARY KEY, content text NOT NULL, made_at timestamptz NOT NULL DEFAULT now()
              );",
         )
         .await?;
@@ -35,13 +36,37 @@ pub(super) async fn migrate(client: &mut Client) -> Result<(), WriteError> {
             "its tables are of version {found}, and this release knows {newest}: a newer release has written them"
         )));
     }
+    are_ours(&transaction).await?;
     for (version, sql) in MIGRATIONS.iter().filter(|(version, _)| *version > found) {
         transaction.batch_execute(sql).await?;
-        transaction.execute("INSERT INTO mainstay.migrations (version) VALUES ($1)", &[version]).await?;
+        let made = "INSERT INTO mainstay.migrations (version, content) VALUES ($1, $2)";
+        transaction.execute(made, &[version, &content(sql)]).await?;
         tracing::info!(version, "history's tables were brought to a version");
     }
     transaction.commit().await?;
     Ok(())
+}
+
+/// Refuses tables that were made by other text than this build's: a migration changes until it is released.
+async fn are_ours(client: &impl GenericClient) -> Result<(), WriteError> {
+    // Builds from before it was noted have no such column.
+    let made = "SELECT version, to_jsonb(made)->>'content' FROM mainstay.migrations made ORDER BY version";
+    for row in client.query(made, &[]).await? {
+        let (version, found): (i64, Option<String>) = (row.try_get(0)?, row.try_get(1)?);
+        let ours = MIGRATIONS.iter().find(|(known, _)| *known == version).map(|(_, sql)| content(sql));
+        if found != ours {
+            return Err(WriteError::Refused(format!(
+                "its tables of version {version} were made by another build of Mainstay, and may be other ones. Nothing is \
+                 only there: DROP SCHEMA mainstay CASCADE, and the gateway fills it again from the log"
+            )));
+        }
+    }
+    Ok(())
+}
+
+/// What tells one text of a migration from another.
+fn content(sql: &str) -> String {
+    hex::encode(Sha256::digest(sql.as_bytes()))
 }
 
 async fn version(client: &impl GenericClient) -> Result<Option<i64>, WriteError> {

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use wire::{ClusterEpoch, LogPosition};
 
-use super::{Postgres, writer};
+use super::{Postgres, schema, writer};
 use crate::gateway::Gateway;
 use crate::history::tests::Fed;
 use crate::history::{History, HistoryConfig};
@@ -65,4 +65,9 @@ pub(in crate::history) async fn refusal(server: &str, name: &str, epoch: u64, le
     let log = Fed(Arc::clone(ledger));
     let Err(error) = writer::write(&db, &log, db.lane(LEDGER)).await;
     error.to_string()
+}
+
+/// Brings tables to this build's, or says why not.
+pub(in crate::history) async fn migrate(client: &mut tokio_postgres::Client) -> Result<(), String> {
+    schema::migrate(client).await.map_err(|error| error.to_string())
 }

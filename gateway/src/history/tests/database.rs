@@ -250,7 +250,27 @@ async fn what_nobody_waits_for_any_more_the_database_does_not_work_on() {
     while holder.query_one(working, &[]).await.unwrap().get::<_, i64>(0) > 0 {
         tokio::time::sleep(Duration::from_millis(5)).await;
     }
-    assert!(began.elapsed() < Duration::from_secs(4), "the database would have given up by itself after five");
+    assert!(began.elapsed() < Duration::from_secs(4), "canceled: the database gives up by itself after five");
     holder.batch_execute("COMMIT").await.unwrap();
     assert_eq!(world.each("allOrders", asked, "orderId").await.len(), 6, "and connections are there for the next");
+}
+
+#[tokio::test]
+async fn tables_of_another_build_are_refused_with_what_to_do() {
+    let Some(server) = server() else { return };
+    let name = fresh(&server).await;
+    let config = HistoryConfig::read(&format!("{server} dbname={name}"), None, None).unwrap();
+    let mut client = config.connect().await.unwrap();
+    testing::migrate(&mut client).await.unwrap();
+    testing::migrate(&mut client).await.expect("tables of this build");
+    // Both how a changed file shows, and how builds that did not note it look.
+    for made_by_another in
+        ["UPDATE mainstay.migrations SET content = 'another'", "ALTER TABLE mainstay.migrations DROP COLUMN content"]
+    {
+        client.batch_execute(made_by_another).await.unwrap();
+        let said = testing::migrate(&mut client).await.expect_err("the tables may be other ones");
+        assert!(said.contains("DROP SCHEMA mainstay CASCADE"), "{said}");
+    }
+    let world = postgres(&server, &name, Limits::default());
+    assert_eq!(told(world.try_ask("allOrders", json!({ "symbol": "BTCUSDT" })).await).1, -1001);
 }

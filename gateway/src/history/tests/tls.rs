@@ -26,7 +26,9 @@ async fn history_is_written_and_read_by_tls_alone() {
     let sql = "SELECT count(*), count(*) FILTER (WHERE ssl) FROM pg_stat_activity JOIN pg_stat_ssl USING (pid) \
                WHERE datname = $1";
     let row = observer.connect().await.unwrap().query_one(sql, &[&name]).await.unwrap();
-    assert_eq!((row.get::<_, i64>(0), row.get::<_, i64>(1)), (2, 2), "a writer and a reader");
+    let (all, secure): (i64, i64) = (row.get(0), row.get(1));
+    assert!(all >= 2, "a writer and a reader");
+    assert_eq!(secure, all);
 }
 
 #[tokio::test]

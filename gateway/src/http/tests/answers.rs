@@ -1,0 +1,183 @@
+//! How answers are shaped: pages, units of time, names of requests, metrics, what a gateway that only reads has.
+
+use super::*;
+
+#[tokio::test]
+async fn histories_are_read_from_either_end_page_by_page() {
+    let server = server().await;
+    for id in 1..=5 {
+        server.ledger.feed(&[pending(id, &buy(&format!("o{id}"))), accepted(id), executed(id, id, 100_000, 0)]);
+    }
+    let ids = async |path: &str, params: &str, name: &str| -> Vec<u64> {
+        let answer = server.signed("GET", path, &format!("symbol=BTCUSDT&{params}")).await;
+        answer.body.as_array().unwrap_or(&Vec::new()).iter().map(|item| item[name].as_u64().unwrap()).collect()
+    };
+    let orders = "/api/v3/allOrders";
+    assert_eq!(ids(orders, "limit=2", "orderId").await, [4, 5]);
+    assert_eq!(ids(orders, "limit=2&orderId=2", "orderId").await, [2, 3]);
+    let day = START_NS / 1_000_000;
+    assert_eq!(ids(orders, &format!("limit=2&startTime={day}"), "orderId").await, [1, 2]);
+    assert_eq!(ids(orders, &format!("endTime={}", day - 1), "orderId").await, [0_u64; 0]);
+    let trades = "/api/v3/myTrades";
+    assert_eq!(ids(trades, "limit=2", "id").await, [4, 5]);
+    assert_eq!(ids(trades, "limit=2&fromId=2", "id").await, [2, 3]);
+    assert_eq!(ids(trades, "orderId=3", "id").await, [3]);
+    assert_eq!(ids(trades, "orderId=99", "id").await, [0_u64; 0]);
+    let trade = server.signed("GET", trades, "symbol=BTCUSDT&fromId=5").await.body;
+    assert_eq!(
+        trade[0],
+        json!({
+            "symbol": "BTCUSDT", "id": 5, "orderId": 5, "orderListId": -1, "price": "50000.00000000",
+            "qty": "1.00000000", "quoteQty": "50000.00000000", "commission": "0.00100000", "commissionAsset": "BTC",
+            "time": day, "isBuyer": true, "isMaker": false, "isBestMatch": true,
+        })
+    );
+    let wide = format!("symbol=BTCUSDT&startTime=0&endTime={day}");
+    server.signed("GET", orders, &wide).await.refused(400, -1127, "More than 24 hours between startTime and endTime.");
+    let both = format!("symbol=BTCUSDT&fromId=1&startTime={day}");
+    server.signed("GET", trades, &both).await.refused(400, -1128, "Combination of optional parameters invalid.");
+}
+
+#[tokio::test]
+async fn an_account_is_told_with_every_asset() {
+    let server = server().await;
+    let account = server.signed("GET", "/api/v3/account", "").await.body;
+    let balances = json!([
+        { "asset": "BTC", "free": "0.00000000", "locked": "0.00000000" },
+        { "asset": "USDT", "free": "100000.00000000", "locked": "0.00000000" },
+    ]);
+    assert_eq!(
+        (&account["balances"], &account["canTrade"], &account["makerCommission"]),
+        (&balances, &json!(true), &json!(10))
+    );
+    let account = server.signed("GET", "/api/v3/account", "omitZeroBalances=true").await.body;
+    assert_eq!(account["balances"].as_array().unwrap().len(), 1);
+    let commission = server.signed("GET", "/api/v3/account/commission", "symbol=BTCUSDT").await.body;
+    assert_eq!(commission["standardCommission"]["taker"], "0.00100000");
+    let coins = server.signed("GET", "/sapi/v1/capital/config/getall", "").await.body;
+    assert_eq!((&coins[1]["coin"], &coins[1]["free"]), (&json!("USDT"), &json!("100000.00000000")));
+    let fees = server.signed("GET", "/sapi/v1/asset/tradeFee", "").await.body;
+    assert_eq!(fees[0]["makerCommission"], "0.00100000");
+    let limits = server.signed("GET", "/api/v3/rateLimit/order", "").await.body;
+    assert_eq!((&limits[0]["interval"], &limits[0]["count"]), (&json!("SECOND"), &json!(0)));
+    let assets = server.signed("POST", "/sapi/v3/asset/getUserAsset", "").await.body;
+    assert_eq!(assets.as_array().unwrap().len(), 1);
+}
+
+#[tokio::test]
+async fn times_are_told_in_microseconds_for_who_wishes_so() {
+    let server = server().await;
+    let digits = |value: &Value| value.as_u64().unwrap().to_string().len();
+    for (unit, length) in [("MICROSECOND", 16), ("microsecond", 16), ("MILLISECOND", 13)] {
+        let headers = format!("X-MBX-TIME-UNIT: {unit}\r\n");
+        let time = server.call("GET", "/api/v3/time", &headers, &[]).await.body;
+        assert_eq!(digits(&time["serverTime"]), length, "{unit}");
+    }
+    let refused = server.call("GET", "/api/v3/time", "X-MBX-TIME-UNIT: NANOSECOND\r\n", &[]).await;
+    refused.refused(400, -1194, "Invalid value for time unit; expected either MICROSECOND or MILLISECOND.");
+    let now_us = server.gateway.now_us();
+    let both = format!("startTime={}&endTime={now_us}", now_us - 1_000_000);
+    for target in ["/api/v3/klines?interval=1m&", "/api/v3/aggTrades?"] {
+        assert_eq!(server.get(&format!("{target}symbol=BTCUSDT&{both}")).await.status, 200, "{target}");
+    }
+    assert_eq!(server.signed("GET", "/api/v3/allOrders", &format!("symbol=BTCUSDT&{both}")).await.status, 200);
+}
+
+#[tokio::test]
+async fn a_header_asks_for_an_identical_retry_as_the_parameter_does() {
+    let server = server().await;
+    let order = |header: &str, parameter: &str| {
+        let now_ms = server.gateway.now_us() / 1_000;
+        let payload = format!("{BUY}&newClientOrderId=again{parameter}&timestamp={now_ms}");
+        let target = format!("/api/v3/order?{payload}&signature={}", sign(ALICE_SECRET, &payload));
+        (target, format!("X-MBX-APIKEY: {ALICE_KEY}\r\n{header}"))
+    };
+    for (header, parameter, status) in [
+        ("X-Identical-Retry: true\r\n", "", 200),
+        ("X-Identical-Retry: false\r\n", "", 200),
+        ("X-Identical-Retry: maybe\r\n", "", 400),
+        // What is signed wins.
+        ("X-Identical-Retry: maybe\r\n", "&identicalRetry=true", 200),
+    ] {
+        let (target, headers) = order(header, parameter);
+        let answer = server.call("POST", &target, &headers, &[]).await;
+        assert_eq!(answer.status, status, "{header} {parameter}: {answer:?}");
+    }
+    // Where there is nothing to repeat it is not looked at.
+    let headers = "X-Identical-Retry: true\r\n";
+    assert_eq!(server.call("GET", "/api/v3/ping", headers, &[]).await.status, 200);
+}
+
+#[tokio::test]
+async fn a_request_that_is_named_is_answered_with_its_place_in_the_log() {
+    let server = server().await;
+    let place = |header: &str, parameter: &str| {
+        let now_ms = server.gateway.now_us() / 1_000;
+        let payload = format!("{BUY}{parameter}&timestamp={now_ms}");
+        let target = format!("/api/v3/order?{payload}&signature={}", sign(ALICE_SECRET, &payload));
+        (target, format!("X-MBX-APIKEY: {ALICE_KEY}\r\n{header}"))
+    };
+    for (header, parameter) in
+        [("X-Trace-Id: my-1\r\n", ""), ("", "&traceId=my-1"), ("X-Trace-Id: other\r\n", "&traceId=my-1")]
+    {
+        let (target, headers) = place(header, parameter);
+        let answer = server.call("POST", &target, &headers, &[]).await;
+        assert_eq!(answer.status, 200, "{answer:?}");
+        assert!(answer.head.contains("\r\nx-trace-id: my-1\r\n"), "{}", answer.head);
+        let position = answer.head.split("x-trace-log: 1/").nth(1).and_then(|rest| rest.split("\r\n").next());
+        assert!(position.unwrap().parse::<u64>().unwrap() > 0, "{}", answer.head);
+    }
+    let (target, headers) = place("", "");
+    assert!(!server.call("POST", &target, &headers, &[]).await.head.contains("x-trace"), "nobody asked");
+    let read = server.call("GET", "/api/v3/time", "X-Trace-Id: t\r\n", &[]).await;
+    assert!(read.head.contains("\r\nx-trace-id: t\r\nx-trace-log: \r\n"), "{}", read.head);
+    let bad = server.call("GET", "/api/v3/time", "X-Trace-Id: a b\r\n", &[]).await;
+    assert_eq!((bad.status, &bad.body["code"]), (400, &json!(-1100)));
+}
+
+#[tokio::test]
+async fn metrics_have_as_many_series_as_there_are_things_to_measure_whatever_clients_send() {
+    let server = server().await;
+    for number in 0..40 {
+        server.get(&format!("/api/v3/secret-{number}?symbol=SECRET{number}")).await;
+        server.get(&format!("/api/v3/depth?symbol=SECRET{number}")).await;
+        server
+            .call(
+                "GET",
+                "/api/v3/account",
+                &format!("X-MBX-APIKEY: SECRET{number}\r\nX-Trace-Id: secret-{number}\r\n"),
+                &[],
+            )
+            .await;
+        server.signed("POST", "/api/v3/order", &buy_with(&format!("newClientOrderId=secret-{number}"))).await;
+    }
+    let page = server.get("/metrics").await.body;
+    let page = page.as_str().unwrap();
+    assert!(!page.to_ascii_lowercase().contains("secret"), "a client's word is a label");
+    let series = page.lines().filter(|line| !line.starts_with('#')).count();
+    assert!(series < 400, "{series} series");
+    for wanted in [
+        r#"mainstay_gateway_requests_total{operation="/api/v3/depth",verb="GET",status="400",code="-1121"} 40"#,
+        r#"mainstay_gateway_requests_total{operation="/api/v3/order",verb="POST",status="200",code="0"} 40"#,
+        r#"mainstay_gateway_stream_subscribers{stream="trade"} 0"#,
+        r#"mainstay_gateway_queue_limit{queue="requests"} 8192"#,
+        r#"mainstay_gateway_queue_length{queue="connections"}"#,
+    ] {
+        assert!(page.contains(wanted), "{wanted} is missing in:\n{page}");
+    }
+}
+
+#[tokio::test]
+async fn a_read_only_gateway_has_public_market_data_alone_and_refuses_the_rest_whoever_asks() {
+    let (mut gateway, ledger) = gateway_parts(Limits::default());
+    gateway.is_read_only = true;
+    let server = server_of(Arc::new(gateway), ledger, Door::default()).await;
+    for public in ["/api/v3/exchangeInfo", "/api/v3/depth?symbol=BTCUSDT", "/api/v3/ticker/24hr?symbol=BTCUSDT"] {
+        assert_eq!(server.get(public).await.status, 200, "{public}");
+    }
+    let message = "This operation is not supported: this gateway is read-only and has public market data alone.";
+    server.signed_by(ALICE_KEY, "POST", "/api/v3/order", BUY).await.refused(403, -1020, message);
+    server.signed_by(ALICE_KEY, "GET", "/api/v3/account", "").await.refused(403, -1020, message);
+    server.call("POST", "/api/v3/order", "", &[]).await.refused(403, -1020, message);
+    server.call("POST", "/api/v3/userDataStream", "", &[]).await.refused(403, -1020, message);
+}

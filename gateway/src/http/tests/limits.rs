@@ -1,0 +1,132 @@
+//! What the front door bears: weights, sizes, slowness, numbers, and its end.
+
+use super::*;
+
+#[tokio::test]
+async fn answers_say_how_much_of_the_limits_is_used() {
+    let server = server().await;
+    server.get("/api/v3/depth?symbol=BTCUSDT").await;
+    let answer = server.get("/api/v3/ping").await;
+    assert!(answer.head.contains("x-mbx-used-weight: 6"), "{}", answer.head);
+    assert!(answer.head.contains("x-mbx-used-weight-1m: 6"), "{}", answer.head);
+    let answer = server.signed("POST", "/api/v3/order", BUY).await;
+    assert!(answer.head.contains("x-mbx-order-count-10s: 1"), "{}", answer.head);
+}
+
+#[tokio::test]
+async fn more_weight_than_allowed_is_answered_with_429_and_when_to_come_back() {
+    let server = server_with(Limits { weight_per_minute: 3, ..Limits::default() }).await;
+    for _ in 0..3 {
+        assert_eq!(server.get("/api/v3/ping").await.status, 200);
+    }
+    let answer = server.get("/api/v3/ping").await;
+    assert_eq!((answer.status, answer.body["code"].as_i64()), (429, Some(-1003)));
+    assert!(answer.head.contains("retry-after: "), "{}", answer.head);
+}
+
+#[tokio::test]
+async fn bodies_beyond_the_limit_or_of_the_wrong_form_are_refused() {
+    let server = server().await;
+    let huge = vec![b'x'; 10_000_000];
+    let answer = server.call("POST", "/api/v3/order", "", &huge).await;
+    answer.refused(413, -1130, "Request body is too large.");
+    assert!(answer.head.contains("connection: close"));
+    let mut chunked = b"POST /api/v3/order HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\n\r\n".to_vec();
+    for _ in 0..20 {
+        chunked.extend_from_slice(b"4000\r\n");
+        chunked.extend_from_slice(&vec![b'x'; 0x4000]);
+        chunked.extend_from_slice(b"\r\n");
+    }
+    chunked.extend_from_slice(b"0\r\n\r\n");
+    server.raw(&chunked).await.refused(413, -1130, "Request body is too large.");
+    let json = "Content-Type: application/json\r\n";
+    let answer = server.call("POST", "/api/v3/order", json, b"{\"symbol\":").await;
+    answer.refused(400, -1135, "Invalid JSON Request");
+    let answer = server.call("POST", "/api/v3/order", json, b"nonsense").await;
+    answer.refused(400, -1135, "Invalid JSON Request");
+    let answer = server.call("POST", "/api/v3/order", json, b"{}").await;
+    assert_eq!(answer.status, 415);
+    let answer = server.call("POST", "/api/v3/order", "", b"{\"symbol\":").await;
+    answer.refused(400, -1135, "Invalid JSON Request");
+    let binary: Vec<u8> = (0..=255).collect();
+    let answer = server.call("POST", "/api/v3/order", "", &binary).await;
+    answer.refused(400, -1100, "Illegal characters found in a parameter.");
+}
+
+#[tokio::test]
+async fn slow_and_oversized_heads_end_the_connection() {
+    let server = server_with(Limits { head_timeout: Duration::from_millis(200), ..Limits::default() }).await;
+    let started = std::time::Instant::now();
+    let mut stream = TcpStream::connect(server.address).await.unwrap();
+    stream.write_all(b"GET /api/v3/ping HTTP/1.1\r\nHost").await.unwrap();
+    let mut rest = Vec::new();
+    let _ = stream.read_to_end(&mut rest).await;
+    assert!(started.elapsed() < Duration::from_secs(5));
+    let mut head = b"GET /api/v3/ping HTTP/1.1\r\nHost: x\r\n".to_vec();
+    head.extend_from_slice(format!("X: {}\r\n\r\n", "y".repeat(100_000)).as_bytes());
+    assert_eq!(server.raw(&head).await.status, 431);
+    assert_eq!(server.raw(b"\x00\x01\x02\r\n\r\n").await.status, 400);
+}
+
+#[tokio::test]
+async fn beyond_its_places_the_gateway_answers_busy_or_not_at_all() {
+    let server = server_with(Limits { requests_max: 0, ..Limits::default() }).await;
+    let busy = "Server is currently overloaded with other requests. Please try again in a few minutes.";
+    server.get("/api/v3/ping").await.refused(503, -1008, busy);
+    let server = server_with(Limits { connections_max: 1, ..Limits::default() }).await;
+    let first = TcpStream::connect(server.address).await.unwrap();
+    tokio::time::sleep(Duration::from_millis(50)).await;
+    assert_eq!(server.get("/api/v3/ping").await.status, 0, "closed without an answer");
+    drop(first);
+    tokio::time::sleep(Duration::from_millis(50)).await;
+    assert_eq!(server.get("/api/v3/ping").await.status, 200);
+}
+
+#[tokio::test]
+async fn concurrent_private_reads_share_questions_to_the_leader() {
+    let server = Arc::new(server().await);
+    let before = server.ledger.reads();
+    let reads: Vec<_> = (0..64)
+        .map(|_| {
+            let server = Arc::clone(&server);
+            tokio::spawn(async move { server.gateway.up_to_date().await.is_ok() })
+        })
+        .collect();
+    for read in reads {
+        assert!(read.await.unwrap());
+    }
+    let asked = server.ledger.reads() - before;
+    assert!((1..16).contains(&asked), "asked {asked} times");
+}
+
+#[tokio::test]
+async fn a_gateway_that_stops_ends_its_connections() {
+    let server = server().await;
+    let mut idle = TcpStream::connect(server.address).await.unwrap();
+    assert_eq!(server.get("/api/v3/ping").await.status, 200);
+    server.gateway.stop();
+    let mut rest = Vec::new();
+    let ended = tokio::time::timeout(Duration::from_secs(3), idle.read_to_end(&mut rest)).await;
+    assert!(ended.is_ok());
+    assert!(TcpStream::connect(server.address).await.is_err());
+}
+
+#[tokio::test]
+async fn clients_behind_a_proxy_are_told_apart() {
+    let networks = vec!["127.0.0.0/8".parse().unwrap()];
+    for tell in [crate::Tell::ProxyProtocol, crate::Tell::ForwardedFor] {
+        let proxies = Some(Arc::new(crate::Proxies { networks: networks.clone(), tell }));
+        let server = server_behind(Limits::default(), Door { tls: None, proxies }).await;
+        for (client, used) in [("192.0.2.1", 1), ("192.0.2.2", 1), ("192.0.2.1", 2)] {
+            let (line, header) = match tell {
+                crate::Tell::ProxyProtocol => (format!("PROXY TCP4 {client} 127.0.0.1 4711 80\r\n"), String::new()),
+                crate::Tell::ForwardedFor => (String::new(), format!("X-Forwarded-For: {client}\r\n")),
+            };
+            let request = format!("{line}GET /api/v3/ping HTTP/1.1\r\nHost: x\r\nConnection: close\r\n{header}\r\n");
+            let answer = server.raw(request.as_bytes()).await;
+            // A new minute may have begun.
+            let counts = [used, 1].map(|used| format!("x-mbx-used-weight: {used}\r\n"));
+            assert!(counts.iter().any(|count| answer.head.contains(count)), "{tell:?} {client}: {answer:?}");
+        }
+    }
+}
