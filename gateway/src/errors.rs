@@ -206,7 +206,7 @@ pub const DISCONNECTED: ApiError =
     ApiError::with_status(503, -1001, "Internal error; unable to process your request. Please try again.");
 /// `-1007`: the outcome is unknown; the status by client order id will tell.
 pub const TIMEOUT: ApiError = ApiError::with_status(
-    408,
+    504,
     -1007,
     "Timeout waiting for response from backend server. Send status unknown; execution status unknown.",
 );
@@ -315,6 +315,10 @@ pub const UNKNOWN_PATH: ApiError = ApiError::with_status(404, -1020, "Path does 
 pub const WRONG_VERB: ApiError = ApiError::with_status(405, -1020, "Method is not allowed for this path.");
 /// `-2021` with HTTP 409.
 pub const REPLACED_IN_PART: ApiError = ApiError::with_status(409, -2021, "Order cancel-replace partially failed.");
+/// `-1158`.
+pub const NOT_IN_OCO: ApiError = ApiError::new(-1158, "Order type not supported in OCO.");
+/// `-2039`: an order of that id has another name.
+pub const OTHER_CLIENT_ORDER_ID: ApiError = ApiError::new(-2039, "Client order ID is not correct for this order ID.");
 /// `-2022`.
 pub const NOT_REPLACED: ApiError = ApiError::new(-2022, "Order cancel-replace failed.");
 /// `-2038`.

@@ -16,6 +16,7 @@ use crate::errors::{self, ApiError};
 use crate::exchange::Exchange;
 use crate::history::History;
 use crate::metrics::Metrics;
+use crate::order_entry::turns::Turns;
 use crate::reads::Reads;
 use crate::streams::Hub;
 use crate::throttle::Throttle;
@@ -47,6 +48,7 @@ pub struct Gateway {
     pub(crate) requests: Semaphore,
     /// Places for connections.
     pub(crate) connections: Arc<Semaphore>,
+    pub(crate) amends: Turns,
     reads: Arc<Reads>,
     phase: watch::Sender<Phase>,
 }
@@ -73,6 +75,7 @@ impl Gateway {
             is_read_only: false,
             metrics: Metrics::default(),
             requests: Semaphore::new(limits.requests_max),
+            amends: Turns::default(),
             connections: Arc::new(Semaphore::new(limits.connections_max)),
             limits,
             reads: Arc::default(),

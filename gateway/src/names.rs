@@ -2,7 +2,7 @@
 
 use wire::{
     CancelCause, DepositStage, ListId, ListKind, MarketStatus, OrderKind, PegSide, PhaseCause, RejectReason,
-    SelfTradePrevention, Side, TimeInForce, WithdrawalCause, WithdrawalStage,
+    SelfTradePrevention, Side, TimeInForce, TradeGroupId, WithdrawalCause, WithdrawalStage,
 };
 
 use crate::accounts::{ListStatus, Order};
@@ -35,7 +35,7 @@ pub const fn market_status(status: MarketStatus) -> &'static str {
         MarketStatus::PreOpen => "PRE_TRADING",
         MarketStatus::Auction => "AUCTION_MATCH",
         MarketStatus::Trading | MarketStatus::PostOnly => "TRADING",
-        MarketStatus::CancelOnly => "BREAK",
+        MarketStatus::CancelOnly => "CANCEL_ONLY",
         MarketStatus::Halted => "HALT",
         MarketStatus::Closed => "END_OF_DAY",
         MarketStatus::Delisted => "POST_TRADING",
@@ -133,6 +133,14 @@ pub fn shown_list(list: ListId) -> i64 {
 pub fn trailing_time(order: &Order) -> Option<i64> {
     let tracks = !order.terms.trailing_delta.is_zero();
     tracks.then(|| order.tracking.map_or(-1, |at| i64::try_from(at.millis()).unwrap_or(i64::MAX)))
+}
+
+/// A trade group; -1 of an account that is in none.
+pub fn trade_group(group: TradeGroupId) -> i32 {
+    match group.get() {
+        0 => -1,
+        group => i32::from(group),
+    }
 }
 
 /// Why an order expired, where there is a word for it.

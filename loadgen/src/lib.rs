@@ -8,6 +8,22 @@
 
 use std::process::ExitCode;
 
+/// Prints a line. Whoever reads may have gone (`| head`, a closed terminal): what was begun is ended all the same.
+macro_rules! println {
+    ($($text:tt)*) => {{
+        use std::io::Write as _;
+        let _ = writeln!(std::io::stdout(), $($text)*);
+    }};
+}
+
+/// The same without the end of the line.
+macro_rules! print {
+    ($($text:tt)*) => {{
+        use std::io::Write as _;
+        let _ = write!(std::io::stdout(), $($text)*);
+    }};
+}
+
 pub mod api;
 pub mod bots;
 pub mod cluster;

@@ -211,7 +211,13 @@ impl Demo {
                     self.children.stop_all(&mut self.ended).await;
                     self.layout = choose_ports(&self.args, &self.home)?;
                 }
-                BroughtUp::PortLost => miette::bail!("another process takes the ports that this demo needs"),
+                BroughtUp::PortLost => {
+                    return Err(miette::miette!(
+                        help = "`--any-port` takes ports that are free",
+                        "another process takes a port that this demo needs; the logs in {} say which",
+                        self.home.paths.logs().display()
+                    ));
+                }
             }
         };
         if let Err(error) = self.open_chain(&operator).await {

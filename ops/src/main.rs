@@ -2,6 +2,22 @@
 
 #![forbid(unsafe_code)]
 
+/// Prints a line. Whoever reads may have gone (`| head`, a closed terminal): what was begun is ended all the same.
+macro_rules! println {
+    ($($text:tt)*) => {{
+        use std::io::Write as _;
+        let _ = writeln!(std::io::stdout(), $($text)*);
+    }};
+}
+
+/// The same without the end of the line.
+macro_rules! print {
+    ($($text:tt)*) => {{
+        use std::io::Write as _;
+        let _ = write!(std::io::stdout(), $($text)*);
+    }};
+}
+
 mod api_keys;
 mod backup;
 mod chainwatch;

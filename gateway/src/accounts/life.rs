@@ -2,16 +2,17 @@
 //! database both go by these, so that they cannot tell an order differently.
 
 use wire::event::{MatchPrevented, OrderAmended, OrderExecuted, OrderPegged, OrderTerms};
-use wire::{CancelCause, LogPosition, Qty, RejectReason, Timestamp};
+use wire::{CancelCause, Qty, RejectReason, Timestamp};
 
 use super::orders::{Amendment, Order, OrderStatus, Prevented};
 
 impl Order {
-    /// Its market has taken it.
+    /// Its market has taken it. One without a trigger works since it was placed: clients ask for what came after the
+    /// time that its answer names.
     pub(crate) fn accept(&mut self, now: Timestamp) {
         self.status = OrderStatus::New;
         if !self.kind.is_stop() {
-            self.working = Some(now);
+            self.working = Some(self.created);
         }
         self.updated = now;
     }
@@ -74,7 +75,7 @@ impl Order {
     }
 
     /// It has less quantity, and perhaps another name.
-    pub(crate) fn amend(&mut self, amended: &OrderAmended, execution: LogPosition, now: Timestamp) {
+    pub(crate) fn amend(&mut self, amended: &OrderAmended, execution: u64, now: Timestamp) {
         self.amendments.push(Amendment {
             execution,
             client_order_id_before: self.client_order_id,
@@ -91,6 +92,7 @@ impl Order {
     /// It was about to trade with its own account or group; whether it lost anything by that.
     pub(crate) fn prevent(&mut self, prevented: &MatchPrevented, now: Timestamp) -> bool {
         let is_taker = self.id == prevented.taker;
+        self.has_met_own |= is_taker;
         let (counter, qty) =
             if is_taker { (prevented.maker, prevented.taker_qty) } else { (prevented.taker, prevented.maker_qty) };
         if qty.is_zero() {

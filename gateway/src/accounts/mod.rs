@@ -18,6 +18,7 @@ mod telling;
 mod user_events;
 mod withdrawals;
 
+use std::cell::Cell;
 use std::collections::BTreeMap;
 use std::net::IpAddr;
 use std::sync::Arc;
@@ -26,7 +27,7 @@ use tokio::sync::oneshot;
 use wire::event::*;
 use wire::{
     AccountId, AccountName, Amount, ApiKeyText, AssetId, CancelCause, Event, FeeRate, LogPosition, MarketId, OrderId,
-    Timestamp,
+    Timestamp, WithdrawalCause, WithdrawalStage,
 };
 
 use crate::auth::{Caller, Verifier};
@@ -42,6 +43,7 @@ pub use orders::{Amendment, Order, OrderStatus, Orders, Prevented};
 pub use outcomes::{OrderOutcome, OrderWait, RefusedReplacement, RequestOutcome};
 pub use reports::cancel_report_id;
 pub use special::PreventedMatch;
+pub(crate) use telling::execution_id;
 pub use user_events::{Right, UserEvent, UserEvents};
 pub use withdrawals::Withdrawals;
 
@@ -243,10 +245,11 @@ impl Accounts {
         events: &[Event],
         reference: &Arc<Reference>,
     ) {
-        let mut batch = Batch { position, now, reference, moved: BTreeMap::new() };
+        let mut batch = Batch { position, now, reference, place: Cell::new(0), moved: BTreeMap::new() };
         let mut told = Told::default();
         for (index, event) in events.iter().enumerate() {
             told.add(event);
+            batch.place.set(2 * index as u64);
             match event {
                 Event::AccountOpened(opened) => self.open(opened, now),
                 Event::ApiKeyAdded(added) => self.keys.add(added),
@@ -267,7 +270,15 @@ impl Accounts {
                 }
                 Event::BalanceChanged(changed) => self.change_balance(&mut batch, changed),
                 Event::OrderPending(pending) => self.account(pending.account).orders.insert(Order::new(pending, now)),
-                Event::OrderAccepted(accepted) => self.accept(&batch, accepted),
+                Event::OrderAccepted(accepted) => {
+                    // A peg's first price is told with the order that it gives a place.
+                    let of_it =
+                        |later: &&Event| matches!(later, Event::OrderPegged(pegged) if pegged.order == accepted.order);
+                    if let Some(Event::OrderPegged(pegged)) = events[index + 1..].iter().find(of_it) {
+                        self.peg(pegged);
+                    }
+                    self.accept(&batch, accepted);
+                }
                 Event::OrderRejected(rejected) => self.reject(&batch, rejected),
                 Event::OrderExecuted(executed) => {
                     let is_last = events[index + 1..].iter().any(|later| spends_budget_of(later, executed.order));
@@ -309,7 +320,16 @@ impl Accounts {
                 | Event::HotWalletChanged(_)
                 | Event::ReservesChanged(_)
                 | Event::CommandQuarantined(_) => {}
-                Event::WithdrawalRulesChanged(_) | Event::WithdrawalChanged(_) => self.withdrawals.apply(event),
+                Event::WithdrawalRulesChanged(_) => self.withdrawals.apply(event),
+                Event::WithdrawalChanged(changed) => {
+                    // The fee goes to the house: no `Debited` tells of it.
+                    let is_kept = changed.stage == WithdrawalStage::Settled
+                        || changed.stage == WithdrawalStage::Failed && changed.cause == WithdrawalCause::Undone;
+                    if is_kept && !changed.purpose.is_internal() && !changed.fee.is_zero() {
+                        self.report_transfer(&batch, changed.account, changed.asset, changed.fee, "-");
+                    }
+                    self.withdrawals.apply(event);
+                }
                 Event::ChainListed(_)
                 | Event::ChainAssetListed(_)
                 | Event::ChainFrozen(_)
@@ -474,7 +494,14 @@ impl Accounts {
 impl Account {
     /// What an account is told of an order's first outcome.
     fn outcome(&self, order: &Order) -> OrderOutcome {
-        OrderOutcome { order: order.clone(), fills: self.fills_of(order) }
+        OrderOutcome { order: order.clone(), fills: self.fills_of(order), prevented: self.prevented_by(order) }
+    }
+
+    /// The trades with its own account or group that an order would have taken, as far as they are still kept.
+    pub fn prevented_by(&self, order: &Order) -> Vec<PreventedMatch> {
+        let of_it = |it: &&PreventedMatch| (it.market, it.taker) == (order.market, order.id);
+        let kept = order.has_met_own.then(|| self.prevented.iter());
+        kept.into_iter().flatten().filter(of_it).copied().collect()
     }
 
     /// The fills of one order that are still kept, in order.

@@ -4,8 +4,8 @@ use std::collections::{BTreeMap, BTreeSet, HashMap, VecDeque};
 
 use wire::event::OrderPending;
 use wire::{
-    Amount, CancelCause, ClientOrderId, ListId, LogPosition, MarketId, OrderId, OrderKind, PreventedMatchId, Price,
-    Qty, RejectReason, SelfTradePrevention, Side, Terms, TimeInForce, Timestamp, TradeGroupId, TradeId,
+    Amount, CancelCause, ClientOrderId, ListId, MarketId, OrderId, OrderKind, PreventedMatchId, Price, Qty,
+    RejectReason, SelfTradePrevention, Side, Terms, TimeInForce, Timestamp, TradeGroupId, TradeId,
 };
 
 /// Where an order is in its life.
@@ -115,6 +115,8 @@ pub struct Order {
     pub expired_by: Option<CancelCause>,
     /// The last trade with its own account or group that was prevented, with the sum of what it lost by them.
     pub prevented: Option<Prevented>,
+    /// Since it was placed, in memory: as a taker it has met its own account or group.
+    pub has_met_own: bool,
     /// How its quantity was lowered, in order.
     pub amendments: Vec<Amendment>,
 }
@@ -139,8 +141,8 @@ pub struct Prevented {
 /// One lowering of an order's quantity.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Amendment {
-    /// The log position of its event, which execution reports name.
-    pub execution: LogPosition,
+    /// What its execution report is numbered by.
+    pub execution: u64,
     /// The order's name before.
     pub client_order_id_before: ClientOrderId,
     /// Its name since.
@@ -181,6 +183,7 @@ impl Order {
             tracking: None,
             expired_by: None,
             prevented: None,
+            has_met_own: false,
             amendments: Vec::new(),
         }
     }
@@ -214,7 +217,14 @@ impl Order {
             tracking: self.tracking,
             expired_by: self.expired_by,
             prevented: self.prevented,
+            has_met_own: self.has_met_own,
         }
+    }
+
+    /// Whether its market has taken it, or may yet: who was told an error does not find it among the orders, and by its id or
+    /// name alone.
+    pub fn was_taken(&self) -> bool {
+        self.status != OrderStatus::Rejected
     }
 
     /// Whether its price is one that its client named, and no protection price.

@@ -12,6 +12,7 @@ use wire::{ListId, LogPosition, MarketId, OrderId, RejectReason};
 
 use super::fills::Fill;
 use super::orders::Order;
+use super::special::PreventedMatch;
 
 /// How many outcomes of cancels are remembered: far more than can be waited for at a time.
 const REQUESTS_REMEMBERED: usize = 65_536;
@@ -26,6 +27,8 @@ pub struct OrderOutcome {
     pub order: Order,
     /// Its fills so far.
     pub fills: Vec<Fill>,
+    /// The trades that it would have taken part in as a taker, with its own account or group.
+    pub prevented: Vec<PreventedMatch>,
 }
 
 /// What became of a cancel or a mass cancel, named by its log position.

@@ -22,7 +22,7 @@ pub fn cancel_report_id(request: LogPosition) -> String {
 pub(super) struct Reporter<'a> {
     pub(super) market: &'a Market,
     pub(super) reference: &'a Reference,
-    pub(super) position: LogPosition,
+    pub(super) execution: u64,
     pub(super) now: Timestamp,
 }
 
@@ -129,7 +129,7 @@ struct PreventedFields<'a> {
     #[serde(rename = "B")]
     last_qty: String,
     #[serde(rename = "u")]
-    group: u16,
+    group: i32,
     #[serde(rename = "U")]
     counter: u64,
     #[serde(rename = "Cs")]
@@ -144,7 +144,8 @@ struct PreventedFields<'a> {
 
 impl Reporter<'_> {
     pub(super) fn accepted(&self, order: &Order) -> String {
-        write(&self.report(order, "NEW"))
+        let since = order.working.unwrap_or(order.created);
+        write(&ExecutionReport { transaction_time: since.millis(), ..self.report(order, "NEW") })
     }
 
     pub(super) fn rejected(&self, order: &Order, reason: RejectReason) -> String {
@@ -169,7 +170,7 @@ impl Reporter<'_> {
         Some(PreventedFields {
             qty: self.market.show_qty(prevented.qty.units()),
             last_qty: self.market.show_qty(prevented.last_qty.units()),
-            group: prevented.group.get(),
+            group: names::trade_group(prevented.group),
             counter: prevented.counter.get(),
             counter_symbol: self.market.symbol.as_str(),
             execution_qty: self.market.show_qty(prevented.last_qty.units()),
@@ -243,7 +244,7 @@ impl Reporter<'_> {
             transaction_time: self.now.millis(),
             trade_id: -1,
             prevented_match_id: order.prevented.map(|prevented| prevented.id.get()),
-            execution_id: self.position.get(),
+            execution_id: self.execution,
             is_on_book: order.is_on_book(),
             is_maker: false,
             ignored: false,

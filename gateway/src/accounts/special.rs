@@ -34,6 +34,8 @@ pub struct PreventedMatch {
     pub price: Price,
     /// What the maker lost.
     pub maker_qty: Qty,
+    /// What the taker lost: nothing in a mode that ends the maker alone.
+    pub taker_qty: Qty,
     /// When.
     pub at: Timestamp,
 }
@@ -49,6 +51,7 @@ impl PreventedMatch {
             mode: prevented.mode,
             price: prevented.price,
             maker_qty: prevented.maker_qty,
+            taker_qty: prevented.taker_qty,
             at: prevented.prevented_at,
         }
     }
@@ -135,7 +138,7 @@ impl Accounts {
         let orders = &mut self.account(account).orders;
         let Some(order) = orders.get_mut(market, id) else { return };
         let before = order.client_order_id;
-        order.amend(amended, batch.position, batch.now);
+        order.amend(amended, batch.execution(), batch.now);
         orders.rename(market, id, before, amended.client_order_id);
         self.outcomes.settle_request(amended.request, RequestOutcome::Amended(market, id));
         self.report(batch, account, market, id, move |reporter, order| reporter.amended(order, before.as_str()));
@@ -186,7 +189,10 @@ impl Accounts {
         if prevented.maker_account != prevented.taker_account {
             self.account(prevented.maker_account).prevented.push(seen);
         }
-        for (account, id) in [(prevented.taker_account, prevented.taker), (prevented.maker_account, prevented.maker)] {
+        let first = batch.place.get();
+        let both = [(prevented.taker_account, prevented.taker, 0), (prevented.maker_account, prevented.maker, 1)];
+        for (account, id, place) in both {
+            batch.place.set(first + place);
             let Some(order) = self.account(account).orders.get_mut(prevented.market, id) else { continue };
             if !order.prevent(prevented, batch.now) {
                 continue;

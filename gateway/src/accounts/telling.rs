@@ -1,5 +1,6 @@
 //! Telling those who listen to an account what one command did: reports of its orders, then its balances.
 
+use std::cell::Cell;
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
@@ -22,9 +23,9 @@ impl Accounts {
         let Some(order) = self.accounts[&account].orders.get(market.id, order).map(Order::without_history) else {
             return;
         };
-        let (reference, position, now) = (Arc::clone(batch.reference), batch.position, batch.now);
+        let (reference, execution, now) = (Arc::clone(batch.reference), batch.execution(), batch.now);
         self.subscribers.publish(account, move || {
-            text(&Reporter { market: &market, reference: &reference, position, now }, &order)
+            text(&Reporter { market: &market, reference: &reference, execution, now }, &order)
         });
     }
 
@@ -101,6 +102,24 @@ pub(super) struct Batch<'a> {
     pub(super) position: LogPosition,
     pub(super) now: Timestamp,
     pub(super) reference: &'a Arc<Reference>,
+    /// Where it is among the command's reports: twice the index of its event, and one more at the second order of a trade
+    /// that was prevented.
+    pub(super) place: Cell<u64>,
     /// Balances that changed, for one position report an account.
     pub(super) moved: BTreeMap<AccountId, Vec<AssetId>>,
+}
+
+impl Batch<'_> {
+    pub(super) fn execution(&self) -> u64 {
+        execution_id(self.position, self.place.get())
+    }
+}
+
+/// Places of one command that have a number of their own; those beyond share the last one.
+const PLACE_BITS: u32 = 14;
+
+/// What one execution report is numbered by, on every gateway and in history: where its command is in the log, and where
+/// in it the report is. It is exact in a JSON number of JavaScript up to position 2^39.
+pub(crate) fn execution_id(position: LogPosition, place: u64) -> u64 {
+    position.get() << PLACE_BITS | place.min((1 << PLACE_BITS) - 1)
 }

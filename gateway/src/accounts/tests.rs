@@ -80,7 +80,7 @@ fn the_user_stream_tells_an_orders_life_in_log_order() {
             "e": "executionReport", "E": ms, "s": "BTCUSDT", "c": "a", "S": "BUY", "o": "LIMIT", "f": "GTC",
             "q": "1.00000000", "p": "50000.00000000", "P": "0.00000000", "F": "0.00000000", "g": -1, "C": "",
             "x": "TRADE", "X": "PARTIALLY_FILLED", "r": "NONE", "i": 1, "l": "0.40000000", "z": "0.40000000",
-            "L": "50000.00000000", "n": "0.00040000", "N": "BTC", "T": ms, "t": 7, "I": 3, "w": true,
+            "L": "50000.00000000", "n": "0.00040000", "N": "BTC", "T": ms, "t": 7, "I": execution_id(LogPosition::new(3), 2), "w": true,
             "m": false, "M": false, "O": ms, "Z": "20000.00000000", "Y": "20000.00000000", "Q": "0.00000000",
             "W": ms, "V": "NONE",
         })

@@ -42,7 +42,8 @@ pub(super) async fn orders(
 ) -> Result<Vec<Order>, ApiError> {
     read(gateway, account, |account| {
         let orders = account.orders.in_market(market, OrderId::new(page.from.unwrap_or(0)));
-        Ok(cut(orders.filter(|order| page.holds(order.created.millis())).cloned(), page))
+        let orders = orders.filter(|order| order.was_taken() && page.holds(order.updated.millis()));
+        Ok(cut(orders.cloned(), page))
     })
     .await
 }
@@ -83,7 +84,7 @@ pub(super) async fn amendments(
 ) -> Result<(Order, Vec<Amendment>), ApiError> {
     read(gateway, account, |account| {
         let order = account.orders.get(market, order).ok_or(errors::NO_SUCH_ORDER)?;
-        let amendments = order.amendments.iter().filter(|amendment| amendment.execution.get() >= from);
+        let amendments = order.amendments.iter().filter(|amendment| amendment.execution >= from);
         Ok((order.without_history(), amendments.take(limit).copied().collect()))
     })
     .await
@@ -92,7 +93,7 @@ pub(super) async fn amendments(
 pub(super) async fn lists(gateway: &Gateway, account: AccountId, page: &Page) -> Result<Vec<ListedOrders>, ApiError> {
     read(gateway, account, |account| {
         let lists = account.lists.from(ListId::new(page.from.unwrap_or(0)));
-        let lists = cut(lists.filter(|list| page.holds(list.created.millis())), page);
+        let lists = cut(lists.filter(|list| page.holds(list.updated.millis())), page);
         Ok(lists.into_iter().map(|list| account.listed(list)).collect())
     })
     .await

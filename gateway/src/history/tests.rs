@@ -24,6 +24,7 @@ use wire::{
 
 use super::log::{Follow, Log};
 use super::{History, HistoryConfig, Postgres};
+use crate::accounts::execution_id;
 use crate::config::Limits;
 use crate::gateway::Gateway;
 use crate::operations;
@@ -324,10 +325,10 @@ async fn an_orders_terms_amendments_and_prevented_trades_are_kept() {
         assert_eq!((&kept["preventedMatchId"], &kept["preventedQuantity"]), (&json!(7), &json!("0.80000000")));
         let params = json!({ "symbol": "BTCUSDT", "orderId": 1 });
         let amendments = world.ask("order.amendments", params).await;
-        assert_eq!(amendments[0]["executionId"], first.get());
+        assert_eq!(amendments[0]["executionId"], execution_id(first, 0));
         assert_eq!(amendments[0]["origClientOrderId"], "stop");
         assert_eq!(amendments[1]["newQty"], "0.80000000");
-        let params = json!({ "symbol": "BTCUSDT", "orderId": 1, "fromExecutionId": second.get() });
+        let params = json!({ "symbol": "BTCUSDT", "orderId": 1, "fromExecutionId": execution_id(second, 0) });
         assert_eq!(world.each("order.amendments", params, "newClientOrderId").await, ["third"]);
         let missing = world.try_ask("order.amendments", json!({ "symbol": "BTCUSDT", "orderId": 9 })).await;
         assert_eq!(missing.unwrap_err().1, -2013);

@@ -1,6 +1,7 @@
-//! Gives a body to the answers that the HTTP library writes by itself, which have none: bytes that are no request, heads
-//! that are too large. Clients expect `{"code":..,"msg":".."}` with every error.
+//! What the HTTP library does not say or take as clients expect. The answers that it writes by itself have no body: bytes
+//! that are no request, heads that are too large. Clients expect `{"code":..,"msg":".."}` with every error.
 
+use std::borrow::Cow;
 use std::io::{self, IoSlice};
 use std::pin::Pin;
 use std::task::{Context, Poll, ready};
@@ -14,11 +15,39 @@ pub(crate) struct Outspoken<S> {
     inner: S,
     /// What is written in place of an empty error, and how much of it has been.
     instead: Option<(Vec<u8>, usize)>,
+    /// The line of a request goes on in the next bytes.
+    is_in_line: bool,
+}
+
+/// What a quotation mark in a request's line is read as. Binance's own examples send them as they are
+/// (`symbols=["BTCUSDT"]`), the HTTP library takes none, and nothing that a client may send has this one.
+const FOR_QUOTE: u8 = b'`';
+
+/// A request's query as its client sent it, and signed it.
+pub(super) fn as_sent(query: &str) -> Cow<'_, str> {
+    match query.contains(char::from(FOR_QUOTE)) {
+        true => Cow::Owned(query.replace(char::from(FOR_QUOTE), "\"")),
+        false => Cow::Borrowed(query),
+    }
+}
+
+/// Makes quotation marks of a request's line readable. Whether the line goes on after these bytes. Lines are looked for
+/// where bytes arrive: a client that sends a request together with the one before it must encode.
+fn read_quotes(bytes: &mut [u8], is_in_line: bool) -> bool {
+    const BEGINNINGS: [&[u8]; 4] = [b"GET /", b"POST /", b"PUT /", b"DELETE /"];
+    if !is_in_line && !BEGINNINGS.iter().any(|beginning| bytes.starts_with(beginning)) {
+        return false;
+    }
+    let end = bytes.iter().position(|byte| *byte == b'\n');
+    let len = end.unwrap_or(bytes.len());
+    let line = &mut bytes[..len];
+    line.iter_mut().filter(|byte| **byte == b'"').for_each(|byte| *byte = FOR_QUOTE);
+    end.is_none()
 }
 
 impl<S> Outspoken<S> {
     pub(super) fn new(inner: S) -> Outspoken<S> {
-        Outspoken { inner, instead: None }
+        Outspoken { inner, instead: None, is_in_line: false }
     }
 
     /// The connection itself, once HTTP has nothing more to say on it.
@@ -74,7 +103,10 @@ impl<S: AsyncWrite + Unpin> Outspoken<S> {
 
 impl<S: AsyncRead + Unpin> AsyncRead for Outspoken<S> {
     fn poll_read(mut self: Pin<&mut Self>, context: &mut Context<'_>, to: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
-        Pin::new(&mut self.inner).poll_read(context, to)
+        let before = to.filled().len();
+        ready!(Pin::new(&mut self.inner).poll_read(context, to))?;
+        self.is_in_line = read_quotes(&mut to.filled_mut()[before..], self.is_in_line);
+        Poll::Ready(Ok(()))
     }
 }
 

@@ -8,7 +8,7 @@ use hyper::body::{Body, Incoming};
 use hyper::header::{ALLOW, CONTENT_TYPE, HeaderValue};
 use hyper::{HeaderMap, Method, Request, Response};
 
-use super::{carrier, respond};
+use super::{carrier, outspoken, respond};
 use crate::auth::{self, Caller};
 use crate::errors::{self, ApiError};
 use crate::gateway::{Gateway, Peer};
@@ -103,7 +103,7 @@ async fn read(
     let (head, body) = request.into_parts();
     let body = read_body(gateway, body).await?;
     let header = |name| head.headers.get(name).and_then(|value| value.to_str().ok());
-    let query = head.uri.query().unwrap_or("");
+    let query = &*outspoken::as_sent(head.uri.query().unwrap_or(""));
     let carried = if head.method == Method::GET {
         carrier::read(query, &[], None)?
     } else {

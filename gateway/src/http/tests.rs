@@ -142,6 +142,19 @@ async fn public_operations_answer_without_a_key() {
 }
 
 #[tokio::test]
+async fn quotation_marks_need_not_be_encoded_and_are_signed_as_they_are_sent() {
+    let server = server().await;
+    let answer = server.get(r#"/api/v3/exchangeInfo?symbols=["BTCUSDT"]"#).await;
+    assert_eq!((answer.status, &answer.body["symbols"][0]["symbol"]), (200, &json!("BTCUSDT")), "{}", answer.body);
+    let odd = server.signed("GET", "/api/v3/order", r#"symbol=BTCUSDT&origClientOrderId="x""#).await;
+    odd.refused(
+        400,
+        -1100,
+        r"Illegal characters found in parameter 'origClientOrderId'; legal range is '^[\.A-Z\:/a-z0-9_-]{1,36}$'.",
+    );
+}
+
+#[tokio::test]
 async fn an_order_is_placed_found_and_canceled() {
     let server = server().await;
     let placed = server.signed("POST", "/api/v3/order", &format!("{BUY}&newClientOrderId=mine")).await;

@@ -97,7 +97,9 @@ pub(super) fn symbols(gateway: &Gateway, params: &mut Params) -> Result<Option<V
 /// `symbolStatus`: markets of this status alone.
 pub(super) fn status_filter(params: &mut Params) -> Result<Option<String>, ApiError> {
     match params.take("symbolStatus")? {
-        Some(status) if !["TRADING", "HALT", "BREAK"].contains(&status.as_str()) => Err(errors::INVALID_STATUS),
+        Some(status) if !["TRADING", "HALT", "BREAK", "CANCEL_ONLY"].contains(&status.as_str()) => {
+            Err(errors::INVALID_STATUS)
+        }
         status => Ok(status),
     }
 }

@@ -51,7 +51,11 @@ pub(super) fn order(call: Call) -> BoxFuture<'static, Answer> {
         }
         let text = name.client_order_id.as_ref();
         let forgotten = call.gateway.forgotten_order(caller.account, market.id, name.order, text).await?;
-        forgotten.map(|order| answers::queried(&order, &market)).ok_or(errors::NO_SUCH_ORDER)
+        let missing = match name.order.is_some() && text.is_some() {
+            true => errors::OTHER_CLIENT_ORDER_ID,
+            false => errors::NO_SUCH_ORDER,
+        };
+        forgotten.map(|order| answers::queried(&order, &market)).ok_or(missing)
     }
     .boxed()
 }
@@ -80,7 +84,7 @@ pub(super) fn open_orders(call: Call) -> BoxFuture<'static, Answer> {
     .boxed()
 }
 
-/// `GET allOrders`: from `orderId` on, or within a time, or the latest; by id.
+/// `GET allOrders`: those that changed last within a time, or from `orderId` on, or the latest; by id.
 pub(super) fn all_orders(call: Call) -> BoxFuture<'static, Answer> {
     async move {
         let caller = call.caller()?;
@@ -90,6 +94,8 @@ pub(super) fn all_orders(call: Call) -> BoxFuture<'static, Answer> {
         let within = Within::take(&mut params)?;
         let limit = params.limit(LIMIT_DEFAULT, LIMIT_MAX)?;
         params.finish()?;
+        // A time tells what is wanted by itself, as Binance has it.
+        let from = from.filter(|_| within.is_open());
         let orders = call.gateway.past_orders(caller.account, market.id, &within.page(from, limit)).await?;
         Ok(render::array(orders.iter().map(|order| answers::queried(order, &market))))
     }

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use tokio::time::Instant;
+use tokio::time::{Instant, timeout_at};
 use wire::command::{AmendOrder, Reply};
 use wire::{ClientOrderId, Command, OrderId, Qty};
 
@@ -32,8 +32,11 @@ pub async fn amend(gateway: &Arc<Gateway>, caller: Caller, mut params: Params) -
         new_client_order_id: new_name.unwrap_or_else(parse::generated_id),
         asked_us: caller.asked_us,
     };
-    check_direction(gateway, &command)?;
     let deadline = Instant::now() + gateway.limits.order_timeout;
+    let turn = gateway.amends.take((caller.account, market.id, named_order(gateway, &command)));
+    // What has not been sent has done nothing.
+    let _turn = timeout_at(deadline, turn).await.map_err(|_| errors::BUSY)?;
+    check_direction(gateway, &command)?;
     let replied = request(gateway, &Command::AmendOrder(Box::new(command))).await?;
     if let Reply::Rejected { reason, .. } = replied.reply {
         return Err(reason.into());
@@ -53,6 +56,17 @@ pub async fn amend(gateway: &Arc<Gateway>, caller: Caller, mut params: Params) -
         }
         RequestOutcome::Refused(reason) => Err(reason.into()),
         RequestOutcome::Canceled(_) => Err(errors::UNKNOWN),
+    }
+}
+
+/// The order, by its id; 0 of one that this gateway does not know by its name.
+fn named_order(gateway: &Gateway, command: &AmendOrder) -> OrderId {
+    let accounts = gateway.exchange.accounts();
+    let orders = accounts.get(command.account).map(|account| &account.orders);
+    let named = orders.and_then(|orders| orders.named(command.market, &command.client_order_id));
+    match (command.order, named) {
+        (OrderId::ZERO, Some(order)) => order.id,
+        (id, _) => id,
     }
 }
 

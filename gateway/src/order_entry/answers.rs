@@ -2,6 +2,7 @@
 
 use serde::Serialize;
 use serde_json::value::RawValue;
+use wire::{Qty, SelfTradePrevention};
 
 use super::parse::ResponseType;
 use crate::accounts::{Account, Amendment, Fill, Order, OrderOutcome, OrderStatus, PreventedMatch};
@@ -78,7 +79,6 @@ struct Conditional {
 impl Conditional {
     fn of(order: &Order, market: &Market) -> Conditional {
         let terms = &order.terms;
-        let is_prevented = order.prevented.filter(|_| order.status == OrderStatus::ExpiredInMatch);
         Conditional {
             stop_price: order
                 .kind
@@ -95,8 +95,8 @@ impl Conditional {
             peg_offset_value: names::peg_offset(order).map(|(_, levels)| levels),
             pegged_price: order.pegged.map(|price| market.show_price(price.units())),
             min_executed_qty: (!terms.qty_min.is_zero()).then(|| market.show_qty(terms.qty_min.units())),
-            prevented_match_id: is_prevented.map(|prevented| prevented.id.get()),
-            prevented_quantity: is_prevented.map(|prevented| market.show_qty(prevented.qty.units())),
+            prevented_match_id: order.prevented.map(|prevented| prevented.id.get()),
+            prevented_quantity: order.prevented.map(|prevented| market.show_qty(prevented.qty.units())),
             expiry_reason: names::expiry_reason(order),
         }
     }
@@ -135,6 +135,10 @@ struct Placed<'a> {
     working_time: i64,
     #[serde(skip_serializing_if = "Option::is_none")]
     fills: Option<Vec<PlacedFill<'a>>>,
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    prevented_matches: Vec<PlacedPrevented<'a>>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    trade_group_id: Option<u16>,
 }
 
 #[derive(Serialize)]
@@ -147,16 +151,50 @@ struct PlacedFill<'a> {
     trade_id: u64,
 }
 
+/// A trade with its own account or group that an order would have taken.
+#[derive(Serialize)]
+#[serde(rename_all = "camelCase")]
+struct PlacedPrevented<'a> {
+    prevented_match_id: u64,
+    maker_symbol: &'a str,
+    maker_order_id: u64,
+    price: String,
+    #[serde(flatten)]
+    lost: PreventedQuantities,
+}
+
+/// What the two orders lost, of those that the mode ends or lowers.
+#[derive(Serialize)]
+#[serde(rename_all = "camelCase")]
+struct PreventedQuantities {
+    #[serde(skip_serializing_if = "Option::is_none")]
+    taker_prevented_quantity: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    maker_prevented_quantity: Option<String>,
+}
+
+impl PreventedQuantities {
+    fn of(prevented: &PreventedMatch, market: &Market) -> PreventedQuantities {
+        let PreventedMatch { mode, taker_qty, maker_qty, .. } = *prevented;
+        let show = |qty: Qty| market.show_qty(qty.units());
+        PreventedQuantities {
+            taker_prevented_quantity: (mode != SelfTradePrevention::ExpireMaker).then(|| show(taker_qty)),
+            maker_prevented_quantity: (mode != SelfTradePrevention::ExpireTaker).then(|| show(maker_qty)),
+        }
+    }
+}
+
 /// The answer to a new order whose outcome is known.
 pub fn placed(outcome: &OrderOutcome, market: &Market, reference: &Reference, response: ResponseType) -> String {
     let fills = (response == ResponseType::Full).then_some(outcome.fills.as_slice());
-    report(&outcome.order, fills, market, reference, response)
+    report(&outcome.order, fills, &outcome.prevented, market, reference, response)
 }
 
 /// An order as answers to placing show it.
 pub fn report(
     order: &Order,
     fills: Option<&[Fill]>,
+    prevented: &[PreventedMatch],
     market: &Market,
     reference: &Reference,
     response: ResponseType,
@@ -166,7 +204,9 @@ pub fn report(
         order_id: order.id.get(),
         order_list_id: names::list_id(order),
         client_order_id: order.client_order_id.as_str(),
-        transact_time: order.updated.millis(),
+        // When it entered the log, and not when its outcome was known: whoever asks for orders and trades from here on
+        // finds it and all of its own.
+        transact_time: order.created.millis(),
     };
     if response == ResponseType::Ack {
         return write(&ack);
@@ -177,7 +217,16 @@ pub fn report(
     } else {
         i64::try_from(order.working.unwrap_or(order.created).millis()).unwrap_or(i64::MAX)
     };
-    write(&Placed { ack, state: State::of(order, market), working_time, fills })
+    let prevented_matches = prevented.iter().map(|prevented| PlacedPrevented {
+        prevented_match_id: prevented.id.get(),
+        maker_symbol: market.symbol.as_str(),
+        maker_order_id: prevented.maker.get(),
+        price: market.show_price(prevented.price.units()),
+        lost: PreventedQuantities::of(prevented, market),
+    });
+    let trade_group_id = prevented.first().map(|prevented| prevented.group.get()).filter(|group| *group != 0);
+    let prevented_matches = prevented_matches.collect();
+    write(&Placed { ack, state: State::of(order, market), working_time, fills, prevented_matches, trade_group_id })
 }
 
 fn placed_fill<'a>(fill: &Fill, market: &Market, reference: &'a Reference) -> PlacedFill<'a> {
@@ -333,7 +382,7 @@ pub fn amended(order: &Order, account: &Account, market: &Market) -> String {
     let listed = account.lists.get(order.list).map(|list| account.listed(list));
     write(&Amended {
         transact_time: order.updated.millis(),
-        execution_id: last.map_or(0, |amendment| amendment.execution.get()),
+        execution_id: last.map_or(0, |amendment| amendment.execution),
         amended_order: AmendedOrder {
             symbol: market.symbol.as_str(),
             order_id: order.id.get(),
@@ -377,7 +426,7 @@ pub fn amendment(order: &Order, amendment: &Amendment, market: &Market) -> Strin
     write(&ShownAmendment {
         symbol: market.symbol.as_str(),
         order_id: order.id.get(),
-        execution_id: amendment.execution.get(),
+        execution_id: amendment.execution,
         orig_client_order_id: amendment.client_order_id_before.as_str(),
         new_client_order_id: amendment.client_order_id.as_str(),
         orig_qty: market.show_qty(amendment.qty_before.units()),
@@ -454,10 +503,11 @@ struct ShownPrevented<'a> {
     taker_order_id: u64,
     maker_symbol: &'a str,
     maker_order_id: u64,
-    trade_group_id: u16,
+    trade_group_id: i32,
     self_trade_prevention_mode: &'static str,
     price: String,
-    maker_prevented_quantity: String,
+    #[serde(flatten)]
+    lost: PreventedQuantities,
     transact_time: u64,
 }
 
@@ -469,10 +519,10 @@ pub fn prevented(prevented: &PreventedMatch, market: &Market) -> String {
         taker_order_id: prevented.taker.get(),
         maker_symbol: market.symbol.as_str(),
         maker_order_id: prevented.maker.get(),
-        trade_group_id: prevented.group.get(),
+        trade_group_id: names::trade_group(prevented.group),
         self_trade_prevention_mode: names::self_trade(prevented.mode),
         price: market.show_price(prevented.price.units()),
-        maker_prevented_quantity: market.show_qty(prevented.maker_qty.units()),
+        lost: PreventedQuantities::of(prevented, market),
         transact_time: prevented.at.millis(),
     })
 }

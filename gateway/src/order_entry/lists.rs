@@ -31,6 +31,7 @@ struct List {
 pub async fn oco(gateway: &Arc<Gateway>, caller: Caller, mut params: Params) -> Answer {
     let common = Common::take(&mut params)?;
     let shared = [("side", params.required("side")?), ("quantity", params.required("quantity")?)];
+    may_be_of_pair(&params, ["aboveType", "belowType"])?;
     let above = common.leg(gateway, caller, &mut params, "above", &shared)?;
     let below = common.leg(gateway, caller, &mut params, "below", &shared)?;
     params.finish()?;
@@ -68,8 +69,8 @@ pub async fn limit_and_stop(gateway: &Arc<Gateway>, caller: Caller, mut params: 
         stop.put(name, value);
     }
     params.finish()?;
-    let limit = common.read(gateway, caller, limit, "limit")?;
-    let stop = common.read(gateway, caller, stop, "stop")?;
+    let limit = common.read(gateway, caller, limit, "limit").map_err(naming_as_formerly)?;
+    let stop = common.read(gateway, caller, stop, "stop").map_err(naming_as_formerly)?;
     place(gateway, caller, List { kind: ListKind::Oco, ..common.list(vec![limit, stop]) }).await
 }
 
@@ -88,6 +89,7 @@ pub async fn otoco(gateway: &Arc<Gateway>, caller: Caller, mut params: Params) -
     let common = Common::take(&mut params)?;
     let working = common.leg(gateway, caller, &mut params, "working", &[])?;
     let shared = [("side", params.required("pendingSide")?), ("quantity", params.required("pendingQuantity")?)];
+    may_be_of_pair(&params, ["pendingAboveType", "pendingBelowType"])?;
     let above = common.leg(gateway, caller, &mut params, "pendingAbove", &shared)?;
     let below = common.leg(gateway, caller, &mut params, "pendingBelow", &shared)?;
     params.finish()?;
@@ -159,21 +161,67 @@ impl Common {
         if own.get("quoteOrderQty").is_some() {
             return Err(ApiError::not_required("quoteOrderQty"));
         }
+        if own.get("type") == Some("MARKET") && own.get("quantity").is_none() {
+            // A leg has no quantity of the quote asset to choose instead.
+            return Err(naming(ApiError::mandatory("quantity"), leg));
+        }
+        if own.get("icebergQty").is_some() && matches!(own.get("timeInForce"), Some("IOC" | "FOK")) {
+            let text = "is not supported if `aboveTimeInForce`/`belowTimeInForce` is not GTC.";
+            return Err(ApiError::telling(-1160, format!("Parameter '{leg}IcebergQty' {text}")));
+        }
         parse::placement(gateway, caller, own).map_err(|error| naming(error, leg))
     }
 }
 
 /// An error about a leg's parameter, with the parameter as the client named it.
 fn naming(error: ApiError, leg: &str) -> ApiError {
-    let mut message = error.message.into_owned();
-    for name in LEG_NAMES {
-        let plain = match name {
-            "ClientOrderId" => "newClientOrderId".to_owned(),
-            name => format!("{}{}", name[..1].to_ascii_lowercase(), &name[1..]),
+    renamed(error, |plain| {
+        let mut names = LEG_NAMES.iter();
+        let is_it = |name: &&&str| match **name {
+            "ClientOrderId" => plain == "newClientOrderId",
+            name => plain.split_at_checked(1).is_some_and(|(first, rest)| {
+                first.eq_ignore_ascii_case(&name[..1]) && first != &name[..1] && rest == &name[1..]
+            }),
         };
-        message = message.replace(&format!("'{plain}'"), &format!("'{leg}{name}'"));
-    }
+        names.find(is_it).map(|name| format!("{leg}{name}"))
+    })
+}
+
+/// The names that `order/oco` had before its legs were named one way.
+fn naming_as_formerly(error: ApiError) -> ApiError {
+    renamed(error, |name| {
+        let formerly = match name {
+            "stopPrice" => "stopLimitPrice",
+            "stopTimeInForce" => "stopLimitTimeInForce",
+            "stopStopPrice" => "stopPrice",
+            "stopTrailingDelta" => "trailingDelta",
+            "limitPrice" => "price",
+            "limitQuantity" | "stopQuantity" => "quantity",
+            "limitSide" | "stopSide" => "side",
+            _ => return None,
+        };
+        Some(formerly.to_owned())
+    })
+}
+
+/// Every quoted name in the error's text by its other name, if it has one.
+fn renamed(error: ApiError, other: impl Fn(&str) -> Option<String>) -> ApiError {
+    let pieces = error.message.split('\'').enumerate();
+    let pieces = pieces.map(|(at, piece)| {
+        let name = (at % 2 == 1).then(|| other(piece)).flatten();
+        name.unwrap_or_else(|| piece.to_owned())
+    });
+    let message = pieces.collect::<Vec<_>>().join("'");
     ApiError { message: Cow::Owned(message), ..error }
+}
+
+/// What a pair can never have is told before anything that such an order would lack.
+fn may_be_of_pair(params: &Params, types: [&str; 2]) -> Result<(), ApiError> {
+    let is_never = |name: &&str| matches!(params.get(name), Some("LIMIT" | "MARKET"));
+    match types.iter().any(|name| is_never(&name)) {
+        true => Err(errors::NOT_IN_OCO),
+        false => Ok(()),
+    }
 }
 
 fn check_working(working: &Placement) -> Result<(), ApiError> {
@@ -189,7 +237,7 @@ fn check_pair(above: &Placement, below: &Placement) -> Result<(), ApiError> {
     let is_loss = |leg: &Placement| matches!(leg.order.kind, OrderKind::StopLoss | OrderKind::StopLossLimit);
     let is_profit = |leg: &Placement| matches!(leg.order.kind, OrderKind::TakeProfit | OrderKind::TakeProfitLimit);
     if [above, below].iter().any(|leg| !is_limit(leg) && !leg.order.kind.is_stop()) {
-        return Err(ApiError::new(-1158, "Order type not supported in OCO."));
+        return Err(errors::NOT_IN_OCO);
     }
     if is_limit(above) && is_limit(below) {
         return Err(ApiError::new(-1168, "At least one OCO order must be contingent."));
@@ -234,7 +282,8 @@ async fn place(gateway: &Arc<Gateway>, caller: Caller, list: List) -> Answer {
     let reports = known.orders.iter().filter_map(|id| account.orders.get(known.market, *id)).map(|order| {
         let fills = account.fills_of(order);
         let fills = (list.response == ResponseType::Full).then_some(fills.as_slice());
-        answers::report(order, fills, &market, &reference, list.response)
+        let prevented = account.prevented_by(order);
+        answers::report(order, fills, &prevented, &market, &reference, list.response)
     });
     Ok(answers::list(&account.listed(known), &market, Some(reports.collect())))
 }

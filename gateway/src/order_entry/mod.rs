@@ -13,6 +13,7 @@ mod pegs;
 mod protection;
 pub mod replace;
 pub mod seal;
+pub mod turns;
 
 use std::sync::Arc;
 use std::time::Duration;

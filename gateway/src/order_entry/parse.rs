@@ -187,6 +187,7 @@ fn terms(market: &Market, kind: OrderKind, time_in_force: TimeInForce, params: &
     };
     let visible_qty = match params.take("icebergQty")? {
         Some(_) if kind.is_market() => return Err(ApiError::not_required("icebergQty")),
+        Some(_) if !time_in_force.may_rest() => return Err(errors::UNSUPPORTED_COMBINATION),
         Some(text) => quantity(market, "icebergQty", &text)?,
         None => Qty::ZERO,
     };
@@ -263,11 +264,13 @@ fn cancellation_in(
             return Err(ApiError::new(-1145, text));
         }
     };
+    let mut named = named;
     if let (Some(order), Some(name)) = (named.order, named.client_order_id) {
         let accounts = gateway.exchange.accounts();
         let known = accounts.get(account).and_then(|account| account.orders.get(market.id, order));
         if known.is_some_and(|known| known.client_order_id != name) {
-            return Err(errors::UNKNOWN_ORDER);
+            // Names of different orders are that of none.
+            named = OrderName { order: Some(NO_ORDER), client_order_id: None };
         }
     }
     let command = CancelOrder {
@@ -303,6 +306,9 @@ pub struct OrderName {
     pub client_order_id: Option<ClientOrderId>,
 }
 
+/// No order ever has this id.
+const NO_ORDER: OrderId = OrderId::new(u64::MAX);
+
 /// Takes `orderId` and `origClientOrderId`; one must be there.
 pub fn order_name(params: &mut Params) -> Result<OrderName, ApiError> {
     order_name_in(params, "orderId", "origClientOrderId")
@@ -311,7 +317,7 @@ pub fn order_name(params: &mut Params) -> Result<OrderName, ApiError> {
 fn order_name_in(params: &mut Params, id: &str, name: &str) -> Result<OrderName, ApiError> {
     // No order has the id 0; it names none, instead of falling back to the client's name.
     let order = match params.integer(id)? {
-        Some(0) => Some(OrderId::new(u64::MAX)),
+        Some(0) => Some(NO_ORDER),
         order => order.map(OrderId::new),
     };
     let client_order_id = client_order_id(params, name)?;

@@ -100,8 +100,8 @@ async fn what_the_cluster_cannot_do_is_told_apart_from_what_nobody_knows() {
     for (error, status, code) in [
         (ClusterError::Busy, 503, -1008),
         (ClusterError::Unavailable, 503, -1001),
-        (ClusterError::Timeout, 408, -1007),
-        (ClusterError::OutcomeUnknown, 408, -1007),
+        (ClusterError::Timeout, 504, -1007),
+        (ClusterError::OutcomeUnknown, 504, -1007),
         (ClusterError::Closed, 503, -1016),
     ] {
         ledger.script(Box::new(move |_, _| Err(error)));

@@ -8,7 +8,7 @@ use std::time::{Duration, SystemTime, UNIX_EPOCH};
 use miette::{IntoDiagnostic, WrapErr};
 use node::recovery::{self, Backup, Cut, EventFiles, Former, Laid, NewLife};
 use replicator::snapshot;
-use wire::{ClusterEpoch, NodeId, PartitionId, Timestamp};
+use wire::{ClusterEpoch, LogPosition, NodeId, PartitionId, Timestamp};
 
 use crate::backup::library::Library;
 use crate::backup::place::Place;
@@ -225,6 +225,13 @@ async fn restore(demo: Option<&Path>, args: RestoreArgs) -> miette::Result<()> {
         if args.at.is_some() { text_of(at) } else { "its end".into() }
     );
     cuts.iter().for_each(|(partition, cut)| tell(*partition, cut));
+    if args.at.is_some() && cuts.values().all(|cut| cut.place.position == LogPosition::ZERO) {
+        miette::bail!(
+            help = "name a later time, or none for everything",
+            "nothing had happened at {}: the exchange would begin empty, and nothing was written",
+            text_of(at)
+        );
+    }
     let near = files[0].data_dir.parent().map_or_else(std::env::temp_dir, Path::to_path_buf);
     std::fs::create_dir_all(&near).into_diagnostic()?;
     let scratch = tempfile::Builder::new().prefix(".mainstay-restore-").tempdir_in(near).into_diagnostic()?;

@@ -10,7 +10,7 @@ use wire::{AccountId, Event, ListId, LogPosition, MarketId, OrderId, PartitionId
 
 use super::capital;
 use super::rows::*;
-use crate::accounts::{ListStatus, Order, OrderList};
+use crate::accounts::{ListStatus, Order, OrderList, execution_id};
 use crate::market_data::Interval;
 use crate::market_data::klines::Kline;
 use crate::market_data::trades::{Trade, Trades};
@@ -127,8 +127,8 @@ impl Fold {
         now: Timestamp,
         events: &[Event],
     ) -> Result<(), Contradiction> {
-        let at = At { position, now };
         for (index, event) in events.iter().enumerate() {
+            let at = At { position, now, index };
             match event {
                 Event::AssetListed(listed) => self.rows.assets.push(AssetRow::new(listed, position)),
                 Event::MarketListed(listed) => self.rows.markets.push(MarketRow::new(listed, position)),
@@ -245,7 +245,7 @@ impl Fold {
 
     fn amend(&mut self, at: At, amended: &OrderAmended) -> Result<(), Contradiction> {
         let key = (amended.market, amended.order);
-        self.change(at, key, |order| order.amend(amended, at.position, at.now))?;
+        self.change(at, key, |order| order.amend(amended, execution_id(at.position, 2 * at.index as u64), at.now))?;
         let known = self.orders.get_mut(&key).expect("just changed");
         let made = std::mem::take(&mut known.order.amendments);
         self.waiting += made.len();
@@ -292,6 +292,8 @@ impl Fold {
 pub(super) struct At {
     pub(super) position: LogPosition,
     pub(super) now: Timestamp,
+    /// Of the event among those of its command.
+    pub(super) index: usize,
 }
 
 /// A market's trades and klines, as far as later ones build upon them.

@@ -180,6 +180,7 @@ impl OrderRow {
             tracking: self.tracking_ns.map(Timestamp::from_nanos),
             expired_by: read.cause(self.expired_by)?,
             prevented: self.prevented(&read)?,
+            has_met_own: false,
             amendments: Vec::new(),
         })
     }
@@ -244,7 +245,7 @@ impl AmendmentRow {
         AmendmentRow {
             market: order.market.get(),
             order_id: order.id.get(),
-            execution: amendment.execution.get(),
+            execution: amendment.execution,
             account: account.get(),
             client_order_id_before: amendment.client_order_id_before.as_str().to_owned(),
             client_order_id: amendment.client_order_id.as_str().to_owned(),
@@ -257,7 +258,7 @@ impl AmendmentRow {
     pub(super) fn amendment(&self) -> Result<Amendment, Unreadable> {
         let read = Reader(Self::TABLE);
         Ok(Amendment {
-            execution: LogPosition::new(self.execution),
+            execution: self.execution,
             client_order_id_before: read.name(&self.client_order_id_before)?,
             client_order_id: read.name(&self.client_order_id)?,
             qty_before: read.qty(self.qty_before)?,
@@ -319,6 +320,7 @@ impl PreventedRow {
             mode: names::self_trade(prevented.mode).to_owned(),
             price: prevented.price.units(),
             maker_qty: prevented.maker_qty.units(),
+            taker_qty: prevented.taker_qty.units(),
             at_ns: prevented.prevented_at.nanos(),
             position: position.get(),
         }
@@ -335,6 +337,7 @@ impl PreventedRow {
             mode: read.mode(&self.mode)?,
             price: read.price(self.price)?,
             maker_qty: read.qty(self.maker_qty)?,
+            taker_qty: read.qty(self.taker_qty)?,
             at: Timestamp::from_nanos(self.at_ns),
         })
     }

@@ -105,7 +105,7 @@ table! {
 table! {
     PreventedRow, "prevented_matches", ["market", "id"], {
         market: u16, id: u64, taker: u64, taker_account: u32, maker: u64, maker_account: u32, trade_group: u16,
-        mode: String, price: i64, maker_qty: i64, at_ns: u64, position: u64,
+        mode: String, price: i64, maker_qty: i64, taker_qty: i64, at_ns: u64, position: u64,
     }
 }
 table! {

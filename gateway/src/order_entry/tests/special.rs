@@ -272,6 +272,8 @@ async fn legs_that_make_no_pair_are_refused_with_what_is_wrong_with_them() {
         (gain_above, maker_below, "BUY", -1198),
         (maker_above, gain_below, "SELL", -1199),
         ("aboveType=MARKET", loss_below, "SELL", -1158),
+        ("aboveType=LIMIT&abovePrice=60000", loss_below, "SELL", -1158),
+        (maker_above, "belowType=LIMIT", "SELL", -1158),
         ("aboveType=LIMIT_MAKER", loss_below, "SELL", -1102),
         ("aboveType=LIMIT_MAKER&abovePrice=", loss_below, "SELL", -1105),
         ("aboveType=LIMIT_MAKER&abovePrice=1e5", loss_below, "SELL", -1100),
@@ -315,6 +317,101 @@ async fn a_decremented_order_is_told_what_it_lost() {
             &json!("50000.00000000"),
             &json!("20000.00000000")
         )
+    );
+}
+
+#[tokio::test]
+async fn an_answer_lists_the_trades_with_its_own_account_that_were_prevented() {
+    use SelfTradePrevention::{Decrement, ExpireBoth, ExpireMaker, ExpireTaker};
+    for (mode, taker, maker, group, ends) in [
+        (ExpireTaker, 100_000, 0, 0, Some(CancelCause::SelfTrade)),
+        (ExpireMaker, 0, 40_000, 0, None),
+        (ExpireBoth, 100_000, 40_000, 7, Some(CancelCause::SelfTrade)),
+        (Decrement, 40_000, 40_000, 0, None),
+        (Decrement, 40_000, 40_000, 0, Some(CancelCause::TimeInForce)),
+    ] {
+        let (gateway, ledger) = gateway();
+        ledger.feed(&[pending(1, &buy("maker")), accepted(1), resting(1, 40_000)]);
+        let mut user = listen(&gateway);
+        ledger.script(Box::new(move |_, command| {
+            let Command::NewOrder(order) = command else { panic!("{command:?}") };
+            let met = MatchPrevented {
+                market: BTCUSDT,
+                prevented: PreventedMatchId::new(3),
+                taker: OrderId::new(2),
+                taker_account: ALICE,
+                maker: OrderId::new(1),
+                maker_account: ALICE,
+                group: wire::TradeGroupId::new(group),
+                mode,
+                price: price(5_000_000),
+                taker_qty: qty(taker),
+                maker_qty: qty(maker),
+                prevented_at: Timestamp::from_nanos(START_NS),
+            };
+            let end = ends.map_or(resting(2, 100_000 - taker), |cause| canceled(2, 60_000, cause, 0));
+            Ok((Reply::Accepted { id: 2 }, vec![pending(2, order), accepted(2), Event::MatchPrevented(met), end]))
+        }));
+        let mode_name = crate::names::self_trade(mode);
+        let sent = format!("{BUY}&selfTradePreventionMode={mode_name}");
+        let answer = json(place(&gateway, alice(), params(&sent)).await);
+        let shown = &answer["preventedMatches"][0];
+        assert_eq!(
+            (&shown["preventedMatchId"], &shown["makerOrderId"], &shown["makerSymbol"], &shown["price"]),
+            (&json!(3), &json!(1), &json!("BTCUSDT"), &json!("50000.00000000")),
+            "{mode_name}: {answer}"
+        );
+        let lost = |qty: i64| (qty > 0).then(|| json!(format!("{}.{:08}", qty / 100_000, qty % 100_000 * 1_000)));
+        assert_eq!(shown.get("takerPreventedQuantity").cloned(), lost(taker), "{mode_name}");
+        assert_eq!(shown.get("makerPreventedQuantity").cloned(), lost(maker), "{mode_name}");
+        assert_eq!(answer.get("preventedQuantity").cloned(), lost(taker), "{mode_name}, {ends:?}: {answer}");
+        assert_eq!(answer.get("tradeGroupId"), (group > 0).then_some(&json!(group)), "{mode_name}");
+        let reports = drain(&mut user).await;
+        let mut numbers: Vec<_> = reports.iter().filter_map(|told| told["I"].as_u64()).collect();
+        let told = numbers.len();
+        numbers.dedup();
+        assert_eq!(numbers.len(), told, "each report has a number of its own: {reports:?}");
+    }
+}
+
+#[tokio::test]
+async fn what_came_after_the_time_of_an_answer_has_the_order_and_its_reports() {
+    let (gateway, ledger) = gateway();
+    let mut user = listen(&gateway);
+    let answer = json(place(&gateway, alice(), params(BUY)).await);
+    // Its market takes it later than the ledger, and tells later still.
+    ledger.feed(&[]);
+    let told = &drain(&mut user).await[0];
+    let time = &answer["transactTime"];
+    assert_eq!((&told["x"], &told["T"], &told["O"], &told["W"]), (&json!("NEW"), time, time, time));
+    assert_eq!(&answer["workingTime"], time);
+}
+
+#[tokio::test]
+async fn errors_of_a_leg_name_what_the_client_sent() {
+    let (gateway, _) = gateway();
+    let formerly = "symbol=BTCUSDT&side=SELL&quantity=1&price=60000&stopPrice=40000";
+    for (change, code, named) in [
+        ("&stopLimitPrice=39000", -1102, "'stopLimitTimeInForce'"),
+        ("&stopLimitPrice=x&stopLimitTimeInForce=GTC", -1100, "'stopLimitPrice'"),
+        ("&stopIcebergQty=0.1&stopLimitPrice=39000&stopLimitTimeInForce=IOC", -1160, "'stopIcebergQty'"),
+    ] {
+        let refused = lists::limit_and_stop(&gateway, alice(), params(&format!("{formerly}{change}"))).await;
+        let refused = refused.expect_err(change);
+        assert!(refused.code == code && refused.message.contains(named), "{change}: {refused:?}");
+    }
+    let working =
+        "symbol=BTCUSDT&workingType=LIMIT&workingSide=BUY&workingPrice=1&workingQuantity=1&workingTimeInForce=GTC";
+    let market = format!("{working}&pendingType=MARKET&pendingSide=SELL");
+    let refused = lists::oto(&gateway, alice(), params(&market)).await.expect_err("no quantity");
+    assert!(refused.code == -1102 && refused.message.contains("'pendingQuantity'"), "{refused:?}");
+    let iceberg =
+        "aboveType=TAKE_PROFIT_LIMIT&aboveStopPrice=60000&abovePrice=59000&aboveTimeInForce=FOK&aboveIcebergQty=0.1";
+    let pair = format!("symbol=BTCUSDT&side=SELL&quantity=1&{iceberg}&belowType=STOP_LOSS&belowStopPrice=40000");
+    let refused = lists::oco(&gateway, alice(), params(&pair)).await.expect_err("an iceberg rests");
+    assert_eq!(
+        (refused.code, &*refused.message),
+        (-1160, "Parameter 'aboveIcebergQty' is not supported if `aboveTimeInForce`/`belowTimeInForce` is not GTC.")
     );
 }
 
