@@ -266,8 +266,8 @@ impl LedgerCell {
     }
 
     /// The order that was to go has ended for this request without its market: it waited, and what it waited for has filled.
-    pub(super) fn replaced_while_it_waited(&mut self, request: LogPosition) {
-        if let Some(replacing) = self.replaces.requests.get_mut(&request) {
+    pub(super) fn replaced_while_it_waited(&mut self, request: LogPosition, working: OrderId) {
+        if let Some(replacing) = self.replaces.requests.get_mut(&request).filter(|replacing| replacing.old == working) {
             replacing.is_late = true;
         }
     }

@@ -51,6 +51,10 @@ impl LedgerCell {
                     self.end_waiting(&waiting, end, effects);
                 }
                 (None, Some(Canceling { request, cause, name })) => {
+                    // What a lease ends may have the position of a replace, which has its own answer.
+                    if cause == CancelCause::Requested {
+                        self.replaced_while_it_waited(request, order.id);
+                    }
                     self.end_waiting(&waiting, (cause, request, name), effects);
                 }
                 (None, None) => self.activate(from, order.list, &waiting, effects),
@@ -66,7 +70,6 @@ impl LedgerCell {
         (cause, request, name): (CancelCause, LogPosition, ClientOrderId),
         effects: &mut Effects<'_>,
     ) {
-        self.replaced_while_it_waited(request);
         for Waiting { place, .. } in waiting {
             let Some(order) = self.orders.get(place.order).copied() else { continue };
             self.orders.close(order.id, self.now);

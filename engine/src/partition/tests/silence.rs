@@ -1,8 +1,12 @@
 //! Orders that are canceled when nobody hears of their client any more.
 
 use wire::command::{CountdownCancel, EndLease, MassCancel, RenewLease, Reply, Tick};
-use wire::{CancelCause, ClientSessionId, Command, Event, MarketId, RejectReason, Sides, Timestamp};
+use wire::{
+    CancelCause, CancelRestriction, ClientSessionId, Command, Event, MarketId, RejectReason, ReplaceMode, Sides,
+    Timestamp,
+};
 
+use super::changes::replace;
 use super::world::{Layout, MARKET, World, reason, small_limits};
 use crate::Limits;
 
@@ -108,6 +112,33 @@ fn a_lease_is_renewed_by_its_holder_and_taken_over_by_another() {
         order(world, "alice buy 1 @ 50");
         assert_eq!(settled(world, end(3)), Reply::Accepted { id: 1 });
     });
+}
+
+/// Both have the same position; the order that was to be replaced has filled, so nothing may be placed.
+#[test]
+fn a_list_that_a_lease_ends_does_not_answer_the_replace_that_came_with_its_end() {
+    let limits = Limits { leases_max: 3, ..small_limits() };
+    let mut world = World::with(Layout::Split, limits, super::world::rules());
+    world.now = Timestamp::from_nanos(START);
+    settled(&mut world, renew(1, false, 1_000));
+    let legs = ["buy", "5", "@", "90", "|", "sell", "5", "@", "120"];
+    let mut list = world.parse_list("alice", "oto", "l", &legs);
+    list.legs.iter_mut().for_each(|leg| leg.order.session = SESSION);
+    settled(&mut world, Command::NewOrderList(list));
+    assert_eq!(world.play("alice buy 1 @ 94"), "accepted 3, rests 3 1");
+    let sell = world.parse_order(&["bob", "sell", "1", "@", "94"]);
+    world.ask(Command::NewOrder(sell));
+    world.carry(0, 1, 10);
+    let order = world.parse_order(&["alice", "buy", "1", "@", "80"]);
+    world.now = Timestamp::from_nanos(START + SECOND);
+    world.private.clear();
+    let reply = world.ask(replace(3, CancelRestriction::None, ReplaceMode::StopOnFailure, order));
+    assert_eq!(reply, Reply::Accepted { id: 5 });
+    world.carry_all();
+    world.assert_settled();
+    let told = world.told();
+    assert!(told.contains("canceled 2 5 Disconnected, done 1"), "{told}");
+    assert!(told.ends_with("no TooLateToCancel 3, refused 5 NotAttempted"), "{told}");
 }
 
 #[test]
