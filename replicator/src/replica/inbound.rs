@@ -61,6 +61,10 @@ impl<M: StateMachine, L: LogStore> Replica<M, L> {
         }
         let stepped = self.raft.step(message).is_ok();
         self.election.settle(&mut self.raft);
+        if self.persistence.waits_for_room() {
+            // Nothing is sent before the snapshot is saved. Answers would gather for as long as that takes, and would be late.
+            self.raft.raft.msgs.clear();
+        }
         stepped
     }
 

@@ -66,6 +66,11 @@ impl Persistence {
     pub fn is_installing(&self) -> bool {
         self.install.is_some()
     }
+
+    /// Whether it is there, and waits for room, which may last until somebody makes some.
+    pub fn waits_for_room(&self) -> bool {
+        self.install.as_ref().is_some_and(|install| install.again_at.is_some())
+    }
 }
 
 impl<M: StateMachine, L: LogStore> Replica<M, L> {

@@ -157,6 +157,10 @@ fn a_standby_that_has_no_room_for_the_leaders_snapshot_installs_it_when_there_is
     bench.execute(session, 201, 210);
     let replica = bench.cluster.replica(standby).unwrap();
     assert_eq!((replica.status().failed, bench.cluster.disk(standby).holds().1), (None, 0));
+    let unsent = |bench: &Bench| bench.cluster.replica(standby).unwrap().raft.raft.msgs.len();
+    let before = unsent(&bench);
+    bench.step(60_000);
+    assert!(unsent(&bench) <= before + 8, "{before} answers became {}", unsent(&bench));
     bench.cluster.disk(standby).refuse_snapshots(false);
     bench.step(10_000);
     bench.await_agreement();
