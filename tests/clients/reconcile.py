@@ -181,7 +181,9 @@ async def reconcile(tally, trader, name, before):
     for client in sorted(trader.unknown):
         status, order = await trader.rest("/api/v3/order", {"symbol": SYMBOL, "origClientOrderId": client})
         known = len(by_client.get(client, []))
-        agrees = (status == 200 and known == 1) or (status == 400 and order.get("code") == -2013 and known == 0)
+        # What its market refused is found by its name alone.
+        refused = status == 200 and order["status"] == "REJECTED" and known == 0
+        agrees = (status == 200 and known == 1) or refused or (status == 400 and order.get("code") == -2013 and known == 0)
         tally.check(f"{name}: the status of an unanswered order is certain", agrees, (client, status, order, known))
     filled, change = defaultdict(Decimal), defaultdict(Decimal)
     for trade in trades:

@@ -2,17 +2,17 @@
 //! database both go by these, so that they cannot tell an order differently.
 
 use wire::event::{MatchPrevented, OrderAmended, OrderExecuted, OrderPegged, OrderTerms};
-use wire::{CancelCause, Qty, RejectReason, Timestamp};
+use wire::{CancelCause, ListId, Qty, RejectReason, Timestamp};
 
 use super::orders::{Amendment, Order, OrderStatus, Prevented};
 
 impl Order {
     /// Its market has taken it. One without a trigger works since it was placed: clients ask for what came after the
-    /// time that its answer names.
+    /// time that its answer names. What a list places may have waited for long.
     pub(crate) fn accept(&mut self, now: Timestamp) {
         self.status = OrderStatus::New;
         if !self.kind.is_stop() {
-            self.working = Some(self.created);
+            self.working = Some(if self.list == ListId::ZERO { self.created } else { now });
         }
         self.updated = now;
     }

@@ -325,7 +325,8 @@ impl Accounts {
                     // The fee goes to the house: no `Debited` tells of it.
                     let is_kept = changed.stage == WithdrawalStage::Settled
                         || changed.stage == WithdrawalStage::Failed && changed.cause == WithdrawalCause::Undone;
-                    if is_kept && !changed.purpose.is_internal() && !changed.fee.is_zero() {
+                    let is_told = self.withdrawals.ends_by(changed) && !changed.purpose.is_internal();
+                    if is_kept && is_told && !changed.fee.is_zero() {
                         self.report_transfer(&batch, changed.account, changed.asset, changed.fee, "-");
                     }
                     self.withdrawals.apply(event);

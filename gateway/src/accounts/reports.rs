@@ -2,7 +2,7 @@
 
 use serde::Serialize;
 use wire::event::{OrderCanceled, OrderExecuted};
-use wire::{LogPosition, RejectReason, Timestamp};
+use wire::{ListId, LogPosition, RejectReason, Timestamp};
 
 use super::lists::{ListStatus, OrderList};
 use super::orders::{Order, OrderStatus};
@@ -144,7 +144,8 @@ struct PreventedFields<'a> {
 
 impl Reporter<'_> {
     pub(super) fn accepted(&self, order: &Order) -> String {
-        let since = order.working.unwrap_or(order.created);
+        let placed = if order.list == ListId::ZERO { order.created } else { self.now };
+        let since = order.working.unwrap_or(placed);
         write(&ExecutionReport { transaction_time: since.millis(), ..self.report(order, "NEW") })
     }
 

@@ -102,6 +102,48 @@ fn deposits_and_withdrawals_are_told_before_the_balance() {
 }
 
 #[test]
+fn the_fee_of_a_withdrawal_is_told_once_however_often_its_end_is() {
+    use crate::testing::capital::{withdrawal, withdrawal_told};
+    let (gateway, ledger) = gateway();
+    let mut events = listen(&gateway);
+    let at = |stage| withdrawal_told(withdrawal(1, "rent", stage, START_NS / 1_000));
+    ledger.feed(&[at(wire::WithdrawalStage::Held)]);
+    ledger.feed(&[at(wire::WithdrawalStage::Confirmed)]);
+    for _ in 0..3 {
+        // Its chain may lose its block and have it again.
+        ledger.feed(&[at(wire::WithdrawalStage::Settled)]);
+    }
+    let told: Vec<_> = drain(&mut events).into_iter().filter(|event| event["e"] == "balanceUpdate").collect();
+    assert_eq!(told.len(), 1, "{told:?}");
+    assert_eq!((&told[0]["a"], &told[0]["d"]), (&json!("BTC"), &json!("-0.00100000")));
+}
+
+#[test]
+fn a_leg_that_its_list_places_later_works_since_then() {
+    let (gateway, ledger) = gateway();
+    let mut events = listen(&gateway);
+    let started = wire::event::ListStarted {
+        list: wire::ListId::new(5),
+        account: ALICE,
+        market: BTCUSDT,
+        kind: wire::ListKind::Oto,
+        list_client_order_id: client_id("pair"),
+        first: OrderId::new(1),
+        second: OrderId::new(2),
+        third: OrderId::ZERO,
+    };
+    ledger.feed(&[pending(1, &buy("first")), pending(2, &buy("second")), Event::ListStarted(started)]);
+    ledger.feed(&[accepted(1), resting(1, 100_000)]);
+    ledger.feed_at(START_NS + 60_000_000_000, &[accepted(2), resting(2, 100_000)]);
+    let told = drain(&mut events);
+    let news: Vec<_> = told.iter().filter(|event| event["x"] == "NEW").collect();
+    let ms = START_NS / 1_000_000;
+    let times = |report: &serde_json::Value| (report["O"].as_u64(), report["W"].as_u64(), report["T"].as_u64());
+    assert_eq!(times(news[0]), (Some(ms), Some(ms), Some(ms)));
+    assert_eq!(times(news[1]), (Some(ms), Some(ms + 60_000), Some(ms + 60_000)), "it waited for a minute");
+}
+
+#[test]
 fn a_market_order_by_cost_is_filled_when_its_cost_is_spent() {
     let (gateway, ledger) = gateway();
     let mut events = listen(&gateway);

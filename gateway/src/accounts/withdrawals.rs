@@ -38,6 +38,12 @@ impl Withdrawals {
         Amount::from_wide(sum).unwrap_or(Amount::MAX)
     }
 
+    /// Whether this is the row that ends it; it may be told again, with what its chain makes of it later.
+    pub(super) fn ends_by(&self, row: &WithdrawalChanged) -> bool {
+        let before = self.rows.get(&row.account).and_then(|rows| rows.get(&row.withdrawal));
+        row.stage.is_final() && before.is_some_and(|before| !before.stage.is_final())
+    }
+
     pub(super) fn apply(&mut self, event: &Event) {
         match event {
             Event::WithdrawalRulesChanged(changed) => {

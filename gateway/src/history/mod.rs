@@ -213,7 +213,7 @@ impl Gateway {
         }
     }
 
-    /// An order and how it was amended, from the log position `from` on.
+    /// An order and how it was amended, from the execution `from` on.
     pub(crate) async fn past_amendments(
         &self,
         account: AccountId,

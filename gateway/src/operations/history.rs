@@ -51,11 +51,20 @@ pub(super) fn order(call: Call) -> BoxFuture<'static, Answer> {
         }
         let text = name.client_order_id.as_ref();
         let forgotten = call.gateway.forgotten_order(caller.account, market.id, name.order, text).await?;
-        let missing = match name.order.is_some() && text.is_some() {
-            true => errors::OTHER_CLIENT_ORDER_ID,
-            false => errors::NO_SUCH_ORDER,
-        };
-        forgotten.map(|order| answers::queried(&order, &market)).ok_or(missing)
+        if let Some(order) = forgotten {
+            return Ok(answers::queried(&order, &market));
+        }
+        if let (Some(id), Some(_)) = (name.order, text) {
+            let known = {
+                let accounts = call.gateway.exchange.accounts();
+                accounts.get(caller.account).is_some_and(|account| account.orders.get(market.id, id).is_some())
+            };
+            let by_id = call.gateway.forgotten_order(caller.account, market.id, name.order, None);
+            if known || by_id.await?.is_some() {
+                return Err(errors::OTHER_CLIENT_ORDER_ID);
+            }
+        }
+        Err(errors::NO_SUCH_ORDER)
     }
     .boxed()
 }

@@ -112,7 +112,7 @@ fn begun(file: &NodeFile, node: NodeId, epoch: ClusterEpoch, kept: &Path) {
     println!(
         "\
 Set `epoch = {epoch}` in the configuration of this node, and of every gateway and chainwatch that is to serve; leave out the old
-nodes among its [[peers]]. Start them. Of the old side start nothing that still has its data: empty the directories, and take
+nodes among its [[peers]] (`peers = []` if nobody is left). Start them. Of the old side start nothing that still has its data: empty the directories, and take
 the nodes in by `mainstay ctl node add`. Withdrawals sent behind the positions above are known to the signer's journal alone:
 freeze the chains before gateways are opened. Every market is cancel-only, or halted where it was so before: `mainstay ctl market reopen SYMBOL --auction 30s`."
     );

@@ -103,7 +103,10 @@ fn not_ready() -> miette::Report {
 async fn order(place: &Place) -> miette::Result<(Vec<u64>, u16)> {
     let pages = version::pages(place).await?;
     let is_ready = pages.iter().all(|(_, page)| page.as_ref().is_some_and(|page| page.ready));
-    let known = version::known_by_all(&pages).filter(|_| is_ready).ok_or_else(not_ready)?;
+    version::known_by_all(&pages).filter(|_| is_ready).ok_or_else(not_ready)?;
+    // What they behave by, which may be less than what they know.
+    let replicas = pages.iter().filter_map(|(_, page)| page.as_ref()).flat_map(|page| &page.partitions);
+    let version = replicas.map(|replica| replica.version).max().ok_or_else(not_ready)?;
     let leads = |id: u64, page: &version::Page| {
         let led = page.partitions.iter().filter(|replica| replica.leader == Some(id));
         led.map(|replica| if replica.partition == page.ledger { 1_000 } else { 1 }).sum::<usize>()
@@ -111,7 +114,7 @@ async fn order(place: &Place) -> miette::Result<(Vec<u64>, u16)> {
     let mut nodes: Vec<(usize, u64)> =
         pages.iter().map(|(id, page)| (page.as_ref().map_or(0, |page| leads(*id, page)), *id)).collect();
     nodes.sort_unstable();
-    Ok((nodes.into_iter().map(|(_, id)| id).collect(), known[1]))
+    Ok((nodes.into_iter().map(|(_, id)| id).collect(), version))
 }
 
 async fn walk(place: &Place, args: &Args) -> miette::Result<()> {

@@ -111,7 +111,7 @@ CREATE INDEX fills_of_account ON mainstay.fills (account, market, trade, order_i
 CREATE INDEX fills_by_time ON mainstay.fills (account, market, time_ns);
 CREATE INDEX fills_of_order ON mainstay.fills (market, order_id, trade);
 
--- How an order's quantity was lowered; `execution` is the log position of that.
+-- How an order's quantity was lowered; `execution` is what its execution report is numbered by.
 CREATE TABLE mainstay.amendments (
     market bigint NOT NULL,
     order_id bigint NOT NULL,

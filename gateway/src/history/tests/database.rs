@@ -78,7 +78,9 @@ async fn an_order_that_memory_has_forgotten_is_found_in_the_database() {
         assert_eq!(world.ask("order.status", params).await["status"], "FILLED");
     }
     let other = json!({ "symbol": "BTCUSDT", "orderId": 1, "origClientOrderId": "order-2" });
-    assert_eq!(told(world.try_ask("order.status", other).await).1, -2013);
+    assert_eq!(told(world.try_ask("order.status", other).await).1, -2039, "the order of that id has another name");
+    let none = json!({ "symbol": "BTCUSDT", "orderId": 77, "origClientOrderId": "order-1" });
+    assert_eq!(told(world.try_ask("order.status", none).await).1, -2013);
     assert_eq!(world.each("myTrades", json!({ "symbol": "BTCUSDT", "limit": 9 }), "id").await.len(), 6);
     let memory = embedded(limits);
     some_orders(&memory);
