@@ -217,8 +217,8 @@ fn renamed(error: ApiError, other: impl Fn(&str) -> Option<String>) -> ApiError 
 
 /// What a pair can never have is told before anything that such an order would lack.
 fn may_be_of_pair(params: &Params, types: [&str; 2]) -> Result<(), ApiError> {
-    let is_never = |name: &&str| matches!(params.get(name), Some("LIMIT" | "MARKET"));
-    match types.iter().any(|name| is_never(&name)) {
+    let is_never = |name: &str| matches!(params.get(name), Some("LIMIT" | "MARKET"));
+    match types.into_iter().any(is_never) {
         true => Err(errors::NOT_IN_OCO),
         false => Ok(()),
     }
