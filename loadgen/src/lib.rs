@@ -9,6 +9,7 @@
 use std::process::ExitCode;
 
 /// Prints a line. Whoever reads may have gone (`| head`, a closed terminal): what was begun is ended all the same.
+#[macro_export]
 macro_rules! println {
     ($($text:tt)*) => {{
         use std::io::Write as _;
@@ -17,6 +18,7 @@ macro_rules! println {
 }
 
 /// The same without the end of the line.
+#[macro_export]
 macro_rules! print {
     ($($text:tt)*) => {{
         use std::io::Write as _;

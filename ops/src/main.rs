@@ -2,21 +2,9 @@
 
 #![forbid(unsafe_code)]
 
-/// Prints a line. Whoever reads may have gone (`| head`, a closed terminal): what was begun is ended all the same.
-macro_rules! println {
-    ($($text:tt)*) => {{
-        use std::io::Write as _;
-        let _ = writeln!(std::io::stdout(), $($text)*);
-    }};
-}
-
-/// The same without the end of the line.
-macro_rules! print {
-    ($($text:tt)*) => {{
-        use std::io::Write as _;
-        let _ = write!(std::io::stdout(), $($text)*);
-    }};
-}
+// Lines for a reader who may have gone.
+#[macro_use(print, println)]
+extern crate loadgen;
 
 mod api_keys;
 mod backup;

@@ -27,7 +27,7 @@ use tokio::sync::oneshot;
 use wire::event::*;
 use wire::{
     AccountId, AccountName, Amount, ApiKeyText, AssetId, CancelCause, Event, FeeRate, LogPosition, MarketId, OrderId,
-    Timestamp, WithdrawalCause, WithdrawalStage,
+    Timestamp,
 };
 
 use crate::auth::{Caller, Verifier};
@@ -322,13 +322,7 @@ impl Accounts {
                 | Event::CommandQuarantined(_) => {}
                 Event::WithdrawalRulesChanged(_) => self.withdrawals.apply(event),
                 Event::WithdrawalChanged(changed) => {
-                    // The fee goes to the house: no `Debited` tells of it.
-                    let is_kept = changed.stage == WithdrawalStage::Settled
-                        || changed.stage == WithdrawalStage::Failed && changed.cause == WithdrawalCause::Undone;
-                    let is_told = self.withdrawals.ends_by(changed) && !changed.purpose.is_internal();
-                    if is_kept && is_told && !changed.fee.is_zero() {
-                        self.report_transfer(&batch, changed.account, changed.asset, changed.fee, "-");
-                    }
+                    self.tell_fee(&batch, changed);
                     self.withdrawals.apply(event);
                 }
                 Event::ChainListed(_)

@@ -3,7 +3,13 @@
 use std::collections::BTreeMap;
 
 use wire::event::WithdrawalChanged;
-use wire::{AccountId, Amount, AssetId, ChainId, ClientOrderId, Event, WithdrawalId, WithdrawalRules};
+use wire::{
+    AccountId, Amount, AssetId, ChainId, ClientOrderId, Event, WithdrawalCause, WithdrawalId, WithdrawalRules,
+    WithdrawalStage,
+};
+
+use super::Accounts;
+use super::telling::Batch;
 
 /// Withdrawals of an account that are kept: beyond, the oldest that is over is forgotten, and none that is not.
 const WITHDRAWALS_MAX: usize = 1_000;
@@ -60,6 +66,18 @@ impl Withdrawals {
                 }
             }
             _ => {}
+        }
+    }
+}
+
+impl Accounts {
+    /// The fee of a withdrawal that has ended goes to the house: no `Debited` tells of it.
+    pub(super) fn tell_fee(&mut self, batch: &Batch<'_>, changed: &WithdrawalChanged) {
+        let is_kept = changed.stage == WithdrawalStage::Settled
+            || changed.stage == WithdrawalStage::Failed && changed.cause == WithdrawalCause::Undone;
+        let is_told = self.withdrawals.ends_by(changed) && !changed.purpose.is_internal();
+        if is_kept && is_told && !changed.fee.is_zero() {
+            self.report_transfer(batch, changed.account, changed.asset, changed.fee, "-");
         }
     }
 }

@@ -2,7 +2,6 @@
 
 use serde::Serialize;
 use serde_json::value::RawValue;
-use wire::{Qty, SelfTradePrevention};
 
 use super::parse::ResponseType;
 use crate::accounts::{Account, Amendment, Fill, Order, OrderOutcome, OrderStatus, PreventedMatch};
@@ -10,6 +9,11 @@ use crate::history::ListedOrders;
 use crate::market_data::json;
 use crate::names;
 use crate::reference::{Market, Reference};
+
+mod prevented;
+
+use prevented::PlacedPrevented;
+pub use prevented::prevented;
 
 #[derive(Serialize)]
 #[serde(rename_all = "camelCase")]
@@ -151,39 +155,6 @@ struct PlacedFill<'a> {
     trade_id: u64,
 }
 
-/// A trade with its own account or group that an order would have taken.
-#[derive(Serialize)]
-#[serde(rename_all = "camelCase")]
-struct PlacedPrevented<'a> {
-    prevented_match_id: u64,
-    maker_symbol: &'a str,
-    maker_order_id: u64,
-    price: String,
-    #[serde(flatten)]
-    lost: PreventedQuantities,
-}
-
-/// What the two orders lost, of those that the mode ends or lowers.
-#[derive(Serialize)]
-#[serde(rename_all = "camelCase")]
-struct PreventedQuantities {
-    #[serde(skip_serializing_if = "Option::is_none")]
-    taker_prevented_quantity: Option<String>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    maker_prevented_quantity: Option<String>,
-}
-
-impl PreventedQuantities {
-    fn of(prevented: &PreventedMatch, market: &Market) -> PreventedQuantities {
-        let PreventedMatch { mode, taker_qty, maker_qty, .. } = *prevented;
-        let show = |qty: Qty| market.show_qty(qty.units());
-        PreventedQuantities {
-            taker_prevented_quantity: (mode != SelfTradePrevention::ExpireMaker).then(|| show(taker_qty)),
-            maker_prevented_quantity: (mode != SelfTradePrevention::ExpireTaker).then(|| show(maker_qty)),
-        }
-    }
-}
-
 /// The answer to a new order whose outcome is known.
 pub fn placed(outcome: &OrderOutcome, market: &Market, reference: &Reference, response: ResponseType) -> String {
     let fills = (response == ResponseType::Full).then_some(outcome.fills.as_slice());
@@ -217,13 +188,7 @@ pub fn report(
     } else {
         i64::try_from(order.working.unwrap_or(order.created).millis()).unwrap_or(i64::MAX)
     };
-    let prevented_matches = prevented.iter().map(|prevented| PlacedPrevented {
-        prevented_match_id: prevented.id.get(),
-        maker_symbol: market.symbol.as_str(),
-        maker_order_id: prevented.maker.get(),
-        price: market.show_price(prevented.price.units()),
-        lost: PreventedQuantities::of(prevented, market),
-    });
+    let prevented_matches = prevented.iter().map(|prevented| PlacedPrevented::of(prevented, market));
     let trade_group_id = prevented.first().map(|prevented| prevented.group.get()).filter(|group| *group != 0);
     let prevented_matches = prevented_matches.collect();
     write(&Placed { ack, state: State::of(order, market), working_time, fills, prevented_matches, trade_group_id })
@@ -492,38 +457,6 @@ pub fn list(listed: &ListedOrders, market: &Market, reports: Option<Vec<String>>
         transaction_time: Some(listed.list.updated.millis()),
         order_reports: reports.map(|reports| reports.into_iter().map(raw).collect()),
         ..ListHead::of(listed, market)
-    })
-}
-
-#[derive(Serialize)]
-#[serde(rename_all = "camelCase")]
-struct ShownPrevented<'a> {
-    symbol: &'a str,
-    prevented_match_id: u64,
-    taker_order_id: u64,
-    maker_symbol: &'a str,
-    maker_order_id: u64,
-    trade_group_id: i32,
-    self_trade_prevention_mode: &'static str,
-    price: String,
-    #[serde(flatten)]
-    lost: PreventedQuantities,
-    transact_time: u64,
-}
-
-/// A prevented trade as `myPreventedMatches` answers it.
-pub fn prevented(prevented: &PreventedMatch, market: &Market) -> String {
-    write(&ShownPrevented {
-        symbol: market.symbol.as_str(),
-        prevented_match_id: prevented.id.get(),
-        taker_order_id: prevented.taker.get(),
-        maker_symbol: market.symbol.as_str(),
-        maker_order_id: prevented.maker.get(),
-        trade_group_id: names::trade_group(prevented.group),
-        self_trade_prevention_mode: names::self_trade(prevented.mode),
-        price: market.show_price(prevented.price.units()),
-        lost: PreventedQuantities::of(prevented, market),
-        transact_time: prevented.at.millis(),
     })
 }
 
