@@ -275,6 +275,8 @@ impl Bank {
                 break;
             }
             assert!(Instant::now() < deadline, "not every node has every transaction: {pools:?}");
+            // Whoever is at work may have signed and sent another one since the log was read last.
+            self.read().await;
             self.spread().await;
         }
         self.evm.mine(count).await.unwrap();
