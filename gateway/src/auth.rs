@@ -139,7 +139,7 @@ pub fn signed_payload(
 /// its parameters.
 pub fn signed_params(exchange: &Exchange, peer: Peer, params: &mut Params, now_us: u64) -> Result<Caller, ApiError> {
     let payload = sorted_payload(params);
-    let key = params.take("apiKey")?.ok_or(errors::BAD_API_KEY)?;
+    let key = params.required("apiKey")?;
     let (caller, verifier) = by_key(exchange, peer, &key)?;
     let signature = params.required("signature")?;
     let asked_us = check_window(params, now_us)?;

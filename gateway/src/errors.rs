@@ -273,6 +273,8 @@ pub const INVALID_INTERVAL: ApiError = ApiError::new(-1120, "Invalid interval.")
 pub const INVALID_SYMBOL: ApiError = ApiError::new(-1121, "Invalid symbol.");
 /// `-1122`.
 pub const INVALID_STATUS: ApiError = ApiError::new(-1122, "Invalid symbolStatus.");
+/// `-1155`: who takes nothing but SBE is not answered in JSON.
+pub const NO_SBE: ApiError = ApiError::with_status(406, -1155, "SBE is not enabled.");
 /// `-1194`.
 pub const INVALID_TIME_UNIT: ApiError =
     ApiError::new(-1194, "Invalid value for time unit; expected either MICROSECOND or MILLISECOND.");

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use bytes::{Bytes, BytesMut};
 use http_body_util::{BodyExt, Full};
 use hyper::body::{Body, Incoming};
-use hyper::header::{ALLOW, CONTENT_TYPE, HeaderValue};
+use hyper::header::{ACCEPT, ALLOW, CONTENT_TYPE, HeaderValue};
 use hyper::{HeaderMap, Method, Request, Response};
 
 use super::{carrier, outspoken, respond};
@@ -35,7 +35,8 @@ pub(super) async fn answer(gateway: &Arc<Gateway>, request: Request<Incoming>, p
     let Some(operation) = operations.iter().copied().find(|operation| operation.rest.0 == *request.method()) else {
         return wrong_verb(operations);
     };
-    let unit = match time_unit(request.headers()) {
+    let headers = request.headers();
+    let unit = match takes_json(headers).and_then(|()| time_unit(headers)) {
         Ok(unit) => unit,
         Err(error) => {
             return respond::executed(operations::refuse(gateway, operation, peer, error), TimeUnit::default());
@@ -63,6 +64,17 @@ fn wrong_verb(operations: &[&'static Operation]) -> Response<Full<Bytes>> {
         response.headers_mut().insert(ALLOW, verbs);
     }
     response
+}
+
+/// Refuses a client that takes SBE and no JSON beside it.
+fn takes_json(headers: &HeaderMap) -> Result<(), ApiError> {
+    let wishes = headers.get_all(ACCEPT).iter().filter_map(|wish| wish.to_str().ok());
+    let mut wishes = wishes.flat_map(|wish| wish.split(',')).map(|wish| wish.split(';').next().unwrap_or(wish).trim());
+    // Whoever names several is given what there is.
+    match (wishes.next(), wishes.next()) {
+        (Some(only), None) if only.eq_ignore_ascii_case("application/sbe") => Err(errors::NO_SBE),
+        _ => Ok(()),
+    }
 }
 
 /// In what the client wishes to be told times.

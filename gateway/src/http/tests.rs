@@ -284,6 +284,17 @@ async fn bad_orders_are_refused_with_binances_codes_and_texts() {
 }
 
 #[tokio::test]
+async fn who_takes_only_sbe_is_told_that_there_is_none() {
+    let server = server().await;
+    let time = async |headers: &str| server.call("GET", "/api/v3/time", headers, &[]).await;
+    let sbe = "Accept: application/sbe\r\nX-MBX-SBE: 3:0\r\n";
+    time(sbe).await.refused(406, -1155, "SBE is not enabled.");
+    for both in ["Accept: application/sbe, application/json;q=0.5\r\n", "Accept: */*\r\n", "X-MBX-SBE: 3:0\r\n", ""] {
+        assert_eq!(time(both).await.status, 200, "{both}");
+    }
+}
+
+#[tokio::test]
 async fn who_may_not_is_told_so() {
     let server = server().await;
     let now_ms = server.gateway.now_us() / 1_000;

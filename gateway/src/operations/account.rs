@@ -129,7 +129,14 @@ pub(crate) fn commission_of_test(gateway: &Arc<Gateway>, caller: Caller, market:
     let accounts = gateway.exchange.accounts();
     let charged = accounts.fees().rates(caller.account, Some(market)).ok_or(errors::NOT_PERMITTED)?;
     let names = ["standardCommissionForOrder", "specialCommissionForOrder", "taxCommissionForOrder"];
-    Ok(commissions(charged, names[0], names[1], names[2]).to_string())
+    let mut commission = commissions(charged, names[0], names[1], names[2]);
+    // Of an order the side is known: what buyers and sellers are charged apart is in its maker's and taker's rates.
+    for rates in names {
+        if let Some(rates) = commission[rates].as_object_mut() {
+            rates.retain(|who, _| matches!(who.as_str(), "maker" | "taker"));
+        }
+    }
+    Ok(commission.to_string())
 }
 
 fn commissions(charged: Rates, standard: &str, special: &str, tax: &str) -> Value {

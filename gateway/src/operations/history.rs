@@ -122,7 +122,7 @@ pub(super) fn my_trades(call: Call) -> BoxFuture<'static, Answer> {
         let within = Within::take(&mut params)?;
         let limit = params.limit(LIMIT_DEFAULT, LIMIT_MAX)?;
         params.finish()?;
-        if from.is_some() && (within.start.is_some() || within.end.is_some()) {
+        if (from.is_some() || order.is_some()) && !within.is_open() {
             return Err(errors::BAD_COMBINATION);
         }
         let wanted = FillsWanted { order, page: within.page(from, limit) };

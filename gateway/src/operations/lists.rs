@@ -52,6 +52,8 @@ pub(super) fn list(call: Call) -> BoxFuture<'static, Answer> {
         if id.is_none() && name.is_none() {
             return Err(ApiError::either_mandatory("orderListId", "origClientOrderId"));
         }
+        // Of both, the name counts.
+        let id = id.filter(|_| name.is_none());
         call.gateway.up_to_date().await?;
         let reference = call.gateway.exchange.reference();
         let find = || -> Result<Option<ListedOrders>, ApiError> {

@@ -96,7 +96,15 @@ pub(super) fn reference_price(call: Call) -> BoxFuture<'static, Answer> {
     ready(none()).boxed()
 }
 
-/// `GET historicalBlockTrades`, `GET myAllocations`: there are none.
+/// `GET historicalBlockTrades`: there are none, from whichever on.
+pub(super) fn block_trades(call: Call) -> BoxFuture<'static, Answer> {
+    if call.params.get("fromId").is_none() {
+        return ready(Err(ApiError::mandatory("fromId"))).boxed();
+    }
+    none_of_market(call)
+}
+
+/// `GET myAllocations`: there are none.
 pub(super) fn none_of_market(call: Call) -> BoxFuture<'static, Answer> {
     let mut params = call.params;
     let mut none = || -> Result<String, ApiError> {

@@ -38,7 +38,7 @@ pub static OPERATIONS: &[Operation] = &[
     get("/api/v3/executionRules", Some("executionRules"), rules_weight, rules::execution_rules),
     get("/api/v3/referencePrice", Some("referencePrice"), |_| 2, rules::reference_price),
     get("/api/v3/referencePrice/calculation", Some("referencePrice.calculation"), |_| 2, rules::reference_price),
-    get("/api/v3/historicalBlockTrades", Some("blockTrades.historical"), |_| 25, rules::none_of_market),
+    get("/api/v3/historicalBlockTrades", Some("blockTrades.historical"), |_| 25, rules::block_trades),
     signed(Method::GET, "/api/v3/myFilters", Some("myFilters"), Read, |_| 40, rules::my_filters),
     signed(Method::GET, "/api/v3/myAllocations", Some("myAllocations"), Read, |_| 20, rules::none_of_market),
     signed(Method::POST, "/api/v3/order", Some("order.place"), Trade, |_| 1, account::place).placing(1),

@@ -186,7 +186,8 @@ async fn a_test_of_an_order_places_nothing() {
     let (gateway, _) = gateway();
     assert_eq!(test(&gateway, alice(), params(BUY)), Ok("{}".into()));
     let with_fees = json(test(&gateway, alice(), params(&format!("{BUY}&computeCommissionRates=true"))));
-    assert_eq!(with_fees["standardCommissionForOrder"]["maker"], "0.00100000");
+    assert_eq!(with_fees["standardCommissionForOrder"], json!({ "maker": "0.00100000", "taker": "0.00100000" }));
+    assert_eq!(with_fees["taxCommissionForOrder"], json!({ "maker": "0.00000000", "taker": "0.00000000" }));
     assert!(test(&gateway, alice(), params(&BUY.replace("50000", "0.01"))).is_err());
     assert_eq!(gateway.exchange.accounts().get(ALICE).unwrap().orders.open_len(), 0);
 }

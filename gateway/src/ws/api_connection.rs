@@ -44,6 +44,9 @@ impl Wanted {
     /// Reads the query, `returnRateLimits=false&timeUnit=MICROSECOND`.
     pub fn parse(query: &str) -> Result<Wanted, ApiError> {
         let returns_rate_limits = !query.split('&').any(|pair| pair == "returnRateLimits=false");
+        if query.split('&').any(|pair| pair == "responseFormat=sbe") {
+            return Err(errors::NO_SBE);
+        }
         Ok(Wanted { returns_rate_limits, unit: TimeUnit::from_query(query)? })
     }
 }

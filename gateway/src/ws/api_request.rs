@@ -24,12 +24,12 @@ impl RequestId {
         RequestId("null".into())
     }
 
-    /// A whole number, a text of at most 36 characters, or null.
+    /// A whole number, a text of at most [`ID_MAX`] characters, or null.
     fn from_json(text: &str) -> Option<RequestId> {
         let digits = text.strip_prefix('-').unwrap_or(text);
         let is_legal = match text.as_bytes() {
             b"null" => true,
-            [b'"', ..] => serde_json::from_str::<Cow<'_, str>>(text).is_ok_and(|id| id.chars().count() <= 36),
+            [b'"', ..] => serde_json::from_str::<Cow<'_, str>>(text).is_ok_and(|id| id.chars().count() <= ID_MAX),
             _ => digits.len() <= 19 && !digits.is_empty() && digits.bytes().all(|b| b.is_ascii_digit()),
         };
         is_legal.then(|| RequestId(text.to_owned()))
@@ -109,7 +109,9 @@ impl ApiRequest {
     }
 }
 
-const ID_RANGE: &str = "^[0-9]{1,19}$|^.{0,36}$";
+const ID_RANGE: &str = "^[0-9]{1,19}$|^.{0,256}$";
+/// Characters of an id: it is echoed, and means nothing here.
+const ID_MAX: usize = 256;
 
 /// The id of what is JSON at least.
 fn id_of(text: &str) -> RequestId {
@@ -237,12 +239,21 @@ mod tests {
 
     #[test]
     fn ids_are_numbers_texts_or_null() {
-        for id in ["1", "-1", "9223372036854775807", "\"x\"", "\"\"", "null", "\"\\u00e9\""] {
+        for id in [
+            "1",
+            "-1",
+            "9223372036854775807",
+            "\"x\"",
+            "\"\"",
+            "null",
+            "\"\\u00e9\"",
+            &format!("\"{}\"", "x".repeat(256)),
+        ] {
             let request = ApiRequest::parse(&format!(r#"{{"id":{id},"method":"ping"}}"#)).expect(id);
             assert_eq!(request.id.0, id);
         }
         assert_eq!(ApiRequest::parse(r#"{"method":"ping"}"#).unwrap().id, RequestId::null());
-        for id in ["1.5", "1e3", "true", "[]", "{}", "99999999999999999999", &format!("\"{}\"", "x".repeat(37))] {
+        for id in ["1.5", "1e3", "true", "[]", "{}", "99999999999999999999", &format!("\"{}\"", "x".repeat(257))] {
             let (answered, error) = ApiRequest::parse(&format!(r#"{{"id":{id},"method":"ping"}}"#)).expect_err(id);
             assert_eq!((answered, error.code), (RequestId::null(), -1100), "{id}");
         }

@@ -89,7 +89,7 @@ impl ApiSession {
             (None, Some((caller, _))) => {
                 auth::by_key(exchange, self.peer, caller.key.as_str()).map(|(caller, _)| caller)
             }
-            (None, None) => Err(errors::BAD_API_KEY),
+            (None, None) => Err(ApiError::mandatory("apiKey")),
         }
     }
 

@@ -80,7 +80,7 @@ pub fn parse(text: &str) -> (Value, Result<Ask, Misunderstood>) {
     if !is_legal {
         return (
             Value::Null,
-            Err(invalid("request ID must be an integer, a string of at most 36 characters, or null")),
+            Err(invalid("request ID must be an unsigned integer, a string of at most 36 characters, or null")),
         );
     }
     if let Some(unknown) = fields.keys().find(|name| !["id", "method", "params"].contains(&name.as_str())) {
@@ -116,12 +116,13 @@ fn ask(method: Option<&Value>, params: Option<&Value>) -> Result<Ask, Misunderst
                     .map(|value| Ask::Set(property, value))
                     .ok_or(Misunderstood { code: 1, message: "Invalid value type: expected Boolean".into() })
             }
-            [] | [_] => Err(invalid("missing parameters: property name and value are needed")),
+            [] => Err(invalid("property name must be a string")),
+            [_] => Err(invalid("missing parameters: a property's value is needed")),
             _ => Err(invalid("too many parameters")),
         },
         "GET_PROPERTY" => match params {
             [name] => property(name).map(Ask::Get),
-            [] => Err(invalid("missing parameters: property name is needed")),
+            [] => Err(invalid("property name must be a string")),
             _ => Err(invalid("too many parameters")),
         },
         unknown => {

@@ -35,9 +35,9 @@ use crate::http::ConnectionPlace;
 /// What a connection of the WebSocket API weighs.
 const API_CONNECTION_WEIGHT: u32 = 2;
 
-/// Whether a path is of this module: `/ws`, `/ws/<name>`, `/stream`, `/ws-api/v3`.
+/// Whether a path is of this module: `/ws`, `/ws/<name>`, `/stream` (also `/stream/`), `/ws-api/v3`.
 pub fn is_ws_path(path: &str) -> bool {
-    path == "/ws" || path.starts_with("/ws/") || path == "/stream" || path == "/ws-api/v3"
+    path == "/ws" || path.starts_with("/ws/") || matches!(path, "/stream" | "/stream/") || path == "/ws-api/v3"
 }
 
 /// Answers an upgrade request with 101 and serves the connection on a task of its own, or answers why not. Called

@@ -51,7 +51,7 @@ impl Wanted {
     pub fn parse(path: &str, query: &str) -> Result<Option<Wanted>, ApiError> {
         let (texts, is_combined) = match path {
             "/ws-api/v3" => return Ok(None),
-            "/stream" => {
+            "/stream" | "/stream/" => {
                 let streams = query.split('&').find_map(|pair| pair.strip_prefix("streams="));
                 (streams.unwrap_or_default(), true)
             }
@@ -449,6 +449,7 @@ mod tests {
         assert_eq!(names("/ws/btcusdt@trade", ""), Some((vec!["btcusdt@trade".into()], false)));
         assert_eq!(names("/ws/btcusdt%40trade", ""), Some((vec!["btcusdt@trade".into()], false)));
         assert_eq!(names("/stream", ""), Some((vec![], true)));
+        assert_eq!(names("/stream/", "streams=btcusdt@trade"), names("/stream", "streams=btcusdt@trade"));
         let listen_key = "0f".repeat(32);
         let path = format!("/ws/{listen_key}");
         assert_eq!(names(&path, ""), Some((vec![listen_key.clone()], false)));

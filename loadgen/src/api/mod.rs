@@ -2,6 +2,7 @@
 //! signing. Written for load: requests are pipelined, connections come back by themselves, and an answer
 //! that cannot be known is never mistaken for a refusal.
 
+mod line;
 pub mod message;
 pub mod rest;
 pub mod sign;

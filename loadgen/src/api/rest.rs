@@ -1,15 +1,15 @@
 //! REST over a pool of kept-alive connections.
 
+use std::collections::HashMap;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
-use http_body_util::{BodyExt, Full, Limited};
-use hyper::body::Bytes;
+use http_body_util::Full;
+use hyper::header::HOST;
 use hyper::{Method, Request};
-use hyper_util::client::legacy::Client;
-use hyper_util::client::legacy::connect::HttpConnector;
-use hyper_util::rt::TokioExecutor;
 use serde::de::DeserializeOwned;
 
+use super::line::Line;
 use super::message::ErrorBody;
 use super::sign::Credentials;
 use super::{ApiError, backoff, beginning};
@@ -25,7 +25,8 @@ const REQUEST_TIMEOUT: Duration = Duration::from_secs(15);
 /// A client of one or more gateways. Clones share their connections.
 #[derive(Clone)]
 pub struct Rest {
-    client: Client<HttpConnector, Full<Bytes>>,
+    /// Connections on which nothing is under way, by whom they lead to.
+    idle: Arc<Mutex<HashMap<String, Vec<Line>>>>,
     bases: Vec<String>,
 }
 
@@ -33,9 +34,7 @@ impl Rest {
     /// Of gateways at these base URLs; the first is preferred.
     pub fn new(bases: Vec<String>) -> Rest {
         assert!(!bases.is_empty(), "a REST client needs an address");
-        let mut connector = HttpConnector::new();
-        connector.set_nodelay(true);
-        Rest { client: Client::builder(TokioExecutor::new()).build(connector), bases }
+        Rest { idle: Arc::default(), bases }
     }
 
     /// A public question, asked again for up to `patience` while the exchange cannot answer.
@@ -89,6 +88,22 @@ impl Rest {
         unreachable!("the loop ends by its deadline")
     }
 
+    fn idle(&self) -> MutexGuard<'_, HashMap<String, Vec<Line>>> {
+        self.idle.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// The connection that rests since the shortest time, or a new one.
+    async fn line(&self, authority: &str) -> Result<Line, String> {
+        loop {
+            let Some(mut line) = self.idle().get_mut(authority).and_then(Vec::pop) else {
+                return Line::open(authority).await;
+            };
+            if line.is_open().await {
+                return Ok(line);
+            }
+        }
+    }
+
     async fn send<T: DeserializeOwned>(
         &self,
         method: Method,
@@ -98,22 +113,22 @@ impl Rest {
         api_key: Option<&str>,
     ) -> Result<T, ApiError> {
         let name = format!("{method} {path}");
-        let url = if query.is_empty() { format!("{base}{path}") } else { format!("{base}{path}?{query}") };
-        let mut request = Request::builder().method(method).uri(url);
+        let unreachable = |reason: String| ApiError::Unreachable { url: base.to_owned(), reason };
+        let Some(("http", rest)) = base.split_once("://") else {
+            return Err(unreachable("an address begins with http://".to_owned()));
+        };
+        let (authority, prefix) = rest.split_at(rest.find('/').unwrap_or(rest.len()));
+        let target = if query.is_empty() { format!("{prefix}{path}") } else { format!("{prefix}{path}?{query}") };
+        let mut request = Request::builder().method(&method).uri(target).header(HOST, authority);
         if let Some(api_key) = api_key {
             request = request.header("X-MBX-APIKEY", api_key);
         }
-        let unreachable = |reason: String| ApiError::Unreachable { url: base.to_owned(), reason };
         let request = request.body(Full::default()).map_err(|error| unreachable(error.to_string()))?;
         let exchange = async {
-            let response = self.client.request(request).await.map_err(|error| match error.is_connect() {
-                true => unreachable("connection refused or timed out".to_owned()),
-                false => ApiError::Unanswered(error.to_string()),
-            })?;
-            let status = response.status().as_u16();
-            let body = Limited::new(response.into_body(), BODY_MAX).collect().await;
-            let body = body.map_err(|error| ApiError::Unanswered(error.to_string()))?.to_bytes();
-            Ok((status, body))
+            let mut line = self.line(authority).await.map_err(unreachable)?;
+            let answer = line.ask(request, BODY_MAX).await.map_err(ApiError::Unanswered)?;
+            self.idle().entry(authority.to_owned()).or_default().push(line);
+            Ok(answer)
         };
         let (status, body) = tokio::time::timeout(REQUEST_TIMEOUT, exchange)
             .await

@@ -172,7 +172,8 @@ const READS: &[(&str, &str, &str)] = &[
     ("ticker/price", "symbol=BTCUSDT", "ticker-price"),
     ("ticker/bookTicker", "symbol=BTCUSDT", "ticker-book"),
     ("executionRules", "symbol=BTCUSDT", "execution-rules"),
-    ("historicalBlockTrades", "symbol=BTCUSDT", "none"),
+    ("historicalBlockTrades", "symbol=BTCUSDT&fromId=0", "none"),
+    ("historicalBlockTrades", "symbol=BTCUSDT", "error"),
     ("referencePrice", "symbol=BTCUSDT", "error"),
     ("nothing", "", "error"),
 ];

@@ -78,7 +78,7 @@ async fn bad_api_requests_are_answered_with_status_and_code() {
         (json!({"id": 1, "method": "depth", "params": {}}).to_string(), 400, -1102),
         (json!({"id": 1, "method": "depth", "params": {"symbol": "NOSUCH"}}).to_string(), 400, -1121),
         (json!({"id": 1, "method": "depth", "params": {"symbol": "BTCUSDT", "why": 1}}).to_string(), 400, -1104),
-        (json!({"id": 1, "method": "order.place", "params": limit_order("a")}).to_string(), 401, -2014),
+        (json!({"id": 1, "method": "order.place", "params": limit_order("a")}).to_string(), 400, -1102),
         (json!({"id": 1, "method": "order.place", "params": forged}).to_string(), 400, -1022),
         (json!({"id": 1, "method": "order.place", "params": signed(stale)}).to_string(), 400, -1131),
         (json!({"id": 1, "method": "userDataStream.subscribe"}).to_string(), 401, -2015),
@@ -162,7 +162,8 @@ async fn a_session_logs_on_once_and_signs_no_more() {
     let mut order = limit_order("other");
     order["timestamp"] = super::super::clock_ms().into();
     let refused = ask(&mut client, json!({"id": 7, "method": "order.place", "params": order})).await;
-    assert_eq!(refused["error"]["code"], -2014);
+    assert_eq!(refused["error"]["code"], -1102);
+    assert_eq!(refused["error"]["msg"], "Mandatory parameter 'apiKey' was not sent, was empty/null, or malformed.");
 }
 
 #[tokio::test]
@@ -288,7 +289,7 @@ async fn who_is_over_the_limit_neither_logs_on_nor_subscribes() {
     let mut order = limit_order("mine");
     order["timestamp"] = super::super::clock_ms().into();
     let placed = ask(&mut client, json!({"id": 2, "method": "order.place", "params": order})).await;
-    assert_eq!(placed["error"]["code"], -2014, "nobody has logged on: {placed}");
+    assert_eq!(placed["error"]["code"], -1102, "nobody has logged on: {placed}");
 }
 
 #[tokio::test]

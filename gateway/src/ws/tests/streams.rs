@@ -308,6 +308,8 @@ async fn times_are_microseconds_on_connections_that_wish_so() {
         let refused = connect_async(format!("ws://{}{path}", server.address)).await.unwrap_err();
         assert!(refused.to_string().contains("400"), "{refused}");
     }
+    let refused = connect_async(format!("ws://{}/ws-api/v3?responseFormat=sbe", server.address)).await.unwrap_err();
+    assert!(refused.to_string().contains("406"), "{refused}");
     let mut api = server.connect("/ws-api/v3?timeUnit=MICROSECOND").await;
     let told = ask(&mut api, json!({"id": "t", "method": "v3/time"})).await;
     assert_eq!((&told["id"], time(&told["result"], "serverTime").to_string().len()), (&json!("t"), 16));

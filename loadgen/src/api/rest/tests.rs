@@ -44,3 +44,40 @@ async fn an_unreachable_exchange_is_named() {
     let error = rest.get::<Vec<u8>>("/x", "", Duration::ZERO).await.unwrap_err();
     assert!(matches!(&error, ApiError::Unreachable { url, .. } if url == "http://127.0.0.1:1"), "{error}");
 }
+
+/// Whoever connects is answered with what number the connection has, so often; then it is closed.
+async fn counting(answers_each: usize) -> String {
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let address = listener.local_addr().unwrap();
+    tokio::spawn(async move {
+        for number in 1.. {
+            let (mut socket, _) = listener.accept().await.unwrap();
+            for _ in 0..answers_each {
+                let mut request = vec![0; 65_536];
+                let length = socket.read(&mut request).await.unwrap();
+                let request = String::from_utf8_lossy(&request[..length]).to_lowercase();
+                assert!(request.starts_with("get /under/x?y=1 http/1.1\r\n"), "{request}");
+                assert!(request.contains(&format!("\r\nhost: {address}\r\n")), "{request}");
+                let answer = format!("HTTP/1.1 200 OK\r\ncontent-length: 1\r\n\r\n{number}");
+                socket.write_all(answer.as_bytes()).await.unwrap();
+            }
+        }
+    });
+    format!("http://{address}/under")
+}
+
+#[tokio::test]
+async fn a_connection_serves_one_request_after_another_until_the_other_end_closes_it() {
+    let rest = Rest::new(vec![counting(2).await]);
+    for connection in 1..=3 {
+        // No second attempt: what the other end has closed is not asked over.
+        for _ in 0..2 {
+            assert_eq!(rest.get::<u8>("/x", "y=1", Duration::ZERO).await, Ok(connection));
+        }
+        let mut line = rest.idle().values_mut().find_map(Vec::pop).unwrap();
+        while line.is_open().await {
+            tokio::time::sleep(Duration::from_millis(1)).await;
+        }
+        rest.idle().values_mut().next().unwrap().push(line);
+    }
+}
