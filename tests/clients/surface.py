@@ -369,6 +369,11 @@ class Surface:
         self.tally.equal("what it had traded", (gone["origQty"], gone["executedQty"]), ("0.50000000", "0.10000000"))
         # What a filter refuses is an error of the whole: nothing has been tried.
         still = place(alice)
+        mine = self.name + "-mine"
+        named = place(alice, newClientOrderId=mine)
+        again = dict(ORDER_OF, cancelReplaceMode="STOP_ON_FAILURE", cancelOrderId=named, newClientOrderId=mine)
+        self.bad(-2010, "POST", path, again, alice)
+        self.tally.equal("the old one of that name stays", status(named), "NEW")
         self.bad(-1013, "POST", path, dict(ORDER_OF, cancelReplaceMode="ALLOW_FAILURE", cancelOrderId=still, quantity="0.0000"), alice)
         self.tally.equal("a filter leaves the old one", status(still), "NEW")
         # Who replaces one order of a list cancels the list, and is told of the one that was asked for.

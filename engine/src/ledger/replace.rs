@@ -8,6 +8,9 @@
 //!   name that is taken, a market or an account that takes none) does not keep the old one: the cancel goes on alone,
 //!   `ReplacementRefused` says why, and the reply's id is 0. Of one that is both, the first counts; its position is then
 //!   reckoned with all that it asks for, whatever is free.
+//! - A new order of the old one's name is refused, and the old one stays: the name is taken, whatever becomes of the cancel.
+//!   Were it free, who asks after a time-out for the status by name would not learn which of the two it is, and a retry
+//!   that names the order to go by its name would replace the replacement.
 //! - An order that waits in a list goes as a cancel of it goes: its list's working order ends, and with it the list. The new
 //!   one takes part in nothing of this and is held for whole. When the working one has filled meanwhile, what waits is not
 //!   placed, and the new order comes after it.
@@ -163,6 +166,8 @@ impl LedgerCell {
         let admitted = self.admit_with(&order, Some(&terms), &Beside { credit, ..Beside::default() });
         let admitted = match self.judged(admitted, &order, &terms)? {
             Ok(admitted) => admitted,
+            // Its own name is taken for sure: whoever sends this would be left without an order.
+            Err(no) if order.client_order_id == old.client_order_id => return Err(no),
             Err(no) => {
                 self.cancel_order(position, cancel, effects)?;
                 return Ok(tell_refused(position, cancel, no, effects));

@@ -197,6 +197,20 @@ fn a_replacement_that_cannot_be_now_does_not_keep_the_old_order() {
 }
 
 #[test]
+fn a_replacement_of_the_same_name_changes_nothing() {
+    for mode in ["or-stop", "or-else"] {
+        check(&format!(
+            "alice buy 5 @ 90 as mine     -> accepted 1, rests 1 5
+             alice replace 1 {mode} buy 5 @ 80 as mine -> no DuplicateClientOrderId 1
+             alice replace 1 {mode} buy 1001 @ 90 as mine -> no QtyTooLarge
+             alice replace 1 {mode} buy 9999 @ 100 as mine -> no QtyTooLarge
+             alice has                    -> 1000+0 base, 99550+450 quote
+             alice replace 1 {mode} buy 5 @ 80 as yours -> canceled 1 5 Requested, accepted 2, rests 2 5",
+        ));
+    }
+}
+
+#[test]
 fn a_replacement_that_is_wrong_in_itself_changes_nothing() {
     for mode in ["or-stop", "or-else"] {
         check(&format!(
@@ -217,7 +231,8 @@ fn a_replacement_that_is_wrong_in_itself_and_cannot_be_now_either_changes_nothin
     check_with(
         rules,
         "alice buy 5 @ 90 as one      -> accepted 1, rests 1 5
-         alice replace 1 or-stop buy 5 @ 80 as one -> no replacement DuplicateClientOrderId, canceled 1 5 Requested
+         alice replace 1 or-stop buy 5 @ 80 as one -> no DuplicateClientOrderId 1
+         alice cancel 1               -> canceled 1 5 Requested
          alice buy 5 @ 90 as two      -> accepted 2, rests 2 5
          alice buy 5 @ 90             -> accepted 3, rests 3 5
          alice replace 2 or-stop buy 5 @ 80 as two -> no TooManyOpenOrders

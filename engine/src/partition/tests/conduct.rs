@@ -147,7 +147,10 @@ fn a_position_is_what_is_owned_and_what_open_buys_would_bring() {
 /// With the old one counted, and with all that the new one asks for.
 #[test]
 fn a_replacement_beyond_the_position_is_refused_whatever_its_name_and_what_is_free() {
-    for (name, at_the_limit) in [("as one", "DuplicateClientOrderId"), ("", "InsufficientBalance")] {
+    for (name, at_the_limit, left) in [
+        ("as one", "no DuplicateClientOrderId 1", "1000+0 base, 99550+450 quote"),
+        ("", "no replacement InsufficientBalance, canceled 1 5 Requested", "1000+0 base, 100000+0 quote"),
+    ] {
         for (mode, wanted) in [("or-stop", "no UnknownOrder"), ("or-else", "no UnknownOrder 7, no replacement")] {
             in_both(|world| {
                 assert!(is_accepted(settled(world, Command::SetOrderLimits(order_limits(0, 0, 1_405)))));
@@ -159,8 +162,8 @@ fn a_replacement_beyond_the_position_is_refused_whatever_its_name_and_what_is_fr
                 let at = format!("{mode} buy 400 @ 252 {name}");
                 assert!(world.play(&format!("alice replace 7 {at}")).starts_with(wanted));
                 let told = world.play(&format!("alice replace 1 {at}"));
-                assert_eq!(told, format!("no replacement {at_the_limit}, canceled 1 5 Requested"));
-                assert_eq!(world.play("alice has"), "1000+0 base, 100000+0 quote");
+                assert_eq!(told, at_the_limit);
+                assert_eq!(world.play("alice has"), left);
             });
         }
     }

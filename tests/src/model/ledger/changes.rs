@@ -260,6 +260,9 @@ impl Ledger {
             Ok(admitted) => admitted,
             Err(no) => {
                 self.check_in_itself(&order, terms)?;
+                if order.client_order_id == old.name {
+                    return Err(no);
+                }
                 self.cancel_order(cancel)?;
                 return Ok(self.replacement_refused(cancel, no));
             }
