@@ -38,6 +38,8 @@ crate::order::numbered! {
         WipedNodeVotes = 15,
         /// A node believes its log although its host was started anew and had not synced it.
         BootIgnored = 16,
+        /// Where the log says a version, a node takes the newest that its build knows.
+        BehavesByBuild = 17,
     }
 }
 

@@ -69,8 +69,13 @@ pub enum Output {
         /// Where it may read.
         result: Result<LogPosition, ClusterError>,
     },
-    /// These are the nodes from now on, and where logs say that they are.
-    Nodes(BTreeMap<NodeId, Option<SocketAddr>>),
+    /// These are the nodes from now on.
+    Nodes {
+        /// Every one, and where logs say that it is.
+        nodes: BTreeMap<NodeId, Option<SocketAddr>>,
+        /// Those from which events are streamed.
+        sources: Vec<NodeId>,
+    },
     /// What came of [`Client::change_members`].
     MembersAnswer {
         /// Of the question.

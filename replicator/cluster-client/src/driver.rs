@@ -75,8 +75,8 @@ struct Shared {
 struct Crew {
     dialer: Arc<Dialer>,
     tasks: Mutex<BTreeMap<NodeId, JoinHandle<()>>>,
-    /// The nodes, for streams.
-    nodes: watch::Sender<Vec<NodeId>>,
+    /// The nodes from which events are streamed.
+    sources: watch::Sender<Vec<NodeId>>,
 }
 
 struct Core {
@@ -87,11 +87,14 @@ struct Core {
     opening: HashMap<SessionKey, oneshot::Sender<()>>,
     wishes: HashMap<u64, oneshot::Sender<MemberOutcome>>,
     /// Others are the cluster's nodes now, which the timer's task has still to see to.
-    new_nodes: Option<BTreeMap<NodeId, Option<SocketAddr>>>,
+    new_nodes: Option<NewNodes>,
     leaders: BTreeMap<PartitionId, watch::Sender<Option<NodeId>>>,
     /// When the timer task wakes.
     armed: Option<Instant>,
 }
+
+/// Every node and where logs say that it is, and those from which events are streamed.
+type NewNodes = (BTreeMap<NodeId, Option<SocketAddr>>, Vec<NodeId>);
 
 /// What a connection's task is to do.
 #[derive(Default)]
@@ -127,7 +130,7 @@ impl Cluster {
             leaders: BTreeMap::new(),
             armed: None,
         };
-        let crew = Crew { dialer: dialer.clone(), tasks: Mutex::default(), nodes: watch::Sender::new(Vec::new()) };
+        let crew = Crew { dialer: dialer.clone(), tasks: Mutex::default(), sources: watch::Sender::new(nodes.clone()) };
         let shared = Arc::new(Shared { core: Mutex::new(core), timer: Notify::new(), crew });
         shared.employ(nodes);
         let timing = tokio::spawn(keep_time(shared.clone()));
@@ -166,11 +169,11 @@ impl Cluster {
     pub fn subscribe(&self, partition: PartitionId, from: LogPosition) -> EventStream {
         let (taken, items) = mpsc::channel(STREAM_ITEMS_MAX);
         let leader = self.inner.shared.lock().watch_leader(partition);
-        let nodes = self.inner.shared.crew.nodes.subscribe();
+        let sources = self.inner.shared.crew.sources.subscribe();
         let Inner { hello, patience, .. } = &*self.inner;
-        let known = nodes.borrow().clone();
+        let known = sources.borrow().clone();
         let subscription = Subscription::new(*hello, &known, partition, from, *patience, Instant::now());
-        tokio::spawn(stream::run(subscription, self.inner.dialer.clone(), stream::News { leader, nodes }, taken));
+        tokio::spawn(stream::run(subscription, self.inner.dialer.clone(), stream::News { leader, sources }, taken));
         EventStream { items, _cluster: self.clone() }
     }
 
@@ -293,11 +296,10 @@ impl Shared {
             }
             stays
         });
-        for node in &nodes {
-            let run = || tokio::spawn(connection::run(self.clone(), self.crew.dialer.clone(), *node));
-            tasks.entry(*node).or_insert_with(run);
+        for node in nodes {
+            let run = || tokio::spawn(connection::run(self.clone(), self.crew.dialer.clone(), node));
+            tasks.entry(node).or_insert_with(run);
         }
-        self.crew.nodes.send_replace(nodes);
     }
 
     fn lock(&self) -> MutexGuard<'_, Core> {
@@ -340,12 +342,12 @@ impl Core {
                         let _ = answered.send(outcome);
                     }
                 }
-                Output::Nodes(nodes) => {
+                Output::Nodes { nodes, sources } => {
                     self.connections.retain(|node, _| nodes.contains_key(node));
                     for node in nodes.keys() {
                         self.connections.entry(*node).or_default();
                     }
-                    self.new_nodes = Some(nodes);
+                    self.new_nodes = Some((nodes, sources));
                     timer.notify_one();
                 }
                 Output::LeaderChanged { partition, leader } => {
@@ -381,9 +383,10 @@ impl Core {
 async fn keep_time(shared: Arc<Shared>) {
     loop {
         let news = shared.lock().new_nodes.take();
-        if let Some(nodes) = news {
+        if let Some((nodes, sources)) = news {
             shared.crew.dialer.learn(&nodes);
             shared.employ(nodes.into_keys().collect());
+            shared.crew.sources.send_replace(sources);
         }
         let next = {
             let mut core = shared.lock();

@@ -93,7 +93,7 @@ impl Subscription {
         self.follow_leader(now);
     }
 
-    /// These are the cluster's nodes from now on. One that has left is left.
+    /// These are the nodes to stream from, from now on. One that is none of them is left.
     pub fn on_nodes(&mut self, nodes: Vec<NodeId>, now: Instant) {
         self.nodes = nodes;
         if !matches!(self.connection.phase, Phase::Idle(_)) && !self.nodes.contains(&self.node) {
@@ -192,7 +192,9 @@ impl Subscription {
                 self.outputs.push_back(Output::Connect(node));
             }
             None => {
-                let soonest = self.avoid.values().copied().min().unwrap_or(now + AVOID);
+                // Of one that has left, or a time that has passed, nothing is waited for.
+                let until = self.nodes.iter().filter_map(|node| self.avoid.get(node)).copied();
+                let soonest = until.filter(|until| *until > now).min().unwrap_or(now + AVOID);
                 self.connection.phase = Phase::Idle(soonest);
             }
         }

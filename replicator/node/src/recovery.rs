@@ -24,8 +24,8 @@ use crate::node::{capacities, incarnation};
 
 pub use self::cut::Undone;
 pub use self::lay::{EventFiles, Laid, LayError, NewLife, lay};
-pub use self::own::{Own, OwnError};
-pub use self::reopen::{Closed, cancel_only};
+pub use self::own::{EventFile, Own, OwnError, Part, SnapshotFile};
+pub use self::reopen::{Closed, cancel_only, close_markets};
 
 /// What a backup holds of one life of a cluster. An error is a sentence that names the piece.
 pub trait Backup: Sync {

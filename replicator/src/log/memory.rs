@@ -37,7 +37,7 @@ struct Disk {
     told: usize,
 }
 
-#[derive(Debug, Default)]
+#[derive(Debug, Clone, Default)]
 struct Image {
     hard_state: HardState,
     entries: Vec<Entry>,
@@ -78,6 +78,31 @@ impl MemoryDisk {
     /// Writes that are not durable.
     pub fn waiting(&self) -> usize {
         self.lock().waiting.len()
+    }
+
+    /// The durable snapshots, oldest first.
+    pub fn snapshots(&self) -> Vec<(u64, Vec<u8>)> {
+        self.lock().durable.snapshots.iter().map(|(index, bytes)| (*index, bytes.clone())).collect()
+    }
+
+    /// Another disk with what would survive a crash of this one.
+    pub fn copy(&self) -> MemoryDisk {
+        let disk = MemoryDisk::new();
+        disk.lock().durable = self.lock().durable.clone();
+        disk
+    }
+
+    /// Makes an empty disk that of a founder of a life that begins with this snapshot, as [`super::disk::lay`] does.
+    ///
+    /// # Panics
+    ///
+    /// If these bytes are no snapshot.
+    pub fn lay(&self, founders: &[NodeId], snapshot: Vec<u8>) {
+        let header = crate::snapshot::open(&snapshot).expect("a snapshot to begin with").header;
+        let image = &mut self.lock().durable;
+        image.hard_state = HardState { term: header.term, commit: header.index, ..HardState::default() };
+        image.snapshots.insert(header.index, snapshot);
+        image.standing = Some(Standing::Founder { numbers: founders.iter().map(|node| (*node, 0)).collect() });
     }
 
     /// Makes the first `count` waiting writes durable.

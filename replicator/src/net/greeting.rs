@@ -17,6 +17,16 @@ pub(super) fn node_name(node: NodeId) -> Text<32> {
     Text::new(format!("node-{node}").as_bytes()).expect("a name with a u64 has at most 25 characters")
 }
 
+/// Whether somebody who says this speaks for the same life of the cluster, in the same protocol. Whatever else is said on
+/// a connection is said after it.
+pub fn check_life(protocol: u16, said: ClusterEpoch, epoch: ClusterEpoch) -> Result<(), CloseReason> {
+    match () {
+        () if protocol != PROTOCOL => Err(CloseReason::WrongProtocol),
+        () if said != epoch => Err(CloseReason::WrongEpoch),
+        () => Ok(()),
+    }
+}
+
 /// Who connected, if its greeting and its certificate say the same.
 pub(super) fn check_hello(
     hello: &Hello,
@@ -25,12 +35,7 @@ pub(super) fn check_hello(
     certificate: Option<&CertificateDer<'_>>,
     address: SocketAddr,
 ) -> Result<PeerIdentity, CloseReason> {
-    if hello.protocol != PROTOCOL {
-        return Err(CloseReason::WrongProtocol);
-    }
-    if hello.epoch != epoch {
-        return Err(CloseReason::WrongEpoch);
-    }
+    check_life(hello.protocol, hello.epoch, epoch)?;
     let name_fits = match hello.role {
         Role::Node => hello.node.get() != 0 && hello.node != me && hello.name == node_name(hello.node),
         Role::Gateway => hello.node.get() == 0 && has_prefix(&hello.name, "gateway-"),
@@ -54,12 +59,7 @@ pub(super) fn check_welcome(
     dialed: NodeId,
     address: SocketAddr,
 ) -> Result<PeerIdentity, CloseReason> {
-    if welcome.protocol != PROTOCOL {
-        return Err(CloseReason::WrongProtocol);
-    }
-    if welcome.epoch != epoch {
-        return Err(CloseReason::WrongEpoch);
-    }
+    check_life(welcome.protocol, welcome.epoch, epoch)?;
     if welcome.node != dialed {
         return Err(CloseReason::WrongName);
     }

@@ -33,6 +33,7 @@ mod network;
 mod tls;
 
 pub use counters::{CloseReason, NetCounters};
+pub use greeting::check_life;
 pub use links::{Full, LinkId, Links};
 pub use tls::{TlsError, TlsIdentity};
 

@@ -157,7 +157,7 @@ impl<M: StateMachine> State<M> {
             }
             Kind::Version(version) => {
                 self.check_version(version)?;
-                events = self.execute(position, now, origin, command.payload)?;
+                events = self.behave(position, now, command.payload)?;
                 self.version_at = position;
                 None
             }
@@ -208,6 +208,17 @@ impl<M: StateMachine> State<M> {
             audience.tell(answer);
         }
         Ok(())
+    }
+
+    /// The machine's own command for a version.
+    fn behave(&mut self, position: LogPosition, now: Timestamp, payload: &[u8]) -> Result<Vec<u8>, NotApplied> {
+        #[cfg(feature = "planted")]
+        if wire::planted::is(wire::planted::Bug::BehavesByBuild) {
+            let mut newest = Vec::new();
+            self.machine.set_version(*self.versions.end(), &mut newest);
+            return self.execute(position, now, Origin::INTERNAL, &newest);
+        }
+        self.execute(position, now, Origin::INTERNAL, payload)
     }
 
     fn check_version(&self, version: u16) -> Result<(), UnknownVersion> {

@@ -13,8 +13,8 @@ use wire::codec::v1;
 use wire::command::{CancelAll, CancelOrder, Credit, Debit, NewOrder, Reply};
 use wire::link::{Hello, PROTOCOL, Role};
 use wire::{
-    AccountId, Amount, AssetId, ClientOrderId, Command, LogPosition, MarketId, NodeId, OrderId, OrderKind, PartitionId,
-    Qty, SelfTradePrevention, Side, Text, TimeInForce,
+    AccountId, Amount, AssetId, ClientOrderId, ClusterEpoch, Command, LogPosition, MarketId, NodeId, OrderId,
+    OrderKind, PartitionId, Qty, SelfTradePrevention, Side, Text, TimeInForce,
 };
 
 use super::clock::Moment;
@@ -22,7 +22,7 @@ use super::front::LinkId;
 use super::machine::{self, LEDGER, RICH, amount, price, qty};
 use super::queue::Event;
 use super::swarm::Layout;
-use super::world::{EPOCH, World, gateway_address};
+use super::world::{World, gateway_address};
 
 /// How long a gateway waits for a reply.
 const PATIENCE: Duration = Duration::from_secs(4);
@@ -91,9 +91,9 @@ impl fmt::Display for Consumer {
     }
 }
 
-fn hello(number: u64) -> Hello {
+fn hello(number: u64, epoch: ClusterEpoch) -> Hello {
     let name = Text::new(format!("gateway-{number}").as_bytes()).expect("a short name");
-    Hello { protocol: PROTOCOL, epoch: EPOCH, role: Role::Operator, name, node: NodeId::new(0) }
+    Hello { protocol: PROTOCOL, epoch, role: Role::Operator, name, node: NodeId::new(0) }
 }
 
 fn bytes_of(command: &Command) -> Vec<u8> {
@@ -227,11 +227,26 @@ impl World {
         }
     }
 
+    /// Whom clients are told of: these nodes, and those of a life before.
+    fn known_nodes(&self) -> Vec<NodeId> {
+        self.strangers.keys().copied().chain(self.plan.node_ids()).collect()
+    }
+
+    /// Users go on from another world. One gateway has these commands executed before trade begins.
+    pub(super) fn take_over(&mut self, old: &World, script: VecDeque<Command>, names: u64) {
+        for (gateway, former) in self.gateways.iter_mut().zip(&old.gateways) {
+            (gateway.names, gateway.resting) = (names, former.resting.clone());
+            gateway.script.clear();
+        }
+        self.gateways[0].script = script;
+    }
+
     fn new_gateway(&mut self, number: u64) -> Gateway {
         let nonce = u128::from(self.random.draw()) << 64 | u128::from(self.random.draw());
         let now = self.instants.at(self.now);
-        let nodes = self.plan.node_ids();
-        let mut client = Client::new(Identity { hello: hello(number), nonce }, &nodes, Patience::default(), now);
+        let nodes = self.known_nodes();
+        let mut client =
+            Client::new(Identity { hello: hello(number, self.epoch), nonce }, &nodes, Patience::default(), now);
         let session = client.open_session(LEDGER, now);
         Gateway {
             client,
@@ -253,8 +268,9 @@ impl World {
     fn make_consumer(&mut self, gateway: usize, partition: PartitionId) {
         let now = self.instants.at(self.now);
         let from = LogPosition::ZERO.next();
-        let nodes = self.plan.node_ids();
-        let subscription = Subscription::new(hello(gateway as u64), &nodes, partition, from, Patience::default(), now);
+        let nodes = self.known_nodes();
+        let subscription =
+            Subscription::new(hello(gateway as u64, self.epoch), &nodes, partition, from, Patience::default(), now);
         self.consumers.push(Consumer { gateway, partition, subscription, link: None, wake_at: None });
         let client = ClientId::Consumer(self.consumers.len() - 1);
         self.queue.plan(self.now, Event::Wake { client });
@@ -367,7 +383,7 @@ impl World {
                 }
                 Output::LeaderChanged { partition, leader } => self.leader_known(number, partition, leader),
                 // Its nodes are those of the plan, wherever logs say that they are.
-                Output::SessionOpened(_) | Output::Nodes(_) | Output::MembersAnswer { .. } => {}
+                Output::SessionOpened(_) | Output::Nodes { .. } | Output::MembersAnswer { .. } => {}
             }
         }
         let due = self.gateways[number].client.next_timeout().map(|at| self.instants.moment(at).max(self.now));

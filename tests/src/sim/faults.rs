@@ -63,6 +63,10 @@ pub enum Fault {
     VoterDies { node: NodeId, for_ns: u64 },
     /// A leader is paused and comes back alone on an island, with a gateway that reaches nobody else.
     StaleLeader { gateway: usize, paused_ns: u64, for_ns: u64 },
+    /// A node's process is replaced by one of another build.
+    Build { node: NodeId, knows: u16, down_ns: u64 },
+    /// Everybody is to behave by a version.
+    Version { version: u16 },
     /// A node is away until it must be sent a snapshot, and then it or its leader dies while that is under way.
     CatchUpCutShort { node: NodeId, away_ns: u64, after_ns: u64, is_leader: bool },
 }
@@ -79,6 +83,8 @@ pub enum Cure {
     Flap { a: NodeId, b: NodeId, is_cut: bool, times: u32, every_ns: u64 },
     /// Leaders are asked to take a node in or to let it go; so many times more.
     Ask { node: NodeId, joins: bool, times: u32 },
+    /// Leaders are asked for a version; so many times more.
+    Version { version: u16, times: u32 },
     /// A disk is as fast as before.
     Disk(NodeId),
     /// A disk has so much left.
@@ -138,6 +144,10 @@ impl fmt::Display for Fault {
             Fault::StaleLeader { gateway, paused_ns, .. } => {
                 write!(f, "a leader is away for {} ms and comes back alone with gateway {gateway}", paused_ns / MS)
             }
+            Fault::Build { node, knows, down_ns } => {
+                write!(f, "node {node} is away for {} ms and comes back with build {knows}", down_ns / MS)
+            }
+            Fault::Version { version } => write!(f, "leaders are asked for version {version}"),
             Fault::CatchUpCutShort { node, away_ns, after_ns, is_leader } => {
                 let who = if is_leader { "its leader" } else { "it" };
                 write!(f, "node {node} is away for {} ms, {} ms later {who} dies", away_ns / MS, after_ns / MS)
@@ -255,6 +265,8 @@ impl World {
                 self.cut(ways, for_ns);
                 self.pause(leader, paused_ns);
             }
+            Fault::Build { node, knows, down_ns } => self.change_build(node, knows, down_ns),
+            Fault::Version { version } => self.begin_version(version),
             Fault::CatchUpCutShort { node, away_ns, after_ns, is_leader } => {
                 self.kill(node, false, true);
                 self.queue.plan(now + away_ns, Event::Start { node });
@@ -279,6 +291,7 @@ impl World {
                 }
             }
             Cure::Ask { node, joins, times } => self.ask_leaders(node, joins, times),
+            Cure::Version { version, times } => self.ask_for_version(version, times),
             Cure::Disk(node) => self.node_mut(node).slow_sync_ns = None,
             Cure::Space(node, space) => self.set_space(node, space),
             Cure::Back { node, after_ns, is_leader } => {
@@ -354,7 +367,7 @@ impl World {
         self.is_healed = true;
         self.cuts.clear();
         let now: Moment = self.now;
-        for node in self.plan.node_ids() {
+        for node in self.plan.everybody() {
             self.node_mut(node).slow_sync_ns = None;
             self.set_space(node, Space::Enough);
             self.queue.plan(now, Event::Resume { node });

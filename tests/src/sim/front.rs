@@ -4,13 +4,15 @@
 use std::collections::{BTreeMap, VecDeque};
 
 use node::{HostInput, HostOutput};
+use replicator::Members;
+use replicator::net::check_life;
 use wire::link::{self, Frame, Hello, PROTOCOL, Refusal, Welcome};
-use wire::{LogPosition, NodeId, PartitionId, SessionId, Term};
+use wire::{ClusterEpoch, LogPosition, NodeId, PartitionId, SessionId, Term};
 
 use super::clients::ClientId;
 use super::clock::MS;
 use super::queue::Event;
-use super::world::{EPOCH, World};
+use super::world::World;
 
 /// A connection between a client and a node.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -54,7 +56,7 @@ impl World {
     pub(super) fn dial(&mut self, client: ClientId, address: NodeId, node: NodeId) -> LinkId {
         self.links_made += 1;
         let id = LinkId(self.links_made);
-        let life = self.node(node).life;
+        let life = if self.strangers.contains_key(&node) { 0 } else { self.node(node).life };
         let link = Link {
             client,
             address,
@@ -78,6 +80,9 @@ impl World {
         let Some(link) = self.links.get(&id) else { return };
         let (address, node_id, tried) = (link.address, link.node, link.tried);
         let is_cut = self.cuts.is_cut(address, node_id) || self.cuts.is_cut(node_id, address);
+        if let Some(is_alive) = self.strangers.get(&node_id).copied() {
+            return self.connect_stranger(id, is_alive);
+        }
         let node = self.node(node_id);
         let (life, is_up) = (node.life, node.is_up);
         if is_cut && tried < DIAL_TIMEOUT {
@@ -93,6 +98,29 @@ impl World {
         let link = self.links.get_mut(&id).expect("it was found");
         (link.is_up, link.life) = (true, life);
         self.connected(id);
+    }
+
+    /// A node of another life: nobody is there, or somebody who hears a greeting and nothing else.
+    fn connect_stranger(&mut self, id: LinkId, is_alive: bool) {
+        if !is_alive {
+            return self.close_at_client(id);
+        }
+        self.links.get_mut(&id).expect("it is being connected").is_up = true;
+        self.connected(id);
+    }
+
+    /// Whoever greets a node of another life is refused, whichever life that is.
+    fn greet_stranger(&mut self, id: LinkId, bytes: &[u8]) {
+        let greeting = link::split(bytes, link::CLIENT_BODY_MAX).ok().flatten();
+        let Some(Ok(Frame::Hello(hello))) = greeting.map(|(body, _)| Frame::decode(body)) else {
+            return self.check(Err("a client did not greet before it said something else".to_owned()));
+        };
+        for life in 1..self.epoch.get() {
+            if check_life(hello.protocol, hello.epoch, ClusterEpoch::new(life)).is_ok() {
+                return self.check(Err(format!("a client of life {} is heard in life {life}", self.epoch)));
+            }
+        }
+        self.close_at_client(id);
     }
 
     /// The client sends bytes.
@@ -124,6 +152,10 @@ impl World {
     pub(super) fn deliver_link(&mut self, id: LinkId, to_node: bool) {
         let Some(link) = self.links.get(&id) else { return };
         let (from, to) = if to_node { (link.address, link.node) } else { (link.node, link.address) };
+        if self.strangers.contains_key(&link.node) {
+            let bytes = self.links.get_mut(&id).and_then(|link| link.to_node.pop_front());
+            return bytes.into_iter().for_each(|bytes| self.greet_stranger(id, &bytes));
+        }
         let node = self.node(link.node);
         if self.cuts.is_cut(from, to) || (to_node && (node.is_paused || !node.is_up)) {
             self.queue.plan(self.now + RETRANSMIT, Event::Deliver { link: id, to_node });
@@ -192,9 +224,11 @@ impl World {
     }
 
     fn greet(&mut self, id: LinkId, node: NodeId, hello: Hello) {
-        assert_eq!(hello.epoch, EPOCH, "clients know their cluster");
+        if let Err(why) = check_life(hello.protocol, hello.epoch, self.epoch) {
+            return self.check(Err(format!("node {node} refuses a client of its own life: {why:?}")));
+        }
         self.links.get_mut(&id).expect("a frame came over it").is_greeted = true;
-        self.send_frame(id, &Frame::Welcome(Welcome { protocol: PROTOCOL, epoch: EPOCH, node }));
+        self.send_frame(id, &Frame::Welcome(Welcome { protocol: PROTOCOL, epoch: self.epoch, node }));
         let leaders = self.node(node).front.leaders.clone();
         for (partition, (leader, term)) in leaders {
             let leader = leader.unwrap_or_default();
@@ -242,11 +276,20 @@ impl World {
 
     pub(super) fn answer(&mut self, id: NodeId, reply: link::Reply, payload: &[u8]) {
         let partition = reply.partition;
-        let members = self.node(id).slots[&partition].host.as_ref().expect("it runs").status().members;
-        // While members are being changed, a quorum of those before and of those after.
-        let voters = [&members.voters, &members.outgoing].into_iter().filter(|voters| !voters.is_empty());
-        let kept = voters.map(|voters| (self.keepers(partition, reply.position, voters), voters.len() / 2 + 1));
-        let keepers = kept.min_by_key(|(keepers, quorum)| *keepers as i64 - *quorum as i64).expect("somebody votes");
+        let index = self.histories[&partition].record(reply.position).map_or(0, |record| record.index);
+        let present = self.node(id).slots[&partition].host.as_ref().expect("it runs").status().members;
+        let commits = &self.commits[&partition];
+        let missing = |(keepers, quorum): &(usize, usize)| *quorum as i64 - *keepers as i64;
+        let of = |members: &Members| {
+            // While members are being changed, a quorum of those before and of those after.
+            let voters = [&members.voters, &members.outgoing].into_iter().filter(|voters| !voters.is_empty());
+            let kept = voters.map(|voters| (self.keepers(partition, reply.position, voters), voters.len() / 2 + 1));
+            kept.max_by_key(missing).expect("somebody votes")
+        };
+        let at_commit = commits.of(index).and_then(|by| by.iter().map(of).min_by_key(missing)).unwrap_or((0, 1));
+        // What they have committed something behind is on their disks as well.
+        let now = commits.is_counted_by(&present).then(|| of(&present));
+        let keepers = now.into_iter().chain([at_commit]).max_by_key(missing).expect("there is one");
         let history = &self.histories[&partition];
         let verdict = self.checkers.acknowledged.on_answer(id, &reply, payload, history, keepers);
         self.check(verdict);
@@ -352,7 +395,7 @@ impl World {
 
     /// A client hangs up.
     pub(super) fn hang_up(&mut self, id: LinkId) {
-        if let Some(link) = self.links.remove(&id) {
+        if let Some(link) = self.links.remove(&id).filter(|link| !self.strangers.contains_key(&link.node)) {
             let front = &mut self.node_mut(link.node).front;
             front.streams.retain(|(_, stream), _| *stream != id);
             front.sessions.retain(|_, owner| *owner != id);

@@ -10,7 +10,7 @@ use engine::{Output, Partition, PartitionConfig};
 use replicator::entry::{Batch, Kind};
 use wire::codec::{CodecError, v1};
 use wire::command::Reply;
-use wire::{Command, Event, LogPosition, Origin, PartitionId, RejectReason, SessionId, Timestamp};
+use wire::{Command, Event, Incarnation, LogPosition, Origin, PartitionId, RejectReason, SessionId, Timestamp};
 
 use super::store::CHANGES_MEMBERS;
 use super::trace::hash;
@@ -43,6 +43,7 @@ pub struct Record {
     pub event_bytes: Vec<u8>,
 }
 
+#[derive(Debug, Clone, Copy)]
 struct Entry {
     term: u64,
     hash: u64,
@@ -133,6 +134,32 @@ impl History {
             return Ok(());
         }
         Err(format!("partition {}: two snapshots at entry {index} differ", self.partition))
+    }
+
+    /// A command of another life, in this one again: what a life begins with that goes on from the other. Its entry is noted
+    /// by [`History::repeat_entries`].
+    pub fn repeat(&mut self, record: &Record, look: Look<'_>) -> Result<(), String> {
+        self.now = record.timestamp;
+        if record.term != self.batch_term {
+            self.witness.begin_term(self.now);
+        }
+        self.batch_term = record.term;
+        if let Some(command) = &record.command {
+            self.witness.apply(record.position, self.now, command, &mut self.output);
+        }
+        look(record, &self.witness)?;
+        self.records.push(record.clone());
+        Ok(())
+    }
+
+    /// The entries of another life up to this one are those of this one. Sessions are not: their clients are of the other.
+    pub fn repeat_entries(&mut self, from: &History, upto: u64) {
+        self.entries.extend_from_slice(&from.entries[..upto as usize]);
+    }
+
+    /// A new life of the log begins.
+    pub fn begin_life(&mut self, incarnation: Incarnation) {
+        self.witness.begin_life(incarnation);
     }
 
     fn execute(&mut self, index: u64, term: u64, data: &[u8], look: Look<'_>) -> Result<(), String> {

@@ -3,8 +3,8 @@
 use engine::{Limits, PartitionConfig};
 use wire::command::{Credit, ListAsset, ListMarket, OpenAccount};
 use wire::{
-    AccountId, AccountName, Amount, AssetId, Command, FeeRate, Incarnation, MarketRules, MarketScale, PartitionId,
-    Price, Qty, Symbol,
+    AccountId, AccountName, Amount, AssetId, ClusterEpoch, Command, FeeRate, Incarnation, MarketRules, MarketScale,
+    PartitionId, Price, Qty, Symbol,
 };
 
 use super::swarm::Layout;
@@ -33,8 +33,8 @@ pub fn partitions(layout: Layout) -> Vec<PartitionId> {
     (1..=count).map(PartitionId::new).collect()
 }
 
-/// The cells of a partition.
-pub fn cells(partition: PartitionId) -> PartitionConfig {
+/// The cells of a partition in this life of the cluster.
+pub fn cells(partition: PartitionId, epoch: ClusterEpoch) -> PartitionConfig {
     let limits = Limits {
         assets_max: 4,
         accounts_max: 4,
@@ -47,7 +47,7 @@ pub fn cells(partition: PartitionId) -> PartitionConfig {
         peers_max: 4,
         ..Limits::default()
     };
-    PartitionConfig { partition, ledger: LEDGER, incarnation: Incarnation::new(1), limits }
+    PartitionConfig { partition, ledger: LEDGER, incarnation: Incarnation::new(epoch.get()), limits }
 }
 
 /// Scale of both markets.

@@ -20,11 +20,14 @@ mod machine;
 pub mod planted;
 mod process;
 mod queue;
+mod quorums;
+mod region;
 mod rest;
 pub mod shrink;
 mod store;
 pub mod swarm;
 mod trace;
+mod versions;
 mod world;
 
 pub use world::{Failure, Outcome, run};

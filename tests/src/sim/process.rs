@@ -5,15 +5,16 @@ use std::sync::{Arc, Mutex};
 
 use node::{HostConfig, HostInput, Machine, MailTiming, PartitionHost};
 use replicator::log::memory::MemoryDisk;
-use replicator::{ReplicaConfig, SnapshotTaker, Space, node_of};
-use wire::{NodeId, PartitionId};
+use replicator::{Members, ReplicaConfig, SnapshotTaker, Space, node_of};
+use wire::{ClusterEpoch, NodeId, PartitionId};
 
 use super::clock::{Clock, MS, Moment};
 use super::front::Front;
 use super::machine;
 use super::queue::Event;
 use super::store::{Archive, SharedBook, Shelf, WatchedLog};
-use super::world::{EPOCH, World};
+use super::versions::{NEW, OLD};
+use super::world::World;
 
 /// One partition on one node.
 pub(super) struct Slot {
@@ -23,6 +24,10 @@ pub(super) struct Slot {
     pub book: SharedBook,
     /// Applied up to this log index, as the world has seen.
     pub applied: u64,
+    /// The members as of the end of its last step; none before the first of this life.
+    pub members: Option<Members>,
+    /// Whether it led then.
+    pub has_led: bool,
     /// When it runs next.
     pub run_at: Option<Moment>,
     /// What has come while the node did not run.
@@ -39,6 +44,8 @@ pub(super) struct Node {
     pub clock: Clock,
     pub front: Front,
     pub slots: BTreeMap<PartitionId, Slot>,
+    /// Its process knows the versions up to this one.
+    pub knows: u16,
     pub slow_sync_ns: Option<u64>,
     /// What its disk has left.
     pub space: Space,
@@ -70,26 +77,17 @@ impl World {
     }
 
     fn open_host(&mut self, id: NodeId, partition: PartitionId) {
-        let founders = self.plan.founders();
-        let voters = if founders.contains(&id) { founders } else { self.plan.node_ids() };
-        let mut replica = ReplicaConfig::new(partition, id, voters, EPOCH, self.random.draw());
-        replica.snapshots.taken_by = if self.plan.has_twin { SnapshotTaker::Twin } else { SnapshotTaker::Machine };
-        replica.snapshots.every_entries = self.plan.snapshot_every;
-        replica.snapshots.tail_entries = self.plan.log_tail;
-        replica.sessions.expiry_ns = self.plan.session_expiry_ns;
-        let host = HostConfig {
-            partitions: machine::partitions(self.plan.layout),
-            ledger: machine::LEDGER,
-            mail: MailTiming { resend_ns: 50 * MS, ack_delay_ns: 20 * MS, ack_count: 64 },
-            preferred_leader: None,
-            leader_stable_ns: self.plan.leader_stable_ns,
-        };
-        let node = &mut self.nodes[id.get() as usize - 1];
+        let seed = self.random.draw();
+        let (replica, host) = self.configs(id, partition, self.epoch, seed);
+        let epoch = self.epoch;
+        let place = self.plan.place_of(id);
+        let node = &mut self.nodes[place];
         let (now, space) = (node.clock.at(self.now), node.space);
         let slot = node.slots.get_mut(&partition).expect("every node has every partition");
         slot.book = SharedBook::default();
+        (slot.members, slot.has_led) = (None, false);
         slot.disk.repair();
-        let cells = Machine::new(machine::cells(partition), Box::new(Shelf(slot.archive.clone())));
+        let cells = Machine::new(machine::cells(partition, epoch), Box::new(Shelf(slot.archive.clone())));
         let log = WatchedLog::new(slot.disk.log(), slot.book.clone());
         match PartitionHost::open(replica, host, cells, log, now) {
             Ok(mut opened) => {
@@ -108,6 +106,41 @@ impl World {
         self.run_soon(id, partition);
     }
 
+    /// How a node's replica is configured for this life of the cluster.
+    fn configs(
+        &self,
+        id: NodeId,
+        partition: PartitionId,
+        epoch: ClusterEpoch,
+        seed: u64,
+    ) -> (ReplicaConfig, HostConfig) {
+        let founders = self.plan.founders();
+        let voters = if founders.contains(&id) { founders } else { self.plan.everybody() };
+        let mut replica = ReplicaConfig::new(partition, id, voters, epoch, seed);
+        replica.snapshots.taken_by = if self.plan.has_twin { SnapshotTaker::Twin } else { SnapshotTaker::Machine };
+        replica.versions = OLD..=self.node(id).knows;
+        replica.stays_learner = self.plan.region.is_some_and(|region| region.node == id);
+        replica.snapshots.every_entries = self.plan.snapshot_every;
+        replica.snapshots.tail_entries = self.plan.log_tail;
+        replica.sessions.expiry_ns = self.plan.session_expiry_ns;
+        let host = HostConfig {
+            partitions: machine::partitions(self.plan.layout),
+            ledger: machine::LEDGER,
+            mail: MailTiming { resend_ns: 50 * MS, ack_delay_ns: 20 * MS, ack_count: 64 },
+            preferred_leader: None,
+            leader_stable_ns: self.plan.leader_stable_ns,
+        };
+        (replica, host)
+    }
+
+    /// Whether a node that is configured for this life of the cluster opens what is on this disk.
+    pub(super) fn opens(&self, id: NodeId, partition: PartitionId, disk: &MemoryDisk, epoch: ClusterEpoch) -> bool {
+        let (replica, host) = self.configs(id, partition, epoch, 1);
+        let cells = Machine::new(machine::cells(partition, epoch), Box::new(Shelf(Arc::default())));
+        let log = WatchedLog::new(disk.log(), SharedBook::default());
+        PartitionHost::open(replica, host, cells, log, self.node(id).clock.at(self.now)).is_ok()
+    }
+
     /// A process ends. With `all_unsynced` nothing that was not synced survives; else some of it may. When it is
     /// noticed, connections to it are refused at once.
     pub(super) fn kill(&mut self, id: NodeId, all_unsynced: bool, is_noticed: bool) {
@@ -115,8 +148,9 @@ impl World {
             return;
         }
         self.trace.say(self.now, || format!("node {id} is dead"));
+        let place = self.plan.place_of(id);
         let World { nodes, random, .. } = self;
-        let node = &mut nodes[id.get() as usize - 1];
+        let node = &mut nodes[place];
         (node.is_up, node.is_syncing, node.is_paused) = (false, false, false);
         node.life += 1;
         for slot in node.slots.values_mut() {
@@ -137,7 +171,7 @@ impl World {
         if !is_noticed {
             return;
         }
-        for other in self.plan.node_ids() {
+        for other in self.plan.everybody() {
             if other == id || self.cuts.is_cut(id, other) || self.cuts.is_cut(other, id) {
                 continue;
             }
@@ -260,6 +294,7 @@ impl Node {
             clock: Clock::start(0, 0, 0),
             front: Front::default(),
             slots: partitions.iter().map(|partition| (*partition, Slot::new(is_in_memory))).collect(),
+            knows: NEW,
             slow_sync_ns: None,
             space: Space::Enough,
             dies_of_votes_until: 0,
@@ -288,6 +323,8 @@ impl Slot {
             archive: Arc::default(),
             book: SharedBook::default(),
             applied: 0,
+            members: None,
+            has_led: false,
             run_at: None,
             waiting: Vec::new(),
             disowned: None,

@@ -18,7 +18,7 @@ impl World {
             if members.is_changing() {
                 return Some(format!("members of partition {partition} are being changed: {members:x?}"));
             }
-            for node in self.nodes.iter().filter(|node| members.has_node(node.id)) {
+            for node in self.nodes.iter().filter(|node| members.has_node(node.id) && self.retired != Some(node.id)) {
                 let Some(host) = &node.slots[partition].host else { return Some(format!("node {} is down", node.id)) };
                 let status = host.status();
                 let is_last = status.applied_index == history.last_index() && status.last_index == status.applied_index;
@@ -48,7 +48,7 @@ impl World {
     pub(super) fn at_rest(&mut self) -> Verdict {
         for (partition, history) in &self.histories {
             let members = self.members(*partition);
-            for node in self.nodes.iter().filter(|node| members.has_node(node.id)) {
+            for node in self.nodes.iter().filter(|node| members.has_node(node.id) && self.retired != Some(node.id)) {
                 let slot = &node.slots[partition];
                 let host = slot.host.as_ref().expect("everybody is up at rest");
                 self.checkers.digests.compare(node.id, host, history)?;

@@ -148,6 +148,14 @@ impl Archive {
         self.covered.last().map_or(LogPosition::ZERO, |(_, upto)| *upto)
     }
 
+    /// Everything is covered up to here: these are its batches, those that were missing among them.
+    pub fn fill(&mut self, upto: LogPosition, batches: impl Iterator<Item = (LogPosition, Batch)>) {
+        for (position, batch) in batches {
+            self.batches.entry(position).or_insert(batch);
+        }
+        self.covered = (upto > LogPosition::ZERO).then_some((LogPosition::ZERO, upto)).into_iter().collect();
+    }
+
     /// The process is gone; of what was not synced something may be lost.
     pub fn crash(&mut self, draw: impl FnOnce(u64) -> u64) {
         let end = self.end();

@@ -6,6 +6,8 @@ use wire::NodeId;
 
 use super::clock::{MS, Moment, SECOND};
 use super::faults::Fault;
+use super::region::{self, Region};
+use super::versions;
 
 /// Which cells share a partition.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -30,7 +32,9 @@ pub struct DiskTemper {
 pub struct Plan {
     /// Which cells share a partition.
     pub layout: Layout,
-    /// Nodes.
+    /// The first node.
+    pub first: NodeId,
+    /// Nodes, one after the other.
     pub nodes: u64,
     /// So many of them found the cluster; the others may be taken in later.
     pub founders: u64,
@@ -64,6 +68,10 @@ pub struct Plan {
     pub leader_stable_ns: u64,
     /// What strikes when, from the beginning of trade.
     pub faults: Vec<(Moment, Fault)>,
+    /// Another region, if there is one.
+    pub region: Option<Region>,
+    /// Nodes that begin with the old build.
+    pub old_builds: Vec<NodeId>,
     /// How long there is trade under faults.
     pub trade_ns: u64,
     /// While the cluster is founded one node loses its disk, once or more often.
@@ -92,6 +100,7 @@ impl Plan {
         let weather = if is_calm { Weather { jitter_ns: MS / 5, ..Weather::fair(MS / 10) } } else { weather(random) };
         let mut plan = Plan {
             layout,
+            first: NodeId::new(1),
             nodes,
             founders,
             gateways: 2 + random.below(2) as usize,
@@ -109,22 +118,36 @@ impl Plan {
             leader_stable_ns: SECOND + random.below(5 * SECOND),
             is_in_memory: Random::new(seed ^ 0x4D45_4D4F).below(4) == 0,
             faults: Vec::new(),
+            old_builds: Vec::new(),
+            region: None,
             trade_ns,
             founding: None,
         };
         plan.faults = faults(random, &plan);
         plan.founding = founding(random, &plan);
+        versions::draw(seed, &mut plan);
+        region::draw(seed, &mut plan);
         plan
     }
 
-    /// Every node.
+    /// Every node that may vote.
     pub fn node_ids(&self) -> Vec<NodeId> {
-        (1..=self.nodes).map(NodeId::new).collect()
+        (0..self.nodes).map(|place| NodeId::new(self.first.get() + place)).collect()
+    }
+
+    /// Those, and the learner of the other region.
+    pub fn everybody(&self) -> Vec<NodeId> {
+        self.node_ids().into_iter().chain(self.region.map(|region| region.node)).collect()
+    }
+
+    /// Where a node is among everybody.
+    pub fn place_of(&self, node: NodeId) -> usize {
+        (node.get() - self.first.get()) as usize
     }
 
     /// Those who are there from the beginning.
     pub fn founders(&self) -> Vec<NodeId> {
-        (1..=self.founders).map(NodeId::new).collect()
+        (0..self.founders).map(|place| NodeId::new(self.first.get() + place)).collect()
     }
 
     /// A fsync's time.

@@ -44,6 +44,20 @@ impl Trace {
         }
     }
 
+    /// Whether somebody listens.
+    pub fn has_words(&self) -> bool {
+        self.words.is_some()
+    }
+
+    /// What happened in a world that came after this one.
+    pub fn go_on_with(&mut self, next: Trace) {
+        self.mix(next.hash);
+        self.steps += next.steps;
+        if let (Some(words), Some(more)) = (&mut self.words, next.words) {
+            words.extend(more);
+        }
+    }
+
     /// Of everything so far.
     pub fn hash(&self) -> u64 {
         self.hash

@@ -5,7 +5,7 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 
 use node::{HostInput, HostOutput, PartitionHost};
 use replicator::sim::{Cuts, Random, Weather};
-use replicator::{Members, node_of};
+use replicator::{Members, Role, node_of};
 use wire::{ClusterEpoch, LogPosition, NodeId, PartitionId};
 
 use super::checkers::{Checkers, Histories, Verdict};
@@ -17,12 +17,15 @@ use super::history::History;
 use super::machine;
 use super::process::Node;
 use super::queue::{Event, Queue};
+use super::quorums::Commits;
+use super::region::Promoted;
 use super::store::WatchedLog;
 use super::swarm::Plan;
 use super::trace::{OrNobody, Trace};
+use super::versions::OLD;
 
-/// The cluster.
-pub const EPOCH: ClusterEpoch = ClusterEpoch::new(1);
+/// The cluster's first life.
+const FIRST_LIFE: ClusterEpoch = ClusterEpoch::new(1);
 /// An idle host looks after its mail this often, as production's thread does.
 const LOOK_EVERY: Moment = 10 * MS;
 /// Nothing takes longer than this to set up.
@@ -65,6 +68,12 @@ pub struct Outcome {
 /// See the module.
 pub struct World {
     pub(super) plan: Plan,
+    /// Which life of the cluster it is.
+    pub(super) epoch: ClusterEpoch,
+    /// Nodes of another life that clients know the addresses of, and whether they are alive.
+    pub(super) strangers: BTreeMap<NodeId, bool>,
+    /// The node that was promoted: it is of another life now.
+    pub(super) retired: Option<NodeId>,
     pub(super) now: Moment,
     pub(super) queue: Queue,
     pub(super) random: Random,
@@ -84,6 +93,7 @@ pub struct World {
     pub(super) is_healed: bool,
     voted: Option<(NodeId, NodeId)>,
     pub(super) answered: u64,
+    pub(super) commits: BTreeMap<PartitionId, Commits>,
     /// When gateways were told something, and when faults struck.
     pub(super) told_at: Vec<Moment>,
     pub(super) struck_at: Vec<Moment>,
@@ -118,19 +128,28 @@ pub(super) fn gateway_address(gateway: usize) -> NodeId {
 
 impl World {
     fn new(seed: u64, plan: Plan, with_words: bool) -> World {
-        let mut random = Random::new(seed);
+        let mut world = World::begin(Random::new(seed), plan, FIRST_LIFE, 0, with_words);
+        world.populate();
+        world
+    }
+
+    /// A world in which nobody is yet.
+    pub(super) fn begin(mut random: Random, plan: Plan, epoch: ClusterEpoch, now: Moment, with_words: bool) -> World {
         let partitions = machine::partitions(plan.layout);
         let histories = partitions
             .iter()
-            .map(|partition| (*partition, History::new(machine::cells(*partition), plan.session_expiry_ns)))
+            .map(|partition| (*partition, History::new(machine::cells(*partition, epoch), plan.session_expiry_ns)))
             .collect();
         let mut nodes = Vec::new();
-        for id in plan.node_ids() {
+        for id in plan.everybody() {
             let drift_ppm = random.below(2 * plan.drift_ppm as u64 + 1) as i64 - plan.drift_ppm;
             nodes.push(Node::new(id, drift_ppm, &partitions, plan.is_in_memory));
         }
-        let mut world = World {
-            now: 0,
+        World {
+            epoch,
+            strangers: BTreeMap::new(),
+            retired: None,
+            now,
             queue: Queue::default(),
             cuts: Cuts::default(),
             weather: Weather { jitter_ns: MS / 5, ..Weather::fair(MS / 10) },
@@ -148,17 +167,24 @@ impl World {
             is_healed: false,
             voted: None,
             answered: 0,
+            commits: BTreeMap::new(),
             told_at: Vec::new(),
             struck_at: Vec::new(),
             faults: 0,
             random,
             plan,
-        };
-        for node in world.plan.node_ids() {
-            world.start(node);
         }
-        world.make_clients();
-        world
+    }
+
+    /// Everybody starts.
+    pub(super) fn populate(&mut self) {
+        for node in self.plan.old_builds.clone() {
+            self.node_mut(node).knows = OLD;
+        }
+        for node in self.plan.everybody() {
+            self.start(node);
+        }
+        self.make_clients();
     }
 
     fn outcome(&self) -> Outcome {
@@ -184,9 +210,10 @@ impl World {
                 self.queue.plan(at, Event::FounderLosesDisk { down_ns });
             }
         }
+        let set_up_by = self.now + SET_UP_BOUND;
         while !self.is_set_up {
             self.step()?;
-            if self.now > SET_UP_BOUND {
+            if self.now > set_up_by {
                 return Err("a cluster is not set up in time, in which at most one disk is lost".to_owned());
             }
         }
@@ -198,6 +225,7 @@ impl World {
         while self.now < begin + self.plan.trade_ns {
             self.step()?;
         }
+        let promoted = self.promote()?;
         self.trace.say(self.now, || "everything is healed".to_owned());
         self.heal();
         self.weather = Weather { jitter_ns: MS / 5, ..Weather::fair(MS / 10) };
@@ -216,7 +244,21 @@ impl World {
             }
             self.now = until;
         }
-        self.at_rest()
+        self.at_rest()?;
+        match promoted {
+            Some(promoted) => self.live_on(&promoted),
+            None => Ok(()),
+        }
+    }
+
+    /// The life that the promoted node begins, with the checkers that have seen what it begins with.
+    fn live_on(&mut self, promoted: &Promoted) -> Verdict {
+        let mut world = self.reborn(promoted)?;
+        let lived = world.live();
+        self.now = world.now;
+        self.answered += world.answered;
+        self.trace.go_on_with(world.trace);
+        lived.map_err(|why| format!("in the life after the promotion: {why}"))
     }
 
     fn step(&mut self) -> Verdict {
@@ -263,17 +305,18 @@ impl World {
     }
 
     pub(super) fn node(&self, id: NodeId) -> &Node {
-        &self.nodes[id.get() as usize - 1]
+        &self.nodes[self.plan.place_of(id)]
     }
 
     pub(super) fn node_mut(&mut self, id: NodeId) -> &mut Node {
-        &mut self.nodes[id.get() as usize - 1]
+        let place = self.plan.place_of(id);
+        &mut self.nodes[place]
     }
 
     /// Everybody who has a place on the network.
     pub(super) fn addresses(&self) -> Vec<NodeId> {
         let gateways = (0..self.plan.gateways).map(gateway_address);
-        self.plan.node_ids().into_iter().chain(gateways).collect()
+        self.plan.everybody().into_iter().chain(gateways).collect()
     }
 
     /// Who leads a partition, as the node of the greatest term believes.
@@ -342,7 +385,8 @@ impl World {
 
     fn run_host(&mut self, id: NodeId, partition: PartitionId) {
         let now = self.now;
-        let node = &mut self.nodes[id.get() as usize - 1];
+        let place = self.plan.place_of(id);
+        let node = &mut self.nodes[place];
         let slot = node.slots.get_mut(&partition).expect("every node has every partition");
         if slot.run_at != Some(now) {
             return;
@@ -358,6 +402,14 @@ impl World {
         while let Some(output) = host.poll_output() {
             outputs.push(output);
         }
+        let status = host.status();
+        let leads = status.role == Role::Leader;
+        // One that has led until this step may answer in it.
+        if leads || slot.has_led {
+            let before = slot.members.as_ref().unwrap_or(&status.members);
+            self.commits.entry(partition).or_default().on_commit(status.commit_index, [before, &status.members]);
+        }
+        (slot.members, slot.has_led) = (Some(status.members), leads);
         let due = node.clock.moment_of(host.next_timeout(), now).clamp(now + MS / 4, now + LOOK_EVERY);
         let next = if work > 0 { now + 20_000 } else { due };
         self.observe(id, partition);
@@ -377,8 +429,9 @@ impl World {
 
     /// Looks at what a replica has applied and saved.
     pub(super) fn observe(&mut self, id: NodeId, partition: PartitionId) {
+        let place = self.plan.place_of(id);
         let World { nodes, histories, checkers, .. } = self;
-        let slot = nodes[id.get() as usize - 1].slots.get_mut(&partition).expect("every node has every partition");
+        let slot = nodes[place].slots.get_mut(&partition).expect("every node has every partition");
         let history = histories.get_mut(&partition).expect("every partition has a history");
         let Some(host) = &slot.host else { return };
         let mut book = slot.book.open();
@@ -405,8 +458,10 @@ impl World {
             self.voted = Some((id, NodeId::new(*vote)));
         }
         let World { nodes, histories, checkers, .. } = self;
-        let (history, slot) = (&histories[&partition], &nodes[id.get() as usize - 1].slots[&partition]);
+        let (history, slot) = (&histories[&partition], &nodes[place].slots[&partition]);
         let host = slot.host.as_ref().expect("it runs");
+        let knows = nodes[place].knows;
+        let verdict = verdict.and_then(|()| checkers.versions.on_applied(id, knows, host));
         let verdict = verdict.and_then(|()| checkers.digests.on_applied(id, host, history));
         self.check(verdict);
     }
@@ -449,6 +504,9 @@ impl World {
             }
             HostOutput::Failed(error) => {
                 self.trace.say(self.now, || format!("node {id} ends: {error}"));
+                if error.contains("version::unknown") {
+                    return self.start_newer_build(id);
+                }
                 self.kill(id, true, true);
                 let later = self.random.below(SECOND);
                 self.queue.plan(self.now + later, Event::Start { node: id });

@@ -2,6 +2,10 @@
 //!
 //! A node of the configuration is never given up, whatever a node says that may itself have been removed. One that only a
 //! log named is, when none does any more.
+//!
+//! A learner that stays one is another region's: who is named by logs alone and stays a learner is not connected, and events
+//! are not streamed from one that the configuration names as well. A client that keeps to its nodes is that region's reader,
+//! and reads from whomever it was given.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::net::SocketAddr;
@@ -36,7 +40,20 @@ impl Known {
         let members = partitions.flat_map(|(_, members)| members);
         // Without an address it cannot be reached, unless the configuration has one.
         let named = members.map(|member| (member.node, member.place.address())).filter(|(_, at)| at.is_some());
-        configured.chain(named).collect()
+        let is_meant = |node: &NodeId| self.configured.contains(node) || !self.stays_learner(*node);
+        configured.chain(named.filter(|(node, _)| is_meant(node))).collect()
+    }
+
+    /// Those of them from which events are streamed.
+    fn sources(&self) -> Vec<NodeId> {
+        let nodes = self.nodes().into_keys();
+        nodes.filter(|node| self.keeps_to_configured || !self.stays_learner(*node)).collect()
+    }
+
+    /// Whether a log says of a node that it gets the log and never votes.
+    fn stays_learner(&self, node: NodeId) -> bool {
+        let mut members = self.partitions.values().flat_map(|(_, members)| members);
+        members.any(|member| member.node == node && member.stays_learner)
     }
 }
 
@@ -74,12 +91,13 @@ impl Client {
         if self.known.partitions.get(&of.partition).is_some_and(|(index, _)| *index > of.index) {
             return;
         }
-        let before = self.known.nodes();
+        let before = (self.known.nodes(), self.known.sources());
         self.known.partitions.insert(of.partition, (of.index, members));
-        let nodes = self.known.nodes();
-        if nodes == before {
+        let (nodes, sources) = (self.known.nodes(), self.known.sources());
+        if (&nodes, &sources) == (&before.0, &before.1) {
             return;
         }
+        let before = before.0;
         for node in before.keys().filter(|node| !nodes.contains_key(node)) {
             tracing::info!(%node, "the node has left the cluster");
             self.give_up(*node, now);
@@ -90,6 +108,6 @@ impl Client {
             self.connections.insert(*node, Connection::new(now));
             self.wake(now);
         }
-        self.outputs.push_back(Output::Nodes(nodes));
+        self.outputs.push_back(Output::Nodes { nodes, sources });
     }
 }

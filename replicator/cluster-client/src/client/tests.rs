@@ -134,7 +134,7 @@ impl Scenario {
                 Output::Read { result, .. } => self.told.push(format!("read {result:?}")),
                 Output::SessionOpened(_) => self.told.push("opened".into()),
                 Output::Connect(_) | Output::Close(_) | Output::LeaderChanged { .. } => {}
-                Output::Nodes(_) | Output::MembersAnswer { .. } => {}
+                Output::Nodes { .. } | Output::MembersAnswer { .. } => {}
             }
         }
     }

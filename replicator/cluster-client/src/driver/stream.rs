@@ -21,8 +21,8 @@ const READ_BUFFER_LEN: usize = 64 * 1024;
 pub(super) struct News {
     /// Who leads the stream's partition.
     pub(super) leader: watch::Receiver<Option<NodeId>>,
-    /// The cluster's nodes.
-    pub(super) nodes: watch::Receiver<Vec<NodeId>>,
+    /// The nodes to stream from.
+    pub(super) sources: watch::Receiver<Vec<NodeId>>,
 }
 
 impl News {
@@ -34,8 +34,8 @@ impl News {
                 subscription.on_leader(known, Instant::now());
                 changed.is_ok()
             }
-            changed = self.nodes.changed() => {
-                let known = self.nodes.borrow_and_update().clone();
+            changed = self.sources.changed() => {
+                let known = self.sources.borrow_and_update().clone();
                 subscription.on_nodes(known, Instant::now());
                 changed.is_ok()
             }

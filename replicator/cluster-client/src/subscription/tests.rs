@@ -177,3 +177,23 @@ fn a_node_of_another_epoch_or_name_yields_nothing() {
     scenario.pass(0);
     scenario.check(&["connect 1", "close", "connect 2"]);
 }
+
+#[test]
+fn a_stream_without_a_node_to_read_from_waits_without_spinning_and_goes_on_when_there_is_one() {
+    let mut scenario = Scenario::from_position_1(None);
+    scenario.connected();
+    scenario.events(1);
+    scenario.closed();
+    scenario.stream.on_nodes(Vec::new(), scenario.now);
+    scenario.pass(200);
+    for _ in 0..20 {
+        scenario.stream.on_timeout(scenario.now);
+        let next = scenario.stream.next_timeout().expect("it will look again");
+        assert!(next > scenario.now, "a timeout of the past is one without end");
+        scenario.pass(30);
+    }
+    scenario.done.clear();
+    scenario.stream.on_nodes(vec![node(2)], scenario.now);
+    scenario.pass(500);
+    assert_eq!(scenario.done, ["connect 2"]);
+}

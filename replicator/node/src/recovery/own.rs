@@ -9,7 +9,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Mutex;
 
 use replicator::log::disk::{LogReader, snapshots};
-use replicator::log::{Entry, EntryType, Identity, StoreError};
+use replicator::log::{Entry, EntryType, Identity, StoreError, Stored};
 use replicator::{Members, Standing, entry, snapshot};
 use wire::codec::CodecError;
 use wire::{ClusterEpoch, LogPosition, NodeId, PartitionId};
@@ -26,12 +26,37 @@ pub struct Own {
     partitions: BTreeMap<PartitionId, Shelf>,
 }
 
+/// What its disk has of one partition, however that is read.
+pub struct Part {
+    /// The log.
+    pub stored: Stored,
+    /// Snapshots by log index, oldest first.
+    pub snapshots: Vec<(u64, Box<dyn SnapshotFile>)>,
+    /// Its events.
+    pub events: Box<dyn EventFile>,
+}
+
+/// A snapshot that can be read, more than once.
+pub trait SnapshotFile: Send + Sync {
+    /// All of it. An error is a sentence that names the file.
+    fn read(&self) -> Result<Vec<u8>, String>;
+}
+
+/// Events that can be read.
+pub trait EventFile: Send {
+    /// The last position that they reach.
+    fn end(&self) -> LogPosition;
+
+    /// From position `from` on, about so many bytes; empty behind the end. An error is a sentence that says what is missing.
+    fn read(&mut self, from: LogPosition, bytes_max: usize) -> Result<EventBlock, String>;
+}
+
 /// One partition.
 struct Shelf {
     /// From the first that is still there to the last that is committed.
     entries: Vec<Entry>,
-    snapshots: Vec<(Kept, PathBuf)>,
-    events: Mutex<Archive>,
+    snapshots: Vec<(Kept, Box<dyn SnapshotFile>)>,
+    events: Mutex<Box<dyn EventFile>>,
     members: Members,
     uncommitted: u64,
 }
@@ -74,14 +99,21 @@ impl Own {
         events: impl Fn(PartitionId) -> PathBuf,
     ) -> Result<Own, OwnError> {
         let mut reader = LogReader::open(log)?;
-        let mut shelves = BTreeMap::new();
+        let mut parts = BTreeMap::new();
         for partition in partitions {
-            let identity = Identity { epoch, node, partition: *partition };
-            let archive = Archive::open(&events(*partition), *partition)?;
-            let shelf = Shelf::of(&mut reader, identity, log, archive)?;
-            shelves.insert(*partition, shelf);
+            let events = Box::new(Archive::open(&events(*partition), *partition)?);
+            let stored = reader.load(Identity { epoch, node, partition: *partition })?;
+            let files = snapshots(log, *partition)?.into_iter();
+            let snapshots = files.map(|(index, path)| (index, Box::new(path) as Box<dyn SnapshotFile>)).collect();
+            parts.insert(*partition, Part { stored, snapshots, events });
         }
-        Ok(Own { partitions: shelves })
+        Own::of(epoch, parts)
+    }
+
+    /// The same of parts that were read already.
+    pub fn of(epoch: ClusterEpoch, parts: BTreeMap<PartitionId, Part>) -> Result<Own, OwnError> {
+        let shelve = |(partition, part)| Ok((partition, Shelf::of(partition, epoch, part)?));
+        Ok(Own { partitions: parts.into_iter().map(shelve).collect::<Result<_, OwnError>>()? })
     }
 
     /// Entries behind the last that this node knows to be committed.
@@ -101,20 +133,19 @@ impl Own {
 }
 
 impl Shelf {
-    fn of(reader: &mut LogReader, identity: Identity, log: &Path, archive: Archive) -> Result<Shelf, OwnError> {
-        let partition = identity.partition;
-        let stored = reader.load(identity)?;
-        let mut found: Vec<(Kept, PathBuf)> = Vec::new();
+    fn of(partition: PartitionId, epoch: ClusterEpoch, part: Part) -> Result<Shelf, OwnError> {
+        let Part { stored, snapshots, events } = part;
+        let mut found: Vec<(Kept, Box<dyn SnapshotFile>)> = Vec::new();
         let mut newest = None;
-        for (index, path) in snapshots(log, partition)? {
+        for (index, file) in snapshots {
             // One that is damaged is passed over as the node passes over it.
-            let Ok(bytes) = fs::read(&path) else { continue };
+            let Ok(bytes) = file.read() else { continue };
             let Ok(opened) = snapshot::open(&bytes) else { continue };
             let header = opened.header;
-            if (header.partition, header.epoch) != (partition, identity.epoch) {
+            if (header.partition, header.epoch) != (partition, epoch) {
                 continue;
             }
-            found.push((Kept { index, position: header.position, timestamp: header.timestamp }, path));
+            found.push((Kept { index, position: header.position, timestamp: header.timestamp }, file));
             newest = Some(header);
         }
         let first = stored.entries.first().map_or(u64::MAX, |entry| entry.index);
@@ -128,7 +159,7 @@ impl Shelf {
         };
         let behind = |entry: &&Entry| entry.index > base;
         let committed = stored.hard_state.commit.max(base);
-        let told = told(partition, stored.entries.iter().filter(behind), position, archive.end())?;
+        let told = told(partition, stored.entries.iter().filter(behind), position, events.end())?;
         let upto = committed.max(told.unwrap_or(0));
         let mut entries = stored.entries;
         let all = entries.len();
@@ -136,7 +167,7 @@ impl Shelf {
         let uncommitted = (all - entries.len()) as u64;
         let changes = entries.iter().filter(behind).filter(|it| it.get_entry_type() == EntryType::EntryConfChangeV2);
         let members = changes.fold(members, |members, entry| members.after(entry).unwrap_or(members));
-        Ok(Shelf { entries, snapshots: found, events: Mutex::new(archive), members, uncommitted })
+        Ok(Shelf { entries, snapshots: found, events: Mutex::new(events), members, uncommitted })
     }
 }
 
@@ -178,8 +209,8 @@ impl Backup for Own {
     fn snapshot(&self, partition: PartitionId, index: u64) -> Result<Vec<u8>, String> {
         let shelf = self.shelf(partition)?;
         let found = shelf.snapshots.iter().find(|(kept, _)| kept.index == index);
-        let (_, path) = found.ok_or_else(|| format!("there is no snapshot at log entry {index}"))?;
-        fs::read(path).map_err(|error| format!("{}: {error}", path.display()))
+        let (_, file) = found.ok_or_else(|| format!("there is no snapshot at log entry {index}"))?;
+        file.read()
     }
 
     fn entries(&self, partition: PartitionId, from: u64) -> Result<Option<Vec<Entry>>, String> {
@@ -194,12 +225,28 @@ impl Backup for Own {
 
     fn events(&self, partition: PartitionId, from: LogPosition) -> Result<Option<EventBlock>, String> {
         let shelf = self.shelf(partition)?;
-        let mut archive = shelf.events.lock().map_err(|_| "a reader panicked".to_owned())?;
-        let read = archive.read(from, EVENTS_BYTES).map_err(|error| error.to_string())?;
-        let block = read.map_err(|first| {
-            format!("events from position {from} to {} were not fetched yet", first.get().saturating_sub(1))
-        })?;
+        let mut events = shelf.events.lock().map_err(|_| "a reader panicked".to_owned())?;
+        let block = events.read(from, EVENTS_BYTES)?;
         Ok((block.upto() >= from).then_some(block))
+    }
+}
+
+impl SnapshotFile for PathBuf {
+    fn read(&self) -> Result<Vec<u8>, String> {
+        fs::read(self).map_err(|error| format!("{}: {error}", self.display()))
+    }
+}
+
+impl EventFile for Archive {
+    fn end(&self) -> LogPosition {
+        Archive::end(self)
+    }
+
+    fn read(&mut self, from: LogPosition, bytes_max: usize) -> Result<EventBlock, String> {
+        let read = Archive::read(self, from, bytes_max).map_err(|error| error.to_string())?;
+        read.map_err(|first| {
+            format!("events from position {from} to {} were not fetched yet", first.get().saturating_sub(1))
+        })
     }
 }
 

@@ -25,24 +25,29 @@ pub struct Closed {
 /// since that may have been the first step of a reopening, which would go on by itself, or a quarantine, which another word
 /// would end. Orders can be cancelled in them as well.
 pub fn cancel_only(replay: &mut Replay<Machine>, now: Timestamp) -> Result<Closed, ReplayError> {
+    Ok(close_markets(replay, now)?.0)
+}
+
+/// The same, with the entries at the end of the log that say so.
+pub fn close_markets(replay: &mut Replay<Machine>, now: Timestamp) -> Result<(Closed, Vec<Entry>), ReplayError> {
     let before = replay.machine().cells().markets_in(MarketStatus::CancelOnly);
     let open = replay.machine().cells().open_markets();
     let cancel_only = |market| Command::SetMarketStatus(SetMarketStatus { market, status: MarketStatus::CancelOnly });
-    append(replay, now, open.iter().copied().map(cancel_only))?;
+    let first = append(replay, now, open.iter().copied().map(cancel_only))?;
     let mut halted = replay.machine().cells().open_markets();
     let closed = Closed { cancel_only: open.len() - halted.len(), halted: halted.len() + before.len() };
     halted.extend(before);
     let halt = |market| Command::KillMarket(KillMarket { market, cancel_orders: false });
-    append(replay, now, halted.into_iter().map(halt))?;
+    let second = append(replay, now, halted.into_iter().map(halt))?;
     replay.machine().take_events(replay.place().position);
-    Ok(closed)
+    Ok((closed, first.into_iter().chain(second).collect()))
 }
 
 fn append(
     replay: &mut Replay<Machine>,
     now: Timestamp,
     commands: impl Iterator<Item = Command>,
-) -> Result<(), ReplayError> {
+) -> Result<Option<Entry>, ReplayError> {
     let mut batch = BatchWriter::new(1024);
     for command in commands {
         let mut payload = Vec::new();
@@ -50,11 +55,13 @@ fn append(
         batch.push(Kind::Internal, &payload);
     }
     if batch.count() == 0 {
-        return Ok(());
+        return Ok(None);
     }
     let place = replay.place();
     let data = batch.finish(now.max(place.timestamp)).into();
-    replay.apply(&Entry { index: place.index + 1, term: place.term, data, ..Entry::default() })
+    let entry = Entry { index: place.index + 1, term: place.term, data, ..Entry::default() };
+    replay.apply(&entry)?;
+    Ok(Some(entry))
 }
 
 #[cfg(test)]

@@ -10,6 +10,7 @@ mod once;
 mod progress;
 mod real_time;
 mod streams;
+mod versions;
 
 pub use acknowledged::Acknowledged;
 pub use conservation::Conservation;
@@ -21,11 +22,12 @@ pub use once::Once;
 pub use progress::Progress;
 pub use real_time::RealTime;
 pub use streams::Streams;
+pub use versions::Versions;
 
 use std::collections::BTreeMap;
 
 use engine::Partition;
-use wire::PartitionId;
+use wire::{LogPosition, PartitionId};
 
 use super::history::{History, Record};
 use super::swarm::Layout;
@@ -54,10 +56,14 @@ pub struct Checkers {
     pub real_time: RealTime,
     /// Every consumer sees everything once.
     pub streams: Streams,
+    /// Nobody behaves as its build cannot.
+    pub versions: Versions,
     /// The naive exchange agrees.
     pub model: SecondOpinion,
     /// The healed world comes to rest.
     pub progress: Progress,
+    /// What was committed, in the order in which the world saw it.
+    order: Vec<(PartitionId, LogPosition)>,
 }
 
 impl Checkers {
@@ -72,16 +78,24 @@ impl Checkers {
             digests: Digests::default(),
             real_time: RealTime::default(),
             streams: Streams::default(),
+            versions: Versions,
             model: SecondOpinion::new(layout),
             progress: Progress::default(),
+            order: Vec::new(),
         }
     }
 
     /// A command is committed; `cells` are as they are after it.
     pub fn on_commit(&mut self, partition: PartitionId, record: &Record, cells: &Partition) -> Verdict {
+        self.order.push((partition, record.position));
         self.once.on_commit(partition, record)?;
         self.conservation.on_commit(partition, record, cells)?;
         self.mail.on_commit(partition, record, cells)?;
         self.model.on_commit(partition, record)
+    }
+
+    /// What was committed, in the order in which the world saw it.
+    pub fn order(&self) -> &[(PartitionId, LogPosition)] {
+        &self.order
     }
 }

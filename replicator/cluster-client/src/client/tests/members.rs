@@ -12,14 +12,20 @@ fn at(node: u64) -> SocketAddr {
 
 /// A node says who the members are, as of this index of the log.
 fn tell(scenario: &mut Scenario, from: u64, index: u64, members: &[u64]) -> Vec<Output> {
-    let place = |id: &u64| MemberPlace {
+    tell_learners(scenario, from, index, members, &[])
+}
+
+/// The same, with these who stay learners beside those who vote.
+fn tell_learners(scenario: &mut Scenario, from: u64, index: u64, voters: &[u64], learners: &[u64]) -> Vec<Output> {
+    let place = |(id, votes): (&u64, bool)| MemberPlace {
         node: node(*id),
         place: Place::of(Some(at(*id))),
-        votes: true,
-        stays_learner: false,
+        votes,
+        stays_learner: !votes,
         is_draining: false,
     };
-    let places = encode_places(&members.iter().map(place).collect::<Vec<_>>());
+    let members = voters.iter().map(|id| (id, true)).chain(learners.iter().map(|id| (id, false)));
+    let places = encode_places(&members.map(place).collect::<Vec<_>>());
     let mut bytes = Vec::new();
     Frame::Members(MembersOf { partition: PARTITION, index }, &places).encode(&mut bytes);
     scenario.client.on_bytes(node(from), &bytes, scenario.now);
@@ -29,7 +35,14 @@ fn tell(scenario: &mut Scenario, from: u64, index: u64, members: &[u64]) -> Vec<
 
 fn nodes(outputs: &[Output]) -> Option<Vec<u64>> {
     outputs.iter().find_map(|output| match output {
-        Output::Nodes(nodes) => Some(nodes.keys().map(|node| node.get()).collect()),
+        Output::Nodes { nodes, .. } => Some(nodes.keys().map(|node| node.get()).collect()),
+        _ => None,
+    })
+}
+
+fn sources(outputs: &[Output]) -> Option<Vec<u64>> {
+    outputs.iter().find_map(|output| match output {
+        Output::Nodes { sources, .. } => Some(sources.iter().map(|node| node.get()).collect()),
         _ => None,
     })
 }
@@ -62,6 +75,39 @@ fn what_a_log_named_is_given_up_when_it_leaves_and_what_the_configuration_names_
     let outputs = tell(&mut scenario, 1, 10, &[5, 6]);
     assert_eq!(nodes(&outputs), Some(vec![1, 2, 3, 5, 6]));
     assert!(outputs.contains(&Output::Close(node(4))));
+}
+
+#[test]
+fn who_stays_a_learner_is_not_connected_when_only_logs_name_it() {
+    let mut scenario = Scenario::led_by_node_1();
+    let outputs = tell_learners(&mut scenario, 1, 5, &[1, 2, 3, 4], &[5]);
+    assert_eq!((nodes(&outputs), sources(&outputs)), (Some(vec![1, 2, 3, 4]), Some(vec![1, 2, 3, 4])));
+    assert!(!outputs.contains(&Output::Connect(node(5))), "{outputs:?}");
+    // Another region's learner alone is no news.
+    assert_eq!(nodes(&tell_learners(&mut scenario, 1, 6, &[1, 2, 3, 4], &[5, 6])), None);
+    // One that votes after all is.
+    let outputs = tell_learners(&mut scenario, 1, 7, &[1, 2, 3, 4, 5], &[6]);
+    assert_eq!(nodes(&outputs), Some(vec![1, 2, 3, 4, 5]));
+    assert!(outputs.contains(&Output::Connect(node(5))));
+    // One that was moved to another region is left.
+    let outputs = tell_learners(&mut scenario, 1, 8, &[1, 2, 3, 5], &[4, 6]);
+    assert_eq!(nodes(&outputs), Some(vec![1, 2, 3, 5]));
+    assert!(outputs.contains(&Output::Close(node(4))));
+}
+
+#[test]
+fn events_are_not_streamed_from_who_stays_a_learner_though_the_configuration_names_it() {
+    let mut scenario = Scenario::led_by_node_1();
+    let outputs = tell_learners(&mut scenario, 1, 5, &[1, 2], &[3]);
+    // It stays connected: it may say who the others are.
+    assert_eq!((nodes(&outputs), sources(&outputs)), (Some(vec![1, 2, 3]), Some(vec![1, 2])));
+}
+
+#[test]
+fn a_reader_of_the_other_region_streams_from_the_nodes_it_was_given_alone() {
+    let mut scenario = Scenario::led_by_node_1();
+    scenario.client.keep_to_nodes();
+    assert_eq!(nodes(&tell_learners(&mut scenario, 1, 5, &[1, 2, 4], &[3])), None, "nothing has changed for it");
 }
 
 #[test]
