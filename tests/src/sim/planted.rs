@@ -37,7 +37,9 @@ pub fn hunt(bug: Bug, jobs: usize) -> Option<Caught> {
                     if seed >= SEEDS_MAX || is_over {
                         return;
                     }
-                    let mut plan = Plan::draw(seed, TRADE_NS);
+                    // What a bug needs strikes more often where less else does.
+                    let draw = if bug == Bug::BehavesByBuild { Plan::draw } else { Plan::plain };
+                    let mut plan = draw(seed, TRADE_NS);
                     // The others sync what they acknowledge.
                     plan.is_in_memory |= bug == Bug::BootIgnored;
                     if let Err(failure) = run(seed, &plan, false) {

@@ -92,6 +92,14 @@ pub struct Founding {
 impl Plan {
     /// Of a seed.
     pub fn draw(seed: u64, trade_ns: u64) -> Plan {
+        let mut plan = Plan::plain(seed, trade_ns);
+        versions::draw(seed, &mut plan);
+        region::draw(seed, &mut plan);
+        plan
+    }
+
+    /// The same by one build and in one region.
+    pub fn plain(seed: u64, trade_ns: u64) -> Plan {
         let mut random = Random::new(seed.wrapping_mul(0xD134_2543_DE82_EF95) ^ 0x5EED);
         let random = &mut random;
         let layout = if random.below(2) == 0 { Layout::Joint } else { Layout::Split };
@@ -125,8 +133,6 @@ impl Plan {
         };
         plan.faults = faults(random, &plan);
         plan.founding = founding(random, &plan);
-        versions::draw(seed, &mut plan);
-        region::draw(seed, &mut plan);
         plan
     }
 
