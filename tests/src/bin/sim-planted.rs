@@ -15,6 +15,9 @@ struct Args {
     /// Only the bug of this number.
     #[arg(long)]
     bug: Option<u8>,
+    /// The seeds begin with this one.
+    #[arg(long, default_value_t = 0)]
+    first: u64,
     /// Seeds at a time; as many as there are cores by default.
     #[arg(long)]
     jobs: Option<usize>,
@@ -29,7 +32,7 @@ fn main() -> ExitCode {
     let (mut planted, mut escaped) = (0, 0);
     for bug in bugs {
         planted += 1;
-        match hunt(*bug, jobs) {
+        match hunt(*bug, args.first, jobs) {
             Some(caught) => println!(
                 "{bug:?}: caught within {} seeds; seed {} at {} ms: {}",
                 caught.within,

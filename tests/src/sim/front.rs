@@ -278,7 +278,6 @@ impl World {
         let partition = reply.partition;
         let index = self.histories[&partition].record(reply.position).map_or(0, |record| record.index);
         let present = self.node(id).slots[&partition].host.as_ref().expect("it runs").status().members;
-        let commits = &self.commits[&partition];
         let missing = |(keepers, quorum): &(usize, usize)| *quorum as i64 - *keepers as i64;
         let of = |members: &Members| {
             // While members are being changed, a quorum of those before and of those after.
@@ -286,10 +285,9 @@ impl World {
             let kept = voters.map(|voters| (self.keepers(partition, reply.position, voters), voters.len() / 2 + 1));
             kept.max_by_key(missing).expect("somebody votes")
         };
-        let at_commit = commits.of(index).and_then(|by| by.iter().map(of).min_by_key(missing)).unwrap_or((0, 1));
-        // What they have committed something behind is on their disks as well.
-        let now = commits.is_counted_by(&present).then(|| of(&present));
-        let keepers = now.into_iter().chain([at_commit]).max_by_key(missing).expect("there is one");
+        let commits = self.commits.get(&partition);
+        let relied_on = commits.map_or_else(|| vec![&present], |commits| commits.answer_for(index, &present));
+        let keepers = relied_on.into_iter().map(of).min_by_key(missing).expect("there are members");
         let history = &self.histories[&partition];
         let verdict = self.checkers.acknowledged.on_answer(id, &reply, payload, history, keepers);
         self.check(verdict);

@@ -24,17 +24,17 @@ pub struct Caught {
     pub failure: Failure,
 }
 
-/// Plants a bug and looks for it, `jobs` seeds at a time. `None` when it was not caught.
-pub fn hunt(bug: Bug, jobs: usize) -> Option<Caught> {
+/// Plants a bug and looks for it from this seed on, `jobs` seeds at a time. `None` when it was not caught.
+pub fn hunt(bug: Bug, first: u64, jobs: usize) -> Option<Caught> {
     plant(Some(bug));
-    let (next, caught) = (AtomicU64::new(0), Mutex::new(None::<Caught>));
+    let (next, caught) = (AtomicU64::new(first), Mutex::new(None::<Caught>));
     std::thread::scope(|scope| {
         for _ in 0..jobs {
             scope.spawn(|| {
                 loop {
                     let seed = next.fetch_add(1, Ordering::Relaxed);
                     let is_over = caught.lock().expect("nobody panics with it").is_some();
-                    if seed >= SEEDS_MAX || is_over {
+                    if seed >= first + SEEDS_MAX || is_over {
                         return;
                     }
                     // What a bug needs strikes more often where less else does.
@@ -46,7 +46,7 @@ pub fn hunt(bug: Bug, jobs: usize) -> Option<Caught> {
                         let mut caught = caught.lock().expect("nobody panics with it");
                         // The lowest seed, whichever thread was first: a number to rely on.
                         if caught.as_ref().is_none_or(|caught| seed < caught.seed) {
-                            *caught = Some(Caught { seed, within: seed + 1, failure });
+                            *caught = Some(Caught { seed, within: seed - first + 1, failure });
                         }
                     }
                 }

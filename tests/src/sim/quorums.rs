@@ -1,8 +1,9 @@
 //! By which members each entry was committed.
 //!
 //! A leader counts by the members that it has applied. An entry behind one that changes them may be committed together with
-//! it, by those before; the change holds from when it is applied. So what an answer promises to be on the disks of a quorum is
-//! on those of a quorum of the members by which its entry was committed, not of those there are when it is given.
+//! it, by those before; the change holds from when it is applied. What an answer promises to be on the disks of a quorum is then
+//! on those of a quorum of the members by which its entry was committed, and not yet of those there are when it is given: that
+//! it is as soon as they have committed anything behind it.
 
 use replicator::Members;
 
@@ -28,14 +29,24 @@ impl Commits {
         }
     }
 
-    /// Whether the newest entry was committed by just these members.
-    pub fn is_counted_by(&self, members: &Members) -> bool {
-        self.by.last().is_some_and(|(_, [before, after])| before == members && after == members)
+    /// Those whose disks an answer may rely on that a node gives now, with these members: a quorum of one of them is enough.
+    ///
+    /// The present ones alone, but while the newest entry that is committed is one that a change of them was applied with.
+    pub fn answer_for<'a>(&'a self, index: u64, present: &'a Members) -> Vec<&'a Members> {
+        // What they have committed something behind is on their disks.
+        let are_settled = self.by.last().is_some_and(|(_, by)| by.iter().all(|by| by == present));
+        match self.of(index) {
+            Some([before, after]) if !are_settled => vec![before, after],
+            _ => vec![present],
+        }
     }
 
     /// The members by which an entry was committed: those of one of the two.
-    pub fn of(&self, index: u64) -> Option<&[Members; 2]> {
+    fn of(&self, index: u64) -> Option<&[Members; 2]> {
         let at = self.by.partition_point(|(upto, _)| *upto < index);
         self.by.get(at).map(|(_, members)| members)
     }
 }
+
+#[cfg(test)]
+mod tests;
