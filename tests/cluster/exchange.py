@@ -1,5 +1,6 @@
 """What the tests of whole clusters share: a state file's processes, their pages, a load that reconciles itself."""
 
+import glob
 import json
 import os
 import subprocess
@@ -95,6 +96,15 @@ class Exchange:
             digests = until(level, within, f"the replicas of partition {partition} are at one position")
             if len({digest["digest"] for digest in digests}) != 1:
                 raise Disproved(f"the replicas of partition {partition} differ: {digests}")
+
+    def audited(self):
+        """What operators have asked of the nodes that the demo started, as their logs say."""
+        home = os.path.dirname(self.state["nodes"][0]["data_dir"])
+        lines = []
+        for log in glob.glob(f"{home}/logs/node-*"):
+            with open(log, encoding="utf-8", errors="replace") as file:
+                lines += [line for line in file if "audit" in line]
+        return lines
 
     def ctl(self, *args, fails=None, within=120):
         """Runs `mainstay ctl`; `fails` is what its error must say."""

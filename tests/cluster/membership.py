@@ -93,6 +93,12 @@ def main():
         again.finish()
         exchange.wait_equal()
         exchange.ctl("node", "remove", 1, fails="member::unknown-node")
+        for wish in ("Add node 4 at", "Drain node 3", "Remove node 1", "instead of node 3"):
+            def written_down(wish=wish):
+                return any(wish in line and "operator" in line for line in exchange.audited())
+
+            until(written_down, 10, f"somebody has written down who asked for {wish!r}")
+        say("what was asked of members is written down")
     except Disproved as error:
         load.kill()
         print(f"membership: {error}")
