@@ -49,7 +49,7 @@ use self::twin::Twin;
 use self::versions::Versions;
 use self::waiting::Waiting;
 use crate::log::Tail;
-use crate::members::{NODES_BELOW, node_of};
+use crate::members::{Members, NODES_BELOW, node_of};
 use crate::sequencer::Sequencer;
 use crate::{LogStore, OpenError, Output, ReplicaConfig, Role, StateMachine, Status};
 
@@ -215,6 +215,21 @@ impl<M: StateMachine, L: LogStore> Replica<M, L> {
     /// The state machine, at the last applied position.
     pub fn machine(&self) -> &M {
         &self.state.machine
+    }
+
+    /// Who gets the log, as of what is applied.
+    pub fn members(&self) -> &Members {
+        &self.state.members
+    }
+
+    /// What is committed, as far as it knows, and what of it is applied: log indices.
+    pub fn reached(&self) -> (u64, u64) {
+        (self.raft.raft.raft_log.committed, self.state.cursor.index)
+    }
+
+    /// Whether it leads. For every cycle; [`Replica::status`] tells more, and copies it.
+    pub fn leads(&self) -> bool {
+        self.raft.raft.state == StateRole::Leader
     }
 
     /// The replica's state at a glance.

@@ -193,6 +193,11 @@ impl<L: LogStore> PartitionHost<L> {
         self.partition
     }
 
+    /// The replica, to look at.
+    pub fn replica(&self) -> &Replica<Machine, L> {
+        &self.replica
+    }
+
     /// The replica at a glance.
     pub fn status(&self) -> Status {
         self.replica.status()

@@ -13,7 +13,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use engine::{Limits, PartitionConfig};
 use replicator::log::Entry;
-use replicator::{OpenError, Place, Replay, ReplayError, ReplicaConfig, StateMachine, verdicts};
+use replicator::{OpenError, Place, Replay, ReplayError, ReplicaConfig, SessionLimits, StateMachine, verdicts};
 use wire::{ClusterEpoch, LogPosition, NodeId, PartitionId, Timestamp};
 
 use self::cut::{Counted, TooEarly, Trace};
@@ -64,6 +64,8 @@ pub struct Former {
     pub partitions: Vec<PartitionId>,
     /// Capacities of its tables and queues.
     pub limits: Limits,
+    /// When its replicas forgot a client's session, and how many they kept.
+    pub sessions: SessionLimits,
 }
 
 /// Where one partition is cut.
@@ -141,7 +143,7 @@ impl Former {
     /// With the capacities that nodes give their partitions.
     pub fn new(epoch: ClusterEpoch, ledger: PartitionId, partitions: Vec<PartitionId>) -> Former {
         let limits = capacities(partitions.iter().copied());
-        Former { epoch, ledger, partitions, limits }
+        Former { epoch, ledger, partitions, limits, sessions: SessionLimits::default() }
     }
 
     fn machine(&self, partition: PartitionId, sink: Box<dyn EventSink>) -> Machine {
@@ -161,6 +163,7 @@ impl Former {
         let node = NodeId::new(1);
         let mut config = ReplicaConfig::new(partition, node, vec![node], self.epoch, 0);
         config.versions = engine::VERSIONS;
+        config.sessions = self.sessions.clone();
         Replay::new(config, self.machine(partition, sink.unwrap_or_else(|| Box::new(Nowhere))), put_aside)
     }
 }

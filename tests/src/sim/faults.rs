@@ -1,5 +1,6 @@
 //! What strikes, and what ends it.
 
+use std::collections::BTreeSet;
 use std::fmt;
 
 use node::HostInput;
@@ -58,8 +59,8 @@ pub enum Fault {
     Transfer { nth: u64, to: NodeId },
     /// A gateway is killed and another takes its place.
     GatewayDies { gateway: usize },
-    /// Two nodes that do not hear each other stand for election before a third, which dies as often as it votes and
-    /// is back at once.
+    /// Nodes in two halves that do not hear each other stand for election before one that both hear, which dies as often
+    /// as it votes and is back at once.
     VoterDies { node: NodeId, for_ns: u64 },
     /// A leader is paused and comes back alone on an island, with a gateway that reaches nobody else.
     StaleLeader { gateway: usize, paused_ns: u64, for_ns: u64 },
@@ -139,7 +140,7 @@ impl fmt::Display for Fault {
             Fault::Transfer { to, .. } => write!(f, "leadership is to go to node {to}"),
             Fault::GatewayDies { gateway } => write!(f, "gateway {gateway} dies"),
             Fault::VoterDies { node, for_ns } => {
-                write!(f, "node {node} dies whenever it votes, for {} ms; the others are apart", for_ns / MS)
+                write!(f, "node {node} dies whenever it votes, for {} ms; the others are in two halves", for_ns / MS)
             }
             Fault::StaleLeader { gateway, paused_ns, .. } => {
                 write!(f, "a leader is away for {} ms and comes back alone with gateway {gateway}", paused_ns / MS)
@@ -248,11 +249,17 @@ impl World {
             Fault::GatewayDies { gateway } => self.replace_gateway(gateway),
             Fault::VoterDies { node, for_ns } => {
                 let others: Vec<NodeId> = self.plan.node_ids().into_iter().filter(|other| *other != node).collect();
-                let ways = others.iter().flat_map(|a| others.iter().filter(move |b| *b != a).map(|b| (*a, *b)));
-                self.cut(ways.collect(), for_ns);
+                let halves = || others.iter().copied().enumerate().map(|(at, other)| (at % 2, other));
+                let apart = |(half, a)| halves().filter(move |(other, _)| *other != half).map(move |(_, b)| (a, b));
+                self.cut(halves().flat_map(apart).collect(), for_ns);
                 self.node_mut(node).dies_of_votes_until = now + for_ns;
-                self.kill(node, false, true);
-                self.queue.plan(now + 5 * MS, Event::Start { node });
+                // Whoever leads is gone as well, or nobody would stand for election.
+                let partitions = machine::partitions(self.plan.layout).into_iter();
+                let leaders: BTreeSet<NodeId> = partitions.filter_map(|partition| self.leader(partition)).collect();
+                for node in leaders.into_iter().chain([node]) {
+                    self.kill(node, false, true);
+                    self.queue.plan(now + 5 * MS, Event::Start { node });
+                }
             }
             Fault::StaleLeader { gateway, paused_ns, for_ns } => {
                 let partitions = machine::partitions(self.plan.layout);
@@ -325,7 +332,8 @@ impl World {
                 is_done = false;
                 continue;
             };
-            let members = self.node(leader).slots[&partition].host.as_ref().map(|host| host.status().members);
+            let members =
+                self.node(leader).slots[&partition].host.as_ref().map(|host| host.replica().members().clone());
             let members = members.expect("who leads runs");
             if members.has_node(node) == joins {
                 continue;

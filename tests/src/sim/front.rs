@@ -277,7 +277,8 @@ impl World {
     pub(super) fn answer(&mut self, id: NodeId, reply: link::Reply, payload: &[u8]) {
         let partition = reply.partition;
         let index = self.histories[&partition].record(reply.position).map_or(0, |record| record.index);
-        let present = self.node(id).slots[&partition].host.as_ref().expect("it runs").status().members;
+        let host = self.node(id).slots[&partition].host.as_ref().expect("it runs");
+        let present = host.replica().members();
         let missing = |(keepers, quorum): &(usize, usize)| *quorum as i64 - *keepers as i64;
         let of = |members: &Members| {
             // While members are being changed, a quorum of those before and of those after.
@@ -286,7 +287,7 @@ impl World {
             kept.max_by_key(missing).expect("somebody votes")
         };
         let commits = self.commits.get(&partition);
-        let relied_on = commits.map_or_else(|| vec![&present], |commits| commits.answer_for(index, &present));
+        let relied_on = commits.map_or_else(|| vec![present], |commits| commits.answer_for(index, present));
         let keepers = relied_on.into_iter().map(of).min_by_key(missing).expect("there are members");
         let history = &self.histories[&partition];
         let verdict = self.checkers.acknowledged.on_answer(id, &reply, payload, history, keepers);

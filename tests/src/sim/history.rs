@@ -146,6 +146,13 @@ impl History {
         self.batch_term = record.term;
         if let Some(command) = &record.command {
             self.witness.apply(record.position, self.now, command, &mut self.output);
+            if (self.output.reply, &self.output.events) != (record.reply, &record.events) {
+                let (partition, Record { position, events, .. }) = (self.partition, record);
+                let again = &self.output.events;
+                return Err(format!(
+                    "partition {partition}: {command:?} at {position} does {again:?}, it did {events:?}"
+                ));
+            }
         }
         look(record, &self.witness)?;
         self.records.push(record.clone());

@@ -24,8 +24,8 @@ pub(super) struct Slot {
     pub book: SharedBook,
     /// Applied up to this log index, as the world has seen.
     pub applied: u64,
-    /// The members as of the end of its last step; none before the first of this life.
-    pub members: Option<Members>,
+    /// The members as of the end of its last step, and of which entry; none before the first of this life.
+    pub members: Option<(Members, u64)>,
     /// Whether it led then.
     pub has_led: bool,
     /// When it runs next.
@@ -107,7 +107,7 @@ impl World {
     }
 
     /// How a node's replica is configured for this life of the cluster.
-    fn configs(
+    pub(super) fn configs(
         &self,
         id: NodeId,
         partition: PartitionId,
@@ -200,7 +200,7 @@ impl World {
         machine::partitions(self.plan.layout).into_iter().all(|partition| {
             let Some(leader) = self.leader(partition) else { return false };
             let host = self.node(leader).slots[&partition].host.as_ref();
-            let Some(members) = host.map(|host| host.status().members) else { return false };
+            let Some(members) = host.map(|host| host.replica().members()) else { return false };
             let has_disk = |voter: &u64| {
                 let node = node_of(*voter);
                 self.node(node).slots[&partition].disk.member(node) == Some(*voter)

@@ -142,7 +142,9 @@ impl World {
         };
         let partitions = machine::partitions(self.plan.layout);
         let limits = machine::cells(machine::LEDGER, self.epoch).limits;
-        let former = Former { epoch: self.epoch, ledger: machine::LEDGER, partitions, limits };
+        let (replica, _) = self.configs(region.node, machine::LEDGER, self.epoch, 1);
+        let sessions = replica.sessions;
+        let former = Former { epoch: self.epoch, ledger: machine::LEDGER, partitions, limits, sessions };
         let cuts = match recovery::plan(&former, &own, Timestamp::from_nanos(u64::MAX)) {
             Ok(cuts) => cuts,
             // One partition has fallen too far behind for the others: only a backup helps.

@@ -5,7 +5,7 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 
 use node::{HostInput, HostOutput, PartitionHost};
 use replicator::sim::{Cuts, Random, Weather};
-use replicator::{Members, Role, node_of};
+use replicator::{Members, node_of};
 use wire::{ClusterEpoch, LogPosition, NodeId, PartitionId};
 
 use super::checkers::{Checkers, Histories, Verdict};
@@ -322,7 +322,8 @@ impl World {
     /// Who leads a partition, as the node of the greatest term believes.
     pub(super) fn leader(&self, partition: PartitionId) -> Option<NodeId> {
         let settled = self.nodes.iter().filter_map(|node| {
-            let status = node.slots[&partition].host.as_ref()?.status();
+            let host = node.slots[&partition].host.as_ref().filter(|host| host.replica().leads())?;
+            let status = host.status();
             status.settled.then_some((status.term, node.id))
         });
         settled.max().map(|(_, node)| node)
@@ -402,14 +403,21 @@ impl World {
         while let Some(output) = host.poll_output() {
             outputs.push(output);
         }
-        let status = host.status();
-        let leads = status.role == Role::Leader;
+        let (members, leads, (committed, applied)) =
+            (host.replica().members(), host.replica().leads(), host.replica().reached());
         // One that has led until this step may answer in it.
         if leads || slot.has_led {
-            let before = slot.members.as_ref().unwrap_or(&status.members);
-            self.commits.entry(partition).or_default().on_commit(status.commit_index, [before, &status.members]);
+            let before = slot.members.as_ref().map_or(members, |(members, _)| members);
+            self.commits.entry(partition).or_default().on_commit(committed, [before, members]);
         }
-        (slot.members, slot.has_led) = (Some(status.members), leads);
+        // They change where entries are applied.
+        if slot.members.as_ref().is_none_or(|(_, as_of)| *as_of != applied) {
+            match &mut slot.members {
+                Some((before, as_of)) if before == members => *as_of = applied,
+                before => *before = Some((members.clone(), applied)),
+            }
+        }
+        slot.has_led = leads;
         let due = node.clock.moment_of(host.next_timeout(), now).clamp(now + MS / 4, now + LOOK_EVERY);
         let next = if work > 0 { now + 20_000 } else { due };
         self.observe(id, partition);
@@ -435,7 +443,8 @@ impl World {
         let history = histories.get_mut(&partition).expect("every partition has a history");
         let Some(host) = &slot.host else { return };
         let mut book = slot.book.open();
-        let applied = host.status().applied_index;
+        let (_, applied) = host.replica().reached();
+        let has_more = slot.applied < applied;
         let mut verdict = Ok(());
         while slot.applied < applied && verdict.is_ok() {
             slot.applied += 1;
@@ -462,7 +471,10 @@ impl World {
         let host = slot.host.as_ref().expect("it runs");
         let knows = nodes[place].knows;
         let verdict = verdict.and_then(|()| checkers.versions.on_applied(id, knows, host));
-        let verdict = verdict.and_then(|()| checkers.digests.on_applied(id, host, history));
+        let verdict = match has_more {
+            true => verdict.and_then(|()| checkers.digests.on_applied(id, host, history)),
+            false => verdict,
+        };
         self.check(verdict);
     }
 
@@ -530,7 +542,7 @@ impl World {
     /// The members of a partition, as its leader knows them.
     pub(super) fn members(&self, partition: PartitionId) -> Members {
         let leader = self.leader(partition).and_then(|leader| self.node(leader).slots[&partition].host.as_ref());
-        leader.map_or_else(Members::default, |host| host.status().members)
+        leader.map_or_else(Members::default, |host| host.replica().members().clone())
     }
 
     pub(super) fn say_leader(&mut self, who: ClientId, partition: PartitionId, leader: Option<NodeId>) {
