@@ -42,11 +42,11 @@ def still_drained(exchange):
     until(lambda: 2 not in exchange.leaders().values(), 10, "another node leads what drained node 2 did")
 
 
-def upgrade(exchange, *args):
+def upgrade(exchange, *args, fails=None):
     """It begins with nodes that are all ready: one that has just been restarted is so a moment later."""
     def begun():
         try:
-            exchange.ctl("upgrade", *args)
+            exchange.ctl("upgrade", *args, fails=fails)
         except Disproved as error:
             if "upgrade::not-ready" in str(error):
                 return False
@@ -76,7 +76,7 @@ def main():
     try:
         time.sleep(1)
         pids = {node["id"]: node["pid"] for node in exchange.state["nodes"]}
-        exchange.ctl("upgrade", "--binary", "/bin/false", fails="upgrade::unhealthy")
+        upgrade(exchange, "--binary", "/bin/false", fails="upgrade::unhealthy")
         restarted = [node["id"] for node in exchange.state["nodes"] if node["pid"] != pids[node["id"]]]
         if len(restarted) != 1:
             raise Disproved(f"nodes {restarted} were restarted for a binary that ends at once")
