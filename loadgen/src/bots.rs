@@ -102,7 +102,16 @@ async fn make_markets(args: &Args) -> Result<(), BotsError> {
     }
     let rest = Rest::new(target.gateways.iter().map(|gateway| gateway.rest.clone()).collect());
     let urls: Vec<String> = target.gateways.iter().map(|gateway| gateway.ws_api.clone()).collect();
-    let markets = Market::fetch(&rest, &args.symbols, PATIENCE).await?;
+    let markets = loop {
+        match Market::fetch(&rest, &args.symbols, PATIENCE).await {
+            // It opens again: by its schedule, or by an operator.
+            Err(closed @ MarketError::Closed { .. }) => {
+                tracing::warn!("{closed}");
+                tokio::time::sleep(LOOK_EVERY).await;
+            }
+            fetched => break fetched?,
+        }
+    };
     let pause = Duration::from_secs_f64(markets.len() as f64 / args.rate);
     let mut makers = tokio::task::JoinSet::new();
     for (index, market) in markets.into_iter().enumerate() {

@@ -21,7 +21,7 @@ use crate::Verdict;
 use crate::api::timestamp_ms;
 use crate::replay::venue::VenueError;
 use crate::run::parse_duration;
-use crate::target::{TargetArgs, TargetError};
+use crate::target::{OperatorArgs, TargetArgs, TargetError};
 
 mod report;
 #[cfg(test)]
@@ -34,9 +34,12 @@ const PATIENCE: Duration = Duration::from_secs(30);
 /// `mainstay loadgen cluster`.
 #[derive(Debug, Clone, clap::Args)]
 pub struct Args {
-    /// The exchange. The state file must name the operator, who lists the market and sends the orders.
+    /// The exchange. A state file that names the operator, or --node, --ca, --cert and --key.
     #[command(flatten)]
     pub target: TargetArgs,
+    /// The operator, who lists the market and sends orders.
+    #[command(flatten)]
+    pub operator: OperatorArgs,
     /// Orders that wait for their outcome at any time.
     #[arg(long, value_name = "COUNT", default_value_t = 64, value_parser = clap::value_parser!(u32).range(1..=60_000))]
     pub outstanding: u32,
@@ -77,10 +80,14 @@ pub enum LoadError {
 
 /// Offers the load and prints the results.
 pub async fn cluster(args: Args) -> Result<Verdict, LoadError> {
-    let target = args.target.resolve()?;
-    let cluster = target.cluster.as_ref().ok_or(VenueError::NoOperator)?;
+    // Nodes and operator that are named are all it takes.
+    let cluster = match args.operator.cluster(None) {
+        Some(cluster) => cluster,
+        None if args.target.state.is_none() => return Err(VenueError::NoOperator.into()),
+        None => args.target.resolve()?.cluster.ok_or(VenueError::NoOperator)?,
+    };
     let run = format!("{:x}", timestamp_ms());
-    let venue = Venue::make(cluster, args.outstanding as usize, &run).await?;
+    let venue = Venue::make(&cluster, args.outstanding as usize, &run).await?;
     let from = venue.link.read_index(venue.ledger, PATIENCE).await;
     let from = from.map_err(|source| LoadError::Cluster { doing: "read the ledger's position", source })?;
     let events = venue.link.subscribe(venue.ledger, from.next());

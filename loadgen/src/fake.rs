@@ -32,6 +32,8 @@ pub enum Fault {
     WrongBalance,
     /// It hangs up instead of answering every so many orders.
     HangUpEvery(u64),
+    /// It answers nothing any more once it has so many orders.
+    GoneAfter(u64),
     /// It forgets to publish this change of a level.
     HideChange(u64),
 }
@@ -105,6 +107,22 @@ impl Fake {
         fake
     }
 
+    /// How many orders it has been given.
+    pub fn orders(&self) -> usize {
+        self.book.lock().unwrap().orders.len()
+    }
+
+    /// Nobody's orders rest any more.
+    pub fn cancel_all(&self) {
+        let mut book = self.book.lock().unwrap();
+        let open: Vec<usize> = (0..book.orders.len()).filter(|index| book.orders[*index].is_open()).collect();
+        for index in open {
+            book.orders[index].status = "CANCELED";
+            let level = (book.orders[index].buy, book.orders[index].price);
+            book.change(level);
+        }
+    }
+
     async fn serve_rest(self, listener: TcpListener) {
         loop {
             let (socket, _) = listener.accept().await.unwrap();
@@ -126,6 +144,9 @@ impl Fake {
             let param = |name: &str| {
                 query.split('&').find_map(|pair| pair.strip_prefix(&format!("{name}=")).map(str::to_owned))
             };
+            if self.book.lock().unwrap().is_gone() {
+                return;
+            }
             let answer = self.book.lock().unwrap().ask(path, &key.unwrap_or_default(), param);
             let (status, body) = match answer {
                 Ok(body) => ("200 OK", body.to_string()),
@@ -173,6 +194,9 @@ impl Fake {
             let Message::Text(text) = message else { continue };
             let request: Value = serde_json::from_str(&text).unwrap();
             let params = &request["params"];
+            if self.book.lock().unwrap().is_gone() {
+                return;
+            }
             let answer = match request["method"].as_str().unwrap() {
                 "session.logon" => {
                     account = params["apiKey"].as_str().unwrap().to_owned();
@@ -219,6 +243,10 @@ impl Order {
 }
 
 impl Book {
+    fn is_gone(&self) -> bool {
+        matches!(self.fault, Fault::GoneAfter(orders) if self.orders.len() as u64 >= orders)
+    }
+
     /// `None` hangs up.
     fn place(&mut self, account: &str, params: &Value) -> Result<Option<Value>, Value> {
         let name = params["newClientOrderId"].as_str().unwrap();
@@ -380,7 +408,15 @@ impl Book {
                 };
                 json!({"lastUpdateId": self.changes, "bids": side(true), "asks": side(false)})
             }
-            "/api/v3/trades" => json!([]),
+            "/api/v3/trades" => self
+                .trades
+                .last()
+                .map(|(_, trade)| {
+                    json!([{
+                        "id": trade["id"], "price": trade["price"], "qty": trade["qty"], "isBuyerMaker": false
+                    }])
+                })
+                .unwrap_or(json!([])),
             "/api/v3/openOrders" => own.filter(|order| order.is_open()).map(|order| order.show(vec![])).collect(),
             "/api/v3/allOrders" => {
                 own.filter(|order| order.id >= from("orderId")).take(1_000).map(|order| order.show(vec![])).collect()

@@ -29,7 +29,7 @@ use crate::api::ws_api::WsApi;
 use crate::replay::venue::{VenueError, connect_with, open_session};
 use crate::run::{Percentiles, parse_duration, percentiles};
 use crate::state::State;
-use crate::target::{Target, TargetArgs, TargetError};
+use crate::target::{OperatorArgs, Target, TargetArgs, TargetError};
 
 /// Where all of it trades.
 const SYMBOL: &str = "BTCUSDT";
@@ -50,6 +50,9 @@ pub struct Args {
     /// The exchange. The state file must name the operator and four accounts.
     #[command(flatten)]
     pub target: TargetArgs,
+    /// The operator, who lists the market and sends orders.
+    #[command(flatten)]
+    pub operator: OperatorArgs,
     /// Orders a second in all, half of them straight at the nodes.
     #[arg(long, value_name = "COUNT", default_value_t = 2_000, value_parser = clap::value_parser!(u32).range(1..=50_000))]
     pub rate: u32,
@@ -148,7 +151,8 @@ impl fmt::Display for Measured {
 
 /// Offers the load and prints what came of it.
 pub async fn gateway(args: Args) -> Result<Verdict, GatewayError> {
-    let target = args.target.resolve()?;
+    let mut target = args.target.resolve()?;
+    target.cluster = args.operator.cluster(target.cluster);
     let desk = Desk::open(&target, args.rate as usize + args.outstanding).await?;
     let measured = desk.in_turn(&args).await?;
     print!("{measured}");

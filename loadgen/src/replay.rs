@@ -1,7 +1,8 @@
 //! A recorded market as orders: the recorded book and trades, reproduced through the gateway on a market of
 //! its own, and compared after every recorded update with what our depth stream shows.
 //!
-//! Read in the order of the data: [`recording`] reads the file, [`venue`] makes the market, [`plan`] says
+//! Read in the order of the data: [`recording`] reads the file, [`venue`] makes the market, or
+//! [`listed`] takes one that is there, [`plan`] says
 //! what to send, [`player`] sends it, [`mirror`] builds the book from our streams.
 
 use std::collections::BTreeMap;
@@ -10,6 +11,7 @@ use std::path::PathBuf;
 use std::time::{Duration, Instant};
 
 use self::book::{Book, Side};
+use self::listed::{Listed, ListedError};
 use self::mirror::{Mirror, Shared};
 use self::player::{OrderError, Player};
 use self::recording::{Recording, RecordingError, Trade, Update};
@@ -21,9 +23,10 @@ use crate::api::ws_api::WsApi;
 use crate::api::{ApiError, timestamp_ms};
 use crate::market::{Market, MarketError};
 use crate::progress;
-use crate::target::{TargetArgs, TargetError};
+use crate::target::{OperatorArgs, TargetArgs, TargetError};
 
 mod book;
+mod listed;
 mod mirror;
 mod needs;
 mod plan;
@@ -39,10 +42,14 @@ pub struct Args {
     /// The recording: lines of receive time and combined-stream JSON, plain or gzip.
     #[arg(value_name = "FILE")]
     pub file: PathBuf,
-    /// The exchange. The state file must name the operator, who lists the market.
+    /// The exchange.
     #[command(flatten)]
     pub target: TargetArgs,
-    /// Name of the market to list; by default RPLAY, the recorded symbol and, if need be, a number.
+    /// The operator, who lists the market and funds accounts for it.
+    #[command(flatten)]
+    pub operator: OperatorArgs,
+    /// Name of the market to list; by default RPLAY, the recorded symbol and, if need be, a number. Without an operator
+    /// (neither --state nor --node): a market that is listed and empty; the last --account takes, the others make.
     #[arg(long, value_name = "SYMBOL")]
     pub symbol: Option<String>,
     /// Replay in recorded time, so many times as fast; without it as fast as the exchange takes it. Each recorded
@@ -52,7 +59,7 @@ pub struct Args {
     /// Stop after so many depth updates.
     #[arg(long, value_name = "UPDATES")]
     pub limit: Option<usize>,
-    /// How many accounts provide the book.
+    /// How many accounts provide the book; without an operator at most so many of the --account.
     #[arg(long, value_name = "COUNT", default_value_t = 4)]
     pub makers: usize,
 }
@@ -83,6 +90,9 @@ pub enum ReplayError {
     /// There is no market to replay on.
     #[error(transparent)]
     Venue(#[from] VenueError),
+    /// The market that is there is of no use.
+    #[error(transparent)]
+    Listed(#[from] ListedError),
     /// The market does not appear at the gateway.
     #[error(transparent)]
     Market(#[from] MarketError),
@@ -125,12 +135,22 @@ pub async fn replay(args: Args) -> Result<Verdict, ReplayError> {
     let target = args.target.resolve()?;
     let recording = Recording::open(&args.file, args.limit)
         .map_err(|source| ReplayError::Recording { file: args.file.clone(), source })?;
-    let cluster = target.cluster.as_ref().ok_or(VenueError::NoOperator)?;
-    let run = format!("{:x}", timestamp_ms());
-    let venue = Venue::make(cluster, &recording, args.symbol.as_deref(), args.makers, &run).await?;
-
     let rest = Rest::new(target.gateways.iter().map(|gateway| gateway.rest.clone()).collect());
-    wait_for_market(&rest, &venue.symbol).await?;
+    let run = format!("{:x}", timestamp_ms());
+    let cluster = args.operator.cluster(target.cluster);
+    let (venue, last_trade) = match (&cluster, &args.symbol) {
+        (Some(cluster), wished) => {
+            let venue = Venue::make(cluster, &recording, wished.as_deref(), args.makers, &run).await?;
+            wait_for_market(&rest, &venue.symbol).await?;
+            (venue, None)
+        }
+        (None, Some(symbol)) => {
+            let Listed { venue, last_trade } =
+                listed::open(&rest, symbol, &target.accounts, args.makers, &recording).await?;
+            (venue, last_trade)
+        }
+        (None, None) => return Err(VenueError::NoOperator.into()),
+    };
     let connect = |credentials| {
         let urls = target.gateways.iter().map(|gateway| gateway.ws_api.clone()).collect();
         WsApi::connect(urls, Some(credentials))
@@ -145,7 +165,7 @@ pub async fn replay(args: Args) -> Result<Verdict, ReplayError> {
         named: 0,
         standing: BTreeMap::new(),
     };
-    let mirror = Mirror::new(recording.price_decimals, recording.qty_decimals);
+    let mirror = Mirror::new(recording.price_decimals, recording.qty_decimals, last_trade);
     let bases = target.gateways.iter().map(|gateway| gateway.ws.clone()).collect();
     let mirror = Shared::follow(mirror, rest.clone(), bases, &venue.symbol);
     let mut stage = Stage::new(player, mirror, rest);
@@ -154,18 +174,25 @@ pub async fn replay(args: Args) -> Result<Verdict, ReplayError> {
     let began = Instant::now();
     let mut progress = progress::bar(recording.updates.len() as u64, "updates");
     let first_ns = recording.updates[0].at_ns;
+    let mut failed = None;
     for update in &recording.updates {
         if let Some(speed) = args.speed {
             let recorded = Duration::from_nanos(update.at_ns.saturating_sub(first_ns));
             tokio::time::sleep_until((began + recorded.div_f64(speed)).into()).await;
         }
-        stage.replay(&recording, update).await?;
+        if let Err(error) = stage.replay(&recording, update).await {
+            failed = Some(error);
+            break;
+        }
         let Outcome { compared, differing, .. } = stage.outcome;
         progress.set(compared as u64, format!("{differing} differ"));
     }
     progress.finish();
     let summary = Summary { recording: &recording, symbol: &venue.symbol, took: began.elapsed(), stage: &stage };
     println!("{summary}");
+    if let Some(error) = failed {
+        return Err(error);
+    }
     Ok(if stage.is_sound() { Verdict::Sound } else { Verdict::Unsound })
 }
 
@@ -268,12 +295,13 @@ impl Stage {
         Ok(depth.last_update_id)
     }
 
-    async fn wait_until_live(&self) -> Result<(), ReplayError> {
+    /// A market that was traded in before has changes behind it.
+    async fn wait_until_live(&mut self) -> Result<(), ReplayError> {
         let live = async {
             loop {
                 let notified = self.mirror.changed.notified();
-                if self.mirror.lock().is_live {
-                    return;
+                if let Some(last) = self.mirror.live_at() {
+                    return last;
                 }
                 // A notification may have come between the two lines above: look again soon in any case.
                 let _ = tokio::time::timeout(Duration::from_millis(100), notified).await;
@@ -281,7 +309,8 @@ impl Stage {
         };
         let reason = "no stream and no snapshot of the new market".to_owned();
         let waited = tokio::time::timeout(LISTING_PATIENCE, live).await;
-        waited.map_err(|_| ReplayError::Stream { line: 0, reason })
+        self.changes = waited.map_err(|_| ReplayError::Stream { line: 0, reason })?;
+        Ok(())
     }
 
     fn tell_difference(&mut self, recording: &Recording, line: usize) {
@@ -348,7 +377,15 @@ impl fmt::Display for Summary<'_> {
             writeln!(f, "GAP        {gap}")?;
         }
         let (recorded, took) = (&self.recording.symbol, self.took.as_secs_f64());
-        writeln!(f, "replayed   {recorded} on {} in {took:.1} s, {} orders", self.symbol, self.stage.player.named)?;
+        let (of, symbol, orders) = (self.recording.updates.len(), self.symbol, self.stage.player.named);
+        if *compared == of {
+            writeln!(f, "replayed   {recorded} on {symbol} in {took:.1} s, {orders} orders")?;
+        } else {
+            writeln!(
+                f,
+                "BROKEN OFF {recorded} on {symbol} after {compared} of {of} updates, {took:.1} s, {orders} orders"
+            )?;
+        }
         if self.recording.trailing_trades > 0 {
             let trailing = self.recording.trailing_trades;
             writeln!(f, "passed     {trailing} trades after the last recorded update")?;

@@ -1,11 +1,10 @@
 //! An open-loop load: orders are sent when planned, whether or not earlier ones were answered.
-
 //!
 //! Read in the order an order travels: [`schedule`] says when, [`mix`] what, [`life`] sends it and finds out
 //! what became of it, [`record`] keeps what the exchange said, [`books`] reads the exchange's
 //! records, [`reconcile`] compares both, [`report`] sums up.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -68,7 +67,7 @@ pub struct Args {
     /// Cancels per order, beside those that keep open orders below the market's limit; 0 to 1.
     #[arg(long, value_name = "RATIO", default_value_t = 0.1)]
     pub cancel_ratio: f64,
-    /// How long to wait for an answer before the order is looked up by its client order id.
+    /// How long to wait for an answer before the order is looked up by its client order id; at least 100ms.
     #[arg(long, value_name = "TIME", default_value = "12s", value_parser = parse_duration)]
     pub timeout: Duration,
     /// How long to go on looking for orders without an answer after the last one was sent.
@@ -77,7 +76,7 @@ pub struct Args {
     /// Seed of the order mix.
     #[arg(long, value_name = "NUMBER", default_value_t = 1)]
     pub seed: u64,
-    /// Write the results as JSON to this file.
+    /// Write the results as JSON to this file; also when the exchange is gone at the end, with `reconciled` false.
     #[arg(long, value_name = "FILE")]
     pub json: Option<PathBuf>,
     /// Write every time without an answer, and every long wait for one, as JSON to this file.
@@ -88,6 +87,8 @@ pub struct Args {
 /// Resting orders per side, account and market that are placed before the load, so that the first takers
 /// find something.
 const WARM_UP_ORDERS: usize = 2;
+/// Looking up an order costs the exchange far more than the order: nobody is to begin with that.
+const TIMEOUT_MIN: Duration = Duration::from_millis(100);
 
 /// Why a load could not be offered or reconciled.
 #[derive(Debug, thiserror::Error)]
@@ -104,6 +105,9 @@ pub enum RunError {
     /// The flags make no load.
     #[error("{0}")]
     Flags(String),
+    /// Every order was refused.
+    #[error("no order was acknowledged: nothing is proven")]
+    NothingAcknowledged,
     /// The exchange does not answer what has to be known.
     #[error("cannot {doing}: {source}")]
     Api {
@@ -126,6 +130,9 @@ pub enum RunError {
 pub async fn run(args: Args) -> Result<Verdict, RunError> {
     let target = args.target.resolve()?;
     args.check(&target)?;
+    for path in args.json.iter().chain(&args.pauses) {
+        try_to_write(path).map_err(cannot_write(path))?;
+    }
     let rest = Rest::new(target.gateways.iter().map(|gateway| gateway.rest.clone()).collect());
     let markets = Market::fetch(&rest, &args.symbols, PATIENCE).await?;
     let mut mids = Vec::new();
@@ -147,28 +154,54 @@ pub async fn run(args: Args) -> Result<Verdict, RunError> {
         async move { tokio::join!(desk.follow_mids(), desk.follow_open_orders(), books.follow(&desk)) }
     });
     let lasted = offer(&args, &desk, &mut mix).await?;
+    let mut patience = PATIENCE;
     if !drained(&desk, args.drain).await {
         desk.close();
         drained(&desk, args.timeout + Duration::from_secs(1)).await;
+        // What has not answered for so long is not waited for much longer.
+        patience = PATIENCE.min(args.drain);
     }
     followers.abort();
     // It ends as aborted, and lets go of what it shares.
     let _ = followers.await;
-    cancel_the_rest(&desk).await?;
 
     let books = Arc::into_inner(books).expect("nobody else reads the books any more");
-    let report = reconcile(&desk, books, lasted).await?;
+    let reconciled = async {
+        cancel_the_rest(&desk, patience).await?;
+        reconcile(&desk, books, lasted).await
+    };
+    let (report, failed) = match reconciled.await {
+        Ok(report) => (report, None),
+        Err(error) => {
+            let findings = Findings { unresolved: desk.unanswered(), ..Findings::default() };
+            (Report::new(&desk.measure(), lasted, &findings, None, []), Some(error))
+        }
+    };
     println!("{report}");
     if let Some(path) = &args.json {
-        let doing = format!("write {}", path.display());
-        report.save(path).map_err(|source| RunError::System { doing, source })?;
+        report.save(path).map_err(cannot_write(path))?;
     }
     if let Some(path) = &args.pauses {
-        let doing = format!("write {}", path.display());
         let text = serde_json::to_string(desk.measure().noted_pauses()).expect("numbers are JSON");
-        std::fs::write(path, text).map_err(|source| RunError::System { doing, source })?;
+        std::fs::write(path, text).map_err(cannot_write(path))?;
     }
-    Ok(if report.sound { Verdict::Sound } else { Verdict::Unsound })
+    match failed {
+        Some(error) => Err(error),
+        None if report.acked == 0 => Err(RunError::NothingAcknowledged),
+        None => Ok(if report.sound { Verdict::Sound } else { Verdict::Unsound }),
+    }
+}
+
+fn cannot_write(path: &Path) -> impl FnOnce(std::io::Error) -> RunError {
+    let doing = format!("write {}", path.display());
+    |source| RunError::System { doing, source }
+}
+
+/// Whether the results can be written there, before there are any. What is in the file stays.
+pub(crate) fn try_to_write(path: &Path) -> std::io::Result<()> {
+    let is_there = path.exists();
+    std::fs::OpenOptions::new().append(true).create(true).open(path)?;
+    if is_there { Ok(()) } else { std::fs::remove_file(path) }
 }
 
 impl Args {
@@ -179,6 +212,13 @@ impl Args {
             "--cancel-ratio must lie between 0 and 1"
         } else if self.accounts == 0 || self.connections == 0 || self.symbols.is_empty() {
             "--accounts, --connections and --symbols must name at least one"
+        } else if self.symbols.iter().any(String::is_empty) {
+            "--symbols has an empty name: write BTCUSDT,ETHUSDT"
+        } else if self.duration.is_zero() {
+            "--duration must be above 0: a load of no orders proves nothing"
+        } else if self.timeout < TIMEOUT_MIN {
+            "--timeout must be at least 100ms: every order that is not answered by then is looked up, and the exchange \
+             bans who looks up too many"
         } else if target.accounts.is_empty() {
             "no account to trade with: pass --state FILE of a running demo, or --account NAME:API_KEY:SECRET"
         } else {
@@ -276,10 +316,10 @@ async fn offer(args: &Args, desk: &Arc<Desk>, mix: &mut Mix) -> Result<Duration,
 }
 
 /// Cancels what is still open of this run, so that its accounts end as they began.
-async fn cancel_the_rest(desk: &Arc<Desk>) -> Result<(), RunError> {
+async fn cancel_the_rest(desk: &Arc<Desk>, patience: Duration) -> Result<(), RunError> {
     for trader in 0..desk.traders.len() {
         let name = &desk.traders[trader].name;
-        let refreshed = desk.refresh_open_orders(trader, PATIENCE).await;
+        let refreshed = desk.refresh_open_orders(trader, patience).await;
         refreshed.map_err(api(|| format!("list the open orders of account {name}")))?;
     }
     let mut tasks = JoinSet::new();
@@ -307,7 +347,7 @@ async fn reconcile(desk: &Desk, books: Books, lasted: Duration) -> Result<Report
     let fills = books.into_fills();
     let by_market: Vec<_> = fills.iter().map(|(market, trades)| (&desk.markets[*market], trades.as_slice())).collect();
     let count = fills.iter().map(|(_, trades)| trades.len() as u64).sum();
-    Ok(Report::new(&desk.measure(), lasted, &findings, count, flows(&by_market)))
+    Ok(Report::new(&desk.measure(), lasted, &findings, Some(count), flows(&by_market)))
 }
 
 impl From<Unread> for RunError {

@@ -64,7 +64,7 @@ pub struct Account {
     /// The file with the same PEM text.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub pem_file: Option<PathBuf>,
-    /// What it was funded with: decimal text by asset.
+    /// What it had, free and held, when the exchange was opened or went on: decimal text by asset.
     #[serde(default)]
     pub balances: BTreeMap<String, String>,
 }

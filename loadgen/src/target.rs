@@ -1,8 +1,9 @@
 //! Where the exchange is and who trades there: from a demo's state file or from explicit flags.
 
+use std::net::{SocketAddr, ToSocketAddrs};
 use std::path::PathBuf;
 
-use crate::state::{Account, Cluster, State, StateError};
+use crate::state::{Account, Cluster, ClusterNode, Operator, State, StateError};
 
 #[cfg(test)]
 mod tests;
@@ -27,6 +28,52 @@ pub struct TargetArgs {
     pub account: Vec<Account>,
 }
 
+/// Flags that name the nodes and whose certificate to show them, for what an operator does. Where one is given they take
+/// the place of the state file's operator.
+#[derive(Debug, Clone, Default, clap::Args)]
+pub struct OperatorArgs {
+    /// A node of the cluster, for the operator's session, as ID=HOST:PORT. Repeat it; with --ca, --cert and --key it
+    /// replaces what the state file says of the cluster.
+    #[arg(long, value_name = "ID=HOST:PORT", value_parser = parse_node, requires_all = ["ca", "cert", "key"])]
+    pub node: Vec<ClusterNode>,
+    /// PEM file of the authority that signed the cluster's certificates.
+    #[arg(long, value_name = "FILE", requires = "node")]
+    pub ca: Option<PathBuf>,
+    /// PEM file of the operator's certificate.
+    #[arg(long, value_name = "FILE", requires = "node")]
+    pub cert: Option<PathBuf>,
+    /// PEM file of its private key.
+    #[arg(long, value_name = "FILE", requires = "node")]
+    pub key: Option<PathBuf>,
+    /// The operator's name, as its certificate has it [default: the name of the certificate's file].
+    #[arg(long, value_name = "NAME", requires = "node")]
+    pub operator: Option<String>,
+    /// The cluster's epoch: its life, raised by a restore and by a promotion.
+    #[arg(long, value_name = "EPOCH", default_value_t = 1)]
+    pub epoch: u64,
+    /// The partition of the ledger cell.
+    #[arg(long, value_name = "PARTITION", default_value_t = 1)]
+    pub ledger: u16,
+}
+
+impl OperatorArgs {
+    /// The cluster that the flags name, else the state file's, if one does.
+    pub fn cluster(&self, of_state: Option<Cluster>) -> Option<Cluster> {
+        let (Some(ca), Some(cert), Some(key)) = (&self.ca, &self.cert, &self.key) else { return of_state };
+        let named = || cert.file_stem().unwrap_or_default().to_string_lossy().into_owned();
+        let name = self.operator.clone().unwrap_or_else(named);
+        Some(Cluster {
+            epoch: self.epoch,
+            ledger: self.ledger,
+            // Those that have markets are known from the ledger's events.
+            partitions: Vec::new(),
+            nodes: self.node.clone(),
+            operator: Operator { name, ca: ca.clone(), cert: cert.clone(), key: key.clone() },
+            envelope_key_file: PathBuf::new(),
+        })
+    }
+}
+
 /// An exchange's addresses and accounts.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Target {
@@ -36,7 +83,7 @@ pub struct Target {
     pub accounts: Vec<Account>,
     /// Accounts of the bots.
     pub bots: Vec<Account>,
-    /// The operator's way in, where the state file names one.
+    /// The operator's way in, where the state file names one; [`OperatorArgs`] may name another.
     pub cluster: Option<Cluster>,
 }
 
@@ -129,6 +176,18 @@ fn checked(flag: &'static str, url: &str, scheme: &'static str) -> Result<String
         Some(host) if !host.is_empty() => Ok(url.to_owned()),
         _ => Err(TargetError::BadUrl { flag, url: url.to_owned(), scheme }),
     }
+}
+
+/// HOST:PORT, where the host may be a name: the first address that it has.
+pub fn parse_place(text: &str) -> Result<SocketAddr, String> {
+    let mut found = text.to_socket_addrs().map_err(|error| format!("expected HOST:PORT: {error}"))?;
+    found.next().ok_or_else(|| "the host has no address".to_owned())
+}
+
+fn parse_node(text: &str) -> Result<ClusterNode, String> {
+    let (id, place) = text.split_once('=').ok_or("expected ID=HOST:PORT")?;
+    let id = id.parse().ok().filter(|id| *id > 0).ok_or("expected a node's number before the =")?;
+    Ok(ClusterNode { id, addr: parse_place(place)? })
 }
 
 fn parse_account(text: &str) -> Result<Account, String> {

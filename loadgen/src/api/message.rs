@@ -174,6 +174,13 @@ pub struct BookTicker {
     pub ask_price: Decimal,
 }
 
+/// One of a market's trades, of which the number alone is looked at.
+#[derive(Debug, Clone, Copy, Deserialize)]
+pub struct TradeId {
+    /// The market's number of the trade.
+    pub id: u64,
+}
+
 /// A snapshot of a book.
 #[derive(Debug, Clone, Deserialize)]
 #[serde(rename_all = "camelCase")]

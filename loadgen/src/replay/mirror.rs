@@ -36,6 +36,8 @@ pub struct Mirror {
     pub book: Book,
     /// The last update in it.
     pub last: u64,
+    /// The market's last trade before the replay; earlier ones are not ours.
+    passed: Option<u64>,
     /// Trades in the order of their ids.
     pub trades: BTreeMap<u64, Trade>,
     /// Whether updates are being taken; not before the first snapshot.
@@ -64,11 +66,12 @@ struct RecentTrade {
 }
 
 impl Mirror {
-    /// An empty book in these units.
-    pub fn new(price_decimals: u8, qty_decimals: u8) -> Mirror {
+    /// An empty book in these units, of a market whose last trade was `passed`.
+    pub fn new(price_decimals: u8, qty_decimals: u8, passed: Option<u64>) -> Mirror {
         Mirror {
             price_decimals,
             qty_decimals,
+            passed,
             book: Book::default(),
             last: 0,
             trades: BTreeMap::new(),
@@ -101,6 +104,9 @@ impl Mirror {
 
     /// Takes a trade.
     pub fn on_trade(&mut self, id: u64, price: &str, qty: &str, buyer_is_maker: bool) {
+        if self.passed.is_some_and(|passed| id <= passed) {
+            return;
+        }
         match (decimal::parse(price, self.price_decimals), decimal::parse(qty, self.qty_decimals)) {
             (Ok(price), Ok(qty)) => {
                 self.trades.insert(id, Trade { price, qty, taker_buys: !buyer_is_maker });
@@ -151,6 +157,12 @@ impl Shared {
     /// The mirror as it is now.
     pub fn lock(&self) -> MutexGuard<'_, Mirror> {
         self.mirror.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// The last update in the book, once updates are taken.
+    pub fn live_at(&self) -> Option<u64> {
+        let mirror = self.lock();
+        mirror.is_live.then_some(mirror.last)
     }
 
     async fn run(self, rest: Rest, mut items: tokio::sync::mpsc::Receiver<StreamItem>, symbol: String) {

@@ -38,6 +38,8 @@ pub struct Recording {
     pub qty_decimals: u8,
     /// In the file's order.
     pub updates: Vec<Update>,
+    /// The lines whose price and whose quantity have the most decimals.
+    pub finest: (usize, usize),
     /// Trades after the last update: no recorded book says what became of them.
     pub trailing_trades: usize,
 }
@@ -197,7 +199,7 @@ impl Recording {
         let mut raw = Vec::new();
         let lines = read_lines(input, limit, &mut raw)?;
         check_continuity(&raw)?;
-        let (price_decimals, qty_decimals) = decimals(&raw)?;
+        let Decimals { price: price_decimals, qty: qty_decimals, finest } = decimals(&raw)?;
         let scale = Scale { price_decimals, qty_decimals };
         let (mut updates, mut trades) = (Vec::new(), Vec::new());
         let mut symbol = None;
@@ -212,7 +214,8 @@ impl Recording {
             }
         }
         let symbol = symbol.ok_or(RecordingError::Empty { lines })?;
-        let recording = Recording { symbol, price_decimals, qty_decimals, updates, trailing_trades: trades.len() };
+        let recording =
+            Recording { symbol, price_decimals, qty_decimals, updates, finest, trailing_trades: trades.len() };
         recording.check_books()?;
         Ok(recording)
     }
@@ -308,14 +311,24 @@ fn check_continuity(raw: &[(usize, Raw)]) -> Result<(), RecordingError> {
     Ok(())
 }
 
-/// The fewest decimals in which every price and every quantity is exact.
-fn decimals(raw: &[(usize, Raw)]) -> Result<(u8, u8), RecordingError> {
-    let (mut price_decimals, mut qty_decimals) = (0, 0);
+/// The fewest decimals in which every price and every quantity is exact, and the lines that ask for them.
+struct Decimals {
+    price: u8,
+    qty: u8,
+    finest: (usize, usize),
+}
+
+fn decimals(raw: &[(usize, Raw)]) -> Result<Decimals, RecordingError> {
+    let (mut price, mut qty) = ((0, 0), (0, 0));
     for (line, raw) in raw {
-        let mut pair = |price: &str, qty: &str| {
-            for (text, most) in [(price, &mut price_decimals), (qty, &mut qty_decimals)] {
+        let line = *line;
+        let mut pair = |price_text: &str, qty_text: &str| {
+            for (text, most) in [(price_text, &mut price), (qty_text, &mut qty)] {
                 let fraction = text.split_once('.').map_or("", |(_, fraction)| fraction);
-                *most = fraction.trim_end_matches('0').len().max(*most);
+                let decimals = fraction.trim_end_matches('0').len();
+                if decimals > most.0 || most.1 == 0 {
+                    *most = (decimals, line);
+                }
             }
         };
         match raw {
@@ -325,12 +338,12 @@ fn decimals(raw: &[(usize, Raw)]) -> Result<(u8, u8), RecordingError> {
             }
         }
         let most = usize::from(wire::MarketScale::DECIMALS_MAX);
-        if price_decimals > most || qty_decimals > most {
+        if price.0 > most || qty.0 > most {
             let reason = format!("a price or quantity has more than {most} decimals");
-            return Err(RecordingError::Malformed { line: *line, reason });
+            return Err(RecordingError::Malformed { line, reason });
         }
     }
-    Ok((price_decimals as u8, qty_decimals as u8))
+    Ok(Decimals { price: price.0 as u8, qty: qty.0 as u8, finest: (price.1, qty.1) })
 }
 
 struct Scale {

@@ -37,7 +37,7 @@ async fn replayed(fault: Fault) -> Stage {
         standing: BTreeMap::new(),
     };
     let rest = Rest::new(vec![gateway.rest.clone()]);
-    let mirror = Mirror::new(recording.price_decimals, recording.qty_decimals);
+    let mirror = Mirror::new(recording.price_decimals, recording.qty_decimals, None);
     let mirror = Shared::follow(mirror, rest.clone(), vec![gateway.ws.clone()], SYMBOL);
     let mut stage = Stage::new(player, mirror, rest);
     stage.wait_until_live().await.unwrap();

@@ -39,8 +39,11 @@ const TOTAL_MAX: i64 = Amount::MAX.units() / 8;
 /// Why there is no market to replay on.
 #[derive(Debug, thiserror::Error)]
 pub enum VenueError {
-    /// The state file does not name the operator.
-    #[error("listing a market needs the operator's certificate: pass --state FILE of a running demo")]
+    /// Neither the state file nor flags name the operator.
+    #[error(
+        "making a market needs the operator's certificate: pass --state FILE of a running demo, or --node ID=HOST:PORT, --ca, \
+         --cert and --key; a replay may also use --symbol of a market that is listed and empty, with accounts that can pay"
+    )]
     NoOperator,
     /// A file of the operator cannot be read.
     #[error("cannot read {path}: {source}")]
@@ -78,6 +81,19 @@ pub enum VenueError {
     /// The recording is worth more than the ledger can count.
     #[error("the recording needs more {0} than the ledger can count")]
     TooMuch(String),
+    /// The same, and which lines ask for so many decimals.
+    #[error(
+        "the recording needs more {asset} than the ledger can count: prices have {} decimals (line {}), quantities {} (line {})",
+        .price.0, .price.1, .qty.0, .qty.1
+    )]
+    TooFine {
+        /// Which asset.
+        asset: String,
+        /// The most decimals of a price, and where.
+        price: (u8, usize),
+        /// The most decimals of a quantity, and where.
+        qty: (u8, usize),
+    },
 }
 
 /// A market made for a recording.
@@ -130,9 +146,15 @@ impl Venue {
         let total = budget.total();
         let holds = |amount: Option<Amount>| amount.is_some_and(|amount| amount.units() < TOTAL_MAX);
         let base = |decimals| holds(total.base_amount(recording, decimals));
-        let base = operator.asset(&directory, &base_name, qty, base).await?;
+        let told = |error| match error {
+            VenueError::TooMuch(asset) => {
+                VenueError::TooFine { asset, price: (price, recording.finest.0), qty: (qty, recording.finest.1) }
+            }
+            error => error,
+        };
+        let base = operator.asset(&directory, &base_name, qty, base).await.map_err(told)?;
         let quote = |decimals| holds(total.quote_amount(recording, decimals));
-        let quote = operator.asset(&directory, &quote_name, price + qty, quote).await?;
+        let quote = operator.asset(&directory, &quote_name, price + qty, quote).await.map_err(told)?;
         let partition = directory.emptiest(cluster);
         let symbol = loop {
             let name = directory.name_market(symbol, &recording.symbol)?;
@@ -286,10 +308,11 @@ impl Directory {
         (symbol[..at].to_owned(), symbol[at..].to_owned())
     }
 
-    /// The market partition with the fewest markets; the ledger's own where it hosts everything.
+    /// The market partition with the fewest markets, of those that are known or have any; the ledger's own where it
+    /// hosts everything.
     pub(crate) fn emptiest(&self, cluster: &state::Cluster) -> PartitionId {
-        let apart = cluster.partitions.iter().filter(|partition| **partition != cluster.ledger);
-        let apart = apart.map(|partition| PartitionId::new(*partition));
+        let known = cluster.partitions.iter().map(|partition| PartitionId::new(*partition));
+        let apart = known.chain(self.markets.keys().copied()).filter(|partition| partition.get() != cluster.ledger);
         let emptiest = apart.min_by_key(|partition| (self.markets.get(partition).copied().unwrap_or(0), *partition));
         emptiest.unwrap_or(PartitionId::new(cluster.ledger))
     }

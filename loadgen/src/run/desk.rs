@@ -9,7 +9,7 @@ use std::time::{Duration, Instant};
 use rust_decimal::Decimal;
 
 use super::measure::Measure;
-use super::record::{ClientIds, Record};
+use super::record::{ClientIds, Outcome, Record};
 use crate::api::ApiError;
 use crate::api::message::Order;
 use crate::api::rest::Rest;
@@ -121,6 +121,13 @@ impl Desk {
     pub fn with_record<T>(&self, pair: Pair, change: impl FnOnce(&mut Record) -> T) -> T {
         let index = self.index(pair);
         change(&mut self.records.lock().unwrap_or_else(PoisonError::into_inner)[index])
+    }
+
+    /// Orders of which we do not know what became of them.
+    pub fn unanswered(&self) -> u64 {
+        let records = self.records.lock().unwrap_or_else(PoisonError::into_inner);
+        let claims = records.iter().flat_map(|record| record.orders.values());
+        claims.filter(|claim| claim.outcome == Outcome::Unknown).count() as u64
     }
 
     /// Changes the numbers of a pair's orders that may be open, oldest first.

@@ -57,7 +57,9 @@ pub struct Report {
     pub flows: Vec<AssetFlow>,
     /// What is wrong, as sentences; the first few of each kind.
     pub findings: Vec<String>,
-    /// Whether nothing was lost, doubled, contradicted or unbalanced.
+    /// Whether the exchange's records were read at the end. Where not, what was lost or doubled is not known.
+    pub reconciled: bool,
+    /// Whether nothing was lost, doubled, contradicted or unbalanced, and the records were read.
     pub sound: bool,
 }
 
@@ -97,12 +99,12 @@ pub struct AssetFlow {
 }
 
 impl Report {
-    /// Sums up.
+    /// Sums up. Without a number of `fills` the exchange's records could not be read.
     pub fn new(
         measure: &Measure,
         duration: Duration,
         findings: &Findings,
-        fills: u64,
+        fills: Option<u64>,
         flows: impl IntoIterator<Item = (String, Flow)>,
     ) -> Report {
         let seconds = duration.as_secs_f64().max(f64::MIN_POSITIVE);
@@ -140,7 +142,7 @@ impl Report {
             },
             cancel_ack_us: measure.cancel_latency(),
             duration_s: seconds,
-            fills,
+            fills: fills.unwrap_or(0),
             flows: flows
                 .into_iter()
                 .map(|(asset, flow)| AssetFlow {
@@ -150,7 +152,8 @@ impl Report {
                 })
                 .collect(),
             findings: kinds.iter().flat_map(|kind| kind.iter().take(SHOWN).cloned()).collect(),
-            sound: findings.is_sound(),
+            reconciled: fills.is_some(),
+            sound: fills.is_some() && measure.acked > 0 && findings.is_sound(),
         }
     }
 
@@ -200,6 +203,13 @@ impl fmt::Display for Report {
         }
         for finding in &self.findings {
             writeln!(f, "WRONG       {finding}")?;
+        }
+        if !self.reconciled {
+            return write!(
+                f,
+                "NOT RECONCILED: the exchange's records cannot be read; {} looked up or resent, {} of unknown outcome",
+                self.retried, self.unresolved
+            );
         }
         write!(
             f,

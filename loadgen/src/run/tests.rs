@@ -18,7 +18,12 @@ async fn report(fault: Fault) -> (Verdict, Value) {
     let fake = Fake::start(fault, &["alice", "bob", "carol"]).await;
     let directory = tempfile::tempdir().unwrap();
     let json = directory.path().join("report.json");
-    let args = Args {
+    let verdict = run(args(&fake, &json)).await.unwrap();
+    (verdict, serde_json::from_slice(&std::fs::read(json).unwrap()).unwrap())
+}
+
+fn args(fake: &Fake, json: &Path) -> Args {
+    Args {
         target: fake.target.clone(),
         rate: 400.0,
         duration: Duration::from_millis(1_500),
@@ -29,11 +34,9 @@ async fn report(fault: Fault) -> (Verdict, Value) {
         timeout: Duration::from_secs(2),
         drain: Duration::from_secs(10),
         seed: 7,
-        json: Some(json.clone()),
+        json: Some(json.to_owned()),
         pauses: None,
-    };
-    let verdict = run(args).await.unwrap();
-    (verdict, serde_json::from_slice(&std::fs::read(json).unwrap()).unwrap())
+    }
 }
 
 #[tokio::test]
@@ -78,4 +81,40 @@ async fn orders_whose_answers_are_lost_are_looked_up_and_nothing_is_lost_or_doub
     assert_eq!(verdict, Verdict::Sound, "{report:#}");
     assert!(report["retried"].as_u64().unwrap() > 0, "{report:#}");
     assert_eq!(report["unresolved"], 0, "{report:#}");
+}
+
+#[tokio::test]
+async fn flags_that_prove_nothing_or_cannot_be_kept_are_refused_before_the_load() {
+    let fake = Fake::start(Fault::None, &["alice", "bob", "carol"]).await;
+    let directory = tempfile::tempdir().unwrap();
+    let (json, nowhere) = (directory.path().join("report.json"), directory.path().join("none").join("x"));
+    let good = args(&fake, &json);
+    let refused = [
+        (Args { timeout: Duration::ZERO, ..good.clone() }, "--timeout"),
+        (Args { duration: Duration::ZERO, ..good.clone() }, "--duration"),
+        (Args { symbols: vec![String::new(), String::new()], ..good.clone() }, "--symbols"),
+        (Args { json: Some(nowhere.clone()), ..good.clone() }, "cannot write"),
+        (Args { pauses: Some(nowhere), ..good }, "cannot write"),
+    ];
+    for (args, why) in refused {
+        let error = run(args).await.unwrap_err().to_string();
+        assert!(error.contains(why), "{error}");
+    }
+    assert_eq!(fake.orders(), 0);
+    assert!(!json.exists(), "looking whether it can be written leaves nothing behind");
+}
+
+#[tokio::test]
+async fn an_exchange_that_is_gone_at_the_end_is_told_with_the_figures_up_to_then() {
+    let fake = Fake::start(Fault::GoneAfter(150), &["alice", "bob", "carol"]).await;
+    let directory = tempfile::tempdir().unwrap();
+    let json = directory.path().join("report.json");
+    let brief = Duration::from_millis(200);
+    let error = run(Args { timeout: brief, drain: brief, ..args(&fake, &json) }).await.unwrap_err().to_string();
+    assert!(error.starts_with("cannot list the open orders"), "{error}");
+    let report: Value = serde_json::from_slice(&std::fs::read(json).unwrap()).unwrap();
+    assert_eq!((&report["reconciled"], &report["sound"]), (&false.into(), &false.into()));
+    assert_eq!(report["offered"], 600, "{report:#}");
+    let (acked, unresolved) = (report["acked"].as_u64().unwrap(), report["unresolved"].as_u64().unwrap());
+    assert!(acked > 0 && acked <= 150 && unresolved >= 600 - 150, "{report:#}");
 }

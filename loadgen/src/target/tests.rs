@@ -35,3 +35,39 @@ fn accounts_of_the_command_line_replace_those_of_the_file() {
     assert!(target.bots.is_empty());
     assert!(parse_account("carol:key").is_err());
 }
+
+#[derive(clap::Parser)]
+struct Flags {
+    #[command(flatten)]
+    operator: OperatorArgs,
+}
+
+fn operator(flags: &str) -> Result<OperatorArgs, clap::Error> {
+    use clap::Parser as _;
+    Flags::try_parse_from(["loadgen"].into_iter().chain(flags.split_whitespace())).map(|flags| flags.operator)
+}
+
+#[test]
+fn nodes_and_an_operators_files_take_the_place_of_a_state_file() {
+    let flags = "--node 1=127.0.0.1:7101 --node 2=localhost:7102 --ca pki/ca.pem --cert pki/operator-demo.pem --key k";
+    let cluster = operator(flags).unwrap().cluster(None).unwrap();
+    assert_eq!((cluster.epoch, cluster.ledger, cluster.partitions), (1, 1, vec![]));
+    assert_eq!(
+        cluster.nodes.iter().map(|node| (node.id, node.addr.port())).collect::<Vec<_>>(),
+        [(1, 7101), (2, 7102)]
+    );
+    assert_eq!(cluster.operator.name, "operator-demo");
+    let cluster = operator(&format!("{flags} --operator ops-2 --epoch 4 --ledger 3")).unwrap().cluster(None).unwrap();
+    assert_eq!((cluster.operator.name.as_str(), cluster.epoch, cluster.ledger), ("ops-2", 4, 3));
+    assert!(operator("").unwrap().cluster(None).is_none());
+}
+
+#[test]
+fn half_of_the_operators_flags_are_refused_with_what_is_missing() {
+    let said = |flags: &str| operator(flags).unwrap_err().to_string();
+    assert!(said("--node 1=127.0.0.1:7101").contains("--cert <FILE>"));
+    assert!(said("--ca a --cert b --key c").contains("--node"));
+    let files = "--ca a --cert b --key c";
+    assert!(said(&format!("--node 127.0.0.1:7101 {files}")).contains("ID=HOST:PORT"));
+    assert!(said(&format!("--node 1=127.0.0.1 {files}")).contains("HOST:PORT"));
+}

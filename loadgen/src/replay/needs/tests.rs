@@ -13,6 +13,7 @@ fn recording() -> Recording {
             update(vec![], vec![level(Side::Bid, 10, 5), level(Side::Ask, 11, 7)]),
             update(vec![Trade { price: 11, qty: 3, taker_buys: true }], vec![level(Side::Bid, 10, 0)]),
         ],
+        finest: (1, 1),
         trailing_trades: 0,
     }
 }

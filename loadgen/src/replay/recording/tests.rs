@@ -33,7 +33,7 @@ fn trades_belong_to_the_update_that_follows_and_decimals_to_the_whole_file() {
         trade("0.05", "1", false),
     ])
     .unwrap();
-    assert_eq!((recording.price_decimals, recording.qty_decimals), (5, 3));
+    assert_eq!((recording.price_decimals, recording.qty_decimals, recording.finest), (5, 3, (1, 3)));
     assert_eq!(recording.symbol, "ETHBTC");
     assert_eq!(recording.updates.len(), 2);
     let first = &recording.updates[0];

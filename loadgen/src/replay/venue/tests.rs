@@ -66,7 +66,8 @@ fn a_symbol_is_split_at_a_known_quote_asset() {
 #[test]
 fn the_market_goes_where_the_fewest_are() {
     assert_eq!(directory().emptiest(&cluster(&[1, 2, 3, 4])), PartitionId::new(3));
-    assert_eq!(directory().emptiest(&cluster(&[1])), PartitionId::new(1));
+    assert_eq!(directory().emptiest(&cluster(&[])), PartitionId::new(3), "those that have markets are known");
+    assert_eq!(Directory::default().emptiest(&cluster(&[1])), PartitionId::new(1));
 }
 
 #[test]
