@@ -53,6 +53,7 @@ use self::fees::Fees;
 use self::lanes::{Asked, Lanes};
 use self::lists::Lists;
 use self::orders::{Order, Orders};
+pub use self::registry::Listings;
 use self::registry::Registry;
 use self::replace::Replaces;
 use self::reserves::Reserves;

@@ -23,7 +23,7 @@ mod snapshot;
 mod version;
 
 pub use effects::Sink;
-pub use ledger::AssetAudit;
+pub use ledger::{AssetAudit, Listings};
 pub use limits::Limits;
 pub use mailbox::Outbox;
 pub use market::DEPTH_WINDOW_NS;

@@ -14,7 +14,7 @@ use wire::{
 
 use crate::digest::digest;
 use crate::effects::Effects;
-use crate::ledger::{Answer, AssetAudit, LedgerCell, Refused};
+use crate::ledger::{Answer, AssetAudit, LedgerCell, Listings, Refused};
 use crate::limits::Limits;
 use crate::mailbox::{Mailboxes, Outbox};
 use crate::market::MarketCell;
@@ -323,6 +323,11 @@ impl Partition {
     /// The markets in this phase, as the ledger cell knows; none where there is no ledger cell.
     pub fn markets_in(&self, status: MarketStatus) -> Vec<MarketId> {
         self.ledger.as_ref().map(|ledger| ledger.markets_in(status)).unwrap_or_default()
+    }
+
+    /// What ids and units mean, as the ledger cell knows; nothing where there is no ledger cell.
+    pub fn listings(&self) -> Listings {
+        self.ledger.as_ref().map(LedgerCell::listings).unwrap_or_default()
     }
 
     /// The version that the cells behave by.

@@ -46,7 +46,8 @@ pub struct NodeFile {
     pub max_version: Option<u16>,
     /// Certificates and key.
     pub tls: TlsFiles,
-    /// The other nodes.
+    /// The other nodes; a cluster of one has none.
+    #[serde(default)]
     pub peers: Vec<NodeAddress>,
     /// Every partition; each has a replica on every node.
     pub partitions: Vec<Partition>,

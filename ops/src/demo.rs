@@ -4,13 +4,11 @@
 //! [`bootstrap`] fills the ledger, [`banner`] tells people; then [`supervise`] watches until it is told to end.
 
 use std::ffi::OsString;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::process::ExitCode;
 use std::time::{Duration, Instant};
 
-use loadgen::state::{
-    Account, Chainwatch, Cluster, ClusterNode, Gateway, Node, Operator as OperatorFiles, Signer, State,
-};
+use loadgen::state::{Account, Cluster};
 use miette::{IntoDiagnostic, WrapErr};
 use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio::sync::mpsc;
@@ -18,11 +16,11 @@ use tokio::sync::mpsc;
 use crate::config::{ADDRESS_IN_USE, Connection, Durability, HistoryFile, ThreadsWord};
 use crate::operator::Operator;
 use crate::{http, logging, pki};
-use banner::{Banner, Console, Deposits};
+use banner::Console;
 use chain::{CHAIN_NODES, Chain, ChainKind, Faucet};
 use children::{Children, Exited, Role};
 use home::Home;
-use layout::{Kind, LEDGER, Layout, Life};
+use layout::{Kind, Layout, Life};
 use markets::MARKETS;
 
 pub mod accounts;
@@ -36,6 +34,8 @@ pub mod layout;
 mod markets;
 mod roster;
 mod supervise;
+mod told;
+mod trouble;
 
 /// Names in certificates.
 const OPERATOR: &str = "operator-demo";
@@ -74,9 +74,9 @@ pub struct Args {
     /// How the partitions of a node share threads [default: what suits a node's part of the cores].
     #[arg(long, value_enum, value_name = "HOW")]
     threads: Option<ThreadsWord>,
-    /// Where a quorum of the nodes has what is acknowledged.
-    #[arg(long, value_enum, default_value_t)]
-    durability: Durability,
+    /// Where a quorum of the nodes has what is acknowledged [default: quorum-fsync, or what the data directory had last].
+    #[arg(long, value_enum)]
+    durability: Option<Durability>,
     /// Start a small private chain, five nodes of it, a chainwatch and a signer: deposits and withdrawals work.
     #[arg(long, value_enum, value_name = "CHAIN")]
     chain: Option<ChainKind>,
@@ -154,10 +154,19 @@ enum BroughtUp {
 async fn run(args: Args) -> miette::Result<ExitCode> {
     let started = Instant::now();
     let mut ends = Ends::new().into_diagnostic()?;
-    let home = Home::open(args.data_dir.as_deref(), args.layout)?;
+    let home = Home::open(args.data_dir.as_deref(), args.layout, args.durability)?;
+    trouble::check_disk(&home.paths.0)?;
     let layout = choose_ports(&args, &home)?;
     if let Some(state) = &args.state {
-        // What an earlier demo said is not true any more. One that still runs was found by its directory or its ports.
+        if let Some(dir) = control::demo_of(state).await {
+            miette::bail!(
+                help = "end that demo first, or name another --state",
+                "{} is the state file of the demo that runs in {}",
+                state.display(),
+                dir.display()
+            );
+        }
+        // What an earlier demo said is not true any more.
         let _ = std::fs::remove_file(state);
     }
     let accounts = accounts::ensure(&home.paths.keys())?;
@@ -178,7 +187,9 @@ async fn run(args: Args) -> miette::Result<ExitCode> {
     demo.console.done();
     demo.console.say("Ending.");
     demo.children.stop_all(&mut demo.ended).await;
-    if let Some(state) = &demo.args.state {
+    // Another demo may have been given the same name meanwhile.
+    let is_ours = |state: &&PathBuf| control::dir_of(state).as_deref() == Some(demo.home.paths.0.as_path());
+    if let Some(state) = demo.args.state.as_ref().filter(is_ours) {
         let _ = std::fs::remove_file(state);
     }
     let _ = std::fs::remove_file(demo.home.paths.state());
@@ -188,7 +199,7 @@ async fn run(args: Args) -> miette::Result<ExitCode> {
 fn choose_ports(args: &Args, home: &Home) -> miette::Result<Layout> {
     let (kind, ids) = (home.kind, &home.nodes);
     let layout = if args.any_port { Layout::on_any_ports(kind, ids)? } else { Layout::on_fixed_ports(kind, ids)? };
-    Ok(Layout { durability: args.durability, ..layout })
+    Ok(Layout { durability: home.durability, ..layout })
 }
 
 impl Demo {
@@ -244,11 +255,20 @@ impl Demo {
         let coming = tokio::time::timeout(READY_WITHIN, coming);
         tokio::select! {
             operator = coming => {
-                let operator = operator.map_err(|_| {
-                    let logs = self.home.paths.logs();
-                    miette::miette!("the exchange was not ready after {READY_WITHIN:?}; see {}", logs.display())
-                })?;
-                operator.map(|operator| BroughtUp::Ready(Box::new(operator)))
+                let late = || Err(miette::miette!("the exchange was not ready after {READY_WITHIN:?}"));
+                match operator.unwrap_or_else(|_| late()) {
+                    Ok((operator, accounts)) => {
+                        self.accounts = accounts;
+                        Ok(BroughtUp::Ready(Box::new(operator)))
+                    }
+                    Err(error) => {
+                        self.console.done();
+                        for (id, why) in trouble::reasons(&self.layout).await {
+                            self.console.say(&format!("node-{id}: {why}"));
+                        }
+                        Err(error.wrap_err(format!("the logs are in {}", self.home.paths.logs().display())))
+                    }
+                }
             }
             Some(exited) = self.ended.recv() => {
                 self.children.on_exited(&exited);
@@ -341,6 +361,34 @@ impl Demo {
         Ok(Life { epoch: self.home.epoch, backup: self.backup()?, history: self.history()? })
     }
 
+    /// A promotion may have begun another life of the cluster: whatever is started from now on is of that one. Says whether
+    /// it has.
+    fn follow_life(&mut self) -> miette::Result<bool> {
+        if !self.home.has_another_life()? {
+            return Ok(false);
+        }
+        let nodes = self.home.nodes.clone();
+        for place in std::mem::take(&mut self.layout.nodes) {
+            match nodes.contains(&place.id) {
+                true => self.layout.nodes.push(place),
+                // One that still runs speaks for the old life.
+                false => drop(self.children.signal(Role::Node(place.id), nix::sys::signal::Signal::SIGKILL)),
+            }
+        }
+        self.home.paths.write_configs(&self.layout, &self.life()?, self.args.threads)?;
+        let names: Vec<String> = nodes.iter().map(|id| format!("node-{id}")).collect();
+        let (epoch, names) = (self.home.epoch, names.join(", "));
+        self.console
+            .say(&format!("The cluster is {names} in epoch {epoch} from now on; the gateway is started again."));
+        if self.chain.is_some() {
+            self.console.say("Deposits wait until the demo is started again.");
+        }
+        // Nothing that it has under way is answered any more; it is started again with the new configuration.
+        self.children.signal(Role::Gateway, nix::sys::signal::Signal::SIGKILL);
+        self.tell_state();
+        Ok(true)
+    }
+
     /// Where its gateway keeps history. What cannot be used is told before anything is started.
     fn history(&self) -> miette::Result<Option<HistoryFile>> {
         let Some(connection) = &self.args.history else { return Ok(None) };
@@ -359,118 +407,15 @@ impl Demo {
             place => Ok(place.clone()),
         }
     }
-
-    fn cluster(&self) -> Cluster {
-        let operator = pki::files(&self.home.paths.pki(), OPERATOR);
-        let nodes = self.layout.addresses();
-        Cluster {
-            epoch: self.home.epoch,
-            ledger: LEDGER,
-            partitions: self.layout.partitions().iter().map(|partition| partition.partition).collect(),
-            nodes: nodes.iter().map(|node| ClusterNode { id: node.node, addr: node.addr }).collect(),
-            operator: OperatorFiles { name: OPERATOR.into(), ca: operator.ca, cert: operator.cert, key: operator.key },
-            envelope_key_file: self.home.paths.envelope_key(),
-        }
-    }
-
-    /// What scripts are told. A node that is down keeps the id of its last process.
-    fn state(&self) -> State {
-        let gateway = self.layout.gateway;
-        let (rest, ws) = (format!("http://{gateway}"), format!("ws://{gateway}"));
-        let ws_api = format!("{ws}/ws-api/v3");
-        let nodes = self.layout.nodes.iter().map(|place| Node {
-            id: place.id,
-            pid: self.children.last_pid(Role::Node(place.id)),
-            http: format!("http://{}", place.http),
-            data_dir: self.home.paths.node(place.id),
-        });
-        let pid = self.children.last_pid(Role::Gateway);
-        State {
-            rest: rest.clone(),
-            ws: ws.clone(),
-            ws_api: ws_api.clone(),
-            accounts: self.accounts.clone(),
-            nodes: nodes.collect(),
-            gateways: vec![Gateway { pid, rest, ws, ws_api }],
-            chainwatches: self.chainwatches(),
-            signers: self.signers(),
-            cluster: Some(self.cluster()),
-        }
-    }
-
-    fn chainwatches(&self) -> Vec<Chainwatch> {
-        let pid = self.children.last_pid(Role::Chainwatch);
-        let of_chain = |chain: &Chain| Chainwatch {
-            pid,
-            http: format!("http://{}", chain.pages),
-            chains: vec![chain.kind.symbol().into()],
-        };
-        self.chain.iter().filter(|_| pid != 0).map(of_chain).collect()
-    }
-
-    fn signers(&self) -> Vec<Signer> {
-        let pid = self.children.last_pid(Role::Signer);
-        let of_chain = |chain: &Chain| {
-            let (socket, symbol) = (chain.signer_socket(), chain.kind.symbol());
-            Signer { pid, socket, chains: vec![symbol.into()] }
-        };
-        self.chain.iter().filter(|_| pid != 0).map(of_chain).collect()
-    }
-
-    fn deposits(&self) -> Deposits {
-        match (self.args.chain, &self.chain, self.children.pid(Role::Chainwatch)) {
-            (None, ..) => Deposits::NotAsked,
-            (Some(kind), None, _) => Deposits::Missing(kind.advice()),
-            (Some(_), Some(_), None) => Deposits::Failed,
-            (Some(kind), Some(_), Some(pid)) => {
-                Deposits::Open { symbol: kind.symbol(), elsewhere: kind.elsewhere(), pid }
-            }
-        }
-    }
-
-    fn save_state(&self, path: &Path) -> miette::Result<()> {
-        self.state().save(path).into_diagnostic()
-    }
-
-    fn banner(&self, operator: &Operator, took: Duration) -> String {
-        let leaders: Vec<Option<u64>> =
-            self.layout.partitions().iter().map(|p| leader(operator, p.partition)).collect();
-        Banner {
-            state: &self.state(),
-            layout: &self.layout,
-            leaders: &leaders,
-            bots: self.children.pid(Role::Bots),
-            data_dir: &self.home.paths.0,
-            is_temporary: self.home.is_temporary(),
-            deposits: self.deposits(),
-            took,
-            binary: &binary(),
-        }
-        .text()
-    }
 }
 
-fn leader(operator: &Operator, partition: u16) -> Option<u64> {
-    operator.leader(wire::PartitionId::new(partition)).map(wire::NodeId::get)
-}
-
-/// How people call this binary from where they are.
-fn binary() -> String {
-    let Ok(exe) = std::env::current_exe() else {
-        return "mainstay".into();
-    };
-    let here = std::env::current_dir().ok();
-    let relative = here.as_deref().and_then(|here| exe.strip_prefix(here).ok());
-    relative.unwrap_or(&exe).display().to_string()
-}
-
-/// Waits for the nodes' leaders, fills the ledger, waits for the gateway.
+/// Waits for the nodes' leaders, fills the ledger, waits for the gateway. The accounts come back with what they have.
 async fn come_up(
     cluster: Cluster,
     layout: Layout,
     accounts: Vec<Account>,
     envelope_key: [u8; 32],
-) -> miette::Result<Operator> {
+) -> miette::Result<(Operator, Vec<Account>)> {
     let operator = Operator::connect(&cluster).await?;
     bootstrap::run(&operator, &layout, &accounts, &envelope_key).await?;
     let pages = layout.nodes.iter().map(|node| format!("http://{}/readyz", node.http));
@@ -481,11 +426,13 @@ async fn come_up(
     wait_for(&page, |body| {
         let info: serde_json::Value = serde_json::from_slice(body).unwrap_or_default();
         let listed = info["symbols"].as_array().cloned().unwrap_or_default();
-        let is_open = |symbol: &str| listed.iter().any(|s| s["symbol"] == symbol && s["status"] == "TRADING");
-        MARKETS.iter().all(|market| is_open(market.symbol))
+        // In whatever phase: behind a promotion all of them take cancels alone.
+        let is_there = |symbol: &str| listed.iter().any(|s| s["symbol"] == symbol);
+        MARKETS.iter().all(|market| is_there(market.symbol))
     })
     .await;
-    Ok(operator)
+    let accounts = accounts::with_balances(accounts, &format!("http://{}", layout.gateway)).await?;
+    Ok((operator, accounts))
 }
 
 /// Waits until the page answers 200 with what is wanted.

@@ -22,6 +22,7 @@ mod operator;
 mod pki;
 mod private;
 mod signer;
+mod spoken;
 
 use std::process::ExitCode;
 

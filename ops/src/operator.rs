@@ -14,12 +14,17 @@ use wire::{
     MarketStatus, Networks, NodeId, PartitionId, RejectReason,
 };
 
+use crate::spoken::spaced;
+
 /// How long one command may take. A failover takes well under a second.
 const COMMAND_TIMEOUT: Duration = Duration::from_secs(10);
 /// How long the cluster may take to be able to do anything at all.
 const CLUSTER_TIMEOUT: Duration = Duration::from_secs(60);
 
 mod withdrawing;
+
+#[cfg(test)]
+mod tests;
 
 pub use withdrawing::{KnownChain, Withdrawing};
 
@@ -164,11 +169,7 @@ impl Operator {
     pub async fn must(&self, command: &Command) -> miette::Result<u64> {
         match self.execute(command).await? {
             Done::Accepted(id) => Ok(id),
-            Done::Rejected(reason, 0) => match why(reason) {
-                Some(why) => Err(miette::miette!("the ledger refuses: {why} ({reason:?})")),
-                None => Err(miette::miette!("the ledger refuses: {reason:?}")),
-            },
-            Done::Rejected(reason, id) => Err(miette::miette!("the ledger refuses: {reason:?} ({id})")),
+            Done::Rejected(reason, id) => Err(miette::miette!("the ledger refuses: {}", refusal(reason, id))),
             Done::Unknown => Err(miette::miette!(
                 "no answer in time: whether the command was executed is unknown; look before you repeat it"
             )),
@@ -198,9 +199,22 @@ impl Operator {
     }
 }
 
+/// Why, in words, and what it speaks of; its name is what logs and metrics have.
+fn refusal(reason: RejectReason, id: u64) -> String {
+    let why = why(reason).map_or_else(|| spaced(&format!("{reason:?}")), str::to_owned);
+    match id {
+        0 => format!("{why} ({reason:?})"),
+        id => format!("{why} ({reason:?}: {id})"),
+    }
+}
+
 /// What an operator can do about it.
 fn why(reason: RejectReason) -> Option<&'static str> {
     Some(match reason {
+        RejectReason::AccountExists => "there is an account of this name already",
+        RejectReason::AssetExists => "there is an asset of this name already",
+        RejectReason::MarketExists => "there is a market of this name already",
+        RejectReason::ZeroAmount => "the amount is zero",
         RejectReason::MarketDelisted => "the market is gone for ever",
         RejectReason::MarketUnavailable => "too much waits for the market's partition; is its leader up?",
         RejectReason::BadPhase => "this phase is not entered so, or a duration is zero or longer than a week",

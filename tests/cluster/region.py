@@ -121,10 +121,10 @@ def first_word(url):
 class Process:
     """One of ours, beside the demo's."""
 
-    def __init__(self, kind, config, log, **environment):
+    def __init__(self, kind, config, log):
         self.log = open(log, "a", encoding="utf-8")
         self.process = subprocess.Popen([MAINSTAY, kind, "--config", config], stdin=subprocess.DEVNULL, stdout=self.log,
-                                        stderr=subprocess.STDOUT, env={**os.environ, **environment})
+                                        stderr=subprocess.STDOUT)
 
     def end(self):
         if self.process.poll() is None:
@@ -276,15 +276,16 @@ def main():
         check(set(positions) == set(exchange.partitions()), said)
         say(f"three voters were killed at once, node 4 is promoted at {positions}")
 
-        # The old life's gateway and voters speak for an epoch that is over.
-        ours.append(Process("node", node_file, f"{home}/node.log", MAINSTAY_NODE_EPOCH="2"))
-        port = free_port()
-        second = gateway_file(exchange, directory, "second", port, [(LEARNER, addr)], False)
-        ours.append(Process("gateway", second, f"{home}/second.log", MAINSTAY_GATEWAY_EPOCH="2"))
-        rest = f"http://127.0.0.1:{port}"
-        page = learner(exchange)["http"]
+        # As it says: the demo starts it in the new life, and its gateway again. One node has no peers.
+        check(f"mainstay ctl node start {LEARNER}" in said, said)
+        former = state["gateways"][0]["pid"]
+        exchange.ctl("node", "start", LEARNER)
+        rest, page = state["rest"], learner(exchange)["http"]
         until(lambda: (get(f"{page}/readyz") or [0])[0] == 200, 30, "the promoted node is ready")
+        until(lambda: exchange.state["gateways"][0]["pid"] != former, 30, "its gateway is started again")
         until(lambda: (get(f"{rest}/readyz") or [0])[0] == 200, 30, "its gateway is ready")
+        check([node["id"] for node in exchange.state["nodes"]] == [LEARNER] and exchange.state["cluster"]["epoch"] == 2,
+              exchange.state["cluster"])
         new = Client(account, rest)
         _, resting, _ = new.ask("GET", "/api/v3/openOrders", symbol="BTCUSDT")
         resting = {order["clientOrderId"]: order["orderId"] for order in resting}
@@ -312,7 +313,8 @@ def main():
         refused = subprocess.run([MAINSTAY, "node", "--config", os.path.join(directory, "config", "node-1.toml")], check=False,
                                  capture_output=True, text=True, timeout=30, env={**os.environ, "MAINSTAY_NODE_EPOCH": "2"})
         check(refused.returncode != 0 and "epoch 1" in refused.stderr, refused.stderr)
-        exchange.ctl("node", "start", 1)
+        exchange.ctl("node", "start", 1, fails="no node 1")
+        ours.append(Process("node", os.path.join(directory, "config", "node-1.toml"), f"{home}/node.log"))
         closed = "mainstay_node_connections_closed_total"
         until(lambda: metric(get(f"{page}/metrics")[1], closed, reason="wrong_epoch"), 30, "the old node is turned away")
         old = next(node for node in state["nodes"] if node["id"] == 1)
@@ -320,12 +322,7 @@ def main():
         check(all(replica["role"] != "leader" and not replica["caught_up"] for replica in status.values()), status)
         say("an old node is refused, whichever epoch it is told")
 
-        state["cluster"] |= {"epoch": 2, "nodes": [{"id": LEARNER, "addr": addr}]}
-        state |= {"rest": rest, "nodes": [learner(exchange)]}
-        with open(f"{home}/state.json", "w", encoding="utf-8") as file:
-            json.dump(state, file)
-        promoted = Exchange(f"{home}/state.json")
-        promoted.ctl("market", "reopen", "BTCUSDT", "--cancel-only", "0s", "--auction", "500ms")
+        exchange.ctl("market", "reopen", "BTCUSDT", "--cancel-only", "0s", "--auction", "500ms")
         until(lambda: new.rest_far_away(f"again-{time.monotonic_ns()}")[0] == 200, 30, "it trades again")
         until(audit, 30, "books balance")
         say("reopened by an operator, it trades on")

@@ -2,10 +2,12 @@
 
 The demo was started with MAINSTAY_NODE_MAX_VERSION=1: its nodes are what an old build is, that knows one behaviour version.
 The new build is the same binary without that. Every node gets it, the version's entry is made, and both are taken back; a
-binary that ends at once is not taken. The load reconciles itself at its end: nothing lost, nothing doubled.
+binary that ends at once is not taken, and an upgrade that is killed on its way is gone on with. The load reconciles itself at its end: nothing lost, nothing doubled.
 """
 
 import os
+import re
+import subprocess
 import sys
 import tempfile
 import time
@@ -34,10 +36,10 @@ def expect(exchange, version, knows):
 
 
 def still_drained(exchange):
-    """An operator had drained node 2, and no upgrade says otherwise."""
+    """An operator had drained node 2, and no upgrade says otherwise; nor does one leave another node drained."""
     shown = [line for line in exchange.ctl("cluster", "status").splitlines() if "drains" in line]
-    if not shown:
-        raise Disproved("node 2 was drained by an operator, and is so no more")
+    if not shown or any("node-2" not in line for line in shown):
+        raise Disproved(f"node 2 alone was drained by an operator: {shown}")
     # While the others are restarted it may lead for a moment.
     until(lambda: 2 not in exchange.leaders().values(), 10, "another node leads what drained node 2 did")
 
@@ -54,6 +56,39 @@ def upgrade(exchange, *args, fails=None):
         return True
 
     until(begun, 30, f"upgrade {' '.join(args)} begins")
+
+
+def kill_at_second(exchange, binary):
+    """Kills an upgrade while the second node's turn is; that node's number, or None where it did not begin."""
+    command = [MAINSTAY, "ctl", "--state", exchange.state_file, "upgrade", "--binary", binary]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True) as walking:
+        turns = []
+        for line in walking.stdout:
+            turns += re.findall(r"^node (\d+): leads nothing", line)
+            if len(turns) == 2:
+                break
+        if not turns:
+            return None
+        if len(turns) == 1:
+            raise Disproved(f"the upgrade was to be killed at its second node, and came to {turns} alone")
+        node = next(node for node in exchange.state["nodes"] if node["id"] == int(turns[1]))
+        # It has ended: it does not answer, or has been started again already.
+        until(lambda: not get(node["http"] + "/livez", 0.5) or node not in exchange.state["nodes"], 30, "it ends")
+        walking.kill()
+    return node
+
+
+def killed(exchange, binary):
+    """An upgrade that is killed on its way; the node whose turn it was runs again, and is drained by nobody's wish."""
+    node = until(lambda: kill_at_second(exchange, binary), 30, "an upgrade begins")
+    try:
+        until(lambda: get(node["http"] + "/livez", 0.5), 1, "it was started again before the kill")
+    except Disproved:
+        # It may be on its way all the same.
+        start = [MAINSTAY, "ctl", "--state", exchange.state_file, "node", "start", str(node["id"])]
+        subprocess.run(start, capture_output=True, check=False)
+    exchange.wait_ready()
+    return node["id"]
 
 
 def main():
@@ -83,12 +118,14 @@ def main():
         expect(exchange, 1, OLD)
         say(f"a binary that ends at once was taken back from node {restarted[0]}, and no other had it")
         exchange.ctl("node", "drain", 2)
-        upgrade(exchange, "--binary", script(directory))
+        new = script(directory)
+        broken_off = killed(exchange, new)
+        upgrade(exchange, "--binary", new)
         expect(exchange, 1, NEW)
         still_drained(exchange)
         if "free now" in credited():
             raise Disproved("the new build behaves otherwise without the version's entry")
-        say("every node has the new build, and does what it did")
+        say(f"every node has the new build, and does what it did; a first try was killed at node {broken_off}")
         upgrade(exchange, "--activate")
         expect(exchange, 2, NEW)
         if "20 USDT free now" not in credited():

@@ -15,7 +15,7 @@ use wire::mail::{
 };
 use wire::{Event, Mail, MarketId, MarketStatus, PartitionId, RejectReason};
 
-use super::{Answer, LedgerCell};
+use super::{Answer, LedgerCell, Listings};
 use crate::effects::Effects;
 use crate::mailbox::Mailboxes;
 
@@ -174,6 +174,11 @@ impl LedgerCell {
     pub(crate) fn markets_open(&self) -> Vec<MarketId> {
         let open = self.registry.markets().iter().filter(|known| is_open(known.status));
         open.map(|known| known.listed.market).collect()
+    }
+
+    /// What ids and units mean.
+    pub(crate) fn listings(&self) -> Listings {
+        self.registry.listings()
     }
 
     /// The markets in this phase.

@@ -34,6 +34,17 @@ struct Key {
     parts: u8,
 }
 
+/// What ids and units mean, for who shows them to people.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Listings {
+    /// By id.
+    pub assets: Vec<AssetListed>,
+    /// By id, as they were listed.
+    pub markets: Vec<MarketListed>,
+    /// By id.
+    pub accounts: Vec<AccountOpened>,
+}
+
 /// Rows by dense id, from 1, and the names that lead to them.
 pub(super) struct Registry {
     limits: Limits,
@@ -56,6 +67,11 @@ impl Registry {
             last_key: ApiKeyId::ZERO,
             markets: Vec::with_capacity(usize::from(limits.markets_max)),
         }
+    }
+
+    pub(super) fn listings(&self) -> Listings {
+        let markets = self.markets.iter().map(|market| market.listed).collect();
+        Listings { assets: self.assets.clone(), markets, accounts: self.accounts.clone() }
     }
 
     pub(super) fn account(&self, account: AccountId) -> Result<&AccountOpened, Refused> {

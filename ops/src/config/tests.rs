@@ -54,6 +54,12 @@ fn an_unknown_or_missing_setting_is_an_error_that_names_it_and_the_file() {
 }
 
 #[test]
+fn a_node_without_peers_need_not_name_them() {
+    let alone = NODE.replace("[[peers]]\nnode = 2\naddr = \"127.0.0.1:7102\"\n", "");
+    assert!(!alone.contains("peers") && check(&alone).unwrap().peers.is_empty());
+}
+
+#[test]
 fn threads_are_a_number_or_a_word_and_auto_when_nothing_is_said() {
     let threads = |line: &str| check(&NODE.replace("ledger = 1", &format!("ledger = 1\n{line}"))).map(|it| it.threads);
     assert_eq!(threads("").unwrap(), Threads::Word(ThreadsWord::Auto));

@@ -158,6 +158,7 @@ fn words(partitions: &[Partition]) -> String {
                 (None, ..) => "  does not answer".to_owned(),
                 (_, true, _) => "  drains".to_owned(),
                 (_, _, Some(ms)) => format!("  {}.{:03} s behind", ms / 1000, ms % 1000),
+                (Some(0), ..) if member.role == "learner" => "  has nothing yet".to_owned(),
                 _ => String::new(),
             };
             let notes = if member.stays_learner { format!("{notes}, stays a learner") } else { notes };
@@ -215,5 +216,14 @@ mod tests {
         assert_eq!(shown[0].members[2].position, None, "node 3 does not answer");
         let words = words(&shown);
         assert!(words.contains("does not answer") && words.contains("1.250 s behind"), "{words}");
+    }
+
+    #[test]
+    fn a_learner_that_has_nothing_yet_is_not_behind_since_1970() {
+        let page = |replica| NodePage { partitions: vec![replica] };
+        let new = Replica { behind_ms: None, ..replica("learner", &[1], &[4], 0) };
+        let pages = [(1, page(replica("leader", &[1], &[4], 100))), (4, page(new))];
+        let words = words(&partitions(&BTreeMap::from(pages)));
+        assert!(words.contains("has nothing yet") && !words.contains("s behind"), "{words}");
     }
 }

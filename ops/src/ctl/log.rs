@@ -13,10 +13,12 @@ use replicator::{Place, Replay, StateMachine as _, snapshot, verdicts};
 use wire::codec::v1;
 use wire::{ClusterEpoch, LogPosition, PartitionId, Timestamp};
 
+use self::words::Names;
 use super::backup::{text_of, time};
 
-/// A command's words are cut behind so many characters.
-const WORDS_MAX: usize = 160;
+#[cfg(test)]
+mod tests;
+mod words;
 
 /// `mainstay ctl log`.
 #[derive(Debug, clap::Subcommand)]
@@ -60,7 +62,7 @@ pub struct Directory {
 pub struct InspectArgs {
     #[command(flatten)]
     directory: Directory,
-    /// Show the commands of these log entries.
+    /// Show the commands of these log entries, in words.
     #[arg(long, value_name = "FIRST..LAST")]
     entries: Option<String>,
 }
@@ -136,7 +138,9 @@ impl Copied {
             .into_diagnostic()
             .wrap_err_with(|| format!("cannot copy {}", directory.join("log").display()))?;
         let unusable = || format!("the log in {} cannot be used", directory.display());
-        let reader = LogReader::open(copy.path()).into_diagnostic().wrap_err_with(unusable)?;
+        let reader =
+            LogReader::open(copy.path()).map_err(|error| original(&error, copy.path(), &directory.join("log")));
+        let reader = reader.wrap_err_with(unusable)?;
         let mut partitions = reader.partitions();
         if let Some(only) = args.partition {
             partitions.retain(|partition| partition.get() == only);
@@ -148,10 +152,32 @@ impl Copied {
         Ok(Copied { directory, epoch, identity, reader, partitions, copy })
     }
 
+    /// What ids and units mean, as far as this node's log of the ledger says; nothing where it cannot be read.
+    fn names(&mut self, ledger: u16) -> Names {
+        let partition = PartitionId::new(ledger);
+        let read = |copied: &mut Copied| -> miette::Result<Names> {
+            let stored = copied.load(partition)?;
+            let mut replay = copied.begin(partition, ledger, &stored)?;
+            for entry in behind(&stored, replay.place(), stored.hard_state.commit) {
+                replay.apply(entry).into_diagnostic()?;
+            }
+            Ok(Names::of(&replay.machine().cells().listings()))
+        };
+        read(self).unwrap_or_else(|why| {
+            println!("names and decimals are not known: {why}");
+            Names::default()
+        })
+    }
+
     fn load(&mut self, partition: PartitionId) -> miette::Result<Stored> {
         let identity = Identity { partition, ..self.identity };
         let cannot_use = || format!("the log of partition {partition} in {} cannot be used", self.directory.display());
-        self.reader.load(identity).into_diagnostic().wrap_err_with(cannot_use)
+        self.reader.load(identity).map_err(|error| self.of_the_original(&error)).wrap_err_with(cannot_use)
+    }
+
+    /// An error of the copy, which nobody has any more when it is read, is told of the directory itself.
+    fn of_the_original(&self, error: &dyn std::error::Error) -> miette::Report {
+        original(error, self.copy.path(), &self.directory.join("log"))
     }
 
     /// A partition at its oldest snapshot that the log goes on from, or before its first entry.
@@ -182,9 +208,22 @@ impl Copied {
     }
 }
 
+/// An error about the copy as one about what was copied, with all that it says.
+fn original(error: &dyn std::error::Error, copy: &Path, log: &Path) -> miette::Report {
+    let mut causes = Vec::new();
+    let mut next = Some(error);
+    while let Some(error) = next {
+        causes.push(error.to_string());
+        next = error.source();
+    }
+    let text = causes.join(": ").replace(&copy.display().to_string(), &log.display().to_string());
+    miette::miette!("{text}")
+}
+
 fn inspect(args: &InspectArgs) -> miette::Result<()> {
     let wanted = args.entries.as_deref().map(range).transpose()?;
     let mut copied = Copied::of(&args.directory)?;
+    let names = if wanted.is_some() { copied.names(args.directory.ledger) } else { Names::default() };
     println!("node {} of epoch {}", copied.identity.node, copied.epoch);
     for partition in copied.partitions.clone() {
         let stored = copied.load(partition)?;
@@ -211,8 +250,19 @@ fn inspect(args: &InspectArgs) -> miette::Result<()> {
             }
         }
         if let Some((from, to)) = wanted {
+            let (first, last) = (first.map_or(0, |entry| entry.index), last.map_or(0, |entry| entry.index));
+            if from < first {
+                println!(
+                    "  entries before {first} are no longer here: a snapshot has what they led to; a backup may have them"
+                );
+            }
+            if from > last || to < first {
+                println!("  none of the entries asked for is here");
+            } else if to > last && to != u64::MAX {
+                println!("  entries behind {last} are not here yet");
+            }
             let shown = stored.entries.iter().filter(|entry| (from..=to).contains(&entry.index));
-            shown.for_each(show);
+            shown.for_each(|entry| show(entry, &names));
         }
     }
     Ok(())
@@ -317,8 +367,8 @@ fn behind(stored: &Stored, place: Place, committed: u64) -> impl Iterator<Item =
     stored.entries.iter().filter(move |entry| entry.index > place.index && entry.index <= committed)
 }
 
-/// An entry in words, a line for each command.
-fn show(entry: &Entry) {
+/// An entry in words: a line for each command, and for each of the things that it carries.
+fn show(entry: &Entry, names: &Names) {
     let (index, term) = (entry.index, entry.term);
     if entry.get_entry_type() != EntryType::EntryNormal {
         return println!("  {index} term {term}: members change");
@@ -335,27 +385,33 @@ fn show(entry: &Entry) {
         match batch.next_command() {
             Ok(None) => return,
             Err(error) => return println!("    UNREADABLE: {error}"),
-            Ok(Some(command)) => println!("    {}", words(command.kind, command.payload)),
+            Ok(Some(command)) => {
+                for (at, line) in lines(command.kind, command.payload, names).iter().enumerate() {
+                    println!("{}{line}", if at == 0 { "    " } else { "        " });
+                }
+            }
         }
     }
 }
 
-fn words(kind: Kind, payload: &[u8]) -> String {
+fn lines(kind: Kind, payload: &[u8], names: &Names) -> Vec<String> {
     let from = match kind {
-        Kind::OpenSession(nonce) => return format!("open session, nonce {nonce:032x}"),
-        Kind::Version(version) => return format!("behave by version {version}"),
-        kind @ Kind::Drain { .. } => return format!("{kind:?}"),
-        Kind::Quarantine(spot) => return format!("put aside position {} step {}", spot.position, spot.step),
+        Kind::OpenSession(nonce) => return vec![format!("open session, nonce {nonce:032x}")],
+        Kind::Version(version) => return vec![format!("behave by version {version}")],
+        kind @ Kind::Drain { .. } => return vec![format!("{kind:?}")],
+        Kind::Quarantine(spot) => return vec![format!("put aside position {} step {}", spot.position, spot.step)],
         Kind::Request { origin, .. } => format!("session {} request {}: ", origin.session, origin.sequence),
         Kind::Internal => String::new(),
     };
     if payload.is_empty() {
-        return format!("{from}keeps its session");
+        return vec![format!("{from}keeps its session")];
     }
-    let words = v1::decode_command(payload).map_or_else(|error| format!("malformed: {error}"), |it| format!("{it:?}"));
-    let cut: String = words.chars().take(WORDS_MAX).collect();
-    let dots = if cut.len() < words.len() { " ..." } else { "" };
-    format!("{from}{cut}{dots}")
+    let mut lines = match v1::decode_command(payload) {
+        Ok(command) => names.lines(&command),
+        Err(error) => vec![format!("malformed: {error}")],
+    };
+    lines[0].insert_str(0, &from);
+    lines
 }
 
 fn audit(replay: &Replay<node::Machine>) {
@@ -384,7 +440,8 @@ fn range(text: &str) -> miette::Result<(u64, u64)> {
         let last = if last.is_empty() { u64::MAX } else { last.parse().ok()? };
         Some((if first.is_empty() { 1 } else { first.parse().ok()? }, last))
     };
-    parse().ok_or_else(|| miette::miette!("{text} is no range: give FIRST..LAST, FIRST.. or ..LAST"))
+    let range = parse().filter(|(first, last)| first <= last);
+    range.ok_or_else(|| miette::miette!("{text} is no range: give FIRST..LAST, FIRST.. or ..LAST"))
 }
 
 pub(super) fn copy_all(from: &Path, to: &Path) -> std::io::Result<()> {

@@ -71,8 +71,8 @@ pub struct AddArgs {
 /// How a node joins.
 #[derive(Debug, clap::Args)]
 pub struct JoinArgs {
-    /// Where the other nodes and the gateways reach it. The node runs already.
-    #[arg(long, value_name = "HOST:PORT")]
+    /// Where the other nodes and the gateways reach it; of a host's name, the address that it has now. The node runs already.
+    #[arg(long, value_name = "HOST:PORT", value_parser = loadgen::target::parse_place)]
     addr: Option<SocketAddr>,
     /// Give up after so many seconds. What was begun goes on.
     #[arg(long, value_name = "SECONDS", default_value_t = 300)]

@@ -23,6 +23,7 @@ use super::log::copy_all;
 use crate::backup::library::Library;
 use crate::backup::place::Place;
 use crate::config::NodeFile;
+use crate::demo::home;
 
 /// `mainstay ctl promote`.
 #[derive(Debug, clap::Args)]
@@ -60,8 +61,7 @@ pub async fn run(args: Args) -> miette::Result<()> {
     let node = NodeId::new(file.node);
     if let Some((epoch, kept)) = directories::finish(&file.data_dir, node).into_diagnostic()? {
         println!("A promotion of node {node} had been broken off at its end, and is finished.");
-        begun(&file, node, epoch, &kept);
-        return Ok(());
+        return begun(&file, node, epoch, &kept);
     }
     let found = node::owner(&file.data_dir).filter(|(owner, _)| *owner == node);
     let (_, old) = found.ok_or_else(|| {
@@ -102,20 +102,35 @@ pub async fn run(args: Args) -> miette::Result<()> {
     for Laid { beginning, digest, .. } in &laid {
         println!("partition {} begins life {epoch} with digest {digest:032x}", beginning.partition);
     }
-    begun(&file, node, epoch, &kept);
-    Ok(())
+    begun(&file, node, epoch, &kept)
 }
 
-/// What is left to do.
-fn begun(file: &NodeFile, node: NodeId, epoch: ClusterEpoch, kept: &Path) {
+/// What is left to do. A demo's own configuration is written by it: it is told.
+fn begun(file: &NodeFile, node: NodeId, epoch: ClusterEpoch, kept: &Path) -> miette::Result<()> {
     println!("node {node}: {}; what it was is kept in {}", file.data_dir.display(), kept.display());
+    match home::of_node(&file.data_dir) {
+        Some(demo) => {
+            home::promoted(demo, epoch.get(), node.get())?;
+            println!(
+                "The demo in {} has epoch {epoch} and node {node} alone now. Start it: `mainstay ctl node start {node}`, or \
+                 the demo again if it has\nended. More nodes are taken in by `mainstay ctl node add`; what nodes of the old \
+                 side had is put aside.",
+                demo.display()
+            );
+        }
+        None => println!(
+            "\
+Set `epoch = {epoch}` in the configuration of this node, and of every gateway and chainwatch that is to serve; leave out the old
+nodes among its [[peers]]. Start them. Of the old side start nothing that still has its data: empty the directories, and take
+the nodes in by `mainstay ctl node add`."
+        ),
+    }
     println!(
         "\
-Set `epoch = {epoch}` in the configuration of this node, and of every gateway and chainwatch that is to serve; leave out the old
-nodes among its [[peers]] (`peers = []` if nobody is left). Start them. Of the old side start nothing that still has its data: empty the directories, and take
-the nodes in by `mainstay ctl node add`. Withdrawals sent behind the positions above are known to the signer's journal alone:
-freeze the chains before gateways are opened. Every market is cancel-only, or halted where it was so before: `mainstay ctl market reopen SYMBOL --auction 30s`."
+Withdrawals sent behind the positions above are known to the signer's journal alone: freeze the chains before gateways are
+opened. Every market is cancel-only, or halted where it was so before: `mainstay ctl market reopen SYMBOL --auction 30s`."
     );
+    Ok(())
 }
 
 /// An epoch is taken once, also by a life that a backup knows of.

@@ -55,15 +55,21 @@ pub async fn show(place: &Place) -> miette::Result<()> {
         _ => text.push_str("The demo itself does not answer.\n"),
     }
     text.push('\n');
-    show_nodes(&state, &mut text).await.into_diagnostic()?;
+    let answering = show_nodes(&state, &mut text).await.into_diagnostic()?;
     // A reader that has seen enough, such as `head`, is no error.
     match std::io::stdout().write_all(text.as_bytes()) {
-        Err(error) if error.kind() != std::io::ErrorKind::BrokenPipe => Err(error).into_diagnostic(),
-        _ => Ok(()),
+        Err(error) if error.kind() != std::io::ErrorKind::BrokenPipe => return Err(error).into_diagnostic(),
+        _ => {}
     }
+    if answering == 0 && !state.nodes.is_empty() {
+        miette::bail!(help = "start it: `mainstay demo`", "no node of this exchange answers");
+    }
+    Ok(())
 }
 
-async fn show_nodes(state: &State, text: &mut String) -> std::fmt::Result {
+/// How many nodes answered.
+async fn show_nodes(state: &State, text: &mut String) -> Result<usize, std::fmt::Error> {
+    let mut answering = 0;
     writeln!(
         text,
         "{:<7}  {:<9}  {:<12}  {:>6}  {:>12}  {:>12}  {:>6}  {:>7}",
@@ -76,6 +82,7 @@ async fn show_nodes(state: &State, text: &mut String) -> std::fmt::Result {
             writeln!(text, "{name:<7}  does not answer")?;
             continue;
         };
+        answering += 1;
         for replica in &status.partitions {
             let PartitionStatus {
                 partition,
@@ -99,8 +106,43 @@ async fn show_nodes(state: &State, text: &mut String) -> std::fmt::Result {
             )?;
         }
         if !status.ready {
-            writeln!(text, "{name:<7}  is not ready: it catches up, or a partition has no leader")?;
+            let page = http::get(&format!("{}/readyz", node.http), ANSWER_WITHIN).await;
+            writeln!(text, "{name:<7}  is {}", reason(page.as_ref().map(|(status, body)| (*status, &body[..]))))?;
         }
     }
-    Ok(())
+    for (at, gateway) in state.gateways.iter().enumerate() {
+        let name = format!("gateway-{}", at + 1);
+        match http::get(&format!("{}/readyz", gateway.rest), ANSWER_WITHIN).await {
+            None => writeln!(text, "{name}  does not answer")?,
+            Some((200, _)) => {}
+            Some((status, body)) => writeln!(text, "{name}  is {}", reason(Some((status, &body))))?,
+        }
+    }
+    Ok(answering)
+}
+
+/// What a page of readiness says of who is not ready, in one line.
+fn reason(page: Option<(u16, &[u8])>) -> String {
+    let Some((status, body)) = page else { return "not ready".to_owned() };
+    let said = String::from_utf8_lossy(body);
+    let said = said.trim().lines().next().unwrap_or_default();
+    match said.strip_prefix("not ready: ").unwrap_or(said) {
+        _ if status == 200 => "ready by now".to_owned(),
+        "" => "not ready".to_owned(),
+        why => format!("not ready: {why}"),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::reason;
+
+    #[test]
+    fn why_a_process_is_not_ready_is_told_in_its_own_words() {
+        let full = "not ready: the disk is full, 0 bytes are free: it writes nothing until there is more\n";
+        assert_eq!(reason(Some((503, full.as_bytes()))), full.trim());
+        assert_eq!(reason(Some((503, b"a partition has no leader\n"))), "not ready: a partition has no leader");
+        assert_eq!(reason(Some((200, b"ready\n"))), "ready by now");
+        assert_eq!(reason(None), "not ready");
+    }
 }

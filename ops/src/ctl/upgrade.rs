@@ -30,7 +30,8 @@ Where no demo starts the nodes, say how one is restarted; {id} and {host} are th
 
   mainstay ctl --state cluster.json upgrade --restart-with 'ssh {host} mainstay-switch {to}'
 
-A node that was drained before stays so. What was before is kept in upgrade.json in the data directory. Errors have codes that stay: upgrade::unhealthy (the nodes are
+A node that was drained before stays so. What was before is kept in upgrade.json in the data directory. One that was killed
+on its way is gone on with by the same command, or taken back, once the node whose turn it was runs. Errors have codes that stay: upgrade::unhealthy (the nodes are
 as before), upgrade::stopped (they are not), upgrade::not-ready, upgrade::nothing-to-go-back-to, and those of
 `mainstay ctl version`.")]
 pub struct Args {
@@ -55,7 +56,7 @@ pub struct Args {
 }
 
 /// What was before an upgrade, in the data directory.
-#[derive(Debug, Default, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
+#[derive(Debug, Clone, Default, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
 struct Before {
     /// The greatest version that every node knew.
     version: u16,
@@ -64,6 +65,29 @@ struct Before {
     /// The nodes that an operator had drained: they stay so.
     #[serde(default)]
     drained: BTreeSet<u64>,
+    /// The node whose turn it is: what drained it is this command, not an operator, also when it is killed meanwhile.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    turn: Option<u64>,
+    /// Whether it has not come to its end: what was before the next one is what was before this one.
+    #[serde(default)]
+    under_way: bool,
+}
+
+impl Before {
+    /// What is before an upgrade that begins now, where `left` is what the last one left behind.
+    fn of(left: Option<Before>, version: u16, binaries: BTreeMap<u64, PathBuf>, drained: BTreeSet<u64>) -> Before {
+        let mut before = Before { version, binaries, drained, turn: None, under_way: true };
+        if let Some(left) = left {
+            if let Some(turn) = left.turn.filter(|turn| !left.drained.contains(turn)) {
+                before.drained.remove(&turn);
+            }
+            if left.under_way {
+                before.version = left.version;
+                before.binaries.extend(left.binaries);
+            }
+        }
+        before
+    }
 }
 
 /// What a step is done with.
@@ -71,8 +95,8 @@ struct Tools<'a> {
     group: Group,
     restart: Restart<'a>,
     health: Health<'a>,
-    /// See [`Before::drained`].
-    drained: BTreeSet<u64>,
+    place: &'a Place,
+    before: Before,
 }
 
 /// Does what was asked.
@@ -122,9 +146,10 @@ async fn walk(place: &Place, args: &Args) -> miette::Result<()> {
     let (restart, old) = Restart::prepare(place, args.binary.as_deref(), args.restart_with.as_deref(), &nodes).await?;
     let group = Group::connect_quietly(place).await?;
     let drained: BTreeSet<u64> = nodes.iter().copied().filter(|id| group.is_drained(NodeId::new(*id))).collect();
-    keep(place, &Before { version, binaries: old, drained: drained.clone() })?;
+    let before = Before::of(kept(place)?, version, old, drained);
+    keep(place, &before)?;
     let health = Health { place, within: Duration::from_secs(args.within.max(1)) };
-    let tools = Tools { group, restart, health, drained };
+    let tools = Tools { group, restart, health, place, before };
     for (at, id) in nodes.iter().enumerate() {
         let Err(why) = tools.step(*id, Which::New).await else { continue };
         println!("node {id}: {why}");
@@ -139,9 +164,11 @@ async fn walk(place: &Place, args: &Args) -> miette::Result<()> {
                 return Err(miette::miette!(code = "upgrade::stopped", help = help, "{what}"));
             }
         }
+        tools.ended()?;
         let what = format!("node {id}: {why}; every node is as it was before");
         return Err(miette::miette!(code = "upgrade::unhealthy", "{what}"));
     }
+    tools.ended()?;
     println!("every node was restarted; `mainstay ctl version` shows what they know");
     Ok(())
 }
@@ -151,6 +178,9 @@ impl Tools<'_> {
     async fn step(&self, id: u64, to: Which) -> Result<(), String> {
         let drain =
             |begins| async move { self.group.drain(NodeId::new(id), begins).await.map_err(|error| error.to_string()) };
+        // Before it is drained: should this command be killed, the next one knows by whom it was.
+        let turn = |turn| keep(self.place, &Before { turn, ..self.before.clone() }).map_err(|error| error.to_string());
+        turn(Some(id))?;
         // One that is down leads nothing, and there may be too few others to say so by the log.
         let drained = if self.restart.runs(id).await { drain(true).await } else { Ok(()) };
         let done = match drained {
@@ -158,11 +188,17 @@ impl Tools<'_> {
             Err(error) => Err(error),
         };
         // Whatever became of it: who is back may lead again, unless an operator had said otherwise.
-        let undrained = if self.drained.contains(&id) { Ok(()) } else { drain(false).await };
+        let undrained = if self.before.drained.contains(&id) { Ok(()) } else { drain(false).await };
         let said = done?;
         undrained?;
+        turn(None)?;
         println!("node {id}: {said}");
         Ok(())
+    }
+
+    /// Nothing is under way any more.
+    fn ended(&self) -> miette::Result<()> {
+        keep(self.place, &Before { turn: None, under_way: false, ..self.before.clone() })
     }
 
     async fn exchange(&self, id: u64, to: Which) -> Result<String, String> {
@@ -173,9 +209,8 @@ impl Tools<'_> {
 }
 
 async fn back(place: &Place, args: Args) -> miette::Result<()> {
-    let path = place.data_dir()?.join("upgrade.json");
-    let before: Option<Before> = std::fs::read(&path).ok().and_then(|text| serde_json::from_slice(&text).ok());
-    let Some(before) = before else {
+    let Some(before) = kept(place)? else {
+        let path = path(place)?;
         let help = "an upgrade by this command leaves it";
         let code = "upgrade::nothing-to-go-back-to";
         return Err(miette::miette!(code = code, help = help, "{} does not say what was before", path.display()));
@@ -192,7 +227,7 @@ async fn back(place: &Place, args: Args) -> miette::Result<()> {
     if let Ok((in_order, _)) = order(place).await {
         nodes = in_order;
     }
-    let tools = Tools { group, restart, health, drained: before.drained };
+    let tools = Tools { group, restart, health, place, before };
     // Who does not run is the first: the others lead meanwhile.
     nodes.sort_by_key(|id| pages.iter().any(|(node, page)| node == id && page.is_some()));
     for id in nodes {
@@ -201,12 +236,57 @@ async fn back(place: &Place, args: Args) -> miette::Result<()> {
             miette::miette!(code = "upgrade::stopped", help = help, "node {id}: {why}")
         })?;
     }
+    tools.ended()?;
     println!("every node is as it was before");
     Ok(())
 }
 
+fn path(place: &Place) -> miette::Result<PathBuf> {
+    Ok(place.data_dir()?.join("upgrade.json"))
+}
+
+fn kept(place: &Place) -> miette::Result<Option<Before>> {
+    Ok(std::fs::read(path(place)?).ok().and_then(|text| serde_json::from_slice(&text).ok()))
+}
+
 fn keep(place: &Place, before: &Before) -> miette::Result<()> {
-    let path = place.data_dir()?.join("upgrade.json");
     let text = serde_json::to_vec(before).into_diagnostic()?;
-    crate::private::write(&path, &text).into_diagnostic()
+    crate::private::write(&path(place)?, &text).into_diagnostic()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn binaries(of: &[(u64, &str)]) -> BTreeMap<u64, PathBuf> {
+        of.iter().map(|(id, path)| (*id, PathBuf::from(path))).collect()
+    }
+
+    #[test]
+    fn an_upgrade_that_was_killed_drained_its_node_and_no_operator_did() {
+        let left = Before {
+            version: 1,
+            binaries: binaries(&[(1, "a"), (2, "a"), (3, "a")]),
+            drained: [2].into(),
+            turn: Some(3),
+            under_way: true,
+        };
+        // Node 1 has the new binary already; 2 was drained by an operator, 3 by the upgrade that was killed.
+        let now = binaries(&[(1, "b"), (2, "a"), (3, "a"), (4, "a")]);
+        let before = Before::of(Some(left), 2, now, [2, 3].into());
+        assert_eq!(before.drained, [2].into());
+        assert_eq!((before.version, before.under_way), (1, true), "what it goes back to is what was before the first");
+        assert_eq!(before.binaries, binaries(&[(1, "a"), (2, "a"), (3, "a"), (4, "a")]));
+    }
+
+    #[test]
+    fn an_upgrade_that_has_ended_says_nothing_of_what_is_before_the_next() {
+        let left = Before { version: 1, binaries: binaries(&[(1, "a")]), ..Before::default() };
+        let before = Before::of(Some(left), 2, binaries(&[(1, "b")]), [1].into());
+        assert_eq!((before.version, &before.drained, before.binaries), (2, &[1].into(), binaries(&[(1, "b")])));
+        // As written by a build that did not know of turns.
+        let text = r#"{"version":1,"binaries":{"1":"a"},"drained":[2]}"#;
+        let left: Before = serde_json::from_str(text).unwrap();
+        assert_eq!((left.turn, left.under_way), (None, false));
+    }
 }

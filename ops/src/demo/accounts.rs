@@ -3,9 +3,13 @@
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
+use std::time::Duration;
 
 use ed25519_dalek::pkcs8::spki::der::pem::LineEnding;
 use ed25519_dalek::pkcs8::{EncodePrivateKey, KeypairBytes};
+use loadgen::api::message::AccountInfo;
+use loadgen::api::rest::Rest;
+use loadgen::api::sign::Credentials;
 use loadgen::state::Account;
 use miette::{IntoDiagnostic, WrapErr};
 use rand::TryRngCore;
@@ -14,6 +18,8 @@ use rand::rngs::OsRng;
 
 use crate::private;
 
+/// How long the gateway may take to say what an account has.
+const ANSWER_WITHIN: Duration = Duration::from_secs(30);
 /// People's accounts.
 const PEOPLE: [&str; 4] = ["alice", "bob", "carol", "dave"];
 /// The bots' accounts.
@@ -48,6 +54,26 @@ pub fn ensure(dir: &Path) -> miette::Result<Vec<Account>> {
     let text = serde_json::to_vec_pretty(&accounts).into_diagnostic()?;
     private::write(&path, &text).into_diagnostic().wrap_err_with(|| format!("cannot write {}", path.display()))?;
     Ok(accounts)
+}
+
+/// The accounts with what they have now, free and held, instead of what they were opened with: an exchange that goes on has
+/// been traded on.
+pub async fn with_balances(mut accounts: Vec<Account>, rest: &str) -> miette::Result<Vec<Account>> {
+    let rest = Rest::new(vec![rest.to_owned()]);
+    for account in &mut accounts {
+        let credentials = Credentials::of(account).into_diagnostic()?;
+        let asked = rest.get_signed(&credentials, "/api/v3/account", "", ANSWER_WITHIN).await.into_diagnostic();
+        let info: AccountInfo = asked.wrap_err_with(|| format!("cannot see what {} has", account.name))?;
+        account.balances = balances(&info, &account.balances);
+    }
+    Ok(accounts)
+}
+
+/// What is there, and zero of what it was opened with and is not.
+fn balances(info: &AccountInfo, opened: &BTreeMap<String, String>) -> BTreeMap<String, String> {
+    let all = info.balances.iter().map(|balance| (&balance.asset, (balance.free + balance.locked).normalize()));
+    let shown = all.filter(|(asset, amount)| !amount.is_zero() || opened.contains_key(*asset));
+    shown.map(|(asset, amount)| (asset.clone(), amount.to_string())).collect()
 }
 
 fn pem_file(dir: &Path, name: &str) -> PathBuf {
@@ -98,6 +124,17 @@ mod tests {
             std::fs::read_to_string(alice.pem_file.as_ref().unwrap()).unwrap(),
             *alice.ed25519_private_key.as_ref().unwrap()
         );
+    }
+
+    #[test]
+    fn balances_are_what_is_there_and_not_what_was_funded() {
+        let info = r#"{"balances":[{"asset":"BTC","free":"999.95000000","locked":"0.04000000"},
+            {"asset":"ETH","free":"0.00000000","locked":"0.00000000"},{"asset":"LTC","free":"1.5","locked":"0"},
+            {"asset":"XYZ","free":"0","locked":"0"}]}"#;
+        let opened = ["BTC", "ETH"].map(|asset| (asset.to_owned(), "1000".to_owned())).into();
+        let shown = balances(&serde_json::from_str(info).unwrap(), &opened);
+        let wanted = [("BTC", "999.99"), ("ETH", "0"), ("LTC", "1.5")];
+        assert_eq!(shown, wanted.map(|(asset, amount)| (asset.to_owned(), amount.to_owned())).into());
     }
 
     #[test]

@@ -8,7 +8,8 @@ use ed25519_dalek::pkcs8::DecodePrivateKey;
 use loadgen::state::Account;
 use miette::{IntoDiagnostic, WrapErr};
 use wire::command::{AddApiKey, Credit, OpenAccount};
-use wire::{AccountId, AccountName, Amount, AssetId, Command, FeeRate, PartitionId, decimal};
+use wire::decimal::{self, DecimalError};
+use wire::{AccountId, AccountName, Amount, AssetId, Command, FeeRate, PartitionId};
 
 use super::layout::Layout;
 use super::markets::{ASSETS, MARKETS, asset};
@@ -165,8 +166,16 @@ fn decimals_of(symbol: &str) -> miette::Result<u8> {
 
 /// Decimal text to ledger units.
 pub fn parse_amount(text: &str, decimals: u8) -> miette::Result<Amount> {
-    let units = decimal::parse(text, decimals).ok().and_then(Amount::new);
-    units.ok_or_else(|| miette::miette!("{text} is not an amount with at most {decimals} decimals"))
+    match decimal::parse(text, decimals).map(Amount::new) {
+        Ok(Some(units)) => Ok(units),
+        Ok(None) | Err(DecimalError::TooLarge) => {
+            let most = decimal::format(Amount::MAX.units(), decimals, 0);
+            Err(miette::miette!("{text} is more than an amount can be: {most}"))
+        }
+        Err(DecimalError::Malformed | DecimalError::TooManyDecimals) => {
+            Err(miette::miette!("{text} is not an amount with at most {decimals} decimals"))
+        }
+    }
 }
 
 /// The commands that give an account its keys.

@@ -5,6 +5,7 @@ use std::net::{Ipv4Addr, SocketAddr};
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
+use loadgen::state::State;
 use miette::{IntoDiagnostic, WrapErr};
 use serde::{Deserialize, Serialize};
 use tokio::io::{AsyncBufReadExt, AsyncReadExt, AsyncWriteExt, BufReader};
@@ -194,6 +195,18 @@ async fn converse(stream: TcpStream, token: &str, asked: &mpsc::Sender<Asked>) -
     bytes.push(b'\n');
     stream.get_mut().write_all(&bytes).await?;
     stream.get_mut().shutdown().await
+}
+
+/// The directory of the demo whose state file this is.
+pub fn dir_of(state: &Path) -> Option<PathBuf> {
+    let state = State::load(state).ok()?;
+    Some(state.nodes.first()?.data_dir.parent()?.to_path_buf())
+}
+
+/// The same, if that demo runs.
+pub async fn demo_of(state: &Path) -> Option<PathBuf> {
+    let dir = dir_of(state)?;
+    ask(&dir, Ask::Processes).await.is_ok().then_some(dir)
 }
 
 /// Whether a demo runs in `data_dir`, as far as its files say.

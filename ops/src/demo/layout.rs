@@ -194,6 +194,9 @@ pub struct Life {
     pub history: Option<HistoryFile>,
 }
 
+/// Megabytes of the disk that its nodes leave free; with less than twice as much none of them leads.
+pub const DISK_RESERVE_MB: u64 = 64;
+
 /// The paths in a demo's directory.
 #[derive(Debug, Clone)]
 pub struct Paths(pub PathBuf);
@@ -258,7 +261,7 @@ impl Paths {
             ledger: LEDGER,
             threads: node_threads(threads),
             learner: false,
-            disk_reserve_mb: 64,
+            disk_reserve_mb: DISK_RESERVE_MB,
             max_version: None,
             tls: pki::files(&self.pki(), &name),
             peers,

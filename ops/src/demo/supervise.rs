@@ -12,10 +12,14 @@ use tokio::time::Instant;
 use super::chain::CHAIN_NODES;
 use super::children::{Exited, Role, describe};
 use super::control::{Action, Answer, Ask, Asked};
-use super::{Demo, Ends, binary, leader};
+use super::told::{binary, leader};
+use super::trouble::{self, Told};
+use super::{Demo, Ends};
 use crate::operator::Operator;
 
 const LOOK_EVERY: Duration = Duration::from_millis(100);
+/// How often nodes are asked whether they are ready.
+const ASK_EVERY: Duration = Duration::from_secs(2);
 /// A process that ended is started again after this; doubled while it keeps ending.
 const RESTART_FIRST: Duration = Duration::from_millis(200);
 const RESTART_LONGEST: Duration = Duration::from_secs(10);
@@ -30,6 +34,8 @@ struct Watch {
     restarts: BTreeMap<Role, Restart>,
     /// Nodes that were started and are not ready yet.
     rejoining: Vec<(u64, u32)>,
+    /// What keeps nodes from serving, as far as it has been told.
+    told: Told,
     /// Nodes that are to be started once their last process is gone.
     starts: Vec<Start>,
 }
@@ -57,10 +63,23 @@ impl Demo {
     ) -> miette::Result<()> {
         let partitions: Vec<u16> = self.layout.partitions().iter().map(|partition| partition.partition).collect();
         let leaders = partitions.iter().map(|partition| (*partition, leader(operator, *partition))).collect();
-        let mut watch = Watch { leaders, restarts: BTreeMap::new(), rejoining: Vec::new(), starts: Vec::new() };
+        let mut watch = Watch {
+            leaders,
+            restarts: BTreeMap::new(),
+            rejoining: Vec::new(),
+            told: Told::default(),
+            starts: Vec::new(),
+        };
         let mut look = tokio::time::interval(LOOK_EVERY);
         look.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
+        let mut ask = tokio::time::interval(ASK_EVERY);
+        ask.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
+        // One question at a time: what is not taken yet is waited for.
+        let (reasons, mut are_told) = mpsc::channel(1);
         let (ready, mut is_ready) = mpsc::channel(16);
+        // After a promotion the operator that the demo began with speaks for the old life.
+        let (connected, mut is_connected) = mpsc::channel(1);
+        let mut of_new_life: Option<Operator> = None;
         loop {
             tokio::select! {
                 () = ends.asked() => return Ok(()),
@@ -68,14 +87,41 @@ impl Demo {
                     self.on_exited(exited, &mut watch);
                     self.answer_starts(&mut watch);
                 }
-                Some((ask, reply)) = asks.recv() => self.on_asked(ask, reply, &mut watch),
+                Some((ask, reply)) = asks.recv() => {
+                    match self.follow_life() {
+                        Ok(true) => {
+                            let (cluster, connected) = (self.cluster(), connected.clone());
+                            tokio::spawn(async move {
+                                loop {
+                                    match Operator::connect(&cluster).await {
+                                        Ok(operator) => return drop(connected.send(operator).await),
+                                        Err(error) => tracing::warn!(%error, "the new life has no leader yet"),
+                                    }
+                                }
+                            });
+                        }
+                        Ok(false) => {}
+                        Err(error) => self.console.say(&format!("{error:?}")),
+                    }
+                    self.on_asked(ask, reply, &mut watch);
+                }
+                Some(operator) = is_connected.recv() => of_new_life = Some(operator),
                 Some((id, pid)) = is_ready.recv() => {
                     if self.children.pid(Role::Node(id)) == Some(pid) {
                         self.console.say(&format!("node-{id} (pid {pid}) has caught up and stands by."));
                     }
                 }
+                _ = ask.tick() => {
+                    if let Ok(place) = reasons.clone().try_reserve_owned() {
+                        let layout = self.layout.clone();
+                        tokio::spawn(async move { place.send(trouble::reasons(&layout).await) });
+                    }
+                }
+                Some(said) = are_told.recv() => {
+                    watch.told.news(&said).iter().for_each(|news| self.console.say(news));
+                }
                 _ = look.tick() => {
-                    self.show_leaders(operator, &mut watch);
+                    self.show_leaders(of_new_life.as_ref().unwrap_or(operator), &mut watch);
                     self.restart_due(&mut watch);
                     self.answer_starts(&mut watch);
                     for (id, pid) in watch.rejoining.drain(..) {
@@ -145,8 +191,15 @@ impl Demo {
     }
 
     fn show_leaders(&self, operator: &Operator, watch: &mut Watch) {
-        for (partition, known) in &mut watch.leaders {
+        let Watch { leaders, told, .. } = watch;
+        for (partition, known) in leaders {
             let now = leader(operator, *partition);
+            if told.is_leaderless(*partition, now.is_some(), Instant::now()) {
+                let cells = self.layout.describe(*partition);
+                self.console.say(&format!("partition {partition} ({cells}) has no leader: orders there wait."));
+                // Whoever leads next is news.
+                *known = None;
+            }
             // While there is none, the last one is still the news.
             if now.is_some() && now != *known {
                 let cells = self.layout.describe(*partition);
@@ -205,7 +258,8 @@ impl Demo {
                 let nodes = self.layout.nodes.iter().map(|place| Role::Node(place.id));
                 let chain_nodes = self.chain.iter().flat_map(|_| (1..=CHAIN_NODES).map(Role::ChainNode));
                 let chainwatch = self.chain.iter().flat_map(|_| [Role::Chainwatch, Role::Signer]);
-                let roles = nodes.chain([Role::Gateway, Role::Bots]).chain(chainwatch).chain(chain_nodes);
+                let bots = (!self.args.no_bots).then_some(Role::Bots);
+                let roles = nodes.chain([Role::Gateway]).chain(bots).chain(chainwatch).chain(chain_nodes);
                 return Answer::Processes(roles.map(|role| (role.to_string(), self.children.pid(role))).collect());
             }
             Ask::Binary { id, path } => return self.binary_of(id, path),

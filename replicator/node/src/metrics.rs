@@ -330,7 +330,8 @@ impl PartitionMetrics {
         self.quarantined.set(status.quarantined.len() as i64);
         let lag = status.lag.unwrap_or_default();
         self.learner_lag_entries.set(lag.entries as i64);
-        self.learner_lag.set(lag.nanos as f64 / 1e9);
+        let is_known = status.lag.is_none() || status.applied_timestamp > wire::Timestamp::ZERO;
+        self.learner_lag.set(if is_known { lag.nanos as f64 / 1e9 } else { f64::NAN });
         self.version.set(i64::from(status.version));
     }
 

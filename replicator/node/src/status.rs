@@ -234,7 +234,11 @@ impl PartitionStatus {
             snapshot_position: status.snapshot_position.get(),
             lag,
             behind_entries: status.lag.map(|lag| lag.entries),
-            behind_ms: status.lag.map(|lag| lag.nanos / 1_000_000),
+            // Who has nothing yet is behind since nobody knows when.
+            behind_ms: status
+                .lag
+                .filter(|_| status.applied_timestamp > wire::Timestamp::ZERO)
+                .map(|lag| lag.nanos / 1_000_000),
             caught_up: status.leader.is_some() && is_fresh && status.broken.is_none() && status.failed.is_none(),
             version: status.version,
             versions: [*status.versions.start(), *status.versions.end()],

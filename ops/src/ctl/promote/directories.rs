@@ -58,6 +58,16 @@ pub(super) fn finish(directory: &Path, node: NodeId) -> Result<Option<(ClusterEp
             Ok(Some((new, of_life(directory, old))))
         }
         None if is_begun && !directory.exists() => Ok(Some((new, change_names(directory, old, new)?))),
+        // The old directory has its other name already: what has this one again is of a node that was started in between,
+        // by whoever watches over it, and has nothing.
+        owner if is_begun && node::owner(&of_life(directory, old)) == Some((node, old)) => {
+            // Not one that runs.
+            drop(DataDir::open(directory, node, owner.map_or(old, |(_, epoch)| epoch))?);
+            let aside = (1..).map(|number| beside(directory, &format!(".started-between-{number}")));
+            let aside = { aside }.find(|aside| !aside.exists()).expect("names do not run out");
+            fs::rename(directory, &aside).map_err(doing("putting aside", directory))?;
+            Ok(Some((new, change_names(directory, old, new)?)))
+        }
         _ => {
             fs::remove_file(&note).map_err(doing("removing", &note))?;
             Ok(None)

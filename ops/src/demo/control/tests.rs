@@ -48,3 +48,23 @@ fn where_no_demo_runs_the_answer_says_so() {
         assert!(error.to_string().contains("no demo runs in"), "{error}");
     });
 }
+
+#[test]
+fn a_state_file_tells_whether_its_demo_runs() {
+    check(async |dir, asks| {
+        let path = dir.join("state.json");
+        assert_eq!(demo_of(&path).await, None, "there is none");
+        let text = r#"{"rest":"http://a:1","ws":"ws://a:1","ws_api":"ws://a:1","accounts":[],
+            "nodes":[{"id":1,"pid":1,"http":"http://a:2","data_dir":"DIR/node-1"}]}"#;
+        std::fs::write(&path, text.replace("DIR", &dir.display().to_string())).unwrap();
+        let answering = async {
+            let (_, reply) = asks.recv().await.unwrap();
+            reply.send(Answer::Processes(Vec::new())).unwrap();
+        };
+        let (found, ()) = tokio::join!(demo_of(&path), answering);
+        assert_eq!(found.as_deref(), Some(dir));
+        std::fs::write(&path, text.replace("DIR", "/nowhere")).unwrap();
+        assert_eq!(demo_of(&path).await, None, "it has ended");
+        assert_eq!(dir_of(&path).as_deref(), Some(Path::new("/nowhere")));
+    });
+}

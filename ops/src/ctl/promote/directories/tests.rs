@@ -73,6 +73,25 @@ fn a_promotion_broken_off_before_its_first_name_is_begun_anew() {
 }
 
 #[test]
+fn a_node_that_was_started_between_the_two_names_costs_the_new_life_nothing() {
+    let (place, directory) = old();
+    let kept = promote(&directory);
+    fs::write(directory.join("of-the-new-life"), "").unwrap();
+    fs::rename(&directory, of_life(&directory, NEW)).unwrap();
+    fs::write(note(&directory), "1 2\n").unwrap();
+    // Whoever watches over the node starts it, and it begins on an empty directory.
+    let running = DataDir::open(&directory, NODE, OLD).unwrap();
+    assert!(finish(&directory, NODE).is_err(), "a node that runs keeps its directory");
+    assert!(of_life(&directory, NEW).join("of-the-new-life").exists());
+    drop(running);
+    assert_eq!(finish(&directory, NODE).unwrap(), Some((NEW, kept)));
+    assert_eq!(node::owner(&directory), Some((NODE, NEW)));
+    assert!(directory.join("of-the-new-life").exists());
+    assert_eq!(names(&place), ["node-4", "node-4.life-1", "node-4.started-between-1"]);
+    assert!(finish(&directory, NODE).unwrap().is_none());
+}
+
+#[test]
 fn a_directory_that_was_kept_does_not_come_back_when_the_present_one_is_gone() {
     let (_place, directory) = old();
     promote(&directory);
