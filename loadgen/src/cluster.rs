@@ -20,7 +20,7 @@ use self::venue::{PRICE, QTY, Venue};
 use crate::Verdict;
 use crate::api::timestamp_ms;
 use crate::replay::venue::VenueError;
-use crate::run::parse_duration;
+use crate::run::{parse_duration, try_to_write};
 use crate::target::{OperatorArgs, TargetArgs, TargetError};
 
 mod report;
@@ -68,6 +68,9 @@ pub enum LoadError {
         /// What went wrong.
         source: ClusterError,
     },
+    /// No load at all was asked for.
+    #[error("--duration must be above 0")]
+    NoTime,
     /// The results cannot be written.
     #[error("cannot write {path}: {source}")]
     File {
@@ -80,6 +83,12 @@ pub enum LoadError {
 
 /// Offers the load and prints the results.
 pub async fn cluster(args: Args) -> Result<Verdict, LoadError> {
+    if args.duration.is_zero() {
+        return Err(LoadError::NoTime);
+    }
+    let cannot_write =
+        |source| LoadError::File { path: args.json.clone().unwrap_or_default().display().to_string(), source };
+    args.json.as_deref().map_or(Ok(()), try_to_write).map_err(cannot_write)?;
     // Nodes and operator that are named are all it takes.
     let cluster = match args.operator.cluster(None) {
         Some(cluster) => cluster,
@@ -94,7 +103,7 @@ pub async fn cluster(args: Args) -> Result<Verdict, LoadError> {
     let report = Loop::new(&venue, &args).turn(events).await?;
     println!("{report}");
     if let Some(path) = &args.json {
-        report.save(path).map_err(|source| LoadError::File { path: path.display().to_string(), source })?;
+        report.save(path).map_err(cannot_write)?;
     }
     Ok(if report.failed == 0 { Verdict::Sound } else { Verdict::Unsound })
 }

@@ -121,11 +121,11 @@ class Exchange:
 class Load:
     """`mainstay loadgen run`, which holds every acknowledgement against the exchange's own records at its end."""
 
-    def __init__(self, exchange, directory, rate, seconds, seed=1):
+    def __init__(self, exchange, directory, rate, seconds, seed=1, symbols="BTCUSDT,ETHUSDT,ETHBTC"):
         self.report = os.path.join(directory, f"load-{time.monotonic_ns()}.json")
         self.log = self.report + ".log"
         command = [MAINSTAY, "loadgen", "run", "--state", exchange.state_file, "--rate", str(rate), "--duration",
-                   f"{int(seconds * 1000)}ms", "--seed", str(seed), "--json", self.report]
+                   f"{int(seconds * 1000)}ms", "--seed", str(seed), "--symbols", symbols, "--json", self.report]
         self.started = time.monotonic()
         with open(self.log, "w", encoding="utf-8") as log:
             self.process = subprocess.Popen(command, stdout=log, stderr=subprocess.STDOUT, stdin=subprocess.DEVNULL)

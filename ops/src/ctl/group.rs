@@ -17,7 +17,7 @@ const FIRST_WORD_WITHIN: Duration = Duration::from_secs(10);
 /// How long a leader may take to answer a wish.
 const ANSWER_WITHIN: Duration = Duration::from_secs(2);
 /// How long a refusal that passes by itself may last.
-const PATIENCE: Duration = Duration::from_secs(10);
+pub(super) const PATIENCE: Duration = Duration::from_secs(10);
 const LOOK_EVERY: Duration = Duration::from_millis(20);
 
 pub(super) fn has(members: &[MemberPlace], node: NodeId) -> bool {
@@ -170,16 +170,16 @@ impl Group {
     }
 
     /// Has a node lead nothing, or lets it lead again.
-    pub(super) async fn drain(&self, node: NodeId, begins: bool) -> miette::Result<()> {
+    pub(super) async fn drain(&self, node: NodeId, begins: bool, within: Duration) -> miette::Result<()> {
         let change = if begins { MemberChange::Drain } else { MemberChange::Undrain };
         let wish = Wish { change, node, address: None, instead_of: None, version: 0 };
         let is_so = |members: &[MemberPlace]| {
             members.iter().find(|member| member.node == node).is_none_or(|member| member.is_draining == begins)
         };
-        self.fulfil(wish, PATIENCE, is_so, is_so).await?;
+        self.fulfil(wish, within, is_so, is_so).await?;
         let since = Instant::now();
         while begins && self.partitions.iter().any(|partition| self.cluster.leader(*partition) == Some(node)) {
-            if since.elapsed() > PATIENCE {
+            if since.elapsed() > within {
                 let help = "the others may be behind, or down: see `mainstay ctl cluster status`";
                 return Err(miette::miette!(
                     code = "member::too-few",

@@ -9,7 +9,7 @@ use replicator::MEMBERS_MAX;
 use wire::NodeId;
 use wire::link::{MemberChange, MemberPlace};
 
-use super::group::{Group, Wish, has, stays_learner, unknown, votes};
+use super::group::{Group, PATIENCE, Wish, has, stays_learner, unknown, votes};
 use super::{Place, status};
 use crate::demo::control::{self, Action, Answer, Ask};
 
@@ -232,13 +232,13 @@ async fn leave(place: &Place, remove: &RemoveArgs) -> miette::Result<()> {
         ));
     }
     group.nothing_else_is_under_way(Some(remove.id))?;
-    group.drain(node, true).await?;
+    group.drain(node, true, PATIENCE).await?;
     let wish = Wish { change: MemberChange::Remove, node, address: None, instead_of: None, version: 0 };
     let is_gone = |members: &[MemberPlace]| !has(members, node);
     let removed = group.fulfil(wish, Duration::from_secs(remove.within), is_gone, is_gone).await;
     if let Err(error) = removed {
         // It is a member: it may as well lead.
-        let _ = group.drain(node, false).await;
+        let _ = group.drain(node, false, PATIENCE).await;
         return Err(error);
     }
     println!("node {node} is a member of no partition");
@@ -255,7 +255,7 @@ async fn drain(place: &Place, id: u64, begins: bool) -> miette::Result<()> {
     if !group.any(|members| has(members, node)) {
         return Err(unknown(node));
     }
-    group.drain(node, begins).await?;
+    group.drain(node, begins, PATIENCE).await?;
     match begins {
         true => println!("node {id} leads nothing, until `mainstay ctl node undrain {id}`"),
         false => println!("node {id} may lead again"),

@@ -176,8 +176,10 @@ async fn walk(place: &Place, args: &Args) -> miette::Result<()> {
 impl Tools<'_> {
     /// One node hands over, ends, comes back and is looked at. The error says what is wrong with it.
     async fn step(&self, id: u64, to: Which) -> Result<(), String> {
-        let drain =
-            |begins| async move { self.group.drain(NodeId::new(id), begins).await.map_err(|error| error.to_string()) };
+        let drain = |begins| async move {
+            let drained = self.group.drain(NodeId::new(id), begins, self.health.within).await;
+            drained.map_err(|error| error.to_string())
+        };
         // Before it is drained: should this command be killed, the next one knows by whom it was.
         let turn = |turn| keep(self.place, &Before { turn, ..self.before.clone() }).map_err(|error| error.to_string());
         turn(Some(id))?;
