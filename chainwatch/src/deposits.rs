@@ -7,6 +7,7 @@
 //! credited before it has matured.
 
 mod judgement;
+mod mempool;
 mod proposer;
 mod view;
 
@@ -22,6 +23,7 @@ use crate::store::{ConnectedBlock, StoreError};
 use crate::watch::Watch;
 use crate::withdrawals::Trail;
 use judgement::{Chain, Statement};
+use mempool::Mempool;
 use proposer::{Key, Proposer};
 pub use view::LedgerView;
 
@@ -68,6 +70,7 @@ pub struct Depositor<L> {
     watch: Watch,
     follower: Follower,
     proposer: Proposer<L>,
+    mempool: Mempool,
     /// What earlier lives followed, until the ledger's events say whose it is.
     remembered: Vec<ConnectedBlock>,
     stands_back_until: Option<Instant>,
@@ -75,17 +78,19 @@ pub struct Depositor<L> {
 }
 
 impl<L: Ledger> Depositor<L> {
-    /// An instance with a name of its own; it proposes nothing before it has the claim.
+    /// An instance with a name of its own; it proposes nothing before it has the claim. Needs a tokio runtime.
     pub fn new(chain: ChainId, ledger: L, watch: Watch, follower: Follower, keys: AddressKeys) -> Depositor<L> {
         let progress = Progress { fence: 0, followed: follower.followed().height.0, beat_at: None };
         // A store that cannot be read is found out, and told, when the next block is connected.
         let remembered = follower.blocks().unwrap_or_default();
         let trail = Trail::new(follower.followed(), &remembered);
         let depth = follower.depth();
+        let proposer = Proposer::new(chain, ledger, keys, trail, depth);
         Depositor {
+            mempool: Mempool::start(watch.clone(), proposer.addresses()),
             watch,
             follower,
-            proposer: Proposer::new(chain, ledger, keys, trail, depth),
+            proposer,
             remembered,
             stands_back_until: None,
             progress: tokio::sync::watch::Sender::new(progress),
@@ -163,7 +168,15 @@ impl<L: Ledger> Depositor<L> {
         }
         claimed?;
         self.proposer.read().await?;
-        self.reconcile().await
+        self.reconcile().await?;
+        self.show_pending().await
+    }
+
+    /// What accounts see of what is not credited: of a chain that is agreed, and after everything that moves money.
+    async fn show_pending(&mut self) -> Result<(), DepositError> {
+        let Agreement { head: Some(head), frozen: None, .. } = self.watch.agreement() else { return Ok(()) };
+        self.proposer.propose_sightings(&self.mempool.look()).await?;
+        self.proposer.propose_head(head.height).await
     }
 
     /// Holds every deposit that was found or is still open, and every credit that can still be taken back, against the

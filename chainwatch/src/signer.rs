@@ -43,10 +43,16 @@ pub enum Answer {
     Refused(String),
     /// It is not signed now; ask again.
     Later(String),
+    /// It was not asked for a signature, and knows nothing now that would make it wait with one.
+    Willing,
 }
 
 /// Whoever has the keys.
 pub trait Signer: Send {
     /// Asks for a signature. `None` when there is no answer: the question may be asked again, and has the same answer.
     fn sign(&mut self, payment: &Payment) -> impl Future<Output = Option<Answer>> + Send;
+
+    /// Asks whether it would have to wait with this one, before a nonce is given to it behind which all others would wait
+    /// as well. Signs nothing and remembers nothing.
+    fn consult(&mut self, payment: &Payment) -> impl Future<Output = Option<Answer>> + Send;
 }

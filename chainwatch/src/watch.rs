@@ -3,6 +3,7 @@
 //!
 //! Callers and tasks share the pool under a lock that is never held while waiting.
 
+mod mempool;
 mod metrics;
 mod opinion;
 mod probe;
@@ -23,6 +24,7 @@ use crate::pool::{
 use crate::rpc::{self, Endpoint, RpcClient, Told};
 use crate::tree::Placed;
 use crate::{BlockHash, ChainNodeId, Head, TxId};
+pub use mempool::Pooled;
 pub use metrics::Metrics;
 pub use opinion::{AccountState, Unspent};
 pub use root::trusted_block;

@@ -66,10 +66,19 @@ pub enum Step {
     Propose(WithdrawalId, Command),
     /// Ask the signer, and tell by [`Executor::on_signed`] what it says.
     Sign(Box<Payment>),
+    /// Ask the signer whether it would have to wait with it, and tell by [`Executor::on_consulted`] what it says.
+    Consult(Box<Payment>),
     /// Have the ledger decide about a move of the exchange's own money. A refusal is told by [`Executor::on_move_refused`].
     Move(Command),
     /// Send to every node, and tell by [`Executor::on_sent`] that it was tried.
     Send(ChainHash, TransactionBytes),
+}
+
+/// What the signer would do.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Consulted {
+    Signs,
+    Waits,
 }
 
 /// The withdrawals of one chain.
@@ -86,6 +95,8 @@ pub struct Executor {
     unreplaced: BTreeMap<WithdrawalId, Timestamp>,
     /// Why withdrawals wait for inputs, a nonce or a replacement.
     unfunded: BTreeMap<WithdrawalId, Unfunded>,
+    /// Of which the signer was asked whether it would wait, and until when what it has said holds.
+    consulted: BTreeMap<WithdrawalId, (Consulted, Timestamp)>,
     /// When the next move may be proposed.
     moves_paused_until: Option<Timestamp>,
 }
@@ -102,6 +113,7 @@ impl Executor {
             sent_at: BTreeMap::new(),
             unreplaced: BTreeMap::new(),
             unfunded: BTreeMap::new(),
+            consulted: BTreeMap::new(),
             moves_paused_until: None,
         }
     }
@@ -270,10 +282,28 @@ impl Executor {
                 return Some(Command::RefuseWithdrawal(RefuseWithdrawal { chain, fence, withdrawal, attempt }));
             }
             Some(Answer::Later(why)) => tracing::warn!(withdrawal = withdrawal.get(), why, "the signer waits"),
-            None => {}
+            Some(Answer::Willing) | None => {}
         }
         self.on_refused(withdrawal, now);
         None
+    }
+
+    /// Whether the signer would wait with a payment. Of one that does not answer nothing is known: it will be asked for its
+    /// signature, and that may wait.
+    pub fn on_consulted(&mut self, payment: &Payment, answer: Option<Answer>, now: Timestamp) {
+        let said = match answer {
+            Some(Answer::Later(why)) => {
+                tracing::warn!(
+                    withdrawal = payment.withdrawal.get(),
+                    why,
+                    "the signer would wait, and others go first"
+                );
+                Consulted::Waits
+            }
+            _ => Consulted::Signs,
+        };
+        self.consulted.retain(|_, (_, until)| now < *until);
+        self.consulted.insert(payment.withdrawal, (said, now.plus_nanos(self.tuning.pause_ns)));
     }
 
     fn step_of(&self, known: &Known, facts: &Facts, fence: u64, now: Timestamp) -> Result<Option<Step>, Unfunded> {
@@ -285,7 +315,7 @@ impl Executor {
                 if is_due && self.view.is_halted(row.asset) {
                     return Err(Unfunded::ReservesShort);
                 }
-                if is_due { Some(self.first_allocation(known, facts, fence)?) } else { None }
+                if is_due { Some(self.first_allocation(known, facts, fence, now)?) } else { None }
             }
             WithdrawalStage::Mined | WithdrawalStage::Confirmed => self.follow_up(known, facts, fence),
             WithdrawalStage::Settled | WithdrawalStage::Failed => self.watch_over(known, facts, fence),
@@ -408,7 +438,11 @@ impl Executor {
         Some(Payment::of(self.view.symbol()?, contract, amount, &known.row, allocated))
     }
 
-    fn first_allocation(&self, known: &Known, facts: &Facts, fence: u64) -> Result<Step, Unfunded> {
+    fn first_allocation(&self, known: &Known, facts: &Facts, fence: u64, now: Timestamp) -> Result<Step, Unfunded> {
+        let consulted = self.consulted.get(&known.row.withdrawal).filter(|(_, until)| now < *until);
+        if matches!(consulted, Some((Consulted::Waits, _))) {
+            return Err(Unfunded::SignerWaits);
+        }
         let check_low = |fee| moves::check_low(&self.view, &self.scheme, known, facts, fee);
         check_low(0)?;
         let funded = match &self.scheme {
@@ -417,6 +451,21 @@ impl Executor {
         };
         let funded = funded?;
         check_low(funded.network_fee)?;
+        // Behind a nonce that is not signed all others wait; coins are only kept from them.
+        if consulted.is_none() && matches!(self.scheme, Scheme::Evm(_)) {
+            let allocated = WithdrawalAllocated {
+                chain: self.chain,
+                withdrawal: funded.withdrawal,
+                attempt: funded.attempt,
+                inputs: funded.inputs,
+                nonce: funded.nonce,
+                network_fee: funded.network_fee,
+                gas_limit: funded.gas_limit,
+                tip_per_gas: funded.tip_per_gas,
+            };
+            let payment = self.payment(known, &allocated).ok_or(Unfunded::InTurn)?;
+            return Ok(Step::Consult(Box::new(payment)));
+        }
         Ok(self.allocate(known, AllocateWithdrawal { chain: self.chain, fence, ..funded }))
     }
 

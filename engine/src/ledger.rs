@@ -26,6 +26,7 @@ mod replace;
 mod reserves;
 mod seals;
 mod settlement;
+mod sightings;
 mod silence;
 mod special;
 mod withdrawals;
@@ -58,6 +59,7 @@ use self::registry::Registry;
 use self::replace::Replaces;
 use self::reserves::Reserves;
 use self::seals::Seals;
+use self::sightings::Sightings;
 use self::silence::Silence;
 use self::withdrawals::Withdrawals;
 use crate::effects::Effects;
@@ -109,6 +111,7 @@ pub(crate) struct LedgerCell {
     seals: Seals,
     blockchains: Blockchains,
     deposits: Deposits,
+    sightings: Sightings,
     withdrawals: Withdrawals,
     reserves: Reserves,
     /// When the running command was sequenced.
@@ -135,6 +138,7 @@ impl LedgerCell {
             seals: Seals::new(limits),
             blockchains: Blockchains::new(limits),
             deposits: Deposits::new(limits),
+            sightings: Sightings::new(limits),
             withdrawals: Withdrawals::new(limits),
             reserves: Reserves::default(),
             now: Timestamp::ZERO,
@@ -465,6 +469,7 @@ impl LedgerCell {
         self.replaces.save(to);
         self.blockchains.save(to);
         self.deposits.save(to);
+        self.sightings.save(to);
         self.withdrawals.save(to);
         self.reserves.save(to);
         self.lists.save(to);
@@ -508,6 +513,7 @@ impl LedgerCell {
         ledger.replaces = Replaces::load(from)?;
         ledger.blockchains = Blockchains::load(limits, &ledger.registry, from)?;
         ledger.deposits = Deposits::load(limits, &ledger.blockchains, from)?;
+        ledger.sightings = Sightings::load(limits, &ledger.blockchains, from)?;
         ledger.withdrawals = Withdrawals::load(limits, &ledger.registry, &ledger.blockchains, from)?;
         ledger.reserves = Reserves::load(&ledger.blockchains, from)?;
         ledger.lists = Lists::load(from)?;

@@ -41,6 +41,8 @@ pub struct Limits {
     pub deposit_addresses_max: u32,
     /// Deposits that are remembered, over all chains: for ever, so that none is credited twice.
     pub deposits_max: u32,
+    /// Deposits that are seen and in no block yet, over all chains.
+    pub sightings_max: u32,
     /// Withdrawals that are open or ended within the last 30 days.
     pub withdrawals_max: u32,
     /// Partitions that one partition exchanges mail with.
@@ -72,6 +74,7 @@ impl Default for Limits {
             chains_max: 16,
             deposit_addresses_max: 65_536,
             deposits_max: 1_000_000,
+            sightings_max: 16_384,
             withdrawals_max: 1_000_000,
             peers_max: 64,
             partitions: 64,

@@ -225,6 +225,8 @@ impl Partition {
             Command::BindAddress(bind) => ledger.bind_address(bind, effects),
             Command::FreezeChain(freeze) => ledger.freeze_chain(freeze, effects),
             Command::ReportDeposit(report) => ledger.report_deposit(report, effects),
+            Command::SightDeposit(sight) => ledger.sight_deposit(sight, effects),
+            Command::ReportHead(report) => ledger.report_head(report, effects),
             Command::ResolveDeposit(resolve) => ledger.resolve_deposit(resolve, effects),
             Command::SetWithdrawalRules(set) => ledger.set_withdrawal_rules(set, effects),
             Command::RestrictWithdrawals(restrict) => ledger.restrict_withdrawals(restrict, effects),

@@ -202,6 +202,8 @@ pub const fn deposit_stage(stage: DepositStage) -> &'static str {
         DepositStage::Rejected => "REJECTED",
         DepositStage::Quarantined => "QUARANTINED",
         DepositStage::Refused => "REFUSED",
+        DepositStage::Seen => "SEEN",
+        DepositStage::Replaced => "REPLACED",
     }
 }
 
@@ -209,8 +211,12 @@ pub const fn deposit_stage(stage: DepositStage) -> &'static str {
 pub const fn deposit_status(stage: DepositStage) -> u64 {
     match stage {
         DepositStage::Credited => 1,
-        DepositStage::Rejected | DepositStage::Refused => 2,
-        DepositStage::Included | DepositStage::Confirmed | DepositStage::Orphaned | DepositStage::Quarantined => 0,
+        DepositStage::Rejected | DepositStage::Refused | DepositStage::Replaced => 2,
+        DepositStage::Seen
+        | DepositStage::Included
+        | DepositStage::Confirmed
+        | DepositStage::Orphaned
+        | DepositStage::Quarantined => 0,
     }
 }
 

@@ -112,6 +112,10 @@ impl Books {
             Event::ReservesChanged(changed) if changed.chain == self.chain => {
                 self.reserves.insert(changed.asset, **changed);
             }
+            // What is in no block is nowhere yet.
+            Event::DepositChanged(deposit) if matches!(deposit.stage, DepositStage::Seen | DepositStage::Replaced) => {
+                return false;
+            }
             Event::DepositChanged(deposit) if deposit.chain == self.chain => {
                 self.deposits.insert((deposit.tx, deposit.output), **deposit);
             }

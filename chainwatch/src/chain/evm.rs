@@ -64,6 +64,21 @@ impl EvmRules {
         Ok(VerifiedBlock { head, transactions })
     }
 
+    /// What is in a block that a node would make, by names that are computed here: coins alone, because nobody knows before
+    /// what a contract will say.
+    pub fn pooled(&self, block: &Value) -> Vec<ChainTransaction> {
+        let list = block.get("transactions").and_then(Value::as_array).map_or(&[][..], Vec::as_slice);
+        let parsed = list.iter().filter_map(|tx| TxEnvelope::deserialize(tx).ok());
+        let own = parsed.filter(|tx| tx.chain_id().is_none_or(|id| id == self.chain_id));
+        let pooled = own.map(|tx| {
+            let id = transaction_id(&tx);
+            let signers = sender(&tx).map(destination).into_iter().collect();
+            let transfers = coins_moved(id, &tx).into_iter().collect();
+            ChainTransaction { id, is_coinbase: false, spends: Vec::new(), transfers, signers, execution: None }
+        });
+        pooled.collect()
+    }
+
     fn transactions(&self, header: &RawHeader, block: &Value) -> Result<Vec<TxEnvelope>, Lie> {
         let list = block.get("transactions").and_then(Value::as_array).ok_or(Lie::Transactions)?;
         let parse = |tx: &Value| TxEnvelope::deserialize(tx).map_err(|_| Lie::Transactions);
@@ -92,23 +107,10 @@ fn verified_receipts(header: &RawHeader, receipts: &Value, expected: usize) -> R
 }
 
 fn transaction(header: &RawHeader, tx: &TxEnvelope, receipt: &ReceiptEnvelope, gas: u64) -> ChainTransaction {
-    let mut encoded = Vec::with_capacity(tx.encode_2718_len());
-    tx.encode_2718(&mut encoded);
-    let id = TxId(keccak256(&encoded).0);
+    let id = transaction_id(tx);
     let mut transfers = Vec::new();
     if receipt.status() {
-        let value = u128::try_from(tx.value()).unwrap_or(u128::MAX);
-        if let TxKind::Call(to) = tx.kind()
-            && value > 0
-        {
-            let to = destination(to);
-            transfers.push(Transfer {
-                id: DepositId { tx: id, output: 0 },
-                to,
-                asset: ChainAsset::Native,
-                amount: value,
-            });
-        }
+        transfers.extend(coins_moved(id, tx));
         let tokens = receipt.logs().iter().enumerate();
         transfers.extend(tokens.filter_map(|(at, log)| token_transfer(id, at as u32 + 1, log)));
     }
@@ -119,6 +121,20 @@ fn transaction(header: &RawHeader, tx: &TxEnvelope, receipt: &ReceiptEnvelope, g
     };
     let signers = sender(tx).map(destination).into_iter().collect();
     ChainTransaction { id, is_coinbase: false, spends: Vec::new(), transfers, signers, execution: Some(execution) }
+}
+
+fn transaction_id(tx: &TxEnvelope) -> TxId {
+    let mut encoded = Vec::with_capacity(tx.encode_2718_len());
+    tx.encode_2718(&mut encoded);
+    TxId(keccak256(&encoded).0)
+}
+
+/// The coins that a transaction itself moves, if it succeeds.
+fn coins_moved(id: TxId, tx: &TxEnvelope) -> Option<Transfer> {
+    let amount = u128::try_from(tx.value()).unwrap_or(u128::MAX);
+    let TxKind::Call(to) = tx.kind() else { return None };
+    let id = DepositId { tx: id, output: 0 };
+    (amount > 0).then(|| Transfer { id, to: destination(to), asset: ChainAsset::Native, amount })
 }
 
 /// A token may answer that it has not moved anything, and succeed: then it says of no transfer either.

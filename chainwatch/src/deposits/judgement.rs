@@ -98,6 +98,8 @@ impl Chain<'_> {
                 DepositStage::Credited => has_moved || known.is_reverted,
                 // It is on the agreed chain again.
                 DepositStage::Orphaned => true,
+                // What is in no block is not judged here.
+                DepositStage::Seen | DepositStage::Replaced => true,
                 DepositStage::Rejected | DepositStage::Refused | DepositStage::Quarantined => false,
             }
         });

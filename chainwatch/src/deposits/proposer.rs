@@ -1,6 +1,8 @@
 //! Everything of an instance but the walk along the chain: its claim, what it reads of the ledger and what it proposes.
 
-use std::collections::{BTreeMap, BTreeSet, HashMap};
+mod pending;
+
+use std::collections::{BTreeMap, BTreeSet};
 use std::time::{Duration, Instant};
 
 use wire::command::{BindAddress, ClaimChain, FreezeChain, Reply, ReportDeposit};
@@ -8,6 +10,7 @@ use wire::event::DepositChanged;
 use wire::{ChainFreeze, ChainHash, ChainId, Command, RejectReason};
 
 use super::judgement::{Found, Statement, found_of};
+use super::mempool::Addresses;
 use super::view::LedgerView;
 use super::{BEAT, DepositError, STANDBY_BEAT};
 use crate::chain::{ChainTransaction, Destination, Transfer, VerifiedBlock};
@@ -36,12 +39,14 @@ pub(super) struct Proposer<L> {
     keys: AddressKeys,
     /// The wallet's own.
     wallet: Option<Destination>,
-    destinations: HashMap<Destination, u32>,
+    addresses: Addresses,
     trail: Trail,
     /// How deep the trail goes.
     depth: u64,
     /// Transfers to our addresses in followed blocks, until the ledger has them as they are.
     found: BTreeMap<Key, Found>,
+    /// What was seen in no block and is not there any more, and the first look that missed it.
+    missed: BTreeMap<Key, u64>,
     /// What was proposed in vain, and until when it is left alone.
     paused: BTreeMap<Key, Instant>,
     /// Addresses that the ledger refuses.
@@ -61,8 +66,9 @@ impl<L: Ledger> Proposer<L> {
             ledger,
             view: LedgerView::new(chain),
             keys,
-            destinations: HashMap::new(),
+            addresses: Addresses::default(),
             found: BTreeMap::new(),
+            missed: BTreeMap::new(),
             paused: BTreeMap::new(),
             unbindable: BTreeSet::new(),
         }
@@ -75,6 +81,11 @@ impl<L: Ledger> Proposer<L> {
 
     pub(super) fn view(&self) -> &LedgerView {
         &self.view
+    }
+
+    /// Every address of ours that is bound, now and later.
+    pub(super) fn addresses(&self) -> Addresses {
+        self.addresses.clone()
     }
 
     pub(super) fn trail(&self) -> Trail {
@@ -124,7 +135,7 @@ impl<L: Ledger> Proposer<L> {
             let Some((index, bound)) = self.view.apply(&event) else { continue };
             match self.keys.derive(index) {
                 Some((address, destination)) if address == bound => {
-                    self.destinations.insert(destination, index);
+                    self.addresses.insert(destination, index);
                 }
                 _ => tracing::error!(index, %bound, "this address is of other keys: deposits to it are not seen"),
             }
@@ -246,7 +257,7 @@ impl<L: Ledger> Proposer<L> {
         let ChainTransaction { id, spends, execution, .. } = tx;
         let key_of = |signer: &Destination| {
             let is_wallet = self.wallet.as_ref() == Some(signer);
-            if is_wallet { Some(0) } else { self.destinations.get(signer).copied() }
+            if is_wallet { Some(0) } else { self.addresses.index(signer) }
         };
         let key = tx.signers.iter().find_map(key_of)?;
         let key = if execution.is_some() { key } else { 0 };
@@ -256,7 +267,7 @@ impl<L: Ledger> Proposer<L> {
     /// Remembers a transfer of a followed block if it is to one of our addresses, and enough to be a deposit. Whether it
     /// is.
     pub(super) fn find(&mut self, block: Head, transfer: &Transfer) -> bool {
-        let Some(index) = self.destinations.get(&transfer.to).copied() else { return false };
+        let Some(index) = self.addresses.index(&transfer.to) else { return false };
         let Some(asset) = self.view.asset(transfer.asset, transfer.amount) else { return false };
         let key = (ChainHash(transfer.id.tx.0), transfer.id.output);
         let found = Found { index, asset, amount: transfer.amount, block };

@@ -7,6 +7,7 @@ use wire::{
     AssetId, ChainAddress, ChainFreeze, ChainHash, ChainId, DepositStage, Event, WithdrawalId, WithdrawalPurpose,
 };
 
+use crate::Height;
 use crate::chain::ChainAsset;
 
 /// One chain, as the ledger has it.
@@ -18,11 +19,15 @@ pub struct LedgerView {
     assets: BTreeMap<ChainAsset, (AssetId, u128)>,
     unbound: BTreeSet<u32>,
     open: BTreeMap<(ChainHash, u32), DepositChanged>,
-    /// What an operator has refused for ever.
-    refused: BTreeSet<(ChainHash, u32)>,
-    /// Moves of gas to deposit addresses that are not over, and the transactions of all of them: no deposits.
+    /// In no block, when somebody last said so.
+    seen: BTreeMap<(ChainHash, u32), DepositChanged>,
+    height: Option<Height>,
+    /// What an operator has refused for ever, and in which block it was.
+    refused: BTreeMap<(ChainHash, u32), u64>,
+    /// Moves of gas to deposit addresses that are not over.
     giving: BTreeSet<WithdrawalId>,
-    gifts: BTreeSet<ChainHash>,
+    /// Transactions of such moves: no deposits. In which block the move was, once it is over; 0 in none.
+    gifts: BTreeMap<ChainHash, (WithdrawalId, Option<u64>)>,
 }
 
 impl LedgerView {
@@ -34,9 +39,11 @@ impl LedgerView {
             assets: BTreeMap::new(),
             unbound: BTreeSet::new(),
             open: BTreeMap::new(),
-            refused: BTreeSet::new(),
+            seen: BTreeMap::new(),
+            height: None,
+            refused: BTreeMap::new(),
             giving: BTreeSet::new(),
-            gifts: BTreeSet::new(),
+            gifts: BTreeMap::new(),
         }
     }
 
@@ -47,6 +54,9 @@ impl LedgerView {
                 if let Some(asset) = chain_asset(listed.contract.as_str()) {
                     self.assets.insert(asset, (listed.asset, listed.deposit_min));
                 }
+            }
+            Event::ChainAdvanced(advanced) if advanced.chain == self.chain => {
+                self.height = Some(Height(advanced.height));
             }
             Event::ChainFrozen(frozen) if frozen.chain == self.chain => self.freeze = frozen.reason,
             Event::AddressRequested(requested) if requested.chain == self.chain => {
@@ -59,20 +69,25 @@ impl LedgerView {
             Event::WithdrawalChanged(row) if row.chain == self.chain && row.purpose == WithdrawalPurpose::Gas => {
                 if row.stage.is_final() {
                     self.giving.remove(&row.withdrawal);
+                    let of_row = self.gifts.values_mut().filter(|(of, _)| *of == row.withdrawal);
+                    of_row.for_each(|(_, height)| *height = Some(row.height));
                 } else {
                     self.giving.insert(row.withdrawal);
                 }
             }
             Event::WithdrawalSigned(signed) if self.giving.contains(&signed.withdrawal) => {
-                self.gifts.insert(signed.tx);
+                self.gifts.insert(signed.tx, (signed.withdrawal, None));
             }
             Event::DepositChanged(changed) if changed.chain == self.chain => {
                 let key = (changed.tx, changed.output);
+                self.seen.remove(&key);
                 match changed.stage {
+                    DepositStage::Seen => drop(self.seen.insert(key, **changed)),
+                    DepositStage::Replaced => {}
                     DepositStage::Rejected => drop(self.open.remove(&key)),
                     DepositStage::Refused => {
                         self.open.remove(&key);
-                        self.refused.insert(key);
+                        self.refused.insert(key, changed.height);
                     }
                     _ => drop(self.open.insert(key, **changed)),
                 }
@@ -97,9 +112,24 @@ impl LedgerView {
         self.open.get(&key)
     }
 
+    /// A deposit that is in no block, as the ledger has it.
+    pub fn sighting(&self, key: (ChainHash, u32)) -> Option<&DepositChanged> {
+        self.seen.get(&key)
+    }
+
+    /// Deposits that are in no block.
+    pub fn sightings(&self) -> impl Iterator<Item = &DepositChanged> {
+        self.seen.values()
+    }
+
+    /// How high the chain is, as the ledger was told last.
+    pub fn height(&self) -> Option<Height> {
+        self.height
+    }
+
     /// Whether an operator has refused it for ever, or it is gas of ours.
     pub fn is_closed(&self, key: (ChainHash, u32)) -> bool {
-        self.refused.contains(&key) || self.gifts.contains(&key.0)
+        self.refused.contains_key(&key) || self.gifts.contains_key(&key.0)
     }
 
     /// Addresses that were asked for and are not bound.
@@ -112,9 +142,14 @@ impl LedgerView {
         self.open.values()
     }
 
-    /// Credits of blocks below `height` cannot be taken back any more.
+    /// Blocks below `height` are not looked at any more: what they have cannot be taken back, and is not told of again. The
+    /// ledger knows all of it for longer.
     pub fn close_below(&mut self, height: u64) {
-        self.open.retain(|_, deposit| deposit.stage != DepositStage::Credited || deposit.height >= height);
+        use DepositStage::{Credited, Orphaned, Quarantined};
+        let is_settled = |deposit: &DepositChanged| matches!(deposit.stage, Credited | Orphaned | Quarantined);
+        self.open.retain(|_, deposit| !is_settled(deposit) || deposit.height >= height);
+        self.refused.retain(|_, of| *of >= height);
+        self.gifts.retain(|_, (_, of)| of.is_none_or(|of| of >= height));
     }
 }
 

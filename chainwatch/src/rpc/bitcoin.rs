@@ -48,6 +48,25 @@ pub(crate) async fn inclusion(
     shown.ok_or_else(|| absent("proof of a transaction of 64 bytes"))
 }
 
+/// What the node would mine, by name.
+pub(crate) async fn pooled(rpc: &RpcClient) -> Result<Vec<TxId>, Told> {
+    let names = rpc.call_for_block("getrawmempool", json!([])).await?;
+    let names = names.as_array().ok_or(Told::Failed(Failure::Malformed))?;
+    let name = |name: &Value| name.as_str().and_then(hash_from).map(TxId).ok_or(Told::Failed(Failure::Malformed));
+    names.iter().map(name).collect()
+}
+
+/// A transaction in no block. Its bytes have its name; that it will be mined, nothing proves.
+pub(crate) async fn pooled_transaction(
+    rpc: &RpcClient,
+    rules: &BitcoinRules,
+    tx: TxId,
+) -> Result<ChainTransaction, Told> {
+    let raw = rpc.call_for_block("getrawtransaction", json!([text(tx.0), false])).await.map_err(absent_by_code)?;
+    let found = rules.transaction(&decode(&raw)?).filter(|found| found.id == tx);
+    found.ok_or(Told::Lied(Lie::Transactions))
+}
+
 /// Hands a transaction on. The cap on its fee was ours to keep: the node's own would refuse what an operator allows.
 pub(crate) async fn send(rpc: &RpcClient, bytes: &[u8]) -> Result<(), Told> {
     rpc.call("sendrawtransaction", json!([hex::encode(bytes), 0])).await.map(drop)

@@ -4,7 +4,7 @@ use serde_json::{Value, json};
 
 use super::{RpcClient, Told, absent};
 use crate::chain::evm::EvmRules;
-use crate::chain::{Lie, VerifiedBlock};
+use crate::chain::{ChainTransaction, Lie, VerifiedBlock};
 use crate::pool::{Failure, Report};
 use crate::tree::Header;
 use crate::{BlockHash, Head, TxId};
@@ -66,6 +66,12 @@ fn are_of(receipts: &Value, hash: BlockHash, block: &Value) -> bool {
     let hash = text(hash.0);
     let says_so = |receipt: &Value| receipt["blockHash"].as_str().is_some_and(|of| of.eq_ignore_ascii_case(&hash));
     receipts.len() == transactions.len() && receipts.iter().all(says_so)
+}
+
+/// The block that the node would make now: what it has in no block, as far as that fits in one.
+pub(crate) async fn pooled(rpc: &RpcClient, rules: &EvmRules) -> Result<Vec<ChainTransaction>, Told> {
+    let pending = rpc.call_for_block("eth_getBlockByNumber", json!(["pending", true])).await?;
+    Ok(rules.pooled(&present(pending, "block to come")?))
 }
 
 /// Hands a transaction on.

@@ -111,13 +111,8 @@ impl Desk {
         if let Some(why) = policy.refuse(payment) {
             return self.refuse(payment, now_s, why);
         }
-        let more = self.outgoing(payment, now_s);
-        let (amount, network_fee) = self.totals(payment, now_s);
-        if more.amount > 0 && amount.saturating_add(more.amount) > policy.day_max(payment) {
-            return Ok(Answer::Later("this would be more than may go out within a day".into()));
-        }
-        if network_fee.saturating_add(more.network_fee) > policy.network_fee_day_max {
-            return Ok(Answer::Later("this would be more than may be paid to the chain within a day".into()));
+        if let Some(why) = self.too_much_today(policy, payment, now_s) {
+            return Ok(Answer::Later(why.into()));
         }
         let signed = match &policy.scheme {
             Scheme::Bitcoin(scheme) => bitcoin::sign(scheme, key, payment),
@@ -135,6 +130,25 @@ impl Desk {
                 self.refuse(payment, now_s, &why.to_string())
             }
         }
+    }
+
+    /// Answers whether a payment has to wait for tomorrow. Signs nothing, and decides nothing: what would be refused is to be
+    /// asked for and refused.
+    pub fn consult(&self, payment: &Payment, now_s: u64) -> Answer {
+        let policy = self.chains.iter().map(|(policy, _)| policy).find(|policy| policy.chain == payment.chain);
+        let Some(policy) = policy else { return Answer::Later("no key for this chain".into()) };
+        self.too_much_today(policy, payment, now_s).map_or(Answer::Willing, |why| Answer::Later(why.into()))
+    }
+
+    /// What of the day's limits this would break.
+    fn too_much_today(&self, policy: &ChainPolicy, payment: &Payment, now_s: u64) -> Option<&'static str> {
+        let more = self.outgoing(payment, now_s);
+        let (amount, network_fee) = self.totals(payment, now_s);
+        if more.amount > 0 && amount.saturating_add(more.amount) > policy.day_max(payment) {
+            return Some("this would be more than may go out within a day");
+        }
+        let is_dear = network_fee.saturating_add(more.network_fee) > policy.network_fee_day_max;
+        is_dear.then_some("this would be more than may be paid to the chain within a day")
     }
 
     /// Whether nothing was signed for this withdrawal, or this takes the place of what was.

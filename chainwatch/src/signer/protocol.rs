@@ -1,5 +1,6 @@
-//! What goes over the socket: u32 length, little-endian, and so many bytes. A question is a payment; an answer is u8 kind (1
-//! signed, 2 refused for ever, 3 later) and the transaction, or words as u16 length and UTF-8.
+//! What goes over the socket: u32 length, little-endian, and so many bytes. A question is u8 kind (1 sign, 2 consult) and a
+//! payment; an answer is u8 kind (1 signed, 2 refused for ever, 3 later, 4 willing) and the transaction, or words as u16
+//! length and UTF-8, or nothing.
 
 use std::io;
 
@@ -24,19 +25,38 @@ pub(super) fn read_signed(from: &mut Reader<'_>) -> Result<Signed, CodecError> {
     Ok(Signed { tx: from.get()?, bytes: from.get()? })
 }
 
+/// What is asked of a payment.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Question {
+    /// Its signature.
+    Sign,
+    /// Whether the signer would have to wait with one.
+    Consult,
+}
+
 /// The bytes of a question.
-pub fn encode_question(payment: &Payment) -> Vec<u8> {
+pub fn encode_question(question: Question, payment: &Payment) -> Vec<u8> {
     let mut bytes = Vec::new();
-    payment.write(&mut Writer::new(&mut bytes));
+    let mut to = Writer::new(&mut bytes);
+    to.put(&match question {
+        Question::Sign => 1_u8,
+        Question::Consult => 2,
+    });
+    payment.write(&mut to);
     bytes
 }
 
 /// The reverse of [`encode_question`].
-pub fn decode_question(bytes: &[u8]) -> Result<Payment, CodecError> {
+pub fn decode_question(bytes: &[u8]) -> Result<(Question, Payment), CodecError> {
     let mut from = Reader::new(bytes);
+    let question = match from.get::<u8>()? {
+        1 => Question::Sign,
+        2 => Question::Consult,
+        _ => return Err(CodecError::UnknownNumber),
+    };
     let payment = Payment::read(&mut from)?;
     from.finish()?;
-    Ok(payment)
+    Ok((question, payment))
 }
 
 /// The bytes of an answer.
@@ -51,6 +71,10 @@ pub fn encode_answer(answer: &Answer) -> Vec<u8> {
         }
         Answer::Refused(words) => (2_u8, words),
         Answer::Later(words) => (3, words),
+        Answer::Willing => {
+            to.put(&4_u8);
+            return bytes;
+        }
     };
     to.put(&kind);
     let end = words.char_indices().map(|(at, one)| at + one.len_utf8()).take_while(|end| *end <= WORDS_MAX).last();
@@ -68,6 +92,10 @@ pub fn decode_answer(bytes: &[u8]) -> Result<Answer, CodecError> {
         let signed = read_signed(&mut from)?;
         from.finish()?;
         return Ok(Answer::Signed(signed));
+    }
+    if kind == 4 {
+        from.finish()?;
+        return Ok(Answer::Willing);
     }
     let len = usize::from(from.get::<u16>()?);
     let words = String::from_utf8(from.bytes(len)?.to_vec()).map_err(|_| CodecError::OutOfRange)?;

@@ -12,7 +12,7 @@ use tokio::sync::{Semaphore, mpsc};
 
 use super::desk::Desk;
 use super::payment::Payment;
-use super::protocol::{decode_answer, decode_question, encode_answer, encode_question, receive, send};
+use super::protocol::{Question, decode_answer, decode_question, encode_answer, encode_question, receive, send};
 use super::{Answer, Signer};
 
 /// Connections at a time.
@@ -74,16 +74,20 @@ fn listen(socket: &Path) -> io::Result<UnixListener> {
 /// One connection. An error is the journal's; what the other end does wrong closes the connection alone.
 async fn converse(mut stream: UnixStream, desk: &Mutex<Desk>) -> io::Result<()> {
     while let Ok(Ok(body)) = tokio::time::timeout(IDLE_TIMEOUT, receive(&mut stream)).await {
-        let Ok(payment) = decode_question(&body) else { break };
+        let Ok((question, payment)) = decode_question(&body) else { break };
         let now_s = SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |since| since.as_secs());
         let answer = {
             let mut desk = desk.lock().unwrap_or_else(PoisonError::into_inner);
-            tokio::task::block_in_place(|| desk.sign(&payment, now_s))?
+            match question {
+                Question::Sign => tokio::task::block_in_place(|| desk.sign(&payment, now_s))?,
+                Question::Consult => desk.consult(&payment, now_s),
+            }
         };
         match &answer {
             Answer::Signed(signed) => {
                 tracing::info!(chain = %payment.chain, withdrawal = payment.withdrawal.get(), tx = ?signed.tx, "signed");
             }
+            Answer::Willing => {}
             Answer::Refused(why) | Answer::Later(why) => {
                 tracing::warn!(chain = %payment.chain, withdrawal = payment.withdrawal.get(), why, "not signed");
             }
@@ -107,12 +111,12 @@ impl SocketSigner {
         SocketSigner { socket, stream: None }
     }
 
-    async fn ask(&mut self, payment: &Payment) -> io::Result<Answer> {
+    async fn ask(&mut self, question: Question, payment: &Payment) -> io::Result<Answer> {
         let mut stream = match self.stream.take() {
             Some(stream) => stream,
             None => UnixStream::connect(&self.socket).await?,
         };
-        send(&mut stream, &encode_question(payment)).await?;
+        send(&mut stream, &encode_question(question, payment)).await?;
         let answer = decode_answer(&receive(&mut stream).await?);
         let answer = answer.map_err(|error| io::Error::other(format!("{error:?}")))?;
         self.stream = Some(stream);
@@ -122,7 +126,17 @@ impl SocketSigner {
 
 impl Signer for SocketSigner {
     async fn sign(&mut self, payment: &Payment) -> Option<Answer> {
-        match tokio::time::timeout(ANSWER_TIMEOUT, self.ask(payment)).await {
+        self.ask_in_time(Question::Sign, payment).await
+    }
+
+    async fn consult(&mut self, payment: &Payment) -> Option<Answer> {
+        self.ask_in_time(Question::Consult, payment).await
+    }
+}
+
+impl SocketSigner {
+    async fn ask_in_time(&mut self, question: Question, payment: &Payment) -> Option<Answer> {
+        match tokio::time::timeout(ANSWER_TIMEOUT, self.ask(question, payment)).await {
             Ok(Ok(answer)) => Some(answer),
             Ok(Err(error)) => {
                 tracing::warn!(%error, "the signer does not answer");

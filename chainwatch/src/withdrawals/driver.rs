@@ -194,6 +194,11 @@ impl<L: Ledger, S: Signer> Driver<L, S> {
                     None => Ok(true),
                 }
             }
+            Step::Consult(payment) => {
+                let answer = self.signer.consult(&payment).await;
+                self.executor.on_consulted(&payment, answer, now());
+                Ok(true)
+            }
             Step::Move(command) => self.propose_move(&command).await,
             Step::Send(tx, bytes) => {
                 let sent = tokio::spawn(self.watch.broadcast(TxId(tx.0), bytes.as_bytes().to_vec()));
@@ -376,6 +381,7 @@ impl<L: Ledger, S: Signer> Driver<L, S> {
 fn name_of(step: &Step) -> &'static str {
     match step {
         Step::Sign(_) => "ask",
+        Step::Consult(_) => "consult",
         Step::Send(..) => "send",
         Step::Move(_) => "move",
         Step::Propose(_, Command::AllocateWithdrawal(allocate)) if allocate.attempt > 1 => "bump",

@@ -29,19 +29,22 @@ pub enum Unfunded {
     NobodySays,
     /// Another one has to be signed first, or the ledger has not said yet what is to be sent.
     InTurn,
+    /// The signer would not sign it yet: it would be more than may go out within a day.
+    SignerWaits,
     /// The signer or the ledger did not take its last replacement, and another is made later.
     NotReplaced,
 }
 
 impl Unfunded {
     /// Every reason.
-    pub const ALL: [Unfunded; 7] = [
+    pub const ALL: [Unfunded; 8] = [
         Unfunded::FeeAboveCap,
         Unfunded::HotWalletTooLow,
         Unfunded::HotWalletAtBound,
         Unfunded::ReservesShort,
         Unfunded::NobodySays,
         Unfunded::InTurn,
+        Unfunded::SignerWaits,
         Unfunded::NotReplaced,
     ];
 
@@ -54,6 +57,7 @@ impl Unfunded {
             Unfunded::ReservesShort => "reserves_short",
             Unfunded::NobodySays => "nobody_says",
             Unfunded::InTurn => "in_turn",
+            Unfunded::SignerWaits => "signer_waits",
             Unfunded::NotReplaced => "not_replaced",
         }
     }

@@ -10,7 +10,7 @@ use chainwatch::signer::policy::{AssetPolicy, ChainPolicy};
 use chainwatch::signer::vault::Vault;
 use chainwatch::store::{ConnectedBlock, Kept, Spending};
 use chainwatch::tree::Placed;
-use chainwatch::withdrawals::{Account, Executor, Facts, Included, Spend, Step, Trail, Tuning};
+use chainwatch::withdrawals::{Account, Executor, Facts, Included, Spend, Step, Trail, Tuning, Unfunded};
 use chainwatch::{BlockHash, Head, Height, TxId};
 use wire::command::{FailWithdrawal, Reply};
 use wire::event::WithdrawalAllocated;
@@ -50,21 +50,26 @@ impl Bed {
 
     /// The next nonce is 5, gas costs 100, a transfer needs 100 of it.
     pub fn with_a_signer_that_pays(network_fee_max: u128) -> Bed {
-        Bed::with_a_policy(network_fee_max, BTreeSet::new())
+        Bed::with_a_policy(network_fee_max, BTreeSet::new(), u128::MAX)
     }
 
     /// Its excess may go there.
     pub fn with_cold(cold: BTreeSet<ChainAddress>) -> Bed {
-        Bed::with_a_policy(20_000, cold)
+        Bed::with_a_policy(20_000, cold, u128::MAX)
     }
 
-    fn with_a_policy(network_fee_max: u128, cold: BTreeSet<ChainAddress>) -> Bed {
+    /// Of the coin so much may go out within a day, and of the token anything.
+    fn with_a_day_max(day_max: u128) -> Bed {
+        Bed::with_a_policy(20_000, BTreeSet::new(), day_max)
+    }
+
+    fn with_a_policy(network_fee_max: u128, cold: BTreeSet<ChainAddress>, day_max: u128) -> Bed {
         let vault = Vault::from_seed([7; 32]);
         let xpub = vault.account_public(ACCOUNT).expect("an account");
         let scheme = Scheme::Evm(EvmScheme { chain_id: 31_337, xpub });
-        let asset = AssetPolicy { contract: ChainAddress::EMPTY, amount_max: 500_000, day_max: u128::MAX };
+        let asset = AssetPolicy { contract: ChainAddress::EMPTY, amount_max: 500_000, day_max };
         let contract = ChainAddress::new(super::moves::TOKEN.as_bytes()).expect("short");
-        let token = AssetPolicy { contract, ..asset.clone() };
+        let token = AssetPolicy { contract, day_max: u128::MAX, ..asset.clone() };
         let policy = ChainPolicy {
             chain: Symbol::new(b"LTC").expect("a symbol"),
             scheme: scheme.clone(),
@@ -108,6 +113,11 @@ impl Bed {
                 Step::Sign(payment) => {
                     let answer = self.desk.sign(&payment, 1_000).expect("a journal");
                     self.executor.on_signed(&payment, Some(answer), self.fence, self.now)
+                }
+                Step::Consult(payment) => {
+                    let answer = self.desk.consult(&payment, 1_000);
+                    self.executor.on_consulted(&payment, Some(answer), self.now);
+                    None
                 }
                 Step::Send(tx, _) => {
                     self.executor.on_sent(tx, self.now);
@@ -183,6 +193,25 @@ fn a_nonce_that_was_never_signed_for_goes_to_the_next_and_leaves_no_gap() {
     bed.work();
     assert_eq!(bed.stages(), [WithdrawalStage::Failed, WithdrawalStage::Mempool]);
     assert_eq!(bed.allocated().iter().map(|it| it.nonce).collect::<Vec<_>>(), [5, 5]);
+}
+
+#[test]
+fn what_the_signer_would_keep_for_tomorrow_gets_no_nonce_and_keeps_nobody() {
+    use WithdrawalStage::{Held, Mempool};
+    // In the chain's units, of which the ledger's has a hundred.
+    let mut bed = Bed::with_a_day_max(400_000);
+    for (name, units) in [(0, 3_000), (1, 2_000), (2, 1_000)] {
+        bed.ledger.request(bed.now, name, FRIEND, units);
+    }
+    bed.work();
+    assert_eq!(bed.stages(), [Mempool, Held, Mempool], "the second is too much after the first, the third is not");
+    assert_eq!(bed.allocated().iter().map(|it| it.nonce).collect::<Vec<_>>(), [5, 6]);
+    let waiting: Vec<Unfunded> = bed.executor.unfunded().map(|(_, why)| why).collect();
+    assert_eq!(waiting, [Unfunded::SignerWaits]);
+    // It is asked about again, not all the time.
+    assert_eq!(bed.executor.step(&bed.facts, bed.fence, bed.now), None);
+    let later = bed.now.plus_nanos(Tuning::default().pause_ns);
+    assert!(matches!(bed.executor.step(&bed.facts, bed.fence, later), Some(Step::Consult(_))));
 }
 
 #[test]

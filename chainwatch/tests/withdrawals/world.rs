@@ -269,6 +269,11 @@ impl World {
                     self.propose(at, payment.withdrawal, &command, is_rough);
                 }
             }
+            Step::Consult(payment) => {
+                let answer = self.desk.consult(&payment, now.nanos() / SECOND_NS);
+                let is_heard = !is_rough || !self.random.one_in(8);
+                self.instances[at].executor.on_consulted(&payment, is_heard.then_some(answer), now);
+            }
             Step::Send(tx, bytes) => {
                 assert!(self.ledger.is_signed(tx), "what is sent is in the log");
                 // Every node has taken it, or none, whatever they say.

@@ -34,6 +34,8 @@ pub(super) struct Blockchain {
     instance: u64,
     renewed_at: Timestamp,
     pub(super) freeze: ChainFreeze,
+    /// Of its head, when somebody last said so; 0 before.
+    pub(super) height: u64,
     assets: Vec<ChainAssetListed>,
     /// By index, from 1.
     addresses: Vec<Address>,
@@ -49,6 +51,7 @@ impl Blockchain {
             instance: 0,
             renewed_at: Timestamp::ZERO,
             freeze: ChainFreeze::NoMajority,
+            height: 0,
             assets: Vec::new(),
             addresses: Vec::new(),
             of_account: BTreeMap::new(),
@@ -142,6 +145,7 @@ impl Blockchains {
             to.put(&chain.instance);
             to.put(&chain.renewed_at);
             to.put(&chain.freeze);
+            to.put(&chain.height);
             to.put(&(chain.assets.len() as u32));
             chain.assets.iter().for_each(|asset| to.put(asset));
             to.put(&(chain.addresses.len() as u32));
@@ -162,7 +166,7 @@ impl Blockchains {
             }
             let mut chain = Blockchain::new(listed);
             (chain.fence, chain.instance) = (from.get()?, from.get()?);
-            (chain.renewed_at, chain.freeze) = (from.get()?, from.get()?);
+            (chain.renewed_at, chain.freeze, chain.height) = (from.get()?, from.get()?, from.get()?);
             for _ in 0..from.get::<u32>()? {
                 let asset: ChainAssetListed = from.get()?;
                 registry.asset(asset.asset).map_err(|_| CodecError::OutOfRange)?;

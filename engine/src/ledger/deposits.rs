@@ -7,8 +7,9 @@
 //!                        reorganised  v   | mined again           | reorganised         | reorganised
 //!                                    Orphaned <-------------------+                     v
 //!                                                             Credited and reverted: the chain is frozen
+//!   (what is in no block yet is in [`super::sightings`])
 //!   less than the smallest deposit ------> Rejected
-//!   not what was reported before, or more than a balance holds ------> Quarantined --operator--> Credited, Refused
+//!   not what was reported before, more than a balance holds, or as old as gas of ours that is forgotten ------> Quarantined --operator--> Credited, Refused
 //! ```
 //!
 //! A deposit is one (chain, transaction, output) for ever, whichever block has it; so it is credited once. No stage after
@@ -47,6 +48,11 @@ struct Booking {
 impl Deposits {
     pub(super) fn new(limits: &Limits) -> Deposits {
         Deposits { max: limits.deposits_max as usize, rows: BTreeMap::new(), dust: BTreeMap::new() }
+    }
+
+    /// Whether it was ever in a block.
+    pub(super) fn has(&self, key: Key) -> bool {
+        self.rows.contains_key(&key)
     }
 
     fn dust(&self, deposit: &DepositChanged) -> u128 {
@@ -109,10 +115,7 @@ impl LedgerCell {
             return Err(RejectReason::TableFull.into());
         }
         let ReportDeposit { chain, tx, output, index, asset, amount, block, height, confirmations, .. } = *report;
-        let required = match self.units(rules, amount) {
-            Some(units) if !rules.large_from.is_zero() && units >= rules.large_from => rules.large_confirmations,
-            _ => rules.confirmations,
-        };
+        let required = self.confirmations_required(rules, amount);
         Ok(before.copied().unwrap_or(DepositChanged {
             account,
             chain,
@@ -141,7 +144,10 @@ impl LedgerCell {
     ) -> Option<Booking> {
         let is_same = (after.index, after.asset, after.amount) == (report.index, report.asset, report.amount);
         match after.stage {
-            DepositStage::Rejected | DepositStage::Refused => return None,
+            // A row is made by a block, and what was only seen has none.
+            DepositStage::Rejected | DepositStage::Refused | DepositStage::Seen | DepositStage::Replaced => {
+                return None;
+            }
             DepositStage::Credited => {
                 if is_same && report.is_included {
                     note_block(report, after);
@@ -164,6 +170,11 @@ impl LedgerCell {
         let rules = chain.asset(after.asset).ok()?;
         if is_new && after.amount < rules.deposit_min {
             after.stage = DepositStage::Rejected;
+            return None;
+        }
+        // Coins that are told of long after their block may be gas of ours, which nobody remembers.
+        if is_new && rules.contract.is_empty() && self.withdrawals.may_be_gift(after.chain, after.height) {
+            after.stage = DepositStage::Quarantined;
             return None;
         }
         let is_enough = if after.required == 0 { report.is_final } else { report.confirmations >= after.required };
@@ -199,6 +210,14 @@ impl LedgerCell {
         };
         self.settle_deposit(Some(before), after, booking, effects);
         Ok(0)
+    }
+
+    /// Confirmations that so much needs; 0 when it must be final.
+    pub(super) fn confirmations_required(&self, rules: &ChainAssetListed, amount: u128) -> u32 {
+        match self.units(rules, amount) {
+            Some(units) if !rules.large_from.is_zero() && units >= rules.large_from => rules.large_confirmations,
+            _ => rules.confirmations,
+        }
     }
 
     /// Ledger units of an amount alone, rounded down.
@@ -249,6 +268,7 @@ impl LedgerCell {
         if before == Some(after) {
             return;
         }
+        self.sightings.remove((chain, after.tx, after.output));
         // What is too little stays so: told, and not kept, or dust of strangers would fill the table.
         if after.stage != DepositStage::Rejected {
             self.deposits.rows.insert((chain, after.tx, after.output), after);

@@ -64,6 +64,7 @@
 //! pays the chain for them, and nothing else is held or booked.
 
 mod destinations;
+mod gifts;
 mod moves;
 mod payment;
 mod policy;
@@ -81,6 +82,7 @@ use wire::{
 };
 
 use self::destinations::Destinations;
+use self::gifts::Gifts;
 use self::velocity::Velocity;
 use super::blockchains::Blockchains;
 use super::registry::Registry;
@@ -189,8 +191,7 @@ pub(super) struct Withdrawals {
     restrictions: BTreeMap<AccountId, WithdrawalsRestricted>,
     destinations: Destinations,
     hot: BTreeMap<(ChainId, AssetId), HotWalletBounds>,
-    /// Transactions that give gas to deposit addresses.
-    gifts: BTreeSet<(ChainId, ChainHash)>,
+    gifts: Gifts,
     /// How many moves of the exchange's own money were made on a chain.
     turns: BTreeMap<ChainId, u64>,
     rows: BTreeMap<WithdrawalId, WithdrawalChanged>,
@@ -217,7 +218,7 @@ impl Withdrawals {
             restrictions: BTreeMap::new(),
             destinations: Destinations::default(),
             hot: BTreeMap::new(),
-            gifts: BTreeSet::new(),
+            gifts: Gifts::default(),
             turns: BTreeMap::new(),
             rows: BTreeMap::new(),
             open: BTreeMap::new(),
@@ -256,7 +257,10 @@ impl Withdrawals {
             self.ended.remove(&(at, id));
             self.failed.remove(&id);
             match self.rows.remove(&id) {
-                Some(row) if row.purpose.is_internal() => self.moves -= 1,
+                Some(row) if row.purpose.is_internal() => {
+                    self.moves -= 1;
+                    self.gifts.forget(&row);
+                }
                 Some(row) => drop(self.names.remove(&(row.account, row.name))),
                 None => {}
             }
@@ -291,11 +295,7 @@ impl Withdrawals {
             to.put(asset);
             to.put(bounds);
         }
-        to.put(&(self.gifts.len() as u32));
-        for (chain, tx) in &self.gifts {
-            to.put(chain);
-            to.put(tx);
-        }
+        self.gifts.save(to);
         to.put(&(self.turns.len() as u32));
         for (chain, turn) in &self.turns {
             to.put(chain);
@@ -345,11 +345,7 @@ impl Withdrawals {
             chains.get(chain).and_then(|chain| chain.asset(asset)).map_err(bad)?;
             all.hot.insert((chain, asset), from.get()?);
         }
-        for _ in 0..from.get::<u32>()? {
-            let chain = from.get()?;
-            chains.get(chain).map_err(bad)?;
-            all.gifts.insert((chain, from.get()?));
-        }
+        all.gifts = Gifts::load(chains, from)?;
         for _ in 0..from.get::<u32>()? {
             let chain = from.get()?;
             chains.get(chain).map_err(bad)?;

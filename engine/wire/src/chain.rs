@@ -78,6 +78,10 @@ crate::order::numbered! {
         Quarantined = 6,
         /// An operator has refused it. Final.
         Refused = 7,
+        /// In no block, and most nodes would mine it.
+        Seen = 8,
+        /// Was in no block, and most nodes would not mine it any more: replaced or forgotten. It may be seen again.
+        Replaced = 9,
     }
 }
 

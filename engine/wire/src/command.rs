@@ -31,7 +31,8 @@ use crate::{
 
 pub use self::account::{AssignAccount, SetAccountLimits, SetFeeSchedule, SetFees, SetKillSwitch, SetOrderLimits};
 pub use self::chain::{
-    BindAddress, ClaimChain, FreezeChain, ListChain, ListChainAsset, ReportDeposit, RequestAddress, ResolveDeposit,
+    BindAddress, ClaimChain, FreezeChain, ListChain, ListChainAsset, ReportDeposit, ReportHead, RequestAddress,
+    ResolveDeposit, SightDeposit,
 };
 pub use self::session::{CountdownCancel, EndLease, MassCancel, RenewLease, SealName};
 
@@ -122,6 +123,10 @@ pub enum Command {
     FreezeChain(FreezeChain),
     /// Chainwatch: a transfer to one of our addresses.
     ReportDeposit(Box<ReportDeposit>),
+    /// Chainwatch: a transfer to one of our addresses that is in no block.
+    SightDeposit(Box<SightDeposit>),
+    /// Chainwatch: how high a chain is.
+    ReportHead(ReportHead),
     /// Operator: decide about a deposit.
     ResolveDeposit(ResolveDeposit),
     /// Operator: what withdrawals of an asset must keep to.

@@ -41,7 +41,8 @@ pub use self::account::{
 };
 pub use self::book::{CommandQuarantined, MatchPrevented, OrderShown};
 pub use self::chain::{
-    AddressBound, AddressRequested, ChainAssetListed, ChainClaimed, ChainFrozen, ChainListed, DepositChanged,
+    AddressBound, AddressRequested, ChainAdvanced, ChainAssetListed, ChainClaimed, ChainFrozen, ChainListed,
+    DepositChanged,
 };
 pub use self::session::{CountdownChanged, LeaseChanged, VersionChanged};
 pub use self::stream::Stream;
@@ -162,6 +163,8 @@ pub enum Event {
     ChainClaimed(ChainClaimed),
     /// Ledger: a chain was frozen or thawed.
     ChainFrozen(ChainFrozen),
+    /// How high a chain is.
+    ChainAdvanced(ChainAdvanced),
     /// Ledger: an account will get an address.
     AddressRequested(AddressRequested),
     /// Ledger: an account has an address.

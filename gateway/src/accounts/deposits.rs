@@ -4,8 +4,8 @@ use std::collections::{BTreeMap, BTreeSet, HashMap};
 
 use wire::event::{ChainAssetListed, ChainListed, DepositChanged};
 use wire::{
-    AccountId, AddressFormat, AssetId, ChainAddress, ChainFreeze, ChainHash, ChainId, DepositStage, Event, Symbol,
-    Timestamp,
+    AccountId, AddressFormat, AssetId, ChainAddress, ChainFreeze, ChainHash, ChainId, DepositStage, Event,
+    ReservesStanding, Symbol, Timestamp,
 };
 
 /// Deposits of an account that are kept: beyond, the oldest that is over is forgotten, and none that is not.
@@ -22,6 +22,8 @@ pub struct Chain {
     pub addresses: AddressFormat,
     /// Why nothing is credited.
     pub freeze: ChainFreeze,
+    /// Of its head, as the ledger was told last: while deposits wait on it. 0 before.
+    pub height: u64,
 }
 
 /// A deposit, and when it came to be.
@@ -38,6 +40,8 @@ pub struct Deposit {
 pub struct Chains {
     chains: BTreeMap<ChainId, Chain>,
     assets: BTreeMap<(AssetId, ChainId), ChainAssetListed>,
+    /// Of which a chain has less than it should, or had, and no operator has looked since.
+    halted: BTreeSet<(AssetId, ChainId)>,
     addresses: BTreeMap<(AccountId, ChainId), ChainAddress>,
     deposits: BTreeMap<AccountId, Deposits>,
 }
@@ -71,6 +75,11 @@ impl Chains {
         self.assets.get(&(asset, chain))
     }
 
+    /// Whether nothing of an asset leaves by a chain, because its reserves there are not whole.
+    pub fn is_halted(&self, asset: AssetId, chain: ChainId) -> bool {
+        self.halted.contains(&(asset, chain))
+    }
+
     /// The contracts of a chain's tokens.
     pub fn contracts(&self, chain: ChainId) -> impl Iterator<Item = &ChainAddress> {
         let contracts = self.assets.values().filter(move |listed| listed.chain == chain).map(|listed| &listed.contract);
@@ -91,7 +100,7 @@ impl Chains {
         match event {
             Event::ChainListed(listed) => {
                 let ChainListed { chain: id, symbol, addresses, .. } = *listed;
-                let chain = Chain { id, symbol, addresses, freeze: ChainFreeze::NoMajority };
+                let chain = Chain { id, symbol, addresses, freeze: ChainFreeze::NoMajority, height: 0 };
                 self.chains.insert(listed.chain, chain);
             }
             Event::ChainAssetListed(listed) => {
@@ -100,6 +109,15 @@ impl Chains {
             Event::ChainFrozen(frozen) => {
                 if let Some(chain) = self.chains.get_mut(&frozen.chain) {
                     chain.freeze = frozen.reason;
+                }
+            }
+            Event::ReservesChanged(changed) if changed.standing == ReservesStanding::Whole => {
+                self.halted.remove(&(changed.asset, changed.chain));
+            }
+            Event::ReservesChanged(changed) => drop(self.halted.insert((changed.asset, changed.chain))),
+            Event::ChainAdvanced(advanced) => {
+                if let Some(chain) = self.chains.get_mut(&advanced.chain) {
+                    chain.height = advanced.height;
                 }
             }
             Event::AddressBound(bound) => {
@@ -126,8 +144,11 @@ impl Deposits {
             }
         };
         self.rows.get_mut(&turn).expect("whatever has a turn is kept").changed = *changed;
+        // What was replaced may be seen again.
         if is_over(changed.stage) {
             self.over.insert(turn);
+        } else {
+            self.over.remove(&turn);
         }
         if self.rows.len() > DEPOSITS_MAX
             && let Some(oldest) = self.over.pop_first()
@@ -138,10 +159,14 @@ impl Deposits {
     }
 }
 
-/// Whether nothing comes after it.
+/// Whether nothing has to come after it.
 const fn is_over(stage: DepositStage) -> bool {
     match stage {
-        DepositStage::Credited | DepositStage::Rejected | DepositStage::Refused => true,
-        DepositStage::Included | DepositStage::Confirmed | DepositStage::Orphaned | DepositStage::Quarantined => false,
+        DepositStage::Credited | DepositStage::Rejected | DepositStage::Refused | DepositStage::Replaced => true,
+        DepositStage::Seen
+        | DepositStage::Included
+        | DepositStage::Confirmed
+        | DepositStage::Orphaned
+        | DepositStage::Quarantined => false,
     }
 }

@@ -318,7 +318,6 @@ impl Accounts {
                 | Event::WithdrawalAllocated(_)
                 | Event::WithdrawalSigned(_)
                 | Event::HotWalletChanged(_)
-                | Event::ReservesChanged(_)
                 | Event::CommandQuarantined(_) => {}
                 Event::WithdrawalRulesChanged(_) => self.withdrawals.apply(event),
                 Event::WithdrawalChanged(changed) => {
@@ -328,6 +327,8 @@ impl Accounts {
                 Event::ChainListed(_)
                 | Event::ChainAssetListed(_)
                 | Event::ChainFrozen(_)
+                | Event::ChainAdvanced(_)
+                | Event::ReservesChanged(_)
                 | Event::AddressBound(_)
                 | Event::DepositChanged(_) => self.chains.apply(event, now),
                 Event::FeeScheduleChanged(changed) => self.fees.set_tiers(changed),

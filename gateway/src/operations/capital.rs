@@ -6,6 +6,7 @@ use futures_util::FutureExt;
 use futures_util::future::BoxFuture;
 use serde_json::{Value, json};
 use wire::command::{Reply, RequestAddress};
+use wire::event::DepositChanged;
 use wire::{AddressFormat, AssetId, ChainAddress, ChainHash, Command, DepositStage};
 
 use super::Call;
@@ -107,11 +108,7 @@ fn row(accounts: &Accounts, reference: &Reference, deposit: &Deposit) -> Option<
     let chain = chains.chain(changed.chain)?;
     let tx = tx_text(changed.tx, &chain.addresses);
     let required = changed.required.max(1);
-    let confirmations = if changed.stage == DepositStage::Credited {
-        changed.confirmations.max(required)
-    } else {
-        changed.confirmations
-    };
+    let confirmations = confirmations(changed, chain.height);
     let decimals = chains.asset(changed.asset, changed.chain)?.chain_decimals;
     Some(json!({
         "id": format!("{tx}:{}", changed.output),
@@ -128,6 +125,21 @@ fn row(accounts: &Accounts, reference: &Reference, deposit: &Deposit) -> Option<
         "unlockConfirm": required,
         "walletType": 0,
     }))
+}
+
+/// How many blocks say so under a chain of this height, and no more than are asked for.
+fn confirmations(changed: &DepositChanged, height: u64) -> u32 {
+    let required = changed.required.max(1);
+    let told = changed.confirmations;
+    let since = height.checked_sub(changed.height).map(|above| u32::try_from(above).unwrap_or(u32::MAX));
+    match changed.stage {
+        DepositStage::Credited => told.max(required),
+        DepositStage::Confirmed => required,
+        // The last one is said by the ledger, and where a block has to be final, the only one.
+        DepositStage::Included => since.map_or(told, |above| above.saturating_add(1)).min(required - 1),
+        DepositStage::Quarantined | DepositStage::Rejected | DepositStage::Refused => told,
+        DepositStage::Seen | DepositStage::Replaced | DepositStage::Orphaned => 0,
+    }
 }
 
 fn millis(deposit: &Deposit) -> u64 {

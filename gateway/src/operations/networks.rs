@@ -3,7 +3,7 @@
 
 use serde_json::{Value, json};
 use wire::event::ChainAssetListed;
-use wire::{ChainFreeze, WithdrawalRules};
+use wire::{AssetId, ChainFreeze, WithdrawalRules};
 
 use super::capital::amount_text;
 use crate::accounts::{Accounts, Chain};
@@ -41,12 +41,19 @@ impl Terms {
     }
 }
 
-/// Why nothing may be withdrawn there now; `None` when something may.
-pub(super) fn closed(chain: &Chain, terms: Option<&Terms>) -> Option<&'static str> {
+/// Why nothing of an asset may be withdrawn there now; `None` when something may.
+pub(super) fn closed(
+    accounts: &Accounts,
+    asset: AssetId,
+    chain: &Chain,
+    terms: Option<&Terms>,
+) -> Option<&'static str> {
     if !terms.is_some_and(|terms| terms.rules.is_enabled) {
         return Some("Withdrawals are suspended on this network.");
     }
+    let is_halted = accounts.chains().is_halted(asset, chain.id);
     frozen(chain.freeze)
+        .or(is_halted.then_some("Withdrawals are halted: what the network has of the asset is checked."))
 }
 
 /// Why a chain is frozen, in words for clients.
@@ -72,7 +79,7 @@ pub(super) fn list(accounts: &Accounts, asset: &Asset) -> Vec<Value> {
 fn network(accounts: &Accounts, asset: &Asset, chain: &Chain, listed: &ChainAssetListed, is_default: bool) -> Value {
     let terms = Terms::of(accounts, asset, listed);
     let deposits_closed = frozen(chain.freeze);
-    let withdrawals_closed = closed(chain, terms.as_ref());
+    let withdrawals_closed = closed(accounts, asset.id, chain, terms.as_ref());
     let in_ledger = |units: i128| amount_text(units.unsigned_abs(), asset.ledger_decimals);
     let confirmations = listed.confirmations.max(1);
     json!({

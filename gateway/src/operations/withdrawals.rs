@@ -140,7 +140,8 @@ fn wanted(accounts: &Accounts, reference: &Reference, params: &mut Params) -> Re
         Err(DecimalError::Malformed) => return Err(ApiError::illegal_characters("amount", params::DECIMAL_RANGE)),
     };
     let total = Amount::from_wide(total).ok_or(errors::BEYOND_THE_MAXIMUM)?;
-    Ok(Wanted { chain: chain.id, asset, address, total, terms, closed: closed(chain, Some(&terms)).is_some() })
+    let closed = closed(accounts, asset.id, chain, Some(&terms)).is_some();
+    Ok(Wanted { chain: chain.id, asset, address, total, terms, closed })
 }
 
 impl Wanted {

@@ -61,7 +61,11 @@ pub fn may_request(role: Role, command: &Command) -> bool {
         | Command::ReportReserves(_)
         | Command::ReportWithdrawal(_) => role == Role::Chainwatch,
         Command::RequestAddress(_) => matches!(role, Role::Gateway | Role::Operator),
-        Command::ClaimChain(_) | Command::BindAddress(_) | Command::ReportDeposit(_) => role == Role::Chainwatch,
+        Command::ClaimChain(_)
+        | Command::BindAddress(_)
+        | Command::ReportDeposit(_)
+        | Command::SightDeposit(_)
+        | Command::ReportHead(_) => role == Role::Chainwatch,
         // Without a claim's fence only an operator freezes and thaws.
         Command::FreezeChain(freeze) if freeze.fence == 0 => role == Role::Operator,
         Command::FreezeChain(_) => role == Role::Chainwatch,

@@ -11,7 +11,8 @@ use wire::{Amount, ChainFreeze, DepositStage};
 
 use crate::bed::{SOON, agreed_on, all_agree, frozen, watch_evm};
 use crate::deposits::{
-    COIN, OneCell, TOKEN, alices, beat_until, deploy, evm_keys, instance, litecoin, litecoin_keys, mined,
+    COIN, OneCell, TOKEN, alices, beat_until, beat_until_coming, deploy, evm_keys, instance, litecoin, litecoin_keys,
+    mined,
 };
 use crate::withdrawal_attacks::other_signature;
 
@@ -84,6 +85,9 @@ async fn what_is_replaced_before_it_is_mined_is_no_deposit_and_its_replacement_i
         let public = spend(&chain, coin, alice.as_str(), "49.9").await;
         chain.nodes[0].call("sendrawtransaction", json!([public, 0])).await.unwrap();
     }
+    use DepositStage::{Replaced, Seen};
+    beat_until_coming(&mut depositor, &cell, &[(4_990_000_000, Seen), (4_990_000_000, Seen)]).await;
+    assert_eq!(cell.free(COIN), 0, "nothing is credited for being seen");
     let taken_back = spend(&chain, &coins[0], &own, "49.8").await;
     let paid_again = spend(&chain, &coins[1], alice.as_str(), "49.8").await;
     // And one is less than the smallest deposit.
@@ -99,6 +103,7 @@ async fn what_is_replaced_before_it_is_mined_is_no_deposit_and_its_replacement_i
     agreed_on(&watch, best).await;
     beat_until(&mut depositor, &cell, 1, DepositStage::Credited).await;
     assert_eq!(cell.free(COIN), 4_980_000_000);
+    beat_until_coming(&mut depositor, &cell, &[(4_990_000_000, Replaced), (4_990_000_000, Replaced)]).await;
 }
 
 /// Six nodes cut in two; a payment to alice is in a block of the left side, and a longer branch of the right side has it otherwise.

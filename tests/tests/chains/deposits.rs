@@ -103,8 +103,22 @@ impl OneCell {
         assert!(matches!(reply, Reply::Accepted { .. }), "{reply:?}");
     }
 
-    /// The last that was told of each deposit.
+    /// The last that was told of each deposit that a block had.
     pub fn deposits(&self) -> Vec<DepositChanged> {
+        let is_in_none = |stage| matches!(stage, DepositStage::Seen | DepositStage::Replaced);
+        self.told().into_iter().filter(|deposit| !is_in_none(deposit.stage)).collect()
+    }
+
+    /// And of each that is in none yet, or never will be: what it is of and where it stands.
+    pub fn coming(&self) -> Vec<(u128, DepositStage)> {
+        let is_in_none = |stage| matches!(stage, DepositStage::Seen | DepositStage::Replaced);
+        let told = self.told().into_iter().filter(|deposit| is_in_none(deposit.stage));
+        let mut coming: Vec<_> = told.map(|deposit| (deposit.amount, deposit.stage)).collect();
+        coming.sort();
+        coming
+    }
+
+    fn told(&self) -> Vec<DepositChanged> {
         let mut last = std::collections::BTreeMap::new();
         for event in &self.state.lock().unwrap().events {
             if let Event::DepositChanged(changed) = event {
@@ -185,6 +199,15 @@ pub async fn beat_until(depositor: &mut Depositor<OneCell>, cell: &OneCell, coun
     }
 }
 
+/// Beats until exactly this is known of what is in no block.
+pub async fn beat_until_coming(depositor: &mut Depositor<OneCell>, cell: &OneCell, expected: &[(u128, DepositStage)]) {
+    let reached = until(SOON, async || {
+        depositor.beat().await.unwrap();
+        (cell.coming() == expected).then_some(())
+    });
+    assert!(reached.await.is_some(), "expected {expected:?}: {:?}", cell.coming());
+}
+
 /// Six litecoin nodes, the first of which can pay.
 pub async fn litecoin(confirmations: u64) -> (Litecoins, Watch) {
     let chain = Litecoins::start(6).await.unwrap();
@@ -210,10 +233,13 @@ async fn a_litecoin_deposit_is_credited_once_and_a_reverted_credit_freezes_the_c
     chain.partition(&[0, 1, 2, 3]).await.unwrap();
 
     pay_alice(&chain, "1.5").await;
+    beat_until_coming(&mut depositor, &cell, &[(150_000_000, DepositStage::Seen)]).await;
+    assert_eq!(cell.free(COIN), 0);
     let included = chain.mine(0, 1).await.unwrap()[0];
     chain.wait_for_agreement(&[0, 1, 2, 3]).await.unwrap();
     agreed_on(&watch, included).await;
     beat_until(&mut depositor, &cell, 1, DepositStage::Included).await;
+    assert_eq!(cell.coming(), [], "it is in a block");
     let confirmed = *chain.mine(0, 2).await.unwrap().last().unwrap();
     chain.wait_for_agreement(&[0, 1, 2, 3]).await.unwrap();
     agreed_on(&watch, confirmed).await;
@@ -339,6 +365,7 @@ async fn evm_deposits_wait_for_finality_and_only_listed_contracts_count() {
     chain.nodes[1].proxy.set(Fault::ForgedReceipt);
     let value = json!(format!("{:#x}", 1_500_000_000_000_000_001_u64));
     chain.send(json!({"to": address.as_str(), "value": value})).await.unwrap();
+    beat_until_coming(&mut depositor, &cell, &[(1_500_000_000_000_000_001, DepositStage::Seen)]).await;
     for contract in [&listed, &fake, &failing] {
         chain.send(json!({"to": contract, "data": "0x"})).await.unwrap();
     }

@@ -6,7 +6,7 @@ use wire::{ChainInput, ChainInputs, WithdrawalPurpose};
 use super::super::bitcoin::{BitcoinScheme, own_script};
 use super::super::evm::{EvmScheme, address_at, own_address};
 use super::super::policy::AssetPolicy;
-use super::super::protocol::{decode_answer, decode_question, encode_answer, encode_question};
+use super::super::protocol::{Question, decode_answer, decode_question, encode_answer, encode_question};
 use super::super::{Signer, server};
 use super::*;
 
@@ -435,9 +435,11 @@ fn the_senders_address_is_the_accounts_second_branch() {
 #[test]
 fn questions_and_answers_read_back_as_they_were_and_are_refused_when_cut() {
     let payment = coin(1, 500_000, &[1, 2], 2_000);
-    let bytes = encode_question(&payment);
-    assert_eq!(decode_question(&bytes), Ok(payment));
-    assert!((0..bytes.len()).all(|end| decode_question(&bytes[..end]).is_err()));
+    for question in [Question::Sign, Question::Consult] {
+        let bytes = encode_question(question, &payment);
+        assert_eq!(decode_question(&bytes), Ok((question, payment)));
+        assert!((0..bytes.len()).all(|end| decode_question(&bytes[..end]).is_err()));
+    }
     let signed = Signed { tx: ChainHash([5; 32]), bytes: wire::TransactionBytes::new(vec![1, 2, 3]).unwrap() };
     for answer in [Answer::Signed(signed), Answer::Refused("no".into()), Answer::Later("später".into())] {
         let bytes = encode_answer(&answer);
@@ -499,7 +501,9 @@ async fn a_signer_whose_journal_fails_ends_though_all_seats_are_taken_and_others
         for _ in 0..5 {
             idle.push(UnixStream::connect(&socket).await.unwrap());
         }
-        super::super::protocol::send(&mut asking, &encode_question(&coin(1, 500_000, &[1], 2_000))).await.unwrap();
+        super::super::protocol::send(&mut asking, &encode_question(Question::Sign, &coin(1, 500_000, &[1], 2_000)))
+            .await
+            .unwrap();
         let ended = tokio::time::timeout(std::time::Duration::from_secs(10), server).await;
         assert!(ended.expect("it ends").unwrap().is_err());
     }

@@ -119,6 +119,11 @@ impl super::Withdrawals {
 
     /// Whether a transaction is one that gives gas to a deposit address: no deposit of anybody.
     pub(in crate::ledger) fn is_gift(&self, chain: ChainId, tx: ChainHash) -> bool {
-        self.gifts.contains(&(chain, tx))
+        self.gifts.contains(chain, tx)
+    }
+
+    /// Whether a transaction of this height may be one of those, and forgotten.
+    pub(in crate::ledger) fn may_be_gift(&self, chain: ChainId, height: u64) -> bool {
+        self.gifts.may_have_been(chain, height)
     }
 }

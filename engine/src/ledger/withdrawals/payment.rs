@@ -147,7 +147,7 @@ impl LedgerCell {
         (row.attempts, row.tx, row.changed_at) = (sign.attempt, sign.tx, self.now);
         let SignWithdrawal { chain, withdrawal, attempt, tx, ref bytes, .. } = *sign;
         if row.purpose == WithdrawalPurpose::Gas {
-            self.withdrawals.gifts.insert((chain, tx));
+            self.withdrawals.gifts.insert(chain, tx, withdrawal);
         }
         let bytes = bytes.clone();
         effects.tell(Event::WithdrawalSigned(Box::new(WithdrawalSigned { chain, withdrawal, attempt, tx, bytes })));

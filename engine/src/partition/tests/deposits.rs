@@ -13,13 +13,19 @@ use wire::{
 use super::world::{BASE, Layout, QUOTE, World, amount, reason, symbol};
 use crate::Limits;
 
+mod sightings;
+
 const CHAIN: ChainId = ChainId::new(1);
 const SECOND_NS: u64 = 1_000_000_000;
 
 /// One chain with a coin of three decimals more than the ledger's asset, alice's address 1 and bob's 2, a claim with
 /// fence 1, and agreement.
 fn world() -> World {
-    let mut world = World::new(Layout::Joint);
+    world_with(super::world::small_limits())
+}
+
+fn world_with(limits: Limits) -> World {
+    let mut world = World::with(Layout::Joint, limits, super::world::rules());
     assert_eq!(settled(&mut world, list("COIN")), Reply::Accepted { id: 1 });
     accepted(&mut world, asset_rules(BASE, "", 3));
     accepted(&mut world, claim(7));

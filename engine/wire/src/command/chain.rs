@@ -108,6 +108,39 @@ pub struct ReportDeposit {
     pub is_final: bool,
 }
 
+/// Chainwatch: most nodes have a transfer to one of our addresses among what they would mine, or have it no more. Shown to
+/// its account, and nothing else hangs on it: nobody can prove it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct SightDeposit {
+    /// On which chain.
+    pub chain: ChainId,
+    /// Of the claim.
+    pub fence: u64,
+    /// The transaction.
+    pub tx: ChainHash,
+    /// As in [`ReportDeposit`].
+    pub output: u32,
+    /// To which address.
+    pub index: u32,
+    /// Of what.
+    pub asset: AssetId,
+    /// How much, in the chain's units.
+    pub amount: u128,
+    /// Whether they have it; otherwise it was replaced, or forgotten.
+    pub is_pooled: bool,
+}
+
+/// Chainwatch: how high the agreed chain is, while deposits wait on it for confirmations.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct ReportHead {
+    /// Which chain.
+    pub chain: ChainId,
+    /// Of the claim.
+    pub fence: u64,
+    /// The height of its head.
+    pub height: u64,
+}
+
 /// Operator: decides about a deposit that is quarantined.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct ResolveDeposit {

@@ -57,6 +57,15 @@ pub struct ChainFrozen {
     pub reason: ChainFreeze,
 }
 
+/// How high a chain is: told while deposits wait on it, so that their confirmations can be counted.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct ChainAdvanced {
+    /// Which chain.
+    pub chain: ChainId,
+    /// The height of its head. Less than before when that was reorganised.
+    pub height: u64,
+}
+
 /// An account will get an address.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct AddressRequested {

@@ -1,7 +1,7 @@
 //! Deposits, as `/sapi/v1/capital` shows them.
 
 use wire::command::Reply;
-use wire::event::ChainFrozen;
+use wire::event::{ChainAdvanced, ChainFrozen};
 use wire::{ChainFreeze, Command, DepositStage, Event};
 
 use super::*;
@@ -58,6 +58,36 @@ async fn deposits_are_told_with_where_they_stand_the_newest_first() {
     assert_eq!(server.signed("GET", path, "coin=USDT").await.body, json!([]));
     assert_eq!(server.signed("GET", path, "offset=1&limit=1").await.body[0], all[1]);
     assert_eq!(server.signed("GET", path, "startTime=99999999999999").await.body, json!([]));
+}
+
+#[tokio::test]
+async fn a_deposit_is_shown_before_a_block_has_it_and_its_confirmations_are_counted() {
+    let server = server().await;
+    server.ledger.feed(&listed());
+    server.ledger.feed(&[bound()]);
+    let advanced = |height| Event::ChainAdvanced(ChainAdvanced { chain: CHAIN, height });
+    for (told, status, confirmed) in [
+        (deposit(1, DepositStage::Seen, 0), 0, "0/3"),
+        (deposit(1, DepositStage::Replaced, 0), 2, "0/3"),
+        (deposit(1, DepositStage::Seen, 0), 0, "0/3"),
+        // Its block is the seventh.
+        (deposit(1, DepositStage::Included, 1), 0, "1/3"),
+        (advanced(7), 0, "1/3"),
+        (advanced(8), 0, "2/3"),
+        // The third is the ledger's to say.
+        (advanced(9), 0, "2/3"),
+        (advanced(7), 0, "1/3"),
+        (deposit(1, DepositStage::Confirmed, 3), 0, "3/3"),
+        (deposit(1, DepositStage::Orphaned, 0), 0, "0/3"),
+        (deposit(1, DepositStage::Included, 1), 0, "1/3"),
+        (deposit(1, DepositStage::Credited, 3), 1, "3/3"),
+    ] {
+        server.ledger.feed(std::slice::from_ref(&told));
+        let rows = server.signed("GET", "/sapi/v1/capital/deposit/hisrec", "").await.body;
+        assert_eq!(rows.as_array().unwrap().len(), 1);
+        let row = (&rows[0]["status"], &rows[0]["confirmTimes"]);
+        assert_eq!(row, (&json!(status), &json!(confirmed)), "{told:?}");
+    }
 }
 
 #[tokio::test]

@@ -4,8 +4,8 @@ use cluster_client::ClusterError;
 use wire::command::{ApiKeyKind, Permissions, Reply, RequestWithdrawal};
 use wire::event::*;
 use wire::{
-    Amount, ApiKeyText, ChainFreeze, ChainHash, ChainId, Command, Event, Networks, RejectReason, WithdrawalCause,
-    WithdrawalRules, WithdrawalStage,
+    Amount, ApiKeyText, ChainFreeze, ChainHash, ChainId, Command, Event, LogPosition, Networks, RejectReason,
+    ReservesStanding, WithdrawalCause, WithdrawalRules, WithdrawalStage,
 };
 
 use super::*;
@@ -284,6 +284,41 @@ async fn a_frozen_chain_says_so_and_takes_no_request() {
     }
     let coin = server.signed("GET", COINS, "").await.body[0].clone();
     assert_eq!((&coin["depositAllEnable"], &coin["withdrawAllEnable"]), (&json!(false), &json!(false)));
+}
+
+#[tokio::test]
+async fn an_asset_whose_reserves_are_not_whole_says_so_and_takes_no_request() {
+    let server = ready().await;
+    let network = async || server.signed("GET", COINS, "").await.body[0]["networkList"][0].clone();
+    let halted = "Withdrawals are halted: what the network has of the asset is checked.";
+    for (standing, is_open, why) in [
+        (ReservesStanding::Short, false, halted),
+        (ReservesStanding::Found, false, halted),
+        (ReservesStanding::Whole, true, ""),
+    ] {
+        server.ledger.feed(&[reserves(standing)]);
+        let network = network().await;
+        assert_eq!((&network["withdrawEnable"], &network["withdrawDesc"]), (&json!(is_open), &json!(why)));
+        assert_eq!(network["depositEnable"], true, "what comes in is welcome");
+        if !is_open {
+            server.apply("").await.refused(400, -4019, "Current asset is not open for withdrawal.");
+        }
+    }
+}
+
+fn reserves(standing: ReservesStanding) -> Event {
+    Event::ReservesChanged(Box::new(ReservesChanged {
+        chain: CHAIN,
+        asset: BTC,
+        standing,
+        position: LogPosition::new(7),
+        block: ChainHash::default(),
+        height: 7,
+        held: 1,
+        due: 2,
+        brought: 0,
+        since: 0,
+    }))
 }
 
 #[tokio::test]

@@ -2,8 +2,8 @@
 
 use wire::command::{BindAddress, MoveFunds, ReportDeposit, RequestAddress, SetHotWallet};
 use wire::{
-    Amount, ChainAddress, ChainFreeze, ChainHash, Command, HotWalletBounds, RejectReason, Sighting, WithdrawalPurpose,
-    WithdrawalStage,
+    Amount, ChainAddress, ChainFreeze, ChainHash, Command, DepositStage, Event, HotWalletBounds, RejectReason,
+    Sighting, WithdrawalPurpose, WithdrawalStage,
 };
 
 use super::super::world::{BASE, Layout, QUOTE, World, amount, small_limits};
@@ -144,28 +144,61 @@ fn money_moves_between_addresses_of_the_exchange_alone() {
 }
 
 #[test]
-fn gas_that_a_deposit_address_gets_is_nobodys_deposit_for_ever() {
+fn gas_is_forgotten_with_its_move_and_coins_as_old_wait_for_an_operator() {
     let mut world = bed(Layout::Joint);
     let before = has(&world, "alice");
     accepted(&mut world, moving(wanted(0, WithdrawalPurpose::Gas, 1, "first", 7)));
     accepted(&mut world, allocate(1, 1, &[0], 2_000));
     accepted(&mut world, sign(1, 1));
-    let deposit = |tx| {
-        Command::ReportDeposit(Box::new(ReportDeposit {
-            chain: CHAIN,
-            fence: 1,
-            tx,
-            output: 0,
-            index: 1,
-            asset: BASE,
-            amount: 7 * UNIT,
-            is_included: true,
-            block: ChainHash([8; 32]),
-            height: 100,
-            confirmations: 9,
-            is_final: true,
-        }))
+    accepted(&mut world, mined(1, 1, 2));
+    let height = sighting(1, 1, Sighting::Included, 2).height;
+    wait_ns(&mut world, 30 * 24 * HOUR_NS - 1);
+    accepted(&mut world, request("a-day-before", 5));
+    assert_eq!(refused(&mut world, coins(tx(1, 1), height)), RejectReason::WithdrawalMismatch);
+    wait_ns(&mut world, 1);
+    accepted(&mut world, request("on-the-day", 5));
+    let deposits = |world: &mut World| {
+        let told = world.private.drain(..).filter_map(|event| match event {
+            Event::DepositChanged(changed) => Some(changed.stage),
+            _ => None,
+        });
+        told.collect::<Vec<_>>()
     };
+    world.private.clear();
+    accepted(&mut world, coins(tx(1, 1), height));
+    accepted(&mut world, coins(ChainHash([78; 32]), height));
+    accepted(&mut world, coins(ChainHash([79; 32]), height + 1));
+    use DepositStage::{Credited, Quarantined};
+    assert_eq!(deposits(&mut world), [Quarantined, Quarantined, Credited]);
+    assert_eq!(has(&world, "alice").0 + has(&world, "alice").1, before.0 + before.1 + 7);
+}
+
+/// Of seven units to alice's deposit address.
+fn coins(tx: ChainHash, height: u64) -> Command {
+    Command::ReportDeposit(Box::new(ReportDeposit {
+        chain: CHAIN,
+        fence: 1,
+        tx,
+        output: 0,
+        index: 1,
+        asset: BASE,
+        amount: 7 * UNIT,
+        is_included: true,
+        block: ChainHash([8; 32]),
+        height,
+        confirmations: 9,
+        is_final: true,
+    }))
+}
+
+#[test]
+fn gas_that_a_deposit_address_gets_is_nobodys_deposit() {
+    let mut world = bed(Layout::Joint);
+    let before = has(&world, "alice");
+    accepted(&mut world, moving(wanted(0, WithdrawalPurpose::Gas, 1, "first", 7)));
+    accepted(&mut world, allocate(1, 1, &[0], 2_000));
+    accepted(&mut world, sign(1, 1));
+    let deposit = |tx| coins(tx, 100);
     assert_eq!(refused(&mut world, deposit(tx(1, 1))), RejectReason::WithdrawalMismatch);
     accepted(&mut world, mined(1, 1, 2));
     assert_eq!(refused(&mut world, deposit(tx(1, 1))), RejectReason::WithdrawalMismatch);

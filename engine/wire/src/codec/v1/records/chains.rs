@@ -51,6 +51,21 @@ records! {
         confirmations: u32,
         is_final: bool,
     }
+    SightDeposit {
+        chain: ChainId,
+        fence: u64,
+        tx: ChainHash,
+        output: u32,
+        index: u32,
+        asset: AssetId,
+        amount: u128,
+        is_pooled: bool,
+    }
+    ReportHead {
+        chain: ChainId,
+        fence: u64,
+        height: u64,
+    }
     ResolveDeposit {
         chain: ChainId,
         tx: ChainHash,
@@ -81,6 +96,10 @@ records! {
     ChainFrozen {
         chain: ChainId,
         reason: ChainFreeze,
+    }
+    ChainAdvanced {
+        chain: ChainId,
+        height: u64,
     }
     AddressRequested {
         account: AccountId,

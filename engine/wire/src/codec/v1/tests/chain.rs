@@ -6,10 +6,12 @@ use alloc::vec::Vec;
 
 use super::{ACCOUNT, amount, text};
 use crate::command::{
-    BindAddress, ClaimChain, FreezeChain, ListChain, ListChainAsset, ReportDeposit, RequestAddress, ResolveDeposit,
+    BindAddress, ClaimChain, FreezeChain, ListChain, ListChainAsset, ReportDeposit, ReportHead, RequestAddress,
+    ResolveDeposit, SightDeposit,
 };
 use crate::event::{
-    AddressBound, AddressRequested, ChainAssetListed, ChainClaimed, ChainFrozen, ChainListed, DepositChanged,
+    AddressBound, AddressRequested, ChainAdvanced, ChainAssetListed, ChainClaimed, ChainFrozen, ChainListed,
+    DepositChanged,
 };
 use crate::{AddressFormat, AssetId, ChainFreeze, ChainHash, ChainId, Command, DepositStage, Event};
 
@@ -50,6 +52,17 @@ pub(super) fn commands() -> Vec<Command> {
             confirmations: 3,
             is_final: false,
         })),
+        Command::SightDeposit(Box::new(SightDeposit {
+            chain: CHAIN,
+            fence: 4,
+            tx: TX,
+            output: 1,
+            index: 9,
+            asset: ASSET,
+            amount: 1_500_000_000_000_000_001,
+            is_pooled: true,
+        })),
+        Command::ReportHead(ReportHead { chain: CHAIN, fence: 4, height: 19_000_000 }),
         Command::ResolveDeposit(ResolveDeposit { chain: CHAIN, tx: TX, output: 1, is_credited: true }),
     ]
 }
@@ -74,6 +87,7 @@ pub(super) fn events() -> Vec<Event> {
         })),
         Event::ChainClaimed(ChainClaimed { chain: CHAIN, fence: 4, instance: 77 }),
         Event::ChainFrozen(ChainFrozen { chain: CHAIN, reason: ChainFreeze::Thawed }),
+        Event::ChainAdvanced(ChainAdvanced { chain: CHAIN, height: 19_000_000 }),
         Event::AddressRequested(AddressRequested { account: ACCOUNT, chain: CHAIN, index: 9 }),
         Event::AddressBound(Box::new(AddressBound {
             account: ACCOUNT,

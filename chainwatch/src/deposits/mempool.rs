@@ -1,0 +1,111 @@
+//! Transfers to our addresses that are in no block: looked for beside the beat, which they may not delay.
+
+use std::collections::{BTreeMap, HashMap, HashSet};
+use std::sync::{Arc, PoisonError, RwLock};
+use std::time::{Duration, Instant};
+
+use tokio::sync::watch;
+use tokio::task::JoinHandle;
+use wire::ChainHash;
+
+use super::proposer::Key;
+use crate::TxId;
+use crate::chain::{ChainAsset, Destination, Transfer};
+use crate::watch::Watch;
+
+/// The shortest pause between two looks.
+const LOOK_EVERY: Duration = Duration::from_millis(500);
+/// Looking takes no more than one part of so many of the time, and of what a node can answer.
+const PARTS: u32 = 20;
+
+/// Our addresses, as their chain compares them, and whose each is. Clones are the same table.
+#[derive(Clone, Default)]
+pub(super) struct Addresses(Arc<RwLock<HashMap<Destination, u32>>>);
+
+impl Addresses {
+    pub(super) fn insert(&self, destination: Destination, index: u32) {
+        self.0.write().unwrap_or_else(PoisonError::into_inner).insert(destination, index);
+    }
+
+    /// Whose it is.
+    pub(super) fn index(&self, destination: &Destination) -> Option<u32> {
+        self.0.read().unwrap_or_else(PoisonError::into_inner).get(destination).copied()
+    }
+
+    fn is_empty(&self) -> bool {
+        self.0.read().unwrap_or_else(PoisonError::into_inner).is_empty()
+    }
+}
+
+/// A transfer to one of our addresses that most nodes would mine.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct Coming {
+    /// Whose address.
+    pub(super) index: u32,
+    pub(super) asset: ChainAsset,
+    /// In the chain's units.
+    pub(super) amount: u128,
+}
+
+/// What the last look has found.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub(super) struct Look {
+    /// How many looks there were; 0 before the first.
+    pub(super) number: u64,
+    pub(super) coming: BTreeMap<Key, Coming>,
+}
+
+/// Looks for ever, until it is dropped.
+pub(super) struct Mempool {
+    looks: watch::Receiver<Look>,
+    task: JoinHandle<()>,
+}
+
+impl Mempool {
+    /// Needs a tokio runtime.
+    pub(super) fn start(watch: Watch, addresses: Addresses) -> Mempool {
+        let (sender, looks) = watch::channel(Look::default());
+        Mempool { looks, task: tokio::spawn(run(watch, addresses, sender)) }
+    }
+
+    pub(super) fn look(&self) -> Look {
+        self.looks.borrow().clone()
+    }
+}
+
+impl Drop for Mempool {
+    fn drop(&mut self) {
+        self.task.abort();
+    }
+}
+
+async fn run(watch: Watch, addresses: Addresses, looks: watch::Sender<Look>) {
+    let mut known = HashSet::new();
+    let mut ours: HashMap<TxId, Vec<(Key, Coming)>> = HashMap::new();
+    loop {
+        let began = Instant::now();
+        let pooled = if addresses.is_empty() { None } else { watch.pooled(&known).await };
+        if let Some(pooled) = pooled {
+            known.retain(|tx| pooled.names.contains(tx));
+            ours.retain(|tx, _| pooled.names.contains(tx));
+            for tx in pooled.new {
+                known.insert(tx.id);
+                let coming: Vec<_> = tx.transfers.iter().filter_map(|transfer| coming(&addresses, transfer)).collect();
+                if !coming.is_empty() {
+                    ours.insert(tx.id, coming);
+                }
+            }
+            looks.send_modify(|look| {
+                look.number += 1;
+                look.coming = ours.values().flatten().copied().collect();
+            });
+        }
+        tokio::time::sleep(LOOK_EVERY.max(began.elapsed() * (PARTS - 1))).await;
+    }
+}
+
+fn coming(addresses: &Addresses, transfer: &Transfer) -> Option<(Key, Coming)> {
+    let Transfer { id, to, asset, amount } = transfer;
+    let index = addresses.index(to)?;
+    Some(((ChainHash(id.tx.0), id.output), Coming { index, asset: *asset, amount: *amount }))
+}

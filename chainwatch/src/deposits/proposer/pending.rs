@@ -1,0 +1,91 @@
+//! What an account sees of its deposits before they are credited: that one comes, that it comes no more, and how high the
+//! chain is above those that wait.
+
+use std::time::Instant;
+
+use wire::command::{ReportHead, SightDeposit};
+use wire::event::DepositChanged;
+use wire::{Command, DepositStage};
+
+use super::{DepositError, Key, Proposer, REFUSED_PAUSE};
+use crate::Height;
+use crate::deposits::mempool::{Coming, Look};
+use crate::ledger::Ledger;
+
+/// So many looks in a row have to miss what was seen: a block that has it is followed first.
+const MISSED_LOOKS: u64 = 4;
+/// Proposals of one beat: credits wait for none of them.
+const SIGHTINGS_MAX: usize = 16;
+
+impl<L: Ledger> Proposer<L> {
+    /// Tells of what comes and of what comes no more.
+    pub(in crate::deposits) async fn propose_sightings(&mut self, look: &Look) -> Result<(), DepositError> {
+        let news: Vec<SightDeposit> =
+            self.coming(look).into_iter().chain(self.gone(look)).take(SIGHTINGS_MAX).collect();
+        let is_any = !news.is_empty();
+        for sight in news {
+            let key = (sight.tx, sight.output);
+            match self.propose(Command::SightDeposit(Box::new(sight))).await {
+                Err(DepositError::Refused(reason)) => {
+                    tracing::debug!(tx = ?key.0, output = key.1, ?reason, "the ledger shows no deposit that is in no block");
+                    self.paused.insert(key, Instant::now() + REFUSED_PAUSE);
+                }
+                told => drop(told?),
+            }
+        }
+        if is_any { self.read().await } else { Ok(()) }
+    }
+
+    fn coming(&self, look: &Look) -> Vec<SightDeposit> {
+        let is_news = |key: &Key| {
+            let is_known = self.view.deposit(*key).is_some() || self.view.sighting(*key).is_some();
+            !is_known && !self.view.is_closed(*key) && !self.found.contains_key(key) && !self.paused.contains_key(key)
+        };
+        let news = look.coming.iter().filter(|(key, _)| is_news(key));
+        let sight = |(key, coming): (&Key, &Coming)| {
+            let Coming { index, asset, amount } = *coming;
+            let asset = self.view.asset(asset, amount)?;
+            let (chain, fence, (tx, output)) = (self.chain, self.fence, *key);
+            Some(SightDeposit { chain, fence, tx, output, index, asset, amount, is_pooled: true })
+        };
+        news.filter_map(sight).collect()
+    }
+
+    fn gone(&mut self, look: &Look) -> Vec<SightDeposit> {
+        let view = &self.view;
+        self.missed.retain(|key, _| view.sighting(*key).is_some() && !look.coming.contains_key(key));
+        let mut gone = Vec::new();
+        // Before the first look nothing is known.
+        for seen in self.view.sightings().filter(|_| look.number > 0) {
+            let key = (seen.tx, seen.output);
+            if look.coming.contains_key(&key) || self.found.contains_key(&key) || self.paused.contains_key(&key) {
+                continue;
+            }
+            let since = *self.missed.entry(key).or_insert(look.number);
+            if look.number - since >= MISSED_LOOKS {
+                gone.push(SightDeposit {
+                    chain: self.chain,
+                    fence: self.fence,
+                    tx: seen.tx,
+                    output: seen.output,
+                    index: seen.index,
+                    asset: seen.asset,
+                    amount: seen.amount,
+                    is_pooled: false,
+                });
+            }
+        }
+        gone
+    }
+
+    /// Says how high the chain is, while somebody counts confirmations.
+    pub(in crate::deposits) async fn propose_head(&mut self, head: Height) -> Result<(), DepositError> {
+        let counts = |deposit: &DepositChanged| deposit.stage == DepositStage::Included && deposit.required > 1;
+        let is_counted = self.view.open_deposits().any(counts);
+        if !is_counted || self.view.height() == Some(head) {
+            return Ok(());
+        }
+        self.propose(Command::ReportHead(ReportHead { chain: self.chain, fence: self.fence, height: head.0 })).await?;
+        self.read().await
+    }
+}

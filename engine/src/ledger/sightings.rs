@@ -1,0 +1,142 @@
+//! Deposits that are in no block yet: what most of a chain's nodes would mine, for its account to see.
+//!
+//! ```text
+//!           most would mine it           a block has it
+//!   (none) --------------------> Seen --------------------> (a deposit: Included ...)
+//!     ^                           |
+//!     +-------- Replaced <--------+  most would not mine it any more
+//! ```
+//!
+//! Nobody can prove that a transaction will be mined, so nothing but what is shown hangs on this table: no balance, no
+//! deposit's own row, and nothing is refused for it. What anybody can send without paying for it is bounded by account.
+
+use std::collections::BTreeMap;
+
+use wire::codec::{CodecError, Reader, Writer};
+use wire::command::{ReportHead, SightDeposit};
+use wire::event::{ChainAdvanced, DepositChanged};
+use wire::{AccountId, Amount, ChainHash, ChainId, DepositStage, Event, RejectReason};
+
+use super::blockchains::Blockchains;
+use super::{Answer, LedgerCell};
+use crate::effects::Effects;
+use crate::limits::Limits;
+
+/// Of one account: whoever makes more of them sees the rest when a block has it.
+pub(super) const OF_ACCOUNT_MAX: usize = 32;
+
+type Key = (ChainId, ChainHash, u32);
+
+/// What was seen and is in no block.
+pub(super) struct Sightings {
+    max: usize,
+    rows: BTreeMap<Key, DepositChanged>,
+    counts: BTreeMap<AccountId, usize>,
+}
+
+impl Sightings {
+    pub(super) fn new(limits: &Limits) -> Sightings {
+        Sightings { max: limits.sightings_max as usize, rows: BTreeMap::new(), counts: BTreeMap::new() }
+    }
+
+    fn has_room(&self, account: AccountId) -> bool {
+        self.rows.len() < self.max && self.counts.get(&account).is_none_or(|count| *count < OF_ACCOUNT_MAX)
+    }
+
+    fn insert(&mut self, seen: DepositChanged) {
+        *self.counts.entry(seen.account).or_default() += 1;
+        self.rows.insert((seen.chain, seen.tx, seen.output), seen);
+    }
+
+    /// A block has it, or nobody any more.
+    pub(super) fn remove(&mut self, key: Key) -> Option<DepositChanged> {
+        let seen = self.rows.remove(&key)?;
+        let count = self.counts.get_mut(&seen.account).expect("whoever has a row is counted");
+        *count -= 1;
+        if *count == 0 {
+            self.counts.remove(&seen.account);
+        }
+        Some(seen)
+    }
+
+    pub(super) fn save(&self, to: &mut Writer<'_>) {
+        to.put(&(self.rows.len() as u32));
+        self.rows.values().for_each(|seen| to.put(seen));
+    }
+
+    /// Refuses those of addresses that are not known, those that are not just seen, and more of them than may be.
+    pub(super) fn load(limits: &Limits, chains: &Blockchains, from: &mut Reader<'_>) -> Result<Sightings, CodecError> {
+        let mut sightings = Sightings::new(limits);
+        for _ in 0..from.get::<u32>()? {
+            let seen: DepositChanged = from.get()?;
+            let owner = chains.get(seen.chain).and_then(|chain| chain.owner(seen.index));
+            let is_known = sightings.rows.contains_key(&(seen.chain, seen.tx, seen.output));
+            let is_right = owner == Ok(seen.account) && seen.stage == DepositStage::Seen && !is_known;
+            if !is_right || !sightings.has_room(seen.account) {
+                return Err(CodecError::OutOfRange);
+            }
+            sightings.insert(seen);
+        }
+        Ok(sightings)
+    }
+}
+
+impl LedgerCell {
+    pub(crate) fn sight_deposit(&mut self, sight: &SightDeposit, effects: &mut Effects<'_>) -> Answer {
+        let SightDeposit { chain, fence, tx, output, index, asset, amount, is_pooled } = *sight;
+        let blockchain = self.blockchains.get(chain)?;
+        blockchain.check_fence(fence)?;
+        let account = blockchain.owner(index)?;
+        let rules = blockchain.asset(asset)?;
+        if self.withdrawals.is_gift(chain, tx) {
+            return Err(RejectReason::WithdrawalMismatch.into());
+        }
+        let key = (chain, tx, output);
+        if !is_pooled {
+            let seen = self.sightings.remove(key).ok_or(RejectReason::UnknownDeposit)?;
+            effects.tell(Event::DepositChanged(Box::new(DepositChanged { stage: DepositStage::Replaced, ..seen })));
+            return Ok(0);
+        }
+        // A block has it or had it, it is known, or it is too little to be told of.
+        let is_news = !self.deposits.has(key) && !self.sightings.rows.contains_key(&key);
+        if !is_news || amount < rules.deposit_min {
+            return Ok(0);
+        }
+        if !self.sightings.has_room(account) {
+            return Err(RejectReason::TableFull.into());
+        }
+        let required = self.confirmations_required(rules, amount);
+        let seen = DepositChanged {
+            account,
+            chain,
+            tx,
+            output,
+            index,
+            asset,
+            amount,
+            stage: DepositStage::Seen,
+            block: ChainHash::default(),
+            height: 0,
+            confirmations: 0,
+            required,
+            credited: Amount::ZERO,
+            dust: 0,
+            is_reverted: false,
+        };
+        self.sightings.insert(seen);
+        effects.tell(Event::DepositChanged(Box::new(seen)));
+        Ok(0)
+    }
+
+    /// Decides nothing: whoever shows deposits counts their confirmations from it.
+    pub(crate) fn report_head(&mut self, report: &ReportHead, effects: &mut Effects<'_>) -> Answer {
+        let ReportHead { chain, fence, height } = *report;
+        let blockchain = self.blockchains.get(chain)?;
+        blockchain.check_fence(fence)?;
+        if blockchain.height != height {
+            self.blockchains.known(chain).height = height;
+            effects.tell(Event::ChainAdvanced(ChainAdvanced { chain, height }));
+        }
+        Ok(0)
+    }
+}
