@@ -18,7 +18,6 @@ use crate::instances::{LTC_ACCOUNT, SIGNED_MAX, vault};
 async fn withdrawals_that_fare_badly_survive_whoever_dies_over_them() {
     let mut bank = Bank::open().await;
     evicted_below_another(&mut bank).await;
-    forgotten_by_every_node(&mut bank).await;
     stuck_and_replaced(&mut bank).await;
     reorganised(&mut bank).await;
     refused_by_the_signer(&mut bank).await;
@@ -65,30 +64,6 @@ async fn evicted_below_another(bank: &mut Bank) {
     .await;
     bank.settle(&ids, Bank::keep_two).await;
     assert!(ids.iter().all(|id| bank.signed(*id).len() == 1));
-    bank.check(0).await;
-}
-
-/// Every mempool is lost with its node, and nodes that come back know nothing of it: the same bytes are sent again.
-async fn forgotten_by_every_node(bank: &mut Bank) {
-    use WithdrawalStage::{Broadcast, Mempool, Signed};
-    bank.kill_all(&[]);
-    bank.start_instance();
-    let id = bank.request(LTC, 10_350_000).await;
-    bank.until_stage(id, Mempool).await;
-    for node in &mut bank.litecoin.nodes {
-        node.kill();
-    }
-    for node in &mut bank.litecoin.nodes {
-        node.restart().await.unwrap();
-        assert_eq!(node.call("getrawmempool", json!([])).await.unwrap(), json!([]));
-    }
-    bank.litecoin.heal().await.unwrap();
-    bank.until("it is there again", |bank| bank.stages(id).ends_with(&[Mempool, Signed, Broadcast, Mempool])).await;
-    for node in &bank.litecoin.nodes {
-        node.call("loadwallet", json!(["test"])).await.unwrap();
-    }
-    bank.settle(&[id], |_| {}).await;
-    assert_eq!(bank.signed(id).len(), 1);
     bank.check(0).await;
 }
 
