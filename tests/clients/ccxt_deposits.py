@@ -3,6 +3,7 @@
 The demo must run with `--chain litecoin`. A second chainwatch is started beside the demo's own.
 """
 
+import base64
 import json
 import os
 import re
@@ -12,6 +13,8 @@ import subprocess
 import sys
 import tempfile
 import time
+import tomllib
+import urllib.request
 
 import ccxt
 
@@ -41,23 +44,72 @@ def role(http):
     return json.loads(status)["chains"][0]["role"] if status else None
 
 
-# What is shown of a deposit with every confirmation; before a block has it, `0/3` while there is time to see that.
-STEPS = [("pending", "1/3"), ("pending", "2/3"), ("ok", "3/3")]
+# What is shown of a deposit: before a block has it, and with every confirmation.
+STEPS = [("pending", "0/3"), ("pending", "1/3"), ("pending", "2/3"), ("ok", "3/3")]
 
 
-def watched(exchange, alice, coin):
-    """Pays 1.5: what was shown of it, and its row when it is credited."""
-    paid = exchange.ctl("chain", "pay", "alice", "1.5")
+class ChainNodes:
+    """The demo's chain, while the demo, which mines every two seconds, is stopped: nothing is mined but what is asked for."""
+
+    def __init__(self, exchange):
+        self.demo = parent(exchange.chainwatch()["pid"])
+        data_dir = os.path.dirname(exchange.raw["nodes"][0]["data_dir"])
+        with open(f"{data_dir}/config/chainwatch-1.toml", "rb") as file:
+            self.nodes = tomllib.load(file)["chains"][0]["nodes"]
+
+    def __enter__(self):
+        os.kill(self.demo, signal.SIGSTOP)
+        return self
+
+    def __exit__(self, *_):
+        os.kill(self.demo, signal.SIGCONT)
+
+    def call(self, at, method, *params):
+        node = self.nodes[at]
+        request = urllib.request.Request(node["url"], json.dumps({"id": 0, "method": method, "params": params}).encode())
+        request.add_header("Authorization", "Basic " + base64.b64encode(node["login"].encode()).decode())
+        with urllib.request.urlopen(request, timeout=20) as answer:
+            return json.load(answer)["result"]
+
+    def pay(self, address, amount):
+        """A payment in no block, which every node has."""
+        txid = self.call(0, "sendtoaddress", address, amount)
+        raw = self.call(0, "getrawtransaction", txid)
+        for at in range(1, len(self.nodes)):
+            if txid not in self.call(at, "getrawmempool"):
+                self.call(at, "sendrawtransaction", raw)
+        return txid
+
+    def mine(self):
+        self.call(0, "generatetoaddress", 1, self.call(0, "getnewaddress", "", "bech32"))
+
+
+def parent(pid):
+    with open(f"/proc/{pid}/status") as file:
+        return int(next(line.split()[1] for line in file if line.startswith("PPid:")))
+
+
+def watched(exchange, alice, coin, address):
+    """Pays 1.5 and mines a block whenever the last is shown: what was shown, and the deposit's row when it is credited."""
     shown = []
+    with ChainNodes(exchange) as chain:
+        txid = chain.pay(address, "1.5")
 
-    def is_credited():
-        rows = [row for row in alice.fetch_deposits(coin) if row["txid"] in paid]
-        told = [(row["status"], row["info"]["confirmTimes"]) for row in rows]
-        shown.extend(row for row in told if row not in shown)
-        return told and told[0][0] == "ok" and rows[0]
+        def row():
+            return next((row for row in alice.fetch_deposits(coin) if row["txid"] == txid), None)
 
-    deposit = until("the deposit is credited", is_credited)
-    return [row for row in shown if row != ("pending", "0/3")], deposit
+        def is_shown():
+            told = row()
+            state = told and (told["status"], told["info"]["confirmTimes"])
+            if state and state not in shown:
+                shown.append(state)
+            return state == step
+
+        for step in STEPS:
+            if step != STEPS[0]:
+                chain.mine()
+            until(f"it is shown as {step} after {shown}", is_shown)
+        return shown, row()
 
 
 def deposits(tally):
@@ -75,8 +127,8 @@ def deposits(tally):
     address = alice.fetch_deposit_address(coin)
     tally.equal("the address is asked for again", alice.fetch_deposit_address(coin)["address"], address["address"])
     tally.equal("ctl says the same", exchange.ctl("chain", "address", "alice", coin).strip(), address["address"])
-    shown, deposit = watched(exchange, alice, coin)
-    tally.equal("it is shown with every confirmation", shown, STEPS)
+    shown, deposit = watched(exchange, alice, coin, address["address"])
+    tally.equal("it is shown before a block has it, and with every confirmation", shown, STEPS)
     tally.equal("its amount", deposit["amount"], 1.5)
     tally.equal("its address", deposit["address"], address["address"])
     tally.equal("the balance", alice.fetch_balance()[coin]["free"], 1.5)

@@ -186,6 +186,20 @@ impl BitcoinRules {
         Ok(Some(transaction(&tx)))
     }
 
+    /// A transaction that is in no block, from what a node says are its bytes. What has another name, or is not read, moves
+    /// nothing that is known of.
+    pub fn pooled(&self, id: TxId, bytes: &[u8]) -> ChainTransaction {
+        let unknown = || ChainTransaction {
+            id,
+            is_coinbase: false,
+            spends: Vec::new(),
+            transfers: Vec::new(),
+            signers: Vec::new(),
+            execution: None,
+        };
+        self.transaction(bytes).filter(|found| found.id == id).unwrap_or_else(unknown)
+    }
+
     /// A transaction that is in no block yet, from its bytes.
     pub fn transaction(&self, bytes: &[u8]) -> Option<ChainTransaction> {
         deserialize(bytes).ok().map(|tx| transaction(&tx))

@@ -13,9 +13,9 @@ use crate::TxId;
 use crate::chain::{ChainAsset, Destination, Transfer};
 use crate::watch::Watch;
 
-/// The shortest pause between two looks.
-const LOOK_EVERY: Duration = Duration::from_millis(500);
-/// Looking takes no more than one part of so many of the time, and of what a node can answer.
+/// The shortest and the longest pause between two looks.
+const LOOK_EVERY: (Duration, Duration) = (Duration::from_millis(500), Duration::from_secs(5));
+/// Between these, looking takes one part of so many of the time, and of what a node can answer.
 const PARTS: u32 = 20;
 
 /// Our addresses, as their chain compares them, and whose each is. Clones are the same table.
@@ -80,11 +80,11 @@ impl Drop for Mempool {
 }
 
 async fn run(watch: Watch, addresses: Addresses, looks: watch::Sender<Look>) {
-    let mut known = HashSet::new();
+    let (mut known, mut before) = (HashSet::new(), HashSet::new());
     let mut ours: HashMap<TxId, Vec<(Key, Coming)>> = HashMap::new();
     loop {
         let began = Instant::now();
-        let pooled = if addresses.is_empty() { None } else { watch.pooled(&known).await };
+        let pooled = if addresses.is_empty() { None } else { watch.pooled(&known, &before).await };
         if let Some(pooled) = pooled {
             known.retain(|tx| pooled.names.contains(tx));
             ours.retain(|tx, _| pooled.names.contains(tx));
@@ -99,8 +99,9 @@ async fn run(watch: Watch, addresses: Addresses, looks: watch::Sender<Look>) {
                 look.number += 1;
                 look.coming = ours.values().flatten().copied().collect();
             });
+            before = pooled.names;
         }
-        tokio::time::sleep(LOOK_EVERY.max(began.elapsed() * (PARTS - 1))).await;
+        tokio::time::sleep((began.elapsed() * (PARTS - 1)).clamp(LOOK_EVERY.0, LOOK_EVERY.1)).await;
     }
 }
 

@@ -47,6 +47,8 @@ pub(super) struct Proposer<L> {
     found: BTreeMap<Key, Found>,
     /// What was seen in no block and is not there any more, and the first look that missed it.
     missed: BTreeMap<Key, u64>,
+    /// Addresses of which nothing more is shown for a while.
+    crowded: BTreeMap<u32, Instant>,
     /// What was proposed in vain, and until when it is left alone.
     paused: BTreeMap<Key, Instant>,
     /// Addresses that the ledger refuses.
@@ -69,6 +71,7 @@ impl<L: Ledger> Proposer<L> {
             addresses: Addresses::default(),
             found: BTreeMap::new(),
             missed: BTreeMap::new(),
+            crowded: BTreeMap::new(),
             paused: BTreeMap::new(),
             unbindable: BTreeSet::new(),
         }

@@ -56,15 +56,15 @@ pub(crate) async fn pooled(rpc: &RpcClient) -> Result<Vec<TxId>, Told> {
     names.iter().map(name).collect()
 }
 
-/// A transaction in no block. Its bytes have its name; that it will be mined, nothing proves.
+/// A transaction in no block. Its bytes have its name; that it will be mined, nothing proves. Of what is not read here there
+/// is its name alone: a chain has kinds of transactions that blocks show otherwise, and no node lies by having one.
 pub(crate) async fn pooled_transaction(
     rpc: &RpcClient,
     rules: &BitcoinRules,
     tx: TxId,
 ) -> Result<ChainTransaction, Told> {
     let raw = rpc.call_for_block("getrawtransaction", json!([text(tx.0), false])).await.map_err(absent_by_code)?;
-    let found = rules.transaction(&decode(&raw)?).filter(|found| found.id == tx);
-    found.ok_or(Told::Lied(Lie::Transactions))
+    Ok(rules.pooled(tx, &decode(&raw)?))
 }
 
 /// Hands a transaction on. The cap on its fee was ours to keep: the node's own would refuse what an operator allows.

@@ -4,18 +4,24 @@
 //! transactions are fetched once; EVM nodes show the block that they would make.
 
 use std::collections::{HashMap, HashSet};
-use std::time::Duration;
+use std::time::{Duration, Instant};
+
+use futures_util::stream::{self, FuturesUnordered, StreamExt};
 
 use super::Watch;
 use crate::TxId;
 use crate::chain::{ChainRules, ChainTransaction};
 use crate::pool::Method;
-use crate::rpc;
+use crate::rpc::{self, RpcClient, Told};
 
 /// How long a node may take to say what it would mine: that may be megabytes.
 const PATIENCE: Duration = Duration::from_secs(5);
-/// Transactions that are fetched in one look.
+/// How long the others are waited for when a majority has said it, beside as long again: nobody who stands still holds a look
+/// up.
+const GRACE: Duration = Duration::from_millis(100);
+/// Transactions that are fetched in one look, and at a time.
 const FETCHED_MAX: usize = 256;
+const FETCHED_AT_ONCE: usize = 8;
 
 /// What a majority of the configured nodes would mine.
 #[derive(Debug, Default)]
@@ -27,25 +33,27 @@ pub struct Pooled {
 }
 
 impl Watch {
-    /// `None` when no majority answers: then nothing is known of what is not there.
-    pub async fn pooled(&self, known: &HashSet<TxId>) -> Option<Pooled> {
+    /// What they would mine now. What was there at the last look already, and is not known, comes after what is new. `None` when no majority answers:
+    /// then nothing is known of what is not there.
+    pub async fn pooled(&self, known: &HashSet<TxId>, before: &HashSet<TxId>) -> Option<Pooled> {
         let majority = self.with_pool(|pool| pool.config().majority());
         match self.rules() {
             ChainRules::Bitcoin(rules) => {
                 let question = |client| async move { rpc::bitcoin::pooled(&client).await };
-                let said = self.each_within(PATIENCE, Method::Transaction, question).await;
-                let names = named_by(majority, said)?;
-                let mut new = Vec::new();
-                for tx in names.iter().filter(|tx| !known.contains(*tx)).take(FETCHED_MAX) {
-                    let question = |client| async move { rpc::bitcoin::pooled_transaction(&client, rules, *tx).await };
-                    // Whatever is gone meanwhile, or cannot be had now, is asked for again if it is still there.
-                    new.extend(self.ask(Method::Transaction, PATIENCE, question).await.ok());
-                }
+                let names = named_by(majority, most(majority, self.telling(question)).await)?;
+                let fetch = async |tx: TxId| {
+                    let question = |client| async move { rpc::bitcoin::pooled_transaction(&client, rules, tx).await };
+                    self.ask(Method::Transaction, PATIENCE, question).await
+                };
+                let wanted = wanted(&names, known, before);
+                let fetched = stream::iter(wanted).map(fetch).buffer_unordered(FETCHED_AT_ONCE);
+                // Whatever is gone meanwhile, or cannot be had now, is asked for again if it is still there.
+                let new = fetched.filter_map(async |fetched| fetched.ok()).collect().await;
                 Some(Pooled { names, new })
             }
             ChainRules::Evm(rules) => {
                 let question = |client| async move { rpc::evm::pooled(&client, rules).await };
-                let said = self.each_within(PATIENCE, Method::Transaction, question).await;
+                let said = most(majority, self.telling(question)).await;
                 let names =
                     named_by(majority, said.iter().map(|pool| pool.iter().map(|tx| tx.id).collect()).collect())?;
                 let is_new = |tx: &ChainTransaction| names.contains(&tx.id) && !known.contains(&tx.id);
@@ -55,6 +63,33 @@ impl Watch {
             }
         }
     }
+
+    fn telling<F: Future>(&self, question: impl Fn(RpcClient) -> F) -> FuturesUnordered<F> {
+        let nodes = self.with_pool(|pool| pool.witnesses(Method::Transaction, Instant::now()));
+        nodes.into_iter().map(|node| question(self.client(node, Method::Transaction))).collect()
+    }
+}
+
+/// What each node says that says it in time, and not long after most of them.
+async fn most<T>(majority: usize, mut telling: FuturesUnordered<impl Future<Output = Result<T, Told>>>) -> Vec<T> {
+    let began = Instant::now();
+    let mut until = began + PATIENCE;
+    let mut said = Vec::new();
+    while let Ok(Some(told)) = tokio::time::timeout_at(until.into(), telling.next()).await {
+        said.extend(told.ok());
+        if said.len() == majority {
+            until = until.min(Instant::now() + began.elapsed() + GRACE);
+        }
+    }
+    said
+}
+
+/// Of what is not known so much as is fetched at once, the newest first.
+fn wanted(names: &HashSet<TxId>, known: &HashSet<TxId>, before: &HashSet<TxId>) -> Vec<TxId> {
+    let unknown = || names.iter().filter(|tx| !known.contains(*tx)).copied();
+    let new = unknown().filter(|tx| !before.contains(tx));
+    let old = unknown().filter(|tx| before.contains(tx));
+    new.chain(old).take(FETCHED_MAX).collect()
 }
 
 /// The names that a majority has.

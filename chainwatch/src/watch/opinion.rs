@@ -141,25 +141,13 @@ impl Watch {
     where
         F: Future<Output = Result<T, Told>>,
     {
-        self.each_within(PATIENCE, method, question).await
-    }
-
-    pub(super) async fn each_within<T, F>(
-        &self,
-        patience: Duration,
-        method: Method,
-        question: impl Fn(RpcClient) -> F,
-    ) -> Vec<T>
-    where
-        F: Future<Output = Result<T, Told>>,
-    {
         let nodes = self.with_pool(|pool| pool.witnesses(method, Instant::now()));
-        let ask = |node: ChainNodeId| within(patience, question(self.client(node, method)));
+        let ask = |node: ChainNodeId| within(PATIENCE, question(self.client(node, method)));
         let told: FuturesUnordered<_> = nodes.into_iter().map(ask).collect();
         told.filter_map(async |told| told.ok()).collect().await
     }
 
-    fn client(&self, node: ChainNodeId, method: Method) -> RpcClient {
+    pub(super) fn client(&self, node: ChainNodeId, method: Method) -> RpcClient {
         self.shared.metrics.asked(&self.shared.chain, node, method);
         self.shared.clients[node.index()].clone()
     }

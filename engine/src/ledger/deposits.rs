@@ -268,7 +268,7 @@ impl LedgerCell {
         if before == Some(after) {
             return;
         }
-        self.sightings.remove((chain, after.tx, after.output));
+        self.sightings.mined((chain, after.tx, after.output));
         // What is too little stays so: told, and not kept, or dust of strangers would fill the table.
         if after.stage != DepositStage::Rejected {
             self.deposits.rows.insert((chain, after.tx, after.output), after);

@@ -15,15 +15,19 @@ use std::collections::BTreeMap;
 use wire::codec::{CodecError, Reader, Writer};
 use wire::command::{ReportHead, SightDeposit};
 use wire::event::{ChainAdvanced, DepositChanged};
-use wire::{AccountId, Amount, ChainHash, ChainId, DepositStage, Event, RejectReason};
+use wire::{AccountId, Amount, ChainHash, ChainId, DepositStage, Event, RejectReason, Timestamp};
 
 use super::blockchains::Blockchains;
 use super::{Answer, LedgerCell};
 use crate::effects::Effects;
 use crate::limits::Limits;
 
-/// Of one account: whoever makes more of them sees the rest when a block has it.
-pub(super) const OF_ACCOUNT_MAX: usize = 32;
+/// Of one account at a time: whoever makes more of them sees the rest when a block has it.
+const OF_ACCOUNT_MAX: usize = 32;
+/// Of one account in an hour, beside those that a block has: one transaction can be replaced by others for ever, and all of
+/// them are told.
+const UNMINED_OF_HOUR_MAX: u32 = 64;
+const HOUR_NS: u64 = 3_600_000_000_000;
 
 type Key = (ChainId, ChainHash, u32);
 
@@ -32,15 +36,43 @@ pub(super) struct Sightings {
     max: usize,
     rows: BTreeMap<Key, DepositChanged>,
     counts: BTreeMap<AccountId, usize>,
+    /// How many were told in the last hour in which any was, and no block has had since.
+    told: BTreeMap<AccountId, u32>,
+    /// Which hour that is.
+    hour: u64,
 }
 
 impl Sightings {
     pub(super) fn new(limits: &Limits) -> Sightings {
-        Sightings { max: limits.sightings_max as usize, rows: BTreeMap::new(), counts: BTreeMap::new() }
+        let max = limits.sightings_max as usize;
+        Sightings { max, rows: BTreeMap::new(), counts: BTreeMap::new(), told: BTreeMap::new(), hour: 0 }
     }
 
     fn has_room(&self, account: AccountId) -> bool {
         self.rows.len() < self.max && self.counts.get(&account).is_none_or(|count| *count < OF_ACCOUNT_MAX)
+    }
+
+    fn may_tell(&self, account: AccountId, now: Timestamp) -> bool {
+        let is_same_hour = self.hour == now.nanos() / HOUR_NS;
+        !is_same_hour || self.told.get(&account).is_none_or(|told| *told < UNMINED_OF_HOUR_MAX)
+    }
+
+    fn note_told(&mut self, account: AccountId, now: Timestamp) {
+        let hour = now.nanos() / HOUR_NS;
+        if self.hour != hour {
+            self.hour = hour;
+            self.told.clear();
+        }
+        *self.told.entry(account).or_default() += 1;
+    }
+
+    /// A block has it: that was paid for.
+    pub(super) fn mined(&mut self, key: Key) {
+        if let Some(seen) = self.remove(key)
+            && let Some(told) = self.told.get_mut(&seen.account)
+        {
+            *told = told.saturating_sub(1);
+        }
     }
 
     fn insert(&mut self, seen: DepositChanged) {
@@ -48,8 +80,7 @@ impl Sightings {
         self.rows.insert((seen.chain, seen.tx, seen.output), seen);
     }
 
-    /// A block has it, or nobody any more.
-    pub(super) fn remove(&mut self, key: Key) -> Option<DepositChanged> {
+    fn remove(&mut self, key: Key) -> Option<DepositChanged> {
         let seen = self.rows.remove(&key)?;
         let count = self.counts.get_mut(&seen.account).expect("whoever has a row is counted");
         *count -= 1;
@@ -62,6 +93,12 @@ impl Sightings {
     pub(super) fn save(&self, to: &mut Writer<'_>) {
         to.put(&(self.rows.len() as u32));
         self.rows.values().for_each(|seen| to.put(seen));
+        to.put(&self.hour);
+        to.put(&(self.told.len() as u32));
+        for (account, told) in &self.told {
+            to.put(account);
+            to.put(told);
+        }
     }
 
     /// Refuses those of addresses that are not known, those that are not just seen, and more of them than may be.
@@ -76,6 +113,14 @@ impl Sightings {
                 return Err(CodecError::OutOfRange);
             }
             sightings.insert(seen);
+        }
+        sightings.hour = from.get()?;
+        for _ in 0..from.get::<u32>()? {
+            let account = from.get()?;
+            let told: u32 = from.get()?;
+            if told > UNMINED_OF_HOUR_MAX || sightings.told.insert(account, told).is_some() {
+                return Err(CodecError::OutOfRange);
+            }
         }
         Ok(sightings)
     }
@@ -102,7 +147,7 @@ impl LedgerCell {
         if !is_news || amount < rules.deposit_min {
             return Ok(0);
         }
-        if !self.sightings.has_room(account) {
+        if !self.sightings.has_room(account) || !self.sightings.may_tell(account, self.now) {
             return Err(RejectReason::TableFull.into());
         }
         let required = self.confirmations_required(rules, amount);
@@ -124,6 +169,7 @@ impl LedgerCell {
             is_reverted: false,
         };
         self.sightings.insert(seen);
+        self.sightings.note_told(account, self.now);
         effects.tell(Event::DepositChanged(Box::new(seen)));
         Ok(0)
     }

@@ -8,7 +8,8 @@ use wire::{
     ReservesStanding, Symbol, Timestamp,
 };
 
-/// Deposits of an account that are kept: beyond, the oldest that is over is forgotten, and none that is not.
+/// Deposits of an account that are kept: beyond, the oldest that is over is forgotten, first of all those that were never in
+/// a block, and none that is not over.
 const DEPOSITS_MAX: usize = 1_000;
 
 /// A chain.
@@ -54,8 +55,8 @@ struct Deposits {
     /// By their turn.
     rows: BTreeMap<u64, Deposit>,
     turns: HashMap<(ChainId, ChainHash, u32), u64>,
-    /// The turns of those that are over.
-    over: BTreeSet<u64>,
+    /// The turns of those that are over; those that were in a block come after the others.
+    over: BTreeSet<(bool, u64)>,
 }
 
 impl Chains {
@@ -145,13 +146,15 @@ impl Deposits {
         };
         self.rows.get_mut(&turn).expect("whatever has a turn is kept").changed = *changed;
         // What was replaced may be seen again.
+        let was_mined = changed.stage != DepositStage::Replaced;
+        for was_mined in [false, true] {
+            self.over.remove(&(was_mined, turn));
+        }
         if is_over(changed.stage) {
-            self.over.insert(turn);
-        } else {
-            self.over.remove(&turn);
+            self.over.insert((was_mined, turn));
         }
         if self.rows.len() > DEPOSITS_MAX
-            && let Some(oldest) = self.over.pop_first()
+            && let Some((_, oldest)) = self.over.pop_first()
             && let Some(Deposit { changed, .. }) = self.rows.remove(&oldest)
         {
             self.turns.remove(&(changed.chain, changed.tx, changed.output));

@@ -20,7 +20,7 @@
 //! | 429 storm; all nodes down | `evm::a_storm_of_429_costs_a_node_its_share_and_all_nodes_their_chain`, `evm::with_all_nodes_down_nothing_is_answered_and_the_chain_is_frozen` |
 //! | SIGSTOP | `evm::a_stopped_node_still_connects_and_is_ejected_within_a_second` |
 //! | wedged connection (there are no WebSockets: nothing waits for a node to speak first) | `evm::connections_that_are_never_answered_again_are_left_for_new_ones` |
-//! | SIGKILL at every edge of the withdrawal machine | `withdrawals` (sixteen), `withdrawal_deaths` (fourteen) |
+//! | SIGKILL at every edge of the withdrawal machine | `withdrawals` (sixteen), `withdrawal_deaths` (sixteen) |
 //! | two active instances | `withdrawals`, `withdrawal_attacks` (`an_instance_that_was_asleep`), `deposits::of_two_instances_one_proposes_and_the_other_takes_over_within_two_seconds` |
 //! | nonce gap; mempool eviction | `withdrawal_deaths` (`evicted_below_another`) |
 //! | fee spike beyond the cap | `withdrawal_attacks` (`dearer_than_allowed`) |

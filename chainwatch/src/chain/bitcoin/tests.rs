@@ -157,6 +157,22 @@ fn a_transaction_of_64_bytes_is_as_good_as_any_in_a_block_and_proves_nothing_alo
 }
 
 #[test]
+fn what_is_pooled_under_a_name_and_not_read_as_that_moves_nothing() {
+    let rules = BitcoinRules::litecoin_regtest();
+    let alice = pay(7, b"alice", 1_000);
+    let id = TxId(alice.compute_txid().to_byte_array());
+    let bytes = serialize(&alice);
+    assert_eq!(rules.pooled(id, &bytes).transfers.len(), 1);
+    let mut marked = bytes.clone();
+    // The flag of Litecoin's extension blocks.
+    marked.splice(4..4, [0, 8]);
+    for unread in [&marked[..], &bytes[..bytes.len() - 1], &serialize(&pay(8, b"bob", 2_000))] {
+        let found = rules.pooled(id, unread);
+        assert_eq!((found.id, found.transfers.len()), (id, 0));
+    }
+}
+
+#[test]
 fn a_proof_shows_its_own_transaction_in_its_own_block_only() {
     let rules = BitcoinRules::litecoin_regtest();
     let (alice, bob) = (pay(7, b"alice", 1_000), pay(8, b"bob", 2_000));

@@ -1,13 +1,13 @@
 //! What an account sees of its deposits before they are credited: that one comes, that it comes no more, and how high the
 //! chain is above those that wait.
 
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use wire::command::{ReportHead, SightDeposit};
 use wire::event::DepositChanged;
 use wire::{Command, DepositStage};
 
-use super::{DepositError, Key, Proposer, REFUSED_PAUSE};
+use super::{DepositError, Key, Proposer};
 use crate::Height;
 use crate::deposits::mempool::{Coming, Look};
 use crate::ledger::Ledger;
@@ -16,19 +16,28 @@ use crate::ledger::Ledger;
 const MISSED_LOOKS: u64 = 4;
 /// Proposals of one beat: credits wait for none of them.
 const SIGHTINGS_MAX: usize = 16;
+/// How long nothing more is shown of an address of which the ledger would not show something: whoever floods it with
+/// transactions that are never mined shall not fill the log with refusals.
+const CROWDED_PAUSE: Duration = Duration::from_secs(60);
 
 impl<L: Ledger> Proposer<L> {
     /// Tells of what comes and of what comes no more.
     pub(in crate::deposits) async fn propose_sightings(&mut self, look: &Look) -> Result<(), DepositError> {
+        let now = Instant::now();
+        self.crowded.retain(|_, until| now < *until);
+        // What is gone makes room.
         let news: Vec<SightDeposit> =
-            self.coming(look).into_iter().chain(self.gone(look)).take(SIGHTINGS_MAX).collect();
+            self.gone(look).into_iter().chain(self.coming(look)).take(SIGHTINGS_MAX).collect();
         let is_any = !news.is_empty();
         for sight in news {
-            let key = (sight.tx, sight.output);
+            let (tx, output, index) = (sight.tx, sight.output, sight.index);
+            if self.crowded.contains_key(&index) {
+                continue;
+            }
             match self.propose(Command::SightDeposit(Box::new(sight))).await {
                 Err(DepositError::Refused(reason)) => {
-                    tracing::debug!(tx = ?key.0, output = key.1, ?reason, "the ledger shows no deposit that is in no block");
-                    self.paused.insert(key, Instant::now() + REFUSED_PAUSE);
+                    tracing::debug!(?tx, output, ?reason, "the ledger shows no deposit that is in no block");
+                    self.crowded.insert(index, now + CROWDED_PAUSE);
                 }
                 told => drop(told?),
             }
@@ -39,9 +48,10 @@ impl<L: Ledger> Proposer<L> {
     fn coming(&self, look: &Look) -> Vec<SightDeposit> {
         let is_news = |key: &Key| {
             let is_known = self.view.deposit(*key).is_some() || self.view.sighting(*key).is_some();
-            !is_known && !self.view.is_closed(*key) && !self.found.contains_key(key) && !self.paused.contains_key(key)
+            !is_known && !self.view.is_closed(*key) && !self.found.contains_key(key)
         };
-        let news = look.coming.iter().filter(|(key, _)| is_news(key));
+        let is_crowded = |coming: &Coming| self.crowded.contains_key(&coming.index);
+        let news = look.coming.iter().filter(|(key, coming)| is_news(key) && !is_crowded(coming));
         let sight = |(key, coming): (&Key, &Coming)| {
             let Coming { index, asset, amount } = *coming;
             let asset = self.view.asset(asset, amount)?;
@@ -58,7 +68,8 @@ impl<L: Ledger> Proposer<L> {
         // Before the first look nothing is known.
         for seen in self.view.sightings().filter(|_| look.number > 0) {
             let key = (seen.tx, seen.output);
-            if look.coming.contains_key(&key) || self.found.contains_key(&key) || self.paused.contains_key(&key) {
+            let is_crowded = self.crowded.contains_key(&seen.index);
+            if look.coming.contains_key(&key) || self.found.contains_key(&key) || is_crowded {
                 continue;
             }
             let since = *self.missed.entry(key).or_insert(look.number);

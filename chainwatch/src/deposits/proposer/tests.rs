@@ -2,9 +2,11 @@ use std::collections::VecDeque;
 
 use super::*;
 use crate::chain::ChainAsset;
+use crate::deposits::mempool::{Coming, Look};
 use crate::keys::AddressScheme;
 use crate::ledger::Unanswered;
 use crate::{BlockHash, DepositId, TxId};
+use wire::command::SightDeposit;
 use wire::event::{AddressBound, AddressRequested, ChainAssetListed};
 use wire::{AccountId, Amount, AssetId, DepositStage, Event, LogPosition};
 
@@ -13,11 +15,13 @@ const XPUB: &str =
 const CHAIN: ChainId = ChainId::new(1);
 const COIN: AssetId = AssetId::new(1);
 
-/// A ledger that has no room for a deposit of 13, and none for the address of index 1.
+/// A ledger that has no room for a deposit of 13, seen or in a block, and none for the address of index 1.
 #[derive(Default)]
 struct Narrow {
     events: VecDeque<Event>,
     reported: Vec<u128>,
+    /// What was seen, or was not any more.
+    sighted: Vec<(u128, bool)>,
     bound: Vec<u32>,
 }
 
@@ -31,6 +35,13 @@ impl Ledger for Narrow {
                     return rejected(RejectReason::TableFull);
                 }
                 self.events.push_back(Event::DepositChanged(Box::new(as_reported(report))));
+            }
+            Command::SightDeposit(sight) => {
+                self.sighted.push((sight.amount, sight.is_pooled));
+                if sight.amount == 13 {
+                    return rejected(RejectReason::TableFull);
+                }
+                self.events.push_back(Event::DepositChanged(Box::new(as_sighted(sight))));
             }
             Command::BindAddress(bind) if bind.index == 1 => return rejected(RejectReason::AddressTaken),
             Command::BindAddress(bind) => {
@@ -73,6 +84,28 @@ fn as_reported(report: &ReportDeposit) -> DepositChanged {
         dust: 0,
         is_reverted: false,
     }
+}
+
+fn as_sighted(sight: &SightDeposit) -> DepositChanged {
+    let SightDeposit { chain, fence, tx, output, index, asset, amount, is_pooled } = *sight;
+    let (block, height) = (ChainHash::default(), 0);
+    let (is_included, is_final, confirmations) = (true, false, 0);
+    let of_block = ReportDeposit {
+        chain,
+        fence,
+        tx,
+        output,
+        index,
+        asset,
+        amount,
+        block,
+        height,
+        confirmations,
+        is_included,
+        is_final,
+    };
+    let stage = if is_pooled { DepositStage::Seen } else { DepositStage::Replaced };
+    DepositChanged { stage, ..as_reported(&of_block) }
 }
 
 fn keys() -> AddressKeys {
@@ -150,4 +183,65 @@ async fn what_a_reorganisation_takes_away_before_it_was_told_is_never_told() {
     let gone = [ConnectedBlock { placed, kept: Kept { transfers: vec![transfer(12)], ..Kept::default() } }];
     proposer.blocks_disconnected(Head { height: Height(4), hash: BlockHash([4; 32]) }, &gone).await.unwrap();
     assert!(proposer.keys().is_empty());
+}
+
+/// What a look has found: transfers of so much to the second address.
+fn look(number: u64, amounts: &[u128]) -> Look {
+    let coming = amounts.iter().map(|amount| {
+        let Transfer { id, asset, amount, .. } = transfer(*amount);
+        ((ChainHash(id.tx.0), id.output), Coming { index: 2, asset, amount })
+    });
+    Look { number, coming: coming.collect() }
+}
+
+#[tokio::test]
+async fn what_is_seen_is_told_once_and_is_gone_when_four_looks_in_a_row_miss_it() {
+    let mut proposer = proposer().await;
+    for number in 1..3 {
+        proposer.propose_sightings(&look(number, &[12])).await.unwrap();
+    }
+    assert_eq!(proposer.ledger.sighted, [(12, true)]);
+    for number in [3, 3, 4, 5, 6] {
+        proposer.propose_sightings(&look(number, &[])).await.unwrap();
+    }
+    assert_eq!(proposer.ledger.sighted.len(), 1, "a look that is held against twice is one");
+    // One that has it again begins anew.
+    proposer.propose_sightings(&look(7, &[12])).await.unwrap();
+    for number in 8..12 {
+        proposer.propose_sightings(&look(number, &[])).await.unwrap();
+    }
+    assert_eq!(proposer.ledger.sighted.len(), 1);
+    for number in 12..14 {
+        proposer.propose_sightings(&look(number, &[])).await.unwrap();
+    }
+    assert_eq!(proposer.ledger.sighted, [(12, true), (12, false)]);
+}
+
+#[tokio::test]
+async fn before_the_first_look_nothing_is_gone_and_what_a_block_has_is_not_gone_either() {
+    let mut proposer = proposer().await;
+    proposer.propose_sightings(&look(1, &[12, 14])).await.unwrap();
+    for _ in 0..9 {
+        proposer.propose_sightings(&look(0, &[])).await.unwrap();
+    }
+    assert!(proposer.find(block(), &transfer(12)));
+    for number in 2..9 {
+        proposer.propose_sightings(&look(number, &[])).await.unwrap();
+    }
+    assert_eq!(proposer.ledger.sighted, [(12, true), (14, true), (14, false)]);
+}
+
+#[tokio::test]
+async fn an_address_of_which_the_ledger_shows_no_more_is_left_alone_and_its_deposits_are_not() {
+    let mut proposer = proposer().await;
+    proposer.propose_sightings(&look(1, &[12])).await.unwrap();
+    for number in 2..5 {
+        proposer.propose_sightings(&look(number, &[12, 13, 14, 15])).await.unwrap();
+    }
+    assert_eq!(proposer.ledger.sighted, [(12, true), (13, true)]);
+    assert!(proposer.find(block(), &transfer(14)));
+    let key = (ChainHash([14; 32]), 0);
+    let found = *proposer.about(key).unwrap().1.unwrap();
+    proposer.say(key, Statement::Included { found, confirmations: 1, is_final: false }).await.unwrap();
+    assert_eq!(proposer.ledger.reported, [14]);
 }

@@ -21,3 +21,29 @@ fn who_says_a_name_twice_has_one_voice() {
 fn without_a_majority_of_answers_nothing_is_known_of_what_is_not_there() {
     assert_eq!(named_by(3, vec![vec![name(1)], vec![name(1)]]), None);
 }
+
+#[test]
+fn what_is_new_is_fetched_before_what_waits_already() {
+    let names: HashSet<TxId> = (0..200).map(name).collect();
+    let (new, known) = (name(7), HashSet::from([name(8)]));
+    let before: HashSet<TxId> = names.iter().copied().filter(|tx| *tx != new).collect();
+    let wanted = wanted(&names, &known, &before);
+    assert_eq!((wanted[0], wanted.len()), (new, names.len() - 1));
+    assert!(!wanted.contains(&name(8)));
+    let many = (0..1_000_u32).map(|number| TxId(std::array::from_fn(|at| number.to_le_bytes()[at % 4]))).collect();
+    assert_eq!(super::wanted(&many, &HashSet::new(), &HashSet::new()).len(), FETCHED_MAX);
+}
+
+#[tokio::test]
+async fn who_stands_still_holds_nobody_up_once_a_majority_has_said_it() {
+    use futures_util::future::{BoxFuture, pending, ready};
+    let telling: FuturesUnordered<BoxFuture<'static, Result<u8, Told>>> = FuturesUnordered::new();
+    telling.push(Box::pin(pending()));
+    telling.push(Box::pin(ready(Err(Told::Failed(crate::pool::Failure::Malformed)))));
+    (1..=3).for_each(|said| telling.push(Box::pin(ready(Ok(said)))));
+    let began = Instant::now();
+    let mut said = most(3, telling).await;
+    said.sort_unstable();
+    assert_eq!(said, [1, 2, 3]);
+    assert!(began.elapsed() < PATIENCE);
+}

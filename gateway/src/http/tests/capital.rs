@@ -91,6 +91,21 @@ async fn a_deposit_is_shown_before_a_block_has_it_and_its_confirmations_are_coun
 }
 
 #[tokio::test]
+async fn what_was_never_in_a_block_takes_no_room_from_what_was() {
+    let server = server().await;
+    server.ledger.feed(&listed());
+    server.ledger.feed(&[bound(), deposit(1, DepositStage::Credited, 3)]);
+    let replaced = (2..1_200).map(|tx| deposit(tx, DepositStage::Replaced, 0)).collect::<Vec<_>>();
+    server.ledger.feed(&replaced);
+    let path = "/sapi/v1/capital/deposit/hisrec";
+    let credited = server.signed("GET", path, "status=1").await.body;
+    assert_eq!(credited.as_array().unwrap().len(), 1);
+    // And of those the newest are kept.
+    let newest = &server.signed("GET", path, "status=2&limit=1").await.body[0];
+    assert_eq!(newest["txId"], format!("{}{:04x}", "00".repeat(30), 1_199));
+}
+
+#[tokio::test]
 async fn a_coin_can_be_deposited_while_its_chain_is_not_frozen() {
     let server = server().await;
     let path = "/sapi/v1/capital/config/getall";

@@ -106,6 +106,7 @@ impl Faucet {
         match self.0.kind {
             ChainKind::Litecoin => {
                 let paid = self.call(0, "sendtoaddress", json!([address, amount])).await?;
+                self.hand_on(&paid).await;
                 Ok(paid.as_str().unwrap_or_default().to_string())
             }
             ChainKind::Anvil => self.pay_anvil(address, amount).await,
@@ -142,6 +143,15 @@ impl Faucet {
             }
         }
         Ok(())
+    }
+
+    /// Gives a transaction of the first node to the others at once. Among themselves they take seconds, and would have most
+    /// payments in a block before they are seen; whoever lacks it still gets it so.
+    async fn hand_on(&self, tx: &Value) {
+        let Ok(raw) = self.call(0, "getrawtransaction", json!([tx])).await else { return };
+        for at in 1..self.0.nodes.len() {
+            let _ = self.call(at, "sendrawtransaction", json!([raw])).await;
+        }
     }
 
     async fn mine_litecoin(&self, count: u64) -> miette::Result<()> {

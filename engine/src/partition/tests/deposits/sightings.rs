@@ -66,6 +66,25 @@ fn an_account_has_so_many_in_no_block_and_takes_no_room_of_another() {
 }
 
 #[test]
+fn what_is_replaced_again_and_again_is_told_so_often_an_hour_and_what_is_mined_does_not_count() {
+    let mut world = world();
+    for _ in 0..64 {
+        accepted(&mut world, seen(5));
+        accepted(&mut world, gone(5));
+    }
+    assert_eq!(refused(&mut world, seen(5)), RejectReason::TableFull);
+    // Others are not concerned, and neither is a deposit.
+    accepted(&mut world, show(sight(6, 2, true)));
+    accepted(&mut world, say(ReportDeposit { tx: ChainHash([7; 32]), ..report(3_000, 1) }));
+    world.now = world.now.plus_nanos(3_600_000_000_000);
+    for tx in 0..80 {
+        accepted(&mut world, seen(100 + tx));
+        accepted(&mut world, say(ReportDeposit { tx: ChainHash([100 + tx; 32]), ..report(3_000, 1) }));
+    }
+    accepted(&mut world, seen(5));
+}
+
+#[test]
 fn all_accounts_together_have_so_many_in_no_block_and_deposits_have_room_beside_them() {
     let limits = Limits { sightings_max: 1, ..super::super::world::small_limits() };
     let mut world = world_with(limits);
