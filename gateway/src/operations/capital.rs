@@ -15,6 +15,7 @@ use crate::errors::{self, ApiError};
 use crate::gateway::Answer;
 use crate::history::{DepositsWanted, Page};
 use crate::names;
+use crate::params::Params;
 use crate::reference::Reference;
 
 /// How long a new address may take: chainwatch has to make it.
@@ -22,6 +23,9 @@ const ADDRESS_WITHIN: Duration = Duration::from_secs(3);
 const LOOK_EVERY: Duration = Duration::from_millis(20);
 const HISTORY_DEFAULT: usize = 1_000;
 const HISTORY_MAX: usize = 1_000;
+/// The longest time that a history covers.
+pub(super) const HISTORY_DAYS: u64 = 90;
+const DAY_MS: u64 = 24 * 3_600 * 1_000;
 
 /// `GET capital/deposit/address`: the caller's address on a network, made at the first call.
 pub(super) fn address(call: Call) -> BoxFuture<'static, Answer> {
@@ -80,13 +84,13 @@ pub(super) fn history(call: Call) -> BoxFuture<'static, Answer> {
         params.flag("includeSource")?;
         let coin = params.take("coin")?;
         let status = params.integer("status")?;
-        let (start_ms, end_ms) = (params.time_ms("startTime")?, params.time_ms("endTime")?);
+        let (from_ms, to_ms) = window(&mut params, HISTORY_DAYS, call.gateway.now_us() / 1_000)?;
         let offset = params.integer("offset")?.unwrap_or(0);
         let limit = params.limit(HISTORY_DEFAULT, HISTORY_MAX)?;
         let tx = params.take("txId")?;
         params.finish()?;
         let asset = coin.map(|coin| asset(&call.gateway.exchange.reference(), &coin)).transpose()?;
-        let page = Page { from: None, start_ms, end_ms, limit };
+        let page = Page { from: None, start_ms: Some(from_ms), end_ms: Some(to_ms), limit };
         let hash = match tx.as_deref().map(tx_hash) {
             Some(None) => return Ok("[]".into()),
             hash => hash.flatten(),
@@ -99,6 +103,18 @@ pub(super) fn history(call: Call) -> BoxFuture<'static, Answer> {
         Ok(Value::Array(rows).to_string())
     }
     .boxed()
+}
+
+/// From when to when, in milliseconds, both included; microseconds are taken too. Without `endTime` up to the present, whatever clock it is read from.
+pub(super) fn window(params: &mut Params, days: u64, now_ms: u64) -> Result<(u64, u64), ApiError> {
+    let longest_ms = days * DAY_MS;
+    match (params.time_ms("startTime")?, params.time_ms("endTime")?) {
+        (None, None) => Ok((now_ms.saturating_sub(longest_ms), u64::MAX)),
+        (Some(from), None) => Ok((from, from.saturating_add(longest_ms))),
+        (None, Some(to)) => Ok((to.saturating_sub(longest_ms), to)),
+        (Some(from), Some(to)) if to.checked_sub(from).is_some_and(|long| long <= longest_ms) => Ok((from, to)),
+        _ => Err(ApiError::telling(-4047, format!("Time interval must be within 0-{days} days"))),
+    }
 }
 
 fn row(accounts: &Accounts, reference: &Reference, deposit: &Deposit) -> Option<Value> {

@@ -13,7 +13,7 @@ use wire::{
 };
 
 use super::Call;
-use super::capital::{amount_text, asset, tx_text};
+use super::capital::{HISTORY_DAYS, amount_text, asset, tx_text, window};
 use super::networks::{Terms, closed};
 use crate::accounts::Accounts;
 use crate::addresses;
@@ -28,10 +28,7 @@ use crate::reference::{Asset, Reference};
 
 const HISTORY_MAX: usize = 1_000;
 const IDS_MAX: usize = 50;
-const DAY_MS: u64 = 24 * 3_600 * 1_000;
-/// The longest time that a history covers.
-const HISTORY_DAYS: u64 = 90;
-/// The same, when it is asked for by name.
+/// The longest time that a history covers when it is asked for by name; [`HISTORY_DAYS`] else.
 const NAMED_DAYS: u64 = 7;
 /// What the names of withdrawals begin with to which their clients gave none.
 const UNNAMED: &str = "auto:";
@@ -231,18 +228,6 @@ fn ids(params: &mut Params) -> Result<Option<Vec<WithdrawalId>>, ApiError> {
     }
     let known = ids.iter().filter_map(|text| text.parse().ok().filter(|id: &u64| id.to_string() == *text));
     Ok(Some(known.map(WithdrawalId::new).collect()))
-}
-
-/// From when to when, in milliseconds, both included; microseconds are taken too. Without `endTime` up to the present, whatever clock it is read from.
-fn window(params: &mut Params, days: u64, now_ms: u64) -> Result<(u64, u64), ApiError> {
-    let longest_ms = days * DAY_MS;
-    match (params.time_ms("startTime")?, params.time_ms("endTime")?) {
-        (None, None) => Ok((now_ms.saturating_sub(longest_ms), u64::MAX)),
-        (Some(from), None) => Ok((from, from.saturating_add(longest_ms))),
-        (None, Some(to)) => Ok((to.saturating_sub(longest_ms), to)),
-        (Some(from), Some(to)) if to.checked_sub(from).is_some_and(|long| long <= longest_ms) => Ok((from, to)),
-        _ => Err(ApiError::telling(-4047, format!("Time interval must be within 0-{days} days"))),
-    }
 }
 
 fn shown(accounts: &Accounts, reference: &Reference, row: &WithdrawalChanged) -> Option<Value> {

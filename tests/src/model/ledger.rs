@@ -14,6 +14,7 @@ mod lists;
 mod operators;
 mod seals;
 mod settlement;
+mod sightings;
 mod silence;
 mod withdrawals;
 
@@ -140,6 +141,7 @@ pub(super) struct Ledger {
     last_key: u32,
     chains: Vec<deposits::Chain>,
     deposits: Vec<DepositChanged>,
+    sightings: Vec<sightings::Sighting>,
     withdrawals: Withdrawals,
     fees: Fees,
     leases: BTreeMap<(u32, u64), (u64, u64)>,
@@ -183,6 +185,7 @@ impl Ledger {
             last_key: 0,
             chains: Vec::new(),
             deposits: Vec::new(),
+            sightings: Vec::new(),
             withdrawals: Withdrawals::default(),
             fees: Fees::new(fees),
             leases: BTreeMap::new(),
@@ -254,6 +257,8 @@ impl Ledger {
             Command::RequestAddress(request) => self.request_address(request),
             Command::BindAddress(bind) => self.bind_address(bind),
             Command::ReportDeposit(report) => self.report_deposit(report),
+            Command::SightDeposit(sight) => self.sight_deposit(sight),
+            Command::ReportHead(report) => self.report_head(report),
             Command::ResolveDeposit(resolve) => self.resolve_deposit(resolve),
             Command::SetWithdrawalRules(set) => self.set_withdrawal_rules(set),
             Command::RestrictWithdrawals(restrict) => self.restrict_withdrawals(restrict),

@@ -129,7 +129,7 @@ async fn undone_by_a_contract(bank: &mut Bank) {
     die_at(bank, &["before-consult", "after-consult", "before-undone", "after-undone"]).await;
     let id = bank.request_to(ETH, 10_900_000, &contract).await;
     bank.end(&[id], Bank::keep_two).await;
-    assert_eq!(bank.deaths, 4);
+    until_dead(bank, 4).await;
     let row = bank.row(id);
     assert_eq!((row.stage, row.cause), (WithdrawalStage::Failed, WithdrawalCause::Undone), "{row:#?}");
     assert_eq!(bank.received(&row).await, 0);

@@ -39,7 +39,12 @@ async fn deposits_come_newest_first_by_time_status_transaction_and_page() {
         world.ledger.feed_at(at(2), &[deposit(3, DepositStage::Rejected, 1)]);
         // What was told first counts, not what was told last.
         world.ledger.feed_at(at(3), &[deposit(1, DepositStage::Confirmed, 3), deposit(1, DepositStage::Credited, 3)]);
-        let ids = async |params| world.each(DEPOSITS, params, "txId").await;
+        let ids = async |mut params: Value| {
+            if params.get("endTime").is_none() && params.get("startTime").is_none() {
+                params["startTime"] = START_MS.into();
+            }
+            world.each(DEPOSITS, params, "txId").await
+        };
         assert_eq!(ids(json!({})).await, [tx_id(3), tx_id(2), tx_id(1)]);
         assert_eq!(ids(json!({ "offset": 1, "limit": 1 })).await, [tx_id(2)]);
         assert_eq!(ids(json!({ "offset": 3 })).await, Vec::<Value>::new());
@@ -56,7 +61,7 @@ async fn deposits_come_newest_first_by_time_status_transaction_and_page() {
         }
         assert_eq!(ids(json!({ "coin": "BTC" })).await.len(), 3);
         assert_eq!(ids(json!({ "coin": "USDT" })).await, Vec::<Value>::new());
-        let first = &world.ask(DEPOSITS, json!({ "txId": tx_id(1) })).await[0];
+        let first = &world.ask(DEPOSITS, json!({ "txId": tx_id(1), "startTime": START_MS })).await[0];
         assert_eq!((&first["insertTime"], &first["amount"]), (&json!(minute(1)), &json!("1.5")));
         assert_eq!((&first["confirmTimes"], &first["address"]), (&json!("3/3"), &json!(ADDRESS)));
     })
@@ -130,12 +135,12 @@ async fn however_many_there_are_nothing_open_is_dropped() {
         world.ledger.feed(&deposits);
         world.ledger.feed(&withdrawals);
         let open_ids = open.map(tx_id);
-        let found = world.each(DEPOSITS, json!({ "status": 0 }), "txId").await;
+        let found = world.each(DEPOSITS, json!({ "status": 0, "startTime": START_MS }), "txId").await;
         assert_eq!(found, [&*open_ids[2], &*open_ids[1], &*open_ids[0]]);
         assert_eq!(world.each(WITHDRAWALS, json!({ "status": 4 }), "id").await, ["500", "2", "1"]);
         let last = |all: Vec<Value>| all.last().cloned();
         let (deposits, withdrawals) = (
-            world.each(DEPOSITS, json!({ "offset": 995 }), "txId").await,
+            world.each(DEPOSITS, json!({ "offset": 995, "startTime": START_MS }), "txId").await,
             world.each(WITHDRAWALS, json!({ "offset": 995 }), "id").await,
         );
         let kept = if matches!(world.gateway.history, History::Embedded) { 5 } else { 10 };
@@ -143,7 +148,7 @@ async fn however_many_there_are_nothing_open_is_dropped() {
         assert_eq!((last(deposits), last(withdrawals)), (Some(json!(tx_id(1))), Some(json!("1"))));
         // One that was open and is over now makes room for the next.
         world.ledger.feed(&[deposit(1, DepositStage::Credited, 3), deposit(1_006, DepositStage::Included, 1)]);
-        let found = world.each(DEPOSITS, json!({ "status": 0 }), "txId").await;
+        let found = world.each(DEPOSITS, json!({ "status": 0, "startTime": START_MS }), "txId").await;
         assert_eq!(found, [tx_id(1_006), tx_id(500), tx_id(2)]);
     })
     .await;
@@ -159,18 +164,21 @@ async fn a_database_tells_them_without_their_log() {
     let now_us = world.gateway.now_us();
     world.ledger.feed_at(START_NS + MINUTE_NS, &[deposit(1, DepositStage::Included, 1)]);
     world.ledger.feed(&[withdrawal_told(withdrawal(1, "rent", WithdrawalStage::Held, now_us))]);
-    let told = [world.ask(DEPOSITS, json!({})).await, world.ask(WITHDRAWALS, json!({})).await];
+    let told = [world.ask(DEPOSITS, json!({ "startTime": START_MS })).await, world.ask(WITHDRAWALS, json!({})).await];
     assert_eq!([told[0].as_array().unwrap().len(), told[1].as_array().unwrap().len()], [1, 1]);
     drop(world);
     let world = postgres(&server, &name, Limits::default());
     ready(&world);
     world.ledger.feed(&[]);
     world.ledger.feed(&[]);
-    assert_eq!([world.ask(DEPOSITS, json!({})).await, world.ask(WITHDRAWALS, json!({})).await], told);
+    assert_eq!(
+        [world.ask(DEPOSITS, json!({ "startTime": START_MS })).await, world.ask(WITHDRAWALS, json!({})).await],
+        told
+    );
     // The next writer has never seen them either, and leaves what was told first.
     world.ledger.feed_at(START_NS + 9 * MINUTE_NS, &[deposit(1, DepositStage::Credited, 3)]);
     world.ledger.feed(&[withdrawal_told(withdrawal(1, "rent", WithdrawalStage::Settled, now_us))]);
-    let deposit = &world.ask(DEPOSITS, json!({})).await[0];
+    let deposit = &world.ask(DEPOSITS, json!({ "startTime": START_MS })).await[0];
     assert_eq!((&deposit["status"], &deposit["insertTime"]), (&json!(1), &json!(START_MS + 60_000)));
     assert_eq!(world.each(WITHDRAWALS, json!({}), "status").await, [6]);
 }

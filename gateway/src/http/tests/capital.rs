@@ -42,8 +42,8 @@ async fn what_has_no_network_has_no_address() {
 async fn deposits_are_told_with_where_they_stand_the_newest_first() {
     let server = server().await;
     let path = "/sapi/v1/capital/deposit/hisrec";
-    server.ledger.feed(&deposited());
-    server.ledger.feed(&[deposit(2, DepositStage::Credited, 3), deposit(1, DepositStage::Orphaned, 0)]);
+    lately(&server, &deposited());
+    lately(&server, &[deposit(2, DepositStage::Credited, 3), deposit(1, DepositStage::Orphaned, 0)]);
     let all = server.signed("GET", path, "").await.body;
     let told = |row: &Value| (row["status"].clone(), row["confirmTimes"].clone(), row["amount"].clone());
     assert_eq!(told(&all[0]), (json!(1), json!("3/3"), json!("1.5")));
@@ -58,6 +58,38 @@ async fn deposits_are_told_with_where_they_stand_the_newest_first() {
     assert_eq!(server.signed("GET", path, "coin=USDT").await.body, json!([]));
     assert_eq!(server.signed("GET", path, "offset=1&limit=1").await.body[0], all[1]);
     assert_eq!(server.signed("GET", path, "startTime=99999999999999").await.body, json!([]));
+}
+
+/// Tells of it now: what is told of otherwise is older than a history goes back.
+fn lately(server: &Server, events: &[Event]) {
+    server.ledger.feed_at(server.gateway.now_us() * 1_000, events);
+}
+
+#[tokio::test]
+async fn deposits_are_asked_for_within_ninety_days() {
+    let server = server().await;
+    let path = "/sapi/v1/capital/deposit/hisrec";
+    server.ledger.feed(&listed());
+    server.ledger.feed(&[bound()]);
+    let (now_ms, day_ms) = (server.gateway.now_us() / 1_000, 24 * 3_600 * 1_000);
+    for (tx, days) in [(1, 91), (2, 89), (3, 0)] {
+        server.ledger.feed_at((now_ms - days * day_ms) * 1_000_000, &[deposit(tx, DepositStage::Credited, 3)]);
+    }
+    let ids = async |params: &str| -> Vec<String> {
+        let rows = server.signed("GET", path, params).await.body;
+        let last = |row: &Value| row["txId"].as_str().unwrap()[62..].to_string();
+        rows.as_array().expect("rows").iter().map(last).collect()
+    };
+    assert_eq!(ids("").await, ["03", "02"]);
+    let (start, end) = (now_ms - 92 * day_ms, now_ms - 2 * day_ms);
+    assert_eq!(ids(&format!("startTime={start}&endTime={end}")).await, ["02", "01"], "ninety days, no more");
+    assert_eq!(ids(&format!("startTime={start}")).await, ["02", "01"]);
+    assert_eq!(ids(&format!("endTime={end}")).await, ["02", "01"]);
+    assert_eq!(ids(&format!("startTime={start}000&endTime={end}000")).await, ["02", "01"], "in microseconds");
+    let interval = "Time interval must be within 0-90 days";
+    for (start, end) in [(start - 1, end), (end, start)] {
+        server.signed("GET", path, &format!("startTime={start}&endTime={end}")).await.refused(400, -4047, interval);
+    }
 }
 
 #[tokio::test]
@@ -82,7 +114,7 @@ async fn a_deposit_is_shown_before_a_block_has_it_and_its_confirmations_are_coun
         (deposit(1, DepositStage::Included, 1), 0, "1/3"),
         (deposit(1, DepositStage::Credited, 3), 1, "3/3"),
     ] {
-        server.ledger.feed(std::slice::from_ref(&told));
+        lately(&server, std::slice::from_ref(&told));
         let rows = server.signed("GET", "/sapi/v1/capital/deposit/hisrec", "").await.body;
         assert_eq!(rows.as_array().unwrap().len(), 1);
         let row = (&rows[0]["status"], &rows[0]["confirmTimes"]);
@@ -94,9 +126,9 @@ async fn a_deposit_is_shown_before_a_block_has_it_and_its_confirmations_are_coun
 async fn what_was_never_in_a_block_takes_no_room_from_what_was() {
     let server = server().await;
     server.ledger.feed(&listed());
-    server.ledger.feed(&[bound(), deposit(1, DepositStage::Credited, 3)]);
+    lately(&server, &[bound(), deposit(1, DepositStage::Credited, 3)]);
     let replaced = (2..1_200).map(|tx| deposit(tx, DepositStage::Replaced, 0)).collect::<Vec<_>>();
-    server.ledger.feed(&replaced);
+    lately(&server, &replaced);
     let path = "/sapi/v1/capital/deposit/hisrec";
     let credited = server.signed("GET", path, "status=1").await.body;
     assert_eq!(credited.as_array().unwrap().len(), 1);

@@ -194,7 +194,7 @@ const SIGNED_READS: &[(&str, &str, &str)] = &[
     ("/api/v3/myPreventedMatches", "symbol=BTCUSDT&orderId=1", "prevented-matches"),
     ("/sapi/v1/capital/config/getall", "", "coins"),
     ("/sapi/v1/capital/deposit/address", "coin=BTC", "deposit-address"),
-    ("/sapi/v1/capital/deposit/hisrec", "", "deposits"),
+    ("/sapi/v1/capital/deposit/hisrec", "startTime=1767225600000", "deposits"),
     ("/sapi/v1/capital/withdraw/history", "", "withdrawals"),
     ("/sapi/v1/asset/tradeFee", "", "trade-fees"),
 ];

@@ -1,7 +1,8 @@
 //! What a chain's watcher and operators ask: chains, addresses, deposits that come, go and come again.
 
 use wire::command::{
-    BindAddress, ClaimChain, FreezeChain, ListChain, ListChainAsset, ReportDeposit, RequestAddress, ResolveDeposit,
+    BindAddress, ClaimChain, FreezeChain, ListChain, ListChainAsset, ReportDeposit, ReportHead, RequestAddress,
+    ResolveDeposit, SightDeposit,
 };
 use wire::{AccountId, AddressFormat, Amount, AssetId, ChainAddress, ChainFreeze, ChainHash, ChainId, Command, Symbol};
 
@@ -42,7 +43,7 @@ impl Flow {
     pub(super) fn chain_command(&mut self, account: AccountId) -> Command {
         let chain = ChainId::new(self.one_of(&[1, 1, 1, 1, 1, 2, 3]));
         let fence = self.one_of(&[1, 1, 1, 1, 1, 1, 2, 0]);
-        match self.below(24) {
+        match self.below(30) {
             0 => {
                 let symbol = Symbol::new(self.one_of(&["X", "X", "Y", ""]).as_bytes()).expect("a short name");
                 let lease_ms = self.one_of(&[60_000, 60_000, 60_000, 1_000, 0, 60_001]);
@@ -63,6 +64,13 @@ impl Flow {
                 Command::FreezeChain(FreezeChain { chain, fence, reason })
             }
             13..23 => Command::ReportDeposit(Box::new(self.deposit(chain, fence))),
+            23..28 => {
+                let ReportDeposit { tx, output, index, asset, amount, .. } = self.deposit(chain, fence);
+                let is_pooled = self.below(3) > 0;
+                let sight = SightDeposit { chain, fence, tx, output, index, asset, amount, is_pooled };
+                Command::SightDeposit(Box::new(sight))
+            }
+            28 => Command::ReportHead(ReportHead { chain, fence, height: self.one_of(&[10, 10, 11]) }),
             _ => {
                 let ReportDeposit { tx, output, .. } = self.deposit(chain, fence);
                 Command::ResolveDeposit(ResolveDeposit { chain, tx, output, is_credited: self.below(2) == 0 })

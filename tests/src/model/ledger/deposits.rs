@@ -25,6 +25,7 @@ pub(super) struct Chain {
     instance: u64,
     claimed_at: u64,
     freeze: ChainFreeze,
+    height: u64,
     assets: Vec<ChainAssetListed>,
     /// From index 1; empty until bound.
     addresses: Vec<(AccountId, ChainAddress)>,
@@ -59,6 +60,11 @@ impl Ledger {
         &mut self.chains[usize::from(id.get()) - 1]
     }
 
+    /// Whether that is news.
+    pub(super) fn advance(&mut self, id: ChainId, height: u64) -> bool {
+        std::mem::replace(&mut self.chain_mut(id).height, height) != height
+    }
+
     pub(super) fn list_chain(&mut self, list: &ListChain) -> Answer {
         let ListChain { symbol, lease_ms, addresses } = *list;
         if let Some(at) = self.chains.iter().position(|chain| chain.symbol == symbol) {
@@ -74,6 +80,7 @@ impl Ledger {
             instance: 0,
             claimed_at: 0,
             freeze: ChainFreeze::NoMajority,
+            height: 0,
             assets: Vec::new(),
             addresses: Vec::new(),
         });
@@ -201,9 +208,7 @@ impl Ledger {
         if before.is_none() && !report.is_included {
             return no(RejectReason::UnknownDeposit);
         }
-        let large_from = rules.large_from.wide();
-        let is_large = large_from > 0 && units(amount, 0, &rules).is_some_and(|(units, _)| units >= large_from);
-        let required = if is_large { rules.large_confirmations } else { rules.confirmations };
+        let required = self.required(&rules, amount);
         let mut after = before.unwrap_or(DepositChanged {
             account,
             chain,
@@ -263,7 +268,13 @@ impl Ledger {
         Ok(0)
     }
 
-    fn deposit(&self, chain: ChainId, tx: ChainHash, output: u32) -> Option<DepositChanged> {
+    pub(super) fn required(&self, rules: &ChainAssetListed, amount: u128) -> u32 {
+        let large_from = rules.large_from.wide();
+        let is_large = large_from > 0 && units(amount, 0, rules).is_some_and(|(units, _)| units >= large_from);
+        if is_large { rules.large_confirmations } else { rules.confirmations }
+    }
+
+    pub(super) fn deposit(&self, chain: ChainId, tx: ChainHash, output: u32) -> Option<DepositChanged> {
         let is_it = |known: &&DepositChanged| (known.chain, known.tx, known.output) == (chain, tx, output);
         self.deposits.iter().find(is_it).copied()
     }
@@ -295,6 +306,7 @@ impl Ledger {
         if before == Some(after) {
             return;
         }
+        self.sighting_mined(chain, after.tx, after.output);
         self.deposits.retain(|known| (known.chain, known.tx, known.output) != (chain, after.tx, after.output));
         // What is too little is told and forgotten.
         if after.stage != DepositStage::Rejected {
