@@ -222,8 +222,8 @@ impl Bank {
         let before = self.instances.len();
         self.instances.retain_mut(|instance| !instance.has_died());
         self.deaths += before - self.instances.len();
-        let wanted = if self.edges.is_empty() { 1 } else { 2 };
-        while self.instances.len() < wanted {
+        // Looked at before each start: beside whoever has the last edge nobody is started who could do its work.
+        while self.instances.len() < if self.edges.is_empty() { 1 } else { 2 } {
             self.start_instance();
         }
     }

@@ -126,10 +126,13 @@ async fn undone_by_a_contract(bank: &mut Bank) {
     bank.mine_evm(1).await;
     let receipt = bank.evm.nodes[4].call("eth_getTransactionReceipt", json!([id])).await.unwrap();
     let contract = receipt["contractAddress"].as_str().unwrap().to_string();
-    die_at(bank, &["before-consult", "after-consult", "before-undone", "after-undone"]).await;
+    die_at(bank, &["before-consult", "after-consult"]).await;
     let id = bank.request_to(ETH, 10_900_000, &contract).await;
+    until_dead(bank, 2).await;
+    die_at(bank, &["before-undone", "after-undone"]).await;
     bank.end(&[id], Bank::keep_two).await;
-    until_dead(bank, 4).await;
+    // The last dies a moment after what it has told.
+    until_dead(bank, 2).await;
     let row = bank.row(id);
     assert_eq!((row.stage, row.cause), (WithdrawalStage::Failed, WithdrawalCause::Undone), "{row:#?}");
     assert_eq!(bank.received(&row).await, 0);
