@@ -54,7 +54,7 @@ reasons! {
     Unresponsive = "unresponsive",
     /// Takes no bytes although some wait for it.
     Stalled = "stalled",
-    /// As many connections as there may be.
+    /// As many connections as there may be; or as many that greet, of which it was the oldest.
     TooManyConnections = "too_many_connections",
     /// The same node connected again.
     Superseded = "superseded",

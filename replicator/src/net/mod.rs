@@ -61,7 +61,7 @@ pub struct NetConfig {
 pub struct NetLimits {
     /// The most accepted connections at a time.
     pub connections_max: usize,
-    /// How many of them may be before the end of their greeting.
+    /// How many of them may be before the end of their greeting; with one more the oldest of them is closed.
     pub greetings_max: usize,
     /// Bytes that may wait for a peer node.
     pub node_out_bytes_max: usize,

@@ -237,7 +237,10 @@ impl<H: Handler> Network<H> {
 
     fn on_accepted(&mut self, socket: TcpStream, address: SocketAddr, now: Timestamp) {
         self.counters.accepted.add(1);
-        if self.accepted_now >= self.limits.connections_max || self.greetings_now >= self.limits.greetings_max {
+        if self.greetings_now >= self.limits.greetings_max {
+            self.evict_longest_greeting(now);
+        }
+        if self.accepted_now >= self.limits.connections_max {
             self.count_closed(CloseReason::TooManyConnections, None, address);
             return;
         }
@@ -251,6 +254,21 @@ impl<H: Handler> Network<H> {
         let link = self.links.reserve(slot);
         let connection = Connection::accepted(link, socket, address, Arc::clone(&self.server_tls), now);
         self.connect(slot, Direction::Accepted, connection, address, now);
+    }
+
+    /// Whoever has been greeting for longest makes room. Who means to greet does so at once: were newcomers closed instead,
+    /// as many as say nothing would keep everybody out until their time is over.
+    fn evict_longest_greeting(&mut self, now: Timestamp) {
+        let greeting = self.connections.iter().enumerate().filter_map(|(slot, connection)| {
+            let connection = connection.as_ref()?;
+            let is_greeting =
+                connection.direction == Direction::Accepted && !matches!(connection.stage, Stage::Open(_));
+            // Of those that came in one cycle, the first.
+            is_greeting.then_some((connection.began_at, connection.link.get(), slot))
+        });
+        if let Some((.., slot)) = greeting.min() {
+            self.disconnect(slot, CloseReason::TooManyConnections, now);
+        }
     }
 
     fn dial(&mut self, index: usize, now: Timestamp) {

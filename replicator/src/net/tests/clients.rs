@@ -247,6 +247,25 @@ fn connections_beyond_the_bound_are_refused_until_one_leaves() {
 }
 
 #[test]
+fn connections_that_never_greet_keep_nobody_out() {
+    let authority = Authority::new();
+    let patient = 10 * PATIENCE;
+    let node = Node::start(&authority, NetLimits { greetings_max: 8, greeting_timeout: patient, ..Default::default() });
+    let idle: Vec<TcpStream> = (0..20).map(|_| TcpStream::connect(node.address).unwrap()).collect();
+    let mut client = Client::welcomed(&node, &authority, Role::Gateway, "gateway-a");
+    client.echo(b"order");
+    // Whoever came first has gone, one for each who came behind the eighth.
+    assert_eq!(node.closed(CloseReason::TooManyConnections), 13);
+    for mut socket in &idle[..13] {
+        socket.set_read_timeout(Some(PATIENCE)).unwrap();
+        let end = socket.read_to_end(&mut Vec::new());
+        let is_waiting =
+            end.is_err_and(|error| matches!(error.kind(), io::ErrorKind::WouldBlock | io::ErrorKind::TimedOut));
+        assert!(!is_waiting, "it was closed");
+    }
+}
+
+#[test]
 fn slow_reader_fills_its_own_buffer_and_delays_nobody() {
     let authority = Authority::new();
     let limits = NetLimits {
