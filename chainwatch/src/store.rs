@@ -16,12 +16,16 @@
 //! | | | spendings: tx (32), execution (1, then nonce (8), network fee (16), undone (1)), key (4), count of outputs (4), outputs: tx (32), output (4) |
 
 use std::path::Path;
+use std::time::{Duration, Instant};
 
 use crate::chain::{ChainAsset, Destination, Execution, Transfer};
 use crate::tree::Placed;
 use crate::{BlockHash, DepositId, Head, Height, TxId};
 
 const FORMAT: u8 = 3;
+/// How long another's lock is waited for, and how often it is tried.
+const LOCKED_MAX: Duration = Duration::from_secs(5);
+const LOCKED_PAUSE: Duration = Duration::from_millis(20);
 
 /// A block that was connected, and what its listener wanted to remember of it.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -78,7 +82,7 @@ pub struct BlockStore {
 impl BlockStore {
     /// Opens or creates the store of `chain` in a directory that several chains may share.
     pub fn open(directory: &Path, chain: &str) -> Result<BlockStore, StoreError> {
-        let database = sled::open(directory).map_err(sled_error("open the chain store"))?;
+        let database = unlocked(|| sled::open(directory)).map_err(sled_error("open the chain store"))?;
         let blocks = database.open_tree(format!("{chain}/blocks")).map_err(sled_error("open a chain's blocks"))?;
         let store = BlockStore { blocks };
         store.forget_other_versions()?;
@@ -150,6 +154,19 @@ impl BlockStore {
 
     fn flush(&self) -> Result<(), StoreError> {
         self.blocks.flush().map(drop).map_err(sled_error("flush blocks"))
+    }
+}
+
+/// Whoever had the store before lets go of its lock a moment after its last word.
+fn unlocked(open: impl Fn() -> sled::Result<sled::Db>) -> sled::Result<sled::Db> {
+    let deadline = Instant::now() + LOCKED_MAX;
+    loop {
+        match open() {
+            Err(sled::Error::Io(error)) if error.to_string().contains("acquire lock") && Instant::now() < deadline => {
+                std::thread::sleep(LOCKED_PAUSE);
+            }
+            opened => return opened,
+        }
     }
 }
 

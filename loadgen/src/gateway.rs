@@ -47,7 +47,7 @@ const CONNECTIONS: usize = 4;
 /// `mainstay loadgen gateway`.
 #[derive(Debug, Clone, clap::Args)]
 pub struct Args {
-    /// The exchange. The state file must name the operator and four accounts.
+    /// The exchange. A state file must name the operator and four accounts, or flags do.
     #[command(flatten)]
     pub target: TargetArgs,
     /// The operator, who lists the market and sends orders.

@@ -364,6 +364,7 @@ impl Demo {
     /// A promotion may have begun another life of the cluster: whatever is started from now on is of that one. Says whether
     /// it has.
     fn follow_life(&mut self) -> miette::Result<bool> {
+        let former = (self.home.epoch, self.home.nodes.clone());
         if !self.home.has_another_life()? {
             return Ok(false);
         }
@@ -375,7 +376,11 @@ impl Demo {
                 false => drop(self.children.signal(Role::Node(place.id), nix::sys::signal::Signal::SIGKILL)),
             }
         }
-        self.home.paths.write_configs(&self.layout, &self.life()?, self.args.threads)?;
+        if let Err(error) = self.home.paths.write_configs(&self.layout, &self.life()?, self.args.threads) {
+            // It is looked for again.
+            (self.home.epoch, self.home.nodes) = former;
+            return Err(error);
+        }
         let names: Vec<String> = nodes.iter().map(|id| format!("node-{id}")).collect();
         let (epoch, names) = (self.home.epoch, names.join(", "));
         self.console

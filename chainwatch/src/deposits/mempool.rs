@@ -53,6 +53,8 @@ pub(super) struct Look {
     /// How many looks there were; 0 before the first.
     pub(super) number: u64,
     pub(super) coming: BTreeMap<Key, Coming>,
+    /// Whatever most nodes would mine: what is not among it is there no more, whether it was read yet or not.
+    pub(super) names: Arc<HashSet<TxId>>,
 }
 
 /// Looks for ever, until it is dropped.
@@ -80,7 +82,7 @@ impl Drop for Mempool {
 }
 
 async fn run(watch: Watch, addresses: Addresses, looks: watch::Sender<Look>) {
-    let (mut known, mut before) = (HashSet::new(), HashSet::new());
+    let (mut known, mut before) = (HashSet::new(), Arc::<HashSet<TxId>>::default());
     let mut ours: HashMap<TxId, Vec<(Key, Coming)>> = HashMap::new();
     loop {
         let began = Instant::now();
@@ -95,11 +97,13 @@ async fn run(watch: Watch, addresses: Addresses, looks: watch::Sender<Look>) {
                     ours.insert(tx.id, coming);
                 }
             }
+            let names = Arc::new(pooled.names);
             looks.send_modify(|look| {
                 look.number += 1;
                 look.coming = ours.values().flatten().copied().collect();
+                look.names = Arc::clone(&names);
             });
-            before = pooled.names;
+            before = names;
         }
         tokio::time::sleep((began.elapsed() * (PARTS - 1)).clamp(LOOK_EVERY.0, LOOK_EVERY.1)).await;
     }

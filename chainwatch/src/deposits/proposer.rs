@@ -49,6 +49,8 @@ pub(super) struct Proposer<L> {
     missed: BTreeMap<Key, u64>,
     /// Addresses of which nothing more is shown for a while.
     crowded: BTreeMap<u32, Instant>,
+    /// Transfers that were told of and are not shown, and until when they are left alone.
+    unshown: BTreeMap<Key, Instant>,
     /// What was proposed in vain, and until when it is left alone.
     paused: BTreeMap<Key, Instant>,
     /// Addresses that the ledger refuses.
@@ -72,6 +74,7 @@ impl<L: Ledger> Proposer<L> {
             found: BTreeMap::new(),
             missed: BTreeMap::new(),
             crowded: BTreeMap::new(),
+            unshown: BTreeMap::new(),
             paused: BTreeMap::new(),
             unbindable: BTreeSet::new(),
         }

@@ -132,11 +132,15 @@ impl Desk {
         }
     }
 
-    /// Answers whether a payment has to wait for tomorrow. Signs nothing, and decides nothing: what would be refused is to be
-    /// asked for and refused.
+    /// Answers whether a payment has to wait for tomorrow. Signs nothing, and decides nothing: what is refused for ever is to be
+    /// asked for and refused, and waits for no day.
     pub fn consult(&self, payment: &Payment, now_s: u64) -> Answer {
         let policy = self.chains.iter().map(|(policy, _)| policy).find(|policy| policy.chain == payment.chain);
         let Some(policy) = policy else { return Answer::Later("no key for this chain".into()) };
+        let is_void = self.known.get(&(payment.chain, payment.withdrawal)).is_some_and(|known| known.is_void);
+        if is_void || policy.refuse(payment).is_some() {
+            return Answer::Willing;
+        }
         self.too_much_today(policy, payment, now_s).map_or(Answer::Willing, |why| Answer::Later(why.into()))
     }
 

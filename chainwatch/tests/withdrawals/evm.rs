@@ -215,6 +215,18 @@ fn what_the_signer_would_keep_for_tomorrow_gets_no_nonce_and_keeps_nobody() {
 }
 
 #[test]
+fn what_the_signer_refuses_for_ever_waits_for_no_day() {
+    use WithdrawalStage::{Failed, Mempool};
+    let mut bed = Bed::with_a_day_max(400_000);
+    for (name, units) in [(0, 3_000), (1, 4_500), (2, 1_000)] {
+        bed.ledger.request(bed.now, name, FRIEND, units);
+    }
+    bed.work();
+    assert_eq!(bed.stages(), [Mempool, Failed, Mempool], "the second is more than any day allows");
+    assert_eq!(bed.executor.unfunded().count(), 0);
+}
+
+#[test]
 fn a_nonce_too_low_is_whatever_the_chain_has_mined_with_it() {
     let mut bed = Bed::new();
     bed.ledger.request(bed.now, 0, FRIEND, 1_000);

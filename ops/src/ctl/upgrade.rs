@@ -143,11 +143,16 @@ async fn order(place: &Place) -> miette::Result<(Vec<u64>, u16)> {
 
 async fn walk(place: &Place, args: &Args) -> miette::Result<()> {
     let (nodes, version) = order(place).await?;
-    let (restart, old) = Restart::prepare(place, args.binary.as_deref(), args.restart_with.as_deref(), &nodes).await?;
+    let (mut restart, old) =
+        Restart::prepare(place, args.binary.as_deref(), args.restart_with.as_deref(), &nodes).await?;
     let group = Group::connect_quietly(place).await?;
     let drained: BTreeSet<u64> = nodes.iter().copied().filter(|id| group.is_drained(NodeId::new(*id))).collect();
-    let before = Before::of(kept(place)?, version, old, drained);
+    let before = Before::of(kept(place)?, version, old.clone(), drained);
     keep(place, &before)?;
+    restart.goes_back_to(&before.binaries);
+    // Those that an upgrade had restarted already that was broken off.
+    let is_ahead = |id: &&u64| before.binaries.get(id) != old.get(id);
+    let ahead: Vec<u64> = nodes.iter().filter(is_ahead).copied().collect();
     let health = Health { place, within: Duration::from_secs(args.within.max(1)) };
     let tools = Tools { group, restart, health, place, before };
     for (at, id) in nodes.iter().enumerate() {
@@ -157,7 +162,8 @@ async fn walk(place: &Place, args: &Args) -> miette::Result<()> {
             let help = "nothing was put back; `mainstay ctl upgrade --back` does";
             return Err(miette::miette!(code = "upgrade::stopped", help = help, "node {id}: {why}"));
         }
-        for id in nodes[..=at].iter().rev() {
+        let later = nodes[at + 1..].iter().filter(|id| ahead.contains(id));
+        for id in nodes[..=at].iter().rev().chain(later) {
             if let Err(again) = tools.step(*id, Which::Old).await {
                 let help = "look at this node; `mainstay ctl upgrade --back` goes on";
                 let what = format!("node {id} was to be put back, because: {why}; and {again}");

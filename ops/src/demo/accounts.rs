@@ -63,8 +63,11 @@ pub async fn with_balances(mut accounts: Vec<Account>, rest: &str) -> miette::Re
     for account in &mut accounts {
         let credentials = Credentials::of(account).into_diagnostic()?;
         let asked = rest.get_signed(&credentials, "/api/v3/account", "", ANSWER_WITHIN).await.into_diagnostic();
-        let info: AccountInfo = asked.wrap_err_with(|| format!("cannot see what {} has", account.name))?;
-        account.balances = balances(&info, &account.balances);
+        // An operator may have bound the key to another address, or revoked it: the exchange trades without.
+        match asked.wrap_err_with(|| format!("cannot see what {} has", account.name)) {
+            Ok(info) => account.balances = balances(&info, &account.balances),
+            Err(error) => tracing::warn!("{error:?}; what it was opened with is told"),
+        }
     }
     Ok(accounts)
 }

@@ -97,6 +97,7 @@ impl Demo {
                                         Ok(operator) => return drop(connected.send(operator).await),
                                         Err(error) => tracing::warn!(%error, "the new life has no leader yet"),
                                     }
+                                    tokio::time::sleep(Duration::from_secs(1)).await;
                                 }
                             });
                         }

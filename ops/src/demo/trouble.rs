@@ -38,14 +38,17 @@ fn enough(dir: &Path, free: u64) -> miette::Result<()> {
     Ok(())
 }
 
+/// Of a node that says nothing.
+const SILENT: &str = "it does not answer";
+
 /// What each node says that is not ready.
 pub async fn reasons(layout: &Layout) -> BTreeMap<u64, String> {
     let mut said = BTreeMap::new();
     for node in &layout.nodes {
-        if let Some((status, body)) = http::get(&format!("http://{}/readyz", node.http), ANSWER_WITHIN).await
-            && status != 200
-        {
-            said.insert(node.id, String::from_utf8_lossy(&body).trim().to_owned());
+        match http::get(&format!("http://{}/readyz", node.http), ANSWER_WITHIN).await {
+            Some((200, _)) => {}
+            Some((_, body)) => drop(said.insert(node.id, String::from_utf8_lossy(&body).trim().to_owned())),
+            None => drop(said.insert(node.id, SILENT.to_owned())),
         }
     }
     said
@@ -74,7 +77,7 @@ impl Told {
             }
         }
         self.disks.retain(|id, _| {
-            let is_over = said.get(id).is_none_or(|why| !why.contains("the disk is "));
+            let is_over = said.get(id).is_none_or(|why| why != SILENT && !why.contains("the disk is "));
             if is_over {
                 news.push(format!("node-{id}: its disk has room again."));
             }
@@ -98,6 +101,15 @@ impl Told {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn of_a_node_that_says_nothing_no_disk_has_room_again() {
+        let mut told = Told::default();
+        let said = |why: &str| BTreeMap::from([(1, why.to_owned())]);
+        assert_eq!(told.news(&said("not ready: the disk is full, 0 bytes are free")).len(), 1);
+        assert_eq!(told.news(&said(SILENT)), Vec::<String>::new());
+        assert_eq!(told.news(&BTreeMap::new()), ["node-1: its disk has room again."]);
+    }
 
     fn said(of: &[(u64, &str)]) -> BTreeMap<u64, String> {
         of.iter().map(|(id, why)| (*id, (*why).to_owned())).collect()

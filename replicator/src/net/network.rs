@@ -237,7 +237,8 @@ impl<H: Handler> Network<H> {
 
     fn on_accepted(&mut self, socket: TcpStream, address: SocketAddr, now: Timestamp) {
         self.counters.accepted.add(1);
-        if self.greetings_now >= self.limits.greetings_max {
+        let is_full = self.accepted_now >= self.limits.connections_max;
+        if is_full || self.greetings_now >= self.limits.greetings_max {
             self.evict_longest_greeting(now);
         }
         if self.accepted_now >= self.limits.connections_max {

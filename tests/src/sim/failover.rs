@@ -12,7 +12,7 @@ const EVERY: Moment = 4 * SECOND;
 
 /// The longest time without any answer after each of `kills` kills of the ledger's leader, in nanoseconds.
 pub fn pauses(seed: u64, layout: Layout, kills: u64) -> Result<Vec<Moment>, Failure> {
-    let mut plan = Plan::draw(seed, kills * EVERY);
+    let mut plan = Plan::plain(seed, kills * EVERY);
     plan.layout = layout;
     plan.founders = 3;
     (plan.nodes, plan.gateways, plan.window, plan.think_ns) = (3, 3, 64, 20 * MS);

@@ -5,12 +5,12 @@ use std::time::{Duration, Instant};
 
 use wire::command::{ReportHead, SightDeposit};
 use wire::event::DepositChanged;
-use wire::{Command, DepositStage};
+use wire::{ChainHash, Command, DepositStage};
 
 use super::{DepositError, Key, Proposer};
-use crate::Height;
 use crate::deposits::mempool::{Coming, Look};
 use crate::ledger::Ledger;
+use crate::{Height, TxId};
 
 /// So many looks in a row have to miss what was seen: a block that has it is followed first.
 const MISSED_LOOKS: u64 = 4;
@@ -19,18 +19,21 @@ const SIGHTINGS_MAX: usize = 16;
 /// How long nothing more is shown of an address of which the ledger would not show something: whoever floods it with
 /// transactions that are never mined shall not fill the log with refusals.
 const CROWDED_PAUSE: Duration = Duration::from_secs(60);
+/// How long a transfer is left alone that the ledger has taken and does not show: it knows it as something else, and says nothing.
+const UNSHOWN_PAUSE: Duration = Duration::from_secs(600);
 
 impl<L: Ledger> Proposer<L> {
     /// Tells of what comes and of what comes no more.
     pub(in crate::deposits) async fn propose_sightings(&mut self, look: &Look) -> Result<(), DepositError> {
         let now = Instant::now();
         self.crowded.retain(|_, until| now < *until);
+        self.unshown.retain(|_, until| now < *until);
         // What is gone makes room.
         let news: Vec<SightDeposit> =
             self.gone(look).into_iter().chain(self.coming(look)).take(SIGHTINGS_MAX).collect();
-        let is_any = !news.is_empty();
+        let mut taken = Vec::new();
         for sight in news {
-            let (tx, output, index) = (sight.tx, sight.output, sight.index);
+            let (tx, output, index, is_pooled) = (sight.tx, sight.output, sight.index, sight.is_pooled);
             if self.crowded.contains_key(&index) {
                 continue;
             }
@@ -39,10 +42,19 @@ impl<L: Ledger> Proposer<L> {
                     tracing::debug!(?tx, output, ?reason, "the ledger shows no deposit that is in no block");
                     self.crowded.insert(index, now + CROWDED_PAUSE);
                 }
-                told => drop(told?),
+                told => {
+                    told?;
+                    taken.push(((tx, output), is_pooled));
+                }
             }
         }
-        if is_any { self.read().await } else { Ok(()) }
+        if taken.is_empty() {
+            return Ok(());
+        }
+        self.read().await?;
+        let unshown = taken.into_iter().filter(|(key, is_pooled)| *is_pooled && self.view.sighting(*key).is_none());
+        self.unshown.extend(unshown.map(|(key, _)| (key, now + UNSHOWN_PAUSE)));
+        Ok(())
     }
 
     fn coming(&self, look: &Look) -> Vec<SightDeposit> {
@@ -50,8 +62,9 @@ impl<L: Ledger> Proposer<L> {
             let is_known = self.view.deposit(*key).is_some() || self.view.sighting(*key).is_some();
             !is_known && !self.view.is_closed(*key) && !self.found.contains_key(key)
         };
-        let is_crowded = |coming: &Coming| self.crowded.contains_key(&coming.index);
-        let news = look.coming.iter().filter(|(key, coming)| is_news(key) && !is_crowded(coming));
+        let is_left_alone =
+            |key: &Key, coming: &Coming| self.crowded.contains_key(&coming.index) || self.unshown.contains_key(key);
+        let news = look.coming.iter().filter(|(key, coming)| is_news(key) && !is_left_alone(key, coming));
         let sight = |(key, coming): (&Key, &Coming)| {
             let Coming { index, asset, amount } = *coming;
             let asset = self.view.asset(asset, amount)?;
@@ -63,13 +76,14 @@ impl<L: Ledger> Proposer<L> {
 
     fn gone(&mut self, look: &Look) -> Vec<SightDeposit> {
         let view = &self.view;
-        self.missed.retain(|key, _| view.sighting(*key).is_some() && !look.coming.contains_key(key));
+        let is_there = |tx: ChainHash| look.names.contains(&TxId(tx.0));
+        self.missed.retain(|key, _| view.sighting(*key).is_some() && !is_there(key.0));
         let mut gone = Vec::new();
         // Before the first look nothing is known.
         for seen in self.view.sightings().filter(|_| look.number > 0) {
             let key = (seen.tx, seen.output);
             let is_crowded = self.crowded.contains_key(&seen.index);
-            if look.coming.contains_key(&key) || self.found.contains_key(&key) || is_crowded {
+            if is_there(seen.tx) || self.found.contains_key(&key) || is_crowded {
                 continue;
             }
             let since = *self.missed.entry(key).or_insert(look.number);

@@ -15,7 +15,8 @@ const XPUB: &str =
 const CHAIN: ChainId = ChainId::new(1);
 const COIN: AssetId = AssetId::new(1);
 
-/// A ledger that has no room for a deposit of 13, seen or in a block, and none for the address of index 1.
+/// A ledger that has no room for a deposit of 13, seen or in a block, and none for the address of index 1. One of 11 it knows
+/// already, and does not say so.
 #[derive(Default)]
 struct Narrow {
     events: VecDeque<Event>,
@@ -41,7 +42,9 @@ impl Ledger for Narrow {
                 if sight.amount == 13 {
                     return rejected(RejectReason::TableFull);
                 }
-                self.events.push_back(Event::DepositChanged(Box::new(as_sighted(sight))));
+                if sight.amount != 11 {
+                    self.events.push_back(Event::DepositChanged(Box::new(as_sighted(sight))));
+                }
             }
             Command::BindAddress(bind) if bind.index == 1 => return rejected(RejectReason::AddressTaken),
             Command::BindAddress(bind) => {
@@ -191,7 +194,30 @@ fn look(number: u64, amounts: &[u128]) -> Look {
         let Transfer { id, asset, amount, .. } = transfer(*amount);
         ((ChainHash(id.tx.0), id.output), Coming { index: 2, asset, amount })
     });
-    Look { number, coming: coming.collect() }
+    let coming: std::collections::BTreeMap<_, _> = coming.collect();
+    let names = coming.keys().map(|(tx, _)| TxId(tx.0)).collect();
+    Look { number, coming, names: std::sync::Arc::new(names) }
+}
+
+/// After a restart most of what is there is read again, and not all of it at once.
+#[tokio::test]
+async fn what_is_there_and_was_not_read_yet_is_not_gone() {
+    let mut proposer = proposer().await;
+    proposer.propose_sightings(&look(1, &[12])).await.unwrap();
+    for number in 2..20 {
+        let unread = Look { coming: Default::default(), ..look(number, &[12]) };
+        proposer.propose_sightings(&unread).await.unwrap();
+    }
+    assert_eq!(proposer.ledger.sighted, [(12, true)]);
+}
+
+#[tokio::test]
+async fn what_the_ledger_takes_and_does_not_show_is_told_once() {
+    let mut proposer = proposer().await;
+    for number in 1..9 {
+        proposer.propose_sightings(&look(number, &[11, 12])).await.unwrap();
+    }
+    assert_eq!(proposer.ledger.sighted, [(11, true), (12, true)]);
 }
 
 #[tokio::test]

@@ -76,6 +76,13 @@ impl<'a> Restart<'a> {
         Ok(Restart { place, how })
     }
 
+    /// An upgrade that was broken off went before this one: what that began with is put back, not what it left.
+    pub fn goes_back_to(&mut self, before: &BTreeMap<u64, PathBuf>) {
+        if let How::Demo { old, .. } = &mut self.how {
+            old.clone_from(before);
+        }
+    }
+
     /// Whether the node's process is there, as far as its demo or its page says.
     pub async fn runs(&self, id: u64) -> bool {
         if let How::Demo { .. } = self.how {

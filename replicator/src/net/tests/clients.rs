@@ -266,6 +266,19 @@ fn connections_that_never_greet_keep_nobody_out() {
 }
 
 #[test]
+fn connections_that_never_greet_keep_nobody_out_of_a_port_that_is_full() {
+    let authority = Authority::new();
+    let (connections_max, greetings_max) = (8, 8);
+    let limits = NetLimits { connections_max, greetings_max, greeting_timeout: 10 * PATIENCE, ..NetLimits::default() };
+    let node = Node::start(&authority, limits);
+    let mut member = Client::welcomed(&node, &authority, Role::Gateway, "gateway-a");
+    let _idle: Vec<TcpStream> = (0..20).map(|_| TcpStream::connect(node.address).unwrap()).collect();
+    Client::welcomed(&node, &authority, Role::Gateway, "gateway-b").echo(b"order");
+    member.echo(b"never disturbed");
+    assert_eq!(node.closed(CloseReason::TooManyConnections), 14);
+}
+
+#[test]
 fn slow_reader_fills_its_own_buffer_and_delays_nobody() {
     let authority = Authority::new();
     let limits = NetLimits {
