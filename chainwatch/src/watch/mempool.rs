@@ -33,8 +33,8 @@ pub struct Pooled {
 }
 
 impl Watch {
-    /// What they would mine now. What was there at the last look already, and is not known, comes after what is new. `None` when no majority answers:
-    /// then nothing is known of what is not there.
+    /// What they would mine now. What was there at the last look already, and is not known, comes after what is new. `None`
+    /// when no majority answers: then nothing is known of what is not there.
     pub async fn pooled(&self, known: &HashSet<TxId>, before: &HashSet<TxId>) -> Option<Pooled> {
         let majority = self.with_pool(|pool| pool.config().majority());
         match self.rules() {

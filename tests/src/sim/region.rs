@@ -126,7 +126,8 @@ impl EventFile for Events {
 }
 
 impl World {
-    /// The region's node is stopped and promoted, if it can be. From here on it is none of this life's.
+    /// The region's node is stopped and promoted, if it can be. It is not asked for anything in
+    /// this life any more; healing may start it again, and it has no vote.
     pub(super) fn promote(&mut self) -> Result<Option<Promoted>, String> {
         let Some(region) = self.plan.region.filter(|region| region.is_promoted) else { return Ok(None) };
         let all_unsynced = self.random.below(2) == 0;
