@@ -1,9 +1,16 @@
-//! Where a process tells what it does, and in which form. `RUST_LOG` filters.
+//! Where a process tells what it does, and in which form. `RUST_LOG` filters: a level, or levels by module.
 
 use std::io::IsTerminal;
+use std::str::FromStr;
 use std::sync::OnceLock;
 
-use tracing_subscriber::EnvFilter;
+use tracing_subscriber::filter::{LevelFilter, Targets};
+use tracing_subscriber::fmt::{self, MakeWriter};
+use tracing_subscriber::layer::SubscriberExt;
+use tracing_subscriber::util::SubscriberInitExt;
+
+/// The variable that says what is told. Spans and fields are not filtered by: that would want regular expressions.
+const FILTER: &str = "RUST_LOG";
 
 /// The variable that says the form to a process which is not told by `--log`: a demo's processes inherit it.
 pub const VARIABLE: &str = "MAINSTAY_LOG";
@@ -37,24 +44,36 @@ pub fn form() -> Form {
 /// Of a process that runs for long: everything from `info` on goes to standard output. Standard error is left
 /// to what ends the process.
 pub fn of_service() {
-    let is_terminal = std::io::stdout().is_terminal();
-    let lines = tracing_subscriber::fmt().with_env_filter(filter("info")).with_writer(std::io::stdout);
-    match form() {
-        Form::Text => lines.with_ansi(is_terminal).init(),
-        Form::Json => lines.json().flatten_event(true).init(),
-    }
+    begin(LevelFilter::INFO, std::io::stdout, std::io::stdout().is_terminal());
 }
 
 /// Of a tool, whose standard output is its result: warnings go to standard error.
 pub fn of_tool() {
-    let is_terminal = std::io::stderr().is_terminal();
-    let lines = tracing_subscriber::fmt().with_env_filter(filter("warn")).with_writer(std::io::stderr);
-    match form() {
-        Form::Text => lines.with_ansi(is_terminal).init(),
-        Form::Json => lines.json().flatten_event(true).init(),
+    begin(LevelFilter::WARN, std::io::stderr, std::io::stderr().is_terminal());
+}
+
+fn begin<W>(default: LevelFilter, writer: W, is_terminal: bool)
+where
+    W: for<'a> MakeWriter<'a> + Copy + Send + Sync + 'static,
+{
+    let (filter, misunderstood) = filter(std::env::var(FILTER).ok().as_deref(), default);
+    let text = (form() == Form::Text).then(|| fmt::layer().with_writer(writer).with_ansi(is_terminal));
+    let json = (form() == Form::Json).then(|| fmt::layer().json().flatten_event(true).with_writer(writer));
+    tracing_subscriber::registry().with(filter).with(text).with(json).init();
+    if let Some(why) = misunderstood {
+        tracing::warn!("{FILTER} is ignored: {why}; it is written as in `warn,gateway=debug`");
     }
 }
 
-fn filter(default: &str) -> EnvFilter {
-    EnvFilter::try_from_default_env().unwrap_or_else(|_| EnvFilter::new(default))
+/// What `wanted` lets through, or from `default` on, and then why that.
+fn filter(wanted: Option<&str>, default: LevelFilter) -> (Targets, Option<String>) {
+    let wanted = wanted.map(str::trim).filter(|text| !text.is_empty());
+    match wanted.map(Targets::from_str) {
+        None => (Targets::new().with_default(default), None),
+        Some(Ok(targets)) => (targets, None),
+        Some(Err(error)) => (Targets::new().with_default(default), Some(error.to_string())),
+    }
 }
+
+#[cfg(test)]
+mod tests;

@@ -24,7 +24,6 @@ mod replica;
 mod sequencer;
 mod session;
 mod shipped;
-#[cfg(any(test, feature = "sim"))]
 pub mod sim;
 pub mod snapshot;
 mod standing;

@@ -25,7 +25,6 @@ impl Random {
     }
 
     /// True so many times of a thousand.
-    #[cfg(any(test, feature = "sim"))]
     pub fn per_mille(&mut self, chance: u64) -> bool {
         self.below(1000) < chance
     }

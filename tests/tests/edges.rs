@@ -3,7 +3,9 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use cargo_metadata::{DependencyKind, MetadataCommand};
+use std::process::Command;
+
+use serde_json::Value;
 
 /// Every crate of the workspace and which of our crates it may depend on.
 const ALLOWED: &[(&str, &[&str])] = &[
@@ -37,16 +39,30 @@ const CONFINED: &[(&str, &[&str])] = &[
 const PURE: &[&str] = &["wire", "engine"];
 
 fn dependencies() -> BTreeMap<String, BTreeSet<String>> {
-    let manifest = concat!(env!("CARGO_MANIFEST_DIR"), "/../Cargo.toml");
-    let metadata = MetadataCommand::new().manifest_path(manifest).no_deps().exec().expect("cargo metadata runs");
-    metadata
-        .packages
-        .into_iter()
+    let metadata: Value =
+        serde_json::from_str(&cargo(&["metadata", "--no-deps", "--format-version", "1"])).expect("metadata is JSON");
+    let name = |of: &Value| of["name"].as_str().expect("a name").to_owned();
+    metadata["packages"]
+        .as_array()
+        .expect("packages")
+        .iter()
         .map(|package| {
-            let normal = package.dependencies.iter().filter(|d| d.kind == DependencyKind::Normal);
-            (package.name.to_string(), normal.map(|d| d.name.clone()).collect())
+            // A normal dependency has no kind.
+            let dependencies = package["dependencies"].as_array().expect("dependencies").iter();
+            (name(package), dependencies.filter(|d| d["kind"].is_null()).map(name).collect())
         })
         .collect()
+}
+
+/// What cargo prints about the workspace.
+fn cargo(arguments: &[&str]) -> String {
+    let run = Command::new(env!("CARGO"))
+        .args(arguments)
+        .args(["--locked", "--manifest-path", concat!(env!("CARGO_MANIFEST_DIR"), "/../Cargo.toml")])
+        .output()
+        .expect("cargo runs");
+    assert!(run.status.success(), "cargo {arguments:?}: {}", String::from_utf8_lossy(&run.stderr));
+    String::from_utf8(run.stdout).expect("text")
 }
 
 #[test]
@@ -87,4 +103,20 @@ fn the_core_depends_on_nothing_foreign() {
         let foreign: Vec<_> = dependencies[*name].iter().filter(|d| !ours.contains(d.as_str())).collect();
         assert!(foreign.is_empty(), "{name} uses {foreign:?}");
     }
+}
+
+/// Each crate with the features that it is compiled with.
+fn compiled(arguments: &[&str]) -> BTreeSet<String> {
+    let tree = cargo(&[&["tree", "--prefix", "none", "--format", "{p} {f}", "--edges"], arguments].concat());
+    tree.lines().map(|line| line.trim_end_matches(" (*)").trim_end().to_owned()).collect()
+}
+
+#[test]
+fn the_binary_is_the_same_whether_it_is_built_alone_or_beside_the_tests() {
+    // Cargo compiles a crate with all features that anybody in a build asks for. One more for the tests' sake, and `cargo run` compiles
+    // it, and all that stands on it, again, into something that no test has run.
+    let alone = compiled(&["normal,build", "--package", "mainstay"]);
+    let with_tests = compiled(&["normal,build,dev", "--workspace"]);
+    let other: Vec<_> = alone.difference(&with_tests).collect();
+    assert!(other.is_empty(), "compiled otherwise beside the tests: {other:#?}");
 }

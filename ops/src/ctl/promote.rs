@@ -125,6 +125,7 @@ nodes among its [[peers]]. Start them. Of the old side start nothing that still 
 the nodes in by `mainstay ctl node add`."
         ),
     }
+    directories::told(&file.data_dir).into_diagnostic()?;
     println!(
         "\
 Withdrawals sent behind the positions above are known to the signer's journal alone: freeze the chains before gateways are

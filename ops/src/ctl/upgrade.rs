@@ -9,7 +9,7 @@ mod restart;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::PathBuf;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use miette::IntoDiagnostic;
 use wire::NodeId;
@@ -54,6 +54,15 @@ pub struct Args {
     #[arg(long, value_name = "SECONDS", default_value_t = 60)]
     within: u64,
 }
+
+impl Args {
+    fn within(&self) -> Duration {
+        Duration::from_secs(self.within.max(1))
+    }
+}
+
+/// A node that is not ready before anything has begun is waited for so long: elections and restarts take less.
+const READY_WITHIN: Duration = Duration::from_secs(10);
 
 /// What was before an upgrade, in the data directory.
 #[derive(Debug, Clone, Default, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
@@ -141,8 +150,19 @@ async fn order(place: &Place) -> miette::Result<(Vec<u64>, u16)> {
     Ok((nodes.into_iter().map(|(_, id)| id).collect(), version))
 }
 
+/// The order, once every node is ready: one that has just begun to lead, or was started a moment ago, is waited for.
+async fn order_in_time(place: &Place, within: Duration) -> miette::Result<(Vec<u64>, u16)> {
+    let begun = Instant::now();
+    loop {
+        match order(place).await {
+            Err(_) if begun.elapsed() < within => tokio::time::sleep(health::LOOK_EVERY).await,
+            settled => return settled,
+        }
+    }
+}
+
 async fn walk(place: &Place, args: &Args) -> miette::Result<()> {
-    let (nodes, version) = order(place).await?;
+    let (nodes, version) = order_in_time(place, READY_WITHIN.min(args.within())).await?;
     let (mut restart, old) =
         Restart::prepare(place, args.binary.as_deref(), args.restart_with.as_deref(), &nodes).await?;
     let group = Group::connect_quietly(place).await?;
@@ -153,7 +173,7 @@ async fn walk(place: &Place, args: &Args) -> miette::Result<()> {
     // Those that an upgrade had restarted already that was broken off.
     let is_ahead = |id: &&u64| before.binaries.get(id) != old.get(id);
     let ahead: Vec<u64> = nodes.iter().filter(is_ahead).copied().collect();
-    let health = Health { place, within: Duration::from_secs(args.within.max(1)) };
+    let health = Health { place, within: args.within() };
     let tools = Tools { group, restart, health, place, before };
     for (at, id) in nodes.iter().enumerate() {
         let Err(why) = tools.step(*id, Which::New).await else { continue };
@@ -230,7 +250,7 @@ async fn back(place: &Place, args: Args) -> miette::Result<()> {
     }
     let restart = Restart::back(place, args.restart_with.as_deref(), &before.binaries)?;
     let group = Group::connect_quietly(place).await?;
-    let health = Health { place, within: Duration::from_secs(args.within.max(1)) };
+    let health = Health { place, within: args.within() };
     let mut nodes: Vec<u64> = pages.iter().map(|(id, _)| *id).collect();
     if let Ok((in_order, _)) = order(place).await {
         nodes = in_order;

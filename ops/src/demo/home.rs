@@ -65,7 +65,12 @@ pub fn raise_epoch(dir: &Path, epoch: u64) -> miette::Result<()> {
 
 /// A node of the demo in this directory has been promoted: it alone is the cluster from now on, in another epoch.
 pub fn promoted(dir: &Path, epoch: u64, node: u64) -> miette::Result<()> {
-    keep(dir, &Settings { epoch, nodes: Some(vec![node]), ..settings(dir)? })
+    let settings = settings(dir)?;
+    if settings.epoch == epoch && settings.nodes.as_ref().is_some_and(|nodes| nodes.contains(&node)) {
+        // Told before; others may have joined it since.
+        return Ok(());
+    }
+    keep(dir, &Settings { epoch, nodes: Some(vec![node]), ..settings })
 }
 
 /// The directory of the demo that a node's data directory belongs to.
@@ -223,11 +228,14 @@ mod tests {
         assert!(home.has_another_life().unwrap());
         assert_eq!((home.epoch, home.nodes.as_slice()), (2, [4].as_slice()));
         assert!(!home.has_another_life().unwrap());
+        // Told once more by a promotion that was broken off at its end, when another node has joined already.
+        home.keep_nodes(vec![4, 5]).unwrap();
+        promoted(&home.paths.0, 2, 4).unwrap();
         drop(home);
         let home = Home::open(Some(dir.path()), None, None).unwrap();
         assert_eq!(
             (home.kind, home.durability, home.epoch, home.nodes),
-            (Kind::Joint, Durability::QuorumMemory, 2, vec![4])
+            (Kind::Joint, Durability::QuorumMemory, 2, vec![4, 5])
         );
     }
 

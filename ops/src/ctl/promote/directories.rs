@@ -1,9 +1,9 @@
 //! The directories of a promotion: the new life's is written beside the old one's and then takes its place, by two names that
 //! change one after the other.
 //!
-//! A note beside them says between which lives it goes, from before the first change until after the second. So whatever a
-//! crash leaves, the same command knows whether to finish or to begin anew; without it a directory that was kept long ago
-//! might be taken for the new one.
+//! A note beside them says between which lives it goes, from before the first change until everybody who must know of the new life
+//! has been told. So whatever a crash leaves, the same command knows whether to finish or to begin anew; without it a directory that
+//! was kept long ago might be taken for the new one.
 
 use std::fs::{self, File};
 use std::io;
@@ -13,7 +13,7 @@ use node::DataDir;
 use node::recovery::{self, Laid, LayError, NewLife};
 use wire::{ClusterEpoch, NodeId};
 
-/// Writes the new directory and puts it in the old one's place; where that one is from then on.
+/// Writes the new directory and puts it in the old one's place; where that one is from then on. [`told`] ends it.
 pub(super) fn lay(
     directory: &Path,
     node: NodeId,
@@ -36,7 +36,7 @@ pub(super) fn lay(
 }
 
 /// Finishes what a crash broke off after the new directory was whole: the new life's epoch, and where the old directory is.
-/// `None` where there is nothing to finish.
+/// `None` where there is nothing to finish. [`told`] ends it.
 pub(super) fn finish(directory: &Path, node: NodeId) -> Result<Option<(ClusterEpoch, PathBuf)>, LayError> {
     let note = note(directory);
     let text = match fs::read_to_string(&note) {
@@ -53,10 +53,7 @@ pub(super) fn finish(directory: &Path, node: NodeId) -> Result<Option<(ClusterEp
     };
     let is_begun = node::owner(&of_life(directory, new)) == Some((node, new));
     match node::owner(directory) {
-        Some((_, epoch)) if epoch == new => {
-            fs::remove_file(&note).map_err(doing("removing", &note))?;
-            Ok(Some((new, of_life(directory, old))))
-        }
+        Some((_, epoch)) if epoch == new => Ok(Some((new, of_life(directory, old)))),
         None if is_begun && !directory.exists() => Ok(Some((new, change_names(directory, old, new)?))),
         // The old directory has its other name already: what has this one again is of a node that was started in between,
         // by whoever watches over it, and has nothing.
@@ -75,6 +72,13 @@ pub(super) fn finish(directory: &Path, node: NodeId) -> Result<Option<(ClusterEp
     }
 }
 
+/// Whoever must know of the new life does: nothing is left to finish.
+pub(super) fn told(directory: &Path) -> Result<(), LayError> {
+    let note = note(directory);
+    fs::remove_file(&note).map_err(doing("removing", &note))?;
+    sync_parent(directory)
+}
+
 /// What has its name already is left.
 fn change_names(directory: &Path, old: ClusterEpoch, new: ClusterEpoch) -> Result<PathBuf, LayError> {
     let (begun, kept) = (of_life(directory, new), of_life(directory, old));
@@ -83,8 +87,6 @@ fn change_names(directory: &Path, old: ClusterEpoch, new: ClusterEpoch) -> Resul
     }
     fs::rename(&begun, directory).map_err(doing("naming", directory))?;
     sync_parent(directory)?;
-    let note = note(directory);
-    fs::remove_file(&note).map_err(doing("removing", &note))?;
     Ok(kept)
 }
 

@@ -12,7 +12,7 @@ use crate::http;
 
 /// A page of a frozen process never comes.
 const ANSWER_WITHIN: Duration = Duration::from_secs(5);
-const LOOK_EVERY: Duration = Duration::from_millis(50);
+pub(super) const LOOK_EVERY: Duration = Duration::from_millis(50);
 /// It has caught up when it misses no more entries than this.
 const LAG_MAX: u64 = 64;
 /// Two nodes are looked at for so long for a position at which both say a digest: they move on while they are asked.

@@ -15,7 +15,9 @@ fn old() -> (TempDir, PathBuf) {
 }
 
 fn promote(directory: &Path) -> PathBuf {
-    lay(directory, NODE, OLD, &NewLife { epoch: NEW, founders: vec![NODE] }, &[]).unwrap()
+    let kept = lay(directory, NODE, OLD, &NewLife { epoch: NEW, founders: vec![NODE] }, &[]).unwrap();
+    told(directory).unwrap();
+    kept
 }
 
 fn names(place: &TempDir) -> Vec<String> {
@@ -42,16 +44,20 @@ fn a_promotion_broken_off_between_its_two_names_is_finished_by_the_same_command(
     fs::rename(&directory, of_life(&directory, NEW)).unwrap();
     fs::write(note(&directory), "1 2\n").unwrap();
     assert_eq!(finish(&directory, NODE).unwrap(), Some((NEW, kept)));
+    told(&directory).unwrap();
     assert_eq!(node::owner(&directory), Some((NODE, NEW)));
     assert_eq!(names(&place), ["node-4", "node-4.life-1"]);
 }
 
 #[test]
-fn a_promotion_broken_off_behind_its_last_name_is_not_begun_again() {
+fn a_promotion_broken_off_behind_its_last_name_is_finished_until_everybody_has_been_told() {
     let (place, directory) = old();
-    let kept = promote(&directory);
-    fs::write(note(&directory), "1 2\n").unwrap();
-    assert_eq!(finish(&directory, NODE).unwrap(), Some((NEW, kept)));
+    let kept = lay(&directory, NODE, OLD, &NewLife { epoch: NEW, founders: vec![NODE] }, &[]).unwrap();
+    for _ in 0..2 {
+        assert_eq!(finish(&directory, NODE).unwrap(), Some((NEW, kept.clone())), "not begun again, and not forgotten");
+    }
+    told(&directory).unwrap();
+    assert!(finish(&directory, NODE).unwrap().is_none());
     assert_eq!(names(&place), ["node-4", "node-4.life-1"]);
 }
 
@@ -85,6 +91,7 @@ fn a_node_that_was_started_between_the_two_names_costs_the_new_life_nothing() {
     assert!(of_life(&directory, NEW).join("of-the-new-life").exists());
     drop(running);
     assert_eq!(finish(&directory, NODE).unwrap(), Some((NEW, kept)));
+    told(&directory).unwrap();
     assert_eq!(node::owner(&directory), Some((NODE, NEW)));
     assert!(directory.join("of-the-new-life").exists());
     assert_eq!(names(&place), ["node-4", "node-4.life-1", "node-4.started-between-1"]);
