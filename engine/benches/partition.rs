@@ -212,8 +212,15 @@ impl Exchange {
     fn market() -> Exchange {
         let mut exchange = Exchange::new(2);
         let scale = MarketScale::new(2, 5, 10, 8).unwrap();
-        let (market, rules, ledger) = (MARKET, rules(), PartitionId::new(1));
-        exchange.deliver(vec![Mail::CreateMarket(Box::new(CreateMarket { market, scale, rules, ledger }))]);
+        let (market, rules, ledger, limits) = (MARKET, rules(), PartitionId::new(1), Limits::default());
+        exchange.deliver(vec![Mail::CreateMarket(Box::new(CreateMarket {
+            market,
+            scale,
+            rules,
+            ledger,
+            accounts_max: limits.accounts_max,
+            resting_orders_max: limits.resting_orders_max,
+        }))]);
         for _ in 0..3 * RESTING / 64 {
             exchange.market_batch();
         }

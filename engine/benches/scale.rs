@@ -270,7 +270,9 @@ impl Book {
     fn new(accounts: u32) -> Book {
         let limits = Limits { accounts_max: accounts, resting_orders_max: 16_384, ..Limits::default() };
         let (market, scale, ledger) = (MarketId::new(1), MarketScale::new(0, 0, 0, 0).unwrap(), PartitionId::new(1));
-        let market = MarketAlone::new(&CreateMarket { market, scale, rules: rules(), ledger }, &limits);
+        let (accounts_max, resting_orders_max) = (limits.accounts_max, limits.resting_orders_max);
+        let create = CreateMarket { market, scale, rules: rules(), ledger, accounts_max, resting_orders_max };
+        let market = MarketAlone::new(&create, &limits);
         let mut book = Book { market, now: START, flow: Flow::new(accounts, 1) };
         for _ in 0..3 * RESTING / BATCH {
             let work = book.draw();

@@ -82,7 +82,9 @@ impl Churn {
         // A little more than rests: the order on its way needs a place, too.
         let limits = Limits { resting_orders_max: orders + orders / 64, accounts_max: 1_024, ..Limits::default() };
         let ledger = PartitionId::new(1);
-        let market = MarketAlone::new(&CreateMarket { market: MARKET, scale, rules, ledger }, &limits);
+        let (accounts_max, resting_orders_max) = (limits.accounts_max, limits.resting_orders_max);
+        let create = CreateMarket { market: MARKET, scale, rules, ledger, accounts_max, resting_orders_max };
+        let market = MarketAlone::new(&create, &limits);
         Churn { market, heard: Heard::default(), now: Timestamp::from_nanos(1_000_000_000), state: 7, orders: 0 }
     }
 

@@ -9,6 +9,7 @@ mod amends;
 mod balances;
 mod blockchains;
 mod bounds;
+mod capacity;
 mod chains;
 mod conduct;
 mod deposits;
@@ -39,8 +40,8 @@ use wire::command::{
 use wire::event::{ApiKeyExtended, ApiKeyRestricted, ApiKeyRevoked, Credited, Debited, OrderPending};
 use wire::mail::{PlaceOrder, PullOrder};
 use wire::{
-    AccountId, AssetId, CancelCause, Event, ListId, LogPosition, Mail, MarketId, OrderId, PartitionId, RejectReason,
-    Sides, Timestamp,
+    AccountId, AssetId, CancelCause, Capacity, Event, ListId, LogPosition, Mail, MarketId, OrderId, PartitionId,
+    RejectReason, Sides, Timestamp,
 };
 
 use self::admission::Admitted;
@@ -97,6 +98,7 @@ pub(crate) type Answer = Result<u64, Refused>;
 pub(crate) struct LedgerCell {
     /// Where this cell lives.
     partition: PartitionId,
+    capacity: Capacity,
     unanswered_max: usize,
     registry: Registry,
     balances: Balances,
@@ -124,6 +126,7 @@ impl LedgerCell {
     pub(crate) fn new(partition: PartitionId, limits: &Limits) -> LedgerCell {
         LedgerCell {
             partition,
+            capacity: limits.capacity(),
             unanswered_max: limits.unanswered_max as usize,
             registry: Registry::new(limits),
             balances: Balances::new(limits.accounts_max, limits.assets_max),
@@ -446,6 +449,7 @@ impl LedgerCell {
             | Mail::ChangeMarketSchedule(_)
             | Mail::ChangeMarketProtection(_)
             | Mail::ChangeMarketRules(_)
+            | Mail::ChangeMarketCapacity(_)
             | Mail::PlaceOrder(_)
             | Mail::PullOrder(_)
             | Mail::PullOrders(_)
@@ -457,6 +461,7 @@ impl LedgerCell {
     }
 
     pub(crate) fn save(&self, to: &mut Writer<'_>) {
+        to.put(&self.capacity);
         self.registry.save(to);
         self.balances.save(to);
         self.orders.save(to);
@@ -480,6 +485,10 @@ impl LedgerCell {
         limits: &Limits,
         from: &mut Reader<'_>,
     ) -> Result<LedgerCell, CodecError> {
+        let limits = &limits.with(&from.get()?);
+        if limits.capacity().rows().into_iter().zip(Capacity::MOST.rows()).any(|(rows, most)| rows > most) {
+            return Err(CodecError::OutOfRange);
+        }
         let mut ledger = LedgerCell::new(partition, limits);
         ledger.registry = Registry::load(limits, from)?;
         for _ in 0..ledger.registry.assets() {

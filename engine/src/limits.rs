@@ -1,7 +1,10 @@
 //! How large the tables and queues of a partition may grow.
 
+use wire::Capacity;
+
 /// Capacities. They decide what is refused, so all replicas of a partition must have the same ones;
-/// changing them is a change of behaviour, like a new version.
+/// changing them is a change of behaviour, like a new version. Those of a [`Capacity`] are what cells begin with: from then on they are
+/// state, and `RaiseCapacity` changes them.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Limits {
     /// Assets of the ledger.
@@ -78,6 +81,37 @@ impl Default for Limits {
             withdrawals_max: 1_000_000,
             peers_max: 64,
             partitions: 64,
+        }
+    }
+}
+
+impl Limits {
+    /// What the log may change.
+    pub fn capacity(&self) -> Capacity {
+        Capacity {
+            accounts_max: self.accounts_max,
+            api_keys_max: self.api_keys_max,
+            open_orders_max: self.open_orders_max,
+            remembered_orders_max: self.remembered_orders_max,
+            resting_orders_max: self.resting_orders_max,
+            deposit_addresses_max: self.deposit_addresses_max,
+            deposits_max: self.deposits_max,
+            withdrawals_max: self.withdrawals_max,
+        }
+    }
+
+    /// These, but for what the log has changed.
+    pub(crate) fn with(&self, capacity: &Capacity) -> Limits {
+        Limits {
+            accounts_max: capacity.accounts_max,
+            api_keys_max: capacity.api_keys_max,
+            open_orders_max: capacity.open_orders_max,
+            remembered_orders_max: capacity.remembered_orders_max,
+            resting_orders_max: capacity.resting_orders_max,
+            deposit_addresses_max: capacity.deposit_addresses_max,
+            deposits_max: capacity.deposits_max,
+            withdrawals_max: capacity.withdrawals_max,
+            ..*self
         }
     }
 }

@@ -24,10 +24,12 @@ mod special;
 mod stops;
 
 use wire::codec::{CodecError, Reader, Writer};
-use wire::mail::{CreateMarket, OrderEnded, OrdersPulled, PlaceOrder, PullOrder, PullOrders, PullRefused};
+use wire::mail::{
+    ChangeMarketCapacity, CreateMarket, OrderEnded, OrdersPulled, PlaceOrder, PullOrder, PullOrders, PullRefused,
+};
 use wire::{
-    AccountId, BookSequence, CancelCause, LogPosition, Mail, MarketId, MarketRules, MarketScale, MarketStatus, OrderId,
-    PartitionId, PreventedMatchId, Price, Qty, Side, TimeInForce, Timestamp, TradeId,
+    AccountId, BookSequence, CancelCause, Capacity, LogPosition, Mail, MarketId, MarketRules, MarketScale,
+    MarketStatus, OrderId, PartitionId, PreventedMatchId, Price, Qty, Side, TimeInForce, Timestamp, TradeId,
 };
 
 use self::auction::Auctions;
@@ -71,6 +73,10 @@ pub(crate) struct MarketCell {
     /// Whether there are price limits to look at.
     is_limited: bool,
     book: Book,
+    /// Accounts that it has room for,
+    accounts_max: u32,
+    /// and resting orders.
+    resting_orders_max: u32,
     /// The newest order that came in; a ledger cell counts its orders upwards, so an older one is not new.
     newest: OrderId,
     trade: TradeId,
@@ -118,7 +124,9 @@ impl MarketCell {
             auctions: Auctions::default(),
             bands: Bands::NONE,
             is_limited: false,
-            book: Book::new(create.rules.tick, limits.resting_orders_max, limits.accounts_max),
+            book: Book::new(create.rules.tick, create.resting_orders_max, create.accounts_max),
+            accounts_max: create.accounts_max,
+            resting_orders_max: create.resting_orders_max,
             newest: OrderId::new(0),
             trade: TradeId::ZERO,
             prevented: PreventedMatchId::ZERO,
@@ -244,9 +252,18 @@ impl MarketCell {
         effects.send(self.ledger, Mail::OrderEnded(OrderEnded { market, order, leaves, cause, request }));
     }
 
+    /// More room: the cell is built anew from its saved state, as from a snapshot. `limits` are those of the build.
+    pub(crate) fn change_capacity(&mut self, change: &ChangeMarketCapacity, limits: &Limits) {
+        let ChangeMarketCapacity { accounts_max, resting_orders_max, .. } = *change;
+        (self.accounts_max, self.resting_orders_max) = (accounts_max, resting_orders_max);
+        let mut state = Vec::new();
+        self.save(&mut Writer::new(&mut state));
+        *self = MarketCell::load(limits, &mut Reader::new(&state)).expect("what was saved is read");
+    }
+
     pub(crate) fn save(&self, to: &mut Writer<'_>) {
-        let (market, scale, rules, ledger) = (self.id, self.scale, self.rules, self.ledger);
-        to.put(&CreateMarket { market, scale, rules, ledger });
+        let MarketCell { id: market, scale, rules, ledger, accounts_max, resting_orders_max, .. } = *self;
+        to.put(&CreateMarket { market, scale, rules, ledger, accounts_max, resting_orders_max });
         self.phase.save(to);
         Purge::save(self.purge, to);
         to.put(&self.timer);
@@ -276,7 +293,12 @@ impl MarketCell {
     }
 
     pub(crate) fn load(limits: &Limits, from: &mut Reader<'_>) -> Result<MarketCell, CodecError> {
-        let mut market = MarketCell::new(&from.get()?, limits);
+        let create: CreateMarket = from.get()?;
+        let most = Capacity::MOST;
+        if create.accounts_max > most.accounts_max || create.resting_orders_max > most.resting_orders_max {
+            return Err(CodecError::OutOfRange);
+        }
+        let mut market = MarketCell::new(&create, limits);
         market.phase = Phase::load(from)?;
         market.purge = Purge::load(from)?;
         let (timer, is_stuck) = (from.get()?, from.get()?);

@@ -208,6 +208,7 @@ impl Partition {
             Command::ReopenMarket(reopen) => ledger.reopen_market(reopen, mailboxes, effects),
             Command::KillMarket(kill) => ledger.kill_market(kill, effects),
             Command::AssignAccount(assign) => ledger.assign_account(assign, effects),
+            Command::RaiseCapacity(raise) => ledger.raise_capacity(raise, &self.config.limits, mailboxes, effects),
             Command::SetFeeSchedule(set) => ledger.set_fee_schedule(set, effects),
             Command::SetFees(set) => ledger.set_fees(set, effects),
             Command::SetAccountLimits(set) => ledger.set_account_limits(set, effects),
@@ -355,6 +356,12 @@ impl Partition {
     /// Every asset's books; empty where there is no ledger cell.
     pub fn audit(&self) -> Vec<AssetAudit> {
         self.ledger.as_ref().map(LedgerCell::audit).unwrap_or_default()
+    }
+
+    /// The tables of the ledger cell, in the order of [`wire::Capacity::TABLES`]: the rows that are used, and how many there are. `None`
+    /// where there is no ledger cell.
+    pub fn rows(&self) -> Option<[(usize, u32); 8]> {
+        self.ledger.as_ref().map(LedgerCell::rows)
     }
 
     /// A fingerprint of the whole state, equal on equal states.

@@ -13,6 +13,7 @@ use crate::operator::Operator;
 
 mod account;
 mod backup;
+mod capacity;
 mod chain;
 mod cluster;
 mod conduct;
@@ -106,6 +107,8 @@ enum Command {
     /// Markets: their phases, schedules, filters and price limits.
     #[command(subcommand)]
     Market(market::Command),
+    /// How full the ledger's tables are, and more room for them.
+    Capacity(capacity::Args),
     /// Begin a new life with what a learner has, when the old side's quorum is gone for good.
     Promote(promote::Args),
     /// Restart every node with another binary while clients trade, and go back.
@@ -144,6 +147,7 @@ pub fn main(args: Args) -> miette::Result<ExitCode> {
             Command::Log(command) => log::run(command),
             Command::Snapshot(command) => log::run_snapshot(command),
             Command::Market(command) => market::run(&place.operator().await?, command).await,
+            Command::Capacity(args) => capacity::run(&place, args).await,
             Command::Promote(args) => promote::run(args).await,
             Command::Upgrade(args) => upgrade::run(&place, args).await,
             Command::Version(args) => version::run(&place, args).await,

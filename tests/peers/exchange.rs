@@ -145,7 +145,8 @@ impl Sink for Heard {
 impl Book {
     fn new() -> Book {
         let (scale, ledger) = (MarketScale::new(0, 0, 0, 0).unwrap(), PartitionId::new(1));
-        let create = CreateMarket { market: MARKET, scale, rules: rules(), ledger };
+        let (accounts_max, resting_orders_max) = (limits().accounts_max, limits().resting_orders_max);
+        let create = CreateMarket { market: MARKET, scale, rules: rules(), ledger, accounts_max, resting_orders_max };
         let now = Timestamp::from_nanos(1_000_000_000);
         Book { market: MarketAlone::new(&create, &limits()), now, heard: Heard::default() }
     }

@@ -79,6 +79,7 @@ fn steps_of_every_kind_visit_every_outcome() {
         "AuctionCompleted",
         "AuctionIndicated",
         "CancelRejected",
+        "CapacityRaised",
         "ChainAdvanced",
         "ChainAssetListed",
         "ChainClaimed",

@@ -127,6 +127,11 @@ impl Blockchains {
         }
     }
 
+    /// How many addresses the chain with the most of them has.
+    pub(super) fn addresses(&self) -> usize {
+        self.rows.iter().map(|chain| chain.addresses.len()).max().unwrap_or(0)
+    }
+
     pub(super) fn get(&self, chain: ChainId) -> Result<&Blockchain, Refused> {
         let row = usize::from(chain.get()).checked_sub(1).and_then(|at| self.rows.get(at));
         row.ok_or(Refused::because(RejectReason::UnknownChain))

@@ -50,6 +50,11 @@ impl Deposits {
         Deposits { max: limits.deposits_max as usize, rows: BTreeMap::new(), dust: BTreeMap::new() }
     }
 
+    /// How many are remembered.
+    pub(super) fn len(&self) -> usize {
+        self.rows.len()
+    }
+
     /// Whether it was ever in a block.
     pub(super) fn has(&self, key: Key) -> bool {
         self.rows.contains_key(&key)

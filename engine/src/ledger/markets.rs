@@ -11,7 +11,8 @@ use wire::command::{
 };
 use wire::event::{MarketProtectionChanged, MarketRulesChanged, MarketScheduleChanged, MarketStatusChanged};
 use wire::mail::{
-    ChangeMarketProtection, ChangeMarketRules, ChangeMarketSchedule, ChangeMarketStatus, CreateMarket, MarketReported,
+    ChangeMarketCapacity, ChangeMarketProtection, ChangeMarketRules, ChangeMarketSchedule, ChangeMarketStatus,
+    CreateMarket, MarketReported,
 };
 use wire::{Event, Mail, MarketId, MarketStatus, PartitionId, RejectReason};
 
@@ -34,7 +35,9 @@ impl LedgerCell {
         self.fees.value_markets(self.registry.markets());
         effects.tell(Event::MarketListed(Box::new(listed)));
         let (market, scale, rules, ledger) = (listed.market, listed.scale, listed.rules, self.partition);
-        effects.send(listed.partition, Mail::CreateMarket(Box::new(CreateMarket { market, scale, rules, ledger })));
+        let ChangeMarketCapacity { accounts_max, resting_orders_max, .. } = self.market_capacity(market);
+        let create = CreateMarket { market, scale, rules, ledger, accounts_max, resting_orders_max };
+        effects.send(listed.partition, Mail::CreateMarket(Box::new(create)));
         if list.status != MarketStatus::Trading {
             self.change_phase(ChangeMarketStatus { market, ..at_once(list.status) }, effects);
         }

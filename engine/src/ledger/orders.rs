@@ -127,6 +127,11 @@ impl Orders {
         self.last.next()
     }
 
+    /// How many orders are open, and how many names are taken.
+    pub(super) fn rows(&self) -> (usize, usize) {
+        (self.by_id.len(), self.taken.len())
+    }
+
     /// Whether one more order may be open, and its client order id remembered after it.
     pub(super) fn has_room(&self) -> bool {
         self.by_id.len() < self.open_max && self.taken.len() < self.remembered_max

@@ -186,6 +186,11 @@ impl Registry {
         &self.markets
     }
 
+    /// How many API keys there are.
+    pub(super) fn keys(&self) -> usize {
+        self.keys.len()
+    }
+
     /// The id of an account's key.
     pub(super) fn key_of(&self, account: AccountId, key: &ApiKeyText) -> Result<ApiKeyId, Refused> {
         let known = self.keys.get(key).filter(|known| known.added.account == account);

@@ -232,12 +232,17 @@ impl Withdrawals {
         }
     }
 
+    /// How many are remembered that clients asked for.
+    pub(super) fn of_clients(&self) -> usize {
+        self.rows.len() - self.moves
+    }
+
     /// Whether one more withdrawal of a client, or one more move, may be remembered.
     fn has_room(&self, purpose: WithdrawalPurpose) -> bool {
         if purpose.is_internal() {
             self.moves < self.max.div_ceil(PAYMENTS_A_MOVE)
         } else {
-            self.rows.len() - self.moves < self.max
+            self.of_clients() < self.max
         }
     }
 

@@ -71,7 +71,7 @@ impl Partition {
             }
             return;
         }
-        let room = self.room(from);
+        let (room, limits) = (self.room(from), self.config.limits);
         let replies_fit = MarketCell::replies_max(self.config.limits.fills_per_order_max) <= room;
         let Some(market) = self.market_of(to_market).filter(|market| market.ledger() == from) else {
             refuse_for_nobody(from, mail, RejectReason::UnknownMarket, effects);
@@ -82,6 +82,7 @@ impl Partition {
             Mail::ChangeMarketSchedule(change) => market.change_schedule(now, change, effects),
             Mail::ChangeMarketProtection(change) => market.change_protection(now, change, effects),
             Mail::ChangeMarketRules(change) => market.change_rules(now, change, replies_fit, effects),
+            Mail::ChangeMarketCapacity(change) => market.change_capacity(change, &limits),
             Mail::PlaceOrder(order) => market.place(now, order, replies_fit, effects),
             Mail::PullOrder(pull) => market.pull(now, pull, effects),
             Mail::PullOrders(pull) => market.pull_all(now, pull, effects),

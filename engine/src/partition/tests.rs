@@ -2,6 +2,7 @@
 
 mod auction;
 mod bands;
+mod capacity;
 mod changes;
 mod conduct;
 mod deposits;

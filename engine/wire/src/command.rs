@@ -24,8 +24,8 @@ pub use self::withdrawal::{
 };
 use crate::text::{AccountName, ApiKeyText, ClientOrderId, Secret, Symbol};
 use crate::{
-    AccountId, Amount, ApiKeyId, AssetId, CancelRestriction, ClientSessionId, FeeRate, Incarnation, Mail, MailSequence,
-    MarketId, MarketRules, MarketStatus, OrderId, OrderKind, PartitionId, Price, Qty, RejectReason,
+    AccountId, Amount, ApiKeyId, AssetId, CancelRestriction, Capacity, ClientSessionId, FeeRate, Incarnation, Mail,
+    MailSequence, MarketId, MarketRules, MarketStatus, OrderId, OrderKind, PartitionId, Price, Qty, RejectReason,
     SelfTradePrevention, Side, TimeInForce,
 };
 
@@ -77,6 +77,8 @@ pub enum Command {
     CancelOrder(CancelOrder),
     /// Client: cancel every open order of an account in one market.
     CancelAll(CancelAll),
+    /// Operator: give the tables more rows.
+    RaiseCapacity(Box<RaiseCapacity>),
     /// Operator: put an account into a trade group and a firm.
     AssignAccount(AssignAccount),
     /// Operator: set the fee tiers.
@@ -358,6 +360,14 @@ pub struct CancelAll {
     pub account: AccountId,
     /// In which market.
     pub market: MarketId,
+}
+
+/// Gives the tables more rows. Every replica builds its state anew at this position: with a million open orders trading stands still for
+/// about a second, with few it is not felt.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct RaiseCapacity {
+    /// The rows of each table from now on; 0 leaves a table as it is. See [`Capacity::raised`].
+    pub capacity: Capacity,
 }
 
 /// The cells behave by another version from here on. The leader sequences it on an operator's word, once every member has

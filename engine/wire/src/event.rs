@@ -44,7 +44,7 @@ pub use self::chain::{
     AddressBound, AddressRequested, ChainAdvanced, ChainAssetListed, ChainClaimed, ChainFrozen, ChainListed,
     DepositChanged,
 };
-pub use self::session::{CountdownChanged, LeaseChanged, VersionChanged};
+pub use self::session::{CapacityRaised, CountdownChanged, LeaseChanged, VersionChanged};
 pub use self::stream::Stream;
 
 /// One fact. The batch it arrives in names log position and log time. What is rare and long is boxed, so that the
@@ -129,6 +129,8 @@ pub enum Event {
     CommandQuarantined(CommandQuarantined),
     /// Every partition: its cells behave by another version.
     VersionChanged(VersionChanged),
+    /// The tables have more rows.
+    CapacityRaised(Box<CapacityRaised>),
     /// Ledger: a client session's lease has changed.
     LeaseChanged(LeaseChanged),
     /// Ledger: a countdown has changed.

@@ -16,6 +16,7 @@ extern crate std;
 
 mod amount;
 mod api_key;
+mod capacity;
 mod chain;
 pub mod codec;
 pub mod command;
@@ -41,6 +42,7 @@ mod withdrawal;
 
 pub use amount::Amount;
 pub use api_key::{BadNetwork, Network, Networks};
+pub use capacity::Capacity;
 pub use chain::{AddressFormat, ChainAddress, ChainFreeze, ChainHash, DepositStage};
 pub use command::Command;
 pub use event::Event;

@@ -8,7 +8,8 @@ mod special;
 use alloc::boxed::Box;
 
 pub use self::market::{
-    ChangeMarketProtection, ChangeMarketRules, ChangeMarketSchedule, ChangeMarketStatus, MarketReported,
+    ChangeMarketCapacity, ChangeMarketProtection, ChangeMarketRules, ChangeMarketSchedule, ChangeMarketStatus,
+    MarketReported,
 };
 pub use self::prevention::{MarketQuarantined, TradePrevented};
 pub use self::special::{
@@ -33,6 +34,8 @@ pub enum Mail {
     ChangeMarketProtection(Box<ChangeMarketProtection>),
     /// Ledger to market: other filters.
     ChangeMarketRules(Box<ChangeMarketRules>),
+    /// Ledger to market: more rows.
+    ChangeMarketCapacity(ChangeMarketCapacity),
     /// Ledger to market: match this order; its funds are held.
     PlaceOrder(PlaceOrder),
     /// Ledger to market: take this order off the book.
@@ -93,6 +96,7 @@ impl Mail {
             Mail::ChangeMarketSchedule(mail) => Some(mail.market),
             Mail::ChangeMarketProtection(mail) => Some(mail.market),
             Mail::ChangeMarketRules(mail) => Some(mail.market),
+            Mail::ChangeMarketCapacity(mail) => Some(mail.market),
             Mail::PlaceOrderOnTerms(mail) => Some(mail.place.market),
             Mail::PlacePair(mail) => Some(mail.market),
             Mail::ReduceOrder(mail) => Some(mail.market),
@@ -155,6 +159,10 @@ pub struct CreateMarket {
     pub rules: MarketRules,
     /// The partition of the ledger cell, which gets the replies.
     pub ledger: PartitionId,
+    /// Accounts of the ledger.
+    pub accounts_max: u32,
+    /// Resting orders that it has room for.
+    pub resting_orders_max: u32,
 }
 
 /// An order with its funds held.

@@ -310,6 +310,7 @@ impl Accounts {
                 | Event::LeaseChanged(_)
                 | Event::CountdownChanged(_)
                 | Event::VersionChanged(_)
+                | Event::CapacityRaised(_)
                 | Event::ChainClaimed(_)
                 | Event::AddressRequested(_)
                 | Event::WithdrawalsRestricted(_)

@@ -63,6 +63,17 @@ pub(super) struct Replica {
     pub caught_up: bool,
     pub lag: u64,
     pub failed: Option<String>,
+    /// A build before this one says nothing of them.
+    #[serde(default)]
+    pub tables: Vec<Table>,
+}
+
+/// See `node::TableStatus`.
+#[derive(Debug, Clone, Deserialize)]
+pub(super) struct Table {
+    pub table: String,
+    pub rows: u64,
+    pub rows_max: u32,
 }
 
 /// Does what was asked.

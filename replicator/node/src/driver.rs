@@ -10,7 +10,7 @@ use crate::host::{HostInput, HostOutput, PartitionHost};
 use crate::metrics::PartitionMetrics;
 use crate::rings::{FromPartition, PartitionPort, PartitionRings};
 use crate::space::SpaceSeen;
-use crate::status::{AssetBooks, AuditAt, DigestAt, PartitionStatus, Question};
+use crate::status::{AssetBooks, AuditAt, DigestAt, PartitionStatus, Question, TableStatus};
 
 /// Messages of peers taken in one cycle.
 const PEER_MESSAGES_PER_CYCLE: usize = 1_024;
@@ -78,6 +78,9 @@ impl<L: LogStore> PartitionDriver<L> {
             self.metrics_due = now.plus_nanos(METRICS_EVERY_NS);
             self.metrics.observe(&self.host.status(), self.rings.requests.len());
             self.metrics.count(self.host.counters());
+            if !self.host.is_broken() {
+                self.metrics.fill(&TableStatus::of(self.host.machine().cells()));
+            }
         }
         Ok(done)
     }
@@ -145,7 +148,9 @@ impl<L: LogStore> PartitionDriver<L> {
         let cells = self.host.machine().cells();
         match question {
             Question::Status(to) => {
-                drop(to.try_send(PartitionStatus::of(partition, &status, self.host.is_caught_up(now))))
+                // Nobody looks at cells that have panicked.
+                let tables = if self.host.is_broken() { Vec::new() } else { TableStatus::of(cells) };
+                drop(to.try_send(PartitionStatus::of(partition, &status, self.host.is_caught_up(now), tables)))
             }
             // Nobody looks at cells that have panicked.
             Question::Digest(_) | Question::Audit(_) if self.host.is_broken() => {}

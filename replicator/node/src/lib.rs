@@ -49,4 +49,4 @@ pub use machine::{EventSink, Machine};
 pub use mail::{MailCounters, MailOut, MailTiming};
 pub use node::{Node, NodeHandle, StartError};
 pub use replicator::Durability;
-pub use status::{AssetBooks, AuditAt, DigestAt, NodeStatus, PartitionStatus, StandbyStatus};
+pub use status::{AssetBooks, AuditAt, DigestAt, NodeStatus, PartitionStatus, StandbyStatus, TableStatus};

@@ -16,6 +16,7 @@ use wire::{LogPosition, PartitionId};
 
 use crate::host::HostCounters;
 use crate::space::SpaceSeen;
+use crate::status::TableStatus;
 
 /// Whose number it is.
 #[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
@@ -28,6 +29,12 @@ struct PartitionLabel {
 struct RefusalLabel {
     partition: u16,
     refusal: RefusalName,
+}
+
+/// Which table of the ledger cell.
+#[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
+struct TableLabel {
+    table: &'static str,
 }
 
 /// Which kind of connection's end.
@@ -96,6 +103,8 @@ struct Families {
     mail_dropped: PerPartition<Counter>,
     requests: PerPartition<Counter>,
     refusals: Family<RefusalLabel, Counter>,
+    table_rows: Family<TableLabel, Gauge>,
+    table_rows_max: Family<TableLabel, Gauge>,
     cycle: Latencies,
     commit: Latencies,
 }
@@ -201,6 +210,8 @@ impl Metrics {
             learner_lag_entries: of.learner_lag_entries.get_or_create_owned(&label),
             learner_lag: of.learner_lag.get_or_create_owned(&label),
             version: of.version.get_or_create_owned(&label),
+            table_rows: of.table_rows.clone(),
+            table_rows_max: of.table_rows_max.clone(),
             snapshots_taken: of.snapshots_taken.get_or_create_owned(&label),
             snapshots_installed: of.snapshots_installed.get_or_create_owned(&label),
             leader_changes: of.leader_changes.get_or_create_owned(&label),
@@ -267,6 +278,9 @@ impl Families {
         counter("mail_duplicates", "Mails received again", &self.mail_duplicates);
         counter("mail_dropped", "Mail commands not sequenced", &self.mail_dropped);
         counter("requests", "Requests of clients", &self.requests);
+        registry.register("table_rows", "Rows of the ledger's tables that are used", self.table_rows.clone());
+        let most = "Rows of the ledger's tables; `mainstay ctl capacity raise` gives more";
+        registry.register("table_rows_max", most, self.table_rows_max.clone());
         registry.register("refusals", "Requests and reads refused, by kind", self.refusals.clone());
         registry.register_with_unit("duty_cycle", "Length of a busy cycle", Unit::Seconds, self.cycle.0.clone());
         registry.register_with_unit(
@@ -298,6 +312,8 @@ pub struct PartitionMetrics {
     learner_lag_entries: Gauge,
     learner_lag: Seconds,
     version: Gauge,
+    table_rows: Family<TableLabel, Gauge>,
+    table_rows_max: Family<TableLabel, Gauge>,
     snapshots_taken: Counter,
     snapshots_installed: Counter,
     leader_changes: Counter,
@@ -333,6 +349,15 @@ impl PartitionMetrics {
         let is_known = status.lag.is_none() || status.applied_timestamp > wire::Timestamp::ZERO;
         self.learner_lag.set(if is_known { lag.nanos as f64 / 1e9 } else { f64::NAN });
         self.version.set(i64::from(status.version));
+    }
+
+    /// Shows how full tables are.
+    pub fn fill(&self, tables: &[TableStatus]) {
+        for TableStatus { table, rows, rows_max } in tables {
+            let label = TableLabel { table };
+            self.table_rows.get_or_create(&label).set(*rows as i64);
+            self.table_rows_max.get_or_create(&label).set(i64::from(*rows_max));
+        }
     }
 
     /// Shows a host's counts.

@@ -38,6 +38,7 @@ pub fn may_request(role: Role, command: &Command) -> bool {
         | Command::Credit(_)
         | Command::Debit(_)
         | Command::AssignAccount(_)
+        | Command::RaiseCapacity(_)
         | Command::SetFeeSchedule(_)
         | Command::SetFees(_)
         | Command::SetAccountLimits(_)

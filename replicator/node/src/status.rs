@@ -79,6 +79,8 @@ pub struct PartitionStatus {
     pub version_at: u64,
     /// Of a leader that was asked for a version: those that others have said since that they know.
     pub others_know: Vec<KnownVersions>,
+    /// How full the tables of the ledger cell are; empty elsewhere.
+    pub tables: Vec<TableStatus>,
     /// Open sessions.
     pub sessions: usize,
     /// Of a leader: each standby and how many log entries it is behind.
@@ -89,6 +91,26 @@ pub struct PartitionStatus {
     pub quarantined: Vec<u64>,
     /// Why it has stopped, if it has.
     pub failed: Option<String>,
+}
+
+/// A table of the ledger cell.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+pub struct TableStatus {
+    /// See [`wire::Capacity::TABLES`].
+    pub table: &'static str,
+    /// Rows that are used; 0 of resting orders, of which each market has a table.
+    pub rows: u64,
+    /// Rows that there are.
+    pub rows_max: u32,
+}
+
+impl TableStatus {
+    /// Each table of the ledger cell; nothing where there is none.
+    pub fn of(cells: &engine::Partition) -> Vec<TableStatus> {
+        let rows = cells.rows().into_iter().flatten();
+        let table = |(table, (rows, rows_max))| TableStatus { table, rows: rows as u64, rows_max };
+        wire::Capacity::TABLES.into_iter().zip(rows).map(table).collect()
+    }
 }
 
 /// A standby, as the leader sees it.
@@ -199,7 +221,12 @@ fn nodes<'a>(members: impl Iterator<Item = &'a u64>) -> Vec<u64> {
 
 impl PartitionStatus {
     /// Of a replica.
-    pub fn of(partition: wire::PartitionId, status: &replicator::Status, is_fresh: bool) -> PartitionStatus {
+    pub fn of(
+        partition: wire::PartitionId,
+        status: &replicator::Status,
+        is_fresh: bool,
+        tables: Vec<TableStatus>,
+    ) -> PartitionStatus {
         let role = match status.role {
             replicator::Role::Leader => "leader",
             replicator::Role::Candidate => "candidate",
@@ -244,6 +271,7 @@ impl PartitionStatus {
             versions: [*status.versions.start(), *status.versions.end()],
             version_at: status.version_at.get(),
             others_know: status.said_versions.iter().map(known).collect(),
+            tables,
             sessions: status.sessions,
             standbys: status.standbys.iter().map(behind).collect(),
             broken: status.broken.map(|spot| spot.position.get()),
@@ -279,6 +307,7 @@ impl PartitionStatus {
             versions: [0, 0],
             version_at: 0,
             others_know: Vec::new(),
+            tables: Vec::new(),
             sessions: 0,
             standbys: Vec::new(),
             broken: None,

@@ -145,7 +145,14 @@ impl Venue {
             ..Limits::default()
         };
         let scale = MarketScale::new(0, 0, 0, 0).expect("whole units");
-        let create = CreateMarket { market: MARKET, scale, rules: rules(), ledger: PartitionId::new(1) };
+        let create = CreateMarket {
+            market: MARKET,
+            scale,
+            rules: rules(),
+            ledger: PartitionId::new(1),
+            accounts_max: limits.accounts_max,
+            resting_orders_max: limits.resting_orders_max,
+        };
         Venue { market: MarketAlone::new(&create, &limits), orders: Orders::new(), sink }
     }
 

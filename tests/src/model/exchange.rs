@@ -5,7 +5,9 @@
 use std::collections::VecDeque;
 
 use wire::command::Reply;
-use wire::{AssetId, Command, Event, FeeRate, LogPosition, Mail, MarketId, MarketRules, MarketScale, Timestamp};
+use wire::{
+    AssetId, Capacity, Command, Event, FeeRate, LogPosition, Mail, MarketId, MarketRules, MarketScale, Timestamp,
+};
 
 use super::ledger::Ledger;
 use super::market::Market;
@@ -22,8 +24,8 @@ pub struct Founding {
     pub scale: MarketScale,
     /// How much one order may cause.
     pub fills_max: u32,
-    /// For how many accounts there is room.
-    pub accounts_max: u32,
+    /// For how much there is room.
+    pub capacity: Capacity,
     /// Maker and taker fee of each account, from account 1.
     pub fees: Vec<(FeeRate, FeeRate)>,
 }
@@ -40,11 +42,11 @@ pub struct Exchange {
 impl Exchange {
     /// Listed assets and markets, and accounts without money.
     pub fn new(founding: Founding) -> Exchange {
-        let Founding { rules, scale, fills_max, accounts_max, fees } = founding;
+        let Founding { rules, scale, fills_max, capacity, fees } = founding;
         let ids = (1..=MARKETS.len() as u16).map(MarketId::new);
         Exchange {
-            ledger: Ledger::new(rules, scale, &MARKETS, fees),
-            markets: ids.map(|id| Market::new(id, scale, rules, fills_max, accounts_max)).collect(),
+            ledger: Ledger::new(rules, scale, &MARKETS, fees, capacity),
+            markets: ids.map(|id| Market::new(id, scale, rules, fills_max, capacity.accounts_max)).collect(),
             mail: VecDeque::new(),
             events: Vec::new(),
         }

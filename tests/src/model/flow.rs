@@ -8,9 +8,9 @@ mod withdrawals;
 
 use wire::command::*;
 use wire::{
-    AccountId, Amount, ApiKeyText, AssetId, BasisPoints, CancelRestriction, ClientOrderId, ClientSessionId, Command,
-    FirmId, ListId, ListKind, MarketId, MarketProtection, MarketRules, MarketStatus, OrderId, OrderKind, Peg, PegSide,
-    Price, Qty, ReplaceMode, SelfTradePrevention, Side, Sides, SpecialRules, Terms, TimeInForce, Timestamp,
+    AccountId, Amount, ApiKeyText, AssetId, BasisPoints, CancelRestriction, Capacity, ClientOrderId, ClientSessionId,
+    Command, FirmId, ListId, ListKind, MarketId, MarketProtection, MarketRules, MarketStatus, OrderId, OrderKind, Peg,
+    PegSide, Price, Qty, ReplaceMode, SelfTradePrevention, Side, Sides, SpecialRules, Terms, TimeInForce, Timestamp,
     TradeGroupId,
 };
 
@@ -455,6 +455,12 @@ impl Flow {
                 order_rate_max: self.one_of(&[0, 20]),
                 order_rate_window_ms: 1_000,
             }),
+            365 if self.below(4) == 0 => {
+                // Mostly what may be; sometimes too little, sometimes too much.
+                let mut rows = [0; 8];
+                rows[self.below(8) as usize] = self.one_of(&[5, 6, 260, 300, 4_100, u32::MAX]);
+                Command::RaiseCapacity(Box::new(RaiseCapacity { capacity: Capacity::of_rows(rows) }))
+            }
             365..367 => Command::SetOrderLimits(self.order_limits(account, market)),
             367..370 => Command::MassCancel(MassCancel {
                 account,

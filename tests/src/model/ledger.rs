@@ -24,8 +24,8 @@ use wire::command::*;
 use wire::event::*;
 use wire::mail::PlaceOrder;
 use wire::{
-    AccountId, ApiKeyId, AssetId, ClientOrderId, ClientSessionId, Command, Event, ListId, LogPosition, Mail, MarketId,
-    MarketRules, MarketScale, MarketStatus, OrderId, PartitionId, RejectReason, Side, Terms, Timestamp,
+    AccountId, ApiKeyId, AssetId, Capacity, ClientOrderId, ClientSessionId, Command, Event, ListId, LogPosition, Mail,
+    MarketId, MarketRules, MarketScale, MarketStatus, OrderId, PartitionId, RejectReason, Side, Terms, Timestamp,
 };
 
 use self::conduct::Conduct;
@@ -117,6 +117,7 @@ struct Name {
 pub(super) struct Ledger {
     /// Of what it does.
     version: u16,
+    capacity: Capacity,
     now: u64,
     position: u64,
     accounts: u32,
@@ -157,6 +158,7 @@ impl Ledger {
         scale: MarketScale,
         markets: &[(AssetId, AssetId)],
         fees: Vec<(wire::FeeRate, wire::FeeRate)>,
+        capacity: Capacity,
     ) -> Ledger {
         let listed = (1..).map(MarketId::new).zip(markets).map(|(id, (base, quote))| {
             let (base, quote, status, version) = (*base, *quote, MarketStatus::Trading, 0);
@@ -164,6 +166,7 @@ impl Ledger {
         });
         Ledger {
             version: 1,
+            capacity,
             now: 0,
             position: 0,
             accounts: fees.len() as u32,
@@ -246,6 +249,7 @@ impl Ledger {
             Command::SetMarketProtection(set) => self.set_market_protection(set),
             Command::SetMarketRules(set) => self.set_market_rules(set),
             Command::AssignAccount(assign) => self.assign_account(assign),
+            Command::RaiseCapacity(raise) => self.raise_capacity(raise),
             Command::SetAccountLimits(set) => self.set_account_limits(set),
             Command::SetOrderLimits(set) => self.set_order_limits(set),
             Command::SetFeeSchedule(set) => self.set_fee_schedule(set),

@@ -192,6 +192,7 @@ impl Market {
             Mail::ChangeMarketStatus(change) => self.change_status(change),
             Mail::ChangeMarketSchedule(change) => self.change_schedule(change),
             Mail::ChangeMarketProtection(change) => self.change_protection(change),
+            Mail::ChangeMarketCapacity(change) => self.accounts_max = change.accounts_max,
             Mail::ChangeMarketRules(change) => self.change_rules(change),
             Mail::PlaceOrder(place) => self.place(place),
             Mail::PlaceOrderOnTerms(place) => self.place_on_terms(place),

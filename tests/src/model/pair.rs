@@ -81,7 +81,7 @@ impl Pair {
                 rules,
                 scale: MarketScale::new(2, 3, 6, 6).unwrap(),
                 fills_max: FILLS_MAX,
-                accounts_max: limits.accounts_max,
+                capacity: limits.capacity(),
                 fees: fees.to_vec(),
             }),
             now: Timestamp::from_nanos(1_700_000_000_000_000_000),

@@ -3,8 +3,8 @@
 use engine::{Limits, PartitionConfig};
 use wire::command::{Credit, ListAsset, ListMarket, OpenAccount};
 use wire::{
-    AccountId, AccountName, Amount, AssetId, ClusterEpoch, Command, FeeRate, Incarnation, MarketRules, MarketScale,
-    PartitionId, Price, Qty, Symbol,
+    AccountId, AccountName, Amount, AssetId, Capacity, ClusterEpoch, Command, FeeRate, Incarnation, MarketRules,
+    MarketScale, PartitionId, Price, Qty, Symbol,
 };
 
 use super::swarm::Layout;
@@ -81,8 +81,8 @@ fn rates() -> Vec<(FeeRate, FeeRate)> {
 
 /// The model, as it is after [`set_up`].
 pub fn model() -> Exchange {
-    let accounts_max = FEES.len() as u32;
-    Exchange::new(Founding { rules: rules(), scale: scale(), fills_max: FILLS_MAX, accounts_max, fees: rates() })
+    let capacity = Capacity { accounts_max: FEES.len() as u32, ..Limits::default().capacity() };
+    Exchange::new(Founding { rules: rules(), scale: scale(), fills_max: FILLS_MAX, capacity, fees: rates() })
 }
 
 /// Whether the model takes what this does as given.

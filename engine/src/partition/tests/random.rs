@@ -11,6 +11,7 @@ use wire::{
     Price, Qty, SelfTradePrevention, Side, TimeInForce,
 };
 
+use super::capacity::{beside_room, one_more};
 use super::random_special::special;
 use super::world::{BASE, Layout, MARKET, QUOTE, World, amount, price, qty, rules};
 
@@ -113,6 +114,25 @@ fn step() -> impl Strategy<Value = Step> {
     (command, 0_u64..300_000_000).prop_map(|(command, pause)| Step { command, pause })
 }
 
+/// A limit order that rests unless it trades.
+pub(super) fn place(account: AccountId, side: &str, at: i64, units: i64) -> Command {
+    Command::NewOrder(NewOrder {
+        account,
+        market: MARKET,
+        side: if side == "buy" { Side::Buy } else { Side::Sell },
+        kind: OrderKind::Limit,
+        time_in_force: TimeInForce::Gtc,
+        self_trade: SelfTradePrevention::None,
+        price: price(at),
+        qty: qty(units),
+        quote_qty: Amount::ZERO,
+        client_order_id: ClientOrderId::new(format!("{account}-{side}-{at}").as_bytes()).unwrap(),
+        key: Default::default(),
+        session: Default::default(),
+        asked_us: 0,
+    })
+}
+
 /// What accounts own, and nothing else that depends on the layout.
 fn balances(world: &World) -> Vec<(i64, i64)> {
     let ledger = &world.partitions[0];
@@ -125,7 +145,7 @@ fn without_windows(events: &[Event]) -> Vec<Event> {
 
 /// Both layouts may tell a balance at other moments: the joint one once where the split one holds, then settles.
 /// Positions differ as well, since mail takes some: requests are compared by presence.
-fn facts(events: &[Event]) -> Vec<Event> {
+pub(super) fn facts(events: &[Event]) -> Vec<Event> {
     let request = |request: wire::LogPosition| wire::LogPosition::new(request.get().min(1));
     let fact = |event: &Event| match event.clone() {
         Event::BalanceChanged(_) => None,
@@ -186,6 +206,32 @@ proptest! {
         prop_assert_eq!(&joint.private, &undisturbed.private);
         prop_assert_eq!(&joint.public, &undisturbed.public);
         prop_assert_eq!(joint.partitions[0].digest(), undisturbed.partitions[0].digest());
+    }
+
+    /// Whatever happens, room that is made meanwhile changes nothing but what has room.
+    #[test]
+    fn more_rows_at_any_moment_change_nothing_else(
+        steps in prop::collection::vec(step(), 1..120),
+        raise_every in 1_usize..20,
+    ) {
+        for layout in [Layout::Joint, Layout::Split] {
+            let (mut growing, mut still) = (World::new(layout), World::new(layout));
+            for (number, Step { command, pause }) in steps.iter().enumerate() {
+                for world in [&mut growing, &mut still] {
+                    world.now = world.now.plus_nanos(*pause);
+                    world.pass_time();
+                }
+                if number % raise_every == 0 {
+                    growing.settle(one_more(&growing));
+                }
+                let replies = [&mut growing, &mut still].map(|world| world.settle(command.clone()));
+                prop_assert_eq!(replies[0], replies[1]);
+                growing.assert_settled();
+            }
+            prop_assert_eq!(balances(&growing), balances(&still));
+            prop_assert_eq!(beside_room(&growing.private), beside_room(&still.private));
+            prop_assert_eq!(without_windows(&growing.public), without_windows(&still.public));
+        }
     }
 
     /// Mail is carried late, in pieces and again, and partitions restart with mail on its way: nothing is lost or

@@ -11,7 +11,7 @@ use wire::{
 
 use super::world::{BASE, LEDGER, Layout, QUOTE, World, amount, price, reason, rules, symbol};
 
-fn list(text: &str, base: AssetId, quote: AssetId, rules: MarketRules) -> Command {
+pub(super) fn list(text: &str, base: AssetId, quote: AssetId, rules: MarketRules) -> Command {
     Command::ListMarket(Box::new(ListMarket {
         symbol: symbol(text),
         base,

@@ -1,6 +1,6 @@
-//! Leases and countdowns: what cancels orders when a client falls silent. And by which version cells behave.
+//! Leases and countdowns: what cancels orders when a client falls silent. And by which version cells behave, and how much room they have.
 
-use crate::{AccountId, ClientSessionId, MarketId, PartitionId, Timestamp};
+use crate::{AccountId, Capacity, ClientSessionId, MarketId, PartitionId, Timestamp};
 
 /// A client session's lease was opened, renewed, taken over, or has ended.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -29,6 +29,13 @@ pub struct CountdownChanged {
     pub expires: Timestamp,
     /// Whether it has run out, and the orders are being canceled.
     pub has_elapsed: bool,
+}
+
+/// The tables have more rows.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct CapacityRaised {
+    /// All of them, as they are now.
+    pub capacity: Capacity,
 }
 
 /// The cells of a partition behave by another version from here on.

@@ -32,6 +32,17 @@ pub struct ChangeMarketSchedule {
     pub schedule: MarketSchedule,
 }
 
+/// Ledger to market: room for more. In the order of the mail, so that no order comes from an account that it has no row for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct ChangeMarketCapacity {
+    /// Which market.
+    pub market: MarketId,
+    /// Accounts of the ledger.
+    pub accounts_max: u32,
+    /// Resting orders.
+    pub resting_orders_max: u32,
+}
+
 /// Market to ledger: it is in this phase now.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct MarketReported {

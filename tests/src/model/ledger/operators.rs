@@ -3,7 +3,7 @@
 use wire::command::*;
 use wire::event::*;
 use wire::mail::*;
-use wire::{Event, Mail, MarketId, MarketStatus, RejectReason};
+use wire::{Capacity, Event, Mail, MarketId, MarketStatus, RejectReason};
 
 use super::{Answer, Ledger, Refused, no};
 
@@ -95,6 +95,32 @@ impl Ledger {
         let change = ChangeMarketProtection { market, version, protection };
         self.mail.push(Mail::ChangeMarketProtection(Box::new(change)));
         Ok(market.get().into())
+    }
+
+    /// Nothing is taken away, nothing goes beyond the most, and what is open is remembered. 0 is no wish.
+    pub(super) fn raise_capacity(&mut self, raise: &RaiseCapacity) -> Answer {
+        let (mut rows, most) = (self.capacity.rows(), Capacity::MOST.rows());
+        for (at, wanted) in raise.capacity.rows().into_iter().enumerate() {
+            if wanted != 0 && (wanted < rows[at] || wanted > most[at]) {
+                return no(RejectReason::BadLimits);
+            }
+            rows[at] = rows[at].max(wanted);
+        }
+        let capacity = Capacity::of_rows(rows);
+        if capacity.open_orders_max > capacity.remembered_orders_max {
+            return no(RejectReason::BadLimits);
+        }
+        self.capacity = capacity;
+        self.events.push(Event::CapacityRaised(Box::new(CapacityRaised { capacity })));
+        for market in self.markets.iter().filter(|market| market.status != MarketStatus::Delisted) {
+            let (market, accounts_max, resting_orders_max) = (market.id, rows[0], rows[4]);
+            self.mail.push(Mail::ChangeMarketCapacity(ChangeMarketCapacity {
+                market,
+                accounts_max,
+                resting_orders_max,
+            }));
+        }
+        Ok(0)
     }
 
     pub(super) fn set_market_rules(&mut self, set: &SetMarketRules) -> Answer {

@@ -25,7 +25,6 @@ use super::{Answer, Ledger, Refused, no};
 
 /// How many there is room for, of clients and of the exchange's own.
 pub(in crate::model) const WITHDRAWALS_MAX: usize = 32;
-const MOVES_MAX: usize = WITHDRAWALS_MAX / 8;
 
 const SECOND_NS: u64 = 1_000_000_000;
 const DAY_NS: u64 = 86_400 * SECOND_NS;
@@ -265,7 +264,7 @@ impl Ledger {
         if self.balance(account.get(), asset).0 < units.wide() + rules.fee.wide() {
             return no(InsufficientBalance);
         }
-        if self.count_of(false) >= WITHDRAWALS_MAX { no(TableFull) } else { Ok(rules) }
+        if self.count_of(false) >= self.capacity.withdrawals_max as usize { no(TableFull) } else { Ok(rules) }
     }
 
     fn count_of(&self, is_internal: bool) -> usize {
@@ -413,7 +412,7 @@ impl Ledger {
         }
         let row = WithdrawalChanged { address, amount: units, purpose, key, ..self.first_row(chain, asset, &rules) };
         self.check_move(&row)?;
-        if self.count_of(true) >= MOVES_MAX {
+        if self.count_of(true) >= self.capacity.withdrawals_max.div_ceil(8) as usize {
             return no(TableFull);
         }
         Ok(self.begin_withdrawal(row, rules.house))

@@ -50,6 +50,16 @@ records! {
         session: SessionId,
         sequence: Sequence,
     }
+    Capacity {
+        accounts_max: u32,
+        api_keys_max: u32,
+        open_orders_max: u32,
+        remembered_orders_max: u32,
+        resting_orders_max: u32,
+        deposit_addresses_max: u32,
+        deposits_max: u32,
+        withdrawals_max: u32,
+    }
     ListAsset {
         symbol: Symbol,
         ledger_decimals: u8,
@@ -191,6 +201,9 @@ records! {
         account: AccountId,
         key: ApiKeyText,
         is_engaged: bool,
+    }
+    RaiseCapacity {
+        capacity: Capacity,
     }
     SetVersion {
         version: u16,

@@ -319,6 +319,9 @@ records! {
         position: LogPosition,
         market: MarketId,
     }
+    CapacityRaised {
+        capacity: Capacity,
+    }
     VersionChanged {
         partition: PartitionId,
         version: u16,

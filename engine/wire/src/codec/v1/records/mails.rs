@@ -8,6 +8,8 @@ records! {
         scale: MarketScale,
         rules: MarketRules,
         ledger: PartitionId,
+        accounts_max: u32,
+        resting_orders_max: u32,
     }
     ChangeMarketStatus {
         market: MarketId,
@@ -27,6 +29,11 @@ records! {
         market: MarketId,
         version: u32,
         protection: MarketProtection,
+    }
+    ChangeMarketCapacity {
+        market: MarketId,
+        accounts_max: u32,
+        resting_orders_max: u32,
     }
     ChangeMarketRules {
         market: MarketId,

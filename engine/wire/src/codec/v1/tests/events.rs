@@ -186,6 +186,7 @@ pub(super) fn events() -> Vec<Event> {
             position: REQUEST,
             market: MARKET,
         }),
+        Event::CapacityRaised(Box::new(CapacityRaised { capacity: Capacity::of_rows([9, 8, 7, 60, 5, 4, 3, 2]) })),
         Event::VersionChanged(VersionChanged { partition: PartitionId::new(2), version: 2 }),
         Event::LeaseChanged(LeaseChanged {
             account: ACCOUNT,

@@ -10,7 +10,9 @@ use crate::event::{
     AuctionCompleted, AuctionIndicated, MarketProtectionChanged, MarketRulesChanged, MarketScheduleChanged,
     PhaseChanged,
 };
-use crate::mail::{ChangeMarketProtection, ChangeMarketRules, ChangeMarketSchedule, MarketReported};
+use crate::mail::{
+    ChangeMarketCapacity, ChangeMarketProtection, ChangeMarketRules, ChangeMarketSchedule, MarketReported,
+};
 use crate::{
     Command, Event, Mail, MarketProtection, MarketSchedule, MarketStatus, PhaseCause, ScheduleStep, Timestamp,
 };
@@ -56,6 +58,7 @@ pub(super) fn mails() -> Vec<Mail> {
             version: 7,
             protection: protection(),
         })),
+        Mail::ChangeMarketCapacity(ChangeMarketCapacity { market: MARKET, accounts_max: 8, resting_orders_max: 9 }),
         Mail::ChangeMarketRules(Box::new(ChangeMarketRules { market: MARKET, version: 8, rules: rules() })),
         Mail::MarketReported(MarketReported {
             market: MARKET,

@@ -139,6 +139,8 @@ pub(super) fn mails() -> Vec<Mail> {
             scale: scale(),
             rules: rules(),
             ledger: PartitionId::new(1),
+            accounts_max: 16_384,
+            resting_orders_max: 131_072,
         })),
         Mail::ChangeMarketStatus(ChangeMarketStatus {
             market: MARKET,
@@ -346,6 +348,7 @@ pub(super) fn commands() -> Vec<Command> {
             order_rate_max: 50,
             order_rate_window_ms: 10_000,
         }),
+        Command::RaiseCapacity(Box::new(RaiseCapacity { capacity: Capacity::of_rows([1, 2, 3, 4, 5, 6, 7, 8]) })),
         Command::SetOrderLimits(SetOrderLimits {
             account: ACCOUNT,
             market: MARKET,
