@@ -228,8 +228,18 @@ mod tests {
 
     fn page(version: u16, versions: [u16; 2], version_at: u64, snapshot_position: u64) -> Option<Page> {
         let (partition, leader, caught_up, lag, failed) = (1, Some(1), true, 0, None);
-        let replica =
-            Replica { partition, leader, version, versions, version_at, snapshot_position, caught_up, lag, failed };
+        let replica = Replica {
+            partition,
+            leader,
+            version,
+            versions,
+            version_at,
+            snapshot_position,
+            caught_up,
+            lag,
+            failed,
+            tables: Vec::new(),
+        };
         Some(Page { ready: true, ledger: 1, partitions: vec![replica] })
     }
 
