@@ -318,6 +318,7 @@ impl LedgerCell {
             is_stop: kind.is_stop(),
             list,
             is_accepted: false,
+            has_traded: false,
             is_cancel_asked: false,
             amends: 0,
             price,

@@ -31,6 +31,8 @@ pub(super) struct Order {
     pub(super) is_accepted: bool,
     /// Whether a cancel has used its reserved place on the way to the market.
     pub(super) is_cancel_asked: bool,
+    /// Whether some of it has traded. What self-trade prevention took off it has not.
+    pub(super) has_traded: bool,
     /// How often it has been amended.
     pub(super) amends: u16,
     pub(super) price: Price,
@@ -53,8 +55,8 @@ impl Order {
     pub(super) fn is_in(&self, restriction: CancelRestriction) -> bool {
         match restriction {
             CancelRestriction::None => true,
-            CancelRestriction::OnlyNew => self.leaves == self.qty,
-            CancelRestriction::OnlyPartiallyFilled => self.leaves != self.qty,
+            CancelRestriction::OnlyNew => !self.has_traded,
+            CancelRestriction::OnlyPartiallyFilled => self.has_traded,
         }
     }
 }
@@ -346,6 +348,7 @@ impl Orders {
             to.put(&order.list);
             to.put(&order.is_accepted);
             to.put(&order.is_cancel_asked);
+            to.put(&order.has_traded);
             to.put(&order.amends);
             to.put(&order.price);
             to.put(&order.qty);
@@ -383,6 +386,7 @@ impl Orders {
                 list: from.get()?,
                 is_accepted: from.get()?,
                 is_cancel_asked: from.get()?,
+                has_traded: from.get()?,
                 amends: from.get()?,
                 price: from.get()?,
                 qty: from.get()?,

@@ -11,6 +11,8 @@
 //! - A new order of the old one's name is refused, and the old one stays: the name is taken, whatever becomes of the cancel.
 //!   Were it free, who asks after a time-out for the status by name would not learn which of the two it is, and a retry
 //!   that names the order to go by its name would replace the replacement.
+//! - So is one of a name that is sealed: its client, or who asked for it, was told that no order of this name comes, and finds the old
+//!   order where it was.
 //! - An order that waits in a list goes as a cancel of it goes: its list's working order ends, and with it the list. The new
 //!   one takes part in nothing of this and is held for whole. When the working one has filled meanwhile, what waits is not
 //!   placed, and the new order comes after it.
@@ -166,8 +168,9 @@ impl LedgerCell {
         let admitted = self.admit_with(&order, Some(&terms), &Beside { credit, ..Beside::default() });
         let admitted = match self.judged(admitted, &order, &terms)? {
             Ok(admitted) => admitted,
-            // Its own name is taken for sure: whoever sends this would be left without an order.
-            Err(no) if order.client_order_id == old.client_order_id => return Err(no),
+            // Its own name is taken for sure, and a sealed one never comes: whoever sends this would be left without an order, and
+            // whoever has asked for it by that name was told that nothing replaces the old one.
+            Err(no) if order.client_order_id == old.client_order_id || self.is_sealed(&order) => return Err(no),
             Err(no) => {
                 self.cancel_order(position, cancel, effects)?;
                 return Ok(tell_refused(position, cancel, no, effects));

@@ -7,7 +7,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use wire::codec::{CodecError, Reader, Writer};
-use wire::command::{CancelOrderList, SealName};
+use wire::command::{CancelOrderList, NewOrder, SealName};
 use wire::{AccountId, ClientOrderId, ListId, OrderId, RejectReason, Timestamp};
 
 use super::{Answer, LedgerCell, Refused};
@@ -130,6 +130,11 @@ impl LedgerCell {
         }
         self.seals.seal((account, name, is_list), asked_us, self.now)?;
         Ok(0)
+    }
+
+    /// Whether nothing of the order's name comes that was asked for when it was.
+    pub(super) fn is_sealed(&self, order: &NewOrder) -> bool {
+        self.seals.refusing((order.account, order.client_order_id, false), order.asked_us).is_some()
     }
 
     /// Whether a name may be taken by what was asked for then.

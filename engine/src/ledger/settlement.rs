@@ -89,6 +89,7 @@ impl LedgerCell {
             self.orders.close(order.id, now);
         } else if let Some(order) = self.orders.get_mut(order.id) {
             order.leaves = leaves;
+            order.has_traded = true;
             order.held = still_held;
         }
         effects.tell(Event::OrderExecuted(OrderExecuted {

@@ -2,9 +2,10 @@
 
 use std::collections::BTreeMap;
 
-use wire::{Event, OrderId, Price, Side};
+use wire::command::{CancelOrder, Reply};
+use wire::{CancelRestriction, ClientOrderId, Command, Event, OrderId, Price, RejectReason, Side};
 
-use super::world::{Layout, World, check};
+use super::world::{Layout, MARKET, World, check};
 
 #[test]
 fn decrement_takes_the_smaller_quantity_from_both_and_ends_the_one_with_nothing_left() {
@@ -17,6 +18,35 @@ fn decrement_takes_the_smaller_quantity_from_both_and_ends_the_one_with_nothing_
          bob sell 2 @ 100 stp-decrement  -> accepted 4, prevented 4 2 x 3 2 @100, expired 3 0 SelfTrade, expired 4 0 SelfTrade
          bob has                         -> 1000+0 base, 100000+0 quote",
     );
+}
+
+/// An order is partly filled when some of it has traded: what prevention took off it has not.
+#[test]
+fn a_cancel_that_is_restricted_goes_by_what_has_traded() {
+    for layout in [Layout::Joint, Layout::Split] {
+        let mut world = World::new(layout);
+        world.play("bob sell 5 @ 100");
+        world.play("bob buy 3 @ 100 stp-decrement");
+        let cancel = |world: &mut World, restriction| {
+            world.settle(Command::CancelOrder(CancelOrder {
+                account: World::account("bob"),
+                market: MARKET,
+                order: OrderId::new(1),
+                client_order_id: ClientOrderId::EMPTY,
+                restriction,
+                new_client_order_id: ClientOrderId::EMPTY,
+                asked_us: 0,
+            }))
+        };
+        let refused = Reply::Rejected { reason: RejectReason::CancelRestricted, id: 0 };
+        assert_eq!(cancel(&mut world, CancelRestriction::OnlyPartiallyFilled), refused);
+        world.restart_all();
+        assert_eq!(world.play("alice buy 1 @ 100"), "accepted 3, filled 3 1@100, fill 1 1@100");
+        world.restart_all();
+        assert_eq!(cancel(&mut world, CancelRestriction::OnlyNew), refused);
+        assert!(matches!(cancel(&mut world, CancelRestriction::OnlyPartiallyFilled), Reply::Accepted { .. }));
+        world.assert_settled();
+    }
 }
 
 #[test]

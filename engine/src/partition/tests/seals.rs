@@ -155,6 +155,31 @@ fn a_cancel_that_finds_no_order_of_the_name_seals_it() {
 }
 
 #[test]
+fn a_replace_by_a_name_that_was_sealed_after_it_was_asked_for_leaves_the_old_order_where_it_is() {
+    for layout in LAYOUTS {
+        for mode in [ReplaceMode::StopOnFailure, ReplaceMode::AllowFailure] {
+            let mut world = World::new(layout);
+            assert_eq!(order(&mut world, "old", 490), accepted(1));
+            let replace = |world: &mut World, text: &str, asked_us| {
+                let order = sell(world, "alice", text, asked_us);
+                let cancel = cancel("old", asked_us);
+                settled(
+                    world,
+                    Command::ReplaceOrder(Box::new(ReplaceOrder { cancel, mode, order, terms: Terms::NONE })),
+                )
+            };
+            // Whoever asks for both names is told that the new one never comes and the old one is there: so it stays.
+            assert_eq!(world.ask(seal("new", 500)), accepted(0));
+            assert_eq!(replace(&mut world, "new", 500), refused_by_seal(500));
+            assert_eq!(world.ask(seal("old", 510)), accepted(1));
+            // What is asked for after the question replaces it.
+            assert_eq!(replace(&mut world, "new", 501), accepted(2));
+            assert_eq!(world.ask(seal("new", 520)), accepted(2));
+        }
+    }
+}
+
+#[test]
 fn an_amend_gives_no_order_a_name_that_was_sealed_after_it_was_asked_for() {
     let mut world = World::new(Layout::Joint);
     world.play("alice sell 5 @ 100");

@@ -260,7 +260,7 @@ impl Ledger {
             Ok(admitted) => admitted,
             Err(no) => {
                 self.check_in_itself(&order, terms)?;
-                if order.client_order_id == old.name {
+                if order.client_order_id == old.name || self.is_sealed(&order) {
                     return Err(no);
                 }
                 self.cancel_order(cancel)?;
@@ -325,8 +325,8 @@ impl Ledger {
 fn check_restriction(order: &Order, restriction: CancelRestriction) -> Result<(), Refused> {
     let is_in = match restriction {
         CancelRestriction::None => true,
-        CancelRestriction::OnlyNew => order.leaves == order.qty,
-        CancelRestriction::OnlyPartiallyFilled => order.leaves != order.qty,
+        CancelRestriction::OnlyNew => !order.has_traded,
+        CancelRestriction::OnlyPartiallyFilled => order.has_traded,
     };
     if is_in { Ok(()) } else { no(RejectReason::CancelRestricted) }
 }

@@ -1,6 +1,6 @@
 //! Names of which nothing comes any more that was asked for by some moment: `engine/src/ledger/seals.rs` states the rules.
 
-use wire::command::{CancelOrder, SealName};
+use wire::command::{CancelOrder, NewOrder, SealName};
 use wire::{ClientOrderId, RejectReason};
 
 use super::{Answer, Ledger, MINUTE_NS, Refused};
@@ -29,13 +29,21 @@ impl Ledger {
 
     /// Whether an order may have a name.
     pub(super) fn check_name(&self, account: u32, name: &ClientOrderId, asked_us: u64) -> Result<(), Refused> {
-        let mine = self.questions.iter().filter(|question| (question.0, question.1) == (account, *name));
-        let sealed = mine.map(|question| question.2).max().filter(|sealed_us| *sealed_us >= asked_us);
-        let sealed = sealed.map(|sealed_us| SealName::no_order(sealed_us).get());
-        match self.taken_by(account, name).or(sealed) {
+        match self.taken_by(account, name).or(self.sealed(account, name, asked_us)) {
             Some(id) => Err((RejectReason::DuplicateClientOrderId, id)),
             None => Ok(()),
         }
+    }
+
+    /// The seal that keeps an order from having its name.
+    fn sealed(&self, account: u32, name: &ClientOrderId, asked_us: u64) -> Option<u64> {
+        let mine = self.questions.iter().filter(|question| (question.0, question.1) == (account, *name));
+        let sealed = mine.map(|question| question.2).max().filter(|sealed_us| *sealed_us >= asked_us);
+        sealed.map(|sealed_us| SealName::no_order(sealed_us).get())
+    }
+
+    pub(super) fn is_sealed(&self, order: &NewOrder) -> bool {
+        self.sealed(order.account.get(), &order.client_order_id, order.asked_us).is_some()
     }
 
     /// A cancel has found nothing.

@@ -62,7 +62,7 @@ impl Ledger {
             self.close(&order);
         } else {
             let open = self.order_mut(order.id);
-            (open.leaves, open.held) = (leaves, keeps);
+            (open.leaves, open.held, open.has_traded) = (leaves, keeps, true);
         }
         let (id, account, market_id) = self.owner(&order);
         self.events.push(Event::OrderExecuted(OrderExecuted {
