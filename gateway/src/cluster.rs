@@ -19,9 +19,6 @@ pub trait Ledger: Send + Sync + 'static {
 
     /// A position at or after every command of a partition, the ledger's or another one, that was committed when the call was
     /// made.
-    fn read_index(
-        &self,
-        partition: PartitionId,
-        timeout: Duration,
-    ) -> BoxFuture<'_, Result<LogPosition, ClusterError>>;
+    fn read_index(&self, partition: PartitionId, timeout: Duration)
+    -> BoxFuture<'_, Result<LogPosition, ClusterError>>;
 }

@@ -113,11 +113,7 @@ impl Gateway {
     pub async fn up_to_date(&self) -> Result<(), ApiError> {
         let timeout = self.limits.read_timeout;
         let position = self.committed_position().await?;
-        if self.wait_for(self.exchange.ledger(), position, timeout).await {
-            Ok(())
-        } else {
-            Err(errors::DISCONNECTED)
-        }
+        if self.wait_for(self.exchange.ledger(), position, timeout).await { Ok(()) } else { Err(errors::DISCONNECTED) }
     }
 
     /// Up to where the ledger's log was committed when this was called.

@@ -128,8 +128,7 @@ impl Common {
         Ok(Common {
             symbol: params.required("symbol")?,
             self_trade: params.take("selfTradePreventionMode")?,
-            name: parse::client_order_id(params, "listClientOrderId")?
-                .unwrap_or_else(|| parse::generated_id(gateway)),
+            name: parse::client_order_id(params, "listClientOrderId")?.unwrap_or_else(|| parse::generated_id(gateway)),
             response: parse::response_type(params, OrderKind::Limit)?,
         })
     }

@@ -35,7 +35,13 @@ use crate::params::Params;
 pub async fn place(gateway: &Arc<Gateway>, caller: Caller, params: Params) -> Answer {
     let placement = parse::placement(gateway, caller, params)?;
     filters::check(&placement)?;
-    send(gateway, caller, &placement).await
+    let answer = send(gateway, caller, &placement).await;
+    #[cfg(feature = "planted")]
+    if wire::planted::is(wire::planted::Bug::AskedAnew) && answer.as_ref().is_err_and(replace::is_unknown) {
+        let order = wire::command::NewOrder { client_order_id: parse::generated_id(gateway), ..placement.order };
+        return send(gateway, caller, &Placement { order, ..placement }).await;
+    }
+    answer
 }
 
 /// Sends an order that its market's filters allow.

@@ -110,7 +110,7 @@ async fn placed(
 }
 
 /// Whether it may have been done.
-fn is_unknown(error: &ApiError) -> bool {
+pub(super) fn is_unknown(error: &ApiError) -> bool {
     error.code == errors::TIMEOUT.code
 }
 
