@@ -7,8 +7,8 @@
 
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, PoisonError, RwLock, RwLockReadGuard};
-use std::time::Duration;
 
+use cluster_client::StreamItem;
 use tokio::sync::watch;
 use wire::{Event, LogPosition, PartitionId, Timestamp};
 
@@ -75,6 +75,16 @@ impl Exchange {
         *self.log_time.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
+    /// Takes the next item of a partition's stream in.
+    pub fn take_in(&self, partition: PartitionId, item: &StreamItem) {
+        match item {
+            StreamItem::Events { position, timestamp, events, .. } => {
+                self.apply(partition, *position, *timestamp, events);
+            }
+            StreamItem::Progress { position } => self.progress(partition, *position),
+        }
+    }
+
     /// Takes the events of one command in; each partition's batches come in the order of their positions.
     pub fn apply(&self, partition: PartitionId, position: LogPosition, timestamp: Timestamp, events: &[Event]) {
         if partition == self.ledger {
@@ -109,15 +119,11 @@ impl Exchange {
         self.progress.get(&partition).map_or(LogPosition::ZERO, |seen| *seen.borrow())
     }
 
-    /// Waits until every event of the partition up to `position` has been applied; `false` after `timeout`.
-    pub async fn wait_for(&self, partition: PartitionId, position: LogPosition, timeout: Duration) -> bool {
+    /// Waits, if need be for ever, until every event of the partition up to `position` has been applied. `false` of a
+    /// partition that is not read.
+    pub async fn reached(&self, partition: PartitionId, position: LogPosition) -> bool {
         let Some(seen) = self.progress.get(&partition) else { return false };
-        if *seen.borrow() >= position {
-            return true;
-        }
-        let mut seen = seen.subscribe();
-        let reached = seen.wait_for(|seen| *seen >= position);
-        matches!(tokio::time::timeout(timeout, reached).await, Ok(Ok(_)))
+        seen.subscribe().wait_for(|seen| *seen >= position).await.is_ok()
     }
 
     /// How far every partition has been read.

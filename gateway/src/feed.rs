@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
-use cluster_client::{Cluster, ClusterError, Replied, Session, StreamItem};
+use cluster_client::{Cluster, ClusterError, Replied, Session};
 use futures_util::FutureExt;
 use futures_util::future::BoxFuture;
 use tokio::sync::OnceCell;
@@ -38,6 +38,10 @@ impl ClusterLedger {
 }
 
 impl Ledger for ClusterLedger {
+    fn opened(&self) -> BoxFuture<'_, ()> {
+        self.session().map(drop).boxed()
+    }
+
     fn request(&self, command: Vec<u8>, timeout: Duration) -> BoxFuture<'_, Result<Replied, ClusterError>> {
         async move {
             let session = match self.session.get() {
@@ -49,8 +53,12 @@ impl Ledger for ClusterLedger {
         .boxed()
     }
 
-    fn read_index(&self, timeout: Duration) -> BoxFuture<'_, Result<LogPosition, ClusterError>> {
-        self.cluster.read_index(self.partition, timeout).boxed()
+    fn read_index(
+        &self,
+        partition: PartitionId,
+        timeout: Duration,
+    ) -> BoxFuture<'_, Result<LogPosition, ClusterError>> {
+        self.cluster.read_index(partition, timeout).boxed()
     }
 }
 
@@ -82,12 +90,7 @@ async fn follow_partition(
         if let Some(recency) = &recency {
             recency.heard(partition, &item);
         }
-        match item {
-            StreamItem::Events { position, timestamp, events, .. } => {
-                exchange.apply(partition, position, timestamp, &events);
-            }
-            StreamItem::Progress { position } => exchange.progress(partition, position),
-        }
+        exchange.take_in(partition, &item);
     }
 }
 
@@ -125,22 +128,18 @@ pub(crate) async fn watch_leaders(cluster: Cluster, gateway: Arc<Gateway>, parti
 
 /// Reads each partition up to what is committed now, then opens the gateway: readers see a present, and
 /// subscribers are not told the past.
-pub(crate) async fn become_ready(
-    cluster: Cluster,
-    ledger: Arc<ClusterLedger>,
-    gateway: Arc<Gateway>,
-    partitions: Vec<PartitionId>,
-) {
-    ledger.session().await;
+pub async fn become_ready(gateway: Arc<Gateway>, partitions: Vec<PartitionId>) {
+    gateway.ledger.opened().await;
     for partition in partitions {
         let position = loop {
-            match cluster.read_index(partition, LOOK_TIMEOUT).await {
+            match gateway.ledger.read_index(partition, LOOK_TIMEOUT).await {
                 Ok(position) => break position,
                 Err(error) => tracing::debug!(%partition, %error, "the partition has no leader to ask yet"),
             }
-            tokio::time::sleep(Duration::from_millis(50)).await;
+            let surroundings = &gateway.surroundings;
+            surroundings.sleep_until(surroundings.now() + Duration::from_millis(50)).await;
         };
-        while !gateway.exchange.wait_for(partition, position, LOOK_TIMEOUT).await {
+        while !gateway.wait_for(partition, position, LOOK_TIMEOUT).await {
             let seen = gateway.exchange.seen(partition);
             tracing::info!(%partition, %seen, %position, "reading the partition's past");
         }

@@ -3,12 +3,12 @@
 use std::net::IpAddr;
 use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
-use std::time::{Duration, SystemTime, UNIX_EPOCH};
+use std::time::Duration;
 
 use cluster_client::{ClusterError, Replied};
 use tokio::sync::{Semaphore, watch};
 use wire::codec::v1;
-use wire::{Command, LogPosition};
+use wire::{Command, LogPosition, PartitionId};
 
 use crate::cluster::Ledger;
 use crate::config::Limits;
@@ -19,6 +19,7 @@ use crate::metrics::Metrics;
 use crate::order_entry::turns::Turns;
 use crate::reads::Reads;
 use crate::streams::Hub;
+use crate::surroundings::{Runtime, Surroundings};
 use crate::throttle::Throttle;
 use crate::trace;
 
@@ -30,6 +31,8 @@ pub struct Gateway {
     pub hub: Arc<Hub>,
     /// The way into the ledger's log.
     pub ledger: Arc<dyn Ledger>,
+    /// Where it runs.
+    pub surroundings: Arc<dyn Surroundings>,
     /// Where past orders, fills, trades and klines are read.
     pub history: History,
     /// What clients have used of their limits.
@@ -68,6 +71,7 @@ impl Gateway {
             exchange,
             hub,
             ledger,
+            surroundings: Arc::new(Runtime),
             history: History::Embedded,
             throttle: Throttle::new(&limits, unfilled),
             is_ready: AtomicBool::new(false),
@@ -83,11 +87,9 @@ impl Gateway {
         }
     }
 
-    /// Microseconds since the Unix epoch by this machine's clock: for `timestamp` checks and server time
-    /// alone; everything that happened carries log time.
+    /// As [`Surroundings::wall_us`].
     pub fn now_us(&self) -> u64 {
-        let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
-        u64::try_from(since.as_micros()).unwrap_or(u64::MAX)
+        self.surroundings.wall_us()
     }
 
     /// Has a command sequenced in the ledger's log, exactly once. Who follows the present request learns where it is.
@@ -99,20 +101,25 @@ impl Gateway {
         Ok(replied)
     }
 
+    /// Waits until the projections hold everything of a partition up to `position`; `false` after `timeout`.
+    pub async fn wait_for(&self, partition: PartitionId, position: LogPosition, timeout: Duration) -> bool {
+        if self.exchange.seen(partition) >= position {
+            return true;
+        }
+        self.surroundings.within(timeout, self.exchange.reached(partition, position)).await == Some(true)
+    }
+
     /// Waits until the projections hold everything that the ledger had committed when this was called.
     pub async fn up_to_date(&self) -> Result<(), ApiError> {
         let timeout = self.limits.read_timeout;
         let position = self.committed_position().await?;
-        if self.exchange.wait_for(self.exchange.ledger(), position, timeout).await {
-            Ok(())
-        } else {
-            Err(errors::DISCONNECTED)
-        }
+        if self.wait_for(self.exchange.ledger(), position, timeout).await { Ok(()) } else { Err(errors::DISCONNECTED) }
     }
 
     /// Up to where the ledger's log was committed when this was called.
     pub(crate) async fn committed_position(&self) -> Result<LogPosition, ApiError> {
-        self.reads.position(&self.ledger, self.limits.read_timeout).await
+        let timeout = self.limits.read_timeout;
+        self.reads.position(&self.ledger, self.exchange.ledger(), timeout, &*self.surroundings).await
     }
 
     /// Where the gateway is in its life.

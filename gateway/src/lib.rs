@@ -13,7 +13,7 @@ pub mod cluster;
 mod config;
 pub mod errors;
 pub mod exchange;
-mod feed;
+pub mod feed;
 #[doc(hidden)]
 pub mod fuzz;
 mod gateway;
@@ -30,6 +30,7 @@ mod reads;
 pub mod reference;
 mod serve;
 pub mod streams;
+pub mod surroundings;
 #[cfg(test)]
 mod testing;
 pub mod throttle;

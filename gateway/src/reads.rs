@@ -7,11 +7,13 @@
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
+use futures_util::FutureExt;
 use tokio::sync::oneshot;
-use wire::LogPosition;
+use wire::{LogPosition, PartitionId};
 
 use crate::cluster::Ledger;
 use crate::errors::{self, ApiError};
+use crate::surroundings::Surroundings;
 
 type Answered = Result<LogPosition, ApiError>;
 
@@ -29,7 +31,13 @@ struct State {
 
 impl Reads {
     /// The position that a read must have seen, asked for after this call.
-    pub(crate) async fn position(self: &Arc<Self>, ledger: &Arc<dyn Ledger>, timeout: Duration) -> Answered {
+    pub(crate) async fn position(
+        self: &Arc<Self>,
+        ledger: &Arc<dyn Ledger>,
+        partition: PartitionId,
+        timeout: Duration,
+        surroundings: &dyn Surroundings,
+    ) -> Answered {
         let (sender, receiver) = oneshot::channel();
         let starts = {
             let mut state = self.lock();
@@ -37,7 +45,7 @@ impl Reads {
             !std::mem::replace(&mut state.is_asking, true)
         };
         if starts {
-            tokio::spawn(ask(Arc::clone(self), Arc::clone(ledger), timeout));
+            surroundings.spawn(ask(Arc::clone(self), Arc::clone(ledger), partition, timeout).boxed());
         }
         receiver.await.unwrap_or(Err(errors::DISCONNECTED))
     }
@@ -48,7 +56,7 @@ impl Reads {
 }
 
 /// Asks as long as somebody waits.
-async fn ask(reads: Arc<Reads>, ledger: Arc<dyn Ledger>, timeout: Duration) {
+async fn ask(reads: Arc<Reads>, ledger: Arc<dyn Ledger>, partition: PartitionId, timeout: Duration) {
     loop {
         let waiting = {
             let mut state = reads.lock();
@@ -58,7 +66,7 @@ async fn ask(reads: Arc<Reads>, ledger: Arc<dyn Ledger>, timeout: Duration) {
             }
             std::mem::take(&mut state.waiting)
         };
-        let answer = ledger.read_index(timeout).await.map_err(errors::of_read);
+        let answer = ledger.read_index(partition, timeout).await.map_err(errors::of_read);
         for waiter in waiting {
             // Clients that hung up do not wait.
             let _ = waiter.send(answer.clone());

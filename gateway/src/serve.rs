@@ -97,7 +97,7 @@ pub async fn serve(config: GatewayConfig) -> Result<GatewayHandle, StartError> {
         let timeout = config.limits.read_timeout;
         Arc::new(Postgres::new(history, epoch, config.ledger, &config.partitions, timeout))
     });
-    let mut gateway = Gateway::new(Arc::clone(&exchange), Arc::clone(&hub), Arc::clone(&ledger) as _, config.limits);
+    let mut gateway = Gateway::new(Arc::clone(&exchange), Arc::clone(&hub), ledger, config.limits);
     gateway.is_read_only = config.read_only;
     if let Some(history) = &history {
         gateway.history = History::Postgres(Arc::clone(history));
@@ -143,7 +143,7 @@ pub async fn serve(config: GatewayConfig) -> Result<GatewayHandle, StartError> {
             tokio::spawn(read_only::watch_source(cluster, Arc::clone(&gateway))),
         ),
         None => (
-            tokio::spawn(feed::become_ready(cluster.clone(), ledger, Arc::clone(&gateway), config.partitions.clone())),
+            tokio::spawn(feed::become_ready(Arc::clone(&gateway), config.partitions.clone())),
             tokio::spawn(feed::watch_leaders(cluster, Arc::clone(&gateway), config.partitions)),
         ),
     };

@@ -258,6 +258,10 @@ impl FakeLedger {
 }
 
 impl Ledger for FakeLedger {
+    fn opened(&self) -> BoxFuture<'_, ()> {
+        std::future::ready(()).boxed()
+    }
+
     fn request(&self, command: Vec<u8>, _: Duration) -> BoxFuture<'_, Result<Replied, ClusterError>> {
         async move {
             let command = v1::decode_command(&command).expect("the gateway encodes commands");
@@ -272,7 +276,7 @@ impl Ledger for FakeLedger {
         .boxed()
     }
 
-    fn read_index(&self, _: Duration) -> BoxFuture<'_, Result<LogPosition, ClusterError>> {
+    fn read_index(&self, _: PartitionId, _: Duration) -> BoxFuture<'_, Result<LogPosition, ClusterError>> {
         async move {
             tokio::task::yield_now().await;
             let mut state = self.state.lock().unwrap();

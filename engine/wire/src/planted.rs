@@ -40,6 +40,8 @@ crate::order::numbered! {
         BootIgnored = 16,
         /// Where the log says a version, a node takes the newest that its build knows.
         BehavesByBuild = 17,
+        /// A gateway that is not told what became of an order asks for it anew, by another name and in another request.
+        AskedAnew = 18,
     }
 }
 

@@ -9,9 +9,9 @@ async fn readers_wait_for_a_position_until_it_has_been_read() {
     let (gateway, ledger) = gateway();
     let seen = gateway.exchange.seen(LEDGER);
     let soon = Duration::from_millis(20);
-    assert!(gateway.exchange.wait_for(LEDGER, seen, soon).await);
-    assert!(!gateway.exchange.wait_for(LEDGER, seen.next(), soon).await);
-    let waiting = gateway.exchange.wait_for(LEDGER, seen.next().next(), Duration::from_secs(5));
+    assert!(gateway.wait_for(LEDGER, seen, soon).await);
+    assert!(!gateway.wait_for(LEDGER, seen.next(), soon).await);
+    let waiting = gateway.wait_for(LEDGER, seen.next().next(), Duration::from_secs(5));
     let feeding = async {
         ledger.feed(&[balance(ALICE, BTC, 1, 0)]);
         gateway.exchange.progress(LEDGER, seen.next().next());

@@ -55,12 +55,13 @@ pub(super) fn address(call: Call) -> BoxFuture<'static, Answer> {
         if let Reply::Rejected { .. } = replied.reply {
             return Err(errors::NO_ADDRESS);
         }
-        let deadline = tokio::time::Instant::now() + ADDRESS_WITHIN;
-        while tokio::time::Instant::now() < deadline {
+        let surroundings = &gateway.surroundings;
+        let deadline = surroundings.now() + ADDRESS_WITHIN;
+        while surroundings.now() < deadline {
             if let Some(address) = known() {
                 return Ok(shown(&coin, address));
             }
-            tokio::time::sleep(LOOK_EVERY).await;
+            surroundings.sleep_until(surroundings.now() + LOOK_EVERY).await;
         }
         Err(errors::NO_ADDRESS)
     }

@@ -64,7 +64,7 @@ pub(super) fn apply(call: Call) -> BoxFuture<'static, Answer> {
         if let Some(answer) = name.and_then(repeated) {
             return answer;
         }
-        let request = wanted.request(caller.account, name.unwrap_or_else(generated_name))?;
+        let request = wanted.request(caller.account, name.unwrap_or_else(|| generated_name(&call.gateway)))?;
         let command = Command::RequestWithdrawal(Box::new(request));
         let replied = call.gateway.sequence(&command, call.gateway.limits.order_timeout).await;
         match replied.map_err(ApiError::from)?.reply {
@@ -96,8 +96,8 @@ fn name(params: &mut Params) -> Result<Option<ClientOrderId>, ApiError> {
     if text.starts_with(UNNAMED) { Err(ApiError::invalid_data("withdrawOrderId")) } else { Ok(Some(name)) }
 }
 
-fn generated_name() -> ClientOrderId {
-    let text = format!("{UNNAMED}{}", parse::generated_id());
+fn generated_name(gateway: &Gateway) -> ClientOrderId {
+    let text = format!("{UNNAMED}{}", parse::generated_id(gateway));
     ClientOrderId::new(text.as_bytes()).expect("it is short, and of letters, digits and a colon")
 }
 

@@ -2,11 +2,10 @@
 
 use std::sync::Arc;
 
-use tokio::time::{Instant, timeout_at};
 use wire::command::{AmendOrder, Reply};
 use wire::{ClientOrderId, Command, OrderId, Qty};
 
-use super::{GiveUp, Waited, answers, outcome, parse, request};
+use super::{GiveUp, Waited, answers, deadline, outcome, parse, request};
 use crate::accounts::RequestOutcome;
 use crate::auth::Caller;
 use crate::errors::{self, ApiError};
@@ -29,13 +28,13 @@ pub async fn amend(gateway: &Arc<Gateway>, caller: Caller, mut params: Params) -
         order: named.order.unwrap_or(OrderId::ZERO),
         client_order_id: named.client_order_id.unwrap_or(ClientOrderId::EMPTY),
         qty,
-        new_client_order_id: new_name.unwrap_or_else(parse::generated_id),
+        new_client_order_id: new_name.unwrap_or_else(|| parse::generated_id(gateway)),
         asked_us: caller.asked_us,
     };
-    let deadline = Instant::now() + gateway.limits.order_timeout;
+    let deadline = deadline(gateway);
     let turn = gateway.amends.take((caller.account, market.id, named_order(gateway, &command)));
     // What has not been sent has done nothing.
-    let _turn = timeout_at(deadline, turn).await.map_err(|_| errors::BUSY)?;
+    let _turn = gateway.surroundings.by(deadline, turn).await.ok_or(errors::BUSY)?;
     check_direction(gateway, &command)?;
     let replied = request(gateway, &Command::AmendOrder(Box::new(command))).await?;
     if let Reply::Rejected { reason, .. } = replied.reply {
@@ -45,7 +44,7 @@ pub async fn amend(gateway: &Arc<Gateway>, caller: Caller, mut params: Params) -
     let receiver = gateway.exchange.accounts().await_request(position);
     let amended = {
         let _waiting = GiveUp { gateway, what: Waited::Request(position) };
-        outcome(receiver, deadline).await?
+        outcome(gateway, receiver, deadline).await?
     };
     match amended {
         RequestOutcome::Amended(market_id, id) => {

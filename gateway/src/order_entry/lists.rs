@@ -6,12 +6,11 @@
 use std::borrow::Cow;
 use std::sync::Arc;
 
-use tokio::time::Instant;
 use wire::command::{CancelOrderList, NewOrderList, NewOrderOnTerms, Reply};
 use wire::{ClientOrderId, Command, ListId, ListKind, OrderKind, Side};
 
 use super::parse::{self, Placement, ResponseType};
-use super::{GiveUp, Waited, answers, filters, outcome, request};
+use super::{GiveUp, Waited, answers, deadline, filters, outcome, request};
 use crate::accounts::{Account, ListStatus, Order, OrderList, cancel_report_id};
 use crate::auth::Caller;
 use crate::errors::{self, ApiError};
@@ -29,7 +28,7 @@ struct List {
 
 /// `orderList/oco`: an order above the market and one below it.
 pub async fn oco(gateway: &Arc<Gateway>, caller: Caller, mut params: Params) -> Answer {
-    let common = Common::take(&mut params)?;
+    let common = Common::take(gateway, &mut params)?;
     let shared = [("side", params.required("side")?), ("quantity", params.required("quantity")?)];
     may_be_of_pair(&params, ["aboveType", "belowType"])?;
     let above = common.leg(gateway, caller, &mut params, "above", &shared)?;
@@ -41,7 +40,7 @@ pub async fn oco(gateway: &Arc<Gateway>, caller: Caller, mut params: Params) -> 
 
 /// `order/oco`: as `orderList/oco`, with a limit and a stop order, whichever is above.
 pub async fn limit_and_stop(gateway: &Arc<Gateway>, caller: Caller, mut params: Params) -> Answer {
-    let common = Common::take(&mut params)?;
+    let common = Common::take(gateway, &mut params)?;
     let side = params.required("side")?;
     let shared = |kind: &str| [("side", side.clone()), ("type", kind.to_owned())];
     let quantity = params.required("quantity")?;
@@ -76,7 +75,7 @@ pub async fn limit_and_stop(gateway: &Arc<Gateway>, caller: Caller, mut params: 
 
 /// `orderList/oto`: an order, and another one that is placed when it has filled.
 pub async fn oto(gateway: &Arc<Gateway>, caller: Caller, mut params: Params) -> Answer {
-    let common = Common::take(&mut params)?;
+    let common = Common::take(gateway, &mut params)?;
     let working = common.leg(gateway, caller, &mut params, "working", &[])?;
     let pending = common.leg(gateway, caller, &mut params, "pending", &[])?;
     params.finish()?;
@@ -86,7 +85,7 @@ pub async fn oto(gateway: &Arc<Gateway>, caller: Caller, mut params: Params) -> 
 
 /// `orderList/otoco`: an order, and a pair that is placed when it has filled.
 pub async fn otoco(gateway: &Arc<Gateway>, caller: Caller, mut params: Params) -> Answer {
-    let common = Common::take(&mut params)?;
+    let common = Common::take(gateway, &mut params)?;
     let working = common.leg(gateway, caller, &mut params, "working", &[])?;
     let shared = [("side", params.required("pendingSide")?), ("quantity", params.required("pendingQuantity")?)];
     may_be_of_pair(&params, ["pendingAboveType", "pendingBelowType"])?;
@@ -125,11 +124,11 @@ const LEG_NAMES: [&str; 14] = [
 ];
 
 impl Common {
-    fn take(params: &mut Params) -> Result<Common, ApiError> {
+    fn take(gateway: &Gateway, params: &mut Params) -> Result<Common, ApiError> {
         Ok(Common {
             symbol: params.required("symbol")?,
             self_trade: params.take("selfTradePreventionMode")?,
-            name: parse::client_order_id(params, "listClientOrderId")?.unwrap_or_else(parse::generated_id),
+            name: parse::client_order_id(params, "listClientOrderId")?.unwrap_or_else(|| parse::generated_id(gateway)),
             response: parse::response_type(params, OrderKind::Limit)?,
         })
     }
@@ -262,7 +261,7 @@ async fn place(gateway: &Arc<Gateway>, caller: Caller, list: List) -> Answer {
     let market = Arc::clone(&list.legs[0].market);
     let legs = list.legs.iter().map(|leg| NewOrderOnTerms { order: leg.order, terms: leg.terms }).collect();
     let command = NewOrderList { kind: list.kind, list_client_order_id: list.name, legs };
-    let deadline = Instant::now() + gateway.limits.order_timeout;
+    let deadline = deadline(gateway);
     let id = match request(gateway, &Command::NewOrderList(command)).await?.reply {
         Reply::Accepted { id } => ListId::new(id),
         Reply::Rejected { reason, .. } => return Err(reason.into()),
@@ -270,7 +269,7 @@ async fn place(gateway: &Arc<Gateway>, caller: Caller, list: List) -> Answer {
     let receiver = gateway.exchange.accounts().await_list(caller.account, id);
     {
         let _waiting = GiveUp { gateway, what: Waited::List(id) };
-        outcome(receiver, deadline).await?;
+        outcome(gateway, receiver, deadline).await?;
     }
     let reference = gateway.exchange.reference();
     let accounts = gateway.exchange.accounts();
@@ -315,7 +314,7 @@ pub async fn cancel(gateway: &Arc<Gateway>, caller: Caller, mut params: Params) 
         new_client_order_id: cancel_name.unwrap_or(ClientOrderId::EMPTY),
         asked_us: caller.asked_us,
     };
-    let deadline = Instant::now() + gateway.limits.order_timeout;
+    let deadline = deadline(gateway);
     let replied = request(gateway, &Command::CancelOrderList(command)).await?;
     let list = match replied.reply {
         Reply::Accepted { id } => ListId::new(id),
@@ -331,12 +330,12 @@ pub async fn cancel(gateway: &Arc<Gateway>, caller: Caller, mut params: Params) 
         if ended {
             break;
         }
-        if Instant::now() >= deadline {
+        if gateway.surroundings.now() >= deadline {
             return Err(errors::TIMEOUT);
         }
         let ledger = gateway.exchange.ledger();
         let next = gateway.exchange.seen(ledger).next();
-        gateway.exchange.wait_for(ledger, next, std::time::Duration::from_millis(100)).await;
+        gateway.wait_for(ledger, next, std::time::Duration::from_millis(100)).await;
     }
     let accounts = gateway.exchange.accounts();
     let account = accounts.get(caller.account).ok_or(errors::NOT_PERMITTED)?;

@@ -16,11 +16,10 @@ pub mod seal;
 pub mod turns;
 
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use cluster_client::{ClusterError, Replied};
 use tokio::sync::oneshot;
-use tokio::time::Instant;
 use wire::command::{CancelOrder, CountdownCancel, Reply, SealName};
 use wire::{Command, ListId, LogPosition, OrderId, RejectReason};
 
@@ -36,13 +35,19 @@ use crate::params::Params;
 pub async fn place(gateway: &Arc<Gateway>, caller: Caller, params: Params) -> Answer {
     let placement = parse::placement(gateway, caller, params)?;
     filters::check(&placement)?;
-    send(gateway, caller, &placement).await
+    let answer = send(gateway, caller, &placement).await;
+    #[cfg(feature = "planted")]
+    if wire::planted::is(wire::planted::Bug::AskedAnew) && answer.as_ref().is_err_and(replace::is_unknown) {
+        let order = wire::command::NewOrder { client_order_id: parse::generated_id(gateway), ..placement.order };
+        return send(gateway, caller, &Placement { order, ..placement }).await;
+    }
+    answer
 }
 
 /// Sends an order that its market's filters allow.
 async fn send(gateway: &Arc<Gateway>, caller: Caller, placement: &Placement) -> Answer {
     let (market, order) = (&placement.market, &placement.order);
-    let deadline = Instant::now() + gateway.limits.order_timeout;
+    let deadline = deadline(gateway);
     let Replied { position, reply } = request(gateway, &placement.command()).await?;
     let id = match reply {
         Reply::Accepted { id } => OrderId::new(id),
@@ -71,7 +76,7 @@ async fn order_outcome(
     let market = placement.market.id;
     let wait = gateway.exchange.accounts().await_order(caller.account, market, id).ok_or(errors::TIMEOUT)?;
     let _waiting = GiveUp { gateway, what: Waited::Order(id, wait.token) };
-    outcome(wait.receiver, deadline).await
+    outcome(gateway, wait.receiver, deadline).await
 }
 
 /// The order that has the name of this one, if it asked for the same: a client that repeats an order which it knows
@@ -84,7 +89,7 @@ async fn first_of(
     position: LogPosition,
 ) -> Result<OrderId, ApiError> {
     let ledger = gateway.exchange.ledger();
-    if !gateway.exchange.wait_for(ledger, position, gateway.limits.read_timeout).await {
+    if !gateway.wait_for(ledger, position, gateway.limits.read_timeout).await {
         return Err(errors::TIMEOUT);
     }
     let wanted = &placement.order;
@@ -172,7 +177,7 @@ pub async fn countdown(gateway: &Arc<Gateway>, caller: Caller, mut params: Param
 type Withdrawn = (LogPosition, Vec<(wire::MarketId, OrderId)>);
 
 async fn withdraw(gateway: &Arc<Gateway>, command: &Command) -> Result<Withdrawn, ApiError> {
-    let deadline = Instant::now() + gateway.limits.order_timeout;
+    let deadline = deadline(gateway);
     let replied = request(gateway, command).await?;
     if let Reply::Rejected { reason, .. } = replied.reply {
         return Err(reason.into());
@@ -188,7 +193,7 @@ async fn canceled_by(
 ) -> Result<Vec<(wire::MarketId, OrderId)>, ApiError> {
     let receiver = gateway.exchange.accounts().await_request(position);
     let _waiting = GiveUp { gateway, what: Waited::Request(position) };
-    match outcome(receiver, deadline).await? {
+    match outcome(gateway, receiver, deadline).await? {
         RequestOutcome::Canceled(orders) => Ok(orders),
         RequestOutcome::Amended(..) => Err(errors::UNKNOWN),
         RequestOutcome::Refused(reason) => Err(reason.into()),
@@ -199,11 +204,16 @@ async fn request(gateway: &Gateway, command: &Command) -> Result<Replied, ApiErr
     Ok(gateway.sequence(command, gateway.limits.order_timeout).await?)
 }
 
-async fn outcome<T>(receiver: oneshot::Receiver<T>, deadline: Instant) -> Result<T, ApiError> {
-    let left = deadline.saturating_duration_since(Instant::now()).max(Duration::from_millis(1));
-    match tokio::time::timeout(left, receiver).await {
-        Ok(Ok(outcome)) => Ok(outcome),
-        Ok(Err(_)) | Err(_) => Err(errors::TIMEOUT),
+/// Until when a client that asks now waits.
+fn deadline(gateway: &Gateway) -> Instant {
+    gateway.surroundings.now() + gateway.limits.order_timeout
+}
+
+async fn outcome<T>(gateway: &Gateway, receiver: oneshot::Receiver<T>, deadline: Instant) -> Result<T, ApiError> {
+    let soon = gateway.surroundings.now() + Duration::from_millis(1);
+    match gateway.surroundings.by(deadline.max(soon), receiver).await {
+        Some(Ok(outcome)) => Ok(outcome),
+        Some(Err(_)) | None => Err(errors::TIMEOUT),
     }
 }
 

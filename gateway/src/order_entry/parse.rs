@@ -3,8 +3,6 @@
 
 use std::sync::Arc;
 
-use rand::Rng;
-use rand::distr::Alphanumeric;
 use wire::command::{CancelAll, CancelOrder, NewOrder, NewOrderOnTerms};
 use wire::decimal::{self, DecimalError};
 use wire::{
@@ -107,7 +105,7 @@ pub fn placement(gateway: &Gateway, caller: Caller, mut params: Params) -> Resul
     let wants_commission = params.flag("computeCommissionRates")?;
     let is_retry = params.flag("identicalRetry")?;
     let time_in_force = time_in_force(&mut params, kind)?;
-    let client_order_id = client_order_id(&mut params, "newClientOrderId")?.unwrap_or_else(generated_id);
+    let client_order_id = client_order_id(&mut params, "newClientOrderId")?.unwrap_or_else(|| generated_id(gateway));
     let response = response_type(&mut params, kind)?;
     let self_trade = self_trade(&mut params)?;
     let mut terms = terms(&market, kind, time_in_force, &mut params)?;
@@ -374,8 +372,17 @@ pub(crate) fn client_order_id(params: &mut Params, name: &str) -> Result<Option<
 }
 
 /// 22 random letters and digits, as clients are used to.
-pub(crate) fn generated_id() -> ClientOrderId {
-    let text: Vec<u8> = rand::rng().sample_iter(Alphanumeric).take(22).collect();
+pub(crate) fn generated_id(gateway: &Gateway) -> ClientOrderId {
+    const DIGITS: &[u8; 62] = b"0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz";
+    let mut text = [0; 22];
+    // Eleven digits are enough for 64 bits.
+    for half in text.chunks_mut(11) {
+        let mut number = gateway.surroundings.random();
+        for digit in half.iter_mut().rev() {
+            *digit = DIGITS[(number % 62) as usize];
+            number /= 62;
+        }
+    }
     ClientOrderId::new(&text).expect("22 letters and digits are a client order id")
 }
 

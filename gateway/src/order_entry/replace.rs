@@ -3,9 +3,9 @@
 //! Both halves are one command of the log: nothing comes between them.
 
 use std::sync::Arc;
+use std::time::Instant;
 
 use cluster_client::Replied;
-use tokio::time::Instant;
 use wire::command::{ReplaceOrder, Reply, SealName};
 use wire::{Command, LogPosition, OrderId, RejectReason, ReplaceMode};
 
@@ -37,7 +37,7 @@ pub async fn replace(gateway: &Arc<Gateway>, caller: Caller, params: Params, ove
         // Binance's status is the limit's in this mode alone.
         return told.map_err(|failed| ApiError { status: if stops { 429 } else { failed.status }, ..failed });
     }
-    let deadline = Instant::now() + gateway.limits.order_timeout;
+    let deadline = super::deadline(gateway);
     let Replied { position, reply } = request(gateway, &command(&replacement)).await?;
     let id = match reply {
         Reply::Accepted { id } => OrderId::new(id),
@@ -110,7 +110,7 @@ async fn placed(
 }
 
 /// Whether it may have been done.
-fn is_unknown(error: &ApiError) -> bool {
+pub(super) fn is_unknown(error: &ApiError) -> bool {
     error.code == errors::TIMEOUT.code
 }
 

@@ -32,7 +32,7 @@ async fn seal_name(gateway: &Gateway, caller: Caller, name: ClientOrderId, is_li
     if let Reply::Rejected { reason, .. } = replied.reply {
         return Err(reason.into());
     }
-    if gateway.exchange.wait_for(gateway.exchange.ledger(), replied.position, timeout).await {
+    if gateway.wait_for(gateway.exchange.ledger(), replied.position, timeout).await {
         Ok(())
     } else {
         Err(errors::DISCONNECTED)

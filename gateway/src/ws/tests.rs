@@ -72,6 +72,10 @@ impl RestingLedger {
 }
 
 impl Ledger for RestingLedger {
+    fn opened(&self) -> BoxFuture<'_, ()> {
+        std::future::ready(()).boxed()
+    }
+
     fn request(&self, command: Vec<u8>, _: Duration) -> BoxFuture<'_, Result<Replied, ClusterError>> {
         let order = match codec::v1::decode_command(&command) {
             Ok(Command::NewOrder(order)) => order,
@@ -124,7 +128,7 @@ impl Ledger for RestingLedger {
         .boxed()
     }
 
-    fn read_index(&self, _: Duration) -> BoxFuture<'_, Result<LogPosition, ClusterError>> {
+    fn read_index(&self, _: PartitionId, _: Duration) -> BoxFuture<'_, Result<LogPosition, ClusterError>> {
         futures_util::future::ready(Ok(LogPosition::new(self.position.load(Ordering::SeqCst)))).boxed()
     }
 }

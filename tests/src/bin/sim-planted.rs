@@ -5,7 +5,7 @@
 use std::process::ExitCode;
 
 use clap::Parser;
-use tests::sim::planted::{SEEDS_MAX, hunt};
+use tests::sim::planted::{SEEDS_MAX, hunt, rate};
 use wire::planted::Bug;
 
 /// Plants known bugs, one after the other, and proves that each is caught.
@@ -18,6 +18,9 @@ struct Args {
     /// The seeds begin with this one.
     #[arg(long, default_value_t = 0)]
     first: u64,
+    /// Run so many seeds with each bug, and print how many of them catch it.
+    #[arg(long)]
+    rate: Option<u64>,
     /// Seeds at a time; as many as there are cores by default.
     #[arg(long)]
     jobs: Option<usize>,
@@ -29,6 +32,13 @@ fn main() -> ExitCode {
     // Panics of the code under test are caught and told with their seed.
     std::panic::set_hook(Box::new(|_| {}));
     let bugs = Bug::ALL.iter().filter(|bug| args.bug.is_none_or(|number| number == bug.number()));
+    if let Some(seeds) = args.rate {
+        for bug in bugs {
+            let caught = rate(*bug, args.first, seeds, jobs);
+            println!("{bug:?}: caught by {caught} of {seeds} seeds");
+        }
+        return ExitCode::SUCCESS;
+    }
     let (mut planted, mut escaped) = (0, 0);
     for bug in bugs {
         planted += 1;

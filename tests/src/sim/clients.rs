@@ -17,11 +17,13 @@ use wire::{
     OrderKind, PartitionId, Qty, SelfTradePrevention, Side, Text, TimeInForce,
 };
 
-use super::clock::Moment;
+use super::clock::{Moment, wall_us};
 use super::front::LinkId;
 use super::machine::{self, LEDGER, RICH, amount, price, qty};
+use super::office::{self, Office, Token};
 use super::queue::Event;
 use super::swarm::Layout;
+use super::users;
 use super::world::{World, gateway_address};
 
 /// How long a gateway waits for a reply.
@@ -72,6 +74,14 @@ pub struct Gateway {
     names: u64,
     number: u64,
     is_retired: bool,
+    waiting: Option<Waiting>,
+}
+
+/// A gateway's order entry, and what that waits for at the cluster.
+struct Waiting {
+    office: Office,
+    requests: BTreeMap<RequestKey, (Token, Vec<u8>, LogPosition)>,
+    reads: BTreeMap<ReadKey, (Token, PartitionId, LogPosition)>,
 }
 
 /// A consumer of one partition's events, at a gateway.
@@ -106,6 +116,11 @@ impl Gateway {
     /// No new commands from now on.
     pub fn retire(&mut self) {
         self.is_retired = true;
+    }
+
+    /// Its order entry, if it has that.
+    pub fn office(&self) -> Option<&Office> {
+        self.waiting.as_ref().map(|waiting| &waiting.office)
     }
 
     /// Whether everything is answered.
@@ -217,8 +232,8 @@ impl World {
             }
             self.gateways.push(gateway);
             for partition in machine::partitions(self.plan.layout) {
-                // One consumer of each partition, two of the ledger's: enough to be everywhere.
-                if number == 0 || partition == LEDGER {
+                // One consumer of each partition, two of the ledger's: enough to be everywhere. Order entry reads all.
+                if number == 0 || partition == LEDGER || self.has_office(number) {
                     self.make_consumer(number, partition);
                 }
             }
@@ -238,6 +253,7 @@ impl World {
             (gateway.names, gateway.resting) = (names, former.resting.clone());
             gateway.script.clear();
         }
+        self.users.names = names;
         self.gateways[0].script = script;
     }
 
@@ -248,6 +264,12 @@ impl World {
         let mut client =
             Client::new(Identity { hello: hello(number, self.epoch), nonce }, &nodes, Patience::default(), now);
         let session = client.open_session(LEDGER, now);
+        let waiting = self.has_office(number as usize).then(|| {
+            let partitions = machine::partitions(self.plan.layout);
+            let random = Random::new(self.random.draw());
+            let office = Office::new(partitions, users::limits(&self.plan.order_entry), random, now, wall_us(self.now));
+            Waiting { office, requests: BTreeMap::new(), reads: BTreeMap::new() }
+        });
         Gateway {
             client,
             links: BTreeMap::new(),
@@ -262,18 +284,36 @@ impl World {
             names: 0,
             number,
             is_retired: false,
+            waiting,
         }
     }
 
+    fn has_office(&self, number: usize) -> bool {
+        number < self.plan.order_entry.offices
+    }
+
+    /// A gateway's order entry, if it has that, at the present time.
+    pub(super) fn office(&mut self, number: usize) -> Option<&mut Office> {
+        let (now, wall_us) = (self.instants.at(self.now), wall_us(self.now));
+        let office = &mut self.gateways[number].waiting.as_mut()?.office;
+        office.on_time(now, wall_us);
+        Some(office)
+    }
+
     fn make_consumer(&mut self, gateway: usize, partition: PartitionId) {
+        let consumer = self.new_consumer(gateway, partition);
+        self.consumers.push(consumer);
+        let client = ClientId::Consumer(self.consumers.len() - 1);
+        self.queue.plan(self.now, Event::Wake { client });
+    }
+
+    fn new_consumer(&self, gateway: usize, partition: PartitionId) -> Consumer {
         let now = self.instants.at(self.now);
         let from = LogPosition::ZERO.next();
         let nodes = self.known_nodes();
         let subscription =
             Subscription::new(hello(gateway as u64, self.epoch), &nodes, partition, from, Patience::default(), now);
-        self.consumers.push(Consumer { gateway, partition, subscription, link: None, wake_at: None });
-        let client = ClientId::Consumer(self.consumers.len() - 1);
-        self.queue.plan(self.now, Event::Wake { client });
+        Consumer { gateway, partition, subscription, link: None, wake_at: None }
     }
 
     /// A gateway dies; another starts in its place, and its users ask again there.
@@ -293,6 +333,22 @@ impl World {
         self.gateways[number] = gateway;
         links.into_iter().for_each(|link| self.hang_up(link));
         self.queue.plan(self.now, Event::Wake { client: ClientId::Gateway(number) });
+        if self.has_office(number) {
+            self.office_is_gone(number);
+            let own = (0..self.consumers.len()).filter(|consumer| self.consumers[*consumer].gateway == number);
+            own.collect::<Vec<_>>().into_iter().for_each(|consumer| self.begin_anew(consumer));
+        }
+    }
+
+    /// A consumer knows nothing of what it has seen, and follows from the beginning.
+    fn begin_anew(&mut self, number: usize) {
+        let (gateway, partition) = (self.consumers[number].gateway, self.consumers[number].partition);
+        if let Some(link) = self.consumers[number].link.take() {
+            self.hang_up(link);
+        }
+        self.checkers.streams.forget(number, partition);
+        self.consumers[number] = self.new_consumer(gateway, partition);
+        self.queue.plan(self.now, Event::Wake { client: ClientId::Consumer(number) });
     }
 
     /// A gateway's users do something.
@@ -303,6 +359,10 @@ impl World {
         if self.is_set_up {
             let burst = 1 + self.gateways[number].random.below(4);
             for _ in 0..burst {
+                if self.has_office(number) && self.random.below(100) < self.plan.order_entry.percent {
+                    self.use_office(number);
+                    continue;
+                }
                 let gateway = &mut self.gateways[number];
                 if gateway.asked.len() >= self.plan.window {
                     break;
@@ -352,8 +412,56 @@ impl World {
         }
     }
 
+    /// Does what a gateway's client and its order entry want done.
+    pub(super) fn drain_gateway(&mut self, number: usize) {
+        loop {
+            self.drain_client(number);
+            let output = self.gateways[number].waiting.as_mut().and_then(|waiting| waiting.office.poll_output());
+            match output {
+                Some(output) => self.on_office_output(number, output),
+                None => break,
+            }
+        }
+        let gateway = &self.gateways[number];
+        let due =
+            gateway.office().and_then(Office::next_timeout).into_iter().chain(gateway.client.next_timeout()).min();
+        let due = due.map(|at| self.instants.moment(at).max(self.now));
+        let gateway = &mut self.gateways[number];
+        if let Some(due) = due.filter(|due| gateway.wake_at.is_none_or(|at| *due < at)) {
+            gateway.wake_at = Some(due);
+            self.queue.plan(due, Event::Wake { client: ClientId::Gateway(number) });
+        }
+    }
+
+    /// What its order entry wants of the cluster, and what it tells users.
+    fn on_office_output(&mut self, number: usize, output: office::Output) {
+        let now = self.instants.at(self.now);
+        let floor = |world: &World, partition| world.checkers.real_time.floor(partition);
+        match output {
+            office::Output::Answer { call, answer } => self.tell_user(number, call, answer),
+            office::Output::Request { token, payload, timeout } => {
+                let floor = floor(self, LEDGER);
+                let Gateway { client, waiting, session, .. } = &mut self.gateways[number];
+                let waiting = waiting.as_mut().expect("it has asked");
+                match client.request(*session, payload.clone(), now, timeout) {
+                    Ok(request) => _ = waiting.requests.insert(request, (token, payload, floor)),
+                    Err(error) => waiting.office.on_replied(token, Err(error)),
+                }
+            }
+            office::Output::Read { token, partition, timeout } => {
+                let floor = floor(self, partition);
+                let Gateway { client, waiting, .. } = &mut self.gateways[number];
+                let waiting = waiting.as_mut().expect("it has asked");
+                match client.read_index(partition, now, timeout) {
+                    Ok(read) => _ = waiting.reads.insert(read, (token, partition, floor)),
+                    Err(error) => waiting.office.on_read(token, Err(error)),
+                }
+            }
+        }
+    }
+
     /// Does what a gateway's client wants done.
-    fn drain_gateway(&mut self, number: usize) {
+    fn drain_client(&mut self, number: usize) {
         while let Some(output) = self.gateways[number].client.poll_output() {
             match output {
                 Output::Connect(node) => {
@@ -374,28 +482,40 @@ impl World {
                     }
                 }
                 Output::Replied { request, result } => self.replied(number, request, result),
-                Output::Read { read, result } => {
-                    let read = self.gateways[number].reads.remove(&read);
-                    if let (Some((partition, floor)), Ok(position)) = (read, result) {
-                        let verdict = self.checkers.real_time.on_read(partition, floor, position);
-                        self.check(verdict);
-                    }
-                }
+                Output::Read { read, result } => self.read_is_answered(number, read, result),
                 Output::LeaderChanged { partition, leader } => self.leader_known(number, partition, leader),
                 // Its nodes are those of the plan, wherever logs say that they are.
-                Output::SessionOpened(_) | Output::Nodes { .. } | Output::MembersAnswer { .. } => {}
+                Output::Nodes { .. } | Output::MembersAnswer { .. } => {}
+                Output::SessionOpened(_) => {
+                    if let Some(office) = self.office(number) {
+                        office.on_opened();
+                    }
+                }
             }
         }
-        let due = self.gateways[number].client.next_timeout().map(|at| self.instants.moment(at).max(self.now));
+    }
+
+    fn read_is_answered(&mut self, number: usize, read: ReadKey, result: Result<LogPosition, ClusterError>) {
         let gateway = &mut self.gateways[number];
-        if let Some(due) = due.filter(|due| gateway.wake_at.is_none_or(|at| *due < at)) {
-            gateway.wake_at = Some(due);
-            self.queue.plan(due, Event::Wake { client: ClientId::Gateway(number) });
+        let of_office = gateway.waiting.as_mut().and_then(|waiting| waiting.reads.remove(&read));
+        let asked = of_office.map(|(_, partition, floor)| (partition, floor));
+        if let (Some((partition, floor)), Ok(position)) = (asked.or_else(|| gateway.reads.remove(&read)), result) {
+            let verdict = self.checkers.real_time.on_read(partition, floor, position);
+            self.check(verdict);
+        }
+        if let (Some((token, ..)), Some(office)) = (of_office, self.office(number)) {
+            office.on_read(token, result);
         }
     }
 
     fn replied(&mut self, number: usize, request: RequestKey, result: Result<Replied, ClusterError>) {
-        let Some(asked) = self.gateways[number].asked.remove(&request) else { return };
+        let gateway = &mut self.gateways[number];
+        let of_office = gateway.waiting.as_mut().and_then(|waiting| waiting.requests.remove(&request));
+        let asked = gateway.asked.remove(&request);
+        let known = asked.as_ref().map(|asked| (&asked.payload, asked.floor));
+        let Some((payload, floor)) = known.or(of_office.as_ref().map(|(_, payload, floor)| (payload, *floor))) else {
+            return;
+        };
         self.trace.mix(match &result {
             Ok(replied) => replied.position.get(),
             Err(error) => 1 << 32 | u64::from(error.is_outcome_unknown()),
@@ -404,13 +524,17 @@ impl World {
             self.told_at.push(self.now);
             let Replied { position, reply } = *replied;
             let history = &self.histories[&LEDGER];
-            let told = self.checkers.acknowledged.on_told(number, &asked.payload, position, reply, history);
-            let in_order = self.checkers.real_time.on_told(LEDGER, asked.floor, position);
+            let told = self.checkers.acknowledged.on_told(number, payload, position, reply, history);
+            let in_order = self.checkers.real_time.on_told(LEDGER, floor, position);
             self.check(told.and(in_order));
             self.trace.say(self.now, || format!("gateway {number} is told {reply:?} at {position}"));
         } else {
             self.trace.say(self.now, || format!("gateway {number} is told {result:?}"));
         }
+        if let (Some((token, ..)), Some(office)) = (of_office, self.office(number)) {
+            return office.on_replied(token, result);
+        }
+        let Some(asked) = asked else { return };
         let gateway = &mut self.gateways[number];
         if gateway.script.is_empty() {
             gateway.heard(asked.command, result);
@@ -443,9 +567,18 @@ impl World {
     /// Does what a consumer wants done.
     fn drain_consumer(&mut self, number: usize) {
         let partition = self.consumers[number].partition;
+        let gateway = self.consumers[number].gateway;
+        let mut has_read = false;
         while let Some(item) = self.consumers[number].subscription.poll_item() {
             let verdict = self.checkers.streams.on_item(number, partition, &item, &self.histories[&partition]);
             self.check(verdict);
+            if let Some(office) = self.office(gateway) {
+                office.on_item(partition, &item);
+                has_read = true;
+            }
+        }
+        if has_read {
+            self.drain_gateway(gateway);
         }
         while let Some(output) = self.consumers[number].subscription.poll_output() {
             let link = self.consumers[number].link;
@@ -482,6 +615,8 @@ impl World {
                 if gateway.wake_at.is_none_or(|at| at <= self.now) {
                     gateway.wake_at = None;
                     gateway.client.on_timeout(now);
+                    // What is due of order entry is done by telling it the time.
+                    self.office(number);
                     self.drain_gateway(number);
                 }
             }

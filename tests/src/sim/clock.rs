@@ -15,6 +15,11 @@ pub const SECOND: u64 = 1_000 * MS;
 /// When the world begins, as a clock without fault would say.
 const EPOCH_NS: u64 = 1_700_000_000 * SECOND;
 
+/// The wall clock of who has one without fault, in microseconds.
+pub fn wall_us(now: Moment) -> u64 {
+    (EPOCH_NS + now) / 1_000
+}
+
 /// The clock of one process. It never runs backwards while the process lives, as production's does not.
 #[derive(Debug, Clone, Copy)]
 pub struct Clock {

@@ -3,7 +3,7 @@
 
 use super::clock::{MS, Moment, SECOND};
 use super::faults::Fault;
-use super::swarm::{DiskTemper, Layout, Plan};
+use super::swarm::{DiskTemper, Layout, OrderEntry, Plan};
 use super::world::{Failure, run_world};
 use replicator::sim::Weather;
 
@@ -15,6 +15,7 @@ pub fn pauses(seed: u64, layout: Layout, kills: u64) -> Result<Vec<Moment>, Fail
     let mut plan = Plan::plain(seed, kills * EVERY);
     plan.layout = layout;
     plan.founders = 3;
+    plan.order_entry = OrderEntry::NONE;
     (plan.nodes, plan.gateways, plan.window, plan.think_ns) = (3, 3, 64, 20 * MS);
     plan.weather = Weather { jitter_ns: MS / 10, ..Weather::fair(MS / 20) };
     plan.link_delay = plan.weather.clone();

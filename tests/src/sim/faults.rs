@@ -5,8 +5,8 @@ use std::fmt;
 
 use node::HostInput;
 use replicator::Space;
-use wire::NodeId;
 use wire::link::{ChangeMembers, MemberChange, Place};
+use wire::{NodeId, PartitionId};
 
 use super::clock::{MS, Moment};
 use super::machine;
@@ -68,6 +68,8 @@ pub enum Fault {
     Build { node: NodeId, knows: u16, down_ns: u64 },
     /// Everybody is to behave by a version.
     Version { version: u16 },
+    /// Mail from one node to another is lost, and then whoever leads the partition that sends it dies.
+    MailLost { nth: u64, for_ns: u64 },
     /// A node is away until it must be sent a snapshot, and then it or its leader dies while that is under way.
     CatchUpCutShort { node: NodeId, away_ns: u64, after_ns: u64, is_leader: bool },
 }
@@ -94,6 +96,8 @@ pub enum Cure {
     Back { node: NodeId, after_ns: u64, is_leader: bool },
     /// A node has voted for another, and dies of it.
     Voted { node: NodeId, candidate: NodeId },
+    /// Whoever leads a partition dies.
+    LeaderDies { partition: PartitionId },
     /// A node dies.
     Die { node: NodeId, is_leader: bool },
 }
@@ -149,6 +153,9 @@ impl fmt::Display for Fault {
                 write!(f, "node {node} is away for {} ms and comes back with build {knows}", down_ns / MS)
             }
             Fault::Version { version } => write!(f, "leaders are asked for version {version}"),
+            Fault::MailLost { for_ns, .. } => {
+                write!(f, "mail between nodes is lost for {} ms, then a leader dies", for_ns / MS)
+            }
             Fault::CatchUpCutShort { node, away_ns, after_ns, is_leader } => {
                 let who = if is_leader { "its leader" } else { "it" };
                 write!(f, "node {node} is away for {} ms, {} ms later {who} dies", away_ns / MS, after_ns / MS)
@@ -272,6 +279,13 @@ impl World {
                 self.cut(ways, for_ns);
                 self.pause(leader, paused_ns);
             }
+            Fault::MailLost { nth, for_ns } => {
+                let partitions = machine::partitions(self.plan.layout);
+                self.mail_is_lost_until = now + for_ns;
+                let cure = Cure::LeaderDies { partition: partitions[nth as usize % partitions.len()] };
+                // Before the mail is sent again.
+                self.queue.plan(now + for_ns - MS, Event::Cure(cure));
+            }
             Fault::Build { node, knows, down_ns } => self.change_build(node, knows, down_ns),
             Fault::Version { version } => self.begin_version(version),
             Fault::CatchUpCutShort { node, away_ns, after_ns, is_leader } => {
@@ -311,6 +325,11 @@ impl World {
                 self.kill(node, false, false);
                 let soon = MS + self.random.below(8 * MS);
                 self.queue.plan(self.now + soon, Event::Start { node });
+            }
+            Cure::LeaderDies { partition } => {
+                if let Some(node) = self.leader(partition) {
+                    self.strike(Fault::Kill { node, down_ns: 500 * MS, is_noticed: true });
+                }
             }
             Cure::Die { node, is_leader } => {
                 let victim = if is_leader { self.leader(machine::LEDGER) } else { Some(node) };
@@ -375,7 +394,9 @@ impl World {
         self.is_healed = true;
         self.cuts.clear();
         let now: Moment = self.now;
-        for node in self.plan.everybody() {
+        // Who was promoted is of another life, and does not come back to this one.
+        let retired = self.retired;
+        for node in self.plan.everybody().into_iter().filter(|node| retired != Some(*node)) {
             self.node_mut(node).slow_sync_ns = None;
             self.set_space(node, Space::Enough);
             self.queue.plan(now, Event::Resume { node });

@@ -20,6 +20,9 @@ pub struct LinkId(pub u64);
 
 /// How long what is under way on a way that was cut waits before it is tried again.
 const RETRANSMIT: u64 = 120 * MS;
+/// What an archive misses has been fetched from another node so long after somebody asked for it. Production's gap filler
+/// does so by itself, over the network.
+const FILLED_AFTER: u64 = 500 * MS;
 /// A connection attempt that nobody answers fails after this.
 const DIAL_TIMEOUT: u64 = 1_000 * MS;
 
@@ -365,6 +368,7 @@ impl World {
                 let detail = archive.end().get();
                 Frame::SubscribeRefused(link::SubscribeRefused { partition, refusal, detail }).encode(&mut bytes);
                 self.node_mut(id).front.streams.remove(&(partition, link));
+                self.queue.plan(self.now + FILLED_AFTER, Event::Filled { node: id, partition });
             }
             None => return,
         }

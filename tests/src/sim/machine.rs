@@ -20,7 +20,8 @@ const FEES: [(u32, u32); 4] = [(0, 0), (1_000, 1_000), (333, 7_777), (1_000, 2_0
 /// own order of things.
 pub const RICH: u32 = 3;
 const ASSETS: [&str; 3] = ["A", "B", "C"];
-const DECIMALS: u8 = 6;
+/// Of every asset's ledger units.
+pub const DECIMALS: u8 = 6;
 const RICHES: i64 = 1_000_000_000_000_000;
 const POVERTY: i64 = 400_000;
 

@@ -2,8 +2,9 @@
 //! one network, disks and randomness that a seed decides.
 //!
 //! What is real: [`node::PartitionHost`] with replica, sessions, engine, outboxes and hand-over, and both halves of
-//! [`cluster_client`], which speak bytes. What is not: threads, sockets, TLS, and the files under log and archive. Nothing
-//! here sleeps; time jumps to what happens next.
+//! [`cluster_client`], which speak bytes; and a gateway's order entry and projections ([`office`]), through which some of the
+//! users trade ([`users`]). What is not: threads, sockets, TLS, signatures, and the files under log and archive. Nothing here
+//! sleeps; time jumps to what happens next.
 //!
 //! A run has two phases: faults as the seed draws them ([`swarm`]), then a healed world that must come to rest. All the
 //! while the [`checkers`] hold what is said against what was committed ([`history`]).
@@ -16,6 +17,7 @@ mod faults;
 mod front;
 mod history;
 mod machine;
+mod office;
 #[cfg(feature = "planted")]
 pub mod planted;
 mod process;
@@ -27,6 +29,7 @@ pub mod shrink;
 mod store;
 pub mod swarm;
 mod trace;
+mod users;
 mod versions;
 mod world;
 

@@ -7,6 +7,7 @@ use wire::planted::{Bug, plant};
 
 use super::clock::SECOND;
 use super::swarm::Plan;
+use super::versions;
 use super::world::{Failure, run};
 
 /// Every bug is caught within so many seeds, or the proof fails.
@@ -24,6 +25,39 @@ pub struct Caught {
     pub failure: Failure,
 }
 
+/// Runs a seed while a bug is planted.
+fn try_seed(bug: Bug, seed: u64) -> Result<(), Failure> {
+    let mut plan = Plan::plain(seed, TRADE_NS);
+    // What a bug needs strikes more often where less else does.
+    if bug == Bug::BehavesByBuild {
+        versions::draw_builds(seed, &mut plan);
+    }
+    // The others sync what they acknowledge.
+    plan.is_in_memory |= bug == Bug::BootIgnored;
+    run(seed, &plan, false).map(|_| ())
+}
+
+/// How many of so many seeds from this one on catch a bug, `jobs` at a time.
+pub fn rate(bug: Bug, first: u64, seeds: u64, jobs: usize) -> u64 {
+    plant(Some(bug));
+    let (next, caught) = (AtomicU64::new(first), AtomicU64::new(0));
+    std::thread::scope(|scope| {
+        for _ in 0..jobs {
+            scope.spawn(|| {
+                loop {
+                    let seed = next.fetch_add(1, Ordering::Relaxed);
+                    if seed >= first + seeds {
+                        return;
+                    }
+                    caught.fetch_add(u64::from(try_seed(bug, seed).is_err()), Ordering::Relaxed);
+                }
+            });
+        }
+    });
+    plant(None);
+    caught.into_inner()
+}
+
 /// Plants a bug and looks for it from this seed on, `jobs` seeds at a time. `None` when it was not caught.
 pub fn hunt(bug: Bug, first: u64, jobs: usize) -> Option<Caught> {
     plant(Some(bug));
@@ -37,12 +71,7 @@ pub fn hunt(bug: Bug, first: u64, jobs: usize) -> Option<Caught> {
                     if seed >= first + SEEDS_MAX || is_over {
                         return;
                     }
-                    // What a bug needs strikes more often where less else does.
-                    let draw = if bug == Bug::BehavesByBuild { Plan::draw } else { Plan::plain };
-                    let mut plan = draw(seed, TRADE_NS);
-                    // The others sync what they acknowledge.
-                    plan.is_in_memory |= bug == Bug::BootIgnored;
-                    if let Err(failure) = run(seed, &plan, false) {
+                    if let Err(failure) = try_seed(bug, seed) {
                         let mut caught = caught.lock().expect("nobody panics with it");
                         // The lowest seed, whichever thread was first: a number to rely on.
                         if caught.as_ref().is_none_or(|caught| seed < caught.seed) {

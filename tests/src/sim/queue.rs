@@ -24,6 +24,8 @@ pub enum Event {
     Start { node: NodeId },
     /// A paused node goes on.
     Resume { node: NodeId },
+    /// A node has fetched from others what its archive misses of a partition's events.
+    Filled { node: NodeId, partition: PartitionId },
     /// A client's connection is made, or refused.
     Connect { link: LinkId },
     /// The next bytes of a link arrive at the node, or at the client.

@@ -152,6 +152,9 @@ impl World {
             Err(RecoveryError::TooEarly { .. }) => return Ok(None),
             Err(error) => return Err(format!("node {} has no cut: {error}", region.node)),
         };
+        for (partition, cut) in &cuts {
+            self.cut_of_all(region.node, *partition, cut)?;
+        }
         let life = NewLife { epoch: ClusterEpoch::new(self.epoch.get() + 1), founders: vec![region.node] };
         let now = Clock::start(self.now, 0, 0).at(self.now);
         let mut beginnings = BTreeMap::new();
@@ -170,6 +173,19 @@ impl World {
         self.trace.say(self.now, || format!("node {} is promoted: {cuts:?}", region.node));
         self.fenced(&beginnings, life.epoch)?;
         Ok(Some(Promoted { epoch: life.epoch, cuts, beginnings, region }))
+    }
+
+    /// What was to be kept is everything that the node's disk has and knows to be committed; and where nothing else is to be
+    /// consistent with, it is kept.
+    fn cut_of_all(&self, node: NodeId, partition: PartitionId, cut: &Cut) -> Verdict {
+        let stored = self.node(node).slots[&partition].disk.log().load().map_err(|error| error.to_string())?;
+        let last = stored.entries.last().map_or(0, |entry| entry.index);
+        let committed = stored.hard_state.commit.min(last);
+        let is_whole = cut.wanted >= committed && (self.histories.len() > 1 || cut.place.index == cut.wanted);
+        if is_whole {
+            return Ok(());
+        }
+        Err(format!("node {node} has {committed} entries of partition {partition} that count, and the cut is {cut:?}"))
     }
 
     fn close(
@@ -206,7 +222,7 @@ impl World {
     }
 
     /// Up to the newest snapshot at least, as production's gap filler does over the network, which is not simulated.
-    fn fill_gaps(&self, partition: PartitionId, archive: &Mutex<Archive>, newest: LogPosition) {
+    pub(super) fn fill_gaps(&self, partition: PartitionId, archive: &Mutex<Archive>, newest: LogPosition) {
         let mut archive = archive.lock().expect("nobody panics with an open archive");
         let end = archive.end().max(newest);
         let records = self.histories[&partition].records().iter().take_while(|record| record.position <= end);

@@ -10,6 +10,12 @@ impl World {
         if let Some(waiting) = self.gateways.iter().position(|gateway| !gateway.is_idle()) {
             return Some(format!("gateway {waiting} waits: {}", self.gateways[waiting].waits_for()));
         }
+        if let Some(what) = self.users.wait_for() {
+            return Some(format!("a user waits: {what}"));
+        }
+        if let Some(what) = self.offices_lag() {
+            return Some(what);
+        }
         for (partition, history) in &self.histories {
             let Some(leader) = self.leader(*partition) else {
                 return Some(format!("partition {partition} has no leader"));
@@ -60,6 +66,7 @@ impl World {
         }
         self.checkers.conservation.at_rest(self.histories[&machine::LEDGER].witness())?;
         self.checkers.mail.at_rest()?;
+        self.offices_at_rest()?;
         self.checkers.model.at_rest()
     }
 }

@@ -72,10 +72,36 @@ pub struct Plan {
     pub region: Option<Region>,
     /// Nodes that begin with the old build.
     pub old_builds: Vec<NodeId>,
+    /// How users trade who have no code of ours.
+    pub order_entry: OrderEntry,
     /// How long there is trade under faults.
     pub trade_ns: u64,
     /// While the cluster is founded one node loses its disk, once or more often.
     pub founding: Option<Founding>,
+}
+
+/// Gateways' order entry.
+#[derive(Debug, Clone)]
+pub struct OrderEntry {
+    /// So many gateways have it, from the first on.
+    pub offices: usize,
+    /// Of a hundred things that users do at a gateway that has it, so many go through it.
+    pub percent: u64,
+    /// How long a user waits for the outcome of an order.
+    pub order_timeout_ns: u64,
+}
+
+impl OrderEntry {
+    /// Nobody trades so.
+    pub const NONE: OrderEntry = OrderEntry { offices: 0, percent: 0, order_timeout_ns: SECOND };
+
+    fn draw(random: &mut Random, gateways: usize) -> OrderEntry {
+        OrderEntry {
+            offices: 1 + random.below(gateways as u64) as usize,
+            percent: [10, 40, 90][random.below(3) as usize],
+            order_timeout_ns: [250 * MS, SECOND, 4 * SECOND][random.below(3) as usize],
+        }
+    }
 }
 
 /// Trouble before there is a cluster. One node has it: who else has promised something keeps it.
@@ -127,10 +153,12 @@ impl Plan {
             is_in_memory: Random::new(seed ^ 0x4D45_4D4F).below(4) == 0,
             faults: Vec::new(),
             old_builds: Vec::new(),
+            order_entry: OrderEntry::NONE,
             region: None,
             trade_ns,
             founding: None,
         };
+        plan.order_entry = OrderEntry::draw(&mut Random::new(seed ^ 0x4F46_4649), plan.gateways);
         plan.faults = faults(random, &plan);
         plan.founding = founding(random, &plan);
         plan
@@ -176,7 +204,7 @@ fn weather(random: &mut Random) -> Weather {
 /// Makes one fault of a kind.
 type Draw = fn(&mut Random, &Plan) -> Fault;
 
-const KINDS: [Draw; 24] = [
+const KINDS: [Draw; 25] = [
     |random, plan| Fault::Kill { node: node(random, plan), down_ns: down(random), is_noticed: random.below(4) > 0 },
     |random, _| Fault::LeaderDies { down_ns: down(random) },
     |random, plan| Fault::PowerLoss { node: node(random, plan), down_ns: down(random) },
@@ -226,6 +254,7 @@ const KINDS: [Draw; 24] = [
         paused_ns: 250 * MS + random.below(200 * MS),
         for_ns: SECOND,
     },
+    |random, _| Fault::MailLost { nth: random.below(3), for_ns: 20 * MS + random.below(200 * MS) },
     |random, plan| Fault::CatchUpCutShort {
         node: node(random, plan),
         away_ns: SECOND + random.below(2 * SECOND),

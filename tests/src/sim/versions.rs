@@ -7,10 +7,11 @@
 use node::HostInput;
 use replicator::sim::Random;
 use wire::link::{ChangeMembers, MemberChange, Place};
-use wire::{Command, LogPosition, NodeId};
+use wire::{Command, LogPosition, NodeId, PartitionId};
 
 use super::clock::{MS, Moment, SECOND};
 use super::faults::{Cure, Fault};
+use super::history::Record;
 use super::machine;
 use super::queue::Event;
 use super::swarm::Plan;
@@ -25,10 +26,14 @@ const ASKED_TIMES: u32 = 40;
 
 /// In every third seed some begin with the old build, and builds and versions change while the other faults strike.
 pub(super) fn draw(seed: u64, plan: &mut Plan) {
-    let mut random = Random::new(seed ^ 0x5645_5253);
-    if random.below(3) > 0 {
-        return;
+    if Random::new(seed ^ 0x5645_5253).below(3) == 0 {
+        draw_builds(seed, plan);
     }
+}
+
+/// Some begin with the old build, and builds and versions change.
+pub(super) fn draw_builds(seed: u64, plan: &mut Plan) {
+    let mut random = Random::new(seed ^ 0x4255_494C);
     plan.old_builds = plan.node_ids().into_iter().filter(|_| random.below(2) == 0).collect();
     let mut at = random.below(2 * SECOND);
     while at < plan.trade_ns {
@@ -39,7 +44,7 @@ pub(super) fn draw(seed: u64, plan: &mut Plan) {
             match random.below(8) {
                 0..3 => Fault::Build { node, knows: NEW, down_ns },
                 3 => Fault::Build { node, knows: OLD, down_ns },
-                4..7 => Fault::Version { version: NEW },
+                4..6 => Fault::Version { version: NEW },
                 _ => Fault::Version { version: OLD },
             },
         ));
@@ -73,7 +78,14 @@ impl World {
     }
 
     /// A node has stopped before a version that it does not know: its operator starts the build that does.
-    pub(super) fn start_newer_build(&mut self, node: NodeId) {
+    pub(super) fn start_newer_build(&mut self, node: NodeId, partition: PartitionId) {
+        let knows = self.node(node).knows;
+        let is_newer =
+            |record: &Record| matches!(&record.command, Some(Command::SetVersion(set)) if set.version > knows);
+        if !self.histories[&partition].records().iter().any(is_newer) {
+            let what = format!("node {node}, which knows version {knows}, stops before one that no log says");
+            self.check(Err(what));
+        }
         self.kill(node, false, true);
         self.node_mut(node).knows = NEW;
         let later = self.random.below(SECOND);

@@ -22,6 +22,7 @@ use super::region::Promoted;
 use super::store::WatchedLog;
 use super::swarm::Plan;
 use super::trace::{OrNobody, Trace};
+use super::users::Users;
 use super::versions::OLD;
 
 /// The cluster's first life.
@@ -63,6 +64,12 @@ pub struct Outcome {
     pub faults: usize,
     /// Terms that had a leader.
     pub terms: usize,
+    /// Learners that were promoted.
+    pub promotions: u64,
+    /// Answers of gateways to users.
+    pub told: u64,
+    /// Times that a user was not told what became of an order.
+    pub untold: u64,
 }
 
 /// See the module.
@@ -85,6 +92,7 @@ pub struct World {
     pub(super) links_made: u64,
     pub(super) gateways: Vec<Gateway>,
     pub(super) consumers: Vec<Consumer>,
+    pub(super) users: Users,
     pub(super) histories: Histories,
     pub(super) checkers: Checkers,
     pub(super) trace: Trace,
@@ -92,12 +100,14 @@ pub struct World {
     pub(super) is_set_up: bool,
     pub(super) is_healed: bool,
     voted: Option<(NodeId, NodeId)>,
+    pub(super) mail_is_lost_until: Moment,
     pub(super) answered: u64,
     pub(super) commits: BTreeMap<PartitionId, Commits>,
     /// When gateways were told something, and when faults struck.
     pub(super) told_at: Vec<Moment>,
     pub(super) struck_at: Vec<Moment>,
     faults: usize,
+    promotions: u64,
 }
 
 /// Runs a plan. With `with_words` a failure tells its last steps. The seed decides what the plan leaves open.
@@ -159,6 +169,7 @@ impl World {
             links_made: 0,
             gateways: Vec::new(),
             consumers: Vec::new(),
+            users: Users::new(Random::new(random.draw())),
             histories,
             checkers: Checkers::new(plan.layout),
             trace: Trace::new(with_words),
@@ -166,11 +177,13 @@ impl World {
             is_set_up: false,
             is_healed: false,
             voted: None,
+            mail_is_lost_until: 0,
             answered: 0,
             commits: BTreeMap::new(),
             told_at: Vec::new(),
             struck_at: Vec::new(),
             faults: 0,
+            promotions: 0,
             random,
             plan,
         }
@@ -199,6 +212,9 @@ impl World {
             trades: trades.count() as u64,
             faults: self.faults,
             terms: self.checkers.leadership.terms(),
+            promotions: self.promotions,
+            told: self.users.told.0,
+            untold: self.users.told.1,
         }
     }
 
@@ -236,6 +252,7 @@ impl World {
             self.step()?;
         }
         self.gateways.iter_mut().for_each(Gateway::retire);
+        self.users.retire();
         while let Some(why) = self.unrest() {
             self.checkers.progress.on_unrest(self.now, || why)?;
             let until = self.now + 20 * MS;
@@ -257,6 +274,9 @@ impl World {
         let lived = world.live();
         self.now = world.now;
         self.answered += world.answered;
+        self.promotions += 1;
+        self.users.told.0 += world.users.told.0;
+        self.users.told.1 += world.users.told.1;
         self.trace.go_on_with(world.trace);
         lived.map_err(|why| format!("in the life after the promotion: {why}"))
     }
@@ -271,6 +291,10 @@ impl World {
             Event::Synced { node, life, writes } => self.synced(node, life, &writes),
             Event::Start { node } => self.start(node),
             Event::Resume { node } => self.resume(node),
+            Event::Filled { node, partition } => {
+                let archive = self.node(node).slots[&partition].archive.clone();
+                self.fill_gaps(partition, &archive, LogPosition::ZERO);
+            }
             Event::Connect { link } => self.connect_link(link),
             Event::Deliver { link, to_node } => self.deliver_link(link, to_node),
             Event::Closed { link } => self.close_at_client(link),
@@ -488,7 +512,7 @@ impl World {
                 self.trace.mix_bytes(&mail.payload);
                 if mail.node == id {
                     self.input(id, mail.partition, HostInput::Mail(mail.payload));
-                } else {
+                } else if self.now >= self.mail_is_lost_until {
                     self.post(id, mail.node, mail.partition, || HostInput::Mail(mail.payload.clone()));
                 }
             }
@@ -517,7 +541,7 @@ impl World {
             HostOutput::Failed(error) => {
                 self.trace.say(self.now, || format!("node {id} ends: {error}"));
                 if error.contains("version::unknown") {
-                    return self.start_newer_build(id);
+                    return self.start_newer_build(id, partition);
                 }
                 self.kill(id, true, true);
                 let later = self.random.below(SECOND);

@@ -148,7 +148,8 @@ fn many(args: &Args) -> ExitCode {
     let outcomes = outcomes.into_inner().expect("nobody panics with it");
     let sum = |of: fn(&Outcome) -> u64| outcomes.iter().map(of).sum::<u64>();
     println!(
-        "{} of {} seeds, {} simulated s in {} s: {} committed, {} answered, {} trades, {} faults, {} terms, trace {:016x}",
+        "{} of {} seeds, {} simulated s in {} s: {} committed, {} answered, {} trades, {} faults, {} terms, {} promotions; \
+         users: {} answers, {} times none; trace {:016x}",
         outcomes.len(),
         args.seeds.end.saturating_sub(args.seeds.start),
         sum(|outcome| outcome.simulated) / SECOND,
@@ -158,6 +159,9 @@ fn many(args: &Args) -> ExitCode {
         sum(|outcome| outcome.trades),
         sum(|outcome| outcome.faults as u64),
         sum(|outcome| outcome.terms as u64),
+        sum(|outcome| outcome.promotions),
+        sum(|outcome| outcome.told),
+        sum(|outcome| outcome.untold),
         outcomes.iter().fold(0, |all, outcome| all ^ outcome.trace)
     );
     if has_failed.into_inner() { ExitCode::FAILURE } else { ExitCode::SUCCESS }
@@ -165,14 +169,16 @@ fn many(args: &Args) -> ExitCode {
 
 fn told(outcome: &Outcome) -> String {
     format!(
-        "{} steps, {} simulated s: {} committed, {} answered, {} trades, {} faults, {} terms",
+        "{} steps, {} simulated s: {} committed, {} answered, {} trades, {} faults, {} terms; users: {} answers, {} times none",
         outcome.steps,
         outcome.simulated / SECOND,
         outcome.committed,
         outcome.answered,
         outcome.trades,
         outcome.faults,
-        outcome.terms
+        outcome.terms,
+        outcome.told,
+        outcome.untold
     )
 }
 

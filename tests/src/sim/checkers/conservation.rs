@@ -83,6 +83,7 @@ impl Conservation {
                 }
                 Event::OrderResting(e) => self.leaves(e.order, e.leaves.units().into()),
                 Event::OrderExecuted(e) => self.leaves(e.order, e.leaves.units().into()),
+                Event::OrderAmended(e) => self.leaves(e.order, e.leaves.units().into()),
                 Event::OrderCanceled(e) => self.leaves(e.order, 0),
                 Event::OrderRejected(e) => self.leaves(e.order, 0),
                 _ => {}

@@ -7,6 +7,7 @@ mod leadership;
 mod mail;
 mod model;
 mod once;
+mod orders;
 mod progress;
 mod real_time;
 mod streams;
@@ -19,6 +20,7 @@ pub use leadership::Leadership;
 pub use mail::MailOrder;
 pub use model::SecondOpinion;
 pub use once::Once;
+pub use orders::{Asked, Orders};
 pub use progress::Progress;
 pub use real_time::RealTime;
 pub use streams::Streams;
@@ -30,6 +32,7 @@ use engine::Partition;
 use wire::{LogPosition, PartitionId};
 
 use super::history::{History, Record};
+use super::machine::LEDGER;
 use super::swarm::Layout;
 
 /// A promise kept, or how it was broken.
@@ -50,6 +53,8 @@ pub struct Checkers {
     pub mail: MailOrder,
     /// One leader a term.
     pub leadership: Leadership,
+    /// Users are told what was committed.
+    pub orders: Orders,
     /// Equal states at equal positions.
     pub digests: Digests,
     /// Whoever asks after an acknowledgement comes after it.
@@ -75,6 +80,7 @@ impl Checkers {
             conservation: Conservation::default(),
             mail: MailOrder::default(),
             leadership: Leadership::default(),
+            orders: Orders::default(),
             digests: Digests::default(),
             real_time: RealTime::default(),
             streams: Streams::default(),
@@ -89,6 +95,9 @@ impl Checkers {
     pub fn on_commit(&mut self, partition: PartitionId, record: &Record, cells: &Partition) -> Verdict {
         self.order.push((partition, record.position));
         self.once.on_commit(partition, record)?;
+        if partition == LEDGER {
+            self.orders.on_commit(record)?;
+        }
         self.conservation.on_commit(partition, record, cells)?;
         self.mail.on_commit(partition, record, cells)?;
         self.model.on_commit(partition, record)

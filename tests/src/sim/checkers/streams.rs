@@ -74,6 +74,11 @@ impl Streams {
         Ok(())
     }
 
+    /// A consumer begins anew.
+    pub fn forget(&mut self, consumer: usize, partition: PartitionId) {
+        self.seen.remove(&(consumer, partition));
+    }
+
     /// How far a consumer has seen everything.
     pub fn seen(&self, consumer: usize, partition: PartitionId) -> LogPosition {
         self.seen.get(&(consumer, partition)).copied().unwrap_or(LogPosition::ZERO)

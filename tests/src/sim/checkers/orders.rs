@@ -1,0 +1,318 @@
+//! What gateways tell their users of orders is what was committed: an order that is told has been in the state that is told,
+//! and not only before the user asked; one that was refused was never executed and never will be; one that does not exist
+//! never will; and no request becomes two orders.
+//!
+//! A user's request is known in the log by the time that it was asked at, which orders carry and which is here each
+//! request's own.
+
+use std::collections::BTreeMap;
+
+use serde_json::Value;
+use wire::event::OrderPending;
+use wire::{
+    AccountId, AssetId, CancelCause, ClientOrderId, Command, Event, LogPosition, OrderId, RejectReason, decimal,
+};
+
+use super::Verdict;
+use crate::sim::history::Record;
+use crate::sim::machine;
+
+/// Where an order is in its life, in the words that users are told: status, base and quote that have traded.
+type State = (&'static str, i64, i64);
+
+/// See the module.
+#[derive(Debug, Default)]
+pub struct Orders {
+    lives: BTreeMap<OrderId, Life>,
+    /// Of each request that became an order: where, and which.
+    became: BTreeMap<u64, (LogPosition, OrderId)>,
+    /// Requests that their users were told are refused, and in which words.
+    refused: BTreeMap<u64, String>,
+    /// Names of which users were told that no order asked for before has them.
+    sealed: BTreeMap<(AccountId, ClientOrderId), u64>,
+    balances: BTreeMap<(AccountId, AssetId), (i64, i64)>,
+}
+
+#[derive(Debug)]
+struct Life {
+    order: OrderPending,
+    /// By the user's clock; 0 of one that no gateway's user asked for.
+    asked_us: u64,
+    name: ClientOrderId,
+    qtys: Vec<i64>,
+    states: Vec<(LogPosition, State)>,
+}
+
+/// Who asked, and when.
+#[derive(Debug, Clone, Copy)]
+pub struct Asked {
+    /// For which account.
+    pub account: AccountId,
+    /// At a time that no other request has.
+    pub asked_us: u64,
+    /// What had been acknowledged to anybody by then.
+    pub floor: LogPosition,
+}
+
+/// An order of which a user was told.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Told {
+    /// Which.
+    pub order: OrderId,
+    /// Whether it may still trade.
+    pub is_open: bool,
+}
+
+fn is_open(status: &str) -> bool {
+    matches!(status, "PENDING_NEW" | "NEW" | "PARTIALLY_FILLED")
+}
+
+impl Life {
+    fn last(&self) -> State {
+        self.states.last().expect("an order is pending first").1
+    }
+
+    fn go_on(&mut self, at: LogPosition, status: &'static str, qty: i64, quote: i64) {
+        let (_, traded, paid) = self.last();
+        self.states.push((at, (status, traded + qty, paid + quote)));
+    }
+
+    /// The states that it has been in since `floor`.
+    fn since(&self, floor: LogPosition) -> &[(LogPosition, State)] {
+        let from = self.states.iter().rposition(|(at, _)| *at <= floor).unwrap_or(0);
+        &self.states[from..]
+    }
+
+    /// Whether it has been open all the time since `floor`, and is.
+    fn was_always_open(&self, floor: LogPosition) -> bool {
+        self.states[0].0 <= floor && self.since(floor).iter().all(|(_, (status, ..))| is_open(status))
+    }
+}
+
+impl Orders {
+    /// A command of the ledger's partition is committed.
+    pub fn on_commit(&mut self, record: &Record) -> Verdict {
+        let at = record.position;
+        let asked_us = match &record.command {
+            Some(Command::NewOrder(order)) => order.asked_us,
+            Some(Command::ReplaceOrder(replace)) => replace.order.asked_us,
+            _ => 0,
+        };
+        for event in &record.events {
+            match event {
+                Event::OrderPending(order) => {
+                    let pending = vec![(at, ("PENDING_NEW", 0, 0))];
+                    let (name, qtys) = (order.client_order_id, vec![order.qty.units()]);
+                    self.lives.insert(order.order, Life { order: *order, asked_us, name, qtys, states: pending });
+                    if asked_us > 0 {
+                        self.begun(at, asked_us, order)?;
+                    }
+                }
+                Event::OrderAccepted(e) => self.life(e.order)?.go_on(at, "NEW", 0, 0),
+                Event::OrderRejected(e) => {
+                    let expires = e.reason == RejectReason::NoLiquidity;
+                    self.life(e.order)?.go_on(at, if expires { "EXPIRED" } else { "REJECTED" }, 0, 0);
+                }
+                Event::OrderExecuted(e) => {
+                    let status = if e.leaves.is_zero() { "FILLED" } else { "PARTIALLY_FILLED" };
+                    self.life(e.order)?.go_on(at, status, e.qty.units(), e.quote_amount.units());
+                }
+                Event::OrderCanceled(e) => {
+                    let life = self.life(e.order)?;
+                    // One by quote quantity has spent what it was to spend.
+                    let is_spent = life.order.qty.is_zero() && e.cause == CancelCause::BudgetSpent && life.last().1 > 0;
+                    let status = match e.cause {
+                        _ if is_spent => "FILLED",
+                        CancelCause::SelfTrade => "EXPIRED_IN_MATCH",
+                        cause if cause.is_expiry() => "EXPIRED",
+                        _ => "CANCELED",
+                    };
+                    life.go_on(at, status, 0, 0);
+                }
+                Event::OrderAmended(e) => {
+                    let life = self.life(e.order)?;
+                    life.qtys.push(e.qty.units());
+                    life.name = e.client_order_id;
+                }
+                Event::BalanceChanged(e) => {
+                    self.balances.insert((e.account, e.asset), (e.free.units(), e.held.units()));
+                }
+                _ => {}
+            }
+        }
+        Ok(())
+    }
+
+    fn life(&mut self, order: OrderId) -> Result<&mut Life, String> {
+        self.lives.get_mut(&order).ok_or_else(|| format!("something becomes of order {order}, which never began"))
+    }
+
+    /// A user's request has become an order.
+    fn begun(&mut self, at: LogPosition, asked_us: u64, order: &OrderPending) -> Verdict {
+        let (id, name) = (order.order, order.client_order_id);
+        if let Some((first_at, first)) = self.became.insert(asked_us, (at, id)) {
+            return Err(format!("one request became order {first} at {first_at} and order {id}, {name}, at {at}"));
+        }
+        if let Some(sealed_us) = self.sealed.get(&(order.account, name)).filter(|sealed_us| asked_us <= **sealed_us) {
+            let told = format!("a user who asked at {sealed_us} was told that there is no order {name}");
+            return Err(format!("{told}; it is order {id} at {at}, asked for at {asked_us}"));
+        }
+        match self.refused.get(&asked_us) {
+            Some(words) => Err(format!("a user was told {words}; the request is order {id}, {name}, at {at}")),
+            None => Ok(()),
+        }
+    }
+
+    /// A user is told this of an order, named or numbered by what is told.
+    pub fn told(&self, asked: &Asked, told: &Value) -> Result<Told, String> {
+        let id = OrderId::new(told["orderId"].as_u64().ok_or_else(|| format!("an answer names no order: {told}"))?);
+        let life = self.lives.get(&id).filter(|life| life.order.account == asked.account);
+        let life = life.ok_or_else(|| format!("a user of account {} is told of order {id}: {told}", asked.account))?;
+        let symbol = format!("M{}", life.order.market.get() - 1);
+        // A cancel's answer has a name of its own.
+        let name = told["origClientOrderId"].as_str().or(told["clientOrderId"].as_str());
+        let first = life.order.client_order_id;
+        let is_named = [first.as_str(), life.name.as_str()].map(Some).contains(&name);
+        if !is_named || told["symbol"].as_str() != Some(&symbol) {
+            return Err(format!("a user is told {told} of order {id}, which is {first} of {symbol}"));
+        }
+        let Some(status) = told["status"].as_str() else {
+            return Ok(Told { order: id, is_open: is_open(life.last().0) });
+        };
+        let scale = machine::scale();
+        let traded = units(&told["executedQty"], scale.qty_decimals)?;
+        let paid = units(&told["cummulativeQuoteQty"], machine::DECIMALS)?;
+        let is_true = |state: &State| state.0 == status && (state.1, state.2) == (traded, paid);
+        if !life.since(asked.floor).iter().any(|(_, state)| is_true(state)) {
+            let (since, floor) = (life.since(asked.floor), asked.floor);
+            return Err(format!("a user is told {told} of order {id}, which since {floor} has been {since:?}"));
+        }
+        if let Some(fills) = told["fills"].as_array() {
+            let qtys = fills.iter().map(|fill| units(&fill["qty"], scale.qty_decimals));
+            let sum: i64 = qtys.sum::<Result<i64, String>>()?;
+            if sum != traded {
+                return Err(format!("a user is told fills that are not what has traded: {told}"));
+            }
+        }
+        Ok(Told { order: id, is_open: is_open(status) })
+    }
+
+    /// A user who asked for a new order is told this of it.
+    pub fn placed(&self, asked: &Asked, name: Option<&str>, is_retry: bool, told: &Value) -> Result<Told, String> {
+        let order = self.told(asked, told)?;
+        let became = self.became.get(&asked.asked_us).map(|(_, order)| *order);
+        // Who asks again is told of the first.
+        let is_its = became == Some(order.order) || (is_retry && became.is_none());
+        if !is_its || name.is_some_and(|name| told["clientOrderId"].as_str() != Some(name)) {
+            return Err(format!("a user asked for {name:?}, which became order {became:?}, and is told {told}"));
+        }
+        if told["status"] == "PENDING_NEW" || told["status"] == "REJECTED" {
+            return Err(format!("a user is told no outcome of a new order: {told}"));
+        }
+        Ok(order)
+    }
+
+    /// A user who asked for a new order is told that there is none.
+    pub fn refused(&mut self, asked: &Asked, words: &str) -> Verdict {
+        self.refused.insert(asked.asked_us, words.to_owned());
+        let Some((at, order)) = self.became.get(&asked.asked_us) else { return Ok(()) };
+        match self.lives.get(order).map(Life::last) {
+            Some(("REJECTED", ..)) => Ok(()),
+            became => Err(format!("a user is told {words} of a request that is order {order} at {at}: {became:?}")),
+        }
+    }
+
+    /// A user is told that no order has this name.
+    pub fn missing(&mut self, asked: &Asked, name: ClientOrderId) -> Verdict {
+        let known = self.named(asked.account, name).find(|life| life.asked_us <= asked.asked_us);
+        match known {
+            Some(life) => {
+                Err(format!("a user is told that there is no order {name}, which is order {}", life.order.order))
+            }
+            None => {
+                self.sealed.insert((asked.account, name), asked.asked_us);
+                Ok(())
+            }
+        }
+    }
+
+    fn named(&self, account: AccountId, name: ClientOrderId) -> impl Iterator<Item = &Life> {
+        self.lives.values().filter(move |life| life.order.account == account && life.name == name)
+    }
+
+    /// A user is told that an order is off the book.
+    pub fn canceled(&self, asked: &Asked, told: &Value) -> Verdict {
+        let order = self.told(asked, told)?;
+        if order.is_open { Err(format!("a user is told of a cancel: {told}")) } else { Ok(()) }
+    }
+
+    /// A user is told that an order cannot be canceled, for none is open that has this id, or without one this name.
+    pub fn not_open(&mut self, asked: &Asked, order: Option<OrderId>, name: ClientOrderId) -> Verdict {
+        let is_it = |life: &&Life| order.is_none_or(|order| life.order.order == order);
+        let mut known = self.named(asked.account, name).filter(is_it).peekable();
+        if order.is_none() && known.peek().is_none() {
+            // What finds nothing seals the name.
+            drop(known);
+            self.sealed.insert((asked.account, name), asked.asked_us);
+            return Ok(());
+        }
+        match known.find(|life| life.was_always_open(asked.floor)) {
+            Some(life) => Err(format!("a user is told that order {name} is unknown: {:?}", life.since(asked.floor))),
+            None => Ok(()),
+        }
+    }
+
+    /// A user is told that an order has less quantity now.
+    pub fn amended(&self, order: OrderId, told: &Value) -> Verdict {
+        let qty = units(&told["amendedOrder"]["qty"], machine::scale().qty_decimals)?;
+        match self.lives.get(&order).is_some_and(|life| life.qtys[1..].contains(&qty)) {
+            true => Ok(()),
+            false => Err(format!("a user is told of an amend that did not happen: {told}")),
+        }
+    }
+
+    /// A user is told which of an account's orders are open.
+    pub fn open(&self, asked: &Asked, told: &Value) -> Verdict {
+        let mut listed = Vec::new();
+        for order in told.as_array().ok_or_else(|| format!("open orders are no list: {told}"))? {
+            let order = self.told(asked, order)?;
+            if !order.is_open {
+                return Err(format!("order {} is told among the open ones: {told}", order.order));
+            }
+            listed.push(order.order);
+        }
+        let mut open = self.lives.values().filter(|life| life.order.account == asked.account);
+        match open.find(|life| life.was_always_open(asked.floor) && !listed.contains(&life.order.order)) {
+            Some(life) => Err(format!("order {} is not told among the open ones: {told}", life.order.order)),
+            None => Ok(()),
+        }
+    }
+
+    /// A gateway that has read everything has these balances and open orders.
+    pub fn at_rest(
+        &self,
+        gateway: usize,
+        balance: impl Fn(AccountId, AssetId) -> (i64, i64),
+        is_open_there: impl Fn(&OrderPending) -> bool,
+    ) -> Verdict {
+        for ((account, asset), known) in &self.balances {
+            let told = balance(*account, *asset);
+            if told != *known {
+                return Err(format!(
+                    "at rest, account {account} has {known:?} of asset {asset}, and {told:?} at gateway {gateway}"
+                ));
+            }
+        }
+        for (id, life) in &self.lives {
+            if is_open_there(&life.order) != is_open(life.last().0) {
+                return Err(format!("at rest, order {id} is {:?}, and not so at gateway {gateway}", life.last()));
+            }
+        }
+        Ok(())
+    }
+}
+
+fn units(told: &Value, decimals: u8) -> Result<i64, String> {
+    let text = told.as_str().ok_or_else(|| format!("{told} is no number"))?;
+    decimal::parse(text, decimals).map_err(|error| format!("{text}: {error:?}"))
+}

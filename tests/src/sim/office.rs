@@ -1,0 +1,356 @@
+//! A gateway's order entry, as production has it, without sockets and without a runtime.
+//!
+//! What takes a client's request from parameters to an answer is production's own future ([`gateway::operations`]), and so
+//! are the projections that it reads. It waits for the cluster, for events and for time; here all three come from the world
+//! ([`gateway::surroundings`], [`gateway::cluster`]), and a future is polled when what it waits for has happened, those that
+//! may go on at one moment in the order in which they began. So an office is a value: requests, items of streams, replies and
+//! time go in, what it asks of the cluster and answers come out.
+
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
+use std::net::{IpAddr, Ipv4Addr};
+use std::pin::Pin;
+use std::sync::{Arc, Mutex, MutexGuard};
+use std::task::{Context, Poll, Wake, Waker};
+use std::time::{Duration, Instant};
+
+use cluster_client::{ClusterError, Replied, StreamItem};
+use futures_util::FutureExt;
+use futures_util::future::BoxFuture;
+use gateway::auth::Caller;
+use gateway::cluster::Ledger;
+use gateway::exchange::Exchange;
+use gateway::market_data::MarketData;
+use gateway::params::Params;
+use gateway::streams::Hub;
+use gateway::surroundings::Surroundings;
+use gateway::{Answer, Gateway, Limits, Peer, feed, operations};
+use replicator::sim::Random;
+use tokio::sync::oneshot;
+use wire::{LogPosition, PartitionId};
+
+use super::machine::LEDGER;
+
+/// Where every client is.
+const PEER: Peer = Peer { ip: IpAddr::V4(Ipv4Addr::LOCALHOST) };
+
+/// A request of a client.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Call(u64);
+
+impl Call {
+    /// None is before it.
+    pub const FIRST: Call = Call(0);
+}
+
+/// What an office waits for at the cluster.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Token(u64);
+
+/// What an office wants done.
+pub enum Output {
+    /// Have this sequenced in the ledger's log.
+    Request { token: Token, payload: Vec<u8>, timeout: Duration },
+    /// Ask how far this partition is committed.
+    Read { token: Token, partition: PartitionId, timeout: Duration },
+    /// Tell the client.
+    Answer { call: Call, answer: Answer },
+}
+
+/// See the module.
+pub struct Office {
+    gateway: Arc<Gateway>,
+    place: Place,
+    tasks: BTreeMap<u64, Task>,
+    rung: Arc<Mutex<BTreeSet<u64>>>,
+    begun: u64,
+}
+
+enum Task {
+    Call(BoxFuture<'static, Answer>),
+    Aside(BoxFuture<'static, ()>),
+}
+
+/// Wakes one task.
+struct Bell {
+    task: u64,
+    rung: Arc<Mutex<BTreeSet<u64>>>,
+}
+
+impl Wake for Bell {
+    fn wake(self: Arc<Self>) {
+        open(&self.rung).insert(self.task);
+    }
+}
+
+fn open<T>(shared: &Mutex<T>) -> MutexGuard<'_, T> {
+    shared.lock().expect("nobody panics with it")
+}
+
+/// Where the gateway runs: what it knows of the world, and what it wants of it.
+#[derive(Clone)]
+struct Place(Arc<Mutex<Within>>);
+
+struct Within {
+    now: Instant,
+    wall_us: u64,
+    random: Random,
+    numbered: u64,
+    timers: BTreeMap<(Instant, u64), Waker>,
+    aside: Vec<BoxFuture<'static, ()>>,
+    is_opened: bool,
+    opening: Vec<oneshot::Sender<()>>,
+    requests: BTreeMap<Token, oneshot::Sender<Result<Replied, ClusterError>>>,
+    reads: BTreeMap<Token, oneshot::Sender<Result<LogPosition, ClusterError>>>,
+    outputs: VecDeque<Output>,
+}
+
+impl Within {
+    fn number(&mut self) -> u64 {
+        self.numbered += 1;
+        self.numbered
+    }
+}
+
+/// Time, until a moment.
+struct Sleep {
+    place: Place,
+    timer: (Instant, u64),
+}
+
+impl Future for Sleep {
+    type Output = ();
+
+    fn poll(self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<()> {
+        let mut within = open(&self.place.0);
+        if within.now >= self.timer.0 {
+            return Poll::Ready(());
+        }
+        within.timers.insert(self.timer, context.waker().clone());
+        Poll::Pending
+    }
+}
+
+impl Drop for Sleep {
+    fn drop(&mut self) {
+        open(&self.place.0).timers.remove(&self.timer);
+    }
+}
+
+impl Surroundings for Place {
+    fn wall_us(&self) -> u64 {
+        open(&self.0).wall_us
+    }
+
+    fn now(&self) -> Instant {
+        open(&self.0).now
+    }
+
+    fn sleep_until(&self, at: Instant) -> BoxFuture<'static, ()> {
+        let number = open(&self.0).number();
+        Sleep { place: self.clone(), timer: (at, number) }.boxed()
+    }
+
+    fn random(&self) -> u64 {
+        open(&self.0).random.draw()
+    }
+
+    fn spawn(&self, task: BoxFuture<'static, ()>) {
+        open(&self.0).aside.push(task);
+    }
+}
+
+impl Ledger for Place {
+    fn opened(&self) -> BoxFuture<'_, ()> {
+        async {
+            let wait = {
+                let mut within = open(&self.0);
+                if within.is_opened {
+                    return;
+                }
+                let (opened, wait) = oneshot::channel();
+                within.opening.push(opened);
+                wait
+            };
+            // The sender is kept until there is a session.
+            let _ = wait.await;
+        }
+        .boxed()
+    }
+
+    fn request(&self, payload: Vec<u8>, timeout: Duration) -> BoxFuture<'_, Result<Replied, ClusterError>> {
+        async move {
+            let wait = {
+                let mut within = open(&self.0);
+                let (answered, wait) = oneshot::channel();
+                let token = Token(within.number());
+                within.requests.insert(token, answered);
+                within.outputs.push_back(Output::Request { token, payload, timeout });
+                wait
+            };
+            wait.await.unwrap_or(Err(ClusterError::OutcomeUnknown))
+        }
+        .boxed()
+    }
+
+    fn read_index(
+        &self,
+        partition: PartitionId,
+        timeout: Duration,
+    ) -> BoxFuture<'_, Result<LogPosition, ClusterError>> {
+        async move {
+            let wait = {
+                let mut within = open(&self.0);
+                let (answered, wait) = oneshot::channel();
+                let token = Token(within.number());
+                within.reads.insert(token, answered);
+                within.outputs.push_back(Output::Read { token, partition, timeout });
+                wait
+            };
+            wait.await.unwrap_or(Err(ClusterError::Closed))
+        }
+        .boxed()
+    }
+}
+
+impl Office {
+    /// Of a gateway that starts, and has read nothing yet.
+    pub fn new(partitions: Vec<PartitionId>, limits: Limits, random: Random, now: Instant, wall_us: u64) -> Office {
+        let hub = Arc::new(Hub::default());
+        let market_data = Arc::new(MarketData::new(Arc::clone(&hub) as _));
+        let exchange = Arc::new(Exchange::new(LEDGER, &partitions, &limits, [0; 32], market_data));
+        let place = Place(Arc::new(Mutex::new(Within {
+            now,
+            wall_us,
+            random,
+            numbered: 0,
+            timers: BTreeMap::new(),
+            aside: Vec::new(),
+            is_opened: false,
+            opening: Vec::new(),
+            requests: BTreeMap::new(),
+            reads: BTreeMap::new(),
+            outputs: VecDeque::new(),
+        })));
+        let mut gateway = Gateway::new(exchange, hub, Arc::new(place.clone()), limits);
+        gateway.surroundings = Arc::new(place.clone());
+        let gateway = Arc::new(gateway);
+        let ready = feed::become_ready(Arc::clone(&gateway), partitions).boxed();
+        let mut office = Office { gateway, place, tasks: BTreeMap::new(), rung: Arc::default(), begun: 0 };
+        office.begin(Task::Aside(ready));
+        office.run();
+        office
+    }
+
+    /// The projections.
+    pub fn exchange(&self) -> &Exchange {
+        &self.gateway.exchange
+    }
+
+    /// It is this late.
+    pub fn on_time(&mut self, now: Instant, wall_us: u64) {
+        let due = {
+            let mut within = open(&self.place.0);
+            (within.now, within.wall_us) = (now, wall_us);
+            let later = within.timers.split_off(&(now, u64::MAX));
+            std::mem::replace(&mut within.timers, later)
+        };
+        due.into_values().for_each(Waker::wake);
+        self.run();
+    }
+
+    /// When something is due next.
+    pub fn next_timeout(&self) -> Option<Instant> {
+        open(&self.place.0).timers.keys().next().map(|(at, _)| *at)
+    }
+
+    /// A client asks.
+    pub fn on_request(&mut self, caller: Caller, (verb, path): (&str, &str), params: Params) -> Call {
+        let operation = operations::find(path).iter().find(|operation| operation.rest.0.as_str() == verb);
+        let operation = *operation.expect("users ask for what there is");
+        let gateway = Arc::clone(&self.gateway);
+        let answer = async move { operations::execute(&gateway, operation, PEER, Some(caller), params).await.answer };
+        let call = self.begin(Task::Call(answer.boxed()));
+        self.run();
+        Call(call)
+    }
+
+    /// A client has hung up.
+    pub fn on_hang_up(&mut self, call: Call) {
+        self.tasks.remove(&call.0);
+        self.run();
+    }
+
+    /// The next item of a partition's stream.
+    pub fn on_item(&mut self, partition: PartitionId, item: &StreamItem) {
+        self.gateway.exchange.take_in(partition, item);
+        self.run();
+    }
+
+    /// There is a session.
+    pub fn on_opened(&mut self) {
+        let waiting = {
+            let mut within = open(&self.place.0);
+            within.is_opened = true;
+            std::mem::take(&mut within.opening)
+        };
+        for waiting in waiting {
+            // Who has given up does not wait.
+            let _ = waiting.send(());
+        }
+        self.run();
+    }
+
+    /// What became of a request.
+    pub fn on_replied(&mut self, token: Token, result: Result<Replied, ClusterError>) {
+        let waiting = open(&self.place.0).requests.remove(&token);
+        // Whose client has hung up does not wait.
+        let _ = waiting.map(|waiting| waiting.send(result));
+        self.run();
+    }
+
+    /// What became of a read.
+    pub fn on_read(&mut self, token: Token, result: Result<LogPosition, ClusterError>) {
+        let waiting = open(&self.place.0).reads.remove(&token);
+        let _ = waiting.map(|waiting| waiting.send(result));
+        self.run();
+    }
+
+    /// The next thing to do.
+    pub fn poll_output(&mut self) -> Option<Output> {
+        open(&self.place.0).outputs.pop_front()
+    }
+
+    fn begin(&mut self, task: Task) -> u64 {
+        self.begun += 1;
+        self.tasks.insert(self.begun, task);
+        open(&self.rung).insert(self.begun);
+        self.begun
+    }
+
+    /// Polls whoever may go on, until nobody can.
+    fn run(&mut self) {
+        loop {
+            let aside = std::mem::take(&mut open(&self.place.0).aside);
+            aside.into_iter().for_each(|task| {
+                self.begin(Task::Aside(task));
+            });
+            let Some(number) = open(&self.rung).pop_first() else { return };
+            let Some(mut task) = self.tasks.remove(&number) else { continue };
+            let waker = Waker::from(Arc::new(Bell { task: number, rung: Arc::clone(&self.rung) }));
+            let mut context = Context::from_waker(&waker);
+            let is_over = match &mut task {
+                Task::Aside(aside) => aside.poll_unpin(&mut context).is_ready(),
+                Task::Call(answer) => match answer.poll_unpin(&mut context) {
+                    Poll::Ready(answer) => {
+                        open(&self.place.0).outputs.push_back(Output::Answer { call: Call(number), answer });
+                        true
+                    }
+                    Poll::Pending => false,
+                },
+            };
+            if !is_over {
+                self.tasks.insert(number, task);
+            }
+        }
+    }
+}
