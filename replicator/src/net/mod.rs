@@ -24,6 +24,9 @@ use std::time::Duration;
 use wire::link::{Frame, Role};
 use wire::{ClusterEpoch, NodeId, Text, Timestamp};
 
+#[cfg(feature = "aeron")]
+pub mod aeron;
+mod bypass;
 mod connection;
 mod counters;
 mod dialer;
@@ -32,7 +35,8 @@ mod links;
 mod network;
 mod tls;
 
-pub use counters::{CloseReason, NetCounters};
+pub use bypass::{Arrivals, Bypass, BypassMaker};
+pub use counters::{CloseReason, Counter, NetCounters};
 pub use greeting::check_life;
 pub use links::{Full, LinkId, Links};
 pub use tls::{TlsError, TlsIdentity};
@@ -54,6 +58,8 @@ pub struct NetConfig {
     pub tls: TlsIdentity,
     /// Bounds and time-outs.
     pub limits: NetLimits,
+    /// Another way for Raft messages between nodes.
+    pub bypass: Option<BypassMaker>,
 }
 
 /// Bounds and time-outs of the network thread.
