@@ -10,6 +10,8 @@
 //! else the other. So no link has to be given up for another when both ends dial at once, and both ends notice a
 //! dead process by a refused reconnect.
 //!
+//! Raft messages of a peer may take another way, beside its links, which is agreed over them ([`Bypass`]).
+//!
 //! What a peer can do wrong (bytes that are no TLS, a foreign certificate, another epoch, a malformed,
 //! oversized or forbidden frame, silence, never reading) closes its connection with a [`CloseReason`] that is
 //! counted and traced, and touches no other.
