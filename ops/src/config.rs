@@ -54,6 +54,59 @@ pub struct NodeFile {
     /// Where its logs and snapshots are shipped.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub backup: Option<BackupFile>,
+    /// Raft messages by Aeron, where the build has it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub aeron: Option<AeronFile>,
+}
+
+/// How Raft messages go beside the links between nodes.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct AeronFile {
+    /// Where they arrive by UDP; the node's own address if it is not said.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub listen: Option<SocketAddr>,
+    /// In the memory of the host instead, through one media driver.
+    #[serde(default)]
+    pub ipc: bool,
+    /// The directory of a media driver that runs beside the node; without it the node has its own.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub driver_dir: Option<PathBuf>,
+    /// What the node's Aeron thread does while nothing comes.
+    #[serde(default)]
+    pub idle: AeronIdle,
+    /// The longest datagram, in bytes; the same on all nodes.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub mtu: Option<u16>,
+}
+
+/// See [`node::AeronIdle`].
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize, clap::ValueEnum)]
+#[serde(rename_all = "lowercase")]
+pub enum AeronIdle {
+    /// Polls again at once: for a core of its own.
+    Spin,
+    /// Lets other threads run first.
+    Yield,
+    /// Polls some more, then waits for up to a tenth of a millisecond.
+    #[default]
+    Backoff,
+}
+
+impl AeronFile {
+    /// As the node takes it, of one that listens there.
+    pub fn plan(&self, listen: SocketAddr) -> node::AeronPlan {
+        node::AeronPlan {
+            udp: (!self.ipc).then(|| self.listen.unwrap_or(listen)),
+            driver: self.driver_dir.clone(),
+            idle: match self.idle {
+                AeronIdle::Spin => node::AeronIdle::Spin,
+                AeronIdle::Yield => node::AeronIdle::Yield,
+                AeronIdle::Backoff => node::AeronIdle::BackOff,
+            },
+            mtu: self.mtu,
+        }
+    }
 }
 
 /// Continuous shipping to a backup.
@@ -347,6 +400,9 @@ impl NodeFile {
         file.tls.resolve(&base);
         if let Some(backup) = file.backup.as_mut().filter(|backup| !backup.to.contains("://")) {
             backup.to = base.join(&backup.to).to_string_lossy().into_owned();
+        }
+        if let Some(directory) = file.aeron.as_mut().and_then(|aeron| aeron.driver_dir.as_mut()) {
+            *directory = base.join(&*directory);
         }
         Ok(file)
     }

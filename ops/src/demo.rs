@@ -20,7 +20,7 @@ use banner::Console;
 use chain::{CHAIN_NODES, Chain, ChainKind, Faucet};
 use children::{Children, Exited, Role};
 use home::Home;
-use layout::{Kind, Layout, Life};
+use layout::{Kind, Layout, Life, Transport};
 use markets::MARKETS;
 
 pub mod accounts;
@@ -74,6 +74,9 @@ pub struct Args {
     /// How the partitions of a node share threads [default: what suits a node's part of the cores].
     #[arg(long, value_enum, value_name = "HOW")]
     threads: Option<ThreadsWord>,
+    /// How Raft messages go between the nodes; by Aeron in a build with the feature `aeron`.
+    #[arg(long, value_enum, default_value = "tcp")]
+    transport: Transport,
     /// Where a quorum of the nodes has what is acknowledged [default: quorum-fsync, or what the data directory had last].
     #[arg(long, value_enum)]
     durability: Option<Durability>,
@@ -154,6 +157,12 @@ enum BroughtUp {
 async fn run(args: Args) -> miette::Result<ExitCode> {
     let started = Instant::now();
     let mut ends = Ends::new().into_diagnostic()?;
+    if args.transport == Transport::Aeron && !node::HAS_AERON {
+        miette::bail!(
+            help = "`tests/run --aeron` builds one, and brings what that needs",
+            "this build has no Aeron: it is compiled with `cargo build --release --features aeron`"
+        );
+    }
     let home = Home::open(args.data_dir.as_deref(), args.layout, args.durability)?;
     trouble::check_disk(&home.paths.0)?;
     let layout = choose_ports(&args, &home)?;
@@ -199,7 +208,7 @@ async fn run(args: Args) -> miette::Result<ExitCode> {
 fn choose_ports(args: &Args, home: &Home) -> miette::Result<Layout> {
     let (kind, ids) = (home.kind, &home.nodes);
     let layout = if args.any_port { Layout::on_any_ports(kind, ids)? } else { Layout::on_fixed_ports(kind, ids)? };
-    Ok(Layout { durability: home.durability, ..layout })
+    Ok(Layout { durability: home.durability, transport: args.transport, ..layout })
 }
 
 impl Demo {

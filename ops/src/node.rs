@@ -59,6 +59,13 @@ The file is TOML:
   every_ms = 1000
   snapshot_every_s = 600
 
+  [aeron]                               # Raft messages go by Aeron beside the links; in a build with the feature `aeron`
+  listen = \"127.0.0.1:7101\"             # by UDP; without it at the node's own address
+  ipc = false                           # true: in the memory of the host, through the media driver of driver_dir
+  driver_dir = \"/dev/shm/aeron\"         # of a media driver beside the node; without it the node has its own
+  idle = \"backoff\"                      # what its thread does while nothing comes; or yield, or spin on a core of its own
+  mtu = 1408                            # the same on all nodes
+
 A node that joins a cluster (`mainstay ctl node add`) has the present members as its peers. The others learn its address
 from the log.
 
@@ -93,6 +100,7 @@ pub fn main(args: Args) -> miette::Result<ExitCode> {
         partitions: file.partitions.iter().map(placement).collect(),
         ledger: PartitionId::new(file.ledger),
         stays_learner: file.learner,
+        aeron: file.aeron.as_ref().map(|aeron| aeron.plan(file.listen)),
         tuning: Tuning {
             threads: file.threads.into(),
             disk_reserve: file.disk_reserve_mb.saturating_mul(1024 * 1024),

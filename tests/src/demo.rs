@@ -27,12 +27,15 @@ pub struct DemoOptions {
     pub with_bots: bool,
     /// Where a quorum has what is acknowledged.
     pub durability: String,
+    /// How Raft messages go between the nodes: `tcp` or `aeron`.
+    pub transport: String,
 }
 
 impl DemoOptions {
     /// Without bots; what is acknowledged is on the disks of a quorum.
     pub fn new(binary: PathBuf, layout: String) -> DemoOptions {
-        DemoOptions { binary, layout, with_bots: false, durability: "quorum-fsync".to_owned() }
+        let (durability, transport) = ("quorum-fsync".to_owned(), "tcp".to_owned());
+        DemoOptions { binary, layout, with_bots: false, durability, transport }
     }
 }
 
@@ -212,6 +215,8 @@ fn spawn(options: &DemoOptions, home: &Path) -> Result<Child, DemoError> {
         &options.layout,
         "--durability",
         &options.durability,
+        "--transport",
+        &options.transport,
     ]);
     command.arg("--data-dir").arg(home.join("data")).arg("--state").arg(home.join("state.json"));
     if !options.with_bots {

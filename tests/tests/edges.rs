@@ -29,6 +29,7 @@ const ALLOWED: &[(&str, &[&str])] = &[
 const CONFINED: &[(&str, &[&str])] = &[
     ("tokio", &["cluster-client", "gateway", "chainwatch", "loadgen", "mainstay", "tests"]),
     ("mio", &["replicator"]),
+    ("rusteron-media-driver", &["replicator"]),
     ("raft", &["replicator"]),
     ("raft-engine", &["replicator"]),
     ("serde_json", &["gateway", "chainwatch", "loadgen", "mainstay", "tests"]),

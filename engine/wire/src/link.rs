@@ -5,10 +5,12 @@
 //! some a payload that fills the rest. Every connection is mutually authenticated TLS; its first frame is
 //! [`Frame::Hello`], answered by [`Frame::Welcome`].
 
+mod bypass;
 mod members;
 
 use alloc::vec::Vec;
 
+pub use bypass::BypassKey;
 pub use members::{MemberChange, MemberOutcome, MemberPlace, Place, decode_places, encode_places};
 
 use crate::codec::{CodecError, Reader, Writer};
@@ -126,6 +128,11 @@ pub enum Frame<'a> {
     /// Node to the leader of `partition`: a `DeliverMail` or `AckMail` command to sequence. Ignored by whoever
     /// does not lead; the sender's outbox sends again.
     Mail(PartitionMessage, &'a [u8]),
+    /// Node to node, unasked: I take Raft messages there as well. A node whose build or configuration has no way to send
+    /// them ignores it.
+    BypassOpen(BypassOpen),
+    /// Node to node: how far I have seen what you send there.
+    BypassSeen(BypassSeen),
 }
 
 macro_rules! fields {
@@ -345,6 +352,24 @@ fields! {
         /// Which partition.
         partition: PartitionId,
     }
+    /// A way beside the link for what the other end sends.
+    BypassOpen {
+        /// Which; drawn at random, never used again.
+        bypass: u64,
+        /// What seals the frames on it.
+        key: BypassKey,
+        /// Where they are taken by UDP; all zero where it is the memory of one host, through one media driver.
+        place: Place,
+        /// The Aeron stream there.
+        stream: u32,
+    }
+    /// How far a bypass was seen.
+    BypassSeen {
+        /// Which.
+        bypass: u64,
+        /// The number of the last frame that came through it; the first is 1.
+        number: u64,
+    }
 }
 
 macro_rules! frames {
@@ -408,6 +433,8 @@ frames! {
     41 => MembersAnswer(MembersAnswer),
     48 => Raft(PartitionMessage, payload),
     49 => Mail(PartitionMessage, payload),
+    50 => BypassOpen(BypassOpen),
+    51 => BypassSeen(BypassSeen),
 }
 
 /// Splits the first body off a stream of bytes: `Ok(None)` while it is not complete, `TooLong` when it

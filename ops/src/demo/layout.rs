@@ -12,7 +12,7 @@ use serde::{Deserialize, Serialize};
 
 use super::markets::MARKETS;
 use crate::config::{
-    BackupFile, Durability, GatewayFile, HistoryFile, NodeAddress, NodeFile, Partition, Threads, ThreadsWord,
+    AeronFile, BackupFile, Durability, GatewayFile, HistoryFile, NodeAddress, NodeFile, Partition, Threads, ThreadsWord,
 };
 use crate::{pki, private};
 
@@ -50,6 +50,18 @@ pub struct Layout {
     pub gateway: SocketAddr,
     /// Where a quorum has what is acknowledged.
     pub durability: Durability,
+    /// How Raft messages go between the nodes.
+    pub transport: Transport,
+}
+
+/// How Raft messages go between nodes.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, clap::ValueEnum)]
+pub enum Transport {
+    /// Over the links.
+    #[default]
+    Tcp,
+    /// By Aeron beside them.
+    Aeron,
 }
 
 /// One node's addresses.
@@ -85,8 +97,8 @@ impl Layout {
     /// The documented ports; an error names the first that is taken.
     pub fn on_fixed_ports(kind: Kind, ids: &[u64]) -> Result<Layout, PortTaken> {
         let nodes = ids.iter().map(|id| NodePlace::on_fixed_ports(*id)).collect();
-        let durability = Durability::default();
-        let layout = Layout { kind, nodes, gateway: local(GATEWAY_PORT), durability };
+        let (durability, transport) = (Durability::default(), Transport::default());
+        let layout = Layout { kind, nodes, gateway: local(GATEWAY_PORT), durability, transport };
         let of_nodes = layout.nodes.iter().flat_map(|node| {
             let id = node.id;
             [(node.addr, format!("node {id}")), (node.http, format!("the status pages of node {id}"))]
@@ -107,7 +119,8 @@ impl Layout {
         for id in ids {
             nodes.push(ports.place(*id)?);
         }
-        Ok(Layout { kind, nodes, gateway: ports.next()?, durability: Durability::default() })
+        let (durability, transport) = (Durability::default(), Transport::default());
+        Ok(Layout { kind, nodes, gateway: ports.next()?, durability, transport })
     }
 
     /// The node's addresses.
@@ -267,6 +280,7 @@ impl Paths {
             peers,
             partitions: layout.partitions(),
             backup: life.backup.clone().map(BackupFile::to),
+            aeron: (layout.transport == Transport::Aeron).then(AeronFile::default),
         };
         write(&self.config(&name), &file)
     }

@@ -31,8 +31,38 @@ pub struct NodeConfig {
     pub ledger: PartitionId,
     /// Whether it wants to stay a learner: to get every log and never to vote.
     pub stays_learner: bool,
+    /// How Raft messages go beside the links; needs a build with the feature `aeron`.
+    pub aeron: Option<AeronPlan>,
     /// Times and bounds.
     pub tuning: Tuning,
+}
+
+/// Whether this build has Aeron.
+pub const HAS_AERON: bool = cfg!(feature = "aeron");
+
+/// How a node uses Aeron.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct AeronPlan {
+    /// Where Raft messages arrive by UDP, reached by peers; without it in the memory of the host, which needs `driver`.
+    pub udp: Option<SocketAddr>,
+    /// The directory of the media driver that another process is; without it the node has its own.
+    pub driver: Option<PathBuf>,
+    /// What the Aeron thread does while nothing comes.
+    pub idle: AeronIdle,
+    /// The longest datagram; the same on all nodes.
+    pub mtu: Option<u16>,
+}
+
+/// What the Aeron thread does while nothing comes.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub enum AeronIdle {
+    /// Polls again at once: for a core of its own.
+    Spin,
+    /// Lets other threads run first.
+    Yield,
+    /// Polls some more, then waits for up to a tenth of a millisecond.
+    #[default]
+    BackOff,
 }
 
 /// Another node of the cluster.

@@ -11,6 +11,8 @@
 //! Follow a request: `router` → `partition_thread` → `host` → the replica → `machine` → the cells; its reply goes
 //! back the same way, its events to `archivist`, `recent` and `subscriptions`, its mail through `mail`.
 
+#[cfg(feature = "aeron")]
+mod aeron;
 mod archive;
 mod archivist;
 mod block;
@@ -41,7 +43,9 @@ mod subscriptions;
 
 pub use archive::ArchiveError;
 pub use block::{EventBatch, EventBlock, kept};
-pub use config::{NodeConfig, PartitionPlacement, PeerConfig, Threads, TlsPem, Tuning};
+pub use config::{
+    AeronIdle, AeronPlan, HAS_AERON, NodeConfig, PartitionPlacement, PeerConfig, Threads, TlsPem, Tuning,
+};
 pub use data_dir::{DataDir, DataDirError, owner};
 pub use engine::VERSIONS;
 pub use host::{HostConfig, HostCounters, HostInput, HostOutput, PartitionHost};

@@ -7,9 +7,13 @@ use prometheus_client::metrics::counter::Counter;
 use prometheus_client::metrics::family::Family;
 use prometheus_client::metrics::gauge::Gauge;
 use prometheus_client::metrics::histogram::{Histogram, exponential_buckets};
+#[cfg(feature = "aeron")]
+use std::sync::Arc;
 use std::sync::atomic::AtomicU64;
 
 use prometheus_client::registry::{Registry, Unit};
+#[cfg(feature = "aeron")]
+use replicator::net::aeron::AeronCounters;
 use replicator::net::{CloseReason, NetCounters};
 use wire::link::Refusal;
 use wire::{LogPosition, PartitionId};
@@ -70,6 +74,8 @@ pub struct Metrics {
     disk_stalls: Counter,
     disk_free: Gauge,
     disk_space: Gauge,
+    #[cfg(feature = "aeron")]
+    aeron: AeronMetrics,
 }
 
 #[derive(Debug, Clone, Default)]
@@ -109,6 +115,48 @@ struct Families {
     commit: Latencies,
 }
 
+/// What is counted of the way beside the links.
+#[cfg(feature = "aeron")]
+#[derive(Debug)]
+struct AeronMetrics {
+    counters: Arc<AeronCounters>,
+    shown: [Counter; 7],
+}
+
+#[cfg(feature = "aeron")]
+impl AeronMetrics {
+    const NAMES: [(&str, &str); 7] = [
+        ("aeron_frames_out", "Raft messages sent by Aeron"),
+        ("aeron_frames_in", "Raft messages received by Aeron"),
+        (
+            "aeron_over_link",
+            "Raft messages that went over the link: the open way by Aeron had no room, or they were too long",
+        ),
+        ("aeron_refused", "Messages that came by Aeron and that no key opens, or that came again"),
+        ("aeron_opened", "Ways to peers by Aeron that were found to work"),
+        ("aeron_fallen", "Ways to peers by Aeron that were given up: nothing was seen at their end"),
+        ("aeron_driver_lost", "Times that there was no media driver"),
+    ];
+
+    fn register(registry: &mut Registry) -> AeronMetrics {
+        let shown = AeronMetrics::NAMES.map(|(name, help)| {
+            let counter = Counter::default();
+            registry.register(name, help, counter.clone());
+            counter
+        });
+        AeronMetrics { counters: Arc::default(), shown }
+    }
+
+    fn observe(&self) {
+        let of = &self.counters;
+        let counted =
+            [&of.frames_out, &of.frames_in, &of.over_link, &of.refused, &of.opened, &of.fallen, &of.driver_lost];
+        for (shown, counted) in self.shown.iter().zip(counted) {
+            raise(shown, counted.get());
+        }
+    }
+}
+
 /// Latency histograms by partition.
 #[derive(Debug, Clone)]
 struct Latencies(Family<PartitionLabel, Histogram, fn() -> Histogram>);
@@ -140,6 +188,8 @@ impl Metrics {
         registry.register_with_unit("disk_free", "What is left on the disk", Unit::Bytes, disk_free.clone());
         registry.register("disk_space", "0 enough, 1 low: others lead, 2 full: nothing is written", disk_space.clone());
         Metrics {
+            #[cfg(feature = "aeron")]
+            aeron: AeronMetrics::register(&mut registry),
             registry,
             families,
             links,
@@ -158,6 +208,12 @@ impl Metrics {
     /// Where threads count that they stood still.
     pub fn stalls(&self) -> Counter {
         self.stalls.clone()
+    }
+
+    /// Where the way beside the links counts.
+    #[cfg(feature = "aeron")]
+    pub fn aeron(&self) -> Arc<AeronCounters> {
+        Arc::clone(&self.aeron.counters)
     }
 
     /// Copies what is known of the disk.
@@ -180,6 +236,8 @@ impl Metrics {
         raise(&self.frames_out, counters.frames_out.get());
         raise(&self.bytes_in, counters.bytes_in.get());
         raise(&self.bytes_out, counters.bytes_out.get());
+        #[cfg(feature = "aeron")]
+        self.aeron.observe();
         for reason in CloseReason::ALL {
             let closed = counters.closed(*reason);
             if closed > 0 {

@@ -12,7 +12,7 @@ use std::time::{Duration, Instant};
 use crossbeam::channel::{Receiver, Sender, bounded};
 use replicator::log::StoreError;
 use replicator::log::disk::{BootId, Disk, DiskConfig, set_aside};
-use replicator::net::{self, NetHandle, NetLimits};
+use replicator::net::{self, BypassMaker, NetHandle, NetLimits};
 use replicator::{Committed, OpenError, Space};
 use wire::{LogPosition, NodeId, PartitionId};
 
@@ -215,7 +215,7 @@ impl Node {
             Ok(())
         })?;
         let mut groups = Opening::of(&handle, config, clock).groups(&teams, &mut rings)?;
-        let net_config = net_config(config, limits)?;
+        let net_config = net_config(config, limits, handle.bypass(config)?)?;
         let net = if config.tuning.threads == Threads::Shared {
             let group = groups.pop().expect("all partitions are one group");
             net::spawn(net_config, SharedThread::new(config.node, router, group, failed.clone()))
@@ -325,6 +325,19 @@ impl NodeHandle {
                 self.transfer_leadership(PartitionId::new(partition.partition), NodeId::new(standby.node));
             }
         }
+    }
+
+    /// Another way for Raft messages, if one is wanted.
+    fn bypass(&self, config: &NodeConfig) -> Result<Option<BypassMaker>, StartError> {
+        #[cfg(feature = "aeron")]
+        let maker = config.aeron.as_ref().map(|plan| crate::aeron::bypass(plan, config, self.metrics.aeron()));
+        #[cfg(not(feature = "aeron"))]
+        let maker = {
+            // Who wants one is refused before.
+            assert!(config.aeron.is_none());
+            None
+        };
+        maker.transpose()
     }
 
     /// Every metric as Prometheus reads it.

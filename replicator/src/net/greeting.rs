@@ -98,6 +98,8 @@ pub(super) fn may_send(role: Role, frame: &Frame<'_>) -> bool {
         | Frame::Progress(_)
         | Frame::SubscribeRefused(_)
         | Frame::Raft(..)
-        | Frame::Mail(..) => role == Role::Node,
+        | Frame::Mail(..)
+        | Frame::BypassOpen(_)
+        | Frame::BypassSeen(_) => role == Role::Node,
     }
 }

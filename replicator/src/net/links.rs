@@ -7,7 +7,7 @@ use std::sync::Arc;
 use wire::NodeId;
 use wire::link::{Frame, HEADER_LEN, PEER_BODY_MAX, Role};
 
-use super::{CloseReason, NetCounters, PeerIdentity};
+use super::{Bypass, CloseReason, NetCounters, PeerIdentity};
 
 /// One open link; never used again for another.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -16,6 +16,11 @@ pub struct LinkId(u64);
 impl LinkId {
     fn new(slot: usize, generation: u32) -> LinkId {
         LinkId(u64::from(generation) << 32 | slot as u64)
+    }
+
+    #[cfg(all(test, feature = "aeron"))]
+    pub(super) const fn of_test(id: u64) -> LinkId {
+        LinkId(id)
     }
 
     /// Where its connection is kept while it is open.
@@ -48,6 +53,8 @@ pub struct Links {
     closing: Vec<(LinkId, CloseReason)>,
     /// Whom the handler wants to be dialed from now on.
     peers: Option<Vec<(NodeId, Option<SocketAddr>)>>,
+    /// Another way for Raft messages to peer nodes.
+    pub(super) bypass: Option<Box<dyn Bypass>>,
     counters: Arc<NetCounters>,
 }
 
@@ -85,6 +92,7 @@ impl Links {
             unflushed: Vec::new(),
             closing: Vec::new(),
             peers: None,
+            bypass: None,
             counters,
         }
     }
@@ -99,14 +107,28 @@ impl Links {
         }
     }
 
-    /// Sends to a peer node on whichever link is open; `Full` when none is.
+    /// Sends to a peer node on whichever link is open, or beside it where there is a way that is known to work; `Full`
+    /// when no link is open.
     pub fn send_to_node(&mut self, node: NodeId, frame: &Frame<'_>) -> Result<(), Full> {
-        match self.link_to(node) {
-            Some(link) => self.send(link, frame),
-            None => {
-                self.counters.unconnected.add(1);
-                Err(Full)
-            }
+        let Some(link) = self.link_to(node) else {
+            self.counters.unconnected.add(1);
+            return Err(Full);
+        };
+        let may_go_beside = matches!(frame, Frame::Raft(..));
+        if may_go_beside && self.bypass.as_mut().is_some_and(|bypass| bypass.send(node, frame)) {
+            self.counters.frames_out.add(1);
+            return Ok(());
+        }
+        self.send(link, frame)
+    }
+
+    /// A peer node speaks of a bypass; without one here it speaks to nobody.
+    pub(super) fn on_bypass_word(&mut self, link: LinkId, word: Frame<'_>) {
+        let Some(node) = self.peer(link).map(|peer| peer.node) else { return };
+        match (&mut self.bypass, word) {
+            (Some(bypass), Frame::BypassOpen(open)) => bypass.on_offer(link, node, open),
+            (Some(bypass), Frame::BypassSeen(seen)) => bypass.on_seen(node, seen),
+            _ => {}
         }
     }
 
@@ -221,6 +243,10 @@ impl Links {
     pub(super) fn open(&mut self, link: LinkId, peer: PeerIdentity) {
         self.slots[link.slot()].peer = Some(peer);
         if peer.role == Role::Node {
+            if let Some(open) = self.bypass.as_mut().and_then(|bypass| bypass.on_open(link, peer.node)) {
+                // An empty buffer takes it.
+                let _ = self.send(link, &Frame::BypassOpen(open));
+            }
             let links = self.nodes.entry(peer.node).or_default();
             let place = if peer.is_dialed { &mut links.dialed } else { &mut links.accepted };
             if let Some(older) = place.replace(link) {
@@ -235,13 +261,14 @@ impl Links {
         let is_unflushed = slot.is_unflushed;
         let peer = std::mem::replace(slot, Slot { is_unflushed, ..Slot::default() }).peer;
         if let Some(links) = peer.and_then(|peer| self.nodes.get_mut(&peer.node)) {
+            self.bypass.iter_mut().for_each(|bypass| bypass.on_close(link));
             links.dialed = links.dialed.filter(|id| *id != link);
             links.accepted = links.accepted.filter(|id| *id != link);
         }
         peer
     }
 
-    fn close_for(&mut self, link: LinkId, reason: CloseReason) {
+    pub(super) fn close_for(&mut self, link: LinkId, reason: CloseReason) {
         let Some(slot) = self.slots.get_mut(link.slot()) else { return };
         if slot.link == Some(link) && !slot.is_closing {
             slot.is_closing = true;

@@ -10,6 +10,8 @@
 //! else the other. So no link has to be given up for another when both ends dial at once, and both ends notice a
 //! dead process by a refused reconnect.
 //!
+//! Raft messages of a peer may take another way, beside its links, which is agreed over them ([`Bypass`]).
+//!
 //! What a peer can do wrong (bytes that are no TLS, a foreign certificate, another epoch, a malformed,
 //! oversized or forbidden frame, silence, never reading) closes its connection with a [`CloseReason`] that is
 //! counted and traced, and touches no other.
@@ -24,6 +26,9 @@ use std::time::Duration;
 use wire::link::{Frame, Role};
 use wire::{ClusterEpoch, NodeId, Text, Timestamp};
 
+#[cfg(feature = "aeron")]
+pub mod aeron;
+mod bypass;
 mod connection;
 mod counters;
 mod dialer;
@@ -32,7 +37,8 @@ mod links;
 mod network;
 mod tls;
 
-pub use counters::{CloseReason, NetCounters};
+pub use bypass::{Arrivals, Bypass, BypassMaker};
+pub use counters::{CloseReason, Counter, NetCounters};
 pub use greeting::check_life;
 pub use links::{Full, LinkId, Links};
 pub use tls::{TlsError, TlsIdentity};
@@ -54,6 +60,8 @@ pub struct NetConfig {
     pub tls: TlsIdentity,
     /// Bounds and time-outs.
     pub limits: NetLimits,
+    /// Another way for Raft messages between nodes.
+    pub bypass: Option<BypassMaker>,
 }
 
 /// Bounds and time-outs of the network thread.

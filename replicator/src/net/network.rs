@@ -12,6 +12,7 @@ use rustls::{ClientConfig, ServerConfig};
 use wire::link::{Frame, Hello, PROTOCOL, Ping, Pong, Role, Welcome, split};
 use wire::{NodeId, Timestamp};
 
+use super::bypass::Arrivals;
 use super::connection::{Connection, Direction, Stage, connect_failure, prompt};
 use super::dialer::Dialer;
 use super::links::{LinkId, Links};
@@ -58,6 +59,8 @@ pub(super) struct Network<H> {
     time_outs_due: Timestamp,
     dialers: Vec<Dialer>,
     links: Links,
+    /// What came beside the links, kept for its memory.
+    arrivals: Arrivals,
     handler: H,
     counters: Arc<NetCounters>,
 }
@@ -80,8 +83,9 @@ impl<H: Handler> Network<H> {
         let mut listener = TcpListener::from_std(config.listen);
         poll.registry().register(&mut listener, LISTENER, Interest::READABLE)?;
         let limits = config.limits;
-        let links =
+        let mut links =
             Links::new(config.node, limits.node_out_bytes_max, limits.client_out_bytes_max, Arc::clone(&counters));
+        links.bypass = config.bypass.map(|maker| maker.make(waker.clone())).transpose()?;
         let peers = config.peers.into_iter().filter(|(node, _)| *node != config.node);
         let network = Network {
             poll,
@@ -109,6 +113,7 @@ impl<H: Handler> Network<H> {
             time_outs_due: Timestamp::ZERO,
             dialers: peers.map(|(node, address)| Dialer::new(node, address)).collect(),
             links,
+            arrivals: Arrivals::default(),
             handler: handler(waker.clone()),
             counters,
         };
@@ -160,6 +165,7 @@ impl<H: Handler> Network<H> {
     /// Everything the thread does, in this order, each part bounded.
     fn duty_cycle(&mut self, events: &Events, now: Timestamp) -> usize {
         self.note_readiness(events, now)
+            + self.poll_bypass(now)
             + self.accept(now)
             + self.read(now)
             + self.handler.poll(now, &mut self.links)
@@ -173,8 +179,19 @@ impl<H: Handler> Network<H> {
     /// Looks for work a last time, now that wakers see that the thread sleeps.
     fn wait_time(&mut self, now: Timestamp) -> Duration {
         self.waker.fall_asleep();
-        let work = self.handler.poll(now, &mut self.links) + self.flush(now) + self.close_unwanted(now);
+        let work = self.poll_bypass(now)
+            + self.handler.poll(now, &mut self.links)
+            + self.flush(now)
+            + self.close_unwanted(now);
         if work == 0 { self.limits.idle_wait.min(self.handler.idle_wait()) } else { Duration::ZERO }
+    }
+
+    /// Takes what came beside the links.
+    fn poll_bypass(&mut self, now: Timestamp) -> usize {
+        let Some(bypass) = &mut self.links.bypass else { return 0 };
+        let polled = bypass.poll(now, &mut self.arrivals);
+        self.arrivals.deliver(&mut self.handler, &mut self.links, &self.counters);
+        polled
     }
 
     fn note_readiness(&mut self, events: &Events, now: Timestamp) -> usize {
@@ -390,6 +407,9 @@ impl<H: Handler> Network<H> {
                 let _ = self.links.send(link, &Frame::Pong(Pong { nonce: ping.nonce }));
             }
             (Stage::Open(_), _, Frame::Pong(_)) => {}
+            (Stage::Open(Role::Node), _, Frame::BypassOpen(_) | Frame::BypassSeen(_)) => {
+                self.links.on_bypass_word(link, frame);
+            }
             (Stage::Open(role), _, frame) if greeting::may_send(role, &frame) => {
                 self.handler.on_frame(link, frame, &mut self.links);
             }

@@ -14,6 +14,9 @@ use wire::{LogPosition, PartitionId, Sequence, SessionId};
 
 use super::*;
 
+#[cfg(feature = "aeron")]
+mod aeron;
+mod bypasses;
 mod clients;
 mod nodes;
 
@@ -52,6 +55,7 @@ impl Authority {
 enum Told {
     Open(LinkId, PeerIdentity),
     Raft(NodeId, Vec<u8>),
+    Mail(NodeId, Vec<u8>),
     Close(LinkId),
     Refused(NodeId),
 }
@@ -63,6 +67,8 @@ enum Do {
     /// Send a Raft message.
     Raft(NodeId, Vec<u8>),
     Close(LinkId),
+    /// Send mail.
+    Mail(NodeId, Vec<u8>),
 }
 
 /// Answers requests with their payload and reports the rest.
@@ -86,6 +92,10 @@ impl Handler for Recorder {
             Frame::Raft(_, payload) => {
                 let node = out.peer(link).unwrap().node;
                 self.told.send(Told::Raft(node, payload.to_vec())).unwrap();
+            }
+            Frame::Mail(_, payload) => {
+                let node = out.peer(link).unwrap().node;
+                self.told.send(Told::Mail(node, payload.to_vec())).unwrap();
             }
             _ => {}
         }
@@ -111,6 +121,10 @@ impl Handler for Recorder {
                     let _ = out.send_to_node(node, &raft(&payload));
                 }
                 Do::Close(link) => out.close(link),
+                Do::Mail(node, payload) => {
+                    let head = PartitionMessage { partition: PartitionId::new(1) };
+                    let _ = out.send_to_node(node, &Frame::Mail(head, &payload));
+                }
             }
         }
         work
@@ -156,6 +170,17 @@ impl Node {
         peers: &[(u64, SocketAddr)],
         limits: NetLimits,
     ) -> Node {
+        Node::start_beside(authority, node, listen, peers, limits, None)
+    }
+
+    fn start_beside(
+        authority: &Authority,
+        node: u64,
+        listen: TcpListener,
+        peers: &[(u64, SocketAddr)],
+        limits: NetLimits,
+        bypass: Option<BypassMaker>,
+    ) -> Node {
         let address = listen.local_addr().unwrap();
         let (told_to, told) = unbounded();
         let (wishes, wishes_of) = unbounded();
@@ -169,6 +194,7 @@ impl Node {
             peers: peers.iter().map(|(node, address)| (NodeId::new(*node), *address)).collect(),
             tls: authority.identity(name.as_str()),
             limits,
+            bypass,
         };
         let handle = spawn(config, Recorder { told: told_to, wishes: wishes_of }).unwrap();
         Node { handle, address, told, wishes }

@@ -49,6 +49,7 @@ impl Exchange {
                 partitions: PartitionPlacement::spread(1),
                 ledger: LEDGER,
                 stays_learner: false,
+                aeron: None,
                 tuning: Tuning::default(),
             };
             exchange.nodes.push(Some(Node::start(config).unwrap()));

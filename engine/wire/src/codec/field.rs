@@ -5,7 +5,7 @@ use alloc::vec::Vec;
 
 use super::CodecError;
 use crate::command::{ApiKeyKind, Permissions};
-use crate::link::{MemberChange, MemberOutcome, Place, Refusal, Role};
+use crate::link::{BypassKey, MemberChange, MemberOutcome, Place, Refusal, Role};
 use crate::{
     AccountId, AddressFormat, Amount, ApiKeyId, AssetId, BasisPoints, BookSequence, CancelCause, CancelRestriction,
     ChainFreeze, ChainHash, ChainId, ChainInput, ChainInputs, ClientSessionId, ClusterEpoch, DepositStage, FeeRate,
@@ -256,6 +256,19 @@ impl Field for Place {
 
     fn read(from: &mut Reader<'_>) -> Result<Self, CodecError> {
         Ok(Place::of_parts(u128::read(from)?, u16::read(from)?))
+    }
+}
+
+impl Field for BypassKey {
+    const SIZE: usize = 32;
+    const UNIT: &'static str = "[u8; 32]: key";
+
+    fn write(&self, to: &mut Writer<'_>) {
+        to.bytes(self.bytes());
+    }
+
+    fn read(from: &mut Reader<'_>) -> Result<Self, CodecError> {
+        <[u8; 32]>::read(from).map(BypassKey::new)
     }
 }
 

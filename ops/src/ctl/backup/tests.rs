@@ -38,6 +38,7 @@ fn file(node: u64, epoch: u64, peers: &[u64]) -> NodeFile {
         peers: peers.iter().map(|peer| NodeAddress { node: *peer, addr }).collect(),
         partitions: vec![Partition { partition: 1, preferred_leader: None, durability: Default::default() }],
         backup: None,
+        aeron: None,
     }
 }
 

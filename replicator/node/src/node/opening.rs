@@ -11,14 +11,14 @@ use std::time::Duration;
 
 use engine::{Limits, PartitionConfig};
 use replicator::log::disk::{DiskLog, LogGroup};
-use replicator::net::{NetConfig, NetLimits, TlsIdentity};
+use replicator::net::{BypassMaker, NetConfig, NetLimits, TlsIdentity};
 use replicator::{ReplicaConfig, SnapshotTaker};
 use wire::{ClusterEpoch, Incarnation, NodeId, PartitionId, Text};
 
 use super::{NodeHandle, StartError};
 use crate::archivist::ArchiveSink;
 use crate::clock::Clock;
-use crate::config::{NodeConfig, PartitionPlacement, Threads, Tuning};
+use crate::config::{HAS_AERON, NodeConfig, PartitionPlacement, Threads, Tuning};
 use crate::driver::PartitionDriver;
 use crate::group::PartitionGroup;
 use crate::host::{HostConfig, PartitionHost};
@@ -144,6 +144,9 @@ pub(super) fn check(config: &NodeConfig) -> Result<(), StartError> {
     if partitions.windows(2).any(|pair| pair[0] == pair[1]) || partitions.iter().any(|it| it.get() == 0) {
         return refuse(format!("partition ids must be unique and above 0, they are {partitions:?}"));
     }
+    if config.aeron.is_some() && !HAS_AERON {
+        return refuse("this build has no Aeron; it is compiled with the feature `aeron`".to_owned());
+    }
     if !partitions.contains(&config.ledger) {
         return refuse(format!("the ledger's partition {} is none of {partitions:?}", config.ledger));
     }
@@ -163,7 +166,11 @@ fn voters(config: &NodeConfig) -> Vec<NodeId> {
     voters
 }
 
-pub(super) fn net_config(config: &NodeConfig, limits: NetLimits) -> Result<NetConfig, StartError> {
+pub(super) fn net_config(
+    config: &NodeConfig,
+    limits: NetLimits,
+    bypass: Option<BypassMaker>,
+) -> Result<NetConfig, StartError> {
     let name = format!("node-{}", config.node);
     let listen =
         config.listen.try_clone().map_err(|source| StartError::Thread { what: "the listener".to_owned(), source })?;
@@ -175,6 +182,7 @@ pub(super) fn net_config(config: &NodeConfig, limits: NetLimits) -> Result<NetCo
         peers: config.peers.iter().map(|peer| (peer.node, peer.addr)).collect(),
         tls: TlsIdentity { ca: config.tls.ca.clone(), cert: config.tls.cert.clone(), key: config.tls.key.clone() },
         limits,
+        bypass,
     })
 }
 

@@ -77,6 +77,7 @@ impl Bed {
             partitions: PartitionPlacement::spread(self.partitions),
             ledger: LEDGER,
             stays_learner: false,
+            aeron: None,
             tuning: self.tuning.clone(),
         }
     }

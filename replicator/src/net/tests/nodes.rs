@@ -163,6 +163,7 @@ fn certificate_without_its_key_starts_no_thread() {
         peers: Vec::new(),
         tls,
         limits: NetLimits::default(),
+        bypass: None,
     };
     let start = |config| spawn(config, Recorder { told: unbounded().0, wishes: unbounded().1 });
     let mut mixed = authority.identity("node-1");

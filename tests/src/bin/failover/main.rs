@@ -7,6 +7,7 @@
 
 #![forbid(unsafe_code)]
 
+mod aeron;
 mod audit;
 mod calm;
 mod faults;
@@ -64,6 +65,9 @@ struct Args {
     /// Where a quorum has what is acknowledged: `quorum-fsync` or `quorum-memory`.
     #[arg(long, default_value = "quorum-fsync")]
     durability: String,
+    /// How Raft messages go between the nodes: `tcp`, or `aeron` with a binary that has it.
+    #[arg(long, default_value = "tcp")]
+    transport: String,
     /// Write the result here as JSON, and a picture of it beside that.
     #[arg(long)]
     json: Option<PathBuf>,
@@ -143,6 +147,7 @@ fn save(path: &std::path::Path, report: &Value, args: &Args) -> std::io::Result<
 async fn prove(args: &Args) -> Result<Value, Failure> {
     let options = DemoOptions {
         durability: args.durability.clone(),
+        transport: args.transport.clone(),
         ..DemoOptions::new(args.binary.clone(), args.layout.clone())
     };
     let mut demo = Demo::start(options)?;
@@ -154,8 +159,10 @@ async fn prove(args: &Args) -> Result<Value, Failure> {
     }
     let (struck, costs, elsewhere) = under_load(&demo, args, args.how, args.kills).await?;
     replicas_agree(&demo, "after the faults").await?;
+    aeron::has_carried(&demo, args, "after the faults").await?;
     let (stopped, ..) = under_load(&demo, args, Fault::Stop, args.stops).await?;
     replicas_agree(&demo, "after the stops").await?;
+    aeron::has_carried(&demo, args, "after the stops").await?;
     everything_survives(&mut demo, args).await?;
     demo.stop()?;
     Ok(report::of(args, &struck, &stopped, &costs, elsewhere))
@@ -253,5 +260,5 @@ async fn everything_survives(demo: &mut Demo, args: &Args) -> Result<(), Failure
     }
     under_load(demo, args, Fault::Stop, 0).await?;
     replicas_agree(demo, "after trading on").await?;
-    Ok(())
+    aeron::has_carried(demo, args, "after trading on").await
 }

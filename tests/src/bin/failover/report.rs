@@ -8,7 +8,7 @@ use crate::Args;
 use crate::pauses::{self, Cost, Spread};
 
 /// What only runs of the same kind have in common.
-const SAME: [&str; 4] = ["how", "rate", "layout", "durability"];
+const SAME: [&str; 5] = ["how", "rate", "layout", "durability", "transport"];
 /// What is added up.
 const SUMS: [&str; 5] = ["kills", "stops", "acked", "lost", "doubled"];
 /// Of what the greatest counts.
@@ -23,6 +23,7 @@ pub fn of(args: &Args, struck: &Value, stopped: &Value, costs: &[Cost], elsewher
         "rate": args.rate,
         "layout": args.layout,
         "durability": args.durability,
+        "transport": (args.transport != "tcp").then_some(&args.transport),
         "elsewhere_ms": tenths(elsewhere),
         "each": costs,
         "stops": args.stops,
