@@ -169,7 +169,8 @@ impl LedgerCell {
             // Its own name is taken for sure: whoever sends this would be left without an order.
             Err(no) if order.client_order_id == old.client_order_id => return Err(no),
             Err(no) => {
-                self.cancel_order(position, cancel, effects)?;
+                let (to, pull, _) = self.cancel_order(cancel)?;
+                effects.send(to, Mail::PullOrder(pull));
                 return Ok(tell_refused(position, cancel, no, effects));
             }
         };
