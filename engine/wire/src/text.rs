@@ -45,6 +45,15 @@ impl<const N: usize> Text<N> {
         Ok(Text { len: text.len() as u8, bytes })
     }
 
+    /// From so many characters with zeros behind them; `None` when they are not that.
+    #[inline]
+    pub fn from_padded(len: u8, bytes: &[u8; N]) -> Option<Text<N>> {
+        // Without a choice at each byte.
+        let fits = |at: usize, byte: u8| if at < usize::from(len) { byte.is_ascii_graphic() } else { byte == 0 };
+        let is_text = bytes.iter().enumerate().fold(true, |is, (at, byte)| is & fits(at, *byte));
+        (is_text && usize::from(len) <= N).then_some(Text { len, bytes: *bytes })
+    }
+
     /// The characters.
     pub fn as_str(&self) -> &str {
         core::str::from_utf8(self.as_bytes()).expect("only printable ASCII is stored")
