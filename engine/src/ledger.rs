@@ -41,7 +41,7 @@ use wire::event::{ApiKeyExtended, ApiKeyRestricted, ApiKeyRevoked, Credited, Deb
 use wire::mail::{PlaceOrder, PullOrder};
 use wire::{
     AccountId, AssetId, CancelCause, Capacity, Event, ListId, LogPosition, Mail, MarketId, OrderId, PartitionId,
-    RejectReason, Sides, Timestamp,
+    RejectReason, Side, Sides, Timestamp,
 };
 
 use self::admission::Admitted;
@@ -149,17 +149,14 @@ impl LedgerCell {
         }
     }
 
-    /// Before a command: what has become due by log time.
-    pub(crate) fn begin(&mut self, now: Timestamp) {
-        self.now = now;
+    /// Before a command: where and when it was sequenced, and what is forgotten by then. Whether somebody has been silent
+    /// for too long.
+    #[inline]
+    pub(crate) fn begin(&mut self, position: LogPosition, now: Timestamp) -> bool {
+        (self.position, self.now) = (position, now);
         self.orders.forget(now);
         self.seals.forget(now);
-    }
-
-    /// Before what operators, clients and chainwatch ask: the position of the question.
-    #[inline]
-    pub(crate) fn stand_at(&mut self, position: LogPosition) {
-        self.position = position;
+        self.silence.is_due(now)
     }
 
     /// A new leader's first entry: clients could not reach a leader before it.
@@ -177,16 +174,18 @@ impl LedgerCell {
         self.balances.finish(effects);
     }
 
-    /// Reads what an order of the account in the market will need of both, as far as they are known; what it was has no
-    /// meaning.
-    #[inline]
-    pub(crate) fn read_account(&self, account: AccountId, market: MarketId) -> u64 {
+    /// Reads what an order of the account in the market will need of both, as far as they are known, of the balances the one
+    /// that its side gives; what it was has no meaning.
+    #[inline(always)]
+    pub(crate) fn read_account(&self, account: AccountId, market: MarketId, side: Option<Side>) -> u64 {
         let (Ok(_), Ok(known)) = (self.registry.account(account), self.registry.market(market)) else { return 0 };
         let held = |asset| self.balances.get(account, asset).held.units() as u64;
-        self.conduct.read(account, market)
-            ^ self.orders.read_account(account, market)
-            ^ held(known.listed.base)
-            ^ held(known.listed.quote)
+        let balances = match side {
+            Some(Side::Buy) => held(known.listed.quote),
+            Some(Side::Sell) => held(known.listed.base),
+            None => held(known.listed.base) ^ held(known.listed.quote),
+        };
+        self.conduct.read(account, market) ^ self.orders.read_account(account, market) ^ balances
     }
 
     /// The id that the next order gets.
@@ -288,13 +287,17 @@ impl LedgerCell {
         if behaviour.tells_free() { self.balances.get(account, asset).free.units().unsigned_abs() } else { 0 }
     }
 
-    /// Holds the funds and sends the order to its market.
-    pub(crate) fn new_order(&mut self, order: &NewOrder, mailboxes: &Mailboxes, effects: &mut Effects<'_>) -> Answer {
+    /// Holds the funds. What is to be sent to the order's market, and where that is.
+    pub(crate) fn new_order(
+        &mut self,
+        order: &NewOrder,
+        mailboxes: &Mailboxes,
+        effects: &mut Effects<'_>,
+    ) -> Result<(PartitionId, PlaceOrder), Refused> {
         let admitted = self.admit(order, None, mailboxes)?;
         let place = self.open_order(order, &admitted, ListId::ZERO, effects);
         self.lanes.place(admitted.partition);
-        effects.send(admitted.partition, Mail::PlaceOrder(place));
-        Ok(place.order.get())
+        Ok((admitted.partition, place))
     }
 
     /// Books an admitted order, holds for it, and tells it. What its market needs to know.
@@ -309,7 +312,7 @@ impl LedgerCell {
         let id = self.orders.next_id();
         let NewOrder { account, market, side, kind, time_in_force, self_trade, price, .. } = *order;
         self.balances.hold(account, admitted.asset, admitted.hold);
-        self.orders.open(Order {
+        let open = Order {
             id,
             account,
             market,
@@ -328,7 +331,13 @@ impl LedgerCell {
             client_order_id: order.client_order_id,
             key: order.key,
             session: order.session,
-        });
+        };
+        if list == ListId::ZERO {
+            self.orders.open_as(admitted.name, &open);
+        } else {
+            // Another order of the list may have taken what it is found by.
+            self.orders.open(&open);
+        }
         self.conduct.count_order(account, self.now);
         effects.tell(Event::OrderPending(OrderPending {
             order: id,
@@ -348,14 +357,10 @@ impl LedgerCell {
         PlaceOrder { market, order: id, account, side, kind, time_in_force, self_trade, price, qty, budget, group }
     }
 
-    /// Sends the cancel after the order. The first for an order always passes; more of them while the market has not
-    /// answered pass while there is room.
-    pub(crate) fn cancel_order(
-        &mut self,
-        position: LogPosition,
-        cancel: &CancelOrder,
-        effects: &mut Effects<'_>,
-    ) -> Answer {
+    /// Lets the cancel follow the order. The first for an order always passes; more of them while the market has not
+    /// answered pass while there is room. What is to be sent to the order's market, where that is, and the order that the
+    /// answer names.
+    pub(crate) fn cancel_order(&mut self, cancel: &CancelOrder) -> Result<(PartitionId, PullOrder, OrderId), Refused> {
         let CancelOrder { account, market, order, client_order_id, restriction, .. } = *cancel;
         let name = cancel.new_client_order_id;
         self.registry.account(account)?;
@@ -374,14 +379,13 @@ impl LedgerCell {
         if (open.is_cancel_asked || is_listed) && !self.cancels_have_room(partition) {
             return Err(RejectReason::Busy.into());
         }
-        let (request, cause) = (position, CancelCause::Requested);
+        let (request, cause) = (self.position, CancelCause::Requested);
         let order = if is_listed { self.order_to_pull(id, request, cause, name) } else { id };
         if let Some(open) = self.orders.get_mut(order) {
             open.is_cancel_asked = true;
         }
         self.lanes.ask(partition, Asked { request, account, market, order, name, sides: Sides::Both });
-        effects.send(partition, Mail::PullOrder(PullOrder { market, order, request, cause }));
-        Ok(id.get())
+        Ok((partition, PullOrder { market, order, request, cause }, id))
     }
 
     /// Sends the mass cancel after everything that was accepted before it.

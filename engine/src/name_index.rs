@@ -19,7 +19,7 @@ const ROW_BITS: u32 = 24;
 const ROW_MAX: usize = (1 << ROW_BITS) - 1;
 /// Places of the first table: its pages are few.
 const FIRST: usize = 4_096;
-/// Places that move with each insertion. A table is empty long before the next one is two thirds full, which takes an
+/// Places that move with each insertion, at least. A table is empty long before the next one is two thirds full, which takes an
 /// insertion for two of three places of it.
 const MOVED: usize = 8;
 
@@ -42,8 +42,9 @@ struct Row {
 
 struct Former {
     table: Table,
-    /// Places before this one are empty for good.
-    moved: usize,
+    /// An empty place. The places from here on, round the end, so many, have not been moved; all others are empty for good.
+    at: usize,
+    left: usize,
 }
 
 struct Table {
@@ -90,8 +91,15 @@ impl NameIndex {
     pub(crate) fn insert(&mut self, name: Name, value: u64) {
         if let Some(row) = self.row(&name) {
             self.rows[row].value = value;
-            return;
+        } else {
+            self.add(name, value);
         }
+    }
+
+    /// Adds a name that is not there. The caller has looked, and has checked that there is room.
+    #[inline(always)]
+    pub(crate) fn add(&mut self, name: Name, value: u64) {
+        debug_assert!(self.row(&name).is_none(), "a name was added that is there");
         assert!(self.len() < self.capacity, "an index was filled beyond its capacity");
         self.move_some();
         let row = Row { name, value };
@@ -124,7 +132,7 @@ impl NameIndex {
         Some(self.rows[row].value)
     }
 
-    #[inline]
+    #[inline(always)]
     fn row(&self, name: &Name) -> Option<usize> {
         let hash = hash(name);
         if let Some(at) = self.table.find(hash, name, &self.rows) {
@@ -142,26 +150,36 @@ impl NameIndex {
             && let Some(larger) = self.larger.pop()
         {
             let table = std::mem::replace(&mut self.table, larger);
-            self.former = Some(Former { table, moved: 0 });
+            let at = table.places.iter().position(|place| *place == 0).expect("a third of a table is empty");
+            self.former = Some(Former { left: table.places.len(), table, at });
         }
     }
 
-    /// Moves the next places of the former table. A removal shifts back what comes after it and never before it, so that
-    /// what has been moved stays empty.
+    /// Moves the next places of the former table, and what follows them without a gap: a search that begins in what is left
+    /// meets no gap that was not there.
     #[inline]
     fn move_some(&mut self) {
+        if self.former.is_some() {
+            self.move_places();
+        }
+    }
+
+    #[inline(never)]
+    fn move_places(&mut self) {
         let Some(former) = &mut self.former else { return };
-        for _ in 0..MOVED {
-            while let place @ 1.. = former.table.places[former.moved] {
-                former.table.take(former.moved);
+        let mask = former.table.places.len() - 1;
+        let rest = former.left.saturating_sub(MOVED);
+        while former.left > 0 {
+            let place = std::mem::take(&mut former.table.places[former.at]);
+            if place != 0 {
                 self.table.put(place);
-            }
-            former.moved += 1;
-            if former.moved == former.table.places.len() {
-                self.former = None;
+            } else if former.left <= rest {
                 return;
             }
+            former.at = (former.at + 1) & mask;
+            former.left -= 1;
         }
+        self.former = None;
     }
 }
 

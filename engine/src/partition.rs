@@ -67,7 +67,7 @@ pub struct Partition {
     round: Vec<(PartitionId, Mail)>,
     /// No market has anything due before this. Looked at anew in every market only when it is reached: with a thousand
     /// markets, looking after each command would be most of the work.
-    markets_due: Option<Timestamp>,
+    markets_due: Timestamp,
     /// Which part of the running command is being executed.
     step: u32,
     /// Which mails of the running command are put aside.
@@ -86,7 +86,7 @@ impl Partition {
             mailboxes: Mailboxes::new(config.incarnation, config.limits.peers_max),
             mail: Vec::with_capacity(MarketCell::replies_max(config.limits.fills_per_order_max)),
             round: Vec::with_capacity(MarketCell::replies_max(config.limits.fills_per_order_max)),
-            markets_due: None,
+            markets_due: Timestamp::NEVER,
             step: 0,
             put_aside: Vec::new(),
         }
@@ -99,9 +99,15 @@ impl Partition {
         out.events.clear();
         let mut mail = std::mem::take(&mut self.mail);
         let mut effects = Effects { events: &mut out.events, mail: &mut mail };
-        self.pass_time(position, now, &mut effects);
         self.step = 0;
+        let is_silent = self.ledger.as_mut().is_some_and(|ledger| ledger.begin(position, now));
+        if is_silent || now >= self.markets_due || !self.put_aside.is_empty() {
+            self.pass_time(position, now, &mut effects);
+            self.step = 0;
+        }
         let answer = match command {
+            Command::NewOrder(order) => self.new_order(now, order, &mut effects),
+            Command::CancelOrder(cancel) => self.cancel_order(now, cancel, &mut effects),
             Command::DeliverMail(batch) => self.deliver(position, now, batch, &mut effects),
             Command::AckMail(ack) => self.acknowledge(ack),
             Command::Tick(_) => Ok(0),
@@ -135,10 +141,8 @@ impl Partition {
 
     /// What has become due by log time: first each market's, then what silent clients have left, each with all that it
     /// causes here before the next. A market in a partition of its own hears of the second by mail, after the first.
+    #[cold]
     fn pass_time(&mut self, position: LogPosition, now: Timestamp, effects: &mut Effects<'_>) {
-        if let Some(ledger) = &mut self.ledger {
-            ledger.begin(now);
-        }
         if self.is_market_due(now) {
             for at in 0..self.markets.len() {
                 self.step = put_aside::timed(self.markets[at].id());
@@ -156,7 +160,7 @@ impl Partition {
                 self.route(now, effects);
             }
             self.markets.retain(|market| !market.is_gone());
-            self.markets_due = self.markets.iter().filter_map(MarketCell::deadline).min();
+            self.markets_due = self.first_of_markets();
         }
         self.step = put_aside::TIMED;
         let is_put_aside = self.puts_silence_aside(position, effects);
@@ -173,11 +177,15 @@ impl Partition {
     /// Whether a market has something due. The bound may be too early, so what follows must not depend on it: a replica
     /// that was restored has a better one.
     fn is_market_due(&mut self, now: Timestamp) -> bool {
-        if self.markets_due.is_none_or(|due| now < due) {
+        if now < self.markets_due {
             return false;
         }
-        self.markets_due = self.markets.iter().filter_map(MarketCell::deadline).min();
-        self.markets_due.is_some_and(|due| now >= due)
+        self.markets_due = self.first_of_markets();
+        now >= self.markets_due
+    }
+
+    fn first_of_markets(&self) -> Timestamp {
+        self.markets.iter().map(MarketCell::due).min().unwrap_or(Timestamp::NEVER)
     }
 
     /// Everything that operators and clients ask goes to the ledger cell.
@@ -186,10 +194,7 @@ impl Partition {
             return Err(RejectReason::WrongPartition.into());
         };
         let mailboxes = &self.mailboxes;
-        ledger.stand_at(position);
         match command {
-            Command::NewOrder(order) => ledger.new_order(order, mailboxes, effects),
-            Command::CancelOrder(cancel) => ledger.cancel_order(position, cancel, effects),
             Command::CancelAll(cancel) => ledger.cancel_all(position, cancel, effects),
             Command::Credit(credit) => ledger.credit(credit, self.behaviour, effects),
             Command::Debit(debit) => ledger.debit(debit, self.behaviour, effects),
@@ -250,9 +255,12 @@ impl Partition {
             Command::ReplaceOrder(replace) => ledger.replace_order(position, replace, mailboxes, effects),
             Command::NewOrderList(list) => ledger.new_order_list(list, mailboxes, effects),
             Command::CancelOrderList(cancel) => ledger.cancel_order_list(position, cancel, effects),
-            Command::DeliverMail(_) | Command::AckMail(_) | Command::Tick(_) | Command::SetVersion(_) => {
-                Err(RejectReason::WrongPartition.into())
-            }
+            Command::NewOrder(_)
+            | Command::CancelOrder(_)
+            | Command::DeliverMail(_)
+            | Command::AckMail(_)
+            | Command::Tick(_)
+            | Command::SetVersion(_) => Err(RejectReason::WrongPartition.into()),
         }
     }
 
@@ -260,14 +268,9 @@ impl Partition {
         if let Err(at) = self.markets.binary_search_by_key(&market.id(), MarketCell::id)
             && self.markets.len() < usize::from(self.config.limits.markets_max)
         {
-            self.markets_due = earlier(self.markets_due, market.deadline());
+            self.markets_due = self.markets_due.min(market.due());
             self.markets.insert(at, market);
         }
-    }
-
-    fn market_of(&mut self, id: MarketId) -> Option<&mut MarketCell> {
-        let at = self.place_of(id)?;
-        Some(&mut self.markets[at])
     }
 
     /// A partition that hosts every market has them in the places of their ids: looking there first spares a search
@@ -398,7 +401,7 @@ impl Partition {
         if !partition.markets.is_sorted_by(|a, b| a.id() < b.id()) {
             return Err(SnapshotError::Body(CodecError::OutOfRange));
         }
-        partition.markets_due = partition.markets.iter().filter_map(MarketCell::deadline).min();
+        partition.markets_due = partition.first_of_markets();
         Ok(partition)
     }
 
@@ -414,14 +417,6 @@ impl Partition {
         for market in &self.markets {
             market.save(to);
         }
-    }
-}
-
-#[inline]
-fn earlier(a: Option<Timestamp>, b: Option<Timestamp>) -> Option<Timestamp> {
-    match (a, b) {
-        (Some(a), Some(b)) => Some(a.min(b)),
-        (a, b) => a.or(b),
     }
 }
 

@@ -13,6 +13,7 @@ use super::special::check_terms;
 use super::{LedgerCell, Refused};
 use crate::mailbox::Mailboxes;
 use crate::market::{admits, admits_terms};
+use crate::name_index::Name;
 
 /// What an order that may go needs.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -30,7 +31,12 @@ pub(super) struct Admitted {
     pub(super) qty: Qty,
     /// The most quote it may pay or receive.
     pub(super) budget: Amount,
+    /// What its client order id, which is not taken, is found by.
+    pub(super) name: Name,
 }
+
+/// Of what is not opened as it is admitted.
+const UNNAMED: Name = [0; 2];
 
 /// What an order is checked beside: what is not yet so, but will be when the order comes in.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
@@ -45,7 +51,7 @@ pub(super) struct Beside {
 
 impl LedgerCell {
     /// `terms` are those of an order on terms.
-    #[inline]
+    #[inline(always)]
     pub(super) fn admit(
         &self,
         order: &NewOrder,
@@ -63,7 +69,7 @@ impl LedgerCell {
     }
 
     /// All but the room.
-    #[inline]
+    #[inline(always)]
     pub(super) fn admit_with(
         &self,
         order: &NewOrder,
@@ -75,7 +81,7 @@ impl LedgerCell {
         if !order.client_order_id.is_client_order_id() {
             return Err(RejectReason::BadClientOrderId.into());
         }
-        self.check_name(order.account, &order.client_order_id, order.asked_us)?;
+        let name = self.check_name(order.account, &order.client_order_id, order.asked_us)?;
         admits(market.status, order.kind, order.time_in_force)?;
         if let Some(terms) = terms {
             admits_terms(market.status, terms)?;
@@ -84,7 +90,7 @@ impl LedgerCell {
         let market = &market.listed;
         check_filters(order, terms, market)?;
         self.check_open_orders(order, &market.rules)?;
-        let admitted = self.hold_for(order, market, beside.credit)?;
+        let admitted = Admitted { name, ..self.hold_for(order, market, beside.credit)? };
         self.check_bounds(order, &admitted, beside.bought)?;
         Ok(admitted)
     }
@@ -109,7 +115,7 @@ impl LedgerCell {
     }
 
     /// MAX_NUM_ORDERS and MAX_NUM_ALGO_ORDERS.
-    #[inline]
+    #[inline(always)]
     fn check_open_orders(&self, order: &NewOrder, rules: &MarketRules) -> Result<(), Refused> {
         let may_rest = order.time_in_force.may_rest() || order.kind.is_stop();
         if may_rest && self.orders.count(order.account, order.market) >= rules.open_orders_max {
@@ -122,6 +128,7 @@ impl LedgerCell {
     }
 
     /// How much is held: exactly what a limit order can cost; for a market order at most what is free.
+    #[inline(always)]
     pub(super) fn hold_for(
         &self,
         order: &NewOrder,
@@ -166,12 +173,12 @@ impl LedgerCell {
             return Err(RejectReason::InsufficientBalance.into());
         }
         let (partition, base) = (market.partition, market.base);
-        Ok(Admitted { partition, base, scale, asset, hold, qty, budget })
+        Ok(Admitted { partition, base, scale, asset, hold, qty, budget, name: UNNAMED })
     }
 }
 
 /// Whether an order makes sense, and fits its market's filters as they are.
-#[inline]
+#[inline(always)]
 pub(super) fn check_filters(order: &NewOrder, terms: Option<&Terms>, market: &MarketListed) -> Result<(), Refused> {
     match terms {
         None => check_kind(order)?,
@@ -186,6 +193,7 @@ pub(super) fn check_filters(order: &NewOrder, terms: Option<&Terms>, market: &Ma
     Ok(())
 }
 
+#[inline(always)]
 fn check_kind(order: &NewOrder) -> Result<(), Refused> {
     if order.kind.is_stop() {
         return Err(RejectReason::StopPriceMissing.into());
@@ -199,6 +207,7 @@ fn check_kind(order: &NewOrder) -> Result<(), Refused> {
 }
 
 /// A protection price bounds a market order, it never becomes a level: no filter applies to it.
+#[inline(always)]
 fn check_price(order: &NewOrder, terms: Option<&Terms>, market: &MarketListed) -> Result<(), Refused> {
     let (price, rules) = (order.price, &market.rules);
     if is_protected(order, terms) {
@@ -208,6 +217,7 @@ fn check_price(order: &NewOrder, terms: Option<&Terms>, market: &MarketListed) -
 }
 
 /// PRICE_FILTER, of limits and of stop prices.
+#[inline(always)]
 pub(super) fn check_price_filter(price: Price, rules: &MarketRules) -> Result<(), Refused> {
     if price < rules.price_min {
         return Err(RejectReason::PriceTooLow.into());
@@ -221,6 +231,7 @@ pub(super) fn check_price_filter(price: Price, rules: &MarketRules) -> Result<()
     Ok(())
 }
 
+#[inline(always)]
 fn check_qty(order: &NewOrder, market: &MarketListed) -> Result<(), Refused> {
     let (qty, rules) = (order.qty, &market.rules);
     let is_market = order.kind.is_market();
@@ -243,6 +254,7 @@ fn check_qty(order: &NewOrder, market: &MarketListed) -> Result<(), Refused> {
     Ok(())
 }
 
+#[inline(always)]
 fn check_notional(order: &NewOrder, market: &MarketListed) -> Result<(), Refused> {
     let rules = &market.rules;
     let measured = measured(order, market)?;
@@ -257,6 +269,7 @@ fn check_notional(order: &NewOrder, market: &MarketListed) -> Result<(), Refused
 
 /// An order's notional, for filters. A market order by base quantity is measured at the price that its protection price
 /// was made from.
+#[inline(always)]
 pub(super) fn measured(order: &NewOrder, market: &MarketListed) -> Result<i128, Refused> {
     let rules = &market.rules;
     Ok(match order.kind {
@@ -275,10 +288,12 @@ pub(super) fn measured(order: &NewOrder, market: &MarketListed) -> Result<i128, 
     })
 }
 
+#[inline(always)]
 fn notional(price: Price, qty: Qty, market: &MarketListed) -> Result<Amount, Refused> {
     price.notional(qty, market.scale.quote_factor).ok_or(RejectReason::NotionalTooLarge.into())
 }
 
+#[inline(always)]
 fn base(qty: Qty, market: &MarketListed) -> Result<Amount, Refused> {
     qty.to_amount(market.scale.base_factor).ok_or(RejectReason::QtyTooLarge.into())
 }

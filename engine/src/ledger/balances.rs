@@ -57,8 +57,8 @@ const SUPPLY_MAX: i128 = (i64::MAX / 2) as i128;
 
 /// Dense by account and asset.
 pub(super) struct Balances {
-    /// Places in a row, a power of two: no command divides to find one.
-    width: usize,
+    /// A row has a power of two of places: no command multiplies or divides to find one.
+    width_log2: u32,
     rows: Vec<Balance>,
     totals: Vec<Totals>,
     /// What the running command has moved, as indices into `rows`.
@@ -67,11 +67,11 @@ pub(super) struct Balances {
 
 impl Balances {
     pub(super) fn new(accounts_max: u32, assets_max: u16) -> Balances {
-        let width = usize::from(assets_max).next_power_of_two();
-        let cells = accounts_max as usize * width;
+        let width_log2 = usize::from(assets_max).next_power_of_two().trailing_zeros();
+        let cells = (accounts_max as usize) << width_log2;
         assert!(u32::try_from(cells).is_ok(), "the limits make more balances than can be counted");
         Balances {
-            width,
+            width_log2,
             rows: Vec::with_capacity(cells),
             totals: Vec::with_capacity(assets_max.into()),
             touched: Vec::with_capacity(4_096),
@@ -83,18 +83,27 @@ impl Balances {
     }
 
     pub(super) fn add_account(&mut self) {
-        self.rows.resize(self.rows.len() + self.width, Balance::default());
+        self.rows.resize(self.rows.len() + self.width(), Balance::default());
+    }
+
+    fn width(&self) -> usize {
+        1 << (self.width_log2 & 63)
     }
 
     /// Of a known account and asset.
+    #[inline]
     pub(super) fn get(&self, account: AccountId, asset: AssetId) -> Balance {
         self.rows[self.at(account, asset)]
     }
 
+    /// Beyond every row when there is no such account.
+    #[inline]
     fn at(&self, account: AccountId, asset: AssetId) -> usize {
-        (account.get() as usize - 1) * self.width + usize::from(asset.get()) - 1
+        let row = (account.get() as usize).wrapping_sub(1).wrapping_shl(self.width_log2);
+        row.wrapping_add(usize::from(asset.get()).wrapping_sub(1))
     }
 
+    #[inline]
     fn touch(&mut self, account: AccountId, asset: AssetId) -> (&mut Balance, &mut Totals) {
         let at = self.at(account, asset);
         self.touched.push(at as u32);
@@ -124,6 +133,7 @@ impl Balances {
     }
 
     /// From free, which covers it, to held.
+    #[inline]
     pub(super) fn hold(&mut self, account: AccountId, asset: AssetId, amount: Amount) {
         let (balance, totals) = self.touch(account, asset);
         balance.free = minus(balance.free, amount);
@@ -133,6 +143,7 @@ impl Balances {
     }
 
     /// From held back to free.
+    #[inline]
     pub(super) fn release(&mut self, account: AccountId, asset: AssetId, amount: Amount) {
         let (balance, totals) = self.touch(account, asset);
         balance.held = minus(balance.held, amount);
@@ -160,6 +171,7 @@ impl Balances {
     }
 
     /// From held to clearing: what this side of a trade gives.
+    #[inline]
     pub(super) fn give(&mut self, account: AccountId, asset: AssetId, amount: Amount) {
         let (balance, totals) = self.touch(account, asset);
         balance.held = minus(balance.held, amount);
@@ -168,6 +180,7 @@ impl Balances {
     }
 
     /// From clearing to free, less the fee: what this side of a trade gets.
+    #[inline]
     pub(super) fn take(&mut self, account: AccountId, asset: AssetId, amount: Amount, fee: Amount) {
         let (balance, totals) = self.touch(account, asset);
         let net = minus(amount, fee);
@@ -192,30 +205,36 @@ impl Balances {
 
     /// Tells every balance that the command has moved, by account and asset, and asserts that money is conserved.
     pub(super) fn finish(&mut self, effects: &mut Effects<'_>) {
-        if self.touched.is_empty() {
-            return;
-        }
-        self.touched.sort_unstable();
-        self.touched.dedup();
-        for at in &self.touched {
-            let at = *at as usize;
-            let (account, asset) = (at >> self.width.trailing_zeros(), at & (self.width - 1));
-            let totals = &self.totals[asset];
-            let (account, asset) = (AccountId::new(account as u32 + 1), AssetId::new(asset as u16 + 1));
-            assert_eq!(
-                totals.free + totals.held + totals.fees + totals.clearing,
-                totals.deposits - totals.withdrawals,
-                "money of asset {asset} is not conserved",
-            );
-            let Balance { free, held } = self.rows[at];
-            effects.tell(Event::BalanceChanged(BalanceChanged { account, asset, free, held }));
+        match self.touched[..] {
+            [] => return,
+            // Of an order that rests or is canceled.
+            [at] => self.tell(at as usize, effects),
+            _ => {
+                self.touched.sort_unstable();
+                self.touched.dedup();
+                for at in &self.touched {
+                    self.tell(*at as usize, effects);
+                }
+            }
         }
         self.touched.clear();
     }
 
+    #[inline]
+    fn tell(&self, at: usize, effects: &mut Effects<'_>) {
+        let Balance { free, held } = self.rows[at];
+        let (account, asset) = (at >> (self.width_log2 & 63), at & (self.width() - 1));
+        let totals = &self.totals[asset];
+        let (account, asset) = (AccountId::new(account as u32 + 1), AssetId::new(asset as u16 + 1));
+        let is_conserved =
+            totals.free + totals.held + totals.fees + totals.clearing == totals.deposits - totals.withdrawals;
+        assert!(is_conserved, "money of asset {asset} is not conserved");
+        effects.tell(Event::BalanceChanged(BalanceChanged { account, asset, free, held }));
+    }
+
     /// Every asset's books; free and held are summed anew over the accounts.
     pub(super) fn audit(&self) -> Vec<AssetAudit> {
-        let column = |asset: usize| self.rows.iter().skip(asset).step_by(self.width);
+        let column = |asset: usize| self.rows.iter().skip(asset).step_by(self.width());
         let audit = |(asset, totals): (usize, &Totals)| AssetAudit {
             asset: AssetId::new(asset as u16 + 1),
             free: column(asset).map(|balance| balance.free.wide()).sum(),
@@ -236,7 +255,7 @@ impl Balances {
             to.put(&totals.withdrawals);
         }
         let assets = self.totals.len();
-        for row in self.rows.chunks_exact(self.width) {
+        for row in self.rows.chunks_exact(self.width()) {
             for balance in &row[..assets] {
                 to.put(&balance.free);
                 to.put(&balance.held);
@@ -253,7 +272,8 @@ impl Balances {
             totals.withdrawals = from.get()?;
         }
         let assets = self.totals.len();
-        for row in self.rows.chunks_exact_mut(self.width) {
+        let width = self.width();
+        for row in self.rows.chunks_exact_mut(width) {
             for (balance, totals) in row[..assets].iter_mut().zip(&mut self.totals) {
                 *balance = Balance { free: from.get()?, held: from.get()? };
                 totals.free += balance.free.wide();

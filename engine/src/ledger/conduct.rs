@@ -88,10 +88,12 @@ impl Conduct {
         self.killed_keys.remove(&key);
     }
 
+    #[inline(always)]
     fn row(&self, account: AccountId) -> &Row {
         &self.rows[account.get() as usize - 1]
     }
 
+    #[inline(always)]
     fn row_mut(&mut self, account: AccountId) -> &mut Row {
         &mut self.rows[account.get() as usize - 1]
     }
@@ -105,6 +107,7 @@ impl Conduct {
     }
 
     /// The trade group of a known account.
+    #[inline(always)]
     pub(super) fn group(&self, account: AccountId) -> TradeGroupId {
         self.row(account).group
     }
@@ -126,6 +129,7 @@ impl Conduct {
     }
 
     /// Counts an accepted order.
+    #[inline(always)]
     pub(super) fn count_order(&mut self, account: AccountId, now: Timestamp) {
         let row = self.row_mut(account);
         if row.order_rate_max > 0 {
@@ -135,6 +139,7 @@ impl Conduct {
         }
     }
 
+    #[inline(always)]
     fn check(&self, order: &NewOrder) -> Result<(), RejectReason> {
         if self.row(order.account).is_killed {
             return Err(RejectReason::AccountKilled);
@@ -146,6 +151,7 @@ impl Conduct {
         Ok(())
     }
 
+    #[inline(always)]
     fn check_key(&self, order: &NewOrder) -> Result<(), RejectReason> {
         let is_none = order.key.get() == 0;
         if is_none || self.keys.get(&[order.key.get().into()]) == Some(order.account.get().into()) {
@@ -155,6 +161,7 @@ impl Conduct {
     }
 
     /// What comes after the order's session has been looked at.
+    #[inline(always)]
     fn check_counts(&self, order: &NewOrder, now: Timestamp, open: u32, beside: u32) -> Result<(), RejectReason> {
         let row = self.row(order.account);
         if row.order_rate_max > 0 {
@@ -170,6 +177,7 @@ impl Conduct {
         Ok(())
     }
 
+    #[inline(always)]
     fn bounds(&self, account: AccountId, market: MarketId) -> Option<&Bounds> {
         if self.row(account).bounded > 0 { self.bounds.get((account, market)) } else { None }
     }
@@ -240,6 +248,7 @@ fn window_of(row: &Row, now: Timestamp) -> u64 {
 
 impl LedgerCell {
     /// Whether the account may place an order at all now, beside as many others.
+    #[inline(always)]
     pub(super) fn check_conduct(&self, order: &NewOrder, beside: u32) -> Result<(), Refused> {
         self.conduct.check(order)?;
         if order.session.get() != 0 && !self.silence.is_live(order.account, order.session) {
@@ -255,6 +264,7 @@ impl LedgerCell {
     }
 
     /// Whether the order is one that the account may place, beside others that buy so much base.
+    #[inline(always)]
     pub(super) fn check_bounds(&self, order: &NewOrder, admitted: &Admitted, beside: i128) -> Result<(), Refused> {
         let (account, market) = (order.account, order.market);
         let every = self.conduct.positions[usize::from(market.get()) - 1];
@@ -269,14 +279,15 @@ impl LedgerCell {
                 return Err(RejectReason::AccountNotionalTooLarge.into());
             }
         }
-        let max =
-            [own.map_or(Amount::ZERO, |own| own.position_max), every].into_iter().filter(|max| !max.is_zero()).min();
-        match max {
-            Some(max) if order.side == Side::Buy && self.position_with(order, admitted) + beside > max.wide() => {
-                Err(RejectReason::PositionTooLarge.into())
-            }
-            _ => Ok(()),
+        let max = match (own.map_or(Amount::ZERO, |own| own.position_max), every) {
+            (Amount::ZERO, max) | (max, Amount::ZERO) => max,
+            (own, every) => own.min(every),
+        };
+        let is_bounded = !max.is_zero() && order.side == Side::Buy;
+        if is_bounded && self.position_with(order, admitted) + beside > max.wide() {
+            return Err(RejectReason::PositionTooLarge.into());
         }
+        Ok(())
     }
 
     /// The account's position in the market's base asset when this buy and all others there are filled.

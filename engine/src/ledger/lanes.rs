@@ -45,14 +45,17 @@ impl Lane {
 /// One lane for each market partition, sorted.
 pub(super) struct Lanes {
     lanes: Vec<Lane>,
+    /// The place of the one that was asked for last: where ledger and markets share a partition there is no other.
+    latest: usize,
 }
 
 impl Lanes {
     pub(super) fn new() -> Lanes {
-        Lanes { lanes: Vec::new() }
+        Lanes { lanes: Vec::new(), latest: 0 }
     }
 
     /// Orders and cancels that have no outcome yet.
+    #[inline]
     pub(super) fn unanswered(&self, to: PartitionId) -> usize {
         self.find(to).map_or(0, |lane| lane.placing as usize + lane.cancels.len())
     }
@@ -63,25 +66,35 @@ impl Lanes {
 
     #[inline]
     fn lane(&mut self, to: PartitionId) -> &mut Lane {
-        let at = match self.lanes.binary_search_by_key(&to, |lane| lane.to) {
+        if self.lanes.get(self.latest).is_none_or(|lane| lane.to != to) {
+            self.latest = self.find_or_add(to);
+        }
+        &mut self.lanes[self.latest]
+    }
+
+    #[cold]
+    fn find_or_add(&mut self, to: PartitionId) -> usize {
+        match self.lanes.binary_search_by_key(&to, |lane| lane.to) {
             Ok(at) => at,
             Err(at) => {
                 self.lanes.insert(at, Lane { to, placing: 0, cancels: VecDeque::new() });
                 at
             }
-        };
-        &mut self.lanes[at]
+        }
     }
 
+    #[inline]
     pub(super) fn place(&mut self, to: PartitionId) {
         self.lane(to).placing += 1;
     }
 
+    #[inline]
     pub(super) fn placed(&mut self, to: PartitionId) {
         let lane = self.lane(to);
         lane.placing = lane.placing.saturating_sub(1);
     }
 
+    #[inline]
     pub(super) fn ask(&mut self, to: PartitionId, asked: Asked) {
         self.lane(to).cancels.push_back(asked);
     }
@@ -110,6 +123,7 @@ impl Lanes {
 
     /// An order has ended because of a command: the client's name for that command. When it was for this order alone,
     /// its outcome has come.
+    #[inline]
     pub(super) fn withdrawn(&mut self, to: PartitionId, request: LogPosition, order: OrderId) -> Option<ClientOrderId> {
         let lane = self.lane(to);
         lane.skip_before(request);

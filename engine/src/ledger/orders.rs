@@ -14,6 +14,9 @@ use crate::limits::Limits;
 use crate::name_index::{Name, NameIndex};
 use crate::order_index::OrderIndex;
 
+/// Where an open order lies; what lies there may be another order later.
+pub(super) type Place = usize;
+
 /// An order from its hold to its end.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) struct Order {
@@ -90,6 +93,8 @@ pub(super) struct Orders {
     open_max: usize,
     remembered_max: usize,
     retention_ns: u64,
+    /// When the retention of the oldest closed one is over.
+    forgets_at: Timestamp,
 }
 
 /// Bytes of a [`Closed`] in a snapshot.
@@ -116,6 +121,7 @@ impl Orders {
             open_max,
             remembered_max,
             retention_ns: limits.client_order_id_retention_ns,
+            forgets_at: Timestamp::NEVER,
         }
     }
 
@@ -125,6 +131,7 @@ impl Orders {
     }
 
     /// The id that the next order gets.
+    #[inline]
     pub(super) fn next_id(&self) -> OrderId {
         self.last.next()
     }
@@ -135,6 +142,7 @@ impl Orders {
     }
 
     /// Whether one more order may be open, and its client order id remembered after it.
+    #[inline]
     pub(super) fn has_room(&self) -> bool {
         self.by_id.len() < self.open_max && self.taken.len() < self.remembered_max
     }
@@ -148,17 +156,19 @@ impl Orders {
     /// Reads the rows of an order, if it is open; what it was has no meaning.
     #[inline]
     pub(super) fn read_order(&self, id: OrderId) -> u64 {
-        let Some(at) = self.at(id) else { return 0 };
-        let order = &self.slab[at];
+        let Some(at) = self.find(id) else { return 0 };
+        let order = self.at(at);
         order.held.units() as u64 ^ order.session.get() ^ u64::from(self.chains.read_place(at))
     }
 
     /// How many orders of a known account are open in a known market.
+    #[inline]
     pub(super) fn count(&self, account: AccountId, market: MarketId) -> u32 {
         self.counts[self.count_at(account, market)]
     }
 
     /// How many orders of a known account are open.
+    #[inline]
     pub(super) fn total(&self, account: AccountId) -> u32 {
         self.chains.total(account)
     }
@@ -183,34 +193,58 @@ impl Orders {
     }
 
     /// How many stop orders of an account are open in a market.
+    #[inline]
     pub(super) fn stops(&self, account: AccountId, market: MarketId) -> u32 {
         self.stops.get(&(account, market)).copied().unwrap_or(0)
     }
 
+    /// Beyond every row when there is no such account.
+    #[inline]
     fn count_at(&self, account: AccountId, market: MarketId) -> usize {
-        (account.get() as usize - 1) * self.markets_max + usize::from(market.get()) - 1
+        let row = (account.get() as usize).wrapping_sub(1).wrapping_mul(self.markets_max);
+        row.wrapping_add(usize::from(market.get()).wrapping_sub(1))
     }
 
     pub(super) fn get(&self, id: OrderId) -> Option<&Order> {
-        Some(&self.slab[self.at(id)?])
+        Some(self.at(self.find(id)?))
     }
 
     pub(super) fn get_mut(&mut self, id: OrderId) -> Option<&mut Order> {
-        let at = self.at(id)?;
-        Some(&mut self.slab[at])
+        let place = self.find(id)?;
+        Some(self.at_mut(place))
     }
 
-    fn at(&self, id: OrderId) -> Option<usize> {
+    /// The open order at a place.
+    #[inline]
+    pub(super) fn at(&self, place: Place) -> &Order {
+        &self.slab[place]
+    }
+
+    /// As [`Orders::at`].
+    #[inline]
+    pub(super) fn at_mut(&mut self, place: Place) -> &mut Order {
+        &mut self.slab[place]
+    }
+
+    /// Where an open order lies.
+    #[inline]
+    pub(super) fn find(&self, id: OrderId) -> Option<Place> {
         if id == OrderId::ZERO {
             return None;
         }
-        let handle = self.by_id.get(id.get(), |handle| self.slab[handle as usize - 1].id.get())?;
-        Some(handle as usize - 1)
+        let handle = self.by_id.get(id.get(), |handle| self.slab[(handle as usize).wrapping_sub(1)].id.get())?;
+        Some((handle as usize).wrapping_sub(1))
     }
 
     /// The open or recently closed order that has taken this client order id.
     pub(super) fn taken_by(&self, account: AccountId, name: &ClientOrderId) -> Option<OrderId> {
-        self.taken.get(&key(account, name)).map(OrderId::new)
+        self.name_taken_by(&key(account, name))
+    }
+
+    /// As [`Orders::taken_by`], of what [`key`] makes of the name.
+    #[inline]
+    pub(super) fn name_taken_by(&self, name: &Name) -> Option<OrderId> {
+        self.taken.get(name).map(OrderId::new)
     }
 
     /// The open order of this name.
@@ -247,29 +281,38 @@ impl Orders {
         if former != name {
             let account = order.account;
             let [fingerprint, _] = key(account, &former);
-            self.closed.push_back(Closed { fingerprint, account, order: id, closed: now });
+            self.remember(Closed { fingerprint, account, order: id, closed: now });
         }
     }
 
     /// Opens an order with the id from [`Orders::next_id`]. The caller has checked room and name.
-    pub(super) fn open(&mut self, order: Order) {
-        self.last = order.id;
+    pub(super) fn open(&mut self, order: &Order) {
+        self.taken.insert(key(order.account, &order.client_order_id), order.id.get());
         self.insert(order);
+        self.last = order.id;
     }
 
-    fn insert(&mut self, order: Order) {
+    /// As [`Orders::open`], of an order whose name, as [`key`] makes it, is not taken: the caller has just looked.
+    #[inline]
+    pub(super) fn open_as(&mut self, name: Name, order: &Order) {
+        self.taken.add(name, order.id.get());
+        self.insert(order);
+        self.last = order.id;
+    }
+
+    #[inline]
+    fn insert(&mut self, order: &Order) {
         let at = match self.free.pop() {
             Some(at) => {
-                self.slab[at as usize] = order;
+                self.slab[at as usize] = *order;
                 at
             }
             None => {
-                self.slab.push(order);
+                self.slab.push(*order);
                 (self.slab.len() - 1) as u32
             }
         };
         self.by_id.insert(order.id.get(), at + 1, |handle| self.slab[handle as usize - 1].id.get());
-        self.taken.insert(key(order.account, &order.client_order_id), order.id.get());
         self.chains.attach(at as usize, order.account, order.session);
         let count = self.count_at(order.account, order.market);
         self.counts[count] += 1;
@@ -280,39 +323,67 @@ impl Orders {
 
     /// Ends an order; its client order id stays taken for the retention.
     pub(super) fn close(&mut self, id: OrderId, now: Timestamp) {
-        if let Some(order) = self.remove(id) {
-            let [fingerprint, _] = key(order.account, &order.client_order_id);
-            self.closed.push_back(Closed { fingerprint, account: order.account, order: id, closed: now });
+        if let Some(place) = self.find(id) {
+            self.close_at(place, now);
         }
+    }
+
+    /// As [`Orders::close`], of the one at a place.
+    #[inline]
+    pub(super) fn close_at(&mut self, place: Place, now: Timestamp) {
+        self.remove(place);
+        let order = self.at(place);
+        let [fingerprint, _] = key(order.account, &order.client_order_id);
+        let (account, order) = (order.account, order.id);
+        self.remember(Closed { fingerprint, account, order, closed: now });
     }
 
     /// Ends an order that never was; its client order id is free at once.
     pub(super) fn discard(&mut self, id: OrderId) {
-        if let Some(order) = self.remove(id) {
-            self.taken.remove(&key(order.account, &order.client_order_id));
+        if let Some(place) = self.find(id) {
+            self.remove(place);
+            let order = self.at(place);
+            let name = key(order.account, &order.client_order_id);
+            self.taken.remove(&name);
         }
     }
 
-    fn remove(&mut self, id: OrderId) -> Option<Order> {
-        let at = self.at(id)?;
-        let order = self.slab[at];
+    /// Takes the order at a place out; it lies there until another does.
+    #[inline]
+    fn remove(&mut self, at: Place) {
+        let Order { id, account, market, session, is_stop, .. } = self.slab[at];
         self.by_id.remove(id.get(), at as u32 + 1);
         self.free.push(at as u32);
-        self.chains.detach(at, order.account, order.session);
-        let count = self.count_at(order.account, order.market);
+        self.chains.detach(at, account, session);
+        let count = self.count_at(account, market);
         self.counts[count] -= 1;
-        if order.is_stop {
-            let row = (order.account, order.market);
-            match self.stops(order.account, order.market) {
+        if is_stop {
+            let row = (account, market);
+            match self.stops(account, market) {
                 0 | 1 => self.stops.remove(&row),
                 more => self.stops.insert(row, more - 1),
             };
         }
-        Some(order)
+    }
+
+    #[inline]
+    fn remember(&mut self, closed: Closed) {
+        if self.closed.is_empty() {
+            self.forgets_at = closed.closed.plus_nanos(self.retention_ns);
+        }
+        self.closed.push_back(closed);
     }
 
     /// Forgets client order ids whose retention is over.
+    #[inline]
     pub(super) fn forget(&mut self, now: Timestamp) {
+        if now >= self.forgets_at {
+            self.forget_some(now);
+        }
+    }
+
+    #[inline(never)]
+    fn forget_some(&mut self, now: Timestamp) {
         for _ in 0..FORGET_MAX {
             match self.closed.front() {
                 Some(oldest) if oldest.closed.plus_nanos(self.retention_ns) <= now => {
@@ -322,6 +393,8 @@ impl Orders {
                 _ => break,
             }
         }
+        let oldest = self.closed.front().map(|oldest| oldest.closed.plus_nanos(self.retention_ns));
+        self.forgets_at = oldest.unwrap_or(Timestamp::NEVER);
     }
 
     /// In the order of ids, and of closing.
@@ -402,7 +475,8 @@ impl Orders {
             if !self.has_room() || !is_known {
                 return Err(CodecError::OutOfRange);
             }
-            self.insert(order);
+            self.taken.insert(key(order.account, &order.client_order_id), order.id.get());
+            self.insert(&order);
         }
         for _ in 0..from.get::<u32>()? {
             let closed =
@@ -411,7 +485,7 @@ impl Orders {
                 return Err(CodecError::OutOfRange);
             }
             self.taken.insert([closed.fingerprint, u64::from(closed.account.get())], closed.order.get());
-            self.closed.push_back(closed);
+            self.remember(closed);
         }
         Ok(())
     }
@@ -419,7 +493,8 @@ impl Orders {
 
 /// Two names of one account with the same fingerprint count as the same name: with 64 bits that takes intent, and
 /// harms nobody else.
-fn key(account: AccountId, name: &ClientOrderId) -> Name {
+#[inline]
+pub(super) fn key(account: AccountId, name: &ClientOrderId) -> Name {
     // Unused bytes are zero, so that whole words can be read.
     let mut padded = [0; 40];
     padded[..36].copy_from_slice(name.as_padded_bytes());

@@ -74,6 +74,7 @@ impl Registry {
         Listings { assets: self.assets.clone(), markets, accounts: self.accounts.clone() }
     }
 
+    #[inline]
     pub(super) fn account(&self, account: AccountId) -> Result<&AccountOpened, Refused> {
         row(&self.accounts, account.get() as usize).ok_or(Refused::because(RejectReason::UnknownAccount))
     }
@@ -82,6 +83,7 @@ impl Registry {
         row(&self.assets, usize::from(asset.get())).ok_or(Refused::because(RejectReason::UnknownAsset))
     }
 
+    #[inline]
     pub(super) fn market(&self, market: MarketId) -> Result<&Market, Refused> {
         row(&self.markets, usize::from(market.get())).ok_or(Refused::because(RejectReason::UnknownMarket))
     }

@@ -172,7 +172,8 @@ impl LedgerCell {
             // whoever has asked for it by that name was told that nothing replaces the old one.
             Err(no) if order.client_order_id == old.client_order_id || self.is_sealed(&order) => return Err(no),
             Err(no) => {
-                self.cancel_order(position, cancel, effects)?;
+                let (to, pull, _) = self.cancel_order(cancel)?;
+                effects.send(to, Mail::PullOrder(pull));
                 return Ok(tell_refused(position, cancel, no, effects));
             }
         };

@@ -10,11 +10,13 @@ use wire::codec::{CodecError, Reader, Writer};
 use wire::command::{CancelOrderList, NewOrder, SealName};
 use wire::{AccountId, ClientOrderId, ListId, OrderId, RejectReason, Timestamp};
 
+use super::orders::key;
 use super::{Answer, LedgerCell, Refused};
 use crate::limits::Limits;
+use crate::name_index::Name;
 
 /// A name of an order or, the last being true, of a list.
-type Name = (AccountId, ClientOrderId, bool);
+type Sealed = (AccountId, ClientOrderId, bool);
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 struct Seal {
@@ -24,10 +26,12 @@ struct Seal {
 }
 
 pub(super) struct Seals {
-    by_name: BTreeMap<Name, Seal>,
-    by_age: BTreeSet<(Timestamp, Name)>,
+    by_name: BTreeMap<Sealed, Seal>,
+    by_age: BTreeSet<(Timestamp, Sealed)>,
     seals_max: usize,
     retention_ns: u64,
+    /// When the retention of the oldest is over.
+    forgets_at: Timestamp,
 }
 
 /// There is a seal for each so many names of orders.
@@ -43,11 +47,12 @@ impl Seals {
             by_age: BTreeSet::new(),
             seals_max: (limits.remembered_orders_max / NAMES_PER_SEAL) as usize,
             retention_ns: limits.client_order_id_retention_ns,
+            forgets_at: Timestamp::NEVER,
         }
     }
 
     /// Seals a name, or seals it anew: the latest question counts.
-    fn seal(&mut self, name: Name, asked_us: u64, now: Timestamp) -> Result<(), RejectReason> {
+    fn seal(&mut self, name: Sealed, asked_us: u64, now: Timestamp) -> Result<(), RejectReason> {
         if name.1.is_empty() || SealName::asked_at(asked_us).is_some() {
             return Err(RejectReason::Malformed);
         }
@@ -62,22 +67,40 @@ impl Seals {
         Ok(())
     }
 
-    fn insert(&mut self, name: Name, seal: Seal) {
+    fn insert(&mut self, name: Sealed, seal: Seal) {
         self.by_name.insert(name, seal);
         self.by_age.insert((seal.sealed, name));
+        self.settle();
+    }
+
+    fn settle(&mut self) {
+        let oldest = self.by_age.first().map(|(sealed, _)| sealed.plus_nanos(self.retention_ns));
+        self.forgets_at = oldest.unwrap_or(Timestamp::NEVER);
     }
 
     /// The seal that refuses what was asked for then.
-    fn refusing(&self, name: Name, asked_us: u64) -> Option<OrderId> {
+    #[inline]
+    fn refusing(&self, (account, name, is_list): (AccountId, &ClientOrderId, bool), asked_us: u64) -> Option<OrderId> {
         // Nearly always there is none at all.
         if self.by_name.is_empty() {
             return None;
         }
-        self.by_name.get(&name).filter(|seal| asked_us <= seal.asked_us).map(|seal| SealName::no_order(seal.asked_us))
+        self.by_name
+            .get(&(account, *name, is_list))
+            .filter(|seal| asked_us <= seal.asked_us)
+            .map(|seal| SealName::no_order(seal.asked_us))
     }
 
     /// Forgets seals whose retention is over.
+    #[inline]
     pub(super) fn forget(&mut self, now: Timestamp) {
+        if now >= self.forgets_at {
+            self.forget_some(now);
+        }
+    }
+
+    #[cold]
+    fn forget_some(&mut self, now: Timestamp) {
         for _ in 0..FORGET_MAX {
             match self.by_age.first().copied() {
                 Some((sealed, name)) if sealed.plus_nanos(self.retention_ns) <= now => {
@@ -87,6 +110,7 @@ impl Seals {
                 _ => break,
             }
         }
+        self.settle();
     }
 
     /// In the order of sealing.
@@ -134,16 +158,17 @@ impl LedgerCell {
 
     /// Whether nothing of the order's name comes that was asked for when it was.
     pub(super) fn is_sealed(&self, order: &NewOrder) -> bool {
-        self.seals.refusing((order.account, order.client_order_id, false), order.asked_us).is_some()
+        self.seals.refusing((order.account, &order.client_order_id, false), order.asked_us).is_some()
     }
 
-    /// Whether a name may be taken by what was asked for then.
-    #[inline]
-    pub(super) fn check_name(&self, account: AccountId, name: &ClientOrderId, asked_us: u64) -> Result<(), Refused> {
-        let taken_by = self.orders.taken_by(account, name);
-        match taken_by.or_else(|| self.seals.refusing((account, *name, false), asked_us)) {
+    /// Whether a name may be taken by what was asked for then; if so, what it is found by.
+    #[inline(always)]
+    pub(super) fn check_name(&self, account: AccountId, name: &ClientOrderId, asked_us: u64) -> Result<Name, Refused> {
+        let found_by = key(account, name);
+        let taken_by = self.orders.name_taken_by(&found_by);
+        match taken_by.or_else(|| self.seals.refusing((account, name, false), asked_us)) {
             Some(id) => Err(Refused::naming(RejectReason::DuplicateClientOrderId, id.get())),
-            None => Ok(()),
+            None => Ok(found_by),
         }
     }
 
@@ -155,7 +180,7 @@ impl LedgerCell {
         asked_us: u64,
     ) -> Result<(), Refused> {
         let taken_by = self.lists.named(account, name).map(ListId::get);
-        let sealed = || self.seals.refusing((account, name, true), asked_us).map(OrderId::get);
+        let sealed = || self.seals.refusing((account, &name, true), asked_us).map(OrderId::get);
         match taken_by.or_else(sealed) {
             Some(id) => Err(Refused::naming(RejectReason::DuplicateListClientOrderId, id)),
             None => Ok(()),

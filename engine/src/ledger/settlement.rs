@@ -8,32 +8,48 @@ use wire::event::{
 };
 use wire::mail::{OrderEnded, OrderFilled, OrderRefused, OrderRested, OrdersPulled, PullRefused};
 use wire::{
-    Amount, AssetId, CancelCause, ClientOrderId, Event, ListId, OrderId, PartitionId, RejectReason, Side, Timestamp,
+    AccountId, Amount, AssetId, CancelCause, ClientOrderId, Event, ListId, OrderId, PartitionId, RejectReason, Side,
+    Timestamp,
 };
 
 use super::LedgerCell;
 use super::fees::{Charge, Fill};
-use super::orders::Order;
+use super::orders::{Order, Place};
 use crate::effects::Effects;
 
 impl LedgerCell {
     /// The open order that `from` may speak of, with its market.
     pub(super) fn order_of(&self, from: PartitionId, id: OrderId) -> Option<(Order, MarketListed)> {
-        let order = *self.orders.get(id)?;
-        let market = self.registry.market(order.market).ok()?.listed;
-        (market.partition == from).then_some((order, market))
+        let place = self.place_of(from, id)?;
+        let order = *self.orders.at(place);
+        Some((order, self.registry.market(order.market).ok()?.listed))
+    }
+
+    /// Where the open order lies that `from` may speak of.
+    #[inline(always)]
+    fn place_of(&self, from: PartitionId, id: OrderId) -> Option<Place> {
+        let place = self.orders.find(id)?;
+        let market = self.registry.market(self.orders.at(place).market).ok()?;
+        (market.listed.partition == from).then_some(place)
     }
 
     /// The first word of a market that has not refused the order.
     pub(super) fn accept(&mut self, order: &Order, from: PartitionId, effects: &mut Effects<'_>) {
+        if let Some(place) = self.orders.find(order.id) {
+            self.accept_at(place, from, effects);
+        }
+    }
+
+    /// As [`LedgerCell::accept`], of the order at a place.
+    #[inline(always)]
+    fn accept_at(&mut self, place: Place, from: PartitionId, effects: &mut Effects<'_>) {
+        let order = self.orders.at_mut(place);
         if order.is_accepted {
             return;
         }
-        if let Some(order) = self.orders.get_mut(order.id) {
-            order.is_accepted = true;
-        }
-        self.lanes.placed(from);
+        order.is_accepted = true;
         let Order { id, account, market, .. } = *order;
+        self.lanes.placed(from);
         effects.tell(Event::OrderAccepted(OrderAccepted { order: id, account, market }));
     }
 
@@ -53,8 +69,11 @@ impl LedgerCell {
     }
 
     pub(super) fn filled(&mut self, from: PartitionId, now: Timestamp, fill: &OrderFilled, effects: &mut Effects<'_>) {
-        let Some((order, market)) = self.order_of(from, fill.order) else { return };
-        self.accept(&order, from, effects);
+        let Some(place) = self.place_of(from, fill.order) else { return };
+        self.accept_at(place, from, effects);
+        let order = *self.orders.at(place);
+        let Ok(market) = self.registry.market(order.market) else { return };
+        let market = market.listed;
         let OrderFilled { trade, price, qty, leaves, is_maker, traded_at, .. } = *fill;
         let (side, account) = (order.side, order.account);
         let quote_amount = price.notional(qty, market.scale.quote_factor).expect("a trade costs what an amount holds");
@@ -86,11 +105,12 @@ impl LedgerCell {
         }
         self.release(&order, &market, improvement);
         if leaves.is_zero() {
-            self.orders.close(order.id, now);
-        } else if let Some(order) = self.orders.get_mut(order.id) {
-            order.leaves = leaves;
-            order.has_traded = true;
-            order.held = still_held;
+            self.orders.close_at(place, now);
+        } else {
+            let open = self.orders.at_mut(place);
+            open.leaves = leaves;
+            open.has_traded = true;
+            open.held = still_held;
         }
         effects.tell(Event::OrderExecuted(OrderExecuted {
             order: order.id,
@@ -114,9 +134,11 @@ impl LedgerCell {
         }
     }
 
+    #[inline(always)]
     pub(super) fn rested(&mut self, from: PartitionId, rested: &OrderRested, effects: &mut Effects<'_>) {
-        let Some((order, _)) = self.order_of(from, rested.order) else { return };
-        self.accept(&order, from, effects);
+        let Some(place) = self.place_of(from, rested.order) else { return };
+        self.accept_at(place, from, effects);
+        let order = self.orders.at(place);
         let (account, market, leaves) = (order.account, order.market, rested.leaves);
         effects.tell(Event::OrderResting(OrderResting { order: order.id, account, market, leaves }));
     }
@@ -124,11 +146,14 @@ impl LedgerCell {
     pub(super) fn ended(&mut self, from: PartitionId, now: Timestamp, ended: &OrderEnded, effects: &mut Effects<'_>) {
         let OrderEnded { leaves, cause, request, .. } = *ended;
         let canceled_as = self.lanes.withdrawn(from, request, ended.order).unwrap_or(ClientOrderId::EMPTY);
-        let Some((order, market)) = self.order_of(from, ended.order) else { return };
-        self.accept(&order, from, effects);
-        self.orders.close(order.id, now);
+        let Some(place) = self.place_of(from, ended.order) else { return };
+        self.accept_at(place, from, effects);
+        let order = *self.orders.at(place);
+        let Ok(market) = self.registry.market(order.market) else { return };
+        let given = given_asset(order.side, &market.listed);
+        self.orders.close_at(place, now);
         let freed = if order.list == ListId::ZERO { order.held } else { self.unshare(&order) };
-        self.release(&order, &market, freed);
+        self.release_of(order.account, given, freed);
         // A lease or a countdown may end the order at the position of a replace, which has its own answer.
         if cause == CancelCause::Requested {
             self.hold_for_replacement(request, order.id, leaves);
@@ -163,13 +188,18 @@ impl LedgerCell {
     }
 
     pub(super) fn release(&mut self, order: &Order, market: &MarketListed, amount: Amount) {
+        self.release_of(order.account, given_asset(order.side, market), amount);
+    }
+
+    #[inline]
+    fn release_of(&mut self, account: AccountId, asset: AssetId, amount: Amount) {
         #[cfg(feature = "planted")]
         let amount = match amount.checked_sub(Amount::new(1).expect("one unit")) {
             Some(less) if wire::planted::is(wire::planted::Bug::HoldNotReleased) => less,
             _ => amount,
         };
         if !amount.is_zero() {
-            self.balances.release(order.account, given_asset(order.side, market), amount);
+            self.balances.release(account, asset, amount);
         }
     }
 }

@@ -52,6 +52,8 @@ pub(super) struct Silence {
     due_countdowns: BTreeSet<(Timestamp, AccountId, MarketId)>,
     /// Nothing runs out before this: a new leader's grace, or what one command has left to the next.
     not_before: Timestamp,
+    /// When something runs out.
+    due: Timestamp,
     leases_max: usize,
     countdowns_max: usize,
     grace_ns: u64,
@@ -65,6 +67,7 @@ impl Silence {
             countdowns: BTreeMap::new(),
             due_countdowns: BTreeSet::new(),
             not_before: Timestamp::ZERO,
+            due: Timestamp::NEVER,
             leases_max: limits.leases_max as usize,
             countdowns_max: limits.countdowns_max as usize,
             grace_ns: limits.lease_grace_ns,
@@ -73,15 +76,31 @@ impl Silence {
 
     /// A new leader's first entry.
     pub(super) fn begin_term(&mut self, now: Timestamp) {
-        self.not_before = self.not_before.max(now.plus_nanos(self.grace_ns));
+        self.wait_until(self.not_before.max(now.plus_nanos(self.grace_ns)));
+    }
+
+    fn wait_until(&mut self, not_before: Timestamp) {
+        self.not_before = not_before;
+        self.settle();
+    }
+
+    /// After every change of what runs out.
+    fn settle(&mut self) {
+        let lease = self.due_leases.first().map(|due| due.0);
+        let countdown = self.due_countdowns.first().map(|due| due.0);
+        let first = [lease, countdown].into_iter().flatten().min();
+        self.due = first.map_or(Timestamp::NEVER, |first| first.max(self.not_before));
+    }
+
+    /// Whether something has run out.
+    #[inline]
+    pub(super) fn is_due(&self, now: Timestamp) -> bool {
+        self.due <= now
     }
 
     /// When something runs out.
     pub(super) fn deadline(&self) -> Option<Timestamp> {
-        let lease = self.due_leases.first().map(|due| due.0);
-        let countdown = self.due_countdowns.first().map(|due| due.0);
-        let first = [lease, countdown].into_iter().flatten().min()?;
-        Some(first.max(self.not_before))
+        Some(self.due).filter(|due| *due != Timestamp::NEVER)
     }
 
     /// Whether orders may name this session.
@@ -99,11 +118,13 @@ impl Silence {
             self.due_leases.remove(&(old.expires, account, session));
         }
         self.due_leases.insert((lease.expires, account, session));
+        self.settle();
     }
 
     fn remove_lease(&mut self, account: AccountId, session: ClientSessionId) {
         if let Some(old) = self.leases.remove(&(account, session)) {
             self.due_leases.remove(&(old.expires, account, session));
+            self.settle();
         }
     }
 
@@ -111,11 +132,14 @@ impl Silence {
         self.remove_countdown(account, market);
         self.countdowns.insert((account, market), expires);
         self.due_countdowns.insert((expires, account, market));
+        self.settle();
     }
 
     fn remove_countdown(&mut self, account: AccountId, market: MarketId) -> bool {
         let old = self.countdowns.remove(&(account, market));
-        old.is_some_and(|expires| self.due_countdowns.remove(&(expires, account, market)))
+        let was_armed = old.is_some_and(|expires| self.due_countdowns.remove(&(expires, account, market)));
+        self.settle();
+        was_armed
     }
 
     pub(super) fn save(&self, to: &mut Writer<'_>) {
@@ -154,10 +178,10 @@ impl LedgerCell {
     /// Ends what has run out, before a command at `position`.
     pub(crate) fn end_silent(&mut self, position: LogPosition, now: Timestamp, effects: &mut Effects<'_>) {
         let (mut ends, mut cancels) = (0, 0);
-        while self.silence.deadline().is_some_and(|deadline| deadline <= now) {
+        while self.silence.is_due(now) {
             if ends == ENDS_PER_COMMAND || cancels >= CANCELS_PER_COMMAND {
                 // A new deadline, so that a tick is asked for anew.
-                self.silence.not_before = now.plus_nanos(1);
+                self.silence.wait_until(now.plus_nanos(1));
                 return;
             }
             ends += 1;

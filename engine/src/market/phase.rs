@@ -116,6 +116,7 @@ impl Phase {
 
 /// Whether an order of this kind may enter a market in this phase. The ledger asks it of its copy of the phase, the market of
 /// its own.
+#[inline]
 pub(crate) fn admits(status: MarketStatus, kind: OrderKind, time_in_force: TimeInForce) -> Result<(), RejectReason> {
     let waits = !matches!(time_in_force, TimeInForce::Ioc | TimeInForce::Fok);
     match status {
@@ -137,6 +138,12 @@ impl MarketCell {
         // Almost always nothing but a depth window is open.
         let has_more = self.timer.is_some() | self.fire_at.is_some() | self.has_expiry();
         if has_more { self.first_deadline() } else { window }
+    }
+
+    /// As [`MarketCell::deadline`], the end of time while there is none.
+    #[inline]
+    pub(crate) fn due(&self) -> Timestamp {
+        self.deadline().unwrap_or(Timestamp::NEVER)
     }
 
     #[cold]

@@ -24,7 +24,7 @@ impl Partition {
 
     fn foresee_order(&self, account: AccountId, market: MarketId, side: Side, price: Price) {
         let Some(ledger) = &self.ledger else { return };
-        black_box(ledger.read_account(account, market));
+        black_box(ledger.read_account(account, market, Some(side)));
         if let Some(at) = self.place_of(market) {
             black_box(self.markets[at].read_place(ledger.next_order(), account, side, price));
         }
@@ -32,7 +32,7 @@ impl Partition {
 
     fn foresee_cancel(&self, account: AccountId, market: MarketId, order: OrderId) {
         let Some(ledger) = &self.ledger else { return };
-        black_box(ledger.read_order(order) ^ ledger.read_account(account, market));
+        black_box(ledger.read_order(order) ^ ledger.read_account(account, market, None));
         if let Some(at) = self.place_of(market) {
             black_box(self.markets[at].read_order(order));
         }

@@ -58,7 +58,7 @@ impl Partition {
         let mut effects = Effects { events: &mut out.events, mail: &mut mail };
         let market = market_asked(command);
         if let Some(ledger) = &mut self.ledger {
-            ledger.begin(now);
+            ledger.begin(position, now);
         }
         self.tell_quarantine(position, market, &mut effects);
         if let (Some(ledger), Some(market)) = (&mut self.ledger, market) {

@@ -1,10 +1,10 @@
 //! Mail within a partition and on its way to others: a batch is taken in mail by mail, each with all that it causes here
 //! before the next, and what is addressed elsewhere goes into the outboxes.
 
-use wire::command::{AckMail, DeliverMail};
-use wire::{LogPosition, Mail, PartitionId, RejectReason, Timestamp};
+use wire::command::{AckMail, CancelOrder, DeliverMail, NewOrder};
+use wire::{LogPosition, Mail, MarketId, PartitionId, RejectReason, Timestamp};
 
-use super::{Partition, earlier};
+use super::Partition;
 use crate::effects::Effects;
 use crate::ledger::Answer;
 use crate::market::MarketCell;
@@ -39,25 +39,79 @@ impl Partition {
         Ok(0)
     }
 
+    /// Checks and books a new order. Nothing waits before it, so a market that is here gets it at once.
+    pub(super) fn new_order(&mut self, now: Timestamp, order: &NewOrder, effects: &mut Effects<'_>) -> Answer {
+        let Some(ledger) = &mut self.ledger else { return Err(RejectReason::WrongPartition.into()) };
+        let (to, place) = ledger.new_order(order, &self.mailboxes, effects)?;
+        match self.place_here(to, place.market) {
+            Some(at) => {
+                self.markets[at].place(now, &place, true, effects);
+                self.follow_market(at, now, usize::MAX, effects);
+            }
+            None => effects.send(to, Mail::PlaceOrder(place)),
+        }
+        Ok(place.order.get())
+    }
+
+    /// As [`Partition::new_order`].
+    pub(super) fn cancel_order(&mut self, now: Timestamp, cancel: &CancelOrder, effects: &mut Effects<'_>) -> Answer {
+        let Some(ledger) = &mut self.ledger else { return Err(RejectReason::WrongPartition.into()) };
+        let (to, pull, order) = ledger.cancel_order(cancel)?;
+        match self.place_here(to, pull.market) {
+            Some(at) => {
+                self.markets[at].pull(now, &pull, effects);
+                self.follow_market(at, now, usize::MAX, effects);
+            }
+            None => effects.send(to, Mail::PullOrder(pull)),
+        }
+        Ok(order.get())
+    }
+
+    /// Where the market is that the ledger of this partition sends something to; `None` when it is elsewhere, or nowhere.
+    #[inline]
+    fn place_here(&self, to: PartitionId, market: MarketId) -> Option<usize> {
+        let own = self.config.partition;
+        if to == own { self.place_of(market).filter(|at| self.markets[*at].ledger() == own) } else { None }
+    }
+
     /// Delivers what is addressed to this partition and puts the rest on its way. It ends: only markets
     /// answer, and the ledger does not answer them.
+    #[inline]
     pub(super) fn route(&mut self, now: Timestamp, effects: &mut Effects<'_>) {
         while !effects.mail.is_empty() {
-            // What these cause comes after all of them.
-            let mut round = std::mem::take(&mut self.round);
-            std::mem::swap(effects.mail, &mut round);
-            for (to, mail) in &round {
-                if *to == self.config.partition {
-                    self.receive(*to, now, mail, effects);
-                } else {
-                    self.mailboxes.send(*to, mail.clone());
-                }
+            // Most orders and cancels cause one answer, which causes nothing.
+            match effects.mail.len() {
+                1 => self.route_one(now, effects),
+                _ => self.route_round(now, effects),
             }
-            round.clear();
-            self.round = round;
         }
     }
 
+    fn route_one(&mut self, now: Timestamp, effects: &mut Effects<'_>) {
+        if let Some((to, mail)) = effects.mail.pop() {
+            self.hand_on(to, now, mail, effects);
+        }
+    }
+
+    fn route_round(&mut self, now: Timestamp, effects: &mut Effects<'_>) {
+        // What these cause comes after all of them.
+        let mut round = std::mem::replace(effects.mail, std::mem::take(&mut self.round));
+        for (to, mail) in round.drain(..) {
+            self.hand_on(to, now, mail, effects);
+        }
+        self.round = round;
+    }
+
+    #[inline]
+    fn hand_on(&mut self, to: PartitionId, now: Timestamp, mail: Mail, effects: &mut Effects<'_>) {
+        if to == self.config.partition {
+            self.receive(to, now, &mail, effects);
+        } else {
+            self.mailboxes.send(to, mail);
+        }
+    }
+
+    #[inline]
     fn receive(&mut self, from: PartitionId, now: Timestamp, mail: &Mail, effects: &mut Effects<'_>) {
         let Some(to_market) = mail.to_market() else {
             if let Some(ledger) = &mut self.ledger {
@@ -73,10 +127,11 @@ impl Partition {
         }
         let (room, limits) = (self.room(from), self.config.limits);
         let replies_fit = MarketCell::replies_max(self.config.limits.fills_per_order_max) <= room;
-        let Some(market) = self.market_of(to_market).filter(|market| market.ledger() == from) else {
+        let Some(at) = self.place_of(to_market).filter(|at| self.markets[*at].ledger() == from) else {
             refuse_for_nobody(from, mail, RejectReason::UnknownMarket, effects);
             return;
         };
+        let market = &mut self.markets[at];
         match mail {
             Mail::ChangeMarketStatus(change) => market.change_status(now, change, replies_fit, effects),
             Mail::ChangeMarketSchedule(change) => market.change_schedule(now, change, effects),
@@ -92,11 +147,17 @@ impl Partition {
             Mail::PlacePair(pair) => market.place_pair(now, pair, replies_fit, effects),
             _ => {}
         }
+        self.follow_market(at, now, room, effects);
+    }
+
+    /// After something has come to a market.
+    #[inline]
+    fn follow_market(&mut self, at: usize, now: Timestamp, room: usize, effects: &mut Effects<'_>) {
+        let market = &mut self.markets[at];
         if market.has_due_stops() {
             market.fire(now, room, effects);
         }
-        let due = market.deadline();
-        self.markets_due = earlier(self.markets_due, due);
+        self.markets_due = self.markets_due.min(market.due());
     }
 
     /// How many mails the ledger's outbox takes.

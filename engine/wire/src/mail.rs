@@ -86,6 +86,7 @@ pub enum Mail {
 
 impl Mail {
     /// The market that it is for; `None` when it is for a ledger cell.
+    #[inline]
     pub fn to_market(&self) -> Option<MarketId> {
         match self {
             Mail::CreateMarket(mail) => Some(mail.market),

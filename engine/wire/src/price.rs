@@ -35,12 +35,12 @@ impl Price {
     }
 
     /// Cost of `qty` at this price in ledger units of the quote asset; `quote_factor` is the market's
-    /// [`crate::MarketScale::quote_factor`]. Exact. `None` when it exceeds [`Amount::MAX`]; callers answer
+    /// [`crate::MarketScale::quote_factor`], at least 1. Exact. `None` when it exceeds [`Amount::MAX`]; callers answer
     /// [`crate::RejectReason::NotionalTooLarge`].
     #[inline]
     pub fn notional(self, qty: Qty, quote_factor: i64) -> Option<Amount> {
-        let units = i128::from(self.0) * i128::from(qty.units());
-        Amount::from_wide(units.checked_mul(i128::from(quote_factor))?)
+        // A factor makes nothing smaller: what is too much for an amount before it is too much after it.
+        Amount::new(self.0.checked_mul(qty.units())?.checked_mul(quote_factor)?)
     }
 
     /// The largest quantity, rounded down to a multiple of `lot`, that `budget` buys at this price. Zero

@@ -54,7 +54,7 @@ impl Qty {
     /// [`crate::MarketScale::base_factor`]. `None` when it exceeds [`crate::Amount::MAX`].
     #[inline]
     pub fn to_amount(self, base_factor: i64) -> Option<crate::Amount> {
-        crate::Amount::from_wide(i128::from(self.0) * i128::from(base_factor))
+        crate::Amount::new(self.0.checked_mul(base_factor)?)
     }
 }
 

@@ -45,6 +45,15 @@ impl<const N: usize> Text<N> {
         Ok(Text { len: text.len() as u8, bytes })
     }
 
+    /// From so many characters with zeros behind them; `None` when they are not that.
+    #[inline]
+    pub fn from_padded(len: u8, bytes: &[u8; N]) -> Option<Text<N>> {
+        // Without a choice at each byte.
+        let fits = |at: usize, byte: u8| if at < usize::from(len) { byte.is_ascii_graphic() } else { byte == 0 };
+        let is_text = bytes.iter().enumerate().fold(true, |is, (at, byte)| is & fits(at, *byte));
+        (is_text && usize::from(len) <= N).then_some(Text { len, bytes: *bytes })
+    }
+
     /// The characters.
     pub fn as_str(&self) -> &str {
         core::str::from_utf8(self.as_bytes()).expect("only printable ASCII is stored")
@@ -68,23 +77,18 @@ impl<const N: usize> Text<N> {
     }
 }
 
-/// Which bytes a client order id may have.
-const IS_ID_BYTE: [bool; 256] = {
-    let mut is_id_byte = [false; 256];
-    let mut byte = 0;
-    while byte < 128 {
-        is_id_byte[byte as usize] =
-            (byte as u8).is_ascii_alphanumeric() || matches!(byte as u8, b'.' | b':' | b'/' | b'_' | b'-');
-        byte += 1;
-    }
-    is_id_byte
-};
+/// Whether a client order id may have this byte. `- . / 0-9 :` follow one another.
+#[inline]
+const fn is_id_byte(byte: u8) -> bool {
+    (byte.wrapping_sub(b'-') <= b':' - b'-') | ((byte | 0x20).wrapping_sub(b'a') < 26) | (byte == b'_')
+}
 
 impl ClientOrderId {
     /// Whether this is a legal client order id: not empty and of `A-Z a-z 0-9 . : / _ -` alone.
+    #[inline]
     pub fn is_client_order_id(&self) -> bool {
-        // All of it, without a choice at each byte: almost every id is legal.
-        !self.is_empty() && self.as_bytes().iter().fold(true, |is, b| is & IS_ID_BYTE[usize::from(*b)])
+        // All of it, the zeros behind it as well, without a choice at each byte: almost every id is legal.
+        !self.is_empty() && self.bytes.iter().fold(true, |is, byte| is & (is_id_byte(*byte) | (*byte == 0)))
     }
 }
 

@@ -8,6 +8,8 @@ pub struct Timestamp(u64);
 impl Timestamp {
     /// The start of the epoch, before any entry.
     pub const ZERO: Timestamp = Timestamp(0);
+    /// The end of time: when something is due that is not.
+    pub const NEVER: Timestamp = Timestamp(u64::MAX);
 
     /// From nanoseconds since the Unix epoch.
     #[inline]

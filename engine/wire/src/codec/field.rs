@@ -94,9 +94,19 @@ pub trait Field: Sized {
     const SIZE: usize;
     /// Its unit, as SCHEMA.md prints it.
     const UNIT: &'static str;
+    /// Whether it always takes [`Field::SIZE`] bytes.
+    const IS_FIXED: bool = true;
 
     /// Appends it.
     fn write(&self, to: &mut Writer<'_>);
+
+    /// Puts it, if it [is fixed](Field::IS_FIXED), into a row of its size. What every order has puts its bytes where they
+    /// belong: a record is laid out in place and appended once.
+    fn lay(&self, row: &mut [u8]) {
+        let mut bytes = Vec::with_capacity(Self::SIZE);
+        self.write(&mut Writer::new(&mut bytes));
+        row.copy_from_slice(&bytes);
+    }
 
     /// Takes it from the front; an error when it is cut short or out of bounds.
     fn read(from: &mut Reader<'_>) -> Result<Self, CodecError>;
@@ -111,6 +121,11 @@ macro_rules! integer {
             #[inline]
             fn write(&self, to: &mut Writer<'_>) {
                 to.bytes(&self.to_le_bytes());
+            }
+
+            #[inline(always)]
+            fn lay(&self, row: &mut [u8]) {
+                row.copy_from_slice(&self.to_le_bytes());
             }
 
             #[inline]
@@ -132,6 +147,12 @@ impl Field for bool {
         u8::from(*self).write(to);
     }
 
+    #[inline(always)]
+    fn lay(&self, row: &mut [u8]) {
+        u8::from(*self).lay(row);
+    }
+
+    #[inline]
     fn read(from: &mut Reader<'_>) -> Result<Self, CodecError> {
         match u8::read(from)? {
             0 => Ok(false),
@@ -152,6 +173,12 @@ macro_rules! newtype {
             fn write(&self, to: &mut Writer<'_>) {
                 let get: fn($name) -> $int = $get;
                 get(*self).write(to);
+            }
+
+            #[inline(always)]
+            fn lay(&self, row: &mut [u8]) {
+                let get: fn($name) -> $int = $get;
+                get(*self).lay(row);
             }
 
             #[inline]
@@ -207,6 +234,11 @@ macro_rules! enumeration {
             #[inline]
             fn write(&self, to: &mut Writer<'_>) {
                 self.number().write(to);
+            }
+
+            #[inline(always)]
+            fn lay(&self, row: &mut [u8]) {
+                self.number().lay(row);
             }
 
             #[inline]
@@ -275,6 +307,7 @@ impl Field for BypassKey {
 impl<F: Field> Field for Box<F> {
     const SIZE: usize = F::SIZE;
     const UNIT: &'static str = F::UNIT;
+    const IS_FIXED: bool = F::IS_FIXED;
 
     fn write(&self, to: &mut Writer<'_>) {
         F::write(self, to);
@@ -441,6 +474,7 @@ impl Field for ChainInputs {
 impl Field for TransactionBytes {
     const SIZE: usize = 2;
     const UNIT: &'static str = "u16 length, 1 to 4,096, then as many bytes";
+    const IS_FIXED: bool = false;
 
     fn write(&self, to: &mut Writer<'_>) {
         to.put(&(self.as_bytes().len() as u16));
@@ -461,11 +495,22 @@ impl<const N: usize> Field for Text<N> {
     const UNIT: &'static str = "u8 length, then printable ASCII padded with zeros";
 
     fn write(&self, to: &mut Writer<'_>) {
-        write_padded(to, self.as_bytes(), N);
+        to.put(&(self.as_bytes().len() as u8));
+        to.bytes(self.as_padded_bytes());
     }
 
+    #[inline]
+    fn lay(&self, row: &mut [u8]) {
+        let (len, padded) = row.split_at_mut(1);
+        len[0] = self.as_bytes().len() as u8;
+        padded.copy_from_slice(self.as_padded_bytes());
+    }
+
+    #[inline]
     fn read(from: &mut Reader<'_>) -> Result<Self, CodecError> {
-        Text::new(read_padded(from, N)?).map_err(|_| CodecError::OutOfRange)
+        let len = from.get()?;
+        let padded = from.bytes(N)?.try_into().expect("the length is the text's");
+        Text::from_padded(len, padded).ok_or(CodecError::OutOfRange)
     }
 }
 

@@ -24,13 +24,38 @@ macro_rules! records {
             impl Field for $name {
                 const SIZE: usize = 0 $(+ size_of::<$unit>())+;
                 const UNIT: &'static str = stringify!($name);
+                const IS_FIXED: bool = true $(&& <$unit as Field>::IS_FIXED)+;
 
+                #[inline]
                 fn write(&self, to: &mut Writer<'_>) {
-                    $(to.put::<$unit>(&self.$field);)+
+                    if Self::IS_FIXED {
+                        let mut row = [0; Self::SIZE];
+                        self.lay(&mut row);
+                        to.bytes(&row);
+                    } else {
+                        $(to.put::<$unit>(&self.$field);)+
+                    }
                 }
 
+                #[inline(always)]
+                fn lay(&self, row: &mut [u8]) {
+                    let rest = row;
+                    $(
+                        let (field, rest) = rest.split_at_mut(size_of::<$unit>());
+                        self.$field.lay(field);
+                    )+
+                    debug_assert!(rest.is_empty(), "a row is as long as its record");
+                }
+
+                #[inline]
                 fn read(from: &mut Reader<'_>) -> Result<Self, CodecError> {
-                    Ok($name { $($field: from.get::<$unit>()?),+ })
+                    if Self::IS_FIXED {
+                        // One look at what is left for all fields.
+                        let mut row = Reader::new(from.bytes(Self::SIZE)?);
+                        Ok($name { $($field: row.get::<$unit>()?),+ })
+                    } else {
+                        Ok($name { $($field: from.get::<$unit>()?),+ })
+                    }
                 }
             }
         )+
