@@ -77,3 +77,17 @@ fn an_address_in_use_is_told_apart() {
     assert!(error.downcast_ref::<AddressInUse>().is_some());
     assert!(error.to_string().contains("its REST API"));
 }
+
+#[test]
+fn aeron_is_at_the_nodes_address_unless_another_is_said_and_in_memory_on_request() {
+    let plan = |table: &str| check(&format!("{NODE}\n{table}")).map(|it| it.aeron.map(|aeron| aeron.plan(it.listen)));
+    assert_eq!(plan("").unwrap(), None);
+    let usual = node::AeronPlan { udp: Some("127.0.0.1:7101".parse().unwrap()), ..node::AeronPlan::default() };
+    assert_eq!(plan("[aeron]").unwrap(), Some(usual.clone()));
+    let other = node::AeronPlan { udp: Some("10.1.0.1:7301".parse().unwrap()), mtu: Some(8_192), ..usual };
+    assert_eq!(plan("[aeron]\nlisten = \"10.1.0.1:7301\"\nmtu = 8192").unwrap(), Some(other));
+    let memory = plan("[aeron]\nipc = true\ndriver_dir = \"/dev/shm/aeron\"\nidle = \"spin\"").unwrap().unwrap();
+    assert_eq!((memory.udp, memory.driver.as_deref()), (None, Some(Path::new("/dev/shm/aeron"))));
+    assert_eq!(memory.idle, node::AeronIdle::Spin);
+    assert!(plan("[aeron]\nchannel = \"aeron:udp\"").is_err());
+}

@@ -335,7 +335,7 @@ impl NodeHandle {
         let maker = {
             // Who wants one is refused before.
             assert!(config.aeron.is_none());
-            None
+            None::<Result<BypassMaker, StartError>>
         };
         maker.transpose()
     }

@@ -27,6 +27,8 @@ mod media;
 mod seal;
 mod way;
 
+pub use engine::EngineError;
+
 /// How a node uses Aeron.
 #[derive(Debug, Clone)]
 pub struct AeronConfig {

@@ -4,7 +4,7 @@ use std::net::{SocketAddr, TcpListener};
 use std::time::{Duration, Instant};
 
 use cluster_client::{Cluster, ClusterConfig, EventStream, Replied, Session, StreamItem};
-use node::{Node, NodeConfig, NodeHandle, PartitionPlacement, PeerConfig, TlsPem, Tuning};
+use node::{AeronPlan, HAS_AERON, Node, NodeConfig, NodeHandle, PartitionPlacement, PeerConfig, TlsPem, Tuning};
 use rcgen::{BasicConstraints, CertificateParams, CertifiedIssuer, IsCa, KeyPair};
 use tempfile::TempDir;
 use wire::codec::v1;
@@ -67,6 +67,8 @@ impl Bed {
 
     fn config(&self, at: usize, listen: TcpListener) -> NodeConfig {
         let peers = (0..self.nodes.len()).filter(|other| *other != at);
+        // In a build that has it, all of these tests are tests of it.
+        let aeron = HAS_AERON.then(|| AeronPlan { udp: Some(self.addresses[at]), ..AeronPlan::default() });
         NodeConfig {
             node: id_of(at),
             epoch: EPOCH,
@@ -77,7 +79,7 @@ impl Bed {
             partitions: PartitionPlacement::spread(self.partitions),
             ledger: LEDGER,
             stays_learner: false,
-            aeron: None,
+            aeron,
             tuning: self.tuning.clone(),
         }
     }
@@ -159,6 +161,21 @@ impl Bed {
     }
 
     /// A client of the whole cluster.
+    /// Waits until every node that runs has sent and received Raft messages by Aeron, in a build that has it.
+    pub fn wait_carried_by_aeron(&self) {
+        if !HAS_AERON {
+            return;
+        }
+        for node in self.running() {
+            for name in ["mainstay_node_aeron_frames_out_total ", "mainstay_node_aeron_frames_in_total "] {
+                until("Aeron carries Raft messages both ways", || {
+                    let text = node.metrics();
+                    text.lines().any(|line| line.strip_prefix(name).is_some_and(|count| count != "0"))
+                });
+            }
+        }
+    }
+
     pub fn client(&self, role: Role, name: &str) -> Cluster {
         self.connect(role, name, (0..self.addresses.len()).map(|at| (id_of(at), self.addresses[at])).collect())
     }

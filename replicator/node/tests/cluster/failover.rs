@@ -38,6 +38,7 @@ async fn stop_each_node(threads: Threads) {
         bed.restart(at);
         bed.wait_ready();
         bed.wait_equal();
+        bed.wait_carried_by_aeron();
     }
     // Every node tells the same story from the beginning.
     for at in 0..3 {

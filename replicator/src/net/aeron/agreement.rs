@@ -32,6 +32,8 @@ const BATCHES: usize = 16;
 const AGREEMENTS_WAITING_MAX: usize = 1_024;
 /// How often a peer is told how far it was seen.
 const SEEN_EVERY: Duration = Duration::from_millis(10);
+/// After so long between two cycles the thread was held up: what peers have said of the time between is still unread.
+const HELD_UP: Duration = Duration::from_millis(25);
 /// The longest body that goes by Aeron.
 const BODY_MAX: usize = MESSAGE_MAX - OVERHEAD;
 
@@ -167,10 +169,11 @@ impl AeronBypass {
         said
     }
 
-    fn look_after_ways(&mut self) {
+    fn look_after_ways(&mut self, was_held_up: bool) {
         let (now, mut probes) = (self.now, Vec::new());
         for (node, outgoing) in &mut self.outgoing {
-            if outgoing.way.look(now) == Turn::Fell {
+            // A thread that was held up itself blames no peer.
+            if !was_held_up && outgoing.way.look(now) == Turn::Fell {
                 self.counters.fallen.add(1);
                 tracing::warn!(peer = %node, "nothing is seen of what goes by Aeron: the link has it again");
             }
@@ -208,9 +211,10 @@ impl AeronBypass {
 
 impl Bypass for AeronBypass {
     fn poll(&mut self, now: Timestamp, arrivals: &mut Arrivals) -> usize {
+        let was_held_up = now.nanos().saturating_sub(self.now.nanos()) >= HELD_UP.as_nanos() as u64;
         self.now = now;
         self.send_waiting();
-        self.look_after_ways();
+        self.look_after_ways(was_held_up);
         self.take_batches(arrivals) + self.say_what_was_seen(arrivals)
     }
 

@@ -3,14 +3,13 @@
 //! The client has no thread of its own either: [`Engine::work`] does what it and the node's own driver have to do.
 
 use std::collections::BTreeMap;
-use std::ffi::{CStr, CString};
+use std::ffi::CString;
 use std::net::SocketAddr;
 use std::time::{Duration, Instant};
 
 use rusteron_media_driver::{
     Aeron, AeronAsyncAddExclusivePublication, AeronAsyncAddSubscription, AeronCError, AeronContext,
-    AeronExclusivePublication, AeronFragmentClosureAssembler, AeronHeader, AeronOfferError, AeronSubscription,
-    Handlers,
+    AeronExclusivePublication, AeronFragmentClosureAssembler, AeronHeader, AeronSubscription, Handlers,
 };
 
 use super::driver::{MediaDriver, c_path};
@@ -160,7 +159,6 @@ impl Engine {
                 Ok(_) => return Offer::Taken,
                 Err(error) if error.is_retryable() => return Offer::Later,
                 // The greatest position of a stream, or a driver that gave it up.
-                Err(AeronOfferError::Error(error)) => again(to, &error.to_string()),
                 Err(error) => again(to, &error.to_string()),
             },
         };
@@ -190,5 +188,5 @@ fn channel(udp: Option<SocketAddr>, mtu: Option<u16>) -> CString {
         Some(address) => format!("aeron:udp?endpoint={address}|term-length={TERM_BYTES}{mtu}"),
         None => format!("aeron:ipc?term-length={TERM_BYTES}"),
     };
-    CString::new(channel).unwrap_or_else(|_| CStr::from_bytes_with_nul(b"\0").expect("empty").to_owned())
+    CString::new(channel).expect("neither an address nor a number has a zero byte")
 }

@@ -174,6 +174,22 @@ fn way_whose_frames_vanish_is_given_up_and_tried_again() {
 }
 
 #[test]
+fn thread_that_was_held_up_blames_no_peer() {
+    let (mut one, mut two) = open();
+    one.poll(10);
+    assert!(one.send(&two, b"seen in time"));
+    let frames = std::mem::take(&mut one.sent);
+    two.receive(&frames);
+    let (_, words) = two.poll(12);
+    // What node 2 said waits in a socket while node 1's thread waits for a disk.
+    one.poll(200);
+    one.hear(&two, words);
+    one.poll(201);
+    assert_eq!(one.counters.fallen.get(), 0);
+    assert!(one.send(&two, b"still open"));
+}
+
+#[test]
 fn link_that_closes_takes_its_keys_along() {
     let (mut one, mut two) = open();
     assert!(one.send(&two, b"late"));
