@@ -160,6 +160,8 @@ impl Plan {
         };
         plan.order_entry = OrderEntry::draw(&mut Random::new(seed ^ 0x4F46_4649), plan.gateways);
         plan.faults = faults(random, &plan);
+        plan.faults.extend(mail_losses(&mut Random::new(seed ^ 0x4D41_494C), &plan));
+        plan.faults.sort_by_key(|(at, _)| *at);
         plan.founding = founding(random, &plan);
         plan
     }
@@ -204,7 +206,7 @@ fn weather(random: &mut Random) -> Weather {
 /// Makes one fault of a kind.
 type Draw = fn(&mut Random, &Plan) -> Fault;
 
-const KINDS: [Draw; 25] = [
+const KINDS: [Draw; 24] = [
     |random, plan| Fault::Kill { node: node(random, plan), down_ns: down(random), is_noticed: random.below(4) > 0 },
     |random, _| Fault::LeaderDies { down_ns: down(random) },
     |random, plan| Fault::PowerLoss { node: node(random, plan), down_ns: down(random) },
@@ -254,7 +256,6 @@ const KINDS: [Draw; 25] = [
         paused_ns: 250 * MS + random.below(200 * MS),
         for_ns: SECOND,
     },
-    |random, _| Fault::MailLost { nth: random.below(3), for_ns: 20 * MS + random.below(200 * MS) },
     |random, plan| Fault::CatchUpCutShort {
         node: node(random, plan),
         away_ns: SECOND + random.below(2 * SECOND),
@@ -293,6 +294,20 @@ fn founding(random: &mut Random, plan: &Plan) -> Option<Founding> {
         (at, random.below(300 * MS))
     });
     Some(Founding { node, losses: losses.collect(), weather: weather(random) })
+}
+
+/// In every second seed whose cells send mail to others: leaders die with mail that nobody has got.
+fn mail_losses(random: &mut Random, plan: &Plan) -> Vec<(Moment, Fault)> {
+    let mut losses = Vec::new();
+    if plan.layout == Layout::Joint || random.below(2) == 0 {
+        return losses;
+    }
+    let mut at = random.below(4 * SECOND);
+    while at < plan.trade_ns {
+        losses.push((at, Fault::MailLost { nth: random.below(3), for_ns: 20 * MS + random.below(200 * MS) }));
+        at += SECOND + random.below(6 * SECOND);
+    }
+    losses
 }
 
 /// Some kinds, one after the other, with pauses in which the cluster may or may not recover.
