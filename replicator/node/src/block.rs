@@ -69,10 +69,22 @@ impl EventBlock {
 
     /// Adds a command's events. Positions only grow; an empty batch only moves [`EventBlock::upto`].
     pub fn push(&mut self, batch: EventBatch<'_>) {
-        self.cover(batch.position);
-        if !batch.events.is_empty() {
-            self.bytes.extend_from_slice(batch.events);
-            let EventBatch { position, timestamp, origin, .. } = batch;
+        let EventBatch { position, timestamp, origin, events } = batch;
+        self.write(position, timestamp, origin, |bytes| bytes.extend_from_slice(events));
+    }
+
+    /// As [`EventBlock::push`], of events that `append` appends.
+    pub fn write(
+        &mut self,
+        position: LogPosition,
+        timestamp: Timestamp,
+        origin: Origin,
+        append: impl FnOnce(&mut Vec<u8>),
+    ) {
+        self.cover(position);
+        let start = self.bytes.len();
+        append(&mut self.bytes);
+        if self.bytes.len() > start {
             self.batches.push(BatchHead { position, timestamp, origin, end: self.bytes.len() });
         }
     }

@@ -14,7 +14,7 @@ use wire::codec::{Reader, Writer, v1};
 use wire::command::{Reply, SetVersion, Tick};
 use wire::{Command, Incarnation, LogPosition, RejectReason, Timestamp};
 
-use crate::block::{EventBatch, EventBlock};
+use crate::block::EventBlock;
 
 /// A block of events is closed at this size; a duty cycle may fill several.
 const BLOCK_BYTES_MAX: usize = 256 * 1024;
@@ -57,7 +57,6 @@ pub struct Machine {
 struct Outlet {
     sink: Box<dyn EventSink>,
     block: EventBlock,
-    encoded: Vec<u8>,
     /// Closed blocks that nobody has taken for subscribers.
     closed: Vec<Arc<EventBlock>>,
     is_fresh: bool,
@@ -66,13 +65,7 @@ struct Outlet {
 impl Machine {
     /// An empty partition.
     pub fn new(config: PartitionConfig, sink: Box<dyn EventSink>) -> Machine {
-        let outlet = Outlet {
-            sink,
-            block: EventBlock::new(LogPosition::ZERO),
-            encoded: Vec::new(),
-            closed: Vec::new(),
-            is_fresh: true,
-        };
+        let outlet = Outlet { sink, block: EventBlock::new(LogPosition::ZERO), closed: Vec::new(), is_fresh: true };
         Machine {
             cells: Partition::new(config),
             config,
@@ -134,16 +127,14 @@ impl Machine {
         if self.is_twin || position <= self.told {
             return;
         }
-        let outlet = self.outlet.get_mut();
-        outlet.encoded.clear();
-        for event in &self.output.events {
-            v1::encode_event(event, &mut outlet.encoded);
-        }
         #[cfg(feature = "planted")]
         if wire::planted::is(wire::planted::Bug::EventLost) && position.get().is_multiple_of(61) {
-            outlet.encoded.clear();
+            self.output.events.clear();
         }
-        outlet.block.push(EventBatch { position, timestamp: now, origin, events: &outlet.encoded });
+        let (outlet, events) = (self.outlet.get_mut(), &self.output.events);
+        outlet
+            .block
+            .write(position, now, origin, |bytes| events.iter().for_each(|event| v1::encode_event(event, bytes)));
         if outlet.block.byte_len() >= BLOCK_BYTES_MAX {
             outlet.close();
         }
