@@ -9,6 +9,7 @@
 //! "missing inputs" (-25) and "nonce too low" may each mean that it was mined, that another of the same withdrawal was, or that
 //! a stranger's was: the agreed chain alone says which.
 
+mod children;
 mod driver;
 mod facts;
 mod fees;
@@ -24,10 +25,11 @@ use wire::command::{AllocateWithdrawal, MoveFunds, RefuseWithdrawal, ReportWithd
 use wire::event::{WithdrawalAllocated, WithdrawalChanged};
 use wire::{
     ChainAddress, ChainFreeze, ChainHash, ChainId, Command, Event, Sighting, Timestamp, TransactionBytes,
-    WithdrawalCause, WithdrawalId, WithdrawalStage,
+    WithdrawalCause, WithdrawalId, WithdrawalPurpose, WithdrawalStage,
 };
 
 use crate::Height;
+use crate::signer::bitcoin::BitcoinScheme;
 use crate::signer::payment::{Payment, Scheme};
 use crate::signer::{Answer, Signed};
 pub use driver::{Driver, Edge, Standing};
@@ -50,12 +52,20 @@ pub struct Tuning {
     pub stuck_ns: u64,
     /// Gas of a transfer of the chain's coin, and of a token.
     pub gas: (u64, u64),
+    /// Whether nodes take replacements of what they have. Where they do not, what is stuck has a child.
+    pub replaces: bool,
 }
 
 impl Default for Tuning {
     fn default() -> Tuning {
         let second = 1_000_000_000;
-        Tuning { pause_ns: 5 * second, resend_ns: 30 * second, stuck_ns: 3_600 * second, gas: (21_000, 100_000) }
+        Tuning {
+            pause_ns: 5 * second,
+            resend_ns: 30 * second,
+            stuck_ns: 3_600 * second,
+            gas: (21_000, 100_000),
+            replaces: true,
+        }
     }
 }
 
@@ -131,10 +141,15 @@ impl Executor {
         self.view.all().flat_map(of)
     }
 
-    /// Transactions of which nodes are to be asked whether they have them: the last one of each that is not over.
+    /// Transactions of which nodes are to be asked whether they have them: the last one of each that is not over, and of what is
+    /// stuck all, since nodes may have kept an earlier one.
     pub fn pending(&self) -> impl Iterator<Item = ChainHash> + '_ {
         let open = self.view.all().filter(|known| !known.row.stage.is_final());
-        open.filter_map(|known| known.signed.last()).map(|(_, signed)| signed.tx)
+        let of = |known: &Known| {
+            let asked = if known.row.stage == WithdrawalStage::Stuck { known.signed.len() } else { 1 };
+            known.signed.iter().rev().take(asked).map(|(_, signed)| signed.tx).collect::<Vec<_>>()
+        };
+        open.flat_map(of)
     }
 
     /// Every withdrawal that is not over.
@@ -194,12 +209,18 @@ impl Executor {
             }
         }
         // What clients wait for comes before what tidies up.
-        let is_due = self.is_thawed() && self.moves_paused_until.is_none_or(|until| now >= until);
+        let is_due = self.is_thawed() && self.may_move(now);
         let wanted = is_due.then(|| moves::next(&self.view, &self.scheme, facts, self.tuning.gas, now)).flatten();
-        wanted.map(|wanted| {
-            let (chain, turn) = (self.chain, self.view.turn());
-            Step::Move(Command::MoveFunds(Box::new(MoveFunds { chain, fence, turn, ..wanted })))
-        })
+        wanted.map(|wanted| self.propose_move(wanted, fence))
+    }
+
+    fn may_move(&self, now: Timestamp) -> bool {
+        self.moves_paused_until.is_none_or(|until| now >= until)
+    }
+
+    fn propose_move(&self, wanted: MoveFunds, fence: u64) -> Step {
+        let (chain, turn) = (self.chain, self.view.turn());
+        Step::Move(Command::MoveFunds(Box::new(MoveFunds { chain, fence, turn, ..wanted })))
     }
 
     /// The ledger has refused a move, or has not answered: none is proposed for a while.
@@ -375,9 +396,9 @@ impl Executor {
             WithdrawalStage::Broadcast | WithdrawalStage::Mempool if is_overdue => {
                 Some(self.report(row, tx, Sighting::Overdue, fence))
             }
-            WithdrawalStage::Stuck => match self.replacement(known, facts, fence, now) {
-                Err(_) if !is_pooled && is_to_be_sent => Some(Step::Send(tx, bytes)),
-                replaced => Some(replaced?),
+            WithdrawalStage::Stuck => match self.relief(known, facts, fence, now) {
+                Err(_) | Ok(None) if !is_pooled && is_to_be_sent => Some(Step::Send(tx, bytes)),
+                relieved => relieved?,
             },
             WithdrawalStage::Broadcast if is_to_be_sent => Some(Step::Send(tx, bytes)),
             _ => None,
@@ -410,7 +431,8 @@ impl Executor {
             let (tx, included) = on_chain(known, facts).filter(|(_, included)| !included.is_undone)?;
             return Some(self.report_included(row, tx, included, facts, fence));
         }
-        if row.height == 0 || row.height < facts.since.0 {
+        // What an orphan spends is there only if its parent's end is taken back, which is told of the parent.
+        if known.is_orphan() || row.height == 0 || row.height < facts.since.0 {
             return None;
         }
         match facts.included.get(&row.tx) {
@@ -446,6 +468,7 @@ impl Executor {
         let check_low = |fee| moves::check_low(&self.view, &self.scheme, known, facts, fee);
         check_low(0)?;
         let funded = match &self.scheme {
+            Scheme::Bitcoin(scheme) if is_child(known) => children::first(&self.view, known, scheme, facts),
             Scheme::Bitcoin(scheme) => funding::coins(&self.view, known, scheme, facts),
             Scheme::Evm(_) => funding::nonce(&self.view, known, facts, self.tuning.gas),
         };
@@ -469,11 +492,51 @@ impl Executor {
         Ok(self.allocate(known, AllocateWithdrawal { chain: self.chain, fence, ..funded }))
     }
 
+    /// What gets a stuck one mined: what takes its place and pays more or, where nodes take nothing in its place, a child that
+    /// pays for both.
+    fn relief(&self, known: &Known, facts: &Facts, fence: u64, now: Timestamp) -> Result<Option<Step>, Unfunded> {
+        let Scheme::Bitcoin(scheme) = &self.scheme else {
+            return self.replacement(known, facts, fence, now).map(Some);
+        };
+        let pooled = children::pooled(known, facts);
+        let last = known.signed.last().map(|(_, signed)| signed.tx);
+        let is_kept = pooled.is_some() && pooled != last;
+        let is_helped = pooled.is_some() && self.view.child_of(known.row.withdrawal).is_some();
+        match pooled {
+            _ if is_helped => Ok(None),
+            Some(tx) if is_kept || !self.tuning.replaces => self.child(known, tx, scheme, facts, fence, now),
+            // What no node has is sent again as it is, while nothing else may take its place.
+            None if !self.tuning.replaces => Ok(None),
+            _ => self.replacement(known, facts, fence, now).map(Some),
+        }
+    }
+
+    fn child(
+        &self,
+        known: &Known,
+        tx: ChainHash,
+        scheme: &BitcoinScheme,
+        facts: &Facts,
+        fence: u64,
+        now: Timestamp,
+    ) -> Result<Option<Step>, Unfunded> {
+        let Some(help) = children::help(&self.view, known, tx, scheme, facts)? else { return Ok(None) };
+        let wanted = moves::child(&self.view, &self.scheme, &known.row, help.input.amount).ok_or(Unfunded::NoChange)?;
+        if self.view.is_halted(wanted.asset) {
+            return Err(Unfunded::ReservesShort);
+        }
+        if !moves::may_be_tried(&self.view, &wanted, now) {
+            return Err(Unfunded::NotReplaced);
+        }
+        Ok(self.may_move(now).then(|| self.propose_move(wanted, fence)))
+    }
+
     fn replacement(&self, known: &Known, facts: &Facts, fence: u64, now: Timestamp) -> Result<Step, Unfunded> {
         if self.unreplaced.get(&known.row.withdrawal).is_some_and(|until| now < *until) {
             return Err(Unfunded::NotReplaced);
         }
         let funded = match &self.scheme {
+            Scheme::Bitcoin(scheme) if is_child(known) => children::more(&self.view, known, scheme, facts),
             Scheme::Bitcoin(scheme) => funding::more_coins(&self.view, known, scheme, facts),
             Scheme::Evm(_) => funding::more_gas(&self.view, known, facts),
         };
@@ -524,6 +587,10 @@ impl Executor {
         };
         Step::Propose(row.withdrawal, Command::ReportWithdrawal(Box::new(report)))
     }
+}
+
+fn is_child(known: &Known) -> bool {
+    known.row.purpose == WithdrawalPurpose::Child
 }
 
 /// Which of a withdrawal's transactions the agreed chain has.

@@ -248,6 +248,7 @@ pub const fn withdrawal_cause(cause: WithdrawalCause) -> &'static str {
         WithdrawalCause::Operator => "OPERATOR",
         WithdrawalCause::SignerRefused => "SIGNER_REFUSED",
         WithdrawalCause::Undone => "UNDONE",
+        WithdrawalCause::Orphaned => "ORPHANED",
     }
 }
 

@@ -35,7 +35,7 @@ pub fn commands(bytes: &[u8]) {
         if let Some(newest) = pair.newest {
             flow.learn(newest);
         }
-        flow.learn_payments(pair.payments.0, pair.payments.1);
+        flow.learn_payments(&pair.payments);
         if step % 97 == 0 {
             pair.engine.restart();
         }

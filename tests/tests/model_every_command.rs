@@ -35,7 +35,7 @@ fn check_flow(layout: Layout, seed: u64, steps: usize) -> BTreeSet<String> {
         if let Some(newest) = pair.newest {
             flow.learn(newest);
         }
-        flow.learn_payments(pair.payments.0, pair.payments.1);
+        flow.learn_payments(&pair.payments);
         if step % 97 == 96 {
             pair.engine.restart();
         }
@@ -194,6 +194,8 @@ fn withdrawals_visit_every_outcome() {
     let seen: BTreeSet<String> = seeds.flat_map(|seed| check_flow(Layout::Joint, seed, 300)).collect();
     let wanted = [
         "AddressAllowed",
+        "Child Canceled",
+        "Child Settled",
         "Cold Settled",
         "Gas Settled",
         "HotWalletChanged",
@@ -204,6 +206,7 @@ fn withdrawals_visit_every_outcome() {
         "WithdrawalSigned",
         "WithdrawalsRestricted",
         "failed Operator",
+        "failed Orphaned",
         "failed SignerRefused",
         "failed Undone",
         "refused AddressNotAllowed",

@@ -243,7 +243,8 @@ impl Books {
         expected.add(from, coin, -fee);
         expected.add(from, row.asset, -amount);
         match row.purpose {
-            WithdrawalPurpose::Payment => {}
+            // Where accounts are, nothing comes back that a child could spend.
+            WithdrawalPurpose::Payment | WithdrawalPurpose::Child => {}
             WithdrawalPurpose::Sweep => expected.add(Place::Key(0), row.asset, amount),
             WithdrawalPurpose::Gas => expected.add(Place::Key(row.key), row.asset, amount),
             WithdrawalPurpose::Cold => expected.add(Place::Cold(row.address), row.asset, amount),
@@ -282,6 +283,8 @@ fn on_chain(leaving: &Leaving, mined: &BTreeMap<ChainHash, Mined>) -> Option<(Ch
             let paid = leaving.signed.iter().find(|(of, ..)| *of == tx).map_or(0, |(_, paid, _)| *paid);
             is_reverted.then_some(Mined { height, network_fee: paid, is_undone: false })
         }
+        // It was there in vain, before its parent's end.
+        Failed if cause == WithdrawalCause::Orphaned => None,
         OnChain | Confirmed | Settled | Failed if !is_reverted && height > 0 => {
             Some(Mined { height, network_fee, is_undone })
         }

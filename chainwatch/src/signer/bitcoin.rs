@@ -12,7 +12,7 @@ use bitcoin::{
     Amount, CompressedPublicKey, EcdsaSighashType, OutPoint, PubkeyHash, ScriptBuf, ScriptHash, Sequence, Transaction,
     TxIn, TxOut, Txid, Witness, WitnessProgram, WitnessVersion, absolute, base58, transaction,
 };
-use wire::{ChainHash, ChainInput, TransactionBytes};
+use wire::{ChainHash, ChainInput, TransactionBytes, WithdrawalPurpose};
 
 use super::Signed;
 use super::payment::{Impossible, Payment};
@@ -79,7 +79,7 @@ pub fn unsigned(scheme: &BitcoinScheme, payment: &Payment) -> Result<Transaction
     let given = payment.amount.checked_add(payment.network_fee).ok_or(Impossible::Amount)?;
     let change = funds.checked_sub(given).and_then(|change| u64::try_from(change).ok()).ok_or(Impossible::Amount)?;
     let amount = u64::try_from(payment.amount).map_err(|_| Impossible::Amount)?;
-    if payment.is_sweep_of_outputs() {
+    if payment.purpose.comes_back() {
         // Nothing is given: what the inputs hold comes back as change, which is the only output.
         let own = own_script(scheme, 0).filter(|own| *own == to).ok_or(Impossible::Address)?;
         if amount != 0 || change < scheme.dust {
@@ -138,8 +138,24 @@ pub fn check(scheme: &BitcoinScheme, payment: &Payment, signed: &Signed) -> bool
     is_named && is_witnessed && unsigned(scheme, payment).is_ok_and(|wanted| wanted == tx)
 }
 
+/// Which output of a signed payment is its change, and what that holds. `None` when nothing comes back.
+pub fn change_at(scheme: &BitcoinScheme, purpose: WithdrawalPurpose, signed: &Signed) -> Option<(u32, u64)> {
+    let tx: Transaction = deserialize(signed.bytes.as_bytes()).ok()?;
+    // After what is given, if anything is.
+    let at = usize::from(!purpose.comes_back());
+    let change =
+        tx.output.get(at).filter(|change| own_script(scheme, 0).is_some_and(|own| change.script_pubkey == own))?;
+    Some((u32::try_from(at).ok()?, change.value.to_sat()))
+}
+
+/// Whether something of a signed payment comes back to the wallet, so that a child could spend it.
+pub fn has_change(purpose: WithdrawalPurpose, bytes: &TransactionBytes) -> bool {
+    let tx = deserialize::<Transaction>(bytes.as_bytes());
+    tx.is_ok_and(|tx| tx.output.len() > usize::from(!purpose.comes_back()))
+}
+
 /// Virtual bytes of a transaction that spends so many witness public key hashes: 68 for each, and outputs as long as the
 /// longest that there is.
-pub fn virtual_bytes(inputs: usize, outputs: usize) -> u64 {
+pub const fn virtual_bytes(inputs: usize, outputs: usize) -> u64 {
     11 + 68 * inputs as u64 + 43 * outputs as u64
 }

@@ -5,7 +5,7 @@ use std::io;
 use std::path::Path;
 
 use ::bitcoin::bip32::Xpriv;
-use wire::{ChainAddress, ChainHash, Symbol, WithdrawalId};
+use wire::{ChainAddress, ChainHash, Symbol, WithdrawalId, WithdrawalPurpose};
 
 use super::journal::{Journal, Record};
 use super::payment::{Impossible, Payment, Scheme};
@@ -60,6 +60,8 @@ pub struct Desk {
     journal: Journal,
     known: BTreeMap<(Symbol, WithdrawalId), Known>,
     spent: BTreeMap<(Symbol, Spent), WithdrawalId>,
+    /// Whose each transaction is.
+    made: BTreeMap<(Symbol, ChainHash), WithdrawalId>,
     /// What may have left within the last day, the oldest first.
     outgoing: VecDeque<Outgoing>,
 }
@@ -80,8 +82,14 @@ impl Desk {
             chains.push((policy, key));
         }
         let (journal, records) = Journal::open(journal)?;
-        let mut desk =
-            Desk { chains, journal, known: BTreeMap::new(), spent: BTreeMap::new(), outgoing: VecDeque::new() };
+        let mut desk = Desk {
+            chains,
+            journal,
+            known: BTreeMap::new(),
+            spent: BTreeMap::new(),
+            made: BTreeMap::new(),
+            outgoing: VecDeque::new(),
+        };
         records.into_iter().for_each(|record| desk.remember(record));
         Ok(desk)
     }
@@ -108,7 +116,7 @@ impl Desk {
         if let Some(why) = self.conflict(payment) {
             return self.refuse(payment, now_s, why);
         }
-        if let Some(why) = policy.refuse(payment) {
+        if let Some(why) = policy.refuse(payment).or_else(|| self.refuse_child(policy, payment)) {
             return self.refuse(payment, now_s, why);
         }
         if let Some(why) = self.too_much_today(policy, payment, now_s) {
@@ -138,7 +146,7 @@ impl Desk {
         let policy = self.chains.iter().map(|(policy, _)| policy).find(|policy| policy.chain == payment.chain);
         let Some(policy) = policy else { return Answer::Later("no key for this chain".into()) };
         let is_void = self.known.get(&(payment.chain, payment.withdrawal)).is_some_and(|known| known.is_void);
-        if is_void || policy.refuse(payment).is_some() {
+        if is_void || policy.refuse(payment).is_some() || self.refuse_child(policy, payment).is_some() {
             return Answer::Willing;
         }
         self.too_much_today(policy, payment, now_s).map_or(Answer::Willing, |why| Answer::Later(why.into()))
@@ -166,6 +174,44 @@ impl Desk {
         let is_others =
             |spent: Spent| self.spent.get(&(payment.chain, spent)).is_some_and(|owner| *owner != payment.withdrawal);
         spends(payment).any(is_others).then_some("it spends what a transaction of another withdrawal spends")
+    }
+
+    /// Why a child is never signed: it spends the change of what was signed here and nothing else, and pays, with all that it
+    /// helps, no more than one transaction may.
+    fn refuse_child(&self, policy: &ChainPolicy, payment: &Payment) -> Option<&'static str> {
+        if payment.purpose != WithdrawalPurpose::Child {
+            return None;
+        }
+        let Scheme::Bitcoin(scheme) = &policy.scheme else { return Some("nothing comes back on this chain") };
+        let [input] = payment.inputs.as_slice() else { return Some("a child spends one output") };
+        let Some((parent, signed)) = self.signed(payment.chain, input.tx) else {
+            return Some("what it spends is of no transaction that was signed here");
+        };
+        let change = bitcoin::change_at(scheme, parent.purpose, signed);
+        if change != Some((input.output, input.amount)) || input.key != 0 {
+            return Some("what it spends is not what comes back to the wallet");
+        }
+        let all = payment.network_fee.saturating_add(self.paid(payment.chain, input.tx));
+        (all > policy.network_fee_max).then_some("the network fee of all that it helps is above the cap of one")
+    }
+
+    /// A transaction that was signed here.
+    fn signed(&self, chain: Symbol, tx: ChainHash) -> Option<(&Payment, &Signed)> {
+        let known = self.known.get(&(chain, *self.made.get(&(chain, tx))?))?;
+        known.signed.iter().find(|(_, signed)| signed.tx == tx).map(|(payment, signed)| (payment, signed))
+    }
+
+    /// What a transaction that was signed here pays to the chain, and all that it helps.
+    fn paid(&self, chain: Symbol, mut tx: ChainHash) -> u128 {
+        let mut all = 0_u128;
+        while let Some((payment, _)) = self.signed(chain, tx) {
+            all = all.saturating_add(payment.network_fee);
+            match payment.inputs.as_slice() {
+                [input] if payment.purpose == WithdrawalPurpose::Child => tx = input.tx,
+                _ => break,
+            }
+        }
+        all
     }
 
     fn is_known(&self, payment: &Payment) -> bool {
@@ -215,6 +261,7 @@ impl Desk {
             self.outgoing.pop_front();
         }
         self.outgoing.push_back(outgoing);
+        self.made.insert((payment.chain, signed.tx), payment.withdrawal);
         let known = self.known.entry((payment.chain, payment.withdrawal)).or_default();
         known.signed.push((payment, signed));
         self.spent.extend(spends(&payment).map(|spent| ((payment.chain, spent), payment.withdrawal)));

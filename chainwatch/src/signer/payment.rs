@@ -99,11 +99,6 @@ impl Payment {
         if self.purpose == WithdrawalPurpose::Sweep { self.key } else { 0 }
     }
 
-    /// Whether it gives outputs of ours back to ourselves, all but the fee.
-    pub(super) fn is_sweep_of_outputs(&self) -> bool {
-        self.purpose == WithdrawalPurpose::Sweep && !self.inputs.as_slice().is_empty()
-    }
-
     /// Whether this is the same payment by a transaction that can only be mined in place of `before`, and pays more.
     pub fn replaces(&self, before: &Payment) -> bool {
         let (old, new) = (before.inputs.as_slice(), self.inputs.as_slice());

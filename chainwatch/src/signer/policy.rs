@@ -75,6 +75,8 @@ impl ChainPolicy {
             WithdrawalPurpose::Payment => Some("this is no move"),
             WithdrawalPurpose::Sweep if self.is_own(0, &payment.address) => None,
             WithdrawalPurpose::Sweep => Some("a sweep goes to the wallet's own address alone"),
+            WithdrawalPurpose::Child if self.is_own(0, &payment.address) => None,
+            WithdrawalPurpose::Child => Some("a child goes to the wallet's own address alone"),
             WithdrawalPurpose::Cold if self.is_among(&self.cold, &payment.address) => None,
             WithdrawalPurpose::Cold => Some("the address is none of the cold ones"),
             WithdrawalPurpose::Gas if payment.key == 0 || !self.is_own(payment.key, &payment.address) => {

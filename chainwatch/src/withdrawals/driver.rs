@@ -12,7 +12,9 @@ use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 use tokio::sync::watch;
 use wire::command::{Reply, ReportWithdrawal};
 use wire::event::WithdrawalChanged;
-use wire::{ChainAddress, ChainHash, ChainId, Command, RejectReason, Sighting, Timestamp, WithdrawalId};
+use wire::{
+    ChainAddress, ChainHash, ChainId, Command, RejectReason, Sighting, Timestamp, WithdrawalId, WithdrawalPurpose,
+};
 
 use super::{Account, Blocks, Executor, Facts, Hot, Included, Spend, Step, Trail, Tuning, Unfunded, Wallet};
 use crate::TxId;
@@ -383,6 +385,7 @@ fn name_of(step: &Step) -> &'static str {
         Step::Sign(_) => "ask",
         Step::Consult(_) => "consult",
         Step::Send(..) => "send",
+        Step::Move(Command::MoveFunds(wanted)) if wanted.purpose == WithdrawalPurpose::Child => "child",
         Step::Move(_) => "move",
         Step::Propose(_, Command::AllocateWithdrawal(allocate)) if allocate.attempt > 1 => "bump",
         Step::Propose(_, Command::AllocateWithdrawal(_)) => "allocate",

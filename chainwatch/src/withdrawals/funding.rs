@@ -31,13 +31,15 @@ pub enum Unfunded {
     InTurn,
     /// The signer would not sign it yet: it would be more than may go out within a day.
     SignerWaits,
-    /// The signer or the ledger did not take its last replacement, and another is made later.
+    /// The signer or the ledger did not take its last replacement or child, and another is made later.
     NotReplaced,
+    /// Nodes take no replacement of it, and nothing or too little comes back of it that a child could pay with.
+    NoChange,
 }
 
 impl Unfunded {
     /// Every reason.
-    pub const ALL: [Unfunded; 8] = [
+    pub const ALL: [Unfunded; 9] = [
         Unfunded::FeeAboveCap,
         Unfunded::HotWalletTooLow,
         Unfunded::HotWalletAtBound,
@@ -46,6 +48,7 @@ impl Unfunded {
         Unfunded::InTurn,
         Unfunded::SignerWaits,
         Unfunded::NotReplaced,
+        Unfunded::NoChange,
     ];
 
     /// For logs and metrics.
@@ -59,11 +62,12 @@ impl Unfunded {
             Unfunded::InTurn => "in_turn",
             Unfunded::SignerWaits => "signer_waits",
             Unfunded::NotReplaced => "not_replaced",
+            Unfunded::NoChange => "no_change",
         }
     }
 }
 
-type Funded<T> = Result<T, Unfunded>;
+pub(super) type Funded<T> = Result<T, Unfunded>;
 
 /// Coins for a first transaction, the largest first.
 pub(super) fn coins(view: &View, known: &Known, scheme: &BitcoinScheme, facts: &Facts) -> Funded<AllocateWithdrawal> {
@@ -96,7 +100,7 @@ pub(super) fn more_coins(
 }
 
 /// What nodes want for relaying a replacement, per 1,000 virtual bytes.
-const RELAY: u128 = 1_000;
+pub(super) const RELAY: u128 = 1_000;
 
 fn fee_of(inputs: usize, rate: u128) -> u128 {
     (u128::from(virtual_bytes(inputs, OUTPUTS)).saturating_mul(rate)).div_ceil(1_000).max(1)
@@ -219,7 +223,7 @@ fn check_cap(view: &View, known: &Known, network_fee: u128) -> Funded<()> {
     if network_fee <= cap { Ok(()) } else { Err(Unfunded::FeeAboveCap) }
 }
 
-fn blank(known: &Known) -> AllocateWithdrawal {
+pub(super) fn blank(known: &Known) -> AllocateWithdrawal {
     AllocateWithdrawal {
         chain: known.row.chain,
         fence: 0,

@@ -6,7 +6,9 @@
 
 use wire::command::MoveFunds;
 use wire::event::WithdrawalChanged;
-use wire::{AssetId, ChainAddress, ChainId, HotWalletBounds, Timestamp, WithdrawalPurpose, WithdrawalStage};
+use wire::{
+    AssetId, ChainAddress, ChainId, HotWalletBounds, Timestamp, WithdrawalId, WithdrawalPurpose, WithdrawalStage,
+};
 
 use super::facts::{Account, Facts};
 use super::funding::{self, Unfunded};
@@ -108,11 +110,7 @@ pub(super) fn check_low(
 /// The next move, without claim and turn.
 pub(super) fn next(view: &View, scheme: &Scheme, facts: &Facts, gas: (u64, u64), now: Timestamp) -> Option<MoveFunds> {
     let own = own_address_text(scheme)?;
-    let may_be_tried = |it: &MoveFunds| {
-        let is_free =
-            view.failed_at(it.purpose, it.asset).is_none_or(|failed_at| now >= failed_at.plus_nanos(AGAIN_NS));
-        is_free && !view.is_halted(it.asset)
-    };
+    let may_be_tried = |it: &MoveFunds| may_be_tried(view, it, now) && !view.is_halted(it.asset);
     let is_sweeping = |bounds: &HotWalletBounds| !bounds.sweep_from.is_zero();
     let swept = match scheme {
         Scheme::Bitcoin(_) => view.bounds().find_map(|(asset, bounds)| {
@@ -126,6 +124,19 @@ pub(super) fn next(view: &View, scheme: &Scheme, facts: &Facts, gas: (u64, u64),
     };
     let to_cold = |(asset, bounds)| to_cold(view, scheme, facts, asset, bounds).filter(may_be_tried);
     swept.or_else(|| view.bounds().find_map(to_cold))
+}
+
+/// Whether none of its kind has come to nothing a moment ago.
+pub(super) fn may_be_tried(view: &View, wanted: &MoveFunds, now: Timestamp) -> bool {
+    let failed_at = view.failed_at(wanted.purpose, wanted.asset);
+    failed_at.is_none_or(|failed_at| now >= failed_at.plus_nanos(AGAIN_NS))
+}
+
+/// A child of what is stuck, which spends so much of its change; without claim and turn.
+pub(super) fn child(view: &View, scheme: &Scheme, parent: &WithdrawalChanged, change: u64) -> Option<MoveFunds> {
+    let own = own_address_text(scheme)?;
+    let wanted = wanted(view, parent.asset, WithdrawalPurpose::Child, 0, own, change.into())?;
+    Some(MoveFunds { parent: parent.withdrawal, ..wanted })
 }
 
 /// Whether a client's withdrawal may need the outputs that a sweep would spend: now, and not when its address' delay is over.
@@ -213,7 +224,8 @@ fn wanted(
     units: u128,
 ) -> Option<MoveFunds> {
     let amount = view.amount(asset, units).filter(|amount| !amount.is_zero())?;
-    Some(MoveFunds { chain: ChainId::default(), fence: 0, turn: 0, asset, purpose, key, address, amount })
+    let (chain, parent) = (ChainId::default(), WithdrawalId::default());
+    Some(MoveFunds { chain, fence: 0, turn: 0, asset, purpose, key, parent, address, amount })
 }
 
 fn own_address_text(scheme: &Scheme) -> Option<ChainAddress> {

@@ -18,6 +18,8 @@ pub(super) struct Known {
     pub(super) row: WithdrawalChanged,
     pub(super) allocated: Option<WithdrawalAllocated>,
     pub(super) signed: Vec<(WithdrawalAllocated, Signed)>,
+    /// Of a child, what those transactions pay that it helps.
+    pub(super) helped_fee: u128,
     signed_since: Timestamp,
 }
 
@@ -30,6 +32,17 @@ impl Known {
     /// What the last signed transaction pays to the chain.
     pub(super) fn paid(&self) -> Option<u128> {
         self.signed.last().map(|(allocated, _)| allocated.network_fee)
+    }
+
+    /// What one of its transactions pays to the chain, with those that it helps.
+    pub(super) fn paid_with_helped(&self, tx: ChainHash) -> u128 {
+        let paid = self.signed.iter().find(|(_, signed)| signed.tx == tx).map_or(0, |(it, _)| it.network_fee);
+        paid.saturating_add(self.helped_fee)
+    }
+
+    /// Whether it is a child that ended with its parent: its transactions are mined only if that end is taken back.
+    pub(super) fn is_orphan(&self) -> bool {
+        self.row.cause == WithdrawalCause::Orphaned
     }
 
     /// When the last transaction was signed, or had to be sent again.
@@ -129,7 +142,9 @@ impl View {
             }
             Event::WithdrawalAllocated(allocated) if allocated.chain == self.chain => {
                 let id = allocated.withdrawal;
+                let helped_fee = self.helped_fee(allocated);
                 if let Some(known) = self.known.get_mut(&id) {
+                    known.helped_fee = helped_fee.unwrap_or(known.helped_fee);
                     known.allocated = Some(**allocated);
                     self.spent.extend(spends(known.row.sender(), allocated).map(|spend| (spend, id)));
                 }
@@ -159,6 +174,7 @@ impl View {
             row: *row,
             allocated: None,
             signed: Vec::new(),
+            helped_fee: 0,
             signed_since: row.changed_at,
         });
         if row.stage == WithdrawalStage::Signed && known.row.stage != WithdrawalStage::Signed {
@@ -178,8 +194,10 @@ impl View {
     fn change_move(&mut self, row: &WithdrawalChanged, is_new: bool) {
         let is_of_account = row.purpose == WithdrawalPurpose::Sweep && row.key != 0;
         let is_failed = row.stage.is_final() && row.stage != WithdrawalStage::Settled;
-        // A token that does not let itself be moved from an address would be tried for ever, for money each time.
+        // A token that does not let itself be moved from an address would be tried for ever, for money each time. What its parent
+        // did not need has not failed.
         let is_undone = is_of_account && row.cause == WithdrawalCause::Undone;
+        let is_failed = is_failed && row.cause != WithdrawalCause::Orphaned;
         if is_of_account && (is_new || (is_failed && !is_undone)) {
             // What comes to the address meanwhile is looked at again, and what was not swept after all.
             self.deposited.entry((row.key, row.asset)).or_default().is_due = is_failed;
@@ -189,9 +207,22 @@ impl View {
         }
     }
 
+    /// What a child's first allocation helps.
+    fn helped_fee(&self, allocated: &WithdrawalAllocated) -> Option<u128> {
+        let child = self.known.get(&allocated.withdrawal).filter(|child| child.allocated.is_none())?;
+        let parent = self.known.get(&child.row.parent)?;
+        Some(parent.paid_with_helped(allocated.inputs.as_slice().first()?.tx))
+    }
+
     /// What is booked and lies so deep that nothing is said of it any more is left; what it has spent stays spent. One that an
-    /// operator has failed may be mined at any time.
+    /// operator has failed may be mined at any time; an orphan as long as its parent may come again.
     pub(super) fn forget_below(&mut self, since: Height) {
+        let orphans = self.known.values().filter(|known| known.is_orphan());
+        let left =
+            orphans.filter(|known| !self.known.contains_key(&known.row.parent)).map(|known| known.row.withdrawal);
+        for id in left.collect::<Vec<_>>() {
+            self.known.remove(&id);
+        }
         self.known.retain(|_, known| {
             let WithdrawalChanged { stage, cause, height, .. } = known.row;
             !stage.is_final() || cause == WithdrawalCause::Operator || height == 0 || height >= since.0
@@ -244,6 +275,11 @@ impl View {
         let open = self.known.values().filter(|known| !known.row.stage.is_final()).map(|known| known.row.sender());
         let keys: BTreeSet<u32> = open.filter(|key| *key != 0).chain(self.deposited().map(|(key, _)| key)).collect();
         keys.into_iter()
+    }
+
+    /// The child of a withdrawal that is not over.
+    pub(super) fn child_of(&self, parent: WithdrawalId) -> Option<&Known> {
+        self.known.values().find(|known| known.row.parent == parent && !known.row.stage.is_final())
     }
 
     /// Whether some move from or to an address is not over.
@@ -318,10 +354,11 @@ impl View {
         self.known.values().find(is_of).is_none_or(|known| known.row.stage == WithdrawalStage::Settled)
     }
 
-    /// What a withdrawal sends: of which contract, how much in the chain's units. Swept outputs come back as change: nothing.
+    /// What a withdrawal sends: of which contract, how much in the chain's units. Swept outputs come back as change, and what a
+    /// child spends: nothing.
     pub(super) fn chain_amount(&self, row: &WithdrawalChanged) -> Option<(ChainAddress, u128)> {
         let contract = self.contract(row.asset)?;
-        let is_change = row.purpose == WithdrawalPurpose::Sweep && row.key == 0;
+        let is_change = row.purpose.comes_back() && row.key == 0;
         let amount = if is_change { 0 } else { self.units(row.asset, row.amount)? };
         Some((contract, amount))
     }

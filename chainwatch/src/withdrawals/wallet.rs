@@ -1,13 +1,13 @@
 //! Which outputs of a Bitcoin-like chain are ours to spend, from the ledger's events alone: deposits that were credited, and the
 //! change of withdrawals that are settled. What was never credited is nobody's yet, and not spent.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use bitcoin::Transaction;
 use bitcoin::consensus::deserialize;
 use bitcoin::hashes::Hash;
 use wire::event::{DepositChanged, WithdrawalChanged, WithdrawalSigned};
-use wire::{ChainHash, ChainId, ChainInput, DepositStage, Event, WithdrawalId, WithdrawalStage};
+use wire::{ChainHash, ChainId, ChainInput, DepositStage, Event, WithdrawalId, WithdrawalPurpose, WithdrawalStage};
 
 use crate::signer::bitcoin::{BitcoinScheme, own_script};
 
@@ -19,6 +19,8 @@ pub struct Wallet {
     chain: ChainId,
     change: Option<bitcoin::ScriptBuf>,
     coins: BTreeMap<OutPoint, ChainInput>,
+    /// What children have spent whose parents are not settled yet.
+    spent_before: BTreeSet<OutPoint>,
     /// Transactions of withdrawals that are not over.
     signed: BTreeMap<WithdrawalId, Vec<Transaction>>,
 }
@@ -26,7 +28,13 @@ pub struct Wallet {
 impl Wallet {
     /// Nothing is known.
     pub fn new(chain: ChainId, scheme: &BitcoinScheme) -> Wallet {
-        Wallet { chain, change: own_script(scheme, 0), coins: BTreeMap::new(), signed: BTreeMap::new() }
+        Wallet {
+            chain,
+            change: own_script(scheme, 0),
+            coins: BTreeMap::new(),
+            spent_before: BTreeSet::new(),
+            signed: BTreeMap::new(),
+        }
     }
 
     /// Takes an event; those of other chains change nothing.
@@ -63,13 +71,17 @@ impl Wallet {
         }
         let Some(tx) = signed.into_iter().find(|tx| tx.compute_txid().to_byte_array() == row.tx.0) else { return };
         for input in &tx.input {
-            let point = input.previous_output;
-            self.coins.remove(&(ChainHash(point.txid.to_byte_array()), point.vout));
+            let point = (ChainHash(input.previous_output.txid.to_byte_array()), input.previous_output.vout);
+            if self.coins.remove(&point).is_none() && row.purpose == WithdrawalPurpose::Child {
+                self.spent_before.insert(point);
+            }
         }
         let outputs = tx.output.iter().enumerate();
         for (at, output) in outputs.filter(|(_, output)| Some(&output.script_pubkey) == self.change.as_ref()) {
             let (tx, output, amount) = (row.tx, at as u32, output.value.to_sat());
-            self.coins.insert((tx, output), ChainInput { tx, output, amount, key: 0 });
+            if !self.spent_before.remove(&(tx, output)) {
+                self.coins.insert((tx, output), ChainInput { tx, output, amount, key: 0 });
+            }
         }
     }
 

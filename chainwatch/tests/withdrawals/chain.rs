@@ -26,6 +26,10 @@ pub struct Chain {
     own: ScriptBuf,
     mined: u64,
     pub fee_rate: u128,
+    /// Whether nodes take what pays more in place of what they have.
+    pub takes_replacements: bool,
+    /// Miners take nothing for less, per 1,000 virtual bytes.
+    pub rate_min: u128,
 }
 
 fn out_point(input: &ChainInput) -> OutPoint {
@@ -40,7 +44,16 @@ impl Chain {
     pub fn new(genesis: &[ChainInput], own: ScriptBuf) -> Chain {
         let block = Block { hash: [1; 32], transactions: Vec::new() };
         let genesis = genesis.iter().map(|coin| (out_point(coin), *coin)).collect();
-        Chain { blocks: vec![block], mempool: Vec::new(), genesis, own, mined: 0, fee_rate: 1_000 }
+        Chain {
+            blocks: vec![block],
+            mempool: Vec::new(),
+            genesis,
+            own,
+            mined: 0,
+            fee_rate: 1_000,
+            takes_replacements: true,
+            rate_min: 0,
+        }
     }
 
     pub fn height(&self) -> u64 {
@@ -52,10 +65,7 @@ impl Chain {
         let mut outputs: BTreeMap<OutPoint, u64> =
             self.genesis.iter().map(|(point, coin)| (*point, coin.amount)).collect();
         for tx in self.blocks.iter().flat_map(|block| &block.transactions) {
-            let txid = tx.compute_txid();
-            for (vout, output) in tx.output.iter().enumerate() {
-                outputs.insert(OutPoint { txid, vout: vout as u32 }, output.value.to_sat());
-            }
+            add_outputs(&mut outputs, tx);
         }
         outputs
     }
@@ -73,41 +83,110 @@ impl Chain {
         spent
     }
 
-    /// A node takes a transaction whose inputs are there; one that pays more takes the place of those it conflicts with.
+    /// Outputs on the chain and those that nodes have among what they would mine.
+    fn with_pooled(&self) -> BTreeMap<OutPoint, u64> {
+        let mut outputs = self.outputs();
+        for tx in &self.mempool {
+            add_outputs(&mut outputs, tx);
+        }
+        outputs
+    }
+
+    /// A node takes a transaction whose inputs are there; one that pays more takes the place of those it conflicts with, and of
+    /// what spends theirs, where nodes take replacements.
     pub fn take(&mut self, bytes: &[u8]) {
         let tx: Transaction = deserialize(bytes).expect("a transaction");
-        let (outputs, spent) = (self.outputs(), self.spent());
+        let (outputs, spent) = (self.with_pooled(), self.spent());
         let is_there = |point: &OutPoint| outputs.contains_key(point) && !spent.contains_key(point);
-        if !tx.input.iter().all(|input| is_there(&input.previous_output)) {
+        let is_known = self.mempool.iter().any(|known| hash_of(known) == hash_of(&tx));
+        if is_known || !tx.input.iter().all(|input| is_there(&input.previous_output)) {
             return;
         }
         let points: BTreeSet<OutPoint> = tx.input.iter().map(|input| input.previous_output).collect();
-        let conflicts = |other: &Transaction| other.input.iter().any(|input| points.contains(&input.previous_output));
-        let fee = |tx: &Transaction| fee_of(tx, &outputs);
-        if self.mempool.iter().filter(|other| conflicts(other)).all(|other| fee(other) < fee(&tx)) {
-            self.mempool.retain(|other| !conflicts(other));
+        let conflicts = |other: &&Transaction| other.input.iter().any(|input| points.contains(&input.previous_output));
+        let mut gone: BTreeSet<ChainHash> = self.mempool.iter().filter(conflicts).map(hash_of).collect();
+        for _ in 0..self.mempool.len() {
+            let spends_gone = |other: &&Transaction| {
+                other.input.iter().any(|input| gone.contains(&ChainHash(input.previous_output.txid.to_byte_array())))
+            };
+            let more: Vec<ChainHash> = self.mempool.iter().filter(spends_gone).map(hash_of).collect();
+            gone.extend(more);
+        }
+        let is_gone = |other: &Transaction| gone.contains(&hash_of(other));
+        let paid: u64 = self.mempool.iter().filter(|other| is_gone(other)).map(|other| fee_of(other, &outputs)).sum();
+        if gone.is_empty() || (self.takes_replacements && paid < fee_of(&tx, &outputs)) {
+            self.mempool.retain(|other| !is_gone(other));
             self.mempool.push(tx);
         }
     }
 
-    /// A block of those that `is_wanted`.
-    pub fn mine(&mut self, mut is_wanted: impl FnMut() -> bool) {
-        let (outputs, spent) = (self.outputs(), self.spent());
-        let mut transactions = Vec::new();
-        self.mempool.retain(|tx| {
-            let is_valid = tx.input.iter().all(|input| {
-                outputs.contains_key(&input.previous_output) && !spent.contains_key(&input.previous_output)
-            });
-            if is_valid && is_wanted() {
-                transactions.push(tx.clone());
-                return false;
+    /// Whether miners take a transaction, for what it pays with all that it needs, or for what something that needs it pays.
+    fn is_worth_it(&self, tx: ChainHash, outputs: &BTreeMap<OutPoint, u64>) -> bool {
+        let with = |tx: &Transaction| {
+            let mut all = BTreeSet::from([hash_of(tx)]);
+            for _ in 0..self.mempool.len() {
+                let needed = self.mempool.iter().filter(|known| all.contains(&hash_of(known)));
+                let needed: Vec<_> =
+                    needed.flat_map(|known| &known.input).map(|input| input.previous_output.txid).collect();
+                let pooled = needed.into_iter().map(|txid| ChainHash(txid.to_byte_array()));
+                all.extend(
+                    pooled.filter(|it| self.mempool.iter().any(|known| hash_of(known) == *it)).collect::<Vec<_>>(),
+                );
             }
-            is_valid
-        });
+            all
+        };
+        self.mempool.iter().map(with).filter(|all| all.contains(&tx)).any(|all| {
+            let of = || self.mempool.iter().filter(|known| all.contains(&hash_of(known)));
+            let paid: u64 = of().map(|tx| fee_of(tx, outputs)).sum();
+            let bytes: usize = of().map(Transaction::vsize).sum();
+            u128::from(paid) * 1_000 >= self.rate_min * bytes as u128
+        })
+    }
+
+    /// A block of those that `is_wanted` and that are worth it, none before what it spends.
+    pub fn mine(&mut self, mut is_wanted: impl FnMut() -> bool) {
+        let pooled = self.with_pooled();
+        let (mut outputs, spent) = (self.outputs(), self.spent());
+        let mut transactions: Vec<Transaction> = Vec::new();
+        let wanted: BTreeSet<ChainHash> =
+            self.mempool.iter().map(hash_of).filter(|tx| is_wanted() && self.is_worth_it(*tx, &pooled)).collect();
+        for _ in 0..self.mempool.len() {
+            self.mempool.retain(|tx| {
+                let is_mined = wanted.contains(&hash_of(tx))
+                    && tx.input.iter().all(|input| {
+                        let point = &input.previous_output;
+                        let is_taken =
+                            transactions.iter().flat_map(|tx| &tx.input).any(|it| it.previous_output == *point);
+                        outputs.contains_key(point) && !spent.contains_key(point) && !is_taken
+                    });
+                if is_mined {
+                    add_outputs(&mut outputs, tx);
+                    transactions.push(tx.clone());
+                }
+                !is_mined
+            });
+        }
+        self.connect(transactions);
+    }
+
+    /// A block with just this, whatever nodes have.
+    pub fn mine_just(&mut self, bytes: &[u8]) {
+        self.connect(vec![deserialize(bytes).expect("a transaction")]);
+    }
+
+    /// What cannot be mined any more nodes have no more.
+    fn connect(&mut self, transactions: Vec<Transaction>) {
         self.mined += 1;
         let mut hash = [2; 32];
         hash[..8].copy_from_slice(&self.mined.to_le_bytes());
         self.blocks.push(Block { hash, transactions });
+        for _ in 0..self.mempool.len() {
+            let (outputs, spent) = (self.with_pooled(), self.spent());
+            self.mempool.retain(|tx| {
+                let mut points = tx.input.iter().map(|input| &input.previous_output);
+                points.all(|point| outputs.contains_key(point) && !spent.contains_key(point))
+            });
+        }
     }
 
     /// Takes blocks back; what was in them is in the mempool again if `is_kept`.
@@ -174,6 +253,13 @@ impl Chain {
             fee_rate: Some(self.fee_rate),
             tip: 0,
         }
+    }
+}
+
+fn add_outputs(outputs: &mut BTreeMap<OutPoint, u64>, tx: &Transaction) {
+    let txid = tx.compute_txid();
+    for (vout, output) in tx.output.iter().enumerate() {
+        outputs.insert(OutPoint { txid, vout: vout as u32 }, output.value.to_sat());
     }
 }
 

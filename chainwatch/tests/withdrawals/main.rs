@@ -3,6 +3,7 @@
 //! conserved on the chain and in the ledger.
 
 mod chain;
+mod children;
 mod evm;
 mod failed;
 mod ledger;
@@ -20,23 +21,29 @@ fn seeds() -> u64 {
 
 #[test]
 fn whatever_the_chain_the_nodes_and_the_executors_do_one_transaction_of_each_withdrawal_is_settled() {
-    let (mut settled, mut failed, mut bumped, mut reorganised, mut moved) = (0, 0, 0, 0, 0);
+    let (mut settled, mut failed, mut bumped, mut reorganised, mut moved, mut helped) = (0, 0, 0, 0, 0, 0);
     for seed in 1..=seeds() {
         let mut world = World::new(seed);
         if seed % 2 == 0 {
             world.bound([0, 40_000, 39_000, 5_000]);
         }
+        if seed % 3 == 0 {
+            world.refuse_replacements(seed % 2 == 0, 2_000);
+        }
         world.run(500);
         world.heal();
         world.check();
         moved += world.moved(WithdrawalPurpose::Sweep).len() + world.moved(WithdrawalPurpose::Cold).len();
+        helped += world.moved(WithdrawalPurpose::Child).len();
         settled += world.count(WithdrawalStage::Settled);
         failed += world.count(WithdrawalStage::Failed);
         bumped += world.replacements();
         reorganised += world.reorganisations();
     }
-    println!("{settled} settled, {failed} failed, {bumped} replacements, {reorganised} reorganisations, {moved} moves");
-    assert!(settled > 0 && moved > 0 && bumped > 0 && reorganised > 0, "nothing was tried");
+    println!(
+        "{settled} settled, {failed} failed, {bumped} replacements, {reorganised} reorganisations, {moved} moves, {helped} children"
+    );
+    assert!(settled > 0 && moved > 0 && bumped > 0 && reorganised > 0 && helped > 0, "nothing was tried");
 }
 
 /// Every edge of the machine: an executor dies before and after each kind of step, at each of its occurrences.

@@ -126,7 +126,7 @@ fn a_proposal_of_a_move_that_comes_twice_or_too_late_moves_nothing() {
     world.bound([0, 0, 0, 10_000]);
     let (now, fence) = world.claimed();
     let sweep = |turn, fence| {
-        let (asset, purpose, key) = (COIN, WithdrawalPurpose::Sweep, 0);
+        let (asset, purpose, key, parent) = (COIN, WithdrawalPurpose::Sweep, 0, wire::WithdrawalId::default());
         let address = ChainAddress::new(b"own").expect("short");
         Command::MoveFunds(Box::new(MoveFunds {
             chain: CHAIN,
@@ -135,6 +135,7 @@ fn a_proposal_of_a_move_that_comes_twice_or_too_late_moves_nothing() {
             asset,
             purpose,
             key,
+            parent,
             address,
             amount: amount(5_000),
         }))

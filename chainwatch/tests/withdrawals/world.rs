@@ -72,6 +72,7 @@ pub struct World {
     death: Option<(u64, Death)>,
     steps: u64,
     has_died: bool,
+    replaces: bool,
 }
 
 /// An address of this chain that is not the wallet's.
@@ -85,8 +86,8 @@ pub fn cold() -> ChainAddress {
     ChainAddress::new(address(200).as_bytes()).expect("a short address")
 }
 
-fn instance(name: u64, scheme: &BitcoinScheme, facts: Facts) -> Instance {
-    let tuning = Tuning { pause_ns: SECOND_NS, ..Tuning::default() };
+fn instance(name: u64, scheme: &BitcoinScheme, facts: Facts, replaces: bool) -> Instance {
+    let tuning = Tuning { pause_ns: SECOND_NS, replaces, ..Tuning::default() };
     Instance { name, executor: Executor::new(CHAIN, Scheme::Bitcoin(scheme.clone()), tuning), fence: 0, read: 0, facts }
 }
 
@@ -114,7 +115,7 @@ impl World {
         let coins: Vec<ChainInput> = (1..=6).map(coin).collect();
         let chain = Chain::new(&coins, own_script(&scheme, 0).expect("a key"));
         let now = Timestamp::from_nanos(1_700_000_000 * SECOND_NS);
-        let instances = [1, 2].map(|name| instance(name, &scheme, chain.facts()));
+        let instances = [1, 2].map(|name| instance(name, &scheme, chain.facts(), true));
         World {
             seed,
             random: Random(seed),
@@ -132,6 +133,7 @@ impl World {
             death: None,
             steps: 0,
             has_died: false,
+            replaces: true,
         }
     }
 
@@ -180,8 +182,37 @@ impl World {
         self.chain.fee_rate = rate;
     }
 
+    /// Nodes keep what they have, and miners take nothing for less than `rate_min`; executors know of it if they are `told`.
+    pub fn refuse_replacements(&mut self, told: bool, rate_min: u128) {
+        (self.chain.takes_replacements, self.chain.rate_min) = (false, rate_min);
+        self.replaces = !told;
+        (0..2).for_each(|at| self.die(at));
+        self.has_died = false;
+        self.pass_s(3);
+    }
+
+    /// A block that has the withdrawal's transaction `attempt` alone: its miner had it from elsewhere.
+    pub fn mine_just(&mut self, withdrawal: u64, attempt: u8) {
+        let signed = self.ledger.events.iter().find_map(|event| match event {
+            Event::WithdrawalSigned(signed) if (signed.withdrawal.get(), signed.attempt) == (withdrawal, attempt) => {
+                Some(signed.bytes.clone())
+            }
+            _ => None,
+        });
+        self.chain.mine_just(signed.expect("it is signed").as_bytes());
+    }
+
+    pub fn reorganise_whole(&mut self, depth: usize) {
+        self.chain.reorganise(depth, || true);
+    }
+
     pub fn mine(&mut self) {
         self.chain.mine(|| true);
+    }
+
+    /// As [`World::die_at`], so many steps from now.
+    pub fn die_in(&mut self, steps: u64, death: Death) {
+        self.death = Some((self.steps + steps, death));
     }
 
     pub fn die_at(&mut self, step: u64, death: Death) {
@@ -201,7 +232,7 @@ impl World {
         let name = self.next_name;
         self.next_name += 1;
         self.has_died = true;
-        self.instances[at] = instance(name, &self.scheme, self.chain.facts());
+        self.instances[at] = instance(name, &self.scheme, self.chain.facts(), self.replaces);
     }
 
     fn is_death(&self, death: Death) -> bool {
@@ -425,7 +456,7 @@ impl World {
 
     /// Everything is well again, and goes on until nothing is left to do.
     pub fn heal(&mut self) {
-        self.chain.fee_rate = 1_000;
+        (self.chain.fee_rate, self.chain.rate_min) = (1_000, 0);
         for _ in 0..400 {
             self.now = self.now.plus_nanos(2 * LEASE_NS);
             self.claim(0);
@@ -483,7 +514,7 @@ impl World {
                         given += units;
                     }
                     WithdrawalPurpose::Cold => moved.push(units as u64),
-                    WithdrawalPurpose::Sweep | WithdrawalPurpose::Gas => {}
+                    WithdrawalPurpose::Sweep | WithdrawalPurpose::Gas | WithdrawalPurpose::Child => {}
                 }
             } else if row.purpose.is_internal() {
                 assert!(mined.is_empty(), "{context}");

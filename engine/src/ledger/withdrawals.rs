@@ -61,8 +61,18 @@
 //! and so does a transaction that is on it after an operator has given the money back.
 //!
 //! Moves between the exchange's own addresses (sweeps, the hot wallet's excess, gas) go the same way, from Held on: the house
-//! pays the chain for them, and nothing else is held or booked.
+//! pays the chain for them, and nothing else is held or booked. So does the child that helps a stuck one:
+//!
+//! ```text
+//!                                 Stuck --> Mined          whoever mines the child mines its parent first
+//!                                   | its change
+//!  Held --> Allocated --> ... --> Mempool --> Mined --> Settled
+//!   |           |                   |
+//!   v           v                   v
+//! Canceled    Failed     Conflicted, Failed                its parent is settled without it, or has failed
+//! ```
 
+mod children;
 mod destinations;
 mod gifts;
 mod moves;
@@ -108,11 +118,13 @@ enum Spent {
 struct Attempt {
     tx: ChainHash,
     network_fee: u128,
+    /// Where it spends outputs, what comes back to the hot wallet in one of its own.
+    change: u128,
 }
 
 /// A withdrawal or a move at its beginning, of the house and without fee, limits or name.
 fn beginning(withdrawal: WithdrawalId, wanted: Wanted, rules: &WithdrawalRules, now: Timestamp) -> WithdrawalChanged {
-    let Wanted { chain, asset, address, amount, purpose, key } = wanted;
+    let Wanted { chain, asset, address, amount, purpose, key, parent } = wanted;
     WithdrawalChanged {
         withdrawal,
         account: rules.house,
@@ -140,6 +152,7 @@ fn beginning(withdrawal: WithdrawalId, wanted: Wanted, rules: &WithdrawalRules, 
         is_reverted: false,
         purpose,
         key,
+        parent,
     }
 }
 
@@ -152,6 +165,7 @@ struct Wanted {
     amount: Amount,
     purpose: WithdrawalPurpose,
     key: u32,
+    parent: WithdrawalId,
 }
 
 /// What is known of a withdrawal until its end.
@@ -164,11 +178,13 @@ struct Open {
     /// What the last transaction spends, and the one that is about to be signed.
     allocation: Option<AllocateWithdrawal>,
     attempts: Vec<Attempt>,
+    /// Of a child, what the transactions that it helps pay to the chain.
+    helped_fee: u128,
 }
 
 impl Open {
     fn new(house: AccountId, sender: u32) -> Open {
-        Open { house, sender, approvers: Vec::new(), allocation: None, attempts: Vec::new() }
+        Open { house, sender, approvers: Vec::new(), allocation: None, attempts: Vec::new(), helped_fee: 0 }
     }
 
     /// What an allocation spends whose nonce is `sender`'s, if it has one.
@@ -204,6 +220,8 @@ pub(super) struct Withdrawals {
     names: BTreeMap<(AccountId, ClientOrderId), WithdrawalId>,
     spent: BTreeMap<(ChainId, Spent), WithdrawalId>,
     ended: BTreeSet<(Timestamp, WithdrawalId)>,
+    /// By their parents, children that are not over.
+    children: BTreeMap<WithdrawalId, WithdrawalId>,
     velocity: Velocity,
     /// How many of the rows are moves.
     moves: usize,
@@ -227,6 +245,7 @@ impl Withdrawals {
             names: BTreeMap::new(),
             spent: BTreeMap::new(),
             ended: BTreeSet::new(),
+            children: BTreeMap::new(),
             velocity: Velocity::default(),
             moves: 0,
         }
@@ -250,6 +269,11 @@ impl Withdrawals {
     fn put(&mut self, row: WithdrawalChanged) {
         if row.stage.is_final() {
             self.ended.insert((row.changed_at, row.withdrawal));
+        }
+        if row.purpose == WithdrawalPurpose::Child && !row.stage.is_final() {
+            self.children.insert(row.parent, row.withdrawal);
+        } else if self.children.get(&row.parent) == Some(&row.withdrawal) {
+            self.children.remove(&row.parent);
         }
         let is_new = self.rows.insert(row.withdrawal, row).is_none();
         self.moves += usize::from(is_new && row.purpose.is_internal());
@@ -400,7 +424,9 @@ fn save_open(open: &Open, to: &mut Writer<'_>) {
     for attempt in &open.attempts {
         to.put(&attempt.tx);
         to.put(&attempt.network_fee);
+        to.put(&attempt.change);
     }
+    to.put(&open.helped_fee);
 }
 
 fn load_open(sender: u32, from: &mut Reader<'_>) -> Result<Open, CodecError> {
@@ -412,8 +438,9 @@ fn load_open(sender: u32, from: &mut Reader<'_>) -> Result<Open, CodecError> {
         open.allocation = Some(from.get()?);
     }
     for _ in 0..from.get::<u8>()? {
-        open.attempts.push(Attempt { tx: from.get()?, network_fee: from.get()? });
+        open.attempts.push(Attempt { tx: from.get()?, network_fee: from.get()?, change: from.get()? });
     }
+    open.helped_fee = from.get()?;
     Ok(open)
 }
 

@@ -84,6 +84,8 @@ crate::order::numbered! {
         SignerRefused = 3,
         /// It was executed on its chain, which undid what it did.
         Undone = 4,
+        /// A child whose parent came to its end without it: nothing needs it any more, or what it spends will never be.
+        Orphaned = 5,
     }
 }
 
@@ -121,6 +123,9 @@ crate::order::numbered! {
         Cold = 2,
         /// From the hot wallet to a deposit address, which cannot pay for its sweep.
         Gas = 3,
+        /// From the change of a stuck withdrawal, its parent, back to the hot wallet, for a fee that pays for both: whoever mines it
+        /// has to mine the parent.
+        Child = 4,
     }
 }
 
@@ -128,6 +133,11 @@ impl WithdrawalPurpose {
     /// Whether the money stays the exchange's.
     pub const fn is_internal(self) -> bool {
         !matches!(self, WithdrawalPurpose::Payment)
+    }
+
+    /// Whether outputs that it spends come back to the hot wallet, all but the fee.
+    pub const fn comes_back(self) -> bool {
+        matches!(self, WithdrawalPurpose::Sweep | WithdrawalPurpose::Child)
     }
 }
 

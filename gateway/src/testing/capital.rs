@@ -100,6 +100,7 @@ pub(crate) fn withdrawal(id: u64, name: &str, stage: WithdrawalStage, asked_us: 
         is_reverted: false,
         purpose: WithdrawalPurpose::Payment,
         key: 0,
+        parent: WithdrawalId::default(),
     }
 }
 

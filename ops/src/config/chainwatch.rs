@@ -94,6 +94,10 @@ pub struct WithdrawalsFile {
     /// What nodes do not have is sent again after so long, in seconds.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub resend_after_s: Option<u64>,
+    /// Whether the chain's nodes take replacements; where they do not, what is stuck is helped by a child. Usual is yes: what nodes
+    /// refuse to replace is seen, and helped then.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub replaces: Option<bool>,
 }
 
 /// Rules of a chain.
@@ -276,7 +280,8 @@ impl ChainFile {
         if stuck_ns == 0 || resend_ns == 0 {
             miette::bail!("stuck_after_s and resend_after_s must be above zero");
         }
-        let tuning = Tuning { stuck_ns, resend_ns, ..usual };
+        let replaces = file.replaces.unwrap_or(usual.replaces);
+        let tuning = Tuning { stuck_ns, resend_ns, replaces, ..usual };
         Ok(Some(Withdrawals { signer: file.signer.clone(), scheme, tuning }))
     }
 

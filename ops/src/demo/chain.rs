@@ -228,6 +228,7 @@ impl Chain {
                 signer: self.signer_socket(),
                 stuck_after_s: Some(60),
                 resend_after_s: Some(5),
+                replaces: None,
             }),
             trusted: TrustedBlock { height: 0, hash: genesis.into() },
             nodes: (0..self.nodes.len()).map(node).collect(),

@@ -1,11 +1,12 @@
 //! What the ledger's events say of withdrawals: what they keep to, where accounts may send, and what became of each.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
+use chainwatch::signer::bitcoin::has_change;
 use wire::event::{AddressAllowed, ChainListed, ReservesChanged, WithdrawalChanged, WithdrawalsRestricted};
 use wire::{
     AccountId, AccountName, AssetId, ChainAddress, ChainFreeze, ChainHash, ChainId, Event, HotWalletBounds,
-    WithdrawalRules,
+    WithdrawalPurpose, WithdrawalRules,
 };
 
 /// A chain, as money leaves by it.
@@ -42,10 +43,14 @@ pub struct Withdrawing {
     pub approvers: BTreeMap<u64, Vec<AccountName>>,
     /// The transactions that were signed for each, the first first.
     pub transactions: BTreeMap<u64, Vec<ChainHash>>,
+    /// Those of whose last transaction something comes back that a child could spend.
+    pub with_change: BTreeSet<u64>,
+    /// By their parents, the last child of each.
+    pub children: BTreeMap<u64, u64>,
 }
 
 impl Withdrawing {
-    pub(super) fn apply(&mut self, event: &Event) {
+    pub(crate) fn apply(&mut self, event: &Event) {
         match event {
             Event::ChainListed(listed) => {
                 let known = KnownChain { listed: *listed, freeze: ChainFreeze::NoMajority };
@@ -84,12 +89,21 @@ impl Withdrawing {
             }
             Event::WithdrawalChanged(row) => {
                 self.rows.insert(row.withdrawal.get(), **row);
+                if row.purpose == WithdrawalPurpose::Child {
+                    self.children.insert(row.parent.get(), row.withdrawal.get());
+                }
             }
             Event::WithdrawalApproved(approved) => {
                 self.approvers.entry(approved.withdrawal.get()).or_default().push(approved.approver);
             }
             Event::WithdrawalSigned(signed) => {
-                self.transactions.entry(signed.withdrawal.get()).or_default().push(signed.tx);
+                let id = signed.withdrawal.get();
+                self.transactions.entry(id).or_default().push(signed.tx);
+                if self.rows.get(&id).is_some_and(|row| has_change(row.purpose, &signed.bytes)) {
+                    self.with_change.insert(id);
+                } else {
+                    self.with_change.remove(&id);
+                }
             }
             _ => {}
         }

@@ -41,8 +41,13 @@ pub struct Litecoins {
 impl Litecoins {
     /// Starts `count` nodes, gives each a wallet, and connects each with each.
     pub async fn start(count: usize) -> Result<Litecoins, ChainError> {
+        Litecoins::start_with(count, &[]).await
+    }
+
+    /// The same, of nodes that are told more: of what they were told before, the last word holds.
+    pub async fn start_with(count: usize, more: &[&str]) -> Result<Litecoins, ChainError> {
         let start = async |_| {
-            let node = Litecoin::start().await?;
+            let node = Litecoin::start(more).await?;
             node.call("createwallet", json!(["test"])).await?;
             Ok::<_, ChainError>(node)
         };
@@ -159,19 +164,19 @@ struct Peer {
 
 impl Litecoin {
     /// Another program may have taken a port that was free a moment ago, so it is tried more than once.
-    async fn start() -> Result<Litecoin, ChainError> {
+    async fn start(more: &[&str]) -> Result<Litecoin, ChainError> {
         for _ in 1..STARTS_MAX {
-            let node = Litecoin::spawn().await?;
+            let node = Litecoin::spawn(more).await?;
             if node.wait_until_ready().await.is_ok() {
                 return Ok(node);
             }
         }
-        let node = Litecoin::spawn().await?;
+        let node = Litecoin::spawn(more).await?;
         node.wait_until_ready().await?;
         Ok(node)
     }
 
-    async fn spawn() -> Result<Litecoin, ChainError> {
+    async fn spawn(more: &[&str]) -> Result<Litecoin, ChainError> {
         let dir = tempfile::tempdir().map_err(io_error("create a directory for a coin's node"))?;
         let (rpc_port, p2p_port) = (free_port()?, free_port()?);
         let mut args: Vec<String> = [
@@ -194,7 +199,7 @@ impl Litecoin {
         ]
         .map(String::from)
         .to_vec();
-        args.extend(coin().args.iter().map(ToString::to_string));
+        args.extend(coin().args.iter().chain(more).map(ToString::to_string));
         args.push(format!("-datadir={}", dir.path().display()));
         args.push(format!("-rpcport={rpc_port}"));
         args.push(format!("-port={p2p_port}"));

@@ -7,6 +7,7 @@ mod operators;
 mod withdrawals;
 
 use wire::command::*;
+use wire::event::WithdrawalChanged;
 use wire::{
     AccountId, Amount, ApiKeyText, AssetId, BasisPoints, CancelRestriction, Capacity, ClientOrderId, ClientSessionId,
     Command, FirmId, ListId, ListKind, MarketId, MarketProtection, MarketRules, MarketStatus, OrderId, OrderKind, Peg,
@@ -71,7 +72,8 @@ pub struct Flow {
     founding: Vec<Command>,
     /// How far each withdrawal or move may have come: the next step, and which attempt it is.
     payments: Vec<(u8, u8)>,
-    moves: u64,
+    /// How each of them has begun.
+    begun: Vec<WithdrawalChanged>,
 }
 
 impl Flow {
@@ -115,7 +117,7 @@ impl Flow {
             chains: Chains::None,
             founding: Vec::new(),
             payments: Vec::new(),
-            moves: 0,
+            begun: Vec::new(),
         }
     }
 
@@ -129,10 +131,10 @@ impl Flow {
         self.newest = Some(newest.get());
     }
 
-    /// So many withdrawals and moves have come in, and so many of them are moves.
-    pub fn learn_payments(&mut self, all: usize, moves: usize) {
-        self.payments.resize(all, (0, 1));
-        self.moves = moves as u64;
+    /// These withdrawals and moves have come in.
+    pub fn learn_payments(&mut self, all: &[WithdrawalChanged]) {
+        self.payments.resize(all.len(), (0, 1));
+        self.begun.extend_from_slice(&all[self.begun.len()..]);
     }
 
     fn below(&mut self, bound: u64) -> u64 {

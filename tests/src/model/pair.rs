@@ -8,6 +8,7 @@ use std::mem::Discriminant;
 
 use engine::Limits;
 use wire::command::{Credit, ListAsset, ListMarket, OpenAccount, Reply, SealName, Tick};
+use wire::event::WithdrawalChanged;
 use wire::{
     AccountId, AccountName, Amount, AssetId, Command, Event, FeeRate, MarketId, MarketRules, MarketScale, OrderId,
     Symbol, Timestamp, WithdrawalStage,
@@ -36,8 +37,8 @@ pub struct Pair {
     balances: [Balances; 2],
     /// The last order that came in.
     pub newest: Option<OrderId>,
-    /// How many withdrawals and moves came in, and how many of them are moves.
-    pub payments: (usize, usize),
+    /// How withdrawals and moves have begun.
+    pub payments: Vec<WithdrawalChanged>,
     /// Which kinds of refusals and events came up.
     pub seen: BTreeSet<String>,
     kinds: HashSet<Discriminant<Event>>,
@@ -87,7 +88,7 @@ impl Pair {
             now: Timestamp::from_nanos(1_700_000_000_000_000_000),
             balances: [Balances::new(), Balances::new()],
             newest: None,
-            payments: (0, 0),
+            payments: Vec::new(),
             seen: BTreeSet::new(),
             kinds: HashSet::new(),
         };
@@ -175,10 +176,9 @@ impl Pair {
         self.newest = pending.max().or(self.newest);
         for event in &told.events {
             if let Event::WithdrawalChanged(e) = event
-                && e.withdrawal.get() > self.payments.0 as u64
+                && e.withdrawal.get() > self.payments.len() as u64
             {
-                self.payments.0 += 1;
-                self.payments.1 += usize::from(e.purpose.is_internal());
+                self.payments.push(**e);
             }
         }
         let (reply, events) = self.model.apply(told.position, self.now, command);

@@ -55,6 +55,8 @@ pub struct Bank {
     pub edges: VecDeque<String>,
     pub deaths: usize,
     pub stuck_after_s: u64,
+    /// What the next instances are told of their nodes.
+    pub replaces: bool,
     litecoin_at: Vec<Endpoint>,
     evm_at: Vec<Endpoint>,
     evm_genesis: String,
@@ -85,7 +87,12 @@ pub fn hot() -> Address {
 impl Bank {
     /// Alice has 20 LTC and 50 ETH, the house 2 LTC and 10 ETH, all of it on the chains; one instance is at work.
     pub async fn open() -> Bank {
-        let litecoin = Litecoins::start(5).await.unwrap();
+        Bank::open_at_nodes(&[]).await
+    }
+
+    /// The same, of nodes of the first chain that are told more.
+    pub async fn open_at_nodes(args: &[&str]) -> Bank {
+        let litecoin = Litecoins::start_with(5, args).await.unwrap();
         litecoin.mine(0, 105).await.unwrap();
         litecoin.wait_for_agreement(&[0, 1, 2, 3, 4]).await.unwrap();
         let mut evm = Anvils::start(5).await.unwrap();
@@ -108,6 +115,7 @@ impl Bank {
             edges: VecDeque::new(),
             deaths: 0,
             stuck_after_s: 3_600,
+            replaces: true,
             next_instance: 1,
             next_request: 1,
             home,
@@ -201,6 +209,7 @@ impl Bank {
             evm: &self.evm_at,
             evm_genesis: &self.evm_genesis,
             stuck_after_s: self.stuck_after_s,
+            replaces: self.replaces,
         };
         let program = instance.start(self.edges.pop_front().as_deref());
         self.instances.push(program);

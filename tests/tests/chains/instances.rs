@@ -126,6 +126,8 @@ pub struct Instance<'a> {
     pub evm_genesis: &'a str,
     /// After so long what is not mined is stuck.
     pub stuck_after_s: u64,
+    /// Whether nodes take replacements, as it is told.
+    pub replaces: bool,
 }
 
 impl Instance<'_> {
@@ -138,7 +140,7 @@ impl Instance<'_> {
     }
 
     fn write(&self) -> PathBuf {
-        let Instance { name, home, exchange, stuck_after_s, evm_genesis, .. } = self;
+        let Instance { name, home, exchange, stuck_after_s, replaces, evm_genesis, .. } = self;
         let tls = exchange.identity(name);
         for (kind, pem) in [("ca", &tls.ca), ("crt", &tls.cert), ("key", &tls.key)] {
             std::fs::write(home.join(format!("{name}.{kind}")), pem).unwrap();
@@ -153,7 +155,8 @@ impl Instance<'_> {
         }
         let leaves = format!(
             "stall_after_s = 600\n\
-             withdrawals = {{ signer = \"signer.socket\", stuck_after_s = {stuck_after_s}, resend_after_s = 2 }}\n"
+             withdrawals = {{ signer = \"signer.socket\", stuck_after_s = {stuck_after_s}, resend_after_s = 2, \
+             replaces = {replaces} }}\n"
         );
         let vault = vault();
         let ltc = vault.account_public(LTC_ACCOUNT).unwrap();

@@ -26,7 +26,7 @@ async fn withdrawals_that_fare_badly_survive_whoever_dies_over_them() {
 }
 
 /// From now on two are there, and die at these edges: first the one that has the claims, then the one that takes them over.
-async fn die_at(bank: &mut Bank, edges: &[&str]) {
+pub async fn die_at(bank: &mut Bank, edges: &[&str]) {
     bank.kill_all(edges);
     bank.deaths = 0;
     bank.read().await;
@@ -37,7 +37,7 @@ async fn die_at(bank: &mut Bank, edges: &[&str]) {
 }
 
 /// Until so many have died.
-async fn until_dead(bank: &mut Bank, count: usize) {
+pub async fn until_dead(bank: &mut Bank, count: usize) {
     bank.until(&format!("{count} deaths"), |bank| {
         bank.keep_two();
         bank.deaths >= count

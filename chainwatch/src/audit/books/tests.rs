@@ -10,6 +10,7 @@ const COIN: AssetId = AssetId::new(1);
 const TOKEN: AssetId = AssetId::new(2);
 const OWN: &[u8] = &[0, 20, 1];
 const COLD: &[u8] = &[0, 20, 2];
+const THERE: &[u8] = &[0, 20, 3];
 
 /// A coin of two more decimals than the ledger's asset, and a token of as many.
 fn books(own: Option<&[u8]>) -> Books {
@@ -82,6 +83,7 @@ fn row(number: u64, asset: AssetId, units: i64, purpose: WithdrawalPurpose) -> W
         is_reverted: false,
         purpose,
         key: 0,
+        parent: WithdrawalId::default(),
     }
 }
 
@@ -200,6 +202,48 @@ fn sweeps_and_the_way_to_the_cold_address_cost_their_fee_and_nothing_else() {
     let expected = books.expected(12, &mined);
     assert_eq!(due(&expected, COIN), (99_500, -500), "at the cold address it is ours");
     assert_eq!(expected.coins, BTreeMap::from([((moved, 0), 40_000), ((moved, 1), 59_000)]));
+}
+
+#[test]
+fn a_child_takes_its_parents_change_and_costs_its_fee_in_the_block_that_has_it() {
+    let mut books = books(Some(OWN));
+    books.apply(&deposit(1, 1, COIN, 50_000, 10, DepositStage::Credited));
+    let payment = row(1, COIN, 200, WithdrawalPurpose::Payment);
+    let (paid, bytes) = spend(&[1], &[(THERE, 20_000), (OWN, 29_000)]);
+    sign(&mut books, &payment, paid, 1_000, bytes);
+    let child = WithdrawalChanged { parent: payment.withdrawal, ..row(2, COIN, 290, WithdrawalPurpose::Child) };
+    let mut tx: Transaction = deserialize(&spend(&[1], &[(OWN, 26_000)]).1).unwrap();
+    tx.input[0].previous_output = Point { txid: Txid::from_byte_array(paid.0), vout: 1 };
+    let helped = ChainHash(tx.compute_txid().to_byte_array());
+    sign(&mut books, &child, helped, 3_000, serialize(&tx));
+    let mined = |of: &[(ChainHash, u128)]| {
+        let at = |(tx, network_fee): &(ChainHash, u128)| {
+            (*tx, Mined { height: 12, network_fee: *network_fee, is_undone: false })
+        };
+        of.iter().map(at).collect::<BTreeMap<_, _>>()
+    };
+    // The parent alone, then both.
+    let expected = books.expected(12, &mined(&[(paid, 1_000)]));
+    assert_eq!((due(&expected, COIN), expected.coins), ((50_000, -21_000), BTreeMap::from([((paid, 1), 29_000)])));
+    let expected = books.expected(12, &mined(&[(paid, 1_000), (helped, 3_000)]));
+    assert_eq!((due(&expected, COIN), expected.coins), ((50_000, -24_000), BTreeMap::from([((helped, 0), 26_000)])));
+    // Booked, whichever first.
+    let settled = |row: WithdrawalChanged, tx, network_fee| {
+        let ended = WithdrawalChanged { stage: WithdrawalStage::Settled, tx, height: 12, network_fee, ..row };
+        Event::WithdrawalChanged(Box::new(ended))
+    };
+    books.apply(&settled(child, helped, 3_000));
+    let expected = books.expected(12, &mined(&[(paid, 1_000)]));
+    assert_eq!(due(&expected, COIN), (47_000, -21_000));
+    books.apply(&settled(payment, paid, 1_000));
+    let expected = books.expected(12, &BTreeMap::new());
+    assert_eq!((due(&expected, COIN), expected.coins), ((26_000, 0), BTreeMap::from([((helped, 0), 26_000)])));
+    // An orphan is nowhere, though it was seen in a block before.
+    let (stage, cause) = (WithdrawalStage::Failed, WithdrawalCause::Orphaned);
+    let orphan = WithdrawalChanged { stage, cause, tx: helped, height: 12, ..child };
+    books.apply(&Event::WithdrawalChanged(Box::new(orphan)));
+    let expected = books.expected(12, &BTreeMap::new());
+    assert_eq!((due(&expected, COIN), expected.coins), ((29_000, 0), BTreeMap::from([((paid, 1), 29_000)])));
 }
 
 #[test]

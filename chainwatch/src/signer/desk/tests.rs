@@ -315,16 +315,61 @@ fn as_move(purpose: WithdrawalPurpose, key: u32, address: &str, payment: Payment
     Payment { purpose, key, address: text(address), ..payment }
 }
 
+/// The wallet's own address.
+fn own() -> String {
+    use ::bitcoin::bech32::{Hrp, segwit};
+    let script = own_script(&coin_scheme(), 0).unwrap();
+    segwit::encode_v0(Hrp::parse("rltc").unwrap(), &script.as_bytes()[2..]).unwrap()
+}
+
+#[test]
+fn a_child_spends_the_change_of_what_was_signed_here_and_pays_with_it_no_more_than_one_may() {
+    let mut bench = Bench::new();
+    let parent = signed(bench.sign(&coin(1, 500_000, &[1], 2_000)));
+    let change = ChainInput { tx: parent.tx, output: 1, amount: 1_498_000, key: 0 };
+    let spending = |withdrawal, inputs: &[ChainInput], network_fee| Payment {
+        inputs: ChainInputs::new(inputs).unwrap(),
+        ..as_move(WithdrawalPurpose::Child, 0, &own(), coin(withdrawal, 0, &[], network_fee))
+    };
+    for (number, refused) in [
+        // What is paid to somebody is not ours; nor is what was signed elsewhere, or nowhere.
+        spending(0, &[ChainInput { output: 0, amount: 500_000, ..change }], 3_000),
+        spending(0, &[ChainInput { amount: 1_498_001, ..change }], 3_000),
+        spending(0, &[ChainInput { key: 1, ..change }], 3_000),
+        spending(0, &[ChainInput { tx: ChainHash([9; 32]), ..change }], 3_000),
+        spending(0, &[change, inputs(&[7]).as_slice()[0]], 3_000),
+        Payment { address: text(&home()), ..spending(0, &[change], 3_000) },
+        Payment { amount: 10_000, ..spending(0, &[change], 3_000) },
+        spending(0, &[change], 8_001),
+    ]
+    .into_iter()
+    .enumerate()
+    {
+        let asked = Payment { withdrawal: WithdrawalId::new(20 + number as u64), ..refused };
+        assert_eq!(bench.desk.as_ref().unwrap().consult(&asked, 1_000), Answer::Willing, "it waits for no day");
+        assert!(is_refused(&bench.sign(&asked)), "{asked:?}");
+        bench.restart();
+    }
+    let payment = spending(2, &[change], 3_000);
+    let child = signed(bench.sign(&payment));
+    bench.restart();
+    assert_eq!(signed(bench.sign(&payment)), child, "the same bytes");
+    let tx: ::bitcoin::Transaction = ::bitcoin::consensus::deserialize(child.bytes.as_bytes()).unwrap();
+    let outputs: Vec<_> = tx.output.iter().map(|it| (it.value.to_sat(), it.script_pubkey.clone())).collect();
+    assert_eq!(outputs, [(1_495_000, own_script(&coin_scheme(), 0).unwrap())]);
+    assert!(matches!(bench.sign(&spending(3, &[change], 4_000)), Answer::Refused(_)), "it has a child");
+    signed(bench.sign(&spending(2, &[change], 8_000)));
+    // Its own child, of its first transaction: 2,000 and 3,000 are paid of 10,000.
+    let change = ChainInput { tx: child.tx, output: 0, amount: 1_495_000, key: 0 };
+    assert!(is_refused(&bench.sign(&spending(4, &[change], 5_001))));
+    signed(bench.sign(&spending(5, &[change], 5_000)));
+}
+
 #[test]
 fn a_sweep_goes_to_the_wallet_alone_and_gives_itself_everything_but_the_fee() {
     let directory = tempfile::tempdir().unwrap();
     let mut desk = desk(&directory.path().join("journal"));
-    let scheme = coin_scheme();
-    let own = ::bitcoin::bech32::segwit::encode_v0(
-        ::bitcoin::bech32::Hrp::parse("rltc").unwrap(),
-        &own_script(&scheme, 0).unwrap().as_bytes()[2..],
-    )
-    .unwrap();
+    let (scheme, own) = (coin_scheme(), own());
     let sweep =
         |withdrawal, address: &str| as_move(WithdrawalPurpose::Sweep, 0, address, coin(withdrawal, 0, &[1, 2], 900));
     assert!(matches!(desk.sign(&sweep(1, &home()), 1_000).unwrap(), Answer::Refused(_)), "a stranger's address");

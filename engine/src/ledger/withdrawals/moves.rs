@@ -1,5 +1,5 @@
 //! Money that moves between addresses of the exchange: from deposit addresses to the hot wallet, from there to a cold address
-//! or, as gas, to a deposit address. Chainwatch proposes within bounds that operators set; each goes the way of a withdrawal,
+//! or, as gas, to a deposit address, or from a stuck one's change back to it. Chainwatch proposes within bounds that operators set; each goes the way of a withdrawal,
 //! so it is signed once, under the claim, and another instance goes on with it.
 
 use wire::command::{MoveFunds, SetHotWallet};
@@ -35,7 +35,7 @@ impl LedgerCell {
 
     /// One more move of the exchange's own money, if it is that move's turn.
     pub(crate) fn move_funds(&mut self, wanted: &MoveFunds, effects: &mut Effects<'_>) -> Answer {
-        let MoveFunds { chain, fence, turn, asset, purpose, key, address, amount } = *wanted;
+        let MoveFunds { chain, fence, turn, asset, purpose, key, parent, address, amount } = *wanted;
         self.withdrawals.forget(self.now);
         let blockchain = self.blockchains.get(chain)?;
         blockchain.check_fence(fence)?;
@@ -49,7 +49,7 @@ impl LedgerCell {
         let rules = self.withdrawals.rules.get(&(chain, asset)).copied();
         let rules = rules.ok_or(Refused::because(RejectReason::WithdrawalsDisabled))?;
         let withdrawal = WithdrawalId::new(self.withdrawals.next);
-        let what = Wanted { chain, asset, address, amount, purpose, key };
+        let what = Wanted { chain, asset, address, amount, purpose, key, parent };
         let row = beginning(withdrawal, what, &rules, self.now);
         self.check_new_move(&row, &rules)?;
         if !self.withdrawals.has_room(purpose) {
@@ -75,6 +75,9 @@ impl LedgerCell {
         if row.key != 0 {
             chain.owner(row.key)?;
         }
+        if (row.parent != WithdrawalId::default()) != (row.purpose == WithdrawalPurpose::Child) {
+            return Err(RejectReason::WithdrawalMismatch.into());
+        }
         let is_enough = match row.purpose {
             WithdrawalPurpose::Payment => false,
             WithdrawalPurpose::Sweep | WithdrawalPurpose::Cold => true,
@@ -83,11 +86,13 @@ impl LedgerCell {
                 let most = self.units_up(listed, rules.network_fee_max);
                 listed.contract.is_empty() && row.key != 0 && most.is_some_and(|most| row.amount <= most)
             }
+            WithdrawalPurpose::Child => row.key == 0,
         };
         if !is_enough {
             return Err(RejectReason::WithdrawalMismatch.into());
         }
-        self.check_move(row)
+        self.check_move(row)?;
+        if row.purpose == WithdrawalPurpose::Child { self.check_parents_change(row) } else { Ok(()) }
     }
 
     /// Whether a move may be made, or may still be made: operators may have changed the bounds meanwhile.
@@ -100,6 +105,7 @@ impl LedgerCell {
                 bounds.is_some_and(|bounds| !bounds.high.is_zero() && bounds.cold == row.address)
             }
             WithdrawalPurpose::Gas => self.blockchains.get(row.chain)?.address(row.key) == Some(row.address),
+            WithdrawalPurpose::Child => return self.check_parent(row),
         };
         if is_wanted && !row.address.is_empty() { Ok(()) } else { Err(RejectReason::AddressNotAllowed.into()) }
     }
@@ -112,9 +118,10 @@ impl super::Withdrawals {
 
     /// Whether a move of the same is not over.
     fn is_moving(&self, wanted: &MoveFunds) -> bool {
-        let MoveFunds { chain, asset, purpose, key, .. } = *wanted;
+        let MoveFunds { chain, asset, purpose, key, parent, .. } = *wanted;
         let open = self.open.keys().filter_map(|id| self.rows.get(id));
-        open.into_iter().any(|row| (row.chain, row.asset, row.purpose, row.key) == (chain, asset, purpose, key))
+        let wanted = (chain, asset, purpose, key, parent);
+        open.into_iter().any(|row| (row.chain, row.asset, row.purpose, row.key, row.parent) == wanted)
     }
 
     /// Whether a transaction is one that gives gas to a deposit address: no deposit of anybody.

@@ -13,7 +13,7 @@ use super::stage::{self, Move};
 use super::{ATTEMPTS_MAX, Answer, Attempt, LedgerCell, Open, Refused};
 use crate::effects::Effects;
 
-const MISMATCH: Refused = Refused { reason: RejectReason::WithdrawalMismatch, id: 0 };
+pub(super) const MISMATCH: Refused = Refused { reason: RejectReason::WithdrawalMismatch, id: 0 };
 
 impl LedgerCell {
     /// Gives a withdrawal's next transaction what it spends, and has the house hold what it may pay to its chain.
@@ -37,7 +37,7 @@ impl LedgerCell {
             self.check_address(row.account, row.chain, &row.address)?;
         }
         row.stage = stage::next(row.stage, Move::Allocate).ok_or(NOT_OPEN)?;
-        let (coin, needed) = self.check_allocation(allocate, &row, open)?;
+        let (coin, needed, helped_fee) = self.check_allocation(allocate, &row, open)?;
 
         let house = open.house;
         self.balances.release(house, coin, row.house_held);
@@ -45,6 +45,7 @@ impl LedgerCell {
         let id = row.withdrawal;
         let open = self.withdrawals.open.get_mut(&id).expect("it was found above");
         let (before, sender) = (open.allocation.replace(*allocate), open.sender);
+        open.helped_fee = helped_fee;
         for spent in before.iter().flat_map(|before| Open::spends(sender, before)) {
             self.withdrawals.spent.remove(&(row.chain, spent));
         }
@@ -60,13 +61,13 @@ impl LedgerCell {
         Ok(0)
     }
 
-    /// A ladder of refusals. The chain's own coin, and how much of it the house must hold.
+    /// A ladder of refusals. The chain's own coin, how much of it the house must hold, and what those pay that a child helps.
     fn check_allocation(
         &self,
         allocate: &AllocateWithdrawal,
         row: &WithdrawalChanged,
         open: &Open,
-    ) -> Result<(AssetId, Amount), Refused> {
+    ) -> Result<(AssetId, Amount, u128), Refused> {
         let chain = self.blockchains.get(row.chain)?;
         if chain.freeze != ChainFreeze::Thawed {
             return Err(RejectReason::ChainIsFrozen.into());
@@ -81,8 +82,9 @@ impl LedgerCell {
             return Err(RejectReason::TableFull.into());
         }
         self.check_funding(allocate, row)?;
+        let helped_fee = self.helped_fee(allocate, row, open)?;
         let rules = self.withdrawals.rules.get(&(row.chain, row.asset));
-        if allocate.network_fee > rules.map_or(0, |rules| rules.network_fee_max) {
+        if allocate.network_fee.saturating_add(helped_fee) > rules.map_or(0, |rules| rules.network_fee_max) {
             return Err(RejectReason::NetworkFeeTooHigh.into());
         }
         for spent in Open::spends(open.sender, allocate) {
@@ -104,7 +106,7 @@ impl LedgerCell {
         if available.is_none_or(|available| available < needed) {
             return Err(RejectReason::HouseBalanceTooLow.into());
         }
-        Ok((coin.asset, needed))
+        Ok((coin.asset, needed, helped_fee))
     }
 
     /// Whether the transaction has what it gives: inputs that cover amount and fee, or a nonce and gas.
@@ -117,22 +119,28 @@ impl LedgerCell {
             return if allocate.gas_limit > 0 { Ok(()) } else { Err(MISMATCH) };
         }
         let listed = self.blockchains.get(row.chain)?.asset(row.asset)?;
-        // What is swept comes back as change, all of it but the fee.
-        let given = if row.purpose == WithdrawalPurpose::Sweep { Amount::ZERO } else { row.amount };
-        let amount = self.chain_units(listed, given);
-        let needed = amount.and_then(|amount| amount.checked_add(allocate.network_fee));
-        let funds: u128 = inputs.iter().map(|input| u128::from(input.amount)).sum();
-        let is_covered = needed.is_some_and(|needed| needed <= funds);
+        let is_covered = self.change(allocate, row).is_some();
         let is_coin = listed.contract.is_empty();
         let is_plain = (allocate.nonce, allocate.gas_limit, allocate.tip_per_gas) == (0, 0, 0);
-        if is_covered && is_coin && is_plain { Ok(()) } else { Err(MISMATCH) }
+        // A child spends what it was made for, and nothing else.
+        let is_its_own = row.purpose != WithdrawalPurpose::Child || inputs.len() == 1;
+        if is_covered && is_coin && is_plain && is_its_own { Ok(()) } else { Err(MISMATCH) }
+    }
+
+    /// What inputs hold beyond what they give and pay: it comes back to the hot wallet. `None` when they do not cover that.
+    fn change(&self, allocate: &AllocateWithdrawal, row: &WithdrawalChanged) -> Option<u128> {
+        let listed = self.blockchains.get(row.chain).and_then(|chain| chain.asset(row.asset)).ok()?;
+        let given = if row.purpose.comes_back() { Amount::ZERO } else { row.amount };
+        let needed = self.chain_units(listed, given)?.checked_add(allocate.network_fee)?;
+        let funds: u128 = allocate.inputs.as_slice().iter().map(|input| u128::from(input.amount)).sum();
+        funds.checked_sub(needed)
     }
 
     /// From here on the bytes are in the log, and may be sent.
     pub(crate) fn sign_withdrawal(&mut self, sign: &SignWithdrawal, effects: &mut Effects<'_>) -> Answer {
         let mut row = self.proposed(sign.chain, sign.fence, sign.withdrawal)?;
         let is_thawed = self.blockchains.get(sign.chain)?.freeze == ChainFreeze::Thawed;
-        let open = self.withdrawals.open.get_mut(&row.withdrawal).ok_or(NOT_OPEN)?;
+        let open = self.withdrawals.open.get(&row.withdrawal).ok_or(NOT_OPEN)?;
         let at = usize::from(sign.attempt).checked_sub(1).ok_or(MISMATCH)?;
         if let Some(known) = open.attempts.get(at) {
             return if known.tx == sign.tx { Ok(0) } else { Err(MISMATCH) };
@@ -143,7 +151,10 @@ impl LedgerCell {
         }
         let is_known = open.attempts.iter().any(|known| known.tx == sign.tx) || sign.tx == ChainHash::default();
         let allocation = open.allocation.filter(|known| known.attempt == sign.attempt && !is_known).ok_or(MISMATCH)?;
-        open.attempts.push(Attempt { tx: sign.tx, network_fee: allocation.network_fee });
+        // Where a nonce orders transactions nothing is spent that could come back.
+        let change = self.change(&allocation, &row).unwrap_or(0);
+        let attempt = Attempt { tx: sign.tx, network_fee: allocation.network_fee, change };
+        self.withdrawals.open.get_mut(&row.withdrawal).expect("it was found above").attempts.push(attempt);
         (row.attempts, row.tx, row.changed_at) = (sign.attempt, sign.tx, self.now);
         let SignWithdrawal { chain, withdrawal, attempt, tx, ref bytes, .. } = *sign;
         if row.purpose == WithdrawalPurpose::Gas {
@@ -184,6 +195,7 @@ impl LedgerCell {
         self.free_house(&mut row);
         self.return_money(&mut row);
         self.change_withdrawal(row, effects);
+        self.end_child(&row, effects);
         Ok(0)
     }
 
@@ -223,6 +235,7 @@ impl LedgerCell {
             row.changed_at = self.now;
         }
         self.change_withdrawal(row, effects);
+        self.end_child(&row, effects);
         Ok(0)
     }
 
@@ -283,7 +296,7 @@ impl LedgerCell {
     }
 
     /// What the house holds for a withdrawal's transactions is free again.
-    fn free_house(&mut self, row: &mut WithdrawalChanged) {
+    pub(super) fn free_house(&mut self, row: &mut WithdrawalChanged) {
         let coin = self.blockchains.get(row.chain).and_then(|chain| chain.coin()).map(|coin| coin.asset);
         if let (Ok(coin), Some(open)) = (coin, self.withdrawals.open.get(&row.withdrawal)) {
             self.balances.release(open.house, coin, row.house_held);

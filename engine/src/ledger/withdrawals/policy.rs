@@ -107,7 +107,8 @@ impl LedgerCell {
         let withdrawal = WithdrawalId::new(self.withdrawals.next);
         self.withdrawals.next += 1;
         let is_reviewed = !rules.review_from.is_zero() && amount >= rules.review_from;
-        let what = Wanted { chain, asset, address, amount, purpose: WithdrawalPurpose::Payment, key: 0 };
+        let (purpose, parent) = (WithdrawalPurpose::Payment, WithdrawalId::default());
+        let what = Wanted { chain, asset, address, amount, purpose, key: 0, parent };
         let row = WithdrawalChanged {
             account,
             name,

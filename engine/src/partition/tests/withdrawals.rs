@@ -1,6 +1,7 @@
 //! Withdrawals: money is held from the request on, goes out once, and comes back only if it never can.
 
 mod bed;
+mod children;
 mod moves;
 mod payment;
 mod policy;

@@ -193,8 +193,10 @@ pub struct MoveFunds {
     pub purpose: WithdrawalPurpose,
     /// The index of the deposit address that it sweeps, where each has an account of its own, or that gets gas; else 0.
     pub key: u32,
+    /// Of a child, the stuck withdrawal whose change it spends; else 0.
+    pub parent: WithdrawalId,
     /// To where.
     pub address: ChainAddress,
-    /// How much is to arrive. Of what sweeps outputs: what they hold, and less arrives by what the chain gets.
+    /// How much is to arrive. Of what sweeps outputs and of a child: what they hold, and less arrives by what the chain gets.
     pub amount: Amount,
 }

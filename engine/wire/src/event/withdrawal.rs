@@ -144,6 +144,8 @@ pub struct WithdrawalChanged {
     pub purpose: WithdrawalPurpose,
     /// The index of the deposit address that it sweeps or gives gas; 0 where there is none, and where outputs are swept.
     pub key: u32,
+    /// Of a child, the withdrawal whose change it spends; else 0.
+    pub parent: WithdrawalId,
 }
 
 impl WithdrawalChanged {

@@ -189,6 +189,7 @@ impl WithdrawalRow {
             is_reverted: self.is_reverted,
             purpose: WithdrawalPurpose::Payment,
             key: 0,
+            parent: WithdrawalId::default(),
         })
     }
 }

@@ -4,7 +4,7 @@ use std::fmt::Write as _;
 
 use gateway::market_data::interval::date_text;
 use wire::event::WithdrawalChanged;
-use wire::{ChainFreeze, Timestamp, WithdrawalCause, WithdrawalPurpose, WithdrawalStage};
+use wire::{AddressFormat, ChainFreeze, Timestamp, WithdrawalCause, WithdrawalPurpose, WithdrawalStage};
 
 use super::words;
 use crate::operator::Inventory;
@@ -64,6 +64,9 @@ pub(super) fn one(known: &Inventory, id: u64) -> miette::Result<String> {
         WithdrawalPurpose::Sweep => line("moves", "deposits into the hot wallet".into()),
         WithdrawalPurpose::Cold => line("moves", "what the hot wallet has too much to the cold address".into()),
         WithdrawalPurpose::Gas => line("moves", "gas to a deposit address that is to be swept".into()),
+        WithdrawalPurpose::Child => {
+            line("moves", format!("the change of withdrawal {}, and pays the chain for both", row.parent));
+        }
     }
     line("amount", format!("{} {asset}, and a fee of {}", amount(row.amount), amount(row.fee)));
     line("to", format!("{} on {}", row.address, words::chain_name(known, row.chain)));
@@ -106,6 +109,7 @@ fn waits_for(known: &Inventory, row: &WithdrawalChanged) -> String {
             WithdrawalCause::Operator => "failed, says an operator",
             WithdrawalCause::SignerRefused => "failed: the signer will not sign it",
             WithdrawalCause::Undone => "failed: the chain has undone it",
+            WithdrawalCause::Orphaned => "over: its parent came to its end without it",
             WithdrawalCause::None => "over",
         }
         .into(),
@@ -114,8 +118,26 @@ fn waits_for(known: &Inventory, row: &WithdrawalChanged) -> String {
         }
         WithdrawalStage::Held => format!("waits for chainwatch, not before {}", time(row.ready_at)),
         WithdrawalStage::Allocated | WithdrawalStage::Bumped => "waits for the signer: is mainstay signer up?".into(),
-        WithdrawalStage::Stuck => "was sent and is not mined in time; it will pay more".into(),
+        WithdrawalStage::Stuck => stuck(known, row),
         _ => "under way".into(),
+    }
+}
+
+/// Who pays for what is not mined in time.
+fn stuck(known: &Inventory, row: &WithdrawalChanged) -> String {
+    let id = row.withdrawal.get();
+    let withdrawing = &known.withdrawing;
+    let child = withdrawing.children.get(&id).and_then(|child| withdrawing.rows.get(child));
+    let is_evm = withdrawing.chains.get(&row.chain).is_none_or(|chain| chain.listed.addresses == AddressFormat::Evm);
+    match child.filter(|child| !child.stage.is_final()) {
+        Some(child) => format!("was sent and is not mined in time; its child, {}, pays for both", child.withdrawal),
+        None if is_evm => "was sent and is not mined in time; it will pay more".into(),
+        None if withdrawing.with_change.contains(&id) => {
+            "was sent and is not mined in time; it, or a child of it, will pay more".into()
+        }
+        None => "was sent and is not mined in time; it will pay more, and where nodes take no replacement it waits until what it \
+                 pays suffices: nothing comes back of it that a child could pay with"
+            .into(),
     }
 }
 
@@ -123,3 +145,6 @@ fn waits_for(known: &Inventory, row: &WithdrawalChanged) -> String {
 fn time(at: Timestamp) -> String {
     format!("{} UTC", date_text(at.nanos() / 1_000_000))
 }
+
+#[cfg(test)]
+mod tests;

@@ -6,6 +6,7 @@ use wire::command::{
     MoveFunds, RefuseWithdrawal, ReportWithdrawal, RequestWithdrawal, RestrictWithdrawals, SetHotWallet,
     SetWithdrawalRules, SignWithdrawal,
 };
+use wire::event::WithdrawalChanged;
 use wire::{
     AccountId, AccountName, Amount, AssetId, ChainAddress, ChainFreeze, ChainHash, ChainId, ChainInput, ChainInputs,
     ClientOrderId, Command, HotWalletBounds, Sighting, TransactionBytes, WithdrawalId, WithdrawalPurpose,
@@ -17,6 +18,11 @@ use super::Flow;
 const CHAIN: ChainId = ChainId::new(1);
 /// Of the first chain's coin: more is too much.
 const NETWORK_FEE_MAX: u128 = 5_000;
+
+/// What an output holds that a withdrawal may spend: enough for the largest.
+const COIN: u64 = 10_000_000;
+/// Of its units, one of the ledger's.
+const UNIT: u64 = 100;
 
 /// More than the house has.
 const HUGE_FEE: u128 = 10_u128.pow(15);
@@ -69,8 +75,24 @@ pub(super) fn founding(accounts: u32) -> Vec<Command> {
     commands
 }
 
+/// Every other one spends an output of its own, and a child what its parent gives back.
+fn is_by_outputs(row: &WithdrawalChanged) -> bool {
+    let is_child = row.purpose == WithdrawalPurpose::Child;
+    is_child || (row.asset.get() == 1 && row.withdrawal.get() % 2 == 1)
+}
+
+/// The hash of a withdrawal's transaction.
+fn tx_of(withdrawal: WithdrawalId, attempt: u8) -> ChainHash {
+    ChainHash([(withdrawal.get() % 60) as u8 * 4 + attempt % 4; 32])
+}
+
 impl Flow {
     pub(super) fn withdrawal_command(&mut self, account: AccountId) -> Command {
+        if let Some(parent) = self.stuck()
+            && self.below(3) == 0
+        {
+            return Command::MoveFunds(Box::new(self.wanted_child(&parent)));
+        }
         match self.below(40) {
             0..3 => Command::RequestWithdrawal(Box::new(self.request(account))),
             3..7 => Command::MoveFunds(Box::new(self.wanted_move())),
@@ -103,6 +125,10 @@ impl Flow {
                 let withdrawal = self.recent_payment();
                 let at = (withdrawal.get() as usize).checked_sub(1).filter(|at| *at < self.payments.len());
                 let (step, attempt) = at.map_or((2, 1), |at| self.payments[at]);
+                // Helped by a child, it is mined as it is.
+                if step == 2 && attempt > 1 && self.has_child(withdrawal) && self.below(4) > 0 {
+                    return self.step_of(withdrawal, 7, attempt - 1);
+                }
                 // Refused by the signer; overdue, and so another attempt; or overtaken by a stranger's.
                 let does = match (step, self.below(8)) {
                     (3, 0) => 9,
@@ -169,6 +195,54 @@ impl Flow {
         SetHotWallet { chain: CHAIN, asset: AssetId::new(self.one_of(&[1, 1, 2, 3])), bounds }
     }
 
+    fn has_child(&self, parent: WithdrawalId) -> bool {
+        self.begun.iter().any(|row| row.parent == parent)
+    }
+
+    /// One of the last few that may be stuck and spends outputs, as far as anybody remembers here; seldom one with a child.
+    fn stuck(&mut self) -> Option<WithdrawalChanged> {
+        let is_any = self.below(30) == 0;
+        let is_stuck = |at: &usize| {
+            let row = self.begun[*at];
+            let is_alone = is_by_outputs(&row) && !self.has_child(row.withdrawal);
+            (is_alone || is_any) && matches!(self.payments.get(*at), Some((2, 2..)))
+        };
+        let stuck: Vec<usize> = (0..self.begun.len()).rev().take(4).filter(is_stuck).collect();
+        let chosen = self.below(stuck.len().max(1) as u64) as usize;
+        stuck.get(chosen).map(|at| self.begun[*at])
+    }
+
+    /// What a withdrawal's transaction gives back, if it spends an output, and its parent's first does.
+    fn change(&self, of: &WithdrawalChanged, attempt: u8) -> u64 {
+        let parent = self.begun.get((of.parent.get() as usize).wrapping_sub(1));
+        let (funds, given) = match (of.purpose, parent) {
+            (WithdrawalPurpose::Child, Some(parent)) => (self.change(parent, 1), 0),
+            (WithdrawalPurpose::Sweep, _) => (COIN, 0),
+            _ => (COIN, of.amount.units() as u64 * UNIT),
+        };
+        funds.saturating_sub(given + u64::from(attempt) * 1_000)
+    }
+
+    /// A child of what may be stuck, mostly for all that its first transaction gives back.
+    fn wanted_child(&mut self, parent: &WithdrawalChanged) -> MoveFunds {
+        let units = self.change(parent, 1) / UNIT + u64::from(self.below(12) == 0);
+        MoveFunds {
+            chain: CHAIN,
+            fence: 1,
+            turn: self.moves(),
+            asset: if self.below(12) == 0 { AssetId::new(2) } else { parent.asset },
+            purpose: WithdrawalPurpose::Child,
+            key: u32::from(self.below(16) == 0),
+            parent: parent.withdrawal,
+            address: address(if self.below(12) == 0 { "" } else { "hot" }),
+            amount: amount(units as i64),
+        }
+    }
+
+    fn moves(&self) -> u64 {
+        self.begun.iter().filter(|row| row.purpose.is_internal()).count() as u64
+    }
+
     fn wanted_move(&mut self) -> MoveFunds {
         let purposes = [WithdrawalPurpose::Sweep, WithdrawalPurpose::Cold, WithdrawalPurpose::Gas];
         let purpose = if self.below(12) == 0 { WithdrawalPurpose::Payment } else { self.one_of(&purposes) };
@@ -177,7 +251,7 @@ impl Flow {
             WithdrawalPurpose::Gas => format!("of-{key}"),
             _ => "cold".to_owned(),
         };
-        let turn = self.moves + u64::from(self.below(8) == 0);
+        let turn = self.moves() + u64::from(self.below(8) == 0);
         MoveFunds {
             chain: CHAIN,
             fence: self.one_of(&[1, 1, 1, 1, 1, 2]),
@@ -185,6 +259,7 @@ impl Flow {
             asset: AssetId::new(self.one_of(&[1, 1, 1, 2])),
             purpose,
             key,
+            parent: if self.below(30) == 0 { self.recent_payment() } else { WithdrawalId::new(0) },
             address: if self.below(12) == 0 { self.destination() } else { address(&to) },
             amount: amount(self.one_of(&[40, 40, 50, 51, 0])),
         }
@@ -195,7 +270,7 @@ impl Flow {
         let (chain, fence) = (CHAIN, self.one_of(&[1, 1, 1, 1, 1, 1, 1, 2]));
         let tx = match self.below(24) {
             0 => ChainHash([0; 32]),
-            _ => ChainHash([(withdrawal.get() % 60) as u8 * 4 + attempt % 4; 32]),
+            _ => tx_of(withdrawal, attempt),
         };
         match step {
             0 | 1 => {
@@ -257,11 +332,25 @@ impl Flow {
             gas_limit: self.one_of(&[21_000, 21_000, 21_000, 21_000, 21_000, 0]),
             tip_per_gas: 2,
         };
-        if self.below(8) > 0 {
-            return usual;
-        }
-        let (output, amount) = (self.below(3) as u32, self.one_of(&[10_000_000, 10_000_000, 1_000]));
-        let input = ChainInput { tx: ChainHash([250; 32]), output, amount, key: 0 };
+        let row = self.begun.get((withdrawal.get() as usize).wrapping_sub(1)).copied();
+        let is_usual = self.below(12) > 0;
+        let input = match row.filter(|_| is_usual) {
+            Some(row) if row.purpose == WithdrawalPurpose::Child => {
+                let of = self.one_of(&[1, 1, 1, 2]);
+                let parent = self.begun.get((row.parent.get() as usize).wrapping_sub(1)).copied();
+                let amount = parent.map_or(0, |parent| self.change(&parent, of)) + u64::from(self.below(20) == 0);
+                ChainInput { tx: tx_of(row.parent, of), output: 1, amount, key: u32::from(self.below(20) == 0) }
+            }
+            Some(row) if is_by_outputs(&row) => {
+                let output = withdrawal.get() as u32 + 3;
+                ChainInput { tx: ChainHash([250; 32]), output, amount: COIN, key: 0 }
+            }
+            _ if self.below(8) > 0 => return usual,
+            _ => {
+                let (output, amount) = (self.below(3) as u32, self.one_of(&[COIN, COIN, 1_000]));
+                ChainInput { tx: ChainHash([250; 32]), output, amount, key: 0 }
+            }
+        };
         let inputs = ChainInputs::new(&[input]).expect("one");
         let (nonce, gas_limit, tip_per_gas) = (0, 0, u128::from(self.below(12) == 0));
         AllocateWithdrawal { inputs, nonce, gas_limit, tip_per_gas, ..usual }

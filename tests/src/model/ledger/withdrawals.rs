@@ -1,8 +1,10 @@
-//! Withdrawals, until they are signed: `engine/src/ledger/withdrawals.rs`, its `policy.rs` and `moves.rs` state the rules.
+//! Withdrawals, until they are signed: `engine/src/ledger/withdrawals.rs`, its `policy.rs`, `moves.rs` and `children.rs` state the
+//! rules.
 //!
 //! Every row stays in one list, with what belongs to it; sums, names and what is spent are looked up there anew. Nothing ends
 //! long enough ago here to be forgotten.
 
+mod children;
 mod payment;
 
 use wire::command::{
@@ -48,8 +50,8 @@ struct Withdrawal {
     approvers: Vec<AccountName>,
     /// What its last transaction spends, or the one that is about to be signed.
     allocation: Option<AllocateWithdrawal>,
-    /// Each signed transaction, and the most that it pays.
-    signed: Vec<(ChainHash, u128)>,
+    /// Each signed transaction, the most that it pays, and what comes back of its inputs.
+    signed: Vec<(ChainHash, u128, u128)>,
 }
 
 /// The ways of the table.
@@ -221,6 +223,7 @@ impl Ledger {
             is_reverted: false,
             purpose: WithdrawalPurpose::Payment,
             key: 0,
+            parent: WithdrawalId::new(0),
         }
     }
 
@@ -382,7 +385,7 @@ impl Ledger {
 
     pub(super) fn move_funds(&mut self, wanted: &MoveFunds) -> Answer {
         use RejectReason::*;
-        let MoveFunds { chain, fence, turn, asset, purpose, key, address, amount: units } = *wanted;
+        let MoveFunds { chain, fence, turn, asset, purpose, key, parent, address, amount: units } = *wanted;
         let known = self.chain(chain)?;
         known.check_fence(fence)?;
         if known.freeze() != ChainFreeze::Thawed {
@@ -390,7 +393,8 @@ impl Ledger {
         }
         let moves = || self.withdrawals.all.iter().map(|one| one.row).filter(|row| row.chain == chain);
         let made = moves().filter(|row| row.purpose.is_internal()).count() as u64;
-        let is_same = |row: &WithdrawalChanged| (row.asset, row.purpose, row.key) == (asset, purpose, key);
+        let is_same =
+            |row: &WithdrawalChanged| (row.asset, row.purpose, row.key, row.parent) == (asset, purpose, key, parent);
         if turn != made || moves().any(|row| is_same(&row) && !row.stage.is_final()) {
             return Err((MoveOutOfTurn, made));
         }
@@ -407,11 +411,19 @@ impl Ledger {
         }
         let most = covering(rules.network_fee_max, &listed);
         let is_gas_enough = listed.contract.is_empty() && key != 0 && most.is_some_and(|most| units.wide() <= most);
+        let is_child = purpose == WithdrawalPurpose::Child;
+        if is_child != (parent.get() != 0) || (is_child && key != 0) {
+            return no(WithdrawalMismatch);
+        }
         if purpose == WithdrawalPurpose::Payment || (purpose == WithdrawalPurpose::Gas && !is_gas_enough) {
             return no(WithdrawalMismatch);
         }
-        let row = WithdrawalChanged { address, amount: units, purpose, key, ..self.first_row(chain, asset, &rules) };
+        let row = self.first_row(chain, asset, &rules);
+        let row = WithdrawalChanged { address, amount: units, purpose, key, parent, ..row };
         self.check_move(&row)?;
+        if is_child {
+            self.check_parents_change(&row, &listed)?;
+        }
         if self.count_of(true) >= self.capacity.withdrawals_max.div_ceil(8) as usize {
             return no(TableFull);
         }
@@ -428,6 +440,10 @@ impl Ledger {
                 bounds.is_some_and(|bounds| !bounds.high.is_zero() && bounds.cold == row.address)
             }
             WithdrawalPurpose::Gas => self.bound_address(row.chain, row.key) == Ok(row.address),
+            WithdrawalPurpose::Child => {
+                self.check_parent(row)?;
+                true
+            }
         };
         if is_wanted && !row.address.is_empty() { Ok(()) } else { no(RejectReason::AddressNotAllowed) }
     }
@@ -441,7 +457,7 @@ impl Ledger {
     /// Whether a transaction brings gas to a deposit address.
     pub(super) fn brings_gas(&self, chain: ChainId, tx: ChainHash) -> bool {
         let is_gas = |one: &&Withdrawal| one.row.chain == chain && one.row.purpose == WithdrawalPurpose::Gas;
-        self.withdrawals.all.iter().filter(is_gas).any(|one| one.signed.iter().any(|(signed, _)| *signed == tx))
+        self.withdrawals.all.iter().filter(is_gas).any(|one| one.signed.iter().any(|(signed, ..)| *signed == tx))
     }
 }
 

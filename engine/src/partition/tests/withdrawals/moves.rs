@@ -22,7 +22,7 @@ fn bound(bounds: HotWalletBounds) -> Command {
 
 fn wanted(turn: u64, purpose: WithdrawalPurpose, key: u32, to: &str, units: i64) -> MoveFunds {
     let (address, amount) = (address(to), amount(units));
-    MoveFunds { chain: CHAIN, fence: 1, turn, asset: BASE, purpose, key, address, amount }
+    MoveFunds { chain: CHAIN, fence: 1, turn, asset: BASE, purpose, key, parent: id(0), address, amount }
 }
 
 fn moving(wanted: MoveFunds) -> Command {

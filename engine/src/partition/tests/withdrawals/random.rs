@@ -7,9 +7,10 @@ use wire::{ChainFreeze, ChainInputs, Command, Event, Sighting, WithdrawalRules, 
 
 use super::super::world::{Layout, amount};
 use super::bed::*;
+use super::children::{moving, spending, wanted};
 
 fn command() -> impl Strategy<Value = Command> {
-    let number = 1..4_u64;
+    let number = 1..5_u64;
     let attempt = 1..4_u8;
     let outputs = prop::sample::select(vec![vec![0], vec![1], vec![0, 1], vec![1, 0], vec![2], vec![0, 1, 2]]);
     prop_oneof![
@@ -22,6 +23,14 @@ fn command() -> impl Strategy<Value = Command> {
             let inputs = ChainInputs::EMPTY;
             say(AllocateWithdrawal { inputs, nonce, gas_limit: 1, ..allocation(at, attempt, &[], fee * 997) })
         }),
+        2 => (0..3_u64, 0..4_u64).prop_map(|(turn, parent)| moving(wanted(turn, parent, 1))),
+        // Of an output's 600,000, less four to nine of the ledger's units or nothing, less a fee.
+        4 => (number.clone(), attempt.clone(), number.clone(), attempt.clone(), (3..12_u64, 1..9_u64), 1..4_u128).prop_map(
+            |(at, attempt, parent, of, (given, paid), fee)| {
+                let given = if given == 3 { 0 } else { given * 1_000 };
+                say(spending(at, attempt, (parent, of), 600_000 - given - paid * 997, fee * 997))
+            }
+        ),
         8 => (number.clone(), attempt.clone()).prop_map(|(at, attempt)| sign(at, attempt)),
         1 => (number.clone(), attempt.clone()).prop_map(|(at, attempt)| refuse(at, attempt)),
         20 => (number.clone(), attempt, prop::sample::select(Sighting::ALL), 0..4_u32, 0..9_u128).prop_map(
@@ -51,7 +60,7 @@ proptest! {
             }
         }
         world.restart_all();
-        let mut settled = [0_usize; 4];
+        let mut settled = [0_usize; 8];
         let mut rows = std::collections::BTreeMap::new();
         for event in &world.private {
             if let Event::WithdrawalChanged(row) = event {
@@ -64,7 +73,7 @@ proptest! {
             }
         }
         prop_assert!(settled.iter().all(|times| *times <= 1));
-        let held: i64 = rows.values().filter(|row| !row.stage.is_final())
+        let held: i64 = rows.values().filter(|row| !row.stage.is_final() && !row.purpose.is_internal())
             .map(|row| row.amount.units() + row.fee.units()).sum();
         prop_assert_eq!(has(&world, "alice").1, held);
         let of_house: i64 = rows.values().map(|row| row.house_held.units()).sum();

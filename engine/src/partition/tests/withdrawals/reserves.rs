@@ -91,7 +91,8 @@ fn a_halt_is_of_one_asset_and_of_its_moves() {
     let (address, amount) = (address("hot"), amount(10));
     let wanted = |asset| {
         let (purpose, key) = (WithdrawalPurpose::Sweep, 0);
-        let wanted = MoveFunds { chain: CHAIN, fence: 1, turn: 0, asset, purpose, key, address, amount };
+        let parent = id(0);
+        let wanted = MoveFunds { chain: CHAIN, fence: 1, turn: 0, asset, purpose, key, parent, address, amount };
         Command::MoveFunds(Box::new(wanted))
     };
     assert_eq!(refused(&mut world, wanted(BASE)), RejectReason::ReservesShort);

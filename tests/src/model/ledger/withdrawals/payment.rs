@@ -1,7 +1,7 @@
 //! From inputs or a nonce to money that is gone: `engine/src/ledger/withdrawals.rs` and its `payment.rs` state the rules.
 
 use wire::command::{AllocateWithdrawal, FailWithdrawal, RefuseWithdrawal, ReportWithdrawal, SignWithdrawal};
-use wire::event::{Debited, WithdrawalAllocated, WithdrawalChanged, WithdrawalSigned};
+use wire::event::{ChainAssetListed, Debited, WithdrawalAllocated, WithdrawalChanged, WithdrawalSigned};
 use wire::{
     AssetId, ChainFreeze, ChainHash, ChainId, Event, RejectReason, Sighting, WithdrawalCause, WithdrawalId,
     WithdrawalPurpose, WithdrawalStage,
@@ -12,8 +12,8 @@ use super::super::{Answer, Ledger, Refused, no};
 use super::{On, Withdrawal, covering, on_chain, way};
 
 const ATTEMPTS_MAX: usize = 16;
-const MISMATCH: Refused = (RejectReason::WithdrawalMismatch, 0);
-const NOT_OPEN: Refused = (RejectReason::WithdrawalNotOpen, 0);
+pub(super) const MISMATCH: Refused = (RejectReason::WithdrawalMismatch, 0);
+pub(super) const NOT_OPEN: Refused = (RejectReason::WithdrawalNotOpen, 0);
 
 /// The outputs that a transaction spends, or the nonce: whose, and which.
 fn spends(row: &WithdrawalChanged, allocation: &AllocateWithdrawal) -> Vec<(ChainHash, u64, u64)> {
@@ -93,7 +93,8 @@ impl Ledger {
             return no(TableFull);
         }
         self.check_funding(new, row)?;
-        if new.network_fee > self.rules_of(row.chain, row.asset).map_or(0, |rules| rules.network_fee_max) {
+        let helped = self.check_child_spends(new, known)?;
+        if new.network_fee + helped > self.rules_of(row.chain, row.asset).map_or(0, |rules| rules.network_fee_max) {
             return no(NetworkFeeTooHigh);
         }
         let others = self.withdrawals.all.iter().filter(|other| {
@@ -110,7 +111,7 @@ impl Ledger {
         if let Some(before) = known.allocation {
             let (old, inputs) = (before.inputs.as_slice(), new.inputs.as_slice());
             let spends_the_same = inputs.starts_with(old) && old.is_empty() == inputs.is_empty();
-            let pays_more = new.network_fee > known.signed.last().map_or(0, |(_, paid)| *paid);
+            let pays_more = new.network_fee > known.signed.last().map_or(0, |(_, paid, _)| *paid);
             if !spends_the_same || before.nonce != new.nonce || !pays_more {
                 return no(NotAReplacement);
             }
@@ -130,10 +131,9 @@ impl Ledger {
             gas_limit > 0
         } else {
             let listed = self.listed_on(row.chain, row.asset)?;
-            let gives = if row.purpose == WithdrawalPurpose::Sweep { 0 } else { row.amount.wide() };
-            let funds: u128 = inputs.iter().map(|input| u128::from(input.amount)).sum();
-            let is_enough = on_chain(gives, &listed).is_some_and(|gives| gives + network_fee <= funds);
-            is_enough && listed.contract.is_empty() && nonce == 0 && gas_limit == 0 && tip_per_gas == 0
+            let is_enough = comes_back(new, row, &listed).is_some();
+            let is_plenty = row.purpose == WithdrawalPurpose::Child && inputs.len() > 1;
+            is_enough && !is_plenty && listed.contract.is_empty() && nonce == 0 && gas_limit == 0 && tip_per_gas == 0
         };
         if is_funded && network_fee > 0 { Ok(()) } else { Err(MISMATCH) }
     }
@@ -144,7 +144,7 @@ impl Ledger {
         if attempt == 0 {
             return Err(MISMATCH);
         }
-        if let Some((signed, _)) = known.signed.get(usize::from(attempt) - 1) {
+        if let Some((signed, ..)) = known.signed.get(usize::from(attempt) - 1) {
             return if *signed == tx { Ok(0) } else { Err(MISMATCH) };
         }
         let mut row = known.row;
@@ -152,10 +152,12 @@ impl Ledger {
         if self.chain(chain)?.freeze() != ChainFreeze::Thawed {
             return no(RejectReason::ChainIsFrozen);
         }
-        let is_new = tx != ChainHash([0; 32]) && !known.signed.iter().any(|(signed, _)| *signed == tx);
+        let is_new = tx != ChainHash([0; 32]) && !known.signed.iter().any(|(signed, ..)| *signed == tx);
         let allocation = known.allocation.filter(|allocation| allocation.attempt == attempt && is_new);
         let allocation = allocation.ok_or(MISMATCH)?;
-        self.withdrawal(withdrawal)?.signed.push((tx, allocation.network_fee));
+        let listed = self.listed_on(chain, row.asset)?;
+        let change = comes_back(&allocation, &row, &listed).unwrap_or(0);
+        self.withdrawal(withdrawal)?.signed.push((tx, allocation.network_fee, change));
         let bytes = bytes.clone();
         self.events.push(Event::WithdrawalSigned(Box::new(WithdrawalSigned { chain, withdrawal, attempt, tx, bytes })));
         (row.attempts, row.tx, row.changed_at) = (attempt, tx, self.time());
@@ -189,10 +191,11 @@ impl Ledger {
         let total = row.amount.wide() + row.fee.wide();
         self.give_back(&mut row, total);
         self.change_withdrawal(row);
+        self.end_children();
         Ok(0)
     }
 
-    fn free_house(&mut self, row: &mut WithdrawalChanged) {
+    pub(super) fn free_house(&mut self, row: &mut WithdrawalChanged) {
         let coin = self.coin_of(row.chain).expect("the house has held of it").asset;
         let house = self.withdrawal(row.withdrawal).expect("it was found before").house.get();
         self.shift(house, coin, row.house_held.wide(), -row.house_held.wide());
@@ -205,7 +208,7 @@ impl Ledger {
         if row.stage.is_final() {
             return self.report_final(&known, report);
         }
-        let (_, most) = *known.signed.iter().find(|(tx, _)| *tx == report.tx).ok_or(MISMATCH)?;
+        let (_, most, _) = *known.signed.iter().find(|(tx, ..)| *tx == report.tx).ok_or(MISMATCH)?;
         let on = match report.sighting {
             Sighting::Sent => On::Send,
             Sighting::Pooled => On::Pool,
@@ -245,6 +248,7 @@ impl Ledger {
             row.changed_at = self.time();
         }
         self.change_withdrawal(row);
+        self.end_children();
         Ok(0)
     }
 
@@ -288,7 +292,7 @@ impl Ledger {
     /// No balance changes any more, but what contradicts the end freezes the chain.
     fn report_final(&mut self, known: &Withdrawal, report: &ReportWithdrawal) -> Answer {
         let mut row = known.row;
-        let is_its = known.signed.iter().any(|(tx, _)| *tx == report.tx);
+        let is_its = known.signed.iter().any(|(tx, ..)| *tx == report.tx);
         let was_given_up = (row.stage, row.cause) == (WithdrawalStage::Failed, WithdrawalCause::Operator);
         let was_on_chain = row.stage == WithdrawalStage::Settled || row.cause == WithdrawalCause::Undone;
         let is_seen = matches!(report.sighting, Sighting::Included | Sighting::Undone);
@@ -313,4 +317,13 @@ impl Ledger {
         }
         Ok(0)
     }
+}
+
+/// What inputs hold beyond what goes to somebody and to the chain, if they hold that. What is swept goes to nobody, and what a
+/// child spends.
+fn comes_back(of: &AllocateWithdrawal, row: &WithdrawalChanged, listed: &ChainAssetListed) -> Option<u128> {
+    let stays = [WithdrawalPurpose::Sweep, WithdrawalPurpose::Child].contains(&row.purpose);
+    let gives = on_chain(if stays { 0 } else { row.amount.wide() }, listed)?;
+    let funds: u128 = of.inputs.as_slice().iter().map(|input| u128::from(input.amount)).sum();
+    funds.checked_sub(gives + of.network_fee)
 }

@@ -234,6 +234,7 @@ records! {
         asset: AssetId,
         purpose: WithdrawalPurpose,
         key: u32,
+        parent: WithdrawalId,
         address: ChainAddress,
         amount: Amount,
     }
@@ -339,5 +340,6 @@ records! {
         is_reverted: bool,
         purpose: WithdrawalPurpose,
         key: u32,
+        parent: WithdrawalId,
     }
 }

@@ -122,8 +122,9 @@ pub(super) fn commands() -> Vec<Command> {
             fence: 4,
             turn: 9,
             asset: ASSET,
-            purpose: WithdrawalPurpose::Sweep,
+            purpose: WithdrawalPurpose::Child,
             key: 17,
+            parent: ID,
             address: text(TO),
             amount: amount(7_000_000_000),
         })),
@@ -207,6 +208,7 @@ pub(super) fn events() -> Vec<Event> {
             is_reverted: false,
             purpose: WithdrawalPurpose::Gas,
             key: 17,
+            parent: ID,
         })),
         Event::HotWalletChanged(Box::new(HotWalletChanged { chain: CHAIN, asset: ASSET, bounds: bounds() })),
         Event::ReservesChanged(Box::new(ReservesChanged {

@@ -1,0 +1,89 @@
+use wire::event::{ChainFrozen, ChainListed, WithdrawalSigned};
+use wire::{
+    AccountId, Amount, AssetId, ChainAddress, ChainHash, ChainId, ClientOrderId, Event, TransactionBytes, WithdrawalId,
+};
+
+use super::*;
+
+const CHAIN: ChainId = ChainId::new(1);
+
+fn row(id: u64, parent: u64, stage: WithdrawalStage) -> WithdrawalChanged {
+    WithdrawalChanged {
+        withdrawal: WithdrawalId::new(id),
+        account: AccountId::new(1),
+        chain: CHAIN,
+        asset: AssetId::new(1),
+        address: ChainAddress::EMPTY,
+        name: ClientOrderId::EMPTY,
+        amount: Amount::ZERO,
+        fee: Amount::ZERO,
+        stage,
+        cause: WithdrawalCause::None,
+        requested_at: Timestamp::ZERO,
+        ready_at: Timestamp::ZERO,
+        changed_at: Timestamp::ZERO,
+        approvals_missing: 0,
+        attempts: 1,
+        tx: ChainHash::default(),
+        block: ChainHash::default(),
+        height: 0,
+        confirmations: 0,
+        required: 2,
+        network_fee: 0,
+        house_held: Amount::ZERO,
+        is_undone: false,
+        is_reverted: false,
+        purpose: if parent == 0 { WithdrawalPurpose::Payment } else { WithdrawalPurpose::Child },
+        key: 0,
+        parent: WithdrawalId::new(parent),
+    }
+}
+
+/// A transaction of one input and so many outputs, as it lies in blocks.
+fn transaction(outputs: u8) -> TransactionBytes {
+    let mut bytes = vec![2, 0, 0, 0, 1];
+    bytes.extend_from_slice(&[7; 32]);
+    bytes.extend_from_slice(&[0, 0, 0, 0, 0, 0xfd, 0xff, 0xff, 0xff, outputs]);
+    for _ in 0..outputs {
+        bytes.extend_from_slice(&[1, 0, 0, 0, 0, 0, 0, 0, 1, 0x51]);
+    }
+    bytes.extend_from_slice(&[0; 4]);
+    TransactionBytes::new(bytes).unwrap()
+}
+
+fn known(addresses: AddressFormat, outputs: u8) -> Inventory {
+    let mut known = Inventory::default();
+    let symbol = wire::Symbol::new(b"LTC").unwrap();
+    let signed = |bytes| WithdrawalSigned {
+        chain: CHAIN,
+        withdrawal: WithdrawalId::new(1),
+        attempt: 1,
+        tx: ChainHash::default(),
+        bytes,
+    };
+    for event in [
+        Event::ChainListed(ChainListed { chain: CHAIN, symbol, lease_ms: 1_000, addresses }),
+        Event::ChainFrozen(ChainFrozen { chain: CHAIN, reason: ChainFreeze::Thawed }),
+        Event::WithdrawalChanged(Box::new(row(1, 0, WithdrawalStage::Allocated))),
+        Event::WithdrawalSigned(Box::new(signed(transaction(outputs)))),
+        Event::WithdrawalChanged(Box::new(row(1, 0, WithdrawalStage::Stuck))),
+    ] {
+        known.withdrawing.apply(&event);
+    }
+    known
+}
+
+#[test]
+fn what_is_stuck_says_who_pays_more_or_that_nothing_comes_back_to_pay_with() {
+    let bitcoin = AddressFormat::litecoin_regtest();
+    let says = |known: &Inventory| waits_for(known, &known.withdrawing.rows[&1]);
+    let mut helped = known(bitcoin, 2);
+    assert!(says(&helped).contains("it, or a child of it, will pay more"), "{}", says(&helped));
+    for (stage, is_over) in [(WithdrawalStage::Mempool, false), (WithdrawalStage::Failed, true)] {
+        helped.withdrawing.apply(&Event::WithdrawalChanged(Box::new(row(4, 1, stage))));
+        assert_eq!(says(&helped).contains("its child, 4, pays for both"), !is_over, "{}", says(&helped));
+    }
+    let alone = known(bitcoin, 1);
+    assert!(says(&alone).contains("nothing comes back of it"), "{}", says(&alone));
+    assert!(says(&known(AddressFormat::Evm, 1)).ends_with("it will pay more"));
+}
