@@ -2,10 +2,12 @@
 
 use std::collections::BTreeMap;
 
-use wire::event::{AddressAllowed, ChainListed, ReservesChanged, WithdrawalChanged, WithdrawalsRestricted};
+use wire::event::{
+    AddressAllowed, ChainListed, LooseningProposed, ReservesChanged, WithdrawalChanged, WithdrawalsRestricted,
+};
 use wire::{
     AccountId, AccountName, AssetId, ChainAddress, ChainFreeze, ChainHash, ChainId, Event, HotWalletBounds,
-    WithdrawalRules,
+    LooseningId, WithdrawalRules,
 };
 
 /// A chain, as money leaves by it.
@@ -36,6 +38,8 @@ pub struct Withdrawing {
     pub restrictions: BTreeMap<AccountId, WithdrawalsRestricted>,
     /// Addresses that an operator has allowed.
     pub allowed: BTreeMap<(AccountId, ChainId, ChainAddress), AddressAllowed>,
+    /// What waits for a second operator, also what has run out since.
+    pub loosenings: BTreeMap<LooseningId, LooseningProposed>,
     /// By number, as they stand.
     pub rows: BTreeMap<u64, WithdrawalChanged>,
     /// Who has approved which.
@@ -81,6 +85,12 @@ impl Withdrawing {
                 } else {
                     self.allowed.remove(&key);
                 }
+            }
+            Event::LooseningProposed(proposed) => {
+                self.loosenings.insert(proposed.id, (**proposed).clone());
+            }
+            Event::LooseningEnded(ended) => {
+                self.loosenings.remove(&ended.id);
             }
             Event::WithdrawalChanged(row) => {
                 self.rows.insert(row.withdrawal.get(), **row);

@@ -1,6 +1,7 @@
 //! Withdrawals: money is held from the request on, goes out once, and comes back only if it never can.
 
 mod bed;
+mod loosenings;
 mod moves;
 mod payment;
 mod policy;
