@@ -19,6 +19,8 @@ pub struct Wallet {
     chain: ChainId,
     change: Option<bitcoin::ScriptBuf>,
     coins: BTreeMap<OutPoint, ChainInput>,
+    /// Credits that the chain has taken back, and whether they were to spend still: they come back as what they were.
+    reverted: BTreeMap<OutPoint, bool>,
     /// Transactions of withdrawals that are not over.
     signed: BTreeMap<WithdrawalId, Vec<Transaction>>,
 }
@@ -26,7 +28,13 @@ pub struct Wallet {
 impl Wallet {
     /// Nothing is known.
     pub fn new(chain: ChainId, scheme: &BitcoinScheme) -> Wallet {
-        Wallet { chain, change: own_script(scheme, 0), coins: BTreeMap::new(), signed: BTreeMap::new() }
+        Wallet {
+            chain,
+            change: own_script(scheme, 0),
+            coins: BTreeMap::new(),
+            reverted: BTreeMap::new(),
+            signed: BTreeMap::new(),
+        }
     }
 
     /// Takes an event; those of other chains change nothing.
@@ -41,11 +49,19 @@ impl Wallet {
 
     fn on_deposit(&mut self, deposit: &DepositChanged) {
         let DepositChanged { tx, output, amount, index, .. } = *deposit;
+        let point = (tx, output);
         match u64::try_from(amount) {
             Ok(amount) if deposit.stage == DepositStage::Credited && !deposit.is_reverted => {
-                self.coins.insert((tx, output), ChainInput { tx, output, amount, key: index });
+                if self.reverted.remove(&point).unwrap_or(true) {
+                    self.coins.insert(point, ChainInput { tx, output, amount, key: index });
+                }
             }
-            _ => drop(self.coins.remove(&(tx, output))),
+            _ => {
+                let was_there = self.coins.remove(&point).is_some();
+                if deposit.is_reverted {
+                    self.reverted.entry(point).or_insert(was_there);
+                }
+            }
         }
     }
 
@@ -64,7 +80,9 @@ impl Wallet {
         let Some(tx) = signed.into_iter().find(|tx| tx.compute_txid().to_byte_array() == row.tx.0) else { return };
         for input in &tx.input {
             let point = input.previous_output;
-            self.coins.remove(&(ChainHash(point.txid.to_byte_array()), point.vout));
+            let point = (ChainHash(point.txid.to_byte_array()), point.vout);
+            self.coins.remove(&point);
+            self.reverted.entry(point).and_modify(|is_there| *is_there = false);
         }
         let outputs = tx.output.iter().enumerate();
         for (at, output) in outputs.filter(|(_, output)| Some(&output.script_pubkey) == self.change.as_ref()) {
