@@ -117,7 +117,7 @@ async fn paid_tip(rpc: &RpcClient) -> Result<(u128, u128), Told> {
     // Empty blocks have tipped nothing, and that would be too little.
     tips.retain(|tip| *tip > 0);
     tips.sort_unstable();
-    Ok((base, tips.get(tips.len() / 2).copied().unwrap_or(TIP_USUAL)))
+    Ok((base, tips.get(tips.len() / 2).copied().unwrap_or(TIP_LEAST)))
 }
 
 /// The last block's base fee, and what the node would pay beyond it.
@@ -126,13 +126,13 @@ async fn left_tip(rpc: &RpcClient) -> Result<(u128, u128), Told> {
     let results = rpc.batch(&calls).await?;
     let [latest, price] = &results[..] else { return Err(MALFORMED) };
     let (base, price) = (number(&latest["baseFeePerGas"]).ok_or(MALFORMED)?, number(price).ok_or(MALFORMED)?);
-    Ok((base, price.saturating_sub(base)))
+    Ok((base, price.saturating_sub(base).max(TIP_LEAST)))
 }
 
 /// Blocks whose tips are looked at.
 const TIPS_OF_BLOCKS: u64 = 20;
-/// Where nobody has tipped lately: a gwei, with which any node takes a transaction.
-const TIP_USUAL: u128 = 1_000_000_000;
+/// Where nobody has tipped lately: a thousandth of a gwei, the least that most who build blocks take.
+const TIP_LEAST: u128 = 1_000_000;
 
 /// The next nonce of an account, its coins, and its tokens of these contracts, after the block at `height`.
 pub(crate) async fn account(

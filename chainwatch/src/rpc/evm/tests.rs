@@ -81,9 +81,9 @@ async fn a_node_without_a_word_for_tips_is_asked_what_was_tipped() {
     let refused = json!([{"id": 0, "result": block}, {"id": 1, "error": unknown_method()}]);
     for (rewards, tip) in [
         (json!([["0x0"], ["0x9"], ["0x3"], ["0x5"]]), 5),
-        (json!([["0x0"], ["0x0"]]), TIP_USUAL),
-        (json!([]), TIP_USUAL),
-        (Value::Null, TIP_USUAL),
+        (json!([["0x0"], ["0x0"]]), TIP_LEAST),
+        (json!([]), TIP_LEAST),
+        (Value::Null, TIP_LEAST),
     ] {
         let history = json!({"id": 0, "result": {"baseFeePerGas": ["0x1", "0x50"], "reward": rewards}});
         let (client, serving) = node(vec![refused.clone(), history]).await;
@@ -104,7 +104,10 @@ async fn a_node_that_knows_no_history_either_is_asked_what_it_would_pay_in_all()
     let block = json!({"baseFeePerGas": "0x64"});
     let refused = json!([{"id": 0, "result": block}, {"id": 1, "error": unknown_method()}]);
     let unknown = json!({"id": 0, "error": unknown_method()});
-    for (price, told) in [("0x6b", (207, 7)), ("0x60", (200, 0))] {
+    let least = TIP_LEAST;
+    for (price, told) in
+        [("0x3d0964", (4_000_200, 4_000_000)), ("0x6b", (200 + least, least)), ("0x60", (200 + least, least))]
+    {
         let price = json!([{"id": 0, "result": block}, {"id": 1, "result": price}]);
         let (client, _) = node(vec![refused.clone(), unknown.clone(), price]).await;
         assert_eq!(fee(&client).await, Ok(told));
