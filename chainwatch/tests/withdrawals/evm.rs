@@ -260,7 +260,8 @@ fn thousands_that_wait_for_the_signers_day_keep_nobody() {
     }
     assert_eq!(asked.len(), WAITING + 1);
     let twice = asked.values().filter(|times| **times > 1).count();
-    assert!(twice < 8, "nobody twice before everybody once: {twice}");
+    // The last beat goes on with those that were asked about first.
+    assert!(twice <= 8, "nobody twice before everybody once: {twice}");
     assert_eq!(bed.executor.unfunded().count(), WAITING);
     assert!(bed.executor.unfunded().all(|(_, why)| why == Unfunded::SignerWaits));
     // Whoever comes now was not asked about, and is at once.
