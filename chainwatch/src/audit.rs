@@ -155,7 +155,7 @@ impl<L: Ledger> Auditor<L> {
         if self.compared == Some(block) {
             return Ok(());
         }
-        let expected = self.expected(block);
+        let Some(expected) = self.expected(block) else { return Ok(()) };
         let assets: Vec<_> = self.books.assets().copied().collect();
         let is_known = self.holdings.ask(&self.watch, &self.trail, block, &expected, &assets).await;
         if !is_known {
@@ -204,7 +204,7 @@ impl<L: Ledger> Auditor<L> {
         (is_followed && is_agreed).then_some(block)
     }
 
-    fn expected(&self, block: Head) -> Expected {
+    fn expected(&self, block: Head) -> Option<Expected> {
         let paid = self.books.transactions();
         let mined = self.trail.look(|blocks: &Blocks| {
             let ours = blocks.spendings().filter_map(|(head, spending)| {

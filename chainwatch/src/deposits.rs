@@ -142,6 +142,12 @@ impl<L: Ledger> Depositor<L> {
         round
     }
 
+    /// Forgets what lies too deep to be taken back. Whoever has no claim does so too, or it would remember all that ever was.
+    fn close(&mut self) {
+        let root = self.watch.with_pool(|pool| pool.tree().root().height.0);
+        self.proposer.close_below(root);
+    }
+
     async fn round(&mut self) -> Result<(), DepositError> {
         if self.stands_back_until.is_some_and(|until| Instant::now() < until) {
             return Err(DepositError::Lost(self.follower.followed().height.0));
@@ -150,7 +156,9 @@ impl<L: Ledger> Depositor<L> {
             Err(DepositError::NotClaimed(fence)) => Err(DepositError::NotClaimed(fence)),
             claimed => Ok(claimed?),
         };
+        self.close();
         self.proposer.read().await?;
+        self.close();
         for block in std::mem::take(&mut self.remembered) {
             for transfer in &block.kept.transfers {
                 self.proposer.find(block.placed.head, transfer);
@@ -175,15 +183,15 @@ impl<L: Ledger> Depositor<L> {
     /// What accounts see of what is not credited: of a chain that is agreed, and after everything that moves money.
     async fn show_pending(&mut self) -> Result<(), DepositError> {
         let Agreement { head: Some(head), frozen: None, .. } = self.watch.agreement() else { return Ok(()) };
-        self.proposer.propose_sightings(&self.mempool.look()).await?;
+        let look = self.mempool.look(self.proposer.seen());
+        self.proposer.propose_sightings(&look).await?;
         self.proposer.propose_head(head.height).await
     }
 
     /// Holds every deposit that was found or is still open, and every credit that can still be taken back, against the
     /// agreed chain. What is agreed is asked anew for each: proposals take their time.
     async fn reconcile(&mut self) -> Result<(), DepositError> {
-        let root = self.watch.with_pool(|pool| pool.tree().root().height.0);
-        self.proposer.close_below(root);
+        self.close();
         let keys = self.proposer.keys();
         let proposer = &self.proposer;
         let due: Vec<Key> = self.watch.with_pool(|pool| {

@@ -24,7 +24,7 @@ use crate::pool::{
 use crate::rpc::{self, Endpoint, RpcClient, Told};
 use crate::tree::Placed;
 use crate::{BlockHash, ChainNodeId, Head, TxId};
-pub use mempool::Pooled;
+pub use mempool::{Absence, Pooled};
 pub use metrics::Metrics;
 pub use opinion::{AccountState, Unspent};
 pub use root::trusted_block;

@@ -17,6 +17,7 @@ mod funding;
 mod moves;
 mod trail;
 mod view;
+mod waiting;
 mod wallet;
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -39,6 +40,7 @@ pub use funding::Unfunded;
 pub use moves::Hot;
 pub use trail::{Blocks, Trail};
 use view::{Known, View};
+use waiting::{Consulted, Waiting};
 pub use wallet::Wallet;
 
 /// How an executor waits.
@@ -84,12 +86,8 @@ pub enum Step {
     Send(ChainHash, TransactionBytes),
 }
 
-/// What the signer would do.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Consulted {
-    Signs,
-    Waits,
-}
+/// After so many steps in a row of withdrawals that have inputs or a nonce, one that waits for them has its turn.
+const OTHERS_MAX: usize = 15;
 
 /// The withdrawals of one chain.
 pub struct Executor {
@@ -105,8 +103,10 @@ pub struct Executor {
     unreplaced: BTreeMap<WithdrawalId, Timestamp>,
     /// Why withdrawals wait for inputs, a nonce or a replacement.
     unfunded: BTreeMap<WithdrawalId, Unfunded>,
-    /// Of which the signer was asked whether it would wait, and until when what it has said holds.
-    consulted: BTreeMap<WithdrawalId, (Consulted, Timestamp)>,
+    /// Those that wait for their first inputs or nonce.
+    waiting: Waiting,
+    /// How many steps in a row were of others.
+    others: usize,
     /// When the next move may be proposed.
     moves_paused_until: Option<Timestamp>,
 }
@@ -123,7 +123,8 @@ impl Executor {
             sent_at: BTreeMap::new(),
             unreplaced: BTreeMap::new(),
             unfunded: BTreeMap::new(),
-            consulted: BTreeMap::new(),
+            waiting: Waiting::new(tuning.pause_ns),
+            others: 0,
             moves_paused_until: None,
         }
     }
@@ -181,7 +182,9 @@ impl Executor {
 
     /// The next step, under a claim. `None` while there is nothing to do.
     pub fn step(&mut self, facts: &Facts, fence: u64, now: Timestamp) -> Option<Step> {
-        self.view.forget_below(facts.since);
+        let view = &self.view;
+        self.waiting.forget(|id| view.get(id).is_some_and(|known| known.row.stage == WithdrawalStage::Held));
+        self.forget_below(facts.since, now);
         self.view.look(&facts.accounts);
         let mut unfunded = BTreeMap::new();
         let step = self.next(facts, fence, now, &mut unfunded);
@@ -189,24 +192,29 @@ impl Executor {
         step
     }
 
+    /// Forgets what is over for good: nothing is known of what lies below `since`. Whoever has no claim, and takes no steps, says
+    /// so too, or it would remember all that ever was.
+    pub fn forget_below(&mut self, since: Height, now: Timestamp) {
+        self.view.forget_below(since, now);
+    }
+
     fn next(
-        &self,
+        &mut self,
         facts: &Facts,
         fence: u64,
         now: Timestamp,
         unfunded: &mut BTreeMap<WithdrawalId, Unfunded>,
     ) -> Option<Step> {
-        // What is over first: what the chain takes back freezes it before anything new is spent.
-        let (ended, open): (Vec<_>, Vec<_>) = self.view.all().partition(|known| known.row.stage.is_final());
-        for known in ended.into_iter().chain(open) {
-            if self.paused.get(&known.row.withdrawal).is_some_and(|until| now < *until) {
-                continue;
-            }
-            match self.step_of(known, facts, fence, now) {
-                Ok(Some(step)) => return Some(step),
-                Ok(None) => {}
-                Err(why) => drop(unfunded.insert(known.row.withdrawal, why)),
-            }
+        let is_turn = self.others >= OTHERS_MAX;
+        let held = if is_turn { self.next_waiting(facts, fence, now, unfunded) } else { None };
+        let step = held.or_else(|| self.next_under_way(facts, fence, now, unfunded));
+        self.others = if is_turn || step.is_none() { 0 } else { self.others + 1 };
+        if step.is_some() {
+            return step;
+        }
+        let held = if is_turn { None } else { self.next_waiting(facts, fence, now, unfunded) };
+        if held.is_some() {
+            return held;
         }
         // What clients wait for comes before what tidies up.
         let is_due = self.is_thawed() && self.may_move(now);
@@ -221,6 +229,31 @@ impl Executor {
     fn propose_move(&self, wanted: MoveFunds, fence: u64) -> Step {
         let (chain, turn) = (self.chain, self.view.turn());
         Step::Move(Command::MoveFunds(Box::new(MoveFunds { chain, fence, turn, ..wanted })))
+    }
+
+    fn is_paused(&self, withdrawal: WithdrawalId, now: Timestamp) -> bool {
+        self.paused.get(&withdrawal).is_some_and(|until| now < *until)
+    }
+
+    /// Of those that have inputs or a nonce, or are over.
+    fn next_under_way(
+        &self,
+        facts: &Facts,
+        fence: u64,
+        now: Timestamp,
+        unfunded: &mut BTreeMap<WithdrawalId, Unfunded>,
+    ) -> Option<Step> {
+        let under_way = self.view.all().filter(|known| known.row.stage != WithdrawalStage::Held);
+        // What is over first: what the chain takes back freezes it before anything new is spent.
+        let (ended, open): (Vec<_>, Vec<_>) = under_way.partition(|known| known.row.stage.is_final());
+        for known in ended.into_iter().chain(open).filter(|known| !self.is_paused(known.row.withdrawal, now)) {
+            match self.step_of(known, facts, fence, now) {
+                Ok(Some(step)) => return Some(step),
+                Ok(None) => {}
+                Err(why) => drop(unfunded.insert(known.row.withdrawal, why)),
+            }
+        }
+        None
     }
 
     /// The ledger has refused a move, or has not answered: none is proposed for a while.
@@ -323,21 +356,13 @@ impl Executor {
             }
             _ => Consulted::Signs,
         };
-        self.consulted.retain(|_, (_, until)| now < *until);
-        self.consulted.insert(payment.withdrawal, (said, now.plus_nanos(self.tuning.pause_ns)));
+        self.waiting.answered(payment.withdrawal, said, now);
     }
 
     fn step_of(&self, known: &Known, facts: &Facts, fence: u64, now: Timestamp) -> Result<Option<Step>, Unfunded> {
         let row = &known.row;
         Ok(match row.stage {
-            WithdrawalStage::Review | WithdrawalStage::Canceled => None,
-            WithdrawalStage::Held => {
-                let is_due = self.is_thawed() && now >= row.ready_at;
-                if is_due && self.view.is_halted(row.asset) {
-                    return Err(Unfunded::ReservesShort);
-                }
-                if is_due { Some(self.first_allocation(known, facts, fence, now)?) } else { None }
-            }
+            WithdrawalStage::Review | WithdrawalStage::Canceled | WithdrawalStage::Held => None,
             WithdrawalStage::Mined | WithdrawalStage::Confirmed => self.follow_up(known, facts, fence),
             WithdrawalStage::Settled | WithdrawalStage::Failed => self.watch_over(known, facts, fence),
             _ => match self.see(known, facts, fence) {
@@ -461,10 +486,7 @@ impl Executor {
     }
 
     fn first_allocation(&self, known: &Known, facts: &Facts, fence: u64, now: Timestamp) -> Result<Step, Unfunded> {
-        let consulted = self.consulted.get(&known.row.withdrawal).filter(|(_, until)| now < *until);
-        if matches!(consulted, Some((Consulted::Waits, _))) {
-            return Err(Unfunded::SignerWaits);
-        }
+        let is_asked = matches!(self.scheme, Scheme::Evm(_)) && self.waiting.said(known.row.withdrawal, now).is_none();
         let check_low = |fee| moves::check_low(&self.view, &self.scheme, known, facts, fee);
         check_low(0)?;
         let funded = match &self.scheme {
@@ -474,8 +496,7 @@ impl Executor {
         };
         let funded = funded?;
         check_low(funded.network_fee)?;
-        // Behind a nonce that is not signed all others wait; coins are only kept from them.
-        if consulted.is_none() && matches!(self.scheme, Scheme::Evm(_)) {
+        if is_asked {
             let allocated = WithdrawalAllocated {
                 chain: self.chain,
                 withdrawal: funded.withdrawal,

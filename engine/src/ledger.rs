@@ -17,6 +17,7 @@ mod fees;
 mod lanes;
 mod list_shape;
 mod lists;
+mod loosenings;
 mod markets;
 mod mass_cancel;
 mod orders;
@@ -54,6 +55,7 @@ use self::deposits::Deposits;
 use self::fees::Fees;
 use self::lanes::{Asked, Lanes};
 use self::lists::Lists;
+use self::loosenings::Loosenings;
 use self::orders::{Order, Orders};
 pub use self::registry::Listings;
 use self::registry::Registry;
@@ -116,6 +118,7 @@ pub(crate) struct LedgerCell {
     sightings: Sightings,
     withdrawals: Withdrawals,
     reserves: Reserves,
+    loosenings: Loosenings,
     /// When the running command was sequenced.
     now: Timestamp,
     /// Where it was.
@@ -144,6 +147,7 @@ impl LedgerCell {
             sightings: Sightings::new(limits),
             withdrawals: Withdrawals::new(limits),
             reserves: Reserves::default(),
+            loosenings: Loosenings::default(),
             now: Timestamp::ZERO,
             position: LogPosition::ZERO,
         }
@@ -156,6 +160,7 @@ impl LedgerCell {
         (self.position, self.now) = (position, now);
         self.orders.forget(now);
         self.seals.forget(now);
+        self.loosenings.forget(now);
         self.silence.is_due(now)
     }
 
@@ -482,6 +487,7 @@ impl LedgerCell {
         self.sightings.save(to);
         self.withdrawals.save(to);
         self.reserves.save(to);
+        self.loosenings.save(to);
         self.lists.save(to);
     }
 
@@ -530,6 +536,7 @@ impl LedgerCell {
         ledger.sightings = Sightings::load(limits, &ledger.blockchains, from)?;
         ledger.withdrawals = Withdrawals::load(limits, &ledger.registry, &ledger.blockchains, from)?;
         ledger.reserves = Reserves::load(&ledger.blockchains, from)?;
+        ledger.loosenings = Loosenings::load(from)?;
         ledger.lists = Lists::load(from)?;
         Ok(ledger)
     }

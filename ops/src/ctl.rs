@@ -21,6 +21,7 @@ mod fees;
 mod group;
 mod key;
 mod log;
+mod loosening;
 mod market;
 mod node;
 mod operator;
@@ -45,7 +46,7 @@ Without --data-dir and --state it speaks to the demo that you started last.
   mainstay ctl key add erin
   mainstay ctl account kill erin && mainstay ctl account release erin
   mainstay ctl chain status
-  mainstay ctl withdrawal rules
+  mainstay ctl withdrawal rules && mainstay ctl loosening list
   mainstay ctl withdrawal list && mainstay ctl withdrawal show 1
   mainstay ctl backup status --from DIR && mainstay ctl log verify node-1
   mainstay ctl fees tiers USDT 0:1000:1000 1000000:800:900 50000000:-50:500
@@ -92,6 +93,9 @@ enum Command {
     /// Withdrawals: what they keep to, look at them, ask for one, approve them, take them back.
     #[command(subcommand)]
     Withdrawal(withdrawal::Command),
+    /// What one operator has proposed to loosen of what guards withdrawals, and what another one says of it.
+    #[command(subcommand)]
+    Loosening(loosening::Command),
     /// Prove what accounts are owed, and check such a proof.
     #[command(subcommand)]
     Reserves(reserves::Command),
@@ -142,6 +146,7 @@ pub fn main(args: Args) -> miette::Result<ExitCode> {
             Command::Chain(command) => chain::run(&place, command).await,
             Command::Operator(command) => operator::run(&place, command),
             Command::Withdrawal(command) => withdrawal::run(&place, command).await,
+            Command::Loosening(command) => loosening::run(&place, command).await,
             Command::Reserves(command) => reserves::run(&place, command).await,
             Command::Backup(command) => backup::run(place.args_data_dir.as_deref(), command).await,
             Command::Log(command) => log::run(command),

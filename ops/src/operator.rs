@@ -167,7 +167,12 @@ impl Operator {
 
     /// As [`Operator::execute`], for one person's one command: everything but success is an error.
     pub async fn must(&self, command: &Command) -> miette::Result<u64> {
-        match self.execute(command).await? {
+        self.succeeded(self.execute(command).await?)
+    }
+
+    /// The id of what was accepted; everything else is an error.
+    pub fn succeeded(&self, done: Done) -> miette::Result<u64> {
+        match done {
             Done::Accepted(id) => Ok(id),
             Done::Rejected(reason, id) => Err(miette::miette!("the ledger refuses: {}", refusal(reason, id))),
             Done::Unknown => Err(miette::miette!(
@@ -247,6 +252,10 @@ fn why(reason: RejectReason) -> Option<&'static str> {
         RejectReason::BadReserves => {
             "outputs that no deposit has made are not known: pay them in as a deposit of the house"
         }
+        RejectReason::NeedsSecondOperator => "another operator must approve it; mainstay ctl loosening",
+        RejectReason::SameOperator => "you have proposed it; another operator must approve, with --operator",
+        RejectReason::UnknownLoosening => "it waits no more; mainstay ctl loosening list",
+        RejectReason::TooManyLoosenings => "too many wait; drop some: mainstay ctl loosening list",
         RejectReason::WithdrawalsBlocked => "the account may withdraw nothing; mainstay ctl withdrawal unblock",
         RejectReason::AccountKilled => "the account's kill switch is engaged; mainstay ctl account release",
         RejectReason::InsufficientBalance => "the account's free balance does not cover amount and fee",

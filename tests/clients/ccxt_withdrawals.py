@@ -108,26 +108,40 @@ def two_operators_approve(tally, exchange, withdrawal):
     tally.check("who has", "operator-demo" in shown and "operator-2" in shown, shown)
 
 
+def by_two(tally, exchange, *words):
+    """What loosens is so when a second operator has approved it, and not before."""
+    said = exchange.ctl(*words)
+    tally.check("it waits for a second operator", "waits for a second operator" in said, said)
+    number = said.split()[-1]
+    table = exchange.ctl("loosening", "list")
+    tally.check("and is in the table", f"{number}: proposed by operator-demo" in table, table)
+    own = exchange.refused("loosening", "approve", number)
+    tally.check("not approved by who proposed it", own and "another operator must approve" in own, own)
+    said = exchange.ctl("--operator", "operator-2", "loosening", "approve", number)
+    tally.check("approved by another", f"{number} is so" in said, said)
+    tally.check("and waits no more", "nothing waits" in exchange.ctl("loosening", "list"))
+
+
 def operators_stop_it(tally, exchange, alice, coin, withdraw):
     exchange.ctl("withdrawal", "allow-list", "require", "alice")
     told(tally, "an address that is not on the list", -4035, withdraw(1))
     spoiled = exchange.refused("withdrawal", "allow-list", "add", "alice", coin, SLIP)
     tally.check("a slip gets on no list", spoiled and "is no address" in spoiled, spoiled)
-    exchange.ctl("withdrawal", "allow-list", "add", "alice", coin, ELSEWHERE.upper())
+    by_two(tally, exchange, "withdrawal", "allow-list", "add", "alice", coin, ELSEWHERE.upper())
     table = exchange.ctl("withdrawal", "allow-list")
     tally.check("the list", ELSEWHERE in table and "its list alone" in table, table)
     listed = withdraw(3, address=ELSEWHERE.upper())()
     exchange.ctl("withdrawal", "cancel", listed["id"])
     row = one(alice, listed["id"])
     tally.equal("canceled by an operator", (row["status"], row["info"]["status"]), ("failed", 3))
-    exchange.ctl("withdrawal", "allow-list", "lift", "alice")
+    by_two(tally, exchange, "withdrawal", "allow-list", "lift", "alice")
     exchange.ctl("withdrawal", "block", "alice")
     told(tally, "a blocked account", -4015, withdraw(1))
-    exchange.ctl("withdrawal", "unblock", "alice")
+    by_two(tally, exchange, "withdrawal", "unblock", "alice")
     exchange.ctl("withdrawal", "rules", "disable", coin, coin)
     tally.check("a closed coin says so", not open_network(alice, coin))
     told(tally, "and is not withdrawn", -4019, withdraw(1))
-    exchange.ctl("withdrawal", "rules", "enable", coin, coin)
+    by_two(tally, exchange, "withdrawal", "rules", "enable", coin, coin)
     rules = exchange.ctl("withdrawal", "rules")
     tally.check("the rules", "from 2, by 2" in rules and "house" in rules and f"{coin} on {coin}: open" in rules, rules)
 

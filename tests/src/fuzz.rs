@@ -36,6 +36,7 @@ pub fn commands(bytes: &[u8]) {
             flow.learn(newest);
         }
         flow.learn_payments(&pair.payments);
+        flow.learn_proposed(pair.proposed.as_ref());
         if step % 97 == 0 {
             pair.engine.restart();
         }

@@ -36,6 +36,7 @@ fn check_flow(layout: Layout, seed: u64, steps: usize) -> BTreeSet<String> {
             flow.learn(newest);
         }
         flow.learn_payments(&pair.payments);
+        flow.learn_proposed(pair.proposed.as_ref());
         if step % 97 == 96 {
             pair.engine.restart();
         }
@@ -199,6 +200,7 @@ fn withdrawals_visit_every_outcome() {
         "Cold Settled",
         "Gas Settled",
         "HotWalletChanged",
+        "LooseningProposed",
         "Sweep Settled",
         "WithdrawalAllocated",
         "WithdrawalApproved",
@@ -209,6 +211,9 @@ fn withdrawals_visit_every_outcome() {
         "failed Orphaned",
         "failed SignerRefused",
         "failed Undone",
+        "loosening Approved",
+        "loosening Dropped",
+        "loosening Overtaken",
         "refused AddressNotAllowed",
         "refused AlreadyApproved",
         "refused BadWithdrawalAmount",
@@ -216,10 +221,16 @@ fn withdrawals_visit_every_outcome() {
         "refused ChainIsFrozen",
         "refused HouseBalanceTooLow",
         "refused InputTaken",
+        "refused LooseningExists",
+        "refused LooseningMismatch",
         "refused MoveOutOfTurn",
+        "refused NeedsSecondOperator",
         "refused NetworkFeeTooHigh",
         "refused NotAReplacement",
+        "refused NothingLoosened",
+        "refused SameOperator",
         "refused TableFull",
+        "refused UnknownLoosening",
         "refused UnknownWithdrawal",
         "refused WithdrawalExists",
         "refused WithdrawalLimitReached",

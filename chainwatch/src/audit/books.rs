@@ -4,6 +4,8 @@
 //! address, a cold address. What counts is the block that has it, not what the ledger thinks of it; so what is in flight (seen and
 //! not credited, mined and not settled, booked above the final block) is part of the sum, to the last unit.
 
+mod folding;
+
 use std::collections::{BTreeMap, BTreeSet};
 
 use bitcoin::Transaction;
@@ -15,6 +17,7 @@ use wire::{
     WithdrawalPurpose, WithdrawalStage,
 };
 
+use self::folding::Folded;
 use crate::chain::Destination;
 
 /// Where money of the exchange lies.
@@ -49,7 +52,7 @@ pub(super) struct Due {
 }
 
 /// What there should be after a final block, and where.
-#[derive(Debug, Default)]
+#[derive(Debug, Clone, Default)]
 pub(super) struct Expected {
     pub(super) due: BTreeMap<AssetId, Due>,
     /// Bitcoin-like: outputs, and what each has.
@@ -83,6 +86,12 @@ pub(super) struct Books {
     reserves: BTreeMap<AssetId, ReservesChanged>,
     /// What all accounts have of each asset, by whatever way it came, in the ledger's units.
     owed: BTreeMap<AssetId, i128>,
+    /// What is not among the above any more.
+    folded: Folded,
+    /// The highest block of which the log has said anything.
+    highest: u64,
+    /// So many blocks below that are kept one by one.
+    depth: u64,
 }
 
 impl Books {
@@ -97,6 +106,9 @@ impl Books {
             leaving: BTreeMap::new(),
             reserves: BTreeMap::new(),
             owed: BTreeMap::new(),
+            folded: Folded::default(),
+            highest: 0,
+            depth: folding::DEPTH,
         }
     }
 
@@ -116,19 +128,8 @@ impl Books {
             Event::DepositChanged(deposit) if matches!(deposit.stage, DepositStage::Seen | DepositStage::Replaced) => {
                 return false;
             }
-            Event::DepositChanged(deposit) if deposit.chain == self.chain => {
-                self.deposits.insert((deposit.tx, deposit.output), **deposit);
-            }
-            Event::WithdrawalChanged(row) if row.chain == self.chain => {
-                // Most of what ends without a transaction has none: it is not kept.
-                let is_idle = |leaving: &Leaving| leaving.signed.is_empty() && row.stage.is_final();
-                let leaving = self.leaving.entry(row.withdrawal);
-                let leaving = leaving.or_insert(Leaving { row: **row, signed: Vec::new(), network_fee: 0 });
-                leaving.row = **row;
-                if is_idle(leaving) {
-                    self.leaving.remove(&row.withdrawal);
-                }
-            }
+            Event::DepositChanged(deposit) if deposit.chain == self.chain => self.on_deposit(deposit),
+            Event::WithdrawalChanged(row) if row.chain == self.chain => self.on_withdrawal(row),
             Event::WithdrawalAllocated(allocated) => {
                 if let Some(leaving) = self.leaving.get_mut(&allocated.withdrawal) {
                     leaving.network_fee = allocated.network_fee;
@@ -144,6 +145,36 @@ impl Books {
             _ => return false,
         }
         true
+    }
+
+    fn on_deposit(&mut self, deposit: &DepositChanged) {
+        let point = (deposit.tx, deposit.output);
+        let is_there =
+            matches!(deposit.stage, DepositStage::Included | DepositStage::Confirmed | DepositStage::Credited);
+        if !is_there {
+            // It is nowhere, in the books and on the chain. Should that change, all of it is told again.
+            self.deposits.remove(&point);
+            return;
+        }
+        if deposit.is_reverted && !self.deposits.contains_key(&point) {
+            self.unfold_deposit(deposit);
+        }
+        self.deposits.insert(point, *deposit);
+        self.reach(deposit.height);
+    }
+
+    fn on_withdrawal(&mut self, row: &WithdrawalChanged) {
+        if row.is_reverted && !self.leaving.contains_key(&row.withdrawal) {
+            self.unfold_withdrawal(row);
+        }
+        let leaving = self.leaving.entry(row.withdrawal);
+        let leaving = leaving.or_insert(Leaving { row: *row, signed: Vec::new(), network_fee: 0 });
+        leaving.row = *row;
+        // Most of what ends without a transaction has none: it is not kept.
+        if leaving.signed.is_empty() && row.stage.is_final() && row.height == 0 {
+            self.leaving.remove(&row.withdrawal);
+        }
+        self.reach(row.height);
     }
 
     /// The assets of the chain.
@@ -167,13 +198,17 @@ impl Books {
         all.map(|(tx, network_fee, _)| (*tx, *network_fee)).collect()
     }
 
-    /// What there should be after the block at `height`; `mined` has what of ours the followed chain has.
-    pub(super) fn expected(&self, height: u64, mined: &BTreeMap<ChainHash, Mined>) -> Expected {
-        let mut expected = Expected::default();
+    /// What there should be after the block at `height`; `mined` has what of ours the followed chain has. `None` of a block so
+    /// deep that what came and went above it cannot be told from what did below it.
+    pub(super) fn expected(&self, height: u64, mined: &BTreeMap<ChainHash, Mined>) -> Option<Expected> {
+        if height < self.folded.to {
+            return None;
+        }
+        let mut expected = self.folded.sum.clone();
         for asset in self.listed.keys() {
             let declared = self.reserves.get(asset).filter(|row| row.since <= height);
             let brought = declared.map_or(0, |row| row.brought);
-            expected.due.insert(*asset, Due { brought, ..Due::default() });
+            expected.due.entry(*asset).or_default().brought = brought;
             if self.own.is_none() {
                 expected.add(Place::Key(0), *asset, brought);
             }
@@ -186,7 +221,7 @@ impl Books {
             self.leave(leaving, height, mined, &mut expected, &mut spent);
         }
         expected.coins.retain(|point, _| !spent.contains(point));
-        expected
+        Some(expected)
     }
 
     fn deposit(&self, point: OutPoint, deposit: &DepositChanged, height: u64, expected: &mut Expected) {

@@ -1,7 +1,7 @@
 //! Transfers to our addresses that are in no block: looked for beside the beat, which they may not delay.
 
-use std::collections::{BTreeMap, HashMap, HashSet};
-use std::sync::{Arc, PoisonError, RwLock};
+use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
+use std::sync::{Arc, Mutex, PoisonError, RwLock};
 use std::time::{Duration, Instant};
 
 use tokio::sync::watch;
@@ -11,7 +11,7 @@ use wire::ChainHash;
 use super::proposer::Key;
 use crate::TxId;
 use crate::chain::{ChainAsset, Destination, Transfer};
-use crate::watch::Watch;
+use crate::watch::{Absence, Watch};
 
 /// The shortest and the longest pause between two looks.
 const LOOK_EVERY: (Duration, Duration) = (Duration::from_millis(500), Duration::from_secs(5));
@@ -48,18 +48,31 @@ pub(super) struct Coming {
 }
 
 /// What the last look has found.
-#[derive(Debug, Clone, Default, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct Look {
     /// How many looks there were; 0 before the first.
     pub(super) number: u64,
     pub(super) coming: BTreeMap<Key, Coming>,
-    /// Whatever most nodes would mine: what is not among it is there no more, whether it was read yet or not.
+    /// Whatever most nodes would mine, whether it was read yet or not.
     pub(super) names: Arc<HashSet<TxId>>,
+    /// What most nodes say is not there.
+    pub(super) absent: Arc<Absence>,
 }
+
+impl Default for Look {
+    fn default() -> Look {
+        let absent = Arc::new(Absence::These(HashSet::new()));
+        Look { number: 0, coming: BTreeMap::new(), names: Arc::default(), absent }
+    }
+}
+
+/// What the ledger has as seen. Clones are the same.
+type Watched = Arc<Mutex<BTreeSet<TxId>>>;
 
 /// Looks for ever, until it is dropped.
 pub(super) struct Mempool {
     looks: watch::Receiver<Look>,
+    watched: Watched,
     task: JoinHandle<()>,
 }
 
@@ -67,10 +80,14 @@ impl Mempool {
     /// Needs a tokio runtime.
     pub(super) fn start(watch: Watch, addresses: Addresses) -> Mempool {
         let (sender, looks) = watch::channel(Look::default());
-        Mempool { looks, task: tokio::spawn(run(watch, addresses, sender)) }
+        let watched = Watched::default();
+        let task = tokio::spawn(run(watch, addresses, Arc::clone(&watched), sender));
+        Mempool { looks, watched, task }
     }
 
-    pub(super) fn look(&self) -> Look {
+    /// What the last look has found. The next asks for these as well: the ledger has them as seen.
+    pub(super) fn look(&self, seen: impl Iterator<Item = TxId>) -> Look {
+        *self.watched.lock().unwrap_or_else(PoisonError::into_inner) = seen.collect();
         self.looks.borrow().clone()
     }
 }
@@ -81,12 +98,18 @@ impl Drop for Mempool {
     }
 }
 
-async fn run(watch: Watch, addresses: Addresses, looks: watch::Sender<Look>) {
+async fn run(watch: Watch, addresses: Addresses, watched: Watched, looks: watch::Sender<Look>) {
+    let mut asked_last = TxId([0; 32]);
     let (mut known, mut before) = (HashSet::new(), Arc::<HashSet<TxId>>::default());
     let mut ours: HashMap<TxId, Vec<(Key, Coming)>> = HashMap::new();
     loop {
         let began = Instant::now();
-        let pooled = if addresses.is_empty() { None } else { watch.pooled(&known, &before).await };
+        // All of them in turn, should they be too many for one look.
+        let mut turn: Vec<TxId> = watched.lock().unwrap_or_else(PoisonError::into_inner).iter().copied().collect();
+        let next = turn.partition_point(|tx| *tx <= asked_last);
+        turn.rotate_left(next);
+        let asked = turn.iter().copied().inspect(|tx| asked_last = *tx);
+        let pooled = if addresses.is_empty() { None } else { watch.pooled(&known, &before, asked).await };
         if let Some(pooled) = pooled {
             known.retain(|tx| pooled.names.contains(tx));
             ours.retain(|tx, _| pooled.names.contains(tx));
@@ -97,11 +120,12 @@ async fn run(watch: Watch, addresses: Addresses, looks: watch::Sender<Look>) {
                     ours.insert(tx.id, coming);
                 }
             }
-            let names = Arc::new(pooled.names);
+            let (names, absent) = (Arc::new(pooled.names), Arc::new(pooled.absent));
             looks.send_modify(|look| {
                 look.number += 1;
                 look.coming = ours.values().flatten().copied().collect();
                 look.names = Arc::clone(&names);
+                look.absent = Arc::clone(&absent);
             });
             before = names;
         }

@@ -9,6 +9,7 @@ use wire::command::{BindAddress, ClaimChain, FreezeChain, Reply, ReportDeposit};
 use wire::event::DepositChanged;
 use wire::{ChainFreeze, ChainHash, ChainId, Command, RejectReason};
 
+use self::pending::Missed;
 use super::judgement::{Found, Statement, found_of};
 use super::mempool::Addresses;
 use super::view::LedgerView;
@@ -25,6 +26,8 @@ use crate::{Head, Height};
 
 /// A proposal that the ledger refuses, or that changes nothing, is not repeated for so long.
 const REFUSED_PAUSE: Duration = Duration::from_secs(10);
+/// Events after which what lies too deep is forgotten.
+const CLOSE_EVERY: usize = 1_024;
 
 /// A deposit's transaction and output.
 pub(super) type Key = (ChainHash, u32);
@@ -45,8 +48,10 @@ pub(super) struct Proposer<L> {
     depth: u64,
     /// Transfers to our addresses in followed blocks, until the ledger has them as they are.
     found: BTreeMap<Key, Found>,
-    /// What was seen in no block and is not there any more, and the first look that missed it.
-    missed: BTreeMap<Key, u64>,
+    /// Below this nothing is looked at any more.
+    closed_to: u64,
+    /// What was seen in no block and is not there any more.
+    missed: BTreeMap<Key, Missed>,
     /// Addresses of which nothing more is shown for a while.
     crowded: BTreeMap<u32, Instant>,
     /// Transfers that were told of and are not shown, and until when they are left alone.
@@ -72,6 +77,7 @@ impl<L: Ledger> Proposer<L> {
             keys,
             addresses: Addresses::default(),
             found: BTreeMap::new(),
+            closed_to: 0,
             missed: BTreeMap::new(),
             crowded: BTreeMap::new(),
             unshown: BTreeMap::new(),
@@ -137,7 +143,11 @@ impl<L: Ledger> Proposer<L> {
 
     /// Reads what the ledger has decided.
     pub(super) async fn read(&mut self) -> Result<(), DepositError> {
-        for event in self.ledger.events().await? {
+        for (at, event) in self.ledger.events().await?.into_iter().enumerate() {
+            // A start reads all that ever was.
+            if at % CLOSE_EVERY == CLOSE_EVERY - 1 {
+                self.view.close_below(self.closed_to);
+            }
             let Some((index, bound)) = self.view.apply(&event) else { continue };
             match self.keys.derive(index) {
                 Some((address, destination)) if address == bound => {
@@ -210,6 +220,7 @@ impl<L: Ledger> Proposer<L> {
 
     /// Credits of blocks below `height` cannot be taken back any more.
     pub(super) fn close_below(&mut self, height: u64) {
+        self.closed_to = height;
         self.view.close_below(height);
         let now = Instant::now();
         self.paused.retain(|_, until| now < *until);
@@ -277,7 +288,9 @@ impl<L: Ledger> Proposer<L> {
         let Some(asset) = self.view.asset(transfer.asset, transfer.amount) else { return false };
         let key = (ChainHash(transfer.id.tx.0), transfer.id.output);
         let found = Found { index, asset, amount: transfer.amount, block };
-        if self.view.deposit(key).is_none_or(|known| found_of(known) != found) && !self.view.is_closed(key) {
+        // Below that the view has forgotten what the ledger knows.
+        let is_looked_at = block.height.0 >= self.closed_to && !self.view.is_closed(key);
+        if is_looked_at && self.view.deposit(key).is_none_or(|known| found_of(known) != found) {
             self.found.insert(key, found);
         }
         true

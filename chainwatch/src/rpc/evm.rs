@@ -84,15 +84,55 @@ pub(crate) async fn has(rpc: &RpcClient, tx: TxId) -> Result<bool, Told> {
     Ok(!rpc.call("eth_getTransactionByHash", json!([text(tx.0)])).await?.is_null())
 }
 
-/// What the node would pay per unit of gas at most, twice what the last block asked for and a tip; and that tip.
+/// What the node would pay per unit of gas at most, twice what a block asks for and a tip; and that tip. Not every implementation
+/// has a word for tips: then what the
+/// last blocks were paid says it, or what the node would pay in all.
 pub(crate) async fn fee(rpc: &RpcClient) -> Result<(u128, u128), Told> {
-    let calls = [("eth_getBlockByNumber", json!(["latest", false])), ("eth_maxPriorityFeePerGas", json!([]))];
-    let results = rpc.batch(&calls).await?;
-    let [latest, tip] = &results[..] else { return Err(Told::Failed(Failure::Malformed)) };
-    let number = |value: &Value| number(value).ok_or(Told::Failed(Failure::Malformed));
-    let (base, tip) = (number(&latest["baseFeePerGas"])?, number(tip)?);
+    let (base, tip) = match told_tip(rpc).await {
+        Err(Told::Refused { .. }) => match paid_tip(rpc).await {
+            Err(Told::Refused { .. }) => left_tip(rpc).await?,
+            paid => paid?,
+        },
+        told => told?,
+    };
     Ok((base.saturating_mul(2).saturating_add(tip), tip))
 }
+
+const MALFORMED: Told = Told::Failed(Failure::Malformed);
+
+/// The last block's base fee, and the tip that the node names.
+async fn told_tip(rpc: &RpcClient) -> Result<(u128, u128), Told> {
+    let calls = [("eth_getBlockByNumber", json!(["latest", false])), ("eth_maxPriorityFeePerGas", json!([]))];
+    let results = rpc.batch(&calls).await?;
+    let [latest, tip] = &results[..] else { return Err(MALFORMED) };
+    Ok((number(&latest["baseFeePerGas"]).ok_or(MALFORMED)?, number(tip).ok_or(MALFORMED)?))
+}
+
+/// The next block's base fee, and of what the last blocks' middle transactions have tipped the middle.
+async fn paid_tip(rpc: &RpcClient) -> Result<(u128, u128), Told> {
+    let history = rpc.call("eth_feeHistory", json!([format!("{TIPS_OF_BLOCKS:#x}"), "latest", [50]])).await?;
+    let base = history["baseFeePerGas"].as_array().and_then(|fees| number(fees.last()?)).ok_or(MALFORMED)?;
+    let rewards = history["reward"].as_array().into_iter().flatten();
+    let mut tips = rewards.map(|reward| number(&reward[0])).collect::<Option<Vec<u128>>>().ok_or(MALFORMED)?;
+    // Empty blocks have tipped nothing, and that would be too little.
+    tips.retain(|tip| *tip > 0);
+    tips.sort_unstable();
+    Ok((base, tips.get(tips.len() / 2).copied().unwrap_or(TIP_LEAST)))
+}
+
+/// The last block's base fee, and what the node would pay beyond it.
+async fn left_tip(rpc: &RpcClient) -> Result<(u128, u128), Told> {
+    let calls = [("eth_getBlockByNumber", json!(["latest", false])), ("eth_gasPrice", json!([]))];
+    let results = rpc.batch(&calls).await?;
+    let [latest, price] = &results[..] else { return Err(MALFORMED) };
+    let (base, price) = (number(&latest["baseFeePerGas"]).ok_or(MALFORMED)?, number(price).ok_or(MALFORMED)?);
+    Ok((base, price.saturating_sub(base).max(TIP_LEAST)))
+}
+
+/// Blocks whose tips are looked at.
+const TIPS_OF_BLOCKS: u64 = 20;
+/// Where nobody has tipped lately: a thousandth of a gwei, the least that most who build blocks take.
+const TIP_LEAST: u128 = 1_000_000;
 
 /// The next nonce of an account, its coins, and its tokens of these contracts, after the block at `height`.
 pub(crate) async fn account(

@@ -36,6 +36,8 @@ const SEND_PATIENCE: Duration = Duration::from_millis(500);
 const ACCOUNTS_AT_ONCE: usize = 4;
 /// Steps before the ledger's claim is looked at again.
 const STEPS_MAX: usize = 64;
+/// Events after which what is over is forgotten.
+const FORGET_EVERY: usize = 1_024;
 
 /// A place between two steps, at which a process may die.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -167,12 +169,18 @@ impl<L: Ledger, S: Signer> Driver<L, S> {
     }
 
     async fn read(&mut self) -> Result<(), Unanswered> {
-        for event in self.ledger.events().await? {
+        let since = self.trail.look(Blocks::since);
+        for (at, event) in self.ledger.events().await?.into_iter().enumerate() {
             self.executor.apply(&event);
             if let Some(wallet) = &mut self.wallet {
                 wallet.apply(&event);
             }
+            // A start reads all that ever was.
+            if at % FORGET_EVERY == FORGET_EVERY - 1 {
+                self.executor.forget_below(since, now());
+            }
         }
+        self.executor.forget_below(since, now());
         Ok(())
     }
 

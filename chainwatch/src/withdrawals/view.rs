@@ -81,9 +81,17 @@ pub(super) struct View {
     /// When a move came to nothing.
     failed: BTreeMap<(WithdrawalPurpose, AssetId), Timestamp>,
     known: BTreeMap<WithdrawalId, Known>,
-    /// What transactions of withdrawals spend, but for those that were never signed and never will be.
+    /// What transactions of withdrawals spend, but for those that were never signed and never will be, and for those that are
+    /// forgotten.
     spent: BTreeMap<Spend, WithdrawalId>,
+    /// Whose transaction it is.
+    made_by: BTreeMap<ChainHash, WithdrawalId>,
+    /// Of each account, one more than the highest nonce of what is forgotten: that one and all before it are used.
+    used_to: BTreeMap<u32, u64>,
 }
+
+/// So long the ledger remembers a withdrawal after its end: it is told nothing of one that is older.
+const REMEMBERED_NS: u64 = 30 * 24 * 3_600 * 1_000_000_000;
 
 impl View {
     pub(super) fn new(chain: ChainId) -> View {
@@ -102,6 +110,8 @@ impl View {
             failed: BTreeMap::new(),
             known: BTreeMap::new(),
             spent: BTreeMap::new(),
+            made_by: BTreeMap::new(),
+            used_to: BTreeMap::new(),
         }
     }
 
@@ -153,6 +163,7 @@ impl View {
                 let known = self.known.get_mut(&signed.withdrawal);
                 if let Some((known, allocated)) = known.and_then(|known| known.allocated.map(|it| (known, it))) {
                     known.signed.push((allocated, Signed { tx: signed.tx, bytes: signed.bytes.clone() }));
+                    self.made_by.insert(signed.tx, signed.withdrawal);
                 }
             }
             Event::WithdrawalChanged(row) if row.chain == self.chain => self.change(row),
@@ -214,19 +225,38 @@ impl View {
         Some(parent.paid_with_helped(allocated.inputs.as_slice().first()?.tx))
     }
 
-    /// What is booked and lies so deep that nothing is said of it any more is left; what it has spent stays spent. One that an
-    /// operator has failed may be mined at any time; an orphan as long as its parent may come again.
-    pub(super) fn forget_below(&mut self, since: Height) {
+    /// What is booked and lies so deep that nothing is said of it any more is left. Its outputs are no coins of the wallet's any
+    /// more, and its nonce is used for good. One that an operator has failed may be mined at any time, and an orphan as long as its
+    /// parent may come again; the ledger remembers them for so long, and so does this.
+    pub(super) fn forget_below(&mut self, since: Height, now: Timestamp) {
         let orphans = self.known.values().filter(|known| known.is_orphan());
-        let left =
-            orphans.filter(|known| !self.known.contains_key(&known.row.parent)).map(|known| known.row.withdrawal);
-        for id in left.collect::<Vec<_>>() {
-            self.known.remove(&id);
+        let left = orphans.filter(|known| !self.known.contains_key(&known.row.parent));
+        let left: BTreeSet<WithdrawalId> = left.map(|known| known.row.withdrawal).collect();
+        let is_over = |known: &Known| {
+            let WithdrawalChanged { withdrawal, stage, cause, height, changed_at, .. } = known.row;
+            let is_deep = cause != WithdrawalCause::Operator && height != 0 && height < since.0;
+            let is_old = changed_at.plus_nanos(REMEMBERED_NS) <= now;
+            stage.is_final() && (is_deep || is_old || left.contains(&withdrawal))
+        };
+        let over: BTreeMap<WithdrawalId, Known> = self.known.extract_if(.., |_, known| is_over(known)).collect();
+        if over.is_empty() {
+            return;
         }
-        self.known.retain(|_, known| {
-            let WithdrawalChanged { stage, cause, height, .. } = known.row;
-            !stage.is_final() || cause == WithdrawalCause::Operator || height == 0 || height >= since.0
-        });
+        for (_, signed) in over.values().flat_map(|known| &known.signed) {
+            self.made_by.remove(&signed.tx);
+        }
+        for (spend, _) in self.spent.extract_if(.., |_, owner| over.contains_key(owner)) {
+            if let Spend::Nonce(sender, nonce) = spend {
+                let used_to = self.used_to.entry(sender).or_default();
+                *used_to = nonce.saturating_add(1).max(*used_to);
+            }
+        }
+    }
+
+    /// How many rows of what is not the ledger's own are kept.
+    #[cfg(test)]
+    pub(super) fn rows(&self) -> usize {
+        self.known.len() + self.spent.len() + self.made_by.len()
     }
 
     pub(super) fn all(&self) -> impl Iterator<Item = &Known> {
@@ -344,14 +374,15 @@ impl View {
 
     /// Whether no other withdrawal's transactions spend this.
     pub(super) fn is_free(&self, spend: Spend, by: Option<WithdrawalId>) -> bool {
-        self.spent.get(&spend).is_none_or(|owner| Some(*owner) == by)
+        let is_used = matches!(spend, Spend::Nonce(of, nonce) if self.used_to.get(&of).is_some_and(|to| nonce < *to));
+        !is_used && self.spent.get(&spend).is_none_or(|owner| Some(*owner) == by)
     }
 
     /// Whether an output may be spent: another transaction of the same withdrawal may yet take the place of the one that
     /// made it, until that is settled.
     pub(super) fn is_settled(&self, tx: ChainHash) -> bool {
-        let is_of = |known: &&Known| known.signed.iter().any(|(_, signed)| signed.tx == tx);
-        self.known.values().find(is_of).is_none_or(|known| known.row.stage == WithdrawalStage::Settled)
+        let maker = self.made_by.get(&tx).and_then(|id| self.known.get(id));
+        maker.is_none_or(|known| known.row.stage == WithdrawalStage::Settled)
     }
 
     /// What a withdrawal sends: of which contract, how much in the chain's units. Swept outputs come back as change, and what a
@@ -385,3 +416,6 @@ impl View {
         i128::try_from(amount).ok().and_then(Amount::from_wide)
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -21,6 +21,8 @@ pub struct Wallet {
     coins: BTreeMap<OutPoint, ChainInput>,
     /// What children have spent whose parents are not settled yet.
     spent_before: BTreeSet<OutPoint>,
+    /// Credits that the chain has taken back, and whether they were to spend still: they come back as what they were.
+    reverted: BTreeMap<OutPoint, bool>,
     /// Transactions of withdrawals that are not over.
     signed: BTreeMap<WithdrawalId, Vec<Transaction>>,
 }
@@ -33,6 +35,7 @@ impl Wallet {
             change: own_script(scheme, 0),
             coins: BTreeMap::new(),
             spent_before: BTreeSet::new(),
+            reverted: BTreeMap::new(),
             signed: BTreeMap::new(),
         }
     }
@@ -49,11 +52,19 @@ impl Wallet {
 
     fn on_deposit(&mut self, deposit: &DepositChanged) {
         let DepositChanged { tx, output, amount, index, .. } = *deposit;
+        let point = (tx, output);
         match u64::try_from(amount) {
             Ok(amount) if deposit.stage == DepositStage::Credited && !deposit.is_reverted => {
-                self.coins.insert((tx, output), ChainInput { tx, output, amount, key: index });
+                if self.reverted.remove(&point).unwrap_or(true) {
+                    self.coins.insert(point, ChainInput { tx, output, amount, key: index });
+                }
             }
-            _ => drop(self.coins.remove(&(tx, output))),
+            _ => {
+                let was_there = self.coins.remove(&point).is_some();
+                if deposit.is_reverted {
+                    self.reverted.entry(point).or_insert(was_there);
+                }
+            }
         }
     }
 
@@ -71,10 +82,12 @@ impl Wallet {
         }
         let Some(tx) = signed.into_iter().find(|tx| tx.compute_txid().to_byte_array() == row.tx.0) else { return };
         for input in &tx.input {
-            let point = (ChainHash(input.previous_output.txid.to_byte_array()), input.previous_output.vout);
+            let point = input.previous_output;
+            let point = (ChainHash(point.txid.to_byte_array()), point.vout);
             if self.coins.remove(&point).is_none() && row.purpose == WithdrawalPurpose::Child {
                 self.spent_before.insert(point);
             }
+            self.reverted.entry(point).and_modify(|is_there| *is_there = false);
         }
         let outputs = tx.output.iter().enumerate();
         for (at, output) in outputs.filter(|(_, output)| Some(&output.script_pubkey) == self.change.as_ref()) {

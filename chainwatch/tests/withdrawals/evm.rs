@@ -105,33 +105,47 @@ impl Bed {
     /// Until there is nothing to do; every sent transaction is with the nodes.
     pub fn work(&mut self) {
         for _ in 0..100 {
-            self.ledger.events[self.read..].iter().for_each(|event| self.executor.apply(event));
-            self.read = self.ledger.events.len();
-            let Some(step) = self.executor.step(&self.facts, self.fence, self.now) else { return };
-            let command = match step {
-                Step::Propose(_, command) | Step::Move(command) => Some(command),
-                Step::Sign(payment) => {
-                    let answer = self.desk.sign(&payment, 1_000).expect("a journal");
-                    self.executor.on_signed(&payment, Some(answer), self.fence, self.now)
-                }
-                Step::Consult(payment) => {
-                    let answer = self.desk.consult(&payment, 1_000);
-                    self.executor.on_consulted(&payment, Some(answer), self.now);
-                    None
-                }
-                Step::Send(tx, _) => {
-                    self.executor.on_sent(tx, self.now);
-                    self.facts.pooled.insert(tx);
-                    self.sent.push(tx);
-                    None
-                }
-            };
-            if let Some(command) = command {
-                let reply = self.ledger.apply(self.now, &command);
-                assert!(matches!(reply, Reply::Accepted { .. }), "{reply:?} to {command:?}");
+            if self.one().is_none() {
+                return;
             }
         }
         panic!("it never rests");
+    }
+
+    /// The next step, done.
+    fn one(&mut self) -> Option<Step> {
+        self.ledger.events[self.read..].iter().for_each(|event| self.executor.apply(event));
+        self.read = self.ledger.events.len();
+        let step = self.executor.step(&self.facts, self.fence, self.now)?;
+        let command = match step.clone() {
+            Step::Propose(_, command) | Step::Move(command) => Some(command),
+            Step::Sign(payment) => {
+                let answer = self.desk.sign(&payment, 1_000).expect("a journal");
+                self.executor.on_signed(&payment, Some(answer), self.fence, self.now)
+            }
+            Step::Consult(payment) => {
+                let answer = self.desk.consult(&payment, 1_000);
+                self.executor.on_consulted(&payment, Some(answer), self.now);
+                None
+            }
+            Step::Send(tx, _) => {
+                self.executor.on_sent(tx, self.now);
+                self.facts.pooled.insert(tx);
+                self.sent.push(tx);
+                None
+            }
+        };
+        if let Some(command) = command {
+            let reply = self.ledger.apply(self.now, &command);
+            assert!(matches!(reply, Reply::Accepted { .. }), "{reply:?} to {command:?}");
+        }
+        Some(step)
+    }
+
+    /// What a driver does between two looks at its claim, a fifth of a second after the last.
+    fn beat(&mut self) -> Vec<Step> {
+        self.now = self.now.plus_nanos(200_000_000);
+        (0..64).map_while(|_| self.one()).collect()
     }
 
     fn allocated(&self) -> Vec<WithdrawalAllocated> {
@@ -212,6 +226,68 @@ fn what_the_signer_would_keep_for_tomorrow_gets_no_nonce_and_keeps_nobody() {
     assert_eq!(bed.executor.step(&bed.facts, bed.fence, bed.now), None);
     let later = bed.now.plus_nanos(Tuning::default().pause_ns);
     assert!(matches!(bed.executor.step(&bed.facts, bed.fence, later), Some(Step::Consult(_))));
+}
+
+/// More than could all be asked about within a pause: then whoever comes after them was never asked about.
+#[test]
+fn thousands_that_wait_for_the_signers_day_keep_nobody() {
+    use WithdrawalStage::{Held, Mempool, Mined};
+    const WAITING: usize = 3_000;
+    let mut bed = Bed::with_a_day_max(400_000);
+    bed.ledger.request(bed.now, 0, FRIEND, 3_500);
+    bed.work();
+    bed.ledger.request_by_many(bed.now, WAITING, FRIEND, 1_000);
+    bed.ledger.request(bed.now, 1, FRIEND, 100);
+    let stage = |bed: &Bed, at: usize| bed.ledger.rows()[at].stage;
+    let mut asked = BTreeMap::<WithdrawalId, usize>::new();
+    let mut beats = 0;
+    while stage(&bed, WAITING + 1) != Mempool {
+        beats += 1;
+        assert!(beats < 400, "it starves");
+        if beats == 100 {
+            // What is under way is not kept waiting by them for a single beat.
+            let first = bed.sent[0];
+            bed.include(first, 5, false);
+        }
+        let steps = bed.beat();
+        assert!(beats < 100 || stage(&bed, 0) == Mined);
+        assert!(steps.len() < 20, "a beat ends, and moves have their turn: {}", steps.len());
+        for step in steps {
+            if let Step::Consult(payment) = step {
+                *asked.entry(payment.withdrawal).or_default() += 1;
+            }
+        }
+    }
+    assert_eq!(asked.len(), WAITING + 1);
+    let twice = asked.values().filter(|times| **times > 1).count();
+    // The last beat goes on with those that were asked about first.
+    assert!(twice <= 8, "nobody twice before everybody once: {twice}");
+    assert_eq!(bed.executor.unfunded().count(), WAITING);
+    assert!(bed.executor.unfunded().all(|(_, why)| why == Unfunded::SignerWaits));
+    // Whoever comes now was not asked about, and is at once.
+    bed.ledger.request(bed.now, 2, FRIEND, 100);
+    (0..3).for_each(|_| drop(bed.beat()));
+    assert_eq!((stage(&bed, WAITING + 2), stage(&bed, 7)), (Mempool, Held));
+}
+
+/// Nor do they, when what they wait for is money: each step looks at some of them.
+#[test]
+fn thousands_that_wait_for_the_hot_wallet_are_looked_at_by_turns() {
+    const WAITING: usize = 2_000;
+    let mut bed = Bed::new();
+    bed.facts.accounts.insert(0, account(5, 60_000));
+    bed.ledger.request_by_many(bed.now, WAITING, FRIEND, 1_000);
+    bed.ledger.request(bed.now, 0, FRIEND, 100);
+    let mut beats = 0;
+    while bed.ledger.rows()[WAITING].stage != WithdrawalStage::Mempool {
+        beats += 1;
+        assert!(beats < 100, "it starves");
+        bed.beat();
+    }
+    bed.facts.accounts.insert(0, account(5, 1_000_000_000));
+    let steps = bed.beat();
+    let sent = steps.iter().filter(|step| matches!(step, Step::Send(..))).count();
+    assert!(sent >= 8, "and when there is some, all steps are theirs: {steps:?}");
 }
 
 #[test]

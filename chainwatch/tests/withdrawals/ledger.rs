@@ -20,6 +20,7 @@ pub const LEASE_NS: u64 = 1_500_000_000;
 pub struct Ledger {
     partition: Partition,
     position: u64,
+    confirmations: u32,
     pub events: Vec<Event>,
 }
 
@@ -33,7 +34,7 @@ pub fn amount(units: i64) -> Amount {
 
 fn config() -> PartitionConfig {
     let (id, incarnation) = (PartitionId::new(1), Incarnation::new(1));
-    let limits = Limits { accounts_max: 4, assets_max: 4, markets_max: 1, ..Limits::default() };
+    let limits = Limits { accounts_max: 64, assets_max: 4, markets_max: 1, ..Limits::default() };
     PartitionConfig { partition: id, ledger: id, incarnation, limits }
 }
 
@@ -57,7 +58,7 @@ fn rules(confirmations: u32) -> WithdrawalRules {
 impl Ledger {
     /// Alice and the house have money, of a coin with two decimals more than the ledger has.
     pub fn new(now: Timestamp, confirmations: u32) -> Ledger {
-        let mut ledger = Ledger { partition: Partition::new(config()), position: 0, events: Vec::new() };
+        let mut ledger = Ledger { partition: Partition::new(config()), position: 0, confirmations, events: Vec::new() };
         let fee = FeeRate::new(0).expect("no fee");
         let rules = rules(confirmations);
         let (symbol, contract) = (text("LTC"), Text::EMPTY);
@@ -122,7 +123,7 @@ impl Ledger {
 
     /// From now on an address waits for so long before anything is sent to it.
     pub fn delay_addresses(&mut self, now: Timestamp, address_delay_s: u32) {
-        let rules = WithdrawalRules { address_delay_s, ..rules(2) };
+        let rules = WithdrawalRules { address_delay_s, ..rules(self.confirmations) };
         let set = SetWithdrawalRules { chain: CHAIN, asset: COIN, rules };
         let reply = self.apply(now, &Command::SetWithdrawalRules(Box::new(set)));
         assert!(matches!(reply, Reply::Accepted { .. }), "{reply:?}");
@@ -133,6 +134,26 @@ impl Ledger {
         let (account, chain, asset, address) = (ALICE, CHAIN, COIN, text(address));
         let request = RequestWithdrawal { account, chain, asset, address, amount: amount(units), name };
         self.apply(now, &Command::RequestWithdrawal(Box::new(request)));
+    }
+
+    /// As many requests, by as many accounts as that takes.
+    pub fn request_by_many(&mut self, now: Timestamp, count: usize, address: &str, units: i64) {
+        let fee = FeeRate::new(0).expect("no fee");
+        let (chain, asset, address) = (CHAIN, COIN, text(address));
+        let mut account = AccountId::default();
+        for at in 0..count {
+            if at % 100 == 0 {
+                let open = OpenAccount { name: text(&format!("one-{at}")), maker_fee: fee, taker_fee: fee };
+                let Reply::Accepted { id } = self.apply(now, &Command::OpenAccount(open)) else { panic!("no room") };
+                account = AccountId::new(id as u32);
+                let credit = Credit { account, asset: COIN, amount: amount(1_000_000_000) };
+                self.apply(now, &Command::Credit(credit));
+            }
+            let name = ClientOrderId::new(format!("m{at}").as_bytes()).expect("a short name");
+            let request = RequestWithdrawal { account, chain, asset, address, amount: amount(units), name };
+            let reply = self.apply(now, &Command::RequestWithdrawal(Box::new(request)));
+            assert!(matches!(reply, Reply::Accepted { .. }), "{reply:?}");
+        }
     }
 
     /// Every withdrawal as it stands.

@@ -2,7 +2,7 @@
 //! is decided what follows.
 //!
 //! ```text
-//!            less than due                enough again                an operator
+//!            less than due                enough again               two operators
 //!   Whole ------------------> Short -----------------------> Found ------------------> Whole
 //!                               ^                               |
 //!                               +---------- less than due ------+
@@ -19,6 +19,7 @@ use wire::event::ReservesChanged;
 use wire::{AddressFormat, AssetId, ChainHash, ChainId, Event, LogPosition, RejectReason, ReservesStanding};
 
 use super::blockchains::Blockchains;
+use super::loosenings::{Brought, Subject};
 use super::{Answer, LedgerCell, Refused};
 use crate::effects::Effects;
 
@@ -34,6 +35,17 @@ impl Reserves {
     /// The log says something of a chain that a comparison has to know.
     pub(super) fn touch(&mut self, chain: ChainId, position: LogPosition) {
         self.touched.insert(chain, position);
+    }
+
+    /// Whether the log has ever said something of a chain's deposits, withdrawals or reserves.
+    pub(super) fn is_touched(&self, chain: ChainId) -> bool {
+        self.touched.contains_key(&chain)
+    }
+
+    /// What operators have declared.
+    pub(super) fn brought(&self, chain: ChainId, asset: AssetId) -> Brought {
+        let ReservesChanged { brought: units, since, .. } = self.row(chain, asset);
+        Brought { units, since }
     }
 
     fn touched(&self, chain: ChainId) -> LogPosition {
@@ -114,35 +126,42 @@ impl LedgerCell {
         Ok(0)
     }
 
-    pub(crate) fn declare_reserves(&mut self, declare: &DeclareReserves, effects: &mut Effects<'_>) -> Answer {
-        let DeclareReserves { chain, asset, brought, since } = *declare;
-        let blockchain = self.blockchains.get(chain)?;
-        blockchain.asset(asset)?;
+    pub(super) fn check_declaration(&self, declare: &DeclareReserves) -> Result<(), Refused> {
+        let blockchain = self.blockchains.get(declare.chain)?;
+        blockchain.asset(declare.asset)?;
         // Of outputs, those count that deposits and withdrawals have made: an amount without outputs would be missing for ever.
-        if brought > 0 && blockchain.addresses() != AddressFormat::Evm {
+        if declare.brought > 0 && blockchain.addresses() != AddressFormat::Evm {
             return Err(RejectReason::BadReserves.into());
         }
+        Ok(())
+    }
+
+    pub(super) fn put_declaration(&mut self, declare: &DeclareReserves, effects: &mut Effects<'_>) {
+        let DeclareReserves { chain, asset, brought, since } = *declare;
         let before = self.reserves.row(chain, asset);
         if (before.brought, before.since) != (brought, since) {
             self.reserves.touch(chain, self.position);
             self.change_reserves(ReservesChanged { brought, since, ..before }, effects);
         }
-        Ok(0)
     }
 
-    pub(crate) fn thaw_reserves(&mut self, thaw: &ThawReserves, effects: &mut Effects<'_>) -> Answer {
+    pub(super) fn check_thaw(&self, thaw: &ThawReserves) -> Result<(), Refused> {
         let ThawReserves { chain, asset } = *thaw;
         self.blockchains.get(chain)?.asset(asset)?;
-        let before = self.reserves.row(chain, asset);
-        if before.standing != ReservesStanding::Found {
+        if self.reserves.row(chain, asset).standing != ReservesStanding::Found {
             return Err(RejectReason::ReservesNotFound.into());
         }
+        Ok(())
+    }
+
+    pub(super) fn put_thaw(&mut self, thaw: &ThawReserves, effects: &mut Effects<'_>) {
+        let before = self.reserves.row(thaw.chain, thaw.asset);
         self.change_reserves(ReservesChanged { standing: ReservesStanding::Whole, ..before }, effects);
-        Ok(0)
     }
 
     fn change_reserves(&mut self, row: ReservesChanged, effects: &mut Effects<'_>) {
         self.reserves.rows.insert((row.chain, row.asset), row);
         effects.tell(Event::ReservesChanged(Box::new(row)));
+        self.overtake_loosenings(Subject::Reserves(row.chain, row.asset), effects);
     }
 }

@@ -31,12 +31,19 @@ const HOUR_NS: u64 = 3_600_000_000_000;
 
 type Key = (ChainId, ChainHash, u32);
 
+/// What an account was told of.
+struct Seen {
+    row: DepositChanged,
+    /// In which hour of log time.
+    hour: u64,
+}
+
 /// What was seen and is in no block.
 pub(super) struct Sightings {
     max: usize,
-    rows: BTreeMap<Key, DepositChanged>,
+    rows: BTreeMap<Key, Seen>,
     counts: BTreeMap<AccountId, usize>,
-    /// How many were told in the last hour in which any was, and no block has had since.
+    /// How many were told in the last hour in which any was, less those of them that a block has had since.
     told: BTreeMap<AccountId, u32>,
     /// Which hour that is.
     hour: u64,
@@ -57,42 +64,49 @@ impl Sightings {
         !is_same_hour || self.told.get(&account).is_none_or(|told| *told < UNMINED_OF_HOUR_MAX)
     }
 
-    fn note_told(&mut self, account: AccountId, now: Timestamp) {
+    /// Something is told now.
+    fn tell(&mut self, row: DepositChanged, now: Timestamp) {
         let hour = now.nanos() / HOUR_NS;
         if self.hour != hour {
             self.hour = hour;
             self.told.clear();
         }
-        *self.told.entry(account).or_default() += 1;
+        *self.told.entry(row.account).or_default() += 1;
+        self.insert(Seen { row, hour });
     }
 
-    /// A block has it: that was paid for.
+    /// A block has it: that was paid for. One that was told in an earlier hour has taken no place in this one.
     pub(super) fn mined(&mut self, key: Key) {
-        if let Some(seen) = self.remove(key)
-            && let Some(told) = self.told.get_mut(&seen.account)
+        if let Some(seen) = self.remove(key).filter(|seen| seen.hour == self.hour)
+            && let Some(told) = self.told.get_mut(&seen.row.account)
         {
             *told = told.saturating_sub(1);
         }
     }
 
-    fn insert(&mut self, seen: DepositChanged) {
-        *self.counts.entry(seen.account).or_default() += 1;
-        self.rows.insert((seen.chain, seen.tx, seen.output), seen);
+    fn insert(&mut self, seen: Seen) {
+        let row = &seen.row;
+        *self.counts.entry(row.account).or_default() += 1;
+        self.rows.insert((row.chain, row.tx, row.output), seen);
     }
 
-    fn remove(&mut self, key: Key) -> Option<DepositChanged> {
+    fn remove(&mut self, key: Key) -> Option<Seen> {
         let seen = self.rows.remove(&key)?;
-        let count = self.counts.get_mut(&seen.account).expect("whoever has a row is counted");
+        let account = seen.row.account;
+        let count = self.counts.get_mut(&account).expect("whoever has a row is counted");
         *count -= 1;
         if *count == 0 {
-            self.counts.remove(&seen.account);
+            self.counts.remove(&account);
         }
         Some(seen)
     }
 
     pub(super) fn save(&self, to: &mut Writer<'_>) {
         to.put(&(self.rows.len() as u32));
-        self.rows.values().for_each(|seen| to.put(seen));
+        for Seen { row, hour } in self.rows.values() {
+            to.put(row);
+            to.put(hour);
+        }
         to.put(&self.hour);
         to.put(&(self.told.len() as u32));
         for (account, told) in &self.told {
@@ -105,14 +119,14 @@ impl Sightings {
     pub(super) fn load(limits: &Limits, chains: &Blockchains, from: &mut Reader<'_>) -> Result<Sightings, CodecError> {
         let mut sightings = Sightings::new(limits);
         for _ in 0..from.get::<u32>()? {
-            let seen: DepositChanged = from.get()?;
-            let owner = chains.get(seen.chain).and_then(|chain| chain.owner(seen.index));
-            let is_known = sightings.rows.contains_key(&(seen.chain, seen.tx, seen.output));
-            let is_right = owner == Ok(seen.account) && seen.stage == DepositStage::Seen && !is_known;
-            if !is_right || !sightings.has_room(seen.account) {
+            let row: DepositChanged = from.get()?;
+            let owner = chains.get(row.chain).and_then(|chain| chain.owner(row.index));
+            let is_known = sightings.rows.contains_key(&(row.chain, row.tx, row.output));
+            let is_right = owner == Ok(row.account) && row.stage == DepositStage::Seen && !is_known;
+            if !is_right || !sightings.has_room(row.account) {
                 return Err(CodecError::OutOfRange);
             }
-            sightings.insert(seen);
+            sightings.insert(Seen { row, hour: from.get()? });
         }
         sightings.hour = from.get()?;
         for _ in 0..from.get::<u32>()? {
@@ -139,7 +153,7 @@ impl LedgerCell {
         let key = (chain, tx, output);
         if !is_pooled {
             let seen = self.sightings.remove(key).ok_or(RejectReason::UnknownDeposit)?;
-            effects.tell(Event::DepositChanged(Box::new(DepositChanged { stage: DepositStage::Replaced, ..seen })));
+            effects.tell(Event::DepositChanged(Box::new(DepositChanged { stage: DepositStage::Replaced, ..seen.row })));
             return Ok(0);
         }
         // A block has it or had it, it is known, or it is too little to be told of.
@@ -168,8 +182,7 @@ impl LedgerCell {
             dust: 0,
             is_reverted: false,
         };
-        self.sightings.insert(seen);
-        self.sightings.note_told(account, self.now);
+        self.sightings.tell(seen, self.now);
         effects.tell(Event::DepositChanged(Box::new(seen)));
         Ok(0)
     }

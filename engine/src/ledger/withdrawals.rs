@@ -265,6 +265,22 @@ impl Withdrawals {
         }
     }
 
+    /// What an asset's withdrawals on a chain keep to.
+    pub(super) fn rules(&self, chain: ChainId, asset: AssetId) -> Option<&WithdrawalRules> {
+        self.rules.get(&(chain, asset))
+    }
+
+    /// What was said of an account; of one of which nothing was said, that it may withdraw to any address.
+    pub(super) fn restriction(&self, account: AccountId) -> WithdrawalsRestricted {
+        let none = WithdrawalsRestricted { account, is_blocked: false, is_allow_listed: false };
+        self.restrictions.get(&account).copied().unwrap_or(none)
+    }
+
+    /// Whether an operator has allowed an account an address.
+    pub(super) fn allows(&self, account: AccountId, chain: ChainId, address: &ChainAddress) -> bool {
+        self.destinations.get(account, chain, address).is_some_and(|known| known.is_allowed)
+    }
+
     /// Takes a row in place of the one before.
     fn put(&mut self, row: WithdrawalChanged) {
         if row.stage.is_final() {

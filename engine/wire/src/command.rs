@@ -2,6 +2,7 @@
 
 mod account;
 mod chain;
+mod loosening;
 mod market;
 mod reserves;
 mod session;
@@ -16,6 +17,7 @@ pub use self::market::{
 };
 pub use crate::api_key::{ExtendApiKey, RestrictApiKey};
 
+pub use self::loosening::{ApproveLoosening, DropLoosening, Loosening, ProposeLoosening};
 pub use self::reserves::{DeclareReserves, ReportReserves, ThawReserves};
 pub use self::special::{AmendOrder, CancelOrderList, NewOrderList, NewOrderOnTerms, ReplaceOrder};
 pub use self::withdrawal::{
@@ -163,6 +165,12 @@ pub enum Command {
     DeclareReserves(Box<DeclareReserves>),
     /// Operator: what was missing is there again.
     ThawReserves(ThawReserves),
+    /// Operator: loosen what guards withdrawals, if another operator approves it.
+    ProposeLoosening(Box<ProposeLoosening>),
+    /// Operator: let it be what another one has proposed.
+    ApproveLoosening(Box<ApproveLoosening>),
+    /// Operator: what was proposed is not to be.
+    DropLoosening(DropLoosening),
     /// Cluster, on an operator's word: the cells behave by this version from now on.
     SetVersion(SetVersion),
     /// Cluster: mail of another partition.

@@ -4,6 +4,7 @@
 mod account;
 mod book;
 mod chain;
+mod loosening;
 mod market;
 mod reserves;
 mod session;
@@ -13,6 +14,7 @@ mod withdrawal;
 
 use alloc::boxed::Box;
 
+pub use self::loosening::{LooseningEnded, LooseningProposed};
 pub use self::market::{
     AuctionCompleted, AuctionIndicated, MarketProtectionChanged, MarketRulesChanged, MarketScheduleChanged,
     PhaseChanged,
@@ -191,6 +193,10 @@ pub enum Event {
     HotWalletChanged(Box<HotWalletChanged>),
     /// Ledger: whether a chain has of an asset what it should have.
     ReservesChanged(Box<ReservesChanged>),
+    /// Ledger: an operator has proposed to loosen what guards withdrawals.
+    LooseningProposed(Box<LooseningProposed>),
+    /// Ledger: a proposal waits no more.
+    LooseningEnded(LooseningEnded),
 }
 
 const _: () = assert!(size_of::<Event>() <= 96, "an event that every order causes must stay short");

@@ -65,6 +65,10 @@ id! {
     WithdrawalId(u64)
 }
 id! {
+    /// A proposal to loosen what guards withdrawals, counted from 1 by its ledger cell. `0` names none.
+    LooseningId(u64)
+}
+id! {
     /// An order, assigned by its account's ledger cell when the order enters the log; unique in the
     /// cluster and below 2^53, so that JSON readers keep it exact. `0` names no order.
     OrderId(u64)

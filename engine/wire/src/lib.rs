@@ -49,8 +49,8 @@ pub use event::Event;
 pub use fee::{FeeRate, FeeTier, FeeTiers, SignedFeeRate};
 pub use ids::{
     AccountId, ApiKeyId, AssetId, BookSequence, ChainId, ClientSessionId, ClusterEpoch, FirmId, Incarnation, ListId,
-    LogPosition, MailSequence, MarketId, NodeId, OrderId, PartitionId, PreventedMatchId, Sequence, SessionId, Term,
-    TradeGroupId, TradeId, UpdateId, WithdrawalId,
+    LogPosition, LooseningId, MailSequence, MarketId, NodeId, OrderId, PartitionId, PreventedMatchId, Sequence,
+    SessionId, Term, TradeGroupId, TradeId, UpdateId, WithdrawalId,
 };
 pub use mail::Mail;
 pub use market::{MarketRules, MarketScale, MarketStatus, PhaseCause, ScaleError, SpecialRules};
@@ -64,6 +64,6 @@ pub use terms::{BasisPoints, CancelRestriction, ListKind, Peg, PegSide, ReplaceM
 pub use text::{AccountName, ApiKeyText, ClientOrderId, Secret, Symbol, Text, TextError};
 pub use time::Timestamp;
 pub use withdrawal::{
-    ChainInput, ChainInputs, HotWalletBounds, ReservesStanding, Sighting, TransactionBytes, WithdrawalCause,
-    WithdrawalPurpose, WithdrawalRules, WithdrawalStage,
+    ChainInput, ChainInputs, HotWalletBounds, LooseningEnd, ReservesStanding, Sighting, TransactionBytes,
+    WithdrawalCause, WithdrawalPurpose, WithdrawalRules, WithdrawalStage,
 };

@@ -283,6 +283,21 @@ reasons! {
     ReservesNotFound = 622,
     /// What came by no deposit can be told from the rest where addresses have accounts alone.
     BadReserves = 623,
+
+    /// It loosens what guards withdrawals: an operator proposes it, and another one approves it.
+    NeedsSecondOperator = 650,
+    /// It loosens nothing: one operator does it, without a proposal.
+    NothingLoosened = 651,
+    /// The same is proposed already; the reply names that proposal.
+    LooseningExists = 652,
+    /// As many proposals wait as may.
+    TooManyLoosenings = 653,
+    /// No such proposal waits: it was approved, dropped or overtaken, or has run out.
+    UnknownLoosening = 654,
+    /// What is approved is not what was proposed.
+    LooseningMismatch = 655,
+    /// Who has proposed it does not approve it.
+    SameOperator = 656,
 }
 
 #[cfg(test)]

@@ -141,6 +141,18 @@ impl WithdrawalPurpose {
     }
 }
 
+crate::order::numbered! {
+    /// How a proposal to loosen what guards withdrawals has ended. One that has run out is only not there any more.
+    LooseningEnd {
+        /// Another operator has approved it, and it is so.
+        Approved = 1,
+        /// An operator has dropped it.
+        Dropped = 2,
+        /// What it would have changed was changed meanwhile: it would undo what its proposer did not know of.
+        Overtaken = 3,
+    }
+}
+
 /// The bounds of the hot wallet in an asset on a chain, and where the rest goes. Zero for what is not wanted.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct HotWalletBounds {

@@ -319,6 +319,8 @@ impl Accounts {
                 | Event::WithdrawalAllocated(_)
                 | Event::WithdrawalSigned(_)
                 | Event::HotWalletChanged(_)
+                | Event::LooseningProposed(_)
+                | Event::LooseningEnded(_)
                 | Event::CommandQuarantined(_) => {}
                 Event::WithdrawalRulesChanged(_) => self.withdrawals.apply(event),
                 Event::WithdrawalChanged(changed) => {

@@ -43,6 +43,7 @@ pub enum Command {
     },
     /// So much came to addresses of the exchange by no deposit (ether that was sent to the hot wallet), or, below zero, left them
     /// by no withdrawal (what you have taken from the cold address, what was stolen): in all, in place of what was said before.
+    /// Where less should be there than before, a second operator must approve it.
     Declare {
         #[command(flatten)]
         which: standing::Which,
@@ -53,7 +54,8 @@ pub enum Command {
         #[arg(long, value_name = "HEIGHT", default_value_t = 0)]
         since: u64,
     },
-    /// What was missing on a chain is there again, and you have looked: let withdrawals of the asset go on.
+    /// What was missing on a chain is there again, and you have looked: let withdrawals of the asset go on, once a second
+    /// operator has approved it.
     Thaw(standing::Which),
 }
 

@@ -10,9 +10,9 @@ use super::Place;
 mod destinations;
 mod hot;
 mod request;
-mod rules;
+pub(super) mod rules;
 mod shown;
-mod words;
+pub(super) mod words;
 
 /// `mainstay ctl withdrawal`.
 #[derive(Debug, clap::Subcommand)]
@@ -36,7 +36,8 @@ pub enum Command {
     Cancel(Which),
     /// A stranger's transaction has spent what this one spends, and you have looked at it: give the money back.
     Fail(Which),
-    /// Show what withdrawals keep to: limits, fees, delays, approvals; or change it.
+    /// Show what withdrawals keep to: limits, fees, delays, approvals; or change it. What loosens it waits for a second operator:
+    /// `mainstay ctl loosening`.
     Rules {
         #[command(subcommand)]
         command: Option<rules::Command>,
@@ -46,7 +47,7 @@ pub enum Command {
         #[command(subcommand)]
         command: Option<hot::Command>,
     },
-    /// Show to which addresses accounts may send; or change it.
+    /// Show to which addresses accounts may send; or change it. What loosens it waits for a second operator.
     AllowList {
         #[command(subcommand)]
         command: Option<destinations::Command>,
@@ -56,7 +57,7 @@ pub enum Command {
         /// Which account.
         account: String,
     },
-    /// Let an account withdraw again.
+    /// Let an account withdraw again, once a second operator has approved it.
     Unblock {
         /// Which account.
         account: String,
@@ -108,10 +109,10 @@ pub async fn run(place: &Place, command: Command) -> miette::Result<()> {
             println!("withdrawal {id} has failed; its money is free again");
             Ok(())
         }
-        Command::Rules { command } => rules::run(&operator, command).await,
+        Command::Rules { command } => rules::run(place, &operator, command).await,
         Command::HotWallet { command } => hot::run(&operator, command).await,
-        Command::AllowList { command } => destinations::run(&operator, command).await,
-        Command::Block { account } => destinations::block(&operator, &account, true).await,
-        Command::Unblock { account } => destinations::block(&operator, &account, false).await,
+        Command::AllowList { command } => destinations::run(place, &operator, command).await,
+        Command::Block { account } => destinations::block(place, &operator, &account, true).await,
+        Command::Unblock { account } => destinations::block(place, &operator, &account, false).await,
     }
 }

@@ -3,10 +3,12 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use chainwatch::signer::bitcoin::has_change;
-use wire::event::{AddressAllowed, ChainListed, ReservesChanged, WithdrawalChanged, WithdrawalsRestricted};
+use wire::event::{
+    AddressAllowed, ChainListed, LooseningProposed, ReservesChanged, WithdrawalChanged, WithdrawalsRestricted,
+};
 use wire::{
     AccountId, AccountName, AssetId, ChainAddress, ChainFreeze, ChainHash, ChainId, Event, HotWalletBounds,
-    WithdrawalPurpose, WithdrawalRules,
+    LooseningId, WithdrawalPurpose, WithdrawalRules,
 };
 
 /// A chain, as money leaves by it.
@@ -37,6 +39,8 @@ pub struct Withdrawing {
     pub restrictions: BTreeMap<AccountId, WithdrawalsRestricted>,
     /// Addresses that an operator has allowed.
     pub allowed: BTreeMap<(AccountId, ChainId, ChainAddress), AddressAllowed>,
+    /// What waits for a second operator, also what has run out since.
+    pub loosenings: BTreeMap<LooseningId, LooseningProposed>,
     /// By number, as they stand.
     pub rows: BTreeMap<u64, WithdrawalChanged>,
     /// Who has approved which.
@@ -86,6 +90,12 @@ impl Withdrawing {
                 } else {
                     self.allowed.remove(&key);
                 }
+            }
+            Event::LooseningProposed(proposed) => {
+                self.loosenings.insert(proposed.id, (**proposed).clone());
+            }
+            Event::LooseningEnded(ended) => {
+                self.loosenings.remove(&ended.id);
             }
             Event::WithdrawalChanged(row) => {
                 self.rows.insert(row.withdrawal.get(), **row);

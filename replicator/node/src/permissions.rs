@@ -52,6 +52,9 @@ pub fn may_request(role: Role, command: &Command) -> bool {
         | Command::SetHotWallet(_)
         | Command::DeclareReserves(_)
         | Command::ThawReserves(_)
+        | Command::ProposeLoosening(_)
+        | Command::ApproveLoosening(_)
+        | Command::DropLoosening(_)
         | Command::FailWithdrawal(_) => role == Role::Operator,
         Command::CancelWithdrawal(cancel) if cancel.account.get() == 0 => role == Role::Operator,
         Command::RequestWithdrawal(_) | Command::CancelWithdrawal(_) => matches!(role, Role::Gateway | Role::Operator),
@@ -74,10 +77,14 @@ pub fn may_request(role: Role, command: &Command) -> bool {
     }
 }
 
-/// Whether a command that says who speaks says what the certificate says. Two approvals by one operator would be one.
+/// Whether a command that says who speaks says what the certificate says. Two approvals by one operator would be one, and
+/// whoever has proposed a loosening would approve it.
 pub fn speaks_for_itself(name: &Text<32>, command: &Command) -> bool {
     match command {
         Command::ApproveWithdrawal(approve) => approve.approver == *name,
+        Command::ProposeLoosening(propose) => propose.proposer == *name,
+        Command::ApproveLoosening(approve) => approve.approver == *name,
+        Command::DropLoosening(drop) => drop.operator == *name,
         _ => true,
     }
 }
@@ -137,11 +144,15 @@ pub fn is_mail(command: &Command) -> bool {
 #[cfg(test)]
 mod tests {
     use wire::command::{
-        AddApiKey, ApiKeyKind, ApproveWithdrawal, CancelWithdrawal, ClaimChain, Credit, ExtendApiKey, FreezeChain,
-        Permissions, RefuseWithdrawal, RestrictApiKey, RevokeApiKey, SetVersion, Tick,
+        AddApiKey, ApiKeyKind, ApproveLoosening, ApproveWithdrawal, CancelWithdrawal, ClaimChain, Credit,
+        DropLoosening, ExtendApiKey, FreezeChain, Loosening, Permissions, ProposeLoosening, RefuseWithdrawal,
+        RestrictApiKey, RevokeApiKey, SetVersion, ThawReserves, Tick,
     };
     use wire::link::Place;
-    use wire::{AccountId, Amount, ApiKeyText, AssetId, ChainFreeze, ChainId, Networks, NodeId, Secret, WithdrawalId};
+    use wire::{
+        AccountId, Amount, ApiKeyText, AssetId, ChainFreeze, ChainId, LooseningId, Networks, NodeId, Secret,
+        WithdrawalId,
+    };
 
     use super::*;
 
@@ -226,6 +237,24 @@ mod tests {
         assert!(speaks_for_itself(&name("operator-dana"), &approve));
         assert!(!speaks_for_itself(&name("operator-evan"), &approve));
         assert!(speaks_for_itself(&name("gateway-1"), &cancel(3)));
+    }
+
+    #[test]
+    fn operators_loosen_in_their_own_name_and_nobody_else_does() {
+        let name = |name: &str| Text::new(name.as_bytes()).unwrap();
+        let (dana, id) = (name("operator-dana"), LooseningId::new(1));
+        let loosening = Loosening::ThawReserves(ThawReserves { chain: ChainId::new(1), asset: AssetId::new(1) });
+        for command in [
+            Command::ProposeLoosening(ProposeLoosening { proposer: dana, loosening: loosening.clone() }.into()),
+            Command::ApproveLoosening(ApproveLoosening { id, approver: dana, loosening }.into()),
+            Command::DropLoosening(DropLoosening { id, operator: dana }),
+        ] {
+            assert!(speaks_for_itself(&dana, &command) && is_audited(&command));
+            assert!(!speaks_for_itself(&name("operator-evan"), &command), "{command:?}");
+            for role in Role::ALL {
+                assert_eq!(may_request(*role, &command), *role == Role::Operator);
+            }
+        }
     }
 
     #[test]

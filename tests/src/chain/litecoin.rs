@@ -1,7 +1,7 @@
 //! Litecoin regtest nodes, Debian's `litecoind`, each behind a proxy; or those of another coin that speaks as it does
 //! ([`super::coin`]).
 
-use std::time::Duration;
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use chainwatch::rpc::{Endpoint, RpcClient};
 use chainwatch::tree::Placed;
@@ -16,9 +16,12 @@ use super::process::{ChainError, NodeProcess, free_port, io_error};
 use super::proxy::Proxy;
 use crate::nodes::until;
 
+const WALLET: &str = "test";
 const LOGIN: (&str, &str) = ("mainstay", "regtest");
 /// How often a node is started before it counts as broken.
 const STARTS_MAX: u32 = 3;
+/// What nodes wait for, unless they are told otherwise: 336 hours.
+const MEMPOOL_EXPIRY_S: u64 = 336 * 3_600;
 const READY_WITHIN: Duration = Duration::from_secs(60);
 
 /// One node and its proxy.
@@ -48,7 +51,7 @@ impl Litecoins {
     pub async fn start_with(count: usize, more: &[&str]) -> Result<Litecoins, ChainError> {
         let start = async |_| {
             let node = Litecoin::start(more).await?;
-            node.call("createwallet", json!(["test"])).await?;
+            node.call("createwallet", json!([WALLET])).await?;
             Ok::<_, ChainError>(node)
         };
         let nodes = try_join_all((0..count).map(start)).await?;
@@ -94,6 +97,40 @@ impl Litecoins {
             Some(first)
         });
         agreed.await.ok_or_else(|| ChainError::NotReady("agreement of the litecoin nodes".into()))
+    }
+
+    /// Two weeks and an hour go by in which nobody mines: every node forgets what its mempool has had so long. Nothing may be mined
+    /// meanwhile.
+    pub async fn outlive_mempools(&self) -> Result<(), ChainError> {
+        let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default().as_secs();
+        for node in &self.nodes {
+            node.call("setmocktime", json!([now + MEMPOOL_EXPIRY_S + 3_600])).await?;
+        }
+        // A node looks for what is too old when something new comes in.
+        let address = self.nodes[0].address().await?;
+        let tx = self.nodes[0].call("sendtoaddress", json!([address, "0.1"])).await?;
+        let raw = self.nodes[0].call("getrawtransaction", json!([tx])).await?;
+        for node in &self.nodes[1..] {
+            // Another node may have told it already.
+            if node.call("sendrawtransaction", json!([raw])).await.is_err() {
+                node.call("getmempoolentry", json!([tx])).await?;
+            }
+        }
+        for node in &self.nodes {
+            node.call("setmocktime", json!([0])).await?;
+        }
+        Ok(())
+    }
+
+    /// SIGKILL for all at once, and a new start: a mempool is written down when a node is stopped, not when it dies.
+    pub async fn die_and_return(&mut self) -> Result<(), ChainError> {
+        self.nodes.iter_mut().for_each(Litecoin::kill);
+        try_join_all(self.nodes.iter_mut().map(async |node| {
+            node.restart().await?;
+            node.call("loadwallet", json!([WALLET])).await
+        }))
+        .await?;
+        self.heal().await
     }
 
     /// Cuts the network in two: `left`, and everybody else. Each side is connected in itself.

@@ -7,7 +7,7 @@ mod operators;
 mod withdrawals;
 
 use wire::command::*;
-use wire::event::WithdrawalChanged;
+use wire::event::{LooseningProposed, WithdrawalChanged};
 use wire::{
     AccountId, Amount, ApiKeyText, AssetId, BasisPoints, CancelRestriction, Capacity, ClientOrderId, ClientSessionId,
     Command, FirmId, ListId, ListKind, MarketId, MarketProtection, MarketRules, MarketStatus, OrderId, OrderKind, Peg,
@@ -56,6 +56,8 @@ enum Chains {
     Withdrawals,
 }
 
+const HOUR_NS: u64 = 3_600_000_000_000;
+
 /// Over accounts 1 to `accounts` and markets 1 and 2.
 pub struct Flow {
     source: Source,
@@ -67,13 +69,18 @@ pub struct Flow {
     keys: u32,
     /// The newest order, if anybody tells.
     newest: Option<u64>,
-    /// What of chains comes up as well, and what comes before all else then, the first one last.
+    /// What of chains comes up as well, and what comes before all else then, each after a pause, the first one last.
     chains: Chains,
-    founding: Vec<Command>,
+    queued: Vec<(u64, Command)>,
+    /// Whether what takes many steps has begun: so many deposits in no block that an account is told of no more, or gas that is
+    /// forgotten.
+    has_told: bool,
     /// How far each withdrawal or move may have come: the next step, and which attempt it is.
     payments: Vec<(u8, u8)>,
     /// How each of them has begun.
     begun: Vec<WithdrawalChanged>,
+    /// The last loosenings that were proposed.
+    proposed: Vec<LooseningProposed>,
 }
 
 impl Flow {
@@ -95,9 +102,9 @@ impl Flow {
         self.with_chains(Chains::Withdrawals, founding)
     }
 
-    fn with_chains(self, chains: Chains, mut founding: Vec<Command>) -> Flow {
-        founding.reverse();
-        Flow { chains, founding, ..self }
+    fn with_chains(self, chains: Chains, founding: Vec<Command>) -> Flow {
+        let queued = founding.into_iter().rev().map(|command| (1_000_000, command)).collect();
+        Flow { chains, queued, ..self }
     }
 
     /// The bytes choose.
@@ -115,9 +122,11 @@ impl Flow {
             keys: 0,
             newest: None,
             chains: Chains::None,
-            founding: Vec::new(),
+            queued: Vec::new(),
+            has_told: false,
             payments: Vec::new(),
             begun: Vec::new(),
+            proposed: Vec::new(),
         }
     }
 
@@ -135,6 +144,14 @@ impl Flow {
     pub fn learn_payments(&mut self, all: &[WithdrawalChanged]) {
         self.payments.resize(all.len(), (0, 1));
         self.begun.extend_from_slice(&all[self.begun.len()..]);
+    }
+
+    /// What was proposed last.
+    pub fn learn_proposed(&mut self, proposed: Option<&LooseningProposed>) {
+        let is_known = |newest: &LooseningProposed| self.proposed.last().is_some_and(|last| last.id == newest.id);
+        if let Some(newest) = proposed.filter(|newest| !is_known(newest)) {
+            self.proposed.push(newest.clone());
+        }
     }
 
     fn below(&mut self, bound: u64) -> u64 {
@@ -346,20 +363,33 @@ impl Flow {
 
     /// How long until the next command, in nanoseconds, and that command.
     pub fn draw(&mut self) -> (u64, Command) {
-        let pause = match self.below(40) {
-            0 => 2_000_000_000,
-            1 => 100_000_000,
-            _ => self.below(20_000_000),
+        let (pause, command) = match self.queued.pop() {
+            Some(queued) => queued,
+            None => {
+                let pause = self.pause();
+                (pause, self.command())
+            }
         };
         self.now = self.now.plus_nanos(pause);
-        (pause, self.command())
+        (pause, command)
+    }
+
+    fn pause(&mut self) -> u64 {
+        match self.below(40) {
+            0 => 2_000_000_000,
+            1 => 100_000_000,
+            // What is remembered of chains is so for an hour, a day, or thirty days.
+            2 if self.chains != Chains::None && self.below(6) == 0 => self.one_of(&[1, 24, 31 * 24]) * HOUR_NS,
+            _ => self.below(20_000_000),
+        }
     }
 
     fn command(&mut self) -> Command {
-        if let Some(command) = self.founding.pop() {
-            return command;
-        }
         let (account, market) = (self.account(), self.market());
+        if self.chains != Chains::None && !self.has_told && self.below(200) == 0 {
+            self.has_told = true;
+            if self.chains == Chains::Deposits { self.storm() } else { self.gas_that_is_forgotten() }
+        }
         match self.chains {
             Chains::None => {}
             Chains::Deposits => {

@@ -11,6 +11,7 @@ mod deposits;
 mod fees;
 mod keys;
 mod lists;
+mod loosenings;
 mod operators;
 mod seals;
 mod settlement;
@@ -31,6 +32,7 @@ use wire::{
 use self::conduct::Conduct;
 use self::fees::Fees;
 use self::lists::List;
+use self::loosenings::Loosenings;
 pub(super) use self::withdrawals::WITHDRAWALS_MAX;
 use self::withdrawals::Withdrawals;
 use super::numbers::amount;
@@ -145,6 +147,9 @@ pub(super) struct Ledger {
     deposits: Vec<DepositChanged>,
     sightings: Vec<sightings::Sighting>,
     withdrawals: Withdrawals,
+    /// Chains of whose money something was told.
+    used_chains: BTreeSet<u16>,
+    loosenings: Loosenings,
     fees: Fees,
     leases: BTreeMap<(u32, u64), (u64, u64)>,
     countdowns: BTreeMap<(u32, u16), u64>,
@@ -191,6 +196,8 @@ impl Ledger {
             deposits: Vec::new(),
             sightings: Vec::new(),
             withdrawals: Withdrawals::default(),
+            used_chains: BTreeSet::new(),
+            loosenings: Loosenings::default(),
             fees: Fees::new(fees),
             leases: BTreeMap::new(),
             countdowns: BTreeMap::new(),
@@ -265,9 +272,12 @@ impl Ledger {
             Command::SightDeposit(sight) => self.sight_deposit(sight),
             Command::ReportHead(report) => self.report_head(report),
             Command::ResolveDeposit(resolve) => self.resolve_deposit(resolve),
-            Command::SetWithdrawalRules(set) => self.set_withdrawal_rules(set),
-            Command::RestrictWithdrawals(restrict) => self.restrict_withdrawals(restrict),
-            Command::AllowAddress(allow) => self.allow_address(allow),
+            Command::SetWithdrawalRules(set) => self.tighten(&Loosening::SetWithdrawalRules(set.clone())),
+            Command::RestrictWithdrawals(restrict) => self.tighten(&Loosening::RestrictWithdrawals(*restrict)),
+            Command::AllowAddress(allow) => self.tighten(&Loosening::AllowAddress(allow.clone())),
+            Command::ProposeLoosening(propose) => self.propose_loosening(propose),
+            Command::ApproveLoosening(approve) => self.approve_loosening(approve),
+            Command::DropLoosening(drop) => self.drop_loosening(drop),
             Command::RequestWithdrawal(request) => self.request_withdrawal(request),
             Command::ApproveWithdrawal(approve) => self.approve_withdrawal(approve),
             Command::CancelWithdrawal(cancel) => self.cancel_withdrawal(cancel),

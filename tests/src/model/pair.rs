@@ -8,7 +8,7 @@ use std::mem::Discriminant;
 
 use engine::Limits;
 use wire::command::{Credit, ListAsset, ListMarket, OpenAccount, Reply, SealName, Tick};
-use wire::event::WithdrawalChanged;
+use wire::event::{LooseningProposed, WithdrawalChanged};
 use wire::{
     AccountId, AccountName, Amount, AssetId, Command, Event, FeeRate, MarketId, MarketRules, MarketScale, OrderId,
     Symbol, Timestamp, WithdrawalStage,
@@ -39,6 +39,8 @@ pub struct Pair {
     pub newest: Option<OrderId>,
     /// How withdrawals and moves have begun.
     pub payments: Vec<WithdrawalChanged>,
+    /// The last loosening that was proposed.
+    pub proposed: Option<LooseningProposed>,
     /// Which kinds of refusals and events came up.
     pub seen: BTreeSet<String>,
     kinds: HashSet<Discriminant<Event>>,
@@ -89,6 +91,7 @@ impl Pair {
             balances: [Balances::new(), Balances::new()],
             newest: None,
             payments: Vec::new(),
+            proposed: None,
             seen: BTreeSet::new(),
             kinds: HashSet::new(),
         };
@@ -137,6 +140,7 @@ impl Pair {
             Event::WithdrawalChanged(e) if e.stage == WithdrawalStage::Failed => format!("failed {:?}", e.cause),
             Event::WithdrawalChanged(e) if e.purpose.is_internal() => format!("{:?} {:?}", e.purpose, e.stage),
             Event::WithdrawalChanged(e) => format!("withdrawal {:?}", e.stage),
+            Event::LooseningEnded(e) => format!("loosening {:?}", e.end),
             // A whole event is long to print.
             other if !self.kinds.insert(std::mem::discriminant(other)) => return,
             other => format!("{other:?}").split('(').next().unwrap_or_default().into(),
@@ -175,6 +179,9 @@ impl Pair {
         });
         self.newest = pending.max().or(self.newest);
         for event in &told.events {
+            if let Event::LooseningProposed(e) = event {
+                self.proposed = Some((**e).clone());
+            }
             if let Event::WithdrawalChanged(e) = event
                 && e.withdrawal.get() > self.payments.len() as u64
             {

@@ -1,5 +1,7 @@
 //! Three nodes of another EVM implementation than anvil, which hold several branches and choose between them.
 
+use std::time::{Duration, Instant};
+
 use chainwatch::Verdict;
 use chainwatch::chain::VerifiedBlock;
 use chainwatch::follow::{Follower, Listener};
@@ -37,6 +39,13 @@ async fn start() -> (EthereumJsNodes, Watch, BlockHash) {
 
 /// A coin and a half for alice, from whom the chain has made rich.
 fn payment_to(alice: &ChainAddress) -> Vec<u8> {
+    tipping(alice, GWEI)
+}
+
+const GWEI: u128 = 1_000_000_000;
+
+/// The same, with so much per unit of gas for whoever mines it.
+fn tipping(alice: &ChainAddress, tip_per_gas: u128) -> Vec<u8> {
     let payment = Payment {
         chain: text("ETH"),
         withdrawal: WithdrawalId::new(1),
@@ -47,7 +56,7 @@ fn payment_to(alice: &ChainAddress) -> Vec<u8> {
         nonce: 0,
         network_fee: 21_000 * 10_000_000_000,
         gas_limit: 21_000,
-        tip_per_gas: 1_000_000_000,
+        tip_per_gas,
         purpose: WithdrawalPurpose::Payment,
         key: 0,
     };
@@ -101,6 +110,34 @@ async fn a_deposit_leaves_with_its_fork_and_is_credited_once_when_it_is_final_on
     depositor.beat().await.unwrap();
     assert_eq!((cell.deposits().len(), cell.free(COIN)), (1, 150_000_000));
     verdict(&watch, 2, Verdict::Lying).await;
+}
+
+/// These nodes have no `eth_maxPriorityFeePerGas`; what the last blocks were paid says as much.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+#[ignore = "needs @ethereumjs/client: tests/run --full"]
+async fn what_is_to_be_paid_is_known_from_nodes_that_have_no_word_for_tips() {
+    let (mut chain, watch, base) = start().await;
+    assert!(chain.nodes[0].call("eth_maxPriorityFeePerGas", json!([])).await.is_err());
+    let agreed = async || {
+        let deadline = Instant::now() + Duration::from_secs(30);
+        loop {
+            if let Some(fee) = watch.fee().await {
+                return fee;
+            }
+            assert!(Instant::now() < deadline, "nobody says what is to be paid");
+        }
+    };
+    let (rate, tip) = agreed().await;
+    assert_eq!(tip, GWEI / 1_000, "nobody has tipped yet");
+    assert!(rate > tip, "{rate}");
+    let (alice, _) = alices(&evm_keys());
+    send(&chain, &tipping(&alice, 3 * GWEI)).await;
+    let head = chain.extend(base, 1).await.unwrap()[0];
+    agreed_on(&watch, head).await;
+    let (rate, tip) = agreed().await;
+    // What they would pay in all is as of the next block, whose base fee is lower.
+    assert!((2 * GWEI..=3 * GWEI).contains(&tip), "{tip}");
+    assert!((tip..20 * GWEI).contains(&rate), "{rate}");
 }
 
 /// Keeps what is connected, and asserts that it is one chain.

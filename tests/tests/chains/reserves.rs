@@ -4,13 +4,17 @@
 use std::process::Command as Process;
 use std::time::{Duration, Instant};
 
+use chainwatch::ledger::Ledger as _;
 use chainwatch::signer::payment::Payment;
 use serde_json::{Value, json};
 use tests::chain::coin::coin;
-use wire::command::{DeclareReserves, SetHotWallet, ThawReserves};
+use wire::command::{
+    ApproveLoosening, DeclareReserves, Loosening, ProposeLoosening, Reply, SetHotWallet, ThawReserves,
+};
+use wire::link::Role;
 use wire::{
     Amount, AssetId, ChainAddress, ChainId, ChainInput, ChainInputs, Command, DepositStage, Event, HotWalletBounds,
-    ReservesStanding, WithdrawalId, WithdrawalPurpose, WithdrawalStage,
+    LooseningId, RejectReason, ReservesStanding, WithdrawalId, WithdrawalPurpose, WithdrawalStage,
 };
 
 use crate::bank::{Bank, ETH, LTC, evm_scheme, hot, litecoin_keys, litecoin_scheme};
@@ -86,10 +90,34 @@ fn standings(bank: &Bank) -> Vec<(ChainId, ReservesStanding)> {
     told.collect()
 }
 
+/// What is brought; what is lost takes two operators.
 async fn declare(bank: &mut Bank, (chain, asset): (ChainId, AssetId), brought: i128) {
     let since = if chain == ETH.0 { bank.evm_height().await } else { 0 };
-    let declare = DeclareReserves { chain, asset, brought, since };
-    accept(&mut bank.operator, Command::DeclareReserves(Box::new(declare))).await;
+    let declare = Box::new(DeclareReserves { chain, asset, brought, since });
+    match bank.operator.propose(&Command::DeclareReserves(declare.clone())).await.unwrap() {
+        Reply::Accepted { .. } => {}
+        refused => {
+            assert_eq!(refused, Reply::Rejected { reason: RejectReason::NeedsSecondOperator, id: 0 });
+            by_two(bank, Loosening::DeclareReserves(declare)).await;
+        }
+    }
+}
+
+/// One operator proposes, another one approves, each by a certificate of its own.
+async fn by_two(bank: &mut Bank, loosening: Loosening) {
+    let (proposer, approver) = (text("operator-test"), text("operator-second"));
+    let propose = ProposeLoosening { proposer, loosening: loosening.clone() };
+    let id = LooseningId::new(accept(&mut bank.operator, Command::ProposeLoosening(Box::new(propose))).await);
+    let approve = |approver| {
+        let loosening = loosening.clone();
+        Command::ApproveLoosening(Box::new(ApproveLoosening { id, approver, loosening }))
+    };
+    let own = bank.operator.propose(&approve(proposer)).await.unwrap();
+    assert_eq!(own, Reply::Rejected { reason: RejectReason::SameOperator, id: 0 });
+    let in_anothers_name = bank.operator.propose(&approve(approver)).await;
+    assert!(!matches!(in_anothers_name, Ok(Reply::Accepted { .. })), "{in_anothers_name:?}");
+    let mut second = bank.exchange.ledger(Role::Operator, approver.as_str()).await;
+    accept(&mut second, approve(approver)).await;
 }
 
 /// A withdrawal's block is on the chain no more, and it comes again in another.
@@ -207,7 +235,7 @@ async fn theft(bank: &mut Bank, chain: ChainId, amount: u128, network_fee: u128)
     }
 }
 
-/// What is asked for waits, until an operator has written off what is gone, and has thawed it.
+/// What is asked for waits, until two operators have written off what is gone, and have thawed it.
 async fn halted_until_it_is_written_off(bank: &mut Bank, which: (ChainId, AssetId), brought: i128) {
     use ReservesStanding::{Found, Short, Whole};
     let (chain, asset) = which;
@@ -220,7 +248,10 @@ async fn halted_until_it_is_written_off(bank: &mut Bank, which: (ChainId, AssetI
     bank.mine_evm(3).await;
     bank.until("it is found", |bank| standings(bank).ends_with(&[(chain, Found)])).await;
     assert_eq!(bank.row(id).stage, WithdrawalStage::Held, "nobody has thawed it");
-    accept(&mut bank.operator, Command::ThawReserves(ThawReserves { chain, asset })).await;
+    let thaw = ThawReserves { chain, asset };
+    let alone = bank.operator.propose(&Command::ThawReserves(thaw)).await.unwrap();
+    assert_eq!(alone, Reply::Rejected { reason: RejectReason::NeedsSecondOperator, id: 0 });
+    by_two(bank, Loosening::ThawReserves(thaw)).await;
     bank.settle(&[id], |_| {}).await;
     assert!(standings(bank).ends_with(&[(chain, Short), (chain, Found), (chain, Whole)]));
     exact(bank, "after it was written off").await;

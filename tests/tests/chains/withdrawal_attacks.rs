@@ -1,6 +1,6 @@
 //! Withdrawals between nodes that answer in riddles, miners who choose other bytes, and instances that were asleep.
 
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use bitcoin::Witness;
 use bitcoin::consensus::{deserialize, serialize};
@@ -9,7 +9,7 @@ use bitcoin::secp256k1::ecdsa::Signature;
 use nix::sys::signal::Signal;
 use serde_json::json;
 use tests::chain::Fault;
-use wire::WithdrawalStage;
+use wire::{ChainHash, WithdrawalStage};
 
 use crate::bank::{Bank, ETH, LTC};
 
@@ -19,6 +19,7 @@ async fn no_answer_of_a_node_moves_money_twice_or_not_at_all() {
     let mut bank = Bank::open().await;
     told_by_the_chain_alone(&mut bank).await;
     taken_and_thrown_away(&mut bank).await;
+    forgotten_by_every_mempool(&mut bank).await;
     dearer_than_allowed(&mut bank).await;
     mined_with_other_bytes(&mut bank).await;
     an_instance_that_was_asleep(&mut bank).await;
@@ -68,6 +69,39 @@ async fn taken_and_thrown_away(bank: &mut Bank) {
     bank.set_faults(&Fault::Pass, 5);
     assert!(ids.iter().all(|id| bank.signed(*id).len() == 1));
     bank.check(0).await;
+}
+
+/// Twice it is in every mempool, and then in none: nodes forget what nobody mines for two weeks, and nodes that die forget all of
+/// it. It is missed each time, and the same bytes are sent again.
+async fn forgotten_by_every_mempool(bank: &mut Bank) {
+    use WithdrawalStage::{Broadcast, Mempool, Signed};
+    let id = bank.request(LTC, 10_340_000).await;
+    bank.until_stage(id, Mempool).await;
+    let tx = bank.signed(id)[0].tx;
+    until_in_every_mempool(bank, tx).await;
+    bank.litecoin.outlive_mempools().await.unwrap();
+    bank.until("it is missed and sent again", |bank| bank.stages(id).ends_with(&[Mempool, Signed, Broadcast, Mempool]))
+        .await;
+    until_in_every_mempool(bank, tx).await;
+    let before = bank.stages(id).len();
+    bank.litecoin.die_and_return().await.unwrap();
+    bank.until("it is missed again", |bank| bank.stages(id)[before - 1..].starts_with(&[Mempool, Signed])).await;
+    until_in_every_mempool(bank, tx).await;
+    bank.settle(&[id], |_| {}).await;
+    assert_eq!(bank.signed(id).len(), 1, "the same bytes each time");
+    bank.check(0).await;
+}
+
+async fn until_in_every_mempool(bank: &mut Bank, tx: ChainHash) {
+    let hash = hex::encode(tx.0.iter().rev().copied().collect::<Vec<_>>());
+    let deadline = Instant::now() + Duration::from_secs(60);
+    for at in 0..bank.litecoin.nodes.len() {
+        while bank.litecoin.nodes[at].call("getmempoolentry", json!([hash])).await.is_err() {
+            assert!(Instant::now() < deadline, "node {at} never has {hash}: {}", bank.logs());
+            bank.read().await;
+            tokio::time::sleep(Duration::from_millis(50)).await;
+        }
+    }
 }
 
 /// All nodes ask for more than may be paid: nothing is signed until they ask for less, and operators are told.

@@ -12,8 +12,9 @@ use crate::deposits::mempool::{Coming, Look};
 use crate::ledger::Ledger;
 use crate::{Height, TxId};
 
-/// So many looks in a row have to miss what was seen: a block that has it is followed first.
-const MISSED_LOOKS: u64 = 4;
+/// Most nodes have to say so often that what was seen is not there, before one says that it is: a block that has it is followed
+/// first.
+const MISSED_LOOKS: u32 = 5;
 /// Proposals of one beat: credits wait for none of them.
 const SIGHTINGS_MAX: usize = 16;
 /// How long nothing more is shown of an address of which the ledger would not show something: whoever floods it with
@@ -22,7 +23,21 @@ const CROWDED_PAUSE: Duration = Duration::from_secs(60);
 /// How long a transfer is left alone that the ledger has taken and does not show: it knows it as something else, and says nothing.
 const UNSHOWN_PAUSE: Duration = Duration::from_secs(600);
 
+/// What was seen and most nodes have not any more.
+#[derive(Debug, Clone, Copy, Default)]
+pub(in crate::deposits) struct Missed {
+    /// The last look that missed it.
+    look: u64,
+    /// How many did.
+    count: u32,
+}
+
 impl<L: Ledger> Proposer<L> {
+    /// The transactions of what is shown as seen.
+    pub(in crate::deposits) fn seen(&self) -> impl Iterator<Item = TxId> + '_ {
+        self.view.sightings().map(|seen| TxId(seen.tx.0))
+    }
+
     /// Tells of what comes and of what comes no more.
     pub(in crate::deposits) async fn propose_sightings(&mut self, look: &Look) -> Result<(), DepositError> {
         let now = Instant::now();
@@ -83,11 +98,15 @@ impl<L: Ledger> Proposer<L> {
         for seen in self.view.sightings().filter(|_| look.number > 0) {
             let key = (seen.tx, seen.output);
             let is_crowded = self.crowded.contains_key(&seen.index);
-            if is_there(seen.tx) || self.found.contains_key(&key) || is_crowded {
+            // Silence, and a block in which it has no place, say nothing.
+            if !look.absent.has(&TxId(seen.tx.0)) || self.found.contains_key(&key) || is_crowded {
                 continue;
             }
-            let since = *self.missed.entry(key).or_insert(look.number);
-            if look.number - since >= MISSED_LOOKS {
+            let missed = self.missed.entry(key).or_default();
+            if missed.look != look.number {
+                *missed = Missed { look: look.number, count: missed.count + 1 };
+            }
+            if missed.count >= MISSED_LOOKS {
                 gone.push(SightDeposit {
                     chain: self.chain,
                     fence: self.fence,

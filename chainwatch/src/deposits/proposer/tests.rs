@@ -1,10 +1,12 @@
-use std::collections::VecDeque;
+use std::collections::{HashSet, VecDeque};
+use std::sync::Arc;
 
 use super::*;
 use crate::chain::ChainAsset;
 use crate::deposits::mempool::{Coming, Look};
 use crate::keys::AddressScheme;
 use crate::ledger::Unanswered;
+use crate::watch::Absence;
 use crate::{BlockHash, DepositId, TxId};
 use wire::command::SightDeposit;
 use wire::event::{AddressBound, AddressRequested, ChainAssetListed};
@@ -195,8 +197,49 @@ fn look(number: u64, amounts: &[u128]) -> Look {
         ((ChainHash(id.tx.0), id.output), Coming { index: 2, asset, amount })
     });
     let coming: std::collections::BTreeMap<_, _> = coming.collect();
-    let names = coming.keys().map(|(tx, _)| TxId(tx.0)).collect();
-    Look { number, coming, names: std::sync::Arc::new(names) }
+    let names: HashSet<TxId> = coming.keys().map(|(tx, _)| TxId(tx.0)).collect();
+    Look { number, coming, absent: Arc::new(Absence::AllBut(names.clone())), names: Arc::new(names) }
+}
+
+/// A payment that does not fit in the next block is in no block that nodes show, and is there all the same.
+#[tokio::test]
+async fn what_nodes_do_not_show_is_gone_when_most_of_them_have_said_so_five_times() {
+    let mut proposer = proposer().await;
+    let tx = TxId(ChainHash(transfer(12).id.tx.0).0);
+    proposer.propose_sightings(&look(1, &[12])).await.unwrap();
+    let shown = look(1, &[12]);
+    let of = |number, names: &[TxId], absent: &[TxId]| Look {
+        number,
+        coming: Default::default(),
+        names: Arc::new(names.iter().copied().collect()),
+        absent: Arc::new(Absence::These(absent.iter().copied().collect())),
+    };
+    // Not shown, and nobody was asked or most did not answer.
+    for number in 2..40 {
+        proposer.propose_sightings(&of(number, &[], &[])).await.unwrap();
+    }
+    // Four times it is not there, twice it is; what is said twice of one look is said once.
+    let mut number = 40;
+    for _ in 0..2 {
+        for _ in 0..4 {
+            number += 1;
+            proposer.propose_sightings(&of(number, &[], &[tx])).await.unwrap();
+            proposer.propose_sightings(&of(number, &[], &[tx])).await.unwrap();
+        }
+        proposer.propose_sightings(&of(number + 1, &[tx], &[])).await.unwrap();
+        number += 1;
+    }
+    assert_eq!(proposer.ledger.sighted, [(12, true)]);
+    // Five times, with silence in between.
+    for at in 0..5 {
+        assert_eq!(proposer.ledger.sighted.len(), 1, "{at}");
+        proposer.propose_sightings(&of(number + 1, &[], &[])).await.unwrap();
+        proposer.propose_sightings(&of(number + 2, &[], &[tx])).await.unwrap();
+        number += 2;
+    }
+    assert_eq!(proposer.ledger.sighted, [(12, true), (12, false)]);
+    proposer.propose_sightings(&Look { number: number + 1, ..shown }).await.unwrap();
+    assert_eq!(proposer.ledger.sighted.len(), 3, "it may come again");
 }
 
 /// After a restart most of what is there is read again, and not all of it at once.
@@ -270,4 +313,40 @@ async fn an_address_of_which_the_ledger_shows_no_more_is_left_alone_and_its_depo
     let found = *proposer.about(key).unwrap().1.unwrap();
     proposer.say(key, Statement::Included { found, confirmations: 1, is_final: false }).await.unwrap();
     assert_eq!(proposer.ledger.reported, [14]);
+}
+
+/// An instance without the claim reads all that ever was, and keeps what may still change.
+#[tokio::test]
+async fn what_lies_too_deep_is_forgotten_while_it_is_read_and_not_found_again() {
+    let mut proposer = proposer().await;
+    proposer.close_below(99_900);
+    let credited = |height: u64| {
+        let mut tx = [3; 32];
+        tx[..8].copy_from_slice(&height.to_le_bytes());
+        let key = (ChainHash(tx), 0);
+        let report = ReportDeposit {
+            chain: CHAIN,
+            fence: 1,
+            tx: key.0,
+            output: key.1,
+            index: 2,
+            asset: COIN,
+            amount: 12,
+            is_included: true,
+            block: ChainHash([9; 32]),
+            height,
+            confirmations: 3,
+            is_final: true,
+        };
+        Event::DepositChanged(Box::new(DepositChanged { stage: DepositStage::Credited, ..as_reported(&report) }))
+    };
+    proposer.ledger.events.extend((1..=100_000).map(credited));
+    proposer.read().await.unwrap();
+    assert!(proposer.view.open_deposits().count() < 101 + CLOSE_EVERY);
+    proposer.close_below(99_900);
+    assert_eq!(proposer.view.open_deposits().count(), 101);
+    // A block that is remembered from an earlier life.
+    let deep = Head { height: crate::Height(5), hash: BlockHash([9; 32]) };
+    assert!(proposer.find(deep, &transfer(12)), "it is ours");
+    assert!(proposer.found.is_empty(), "and the ledger has it");
 }

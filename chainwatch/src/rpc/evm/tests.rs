@@ -62,3 +62,56 @@ async fn a_node_that_knows_receipts_by_height_alone_is_asked_so_and_is_no_liar_a
     let asked = serving.await.unwrap();
     assert_eq!(asked[1]["params"], json!(["0x12c"]));
 }
+
+fn unknown_method() -> Value {
+    json!({"code": -32_601, "message": "Method not found"})
+}
+
+#[tokio::test]
+async fn the_fee_is_twice_the_base_and_the_tip_that_a_node_names() {
+    let told = json!([{"id": 0, "result": {"baseFeePerGas": "0x64"}}, {"id": 1, "result": "0x7"}]);
+    let (client, serving) = node(vec![told]).await;
+    assert_eq!(fee(&client).await, Ok((207, 7)));
+    assert_eq!(serving.await.unwrap().len(), 1);
+}
+
+#[tokio::test]
+async fn a_node_without_a_word_for_tips_is_asked_what_was_tipped() {
+    let block = json!({"baseFeePerGas": "0x64"});
+    let refused = json!([{"id": 0, "result": block}, {"id": 1, "error": unknown_method()}]);
+    for (rewards, tip) in [
+        (json!([["0x0"], ["0x9"], ["0x3"], ["0x5"]]), 5),
+        (json!([["0x0"], ["0x0"]]), TIP_LEAST),
+        (json!([]), TIP_LEAST),
+        (Value::Null, TIP_LEAST),
+    ] {
+        let history = json!({"id": 0, "result": {"baseFeePerGas": ["0x1", "0x50"], "reward": rewards}});
+        let (client, serving) = node(vec![refused.clone(), history]).await;
+        assert_eq!(fee(&client).await, Ok((160 + tip, tip)), "{rewards}");
+        let asked = serving.await.unwrap();
+        assert_eq!(
+            (&asked[1]["method"], &asked[1]["params"]),
+            (&json!("eth_feeHistory"), &json!(["0x14", "latest", [50]]))
+        );
+    }
+    let odd = json!({"id": 0, "result": {"baseFeePerGas": ["0x1"], "reward": [["much"]]}});
+    let (client, _) = node(vec![refused.clone(), odd]).await;
+    assert_eq!(fee(&client).await, Err(MALFORMED));
+}
+
+#[tokio::test]
+async fn a_node_that_knows_no_history_either_is_asked_what_it_would_pay_in_all() {
+    let block = json!({"baseFeePerGas": "0x64"});
+    let refused = json!([{"id": 0, "result": block}, {"id": 1, "error": unknown_method()}]);
+    let unknown = json!({"id": 0, "error": unknown_method()});
+    let least = TIP_LEAST;
+    for (price, told) in
+        [("0x3d0964", (4_000_200, 4_000_000)), ("0x6b", (200 + least, least)), ("0x60", (200 + least, least))]
+    {
+        let price = json!([{"id": 0, "result": block}, {"id": 1, "result": price}]);
+        let (client, _) = node(vec![refused.clone(), unknown.clone(), price]).await;
+        assert_eq!(fee(&client).await, Ok(told));
+    }
+    let (client, _) = node(vec![refused.clone(), unknown.clone(), refused.clone()]).await;
+    assert!(matches!(fee(&client).await, Err(Told::Refused { .. })), "what is not known is not guessed");
+}

@@ -486,7 +486,9 @@ fn questions_and_answers_read_back_as_they_were_and_are_refused_when_cut() {
         assert!((0..bytes.len()).all(|end| decode_question(&bytes[..end]).is_err()));
     }
     let signed = Signed { tx: ChainHash([5; 32]), bytes: wire::TransactionBytes::new(vec![1, 2, 3]).unwrap() };
-    for answer in [Answer::Signed(signed), Answer::Refused("no".into()), Answer::Later("später".into())] {
+    for answer in
+        [Answer::Signed(signed), Answer::Refused("no".into()), Answer::Later("später".into()), Answer::Willing]
+    {
         let bytes = encode_answer(&answer);
         assert_eq!(decode_answer(&bytes), Ok(answer));
         assert!((0..bytes.len()).all(|end| decode_answer(&bytes[..end]).is_err()));

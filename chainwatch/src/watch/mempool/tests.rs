@@ -7,14 +7,32 @@ fn name(number: u8) -> TxId {
 #[test]
 fn a_transaction_counts_that_a_majority_of_the_configured_nodes_has() {
     let said = vec![vec![name(1), name(2)], vec![name(1)], vec![name(1), name(2)], vec![]];
-    assert_eq!(named_by(3, said.clone()), Some(HashSet::from([name(1)])));
-    assert_eq!(named_by(2, said), Some(HashSet::from([name(1), name(2)])));
+    let names = |majority, said| named_by(majority, said).map(|named| named.names);
+    assert_eq!(names(3, said.clone()), Some(HashSet::from([name(1)])));
+    assert_eq!(names(2, said), Some(HashSet::from([name(1), name(2)])));
+}
+
+#[test]
+fn a_transaction_is_gone_when_a_majority_of_the_configured_nodes_has_it_not() {
+    let has = |count: usize, answers: usize| {
+        let said = (0..answers).map(|at| if at < count { vec![name(1)] } else { Vec::new() }).collect();
+        let named = named_by(3, said).unwrap();
+        (named.names.contains(&name(1)), Absence::AllBut(named.some).has(&name(1)))
+    };
+    // Of five: two that have it and one that has it not say nothing of the two that are silent.
+    assert_eq!(
+        [has(3, 5), has(2, 5), has(2, 4), has(2, 3)],
+        [(true, false), (false, true), (false, false), (false, false)]
+    );
+    assert_eq!([has(1, 3), has(0, 3), has(1, 4)], [(false, false), (false, true), (false, true)]);
+    assert!(Absence::These(HashSet::from([name(1)])).has(&name(1)));
+    assert!(!Absence::These(HashSet::from([name(1)])).has(&name(2)), "nobody was asked for it");
 }
 
 #[test]
 fn who_says_a_name_twice_has_one_voice() {
     let said = vec![vec![name(1), name(1), name(1)], vec![], vec![]];
-    assert_eq!(named_by(3, said), Some(HashSet::new()));
+    assert_eq!(named_by(3, said).map(|named| named.names), Some(HashSet::new()));
 }
 
 #[test]

@@ -12,6 +12,7 @@ use wire::{
     WithdrawalPurpose, WithdrawalRules, WithdrawalStage,
 };
 
+use super::super::loosenings::Subject;
 use super::destinations::Destination;
 use super::stage::{self, Move};
 use super::{Answer, LedgerCell, Open, Refused, Wanted, beginning};
@@ -35,7 +36,7 @@ struct Admitted {
 }
 
 impl LedgerCell {
-    pub(crate) fn set_withdrawal_rules(&mut self, set: &SetWithdrawalRules, effects: &mut Effects<'_>) -> Answer {
+    pub(in crate::ledger) fn check_withdrawal_rules(&self, set: &SetWithdrawalRules) -> Result<(), Refused> {
         let SetWithdrawalRules { chain, asset, rules } = *set;
         let blockchain = self.blockchains.get(chain)?;
         blockchain.asset(asset)?;
@@ -51,22 +52,30 @@ impl LedgerCell {
         {
             return Err(RejectReason::BadWithdrawalRules.into());
         }
-        self.withdrawals.rules.insert((chain, asset), rules);
-        effects.tell(Event::WithdrawalRulesChanged(Box::new(WithdrawalRulesChanged { chain, asset, rules })));
-        Ok(0)
+        Ok(())
     }
 
-    pub(crate) fn restrict_withdrawals(&mut self, restrict: &RestrictWithdrawals, effects: &mut Effects<'_>) -> Answer {
+    pub(in crate::ledger) fn put_withdrawal_rules(&mut self, set: &SetWithdrawalRules, effects: &mut Effects<'_>) {
+        let SetWithdrawalRules { chain, asset, rules } = *set;
+        let before = self.withdrawals.rules.insert((chain, asset), rules);
+        effects.tell(Event::WithdrawalRulesChanged(Box::new(WithdrawalRulesChanged { chain, asset, rules })));
+        if before != Some(rules) {
+            self.overtake_loosenings(Subject::Rules(chain, asset), effects);
+        }
+    }
+
+    pub(in crate::ledger) fn put_restriction(&mut self, restrict: &RestrictWithdrawals, effects: &mut Effects<'_>) {
         let RestrictWithdrawals { account, is_blocked, is_allow_listed } = *restrict;
-        self.registry.account(account)?;
         let restricted = WithdrawalsRestricted { account, is_blocked, is_allow_listed };
+        let before = self.withdrawals.restriction(account);
         self.withdrawals.restrictions.insert(account, restricted);
         effects.tell(Event::WithdrawalsRestricted(restricted));
-        Ok(0)
+        if before != restricted {
+            self.overtake_loosenings(Subject::Account(account), effects);
+        }
     }
 
-    /// An address that is disallowed is forgotten: should it be used again, its delay begins anew.
-    pub(crate) fn allow_address(&mut self, allow: &AllowAddress, effects: &mut Effects<'_>) -> Answer {
+    pub(in crate::ledger) fn check_destination(&self, allow: &AllowAddress) -> Result<(), Refused> {
         let AllowAddress { account, chain, address, is_allowed } = *allow;
         self.registry.account(account)?;
         self.blockchains.get(chain)?;
@@ -77,6 +86,13 @@ impl LedgerCell {
         if is_allowed && known.is_none() && !self.withdrawals.destinations.has_room(account) {
             return Err(RejectReason::TableFull.into());
         }
+        Ok(())
+    }
+
+    /// An address that is disallowed is forgotten: should it be used again, its delay begins anew.
+    pub(in crate::ledger) fn put_destination(&mut self, allow: &AllowAddress, effects: &mut Effects<'_>) {
+        let AllowAddress { account, chain, address, is_allowed } = *allow;
+        let known = self.withdrawals.destinations.get(account, chain, &address);
         let since = known.map_or(self.now, |known| known.since);
         if is_allowed {
             self.withdrawals.destinations.put(account, chain, address, Destination { since, is_allowed });
@@ -85,7 +101,9 @@ impl LedgerCell {
         }
         let told = AddressAllowed { account, chain, address, since, is_allowed };
         effects.tell(Event::AddressAllowed(Box::new(told)));
-        Ok(0)
+        if known.is_some_and(|known| known.is_allowed) != is_allowed {
+            self.overtake_loosenings(Subject::Destination(account, chain, address), effects);
+        }
     }
 
     /// Holds amount and fee, if it may be.

@@ -2,6 +2,7 @@
 
 mod bed;
 mod children;
+mod loosenings;
 mod moves;
 mod payment;
 mod policy;

@@ -9,11 +9,11 @@ use crate::link::{BypassKey, MemberChange, MemberOutcome, Place, Refusal, Role};
 use crate::{
     AccountId, AddressFormat, Amount, ApiKeyId, AssetId, BasisPoints, BookSequence, CancelCause, CancelRestriction,
     ChainFreeze, ChainHash, ChainId, ChainInput, ChainInputs, ClientSessionId, ClusterEpoch, DepositStage, FeeRate,
-    FeeTier, FeeTiers, FirmId, Incarnation, ListId, ListKind, LogPosition, MailSequence, MarketId, MarketStatus,
-    Network, Networks, NodeId, OrderId, OrderKind, PartitionId, PegSide, PhaseCause, PreventedMatchId, Price, Qty,
-    RejectReason, ReplaceMode, ReservesStanding, Secret, SelfTradePrevention, Sequence, SessionId, Side, Sides,
-    Sighting, SignedFeeRate, StrategyLabel, Term, Text, TimeInForce, Timestamp, TradeGroupId, TradeId,
-    TransactionBytes, UpdateId, WithdrawalCause, WithdrawalId, WithdrawalPurpose, WithdrawalStage,
+    FeeTier, FeeTiers, FirmId, Incarnation, ListId, ListKind, LogPosition, LooseningEnd, LooseningId, MailSequence,
+    MarketId, MarketStatus, Network, Networks, NodeId, OrderId, OrderKind, PartitionId, PegSide, PhaseCause,
+    PreventedMatchId, Price, Qty, RejectReason, ReplaceMode, ReservesStanding, Secret, SelfTradePrevention, Sequence,
+    SessionId, Side, Sides, Sighting, SignedFeeRate, StrategyLabel, Term, Text, TimeInForce, Timestamp, TradeGroupId,
+    TradeId, TransactionBytes, UpdateId, WithdrawalCause, WithdrawalId, WithdrawalPurpose, WithdrawalStage,
 };
 
 /// Appends values to a buffer.
@@ -221,6 +221,7 @@ newtype! {
     ClientSessionId: u64, "u64: client session id", ClientSessionId::get, |n| Some(ClientSessionId::new(n));
     PreventedMatchId: u64, "u64: prevented match id", PreventedMatchId::get, |n| Some(PreventedMatchId::new(n));
     BookSequence: u64, "u64: book sequence", BookSequence::get, |n| Some(BookSequence::new(n));
+    LooseningId: u64, "u64: loosening id", LooseningId::get, |n| Some(LooseningId::new(n));
     WithdrawalId: u64, "u64: withdrawal id", WithdrawalId::get, |n| Some(WithdrawalId::new(n));
     ClusterEpoch: u64, "u64: cluster epoch", ClusterEpoch::get, |n| Some(ClusterEpoch::new(n));
 }
@@ -251,6 +252,7 @@ macro_rules! enumeration {
 enumeration! {
     DepositStage: u8, "u8: deposit stage number";
     ChainFreeze: u8, "u8: chain freeze number";
+    LooseningEnd: u8, "u8: loosening end number";
     WithdrawalStage: u8, "u8: withdrawal stage number";
     WithdrawalPurpose: u8, "u8: withdrawal purpose number";
     ReservesStanding: u8, "u8: reserves standing number";

@@ -152,6 +152,8 @@ tagged! {
         106 => WithdrawalChanged,
         107 => HotWalletChanged,
         108 => ReservesChanged,
+        150 => LooseningProposed,
+        151 => LooseningEnded,
     }
 }
 
@@ -223,6 +225,34 @@ tagged! {
         113 => ReportReserves,
         114 => DeclareReserves,
         115 => ThawReserves,
+        150 => ProposeLoosening,
+        151 => ApproveLoosening,
+        152 => DropLoosening,
+    }
+}
+
+tagged! {
+    Loosening {
+        100 => SetWithdrawalRules,
+        101 => RestrictWithdrawals,
+        102 => AllowAddress,
+        114 => DeclareReserves,
+        115 => ThawReserves,
+    }
+}
+
+/// As the command that it is. The last of its record, because its length varies.
+impl Field for Loosening {
+    const SIZE: usize = 1;
+    const UNIT: &'static str = "u8 tag of a command, then its record: SetWithdrawalRules, RestrictWithdrawals, AllowAddress, \
+                                DeclareReserves or ThawReserves";
+
+    fn write(&self, to: &mut Writer<'_>) {
+        self.write_tagged(to);
+    }
+
+    fn read(from: &mut Reader<'_>) -> Result<Self, CodecError> {
+        Loosening::read_tagged(from)
     }
 }
 

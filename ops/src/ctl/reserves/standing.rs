@@ -1,9 +1,9 @@
 //! What an operator says of what a chain has: `mainstay ctl reserves declare` and `thaw`.
 
-use wire::command::{DeclareReserves, ThawReserves};
-use wire::{AssetId, ChainId, Command as LedgerCommand};
+use wire::command::{DeclareReserves, Loosening, ThawReserves};
+use wire::{AssetId, ChainId};
 
-use super::super::Place;
+use super::super::{Place, loosening};
 use crate::operator::{Inventory, Operator};
 
 /// An asset on a chain.
@@ -29,18 +29,22 @@ impl Which {
 pub(super) async fn declare(place: &Place, which: &Which, brought: i128, since: u64) -> miette::Result<()> {
     let operator = place.operator().await?;
     let (chain, asset) = which.find(&operator).await?;
-    operator.must(&LedgerCommand::DeclareReserves(Box::new(DeclareReserves { chain, asset, brought, since }))).await?;
-    let Which { chain, asset } = which;
-    println!(
-        "{brought} of the chain's units of {asset} count as brought to {chain} by no deposit: mainstay ctl chain status"
-    );
+    let declare = Loosening::DeclareReserves(Box::new(DeclareReserves { chain, asset, brought, since }));
+    if loosening::ask(place, &operator, declare).await? {
+        let Which { chain, asset } = which;
+        println!(
+            "{brought} of the chain's units of {asset} count as brought to {chain} by no deposit: mainstay ctl chain \
+             status"
+        );
+    }
     Ok(())
 }
 
 pub(super) async fn thaw(place: &Place, which: &Which) -> miette::Result<()> {
     let operator = place.operator().await?;
     let (chain, asset) = which.find(&operator).await?;
-    operator.must(&LedgerCommand::ThawReserves(ThawReserves { chain, asset })).await?;
-    println!("withdrawals of {} by {} go on", which.asset, which.chain);
+    if loosening::ask(place, &operator, Loosening::ThawReserves(ThawReserves { chain, asset })).await? {
+        println!("withdrawals of {} by {} go on", which.asset, which.chain);
+    }
     Ok(())
 }

@@ -2,11 +2,11 @@
 
 use std::fmt::Write as _;
 
-use wire::Command as LedgerCommand;
-use wire::command::{AllowAddress, RestrictWithdrawals};
+use wire::command::{AllowAddress, Loosening, RestrictWithdrawals};
 use wire::event::WithdrawalsRestricted;
 
-use super::words;
+use super::super::loosening;
+use super::{Place, words};
 use crate::operator::{Inventory, Operator};
 
 /// `mainstay ctl withdrawal allow-list`.
@@ -39,52 +39,57 @@ pub struct Destination {
     address: String,
 }
 
-pub(super) async fn run(operator: &Operator, command: Option<Command>) -> miette::Result<()> {
+pub(super) async fn run(place: &Place, operator: &Operator, command: Option<Command>) -> miette::Result<()> {
     match command {
         None => {
             print!("{}", table(&operator.inventory(|_| false).await?));
             Ok(())
         }
-        Some(Command::Add(destination)) => allow(operator, &destination, true).await,
-        Some(Command::Remove(destination)) => allow(operator, &destination, false).await,
+        Some(Command::Add(destination)) => allow(place, operator, &destination, true).await,
+        Some(Command::Remove(destination)) => allow(place, operator, &destination, false).await,
         Some(Command::Require { account }) => {
-            restrict(operator, &account, |said| said.is_allow_listed = true).await?;
-            println!("{account} may withdraw to the addresses of its list alone");
+            if restrict(place, operator, &account, |said| said.is_allow_listed = true).await? {
+                println!("{account} may withdraw to the addresses of its list alone");
+            }
             Ok(())
         }
         Some(Command::Lift { account }) => {
-            restrict(operator, &account, |said| said.is_allow_listed = false).await?;
-            println!("{account} may withdraw to any address");
+            if restrict(place, operator, &account, |said| said.is_allow_listed = false).await? {
+                println!("{account} may withdraw to any address");
+            }
             Ok(())
         }
     }
 }
 
 /// Stops or allows all withdrawals of an account.
-pub(super) async fn block(operator: &Operator, account: &str, is_blocked: bool) -> miette::Result<()> {
-    restrict(operator, account, |said| said.is_blocked = is_blocked).await?;
-    println!("{account} may withdraw {}", if is_blocked { "nothing" } else { "again" });
+pub(super) async fn block(place: &Place, operator: &Operator, account: &str, is_blocked: bool) -> miette::Result<()> {
+    if restrict(place, operator, account, |said| said.is_blocked = is_blocked).await? {
+        println!("{account} may withdraw {}", if is_blocked { "nothing" } else { "again" });
+    }
     Ok(())
 }
 
-async fn allow(operator: &Operator, destination: &Destination, is_allowed: bool) -> miette::Result<()> {
+async fn allow(place: &Place, operator: &Operator, destination: &Destination, is_allowed: bool) -> miette::Result<()> {
     let known = operator.inventory(|_| false).await?;
     let chain = words::chain(&known, &destination.chain)?;
     let account = words::account_id(&known, &destination.account)?;
     let address = words::address(chain, &destination.address)?;
     let allow = AllowAddress { account, chain: chain.listed.chain, address, is_allowed };
-    operator.must(&LedgerCommand::AllowAddress(Box::new(allow))).await?;
-    let may = if is_allowed { "is on" } else { "is off" };
-    println!("{address} {may} the list of {}", destination.account);
+    if loosening::ask(place, operator, Loosening::AllowAddress(Box::new(allow))).await? {
+        let may = if is_allowed { "is on" } else { "is off" };
+        println!("{address} {may} the list of {}", destination.account);
+    }
     Ok(())
 }
 
-/// Changes one thing of what was said of an account.
+/// Changes one thing of what was said of an account. Whether it is so now.
 async fn restrict(
+    place: &Place,
     operator: &Operator,
     name: &str,
     change: impl FnOnce(&mut RestrictWithdrawals),
-) -> miette::Result<()> {
+) -> miette::Result<bool> {
     let known = operator.inventory(|_| false).await?;
     let account = words::account_id(&known, name)?;
     let before = known.withdrawing.restrictions.get(&account).copied();
@@ -92,8 +97,7 @@ async fn restrict(
     let WithdrawalsRestricted { is_blocked, is_allow_listed, .. } = before;
     let mut said = RestrictWithdrawals { account, is_blocked, is_allow_listed };
     change(&mut said);
-    operator.must(&LedgerCommand::RestrictWithdrawals(said)).await?;
-    Ok(())
+    loosening::ask(place, operator, Loosening::RestrictWithdrawals(said)).await
 }
 
 fn table(known: &Inventory) -> String {

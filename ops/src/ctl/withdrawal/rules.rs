@@ -2,9 +2,10 @@
 
 use std::fmt::Write as _;
 
-use wire::command::SetWithdrawalRules;
-use wire::{Amount, Command as LedgerCommand, WithdrawalRules, decimal};
+use wire::command::{Loosening, SetWithdrawalRules};
+use wire::{Amount, AssetId, ChainId, WithdrawalRules, decimal};
 
+use super::super::loosening;
 use super::words;
 use crate::demo::bootstrap::parse_amount;
 use crate::operator::{Inventory, Operator};
@@ -70,9 +71,9 @@ pub struct Set {
     house: Option<String>,
 }
 
-pub(super) async fn run(operator: &Operator, command: Option<Command>) -> miette::Result<()> {
+pub(super) async fn run(place: &super::Place, operator: &Operator, command: Option<Command>) -> miette::Result<()> {
     let known = operator.inventory(|_| false).await?;
-    let (place, rules) = match &command {
+    let (which, rules) = match &command {
         None => {
             print!("{}", table(&known));
             return Ok(());
@@ -81,11 +82,13 @@ pub(super) async fn run(operator: &Operator, command: Option<Command>) -> miette
         Some(Command::Enable(place)) => (place, switched(&known, place, true)?),
         Some(Command::Disable(place)) => (place, switched(&known, place, false)?),
     };
-    let chain = words::chain(&known, &place.chain)?.listed.chain;
-    let asset = words::asset(&known, &place.asset)?.asset;
-    operator.must(&LedgerCommand::SetWithdrawalRules(Box::new(SetWithdrawalRules { chain, asset, rules }))).await?;
-    let open = if rules.is_enabled { "open" } else { "closed" };
-    println!("withdrawals of {} on {} are {open}: mainstay ctl withdrawal rules", place.asset, place.chain);
+    let chain = words::chain(&known, &which.chain)?.listed.chain;
+    let asset = words::asset(&known, &which.asset)?.asset;
+    let set = Loosening::SetWithdrawalRules(Box::new(SetWithdrawalRules { chain, asset, rules }));
+    if loosening::ask(place, operator, set).await? {
+        let open = if rules.is_enabled { "open" } else { "closed" };
+        println!("withdrawals of {} on {} are {open}: mainstay ctl withdrawal rules", which.asset, which.chain);
+    }
     Ok(())
 }
 
@@ -172,42 +175,47 @@ fn table(known: &Inventory) -> String {
         text.push_str("nothing can be withdrawn yet; mainstay ctl withdrawal rules set --help\n");
         return text;
     }
-    for ((chain, asset), rules) in &known.withdrawing.rules {
-        let amount = |amount: Amount| words::amount(known, *asset, amount);
-        let limit = |most: Amount| if most.is_zero() { "no limit".to_owned() } else { amount(most) };
-        let (symbol, network) = (words::asset_name(known, *asset), words::chain_name(known, *chain));
-        let coin_decimals = known.withdrawing.coin_decimals.get(chain).copied().unwrap_or(0);
-        let mut network_fee = String::new();
-        decimal::push_wide(
-            &mut network_fee,
-            i128::try_from(rules.network_fee_max).unwrap_or(i128::MAX),
-            coin_decimals,
-            0,
-        );
-        let review = match rules.review_from {
-            Amount::ZERO => "never".to_owned(),
-            from => format!("from {}, by {}", amount(from), rules.approvals),
-        };
-        let settled = match rules.confirmations {
-            0 => "when final".to_owned(),
-            count => format!("after {count} confirmations"),
-        };
+    for (place, rules) in &known.withdrawing.rules {
+        let (symbol, network) = (words::asset_name(known, place.1), words::chain_name(known, place.0));
         let state = if rules.is_enabled { "open" } else { "closed" };
         let _ = writeln!(text, "{symbol} on {network}: {state}");
-        let rows = [
-            ("one withdrawal", format!("{} to {}", amount(rules.amount_min), amount(rules.amount_max))),
-            ("fee beside it", amount(rules.fee)),
-            ("an account in 24 h", limit(rules.account_day_max)),
-            ("all in 24 h", limit(rules.day_max)),
-            ("approval", review),
-            ("a new address waits", format!("{} s", rules.address_delay_s)),
-            ("settled", settled),
-            ("network fee at most", network_fee),
-            ("house", words::account_name(known, rules.house)),
-        ];
-        for (name, value) in rows {
+        for (name, value) in rows(known, *place, rules).into_iter().skip(1) {
             let _ = writeln!(text, "  {name:<20}  {value}");
         }
     }
     text
+}
+
+/// Rules in words, always the same parts in the same order.
+pub(in crate::ctl) fn rows(
+    known: &Inventory,
+    (chain, asset): (ChainId, AssetId),
+    rules: &WithdrawalRules,
+) -> [(&'static str, String); 10] {
+    let amount = |amount: Amount| words::amount(known, asset, amount);
+    let limit = |most: Amount| if most.is_zero() { "no limit".to_owned() } else { amount(most) };
+    let coin_decimals = known.withdrawing.coin_decimals.get(&chain).copied().unwrap_or(0);
+    let mut network_fee = String::new();
+    let network_fee_max = i128::try_from(rules.network_fee_max).unwrap_or(i128::MAX);
+    decimal::push_wide(&mut network_fee, network_fee_max, coin_decimals, 0);
+    let review = match rules.review_from {
+        Amount::ZERO => "never".to_owned(),
+        from => format!("from {}, by {}", amount(from), rules.approvals),
+    };
+    let settled = match rules.confirmations {
+        0 => "when final".to_owned(),
+        count => format!("after {count} confirmations"),
+    };
+    [
+        ("requests", if rules.is_enabled { "taken" } else { "refused" }.to_owned()),
+        ("one withdrawal", format!("{} to {}", amount(rules.amount_min), amount(rules.amount_max))),
+        ("fee beside it", amount(rules.fee)),
+        ("an account in 24 h", limit(rules.account_day_max)),
+        ("all in 24 h", limit(rules.day_max)),
+        ("approval", review),
+        ("a new address waits", format!("{} s", rules.address_delay_s)),
+        ("settled", settled),
+        ("network fee at most", network_fee),
+        ("house", words::account_name(known, rules.house)),
+    ]
 }

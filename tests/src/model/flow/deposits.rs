@@ -6,7 +6,7 @@ use wire::command::{
 };
 use wire::{AccountId, AddressFormat, Amount, AssetId, ChainAddress, ChainFreeze, ChainHash, ChainId, Command, Symbol};
 
-use super::Flow;
+use super::{Flow, HOUR_NS};
 
 /// Transactions that deposits come with.
 const TRANSACTIONS: u64 = 12;
@@ -76,6 +76,47 @@ impl Flow {
                 Command::ResolveDeposit(ResolveDeposit { chain, tx, output, is_credited: self.below(2) == 0 })
             }
         }
+    }
+
+    /// One after another is seen and replaced, about as many as an account is told of in an hour; a block has what was seen in
+    /// the hour before, or in this one, and more is seen.
+    pub(super) fn storm(&mut self) {
+        let (chain, fence, output, index, asset, amount) = (ChainId::new(1), 1, 0, 1, AssetId::new(1), 30_000);
+        let sight = |number: u8, is_pooled: bool| {
+            let sight = SightDeposit {
+                chain,
+                fence,
+                tx: ChainHash([100 + number; 32]),
+                output,
+                index,
+                asset,
+                amount,
+                is_pooled,
+            };
+            Command::SightDeposit(Box::new(sight))
+        };
+        let mined = ReportDeposit {
+            chain,
+            fence,
+            tx: ChainHash([100; 32]),
+            output,
+            index,
+            asset,
+            amount,
+            is_included: true,
+            block: ChainHash([200; 32]),
+            height: 10,
+            confirmations: 1,
+            is_final: false,
+        };
+        let is_earlier = self.below(2) == 0;
+        let told = 60 + self.below(6) as u8;
+        let mut storm = vec![(0, sight(0, true)), (if is_earlier { HOUR_NS } else { 0 }, sight(1, true))];
+        storm.push((0, sight(1, false)));
+        storm.extend((2..told).flat_map(|number| [(0, sight(number, true)), (0, sight(number, false))]));
+        storm.push((0, Command::ReportDeposit(Box::new(mined))));
+        storm.extend((70..80).map(|number| (0, sight(number, true))));
+        self.queued.extend(storm.into_iter().rev());
     }
 
     /// Of more, as many and fewer decimals than the ledger has.

@@ -2,18 +2,19 @@
 //! the next step of one of the last few, so that some come to their ends.
 
 use wire::command::{
-    AllocateWithdrawal, AllowAddress, ApproveWithdrawal, CancelWithdrawal, FailWithdrawal, FreezeChain, ListChainAsset,
-    MoveFunds, RefuseWithdrawal, ReportWithdrawal, RequestWithdrawal, RestrictWithdrawals, SetHotWallet,
-    SetWithdrawalRules, SignWithdrawal,
+    AllocateWithdrawal, AllowAddress, ApproveLoosening, ApproveWithdrawal, CancelWithdrawal, DropLoosening,
+    FailWithdrawal, FreezeChain, ListChainAsset, Loosening, MoveFunds, ProposeLoosening, RefuseWithdrawal,
+    ReportDeposit, ReportWithdrawal, RequestWithdrawal, RestrictWithdrawals, SetHotWallet, SetWithdrawalRules,
+    SignWithdrawal,
 };
 use wire::event::WithdrawalChanged;
 use wire::{
     AccountId, AccountName, Amount, AssetId, ChainAddress, ChainFreeze, ChainHash, ChainId, ChainInput, ChainInputs,
-    ClientOrderId, Command, HotWalletBounds, Sighting, TransactionBytes, WithdrawalId, WithdrawalPurpose,
+    ClientOrderId, Command, HotWalletBounds, LooseningId, Sighting, TransactionBytes, WithdrawalId, WithdrawalPurpose,
     WithdrawalRules,
 };
 
-use super::Flow;
+use super::{Flow, HOUR_NS};
 
 const CHAIN: ChainId = ChainId::new(1);
 /// Of the first chain's coin: more is too much.
@@ -93,23 +94,28 @@ impl Flow {
         {
             return Command::MoveFunds(Box::new(self.wanted_child(&parent)));
         }
-        match self.below(40) {
+        match self.below(46) {
             0..3 => Command::RequestWithdrawal(Box::new(self.request(account))),
             3..7 => Command::MoveFunds(Box::new(self.wanted_move())),
             7 => {
                 let reason = self.one_of(&[ChainFreeze::Thawed, ChainFreeze::Thawed, ChainFreeze::NoMajority]);
                 Command::FreezeChain(FreezeChain { chain: CHAIN, fence: 0, reason })
             }
-            8 => Command::SetWithdrawalRules(Box::new(self.rules_to_set())),
+            8 => {
+                let set = Loosening::SetWithdrawalRules(Box::new(self.rules_to_set()));
+                self.by_one_or_two(set)
+            }
             9 => {
-                let is_blocked = self.below(6) == 0;
-                let is_allow_listed = self.below(4) == 0;
-                Command::RestrictWithdrawals(RestrictWithdrawals { account, is_blocked, is_allow_listed })
+                let is_blocked = self.below(12) == 0;
+                let is_allow_listed = self.below(10) == 0;
+                let restrict = RestrictWithdrawals { account, is_blocked, is_allow_listed };
+                self.by_one_or_two(Loosening::RestrictWithdrawals(restrict))
             }
             10..12 => {
                 let (chain, address) = (self.one_of(&[CHAIN, CHAIN, ChainId::new(3)]), self.destination());
                 let is_allowed = self.below(3) > 0;
-                Command::AllowAddress(Box::new(AllowAddress { account, chain, address, is_allowed }))
+                let allow = AllowAddress { account, chain, address, is_allowed };
+                self.by_one_or_two(Loosening::AllowAddress(Box::new(allow)))
             }
             12 => {
                 let account = if self.below(2) == 0 { account } else { AccountId::new(0) };
@@ -121,6 +127,7 @@ impl Flow {
                 let attempt = self.one_of(&[0, 1, 1, 2, 3]);
                 self.step_of(withdrawal, step, attempt)
             }
+            40..46 => self.about_a_proposal(),
             _ => {
                 let withdrawal = self.recent_payment();
                 let at = (withdrawal.get() as usize).checked_sub(1).filter(|at| *at < self.payments.len());
@@ -146,6 +153,89 @@ impl Flow {
                 }
                 self.step_of(withdrawal, does, attempt)
             }
+        }
+    }
+
+    /// Gas goes to the first address, and a month later each request has one withdrawal forgotten that ended before; then coins
+    /// are told of that came as high as that gas, or higher.
+    pub(super) fn gas_that_is_forgotten(&mut self) {
+        let (key, amount, purpose) = (1, amount(40), WithdrawalPurpose::Gas);
+        let (turn, asset, parent) = (self.moves(), AssetId::new(1), WithdrawalId::default());
+        let gas =
+            MoveFunds { chain: CHAIN, fence: 1, turn, asset, purpose, key, parent, address: address("of-1"), amount };
+        let withdrawal = WithdrawalId::new(self.payments.len() as u64 + 1);
+        let thaw = FreezeChain { chain: CHAIN, fence: 0, reason: ChainFreeze::Thawed };
+        let mut story = vec![(0, Command::FreezeChain(thaw)), (0, Command::MoveFunds(Box::new(gas)))];
+        story.extend([2, 3, 4, 6, 7, 7].map(|step| (0, self.step_of(withdrawal, step, 1))));
+        for at in 0..16 {
+            let account = self.account();
+            let pause = if at == 0 { 31 * 24 * HOUR_NS } else { 0 };
+            story.push((pause, Command::RequestWithdrawal(Box::new(self.request(account)))));
+        }
+        story.extend((0..6).map(|_| (0, Command::ReportDeposit(Box::new(self.coins())))));
+        self.queued.extend(story.into_iter().rev());
+    }
+
+    /// Of the first chain, to the first address, by a transaction that seldom came before.
+    fn coins(&mut self) -> ReportDeposit {
+        let tx = ChainHash([50 + self.below(100) as u8; 32]);
+        ReportDeposit {
+            chain: CHAIN,
+            fence: 1,
+            tx,
+            output: 5,
+            index: 1,
+            asset: AssetId::new(1),
+            amount: 30_000,
+            is_included: true,
+            block: ChainHash([200; 32]),
+            height: self.one_of(&[10, 20, 21, 22]),
+            confirmations: 1,
+            is_final: false,
+        }
+    }
+
+    fn operator(&mut self) -> AccountName {
+        let name = self.one_of(&["ann", "ann", "ann", "ben", "ben", "ben", "", "eve"]);
+        AccountName::new(name.as_bytes()).expect("a name")
+    }
+
+    /// Said by one operator alone, or proposed to another.
+    fn by_one_or_two(&mut self, loosening: Loosening) -> Command {
+        if self.below(3) > 0 {
+            let proposer = self.operator();
+            return Command::ProposeLoosening(Box::new(ProposeLoosening { proposer, loosening }));
+        }
+        match loosening {
+            Loosening::SetWithdrawalRules(set) => Command::SetWithdrawalRules(set),
+            Loosening::RestrictWithdrawals(restrict) => Command::RestrictWithdrawals(restrict),
+            Loosening::AllowAddress(allow) => Command::AllowAddress(allow),
+            Loosening::DeclareReserves(declare) => Command::DeclareReserves(declare),
+            Loosening::ThawReserves(thaw) => Command::ThawReserves(thaw),
+        }
+    }
+
+    /// Mostly approved as it was proposed; the newest of all where nobody tells what that was.
+    fn about_a_proposal(&mut self) -> Command {
+        let at = self.below(3) as usize;
+        let proposed = self.proposed.iter().rev().nth(at).or(self.proposed.last()).cloned();
+        let other = Loosening::SetWithdrawalRules(Box::new(self.rules_to_set()));
+        let (id, loosening) = match proposed {
+            Some(proposed) if self.below(10) > 0 => (proposed.id, proposed.loosening),
+            Some(proposed) => (proposed.id, other),
+            None => (LooseningId::new(1), other),
+        };
+        let approver = self.operator();
+        // While it waits, somebody tightens the same.
+        if let Loosening::RestrictWithdrawals(restrict) = loosening
+            && self.below(4) == 0
+        {
+            let (is_blocked, is_allow_listed) = (true, true);
+            return Command::RestrictWithdrawals(RestrictWithdrawals { is_blocked, is_allow_listed, ..restrict });
+        }
+        match self.below(8) {
+            0 => Command::DropLoosening(DropLoosening { id, operator: approver }),
+            _ => Command::ApproveLoosening(Box::new(ApproveLoosening { id, approver, loosening })),
         }
     }
 

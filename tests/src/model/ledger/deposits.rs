@@ -234,6 +234,9 @@ impl Ledger {
             _ if !is_same => DepositStage::Quarantined,
             _ if !report.is_included => DepositStage::Orphaned,
             _ if before.is_none() && amount < rules.deposit_min => DepositStage::Rejected,
+            _ if before.is_none() && rules.contract.is_empty() && self.may_have_brought_gas(chain, height) => {
+                DepositStage::Quarantined
+            }
             _ if !is_deep => DepositStage::Included,
             _ if is_frozen => DepositStage::Confirmed,
             _ if self.to_book(&after).is_none() => DepositStage::Quarantined,
@@ -312,6 +315,7 @@ impl Ledger {
         if after.stage != DepositStage::Rejected {
             self.deposits.push(after);
         }
+        self.used_chains.insert(after.chain.get());
         self.events.push(Event::DepositChanged(Box::new(after)));
         if after.is_reverted {
             self.freeze(chain, ChainFreeze::CreditReverted, false);

@@ -1,8 +1,8 @@
 //! Withdrawals, until they are signed: `engine/src/ledger/withdrawals.rs`, its `policy.rs`, `moves.rs` and `children.rs` state the
 //! rules.
 //!
-//! Every row stays in one list, with what belongs to it; sums, names and what is spent are looked up there anew. Nothing ends
-//! long enough ago here to be forgotten.
+//! Every row stays in one list, with what belongs to it; sums, names and what is spent are looked up there anew. What ended long
+//! ago is marked, and then not there for anybody who asks by number or name.
 
 mod children;
 mod payment;
@@ -30,6 +30,7 @@ pub(in crate::model) const WITHDRAWALS_MAX: usize = 32;
 
 const SECOND_NS: u64 = 1_000_000_000;
 const DAY_NS: u64 = 86_400 * SECOND_NS;
+const REMEMBERED_NS: u64 = 30 * DAY_NS;
 
 /// What operators have said of withdrawals, and every one that was asked for.
 #[derive(Debug, Clone, Default)]
@@ -52,6 +53,13 @@ struct Withdrawal {
     allocation: Option<AllocateWithdrawal>,
     /// Each signed transaction, the most that it pays, and what comes back of its inputs.
     signed: Vec<(ChainHash, u128, u128)>,
+    is_forgotten: bool,
+}
+
+impl Withdrawals {
+    fn remembered(&self) -> impl Iterator<Item = &Withdrawal> {
+        self.all.iter().filter(|one| !one.is_forgotten)
+    }
 }
 
 /// The ways of the table.
@@ -96,7 +104,7 @@ fn way(from: WithdrawalStage, on: On) -> Result<WithdrawalStage, Refused> {
 }
 
 impl Ledger {
-    pub(super) fn set_withdrawal_rules(&mut self, set: &SetWithdrawalRules) -> Answer {
+    pub(super) fn check_rules(&self, set: &SetWithdrawalRules) -> Result<(), Refused> {
         let SetWithdrawalRules { chain, asset, rules } = *set;
         self.listed_on(chain, asset)?;
         self.coin_of(chain)?;
@@ -108,43 +116,66 @@ impl Ledger {
             && (!is_reviewed || (1..=3).contains(&rules.approvals))
             && u64::from(rules.address_delay_s) * SECOND_NS <= 30 * DAY_NS
             && (1..=10_u128.pow(36)).contains(&rules.network_fee_max);
-        if !is_good {
-            return no(RejectReason::BadWithdrawalRules);
-        }
+        if is_good { Ok(()) } else { no(RejectReason::BadWithdrawalRules) }
+    }
+
+    /// Whether they are others than before.
+    pub(super) fn put_rules(&mut self, set: &SetWithdrawalRules) -> bool {
+        let SetWithdrawalRules { chain, asset, rules } = *set;
+        let before = self.rules_of(chain, asset);
         self.withdrawals.rules.retain(|before| (before.chain, before.asset) != (chain, asset));
         self.withdrawals.rules.push(*set);
         self.events.push(Event::WithdrawalRulesChanged(Box::new(WithdrawalRulesChanged { chain, asset, rules })));
-        Ok(0)
+        before != Some(rules)
     }
 
-    pub(super) fn restrict_withdrawals(&mut self, restrict: &RestrictWithdrawals) -> Answer {
+    pub(super) fn restriction_of(&self, account: AccountId) -> WithdrawalsRestricted {
+        let said = self.withdrawals.restricted.iter().find(|said| said.account == account).copied();
+        said.unwrap_or(WithdrawalsRestricted { account, is_blocked: false, is_allow_listed: false })
+    }
+
+    /// Whether it is another than before.
+    pub(super) fn put_restriction(&mut self, restrict: &RestrictWithdrawals) -> bool {
         let RestrictWithdrawals { account, is_blocked, is_allow_listed } = *restrict;
-        self.account(account)?;
         let restricted = WithdrawalsRestricted { account, is_blocked, is_allow_listed };
+        let before = self.restriction_of(account);
         self.withdrawals.restricted.retain(|before| before.account != account);
         self.withdrawals.restricted.push(restricted);
         self.events.push(Event::WithdrawalsRestricted(restricted));
-        Ok(0)
+        before != restricted
     }
 
-    pub(super) fn allow_address(&mut self, allow: &AllowAddress) -> Answer {
-        let AllowAddress { account, chain, address, is_allowed } = *allow;
+    pub(super) fn check_allowing(
+        &self,
+        account: AccountId,
+        chain: ChainId,
+        address: ChainAddress,
+    ) -> Result<(), Refused> {
         self.account(account)?;
         self.chain(chain)?;
-        if address.is_empty() {
-            return no(RejectReason::UnknownAddress);
-        }
-        let since = self.known_since(account, chain, address).map_or(self.time(), |(since, _)| since);
+        if address.is_empty() { no(RejectReason::UnknownAddress) } else { Ok(()) }
+    }
+
+    /// Whether it was otherwise before.
+    pub(super) fn put_allowing(&mut self, allow: &AllowAddress) -> bool {
+        let AllowAddress { account, chain, address, is_allowed } = *allow;
+        let before = self.known_since(account, chain, address);
+        let since = before.map_or(self.time(), |(since, _)| since);
         self.forget_address(account, chain, address);
         if is_allowed {
             self.withdrawals.known.push((account, chain, address, since, true));
         }
         let told = AddressAllowed { account, chain, address, since, is_allowed };
         self.events.push(Event::AddressAllowed(Box::new(told)));
-        Ok(0)
+        before.is_some_and(|(_, was_allowed)| was_allowed) != is_allowed
     }
 
-    fn known_since(&self, account: AccountId, chain: ChainId, to: ChainAddress) -> Option<(Timestamp, bool)> {
+    pub(super) fn known_since(
+        &self,
+        account: AccountId,
+        chain: ChainId,
+        to: ChainAddress,
+    ) -> Option<(Timestamp, bool)> {
         let known = self.withdrawals.known.iter().find(|known| (known.0, known.1, known.2) == (account, chain, to));
         known.map(|known| (known.3, known.4))
     }
@@ -155,8 +186,11 @@ impl Ledger {
 
     pub(super) fn request_withdrawal(&mut self, request: &RequestWithdrawal) -> Answer {
         let RequestWithdrawal { account, chain, asset, address, amount: units, name } = *request;
-        let mut payments = self.withdrawals.all.iter().filter(|one| !one.row.purpose.is_internal());
-        if let Some(Withdrawal { row, .. }) = payments.find(|one| (one.row.account, one.row.name) == (account, name)) {
+        self.forget_one();
+        let is_it =
+            |one: &&Withdrawal| !one.row.purpose.is_internal() && (one.row.account, one.row.name) == (account, name);
+        let known = self.withdrawals.remembered().find(is_it).map(|one| one.row);
+        if let Some(row) = known {
             let is_same = (row.chain, row.asset, row.address, row.amount) == (chain, asset, address, units);
             let id = row.withdrawal.get();
             return if is_same { Ok(id) } else { Err((RejectReason::WithdrawalExists, id)) };
@@ -188,7 +222,7 @@ impl Ledger {
 
     fn begin_withdrawal(&mut self, row: WithdrawalChanged, house: AccountId) -> u64 {
         let (approvers, allocation, signed) = (Vec::new(), None, Vec::new());
-        self.withdrawals.all.push(Withdrawal { row, house, approvers, allocation, signed });
+        self.withdrawals.all.push(Withdrawal { row, house, approvers, allocation, signed, is_forgotten: false });
         self.events.push(Event::WithdrawalChanged(Box::new(row)));
         row.withdrawal.get()
     }
@@ -271,10 +305,10 @@ impl Ledger {
     }
 
     fn count_of(&self, is_internal: bool) -> usize {
-        self.withdrawals.all.iter().filter(|one| one.row.purpose.is_internal() == is_internal).count()
+        self.withdrawals.remembered().filter(|one| one.row.purpose.is_internal() == is_internal).count()
     }
 
-    fn rules_of(&self, chain: ChainId, asset: AssetId) -> Option<WithdrawalRules> {
+    pub(super) fn rules_of(&self, chain: ChainId, asset: AssetId) -> Option<WithdrawalRules> {
         let set = self.withdrawals.rules.iter().find(|set| (set.chain, set.asset) == (chain, asset));
         set.map(|set| set.rules)
     }
@@ -308,7 +342,7 @@ impl Ledger {
 
     /// One that was asked for.
     fn withdrawal(&mut self, id: WithdrawalId) -> Result<&mut Withdrawal, Refused> {
-        let found = self.withdrawals.all.iter_mut().find(|one| one.row.withdrawal == id);
+        let found = self.withdrawals.all.iter_mut().find(|one| one.row.withdrawal == id && !one.is_forgotten);
         found.ok_or((RejectReason::UnknownWithdrawal, 0))
     }
 
@@ -361,6 +395,7 @@ impl Ledger {
     fn change_withdrawal(&mut self, row: WithdrawalChanged) {
         let known = self.withdrawal(row.withdrawal).expect("it was found before");
         if std::mem::replace(&mut known.row, row) != row {
+            self.used_chains.insert(row.chain.get());
             self.events.push(Event::WithdrawalChanged(Box::new(row)));
         }
     }
@@ -386,6 +421,7 @@ impl Ledger {
     pub(super) fn move_funds(&mut self, wanted: &MoveFunds) -> Answer {
         use RejectReason::*;
         let MoveFunds { chain, fence, turn, asset, purpose, key, parent, address, amount: units } = *wanted;
+        self.forget_one();
         let known = self.chain(chain)?;
         known.check_fence(fence)?;
         if known.freeze() != ChainFreeze::Thawed {
@@ -457,7 +493,28 @@ impl Ledger {
     /// Whether a transaction brings gas to a deposit address.
     pub(super) fn brings_gas(&self, chain: ChainId, tx: ChainHash) -> bool {
         let is_gas = |one: &&Withdrawal| one.row.chain == chain && one.row.purpose == WithdrawalPurpose::Gas;
-        self.withdrawals.all.iter().filter(is_gas).any(|one| one.signed.iter().any(|(signed, ..)| *signed == tx))
+        self.withdrawals.remembered().filter(is_gas).any(|one| one.signed.iter().any(|(signed, ..)| *signed == tx))
+    }
+
+    /// Whether a transaction that nobody has told of may be gas whose move is forgotten: by its height alone.
+    pub(super) fn may_have_brought_gas(&self, chain: ChainId, height: u64) -> bool {
+        let is_gone = |one: &&Withdrawal| {
+            let is_gas = one.row.chain == chain && one.row.purpose == WithdrawalPurpose::Gas;
+            one.is_forgotten && is_gas && !one.signed.is_empty()
+        };
+        self.withdrawals.all.iter().filter(is_gone).any(|one| height <= one.row.height)
+    }
+
+    /// Whoever asks for one more has one forgotten, of those that ended long ago the one that did first.
+    fn forget_one(&mut self) {
+        let now = self.now;
+        let is_old = |one: &&mut Withdrawal| {
+            !one.is_forgotten && one.row.stage.is_final() && one.row.changed_at.nanos() + REMEMBERED_NS <= now
+        };
+        let old = self.withdrawals.all.iter_mut().filter(is_old);
+        if let Some(first) = old.min_by_key(|one| (one.row.changed_at, one.row.withdrawal)) {
+            first.is_forgotten = true;
+        }
     }
 }
 

@@ -85,6 +85,22 @@ fn what_is_replaced_again_and_again_is_told_so_often_an_hour_and_what_is_mined_d
 }
 
 #[test]
+fn what_was_told_in_an_hour_and_is_mined_in_the_next_makes_no_room_in_that() {
+    let mut world = world();
+    accepted(&mut world, seen(1));
+    world.now = world.now.plus_nanos(3_600_000_000_000);
+    for _ in 0..63 {
+        accepted(&mut world, seen(5));
+        accepted(&mut world, gone(5));
+    }
+    accepted(&mut world, seen(2));
+    accepted(&mut world, say(ReportDeposit { tx: ChainHash([1; 32]), ..report(3_000, 1) }));
+    assert_eq!(refused(&mut world, seen(5)), RejectReason::TableFull);
+    accepted(&mut world, say(ReportDeposit { tx: ChainHash([2; 32]), ..report(3_000, 1) }));
+    accepted(&mut world, seen(5));
+}
+
+#[test]
 fn all_accounts_together_have_so_many_in_no_block_and_deposits_have_room_beside_them() {
     let limits = Limits { sightings_max: 1, ..super::super::world::small_limits() };
     let mut world = world_with(limits);

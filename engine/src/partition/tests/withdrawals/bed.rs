@@ -1,14 +1,15 @@
 //! One chain whose coin has three decimals more than the ledger's asset, alice with money, carol as the house.
 
 use wire::command::{
-    AllocateWithdrawal, ApproveWithdrawal, CancelWithdrawal, ClaimChain, FreezeChain, ListChain, ListChainAsset,
-    RefuseWithdrawal, Reply, ReportWithdrawal, RequestWithdrawal, SetWithdrawalRules, SignWithdrawal,
+    AllocateWithdrawal, ApproveLoosening, ApproveWithdrawal, CancelWithdrawal, ClaimChain, FreezeChain, ListChain,
+    ListChainAsset, Loosening, ProposeLoosening, RefuseWithdrawal, Reply, ReportWithdrawal, RequestWithdrawal,
+    SetWithdrawalRules, SignWithdrawal,
 };
 use wire::event::WithdrawalChanged;
 use wire::{
     AccountId, AccountName, Amount, AssetId, ChainAddress, ChainFreeze, ChainHash, ChainId, ChainInput, ChainInputs,
-    ClientOrderId, Command, Event, RejectReason, Sighting, TransactionBytes, WithdrawalId, WithdrawalRules,
-    WithdrawalStage,
+    ClientOrderId, Command, Event, LooseningId, RejectReason, Sighting, TransactionBytes, WithdrawalId,
+    WithdrawalRules, WithdrawalStage,
 };
 
 use super::super::world::{BASE, Layout, World, amount, reason, symbol};
@@ -79,6 +80,35 @@ pub(super) fn accepted(world: &mut World, command: Command) -> u64 {
         Reply::Accepted { id } => id,
         reply => panic!("{reply:?}"),
     }
+}
+
+/// As a proposal says it.
+pub(super) fn loosening(command: Command) -> Loosening {
+    match command {
+        Command::SetWithdrawalRules(set) => Loosening::SetWithdrawalRules(set),
+        Command::RestrictWithdrawals(restrict) => Loosening::RestrictWithdrawals(restrict),
+        Command::AllowAddress(allow) => Loosening::AllowAddress(allow),
+        Command::DeclareReserves(declare) => Loosening::DeclareReserves(declare),
+        Command::ThawReserves(thaw) => Loosening::ThawReserves(thaw),
+        other => panic!("{other:?} loosens nothing"),
+    }
+}
+
+pub(super) fn propose(who: &str, command: Command) -> Command {
+    let proposer = AccountName::new(who.as_bytes()).unwrap();
+    Command::ProposeLoosening(Box::new(ProposeLoosening { proposer, loosening: loosening(command) }))
+}
+
+pub(super) fn let_be(who: &str, number: u64, command: Command) -> Command {
+    let (id, approver) = (LooseningId::new(number), AccountName::new(who.as_bytes()).unwrap());
+    Command::ApproveLoosening(Box::new(ApproveLoosening { id, approver, loosening: loosening(command) }))
+}
+
+/// What one operator may not do: dana proposes it, evan approves it.
+pub(super) fn by_two(world: &mut World, command: Command) {
+    assert_eq!(refused(world, command.clone()), RejectReason::NeedsSecondOperator, "{command:?}");
+    let number = accepted(world, propose("dana", command.clone()));
+    accepted(world, let_be("evan", number, command));
 }
 
 pub(super) fn refused(world: &mut World, command: Command) -> RejectReason {

@@ -1,4 +1,4 @@
-//! Reserves: what a chain lacks halts that asset there, and only an operator lets it go on.
+//! Reserves: what a chain lacks halts that asset there, and only operators let it go on.
 
 use wire::command::{DeclareReserves, ListChain, MoveFunds, ReportReserves, ThawReserves};
 use wire::event::ReservesChanged;
@@ -40,7 +40,7 @@ fn standings(world: &mut World) -> Vec<ReservesStanding> {
 }
 
 #[test]
-fn a_unit_that_is_missing_halts_what_has_no_transaction_until_it_is_there_and_an_operator_says_so() {
+fn a_unit_that_is_missing_halts_what_has_no_transaction_until_it_is_there_and_two_operators_say_so() {
     for layout in [Layout::Joint, Layout::Split] {
         let mut world = world_with(layout, rules());
         signed(&mut world);
@@ -61,7 +61,7 @@ fn a_unit_that_is_missing_halts_what_has_no_transaction_until_it_is_there_and_an
         assert_eq!(refused(&mut world, thaw()), RejectReason::ReservesNotFound);
         accepted(&mut world, say_so(compare(1_001, 1_000)));
         assert_eq!(refused(&mut world, allocate(2, 1, &[2], 2_000)), RejectReason::ReservesShort, "nobody has looked");
-        accepted(&mut world, thaw());
+        by_two(&mut world, thaw());
         accepted(&mut world, allocate(2, 1, &[2], 2_000));
         assert_eq!(standings(&mut world), [ReservesStanding::Found, ReservesStanding::Whole]);
         assert_eq!(refused(&mut world, thaw()), RejectReason::ReservesNotFound, "it is not halted");
@@ -111,7 +111,7 @@ fn a_comparison_that_does_not_know_all_of_the_log_decides_nothing() {
     assert_eq!(refused(&mut world, say_so(unlisted)), RejectReason::UnknownChainAsset);
     assert_eq!(standings(&mut world), []);
     // What an operator has declared is part of what a comparison has to know.
-    accepted(&mut world, declare(CHAIN, BASE, -3));
+    by_two(&mut world, declare(CHAIN, BASE, -3));
     assert_eq!(refused(&mut world, say_so(old)), RejectReason::ReservesOutdated);
     assert_eq!(told_of_reserves(&mut world)[0].brought, -3);
     accepted(&mut world, declare(CHAIN, BASE, -3));
@@ -128,7 +128,7 @@ fn outputs_that_no_deposit_made_are_not_declared() {
     let Command::ListChainAsset(listed) = list(QUOTE, "", 3) else { unreachable!("it lists") };
     accepted(&mut world, Command::ListChainAsset(Box::new(wire::command::ListChainAsset { chain, ..*listed })));
     assert_eq!(refused(&mut world, declare(chain, QUOTE, 1)), RejectReason::BadReserves);
-    accepted(&mut world, declare(chain, QUOTE, -1));
+    by_two(&mut world, declare(chain, QUOTE, -1));
 }
 
 #[test]

@@ -60,6 +60,8 @@ fn every_variant_has_a_sample_and_reads_back_as_it_was() {
     assert_eq!(tags(mails().into_iter().map(mail_bytes).collect()), all(Mail::TAGS));
     let event_bytes = |event: Event| encoded(|bytes| encode_event(&event, bytes));
     assert_eq!(tags(events().into_iter().map(event_bytes).collect()), all(Event::TAGS));
+    let loosening_bytes = |loosening: Loosening| encoded(|bytes| Writer::new(bytes).put(&loosening));
+    assert_eq!(tags(withdrawal::loosenings().map(loosening_bytes).collect()), all(Loosening::TAGS));
 }
 
 /// The bytes of version 1 are what they were when it was released.

@@ -17,7 +17,7 @@ impl Ledger {
     }
 
     pub(super) fn check_parent(&self, child: &WithdrawalChanged) -> Result<(), Refused> {
-        match self.parent_of(child).map(|parent| parent.row) {
+        match self.parent_of(child).filter(|parent| !parent.is_forgotten).map(|parent| parent.row) {
             Some(parent) if (parent.chain, parent.asset) == (child.chain, child.asset) => {
                 if parent.stage == WithdrawalStage::Stuck { Ok(()) } else { Err(NOT_OPEN) }
             }

@@ -270,6 +270,30 @@ records! {
         brought: i128,
         since: u64,
     }
+    ProposeLoosening {
+        proposer: AccountName,
+        loosening: Loosening,
+    }
+    ApproveLoosening {
+        id: LooseningId,
+        approver: AccountName,
+        loosening: Loosening,
+    }
+    DropLoosening {
+        id: LooseningId,
+        operator: AccountName,
+    }
+    LooseningProposed {
+        id: LooseningId,
+        proposer: AccountName,
+        expires_at: Timestamp,
+        loosening: Loosening,
+    }
+    LooseningEnded {
+        id: LooseningId,
+        end: LooseningEnd,
+        operator: AccountName,
+    }
     HotWalletChanged {
         chain: ChainId,
         asset: AssetId,

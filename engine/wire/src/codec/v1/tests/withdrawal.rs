@@ -66,6 +66,21 @@ fn sign(len: usize) -> Command {
     }))
 }
 
+/// One of each kind.
+pub(super) fn loosenings() -> impl Iterator<Item = Loosening> {
+    let (chain, asset, account) = (CHAIN, ASSET, ACCOUNT);
+    let (address, is_allowed) = (text(TO), true);
+    let (brought, since) = (-20_900, 2_600_001);
+    [
+        Loosening::SetWithdrawalRules(Box::new(SetWithdrawalRules { chain, asset, rules: rules() })),
+        Loosening::RestrictWithdrawals(RestrictWithdrawals { account, is_blocked: false, is_allow_listed: false }),
+        Loosening::AllowAddress(Box::new(AllowAddress { account, chain, address, is_allowed })),
+        Loosening::DeclareReserves(Box::new(DeclareReserves { chain, asset, brought, since })),
+        Loosening::ThawReserves(ThawReserves { chain, asset }),
+    ]
+    .into_iter()
+}
+
 pub(super) fn commands() -> Vec<Command> {
     vec![
         Command::SetWithdrawalRules(Box::new(SetWithdrawalRules { chain: CHAIN, asset: ASSET, rules: rules() })),
@@ -145,7 +160,17 @@ pub(super) fn commands() -> Vec<Command> {
             since: 2_600_001,
         })),
         Command::ThawReserves(ThawReserves { chain: CHAIN, asset: ASSET }),
+        Command::DropLoosening(DropLoosening { id: LooseningId::new(6), operator: text("operator-evan") }),
     ]
+    .into_iter()
+    .chain(loosenings().map(|loosening| {
+        Command::ProposeLoosening(Box::new(ProposeLoosening { proposer: text("operator-dana"), loosening }))
+    }))
+    .chain(loosenings().take(1).map(|loosening| {
+        let (id, approver) = (LooseningId::new(5), text("operator-evan"));
+        Command::ApproveLoosening(Box::new(ApproveLoosening { id, approver, loosening }))
+    }))
+    .collect()
 }
 
 pub(super) fn events() -> Vec<Event> {
@@ -223,6 +248,17 @@ pub(super) fn events() -> Vec<Event> {
             brought: -20_900,
             since: 2_600_001,
         })),
+        Event::LooseningProposed(Box::new(LooseningProposed {
+            id: LooseningId::new(5),
+            proposer: text("operator-dana"),
+            expires_at: AT,
+            loosening: Loosening::ThawReserves(ThawReserves { chain: CHAIN, asset: ASSET }),
+        })),
+        Event::LooseningEnded(LooseningEnded {
+            id: LooseningId::new(5),
+            end: LooseningEnd::Approved,
+            operator: text("operator-evan"),
+        }),
     ]
 }
 
