@@ -246,6 +246,7 @@ impl Field for Loosening {
     const SIZE: usize = 1;
     const UNIT: &'static str = "u8 tag of a command, then its record: SetWithdrawalRules, RestrictWithdrawals, AllowAddress, \
                                 DeclareReserves or ThawReserves";
+    const IS_FIXED: bool = false;
 
     fn write(&self, to: &mut Writer<'_>) {
         self.write_tagged(to);
