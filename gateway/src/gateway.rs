@@ -8,7 +8,7 @@ use std::time::{Duration, SystemTime, UNIX_EPOCH};
 use cluster_client::{ClusterError, Replied};
 use tokio::sync::{Semaphore, watch};
 use wire::codec::v1;
-use wire::{Command, LogPosition};
+use wire::{AccountId, ClusterEpoch, Command, LogPosition};
 
 use crate::cluster::Ledger;
 use crate::config::Limits;
@@ -40,6 +40,8 @@ pub struct Gateway {
     pub is_ready: AtomicBool,
     /// Whether every partition has lately had a leader that a majority follows.
     pub is_reachable: AtomicBool,
+    /// Which life of the exchange this is: the cluster's epoch, raised by every restore and promotion.
+    pub life: ClusterEpoch,
     /// Whether it serves public market data alone.
     pub is_read_only: bool,
     /// What is counted.
@@ -72,6 +74,7 @@ impl Gateway {
             throttle: Throttle::new(&limits, unfilled),
             is_ready: AtomicBool::new(false),
             is_reachable: AtomicBool::new(true),
+            life: ClusterEpoch::new(1),
             is_read_only: false,
             metrics: Metrics::default(),
             requests: Semaphore::new(limits.requests_max),
@@ -107,6 +110,18 @@ impl Gateway {
             Ok(())
         } else {
             Err(errors::DISCONNECTED)
+        }
+    }
+
+    /// Waits until this gateway has seen the account's user event of this number, which another one may have told, or
+    /// knows that there is none.
+    pub(crate) async fn catch_up_with(&self, account: AccountId, sequence: u64) -> Result<(), ApiError> {
+        if sequence > self.exchange.accounts().last_user_event(account) {
+            self.up_to_date().await?;
+        }
+        match sequence <= self.exchange.accounts().last_user_event(account) {
+            true => Ok(()),
+            false => Err(errors::EVENTS_OF_ANOTHER_LIFE),
         }
     }
 

@@ -157,7 +157,7 @@ async fn serve_connection<S>(
 async fn answer(gateway: &Arc<Gateway>, request: Request<Incoming>, peer: Peer) -> Response<Full<Bytes>> {
     let path = request.uri().path();
     if ws::is_ws_path(path) {
-        return ws::upgrade(gateway, request, peer);
+        return ws::upgrade(gateway, request, peer).await;
     }
     match path {
         "/livez" => respond::text(StatusCode::OK, "alive\n".into()),

@@ -308,7 +308,7 @@ async fn a_user_stream_is_numbered_and_goes_on_after_a_reconnect_for_who_wishes_
     server.ledger.apply(&[balance(9_997)]);
     let mut client = server.api().await;
     let answer = ask(&mut client, subscribe(json!({"afterSequence": before + 1}))).await;
-    assert_eq!(answer["result"], json!({"subscriptionId": 0, "sequence": before + 3}));
+    assert_eq!(answer["result"], json!({"subscriptionId": 0, "sequence": before + 3, "life": 1}));
     for sequence in [before + 2, before + 3] {
         assert_eq!(hear(&mut client).await["sequence"], sequence);
     }
