@@ -79,11 +79,11 @@ impl Conduct {
     pub(super) fn kill(&mut self, changed: &KillSwitchChanged) {
         let KillSwitchChanged { account, key, is_engaged } = *changed;
         match (key.get(), is_engaged) {
-            (0, true) => drop(self.killed.insert(account)),
-            (0, false) => drop(self.killed.remove(&account)),
-            (_, true) => drop(self.killed_keys.insert((account, key))),
-            (_, false) => drop(self.killed_keys.remove(&(account, key))),
-        }
+            (0, true) => self.killed.insert(account),
+            (0, false) => self.killed.remove(&account),
+            (_, true) => self.killed_keys.insert((account, key)),
+            (_, false) => self.killed_keys.remove(&(account, key)),
+        };
     }
 
     pub(super) fn bound_account(&mut self, changed: &AccountLimitsChanged) {

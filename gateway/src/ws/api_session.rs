@@ -129,16 +129,16 @@ impl ApiSession {
         let caller = auth::signed_params(exchange, self.peer, params, now_us)?;
         finish(params)?;
         self.caller = Some((caller, now_us / 1_000));
-        Ok((self.show(now_us), Effect::None))
+        Ok((self.show(exchange, now_us), Effect::None))
     }
 
-    fn status(&mut self, _: &Exchange, params: &mut Params, now_us: u64) -> Result<(String, Effect), ApiError> {
+    fn status(&mut self, exchange: &Exchange, params: &mut Params, now_us: u64) -> Result<(String, Effect), ApiError> {
         finish(params)?;
-        Ok((self.show(now_us), Effect::None))
+        Ok((self.show(exchange, now_us), Effect::None))
     }
 
     /// Subscriptions that were made by the session end with it; those with a signature of their own go on.
-    fn log_out(&mut self, _: &Exchange, params: &mut Params, now_us: u64) -> Result<(String, Effect), ApiError> {
+    fn log_out(&mut self, exchange: &Exchange, params: &mut Params, now_us: u64) -> Result<(String, Effect), ApiError> {
         finish(params)?;
         let left = self.caller.take().map(|(caller, _)| caller.account);
         let ended = self.subscriptions.iter().find(|(_, account)| Some(*account) == left).map(|(id, _)| *id);
@@ -149,7 +149,7 @@ impl ApiSession {
             }
             None => Effect::None,
         };
-        Ok((self.show(now_us), effect))
+        Ok((self.show(exchange, now_us), effect))
     }
 
     fn list(&mut self, _: &Exchange, params: &mut Params, _: u64) -> Result<(String, Effect), ApiError> {
@@ -251,10 +251,13 @@ impl ApiSession {
         Ok(("{}".into(), effect))
     }
 
-    fn show(&self, now_us: u64) -> String {
+    /// A key that may no longer be used has nobody logged on.
+    fn show(&self, exchange: &Exchange, now_us: u64) -> String {
+        let is_good = |caller: &Caller| auth::by_key(exchange, self.peer, caller.key.as_str()).is_ok();
+        let logged_on = self.caller.as_ref().filter(|(caller, _)| is_good(caller));
         json!({
-            "apiKey": self.caller.as_ref().map(|(caller, _)| caller.key.as_str()),
-            "authorizedSince": self.caller.as_ref().map(|(_, since)| since),
+            "apiKey": logged_on.map(|(caller, _)| caller.key.as_str()),
+            "authorizedSince": logged_on.map(|(_, since)| since),
             "connectedSince": self.connected_ms,
             "returnRateLimits": self.returns_rate_limits,
             "serverTime": now_us / 1_000,
