@@ -79,7 +79,7 @@ async fn an_account_is_told_what_it_may_not_do() {
     let filters = || server.signed("GET", "/api/v3/myFilters", "symbol=BTCUSDT");
     let of = |filters: &Value, kind: &str| {
         let all = ["exchangeFilters", "symbolFilters"].into_iter().flat_map(|name| filters[name].as_array().unwrap());
-        all.cloned().find(|filter| filter["filterType"] == kind)
+        all.into_iter().find(|filter| filter["filterType"] == kind).cloned()
     };
     let before = filters().await.body;
     assert_eq!((of(&before, "EXCHANGE_MAX_NUM_ORDERS"), of(&before, "MAX_POSITION")), (None, None));
@@ -104,6 +104,8 @@ async fn an_account_is_told_what_it_may_not_do() {
     let own = json!({ "filterType": "MAX_POSITION", "maxPosition": "1.50000000" });
     assert_eq!((of(&after, "EXCHANGE_MAX_NUM_ORDERS"), of(&after, "MAX_POSITION")), (Some(orders), Some(own)));
     let info = server.get("/api/v3/exchangeInfo?symbol=BTCUSDT").await.body;
+    let decimals = ["baseCommissionPrecision", "quoteCommissionPrecision"].map(|name| &info["symbols"][0][name]);
+    assert_eq!(decimals, [10, 8], "as many as the ledger has of BTC and USDT");
     let shown = info["symbols"][0]["filters"].as_array().unwrap().iter();
     let shown: Vec<_> = shown.filter(|filter| filter["filterType"] == "MAX_POSITION").collect();
     assert_eq!(shown, [&json!({ "filterType": "MAX_POSITION", "maxPosition": "2.00000000" })], "everybody's");

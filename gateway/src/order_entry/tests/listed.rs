@@ -143,3 +143,15 @@ async fn an_order_that_ends_by_decrementing_is_told_each_trade_that_was_prevente
     assert_eq!(of(1), [[json!(1), json!("1.00000000"), json!("1.00000000"), json!("EXPIRED_IN_MATCH")]]);
     assert_eq!(of(2), [[json!(2), json!("0.40000000"), json!("0.40000000"), json!("NEW")]]);
 }
+
+#[tokio::test]
+async fn a_market_order_is_told_as_new_where_it_is_matched() {
+    let (gateway, ledger) = gateway();
+    let mut user = listen(&gateway);
+    let kind = wire::OrderKind::Market;
+    let market = NewOrder { kind, time_in_force: wire::TimeInForce::Ioc, ..buy("market") };
+    ledger.feed(&[pending(1, &market), accepted(1), executed(1, 5, 100_000, 0)]);
+    let told = drain(&mut user).await;
+    let seen: Vec<_> = told.iter().filter(|told| told["i"] == 1).map(|told| (&told["X"], &told["w"])).collect();
+    assert_eq!(seen, [(&json!("NEW"), &json!(true)), (&json!("FILLED"), &json!(false))]);
+}

@@ -150,15 +150,14 @@ async fn what_the_account_may_do_is_looked_at() {
 #[tokio::test]
 async fn a_phase_takes_what_it_takes() {
     let (gateway, ledger) = gateway();
-    let mut number = 0;
-    for (status, limit, ioc, market) in [
+    let phases = [
         (MarketStatus::PostOnly, 0, -2010, -2010),
         (MarketStatus::Auction, 0, -2010, -2010),
         (MarketStatus::PreOpen, 0, -2010, -2010),
         (MarketStatus::Halted, -1013, -1013, -1013),
         (MarketStatus::Trading, 0, 0, 0),
-    ] {
-        number += 1;
+    ];
+    for (number, (status, limit, ioc, market)) in (1..).zip(phases) {
         let (cause, until) = (PhaseCause::Operator, Timestamp::ZERO);
         ledger.feed(&[Event::PhaseChanged(PhaseChanged { market: BTCUSDT, number, status, cause, until })]);
         let code = |order: &str| tried(&gateway, order).map_or_else(|(code, _)| code, |()| 0);
