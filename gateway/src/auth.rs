@@ -190,7 +190,7 @@ pub fn check_window(params: &mut Params, now_us: u64) -> Result<u64, ApiError> {
         None => RECV_WINDOW_DEFAULT_MS * 1_000,
         Some(text) => match wire::decimal::parse(&text, 3) {
             Ok(us) => us.unsigned_abs(),
-            Err(_) => return Err(ApiError::illegal_characters("recvWindow", crate::params::DECIMAL_RANGE)),
+            Err(_) => return Err(ApiError::illegal_characters("recvWindow", crate::params::RECV_WINDOW_RANGE)),
         },
     };
     if window_us > RECV_WINDOW_MAX_MS * 1_000 {

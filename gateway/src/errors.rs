@@ -302,6 +302,11 @@ pub const EVENTS_NOT_KEPT: ApiError = ApiError::new(
     -2037,
     "Events after this sequence are no longer kept: subscribe without afterSequence and read the account anew.",
 );
+/// `-2037`: ours. The exchange has been restored or promoted since the number was told, or it was never told.
+pub const EVENTS_OF_ANOTHER_LIFE: ApiError = ApiError::new(
+    -2037,
+    "This life of the exchange has no such sequence: subscribe without afterSequence and read the account anew.",
+);
 /// A JSON body where a form is wanted.
 pub const FORM_WANTED: ApiError =
     ApiError::with_status(415, -1020, "Send parameters in the query string or as application/x-www-form-urlencoded.");

@@ -8,7 +8,7 @@ use std::time::Duration;
 use cluster_client::{ClusterError, Replied};
 use tokio::sync::{Semaphore, watch};
 use wire::codec::v1;
-use wire::{Command, LogPosition, PartitionId};
+use wire::{AccountId, ClusterEpoch, Command, LogPosition, PartitionId};
 
 use crate::cluster::Ledger;
 use crate::config::Limits;
@@ -43,6 +43,8 @@ pub struct Gateway {
     pub is_ready: AtomicBool,
     /// Whether every partition has lately had a leader that a majority follows.
     pub is_reachable: AtomicBool,
+    /// Which life of the exchange this is: the cluster's epoch, raised by every restore and promotion.
+    pub life: ClusterEpoch,
     /// Whether it serves public market data alone.
     pub is_read_only: bool,
     /// What is counted.
@@ -76,6 +78,7 @@ impl Gateway {
             throttle: Throttle::new(&limits, unfilled),
             is_ready: AtomicBool::new(false),
             is_reachable: AtomicBool::new(true),
+            life: ClusterEpoch::new(1),
             is_read_only: false,
             metrics: Metrics::default(),
             requests: Semaphore::new(limits.requests_max),
@@ -114,6 +117,18 @@ impl Gateway {
         let timeout = self.limits.read_timeout;
         let position = self.committed_position().await?;
         if self.wait_for(self.exchange.ledger(), position, timeout).await { Ok(()) } else { Err(errors::DISCONNECTED) }
+    }
+
+    /// Waits until this gateway has seen the account's user event of this number, which another one may have told, or
+    /// knows that there is none.
+    pub(crate) async fn catch_up_with(&self, account: AccountId, sequence: u64) -> Result<(), ApiError> {
+        if sequence > self.exchange.accounts().last_user_event(account) {
+            self.up_to_date().await?;
+        }
+        match sequence <= self.exchange.accounts().last_user_event(account) {
+            true => Ok(()),
+            false => Err(errors::EVENTS_OF_ANOTHER_LIFE),
+        }
     }
 
     /// Up to where the ledger's log was committed when this was called.

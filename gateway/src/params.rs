@@ -11,6 +11,8 @@ pub const SYMBOL_RANGE: &str = "^[A-Z0-9-_.]{1,20}$";
 pub const CLIENT_ORDER_ID_RANGE: &str = "^[\\.A-Z\\:/a-z0-9_-]{1,36}$";
 /// The legal form of decimals, as the error text shows it.
 pub const DECIMAL_RANGE: &str = "^([0-9]{1,20})(\\.[0-9]{1,20})?$";
+/// The legal form of `recvWindow`, milliseconds, as the error text shows it.
+pub const RECV_WINDOW_RANGE: &str = "^([0-9]{1,15})(\\.[0-9]{1,3})?$";
 /// The legal form of whole numbers, as the error text shows it.
 pub const INTEGER_RANGE: &str = "^[0-9]{1,20}$";
 

@@ -98,7 +98,7 @@ pub async fn serve(config: GatewayConfig) -> Result<GatewayHandle, StartError> {
         Arc::new(Postgres::new(history, epoch, config.ledger, &config.partitions, timeout))
     });
     let mut gateway = Gateway::new(Arc::clone(&exchange), Arc::clone(&hub), ledger, config.limits);
-    gateway.is_read_only = config.read_only;
+    (gateway.is_read_only, gateway.life) = (config.read_only, epoch);
     if let Some(history) = &history {
         gateway.history = History::Postgres(Arc::clone(history));
     }

@@ -4,6 +4,7 @@
 //! All of it can be rebuilt from the log. Open orders are kept for ever; closed orders and fills up to a
 //! bound per account ([`Limits`]), the oldest are forgotten first.
 
+mod conduct;
 mod deposits;
 mod fees;
 mod fills;
@@ -35,6 +36,7 @@ use crate::config::Limits;
 use crate::reference::Reference;
 use crate::throttle::Unfilled;
 
+pub use conduct::Conduct;
 pub use deposits::{Chain, Chains, Deposit};
 pub use fees::{Fees, Rates};
 pub use fills::{Fill, Fills};
@@ -90,6 +92,7 @@ pub struct Account {
 pub struct Accounts {
     accounts: BTreeMap<AccountId, Account>,
     keys: keys::Keys,
+    conduct: Conduct,
     fees: Fees,
     chains: Chains,
     withdrawals: Withdrawals,
@@ -106,6 +109,7 @@ impl Accounts {
         Accounts {
             accounts: BTreeMap::new(),
             keys: keys::Keys::new(envelope_key),
+            conduct: Conduct::default(),
             fees: Fees::default(),
             chains: Chains::default(),
             withdrawals: Withdrawals::default(),
@@ -129,6 +133,11 @@ impl Accounts {
     /// New orders that have not traded: counted by others, told here which have.
     pub fn unfilled(&self) -> &Arc<Unfilled> {
         &self.unfilled
+    }
+
+    /// What accounts may do.
+    pub fn conduct(&self) -> &Conduct {
+        &self.conduct
     }
 
     /// What accounts are charged.
@@ -166,7 +175,8 @@ impl Accounts {
         self.listen(caller, ip, false, None).unwrap_or_else(UserEvents::ended)
     }
 
-    /// As [`Accounts::subscribe`], with all events after the one of this number; `None` when those are no longer kept.
+    /// As [`Accounts::subscribe`], with all events after the one of this number; `None` when those are no longer kept, or
+    /// there is no such event yet.
     pub fn resume(&self, caller: &Caller, ip: IpAddr, after: u64) -> Option<UserEvents> {
         self.listen(caller, ip, false, Some(after))
     }
@@ -304,9 +314,6 @@ impl Accounts {
                 | Event::DepthWindowClosed(_)
                 | Event::OrderShown(_)
                 | Event::AccountAssigned(_)
-                | Event::AccountLimitsChanged(_)
-                | Event::OrderLimitsChanged(_)
-                | Event::KillSwitchChanged(_)
                 | Event::LeaseChanged(_)
                 | Event::CountdownChanged(_)
                 | Event::VersionChanged(_)
@@ -322,6 +329,9 @@ impl Accounts {
                 | Event::LooseningProposed(_)
                 | Event::LooseningEnded(_)
                 | Event::CommandQuarantined(_) => {}
+                Event::KillSwitchChanged(changed) => self.conduct.kill(changed),
+                Event::AccountLimitsChanged(changed) => self.conduct.bound_account(changed),
+                Event::OrderLimitsChanged(changed) => self.conduct.bound_orders(changed),
                 Event::WithdrawalRulesChanged(_) => self.withdrawals.apply(event),
                 Event::WithdrawalChanged(changed) => {
                     self.tell_fee(&batch, changed);

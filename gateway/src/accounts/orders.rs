@@ -221,6 +221,25 @@ impl Order {
         }
     }
 
+    /// As it was when it came in.
+    pub fn as_placed(&self) -> Order {
+        Order {
+            status: OrderStatus::PendingNew,
+            is_settled: false,
+            refused: None,
+            executed: Qty::ZERO,
+            quote_executed: Amount::ZERO,
+            working: None,
+            updated: self.created,
+            pegged: None,
+            tracking: None,
+            expired_by: None,
+            prevented: None,
+            has_met_own: false,
+            ..self.without_history()
+        }
+    }
+
     /// Whether its market has taken it, or may yet: who was told an error does not find it among the orders, and by its id or
     /// name alone.
     pub fn was_taken(&self) -> bool {
@@ -232,10 +251,10 @@ impl Order {
         !self.kind.is_market() && (self.terms.peg.is_none() || self.terms.peg.has_price)
     }
 
-    /// Whether it is on the book, or waits there to be matched.
+    /// Whether it is on the book, or is matched there now.
     pub fn is_on_book(&self) -> bool {
         let is_open = matches!(self.status, OrderStatus::New | OrderStatus::PartiallyFilled);
-        is_open && self.working.is_some() && !self.kind.is_market()
+        is_open && self.working.is_some()
     }
 
     /// The quantity that clients are shown as asked for: of an order by quote quantity what has traded.

@@ -4,6 +4,7 @@
 //! anybody waits for it: an order's is then read from the order, a cancel's from a bounded memory of the
 //! latest ones.
 
+use std::collections::hash_map::Entry;
 use std::collections::{HashMap, VecDeque};
 use std::sync::{Mutex, PoisonError};
 
@@ -180,7 +181,10 @@ impl Outcomes {
             let _ = waiter.send(outcome);
             return;
         }
-        if self.remembered.insert(request, outcome).is_none() {
+        // Of several orders that one request changes the one that was named comes first: whoever waits is told of that one,
+        // before it happens or after.
+        if let Entry::Vacant(vacant) = self.remembered.entry(request) {
+            vacant.insert(outcome);
             self.in_order.push_back(request);
         }
         while self.in_order.len() > REQUESTS_REMEMBERED {

@@ -182,7 +182,7 @@ impl Accounts {
         self.subscribers.publish(account, move || text.clone());
     }
 
-    /// Both orders lose what they would have traded with each other, or one ends, which an event of its own tells.
+    /// Both orders lose what they would have traded with each other, or one ends: then its end tells it of this trade.
     pub(super) fn prevent(&mut self, batch: &Batch<'_>, prevented: &MatchPrevented, later: &[Event]) {
         let seen = PreventedMatch::new(prevented);
         self.account(prevented.taker_account).prevented.push(seen);
@@ -197,13 +197,19 @@ impl Accounts {
             if !order.prevent(prevented, batch.now) {
                 continue;
             }
-            let ends = later.iter().any(|event| {
-                matches!(event, Event::OrderCanceled(canceled)
-                if canceled.order == id && canceled.cause == CancelCause::SelfTrade)
-            });
-            if prevented.mode == SelfTradePrevention::Decrement && !ends {
+            if prevented.mode == SelfTradePrevention::Decrement && !is_told_with_its_end(id, later) {
                 self.report(batch, account, prevented.market, id, |reporter, order| reporter.prevented(order));
             }
         }
     }
+}
+
+/// Whether the order ends by this very prevented trade: no other one of its own follows before its end.
+fn is_told_with_its_end(id: OrderId, later: &[Event]) -> bool {
+    let next = later.iter().find(|event| match event {
+        Event::MatchPrevented(prevented) => prevented.taker == id || prevented.maker == id,
+        Event::OrderCanceled(canceled) => canceled.order == id,
+        _ => false,
+    });
+    matches!(next, Some(Event::OrderCanceled(canceled)) if canceled.cause == CancelCause::SelfTrade)
 }

@@ -28,8 +28,6 @@ pub struct UserEvent {
 pub struct UserEvents {
     /// What came before the subscription, and was asked for.
     missed: VecDeque<UserEvent>,
-    /// Events up to here are known to the subscriber.
-    after: u64,
     receiver: mpsc::Receiver<UserEvent>,
     right: Right,
 }
@@ -55,7 +53,7 @@ impl Right {
 impl UserEvents {
     /// Of a subscriber that has no right to any.
     pub(super) fn ended() -> UserEvents {
-        UserEvents { missed: VecDeque::new(), after: 0, receiver: mpsc::channel(1).1, right: Right::default() }
+        UserEvents { missed: VecDeque::new(), receiver: mpsc::channel(1).1, right: Right::default() }
     }
 
     /// The next event. `None` when this subscriber fell so far behind that it was cut off, or has no right to any more:
@@ -71,15 +69,9 @@ impl UserEvents {
     }
 
     async fn next(&mut self) -> Option<UserEvent> {
-        if let Some(event) = self.missed.pop_front() {
-            return Some(event);
-        }
-        loop {
-            let event = self.receiver.recv().await?;
-            // Another gateway may have told it before this one has read it.
-            if event.sequence > self.after {
-                return Some(event);
-            }
+        match self.missed.pop_front() {
+            Some(event) => Some(event),
+            None => self.receiver.recv().await,
         }
     }
 }
@@ -163,14 +155,14 @@ impl Subscribers {
     }
 
     /// The account's events from now on, or all that follow the one of the number `after`; `None` when not all of those
-    /// are kept.
+    /// are kept, or that one has not been yet.
     pub(super) fn subscribe(&self, account: AccountId, by: Listener, after: Option<u64>) -> Option<UserEvents> {
         let (sender, receiver) = mpsc::channel(self.bounds.queued_max);
         let mut state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
         let stream = state.by_account.entry(account).or_default();
         let after = after.unwrap_or(stream.last);
         let first = stream.first();
-        if after < first - 1 {
+        if after < first - 1 || after > stream.last {
             return None;
         }
         let missed = (first..).zip(&stream.kept).filter(|(sequence, _)| *sequence > after);
@@ -178,7 +170,7 @@ impl Subscribers {
         stream.subscriptions.retain(|known| !known.sender.is_closed());
         let right = Right::default();
         stream.subscriptions.push(Subscription { sender, by, right: right.clone() });
-        Some(UserEvents { missed, after, receiver, right })
+        Some(UserEvents { missed, receiver, right })
     }
 
     /// Whether all of the account's events after the one of this number are kept.

@@ -31,6 +31,7 @@ use tokio::sync::OwnedSemaphorePermit;
 use tokio::task::JoinSet;
 use tokio_rustls::TlsAcceptor;
 
+use crate::errors;
 use crate::gateway::{self, Gateway, Peer};
 use crate::ws;
 
@@ -154,10 +155,23 @@ async fn serve_connection<S>(
     }
 }
 
+/// How many bytes a request's head has. The HTTP library looks at its limit only when a read has not brought the whole head,
+/// and then has up to twice as much.
+fn head_bytes(request: &Request<Incoming>) -> usize {
+    const LINE: usize = "  HTTP/1.1\r\n\r\n".len();
+    const HEADER: usize = ": \r\n".len();
+    let target = request.uri().path_and_query().map_or(0, |target| target.as_str().len());
+    let headers = request.headers().iter().map(|(name, value)| name.as_str().len() + value.len() + HEADER);
+    LINE + request.method().as_str().len() + target + headers.sum::<usize>()
+}
+
 async fn answer(gateway: &Arc<Gateway>, request: Request<Incoming>, peer: Peer) -> Response<Full<Bytes>> {
+    if head_bytes(&request) > HEAD_BYTES_MAX {
+        return respond::closing_error(&errors::HEAD_TOO_LARGE);
+    }
     let path = request.uri().path();
     if ws::is_ws_path(path) {
-        return ws::upgrade(gateway, request, peer);
+        return ws::upgrade(gateway, request, peer).await;
     }
     match path {
         "/livez" => respond::text(StatusCode::OK, "alive\n".into()),

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use bytes::{Bytes, BytesMut};
 use http_body_util::{BodyExt, Full};
 use hyper::body::{Body, Incoming};
-use hyper::header::{ACCEPT, ALLOW, CONTENT_TYPE, HeaderValue};
+use hyper::header::{ACCEPT, ALLOW, CONTENT_TYPE, EXPECT, HeaderValue};
 use hyper::{HeaderMap, Method, Request, Response};
 
 use super::{carrier, outspoken, respond};
@@ -113,7 +113,7 @@ async fn read(
     request: Request<Incoming>,
 ) -> Result<Asked, Unreadable> {
     let (head, body) = request.into_parts();
-    let body = read_body(gateway, body).await?;
+    let body = read_body(gateway, body, head.headers.contains_key(EXPECT)).await?;
     let header = |name| head.headers.get(name).and_then(|value| value.to_str().ok());
     let query = &*outspoken::as_sent(head.uri.query().unwrap_or(""));
     let carried = if head.method == Method::GET {
@@ -143,12 +143,18 @@ async fn read(
     Ok(Asked { caller, params, trace })
 }
 
-async fn read_body(gateway: &Gateway, mut body: Incoming) -> Result<Bytes, Unreadable> {
+/// Reads a body within its bounds. A client that `asks_first` (`Expect: 100-continue`) is told to go on by the first look at
+/// its body: one that is refused is not looked at.
+async fn read_body(gateway: &Gateway, mut body: Incoming, asks_first: bool) -> Result<Bytes, Unreadable> {
     let most = gateway.limits.body_bytes_max;
     let closing = |error| Unreadable { error, closes: true };
+    let is_declared = body.size_hint().lower() > most as u64;
+    if is_declared && asks_first {
+        return Err(closing(errors::BODY_TOO_LARGE));
+    }
     let reading = async {
         let mut read = BytesMut::new();
-        if body.size_hint().lower() > most as u64 {
+        if is_declared {
             return Err(errors::BODY_TOO_LARGE);
         }
         while let Some(frame) = body.frame().await {
@@ -170,8 +176,8 @@ async fn read_body(gateway: &Gateway, mut body: Incoming) -> Result<Bytes, Unrea
         Ok(Ok(read)) => Ok(read),
         Ok(Err(error)) => {
             if error == errors::BODY_TOO_LARGE {
-                // A timeout means that the client would not end; it is answered all the same.
-                let _ = tokio::time::timeout(limit, discard(body)).await;
+                // Beside the answer, which does not wait for it. A timeout means that the client would not end.
+                tokio::spawn(tokio::time::timeout(limit, discard(body)));
             }
             Err(closing(error))
         }

@@ -266,7 +266,12 @@ async fn bad_orders_are_refused_with_binances_codes_and_texts() {
         ("strategyType=5", -1134, "strategyType was less than 1000000.".into()),
         ("colour=red", -1104, "Not all sent parameters were read; read '8' parameter(s) but was sent '9'.".into()),
         ("recvWindow=60001", -1131, "recvWindow must be less than 60000.".into()),
-        ("recvWindow=soon", -1100, decimal("recvWindow")),
+        (
+            "recvWindow=5000.1234",
+            -1100,
+            "Illegal characters found in parameter 'recvWindow'; legal range is '^([0-9]{1,15})(\\.[0-9]{1,3})?$'."
+                .into(),
+        ),
         ("timestamp=1", -1021, "Timestamp for this request is outside of the recvWindow.".into()),
         ("timestamp=99999999999999", -1021, "Timestamp for this request was 1000ms ahead of the server's time.".into()),
         (

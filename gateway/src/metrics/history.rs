@@ -63,7 +63,12 @@ impl HistoryMetrics {
             self.refused.get_or_create(&labels).set(partition.is_refused.into());
             self.positions.get_or_create(&labels).set(partition.position);
             self.lag.get_or_create(&labels).set(lag);
-            self.lag_seconds.get_or_create(&labels).set(i64::try_from(behind_s).unwrap_or(i64::MAX));
+            // Before the first write is known there is no time to measure from.
+            if lag == 0 || partition.log_time_ns > 0 {
+                self.lag_seconds.get_or_create(&labels).set(i64::try_from(behind_s).unwrap_or(i64::MAX));
+            } else {
+                self.lag_seconds.remove(&labels);
+            }
             self.queued.get_or_create(&labels).set(partition.waiting);
             let counters = [
                 (&self.rows, partition.rows),
@@ -73,6 +78,47 @@ impl HistoryMetrics {
             for (family, count) in counters {
                 family.get_or_create(&labels).inner().store(count, Ordering::Relaxed);
             }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use wire::Event;
+
+    use super::*;
+    use crate::testing::{ALICE, BTC, LEDGER, START_NS, balance, gateway};
+
+    #[test]
+    fn a_lag_in_seconds_is_told_once_a_write_is_known() {
+        let (gateway, ledger) = gateway();
+        let events: [Event; 1] = [balance(ALICE, BTC, 5, 0)];
+        let position = ledger.feed_at(START_NS + 7_000_000_000, &events).get();
+        let mut registry = Registry::default();
+        let metrics = HistoryMetrics::new(&mut registry);
+        for (position, log_time_ns, told) in [
+            (0, 0, None),
+            (position - 1, START_NS, Some("7")),
+            (position, START_NS + 7_000_000_000, Some("0")),
+            (0, 0, None),
+        ] {
+            let census = Census {
+                partition: LEDGER,
+                is_up: log_time_ns > 0,
+                is_writer: false,
+                is_refused: false,
+                position,
+                log_time_ns,
+                waiting: 0,
+                rows: 0,
+                failures: 0,
+                refusals: 0,
+            };
+            metrics.update([census].into_iter(), &gateway.exchange);
+            let mut text = String::new();
+            prometheus_client::encoding::text::encode(&mut text, &registry).unwrap();
+            let line = text.lines().find(|line| line.starts_with("history_lag_seconds{"));
+            assert_eq!(line.and_then(|line| line.rsplit(' ').next()), told, "{text}");
         }
     }
 }

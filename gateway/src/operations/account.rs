@@ -63,12 +63,20 @@ pub(super) fn status(call: Call) -> BoxFuture<'static, Answer> {
         let accounts = call.gateway.exchange.accounts();
         let account = accounts.get(caller.account).ok_or(errors::NOT_PERMITTED)?;
         let charged = accounts.fees().rates(caller.account, None).ok_or(errors::NOT_PERMITTED)?;
-        Ok(describe(account, charged, caller, &reference, omits_zeros).to_string())
+        let is_killed = accounts.conduct().is_killed(caller.account) || accounts.conduct().is_key_killed(&caller);
+        let can_trade = caller.permissions.allow(Permissions::TRADE) && !is_killed;
+        Ok(describe(account, charged, (caller, can_trade), &reference, omits_zeros).to_string())
     }
     .boxed()
 }
 
-fn describe(account: &Account, charged: Rates, caller: Caller, reference: &Reference, omits_zeros: bool) -> Value {
+fn describe(
+    account: &Account,
+    charged: Rates,
+    (caller, can_trade): (Caller, bool),
+    reference: &Reference,
+    omits_zeros: bool,
+) -> Value {
     let balances: Vec<Value> = balances(account, reference)
         .filter(|(_, balance)| !omits_zeros || *balance != Balance::default())
         .map(|(asset, balance)| {
@@ -85,7 +93,7 @@ fn describe(account: &Account, charged: Rates, caller: Caller, reference: &Refer
         "buyerCommission": 0,
         "sellerCommission": 0,
         "commissionRates": rates(charged),
-        "canTrade": caller.permissions.allow(Permissions::TRADE),
+        "canTrade": can_trade,
         "canWithdraw": caller.is_bound && caller.permissions.allow(Permissions::WITHDRAW),
         "canDeposit": true,
         "brokered": false,

@@ -180,8 +180,8 @@ fn symbol(gateway: &Gateway, market: &Market, shows_sets: bool) -> Value {
         "quoteAsset": market.quote.symbol.as_str(),
         "quotePrecision": 8,
         "quoteAssetPrecision": 8,
-        "baseCommissionPrecision": 8,
-        "quoteCommissionPrecision": 8,
+        "baseCommissionPrecision": market.base.ledger_decimals,
+        "quoteCommissionPrecision": market.quote.ledger_decimals,
         "orderTypes": [
             "LIMIT",
             "LIMIT_MAKER",
@@ -202,7 +202,7 @@ fn symbol(gateway: &Gateway, market: &Market, shows_sets: bool) -> Value {
         "pegInstructionsAllowed": market.rules.special.takes_pegged,
         "isSpotTradingAllowed": true,
         "isMarginTradingAllowed": false,
-        "filters": filters(market),
+        "filters": filters(market, gateway.exchange.accounts().conduct().position_max(market.id)),
         "permissions": ["SPOT"],
         "permissionSets": if shows_sets { json!([["SPOT"]]) } else { json!([]) },
         "defaultSelfTradePreventionMode": "EXPIRE_MAKER",
@@ -210,7 +210,8 @@ fn symbol(gateway: &Gateway, market: &Market, shows_sets: bool) -> Value {
     })
 }
 
-pub(super) fn filters(market: &Market) -> Value {
+/// The filters of a market where a position may have so much base; zero is no limit.
+pub(super) fn filters(market: &Market, position_max: wire::Amount) -> Value {
     let rules = &market.rules;
     let price = |price: wire::Price| market.show_price(price.units());
     let qty = |qty: wire::Qty| market.show_qty(qty.units());
@@ -246,6 +247,10 @@ pub(super) fn filters(market: &Market) -> Value {
             "askMultiplierDown": multiplier(limits.ask_down_ppm),
             "avgPriceMins": 0,
         }));
+    }
+    if !position_max.is_zero() {
+        let max = market.base.show(position_max.units());
+        filters.push(json!({ "filterType": "MAX_POSITION", "maxPosition": max }));
     }
     Value::Array(filters)
 }

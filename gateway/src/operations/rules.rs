@@ -72,16 +72,25 @@ fn status(gateway: &Gateway, market: &Market) -> Value {
     })
 }
 
-/// `GET myFilters`: the filters of a market; none is an account's or an asset's own.
+/// `GET myFilters`: the filters of a market, with what is the account's own of them; none is an asset's.
 pub(super) fn my_filters(call: Call) -> BoxFuture<'static, Answer> {
-    let mut params = call.params;
-    let mut filters = || {
+    async move {
+        let caller = call.caller()?;
+        let mut params = call.params;
         let market = parse::market(&call.gateway, &mut params)?;
-        std::mem::take(&mut params).finish()?;
-        let filters = general::filters(&market);
-        Ok(json!({ "exchangeFilters": [], "symbolFilters": filters, "assetFilters": [] }).to_string())
-    };
-    ready(filters()).boxed()
+        params.finish()?;
+        call.gateway.up_to_date().await?;
+        let accounts = call.gateway.exchange.accounts();
+        let conduct = accounts.conduct();
+        let filters = general::filters(&market, conduct.of_orders(caller.account, market.id).position_max);
+        let orders_max = conduct.of_account(caller.account).open_orders_max;
+        let exchange: Vec<Value> = (orders_max > 0)
+            .then(|| json!({ "filterType": "EXCHANGE_MAX_NUM_ORDERS", "maxNumOrders": orders_max }))
+            .into_iter()
+            .collect();
+        Ok(json!({ "exchangeFilters": exchange, "symbolFilters": filters, "assetFilters": [] }).to_string())
+    }
+    .boxed()
 }
 
 /// `GET referencePrice`, `GET referencePrice/calculation`.

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use wire::command::{AmendOrder, Reply};
-use wire::{ClientOrderId, Command, OrderId, Qty};
+use wire::{ClientOrderId, Command, OrderId, Qty, RejectReason};
 
 use super::{GiveUp, Waited, answers, deadline, outcome, parse, request};
 use crate::accounts::RequestOutcome;
@@ -38,7 +38,7 @@ pub async fn amend(gateway: &Arc<Gateway>, caller: Caller, mut params: Params) -
     check_direction(gateway, &command)?;
     let replied = request(gateway, &Command::AmendOrder(Box::new(command))).await?;
     if let Reply::Rejected { reason, .. } = replied.reply {
-        return Err(reason.into());
+        return Err(refused(reason));
     }
     let position = replied.position;
     let receiver = gateway.exchange.accounts().await_request(position);
@@ -55,6 +55,14 @@ pub async fn amend(gateway: &Arc<Gateway>, caller: Caller, mut params: Params) -
         }
         RequestOutcome::Refused(reason) => Err(reason.into()),
         RequestOutcome::Canceled(_) => Err(errors::UNKNOWN),
+    }
+}
+
+/// A name that is taken is refused by the code of amends, which no client takes for that of an order.
+fn refused(reason: RejectReason) -> ApiError {
+    match ApiError::from(reason) {
+        error if reason == RejectReason::DuplicateClientOrderId => ApiError { code: -2038, ..error },
+        error => error,
     }
 }
 

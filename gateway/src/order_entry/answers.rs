@@ -2,6 +2,7 @@
 
 use serde::Serialize;
 use serde_json::value::RawValue;
+use wire::ListId;
 
 use super::parse::ResponseType;
 use crate::accounts::{Account, Amendment, Fill, Order, OrderOutcome, OrderStatus, PreventedMatch};
@@ -183,7 +184,9 @@ pub fn report(
         return write(&ack);
     }
     let fills = fills.map(|fills| fills.iter().map(|fill| placed_fill(fill, market, reference)).collect());
-    let working_time = if order.kind.is_stop() || order.status == OrderStatus::PendingNew {
+    // A pending order of a list may end without ever having worked.
+    let is_listed = order.list != ListId::ZERO;
+    let working_time = if is_listed || order.kind.is_stop() || order.status == OrderStatus::PendingNew {
         working_time(order)
     } else {
         i64::try_from(order.working.unwrap_or(order.created).millis()).unwrap_or(i64::MAX)

@@ -47,8 +47,20 @@ fn first_failure(market: &Market, order: &NewOrder, terms: &Terms) -> Option<Rej
             return Some(RejectReason::PriceTooHigh);
         }
     }
-    if terms.visible_qty > order.qty {
-        return Some(RejectReason::BadIcebergQty);
+    let special = &rules.special;
+    let deltas = special.trailing_delta_min..=special.trailing_delta_max;
+    if !terms.trailing_delta.is_zero() && !deltas.contains(&terms.trailing_delta) {
+        return Some(RejectReason::BadTrailingDelta);
+    }
+    let visible = terms.visible_qty;
+    if !visible.is_zero() {
+        if visible > order.qty || visible < rules.qty_min || !visible.is_multiple_of(rules.lot) {
+            return Some(RejectReason::BadIcebergQty);
+        }
+        // Rounded up; the order's quantity is at least one slice.
+        if (order.qty.units() - 1) / visible.units() >= i64::from(special.iceberg_parts_max) {
+            return Some(RejectReason::TooManyIcebergParts);
+        }
     }
     if order.qty.is_zero() {
         return (order.quote_qty < rules.notional_min).then_some(RejectReason::NotionalTooSmall);

@@ -11,7 +11,7 @@ use wire::{ClientOrderId, Command, ListId, ListKind, OrderKind, Side};
 
 use super::parse::{self, Placement, ResponseType};
 use super::{GiveUp, Waited, answers, deadline, filters, outcome, request};
-use crate::accounts::{Account, ListStatus, Order, OrderList, cancel_report_id};
+use crate::accounts::{Account, ListStatus, Order, OrderList, OrderStatus, cancel_report_id};
 use crate::auth::Caller;
 use crate::errors::{self, ApiError};
 use crate::gateway::{Answer, Gateway};
@@ -278,13 +278,22 @@ async fn place(gateway: &Arc<Gateway>, caller: Caller, list: List) -> Answer {
     if let ListStatus::Rejected(reason) = known.status {
         return Err(reason.into());
     }
-    let reports = known.orders.iter().filter_map(|id| account.orders.get(known.market, *id)).map(|order| {
+    let mut listed = account.listed(known);
+    let mut orders: Vec<Order> =
+        known.orders.iter().filter_map(|id| account.orders.get(known.market, *id)).cloned().collect();
+    if known.kind != ListKind::Oco && orders.first().is_some_and(|working| working.status == OrderStatus::Filled) {
+        // Its pending orders are on their way. What has become of them meanwhile is told by their events, and is not told
+        // here by who was faster.
+        (listed.list.status, listed.list.updated) = (ListStatus::Executing, known.created);
+        orders.iter_mut().skip(1).for_each(|pending| *pending = pending.as_placed());
+    }
+    let reports = orders.iter().map(|order| {
         let fills = account.fills_of(order);
         let fills = (list.response == ResponseType::Full).then_some(fills.as_slice());
         let prevented = account.prevented_by(order);
         answers::report(order, fills, &prevented, &market, &reference, list.response)
     });
-    Ok(answers::list(&account.listed(known), &market, Some(reports.collect())))
+    Ok(answers::list(&listed, &market, Some(reports.collect())))
 }
 
 /// Cancels the orders of a list and waits until all have ended.

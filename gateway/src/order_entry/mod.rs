@@ -13,6 +13,7 @@ mod pegs;
 mod protection;
 pub mod replace;
 pub mod seal;
+mod trial;
 pub mod turns;
 
 use std::sync::Arc;
@@ -105,10 +106,10 @@ async fn first_of(
     if is_same { Ok(id) } else { Err(RejectReason::DuplicateClientOrderId.into()) }
 }
 
-/// Checks an order as [`place`] does, without placing it.
+/// Checks an order without placing it, as far as is known here.
 pub fn test(gateway: &Arc<Gateway>, caller: Caller, params: Params) -> Answer {
     let placement = parse::placement(gateway, caller, params)?;
-    filters::check(&placement)?;
+    trial::check(gateway, &caller, &placement)?;
     Ok(if placement.wants_commission {
         crate::operations::account::commission_of_test(gateway, caller, placement.market.id)?
     } else {

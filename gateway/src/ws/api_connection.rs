@@ -13,10 +13,11 @@ use futures_util::future::BoxFuture;
 use futures_util::stream::{FuturesUnordered, StreamExt};
 use tokio_tungstenite::tungstenite::Utf8Bytes;
 use tokio_tungstenite::tungstenite::protocol::frame::coding::CloseCode;
+use wire::AccountId;
 use wire::command::Permissions;
 
 use super::api_request::{self, ApiRequest, RequestId, Used};
-use super::api_session::{ApiSession, Effect};
+use super::api_session::{ApiSession, Effect, Own};
 use super::client::{Client, Io};
 use super::lease::Lease;
 use super::listeners::Listeners;
@@ -54,7 +55,7 @@ impl Wanted {
 /// Serves the connection until it is over.
 pub async fn serve(gateway: Arc<Gateway>, client: Client, peer: Peer, wanted: Wanted) {
     let mut connection = Connection {
-        session: ApiSession::new(peer, super::clock_ms(), wanted.returns_rate_limits),
+        session: ApiSession::new(peer, gateway.life, super::clock_ms(), wanted.returns_rate_limits),
         unit: wanted.unit,
         gateway,
         peer,
@@ -92,6 +93,8 @@ enum Done {
     Said(Option<Utf8Bytes>),
     /// The lease that was opening is open, or is not; to be said.
     Opened(bool, Utf8Bytes),
+    /// The gateway has read as far as a request of the connection's own goes on from, or cannot; and what it weighs.
+    CaughtUp(Result<(), ApiError>, Own, Box<ApiRequest>, u32),
 }
 
 struct Connection {
@@ -203,17 +206,10 @@ impl Connection {
         }
         if let Some(own) = own {
             // What is over its limits, or banned, does nothing.
-            let weighed = self.gateway.throttle.weigh(self.peer.ip, OWN_WEIGHT, now_us);
-            let (answer, used) = match weighed {
-                Ok(used) => {
-                    let exchange = &self.gateway.exchange;
-                    let (answer, effect) = self.session.answer(own, exchange, &mut request.params, now_us);
-                    self.act(effect);
-                    (answer, used)
-                }
-                Err(error) => (Err(error), self.gateway.limits.weight_per_minute),
+            return match self.gateway.throttle.weigh(self.peer.ip, OWN_WEIGHT, now_us) {
+                Ok(used) => self.do_own(own, request, used),
+                Err(error) => Some(self.told(&request.id, &Err(error), self.gateway.limits.weight_per_minute, now_us)),
             };
-            return Some(self.told(&request.id, &answer, used, now_us));
         }
         if request.method == CANCEL_ON_DISCONNECT {
             return self.arm(request, now_us);
@@ -255,6 +251,33 @@ impl Connection {
         self.run_on(running.boxed())
     }
 
+    /// Does what is the connection's own. Who goes on after a user event that this gateway has not read, and another one may
+    /// have told, is answered when it has.
+    fn do_own(&mut self, own: Own, request: ApiRequest, used: u32) -> Option<Utf8Bytes> {
+        let exchange = &self.gateway.exchange;
+        let resumed = self.session.resumed(&request.method, exchange, &request.params);
+        let is_ahead = |&(account, after): &(AccountId, u64)| after > exchange.accounts().last_user_event(account);
+        let Some((account, after)) = resumed.filter(is_ahead) else {
+            return Some(self.answer_own(own, request, used));
+        };
+        if self.running.len() >= REQUESTS_MAX {
+            return Some(self.told(&request.id, &Err(errors::BUSY), used, self.gateway.now_us()));
+        }
+        let gateway = Arc::clone(&self.gateway);
+        let catching_up = async move {
+            let caught_up = gateway.catch_up_with(account, after).await;
+            Done::CaughtUp(caught_up, own, Box::new(request), used)
+        };
+        self.run_on(catching_up.boxed())
+    }
+
+    fn answer_own(&mut self, own: Own, mut request: ApiRequest, used: u32) -> Utf8Bytes {
+        let now_us = self.gateway.now_us();
+        let (answer, effect) = self.session.answer(own, &self.gateway.exchange, &mut request.params, now_us);
+        self.act(effect);
+        self.told(&request.id, &answer, used, now_us)
+    }
+
     /// Takes the first step of something, before the next request is read; what it has to say if that was all.
     fn run_on(&mut self, mut running: Running) -> Option<Utf8Bytes> {
         match (&mut running).now_or_never() {
@@ -277,6 +300,11 @@ impl Connection {
                 }
                 Some(text)
             }
+            // That there is no such event is for the session to say, to whom it may be said.
+            Done::CaughtUp(Err(error), _, request, used) if error != errors::EVENTS_OF_ANOTHER_LIFE => {
+                Some(self.told(&request.id, &Err(error), used, self.gateway.now_us()))
+            }
+            Done::CaughtUp(_, own, request, used) => Some(self.answer_own(own, *request, used)),
         }
     }
 

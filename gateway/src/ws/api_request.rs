@@ -109,7 +109,7 @@ impl ApiRequest {
     }
 }
 
-const ID_RANGE: &str = "^[0-9]{1,19}$|^.{0,256}$";
+const ID_RANGE: &str = "^-?[0-9]{1,19}$|^.{0,256}$";
 /// Characters of an id: it is echoed, and means nothing here.
 const ID_MAX: usize = 256;
 

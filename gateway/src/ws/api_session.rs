@@ -12,7 +12,7 @@ use crate::errors::{self, ApiError};
 use crate::exchange::Exchange;
 use crate::gateway::{Answer, Peer};
 use crate::params::Params;
-use wire::AccountId;
+use wire::{AccountId, ApiKeyText, ClusterEpoch};
 
 /// User data subscriptions of one connection at a time.
 pub const SUBSCRIPTIONS_MAX: usize = 64;
@@ -47,6 +47,7 @@ pub struct Subscription {
 #[derive(Debug)]
 pub struct ApiSession {
     peer: Peer,
+    life: ClusterEpoch,
     caller: Option<(Caller, u64)>,
     connected_ms: u64,
     subscriptions: Vec<(u64, AccountId)>,
@@ -57,9 +58,10 @@ pub struct ApiSession {
 
 impl ApiSession {
     /// Of a connection that was just made.
-    pub fn new(peer: Peer, connected_ms: u64, returns_rate_limits: bool) -> ApiSession {
+    pub fn new(peer: Peer, life: ClusterEpoch, connected_ms: u64, returns_rate_limits: bool) -> ApiSession {
         ApiSession {
             peer,
+            life,
             caller: None,
             connected_ms,
             subscriptions: Vec::new(),
@@ -127,16 +129,16 @@ impl ApiSession {
         let caller = auth::signed_params(exchange, self.peer, params, now_us)?;
         finish(params)?;
         self.caller = Some((caller, now_us / 1_000));
-        Ok((self.show(now_us), Effect::None))
+        Ok((self.show(exchange, now_us), Effect::None))
     }
 
-    fn status(&mut self, _: &Exchange, params: &mut Params, now_us: u64) -> Result<(String, Effect), ApiError> {
+    fn status(&mut self, exchange: &Exchange, params: &mut Params, now_us: u64) -> Result<(String, Effect), ApiError> {
         finish(params)?;
-        Ok((self.show(now_us), Effect::None))
+        Ok((self.show(exchange, now_us), Effect::None))
     }
 
     /// Subscriptions that were made by the session end with it; those with a signature of their own go on.
-    fn log_out(&mut self, _: &Exchange, params: &mut Params, now_us: u64) -> Result<(String, Effect), ApiError> {
+    fn log_out(&mut self, exchange: &Exchange, params: &mut Params, now_us: u64) -> Result<(String, Effect), ApiError> {
         finish(params)?;
         let left = self.caller.take().map(|(caller, _)| caller.account);
         let ended = self.subscriptions.iter().find(|(_, account)| Some(*account) == left).map(|(id, _)| *id);
@@ -147,7 +149,7 @@ impl ApiSession {
             }
             None => Effect::None,
         };
-        Ok((self.show(now_us), effect))
+        Ok((self.show(exchange, now_us), effect))
     }
 
     fn list(&mut self, _: &Exchange, params: &mut Params, _: u64) -> Result<(String, Effect), ApiError> {
@@ -173,8 +175,21 @@ impl ApiSession {
         self.listen(exchange, caller, params)
     }
 
+    /// The account and the number of a user event, of a request that goes on after it.
+    pub fn resumed(&self, method: &str, exchange: &Exchange, params: &Params) -> Option<(AccountId, u64)> {
+        let caller = match method {
+            "userDataStream.subscribe" => self.caller.map(|(caller, _)| caller),
+            "userDataStream.subscribe.signature" => {
+                let key = ApiKeyText::new(params.get("apiKey")?.as_bytes()).ok()?;
+                exchange.accounts().key(&key, self.peer.ip).map(|(caller, _)| caller)
+            }
+            _ => None,
+        };
+        Some((caller?.account, params.get("afterSequence")?.parse().ok()?))
+    }
+
     /// `sequence=true` asks for the events' numbers, `afterSequence=N` also for all that followed the event N, wherever
-    /// that was told.
+    /// that was told, and `life` says in which life of the exchange.
     fn listen(
         &mut self,
         exchange: &Exchange,
@@ -182,7 +197,13 @@ impl ApiSession {
         params: &mut Params,
     ) -> Result<(String, Effect), ApiError> {
         let (is_numbered, after) = (params.flag("sequence")?, params.integer("afterSequence")?);
+        let life = params.integer("life")?;
         finish(params)?;
+        match (life, after) {
+            (Some(_), None) => return Err(errors::BAD_COMBINATION),
+            (Some(life), Some(_)) if life != self.life.get() => return Err(errors::EVENTS_OF_ANOTHER_LIFE),
+            _ => {}
+        }
         let account = caller.account;
         if self.subscriptions.iter().any(|(_, known)| *known == account) {
             return Err(ALREADY_SUBSCRIBED);
@@ -195,6 +216,9 @@ impl ApiSession {
             // Nothing is told while the projection is held.
             let accounts = exchange.accounts();
             let events = match after {
+                Some(after) if after > accounts.last_user_event(account) => {
+                    return Err(errors::EVENTS_OF_ANOTHER_LIFE);
+                }
                 Some(after) => accounts.resume(&caller, self.peer.ip, after).ok_or(errors::EVENTS_NOT_KEPT)?,
                 None => accounts.subscribe(&caller, self.peer.ip),
             };
@@ -204,7 +228,7 @@ impl ApiSession {
         self.next_subscription += 1;
         self.subscriptions.push((id, account));
         let answer = match is_numbered {
-            true => json!({ "subscriptionId": id, "sequence": last }),
+            true => json!({ "subscriptionId": id, "sequence": last, "life": self.life.get() }),
             false => json!({ "subscriptionId": id }),
         };
         Ok((answer.to_string(), Effect::Listen(id, Subscription { events, is_numbered })))
@@ -227,10 +251,13 @@ impl ApiSession {
         Ok(("{}".into(), effect))
     }
 
-    fn show(&self, now_us: u64) -> String {
+    /// A key that may no longer be used has nobody logged on.
+    fn show(&self, exchange: &Exchange, now_us: u64) -> String {
+        let is_good = |caller: &Caller| auth::by_key(exchange, self.peer, caller.key.as_str()).is_ok();
+        let logged_on = self.caller.as_ref().filter(|(caller, _)| is_good(caller));
         json!({
-            "apiKey": self.caller.as_ref().map(|(caller, _)| caller.key.as_str()),
-            "authorizedSince": self.caller.as_ref().map(|(_, since)| since),
+            "apiKey": logged_on.map(|(caller, _)| caller.key.as_str()),
+            "authorizedSince": logged_on.map(|(_, since)| since),
             "connectedSince": self.connected_ms,
             "returnRateLimits": self.returns_rate_limits,
             "serverTime": now_us / 1_000,

@@ -80,7 +80,7 @@ pub fn parse(text: &str) -> (Value, Result<Ask, Misunderstood>) {
     if !is_legal {
         return (
             Value::Null,
-            Err(invalid("request ID must be an unsigned integer, a string of at most 36 characters, or null")),
+            Err(invalid("request ID must be a whole number, a string of at most 36 characters, or null")),
         );
     }
     if let Some(unknown) = fields.keys().find(|name| !["id", "method", "params"].contains(&name.as_str())) {

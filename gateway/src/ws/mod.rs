@@ -42,7 +42,7 @@ pub fn is_ws_path(path: &str) -> bool {
 
 /// Answers an upgrade request with 101 and serves the connection on a task of its own, or answers why not. Called
 /// by the HTTP server for every request to a path of this module.
-pub fn upgrade(gateway: &Arc<Gateway>, mut request: Request<Incoming>, peer: Peer) -> Response<Full<Bytes>> {
+pub async fn upgrade(gateway: &Arc<Gateway>, mut request: Request<Incoming>, peer: Peer) -> Response<Full<Bytes>> {
     let accepted = match handshake::check(request.method(), request.version(), request.headers()) {
         Ok(accepted) => accepted,
         Err(error) => return handshake::refuse(&error),
@@ -60,7 +60,10 @@ pub fn upgrade(gateway: &Arc<Gateway>, mut request: Request<Incoming>, peer: Pee
         Err(error) => return handshake::refuse(&error),
     };
     let may = match &wanted {
-        Some(wanted) => wanted.check(gateway, peer).and_then(|()| wanted.weigh(gateway, peer)),
+        Some(wanted) => match wanted.weigh(gateway, peer) {
+            Ok(()) => wanted.check(gateway, peer).await,
+            Err(error) => Err(error),
+        },
         None => gateway.throttle.weigh(peer.ip, API_CONNECTION_WEIGHT, gateway.now_us()).map(|_| ()),
     };
     let api = match may.and_then(|()| api_connection::Wanted::parse(&query)) {

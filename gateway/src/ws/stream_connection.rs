@@ -43,6 +43,8 @@ pub struct Wanted {
     unit: TimeUnit,
     /// The user events of its listen key are told from the one after this on.
     after: Option<u64>,
+    /// In which life of the exchange the client was told that number.
+    life: Option<u64>,
 }
 
 impl Wanted {
@@ -68,13 +70,16 @@ impl Wanted {
         };
         let own = [Property::Snapshot, Property::Checksum, Property::Sequence];
         let mut properties: Vec<_> = own.into_iter().filter(is_wanted).collect();
-        let after = match query.split('&').find_map(|pair| pair.strip_prefix("afterSequence=")) {
-            None => None,
-            Some(text) => {
-                let number = text.parse().ok().filter(|_| text.bytes().all(|b| b.is_ascii_digit()));
-                Some(number.ok_or_else(|| ApiError::illegal_characters("afterSequence", INTEGER_RANGE))?)
-            }
+        let number = |name: &str| -> Result<Option<u64>, ApiError> {
+            let sent = query.split('&').find_map(|pair| pair.strip_prefix(name)?.strip_prefix('='));
+            let Some(text) = sent else { return Ok(None) };
+            let number = text.parse().ok().filter(|_| text.bytes().all(|b| b.is_ascii_digit()));
+            number.map(Some).ok_or_else(|| ApiError::illegal_characters(name, INTEGER_RANGE))
         };
+        let (after, life) = (number("afterSequence")?, number("life")?);
+        if life.is_some() && after.is_none() {
+            return Err(errors::BAD_COMBINATION);
+        }
         if after.is_some() {
             // Numbers are an account's own.
             if sources.iter().filter(|source| matches!(source, Source::User(_))).count() != 1 {
@@ -82,20 +87,24 @@ impl Wanted {
             }
             properties.push(Property::Sequence);
         }
-        Ok(Some(Wanted { sources, is_combined, properties, unit: TimeUnit::from_query(query)?, after }))
+        Ok(Some(Wanted { sources, is_combined, properties, unit: TimeUnit::from_query(query)?, after, life }))
     }
 
-    /// Refuses what cannot be told: user events that are no longer kept.
-    pub fn check(&self, gateway: &Gateway, peer: Peer) -> Result<(), ApiError> {
+    /// Refuses what cannot be told: user events that are no longer kept, or were never told in this life of the exchange.
+    pub async fn check(&self, gateway: &Gateway, peer: Peer) -> Result<(), ApiError> {
         if gateway.is_read_only && self.sources.iter().any(|source| matches!(source, Source::User(_))) {
             return Err(errors::READ_ONLY);
         }
         let Some(after) = self.after else { return Ok(()) };
-        let accounts = gateway.exchange.accounts();
         for source in &self.sources {
             let Source::User(listen_key) = source else { continue };
-            let caller = accounts.listen_key(listen_key, peer.ip).ok_or(errors::NO_SUCH_LISTEN_KEY)?;
-            if !accounts.keeps_user_events(caller.account, after) {
+            let caller = gateway.exchange.accounts().listen_key(listen_key, peer.ip);
+            let caller = caller.ok_or(errors::NO_SUCH_LISTEN_KEY)?;
+            if self.life.is_some_and(|life| life != gateway.life.get()) {
+                return Err(errors::EVENTS_OF_ANOTHER_LIFE);
+            }
+            gateway.catch_up_with(caller.account, after).await?;
+            if !gateway.exchange.accounts().keeps_user_events(caller.account, after) {
                 return Err(errors::EVENTS_NOT_KEPT);
             }
         }
@@ -327,13 +336,14 @@ impl Connection<'_> {
         if self.outbox.is_combined() { events::combined(stream, event).into() } else { event.into() }
     }
 
-    /// A user event with its number; without an event the number of the last one.
+    /// A user event with its number; without an event the number of the last one, and in which life of the exchange.
     fn numbered(&self, listen_key: &str, sequence: u64, event: Option<&str>) -> Frame {
         let (stream, name) = match self.outbox.is_combined() {
             true => (format!(r#""stream":"{listen_key}","#), "data"),
             false => (String::new(), "event"),
         };
-        let event = event.map_or(String::new(), |event| format!(r#","{name}":{event}"#));
+        let life = || format!(r#","life":{}"#, self.gateway.life.get());
+        let event = event.map_or_else(life, |event| format!(r#","{name}":{event}"#));
         format!(r#"{{{stream}"sequence":{sequence}{event}}}"#).into()
     }
 
@@ -462,6 +472,8 @@ mod tests {
             ("/ws/btcusdt@trade", "timeUnit=x", -1194),
             (&path, "afterSequence=-1", -1100),
             (&path, "afterSequence=", -1100),
+            (&path, "afterSequence=7&life=x", -1100),
+            (&path, "life=1", -1128),
             ("/ws/btcusdt@trade", "afterSequence=7", -1128),
         ] {
             assert_eq!(Wanted::parse(path, query).unwrap_err().code, code, "{path} {query}");

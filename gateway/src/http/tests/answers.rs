@@ -65,6 +65,62 @@ async fn an_account_is_told_with_every_asset() {
 }
 
 #[tokio::test]
+async fn an_account_is_told_what_it_may_not_do() {
+    use wire::event::{AccountLimitsChanged, KillSwitchChanged, OrderLimitsChanged};
+    use wire::{AccountId, Event, Qty};
+    let server = server().await;
+    let kill = |is_engaged| {
+        Event::KillSwitchChanged(KillSwitchChanged { account: ALICE, key: Default::default(), is_engaged })
+    };
+    for (is_engaged, can_trade) in [(true, false), (false, true)] {
+        server.ledger.feed(&[kill(is_engaged)]);
+        assert_eq!(server.signed("GET", "/api/v3/account", "").await.body["canTrade"], can_trade);
+    }
+    let filters = || server.signed("GET", "/api/v3/myFilters", "symbol=BTCUSDT");
+    let of = |filters: &Value, kind: &str| {
+        let all = ["exchangeFilters", "symbolFilters"].into_iter().flat_map(|name| filters[name].as_array().unwrap());
+        all.into_iter().find(|filter| filter["filterType"] == kind).cloned()
+    };
+    let before = filters().await.body;
+    assert_eq!((of(&before, "EXCHANGE_MAX_NUM_ORDERS"), of(&before, "MAX_POSITION")), (None, None));
+    let (qty_max, notional_max) = (Qty::ZERO, amount(0));
+    let position = |account, tenths: i64| {
+        let position_max = amount(tenths * 1_000_000_000);
+        Event::OrderLimitsChanged(OrderLimitsChanged { account, market: BTCUSDT, qty_max, notional_max, position_max })
+    };
+    let (open_orders_max, order_rate_max, order_rate_window_ms) = (7, 3, 60_000);
+    server.ledger.feed(&[
+        position(ALICE, 15),
+        position(AccountId::new(0), 20),
+        Event::AccountLimitsChanged(AccountLimitsChanged {
+            account: ALICE,
+            open_orders_max,
+            order_rate_max,
+            order_rate_window_ms,
+        }),
+    ]);
+    let after = filters().await.body;
+    let orders = json!({ "filterType": "EXCHANGE_MAX_NUM_ORDERS", "maxNumOrders": 7 });
+    let own = json!({ "filterType": "MAX_POSITION", "maxPosition": "1.50000000" });
+    assert_eq!((of(&after, "EXCHANGE_MAX_NUM_ORDERS"), of(&after, "MAX_POSITION")), (Some(orders), Some(own)));
+    let info = server.get("/api/v3/exchangeInfo?symbol=BTCUSDT").await.body;
+    let decimals = ["baseCommissionPrecision", "quoteCommissionPrecision"].map(|name| &info["symbols"][0][name]);
+    assert_eq!(decimals, [10, 8], "as many as the ledger has of BTC and USDT");
+    let shown = info["symbols"][0]["filters"].as_array().unwrap().iter();
+    let shown: Vec<_> = shown.filter(|filter| filter["filterType"] == "MAX_POSITION").collect();
+    assert_eq!(shown, [&json!({ "filterType": "MAX_POSITION", "maxPosition": "2.00000000" })], "everybody's");
+
+    server.ledger.script(Box::new(|_, _| {
+        let reason = wire::RejectReason::OrderRateExceeded;
+        Ok((wire::command::Reply::Rejected { reason, id: 0 }, Vec::new()))
+    }));
+    let refused = server.signed("POST", "/api/v3/order", BUY).await;
+    assert_eq!((refused.status, refused.body["code"].as_i64()), (429, Some(-1015)));
+    let wait = refused.head.split("retry-after: ").nth(1).and_then(|rest| rest.lines().next()?.parse::<u32>().ok());
+    assert!(wait.is_some_and(|wait| (1..=60).contains(&wait)), "{}", refused.head);
+}
+
+#[tokio::test]
 async fn times_are_told_in_microseconds_for_who_wishes_so() {
     let server = server().await;
     let digits = |value: &Value| value.as_u64().unwrap().to_string().len();

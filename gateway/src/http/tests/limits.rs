@@ -54,6 +54,44 @@ async fn bodies_beyond_the_limit_or_of_the_wrong_form_are_refused() {
 }
 
 #[tokio::test]
+async fn a_body_that_is_declared_too_large_is_refused_at_once() {
+    let server = server().await;
+    let begin = "POST /api/v3/order HTTP/1.1\r\nHost: x\r\nContent-Length:";
+    for (declared, expects) in [("99999999999", ""), ("70000", ""), ("70000", "Expect: 100-continue\r\n")] {
+        let started = std::time::Instant::now();
+        let mut stream = TcpStream::connect(server.address).await.unwrap();
+        stream.write_all(format!("{begin} {declared}\r\n{expects}\r\n").as_bytes()).await.unwrap();
+        let mut heard = [0; 512];
+        let read = stream.read(&mut heard).await.unwrap();
+        let text = String::from_utf8_lossy(&heard[..read]);
+        assert!(text.starts_with("HTTP/1.1 413"), "{declared} {expects}: {text}");
+        assert!(started.elapsed() < Duration::from_secs(5), "{declared} {expects}: {:?}", started.elapsed());
+    }
+    let small = format!("{begin} 3\r\nExpect: 100-continue\r\nConnection: close\r\n\r\na=b");
+    let answer = server.raw(small.as_bytes()).await;
+    assert!(answer.head.starts_with("http/1.1 100 continue"), "{answer:?}");
+}
+
+#[tokio::test]
+async fn heads_are_taken_up_to_the_limit() {
+    let server = server().await;
+    let with = |target: usize, header: usize| {
+        let (target, header) = ("a".repeat(target), "b".repeat(header));
+        format!("GET /api/v3/ping?{target} HTTP/1.1\r\nHost: x\r\nConnection: close\r\nX-A: {header}\r\n\r\n")
+    };
+    let rest = with(0, 0).len();
+    for (target, header) in [(0, 32 * 1024 - rest), (20_000, 32 * 1024 - rest - 20_000)] {
+        let status = server.raw(with(target, header).as_bytes()).await.status;
+        assert_eq!(status, if target == 0 { 200 } else { 400 }, "{target} {header}: read");
+        for more in [1, 8_000, 30_000, 200_000] {
+            let answer = server.raw(with(target, header + more).as_bytes()).await;
+            assert_eq!(answer.status, 431, "{target} {header} + {more}");
+        }
+    }
+    assert_eq!(server.raw(with(33_000, 0).as_bytes()).await.status, 431);
+}
+
+#[tokio::test]
 async fn slow_and_oversized_heads_end_the_connection() {
     let server = server_with(Limits { head_timeout: Duration::from_millis(200), ..Limits::default() }).await;
     let started = std::time::Instant::now();

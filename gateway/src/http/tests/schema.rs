@@ -309,6 +309,41 @@ async fn every_event_follows_its_schema() {
     assert_eq!(kinds.len(), 3);
 }
 
+#[tokio::test]
+async fn what_a_user_stream_begins_with_follows_its_schema() {
+    let server = server().await;
+    let listen_key = {
+        let accounts = server.gateway.exchange.accounts();
+        accounts.listen_key_of(&wire::ApiKeyText::new(ALICE_KEY.as_bytes()).unwrap()).unwrap().to_owned()
+    };
+    for path in [format!("/ws/{listen_key}?sequence=true"), format!("/stream?streams={listen_key}&sequence=true")] {
+        let (mut client, _) = connect_async(format!("ws://{}{path}", server.address)).await.unwrap();
+        let Some(Ok(Message::Text(text))) = client.next().await else { panic!("{path}") };
+        follows("user-sequence", &serde_json::from_str(&text).unwrap());
+    }
+    for numbered in [None, Some(true)] {
+        let (mut client, _) = connect_async(format!("ws://{}/ws-api/v3", server.address)).await.unwrap();
+        let mut sent = json!({ "apiKey": ALICE_KEY, "timestamp": server.gateway.now_us() / 1_000 });
+        if let Some(numbered) = numbered {
+            sent["sequence"] = numbered.into();
+        }
+        let mut pairs: Vec<String> = sent
+            .as_object()
+            .unwrap()
+            .iter()
+            .map(|(name, value)| format!("{name}={}", value.as_str().map_or_else(|| value.to_string(), str::to_owned)))
+            .collect();
+        pairs.sort();
+        sent["signature"] = sign(ALICE_SECRET, &pairs.join("&")).into();
+        let request = json!({ "id": 1, "method": "userDataStream.subscribe.signature", "params": sent });
+        client.send(Message::text(request.to_string())).await.unwrap();
+        let Some(Ok(Message::Text(text))) = client.next().await else { panic!("no answer") };
+        let answer: Value = serde_json::from_str(&text).unwrap();
+        follows("user-subscription", &answer["result"]);
+        assert_eq!(answer["result"].get("life").is_some(), numbered.is_some());
+    }
+}
+
 /// The schema of an operation's answer.
 fn schema_of(verb: &str, path: &str) -> &'static str {
     let short = path.trim_start_matches("/api/v3/");
@@ -415,7 +450,14 @@ fn asyncapi() -> Value {
     let events: Map<String, Value> = USER_EVENTS.iter().map(|name| ((*name).to_owned(), message(name))).collect();
     let methods: Vec<&str> = OPERATIONS.iter().filter_map(|operation| operation.ws).collect();
     channels.insert("user".into(), json!({ "address": "/ws-api/v3", "messages": events }));
-    channels.insert("requests".into(), json!({ "address": "/ws-api/v3", "x-methods": methods }));
+    let subscribed = ["userDataStream.subscribe", "userDataStream.subscribe.signature"];
+    let answers: Map<String, Value> =
+        subscribed.iter().map(|method| ((*method).to_owned(), message("user-subscription"))).collect();
+    channels.insert("requests".into(), json!({ "address": "/ws-api/v3", "x-methods": methods, "x-answers": answers }));
+    let names = USER_EVENTS.iter().filter(|name| **name != "event-stream-terminated");
+    let names = names.chain(&["event-listen-key-expired", "user-sequence"]);
+    let events: Map<String, Value> = names.map(|name| ((*name).to_owned(), message(name))).collect();
+    channels.insert("listenKey".into(), json!({ "address": "/ws/{listenKey}", "messages": events }));
     json!({
         "asyncapi": "3.0.0",
         "info": { "title": "Mainstay gateway, WebSocket", "version": "0.1.0" },

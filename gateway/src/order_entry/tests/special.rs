@@ -18,7 +18,7 @@ fn armed(order: u64) -> Event {
     Event::OrderArmed(OrderArmed { order: OrderId::new(order), account: ALICE, market: BTCUSDT })
 }
 
-async fn drain(events: &mut UserEvents) -> Vec<Value> {
+pub(super) async fn drain(events: &mut UserEvents) -> Vec<Value> {
     let mut all = Vec::new();
     while let Ok(Some(event)) = tokio::time::timeout(Duration::from_millis(20), events.recv()).await {
         all.push(serde_json::from_str(&event.text).unwrap());
@@ -133,7 +133,7 @@ async fn an_amended_order_keeps_its_id_and_is_told_as_replaced() {
 }
 
 /// A ledger that starts every list: its working orders rest or are armed, its pending ones wait.
-fn listing(refused: Option<RejectReason>) -> Script {
+pub(super) fn listing(refused: Option<RejectReason>) -> Script {
     Box::new(move |_, command| {
         let Command::NewOrderList(NewOrderList { kind, list_client_order_id, legs }) = command else {
             panic!("{command:?}")
@@ -171,7 +171,7 @@ fn listing(refused: Option<RejectReason>) -> Script {
     })
 }
 
-const OCO: &str = "symbol=BTCUSDT&side=SELL&quantity=1&aboveType=LIMIT_MAKER&abovePrice=60000&belowType=STOP_LOSS_LIMIT\
+pub(super) const OCO: &str = "symbol=BTCUSDT&side=SELL&quantity=1&aboveType=LIMIT_MAKER&abovePrice=60000&belowType=STOP_LOSS_LIMIT\
                    &belowStopPrice=40000&belowPrice=39000&belowTimeInForce=GTC&listClientOrderId=pair&belowClientOrderId=low";
 
 #[tokio::test]
@@ -236,6 +236,18 @@ async fn a_list_is_told_anew_when_an_order_of_it_gets_another_name() {
             assert_eq!((&list["L"], &list["O"][1]["c"]), (&json!("EXECUTING"), &json!(name)));
         }
     }
+}
+
+#[tokio::test]
+async fn an_amend_to_a_name_that_is_taken_is_refused_as_an_amend() {
+    let (gateway, ledger) = gateway();
+    ledger.feed(&[pending(7, &buy("before")), accepted(7), resting(7, 100_000)]);
+    ledger.script(Box::new(|_, _| {
+        Ok((Reply::Rejected { reason: RejectReason::DuplicateClientOrderId, id: 1 }, Vec::new()))
+    }));
+    let text = "symbol=BTCUSDT&origClientOrderId=before&newQty=0.8&newClientOrderId=taken";
+    let refused = amend::amend(&gateway, alice(), params(text)).await.unwrap_err();
+    assert_eq!((refused.code, &*refused.message), (-2038, "Duplicate order sent."));
 }
 
 #[tokio::test]

@@ -272,6 +272,23 @@ async fn a_key_that_may_no_longer_be_used_ends_its_streams() {
 }
 
 #[tokio::test]
+async fn a_session_whose_key_was_revoked_has_nobody_logged_on() {
+    let server = Server::start().await;
+    let mut client = server.api().await;
+    ask(&mut client, json!({"id": 1, "method": "session.logon", "params": signed(json!({}))})).await;
+    let shown = ask(&mut client, json!({"id": 2, "method": "session.status"})).await["result"].clone();
+    assert_eq!(shown["apiKey"], key().as_str());
+    let revoked = wire::event::ApiKeyRevoked { account: AccountId::new(1), key: api_key() };
+    server.ledger.apply(&[Event::ApiKeyRevoked(revoked)]);
+    let shown = ask(&mut client, json!({"id": 3, "method": "session.status"})).await["result"].clone();
+    assert_eq!((&shown["apiKey"], &shown["authorizedSince"]), (&Value::Null, &Value::Null));
+    let mut order = limit_order("late");
+    order["timestamp"] = super::super::clock_ms().into();
+    let refused = ask(&mut client, json!({"id": 4, "method": "order.place", "params": order})).await;
+    assert_eq!(refused["error"]["code"], -2015);
+}
+
+#[tokio::test]
 async fn who_is_over_the_limit_neither_logs_on_nor_subscribes() {
     let server = Server::start_limited(Limits { weight_per_minute: 10, ..Limits::default() }).await;
     // Counts begin anew on the minute.
@@ -308,7 +325,7 @@ async fn a_user_stream_is_numbered_and_goes_on_after_a_reconnect_for_who_wishes_
     server.ledger.apply(&[balance(9_997)]);
     let mut client = server.api().await;
     let answer = ask(&mut client, subscribe(json!({"afterSequence": before + 1}))).await;
-    assert_eq!(answer["result"], json!({"subscriptionId": 0, "sequence": before + 3}));
+    assert_eq!(answer["result"], json!({"subscriptionId": 0, "sequence": before + 3, "life": 1}));
     for sequence in [before + 2, before + 3] {
         assert_eq!(hear(&mut client).await["sequence"], sequence);
     }

@@ -333,7 +333,11 @@ async fn a_listen_keys_stream_goes_on_after_its_last_number() {
     let path = format!("/stream?streams={listen_key}&afterSequence={}", first + 1);
     let mut again = server.connect(&path).await;
     let current = hear(&mut again).await;
-    assert_eq!(current, json!({"stream": listen_key, "sequence": first + 3}), "what it will have caught up with");
+    assert_eq!(
+        current,
+        json!({"stream": listen_key, "sequence": first + 3, "life": 1}),
+        "what it will have caught up with"
+    );
     for number in [first + 2, first + 3] {
         let told = hear(&mut again).await;
         assert_eq!((&told["sequence"], &told["stream"]), (&json!(number), &json!(listen_key)));

@@ -1,0 +1,98 @@
+//! What accounts may do: kill switches, and limits of their own beside their markets' filters. The ledger decides; this
+//! tells beforehand.
+
+use std::collections::{HashMap, HashSet};
+
+use wire::event::{AccountLimitsChanged, KillSwitchChanged, OrderLimitsChanged};
+use wire::{AccountId, Amount, ApiKeyId, MarketId, Qty};
+
+use crate::auth::Caller;
+
+/// What an account may do over all markets; zero is no limit.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct AccountBounds {
+    /// Open orders.
+    pub open_orders_max: u32,
+    /// New orders in one window of log time.
+    pub order_rate_max: u32,
+    /// How long a window is; they begin at multiples of it since 1970.
+    pub order_rate_window_ms: u32,
+}
+
+/// What an account may do in one market; zero is no limit.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct OrderBounds {
+    /// Base quantity of one order.
+    pub qty_max: Qty,
+    /// Notional of one order.
+    pub notional_max: Amount,
+    /// Base that it has, and that its open buys would bring.
+    pub position_max: Amount,
+}
+
+/// Of every account that something was said of.
+#[derive(Debug, Default)]
+pub struct Conduct {
+    killed: HashSet<AccountId>,
+    killed_keys: HashSet<(AccountId, ApiKeyId)>,
+    accounts: HashMap<AccountId, AccountBounds>,
+    /// Those of every account under account 0.
+    orders: HashMap<(AccountId, MarketId), OrderBounds>,
+}
+
+impl Conduct {
+    /// Whether the account's kill switch is engaged.
+    pub fn is_killed(&self, account: AccountId) -> bool {
+        self.killed.contains(&account)
+    }
+
+    /// Whether the caller's key has a kill switch that is engaged.
+    pub fn is_key_killed(&self, caller: &Caller) -> bool {
+        self.killed_keys.contains(&(caller.account, caller.id))
+    }
+
+    /// The account's limits over all markets.
+    pub fn of_account(&self, account: AccountId) -> AccountBounds {
+        self.accounts.get(&account).copied().unwrap_or_default()
+    }
+
+    /// The account's limits in a market; its position is bounded by the market's limit for everybody as well.
+    pub fn of_orders(&self, account: AccountId, market: MarketId) -> OrderBounds {
+        let own = self.orders.get(&(account, market)).copied().unwrap_or_default();
+        let maxima = [own.position_max, self.position_max(market)];
+        let position_max = maxima.into_iter().filter(|max| !max.is_zero()).min().unwrap_or(Amount::ZERO);
+        OrderBounds { position_max, ..own }
+    }
+
+    /// The position that every account may have in a market.
+    pub fn position_max(&self, market: MarketId) -> Amount {
+        self.orders.get(&(AccountId::new(0), market)).map_or(Amount::ZERO, |bounds| bounds.position_max)
+    }
+
+    /// In how many seconds the account may send orders again, of one whose rate is limited.
+    pub fn rate_begins_anew_s(&self, account: AccountId, now_ms: u64) -> Option<u32> {
+        let window_ms = u64::from(self.of_account(account).order_rate_window_ms);
+        let left_ms = window_ms - now_ms.checked_rem(window_ms)?;
+        u32::try_from(left_ms.div_ceil(1_000)).ok()
+    }
+
+    pub(super) fn kill(&mut self, changed: &KillSwitchChanged) {
+        let KillSwitchChanged { account, key, is_engaged } = *changed;
+        match (key.get(), is_engaged) {
+            (0, true) => self.killed.insert(account),
+            (0, false) => self.killed.remove(&account),
+            (_, true) => self.killed_keys.insert((account, key)),
+            (_, false) => self.killed_keys.remove(&(account, key)),
+        };
+    }
+
+    pub(super) fn bound_account(&mut self, changed: &AccountLimitsChanged) {
+        let AccountLimitsChanged { account, open_orders_max, order_rate_max, order_rate_window_ms } = *changed;
+        self.accounts.insert(account, AccountBounds { open_orders_max, order_rate_max, order_rate_window_ms });
+    }
+
+    pub(super) fn bound_orders(&mut self, changed: &OrderLimitsChanged) {
+        let OrderLimitsChanged { account, market, qty_max, notional_max, position_max } = *changed;
+        self.orders.insert((account, market), OrderBounds { qty_max, notional_max, position_max });
+    }
+}

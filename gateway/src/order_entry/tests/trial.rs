@@ -1,0 +1,169 @@
+//! `order/test` refuses what `order` would, as far as a gateway can know.
+
+use wire::command::NewOrder;
+use wire::event::{
+    AccountLimitsChanged, KillSwitchChanged, MarketProtectionChanged, OrderLimitsChanged, OrderTerms, PhaseChanged,
+};
+use wire::{
+    AccountId, ApiKeyId, MarketProtection, MarketStatus, OrderKind, PhaseCause, Side, Terms, TimeInForce, Timestamp,
+};
+
+use super::*;
+use crate::market_data::tests::traded;
+
+const LIMIT: &str = "symbol=BTCUSDT&side=BUY&type=LIMIT&timeInForce=GTC&quantity=1&price=50000";
+const MARKET: &str = "symbol=BTCUSDT&side=BUY&type=MARKET&quantity=1";
+const STOP: &str = "symbol=BTCUSDT&side=BUY&type=STOP_LOSS&quantity=1&stopPrice=60000";
+
+/// What is told of an order: nothing, or the code and the text.
+fn tried(gateway: &Arc<Gateway>, order: &str) -> Result<(), (i32, String)> {
+    let answer = test(gateway, alice(), params(order));
+    answer.map(drop).map_err(|error| (error.code, error.message.into_owned()))
+}
+
+fn filter(name: &str) -> Result<(), (i32, String)> {
+    Err((-1013, format!("Filter failure: {name}")))
+}
+
+const KILLED: &str = "This account may not place or cancel orders.";
+
+#[tokio::test]
+async fn an_orders_own_form_is_looked_at_as_when_it_is_placed() {
+    let (gateway, _) = gateway();
+    for (order, refused) in [
+        (format!("{LIMIT}&icebergQty=0.01"), Ok(())),
+        (format!("{LIMIT}&icebergQty=0.00999"), filter("ICEBERG_PARTS")),
+        (format!("{LIMIT}&icebergQty=0.00001"), filter("ICEBERG_PARTS")),
+        (format!("{STOP}&trailingDelta=10"), Ok(())),
+        (format!("{STOP}&trailingDelta=2000"), Ok(())),
+        (format!("{STOP}&trailingDelta=9"), filter("TRAILING_DELTA")),
+        (format!("{STOP}&trailingDelta=2001"), filter("TRAILING_DELTA")),
+    ] {
+        assert_eq!(tried(&gateway, &order), refused, "{order}");
+        if refused.is_err() {
+            // The ledger of this gateway rests whatever it is sent.
+            let placed = place(&gateway, alice(), params(&order)).await.unwrap_err();
+            assert_eq!(Err((placed.code, placed.message.into_owned())), refused, "{order}");
+        }
+    }
+}
+
+#[tokio::test]
+async fn a_price_far_from_the_last_trade_is_refused_and_none_before_the_first() {
+    let (gateway, ledger) = gateway();
+    let protection = MarketProtection { bid_up_ppm: 1_200_000, ask_down_ppm: 800_000, ..MarketProtection::NONE };
+    let changed = MarketProtectionChanged { market: BTCUSDT, version: 1, protection };
+    ledger.feed(&[Event::MarketProtectionChanged(changed)]);
+    let at = |side: &str, price: &str| {
+        format!("symbol=BTCUSDT&side={side}&type=LIMIT&timeInForce=GTC&quantity=1&price={price}")
+    };
+    assert_eq!(tried(&gateway, &at("BUY", "70000")), Ok(()));
+    ledger.feed(&[traded(1, 5_000_000, 1_000, Side::Sell)]);
+    for (side, price, refused) in [
+        ("BUY", "60000", Ok(())),
+        ("BUY", "60000.01", filter("PERCENT_PRICE_BY_SIDE")),
+        ("BUY", "1000", Ok(())),
+        ("SELL", "40000", Ok(())),
+        ("SELL", "39999.99", filter("PERCENT_PRICE_BY_SIDE")),
+        ("SELL", "90000", Ok(())),
+    ] {
+        assert_eq!(tried(&gateway, &at(side, price)), refused, "{side} {price}");
+    }
+    assert_eq!(tried(&gateway, MARKET), Ok(()), "a market order has no limit");
+}
+
+#[tokio::test]
+async fn open_orders_are_counted() {
+    let (gateway, ledger) = gateway();
+    let stop = NewOrder { kind: OrderKind::StopLoss, time_in_force: TimeInForce::Ioc, ..buy("stop") };
+    for id in 1..=5 {
+        let waits = Terms { stop_price: Some(price(6_000_000)), ..Terms::NONE };
+        let terms =
+            OrderTerms { order: OrderId::new(id), account: ALICE, market: BTCUSDT, list: ListId::ZERO, terms: waits };
+        ledger.feed(&[pending(id, &stop), Event::OrderTerms(Box::new(terms)), accepted(id)]);
+    }
+    assert_eq!(tried(&gateway, STOP), filter("MAX_NUM_ALGO_ORDERS"));
+    assert_eq!(tried(&gateway, LIMIT), Ok(()));
+    for id in 6..=200 {
+        ledger.feed(&[pending(id, &buy(&format!("o{id}"))), accepted(id), resting(id, 100_000)]);
+    }
+    assert_eq!(tried(&gateway, LIMIT), filter("MAX_NUM_ORDERS"));
+    assert_eq!(tried(&gateway, &LIMIT.replace("GTC", "IOC")), Ok(()), "it does not rest");
+    ledger.feed(&[canceled(200, 100_000, CancelCause::Requested, 7)]);
+    assert_eq!(tried(&gateway, LIMIT), Ok(()));
+    let bounds = |open_orders_max| {
+        let (order_rate_max, order_rate_window_ms) = (0, 0);
+        Event::AccountLimitsChanged(AccountLimitsChanged {
+            account: ALICE,
+            open_orders_max,
+            order_rate_max,
+            order_rate_window_ms,
+        })
+    };
+    ledger.feed(&[bounds(199)]);
+    assert_eq!(tried(&gateway, LIMIT), filter("EXCHANGE_MAX_NUM_ORDERS"));
+    ledger.feed(&[bounds(0)]);
+    assert_eq!(tried(&gateway, LIMIT), Ok(()));
+}
+
+#[tokio::test]
+async fn what_the_account_may_do_is_looked_at() {
+    let (gateway, ledger) = gateway();
+    let kill = |key, is_engaged| {
+        Event::KillSwitchChanged(KillSwitchChanged { account: ALICE, key: ApiKeyId::new(key), is_engaged })
+    };
+    let killed = || Err((-2010, KILLED.to_owned()));
+    ledger.feed(&[kill(0, true)]);
+    assert_eq!(tried(&gateway, LIMIT), killed());
+    ledger.feed(&[kill(0, false), kill(5, true)]);
+    assert_eq!(tried(&gateway, LIMIT), Ok(()), "another key");
+    let by_key = Caller { id: ApiKeyId::new(5), ..alice() };
+    assert_eq!(test(&gateway, by_key, params(LIMIT)).unwrap_err().code, -2010);
+
+    let bounds = |account, [lots, notional, position]: [i64; 3]| {
+        let (qty_max, notional_max, position_max) = (qty(lots), amount(notional), amount(position));
+        let (account, market) = (AccountId::new(account), BTCUSDT);
+        Event::OrderLimitsChanged(OrderLimitsChanged { account, market, qty_max, notional_max, position_max })
+    };
+    let usdt = 100_000_000;
+    for (limits, refused) in [
+        ([99_999, 0, 0], filter("ACCOUNT_MAX_QTY")),
+        ([100_000, 0, 0], Ok(())),
+        ([0, 49_999 * usdt, 0], filter("ACCOUNT_MAX_NOTIONAL")),
+        ([0, 50_000 * usdt, 0], Ok(())),
+        ([0, 0, 9_999_999_999], filter("MAX_POSITION")),
+        ([0, 0, 10_000_000_000], Ok(())),
+    ] {
+        ledger.feed(&[bounds(ALICE.get(), limits)]);
+        assert_eq!(tried(&gateway, LIMIT), refused, "{limits:?}");
+    }
+    ledger.feed(&[bounds(ALICE.get(), [0; 3]), bounds(0, [0, 0, 15_000_000_000])]);
+    assert_eq!(tried(&gateway, LIMIT), Ok(()));
+    ledger.feed(&[pending(1, &buy("one")), accepted(1), resting(1, 100_000)]);
+    assert_eq!(tried(&gateway, LIMIT), filter("MAX_POSITION"), "with what the open buy brings");
+    let sell = LIMIT.replace("BUY", "SELL");
+    assert_eq!(tried(&gateway, &sell), Ok(()), "a sell brings nothing, and what is free is not asked");
+    ledger.feed(&[balance(ALICE, USDT, 0, 0), bounds(0, [0, 0, 0])]);
+    assert_eq!(tried(&gateway, LIMIT), Ok(()), "what is free is not asked");
+}
+
+#[tokio::test]
+async fn a_phase_takes_what_it_takes() {
+    let (gateway, ledger) = gateway();
+    let phases = [
+        (MarketStatus::PostOnly, 0, -2010, -2010),
+        (MarketStatus::Auction, 0, -2010, -2010),
+        (MarketStatus::PreOpen, 0, -2010, -2010),
+        (MarketStatus::Halted, -1013, -1013, -1013),
+        (MarketStatus::Trading, 0, 0, 0),
+    ];
+    for (number, (status, limit, ioc, market)) in (1..).zip(phases) {
+        let (cause, until) = (PhaseCause::Operator, Timestamp::ZERO);
+        ledger.feed(&[Event::PhaseChanged(PhaseChanged { market: BTCUSDT, number, status, cause, until })]);
+        let code = |order: &str| tried(&gateway, order).map_or_else(|(code, _)| code, |()| 0);
+        let closed = errors::MARKET_CLOSED.code;
+        let shown = [LIMIT, &LIMIT.replace("GTC", "IOC"), MARKET].map(code);
+        let wanted = [limit, ioc, market].map(|code| if code == -1013 { closed } else { code });
+        assert_eq!(shown, wanted, "{status:?}");
+    }
+}

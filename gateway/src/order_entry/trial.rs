@@ -1,0 +1,168 @@
+//! `order/test`: everything that would refuse an order and that a gateway can know, in the order in which the ledger and
+//! the market look at it.
+//!
+//! Not looked at, because only the ledger and the market know it or Binance's test does not ask: what is free, whether the
+//! name is taken, the account's order rate, its client session, and all that needs the book (whether it would trade, trigger
+//! or find nobody, and the price of a peg).
+
+use wire::{Amount, MarketStatus, OrderKind, Price, Qty, RejectReason, Side, Terms, TimeInForce};
+
+use super::filters;
+use super::parse::Placement;
+use crate::accounts::{Account, Accounts};
+use crate::auth::Caller;
+use crate::errors::{self, ApiError};
+use crate::gateway::Gateway;
+
+/// Whether the order would be taken, as far as is known here.
+pub fn check(gateway: &Gateway, caller: &Caller, placement: &Placement) -> Result<(), ApiError> {
+    filters::check(placement)?;
+    let accounts = gateway.exchange.accounts();
+    let account = accounts.get(caller.account).ok_or(errors::NOT_PERMITTED)?;
+    let told =
+        gateway.exchange.market_data().market_by_id(placement.market.id).and_then(|market| market.phase().changed);
+    let status = told.map_or(placement.market.status, |told| told.status);
+    let trial = Trial { accounts: &accounts, account, placement };
+    let refused = admits(status, placement)
+        .and_then(|()| trial.conduct(caller))
+        .and_then(|()| trial.open_orders())
+        .and_then(|()| trial.bounds())
+        .and_then(|()| trial.price(gateway.exchange.market_data().last_price(placement.market.id)));
+    refused.map_err(|reason| filters::explain(&placement.market, &placement.order, reason))
+}
+
+/// What a market in this phase takes.
+fn admits(status: MarketStatus, placement: &Placement) -> Result<(), RejectReason> {
+    let (order, terms) = (&placement.order, &placement.terms);
+    let waits = !matches!(order.time_in_force, TimeInForce::Ioc | TimeInForce::Fok);
+    let (has_qty_min, is_pegged) = (!terms.qty_min.is_zero(), !terms.peg.is_none());
+    match status {
+        MarketStatus::Trading => Ok(()),
+        MarketStatus::PostOnly if has_qty_min => Err(RejectReason::PostOnlyPhase),
+        MarketStatus::PostOnly if waits && matches!(order.kind, OrderKind::Limit | OrderKind::LimitMaker) => Ok(()),
+        MarketStatus::PostOnly => Err(RejectReason::PostOnlyPhase),
+        MarketStatus::PreOpen | MarketStatus::Auction
+            if waits && order.kind == OrderKind::Limit && !has_qty_min && !is_pegged =>
+        {
+            Ok(())
+        }
+        MarketStatus::PreOpen | MarketStatus::Auction => Err(RejectReason::NotInAuction),
+        MarketStatus::CancelOnly | MarketStatus::Halted | MarketStatus::Closed => Err(RejectReason::MarketClosed),
+        MarketStatus::Delisted => Err(RejectReason::MarketDelisted),
+    }
+}
+
+struct Trial<'a> {
+    accounts: &'a Accounts,
+    account: &'a Account,
+    placement: &'a Placement,
+}
+
+impl Trial<'_> {
+    fn may_rest(&self) -> bool {
+        let order = &self.placement.order;
+        order.time_in_force.may_rest() || order.kind.is_stop()
+    }
+
+    fn conduct(&self, caller: &Caller) -> Result<(), RejectReason> {
+        let conduct = self.accounts.conduct();
+        if conduct.is_killed(caller.account) {
+            return Err(RejectReason::AccountKilled);
+        }
+        if conduct.is_key_killed(caller) {
+            return Err(RejectReason::ApiKeyKilled);
+        }
+        let max = conduct.of_account(caller.account).open_orders_max;
+        if max > 0 && self.may_rest() && self.account.orders.open_len() >= max as usize {
+            return Err(RejectReason::AccountOpenOrders);
+        }
+        Ok(())
+    }
+
+    /// MAX_NUM_ORDERS and MAX_NUM_ALGO_ORDERS.
+    fn open_orders(&self) -> Result<(), RejectReason> {
+        let (market, order) = (&self.placement.market, &self.placement.order);
+        let open = || self.account.orders.open(Some(market.id));
+        if self.may_rest() && open().count() >= market.rules.open_orders_max as usize {
+            return Err(RejectReason::TooManyOpenOrders);
+        }
+        let stops_max = market.rules.special.stop_orders_max as usize;
+        if order.kind.is_stop()
+            && open().filter(|open| open.kind.is_stop() && open.working.is_none()).count() >= stops_max
+        {
+            return Err(RejectReason::TooManyStopOrders);
+        }
+        Ok(())
+    }
+
+    /// The account's own limits, and MAX_POSITION.
+    fn bounds(&self) -> Result<(), RejectReason> {
+        let (market, order) = (&self.placement.market, &self.placement.order);
+        let bounds = self.accounts.conduct().of_orders(order.account, market.id);
+        if !bounds.qty_max.is_zero() && order.qty > bounds.qty_max {
+            return Err(RejectReason::AccountQtyTooLarge);
+        }
+        if !bounds.notional_max.is_zero() && self.notional() > bounds.notional_max.wide() {
+            return Err(RejectReason::AccountNotionalTooLarge);
+        }
+        let is_bounded = !bounds.position_max.is_zero() && order.side == Side::Buy;
+        if is_bounded && self.position() > bounds.position_max.wide() {
+            return Err(RejectReason::PositionTooLarge);
+        }
+        Ok(())
+    }
+
+    /// As filters measure it: a market order by base quantity at the price that its protection price was made from.
+    fn notional(&self) -> i128 {
+        let (market, order) = (&self.placement.market, &self.placement.order);
+        let product = i128::from(order.price.units()) * i128::from(order.qty.units());
+        let notional = product.checked_mul(market.scale.quote_factor.into());
+        if !order.kind.is_market() {
+            return notional.unwrap_or(i128::MAX);
+        }
+        if order.qty.is_zero() {
+            return order.quote_qty.wide();
+        }
+        let protection = i128::from(market.rules.protection_ppm);
+        let ppm = if order.side == Side::Buy { 1_000_000 + protection } else { 1_000_000 - protection };
+        notional.and_then(|notional| notional.checked_mul(1_000_000)).map_or(i128::MAX, |notional| notional / ppm)
+    }
+
+    /// What the account would have if this buy and all others here were filled. What open stop orders buy as market orders
+    /// is not known here: it is at least this much.
+    fn position(&self) -> i128 {
+        let market = &self.placement.market;
+        let balance = |asset| self.account.balances.get(&asset).copied().unwrap_or_default();
+        let (owned, free) = (balance(market.base.id), balance(market.quote.id).free);
+        let open = self.account.orders.open(Some(market.id)).filter(|open| open.side == Side::Buy);
+        let open = open.filter(|open| !open.kind.is_market()).map(|open| {
+            let lost = open.prevented.map_or(0, |prevented| prevented.qty.units());
+            open.qty.units() - open.executed.units() - lost
+        });
+        let units = open.map(i128::from).sum::<i128>() + i128::from(self.bought(free).units());
+        owned.free.wide() + owned.held.wide() + units * i128::from(market.scale.base_factor)
+    }
+
+    /// What this buy brings at most; a market order no more than is paid for.
+    fn bought(&self, free: Amount) -> Qty {
+        const ONE: Option<Qty> = Qty::new(1);
+        let (market, order) = (&self.placement.market, &self.placement.order);
+        if !order.kind.is_market() {
+            return order.qty;
+        }
+        let factor = market.scale.quote_factor;
+        let (budget, qty) = match order.qty.is_zero() {
+            true => (order.quote_qty, Qty::MAX),
+            false => (order.price.notional(order.qty, factor).unwrap_or(Amount::MAX).min(free), order.qty),
+        };
+        ONE.map_or(qty, |one| order.price.affordable(budget, one, factor).min(qty))
+    }
+
+    /// PERCENT_PRICE_BY_SIDE.
+    fn price(&self, last: Option<Price>) -> Result<(), RejectReason> {
+        let Placement { market, order, terms: Terms { peg, .. }, .. } = self.placement;
+        let has_limit = !order.kind.is_market() && (peg.is_none() || peg.has_price);
+        let passes = |last| market.protection.admits(order.side, order.price, last);
+        if !has_limit || last.is_none_or(passes) { Ok(()) } else { Err(RejectReason::PercentPrice) }
+    }
+}

@@ -1,0 +1,92 @@
+//! User streams that go on after a number: of this life of the exchange, of another one, or told by a faster gateway.
+
+use super::*;
+
+fn subscribe(params: Value) -> Value {
+    json!({"id": 1, "method": "userDataStream.subscribe.signature", "params": api::signed(params)})
+}
+
+fn listen_key(server: &Server) -> String {
+    let accounts = server.gateway.exchange.accounts();
+    accounts.listen_key_of(&ApiKeyText::new(key().as_bytes()).unwrap()).unwrap().to_owned()
+}
+
+/// The code by which a path is refused.
+async fn refusal(server: &Server, path: &str) -> i64 {
+    use tokio_tungstenite::tungstenite::Error;
+    match connect_async(format!("ws://{}{path}", server.address)).await.unwrap_err() {
+        Error::Http(answer) => {
+            assert_eq!(answer.status(), 400, "{path}");
+            let body: Value = serde_json::from_slice(answer.body().as_ref().unwrap()).unwrap();
+            body["code"].as_i64().unwrap()
+        }
+        error => panic!("{path}: {error}"),
+    }
+}
+
+#[tokio::test]
+async fn a_number_that_was_never_told_is_refused() {
+    let server = Server::start().await;
+    server.ledger.apply(&[balance(9_999)]);
+    let mut client = server.api().await;
+    let answer = ask(&mut client, subscribe(json!({"afterSequence": 99_999_999}))).await;
+    assert_eq!((&answer["status"], &answer["error"]["code"]), (&json!(400), &json!(-2037)), "{answer}");
+    let listed = ask(&mut client, json!({"id": 2, "method": "session.subscriptions"})).await;
+    assert_eq!(listed["result"], json!([]), "and nothing is subscribed");
+    let listen_key = listen_key(&server);
+    assert_eq!(refusal(&server, &format!("/ws/{listen_key}?afterSequence=99999999")).await, -2037);
+    assert_eq!(refusal(&server, &format!("/stream?streams={listen_key}&afterSequence=99999999")).await, -2037);
+
+    let last = server.gateway.exchange.accounts().last_user_event(AccountId::new(1));
+    assert_eq!(ask(&mut client, subscribe(json!({"afterSequence": last}))).await["result"]["sequence"], last);
+    let mut other = server.connect(&format!("/ws/{listen_key}?afterSequence={last}")).await;
+    assert_eq!(hear(&mut other).await, json!({"sequence": last, "life": 1}));
+    server.ledger.apply(&[balance(9_998)]);
+    assert_eq!(hear(&mut client).await["sequence"], last + 1);
+    assert_eq!(hear(&mut other).await["sequence"], last + 1);
+}
+
+#[tokio::test]
+async fn a_number_of_another_life_is_refused_to_who_says_so() {
+    let server = Server::start().await;
+    server.ledger.apply(&[balance(9_999)]);
+    let last = server.gateway.exchange.accounts().last_user_event(AccountId::new(1));
+    let mut client = server.api().await;
+    for (params, code) in [
+        (json!({"afterSequence": last, "life": 2}), -2037),
+        (json!({"afterSequence": last, "life": "x"}), -1100),
+        (json!({"life": 1}), -1128),
+    ] {
+        assert_eq!(ask(&mut client, subscribe(params)).await["error"]["code"], code);
+    }
+    let listen_key = listen_key(&server);
+    let path = format!("/ws/{listen_key}?afterSequence={last}");
+    assert_eq!(refusal(&server, &format!("{path}&life=2")).await, -2037);
+    let answer = ask(&mut client, subscribe(json!({"afterSequence": last, "life": 1}))).await;
+    assert_eq!(answer["result"], json!({"subscriptionId": 0, "sequence": last, "life": 1}));
+    let mut other = server.connect(&format!("{path}&life=1")).await;
+    assert_eq!(hear(&mut other).await, json!({"sequence": last, "life": 1}));
+}
+
+#[tokio::test]
+async fn a_number_that_another_gateway_has_told_first_is_waited_for() {
+    let server = Server::start().await;
+    let account = AccountId::new(1);
+    let next = server.gateway.exchange.accounts().last_user_event(account) + 1;
+    // The log is further than this gateway has read.
+    let position = LogPosition::new(server.ledger.position.fetch_add(1, Ordering::SeqCst) + 1);
+    let late = async {
+        tokio::time::sleep(Duration::from_millis(200)).await;
+        let now = Timestamp::from_nanos((START_MS + position.get()) * 1_000_000);
+        server.gateway.exchange.apply(LEDGER, position, now, &[balance(9_999)]);
+    };
+    let mut client = server.api().await;
+    let path = format!("/ws/{}?afterSequence={next}", listen_key(&server));
+    let (answer, mut other, ()) =
+        tokio::join!(ask(&mut client, subscribe(json!({"afterSequence": next}))), server.connect(&path), late);
+    assert_eq!((&answer["status"], &answer["result"]["sequence"]), (&json!(200), &json!(next)), "{answer}");
+    assert_eq!(hear(&mut other).await["sequence"], next);
+    server.ledger.apply(&[balance(9_998)]);
+    assert_eq!(hear(&mut client).await["sequence"], next + 1);
+    assert_eq!(hear(&mut other).await["sequence"], next + 1);
+}
