@@ -142,15 +142,11 @@ impl Executor {
         self.view.all().flat_map(of)
     }
 
-    /// Transactions of which nodes are to be asked whether they have them: the last one of each that is not over, and of what is
-    /// stuck all, since nodes may have kept an earlier one.
+    /// Transactions of which nodes are to be asked whether they have them: all of each that is not over. Nodes may have kept one that was to
+    /// be replaced, and once the last is overdue that must be known already.
     pub fn pending(&self) -> impl Iterator<Item = ChainHash> + '_ {
         let open = self.view.all().filter(|known| !known.row.stage.is_final());
-        let of = |known: &Known| {
-            let asked = if known.row.stage == WithdrawalStage::Stuck { known.signed.len() } else { 1 };
-            known.signed.iter().rev().take(asked).map(|(_, signed)| signed.tx).collect::<Vec<_>>()
-        };
-        open.flat_map(of)
+        open.flat_map(|known| known.signed.iter().rev().map(|(_, signed)| signed.tx))
     }
 
     /// Every withdrawal that is not over.

@@ -255,6 +255,9 @@ impl MarketCell {
     /// More room: the cell is built anew from its saved state, as from a snapshot. `limits` are those of the build.
     pub(crate) fn change_capacity(&mut self, change: &ChangeMarketCapacity, limits: &Limits) {
         let ChangeMarketCapacity { accounts_max, resting_orders_max, .. } = *change;
+        if (accounts_max, resting_orders_max) == (self.accounts_max, self.resting_orders_max) {
+            return;
+        }
         (self.accounts_max, self.resting_orders_max) = (accounts_max, resting_orders_max);
         let mut state = Vec::new();
         self.save(&mut Writer::new(&mut state));

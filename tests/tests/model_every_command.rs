@@ -191,7 +191,7 @@ fn check_seen(seen: &BTreeSet<String>, wanted: &[&str]) {
 /// The same of withdrawals and moves, which come up with every eighth seed.
 #[test]
 fn withdrawals_visit_every_outcome() {
-    let seeds = (0..160).map(|at| 4_000_001 + 8 * at);
+    let seeds = (0..320).map(|at| 4_000_001 + 8 * at);
     let seen: BTreeSet<String> = seeds.flat_map(|seed| check_flow(Layout::Joint, seed, 300)).collect();
     let wanted = [
         "AddressAllowed",

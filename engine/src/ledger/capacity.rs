@@ -24,6 +24,9 @@ impl LedgerCell {
         effects: &mut Effects<'_>,
     ) -> Answer {
         let capacity = self.capacity.raised(&raise.capacity).ok_or(RejectReason::BadLimits)?;
+        if capacity == self.capacity {
+            return Ok(0);
+        }
         let markets: Vec<(MarketId, PartitionId)> = self
             .registry
             .markets()

@@ -96,6 +96,9 @@ impl Reserves {
     }
 }
 
+/// More than all that a ledger can have, in the units of a chain with eighteen decimals more.
+const BROUGHT_MAX: u128 = i64::MAX as u128 * 1_000_000_000_000_000_000;
+
 impl LedgerCell {
     /// Whether something new of an asset may leave by a chain, or move on it.
     pub(super) fn check_reserves(&self, chain: ChainId, asset: AssetId) -> Result<(), Refused> {
@@ -130,7 +133,9 @@ impl LedgerCell {
         let blockchain = self.blockchains.get(declare.chain)?;
         blockchain.asset(declare.asset)?;
         // Of outputs, those count that deposits and withdrawals have made: an amount without outputs would be missing for ever.
-        if declare.brought > 0 && blockchain.addresses() != AddressFormat::Evm {
+        let is_of_outputs = declare.brought > 0 && blockchain.addresses() != AddressFormat::Evm;
+        // Whoever compares adds it to all that accounts have.
+        if is_of_outputs || declare.brought.unsigned_abs() > BROUGHT_MAX {
             return Err(RejectReason::BadReserves.into());
         }
         Ok(())

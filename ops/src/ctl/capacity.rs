@@ -133,7 +133,7 @@ async fn tables(place: &Place) -> miette::Result<[(u64, u32); 8]> {
     let row = |name: &&str| {
         replica.tables.iter().find(|table| table.table == **name).map(|table| (table.rows, table.rows_max))
     };
-    let rows: Option<Vec<(u64, u32)>> = Capacity::TABLES.iter().map(|name| row(&name)).collect();
+    let rows: Option<Vec<(u64, u32)>> = Capacity::TABLES.iter().map(row).collect();
     rows.and_then(|rows| rows.try_into().ok()).ok_or_else(|| {
         miette::miette!(code = "capacity::not-known", "the nodes run a build that does not say how full its tables are")
     })
@@ -158,9 +158,9 @@ mod tests {
     fn the_table_says_what_is_used_of_what_there_is_and_may_be() {
         let text = table(&[(4, 16_384), (5, 32_768), (10, 1), (20, 2), (0, 3), (6, 4), (7, 5), (8, 6)]);
         let lines: Vec<&str> = text.lines().collect();
-        assert_eq!(lines[0], "table                    used        rows     at most");
-        assert_eq!(lines[1], "accounts                    4       16384     1048576");
-        assert_eq!(lines[5], "resting_orders              -           3     4194304");
+        assert_eq!(lines[0], "table                     used        rows     at most");
+        assert_eq!(lines[1], "accounts                     4       16384     1048576");
+        assert_eq!(lines[5], "resting_orders               -           3     4194304");
         assert_eq!(lines.len(), 9);
     }
 

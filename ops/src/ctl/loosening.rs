@@ -44,8 +44,9 @@ pub async fn run(place: &Place, command: Command) -> miette::Result<()> {
             let (id, approver) = (proposed.id, name(place)?);
             let said = said(&known, &proposed.loosening);
             let approve = ApproveLoosening { id, approver, loosening: proposed.loosening.clone() };
-            operator.must(&LedgerCommand::ApproveLoosening(Box::new(approve))).await?;
+            // Seen before it is so: should it be refused now, this is what was to be approved.
             print!("{said}");
+            operator.must(&LedgerCommand::ApproveLoosening(Box::new(approve))).await?;
             println!("{number} is so: {} has proposed it, {approver} has approved it", proposed.proposer);
         }
         Command::Drop(Which { number }) => {

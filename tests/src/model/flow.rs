@@ -388,7 +388,11 @@ impl Flow {
         let (account, market) = (self.account(), self.market());
         if self.chains != Chains::None && !self.has_told && self.below(200) == 0 {
             self.has_told = true;
-            if self.chains == Chains::Deposits { self.storm() } else { self.gas_that_is_forgotten() }
+            match (self.chains, self.below(2)) {
+                (Chains::Deposits, _) => self.storm(),
+                (_, 0) => self.child_that_helps(),
+                _ => self.gas_that_is_forgotten(),
+            }
         }
         match self.chains {
             Chains::None => {}

@@ -1,6 +1,6 @@
 //! Processes and their disks: how a node starts, is killed, is paused, and when what it wrote is durable.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Arc, Mutex};
 
 use node::{HostConfig, HostInput, Machine, MailTiming, PartitionHost};
@@ -43,6 +43,8 @@ pub(super) struct Node {
     pub is_up: bool,
     pub clock: Clock,
     pub front: Front,
+    /// The nodes that this process has had a link with.
+    pub met: BTreeSet<NodeId>,
     pub slots: BTreeMap<PartitionId, Slot>,
     /// Its process knows the versions up to this one.
     pub knows: u16,
@@ -68,7 +70,7 @@ impl World {
         let node = self.node_mut(id);
         node.clock = Clock::start(now, skew, node.drift_ppm);
         (node.is_up, node.is_paused, node.is_syncing) = (true, false, false);
-        node.front = Front::default();
+        (node.front, node.met) = (Front::default(), BTreeSet::new());
         for partition in partitions {
             self.open_host(id, partition);
         }
@@ -298,6 +300,7 @@ impl Node {
             slow_sync_ns: None,
             space: Space::Enough,
             dies_of_votes_until: 0,
+            met: BTreeSet::new(),
             is_syncing: false,
             is_paused: false,
             paused_until: 0,

@@ -403,9 +403,16 @@ impl World {
     }
 
     fn arrive(&mut self, from: NodeId, to: NodeId, partition: PartitionId, input: HostInput) {
-        if !self.cuts.is_cut(from, to) && self.node(to).is_up {
-            self.input(to, partition, input);
+        if self.cuts.is_cut(from, to) || !self.node(to).is_up {
+            return;
         }
+        // What comes from a node comes by a link to it, which every partition has been told of.
+        if self.node_mut(to).met.insert(from) {
+            for partition in machine::partitions(self.plan.layout) {
+                self.input(to, partition, HostInput::Met(from));
+            }
+        }
+        self.input(to, partition, input);
     }
 
     fn run_host(&mut self, id: NodeId, partition: PartitionId) {

@@ -129,11 +129,12 @@ impl Flow {
             }
             40..46 => self.about_a_proposal(),
             _ => {
-                let withdrawal = self.recent_payment();
+                let child = self.child_under_way().filter(|_| self.below(3) == 0);
+                let withdrawal = child.unwrap_or_else(|| self.recent_payment());
                 let at = (withdrawal.get() as usize).checked_sub(1).filter(|at| *at < self.payments.len());
                 let (step, attempt) = at.map_or((2, 1), |at| self.payments[at]);
                 // Helped by a child, it is mined as it is.
-                if step == 2 && attempt > 1 && self.has_child(withdrawal) && self.below(4) > 0 {
+                if step == 2 && attempt > 1 && self.has_child(withdrawal) && self.below(2) > 0 {
                     return self.step_of(withdrawal, 7, attempt - 1);
                 }
                 // Refused by the signer; overdue, and so another attempt; or overtaken by a stranger's.
@@ -174,6 +175,76 @@ impl Flow {
         }
         story.extend((0..6).map(|_| (0, Command::ReportDeposit(Box::new(self.coins())))));
         self.queued.extend(story.into_iter().rev());
+    }
+
+    /// A move to the cold address is stuck, and so is helped by a child; then both are mined, or another transaction of the move is
+    /// after all.
+    pub(super) fn child_that_helps(&mut self) {
+        let (turn, asset) = (self.moves(), AssetId::new(1));
+        let parent = WithdrawalId::new(self.payments.len() as u64 + 1);
+        let child = WithdrawalId::new(parent.get() + 1);
+        let cold = MoveFunds {
+            chain: CHAIN,
+            fence: 1,
+            turn,
+            asset,
+            purpose: WithdrawalPurpose::Cold,
+            key: 0,
+            parent: WithdrawalId::default(),
+            address: address("cold"),
+            amount: amount(40),
+        };
+        let change = COIN - 40 * UNIT - 1_000;
+        let back = amount((change / UNIT) as i64);
+        let purpose = WithdrawalPurpose::Child;
+        let help = MoveFunds { turn: turn + 1, purpose, parent, address: address("hot"), amount: back, ..cold };
+        let allocate = |withdrawal, attempt: u8, input| {
+            Command::AllocateWithdrawal(Box::new(AllocateWithdrawal {
+                chain: CHAIN,
+                fence: 1,
+                withdrawal,
+                attempt,
+                inputs: ChainInputs::new(&[input]).expect("one"),
+                nonce: 0,
+                network_fee: u128::from(attempt) * 1_000,
+                gas_limit: 0,
+                tip_per_gas: 0,
+            }))
+        };
+        let sign = |withdrawal, attempt: u8| {
+            let (bytes, tx) =
+                (TransactionBytes::new(vec![attempt, 7]).expect("some bytes"), tx_of(withdrawal, attempt));
+            Command::SignWithdrawal(Box::new(SignWithdrawal { chain: CHAIN, fence: 1, withdrawal, attempt, tx, bytes }))
+        };
+        let report = |withdrawal, attempt, sighting| {
+            Command::ReportWithdrawal(Box::new(ReportWithdrawal {
+                chain: CHAIN,
+                fence: 1,
+                withdrawal,
+                tx: tx_of(withdrawal, attempt),
+                sighting,
+                block: ChainHash([210; 32]),
+                height: 20,
+                confirmations: 3,
+                is_final: true,
+                network_fee: 950,
+            }))
+        };
+        let coin = ChainInput { tx: ChainHash([250; 32]), output: parent.get() as u32 + 3, amount: COIN, key: 0 };
+        let given_back = ChainInput { tx: tx_of(parent, 1), output: 1, amount: change, key: 0 };
+        let thaw = FreezeChain { chain: CHAIN, fence: 0, reason: ChainFreeze::Thawed };
+        let mut story = vec![Command::FreezeChain(thaw), Command::MoveFunds(Box::new(cold))];
+        story.extend([allocate(parent, 1, coin), sign(parent, 1)]);
+        story.extend([Sighting::Sent, Sighting::Pooled, Sighting::Overdue].map(|seen| report(parent, 1, seen)));
+        story.extend([Command::MoveFunds(Box::new(help)), allocate(child, 1, given_back), sign(child, 1)]);
+        story.extend([Sighting::Sent, Sighting::Pooled].map(|seen| report(child, 1, seen)));
+        if self.below(2) == 0 {
+            story.extend([allocate(parent, 2, coin), sign(parent, 2), report(parent, 2, Sighting::Sent)]);
+            story.extend([Sighting::Included, Sighting::Included].map(|seen| report(parent, 2, seen)));
+        } else {
+            story.extend([parent, child, parent, child].map(|helped| report(helped, 1, Sighting::Included)));
+        }
+        self.queued.extend(story.into_iter().rev().map(|command| (0, command)));
     }
 
     /// Of the first chain, to the first address, by a transaction that seldom came before.
@@ -283,6 +354,15 @@ impl Flow {
         let target = amount(self.one_of(&[500, 500, 0]));
         let bounds = HotWalletBounds { low, high, target, sweep_from: amount(self.one_of(&[50, 0])), cold };
         SetHotWallet { chain: CHAIN, asset: AssetId::new(self.one_of(&[1, 1, 2, 3])), bounds }
+    }
+
+    /// The last child that has not come to its end, as far as its steps go: few come up, and all of their ways are wanted.
+    fn child_under_way(&self) -> Option<WithdrawalId> {
+        let under_way = |row: &&WithdrawalChanged| {
+            let (step, _) = self.payments[row.withdrawal.get() as usize - 1];
+            row.purpose == WithdrawalPurpose::Child && step < 8
+        };
+        self.begun.iter().rev().find(under_way).map(|row| row.withdrawal)
     }
 
     fn has_child(&self, parent: WithdrawalId) -> bool {

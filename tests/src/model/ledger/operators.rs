@@ -110,6 +110,9 @@ impl Ledger {
         if capacity.open_orders_max > capacity.remembered_orders_max {
             return no(RejectReason::BadLimits);
         }
+        if capacity == self.capacity {
+            return Ok(0);
+        }
         self.capacity = capacity;
         self.events.push(Event::CapacityRaised(Box::new(CapacityRaised { capacity })));
         for market in self.markets.iter().filter(|market| market.status != MarketStatus::Delisted) {

@@ -131,6 +131,18 @@ fn outputs_that_no_deposit_made_are_not_declared() {
     by_two(&mut world, declare(chain, QUOTE, -1));
 }
 
+/// Who compares adds it to all that accounts have.
+#[test]
+fn what_was_brought_is_bounded() {
+    let mut world = world();
+    let most = i128::from(i64::MAX) * 1_000_000_000_000_000_000;
+    accepted(&mut world, declare(CHAIN, BASE, most));
+    for brought in [most + 1, -most - 1, i128::MAX, i128::MIN] {
+        assert_eq!(refused(&mut world, declare(CHAIN, BASE, brought)), RejectReason::BadReserves, "{brought}");
+    }
+    by_two(&mut world, declare(CHAIN, BASE, -most));
+}
+
 #[test]
 fn a_halted_request_is_held_and_may_be_taken_back() {
     let mut world = world();
