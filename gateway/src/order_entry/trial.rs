@@ -1,5 +1,5 @@
-//! `order/test`: everything that would refuse an order and that a gateway can know, in the order in which the ledger and
-//! the market look at it.
+//! `order/test`: everything that would refuse an order and that a gateway can know, in the order in which an order
+//! that is placed would be told.
 //!
 //! Not looked at, because only the ledger and the market know it or Binance's test does not ask: what is free, whether the
 //! name is taken, the account's order rate, its client session, and all that needs the book (whether it would trade, trigger

@@ -2,7 +2,6 @@
 //!
 //! The network loses, doubles, delays and reorders; nodes are cut off, in one direction or both; disks
 //! write late, and a crash takes what was not written. The same seed gives the same trace.
-
 //!
 //! Its weather is also that of the simulated exchange which tests build over whole nodes; the rest is for this crate's own tests. No
 //! feature turns it on: what tests ran must be, to the byte, the build that serves.

@@ -160,7 +160,6 @@ impl Bed {
         panic!("the replicas differ: {last}");
     }
 
-    /// A client of the whole cluster.
     /// Waits until every node that runs has sent and received Raft messages by Aeron, in a build that has it.
     pub fn wait_carried_by_aeron(&self) {
         if !HAS_AERON {
