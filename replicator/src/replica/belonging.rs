@@ -297,6 +297,10 @@ impl<M: StateMachine, L: LogStore> Replica<M, L> {
             let _ = self.change_members(&changes, Joining::default());
             return 1;
         }
+        if let Some(learner) = self.left_behind() {
+            let _ = self.change_members(&[Change::Remove(learner)], Joining::default());
+            return 1;
+        }
         let belonging = &self.belonging;
         let returning = belonging.heard.keys().filter_map(|node| {
             let said = belonging.is_heard(*node, now)?;
@@ -309,6 +313,20 @@ impl<M: StateMachine, L: LogStore> Replica<M, L> {
         let changes: Vec<Change> = [Change::Learn(id)].into_iter().chain(former.copied().map(Change::Remove)).collect();
         let _ = self.change_members(&changes, Joining::default());
         1
+    }
+
+    /// A learner that nobody is any more. A node that lost two disks in a moment has had two numbers: a leader that heard of the former
+    /// later than the latter was taken in has taken it in as well. The node does not introduce itself any more, but answers as the
+    /// other one.
+    fn left_behind(&self) -> Option<u64> {
+        let members = &self.state.members;
+        let is_another = |learner: u64| {
+            let node = node_of(learner);
+            let said = self.belonging.is_heard(node, self.now);
+            let says_so = said.is_some_and(|said| said.standing.member(node) == learner);
+            !says_so && members.voters.iter().any(|voter| node_of(*voter) == node && self.is_alive(*voter))
+        };
+        members.learners.iter().copied().find(|learner| is_another(*learner))
     }
 
     /// A learner that has nothing needs a snapshot that says that it is one.

@@ -3,7 +3,7 @@
 use wire::NodeId;
 
 use super::{Bench, small_snapshots};
-use crate::members::node_of;
+use crate::members::{Change, member, node_of};
 use crate::sim::{Cluster, Faults, Tally};
 use crate::{Joining, NotChanged, ReplicaConfig, Role};
 
@@ -234,6 +234,24 @@ fn a_group_that_is_full_takes_nobody_and_goes_on() {
 
 /// One of three is cut off when it has heard of another, which founds the cluster with the third. Then the third loses its
 /// disk: the first two messages of its new life must not found the cluster again.
+/// A node lost two disks in a moment, and a leader that had heard of the former took that in beside the latter: it was a learner for
+/// ever, and the members were being changed for ever.
+#[test]
+fn a_learner_that_nobody_is_any_more_is_removed() {
+    let mut bench = Bench::new(3);
+    let session = bench.open_session(7);
+    bench.execute(session, 1, 5);
+    let (leader, standby) = (bench.leader(), bench.standbys()[0]);
+    let nobody = member(standby, 77);
+    let members = |bench: &Bench| bench.cluster.replica(leader).unwrap().status().members;
+    let replica = bench.cluster.replica_mut(leader).unwrap();
+    replica.change_members(&[Change::Learn(nobody)], Joining::default()).unwrap();
+    bench.until("it is a learner", |bench| members(bench).learners.contains(&nobody));
+    bench.until("nobody is any more", |bench| voters(bench) == nodes(&[1, 2, 3]));
+    bench.execute(session, 6, 10);
+    bench.await_agreement();
+}
+
 #[test]
 fn a_founder_whose_disk_is_lost_does_not_found_the_cluster_again_with_one_that_slept() {
     let mut founded = 0;
