@@ -373,7 +373,13 @@ impl Bank {
 
     /// How often a chain was given to another instance.
     pub fn claims(&self) -> usize {
-        self.events.iter().filter(|event| matches!(event, Event::ChainClaimed(_))).count()
+        [LTC.0, ETH.0].map(|chain| self.claims_of(chain)).iter().sum()
+    }
+
+    /// How often this chain was.
+    pub fn claims_of(&self, chain: ChainId) -> usize {
+        let is_of = |event: &&Event| matches!(event, Event::ChainClaimed(claimed) if claimed.chain == chain);
+        self.events.iter().filter(is_of).count()
     }
 
     /// What its last transaction spends.

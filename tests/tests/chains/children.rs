@@ -115,7 +115,7 @@ async fn a_child_at_every_edge(bank: &mut Bank) {
     for (round, edges) in (0..).zip(EDGES.chunks(2)) {
         let id = unwanted(bank, 10_000_000 + round).await;
         bank.replaces = false;
-        die_at(bank, edges).await;
+        die_over_litecoin(bank, edges).await;
         until_dead(bank, edges.len()).await;
         bank.until("nodes have the child", |bank| {
             bank.keep_two();
@@ -127,6 +127,17 @@ async fn a_child_at_every_edge(bank: &mut Bank) {
         assert!(has(bank, id, 0).await && has(bank, child, 0).await);
         settle_both(bank, id).await;
     }
+}
+
+/// What they die of is due already: the first may do so before it has claimed the other chain as well.
+async fn die_over_litecoin(bank: &mut Bank, edges: &[&str]) {
+    bank.kill_all(edges);
+    bank.deaths = 0;
+    bank.read().await;
+    let before = bank.claims_of(LTC.0);
+    bank.start_instance();
+    bank.until("the first has Litecoin's claim", |bank| bank.claims_of(LTC.0) > before).await;
+    bank.keep_two();
 }
 
 /// Nobody has told them: nodes keep the first transaction, its replacement is in the log, and the child is of what nodes have.
