@@ -5,8 +5,10 @@ the first three alone, so whatever they know of the others they have learned whi
 its end: nothing lost, nothing doubled.
 """
 
+import atexit
 import json
 import os
+import shutil
 import sys
 import tempfile
 import time
@@ -49,6 +51,7 @@ def main():
     exchange, rate = Exchange(sys.argv[1]), int(sys.argv[2]) if len(sys.argv) > 2 else 300
     seconds = float(os.environ.get("MEMBERSHIP_SECONDS", "16"))
     directory = tempfile.mkdtemp(prefix="mainstay-membership-")
+    atexit.register(shutil.rmtree, directory, ignore_errors=True)
     started = time.monotonic()
 
     def say(what):

@@ -5,8 +5,10 @@ The new build is the same binary without that. Every node gets it, the version's
 binary that ends at once is not taken, and an upgrade that is killed on its way is gone on with. The load reconciles itself at its end: nothing lost, nothing doubled.
 """
 
+import atexit
 import os
 import re
+import shutil
 import subprocess
 import sys
 import tempfile
@@ -94,6 +96,7 @@ def killed(exchange, binary):
 def main():
     exchange, rate = Exchange(sys.argv[1]), int(sys.argv[2]) if len(sys.argv) > 2 else 300
     directory = tempfile.mkdtemp(prefix="mainstay-upgrade-")
+    atexit.register(shutil.rmtree, directory, ignore_errors=True)
     started = time.monotonic()
 
     def say(what):
