@@ -146,7 +146,13 @@ impl Executor {
     /// be replaced, and once the last is overdue that must be known already.
     pub fn pending(&self) -> impl Iterator<Item = ChainHash> + '_ {
         let open = self.view.all().filter(|known| !known.row.stage.is_final());
-        open.flat_map(|known| known.signed.iter().rev().map(|(_, signed)| signed.tx))
+        let of_open = open.flat_map(|known| known.signed.iter().rev().map(|(_, signed)| signed.tx));
+        of_open.chain(self.reverted().map(|row| row.tx))
+    }
+
+    /// What is settled and not on the chain any more.
+    pub fn reverted(&self) -> impl Iterator<Item = &WithdrawalChanged> {
+        self.view.all().map(|known| &known.row).filter(|row| row.is_reverted && row.stage == WithdrawalStage::Settled)
     }
 
     /// Every withdrawal that is not over.
@@ -360,7 +366,9 @@ impl Executor {
         Ok(match row.stage {
             WithdrawalStage::Review | WithdrawalStage::Canceled | WithdrawalStage::Held => None,
             WithdrawalStage::Mined | WithdrawalStage::Confirmed => self.follow_up(known, facts, fence),
-            WithdrawalStage::Settled | WithdrawalStage::Failed => self.watch_over(known, facts, fence),
+            WithdrawalStage::Settled | WithdrawalStage::Failed => self
+                .watch_over(known, facts, fence)
+                .or_else(|| self.send_again(known, facts, now)),
             _ => match self.see(known, facts, fence) {
                 None => return self.push(known, facts, fence, now),
                 seen => seen,
@@ -405,7 +413,7 @@ impl Executor {
         let Some(Signed { tx, bytes }) = last else { return Ok(None) };
         let is_pooled = facts.pooled.contains(&tx);
         let is_overdue = now >= known.signed_since().plus_nanos(self.tuning.stuck_ns);
-        let is_to_be_sent = self.sent_at.get(&tx).is_none_or(|at| now >= at.plus_nanos(self.tuning.resend_ns));
+        let is_to_be_sent = self.is_to_be_sent(tx, now);
         Ok(match row.stage {
             WithdrawalStage::Conflicted => None,
             // A frozen chain gets nothing more: what was sent may be on its way to the wrong side of a fork.
@@ -453,7 +461,8 @@ impl Executor {
             return Some(self.report_included(row, tx, included, facts, fence));
         }
         // What an orphan spends is there only if its parent's end is taken back, which is told of the parent.
-        if known.is_orphan() || row.height == 0 || row.height < facts.since.0 {
+        let is_deep = row.height < facts.since.0 && !row.is_reverted;
+        if known.is_orphan() || row.height == 0 || is_deep {
             return None;
         }
         match facts.included.get(&row.tx) {
@@ -474,6 +483,23 @@ impl Executor {
             }
             _ => None,
         }
+    }
+
+    /// What the chain has taken back of one that is settled goes to every node again as it is, once an operator has looked: it has
+    /// been paid for, and what it gave back to the wallet may be spent already. One that the chain had undone was not paid; what
+    /// it would do now is nobody's wish.
+    fn send_again(&self, known: &Known, facts: &Facts, now: Timestamp) -> Option<Step> {
+        let row = &known.row;
+        let is_lost = row.is_reverted && row.stage == WithdrawalStage::Settled && !facts.included.contains_key(&row.tx);
+        if !is_lost || !self.is_thawed() || facts.pooled.contains(&row.tx) || !self.is_to_be_sent(row.tx, now) {
+            return None;
+        }
+        let (_, signed) = known.signed.iter().find(|(_, signed)| signed.tx == row.tx)?;
+        Some(Step::Send(signed.tx, signed.bytes.clone()))
+    }
+
+    fn is_to_be_sent(&self, tx: ChainHash, now: Timestamp) -> bool {
+        self.sent_at.get(&tx).is_none_or(|at| now >= at.plus_nanos(self.tuning.resend_ns))
     }
 
     fn payment(&self, known: &Known, allocated: &WithdrawalAllocated) -> Option<Payment> {

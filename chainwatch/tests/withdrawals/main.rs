@@ -8,6 +8,7 @@ mod evm;
 mod failed;
 mod ledger;
 mod moves;
+mod reverted;
 mod world;
 
 use chainwatch::withdrawals::Step;

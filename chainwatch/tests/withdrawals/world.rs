@@ -191,6 +191,11 @@ impl World {
         self.pass_s(3);
     }
 
+    /// No node keeps anything from now on, or each does again.
+    pub fn keep_nothing(&mut self, is_so: bool) {
+        self.chain.keeps_nothing = is_so;
+    }
+
     /// A block that has the withdrawal's transaction `attempt` alone: its miner had it from elsewhere.
     pub fn mine_just(&mut self, withdrawal: u64, attempt: u8) {
         let signed = self.ledger.events.iter().find_map(|event| match event {
@@ -204,6 +209,11 @@ impl World {
 
     pub fn reorganise_whole(&mut self, depth: usize) {
         self.chain.reorganise(depth, || true);
+    }
+
+    /// As [`World::reorganise_whole`], and no node knows any more what was in those blocks.
+    pub fn reorganise_and_forget(&mut self, depth: usize) {
+        self.chain.reorganise(depth, || false);
     }
 
     pub fn mine(&mut self) {
