@@ -82,7 +82,8 @@ pub struct Depositor<L> {
 impl<L: Ledger> Depositor<L> {
     /// An instance with a name of its own; it proposes nothing before it has the claim. Needs a tokio runtime.
     pub fn new(chain: ChainId, ledger: L, watch: Watch, follower: Follower, keys: AddressKeys) -> Depositor<L> {
-        let progress = Progress { fence: 0, followed: follower.followed().height.0, told: ChainFreeze::NoMajority, beat_at: None };
+        let progress =
+            Progress { fence: 0, followed: follower.followed().height.0, told: ChainFreeze::NoMajority, beat_at: None };
         // A store that cannot be read is found out, and told, when the next block is connected.
         let remembered = follower.blocks().unwrap_or_default();
         let trail = Trail::new(follower.followed(), &remembered);

@@ -366,9 +366,9 @@ impl Executor {
         Ok(match row.stage {
             WithdrawalStage::Review | WithdrawalStage::Canceled | WithdrawalStage::Held => None,
             WithdrawalStage::Mined | WithdrawalStage::Confirmed => self.follow_up(known, facts, fence),
-            WithdrawalStage::Settled | WithdrawalStage::Failed => self
-                .watch_over(known, facts, fence)
-                .or_else(|| self.send_again(known, facts, now)),
+            WithdrawalStage::Settled | WithdrawalStage::Failed => {
+                self.watch_over(known, facts, fence).or_else(|| self.send_again(known, facts, now))
+            }
             _ => match self.see(known, facts, fence) {
                 None => return self.push(known, facts, fence, now),
                 seen => seen,

@@ -13,6 +13,8 @@ use crate::{BlockHash, Head, Verdict};
 const FAILURES_MAX: u32 = 2;
 /// So many times in a row a node may lack a header that its own report leads to: its chain may just have changed.
 const NOT_SHOWN_MAX: u32 = 3;
+/// What a chain's first block names as the block before it.
+const FIRST_PARENT: BlockHash = BlockHash([0; 32]);
 /// How long a node whose chain meets ours nowhere is not asked again to show how it gets there.
 const ASTRAY_RETRY: Duration = Duration::from_secs(10);
 /// The share of a node that has just come back, in percent of a full one.
@@ -203,7 +205,9 @@ impl Node {
         now: Instant,
     ) -> Vec<Header> {
         let Some(unplaced) = self.unplaced.as_mut() else { return Vec::new() };
-        let below_root = header.height.is_some_and(|height| height <= tree.root().height);
+        // A node that starts anew comes to its first block before it comes to anything of ours: there is nothing before that to show.
+        let is_first = header.parent == FIRST_PARENT;
+        let below_root = is_first || header.height.is_some_and(|height| height <= tree.root().height);
         unplaced.headers.push(header);
         if tree.get(header.parent).is_some() {
             let mut headers = std::mem::take(&mut unplaced.headers);

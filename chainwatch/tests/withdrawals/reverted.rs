@@ -20,7 +20,8 @@ fn settled(seed: u64) -> World {
 }
 
 fn freezes(world: &World) -> usize {
-    let is_it = |event: &&Event| matches!(event, Event::ChainFrozen(it) if it.reason == ChainFreeze::WithdrawalReverted);
+    let is_it =
+        |event: &&Event| matches!(event, Event::ChainFrozen(it) if it.reason == ChainFreeze::WithdrawalReverted);
     world.ledger.events.iter().filter(is_it).count()
 }
 

@@ -234,7 +234,11 @@ fn of_withdrawals(watch: &Watch, standing: &withdrawals::Standing) -> Withdrawal
     let waiting = standing.unfunded.iter().filter(|(_, why)| *why != Unfunded::InTurn);
     WithdrawalStatus {
         open: standing.open.len(),
-        for_operators: for_operators.map(|row| row.withdrawal).chain(standing.reverted.iter().copied()).map(|id| id.get()).collect(),
+        for_operators: for_operators
+            .map(|row| row.withdrawal)
+            .chain(standing.reverted.iter().copied())
+            .map(|id| id.get())
+            .collect(),
         waiting: waiting.map(|(id, why)| (id.get(), why.name().to_string())).collect(),
         unknown_spendings: standing.strangers.iter().map(|tx| watch.rules().hash_text(tx.0)).collect(),
         hot: standing.hot.iter().map(of_hot).collect(),

@@ -29,6 +29,29 @@ fn nodes_that_fall_back_below_what_is_final_have_no_majority_and_revert_nothing(
 }
 
 #[test]
+fn a_node_that_starts_anew_is_not_heard_until_it_has_caught_up_and_no_liar() {
+    let mut bench = Bench::agreed_at(10, |_| {});
+    let (id, first) = (ChainNodeId(3), BlockHash([77; 32]));
+    for _ in 0..4 {
+        let report = Report { head: first, finalized: None };
+        bench.pool.on_report(id, report, Duration::from_millis(5), bench.now);
+        if let Some(missing) = bench.pool.missing(id) {
+            assert_eq!(missing, first);
+            let (parent, height) = (BlockHash([0; 32]), None);
+            let header = Header { hash: first, parent, height, time_s: 1, work: 1, bits: 0 };
+            bench.pool.on_header(id, header, bench.now);
+        }
+        assert_eq!(bench.pool.missing(id), None, "nothing is before a first block");
+        bench.others_report(&[3], 10, 1);
+    }
+    assert_eq!(bench.verdict(3), Verdict::Forked);
+    for height in 11..15 {
+        bench.all_report(0, height);
+    }
+    assert_eq!(bench.verdict(3), Verdict::Agreeing);
+}
+
+#[test]
 fn a_header_that_arrives_after_its_node_was_given_up_is_no_lie() {
     let mut bench = Bench::agreed_at(10, |_| {});
     let id = ChainNodeId(3);
