@@ -375,6 +375,18 @@ impl Pool {
         Some(ChainNodeId(chosen as u8))
     }
 
+    /// Whether a node is asked for its head now, which comes out of its budget: not while it has asked to be left alone.
+    pub fn may_probe(&mut self, node: ChainNodeId, now: Instant) -> bool {
+        let budget = &mut self.nodes[node.index()].budget;
+        if budget.is_paused(now) {
+            return false;
+        }
+        // What has come in since is counted first.
+        budget.has_room(now);
+        budget.spend();
+        true
+    }
+
     /// How long a node may take before a second one is asked: its own p90, bounded.
     pub fn hedge_after(&self, node: ChainNodeId) -> Duration {
         let (least, most) = self.config.hedge;

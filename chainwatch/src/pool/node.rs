@@ -98,6 +98,8 @@ pub(super) struct Node {
     proofs: u32,
     failures: u32,
     down: Option<Failure>,
+    /// It says that it gets too much, and nothing else since.
+    is_overwhelmed: bool,
     lying: Option<(Lie, Instant)>,
     behind: u64,
     behind_since: Option<Instant>,
@@ -122,6 +124,7 @@ impl Node {
             proofs: 0,
             failures: 0,
             down: None,
+            is_overwhelmed: false,
             lying: None,
             behind: 0,
             behind_since: None,
@@ -148,7 +151,7 @@ impl Node {
     pub(super) fn answered(&mut self, took: Duration, now: Instant) {
         self.latency.record(took);
         self.budget.resume(now);
-        self.failures = 0;
+        (self.failures, self.is_overwhelmed) = (0, false);
         if self.down.take().is_some() {
             self.proofs = 0;
             self.latency.forget();
@@ -157,7 +160,10 @@ impl Node {
 
     pub(super) fn failed(&mut self, failure: Failure, now: Instant) {
         match failure {
-            Failure::TooMany => return self.budget.pause(now),
+            Failure::TooMany => {
+                self.is_overwhelmed = true;
+                return self.budget.pause(now);
+            }
             Failure::Refused | Failure::Silent => self.down = Some(failure),
             Failure::Broken | Failure::Status(_) | Failure::Malformed => {
                 self.failures += 1;
@@ -294,6 +300,11 @@ impl Node {
         }
         if let Some(failure) = self.down {
             return (Verdict::Down, Cause::Failure(failure));
+        }
+        // For a while that is no fault of its own; then nobody knows what it would say.
+        let is_old = self.vote.is_none_or(|vote| now.saturating_duration_since(vote.heard_at) > config.vote_ttl);
+        if self.is_overwhelmed && is_old {
+            return (Verdict::Down, Cause::Failure(Failure::TooMany));
         }
         if self.is_astray {
             return (Verdict::Forked, Cause::OtherChain);

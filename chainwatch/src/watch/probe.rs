@@ -25,13 +25,15 @@ pub(super) async fn run(shared: Arc<Shared>, node: ChainNodeId) {
     let client = shared.clients[node.index()].clone();
     loop {
         let started = Instant::now();
-        let told = within(silence_max, probe(&client, &shared.rules)).await;
-        match told {
-            Ok((report, header)) => {
-                on_report(&shared, node, report, header, started);
-                fetch_headers(&shared, &client, node, silence_max).await;
+        let may_ask = shared.lock().may_probe(node, started);
+        if may_ask {
+            match within(silence_max, probe(&client, &shared.rules)).await {
+                Ok((report, header)) => {
+                    on_report(&shared, node, report, header, started);
+                    fetch_headers(&shared, &client, node, silence_max).await;
+                }
+                Err(told) => on_told(&shared, node, told),
             }
-            Err(told) => on_told(&shared, node, told),
         }
         shared.publish();
         tokio::time::sleep_until((started + every).into()).await;
