@@ -243,7 +243,10 @@ pub fn why_frozen(told: ChainFreeze) -> &'static str {
 fn judge<L: Ledger>(proposer: &Proposer<L>, pool: &Pool, key: Key) -> Option<Statement> {
     let (known, found) = proposer.about(key)?;
     let Agreement { head, finalized, frozen, .. } = pool.agreement();
-    let chain = Chain { tree: pool.tree(), head: head?, finalized, frozen, told: proposer.view().freeze() };
+    let block = found.map(|found| found.block).or_else(|| known.map(|known| judgement::found_of(known).block));
+    let is_doubted = block.is_some_and(|block| pool.against(block, Instant::now()) > pool.config().dissent_max);
+    let (told, head) = (proposer.view().freeze(), head?);
+    let chain = Chain { tree: pool.tree(), head, finalized, frozen, told, is_doubted };
     chain.judge(known, found)
 }
 

@@ -179,6 +179,15 @@ impl Pool {
         self.nodes[node.index()].missing()
     }
 
+    /// How high a node says that the head is for which a header is missing. Whoever says less than is so is not heard, as if it
+    /// said nothing.
+    pub fn on_height(&mut self, node: ChainNodeId, height: Height, now: Instant) {
+        if self.missing(node).is_some() && height < self.tree.root().height {
+            self.nodes[node.index()].is_below(height);
+            self.settle(now);
+        }
+    }
+
     /// A verified header that was missing.
     pub fn on_header(&mut self, node: ChainNodeId, header: Header, now: Instant) {
         // The node was given up while the header was on its way.
@@ -291,6 +300,13 @@ impl Pool {
     pub fn accept_reversal(&mut self, now: Instant) {
         self.agreement.accept_reversal();
         self.settle(now);
+    }
+
+    /// How many nodes show a chain at least as high as a block that does not contain it.
+    pub fn against(&self, block: Head, now: Instant) -> usize {
+        let votes = self.nodes.iter().filter_map(|node| node.vote(&self.config, now));
+        let tips = votes.filter_map(|report| self.tree.get(report.head)).map(|placed| placed.head);
+        tips.filter(|tip| tip.height >= block.height && !self.tree.contains(tip.hash, block)).count()
     }
 
     /// Recomputes what is agreed, and every verdict that follows from it.

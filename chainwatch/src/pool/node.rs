@@ -7,7 +7,7 @@ use super::config::{NodeConfig, PoolConfig};
 use super::latency::Latency;
 use crate::chain::Lie;
 use crate::tree::{Header, HeaderTree};
-use crate::{BlockHash, Head, Verdict};
+use crate::{BlockHash, Head, Height, Verdict};
 
 /// So many failures in a row make a node down, where one alone could be chance.
 const FAILURES_MAX: u32 = 2;
@@ -92,6 +92,8 @@ pub(super) struct Node {
     unplaced: Option<Unplaced>,
     /// Its head does not descend from anything that is known.
     is_astray: bool,
+    /// How high its head is, where that is below everything that is remembered: it has yet to catch up.
+    below: Option<Height>,
     astray_until: Option<Instant>,
     /// Times in a row that it did not have a header that its own report leads to.
     not_shown: u32,
@@ -119,6 +121,7 @@ impl Node {
             vote: None,
             unplaced: None,
             is_astray: false,
+            below: None,
             astray_until: None,
             not_shown: 0,
             proofs: 0,
@@ -187,7 +190,7 @@ impl Node {
     pub(super) fn report(&mut self, report: Report, tree: &HeaderTree, now: Instant) {
         if tree.get(report.head).is_some() {
             (self.vote, self.unplaced, self.is_astray) = (Some(Vote { report, heard_at: now }), None, false);
-            self.astray_until = None;
+            (self.astray_until, self.below) = (None, None);
             self.not_shown = 0;
         } else if self.astray_until.is_some_and(|until| now < until) {
             self.unplaced = None;
@@ -211,9 +214,14 @@ impl Node {
         now: Instant,
     ) -> Vec<Header> {
         let Some(unplaced) = self.unplaced.as_mut() else { return Vec::new() };
-        // A node that starts anew comes to its first block before it comes to anything of ours: there is nothing before that to show.
+        let root = tree.root().height;
+        if let Some(height) = header.height.filter(|height| *height < root && unplaced.headers.is_empty()) {
+            self.is_below(height);
+            return Vec::new();
+        }
+        // Before its first block a chain has nothing to show.
         let is_first = header.parent == FIRST_PARENT;
-        let below_root = is_first || header.height.is_some_and(|height| height <= tree.root().height);
+        let below_root = is_first || header.height.is_some_and(|height| height <= root);
         unplaced.headers.push(header);
         if tree.get(header.parent).is_some() {
             let mut headers = std::mem::take(&mut unplaced.headers);
@@ -226,9 +234,15 @@ impl Node {
         Vec::new()
     }
 
+    /// Its head is lower than anything that is remembered: what it has says nothing of the agreed chain, for it or against it.
+    pub(super) fn is_below(&mut self, height: Height) {
+        (self.unplaced, self.vote, self.is_astray, self.proofs) = (None, None, false, 0);
+        self.below = Some(height);
+    }
+
     /// Its chain is none that could become the agreed one.
     pub(super) fn goes_astray(&mut self, now: Instant) {
-        (self.unplaced, self.vote, self.is_astray, self.proofs) = (None, None, true, 0);
+        (self.unplaced, self.vote, self.is_astray, self.below, self.proofs) = (None, None, true, None, 0);
         self.astray_until = Some(now + ASTRAY_RETRY);
     }
 
@@ -308,6 +322,11 @@ impl Node {
         }
         if self.is_astray {
             return (Verdict::Forked, Cause::OtherChain);
+        }
+        if let Some(below) = self.below {
+            self.behind = head.map_or(tree.root().height, |head| head.height).0.saturating_sub(below.0);
+            self.is_out = true;
+            return (Verdict::Lagging, Cause::Behind(self.behind));
         }
         if let (Some(head), Some(vote)) = (head, self.vote) {
             if !agrees(&vote.report, head, finalized, tree) {

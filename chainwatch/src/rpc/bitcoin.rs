@@ -7,7 +7,7 @@ use crate::chain::bitcoin::{BitcoinRules, HEADER_LEN};
 use crate::chain::{ChainTransaction, Lie, VerifiedBlock};
 use crate::pool::{Failure, Report};
 use crate::tree::Header;
-use crate::{BlockHash, DepositId, Head, TxId};
+use crate::{BlockHash, DepositId, Head, Height, TxId};
 
 /// Bitcoin Core: invalid address or key; of a hash: there is no such block or transaction.
 const NOT_FOUND: i64 = -5;
@@ -17,6 +17,12 @@ pub(crate) async fn report(rpc: &RpcClient) -> Result<Report, Told> {
     let best = rpc.call("getbestblockhash", json!([])).await?;
     let head = best.as_str().and_then(hash_from).ok_or(Told::Failed(Failure::Malformed))?;
     Ok(Report { head: BlockHash(head), finalized: None })
+}
+
+/// How high a block is, as the node says.
+pub(crate) async fn height(rpc: &RpcClient, hash: BlockHash) -> Result<Height, Told> {
+    let known = rpc.call("getblockheader", json!([text(hash.0), true])).await.map_err(absent_by_code)?;
+    known["height"].as_u64().map(Height).ok_or(Told::Failed(Failure::Malformed))
 }
 
 /// One header, verified.
