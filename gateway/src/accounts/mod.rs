@@ -13,6 +13,7 @@ mod life;
 mod lists;
 mod orders;
 mod outcomes;
+mod prevented;
 mod reports;
 mod special;
 mod telling;
@@ -28,7 +29,7 @@ use tokio::sync::oneshot;
 use wire::event::*;
 use wire::{
     AccountId, AccountName, Amount, ApiKeyText, AssetId, CancelCause, Event, FeeRate, LogPosition, MarketId, OrderId,
-    Timestamp,
+    RejectReason, Timestamp,
 };
 
 use crate::auth::{Caller, Verifier};
@@ -43,8 +44,8 @@ pub use fills::{Fill, Fills};
 pub use lists::{ListStatus, Lists, OrderList};
 pub use orders::{Amendment, Order, OrderStatus, Orders, Prevented};
 pub use outcomes::{OrderOutcome, OrderWait, RefusedReplacement, RequestOutcome};
+pub use prevented::{PreventedMatch, PreventedMatches};
 pub use reports::cancel_report_id;
-pub use special::PreventedMatch;
 pub(crate) use telling::execution_id;
 pub use user_events::{Right, UserEvent, UserEvents};
 pub use withdrawals::Withdrawals;
@@ -81,7 +82,7 @@ pub struct Account {
     /// Its order lists.
     pub lists: Lists,
     /// The latest trades of its orders that were prevented, by number.
-    pub prevented: special::PreventedMatches,
+    pub prevented: PreventedMatches,
     /// When a balance last changed.
     pub updated: Timestamp,
     /// Balances held for an order that its market has not answered: told when it has.
@@ -279,7 +280,11 @@ impl Accounts {
                     self.report_transfer(&batch, debited.account, debited.asset, debited.amount, "-");
                 }
                 Event::BalanceChanged(changed) => self.change_balance(&mut batch, changed),
-                Event::OrderPending(pending) => self.account(pending.account).orders.insert(Order::new(pending, now)),
+                Event::OrderPending(pending) => {
+                    self.conduct.count_order(pending.account, now);
+                    self.account(pending.account).orders.insert(Order::new(pending, now));
+                }
+                Event::LeaseChanged(changed) => self.conduct.change_lease(changed),
                 Event::OrderAccepted(accepted) => {
                     // A peg's first price is told with the order that it gives a place.
                     let of_it =
@@ -314,7 +319,6 @@ impl Accounts {
                 | Event::DepthWindowClosed(_)
                 | Event::OrderShown(_)
                 | Event::AccountAssigned(_)
-                | Event::LeaseChanged(_)
                 | Event::CountdownChanged(_)
                 | Event::VersionChanged(_)
                 | Event::CapacityRaised(_)
@@ -384,7 +388,7 @@ impl Accounts {
             orders: Orders::default(),
             fills: Fills::default(),
             lists: Lists::default(),
-            prevented: special::PreventedMatches::default(),
+            prevented: PreventedMatches::default(),
             updated: now,
             untold: Vec::new(),
         };
@@ -428,6 +432,10 @@ impl Accounts {
         account.orders.close(rejected.market, rejected.order, closed_max);
         self.settle(rejected.account, rejected.market, rejected.order);
         let reason = rejected.reason;
+        if reason == RejectReason::NotAttempted {
+            // Of what was not attempted there is nothing to tell.
+            return;
+        }
         self.report(batch, rejected.account, rejected.market, rejected.order, move |reporter, order| {
             if expires { reporter.expired(order) } else { reporter.rejected(order, reason) }
         });
@@ -508,9 +516,7 @@ impl Account {
 
     /// The trades with its own account or group that an order would have taken, as far as they are still kept.
     pub fn prevented_by(&self, order: &Order) -> Vec<PreventedMatch> {
-        let of_it = |it: &&PreventedMatch| (it.market, it.taker) == (order.market, order.id);
-        let kept = order.has_met_own.then(|| self.prevented.iter());
-        kept.into_iter().flatten().filter(of_it).copied().collect()
+        if order.has_met_own { self.prevented.of_taker(order.market, order.id).collect() } else { Vec::new() }
     }
 
     /// The fills of one order that are still kept, in order.
