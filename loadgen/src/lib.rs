@@ -29,7 +29,9 @@ macro_rules! print {
 pub mod api;
 pub mod bots;
 pub mod cluster;
+mod ends;
 mod entry;
+mod failures;
 #[cfg(test)]
 mod fake;
 pub mod fanout;
