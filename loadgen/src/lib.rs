@@ -69,9 +69,9 @@ pub enum Command {
 }
 
 /// Does what `args` say and tells the process how to end: 0 when all is well, 1 when the exchange lost,
-/// doubled or changed something, 2 when the work could not be done at all. Starts its own runtime, so it
+/// doubled or changed something. An error says why the work could not be done at all. Starts its own runtime, so it
 /// must not be called from within one.
-pub fn main(args: Args) -> ExitCode {
+pub fn main(args: Args) -> Result<ExitCode, String> {
     let done = tokio::runtime::Builder::new_current_thread()
         .enable_all()
         .build()
@@ -88,14 +88,10 @@ pub fn main(args: Args) -> ExitCode {
                 }
             })
         });
-    match done {
-        Ok(Verdict::Sound) => ExitCode::SUCCESS,
-        Ok(Verdict::Unsound) => ExitCode::from(1),
-        Err(error) => {
-            eprintln!("mainstay loadgen: {error}");
-            ExitCode::from(2)
-        }
-    }
+    done.map(|verdict| match verdict {
+        Verdict::Sound => ExitCode::SUCCESS,
+        Verdict::Unsound => ExitCode::from(1),
+    })
 }
 
 /// What the work showed about the exchange.

@@ -9,7 +9,7 @@ use std::time::Duration;
 use cluster_client::StreamItem;
 use wire::{Event, LogPosition, OrderId, PartitionId, Timestamp};
 
-use crate::operator::Operator;
+use super::Place;
 
 /// How long an event is waited for: they are read from the archive, so that silence is the end.
 const SILENCE: Duration = Duration::from_millis(700);
@@ -35,8 +35,10 @@ fn place(text: &str) -> Result<(PartitionId, LogPosition), String> {
 }
 
 /// Prints it.
-pub async fn run(operator: &Operator, args: Args) -> miette::Result<()> {
+pub async fn run(place: &Place, args: Args) -> miette::Result<()> {
     let (partition, position) = args.place;
+    check(partition, &place.own_cluster()?.partitions)?;
+    let operator = place.operator().await?;
     // An exchange that trades is never silent.
     let last = operator.present(partition).await?.min(LogPosition::new(position.get().saturating_add(LATER_MAX)));
     if last < position {
@@ -77,6 +79,15 @@ pub async fn run(operator: &Operator, args: Args) -> miette::Result<()> {
         }
     }
     if is_found { Ok(()) } else { Err(missing(partition, position)) }
+}
+
+/// Of a partition that there is not nobody would ever answer. Where it is not said which there are, the nodes are asked.
+fn check(partition: PartitionId, known: &[u16]) -> miette::Result<()> {
+    if known.is_empty() || known.contains(&partition.get()) {
+        return Ok(());
+    }
+    let known: Vec<String> = known.iter().map(u16::to_string).collect();
+    Err(miette::miette!("there is no partition {partition}; there are {}", known.join(", ")))
 }
 
 fn missing(partition: PartitionId, position: LogPosition) -> miette::Report {
@@ -125,6 +136,14 @@ mod tests {
         let key = wire::ApiKeyText::new(&[b'K'; 64]).unwrap();
         let revoked = wire::event::ApiKeyRevoked { account: wire::AccountId::new(7), key };
         assert_eq!(told(&Event::ApiKeyRevoked(revoked)), "ApiKeyRevoked { account: 7, .. }");
+    }
+
+    #[test]
+    fn a_partition_that_there_is_not_is_told_at_once() {
+        assert!(check(PartitionId::new(4), &[1, 2, 3, 4]).is_ok());
+        assert!(check(PartitionId::new(9), &[]).is_ok(), "nobody has said which there are");
+        let error = check(PartitionId::new(9), &[1, 2, 3, 4]).unwrap_err().to_string();
+        assert_eq!(error, "there is no partition 9; there are 1, 2, 3, 4");
     }
 
     #[test]
