@@ -62,7 +62,8 @@ pub enum Command {
     Cluster(cluster::Args),
     /// Listen to one stream with many clients, and time what it takes to reach all of them.
     Fanout(fanout::Args),
-    /// Send the same orders straight at the nodes and through a gateway, in turn: what the gateway adds, and how much it takes.
+    /// Send the same orders straight at the nodes and through a gateway, in turn: what the gateway adds, and how much it takes. For an
+    /// exchange on whose BTCUSDT nobody else trades (`demo --no-bots`): at other prices than its own one, orders stay open.
     Gateway(gateway::Args),
     /// Make markets in the demo's three symbols until stopped.
     Bots(bots::Args),

@@ -149,6 +149,10 @@ struct Place {
 pub fn main(args: Args) -> miette::Result<ExitCode> {
     logging::of_tool();
     let place = Place { args_data_dir: args.data_dir, args_state: args.state, args_operator: args.operator };
+    // Some commands ask nobody who wants to see a certificate.
+    if place.args_operator.is_some() {
+        place.cluster()?;
+    }
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().into_diagnostic()?;
     runtime.block_on(async {
         match args.command {

@@ -20,6 +20,8 @@ mod tests;
 
 /// The longest answer that is read.
 const BODY_MAX: usize = 64 << 20;
+/// After this it is said that somebody waits for an answer.
+const LATE: Duration = Duration::from_secs(2);
 /// How long one request may take.
 const REQUEST_TIMEOUT: Duration = Duration::from_secs(15);
 
@@ -82,7 +84,8 @@ impl Rest {
     where
         F: Future<Output = Result<T, ApiError>>,
     {
-        let deadline = Instant::now() + patience;
+        let (began, mut is_told) = (Instant::now(), false);
+        let deadline = began + patience;
         for number in 0.. {
             let base = &self.bases[number as usize % self.bases.len()];
             let done = attempt(base).await;
@@ -91,6 +94,10 @@ impl Rest {
             let wait = error.retry_after().unwrap_or_default().max(backoff(number));
             if Instant::now() + wait >= deadline {
                 return done;
+            }
+            if !is_told && began.elapsed() + wait >= LATE {
+                is_told = true;
+                tracing::warn!("{error}; it is tried again for up to {} s", patience.as_secs());
             }
             tokio::time::sleep(wait).await;
         }
