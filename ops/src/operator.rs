@@ -299,6 +299,14 @@ fn why(reason: RejectReason) -> Option<&'static str> {
 }
 
 impl Inventory {
+    /// What is known after these.
+    #[cfg(test)]
+    pub fn told(events: impl IntoIterator<Item = Event>) -> Inventory {
+        let mut inventory = Inventory::default();
+        events.into_iter().for_each(|event| inventory.apply(event));
+        inventory
+    }
+
     fn apply(&mut self, event: Event) {
         self.withdrawing.apply(&event);
         self.settings.apply(&event);
