@@ -10,6 +10,7 @@ use cluster_client::StreamItem;
 use wire::{Event, LogPosition, OrderId, PartitionId, Timestamp};
 
 use super::Place;
+use super::log::words::Names;
 
 /// How long an event is waited for: they are read from the archive, so that silence is the end.
 const SILENCE: Duration = Duration::from_millis(700);
@@ -44,6 +45,7 @@ pub async fn run(place: &Place, args: Args) -> miette::Result<()> {
     if last < position {
         return Err(missing(partition, position));
     }
+    let names = Names::known(&operator.inventory(|_| false).await?);
     let mut stream = operator.events(partition, position);
     let mut orders = BTreeSet::new();
     let mut is_found = false;
@@ -59,7 +61,7 @@ pub async fn run(place: &Place, args: Args) -> miette::Result<()> {
                     origin.sequence.get()
                 );
                 for event in &events {
-                    println!("    {}", told(event));
+                    println!("    {}", told(&names, event));
                     orders.extend(order_of(event));
                 }
                 at
@@ -68,7 +70,7 @@ pub async fn run(place: &Place, args: Args) -> miette::Result<()> {
                 is_found.then_some(()).ok_or_else(|| missing(partition, position))?;
                 let of_it = |event: &&Event| order_of(event).is_some_and(|order| orders.contains(&order));
                 for event in events.iter().filter(of_it) {
-                    println!("{}/{at}  {}\n    {}", partition.get(), shown(timestamp), told(event));
+                    println!("{}/{at}  {}\n    {}", partition.get(), shown(timestamp), told(&names, event));
                 }
                 at
             }
@@ -99,16 +101,16 @@ fn shown(at: Timestamp) -> String {
     format!("{}.{:06}", at.nanos() / 1_000_000_000, at.nanos() / 1_000 % 1_000_000)
 }
 
-/// An event in words. API keys are left out, as in the audit log: whoever reads this is not whose they are.
-fn told(event: &Event) -> String {
-    let (kind, account) = match event {
-        Event::ApiKeyAdded(added) => ("ApiKeyAdded", added.account),
-        Event::ApiKeyRevoked(revoked) => ("ApiKeyRevoked", revoked.account),
-        Event::ApiKeyRestricted(restricted) => ("ApiKeyRestricted", restricted.account),
-        Event::ApiKeyExtended(_) => return "ApiKeyExtended { .. }".into(),
-        event => return format!("{event:?}"),
+/// An event in words, and what it carries below. API keys are left out, as in the audit log: whoever reads this is not whose they are.
+fn told(names: &Names, event: &Event) -> String {
+    let (what, account) = match event {
+        Event::ApiKeyAdded(added) => ("api key added", added.account),
+        Event::ApiKeyRevoked(revoked) => ("api key revoked", revoked.account),
+        Event::ApiKeyRestricted(restricted) => ("api key restricted", restricted.account),
+        Event::ApiKeyExtended(_) => return "api key extended".into(),
+        event => return names.lines(event).join("\n      "),
     };
-    format!("{kind} {{ account: {account}, .. }}")
+    format!("{what}: account {}", names.account(account))
 }
 
 /// The order that an event of the ledger speaks of.
@@ -135,7 +137,7 @@ mod tests {
     fn keys_are_not_told() {
         let key = wire::ApiKeyText::new(&[b'K'; 64]).unwrap();
         let revoked = wire::event::ApiKeyRevoked { account: wire::AccountId::new(7), key };
-        assert_eq!(told(&Event::ApiKeyRevoked(revoked)), "ApiKeyRevoked { account: 7, .. }");
+        assert_eq!(told(&Names::default(), &Event::ApiKeyRevoked(revoked)), "api key revoked: account 7");
     }
 
     #[test]
