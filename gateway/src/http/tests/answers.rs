@@ -238,3 +238,16 @@ async fn a_read_only_gateway_has_public_market_data_alone_and_refuses_the_rest_w
     server.call("POST", "/api/v3/order", "", &[]).await.refused(403, -1020, message);
     server.call("POST", "/api/v3/userDataStream", "", &[]).await.refused(403, -1020, message);
 }
+
+#[tokio::test]
+async fn a_delisted_market_is_shown_to_who_names_it_alone() {
+    use wire::event::MarketStatusChanged;
+    let server = server().await;
+    let shown = async |target: &str| server.get(target).await.body["symbols"].as_array().unwrap().len();
+    assert_eq!(shown("/api/v3/exchangeInfo").await, 1);
+    let status = wire::MarketStatus::Delisted;
+    server.ledger.feed(&[wire::Event::MarketStatusChanged(MarketStatusChanged { market: BTCUSDT, status })]);
+    assert_eq!(shown("/api/v3/exchangeInfo").await, 0);
+    assert_eq!(shown("/api/v3/exchangeInfo?symbol=BTCUSDT").await, 1);
+    assert_eq!(server.get("/api/v3/ticker/price").await.body, json!([]));
+}
