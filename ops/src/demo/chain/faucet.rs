@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
-use ::chainwatch::rpc::{Endpoint, RpcClient};
+use ::chainwatch::rpc::{Endpoint, RpcClient, Told};
 use miette::{IntoDiagnostic, WrapErr};
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
@@ -22,6 +22,8 @@ const MATURITY: u64 = 100;
 const COINS: u64 = 10;
 /// How long the nodes may take to answer after their start.
 const UP_WITHIN: Duration = Duration::from_secs(30);
+/// A block is mined so often at most until it has in it what it should.
+const MINED_ANEW_MAX: usize = 50;
 /// A node that does not answer for so long is left out.
 const ANSWER_WITHIN: Duration = Duration::from_secs(10);
 const LOOK_EVERY: Duration = Duration::from_millis(50);
@@ -227,7 +229,7 @@ impl Faucet {
             let transactions = senders.flat_map(|(_, transactions)| transactions.as_object().into_iter().flatten());
             for (_, transaction) in transactions.filter(|(_, transaction)| transaction["from"] != RICH) {
                 let raw = node.call("eth_getRawTransactionByHash", json!([transaction["hash"]])).await;
-                if let Ok(raw) = raw.map(|raw| json!({ "raw": raw }))
+                if let Ok(raw) = raw.map(|raw| json!({ "raw": raw, "hash": transaction["hash"] }))
                     && raw["raw"].is_string()
                     && !signed.contains(&raw)
                     && !history.transactions.contains(&raw)
@@ -278,7 +280,7 @@ impl Faucet {
 }
 
 /// Has a node mine what it lacks. Transactions that it has already are refused by it, and are there.
-async fn catch_up(node: &RpcClient, blocks: &[Block]) -> Result<(), ::chainwatch::rpc::Told> {
+async fn catch_up(node: &RpcClient, blocks: &[Block]) -> Result<(), Told> {
     let height = node.call("eth_blockNumber", json!([])).await?;
     let height = height.as_str().and_then(|text| usize::from_str_radix(text.strip_prefix("0x")?, 16).ok());
     for block in &blocks[height.unwrap_or(blocks.len()).min(blocks.len())..] {
@@ -288,7 +290,37 @@ async fn catch_up(node: &RpcClient, blocks: &[Block]) -> Result<(), ::chainwatch
                 None => node.call("eth_sendTransaction", json!([transaction])).await,
             };
         }
+        mine_just(node, block).await?;
+    }
+    Ok(())
+}
+
+/// Has a node mine a block, and mine it anew while it has anything else in it: what somebody sends to a node in that very moment
+/// would be in the block of that node alone. It goes into a later one.
+async fn mine_just(node: &RpcClient, block: &Block) -> Result<(), Told> {
+    let of_block: Vec<&Value> = block.transactions.iter().filter_map(|transaction| transaction.get("hash")).collect();
+    let (mut own, mut early) = (Vec::new(), Vec::new());
+    for mined_times in 1..=MINED_ANEW_MAX {
+        for raw in std::mem::take(&mut own) {
+            let _ = node.call("eth_sendRawTransaction", json!([raw])).await;
+        }
         node.call("evm_mine", json!([{"timestamp": block.timestamp}])).await?;
+        let mined = node.call("eth_getBlockByNumber", json!(["latest", true])).await?;
+        let transactions = mined["transactions"].as_array().cloned().unwrap_or_default();
+        let is_own = |it: &Value| it["from"] == RICH || of_block.contains(&&it["hash"]);
+        if transactions.iter().all(is_own) || mined_times == MINED_ANEW_MAX {
+            break;
+        }
+        for transaction in &transactions {
+            let raw = node.call("eth_getRawTransactionByHash", json!([transaction["hash"]])).await?;
+            if is_own(transaction) { own.push(raw) } else { early.push(raw) }
+        }
+        node.call("anvil_rollback", json!([1])).await?;
+        // What a block costs follows from the one before, and it takes the one that is gone for that.
+        node.call("anvil_setNextBlockBaseFeePerGas", json!([mined["baseFeePerGas"]])).await?;
+    }
+    for raw in early {
+        let _ = node.call("eth_sendRawTransaction", json!([raw])).await;
     }
     Ok(())
 }
