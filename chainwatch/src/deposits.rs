@@ -13,12 +13,12 @@ mod view;
 
 use std::time::{Duration, Instant};
 
-use wire::{ChainId, RejectReason};
+use wire::{ChainFreeze, ChainId, RejectReason};
 
 use crate::follow::{FollowError, Follower};
 use crate::keys::AddressKeys;
 use crate::ledger::{Ledger, Unanswered};
-use crate::pool::{Agreement, Pool};
+use crate::pool::{Agreement, Freeze, Pool};
 use crate::store::{ConnectedBlock, StoreError};
 use crate::watch::Watch;
 use crate::withdrawals::Trail;
@@ -61,6 +61,8 @@ pub struct Progress {
     pub fence: u64,
     /// The height of the last block that it has followed.
     pub followed: u64,
+    /// Why the ledger credits nothing of the chain and lets nothing of it leave.
+    pub told: ChainFreeze,
     /// When its last round ended well.
     pub beat_at: Option<Instant>,
 }
@@ -80,7 +82,8 @@ pub struct Depositor<L> {
 impl<L: Ledger> Depositor<L> {
     /// An instance with a name of its own; it proposes nothing before it has the claim. Needs a tokio runtime.
     pub fn new(chain: ChainId, ledger: L, watch: Watch, follower: Follower, keys: AddressKeys) -> Depositor<L> {
-        let progress = Progress { fence: 0, followed: follower.followed().height.0, beat_at: None };
+        let progress =
+            Progress { fence: 0, followed: follower.followed().height.0, told: ChainFreeze::NoMajority, beat_at: None };
         // A store that cannot be read is found out, and told, when the next block is connected.
         let remembered = follower.blocks().unwrap_or_default();
         let trail = Trail::new(follower.followed(), &remembered);
@@ -130,7 +133,10 @@ impl<L: Ledger> Depositor<L> {
     pub async fn beat(&mut self) -> Result<(), DepositError> {
         let round = self.round().await;
         let is_well = matches!(round, Ok(()) | Err(DepositError::NotClaimed(_)));
+        let told = self.proposer.view().freeze();
+        self.tell_freeze(told);
         self.progress.send_modify(|progress| {
+            progress.told = told;
             progress.fence = self.proposer.fence();
             progress.followed = self.follower.followed().height.0;
             progress.beat_at = if is_well { Some(Instant::now()) } else { progress.beat_at };
@@ -140,6 +146,16 @@ impl<L: Ledger> Depositor<L> {
             self.stands_back_until = Some(Instant::now() + STANDS_BACK);
         }
         round
+    }
+
+    /// What only an operator ends is told when it begins.
+    fn tell_freeze(&self, told: ChainFreeze) {
+        let chain = self.watch.chain();
+        if told != self.progress.borrow().told && told.is_for_operators() {
+            let why = why_frozen(told);
+            tracing::error!(chain, "chain frozen: {why}; mainstay ctl chain thaw {chain} once you have looked");
+        }
+        self.watch.metrics().told(chain, told);
     }
 
     /// Forgets what lies too deep to be taken back. Whoever has no claim does so too, or it would remember all that ever was.
@@ -208,10 +224,29 @@ impl<L: Ledger> Depositor<L> {
     }
 }
 
+/// Why a chain is frozen, in words; empty when it is not.
+pub fn why_frozen(told: ChainFreeze) -> &'static str {
+    match told {
+        ChainFreeze::Thawed => "",
+        ChainFreeze::NoMajority => Freeze::NoMajority.name(),
+        ChainFreeze::FinalityReverted => Freeze::FinalityReverted.name(),
+        ChainFreeze::Dissent => Freeze::Dissent.name(),
+        ChainFreeze::Outworked => Freeze::Outworked.name(),
+        ChainFreeze::Stalled => Freeze::Stalled.name(),
+        ChainFreeze::CreditReverted => "a deposit that was credited is not on the chain any more",
+        ChainFreeze::WithdrawalReverted => {
+            "a withdrawal that was settled is not on the chain any more, or one that was failed is"
+        }
+    }
+}
+
 fn judge<L: Ledger>(proposer: &Proposer<L>, pool: &Pool, key: Key) -> Option<Statement> {
     let (known, found) = proposer.about(key)?;
     let Agreement { head, finalized, frozen, .. } = pool.agreement();
-    let chain = Chain { tree: pool.tree(), head: head?, finalized, frozen, told: proposer.view().freeze() };
+    let block = found.map(|found| found.block).or_else(|| known.map(|known| judgement::found_of(known).block));
+    let is_doubted = block.is_some_and(|block| pool.against(block, Instant::now()) > pool.config().dissent_max);
+    let (told, head) = (proposer.view().freeze(), head?);
+    let chain = Chain { tree: pool.tree(), head, finalized, frozen, told, is_doubted };
     chain.judge(known, found)
 }
 

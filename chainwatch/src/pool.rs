@@ -179,6 +179,15 @@ impl Pool {
         self.nodes[node.index()].missing()
     }
 
+    /// How high a node says that the head is for which a header is missing. Whoever says less than is so is not heard, as if it
+    /// said nothing.
+    pub fn on_height(&mut self, node: ChainNodeId, height: Height, now: Instant) {
+        if self.missing(node).is_some() && height < self.tree.root().height {
+            self.nodes[node.index()].is_below(height);
+            self.settle(now);
+        }
+    }
+
     /// A verified header that was missing.
     pub fn on_header(&mut self, node: ChainNodeId, header: Header, now: Instant) {
         // The node was given up while the header was on its way.
@@ -293,6 +302,13 @@ impl Pool {
         self.settle(now);
     }
 
+    /// How many nodes show a chain at least as high as a block that does not contain it.
+    pub fn against(&self, block: Head, now: Instant) -> usize {
+        let votes = self.nodes.iter().filter_map(|node| node.vote(&self.config, now));
+        let tips = votes.filter_map(|report| self.tree.get(report.head)).map(|placed| placed.head);
+        tips.filter(|tip| tip.height >= block.height && !self.tree.contains(tip.hash, block)).count()
+    }
+
     /// Recomputes what is agreed, and every verdict that follows from it.
     fn settle(&mut self, now: Instant) {
         let votes: Vec<(ChainNodeId, Report)> =
@@ -373,6 +389,18 @@ impl Pool {
         self.nodes[chosen].turn -= total;
         self.nodes[chosen].budget.spend();
         Some(ChainNodeId(chosen as u8))
+    }
+
+    /// Whether a node is asked for its head now, which comes out of its budget: not while it has asked to be left alone.
+    pub fn may_probe(&mut self, node: ChainNodeId, now: Instant) -> bool {
+        let budget = &mut self.nodes[node.index()].budget;
+        if budget.is_paused(now) {
+            return false;
+        }
+        // What has come in since is counted first.
+        budget.has_room(now);
+        budget.spend();
+        true
     }
 
     /// How long a node may take before a second one is asked: its own p90, bounded.

@@ -117,15 +117,20 @@ impl RpcClient {
     /// Several calls in one request; their results in the order of the calls. The first error is the whole's error. Their
     /// answers have at most a megabyte.
     pub async fn batch(&self, calls: &[(&str, Value)]) -> Result<Vec<Value>, Told> {
+        self.batch_within(calls, BODY_MAX).await?.into_iter().collect()
+    }
+
+    /// As [`RpcClient::batch`], and what a node refuses of one call is no error of the others.
+    pub async fn batch_each(&self, calls: &[(&str, Value)]) -> Result<Vec<Result<Value, Told>>, Told> {
         self.batch_within(calls, BODY_MAX).await
     }
 
     /// As [`RpcClient::batch`], and the answers may hold a block.
     pub async fn batch_for_block(&self, calls: &[(&str, Value)]) -> Result<Vec<Value>, Told> {
-        self.batch_within(calls, BLOCK_BODY_MAX).await
+        self.batch_within(calls, BLOCK_BODY_MAX).await?.into_iter().collect()
     }
 
-    async fn batch_within(&self, calls: &[(&str, Value)], body_max: usize) -> Result<Vec<Value>, Told> {
+    async fn batch_within(&self, calls: &[(&str, Value)], body_max: usize) -> Result<Vec<Result<Value, Told>>, Told> {
         let call = |(id, (method, params)): (usize, &(&str, Value))| json!({"jsonrpc": "2.0", "id": id, "method": method, "params": params});
         let body = Value::Array(calls.iter().enumerate().map(call).collect());
         let (status, answer) = self.post(body.to_string(), body_max).await?;
@@ -141,9 +146,9 @@ impl RpcClient {
         for answer in answers {
             let id = answer.get("id").and_then(Value::as_u64).and_then(|id| usize::try_from(id).ok());
             let slot = id.and_then(|id| results.get_mut(id)).ok_or(Told::Failed(Failure::Malformed))?;
-            *slot = Some(result_of(answer, status)?);
+            *slot = Some(result_of(answer, status));
         }
-        results.into_iter().collect::<Option<Vec<Value>>>().ok_or(Told::Failed(Failure::Malformed))
+        results.into_iter().collect::<Option<Vec<_>>>().ok_or(Told::Failed(Failure::Malformed))
     }
 
     /// The status, and the body if it is JSON that could be an answer.

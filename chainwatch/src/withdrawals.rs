@@ -162,7 +162,13 @@ impl Executor {
     /// be replaced, and once the last is overdue that must be known already.
     pub fn pending(&self) -> impl Iterator<Item = ChainHash> + '_ {
         let open = self.view.all().filter(|known| !known.row.stage.is_final());
-        open.flat_map(|known| known.signed.iter().rev().map(|(_, signed)| signed.tx))
+        let of_open = open.flat_map(|known| known.signed.iter().rev().map(|(_, signed)| signed.tx));
+        of_open.chain(self.reverted().map(|row| row.tx))
+    }
+
+    /// What is settled and not on the chain any more.
+    pub fn reverted(&self) -> impl Iterator<Item = &WithdrawalChanged> {
+        self.view.all().map(|known| &known.row).filter(|row| row.is_reverted && row.stage == WithdrawalStage::Settled)
     }
 
     /// Every withdrawal that is not over.
@@ -378,7 +384,9 @@ impl Executor {
         Ok(match row.stage {
             WithdrawalStage::Review | WithdrawalStage::Canceled | WithdrawalStage::Held => None,
             WithdrawalStage::Mined | WithdrawalStage::Confirmed => self.follow_up(known, facts, fence),
-            WithdrawalStage::Settled | WithdrawalStage::Failed => self.watch_over(known, facts, fence),
+            WithdrawalStage::Settled | WithdrawalStage::Failed => {
+                self.watch_over(known, facts, fence).or_else(|| self.send_again(known, facts, now))
+            }
             _ => match self.see(known, facts, fence) {
                 None => return self.push(known, facts, fence, now),
                 seen => seen,
@@ -401,7 +409,7 @@ impl Executor {
         let Some(Signed { tx, bytes }) = last else { return Ok(None) };
         let is_pooled = facts.pooled.contains(&tx);
         let is_overdue = now >= known.signed_since().plus_nanos(self.tuning.stuck_ns);
-        let is_to_be_sent = self.sent_at.get(&tx).is_none_or(|at| now >= at.plus_nanos(self.tuning.resend_ns));
+        let is_to_be_sent = self.is_to_be_sent(tx, now);
         Ok(match row.stage {
             WithdrawalStage::Conflicted => None,
             // A frozen chain gets nothing more: what was sent may be on its way to the wrong side of a fork.

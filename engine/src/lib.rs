@@ -24,7 +24,7 @@ mod version;
 
 pub use effects::Sink;
 pub use ledger::{AssetAudit, Listings};
-pub use limits::Limits;
+pub use limits::{Limits, MARKET_ROW_BYTES, ROW_BYTES};
 pub use mailbox::Outbox;
 pub use market::DEPTH_WINDOW_NS;
 pub use market_alone::MarketAlone;

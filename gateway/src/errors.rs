@@ -171,6 +171,15 @@ impl ApiError {
         }
     }
 
+    /// With the time at which a retry makes sense, of a refusal that speaks of one: `id` is what its reason speaks of.
+    pub fn told_with(self, reason: RejectReason, id: u64) -> ApiError {
+        let retry_after_s = match reason {
+            RejectReason::OrderRateExceeded => u32::try_from(id.div_ceil(1_000)).ok(),
+            _ => self.retry_after_s,
+        };
+        ApiError { retry_after_s, ..self }
+    }
+
     /// `-1015` with HTTP 429.
     pub fn too_many_orders(limit: u32, per: &str, retry_after_s: u32) -> ApiError {
         ApiError {

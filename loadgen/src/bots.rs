@@ -8,7 +8,6 @@ use rand::SeedableRng;
 use rand::rngs::StdRng;
 use rust_decimal::Decimal;
 use serde::de::IgnoredAny;
-use tokio::signal::unix::{SignalKind, signal};
 use tokio::time::{Instant, MissedTickBehavior};
 
 use self::quotes::{Quote, Quotes, Step};
@@ -18,6 +17,7 @@ use crate::api::rest::Rest;
 use crate::api::sign::{Credentials, KeyError};
 use crate::api::ws_api::WsApi;
 use crate::api::{ApiError, CANCEL_REJECTED, timestamp_ms};
+use crate::ends::Ends;
 use crate::market::{Market, MarketError};
 use crate::state::Account;
 use crate::target::{TargetArgs, TargetError};
@@ -81,12 +81,10 @@ pub enum BotsError {
 /// Makes markets until the process is told to stop by SIGTERM or SIGINT. Quotes stay on the book; the next
 /// start cancels them first.
 pub async fn bots(args: Args) -> Result<Verdict, BotsError> {
-    let mut terminate = signal(SignalKind::terminate()).map_err(BotsError::Signals)?;
-    let mut interrupt = signal(SignalKind::interrupt()).map_err(BotsError::Signals)?;
+    let mut ends = Ends::new().map_err(BotsError::Signals)?;
     tokio::select! {
         failed = make_markets(&args) => failed.map(|()| Verdict::Sound),
-        _ = terminate.recv() => Ok(Verdict::Sound),
-        _ = interrupt.recv() => Ok(Verdict::Sound),
+        () = ends.asked() => Ok(Verdict::Sound),
     }
 }
 

@@ -1,7 +1,7 @@
 //! A closed loop straight at the nodes: so many orders are outstanding at any time, each until its outcome is in
 //! the ledger's events. What a commit costs, without gateways, signatures and JSON.
 //!
-//! It trades on a market and with accounts of its own: one sells and one buys in turn, at one price, so that books
+//! It trades on a market of its own, which it lists and delists again, and with two accounts that every run uses: one sells and one buys in turn, at one price, so that books
 //! stay short however long it lasts.
 
 use std::collections::HashMap;
@@ -13,12 +13,14 @@ use futures_util::StreamExt;
 use futures_util::stream::FuturesUnordered;
 use wire::codec::v1::encode_command;
 use wire::command::{NewOrder, Reply};
-use wire::{Amount, Command, Event, OrderId, OrderKind, SelfTradePrevention, Side, Text, TimeInForce};
+use wire::{Amount, Command, Event, OrderId, OrderKind, RejectReason, SelfTradePrevention, Side, Text, TimeInForce};
 
 use self::report::{Report, Timings};
 use self::venue::{PRICE, QTY, Venue};
 use crate::Verdict;
 use crate::api::timestamp_ms;
+use crate::ends::Ends;
+use crate::failures::Failure;
 use crate::replay::venue::VenueError;
 use crate::run::{parse_duration, try_to_write};
 use crate::target::{OperatorArgs, TargetArgs, TargetError};
@@ -46,6 +48,10 @@ pub struct Args {
     /// How long to send, in seconds, or with a unit: 500ms, 30s, 5m. The first tenth is not measured.
     #[arg(long, value_name = "TIME", default_value = "10s", value_parser = parse_duration)]
     pub duration: Duration,
+    /// Leave the market listed, and take the one that another run with this flag has left. Without it, it is delisted at the end, also
+    /// after ^C; but an exchange has room for 64 markets, delisted ones among them.
+    #[arg(long)]
+    pub keep_market: bool,
     /// Write the results as JSON to this file.
     #[arg(long, value_name = "FILE")]
     pub json: Option<PathBuf>,
@@ -68,6 +74,15 @@ pub enum LoadError {
         /// What went wrong.
         source: ClusterError,
     },
+    /// Every order fails.
+    #[error("every order fails: {0}")]
+    Hopeless(Failure),
+    /// It was told to end.
+    #[error("ended before the time was over: nothing is reported")]
+    Asked,
+    /// Signals cannot be heard.
+    #[error("cannot listen for signals: {0}")]
+    Signals(std::io::Error),
     /// No load at all was asked for.
     #[error("--duration must be above 0")]
     NoTime,
@@ -95,22 +110,43 @@ pub async fn cluster(args: Args) -> Result<Verdict, LoadError> {
         None if args.target.state.is_none() => return Err(VenueError::NoOperator.into()),
         None => args.target.resolve()?.cluster.ok_or(VenueError::NoOperator)?,
     };
-    let run = format!("{:x}", timestamp_ms());
-    let venue = Venue::make(&cluster, args.outstanding as usize, &run).await?;
-    let from = venue.link.read_index(venue.ledger, PATIENCE).await;
-    let from = from.map_err(|source| LoadError::Cluster { doing: "read the ledger's position", source })?;
-    let events = venue.link.subscribe(venue.ledger, from.next());
-    let report = Loop::new(&venue, &args).turn(events).await?;
+    let mut ends = Ends::new().map_err(LoadError::Signals)?;
+    let venue = Venue::make(&cluster, args.outstanding as usize, args.keep_market).await?;
+    let measured = tokio::select! {
+        measured = measure(&venue, &args) => measured,
+        () = ends.asked() => Err(LoadError::Asked),
+    };
+    if !args.keep_market {
+        venue.delist().await;
+    }
+    let (report, hopeless) = measured?;
     println!("{report}");
     if let Some(path) = &args.json {
         report.save(path).map_err(cannot_write)?;
     }
-    Ok(if report.failed == 0 { Verdict::Sound } else { Verdict::Unsound })
+    match hopeless {
+        Some(failure) => Err(LoadError::Hopeless(failure)),
+        None if report.failed == 0 => Ok(Verdict::Sound),
+        None => Ok(Verdict::Unsound),
+    }
 }
+
+/// What came of it, and what was said last where nothing succeeds any more.
+async fn measure(venue: &Venue, args: &Args) -> Result<(Report, Option<Failure>), LoadError> {
+    let from = venue.link.read_index(venue.ledger, PATIENCE).await;
+    let from = from.map_err(|source| LoadError::Cluster { doing: "read the ledger's position", source })?;
+    let events = venue.link.subscribe(venue.ledger, from.next());
+    Loop::new(venue, args).turn(events).await
+}
+
+/// When an order's outcome came, and why the market refused it, if it did.
+type Outcome = (Instant, Option<RejectReason>);
 
 /// The orders under way.
 struct Loop<'a> {
     venue: &'a Venue,
+    /// Before the numbers of this run's orders: accounts are those of the runs before.
+    run: String,
     outstanding: usize,
     measure_from: Instant,
     end: Instant,
@@ -119,9 +155,11 @@ struct Loop<'a> {
     open: usize,
     waiting: HashMap<OrderId, Instant>,
     /// Outcomes that overtook their replies, which come in the order of the ids.
-    early: HashMap<OrderId, Instant>,
+    early: HashMap<OrderId, Outcome>,
     replied: OrderId,
     timings: Timings,
+    /// What was said last, once nothing succeeds any more.
+    hopeless: Option<Failure>,
 }
 
 impl<'a> Loop<'a> {
@@ -129,6 +167,8 @@ impl<'a> Loop<'a> {
         let begin = Instant::now();
         Loop {
             venue,
+            run: format!("{:x}", timestamp_ms()),
+            hopeless: None,
             outstanding: args.outstanding as usize,
             measure_from: begin + args.duration / 10,
             end: begin + args.duration,
@@ -141,11 +181,11 @@ impl<'a> Loop<'a> {
         }
     }
 
-    /// Sends until the end, then waits for what is open.
-    async fn turn(mut self, mut events: EventStream) -> Result<Report, LoadError> {
+    /// Sends until the end, unless nothing succeeds, then waits for what is open.
+    async fn turn(mut self, mut events: EventStream) -> Result<(Report, Option<Failure>), LoadError> {
         let mut replies = FuturesUnordered::new();
         let gave_up = self.end + PATIENCE;
-        while Instant::now() < gave_up {
+        while Instant::now() < gave_up && self.hopeless.is_none() {
             while self.open < self.outstanding && Instant::now() < self.end {
                 replies.push(self.send());
             }
@@ -162,14 +202,18 @@ impl<'a> Loop<'a> {
                 () = tokio::time::sleep_until(gave_up.into()) => {}
             }
         }
-        self.timings.failed += self.open as u64;
-        let measured = self.end.min(Instant::now()).saturating_duration_since(self.measure_from);
-        Ok(self.timings.report(self.outstanding, self.sent, measured))
+        let now = Instant::now();
+        if self.hopeless.is_none() {
+            (0..self.open).for_each(|_| self.timings.failures.note(&Failure::Silence(PATIENCE), now));
+            self.timings.failed += self.open as u64;
+        }
+        let measured = self.end.min(now).saturating_duration_since(self.measure_from);
+        Ok((self.timings.report(self.outstanding, self.sent, measured), self.hopeless))
     }
 
     fn send(&mut self) -> impl Future<Output = (Instant, Result<Replied, ClusterError>)> + use<> {
         let is_sell = self.sent.is_multiple_of(2);
-        let name = format!("{:x}", self.sent);
+        let name = format!("{}-{:x}", self.run, self.sent);
         let order = NewOrder {
             account: if is_sell { self.venue.seller } else { self.venue.buyer },
             market: self.venue.market,
@@ -180,7 +224,7 @@ impl<'a> Loop<'a> {
             price: PRICE,
             qty: QTY,
             quote_qty: Amount::ZERO,
-            client_order_id: Text::new(name.as_bytes()).expect("16 digits are a name"),
+            client_order_id: Text::new(name.as_bytes()).expect("33 digits are a name"),
             key: Default::default(),
             session: Default::default(),
             asked_us: 0,
@@ -204,42 +248,57 @@ impl<'a> Loop<'a> {
                     self.timings.replied(now - began);
                 }
                 match self.early.remove(&id) {
-                    Some(ended) => self.on_outcome(began, ended),
+                    Some(outcome) => self.on_outcome(began, outcome),
                     None => drop(self.waiting.insert(id, began)),
                 }
             }
-            Ok(Reply::Rejected { .. }) => {
-                self.open -= 1;
-                self.timings.rejected += 1;
-            }
-            Err(_) => {
+            Ok(Reply::Rejected { reason, .. }) => self.on_refused(reason, now),
+            Err(error) => {
                 self.open -= 1;
                 self.timings.failed += 1;
+                self.on_failed(Failure::Cluster(error), now);
             }
         }
     }
 
+    fn on_refused(&mut self, reason: RejectReason, now: Instant) {
+        self.open -= 1;
+        self.timings.rejected += 1;
+        self.on_failed(Failure::Ledger(reason), now);
+    }
+
+    fn on_failed(&mut self, failure: Failure, now: Instant) {
+        self.timings.failures.note(&failure, now);
+        if self.timings.failures.are_all(now) {
+            self.hopeless.get_or_insert(failure);
+        }
+    }
+
     fn on_event(&mut self, event: &Event) {
-        let (market, order) = match event {
-            Event::OrderResting(resting) => (resting.market, resting.order),
-            Event::OrderExecuted(executed) => (executed.market, executed.order),
-            Event::OrderCanceled(canceled) => (canceled.market, canceled.order),
-            Event::OrderRejected(rejected) => (rejected.market, rejected.order),
+        let (market, order, refused) = match event {
+            Event::OrderResting(resting) => (resting.market, resting.order, None),
+            Event::OrderExecuted(executed) => (executed.market, executed.order, None),
+            Event::OrderCanceled(canceled) => (canceled.market, canceled.order, None),
+            Event::OrderRejected(rejected) => (rejected.market, rejected.order, Some(rejected.reason)),
             _ => return,
         };
         if market != self.venue.market {
             return;
         }
-        let now = Instant::now();
+        let outcome = (Instant::now(), refused);
         match self.waiting.remove(&order) {
-            Some(began) => self.on_outcome(began, now),
+            Some(began) => self.on_outcome(began, outcome),
             // Of an order whose outcome is known more may come: it is no order that waits.
-            None if order > self.replied => drop(self.early.entry(order).or_insert(now)),
+            None if order > self.replied => drop(self.early.entry(order).or_insert(outcome)),
             None => {}
         }
     }
 
-    fn on_outcome(&mut self, began: Instant, ended: Instant) {
+    fn on_outcome(&mut self, began: Instant, (ended, refused): Outcome) {
+        if let Some(reason) = refused {
+            return self.on_refused(reason, ended);
+        }
+        self.timings.failures.succeeded();
         self.open -= 1;
         if ended >= self.measure_from && ended <= self.end {
             self.timings.ended(ended.saturating_duration_since(began));

@@ -54,7 +54,12 @@ impl Entry<'_> {
             match self.look_up(&give_up).await {
                 Some(Ok(order)) if order.status == "REJECTED" => {
                     let message = "the order was rejected".to_owned();
-                    let error = ApiError::Refused { status: 400, code: crate::api::NEW_ORDER_REJECTED, message };
+                    let error = ApiError::Refused {
+                        status: 400,
+                        code: crate::api::NEW_ORDER_REJECTED,
+                        message,
+                        retry_after: None,
+                    };
                     return Placed { answer: Some(Err(error)), retried: true };
                 }
                 Some(Ok(order)) => return Placed { answer: Some(Ok(order)), retried: true },

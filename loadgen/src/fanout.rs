@@ -123,10 +123,23 @@ pub async fn fanout(args: Args) -> Result<Verdict, FanoutError> {
         delays.max(),
         cpu.as_secs_f64() * 1e6 / delays.len().max(1) as f64,
     );
-    let mut is_sound = lost == 0
-        && delays.len() >= args.subscribers as u64
-        && u128::from(p99_ms) <= args.p99_max.as_millis()
-        && each_kib <= args.memory_max;
+    let wrong = [
+        (lost > 0, format!("{lost} connections were lost")),
+        (
+            delays.len() < args.subscribers as u64,
+            format!("not every client was told a trade: does {} tell any?", args.stream),
+        ),
+        (u128::from(p99_ms) > args.p99_max.as_millis(), format!("the p99 is above --p99-max, {:?}", args.p99_max)),
+        (
+            each_kib > args.memory_max,
+            format!("an idle connection takes more than --memory-max, {} KiB", args.memory_max),
+        ),
+    ];
+    let mut is_sound = true;
+    for (_, why) in wrong.iter().filter(|(is_wrong, _)| *is_wrong) {
+        println!("not as it should be: {why}");
+        is_sound = false;
+    }
     for fate in slow {
         let fate = fate.map_err(|error| error.to_string()).and_then(|fate| fate).map_err(FanoutError::Slow)?;
         println!("{fate}");

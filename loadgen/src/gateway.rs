@@ -1,35 +1,45 @@
 //! What a gateway adds: the same orders in turn straight at the nodes, through the WebSocket API and over REST, in one run at
 //! one rate, so that all of them meet the same machine and the same load. Then as many orders as one gateway takes.
 //!
+//! What an address may ask of a gateway in a minute bounds how many orders there are ([`allowance`]); an order that is refused for a limit
+//! ends the measurement, since whoever goes on is banned.
+//!
 //! An order counts from its sending to its outcome: straight at the nodes that is an event of the ledger, at the gateway the
 //! answer. Sells and buys at one price, in turn, keep the book short.
 
-use std::collections::HashMap;
-use std::fmt;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use cluster_client::{Cluster, ClusterError, EventStream, Patience, Session, StreamItem};
+use cluster_client::{Cluster, ClusterError, Patience, Session};
 use futures_util::stream::{FuturesUnordered, StreamExt};
-use hdrhistogram::Histogram;
 use hyper::Method;
 use serde_json::Value;
 use wire::codec::v1::encode_command;
 use wire::command::{NewOrder, Reply};
 use wire::{
-    AccountId, Amount, Command, Event, LogPosition, MarketId, OrderId, OrderKind, PartitionId, Price, Qty,
-    SelfTradePrevention, Side, Text, TimeInForce,
+    AccountId, Amount, Command, MarketId, OrderId, OrderKind, PartitionId, Price, Qty, SelfTradePrevention, Side, Text,
+    TimeInForce,
 };
 
+use self::allowance::Allowance;
+use self::outcomes::{Known, Outcomes, follow};
+use self::report::{Measured, Most};
 use crate::Verdict;
 use crate::api::rest::Rest;
 use crate::api::sign::Credentials;
-use crate::api::timestamp_ms;
 use crate::api::ws_api::WsApi;
+use crate::api::{ApiError, timestamp_ms};
+use crate::failures::Failure;
 use crate::replay::venue::{VenueError, connect_with, open_session};
-use crate::run::{Percentiles, parse_duration, percentiles};
+use crate::run::parse_duration;
 use crate::state::State;
 use crate::target::{OperatorArgs, Target, TargetArgs, TargetError};
+
+mod allowance;
+mod outcomes;
+mod report;
+#[cfg(test)]
+mod tests;
 
 /// Where all of it trades.
 const SYMBOL: &str = "BTCUSDT";
@@ -37,10 +47,10 @@ const PRICE: (&str, i64) = ("50000.00", 5_000_000);
 const QTY: (&str, i64) = ("0.00020", 20);
 /// How long an order may take.
 const PATIENCE: Duration = Duration::from_secs(30);
-/// The longest time that is told apart, a minute, in microseconds.
-const LONGEST_US: u64 = 60_000_000;
 /// One order in so many goes over REST: every other one of these sells, too.
 const REST_EVERY: u64 = 22;
+/// How late answers may be before it is said that they are waited for.
+const LATE: Duration = Duration::from_secs(2);
 /// Connections of either account while the most is asked for.
 const CONNECTIONS: usize = 4;
 
@@ -50,7 +60,7 @@ pub struct Args {
     /// The exchange. A state file must name the operator and four accounts, or flags do.
     #[command(flatten)]
     pub target: TargetArgs,
-    /// The operator, who lists the market and sends orders.
+    /// The operator, who sends orders straight at the nodes.
     #[command(flatten)]
     pub operator: OperatorArgs,
     /// Orders a second in all, half of them straight at the nodes.
@@ -81,6 +91,23 @@ pub enum GatewayError {
         /// What went wrong.
         source: ClusterError,
     },
+    /// A limit of the exchange stands in the way.
+    #[error(
+        "{error}\n  the gateway counts what this address asks of it, other programs of this machine too: try again{again}, with a lower \
+         --rate or a shorter --duration, or from another address"
+    )]
+    Limit {
+        /// What it said.
+        error: ApiError,
+        /// When to try again.
+        again: String,
+    },
+    /// The gateway does not answer what is asked before the first order.
+    #[error("cannot learn the exchange's limits: {0}")]
+    Api(ApiError),
+    /// Every order fails.
+    #[error("every order fails: {0}")]
+    Hopeless(Failure),
     /// The exchange is not the demo.
     #[error("the exchange has no {0}")]
     Missing(String),
@@ -94,68 +121,18 @@ enum Way {
     Rest,
 }
 
-/// What one way took.
-struct Taken {
-    times: Histogram<u64>,
-    failed: u64,
-}
-
-impl Default for Taken {
-    fn default() -> Taken {
-        Taken { times: Histogram::new_with_bounds(1, LONGEST_US, 3).expect("the bounds are legal"), failed: 0 }
-    }
-}
-
-/// What was taken, by way.
-#[derive(Default)]
-struct Measured {
-    nodes: Taken,
-    web_socket: Taken,
-    rest: Taken,
-}
-
-impl Measured {
-    fn of(&mut self, way: Way) -> &mut Taken {
-        match way {
-            Way::Nodes => &mut self.nodes,
-            Way::WebSocket => &mut self.web_socket,
-            Way::Rest => &mut self.rest,
-        }
-    }
-
-    fn failed(&self) -> u64 {
-        self.nodes.failed + self.web_socket.failed + self.rest.failed
-    }
-}
-
-impl fmt::Display for Measured {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let base = percentiles(&self.nodes.times);
-        for (name, taken) in [("nodes", &self.nodes), ("WebSocket", &self.web_socket), ("REST", &self.rest)] {
-            let Percentiles { p50, p99, p999, max } = percentiles(&taken.times);
-            let more = |here: u64, there: u64| here as i64 - there as i64;
-            write!(
-                f,
-                "{name:<10} {:>7} orders, {} failed: p50 {p50} us, p99 {p99} us, p99.9 {p999} us, max {max} us",
-                taken.times.len(),
-                taken.failed
-            )?;
-            match name {
-                "nodes" => writeln!(f)?,
-                _ => writeln!(f, "; adds {:+} us p50, {:+} us p99", more(p50, base.p50), more(p99, base.p99))?,
-            }
-        }
-        Ok(())
-    }
-}
-
 /// Offers the load and prints what came of it.
 pub async fn gateway(args: Args) -> Result<Verdict, GatewayError> {
     let mut target = args.target.resolve()?;
     target.cluster = args.operator.cluster(target.cluster);
-    let desk = Desk::open(&target, args.rate as usize + args.outstanding).await?;
-    let measured = desk.in_turn(&args).await?;
+    let rest = Rest::new(vec![target.gateways[0].rest.clone()]);
+    // Half of the orders go through the gateway.
+    let wanted = (f64::from(args.rate) / 2.0 * args.duration.as_secs_f64().min(60.0)) as u64;
+    let allowance = Allowance::admit(&rest, wanted).await?;
+    let desk = Desk::open(&target, rest, args.rate as usize + args.outstanding).await?;
+    let (measured, end) = desk.in_turn(&args).await?;
     print!("{measured}");
+    end.error()?;
     let mut failed = measured.failed();
     if args.outstanding > 0 {
         let pid = args
@@ -163,18 +140,41 @@ pub async fn gateway(args: Args) -> Result<Verdict, GatewayError> {
             .state
             .as_deref()
             .and_then(|path| State::load(path).ok()?.gateways.first().map(|gateway| gateway.pid));
-        let (answered, refused, took, cpu) = desk.most(&args, pid).await;
-        let cpu = cpu.map_or(String::new(), |cpu| {
-            format!("; {:.0} us of the gateway's CPU an order", cpu.as_secs_f64() * 1e6 / answered.max(1) as f64)
-        });
-        println!(
-            "most       {answered} orders in {:.1} s, {refused} failed: {:.0} a second{cpu}",
-            took.as_secs_f64(),
-            answered as f64 / took.as_secs_f64()
-        );
-        failed += refused;
+        let orders_max = allowance.whole_minute(&desk.rest).await?;
+        let (most, end) = desk.most(&args, orders_max, pid).await;
+        print!("{most}");
+        end.error()?;
+        failed += most.failures.count();
     }
     Ok(if failed == 0 { Verdict::Sound } else { Verdict::Unsound })
+}
+
+/// Why no more orders are sent.
+#[derive(Debug, Default)]
+enum End {
+    /// The time is over.
+    #[default]
+    Time,
+    /// The exchange refuses for a limit; the first refusal.
+    Limit(ApiError),
+    /// Nothing succeeds any more; what was said last.
+    Hopeless(Failure),
+}
+
+impl End {
+    /// What there is to say of it once what was measured is told.
+    fn error(self) -> Result<(), GatewayError> {
+        match self {
+            End::Time => Ok(()),
+            End::Limit(error) => Err(GatewayError::Limit { again: again(&error), error }),
+            End::Hopeless(failure) => Err(GatewayError::Hopeless(failure)),
+        }
+    }
+}
+
+/// When it makes sense to try again.
+fn again(error: &ApiError) -> String {
+    error.retry_after().map_or_else(String::new, |after| format!(" in {} s", after.as_secs()))
 }
 
 /// Everything that orders are sent by.
@@ -194,7 +194,7 @@ struct Desk {
 }
 
 impl Desk {
-    async fn open(target: &Target, window: usize) -> Result<Desk, GatewayError> {
+    async fn open(target: &Target, rest: Rest, window: usize) -> Result<Desk, GatewayError> {
         let missing = |what: &str| GatewayError::Missing(what.to_owned());
         let cluster = target.cluster.as_ref().ok_or(VenueError::NoOperator)?;
         let patience = Patience::default();
@@ -220,30 +220,38 @@ impl Desk {
             through: [connect(&credentials[0]), connect(&credentials[1])],
             most: (0..2 * CONNECTIONS).map(|index| connect(&credentials[index % 2])).collect(),
             credentials,
-            rest: Rest::new(vec![gateway.rest.clone()]),
+            rest,
             cluster: link,
             run: format!("{:x}", timestamp_ms()),
         })
     }
 
-    /// The same orders by every way in turn.
-    async fn in_turn(&self, args: &Args) -> Result<Measured, GatewayError> {
+    /// The same orders by every way in turn, for the whole time unless there is no sense in it.
+    async fn in_turn(&self, args: &Args) -> Result<(Measured, End), GatewayError> {
         let from = self.cluster.read_index(self.ledger, PATIENCE).await;
         let from = from.map_err(|source| GatewayError::Cluster { doing: "read the ledger's position", source })?;
         let outcomes = Arc::new(Outcomes::default());
         let following =
             tokio::spawn(follow(self.cluster.subscribe(self.ledger, from.next()), self.market, Arc::clone(&outcomes)));
         let (begin, period) = (Instant::now(), Duration::from_secs(1) / args.rate);
-        let (measure_from, end) = (begin + args.duration / 10, begin + args.duration);
+        let (measure_from, mut end) = (begin + args.duration / 10, begin + args.duration);
         let (mut measured, mut under_way, mut number) = (Measured::default(), FuturesUnordered::new(), 0_u64);
+        let (mut why, mut patience) = (End::Time, Patient::default());
         loop {
             let due = begin + period * u32::try_from(number).unwrap_or(u32::MAX);
             tokio::select! {
                 biased;
-                Some((way, began, took)) = under_way.next(), if !under_way.is_empty() => match took {
-                    Some(took) if began >= measure_from => measured.of(way).times.saturating_record(Duration::as_micros(&took) as u64),
-                    Some(_) => {}
-                    None => measured.of(way).failed += 1,
+                Some((way, began, took)) = under_way.next(), if !under_way.is_empty() => {
+                    let (taken, now) = (measured.of(way), Instant::now());
+                    match took {
+                        Ok(took) => taken.succeeded((began >= measure_from).then_some(took)),
+                        Err(failure) => {
+                            taken.failures.note(&failure, now);
+                            if let (End::Time, Some(reason)) = (&why, taken.end(failure, now)) {
+                                (why, end) = (reason, now.min(end));
+                            }
+                        }
+                    }
                 },
                 () = tokio::time::sleep_until(due.into()), if due < end => {
                     let way = match number {
@@ -254,29 +262,23 @@ impl Desk {
                     under_way.push(self.send(way, number, Arc::clone(&outcomes)));
                     number += 1;
                 }
+                () = patience.runs_out(end), if !under_way.is_empty() => patience.tell(under_way.len()),
                 else => break,
             }
         }
         following.abort();
-        Ok(measured)
+        Ok((measured, why))
     }
 
     /// One order; how long it took, unless it failed.
-    async fn send(&self, way: Way, number: u64, outcomes: Arc<Outcomes>) -> (Way, Instant, Option<Duration>) {
+    async fn send(&self, way: Way, number: u64, outcomes: Arc<Outcomes>) -> (Way, Instant, Result<Duration, Failure>) {
         // Of each way every other order sells.
         let side = usize::from((number / 2).is_multiple_of(2));
         let name = format!("{}-{number:x}", self.run);
         let began = Instant::now();
         let done = match way {
             Way::Nodes => self.send_directly(side, &name, &outcomes).await,
-            Way::WebSocket => {
-                let answer = tokio::time::timeout(
-                    PATIENCE,
-                    self.through[side].call::<Value>("order.place", &params(side, &name)),
-                )
-                .await;
-                matches!(answer, Ok(Ok(_))).then(Instant::now)
-            }
+            Way::WebSocket => place(&self.through[side], &params(side, &name)).await,
             Way::Rest => {
                 let query = format!(
                     "symbol={SYMBOL}&side={}&type=LIMIT&timeInForce=GTC&quantity={}&price={}&newClientOrderId={name}",
@@ -284,13 +286,13 @@ impl Desk {
                 );
                 let answer =
                     self.rest.change::<Value>(&self.credentials[side], Method::POST, "/api/v3/order", &query).await;
-                answer.is_ok().then(Instant::now)
+                answer.map(|_| Instant::now()).map_err(Failure::Api)
             }
         };
         (way, began, done.map(|done| done.saturating_duration_since(began)))
     }
 
-    async fn send_directly(&self, side: usize, name: &str, outcomes: &Outcomes) -> Option<Instant> {
+    async fn send_directly(&self, side: usize, name: &str, outcomes: &Outcomes) -> Result<Instant, Failure> {
         let order = NewOrder {
             account: self.direct[side],
             market: self.market,
@@ -298,45 +300,94 @@ impl Desk {
             kind: OrderKind::Limit,
             time_in_force: TimeInForce::Gtc,
             self_trade: SelfTradePrevention::None,
-            price: Price::new(PRICE.1)?,
-            qty: Qty::new(QTY.1)?,
+            price: Price::new(PRICE.1).expect("the price is one"),
+            qty: Qty::new(QTY.1).expect("the quantity is one"),
             quote_qty: Amount::ZERO,
-            client_order_id: Text::new(name.as_bytes()).ok()?,
+            client_order_id: Text::new(name.as_bytes()).expect("a name of hexadecimal digits is short"),
             key: Default::default(),
             session: Default::default(),
             asked_us: 0,
         };
         let mut payload = Vec::with_capacity(128);
         encode_command(&Command::NewOrder(order), &mut payload);
-        let replied = self.session.request(payload, PATIENCE).await.ok()?;
-        let Reply::Accepted { id } = replied.reply else { return None };
-        tokio::time::timeout(PATIENCE, outcomes.of(OrderId::new(id))).await.ok()
+        let replied = self.session.request(payload, PATIENCE).await.map_err(Failure::Cluster)?;
+        let id = match replied.reply {
+            Reply::Accepted { id } => id,
+            Reply::Rejected { reason, .. } => return Err(Failure::Ledger(reason)),
+        };
+        match tokio::time::timeout(PATIENCE, outcomes.of(OrderId::new(id))).await {
+            Ok((at, None)) => Ok(at),
+            Ok((_, Some(reason))) => Err(Failure::Ledger(reason)),
+            Err(_) => Err(Failure::Silence(PATIENCE)),
+        }
     }
 
-    /// As many orders as one gateway answers: how many, how many failed, in what time, at what cost.
-    async fn most(&self, args: &Args, pid: Option<u32>) -> (u64, u64, Duration, Option<Duration>) {
+    /// As many orders as one gateway answers, but no more than that.
+    async fn most(&self, args: &Args, orders_max: u64, pid: Option<u32>) -> (Most, End) {
         let cpu = || pid.and_then(crate::fanout::cpu_time);
         let (begin, cpu_before) = (Instant::now(), cpu());
-        let end = begin + args.duration;
-        let (mut answered, mut failed, mut number) = (0, 0, 0_u64);
-        let mut under_way = FuturesUnordered::new();
+        let mut end = begin + args.duration;
+        let (mut most, mut why, mut number) = (Most::default(), End::Time, 0_u64);
+        let (mut under_way, mut patience) = (FuturesUnordered::new(), Patient::default());
         loop {
-            while under_way.len() < args.outstanding && Instant::now() < end {
+            while under_way.len() < args.outstanding && number < orders_max && Instant::now() < end {
                 let (connection, side) = (number as usize % self.most.len(), number as usize % 2);
                 let params = params(side, &format!("{}-m{number:x}", self.run));
-                under_way.push(async move {
-                    tokio::time::timeout(PATIENCE, self.most[connection].call::<Value>("order.place", &params)).await
-                });
+                under_way.push(async move { place(&self.most[connection], &params).await });
                 number += 1;
             }
-            match under_way.next().await {
-                Some(Ok(Ok(_))) => answered += 1,
-                Some(_) => failed += 1,
+            most.is_cut_short = number >= orders_max;
+            let answer = tokio::select! {
+                biased;
+                answer = under_way.next() => answer,
+                () = patience.runs_out(end) => {
+                    patience.tell(under_way.len());
+                    continue;
+                }
+            };
+            let now = Instant::now();
+            match answer {
+                Some(Ok(_)) => most.succeeded(),
+                Some(Err(failure)) => {
+                    most.failures.note(&failure, now);
+                    if let (End::Time, Some(reason)) = (&why, report::end(&most.failures, failure, now)) {
+                        (why, end) = (reason, now.min(end));
+                    }
+                }
                 None => break,
             }
         }
-        let spent = cpu().zip(cpu_before).map(|(after, before)| after.saturating_sub(before));
-        (answered, failed, begin.elapsed(), spent)
+        most.took = begin.elapsed();
+        most.cpu = cpu().zip(cpu_before).map(|(after, before)| after.saturating_sub(before));
+        (most, why)
+    }
+}
+
+/// One order by the WebSocket API; when its answer came.
+async fn place(api: &WsApi, params: &str) -> Result<Instant, Failure> {
+    match tokio::time::timeout(PATIENCE, api.call::<Value>("order.place", params)).await {
+        Ok(answer) => answer.map(|_| Instant::now()).map_err(Failure::Api),
+        Err(_) => Err(Failure::Silence(PATIENCE)),
+    }
+}
+
+/// Says what is waited for when nothing is sent any more and answers are late.
+#[derive(Default)]
+struct Patient {
+    has_told: bool,
+}
+
+impl Patient {
+    async fn runs_out(&self, end: Instant) {
+        match self.has_told {
+            true => std::future::pending().await,
+            false => tokio::time::sleep_until((end + LATE).into()).await,
+        }
+    }
+
+    fn tell(&mut self, count: usize) {
+        self.has_told = true;
+        eprintln!("{count} orders wait for their answers, for up to {} s", PATIENCE.as_secs());
     }
 }
 
@@ -350,107 +401,4 @@ fn params(side: usize, name: &str) -> String {
         PRICE.0,
         timestamp_ms()
     )
-}
-
-/// What the ledger knows that is traded with.
-#[derive(Default)]
-struct Known {
-    accounts: HashMap<String, AccountId>,
-    market: Option<MarketId>,
-}
-
-impl Known {
-    async fn read(cluster: &Cluster, ledger: PartitionId) -> Result<Known, GatewayError> {
-        let failed = |source| GatewayError::Cluster { doing: "read the ledger's accounts and markets", source };
-        let until = cluster.read_index(ledger, PATIENCE).await.map_err(failed)?;
-        let (mut known, mut events) = (Known::default(), cluster.subscribe(ledger, LogPosition::new(1)));
-        loop {
-            let next =
-                tokio::time::timeout(PATIENCE, events.next()).await.map_err(|_| failed(ClusterError::Timeout))?;
-            let reached = match next.ok_or_else(|| failed(ClusterError::Closed))? {
-                StreamItem::Events { position, events, .. } => {
-                    for event in &events {
-                        match event {
-                            Event::AccountOpened(opened) => {
-                                known.accounts.insert(opened.name.to_string(), opened.account);
-                            }
-
-                            Event::MarketListed(listed) if listed.symbol.as_str() == SYMBOL => {
-                                known.market = Some(listed.market)
-                            }
-                            _ => {}
-                        }
-                    }
-                    position
-                }
-                StreamItem::Progress { position } => position,
-            };
-            if reached >= until {
-                return Ok(known);
-            }
-        }
-    }
-}
-
-/// When the first outcomes of orders came, whether they are waited for already or not yet.
-#[derive(Default)]
-struct Outcomes {
-    state: Mutex<HashMap<OrderId, Outcome>>,
-}
-
-enum Outcome {
-    Came(Instant),
-    Waits(tokio::sync::oneshot::Sender<Instant>),
-}
-
-impl Outcomes {
-    async fn of(&self, order: OrderId) -> Instant {
-        let receiver = {
-            let mut state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
-            if let Some(Outcome::Came(at)) = state.remove(&order) {
-                return at;
-            }
-            let (sender, receiver) = tokio::sync::oneshot::channel();
-            state.insert(order, Outcome::Waits(sender));
-            receiver
-        };
-        receiver.await.unwrap_or_else(|_| Instant::now())
-    }
-
-    fn came(&self, order: OrderId) {
-        let mut state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
-        let now = Instant::now();
-        match state.remove(&order) {
-            Some(Outcome::Waits(sender)) => drop(sender.send(now)),
-            Some(came @ Outcome::Came(_)) => drop(state.insert(order, came)),
-            None => drop(state.insert(order, Outcome::Came(now))),
-        }
-    }
-}
-
-/// Notes the first outcome of every order of the market.
-async fn follow(mut events: EventStream, market: MarketId, outcomes: Arc<Outcomes>) {
-    // Orders have more than one outcome: the first of each is told by its place in the order of ids only for new ones.
-    let mut known = std::collections::HashSet::new();
-    while let Some(item) = events.next().await {
-        let StreamItem::Events { events, .. } = item else { continue };
-        for event in &events {
-            let (at, order) = match event {
-                Event::OrderPending(event) => {
-                    if event.market == market {
-                        known.insert(event.order);
-                    }
-                    continue;
-                }
-                Event::OrderResting(event) => (event.market, event.order),
-                Event::OrderExecuted(event) => (event.market, event.order),
-                Event::OrderCanceled(event) => (event.market, event.order),
-                Event::OrderRejected(event) => (event.market, event.order),
-                _ => continue,
-            };
-            if at == market && known.remove(&order) {
-                outcomes.came(order);
-            }
-        }
-    }
 }

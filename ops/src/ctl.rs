@@ -12,6 +12,7 @@ use crate::logging;
 use crate::operator::Operator;
 
 mod account;
+mod asset;
 mod backup;
 mod capacity;
 mod chain;
@@ -36,7 +37,14 @@ mod withdrawal;
 /// `mainstay ctl`.
 #[derive(Debug, clap::Args)]
 #[command(after_help = "\
-Without --data-dir and --state it speaks to the demo that you started last.
+Without --data-dir and --state it speaks to the demo that you started last. For a cluster of your own write such a file as a demo does:
+
+  { \"rest\": \"http://HOST:8080\", \"ws\": \"ws://HOST:8080\", \"ws_api\": \"ws://HOST:8080/ws-api/v3\", \"accounts\": [],
+    \"nodes\": [{ \"id\": 1, \"pid\": 0, \"http\": \"http://HOST:7201\", \"data_dir\": \"node-1\" }],
+    \"gateways\": [{ \"pid\": 0, \"rest\": \"http://HOST:8080\", \"ws\": \"ws://HOST:8080\", \"ws_api\": \"ws://HOST:8080/ws-api/v3\" }],
+    \"cluster\": { \"epoch\": 1, \"ledger\": 1, \"partitions\": [1, 2, 3, 4], \"envelope_key_file\": \"envelope.key\",
+      \"nodes\": [{ \"id\": 1, \"addr\": \"10.0.0.1:7101\" }],
+      \"operator\": { \"name\": \"operator-1\", \"ca\": \"ca.pem\", \"cert\": \"operator-1.pem\", \"key\": \"operator-1.key\" } } }
 
   mainstay ctl status
   mainstay ctl node kill 1 && mainstay ctl node start 1
@@ -49,6 +57,7 @@ Without --data-dir and --state it speaks to the demo that you started last.
   mainstay ctl withdrawal rules && mainstay ctl loosening list
   mainstay ctl withdrawal list && mainstay ctl withdrawal show 1
   mainstay ctl backup status --from DIR && mainstay ctl log verify node-1
+  mainstay ctl account show erin && mainstay ctl fees show
   mainstay ctl fees tiers USDT 0:1000:1000 1000000:800:900 50000000:-50:500
   mainstay ctl market kill BTCUSDT && mainstay ctl market reopen BTCUSDT --cancel-only 10s --auction 30s")]
 pub struct Args {
@@ -68,6 +77,9 @@ pub struct Args {
 #[derive(Debug, clap::Subcommand)]
 enum Command {
     /// Show every process, and what each node does in each partition.
+    #[command(after_help = "\
+`position` counts the commands that a replica has applied, `commit` the log's entries that it knows to be committed, of which each has many commands or none: \
+the two are not to be compared with each other. `lag` is of entries. Each node is asked at a moment of its own.")]
     Status,
     /// The cluster: members of its partitions.
     #[command(subcommand)]
@@ -75,10 +87,13 @@ enum Command {
     /// Nodes: start and stop them, take them into the cluster and out of it, have them lead nothing.
     #[command(subcommand)]
     Node(node::Command),
-    /// Open, fund and list accounts.
+    /// Open, fund, bound and show accounts.
     #[command(subcommand)]
     Account(account::Command),
-    /// Set fee tiers, and rates of accounts and markets.
+    /// Assets: list them, add one.
+    #[command(subcommand)]
+    Asset(asset::Command),
+    /// Fee tiers, and rates of accounts and markets: show and set them.
     #[command(subcommand)]
     Fees(fees::Command),
     /// Give accounts API keys, and take them away.
@@ -108,7 +123,7 @@ enum Command {
     /// Snapshots, looked at without their node.
     #[command(subcommand)]
     Snapshot(log::SnapshotCommand),
-    /// Markets: their phases, schedules, filters and price limits.
+    /// Markets: add one, their phases, schedules, filters and price limits.
     #[command(subcommand)]
     Market(market::Command),
     /// How full the ledger's tables are, and more room for them.
@@ -134,6 +149,10 @@ struct Place {
 pub fn main(args: Args) -> miette::Result<ExitCode> {
     logging::of_tool();
     let place = Place { args_data_dir: args.data_dir, args_state: args.state, args_operator: args.operator };
+    // Some commands ask nobody who wants to see a certificate.
+    if place.args_operator.is_some() {
+        place.cluster()?;
+    }
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().into_diagnostic()?;
     runtime.block_on(async {
         match args.command {
@@ -141,6 +160,7 @@ pub fn main(args: Args) -> miette::Result<ExitCode> {
             Command::Cluster(command) => cluster::run(&place, command).await,
             Command::Node(command) => node::run(&place, command).await,
             Command::Account(command) => account::run(&place.operator().await?, command).await,
+            Command::Asset(command) => asset::run(&place.operator().await?, command).await,
             Command::Fees(command) => fees::run(&place.operator().await?, command).await,
             Command::Key(command) => key::run(&place, command).await,
             Command::Chain(command) => chain::run(&place, command).await,
@@ -151,12 +171,12 @@ pub fn main(args: Args) -> miette::Result<ExitCode> {
             Command::Backup(command) => backup::run(place.args_data_dir.as_deref(), command).await,
             Command::Log(command) => log::run(command),
             Command::Snapshot(command) => log::run_snapshot(command),
-            Command::Market(command) => market::run(&place.operator().await?, command).await,
+            Command::Market(command) => market::run(&place, command).await,
             Command::Capacity(args) => capacity::run(&place, args).await,
             Command::Promote(args) => promote::run(args).await,
             Command::Upgrade(args) => upgrade::run(&place, args).await,
             Command::Version(args) => version::run(&place, args).await,
-            Command::Trace(args) => trace::run(&place.operator().await?, args).await,
+            Command::Trace(args) => trace::run(&place, args).await,
         }
     })?;
     Ok(ExitCode::SUCCESS)
@@ -203,6 +223,14 @@ impl Place {
     }
 
     async fn operator(&self) -> miette::Result<Operator> {
-        Operator::connect(&self.cluster()?).await
+        Operator::reach(&self.cluster()?, &self.how_to_start()).await
+    }
+
+    /// What helps when nobody is there.
+    fn how_to_start(&self) -> String {
+        match self.data_dir() {
+            Ok(dir) if dir.is_dir() => format!("start it: `mainstay demo --data-dir {}`", dir.display()),
+            _ => "start one: `mainstay demo`".to_owned(),
+        }
     }
 }

@@ -15,7 +15,7 @@ use tokio::sync::mpsc;
 
 use crate::config::{ADDRESS_IN_USE, Connection, Durability, HistoryFile, ThreadsWord};
 use crate::operator::Operator;
-use crate::{http, logging, pki};
+use crate::{http, logging, pki, report};
 use banner::Console;
 use chain::{CHAIN_NODES, Chain, ChainKind, Faucet};
 use children::{Children, Exited, Role};
@@ -32,6 +32,7 @@ pub mod control;
 pub mod home;
 pub mod layout;
 mod markets;
+mod outside;
 mod roster;
 mod supervise;
 mod told;
@@ -242,7 +243,7 @@ impl Demo {
         };
         if let Err(error) = self.open_chain(&operator).await {
             // The exchange is worth having without it.
-            self.console.say(&format!("Deposits are disabled: {error:?}"));
+            self.console.say(&format!("Deposits are disabled: {}", report::in_a_line(&error)));
         }
         self.save_state(&self.home.paths.state())?;
         if !self.args.no_bots {

@@ -44,15 +44,17 @@ pub fn form() -> Form {
 /// Of a process that runs for long: everything from `info` on goes to standard output. Standard error is left
 /// to what ends the process.
 pub fn of_service() {
-    begin(LevelFilter::INFO, std::io::stdout, std::io::stdout().is_terminal());
+    begin(Targets::new().with_default(LevelFilter::INFO), std::io::stdout, std::io::stdout().is_terminal());
 }
 
-/// Of a tool, whose standard output is its result: warnings go to standard error.
+/// Of a tool, whose standard output is its result: warnings go to standard error. Logs that tools open are copies, which may end in the
+/// middle of what a node was writing: that the log's store cuts those off is no news.
 pub fn of_tool() {
-    begin(LevelFilter::WARN, std::io::stderr, std::io::stderr().is_terminal());
+    let warnings = Targets::new().with_default(LevelFilter::WARN).with_target("raft_engine", LevelFilter::ERROR);
+    begin(warnings, std::io::stderr, std::io::stderr().is_terminal());
 }
 
-fn begin<W>(default: LevelFilter, writer: W, is_terminal: bool)
+fn begin<W>(default: Targets, writer: W, is_terminal: bool)
 where
     W: for<'a> MakeWriter<'a> + Copy + Send + Sync + 'static,
 {
@@ -66,12 +68,12 @@ where
 }
 
 /// What `wanted` lets through, or from `default` on, and then why that.
-fn filter(wanted: Option<&str>, default: LevelFilter) -> (Targets, Option<String>) {
+fn filter(wanted: Option<&str>, default: Targets) -> (Targets, Option<String>) {
     let wanted = wanted.map(str::trim).filter(|text| !text.is_empty());
     match wanted.map(Targets::from_str) {
-        None => (Targets::new().with_default(default), None),
+        None => (default, None),
         Some(Ok(targets)) => (targets, None),
-        Some(Err(error)) => (Targets::new().with_default(default), Some(error.to_string())),
+        Some(Err(error)) => (default, Some(error.to_string())),
     }
 }
 

@@ -21,6 +21,7 @@ mod node;
 mod operator;
 mod pki;
 mod private;
+mod report;
 mod signer;
 mod spoken;
 
@@ -75,6 +76,7 @@ fn main() -> ExitCode {
         return ExitCode::FAILURE;
     }
     let cli = Cli::parse();
+    report::install();
     logging::choose(cli.log);
     let outcome = match cli.command {
         Command::Demo(args) => demo::main(args),
@@ -92,7 +94,14 @@ fn main() -> ExitCode {
                 loadgen::Command::Bots(_) => logging::of_service(),
                 _ => logging::of_tool(),
             }
-            Ok(loadgen::main(args))
+            match loadgen::main(args) {
+                Ok(verdict) => Ok(verdict),
+                // What it says has its causes in it.
+                Err(error) => {
+                    eprintln!("{:?}", miette::miette!("{error}"));
+                    Ok(ExitCode::from(2))
+                }
+            }
         }
     };
     outcome.unwrap_or_else(|report| {

@@ -20,12 +20,18 @@ use crate::spoken::spaced;
 const COMMAND_TIMEOUT: Duration = Duration::from_secs(10);
 /// How long the cluster may take to be able to do anything at all.
 const CLUSTER_TIMEOUT: Duration = Duration::from_secs(60);
+/// After this it is said that it is waited for.
+const LATE: Duration = Duration::from_secs(3);
 
+mod reach;
+mod settings;
 mod withdrawing;
 
 #[cfg(test)]
 mod tests;
 
+pub use reach::refused_by_all;
+pub use settings::{Rates, Settings};
 pub use withdrawing::{KnownChain, Withdrawing};
 
 /// A connection to the cluster as its operator.
@@ -82,6 +88,8 @@ pub struct Inventory {
     pub addresses: BTreeMap<(AccountId, ChainId), String>,
     /// What may be withdrawn, and what was.
     pub withdrawing: Withdrawing,
+    /// What operators have set.
+    pub settings: Settings,
     /// What accounts have, free and held, in ledger units.
     pub balances: BTreeMap<(AccountId, AssetId), i128>,
     /// Who was credited with what, ever.
@@ -124,6 +132,21 @@ impl Operator {
         Ok(Operator { cluster: connected, session, ledger })
     }
 
+    /// As [`Operator::connect`], for somebody who looks on: told at once when no node is there, and then `help`, and soon that
+    /// it is waited for.
+    pub async fn reach(cluster: &loadgen::state::Cluster, help: &str) -> miette::Result<Operator> {
+        let late = async {
+            tokio::time::sleep(LATE).await;
+            eprintln!("the ledger's partition has no leader yet: waiting for up to {} s", CLUSTER_TIMEOUT.as_secs());
+            std::future::pending().await
+        };
+        tokio::select! {
+            operator = Operator::connect(cluster) => operator,
+            report = refused_by_all(&cluster.nodes, help) => Err(report),
+            () = late => unreachable!("it waits for ever"),
+        }
+    }
+
     /// A partition's events from a position on.
     pub fn events(&self, partition: PartitionId, from: LogPosition) -> EventStream {
         self.cluster.subscribe(partition, from)
@@ -131,7 +154,14 @@ impl Operator {
 
     /// How far a partition's log is now.
     pub async fn present(&self, partition: PartitionId) -> miette::Result<LogPosition> {
-        self.cluster.read_index(partition, CLUSTER_TIMEOUT).await.into_diagnostic()
+        self.cluster.read_index(partition, CLUSTER_TIMEOUT).await.map_err(|error| match error {
+            // What these say is said of commands.
+            ClusterError::Timeout | ClusterError::Unavailable => {
+                let seconds = CLUSTER_TIMEOUT.as_secs();
+                miette::miette!("partition {partition} had no leader that answers for {seconds} s")
+            }
+            error => miette::miette!("partition {partition} cannot be asked: {error}"),
+        })
     }
 
     /// Who leads a partition.
@@ -219,6 +249,11 @@ fn why(reason: RejectReason) -> Option<&'static str> {
         RejectReason::AccountExists => "there is an account of this name already",
         RejectReason::AssetExists => "there is an asset of this name already",
         RejectReason::MarketExists => "there is a market of this name already",
+        RejectReason::TableFull => {
+            "there is no room for more: mainstay ctl capacity; of markets and of assets there are 64 at most, delisted ones among them"
+        }
+        RejectReason::BadAsset => "an asset has a name, and at most 18 decimals",
+        RejectReason::BadMarketScale => "trades would not be exact: too many decimals for the assets",
         RejectReason::ZeroAmount => "the amount is zero",
         RejectReason::MarketDelisted => "the market is gone for ever",
         RejectReason::MarketUnavailable => "too much waits for the market's partition; is its leader up?",
@@ -264,8 +299,17 @@ fn why(reason: RejectReason) -> Option<&'static str> {
 }
 
 impl Inventory {
+    /// What is known after these.
+    #[cfg(test)]
+    pub fn told(events: impl IntoIterator<Item = Event>) -> Inventory {
+        let mut inventory = Inventory::default();
+        events.into_iter().for_each(|event| inventory.apply(event));
+        inventory
+    }
+
     fn apply(&mut self, event: Event) {
         self.withdrawing.apply(&event);
+        self.settings.apply(&event);
         match event {
             Event::AssetListed(listed) => {
                 self.assets.insert(listed.symbol.to_string(), listed);

@@ -84,8 +84,8 @@ async def main():
                         and followed[0]["status"] == 200 and followed[0]["path"] == "/api/v3/order", followed)
             shown = subprocess.run([os.environ["MAINSTAY"], "ctl", "--state", sys.argv[1], "trace", place], capture_output=True, text=True, timeout=60)
             tally.check("ctl shows the command at its place, and what came of it", shown.returncode == 0
-                        and f"{place}  " in shown.stdout and "OrderPending" in shown.stdout and "OrderResting" in shown.stdout
-                        and "OrderCanceled" in shown.stdout, shown.stdout[:500] + shown.stderr[:500])
+                        and f"{place}  " in shown.stdout and "order pending: " in shown.stdout and "order resting: " in shown.stdout
+                        and "order canceled: " in shown.stdout, shown.stdout[:500] + shown.stderr[:500])
         except Exception:
             tally.crashed()
     tally.close()

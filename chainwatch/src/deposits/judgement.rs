@@ -29,6 +29,8 @@ pub(super) struct Chain<'a> {
     pub(super) frozen: Option<Freeze>,
     /// What the ledger was told of that.
     pub(super) told: ChainFreeze,
+    /// Whether too many nodes show another chain of its height.
+    pub(super) is_doubted: bool,
 }
 
 /// What to say.
@@ -89,6 +91,10 @@ impl Chain<'_> {
         let above = (self.head.height.0 + 1).saturating_sub(found.block.height.0);
         let confirmations = u32::try_from(above).unwrap_or(u32::MAX);
         let is_final = self.finalized.is_some_and(|finalized| found.block.height <= finalized.height);
+        // What a majority has may be credited long before the chain calls it final: not while others contradict it.
+        if self.is_doubted {
+            return None;
+        }
         let is_news = known.is_none_or(|known| {
             let has_moved = known.block.0 != found.block.hash.0;
             let is_enough = if known.required == 0 { is_final } else { confirmations >= known.required };

@@ -39,8 +39,14 @@ impl Budget {
         self.paused_until.is_none_or(|until| now >= until) && self.tokens >= 1.0
     }
 
+    /// One request is sent. What must be asked in any case may leave less than nothing, which others then wait for.
     pub(super) fn spend(&mut self) {
-        self.tokens -= 1.0;
+        self.tokens = (self.tokens - 1.0).max(-self.burst);
+    }
+
+    /// Whether the node has asked to be left alone.
+    pub(super) fn is_paused(&self, now: Instant) -> bool {
+        self.paused_until.is_some_and(|until| now < until)
     }
 
     /// The node said that it gets too much; each time in a row it is left alone for twice as long.

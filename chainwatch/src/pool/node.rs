@@ -7,12 +7,14 @@ use super::config::{NodeConfig, PoolConfig};
 use super::latency::Latency;
 use crate::chain::Lie;
 use crate::tree::{Header, HeaderTree};
-use crate::{BlockHash, Head, Verdict};
+use crate::{BlockHash, Head, Height, Verdict};
 
 /// So many failures in a row make a node down, where one alone could be chance.
 const FAILURES_MAX: u32 = 2;
 /// So many times in a row a node may lack a header that its own report leads to: its chain may just have changed.
 const NOT_SHOWN_MAX: u32 = 3;
+/// What a chain's first block names as the block before it.
+const FIRST_PARENT: BlockHash = BlockHash([0; 32]);
 /// How long a node whose chain meets ours nowhere is not asked again to show how it gets there.
 const ASTRAY_RETRY: Duration = Duration::from_secs(10);
 /// The share of a node that has just come back, in percent of a full one.
@@ -90,12 +92,16 @@ pub(super) struct Node {
     unplaced: Option<Unplaced>,
     /// Its head does not descend from anything that is known.
     is_astray: bool,
+    /// How high its head is, where that is below everything that is remembered: it has yet to catch up.
+    below: Option<Height>,
     astray_until: Option<Instant>,
     /// Times in a row that it did not have a header that its own report leads to.
     not_shown: u32,
     proofs: u32,
     failures: u32,
     down: Option<Failure>,
+    /// It says that it gets too much, and nothing else since.
+    is_overwhelmed: bool,
     lying: Option<(Lie, Instant)>,
     behind: u64,
     behind_since: Option<Instant>,
@@ -115,11 +121,13 @@ impl Node {
             vote: None,
             unplaced: None,
             is_astray: false,
+            below: None,
             astray_until: None,
             not_shown: 0,
             proofs: 0,
             failures: 0,
             down: None,
+            is_overwhelmed: false,
             lying: None,
             behind: 0,
             behind_since: None,
@@ -146,7 +154,7 @@ impl Node {
     pub(super) fn answered(&mut self, took: Duration, now: Instant) {
         self.latency.record(took);
         self.budget.resume(now);
-        self.failures = 0;
+        (self.failures, self.is_overwhelmed) = (0, false);
         if self.down.take().is_some() {
             self.proofs = 0;
             self.latency.forget();
@@ -155,7 +163,10 @@ impl Node {
 
     pub(super) fn failed(&mut self, failure: Failure, now: Instant) {
         match failure {
-            Failure::TooMany => return self.budget.pause(now),
+            Failure::TooMany => {
+                self.is_overwhelmed = true;
+                return self.budget.pause(now);
+            }
             Failure::Refused | Failure::Silent => self.down = Some(failure),
             Failure::Broken | Failure::Status(_) | Failure::Malformed => {
                 self.failures += 1;
@@ -179,7 +190,7 @@ impl Node {
     pub(super) fn report(&mut self, report: Report, tree: &HeaderTree, now: Instant) {
         if tree.get(report.head).is_some() {
             (self.vote, self.unplaced, self.is_astray) = (Some(Vote { report, heard_at: now }), None, false);
-            self.astray_until = None;
+            (self.astray_until, self.below) = (None, None);
             self.not_shown = 0;
         } else if self.astray_until.is_some_and(|until| now < until) {
             self.unplaced = None;
@@ -203,7 +214,14 @@ impl Node {
         now: Instant,
     ) -> Vec<Header> {
         let Some(unplaced) = self.unplaced.as_mut() else { return Vec::new() };
-        let below_root = header.height.is_some_and(|height| height <= tree.root().height);
+        let root = tree.root().height;
+        if let Some(height) = header.height.filter(|height| *height < root && unplaced.headers.is_empty()) {
+            self.is_below(height);
+            return Vec::new();
+        }
+        // Before its first block a chain has nothing to show.
+        let is_first = header.parent == FIRST_PARENT;
+        let below_root = is_first || header.height.is_some_and(|height| height <= root);
         unplaced.headers.push(header);
         if tree.get(header.parent).is_some() {
             let mut headers = std::mem::take(&mut unplaced.headers);
@@ -216,9 +234,15 @@ impl Node {
         Vec::new()
     }
 
+    /// Its head is lower than anything that is remembered: what it has says nothing of the agreed chain, for it or against it.
+    pub(super) fn is_below(&mut self, height: Height) {
+        (self.unplaced, self.vote, self.is_astray, self.proofs) = (None, None, false, 0);
+        self.below = Some(height);
+    }
+
     /// Its chain is none that could become the agreed one.
     pub(super) fn goes_astray(&mut self, now: Instant) {
-        (self.unplaced, self.vote, self.is_astray, self.proofs) = (None, None, true, 0);
+        (self.unplaced, self.vote, self.is_astray, self.below, self.proofs) = (None, None, true, None, 0);
         self.astray_until = Some(now + ASTRAY_RETRY);
     }
 
@@ -291,8 +315,18 @@ impl Node {
         if let Some(failure) = self.down {
             return (Verdict::Down, Cause::Failure(failure));
         }
+        // For a while that is no fault of its own; then nobody knows what it would say.
+        let is_old = self.vote.is_none_or(|vote| now.saturating_duration_since(vote.heard_at) > config.vote_ttl);
+        if self.is_overwhelmed && is_old {
+            return (Verdict::Down, Cause::Failure(Failure::TooMany));
+        }
         if self.is_astray {
             return (Verdict::Forked, Cause::OtherChain);
+        }
+        if let Some(below) = self.below {
+            self.behind = head.map_or(tree.root().height, |head| head.height).0.saturating_sub(below.0);
+            self.is_out = true;
+            return (Verdict::Lagging, Cause::Behind(self.behind));
         }
         if let (Some(head), Some(vote)) = (head, self.vote) {
             if !agrees(&vote.report, head, finalized, tree) {

@@ -383,6 +383,40 @@ fn a_node_that_gets_too_much_is_left_alone_for_a_while() {
 }
 
 #[test]
+fn a_node_that_says_nothing_but_that_it_gets_too_much_is_down_once_its_word_is_old_and_is_asked_ever_less() {
+    let mut bench = Bench::agreed_at(5, |_| {});
+    let (id, mut asked) = (ChainNodeId(0), 0);
+    for _ in 0..100 {
+        if bench.pool.may_probe(id, bench.now) {
+            bench.pool.on_failure(id, Failure::TooMany, bench.now);
+            asked += 1;
+        }
+        bench.now += Duration::from_millis(200);
+        bench.others_report(&[0], 5, 1);
+    }
+    assert_eq!(bench.verdict(0), Verdict::Down);
+    assert!((5..=8).contains(&asked), "asked {asked} times in 20 seconds");
+    bench.now += Duration::from_secs(30);
+    assert!(bench.pool.may_probe(id, bench.now));
+    for _ in 0..4 {
+        bench.all_report(0, 5);
+    }
+    assert_eq!(bench.verdict(0), Verdict::Agreeing);
+}
+
+#[test]
+fn probes_come_out_of_a_nodes_budget() {
+    let mut bench = Bench::agreed_at(5, |config| (config.nodes[0].rate, config.nodes[0].burst) = (10, 10));
+    bench.now += Duration::from_secs(5);
+    for _ in 0..10 {
+        assert!(bench.pool.may_probe(ChainNodeId(0), bench.now));
+    }
+    assert!(!bench.routes(50).contains(&0));
+    bench.now += Duration::from_millis(200);
+    assert!(bench.routes(50).contains(&0));
+}
+
+#[test]
 fn a_slow_node_is_asked_when_nobody_else_is_left() {
     let mut bench = Bench::agreed_at(5, |_| {});
     for _ in 0..40 {

@@ -7,7 +7,7 @@ use crate::chain::bitcoin::{BitcoinRules, HEADER_LEN};
 use crate::chain::{ChainTransaction, Lie, VerifiedBlock};
 use crate::pool::{Failure, Report};
 use crate::tree::Header;
-use crate::{BlockHash, DepositId, Head, TxId};
+use crate::{BlockHash, DepositId, Head, Height, TxId};
 
 /// Bitcoin Core: invalid address or key; of a hash: there is no such block or transaction.
 const NOT_FOUND: i64 = -5;
@@ -17,6 +17,12 @@ pub(crate) async fn report(rpc: &RpcClient) -> Result<Report, Told> {
     let best = rpc.call("getbestblockhash", json!([])).await?;
     let head = best.as_str().and_then(hash_from).ok_or(Told::Failed(Failure::Malformed))?;
     Ok(Report { head: BlockHash(head), finalized: None })
+}
+
+/// How high a block is, as the node says.
+pub(crate) async fn height(rpc: &RpcClient, hash: BlockHash) -> Result<Height, Told> {
+    let known = rpc.call("getblockheader", json!([text(hash.0), true])).await.map_err(absent_by_code)?;
+    known["height"].as_u64().map(Height).ok_or(Told::Failed(Failure::Malformed))
 }
 
 /// One header, verified.
@@ -72,14 +78,16 @@ pub(crate) async fn send(rpc: &RpcClient, bytes: &[u8]) -> Result<(), Told> {
     rpc.call("sendrawtransaction", json!([hex::encode(bytes), 0])).await.map(drop)
 }
 
-/// Whether the node has a transaction among what it would mine, or on its chain, as far as it remembers that. A transaction
-/// of a block that its chain has left has no confirmation.
-pub(crate) async fn has(rpc: &RpcClient, tx: TxId) -> Result<bool, Told> {
-    match rpc.call("getrawtransaction", json!([text(tx.0), true])).await {
+/// Which of these transactions the node has among what it would mine, or on its chain, as far as it remembers that. A
+/// transaction of a block that its chain has left has no confirmation.
+pub(crate) async fn has(rpc: &RpcClient, txs: &[TxId]) -> Result<Vec<bool>, Told> {
+    let calls: Vec<_> = txs.iter().map(|tx| ("getrawtransaction", json!([text(tx.0), true]))).collect();
+    let has = |known: Result<Value, Told>| match known {
         Ok(known) => Ok(known["confirmations"].as_u64() != Some(0) || known["blockhash"].is_null()),
         Err(Told::Refused { code: NOT_FOUND, .. }) => Ok(false),
         Err(told) => Err(told),
-    }
+    };
+    rpc.batch_each(&calls).await?.into_iter().map(has).collect()
 }
 
 /// The node's head, and of each output whether nothing has spent it there. A block that came in between is no answer.

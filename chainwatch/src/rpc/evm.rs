@@ -79,9 +79,10 @@ pub(crate) async fn send(rpc: &RpcClient, bytes: &[u8]) -> Result<(), Told> {
     rpc.call("eth_sendRawTransaction", json!([format!("0x{}", hex::encode(bytes))])).await.map(drop)
 }
 
-/// Whether the node has a transaction, among what it would mine or on its chain.
-pub(crate) async fn has(rpc: &RpcClient, tx: TxId) -> Result<bool, Told> {
-    Ok(!rpc.call("eth_getTransactionByHash", json!([text(tx.0)])).await?.is_null())
+/// Which of these transactions the node has, among what it would mine or on its chain.
+pub(crate) async fn has(rpc: &RpcClient, txs: &[TxId]) -> Result<Vec<bool>, Told> {
+    let calls: Vec<_> = txs.iter().map(|tx| ("eth_getTransactionByHash", json!([text(tx.0)]))).collect();
+    Ok(rpc.batch(&calls).await?.iter().map(|known| !known.is_null()).collect())
 }
 
 /// What the node would pay per unit of gas at most, twice what a block asks for and a tip; and that tip. Not every implementation

@@ -7,7 +7,7 @@ use prometheus_client::metrics::counter::Counter;
 use prometheus_client::metrics::family::Family;
 use prometheus_client::metrics::gauge::Gauge;
 use prometheus_client::registry::Registry;
-use wire::WithdrawalStage;
+use wire::{ChainFreeze, WithdrawalStage};
 
 use crate::audit::Comparison;
 use crate::pool::{Freeze, Method, Pool, PoolEvent, Standing};
@@ -179,6 +179,18 @@ impl Metrics {
                 self.freezes.get_or_create(&label).inc();
             }
             PoolEvent::Thawed => self.set_frozen(chain, None),
+        }
+    }
+
+    /// What the ledger says of a chain, and only operators end.
+    pub(crate) fn told(&self, chain: &str, told: ChainFreeze) {
+        let (credit, withdrawal) = (ChainFreeze::CreditReverted, ChainFreeze::WithdrawalReverted);
+        for (reason, name) in [(credit, "credit reverted"), (withdrawal, "withdrawal reverted")] {
+            let label = ReasonLabel { chain: chain.to_string(), reason: name };
+            let was = self.frozen.get_or_create(&label).set((told == reason).into());
+            if told == reason && was == 0 {
+                self.freezes.get_or_create(&label).inc();
+            }
         }
     }
 

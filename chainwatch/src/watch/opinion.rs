@@ -18,6 +18,8 @@ use crate::{BlockHash, ChainNodeId, DepositId, TxId};
 
 /// How long a node may take for its opinion.
 const PATIENCE: Duration = Duration::from_millis(600);
+/// Of so many transactions a node is asked at once: what it says of each has some kilobytes, and an answer a megabyte.
+const TXS_AT_ONCE: usize = 32;
 /// How long a node may take to take a transaction.
 const BROADCAST_PATIENCE: Duration = Duration::from_secs(5);
 
@@ -72,31 +74,30 @@ impl Watch {
     /// Whether a majority of the configured nodes has these transactions, or has not; nothing of those of which there is no
     /// majority for either.
     pub async fn known_to_most(&self, txs: &[TxId]) -> Vec<(TxId, bool)> {
-        if txs.is_empty() {
-            return Vec::new();
+        let mut told = Vec::with_capacity(txs.len());
+        for some in txs.chunks(TXS_AT_ONCE) {
+            self.known_at_once(some, &mut told).await;
         }
+        told
+    }
+
+    /// However far a node is, it is asked once for all of them.
+    async fn known_at_once(&self, txs: &[TxId], told: &mut Vec<(TxId, bool)>) {
         let rules = self.rules();
         let opinions = self.each(Method::Transaction, |client| async move {
-            let mut known = Vec::new();
-            for tx in txs {
-                let has = match rules {
-                    ChainRules::Bitcoin(_) => rpc::bitcoin::has(&client, *tx).await?,
-                    ChainRules::Evm(_) => rpc::evm::has(&client, *tx).await?,
-                };
-                if has {
-                    known.push(*tx);
-                }
+            match rules {
+                ChainRules::Bitcoin(_) => rpc::bitcoin::has(&client, txs).await,
+                ChainRules::Evm(_) => rpc::evm::has(&client, txs).await,
             }
-            Ok(known)
         });
         let opinions = opinions.await;
         let majority = self.with_pool(|pool| pool.config().majority());
-        let opinion = |tx: &TxId| {
-            let known = opinions.iter().filter(|known| known.contains(tx)).count();
+        let opinion = |(at, tx): (usize, &TxId)| {
+            let known = opinions.iter().filter(|has| has[at]).count();
             let is_decided = known >= majority || opinions.len() - known >= majority;
             is_decided.then_some((*tx, known >= majority))
         };
-        txs.iter().filter_map(opinion).collect()
+        told.extend(txs.iter().enumerate().filter_map(opinion));
     }
 
     /// What is to be paid to the chain, and of that, where there is gas, to whoever mines. `None` when too few nodes say.

@@ -25,13 +25,16 @@ pub(super) async fn run(shared: Arc<Shared>, node: ChainNodeId) {
     let client = shared.clients[node.index()].clone();
     loop {
         let started = Instant::now();
-        let told = within(silence_max, probe(&client, &shared.rules)).await;
-        match told {
-            Ok((report, header)) => {
-                on_report(&shared, node, report, header, started);
-                fetch_headers(&shared, &client, node, silence_max).await;
+        let may_ask = shared.lock().may_probe(node, started);
+        if may_ask {
+            match within(silence_max, probe(&client, &shared.rules)).await {
+                Ok((report, header)) => {
+                    on_report(&shared, node, report, header, started);
+                    ask_height(&shared, &client, node, silence_max).await;
+                    fetch_headers(&shared, &client, node, silence_max).await;
+                }
+                Err(told) => on_told(&shared, node, told),
             }
-            Err(told) => on_told(&shared, node, told),
         }
         shared.publish();
         tokio::time::sleep_until((started + every).into()).await;
@@ -54,6 +57,17 @@ fn on_report(shared: &Shared, node: ChainNodeId, report: Report, header: Option<
     pool.on_report(node, report, now.saturating_duration_since(started), now);
     if let Some(header) = header.filter(|header| pool.missing(node) == Some(header.hash)) {
         pool.on_header(node, header, now);
+    }
+}
+
+/// Where headers do not say how high they are: a node that is still far below would show all of its chain for nothing.
+async fn ask_height(shared: &Shared, client: &RpcClient, node: ChainNodeId, silence_max: Duration) {
+    let (ChainRules::Bitcoin(_), Some(missing)) = (&shared.rules, shared.lock().missing(node)) else { return };
+    match within(silence_max, rpc::bitcoin::height(client, missing)).await {
+        Ok(height) => shared.lock().on_height(node, height, Instant::now()),
+        // Whoever does not have it is asked for the header itself, and judged by that.
+        Err(Told::Refused { .. }) => {}
+        Err(told) => on_told(shared, node, told),
     }
 }
 

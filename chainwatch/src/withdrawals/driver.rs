@@ -57,6 +57,8 @@ impl fmt::Display for Edge {
 pub struct Standing {
     /// Those that are not over.
     pub open: Vec<WithdrawalChanged>,
+    /// Those that are settled and not on the chain any more.
+    pub reverted: Vec<WithdrawalId>,
     /// Those that wait for inputs, a nonce or a replacement, and why.
     pub unfunded: Vec<(WithdrawalId, Unfunded)>,
     /// What the hot wallet has of each asset that has bounds.
@@ -283,7 +285,8 @@ impl<L: Ledger, S: Signer> Driver<L, S> {
     /// Asks nodes, when it is time and something is open.
     async fn ask(&mut self) {
         let is_due = self.opinions.asked_at.is_none_or(|at| at.elapsed() >= ASK_EVERY);
-        if !is_due || (self.executor.open().next().is_none() && !self.executor.is_bounded()) {
+        let is_idle = self.executor.open().chain(self.executor.reverted()).next().is_none();
+        if !is_due || (is_idle && !self.executor.is_bounded()) {
             return;
         }
         let pending: Vec<TxId> = self.executor.pending().map(|tx| TxId(tx.0)).collect();
@@ -376,6 +379,7 @@ impl<L: Ledger, S: Signer> Driver<L, S> {
         let facts = self.facts();
         let standing = Standing {
             open: self.executor.open().copied().collect(),
+            reverted: self.executor.reverted().map(|row| row.withdrawal).collect(),
             unfunded: self.executor.unfunded().collect(),
             hot: facts.as_ref().map_or_else(|| before.hot.clone(), |facts| self.executor.hot(facts)),
             strangers: facts.as_ref().map_or_else(|| before.strangers.clone(), |facts| self.executor.strangers(facts)),

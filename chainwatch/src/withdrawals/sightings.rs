@@ -2,7 +2,7 @@
 
 use wire::command::ReportWithdrawal;
 use wire::event::WithdrawalChanged;
-use wire::{ChainHash, Command, Sighting, WithdrawalCause, WithdrawalStage};
+use wire::{ChainHash, Command, Sighting, Timestamp, WithdrawalCause, WithdrawalStage};
 
 use super::facts::{self, Facts, Included};
 use super::view::Known;
@@ -58,7 +58,8 @@ impl Executor {
             return Some(self.report_included(row, tx, included, facts, fence));
         }
         // What an orphan spends is there only if its parent's end is taken back, which is told of the parent.
-        if known.is_orphan() || row.height == 0 || row.height < facts.since.0 {
+        let is_deep = row.height < facts.since.0 && !row.is_reverted;
+        if known.is_orphan() || row.height == 0 || is_deep {
             return None;
         }
         match facts.included.get(&row.tx) {
@@ -79,6 +80,23 @@ impl Executor {
             }
             _ => None,
         }
+    }
+
+    /// What the chain has taken back of one that is settled goes to every node again as it is, once an operator has looked: it has
+    /// been paid for, and what it gave back to the wallet may be spent already. One that the chain had undone was not paid; what
+    /// it would do now is nobody's wish.
+    pub(super) fn send_again(&self, known: &Known, facts: &Facts, now: Timestamp) -> Option<Step> {
+        let row = &known.row;
+        let is_lost = row.is_reverted && row.stage == WithdrawalStage::Settled && !facts.included.contains_key(&row.tx);
+        if !is_lost || !self.is_thawed() || facts.pooled.contains(&row.tx) || !self.is_to_be_sent(row.tx, now) {
+            return None;
+        }
+        let (_, signed) = known.signed.iter().find(|(_, signed)| signed.tx == row.tx)?;
+        Some(Step::Send(signed.tx, signed.bytes.clone()))
+    }
+
+    pub(super) fn is_to_be_sent(&self, tx: ChainHash, now: Timestamp) -> bool {
+        self.sent_at.get(&tx).is_none_or(|at| now >= at.plus_nanos(self.tuning.resend_ns))
     }
 
     pub(super) fn report(&self, row: &WithdrawalChanged, tx: ChainHash, sighting: Sighting, fence: u64) -> Step {

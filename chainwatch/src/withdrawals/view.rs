@@ -246,15 +246,15 @@ impl View {
     }
 
     /// What is booked and lies so deep that nothing is said of it any more is left. Its outputs are no coins of the wallet's any
-    /// more, and its nonce is used for good. One that an operator has failed may be mined at any time, and an orphan as long as its
-    /// parent may come again; the ledger remembers them for so long, and so does this.
+    /// more, and its nonce is used for good. One that an operator has failed, or the chain has taken back, may be mined at any time, and
+    /// an orphan as long as its parent may come again; the ledger remembers them for so long, and so does this.
     pub(super) fn forget_below(&mut self, since: Height, now: Timestamp) {
         let orphans = self.known.values().filter(|known| known.is_orphan());
         let left = orphans.filter(|known| !self.known.contains_key(&known.row.parent));
         let left: BTreeSet<WithdrawalId> = left.map(|known| known.row.withdrawal).collect();
         let is_over = |known: &Known| {
-            let WithdrawalChanged { withdrawal, stage, cause, height, changed_at, .. } = known.row;
-            let is_deep = cause != WithdrawalCause::Operator && height != 0 && height < since.0;
+            let WithdrawalChanged { withdrawal, stage, cause, height, changed_at, is_reverted, .. } = known.row;
+            let is_deep = cause != WithdrawalCause::Operator && !is_reverted && height != 0 && height < since.0;
             let is_old = changed_at.plus_nanos(REMEMBERED_NS) <= now;
             stage.is_final() && (is_deep || is_old || left.contains(&withdrawal))
         };
@@ -399,10 +399,10 @@ impl View {
     }
 
     /// Whether an output may be spent: another transaction of the same withdrawal may yet take the place of the one that
-    /// made it, until that is settled.
+    /// made it, until that is settled; and what the chain has taken back makes none before it is mined again.
     pub(super) fn is_settled(&self, tx: ChainHash) -> bool {
         let maker = self.made_by.get(&tx).and_then(|id| self.known.get(id));
-        maker.is_none_or(|known| known.row.stage == WithdrawalStage::Settled)
+        maker.is_none_or(|known| known.row.stage == WithdrawalStage::Settled && !known.row.is_reverted)
     }
 
     /// What a batch's transaction gives, and nothing of another. `None` while not all of its members are known as the ledger has them.

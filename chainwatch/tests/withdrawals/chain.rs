@@ -30,6 +30,8 @@ pub struct Chain {
     pub takes_replacements: bool,
     /// Miners take nothing for less, per 1,000 virtual bytes.
     pub rate_min: u128,
+    /// Whether no node keeps what it is sent.
+    pub keeps_nothing: bool,
 }
 
 fn out_point(input: &ChainInput) -> OutPoint {
@@ -53,6 +55,7 @@ impl Chain {
             fee_rate: 1_000,
             takes_replacements: true,
             rate_min: 0,
+            keeps_nothing: false,
         }
     }
 
@@ -95,6 +98,9 @@ impl Chain {
     /// A node takes a transaction whose inputs are there; one that pays more takes the place of those it conflicts with, and of
     /// what spends theirs, where nodes take replacements.
     pub fn take(&mut self, bytes: &[u8]) {
+        if self.keeps_nothing {
+            return;
+        }
         let tx: Transaction = deserialize(bytes).expect("a transaction");
         let (outputs, spent) = (self.with_pooled(), self.spent());
         let is_there = |point: &OutPoint| outputs.contains_key(point) && !spent.contains_key(point);

@@ -9,6 +9,7 @@ mod evm;
 mod failed;
 mod ledger;
 mod moves;
+mod reverted;
 mod world;
 
 use chainwatch::withdrawals::Step;

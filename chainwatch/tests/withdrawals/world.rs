@@ -220,6 +220,11 @@ impl World {
         self.ledger.apply(self.now, &Command::CancelWithdrawal(cancel))
     }
 
+    /// No node keeps anything from now on, or each does again.
+    pub fn keep_nothing(&mut self, is_so: bool) {
+        self.chain.keeps_nothing = is_so;
+    }
+
     /// A block that has the withdrawal's transaction `attempt` alone: its miner had it from elsewhere.
     pub fn mine_just(&mut self, withdrawal: u64, attempt: u8) {
         let signed = self.ledger.events.iter().find_map(|event| match event {
@@ -260,6 +265,11 @@ impl World {
     /// An operator stops that account, or lets it go on.
     pub fn block_another(&mut self, is_blocked: bool) {
         self.ledger.block(self.now, AccountId::new(3), is_blocked);
+    }
+
+    /// As [`World::reorganise_whole`], and no node knows any more what was in those blocks.
+    pub fn reorganise_and_forget(&mut self, depth: usize) {
+        self.chain.reorganise(depth, || false);
     }
 
     pub fn mine(&mut self) {

@@ -162,17 +162,17 @@ impl Conduct {
 
     /// What comes after the order's session has been looked at.
     #[inline(always)]
-    fn check_counts(&self, order: &NewOrder, now: Timestamp, open: u32, beside: u32) -> Result<(), RejectReason> {
+    fn check_counts(&self, order: &NewOrder, now: Timestamp, open: u32, beside: u32) -> Result<(), Refused> {
         let row = self.row(order.account);
         if row.order_rate_max > 0 {
             let placed = if row.window == window_of(row, now) { row.placed } else { 0 };
             if placed.saturating_add(beside) >= row.order_rate_max {
-                return Err(RejectReason::OrderRateExceeded);
+                return Err(Refused::naming(RejectReason::OrderRateExceeded, window_left_ms(row, now)));
             }
         }
         let may_rest = order.time_in_force.may_rest() || order.kind.is_stop();
         if may_rest && row.open_orders_max > 0 && open.saturating_add(beside) >= row.open_orders_max {
-            return Err(RejectReason::AccountOpenOrders);
+            return Err(RejectReason::AccountOpenOrders.into());
         }
         Ok(())
     }
@@ -246,6 +246,13 @@ fn window_of(row: &Row, now: Timestamp) -> u64 {
     now.millis() / u64::from(row.order_rate_window_ms)
 }
 
+/// In how many milliseconds the next window begins.
+#[cold]
+fn window_left_ms(row: &Row, now: Timestamp) -> u64 {
+    let window_ms = u64::from(row.order_rate_window_ms);
+    window_ms - now.millis() % window_ms
+}
+
 impl LedgerCell {
     /// Whether the account may place an order at all now, beside as many others.
     #[inline(always)]
@@ -254,13 +261,13 @@ impl LedgerCell {
         if order.session.get() != 0 && !self.silence.is_live(order.account, order.session) {
             return Err(RejectReason::UnknownLease.into());
         }
-        Ok(self.conduct.check_counts(order, self.now, self.orders.total(order.account), beside)?)
+        self.conduct.check_counts(order, self.now, self.orders.total(order.account), beside)
     }
 
     /// As [`LedgerCell::check_conduct`], whatever kill switches and leases say now.
     pub(super) fn check_conduct_in_itself(&self, order: &NewOrder) -> Result<(), Refused> {
         self.conduct.check_key(order)?;
-        Ok(self.conduct.check_counts(order, self.now, self.orders.total(order.account), 0)?)
+        self.conduct.check_counts(order, self.now, self.orders.total(order.account), 0)
     }
 
     /// Whether the order is one that the account may place, beside others that buy so much base.

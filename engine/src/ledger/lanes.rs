@@ -108,6 +108,12 @@ impl Lanes {
         Some(asked)
     }
 
+    /// A cancel has had its outcome before its market's answer, which tells nothing more then.
+    #[cold]
+    pub(super) fn forget(&mut self, to: PartitionId, request: LogPosition, order: OrderId) {
+        self.lane(to).cancels.retain(|asked| (asked.request, asked.order) != (request, order));
+    }
+
     /// Whether a cancel of this order, or a mass cancel of its side in its market, is on its way. `amend` is the request of an
     /// amend of it, which is none.
     pub(super) fn covers(&self, to: PartitionId, order: &Order, amend: Option<LogPosition>) -> bool {

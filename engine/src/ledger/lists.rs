@@ -8,10 +8,11 @@
 //!   Whenever one ends while the other stays, what the other does not need is released.
 //! - *Oto*: a working `Limit` or `LimitMaker` order and a pending order of any kind, by base quantity. The pending one is
 //!   checked with the list and waits here, without a hold. When the working one has filled *whole*, it is held for and
-//!   placed as if it came in then, also when that was in an auction: it meets the market that trades after it. If it does not
-//!   fit the filters by then, its hold is not free, its market takes no such order, or refuses it (as it does while one
-//!   uncrossing takes several commands), it ends with `NotPlaced`. When the working one ends otherwise, even partly filled, it ends too: with the same cause and request if a
-//!   command asked for that, else with `WorkingEnded`. A cancel of the pending one, or of the list, cancels the working one.
+//!   placed as if it came in then, also when that was in an auction, over however many commands: it meets the market that
+//!   comes after it. If it does not fit the filters by then, its hold is not free, its market takes no such order, or refuses
+//!   it, it ends with `NotPlaced`. When the working one ends otherwise, even partly filled, it ends too: with the same cause
+//!   and request if a command asked for that, else with `WorkingEnded`. A cancel of the pending one, or of the list, cancels
+//!   the working one.
 //! - *Otoco*: a working order, then a pair with the rules of an Oco.
 //! - A cancel that meets a fill of the working order on its way still covers the orders that wait: they end instead of being
 //!   placed. A mass cancel of one side goes by the side of the working order.
@@ -112,7 +113,7 @@ impl LedgerCell {
             canceling: None,
         };
         if is_pair {
-            self.send_pair(partition, id, &placed, effects);
+            self.send_pair(partition, id, &placed, false, effects);
         } else {
             let working = placed.remove(0);
             list.working = working.place.order;
@@ -126,13 +127,13 @@ impl LedgerCell {
         Ok(id.get())
     }
 
-    fn send_pair(&mut self, to: PartitionId, list: ListId, pair: &[Waiting], effects: &mut Effects<'_>) {
+    fn send_pair(&mut self, to: PartitionId, list: ListId, pair: &[Waiting], is_late: bool, effects: &mut Effects<'_>) {
         let [first, second] = pair else { return };
         self.lanes.place(to);
         self.lanes.place(to);
         let PlaceOrder { market, account, side, self_trade, group, qty, .. } = first.place;
         let (first, second) = (pair_leg(first), pair_leg(second));
-        let pair = PlacePair { market, account, list, side, self_trade, group, qty, first, second };
+        let pair = PlacePair { market, account, list, side, self_trade, group, qty, first, second, is_late };
         effects.send(to, Mail::PlacePair(Box::new(pair)));
     }
 

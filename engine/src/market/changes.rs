@@ -111,7 +111,9 @@ impl MarketCell {
         let verdict = self.check_on_terms(now, place, terms, place.order > self.newest, replies_fit);
         self.newest = self.newest.max(place.order);
         match verdict {
-            Ok(place) => self.admit_on_terms(now, &place, terms, OrderId::ZERO, effects),
+            Ok(place) => {
+                self.admit_on_terms(now, &place, terms, OrderId::ZERO, effects);
+            }
             Err(no) => effects.send(self.ledger, no.mail(place)),
         }
     }

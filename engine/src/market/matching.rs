@@ -6,7 +6,9 @@
 //! 2. Self-trade prevention looks at each resting order before it would trade (`prevention`).
 //! 3. A budget bounds quote paid (market buys) or received (market sells by quote quantity). An order *by
 //!    quote quantity* is filled (leaves 0) when its budget does not reach one more lot at the best price; any
-//!    other ends with `BudgetSpent`.
+//!    other ends with `BudgetSpent`. A sell by quote quantity of more than its account has sells all of that: when it is
+//!    sold and the budget reaches one more lot, it ends with `BalanceSpent` and leaves what its protection price makes of
+//!    its whole budget beyond that.
 //! 4. After `fills_per_order_max` fills and self-trade expiries the rest ends with `FillLimit`, even of an
 //!    order that could rest.
 //! 5. Fill or kill is decided before the first fill: when steps 1 to 4 would not fill all of it, all of it
@@ -369,12 +371,11 @@ impl MarketCell {
                 self.book.reduce_front(opposite, price, qty);
             }
             taker.leaves = subtract(taker.leaves, qty);
+            let mut stop = taker.leaves.is_zero().then_some(Stop::Filled);
             if let Some(budget) = taker.budget {
                 let cost = self.cost(price, qty).and_then(|cost| budget.checked_sub(cost));
                 taker.budget = Some(cost.expect("an affordable quantity costs no more than the budget"));
-            }
-            if self.is_satisfied(order, taker, price) {
-                taker.leaves = Qty::ZERO;
+                stop = self.settle_budget(order, taker, price);
             }
 
             self.trade = self.trade.next();
@@ -409,10 +410,23 @@ impl MarketCell {
             effects.send(self.ledger, Mail::OrderFilled(fill));
             let fill = OrderFilled { order: maker, leaves: maker_leaves, is_maker: true, ..fill };
             effects.send(self.ledger, Mail::OrderFilled(fill));
-            if taker.leaves.is_zero() {
-                return Some(Stop::Filled);
+            if stop.is_some() {
+                return stop;
             }
         }
+    }
+
+    /// After a trade of an order with a budget: what is left of it then, and whether it stops.
+    fn settle_budget(&self, order: &PlaceOrder, taker: &mut Taker, last: Price) -> Option<Stop> {
+        if self.is_satisfied(order, taker, last) {
+            taker.leaves = Qty::ZERO;
+        } else if taker.leaves.is_zero() && order.side == Side::Sell {
+            let wanted = order.price.affordable(order.budget, self.rules.lot, self.scale.quote_factor);
+            taker.leaves = wanted.checked_sub(order.qty).unwrap_or(Qty::ZERO);
+            let is_short = !taker.leaves.is_zero();
+            return Some(if is_short { Stop::Because(CancelCause::BalanceSpent) } else { Stop::Filled });
+        }
+        taker.leaves.is_zero().then_some(Stop::Filled)
     }
 
     /// Whether the budget of an order by quote quantity does not reach one more lot at the best price, or at the

@@ -11,8 +11,8 @@
 //!
 //! What is due by log time is done before anything else that a command does, the plan before the schedule when both are due
 //! at the same moment. A change that is too long for one command (an uncrossing, the cancellation of every order) goes
-//! on with the next ones, by ticks: meanwhile new orders are refused with `MarketChanging`, cancels pass, and what is due
-//! waits.
+//! on with the next ones, by ticks: meanwhile new orders are refused with `MarketChanging`, late ones wait
+//! ([`super::special`]), cancels pass, and what is due waits.
 
 use wire::codec::{CodecError, Reader, Writer};
 use wire::event::PhaseChanged;
@@ -157,7 +157,8 @@ impl MarketCell {
 
     /// Whether nothing of it is left: it was delisted, its orders are canceled and its last depth window is closed.
     pub(crate) fn is_gone(&self) -> bool {
-        self.phase.status == MarketStatus::Delisted && !self.is_changing() && self.depth.deadline().is_none()
+        let is_over = !self.is_changing() && !self.stops.is_late();
+        self.phase.status == MarketStatus::Delisted && is_over && self.depth.deadline().is_none()
     }
 
     /// What has become due by log time. Comes before everything else that a command does.
@@ -312,7 +313,7 @@ impl MarketCell {
             MarketStatus::Delisted => self.depth.deadline().or(soon),
             _ => self.phase.ends(),
         };
-        self.fire_at = soon.filter(|_| self.is_continuous && self.has_due_stops());
+        self.fire_at = soon.filter(|_| self.has_due_stops() && self.takes_due_stops());
     }
 
     /// Whether a market that is not simply trading takes the order.

@@ -14,6 +14,11 @@
 //!   `fills_per_order_max` steps (one for each stop, one for each of its fills and preventions), the market is `Trading`,
 //!   and the ledger's outbox takes the longest answer. The rest waits for the next tick, or the next mail; an order
 //!   that comes before that is matched first.
+//! - *Late orders* (`PlaceOrderOnTerms`, `PlacePair`) have waited in the ledger: for the working order of their list, or for
+//!   the end of the order that they replace. One that comes while a change goes on waits here for its end, in the order
+//!   in which they came, and comes in then by the rules for new ones: the last trades of an uncrossing are not what decides
+//!   whether its first ones have what waited for them placed. Due stops go first. Late orders count towards the same steps, and
+//!   need no market that trades, only one that is not changing. In a phase in which orders collect they are refused.
 //! - *Pairs*: both orders come in, or neither: each is checked as if it were alone, and the limit prices must lie on their
 //!   sides of the last price (`BadListPrices`): of a sell the limit (or take-profit stop) above it and the stop-loss
 //!   below it, of a buy the other way round. When one is triggered, the other ends first, with `OtherLeg`.
@@ -73,6 +78,22 @@ impl MarketCell {
         effects: &mut impl Sink,
     ) {
         let PlaceOrderOnTerms { place, terms, is_late } = order;
+        if *is_late && self.is_changing() {
+            self.put_off(&[(*place, *terms)], effects);
+        } else {
+            self.enter_on_terms(now, order, replies_fit, effects);
+        }
+    }
+
+    /// How many steps it took.
+    fn enter_on_terms(
+        &mut self,
+        now: Timestamp,
+        order: &PlaceOrderOnTerms,
+        replies_fit: bool,
+        effects: &mut impl Sink,
+    ) -> u32 {
+        let PlaceOrderOnTerms { place, terms, is_late } = order;
         let is_new = if *is_late { !self.knows(place.order) } else { place.order > self.newest };
         // In an auction the id says who came when, and this one's is old.
         let verdict = if *is_late && self.phase.status.collects() {
@@ -82,8 +103,32 @@ impl MarketCell {
         };
         self.newest = self.newest.max(place.order);
         match verdict {
-            Ok(place) => self.admit_on_terms(now, &place, terms, OrderId::ZERO, effects),
+            Ok(place) => return self.admit_on_terms(now, &place, terms, OrderId::ZERO, effects),
             Err(no) => effects.send(self.ledger, no.mail(place)),
+        }
+        0
+    }
+
+    /// What is late waits for the end of the change.
+    fn put_off(&mut self, legs: &[(PlaceOrder, Terms)], effects: &mut impl Sink) {
+        let arrival = legs.iter().try_for_each(|(place, _)| self.check_arrival(place, !self.knows(place.order), true));
+        let newest = legs.iter().map(|(place, _)| place.order).max();
+        self.newest = newest.map_or(self.newest, |newest| newest.max(self.newest));
+        let reason = match arrival {
+            Ok(()) if self.has_room_for(legs.len() - 1) => {
+                self.stops.put_off(legs);
+                return;
+            }
+            Ok(()) | Err(No::Expired(_)) => RejectReason::Busy,
+            Err(No::Refused(reason)) => reason,
+        };
+        self.refuse_all(legs, reason, effects);
+    }
+
+    fn refuse_all(&self, legs: &[(PlaceOrder, Terms)], reason: RejectReason, effects: &mut impl Sink) {
+        for (place, _) in legs {
+            let (market, order) = (self.id, place.order);
+            effects.send(self.ledger, Mail::OrderRefused(OrderRefused { market, order, reason }));
         }
     }
 
@@ -131,7 +176,7 @@ impl MarketCell {
         }
     }
 
-    /// What has been checked enters: armed, or matched.
+    /// What has been checked enters: armed, or matched; how many steps it took.
     pub(super) fn admit_on_terms(
         &mut self,
         now: Timestamp,
@@ -139,12 +184,11 @@ impl MarketCell {
         terms: &Terms,
         sibling: OrderId,
         effects: &mut impl Sink,
-    ) {
+    ) -> u32 {
         let carries = Carries::of(now, place, terms, sibling);
         if !place.kind.is_stop() {
             self.tell_peg(place, terms.peg, effects);
-            self.execute(now, place, Some(carries), effects);
-            return;
+            return self.execute(now, place, Some(carries), effects);
         }
         let (market, order) = (self.id, place.order);
         effects.send(self.ledger, Mail::StopArmed(StopArmed { market, order }));
@@ -159,29 +203,42 @@ impl MarketCell {
             self.extras.date(order, expiry);
         }
         self.stops.insert(Stop { place: *place, terms: *terms, sibling, watch });
+        0
     }
 
     /// Takes a pair in.
     pub(crate) fn place_pair(&mut self, now: Timestamp, pair: &PlacePair, replies_fit: bool, effects: &mut impl Sink) {
         let legs = [pair.first, pair.second].map(|leg| leg_of(pair, &leg));
-        let verdict = self.check_pair(now, &legs, replies_fit);
-        self.newest = self.newest.max(pair.first.order).max(pair.second.order);
+        if pair.is_late && self.is_changing() {
+            self.put_off(&legs, effects);
+        } else {
+            self.enter_pair(now, &legs, replies_fit, effects);
+        }
+    }
+
+    /// How many steps it took.
+    fn enter_pair(
+        &mut self,
+        now: Timestamp,
+        legs: &[(PlaceOrder, Terms); 2],
+        replies_fit: bool,
+        effects: &mut impl Sink,
+    ) -> u32 {
+        let verdict = self.check_pair(now, legs, replies_fit);
+        self.newest = legs.iter().map(|(place, _)| place.order).fold(self.newest, OrderId::max);
         let reason = match verdict {
             Ok([first, second]) => {
                 // The stop first: the other may trade at once, and ends it then.
                 let stop_first = first.0.kind.is_stop();
                 let (stop, other) = if stop_first { (first, second) } else { (second, first) };
-                self.admit_on_terms(now, &stop.0, &stop.1, other.0.order, effects);
-                self.admit_on_terms(now, &other.0, &other.1, stop.0.order, effects);
-                return;
+                let steps = self.admit_on_terms(now, &stop.0, &stop.1, other.0.order, effects);
+                return steps + self.admit_on_terms(now, &other.0, &other.1, stop.0.order, effects);
             }
             Err(No::Refused(reason)) => reason,
             Err(No::Expired(_)) => RejectReason::BadOrderList,
         };
-        for (place, _) in &legs {
-            let (market, order) = (self.id, place.order);
-            effects.send(self.ledger, Mail::OrderRefused(OrderRefused { market, order, reason }));
-        }
+        self.refuse_all(legs, reason, effects);
+        0
     }
 
     fn check_pair(
@@ -220,29 +277,48 @@ impl MarketCell {
         });
     }
 
-    /// Whether stops wait to meet the book.
+    /// Whether due stops or late orders wait to meet the book.
     #[inline]
     pub(crate) fn has_due_stops(&self) -> bool {
-        self.stops.is_due() && !self.is_stuck
+        self.stops.is_queued() && !self.is_stuck
     }
 
-    /// Lets due stops meet the book. `room` is how many mails the ledger's outbox takes.
+    /// Whether the market is so that one of those that wait meets it now.
+    pub(super) fn takes_due_stops(&self) -> bool {
+        (self.stops.is_due() && self.is_continuous) || (self.stops.is_late() && !self.is_changing())
+    }
+
+    /// Lets due stops, then late orders meet the book. `room` is how many mails the ledger's outbox takes.
     pub(crate) fn fire(&mut self, now: Timestamp, room: usize, effects: &mut impl Sink) {
         let mut steps = 0;
         let mut fits = true;
-        while self.is_continuous && steps < self.fills_max && self.stops.is_due() {
+        while steps < self.fills_max && self.takes_due_stops() {
             fits = effects.waiting() + MarketCell::replies_max(self.fills_max) <= room;
             if !fits {
                 break;
             }
-            let Some(stop) = self.stops.take_due() else { break };
-            steps += 1 + self.trigger(now, &stop, effects);
+            let due = if self.is_continuous { self.stops.take_due() } else { None };
+            steps += 1 + match due {
+                Some(stop) => self.trigger(now, &stop, effects),
+                None => self.enter_late(now, effects),
+            };
         }
-        self.fire_at = if self.stops.is_due() && self.is_continuous {
-            Some(now.plus_nanos(if fits { 1 } else { RETRY_NS }))
-        } else {
-            None
-        };
+        let wait_ns = if fits { 1 } else { RETRY_NS };
+        self.fire_at = self.takes_due_stops().then(|| now.plus_nanos(wait_ns));
+    }
+
+    /// The next late order, or pair, comes in; how many steps it took.
+    fn enter_late(&mut self, now: Timestamp, effects: &mut impl Sink) -> u32 {
+        let is_late = true;
+        match self.stops.take_late() {
+            Some((Stop { place, terms, .. }, None)) => {
+                self.enter_on_terms(now, &PlaceOrderOnTerms { place, terms, is_late }, true, effects)
+            }
+            Some((first, Some(second))) => {
+                self.enter_pair(now, &[first, second].map(|leg| (leg.place, leg.terms)), true, effects)
+            }
+            None => 0,
+        }
     }
 
     /// One stop meets the book; how many steps it took.

@@ -1,4 +1,5 @@
-//! The stop orders of one market, until they meet the book.
+//! The stop orders of one market, until they meet the book. Beside them wait orders that were late while their market was
+//! changing: no trade makes them due, but they take room, lose quantity and end as stop orders do.
 //!
 //! - *Direction*: `StopLoss` buys and `TakeProfit` sells are met by a trade at or above their stop price (they rise),
 //!   `StopLoss` sells and `TakeProfit` buys by one at or below it (they fall). The last trade price is what counts, in
@@ -30,9 +31,11 @@ pub(super) enum Watch {
     Tracking(Price),
     /// It is due, in the queue.
     Due,
+    /// It is late, and waits for the end of a change. Perhaps no stop order.
+    Late,
 }
 
-/// A stop order that waits.
+/// A stop order that waits, or a late order.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) struct Stop {
     pub(super) place: PlaceOrder,
@@ -61,7 +64,7 @@ impl Stop {
     fn trigger(&self) -> Trigger {
         let Terms { stop_price, trailing_delta, .. } = self.terms;
         match (self.watch, stop_price) {
-            (Watch::Due, _) => Trigger::Never,
+            (Watch::Due | Watch::Late, _) => Trigger::Never,
             (Watch::Waiting, None) => Trigger::NextTrade,
             (Watch::Waiting, Some(price)) if Stop::rises(self.place.kind, self.place.side) => {
                 Trigger::Rising(price.units())
@@ -91,6 +94,10 @@ pub(super) struct Stops {
     unstarted: BTreeSet<OrderId>,
     /// What is due, in order.
     due: VecDeque<OrderId>,
+    /// What is late, in order; of a pair the first order.
+    late: VecDeque<OrderId>,
+    /// How many are in either queue: every order that comes asks whether there are any. Derived.
+    queued: usize,
 }
 
 impl Stops {
@@ -116,10 +123,13 @@ impl Stops {
 
     pub(super) fn remove(&mut self, id: OrderId) -> Option<Stop> {
         let stop = self.take_out(id)?;
-        if stop.watch == Watch::Due {
-            // A name without an order would be missing in a snapshot, and a replica restored from it would differ.
-            self.due.retain(|due| *due != id);
+        // A name without an order would be missing in a snapshot, and a replica restored from it would differ.
+        match stop.watch {
+            Watch::Due => self.due.retain(|due| *due != id),
+            Watch::Late => self.late.retain(|late| *late != id),
+            Watch::Waiting | Watch::Tracking(_) => {}
         }
+        self.count_queued();
         Some(stop)
     }
 
@@ -148,6 +158,16 @@ impl Stops {
         }
     }
 
+    /// Whether something is due or late.
+    #[inline]
+    pub(super) fn is_queued(&self) -> bool {
+        self.queued > 0
+    }
+
+    fn count_queued(&mut self) {
+        self.queued = self.due.len() + self.late.len();
+    }
+
     /// Whether something is due.
     #[inline]
     pub(super) fn is_due(&self) -> bool {
@@ -157,11 +177,36 @@ impl Stops {
     /// Takes the next stop that is due.
     pub(super) fn take_due(&mut self) -> Option<Stop> {
         while let Some(id) = self.due.pop_front() {
+            self.count_queued();
             if self.orders.get(&id).is_some_and(|stop| stop.watch == Watch::Due) {
                 return self.take_out(id);
             }
         }
         None
+    }
+
+    /// An order, or both of a pair, that is late joins that queue.
+    pub(super) fn put_off(&mut self, legs: &[(PlaceOrder, Terms)]) {
+        let id = |at: usize| legs.get(at).map_or(OrderId::ZERO, |(place, _)| place.order);
+        for (at, (place, terms)) in legs.iter().enumerate() {
+            self.insert(Stop { place: *place, terms: *terms, sibling: id(1 - at), watch: Watch::Late });
+        }
+        self.late.push_back(id(0));
+        self.count_queued();
+    }
+
+    /// Whether something is late.
+    #[inline]
+    pub(super) fn is_late(&self) -> bool {
+        !self.late.is_empty()
+    }
+
+    /// Takes the next order that is late, with the other one of its pair.
+    pub(super) fn take_late(&mut self) -> Option<(Stop, Option<Stop>)> {
+        let id = self.late.pop_front()?;
+        self.count_queued();
+        let first = self.take_out(id)?;
+        Some((first, self.take_out(first.sibling)))
     }
 
     /// A trade: what it makes due joins the queue, what it makes track is told to `started`.
@@ -192,6 +237,7 @@ impl Stops {
         } else {
             self.change(id, Watch::Due);
             self.due.push_back(id);
+            self.count_queued();
         }
     }
 
@@ -250,6 +296,7 @@ impl Stops {
                 Watch::Waiting => (0_u8, None),
                 Watch::Tracking(best) => (1, Some(best)),
                 Watch::Due => (2, None),
+                Watch::Late => (3, None),
             };
             to.put(&number);
             to.put(&best);
@@ -257,6 +304,8 @@ impl Stops {
         let due: Vec<&OrderId> = self.due.iter().filter(|id| self.orders.contains_key(id)).collect();
         to.put(&(due.len() as u32));
         due.into_iter().for_each(|id| to.put(id));
+        to.put(&(self.late.len() as u32));
+        self.late.iter().for_each(|id| to.put(id));
     }
 
     pub(super) fn load(from: &mut Reader<'_>) -> Result<Stops, CodecError> {
@@ -268,6 +317,7 @@ impl Stops {
                 (0, None) => Watch::Waiting,
                 (1, Some(best)) => Watch::Tracking(best),
                 (2, None) => Watch::Due,
+                (3, None) => Watch::Late,
                 _ => return Err(CodecError::UnknownNumber),
             };
             stops.insert(Stop { place, terms, sibling, watch });
@@ -279,6 +329,14 @@ impl Stops {
             }
             stops.due.push_back(id);
         }
+        for _ in 0..from.get::<u32>()? {
+            let id: OrderId = from.get()?;
+            if stops.get(id).is_none_or(|stop| stop.watch != Watch::Late) {
+                return Err(CodecError::OutOfRange);
+            }
+            stops.late.push_back(id);
+        }
+        stops.count_queued();
         Ok(stops)
     }
 }

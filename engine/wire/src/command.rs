@@ -440,7 +440,8 @@ pub enum Reply {
     Rejected {
         /// Why.
         reason: RejectReason,
-        /// What the reason speaks of, such as the order with the same client order id; 0 when nothing.
+        /// What the reason speaks of, such as the order with the same client order id; of `OrderRateExceeded` in how many
+        /// milliseconds of log time the next window begins; 0 when nothing.
         id: u64,
     },
 }

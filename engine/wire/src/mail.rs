@@ -186,7 +186,7 @@ pub struct PlaceOrder {
     /// Limit or protection price.
     pub price: Price,
     /// The most base to trade. For a market buy by quote quantity: [`Qty::MAX`]; for a market sell by
-    /// quote quantity: what the hold covers.
+    /// quote quantity: what the hold covers, which is less than it asks for when its account has less.
     pub qty: Qty,
     /// The most quote to pay (market buys) or to receive (market sells by quote quantity);
     /// [`Amount::MAX`] when unbounded. Limit orders are bounded by price and quantity instead.

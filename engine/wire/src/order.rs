@@ -203,6 +203,8 @@ numbered! {
         NotPlaced = 11,
         /// Less than its minimum quantity could trade at once.
         QtyMin = 12,
+        /// It was to receive more than all that its account has of what it sells has brought.
+        BalanceSpent = 13,
     }
 }
 

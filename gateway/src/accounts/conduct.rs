@@ -3,8 +3,8 @@
 
 use std::collections::{HashMap, HashSet};
 
-use wire::event::{AccountLimitsChanged, KillSwitchChanged, OrderLimitsChanged};
-use wire::{AccountId, Amount, ApiKeyId, MarketId, Qty};
+use wire::event::{AccountLimitsChanged, KillSwitchChanged, LeaseChanged, OrderLimitsChanged};
+use wire::{AccountId, Amount, ApiKeyId, ClientSessionId, MarketId, Qty, Timestamp};
 
 use crate::auth::Caller;
 
@@ -36,6 +36,10 @@ pub struct Conduct {
     killed: HashSet<AccountId>,
     killed_keys: HashSet<(AccountId, ApiKeyId)>,
     accounts: HashMap<AccountId, AccountBounds>,
+    /// Of accounts whose order rate is limited: the last window with orders, and how many.
+    placed: HashMap<AccountId, (u64, u32)>,
+    /// Client sessions whose lease has not ended.
+    sessions: HashSet<(AccountId, ClientSessionId)>,
     /// Those of every account under account 0.
     orders: HashMap<(AccountId, MarketId), OrderBounds>,
 }
@@ -69,11 +73,41 @@ impl Conduct {
         self.orders.get(&(AccountId::new(0), market)).map_or(Amount::ZERO, |bounds| bounds.position_max)
     }
 
-    /// In how many seconds the account may send orders again, of one whose rate is limited.
-    pub fn rate_begins_anew_s(&self, account: AccountId, now_ms: u64) -> Option<u32> {
-        let window_ms = u64::from(self.of_account(account).order_rate_window_ms);
-        let left_ms = window_ms - now_ms.checked_rem(window_ms)?;
-        u32::try_from(left_ms.div_ceil(1_000)).ok()
+    /// In how many milliseconds the account may place orders again, of one that has placed all it may in the window of this
+    /// time.
+    pub fn rate_left_ms(&self, account: AccountId, now: Timestamp) -> Option<u64> {
+        let bounds = self.of_account(account);
+        let window_ms = u64::from(bounds.order_rate_window_ms);
+        let window = now.millis().checked_div(window_ms)?;
+        let is_spent = self.placed.get(&account).is_some_and(|placed| *placed == (window, bounds.order_rate_max));
+        is_spent.then(|| window_ms - now.millis() % window_ms)
+    }
+
+    /// Whether the client session may place orders; 0 is none, and always may.
+    pub fn is_live(&self, account: AccountId, session: ClientSessionId) -> bool {
+        session.get() == 0 || self.sessions.contains(&(account, session))
+    }
+
+    /// An order was accepted.
+    pub(super) fn count_order(&mut self, account: AccountId, now: Timestamp) {
+        let bounds = self.of_account(account);
+        if bounds.order_rate_max == 0 || bounds.order_rate_window_ms == 0 {
+            return;
+        }
+        let window = now.millis() / u64::from(bounds.order_rate_window_ms);
+        let placed = self.placed.entry(account).or_default();
+        let before = if placed.0 == window { placed.1 } else { 0 };
+        // A lower limit may have been passed before it was set.
+        *placed = (window, before.saturating_add(1).min(bounds.order_rate_max));
+    }
+
+    pub(super) fn change_lease(&mut self, changed: &LeaseChanged) {
+        let session = (changed.account, changed.session);
+        if changed.expires == Timestamp::ZERO {
+            self.sessions.remove(&session);
+        } else {
+            self.sessions.insert(session);
+        }
     }
 
     pub(super) fn kill(&mut self, changed: &KillSwitchChanged) {
@@ -88,6 +122,11 @@ impl Conduct {
 
     pub(super) fn bound_account(&mut self, changed: &AccountLimitsChanged) {
         let AccountLimitsChanged { account, open_orders_max, order_rate_max, order_rate_window_ms } = *changed;
+        if order_rate_window_ms != self.of_account(account).order_rate_window_ms {
+            self.placed.remove(&account);
+        } else if let Some(placed) = self.placed.get_mut(&account) {
+            placed.1 = placed.1.min(order_rate_max);
+        }
         self.accounts.insert(account, AccountBounds { open_orders_max, order_rate_max, order_rate_window_ms });
     }
 

@@ -13,6 +13,8 @@ mod life;
 mod lists;
 mod orders;
 mod outcomes;
+mod plain;
+mod prevented;
 mod reports;
 mod special;
 mod telling;
@@ -43,8 +45,8 @@ pub use fills::{Fill, Fills};
 pub use lists::{ListStatus, Lists, OrderList};
 pub use orders::{Amendment, Order, OrderStatus, Orders, Prevented};
 pub use outcomes::{OrderOutcome, OrderWait, RefusedReplacement, RequestOutcome};
+pub use prevented::{PreventedMatch, PreventedMatches};
 pub use reports::cancel_report_id;
-pub use special::PreventedMatch;
 pub(crate) use telling::execution_id;
 pub use user_events::{Right, UserEvent, UserEvents};
 pub use withdrawals::Withdrawals;
@@ -81,7 +83,7 @@ pub struct Account {
     /// Its order lists.
     pub lists: Lists,
     /// The latest trades of its orders that were prevented, by number.
-    pub prevented: special::PreventedMatches,
+    pub prevented: PreventedMatches,
     /// When a balance last changed.
     pub updated: Timestamp,
     /// Balances held for an order that its market has not answered: told when it has.
@@ -279,7 +281,11 @@ impl Accounts {
                     self.report_transfer(&batch, debited.account, debited.asset, debited.amount, "-");
                 }
                 Event::BalanceChanged(changed) => self.change_balance(&mut batch, changed),
-                Event::OrderPending(pending) => self.account(pending.account).orders.insert(Order::new(pending, now)),
+                Event::OrderPending(pending) => {
+                    self.conduct.count_order(pending.account, now);
+                    self.account(pending.account).orders.insert(Order::new(pending, now));
+                }
+                Event::LeaseChanged(changed) => self.conduct.change_lease(changed),
                 Event::OrderAccepted(accepted) => {
                     // A peg's first price is told with the order that it gives a place.
                     let of_it =
@@ -314,7 +320,6 @@ impl Accounts {
                 | Event::DepthWindowClosed(_)
                 | Event::OrderShown(_)
                 | Event::AccountAssigned(_)
-                | Event::LeaseChanged(_)
                 | Event::CountdownChanged(_)
                 | Event::VersionChanged(_)
                 | Event::CapacityRaised(_)
@@ -384,7 +389,7 @@ impl Accounts {
             orders: Orders::default(),
             fills: Fills::default(),
             lists: Lists::default(),
-            prevented: special::PreventedMatches::default(),
+            prevented: PreventedMatches::default(),
             updated: now,
             untold: Vec::new(),
         };
@@ -410,94 +415,6 @@ impl Accounts {
             moved.push(changed.asset);
         }
     }
-
-    fn accept(&mut self, batch: &Batch<'_>, accepted: &OrderAccepted) {
-        let order = self.account(accepted.account).order(accepted.market, accepted.order);
-        order.accept(batch.now);
-        self.report(batch, accepted.account, accepted.market, accepted.order, |reporter, order| {
-            reporter.accepted(order)
-        });
-    }
-
-    fn reject(&mut self, batch: &Batch<'_>, rejected: &OrderRejected) {
-        let closed_max = self.closed_max;
-        let account = self.account(rejected.account);
-        let order = account.order(rejected.market, rejected.order);
-        order.reject(rejected.reason, batch.now);
-        let expires = order.status == OrderStatus::Expired;
-        account.orders.close(rejected.market, rejected.order, closed_max);
-        self.settle(rejected.account, rejected.market, rejected.order);
-        let reason = rejected.reason;
-        self.report(batch, rejected.account, rejected.market, rejected.order, move |reporter, order| {
-            if expires { reporter.expired(order) } else { reporter.rejected(order, reason) }
-        });
-    }
-
-    fn execute(&mut self, batch: &Batch<'_>, executed: &OrderExecuted, spends_budget: bool) {
-        let (closed_max, fills_max) = (self.closed_max, self.fills_max);
-        let account = self.account(executed.account);
-        account.fills.insert(Fill::new(executed), fills_max);
-        let order = account.order(executed.market, executed.order);
-        let first_of = order.executed.is_zero().then(|| order.created.nanos() / 1_000);
-        order.execute(executed, spends_budget, batch.now);
-        if executed.leaves.is_zero() {
-            account.orders.close(executed.market, executed.order, closed_max);
-            self.settle(executed.account, executed.market, executed.order);
-        }
-        if let Some(created_us) = first_of {
-            self.unfilled.has_traded(executed.account, created_us, executed.is_maker);
-        }
-        let executed = *executed;
-        self.report(batch, executed.account, executed.market, executed.order, move |reporter, order| {
-            reporter.trade(order, &executed)
-        });
-    }
-
-    fn rest(&mut self, resting: &OrderResting) {
-        self.settle(resting.account, resting.market, resting.order);
-    }
-
-    fn cancel(&mut self, batch: &Batch<'_>, canceled: &OrderCanceled) {
-        let closed_max = self.closed_max;
-        let account = self.account(canceled.account);
-        let order = account.order(canceled.market, canceled.order);
-        let was_reported_filled = order.status == OrderStatus::Filled;
-        order.cancel(canceled.cause, batch.now);
-        let (account, market, id) = (canceled.account, canceled.market, canceled.order);
-        self.account(account).orders.close(market, id, closed_max);
-        self.settle(account, market, id);
-        match canceled.cause {
-            CancelCause::Requested => {
-                self.outcomes.settle_request(canceled.request, RequestOutcome::Canceled(vec![(market, id)]));
-            }
-            CancelCause::MassCancel => self.outcomes.collect(canceled.request, market, id),
-            _ => {}
-        }
-        if was_reported_filled {
-            return;
-        }
-        let canceled = *canceled;
-        self.report(batch, account, market, id, move |reporter, order| {
-            if canceled.cause.is_expiry() { reporter.expired(order) } else { reporter.canceled(order, &canceled) }
-        });
-    }
-
-    /// The first outcome of an order is known: whoever waits for it is told.
-    fn settle(&mut self, account: AccountId, market: MarketId, order: OrderId) {
-        let Some(known) = self.account(account).orders.get_mut(market, order) else { return };
-        if std::mem::replace(&mut known.is_settled, true) {
-            return;
-        }
-        let list = known.list;
-        self.settle_list_of(account, market, list);
-        let account = &self.accounts[&account];
-        for waiter in self.outcomes.order_waiters(order) {
-            if let Some(order) = account.orders.get(market, order) {
-                // A client that gave up asks for the order's status instead.
-                let _ = waiter.send(account.outcome(order));
-            }
-        }
-    }
 }
 
 impl Account {
@@ -508,9 +425,7 @@ impl Account {
 
     /// The trades with its own account or group that an order would have taken, as far as they are still kept.
     pub fn prevented_by(&self, order: &Order) -> Vec<PreventedMatch> {
-        let of_it = |it: &&PreventedMatch| (it.market, it.taker) == (order.market, order.id);
-        let kept = order.has_met_own.then(|| self.prevented.iter());
-        kept.into_iter().flatten().filter(of_it).copied().collect()
+        if order.has_met_own { self.prevented.of_taker(order.market, order.id).collect() } else { Vec::new() }
     }
 
     /// The fills of one order that are still kept, in order.

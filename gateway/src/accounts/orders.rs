@@ -246,6 +246,11 @@ impl Order {
         self.status != OrderStatus::Rejected
     }
 
+    /// Whether it was to be placed. What should have replaced an order that could not be canceled was not, and is no order.
+    pub fn was_attempted(&self) -> bool {
+        self.refused != Some(RejectReason::NotAttempted)
+    }
+
     /// Whether its price is one that its client named, and no protection price.
     pub fn has_limit(&self) -> bool {
         !self.kind.is_market() && (self.terms.peg.is_none() || self.terms.peg.has_price)

@@ -13,7 +13,7 @@ use wire::{ListId, LogPosition, MarketId, OrderId, RejectReason};
 
 use super::fills::Fill;
 use super::orders::Order;
-use super::special::PreventedMatch;
+use super::prevented::PreventedMatch;
 
 /// How many outcomes of cancels are remembered: far more than can be waited for at a time.
 const REQUESTS_REMEMBERED: usize = 65_536;

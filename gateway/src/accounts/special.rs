@@ -1,81 +1,12 @@
 //! What the ledger's events say of orders on terms, order lists, amended orders and prevented trades.
 
-use std::collections::VecDeque;
-
 use tokio::sync::oneshot;
 use wire::event::*;
-use wire::{
-    AccountId, CancelCause, Event, ListId, MarketId, OrderId, PreventedMatchId, Price, Qty, SelfTradePrevention,
-    Timestamp, TradeGroupId,
-};
+use wire::{AccountId, CancelCause, Event, ListId, MarketId, OrderId, SelfTradePrevention};
 
 use super::lists::ListStatus;
+use super::prevented::PreventedMatch;
 use super::{Accounts, Batch, RequestOutcome, reports};
-
-/// Prevented trades kept per account.
-const PREVENTED_KEPT: usize = 10_000;
-
-/// A trade that self-trade prevention prevented.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct PreventedMatch {
-    /// In which market.
-    pub market: MarketId,
-    /// Its number in its market.
-    pub id: PreventedMatchId,
-    /// The order that arrived.
-    pub taker: OrderId,
-    /// The order that rested.
-    pub maker: OrderId,
-    /// The trade group that both were in, or 0.
-    pub group: TradeGroupId,
-    /// What was to be done.
-    pub mode: SelfTradePrevention,
-    /// At what price they would have traded.
-    pub price: Price,
-    /// What the maker lost.
-    pub maker_qty: Qty,
-    /// What the taker lost: nothing in a mode that ends the maker alone.
-    pub taker_qty: Qty,
-    /// When.
-    pub at: Timestamp,
-}
-
-impl PreventedMatch {
-    pub(crate) fn new(prevented: &MatchPrevented) -> PreventedMatch {
-        PreventedMatch {
-            market: prevented.market,
-            id: prevented.prevented,
-            taker: prevented.taker,
-            maker: prevented.maker,
-            group: prevented.group,
-            mode: prevented.mode,
-            price: prevented.price,
-            maker_qty: prevented.maker_qty,
-            taker_qty: prevented.taker_qty,
-            at: prevented.prevented_at,
-        }
-    }
-}
-
-/// The latest prevented trades of one account.
-#[derive(Debug, Default)]
-pub struct PreventedMatches {
-    kept: VecDeque<PreventedMatch>,
-}
-
-impl PreventedMatches {
-    /// Oldest first.
-    pub fn iter(&self) -> impl Iterator<Item = &PreventedMatch> {
-        self.kept.iter()
-    }
-
-    fn push(&mut self, prevented: PreventedMatch) {
-        if self.kept.len() == PREVENTED_KEPT {
-            self.kept.pop_front();
-        }
-        self.kept.push_back(prevented);
-    }
-}
 
 impl Accounts {
     /// Waits until what came of a list is known, now or later.

@@ -42,7 +42,7 @@ pub(super) async fn orders(
 ) -> Result<Vec<Order>, ApiError> {
     read(gateway, account, |account| {
         let orders = account.orders.in_market(market, OrderId::new(page.from.unwrap_or(0)));
-        let orders = orders.filter(|order| order.was_taken() && page.holds(order.updated.millis()));
+        let orders = orders.filter(|order| order.was_taken() && page.holds(order.created.millis()));
         Ok(cut(orders.cloned(), page))
     })
     .await
@@ -93,7 +93,7 @@ pub(super) async fn amendments(
 pub(super) async fn lists(gateway: &Gateway, account: AccountId, page: &Page) -> Result<Vec<ListedOrders>, ApiError> {
     read(gateway, account, |account| {
         let lists = account.lists.from(ListId::new(page.from.unwrap_or(0)));
-        let lists = cut(lists.filter(|list| page.holds(list.updated.millis())), page);
+        let lists = cut(lists.filter(|list| page.holds(list.created.millis())), page);
         Ok(lists.into_iter().map(|list| account.listed(list)).collect())
     })
     .await

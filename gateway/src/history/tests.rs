@@ -221,6 +221,10 @@ async fn orders_come_by_id_by_time_and_from_the_end() {
         assert_eq!(first["executedQty"], "1.00000000");
         assert_eq!(first["cummulativeQuoteQty"], "50000.00000000");
         assert_eq!(first["time"], minute(1));
+        // What changes later stays where it came: who pages by time meets each order once.
+        world.ledger.feed_at(START_NS + 20 * MINUTE_NS, &[canceled(4, 100_000, CancelCause::Requested, 10)]);
+        assert_eq!(ids(json!({ "symbol": "BTCUSDT", "startTime": minute(4), "limit": 2 })).await, [4, 5]);
+        assert_eq!(ids(json!({ "symbol": "BTCUSDT", "startTime": minute(5) + 1, "limit": 2 })).await, [6]);
     })
     .await;
 }
@@ -386,6 +390,7 @@ async fn lists_come_with_their_orders_names() {
         assert_eq!(ids(json!({ "limit": 1 })).await, [3]);
         assert_eq!(ids(json!({ "fromId": 2, "limit": 1 })).await, [2]);
         assert_eq!(ids(json!({ "startTime": START_MS + 120_000, "endTime": START_MS + 120_000 })).await, [2]);
+        assert_eq!(ids(json!({ "startTime": START_MS + 180_000 })).await, [3], "the first one has ended later");
         let lists = world.ask("allOrderLists", json!({ "fromId": 1 })).await;
         assert_eq!(lists[0]["listOrderStatus"], "ALL_DONE");
         assert_eq!(lists[0]["transactionTime"], START_MS + 300_000);

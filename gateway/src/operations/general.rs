@@ -4,7 +4,7 @@ use futures_util::FutureExt;
 use futures_util::future::{BoxFuture, ready};
 use serde::Serialize;
 use serde_json::{Value, json};
-use wire::decimal;
+use wire::{MarketStatus, decimal};
 
 use super::Call;
 use crate::errors::{self, ApiError};
@@ -50,8 +50,11 @@ fn info(gateway: &Gateway, mut params: Params) -> Answer {
         Some(markets) => markets.as_slice(),
         None => reference.markets(),
     };
+    // Whoever names one that is gone is told so.
+    let is_there = |market: &Market| wanted.is_some() || market.status != MarketStatus::Delisted;
     let symbols: Vec<Value> = markets
         .iter()
+        .filter(|market| is_there(market))
         .filter(|market| status.as_deref().is_none_or(|status| status == status_of(gateway, market)))
         .filter(|_| is_spot)
         .map(|market| symbol(gateway, market, shows_sets))

@@ -37,7 +37,7 @@ pub(super) fn order(call: Call) -> BoxFuture<'static, Answer> {
                 (None, Some(text)) => orders.named(market.id, &text),
                 (None, None) => None,
             };
-            Ok(order.map(|order| answers::queried(order, &market)))
+            Ok(order.filter(|order| order.was_attempted()).map(|order| answers::queried(order, &market)))
         };
         if let Some(order) = find()? {
             return Ok(order);
@@ -51,16 +51,17 @@ pub(super) fn order(call: Call) -> BoxFuture<'static, Answer> {
         }
         let text = name.client_order_id.as_ref();
         let forgotten = call.gateway.forgotten_order(caller.account, market.id, name.order, text).await?;
-        if let Some(order) = forgotten {
+        if let Some(order) = forgotten.filter(Order::was_attempted) {
             return Ok(answers::queried(&order, &market));
         }
         if let (Some(id), Some(_)) = (name.order, text) {
             let known = {
                 let accounts = call.gateway.exchange.accounts();
-                accounts.get(caller.account).is_some_and(|account| account.orders.get(market.id, id).is_some())
+                let orders = accounts.get(caller.account).map(|account| &account.orders);
+                orders.and_then(|orders| orders.get(market.id, id)).is_some_and(Order::was_attempted)
             };
             let by_id = call.gateway.forgotten_order(caller.account, market.id, name.order, None);
-            if known || by_id.await?.is_some() {
+            if known || by_id.await?.as_ref().is_some_and(Order::was_attempted) {
                 return Err(errors::OTHER_CLIENT_ORDER_ID);
             }
         }
@@ -93,7 +94,8 @@ pub(super) fn open_orders(call: Call) -> BoxFuture<'static, Answer> {
     .boxed()
 }
 
-/// `GET allOrders`: those that changed last within a time, or from `orderId` on, or the latest; by id.
+/// `GET allOrders`: those that came in within a time, or from `orderId` on, or the latest; by id, which is the order in which
+/// they came.
 pub(super) fn all_orders(call: Call) -> BoxFuture<'static, Answer> {
     async move {
         let caller = call.caller()?;

@@ -235,8 +235,13 @@ fn one_or_all(gateway: &Gateway, mut params: Params, show: impl Fn(&Market, &Lis
     params.finish()?;
     let data = gateway.exchange.market_data();
     let reference = gateway.exchange.reference();
+    let names_them = wanted.is_some();
     let has_status = |id: wire::MarketId| {
         let known = reference.market(id);
+        // Of all markets, those that are.
+        if !names_them && known.is_some_and(|known| known.status == wire::MarketStatus::Delisted) {
+            return false;
+        }
         status.as_deref().is_none_or(|status| known.is_some_and(|known| general::status_of(gateway, known) == status))
     };
     if is_one && wanted.iter().flatten().any(|market| !has_status(market.id)) {

@@ -209,14 +209,5 @@ async fn run(
         }
     }
     let Ok(_place) = gateway.requests.try_acquire() else { return Err(errors::BUSY) };
-    let answer = (operation.run)(Call { gateway: Arc::clone(gateway), caller, over_limit, params }).await;
-    answer.map_err(|error| match caller {
-        // The ledger's own limit of an account's orders.
-        Some(caller) if error.status == 429 && error.retry_after_s.is_none() => {
-            let retry_after_s =
-                gateway.exchange.accounts().conduct().rate_begins_anew_s(caller.account, now_us / 1_000);
-            ApiError { retry_after_s, ..error }
-        }
-        _ => error,
-    })
+    (operation.run)(Call { gateway: Arc::clone(gateway), caller, over_limit, params }).await
 }

@@ -10,7 +10,7 @@ use wire::command::{CancelOrderList, NewOrderList, NewOrderOnTerms, Reply};
 use wire::{ClientOrderId, Command, ListId, ListKind, OrderKind, Side};
 
 use super::parse::{self, Placement, ResponseType};
-use super::{GiveUp, Waited, answers, deadline, filters, outcome, request};
+use super::{GiveUp, Waited, answers, canceled_by, deadline, filters, outcome, request};
 use crate::accounts::{Account, ListStatus, Order, OrderList, OrderStatus, cancel_report_id};
 use crate::auth::Caller;
 use crate::errors::{self, ApiError};
@@ -264,7 +264,7 @@ async fn place(gateway: &Arc<Gateway>, caller: Caller, list: List) -> Answer {
     let deadline = deadline(gateway);
     let id = match request(gateway, &Command::NewOrderList(command)).await?.reply {
         Reply::Accepted { id } => ListId::new(id),
-        Reply::Rejected { reason, .. } => return Err(reason.into()),
+        Reply::Rejected { reason, id } => return Err(ApiError::from(reason).told_with(reason, id)),
     };
     let receiver = gateway.exchange.accounts().await_list(caller.account, id);
     {
@@ -329,6 +329,8 @@ pub async fn cancel(gateway: &Arc<Gateway>, caller: Caller, mut params: Params) 
         Reply::Accepted { id } => ListId::new(id),
         Reply::Rejected { reason, .. } => return Err(reason.into()),
     };
+    // Of a list whose orders have ended by themselves meanwhile there was nothing to cancel.
+    canceled_by(gateway, replied.position, deadline).await?;
     // The end of the list is the end of its last order.
     loop {
         let ended = {

@@ -57,7 +57,7 @@ async fn send(gateway: &Arc<Gateway>, caller: Caller, placement: &Placement) -> 
         {
             first_of(gateway, caller, placement, OrderId::new(id), position).await?
         }
-        Reply::Rejected { reason, .. } => return Err(filters::explain(market, order, reason)),
+        Reply::Rejected { reason, id } => return Err(filters::explain(market, order, reason).told_with(reason, id)),
     };
     let outcome = order_outcome(gateway, caller, placement, id, deadline).await?;
     match outcome.order.refused {

@@ -45,7 +45,10 @@ pub async fn replace(gateway: &Arc<Gateway>, caller: Caller, params: Params, ove
         Reply::Rejected { reason: reason @ (RejectReason::UnknownOrder | RejectReason::CancelRestricted), .. } => {
             return answer(Err(reason.into()), None);
         }
-        Reply::Rejected { reason, .. } => return Err(filters::explain(&placement.market, &placement.order, reason)),
+        Reply::Rejected { reason, id } => {
+            let told = filters::explain(&placement.market, &placement.order, reason);
+            return Err(told.told_with(reason, id));
+        }
     };
     let canceled = match canceled_by(gateway, position, deadline).await {
         Ok(orders) => tell_taken_off(gateway, caller, &replacement.cancellation, position, &orders),

@@ -2,10 +2,10 @@
 //! that is placed would be told.
 //!
 //! Not looked at, because only the ledger and the market know it or Binance's test does not ask: what is free, whether the
-//! name is taken, the account's order rate, its client session, and all that needs the book (whether it would trade, trigger
-//! or find nobody, and the price of a peg).
+//! name was sealed or belonged to an order that an amend has renamed, and all that needs the book (whether it would trade,
+//! trigger or find nobody, and the price of a peg).
 
-use wire::{Amount, MarketStatus, OrderKind, Price, Qty, RejectReason, Side, Terms, TimeInForce};
+use wire::{Amount, MarketStatus, OrderKind, Price, Qty, RejectReason, Side, Terms, TimeInForce, Timestamp};
 
 use super::filters;
 use super::parse::Placement;
@@ -22,9 +22,22 @@ pub fn check(gateway: &Gateway, caller: &Caller, placement: &Placement) -> Resul
     let told =
         gateway.exchange.market_data().market_by_id(placement.market.id).and_then(|market| market.phase().changed);
     let status = told.map_or(placement.market.status, |told| told.status);
-    let trial = Trial { accounts: &accounts, account, placement };
-    let refused = admits(status, placement)
-        .and_then(|()| trial.conduct(caller))
+    // The next command's time, by the log and by this gateway's clock.
+    let now = gateway.exchange.log_time().max(Timestamp::from_nanos(gateway.now_us().saturating_mul(1_000)));
+    let trial = Trial { accounts: &accounts, account, placement, now };
+    let reference = gateway.exchange.reference();
+    if reference.markets().iter().any(|market| trial.is_name_taken(market.id)) {
+        return Err(RejectReason::DuplicateClientOrderId.into());
+    }
+    admits(status, placement)
+        .and_then(|()| trial.switches(caller))
+        .map_err(|reason| filters::explain(&placement.market, &placement.order, reason))?;
+    if let Some(left_ms) = accounts.conduct().rate_left_ms(caller.account, now) {
+        let reason = RejectReason::OrderRateExceeded;
+        return Err(ApiError::from(reason).told_with(reason, left_ms));
+    }
+    let refused = trial
+        .conduct(caller)
         .and_then(|()| trial.open_orders())
         .and_then(|()| trial.bounds())
         .and_then(|()| trial.price(gateway.exchange.market_data().last_price(placement.market.id)));
@@ -56,15 +69,29 @@ struct Trial<'a> {
     accounts: &'a Accounts,
     account: &'a Account,
     placement: &'a Placement,
+    now: Timestamp,
 }
 
+/// How long the name of an order that has ended stays taken.
+const NAME_RETENTION_NS: u64 = 60_000_000_000;
+
 impl Trial<'_> {
+    /// Whether an order in this market has the name, or had it when it ended less than a minute ago.
+    fn is_name_taken(&self, market: wire::MarketId) -> bool {
+        let named = self.account.orders.named(market, &self.placement.order.client_order_id);
+        named.is_some_and(|named| {
+            let is_kept = named.updated.plus_nanos(NAME_RETENTION_NS) > self.now;
+            named.status.is_open() || (named.refused.is_none() && is_kept)
+        })
+    }
+
     fn may_rest(&self) -> bool {
         let order = &self.placement.order;
         order.time_in_force.may_rest() || order.kind.is_stop()
     }
 
-    fn conduct(&self, caller: &Caller) -> Result<(), RejectReason> {
+    /// Kill switches, and the client session.
+    fn switches(&self, caller: &Caller) -> Result<(), RejectReason> {
         let conduct = self.accounts.conduct();
         if conduct.is_killed(caller.account) {
             return Err(RejectReason::AccountKilled);
@@ -72,6 +99,12 @@ impl Trial<'_> {
         if conduct.is_key_killed(caller) {
             return Err(RejectReason::ApiKeyKilled);
         }
+        let is_live = conduct.is_live(caller.account, self.placement.order.session);
+        if is_live { Ok(()) } else { Err(RejectReason::UnknownLease) }
+    }
+
+    fn conduct(&self, caller: &Caller) -> Result<(), RejectReason> {
+        let conduct = self.accounts.conduct();
         let max = conduct.of_account(caller.account).open_orders_max;
         if max > 0 && self.may_rest() && self.account.orders.open_len() >= max as usize {
             return Err(RejectReason::AccountOpenOrders);

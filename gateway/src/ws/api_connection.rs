@@ -255,7 +255,7 @@ impl Connection {
     /// have told, is answered when it has.
     fn do_own(&mut self, own: Own, request: ApiRequest, used: u32) -> Option<Utf8Bytes> {
         let exchange = &self.gateway.exchange;
-        let resumed = self.session.resumed(&request.method, exchange, &request.params);
+        let resumed = self.session.resumed(&request.method, exchange, &request.params, self.gateway.now_us());
         let is_ahead = |&(account, after): &(AccountId, u64)| after > exchange.accounts().last_user_event(account);
         let Some((account, after)) = resumed.filter(is_ahead) else {
             return Some(self.answer_own(own, request, used));

@@ -12,7 +12,7 @@ use crate::errors::{self, ApiError};
 use crate::exchange::Exchange;
 use crate::gateway::{Answer, Peer};
 use crate::params::Params;
-use wire::{AccountId, ApiKeyText, ClusterEpoch};
+use wire::{AccountId, ClusterEpoch};
 
 /// User data subscriptions of one connection at a time.
 pub const SUBSCRIPTIONS_MAX: usize = 64;
@@ -175,13 +175,13 @@ impl ApiSession {
         self.listen(exchange, caller, params)
     }
 
-    /// The account and the number of a user event, of a request that goes on after it.
-    pub fn resumed(&self, method: &str, exchange: &Exchange, params: &Params) -> Option<(AccountId, u64)> {
+    /// The account and the number of a user event, of a request that goes on after it and whose signature holds.
+    pub fn resumed(&self, method: &str, exchange: &Exchange, params: &Params, now_us: u64) -> Option<(AccountId, u64)> {
         let caller = match method {
             "userDataStream.subscribe" => self.caller.map(|(caller, _)| caller),
-            "userDataStream.subscribe.signature" => {
-                let key = ApiKeyText::new(params.get("apiKey")?.as_bytes()).ok()?;
-                exchange.accounts().key(&key, self.peer.ip).map(|(caller, _)| caller)
+            // Nobody else has anything waited for, or the log's end asked for.
+            "userDataStream.subscribe.signature" if params.get("afterSequence").is_some() => {
+                auth::signed_params(exchange, self.peer, &mut params.clone(), now_us).ok()
             }
             _ => None,
         };

@@ -15,6 +15,16 @@ use tokio::net::TcpStream;
 /// How long opening one may take.
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(5);
 
+/// What came back.
+pub(super) struct Answered {
+    pub status: u16,
+    /// `Retry-After`.
+    pub retry_after: Option<Duration>,
+    /// `X-MBX-USED-WEIGHT-1M`: what this address has used of its weight in the present minute.
+    pub used_weight: Option<u64>,
+    pub body: Bytes,
+}
+
 /// A connection on which nothing is under way.
 pub(super) struct Line {
     sender: SendRequest<Full<Bytes>>,
@@ -40,14 +50,17 @@ impl Line {
         !has_ended && self.sender.is_ready()
     }
 
-    /// The status and the body of the answer, of at most so many bytes.
-    pub(super) async fn ask(&mut self, request: Request<Full<Bytes>>, body_max: usize) -> Result<(u16, Bytes), String> {
+    /// The answer, whose body has at most so many bytes.
+    pub(super) async fn ask(&mut self, request: Request<Full<Bytes>>, body_max: usize) -> Result<Answered, String> {
         let Line { sender, connection } = self;
         let asking = async {
             let response = sender.send_request(request).await.map_err(|error| error.to_string())?;
             let status = response.status().as_u16();
+            let number = |name: &str| response.headers().get(name)?.to_str().ok()?.parse().ok();
+            let (seconds, used_weight) = (number("retry-after"), number("x-mbx-used-weight-1m"));
             let body = Limited::new(response.into_body(), body_max).collect().await;
-            Ok((status, body.map_err(|error| error.to_string())?.to_bytes()))
+            let body = body.map_err(|error| error.to_string())?.to_bytes();
+            Ok(Answered { status, retry_after: seconds.map(Duration::from_secs), used_weight, body })
         };
         let mut asking = std::pin::pin!(asking);
         // What ends the connection has told the one that asks before.

@@ -1,6 +1,8 @@
 //! What the exchange answers, as far as it is looked at. Numbers that the API writes as text are exact
 //! decimals.
 
+use std::time::Duration;
+
 use rust_decimal::Decimal;
 use serde::de::Error;
 use serde::{Deserialize, Deserializer};
@@ -14,6 +16,27 @@ pub struct ErrorBody {
     /// Binance's text.
     #[serde(default)]
     pub msg: String,
+    /// What belongs to it, in the WebSocket API.
+    #[serde(default)]
+    pub data: Option<ErrorData>,
+}
+
+/// What belongs to the `error` of an answer.
+#[derive(Debug, Clone, Default, Deserialize)]
+#[serde(rename_all = "camelCase", default)]
+pub struct ErrorData {
+    /// The exchange's clock, in milliseconds since 1970.
+    pub server_time: u64,
+    /// When to come back, by the same clock.
+    pub retry_after: Option<u64>,
+}
+
+impl ErrorBody {
+    /// How long the exchange asks to be left alone.
+    pub fn retry_after(&self) -> Option<Duration> {
+        let ErrorData { server_time, retry_after } = self.data.as_ref()?;
+        Some(Duration::from_millis(retry_after.as_ref()?.saturating_sub(*server_time)))
+    }
 }
 
 /// An order as placed, looked up or listed. `transactTime` of an acknowledgement is its `time`.
@@ -121,11 +144,37 @@ pub struct Balance {
     pub locked: Decimal,
 }
 
-/// The markets.
+/// The markets, and what a client may ask.
 #[derive(Debug, Clone, Deserialize)]
+#[serde(rename_all = "camelCase")]
 pub struct ExchangeInfo {
     /// One each.
     pub symbols: Vec<SymbolInfo>,
+    /// Of addresses and accounts.
+    #[serde(default)]
+    pub rate_limits: Vec<RateLimit>,
+}
+
+/// How much of something there may be in a time.
+#[derive(Debug, Clone, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct RateLimit {
+    /// Of what: `REQUEST_WEIGHT`, `ORDERS`, ...
+    pub rate_limit_type: String,
+    /// `SECOND`, `MINUTE` or `DAY`.
+    pub interval: String,
+    /// So many of those.
+    pub interval_num: u32,
+    /// How much.
+    pub limit: u64,
+}
+
+/// The exchange's clock.
+#[derive(Debug, Clone, Copy, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct ServerTime {
+    /// In milliseconds since 1970.
+    pub server_time: u64,
 }
 
 /// A market and its filters.

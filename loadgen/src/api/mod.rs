@@ -23,6 +23,8 @@ pub enum ApiError {
         code: i32,
         /// Binance's error text.
         message: String,
+        /// How long the exchange asks to be left alone, where a limit is reached.
+        retry_after: Option<Duration>,
     },
     /// The request was sent, perhaps, and no answer came: it may have been executed.
     #[error("no answer: {0}; the request may have been executed")]
@@ -76,6 +78,20 @@ impl ApiError {
             }
             ApiError::Unanswered(_) | ApiError::Unreachable { .. } => true,
             ApiError::Unreadable { .. } => false,
+        }
+    }
+
+    /// Whether a limit of requests or orders is reached, or the address is banned for going on then. Whoever goes on is banned
+    /// for longer.
+    pub fn is_limit(&self) -> bool {
+        matches!(self, ApiError::Refused { status: 418 | 429, .. })
+    }
+
+    /// How long the exchange asks to be left alone.
+    pub fn retry_after(&self) -> Option<Duration> {
+        match self {
+            ApiError::Refused { retry_after, .. } => *retry_after,
+            _ => None,
         }
     }
 

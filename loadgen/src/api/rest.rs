@@ -1,6 +1,7 @@
 //! REST over a pool of kept-alive connections.
 
 use std::collections::HashMap;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
@@ -9,7 +10,7 @@ use hyper::header::HOST;
 use hyper::{Method, Request};
 use serde::de::DeserializeOwned;
 
-use super::line::Line;
+use super::line::{Answered, Line};
 use super::message::ErrorBody;
 use super::sign::Credentials;
 use super::{ApiError, backoff, beginning};
@@ -19,6 +20,8 @@ mod tests;
 
 /// The longest answer that is read.
 const BODY_MAX: usize = 64 << 20;
+/// After this it is said that somebody waits for an answer.
+const LATE: Duration = Duration::from_secs(2);
 /// How long one request may take.
 const REQUEST_TIMEOUT: Duration = Duration::from_secs(15);
 
@@ -28,13 +31,14 @@ pub struct Rest {
     /// Connections on which nothing is under way, by whom they lead to.
     idle: Arc<Mutex<HashMap<String, Vec<Line>>>>,
     bases: Vec<String>,
+    used_weight: Arc<AtomicU64>,
 }
 
 impl Rest {
     /// Of gateways at these base URLs; the first is preferred.
     pub fn new(bases: Vec<String>) -> Rest {
         assert!(!bases.is_empty(), "a REST client needs an address");
-        Rest { idle: Arc::default(), bases }
+        Rest { idle: Arc::default(), bases, used_weight: Arc::default() }
     }
 
     /// A public question, asked again for up to `patience` while the exchange cannot answer.
@@ -56,6 +60,11 @@ impl Rest {
         .await
     }
 
+    /// What this address had used of its request weight in the minute of the last answer, as that said.
+    pub fn used_weight(&self) -> u64 {
+        self.used_weight.load(Ordering::Relaxed)
+    }
+
     /// A request that changes something, sent once.
     pub async fn change<T: DeserializeOwned>(
         &self,
@@ -75,15 +84,22 @@ impl Rest {
     where
         F: Future<Output = Result<T, ApiError>>,
     {
-        let deadline = Instant::now() + patience;
+        let (began, mut is_told) = (Instant::now(), false);
+        let deadline = began + patience;
         for number in 0.. {
             let base = &self.bases[number as usize % self.bases.len()];
-            match attempt(base).await {
-                Err(error) if error.is_transient() && Instant::now() + backoff(number) < deadline => {
-                    tokio::time::sleep(backoff(number)).await;
-                }
-                done => return done,
+            let done = attempt(base).await;
+            let Some(error) = done.as_ref().err().filter(|error| error.is_transient()) else { return done };
+            // Whoever goes on before is banned.
+            let wait = error.retry_after().unwrap_or_default().max(backoff(number));
+            if Instant::now() + wait >= deadline {
+                return done;
             }
+            if !is_told && began.elapsed() + wait >= LATE {
+                is_told = true;
+                tracing::warn!("{error}; it is tried again for up to {} s", patience.as_secs());
+            }
+            tokio::time::sleep(wait).await;
         }
         unreachable!("the loop ends by its deadline")
     }
@@ -130,9 +146,12 @@ impl Rest {
             self.idle().entry(authority.to_owned()).or_default().push(line);
             Ok(answer)
         };
-        let (status, body) = tokio::time::timeout(REQUEST_TIMEOUT, exchange)
+        let Answered { status, retry_after, used_weight, body } = tokio::time::timeout(REQUEST_TIMEOUT, exchange)
             .await
             .map_err(|_| ApiError::Unanswered(format!("{name} took longer than {REQUEST_TIMEOUT:?}")))??;
+        if let Some(used) = used_weight {
+            self.used_weight.store(used, Ordering::Relaxed);
+        }
         let unreadable = |error: serde_json::Error| ApiError::Unreadable {
             request: name.clone(),
             reason: error.to_string(),
@@ -141,8 +160,11 @@ impl Rest {
         if status == 200 {
             return serde_json::from_slice(&body).map_err(unreadable);
         }
-        let error = serde_json::from_slice::<ErrorBody>(&body)
-            .unwrap_or_else(|_| ErrorBody { code: 0, msg: beginning(&String::from_utf8_lossy(&body)) });
-        Err(ApiError::Refused { status, code: error.code, message: error.msg })
+        let error = serde_json::from_slice::<ErrorBody>(&body).unwrap_or_else(|_| ErrorBody {
+            code: 0,
+            msg: beginning(&String::from_utf8_lossy(&body)),
+            data: None,
+        });
+        Err(ApiError::Refused { status, code: error.code, message: error.msg, retry_after })
     }
 }

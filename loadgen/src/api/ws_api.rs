@@ -8,6 +8,7 @@
 use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
 
 use futures_util::stream::{SplitSink, SplitStream};
 use futures_util::{SinkExt, StreamExt};
@@ -15,7 +16,7 @@ use serde::Deserialize;
 use serde::de::{DeserializeOwned, IgnoredAny};
 use tokio::net::TcpStream;
 use tokio::sync::{mpsc, oneshot};
-use tokio_tungstenite::tungstenite::{Message, Utf8Bytes};
+use tokio_tungstenite::tungstenite::{self, Message, Utf8Bytes};
 use tokio_tungstenite::{MaybeTlsStream, WebSocketStream};
 
 use super::message::ErrorBody;
@@ -116,10 +117,12 @@ impl Link {
                 }
                 Err(error) => {
                     tracing::debug!(%error, url, "no connection to the WebSocket API");
-                    if matches!(error, ApiError::Refused { .. }) && !error.is_transient() {
-                        self.refuse_all(&error);
+                    let is_final = matches!(error, ApiError::Refused { .. }) && !error.is_transient();
+                    let wait = error.retry_after().unwrap_or_default().max(backoff(attempt));
+                    match is_final || error.is_limit() {
+                        true => self.refuse_all(&error, wait).await,
+                        false => tokio::time::sleep(wait).await,
                     }
-                    tokio::time::sleep(backoff(attempt)).await;
                     attempt = attempt.saturating_add(1);
                 }
             }
@@ -131,10 +134,11 @@ impl Link {
         // Answers need not repeat the limits; they would be a third of the traffic.
         let address = format!("{url}?returnRateLimits=false");
         let connecting = tokio_tungstenite::connect_async_with_config(&address, None, true);
-        let connected = tokio::time::timeout(std::time::Duration::from_secs(5), connecting).await;
-        let (mut socket, _) = connected
-            .map_err(|_| unreachable("no answer to the handshake within 5 s".to_owned()))?
-            .map_err(|error| unreachable(error.to_string()))?;
+        let connected = tokio::time::timeout(Duration::from_secs(5), connecting).await;
+        let (mut socket, _) =
+            connected
+                .map_err(|_| unreachable("no answer to the handshake within 5 s".to_owned()))?
+                .map_err(|error| handshake_refusal(&error).unwrap_or_else(|| unreachable(error.to_string())))?;
         if let Some(credentials) = &self.credentials {
             let logon = format!(r#"{{"id":0,"method":"session.logon","params":{}}}"#, credentials.logon_params());
             let answered = async {
@@ -146,7 +150,7 @@ impl Link {
                 }
                 None
             };
-            let answered = tokio::time::timeout(std::time::Duration::from_secs(15), answered).await.ok().flatten();
+            let answered = tokio::time::timeout(Duration::from_secs(15), answered).await.ok().flatten();
             let text = answered.ok_or_else(|| unreachable("no answer to session.logon".to_owned()))?;
             let envelope = serde_json::from_str::<Envelope>(&text).map_err(|error| ApiError::Unreadable {
                 request: "session.logon".to_owned(),
@@ -173,12 +177,20 @@ impl Link {
         ended
     }
 
-    /// The exchange does not let this account in: nobody needs to wait for that to change.
-    fn refuse_all(&mut self, error: &ApiError) {
-        let queued = std::iter::from_fn(|| self.queue.try_recv().ok());
-        for request in self.unsent.take().into_iter().chain(queued) {
-            // Whoever asked may be gone.
-            let _ = request.answer.send(Err(error.clone()));
+    /// The exchange does not let this account in, for so long at least: nobody needs to wait for that to change.
+    async fn refuse_all(&mut self, error: &ApiError, wait: Duration) {
+        let until = tokio::time::Instant::now() + wait;
+        let mut next = self.unsent.take();
+        loop {
+            if let Some(request) = next.take() {
+                // Whoever asked may be gone.
+                let _ = request.answer.send(Err(error.clone()));
+            }
+            match tokio::time::timeout_at(until, self.queue.recv()).await {
+                Ok(Some(request)) => next = Some(request),
+                // Nobody is left to ask, or it is time to try again.
+                Ok(None) | Err(_) => return,
+            }
         }
     }
 }
@@ -244,6 +256,21 @@ fn refusal(envelope: &Envelope) -> Option<ApiError> {
     if envelope.status == 200 && envelope.error.is_none() {
         return None;
     }
-    let error = envelope.error.clone().unwrap_or(ErrorBody { code: 0, msg: "no reason given".to_owned() });
-    Some(ApiError::Refused { status: envelope.status, code: error.code, message: error.msg })
+    let nothing = || ErrorBody { code: 0, msg: "no reason given".to_owned(), data: None };
+    let error = envelope.error.clone().unwrap_or_else(nothing);
+    let retry_after = error.retry_after();
+    Some(ApiError::Refused { status: envelope.status, code: error.code, message: error.msg, retry_after })
+}
+
+/// A handshake that was answered, but for another protocol: with an error of the exchange, unless what stands before it answers.
+fn handshake_refusal(error: &tungstenite::Error) -> Option<ApiError> {
+    let tungstenite::Error::Http(response) = error else { return None };
+    let said = serde_json::from_slice::<ErrorBody>(response.body().as_deref()?).ok().filter(|said| said.code != 0)?;
+    let seconds = response.headers().get("retry-after").and_then(|value| value.to_str().ok()?.parse().ok());
+    Some(ApiError::Refused {
+        status: response.status().as_u16(),
+        code: said.code,
+        message: said.msg,
+        retry_after: seconds.map(Duration::from_secs),
+    })
 }

@@ -7,6 +7,7 @@ use std::time::Duration;
 use hdrhistogram::Histogram;
 use serde::Serialize;
 
+use crate::failures::{Failures, Kind};
 use crate::run::{Percentiles, percentiles};
 
 /// The longest time that is told apart, a minute, in microseconds.
@@ -20,6 +21,8 @@ pub struct Timings {
     pub rejected: u64,
     /// Orders without an answer.
     pub failed: u64,
+    /// Why, of either.
+    pub failures: Failures,
 }
 
 /// The results. Scripts read them.
@@ -39,12 +42,14 @@ pub struct Report {
     pub rejected: u64,
     /// Orders without an answer or an outcome.
     pub failed: u64,
+    /// Why, of either.
+    pub failures: Vec<Kind>,
 }
 
 impl Default for Timings {
     fn default() -> Self {
         let histogram = || Histogram::new_with_bounds(1, LONGEST_US, 3).expect("the bounds are legal");
-        Timings { replies: histogram(), outcomes: histogram(), rejected: 0, failed: 0 }
+        Timings { replies: histogram(), outcomes: histogram(), rejected: 0, failed: 0, failures: Failures::default() }
     }
 }
 
@@ -69,6 +74,7 @@ impl Timings {
             reply_us: percentiles(&self.replies),
             rejected: self.rejected,
             failed: self.failed,
+            failures: self.failures.kinds(),
         }
     }
 }
@@ -92,6 +98,12 @@ impl fmt::Display for Report {
             "orders     {} sent, {} outstanding, {} rejected, {} without an answer",
             self.sent, self.outstanding, self.rejected, self.failed
         )?;
+        for Kind { why, count } in &self.failures {
+            writeln!(f, "{:<10} {count}: {why}", "")?;
+        }
+        if self.outcome_us.max == 0 {
+            return write!(f, "throughput nothing was measured: no order had its outcome in the measured time");
+        }
         writeln!(f, "throughput {:.0} outcomes a second", self.orders_per_s)?;
         writeln!(f, "outcome    {}", line(&self.outcome_us))?;
         write!(f, "reply      {}", line(&self.reply_us))

@@ -1,9 +1,13 @@
 //! The market and the accounts of a closed loop.
 
-use cluster_client::{Cluster, Patience, Session};
-use wire::command::{Credit, ListMarket, OpenAccount};
-use wire::{AccountId, Amount, Command, FeeRate, MarketId, MarketStatus, PartitionId, Price, Qty, Text};
+use std::time::Duration;
 
+use cluster_client::{Cluster, Patience, Session};
+use wire::codec::v1::encode_command;
+use wire::command::{Credit, DelistMarket, ListMarket, OpenAccount, Reply};
+use wire::{AccountId, Amount, Command, FeeRate, MarketId, MarketStatus, PartitionId, Price, Qty, RejectReason, Text};
+
+use crate::api::timestamp_ms;
 use crate::replay::venue::{Directory, Operator, VenueError, connect_with, open_session, rules};
 use crate::state;
 
@@ -22,6 +26,11 @@ const DECIMALS: u8 = 8;
 /// What either account has of what it gives: enough for a thousand million orders.
 const FUNDS: i64 = 1_000_000_000_000_000;
 
+/// Its assets, which every run uses.
+const ASSETS: [&str; 2] = ["LOADBASE", "LOADQUOTE"];
+/// How long taking the market away may take.
+const DELISTED_WITHIN: Duration = Duration::from_secs(10);
+
 /// Where the loop trades.
 pub struct Venue {
     pub link: Cluster,
@@ -30,48 +39,71 @@ pub struct Venue {
     pub market: MarketId,
     pub seller: AccountId,
     pub buyer: AccountId,
+    symbol: String,
 }
 
 impl Venue {
-    /// Lists a market in the market partition with the fewest, and opens its two accounts. `window` requests may be
-    /// under way.
-    pub async fn make(cluster: &state::Cluster, window: usize, run: &str) -> Result<Venue, VenueError> {
+    /// Opens its two accounts, if need be, and lists a market in the market partition with the fewest; where it may be kept, one that
+    /// was kept is used. `window` requests may be under way.
+    pub async fn make(cluster: &state::Cluster, window: usize, may_be_kept: bool) -> Result<Venue, VenueError> {
         let patience = Patience::default();
         let link = connect_with(cluster, Patience { window: window.max(patience.window), ..patience })?;
         let ledger = PartitionId::new(cluster.ledger);
         let directory = Directory::read(&link, ledger).await?;
         let operator = Operator { session: open_session(&link, ledger).await? };
-        let base = operator.asset(&directory, "LOADBASE", DECIMALS, |_| true).await?;
-        let quote = operator.asset(&directory, "LOADQUOTE", DECIMALS, |_| true).await?;
-        let symbol = format!("L{}", run.to_ascii_uppercase());
-        let list = ListMarket {
-            symbol: Text::new(symbol.as_bytes()).map_err(|_| VenueError::BadSymbol(symbol.clone()))?,
-            base: base.id,
-            quote: quote.id,
-            partition: directory.emptiest(cluster),
-            price_decimals: 2,
-            qty_decimals: 2,
-            rules: rules(),
-            status: MarketStatus::Trading,
-        };
-        let doing = format!("list the market {symbol}");
-        let market = MarketId::new(operator.ask(&doing, Command::ListMarket(Box::new(list))).await? as u16);
+        let base = operator.asset(&directory, ASSETS[0], DECIMALS, |_| true).await?;
+        let quote = operator.asset(&directory, ASSETS[1], DECIMALS, |_| true).await?;
         let mut accounts = Vec::new();
-        for (role, asset) in [("seller", &base), ("buyer", &quote)] {
-            let name = format!("load-{run}-{role}");
+        for (name, asset) in [("load-seller", &base), ("load-buyer", &quote)] {
             let doing = format!("open the account {name}");
             let open = OpenAccount {
-                name: Text::new(name.as_bytes()).map_err(|_| VenueError::BadSymbol(name.clone()))?,
+                name: Text::new(name.as_bytes()).map_err(|_| VenueError::BadSymbol(name.to_owned()))?,
                 maker_fee: FeeRate::ZERO,
                 taker_fee: FeeRate::ZERO,
             };
-            let account = AccountId::new(operator.ask(&doing, Command::OpenAccount(open)).await? as u32);
+            let opened = operator.ask_for(&doing, Command::OpenAccount(open), RejectReason::AccountExists).await?;
+            let account = AccountId::new(opened as u32);
             let amount = Amount::new(FUNDS).expect("the funds are an amount");
             let credit = Credit { account, asset: asset.id, amount };
             operator.ask("fund an account", Command::Credit(credit)).await?;
             accounts.push(account);
         }
+        // Last of all: whatever fails before it leaves nothing that everybody sees.
+        let kept = may_be_kept.then(|| directory.between(base.id, quote.id)).flatten();
+        let (market, symbol) = match kept {
+            Some(kept) => kept,
+            None => {
+                let symbol = format!("LOAD{:X}", timestamp_ms());
+                let list = ListMarket {
+                    symbol: Text::new(symbol.as_bytes()).map_err(|_| VenueError::BadSymbol(symbol.clone()))?,
+                    base: base.id,
+                    quote: quote.id,
+                    partition: directory.emptiest(cluster),
+                    price_decimals: 2,
+                    qty_decimals: 2,
+                    rules: rules(),
+                    status: MarketStatus::Trading,
+                };
+                let doing = format!("list the market {symbol}");
+                (MarketId::new(operator.ask(&doing, Command::ListMarket(Box::new(list))).await? as u16), symbol)
+            }
+        };
         let Operator { session } = operator;
-        Ok(Venue { link, session, ledger, market, seller: accounts[0], buyer: accounts[1] })
+        Ok(Venue { link, session, ledger, market, seller: accounts[0], buyer: accounts[1], symbol })
+    }
+
+    /// Takes the market away, and says so where that cannot be done.
+    pub async fn delist(&self) {
+        let mut payload = Vec::new();
+        encode_command(&Command::DelistMarket(DelistMarket { market: self.market }), &mut payload);
+        let why = match self.session.request(payload, DELISTED_WITHIN).await.map(|replied| replied.reply) {
+            Ok(Reply::Accepted { .. }) => return,
+            Ok(Reply::Rejected { reason, .. }) => format!("{reason:?}"),
+            Err(error) => error.to_string(),
+        };
+        let symbol = &self.symbol;
+        eprintln!(
+            "the market {symbol} is still listed ({why}); take it away: mainstay ctl market delist {symbol} --confirm {symbol}"
+        );
     }
 }

@@ -9,10 +9,11 @@ use cluster_client::{Cluster, ClusterConfig, ClusterError, ConfigError, Patience
 use ed25519_dalek::SigningKey;
 use wire::codec::v1::encode_command;
 use wire::command::{AddApiKey, ApiKeyKind, Command, Credit, ListAsset, ListMarket, OpenAccount, Permissions, Reply};
+use wire::event::MarketListed;
 use wire::link::Role;
 use wire::{
-    AccountId, Amount, AssetId, ClusterEpoch, Event, FeeRate, LogPosition, MarketRules, NodeId, PartitionId, Price,
-    Qty, RejectReason, Secret, Symbol, Text,
+    AccountId, Amount, AssetId, ClusterEpoch, Event, FeeRate, LogPosition, MarketId, MarketRules, MarketStatus, NodeId,
+    PartitionId, Price, Qty, RejectReason, Secret, Symbol, Text,
 };
 
 use super::needs::{Budget, Needs};
@@ -65,7 +66,7 @@ pub enum VenueError {
         source: ClusterError,
     },
     /// The cluster refused.
-    #[error("cannot {doing}: the exchange refused, {reason:?}")]
+    #[error("cannot {doing}: the exchange refused, {reason:?}{}", hint(*reason))]
     Refused {
         /// What was tried.
         doing: String,
@@ -96,6 +97,17 @@ pub enum VenueError {
     },
 }
 
+/// What is to be said beside the reason.
+fn hint(reason: RejectReason) -> &'static str {
+    match reason {
+        RejectReason::TableFull => {
+            "; accounts have as much room as `mainstay ctl capacity` says, markets 64 in all, delisted ones among them: --keep-market keeps \
+             one of `loadgen cluster` for further runs"
+        }
+        _ => "",
+    }
+}
+
 /// A market made for a recording.
 pub struct Venue {
     /// Its name.
@@ -110,8 +122,10 @@ pub struct Venue {
 #[derive(Debug, Default)]
 pub(crate) struct Directory {
     assets: BTreeMap<String, (AssetId, u8)>,
+    /// Of every market that ever was: names stay taken.
     symbols: BTreeSet<String>,
-    markets: BTreeMap<PartitionId, usize>,
+    /// Those that are not delisted.
+    markets: BTreeMap<MarketId, MarketListed>,
 }
 
 /// The operator's session with the ledger.
@@ -269,7 +283,10 @@ impl Directory {
             }
             Event::MarketListed(listed) => {
                 self.symbols.insert(listed.symbol.to_string());
-                *self.markets.entry(listed.partition).or_default() += 1;
+                self.markets.insert(listed.market, **listed);
+            }
+            Event::MarketStatusChanged(changed) if changed.status == MarketStatus::Delisted => {
+                self.markets.remove(&changed.market);
             }
             _ => {}
         }
@@ -308,12 +325,20 @@ impl Directory {
         (symbol[..at].to_owned(), symbol[at..].to_owned())
     }
 
+    /// A market of these assets, and its name.
+    pub(crate) fn between(&self, base: AssetId, quote: AssetId) -> Option<(MarketId, String)> {
+        let found = self.markets.values().find(|market| (market.base, market.quote) == (base, quote))?;
+        Some((found.market, found.symbol.to_string()))
+    }
+
     /// The market partition with the fewest markets, of those that are known or have any; the ledger's own where it
     /// hosts everything.
     pub(crate) fn emptiest(&self, cluster: &state::Cluster) -> PartitionId {
         let known = cluster.partitions.iter().map(|partition| PartitionId::new(*partition));
-        let apart = known.chain(self.markets.keys().copied()).filter(|partition| partition.get() != cluster.ledger);
-        let emptiest = apart.min_by_key(|partition| (self.markets.get(partition).copied().unwrap_or(0), *partition));
+        let used = self.markets.values().map(|market| market.partition);
+        let apart = known.chain(used.clone()).filter(|partition| partition.get() != cluster.ledger);
+        let emptiest =
+            apart.min_by_key(|partition| (used.clone().filter(|used| used == partition).count(), *partition));
         emptiest.unwrap_or(PartitionId::new(cluster.ledger))
     }
 }
@@ -323,6 +348,20 @@ impl Operator {
     pub(crate) async fn ask(&self, doing: &str, command: Command) -> Result<u64, VenueError> {
         match self.reply(doing, command).await? {
             Reply::Accepted { id } => Ok(id),
+            Reply::Rejected { reason, .. } => Err(VenueError::Refused { doing: doing.to_owned(), reason }),
+        }
+    }
+
+    /// As [`Operator::ask`], for what may be there already, which the refusal names.
+    pub(crate) async fn ask_for(
+        &self,
+        doing: &str,
+        command: Command,
+        is_there: RejectReason,
+    ) -> Result<u64, VenueError> {
+        match self.reply(doing, command).await? {
+            Reply::Accepted { id } => Ok(id),
+            Reply::Rejected { reason, id } if reason == is_there => Ok(id),
             Reply::Rejected { reason, .. } => Err(VenueError::Refused { doing: doing.to_owned(), reason }),
         }
     }

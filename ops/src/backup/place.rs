@@ -2,6 +2,7 @@
 
 use std::path::PathBuf;
 use std::sync::Arc;
+use std::time::Duration;
 
 use bytes::Bytes;
 use futures_util::TryStreamExt;
@@ -9,13 +10,15 @@ use miette::{IntoDiagnostic, WrapErr};
 use object_store::aws::AmazonS3Builder;
 use object_store::local::LocalFileSystem;
 use object_store::path::Path;
-use object_store::{Error, ObjectStore, ObjectStoreExt, PutPayload, WriteMultipart};
+use object_store::{Error, ObjectStore, ObjectStoreExt, PutPayload, RetryConfig, WriteMultipart};
 
 use crate::private;
 
 /// Longer objects go up in parts.
 const PART_BYTES: usize = 16 * 1024 * 1024;
 const PARTS_AT_ONCE: usize = 4;
+/// For how long a store is asked again that fails.
+const GIVEN_UP_AFTER: Duration = Duration::from_secs(15);
 
 /// A place for backups.
 #[derive(Clone)]
@@ -46,7 +49,14 @@ impl Place {
             let folder = bucket.split_once('/').map_or("", |(_, folder)| folder);
             // One implementation of TLS and of hashes is in this process.
             let _ = rustls::crypto::ring::default_provider().install_default();
-            let store = AmazonS3Builder::from_env().with_url(text).build();
+            if std::env::var_os("AWS_ACCESS_KEY_ID").is_none() {
+                tracing::warn!(
+                    "AWS_ACCESS_KEY_ID is not set: credentials are asked of the cloud that this host is in, if any"
+                );
+            }
+            // Whoever ships or reads tries again by itself, and is to say meanwhile what is wrong.
+            let retry = RetryConfig { retry_timeout: GIVEN_UP_AFTER, ..RetryConfig::default() };
+            let store = AmazonS3Builder::from_env().with_url(text).with_retry(retry).build();
             let store = store.into_diagnostic().wrap_err_with(cannot_use)?;
             (Arc::new(store), Path::parse(folder).into_diagnostic().wrap_err_with(cannot_use)?)
         } else if text.contains("://") && !text.starts_with("file://") {

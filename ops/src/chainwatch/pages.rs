@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use ::chainwatch::audit::{Comparison, Reserves};
-use ::chainwatch::deposits::Progress;
+use ::chainwatch::deposits::{Progress, why_frozen};
 use ::chainwatch::pool::{Agreement, Standing};
 use ::chainwatch::watch::Watch;
 use ::chainwatch::withdrawals::{self, Unfunded};
@@ -15,7 +15,7 @@ use axum::{Json, Router};
 use prometheus_client::encoding::text::encode;
 use serde::{Deserialize, Serialize};
 use tokio::net::TcpListener;
-use wire::ReservesStanding;
+use wire::{ChainFreeze, ReservesStanding};
 
 use super::{Shared, Watched};
 
@@ -92,7 +92,7 @@ pub struct ReserveStatus {
 pub struct WithdrawalStatus {
     /// Those that are not over.
     pub open: usize,
-    /// Those that an operator has to look at: stuck, or conflicted.
+    /// Those that an operator has to look at: stuck, conflicted, or settled and not on the chain any more.
     pub for_operators: Vec<u64>,
     /// Those that cannot be paid for now, and why.
     pub waiting: Vec<(u64, String)>,
@@ -199,7 +199,7 @@ fn status(shared: &Shared) -> Status {
 
 fn of_chain(symbol: &str, Watched { chain, watch, progress, withdrawals, reserves }: &Watched) -> ChainStatus {
     let Agreement { head, finalized, frozen, .. } = watch.agreement();
-    let Progress { fence, followed, .. } = *progress.borrow();
+    let Progress { fence, followed, told, .. } = *progress.borrow();
     ChainStatus {
         chain: symbol.to_string(),
         id: Some(chain.get()),
@@ -207,11 +207,21 @@ fn of_chain(symbol: &str, Watched { chain, watch, progress, withdrawals, reserve
         fence: (fence != 0).then_some(fence),
         head: head.map(|head| block(watch, head)),
         finalized: finalized.map(|finalized| block(watch, finalized)),
-        frozen: frozen.map(|reason| reason.name().to_string()),
+        frozen: frozen.map(|reason| reason.name().to_string()).or_else(|| frozen_by_ledger(symbol, told)),
         followed: Some(followed),
         withdrawals: withdrawals.as_ref().map(|standing| of_withdrawals(watch, &standing.borrow())),
         reserves: of_reserves(&reserves.borrow()),
         nodes: watch.standings().iter().map(of_node).collect(),
+    }
+}
+
+/// Nodes agree, and the ledger has the chain frozen all the same.
+fn frozen_by_ledger(symbol: &str, told: ChainFreeze) -> Option<String> {
+    let why = why_frozen(told);
+    match told {
+        ChainFreeze::Thawed => None,
+        _ if told.is_for_operators() => Some(format!("{why}; mainstay ctl chain thaw {symbol} once you have looked")),
+        _ => Some(format!("{why}, until the ledger has heard that it is over")),
     }
 }
 
@@ -224,7 +234,11 @@ fn of_withdrawals(watch: &Watch, standing: &withdrawals::Standing) -> Withdrawal
     let waiting = standing.unfunded.iter().filter(|(_, why)| *why != Unfunded::InTurn);
     WithdrawalStatus {
         open: standing.open.len(),
-        for_operators: for_operators.map(|row| row.withdrawal.get()).collect(),
+        for_operators: for_operators
+            .map(|row| row.withdrawal)
+            .chain(standing.reverted.iter().copied())
+            .map(|id| id.get())
+            .collect(),
         waiting: waiting.map(|(id, why)| (id.get(), why.name().to_string())).collect(),
         unknown_spendings: standing.strangers.iter().map(|tx| watch.rules().hash_text(tx.0)).collect(),
         hot: standing.hot.iter().map(of_hot).collect(),

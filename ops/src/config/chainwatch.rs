@@ -24,6 +24,8 @@ use super::{NodeAddress, TlsFiles, base_of, load};
 const BATCH_WAIT_MS_MAX: u64 = 60_000;
 /// With fewer nodes than this, two that lie together can do harm.
 const NODES_ENOUGH: usize = 5;
+/// Requests a second: half of them are probes.
+const RATE_MIN: u32 = 10;
 /// Blocks that can be undone on an EVM chain: finality comes after two epochs of 32.
 const EVM_UNDO_BLOCKS: u64 = 256;
 /// Blocks that can be undone on a Bitcoin-like chain, beside twice the confirmations.
@@ -147,7 +149,7 @@ pub struct ChainNodeFile {
     /// `user:password`, where the node asks for it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub login: Option<String>,
-    /// Requests a second that it may get on average.
+    /// Requests a second that it may get on average, at least ten: its probes are of them.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub rate: Option<u32>,
     /// Requests that it may get at once after a pause.
@@ -227,7 +229,7 @@ impl ChainFile {
         }
         let trusted = rules.hash_from_text(&self.trusted.hash);
         let trusted = trusted.ok_or_else(|| miette::miette!("{} is no block hash", self.trusted.hash))?;
-        let nodes = self.nodes.iter().map(ChainNodeFile::node).collect();
+        let nodes = self.nodes.iter().map(ChainNodeFile::node).collect::<miette::Result<_>>()?;
         let mut pool = match (&rules, self.confirmations) {
             (ChainRules::Bitcoin(_), Some(confirmations)) if confirmations > 0 => {
                 PoolConfig::bitcoin(nodes, confirmations)
@@ -336,9 +338,17 @@ impl RulesWord {
 }
 
 impl ChainNodeFile {
-    fn node(&self) -> pool::NodeConfig {
+    fn node(&self) -> miette::Result<pool::NodeConfig> {
+        if self.rate.is_some_and(|rate| rate < RATE_MIN) || self.burst == Some(0) {
+            miette::bail!(
+                help = format!("rate = {RATE_MIN} and burst = 1 are the least"),
+                "its node {} may get too little: it is asked for its head five times a second",
+                self.name
+            );
+        }
         let usual = pool::NodeConfig::new(&self.name);
-        pool::NodeConfig { rate: self.rate.unwrap_or(usual.rate), burst: self.burst.unwrap_or(usual.burst), ..usual }
+        let (rate, burst) = (self.rate.unwrap_or(usual.rate), self.burst.unwrap_or(usual.burst));
+        Ok(pool::NodeConfig { rate, burst, ..usual })
     }
 
     fn endpoint(&self) -> miette::Result<Endpoint> {

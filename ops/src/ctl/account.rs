@@ -7,11 +7,18 @@ use super::conduct;
 use crate::demo::bootstrap::parse_amount;
 use crate::operator::Operator;
 
+mod shown;
+
 /// `mainstay ctl account`.
 #[derive(Debug, clap::Subcommand)]
 pub enum Command {
-    /// List every account.
+    /// List every account: the rates that it is charged now, its trade group and firm, whether its kill switch is engaged.
     List,
+    /// Show everything of one account: balances, rates, limits, trade group, firm, kill switches, keys.
+    Show {
+        /// Which account.
+        name: String,
+    },
     /// Open an account.
     Open {
         /// Its unique name.
@@ -46,6 +53,7 @@ pub struct Movement {
 pub async fn run(operator: &Operator, command: Command) -> miette::Result<()> {
     match command {
         Command::List => list(operator).await,
+        Command::Show { name } => shown::show(operator, &name).await,
         Command::Open { name, maker_fee, taker_fee } => open(operator, &name, maker_fee, taker_fee).await,
         Command::Credit(movement) => book(operator, &movement, true).await,
         Command::Debit(movement) => book(operator, &movement, false).await,
@@ -57,10 +65,18 @@ async fn list(operator: &Operator) -> miette::Result<()> {
     let inventory = operator.inventory(|_| false).await?;
     let mut accounts: Vec<_> = inventory.accounts.values().collect();
     accounts.sort_by_key(|account| account.account);
-    println!("{:>6}  {:<32}  {:>9}  {:>9}", "id", "name", "maker ppm", "taker ppm");
+    println!(
+        "{:>6}  {:<32}  {:>9}  {:>9}  {:>5}  {:>5}  state",
+        "id", "name", "maker ppm", "taker ppm", "group", "firm"
+    );
     for account in accounts {
-        let (maker, taker) = (account.maker_fee.parts_per_million(), account.taker_fee.parts_per_million());
-        println!("{:>6}  {:<32}  {maker:>9}  {taker:>9}", account.account, account.name.as_str());
+        let settings = &inventory.settings;
+        let (maker, taker) = settings.rates(account);
+        let (maker, taker) = (maker.parts_per_million(), taker.parts_per_million());
+        let (group, firm) = settings.assigned.get(&account.account).copied().unwrap_or_default();
+        let state = if settings.is_killed(account.account) { "killed" } else { "open" };
+        let name = account.name.as_str();
+        println!("{:>6}  {name:<32}  {maker:>9}  {taker:>9}  {group:>5}  {firm:>5}  {state}", account.account);
     }
     Ok(())
 }

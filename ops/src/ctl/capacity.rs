@@ -7,6 +7,8 @@ use wire::command::RaiseCapacity;
 
 use super::{Place, version};
 
+mod memory;
+
 /// How much the exchange has room for.
 #[derive(Debug, clap::Args)]
 #[command(after_help = "\
@@ -16,7 +18,9 @@ use super::{Place, version};
 
 What finds no room is refused: accounts and keys as `TableFull`, orders as busy. Rows are given and never taken away. Every node builds its
 state anew when it comes to the entry that says so, and trading stands still meanwhile: about a second with a million open orders, too short to
-be felt with few. Each node reserves address space for every row at once, twice (for snapshots), and touches its memory as rows are used.")]
+be felt with few. Each node reserves address space for every row at once, twice (for snapshots), and touches its memory as rows are used. What a
+raise takes is told first, and refused where it is more than a node says that it has available: a node that finds no memory ends, and all of them \
+come to the same entry. Deposit addresses, deposits and withdrawals take memory as they come, about which nothing is said beforehand.")]
 pub struct Args {
     #[command(subcommand)]
     command: Option<Command>,
@@ -54,6 +58,9 @@ struct Raise {
     /// Withdrawals that are open or ended within the last 30 days.
     #[arg(long, value_name = "ROWS", default_value_t = 0, hide_default_value = true)]
     withdrawals: u32,
+    /// Raise it although nodes may not have the memory.
+    #[arg(long)]
+    beyond_memory: bool,
 }
 
 impl Raise {
@@ -74,7 +81,7 @@ impl Raise {
 /// Does what was asked.
 pub async fn run(place: &Place, args: Args) -> miette::Result<()> {
     let Some(Command::Raise(raise)) = args.command else {
-        print!("{}", table(&tables(place).await?));
+        print!("{}", table(&tables(&version::pages(place).await?)?));
         return Ok(());
     };
     let wanted = raise.capacity();
@@ -84,12 +91,28 @@ pub async fn run(place: &Place, args: Args) -> miette::Result<()> {
             "say what is to have more room"
         );
     }
-    let now = Capacity::of_rows(tables(place).await?.map(|(_, rows)| rows));
+    let pages = version::pages(place).await?;
+    let now = Capacity::of_rows(tables(&pages)?.map(|(_, rows)| rows));
     // The ledger decides; this says what is wrong with it.
     if now.raised(&wanted).is_none() {
         return Err(wrong(&now, &wanted));
     }
     let operator = place.operator().await?;
+    let inventory = operator.inventory(|_| false).await?;
+    let there = inventory.markets.values().filter(|known| known.status != wire::MarketStatus::Delisted).count();
+    let more = memory::more(&now.rows(), &wanted.rows(), there);
+    if more > 0 {
+        println!(
+            "each node takes {} more of address space, and as much memory once the rows are used",
+            memory::shown(more)
+        );
+        let hosts = memory::by_host(place.state()?.nodes.iter().map(|node| node.http.as_str()), &pages);
+        match memory::check(more, &hosts) {
+            Err(why) if !raise.beyond_memory => return Err(why),
+            Err(why) => eprintln!("{}", crate::report::in_a_line(&why)),
+            Ok(()) => {}
+        }
+    }
     operator.must(&wire::Command::RaiseCapacity(Box::new(RaiseCapacity { capacity: wanted }))).await?;
     for ((name, before), after) in Capacity::TABLES.iter().zip(now.rows()).zip(wanted.rows()) {
         if after > before {
@@ -119,8 +142,7 @@ fn wrong(now: &Capacity, wanted: &Capacity) -> miette::Report {
 }
 
 /// Rows that are used, and rows that there are, as whoever leads the ledger says, else who has caught up.
-async fn tables(place: &Place) -> miette::Result<[(u64, u32); 8]> {
-    let pages = version::pages(place).await?;
+fn tables(pages: &[(u64, Option<version::Page>)]) -> miette::Result<[(u64, u32); 8]> {
     let ledgers = pages.iter().filter_map(|(node, page)| {
         let page = page.as_ref()?;
         let replica = page.partitions.iter().find(|replica| replica.partition == page.ledger && replica.caught_up)?;

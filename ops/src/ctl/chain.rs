@@ -284,7 +284,7 @@ fn show_reserves(chain: &str, reserves: &[ReserveStatus], text: &mut String) -> 
             "short" => writeln!(text, "  ALERT        asset {asset} is short: its withdrawals by {chain} are HALTED")?,
             "found" => writeln!(
                 text,
-                "  ALERT        asset {asset} was short and is not any more; HALTED until mainstay ctl reserves thaw {chain}"
+                "  ALERT        asset {asset} was short and is not any more; HALTED until mainstay ctl reserves thaw {chain} ASSET"
             )?,
             _ => {}
         }

@@ -17,6 +17,9 @@ const ANSWER_WITHIN: Duration = Duration::from_secs(2);
 #[derive(Debug, clap::Subcommand)]
 pub enum Command {
     /// Show each partition's voters and learners, who leads, who drains, and who is how far behind.
+    #[command(
+        after_help = "Each node is asked at a moment of its own: who is asked later may have come farther than its leader had then."
+    )]
     Status {
         /// As JSON, for scripts.
         #[arg(long)]

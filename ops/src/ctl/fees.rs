@@ -5,11 +5,13 @@ use wire::{AccountId, FeeRate, FeeTier, FeeTiers, MarketId, SignedFeeRate};
 
 use super::conduct::id_of;
 use crate::demo::bootstrap::parse_amount;
-use crate::operator::Operator;
+use crate::operator::{Inventory, Operator, Rates};
 
 /// `mainstay ctl fees`.
 #[derive(Debug, clap::Subcommand)]
 pub enum Command {
+    /// Show the tiers, and every rate that goes before them. What one account pays: `mainstay ctl account show`.
+    Show,
     /// Set the tiers by 30-day volume, in place of those before; without any, accounts pay the rates they were opened
     /// with.
     Tiers {
@@ -53,6 +55,10 @@ pub struct Whose {
 /// Does what was asked.
 pub async fn run(operator: &Operator, command: Command) -> miette::Result<()> {
     match command {
+        Command::Show => {
+            print!("{}", text(&operator.inventory(|_| false).await?));
+            Ok(())
+        }
         Command::Tiers { asset, tiers } => set_tiers(operator, &asset, &tiers).await,
         Command::Set { whose, maker, taker } => {
             set(operator, &whose, Some((maker_rate(maker)?, taker_rate(taker)?))).await?;
@@ -101,6 +107,54 @@ fn tier(text: &str, decimals: u8) -> miette::Result<FeeTier> {
         maker: maker_rate(maker.parse().map_err(|_| malformed())?)?,
         taker: taker_rate(taker.parse().map_err(|_| malformed())?)?,
     })
+}
+
+/// A maker's and a taker's rate, as they are set.
+pub fn shown((maker, taker): Rates) -> String {
+    format!("maker {} ppm, taker {} ppm", maker.parts_per_million(), taker.parts_per_million())
+}
+
+/// Everything that was set.
+fn text(known: &Inventory) -> String {
+    let settings = &known.settings;
+    let asset = known.assets.values().find(|asset| Some(asset.asset) == settings.valuation);
+    let mut lines = Vec::new();
+    match (settings.tiers.as_slice(), asset) {
+        ([], _) | (_, None) => lines.push("no tiers: accounts pay the rates they were opened with".to_owned()),
+        (tiers, Some(asset)) => {
+            lines.push(format!(
+                "{:>4}  {:>24}  {:>9}  {:>9}  accounts",
+                "tier", "from 30-day volume", "maker ppm", "taker ppm"
+            ));
+            for (at, tier) in tiers.iter().enumerate() {
+                let volume = wire::decimal::format(tier.volume_min.units(), asset.ledger_decimals, 0);
+                let (maker, taker) = (tier.maker.parts_per_million(), tier.taker.parts_per_million());
+                let reached = |account| settings.reached.get(account).map_or(0, |(tier, _)| usize::from(*tier));
+                let count = known.accounts.values().filter(|opened| reached(&opened.account) == at).count();
+                lines.push(format!(
+                    "{at:>4}  {:>24}  {maker:>9}  {taker:>9}  {count}",
+                    format!("{volume} {}", asset.symbol)
+                ));
+            }
+        }
+    }
+    let name = |account: AccountId| {
+        let found = known.accounts.values().find(|opened| opened.account == account);
+        found.map_or_else(|| account.to_string(), |opened| opened.name.to_string())
+    };
+    let symbol = |market: MarketId| {
+        let found = known.markets.values().find(|known| known.listed.market == market);
+        found.map_or_else(|| market.to_string(), |known| known.listed.symbol.to_string())
+    };
+    for ((account, market), rates) in &settings.rates {
+        let whose = match (account.get(), market.get()) {
+            (0, _) => format!("everybody in {}", symbol(*market)),
+            (_, 0) => name(*account),
+            _ => format!("{} in {}", name(*account), symbol(*market)),
+        };
+        lines.push(format!("{whose}: {}", shown(*rates)));
+    }
+    lines.join("\n") + "\n"
 }
 
 /// No rates: cleared.

@@ -1,6 +1,8 @@
 //! The partitions of a cluster and their members. Every partition has members of its own, which its leader changes on an
 //! operator's word; here they are asked for all partitions, one step after the other, until the logs say that it is so.
 
+use std::cell::RefCell;
+use std::collections::BTreeMap;
 use std::net::SocketAddr;
 use std::time::{Duration, Instant};
 
@@ -10,7 +12,7 @@ use wire::link::{ChangeMembers, MemberChange, MemberOutcome, MemberPlace, Place 
 use wire::{NodeId, PartitionId};
 
 use super::Place;
-use crate::operator::cluster_config;
+use crate::operator::{cluster_config, refused_by_all};
 
 /// How long the cluster may take to answer at all.
 const FIRST_WORD_WITHIN: Duration = Duration::from_secs(10);
@@ -53,6 +55,8 @@ pub(super) struct Group {
     partitions: Vec<PartitionId>,
     /// Whether its steps are not told: they are parts of something greater.
     is_quiet: bool,
+    /// What was told of each partition last.
+    told: RefCell<BTreeMap<PartitionId, String>>,
 }
 
 impl Group {
@@ -61,13 +65,21 @@ impl Group {
         let files = place.cluster()?;
         let cluster = Cluster::connect(cluster_config(&files)?).into_diagnostic()?;
         let partitions = files.partitions.iter().copied().map(PartitionId::new).collect();
-        let group = Group { cluster, partitions, is_quiet: false };
-        let begun = Instant::now();
-        while !group.partitions.iter().all(|partition| group.cluster.members(*partition).is_some()) {
-            if begun.elapsed() > FIRST_WORD_WITHIN {
-                return Err(miette::miette!(code = "member::no-answer", "no node says who the members are"));
+        let group = Group { cluster, partitions, is_quiet: false, told: RefCell::default() };
+        let how_to_start = place.how_to_start();
+        let told = async {
+            let begun = Instant::now();
+            while !group.partitions.iter().all(|partition| group.cluster.members(*partition).is_some()) {
+                if begun.elapsed() > FIRST_WORD_WITHIN {
+                    return Err(miette::miette!(code = "member::no-answer", "no node says who the members are"));
+                }
+                tokio::time::sleep(LOOK_EVERY).await;
             }
-            tokio::time::sleep(LOOK_EVERY).await;
+            Ok(())
+        };
+        tokio::select! {
+            told = told => told?,
+            report = refused_by_all(&files.nodes, &how_to_start) => return Err(report),
         }
         Ok(group)
     }
@@ -153,9 +165,12 @@ impl Group {
         Ok(())
     }
 
+    /// Each partition's standing when it is news: a change of several steps leaves some as they were.
     fn tell(&self, partition: PartitionId) {
-        if !self.is_quiet {
-            println!("partition {partition}: {}", self.words(partition));
+        let words = self.words(partition);
+        let before = self.told.borrow_mut().insert(partition, words.clone());
+        if !self.is_quiet && before.as_ref() != Some(&words) {
+            println!("partition {partition}: {words}");
         }
     }
 

@@ -196,15 +196,18 @@ async fn restrict(operator: &Operator, key: ApiKeyText, from: &[Network]) -> mie
 
 async fn list(operator: &Operator) -> miette::Result<()> {
     let inventory = operator.inventory(|_| false).await?;
-    println!("{:<64}  {:<16}  {:<8}  {:<20}  from", "key", "account", "signs by", "may");
-    for key in inventory.api_keys.values() {
-        let owner = inventory.accounts.values().find(|account| account.account == key.added.account);
+    println!("{:<64}  {:<16}  {:<8}  {:<20}  {:<7}  from", "key", "account", "signs by", "may", "state");
+    for known in inventory.api_keys.values() {
+        let owner = inventory.accounts.values().find(|account| account.account == known.added.account);
         let all = [(Permissions::READ, "read"), (Permissions::TRADE, "trade"), (Permissions::WITHDRAW, "withdraw")];
         let may: Vec<&str> =
-            all.iter().filter(|(bit, _)| key.added.permissions.allow(*bit)).map(|(_, name)| *name).collect();
-        let from = if key.networks.as_slice().is_empty() { "anywhere".into() } else { shown(key.networks.as_slice()) };
-        let (owner, kind) = (owner.map_or("?", |owner| owner.name.as_str()), format!("{:?}", key.added.kind));
-        println!("{:<64}  {owner:<16}  {kind:<8}  {:<20}  {from}", key.added.key.as_str(), may.join(","));
+            all.iter().filter(|(bit, _)| known.added.permissions.allow(*bit)).map(|(_, name)| *name).collect();
+        let from =
+            if known.networks.as_slice().is_empty() { "anywhere".into() } else { shown(known.networks.as_slice()) };
+        let is_killed = |key| inventory.settings.killed.contains(&(known.added.account, key));
+        let state = if is_killed(known.added.id) { "killed" } else { "usable" };
+        let (owner, kind) = (owner.map_or("?", |owner| owner.name.as_str()), format!("{:?}", known.added.kind));
+        println!("{:<64}  {owner:<16}  {kind:<8}  {:<20}  {state:<7}  {from}", known.added.key.as_str(), may.join(","));
     }
     Ok(())
 }

@@ -18,7 +18,7 @@ use super::backup::{text_of, time};
 
 #[cfg(test)]
 mod tests;
-mod words;
+pub(super) mod words;
 
 /// `mainstay ctl log`.
 #[derive(Debug, clap::Subcommand)]

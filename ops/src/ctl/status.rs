@@ -62,7 +62,7 @@ pub async fn show(place: &Place) -> miette::Result<()> {
         _ => {}
     }
     if answering == 0 && !state.nodes.is_empty() {
-        miette::bail!(help = "start it: `mainstay demo`", "no node of this exchange answers");
+        miette::bail!(help = place.how_to_start(), "no node of this exchange answers");
     }
     Ok(())
 }

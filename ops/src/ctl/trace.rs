@@ -9,7 +9,8 @@ use std::time::Duration;
 use cluster_client::StreamItem;
 use wire::{Event, LogPosition, OrderId, PartitionId, Timestamp};
 
-use crate::operator::Operator;
+use super::Place;
+use super::log::words::Names;
 
 /// How long an event is waited for: they are read from the archive, so that silence is the end.
 const SILENCE: Duration = Duration::from_millis(700);
@@ -35,13 +36,16 @@ fn place(text: &str) -> Result<(PartitionId, LogPosition), String> {
 }
 
 /// Prints it.
-pub async fn run(operator: &Operator, args: Args) -> miette::Result<()> {
+pub async fn run(place: &Place, args: Args) -> miette::Result<()> {
     let (partition, position) = args.place;
+    check(partition, &place.own_cluster()?.partitions)?;
+    let operator = place.operator().await?;
     // An exchange that trades is never silent.
     let last = operator.present(partition).await?.min(LogPosition::new(position.get().saturating_add(LATER_MAX)));
     if last < position {
         return Err(missing(partition, position));
     }
+    let names = Names::known(&operator.inventory(|_| false).await?);
     let mut stream = operator.events(partition, position);
     let mut orders = BTreeSet::new();
     let mut is_found = false;
@@ -57,7 +61,7 @@ pub async fn run(operator: &Operator, args: Args) -> miette::Result<()> {
                     origin.sequence.get()
                 );
                 for event in &events {
-                    println!("    {}", told(event));
+                    println!("    {}", told(&names, event));
                     orders.extend(order_of(event));
                 }
                 at
@@ -66,7 +70,7 @@ pub async fn run(operator: &Operator, args: Args) -> miette::Result<()> {
                 is_found.then_some(()).ok_or_else(|| missing(partition, position))?;
                 let of_it = |event: &&Event| order_of(event).is_some_and(|order| orders.contains(&order));
                 for event in events.iter().filter(of_it) {
-                    println!("{}/{at}  {}\n    {}", partition.get(), shown(timestamp), told(event));
+                    println!("{}/{at}  {}\n    {}", partition.get(), shown(timestamp), told(&names, event));
                 }
                 at
             }
@@ -79,6 +83,15 @@ pub async fn run(operator: &Operator, args: Args) -> miette::Result<()> {
     if is_found { Ok(()) } else { Err(missing(partition, position)) }
 }
 
+/// Of a partition that there is not nobody would ever answer. Where it is not said which there are, the nodes are asked.
+fn check(partition: PartitionId, known: &[u16]) -> miette::Result<()> {
+    if known.is_empty() || known.contains(&partition.get()) {
+        return Ok(());
+    }
+    let known: Vec<String> = known.iter().map(u16::to_string).collect();
+    Err(miette::miette!("there is no partition {partition}; there are {}", known.join(", ")))
+}
+
 fn missing(partition: PartitionId, position: LogPosition) -> miette::Report {
     miette::miette!("the command at {}/{} told nothing, or is not there yet", partition.get(), position.get())
 }
@@ -88,16 +101,16 @@ fn shown(at: Timestamp) -> String {
     format!("{}.{:06}", at.nanos() / 1_000_000_000, at.nanos() / 1_000 % 1_000_000)
 }
 
-/// An event in words. API keys are left out, as in the audit log: whoever reads this is not whose they are.
-fn told(event: &Event) -> String {
-    let (kind, account) = match event {
-        Event::ApiKeyAdded(added) => ("ApiKeyAdded", added.account),
-        Event::ApiKeyRevoked(revoked) => ("ApiKeyRevoked", revoked.account),
-        Event::ApiKeyRestricted(restricted) => ("ApiKeyRestricted", restricted.account),
-        Event::ApiKeyExtended(_) => return "ApiKeyExtended { .. }".into(),
-        event => return format!("{event:?}"),
+/// An event in words, and what it carries below. API keys are left out, as in the audit log: whoever reads this is not whose they are.
+fn told(names: &Names, event: &Event) -> String {
+    let (what, account) = match event {
+        Event::ApiKeyAdded(added) => ("api key added", added.account),
+        Event::ApiKeyRevoked(revoked) => ("api key revoked", revoked.account),
+        Event::ApiKeyRestricted(restricted) => ("api key restricted", restricted.account),
+        Event::ApiKeyExtended(_) => return "api key extended".into(),
+        event => return names.lines(event).join("\n      "),
     };
-    format!("{kind} {{ account: {account}, .. }}")
+    format!("{what}: account {}", names.account(account))
 }
 
 /// The order that an event of the ledger speaks of.
@@ -124,7 +137,15 @@ mod tests {
     fn keys_are_not_told() {
         let key = wire::ApiKeyText::new(&[b'K'; 64]).unwrap();
         let revoked = wire::event::ApiKeyRevoked { account: wire::AccountId::new(7), key };
-        assert_eq!(told(&Event::ApiKeyRevoked(revoked)), "ApiKeyRevoked { account: 7, .. }");
+        assert_eq!(told(&Names::default(), &Event::ApiKeyRevoked(revoked)), "api key revoked: account 7");
+    }
+
+    #[test]
+    fn a_partition_that_there_is_not_is_told_at_once() {
+        assert!(check(PartitionId::new(4), &[1, 2, 3, 4]).is_ok());
+        assert!(check(PartitionId::new(9), &[]).is_ok(), "nobody has said which there are");
+        let error = check(PartitionId::new(9), &[1, 2, 3, 4]).unwrap_err().to_string();
+        assert_eq!(error, "there is no partition 9; there are 1, 2, 3, 4");
     }
 
     #[test]

@@ -47,6 +47,9 @@ pub(super) struct Page {
     pub ready: bool,
     /// The partition with the ledger.
     pub ledger: u16,
+    /// Bytes of memory that it may still take, where it says.
+    #[serde(default)]
+    pub memory_available: Option<u64>,
     /// Its replicas.
     pub partitions: Vec<Replica>,
 }
@@ -240,7 +243,7 @@ mod tests {
             failed,
             tables: Vec::new(),
         };
-        Some(Page { ready: true, ledger: 1, partitions: vec![replica] })
+        Some(Page { ready: true, ledger: 1, memory_available: None, partitions: vec![replica] })
     }
 
     #[test]

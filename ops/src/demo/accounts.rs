@@ -16,7 +16,7 @@ use rand::TryRngCore;
 use rand::distr::{Alphanumeric, SampleString};
 use rand::rngs::OsRng;
 
-use crate::private;
+use crate::{private, report};
 
 /// How long the gateway may take to say what an account has.
 const ANSWER_WITHIN: Duration = Duration::from_secs(30);
@@ -66,7 +66,7 @@ pub async fn with_balances(mut accounts: Vec<Account>, rest: &str) -> miette::Re
         // An operator may have bound the key to another address, or revoked it: the exchange trades without.
         match asked.wrap_err_with(|| format!("cannot see what {} has", account.name)) {
             Ok(info) => account.balances = balances(&info, &account.balances),
-            Err(error) => tracing::warn!("{error:?}; what it was opened with is told"),
+            Err(error) => tracing::warn!("{}; what it was opened with is told", report::in_a_line(&error)),
         }
     }
     Ok(accounts)

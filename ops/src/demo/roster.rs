@@ -3,7 +3,7 @@
 use super::Demo;
 use super::children::Role;
 use super::control::Answer;
-use crate::pki;
+use crate::{pki, report};
 use miette::IntoDiagnostic;
 use nix::sys::signal::Signal;
 
@@ -17,7 +17,7 @@ impl Demo {
         match id.or(free).filter(|id| (1..=NODES_MAX).contains(id)) {
             None => Answer::Refused(format!("a demo has nodes 1 to {NODES_MAX}")),
             // It is there; whether it is a member is another question.
-            Some(id) => self.try_join(id).unwrap_or_else(|error| Answer::Refused(format!("{error:?}"))),
+            Some(id) => self.try_join(id).unwrap_or_else(|error| Answer::Refused(report::in_a_line(&error))),
         }
     }
 
@@ -68,7 +68,7 @@ impl Demo {
         self.tell_state();
         match kept {
             Ok(()) => Answer::Done(format!("{role} has left and ends")),
-            Err(error) => Answer::Refused(format!("{error:?}")),
+            Err(error) => Answer::Refused(report::in_a_line(&error)),
         }
     }
 

@@ -12,10 +12,12 @@ use tokio::time::Instant;
 use super::chain::CHAIN_NODES;
 use super::children::{Exited, Role, describe};
 use super::control::{Action, Answer, Ask, Asked};
+use super::outside::{self, Outside};
 use super::told::{binary, leader};
 use super::trouble::{self, Told};
 use super::{Demo, Ends};
 use crate::operator::Operator;
+use crate::report;
 
 const LOOK_EVERY: Duration = Duration::from_millis(100);
 /// How often nodes are asked whether they are ready.
@@ -36,6 +38,7 @@ struct Watch {
     rejoining: Vec<(u64, u32)>,
     /// What keeps nodes from serving, as far as it has been told.
     told: Told,
+    told_outside: outside::Told,
     /// Nodes that are to be started once their last process is gone.
     starts: Vec<Start>,
 }
@@ -68,6 +71,7 @@ impl Demo {
             restarts: BTreeMap::new(),
             rejoining: Vec::new(),
             told: Told::default(),
+            told_outside: outside::Told::default(),
             starts: Vec::new(),
         };
         let mut look = tokio::time::interval(LOOK_EVERY);
@@ -102,7 +106,7 @@ impl Demo {
                             });
                         }
                         Ok(false) => {}
-                        Err(error) => self.console.say(&format!("{error:?}")),
+                        Err(error) => self.console.say(&report::in_a_line(&error)),
                     }
                     self.on_asked(ask, reply, &mut watch);
                 }
@@ -114,12 +118,21 @@ impl Demo {
                 }
                 _ = ask.tick() => {
                     if let Ok(place) = reasons.clone().try_reserve_owned() {
-                        let layout = self.layout.clone();
-                        tokio::spawn(async move { place.send(trouble::reasons(&layout).await) });
+                        let outside = Outside {
+                            layout: self.layout.clone(),
+                            has_history: self.args.history.is_some(),
+                            backup: self.args.backup.clone(),
+                        };
+                        tokio::spawn(async move {
+                            let (said, troubles) = tokio::join!(trouble::reasons(&outside.layout), outside.troubles());
+                            place.send((said, troubles, outside))
+                        });
                     }
                 }
-                Some(said) = are_told.recv() => {
-                    watch.told.news(&said).iter().for_each(|news| self.console.say(news));
+                Some((said, troubles, outside)) = are_told.recv() => {
+                    let news = watch.told.news(&said).into_iter();
+                    let of_outside = watch.told_outside.news(&outside, &troubles, Instant::now());
+                    news.chain(of_outside).for_each(|news| self.console.say(&news));
                 }
                 _ = look.tick() => {
                     self.show_leaders(of_new_life.as_ref().unwrap_or(operator), &mut watch);
@@ -186,7 +199,9 @@ impl Demo {
                     self.console.say(&format!("{role} runs again (pid {pid})."));
                     self.tell_state();
                 }
-                Err(error) => self.console.say(&format!("{role} cannot be started again: {error:?}")),
+                Err(error) => {
+                    self.console.say(&format!("{role} cannot be started again: {}", report::in_a_line(&error)))
+                }
             }
         }
     }
@@ -235,7 +250,7 @@ impl Demo {
         tokio::spawn(async move {
             let answer = match faucet.pay(&address, &amount).await {
                 Ok(id) => Answer::Done(format!("{amount} to {address} in transaction {id}, mined within two seconds")),
-                Err(error) => Answer::Refused(format!("{error:?}")),
+                Err(error) => Answer::Refused(report::in_a_line(&error)),
             };
             let _ = reply.send(answer);
         });
@@ -315,7 +330,7 @@ impl Demo {
                 self.tell_state();
                 Answer::Done(format!("{role} was started (pid {pid})"))
             }
-            Err(error) => Answer::Refused(format!("{error:?}")),
+            Err(error) => Answer::Refused(report::in_a_line(&error)),
         }
     }
 
@@ -323,7 +338,7 @@ impl Demo {
     pub(super) fn tell_state(&self) {
         for path in [Some(&self.home.paths.state()), self.args.state.as_ref()].into_iter().flatten() {
             if let Err(error) = self.save_state(path) {
-                self.console.say(&format!("{error:?}"));
+                self.console.say(&report::in_a_line(&error));
             }
         }
     }

@@ -28,6 +28,7 @@ mod leadership;
 mod machine;
 mod mail;
 mod membership;
+mod memory;
 mod metrics;
 mod node;
 mod permissions;

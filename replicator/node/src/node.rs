@@ -23,6 +23,7 @@ use crate::clock::Clock;
 use crate::config::{NodeConfig, Threads};
 use crate::data_dir::{DataDir, DataDirError};
 use crate::group::panic_text;
+use crate::memory;
 use crate::metrics::Metrics;
 use crate::rings::{
     ARCHIVE_ANSWER_RING, ARCHIVE_RING, Doorbell, NETWORK_RING, PartitionPort, ToArchive, partition_rings,
@@ -261,6 +262,7 @@ impl NodeHandle {
                 Space::Full => "full",
             },
             disk_free: self.space.free(),
+            memory_available: memory::available(),
             partitions,
         }
     }

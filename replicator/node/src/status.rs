@@ -21,6 +21,8 @@ pub struct NodeStatus {
     pub disk: &'static str,
     /// Bytes that are free on it.
     pub disk_free: u64,
+    /// Bytes of memory that its process may still take, as its host and its control group say; `null` where they do not.
+    pub memory_available: Option<u64>,
     /// Its replicas.
     pub partitions: Vec<PartitionStatus>,
 }

@@ -1,19 +1,23 @@
 //! The duty cycle of the network thread.
 
+mod accepting;
+mod dialing;
+mod overdue;
+
 use std::io::{self, ErrorKind};
 use std::net::SocketAddr;
 use std::sync::Arc;
 use std::thread;
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
-use mio::net::{TcpListener, TcpStream};
+use mio::net::TcpListener;
 use mio::{Events, Interest, Poll, Token};
 use rustls::{ClientConfig, ServerConfig};
-use wire::link::{Frame, Hello, PROTOCOL, Ping, Pong, Role, Welcome, split};
-use wire::{NodeId, Timestamp};
+use wire::Timestamp;
+use wire::link::{Frame, Hello, PROTOCOL, Pong, Role, Welcome, split};
 
 use super::bypass::Arrivals;
-use super::connection::{Connection, Direction, Stage, connect_failure, prompt};
+use super::connection::{Connection, Direction, Stage};
 use super::dialer::Dialer;
 use super::links::{LinkId, Links};
 use super::{CloseReason, Handler, NetConfig, NetCounters, NetLimits, PeerIdentity, Waker, greeting};
@@ -22,17 +26,8 @@ const WAKER: Token = Token(0);
 const LISTENER: Token = Token(1);
 const FIRST_CONNECTION: usize = 2;
 
-/// Connections accepted in one cycle.
-const ACCEPTS_PER_CYCLE: usize = 64;
-
 /// Bytes taken from a socket at once.
 const SCRATCH_BYTES: usize = 64 * 1024;
-
-/// How often time-outs are looked at.
-const TIME_OUTS_EVERY_NS: u64 = 5_000_000;
-
-/// After the system refused to accept (no file descriptors left) it is asked again after this.
-const ACCEPT_RETRY_NS: u64 = 100_000_000;
 
 /// The network thread's state.
 pub(super) struct Network<H> {
@@ -230,76 +225,6 @@ impl<H: Handler> Network<H> {
         }
     }
 
-    fn accept(&mut self, now: Timestamp) -> usize {
-        if self.accept_due.is_none_or(|due| due > now) {
-            return 0;
-        }
-        for accepted in 0..ACCEPTS_PER_CYCLE {
-            match self.listener.accept() {
-                Ok((socket, address)) => self.on_accepted(socket, address, now),
-                Err(error) if error.kind() == ErrorKind::WouldBlock => {
-                    self.accept_due = None;
-                    return accepted;
-                }
-                Err(error) if matches!(error.kind(), ErrorKind::Interrupted | ErrorKind::ConnectionAborted) => {}
-                Err(error) => {
-                    tracing::warn!(%error, "cannot accept a connection");
-                    self.accept_due = Some(now.plus_nanos(ACCEPT_RETRY_NS));
-                    return accepted;
-                }
-            }
-        }
-        ACCEPTS_PER_CYCLE
-    }
-
-    fn on_accepted(&mut self, socket: TcpStream, address: SocketAddr, now: Timestamp) {
-        self.counters.accepted.add(1);
-        let is_full = self.accepted_now >= self.limits.connections_max;
-        if is_full || self.greetings_now >= self.limits.greetings_max {
-            self.evict_longest_greeting(now);
-        }
-        if self.accepted_now >= self.limits.connections_max {
-            self.count_closed(CloseReason::TooManyConnections, None, address);
-            return;
-        }
-        if prompt(&socket).is_err() {
-            self.count_closed(CloseReason::Io, None, address);
-            return;
-        }
-        self.accepted_now += 1;
-        self.greetings_now += 1;
-        let slot = self.free_slot();
-        let link = self.links.reserve(slot);
-        let connection = Connection::accepted(link, socket, address, Arc::clone(&self.server_tls), now);
-        self.connect(slot, Direction::Accepted, connection, address, now);
-    }
-
-    /// Whoever has been greeting for longest makes room. Who means to greet does so at once: were newcomers closed instead,
-    /// as many as say nothing would keep everybody out until their time is over.
-    fn evict_longest_greeting(&mut self, now: Timestamp) {
-        let greeting = self.connections.iter().enumerate().filter_map(|(slot, connection)| {
-            let connection = connection.as_ref()?;
-            let is_greeting =
-                connection.direction == Direction::Accepted && !matches!(connection.stage, Stage::Open(_));
-            // Of those that came in one cycle, the first.
-            is_greeting.then_some((connection.began_at, connection.link.get(), slot))
-        });
-        if let Some((.., slot)) = greeting.min() {
-            self.disconnect(slot, CloseReason::TooManyConnections, now);
-        }
-    }
-
-    fn dial(&mut self, index: usize, now: Timestamp) {
-        let (node, address) = (self.dialers[index].node, self.dialers[index].address());
-        self.counters.dialed.add(1);
-        let slot = self.free_slot();
-        let link = self.links.reserve(slot);
-        let connection = TcpStream::connect(address)
-            .map_err(|error| connect_failure(&error))
-            .and_then(|socket| Connection::dialed(link, node, socket, address, Arc::clone(&self.client_tls), now));
-        self.connect(slot, Direction::Dialed(node), connection, address, now);
-    }
-
     fn connect(
         &mut self,
         slot: usize,
@@ -445,86 +370,6 @@ impl<H: Handler> Network<H> {
         }
         self.links.open(link, peer);
         self.handler.on_open(link, &peer, &mut self.links);
-    }
-
-    fn dialer(&mut self, node: NodeId) -> Option<&mut Dialer> {
-        self.dialers.iter_mut().find(|dialer| dialer.node == node)
-    }
-
-    /// Other nodes are to be dialed from now on.
-    fn follow_peers(&mut self) -> usize {
-        let Some(peers) = self.links.take_peers() else { return 0 };
-        self.dialers.retain(|dialer| peers.iter().any(|(node, _)| *node == dialer.node));
-        let me = self.hello.node;
-        for (node, address) in peers.into_iter().filter(|(node, _)| *node != me) {
-            match (self.dialer(node), address) {
-                (Some(dialer), Some(address)) => dialer.learn(address),
-                (None, Some(address)) => {
-                    tracing::info!(%node, %address, "a node has joined: it is dialed from now on");
-                    let mut dialer = Dialer::new(node, address);
-                    if self.links.is_connected(node) {
-                        dialer.on_accepted(Timestamp::ZERO);
-                    }
-                    self.dialers.push(dialer);
-                }
-                (_, None) => {}
-            }
-        }
-        1
-    }
-
-    fn dial_due(&mut self, now: Timestamp) -> usize {
-        let mut dialed = 0;
-        for index in 0..self.dialers.len() {
-            if self.dialers[index].take_due(now) {
-                self.dial(index, now);
-                dialed += 1;
-            }
-        }
-        dialed
-    }
-
-    fn time_out(&mut self, now: Timestamp) -> usize {
-        if now < self.time_outs_due {
-            return 0;
-        }
-        self.time_outs_due = now.plus_nanos(TIME_OUTS_EVERY_NS);
-        let mut closed = 0;
-        for slot in 0..self.connections.len() {
-            if let Some(reason) = self.overdue(slot, now) {
-                self.disconnect(slot, reason, now);
-                closed += 1;
-            }
-        }
-        closed
-    }
-
-    /// Pings who has been silent. Why the connection must be closed, if it must.
-    fn overdue(&mut self, slot: usize, now: Timestamp) -> Option<CloseReason> {
-        let connection = self.connections[slot].as_mut()?;
-        let age = |since: Timestamp| Duration::from_nanos(now.nanos().saturating_sub(since.nanos()));
-        let (ping_after, pong_timeout) = match connection.stage {
-            Stage::Connecting | Stage::Greeting => {
-                let is_overdue = age(connection.began_at) >= self.limits.greeting_timeout;
-                return is_overdue.then_some(CloseReason::GreetingTimeout);
-            }
-            Stage::Open(Role::Node) => (self.limits.node_ping_after, self.limits.node_pong_timeout),
-            Stage::Open(_) => (self.limits.client_ping_after, self.limits.client_pong_timeout),
-        };
-        if connection.stalled_since.is_some_and(|since| age(since) >= self.limits.stall_timeout) {
-            return Some(CloseReason::Stalled);
-        }
-        match connection.pinged_at {
-            // What the socket holds unread was sent in time: a thread that was held up itself blames no peer.
-            Some(at) if age(at) >= pong_timeout && !connection.is_readable => Some(CloseReason::Unresponsive),
-            None if age(connection.heard_at) >= ping_after => {
-                connection.pinged_at = Some(now);
-                // Without room there is something on its way that the peer has not taken either.
-                let _ = self.links.send(connection.link, &Frame::Ping(Ping { nonce: now.nanos() }));
-                None
-            }
-            _ => None,
-        }
     }
 
     fn flush(&mut self, now: Timestamp) -> usize {

@@ -64,6 +64,8 @@ enum Watch {
     Waiting,
     Tracking(i128),
     Due,
+    /// It is late, and waits for the end of a change.
+    Late,
 }
 
 /// A stop order.
@@ -124,6 +126,8 @@ pub(super) struct Market {
     orders: Vec<Resting>,
     stops: Vec<Stop>,
     due: Vec<u64>,
+    /// Late orders, and the first ones of late pairs.
+    late: Vec<u64>,
     newest: u64,
     turns: u64,
     trades: u64,
@@ -173,6 +177,7 @@ impl Market {
             orders: Vec::new(),
             stops: Vec::new(),
             due: Vec::new(),
+            late: Vec::new(),
             newest: 0,
             turns: 0,
             trades: 0,
@@ -211,7 +216,7 @@ impl Market {
         self.now = now;
         let is_due = |at: Option<u64>| at.is_some_and(|at| at <= now);
         let window = self.window.map(|(_, end)| end);
-        let has_due = !self.due.is_empty() && is_due(self.fire_at);
+        let has_due = (!self.due.is_empty() || !self.late.is_empty()) && is_due(self.fire_at);
         if self.is_gone() || !(is_due(window) || is_due(self.timer) || is_due(self.next_expiry()) || has_due) {
             return false;
         }
@@ -233,7 +238,7 @@ impl Market {
     }
 
     fn is_gone(&self) -> bool {
-        self.status == MarketStatus::Delisted && !self.is_changing() && self.window.is_none()
+        self.status == MarketStatus::Delisted && !self.is_changing() && self.late.is_empty() && self.window.is_none()
     }
 
     fn is_changing(&self) -> bool {

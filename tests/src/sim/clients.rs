@@ -6,31 +6,25 @@ use std::fmt;
 use std::time::Duration;
 
 use cluster_client::client::{Client, Identity, Output, ReadKey, RequestKey, SessionKey};
-use cluster_client::subscription::{self, Subscription};
 use cluster_client::{ClusterError, Patience, Replied};
 use replicator::sim::Random;
 use wire::codec::v1;
-use wire::command::{CancelAll, CancelOrder, Credit, Debit, NewOrder, Reply};
+use wire::command::Reply;
 use wire::link::{Hello, PROTOCOL, Role};
 use wire::{
-    AccountId, Amount, AssetId, ClientOrderId, ClusterEpoch, Command, LogPosition, MarketId, NodeId, OrderId,
-    OrderKind, PartitionId, Qty, SelfTradePrevention, Side, Text, TimeInForce,
+    AccountId, ClientOrderId, ClusterEpoch, Command, LogPosition, MarketId, NodeId, OrderId, PartitionId, Text,
 };
 
 use super::clock::{Moment, wall_us};
 use super::front::LinkId;
-use super::machine::{self, LEDGER, RICH, amount, price, qty};
+use super::machine::{self, LEDGER};
 use super::office::{self, Office, Token};
 use super::queue::Event;
-use super::swarm::Layout;
 use super::users;
 use super::world::{World, gateway_address};
 
 /// How long a gateway waits for a reply.
 const PATIENCE: Duration = Duration::from_secs(4);
-/// Orders whose cancel a gateway may think of.
-const REMEMBERED_MAX: usize = 40;
-
 /// Who is at the client's end of a link.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum ClientId {
@@ -66,13 +60,13 @@ pub struct Gateway {
     asked: BTreeMap<RequestKey, Asked>,
     reads: BTreeMap<ReadKey, (PartitionId, LogPosition)>,
     /// To be asked before anything new: what has no answer yet, under the same name.
-    again: VecDeque<Command>,
+    pub(super) again: VecDeque<Command>,
     /// Before trade begins: one after the other.
     script: VecDeque<Command>,
-    resting: Vec<(AccountId, MarketId, OrderId, ClientOrderId)>,
-    random: Random,
-    names: u64,
-    number: u64,
+    pub(super) resting: Vec<(AccountId, MarketId, OrderId, ClientOrderId)>,
+    pub(super) random: Random,
+    pub(super) names: u64,
+    pub(super) number: u64,
     is_retired: bool,
     waiting: Option<Waiting>,
 }
@@ -84,24 +78,7 @@ struct Waiting {
     reads: BTreeMap<ReadKey, (Token, PartitionId, LogPosition)>,
 }
 
-/// A consumer of one partition's events, at a gateway.
-pub struct Consumer {
-    /// Whose.
-    gateway: usize,
-    /// Which.
-    pub partition: PartitionId,
-    subscription: Subscription,
-    link: Option<LinkId>,
-    wake_at: Option<Moment>,
-}
-
-impl fmt::Display for Consumer {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "at gateway {}, wants {} next", self.gateway, self.subscription.next_position())
-    }
-}
-
-fn hello(number: u64, epoch: ClusterEpoch) -> Hello {
+pub(super) fn hello(number: u64, epoch: ClusterEpoch) -> Hello {
     let name = Text::new(format!("gateway-{number}").as_bytes()).expect("a short name");
     Hello { protocol: PROTOCOL, epoch, role: Role::Operator, name, node: NodeId::new(0) }
 }
@@ -133,94 +110,6 @@ impl Gateway {
         let asked = self.asked.values().map(|asked| &asked.command).chain(&self.again).next();
         format!("{} requests, {} reads, first {asked:?}", self.asked.len() + self.again.len(), self.reads.len())
     }
-
-    fn new_order(&mut self, layout: Layout) -> Command {
-        let random = &mut self.random;
-        let accounts = if layout == Layout::Joint { RICH + 1 } else { RICH };
-        let kind = match random.below(10) {
-            0..=5 => OrderKind::Limit,
-            6 => OrderKind::LimitMaker,
-            _ => OrderKind::Market,
-        };
-        let time_in_force = match kind {
-            OrderKind::Limit => {
-                [TimeInForce::Gtc, TimeInForce::Gtc, TimeInForce::Gtc, TimeInForce::Ioc, TimeInForce::Fok]
-                    [random.below(5) as usize]
-            }
-            OrderKind::Market => TimeInForce::Ioc,
-            _ => TimeInForce::Gtc,
-        };
-        let is_buy = random.below(2) == 0;
-        let by_quote = kind == OrderKind::Market && random.below(3) == 0;
-        // Buyers mostly offer less than sellers ask, so that the book fills up.
-        let at = (196 + random.below(9) as i64) * 5 + if is_buy { -15 } else { 15 };
-        let size = (2 + random.below(20) as i64) * 2;
-        let spend = (10 + random.below(300) as i64) * 1_000;
-        self.names += 1;
-        let name = format!("g{}-{}", self.number, self.names);
-        Command::NewOrder(NewOrder {
-            account: AccountId::new(1 + random.below(u64::from(accounts)) as u32),
-            market: MarketId::new(1 + random.below(2) as u16),
-            side: if is_buy { Side::Buy } else { Side::Sell },
-            kind,
-            time_in_force,
-            self_trade: SelfTradePrevention::ALL[random.below(4) as usize],
-            price: price(at),
-            qty: if by_quote { Qty::new(0).expect("nothing") } else { qty(size) },
-            quote_qty: if by_quote { amount(spend) } else { Amount::new(0).expect("nothing") },
-            client_order_id: ClientOrderId::new(name.as_bytes()).expect("a short name"),
-            key: Default::default(),
-            session: Default::default(),
-            asked_us: 0,
-        })
-    }
-
-    fn next_command(&mut self, layout: Layout) -> Command {
-        let draw = self.random.below(100);
-        if draw < 28 && !self.resting.is_empty() {
-            let at = self.random.below(self.resting.len() as u64) as usize;
-            let (account, market, order, client_order_id) = self.resting.swap_remove(at);
-            let order = if draw < 8 { OrderId::ZERO } else { order };
-            return Command::CancelOrder(CancelOrder {
-                account,
-                market,
-                order,
-                client_order_id,
-                restriction: wire::CancelRestriction::None,
-                new_client_order_id: wire::ClientOrderId::EMPTY,
-                asked_us: 0,
-            });
-        }
-        let account = AccountId::new(1 + self.random.below(u64::from(RICH)) as u32);
-        match draw {
-            28 => Command::CancelAll(CancelAll { account, market: MarketId::new(1 + self.random.below(2) as u16) }),
-            29 | 30 => {
-                let asset = AssetId::new(1 + self.random.below(3) as u16);
-                let amount = amount(1 + self.random.below(100_000) as i64);
-                match draw {
-                    29 => Command::Credit(Credit { account, asset, amount }),
-                    _ => Command::Debit(Debit { account, asset, amount }),
-                }
-            }
-            _ => self.new_order(layout),
-        }
-    }
-
-    /// What a user makes of an answer.
-    fn heard(&mut self, command: Command, result: Result<Replied, ClusterError>) {
-        match (result, &command) {
-            (Ok(Replied { reply: Reply::Accepted { id }, .. }), Command::NewOrder(order)) => {
-                if order.time_in_force == TimeInForce::Gtc && self.resting.len() < REMEMBERED_MAX {
-                    self.resting.push((order.account, order.market, OrderId::new(id), order.client_order_id));
-                }
-            }
-            (Ok(_), _) => {}
-            // Nobody knows whether it was executed; under its name it is not executed twice. Money has no name, so it
-            // is not moved again.
-            (Err(_), Command::NewOrder(_)) => self.again.push_back(command),
-            (Err(_), _) => {}
-        }
-    }
 }
 
 impl World {
@@ -243,7 +132,7 @@ impl World {
     }
 
     /// Whom clients are told of: these nodes, and those of a life before.
-    fn known_nodes(&self) -> Vec<NodeId> {
+    pub(super) fn known_nodes(&self) -> Vec<NodeId> {
         self.strangers.keys().copied().chain(self.plan.node_ids()).collect()
     }
 
@@ -300,22 +189,6 @@ impl World {
         Some(office)
     }
 
-    fn make_consumer(&mut self, gateway: usize, partition: PartitionId) {
-        let consumer = self.new_consumer(gateway, partition);
-        self.consumers.push(consumer);
-        let client = ClientId::Consumer(self.consumers.len() - 1);
-        self.queue.plan(self.now, Event::Wake { client });
-    }
-
-    fn new_consumer(&self, gateway: usize, partition: PartitionId) -> Consumer {
-        let now = self.instants.at(self.now);
-        let from = LogPosition::ZERO.next();
-        let nodes = self.known_nodes();
-        let subscription =
-            Subscription::new(hello(gateway as u64, self.epoch), &nodes, partition, from, Patience::default(), now);
-        Consumer { gateway, partition, subscription, link: None, wake_at: None }
-    }
-
     /// A gateway dies; another starts in its place, and its users ask again there.
     pub(super) fn replace_gateway(&mut self, number: usize) {
         if !self.gateways[number].script.is_empty() {
@@ -338,17 +211,6 @@ impl World {
             let own = (0..self.consumers.len()).filter(|consumer| self.consumers[*consumer].gateway == number);
             own.collect::<Vec<_>>().into_iter().for_each(|consumer| self.begin_anew(consumer));
         }
-    }
-
-    /// A consumer knows nothing of what it has seen, and follows from the beginning.
-    fn begin_anew(&mut self, number: usize) {
-        let (gateway, partition) = (self.consumers[number].gateway, self.consumers[number].partition);
-        if let Some(link) = self.consumers[number].link.take() {
-            self.hang_up(link);
-        }
-        self.checkers.streams.forget(number, partition);
-        self.consumers[number] = self.new_consumer(gateway, partition);
-        self.queue.plan(self.now, Event::Wake { client: ClientId::Consumer(number) });
     }
 
     /// A gateway's users do something.
@@ -561,49 +423,6 @@ impl World {
                 self.consumers[consumer].subscription.on_leader(leader, now);
                 self.drain_consumer(consumer);
             }
-        }
-    }
-
-    /// Does what a consumer wants done.
-    fn drain_consumer(&mut self, number: usize) {
-        let partition = self.consumers[number].partition;
-        let gateway = self.consumers[number].gateway;
-        let mut has_read = false;
-        while let Some(item) = self.consumers[number].subscription.poll_item() {
-            let verdict = self.checkers.streams.on_item(number, partition, &item, &self.histories[&partition]);
-            self.check(verdict);
-            if let Some(office) = self.office(gateway) {
-                office.on_item(partition, &item);
-                has_read = true;
-            }
-        }
-        if has_read {
-            self.drain_gateway(gateway);
-        }
-        while let Some(output) = self.consumers[number].subscription.poll_output() {
-            let link = self.consumers[number].link;
-            match output {
-                subscription::Output::Connect(node) => {
-                    link.into_iter().for_each(|link| self.hang_up(link));
-                    let address = gateway_address(self.consumers[number].gateway);
-                    self.consumers[number].link = Some(self.dial(ClientId::Consumer(number), address, node));
-                }
-                subscription::Output::Send(bytes) => {
-                    if let Some(link) = link.filter(|link| self.is_up(*link)) {
-                        self.send_to_node(link, bytes);
-                    }
-                }
-                subscription::Output::Close => {
-                    link.into_iter().for_each(|link| self.hang_up(link));
-                    self.consumers[number].link = None;
-                }
-            }
-        }
-        let due = self.consumers[number].subscription.next_timeout().map(|at| self.instants.moment(at).max(self.now));
-        let consumer = &mut self.consumers[number];
-        if let Some(due) = due.filter(|due| consumer.wake_at.is_none_or(|at| *due < at)) {
-            consumer.wake_at = Some(due);
-            self.queue.plan(due, Event::Wake { client: ClientId::Consumer(number) });
         }
     }
 

@@ -12,10 +12,12 @@
 mod checkers;
 mod clients;
 mod clock;
+mod consumers;
 pub mod failover;
 mod faults;
 mod front;
 mod history;
+mod hosts;
 mod machine;
 mod office;
 #[cfg(feature = "planted")]
@@ -29,6 +31,7 @@ pub mod shrink;
 mod store;
 pub mod swarm;
 mod trace;
+mod traders;
 mod users;
 mod versions;
 mod world;

@@ -53,7 +53,14 @@ fn found_in(block: Head) -> Found {
 /// What is said when `at` is agreed: `in H, N` is included in block H with N confirmations.
 fn said(at: Head, frozen: Option<Freeze>, known: Option<&DepositChanged>, found: Option<&Found>) -> String {
     let tree = tree();
-    let chain = Chain { tree: &tree, head: at, finalized: Some(head(0, 10)), frozen, told: ChainFreeze::Thawed };
+    let chain = Chain {
+        tree: &tree,
+        head: at,
+        finalized: Some(head(0, 10)),
+        frozen,
+        told: ChainFreeze::Thawed,
+        is_doubted: false,
+    };
     match chain.judge(known, found) {
         None => "nothing".into(),
         Some(Statement::Gone) => "gone".into(),

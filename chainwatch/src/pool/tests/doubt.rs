@@ -29,6 +29,72 @@ fn nodes_that_fall_back_below_what_is_final_have_no_majority_and_revert_nothing(
 }
 
 #[test]
+fn a_node_that_starts_anew_is_not_heard_until_it_has_caught_up_and_no_liar() {
+    let mut bench = Bench::agreed_at(10, |_| {});
+    let (id, first) = (ChainNodeId(3), BlockHash([77; 32]));
+    for _ in 0..4 {
+        let report = Report { head: first, finalized: None };
+        bench.pool.on_report(id, report, Duration::from_millis(5), bench.now);
+        if let Some(missing) = bench.pool.missing(id) {
+            assert_eq!(missing, first);
+            let (parent, height) = (BlockHash([0; 32]), None);
+            let header = Header { hash: first, parent, height, time_s: 1, work: 1, bits: 0 };
+            bench.pool.on_header(id, header, bench.now);
+        }
+        assert_eq!(bench.pool.missing(id), None, "nothing is before a first block");
+        bench.others_report(&[3], 10, 1);
+    }
+    assert_eq!(bench.verdict(3), Verdict::Forked);
+    for height in 11..15 {
+        bench.all_report(0, height);
+    }
+    assert_eq!(bench.verdict(3), Verdict::Agreeing);
+}
+
+#[test]
+fn nodes_that_are_below_all_that_is_remembered_lag_and_are_no_dissent() {
+    let mut bench = Bench::agreed_at(10, |config| config.remember_blocks = 20);
+    for height in (12..=200).step_by(2) {
+        bench.all_report(0, height);
+    }
+    let root = bench.pool.tree().root().height;
+    assert!(root > Height(150));
+    for turn in 0..4 {
+        for node in [3, 4] {
+            let report = Report { head: BlockHash([70 + turn; 32]), finalized: None };
+            bench.pool.on_report(ChainNodeId(node), report, Duration::from_millis(5), bench.now);
+            bench.pool.on_height(ChainNodeId(node), Height(100), bench.now);
+            assert_eq!(bench.pool.missing(ChainNodeId(node)), None, "nothing of it is fetched");
+        }
+        bench.others_report(&[3, 4], 200, 1);
+    }
+    assert_eq!((bench.verdict(3), bench.verdict(4)), (Verdict::Lagging, Verdict::Lagging));
+    assert_eq!((bench.frozen(), bench.head()), (None, Some(block(0, 200))));
+    // EVM headers say it themselves.
+    let report = Report { head: BlockHash([80; 32]), finalized: None };
+    bench.pool.on_report(ChainNodeId(4), report, Duration::from_millis(5), bench.now);
+    let (hash, parent, height) = (BlockHash([80; 32]), BlockHash([81; 32]), Some(Height(root.0 - 1)));
+    bench.pool.on_header(ChainNodeId(4), Header { hash, parent, height, time_s: 1, work: 1, bits: 0 }, bench.now);
+    assert_eq!((bench.verdict(4), bench.pool.missing(ChainNodeId(4))), (Verdict::Lagging, None));
+    for height in 202..206 {
+        bench.all_report(0, height);
+    }
+    assert_eq!(bench.verdict(3), Verdict::Agreeing);
+}
+
+#[test]
+fn who_is_against_a_block_is_counted_at_its_own_height() {
+    let mut bench = Bench::agreed_at(10, |_| {});
+    bench.fork(4, 9);
+    show(&mut bench, 3, 4, 11, 64);
+    show(&mut bench, 4, 4, 9, 64);
+    assert_eq!(bench.pool.against(block(0, 10), bench.now), 1, "one is on a branch, one just behind");
+    assert_eq!(bench.pool.against(block(0, 9), bench.now), 0);
+    show(&mut bench, 4, 4, 10, 64);
+    assert_eq!(bench.pool.against(block(0, 10), bench.now), 2);
+}
+
+#[test]
 fn a_header_that_arrives_after_its_node_was_given_up_is_no_lie() {
     let mut bench = Bench::agreed_at(10, |_| {});
     let id = ChainNodeId(3);

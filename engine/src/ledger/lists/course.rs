@@ -3,8 +3,8 @@
 use wire::event::{ListEnded, ListRejected, OrderCanceled, OrderRejected};
 use wire::mail::{PlaceOrder, PlaceOrderOnTerms};
 use wire::{
-    Amount, CancelCause, ClientOrderId, Event, ListId, ListKind, LogPosition, Mail, OrderId, PartitionId, Qty,
-    RejectReason,
+    Amount, CancelCause, ClientOrderId, Event, ListId, ListKind, LogPosition, Mail, MarketStatus, OrderId, PartitionId,
+    Qty, RejectReason,
 };
 
 use super::super::admission::{Admitted, check_filters};
@@ -54,6 +54,8 @@ impl LedgerCell {
                     // What a lease ends may have the position of a replace, which has its own answer.
                     if cause == CancelCause::Requested {
                         self.replaced_while_it_waited(request, order.id);
+                        // What it was for has ended by it, though its market will find nothing.
+                        self.lanes.forget(from, request, order.id);
                     }
                     self.end_waiting(&waiting, (cause, request, name), effects);
                 }
@@ -119,7 +121,7 @@ impl LedgerCell {
                 if let Some(list) = self.lists.lists.get_mut(&id) {
                     list.shares = Some([first.hold, second.hold]);
                 }
-                self.send_pair(to, id, &placed, effects);
+                self.send_pair(to, id, &placed, true, effects);
             }
             _ => {}
         }
@@ -130,9 +132,9 @@ impl LedgerCell {
         for Waiting { place, terms } in waiting {
             let order = self.orders.get(place.order).ok_or(RejectReason::UnknownOrder)?;
             let market = self.registry.market(place.market)?;
-            // Where orders collect, nothing fills but in the uncrossing that ends this: the copy of the phase is behind, and the
+            // Where nothing matches, nothing fills but in the uncrossing that ends this: the copy of the phase is behind, and the
             // market, which will have the next one by then, has the word.
-            if !market.status.collects() {
+            if matches!(market.status, MarketStatus::Trading | MarketStatus::PostOnly) {
                 admits(market.status, place.kind, place.time_in_force)?;
             }
             let new = as_new(place, Amount::ZERO, order);

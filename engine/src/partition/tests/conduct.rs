@@ -87,10 +87,11 @@ fn an_account_places_as_many_orders_in_a_window_as_it_may_and_not_one_more() {
         assert_eq!(reason(order(world, "alice buy 0 @ 50")), RejectReason::QtyMissing, "does not count");
         assert!(is_accepted(order(world, "alice buy 1 @ 50")));
         assert!(is_accepted(order(world, "alice buy 1 @ 50")));
-        assert_eq!(reason(order(world, "alice buy 1 @ 50")), RejectReason::OrderRateExceeded);
+        let too_soon = |id| Reply::Rejected { reason: RejectReason::OrderRateExceeded, id };
+        assert_eq!(order(world, "alice buy 1 @ 50"), too_soon(1_000), "so many milliseconds");
         assert!(is_accepted(order(world, "bob buy 1 @ 50")));
         world.now = wire::Timestamp::from_nanos(20_999_999_999);
-        assert_eq!(reason(order(world, "alice buy 1 @ 50")), RejectReason::OrderRateExceeded);
+        assert_eq!(order(world, "alice buy 1 @ 50"), too_soon(1));
         world.now = wire::Timestamp::from_nanos(21_000_000_000);
         assert!(is_accepted(order(world, "alice buy 1 @ 50")), "a new window");
         assert!(is_accepted(settled(world, account_limits(0, 1, 1_000))));
@@ -271,7 +272,7 @@ fn an_order_list_takes_as_many_orders_as_it_has() {
             assert!(is_accepted(settled(world, account_limits(orders - 1, 0, 0))));
             assert_eq!(world.play(list), "no AccountOpenOrders");
             assert!(is_accepted(settled(world, account_limits(0, orders - 1, 10_000))));
-            assert_eq!(world.play(list), "no OrderRateExceeded");
+            assert_eq!(world.play(list), "no OrderRateExceeded 9000");
             assert!(is_accepted(settled(world, account_limits(orders, orders, 20_000))));
             assert!(world.play(list).starts_with("list "));
             world.play("alice cancel all");

@@ -1,7 +1,7 @@
 //! Order lists.
 
-use wire::command::{CancelAll, CancelOrderList, Reply};
-use wire::{CancelRestriction, ClientOrderId, Command, ListId, RejectReason, ReplaceMode};
+use wire::command::{CancelAll, CancelOrder, CancelOrderList, Reply, SetMarketStatus};
+use wire::{CancelRestriction, ClientOrderId, Command, ListId, OrderId, RejectReason, ReplaceMode};
 
 use super::changes::replace;
 use super::world::{Layout, MARKET, World, check, check_with, reason, rules};
@@ -158,22 +158,110 @@ fn a_working_order_that_fills_in_an_auction_has_what_waits_placed_after_it() {
     );
 }
 
-/// What is placed meets a market that takes none until its uncrossing is over.
+/// Orders of three lists fill in the first of two parts of an uncrossing. What waited for them is held for at once, comes in
+/// after the second part, and can be canceled and amended before.
 #[test]
-fn what_waits_for_an_order_that_fills_in_the_first_of_several_parts_of_an_uncrossing_ends() {
-    for layout in [Layout::Joint, Layout::Split] {
-        let mut world = World::new(layout);
-        world.play("alice oto l | buy 1 @ 100 | sell 1 stop-loss 80");
-        world.play("phase auction");
-        for _ in 0..9 {
-            world.play("bob buy 1 @ 100");
-            world.play("carol sell 1 @ 100");
+fn what_waits_for_an_order_that_fills_in_the_first_of_several_parts_of_an_uncrossing_is_placed_after_the_last() {
+    let all = "accepted 2, armed 2, accepted 4, armed 4, accepted 5, rests 5 2, accepted 7, rests 7 2";
+    for (meanwhile, at_once, after) in [
+        ("", "", all),
+        (
+            "alice cancel 4",
+            "accepted 5, canceled 5 2 Requested, accepted 4, canceled 4 2 Requested, done 2",
+            "accepted 2, armed 2, accepted 7, rests 7 2",
+        ),
+        (
+            "alice cancel 7",
+            "accepted 7, canceled 7 2 Requested, done 3",
+            "accepted 2, armed 2, accepted 4, armed 4, accepted 5, rests 5 2",
+        ),
+        (
+            "alice amend 7 to 1",
+            "amended 7 2->1 leaves 1",
+            "accepted 2, armed 2, accepted 4, armed 4, accepted 5, rests 5 2, accepted 7, rests 7 1",
+        ),
+        (
+            "phase halted",
+            "",
+            "expired 2 2 NotPlaced, done 1, expired 4 2 NotPlaced, expired 5 2 NotPlaced, done 2, expired 7 2 NotPlaced, done 3",
+        ),
+    ] {
+        for layout in [Layout::Joint, Layout::Split] {
+            let mut world = World::new(layout);
+            world.play("alice oto l | buy 2 @ 100 | sell 2 stop-loss 80");
+            world.play("alice otoco m | buy 2 @ 100 | sell 2 stop-loss 80 | sell 2 @ 120 maker-only");
+            world.play("alice oto n | buy 2 @ 100 | sell 2 @ 130");
+            world.play("phase auction");
+            for _ in 0..8 {
+                world.play("bob buy 2 @ 100");
+            }
+            for _ in 0..11 {
+                world.play("carol sell 2 @ 100");
+            }
+            world.private.clear();
+            let status = wire::MarketStatus::Trading;
+            world.ask(Command::SetMarketStatus(SetMarketStatus { market: MARKET, status }));
+            world.carry_all();
+            world.restart_all();
+            let told = world.told();
+            assert!(told.contains("filled 6 2@100") && !told.contains("accepted"), "{told}");
+            assert_eq!(world.play_at_once("alice has"), "1000+6 base, 99400+0 quote", "what is to come is held for");
+            world.private.clear();
+            if !meanwhile.is_empty() {
+                let told = world.play_at_once(meanwhile);
+                assert!(told.starts_with(at_once), "{meanwhile}: {told}");
+                world.restart_all();
+            }
+            world.pass_time();
+            world.assert_settled();
+            let told = world.told();
+            let is_fill = |told: &&str| told.starts_with("fill");
+            let told: Vec<&str> = told.split(", ").filter(|told| !is_fill(told)).collect();
+            let wanted = if at_once.is_empty() { after.to_owned() } else { format!("{at_once}, {after}") };
+            assert_eq!(told.join(", "), wanted, "{layout:?}: {meanwhile}");
+            let held = after
+                .split(", ")
+                .filter(|told| told.starts_with("accepted 2") || told.starts_with("accepted 5"))
+                .count()
+                * 2
+                + if after.contains("rests 7 2") { 2 } else { usize::from(after.contains("rests 7 1")) };
+            assert_eq!(world.play("alice has"), format!("{}+{held} base, 99400+0 quote", 1_006 - held));
         }
-        world.private.clear();
-        let told = world.play("phase trading");
-        assert!(told.contains("expired 2 1 NotPlaced, done 1"), "{told}");
-        world.assert_settled();
     }
+}
+
+/// A cancel of what waits is on its way while what it waits for fills: it has one outcome.
+#[test]
+fn a_cancel_of_what_waits_has_one_outcome_even_when_the_working_order_fills_before_it() {
+    let mut world = World::new(Layout::Split);
+    world.play("alice oto l | buy 5 @ 90 | sell 5 @ 120");
+    world.play("alice sell 1 @ 150");
+    let sell = world.parse_order(&["bob", "sell", "5", "@", "90"]);
+    world.ask(Command::NewOrder(sell));
+    world.carry(0, 1, 10);
+    world.private.clear();
+    let cancel = |order| {
+        Command::CancelOrder(CancelOrder {
+            account: World::account("alice"),
+            market: MARKET,
+            order: OrderId::new(order),
+            client_order_id: ClientOrderId::EMPTY,
+            restriction: CancelRestriction::None,
+            new_client_order_id: ClientOrderId::EMPTY,
+            asked_us: 0,
+        })
+    };
+    // Another one is before it, and one after it has nothing left to cancel.
+    for order in [3, 2, 1] {
+        assert_eq!(world.ask(cancel(order)), Reply::Accepted { id: order });
+    }
+    world.restart_all();
+    world.carry_all();
+    world.assert_settled();
+    let told = world.told();
+    assert_eq!(told.matches("canceled 2 5 Requested").count(), 1, "{told}");
+    assert_eq!(told.matches("canceled 3 1 Requested").count(), 1, "{told}");
+    assert_eq!(told.matches("TooLateToCancel").count(), 1, "{told}");
 }
 
 #[test]

@@ -127,7 +127,7 @@ fn a_market_sell_by_quote_quantity_holds_no_more_base_than_there_is() {
     check(
         "bob buy 400 @ 100            -> accepted 1, rests 1 400
          alice sell 990 @ 200         -> accepted 2, rests 2 990
-         alice sell quote 2000 market 80 -> accepted 3, filled 3 10@100, fill 1 10@100
+         alice sell quote 2000 market 80 -> accepted 3, fill 3 10@100, fill 1 10@100, expired 3 15 BalanceSpent
          alice sell quote 2000 market 80 -> no InsufficientBalance
          alice has                    -> 0+990 base, 101000+0 quote",
     );

@@ -95,8 +95,9 @@ pub trait Field: Sized {
     const SIZE: usize;
     /// Its unit, as SCHEMA.md prints it.
     const UNIT: &'static str;
-    /// Whether it always takes [`Field::SIZE`] bytes.
-    const IS_FIXED: bool = true;
+    /// Whether it always takes [`Field::SIZE`] bytes. Each says so itself: a record that holds one whose length varies must not be
+    /// laid out in place.
+    const IS_FIXED: bool;
 
     /// Appends it.
     fn write(&self, to: &mut Writer<'_>);
@@ -118,6 +119,7 @@ macro_rules! integer {
         impl Field for $int {
             const SIZE: usize = size_of::<$int>();
             const UNIT: &'static str = stringify!($int);
+            const IS_FIXED: bool = true;
 
             #[inline]
             fn write(&self, to: &mut Writer<'_>) {
@@ -142,6 +144,7 @@ integer!(u8, u16, u32, u64, i32, i64, i128, u128);
 impl Field for bool {
     const SIZE: usize = 1;
     const UNIT: &'static str = "bool: 0 or 1";
+    const IS_FIXED: bool = true;
 
     #[inline]
     fn write(&self, to: &mut Writer<'_>) {
@@ -169,6 +172,7 @@ macro_rules! newtype {
         impl Field for $name {
             const SIZE: usize = size_of::<$int>();
             const UNIT: &'static str = $unit;
+            const IS_FIXED: bool = true;
 
             #[inline]
             fn write(&self, to: &mut Writer<'_>) {
@@ -232,6 +236,7 @@ macro_rules! enumeration {
         impl Field for $name {
             const SIZE: usize = size_of::<$int>();
             const UNIT: &'static str = $unit;
+            const IS_FIXED: bool = true;
 
             #[inline]
             fn write(&self, to: &mut Writer<'_>) {
@@ -282,6 +287,7 @@ enumeration! {
 impl Field for Place {
     const SIZE: usize = 18;
     const UNIT: &'static str = "u128, u16: IPv6 address, port";
+    const IS_FIXED: bool = true;
 
     fn write(&self, to: &mut Writer<'_>) {
         let (ip, port) = self.parts();
@@ -297,6 +303,7 @@ impl Field for Place {
 impl Field for BypassKey {
     const SIZE: usize = 32;
     const UNIT: &'static str = "[u8; 32]: key";
+    const IS_FIXED: bool = true;
 
     fn write(&self, to: &mut Writer<'_>) {
         to.bytes(self.bytes());
@@ -324,6 +331,7 @@ impl<F: Field> Field for Box<F> {
 impl<F: Field + Copy, const N: usize> Field for [F; N] {
     const SIZE: usize = N * F::SIZE;
     const UNIT: &'static str = F::UNIT;
+    const IS_FIXED: bool = F::IS_FIXED;
 
     fn write(&self, to: &mut Writer<'_>) {
         self.iter().for_each(|item| item.write(to));
@@ -343,6 +351,7 @@ impl<F: Field + Copy, const N: usize> Field for [F; N] {
 impl Field for Option<Price> {
     const SIZE: usize = Price::SIZE;
     const UNIT: &'static str = "i64: price units, or 0 for none";
+    const IS_FIXED: bool = true;
 
     fn write(&self, to: &mut Writer<'_>) {
         self.map_or(0, Price::units).write(to);
@@ -360,6 +369,7 @@ impl Field for Option<Price> {
 impl Field for Option<Timestamp> {
     const SIZE: usize = Timestamp::SIZE;
     const UNIT: &'static str = "u64: ns since the Unix epoch, or 0 for none";
+    const IS_FIXED: bool = true;
 
     fn write(&self, to: &mut Writer<'_>) {
         self.map_or(0, Timestamp::nanos).write(to);
@@ -375,6 +385,7 @@ impl Field for Option<Timestamp> {
 impl Field for StrategyLabel {
     const SIZE: usize = 1 + 8 + 4;
     const UNIT: &'static str = "u8: 1 if there is an id, plus 2 if there is a type; u64: id; u32: type";
+    const IS_FIXED: bool = true;
 
     fn write(&self, to: &mut Writer<'_>) {
         (u8::from(self.id.is_some()) | u8::from(self.kind.is_some()) << 1).write(to);
@@ -399,6 +410,7 @@ impl Field for StrategyLabel {
 impl Field for ChainHash {
     const SIZE: usize = 32;
     const UNIT: &'static str = "32 bytes: hash in the chain's own byte order";
+    const IS_FIXED: bool = true;
 
     fn write(&self, to: &mut Writer<'_>) {
         to.bytes(&self.0);
@@ -413,6 +425,7 @@ impl Field for AddressFormat {
     const SIZE: usize = 3 + Text::<16>::SIZE;
     const UNIT: &'static str =
         "u8 format: 1 Bitcoin, 2 EVM; Bitcoin's version bytes of public keys and scripts, prefix";
+    const IS_FIXED: bool = true;
 
     fn write(&self, to: &mut Writer<'_>) {
         let (format, versions, prefix) = match *self {
@@ -440,6 +453,7 @@ impl Field for AddressFormat {
 impl Field for ChainInput {
     const SIZE: usize = 32 + 4 + 8 + 4;
     const UNIT: &'static str = "ChainInput: transaction 32 bytes, output u32, amount u64, key u32";
+    const IS_FIXED: bool = true;
 
     fn write(&self, to: &mut Writer<'_>) {
         to.put(&self.tx);
@@ -456,6 +470,7 @@ impl Field for ChainInput {
 impl Field for ChainInputs {
     const SIZE: usize = 1 + ChainInputs::MAX * ChainInput::SIZE;
     const UNIT: &'static str = "u8 count, then inputs padded with zeros: transaction, output u32, amount u64, key u32";
+    const IS_FIXED: bool = true;
 
     fn write(&self, to: &mut Writer<'_>) {
         to.put(&(self.as_slice().len() as u8));
@@ -476,6 +491,7 @@ impl Field for ChainInputs {
 impl Field for BatchMembers {
     const SIZE: usize = 1 + BatchMembers::MAX * WithdrawalId::SIZE;
     const UNIT: &'static str = "u8 count, 2 to 32, then as many ids in order, padded with zeros";
+    const IS_FIXED: bool = true;
 
     fn write(&self, to: &mut Writer<'_>) {
         to.put(&(self.as_slice().len() as u8));
@@ -516,6 +532,7 @@ impl Field for TransactionBytes {
 impl<const N: usize> Field for Text<N> {
     const SIZE: usize = 1 + N;
     const UNIT: &'static str = "u8 length, then printable ASCII padded with zeros";
+    const IS_FIXED: bool = true;
 
     fn write(&self, to: &mut Writer<'_>) {
         to.put(&(self.as_bytes().len() as u8));
@@ -540,6 +557,7 @@ impl<const N: usize> Field for Text<N> {
 impl Field for Networks {
     const SIZE: usize = 1 + 17 * Networks::MAX;
     const UNIT: &'static str = "u8 count, then networks of 16 bytes of address and u8 of prefix, padded with zeros";
+    const IS_FIXED: bool = true;
 
     fn write(&self, to: &mut Writer<'_>) {
         let networks = self.as_slice();
@@ -570,6 +588,7 @@ impl Field for Networks {
 impl Field for FeeTier {
     const SIZE: usize = Amount::SIZE + SignedFeeRate::SIZE + FeeRate::SIZE;
     const UNIT: &'static str = "FeeTier";
+    const IS_FIXED: bool = true;
 
     fn write(&self, to: &mut Writer<'_>) {
         to.put(&self.volume_min);
@@ -586,6 +605,7 @@ impl Field for FeeTiers {
     const SIZE: usize = 1 + FeeTiers::MAX * FeeTier::SIZE;
     const UNIT: &'static str =
         "u8 count, then tiers padded with zeros, each: volume i64, maker rate i32, taker rate u32";
+    const IS_FIXED: bool = true;
 
     fn write(&self, to: &mut Writer<'_>) {
         to.put(&(self.as_slice().len() as u8));
@@ -611,6 +631,7 @@ impl Field for FeeTiers {
 impl Field for Secret {
     const SIZE: usize = 1 + Secret::CAPACITY;
     const UNIT: &'static str = "u8 length, then bytes padded with zeros";
+    const IS_FIXED: bool = true;
 
     fn write(&self, to: &mut Writer<'_>) {
         write_padded(to, self.as_bytes(), Secret::CAPACITY);

@@ -262,6 +262,7 @@ impl Field for Loosening {
 impl Field for Tick {
     const SIZE: usize = 0;
     const UNIT: &'static str = "Tick";
+    const IS_FIXED: bool = true;
 
     fn write(&self, _: &mut Writer<'_>) {}
 
@@ -275,6 +276,7 @@ impl Field for Tick {
 impl Field for DeliverMail {
     const SIZE: usize = 0;
     const UNIT: &'static str = "DeliverMail";
+    const IS_FIXED: bool = false;
 
     fn write(&self, to: &mut Writer<'_>) {
         to.put(&self.from);
@@ -311,6 +313,7 @@ const MAIL_SIZE_MIN: usize = 1 + size_of::<MarketReported>();
 impl Field for NewOrderList {
     const SIZE: usize = 0;
     const UNIT: &'static str = "NewOrderList";
+    const IS_FIXED: bool = false;
 
     fn write(&self, to: &mut Writer<'_>) {
         to.put(&self.kind);

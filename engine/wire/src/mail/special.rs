@@ -61,6 +61,8 @@ pub struct PlacePair {
     pub first: PairLeg,
     /// The other.
     pub second: PairLeg,
+    /// Whether they have waited in the ledger, where newer orders may have passed them.
+    pub is_late: bool,
 }
 
 /// Ledger to market: take so much off an order, which keeps its priority; off both orders of a pair.

@@ -83,7 +83,7 @@ CREATE TABLE mainstay.orders (
     PRIMARY KEY (market, id)
 );
 CREATE INDEX orders_of_account ON mainstay.orders (account, market, id);
-CREATE INDEX orders_by_time ON mainstay.orders (account, market, updated_ns);
+CREATE INDEX orders_by_time ON mainstay.orders (account, market, created_ns);
 CREATE INDEX orders_by_name ON mainstay.orders (account, market, client_order_id, id);
 CREATE INDEX orders_open ON mainstay.orders (market, id) WHERE is_open;
 

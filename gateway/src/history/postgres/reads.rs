@@ -134,7 +134,7 @@ impl Postgres {
         page: &Page,
     ) -> Result<Vec<Order>, ApiError> {
         let rest = format!(
-            "WHERE account = $1 AND market = $2 AND id >= $3 AND updated_ns >= $4 AND updated_ns <= $5 \
+            "WHERE account = $1 AND market = $2 AND id >= $3 AND created_ns >= $4 AND created_ns <= $5 \
              AND status <> 'REJECTED' ORDER BY id {} LIMIT $6",
             page.direction()
         );
@@ -216,7 +216,7 @@ impl Postgres {
         page: &Page,
     ) -> Result<Vec<ListedOrders>, ApiError> {
         let rest = format!(
-            "WHERE account = $1 AND id >= $2 AND updated_ns >= $3 AND updated_ns <= $4 ORDER BY id {} LIMIT $5",
+            "WHERE account = $1 AND id >= $2 AND created_ns >= $3 AND created_ns <= $4 ORDER BY id {} LIMIT $5",
             page.direction()
         );
         let (from, [start, end]) = (signed(page.from.unwrap_or(0)), page.nanos());

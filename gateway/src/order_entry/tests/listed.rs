@@ -155,3 +155,37 @@ async fn a_market_order_is_told_as_new_where_it_is_matched() {
     let seen: Vec<_> = told.iter().filter(|told| told["i"] == 1).map(|told| (&told["X"], &told["w"])).collect();
     assert_eq!(seen, [(&json!("NEW"), &json!(true)), (&json!("FILLED"), &json!(false))]);
 }
+
+/// A list that a trade has ended while the cancel was on its way.
+#[tokio::test]
+async fn a_cancel_of_a_list_that_has_just_ended_is_refused() {
+    for was_canceled in [true, false] {
+        let (gateway, ledger) = gateway();
+        ledger.script(listing(None));
+        let placed = json(lists::oto(&gateway, alice(), params(OTO)).await);
+        let list = placed["orderListId"].as_u64().unwrap();
+        ledger.script(Box::new(move |request, command| {
+            assert!(matches!(command, Command::CancelOrderList(_)));
+            let (account, market, ended) =
+                (ALICE, BTCUSDT, ListEnded { list: ListId::new(list), account: ALICE, market: BTCUSDT });
+            let mut events = match was_canceled {
+                true => vec![
+                    canceled(1, 100_000, CancelCause::Requested, request.get()),
+                    canceled(2, 100_000, CancelCause::Requested, request.get()),
+                ],
+                false => vec![executed(1, 1, 100_000, 0), accepted(2), executed(2, 2, 100_000, 0)],
+            };
+            events.push(Event::ListEnded(ended));
+            if !was_canceled {
+                let (order, reason) = (OrderId::new(1), RejectReason::TooLateToCancel);
+                events.push(Event::CancelRejected(CancelRejected { order, account, market, reason, request }));
+            }
+            Ok((Reply::Accepted { id: list }, events))
+        }));
+        let answer = lists::cancel(&gateway, alice(), params(&format!("symbol=BTCUSDT&orderListId={list}"))).await;
+        match was_canceled {
+            true => assert_eq!(json(answer)["listOrderStatus"], "ALL_DONE"),
+            false => assert_eq!(answer.unwrap_err().code, -2011),
+        }
+    }
+}

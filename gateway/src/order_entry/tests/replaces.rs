@@ -128,7 +128,15 @@ async fn a_cancel_that_fails_stops_the_new_order_or_does_not() {
         let late = late(position);
         (Reply::Accepted { id: 8 }, vec![pending(8, &replace.order), late, rejected(8, RejectReason::NotAttempted)])
     });
+    let mut user = listen(&gateway);
     assert_eq!(ask(&gateway, STOP).await, stopped());
+    // What was not attempted is no order, by its id or its name.
+    {
+        let accounts = gateway.exchange.accounts();
+        let known = accounts.get(ALICE).unwrap().orders.get(BTCUSDT, OrderId::new(8)).unwrap();
+        assert!(!known.was_attempted());
+    }
+    assert_eq!(special::drain(&mut user).await, [] as [Value; 0], "of which nothing is told");
     let (gateway, _) = with(|position, replace| {
         let late = late(position);
         (Reply::Accepted { id: 8 }, vec![pending(8, &replace.order), late, accepted(8), resting(8, 100_000)])

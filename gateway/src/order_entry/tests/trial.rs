@@ -2,10 +2,12 @@
 
 use wire::command::NewOrder;
 use wire::event::{
-    AccountLimitsChanged, KillSwitchChanged, MarketProtectionChanged, OrderLimitsChanged, OrderTerms, PhaseChanged,
+    AccountLimitsChanged, KillSwitchChanged, LeaseChanged, MarketListed, MarketProtectionChanged, OrderLimitsChanged,
+    OrderTerms, PhaseChanged,
 };
 use wire::{
-    AccountId, ApiKeyId, MarketProtection, MarketStatus, OrderKind, PhaseCause, Side, Terms, TimeInForce, Timestamp,
+    AccountId, ApiKeyId, ClientSessionId, MarketId, MarketProtection, MarketScale, MarketStatus, OrderKind, PhaseCause,
+    Side, Terms, TimeInForce, Timestamp,
 };
 
 use super::*;
@@ -23,6 +25,84 @@ fn tried(gateway: &Arc<Gateway>, order: &str) -> Result<(), (i32, String)> {
 
 fn filter(name: &str) -> Result<(), (i32, String)> {
     Err((-1013, format!("Filter failure: {name}")))
+}
+
+/// The next order comes in at this gateway's time: the log of these tests lies behind it.
+fn now(gateway: &Gateway) -> Timestamp {
+    Timestamp::from_nanos(gateway.now_us() * 1_000)
+}
+
+#[tokio::test]
+async fn a_name_that_is_taken_is_refused_in_whichever_market_it_is() {
+    let (gateway, ledger) = gateway();
+    let named = |name: &str| tried(&gateway, &format!("{LIMIT}&newClientOrderId={name}"));
+    let taken = || Err((-2010, "Duplicate order sent.".to_owned()));
+    let second = MarketId::new(2);
+    ledger.feed(&[Event::MarketListed(Box::new(MarketListed {
+        market: second,
+        symbol: symbol("USDTBTC"),
+        base: USDT,
+        quote: BTC,
+        partition: LEDGER,
+        scale: MarketScale::new(2, 5, 8, 10).unwrap(),
+        rules: rules(),
+    }))]);
+    let other = NewOrder { market: second, ..buy("elsewhere") };
+    ledger.feed(&[pending(1, &buy("open")), accepted(1), pending(2, &other), pending(3, &buy("refused"))]);
+    ledger.feed(&[rejected(3, RejectReason::WouldTake)]);
+    assert_eq!((named("open"), named("elsewhere")), (taken(), taken()));
+    assert_eq!((named("another"), named("refused")), (Ok(()), Ok(())), "a refused order keeps no name");
+    // It ends: its name stays taken for a minute.
+    ledger.feed_at(now(&gateway).nanos(), &[canceled(1, 100_000, CancelCause::Requested, 7)]);
+    assert_eq!(named("open"), taken());
+    let long_ago = now(&gateway).nanos() - 61_000_000_000;
+    ledger.feed_at(long_ago, &[pending(4, &buy("gone")), accepted(4), canceled(4, 100_000, CancelCause::Requested, 8)]);
+    assert_eq!(named("gone"), Ok(()));
+}
+
+#[tokio::test]
+async fn the_accounts_own_rate_is_counted_in_windows_of_log_time() {
+    let (gateway, ledger) = gateway();
+    let limits = |order_rate_max, order_rate_window_ms| {
+        let account = ALICE;
+        let changed = AccountLimitsChanged { account, open_orders_max: 0, order_rate_max, order_rate_window_ms };
+        Event::AccountLimitsChanged(changed)
+    };
+    let day_ms = 86_400_000;
+    let order = |id: u64| [pending(id, &buy(&format!("o{id}"))), accepted(id), resting(id, 100_000)];
+    let at = now(&gateway).nanos();
+    ledger.feed_at(at, &[limits(2, day_ms)]);
+    ledger.feed_at(at - u64::from(day_ms) * 1_000_000, &order(1));
+    assert_eq!(tried(&gateway, LIMIT), Ok(()));
+    ledger.feed_at(at, &order(2));
+    assert_eq!(tried(&gateway, LIMIT), Ok(()), "the day before counts no more");
+    ledger.feed_at(at, &order(3));
+    let refused = test(&gateway, alice(), params(LIMIT)).unwrap_err();
+    assert_eq!((refused.status, refused.code), (429, -1015));
+    let left_ms = u64::from(day_ms) - now(&gateway).millis() % u64::from(day_ms);
+    let told = u64::from(refused.retry_after_s.unwrap());
+    assert!((left_ms / 1_000..=left_ms / 1_000 + 2).contains(&told), "{told} s of {left_ms} ms");
+    ledger.feed_at(at, &[limits(3, day_ms)]);
+    assert_eq!(tried(&gateway, LIMIT), Ok(()), "those of the window count against a new rate");
+    ledger.feed_at(at, &[limits(0, 0)]);
+    assert_eq!(tried(&gateway, LIMIT), Ok(()));
+}
+
+#[tokio::test]
+async fn the_client_session_of_the_connection_must_live() {
+    let (gateway, ledger) = gateway();
+    let lease = |expires| {
+        let (account, session) = (ALICE, ClientSessionId::new(5));
+        Event::LeaseChanged(LeaseChanged { account, session, holder: 1, expires, canceling: 0 })
+    };
+    let in_session = || Caller { session: ClientSessionId::new(5), ..alice() };
+    let refused = |gateway: &Arc<Gateway>| test(gateway, in_session(), params(LIMIT)).err().map(|error| error.code);
+    assert_eq!(refused(&gateway), Some(-2010), "nobody has opened it");
+    ledger.feed(&[lease(Timestamp::from_nanos(u64::MAX / 2))]);
+    assert_eq!(refused(&gateway), None);
+    ledger.feed(&[lease(Timestamp::ZERO)]);
+    assert_eq!(refused(&gateway), Some(-2010));
+    assert_eq!(tried(&gateway, LIMIT), Ok(()), "of no session");
 }
 
 const KILLED: &str = "This account may not place or cancel orders.";

@@ -90,3 +90,17 @@ async fn a_number_that_another_gateway_has_told_first_is_waited_for() {
     assert_eq!(hear(&mut client).await["sequence"], next + 1);
     assert_eq!(hear(&mut other).await["sequence"], next + 1);
 }
+
+/// Nothing is waited for, and the log is not asked how far it is, before the signature is looked at.
+#[tokio::test]
+async fn a_signature_is_looked_at_before_anything_is_waited_for() {
+    let server = Server::start().await;
+    let next = server.gateway.exchange.accounts().last_user_event(AccountId::new(1)) + 1;
+    // The log is further than this gateway has read, and it reads no more.
+    server.ledger.position.fetch_add(1, Ordering::SeqCst);
+    let mut client = server.api().await;
+    let mut forged = subscribe(json!({"afterSequence": next}));
+    forged["params"]["signature"] = json!("0".repeat(64));
+    let answer = tokio::time::timeout(Duration::from_secs(2), ask(&mut client, forged)).await.expect("at once");
+    assert_eq!((&answer["status"], &answer["error"]["code"]), (&json!(400), &json!(-1022)), "{answer}");
+}

@@ -35,7 +35,8 @@ async fn a_refusal_keeps_its_code_and_is_not_repeated() {
     let base = server(vec![answer("400 Bad Request", r#"{"code":-1121,"msg":"Invalid symbol."}"#)]).await;
     let rest = Rest::new(vec![base]);
     let error = rest.get::<Vec<u8>>("/x", "", Duration::from_secs(5)).await.unwrap_err();
-    assert_eq!(error, ApiError::Refused { status: 400, code: -1121, message: "Invalid symbol.".into() });
+    let message = "Invalid symbol.".into();
+    assert_eq!(error, ApiError::Refused { status: 400, code: -1121, message, retry_after: None });
 }
 
 #[tokio::test]
@@ -80,4 +81,20 @@ async fn a_connection_serves_one_request_after_another_until_the_other_end_close
         }
         rest.idle().values_mut().next().unwrap().push(line);
     }
+}
+
+#[tokio::test]
+async fn a_question_waits_as_long_as_the_exchange_asks_and_not_beyond_its_patience() {
+    let head = "HTTP/1.1 429 Too Many Requests\r\nretry-after: 1\r\nx-mbx-used-weight-1m: 600000\r\n";
+    let body = r#"{"code":-1003,"msg":"Too much request weight used."}"#;
+    let limit: &'static str = format!("{head}content-length: {}\r\nconnection: close\r\n\r\n{body}", body.len()).leak();
+    let rest = Rest::new(vec![server(vec![limit, answer("200 OK", "[1]")]).await]);
+    let began = Instant::now();
+    assert_eq!(rest.get::<Vec<u8>>("/x", "", Duration::from_secs(5)).await, Ok(vec![1]));
+    assert!(began.elapsed() >= Duration::from_secs(1));
+    assert_eq!(rest.used_weight(), 600_000);
+    let rest = Rest::new(vec![server(vec![limit]).await]);
+    let began = Instant::now();
+    let error = rest.get::<Vec<u8>>("/x", "", Duration::from_millis(500)).await.unwrap_err();
+    assert!(error.is_limit() && began.elapsed() < Duration::from_millis(500), "{error}");
 }

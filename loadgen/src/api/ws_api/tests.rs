@@ -1,3 +1,5 @@
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
 use serde_json::{Value, json};
@@ -83,4 +85,45 @@ async fn a_refused_logon_reaches_whoever_waits() {
     let error = tokio::time::timeout(Duration::from_secs(5), api.call::<u64>("x", "{}")).await.unwrap().unwrap_err();
     assert_eq!(error.code(), Some(-1022));
     assert!(!error.outcome_is_unknown());
+}
+
+#[tokio::test]
+async fn a_banned_address_is_told_at_once_while_the_ban_lasts() {
+    use tokio::io::{AsyncReadExt, AsyncWriteExt};
+    let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let url = format!("ws://{}/ws-api/v3", listener.local_addr().unwrap());
+    let handshakes = Arc::new(AtomicU64::new(0));
+    let counted = Arc::clone(&handshakes);
+    tokio::spawn(async move {
+        loop {
+            let (mut socket, _) = listener.accept().await.unwrap();
+            counted.fetch_add(1, Ordering::Relaxed);
+            let _ = socket.read(&mut vec![0; 4096]).await;
+            let body = r#"{"code":-1003,"msg":"IP banned."}"#;
+            let head =
+                format!("HTTP/1.1 418 I'm a teapot\r\nretry-after: 90\r\ncontent-length: {}\r\n\r\n", body.len());
+            let _ = socket.write_all(format!("{head}{body}").as_bytes()).await;
+        }
+    });
+    let api = WsApi::connect(vec![url], None);
+    for _ in 0..3 {
+        let error =
+            tokio::time::timeout(Duration::from_secs(5), api.call::<u64>("x", "{}")).await.unwrap().unwrap_err();
+        assert!(error.is_limit() && error.code() == Some(-1003), "{error}");
+        assert_eq!(error.retry_after(), Some(Duration::from_secs(90)));
+    }
+    assert_eq!(handshakes.load(Ordering::Relaxed), 1, "a banned address that goes on is banned for longer");
+}
+
+#[tokio::test]
+async fn a_refusal_for_a_limit_says_when_to_come_back() {
+    let url = gateway(|_, request| {
+        let data = json!({"serverTime": 5_000, "retryAfter": 8_000});
+        let error = json!({"code": -1015, "msg": "Too many new orders", "data": data});
+        Some(vec![json!({"id": request["id"], "status": 429, "error": error})])
+    })
+    .await;
+    let error = WsApi::connect(vec![url], None).call::<u64>("x", "{}").await.unwrap_err();
+    assert!(error.is_limit());
+    assert_eq!(error.retry_after(), Some(Duration::from_secs(3)));
 }

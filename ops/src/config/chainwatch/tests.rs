@@ -60,6 +60,8 @@ fn what_is_wrong_with_a_chain_is_told_with_its_name() {
         ("http://127.0.0.1:19443/", "https://127.0.0.1:19443/", "end TLS at a proxy"),
         ("mainstay:regtest", "mainstay", "is not user:password"),
         ("confirmations = 6", "confirmations = 6\nundo_blocks = 12", "more than twice"),
+        ("mainstay:regtest\"", "mainstay:regtest\"\nrate = 9", "may get too little"),
+        ("mainstay:regtest\"", "mainstay:regtest\"\nburst = 0", "may get too little"),
     ] {
         let said = said(this, that);
         assert!(said.contains(told), "{said}");

@@ -1,14 +1,17 @@
-//! A command of the log in words: `new order: account alice, market BTCUSDT, side buy, price 59701.98, qty 0.001`.
+//! A command of the log, or an event, in words: `new order: account alice, market BTCUSDT, side buy, price 59701.98, qty 0.001`.
 //!
 //! What a record is called and what it consists of is read from its own `Debug` text, so that a command which is new needs
 //! nothing here. Numbers become decimals where the market or the asset that they are of is known, ids become names.
 
 use std::collections::BTreeMap;
+use std::fmt::Debug;
 
 use engine::Listings;
-use wire::{Command, Timestamp, decimal};
+use wire::event::MarketListed;
+use wire::{AccountId, Timestamp, decimal};
 
 use super::super::backup::text_of;
+use crate::operator::Inventory;
 use crate::spoken::spaced;
 
 #[cfg(test)]
@@ -49,27 +52,45 @@ struct Scope<'a> {
     asset: Option<u64>,
 }
 
+impl Market {
+    fn of(listed: &MarketListed) -> Market {
+        Market {
+            symbol: listed.symbol.to_string(),
+            price_decimals: listed.scale.price_decimals,
+            qty_decimals: listed.scale.qty_decimals,
+            quote: listed.quote.get().into(),
+        }
+    }
+}
+
 impl Names {
     /// As the ledger lists them.
     pub fn of(listings: &Listings) -> Names {
         let accounts = listings.accounts.iter().map(|it| (it.account.get().into(), it.name.to_string()));
         let assets = listings.assets.iter();
         let assets = assets.map(|it| (it.asset.get().into(), (it.symbol.to_string(), it.ledger_decimals)));
-        let markets = listings.markets.iter().map(|it| {
-            let market = Market {
-                symbol: it.symbol.to_string(),
-                price_decimals: it.scale.price_decimals,
-                qty_decimals: it.scale.qty_decimals,
-                quote: it.quote.get().into(),
-            };
-            (it.market.get().into(), market)
-        });
+        let markets = listings.markets.iter().map(|it| (it.market.get().into(), Market::of(it)));
         Names { accounts: accounts.collect(), assets: assets.collect(), markets: markets.collect() }
     }
 
-    /// The command's words, and a line for each of the things that it carries.
-    pub fn lines(&self, command: &Command) -> Vec<String> {
-        let text = format!("{command:?}");
+    /// As a session of an operator has read it.
+    pub fn known(inventory: &Inventory) -> Names {
+        let accounts = inventory.accounts.values().map(|it| (it.account.get().into(), it.name.to_string()));
+        let assets = inventory.assets.values();
+        let assets = assets.map(|it| (it.asset.get().into(), (it.symbol.to_string(), it.ledger_decimals)));
+        let markets =
+            inventory.markets.values().map(|known| (known.listed.market.get().into(), Market::of(&known.listed)));
+        Names { accounts: accounts.collect(), assets: assets.collect(), markets: markets.collect() }
+    }
+
+    /// An account's name, or its number.
+    pub fn account(&self, account: AccountId) -> String {
+        self.accounts.get(&account.get().into()).cloned().unwrap_or_else(|| account.to_string())
+    }
+
+    /// The words of a command or an event, and a line for each of the things that it carries.
+    pub fn lines(&self, said: &impl Debug) -> Vec<String> {
+        let text = format!("{said:?}");
         let mut rest = text.as_str();
         let value = value(&mut rest);
         if !rest.is_empty() {

@@ -121,7 +121,11 @@ fn phases() -> impl Iterator<Item = (&'static str, MarketStatus)> {
 }
 
 fn names() -> String {
-    phases().map(|(name, _)| name).collect::<Vec<_>>().join(", ")
+    phases()
+        .filter(|(_, status)| *status != MarketStatus::Delisted)
+        .map(|(name, _)| name)
+        .collect::<Vec<_>>()
+        .join(", ")
 }
 
 /// A phase's name.
@@ -140,8 +144,11 @@ pub fn show_phase(status: MarketStatus) -> &'static str {
 
 /// A phase that operators may choose.
 pub fn phase(text: &str) -> Result<MarketStatus, String> {
-    let known = phases().find(|(name, status)| *name == text && *status != MarketStatus::Delisted);
-    known.map(|(_, status)| status).ok_or_else(|| format!("{text} is not a phase; one of {}", names()))
+    match phases().find(|(name, _)| *name == text) {
+        Some((_, MarketStatus::Delisted)) => Err("it is for ever: `mainstay ctl market delist`".into()),
+        Some((_, status)) => Ok(status),
+        None => Err(format!("{text} is not a phase; one of {}", names())),
+    }
 }
 
 #[cfg(test)]
@@ -177,7 +184,8 @@ mod tests {
         assert!(schedule(&[halted]).is_err(), "operators alone halt");
         assert!(schedule(&[step, step]).is_err());
         assert_eq!(schedule(&[]), Ok(MarketSchedule::EMPTY));
-        assert!(phase("delisted").is_err());
+        assert!(phase("delisted").unwrap_err().contains("ctl market delist"));
+        assert!(!phase("open").unwrap_err().contains("delisted"));
         assert_eq!(phase("post-only"), Ok(MarketStatus::PostOnly));
     }
 }

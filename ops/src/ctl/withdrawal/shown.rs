@@ -13,7 +13,7 @@ use crate::operator::Inventory;
 pub(super) fn list(known: &Inventory, all: bool, account: Option<&str>) -> miette::Result<String> {
     let account = account.map(|name| words::account_id(known, name)).transpose()?;
     let wanted = |row: &&WithdrawalChanged| {
-        (all || !row.stage.is_final()) && account.is_none_or(|account| row.account == account)
+        (all || !row.stage.is_final() || row.is_reverted) && account.is_none_or(|account| row.account == account)
     };
     let rows: Vec<_> = known.withdrawing.rows.values().filter(wanted).collect();
     if rows.is_empty() {
@@ -33,7 +33,7 @@ pub(super) fn list(known: &Inventory, all: bool, account: Option<&str>) -> miett
             WithdrawalPurpose::Payment => words::account_name(known, row.account),
             move_of_ours => format!("({})", format!("{move_of_ours:?}").to_lowercase()),
         };
-        let stage = format!("{:?}", row.stage);
+        let stage = if row.is_reverted { "taken back".into() } else { format!("{:?}", row.stage) };
         let id = row.withdrawal;
         let to = match row.purpose {
             WithdrawalPurpose::Batch => format!("withdrawals {}", members(known, row)),
@@ -120,7 +120,12 @@ fn waits_for(known: &Inventory, row: &WithdrawalChanged) -> String {
     let is_alone = row.batch == WithdrawalId::default();
     let id = if is_alone { row.withdrawal } else { row.batch };
     if row.is_reverted {
-        return "its chain contradicts its end, and is frozen: look, then mainstay ctl chain thaw".into();
+        return match row.stage {
+            WithdrawalStage::Settled if freeze == ChainFreeze::Thawed => {
+                "the chain has taken it back: it is sent again until it is mined".into()
+            }
+            _ => "its chain contradicts its end, and is frozen: look, then mainstay ctl chain thaw".into(),
+        };
     }
     match row.stage {
         WithdrawalStage::Review => {

@@ -2,7 +2,7 @@
 
 use std::io::Write as _;
 use std::path::{Path, PathBuf};
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
 use ::chainwatch::rpc::{Endpoint, RpcClient};
@@ -22,6 +22,8 @@ const MATURITY: u64 = 100;
 const COINS: u64 = 10;
 /// How long the nodes may take to answer after their start.
 const UP_WITHIN: Duration = Duration::from_secs(30);
+/// A node that does not answer for so long is left out.
+const ANSWER_WITHIN: Duration = Duration::from_secs(10);
 const LOOK_EVERY: Duration = Duration::from_millis(50);
 /// The account that anvil holds keys and coins for.
 const RICH: &str = "0xf39fd6e51aad88f6f4ce6ab8827279cfffb92266";
@@ -34,6 +36,8 @@ struct Shared {
     kind: ChainKind,
     nodes: Vec<RpcClient>,
     peers: Vec<std::net::SocketAddr>,
+    /// To whom blocks of the Bitcoin-like chain pay.
+    miner: OnceLock<Value>,
     /// EVM nodes do not speak to each other: each is given the same blocks, and whoever was started anew all of them.
     history: Mutex<History>,
 }
@@ -63,7 +67,13 @@ impl Faucet {
         };
         let nodes = (0..chain.nodes.len()).map(client).collect::<miette::Result<_>>()?;
         let history = Mutex::new(History::open(&chain.dir.join("history.jsonl"))?);
-        Ok(Faucet(Arc::new(Shared { kind: chain.kind, nodes, peers: chain.peers.clone(), history })))
+        Ok(Faucet(Arc::new(Shared {
+            kind: chain.kind,
+            nodes,
+            peers: chain.peers.clone(),
+            miner: OnceLock::new(),
+            history,
+        })))
     }
 
     /// Waits for the nodes, connects them, and makes coins that can be spent. The hash of block 0.
@@ -105,7 +115,7 @@ impl Faucet {
     pub async fn pay(&self, address: &str, amount: &str) -> miette::Result<String> {
         match self.0.kind {
             ChainKind::Litecoin => {
-                let paid = self.call(0, "sendtoaddress", json!([address, amount])).await?;
+                let paid = self.ask_wallet("sendtoaddress", json!([address, amount])).await?;
                 self.hand_on(&paid).await;
                 Ok(paid.as_str().unwrap_or_default().to_string())
             }
@@ -114,16 +124,16 @@ impl Faucet {
     }
 
     async fn call(&self, at: usize, method: &str, params: Value) -> miette::Result<Value> {
-        let answer = self.0.nodes[at].call(method, params).await.into_diagnostic();
-        answer.wrap_err_with(|| format!("the chain's node {} was asked for {method}", at + 1))
+        let question = || format!("the chain's node {} was asked for {method}", at + 1);
+        let answer = tokio::time::timeout(ANSWER_WITHIN, self.0.nodes[at].call(method, params)).await;
+        let answer = answer.into_diagnostic().wrap_err_with(question)?;
+        answer.into_diagnostic().wrap_err_with(question)
     }
 
     async fn open_litecoin(&self) -> miette::Result<()> {
-        self.connect().await?;
-        // A wallet that is there from an earlier start is loaded, or is loaded already.
-        if self.call(0, "createwallet", json!(["demo"])).await.is_err() {
-            let _ = self.call(0, "loadwallet", json!(["demo"])).await;
-        }
+        self.connect().await;
+        // One that is there from an earlier start is loaded when it is asked for something.
+        let _ = self.call(0, "createwallet", json!(["demo"])).await;
         let height = self.call(0, "getblockcount", json!([])).await?.as_u64().unwrap_or_default();
         if height < MATURITY + COINS {
             self.mine_litecoin(MATURITY + COINS - height).await?;
@@ -132,17 +142,16 @@ impl Faucet {
     }
 
     /// Dials every pair that has no connection.
-    async fn connect(&self) -> miette::Result<()> {
+    async fn connect(&self) {
         for at in 0..self.0.nodes.len() {
-            let known = self.call(at, "getpeerinfo", json!([])).await?;
+            let Ok(known) = self.call(at, "getpeerinfo", json!([])).await else { continue };
             let is_known = |peer: &str| known.as_array().into_iter().flatten().any(|known| known["addr"] == peer);
             for peer in self.0.peers.iter().skip(at + 1).map(ToString::to_string) {
                 if !is_known(&peer) {
-                    self.call(at, "addnode", json!([peer, "onetry"])).await?;
+                    let _ = self.call(at, "addnode", json!([peer, "onetry"])).await;
                 }
             }
         }
-        Ok(())
     }
 
     /// Gives a transaction of the first node to the others at once. Among themselves they take seconds, and would have most
@@ -155,10 +164,35 @@ impl Faucet {
     }
 
     async fn mine_litecoin(&self, count: u64) -> miette::Result<()> {
-        // Whoever was away is dialled again, as far as the others are there.
-        let _ = self.connect().await;
-        let address = self.call(0, "getnewaddress", json!(["", "bech32"])).await?;
-        self.call(0, "generatetoaddress", json!([count, address])).await.map(drop)
+        // Whoever was away is dialed again, as far as the others are there.
+        self.connect().await;
+        let address = match self.0.miner.get() {
+            Some(address) => address.clone(),
+            None => {
+                let address = self.ask_wallet("getnewaddress", json!(["", "bech32"])).await?;
+                self.0.miner.get_or_init(|| address).clone()
+            }
+        };
+        // Whoever is there mines: the first, which has the wallet, may be away.
+        let mut mined = Ok(Value::Null);
+        for at in 0..self.0.nodes.len() {
+            mined = self.call(at, "generatetoaddress", json!([count, address])).await;
+            if mined.is_ok() {
+                break;
+            }
+        }
+        mined.map(drop)
+    }
+
+    /// Asks the first node's wallet, and loads it where the node was started again.
+    async fn ask_wallet(&self, method: &str, params: Value) -> miette::Result<Value> {
+        match self.call(0, method, params.clone()).await {
+            Ok(answer) => Ok(answer),
+            Err(error) => {
+                self.call(0, "loadwallet", json!(["demo"])).await.map_err(|_| error)?;
+                self.call(0, method, params).await
+            }
+        }
     }
 
     async fn open_anvil(&self) -> miette::Result<String> {

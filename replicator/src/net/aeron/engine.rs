@@ -121,6 +121,11 @@ impl Engine {
         Ok(Engine { publications, subscription, assembler, client, driver, mtu: config.mtu })
     }
 
+    /// Whether it is subscribed: what is sent to this node arrives.
+    pub(super) fn is_subscribed(&self) -> bool {
+        matches!(self.subscription, Subscription::There(_))
+    }
+
     /// What client and driver have to do; how much they did. The error says that the driver is lost.
     pub(super) fn work(&mut self) -> Result<usize, EngineError> {
         let driven = self.driver.as_ref().map_or(Ok(0), MediaDriver::work)?;

@@ -75,6 +75,8 @@ pub(super) struct Media {
     /// `None` while there is no driver.
     engine: Option<Engine>,
     connect_due: Instant,
+    /// Whether frames arrive by it.
+    is_there: bool,
     /// Whether the want of a driver was told.
     is_told: bool,
     outlets: BTreeMap<NodeId, Outlet>,
@@ -111,6 +113,7 @@ impl Media {
             counters,
             engine: None,
             connect_due: Instant::now(),
+            is_there: false,
             is_told: false,
             outlets: BTreeMap::new(),
             openers: BTreeMap::new(),
@@ -177,18 +180,15 @@ impl Media {
             return 0;
         }
         match Engine::connect(&self.config, self.stream) {
-            Ok(engine) => {
-                tracing::info!(node = %self.config.node, at = ?self.config.at, "Aeron's media driver is there");
-                self.engine = Some(engine);
-                self.is_told = false;
-            }
+            Ok(engine) => self.engine = Some(engine),
             Err(error) => self.lose(&error),
         }
         1
     }
 
     fn lose(&mut self, error: &EngineError) {
-        let had_one = self.engine.take().is_some();
+        self.engine = None;
+        let had_one = std::mem::take(&mut self.is_there);
         self.connect_due = Instant::now() + CONNECT_EVERY;
         if !self.is_told {
             self.is_told = true;
@@ -207,6 +207,11 @@ impl Media {
             let taken = if has_room { engine.poll(&mut taking, Taking::take)? } else { 0 };
             Ok(worked + taken)
         });
+        // A driver may be there and refuse the subscription (its port is taken): that is told once, not at every try.
+        if polled.is_ok() && !self.is_there && engine.is_subscribed() {
+            (self.is_there, self.is_told) = (true, false);
+            tracing::info!(node = %self.config.node, at = ?self.config.at, "Aeron's media driver is there");
+        }
         polled.unwrap_or_else(|error| {
             self.lose(&error);
             1

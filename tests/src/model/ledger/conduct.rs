@@ -63,7 +63,10 @@ impl Ledger {
             let is_now = |(of, at): &&(u32, u64)| *of == account && window(*at) == window(self.now);
             let placed = self.conduct.placed.iter().filter(is_now).count();
             if placed + beside >= limits.order_rate_max as usize {
-                return no(RejectReason::OrderRateExceeded);
+                // The next window is named.
+                let length = u64::from(limits.order_rate_window_ms);
+                let left = (self.now / MS / length + 1) * length - self.now / MS;
+                return Err((RejectReason::OrderRateExceeded, left));
             }
         }
         let open = self.orders.iter().filter(|order| order.account == account).count();

@@ -4,8 +4,8 @@ use wire::command::{CancelOrderList, NewOrder, NewOrderList, NewOrderOnTerms};
 use wire::event::*;
 use wire::mail::*;
 use wire::{
-    AccountId, CancelCause, ClientOrderId, Event, ListId, ListKind, LogPosition, Mail, MarketId, OrderId, OrderKind,
-    RejectReason, Side, Terms, TimeInForce,
+    AccountId, CancelCause, ClientOrderId, Event, ListId, ListKind, LogPosition, Mail, MarketId, MarketStatus, OrderId,
+    OrderKind, RejectReason, Side, Terms, TimeInForce,
 };
 
 use super::super::market::admits;
@@ -80,7 +80,7 @@ impl Ledger {
         let (mut working, open, mut waiting) = (0, placed.len(), Vec::new());
         let legs: Vec<u64> = placed.iter().skip(usize::from(!is_pair)).map(|(place, _)| place.order.get()).collect();
         if is_pair {
-            self.send_pair(id, &placed);
+            self.send_pair(id, &placed, false);
         } else {
             let (place, terms) = placed.remove(0);
             (working, waiting) = (place.order.get(), placed);
@@ -103,7 +103,7 @@ impl Ledger {
         Ok(id)
     }
 
-    fn send_pair(&mut self, list: u64, pair: &[(PlaceOrder, Terms)]) {
+    fn send_pair(&mut self, list: u64, pair: &[(PlaceOrder, Terms)], is_late: bool) {
         let leg = |(place, terms): &(PlaceOrder, Terms)| {
             let PlaceOrder { order, kind, time_in_force, price, budget, .. } = *place;
             let Terms { stop_price, trailing_delta, visible_qty, peg, .. } = *terms;
@@ -111,7 +111,7 @@ impl Ledger {
         };
         let PlaceOrder { market, account, side, self_trade, group, qty, .. } = pair[0].0;
         let (list, first, second) = (ListId::new(list), leg(&pair[0]), leg(&pair[1]));
-        let pair = PlacePair { market, account, list, side, self_trade, group, qty, first, second };
+        let pair = PlacePair { market, account, list, side, self_trade, group, qty, first, second, is_late };
         self.mail.push(Mail::PlacePair(Box::new(pair)));
     }
 
@@ -276,7 +276,7 @@ impl Ledger {
         self.hold_up_to(&order, hold);
         if let [first, second] = needs[..] {
             self.list_mut(list).expect("it has open orders").shares = Some([first.hold, second.hold]);
-            return self.send_pair(list, &waiting);
+            return self.send_pair(list, &waiting, true);
         }
         let ((place, terms), is_late) = (waiting[0], true);
         self.mail.push(Mail::PlaceOrderOnTerms(Box::new(PlaceOrderOnTerms { place, terms, is_late })));
@@ -285,8 +285,8 @@ impl Ledger {
     fn need(&self, place: &PlaceOrder, terms: &Terms) -> Result<Admitted, Refused> {
         let PlaceOrder { account, market, side, kind, time_in_force, self_trade, price, qty, .. } = *place;
         let market = self.market(market)?;
-        // A working order that fills where orders collect has filled in the auction that ends the phase.
-        if !market.status.collects() {
+        // A working order that fills where nothing matches has filled in the uncrossing that ends the phase.
+        if matches!(market.status, MarketStatus::Trading | MarketStatus::PostOnly) {
             admits(market.status, kind, time_in_force).map_err(|reason| (reason, 0))?;
         }
         let new = NewOrder {

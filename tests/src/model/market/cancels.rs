@@ -33,6 +33,7 @@ impl Market {
     fn remove_stop(&mut self, id: u64) {
         self.stops.retain(|stop| stop.place.order.get() != id);
         self.due.retain(|due| *due != id);
+        self.late.retain(|late| *late != id);
     }
 
     /// Ends the other order of a pair. With the same cause when somebody asked for it.
@@ -186,7 +187,7 @@ impl Market {
         let verdict = self.check_on_terms(place, terms, place.order.get() > self.newest);
         self.newest = self.newest.max(place.order.get());
         match verdict {
-            Ok(place) => self.admit_on_terms(&place, terms, 0),
+            Ok(place) => drop(self.admit_on_terms(&place, terms, 0)),
             Err(no) => self.say_no(place, no),
         }
     }

@@ -261,6 +261,8 @@ impl Market {
             taker.steps += 1;
             let (maker_leaves, shows_next) = self.lose(maker.id, traded);
             self.spend(at, traded, place, taker);
+            let unowned = self.unowned(at, place, taker);
+            taker.leaves += unowned;
             self.tell_trade(at, traded, place.side, place.order.get(), maker.id, false);
             if shows_next {
                 let next = *self.resting_mut(maker.id);
@@ -271,6 +273,9 @@ impl Market {
             if taker.leaves == 0 {
                 return Some(End::Filled);
             }
+            if unowned > 0 {
+                return Some(End::Because(CancelCause::BalanceSpent));
+            }
         }
         None
     }
@@ -279,11 +284,25 @@ impl Market {
     fn spend(&mut self, at: i128, lost: i128, place: &PlaceOrder, taker: &mut Taker) {
         taker.leaves -= lost;
         taker.budget = taker.budget.map(|budget| budget - self.cost(at, lost));
-        let next = self.first(place.side.opposite()).filter(|best| accepts(place, best.price));
-        let next = next.map_or(at, |best| best.price);
-        if is_by_quote(place) && taker.budget.is_some_and(|budget| self.lots(budget, next) == 0) {
+        if is_by_quote(place) && !self.reaches_more(at, place, taker) {
             taker.leaves = 0;
         }
+    }
+
+    /// Whether the budget reaches one more lot at the best price, or at this one when nothing crosses any more.
+    fn reaches_more(&self, at: i128, place: &PlaceOrder, taker: &Taker) -> bool {
+        let next = self.first(place.side.opposite()).filter(|best| accepts(place, best.price));
+        let next = next.map_or(at, |best| best.price);
+        taker.budget.is_none_or(|budget| self.lots(budget, next) > 0)
+    }
+
+    /// What a sell by quote quantity that has sold all there was of it asks for beyond that, by its protection price.
+    fn unowned(&self, at: i128, place: &PlaceOrder, taker: &Taker) -> i128 {
+        let is_sold = is_by_quote(place) && place.side == Side::Sell && taker.leaves == 0;
+        if !is_sold || !self.reaches_more(at, place, taker) {
+            return 0;
+        }
+        (self.lots(place.budget.wide(), of(place.price)) - whole(place.qty)).max(0)
     }
 
     /// A resting order loses `part` of what it shows; what is left of it in all, and whether a new slice shows.

@@ -104,7 +104,7 @@ impl Market {
             MarketStatus::Delisted => Some(self.window.map_or(self.now + 1, |(_, end)| end)),
             _ => self.ends(),
         };
-        self.fire_at = (self.is_continuous() && !self.due.is_empty()).then_some(self.now + 1);
+        self.fire_at = self.may_fire().then_some(self.now + 1);
     }
 
     fn enter(&mut self, status: MarketStatus, cause: PhaseCause) {

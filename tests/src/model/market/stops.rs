@@ -20,7 +20,7 @@ impl Stop {
     /// The price that moves it, and whether from there up.
     fn trigger(&self) -> Option<(i128, bool)> {
         match self.watch {
-            Watch::Due => None,
+            Watch::Due | Watch::Late => None,
             Watch::Waiting => Some((of(self.terms.stop_price?), rises(self.place.kind, self.place.side))),
             Watch::Tracking(best) => {
                 let delta = i128::from(self.terms.trailing_delta.get());
@@ -37,6 +37,40 @@ impl Market {
     pub(super) fn place_on_terms(&mut self, order: &PlaceOrderOnTerms) {
         let PlaceOrderOnTerms { ref place, ref terms, is_late } = *order;
         let id = place.order.get();
+        if is_late && self.is_changing() {
+            self.newest = self.newest.max(id);
+            return self.put_off(&[(*place, *terms)]);
+        }
+        self.enter_on_terms(order);
+    }
+
+    /// What is late while a change goes on comes in after it.
+    fn put_off(&mut self, legs: &[(PlaceOrder, Terms)]) {
+        self.late.push(legs[0].0.order.get());
+        for (at, (place, terms)) in legs.iter().enumerate() {
+            let sibling = legs.get(1 - at).map_or(0, |(other, _)| other.order.get());
+            self.stops.push(Stop { place: *place, terms: *terms, sibling, expiry: None, watch: Watch::Late });
+        }
+    }
+
+    fn enter_late(&mut self) -> u32 {
+        let id = self.late.remove(0);
+        let first = self.stop(id).expect("what is late waits");
+        let second = self.stop(first.sibling);
+        self.stops.retain(|stop| stop.place.order.get() != id && stop.place.order.get() != first.sibling);
+        match second {
+            Some(second) => self.enter_pair([first, second].map(|leg| (leg.place, leg.terms))),
+            None => {
+                let (place, terms, is_late) = (first.place, first.terms, true);
+                self.enter_on_terms(&PlaceOrderOnTerms { place, terms, is_late })
+            }
+        }
+    }
+
+    /// How many steps it took.
+    fn enter_on_terms(&mut self, order: &PlaceOrderOnTerms) -> u32 {
+        let PlaceOrderOnTerms { ref place, ref terms, is_late } = *order;
+        let id = place.order.get();
         let is_new = if is_late { !self.knows(id) } else { id > self.newest };
         let verdict = if is_late && self.status.collects() {
             Err(No::Refused(RejectReason::NotInAuction))
@@ -45,9 +79,10 @@ impl Market {
         };
         self.newest = self.newest.max(id);
         match verdict {
-            Ok(place) => self.admit_on_terms(&place, terms, 0),
+            Ok(place) => return self.admit_on_terms(&place, terms, 0),
             Err(no) => self.say_no(place, no),
         }
+        0
     }
 
     /// The order as it enters.
@@ -66,12 +101,12 @@ impl Market {
         if is_met { Err(No::Refused(RejectReason::StopWouldTrigger)) } else { Ok(place) }
     }
 
-    pub(super) fn admit_on_terms(&mut self, place: &PlaceOrder, terms: &Terms, sibling: u64) {
+    /// How many steps it took.
+    pub(super) fn admit_on_terms(&mut self, place: &PlaceOrder, terms: &Terms, sibling: u64) -> u32 {
         let expiry = self.expiry(place.time_in_force, terms);
         if !place.kind.is_stop() {
             self.say_peg(place, terms.peg);
-            self.execute(place, Carries { visible: whole(terms.visible_qty), expiry, sibling });
-            return;
+            return self.execute(place, Carries { visible: whole(terms.visible_qty), expiry, sibling });
         }
         let (market, order, at) = (self.id, place.order, time(self.now));
         self.say(Mail::StopArmed(StopArmed { market, order }));
@@ -83,6 +118,7 @@ impl Market {
             self.say(Mail::StopTracking(StopTracking { market, order, at }));
         }
         self.stops.push(Stop { place: *place, terms: *terms, sibling, expiry, watch });
+        0
     }
 
     pub(super) fn place_pair(&mut self, pair: &PlacePair) {
@@ -94,20 +130,28 @@ impl Market {
                 PlaceOrder { market, order, account, side, kind, time_in_force, self_trade, price, qty, budget, group };
             (place, Terms { stop_price, trailing_delta, visible_qty, peg, ..Terms::NONE })
         });
+        self.newest = self.newest.max(pair.first.order.get()).max(pair.second.order.get());
+        if pair.is_late && self.is_changing() {
+            return self.put_off(&legs);
+        }
+        self.enter_pair(legs);
+    }
+
+    fn enter_pair(&mut self, legs: [(PlaceOrder, Terms); 2]) -> u32 {
         let verdict: Result<Vec<(PlaceOrder, Terms)>, RejectReason> =
             legs.iter().map(|(place, terms)| Ok((self.check_leg(place, terms)?, *terms))).collect();
-        self.newest = self.newest.max(pair.first.order.get()).max(pair.second.order.get());
         match verdict {
             Ok(legs) => {
                 let (first, second) = (legs[0], legs[1]);
                 let (stop, other) = if first.0.kind.is_stop() { (first, second) } else { (second, first) };
-                self.admit_on_terms(&stop.0, &stop.1, other.0.order.get());
-                self.admit_on_terms(&other.0, &other.1, stop.0.order.get());
+                let steps = self.admit_on_terms(&stop.0, &stop.1, other.0.order.get());
+                steps + self.admit_on_terms(&other.0, &other.1, stop.0.order.get())
             }
             Err(reason) => {
                 for (place, _) in legs {
                     self.say_no(&place, No::Refused(reason));
                 }
+                0
             }
         }
     }
@@ -166,19 +210,28 @@ impl Market {
         }
     }
 
-    /// Stops that are due meet the book.
+    /// Stops that are due meet the book, then what is late.
     pub(in crate::model) fn fire(&mut self) {
-        if self.due.is_empty() {
+        if self.due.is_empty() && self.late.is_empty() {
             return;
         }
         let mut steps = 0;
-        while self.is_continuous() && steps < self.fills_max && !self.due.is_empty() {
-            let id = self.due.remove(0);
-            let stop = self.stop(id).expect("what is due waits");
-            self.stops.retain(|stop| stop.place.order.get() != id);
-            steps += 1 + self.trigger(&stop);
+        while steps < self.fills_max && self.may_fire() {
+            steps += 1;
+            if self.is_continuous() && !self.due.is_empty() {
+                let id = self.due.remove(0);
+                let stop = self.stop(id).expect("what is due waits");
+                self.stops.retain(|stop| stop.place.order.get() != id);
+                steps += self.trigger(&stop);
+            } else {
+                steps += self.enter_late();
+            }
         }
-        self.fire_at = (self.is_continuous() && !self.due.is_empty()).then_some(self.now + 1);
+        self.fire_at = self.may_fire().then_some(self.now + 1);
+    }
+
+    pub(super) fn may_fire(&self) -> bool {
+        (self.is_continuous() && !self.due.is_empty()) || (!self.is_changing() && !self.late.is_empty())
     }
 
     fn trigger(&mut self, stop: &Stop) -> u32 {

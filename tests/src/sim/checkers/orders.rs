@@ -41,6 +41,8 @@ struct Life {
     name: ClientOrderId,
     qtys: Vec<i64>,
     states: Vec<(LogPosition, State)>,
+    /// Whether it was to be placed, and not what a replace that failed left unplaced.
+    was_attempted: bool,
 }
 
 /// Who asked, and when.
@@ -103,7 +105,8 @@ impl Orders {
                 Event::OrderPending(order) => {
                     let pending = vec![(at, ("PENDING_NEW", 0, 0))];
                     let (name, qtys) = (order.client_order_id, vec![order.qty.units()]);
-                    self.lives.insert(order.order, Life { order: *order, asked_us, name, qtys, states: pending });
+                    let life = Life { order: *order, asked_us, name, qtys, states: pending, was_attempted: true };
+                    self.lives.insert(order.order, life);
                     if asked_us > 0 {
                         self.begun(at, asked_us, order)?;
                     }
@@ -111,7 +114,9 @@ impl Orders {
                 Event::OrderAccepted(e) => self.life(e.order)?.go_on(at, "NEW", 0, 0),
                 Event::OrderRejected(e) => {
                     let expires = e.reason == RejectReason::NoLiquidity;
-                    self.life(e.order)?.go_on(at, if expires { "EXPIRED" } else { "REJECTED" }, 0, 0);
+                    let life = self.life(e.order)?;
+                    life.go_on(at, if expires { "EXPIRED" } else { "REJECTED" }, 0, 0);
+                    life.was_attempted = e.reason != RejectReason::NotAttempted;
                 }
                 Event::OrderExecuted(e) => {
                     let status = if e.leaves.is_zero() { "FILLED" } else { "PARTIALLY_FILLED" };
@@ -224,7 +229,9 @@ impl Orders {
 
     /// A user is told that no order has this name.
     pub fn missing(&mut self, asked: &Asked, name: ClientOrderId) -> Verdict {
-        let known = self.named(asked.account, name).find(|life| life.asked_us <= asked.asked_us);
+        // What a replace did not attempt is no order.
+        let is_meant = |life: &&Life| life.asked_us <= asked.asked_us && life.was_attempted;
+        let known = self.named(asked.account, name).find(is_meant);
         match known {
             Some(life) => {
                 Err(format!("a user is told that there is no order {name}, which is order {}", life.order.order))

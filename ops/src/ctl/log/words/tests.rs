@@ -112,3 +112,16 @@ fn text_with_marks_of_its_own_is_read_whole() {
     assert_eq!(names().lines(&Command::OpenAccount(open)), ["open account: name a\"b,(c){d, taker fee 1000"]);
     assert_eq!(names().lines(&Command::Tick(wire::command::Tick)), ["tick"]);
 }
+
+#[test]
+fn an_event_is_told_as_a_command_is() {
+    let resting = wire::event::OrderResting {
+        order: OrderId::new(549),
+        account: AccountId::new(3),
+        market: MarketId::new(1),
+        leaves: Qty::new(100).unwrap(),
+    };
+    let lines = names().lines(&Event::OrderResting(resting));
+    assert_eq!(lines, ["order resting: order 549, account alice, market BTCUSDT, leaves 0.001"]);
+    assert_eq!((names().account(AccountId::new(3)), names().account(AccountId::new(9))), ("alice".into(), "9".into()));
+}

@@ -85,6 +85,7 @@ records! {
         qty: Qty,
         first: PairLeg,
         second: PairLeg,
+        is_late: bool,
     }
     ReduceOrder {
         market: MarketId,

@@ -221,6 +221,7 @@ pub(super) fn mails() -> Vec<Mail> {
             qty: qty(150_000),
             first: pair_leg(ORDER, OrderKind::StopLoss),
             second: pair_leg(ORDER.next(), OrderKind::LimitMaker),
+            is_late: true,
         })),
         Mail::ReduceOrder(ReduceOrder { market: MARKET, order: ORDER, by: qty(5), request: REQUEST }),
         Mail::ReplaceResting(Box::new(ReplaceResting {

@@ -1,0 +1,82 @@
+//! How errors are told: the one place that prints them. Each cause once, though many errors name theirs in their own text; nothing is
+//! broken into lines, so that paths and commands can be pasted.
+
+use std::error::Error;
+use std::fmt;
+use std::io::IsTerminal;
+
+use miette::{Diagnostic, Report, ReportHandler};
+
+#[cfg(test)]
+mod tests;
+
+/// From now on reports are told so.
+pub fn install() {
+    // Another hook would have been set by nobody but this.
+    let _ = miette::set_hook(Box::new(|_| Box::new(Told { is_colored: is_colored() })));
+}
+
+fn is_colored() -> bool {
+    std::io::stderr().is_terminal() && std::env::var_os("NO_COLOR").is_none_or(|set| set.is_empty())
+}
+
+/// Of a process's end, or where people look.
+struct Told {
+    is_colored: bool,
+}
+
+impl ReportHandler for Told {
+    fn debug(&self, error: &dyn Diagnostic, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let painted = |text: &str, color: u8| match self.is_colored {
+            true => format!("\x1b[{color}m{text}\x1b[0m"),
+            false => text.to_owned(),
+        };
+        if let Some(code) = error.code() {
+            writeln!(f, "{}\n", painted(&code.to_string(), 31))?;
+        }
+        write!(f, "  {} {}", painted("×", 31), below(&error.to_string()))?;
+        let causes = causes(error);
+        for (at, cause) in causes.iter().enumerate() {
+            let sign = if at + 1 == causes.len() { "╰─▶" } else { "├─▶" };
+            write!(f, "\n  {} {}", painted(sign, 31), below(cause))?;
+        }
+        match error.help() {
+            Some(help) => write!(f, "\n  {} {}", painted("help:", 36), below(&help.to_string())),
+            None => Ok(()),
+        }
+    }
+}
+
+/// In one line, for what tells it in a sentence of its own.
+pub fn in_a_line(report: &Report) -> String {
+    let mut text = report.to_string();
+    for cause in causes(report.as_ref()) {
+        text.push_str(": ");
+        text.push_str(&cause);
+    }
+    if let Some(help) = report.help() {
+        text.push_str("; ");
+        text.push_str(&help.to_string());
+    }
+    text.lines().map(str::trim).collect::<Vec<_>>().join(" ")
+}
+
+/// What the error does not say itself.
+fn causes(error: &dyn Diagnostic) -> Vec<String> {
+    let (mut said, mut causes) = (error.to_string(), Vec::new());
+    let mut next: Option<&dyn Error> = error.source();
+    while let Some(cause) = next {
+        let text = cause.to_string();
+        if !said.contains(text.trim()) {
+            said.push_str(&text);
+            causes.push(text);
+        }
+        next = cause.source();
+    }
+    causes
+}
+
+/// Further lines stand below the first.
+fn below(text: &str) -> String {
+    text.trim_end().replace('\n', "\n    ")
+}
