@@ -252,3 +252,24 @@ fn a_dear_chain_gathers_only_as_many_as_one_transaction_may_pay_for() {
     world.heal();
     world.check();
 }
+
+#[test]
+fn a_settled_batch_that_the_chain_takes_back_is_sent_again_as_it_was_and_all_its_members_with_it() {
+    let mut world = held(3, 3, 16);
+    (0..8).for_each(|_| world.mine());
+    world.heal();
+    let settled = world.ledger.gone();
+    world.reorganise_and_forget(8);
+    (0..9).for_each(|_| world.mine());
+    world.work(20);
+    assert!(world.ledger.rows().iter().all(|row| row.is_reverted), "members and batch");
+    for _ in 0..8 {
+        world.pass_s(60);
+        world.work(20);
+        world.mine();
+    }
+    world.work(20);
+    assert!(world.ledger.rows().iter().all(|row| !row.is_reverted && row.stage == WithdrawalStage::Settled));
+    assert_eq!((world.ledger.signed().len(), world.ledger.gone()), (1, settled), "no balance is edited");
+    world.check();
+}
