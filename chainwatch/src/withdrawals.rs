@@ -9,12 +9,15 @@
 //! "missing inputs" (-25) and "nonce too low" may each mean that it was mined, that another of the same withdrawal was, or that
 //! a stranger's was: the agreed chain alone says which.
 
+mod batches;
 mod children;
 mod driver;
 mod facts;
 mod fees;
 mod funding;
 mod moves;
+mod relief;
+mod sightings;
 mod trail;
 mod view;
 mod waiting;
@@ -22,15 +25,14 @@ mod wallet;
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use wire::command::{AllocateWithdrawal, MoveFunds, RefuseWithdrawal, ReportWithdrawal, SignWithdrawal};
+use wire::command::{AllocateWithdrawal, MoveFunds, RefuseWithdrawal, SignWithdrawal};
 use wire::event::{WithdrawalAllocated, WithdrawalChanged};
 use wire::{
-    ChainAddress, ChainFreeze, ChainHash, ChainId, Command, Event, Sighting, Timestamp, TransactionBytes,
-    WithdrawalCause, WithdrawalId, WithdrawalPurpose, WithdrawalStage,
+    ChainAddress, ChainFreeze, ChainHash, ChainId, Command, Event, Sighting, Timestamp, TransactionBytes, WithdrawalId,
+    WithdrawalPurpose, WithdrawalStage,
 };
 
 use crate::Height;
-use crate::signer::bitcoin::BitcoinScheme;
 use crate::signer::payment::{Payment, Scheme};
 use crate::signer::{Answer, Signed};
 pub use driver::{Driver, Edge, Standing};
@@ -56,6 +58,11 @@ pub struct Tuning {
     pub gas: (u64, u64),
     /// Whether nodes take replacements of what they have. Where they do not, what is stuck has a child.
     pub replaces: bool,
+    /// The most withdrawals that one transaction pays, up to [`wire::BatchMembers::MAX`]; below [`wire::BatchMembers::MIN`] each goes
+    /// alone.
+    pub batch_max: usize,
+    /// So long a withdrawal that is due waits for others to go with, in nanoseconds. Those that are due at once go together anyhow.
+    pub gather_ns: u64,
 }
 
 impl Default for Tuning {
@@ -67,6 +74,8 @@ impl Default for Tuning {
             stuck_ns: 3_600 * second,
             gas: (21_000, 100_000),
             replaces: true,
+            batch_max: 16,
+            gather_ns: 0,
         }
     }
 }
@@ -82,6 +91,8 @@ pub enum Step {
     Consult(Box<Payment>),
     /// Have the ledger decide about a move of the exchange's own money. A refusal is told by [`Executor::on_move_refused`].
     Move(Command),
+    /// Have the ledger decide about a batch. A refusal is told by [`Executor::on_gather_refused`].
+    Gather(Command),
     /// Send to every node, and tell by [`Executor::on_sent`] that it was tried.
     Send(ChainHash, TransactionBytes),
 }
@@ -107,8 +118,11 @@ pub struct Executor {
     waiting: Waiting,
     /// How many steps in a row were of others.
     others: usize,
-    /// When the next move may be proposed.
+    /// When the next move may be proposed, and the next batch.
     moves_paused_until: Option<Timestamp>,
+    gather_paused_until: Option<Timestamp>,
+    /// Members that have to leave their batches, or it would not go.
+    leaving: BTreeSet<WithdrawalId>,
 }
 
 impl Executor {
@@ -126,6 +140,8 @@ impl Executor {
             waiting: Waiting::new(tuning.pause_ns),
             others: 0,
             moves_paused_until: None,
+            gather_paused_until: None,
+            leaving: BTreeSet::new(),
         }
     }
 
@@ -245,7 +261,9 @@ impl Executor {
         now: Timestamp,
         unfunded: &mut BTreeMap<WithdrawalId, Unfunded>,
     ) -> Option<Step> {
-        let under_way = self.view.all().filter(|known| known.row.stage != WithdrawalStage::Held);
+        // What goes with others goes as their batch does.
+        let is_alone = |known: &&Known| known.row.batch == WithdrawalId::default();
+        let under_way = self.view.all().filter(is_alone).filter(|known| known.row.stage != WithdrawalStage::Held);
         // What is over first: what the chain takes back freezes it before anything new is spent.
         let (ended, open): (Vec<_>, Vec<_>) = under_way.partition(|known| known.row.stage.is_final());
         for known in ended.into_iter().chain(open).filter(|known| !self.is_paused(known.row.withdrawal, now)) {
@@ -380,28 +398,6 @@ impl Executor {
         self.view.freeze() == ChainFreeze::Thawed
     }
 
-    /// What the agreed chain says of one that is not on it as far as the ledger knows.
-    fn see(&self, known: &Known, facts: &Facts, fence: u64) -> Option<Step> {
-        let row = &known.row;
-        if let Some((tx, included)) = on_chain(known, facts) {
-            return Some(self.report_included(row, tx, included, facts, fence));
-        }
-        let last = known.signed.last().map(|(_, signed)| signed.tx)?;
-        // While one of them may still be mined, nothing is lost.
-        let is_conflicted = known.signed.iter().all(|(allocated, _)| {
-            facts::spends(row.sender(), allocated).filter_map(|spend| facts.spent.get(&spend)).any(|(tx, height)| {
-                let is_ours = known.signed.iter().any(|(_, signed)| signed.tx == *tx);
-                !is_ours && facts.is_deep(*height, row.required)
-            })
-        });
-        match row.stage {
-            WithdrawalStage::Conflicted if !is_conflicted => Some(self.report(row, last, Sighting::Dropped, fence)),
-            WithdrawalStage::Conflicted | WithdrawalStage::Allocated => None,
-            _ if is_conflicted => Some(self.report(row, last, Sighting::Conflicting, fence)),
-            _ => None,
-        }
-    }
-
     /// Signs, sends, sends again, pays more.
     fn push(&self, known: &Known, facts: &Facts, fence: u64, now: Timestamp) -> Result<Option<Step>, Unfunded> {
         let row = &known.row;
@@ -434,82 +430,15 @@ impl Executor {
         })
     }
 
-    /// Of one that the ledger has on the chain: is it still, is it another one, is it deep enough?
-    fn follow_up(&self, known: &Known, facts: &Facts, fence: u64) -> Option<Step> {
-        let row = &known.row;
-        match on_chain(known, facts) {
-            Some((tx, included)) => {
-                let is_moved = (tx, included.block, included.is_undone) != (row.tx, row.block, row.is_undone);
-                let is_deep = facts.is_deep(included.height, row.required);
-                let is_due = is_deep && (row.stage == WithdrawalStage::Mined || self.is_thawed());
-                (is_moved || is_due).then(|| self.report_included(row, tx, included, facts, fence))
-            }
-            // A head that fell back proves nothing against what is above it, nor what was forgotten against what is below.
-            None if (facts.since.0..=facts.head.height.0).contains(&row.height) => {
-                Some(self.report(row, row.tx, Sighting::Gone, fence))
-            }
-            None => None,
-        }
-    }
-
-    /// Of one that is booked: does the chain take it back, or has it come again?
-    fn watch_over(&self, known: &Known, facts: &Facts, fence: u64) -> Option<Step> {
-        let row = &known.row;
-        if row.cause == WithdrawalCause::Operator && !row.is_reverted {
-            // Its money went back: that one of its transactions is on the chain is what must not be.
-            let (tx, included) = on_chain(known, facts).filter(|(_, included)| !included.is_undone)?;
-            return Some(self.report_included(row, tx, included, facts, fence));
-        }
-        // What an orphan spends is there only if its parent's end is taken back, which is told of the parent.
-        let is_deep = row.height < facts.since.0 && !row.is_reverted;
-        if known.is_orphan() || row.height == 0 || is_deep {
-            return None;
-        }
-        match facts.included.get(&row.tx) {
-            None if row.cause == WithdrawalCause::Operator => {
-                let is_gone = facts.head.height.0 >= row.height;
-                is_gone.then(|| self.report(row, row.tx, Sighting::Gone, fence))
-            }
-            Some(_) if row.cause == WithdrawalCause::Operator => None,
-            // Mined anew, it has moved its money after all, or has not.
-            Some(included) if !row.is_reverted && included.is_undone != row.is_undone => {
-                Some(self.report(row, row.tx, Sighting::Gone, fence))
-            }
-            Some(included) if row.is_reverted && included.is_undone == row.is_undone => {
-                Some(self.report_included(row, row.tx, *included, facts, fence))
-            }
-            None if !row.is_reverted && facts.head.height.0 >= row.height => {
-                Some(self.report(row, row.tx, Sighting::Gone, fence))
-            }
-            _ => None,
-        }
-    }
-
-    /// What the chain has taken back of one that is settled goes to every node again as it is, once an operator has looked: it has
-    /// been paid for, and what it gave back to the wallet may be spent already. One that the chain had undone was not paid; what
-    /// it would do now is nobody's wish.
-    fn send_again(&self, known: &Known, facts: &Facts, now: Timestamp) -> Option<Step> {
-        let row = &known.row;
-        let is_lost = row.is_reverted && row.stage == WithdrawalStage::Settled && !facts.included.contains_key(&row.tx);
-        if !is_lost || !self.is_thawed() || facts.pooled.contains(&row.tx) || !self.is_to_be_sent(row.tx, now) {
-            return None;
-        }
-        let (_, signed) = known.signed.iter().find(|(_, signed)| signed.tx == row.tx)?;
-        Some(Step::Send(signed.tx, signed.bytes.clone()))
-    }
-
-    fn is_to_be_sent(&self, tx: ChainHash, now: Timestamp) -> bool {
-        self.sent_at.get(&tx).is_none_or(|at| now >= at.plus_nanos(self.tuning.resend_ns))
-    }
-
     fn payment(&self, known: &Known, allocated: &WithdrawalAllocated) -> Option<Payment> {
         let (contract, amount) = self.view.chain_amount(&known.row)?;
-        Some(Payment::of(self.view.symbol()?, contract, amount, &known.row, allocated))
+        let outputs = self.view.outputs(&known.row)?;
+        Some(Payment::of(self.view.symbol()?, contract, amount, outputs, &known.row, allocated))
     }
 
     fn first_allocation(&self, known: &Known, facts: &Facts, fence: u64, now: Timestamp) -> Result<Step, Unfunded> {
-        let is_asked = matches!(self.scheme, Scheme::Evm(_)) && self.waiting.said(known.row.withdrawal, now).is_none();
-        let check_low = |fee| moves::check_low(&self.view, &self.scheme, known, facts, fee);
+        let is_asked = self.is_consulted_on(&known.row) && self.waiting.said(known.row.withdrawal, now).is_none();
+        let check_low = |fee| moves::check_low(&self.view, &self.scheme, &known.row, facts, fee);
         check_low(0)?;
         let funded = match &self.scheme {
             Scheme::Bitcoin(scheme) if is_child(known) => children::first(&self.view, known, scheme, facts),
@@ -535,108 +464,11 @@ impl Executor {
         Ok(self.allocate(known, AllocateWithdrawal { chain: self.chain, fence, ..funded }))
     }
 
-    /// What gets a stuck one mined: what takes its place and pays more or, where nodes take nothing in its place, a child that
-    /// pays for both.
-    fn relief(&self, known: &Known, facts: &Facts, fence: u64, now: Timestamp) -> Result<Option<Step>, Unfunded> {
-        let Scheme::Bitcoin(scheme) = &self.scheme else {
-            return self.replacement(known, facts, fence, now).map(Some);
-        };
-        let pooled = children::pooled(known, facts);
-        let last = known.signed.last().map(|(_, signed)| signed.tx);
-        let is_kept = pooled.is_some() && pooled != last;
-        let is_helped = pooled.is_some() && self.view.child_of(known.row.withdrawal).is_some();
-        match pooled {
-            _ if is_helped => Ok(None),
-            Some(tx) if is_kept || !self.tuning.replaces => self.child(known, tx, scheme, facts, fence, now),
-            // What no node has is sent again as it is, while nothing else may take its place.
-            None if !self.tuning.replaces => Ok(None),
-            _ => self.replacement(known, facts, fence, now).map(Some),
-        }
-    }
-
-    fn child(
-        &self,
-        known: &Known,
-        tx: ChainHash,
-        scheme: &BitcoinScheme,
-        facts: &Facts,
-        fence: u64,
-        now: Timestamp,
-    ) -> Result<Option<Step>, Unfunded> {
-        let Some(help) = children::help(&self.view, known, tx, scheme, facts)? else { return Ok(None) };
-        let wanted = moves::child(&self.view, &self.scheme, &known.row, help.input.amount).ok_or(Unfunded::NoChange)?;
-        if self.view.is_halted(wanted.asset) {
-            return Err(Unfunded::ReservesShort);
-        }
-        if !moves::may_be_tried(&self.view, &wanted, now) {
-            return Err(Unfunded::NotReplaced);
-        }
-        Ok(self.may_move(now).then(|| self.propose_move(wanted, fence)))
-    }
-
-    fn replacement(&self, known: &Known, facts: &Facts, fence: u64, now: Timestamp) -> Result<Step, Unfunded> {
-        if self.unreplaced.get(&known.row.withdrawal).is_some_and(|until| now < *until) {
-            return Err(Unfunded::NotReplaced);
-        }
-        let funded = match &self.scheme {
-            Scheme::Bitcoin(scheme) if is_child(known) => children::more(&self.view, known, scheme, facts),
-            Scheme::Bitcoin(scheme) => funding::more_coins(&self.view, known, scheme, facts),
-            Scheme::Evm(_) => funding::more_gas(&self.view, known, facts),
-        };
-        funded.map(|funded| self.allocate(known, AllocateWithdrawal { chain: self.chain, fence, ..funded }))
-    }
-
     fn allocate(&self, known: &Known, allocate: AllocateWithdrawal) -> Step {
         Step::Propose(known.row.withdrawal, Command::AllocateWithdrawal(Box::new(allocate)))
-    }
-
-    fn report(&self, row: &WithdrawalChanged, tx: ChainHash, sighting: Sighting, fence: u64) -> Step {
-        let (chain, withdrawal, block) = (self.chain, row.withdrawal, ChainHash::default());
-        let report = ReportWithdrawal {
-            chain,
-            fence,
-            withdrawal,
-            tx,
-            sighting,
-            block,
-            height: 0,
-            confirmations: 0,
-            is_final: false,
-            network_fee: 0,
-        };
-        Step::Propose(withdrawal, Command::ReportWithdrawal(Box::new(report)))
-    }
-
-    fn report_included(
-        &self,
-        row: &WithdrawalChanged,
-        tx: ChainHash,
-        included: Included,
-        facts: &Facts,
-        fence: u64,
-    ) -> Step {
-        let Included { block, height, network_fee, is_undone } = included;
-        let report = ReportWithdrawal {
-            chain: self.chain,
-            fence,
-            withdrawal: row.withdrawal,
-            tx,
-            sighting: if is_undone { Sighting::Undone } else { Sighting::Included },
-            block,
-            height,
-            confirmations: facts.confirmations(height),
-            is_final: facts.finalized.is_some_and(|finalized| height <= finalized.0),
-            network_fee,
-        };
-        Step::Propose(row.withdrawal, Command::ReportWithdrawal(Box::new(report)))
     }
 }
 
 fn is_child(known: &Known) -> bool {
     known.row.purpose == WithdrawalPurpose::Child
-}
-
-/// Which of a withdrawal's transactions the agreed chain has.
-fn on_chain(known: &Known, facts: &Facts) -> Option<(ChainHash, Included)> {
-    known.signed.iter().find_map(|(_, signed)| Some((signed.tx, *facts.included.get(&signed.tx)?)))
 }

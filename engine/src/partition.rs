@@ -247,6 +247,8 @@ impl Partition {
             Command::FailWithdrawal(fail) => ledger.fail_withdrawal(fail, effects),
             Command::SetHotWallet(set) => ledger.set_hot_wallet(set, effects),
             Command::MoveFunds(wanted) => ledger.move_funds(wanted, effects),
+            Command::GatherWithdrawals(gather) => ledger.gather_withdrawals(gather, effects),
+            Command::ReleaseWithdrawal(release) => ledger.release_withdrawal(release, effects),
             Command::ReportReserves(report) => ledger.report_reserves(report, effects),
             Command::DeclareReserves(declare) => ledger.declare_reserves(declare, effects),
             Command::ThawReserves(thaw) => ledger.thaw_reserves(thaw),

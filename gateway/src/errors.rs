@@ -445,8 +445,9 @@ impl From<RejectReason> for ApiError {
             WithdrawalNotOpen => ApiError::new(-4031, "Cancellation failed."),
             ChainIsFrozen | InputTaken | NotAReplacement | NetworkFeeTooHigh | HouseBalanceTooLow | AlreadyApproved
             | WithdrawalMismatch | MoveOutOfTurn | BadWithdrawalRules | WithdrawalNotReady | ReservesShort
-            | ReservesOutdated | ReservesNotFound | BadReserves | NeedsSecondOperator | NothingLoosened
-            | LooseningExists | TooManyLoosenings | UnknownLoosening | LooseningMismatch | SameOperator => UNSUPPORTED,
+            | WithdrawalInBatch | ReservesOutdated | ReservesNotFound | BadReserves | NeedsSecondOperator
+            | NothingLoosened | LooseningExists | TooManyLoosenings | UnknownLoosening | LooseningMismatch
+            | SameOperator => UNSUPPORTED,
             AccountOpenOrders => ApiError::filter("EXCHANGE_MAX_NUM_ORDERS"),
             PositionTooLarge => ApiError::filter("MAX_POSITION"),
             AccountQtyTooLarge => ApiError::filter("ACCOUNT_MAX_QTY"),

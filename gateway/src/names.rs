@@ -249,6 +249,7 @@ pub const fn withdrawal_cause(cause: WithdrawalCause) -> &'static str {
         WithdrawalCause::SignerRefused => "SIGNER_REFUSED",
         WithdrawalCause::Undone => "UNDONE",
         WithdrawalCause::Orphaned => "ORPHANED",
+        WithdrawalCause::Disbanded => "DISBANDED",
     }
 }
 

@@ -68,7 +68,8 @@ The file is TOML:
   address_prefix = \"ltc\"                # EVM: chain_id = 1 instead
   xpub = \"xpub...\"                      # what may sign is elsewhere
   trusted = { height = 2500000, hash = \"...\" }  # following starts above it
-  withdrawals = { signer = \"signer.socket\" }     # of `mainstay signer`; stuck_after_s = 3600, resend_after_s = 30, replaces = true
+  withdrawals = { signer = \"signer.socket\" }     # of `mainstay signer`; stuck_after_s = 3600, resend_after_s = 30, replaces = true,
+                                        # batch_max = 16: so many by one transaction, batch_wait_ms = 0: none waits for others
   stall_after_s = 5400                  # frozen when it has not grown for so long
 
   [[chains.nodes]]                      # five or more, of several operators

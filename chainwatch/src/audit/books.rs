@@ -164,6 +164,11 @@ impl Books {
     }
 
     fn on_withdrawal(&mut self, row: &WithdrawalChanged) {
+        // What goes in a batch is in its sum, and leaves by its transaction.
+        if row.batch != WithdrawalId::default() {
+            self.leaving.remove(&row.withdrawal);
+            return;
+        }
         if row.is_reverted && !self.leaving.contains_key(&row.withdrawal) {
             self.unfold_withdrawal(row);
         }
@@ -278,8 +283,8 @@ impl Books {
         expected.add(from, coin, -fee);
         expected.add(from, row.asset, -amount);
         match row.purpose {
-            // Where accounts are, nothing comes back that a child could spend.
-            WithdrawalPurpose::Payment | WithdrawalPurpose::Child => {}
+            // Where accounts are, nothing comes back that a child could spend, and each is paid alone.
+            WithdrawalPurpose::Payment | WithdrawalPurpose::Child | WithdrawalPurpose::Batch => {}
             WithdrawalPurpose::Sweep => expected.add(Place::Key(0), row.asset, amount),
             WithdrawalPurpose::Gas => expected.add(Place::Key(row.key), row.asset, amount),
             WithdrawalPurpose::Cold => expected.add(Place::Cold(row.address), row.asset, amount),

@@ -12,7 +12,7 @@ use bitcoin::{
     Amount, CompressedPublicKey, EcdsaSighashType, OutPoint, PubkeyHash, ScriptBuf, ScriptHash, Sequence, Transaction,
     TxIn, TxOut, Txid, Witness, WitnessProgram, WitnessVersion, absolute, base58, transaction,
 };
-use wire::{ChainHash, ChainInput, TransactionBytes, WithdrawalPurpose};
+use wire::{BatchMembers, ChainAddress, ChainHash, ChainInput, TransactionBytes, WithdrawalPurpose};
 
 use super::Signed;
 use super::payment::{Impossible, Payment};
@@ -74,28 +74,54 @@ pub fn unsigned(scheme: &BitcoinScheme, payment: &Payment) -> Result<Transaction
     if !payment.contract.is_empty() {
         return Err(Impossible::Contract);
     }
-    let to = script_of(scheme, payment.address.as_str()).ok_or(Impossible::Address)?;
+    let to = outputs(scheme, payment)?;
     let funds: u128 = inputs.iter().map(|input| u128::from(input.amount)).sum();
     let given = payment.amount.checked_add(payment.network_fee).ok_or(Impossible::Amount)?;
     let change = funds.checked_sub(given).and_then(|change| u64::try_from(change).ok()).ok_or(Impossible::Amount)?;
-    let amount = u64::try_from(payment.amount).map_err(|_| Impossible::Amount)?;
     if payment.purpose.comes_back() {
         // Nothing is given: what the inputs hold comes back as change, which is the only output.
+        let to = script_of(scheme, payment.address.as_str()).ok_or(Impossible::Address)?;
         let own = own_script(scheme, 0).filter(|own| *own == to).ok_or(Impossible::Address)?;
-        if amount != 0 || change < scheme.dust {
-            return Err(if amount != 0 { Impossible::Amount } else { Impossible::Dust });
+        if payment.amount != 0 || change < scheme.dust {
+            return Err(if payment.amount != 0 { Impossible::Amount } else { Impossible::Dust });
         }
         return Ok(transaction(inputs, vec![TxOut { value: Amount::from_sat(change), script_pubkey: own }]));
     }
-    if amount < scheme.dust || (change > 0 && change < scheme.dust) {
+    let mut output = to;
+    if (change > 0 && change < scheme.dust) || output.iter().any(|output| output.value.to_sat() < scheme.dust) {
         return Err(Impossible::Dust);
     }
-    let mut output = vec![TxOut { value: Amount::from_sat(amount), script_pubkey: to }];
     if change > 0 {
         let own = own_script(scheme, 0).ok_or(Impossible::Address)?;
         output.push(TxOut { value: Amount::from_sat(change), script_pubkey: own });
     }
     Ok(transaction(inputs, output))
+}
+
+/// What a payment gives, in order: what comes back is none of it.
+fn outputs(scheme: &BitcoinScheme, payment: &Payment) -> Result<Vec<TxOut>, Impossible> {
+    let output = |address: &ChainAddress, amount: u128| {
+        let script_pubkey = script_of(scheme, address.as_str()).ok_or(Impossible::Address)?;
+        let value = Amount::from_sat(u64::try_from(amount).map_err(|_| Impossible::Amount)?);
+        Ok(TxOut { value, script_pubkey })
+    };
+    if payment.purpose != WithdrawalPurpose::Batch {
+        let is_one = payment.outputs.is_empty();
+        return if !is_one {
+            Err(Impossible::Outputs)
+        } else if payment.purpose.comes_back() {
+            Ok(Vec::new())
+        } else {
+            Ok(vec![output(&payment.address, payment.amount)?])
+        };
+    }
+    let is_in_order = payment.outputs.windows(2).all(|two| two[0].withdrawal < two[1].withdrawal);
+    let sum = payment.outputs.iter().try_fold(0_u128, |sum, output| sum.checked_add(output.amount));
+    let is_whole = sum == Some(payment.amount) && payment.address.is_empty();
+    if !(1..=BatchMembers::MAX).contains(&payment.outputs.len()) || !is_in_order || !is_whole {
+        return Err(Impossible::Outputs);
+    }
+    payment.outputs.iter().map(|it| output(&it.address, it.amount)).collect()
 }
 
 fn transaction(inputs: &[ChainInput], output: Vec<TxOut>) -> Transaction {
@@ -138,20 +164,19 @@ pub fn check(scheme: &BitcoinScheme, payment: &Payment, signed: &Signed) -> bool
     is_named && is_witnessed && unsigned(scheme, payment).is_ok_and(|wanted| wanted == tx)
 }
 
-/// Which output of a signed payment is its change, and what that holds. `None` when nothing comes back.
-pub fn change_at(scheme: &BitcoinScheme, purpose: WithdrawalPurpose, signed: &Signed) -> Option<(u32, u64)> {
+/// Which output of a signed payment that gives so many is its change, and what that holds. `None` when nothing comes back.
+pub fn change_at(scheme: &BitcoinScheme, given: usize, signed: &Signed) -> Option<(u32, u64)> {
     let tx: Transaction = deserialize(signed.bytes.as_bytes()).ok()?;
     // After what is given, if anything is.
-    let at = usize::from(!purpose.comes_back());
     let change =
-        tx.output.get(at).filter(|change| own_script(scheme, 0).is_some_and(|own| change.script_pubkey == own))?;
-    Some((u32::try_from(at).ok()?, change.value.to_sat()))
+        tx.output.get(given).filter(|change| own_script(scheme, 0).is_some_and(|own| change.script_pubkey == own))?;
+    Some((u32::try_from(given).ok()?, change.value.to_sat()))
 }
 
-/// Whether something of a signed payment comes back to the wallet, so that a child could spend it.
-pub fn has_change(purpose: WithdrawalPurpose, bytes: &TransactionBytes) -> bool {
+/// Whether something of a signed payment that gives so many outputs comes back to the wallet, so that a child could spend it.
+pub fn has_change(given: usize, bytes: &TransactionBytes) -> bool {
     let tx = deserialize::<Transaction>(bytes.as_bytes());
-    tx.is_ok_and(|tx| tx.output.len() > usize::from(!purpose.comes_back()))
+    tx.is_ok_and(|tx| tx.output.len() > given)
 }
 
 /// Virtual bytes of a transaction that spends so many witness public key hashes: 68 for each, and outputs as long as the

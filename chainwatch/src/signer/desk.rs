@@ -62,6 +62,8 @@ pub struct Desk {
     spent: BTreeMap<(Symbol, Spent), WithdrawalId>,
     /// Whose each transaction is.
     made: BTreeMap<(Symbol, ChainHash), WithdrawalId>,
+    /// By which batch each withdrawal is paid that goes with others.
+    together: BTreeMap<(Symbol, WithdrawalId), WithdrawalId>,
     /// What may have left within the last day, the oldest first.
     outgoing: VecDeque<Outgoing>,
 }
@@ -88,6 +90,7 @@ impl Desk {
             known: BTreeMap::new(),
             spent: BTreeMap::new(),
             made: BTreeMap::new(),
+            together: BTreeMap::new(),
             outgoing: VecDeque::new(),
         };
         records.into_iter().for_each(|record| desk.remember(record));
@@ -116,6 +119,9 @@ impl Desk {
         if let Some(why) = self.conflict(payment) {
             return self.refuse(payment, now_s, why);
         }
+        if let Some(why) = self.paid_otherwise(payment) {
+            return self.refuse(payment, now_s, why);
+        }
         if let Some(why) = policy.refuse(payment).or_else(|| self.refuse_child(policy, payment)) {
             return self.refuse(payment, now_s, why);
         }
@@ -128,7 +134,7 @@ impl Desk {
         };
         match signed {
             Ok(signed) => {
-                let record = Record { at_s: now_s, payment: *payment, signed: Some(signed.clone()) };
+                let record = Record { at_s: now_s, payment: payment.clone(), signed: Some(signed.clone()) };
                 self.journal.append(&record)?;
                 self.remember(record);
                 Ok(Answer::Signed(signed))
@@ -146,7 +152,11 @@ impl Desk {
         let policy = self.chains.iter().map(|(policy, _)| policy).find(|policy| policy.chain == payment.chain);
         let Some(policy) = policy else { return Answer::Later("no key for this chain".into()) };
         let is_void = self.known.get(&(payment.chain, payment.withdrawal)).is_some_and(|known| known.is_void);
-        if is_void || policy.refuse(payment).is_some() || self.refuse_child(policy, payment).is_some() {
+        if is_void
+            || self.paid_otherwise(payment).is_some()
+            || policy.refuse(payment).is_some()
+            || self.refuse_child(policy, payment).is_some()
+        {
             return Answer::Willing;
         }
         self.too_much_today(policy, payment, now_s).map_or(Answer::Willing, |why| Answer::Later(why.into()))
@@ -176,6 +186,19 @@ impl Desk {
         spends(payment).any(is_others).then_some("it spends what a transaction of another withdrawal spends")
     }
 
+    /// Whether what this pays was signed by another transaction that does not stand in its way, or was refused for ever: a withdrawal is
+    /// paid alone or with others, and by one batch.
+    fn paid_otherwise(&self, payment: &Payment) -> Option<&'static str> {
+        let Payment { chain, withdrawal, .. } = *payment;
+        let elsewhere = |id| self.together.get(&(chain, id)).is_some_and(|batch| *batch != withdrawal);
+        if elsewhere(withdrawal) {
+            return Some("it is paid with others by a transaction that is signed");
+        }
+        let mut ids = payment.outputs.iter().map(|output| output.withdrawal);
+        ids.any(|id| elsewhere(id) || self.known.contains_key(&(chain, id)))
+            .then_some("one of those that it pays was signed or refused alone, or with others")
+    }
+
     /// Why a child is never signed: it spends the change of what was signed here and nothing else, and pays, with all that it
     /// helps, no more than one transaction may.
     fn refuse_child(&self, policy: &ChainPolicy, payment: &Payment) -> Option<&'static str> {
@@ -187,7 +210,7 @@ impl Desk {
         let Some((parent, signed)) = self.signed(payment.chain, input.tx) else {
             return Some("what it spends is of no transaction that was signed here");
         };
-        let change = bitcoin::change_at(scheme, parent.purpose, signed);
+        let change = bitcoin::change_at(scheme, parent.given(), signed);
         if change != Some((input.output, input.amount)) || input.key != 0 {
             return Some("what it spends is not what comes back to the wallet");
         }
@@ -215,7 +238,8 @@ impl Desk {
     }
 
     fn is_known(&self, payment: &Payment) -> bool {
-        self.known.get(&(payment.chain, payment.withdrawal)).is_some_and(|known| !known.signed.is_empty())
+        let key = (payment.chain, payment.withdrawal);
+        self.together.contains_key(&key) || self.known.get(&key).is_some_and(|known| !known.signed.is_empty())
     }
 
     /// For ever: of a withdrawal of which nothing was signed, nothing ever will be. Of one that has a signature no such word is
@@ -225,7 +249,7 @@ impl Desk {
         if self.is_known(payment) {
             return Ok(Answer::Later(why.into()));
         }
-        let record = Record { at_s: now_s, payment: *payment, signed: None };
+        let record = Record { at_s: now_s, payment: payment.clone(), signed: None };
         self.journal.append(&record)?;
         self.remember(record);
         Ok(Answer::Refused(why.into()))
@@ -261,10 +285,11 @@ impl Desk {
             self.outgoing.pop_front();
         }
         self.outgoing.push_back(outgoing);
-        self.made.insert((payment.chain, signed.tx), payment.withdrawal);
-        let known = self.known.entry((payment.chain, payment.withdrawal)).or_default();
-        known.signed.push((payment, signed));
-        self.spent.extend(spends(&payment).map(|spent| ((payment.chain, spent), payment.withdrawal)));
+        let (chain, withdrawal) = (payment.chain, payment.withdrawal);
+        self.made.insert((chain, signed.tx), withdrawal);
+        self.together.extend(payment.outputs.iter().map(|output| ((chain, output.withdrawal), withdrawal)));
+        self.spent.extend(spends(&payment).map(|spent| ((chain, spent), withdrawal)));
+        self.known.entry((chain, withdrawal)).or_default().signed.push((payment, signed));
     }
 }
 

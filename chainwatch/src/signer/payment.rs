@@ -2,7 +2,7 @@
 
 use wire::codec::{CodecError, Reader, Writer};
 use wire::event::{WithdrawalAllocated, WithdrawalChanged};
-use wire::{ChainAddress, ChainInputs, Symbol, WithdrawalId, WithdrawalPurpose};
+use wire::{BatchMembers, ChainAddress, ChainInputs, Symbol, WithdrawalId, WithdrawalPurpose};
 
 use super::{Signed, bitcoin, evm};
 
@@ -15,8 +15,19 @@ pub enum Scheme {
     Evm(evm::EvmScheme),
 }
 
-/// One transaction of one withdrawal.
+/// What one member of a batch gets.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Output {
+    /// Of which withdrawal.
+    pub withdrawal: WithdrawalId,
+    /// To whom.
+    pub address: ChainAddress,
+    /// How much arrives, in the chain's units.
+    pub amount: u128,
+}
+
+/// One transaction of one withdrawal or batch.
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Payment {
     /// On which chain.
     pub chain: Symbol,
@@ -24,10 +35,12 @@ pub struct Payment {
     pub withdrawal: WithdrawalId,
     /// A token's contract; empty for the chain's own coin.
     pub contract: ChainAddress,
-    /// To whom.
+    /// To whom; empty of a batch.
     pub address: ChainAddress,
-    /// How much arrives, in the chain's units.
+    /// How much arrives, in the chain's units; of a batch, at all its outputs.
     pub amount: u128,
+    /// Of a batch, in the order of their withdrawals: at most [`BatchMembers::MAX`]. Else none.
+    pub outputs: Vec<Output>,
     /// What it spends.
     pub inputs: ChainInputs,
     /// The sender's nonce.
@@ -62,17 +75,21 @@ pub enum Impossible {
     /// The fee is no whole number per unit of gas.
     #[error("the fee is no whole number per unit of gas")]
     Fee,
+    /// Several are paid, and not by a batch of one for each; or by one to whom there is nothing to pay.
+    #[error("its outputs are not those of a batch")]
+    Outputs,
     /// It spends nothing of the kind that this chain spends.
     #[error("it spends neither inputs nor a nonce, or both")]
     Spends,
 }
 
 impl Payment {
-    /// What the ledger has decided, as a question. The amount is in the chain's units.
+    /// What the ledger has decided, as a question. The amount is in the chain's units, and so are those of a batch's outputs.
     pub fn of(
         chain: Symbol,
         contract: ChainAddress,
         amount: u128,
+        outputs: Vec<Output>,
         row: &WithdrawalChanged,
         allocated: &WithdrawalAllocated,
     ) -> Payment {
@@ -84,6 +101,7 @@ impl Payment {
             contract,
             address,
             amount,
+            outputs,
             inputs,
             nonce,
             network_fee,
@@ -91,6 +109,15 @@ impl Payment {
             tip_per_gas,
             purpose,
             key,
+        }
+    }
+
+    /// How many outputs it gives, before what comes back.
+    pub fn given(&self) -> usize {
+        if self.purpose == WithdrawalPurpose::Batch {
+            self.outputs.len()
+        } else {
+            usize::from(!self.purpose.comes_back())
         }
     }
 
@@ -113,6 +140,7 @@ impl Payment {
     pub fn is_same_payment(&self, other: &Payment) -> bool {
         (self.chain, self.withdrawal, self.contract, self.address, self.amount, self.purpose, self.key)
             == (other.chain, other.withdrawal, other.contract, other.address, other.amount, other.purpose, other.key)
+            && self.outputs == other.outputs
     }
 
     /// Whether a signed transaction is this payment and nothing else.
@@ -137,16 +165,25 @@ impl Payment {
         to.put(&self.tip_per_gas);
         to.put(&self.purpose);
         to.put(&self.key);
+        if self.purpose == WithdrawalPurpose::Batch {
+            to.put(&(self.outputs.len() as u8));
+            for Output { withdrawal, address, amount } in &self.outputs {
+                to.put(withdrawal);
+                to.put(address);
+                to.put(amount);
+            }
+        }
     }
 
     /// The reverse of [`Payment::write`].
     pub fn read(from: &mut Reader<'_>) -> Result<Payment, CodecError> {
-        Ok(Payment {
+        let mut payment = Payment {
             chain: from.get()?,
             withdrawal: from.get()?,
             contract: from.get()?,
             address: from.get()?,
             amount: from.get()?,
+            outputs: Vec::new(),
             inputs: from.get()?,
             nonce: from.get()?,
             network_fee: from.get()?,
@@ -154,6 +191,17 @@ impl Payment {
             tip_per_gas: from.get()?,
             purpose: from.get()?,
             key: from.get()?,
-        })
+        };
+        if payment.purpose == WithdrawalPurpose::Batch {
+            let count = usize::from(from.get::<u8>()?);
+            if count > BatchMembers::MAX {
+                return Err(CodecError::TooLong);
+            }
+            for _ in 0..count {
+                let output = Output { withdrawal: from.get()?, address: from.get()?, amount: from.get()? };
+                payment.outputs.push(output);
+            }
+        }
+        Ok(payment)
     }
 }

@@ -52,16 +52,25 @@ impl ChainPolicy {
         let Some(asset) = self.assets.iter().find(|asset| asset.contract == payment.contract) else {
             return Some("nothing of this asset goes out");
         };
-        if payment.amount == 0 || payment.amount > asset.amount_max {
-            return Some("the amount is more than one withdrawal may be");
-        }
         if payment.amount > asset.day_max {
             return Some("the amount is more than may ever go out within a day");
         }
-        if !self.allow_list.is_empty() && !self.is_among(&self.allow_list, &payment.address) {
-            return Some("the address is not on the list");
+        if payment.purpose != WithdrawalPurpose::Batch {
+            return self.refuse_output(asset, &payment.address, payment.amount);
         }
-        None
+        if matches!(self.scheme, Scheme::Evm(_)) {
+            return Some("a transaction of this chain pays one withdrawal");
+        }
+        payment.outputs.iter().find_map(|output| self.refuse_output(asset, &output.address, output.amount))
+    }
+
+    /// Why so much is never sent there.
+    fn refuse_output(&self, asset: &AssetPolicy, address: &ChainAddress, amount: u128) -> Option<&'static str> {
+        if amount == 0 || amount > asset.amount_max {
+            return Some("the amount is more than one withdrawal may be");
+        }
+        let is_allowed = self.allow_list.is_empty() || self.is_among(&self.allow_list, address);
+        (!is_allowed).then_some("the address is not on the list")
     }
 
     /// Why a move between our own addresses is never signed. What stays ours counts for no limit of an asset.
@@ -72,7 +81,7 @@ impl ChainPolicy {
             return Some("nothing of this asset moves");
         }
         match payment.purpose {
-            WithdrawalPurpose::Payment => Some("this is no move"),
+            WithdrawalPurpose::Payment | WithdrawalPurpose::Batch => Some("this is no move"),
             WithdrawalPurpose::Sweep if self.is_own(0, &payment.address) => None,
             WithdrawalPurpose::Sweep => Some("a sweep goes to the wallet's own address alone"),
             WithdrawalPurpose::Child if self.is_own(0, &payment.address) => None,

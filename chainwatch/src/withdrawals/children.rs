@@ -38,7 +38,7 @@ pub(super) fn help(
     if above.paid >= fee_of(above.virtual_bytes, rate) {
         return Ok(None);
     }
-    let input = change(parent, tx, scheme).ok_or(Unfunded::NoChange)?;
+    let input = change(view, parent, tx, scheme).ok_or(Unfunded::NoChange)?;
     let network_fee = above.missing(rate);
     check(view, parent, &input, parent.paid_with_helped(tx), network_fee, scheme)?;
     Ok(Some(Help { input, network_fee }))
@@ -94,9 +94,9 @@ fn check(
 }
 
 /// What comes back of a withdrawal's transaction, as something to be spent.
-fn change(known: &Known, tx: ChainHash, scheme: &BitcoinScheme) -> Option<ChainInput> {
+fn change(view: &View, known: &Known, tx: ChainHash, scheme: &BitcoinScheme) -> Option<ChainInput> {
     let (_, signed) = known.signed.iter().find(|(_, signed)| signed.tx == tx)?;
-    let (output, amount) = change_at(scheme, known.row.purpose, signed)?;
+    let (output, amount) = change_at(scheme, view.given(&known.row)?, signed)?;
     Some(ChainInput { tx, output, amount, key: 0 })
 }
 

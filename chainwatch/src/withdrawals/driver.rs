@@ -212,6 +212,7 @@ impl<L: Ledger, S: Signer> Driver<L, S> {
                 Ok(true)
             }
             Step::Move(command) => self.propose_move(&command).await,
+            Step::Gather(command) => self.propose_batch(&command).await,
             Step::Send(tx, bytes) => {
                 let sent = tokio::spawn(self.watch.broadcast(TxId(tx.0), bytes.as_bytes().to_vec()));
                 let _ = tokio::time::timeout(SEND_PATIENCE, sent).await;
@@ -231,7 +232,11 @@ impl<L: Ledger, S: Signer> Driver<L, S> {
 
     async fn propose(&mut self, withdrawal: WithdrawalId, command: &Command) -> Result<bool, Unanswered> {
         let reply = self.ledger.propose(command).await;
-        if !matches!(reply, Ok(Reply::Accepted { .. })) {
+        let has_named = match reply {
+            Ok(Reply::Rejected { reason, id }) => self.executor.on_refused_naming(withdrawal, reason, id),
+            _ => false,
+        };
+        if !has_named && !matches!(reply, Ok(Reply::Accepted { .. })) {
             self.executor.on_refused(withdrawal, now());
         }
         match reply? {
@@ -240,6 +245,23 @@ impl<L: Ledger, S: Signer> Driver<L, S> {
             Reply::Rejected { reason, .. } => {
                 let chain = self.watch.chain();
                 tracing::warn!(chain, withdrawal = withdrawal.get(), ?reason, "the ledger refuses a withdrawal's step");
+                Ok(true)
+            }
+        }
+    }
+
+    async fn propose_batch(&mut self, command: &Command) -> Result<bool, Unanswered> {
+        let reply = self.ledger.propose(command).await;
+        match reply {
+            Ok(Reply::Accepted { .. }) => {}
+            Ok(Reply::Rejected { reason, id }) => self.executor.on_gather_refused(Some((reason, id)), now()),
+            Err(_) => self.executor.on_gather_refused(None, now()),
+        }
+        match reply? {
+            Reply::Accepted { .. } => Ok(true),
+            Reply::Rejected { reason: RejectReason::StaleFence, .. } => Ok(false),
+            Reply::Rejected { reason, id } => {
+                tracing::warn!(chain = self.watch.chain(), ?reason, id, "the ledger refuses a batch");
                 Ok(true)
             }
         }
@@ -382,7 +404,10 @@ impl<L: Ledger, S: Signer> Driver<L, S> {
                 tracing::warn!(chain, withdrawal = withdrawal.get(), why = why.name(), "a withdrawal has to wait");
             }
         }
-        for row in standing.open.iter().filter(|row| row.stage.is_for_operators()) {
+        // Of a batch and its members the batch alone is told.
+        let is_for_operators =
+            |row: &&WithdrawalChanged| row.stage.is_for_operators() && row.batch == WithdrawalId::default();
+        for row in standing.open.iter().filter(is_for_operators) {
             let was = before.open.iter().find(|it| it.withdrawal == row.withdrawal);
             if was.is_none_or(|was| was.stage != row.stage) {
                 tracing::error!(chain, withdrawal = row.withdrawal.get(), stage = ?row.stage, "look at this withdrawal");
@@ -399,6 +424,8 @@ fn name_of(step: &Step) -> &'static str {
         Step::Send(..) => "send",
         Step::Move(Command::MoveFunds(wanted)) if wanted.purpose == WithdrawalPurpose::Child => "child",
         Step::Move(_) => "move",
+        Step::Gather(_) => "gather",
+        Step::Propose(_, Command::ReleaseWithdrawal(_)) => "release",
         Step::Propose(_, Command::AllocateWithdrawal(allocate)) if allocate.attempt > 1 => "bump",
         Step::Propose(_, Command::AllocateWithdrawal(_)) => "allocate",
         Step::Propose(_, Command::ReportWithdrawal(report)) => name_of_report(report),

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use wire::command::AllocateWithdrawal;
-use wire::event::WithdrawalAllocated;
+use wire::event::{WithdrawalAllocated, WithdrawalChanged};
 use wire::{ChainAddress, ChainInput, ChainInputs, WithdrawalId, WithdrawalPurpose, WithdrawalStage};
 
 use super::facts::{Account, Facts, Spend};
@@ -11,7 +11,7 @@ use super::fees::bumped;
 use super::view::{Known, View};
 use crate::signer::bitcoin::{BitcoinScheme, virtual_bytes};
 
-/// One output to the address, one back to the wallet.
+/// One output to the address, one back to the wallet. Of a batch one for each of its members.
 const OUTPUTS: usize = 2;
 
 /// Why a withdrawal gets no inputs and no nonce now.
@@ -72,12 +72,13 @@ pub(super) type Funded<T> = Result<T, Unfunded>;
 /// Coins for a first transaction, the largest first.
 pub(super) fn coins(view: &View, known: &Known, scheme: &BitcoinScheme, facts: &Facts) -> Funded<AllocateWithdrawal> {
     let rate = facts.fee_rate.ok_or(Unfunded::NobodySays)?;
+    let outputs = outputs(view, known)?;
     let mut first = Vec::new();
     if known.row.purpose == WithdrawalPurpose::Sweep {
         first = deposits(view, facts);
         first.truncate(ChainInputs::MAX);
     }
-    fund(view, known, scheme, facts, first, |inputs| fee_of(inputs, rate))
+    fund(view, &known.row, scheme, facts, first, |inputs| fee_of(inputs, outputs, rate))
         .map(|(inputs, network_fee)| AllocateWithdrawal { inputs, network_fee, ..blank(known) })
 }
 
@@ -91,8 +92,10 @@ pub(super) fn more_coins(
     let rate = facts.fee_rate.ok_or(Unfunded::NobodySays)?;
     let least = bumped(known.paid().ok_or(Unfunded::InTurn)?);
     let before = known.allocated.ok_or(Unfunded::InTurn)?.inputs.as_slice().to_vec();
-    let fee = |inputs: usize| fee_of(inputs, rate).max(least).max(fee_of(inputs, RELAY) + known.paid().unwrap_or(0));
-    fund(view, known, scheme, facts, before, fee).map(|(inputs, network_fee)| AllocateWithdrawal {
+    let outputs = outputs(view, known)?;
+    let relay = |inputs: usize| fee_of(inputs, outputs, RELAY) + known.paid().unwrap_or(0);
+    let fee = |inputs: usize| fee_of(inputs, outputs, rate).max(least).max(relay(inputs));
+    fund(view, &known.row, scheme, facts, before, fee).map(|(inputs, network_fee)| AllocateWithdrawal {
         inputs,
         network_fee,
         ..blank(known)
@@ -102,8 +105,25 @@ pub(super) fn more_coins(
 /// What nodes want for relaying a replacement, per 1,000 virtual bytes.
 pub(super) const RELAY: u128 = 1_000;
 
-fn fee_of(inputs: usize, rate: u128) -> u128 {
-    (u128::from(virtual_bytes(inputs, OUTPUTS)).saturating_mul(rate)).div_ceil(1_000).max(1)
+/// Whether there are coins for a batch that would be of so many, and what it would pay to the chain.
+pub(super) fn batch_fee(
+    view: &View,
+    batch: &WithdrawalChanged,
+    members: usize,
+    scheme: &BitcoinScheme,
+    facts: &Facts,
+) -> Funded<u128> {
+    let rate = facts.fee_rate.ok_or(Unfunded::NobodySays)?;
+    fund(view, batch, scheme, facts, Vec::new(), |inputs| fee_of(inputs, members + 1, rate)).map(|(_, fee)| fee)
+}
+
+fn outputs(view: &View, known: &Known) -> Funded<usize> {
+    let given = view.given(&known.row).ok_or(Unfunded::InTurn)?;
+    Ok((given + 1).max(OUTPUTS))
+}
+
+fn fee_of(inputs: usize, outputs: usize, rate: u128) -> u128 {
+    (u128::from(virtual_bytes(inputs, outputs)).saturating_mul(rate)).div_ceil(1_000).max(1)
 }
 
 /// Outputs at deposit addresses that may be swept, the largest first.
@@ -125,17 +145,17 @@ pub(super) fn spare(view: &View, facts: &Facts, by: Option<WithdrawalId>) -> Vec
 
 fn fund(
     view: &View,
-    known: &Known,
+    row: &WithdrawalChanged,
     scheme: &BitcoinScheme,
     facts: &Facts,
     mut chosen: Vec<ChainInput>,
     fee: impl Fn(usize) -> u128,
 ) -> Funded<(ChainInputs, u128)> {
-    let (_, amount) = view.chain_amount(&known.row).ok_or(Unfunded::InTurn)?;
-    let cap = view.network_fee_max(&known.row).ok_or(Unfunded::InTurn)?;
-    let mut spare = spare(view, facts, Some(known.row.withdrawal));
+    let (_, amount) = view.chain_amount(row).ok_or(Unfunded::InTurn)?;
+    let cap = view.network_fee_max(row).ok_or(Unfunded::InTurn)?;
+    let mut spare = spare(view, facts, Some(row.withdrawal));
     spare.retain(|coin| !chosen.iter().any(|input| (input.tx, input.output) == (coin.tx, coin.output)));
-    let is_sweep = known.row.purpose == WithdrawalPurpose::Sweep;
+    let is_sweep = row.purpose == WithdrawalPurpose::Sweep;
     let mut spare = spare.into_iter();
     loop {
         let funds: u128 = chosen.iter().map(|input| u128::from(input.amount)).sum();

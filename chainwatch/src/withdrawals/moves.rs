@@ -12,7 +12,7 @@ use wire::{
 
 use super::facts::{Account, Facts};
 use super::funding::{self, Unfunded};
-use super::view::{Known, View};
+use super::view::View;
 use crate::signer::bitcoin::own_script;
 use crate::signer::evm::own_address;
 use crate::signer::payment::Scheme;
@@ -82,12 +82,11 @@ fn has(account: &Account, contract: ChainAddress) -> u128 {
 pub(super) fn check_low(
     view: &View,
     scheme: &Scheme,
-    known: &Known,
+    row: &WithdrawalChanged,
     facts: &Facts,
     network_fee: u128,
 ) -> Result<(), Unfunded> {
-    let row = &known.row;
-    if row.purpose != WithdrawalPurpose::Payment {
+    if row.purpose.is_internal() {
         return Ok(());
     }
     let coin = view.coin();

@@ -11,6 +11,7 @@ use wire::{
 use super::facts::{Account, Spend, spends};
 use crate::Height;
 use crate::signer::Signed;
+use crate::signer::payment::Output;
 
 /// A withdrawal, what its last transaction spends, and every transaction that was signed with what it pays.
 #[derive(Debug, Clone)]
@@ -21,6 +22,8 @@ pub(super) struct Known {
     /// Of a child, what those transactions pay that it helps.
     pub(super) helped_fee: u128,
     signed_since: Timestamp,
+    /// When it left a batch: what it would do to another one is not tried at once.
+    pub(super) left_at: Option<Timestamp>,
 }
 
 impl Known {
@@ -84,6 +87,8 @@ pub(super) struct View {
     /// What transactions of withdrawals spend, but for those that were never signed and never will be, and for those that are
     /// forgotten.
     spent: BTreeMap<Spend, WithdrawalId>,
+    /// By their batches, withdrawals that go together and are not over.
+    members: BTreeMap<WithdrawalId, BTreeSet<WithdrawalId>>,
     /// Whose transaction it is.
     made_by: BTreeMap<ChainHash, WithdrawalId>,
     /// Of each account, one more than the highest nonce of what is forgotten: that one and all before it are used.
@@ -110,6 +115,7 @@ impl View {
             failed: BTreeMap::new(),
             known: BTreeMap::new(),
             spent: BTreeMap::new(),
+            members: BTreeMap::new(),
             made_by: BTreeMap::new(),
             used_to: BTreeMap::new(),
         }
@@ -174,7 +180,7 @@ impl View {
     fn change(&mut self, row: &WithdrawalChanged) {
         let id = row.withdrawal;
         let is_new = row.stage == WithdrawalStage::Held && !self.known.contains_key(&id);
-        self.turn += u64::from(row.purpose.is_internal() && is_new);
+        self.turn += u64::from(row.purpose.is_of_house() && is_new);
         if row.purpose.is_internal() {
             self.change_move(row, is_new);
         }
@@ -187,7 +193,21 @@ impl View {
             signed: Vec::new(),
             helped_fee: 0,
             signed_since: row.changed_at,
+            left_at: None,
         });
+        let batch = known.row.batch;
+        if batch != WithdrawalId::default() && (row.batch != batch || row.stage.is_final()) {
+            if row.batch != batch {
+                known.left_at = Some(row.changed_at);
+            }
+            let members = self.members.entry(batch).or_default();
+            members.remove(&id);
+            if members.is_empty() {
+                self.members.remove(&batch);
+            }
+        } else if row.batch != WithdrawalId::default() {
+            self.members.entry(row.batch).or_default().insert(id);
+        }
         if row.stage == WithdrawalStage::Signed && known.row.stage != WithdrawalStage::Signed {
             known.signed_since = row.changed_at;
         }
@@ -256,7 +276,7 @@ impl View {
     /// How many rows of what is not the ledger's own are kept.
     #[cfg(test)]
     pub(super) fn rows(&self) -> usize {
-        self.known.len() + self.spent.len() + self.made_by.len()
+        self.known.len() + self.spent.len() + self.made_by.len() + self.members.len()
     }
 
     pub(super) fn all(&self) -> impl Iterator<Item = &Known> {
@@ -383,6 +403,33 @@ impl View {
     pub(super) fn is_settled(&self, tx: ChainHash) -> bool {
         let maker = self.made_by.get(&tx).and_then(|id| self.known.get(id));
         maker.is_none_or(|known| known.row.stage == WithdrawalStage::Settled && !known.row.is_reverted)
+    }
+
+    /// What a batch's transaction gives, and nothing of another. `None` while not all of its members are known as the ledger has them.
+    pub(super) fn outputs(&self, row: &WithdrawalChanged) -> Option<Vec<Output>> {
+        if row.purpose != WithdrawalPurpose::Batch {
+            return Some(Vec::new());
+        }
+        let output = |id: &WithdrawalId| {
+            let WithdrawalChanged { withdrawal, address, asset, amount, .. } = self.known.get(id)?.row;
+            Some(Output { withdrawal, address, amount: self.units(asset, amount)? })
+        };
+        let outputs = self.members.get(&row.withdrawal)?.iter().map(output).collect::<Option<Vec<Output>>>()?;
+        let sum: u128 = outputs.iter().map(|output| output.amount).sum();
+        (Some(sum) == self.units(row.asset, row.amount)).then_some(outputs)
+    }
+
+    /// How many outputs a withdrawal's transactions give, before what comes back.
+    pub(super) fn given(&self, row: &WithdrawalChanged) -> Option<usize> {
+        match row.purpose {
+            WithdrawalPurpose::Batch => self.outputs(row).map(|outputs| outputs.len()),
+            purpose => Some(usize::from(!purpose.comes_back())),
+        }
+    }
+
+    /// Whether a withdrawal goes with others in this batch.
+    pub(super) fn is_member(&self, batch: WithdrawalId, id: WithdrawalId) -> bool {
+        self.members.get(&batch).is_some_and(|members| members.contains(&id))
     }
 
     /// What a withdrawal sends: of which contract, how much in the chain's units. Swept outputs come back as change, and what a

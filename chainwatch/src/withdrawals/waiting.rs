@@ -7,8 +7,9 @@
 use std::collections::BTreeMap;
 
 use wire::event::WithdrawalChanged;
-use wire::{Timestamp, WithdrawalId, WithdrawalStage};
+use wire::{Timestamp, WithdrawalId, WithdrawalPurpose, WithdrawalStage};
 
+use super::batches::Gathering;
 use super::{Executor, Facts, Step, Unfunded};
 use crate::signer::payment::Scheme;
 
@@ -119,19 +120,29 @@ impl Executor {
         if !self.is_thawed() {
             return None;
         }
-        // Behind a nonce that is not signed all others wait, so the signer is asked first; coins are only kept from them.
-        let is_asked = matches!(self.scheme, Scheme::Evm(_));
+        if let Some(step) = self.next_leaving(fence, now) {
+            return Some(step);
+        }
         let may_ask = self.waiting.may_ask(now);
         let (mut willing, mut waiting) = (Vec::new(), Vec::new());
         for known in self.view.all().filter(|known| known.row.stage == WithdrawalStage::Held) {
-            let WithdrawalChanged { withdrawal, asset, ready_at, .. } = known.row;
-            if now < ready_at || self.is_paused(withdrawal, now) {
+            let WithdrawalChanged { withdrawal, asset, ready_at, batch, .. } = known.row;
+            if now < ready_at || self.is_paused(withdrawal, now) || batch != WithdrawalId::default() {
                 continue;
             }
-            let said = if is_asked { self.waiting.said(withdrawal, now) } else { Some(Consulted::Signs) };
+            let said = if self.is_consulted_on(&known.row) {
+                self.waiting.said(withdrawal, now)
+            } else {
+                Some(Consulted::Signs)
+            };
             let why = match said {
                 _ if self.view.is_halted(asset) => Unfunded::ReservesShort,
-                Some(Consulted::Waits) => Unfunded::SignerWaits,
+                Some(Consulted::Waits) => {
+                    if let Some(step) = self.disband(withdrawal, Unfunded::SignerWaits, fence) {
+                        return Some(step);
+                    }
+                    Unfunded::SignerWaits
+                }
                 Some(Consulted::Signs) => {
                     willing.push(withdrawal);
                     self.waiting.why(withdrawal)
@@ -143,10 +154,20 @@ impl Executor {
             };
             unfunded.insert(withdrawal, why);
         }
+        let together = |id: &WithdrawalId| self.view.get(*id).is_some_and(|known| is_batch(&known.row));
+        let mut batches: Vec<WithdrawalId> = willing.extract_if(.., |id| together(id)).collect();
+        batches.extend(waiting.extract_if(.., |id| together(id)));
         let mut next = self.waiting.next(willing);
+        let apart = match self.gather(&next, facts, fence, now) {
+            Gathering::Together(step) => return Some(step),
+            Gathering::Later(waiting) => waiting,
+        };
+        next.retain(|withdrawal| !apart.contains(withdrawal));
         if may_ask {
             next.extend(self.waiting.next(waiting));
         }
+        // A batch has its coins before what came after it.
+        next.splice(0..0, batches);
         for withdrawal in next {
             let Some(known) = self.view.get(withdrawal) else { continue };
             let looked = self.first_allocation(known, facts, fence, now);
@@ -156,9 +177,24 @@ impl Executor {
                     unfunded.remove(&withdrawal);
                     return Some(step);
                 }
-                Err(why) => drop(unfunded.insert(withdrawal, why)),
+                Err(why) => {
+                    unfunded.insert(withdrawal, why);
+                    if let Some(step) = self.disband(withdrawal, why, fence) {
+                        return Some(step);
+                    }
+                }
             }
         }
         None
     }
+
+    /// Whether the signer is asked before anything is given to it. Behind a nonce that is not signed all others wait, and so do the
+    /// members of a batch for each other; coins are only kept from others.
+    pub(super) fn is_consulted_on(&self, row: &WithdrawalChanged) -> bool {
+        matches!(self.scheme, Scheme::Evm(_)) || is_batch(row)
+    }
+}
+
+fn is_batch(row: &WithdrawalChanged) -> bool {
+    row.purpose == WithdrawalPurpose::Batch
 }

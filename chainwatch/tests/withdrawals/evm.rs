@@ -119,6 +119,7 @@ impl Bed {
         let step = self.executor.step(&self.facts, self.fence, self.now)?;
         let command = match step.clone() {
             Step::Propose(_, command) | Step::Move(command) => Some(command),
+            Step::Gather(command) => panic!("each goes alone: {command:?}"),
             Step::Sign(payment) => {
                 let answer = self.desk.sign(&payment, 1_000).expect("a journal");
                 self.executor.on_signed(&payment, Some(answer), self.fence, self.now)

@@ -2,13 +2,13 @@
 
 use engine::{Limits, Output, Partition, PartitionConfig};
 use wire::command::{
-    ClaimChain, Credit, FreezeChain, ListAsset, ListChain, ListChainAsset, OpenAccount, Reply, RequestWithdrawal,
-    SetWithdrawalRules,
+    ApproveLoosening, ClaimChain, Credit, FreezeChain, ListAsset, ListChain, ListChainAsset, Loosening, OpenAccount,
+    ProposeLoosening, Reply, RequestWithdrawal, RestrictWithdrawals, SetWithdrawalRules,
 };
 use wire::event::WithdrawalChanged;
 use wire::{
     AccountId, Amount, AssetId, ChainFreeze, ChainHash, ChainId, ClientOrderId, Command, Event, FeeRate, Incarnation,
-    LogPosition, PartitionId, Text, Timestamp, WithdrawalId, WithdrawalRules,
+    LogPosition, LooseningId, PartitionId, Text, Timestamp, WithdrawalId, WithdrawalRules,
 };
 
 pub const CHAIN: ChainId = ChainId::new(1);
@@ -71,7 +71,7 @@ impl Ledger {
             Command::ListChain(ListChain {
                 symbol,
                 lease_ms: (LEASE_NS / 1_000_000) as u32,
-                addresses: wire::AddressFormat::Evm,
+                addresses: wire::AddressFormat::litecoin_regtest(),
             }),
             Command::ListChainAsset(Box::new(ListChainAsset {
                 chain: CHAIN,
@@ -134,6 +134,23 @@ impl Ledger {
         let (account, chain, asset, address) = (ALICE, CHAIN, COIN, text(address));
         let request = RequestWithdrawal { account, chain, asset, address, amount: amount(units), name };
         self.apply(now, &Command::RequestWithdrawal(Box::new(request)));
+    }
+
+    /// An operator stops an account, or lets it go on.
+    pub fn block(&mut self, now: Timestamp, account: AccountId, is_blocked: bool) {
+        let restrict = RestrictWithdrawals { account, is_blocked, is_allow_listed: false };
+        let command = Command::RestrictWithdrawals(restrict);
+        if is_blocked {
+            self.apply(now, &command);
+            return;
+        }
+        let (proposer, approver) = (text("dana"), text("evan"));
+        let loosening = Loosening::RestrictWithdrawals(restrict);
+        let propose = ProposeLoosening { proposer, loosening: loosening.clone() };
+        let reply = self.apply(now, &Command::ProposeLoosening(Box::new(propose)));
+        let Reply::Accepted { id } = reply else { panic!("{reply:?}") };
+        let approve = ApproveLoosening { id: LooseningId::new(id), approver, loosening };
+        self.apply(now, &Command::ApproveLoosening(Box::new(approve)));
     }
 
     /// As many requests, by as many accounts as that takes.

@@ -2,6 +2,7 @@
 //! grows dear, and executors that die at every step. Exactly one transaction of a withdrawal is settled, and money is
 //! conserved on the chain and in the ledger.
 
+mod batches;
 mod chain;
 mod children;
 mod evm;
@@ -23,6 +24,7 @@ fn seeds() -> u64 {
 #[test]
 fn whatever_the_chain_the_nodes_and_the_executors_do_one_transaction_of_each_withdrawal_is_settled() {
     let (mut settled, mut failed, mut bumped, mut reorganised, mut moved, mut helped) = (0, 0, 0, 0, 0, 0);
+    let mut together = 0;
     for seed in 1..=seeds() {
         let mut world = World::new(seed);
         if seed % 2 == 0 {
@@ -31,9 +33,13 @@ fn whatever_the_chain_the_nodes_and_the_executors_do_one_transaction_of_each_wit
         if seed % 3 == 0 {
             world.refuse_replacements(seed % 2 == 0, 2_000);
         }
+        if seed % 5 < 3 {
+            world.gather([2, 4, 16][seed as usize % 3], seed % 2);
+        }
         world.run(500);
         world.heal();
         world.check();
+        together += world.moved(WithdrawalPurpose::Batch).len();
         moved += world.moved(WithdrawalPurpose::Sweep).len() + world.moved(WithdrawalPurpose::Cold).len();
         helped += world.moved(WithdrawalPurpose::Child).len();
         settled += world.count(WithdrawalStage::Settled);
@@ -42,9 +48,12 @@ fn whatever_the_chain_the_nodes_and_the_executors_do_one_transaction_of_each_wit
         reorganised += world.reorganisations();
     }
     println!(
-        "{settled} settled, {failed} failed, {bumped} replacements, {reorganised} reorganisations, {moved} moves, {helped} children"
+        "{settled} settled, {failed} failed, {bumped} replacements, {reorganised} reorganisations, {moved} moves, {helped} children, {together} batches"
     );
-    assert!(settled > 0 && moved > 0 && bumped > 0 && reorganised > 0 && helped > 0, "nothing was tried");
+    assert!(
+        settled > 0 && moved > 0 && bumped > 0 && reorganised > 0 && helped > 0 && together > 0,
+        "nothing was tried"
+    );
 }
 
 /// Every edge of the machine: an executor dies before and after each kind of step, at each of its occurrences.

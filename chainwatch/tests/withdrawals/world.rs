@@ -9,7 +9,7 @@ use chainwatch::signer::{Answer, Desk};
 use chainwatch::withdrawals::{Executor, Facts, Hot, Step, Tuning, Unfunded};
 use wire::command::{CancelWithdrawal, Reply, SetHotWallet};
 use wire::{
-    ChainAddress, ChainHash, ChainInput, Command, Event, HotWalletBounds, RejectReason, Symbol, Timestamp,
+    AccountId, ChainAddress, ChainHash, ChainInput, Command, Event, HotWalletBounds, RejectReason, Symbol, Timestamp,
     WithdrawalId, WithdrawalPurpose, WithdrawalStage,
 };
 
@@ -73,6 +73,10 @@ pub struct World {
     steps: u64,
     has_died: bool,
     replaces: bool,
+    batch_max: usize,
+    gather_ns: u64,
+    /// What the signer lets out within a day.
+    policy: ChainPolicy,
 }
 
 /// An address of this chain that is not the wallet's.
@@ -86,8 +90,7 @@ pub fn cold() -> ChainAddress {
     ChainAddress::new(address(200).as_bytes()).expect("a short address")
 }
 
-fn instance(name: u64, scheme: &BitcoinScheme, facts: Facts, replaces: bool) -> Instance {
-    let tuning = Tuning { pause_ns: SECOND_NS, replaces, ..Tuning::default() };
+fn instance(name: u64, scheme: &BitcoinScheme, facts: Facts, tuning: Tuning) -> Instance {
     Instance { name, executor: Executor::new(CHAIN, Scheme::Bitcoin(scheme.clone()), tuning), fence: 0, read: 0, facts }
 }
 
@@ -110,12 +113,13 @@ impl World {
             assets: vec![asset],
         };
         let directory = tempfile::tempdir().expect("a directory");
-        let desk = Desk::open(&vault, vec![policy], &directory.path().join("journal")).expect("a desk");
+        let desk = Desk::open(&vault, vec![policy.clone()], &directory.path().join("journal")).expect("a desk");
         let coin = |key: u32| ChainInput { tx: ChainHash([key as u8; 32]), output: key, amount: 700_000, key };
         let coins: Vec<ChainInput> = (1..=6).map(coin).collect();
         let chain = Chain::new(&coins, own_script(&scheme, 0).expect("a key"));
         let now = Timestamp::from_nanos(1_700_000_000 * SECOND_NS);
-        let instances = [1, 2].map(|name| instance(name, &scheme, chain.facts(), true));
+        let tuning = Tuning { pause_ns: SECOND_NS, batch_max: 1, ..Tuning::default() };
+        let instances = [1, 2].map(|name| instance(name, &scheme, chain.facts(), tuning));
         World {
             seed,
             random: Random(seed),
@@ -134,6 +138,9 @@ impl World {
             steps: 0,
             has_died: false,
             replaces: true,
+            batch_max: 1,
+            gather_ns: 0,
+            policy,
         }
     }
 
@@ -191,6 +198,28 @@ impl World {
         self.pass_s(3);
     }
 
+    /// From now on one transaction pays up to so many, and each waits so long for others.
+    pub fn gather(&mut self, batch_max: usize, gather_s: u64) {
+        (self.batch_max, self.gather_ns) = (batch_max, gather_s * SECOND_NS);
+        (0..2).for_each(|at| self.die(at));
+        self.has_died = false;
+        self.pass_s(3);
+    }
+
+    /// The signer is started again with another bound of what goes out at once, and within a day, in the chain's units.
+    pub fn bound_signer(&mut self, amount_max: u128, day_max: u128) {
+        let asset = AssetPolicy { contract: ChainAddress::EMPTY, amount_max, day_max };
+        let policy = ChainPolicy { assets: vec![asset], network_fee_max: 20_000, ..self.policy.clone() };
+        let path = self._directory.path().join(format!("journal-{amount_max}-{day_max}"));
+        self.desk = Desk::open(&Vault::from_seed([7; 32]), vec![policy], &path).expect("a desk");
+    }
+
+    /// As client or operator.
+    pub fn cancel(&mut self, withdrawal: u64, account: AccountId) -> Reply {
+        let cancel = CancelWithdrawal { withdrawal: WithdrawalId::new(withdrawal), account };
+        self.ledger.apply(self.now, &Command::CancelWithdrawal(cancel))
+    }
+
     /// No node keeps anything from now on, or each does again.
     pub fn keep_nothing(&mut self, is_so: bool) {
         self.chain.keeps_nothing = is_so;
@@ -209,6 +238,33 @@ impl World {
 
     pub fn reorganise_whole(&mut self, depth: usize) {
         self.chain.reorganise(depth, || true);
+    }
+
+    /// A block of somebody who has none of our transactions.
+    pub fn mine_nothing(&mut self) {
+        self.chain.mine(|| false);
+    }
+
+    /// Everything is well, for as long as the signer's days take.
+    pub fn heal_for_days(&mut self) {
+        for _ in 0..4 {
+            self.work(200);
+            self.chain.mine(|| true);
+            self.pass_s(24 * 3_600);
+        }
+        self.heal();
+    }
+
+    /// Another account asks.
+    pub fn request_of_another(&mut self, units: i64) {
+        let number = self.next_request;
+        self.next_request += 1;
+        self.ledger.request_by_many(self.now, 1, &address(number), units);
+    }
+
+    /// An operator stops that account, or lets it go on.
+    pub fn block_another(&mut self, is_blocked: bool) {
+        self.ledger.block(self.now, AccountId::new(3), is_blocked);
     }
 
     /// As [`World::reorganise_whole`], and no node knows any more what was in those blocks.
@@ -242,7 +298,9 @@ impl World {
         let name = self.next_name;
         self.next_name += 1;
         self.has_died = true;
-        self.instances[at] = instance(name, &self.scheme, self.chain.facts(), self.replaces);
+        let World { replaces, batch_max, gather_ns, .. } = *self;
+        let tuning = Tuning { pause_ns: SECOND_NS, replaces, batch_max, gather_ns, ..Tuning::default() };
+        self.instances[at] = instance(name, &self.scheme, self.chain.facts(), tuning);
     }
 
     fn is_death(&self, death: Death) -> bool {
@@ -288,6 +346,7 @@ impl World {
         match step {
             Step::Propose(withdrawal, command) => self.propose(at, withdrawal, &command, is_rough),
             Step::Move(command) => self.propose_move(at, &command, is_rough),
+            Step::Gather(command) => self.propose_batch(at, &command, is_rough),
             Step::Sign(payment) => {
                 let answer = if is_rough && self.random.one_in(8) {
                     None
@@ -302,7 +361,8 @@ impl World {
                     return true;
                 }
                 assert!(
-                    !matches!(&answer, Some(Answer::Refused(why)) if !why.contains("fee") && !why.contains("before")),
+                    !matches!(&answer, Some(Answer::Refused(why))
+                        if !why.contains("fee") && !why.contains("before") && !why.contains("the amount is more")),
                     "{answer:?}"
                 );
                 let command = self.instances[at].executor.on_signed(&payment, answer, fence, now);
@@ -338,15 +398,39 @@ impl World {
             return;
         }
         let reply = self.ledger.apply(self.now, command);
-        if let Reply::Rejected { reason, .. } = reply {
+        if let Reply::Rejected { reason, id } = reply {
             if !is_rough {
-                let may_be = [RejectReason::StaleFence, RejectReason::ChainIsFrozen, RejectReason::WithdrawalNotOpen];
+                let may_be = [
+                    RejectReason::StaleFence,
+                    RejectReason::ChainIsFrozen,
+                    RejectReason::WithdrawalNotOpen,
+                    RejectReason::WithdrawalsBlocked,
+                ];
                 assert!(may_be.contains(&reason), "seed {}: {reason:?} for {command:?}", self.seed);
+            }
+            if self.instances[at].executor.on_refused_naming(withdrawal, reason, id) {
+                return;
             }
             self.instances[at].executor.on_refused(withdrawal, self.now);
         } else if is_rough && self.random.one_in(10) {
             // Done, and the answer is lost.
             self.instances[at].executor.on_refused(withdrawal, self.now);
+        }
+    }
+
+    fn propose_batch(&mut self, at: usize, command: &Command, is_rough: bool) {
+        let is_lost = is_rough && self.random.one_in(10);
+        let reply = (!is_lost).then(|| self.ledger.apply(self.now, command));
+        if is_rough && self.random.one_in(10) && !is_lost {
+            // What was not answered comes once more.
+            let again = self.ledger.apply(self.now, command);
+            assert!(matches!(again, Reply::Rejected { .. }), "seed {}: {again:?} for {command:?}", self.seed);
+        }
+        let executor = &mut self.instances[at].executor;
+        match reply {
+            Some(Reply::Accepted { .. }) => {}
+            Some(Reply::Rejected { reason, id }) => executor.on_gather_refused(Some((reason, id)), self.now),
+            None => executor.on_gather_refused(None, self.now),
         }
     }
 
@@ -508,10 +592,13 @@ impl World {
     pub fn check(&self) {
         let (signed, mut fees) = (self.ledger.signed(), 0);
         let (mut given, mut moved) = (0, Vec::new());
-        for row in self.ledger.rows() {
-            let of_it = signed.iter().filter(|(id, _)| *id == row.withdrawal);
+        let rows = self.ledger.rows();
+        for row in &rows {
+            let by = if row.batch.get() == 0 { row.withdrawal } else { row.batch };
+            let of_it = signed.iter().filter(|(id, _)| *id == by);
             let mined: Vec<_> = of_it.filter(|(_, tx)| self.chain.includes(*tx)).collect();
-            let received = self.chain.received(&self.script(row.address.as_str()));
+            let script = script_of(&self.scheme, row.address.as_str());
+            let received = script.map(|script| self.chain.received(&script)).unwrap_or_default();
             let context = format!("seed {}: {row:?}", self.seed);
             if row.stage == WithdrawalStage::Settled {
                 assert_eq!(mined.len(), 1, "{context}");
@@ -525,8 +612,17 @@ impl World {
                     }
                     WithdrawalPurpose::Cold => moved.push(units as u64),
                     WithdrawalPurpose::Sweep | WithdrawalPurpose::Gas | WithdrawalPurpose::Child => {}
+                    WithdrawalPurpose::Batch => {
+                        let members = rows.iter().filter(|member| member.batch == row.withdrawal);
+                        let sum: i128 = members.clone().map(|member| member.amount.wide()).sum();
+                        assert_eq!(sum, row.amount.wide(), "{context}");
+                        assert!(
+                            members.clone().all(|member| (member.stage, member.tx) == (row.stage, row.tx)),
+                            "{context}"
+                        );
+                    }
                 }
-            } else if row.purpose.is_internal() {
+            } else if row.purpose.is_of_house() {
                 assert!(mined.is_empty(), "{context}");
             } else {
                 assert!(mined.is_empty() && received.is_empty(), "{context}");

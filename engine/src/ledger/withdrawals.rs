@@ -53,6 +53,8 @@
 //! | Bumped | Conflict | Conflicted |
 //! | Conflicted | Drop | Signed |
 //! | Conflicted | Fail | Failed |
+//! | Held | Release | Held |
+//! | Allocated | Release | Held |
 //!
 //! Amount and fee are held from the request on. What is settled leaves the books: the amount goes out, the fee goes to
 //! the house (also of what the chain has undone, whose amount comes back), and the house, which has held the most that the transaction may pay to its chain, pays what it did pay.
@@ -71,19 +73,32 @@
 //!   v           v                   v
 //! Canceled    Failed     Conflicted, Failed                its parent is settled without it, or has failed
 //! ```
+//!
+//! And so does a batch, the house's, whose one transaction pays several withdrawals, its members. From *Allocated* on each of
+//! them stands where it stands, by the same command:
+//!
+//! ```text
+//!  batch:             Held --> Allocated --> Signed --> ... --> Settled        or Failed: none of them is
+//!                      |           |
+//!                      v           v refused
+//!                   Canceled     Failed
+//!                      |           |
+//!  members:  Held <----+-----------+         each goes alone
+//! ```
 
+mod batches;
 mod children;
 mod destinations;
 mod gifts;
 mod moves;
 mod payment;
 mod policy;
+mod saved;
 mod stage;
 mod velocity;
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use wire::codec::{CodecError, Reader, Writer};
 use wire::command::AllocateWithdrawal;
 use wire::event::{WithdrawalChanged, WithdrawalsRestricted};
 use wire::{
@@ -94,8 +109,6 @@ use wire::{
 use self::destinations::Destinations;
 use self::gifts::Gifts;
 use self::velocity::Velocity;
-use super::blockchains::Blockchains;
-use super::registry::Registry;
 use super::{Answer, LedgerCell, Refused};
 use crate::limits::Limits;
 
@@ -153,6 +166,7 @@ fn beginning(withdrawal: WithdrawalId, wanted: Wanted, rules: &WithdrawalRules, 
         purpose,
         key,
         parent,
+        batch: WithdrawalId::default(),
     }
 }
 
@@ -198,6 +212,9 @@ impl Open {
 /// other's place.
 const PAYMENTS_A_MOVE: usize = 8;
 
+/// The same of batches: in the room of so many withdrawals of clients one is remembered. Where there is none they go alone.
+const PAYMENTS_A_BATCH: usize = 4;
+
 /// Every withdrawal, and what they must keep to.
 pub(super) struct Withdrawals {
     /// Of clients.
@@ -222,9 +239,12 @@ pub(super) struct Withdrawals {
     ended: BTreeSet<(Timestamp, WithdrawalId)>,
     /// By their parents, children that are not over.
     children: BTreeMap<WithdrawalId, WithdrawalId>,
+    /// By their batches, those that go together.
+    members: BTreeMap<WithdrawalId, BTreeSet<WithdrawalId>>,
     velocity: Velocity,
-    /// How many of the rows are moves.
+    /// How many of the rows are moves, and how many batches.
     moves: usize,
+    batches: usize,
 }
 
 impl Withdrawals {
@@ -246,22 +266,33 @@ impl Withdrawals {
             spent: BTreeMap::new(),
             ended: BTreeSet::new(),
             children: BTreeMap::new(),
+            members: BTreeMap::new(),
             velocity: Velocity::default(),
             moves: 0,
+            batches: 0,
         }
     }
 
     /// How many are remembered that clients asked for.
     pub(super) fn of_clients(&self) -> usize {
-        self.rows.len() - self.moves
+        self.rows.len() - self.moves - self.batches
     }
 
-    /// Whether one more withdrawal of a client, or one more move, may be remembered.
+    /// Whether one more withdrawal of a client, one more move or one more batch may be remembered.
     fn has_room(&self, purpose: WithdrawalPurpose) -> bool {
-        if purpose.is_internal() {
-            self.moves < self.max.div_ceil(PAYMENTS_A_MOVE)
-        } else {
-            self.of_clients() < self.max
+        match purpose {
+            WithdrawalPurpose::Payment => self.of_clients() < self.max,
+            WithdrawalPurpose::Batch => self.batches < self.max.div_ceil(PAYMENTS_A_BATCH),
+            _ => self.moves < self.max.div_ceil(PAYMENTS_A_MOVE),
+        }
+    }
+
+    /// How many of its kind are remembered.
+    fn count(&mut self, purpose: WithdrawalPurpose) -> Option<&mut usize> {
+        match purpose {
+            WithdrawalPurpose::Payment => None,
+            WithdrawalPurpose::Batch => Some(&mut self.batches),
+            _ => Some(&mut self.moves),
         }
     }
 
@@ -291,8 +322,26 @@ impl Withdrawals {
         } else if self.children.get(&row.parent) == Some(&row.withdrawal) {
             self.children.remove(&row.parent);
         }
-        let is_new = self.rows.insert(row.withdrawal, row).is_none();
-        self.moves += usize::from(is_new && row.purpose.is_internal());
+        let before = self.rows.insert(row.withdrawal, row);
+        if let Some(count) = self.count(row.purpose).filter(|_| before.is_none()) {
+            *count += 1;
+        }
+        let batch = before.map(|before| before.batch).unwrap_or_default();
+        if batch != row.batch {
+            self.leave(batch, row.withdrawal);
+        }
+        if row.batch != WithdrawalId::default() {
+            self.members.entry(row.batch).or_default().insert(row.withdrawal);
+        }
+    }
+
+    fn leave(&mut self, batch: WithdrawalId, member: WithdrawalId) {
+        if let Some(members) = self.members.get_mut(&batch) {
+            members.remove(&member);
+            if members.is_empty() {
+                self.members.remove(&batch);
+            }
+        }
     }
 
     /// Forgets what ended long ago: one at a time, so that no request waits for many.
@@ -301,13 +350,13 @@ impl Withdrawals {
         if let Some((at, id)) = self.ended.first().copied().filter(|(at, _)| is_old(at)) {
             self.ended.remove(&(at, id));
             self.failed.remove(&id);
-            match self.rows.remove(&id) {
-                Some(row) if row.purpose.is_internal() => {
-                    self.moves -= 1;
-                    self.gifts.forget(&row);
-                }
-                Some(row) => drop(self.names.remove(&(row.account, row.name))),
-                None => {}
+            let Some(row) = self.rows.remove(&id) else { return };
+            if let Some(count) = self.count(row.purpose) {
+                *count -= 1;
+                self.gifts.forget(&row);
+            } else {
+                self.names.remove(&(row.account, row.name));
+                self.leave(row.batch, id);
             }
         }
     }
@@ -322,142 +371,6 @@ impl Withdrawals {
         }
         Some(open)
     }
-
-    pub(super) fn save(&self, to: &mut Writer<'_>) {
-        to.put(&self.next);
-        to.put(&(self.rules.len() as u32));
-        for ((chain, asset), rules) in &self.rules {
-            to.put(chain);
-            to.put(asset);
-            to.put(rules);
-        }
-        to.put(&(self.restrictions.len() as u32));
-        self.restrictions.values().for_each(|restricted| to.put(restricted));
-        self.destinations.save(to);
-        to.put(&(self.hot.len() as u32));
-        for ((chain, asset), bounds) in &self.hot {
-            to.put(chain);
-            to.put(asset);
-            to.put(bounds);
-        }
-        self.gifts.save(to);
-        to.put(&(self.turns.len() as u32));
-        for (chain, turn) in &self.turns {
-            to.put(chain);
-            to.put(turn);
-        }
-        to.put(&(self.prepaid.len() as u32));
-        for (chain, prepaid) in &self.prepaid {
-            to.put(chain);
-            to.put(prepaid);
-        }
-        to.put(&(self.rows.len() as u32));
-        for (id, row) in &self.rows {
-            to.put(row);
-            if let Some(open) = self.open.get(id) {
-                save_open(open, to);
-            }
-            if let Some(txs) = self.failed.get(id) {
-                to.put(&(txs.len() as u8));
-                txs.iter().for_each(|tx| to.put(tx));
-            }
-        }
-    }
-
-    /// Refuses withdrawals of chains, assets and accounts that are not known, and more of them than may be.
-    pub(super) fn load(
-        limits: &Limits,
-        registry: &Registry,
-        chains: &Blockchains,
-        from: &mut Reader<'_>,
-    ) -> Result<Withdrawals, CodecError> {
-        let bad = |_| CodecError::OutOfRange;
-        let mut all = Withdrawals::new(limits);
-        all.next = from.get()?;
-        for _ in 0..from.get::<u32>()? {
-            let (chain, asset): (ChainId, AssetId) = (from.get()?, from.get()?);
-            chains.get(chain).and_then(|chain| chain.asset(asset)).map_err(bad)?;
-            all.rules.insert((chain, asset), from.get()?);
-        }
-        for _ in 0..from.get::<u32>()? {
-            let restricted: WithdrawalsRestricted = from.get()?;
-            registry.account(restricted.account).map_err(bad)?;
-            all.restrictions.insert(restricted.account, restricted);
-        }
-        all.destinations = Destinations::load(from)?;
-        for _ in 0..from.get::<u32>()? {
-            let (chain, asset): (ChainId, AssetId) = (from.get()?, from.get()?);
-            chains.get(chain).and_then(|chain| chain.asset(asset)).map_err(bad)?;
-            all.hot.insert((chain, asset), from.get()?);
-        }
-        all.gifts = Gifts::load(chains, from)?;
-        for _ in 0..from.get::<u32>()? {
-            let chain = from.get()?;
-            chains.get(chain).map_err(bad)?;
-            all.turns.insert(chain, from.get()?);
-        }
-        for _ in 0..from.get::<u32>()? {
-            let chain = from.get()?;
-            chains.get(chain).map_err(bad)?;
-            all.prepaid.insert(chain, from.get()?);
-        }
-        for _ in 0..from.get::<u32>()? {
-            let row: WithdrawalChanged = from.get()?;
-            let id = row.withdrawal;
-            registry.account(row.account).map_err(bad)?;
-            chains.get(row.chain).and_then(|chain| chain.asset(row.asset)).map_err(bad)?;
-            if id.get() == 0 || id.get() >= all.next || !all.has_room(row.purpose) {
-                return Err(CodecError::OutOfRange);
-            }
-            if !row.stage.is_final() {
-                let open = load_open(row.sender(), from)?;
-                registry.account(open.house).map_err(bad)?;
-                let spends = open.allocation.iter().flat_map(|allocation| Open::spends(open.sender, allocation));
-                all.spent.extend(spends.map(|spent| ((row.chain, spent), id)));
-                all.open.insert(id, open);
-            }
-            if (row.stage, row.cause) == (WithdrawalStage::Failed, WithdrawalCause::Operator) {
-                let txs = (0..from.get::<u8>()?).map(|_| from.get()).collect::<Result<_, _>>()?;
-                all.failed.insert(id, txs);
-            }
-            if !row.purpose.is_internal() {
-                all.names.insert((row.account, row.name), id);
-                all.velocity.add(&row);
-            }
-            all.put(row);
-        }
-        Ok(all)
-    }
-}
-
-fn save_open(open: &Open, to: &mut Writer<'_>) {
-    to.put(&open.house);
-    to.put(&(open.approvers.len() as u8));
-    open.approvers.iter().for_each(|approver| to.put(approver));
-    to.put(&open.allocation.is_some());
-    open.allocation.iter().for_each(|allocation| to.put(allocation));
-    to.put(&(open.attempts.len() as u8));
-    for attempt in &open.attempts {
-        to.put(&attempt.tx);
-        to.put(&attempt.network_fee);
-        to.put(&attempt.change);
-    }
-    to.put(&open.helped_fee);
-}
-
-fn load_open(sender: u32, from: &mut Reader<'_>) -> Result<Open, CodecError> {
-    let mut open = Open::new(from.get()?, sender);
-    for _ in 0..from.get::<u8>()? {
-        open.approvers.push(from.get()?);
-    }
-    if from.get::<bool>()? {
-        open.allocation = Some(from.get()?);
-    }
-    for _ in 0..from.get::<u8>()? {
-        open.attempts.push(Attempt { tx: from.get()?, network_fee: from.get()?, change: from.get()? });
-    }
-    open.helped_fee = from.get()?;
-    Ok(open)
 }
 
 #[cfg(test)]

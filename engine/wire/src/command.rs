@@ -21,8 +21,9 @@ pub use self::loosening::{ApproveLoosening, DropLoosening, Loosening, ProposeLoo
 pub use self::reserves::{DeclareReserves, ReportReserves, ThawReserves};
 pub use self::special::{AmendOrder, CancelOrderList, NewOrderList, NewOrderOnTerms, ReplaceOrder};
 pub use self::withdrawal::{
-    AllocateWithdrawal, AllowAddress, ApproveWithdrawal, CancelWithdrawal, FailWithdrawal, MoveFunds, RefuseWithdrawal,
-    ReportWithdrawal, RequestWithdrawal, RestrictWithdrawals, SetHotWallet, SetWithdrawalRules, SignWithdrawal,
+    AllocateWithdrawal, AllowAddress, ApproveWithdrawal, CancelWithdrawal, FailWithdrawal, GatherWithdrawals,
+    MoveFunds, RefuseWithdrawal, ReleaseWithdrawal, ReportWithdrawal, RequestWithdrawal, RestrictWithdrawals,
+    SetHotWallet, SetWithdrawalRules, SignWithdrawal,
 };
 use crate::text::{AccountName, ApiKeyText, ClientOrderId, Secret, Symbol};
 use crate::{
@@ -159,6 +160,10 @@ pub enum Command {
     SetHotWallet(Box<SetHotWallet>),
     /// Chainwatch: move money between addresses of the exchange.
     MoveFunds(Box<MoveFunds>),
+    /// Chainwatch: one transaction is to pay several withdrawals.
+    GatherWithdrawals(Box<GatherWithdrawals>),
+    /// Chainwatch: a withdrawal leaves its batch, or all leave one.
+    ReleaseWithdrawal(ReleaseWithdrawal),
     /// Chainwatch: what a chain has of an asset, and what it should have.
     ReportReserves(Box<ReportReserves>),
     /// Operator: what came by no deposit, or left by no withdrawal.

@@ -64,6 +64,6 @@ pub use terms::{BasisPoints, CancelRestriction, ListKind, Peg, PegSide, ReplaceM
 pub use text::{AccountName, ApiKeyText, ClientOrderId, Secret, Symbol, Text, TextError};
 pub use time::Timestamp;
 pub use withdrawal::{
-    ChainInput, ChainInputs, HotWalletBounds, LooseningEnd, ReservesStanding, Sighting, TransactionBytes,
+    BatchMembers, ChainInput, ChainInputs, HotWalletBounds, LooseningEnd, ReservesStanding, Sighting, TransactionBytes,
     WithdrawalCause, WithdrawalPurpose, WithdrawalRules, WithdrawalStage,
 };

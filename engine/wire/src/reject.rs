@@ -283,6 +283,8 @@ reasons! {
     ReservesNotFound = 622,
     /// What came by no deposit can be told from the rest where addresses have accounts alone.
     BadReserves = 623,
+    /// It goes with others in one transaction; the reply names their batch.
+    WithdrawalInBatch = 624,
 
     /// It loosens what guards withdrawals: an operator proposes it, and another one approves it.
     NeedsSecondOperator = 650,

@@ -3,7 +3,7 @@
 use alloc::vec::Vec;
 use core::fmt;
 
-use crate::{AccountId, Amount, ChainAddress, ChainHash};
+use crate::{AccountId, Amount, ChainAddress, ChainHash, WithdrawalId};
 
 crate::order::numbered! {
     /// Where a withdrawal stands. Chainwatch proposes, the ledger decides; `engine/src/ledger/withdrawals.rs` draws the
@@ -86,6 +86,8 @@ crate::order::numbered! {
         Undone = 4,
         /// A child whose parent came to its end without it: nothing needs it any more, or what it spends will never be.
         Orphaned = 5,
+        /// A batch whose members have left it before anything was signed.
+        Disbanded = 6,
     }
 }
 
@@ -112,8 +114,8 @@ crate::order::numbered! {
 }
 
 crate::order::numbered! {
-    /// Where a transaction of the exchange's keys sends money, and why. All but the first move what is the exchange's between
-    /// addresses of the exchange: no account pays for them, and the house pays the chain.
+    /// Where a transaction of the exchange's keys sends money, and why. All but the first are the house's: no account has asked for
+    /// them, and the house pays the chain. All but the first and the last move what is the exchange's between its addresses.
     WithdrawalPurpose {
         /// To whom an account has asked: it leaves.
         Payment = 0,
@@ -126,12 +128,19 @@ crate::order::numbered! {
         /// From the change of a stuck withdrawal, its parent, back to the hot wallet, for a fee that pays for both: whoever mines it
         /// has to mine the parent.
         Child = 4,
+        /// To whom several accounts have asked, by one transaction: what leaves is its members', and the house pays the chain.
+        Batch = 5,
     }
 }
 
 impl WithdrawalPurpose {
     /// Whether the money stays the exchange's.
     pub const fn is_internal(self) -> bool {
+        !matches!(self, WithdrawalPurpose::Payment | WithdrawalPurpose::Batch)
+    }
+
+    /// Whether no account has asked for it: a move of the exchange's own money, or a batch.
+    pub const fn is_of_house(self) -> bool {
         !matches!(self, WithdrawalPurpose::Payment)
     }
 
@@ -255,12 +264,53 @@ impl fmt::Debug for ChainInputs {
     }
 }
 
+/// The withdrawals that one transaction pays: two to [`BatchMembers::MAX`], in the order of their ids.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub struct BatchMembers {
+    len: u8,
+    ids: [WithdrawalId; BatchMembers::MAX],
+}
+
+impl BatchMembers {
+    /// One alone is no batch.
+    pub const MIN: usize = 2;
+    /// So many outputs and the change, beside [`ChainInputs::MAX`] inputs, fit in [`TransactionBytes::MAX`].
+    pub const MAX: usize = 32;
+
+    /// `None` when there are too few or too many, or they are not in order, each once.
+    pub fn new(ids: &[WithdrawalId]) -> Option<BatchMembers> {
+        let is_in_order = ids.windows(2).all(|two| two[0] < two[1]);
+        if !(BatchMembers::MIN..=BatchMembers::MAX).contains(&ids.len()) || !is_in_order {
+            return None;
+        }
+        let mut all = [WithdrawalId::new(0); BatchMembers::MAX];
+        all[..ids.len()].copy_from_slice(ids);
+        Some(BatchMembers { len: ids.len() as u8, ids: all })
+    }
+
+    /// In order.
+    pub fn as_slice(&self) -> &[WithdrawalId] {
+        &self.ids[..usize::from(self.len)]
+    }
+
+    /// All of them with their padding, as they lie in bytes.
+    pub(crate) fn padded(&self) -> &[WithdrawalId; BatchMembers::MAX] {
+        &self.ids
+    }
+}
+
+impl fmt::Debug for BatchMembers {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.as_slice().fmt(f)
+    }
+}
+
 /// A signed transaction as nodes take it: 1 to [`TransactionBytes::MAX`] bytes.
 #[derive(Clone, PartialEq, Eq)]
 pub struct TransactionBytes(Vec<u8>);
 
 impl TransactionBytes {
-    /// The most bytes: sixteen inputs of a witness public key hash take 2,500.
+    /// The most bytes: sixteen inputs of a witness public key hash take 2,400, and 33 outputs of the longest kind 1,420.
     pub const MAX: usize = 4_096;
 
     /// `None` when there are none, or more than [`TransactionBytes::MAX`].
@@ -277,5 +327,24 @@ impl TransactionBytes {
 impl fmt::Debug for TransactionBytes {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "TransactionBytes({} bytes)", self.0.len())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn ids(numbers: impl Iterator<Item = u64>) -> Option<BatchMembers> {
+        BatchMembers::new(&numbers.map(WithdrawalId::new).collect::<Vec<_>>())
+    }
+
+    #[test]
+    fn a_batch_has_two_to_thirty_two_members_in_order() {
+        for (count, is_one) in [(0, false), (1, false), (2, true), (32, true), (33, false)] {
+            assert_eq!(ids(1..=count).is_some(), is_one, "{count}");
+        }
+        assert!(ids([2, 1].into_iter()).is_none());
+        assert!(ids([1, 2, 2].into_iter()).is_none());
+        assert_eq!(ids([3, 9].into_iter()).unwrap().as_slice(), [WithdrawalId::new(3), WithdrawalId::new(9)]);
     }
 }

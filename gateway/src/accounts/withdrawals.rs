@@ -55,8 +55,8 @@ impl Withdrawals {
             Event::WithdrawalRulesChanged(changed) => {
                 self.rules.insert((changed.asset, changed.chain), changed.rules);
             }
-            // What the exchange moves between its own addresses was asked for by nobody.
-            Event::WithdrawalChanged(row) if !row.purpose.is_internal() => {
+            // What the exchange moves between its own addresses was asked for by nobody, and a batch is known by its members.
+            Event::WithdrawalChanged(row) if !row.purpose.is_of_house() => {
                 let rows = self.rows.entry(row.account).or_default();
                 rows.insert(row.withdrawal, **row);
                 if rows.len() > WITHDRAWALS_MAX
@@ -75,7 +75,7 @@ impl Accounts {
     pub(super) fn tell_fee(&mut self, batch: &Batch<'_>, changed: &WithdrawalChanged) {
         let is_kept = changed.stage == WithdrawalStage::Settled
             || changed.stage == WithdrawalStage::Failed && changed.cause == WithdrawalCause::Undone;
-        let is_told = self.withdrawals.ends_by(changed) && !changed.purpose.is_internal();
+        let is_told = self.withdrawals.ends_by(changed) && !changed.purpose.is_of_house();
         if is_kept && is_told && !changed.fee.is_zero() {
             self.report_transfer(batch, changed.account, changed.asset, changed.fee, "-");
         }

@@ -270,7 +270,7 @@ fn info(row: &WithdrawalChanged) -> &'static str {
         WithdrawalCause::Operator => "Its transaction can no longer be mined.",
         WithdrawalCause::SignerRefused => "It could not be signed. Please confirm the address with the recipient.",
         WithdrawalCause::Undone => "The network has executed the transaction and undone what it did.",
-        WithdrawalCause::Orphaned => "It was not needed any more.",
+        WithdrawalCause::Orphaned | WithdrawalCause::Disbanded => "It was not needed any more.",
     }
 }
 

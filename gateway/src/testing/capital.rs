@@ -101,6 +101,7 @@ pub(crate) fn withdrawal(id: u64, name: &str, stage: WithdrawalStage, asked_us: 
         purpose: WithdrawalPurpose::Payment,
         key: 0,
         parent: WithdrawalId::default(),
+        batch: WithdrawalId::default(),
     }
 }
 

@@ -16,9 +16,12 @@ use ::chainwatch::withdrawals::Tuning;
 use ::chainwatch::{BlockHash, Head, Height};
 use miette::{IntoDiagnostic, WrapErr};
 use serde::{Deserialize, Serialize};
+use wire::BatchMembers;
 
 use super::{NodeAddress, TlsFiles, base_of, load};
 
+/// Longer nobody waits for others to go with.
+const BATCH_WAIT_MS_MAX: u64 = 60_000;
 /// With fewer nodes than this, two that lie together can do harm.
 const NODES_ENOUGH: usize = 5;
 /// Requests a second: half of them are probes.
@@ -100,6 +103,13 @@ pub struct WithdrawalsFile {
     /// refuse to replace is seen, and helped then.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub replaces: Option<bool>,
+    /// The most withdrawals that one transaction pays, up to 32; usual is 16. Each goes alone at 1, and where accounts have nonces.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub batch_max: Option<usize>,
+    /// So long a withdrawal that is due waits for others to go with, in milliseconds, up to 60,000; usual is 0: what is due at once
+    /// goes together, and nobody waits.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub batch_wait_ms: Option<u64>,
 }
 
 /// Rules of a chain.
@@ -283,7 +293,15 @@ impl ChainFile {
             miette::bail!("stuck_after_s and resend_after_s must be above zero");
         }
         let replaces = file.replaces.unwrap_or(usual.replaces);
-        let tuning = Tuning { stuck_ns, resend_ns, replaces, ..usual };
+        let (batch_max, wait_ms) = (file.batch_max.unwrap_or(usual.batch_max), file.batch_wait_ms.unwrap_or(0));
+        if !(1..=BatchMembers::MAX).contains(&batch_max) {
+            miette::bail!("batch_max must be from 1 to {}", BatchMembers::MAX);
+        }
+        if wait_ms > BATCH_WAIT_MS_MAX {
+            miette::bail!("batch_wait_ms must be no more than {BATCH_WAIT_MS_MAX}");
+        }
+        let gather_ns = wait_ms * 1_000_000;
+        let tuning = Tuning { stuck_ns, resend_ns, replaces, batch_max, gather_ns, ..usual };
         Ok(Some(Withdrawals { signer: file.signer.clone(), scheme, tuning }))
     }
 

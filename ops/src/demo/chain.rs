@@ -229,6 +229,8 @@ impl Chain {
                 stuck_after_s: Some(60),
                 resend_after_s: Some(5),
                 replaces: None,
+                batch_max: None,
+                batch_wait_ms: None,
             }),
             trusted: TrustedBlock { height: 0, hash: genesis.into() },
             nodes: (0..self.nodes.len()).map(node).collect(),

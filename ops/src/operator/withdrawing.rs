@@ -8,7 +8,7 @@ use wire::event::{
 };
 use wire::{
     AccountId, AccountName, AssetId, ChainAddress, ChainFreeze, ChainHash, ChainId, Event, HotWalletBounds,
-    LooseningId, WithdrawalPurpose, WithdrawalRules,
+    LooseningId, WithdrawalId, WithdrawalPurpose, WithdrawalRules,
 };
 
 /// A chain, as money leaves by it.
@@ -51,9 +51,25 @@ pub struct Withdrawing {
     pub with_change: BTreeSet<u64>,
     /// By their parents, the last child of each.
     pub children: BTreeMap<u64, u64>,
+    /// By their batches, what ever went with others.
+    pub members: BTreeMap<u64, BTreeSet<u64>>,
 }
 
 impl Withdrawing {
+    /// Those that go in a batch, or went.
+    pub fn members(&self, batch: &WithdrawalChanged) -> impl Iterator<Item = &WithdrawalChanged> {
+        let of = self.members.get(&batch.withdrawal.get()).into_iter().flatten();
+        of.filter_map(|id| self.rows.get(id)).filter(move |row| row.batch == batch.withdrawal)
+    }
+
+    /// How many outputs a withdrawal's transaction gives, before what comes back.
+    fn given(&self, row: &WithdrawalChanged) -> usize {
+        match row.purpose {
+            WithdrawalPurpose::Batch => self.members(row).count(),
+            purpose => usize::from(!purpose.comes_back()),
+        }
+    }
+
     pub(crate) fn apply(&mut self, event: &Event) {
         match event {
             Event::ChainListed(listed) => {
@@ -102,6 +118,9 @@ impl Withdrawing {
                 if row.purpose == WithdrawalPurpose::Child {
                     self.children.insert(row.parent.get(), row.withdrawal.get());
                 }
+                if row.batch != WithdrawalId::default() {
+                    self.members.entry(row.batch.get()).or_default().insert(row.withdrawal.get());
+                }
             }
             Event::WithdrawalApproved(approved) => {
                 self.approvers.entry(approved.withdrawal.get()).or_default().push(approved.approver);
@@ -109,7 +128,7 @@ impl Withdrawing {
             Event::WithdrawalSigned(signed) => {
                 let id = signed.withdrawal.get();
                 self.transactions.entry(id).or_default().push(signed.tx);
-                if self.rows.get(&id).is_some_and(|row| has_change(row.purpose, &signed.bytes)) {
+                if self.rows.get(&id).is_some_and(|row| has_change(self.given(row), &signed.bytes)) {
                     self.with_change.insert(id);
                 } else {
                     self.with_change.remove(&id);

@@ -62,6 +62,8 @@ pub fn may_request(role: Role, command: &Command) -> bool {
         | Command::SignWithdrawal(_)
         | Command::RefuseWithdrawal(_)
         | Command::MoveFunds(_)
+        | Command::GatherWithdrawals(_)
+        | Command::ReleaseWithdrawal(_)
         | Command::ReportReserves(_)
         | Command::ReportWithdrawal(_) => role == Role::Chainwatch,
         Command::RequestAddress(_) => matches!(role, Role::Gateway | Role::Operator),

@@ -98,6 +98,7 @@ impl Flow {
     /// Every second command is about withdrawals, or about the chains that they go by.
     pub fn with_withdrawals(self) -> Flow {
         let mut founding = deposits::founding(self.accounts as u32);
+        founding.iter_mut().for_each(withdrawals::pays_outputs);
         founding.extend(withdrawals::founding(self.accounts as u32));
         self.with_chains(Chains::Withdrawals, founding)
     }
@@ -388,9 +389,10 @@ impl Flow {
         let (account, market) = (self.account(), self.market());
         if self.chains != Chains::None && !self.has_told && self.below(200) == 0 {
             self.has_told = true;
-            match (self.chains, self.below(2)) {
+            match (self.chains, self.below(4)) {
                 (Chains::Deposits, _) => self.storm(),
                 (_, 0) => self.child_that_helps(),
+                (_, 1 | 2) => self.several_at_once(),
                 _ => self.gas_that_is_forgotten(),
             }
         }

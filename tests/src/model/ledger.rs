@@ -288,6 +288,8 @@ impl Ledger {
             Command::FailWithdrawal(fail) => self.fail_withdrawal(fail),
             Command::SetHotWallet(set) => self.set_hot_wallet(set),
             Command::MoveFunds(wanted) => self.move_funds(wanted),
+            Command::GatherWithdrawals(gather) => self.gather_withdrawals(gather),
+            Command::ReleaseWithdrawal(release) => self.release_withdrawal(release),
             other => panic!("the model does not know {other:?}"),
         }
     }

@@ -138,7 +138,7 @@ impl Pair {
             Event::DepositChanged(e) => format!("deposit {:?}", e.stage),
             Event::WithdrawalChanged(e) if e.is_reverted => "withdrawal reverted".into(),
             Event::WithdrawalChanged(e) if e.stage == WithdrawalStage::Failed => format!("failed {:?}", e.cause),
-            Event::WithdrawalChanged(e) if e.purpose.is_internal() => format!("{:?} {:?}", e.purpose, e.stage),
+            Event::WithdrawalChanged(e) if e.purpose.is_of_house() => format!("{:?} {:?}", e.purpose, e.stage),
             Event::WithdrawalChanged(e) => format!("withdrawal {:?}", e.stage),
             Event::LooseningEnded(e) => format!("loosening {:?}", e.end),
             // A whole event is long to print.

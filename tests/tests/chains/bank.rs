@@ -57,6 +57,7 @@ pub struct Bank {
     pub stuck_after_s: u64,
     /// What the next instances are told of their nodes.
     pub replaces: bool,
+    pub batch_wait_ms: u64,
     litecoin_at: Vec<Endpoint>,
     evm_at: Vec<Endpoint>,
     evm_genesis: String,
@@ -116,6 +117,7 @@ impl Bank {
             deaths: 0,
             stuck_after_s: 3_600,
             replaces: true,
+            batch_wait_ms: 0,
             next_instance: 1,
             next_request: 1,
             home,
@@ -210,6 +212,7 @@ impl Bank {
             evm_genesis: &self.evm_genesis,
             stuck_after_s: self.stuck_after_s,
             replaces: self.replaces,
+            batch_wait_ms: self.batch_wait_ms,
         };
         let program = instance.start(self.edges.pop_front().as_deref());
         self.instances.push(program);

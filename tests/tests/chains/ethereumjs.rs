@@ -52,6 +52,7 @@ fn tipping(alice: &ChainAddress, tip_per_gas: u128) -> Vec<u8> {
         contract: ChainAddress::EMPTY,
         address: *alice,
         amount: 1_500_000_000_000_000_000,
+        outputs: Vec::new(),
         inputs: ChainInputs::EMPTY,
         nonce: 0,
         network_fee: 21_000 * 10_000_000_000,

@@ -128,6 +128,8 @@ pub struct Instance<'a> {
     pub stuck_after_s: u64,
     /// Whether nodes take replacements, as it is told.
     pub replaces: bool,
+    /// So long withdrawals wait for others.
+    pub batch_wait_ms: u64,
 }
 
 impl Instance<'_> {
@@ -140,7 +142,7 @@ impl Instance<'_> {
     }
 
     fn write(&self) -> PathBuf {
-        let Instance { name, home, exchange, stuck_after_s, replaces, evm_genesis, .. } = self;
+        let Instance { name, home, exchange, stuck_after_s, replaces, batch_wait_ms, evm_genesis, .. } = self;
         let tls = exchange.identity(name);
         for (kind, pem) in [("ca", &tls.ca), ("crt", &tls.cert), ("key", &tls.key)] {
             std::fs::write(home.join(format!("{name}.{kind}")), pem).unwrap();
@@ -156,7 +158,7 @@ impl Instance<'_> {
         let leaves = format!(
             "stall_after_s = 600\n\
              withdrawals = {{ signer = \"signer.socket\", stuck_after_s = {stuck_after_s}, resend_after_s = 2, \
-             replaces = {replaces} }}\n"
+             replaces = {replaces}, batch_wait_ms = {batch_wait_ms} }}\n"
         );
         let vault = vault();
         let ltc = vault.account_public(LTC_ACCOUNT).unwrap();

@@ -23,6 +23,7 @@
 //! | SIGKILL at every edge of the withdrawal machine | `withdrawals` (sixteen), `withdrawal_deaths` (sixteen) |
 //! | two active instances | `withdrawals`, `withdrawal_attacks` (`an_instance_that_was_asleep`), `deposits::of_two_instances_one_proposes_and_the_other_takes_over_within_two_seconds` |
 //! | nodes that take no replacement; SIGKILL at every edge of a child | `children` (fourteen) |
+//! | several by one transaction: SIGKILL at every edge, one canceled, one refused, replaced, reorganised | `batches` (twenty-eight) |
 //! | nonce gap; mempool eviction | `withdrawal_deaths` (`evicted_below_another`), `withdrawal_attacks` (`forgotten_by_every_mempool`: two weeks, and the death of all nodes) |
 //! | fee spike beyond the cap | `withdrawal_attacks` (`dearer_than_allowed`) |
 //! | a key that somebody else has: the coin that is gone halts its asset | `reserves` |
@@ -32,6 +33,7 @@
 
 mod attacks;
 mod bank;
+mod batches;
 mod bed;
 mod children;
 mod cluster;

@@ -225,6 +225,7 @@ async fn theft(bank: &mut Bank, chain: ChainId, amount: u128, network_fee: u128)
         contract: ChainAddress::EMPTY,
         address: text(&address),
         amount,
+        outputs: Vec::new(),
         inputs: ChainInputs::EMPTY,
         nonce: 0,
         network_fee,

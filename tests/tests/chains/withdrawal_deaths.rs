@@ -151,6 +151,7 @@ async fn spent_by_a_stranger(bank: &mut Bank) {
         contract: ChainAddress::EMPTY,
         address: text(&bank.stranger(LTC.0).await),
         amount: u128::from(funds) - 10_000,
+        outputs: Vec::new(),
         inputs: allocated.inputs,
         nonce: 0,
         network_fee: 10_000,

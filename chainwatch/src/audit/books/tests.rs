@@ -84,6 +84,7 @@ fn row(number: u64, asset: AssetId, units: i64, purpose: WithdrawalPurpose) -> W
         purpose,
         key: 0,
         parent: WithdrawalId::default(),
+        batch: WithdrawalId::default(),
     }
 }
 
@@ -248,6 +249,40 @@ fn a_child_takes_its_parents_change_and_costs_its_fee_in_the_block_that_has_it()
     books.apply(&Event::WithdrawalChanged(Box::new(orphan)));
     let expected = expected_of(&books, 12, &BTreeMap::new());
     assert_eq!((due(&expected, COIN), expected.coins), ((29_000, 0), BTreeMap::from([((paid, 1), 29_000)])));
+}
+
+#[test]
+fn a_batch_takes_what_its_members_get_once_and_its_fee() {
+    let mut books = books(Some(OWN));
+    books.apply(&deposit(1, 1, COIN, 100_000, 10, DepositStage::Credited));
+    let members = [(1, 300), (2, 200)].map(|(number, units)| row(number, COIN, units, WithdrawalPurpose::Payment));
+    let told = |row: WithdrawalChanged| Event::WithdrawalChanged(Box::new(row));
+    for row in &members {
+        books.apply(&told(*row));
+    }
+    let batch = row(3, COIN, 500, WithdrawalPurpose::Batch);
+    books.apply(&told(batch));
+    let together = |row: &WithdrawalChanged| WithdrawalChanged { batch: batch.withdrawal, ..*row };
+    for row in &members {
+        books.apply(&told(together(row)));
+    }
+    let (tx, bytes) = spend(&[1], &[(THERE, 30_000), (THERE, 20_000), (OWN, 49_000)]);
+    sign(&mut books, &batch, tx, 1_000, bytes);
+    let mined = BTreeMap::from([(tx, Mined { height: 12, network_fee: 1_000, is_undone: false })]);
+    let expected = expected_of(&books, 12, &mined);
+    assert_eq!((due(&expected, COIN), expected.coins), ((100_000, -51_000), BTreeMap::from([((tx, 2), 49_000)])));
+    let (stage, height) = (WithdrawalStage::Settled, 12);
+    books.apply(&told(WithdrawalChanged { stage, tx, height, network_fee: 1_000, ..batch }));
+    for member in &members {
+        books.apply(&told(WithdrawalChanged { stage, tx, height, ..together(member) }));
+    }
+    assert_eq!(due(&expected_of(&books, 12, &BTreeMap::new()), COIN), (49_000, 0));
+    // The chain takes it back, and it is told of all of them.
+    books.apply(&told(WithdrawalChanged { stage, tx, height, network_fee: 1_000, is_reverted: true, ..batch }));
+    for member in &members {
+        books.apply(&told(WithdrawalChanged { stage, tx, height, is_reverted: true, ..together(member) }));
+    }
+    assert_eq!(due(&expected_of(&books, 12, &BTreeMap::new()), COIN), (49_000, 51_000));
 }
 
 #[test]

@@ -10,6 +10,8 @@ use super::super::protocol::{Question, decode_answer, decode_question, encode_an
 use super::super::{Signer, server};
 use super::*;
 
+mod batches;
+
 const HOME: &str = "rltc1qw508d6qejxtdg4y5r3zarvary0c5xw7kc8wrtk";
 const FRIEND: &str = "0x70997970C51812dc3A010C7d01b50e0d17dc79C8";
 const TOKEN: &str = "0x5fbdb2315678afecb367f032d93f642f64180aa3";
@@ -85,6 +87,7 @@ fn coin(withdrawal: u64, amount: u128, outputs: &[u32], network_fee: u128) -> Pa
         contract: ChainAddress::EMPTY,
         address: text(&home()),
         amount,
+        outputs: Vec::new(),
         inputs: inputs(outputs),
         nonce: 0,
         network_fee,
@@ -180,7 +183,7 @@ fn a_payment_is_signed_once_and_the_same_question_has_the_same_bytes_after_a_res
         assert_eq!(signed(bench.sign(&payment)), first);
         let scheme = policies().into_iter().find(|policy| policy.chain == payment.chain).unwrap().scheme;
         assert!(payment.check(&scheme, &first));
-        assert!(!Payment { amount: payment.amount + 1, ..payment }.check(&scheme, &first));
+        assert!(!Payment { amount: payment.amount + 1, ..payment.clone() }.check(&scheme, &first));
         let mut bytes = first.bytes.as_bytes().to_vec();
         *bytes.last_mut().unwrap() ^= 1;
         let forged = Signed { bytes: wire::TransactionBytes::new(bytes).unwrap(), ..first.clone() };
@@ -482,7 +485,7 @@ fn questions_and_answers_read_back_as_they_were_and_are_refused_when_cut() {
     let payment = coin(1, 500_000, &[1, 2], 2_000);
     for question in [Question::Sign, Question::Consult] {
         let bytes = encode_question(question, &payment);
-        assert_eq!(decode_question(&bytes), Ok((question, payment)));
+        assert_eq!(decode_question(&bytes), Ok((question, payment.clone())));
         assert!((0..bytes.len()).all(|end| decode_question(&bytes[..end]).is_err()));
     }
     let signed = Signed { tx: ChainHash([5; 32]), bytes: wire::TransactionBytes::new(vec![1, 2, 3]).unwrap() };

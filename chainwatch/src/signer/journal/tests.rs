@@ -12,6 +12,7 @@ fn record(withdrawal: u64) -> Record {
         contract: ChainAddress::EMPTY,
         address: text("0x70997970C51812dc3A010C7d01b50e0d17dc79C8"),
         amount: 5,
+        outputs: Vec::new(),
         inputs: ChainInputs::EMPTY,
         nonce: withdrawal,
         network_fee: 21_000,

@@ -39,6 +39,7 @@ fn row(number: u64, purpose: WithdrawalPurpose, key: u32) -> WithdrawalChanged {
         is_undone: false,
         is_reverted: false,
         parent: WithdrawalId::default(),
+        batch: WithdrawalId::default(),
         purpose,
         key,
     }
@@ -112,4 +113,52 @@ fn what_is_not_over_is_never_forgotten() {
     view.apply(&Event::WithdrawalChanged(Box::new(WithdrawalChanged { stage, height: 5, ..row })));
     view.forget_below(Height(u64::MAX), Timestamp::from_nanos(u64::MAX));
     assert!(view.get(row.withdrawal).is_some());
+}
+
+#[test]
+fn a_batch_has_its_outputs_when_all_its_members_are_known_as_the_ledger_has_them() {
+    let mut view = View::new(CHAIN);
+    let (asset, contract) = (AssetId::new(1), ChainAddress::EMPTY);
+    let symbol = Symbol::new(b"LTC").unwrap();
+    view.apply(&Event::AssetListed(wire::event::AssetListed { asset, symbol, ledger_decimals: 6 }));
+    view.apply(&Event::ChainAssetListed(Box::new(ChainAssetListed {
+        chain: CHAIN,
+        asset,
+        contract,
+        chain_decimals: 8,
+        deposit_min: 1,
+        confirmations: 2,
+        large_from: Amount::ZERO,
+        large_confirmations: 0,
+    })));
+    let of = |number: u64, units: i64| WithdrawalChanged {
+        amount: Amount::new(units).unwrap(),
+        ..row(number, WithdrawalPurpose::Payment, 0)
+    };
+    let mut tell = |row: WithdrawalChanged| {
+        view.apply(&Event::WithdrawalChanged(Box::new(row)));
+        let batch = view.get(WithdrawalId::new(4)).map(|known| known.row);
+        batch
+            .and_then(|batch| view.outputs(&batch))
+            .map(|outputs| outputs.iter().map(|output| (output.withdrawal.get(), output.amount)).collect::<Vec<_>>())
+    };
+    let members = [of(1, 3), of(2, 5), of(3, 7)];
+    members.into_iter().for_each(|row| assert_eq!(tell(row), None));
+    let batch = WithdrawalChanged { purpose: WithdrawalPurpose::Batch, ..of(4, 15) };
+    let together = |row: WithdrawalChanged| WithdrawalChanged { batch: batch.withdrawal, ..row };
+    assert_eq!(tell(batch), None, "its members are told after it");
+    assert_eq!(tell(together(members[0])), None);
+    assert_eq!(tell(together(members[1])), None);
+    assert_eq!(tell(together(members[2])), Some(vec![(1, 300), (2, 500), (3, 700)]));
+    // One leaves: that is told first, and then of how much the batch is.
+    let left = WithdrawalChanged { stage: WithdrawalStage::Canceled, ..members[1] };
+    assert_eq!(tell(left), None);
+    assert_eq!(tell(WithdrawalChanged { amount: Amount::new(10).unwrap(), ..batch }), Some(vec![(1, 300), (3, 700)]));
+    // Of a batch that is over no member is kept.
+    let stage = WithdrawalStage::Settled;
+    tell(WithdrawalChanged { stage, amount: Amount::new(10).unwrap(), ..batch });
+    for at in [0, 2] {
+        tell(WithdrawalChanged { stage, ..together(members[at]) });
+    }
+    assert_eq!(view.rows(), 0);
 }

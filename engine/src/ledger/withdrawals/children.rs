@@ -25,6 +25,8 @@ impl LedgerCell {
     /// Whether a child may be made of what is stuck.
     pub(super) fn check_parent(&self, child: &WithdrawalChanged) -> Result<(), Refused> {
         let parent = self.withdrawals.rows.get(&child.parent);
+        // What comes back of a batch's transaction is the batch's, and no member's.
+        let parent = parent.filter(|parent| parent.batch == WithdrawalId::default());
         let parent = parent.filter(|parent| (parent.chain, parent.asset) == (child.chain, child.asset));
         let parent = parent.ok_or(Refused::because(RejectReason::UnknownWithdrawal))?;
         if parent.stage != WithdrawalStage::Stuck {

@@ -79,7 +79,7 @@ impl LedgerCell {
             return Err(RejectReason::WithdrawalMismatch.into());
         }
         let is_enough = match row.purpose {
-            WithdrawalPurpose::Payment => false,
+            WithdrawalPurpose::Payment | WithdrawalPurpose::Batch => false,
             WithdrawalPurpose::Sweep | WithdrawalPurpose::Cold => true,
             // No more than a transaction may pay to the chain is ever needed.
             WithdrawalPurpose::Gas => {
@@ -99,7 +99,7 @@ impl LedgerCell {
     pub(super) fn check_move(&self, row: &WithdrawalChanged) -> Result<(), Refused> {
         let bounds = self.withdrawals.hot.get(&(row.chain, row.asset));
         let is_wanted = match row.purpose {
-            WithdrawalPurpose::Payment => false,
+            WithdrawalPurpose::Payment | WithdrawalPurpose::Batch => false,
             WithdrawalPurpose::Sweep => bounds.is_some_and(|bounds| !bounds.sweep_from.is_zero()),
             WithdrawalPurpose::Cold => {
                 bounds.is_some_and(|bounds| !bounds.high.is_zero() && bounds.cold == row.address)
@@ -112,7 +112,7 @@ impl LedgerCell {
 }
 
 impl super::Withdrawals {
-    fn turn(&self, chain: ChainId) -> u64 {
+    pub(super) fn turn(&self, chain: ChainId) -> u64 {
         self.turns.get(&chain).copied().unwrap_or(0)
     }
 

@@ -29,7 +29,9 @@ impl LedgerCell {
             // What has a transaction goes its way: another of the same moves no more than it.
             self.check_reserves(row.chain, row.asset)?;
         }
-        if row.stage == WithdrawalStage::Held && row.purpose.is_internal() {
+        if row.stage == WithdrawalStage::Held && row.purpose == WithdrawalPurpose::Batch {
+            self.check_members(&row)?;
+        } else if row.stage == WithdrawalStage::Held && row.purpose.is_of_house() {
             self.check_move(&row)?;
         } else if row.stage == WithdrawalStage::Held {
             // It may have waited for long: what operators have stopped meanwhile does not go.
@@ -116,7 +118,8 @@ impl LedgerCell {
             return Err(MISMATCH);
         }
         if inputs.is_empty() {
-            return if allocate.gas_limit > 0 { Ok(()) } else { Err(MISMATCH) };
+            let is_batch = row.purpose == WithdrawalPurpose::Batch;
+            return if allocate.gas_limit > 0 && !is_batch { Ok(()) } else { Err(MISMATCH) };
         }
         let listed = self.blockchains.get(row.chain)?.asset(row.asset)?;
         let is_covered = self.change(allocate, row).is_some();
@@ -186,7 +189,7 @@ impl LedgerCell {
 
     /// An operator has looked at what spent a withdrawal's inputs or nonce.
     pub(crate) fn fail_withdrawal(&mut self, fail: &FailWithdrawal, effects: &mut Effects<'_>) -> Answer {
-        let mut row = self.withdrawal(fail.withdrawal)?;
+        let mut row = self.alone(self.withdrawal(fail.withdrawal)?)?;
         row.stage = stage::next(row.stage, Move::Fail).ok_or(NOT_OPEN)?;
         row.cause = WithdrawalCause::Operator;
         let open = self.withdrawals.open.get(&row.withdrawal).ok_or(NOT_OPEN)?;
@@ -255,15 +258,22 @@ impl LedgerCell {
             row.cause = WithdrawalCause::Undone;
             self.keep_fee(row);
             self.return_held(row, row.amount);
-        } else if row.purpose.is_internal() {
-            self.withdrawals.close(row.withdrawal);
         } else {
-            let WithdrawalChanged { account, asset, amount, fee, .. } = *row;
-            self.balances.pay_out(account, asset, amount);
-            effects.tell(Event::Debited(Debited { account, asset, amount }));
-            if let Some(open) = self.withdrawals.close(row.withdrawal).filter(|_| !fee.is_zero()) {
-                self.balances.hand_over(account, open.house, asset, fee);
-            }
+            self.pay_out(row, effects);
+        }
+    }
+
+    /// What has left is booked, and the account's fee with it.
+    pub(super) fn pay_out(&mut self, row: &WithdrawalChanged, effects: &mut Effects<'_>) {
+        let WithdrawalChanged { withdrawal, account, asset, amount, fee, purpose, .. } = *row;
+        if purpose.is_of_house() {
+            self.withdrawals.close(withdrawal);
+            return;
+        }
+        self.balances.pay_out(account, asset, amount);
+        effects.tell(Event::Debited(Debited { account, asset, amount }));
+        if let Some(open) = self.withdrawals.close(withdrawal).filter(|_| !fee.is_zero()) {
+            self.balances.hand_over(account, open.house, asset, fee);
         }
     }
 
@@ -289,7 +299,7 @@ impl LedgerCell {
 
     /// Whoever has money sent to where it cannot arrive pays for the try: else a contract that undoes everything would have the
     /// house pay the chain, as often as its owner likes.
-    fn keep_fee(&mut self, row: &WithdrawalChanged) {
+    pub(super) fn keep_fee(&mut self, row: &WithdrawalChanged) {
         if let Some(open) = self.withdrawals.open.get(&row.withdrawal).filter(|_| !row.fee.is_zero()) {
             self.balances.hand_over(row.account, open.house, row.asset, row.fee);
         }
@@ -351,6 +361,10 @@ impl LedgerCell {
     /// A withdrawal of a chain of which the claim's holder speaks.
     fn proposed(&self, chain: wire::ChainId, fence: u64, id: WithdrawalId) -> Result<WithdrawalChanged, Refused> {
         self.blockchains.get(chain)?.check_fence(fence)?;
+        self.alone(self.of_chain(chain, id)?)
+    }
+
+    pub(super) fn of_chain(&self, chain: wire::ChainId, id: WithdrawalId) -> Result<WithdrawalChanged, Refused> {
         self.withdrawal(id).ok().filter(|row| row.chain == chain).ok_or(RejectReason::UnknownWithdrawal.into())
     }
 

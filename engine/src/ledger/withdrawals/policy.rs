@@ -256,18 +256,20 @@ impl LedgerCell {
         let CancelWithdrawal { withdrawal, account } = *cancel;
         let mut row = self.withdrawal(withdrawal)?;
         let is_operator = account.get() == 0;
-        if !is_operator && (row.account != account || row.purpose.is_internal()) {
+        if !is_operator && (row.account != account || row.purpose.is_of_house()) {
             return Err(RejectReason::UnknownWithdrawal.into());
         }
         row.stage = stage::next(row.stage, Move::Cancel).ok_or(NOT_OPEN)?;
         row.cause = if is_operator { WithdrawalCause::Operator } else { WithdrawalCause::Client };
         // An address that was not waited for to its end is not known: who took it back may have known why.
         let known = self.withdrawals.destinations.get(row.account, row.chain, &row.address);
-        if !row.purpose.is_internal() && self.now < row.ready_at && known.is_some_and(|known| !known.is_allowed) {
+        if !row.purpose.is_of_house() && self.now < row.ready_at && known.is_some_and(|known| !known.is_allowed) {
             self.withdrawals.destinations.forget(row.account, row.chain, &row.address);
         }
         self.return_money(&mut row);
+        let batch = std::mem::take(&mut row.batch);
         self.change_withdrawal(row, effects);
+        self.shrink_batch(batch, row.amount, effects);
         Ok(0)
     }
 
@@ -285,7 +287,7 @@ impl LedgerCell {
 
     /// The same, of what is still held.
     pub(super) fn return_held(&mut self, row: &mut WithdrawalChanged, held: Amount) {
-        if !row.purpose.is_internal() {
+        if !row.purpose.is_of_house() {
             self.balances.release(row.account, row.asset, held);
             self.withdrawals.velocity.take_back(row);
         }
@@ -299,6 +301,9 @@ impl LedgerCell {
             self.withdrawals.put(row);
             self.reserves.touch(row.chain, self.position);
             effects.tell(Event::WithdrawalChanged(Box::new(row)));
+        }
+        if row.purpose == WithdrawalPurpose::Batch {
+            self.carry_members(&row, effects);
         }
     }
 }

@@ -37,6 +37,8 @@ pub(super) enum Move {
     Conflict,
     /// An operator says that it will never move its money.
     Fail,
+    /// Nothing was signed for the batch that it is a member of, and it leaves that.
+    Release,
 }
 
 /// Where a move leads; `None` when there is no such way.
@@ -62,12 +64,13 @@ pub(super) fn next(stage: WithdrawalStage, how: Move) -> Option<WithdrawalStage>
         (Mined | Confirmed, Vanish) => Signed,
         (Signed | Broadcast | Mempool | Stuck | Bumped, Conflict) => Conflicted,
         (Conflicted, Fail) => Failed,
+        (Held | Allocated, Release) => Held,
         _ => return None,
     })
 }
 
 #[cfg(test)]
-pub(super) const MOVES: [Move; 16] = [
+pub(super) const MOVES: [Move; 17] = [
     Move::Approve,
     Move::Cancel,
     Move::Allocate,
@@ -84,4 +87,5 @@ pub(super) const MOVES: [Move; 16] = [
     Move::Vanish,
     Move::Conflict,
     Move::Fail,
+    Move::Release,
 ];

@@ -1,5 +1,6 @@
 //! Withdrawals: money is held from the request on, goes out once, and comes back only if it never can.
 
+mod batches;
 mod bed;
 mod children;
 mod loosenings;

@@ -7,13 +7,14 @@ use super::CodecError;
 use crate::command::{ApiKeyKind, Permissions};
 use crate::link::{BypassKey, MemberChange, MemberOutcome, Place, Refusal, Role};
 use crate::{
-    AccountId, AddressFormat, Amount, ApiKeyId, AssetId, BasisPoints, BookSequence, CancelCause, CancelRestriction,
-    ChainFreeze, ChainHash, ChainId, ChainInput, ChainInputs, ClientSessionId, ClusterEpoch, DepositStage, FeeRate,
-    FeeTier, FeeTiers, FirmId, Incarnation, ListId, ListKind, LogPosition, LooseningEnd, LooseningId, MailSequence,
-    MarketId, MarketStatus, Network, Networks, NodeId, OrderId, OrderKind, PartitionId, PegSide, PhaseCause,
-    PreventedMatchId, Price, Qty, RejectReason, ReplaceMode, ReservesStanding, Secret, SelfTradePrevention, Sequence,
-    SessionId, Side, Sides, Sighting, SignedFeeRate, StrategyLabel, Term, Text, TimeInForce, Timestamp, TradeGroupId,
-    TradeId, TransactionBytes, UpdateId, WithdrawalCause, WithdrawalId, WithdrawalPurpose, WithdrawalStage,
+    AccountId, AddressFormat, Amount, ApiKeyId, AssetId, BasisPoints, BatchMembers, BookSequence, CancelCause,
+    CancelRestriction, ChainFreeze, ChainHash, ChainId, ChainInput, ChainInputs, ClientSessionId, ClusterEpoch,
+    DepositStage, FeeRate, FeeTier, FeeTiers, FirmId, Incarnation, ListId, ListKind, LogPosition, LooseningEnd,
+    LooseningId, MailSequence, MarketId, MarketStatus, Network, Networks, NodeId, OrderId, OrderKind, PartitionId,
+    PegSide, PhaseCause, PreventedMatchId, Price, Qty, RejectReason, ReplaceMode, ReservesStanding, Secret,
+    SelfTradePrevention, Sequence, SessionId, Side, Sides, Sighting, SignedFeeRate, StrategyLabel, Term, Text,
+    TimeInForce, Timestamp, TradeGroupId, TradeId, TransactionBytes, UpdateId, WithdrawalCause, WithdrawalId,
+    WithdrawalPurpose, WithdrawalStage,
 };
 
 /// Appends values to a buffer.
@@ -484,6 +485,27 @@ impl Field for ChainInputs {
             return Err(CodecError::OutOfRange);
         }
         ChainInputs::new(used).ok_or(CodecError::OutOfRange)
+    }
+}
+
+impl Field for BatchMembers {
+    const SIZE: usize = 1 + BatchMembers::MAX * WithdrawalId::SIZE;
+    const UNIT: &'static str = "u8 count, 2 to 32, then as many ids in order, padded with zeros";
+    const IS_FIXED: bool = true;
+
+    fn write(&self, to: &mut Writer<'_>) {
+        to.put(&(self.as_slice().len() as u8));
+        to.put(self.padded());
+    }
+
+    fn read(from: &mut Reader<'_>) -> Result<Self, CodecError> {
+        let len = usize::from(from.get::<u8>()?);
+        let ids: [WithdrawalId; BatchMembers::MAX] = from.get()?;
+        let (used, padding) = ids.split_at_checked(len).ok_or(CodecError::OutOfRange)?;
+        if padding.iter().any(|id| *id != WithdrawalId::default()) {
+            return Err(CodecError::OutOfRange);
+        }
+        BatchMembers::new(used).ok_or(CodecError::OutOfRange)
     }
 }
 

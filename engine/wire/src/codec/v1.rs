@@ -225,6 +225,8 @@ tagged! {
         113 => ReportReserves,
         114 => DeclareReserves,
         115 => ThawReserves,
+        116 => GatherWithdrawals,
+        117 => ReleaseWithdrawal,
         150 => ProposeLoosening,
         151 => ApproveLoosening,
         152 => DropLoosening,

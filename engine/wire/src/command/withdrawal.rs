@@ -2,7 +2,7 @@
 
 use crate::text::{AccountName, ClientOrderId};
 use crate::{
-    AccountId, Amount, AssetId, ChainAddress, ChainHash, ChainId, ChainInputs, HotWalletBounds, Sighting,
+    AccountId, Amount, AssetId, BatchMembers, ChainAddress, ChainHash, ChainId, ChainInputs, HotWalletBounds, Sighting,
     TransactionBytes, WithdrawalId, WithdrawalPurpose, WithdrawalRules,
 };
 
@@ -199,4 +199,31 @@ pub struct MoveFunds {
     pub address: ChainAddress,
     /// How much is to arrive. Of what sweeps outputs and of a child: what they hold, and less arrives by what the chain gets.
     pub amount: Amount,
+}
+
+/// Chainwatch: one transaction is to pay several withdrawals, which are held and due. From here on their batch is allocated, signed
+/// and reported, and they go with it; the reply's id is its [`WithdrawalId`].
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct GatherWithdrawals {
+    /// On which chain: one where transactions have outputs.
+    pub chain: ChainId,
+    /// Of the claim.
+    pub fence: u64,
+    /// How many moves and batches were made on this chain before it: a proposal that comes twice gathers once.
+    pub turn: u64,
+    /// Of what: the chain's own coin.
+    pub asset: AssetId,
+    /// Which.
+    pub members: BatchMembers,
+}
+
+/// Chainwatch: a withdrawal leaves its batch and goes alone, or all members leave a batch; while that is held.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct ReleaseWithdrawal {
+    /// On which chain.
+    pub chain: ChainId,
+    /// Of the claim.
+    pub fence: u64,
+    /// A member, or a batch.
+    pub withdrawal: WithdrawalId,
 }

@@ -131,7 +131,8 @@ pub struct WithdrawalChanged {
     pub confirmations: u32,
     /// Confirmations that settle it; 0 when it must be final.
     pub required: u32,
-    /// What its transaction has paid to the chain, in units of the chain's coin; 0 until it is on the agreed chain.
+    /// What its transaction has paid to the chain, in units of the chain's coin; 0 until it is on the agreed chain, and of what goes
+    /// in a batch, which has paid for all.
     pub network_fee: u128,
     /// What the house has held to pay that.
     pub house_held: Amount,
@@ -146,6 +147,8 @@ pub struct WithdrawalChanged {
     pub key: u32,
     /// Of a child, the withdrawal whose change it spends; else 0.
     pub parent: WithdrawalId,
+    /// The batch whose transaction pays it, and whose stages it takes; 0 while it goes alone.
+    pub batch: WithdrawalId,
 }
 
 impl WithdrawalChanged {

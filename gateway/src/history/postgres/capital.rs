@@ -64,8 +64,8 @@ impl Changes {
     }
 
     pub(super) fn withdrawal(&mut self, position: LogPosition, changed: &WithdrawalChanged) {
-        // What the exchange moves between its own addresses was asked for by nobody.
-        if !changed.purpose.is_internal() {
+        // What the exchange moves between its own addresses was asked for by nobody, and a batch is known by its members.
+        if !changed.purpose.is_of_house() {
             self.withdrawals.insert(changed.withdrawal, WithdrawalRow::new(changed, position));
         }
     }
@@ -190,6 +190,7 @@ impl WithdrawalRow {
             purpose: WithdrawalPurpose::Payment,
             key: 0,
             parent: WithdrawalId::default(),
+            batch: WithdrawalId::default(),
         })
     }
 }

@@ -111,6 +111,33 @@ async fn withdrawals_come_newest_first_by_time_status_name_and_id() {
     .await;
 }
 
+#[tokio::test]
+async fn what_goes_by_one_transaction_shows_one_by_one_with_the_same_transaction() {
+    on_both(|world| async move {
+        ready(&world);
+        let asked = world.gateway.now_us();
+        let (tx, batch) = (wire::ChainHash([7; 32]), wire::WithdrawalId::new(3));
+        let at = |id, name, stage| WithdrawalChanged { tx, batch, ..withdrawal(id, name, stage, asked) };
+        for stage in [WithdrawalStage::Signed, WithdrawalStage::Settled] {
+            let of_house = WithdrawalChanged {
+                purpose: wire::WithdrawalPurpose::Batch,
+                batch: wire::WithdrawalId::default(),
+                ..at(3, "", stage)
+            };
+            let told = [of_house, at(1, "rent", stage), at(2, "food", stage)];
+            world.ledger.feed(&told.map(withdrawal_told));
+            let shown = world.ask(WITHDRAWALS, json!({})).await;
+            let status = if stage == WithdrawalStage::Settled { 6 } else { 4 };
+            let each: Vec<_> =
+                shown.as_array().unwrap().iter().map(|row| (row["id"].clone(), row["status"].clone())).collect();
+            assert_eq!(each, [(json!("2"), json!(status)), (json!("1"), json!(status))], "the batch is nobody's");
+            assert_eq!(shown[0]["txId"], shown[1]["txId"]);
+            assert_eq!(shown[0]["txId"].as_str().unwrap().len(), 64);
+        }
+    })
+    .await;
+}
+
 /// A thousand are kept in memory, and of those beyond the open ones; a database keeps all.
 #[tokio::test]
 async fn however_many_there_are_nothing_open_is_dropped() {

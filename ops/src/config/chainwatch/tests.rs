@@ -68,3 +68,18 @@ fn what_is_wrong_with_a_chain_is_told_with_its_name() {
         assert!(said.contains("LTC") || said.contains("unknown variant"), "{said}");
     }
 }
+
+#[test]
+fn a_transaction_pays_one_to_thirty_two_withdrawals_and_nobody_waits_longer_than_a_minute() {
+    let said_of = |more: &str| {
+        let withdrawals = format!("confirmations = 6\nwithdrawals = {{ signer = \"s\"{more} }}");
+        said("confirmations = 6", &withdrawals)
+    };
+    for good in ["", ", batch_max = 1", ", batch_max = 32", ", batch_wait_ms = 60000"] {
+        assert_eq!(said_of(good), "1 nodes, 64 to undo", "{good}");
+    }
+    for bad in [", batch_max = 0", ", batch_max = 33"] {
+        assert!(said_of(bad).contains("batch_max must be from 1 to 32"), "{}", said_of(bad));
+    }
+    assert!(said_of(", batch_wait_ms = 60001").contains("batch_wait_ms must be no more than 60000"));
+}

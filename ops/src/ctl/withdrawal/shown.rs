@@ -4,7 +4,7 @@ use std::fmt::Write as _;
 
 use gateway::market_data::interval::date_text;
 use wire::event::WithdrawalChanged;
-use wire::{AddressFormat, ChainFreeze, Timestamp, WithdrawalCause, WithdrawalPurpose, WithdrawalStage};
+use wire::{AddressFormat, ChainFreeze, Timestamp, WithdrawalCause, WithdrawalId, WithdrawalPurpose, WithdrawalStage};
 
 use super::words;
 use crate::operator::Inventory;
@@ -35,13 +35,24 @@ pub(super) fn list(known: &Inventory, all: bool, account: Option<&str>) -> miett
         };
         let stage = if row.is_reverted { "taken back".into() } else { format!("{:?}", row.stage) };
         let id = row.withdrawal;
-        let _ = writeln!(
-            text,
-            "{id:>6}  {account:<16}  {amount:>20}  {asset:<6}  {chain:<6}  {stage:<10}  {}",
-            row.address
-        );
+        let to = match row.purpose {
+            WithdrawalPurpose::Batch => format!("withdrawals {}", members(known, row)),
+            _ if row.batch != WithdrawalId::default() => format!("{}, in {}", row.address, row.batch),
+            _ => row.address.to_string(),
+        };
+        let _ = writeln!(text, "{id:>6}  {account:<16}  {amount:>20}  {asset:<6}  {chain:<6}  {stage:<10}  {to}");
     }
     Ok(text)
+}
+
+/// Those that a batch pays: `3, 4 and 7`.
+fn members(known: &Inventory, batch: &WithdrawalChanged) -> String {
+    let ids: Vec<String> = known.withdrawing.members(batch).map(|row| row.withdrawal.to_string()).collect();
+    match ids.split_last() {
+        Some((last, rest)) if !rest.is_empty() => format!("{} and {last}", rest.join(", ")),
+        Some((only, _)) => only.clone(),
+        None => "that have left it".into(),
+    }
 }
 
 /// Everything about one.
@@ -67,9 +78,21 @@ pub(super) fn one(known: &Inventory, id: u64) -> miette::Result<String> {
         WithdrawalPurpose::Child => {
             line("moves", format!("the change of withdrawal {}, and pays the chain for both", row.parent));
         }
+        WithdrawalPurpose::Batch => line("pays", format!("withdrawals {}, by one transaction", members(known, row))),
     }
     line("amount", format!("{} {asset}, and a fee of {}", amount(row.amount), amount(row.fee)));
-    line("to", format!("{} on {}", row.address, words::chain_name(known, row.chain)));
+    let on = words::chain_name(known, row.chain);
+    line(
+        "to",
+        if row.purpose == WithdrawalPurpose::Batch {
+            format!("theirs, on {on}")
+        } else {
+            format!("{} on {on}", row.address)
+        },
+    );
+    if row.batch != WithdrawalId::default() {
+        line("goes with", format!("others, in withdrawal {}", row.batch));
+    }
     line("name", row.name.to_string());
     line("stage", format!("{:?}", row.stage));
     line("requested", time(row.requested_at));
@@ -77,7 +100,9 @@ pub(super) fn one(known: &Inventory, id: u64) -> miette::Result<String> {
     for approver in known.withdrawing.approvers.get(&id).into_iter().flatten() {
         line("approved by", approver.to_string());
     }
-    for tx in known.withdrawing.transactions.get(&id).into_iter().flatten() {
+    // The transactions of what goes with others are the batch's.
+    let by = if row.batch == WithdrawalId::default() { id } else { row.batch.get() };
+    for tx in known.withdrawing.transactions.get(&by).into_iter().flatten() {
         let is_it = if *tx == row.tx && row.height > 0 { format!(", in block {}", row.height) } else { String::new() };
         line("transaction", format!("{}{is_it}", transaction(*tx)));
     }
@@ -91,7 +116,9 @@ pub(super) fn one(known: &Inventory, id: u64) -> miette::Result<String> {
 /// What comes next, and who does it.
 fn waits_for(known: &Inventory, row: &WithdrawalChanged) -> String {
     let freeze = known.withdrawing.chains.get(&row.chain).map_or(ChainFreeze::Thawed, |chain| chain.freeze);
-    let id = row.withdrawal;
+    // Of what goes with others anything is said by their batch.
+    let is_alone = row.batch == WithdrawalId::default();
+    let id = if is_alone { row.withdrawal } else { row.batch };
     if row.is_reverted {
         return match row.stage {
             WithdrawalStage::Settled if freeze == ChainFreeze::Thawed => {
@@ -115,6 +142,7 @@ fn waits_for(known: &Inventory, row: &WithdrawalChanged) -> String {
             WithdrawalCause::SignerRefused => "failed: the signer will not sign it",
             WithdrawalCause::Undone => "failed: the chain has undone it",
             WithdrawalCause::Orphaned => "over: its parent came to its end without it",
+            WithdrawalCause::Disbanded => "over: its withdrawals have left it before anything was signed",
             WithdrawalCause::None => "over",
         }
         .into(),
@@ -123,6 +151,9 @@ fn waits_for(known: &Inventory, row: &WithdrawalChanged) -> String {
         }
         WithdrawalStage::Held => format!("waits for chainwatch, not before {}", time(row.ready_at)),
         WithdrawalStage::Allocated | WithdrawalStage::Bumped => "waits for the signer: is mainstay signer up?".into(),
+        WithdrawalStage::Stuck if !is_alone => {
+            format!("was sent and is not mined in time: mainstay ctl withdrawal show {id}")
+        }
         WithdrawalStage::Stuck => stuck(known, row),
         _ => "under way".into(),
     }

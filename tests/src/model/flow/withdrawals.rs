@@ -1,20 +1,22 @@
 //! What clients, operators and a chain's watcher ask of withdrawals, and of moves between the exchange's own addresses: mostly
 //! the next step of one of the last few, so that some come to their ends.
 
+mod stories;
+
 use wire::command::{
     AllocateWithdrawal, AllowAddress, ApproveLoosening, ApproveWithdrawal, CancelWithdrawal, DropLoosening,
-    FailWithdrawal, FreezeChain, ListChainAsset, Loosening, MoveFunds, ProposeLoosening, RefuseWithdrawal,
-    ReportDeposit, ReportWithdrawal, RequestWithdrawal, RestrictWithdrawals, SetHotWallet, SetWithdrawalRules,
-    SignWithdrawal,
+    FailWithdrawal, FreezeChain, GatherWithdrawals, ListChainAsset, Loosening, MoveFunds, ProposeLoosening,
+    RefuseWithdrawal, ReleaseWithdrawal, ReportDeposit, ReportWithdrawal, RequestWithdrawal, RestrictWithdrawals,
+    SetHotWallet, SetWithdrawalRules, SignWithdrawal,
 };
 use wire::event::WithdrawalChanged;
 use wire::{
-    AccountId, AccountName, Amount, AssetId, ChainAddress, ChainFreeze, ChainHash, ChainId, ChainInput, ChainInputs,
-    ClientOrderId, Command, HotWalletBounds, LooseningId, Sighting, TransactionBytes, WithdrawalId, WithdrawalPurpose,
-    WithdrawalRules,
+    AccountId, AccountName, AddressFormat, Amount, AssetId, BatchMembers, ChainAddress, ChainFreeze, ChainHash,
+    ChainId, ChainInput, ChainInputs, ClientOrderId, Command, HotWalletBounds, LooseningId, Sighting, TransactionBytes,
+    WithdrawalId, WithdrawalPurpose, WithdrawalRules,
 };
 
-use super::{Flow, HOUR_NS};
+use super::Flow;
 
 const CHAIN: ChainId = ChainId::new(1);
 /// Of the first chain's coin: more is too much.
@@ -76,10 +78,22 @@ pub(super) fn founding(accounts: u32) -> Vec<Command> {
     commands
 }
 
-/// Every other one spends an output of its own, and a child what its parent gives back.
+/// Where it lists a chain, of one whose transactions have outputs: several withdrawals may leave by one.
+pub(super) fn pays_outputs(command: &mut Command) {
+    if let Command::ListChain(list) = command {
+        list.addresses = AddressFormat::bitcoin_regtest();
+    }
+}
+
+/// Every other one spends an output of its own, a batch as well, and a child what its parent gives back.
 fn is_by_outputs(row: &WithdrawalChanged) -> bool {
-    let is_child = row.purpose == WithdrawalPurpose::Child;
-    is_child || (row.asset.get() == 1 && row.withdrawal.get() % 2 == 1)
+    let is_always = matches!(row.purpose, WithdrawalPurpose::Child | WithdrawalPurpose::Batch);
+    is_always || (row.asset.get() == 1 && row.withdrawal.get() % 2 == 1)
+}
+
+/// What the output holds that it spends: a batch pays several.
+fn coin_of(row: &WithdrawalChanged) -> u64 {
+    if row.purpose == WithdrawalPurpose::Batch { 8 * COIN } else { COIN }
 }
 
 /// The hash of a withdrawal's transaction.
@@ -93,6 +107,11 @@ impl Flow {
             && self.below(3) == 0
         {
             return Command::MoveFunds(Box::new(self.wanted_child(&parent)));
+        }
+        match self.below(24) {
+            0 | 1 => return self.gathering().unwrap_or_else(|| self.releasing()),
+            2 => return self.releasing(),
+            _ => {}
         }
         match self.below(46) {
             0..3 => Command::RequestWithdrawal(Box::new(self.request(account))),
@@ -157,94 +176,29 @@ impl Flow {
         }
     }
 
-    /// Gas goes to the first address, and a month later each request has one withdrawal forgotten that ended before; then coins
-    /// are told of that came as high as that gas, or higher.
-    pub(super) fn gas_that_is_forgotten(&mut self) {
-        let (key, amount, purpose) = (1, amount(40), WithdrawalPurpose::Gas);
-        let (turn, asset, parent) = (self.moves(), AssetId::new(1), WithdrawalId::default());
-        let gas =
-            MoveFunds { chain: CHAIN, fence: 1, turn, asset, purpose, key, parent, address: address("of-1"), amount };
-        let withdrawal = WithdrawalId::new(self.payments.len() as u64 + 1);
-        let thaw = FreezeChain { chain: CHAIN, fence: 0, reason: ChainFreeze::Thawed };
-        let mut story = vec![(0, Command::FreezeChain(thaw)), (0, Command::MoveFunds(Box::new(gas)))];
-        story.extend([2, 3, 4, 6, 7, 7].map(|step| (0, self.step_of(withdrawal, step, 1))));
-        for at in 0..16 {
-            let account = self.account();
-            let pause = if at == 0 { 31 * 24 * HOUR_NS } else { 0 };
-            story.push((pause, Command::RequestWithdrawal(Box::new(self.request(account)))));
-        }
-        story.extend((0..6).map(|_| (0, Command::ReportDeposit(Box::new(self.coins())))));
-        self.queued.extend(story.into_iter().rev());
+    /// Some of the last that may be held and due, as far as anybody remembers here; seldom others.
+    fn gathering(&mut self) -> Option<Command> {
+        let is_any = self.below(10) == 0;
+        let is_held = |at: &usize| {
+            let row = &self.begun[*at];
+            let is_coin = (row.purpose, row.asset.get()) == (WithdrawalPurpose::Payment, 1);
+            is_any || (is_coin && matches!(self.payments.get(*at), Some((0..=2, 1))))
+        };
+        let last = (0..self.begun.len()).rev().take(24).filter(is_held);
+        let mut members: Vec<WithdrawalId> = last.map(|at| self.begun[at].withdrawal).collect();
+        members.truncate(2 + self.below(3) as usize);
+        members.sort();
+        let members = BatchMembers::new(&members)?;
+        let (fence, asset) = (self.one_of(&[1, 1, 1, 1, 1, 2]), self.one_of(&[1, 1, 1, 1, 1, 1, 1, 2]));
+        let turn = self.moves() + u64::from(self.below(10) == 0);
+        let gather = GatherWithdrawals { chain: CHAIN, fence, turn, asset: AssetId::new(asset), members };
+        Some(Command::GatherWithdrawals(Box::new(gather)))
     }
 
-    /// A move to the cold address is stuck, and so is helped by a child; then both are mined, or another transaction of the move is
-    /// after all.
-    pub(super) fn child_that_helps(&mut self) {
-        let (turn, asset) = (self.moves(), AssetId::new(1));
-        let parent = WithdrawalId::new(self.payments.len() as u64 + 1);
-        let child = WithdrawalId::new(parent.get() + 1);
-        let cold = MoveFunds {
-            chain: CHAIN,
-            fence: 1,
-            turn,
-            asset,
-            purpose: WithdrawalPurpose::Cold,
-            key: 0,
-            parent: WithdrawalId::default(),
-            address: address("cold"),
-            amount: amount(40),
-        };
-        let change = COIN - 40 * UNIT - 1_000;
-        let back = amount((change / UNIT) as i64);
-        let purpose = WithdrawalPurpose::Child;
-        let help = MoveFunds { turn: turn + 1, purpose, parent, address: address("hot"), amount: back, ..cold };
-        let allocate = |withdrawal, attempt: u8, input| {
-            Command::AllocateWithdrawal(Box::new(AllocateWithdrawal {
-                chain: CHAIN,
-                fence: 1,
-                withdrawal,
-                attempt,
-                inputs: ChainInputs::new(&[input]).expect("one"),
-                nonce: 0,
-                network_fee: u128::from(attempt) * 1_000,
-                gas_limit: 0,
-                tip_per_gas: 0,
-            }))
-        };
-        let sign = |withdrawal, attempt: u8| {
-            let (bytes, tx) =
-                (TransactionBytes::new(vec![attempt, 7]).expect("some bytes"), tx_of(withdrawal, attempt));
-            Command::SignWithdrawal(Box::new(SignWithdrawal { chain: CHAIN, fence: 1, withdrawal, attempt, tx, bytes }))
-        };
-        let report = |withdrawal, attempt, sighting| {
-            Command::ReportWithdrawal(Box::new(ReportWithdrawal {
-                chain: CHAIN,
-                fence: 1,
-                withdrawal,
-                tx: tx_of(withdrawal, attempt),
-                sighting,
-                block: ChainHash([210; 32]),
-                height: 20,
-                confirmations: 3,
-                is_final: true,
-                network_fee: 950,
-            }))
-        };
-        let coin = ChainInput { tx: ChainHash([250; 32]), output: parent.get() as u32 + 3, amount: COIN, key: 0 };
-        let given_back = ChainInput { tx: tx_of(parent, 1), output: 1, amount: change, key: 0 };
-        let thaw = FreezeChain { chain: CHAIN, fence: 0, reason: ChainFreeze::Thawed };
-        let mut story = vec![Command::FreezeChain(thaw), Command::MoveFunds(Box::new(cold))];
-        story.extend([allocate(parent, 1, coin), sign(parent, 1)]);
-        story.extend([Sighting::Sent, Sighting::Pooled, Sighting::Overdue].map(|seen| report(parent, 1, seen)));
-        story.extend([Command::MoveFunds(Box::new(help)), allocate(child, 1, given_back), sign(child, 1)]);
-        story.extend([Sighting::Sent, Sighting::Pooled].map(|seen| report(child, 1, seen)));
-        if self.below(2) == 0 {
-            story.extend([allocate(parent, 2, coin), sign(parent, 2), report(parent, 2, Sighting::Sent)]);
-            story.extend([Sighting::Included, Sighting::Included].map(|seen| report(parent, 2, seen)));
-        } else {
-            story.extend([parent, child, parent, child].map(|helped| report(helped, 1, Sighting::Included)));
-        }
-        self.queued.extend(story.into_iter().rev().map(|command| (0, command)));
+    fn releasing(&mut self) -> Command {
+        let withdrawal = self.recent_payment();
+        let release = ReleaseWithdrawal { chain: CHAIN, fence: self.one_of(&[1, 1, 1, 1, 2]), withdrawal };
+        Command::ReleaseWithdrawal(release)
     }
 
     /// Of the first chain, to the first address, by a transaction that seldom came before.
@@ -388,7 +342,7 @@ impl Flow {
         let (funds, given) = match (of.purpose, parent) {
             (WithdrawalPurpose::Child, Some(parent)) => (self.change(parent, 1), 0),
             (WithdrawalPurpose::Sweep, _) => (COIN, 0),
-            _ => (COIN, of.amount.units() as u64 * UNIT),
+            _ => (coin_of(of), of.amount.units() as u64 * UNIT),
         };
         funds.saturating_sub(given + u64::from(attempt) * 1_000)
     }
@@ -410,7 +364,7 @@ impl Flow {
     }
 
     fn moves(&self) -> u64 {
-        self.begun.iter().filter(|row| row.purpose.is_internal()).count() as u64
+        self.begun.iter().filter(|row| row.purpose.is_of_house()).count() as u64
     }
 
     fn wanted_move(&mut self) -> MoveFunds {
@@ -513,7 +467,7 @@ impl Flow {
             }
             Some(row) if is_by_outputs(&row) => {
                 let output = withdrawal.get() as u32 + 3;
-                ChainInput { tx: ChainHash([250; 32]), output, amount: COIN, key: 0 }
+                ChainInput { tx: ChainHash([250; 32]), output, amount: coin_of(&row), key: 0 }
             }
             _ if self.below(8) > 0 => return usual,
             _ => {

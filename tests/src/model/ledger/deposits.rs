@@ -8,7 +8,9 @@ use wire::command::{
 use wire::event::{
     AddressBound, AddressRequested, ChainAssetListed, ChainClaimed, ChainFrozen, ChainListed, Credited, DepositChanged,
 };
-use wire::{AccountId, ChainAddress, ChainFreeze, ChainHash, ChainId, DepositStage, Event, RejectReason, Symbol};
+use wire::{
+    AccountId, AddressFormat, ChainAddress, ChainFreeze, ChainHash, ChainId, DepositStage, Event, RejectReason, Symbol,
+};
 
 use super::super::numbers::amount as units_of_ledger;
 use super::{Answer, Ledger, Refused, no};
@@ -27,6 +29,7 @@ pub(super) struct Chain {
     freeze: ChainFreeze,
     height: u64,
     assets: Vec<ChainAssetListed>,
+    format: AddressFormat,
     /// From index 1; empty until bound.
     addresses: Vec<(AccountId, ChainAddress)>,
 }
@@ -34,6 +37,11 @@ pub(super) struct Chain {
 impl Chain {
     pub(super) fn assets(&self) -> &[ChainAssetListed] {
         &self.assets
+    }
+
+    /// What its addresses look like.
+    pub(super) fn format(&self) -> AddressFormat {
+        self.format
     }
 
     pub(super) fn freeze(&self) -> ChainFreeze {
@@ -82,6 +90,7 @@ impl Ledger {
             freeze: ChainFreeze::NoMajority,
             height: 0,
             assets: Vec::new(),
+            format: addresses,
             addresses: Vec::new(),
         });
         let chain = ChainId::new(self.chains.len() as u16);

@@ -1,9 +1,10 @@
-//! Withdrawals, until they are signed: `engine/src/ledger/withdrawals.rs`, its `policy.rs`, `moves.rs` and `children.rs` state the
-//! rules.
+//! Withdrawals, until they are signed: `engine/src/ledger/withdrawals.rs`, its `policy.rs`, `moves.rs`, `children.rs` and `batches.rs`
+//! state the rules.
 //!
 //! Every row stays in one list, with what belongs to it; sums, names and what is spent are looked up there anew. What ended long
 //! ago is marked, and then not there for anybody who asks by number or name.
 
+mod batches;
 mod children;
 mod payment;
 
@@ -188,7 +189,7 @@ impl Ledger {
         let RequestWithdrawal { account, chain, asset, address, amount: units, name } = *request;
         self.forget_one();
         let is_it =
-            |one: &&Withdrawal| !one.row.purpose.is_internal() && (one.row.account, one.row.name) == (account, name);
+            |one: &&Withdrawal| !one.row.purpose.is_of_house() && (one.row.account, one.row.name) == (account, name);
         let known = self.withdrawals.remembered().find(is_it).map(|one| one.row);
         if let Some(row) = known {
             let is_same = (row.chain, row.asset, row.address, row.amount) == (chain, asset, address, units);
@@ -258,6 +259,7 @@ impl Ledger {
             purpose: WithdrawalPurpose::Payment,
             key: 0,
             parent: WithdrawalId::new(0),
+            batch: WithdrawalId::new(0),
         }
     }
 
@@ -287,7 +289,7 @@ impl Ledger {
         }
         self.check_destination(account, chain, address)?;
         let is_of_today = |row: &&WithdrawalChanged| {
-            !row.purpose.is_internal() && row.requested_at.nanos() + DAY_NS > self.now && row.asset == asset
+            !row.purpose.is_of_house() && row.requested_at.nanos() + DAY_NS > self.now && row.asset == asset
         };
         let goes_out =
             |row: &&WithdrawalChanged| !matches!(row.stage, WithdrawalStage::Canceled | WithdrawalStage::Failed);
@@ -301,11 +303,15 @@ impl Ledger {
         if self.balance(account.get(), asset).0 < units.wide() + rules.fee.wide() {
             return no(InsufficientBalance);
         }
-        if self.count_of(false) >= self.capacity.withdrawals_max as usize { no(TableFull) } else { Ok(rules) }
+        if self.count_of(|purpose| !purpose.is_of_house()) >= self.capacity.withdrawals_max as usize {
+            no(TableFull)
+        } else {
+            Ok(rules)
+        }
     }
 
-    fn count_of(&self, is_internal: bool) -> usize {
-        self.withdrawals.remembered().filter(|one| one.row.purpose.is_internal() == is_internal).count()
+    fn count_of(&self, is_counted: impl Fn(WithdrawalPurpose) -> bool) -> usize {
+        self.withdrawals.remembered().filter(|one| is_counted(one.row.purpose)).count()
     }
 
     pub(super) fn rules_of(&self, chain: ChainId, asset: AssetId) -> Option<WithdrawalRules> {
@@ -368,26 +374,29 @@ impl Ledger {
     pub(super) fn cancel_withdrawal(&mut self, cancel: &CancelWithdrawal) -> Answer {
         let CancelWithdrawal { withdrawal, account } = *cancel;
         let mut row = self.withdrawal(withdrawal)?.row;
-        let (is_operator, is_own) = (account.get() == 0, row.account == account && !row.purpose.is_internal());
+        let (is_operator, is_own) = (account.get() == 0, row.account == account && !row.purpose.is_of_house());
         if !is_operator && !is_own {
             return no(RejectReason::UnknownWithdrawal);
         }
         row.stage = way(row.stage, On::Cancel)?;
         row.cause = if is_operator { WithdrawalCause::Operator } else { WithdrawalCause::Client };
         let is_allowed = self.known_since(row.account, row.chain, row.address).is_some_and(|known| known.1);
-        if !row.purpose.is_internal() && !is_allowed && self.now < row.ready_at.nanos() {
+        if !row.purpose.is_of_house() && !is_allowed && self.now < row.ready_at.nanos() {
             self.forget_address(row.account, row.chain, row.address);
         }
         let total = row.amount.wide() + row.fee.wide();
         self.give_back(&mut row, total);
+        let batch = std::mem::take(&mut row.batch);
         self.change_withdrawal(row);
+        self.count_members(batch);
+        self.take_along(withdrawal);
         Ok(0)
     }
 
     /// Of a client's, so much of what it held is free again.
     fn give_back(&mut self, row: &mut WithdrawalChanged, held: i128) {
         row.changed_at = self.time();
-        if !row.purpose.is_internal() {
+        if !row.purpose.is_of_house() {
             self.shift(row.account.get(), row.asset, held, -held);
         }
     }
@@ -428,7 +437,7 @@ impl Ledger {
             return no(ChainIsFrozen);
         }
         let moves = || self.withdrawals.all.iter().map(|one| one.row).filter(|row| row.chain == chain);
-        let made = moves().filter(|row| row.purpose.is_internal()).count() as u64;
+        let made = moves().filter(|row| row.purpose.is_of_house()).count() as u64;
         let is_same =
             |row: &WithdrawalChanged| (row.asset, row.purpose, row.key, row.parent) == (asset, purpose, key, parent);
         if turn != made || moves().any(|row| is_same(&row) && !row.stage.is_final()) {
@@ -451,7 +460,9 @@ impl Ledger {
         if is_child != (parent.get() != 0) || (is_child && key != 0) {
             return no(WithdrawalMismatch);
         }
-        if purpose == WithdrawalPurpose::Payment || (purpose == WithdrawalPurpose::Gas && !is_gas_enough) {
+        if [WithdrawalPurpose::Payment, WithdrawalPurpose::Batch].contains(&purpose)
+            || (purpose == WithdrawalPurpose::Gas && !is_gas_enough)
+        {
             return no(WithdrawalMismatch);
         }
         let row = self.first_row(chain, asset, &rules);
@@ -460,7 +471,7 @@ impl Ledger {
         if is_child {
             self.check_parents_change(&row, &listed)?;
         }
-        if self.count_of(true) >= self.capacity.withdrawals_max.div_ceil(8) as usize {
+        if self.count_of(WithdrawalPurpose::is_internal) >= self.capacity.withdrawals_max.div_ceil(8) as usize {
             return no(TableFull);
         }
         Ok(self.begin_withdrawal(row, rules.house))
@@ -470,7 +481,7 @@ impl Ledger {
         let hot = self.withdrawals.hot.iter().find(|set| (set.chain, set.asset) == (row.chain, row.asset));
         let bounds = hot.map(|set| set.bounds);
         let is_wanted = match row.purpose {
-            WithdrawalPurpose::Payment => false,
+            WithdrawalPurpose::Payment | WithdrawalPurpose::Batch => false,
             WithdrawalPurpose::Sweep => bounds.is_some_and(|bounds| !bounds.sweep_from.is_zero()),
             WithdrawalPurpose::Cold => {
                 bounds.is_some_and(|bounds| !bounds.high.is_zero() && bounds.cold == row.address)

@@ -7,8 +7,8 @@ use wire::command::{
 };
 use wire::event::WithdrawalChanged;
 use wire::{
-    AccountId, AccountName, Amount, AssetId, ChainAddress, ChainFreeze, ChainHash, ChainId, ChainInput, ChainInputs,
-    ClientOrderId, Command, Event, LooseningId, RejectReason, Sighting, TransactionBytes, WithdrawalId,
+    AccountId, AccountName, AddressFormat, Amount, AssetId, ChainAddress, ChainFreeze, ChainHash, ChainId, ChainInput,
+    ChainInputs, ClientOrderId, Command, Event, LooseningId, RejectReason, Sighting, TransactionBytes, WithdrawalId,
     WithdrawalRules, WithdrawalStage,
 };
 
@@ -41,11 +41,11 @@ pub(super) fn world() -> World {
 }
 
 pub(super) fn world_with(layout: Layout, rules: WithdrawalRules) -> World {
-    let mut world = World::new(layout);
-    accepted(
-        &mut world,
-        Command::ListChain(ListChain { symbol: symbol("COIN"), lease_ms: 1_500, addresses: wire::AddressFormat::Evm }),
-    );
+    world_of(World::new(layout), rules, AddressFormat::Evm)
+}
+
+pub(super) fn world_of(mut world: World, rules: WithdrawalRules, addresses: AddressFormat) -> World {
+    accepted(&mut world, Command::ListChain(ListChain { symbol: symbol("COIN"), lease_ms: 1_500, addresses }));
     accepted(&mut world, list(BASE, "", 3));
     accepted(&mut world, Command::ClaimChain(ClaimChain { chain: CHAIN, instance: 7 }));
     accepted(&mut world, freeze(1, ChainFreeze::Thawed));

@@ -11,12 +11,12 @@ use super::bed::*;
 use crate::Limits;
 
 /// At least 10 stay; from 100 on all but 60 goes away; 20 are worth a sweep.
-fn bounds() -> HotWalletBounds {
+pub(super) fn bounds() -> HotWalletBounds {
     let cold = address("cold");
     HotWalletBounds { low: amount(10), high: amount(100), target: amount(60), sweep_from: amount(20), cold }
 }
 
-fn bound(bounds: HotWalletBounds) -> Command {
+pub(super) fn bound(bounds: HotWalletBounds) -> Command {
     Command::SetHotWallet(Box::new(SetHotWallet { chain: CHAIN, asset: BASE, bounds }))
 }
 

@@ -3,9 +3,13 @@
 
 use proptest::prelude::*;
 use wire::command::{AllocateWithdrawal, ReportWithdrawal};
-use wire::{ChainFreeze, ChainInputs, Command, Event, Sighting, WithdrawalRules, WithdrawalStage};
+use wire::{
+    ChainFreeze, ChainInputs, Command, Event, Sighting, WithdrawalCause, WithdrawalPurpose, WithdrawalRules,
+    WithdrawalStage,
+};
 
 use super::super::world::{Layout, amount};
+use super::batches::{gather, of_outputs, release};
 use super::bed::*;
 use super::children::{moving, spending, wanted};
 
@@ -24,6 +28,9 @@ fn command() -> impl Strategy<Value = Command> {
             say(AllocateWithdrawal { inputs, nonce, gas_limit: 1, ..allocation(at, attempt, &[], fee * 997) })
         }),
         2 => (0..3_u64, 0..4_u64).prop_map(|(turn, parent)| moving(wanted(turn, parent, 1))),
+        4 => (0..3_u64, prop::sample::select(vec![vec![1, 2], vec![1, 3], vec![2, 3], vec![1, 2, 3], vec![3, 4]]))
+            .prop_map(|(turn, members)| gather(turn, &members)),
+        1 => number.clone().prop_map(release),
         // Of an output's 600,000, less four to nine of the ledger's units or nothing, less a fee.
         4 => (number.clone(), attempt.clone(), number.clone(), attempt.clone(), (3..12_u64, 1..9_u64), 1..4_u128).prop_map(
             |(at, attempt, parent, of, (given, paid), fee)| {
@@ -51,7 +58,7 @@ proptest! {
         commands in prop::collection::vec(command(), 1..120),
     ) {
         let reviewed = WithdrawalRules { review_from: amount(9), approvals: 2, ..rules() };
-        let mut world = world_with(Layout::Joint, reviewed);
+        let mut world = of_outputs(Layout::Joint, reviewed);
         for (at, command) in commands.into_iter().enumerate() {
             world.settle(command);
             world.assert_settled();
@@ -73,7 +80,17 @@ proptest! {
             }
         }
         prop_assert!(settled.iter().all(|times| *times <= 1));
-        let held: i64 = rows.values().filter(|row| !row.stage.is_final() && !row.purpose.is_internal())
+        for row in rows.values().filter(|row| row.batch.get() != 0) {
+            let batch = &rows[&row.batch];
+            prop_assert_eq!((row.stage, row.cause, row.tx), (batch.stage, batch.cause, batch.tx));
+        }
+        for batch in rows.values().filter(|row| row.purpose == WithdrawalPurpose::Batch) {
+            let members = rows.values().filter(|row| row.batch == batch.withdrawal);
+            let sum: i64 = members.map(|row| row.amount.units()).sum();
+            let is_left = batch.stage == WithdrawalStage::Canceled || batch.cause == WithdrawalCause::SignerRefused;
+            prop_assert!(is_left && sum == 0 || sum == batch.amount.units());
+        }
+        let held: i64 = rows.values().filter(|row| !row.stage.is_final() && !row.purpose.is_of_house())
             .map(|row| row.amount.units() + row.fee.units()).sum();
         prop_assert_eq!(has(&world, "alice").1, held);
         let of_house: i64 = rows.values().map(|row| row.house_held.units()).sum();

@@ -8,14 +8,14 @@ use crate::event::*;
 use crate::mail::*;
 use crate::text::{AccountName, ApiKeyText, ClientOrderId, Secret, Symbol};
 use crate::{
-    AccountId, AddressFormat, Amount, ApiKeyId, AssetId, BasisPoints, BookSequence, CancelCause, CancelRestriction,
-    Capacity, ChainAddress, ChainFreeze, ChainHash, ChainId, ChainInputs, ClientSessionId, DepositStage, FeeRate,
-    FeeTiers, FirmId, HotWalletBounds, Incarnation, ListId, ListKind, LogPosition, LooseningEnd, LooseningId,
-    MailSequence, MarketId, MarketProtection, MarketRules, MarketScale, MarketSchedule, MarketStatus, Networks,
-    OrderId, OrderKind, Origin, PartitionId, Peg, PegSide, PhaseCause, PreventedMatchId, Price, Qty, RejectReason,
-    ReplaceMode, ReservesStanding, ScheduleStep, SelfTradePrevention, Sequence, SessionId, Side, Sides, Sighting,
-    SignedFeeRate, SpecialRules, StrategyLabel, Terms, TimeInForce, Timestamp, TradeGroupId, TradeId, TransactionBytes,
-    UpdateId, WithdrawalCause, WithdrawalId, WithdrawalPurpose, WithdrawalRules, WithdrawalStage,
+    AccountId, AddressFormat, Amount, ApiKeyId, AssetId, BasisPoints, BatchMembers, BookSequence, CancelCause,
+    CancelRestriction, Capacity, ChainAddress, ChainFreeze, ChainHash, ChainId, ChainInputs, ClientSessionId,
+    DepositStage, FeeRate, FeeTiers, FirmId, HotWalletBounds, Incarnation, ListId, ListKind, LogPosition, LooseningEnd,
+    LooseningId, MailSequence, MarketId, MarketProtection, MarketRules, MarketScale, MarketSchedule, MarketStatus,
+    Networks, OrderId, OrderKind, Origin, PartitionId, Peg, PegSide, PhaseCause, PreventedMatchId, Price, Qty,
+    RejectReason, ReplaceMode, ReservesStanding, ScheduleStep, SelfTradePrevention, Sequence, SessionId, Side, Sides,
+    Sighting, SignedFeeRate, SpecialRules, StrategyLabel, Terms, TimeInForce, Timestamp, TradeGroupId, TradeId,
+    TransactionBytes, UpdateId, WithdrawalCause, WithdrawalId, WithdrawalPurpose, WithdrawalRules, WithdrawalStage,
 };
 
 macro_rules! records {

@@ -36,6 +36,7 @@ fn row(id: u64, parent: u64, stage: WithdrawalStage) -> WithdrawalChanged {
         purpose: if parent == 0 { WithdrawalPurpose::Payment } else { WithdrawalPurpose::Child },
         key: 0,
         parent: WithdrawalId::new(parent),
+        batch: WithdrawalId::default(),
     }
 }
 
@@ -86,4 +87,55 @@ fn what_is_stuck_says_who_pays_more_or_that_nothing_comes_back_to_pay_with() {
     let alone = known(bitcoin, 1);
     assert!(says(&alone).contains("nothing comes back of it"), "{}", says(&alone));
     assert!(says(&known(AddressFormat::Evm, 1)).ends_with("it will pay more"));
+}
+
+#[test]
+fn a_batch_says_whom_it_pays_and_a_member_with_whom_it_goes() {
+    let mut known = known(AddressFormat::litecoin_regtest(), 2);
+    let batch = WithdrawalChanged { purpose: WithdrawalPurpose::Batch, ..row(4, 0, WithdrawalStage::Held) };
+    let member = |id, stage| WithdrawalChanged { batch: batch.withdrawal, ..row(id, 0, stage) };
+    let mut tell = |row: WithdrawalChanged| known.withdrawing.apply(&Event::WithdrawalChanged(Box::new(row)));
+    tell(batch);
+    for id in [1, 2, 3] {
+        tell(member(id, WithdrawalStage::Held));
+    }
+    // One leaves, and the others are in a stranger's way.
+    tell(row(2, 0, WithdrawalStage::Canceled));
+    tell(WithdrawalChanged { stage: WithdrawalStage::Conflicted, ..batch });
+    for id in [1, 3] {
+        tell(member(id, WithdrawalStage::Conflicted));
+    }
+    let shown = one(&known, 4).unwrap();
+    assert!(shown.contains("withdrawals 1 and 3, by one transaction"), "{shown}");
+    let shown = one(&known, 3).unwrap();
+    assert!(shown.contains("others, in withdrawal 4"), "{shown}");
+    assert!(shown.contains("mainstay ctl withdrawal fail 4"), "{shown}");
+    let table = list(&known, true, None).unwrap();
+    assert!(table.contains("(batch)") && table.contains("withdrawals 1 and 3"), "{table}");
+}
+
+#[test]
+fn a_batch_without_change_says_that_nothing_comes_back() {
+    // Two outputs and two members: nothing is left. With one member the other output is the change.
+    for (members, is_helped) in [(1, true), (2, false)] {
+        let mut known = known(AddressFormat::litecoin_regtest(), 1);
+        let stage = WithdrawalStage::Allocated;
+        let batch = WithdrawalChanged { purpose: WithdrawalPurpose::Batch, ..row(9, 0, stage) };
+        let mut tell = |event| known.withdrawing.apply(&event);
+        tell(Event::WithdrawalChanged(Box::new(batch)));
+        for id in 5..5 + members {
+            let member = WithdrawalChanged { batch: batch.withdrawal, ..row(id, 0, stage) };
+            tell(Event::WithdrawalChanged(Box::new(member)));
+        }
+        let (chain, withdrawal, bytes) = (CHAIN, batch.withdrawal, transaction(2));
+        tell(Event::WithdrawalSigned(Box::new(WithdrawalSigned {
+            chain,
+            withdrawal,
+            attempt: 1,
+            tx: ChainHash::default(),
+            bytes,
+        })));
+        let stuck = WithdrawalChanged { stage: WithdrawalStage::Stuck, ..batch };
+        assert_eq!(waits_for(&known, &stuck).contains("or a child of it"), is_helped, "{members}");
+    }
 }

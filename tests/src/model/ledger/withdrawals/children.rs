@@ -17,7 +17,8 @@ impl Ledger {
     }
 
     pub(super) fn check_parent(&self, child: &WithdrawalChanged) -> Result<(), Refused> {
-        match self.parent_of(child).filter(|parent| !parent.is_forgotten).map(|parent| parent.row) {
+        let parent = self.parent_of(child).filter(|parent| !parent.is_forgotten && parent.row.batch.get() == 0);
+        match parent.map(|parent| parent.row) {
             Some(parent) if (parent.chain, parent.asset) == (child.chain, child.asset) => {
                 if parent.stage == WithdrawalStage::Stuck { Ok(()) } else { Err(NOT_OPEN) }
             }

@@ -3,12 +3,13 @@
 use wire::command::{AllocateWithdrawal, FailWithdrawal, RefuseWithdrawal, ReportWithdrawal, SignWithdrawal};
 use wire::event::{ChainAssetListed, Debited, WithdrawalAllocated, WithdrawalChanged, WithdrawalSigned};
 use wire::{
-    AssetId, ChainFreeze, ChainHash, ChainId, Event, RejectReason, Sighting, WithdrawalCause, WithdrawalId,
+    AccountId, AssetId, ChainFreeze, ChainHash, ChainId, Event, RejectReason, Sighting, WithdrawalCause, WithdrawalId,
     WithdrawalPurpose, WithdrawalStage,
 };
 
 use super::super::super::numbers::amount;
 use super::super::{Answer, Ledger, Refused, no};
+use super::batches::goes_alone;
 use super::{On, Withdrawal, covering, on_chain, way};
 
 const ATTEMPTS_MAX: usize = 16;
@@ -29,7 +30,11 @@ impl Ledger {
     fn proposed(&mut self, chain: ChainId, fence: u64, id: WithdrawalId) -> Result<Withdrawal, Refused> {
         self.chain(chain)?.check_fence(fence)?;
         let known = self.withdrawal(id)?.clone();
-        if known.row.chain == chain { Ok(known) } else { no(RejectReason::UnknownWithdrawal) }
+        if known.row.chain != chain {
+            return no(RejectReason::UnknownWithdrawal);
+        }
+        goes_alone(&known.row)?;
+        Ok(known)
     }
 
     /// The same, as long as it is not over.
@@ -49,7 +54,9 @@ impl Ledger {
             return Ok(0);
         }
         if row.stage == WithdrawalStage::Held {
-            if row.purpose.is_internal() {
+            if row.purpose == WithdrawalPurpose::Batch {
+                self.check_all_of(withdrawal)?;
+            } else if row.purpose.is_of_house() {
                 self.check_move(&row)?;
             } else {
                 self.check_withdrawer(row.account)?;
@@ -73,6 +80,7 @@ impl Ledger {
         })));
         (row.house_held, row.changed_at) = (amount(needed), self.time());
         self.change_withdrawal(row);
+        self.take_along(withdrawal);
         Ok(0)
     }
 
@@ -128,7 +136,7 @@ impl Ledger {
         let AllocateWithdrawal { nonce, gas_limit, tip_per_gas, network_fee, .. } = *new;
         let inputs = new.inputs.as_slice();
         let is_funded = if inputs.is_empty() {
-            gas_limit > 0
+            gas_limit > 0 && row.purpose != WithdrawalPurpose::Batch
         } else {
             let listed = self.listed_on(row.chain, row.asset)?;
             let is_enough = comes_back(new, row, &listed).is_some();
@@ -162,6 +170,7 @@ impl Ledger {
         self.events.push(Event::WithdrawalSigned(Box::new(WithdrawalSigned { chain, withdrawal, attempt, tx, bytes })));
         (row.attempts, row.tx, row.changed_at) = (attempt, tx, self.time());
         self.change_withdrawal(row);
+        self.take_along(withdrawal);
         Ok(0)
     }
 
@@ -180,17 +189,20 @@ impl Ledger {
         }
         row.changed_at = self.time();
         self.change_withdrawal(row);
+        self.take_along(withdrawal);
         Ok(0)
     }
 
     pub(in crate::model::ledger) fn fail_withdrawal(&mut self, fail: &FailWithdrawal) -> Answer {
         let mut row = self.withdrawal(fail.withdrawal)?.row;
+        goes_alone(&row)?;
         row.stage = way(row.stage, On::Fail)?;
         row.cause = WithdrawalCause::Operator;
         self.free_house(&mut row);
         let total = row.amount.wide() + row.fee.wide();
         self.give_back(&mut row, total);
         self.change_withdrawal(row);
+        self.take_along(fail.withdrawal);
         self.end_children();
         Ok(0)
     }
@@ -248,6 +260,7 @@ impl Ledger {
             row.changed_at = self.time();
         }
         self.change_withdrawal(row);
+        self.take_along(report.withdrawal);
         self.end_children();
         Ok(0)
     }
@@ -269,16 +282,20 @@ impl Ledger {
         }
         row.house_held = amount(row.house_held.wide() - paid);
         self.free_house(row);
-        let (account, asset, fee) = (row.account, row.asset, row.fee.wide());
         if row.is_undone {
             (row.stage, row.cause) = (WithdrawalStage::Failed, WithdrawalCause::Undone);
             self.give_back(row, row.amount.wide());
         } else {
             (row.stage, row.changed_at) = (WithdrawalStage::Settled, self.time());
         }
-        if row.purpose.is_internal() {
-            return;
+        if !row.purpose.is_of_house() {
+            self.leave_books(row, house);
         }
+    }
+
+    /// The amount of what was not undone is gone, and the house gets the fee.
+    pub(super) fn leave_books(&mut self, row: &WithdrawalChanged, house: AccountId) {
+        let (account, asset, fee) = (row.account, row.asset, row.fee.wide());
         if !row.is_undone {
             self.shift(account.get(), asset, 0, -row.amount.wide());
             self.events.push(Event::Debited(Debited { account, asset, amount: row.amount }));
@@ -312,6 +329,7 @@ impl Ledger {
             (row.block, row.height, row.confirmations) = (report.block, report.height, report.confirmations);
         }
         self.change_withdrawal(row);
+        self.take_along(row.withdrawal);
         if row.is_reverted && !known.row.is_reverted {
             self.freeze(row.chain, ChainFreeze::WithdrawalReverted, false);
         }

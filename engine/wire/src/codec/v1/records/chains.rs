@@ -238,6 +238,18 @@ records! {
         address: ChainAddress,
         amount: Amount,
     }
+    GatherWithdrawals {
+        chain: ChainId,
+        fence: u64,
+        turn: u64,
+        asset: AssetId,
+        members: BatchMembers,
+    }
+    ReleaseWithdrawal {
+        chain: ChainId,
+        fence: u64,
+        withdrawal: WithdrawalId,
+    }
     ReportReserves {
         chain: ChainId,
         fence: u64,
@@ -365,5 +377,6 @@ records! {
         purpose: WithdrawalPurpose,
         key: u32,
         parent: WithdrawalId,
+        batch: WithdrawalId,
     }
 }

@@ -143,6 +143,14 @@ pub(super) fn commands() -> Vec<Command> {
             address: text(TO),
             amount: amount(7_000_000_000),
         })),
+        Command::GatherWithdrawals(Box::new(GatherWithdrawals {
+            chain: CHAIN,
+            fence: 4,
+            turn: 10,
+            asset: ASSET,
+            members: BatchMembers::new(&[ID, WithdrawalId::new(ID.get() + 2)]).unwrap(),
+        })),
+        Command::ReleaseWithdrawal(ReleaseWithdrawal { chain: CHAIN, fence: 4, withdrawal: ID }),
         Command::ReportReserves(Box::new(ReportReserves {
             chain: CHAIN,
             fence: 4,
@@ -234,6 +242,7 @@ pub(super) fn events() -> Vec<Event> {
             purpose: WithdrawalPurpose::Gas,
             key: 17,
             parent: ID,
+            batch: WithdrawalId::new(ID.get() + 4),
         })),
         Event::HotWalletChanged(Box::new(HotWalletChanged { chain: CHAIN, asset: ASSET, bounds: bounds() })),
         Event::ReservesChanged(Box::new(ReservesChanged {
@@ -283,4 +292,19 @@ fn an_input_is_spent_once_and_there_are_at_most_sixteen() {
     assert!(ChainInputs::new(&many[..ChainInputs::MAX]).is_some());
     assert_eq!(ChainInputs::new(&many), None);
     assert_eq!(ChainInputs::new(&[input(1), input(2), ChainInput { amount: 5, ..input(1) }]), None);
+}
+
+#[test]
+fn members_of_a_batch_are_read_as_they_are_written_and_in_no_other_order() {
+    let members = BatchMembers::new(&[ID, WithdrawalId::new(ID.get() + 2)]).unwrap();
+    let (chain, asset) = (CHAIN, ASSET);
+    let gather = GatherWithdrawals { chain, fence: 4, turn: 10, asset, members };
+    let bytes = command_bytes(&Command::GatherWithdrawals(Box::new(gather)));
+    // The count, and the ids after it.
+    let at = bytes.len() - BatchMembers::MAX * 8 - 1;
+    for (from, what) in [(at, 1), (at, 3), (at, 33), (at + 1, 15), (at + 9, 12), (at + 17, 1)] {
+        let mut wrong = bytes.clone();
+        wrong[from] = what;
+        assert_eq!(decode_command(&wrong), Err(CodecError::OutOfRange), "{what} at {}", from - at);
+    }
 }
