@@ -236,7 +236,9 @@ impl Executor {
         }
         // What clients wait for comes before what tidies up.
         let is_due = self.is_thawed() && self.may_move(now);
-        let wanted = is_due.then(|| moves::next(&self.view, &self.scheme, facts, self.tuning.gas, now)).flatten();
+        let is_left = |withdrawal| self.is_paused(withdrawal, now);
+        let next = || moves::next(&self.view, &self.scheme, facts, self.tuning.gas, now, is_left);
+        let wanted = is_due.then(next).flatten();
         wanted.map(|wanted| self.propose_move(wanted, fence))
     }
 

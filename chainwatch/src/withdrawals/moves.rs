@@ -106,14 +106,21 @@ pub(super) fn check_low(
     Ok(())
 }
 
-/// The next move, without claim and turn.
-pub(super) fn next(view: &View, scheme: &Scheme, facts: &Facts, gas: (u64, u64), now: Timestamp) -> Option<MoveFunds> {
+/// The next move, without claim and turn. What `is_left` alone for a while, because the ledger does not let it go, keeps none back.
+pub(super) fn next(
+    view: &View,
+    scheme: &Scheme,
+    facts: &Facts,
+    gas: (u64, u64),
+    now: Timestamp,
+    is_left: impl Fn(WithdrawalId) -> bool,
+) -> Option<MoveFunds> {
     let own = own_address_text(scheme)?;
     let may_be_tried = |it: &MoveFunds| may_be_tried(view, it, now) && !view.is_halted(it.asset);
     let is_sweeping = |bounds: &HotWalletBounds| !bounds.sweep_from.is_zero();
     let swept = match scheme {
         Scheme::Bitcoin(_) => view.bounds().find_map(|(asset, bounds)| {
-            let is_free = is_sweeping(&bounds) && !is_wanted_by_clients(view, now);
+            let is_free = is_sweeping(&bounds) && !is_wanted_by_clients(view, now, &is_left);
             is_free.then(|| sweep_outputs(view, facts, asset, bounds, own)).flatten().filter(may_be_tried)
         }),
         Scheme::Evm(_) => {
@@ -139,10 +146,10 @@ pub(super) fn child(view: &View, scheme: &Scheme, parent: &WithdrawalChanged, ch
 }
 
 /// Whether a client's withdrawal may need the outputs that a sweep would spend: now, and not when its address' delay is over.
-fn is_wanted_by_clients(view: &View, now: Timestamp) -> bool {
+fn is_wanted_by_clients(view: &View, now: Timestamp, is_left: impl Fn(WithdrawalId) -> bool) -> bool {
     let is_due = |row: &WithdrawalChanged| {
         let is_held = row.purpose == WithdrawalPurpose::Payment && row.stage == WithdrawalStage::Held;
-        is_held && now >= row.ready_at && !view.is_halted(row.asset)
+        is_held && now >= row.ready_at && !view.is_halted(row.asset) && !is_left(row.withdrawal)
     };
     view.all().any(|known| is_due(&known.row))
 }

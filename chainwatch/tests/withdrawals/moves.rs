@@ -6,7 +6,8 @@ use chainwatch::signer::evm::{EvmScheme, address_at};
 use chainwatch::signer::vault::Vault;
 use chainwatch::withdrawals::{Account, Unfunded};
 use wire::command::{
-    BindAddress, ListAsset, ListChainAsset, MoveFunds, Reply, RequestAddress, SetHotWallet, SetWithdrawalRules,
+    BindAddress, ListAsset, ListChainAsset, MoveFunds, Reply, RequestAddress, RestrictWithdrawals, SetHotWallet,
+    SetWithdrawalRules,
 };
 use wire::{
     Amount, AssetId, ChainAddress, ChainFreeze, Command, Event, HotWalletBounds, RejectReason, WithdrawalPurpose,
@@ -91,6 +92,23 @@ fn a_withdrawal_that_waits_for_its_address_stops_no_sweep() {
         rows.iter().filter(|row| row.purpose == WithdrawalPurpose::Sweep).map(|row| row.amount.wide()).collect();
     assert_eq!(swept, [42_000]);
     assert_eq!(world.count(WithdrawalStage::Held), 1, "its hour is not over");
+}
+
+#[test]
+fn a_withdrawal_that_operators_have_stopped_stops_no_sweep() {
+    let mut world = World::new(9);
+    world.start();
+    let (now, _) = world.claimed();
+    world.ledger.request(now, 1, &super::world::address(1), 3_000);
+    let restrict = RestrictWithdrawals { account: ALICE, is_blocked: true, is_allow_listed: false };
+    let reply = world.ledger.apply(now, &Command::RestrictWithdrawals(restrict));
+    assert!(matches!(reply, Reply::Accepted { .. }), "{reply:?}");
+    world.bound([0, 0, 0, 10_000]);
+    world.work(40);
+    let rows = world.ledger.rows();
+    let swept = rows.iter().filter(|row| row.purpose == WithdrawalPurpose::Sweep);
+    assert_eq!(swept.map(|row| row.amount.wide()).collect::<Vec<_>>(), [42_000]);
+    assert_eq!(world.count(WithdrawalStage::Held), 1);
 }
 
 /// An executor dies before, in and after every step of every move; another goes on, and nothing moves twice.
