@@ -302,11 +302,12 @@ impl Pool {
         self.settle(now);
     }
 
-    /// How many nodes show a chain at least as high as a block that does not contain it.
+    /// How many nodes show a chain at least as high as a block that does not contain it, or one that meets ours nowhere.
     pub fn against(&self, block: Head, now: Instant) -> usize {
         let votes = self.nodes.iter().filter_map(|node| node.vote(&self.config, now));
         let tips = votes.filter_map(|report| self.tree.get(report.head)).map(|placed| placed.head);
-        tips.filter(|tip| tip.height >= block.height && !self.tree.contains(tip.hash, block)).count()
+        let others = tips.filter(|tip| tip.height >= block.height && !self.tree.contains(tip.hash, block)).count();
+        others + self.nodes.iter().filter(|node| node.is_astray()).count()
     }
 
     /// Recomputes what is agreed, and every verdict that follows from it.

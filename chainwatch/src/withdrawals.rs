@@ -166,9 +166,12 @@ impl Executor {
         of_open.chain(self.reverted().map(|row| row.tx))
     }
 
-    /// What is settled and not on the chain any more.
+    /// What is settled and not on the chain any more; of what went together the batch.
     pub fn reverted(&self) -> impl Iterator<Item = &WithdrawalChanged> {
-        self.view.all().map(|known| &known.row).filter(|row| row.is_reverted && row.stage == WithdrawalStage::Settled)
+        let is_it = |row: &&WithdrawalChanged| {
+            row.is_reverted && row.stage == WithdrawalStage::Settled && row.batch == WithdrawalId::default()
+        };
+        self.view.all().map(|known| &known.row).filter(is_it)
     }
 
     /// Every withdrawal that is not over.
@@ -187,7 +190,8 @@ impl Executor {
         let open = || self.view.all().filter(|known| !known.row.stage.is_final());
         let is_mined =
             |row: &&WithdrawalChanged| matches!(row.stage, WithdrawalStage::Mined | WithdrawalStage::Confirmed);
-        let mined = open().map(|known| &known.row).filter(is_mined).map(|row| Height(row.height));
+        let mined =
+            open().map(|known| &known.row).filter(is_mined).chain(self.reverted()).map(|row| Height(row.height));
         let spends: BTreeSet<Spend> = open().flat_map(Known::spends).collect();
         let touching = blocks.spendings().filter(|(_, spending)| spending.spent().any(|spend| spends.contains(&spend)));
         mined.chain(touching.map(|(block, _)| block.height)).min()

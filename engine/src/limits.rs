@@ -56,10 +56,10 @@ pub struct Limits {
 
 /// Bytes of address space that the ledger takes at once for a row of each table, in the order of [`Capacity::TABLES`]. Zero is a table
 /// that takes memory with the rows that are used. `tests/row_bytes.rs` measures them.
-pub const ROW_BYTES: [u32; 8] = [1_648, 19, 142, 91, 0, 0, 0, 0];
+pub const ROW_BYTES: [u32; 8] = [1_648, 32, 142, 91, 0, 0, 0, 0];
 
 /// The same of each market cell.
-pub const MARKET_ROW_BYTES: [u32; 8] = [0, 0, 0, 0, 66, 0, 0, 0];
+pub const MARKET_ROW_BYTES: [u32; 8] = [16, 0, 0, 0, 66, 0, 0, 0];
 
 impl Default for Limits {
     /// For a small cluster: a ledger partition takes up to about 160 MiB when full, a market cell about 20 MiB;

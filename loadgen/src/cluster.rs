@@ -111,7 +111,13 @@ pub async fn cluster(args: Args) -> Result<Verdict, LoadError> {
         None => args.target.resolve()?.cluster.ok_or(VenueError::NoOperator)?,
     };
     let mut ends = Ends::new().map_err(LoadError::Signals)?;
-    let venue = Venue::make(&cluster, args.outstanding as usize, args.keep_market).await?;
+    let venue = tokio::select! {
+        venue = Venue::make(&cluster, args.outstanding as usize, args.keep_market) => venue?,
+        () = ends.asked() => {
+            eprintln!("what was listed by then is there: mainstay ctl market list");
+            return Err(LoadError::Asked);
+        }
+    };
     let measured = tokio::select! {
         measured = measure(&venue, &args) => measured,
         () = ends.asked() => Err(LoadError::Asked),

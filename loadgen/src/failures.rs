@@ -16,6 +16,8 @@ mod tests;
 const KINDS_MAX: usize = 6;
 /// For so long every order may fail: a failover is shorter.
 const HOPELESS_AFTER: Duration = Duration::from_secs(3);
+/// And so many must: of a way that is seldom gone one or two say nothing.
+const HOPELESS_FROM: u64 = 10;
 
 /// Why an order has no outcome.
 #[derive(Debug, Clone)]
@@ -58,14 +60,14 @@ pub struct Kind {
 pub struct Failures {
     kinds: Vec<Kind>,
     others: u64,
-    /// Since when there has been no success.
-    since: Option<Instant>,
+    /// Since when there has been no success, and how many have failed since.
+    since: Option<(Instant, u64)>,
 }
 
 impl Failures {
     /// One more.
     pub fn note(&mut self, failure: &Failure, now: Instant) {
-        self.since.get_or_insert(now);
+        self.since.get_or_insert((now, 0)).1 += 1;
         let why = failure.to_string();
         match self.kinds.iter().position(|kind| kind.why == why) {
             Some(at) => self.kinds[at].count += 1,
@@ -81,7 +83,8 @@ impl Failures {
 
     /// Whether nothing has succeeded for so long that nothing will.
     pub fn are_all(&self, now: Instant) -> bool {
-        self.since.is_some_and(|since| now.saturating_duration_since(since) >= HOPELESS_AFTER)
+        let is_long = |since| now.saturating_duration_since(since) >= HOPELESS_AFTER;
+        self.since.is_some_and(|(since, failed)| failed >= HOPELESS_FROM && is_long(since))
     }
 
     /// How many.

@@ -105,6 +105,16 @@ pub enum GatewayError {
     /// The gateway does not answer what is asked before the first order.
     #[error("cannot learn the exchange's limits: {0}")]
     Api(ApiError),
+    /// More orders than the gateway takes.
+    #[error(
+        "that is {orders} orders a minute through the gateway, which takes {allowed} from one address: a lower --rate or a shorter --duration"
+    )]
+    TooMany {
+        /// Wanted.
+        orders: u64,
+        /// Taken, with what is left to others.
+        allowed: u64,
+    },
     /// Every order fails.
     #[error("every order fails: {0}")]
     Hopeless(Failure),

@@ -74,15 +74,12 @@ impl Watch {
     /// Whether a majority of the configured nodes has these transactions, or has not; nothing of those of which there is no
     /// majority for either.
     pub async fn known_to_most(&self, txs: &[TxId]) -> Vec<(TxId, bool)> {
-        let mut told = Vec::with_capacity(txs.len());
-        for some in txs.chunks(TXS_AT_ONCE) {
-            self.known_at_once(some, &mut told).await;
-        }
-        told
+        // All at once: a node that says nothing holds up the rest no longer than one question takes.
+        futures_util::future::join_all(txs.chunks(TXS_AT_ONCE).map(|some| self.known_at_once(some))).await.concat()
     }
 
     /// However far a node is, it is asked once for all of them.
-    async fn known_at_once(&self, txs: &[TxId], told: &mut Vec<(TxId, bool)>) {
+    async fn known_at_once(&self, txs: &[TxId]) -> Vec<(TxId, bool)> {
         let rules = self.rules();
         let opinions = self.each(Method::Transaction, |client| async move {
             match rules {
@@ -97,7 +94,7 @@ impl Watch {
             let is_decided = known >= majority || opinions.len() - known >= majority;
             is_decided.then_some((*tx, known >= majority))
         };
-        told.extend(txs.iter().enumerate().filter_map(opinion));
+        txs.iter().enumerate().filter_map(opinion).collect()
     }
 
     /// What is to be paid to the chain, and of that, where there is gas, to whoever mines. `None` when too few nodes say.

@@ -28,6 +28,9 @@ pub(super) enum Gathering {
     Later(Vec<WithdrawalId>),
 }
 
+/// A batch pays so many times less than the cap when it is gathered.
+const FEE_RESERVE: u128 = 2;
+
 impl Executor {
     /// Gathers some of these, which are due, in the order in which it is their turn.
     pub(super) fn gather(&self, due: &[WithdrawalId], facts: &Facts, fence: u64, now: Timestamp) -> Gathering {
@@ -92,7 +95,13 @@ impl Executor {
                 ..**row
             };
             let fee = funding::batch_fee(&self.view, &batch, members.len() + 1, scheme, facts);
-            let fits = fee.and_then(|fee| moves::check_low(&self.view, &self.scheme, &batch, facts, fee));
+            // It may have to be replaced, or to be helped by a child, under the same cap.
+            let has_room = |fee: u128| {
+                let cap = self.view.network_fee_max(&batch).unwrap_or(0);
+                if fee.saturating_mul(FEE_RESERVE) > cap { Err(Unfunded::FeeAboveCap) } else { Ok(fee) }
+            };
+            let fits = fee.and_then(has_room);
+            let fits = fits.and_then(|fee| moves::check_low(&self.view, &self.scheme, &batch, facts, fee));
             if fits.is_ok() {
                 members.push(row.withdrawal);
                 sum = amount;
@@ -147,7 +156,11 @@ impl Executor {
         let named = refused.filter(|(reason, _)| is_of_one(*reason)).map(|(_, named)| WithdrawalId::new(named));
         let held = named.filter(|id| self.view.get(*id).is_some_and(|known| known.row.stage == WithdrawalStage::Held));
         match held {
-            Some(held) => self.on_refused(held, now),
+            Some(held) => {
+                self.on_refused(held, now);
+                // The others have their turn before it has its next.
+                self.waiting.note(held, None, now);
+            }
             None => self.gather_paused_until = Some(now.plus_nanos(self.tuning.pause_ns)),
         }
     }

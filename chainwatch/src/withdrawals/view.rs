@@ -465,4 +465,4 @@ impl View {
 }
 
 #[cfg(test)]
-mod tests;
+pub(super) mod tests;

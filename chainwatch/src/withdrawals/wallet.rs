@@ -23,6 +23,8 @@ pub struct Wallet {
     spent_before: BTreeSet<OutPoint>,
     /// Credits that the chain has taken back, and whether they were to spend still: they come back as what they were.
     reverted: BTreeMap<OutPoint, bool>,
+    /// Change of what was settled and the chain has taken back: it is nobody's until that is mined again.
+    taken_back: BTreeMap<OutPoint, ChainInput>,
     /// Transactions of withdrawals that are not over.
     signed: BTreeMap<WithdrawalId, Vec<Transaction>>,
 }
@@ -36,6 +38,7 @@ impl Wallet {
             coins: BTreeMap::new(),
             spent_before: BTreeSet::new(),
             reverted: BTreeMap::new(),
+            taken_back: BTreeMap::new(),
             signed: BTreeMap::new(),
         }
     }
@@ -76,6 +79,7 @@ impl Wallet {
 
     /// Of all transactions of a withdrawal one was mined, or none ever will be.
     fn on_end(&mut self, row: &WithdrawalChanged) {
+        self.take_back(row);
         let signed = self.signed.remove(&row.withdrawal).unwrap_or_default();
         if row.stage != WithdrawalStage::Settled {
             return;
@@ -98,8 +102,21 @@ impl Wallet {
         }
     }
 
+    /// What is settled is on the chain, or has been taken back by it.
+    fn take_back(&mut self, row: &WithdrawalChanged) {
+        let (from, to) = match row.is_reverted {
+            true => (&mut self.coins, &mut self.taken_back),
+            false => (&mut self.taken_back, &mut self.coins),
+        };
+        let is_its = |(tx, _): &OutPoint, coin: &mut ChainInput| *tx == row.tx && coin.key == 0;
+        to.extend(from.extract_if(.., is_its));
+    }
+
     /// What may be spent, as far as the ledger says.
     pub fn coins(&self) -> impl Iterator<Item = &ChainInput> {
         self.coins.values()
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -249,6 +249,11 @@ fn a_dear_chain_gathers_only_as_many_as_one_transaction_may_pay_for() {
     world.work(100);
     let of = batches(&world);
     assert!(!of.is_empty() && of.iter().all(|(members, _)| (2..12).contains(members)), "{of:?}");
+    // What they pay leaves room to pay more.
+    world.set_fee_rate(60_000);
+    world.pass_s(3_601);
+    world.work(60);
+    assert!(world.replacements() >= of.len(), "{} for {of:?}", world.replacements());
     world.heal();
     world.check();
 }

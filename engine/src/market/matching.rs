@@ -299,7 +299,7 @@ impl MarketCell {
 
     /// Tells that an order ended on its way in, and what was left of it.
     fn end_taker(&self, order: &PlaceOrder, leaves: Qty, cause: CancelCause, effects: &mut impl Sink) {
-        let leaves = if order.qty == Qty::MAX && is_by_quote(order) { Qty::ZERO } else { leaves };
+        let leaves = told_leaves(order, leaves);
         let (market, order) = (self.id, order.order);
         effects.send(self.ledger, Mail::OrderEnded(OrderEnded { market, order, leaves, cause, request: NO_REQUEST }));
     }
@@ -440,6 +440,16 @@ impl MarketCell {
     pub(super) fn cost(&self, price: Price, qty: Qty) -> Option<Amount> {
         price.notional(qty, self.scale.quote_factor)
     }
+}
+
+/// What is told to be left of an order that ends: nobody has named the quantity of one that buys by its budget.
+pub(super) fn told_leaves(order: &PlaceOrder, leaves: Qty) -> Qty {
+    if buys_by_quote(order) { Qty::ZERO } else { leaves }
+}
+
+/// Whether its budget alone says how much it buys.
+pub(super) fn buys_by_quote(order: &PlaceOrder) -> bool {
+    order.qty == Qty::MAX && is_by_quote(order)
 }
 
 /// Market orders whose budget is what was asked for, not a bound on top of a quantity.

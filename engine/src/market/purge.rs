@@ -16,6 +16,7 @@ use wire::{AccountId, CancelCause, LogPosition, OrderId, Price, Side, Timestamp}
 
 use super::MarketCell;
 use super::book::Resting;
+use super::matching::buys_by_quote;
 use crate::effects::Sink;
 
 /// Accounts that one command may look at.
@@ -188,8 +189,9 @@ impl MarketCell {
             |price: Price| (rules.price_min..=rules.price_max).contains(&price) && price.is_multiple_of(rules.tick);
         (!MarketCell::has_limit(place, stop.terms.peg) || fits(place.price))
             && stop.terms.stop_price.is_none_or(fits)
-            && place.qty.is_multiple_of(rules.lot)
-            && place.qty <= if place.kind.is_market() { rules.market_qty_max } else { rules.qty_max }
+            && (buys_by_quote(place)
+                || (place.qty.is_multiple_of(rules.lot)
+                    && place.qty <= if place.kind.is_market() { rules.market_qty_max } else { rules.qty_max }))
     }
 
     /// Whether the market would still have this order.

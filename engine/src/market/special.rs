@@ -32,7 +32,7 @@ use wire::{
 
 use super::MarketCell;
 use super::extras::{Expiry, Extra};
-use super::matching::{NO_REQUEST, No};
+use super::matching::{NO_REQUEST, No, told_leaves};
 use super::stops::{Stop, Watch, working_order};
 use crate::effects::Sink;
 
@@ -359,7 +359,7 @@ impl MarketCell {
     }
 
     pub(super) fn tell_stop_end(&self, stop: &Stop, cause: CancelCause, request: LogPosition, effects: &mut impl Sink) {
-        let (market, order, leaves) = (self.id, stop.place.order, stop.place.qty);
+        let (market, order, leaves) = (self.id, stop.place.order, told_leaves(&stop.place, stop.place.qty));
         effects.send(self.ledger, Mail::OrderEnded(OrderEnded { market, order, leaves, cause, request }));
     }
 

@@ -11,6 +11,9 @@ pub mod ws_api;
 
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
+/// Nobody is left alone for longer.
+const WEEK: Duration = Duration::from_secs(7 * 86_400);
+
 /// Why a request has no result.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum ApiError {
@@ -87,10 +90,10 @@ impl ApiError {
         matches!(self, ApiError::Refused { status: 418 | 429, .. })
     }
 
-    /// How long the exchange asks to be left alone.
+    /// How long the exchange asks to be left alone, a week at most.
     pub fn retry_after(&self) -> Option<Duration> {
         match self {
-            ApiError::Refused { retry_after, .. } => *retry_after,
+            ApiError::Refused { retry_after, .. } => retry_after.map(|after| after.min(WEEK)),
             _ => None,
         }
     }

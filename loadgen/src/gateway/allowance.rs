@@ -39,7 +39,10 @@ impl Allowance {
         };
         let info: ExchangeInfo = info.map_err(told)?;
         let allowance = Allowance::of(&info.rate_limits);
-        allowance.wait_for(rest, orders.min(allowance.for_us())).await?;
+        if orders > allowance.for_us() {
+            return Err(GatewayError::TooMany { orders, allowed: allowance.for_us() });
+        }
+        allowance.wait_for(rest, orders).await?;
         Ok(allowance)
     }
 

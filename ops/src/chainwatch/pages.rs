@@ -15,7 +15,8 @@ use axum::{Json, Router};
 use prometheus_client::encoding::text::encode;
 use serde::{Deserialize, Serialize};
 use tokio::net::TcpListener;
-use wire::{ChainFreeze, ReservesStanding};
+use wire::event::WithdrawalChanged;
+use wire::{ChainFreeze, ReservesStanding, WithdrawalId};
 
 use super::{Shared, Watched};
 
@@ -230,7 +231,9 @@ fn block(watch: &Watch, head: ::chainwatch::Head) -> Block {
 }
 
 fn of_withdrawals(watch: &Watch, standing: &withdrawals::Standing) -> WithdrawalStatus {
-    let for_operators = standing.open.iter().filter(|row| row.stage.is_for_operators());
+    // Of what goes together the batch is told.
+    let is_told = |row: &&WithdrawalChanged| row.stage.is_for_operators() && row.batch == WithdrawalId::default();
+    let for_operators = standing.open.iter().filter(is_told);
     let waiting = standing.unfunded.iter().filter(|(_, why)| *why != Unfunded::InTurn);
     WithdrawalStatus {
         open: standing.open.len(),

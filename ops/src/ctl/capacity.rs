@@ -101,13 +101,14 @@ pub async fn run(place: &Place, args: Args) -> miette::Result<()> {
     let inventory = operator.inventory(|_| false).await?;
     let there = inventory.markets.values().filter(|known| known.status != wire::MarketStatus::Delisted).count();
     let more = memory::more(&now.rows(), &wanted.rows(), there);
-    if more > 0 {
+    if more.peak > 0 {
         println!(
-            "each node takes {} more of address space, and as much memory once the rows are used",
-            memory::shown(more)
+            "each node takes {} more of address space, and as much memory once the rows are used; up to {} while it is done",
+            memory::shown(more.lasting),
+            memory::shown(more.peak)
         );
         let hosts = memory::by_host(place.state()?.nodes.iter().map(|node| node.http.as_str()), &pages);
-        match memory::check(more, &hosts) {
+        match memory::check(more.peak, &hosts) {
             Err(why) if !raise.beyond_memory => return Err(why),
             Err(why) => eprintln!("{}", crate::report::in_a_line(&why)),
             Ok(()) => {}

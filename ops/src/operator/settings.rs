@@ -94,7 +94,7 @@ impl Settings {
         }
     }
 
-    /// What an account is charged where its market has no rates for it alone.
+    /// What an account is charged where its market has no rates, for it alone or for everybody.
     pub fn rates(&self, opened: &AccountOpened) -> Rates {
         let tier = || {
             let at = self.reached.get(&opened.account).map_or(0, |(tier, _)| *tier);
@@ -105,6 +105,15 @@ impl Settings {
             let maker = i32::try_from(opened.maker_fee.parts_per_million()).ok().and_then(SignedFeeRate::new);
             (maker.unwrap_or_default(), opened.taker_fee)
         })
+    }
+
+    /// What is set for everybody in single markets, where it is what this account is charged: whoever has rates of its own is not
+    /// charged those.
+    pub fn everybodys_rates(&self, account: AccountId) -> impl Iterator<Item = (MarketId, Rates)> {
+        let has_own = self.rates.contains_key(&(account, NOWHERE));
+        let of_markets = self.rates.iter().filter(|((of, market), _)| *of == NOBODY && *market != NOWHERE);
+        let is_charged = move |market: MarketId| !has_own && !self.rates.contains_key(&(account, market));
+        of_markets.map(|((_, market), rates)| (*market, *rates)).filter(move |(market, _)| is_charged(*market))
     }
 
     /// What is set for whoever trades in a market.

@@ -3,7 +3,7 @@ use wire::{AccountId, ChainInput, ChainInputs, ClientOrderId, TransactionBytes};
 use super::*;
 use wire::event::WithdrawalSigned;
 
-const CHAIN: ChainId = ChainId::new(1);
+pub(in crate::withdrawals) const CHAIN: ChainId = ChainId::new(1);
 const DAY_NS: u64 = 24 * 3_600 * 1_000_000_000;
 
 fn tx(number: u64) -> ChainHash {
@@ -12,7 +12,7 @@ fn tx(number: u64) -> ChainHash {
     ChainHash(hash)
 }
 
-fn row(number: u64, purpose: WithdrawalPurpose, key: u32) -> WithdrawalChanged {
+pub(in crate::withdrawals) fn row(number: u64, purpose: WithdrawalPurpose, key: u32) -> WithdrawalChanged {
     WithdrawalChanged {
         withdrawal: WithdrawalId::new(number),
         account: AccountId::new(1),

@@ -37,6 +37,9 @@ fn text(known: &Inventory, opened: &AccountOpened) -> String {
     for (market, rates) in settings.pair_rates(id) {
         line("", format!("in {}: {}", symbol_of(known, market), fees::shown(rates)));
     }
+    for (market, rates) in settings.everybodys_rates(id) {
+        line("", format!("in {}, as everybody: {}", symbol_of(known, market), fees::shown(rates)));
+    }
     match settings.limits.get(&id) {
         None => line("limits", "none over all markets".to_owned()),
         Some(limits) => {

@@ -8,14 +8,35 @@ const GIB: u64 = 1 << 30;
 /// Cells have twins, which take the snapshots.
 const COPIES: u64 = 2;
 
-/// Bytes that a node takes at once for these rows in place of those before, with so many markets.
-pub fn more(now: &[u32; 8], wanted: &[u32; 8], markets: usize) -> u64 {
-    let each = |at: usize| {
-        let of_markets = u64::from(engine::MARKET_ROW_BYTES[at]).saturating_mul(markets as u64);
-        u64::from(engine::ROW_BYTES[at]).saturating_add(of_markets)
-    };
-    let added = |at: usize| u64::from(wanted[at].saturating_sub(now[at])).saturating_mul(each(at));
-    (0..now.len()).map(added).fold(0_u64, u64::saturating_add).saturating_mul(COPIES)
+/// What more rows take of a node, in bytes.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct More {
+    /// For good.
+    pub lasting: u64,
+    /// While cells are built anew beside those before, from what those have saved: at most.
+    pub peak: u64,
+}
+
+/// Of these rows in place of those before, with so many markets.
+pub fn more(now: &[u32; 8], wanted: &[u32; 8], markets: usize) -> More {
+    let bytes = |rows: u32, each: u32| u64::from(rows).saturating_mul(u64::from(each));
+    let (mut lasting, mut ledger, mut market, mut is_of_markets) = (0_u64, 0_u64, 0_u64, false);
+    for at in 0..now.len() {
+        let (before, after) = (now[at], wanted[at].max(now[at]));
+        let each_market = engine::MARKET_ROW_BYTES[at];
+        is_of_markets |= after > before && each_market > 0;
+        let of_markets = bytes(after - before, each_market).saturating_mul(markets as u64);
+        lasting = lasting.saturating_add(bytes(after - before, engine::ROW_BYTES[at])).saturating_add(of_markets);
+        // The new cell, and the state of the old one.
+        ledger = ledger
+            .saturating_add(bytes(after, engine::ROW_BYTES[at]))
+            .saturating_add(bytes(before, engine::ROW_BYTES[at]));
+        market = market.saturating_add(bytes(after, each_market)).saturating_add(bytes(before, each_market));
+    }
+    let markets = if is_of_markets { market.saturating_mul(markets as u64) } else { 0 };
+    let peak =
+        if now.iter().zip(wanted).any(|(now, wanted)| wanted > now) { ledger.saturating_add(markets) } else { 0 };
+    More { lasting: lasting.saturating_mul(COPIES), peak: peak.saturating_mul(COPIES) }
 }
 
 /// The nodes of one machine, which share its memory.
@@ -82,11 +103,16 @@ mod tests {
     fn rows_are_counted_in_the_ledger_in_every_market_and_in_the_twins() {
         let now = [10, 0, 0, 0, 100, 0, 0, 0];
         let accounts = u64::from(engine::ROW_BYTES[0]);
-        assert_eq!(more(&now, &[20, 0, 0, 0, 0, 0, 0, 0], 3), 2 * 10 * accounts);
-        let resting = u64::from(engine::MARKET_ROW_BYTES[4]);
-        assert_eq!(more(&now, &[0, 0, 0, 0, 101, 0, 0, 0], 3), 2 * 3 * resting);
-        assert_eq!(more(&now, &[0; 8], 3), 0, "what is not named stays");
-        assert!(more(&[0; 8], &[u32::MAX; 8], 64) > 1 << 40, "nothing wraps");
+        let [of_account, .., resting, _, _, _] = engine::MARKET_ROW_BYTES.map(u64::from);
+        let raised = more(&now, &[20, 0, 0, 0, 0, 0, 0, 0], 3);
+        assert_eq!(raised.lasting, 2 * 10 * (accounts + 3 * of_account));
+        assert_eq!(raised.peak, 2 * (30 * accounts + 3 * (30 * of_account + 200 * resting)), "old and new at once");
+        assert_eq!(more(&now, &[0, 0, 0, 0, 101, 0, 0, 0], 3).lasting, 2 * 3 * resting);
+        let keys = u64::from(engine::ROW_BYTES[1]);
+        let of_ledger = More { lasting: 2 * 5 * keys, peak: 2 * (20 * accounts + 5 * keys) };
+        assert_eq!(more(&now, &[0, 5, 0, 0, 0, 0, 0, 0], 3), of_ledger, "markets stay as they are");
+        assert_eq!(more(&now, &[0; 8], 3), More { lasting: 0, peak: 0 }, "what is not named stays");
+        assert!(more(&[0; 8], &[u32::MAX; 8], 64).peak > 1 << 40, "nothing wraps");
     }
 
     #[test]

@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 use std::time::Duration;
 
+use gateway::market_data::interval::date_text;
 use serde::Deserialize;
 use wire::{Amount, MarketProtection, MarketStatus, Price, Qty, decimal};
 
@@ -18,8 +19,6 @@ const ANSWER_WITHIN: Duration = Duration::from_secs(2);
 #[derive(Debug, Clone, Deserialize)]
 pub struct Phase {
     symbol: String,
-    /// What moved it there.
-    cause: Option<String>,
     /// When it ends, in milliseconds since 1970; 0 when nothing but an operator ends it.
     until: u64,
 }
@@ -38,22 +37,10 @@ pub async fn phases(place: &Place) -> miette::Result<BTreeMap<String, Phase>> {
     Ok(BTreeMap::new())
 }
 
-/// When the phase ends, if something ends it: a plan, such as a reopening's, or a schedule.
+/// When the phase ends, if something ends it: a plan, such as a reopening's, or a schedule. Which of them is not told.
 fn end(phase: Option<&Phase>) -> Option<String> {
-    let Phase { cause, until, .. } = phase.filter(|phase| phase.until > 0)?;
-    let why = match cause.as_deref() {
-        Some("OPERATOR" | "PLAN") => "then the next step of its reopening",
-        Some("VOLATILITY") => "an auction because a trade would have left a band",
-        Some("SCHEDULE") => "by its schedule",
-        _ => "then the next step of its plan",
-    };
-    Some(format!("until {}, {why}", clock(*until)))
-}
-
-/// A time of day in UTC, to the second.
-fn clock(at_ms: u64) -> String {
-    let second = at_ms / 1_000 % 86_400;
-    format!("{:02}:{:02}:{:02} UTC", second / 3_600, second / 60 % 60, second % 60)
+    let Phase { until, .. } = phase.filter(|phase| phase.until > 0)?;
+    Some(format!("until {} UTC", date_text(*until)))
 }
 
 /// Every market that there is or was.
@@ -151,11 +138,10 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_reopening_that_is_under_way_is_told_with_its_end() {
-        let phase = |cause: &str, until| Phase { symbol: "X".into(), cause: Some(cause.into()), until };
-        let at = 1_795_340_412_000 / 86_400_000 * 86_400_000 + 46_925_000;
-        assert_eq!(end(Some(&phase("PLAN", at))).unwrap(), "until 13:02:05 UTC, then the next step of its reopening");
-        assert_eq!(end(Some(&phase("OPERATOR", 0))), None);
+    fn a_phase_that_ends_by_itself_is_told_with_its_end() {
+        let phase = |until| Phase { symbol: "X".into(), until };
+        assert_eq!(end(Some(&phase(1_795_352_525_000))).unwrap(), "until 2026-11-22 13:02:05 UTC");
+        assert_eq!(end(Some(&phase(0))), None);
         assert_eq!(end(None), None);
     }
 }

@@ -33,7 +33,12 @@ pub(super) fn list(known: &Inventory, all: bool, account: Option<&str>) -> miett
             WithdrawalPurpose::Payment => words::account_name(known, row.account),
             move_of_ours => format!("({})", format!("{move_of_ours:?}").to_lowercase()),
         };
-        let stage = if row.is_reverted { "taken back".into() } else { format!("{:?}", row.stage) };
+        let stage = match row.stage {
+            WithdrawalStage::Settled if row.is_reverted => "taken back".into(),
+            // An operator has failed it, and its account has its money again.
+            _ if row.is_reverted => "PAID TWICE".into(),
+            stage => format!("{stage:?}"),
+        };
         let id = row.withdrawal;
         let to = match row.purpose {
             WithdrawalPurpose::Batch => format!("withdrawals {}", members(known, row)),
@@ -124,7 +129,11 @@ fn waits_for(known: &Inventory, row: &WithdrawalChanged) -> String {
             WithdrawalStage::Settled if freeze == ChainFreeze::Thawed => {
                 "the chain has taken it back: it is sent again until it is mined".into()
             }
-            _ => "its chain contradicts its end, and is frozen: look, then mainstay ctl chain thaw".into(),
+            WithdrawalStage::Settled => {
+                "the chain has taken it back, and is frozen: look, then mainstay ctl chain thaw; it is sent again then"
+                    .into()
+            }
+            _ => "its transaction is on the chain although it was failed: its account has the money twice".into(),
         };
     }
     match row.stage {

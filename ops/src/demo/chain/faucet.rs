@@ -22,7 +22,7 @@ const MATURITY: u64 = 100;
 const COINS: u64 = 10;
 /// How long the nodes may take to answer after their start.
 const UP_WITHIN: Duration = Duration::from_secs(30);
-/// A block is mined so often at most until it has in it what it should.
+/// A block is mined anew so often at most while it has more in it than it should.
 const MINED_ANEW_MAX: usize = 50;
 /// A node that does not answer for so long is left out.
 const ANSWER_WITHIN: Duration = Duration::from_secs(10);
@@ -308,7 +308,11 @@ async fn mine_just(node: &RpcClient, block: &Block) -> Result<(), Told> {
         let mined = node.call("eth_getBlockByNumber", json!(["latest", true])).await?;
         let transactions = mined["transactions"].as_array().cloned().unwrap_or_default();
         let is_own = |it: &Value| it["from"] == RICH || of_block.contains(&&it["hash"]);
-        if transactions.iter().all(is_own) || mined_times == MINED_ANEW_MAX {
+        if transactions.iter().all(is_own) {
+            break;
+        }
+        if mined_times == MINED_ANEW_MAX {
+            tracing::warn!("a node of the chain mines what others do not have: it leaves them");
             break;
         }
         for transaction in &transactions {
