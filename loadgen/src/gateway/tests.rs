@@ -50,7 +50,7 @@ fn a_limit_ends_it_at_once_and_says_when_to_try_again() {
 fn failures_alone_end_it_after_a_while() {
     let (mut taken, began) = (Taken::default(), Instant::now());
     let busy = Failure::Ledger(RejectReason::Busy);
-    (0..9).for_each(|_| taken.failures.note(&busy, began));
+    (0..10).for_each(|_| taken.failures.note(&busy, began));
     assert!(taken.end(busy.clone(), began + Duration::from_secs(1)).is_none());
     let end = taken.end(busy, began + Duration::from_secs(4)).expect("nothing succeeds");
     let error = end.error().unwrap_err().to_string();
