@@ -24,6 +24,8 @@ pub const RICH: &str = "0xf39fd6e51aad88f6f4ce6ab8827279cfffb92266";
 const GENESIS_TIME: u64 = 1_700_000_000;
 /// How often a node is started before it counts as broken.
 const STARTS_MAX: u32 = 3;
+/// A block is mined anew so often at most.
+const MINED_ANEW_MAX: u32 = 20;
 const READY_WITHIN: Duration = Duration::from_secs(30);
 
 /// One node and its proxy.
@@ -80,11 +82,45 @@ impl Anvils {
     pub async fn mine_at(&mut self, nodes: &[usize], count: u64) -> Result<(), ChainError> {
         for _ in 0..count {
             self.time += 1;
-            for node in nodes {
-                self.nodes[*node].call("evm_mine", json!([{"timestamp": self.time}])).await?;
-            }
+            self.mine_one(nodes).await?;
         }
         Ok(())
+    }
+
+    /// One block, mined anew while nodes have different transactions in it: what somebody sends to all of them in that very moment comes
+    /// to one before it mines and to another behind that.
+    async fn mine_one(&self, nodes: &[usize]) -> Result<(), ChainError> {
+        for _ in 0..MINED_ANEW_MAX {
+            let mut blocks = Vec::new();
+            for node in nodes.iter().map(|node| &self.nodes[*node]) {
+                node.call("evm_mine", json!([{"timestamp": self.time}])).await?;
+                blocks.push((node, node.call("eth_getBlockByNumber", json!(["latest", true])).await?));
+            }
+            let are_all = |field: &str| blocks.iter().all(|(_, block)| block[field] == blocks[0].1[field]);
+            // Nodes of two branches have two blocks.
+            if are_all("hash") || !are_all("parentHash") {
+                return Ok(());
+            }
+            let mut sent = Vec::new();
+            for (node, block) in &blocks {
+                for transaction in block["transactions"].as_array().into_iter().flatten() {
+                    let raw = node.call("eth_getRawTransactionByHash", json!([transaction["hash"]])).await?;
+                    if !sent.contains(&raw) {
+                        sent.push(raw);
+                    }
+                }
+                node.call("anvil_rollback", json!([1])).await?;
+                // It takes the block that is gone for the one before the next.
+                node.call("anvil_setNextBlockBaseFeePerGas", json!([block["baseFeePerGas"]])).await?;
+            }
+            for (node, _) in &blocks {
+                for raw in &sent {
+                    // Those that have it refuse it.
+                    let _ = node.call("eth_sendRawTransaction", json!([raw])).await;
+                }
+            }
+        }
+        Err(ChainError::Unlike)
     }
 
     /// Mines every block again at a node that was started anew. Only of a chain without transactions, on which all nodes

@@ -35,6 +35,9 @@ pub enum ChainError {
         /// What came back.
         told: Told,
     },
+    /// Nodes that were given the same transactions mine other blocks.
+    #[error("nodes mine blocks that differ, again and again")]
+    Unlike,
     /// A node does not do what its consensus client tells it.
     #[error("{method}: {answer}")]
     Engine {
