@@ -72,7 +72,7 @@ impl Default for Limits {
             api_keys_max: 32_768,
             open_orders_max: 131_072,
             remembered_orders_max: 1_600_000,
-            client_order_id_retention_ns: 60_000_000_000,
+            client_order_id_retention_ns: wire::NAME_RETENTION_NS,
             resting_orders_max: 131_072,
             fills_per_order_max: 1_000,
             unanswered_max: 32_768,

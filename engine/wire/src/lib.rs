@@ -54,7 +54,7 @@ pub use ids::{
 };
 pub use mail::Mail;
 pub use market::{MarketRules, MarketScale, MarketStatus, PhaseCause, ScaleError, SpecialRules};
-pub use order::{CancelCause, OrderKind, Origin, SelfTradePrevention, Side, Sides, TimeInForce};
+pub use order::{CancelCause, NAME_RETENTION_NS, OrderKind, Origin, SelfTradePrevention, Side, Sides, TimeInForce};
 pub use price::Price;
 pub use protection::MarketProtection;
 pub use qty::Qty;

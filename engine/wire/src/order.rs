@@ -223,6 +223,9 @@ impl CancelCause {
     }
 }
 
+/// How long the name of an order that has ended stays taken, of log time, where a node's limits say nothing else.
+pub const NAME_RETENTION_NS: u64 = 60_000_000_000;
+
 /// Where a command came from: which session's which command. Both zero for mail and ticks.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Default)]
 pub struct Origin {

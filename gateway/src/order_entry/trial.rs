@@ -5,7 +5,7 @@
 //! name was sealed or belonged to an order that an amend has renamed, and all that needs the book (whether it would trade,
 //! trigger or find nobody, and the price of a peg).
 
-use wire::{Amount, MarketStatus, OrderKind, Price, Qty, RejectReason, Side, Terms, TimeInForce, Timestamp};
+use wire::{Amount, MarketStatus, NAME_RETENTION_NS, OrderKind, Price, Qty, RejectReason, Side, Terms, TimeInForce, Timestamp};
 
 use super::filters;
 use super::parse::Placement;
@@ -71,9 +71,6 @@ struct Trial<'a> {
     placement: &'a Placement,
     now: Timestamp,
 }
-
-/// How long the name of an order that has ended stays taken.
-const NAME_RETENTION_NS: u64 = 60_000_000_000;
 
 impl Trial<'_> {
     /// Whether an order in this market has the name, or had it when it ended less than a minute ago.

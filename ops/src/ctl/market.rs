@@ -29,6 +29,14 @@ pub enum Command {
         /// Which market, `BTCUSDT`.
         symbol: String,
     },
+    /// What changes one that is there.
+    #[command(flatten)]
+    Change(Change),
+}
+
+/// What is done to a market that is there.
+#[derive(Debug, clap::Subcommand)]
+pub enum Change {
     /// Move a market to a phase. Resting orders stay; crossing ones trade at one price before trading begins.
     #[command(alias = "status")]
     Phase {
@@ -121,28 +129,29 @@ const VOLATILITY_AUCTION_NS: u64 = 120_000_000_000;
 
 /// Does what was asked.
 pub async fn run(place: &Place, command: Command) -> miette::Result<()> {
-    let change = match command {
-        Command::List => return shown::list(place).await,
-        Command::Add(args) => return listing::add(place, &args).await,
-        Command::Show { symbol } => return shown::show(place, &symbol).await,
-        change => change,
-    };
-    let operator = &place.operator().await?;
+    match command {
+        Command::List => shown::list(place).await,
+        Command::Add(args) => listing::add(place, &args).await,
+        Command::Show { symbol } => shown::show(place, &symbol).await,
+        Command::Change(change) => run_change(&place.operator().await?, change).await,
+    }
+}
+
+async fn run_change(operator: &Operator, change: Change) -> miette::Result<()> {
     match change {
-        Command::List | Command::Add(_) | Command::Show { .. } => unreachable!("these change nothing that there is"),
-        Command::Phase { symbol, phase: status } => {
+        Change::Phase { symbol, phase: status } => {
             let market = known(operator, &symbol).await?.listed.market;
             operator.must(&wire::Command::SetMarketStatus(SetMarketStatus { market, status })).await?;
             println!("{symbol} goes to {}", words::show_phase(status));
             Ok(())
         }
-        Command::Kill { symbol, cancel_orders } => {
+        Change::Kill { symbol, cancel_orders } => {
             let market = known(operator, &symbol).await?.listed.market;
             operator.must(&wire::Command::KillMarket(KillMarket { market, cancel_orders })).await?;
             println!("{symbol} is halted{}", if cancel_orders { ", its orders are being canceled" } else { "" });
             Ok(())
         }
-        Command::Reopen { symbol, cancel_only: cancel_only_ns, auction: auction_ns } => {
+        Change::Reopen { symbol, cancel_only: cancel_only_ns, auction: auction_ns } => {
             let market = known(operator, &symbol).await?.listed.market;
             let reopen = ReopenMarket { market, cancel_only_ns, auction_ns };
             operator.must(&wire::Command::ReopenMarket(reopen)).await?;
@@ -150,16 +159,16 @@ pub async fn run(place: &Place, command: Command) -> miette::Result<()> {
             println!("{symbol} reopens: cancel-only for {cancel_only}, auction for {auction}, then trading");
             Ok(())
         }
-        Command::Schedule { symbol, steps } => {
+        Change::Schedule { symbol, steps } => {
             let schedule = words::schedule(&steps).map_err(|why| miette::miette!("{why}"))?;
             let market = known(operator, &symbol).await?.listed.market;
             operator.must(&wire::Command::SetMarketSchedule(SetMarketSchedule { market, schedule })).await?;
             println!("{symbol} follows {} steps a week", steps.len());
             Ok(())
         }
-        Command::Rules(args) => change_rules(operator, &args).await,
-        Command::Protect(args) => protect(operator, &args).await,
-        Command::Delist { symbol, confirm } => {
+        Change::Rules(args) => change_rules(operator, &args).await,
+        Change::Protect(args) => protect(operator, &args).await,
+        Change::Delist { symbol, confirm } => {
             if symbol != confirm {
                 miette::bail!("--confirm {confirm} does not name {symbol}; nothing was done");
             }
