@@ -177,6 +177,10 @@ impl StateMachine for Machine {
         self.execute(input, &[], out);
     }
 
+    fn foresee<'a>(&self, payloads: impl Iterator<Item = &'a [u8]>) {
+        self.cells.foresee_names(payloads.filter_map(v1::peek_name));
+    }
+
     fn step(&self) -> u32 {
         self.cells.step()
     }
