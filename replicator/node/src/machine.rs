@@ -230,7 +230,7 @@ impl StateMachine for Machine {
     }
 
     fn twin(&self) -> Option<Machine> {
-        Some(Machine { is_twin: true, ..Machine::new(self.config, Box::new(Nowhere)) })
+        Some(Machine { is_twin: true, output: Output::unheard(), ..Machine::new(self.config, Box::new(Nowhere)) })
     }
 
     fn poll_safe(&mut self) -> bool {
