@@ -163,7 +163,7 @@ impl EventSink for Nowhere {
 impl Outlet {
     fn close(&mut self) {
         if self.block.upto() > self.block.after() || mem::take(&mut self.is_fresh) {
-            let next = EventBlock::new(self.block.upto());
+            let next = EventBlock::like(&self.block, self.block.upto());
             let block = Arc::new(mem::replace(&mut self.block, next));
             self.is_fresh = false;
             self.sink.append(Arc::clone(&block));

@@ -179,7 +179,8 @@ impl<M: StateMachine> State<M> {
                     true => self.members.places.draining.insert(node),
                     false => self.members.places.draining.remove(&node),
                 };
-                audience.tell(Output::MembersChanged { members: self.members.clone(), index: self.cursor.index + 1 });
+                let members = Box::new(self.members.clone());
+                audience.tell(Output::MembersChanged { members, index: self.cursor.index + 1 });
                 None
             }
             Kind::OpenSession(nonce) => match self.sessions.open(nonce, position, now) {
@@ -201,14 +202,14 @@ impl<M: StateMachine> State<M> {
                     Verdict::Execute => {
                         origin = from;
                         events = self.execute(position, now, origin, command.payload)?;
-                        let payload = self.applied.reply.clone();
                         // Most replicas answer nobody, and a copy costs as much as a step of the command.
+                        let payload = &self.applied.reply;
                         let answer = wants_answers.then(|| reply(origin, position, payload.clone()));
-                        self.sessions.executed(origin, Cached { position, payload });
+                        self.sessions.executed(origin, Cached { position, payload: payload[..].into() });
                         answer
                     }
                     Verdict::Answer(cached) => {
-                        wants_answers.then(|| reply(from, cached.position, cached.payload.clone()))
+                        wants_answers.then(|| reply(from, cached.position, cached.payload.to_vec()))
                     }
                     Verdict::Refuse(refusal, detail) => refused(command.kind, refusal, detail),
                 }

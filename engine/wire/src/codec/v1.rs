@@ -391,7 +391,8 @@ pub fn encode_event(event: &Event, bytes: &mut Vec<u8>) {
 /// Reads the events of one batch.
 pub fn decode_events(bytes: &[u8]) -> Result<Vec<Event>, CodecError> {
     let mut from = Reader::new(bytes);
-    let mut events = Vec::new();
+    // Events of an order have about so many bytes: a vector that grows copies what it has.
+    let mut events = Vec::with_capacity((bytes.len() / 64 + 1).min(16));
     while !from.is_empty() {
         events.push(Event::read_tagged(&mut from)?);
     }
