@@ -125,7 +125,7 @@ impl Orders {
 
 /// Ids are counted, so neighbours lie apart.
 fn recent_of(id: OrderId) -> usize {
-    (id.get() ^ id.get() / RECENT as u64) as usize % RECENT
+    (id.get() ^ (id.get() / RECENT as u64)) as usize % RECENT
 }
 
 /// Where orders lie.
