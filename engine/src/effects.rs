@@ -18,13 +18,17 @@ pub trait Sink {
 /// Where they go in a partition: events to whoever applied the command, mail to the route.
 pub(crate) struct Effects<'a> {
     pub(crate) events: &'a mut Vec<Event>,
+    /// Whether anybody reads the events.
+    pub(crate) is_heard: bool,
     pub(crate) mail: &'a mut Vec<(PartitionId, Mail)>,
 }
 
 impl Effects<'_> {
     #[inline]
     pub(crate) fn tell(&mut self, event: Event) {
-        self.events.push(event);
+        if self.is_heard {
+            self.events.push(event);
+        }
     }
 
     #[inline]

@@ -41,8 +41,8 @@ use wire::command::{
 use wire::event::{ApiKeyExtended, ApiKeyRestricted, ApiKeyRevoked, Credited, Debited, OrderPending};
 use wire::mail::{PlaceOrder, PullOrder};
 use wire::{
-    AccountId, AssetId, CancelCause, Capacity, Event, ListId, LogPosition, Mail, MarketId, OrderId, PartitionId,
-    RejectReason, Side, Sides, Timestamp,
+    AccountId, AssetId, CancelCause, Capacity, ClientOrderId, Event, ListId, LogPosition, Mail, MarketId, OrderId,
+    PartitionId, RejectReason, Side, Sides, Timestamp,
 };
 
 use self::admission::Admitted;
@@ -203,6 +203,12 @@ impl LedgerCell {
     #[inline]
     pub(crate) fn read_order(&self, order: OrderId) -> u64 {
         self.orders.read_order(order)
+    }
+
+    /// As [`LedgerCell::read_account`], of where the names of new orders will be looked for.
+    #[inline]
+    pub(crate) fn read_names(&self, names: impl Iterator<Item = (AccountId, ClientOrderId)>) -> u64 {
+        self.orders.read_names(names)
     }
 
     pub(crate) fn audit(&self) -> Vec<AssetAudit> {

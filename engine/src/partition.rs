@@ -41,11 +41,21 @@ pub struct Output {
     pub reply: Reply,
     /// The facts, in order.
     pub events: Vec<Event>,
+    /// Whether anybody reads the facts. Otherwise there are none: a copy of a partition whose other copies tell them is
+    /// spared the building of them.
+    pub is_heard: bool,
 }
 
 impl Default for Output {
     fn default() -> Output {
-        Output { reply: Reply::Accepted { id: 0 }, events: Vec::with_capacity(256) }
+        Output { reply: Reply::Accepted { id: 0 }, events: Vec::with_capacity(256), is_heard: true }
+    }
+}
+
+impl Output {
+    /// For a partition whose facts nobody reads.
+    pub fn unheard() -> Output {
+        Output { events: Vec::new(), is_heard: false, ..Output::default() }
     }
 }
 
@@ -98,7 +108,7 @@ impl Partition {
         self.foresee(command);
         out.events.clear();
         let mut mail = std::mem::take(&mut self.mail);
-        let mut effects = Effects { events: &mut out.events, mail: &mut mail };
+        let mut effects = Effects { events: &mut out.events, is_heard: out.is_heard, mail: &mut mail };
         self.step = 0;
         let is_silent = self.ledger.as_mut().is_some_and(|ledger| ledger.begin(position, now));
         if is_silent || now >= self.markets_due || !self.put_aside.is_empty() {

@@ -75,18 +75,28 @@ impl Exchange {
         *self.log_time.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Takes the next item of a partition's stream in.
-    pub fn take_in(&self, partition: PartitionId, item: &StreamItem) {
-        match item {
-            StreamItem::Events { position, timestamp, events, .. } => {
-                self.apply(partition, *position, *timestamp, events);
+    /// Takes the next items of a partition's stream in. Whoever waits for one of them is told once, after the last.
+    pub fn take_in(&self, partition: PartitionId, items: &[StreamItem]) {
+        let mut seen = LogPosition::ZERO;
+        for item in items {
+            match item {
+                StreamItem::Events { position, timestamp, events, .. } => {
+                    self.project(partition, *position, *timestamp, events);
+                    seen = *position;
+                }
+                StreamItem::Progress { position } => seen = *position,
             }
-            StreamItem::Progress { position } => self.progress(partition, *position),
         }
+        self.progress(partition, seen);
     }
 
     /// Takes the events of one command in; each partition's batches come in the order of their positions.
     pub fn apply(&self, partition: PartitionId, position: LogPosition, timestamp: Timestamp, events: &[Event]) {
+        self.project(partition, position, timestamp, events);
+        self.progress(partition, position);
+    }
+
+    fn project(&self, partition: PartitionId, position: LogPosition, timestamp: Timestamp, events: &[Event]) {
         if partition == self.ledger {
             self.apply_reference(events);
         }
@@ -100,7 +110,6 @@ impl Exchange {
             let mut log_time = self.log_time.lock().unwrap_or_else(PoisonError::into_inner);
             *log_time = timestamp.max(*log_time);
         }
-        self.progress(partition, position);
     }
 
     /// Every event of the partition up to `position` has been applied.

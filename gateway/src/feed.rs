@@ -20,6 +20,9 @@ use crate::read_only::Recency;
 /// How long one look for the cluster's present may take before it is tried again.
 const LOOK_TIMEOUT: Duration = Duration::from_secs(2);
 
+/// Items of a stream that are taken in before readers who wait are told how far it has been read.
+const TAKEN_MAX: usize = 64;
+
 /// The ledger's partition of a real cluster.
 pub(crate) struct ClusterLedger {
     cluster: Cluster,
@@ -86,11 +89,13 @@ async fn follow_partition(
     recency: Option<Arc<Recency>>,
 ) {
     let mut stream = cluster.subscribe(partition, LogPosition::new(1));
-    while let Some(item) = stream.next().await {
+    let mut items = Vec::with_capacity(TAKEN_MAX);
+    while stream.next_many(&mut items, TAKEN_MAX).await > 0 {
         if let Some(recency) = &recency {
-            recency.heard(partition, &item);
+            items.iter().for_each(|item| recency.heard(partition, item));
         }
-        exchange.take_in(partition, &item);
+        exchange.take_in(partition, &items);
+        items.clear();
     }
 }
 

@@ -9,6 +9,7 @@
 pub mod accounts;
 pub mod addresses;
 pub mod auth;
+mod by_id;
 pub mod cluster;
 mod config;
 pub mod errors;

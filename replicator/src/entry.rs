@@ -137,6 +137,7 @@ impl BatchWriter {
 }
 
 /// A batch as it is in the log. Reading it never panics.
+#[derive(Clone)]
 pub struct Batch<'a> {
     /// When its leader sequenced it.
     pub timestamp: Timestamp,

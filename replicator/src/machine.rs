@@ -8,6 +8,10 @@ pub trait StateMachine: Send + Sized + 'static {
     /// Executes one command. `out` is empty when called.
     fn apply(&mut self, input: Input<'_>, out: &mut Applied);
 
+    /// These commands are executed next, in this order, or refused: a chance to have from memory what they will need. It changes
+    /// nothing, and means nothing to what they do.
+    fn foresee<'a>(&self, _payloads: impl Iterator<Item = &'a [u8]>) {}
+
     /// Which part of the command that is being executed: what is told of it when it panics. Parts are counted as the
     /// machine likes, in the same way on every replica.
     fn step(&self) -> u32 {

@@ -102,7 +102,7 @@ pub enum Output {
     /// change.
     MembersChanged {
         /// Everything that the log says of them.
-        members: Members,
+        members: Box<Members>,
         /// The log index of what it says: of two the greater is right.
         index: u64,
     },

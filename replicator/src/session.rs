@@ -5,12 +5,15 @@
 //! number is executed; an older one is answered from the replies that are still cached; anything else is
 //! refused. A session that has expired is unknown for ever, because its id, a log position, is never reused.
 
+mod cached;
+
 use std::collections::{BTreeMap, VecDeque};
 
 use wire::codec::{CodecError, Reader, Writer};
 use wire::link::Refusal;
 use wire::{LogPosition, Origin, Sequence, SessionId, Timestamp};
 
+pub use self::cached::Cached;
 use crate::SessionLimits;
 
 /// Sessions are swept this many times while one expires.
@@ -35,15 +38,6 @@ struct Session {
     seen: Timestamp,
     /// Of the requests right before `next`, oldest first.
     replies: VecDeque<Cached>,
-}
-
-/// A reply that is kept for resends.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Cached {
-    /// Where the request was executed.
-    pub position: LogPosition,
-    /// The machine's reply.
-    pub payload: Vec<u8>,
 }
 
 /// What to do with a request.
@@ -179,7 +173,7 @@ impl Sessions {
             for _ in 0..from.get::<u64>()? {
                 let position = from.get()?;
                 let len = usize::try_from(from.get::<u64>()?).map_err(|_| CodecError::TooLong)?;
-                session.replies.push_back(Cached { position, payload: from.bytes(len)?.to_vec() });
+                session.replies.push_back(Cached { position, payload: from.bytes(len)?.into() });
             }
             if session.next.get() <= session.replies.len() as u64 {
                 return Err(CodecError::OutOfRange);

@@ -247,6 +247,12 @@ impl Orders {
         self.taken.get(name).map(OrderId::new)
     }
 
+    /// Reads where the searches for the first of these names begin; what it was has no meaning.
+    #[inline]
+    pub(super) fn read_names(&self, names: impl Iterator<Item = (AccountId, ClientOrderId)>) -> u64 {
+        self.taken.read(names.map(|(account, name)| key(account, &name)))
+    }
+
     /// The open order of this name.
     pub(super) fn named(&self, account: AccountId, name: &ClientOrderId) -> Option<&Order> {
         self.get(self.taken_by(account, name)?).filter(|order| order.client_order_id == *name)

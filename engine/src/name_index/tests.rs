@@ -96,3 +96,15 @@ fn one_that_holds_little_takes_little() {
     (1..=2_000).for_each(|number| index.insert(name(number), number));
     assert_eq!(index.table.places.len(), FIRST);
 }
+
+#[test]
+fn reading_ahead_changes_nothing_however_many_names_and_while_a_table_moves() {
+    let mut index = NameIndex::new(40_000);
+    for count in 0..20_000_u64 {
+        let name = |ahead: u64| [count.wrapping_add(ahead).wrapping_mul(0x9e37_79b9), 3];
+        index.read((0..count % 40).map(name));
+        index.add(name(0), count);
+        assert_eq!(index.get(&name(0)), Some(count));
+    }
+    assert_eq!(index.len(), 20_000);
+}

@@ -55,7 +55,7 @@ impl Partition {
         out.events.clear();
         self.step = 0;
         let mut mail = std::mem::take(&mut self.mail);
-        let mut effects = Effects { events: &mut out.events, mail: &mut mail };
+        let mut effects = Effects { events: &mut out.events, is_heard: out.is_heard, mail: &mut mail };
         let market = market_asked(command);
         if let Some(ledger) = &mut self.ledger {
             ledger.begin(position, now);

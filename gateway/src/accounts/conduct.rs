@@ -7,6 +7,7 @@ use wire::event::{AccountLimitsChanged, KillSwitchChanged, LeaseChanged, OrderLi
 use wire::{AccountId, Amount, ApiKeyId, ClientSessionId, MarketId, Qty, Timestamp};
 
 use crate::auth::Caller;
+use crate::by_id::MapById;
 
 /// What an account may do over all markets; zero is no limit.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
@@ -35,9 +36,9 @@ pub struct OrderBounds {
 pub struct Conduct {
     killed: HashSet<AccountId>,
     killed_keys: HashSet<(AccountId, ApiKeyId)>,
-    accounts: HashMap<AccountId, AccountBounds>,
+    accounts: MapById<AccountId, AccountBounds>,
     /// Of accounts whose order rate is limited: the last window with orders, and how many.
-    placed: HashMap<AccountId, (u64, u32)>,
+    placed: MapById<AccountId, (u64, u32)>,
     /// Client sessions whose lease has not ended.
     sessions: HashSet<(AccountId, ClientSessionId)>,
     /// Those of every account under account 0.

@@ -1,6 +1,4 @@
-//! Orders of one account: open ones for ever, closed ones up to a bound.
-
-use std::collections::{BTreeMap, BTreeSet, HashMap, VecDeque};
+//! An order as its account sees it.
 
 use wire::event::OrderPending;
 use wire::{
@@ -268,84 +266,147 @@ impl Order {
     }
 }
 
-/// The orders of one account.
-#[derive(Debug, Default)]
-pub struct Orders {
-    by_id: BTreeMap<(MarketId, OrderId), Order>,
-    by_client_id: HashMap<(MarketId, ClientOrderId), OrderId>,
-    open: BTreeSet<(MarketId, OrderId)>,
-    closed: VecDeque<(MarketId, OrderId)>,
-    has_forgotten: bool,
+/// An order as reports tell it, of one that asks for nothing special and to which nothing special has happened: a third of
+/// the bytes. Thousands of reports are kept of every account.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Brief {
+    id: OrderId,
+    client_order_id: ClientOrderId,
+    market: MarketId,
+    side: Side,
+    kind: OrderKind,
+    time_in_force: TimeInForce,
+    self_trade: SelfTradePrevention,
+    status: OrderStatus,
+    is_settled: bool,
+    has_met_own: bool,
+    price: Price,
+    qty: Qty,
+    quote_qty: Amount,
+    executed: Qty,
+    quote_executed: Amount,
+    created: Timestamp,
+    working: Option<Timestamp>,
+    updated: Timestamp,
 }
 
-impl Orders {
-    /// An order by its id.
-    pub fn get(&self, market: MarketId, id: OrderId) -> Option<&Order> {
-        self.by_id.get(&(market, id))
+impl Brief {
+    /// `None` when something would be missing.
+    pub(crate) fn of(order: &Order) -> Option<Brief> {
+        let is_plain = order.terms == Terms::NONE
+            && order.list == ListId::ZERO
+            && order.refused.is_none()
+            && order.pegged.is_none()
+            && order.tracking.is_none()
+            && order.expired_by.is_none()
+            && order.prevented.is_none();
+        is_plain.then_some(Brief {
+            id: order.id,
+            client_order_id: order.client_order_id,
+            market: order.market,
+            side: order.side,
+            kind: order.kind,
+            time_in_force: order.time_in_force,
+            self_trade: order.self_trade,
+            status: order.status,
+            is_settled: order.is_settled,
+            has_met_own: order.has_met_own,
+            price: order.price,
+            qty: order.qty,
+            quote_qty: order.quote_qty,
+            executed: order.executed,
+            quote_executed: order.quote_executed,
+            created: order.created,
+            working: order.working,
+            updated: order.updated,
+        })
     }
 
-    /// The latest order that the client gave this name.
-    pub fn named(&self, market: MarketId, name: &ClientOrderId) -> Option<&Order> {
-        self.by_client_id.get(&(market, *name)).and_then(|id| self.get(market, *id))
+    /// What [`Order::without_history`] of the order gave.
+    pub(crate) fn order(&self) -> Order {
+        Order {
+            id: self.id,
+            market: self.market,
+            client_order_id: self.client_order_id,
+            side: self.side,
+            kind: self.kind,
+            time_in_force: self.time_in_force,
+            self_trade: self.self_trade,
+            price: self.price,
+            qty: self.qty,
+            quote_qty: self.quote_qty,
+            status: self.status,
+            is_settled: self.is_settled,
+            refused: None,
+            executed: self.executed,
+            quote_executed: self.quote_executed,
+            created: self.created,
+            working: self.working,
+            updated: self.updated,
+            trades: Vec::new(),
+            terms: Terms::NONE,
+            pegged: None,
+            list: ListId::ZERO,
+            tracking: None,
+            expired_by: None,
+            prevented: None,
+            has_met_own: self.has_met_own,
+            amendments: Vec::new(),
+        }
     }
+}
 
-    /// Whether there were orders that are no longer here.
-    pub fn has_forgotten(&self) -> bool {
-        self.has_forgotten
-    }
+#[cfg(test)]
+mod tests {
+    use super::*;
 
-    /// Open orders of one market, or of all, by market and id.
-    pub fn open(&self, market: Option<MarketId>) -> impl Iterator<Item = &Order> {
-        let (from, to) = match market {
-            Some(market) => (market, market),
-            None => (MarketId::new(0), MarketId::new(u16::MAX)),
+    fn plain() -> Order {
+        let pending = OrderPending {
+            order: OrderId::new(7),
+            account: wire::AccountId::new(1),
+            market: MarketId::new(3),
+            side: Side::Sell,
+            kind: OrderKind::LimitMaker,
+            time_in_force: TimeInForce::Day,
+            self_trade: SelfTradePrevention::ExpireMaker,
+            price: Price::MIN,
+            qty: Qty::MAX,
+            quote_qty: Amount::MAX,
+            client_order_id: ClientOrderId::new(b"name").unwrap(),
         };
-        self.open.range((from, OrderId::ZERO)..=(to, OrderId::new(u64::MAX))).map(|key| &self.by_id[key])
+        let mut order = Order::new(&pending, Timestamp::from_nanos(5));
+        order.accept(Timestamp::from_nanos(6));
+        (order.status, order.is_settled, order.has_met_own) = (OrderStatus::PartiallyFilled, true, true);
+        (order.executed, order.quote_executed, order.updated) = (Qty::MAX, Amount::MAX, Timestamp::from_nanos(9));
+        order.trades.push(TradeId::new(1));
+        order
     }
 
-    /// How many orders are open, over all markets.
-    pub fn open_len(&self) -> usize {
-        self.open.len()
+    #[test]
+    fn a_brief_order_lacks_nothing_that_is_told() {
+        assert_eq!(Brief::of(&plain()).unwrap().order(), plain().without_history());
     }
 
-    /// Orders of one market with ids from `from` on, by id; from either end.
-    pub fn in_market(&self, market: MarketId, from: OrderId) -> impl DoubleEndedIterator<Item = &Order> {
-        self.by_id.range((market, from)..=(market, OrderId::new(u64::MAX))).map(|(_, order)| order)
-    }
-
-    pub(super) fn insert(&mut self, order: Order) {
-        let key = (order.market, order.id);
-        self.by_client_id.insert((order.market, order.client_order_id), order.id);
-        self.open.insert(key);
-        self.by_id.insert(key, order);
-    }
-
-    /// An order has another name than `before`.
-    pub(super) fn rename(&mut self, market: MarketId, id: OrderId, before: ClientOrderId, name: ClientOrderId) {
-        if self.by_client_id.get(&(market, before)) == Some(&id) {
-            self.by_client_id.remove(&(market, before));
-        }
-        self.by_client_id.insert((market, name), id);
-    }
-
-    pub(super) fn get_mut(&mut self, market: MarketId, id: OrderId) -> Option<&mut Order> {
-        self.by_id.get_mut(&(market, id))
-    }
-
-    /// Moves an order that has ended to the history and forgets the oldest beyond `closed_max`.
-    pub(super) fn close(&mut self, market: MarketId, id: OrderId, closed_max: usize) {
-        if !self.open.remove(&(market, id)) {
-            return;
-        }
-        self.closed.push_back((market, id));
-        while self.closed.len() > closed_max {
-            let Some(oldest) = self.closed.pop_front() else { return };
-            self.has_forgotten = true;
-            let Some(order) = self.by_id.remove(&oldest) else { continue };
-            let name = (order.market, order.client_order_id);
-            if self.by_client_id.get(&name) == Some(&order.id) {
-                self.by_client_id.remove(&name);
-            }
-        }
+    #[test]
+    fn an_order_with_anything_special_is_not_brief() {
+        let prevented = Prevented {
+            id: PreventedMatchId::new(1),
+            counter: OrderId::new(2),
+            group: TradeGroupId::new(0),
+            price: Price::MIN,
+            last_qty: Qty::ZERO,
+            qty: Qty::ZERO,
+        };
+        let now = Some(Timestamp::ZERO);
+        let specials: [Order; 7] = [
+            Order { terms: Terms { expire_at: now, ..Terms::NONE }, ..plain() },
+            Order { list: ListId::new(1), ..plain() },
+            Order { refused: Some(RejectReason::Busy), ..plain() },
+            Order { pegged: Some(Price::MIN), ..plain() },
+            Order { tracking: now, ..plain() },
+            Order { expired_by: Some(CancelCause::SelfTrade), ..plain() },
+            Order { prevented: Some(prevented), ..plain() },
+        ];
+        assert!(specials.iter().all(|order| Brief::of(order).is_none()));
     }
 }

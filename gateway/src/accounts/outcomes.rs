@@ -4,8 +4,8 @@
 //! anybody waits for it: an order's is then read from the order, a cancel's from a bounded memory of the
 //! latest ones.
 
+use std::collections::VecDeque;
 use std::collections::hash_map::Entry;
-use std::collections::{HashMap, VecDeque};
 use std::sync::{Mutex, PoisonError};
 
 use tokio::sync::oneshot;
@@ -14,6 +14,7 @@ use wire::{ListId, LogPosition, MarketId, OrderId, RejectReason};
 use super::fills::Fill;
 use super::orders::Order;
 use super::prevented::PreventedMatch;
+use crate::by_id::MapById;
 
 /// How many outcomes of cancels are remembered: far more than can be waited for at a time.
 const REQUESTS_REMEMBERED: usize = 65_536;
@@ -47,8 +48,8 @@ pub enum RequestOutcome {
 pub(super) struct Outcomes {
     waiting: Mutex<Waiting>,
     /// Mass cancels under way.
-    collecting: HashMap<LogPosition, Vec<(MarketId, OrderId)>>,
-    remembered: HashMap<LogPosition, RequestOutcome>,
+    collecting: MapById<LogPosition, Vec<(MarketId, OrderId)>>,
+    remembered: MapById<LogPosition, RequestOutcome>,
     in_order: VecDeque<LogPosition>,
     /// Of replaces, the latest ones: why no new order came in.
     replacements: VecDeque<(LogPosition, RefusedReplacement)>,
@@ -65,11 +66,11 @@ pub struct RefusedReplacement {
 
 #[derive(Default)]
 struct Waiting {
-    orders: HashMap<OrderId, Vec<Waiter>>,
+    orders: MapById<OrderId, Vec<Waiter>>,
     /// The number of the latest waiter for an order.
     last: u64,
-    requests: HashMap<LogPosition, oneshot::Sender<RequestOutcome>>,
-    lists: HashMap<ListId, oneshot::Sender<()>>,
+    requests: MapById<LogPosition, oneshot::Sender<RequestOutcome>>,
+    lists: MapById<ListId, oneshot::Sender<()>>,
 }
 
 /// One who waits for an order.

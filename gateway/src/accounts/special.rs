@@ -101,7 +101,7 @@ impl Accounts {
         let Some(list) = known.lists.get(list) else { return };
         let Some(market) = batch.reference.market(list.market) else { return };
         let text = reports::list_status(list, known, market, batch.now);
-        self.subscribers.publish(account, move || text.clone());
+        self.subscribers.publish(account, batch.reference, move |_| text.clone());
     }
 
     /// An order that may be of a list has another name.
@@ -110,7 +110,7 @@ impl Accounts {
         let Some(list) = known.orders.get(market, order).and_then(|order| known.lists.get(order.list)) else { return };
         let Some(market) = batch.reference.market(list.market) else { return };
         let text = reports::list_renamed(list, known, market, batch.now);
-        self.subscribers.publish(account, move || text.clone());
+        self.subscribers.publish(account, batch.reference, move |_| text.clone());
     }
 
     /// Both orders lose what they would have traded with each other, or one ends: then its end tells it of this trade.

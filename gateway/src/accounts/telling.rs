@@ -6,6 +6,7 @@ use std::sync::Arc;
 
 use wire::{AccountId, Amount, AssetId, Event, LogPosition, MarketId, OrderId, Timestamp};
 
+use super::orders::Brief;
 use super::reports::{self, Reporter};
 use super::{Accounts, Order};
 use crate::reference::Reference;
@@ -19,14 +20,26 @@ impl Accounts {
         order: OrderId,
         text: impl Fn(&Reporter<'_>, &Order) -> String + Send + Sync + 'static,
     ) {
-        let Some(market) = batch.reference.market(market).map(Arc::clone) else { return };
-        let Some(order) = self.accounts[&account].orders.get(market.id, order).map(Order::without_history) else {
+        if batch.reference.market(market).is_none() {
+            return;
+        }
+        let Some(order) = self.accounts.get_mut(&account).and_then(|known| known.orders.get_mut(market, order)) else {
             return;
         };
-        let (reference, execution, now) = (Arc::clone(batch.reference), batch.execution(), batch.now);
-        self.subscribers.publish(account, move || {
-            text(&Reporter { market: &market, reference: &reference, execution, now }, &order)
-        });
+        let (execution, now) = (batch.execution(), batch.now);
+        let write = move |reference: &Reference, order: &Order| {
+            let market = reference.market(order.market).expect("a market that is listed stays listed");
+            text(&Reporter { market, reference, execution, now }, order)
+        };
+        match Brief::of(order) {
+            Some(order) => {
+                self.subscribers.publish(account, batch.reference, move |reference| write(reference, &order.order()));
+            }
+            None => {
+                let order = order.without_history();
+                self.subscribers.publish(account, batch.reference, move |reference| write(reference, &order));
+            }
+        }
     }
 
     pub(super) fn report_transfer(
@@ -40,7 +53,7 @@ impl Accounts {
         if let Some(asset) = batch.reference.asset(asset) {
             let delta = format!("{sign}{}", asset.show(amount.units()));
             let text = reports::balance_update(asset, &delta, batch.now);
-            self.subscribers.publish(account, move || text.clone());
+            self.subscribers.publish(account, batch.reference, move |_| text.clone());
         }
     }
 
@@ -62,8 +75,8 @@ impl Accounts {
             let balances = &self.accounts[id].balances;
             let balances: Vec<_> =
                 assets.into_iter().filter_map(|asset| Some((asset, *balances.get(&asset)?))).collect();
-            let (reference, now) = (Arc::clone(batch.reference), batch.now);
-            self.subscribers.publish(*id, move || {
+            let now = batch.now;
+            self.subscribers.publish(*id, batch.reference, move |reference| {
                 let shown = balances.iter().filter_map(|(asset, balance)| Some((reference.asset(*asset)?, *balance)));
                 reports::account_position(shown, now)
             });

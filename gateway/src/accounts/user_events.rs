@@ -5,15 +5,17 @@
 //! gateway, and whoever has seen one can go on after it elsewhere. An event is written when the first subscriber wants it:
 //! until then what it is made of is kept.
 
-use std::collections::{HashMap, VecDeque};
+use std::collections::VecDeque;
 use std::net::IpAddr;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Arc, Mutex, OnceLock, PoisonError};
+use std::sync::{Arc, Mutex, PoisonError};
 
 use tokio::sync::mpsc;
 use wire::{AccountId, ApiKeyText};
 
 use crate::auth::Caller;
+use crate::by_id::MapById;
+use crate::reference::Reference;
 
 /// One user event.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -96,7 +98,7 @@ pub(super) struct Bounds {
 
 #[derive(Default)]
 struct State {
-    by_account: HashMap<AccountId, Stream>,
+    by_account: MapById<AccountId, Stream>,
     /// The events of all accounts by account and number, oldest first; those that their account has lost as well.
     order: VecDeque<(AccountId, u64)>,
 }
@@ -106,14 +108,16 @@ struct State {
 struct Stream {
     /// The number of the last event.
     last: u64,
+    /// The reference data that events are written with, each from the number of an event on: it changes rarely.
+    references: VecDeque<(u64, Arc<Reference>)>,
     /// The last events, up to `last`.
     kept: VecDeque<Kept>,
     subscriptions: Vec<Subscription>,
 }
 
-struct Kept {
-    text: OnceLock<Arc<str>>,
-    write: Box<dyn Fn() -> String + Send + Sync>,
+enum Kept {
+    Unwritten(Box<dyn Fn(&Reference) -> String + Send + Sync>),
+    Written(Arc<str>),
 }
 
 struct Subscription {
@@ -137,8 +141,15 @@ impl Listener {
 }
 
 impl Kept {
-    fn text(&self) -> Arc<str> {
-        Arc::clone(self.text.get_or_init(|| (self.write)().into()))
+    fn text(&mut self, reference: &Reference) -> Arc<str> {
+        match self {
+            Kept::Unwritten(write) => {
+                let text: Arc<str> = write(reference).into();
+                *self = Kept::Written(Arc::clone(&text));
+                text
+            }
+            Kept::Written(text) => Arc::clone(text),
+        }
     }
 }
 
@@ -146,6 +157,21 @@ impl Stream {
     /// The number of the oldest event that is kept, or of the next one.
     fn first(&self) -> u64 {
         self.last + 1 - self.kept.len() as u64
+    }
+
+    /// An event that is kept.
+    fn event(&mut self, sequence: u64) -> UserEvent {
+        let upto = self.references.partition_point(|(from, _)| *from <= sequence);
+        let at = (sequence - self.first()) as usize;
+        UserEvent { sequence, text: self.kept[at].text(&self.references[upto - 1].1) }
+    }
+
+    /// Forgets the oldest event, and what only it was written with.
+    fn forget(&mut self) {
+        self.kept.pop_front();
+        while self.references.get(1).is_some_and(|(from, _)| *from <= self.first()) {
+            self.references.pop_front();
+        }
     }
 }
 
@@ -165,8 +191,7 @@ impl Subscribers {
         if after < first - 1 || after > stream.last {
             return None;
         }
-        let missed = (first..).zip(&stream.kept).filter(|(sequence, _)| *sequence > after);
-        let missed = missed.map(|(sequence, kept)| UserEvent { sequence, text: kept.text() }).collect();
+        let missed = (after + 1..=stream.last).map(|sequence| stream.event(sequence)).collect();
         stream.subscriptions.retain(|known| !known.sender.is_closed());
         let right = Right::default();
         stream.subscriptions.push(Subscription { sender, by, right: right.clone() });
@@ -207,25 +232,32 @@ impl Subscribers {
         }
     }
 
-    /// The account's next event, to be written by `write` when somebody wants it.
-    pub(super) fn publish(&mut self, account: AccountId, write: impl Fn() -> String + Send + Sync + 'static) {
+    /// The account's next event, to be written by `write` with `reference` when somebody wants it.
+    pub(super) fn publish(
+        &mut self,
+        account: AccountId,
+        reference: &Arc<Reference>,
+        write: impl Fn(&Reference) -> String + Send + Sync + 'static,
+    ) {
         let state = self.state.get_mut().unwrap_or_else(PoisonError::into_inner);
         let stream = state.by_account.entry(account).or_default();
         stream.last += 1;
-        let kept = Kept { text: OnceLock::new(), write: Box::new(write) };
+        if stream.references.back().is_none_or(|(_, known)| !Arc::ptr_eq(known, reference)) {
+            stream.references.push_back((stream.last, Arc::clone(reference)));
+        }
+        stream.kept.push_back(Kept::Unwritten(Box::new(write)));
         if !stream.subscriptions.is_empty() {
-            let event = UserEvent { sequence: stream.last, text: kept.text() };
+            let event = stream.event(stream.last);
             stream.subscriptions.retain(|known| known.sender.try_send(event.clone()).is_ok());
         }
-        stream.kept.push_back(kept);
         state.order.push_back((account, stream.last));
         if stream.kept.len() > self.bounds.kept_of_account_max {
-            stream.kept.pop_front();
+            stream.forget();
         }
         while state.order.len() > self.bounds.kept_max {
             let Some((account, sequence)) = state.order.pop_front() else { return };
             if let Some(stream) = state.by_account.get_mut(&account).filter(|stream| stream.first() == sequence) {
-                stream.kept.pop_front();
+                stream.forget();
             }
         }
     }

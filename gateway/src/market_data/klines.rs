@@ -111,20 +111,21 @@ struct Series {
 }
 
 impl Series {
-    fn add(&mut self, trade: &Trade) {
-        // Log time never runs backwards, so a trade lies in the last interval or a later one.
+    /// Takes what was traded in a part of one interval.
+    fn add(&mut self, part: &Kline) {
+        // Log time never runs backwards, so it lies in the last interval or a later one.
         if let Some(last) = self.kept.back_mut()
-            && trade.time_ms < self.end_ms
+            && part.open_ms < self.end_ms
         {
-            last.add(trade);
+            last.merge(part);
             return;
         }
-        let open_ms = self.interval.start_of(trade.time_ms);
+        let open_ms = self.interval.start_of(part.open_ms);
         self.end_ms = self.interval.next(open_ms);
         if self.kept.len() == KLINES_KEPT {
             self.kept.pop_front();
         }
-        self.kept.push_back(Kline::of(open_ms, trade));
+        self.kept.push_back(Kline { open_ms, ..*part });
     }
 
     /// The last kline that began at `at_ms` or before.
@@ -252,14 +253,48 @@ impl Default for Klines {
     }
 }
 
-impl Klines {
-    /// Takes a trade into every interval.
+/// Klines while trades come. Every interval consists of whole seconds, and a second may have thousands of trades: they gather in
+/// one kline until it is over or somebody reads.
+#[derive(Debug, Default)]
+pub struct LiveKlines {
+    klines: Klines,
+    /// Of the second that ends then.
+    latest: Option<(u64, Kline)>,
+}
+
+impl LiveKlines {
+    /// Takes a trade.
     pub fn add(&mut self, trade: &Trade) {
-        for series in &mut self.series {
-            series.add(trade);
+        match &mut self.latest {
+            Some((end_ms, second)) if trade.time_ms < *end_ms => second.add(trade),
+            _ => {
+                self.now();
+                let open_ms = Interval::Second.start_of(trade.time_ms);
+                self.latest = Some((Interval::Second.next(open_ms), Kline::of(open_ms, trade)));
+            }
         }
     }
 
+    /// The klines with every trade up to now.
+    pub fn now(&mut self) -> &Klines {
+        if let Some((_, second)) = self.latest.take() {
+            self.klines.series.iter_mut().for_each(|series| series.add(&second));
+        }
+        &self.klines
+    }
+}
+
+#[cfg(test)]
+impl FromIterator<Trade> for Klines {
+    fn from_iter<T: IntoIterator<Item = Trade>>(trades: T) -> Klines {
+        let mut live = LiveKlines::default();
+        trades.into_iter().for_each(|trade| live.add(&trade));
+        live.now();
+        live.klines
+    }
+}
+
+impl Klines {
     /// The kline that covers `at_ms`; flat when nothing was traded, none before the first trade.
     pub fn at(&self, span: impl Into<Span>, at_ms: u64) -> Option<Kline> {
         let span = span.into();
@@ -289,8 +324,8 @@ mod tests {
         Trade { id, price, qty, time_ms, buyer_is_maker: id.is_multiple_of(2) }
     }
 
-    fn klines(trades: &[Trade]) -> Klines {
-        let mut klines = Klines::default();
+    fn klines(trades: &[Trade]) -> LiveKlines {
+        let mut klines = LiveKlines::default();
         for trade in trades {
             klines.add(trade);
         }
@@ -303,8 +338,9 @@ mod tests {
 
     #[test]
     fn a_trade_on_the_edge_belongs_to_the_interval_that_begins() {
-        let klines = klines(&[trade(1, MINUTE - 1, 100, 1), trade(2, MINUTE, 90, 2), trade(3, 2 * MINUTE - 1, 120, 3)]);
-        let read = klines.read(wanted(None, None, 10, 2 * MINUTE - 1));
+        let mut klines =
+            klines(&[trade(1, MINUTE - 1, 100, 1), trade(2, MINUTE, 90, 2), trade(3, 2 * MINUTE - 1, 120, 3)]);
+        let read = klines.now().read(wanted(None, None, 10, 2 * MINUTE - 1));
         assert_eq!(read.len(), 2);
         assert_eq!((read[0].open_ms, read[0].trades, read[0].close), (0, 1, 100));
         let second = read[1];
@@ -316,17 +352,17 @@ mod tests {
 
     #[test]
     fn intervals_without_trades_are_flat_and_none_is_older_than_the_first_trade() {
-        let klines = klines(&[trade(1, 10 * MINUTE, 100, 1), trade(2, 13 * MINUTE, 110, 1)]);
-        let read = klines.read(wanted(None, None, 500, 15 * MINUTE + 5));
+        let mut klines = klines(&[trade(1, 10 * MINUTE, 100, 1), trade(2, 13 * MINUTE, 110, 1)]);
+        let read = klines.now().read(wanted(None, None, 500, 15 * MINUTE + 5));
         let shape: Vec<_> = read.iter().map(|k| (k.open_ms / MINUTE, k.close, k.trades)).collect();
         assert_eq!(shape, [(10, 100, 1), (11, 100, 0), (12, 100, 0), (13, 110, 1), (14, 110, 0), (15, 110, 0)]);
     }
 
     #[test]
     fn start_asks_for_the_first_ones_and_end_for_the_last_ones() {
-        let klines = klines(&[trade(1, 10 * MINUTE, 100, 1), trade(2, 19 * MINUTE, 110, 1)]);
-        let opens = |start, end, limit| -> Vec<u64> {
-            klines.read(wanted(start, end, limit, 19 * MINUTE)).iter().map(|k| k.open_ms / MINUTE).collect()
+        let mut klines = klines(&[trade(1, 10 * MINUTE, 100, 1), trade(2, 19 * MINUTE, 110, 1)]);
+        let mut opens = |start, end, limit| -> Vec<u64> {
+            klines.now().read(wanted(start, end, limit, 19 * MINUTE)).iter().map(|k| k.open_ms / MINUTE).collect()
         };
         assert_eq!(opens(Some(0), None, 2), [10, 11]);
         assert_eq!(opens(Some(12 * MINUTE), None, 2), [12, 13]);
@@ -341,10 +377,38 @@ mod tests {
 
     #[test]
     fn the_oldest_klines_are_forgotten() {
-        let mut klines = Klines::default();
+        let mut klines = LiveKlines::default();
         for minute in 0..2_000 {
             klines.add(&trade(minute + 1, minute * MINUTE, 100, 1));
         }
-        assert_eq!(klines.read(wanted(Some(0), None, 1, 2_000 * MINUTE))[0].open_ms, 500 * MINUTE);
+        assert_eq!(klines.now().read(wanted(Some(0), None, 1, 2_000 * MINUTE))[0].open_ms, 500 * MINUTE);
+    }
+
+    #[test]
+    fn reading_while_a_second_lasts_changes_no_kline() {
+        let trades: Vec<Trade> = (1..=3_000)
+            .map(|id| trade(id, id * 37 + id / 100 * 5_000, 90 + id as i64 * 7_919 % 21, 1 + id as i64 % 5))
+            .collect();
+        let (mut read_often, mut read_once) = (LiveKlines::default(), LiveKlines::default());
+        for trade in &trades {
+            read_once.add(trade);
+            read_often.add(trade);
+            if trade.id % 7 == 0 {
+                read_often.now();
+            }
+        }
+        for (often, once) in read_often.now().series.iter().zip(&read_once.now().series) {
+            assert_eq!(often.kept, once.kept);
+            // What a trade is in, taken one by one.
+            let mut each: Vec<Kline> = Vec::new();
+            for trade in &trades {
+                let open_ms = once.interval.start_of(trade.time_ms);
+                match each.last_mut() {
+                    Some(last) if last.open_ms == open_ms => last.add(trade),
+                    _ => each.push(Kline::of(open_ms, trade)),
+                }
+            }
+            assert!(once.kept.iter().eq(each.iter().rev().take(KLINES_KEPT).rev()));
+        }
     }
 }

@@ -7,7 +7,7 @@ use wire::{Event, MarketId, MarketScale, Timestamp};
 
 use super::book::{Best, Book, Depth, DepthDiff, Fit};
 use super::interval::Interval;
-use super::klines::{Kline, Klines, KlinesWanted};
+use super::klines::{Kline, KlinesWanted, LiveKlines};
 use super::orders::{OrderBook, OrderChange, OrderChanges, OrderDepth};
 use super::span::{Span, Zone};
 use super::ticker::{self, Rolling, WindowSize};
@@ -88,7 +88,7 @@ pub struct Market {
 struct State {
     book: Book,
     trades: Trades,
-    klines: Klines,
+    klines: LiveKlines,
     best: Best,
     orders: OrderBook,
     phase: Phase,
@@ -251,38 +251,40 @@ impl Market {
 
     /// Klines.
     pub fn klines(&self, wanted: KlinesWanted) -> Vec<Kline> {
-        self.lock().klines.read(wanted)
+        self.lock().klines.now().read(wanted)
     }
 
     /// The kline that covers a time.
     pub fn kline_at(&self, span: Span, at_ms: u64) -> Option<Kline> {
-        self.lock().klines.at(span, at_ms)
+        self.lock().klines.now().at(span, at_ms)
     }
 
     /// What was traded within the last 24 hours, with the last trade and the best levels of the same moment.
     pub fn rolling(&self, now_ms: u64) -> Option<(Rolling, Trade, Best)> {
-        let state = self.lock();
+        let mut state = self.lock();
         let now_ms = now_ms.max(state.at.millis());
-        Some((ticker::rolling(&state.klines, now_ms)?, *state.trades.last()?, state.best))
+        Some((ticker::rolling(state.klines.now(), now_ms)?, *state.trades.last()?, state.best))
     }
 
     /// What was traded within a window of a client's choice.
     pub fn rolling_of(&self, now_ms: u64, size: WindowSize) -> Option<Rolling> {
-        let state = self.lock();
-        ticker::rolling_of(&state.klines, now_ms.max(state.at.millis()), size)
+        let mut state = self.lock();
+        let now_ms = now_ms.max(state.at.millis());
+        ticker::rolling_of(state.klines.now(), now_ms, size)
     }
 
     /// What was traded within the last minutes, with the last trade.
     pub fn average_window(&self, now_ms: u64) -> Option<(Rolling, Trade)> {
-        let state = self.lock();
+        let mut state = self.lock();
         let now_ms = now_ms.max(state.at.millis());
-        Some((ticker::average_window(&state.klines, now_ms)?, *state.trades.last()?))
+        Some((ticker::average_window(state.klines.now(), now_ms)?, *state.trades.last()?))
     }
 
     /// What was traded on the day of a zone that `now_ms` lies in.
     pub fn trading_day(&self, now_ms: u64, zone: Zone) -> Option<Kline> {
-        let state = self.lock();
-        state.klines.at(Span { interval: Interval::Day, zone }, now_ms.max(state.at.millis()))
+        let mut state = self.lock();
+        let now_ms = now_ms.max(state.at.millis());
+        state.klines.now().at(Span { interval: Interval::Day, zone }, now_ms)
     }
 
     /// Does something while nothing can be taken in or read.

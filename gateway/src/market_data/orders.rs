@@ -1,10 +1,12 @@
 //! One market's book order by order (L3): what each order shows, in priority. It follows from `OrderShown` and `Traded`,
 //! which carry one sequence without gaps.
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::BTreeMap;
 
 use wire::event::{OrderShown, Traded};
 use wire::{BookSequence, OrderId, Price, Qty, Side, TradeId};
+
+use crate::by_id::MapById;
 
 /// What an order shows.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -81,7 +83,7 @@ type Place = (i64, u64);
 pub struct OrderBook {
     bids: BTreeMap<Place, Shown>,
     asks: BTreeMap<Place, Shown>,
-    places: HashMap<OrderId, (Side, Place)>,
+    places: MapById<OrderId, (Side, Place)>,
     last: BookSequence,
     gaps: u64,
 }

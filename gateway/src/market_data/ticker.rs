@@ -158,17 +158,14 @@ mod tests {
     use super::*;
 
     fn klines(trades: &[(u64, i64, i64)]) -> Klines {
-        let mut klines = Klines::default();
-        for (index, (time_ms, price, qty)) in trades.iter().enumerate() {
-            klines.add(&Trade {
-                id: index as u64 + 1,
-                price: *price,
-                qty: *qty,
-                time_ms: *time_ms,
-                buyer_is_maker: false,
-            });
-        }
-        klines
+        let trades = (1..).zip(trades).map(|(id, (time_ms, price, qty))| Trade {
+            id,
+            price: *price,
+            qty: *qty,
+            time_ms: *time_ms,
+            buyer_is_maker: false,
+        });
+        trades.collect()
     }
 
     #[test]

@@ -256,6 +256,12 @@ impl EventStream {
         self.items.recv().await
     }
 
+    /// The next items, appended: all that have come, but at most `max`. Waits for the first, for ever if nothing happens; returns
+    /// how many they are, none only when the runtime shuts down.
+    pub async fn next_many(&mut self, into: &mut Vec<StreamItem>, max: usize) -> usize {
+        self.items.recv_many(into, max).await
+    }
+
     /// How many items have come and were not taken. Beyond a bound they stay with the nodes.
     pub fn queued(&self) -> usize {
         self.items.len()

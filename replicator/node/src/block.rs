@@ -42,6 +42,13 @@ impl EventBlock {
         EventBlock { after, upto: after, batches: Vec::new(), bytes: Vec::new() }
     }
 
+    /// As [`EventBlock::new`], with room for as much as `like` holds: consecutive blocks are of about one size, and one that
+    /// grows under its events copies all of them several times over.
+    pub fn like(like: &EventBlock, after: LogPosition) -> EventBlock {
+        let (batches, bytes) = (Vec::with_capacity(like.batches.len()), Vec::with_capacity(like.bytes.len()));
+        EventBlock { after, upto: after, batches, bytes }
+    }
+
     /// The position before the first that the block covers.
     pub fn after(&self) -> LogPosition {
         self.after

@@ -395,7 +395,7 @@ impl<L: LogStore> PartitionHost<L> {
             }
             Output::MembersChanged { members, index } => {
                 self.handover.members(&self.replica.status());
-                self.outputs.push_back(HostOutput::Members { members: Box::new(members), index });
+                self.outputs.push_back(HostOutput::Members { members, index });
             }
             Output::SnapshotTaken { .. } => self.counters.snapshots_taken += 1,
             Output::Failed { error } => self.outputs.push_back(HostOutput::Failed(error)),

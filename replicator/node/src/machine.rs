@@ -163,7 +163,7 @@ impl EventSink for Nowhere {
 impl Outlet {
     fn close(&mut self) {
         if self.block.upto() > self.block.after() || mem::take(&mut self.is_fresh) {
-            let next = EventBlock::new(self.block.upto());
+            let next = EventBlock::like(&self.block, self.block.upto());
             let block = Arc::new(mem::replace(&mut self.block, next));
             self.is_fresh = false;
             self.sink.append(Arc::clone(&block));
@@ -175,6 +175,10 @@ impl Outlet {
 impl StateMachine for Machine {
     fn apply(&mut self, input: Input<'_>, out: &mut Applied) {
         self.execute(input, &[], out);
+    }
+
+    fn foresee<'a>(&self, payloads: impl Iterator<Item = &'a [u8]>) {
+        self.cells.foresee_names(payloads.filter_map(v1::peek_name));
     }
 
     fn step(&self) -> u32 {
@@ -226,7 +230,7 @@ impl StateMachine for Machine {
     }
 
     fn twin(&self) -> Option<Machine> {
-        Some(Machine { is_twin: true, ..Machine::new(self.config, Box::new(Nowhere)) })
+        Some(Machine { is_twin: true, output: Output::unheard(), ..Machine::new(self.config, Box::new(Nowhere)) })
     }
 
     fn poll_safe(&mut self) -> bool {

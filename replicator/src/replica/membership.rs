@@ -170,13 +170,13 @@ impl<M: StateMachine, L: LogStore> Replica<M, L> {
             self.step_down();
         }
         self.election.settle(&mut self.raft);
-        self.outputs.push_back(Output::MembersChanged { members: self.state.members.clone(), index });
+        self.outputs.push_back(Output::MembersChanged { members: Box::new(self.state.members.clone()), index });
         Ok(())
     }
 
     /// Who has a replica, as of what is applied.
     pub(super) fn tell_members(&mut self) {
-        let (members, index) = (self.state.members.clone(), self.state.cursor.index);
+        let (members, index) = (Box::new(self.state.members.clone()), self.state.cursor.index);
         self.outputs.push_back(Output::MembersChanged { members, index });
     }
 

@@ -16,7 +16,7 @@ impl<M: StateMachine, L: LogStore> Replica<M, L> {
         let origin = Origin { session: request.session, sequence: request.sequence };
         if let Some(reply) = self.state.sessions.cached(origin) {
             // It was executed: what is committed stays true, whoever leads.
-            let (position, payload) = (reply.position, reply.payload.clone());
+            let (position, payload) = (reply.position, reply.payload.to_vec());
             let (session, sequence) = (request.session, request.sequence);
             self.outputs.push_back(Output::Reply { session, sequence, position, payload });
             return Ok(());

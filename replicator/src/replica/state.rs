@@ -23,6 +23,10 @@ use crate::{Applied, Input, OpenError, Output, ReplicaConfig, RestoreError, Stat
 /// between it is not.
 const PUT_ASIDE_KEPT: usize = 64;
 
+/// So many commands of an entry are shown to the machine before the first of them is executed. Fewer than a processor's first
+/// cache has room for what they need.
+const FORESEEN: usize = 16;
+
 /// How far the log has been applied.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub(crate) struct Cursor {
@@ -131,7 +135,14 @@ impl<M: StateMachine> State<M> {
                 self.machine.begin_term(now);
             }
             (self.cursor.timestamp, self.cursor.batch_term) = (now, entry.term);
+            let (mut ahead, mut foreseen) = (batch.clone(), 0);
             while let Some(command) = batch.next_command()? {
+                if foreseen == 0 {
+                    foreseen = FORESEEN;
+                    let next = std::iter::from_fn(|| ahead.next_command().ok().flatten());
+                    self.machine.foresee(next.take(FORESEEN).map(|command| command.payload));
+                }
+                foreseen -= 1;
                 self.cursor.position = self.cursor.position.next();
                 self.apply_command(command, now, audience)?;
             }
@@ -168,7 +179,8 @@ impl<M: StateMachine> State<M> {
                     true => self.members.places.draining.insert(node),
                     false => self.members.places.draining.remove(&node),
                 };
-                audience.tell(Output::MembersChanged { members: self.members.clone(), index: self.cursor.index + 1 });
+                let members = Box::new(self.members.clone());
+                audience.tell(Output::MembersChanged { members, index: self.cursor.index + 1 });
                 None
             }
             Kind::OpenSession(nonce) => match self.sessions.open(nonce, position, now) {
@@ -190,14 +202,14 @@ impl<M: StateMachine> State<M> {
                     Verdict::Execute => {
                         origin = from;
                         events = self.execute(position, now, origin, command.payload)?;
-                        let payload = self.applied.reply.clone();
                         // Most replicas answer nobody, and a copy costs as much as a step of the command.
+                        let payload = &self.applied.reply;
                         let answer = wants_answers.then(|| reply(origin, position, payload.clone()));
-                        self.sessions.executed(origin, Cached { position, payload });
+                        self.sessions.executed(origin, Cached { position, payload: payload[..].into() });
                         answer
                     }
                     Verdict::Answer(cached) => {
-                        wants_answers.then(|| reply(from, cached.position, cached.payload.clone()))
+                        wants_answers.then(|| reply(from, cached.position, cached.payload.to_vec()))
                     }
                     Verdict::Refuse(refusal, detail) => refused(command.kind, refusal, detail),
                 }

@@ -20,7 +20,7 @@ fn request(session: SessionId, sequence: u64) -> Origin {
 
 fn execute(sessions: &mut Sessions, origin: Origin, below: u64, now: u64) {
     assert_eq!(sessions.judge(origin, Sequence::new(below), at(now)), Verdict::Execute);
-    let reply = Cached { position: LogPosition::new(100 + origin.sequence.get()), payload: vec![7] };
+    let reply = Cached { position: LogPosition::new(100 + origin.sequence.get()), payload: [7][..].into() };
     sessions.executed(origin, reply);
 }
 
@@ -52,7 +52,7 @@ fn a_resent_request_is_answered_with_the_original_reply_and_a_gap_is_refused() {
     let mut sessions = table();
     let id = sessions.open(9, LogPosition::new(4), at(0)).unwrap();
     execute(&mut sessions, request(id, 1), 0, 1);
-    let reply = Cached { position: LogPosition::new(101), payload: vec![7] };
+    let reply = Cached { position: LogPosition::new(101), payload: [7][..].into() };
     assert_eq!(sessions.judge(request(id, 1), Sequence::ZERO, at(2)), Verdict::Answer(&reply));
     assert_eq!(refusal(&mut sessions, request(id, 3), 2), Some((Refusal::SequenceGap, 2)));
     execute(&mut sessions, request(id, 2), 0, 3);
@@ -120,5 +120,24 @@ fn a_restored_table_is_the_same_and_a_cut_one_is_refused() {
     assert_eq!(Sessions::restore(sessions.limits.clone(), &bytes), Ok(sessions.clone()));
     for len in 0..bytes.len() {
         assert!(Sessions::restore(sessions.limits.clone(), &bytes[..len]).is_err());
+    }
+}
+
+#[test]
+fn a_reply_of_any_length_is_kept_and_saved_as_it_was() {
+    let mut sessions = Sessions::new(SessionLimits::default());
+    let session = sessions.open(1, LogPosition::new(1), Timestamp::ZERO).unwrap();
+    let reply = |len: u64| (0..len).map(|byte| byte as u8).collect::<Vec<u8>>();
+    for len in 0..64 {
+        let origin = Origin { session, sequence: Sequence::new(len + 1) };
+        sessions.executed(origin, Cached { position: LogPosition::new(len + 2), payload: reply(len)[..].into() });
+    }
+    let mut saved = Vec::new();
+    sessions.snapshot(&mut saved);
+    let restored = Sessions::restore(SessionLimits::default(), &saved).unwrap();
+    assert_eq!(restored, sessions);
+    for len in 0..64 {
+        let origin = Origin { session, sequence: Sequence::new(len + 1) };
+        assert_eq!(*restored.cached(origin).unwrap().payload, reply(len));
     }
 }

@@ -282,7 +282,7 @@ impl Office {
 
     /// The next item of a partition's stream.
     pub fn on_item(&mut self, partition: PartitionId, item: &StreamItem) {
-        self.gateway.exchange.take_in(partition, item);
+        self.gateway.exchange.take_in(partition, std::slice::from_ref(item));
         self.run();
     }
 

@@ -41,6 +41,7 @@ impl<'a> Writer<'a> {
 }
 
 /// Takes values from the front of a buffer.
+#[derive(Clone)]
 pub struct Reader<'a>(&'a [u8]);
 
 impl<'a> Reader<'a> {

@@ -13,7 +13,10 @@ use super::field::Field;
 use super::{CodecError, Reader, Writer};
 use crate::command::*;
 use crate::mail::*;
-use crate::{Command, Event, ListKind, Mail};
+use crate::{
+    AccountId, Amount, ClientOrderId, Command, Event, ListKind, Mail, MarketId, OrderKind, Price, Qty,
+    SelfTradePrevention, Side, TimeInForce,
+};
 
 /// Bytes of a field or record.
 const fn size_of<F: Field>() -> usize {
@@ -341,6 +344,10 @@ impl Field for NewOrderList {
 /// The most bytes a command takes: a full [`DeliverMail`] of the longest mail.
 pub const COMMAND_SIZE_MAX: usize = 1 + 30 + DeliverMail::MAIL_MAX * (1 + size_of::<CreateMarket>());
 
+/// The tags of the commands that place one order; their records begin with that.
+const NEW_ORDER: u8 = 16;
+const NEW_ORDER_ON_TERMS: u8 = 40;
+
 /// Appends a command.
 pub fn encode_command(command: &Command, bytes: &mut Vec<u8>) {
     command.write_tagged(&mut Writer::new(bytes));
@@ -354,6 +361,28 @@ pub fn decode_command(bytes: &[u8]) -> Result<Command, CodecError> {
     Ok(command)
 }
 
+/// Whose order a command is to place, and by which name; nothing else of it is read, and nothing of other commands.
+#[inline]
+pub fn peek_name(bytes: &[u8]) -> Option<(AccountId, ClientOrderId)> {
+    const ACCOUNT_AT: usize = 1;
+    const NAME_AT: usize = ACCOUNT_AT
+        + size_of::<AccountId>()
+        + size_of::<MarketId>()
+        + size_of::<Side>()
+        + size_of::<OrderKind>()
+        + size_of::<TimeInForce>()
+        + size_of::<SelfTradePrevention>()
+        + size_of::<Price>()
+        + size_of::<Qty>()
+        + size_of::<Amount>();
+    if !matches!(bytes.first(), Some(&NEW_ORDER | &NEW_ORDER_ON_TERMS)) {
+        return None;
+    }
+    let account = Reader::new(bytes.get(ACCOUNT_AT..)?).get().ok()?;
+    let name = Reader::new(bytes.get(NAME_AT..)?).get().ok()?;
+    Some((account, name))
+}
+
 /// Appends an event; events of one batch follow each other without separators.
 pub fn encode_event(event: &Event, bytes: &mut Vec<u8>) {
     event.write_tagged(&mut Writer::new(bytes));
@@ -362,7 +391,8 @@ pub fn encode_event(event: &Event, bytes: &mut Vec<u8>) {
 /// Reads the events of one batch.
 pub fn decode_events(bytes: &[u8]) -> Result<Vec<Event>, CodecError> {
     let mut from = Reader::new(bytes);
-    let mut events = Vec::new();
+    // Events of an order have about so many bytes: a vector that grows copies what it has.
+    let mut events = Vec::with_capacity((bytes.len() / 64 + 1).min(16));
     while !from.is_empty() {
         events.push(Event::read_tagged(&mut from)?);
     }

@@ -57,11 +57,9 @@ fn a_day_begins_at_midnight_of_its_zone() {
 
 #[test]
 fn klines_of_a_zone_are_the_sums_of_their_hours() {
-    let mut klines = Klines::default();
     let trades = [(9 * DAY + 15 * HOUR, 100), (9 * DAY + 16 * HOUR, 90), (10 * DAY + HOUR, 120), (12 * DAY, 110)];
-    for (index, (time_ms, price)) in trades.into_iter().enumerate() {
-        klines.add(&Trade { id: index as u64 + 1, price, qty: 2, time_ms, buyer_is_maker: false });
-    }
+    let trade = |(id, (time_ms, price))| Trade { id, price, qty: 2, time_ms, buyer_is_maker: false };
+    let klines: Klines = (1..).zip(trades).map(trade).collect();
     let span = Span { interval: Interval::Day, zone: zone("8") };
     let wanted = KlinesWanted { span, start_ms: None, end_ms: None, limit: 10, now_ms: 12 * DAY };
     let shape: Vec<_> = klines

@@ -34,6 +34,21 @@ fn command_bytes(command: &Command) -> Vec<u8> {
     encoded(|bytes| encode_command(command, bytes))
 }
 
+#[test]
+fn a_peek_at_a_command_sees_the_account_and_the_name_that_reading_it_gives() {
+    for command in commands() {
+        let named = match &command {
+            Command::NewOrder(order) => Some((order.account, order.client_order_id)),
+            Command::NewOrderOnTerms(on_terms) => Some((on_terms.order.account, on_terms.order.client_order_id)),
+            _ => None,
+        };
+        let bytes = command_bytes(&command);
+        assert_eq!(peek_name(&bytes), named, "{}", name(&command));
+        assert!((0..bytes.len()).all(|len| peek_name(&bytes[..len]).is_none_or(|peeked| Some(peeked) == named)));
+    }
+    assert!(commands().iter().filter_map(|command| peek_name(&command_bytes(command))).count() >= 2);
+}
+
 /// The first word of a value's debug text: its variant.
 fn name(value: impl core::fmt::Debug) -> String {
     format!("{value:?}").split(['(', ' ']).next().unwrap_or_default().into()
