@@ -32,11 +32,7 @@ pub fn commands(bytes: &[u8]) {
             return;
         }
         pair.step(pause, &command);
-        if let Some(newest) = pair.newest {
-            flow.learn(newest);
-        }
-        flow.learn_payments(&pair.payments);
-        flow.learn_proposed(pair.proposed.as_ref());
+        flow.learn_from(&pair);
         if step % 97 == 0 {
             pair.engine.restart();
         }

@@ -1,6 +1,8 @@
-//! The second opinion: an independent exchange, and the engine in every layout to compare it with. Property tests drive
-//! both with random commands, the simulator with a committed log.
+//! The second opinion: an independent exchange, and the engine in every layout to compare it with. Walks drive both with random
+//! commands (`src/bin/model` as far as one likes), the simulator with a committed log.
 
+mod chance;
+pub mod edges;
 pub mod exchange;
 pub mod flow;
 pub mod layout;
@@ -8,6 +10,9 @@ mod ledger;
 mod market;
 mod numbers;
 pub mod pair;
+pub mod reached;
+mod shorten;
+pub mod walk;
 
 /// The filters of a small market of coarse numbers, that tests change where they need others.
 pub fn rules() -> wire::MarketRules {

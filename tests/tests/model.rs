@@ -1,148 +1,22 @@
 //! The engine against an independent model: for any input, the same replies and the same events.
 //!
-//! Replicas that agree can agree on a wrong answer; only a second opinion sees it. These steps are plain orders, cancels and
-//! money, at the edges of every filter, and are shortened when they fail; `model_every_command.rs` has the rest.
+//! Replicas that agree can agree on a wrong answer; only a second opinion sees it. `src/bin/model` walks a million random commands
+//! here; these are the stories that random commands hardly ever meet. `model_every_command.rs` says what is reached.
 
 #![forbid(unsafe_code)]
 
 use std::collections::BTreeSet;
 
 use proptest::prelude::*;
-use proptest::strategy::ValueTree;
-use proptest::test_runner::{Config, RngAlgorithm, TestRng, TestRunner};
-use wire::command::{
-    CancelAll, CancelOrder, Credit, Debit, NewOrder, NewOrderList, NewOrderOnTerms, SetMarketStatus, Tick,
-};
+use wire::command::{CancelAll, Debit, NewOrder, NewOrderList, NewOrderOnTerms, SetMarketStatus, Tick};
 use wire::{
-    AccountId, Amount, AssetId, ClientOrderId, Command, ListKind, MarketId, MarketStatus, OrderId, OrderKind, Price,
-    Qty, SelfTradePrevention, Side, Terms, TimeInForce,
+    AccountId, Amount, AssetId, ClientOrderId, Command, ListKind, MarketId, MarketStatus, OrderKind, Price, Qty,
+    SelfTradePrevention, Side, Terms, TimeInForce,
 };
 
 use tests::model::layout::Layout;
 use tests::model::pair::Pair;
-
-fn account() -> impl Strategy<Value = AccountId> {
-    prop_oneof![30 => 1_u32..=3, 1 => Just(0_u32), 1 => Just(4_u32)].prop_map(AccountId::new)
-}
-
-/// Mostly one that is there.
-fn market() -> impl Strategy<Value = MarketId> {
-    prop_oneof![60 => Just(1_u16), 20 => Just(2), 1 => Just(3), 1 => Just(0)].prop_map(MarketId::new)
-}
-
-fn name() -> impl Strategy<Value = ClientOrderId> {
-    prop_oneof![40 => 0_u32..100, 1 => Just(1_000)]
-        .prop_map(|n| ClientOrderId::new(if n == 1_000 { "no+pe".into() } else { format!("n{n}") }.as_bytes()).unwrap())
-}
-
-/// Mostly legal orders around one price, on a coarse grid so that levels fill up; some beyond each filter.
-fn order() -> impl Strategy<Value = Command> {
-    const TIMES: &[TimeInForce] = &[TimeInForce::Gtc, TimeInForce::Ioc, TimeInForce::Fok];
-    let legal = |kind| match kind {
-        OrderKind::Market => Just(TimeInForce::Ioc).boxed(),
-        OrderKind::LimitMaker => Just(TimeInForce::Gtc).boxed(),
-        _ => prop::sample::select(TIMES).boxed(),
-    };
-    let kind = prop_oneof![6 => Just(OrderKind::Limit), 3 => Just(OrderKind::Market), 1 => Just(OrderKind::LimitMaker)];
-    let kind = kind.prop_flat_map(move |kind| {
-        let any = prop::sample::select(TIMES).boxed();
-        (Just(kind), prop_oneof![30 => legal(kind), 1 => any])
-    });
-    let price = prop_oneof![
-        40 => (196_i64..204).prop_map(|ticks| ticks * 5),
-        4 => prop::sample::select(vec![5_i64, 10, 400, 100_000, 5_000_000, 1_000_000_000, 1_000_000_005]),
-        1 => 990_i64..1_010,
-    ];
-    let qty = prop_oneof![40 => (2_i64..20).prop_map(|lots| lots * 2), 4 => (20_i64..160).prop_map(|n| n * 2),
-        2 => prop::sample::select(vec![1_i64, 2, 3, 5, 402])];
-    let quote = prop_oneof![1 => 7_000_i64..300_000, 1 => (8_i64..400).prop_map(|n| n * 1_000)];
-    let sizes = (qty, quote, 0_u32..10, market());
-    let self_trade = prop::sample::select(SelfTradePrevention::ALL);
-    (account(), any::<bool>(), kind, self_trade, price, sizes, name()).prop_map(
-        |(
-            account,
-            is_buy,
-            (kind, time_in_force),
-            self_trade,
-            price,
-            (units, quote, which, market),
-            client_order_id,
-        )| {
-            // Buyers mostly offer less than sellers ask, so that the book fills up.
-            let price = if price < 30 { price } else { price + if is_buy { -15 } else { 15 } };
-            let (has_qty, has_quote) = match (kind, which) {
-                (_, 0) => (which == 1, false),
-                (OrderKind::Market, 1) => (true, true),
-                (OrderKind::Market, 2..=5) => (false, true),
-                _ => (true, false),
-            };
-            Command::NewOrder(NewOrder {
-                account,
-                market,
-                side: if is_buy { Side::Buy } else { Side::Sell },
-                kind,
-                time_in_force,
-                self_trade,
-                price: Price::new(price).unwrap(),
-                qty: Qty::new(if has_qty { units } else { 0 }).unwrap(),
-                quote_qty: Amount::new(if has_quote { quote } else { 0 }).unwrap(),
-                client_order_id,
-                key: Default::default(),
-                session: Default::default(),
-                asked_us: 0,
-            })
-        },
-    )
-}
-
-fn step() -> impl Strategy<Value = (u64, Command)> {
-    let trader = account;
-    let cancel = (trader(), market(), 0_u64..120, name()).prop_map(|(account, market, order, client_order_id)| {
-        Command::CancelOrder(CancelOrder {
-            account,
-            market,
-            order: OrderId::new(order),
-            client_order_id,
-            restriction: wire::CancelRestriction::None,
-            new_client_order_id: ClientOrderId::EMPTY,
-            asked_us: 0,
-        })
-    });
-    let by_name = (trader(), market(), name()).prop_map(|(account, market, client_order_id)| {
-        Command::CancelOrder(CancelOrder {
-            account,
-            market,
-            order: OrderId::ZERO,
-            client_order_id,
-            restriction: wire::CancelRestriction::None,
-            new_client_order_id: ClientOrderId::EMPTY,
-            asked_us: 0,
-        })
-    });
-    let all = (trader(), market()).prop_map(|(account, market)| Command::CancelAll(CancelAll { account, market }));
-    let asset = || prop_oneof![30 => 1_u16..=3, 1 => Just(0), 1 => Just(4)].prop_map(AssetId::new);
-    let amount = || (0_i64..30_000_000).prop_map(|units| Amount::new(units).unwrap());
-    let credit = (trader(), asset(), amount())
-        .prop_map(|(account, asset, amount)| Command::Credit(Credit { account, asset, amount }));
-    let debit = (trader(), asset(), amount())
-        .prop_map(|(account, asset, amount)| Command::Debit(Debit { account, asset, amount }));
-    let shut = vec![MarketStatus::CancelOnly, MarketStatus::Halted, MarketStatus::Closed];
-    let status = prop_oneof![5 => Just(MarketStatus::Trading), 1 => prop::sample::select(shut)];
-    let status =
-        (market(), status).prop_map(|(market, status)| Command::SetMarketStatus(SetMarketStatus { market, status }));
-    let command = prop_oneof![
-        60 => order(),
-        10 => cancel,
-        6 => by_name,
-        2 => all,
-        1 => credit,
-        2 => debit,
-        3 => status,
-        2 => Just(Command::Tick(Tick)),
-    ];
-    let pause = prop_oneof![20 => 0_u64..30_000_000, 2 => Just(100_000_000_u64), 1 => Just(20_000_000_000_u64)];
-    (pause, command)
-}
+use tests::model::walk::{Mix, Walk};
 
 fn check(layout: Layout, steps: &[(u64, Command)]) {
     let mut pair = Pair::new(layout);
@@ -151,29 +25,37 @@ fn check(layout: Layout, steps: &[(u64, Command)]) {
     }
 }
 
-/// 150 commands each, on average: more than a million over the three layouts. `MODEL_CASES` walks further.
-fn cases() -> u32 {
-    std::env::var("MODEL_CASES").ok().and_then(|cases| cases.parse().ok()).unwrap_or(2_400)
+/// On all cores, by the program that walks further (`tests/run --full`): the walks of the first seeds, in three layouts, which are the
+/// same in every run. It shortens what meets a difference.
+#[test]
+fn over_a_million_random_commands_the_engine_and_the_naive_model_tell_the_same() {
+    let run = std::process::Command::new(env!("CARGO_BIN_EXE_model")).args(["--commands", "1500000"]).output();
+    let run = run.expect("the program is there");
+    assert!(run.status.success(), "{}", String::from_utf8_lossy(&run.stdout));
 }
 
-proptest! {
-    #![proptest_config(ProptestConfig { cases: cases(), failure_persistence: None, ..ProptestConfig::default() })]
-
-    #[test]
-    fn joint_cells_and_the_naive_model_tell_the_same(steps in prop::collection::vec(step(), 1..300)) {
-        check(Layout::Joint, &steps);
+/// A difference that a walk meets is found again in fewer commands: here, what is no difference is none.
+#[test]
+fn a_walk_is_the_same_however_often_it_is_walked_and_is_not_shortened_without_a_difference() {
+    for seed in [0, 1, 2, 120, 166, 185] {
+        let walk = Walk::of(seed);
+        let trace = || walk.run().expect("no difference").trace;
+        assert_eq!(trace(), trace(), "{walk:?}");
+        assert_eq!(walk.steps().len(), walk.steps);
+        assert!(walk.shortened().is_empty());
     }
+}
 
-    #[test]
-    fn market_apart_beside_one_with_the_ledger_and_the_naive_model_tell_the_same(
-        steps in prop::collection::vec(step(), 1..300),
-    ) {
-        check(Layout::Mixed, &steps);
-    }
-
-    #[test]
-    fn cells_apart_and_the_naive_model_tell_the_same(steps in prop::collection::vec(step(), 1..300)) {
-        check(Layout::Split, &steps);
+/// What comes up late alone: tables that are full, names and volumes that are forgotten. Of the first million few are long.
+#[test]
+fn in_long_walks_of_every_kind_the_engine_and_the_naive_model_tell_the_same() {
+    for layout in [Layout::Joint, Layout::Mixed, Layout::Split] {
+        for (seed, mix) in (7_000_000..).zip([Mix::Edges, Mix::Trading, Mix::Deposits, Mix::Withdrawals]) {
+            let walk = Walk { seed, layout, mix, steps: 3_000 };
+            if let Err(difference) = walk.run() {
+                panic!("{walk:?}, command {}: {}", difference.at, difference.what);
+            }
+        }
     }
 }
 
@@ -230,7 +112,7 @@ fn who_sells_for_more_than_all_there_is_to_sell_brings_ends_short_of_it() {
             for (pause, command) in &steps {
                 pair.step(*pause, command);
             }
-            seen.append(&mut pair.seen);
+            seen.append(&mut pair.reached.names());
         }
         assert_eq!(seen.contains("ended BalanceSpent"), quote >= 14_989_800, "{quote}: {seen:?}");
     }
@@ -326,18 +208,9 @@ fn name_of_a_closed_order_is_free_after_a_minute_and_not_before() {
 
 /// A comparison proves nothing about what never comes up.
 #[test]
-fn the_steps_visit_every_outcome() {
-    let rng = TestRng::deterministic_rng(RngAlgorithm::ChaCha);
-    let mut runner = TestRunner::new_with_rng(Config::default(), rng);
-    let mut seen = BTreeSet::new();
-    for _ in 0..64 {
-        let steps = prop::collection::vec(step(), 300).new_tree(&mut runner).expect("steps").current();
-        let mut pair = Pair::new(Layout::Joint);
-        for (pause, command) in &steps {
-            pair.step(*pause, command);
-        }
-        seen.append(&mut pair.seen);
-    }
+fn steps_at_the_edges_visit_every_outcome() {
+    let edges = (0..400).map(|seed| Walk { seed, layout: Layout::Joint, mix: Mix::Edges, steps: 300 });
+    let seen: BTreeSet<String> = edges.flat_map(|walk| walk.run().expect("no difference").reached.names()).collect();
     let wanted = [
         "AllCanceled",
         "DepthWindowClosed",

@@ -1,73 +1,36 @@
 //! The engine against an independent model, over every kind of command: stop and trailing orders, icebergs, dates, order lists,
 //! amends, replaces, mass cancels, leases and countdowns, kill switches, limits, fees, phases, schedules, auctions, bands, filters that
-//! change, delisting, chains, deposits, withdrawals, moves. The same replies, the same events, the same balances, in every layout; the engine is written
-//! down and read again on the way.
+//! change, delisting, chains, deposits, withdrawals, moves. The same replies, the same events, the same balances; the engine is written
+//! down and read again on the way. Every layout has its million commands in `model.rs`.
 
 #![forbid(unsafe_code)]
 
 use std::collections::BTreeSet;
-use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
 
-use tests::model::flow::Flow;
 use tests::model::layout::Layout;
-use tests::model::pair::{FEES, Pair};
-use tests::model::rules;
-use wire::MarketRules;
+use tests::model::walk::{Mix, Walk};
 
-/// Every kind of command, from a seed: steps that are mostly legal, so that orders meet. With every fourth seed there are chains
-/// with deposits beside the markets, with every eighth they have withdrawals.
-fn check_flow(layout: Layout, seed: u64, steps: usize) -> BTreeSet<String> {
-    let rules = MarketRules { open_orders_max: 30, ..rules() };
-    let mut pair = Pair::with(layout, rules);
-    let flow = Flow::new(seed, FEES.len() as u32, rules, pair.now);
-    let mut flow = match seed % 8 {
-        1 => flow.with_withdrawals(),
-        3 | 7 => flow.with_deposits(),
-        _ => flow,
-    };
-    for step in 0..steps {
-        let (pause, command) = flow.draw();
-        let done = catch_unwind(AssertUnwindSafe(|| pair.step(pause, &command)));
-        if let Err(panic) = done {
-            eprintln!("seed {seed}, step {step} in {layout:?}: {command:?}");
-            resume_unwind(panic);
-        }
-        if let Some(newest) = pair.newest {
-            flow.learn(newest);
-        }
-        flow.learn_payments(&pair.payments);
-        flow.learn_proposed(pair.proposed.as_ref());
-        if step % 97 == 96 {
-            pair.engine.restart();
+/// What comes up in walks of 300 commands.
+fn check_walks(walks: impl Iterator<Item = (Mix, u64)>) -> BTreeSet<String> {
+    let mut seen = BTreeSet::new();
+    for (mix, seed) in walks {
+        let walk = Walk { seed, layout: Layout::Joint, mix, steps: 300 };
+        match walk.run() {
+            Ok(walked) => seen.append(&mut walked.reached.names()),
+            Err(difference) => panic!("{walk:?}, command {}: {}", difference.at, difference.what),
         }
     }
-    pair.seen
-}
-
-/// So many seeds of 300 commands each: a few times 10^5 commands of every kind. `MODEL_SEEDS` walks further.
-fn seeds() -> u64 {
-    std::env::var("MODEL_SEEDS").ok().and_then(|seeds| seeds.parse().ok()).unwrap_or(400)
-}
-
-#[test]
-fn joint_cells_and_the_model_tell_the_same_of_every_command() {
-    (0..seeds()).for_each(|seed| drop(check_flow(Layout::Joint, seed, 300)));
-}
-
-#[test]
-fn market_apart_beside_one_with_the_ledger_and_the_model_tell_the_same_of_every_command() {
-    (0..seeds()).for_each(|seed| drop(check_flow(Layout::Mixed, 1_000_000 + seed, 300)));
-}
-
-#[test]
-fn cells_apart_and_the_model_tell_the_same_of_every_command() {
-    (0..seeds()).for_each(|seed| drop(check_flow(Layout::Split, 2_000_000 + seed, 300)));
+    seen
 }
 
 /// Coverage of the random steps by outcome: what they never reach is not compared.
 #[test]
 fn steps_of_every_kind_visit_every_outcome() {
-    let seen: BTreeSet<String> = (0..320).flat_map(|seed| check_flow(Layout::Joint, 3_000_000 + seed, 300)).collect();
+    let seen = check_walks((3_000_000..3_000_320).map(|seed| match seed % 8 {
+        1 => (Mix::Withdrawals, seed),
+        3 | 7 => (Mix::Deposits, seed),
+        _ => (Mix::Trading, seed),
+    }));
     let wanted = [
         "AccountAssigned",
         "AccountLimitsChanged",
@@ -191,8 +154,7 @@ fn check_seen(seen: &BTreeSet<String>, wanted: &[&str]) {
 /// The same of withdrawals and moves, which come up with every eighth seed.
 #[test]
 fn withdrawals_visit_every_outcome() {
-    let seeds = (0..320).map(|at| 4_000_001 + 8 * at);
-    let seen: BTreeSet<String> = seeds.flat_map(|seed| check_flow(Layout::Joint, seed, 300)).collect();
+    let seen = check_walks((4_000_000..4_000_320).map(|seed| (Mix::Withdrawals, seed)));
     let wanted = [
         "AddressAllowed",
         "Batch Allocated",

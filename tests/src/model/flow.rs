@@ -2,6 +2,7 @@
 //! around one price, so that books fill and orders meet. For checks that need no opinion on what is right, only that two
 //! ways agree.
 
+mod changes;
 mod deposits;
 mod operators;
 mod withdrawals;
@@ -9,44 +10,13 @@ mod withdrawals;
 use wire::command::*;
 use wire::event::{LooseningProposed, WithdrawalChanged};
 use wire::{
-    AccountId, Amount, ApiKeyText, AssetId, BasisPoints, CancelRestriction, Capacity, ClientOrderId, ClientSessionId,
+    AccountId, Amount, ApiKeyText, AssetId, BasisPoints, Capacity, ChainHash, ChainId, ClientOrderId, ClientSessionId,
     Command, FirmId, ListId, ListKind, MarketId, MarketProtection, MarketRules, MarketStatus, OrderId, OrderKind, Peg,
-    PegSide, Price, Qty, ReplaceMode, SelfTradePrevention, Side, Sides, SpecialRules, Terms, TimeInForce, Timestamp,
-    TradeGroupId,
+    PegSide, Price, Qty, SelfTradePrevention, Side, Sides, SpecialRules, Terms, TimeInForce, Timestamp, TradeGroupId,
 };
 
-/// What decides.
-enum Source {
-    /// xorshift64*.
-    Seed(u64),
-    /// A byte for a choice among up to 256, two among more; zero once they are used up.
-    Bytes { bytes: std::vec::IntoIter<u8>, is_over: bool },
-}
-
-impl Source {
-    fn below(&mut self, bound: u64) -> u64 {
-        match self {
-            Source::Seed(state) => {
-                *state ^= *state >> 12;
-                *state ^= *state << 25;
-                *state ^= *state >> 27;
-                (state.wrapping_mul(0x2545_f491_4f6c_dd1d) >> 24) % bound
-            }
-            Source::Bytes { bytes, is_over } => {
-                let mut next = || {
-                    let byte = bytes.next();
-                    *is_over |= byte.is_none();
-                    u64::from(byte.unwrap_or(0))
-                };
-                match bound {
-                    0..=256 => next() % bound,
-                    // Two bytes spread over what may be a long time or a large amount.
-                    _ => (next() << 8 | next()) * (bound / 65_536).max(1) % bound,
-                }
-            }
-        }
-    }
-}
+use super::chance::Chance;
+use super::pair::Pair;
 
 /// What of chains comes up.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -60,7 +30,7 @@ const HOUR_NS: u64 = 3_600_000_000_000;
 
 /// Over accounts 1 to `accounts` and markets 1 and 2.
 pub struct Flow {
-    source: Source,
+    chance: Chance,
     accounts: u64,
     rules: MarketRules,
     now: Timestamp,
@@ -69,6 +39,10 @@ pub struct Flow {
     keys: u32,
     /// The newest order, if anybody tells.
     newest: Option<u64>,
+    /// The last ones that are open, and whose they are.
+    open: Vec<(AccountId, MarketId, OrderId)>,
+    /// The last deposit that was put aside.
+    quarantined: Option<(ChainId, ChainHash, u32)>,
     /// What of chains comes up as well, and what comes before all else then, each after a pause, the first one last.
     chains: Chains,
     queued: Vec<(u64, Command)>,
@@ -86,7 +60,7 @@ pub struct Flow {
 impl Flow {
     /// The rules are those that the markets were listed with.
     pub fn new(seed: u64, accounts: u32, rules: MarketRules, now: Timestamp) -> Flow {
-        Flow::from(Source::Seed(seed.wrapping_mul(0x9e37_79b9_7f4a_7c15) | 1), accounts, rules, now)
+        Flow::from(Chance::of_seed(seed), accounts, rules, now)
     }
 
     /// Every third command is about chains and deposits.
@@ -110,18 +84,20 @@ impl Flow {
 
     /// The bytes choose.
     pub fn of_bytes(bytes: Vec<u8>, accounts: u32, rules: MarketRules, now: Timestamp) -> Flow {
-        Flow::from(Source::Bytes { bytes: bytes.into_iter(), is_over: false }, accounts, rules, now)
+        Flow::from(Chance::of_bytes(bytes), accounts, rules, now)
     }
 
-    fn from(source: Source, accounts: u32, rules: MarketRules, now: Timestamp) -> Flow {
+    fn from(chance: Chance, accounts: u32, rules: MarketRules, now: Timestamp) -> Flow {
         Flow {
-            source,
+            chance,
             accounts: accounts.into(),
             rules,
             now,
             names: 0,
             keys: 0,
             newest: None,
+            open: Vec::new(),
+            quarantined: None,
             chains: Chains::None,
             queued: Vec::new(),
             has_told: false,
@@ -133,34 +109,28 @@ impl Flow {
 
     /// Whether the bytes were too few for the last command.
     pub fn is_over(&self) -> bool {
-        matches!(self.source, Source::Bytes { is_over: true, .. })
+        self.chance.is_over()
     }
 
-    /// An order has come in: cancels and changes aim better.
-    pub fn learn(&mut self, newest: OrderId) {
-        self.newest = Some(newest.get());
-    }
-
-    /// These withdrawals and moves have come in.
-    pub fn learn_payments(&mut self, all: &[WithdrawalChanged]) {
-        self.payments.resize(all.len(), (0, 1));
-        self.begun.extend_from_slice(&all[self.begun.len()..]);
-    }
-
-    /// What was proposed last.
-    pub fn learn_proposed(&mut self, proposed: Option<&LooseningProposed>) {
+    /// What has come in: cancels, changes and next steps aim better.
+    pub fn learn_from(&mut self, pair: &Pair) {
+        self.newest = pair.newest.map(OrderId::get).or(self.newest);
+        self.open.clone_from(&pair.open);
+        self.quarantined = pair.quarantined;
+        self.payments.resize(pair.payments.len(), (0, 1));
+        self.begun.extend_from_slice(&pair.payments[self.begun.len()..]);
         let is_known = |newest: &LooseningProposed| self.proposed.last().is_some_and(|last| last.id == newest.id);
-        if let Some(newest) = proposed.filter(|newest| !is_known(newest)) {
+        if let Some(newest) = pair.proposed.as_ref().filter(|newest| !is_known(newest)) {
             self.proposed.push(newest.clone());
         }
     }
 
     fn below(&mut self, bound: u64) -> u64 {
-        self.source.below(bound)
+        self.chance.below(bound)
     }
 
     fn one_of<T: Copy>(&mut self, from: &[T]) -> T {
-        from[self.below(from.len() as u64) as usize]
+        self.chance.one_of(from)
     }
 
     fn account(&mut self) -> AccountId {
@@ -169,12 +139,6 @@ impl Flow {
 
     fn market(&mut self) -> MarketId {
         MarketId::new(self.one_of(&[1, 1, 1, 2]))
-    }
-
-    /// One of the last orders, most of which still rest.
-    fn recent_order(&mut self) -> OrderId {
-        let newest = self.newest.unwrap_or(self.names);
-        OrderId::new(newest.saturating_sub(self.below(60)))
     }
 
     fn name(&mut self) -> ClientOrderId {
@@ -350,18 +314,6 @@ impl Flow {
         Amount::new(self.below(bound) as i64).expect("an amount")
     }
 
-    fn cancel(&mut self) -> CancelOrder {
-        CancelOrder {
-            account: self.account(),
-            market: self.market(),
-            order: self.recent_order(),
-            client_order_id: ClientOrderId::EMPTY,
-            restriction: self.one_of(&[CancelRestriction::None, CancelRestriction::None, CancelRestriction::OnlyNew]),
-            new_client_order_id: ClientOrderId::EMPTY,
-            asked_us: 0,
-        }
-    }
-
     /// How long until the next command, in nanoseconds, and that command.
     pub fn draw(&mut self) -> (u64, Command) {
         let (pause, command) = match self.queued.pop() {
@@ -431,21 +383,8 @@ impl Flow {
                 new_client_order_id: ClientOrderId::EMPTY,
                 asked_us: 0,
             }),
-            311..320 | 410..416 => Command::AmendOrder(Box::new(AmendOrder {
-                account,
-                market,
-                order: self.recent_order(),
-                client_order_id: ClientOrderId::EMPTY,
-                qty: Qty::new((self.below(8) as i64 + 2) * self.rules.lot.units()).expect("a quantity"),
-                new_client_order_id: self.name(),
-                asked_us: 0,
-            })),
-            320..330 => {
-                let (cancel, mut order) = (self.cancel(), self.order());
-                (order.account, order.market) = (cancel.account, cancel.market);
-                let mode = self.one_of(ReplaceMode::ALL);
-                Command::ReplaceOrder(Box::new(ReplaceOrder { cancel, mode, order, terms: Terms::NONE }))
-            }
+            311..320 | 410..416 => Command::AmendOrder(Box::new(self.amend())),
+            320..330 => Command::ReplaceOrder(Box::new(self.replacement())),
             330..338 => {
                 let status = self.one_of(&[MarketStatus::CancelOnly, MarketStatus::PreOpen, MarketStatus::Auction]);
                 let other = self.one_of(&[MarketStatus::PostOnly, MarketStatus::Halted, status]);

@@ -3,25 +3,28 @@
 //! Before a command everything that becomes due in the meantime is done when it is due, as leaders do: apart, its mail would
 //! else meet the command's, and the layouts would differ in what came first.
 
-use std::collections::{BTreeMap, BTreeSet, HashSet};
-use std::mem::Discriminant;
+use std::collections::{BTreeMap, BTreeSet};
 
 use engine::Limits;
-use wire::command::{Credit, ListAsset, ListMarket, OpenAccount, Reply, SealName, Tick};
+use wire::command::{Credit, ListAsset, ListMarket, OpenAccount, Reply, Tick};
 use wire::event::{LooseningProposed, WithdrawalChanged};
 use wire::{
-    AccountId, AccountName, Amount, AssetId, Command, Event, FeeRate, MarketId, MarketRules, MarketScale, OrderId,
-    Symbol, Timestamp, WithdrawalStage,
+    AccountId, AccountName, Amount, AssetId, ChainHash, ChainId, Command, DepositStage, Event, FeeRate, MarketId,
+    MarketRules, MarketScale, OrderId, Symbol, Timestamp,
 };
 
 use super::exchange::{Exchange, Founding, MARKETS};
 use super::layout::{Engine, Layout};
 use super::ledger::WITHDRAWALS_MAX;
+use super::reached::Reached;
 use super::rules;
+use super::walk::Walked;
 
 const FILLS_MAX: u32 = 4;
 /// Maker and taker fees in parts per million: none, usual, odd.
 pub const FEES: [(u32, u32); 3] = [(0, 0), (1_000, 1_000), (333, 7_777)];
+/// How many open orders are remembered to be canceled or changed.
+const OPEN_MAX: usize = 12;
 const ASSETS: [&str; 3] = ["A", "B", "C"];
 const OWNED: [i64; 3] = [2_000_000_000, 50_000_000, 300_000];
 
@@ -37,13 +40,16 @@ pub struct Pair {
     balances: [Balances; 2],
     /// The last order that came in.
     pub newest: Option<OrderId>,
+    /// The last ones that are open, and whose they are: what can be canceled and changed.
+    pub open: Vec<(AccountId, MarketId, OrderId)>,
+    /// The last deposit that was put aside.
+    pub quarantined: Option<(ChainId, ChainHash, u32)>,
     /// How withdrawals and moves have begun.
     pub payments: Vec<WithdrawalChanged>,
     /// The last loosening that was proposed.
     pub proposed: Option<LooseningProposed>,
-    /// Which kinds of refusals and events came up.
-    pub seen: BTreeSet<String>,
-    kinds: HashSet<Discriminant<Event>>,
+    /// What came up, of commands that both have applied and told the same of.
+    pub reached: Reached,
 }
 
 type Balances = BTreeMap<(AccountId, AssetId), (Amount, Amount)>;
@@ -90,10 +96,11 @@ impl Pair {
             now: Timestamp::from_nanos(1_700_000_000_000_000_000),
             balances: [Balances::new(), Balances::new()],
             newest: None,
+            open: Vec::new(),
+            quarantined: None,
             payments: Vec::new(),
             proposed: None,
-            seen: BTreeSet::new(),
-            kinds: HashSet::new(),
+            reached: Reached::default(),
         };
         let symbol = |text: &str| Symbol::new(text.as_bytes()).unwrap();
         for name in ASSETS {
@@ -124,28 +131,15 @@ impl Pair {
         pair
     }
 
+    /// What came up, and where it ended.
+    pub fn finish(self) -> Walked {
+        let trace = self.engine.digests().into_iter().fold(0, |all: u128, digest| all.rotate_left(1) ^ digest);
+        Walked { reached: self.reached, trace }
+    }
+
     /// What the model takes as given.
     fn set_up(&mut self, command: &Command) {
         assert!(matches!(self.engine.apply(self.now, command).reply, Reply::Accepted { .. }));
-    }
-
-    fn see(&mut self, event: &Event) {
-        let kind = match event {
-            Event::OrderCanceled(e) => format!("ended {:?}", e.cause),
-            Event::OrderRejected(e) => format!("rejected {:?}", e.reason),
-            Event::OrderExecuted(e) if e.is_maker => "maker".into(),
-            Event::DepositChanged(e) if e.is_reverted => "deposit reverted".into(),
-            Event::DepositChanged(e) => format!("deposit {:?}", e.stage),
-            Event::WithdrawalChanged(e) if e.is_reverted => "withdrawal reverted".into(),
-            Event::WithdrawalChanged(e) if e.stage == WithdrawalStage::Failed => format!("failed {:?}", e.cause),
-            Event::WithdrawalChanged(e) if e.purpose.is_of_house() => format!("{:?} {:?}", e.purpose, e.stage),
-            Event::WithdrawalChanged(e) => format!("withdrawal {:?}", e.stage),
-            Event::LooseningEnded(e) => format!("loosening {:?}", e.end),
-            // A whole event is long to print.
-            other if !self.kinds.insert(std::mem::discriminant(other)) => return,
-            other => format!("{other:?}").split('(').next().unwrap_or_default().into(),
-        };
-        self.seen.insert(kind);
     }
 
     /// What becomes due in the meantime is done when it is, as leaders do.
@@ -162,32 +156,39 @@ impl Pair {
         self.apply(command);
     }
 
+    /// What later commands may be about.
+    fn learn(&mut self, event: &Event) {
+        match event {
+            Event::OrderPending(e) => {
+                if self.open.len() == OPEN_MAX {
+                    self.open.remove(0);
+                }
+                self.open.push((e.account, e.market, e.order));
+            }
+            Event::OrderRejected(e) => self.ended(e.order),
+            Event::OrderExecuted(e) if e.leaves.is_zero() => self.ended(e.order),
+            Event::OrderCanceled(e) => self.ended(e.order),
+            Event::DepositChanged(e) if e.stage == DepositStage::Quarantined => {
+                self.quarantined = Some((e.chain, e.tx, e.output));
+            }
+            Event::LooseningProposed(e) => self.proposed = Some((**e).clone()),
+            Event::WithdrawalChanged(e) if e.withdrawal.get() > self.payments.len() as u64 => self.payments.push(**e),
+            _ => {}
+        }
+    }
+
+    fn ended(&mut self, order: OrderId) {
+        self.open.retain(|(_, _, open)| *open != order);
+    }
+
     fn apply(&mut self, command: &Command) {
         let told = self.engine.apply(self.now, command);
-        if let Reply::Rejected { reason, id } = told.reply {
-            self.seen.insert(format!("refused {reason:?}"));
-            if SealName::asked_at(id).is_some() {
-                self.seen.insert("refused by a seal".to_owned());
-            }
-        }
-        for event in &told.events {
-            self.see(event);
-        }
         let pending = told.events.iter().filter_map(|event| match event {
             Event::OrderPending(e) => Some(e.order),
             _ => None,
         });
         self.newest = pending.max().or(self.newest);
-        for event in &told.events {
-            if let Event::LooseningProposed(e) = event {
-                self.proposed = Some((**e).clone());
-            }
-            if let Event::WithdrawalChanged(e) = event
-                && e.withdrawal.get() > self.payments.len() as u64
-            {
-                self.payments.push(**e);
-            }
-        }
+        told.events.iter().for_each(|event| self.learn(event));
         let (reply, events) = self.model.apply(told.position, self.now, command);
         assert_eq!(told.reply, reply, "{command:?}");
         for (balances, events) in self.balances.iter_mut().zip([&told.events, &events]) {
@@ -207,27 +208,27 @@ impl Pair {
             }
             // Apart, the cells tell the same in their own logs, and balances move in more steps.
             Layout::Mixed | Layout::Split => {
-                let (engine, model) = (by_cell(told.events), by_cell(events));
-                assert!(
-                    engine.keys().eq(model.keys()),
-                    "{command:?}: {:?} tell, not {:?}",
-                    engine.keys(),
-                    model.keys()
-                );
-                for (cell, told) in &engine {
-                    let expected = &model[cell];
-                    let at = (0..told.len().max(expected.len())).find(|at| told.get(*at) != expected.get(*at));
-                    if let Some(at) = at {
-                        let (told, expected) = (told.get(at), expected.get(at));
-                        panic!(
+                let cells: BTreeSet<Option<Cell>> = told.events.iter().chain(&events).map(cell_of).collect();
+                for cell in cells.iter().filter(|cell| cell.is_some()) {
+                    let of_cell = |event: &&Event| cell_of(event) == *cell;
+                    let mut engine = told.events.iter().filter(of_cell);
+                    let mut model = events.iter().filter(of_cell);
+                    for at in 0.. {
+                        let (told, expected) = (engine.next(), model.next());
+                        assert!(
+                            told == expected,
                             "{command:?}: of event {at} of {cell:?}\n  the engine {told:?}\n  the model {expected:?}"
                         );
+                        if told.is_none() {
+                            break;
+                        }
                     }
                 }
             }
         }
         assert_eq!(self.balances[0], self.balances[1], "{command:?}");
         assert!(self.engine.is_conserved());
+        self.reached.note(command, &reply, &events);
     }
 }
 
@@ -239,16 +240,14 @@ fn note_balances(balances: &mut Balances, events: &[Event]) {
     }
 }
 
+/// A market cell, or what the ledger does of one market.
+type Cell = (bool, MarketId);
+
 /// Each market's events, and the ledger's of each market: when several markets act at once, theirs may come between each
-/// other. Balances are compared where they end.
-fn by_cell(events: Vec<Event>) -> BTreeMap<(bool, MarketId), Vec<Event>> {
-    let mut cells = BTreeMap::<(bool, MarketId), Vec<Event>>::new();
-    for event in events {
-        if !matches!(event, Event::BalanceChanged(_)) {
-            cells.entry((is_of_market(&event), market_of(&event))).or_default().push(event);
-        }
-    }
-    cells
+/// other. Balances, which are of no cell here, are compared where they end.
+fn cell_of(event: &Event) -> Option<Cell> {
+    let is_balance = matches!(event, Event::BalanceChanged(_));
+    (!is_balance).then(|| (is_of_market(event), market_of(event)))
 }
 
 /// Whether a market cell tells it, to everybody; the ledger tells the rest.

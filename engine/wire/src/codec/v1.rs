@@ -30,6 +30,16 @@ macro_rules! tagged {
             #[cfg(test)]
             const TAGS: &'static [u8] = &[$($tag),+];
 
+            /// The tag and the name of every variant: what there is to be counted.
+            pub const NAMES: &'static [(u8, &'static str)] = &[$(($tag, stringify!($variant))),+];
+
+            /// The first byte of its encoding.
+            pub const fn tag(&self) -> u8 {
+                match self {
+                    $($name::$variant(_) => $tag,)+
+                }
+            }
+
             fn read_tagged(from: &mut Reader<'_>) -> Result<$name, CodecError> {
                 match from.get::<u8>()? {
                     $($tag => Ok($name::$variant(from.get()?)),)+

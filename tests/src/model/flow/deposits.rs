@@ -73,6 +73,8 @@ impl Flow {
             28 => Command::ReportHead(ReportHead { chain, fence, height: self.one_of(&[10, 10, 11]) }),
             _ => {
                 let ReportDeposit { tx, output, .. } = self.deposit(chain, fence);
+                let put_aside = self.quarantined.filter(|_| self.below(2) == 0);
+                let (chain, tx, output) = put_aside.unwrap_or((chain, tx, output));
                 Command::ResolveDeposit(ResolveDeposit { chain, tx, output, is_credited: self.below(2) == 0 })
             }
         }

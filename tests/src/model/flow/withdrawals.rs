@@ -466,7 +466,11 @@ impl Flow {
                 ChainInput { tx: tx_of(row.parent, of), output: 1, amount, key: u32::from(self.below(20) == 0) }
             }
             Some(row) if is_by_outputs(&row) => {
-                let output = withdrawal.get() as u32 + 3;
+                // Seldom what another of the last ones spends.
+                let is_other = |other: &&WithdrawalChanged| other.withdrawal != withdrawal && is_by_outputs(other);
+                let other = self.begun.iter().rev().find(is_other).map(|other| other.withdrawal);
+                let owner = other.filter(|_| self.chance.below(12) == 0).unwrap_or(withdrawal);
+                let output = owner.get() as u32 + 3;
                 ChainInput { tx: ChainHash([250; 32]), output, amount: coin_of(&row), key: 0 }
             }
             _ if self.below(8) > 0 => return usual,
