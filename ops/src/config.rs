@@ -54,12 +54,12 @@ pub struct NodeFile {
     /// Where its logs and snapshots are shipped.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub backup: Option<BackupFile>,
-    /// Raft messages by Aeron, where the build has it.
+    /// Raft messages and events by Aeron, where the build has it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub aeron: Option<AeronFile>,
 }
 
-/// How Raft messages go beside the links between nodes.
+/// How Raft messages go beside the links between nodes, and events to gateways.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct AeronFile {
@@ -78,6 +78,45 @@ pub struct AeronFile {
     /// The longest datagram, in bytes; the same on all nodes.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub mtu: Option<u16>,
+    /// The UDP multicast group to which events go; without it each gateway is sent its own datagrams.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub group: Option<SocketAddr>,
+}
+
+/// How events come to a gateway beside its links.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct GatewayAeronFile {
+    /// Where nodes send them by UDP.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub listen: Option<SocketAddr>,
+    /// In the memory of the host instead, through one media driver.
+    #[serde(default)]
+    pub ipc: bool,
+    /// The directory of a media driver that runs beside the gateway; without it the gateway has its own.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub driver_dir: Option<PathBuf>,
+    /// What the gateway's Aeron thread does while nothing comes.
+    #[serde(default)]
+    pub idle: AeronIdle,
+}
+
+impl GatewayAeronFile {
+    /// As the gateway takes it; an error says what is missing.
+    pub fn plan(&self) -> miette::Result<gateway::AeronPlan> {
+        if !self.ipc && self.listen.is_none() {
+            miette::bail!("[aeron] of a gateway needs listen, an address that the nodes reach, or ipc");
+        }
+        Ok(gateway::AeronPlan {
+            udp: self.listen.filter(|_| !self.ipc),
+            driver: self.driver_dir.clone(),
+            idle: match self.idle {
+                AeronIdle::Spin => gateway::AeronIdle::Spin,
+                AeronIdle::Yield => gateway::AeronIdle::Yield,
+                AeronIdle::Backoff => gateway::AeronIdle::BackOff,
+            },
+        })
+    }
 }
 
 /// See [`node::AeronIdle`].
@@ -105,6 +144,7 @@ impl AeronFile {
                 AeronIdle::Backoff => node::AeronIdle::BackOff,
             },
             mtu: self.mtu,
+            group: self.group,
         }
     }
 }
@@ -218,6 +258,9 @@ pub struct GatewayFile {
     pub history: Option<HistoryFile>,
     /// Every node.
     pub nodes: Vec<NodeAddress>,
+    /// Events by Aeron, where the build has it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub aeron: Option<GatewayAeronFile>,
 }
 
 /// History in PostgreSQL.
@@ -417,6 +460,9 @@ impl GatewayFile {
         file.tls.resolve(&base);
         if let Some(tls) = &mut file.client_tls {
             (tls.cert, tls.key) = (base.join(&tls.cert), base.join(&tls.key));
+        }
+        if let Some(directory) = file.aeron.as_mut().and_then(|aeron| aeron.driver_dir.as_mut()) {
+            *directory = base.join(&*directory);
         }
         if let Some(history) = &mut file.history {
             for path in [&mut history.password_file, &mut history.ca].into_iter().flatten() {
