@@ -185,7 +185,8 @@ pub async fn prove(demo: &Demo, args: &Args) -> Result<Value, Failure> {
         .as_object()
         .into_iter()
         .flatten()
-        .filter_map(|(page, of)| page.contains(" trades").then(|| of.as_array().map_or(0, Vec::len)))
+        .filter(|(page, _)| page.contains(" trades"))
+        .map(|(_, of)| of.as_array().map_or(0, Vec::len))
         .sum();
     if trades == 0 || shown["mainstay_gateway_depth_gaps"] != "0" {
         return disproved(format!("{trades} trades, and books with gaps: {}", shown["mainstay_gateway_depth_gaps"]));
