@@ -1,6 +1,7 @@
 //! What a gateway is told at its start.
 
-use std::net::TcpListener;
+use std::net::{SocketAddr, TcpListener};
+use std::path::PathBuf;
 use std::time::Duration;
 
 use cluster_client::{ClusterConfig, Patience};
@@ -34,10 +35,35 @@ pub struct GatewayConfig {
     pub envelope_key: Zeroizing<[u8; 32]>,
     /// Where history is kept, if not in memory.
     pub history: Option<HistoryConfig>,
+    /// How events come beside the links; needs a build with the feature `aeron`.
+    pub aeron: Option<AeronPlan>,
     /// Serve public market data alone, from the nodes of the configuration and no others: learners in another region.
     pub read_only: bool,
     /// Bounds.
     pub limits: Limits,
+}
+
+/// How a gateway takes events by Aeron.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct AeronPlan {
+    /// Where nodes send them by UDP; without it in the memory of the host, which needs `driver`.
+    pub udp: Option<SocketAddr>,
+    /// The directory of the media driver that another process is; without it the gateway has its own.
+    pub driver: Option<PathBuf>,
+    /// What the Aeron thread does while nothing comes.
+    pub idle: AeronIdle,
+}
+
+/// What the Aeron thread does while nothing comes.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub enum AeronIdle {
+    /// Polls again at once: for a core of its own.
+    Spin,
+    /// Lets other threads run first.
+    Yield,
+    /// Polls some more, then waits for up to a tenth of a millisecond.
+    #[default]
+    BackOff,
 }
 
 /// Bounds of everything a client can make the gateway hold. The defaults suit one machine.

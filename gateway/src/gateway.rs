@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
 use std::time::Duration;
 
-use cluster_client::{ClusterError, Replied};
+use cluster_client::{CastCounters, ClusterError, Replied};
 use tokio::sync::{Semaphore, watch};
 use wire::codec::v1;
 use wire::{AccountId, ClusterEpoch, Command, LogPosition, PartitionId};
@@ -45,6 +45,8 @@ pub struct Gateway {
     pub is_reachable: AtomicBool,
     /// Which life of the exchange this is: the cluster's epoch, raised by every restore and promotion.
     pub life: ClusterEpoch,
+    /// What is counted of events that come by Aeron.
+    pub casts: Option<Arc<CastCounters>>,
     /// Whether it serves public market data alone.
     pub is_read_only: bool,
     /// What is counted.
@@ -80,6 +82,7 @@ impl Gateway {
             is_reachable: AtomicBool::new(true),
             life: ClusterEpoch::new(1),
             is_read_only: false,
+            casts: None,
             metrics: Metrics::default(),
             requests: Semaphore::new(limits.requests_max),
             amends: Turns::default(),

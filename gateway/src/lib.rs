@@ -8,6 +8,8 @@
 
 pub mod accounts;
 pub mod addresses;
+#[cfg(feature = "aeron")]
+mod aeron;
 pub mod auth;
 mod by_id;
 pub mod cluster;
@@ -39,7 +41,7 @@ mod time_unit;
 mod trace;
 pub mod ws;
 
-pub use config::{GatewayConfig, Limits};
+pub use config::{AeronIdle, AeronPlan, GatewayConfig, Limits};
 pub use gateway::{Answer, Gateway, Peer, Phase};
 pub use history::{History, HistoryConfig, HistoryConfigError};
 pub use http::origin::{Proxies, Tell};

@@ -1,5 +1,7 @@
 //! What the gateway counts about itself, for Prometheus.
 
+#[cfg(feature = "aeron")]
+mod casts;
 mod history;
 
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -40,6 +42,8 @@ pub struct Metrics {
     /// Level changes that did not follow the ones before them.
     gaps: Gauge<u64, AtomicU64>,
     history: HistoryMetrics,
+    #[cfg(feature = "aeron")]
+    casts: casts::CastMetrics,
 }
 
 #[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
@@ -108,6 +112,8 @@ impl Default for Metrics {
             gaps.clone(),
         );
         let history = HistoryMetrics::new(&mut registry);
+        #[cfg(feature = "aeron")]
+        let casts = casts::CastMetrics::new(&mut registry);
         Metrics {
             registry,
             requests,
@@ -123,6 +129,8 @@ impl Default for Metrics {
             queue_limit,
             gaps,
             history,
+            #[cfg(feature = "aeron")]
+            casts,
         }
     }
 }
@@ -176,6 +184,8 @@ impl Metrics {
         if let History::Postgres(db) = &gateway.history {
             self.history.update(db.census(), &gateway.exchange);
         }
+        #[cfg(feature = "aeron")]
+        gateway.casts.iter().for_each(|casts| self.casts.update(casts));
         let mut out = String::new();
         match text::encode(&mut out, &self.registry) {
             Ok(()) => out,

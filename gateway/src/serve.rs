@@ -5,13 +5,13 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
-use cluster_client::{Cluster, ConfigError, Patience};
+use cluster_client::{Cluster, ConfigError, Ear, Patience};
 use tokio::net::TcpListener;
 use tokio::sync::watch;
 use tokio::task::JoinHandle;
-use wire::PartitionId;
+use wire::{ClusterEpoch, PartitionId};
 
-use crate::config::GatewayConfig;
+use crate::config::{AeronPlan, GatewayConfig};
 use crate::exchange::Exchange;
 use crate::feed::{self, ClusterLedger};
 use crate::gateway::Gateway;
@@ -34,6 +34,9 @@ pub enum StartError {
     /// The clients' certificate is unusable.
     #[error(transparent)]
     Tls(#[from] TlsError),
+    /// Events cannot be taken by Aeron.
+    #[error("[aeron] cannot be used: {0}")]
+    Aeron(io::Error),
     /// A listener is unusable.
     #[error("a listener is unusable: {0}")]
     Listener(#[from] io::Error),
@@ -88,6 +91,12 @@ pub async fn serve(config: GatewayConfig) -> Result<GatewayHandle, StartError> {
         true => Cluster::connect_only(config.cluster, patience)?,
         false => Cluster::connect_with(config.cluster, patience)?,
     };
+    let ear =
+        config.aeron.map(|plan| ear(plan, epoch, config.partitions.len()).map_err(StartError::Aeron)).transpose()?;
+    let casts = ear.as_ref().map(|ear| ear.counters());
+    if let Some(ear) = ear {
+        cluster.take_casts_by(ear);
+    }
     let hub = Arc::new(Hub::default());
     let market_data = Arc::new(MarketData::new(Arc::clone(&hub) as _));
     let exchange = Exchange::new(config.ledger, &config.partitions, &config.limits, *config.envelope_key, market_data);
@@ -98,7 +107,7 @@ pub async fn serve(config: GatewayConfig) -> Result<GatewayHandle, StartError> {
         Arc::new(Postgres::new(history, epoch, config.ledger, &config.partitions, timeout))
     });
     let mut gateway = Gateway::new(Arc::clone(&exchange), Arc::clone(&hub), ledger, config.limits);
-    (gateway.is_read_only, gateway.life) = (config.read_only, epoch);
+    (gateway.is_read_only, gateway.life, gateway.casts) = (config.read_only, epoch, casts);
     if let Some(history) = &history {
         gateway.history = History::Postgres(Arc::clone(history));
     }
@@ -151,6 +160,17 @@ pub async fn serve(config: GatewayConfig) -> Result<GatewayHandle, StartError> {
     workers.extend(writers);
     workers.extend(certificate.map(|certificate| tokio::spawn(certificate.keep_fresh())));
     Ok(GatewayHandle { gateway, rest, ws, failed, servers, workers })
+}
+
+/// What takes events by Aeron.
+fn ear(plan: AeronPlan, epoch: ClusterEpoch, partitions: usize) -> io::Result<Arc<dyn Ear>> {
+    #[cfg(feature = "aeron")]
+    return crate::aeron::ear(plan, epoch, partitions);
+    #[cfg(not(feature = "aeron"))]
+    {
+        let _ = (plan, epoch, partitions);
+        Err(io::Error::other("this build has no Aeron; it is compiled with the feature `aeron`"))
+    }
 }
 
 /// Runs a task without which the gateway cannot go on, however it ends.

@@ -11,7 +11,10 @@ use miette::{Diagnostic, IntoDiagnostic, WrapErr};
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 
+mod aeron;
 pub mod chainwatch;
+
+pub use aeron::{AeronFile, GatewayAeronFile};
 
 /// How a process ends whose address another one has.
 pub const ADDRESS_IN_USE: u8 = 98;
@@ -54,59 +57,9 @@ pub struct NodeFile {
     /// Where its logs and snapshots are shipped.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub backup: Option<BackupFile>,
-    /// Raft messages by Aeron, where the build has it.
+    /// Raft messages and events by Aeron, where the build has it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub aeron: Option<AeronFile>,
-}
-
-/// How Raft messages go beside the links between nodes.
-#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub struct AeronFile {
-    /// Where they arrive by UDP; the node's own address if it is not said.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub listen: Option<SocketAddr>,
-    /// In the memory of the host instead, through one media driver.
-    #[serde(default)]
-    pub ipc: bool,
-    /// The directory of a media driver that runs beside the node; without it the node has its own.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub driver_dir: Option<PathBuf>,
-    /// What the node's Aeron thread does while nothing comes.
-    #[serde(default)]
-    pub idle: AeronIdle,
-    /// The longest datagram, in bytes; the same on all nodes.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub mtu: Option<u16>,
-}
-
-/// See [`node::AeronIdle`].
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize, clap::ValueEnum)]
-#[serde(rename_all = "lowercase")]
-pub enum AeronIdle {
-    /// Polls again at once: for a core of its own.
-    Spin,
-    /// Lets other threads run first.
-    Yield,
-    /// Polls some more, then waits for up to a tenth of a millisecond.
-    #[default]
-    Backoff,
-}
-
-impl AeronFile {
-    /// As the node takes it, of one that listens there.
-    pub fn plan(&self, listen: SocketAddr) -> node::AeronPlan {
-        node::AeronPlan {
-            udp: (!self.ipc).then(|| self.listen.unwrap_or(listen)),
-            driver: self.driver_dir.clone(),
-            idle: match self.idle {
-                AeronIdle::Spin => node::AeronIdle::Spin,
-                AeronIdle::Yield => node::AeronIdle::Yield,
-                AeronIdle::Backoff => node::AeronIdle::BackOff,
-            },
-            mtu: self.mtu,
-        }
-    }
 }
 
 /// Continuous shipping to a backup.
@@ -218,6 +171,9 @@ pub struct GatewayFile {
     pub history: Option<HistoryFile>,
     /// Every node.
     pub nodes: Vec<NodeAddress>,
+    /// Events by Aeron, where the build has it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub aeron: Option<GatewayAeronFile>,
 }
 
 /// History in PostgreSQL.
@@ -417,6 +373,9 @@ impl GatewayFile {
         file.tls.resolve(&base);
         if let Some(tls) = &mut file.client_tls {
             (tls.cert, tls.key) = (base.join(&tls.cert), base.join(&tls.key));
+        }
+        if let Some(directory) = file.aeron.as_mut().and_then(|aeron| aeron.driver_dir.as_mut()) {
+            *directory = base.join(&*directory);
         }
         if let Some(history) = &mut file.history {
             for path in [&mut history.password_file, &mut history.ca].into_iter().flatten() {

@@ -75,7 +75,7 @@ pub struct Args {
     /// How the partitions of a node share threads [default: what suits a node's part of the cores].
     #[arg(long, value_enum, value_name = "HOW")]
     threads: Option<ThreadsWord>,
-    /// How Raft messages go between the nodes; by Aeron in a build with the feature `aeron`.
+    /// How Raft messages go between the nodes, and events to the gateway; by Aeron in a build with the feature `aeron`.
     #[arg(long, value_enum, default_value = "tcp")]
     transport: Transport,
     /// Where a quorum of the nodes has what is acknowledged [default: quorum-fsync, or what the data directory had last].

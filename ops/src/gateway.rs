@@ -52,6 +52,13 @@ The file is TOML:
   node = 1
   addr = \"127.0.0.1:7101\"
 
+  [aeron]                               # events come by Aeron beside the links from nodes that have it too; in a build
+                                        # with the feature `aeron`
+  listen = \"127.0.0.1:7401\"           # by UDP, at an address of its own that the nodes reach
+  ipc = false                           # true: in the memory of the host, through the media driver of driver_dir
+  driver_dir = \"/dev/shm/aeron\"       # of a media driver beside the gateway; without it the gateway has its own
+  idle = \"backoff\"                    # what its thread does while nothing comes; or yield, or spin on a core of its own
+
 Environment variables override it: MAINSTAY_GATEWAY_LISTEN=... A gateway holds nothing that is not in the log: kill it at \
 any time, run as many as you like.")]
 pub struct Args {
@@ -100,6 +107,7 @@ pub fn main(args: Args) -> miette::Result<ExitCode> {
         proxies: file.proxies.map(|proxies| proxies.read()).transpose()?,
         envelope_key: Zeroizing::new(read_envelope_key(&file.envelope_key_file)?),
         history: file.history.map(|history| history.read()).transpose()?,
+        aeron: file.aeron.map(|aeron| aeron.plan()).transpose()?,
         read_only: file.read_only,
         limits: Limits { drain_notice: Duration::from_secs(file.drain_notice_s.into()), ..Limits::default() },
     };

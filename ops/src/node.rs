@@ -59,12 +59,14 @@ The file is TOML:
   every_ms = 1000
   snapshot_every_s = 600
 
-  [aeron]                               # Raft messages go by Aeron beside the links; in a build with the feature `aeron`
+  [aeron]                               # Raft messages, and events to gateways that have it too, go by Aeron beside the
+                                        # links; in a build with the feature `aeron`
   listen = \"127.0.0.1:7101\"             # by UDP; without it at the node's own address
   ipc = false                           # true: in the memory of the host, through the media driver of driver_dir
   driver_dir = \"/dev/shm/aeron\"         # of a media driver beside the node; without it the node has its own
   idle = \"backoff\"                      # what its thread does while nothing comes; or yield, or spin on a core of its own
   mtu = 1408                            # the same on all nodes
+  group = \"239.1.1.1:7400\"            # events go to this UDP multicast group; without it each gateway is sent its own
 
 A node that joins a cluster (`mainstay ctl node add`) has the present members as its peers. The others learn its address
 from the log.

@@ -27,7 +27,7 @@ pub struct DemoOptions {
     pub with_bots: bool,
     /// Where a quorum has what is acknowledged.
     pub durability: String,
-    /// How Raft messages go between the nodes: `tcp` or `aeron`.
+    /// How Raft messages go between the nodes, and events to the gateway: `tcp` or `aeron`.
     pub transport: String,
 }
 

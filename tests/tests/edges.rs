@@ -11,8 +11,9 @@ use serde_json::Value;
 const ALLOWED: &[(&str, &[&str])] = &[
     ("wire", &[]),
     ("engine", &["wire"]),
-    ("replicator", &["wire"]),
-    ("cluster-client", &["wire"]),
+    ("beside", &["wire"]),
+    ("replicator", &["beside", "wire"]),
+    ("cluster-client", &["beside", "wire"]),
     ("node", &["engine", "replicator", "wire"]),
     ("gateway", &["cluster-client", "wire"]),
     ("chainwatch", &["cluster-client", "wire"]),
@@ -29,7 +30,7 @@ const ALLOWED: &[(&str, &[&str])] = &[
 const CONFINED: &[(&str, &[&str])] = &[
     ("tokio", &["cluster-client", "gateway", "chainwatch", "loadgen", "mainstay", "tests"]),
     ("mio", &["replicator"]),
-    ("rusteron-media-driver", &["replicator"]),
+    ("rusteron-media-driver", &["beside"]),
     ("raft", &["replicator"]),
     ("raft-engine", &["replicator"]),
     ("serde_json", &["gateway", "chainwatch", "loadgen", "mainstay", "tests"]),

@@ -6,6 +6,7 @@
 //! [`Frame::Hello`], answered by [`Frame::Welcome`].
 
 mod bypass;
+pub mod cast;
 mod members;
 
 use alloc::vec::Vec;
@@ -133,6 +134,14 @@ pub enum Frame<'a> {
     BypassOpen(BypassOpen),
     /// Node to node: how far I have seen what you send there.
     BypassSeen(BypassSeen),
+
+    /// Client to any replica, on the connection of a subscription: I take the partition's events by a cast as well. A node
+    /// that has none ignores it.
+    JoinCast(JoinCast),
+    /// Replica to whoever joined: there it is, and what opens it from some message on; said again when the key changes.
+    CastOpen(CastOpen),
+    /// Replica to whoever joined: so far events have been sent by the cast.
+    CastSent(CastSent),
 }
 
 macro_rules! fields {
@@ -370,6 +379,33 @@ fields! {
         /// The number of the last frame that came through it; the first is 1.
         number: u64,
     }
+    /// A wish to have a partition's events by a cast.
+    JoinCast {
+        /// Of which partition.
+        partition: PartitionId,
+        /// Where they are taken by UDP; all zero where it is the memory of one host, through one media driver.
+        place: Place,
+    }
+    /// A cast: one Aeron publication of a partition's events for all who joined.
+    CastOpen {
+        /// Of which partition.
+        partition: PartitionId,
+        /// Which; drawn at random with its key, never used again.
+        cast: u64,
+        /// What seals the messages of it.
+        key: BypassKey,
+        /// The multicast group that it goes to; all zero where each who joined is sent it at the place that it named.
+        place: Place,
+        /// The Aeron stream there.
+        stream: u32,
+    }
+    /// How far a cast has come.
+    CastSent {
+        /// Of which partition.
+        partition: PartitionId,
+        /// The last position whose events were sent, or are about to be.
+        position: LogPosition,
+    }
 }
 
 macro_rules! frames {
@@ -435,6 +471,9 @@ frames! {
     49 => Mail(PartitionMessage, payload),
     50 => BypassOpen(BypassOpen),
     51 => BypassSeen(BypassSeen),
+    52 => JoinCast(JoinCast),
+    53 => CastOpen(CastOpen),
+    54 => CastSent(CastSent),
 }
 
 /// Splits the first body off a stream of bytes: `Ok(None)` while it is not complete, `TooLong` when it

@@ -89,5 +89,18 @@ fn aeron_is_at_the_nodes_address_unless_another_is_said_and_in_memory_on_request
     let memory = plan("[aeron]\nipc = true\ndriver_dir = \"/dev/shm/aeron\"\nidle = \"spin\"").unwrap().unwrap();
     assert_eq!((memory.udp, memory.driver.as_deref()), (None, Some(Path::new("/dev/shm/aeron"))));
     assert_eq!(memory.idle, node::AeronIdle::Spin);
+    let multicast = plan("[aeron]\ngroup = \"239.1.1.1:7400\"").unwrap().unwrap();
+    assert_eq!(multicast.group, Some("239.1.1.1:7400".parse().unwrap()));
     assert!(plan("[aeron]\nchannel = \"aeron:udp\"").is_err());
+}
+
+#[test]
+fn a_gateway_takes_events_by_aeron_at_an_address_that_is_said_or_in_memory() {
+    let plan = |table: &str| toml::from_str::<GatewayAeronFile>(table).unwrap().plan();
+    let udp = plan("listen = \"10.0.0.9:7401\"\nidle = \"yield\"").unwrap();
+    assert_eq!((udp.udp, udp.idle), (Some("10.0.0.9:7401".parse().unwrap()), gateway::AeronIdle::Yield));
+    let memory = plan("ipc = true\ndriver_dir = \"/dev/shm/aeron\"").unwrap();
+    assert_eq!((memory.udp, memory.driver.as_deref()), (None, Some(Path::new("/dev/shm/aeron"))));
+    assert!(plan("").unwrap_err().to_string().contains("listen"), "clients' address is not the nodes'");
+    assert!(toml::from_str::<GatewayAeronFile>("group = \"239.1.1.1:7400\"").is_err(), "the nodes tell it");
 }

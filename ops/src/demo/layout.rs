@@ -12,7 +12,8 @@ use serde::{Deserialize, Serialize};
 
 use super::markets::MARKETS;
 use crate::config::{
-    AeronFile, BackupFile, Durability, GatewayFile, HistoryFile, NodeAddress, NodeFile, Partition, Threads, ThreadsWord,
+    AeronFile, BackupFile, Durability, GatewayAeronFile, GatewayFile, HistoryFile, NodeAddress, NodeFile, Partition,
+    Threads, ThreadsWord,
 };
 use crate::{pki, private};
 
@@ -307,6 +308,9 @@ impl Paths {
             drain_notice_s: 0,
             history: life.history.clone(),
             nodes: layout.addresses(),
+            // Ports of UDP are others than those of TCP.
+            aeron: (layout.transport == Transport::Aeron)
+                .then(|| GatewayAeronFile { listen: Some(layout.gateway), ..GatewayAeronFile::default() }),
         };
         write(&self.config("gateway-1"), &file)
     }

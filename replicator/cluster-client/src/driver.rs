@@ -5,7 +5,7 @@
 
 use std::collections::{BTreeMap, HashMap};
 use std::net::SocketAddr;
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 use std::time::{Duration, Instant};
 
 use tokio::sync::{Notify, mpsc, oneshot, watch};
@@ -19,9 +19,11 @@ use crate::{ClusterConfig, ClusterError, ConfigError, Replied, StreamItem};
 use dial::Dialer;
 
 pub use dial::is_answering;
+pub use ear::{CastBytes, Ear};
 
 mod connection;
 mod dial;
+mod ear;
 mod stream;
 
 /// How many items of a stream may wait for their consumer.
@@ -54,6 +56,8 @@ struct Inner {
     dialer: Arc<Dialer>,
     hello: Hello,
     patience: Patience,
+    /// What takes casts, if anything does.
+    ear: OnceLock<Arc<dyn Ear>>,
     timing: JoinHandle<()>,
 }
 
@@ -134,7 +138,7 @@ impl Cluster {
         let shared = Arc::new(Shared { core: Mutex::new(core), timer: Notify::new(), crew });
         shared.employ(nodes);
         let timing = tokio::spawn(keep_time(shared.clone()));
-        Ok(Cluster { inner: Arc::new(Inner { shared, dialer, hello, patience, timing }) })
+        Ok(Cluster { inner: Arc::new(Inner { shared, dialer, hello, patience, ear: OnceLock::new(), timing }) })
     }
 
     /// As [`Cluster::connect_with`], to the nodes of the configuration and to no others, whomever the logs name: for readers of
@@ -143,6 +147,11 @@ impl Cluster {
         let cluster = Cluster::connect_with(config, patience)?;
         cluster.inner.shared.lock().client.keep_to_nodes();
         Ok(cluster)
+    }
+
+    /// Streams that begin from now on take casts by this as well. Once; a second one is not used.
+    pub fn take_casts_by(&self, ear: Arc<dyn Ear>) {
+        let _ = self.inner.ear.set(ear);
     }
 
     /// Whether any node is connected.
@@ -170,10 +179,15 @@ impl Cluster {
         let (taken, items) = mpsc::channel(STREAM_ITEMS_MAX);
         let leader = self.inner.shared.lock().watch_leader(partition);
         let sources = self.inner.shared.crew.sources.subscribe();
-        let Inner { hello, patience, .. } = &*self.inner;
-        let known = sources.borrow().clone();
-        let subscription = Subscription::new(*hello, &known, partition, from, *patience, Instant::now());
-        tokio::spawn(stream::run(subscription, self.inner.dialer.clone(), stream::News { leader, sources }, taken));
+        let Inner { hello, patience, dialer, ear, .. } = &*self.inner;
+        let (known, now) = (sources.borrow().clone(), Instant::now());
+        let mut subscription = Subscription::new(*hello, &known, partition, from, *patience, now);
+        if let Some(ear) = ear.get() {
+            subscription.take_casts(ear.place(), ear.counters(), now);
+        }
+        let listening = ear::Listening::new(ear.get().cloned());
+        let news = stream::News { leader, sources };
+        tokio::spawn(stream::run(subscription, listening, dialer.clone(), news, taken));
         EventStream { items, _cluster: self.clone() }
     }
 

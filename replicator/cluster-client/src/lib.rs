@@ -10,6 +10,8 @@
 
 #![forbid(unsafe_code)]
 
+#[cfg(feature = "aeron")]
+pub mod aeron;
 pub mod client;
 mod config;
 mod driver;
@@ -18,8 +20,9 @@ mod error;
 pub mod subscription;
 
 pub use config::{ClusterConfig, Patience};
-pub use driver::{Cluster, EventStream, Session, is_answering};
+pub use driver::{CastBytes, Cluster, Ear, EventStream, Session, is_answering};
 pub use error::{ClusterError, ConfigError};
+pub use subscription::CastCounters;
 
 use wire::command::Reply;
 use wire::{Event, LogPosition, Origin, Timestamp};

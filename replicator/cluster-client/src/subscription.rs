@@ -1,5 +1,6 @@
 //! The events of one partition as a value: one connection at a time, to the leader where possible, resumed
-//! at the next position on another replica whenever it fails. Each position is yielded once.
+//! at the next position on another replica whenever it fails. Each position is yielded once. Beside the connection there may
+//! be a cast ([`beside`]).
 //!
 //! A stream has a connection of its own, so that back-pressure is TCP's: whoever does not take items stops
 //! reading, the node stops sending, and nobody else's replies wait behind.
@@ -8,12 +9,17 @@ use std::collections::{BTreeMap, VecDeque};
 use std::time::{Duration, Instant};
 
 use wire::codec::v1;
-use wire::link::{Frame, Hello, PROTOCOL, Pong, Refusal, Subscribe, SubscribeRefused};
+use wire::link::{CastOpen, Frame, Hello, PROTOCOL, Pong, Refusal, Subscribe, SubscribeRefused};
 use wire::{LogPosition, NodeId, PartitionId};
 
 use crate::StreamItem;
 use crate::client::connection::{Connection, Phase, Vital, cut_frames};
 use crate::config::Patience;
+use beside::Beside;
+
+mod beside;
+
+pub use beside::CastCounters;
 
 /// A node that failed is not tried again for this long, while there are others.
 const AVOID: Duration = Duration::from_millis(300);
@@ -32,6 +38,13 @@ pub enum Output {
     Send(Vec<u8>),
     /// Close the connection; `on_closed` need not be called.
     Close,
+    /// Hand what comes by this cast of the node's to `on_cast`, beside those before, for as long as `is_listening`.
+    Listen {
+        /// Who sends it.
+        node: NodeId,
+        /// Where it is, and what opens it.
+        open: CastOpen,
+    },
 }
 
 /// One stream of events.
@@ -48,6 +61,7 @@ pub struct Subscription {
     node: NodeId,
     connection: Connection,
     avoid: BTreeMap<NodeId, Instant>,
+    beside: Option<Beside>,
     items: VecDeque<StreamItem>,
     outputs: VecDeque<Output>,
 }
@@ -72,6 +86,7 @@ impl Subscription {
             node: NodeId::default(),
             connection: Connection::new(now),
             avoid: BTreeMap::new(),
+            beside: None,
             items: VecDeque::new(),
             outputs: VecDeque::new(),
         }
@@ -129,6 +144,7 @@ impl Subscription {
     /// The connection was closed, or could not be made.
     pub fn on_closed(&mut self, now: Instant) {
         if !matches!(self.connection.phase, Phase::Idle(_)) {
+            self.forget_cast();
             self.avoid.insert(self.node, now + AVOID);
             self.connection.on_closed(now, &self.patience);
             self.connection.phase = Phase::Idle(now);
@@ -153,12 +169,13 @@ impl Subscription {
             self.abandon(AVOID_SILENT, now);
             return;
         }
+        self.look_at_cast(now);
         self.follow_leader(now);
     }
 
     /// When something is due next.
     pub fn next_timeout(&self) -> Option<Instant> {
-        self.connection.next_timeout(&self.patience)
+        self.connection.next_timeout(&self.patience).into_iter().chain(self.cast_timeout()).min()
     }
 
     /// The next thing to do.
@@ -208,6 +225,7 @@ impl Subscription {
         if self.is_avoided(leader, now) || matches!(self.connection.phase, Phase::Idle(_)) {
             return;
         }
+        self.forget_cast();
         self.connection.on_closed(now, &self.patience);
         self.outputs.clear();
         self.outputs.push_back(Output::Close);
@@ -216,6 +234,7 @@ impl Subscription {
 
     /// Leaves this node for another.
     fn abandon(&mut self, avoid: Duration, now: Instant) {
+        self.forget_cast();
         self.avoid.insert(self.node, now + avoid);
         self.connection.on_closed(now, &self.patience);
         self.connection.phase = Phase::Idle(now);
@@ -234,6 +253,7 @@ impl Subscription {
                 self.connection.on_welcome();
                 let subscribe = Subscribe { partition: self.partition, from: self.next };
                 self.connection.send(&Frame::Subscribe(subscribe));
+                self.join_cast();
             }
             Frame::Ping(ping) => self.connection.send(&Frame::Pong(Pong { nonce: ping.nonce })),
             Frame::Events(head, payload) if head.partition == self.partition => {
@@ -257,6 +277,8 @@ impl Subscription {
                 self.next = progress.position.next();
                 self.items.push_back(StreamItem::Progress { position: progress.position });
             }
+            Frame::CastOpen(open) => self.on_cast_open(open),
+            Frame::CastSent(sent) => self.on_cast_sent(sent, now),
             Frame::SubscribeRefused(refused) if refused.partition == self.partition => {
                 self.on_refused(&refused, now);
                 return false;

@@ -31,7 +31,7 @@ pub struct NodeConfig {
     pub ledger: PartitionId,
     /// Whether it wants to stay a learner: to get every log and never to vote.
     pub stays_learner: bool,
-    /// How Raft messages go beside the links; needs a build with the feature `aeron`.
+    /// How Raft messages and events go beside the links; needs a build with the feature `aeron`.
     pub aeron: Option<AeronPlan>,
     /// Times and bounds.
     pub tuning: Tuning,
@@ -51,6 +51,8 @@ pub struct AeronPlan {
     pub idle: AeronIdle,
     /// The longest datagram; the same on all nodes.
     pub mtu: Option<u16>,
+    /// The UDP multicast group to which events go; without one each gateway that takes them is sent its own datagrams.
+    pub group: Option<SocketAddr>,
 }
 
 /// What the Aeron thread does while nothing comes.

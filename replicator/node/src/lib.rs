@@ -20,6 +20,7 @@ mod clock;
 mod config;
 mod data_dir;
 mod driver;
+mod fan_out;
 mod freshness;
 mod gap_filler;
 mod group;

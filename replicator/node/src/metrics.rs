@@ -120,12 +120,12 @@ struct Families {
 #[derive(Debug)]
 struct AeronMetrics {
     counters: Arc<AeronCounters>,
-    shown: [Counter; 7],
+    shown: [Counter; 9],
 }
 
 #[cfg(feature = "aeron")]
 impl AeronMetrics {
-    const NAMES: [(&str, &str); 7] = [
+    const NAMES: [(&str, &str); 9] = [
         ("aeron_frames_out", "Raft messages sent by Aeron"),
         ("aeron_frames_in", "Raft messages received by Aeron"),
         (
@@ -136,6 +136,8 @@ impl AeronMetrics {
         ("aeron_opened", "Ways to peers by Aeron that were found to work"),
         ("aeron_fallen", "Ways to peers by Aeron that were given up: nothing was seen at their end"),
         ("aeron_driver_lost", "Times that there was no media driver"),
+        ("aeron_cast_out", "Messages with events sent by Aeron, each to all gateways that joined"),
+        ("aeron_cast_dropped", "Messages with events that Aeron did not take: gateways ask for them over their links"),
     ];
 
     fn register(registry: &mut Registry) -> AeronMetrics {
@@ -149,8 +151,8 @@ impl AeronMetrics {
 
     fn observe(&self) {
         let of = &self.counters;
-        let counted =
-            [&of.frames_out, &of.frames_in, &of.over_link, &of.refused, &of.opened, &of.fallen, &of.driver_lost];
+        let ways = [&of.frames_out, &of.frames_in, &of.over_link, &of.refused, &of.opened, &of.fallen, &of.driver_lost];
+        let counted = ways.into_iter().chain([&of.cast_out, &of.cast_dropped]);
         for (shown, counted) in self.shown.iter().zip(counted) {
             raise(shown, counted.get());
         }

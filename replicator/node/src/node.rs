@@ -12,6 +12,7 @@ use std::time::{Duration, Instant};
 use crossbeam::channel::{Receiver, Sender, bounded};
 use replicator::log::StoreError;
 use replicator::log::disk::{BootId, Disk, DiskConfig, set_aside};
+use replicator::net::cast::CastWay;
 use replicator::net::{self, BypassMaker, NetHandle, NetLimits};
 use replicator::{Committed, OpenError, Space};
 use wire::{LogPosition, NodeId, PartitionId};
@@ -177,6 +178,7 @@ impl Node {
             node_out_bytes_max: config.tuning.node_buffer_max,
             ..NetLimits::default()
         };
+        let (bypass, casts) = beside_links(config, &metrics)?;
         let router = Router::new(RouterConfig {
             node: config.node,
             addresses: addresses(config),
@@ -187,6 +189,7 @@ impl Node {
             answers,
             client_buffer_max: limits.client_out_bytes_max,
             node_buffer_max: limits.node_out_bytes_max,
+            casts,
             metrics: metrics.router(),
             // Where it has the partitions, they see it.
             stalls: (config.tuning.threads != Threads::Shared)
@@ -216,7 +219,7 @@ impl Node {
             Ok(())
         })?;
         let mut groups = Opening::of(&handle, config, clock).groups(&teams, &mut rings)?;
-        let net_config = net_config(config, limits, handle.bypass(config)?)?;
+        let net_config = net_config(config, limits, bypass)?;
         let net = if config.tuning.threads == Threads::Shared {
             let group = groups.pop().expect("all partitions are one group");
             net::spawn(net_config, SharedThread::new(config.node, router, group, failed.clone()))
@@ -329,19 +332,6 @@ impl NodeHandle {
         }
     }
 
-    /// Another way for Raft messages, if one is wanted.
-    fn bypass(&self, config: &NodeConfig) -> Result<Option<BypassMaker>, StartError> {
-        #[cfg(feature = "aeron")]
-        let maker = config.aeron.as_ref().map(|plan| crate::aeron::bypass(plan, config, self.metrics.aeron()));
-        #[cfg(not(feature = "aeron"))]
-        let maker = {
-            // Who wants one is refused before.
-            assert!(config.aeron.is_none());
-            None::<Result<BypassMaker, StartError>>
-        };
-        maker.transpose()
-    }
-
     /// Every metric as Prometheus reads it.
     pub fn metrics(&self) -> String {
         if let Some(net) = &self.net {
@@ -442,6 +432,21 @@ impl Drop for NodeHandle {
         self.end();
     }
 }
+
+/// Other ways for Raft messages, and for events, if they are wanted.
+fn beside_links(config: &NodeConfig, metrics: &Metrics) -> Result<BesideLinks, StartError> {
+    #[cfg(feature = "aeron")]
+    if let Some(plan) = &config.aeron {
+        let (bypass, casts) = crate::aeron::beside_links(plan, config, metrics.aeron())?;
+        return Ok((Some(bypass), Some(Box::new(casts))));
+    }
+    // Who wants them of another build is refused before.
+    assert!(config.aeron.is_none());
+    let _ = metrics;
+    Ok((None, None))
+}
+
+type BesideLinks = (Option<BypassMaker>, Option<Box<dyn CastWay>>);
 
 fn join(thread: JoinHandle<()>) {
     thread.join().expect("threads of a node catch their panics");

@@ -9,6 +9,7 @@ use std::net::SocketAddr;
 
 use crossbeam::channel::{Receiver, Sender};
 use replicator::Members;
+use replicator::net::cast::CastWay;
 use replicator::net::{Handler, LinkId, Links, PeerIdentity};
 use wire::codec::v1;
 use wire::link::{
@@ -19,6 +20,7 @@ use wire::{NodeId, PartitionId, Sequence, SessionId, Term, Text, Timestamp};
 
 use crate::archive::block_of;
 use crate::block::{EventBatch, EventBlock};
+use crate::fan_out::FanOut;
 use crate::freshness::LeaderProbe;
 use crate::gap_filler::GapFiller;
 use crate::host::{HostInput, HostOutput};
@@ -57,6 +59,8 @@ pub struct RouterConfig {
     pub client_buffer_max: usize,
     /// The largest out-buffer of a node's link.
     pub node_buffer_max: usize,
+    /// What carries casts, if anything does.
+    pub casts: Option<Box<dyn CastWay>>,
     /// What it counts.
     pub metrics: RouterMetrics,
     /// Sees that its thread is run, where nobody else in it does.
@@ -70,6 +74,7 @@ pub struct Router {
     lanes: BTreeMap<PartitionId, Lane>,
     links: BTreeMap<LinkId, Role>,
     subscriptions: Subscriptions,
+    fan_out: FanOut<LinkId>,
     outputs: Receiver<FromPartition>,
     archive: Sender<ToArchive>,
     answers: Receiver<FromArchive>,
@@ -124,6 +129,7 @@ impl Router {
             lanes: config.ports.into_iter().map(lane).collect(),
             links: BTreeMap::new(),
             subscriptions: Subscriptions::new(config.archive.clone(), config.client_buffer_max, config.node_buffer_max),
+            fan_out: FanOut::new(config.casts),
             outputs: config.outputs,
             archive: config.archive,
             answers: config.answers,
@@ -402,7 +408,10 @@ impl Router {
                     self.announce(partition, out);
                 }
             }
-            HostOutput::Events(block) => lane.recent.push(block),
+            HostOutput::Events(block) => {
+                self.fan_out.send(partition, &block);
+                lane.recent.push(block);
+            }
             // The partition's thread has already said so and ends the node.
             HostOutput::Failed(_) => {}
         }
@@ -507,6 +516,11 @@ impl Handler for Router {
             Frame::ChangeMembers(wish) => self.on_change_members(link, role, wish, out),
             Frame::Subscribe(wanted) => self.on_subscribe(link, role, wanted, out),
             Frame::Unsubscribe(end) => self.subscriptions.unsubscribe(link, end.partition),
+            Frame::JoinCast(wish) => {
+                if let Some(lane) = self.lanes.get(&wish.partition) {
+                    self.fan_out.join(link, wish, lane.recent.upto());
+                }
+            }
             Frame::Raft(to, payload) if is_node => {
                 self.pass_on(to.partition, HostInput::Raft { from: node, payload: payload.to_vec() });
             }
@@ -540,6 +554,7 @@ impl Handler for Router {
         self.links.remove(&link);
         self.metrics.links.set(self.links.len() as i64);
         self.subscriptions.close(link);
+        self.fan_out.leave(link);
         for lane in self.lanes.values_mut() {
             lane.sessions.retain(|_, owner| *owner != link);
             lane.opening.retain(|_, owner| *owner != link);
@@ -568,6 +583,9 @@ impl Handler for Router {
         self.spread_news();
         self.poll_gaps(out);
         self.poll_probes(out);
+        for (link, word) in self.fan_out.poll(now) {
+            send(out, link, &word);
+        }
         let lanes = &self.lanes;
         polled + self.subscriptions.feed(|partition| lanes.get(&partition).map(|lane| &lane.recent), out)
     }

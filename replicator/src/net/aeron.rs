@@ -1,4 +1,5 @@
-//! A bypass over Aeron: Raft messages between nodes by UDP or by memory that they share, through Aeron's C media driver.
+//! A bypass over Aeron: Raft messages between nodes by UDP or by memory that they share, through Aeron's C media driver. And
+//! casts: events of partitions to the gateways that joined ([`casts`]).
 //!
 //! Aeron knows neither who sends nor secrecy, so the link between two nodes keeps both. Over it each node tells the other
 //! where it takes frames and the key that seals them ([`wire::link::BypassOpen`]), and how far it has seen them
@@ -7,12 +8,11 @@
 //! `ops/decisions/0029-aeron-beside-the-link.md`.
 //!
 //! Follow a frame: [`agreement`] in the network thread takes it and numbers it ([`way`]), [`media`] in a thread of its own
-//! seals ([`seal`]) and offers it to a publication ([`engine`]); there the other end's [`engine`] polls it, [`seal`] opens it,
+//! seals ([`beside::seal`]) and offers it to a publication ([`beside::engine`]); there the other end polls it and opens it,
 //! and [`agreement`] hands it to the network thread, which treats it as one from the link.
 
 use std::io;
 use std::net::SocketAddr;
-use std::path::PathBuf;
 use std::sync::Arc;
 
 use wire::{ClusterEpoch, NodeId};
@@ -21,13 +21,14 @@ use super::counters::Counter;
 use super::{Bypass, BypassMaker};
 
 mod agreement;
-pub mod driver;
-mod engine;
+mod casts;
 mod media;
-mod seal;
 mod way;
 
-pub use engine::EngineError;
+pub use beside::driver;
+pub use beside::engine::EngineError;
+pub use beside::{AeronDriver, AeronIdle, room};
+pub use casts::CastPort;
 
 /// How a node uses Aeron.
 #[derive(Debug, Clone)]
@@ -44,6 +45,8 @@ pub struct AeronConfig {
     pub idle: AeronIdle,
     /// The longest datagram, in bytes; Aeron's default, 1408, if it is not said. The same on all nodes.
     pub mtu: Option<u16>,
+    /// The multicast group to which casts go; without one each gateway that joins is sent its own datagrams.
+    pub group: Option<SocketAddr>,
 }
 
 /// Where frames of peers arrive.
@@ -53,26 +56,6 @@ pub enum AeronAt {
     Udp(SocketAddr),
     /// In the memory of the host, from peers that use the same media driver.
     Ipc,
-}
-
-/// Whose media driver.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub enum AeronDriver {
-    /// The node's own, in its Aeron thread, with its files in this directory. They are deleted at the start.
-    Own(PathBuf),
-    /// That of another process, whose directory this is.
-    Other(PathBuf),
-}
-
-/// What a thread does that polls and finds nothing.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum AeronIdle {
-    /// Polls again at once: the least latency, for a core of its own.
-    Spin,
-    /// Lets other threads run first.
-    Yield,
-    /// Polls some more, then waits for up to a tenth of a millisecond.
-    BackOff,
 }
 
 /// What is counted of a node's Aeron. Read from any thread.
@@ -92,25 +75,34 @@ pub struct AeronCounters {
     pub fallen: Counter,
     /// Times that the media driver was lost or not there.
     pub driver_lost: Counter,
+    /// Messages of casts that went.
+    pub cast_out: Counter,
+    /// Messages of casts that no publication took: whoever joined asks for their events over its link.
+    pub cast_dropped: Counter,
 }
 
-/// The bypass of a node, for its network thread. `InvalidInput` when peers could not reach the address.
-pub fn bypass(config: AeronConfig, counters: Arc<AeronCounters>) -> io::Result<BypassMaker> {
-    match (config.at, &config.driver) {
-        (AeronAt::Udp(at), _) if at.ip().is_unspecified() || at.port() == 0 => {
-            let text = format!("peers cannot reach {at}: Aeron needs the address itself, with its port");
-            return Err(io::Error::new(io::ErrorKind::InvalidInput, text));
+/// The bypass of a node, for its network thread, and the way of its casts. `InvalidInput` when peers could not reach the
+/// address.
+pub fn bypass(config: AeronConfig, counters: Arc<AeronCounters>) -> io::Result<(BypassMaker, CastPort)> {
+    let invalid = |text: String| Err(io::Error::new(io::ErrorKind::InvalidInput, text));
+    match (config.at, &config.driver, config.group) {
+        (AeronAt::Udp(at), _, _) if at.ip().is_unspecified() || at.port() == 0 => {
+            return invalid(format!("peers cannot reach {at}: Aeron needs the address itself, with its port"));
         }
-        (AeronAt::Ipc, AeronDriver::Own(_)) => {
-            let text = "memory is shared through one media driver: nobody else uses the node's own";
-            return Err(io::Error::new(io::ErrorKind::InvalidInput, text));
+        (AeronAt::Ipc, AeronDriver::Own(_), _) => {
+            return invalid("memory is shared through one media driver: nobody else uses the node's own".to_owned());
+        }
+        (_, _, Some(group)) if !group.ip().is_multicast() || group.port() == 0 => {
+            return invalid(format!("{group} is no multicast group with a port"));
         }
         _ => {}
     }
-    Ok(BypassMaker::new(move |waker| {
-        let bypass = agreement::AeronBypass::start(config, counters, waker)?;
+    let (port, casts) = casts::casts(&config, Arc::clone(&counters));
+    let maker = BypassMaker::new(move |waker| {
+        let bypass = agreement::AeronBypass::start(config, casts, counters, waker)?;
         Ok(Box::new(bypass) as Box<dyn Bypass>)
-    }))
+    });
+    Ok((maker, port))
 }
 
 #[cfg(test)]

@@ -84,7 +84,8 @@ pub(super) fn may_send(role: Role, frame: &Frame<'_>) -> bool {
         | Frame::Request(..)
         | Frame::ReadIndex(_)
         | Frame::Subscribe(_)
-        | Frame::Unsubscribe(_) => true,
+        | Frame::Unsubscribe(_)
+        | Frame::JoinCast(_) => true,
         Frame::ChangeMembers(_) => role == Role::Operator,
         Frame::Leader(_)
         | Frame::Members(..)
@@ -100,6 +101,8 @@ pub(super) fn may_send(role: Role, frame: &Frame<'_>) -> bool {
         | Frame::Raft(..)
         | Frame::Mail(..)
         | Frame::BypassOpen(_)
-        | Frame::BypassSeen(_) => role == Role::Node,
+        | Frame::BypassSeen(_)
+        | Frame::CastOpen(_)
+        | Frame::CastSent(_) => role == Role::Node,
     }
 }

@@ -29,6 +29,7 @@ use wire::{ClusterEpoch, NodeId, Text, Timestamp};
 #[cfg(feature = "aeron")]
 pub mod aeron;
 mod bypass;
+pub mod cast;
 mod connection;
 mod counters;
 mod dialer;

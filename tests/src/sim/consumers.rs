@@ -90,6 +90,8 @@ impl World {
                     link.into_iter().for_each(|link| self.hang_up(link));
                     self.consumers[number].link = None;
                 }
+                // Nobody has told it where it takes casts.
+                subscription::Output::Listen { .. } => {}
             }
         }
         let due = self.consumers[number].subscription.next_timeout().map(|at| self.instants.moment(at).max(self.now));

@@ -1,8 +1,9 @@
-//! The secret of a bypass: what seals the frames that go from one node to another beside their link.
+//! The secret of a bypass or a cast: what seals the frames that go beside a link.
 
 use core::fmt;
 
-/// A key of 256 bits, drawn by the node that will open what is sealed with it, and told over a link alone.
+/// A key of 256 bits, told over links alone: of a bypass drawn by the node that will open what is sealed with it, of a cast by
+/// the one that seals.
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub struct BypassKey([u8; 32]);
 

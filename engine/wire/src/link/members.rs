@@ -67,7 +67,7 @@ numbered! {
 }
 
 /// Where a node is: an IPv6 address, in which one of IPv4 is mapped, and a port. All zero when it is not known.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Place {
     ip: u128,
     port: u16,

@@ -56,6 +56,15 @@ fn frames() -> Vec<Frame<'static>> {
             stream: 16,
         }),
         Frame::BypassSeen(BypassSeen { bypass: 14, number: 17 }),
+        Frame::JoinCast(JoinCast { partition, place: Place::of(Some((core::net::Ipv4Addr::LOCALHOST, 7401).into())) }),
+        Frame::CastOpen(CastOpen {
+            partition,
+            cast: 18,
+            key: BypassKey::new([19; 32]),
+            place: Place::default(),
+            stream: 20,
+        }),
+        Frame::CastSent(CastSent { partition, position }),
     ]
 }
 

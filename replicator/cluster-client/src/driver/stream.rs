@@ -12,6 +12,7 @@ use tokio_rustls::client::TlsStream;
 use wire::NodeId;
 
 use super::dial::Dialer;
+use super::ear::Listening;
 use crate::StreamItem;
 use crate::subscription::{Output, Subscription};
 
@@ -45,6 +46,7 @@ impl News {
 
 pub(super) async fn run(
     mut subscription: Subscription,
+    mut listening: Listening,
     dialer: Arc<Dialer>,
     mut news: News,
     items: mpsc::Sender<StreamItem>,
@@ -57,8 +59,11 @@ pub(super) async fn run(
         if !deliver(&mut subscription, &items).await {
             return;
         }
+        if !subscription.is_listening() {
+            listening.end();
+        }
         if let Some(output) = subscription.poll_output() {
-            perform(output, &mut subscription, &dialer, &mut stream, &mut news).await;
+            perform(output, &mut subscription, &mut listening, &dialer, &mut stream, &mut news).await;
             continue;
         }
         let now = Instant::now();
@@ -72,6 +77,8 @@ pub(super) async fn run(
                     subscription.on_closed(Instant::now());
                 }
             },
+            // Before the time: what waits here was not lost.
+            message = listening.next() => subscription.on_cast(&message, Instant::now()),
             is_news = news.next(&mut subscription) => {
                 if !is_news {
                     return;
@@ -103,11 +110,13 @@ async fn deliver(subscription: &mut Subscription, items: &mpsc::Sender<StreamIte
 async fn perform(
     output: Output,
     subscription: &mut Subscription,
+    listening: &mut Listening,
     dialer: &Dialer,
     stream: &mut Option<TlsStream<TcpStream>>,
     news: &mut News,
 ) {
     match output {
+        Output::Listen { node, open } => listening.listen(node, open),
         Output::Close => *stream = None,
         Output::Connect(node) => {
             *stream = None;

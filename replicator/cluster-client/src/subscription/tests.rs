@@ -83,6 +83,7 @@ impl Scenario {
             match self.stream.poll_output() {
                 Some(Output::Connect(node)) => self.done.push(format!("connect {node}")),
                 Some(Output::Close) => self.done.push("close".into()),
+                Some(Output::Listen { .. }) => self.done.push("listen".into()),
                 Some(Output::Send(bytes)) => {
                     cut_frames(&bytes, |frame| {
                         if let Frame::Subscribe(subscribe) = frame {

@@ -10,14 +10,15 @@ use std::sync::Arc;
 use std::thread::JoinHandle;
 use std::time::Duration;
 
+use beside::engine::{Channel, MESSAGE_MAX, Stream};
+use beside::seal::{Between, OVERHEAD, Opener, Sealer};
 use crossbeam::channel::{Receiver, Sender, TrySendError, bounded};
 use ring::rand::{SecureRandom, SystemRandom};
 use wire::link::{BypassKey, BypassOpen, BypassSeen, Frame, HEADER_LEN, Place};
 use wire::{ClusterEpoch, NodeId, Timestamp};
 
-use super::engine::{Destination, MESSAGE_MAX};
+use super::casts::CastOrder;
 use super::media::{Batch, Media, Order, Parcel};
-use super::seal::{Between, OVERHEAD, Opener, Sealer};
 use super::way::{Turn, Way};
 use super::{AeronAt, AeronConfig, AeronCounters};
 use crate::net::Waker;
@@ -79,13 +80,18 @@ struct Outgoing {
 
 impl AeronBypass {
     /// Starts the thread that has Aeron.
-    pub(super) fn start(config: AeronConfig, counters: Arc<AeronCounters>, waker: Waker) -> io::Result<AeronBypass> {
+    pub(super) fn start(
+        config: AeronConfig,
+        casts: Receiver<CastOrder>,
+        counters: Arc<AeronCounters>,
+        waker: Waker,
+    ) -> io::Result<AeronBypass> {
         let (orders, to_do) = bounded(ORDERS);
         let (done, batches) = bounded(BATCHES);
         let mut bypass = AeronBypass::between(&config, counters, orders, batches)?;
         let (name, stream, counters) = (format!("aeron-{}", bypass.node), bypass.stream, Arc::clone(&bypass.counters));
         // Made there: what Aeron's wrappers hold stays in one thread.
-        let run = move || Media::new(config, stream, to_do, done, waker, counters).run();
+        let run = move || Media::new(config, stream, (to_do, casts), done, waker, counters).run();
         bypass.thread = Some(std::thread::Builder::new().name(name).spawn(run)?);
         Ok(bypass)
     }
@@ -198,11 +204,11 @@ impl AeronBypass {
         }
     }
 
-    fn destination(&self, open: &BypassOpen) -> Option<Destination> {
+    fn destination(&self, open: &BypassOpen) -> Option<Stream> {
         let stream = i32::try_from(open.stream).ok()?;
         match (open.place.address(), self.at) {
-            (Some(address), _) => Some(Destination { udp: Some(address), stream }),
-            (None, AeronAt::Ipc) => Some(Destination { udp: None, stream }),
+            (Some(address), _) => Some(Stream { channel: Channel::Udp(address), stream }),
+            (None, AeronAt::Ipc) => Some(Stream { channel: Channel::Ipc, stream }),
             // It has another host's memory in mind, or another driver's.
             (None, AeronAt::Udp(_)) => None,
         }
@@ -291,7 +297,7 @@ fn is_too_long(frame: &Frame<'_>) -> bool {
     matches!(frame, Frame::Raft(_, payload) if payload.len() > BODY_MAX)
 }
 
-fn draw<const N: usize>(random: &SystemRandom) -> Option<[u8; N]> {
+pub(super) fn draw<const N: usize>(random: &SystemRandom) -> Option<[u8; N]> {
     let mut bytes = [0; N];
     random.fill(&mut bytes).ok().map(|()| bytes)
 }

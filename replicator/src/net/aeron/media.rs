@@ -9,13 +9,15 @@ use std::sync::Arc;
 use std::thread;
 use std::time::{Duration, Instant};
 
-use crossbeam::channel::{Receiver, RecvTimeoutError, Sender, TryRecvError, TrySendError};
+use beside::engine::{Channel, Engine, EngineError, Offer, Stream};
+use beside::seal::{Opener, Sealer, bypass_of};
+use crossbeam::channel::{Receiver, Sender, TryRecvError, TrySendError};
+use crossbeam::select;
 use wire::NodeId;
 use wire::link::HEADER_LEN;
 
-use super::engine::{Destination, Engine, EngineError, Offer};
-use super::seal::{Opener, Sealer, bypass_of};
-use super::{AeronConfig, AeronCounters, AeronIdle};
+use super::casts::{CastOrder, Casts};
+use super::{AeronAt, AeronConfig, AeronCounters, AeronIdle};
 use crate::net::Waker;
 
 /// Orders taken in one cycle.
@@ -41,7 +43,7 @@ pub(super) enum Order {
     /// It will not any more.
     Forget { bypass: u64 },
     /// A peer takes frames there, instead of where it did.
-    Open { to: NodeId, bypass: u64, destination: Destination, sealer: Sealer },
+    Open { to: NodeId, bypass: u64, destination: Stream, sealer: Sealer },
     /// It does not any more.
     Close { to: NodeId },
     /// A frame.
@@ -67,8 +69,10 @@ pub(super) struct Batch {
 /// See the module.
 pub(super) struct Media {
     config: AeronConfig,
-    stream: i32,
+    /// What this node takes.
+    inlet: Stream,
     orders: Receiver<Order>,
+    cast_orders: Receiver<CastOrder>,
     batches: Sender<Batch>,
     waker: Waker,
     counters: Arc<AeronCounters>,
@@ -82,12 +86,13 @@ pub(super) struct Media {
     outlets: BTreeMap<NodeId, Outlet>,
     openers: BTreeMap<u64, Opener>,
     batch: Batch,
+    casts: Casts,
 }
 
 /// What goes to one peer.
 struct Outlet {
     bypass: u64,
-    destination: Destination,
+    destination: Stream,
     sealer: Sealer,
     waiting: VecDeque<(Parcel, Instant)>,
     /// The first of them, sealed and not taken yet.
@@ -99,15 +104,20 @@ impl Media {
     pub(super) fn new(
         config: AeronConfig,
         stream: u32,
-        orders: Receiver<Order>,
+        (orders, cast_orders): (Receiver<Order>, Receiver<CastOrder>),
         batches: Sender<Batch>,
         waker: Waker,
         counters: Arc<AeronCounters>,
     ) -> Media {
+        let channel = match config.at {
+            AeronAt::Udp(address) => Channel::Udp(address),
+            AeronAt::Ipc => Channel::Ipc,
+        };
         Media {
             config,
-            stream: i32::try_from(stream).expect("it was drawn so"),
+            inlet: Stream { channel, stream: i32::try_from(stream).expect("it was drawn so") },
             orders,
+            cast_orders,
             batches,
             waker,
             counters,
@@ -118,6 +128,7 @@ impl Media {
             outlets: BTreeMap::new(),
             openers: BTreeMap::new(),
             batch: Batch::default(),
+            casts: Casts::default(),
         }
     }
 
@@ -126,8 +137,9 @@ impl Media {
         let mut idle_cycles = 0;
         loop {
             let now = Instant::now();
-            let Some(done) = self.poll_orders(now) else { return };
-            let done = done + self.connect(now) + self.poll_engine() + self.offer(now) + self.hand_over();
+            let Some(ordered) = self.poll_orders(now) else { return };
+            let ordered = ordered + self.poll_cast_orders(now);
+            let done = ordered + self.connect(now) + self.poll_engine() + self.offer(now) + self.hand_over();
             idle_cycles = if done > 0 { 0 } else { idle_cycles + 1 };
             if idle_cycles > 0 && !self.idle(idle_cycles) {
                 return;
@@ -145,6 +157,28 @@ impl Media {
             }
         }
         Some(ORDERS_PER_CYCLE)
+    }
+
+    fn poll_cast_orders(&mut self, now: Instant) -> usize {
+        let mut taken = 0;
+        while taken < ORDERS_PER_CYCLE
+            && let Ok(order) = self.cast_orders.try_recv()
+        {
+            self.on_cast_order(order, now);
+            taken += 1;
+        }
+        taken
+    }
+
+    fn on_cast_order(&mut self, order: CastOrder, now: Instant) {
+        let is_of_places = !matches!(order, CastOrder::Send { .. });
+        self.casts.on_order(order, now, &self.counters);
+        if is_of_places {
+            self.forget_publications();
+            if let Some(engine) = &mut self.engine {
+                self.casts.spread(engine);
+            }
+        }
     }
 
     fn on_order(&mut self, order: Order, now: Instant) {
@@ -172,15 +206,20 @@ impl Media {
 
     fn forget_publications(&mut self) {
         let Some(engine) = &mut self.engine else { return };
-        engine.retain(|destination| self.outlets.values().any(|outlet| outlet.destination == *destination));
+        let (outlets, casts) = (&self.outlets, &self.casts);
+        engine.retain(|to| outlets.values().any(|outlet| outlet.destination == *to) || casts.wants(to));
     }
 
     fn connect(&mut self, now: Instant) -> usize {
         if self.engine.is_some() || now < self.connect_due {
             return 0;
         }
-        match Engine::connect(&self.config, self.stream) {
-            Ok(engine) => self.engine = Some(engine),
+        let connected = Engine::connect(&self.config.driver, self.config.mtu);
+        match connected.and_then(|mut engine| engine.subscribe(self.inlet).map(|()| engine)) {
+            Ok(mut engine) => {
+                self.casts.spread(&mut engine);
+                self.engine = Some(engine);
+            }
             Err(error) => self.lose(&error),
         }
         1
@@ -194,7 +233,7 @@ impl Media {
             self.is_told = true;
             self.counters.driver_lost.add(1);
             let node = self.config.node;
-            tracing::warn!(%node, %error, had_one, "no media driver of Aeron: Raft messages go over the links");
+            tracing::warn!(%node, %error, had_one, "no media driver of Aeron: everything goes over the links");
         }
     }
 
@@ -208,7 +247,7 @@ impl Media {
             Ok(worked + taken)
         });
         // A driver may be there and refuse the subscription (its port is taken): that is told once, not at every try.
-        if polled.is_ok() && !self.is_there && engine.is_subscribed() {
+        if polled.is_ok() && !self.is_there && engine.is_subscribed(&self.inlet) {
             (self.is_there, self.is_told) = (true, false);
             tracing::info!(node = %self.config.node, at = ?self.config.at, "Aeron's media driver is there");
         }
@@ -242,7 +281,7 @@ impl Media {
                 done += 1;
             }
         }
-        done
+        done + self.casts.offer(&mut self.engine, now, &self.counters)
     }
 
     fn hand_over(&mut self) -> usize {
@@ -278,10 +317,17 @@ impl Media {
                 return true;
             }
         }
-        match self.orders.recv_timeout(WAIT) {
-            Ok(order) => self.on_order(order, Instant::now()),
-            Err(RecvTimeoutError::Timeout) => {}
-            Err(RecvTimeoutError::Disconnected) => return false,
+        select! {
+            recv(self.orders) -> order => match order {
+                Ok(order) => self.on_order(order, Instant::now()),
+                Err(_) => return false,
+            },
+            recv(self.cast_orders) -> order => match order {
+                Ok(order) => self.on_cast_order(order, Instant::now()),
+                // The router ends before the network thread does: what is left to wait for are orders.
+                Err(_) => thread::sleep(WAIT),
+            },
+            default(WAIT) => {}
         }
         true
     }

@@ -1,12 +1,12 @@
 //! Two ends of the agreement, and between them what the test makes of the way: nobody here has a media driver.
 
+use beside::seal::{Opener, Sealer};
 use crossbeam::channel::{Receiver, Sender, bounded};
 use wire::PartitionId;
 use wire::link::{BypassOpen, Frame, HEADER_LEN, PartitionMessage};
 
 use super::agreement::AeronBypass;
 use super::media::{Batch, Order};
-use super::seal::{Opener, Sealer};
 use super::*;
 use crate::net::bypass::Arrivals;
 use crate::net::links::LinkId;
@@ -33,7 +33,7 @@ impl End {
         let at = AeronAt::Udp(([127, 0, 0, 1], 7_100).into());
         let driver = AeronDriver::Other("/nowhere".into());
         let epoch = ClusterEpoch::new(1);
-        let config = AeronConfig { node, epoch, at, driver, idle: AeronIdle::BackOff, mtu: None };
+        let config = AeronConfig { node, epoch, at, driver, idle: AeronIdle::BackOff, mtu: None, group: None };
         let (orders_to, orders) = bounded(16);
         let (batches, batches_of) = bounded(16);
         let counters = Arc::new(AeronCounters::default());
@@ -246,6 +246,7 @@ fn addresses_that_peers_cannot_reach_and_memory_that_nobody_shares_are_refused()
         driver,
         idle: AeronIdle::Spin,
         mtu: None,
+        group: None,
     };
     let udp = |text: &str| AeronAt::Udp(text.parse().unwrap());
     let own = AeronDriver::Own("/nowhere".into());

@@ -7,7 +7,7 @@ use std::sync::Arc;
 
 use super::*;
 use crate::net::aeron::driver::MediaDriver;
-use crate::net::aeron::{AeronAt, AeronConfig, AeronCounters, AeronDriver, AeronIdle, bypass};
+use crate::net::aeron::{AeronAt, AeronConfig, AeronCounters, AeronDriver, AeronIdle, CastPort, bypass};
 
 /// Names the directory of the driver that this process is to be, see [`media_driver_of_other_tests`].
 const DRIVER_DIR: &str = "MAINSTAY_TEST_MEDIA_DRIVER";
@@ -65,6 +65,7 @@ fn media_driver_of_other_tests() {
 struct AeronNode {
     node: Node,
     counters: Arc<AeronCounters>,
+    _casts: CastPort,
 }
 
 impl AeronNode {
@@ -93,10 +94,11 @@ fn three(at: impl Fn(u64) -> AeronAt, driver: impl Fn(u64) -> AeronDriver) -> Ve
             driver: driver(id),
             idle: AeronIdle::BackOff,
             mtu: None,
+            group: None,
         };
-        let maker = bypass(config, Arc::clone(&counters)).unwrap();
+        let (maker, casts) = bypass(config, Arc::clone(&counters)).unwrap();
         let node = Node::start_beside(&authority, id, listener, &peers, NetLimits::default(), Some(maker));
-        AeronNode { node, counters }
+        AeronNode { node, counters, _casts: casts }
     };
     let nodes: Vec<AeronNode> = (1..).zip(listeners).map(start).collect();
     for node in &nodes {

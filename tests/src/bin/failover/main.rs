@@ -10,6 +10,7 @@
 mod aeron;
 mod audit;
 mod calm;
+mod casts;
 mod faults;
 mod pauses;
 mod picture;
@@ -62,10 +63,13 @@ struct Args {
     /// A shell command that keeps the machine busy meanwhile, started again whenever it ends.
     #[arg(long, value_name = "COMMAND", requires = "calm")]
     beside: Option<String>,
+    /// Have two gateways follow by Aeron while leaders are killed, and compare them with one that follows over its links alone.
+    #[arg(long, conflicts_with_all = ["calm", "go_on", "how"])]
+    casts: bool,
     /// Where a quorum has what is acknowledged: `quorum-fsync` or `quorum-memory`.
     #[arg(long, default_value = "quorum-fsync")]
     durability: String,
-    /// How Raft messages go between the nodes: `tcp`, or `aeron` with a binary that has it.
+    /// How Raft messages go between the nodes, and events to the gateway: `tcp`, or `aeron` with a binary that has it.
     #[arg(long, default_value = "tcp")]
     transport: String,
     /// Write the result here as JSON, and a picture of it beside that.
@@ -106,7 +110,7 @@ async fn main() -> ExitCode {
                 eprintln!("cannot write {}: {error}", path.display());
                 return ExitCode::FAILURE;
             }
-            if args.calm.is_some() {
+            if args.calm.is_some() || args.casts {
                 return ExitCode::SUCCESS;
             }
             let spread = &report["pause_ms"];
@@ -134,7 +138,7 @@ async fn main() -> ExitCode {
 
 fn save(path: &std::path::Path, report: &Value, args: &Args) -> std::io::Result<()> {
     std::fs::write(path, report.to_string())?;
-    if args.calm.is_some() {
+    if args.calm.is_some() || args.casts {
         return Ok(());
     }
     let costs: Vec<Cost> = serde_json::from_value(report["each"].clone()).unwrap_or_default();
@@ -151,6 +155,12 @@ async fn prove(args: &Args) -> Result<Value, Failure> {
         ..DemoOptions::new(args.binary.clone(), args.layout.clone())
     };
     let mut demo = Demo::start(options)?;
+    if args.casts {
+        let report = casts::prove(&demo, args).await?;
+        replicas_agree(&demo, "in the end").await?;
+        demo.stop()?;
+        return Ok(report);
+    }
     if let Some(seconds) = args.calm {
         let report = calm::prove(&demo, args, seconds).await?;
         replicas_agree(&demo, "after the calm").await?;

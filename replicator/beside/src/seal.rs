@@ -1,12 +1,12 @@
-//! Frames sealed for one bypass: ChaCha20-Poly1305 (RFC 8439) under the key that the opening end drew.
+//! Messages sealed for one bypass, or for the readers of one cast: ChaCha20-Poly1305 (RFC 8439) under a key that links told.
 //!
 //! ```text
-//! u64 bypass | u64 number | sealed body | 16 bytes tag
+//! u64 bypass or cast | u64 number | sealed body | 16 bytes tag
 //! ```
 //!
-//! The number is the nonce: it only grows, and a key is used by one sender for the life of one link. What is authenticated
-//! beside the body says for whom it is: epoch, sender, receiver, bypass, number. Of this cipher a key may seal as many
-//! frames as there are numbers; AES-GCM would ask for new keys every 2^24.
+//! The number is the nonce: it only grows, and a key is used by one sender, for the life of one link or one cast. What is
+//! authenticated beside the body says for whom it is: epoch, sender, receiver (0 for all who joined a cast), bypass or cast,
+//! number. Of this cipher a key may seal as many frames as there are numbers; AES-GCM would ask for new keys every 2^24.
 
 use std::ops::Range;
 
@@ -18,21 +18,24 @@ use wire::{ClusterEpoch, NodeId};
 const HEAD_LEN: usize = 16;
 
 /// By how much a sealed frame is longer than its body.
-pub(super) const OVERHEAD: usize = HEAD_LEN + 16;
+pub const OVERHEAD: usize = HEAD_LEN + 16;
 
 /// Between whom.
 #[derive(Debug, Clone, Copy)]
-pub(super) struct Between {
-    pub(super) epoch: ClusterEpoch,
-    pub(super) from: NodeId,
-    pub(super) to: NodeId,
-    /// Which bypass.
-    pub(super) bypass: u64,
+pub struct Between {
+    /// Of the cluster.
+    pub epoch: ClusterEpoch,
+    /// Who seals.
+    pub from: NodeId,
+    /// Who opens; 0 for all who joined a cast.
+    pub to: NodeId,
+    /// Which bypass, or which cast.
+    pub bypass: u64,
 }
 
-/// The sending end of one bypass.
+/// The sending end of one key.
 #[derive(Debug)]
-pub(super) struct Sealer {
+pub struct Sealer {
     key: LessSafeKey,
     between: Between,
     last: u64,
@@ -40,20 +43,21 @@ pub(super) struct Sealer {
 
 /// The other end.
 #[derive(Debug)]
-pub(super) struct Opener {
+pub struct Opener {
     key: LessSafeKey,
     between: Between,
     last: u64,
 }
 
 impl Sealer {
-    pub(super) fn new(key: &BypassKey, between: Between) -> Sealer {
+    /// Has sealed nothing yet. Of one key there is one.
+    pub fn new(key: &BypassKey, between: Between) -> Sealer {
         Sealer { key: key_of(key), between, last: 0 }
     }
 
     /// Puts the sealed frame into `sealed`, instead of what was in it. Numbers grow from call to call: sealed twice with one
     /// number, two bodies would give each other away.
-    pub(super) fn seal(&mut self, number: u64, body: &[u8], sealed: &mut Vec<u8>) {
+    pub fn seal(&mut self, number: u64, body: &[u8], sealed: &mut Vec<u8>) {
         assert!(number > self.last, "a number seals once");
         self.last = number;
         sealed.clear();
@@ -68,13 +72,14 @@ impl Sealer {
 }
 
 impl Opener {
-    pub(super) fn new(key: &BypassKey, between: Between) -> Opener {
+    /// Has opened nothing yet.
+    pub fn new(key: &BypassKey, between: Between) -> Opener {
         Opener { key: key_of(key), between, last: 0 }
     }
 
     /// Appends the body of a sealed frame; its number and where the body is. `None` when it was not sealed for here, was
     /// changed on its way, or comes again.
-    pub(super) fn open(&mut self, sealed: &[u8], bodies: &mut Vec<u8>) -> Option<(u64, Range<usize>)> {
+    pub fn open(&mut self, sealed: &[u8], bodies: &mut Vec<u8>) -> Option<(u64, Range<usize>)> {
         let number = u64::from_le_bytes(*sealed.get(8..)?.first_chunk()?);
         if number <= self.last {
             return None;
@@ -91,8 +96,8 @@ impl Opener {
     }
 }
 
-/// Which bypass a frame says that it is for.
-pub(super) fn bypass_of(sealed: &[u8]) -> Option<u64> {
+/// Which bypass or cast a frame says that it is for.
+pub fn bypass_of(sealed: &[u8]) -> Option<u64> {
     sealed.first_chunk().map(|bytes| u64::from_le_bytes(*bytes))
 }
 

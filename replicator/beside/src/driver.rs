@@ -9,8 +9,8 @@ use std::time::Duration;
 use rusteron_media_driver::bindings::aeron_threading_mode_enum::AERON_THREADING_MODE_INVOKER;
 use rusteron_media_driver::{AeronDriver, AeronDriverContext};
 
-use super::AeronIdle;
-use super::engine::{EngineError, TERM_BYTES};
+use crate::AeronIdle;
+use crate::engine::{EngineError, TERM_BYTES};
 
 /// A media driver in this process.
 pub struct MediaDriver(AeronDriver);

@@ -1,0 +1,124 @@
+//! The network thread's half and the Aeron thread's, without Aeron.
+
+use beside::AeronDriver;
+use beside::seal::Opener;
+
+use super::*;
+
+const PARTITION: PartitionId = PartitionId::new(2);
+
+fn port(at: AeronAt, group: Option<&str>) -> (CastPort, Receiver<CastOrder>, Arc<AeronCounters>) {
+    let counters = Arc::new(AeronCounters::default());
+    let config = AeronConfig {
+        node: NodeId::new(1),
+        epoch: ClusterEpoch::new(3),
+        at,
+        driver: AeronDriver::Other("/nowhere".into()),
+        idle: super::super::AeronIdle::BackOff,
+        mtu: None,
+        group: group.map(|group| group.parse().unwrap()),
+    };
+    let (port, orders) = casts(&config, Arc::clone(&counters));
+    (port, orders, counters)
+}
+
+fn udp() -> AeronAt {
+    AeronAt::Udp("10.0.0.1:7101".parse().unwrap())
+}
+
+fn place(text: &str) -> Place {
+    Place::of(Some(text.parse().unwrap()))
+}
+
+/// What the first message that waits is sealed as.
+fn seal_first(casts: &mut Casts) -> Vec<u8> {
+    let outlet = casts.outlets.get_mut(&PARTITION).unwrap();
+    let (message, _) = outlet.waiting.pop_front().unwrap();
+    outlet.waiting_bytes -= message.len();
+    outlet.last += 1;
+    outlet.sealer.seal(outlet.last, &message, &mut outlet.sealed);
+    outlet.sealed.clone()
+}
+
+#[test]
+fn casts_reach_those_whom_the_node_reaches() {
+    let (by_udp, ..) = port(udp(), None);
+    assert!(by_udp.reaches(place("10.0.0.9:7401")));
+    assert!(!by_udp.reaches(place("[fd00::9]:7401")) && !by_udp.reaches(Place::default()));
+    let (by_memory, ..) = port(AeronAt::Ipc, None);
+    assert!(by_memory.reaches(Place::default()) && !by_memory.reaches(place("10.0.0.9:7401")));
+}
+
+#[test]
+fn what_is_drawn_is_new_each_time_and_keeps_its_stream() {
+    let (mut port, ..) = port(udp(), Some("239.1.1.1:7400"));
+    let first = port.draw(PARTITION, None).unwrap();
+    let second = port.draw(PARTITION, Some(first.stream)).unwrap();
+    assert_eq!((first.stream, first.place), (second.stream, place("239.1.1.1:7400")));
+    assert!(first.cast != second.cast && first.key != second.key);
+    assert!(i32::try_from(first.stream).is_ok());
+}
+
+#[test]
+fn a_message_is_sealed_by_the_key_of_its_turn() {
+    let (mut port, orders, counters) = port(udp(), None);
+    let (mut casts, now) = (Casts::default(), Instant::now());
+    let one = port.draw(PARTITION, None).unwrap();
+    let two = port.draw(PARTITION, Some(one.stream)).unwrap();
+    port.turn(one);
+    port.spread(PARTITION, [place("10.0.0.9:7401"), place("10.0.0.8:7401")].into());
+    port.send(PARTITION, b"first".to_vec());
+    orders.try_iter().for_each(|order| casts.on_order(order, now, &counters));
+    let (epoch, node) = (port.epoch, port.node);
+    let opener = |open: &CastOpen| Opener::new(&open.key, between(epoch, node, open.cast));
+    let (mut of_one, mut of_two) = (opener(&one), opener(&two));
+    let first = seal_first(&mut casts);
+    assert!(of_one.open(&first, &mut Vec::new()).is_some() && of_two.open(&first, &mut Vec::new()).is_none());
+    port.turn(two);
+    port.send(PARTITION, b"second".to_vec());
+    orders.try_iter().for_each(|order| casts.on_order(order, now, &counters));
+    assert_eq!(casts.outlets[&PARTITION].destinations.len(), 2, "they stay");
+    let second = seal_first(&mut casts);
+    assert!(of_one.open(&second, &mut Vec::new()).is_none());
+    assert_eq!(of_two.open(&second, &mut Vec::new()), Some((1, 0..6)));
+    port.close(PARTITION);
+    port.send(PARTITION, b"nobody's".to_vec());
+    orders.try_iter().for_each(|order| casts.on_order(order, now, &counters));
+    assert_eq!((casts.outlets.len(), counters.cast_dropped.get()), (0, 1));
+}
+
+#[test]
+fn flood_is_dropped_and_neither_a_key_nor_a_farewell_is() {
+    let (mut port, orders, counters) = port(udp(), None);
+    let open = port.draw(PARTITION, None).unwrap();
+    port.turn(open);
+    (0..2 * ORDERS).for_each(|_| port.send(PARTITION, b"events".to_vec()));
+    let dropped = counters.cast_dropped.get();
+    assert!(dropped >= ORDERS as u64, "{dropped}");
+    (0..2 * ORDERS_LEFT).for_each(|_| port.spread(PARTITION, BTreeSet::new()));
+    port.close(PARTITION);
+    let (mut casts, now, mut taken) = (Casts::default(), Instant::now(), 0);
+    while let Ok(order) = orders.try_recv() {
+        casts.on_order(order, now, &counters);
+        port.send_waiting();
+        taken += 1;
+    }
+    assert_eq!(taken as u64, 1 + (2 * ORDERS as u64 - dropped) + 2 * ORDERS_LEFT as u64 + 1);
+    assert!(casts.outlets.is_empty());
+}
+
+#[test]
+fn what_waits_for_a_publication_is_bounded_and_grows_stale() {
+    let (mut port, orders, counters) = port(udp(), None);
+    let (mut casts, now) = (Casts::default(), Instant::now());
+    let open = port.draw(PARTITION, None).unwrap();
+    port.turn(open);
+    (0..50).for_each(|_| port.send(PARTITION, vec![1; 100 * 1024]));
+    orders.try_iter().for_each(|order| casts.on_order(order, now, &counters));
+    let kept = casts.outlets[&PARTITION].waiting.len();
+    assert_eq!((kept, counters.cast_dropped.get()), (40, 10), "4 MiB");
+    assert_eq!(casts.offer(&mut None, now + STALE_AFTER - Duration::from_millis(1), &counters), 0);
+    assert_eq!(casts.offer(&mut None, now + STALE_AFTER, &counters), kept);
+    assert_eq!((counters.cast_out.get(), counters.cast_dropped.get()), (0, 50));
+    assert_eq!(casts.outlets[&PARTITION].waiting_bytes, 0);
+}
