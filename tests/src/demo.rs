@@ -159,6 +159,11 @@ impl Demo {
             signal(pid, Signal::SIGKILL);
         }
         self.child.wait().map_err(io_error("wait for the demo"))?;
+        // A gateway's media driver has its files under the gateway's address, and the next start takes another one.
+        for gateway in &state.gateways {
+            let at = gateway.rest.trim_start_matches("http://").replace(':', "-");
+            let _ = std::fs::remove_dir_all(format!("/dev/shm/mainstay-gateway-{at}"));
+        }
         std::fs::remove_file(self.state_file()).map_err(io_error("remove the state file"))
     }
 

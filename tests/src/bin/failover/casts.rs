@@ -3,16 +3,20 @@
 
 use std::net::TcpListener;
 use std::process::{Child, Stdio};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
+use nix::sys::signal::Signal;
 use serde_json::{Value, json};
-use tests::demo::Demo;
+use tests::demo::{Demo, signal};
 use tests::nodes;
 
 use crate::{Args, BETWEEN_FAULTS, Failure, Fault, READY_WITHIN, disproved};
 
 /// How often metrics are looked at.
 const LOOK_EVERY: Duration = Duration::from_millis(200);
+
+/// How long a gateway may take to end.
+const ENDED_WITHIN: Duration = Duration::from_secs(15);
 
 /// A gateway beside the demo's own.
 struct Gateway {
@@ -121,10 +125,15 @@ impl Gateway {
 
 impl Drop for Gateway {
     fn drop(&mut self) {
-        if let Some(mut child) = self.child.take() {
-            let _ = child.kill();
-            let _ = child.wait();
+        let Some(mut child) = self.child.take() else { return };
+        // Asked to end, it takes its media driver's files along.
+        signal(child.id(), Signal::SIGTERM);
+        let deadline = Instant::now() + ENDED_WITHIN;
+        while Instant::now() < deadline && matches!(child.try_wait(), Ok(None)) {
+            std::thread::sleep(Duration::from_millis(20));
         }
+        let _ = child.kill();
+        let _ = child.wait();
     }
 }
 
