@@ -5,7 +5,9 @@
 //! name was sealed or belonged to an order that an amend has renamed, and all that needs the book (whether it would trade,
 //! trigger or find nobody, and the price of a peg).
 
-use wire::{Amount, MarketStatus, NAME_RETENTION_NS, OrderKind, Price, Qty, RejectReason, Side, Terms, TimeInForce, Timestamp};
+use wire::{
+    Amount, MarketStatus, NAME_RETENTION_NS, OrderKind, Price, Qty, RejectReason, Side, Terms, TimeInForce, Timestamp,
+};
 
 use super::filters;
 use super::parse::Placement;
