@@ -6,6 +6,7 @@
 //! cell. Readers take short read locks or shared copies.
 
 use std::collections::BTreeMap;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError, RwLock, RwLockReadGuard};
 
 use cluster_client::StreamItem;
@@ -23,8 +24,33 @@ pub struct Exchange {
     reference: RwLock<Arc<Reference>>,
     accounts: RwLock<Accounts>,
     market_data: Arc<MarketData>,
-    progress: BTreeMap<PartitionId, watch::Sender<LogPosition>>,
+    progress: BTreeMap<PartitionId, Progress>,
     log_time: Mutex<Timestamp>,
+}
+
+/// How far a partition has been read: known after each command, told to who waits for a position once for many.
+#[derive(Default)]
+struct Progress {
+    seen: AtomicU64,
+    told: watch::Sender<LogPosition>,
+}
+
+impl Progress {
+    fn see(&self, position: LogPosition) {
+        self.seen.fetch_max(position.get(), Ordering::AcqRel);
+    }
+
+    fn seen(&self) -> LogPosition {
+        LogPosition::new(self.seen.load(Ordering::Acquire))
+    }
+
+    fn tell(&self) {
+        self.told.send_if_modified(|told| {
+            let grows = self.seen() > *told;
+            *told = self.seen().max(*told);
+            grows
+        });
+    }
 }
 
 impl Exchange {
@@ -41,7 +67,7 @@ impl Exchange {
             reference: RwLock::default(),
             accounts: RwLock::new(Accounts::new(limits, envelope_key)),
             market_data,
-            progress: partitions.iter().map(|id| (*id, watch::Sender::new(LogPosition::ZERO))).collect(),
+            progress: partitions.iter().map(|id| (*id, Progress::default())).collect(),
             log_time: Mutex::new(Timestamp::ZERO),
         }
     }
@@ -77,17 +103,17 @@ impl Exchange {
 
     /// Takes the next items of a partition's stream in. Whoever waits for one of them is told once, after the last.
     pub fn take_in(&self, partition: PartitionId, items: &[StreamItem]) {
-        let mut seen = LogPosition::ZERO;
+        let Some(progress) = self.progress.get(&partition) else { return };
         for item in items {
             match item {
                 StreamItem::Events { position, timestamp, events, .. } => {
                     self.project(partition, *position, *timestamp, events);
-                    seen = *position;
+                    progress.see(*position);
                 }
-                StreamItem::Progress { position } => seen = *position,
+                StreamItem::Progress { position } => progress.see(*position),
             }
         }
-        self.progress(partition, seen);
+        progress.tell();
     }
 
     /// Takes the events of one command in; each partition's batches come in the order of their positions.
@@ -114,30 +140,29 @@ impl Exchange {
 
     /// Every event of the partition up to `position` has been applied.
     pub fn progress(&self, partition: PartitionId, position: LogPosition) {
-        if let Some(seen) = self.progress.get(&partition) {
-            seen.send_if_modified(|seen| {
-                let grows = position > *seen;
-                *seen = position.max(*seen);
-                grows
-            });
+        if let Some(progress) = self.progress.get(&partition) {
+            progress.see(position);
+            progress.tell();
         }
     }
 
     /// How far a partition has been read.
     pub fn seen(&self, partition: PartitionId) -> LogPosition {
-        self.progress.get(&partition).map_or(LogPosition::ZERO, |seen| *seen.borrow())
+        self.progress.get(&partition).map_or(LogPosition::ZERO, Progress::seen)
     }
 
     /// Waits, if need be for ever, until every event of the partition up to `position` has been applied. `false` of a
     /// partition that is not read.
     pub async fn reached(&self, partition: PartitionId, position: LogPosition) -> bool {
-        let Some(seen) = self.progress.get(&partition) else { return false };
-        seen.subscribe().wait_for(|seen| *seen >= position).await.is_ok()
+        let Some(progress) = self.progress.get(&partition) else { return false };
+        let mut told = progress.told.subscribe();
+        // Before it is told, and after it would have been missed.
+        progress.seen() >= position || told.wait_for(|told| *told >= position).await.is_ok()
     }
 
     /// How far every partition has been read.
     pub(crate) fn positions(&self) -> impl Iterator<Item = (PartitionId, LogPosition)> {
-        self.progress.iter().map(|(partition, seen)| (*partition, *seen.borrow()))
+        self.progress.iter().map(|(partition, progress)| (*partition, progress.seen()))
     }
 
     fn apply_reference(&self, events: &[Event]) {

@@ -46,7 +46,7 @@ fn a_walk_is_the_same_however_often_it_is_walked_and_is_not_shortened_without_a_
     }
 }
 
-/// What comes up late alone: tables that are full, names and volumes that are forgotten. Of the first million few are long.
+/// What comes up late alone: tables that are full, names and volumes that are forgotten. No walk of the first million commands is long.
 #[test]
 fn in_long_walks_of_every_kind_the_engine_and_the_naive_model_tell_the_same() {
     for layout in [Layout::Joint, Layout::Mixed, Layout::Split] {

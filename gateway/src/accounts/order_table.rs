@@ -150,7 +150,8 @@ impl Rows {
             return row;
         }
         if self.pages.last().is_none_or(|page| page.len() == PAGE) {
-            self.pages.push(Vec::with_capacity(PAGE));
+            // The first page grows with its orders: most accounts have few.
+            self.pages.push(Vec::with_capacity(if self.pages.is_empty() { 0 } else { PAGE }));
         }
         let page = self.pages.len() - 1;
         self.pages[page].push(order);

@@ -1,5 +1,6 @@
 use std::time::Duration;
 
+use cluster_client::StreamItem;
 use wire::LogPosition;
 
 use crate::testing::*;
@@ -47,6 +48,40 @@ async fn whoever_is_told_that_an_order_rests_finds_its_level() {
         .join()
         .unwrap();
     assert!(outcome.await.is_ok());
+}
+
+#[test]
+fn a_command_counts_as_seen_before_the_next_of_its_batch_is_taken_in() {
+    let (gateway, _) = gateway();
+    let level = wire::Event::LevelChanged(wire::event::LevelChanged {
+        market: BTCUSDT,
+        side: wire::Side::Buy,
+        price: price(5_000_000),
+        qty: qty(100_000),
+        update: wire::UpdateId::new(1),
+    });
+    let first = gateway.exchange.seen(LEDGER).next();
+    let item = |position, event| StreamItem::Events {
+        position,
+        timestamp: wire::Timestamp::from_nanos(START_NS),
+        origin: wire::Origin::default(),
+        events: vec![event],
+    };
+    let items = [item(first, balance(ALICE, BTC, 1, 0)), item(first.next(), level)];
+    let market = gateway.exchange.market_data().market_by_id(BTCUSDT).unwrap();
+    let exchange = std::sync::Arc::clone(&gateway.exchange);
+    // Held here, the book keeps the second command from being taken in.
+    let feed = market.while_busy(|| {
+        let feed = std::thread::spawn(move || exchange.take_in(LEDGER, &items));
+        let began = std::time::Instant::now();
+        while gateway.exchange.seen(LEDGER) < first && began.elapsed() < Duration::from_secs(10) {
+            std::thread::sleep(Duration::from_millis(1));
+        }
+        assert_eq!(gateway.exchange.seen(LEDGER), first);
+        feed
+    });
+    feed.join().unwrap();
+    assert_eq!(gateway.exchange.seen(LEDGER), first.next());
 }
 
 #[test]

@@ -5,6 +5,7 @@
 
 mod progress;
 
+use std::num::NonZeroUsize;
 use std::os::unix::process::CommandExt;
 use std::process::ExitCode;
 use std::sync::Mutex;
@@ -21,7 +22,7 @@ use self::progress::{Progress, grouped};
 #[command(name = "model")]
 struct Args {
     /// As many walks as it takes for so many commands.
-    #[arg(long, default_value_t = 1_000_000)]
+    #[arg(long, default_value_t = 1_000_000, value_parser = clap::value_parser!(u64).range(1..))]
     commands: u64,
     /// From the walk of this seed on.
     #[arg(long, default_value_t = 0)]
@@ -31,7 +32,7 @@ struct Args {
     seed: Option<u64>,
     /// Walks at a time; as many as there are cores by default.
     #[arg(long)]
-    jobs: Option<usize>,
+    jobs: Option<NonZeroUsize>,
     /// Seconds between lines that say how far it has come.
     #[arg(long, default_value_t = 10)]
     every: u64,
@@ -99,7 +100,7 @@ struct Sum {
 }
 
 fn many(args: &Args) -> ExitCode {
-    let jobs = args.jobs.or_else(|| std::thread::available_parallelism().ok().map(usize::from)).unwrap_or(1);
+    let jobs = args.jobs.or_else(|| std::thread::available_parallelism().ok()).map_or(1, NonZeroUsize::get);
     let (seeds, commands) = enough(args.from, args.commands);
     println!("{} walks of {} commands, {jobs} at a time", grouped(seeds.end - seeds.start), grouped(commands));
     let (next, told, has_ended) = (AtomicU64::new(seeds.start), AtomicU64::new(0), AtomicBool::new(false));
@@ -157,6 +158,7 @@ fn many(args: &Args) -> ExitCode {
         tell(&walk, &difference);
         return ExitCode::FAILURE;
     }
+    assert_eq!((told, sum.walks), (commands, seeds.end - seeds.start), "every walk was walked");
     println!("{} commands, {} walks, {}", grouped(told), grouped(sum.walks), progress.rate(told));
     ExitCode::SUCCESS
 }
