@@ -276,6 +276,10 @@ fn why(reason: RejectReason) -> Option<&'static str> {
         RejectReason::AddressNotAllowed => {
             "the address is not on the account's list; mainstay ctl withdrawal allow-list"
         }
+        RejectReason::AddressOfExchange => {
+            "the address is the exchange's own, the hot wallet's or a cold one: nothing would leave; another account's deposit \
+             address is none of these"
+        }
         RejectReason::BadWithdrawalAmount => "the chain has no such fraction of its smallest unit",
         RejectReason::BadWithdrawalRules => {
             "the rules contradict each other: 0 < min <= max, 1 to 3 approvals where any are needed, a delay of 30 days at \
@@ -357,7 +361,7 @@ impl Inventory {
             Event::ChainAssetListed(listed) => {
                 self.chain_assets.insert((listed.chain, listed.asset));
             }
-            Event::AddressBound(bound) => {
+            Event::AddressBound(bound) if bound.index != 0 => {
                 self.addresses.insert((bound.account, bound.chain), bound.address.to_string());
             }
             Event::BalanceChanged(changed) => {

@@ -174,6 +174,7 @@ fn is_of_one(reason: RejectReason) -> bool {
         WithdrawalsBlocked
             | AccountKilled
             | AddressNotAllowed
+            | AddressOfExchange
             | UnknownWithdrawal
             | WithdrawalMismatch
             | WithdrawalInBatch
