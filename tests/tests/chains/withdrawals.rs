@@ -7,6 +7,7 @@ use wire::command::Reply;
 use wire::{DepositStage, Event, RejectReason, WithdrawalStage};
 
 use crate::bank::{Bank, ETH, HOUSE, LTC, WEI, evm_scheme, hot, litecoin_keys};
+use crate::instances::WAY;
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 #[ignore = "needs litecoind and anvil: tests/run chains"]
@@ -60,37 +61,17 @@ async fn to_addresses_of_ours(bank: &mut Bank) {
     bank.check(0).await;
 }
 
-/// Every step that a withdrawal takes on its way, before it and after it.
-const EDGES: [&str; 16] = [
-    "before-allocate",
-    "after-allocate",
-    "before-ask",
-    "after-ask",
-    "before-sign",
-    "after-sign",
-    "before-send",
-    "after-send",
-    "before-sent",
-    "after-sent",
-    "before-pooled",
-    "after-pooled",
-    "before-included",
-    "after-included",
-    "before-deeper",
-    "after-deeper",
-];
-
 /// Withdrawals over both chains that are made at most.
 const ROUNDS: usize = 24;
 
 /// Whoever is at work dies at one edge after another; whoever stands by goes on.
 async fn every_edge(bank: &mut Bank) {
     let started = Instant::now();
-    bank.kill_all(&EDGES);
+    bank.kill_all(&WAY);
     bank.deaths = 0;
     bank.keep_two();
     for _ in 0..ROUNDS {
-        if bank.deaths == EDGES.len() {
+        if bank.deaths == WAY.len() {
             break;
         }
         let ids = [bank.request(LTC, 11_000_000).await, bank.request(ETH, 10_000_000).await];
@@ -100,6 +81,6 @@ async fn every_edge(bank: &mut Bank) {
         }
         bank.check(0).await;
     }
-    assert_eq!(bank.deaths, EDGES.len(), "at the other edges nobody came by in {ROUNDS} rounds");
+    assert_eq!(bank.deaths, WAY.len(), "at the other edges nobody came by in {ROUNDS} rounds");
     println!("{} deaths took {:?}", bank.deaths, started.elapsed());
 }
