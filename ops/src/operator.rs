@@ -235,7 +235,7 @@ impl Operator {
 }
 
 /// Why, in words, and what it speaks of; its name is what logs and metrics have.
-fn refusal(reason: RejectReason, id: u64) -> String {
+pub(crate) fn refusal(reason: RejectReason, id: u64) -> String {
     let why = why(reason).map_or_else(|| spaced(&format!("{reason:?}")), str::to_owned);
     match id {
         0 => format!("{why} ({reason:?})"),
