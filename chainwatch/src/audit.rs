@@ -104,7 +104,7 @@ impl<L: Ledger> Auditor<L> {
         (trail, progress): (Trail, watch::Receiver<Progress>),
     ) -> Auditor<L> {
         let own = match watch.rules() {
-            ChainRules::Bitcoin(_) => keys.wallet(),
+            ChainRules::Bitcoin(_) => keys.wallet().map(|(_, own)| own),
             ChainRules::Evm(_) => None,
         };
         Auditor {

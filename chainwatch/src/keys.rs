@@ -50,18 +50,17 @@ impl AddressKeys {
         Ok(AddressKeys { xpub, scheme })
     }
 
-    /// What transfers to the wallet's own address name, internal chain `1/0`: change goes there, and on EVM chains it sends.
-    pub fn wallet(&self) -> Option<Destination> {
-        self.at(1, 0).map(|(_, destination)| destination)
+    /// The wallet's own address and what transfers to it name, internal chain `1/0`: change goes there, and on EVM chains it sends.
+    pub fn wallet(&self) -> Option<(ChainAddress, Destination)> {
+        self.at(1, 0)
     }
 
     /// The address of an index and what transfers to it name. `None` for the few indices that BIP 32 leaves out.
     pub fn derive(&self, index: u32) -> Option<(ChainAddress, Destination)> {
-        let (text, destination) = self.at(0, index)?;
-        Some((ChainAddress::new(text.as_bytes()).ok()?, destination))
+        self.at(0, index)
     }
 
-    fn at(&self, branch: u32, index: u32) -> Option<(String, Destination)> {
+    fn at(&self, branch: u32, index: u32) -> Option<(ChainAddress, Destination)> {
         let path = [ChildNumber::from_normal_idx(branch).ok()?, ChildNumber::from_normal_idx(index).ok()?];
         let child = self.xpub.derive_pub(&Secp256k1::verification_only(), &path).ok()?;
         let (text, destination) = match &self.scheme {
@@ -76,7 +75,7 @@ impl AddressKeys {
                 (address.to_checksum(None), address.to_vec())
             }
         };
-        Some((text, Destination(destination)))
+        Some((ChainAddress::new(text.as_bytes()).ok()?, Destination(destination)))
     }
 }
 

@@ -16,6 +16,7 @@ mod facts;
 mod fees;
 mod funding;
 mod moves;
+mod refusals;
 mod relief;
 mod sightings;
 mod trail;
@@ -40,6 +41,8 @@ pub use facts::{Account, Facts, Included, Spend};
 pub use fees::agreed_fee;
 pub use funding::Unfunded;
 pub use moves::Hot;
+pub use refusals::Hindrance;
+use refusals::{Asked, Refusals};
 pub use trail::{Blocks, Trail};
 use view::{Known, View};
 use waiting::{Consulted, Waiting};
@@ -48,7 +51,8 @@ pub use wallet::Wallet;
 /// How an executor waits.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Tuning {
-    /// What was refused or had no answer is left alone for so long, in nanoseconds.
+    /// What was refused or had no answer is left alone for so long, in nanoseconds; then for twice as long, and so on up to twelve times,
+    /// until there is a new block.
     pub pause_ns: u64,
     /// What nodes do not have is sent again after so long.
     pub resend_ns: u64,
@@ -106,8 +110,8 @@ pub struct Executor {
     scheme: Scheme,
     tuning: Tuning,
     view: View,
-    /// Until when a withdrawal is left alone.
-    paused: BTreeMap<WithdrawalId, Timestamp>,
+    /// What was not taken, and is left alone for a while.
+    refusals: Refusals,
     /// When this executor has sent a transaction.
     sent_at: BTreeMap<ChainHash, Timestamp>,
     /// Until when none is asked for in place of a withdrawal's transaction: the signer or the ledger did not take the last.
@@ -118,9 +122,6 @@ pub struct Executor {
     waiting: Waiting,
     /// How many steps in a row were of others.
     others: usize,
-    /// When the next move may be proposed, and the next batch.
-    moves_paused_until: Option<Timestamp>,
-    gather_paused_until: Option<Timestamp>,
     /// Members that have to leave their batches, or it would not go.
     leaving: BTreeSet<WithdrawalId>,
 }
@@ -133,20 +134,23 @@ impl Executor {
             scheme,
             tuning,
             view: View::new(chain),
-            paused: BTreeMap::new(),
+            refusals: Refusals::new(tuning.pause_ns),
             sent_at: BTreeMap::new(),
             unreplaced: BTreeMap::new(),
             unfunded: BTreeMap::new(),
             waiting: Waiting::new(tuning.pause_ns),
             others: 0,
-            moves_paused_until: None,
-            gather_paused_until: None,
             leaving: BTreeSet::new(),
         }
     }
 
     /// Takes an event of the ledger, in order and from the first.
     pub fn apply(&mut self, event: &Event) {
+        if let Event::WithdrawalChanged(row) = event
+            && row.chain == self.chain
+        {
+            self.refusals.over(row);
+        }
         self.view.apply(event);
     }
 
@@ -184,6 +188,11 @@ impl Executor {
         self.unfunded.iter().map(|(id, why)| (*id, *why))
     }
 
+    /// Of which the last step was not taken, and why. One that waits for something else by now is among [`Executor::unfunded`] too.
+    pub fn refused(&self) -> impl Iterator<Item = (WithdrawalId, &Hindrance)> {
+        self.refusals.of_withdrawals()
+    }
+
     /// From which block on the chain must be known, however deep that is: it has a transaction of a withdrawal that is not
     /// over, or a stranger's that spends the same. What was forgotten of it would look like what is gone.
     pub fn needs_from(&self, blocks: &Blocks) -> Option<Height> {
@@ -207,6 +216,9 @@ impl Executor {
         let view = &self.view;
         self.waiting.forget(|id| view.get(id).is_some_and(|known| known.row.stage == WithdrawalStage::Held));
         self.forget_below(facts.since, now);
+        let view = &self.view;
+        self.refusals.forget(|id| view.get(id).is_some());
+        self.refusals.look(facts.head.hash);
         self.view.look(&facts.accounts);
         let mut unfunded = BTreeMap::new();
         let step = self.next(facts, fence, now, &mut unfunded);
@@ -247,7 +259,7 @@ impl Executor {
     }
 
     fn may_move(&self, now: Timestamp) -> bool {
-        self.moves_paused_until.is_none_or(|until| now >= until)
+        !self.refusals.is_paused(Asked::Move, now)
     }
 
     fn propose_move(&self, wanted: MoveFunds, fence: u64) -> Step {
@@ -256,7 +268,7 @@ impl Executor {
     }
 
     fn is_paused(&self, withdrawal: WithdrawalId, now: Timestamp) -> bool {
-        self.paused.get(&withdrawal).is_some_and(|until| now < *until)
+        self.refusals.is_paused(Asked::Withdrawal(withdrawal), now)
     }
 
     /// Of those that have inputs or a nonce, or are over.
@@ -282,9 +294,9 @@ impl Executor {
         None
     }
 
-    /// The ledger has refused a move, or has not answered: none is proposed for a while.
-    pub fn on_move_refused(&mut self, now: Timestamp) {
-        self.moves_paused_until = Some(now.plus_nanos(self.tuning.pause_ns));
+    /// The ledger has refused a move, or has not answered: none is proposed for a while. Whether that is news.
+    pub fn on_move_refused(&mut self, why: Hindrance, now: Timestamp) -> bool {
+        self.refusals.note(Asked::Move, why, now)
     }
 
     /// Accounts at deposit addresses that may have to be swept, or are being swept: they are to be asked for, some at a time.
@@ -308,14 +320,14 @@ impl Executor {
         moves::hot(&self.view, &self.scheme, facts)
     }
 
-    /// The ledger has refused what a step proposed, or has not answered: the withdrawal is left alone for a while.
-    pub fn on_refused(&mut self, withdrawal: WithdrawalId, now: Timestamp) {
-        self.paused.retain(|_, until| now < *until);
-        self.paused.insert(withdrawal, now.plus_nanos(self.tuning.pause_ns));
+    /// What a step proposed or asked was not taken: the withdrawal is left alone for a while. Whether that is news.
+    pub fn on_refused(&mut self, withdrawal: WithdrawalId, why: Hindrance, now: Timestamp) -> bool {
+        let is_news = self.refusals.note(Asked::Withdrawal(withdrawal), why, now);
         if self.view.get(withdrawal).is_some_and(|known| known.row.stage == WithdrawalStage::Stuck) {
             // It may have been its replacement: what was sent before is sent again meanwhile.
             self.replace_not_before(withdrawal, now, self.tuning.resend_ns);
         }
+        is_news
     }
 
     fn replace_not_before(&mut self, withdrawal: WithdrawalId, now: Timestamp, pause_ns: u64) {
@@ -343,13 +355,13 @@ impl Executor {
         let attempt = known.allocated?.attempt;
         let is_replacement = !known.signed.is_empty();
         let chain = self.chain;
-        match answer {
+        let hindrance = match answer {
             Some(Answer::Signed(Signed { tx, bytes })) => {
                 if payment.check(&self.scheme, &Signed { tx, bytes: bytes.clone() }) {
                     let sign = SignWithdrawal { chain, fence, withdrawal, attempt, tx, bytes };
                     return Some(Command::SignWithdrawal(Box::new(sign)));
                 }
-                tracing::error!(withdrawal = withdrawal.get(), "the signer has signed something else");
+                Hindrance::SignerErrs
             }
             Some(Answer::Refused(why) | Answer::Later(why)) if is_replacement => {
                 // What it would replace stays as it is, and would ask for the same again at once.
@@ -361,10 +373,19 @@ impl Executor {
                 tracing::warn!(withdrawal = withdrawal.get(), why, "the signer refuses");
                 return Some(Command::RefuseWithdrawal(RefuseWithdrawal { chain, fence, withdrawal, attempt }));
             }
-            Some(Answer::Later(why)) => tracing::warn!(withdrawal = withdrawal.get(), why, "the signer waits"),
-            Some(Answer::Willing) | None => {}
+            Some(Answer::Later(why)) => Hindrance::SignerWaits(why),
+            Some(Answer::Willing) => Hindrance::SignerErrs,
+            None => Hindrance::SignerSilent,
+        };
+        let why = hindrance.to_string();
+        if self.on_refused(withdrawal, hindrance.clone(), now) {
+            match hindrance {
+                Hindrance::SignerErrs => {
+                    tracing::error!(withdrawal = withdrawal.get(), why, "a withdrawal is not signed")
+                }
+                _ => tracing::warn!(withdrawal = withdrawal.get(), why, "a withdrawal is not signed yet"),
+            }
         }
-        self.on_refused(withdrawal, now);
         None
     }
 
@@ -373,11 +394,10 @@ impl Executor {
     pub fn on_consulted(&mut self, payment: &Payment, answer: Option<Answer>, now: Timestamp) {
         let said = match answer {
             Some(Answer::Later(why)) => {
-                tracing::warn!(
-                    withdrawal = payment.withdrawal.get(),
-                    why,
-                    "the signer would wait, and others go first"
-                );
+                let withdrawal = payment.withdrawal;
+                if !self.waiting.is_waited_with(withdrawal) {
+                    tracing::warn!(withdrawal = withdrawal.get(), why, "the signer would wait, and others go first");
+                }
                 Consulted::Waits
             }
             _ => Consulted::Signs,

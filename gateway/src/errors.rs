@@ -438,6 +438,7 @@ impl From<RejectReason> for ApiError {
             WithdrawalTooSmall | BadWithdrawalAmount => ApiError::new(-4021, "The withdrawal amount is out of bounds."),
             WithdrawalTooLarge | WithdrawalLimitReached => BEYOND_THE_MAXIMUM,
             AddressNotAllowed => NOT_ON_THE_WHITELIST,
+            AddressOfExchange => ILLEGAL_ADDRESS,
             WithdrawalExists => WITHDRAW_ORDER_ID_TAKEN,
             WithdrawalsDisabled => NOT_OPEN_FOR_WITHDRAWAL,
             WithdrawalsBlocked => WITHDRAWALS_LIMITED,

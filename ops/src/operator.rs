@@ -235,7 +235,7 @@ impl Operator {
 }
 
 /// Why, in words, and what it speaks of; its name is what logs and metrics have.
-fn refusal(reason: RejectReason, id: u64) -> String {
+pub(crate) fn refusal(reason: RejectReason, id: u64) -> String {
     let why = why(reason).map_or_else(|| spaced(&format!("{reason:?}")), str::to_owned);
     match id {
         0 => format!("{why} ({reason:?})"),
@@ -275,6 +275,10 @@ fn why(reason: RejectReason) -> Option<&'static str> {
         }
         RejectReason::AddressNotAllowed => {
             "the address is not on the account's list; mainstay ctl withdrawal allow-list"
+        }
+        RejectReason::AddressOfExchange => {
+            "the address is the exchange's own, the hot wallet's or a cold one: nothing would leave; another account's deposit \
+             address is none of these"
         }
         RejectReason::BadWithdrawalAmount => "the chain has no such fraction of its smallest unit",
         RejectReason::BadWithdrawalRules => {
@@ -357,7 +361,7 @@ impl Inventory {
             Event::ChainAssetListed(listed) => {
                 self.chain_assets.insert((listed.chain, listed.asset));
             }
-            Event::AddressBound(bound) => {
+            Event::AddressBound(bound) if bound.index != 0 => {
                 self.addresses.insert((bound.account, bound.chain), bound.address.to_string());
             }
             Event::BalanceChanged(changed) => {

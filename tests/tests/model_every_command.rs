@@ -187,6 +187,7 @@ fn withdrawals_visit_every_outcome() {
         "loosening Dropped",
         "loosening Overtaken",
         "refused AddressNotAllowed",
+        "refused AddressOfExchange",
         "refused AlreadyApproved",
         "refused BadWithdrawalAmount",
         "refused BadWithdrawalRules",

@@ -110,7 +110,7 @@ impl Holdings {
 
     fn address(&self, place: &Place) -> Option<[u8; 20]> {
         match place {
-            Place::Key(0) => self.keys.wallet()?.0.try_into().ok(),
+            Place::Key(0) => self.keys.wallet()?.1.0.try_into().ok(),
             Place::Key(key) => self.keys.derive(*key)?.1.0.try_into().ok(),
             Place::Cold(address) => bytes_of(address.as_str()),
         }

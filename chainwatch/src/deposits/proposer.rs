@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 
 use wire::command::{BindAddress, ClaimChain, FreezeChain, Reply, ReportDeposit};
 use wire::event::DepositChanged;
-use wire::{ChainFreeze, ChainHash, ChainId, Command, RejectReason};
+use wire::{ChainAddress, ChainFreeze, ChainHash, ChainId, Command, RejectReason};
 
 use self::pending::Missed;
 use super::judgement::{Found, Statement, found_of};
@@ -41,7 +41,7 @@ pub(super) struct Proposer<L> {
     view: LedgerView,
     keys: AddressKeys,
     /// The wallet's own.
-    wallet: Option<Destination>,
+    wallet: Option<(ChainAddress, Destination)>,
     addresses: Addresses,
     trail: Trail,
     /// How deep the trail goes.
@@ -149,7 +149,9 @@ impl<L: Ledger> Proposer<L> {
                 self.view.close_below(self.closed_to);
             }
             let Some((index, bound)) = self.view.apply(&event) else { continue };
-            match self.keys.derive(index) {
+            match self.address(index) {
+                // What comes to the wallet's own is nobody's deposit.
+                Some((address, _)) if address == bound && index == 0 => {}
                 Some((address, destination)) if address == bound => {
                     self.addresses.insert(destination, index);
                 }
@@ -163,13 +165,18 @@ impl<L: Ledger> Proposer<L> {
         Ok(())
     }
 
+    /// At 0 the wallet's own.
+    fn address(&self, index: u32) -> Option<(ChainAddress, Destination)> {
+        if index == 0 { self.wallet.clone() } else { self.keys.derive(index) }
+    }
+
     /// One address that is refused keeps nobody else from theirs.
     pub(super) async fn bind_addresses(&mut self) -> Result<(), DepositError> {
         for index in self.view.unbound() {
             if self.unbindable.contains(&index) {
                 continue;
             }
-            let Some((address, _)) = self.keys.derive(index) else {
+            let Some((address, _)) = self.address(index) else {
                 tracing::error!(index, "this index has no key; its account needs another address");
                 self.unbindable.insert(index);
                 continue;
@@ -273,7 +280,7 @@ impl<L: Ledger> Proposer<L> {
     fn spending(&self, tx: &ChainTransaction) -> Option<Spending> {
         let ChainTransaction { id, spends, execution, .. } = tx;
         let key_of = |signer: &Destination| {
-            let is_wallet = self.wallet.as_ref() == Some(signer);
+            let is_wallet = self.wallet.as_ref().is_some_and(|(_, own)| own == signer);
             if is_wallet { Some(0) } else { self.addresses.index(signer) }
         };
         let key = tx.signers.iter().find_map(key_of)?;

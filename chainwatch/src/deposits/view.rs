@@ -17,6 +17,7 @@ pub struct LedgerView {
     freeze: ChainFreeze,
     /// As what it is credited, and the smallest deposit.
     assets: BTreeMap<ChainAsset, (AssetId, u128)>,
+    /// Addresses that the ledger does not have yet: those that were asked for, and the wallet's own, 0.
     unbound: BTreeSet<u32>,
     open: BTreeMap<(ChainHash, u32), DepositChanged>,
     /// In no block, when somebody last said so.
@@ -37,7 +38,7 @@ impl LedgerView {
             chain,
             freeze: ChainFreeze::NoMajority,
             assets: BTreeMap::new(),
-            unbound: BTreeSet::new(),
+            unbound: BTreeSet::from([0]),
             open: BTreeMap::new(),
             seen: BTreeMap::new(),
             height: None,

@@ -69,6 +69,10 @@ impl ChainPolicy {
         if amount == 0 || amount > asset.amount_max {
             return Some("the amount is more than one withdrawal may be");
         }
+        // The ledger refuses it first. Signed, it would leave the books and stay ours.
+        if self.is_own(0, address) || self.is_among(&self.cold, address) {
+            return Some("the address is the exchange's own");
+        }
         let is_allowed = self.allow_list.is_empty() || self.is_among(&self.allow_list, address);
         (!is_allowed).then_some("the address is not on the list")
     }

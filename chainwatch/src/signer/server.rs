@@ -103,12 +103,14 @@ async fn converse(mut stream: UnixStream, desk: &Mutex<Desk>) -> io::Result<()> 
 pub struct SocketSigner {
     socket: PathBuf,
     stream: Option<UnixStream>,
+    /// Whether it did not answer the last question: it is told when that begins.
+    is_silent: bool,
 }
 
 impl SocketSigner {
     /// Does not connect yet.
     pub fn new(socket: PathBuf) -> SocketSigner {
-        SocketSigner { socket, stream: None }
+        SocketSigner { socket, stream: None, is_silent: false }
     }
 
     async fn ask(&mut self, question: Question, payment: &Payment) -> io::Result<Answer> {
@@ -136,17 +138,15 @@ impl Signer for SocketSigner {
 
 impl SocketSigner {
     async fn ask_in_time(&mut self, question: Question, payment: &Payment) -> Option<Answer> {
-        match tokio::time::timeout(ANSWER_TIMEOUT, self.ask(question, payment)).await {
-            Ok(Ok(answer)) => Some(answer),
-            Ok(Err(error)) => {
-                tracing::warn!(%error, "the signer does not answer");
-                None
-            }
-            Err(_) => {
-                tracing::warn!("the signer does not answer in time");
-                None
-            }
+        let answer = tokio::time::timeout(ANSWER_TIMEOUT, self.ask(question, payment)).await;
+        let was_silent = std::mem::replace(&mut self.is_silent, !matches!(answer, Ok(Ok(_))));
+        match answer {
+            Ok(Ok(answer)) => return Some(answer),
+            _ if was_silent => {}
+            Ok(Err(error)) => tracing::warn!(%error, "the signer does not answer"),
+            Err(_) => tracing::warn!("the signer does not answer in time"),
         }
+        None
     }
 }
 

@@ -99,7 +99,7 @@ impl Metrics {
         registry.register("withdrawals_open", "Withdrawals that are not over, by stage", self.withdrawals.clone());
         registry.register(
             "withdrawals_waiting",
-            "Withdrawals that cannot be paid for, by reason",
+            "Withdrawals that cannot be paid for, by reason; refused, those whose last step was not taken",
             self.waiting.clone(),
         );
         registry.register(
@@ -205,6 +205,9 @@ impl Metrics {
             let label = ReasonLabel { chain: chain.to_string(), reason: reason.name() };
             self.waiting.get_or_create(&label).set(count as i64);
         }
+        // What neither ledger nor signer took is tried again, less and less often.
+        let label = ReasonLabel { chain: chain.to_string(), reason: "refused" };
+        self.waiting.get_or_create(&label).set(standing.refused.len() as i64);
         let label = ChainLabel { chain: chain.to_string() };
         self.strangers.get_or_create(&label).set(standing.strangers.len() as i64);
         for hot in &standing.hot {

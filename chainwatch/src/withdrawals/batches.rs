@@ -12,6 +12,7 @@ use wire::{
 };
 
 use super::funding::{self, Unfunded};
+use super::refusals::{Asked, Hindrance};
 use super::view::Known;
 use super::{Executor, Facts, Step, moves};
 use crate::signer::bitcoin::{BitcoinScheme, script_of};
@@ -40,7 +41,7 @@ impl Executor {
         // One at a time: what is held has not said yet which coins it takes.
         let is_held =
             |known: &Known| known.row.purpose == WithdrawalPurpose::Batch && known.row.stage == WithdrawalStage::Held;
-        let is_paused = self.gather_paused_until.is_some_and(|until| now < until);
+        let is_paused = self.refusals.is_paused(Asked::Batch, now);
         if max < BatchMembers::MIN || is_paused || self.view.all().any(is_held) {
             return nobody;
         }
@@ -151,17 +152,18 @@ impl Executor {
     }
 
     /// The ledger has refused a batch, perhaps for a withdrawal that it has named, or has not answered. That one is left alone for a
-    /// while, or all go alone.
-    pub fn on_gather_refused(&mut self, refused: Option<(RejectReason, u64)>, now: Timestamp) {
+    /// while, or all go alone. Whether that is news.
+    pub fn on_gather_refused(&mut self, refused: Option<(RejectReason, u64)>, now: Timestamp) -> bool {
+        let why = refused.map_or(Hindrance::LedgerSilent, |(reason, _)| Hindrance::LedgerRefuses(reason));
         let named = refused.filter(|(reason, _)| is_of_one(*reason)).map(|(_, named)| WithdrawalId::new(named));
         let held = named.filter(|id| self.view.get(*id).is_some_and(|known| known.row.stage == WithdrawalStage::Held));
         match held {
             Some(held) => {
-                self.on_refused(held, now);
                 // The others have their turn before it has its next.
                 self.waiting.note(held, None, now);
+                self.on_refused(held, why, now)
             }
-            None => self.gather_paused_until = Some(now.plus_nanos(self.tuning.pause_ns)),
+            None => self.refusals.note(Asked::Batch, why, now),
         }
     }
 }
@@ -174,6 +176,7 @@ fn is_of_one(reason: RejectReason) -> bool {
         WithdrawalsBlocked
             | AccountKilled
             | AddressNotAllowed
+            | AddressOfExchange
             | UnknownWithdrawal
             | WithdrawalMismatch
             | WithdrawalInBatch

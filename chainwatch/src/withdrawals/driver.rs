@@ -16,7 +16,7 @@ use wire::{
     ChainAddress, ChainHash, ChainId, Command, RejectReason, Sighting, Timestamp, WithdrawalId, WithdrawalPurpose,
 };
 
-use super::{Account, Blocks, Executor, Facts, Hot, Included, Spend, Step, Trail, Tuning, Unfunded, Wallet};
+use super::{Account, Blocks, Executor, Facts, Hindrance, Hot, Included, Spend, Step, Trail, Tuning, Unfunded, Wallet};
 use crate::TxId;
 use crate::deposits::Progress;
 use crate::ledger::{Ledger, Unanswered};
@@ -61,6 +61,8 @@ pub struct Standing {
     pub reverted: Vec<WithdrawalId>,
     /// Those that wait for inputs, a nonce or a replacement, and why.
     pub unfunded: Vec<(WithdrawalId, Unfunded)>,
+    /// Those of which the last step was not taken, and why.
+    pub refused: Vec<(WithdrawalId, Hindrance)>,
     /// What the hot wallet has of each asset that has bounds.
     pub hot: Vec<Hot>,
     /// Transactions on the chain that keys of ours have signed and the log does not know.
@@ -140,10 +142,14 @@ impl<L: Ledger, S: Signer> Driver<L, S> {
     /// Works for ever. What goes wrong is told and tried again.
     pub async fn run(mut self) {
         let mut progress = self.progress.clone();
+        let mut told = None;
         loop {
-            if let Err(error) = self.beat().await {
-                tracing::warn!(chain = self.watch.chain(), %error, "withdrawals wait");
+            let error = self.beat().await.err().map(|error| error.to_string());
+            // Once, until it is another or has passed.
+            if let Some(error) = error.as_ref().filter(|_| told != error) {
+                tracing::warn!(chain = self.watch.chain(), error, "withdrawals wait");
             }
+            told = error;
             // A new block or claim is worked on at once.
             let _ = tokio::time::timeout(BEAT, progress.changed()).await;
         }
@@ -236,15 +242,21 @@ impl<L: Ledger, S: Signer> Driver<L, S> {
             Ok(Reply::Rejected { reason, id }) => self.executor.on_refused_naming(withdrawal, reason, id),
             _ => false,
         };
-        if !has_named && !matches!(reply, Ok(Reply::Accepted { .. })) {
-            self.executor.on_refused(withdrawal, now());
-        }
+        let why = hindrance(&reply).filter(|_| !has_named);
+        let is_news = why.map_or(has_named, |why| self.executor.on_refused(withdrawal, why, now()));
         match reply? {
             Reply::Accepted { .. } => Ok(true),
             Reply::Rejected { reason: RejectReason::StaleFence, .. } => Ok(false),
             Reply::Rejected { reason, .. } => {
                 let chain = self.watch.chain();
-                tracing::warn!(chain, withdrawal = withdrawal.get(), ?reason, "the ledger refuses a withdrawal's step");
+                if is_news {
+                    tracing::warn!(
+                        chain,
+                        withdrawal = withdrawal.get(),
+                        ?reason,
+                        "the ledger refuses a withdrawal's step"
+                    );
+                }
                 Ok(true)
             }
         }
@@ -252,16 +264,18 @@ impl<L: Ledger, S: Signer> Driver<L, S> {
 
     async fn propose_batch(&mut self, command: &Command) -> Result<bool, Unanswered> {
         let reply = self.ledger.propose(command).await;
-        match reply {
-            Ok(Reply::Accepted { .. }) => {}
+        let is_news = match reply {
+            Ok(Reply::Accepted { .. }) => false,
             Ok(Reply::Rejected { reason, id }) => self.executor.on_gather_refused(Some((reason, id)), now()),
             Err(_) => self.executor.on_gather_refused(None, now()),
-        }
+        };
         match reply? {
             Reply::Accepted { .. } => Ok(true),
             Reply::Rejected { reason: RejectReason::StaleFence, .. } => Ok(false),
             Reply::Rejected { reason, id } => {
-                tracing::warn!(chain = self.watch.chain(), ?reason, id, "the ledger refuses a batch");
+                if is_news {
+                    tracing::warn!(chain = self.watch.chain(), ?reason, id, "the ledger refuses a batch");
+                }
                 Ok(true)
             }
         }
@@ -269,14 +283,14 @@ impl<L: Ledger, S: Signer> Driver<L, S> {
 
     async fn propose_move(&mut self, command: &Command) -> Result<bool, Unanswered> {
         let reply = self.ledger.propose(command).await;
-        if !matches!(reply, Ok(Reply::Accepted { .. })) {
-            self.executor.on_move_refused(now());
-        }
+        let is_news = hindrance(&reply).is_some_and(|why| self.executor.on_move_refused(why, now()));
         match reply? {
             Reply::Accepted { .. } => Ok(true),
             Reply::Rejected { reason: RejectReason::StaleFence, .. } => Ok(false),
             Reply::Rejected { reason, .. } => {
-                tracing::warn!(chain = self.watch.chain(), ?reason, "the ledger refuses a move");
+                if is_news {
+                    tracing::warn!(chain = self.watch.chain(), ?reason, "the ledger refuses a move");
+                }
                 Ok(true)
             }
         }
@@ -381,6 +395,7 @@ impl<L: Ledger, S: Signer> Driver<L, S> {
             open: self.executor.open().copied().collect(),
             reverted: self.executor.reverted().map(|row| row.withdrawal).collect(),
             unfunded: self.executor.unfunded().collect(),
+            refused: self.executor.refused().map(|(id, why)| (id, why.clone())).collect(),
             hot: facts.as_ref().map_or_else(|| before.hot.clone(), |facts| self.executor.hot(facts)),
             strangers: facts.as_ref().map_or_else(|| before.strangers.clone(), |facts| self.executor.strangers(facts)),
         };
@@ -400,7 +415,7 @@ impl<L: Ledger, S: Signer> Driver<L, S> {
             }
         }
         for (withdrawal, why) in standing.unfunded.iter().filter(|it| !before.unfunded.contains(it)) {
-            if *why != Unfunded::InTurn {
+            if !why.passes() {
                 tracing::warn!(chain, withdrawal = withdrawal.get(), why = why.name(), "a withdrawal has to wait");
             }
         }
@@ -414,6 +429,15 @@ impl<L: Ledger, S: Signer> Driver<L, S> {
             }
         }
         self.watch.metrics().withdrawals(chain, &standing);
+    }
+}
+
+/// Why the ledger did not take what was proposed, if it did not.
+fn hindrance(reply: &Result<Reply, Unanswered>) -> Option<Hindrance> {
+    match reply {
+        Ok(Reply::Accepted { .. }) => None,
+        Ok(Reply::Rejected { reason, .. }) => Some(Hindrance::LedgerRefuses(*reason)),
+        Err(_) => Some(Hindrance::LedgerSilent),
     }
 }
 

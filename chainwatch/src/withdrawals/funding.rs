@@ -29,6 +29,8 @@ pub enum Unfunded {
     NobodySays,
     /// Another one has to be signed first, or the ledger has not said yet what is to be sent.
     InTurn,
+    /// It waits for others to go with.
+    Gathers,
     /// The signer would not sign it yet: it would be more than may go out within a day.
     SignerWaits,
     /// The signer or the ledger did not take its last replacement or child, and another is made later.
@@ -39,17 +41,23 @@ pub enum Unfunded {
 
 impl Unfunded {
     /// Every reason.
-    pub const ALL: [Unfunded; 9] = [
+    pub const ALL: [Unfunded; 10] = [
         Unfunded::FeeAboveCap,
         Unfunded::HotWalletTooLow,
         Unfunded::HotWalletAtBound,
         Unfunded::ReservesShort,
         Unfunded::NobodySays,
         Unfunded::InTurn,
+        Unfunded::Gathers,
         Unfunded::SignerWaits,
         Unfunded::NotReplaced,
         Unfunded::NoChange,
     ];
+
+    /// Whether it goes on by itself, and soon.
+    pub fn passes(self) -> bool {
+        matches!(self, Unfunded::InTurn | Unfunded::Gathers)
+    }
 
     /// For logs and metrics.
     pub fn name(self) -> &'static str {
@@ -60,6 +68,7 @@ impl Unfunded {
             Unfunded::ReservesShort => "reserves_short",
             Unfunded::NobodySays => "nobody_says",
             Unfunded::InTurn => "in_turn",
+            Unfunded::Gathers => "gathers",
             Unfunded::SignerWaits => "signer_waits",
             Unfunded::NotReplaced => "not_replaced",
             Unfunded::NoChange => "no_change",

@@ -72,6 +72,14 @@ impl Executor {
             Some(included) if !row.is_reverted && included.is_undone != row.is_undone => {
                 Some(self.report(row, row.tx, Sighting::Gone, fence))
             }
+            // Mined again, or in another block, it is told once more when it is as deep as it was when it was booked.
+            Some(included)
+                if !row.is_reverted
+                    && row.confirmations < row.required
+                    && facts.is_deep(included.height, row.required) =>
+            {
+                Some(self.report_included(row, row.tx, *included, facts, fence))
+            }
             Some(included) if row.is_reverted && included.is_undone == row.is_undone => {
                 Some(self.report_included(row, row.tx, *included, facts, fence))
             }

@@ -85,6 +85,11 @@ impl Waiting {
         self.looked.get(&id).and_then(|looked| looked.said).filter(|(_, until)| now < *until).map(|(said, _)| said)
     }
 
+    /// Whether the signer's last word was that it would wait.
+    pub(super) fn is_waited_with(&self, id: WithdrawalId) -> bool {
+        self.looked.get(&id).is_some_and(|looked| looked.waits > 0)
+    }
+
     /// Whether the signer may be asked about one more now.
     pub(super) fn may_ask(&self, now: Timestamp) -> bool {
         now >= self.asked.0.plus_nanos(self.pause_ns / PARTS) || self.asked.1 < ASKS_MAX
@@ -162,6 +167,7 @@ impl Executor {
             Gathering::Together(step) => return Some(step),
             Gathering::Later(waiting) => waiting,
         };
+        unfunded.extend(apart.iter().map(|withdrawal| (*withdrawal, Unfunded::Gathers)));
         next.retain(|withdrawal| !apart.contains(withdrawal));
         if may_ask {
             next.extend(self.waiting.next(waiting));

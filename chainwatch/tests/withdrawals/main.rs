@@ -9,6 +9,7 @@ mod evm;
 mod failed;
 mod ledger;
 mod moves;
+mod refused;
 mod reverted;
 mod world;
 

@@ -50,6 +50,8 @@ fn what_the_chain_takes_back_and_nodes_forget_is_sent_again_as_it_was_once_an_op
     }
     assert_eq!(world.stages(), [WithdrawalStage::Settled; 3]);
     assert!(world.ledger.rows().iter().all(|row| !row.is_reverted));
+    let shown: Vec<bool> = world.ledger.rows().iter().map(|row| row.confirmations >= row.required).collect();
+    assert_eq!(shown, [true; 3], "the ledger knows that they are deep again");
     assert_eq!(world.ledger.signed()[..2], signed[..], "nothing was signed anew");
     assert_eq!(freezes(&world), 1);
     world.check();

@@ -6,7 +6,7 @@ use chainwatch::signer::payment::Scheme;
 use chainwatch::signer::policy::{AssetPolicy, ChainPolicy};
 use chainwatch::signer::vault::Vault;
 use chainwatch::signer::{Answer, Desk};
-use chainwatch::withdrawals::{Executor, Facts, Hot, Step, Tuning, Unfunded};
+use chainwatch::withdrawals::{Executor, Facts, Hindrance, Hot, Step, Tuning, Unfunded};
 use wire::command::{CancelWithdrawal, Reply, SetHotWallet};
 use wire::{
     AccountId, ChainAddress, ChainHash, ChainInput, Command, Event, HotWalletBounds, RejectReason, Symbol, Timestamp,
@@ -394,7 +394,7 @@ impl World {
     fn propose(&mut self, at: usize, withdrawal: WithdrawalId, command: &Command, is_rough: bool) {
         if is_rough && self.random.one_in(10) {
             // Lost on its way to a leader that has died.
-            self.instances[at].executor.on_refused(withdrawal, self.now);
+            self.instances[at].executor.on_refused(withdrawal, Hindrance::LedgerSilent, self.now);
             return;
         }
         let reply = self.ledger.apply(self.now, command);
@@ -411,10 +411,10 @@ impl World {
             if self.instances[at].executor.on_refused_naming(withdrawal, reason, id) {
                 return;
             }
-            self.instances[at].executor.on_refused(withdrawal, self.now);
+            self.instances[at].executor.on_refused(withdrawal, Hindrance::LedgerRefuses(reason), self.now);
         } else if is_rough && self.random.one_in(10) {
             // Done, and the answer is lost.
-            self.instances[at].executor.on_refused(withdrawal, self.now);
+            self.instances[at].executor.on_refused(withdrawal, Hindrance::LedgerSilent, self.now);
         }
     }
 
@@ -429,8 +429,8 @@ impl World {
         let executor = &mut self.instances[at].executor;
         match reply {
             Some(Reply::Accepted { .. }) => {}
-            Some(Reply::Rejected { reason, id }) => executor.on_gather_refused(Some((reason, id)), self.now),
-            None => executor.on_gather_refused(None, self.now),
+            Some(Reply::Rejected { reason, id }) => drop(executor.on_gather_refused(Some((reason, id)), self.now)),
+            None => drop(executor.on_gather_refused(None, self.now)),
         }
     }
 
@@ -447,7 +447,11 @@ impl World {
             self.ledger.apply(self.now, command);
         }
         if is_unanswered || !matches!(reply, Some(Reply::Accepted { .. })) {
-            self.instances[at].executor.on_move_refused(self.now);
+            let why = match reply {
+                Some(Reply::Rejected { reason, .. }) => Hindrance::LedgerRefuses(reason),
+                _ => Hindrance::LedgerSilent,
+            };
+            self.instances[at].executor.on_move_refused(why, self.now);
         }
     }
 
@@ -471,6 +475,11 @@ impl World {
     /// Why what waits waits, as of the last step.
     pub fn unfunded(&self) -> Vec<Unfunded> {
         self.instances[0].executor.unfunded().map(|(_, why)| why).collect()
+    }
+
+    /// Why the last steps of what is refused were not taken.
+    pub fn refused(&self) -> Vec<Hindrance> {
+        self.instances[0].executor.refused().map(|(_, why)| why.clone()).collect()
     }
 
     /// Where the hot wallet stands now.

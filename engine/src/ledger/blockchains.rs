@@ -37,6 +37,8 @@ pub(super) struct Blockchain {
     /// Of its head, when somebody last said so; 0 before.
     pub(super) height: u64,
     assets: Vec<ChainAssetListed>,
+    /// The hot wallet's own; empty until chainwatch has bound it.
+    wallet: ChainAddress,
     /// By index, from 1.
     addresses: Vec<Address>,
     of_account: BTreeMap<AccountId, u32>,
@@ -53,6 +55,7 @@ impl Blockchain {
             freeze: ChainFreeze::NoMajority,
             height: 0,
             assets: Vec::new(),
+            wallet: ChainAddress::EMPTY,
             addresses: Vec::new(),
             of_account: BTreeMap::new(),
             bound: BTreeMap::new(),
@@ -99,6 +102,19 @@ impl Blockchain {
     pub(super) fn address(&self, index: u32) -> Option<ChainAddress> {
         let address = self.addresses.get((index as usize).checked_sub(1)?)?.address;
         (!address.is_empty()).then_some(address)
+    }
+
+    /// Whether two texts of this chain name one address. An EVM address in other letters is the same.
+    pub(super) fn is_same_address(&self, one: &ChainAddress, other: &ChainAddress) -> bool {
+        match self.listed.addresses {
+            wire::AddressFormat::Evm => one.as_str().eq_ignore_ascii_case(other.as_str()),
+            _ => one == other,
+        }
+    }
+
+    /// Whether an address is the hot wallet's own.
+    pub(super) fn is_wallet(&self, address: &ChainAddress) -> bool {
+        !self.wallet.is_empty() && self.is_same_address(&self.wallet, address)
     }
 
     fn add_address(&mut self, address: Address) {
@@ -153,6 +169,7 @@ impl Blockchains {
             to.put(&chain.height);
             to.put(&(chain.assets.len() as u32));
             chain.assets.iter().for_each(|asset| to.put(asset));
+            to.put(&chain.wallet);
             to.put(&(chain.addresses.len() as u32));
             for address in &chain.addresses {
                 to.put(&address.account);
@@ -177,6 +194,7 @@ impl Blockchains {
                 registry.asset(asset.asset).map_err(|_| CodecError::OutOfRange)?;
                 chain.assets.push(asset);
             }
+            chain.wallet = from.get()?;
             for _ in 0..from.get::<u32>()? {
                 let address = Address { account: from.get()?, address: from.get()? };
                 registry.account(address.account).map_err(|_| CodecError::OutOfRange)?;
@@ -284,13 +302,17 @@ impl LedgerCell {
         let BindAddress { chain, fence, index, address } = *bind;
         let blockchain = self.blockchains.get(chain)?;
         blockchain.check_fence(fence)?;
+        if index == 0 {
+            return self.bind_wallet(chain, address, effects);
+        }
         let at = (index as usize).checked_sub(1).filter(|at| *at < blockchain.addresses.len());
         let at = at.ok_or(Refused::because(RejectReason::UnknownAddress))?;
         let Address { account, address: known } = blockchain.addresses[at];
         if known == address && !address.is_empty() {
             return Ok(index.into());
         }
-        if address.is_empty() || !known.is_empty() || blockchain.bound.contains_key(&address) {
+        let is_taken = blockchain.bound.contains_key(&address) || blockchain.wallet == address;
+        if address.is_empty() || !known.is_empty() || is_taken {
             return Err(RejectReason::AddressTaken.into());
         }
         let blockchain = self.blockchains.known(chain);
@@ -298,6 +320,21 @@ impl LedgerCell {
         blockchain.bound.insert(address, index);
         effects.tell(Event::AddressBound(Box::new(AddressBound { account, chain, index, address })));
         Ok(index.into())
+    }
+
+    /// The hot wallet's own address: what accounts withdraw does not go there.
+    fn bind_wallet(&mut self, chain: ChainId, address: ChainAddress, effects: &mut Effects<'_>) -> Answer {
+        let blockchain = self.blockchains.known(chain);
+        if blockchain.wallet == address && !address.is_empty() {
+            return Ok(0);
+        }
+        if address.is_empty() || !blockchain.wallet.is_empty() || blockchain.bound.contains_key(&address) {
+            return Err(RejectReason::AddressTaken.into());
+        }
+        blockchain.wallet = address;
+        let account = AccountId::default();
+        effects.tell(Event::AddressBound(Box::new(AddressBound { account, chain, index: 0, address })));
+        Ok(0)
     }
 
     /// Chainwatch freezes and thaws as its nodes agree. A credit that the chain took back stays frozen until an operator

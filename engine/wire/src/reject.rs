@@ -285,6 +285,8 @@ reasons! {
     BadReserves = 623,
     /// It goes with others in one transaction; the reply names their batch.
     WithdrawalInBatch = 624,
+    /// The address is the hot wallet's or a cold one's: what is sent there does not leave the exchange.
+    AddressOfExchange = 625,
 
     /// It loosens what guards withdrawals: an operator proposes it, and another one approves it.
     NeedsSecondOperator = 650,

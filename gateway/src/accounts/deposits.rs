@@ -121,6 +121,8 @@ impl Chains {
                     chain.height = advanced.height;
                 }
             }
+            // The hot wallet's own is nobody's.
+            Event::AddressBound(bound) if bound.index == 0 => {}
             Event::AddressBound(bound) => {
                 self.addresses.insert((bound.account, bound.chain), bound.address);
             }

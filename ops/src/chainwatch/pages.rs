@@ -1,12 +1,13 @@
 //! The pages of a chainwatch: `/livez`, `/readyz`, `/metrics`, `/status`.
 
+use std::collections::BTreeSet;
 use std::time::Duration;
 
 use ::chainwatch::audit::{Comparison, Reserves};
 use ::chainwatch::deposits::{Progress, why_frozen};
 use ::chainwatch::pool::{Agreement, Standing};
 use ::chainwatch::watch::Watch;
-use ::chainwatch::withdrawals::{self, Unfunded};
+use ::chainwatch::withdrawals::{self, Hindrance, Unfunded};
 use axum::extract::State;
 use axum::http::{StatusCode, header};
 use axum::response::{IntoResponse, Response};
@@ -19,6 +20,7 @@ use wire::event::WithdrawalChanged;
 use wire::{ChainFreeze, ReservesStanding, WithdrawalId};
 
 use super::{Shared, Watched};
+use crate::operator::refusal;
 
 /// An instance whose last good round is older does not do its work.
 const BEAT_MAX: Duration = Duration::from_secs(5);
@@ -95,7 +97,7 @@ pub struct WithdrawalStatus {
     pub open: usize,
     /// Those that an operator has to look at: stuck, conflicted, or settled and not on the chain any more.
     pub for_operators: Vec<u64>,
-    /// Those that cannot be paid for now, and why.
+    /// Those that cannot be paid for now, or whose last step was not taken, and why: a name, or words.
     pub waiting: Vec<(u64, String)>,
     /// Transactions on the chain that keys of ours have signed and the log does not know, as the chain prints them.
     #[serde(default)]
@@ -232,9 +234,13 @@ fn block(watch: &Watch, head: ::chainwatch::Head) -> Block {
 
 fn of_withdrawals(watch: &Watch, standing: &withdrawals::Standing) -> WithdrawalStatus {
     // Of what goes together the batch is told.
-    let is_told = |row: &&WithdrawalChanged| row.stage.is_for_operators() && row.batch == WithdrawalId::default();
-    let for_operators = standing.open.iter().filter(is_told);
+    let is_for_them = |row: &&WithdrawalChanged| row.stage.is_for_operators() && row.batch == WithdrawalId::default();
+    let for_operators = standing.open.iter().filter(is_for_them);
     let waiting = standing.unfunded.iter().filter(|(_, why)| *why != Unfunded::InTurn);
+    let waiting: Vec<(u64, String)> = waiting.map(|(id, why)| (id.get(), why.name().to_string())).collect();
+    let told: BTreeSet<u64> = waiting.iter().map(|(id, _)| *id).collect();
+    let refused = standing.refused.iter().filter(|(id, _)| !told.contains(&id.get()));
+    let refused: Vec<(u64, String)> = refused.map(|(id, why)| (id.get(), hindrance(why))).collect();
     WithdrawalStatus {
         open: standing.open.len(),
         for_operators: for_operators
@@ -242,9 +248,17 @@ fn of_withdrawals(watch: &Watch, standing: &withdrawals::Standing) -> Withdrawal
             .chain(standing.reverted.iter().copied())
             .map(|id| id.get())
             .collect(),
-        waiting: waiting.map(|(id, why)| (id.get(), why.name().to_string())).collect(),
+        waiting: waiting.into_iter().chain(refused).collect(),
         unknown_spendings: standing.strangers.iter().map(|tx| watch.rules().hash_text(tx.0)).collect(),
         hot: standing.hot.iter().map(of_hot).collect(),
+    }
+}
+
+/// Of the ledger's word, what an operator can do about it.
+fn hindrance(why: &Hindrance) -> String {
+    match why {
+        Hindrance::LedgerRefuses(reason) => format!("the ledger refuses it: {}", refusal(*reason, 0)),
+        other => other.to_string(),
     }
 }
 

@@ -219,23 +219,30 @@ fn text<const N: usize>(text: &str) -> miette::Result<Text<N>> {
     Text::new(text.as_bytes()).map_err(|error| miette::miette!("{text} is no name here: {error:?}"))
 }
 
+/// Where the chainwatches of the state file tell how they are.
+pub(super) fn pages(place: &Place) -> miette::Result<Vec<String>> {
+    Ok(place.state()?.chainwatches.into_iter().map(|instance| instance.http).collect())
+}
+
+/// What each of them says; `None` of one that does not answer.
+pub(super) async fn ask(pages: Vec<String>) -> Vec<(String, Option<Status>)> {
+    let mut statuses = Vec::with_capacity(pages.len());
+    for page in pages {
+        let answer = http::get(&format!("{}/status", page.trim_end_matches('/')), ANSWER_WITHIN).await;
+        statuses.push((page, answer.and_then(|(_, body)| serde_json::from_slice::<Status>(&body).ok())));
+    }
+    statuses
+}
+
 async fn status(place: &Place, json: bool, pages: Vec<String>) -> miette::Result<()> {
-    let pages = if pages.is_empty() {
-        place.state()?.chainwatches.into_iter().map(|instance| instance.http).collect()
-    } else {
-        pages
-    };
+    let pages = if pages.is_empty() { self::pages(place)? } else { pages };
     if pages.is_empty() {
         miette::bail!(
             help = "start a demo with --chain litecoin, or name a chainwatch's pages with --http",
             "this exchange has no chainwatch: deposits are disabled"
         );
     }
-    let mut statuses = Vec::with_capacity(pages.len());
-    for page in pages {
-        let answer = http::get(&format!("{}/status", page.trim_end_matches('/')), ANSWER_WITHIN).await;
-        statuses.push((page, answer.and_then(|(_, body)| serde_json::from_slice::<Status>(&body).ok())));
-    }
+    let statuses = ask(pages).await;
     let text = if json {
         let known: Vec<&Status> = statuses.iter().filter_map(|(_, status)| status.as_ref()).collect();
         format!("{}\n", serde_json::to_string_pretty(&known).into_diagnostic()?)

@@ -2,8 +2,10 @@
 //!
 //! Every change is a command in the log; who made it is in the audit lines of the node that led (`target` is `audit`).
 
+use std::time::{SystemTime, UNIX_EPOCH};
+
 use wire::command::{ApproveWithdrawal, CancelWithdrawal, FailWithdrawal};
-use wire::{AccountId, AccountName, Command as LedgerCommand, WithdrawalId};
+use wire::{AccountId, AccountName, Command as LedgerCommand, Timestamp, WithdrawalId};
 
 use super::Place;
 
@@ -12,6 +14,7 @@ mod hot;
 mod request;
 pub(super) mod rules;
 mod shown;
+mod waits;
 pub(super) mod words;
 
 /// `mainstay ctl withdrawal`.
@@ -27,7 +30,14 @@ pub enum Command {
         account: Option<String>,
     },
     /// Show everything of one, and what it waits for.
-    Show(Which),
+    Show {
+        /// Which.
+        #[command(flatten)]
+        which: Which,
+        /// Ask the chainwatch whose pages are here, http://127.0.0.1:7301, why it waits, instead of those of the state file.
+        #[arg(long, value_name = "URL")]
+        http: Vec<String>,
+    },
     /// Ask for one in an account's name; its rules and limits hold as if the account had asked.
     Request(request::Args),
     /// Approve one that waits for it, in the name of your certificate.
@@ -64,6 +74,11 @@ pub enum Command {
     },
 }
 
+fn now() -> Timestamp {
+    let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
+    Timestamp::from_nanos(u64::try_from(since.as_nanos()).unwrap_or(u64::MAX))
+}
+
 /// A withdrawal.
 #[derive(Debug, clap::Args)]
 pub struct Which {
@@ -80,8 +95,9 @@ pub async fn run(place: &Place, command: Command) -> miette::Result<()> {
             print!("{}", shown::list(&operator.inventory(|_| false).await?, all, account.as_deref())?);
             Ok(())
         }
-        Command::Show(Which { id }) => {
-            print!("{}", shown::one(&operator.inventory(|_| false).await?, id)?);
+        Command::Show { which: Which { id }, http } => {
+            let heard = waits::Heard::ask(place, http).await;
+            print!("{}", shown::one(&operator.inventory(|_| false).await?, id, &heard, now())?);
             Ok(())
         }
         Command::Request(args) => request::run(&operator, args).await,

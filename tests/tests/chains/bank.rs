@@ -19,7 +19,8 @@ use tests::chain::anvil::{Anvils, CHAIN_ID};
 use tests::chain::coin::coin;
 use tests::chain::litecoin::Litecoins;
 use wire::command::{
-    Credit, ListAsset, ListChain, ListChainAsset, OpenAccount, RequestAddress, RequestWithdrawal, SetWithdrawalRules,
+    Credit, ListAsset, ListChain, ListChainAsset, OpenAccount, Reply, RequestAddress, RequestWithdrawal,
+    SetWithdrawalRules,
 };
 use wire::event::{WithdrawalAllocated, WithdrawalChanged};
 use wire::link::Role;
@@ -36,7 +37,7 @@ pub const ETH: (ChainId, AssetId) = (ChainId::new(2), AssetId::new(2));
 pub const ALICE: AccountId = AccountId::new(1);
 pub const HOUSE: AccountId = AccountId::new(2);
 /// What one unit of the ledger is on the EVM chain.
-const WEI: i128 = 10_000_000_000;
+pub const WEI: i128 = 10_000_000_000;
 /// How long anything that should happen may take on a loaded machine.
 const SOON: Duration = Duration::from_secs(60);
 /// Slow enough that whoever watches hears of a block before the next.
@@ -54,6 +55,8 @@ pub struct Bank {
     /// Edges at which the next instances die.
     pub edges: VecDeque<String>,
     pub deaths: usize,
+    /// What is at deposit addresses, where nobody sweeps.
+    pub wei_elsewhere: i128,
     pub stuck_after_s: u64,
     /// What the next instances are told of their nodes.
     pub replaces: bool,
@@ -115,6 +118,7 @@ impl Bank {
             instances: Vec::new(),
             edges: VecDeque::new(),
             deaths: 0,
+            wei_elsewhere: 0,
             stuck_after_s: 3_600,
             replaces: true,
             batch_wait_ms: 0,
@@ -326,12 +330,20 @@ impl Bank {
         self.request_to(which, units, &address).await
     }
 
-    pub async fn request_to(&mut self, (chain, asset): (ChainId, AssetId), units: i64, address: &str) -> WithdrawalId {
+    pub async fn request_to(&mut self, which: (ChainId, AssetId), units: i64, address: &str) -> WithdrawalId {
+        match self.ask(which, units, address).await {
+            Reply::Accepted { id } => WithdrawalId::new(id),
+            rejected => panic!("{units} to {address}: {rejected:?}"),
+        }
+    }
+
+    /// What the ledger says to that.
+    pub async fn ask(&mut self, (chain, asset): (ChainId, AssetId), units: i64, address: &str) -> Reply {
         let name = text(&format!("w-{}", self.next_request));
         self.next_request += 1;
         let (account, amount, address) = (ALICE, amount(units), text(address));
         let request = RequestWithdrawal { account, chain, asset, address, amount, name };
-        WithdrawalId::new(accept(&mut self.operator, Command::RequestWithdrawal(Box::new(request))).await)
+        self.operator.propose(&Command::RequestWithdrawal(Box::new(request))).await.unwrap()
     }
 
     /// The bytes are in the log, nobody has sent them, and nobody is at work.
@@ -486,7 +498,7 @@ impl Bank {
 
     /// What the chains have is what the ledger owes, but for what a stranger has taken of the litecoins.
     pub async fn check(&self, litecoins_taken: i128) {
-        self.check_with(litecoins_taken, 0).await;
+        self.check_with(litecoins_taken, self.wei_elsewhere).await;
     }
 
     /// The same, with so much wei at other addresses of ours.

@@ -7,32 +7,8 @@ use wire::{Command, WithdrawalCause, WithdrawalId, WithdrawalPurpose, Withdrawal
 
 use crate::bank::{ALICE, Bank, LTC};
 use crate::exchange::accept;
-use crate::instances::SIGNED_MAX;
+use crate::instances::{SIGNED_MAX, WAY, edges};
 use crate::withdrawal_deaths::{die_at, until_dead};
-
-/// Every step that a batch takes on its way, before it and after it.
-const EDGES: [&str; 20] = [
-    "before-gather",
-    "after-gather",
-    "before-consult",
-    "after-consult",
-    "before-allocate",
-    "after-allocate",
-    "before-ask",
-    "after-ask",
-    "before-sign",
-    "after-sign",
-    "before-send",
-    "after-send",
-    "before-sent",
-    "after-sent",
-    "before-pooled",
-    "after-pooled",
-    "before-included",
-    "after-included",
-    "before-deeper",
-    "after-deeper",
-];
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 #[ignore = "needs litecoind and anvil: tests/run chains"]
@@ -110,11 +86,12 @@ const ROUNDS: usize = 30;
 /// for each other.
 async fn whoever_dies_at_every_edge(bank: &mut Bank) {
     bank.batch_wait_ms = 2_000;
-    bank.kill_all(&EDGES);
+    let edges = [&edges!["gather", "consult"][..], &WAY].concat();
+    bank.kill_all(&edges);
     bank.deaths = 0;
     bank.keep_two();
     for round in 0..ROUNDS as i64 {
-        if bank.deaths == EDGES.len() {
+        if bank.deaths == edges.len() {
             break;
         }
         let mut ids = Vec::new();
@@ -124,7 +101,7 @@ async fn whoever_dies_at_every_edge(bank: &mut Bank) {
         bank.settle(&ids, Bank::keep_two).await;
         check_together(bank, &ids, 1).await;
     }
-    assert_eq!(bank.deaths, EDGES.len(), "at the other edges nobody came by in {ROUNDS} rounds");
+    assert_eq!(bank.deaths, edges.len(), "at the other edges nobody came by in {ROUNDS} rounds");
     bank.batch_wait_ms = 0;
 }
 
@@ -156,7 +133,7 @@ async fn one_is_canceled_before_anything_is_signed(bank: &mut Bank) {
 async fn one_is_refused_by_the_signer(bank: &mut Bank) {
     let mut ids = held(bank, 2, 5_000_000).await;
     let refused = bank.request(LTC, SIGNED_MAX + 1).await;
-    die_at(bank, &["before-refuse", "after-refuse"]).await;
+    die_at(bank, &edges!["refuse"]).await;
     until_dead(bank, 2).await;
     bank.until_stage(refused, WithdrawalStage::Failed).await;
     bank.settle(&ids, Bank::keep_two).await;
@@ -175,7 +152,7 @@ async fn one_is_refused_by_the_signer(bank: &mut Bank) {
 async fn stuck_and_replaced(bank: &mut Bank) {
     let ids = held(bank, 3, 6_000_000).await;
     bank.stuck_after_s = 2;
-    die_at(bank, &["before-overdue", "after-overdue", "before-bump", "after-bump"]).await;
+    die_at(bank, &edges!["overdue", "bump"]).await;
     bank.until("there is a second transaction", |bank| {
         bank.keep_two();
         batches_of(bank, &ids).iter().any(|batch| bank.signed(batch.withdrawal).len() > 1)
@@ -199,7 +176,7 @@ async fn stuck_and_replaced(bank: &mut Bank) {
 /// Their block is on the chain no more, and all come again in another.
 async fn reorganised(bank: &mut Bank) {
     let ids = held(bank, 3, 7_000_000).await;
-    die_at(bank, &["before-gone", "after-gone"]).await;
+    die_at(bank, &edges!["gone"]).await;
     bank.until_stage(ids[0], WithdrawalStage::Mempool).await;
     bank.mine_litecoin().await;
     for id in &ids {

@@ -12,29 +12,12 @@ use wire::event::WithdrawalChanged;
 use wire::{Event, ReservesStanding, WithdrawalId, WithdrawalPurpose, WithdrawalStage};
 
 use crate::bank::{Bank, LTC};
+use crate::instances::{UNTIL_POOLED, WAY, edges};
 use crate::withdrawal_deaths::{die_at, until_dead};
 
 /// Per 1,000 virtual bytes, in coins and in units.
 const MINERS_WANT: &str = "-blockmintxfee=0.00003";
 const NODES_SAY: u64 = 4_000;
-
-/// Every step that a child takes until nodes have it, before it and after it.
-const EDGES: [&str; 14] = [
-    "before-child",
-    "after-child",
-    "before-allocate",
-    "after-allocate",
-    "before-ask",
-    "after-ask",
-    "before-sign",
-    "after-sign",
-    "before-send",
-    "after-send",
-    "before-sent",
-    "after-sent",
-    "before-pooled",
-    "after-pooled",
-];
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 #[ignore = "needs litecoind and anvil: tests/run chains"]
@@ -112,7 +95,8 @@ async fn settle_both(bank: &mut Bank, parent: WithdrawalId) {
 
 /// Instances are told that nodes take no replacement. Over each child die who has the claims, then who takes them over.
 async fn a_child_at_every_edge(bank: &mut Bank) {
-    for (round, edges) in (0..).zip(EDGES.chunks(2)) {
+    let edges = [&edges!["child"][..], &WAY[..UNTIL_POOLED]].concat();
+    for (round, edges) in (0..).zip(edges.chunks(2)) {
         let id = unwanted(bank, 10_000_000 + round).await;
         bank.replaces = false;
         die_over_litecoin(bank, edges).await;
@@ -156,7 +140,7 @@ async fn kept_by_nodes_and_reorganised(bank: &mut Bank) {
     assert!(has(bank, id, 0).await && !has(bank, id, 1).await, "and not taken");
     let child = child_of(bank, id).expect("it was found above").withdrawal;
     assert_eq!(bank.allocated(child).inputs.as_slice()[0].tx, bank.signed(id)[0].tx);
-    die_at(bank, &["before-gone", "after-gone"]).await;
+    die_at(bank, &edges!["gone"]).await;
     bank.mine_litecoin().await;
     for one in [id, child] {
         bank.until_stage(one, WithdrawalStage::Mined).await;

@@ -89,7 +89,13 @@ async fn a_deposit_survives_the_ledgers_leader_and_the_instance_that_proposed_it
     list(&mut operator).await;
     let (first, _first_home) = instance(&exchange, &watch, "chainwatch-1").await;
     let mut events = Vec::new();
-    told(&mut operator, &mut events, "the address", |event| matches!(event, Event::AddressBound(_))).await;
+    told(
+        &mut operator,
+        &mut events,
+        "the address",
+        |event| matches!(event, Event::AddressBound(bound) if bound.index == 1),
+    )
+    .await;
 
     let (address, _) = keys().derive(1).unwrap();
     chain.send(json!({"to": address.as_str(), "value": "0xde0b6b3a7640001"})).await.unwrap();

@@ -18,6 +18,18 @@ use crate::exchange::Exchange;
 pub const LTC_ACCOUNT: &str = "m/84'/2'/0'";
 pub const ETH_ACCOUNT: &str = "m/44'/60'/0'";
 
+/// The edges of steps: an instance that has one of them dies there, before the step or after it.
+macro_rules! edges {
+    ($($step:literal),+) => { [$(concat!("before-", $step), concat!("after-", $step)),+] };
+}
+pub(crate) use edges;
+
+/// Every step that a withdrawal takes on its way.
+pub const WAY: [&str; 16] = edges!["allocate", "ask", "sign", "send", "sent", "pooled", "included", "deeper"];
+
+/// Of these, those until nodes have it.
+pub const UNTIL_POOLED: usize = 12;
+
 /// What the signer signs at most; the ledger's rules would let more pass.
 pub const SIGNED_MAX: i64 = 900_000_000;
 

@@ -1,5 +1,6 @@
 //! Withdrawals between nodes that answer in riddles, miners who choose other bytes, and instances that were asleep.
 
+use std::process::Command as Process;
 use std::time::{Duration, Instant};
 
 use bitcoin::Witness;
@@ -7,11 +8,13 @@ use bitcoin::consensus::{deserialize, serialize};
 use bitcoin::secp256k1::SecretKey;
 use bitcoin::secp256k1::ecdsa::Signature;
 use nix::sys::signal::Signal;
-use serde_json::json;
+use serde_json::{Value, json};
 use tests::chain::Fault;
-use wire::{ChainHash, WithdrawalStage};
+use wire::command::SetKillSwitch;
+use wire::{ChainHash, Command, WithdrawalId, WithdrawalStage};
 
-use crate::bank::{Bank, ETH, LTC};
+use crate::bank::{ALICE, Bank, ETH, LTC};
+use crate::exchange::{accept, text};
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 #[ignore = "needs litecoind and anvil: tests/run chains"]
@@ -21,6 +24,7 @@ async fn no_answer_of_a_node_moves_money_twice_or_not_at_all() {
     taken_and_thrown_away(&mut bank).await;
     forgotten_by_every_mempool(&mut bank).await;
     dearer_than_allowed(&mut bank).await;
+    stopped_by_an_operator(&mut bank).await;
     mined_with_other_bytes(&mut bank).await;
     an_instance_that_was_asleep(&mut bank).await;
     a_new_leader_at_each_step(&mut bank).await;
@@ -115,6 +119,41 @@ async fn dearer_than_allowed(bank: &mut Bank) {
     bank.set_faults(&Fault::Pass, 5);
     bank.settle(&ids, |_| {}).await;
     bank.check(0).await;
+}
+
+/// An operator stops their account before they have inputs or a nonce: the ledger refuses them, which is told once, and asked less and less
+/// often.
+async fn stopped_by_an_operator(bank: &mut Bank) {
+    bank.kill_all(&[]);
+    let ids = [bank.request(LTC, 10_700_000).await, bank.request(ETH, 10_700_000).await];
+    let kill = |is_engaged| Command::SetKillSwitch(SetKillSwitch { account: ALICE, key: text(""), is_engaged });
+    accept(&mut bank.operator, kill(true)).await;
+    let told = bank.said(REFUSED);
+    bank.start_instance();
+    bank.until("the page says why they wait", |bank| {
+        let waiting = waiting(bank);
+        ids.iter().all(|id| waiting.iter().any(|(of, why)| of == id && why.contains("kill switch")))
+    })
+    .await;
+    // Two more tries of each, unless blocks make it more.
+    tokio::time::sleep(Duration::from_secs(16)).await;
+    assert_eq!(bank.said(REFUSED) - told, ids.len(), "{}", bank.logs());
+    accept(&mut bank.operator, kill(false)).await;
+    bank.settle(&ids, |_| {}).await;
+    assert!(waiting(bank).is_empty());
+    bank.check(0).await;
+}
+
+const REFUSED: &str = "the ledger refuses a withdrawal's step";
+
+/// What waits, and why, as `mainstay ctl chain status` tells of whoever is at work.
+fn waiting(bank: &Bank) -> Vec<(WithdrawalId, String)> {
+    let (program, page) = bank.status_page();
+    let said = Process::new(program).args(["ctl", "chain", "status", "--json", "--http", &page]).output().unwrap();
+    let said: Value = serde_json::from_slice(&said.stdout).unwrap_or_default();
+    let chains = said[0]["chains"].as_array().into_iter().flatten();
+    let waiting = chains.flat_map(|chain| chain["withdrawals"]["waiting"].as_array().into_iter().flatten());
+    waiting.map(|it| (WithdrawalId::new(it[0].as_u64().unwrap()), it[1].as_str().unwrap().to_string())).collect()
 }
 
 /// A miner takes our transaction with the other of its two valid signatures: other bytes, the same transaction.

@@ -11,7 +11,7 @@ use wire::{ChainAddress, Command, WithdrawalCause, WithdrawalStage};
 
 use crate::bank::{ALICE, Bank, ETH, LTC, litecoin_scheme};
 use crate::exchange::{accept, text};
-use crate::instances::{LTC_ACCOUNT, SIGNED_MAX, vault};
+use crate::instances::{LTC_ACCOUNT, SIGNED_MAX, edges, vault};
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 #[ignore = "needs litecoind and anvil: tests/run chains"]
@@ -47,7 +47,7 @@ pub async fn until_dead(bank: &mut Bank, count: usize) {
 
 /// Nodes forget the first of two: the second waits behind the gap, the first is sent again as it was.
 async fn evicted_below_another(bank: &mut Bank) {
-    die_at(bank, &["before-dropped", "after-dropped"]).await;
+    die_at(bank, &edges!["dropped"]).await;
     let ids = [bank.request(ETH, 10_300_000).await, bank.request(ETH, 10_400_000).await];
     for id in ids {
         bank.until_stage(id, WithdrawalStage::Mempool).await;
@@ -70,7 +70,7 @@ async fn evicted_below_another(bank: &mut Bank) {
 /// Nobody mines for a while, so that another transaction has to pay more.
 async fn stuck_and_replaced(bank: &mut Bank) {
     bank.stuck_after_s = 2;
-    die_at(bank, &["before-overdue", "after-overdue", "before-bump", "after-bump"]).await;
+    die_at(bank, &edges!["overdue", "bump"]).await;
     let ids = [bank.request(LTC, 10_600_000).await, bank.request(ETH, 10_600_000).await];
     for id in ids {
         bank.until(&format!("{id} has a second transaction"), |bank| {
@@ -94,7 +94,7 @@ async fn stuck_and_replaced(bank: &mut Bank) {
 
 /// Its block is on the chain no more, and it comes again in another.
 async fn reorganised(bank: &mut Bank) {
-    die_at(bank, &["before-gone", "after-gone"]).await;
+    die_at(bank, &edges!["gone"]).await;
     let id = bank.request(LTC, 10_700_000).await;
     bank.until_stage(id, WithdrawalStage::Mempool).await;
     bank.mine_litecoin().await;
@@ -109,7 +109,7 @@ async fn reorganised(bank: &mut Bank) {
 
 /// More than the signer's own policy allows: its money goes back, and nothing was ever sent.
 async fn refused_by_the_signer(bank: &mut Bank) {
-    die_at(bank, &["before-refuse", "after-refuse"]).await;
+    die_at(bank, &edges!["refuse"]).await;
     let id = bank.request(LTC, SIGNED_MAX + 1).await;
     until_dead(bank, 2).await;
     bank.until_stage(id, WithdrawalStage::Failed).await;
@@ -126,10 +126,10 @@ async fn undone_by_a_contract(bank: &mut Bank) {
     bank.mine_evm(1).await;
     let receipt = bank.evm.nodes[4].call("eth_getTransactionReceipt", json!([id])).await.unwrap();
     let contract = receipt["contractAddress"].as_str().unwrap().to_string();
-    die_at(bank, &["before-consult", "after-consult"]).await;
+    die_at(bank, &edges!["consult"]).await;
     let id = bank.request_to(ETH, 10_900_000, &contract).await;
     until_dead(bank, 2).await;
-    die_at(bank, &["before-undone", "after-undone"]).await;
+    die_at(bank, &edges!["undone"]).await;
     bank.end(&[id], Bank::keep_two).await;
     // The last dies a moment after what it has told.
     until_dead(bank, 2).await;
@@ -165,7 +165,7 @@ async fn spent_by_a_stranger(bank: &mut Bank) {
     let raw = hex::encode(stolen.bytes.as_bytes());
     bank.litecoin.nodes[0].call("sendrawtransaction", json!([raw])).await.unwrap();
     bank.mine_litecoin().await;
-    die_at(bank, &["before-conflicting", "after-conflicting"]).await;
+    die_at(bank, &edges!["conflicting"]).await;
     bank.until_stage(id, WithdrawalStage::Broadcast).await;
     let fail = Command::FailWithdrawal(FailWithdrawal { withdrawal: id });
     let too_early = bank.operator.propose(&fail).await.unwrap();

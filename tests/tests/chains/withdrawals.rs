@@ -2,15 +2,19 @@
 
 use std::time::Instant;
 
-use wire::WithdrawalStage;
+use chainwatch::signer::evm::address_at;
+use wire::command::Reply;
+use wire::{DepositStage, Event, RejectReason, WithdrawalStage};
 
-use crate::bank::{Bank, ETH, LTC};
+use crate::bank::{Bank, ETH, HOUSE, LTC, WEI, evm_scheme, hot, litecoin_keys};
+use crate::instances::WAY;
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 #[ignore = "needs litecoind and anvil: tests/run chains"]
 async fn withdrawals_leave_by_both_chains_whatever_dies() {
     let mut bank = Bank::open().await;
     both_leave(&mut bank).await;
+    to_addresses_of_ours(&mut bank).await;
     every_edge(&mut bank).await;
 }
 
@@ -27,25 +31,35 @@ async fn both_leave(bank: &mut Bank) {
     bank.check(0).await;
 }
 
-/// Every step that a withdrawal takes on its way, before it and after it.
-const EDGES: [&str; 16] = [
-    "before-allocate",
-    "after-allocate",
-    "before-ask",
-    "after-ask",
-    "before-sign",
-    "after-sign",
-    "before-send",
-    "after-send",
-    "before-sent",
-    "after-sent",
-    "before-pooled",
-    "after-pooled",
-    "before-included",
-    "after-included",
-    "before-deeper",
-    "after-deeper",
-];
+/// Nothing goes to the hot wallet. What goes to the deposit address of another account is its deposit, as if it came from elsewhere.
+async fn to_addresses_of_ours(bank: &mut Bank) {
+    let (wallet, _) = litecoin_keys().wallet().unwrap();
+    for (which, to) in [(LTC, wallet.to_string()), (ETH, hot().to_string()), (ETH, hot().to_string().to_lowercase())] {
+        let reply = bank.ask(which, 20_000_000, &to).await;
+        assert!(matches!(reply, Reply::Rejected { reason: RejectReason::AddressOfExchange, .. }), "{to}: {reply:?}");
+    }
+    let (at, _) = litecoin_keys().derive(HOUSE.get()).unwrap();
+    let ether_at = address_at(&evm_scheme(), HOUSE.get()).unwrap().to_string();
+    for (which, units, to) in [(LTC, 20_000_000, at.as_str()), (ETH, 10_000_000, &ether_at)] {
+        let id = bank.request_to(which, units, to).await;
+        bank.end(&[id], |_| {}).await;
+        assert_eq!(bank.row(id).stage, WithdrawalStage::Settled);
+        let tx = bank.row(id).tx;
+        let is_it = |event: &Event| matches!(event, Event::DepositChanged(it) if it.tx == tx && it.stage == DepositStage::Credited);
+        bank.until("it is credited", |bank| bank.events.iter().any(is_it)).await;
+        let credited: Vec<_> = bank
+            .events
+            .iter()
+            .filter_map(|event| match event {
+                Event::DepositChanged(it) if it.tx == tx => Some((it.account, it.credited.units())),
+                _ => None,
+            })
+            .collect();
+        assert_eq!(credited.last(), Some(&(HOUSE, units)), "{credited:?}");
+    }
+    bank.wei_elsewhere = 10_000_000 * WEI;
+    bank.check(0).await;
+}
 
 /// Withdrawals over both chains that are made at most.
 const ROUNDS: usize = 24;
@@ -53,11 +67,11 @@ const ROUNDS: usize = 24;
 /// Whoever is at work dies at one edge after another; whoever stands by goes on.
 async fn every_edge(bank: &mut Bank) {
     let started = Instant::now();
-    bank.kill_all(&EDGES);
+    bank.kill_all(&WAY);
     bank.deaths = 0;
     bank.keep_two();
     for _ in 0..ROUNDS {
-        if bank.deaths == EDGES.len() {
+        if bank.deaths == WAY.len() {
             break;
         }
         let ids = [bank.request(LTC, 11_000_000).await, bank.request(ETH, 10_000_000).await];
@@ -67,6 +81,6 @@ async fn every_edge(bank: &mut Bank) {
         }
         bank.check(0).await;
     }
-    assert_eq!(bank.deaths, EDGES.len(), "at the other edges nobody came by in {ROUNDS} rounds");
+    assert_eq!(bank.deaths, WAY.len(), "at the other edges nobody came by in {ROUNDS} rounds");
     println!("{} deaths took {:?}", bank.deaths, started.elapsed());
 }

@@ -320,9 +320,17 @@ fn as_move(purpose: WithdrawalPurpose, key: u32, address: &str, payment: Payment
 
 /// The wallet's own address.
 fn own() -> String {
+    address_of(&own_script(&coin_scheme(), 0).unwrap())
+}
+
+fn address_of(script: &::bitcoin::Script) -> String {
     use ::bitcoin::bech32::{Hrp, segwit};
-    let script = own_script(&coin_scheme(), 0).unwrap();
     segwit::encode_v0(Hrp::parse("rltc").unwrap(), &script.as_bytes()[2..]).unwrap()
+}
+
+/// An address whose key is elsewhere.
+fn cold() -> String {
+    address_of(&::bitcoin::ScriptBuf::new_p2wpkh(&::bitcoin::hashes::Hash::from_byte_array([9; 20])))
 }
 
 #[test]
@@ -423,15 +431,36 @@ fn on_chains_with_accounts_the_deposit_address_sends_its_sweep_and_gets_no_more_
 fn the_excess_goes_to_listed_cold_addresses_alone_and_counts_for_no_limit() {
     let directory = tempfile::tempdir().unwrap();
     let mut policies = policies();
-    policies[0].cold.insert(text(&home()));
+    policies[0].cold.insert(text(&cold()));
     let mut desk = Desk::open(&vault(), policies, &directory.path().join("journal")).unwrap();
-    let cold = |withdrawal, address: &str, outputs: &[u32]| {
+    let excess = |withdrawal, address: &str, outputs: &[u32]| {
         as_move(WithdrawalPurpose::Cold, 0, address, coin(withdrawal, 3_500_000, outputs, 2_000))
     };
-    let own = "rltc1qqqqqqqqqqqqqqqqqqqqqqqqqqqqqqqqqyxm4vc";
-    assert!(matches!(desk.sign(&cold(1, own, &[1, 2]), 1_000).unwrap(), Answer::Refused(_)));
-    signed(desk.sign(&cold(2, &home(), &[3, 4]), 1_000).unwrap());
+    assert!(matches!(desk.sign(&excess(1, &home(), &[1, 2]), 1_000).unwrap(), Answer::Refused(_)));
+    signed(desk.sign(&excess(2, &cold(), &[3, 4]), 1_000).unwrap());
     signed(desk.sign(&coin(3, 1_000_000, &[5], 2_000), 1_000).unwrap());
+}
+
+#[test]
+fn nothing_is_paid_to_the_wallets_own_address_or_a_cold_one_alone_or_in_a_batch() {
+    let directory = tempfile::tempdir().unwrap();
+    let mut policies = policies();
+    policies[0].cold.insert(text(&cold()));
+    let mut desk = Desk::open(&vault(), policies, &directory.path().join("journal")).unwrap();
+    let paid_to = |withdrawal, to: &str| Payment { address: text(to), ..coin(withdrawal, 500_000, &[1], 2_000) };
+    let refused = Answer::Refused("the address is the exchange's own".into());
+    for (withdrawal, to) in [(1, own()), (2, cold().to_uppercase())] {
+        assert_eq!(desk.sign(&paid_to(withdrawal, &to), 1_000).unwrap(), refused, "{to}");
+        let mut batch = batches::batch(withdrawal + 10, &[(20, 300_000), (21, 300_000)], &[1], 2_000);
+        batch.outputs[1].address = text(&to);
+        assert_eq!(desk.sign(&batch, 1_000).unwrap(), refused, "{to}, in a batch");
+    }
+    // Ours as well, and somebody's: it comes back as a deposit.
+    let of_a_client = address_of(&own_script(&coin_scheme(), 1).unwrap());
+    signed(desk.sign(&paid_to(3, &of_a_client), 1_000).unwrap());
+    let ether_to_us =
+        Payment { address: text(&own_address(&evm_scheme()).unwrap().to_string()), ..ether(4, "", 4, 50) };
+    assert_eq!(desk.sign(&ether_to_us, 1_000).unwrap(), refused);
 }
 
 #[test]

@@ -206,6 +206,15 @@ impl LedgerCell {
         Ok(())
     }
 
+    /// Whether an address is the hot wallet's own, or the cold one of an asset. What is sent there never leaves: the chain has more
+    /// than the books say, and that would hide a theft of as much.
+    fn is_of_exchange(&self, chain: ChainId, address: &ChainAddress) -> bool {
+        let Ok(blockchain) = self.blockchains.get(chain) else { return false };
+        let of_chain = self.withdrawals.hot.iter().filter(|((of, _), _)| *of == chain);
+        let mut cold = of_chain.map(|(_, bounds)| &bounds.cold).filter(|cold| !cold.is_empty());
+        blockchain.is_wallet(address) || cold.any(|cold| blockchain.is_same_address(cold, address))
+    }
+
     /// Whether an account may send there now.
     pub(super) fn check_address(
         &self,
@@ -213,6 +222,9 @@ impl LedgerCell {
         chain: ChainId,
         address: &ChainAddress,
     ) -> Result<(), Refused> {
+        if self.is_of_exchange(chain, address) {
+            return Err(RejectReason::AddressOfExchange.into());
+        }
         let is_listed = self.withdrawals.restrictions.get(&account).is_some_and(|it| it.is_allow_listed);
         let known = self.withdrawals.destinations.get(account, chain, address);
         if address.is_empty() || (is_listed && !known.is_some_and(|known| known.is_allowed)) {

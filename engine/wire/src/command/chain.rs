@@ -62,7 +62,7 @@ pub struct BindAddress {
     pub chain: ChainId,
     /// Of the claim.
     pub fence: u64,
-    /// Which address, from 1.
+    /// Which address, from 1; 0 is the hot wallet's own, which nobody asks for.
     pub index: u32,
     /// As the chain prints it.
     pub address: ChainAddress,

@@ -77,14 +77,14 @@ pub struct AddressRequested {
     pub index: u32,
 }
 
-/// An account has an address.
+/// An account has an address, or the hot wallet has.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct AddressBound {
-    /// Whose.
+    /// Whose; 0 of the hot wallet's, which is nobody's.
     pub account: AccountId,
     /// On which chain.
     pub chain: ChainId,
-    /// Which address, from 1.
+    /// Which address, from 1; 0 is the hot wallet's own.
     pub index: u32,
     /// As the chain prints it.
     pub address: ChainAddress,

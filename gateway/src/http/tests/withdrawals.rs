@@ -223,6 +223,7 @@ async fn what_the_ledger_refuses_is_told_in_binances_words() {
         (RejectReason::WithdrawalsBlocked, -4015, "Withdraw is limited."),
         (RejectReason::AccountKilled, -4015, "Withdraw is limited."),
         (RejectReason::AddressNotAllowed, -4035, "This address is not on the whitelist. Please join and try again."),
+        (RejectReason::AddressOfExchange, -4033, "Illegal address."),
         (RejectReason::WithdrawalExists, -4001, "The withdrawOrderId is taken by another withdrawal."),
     ] {
         server.refusing(reason);

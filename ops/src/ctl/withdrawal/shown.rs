@@ -6,6 +6,7 @@ use gateway::market_data::interval::date_text;
 use wire::event::WithdrawalChanged;
 use wire::{AddressFormat, ChainFreeze, Timestamp, WithdrawalCause, WithdrawalId, WithdrawalPurpose, WithdrawalStage};
 
+use super::waits::Heard;
 use super::words;
 use crate::operator::Inventory;
 
@@ -60,8 +61,8 @@ fn members(known: &Inventory, batch: &WithdrawalChanged) -> String {
     }
 }
 
-/// Everything about one.
-pub(super) fn one(known: &Inventory, id: u64) -> miette::Result<String> {
+/// Everything about one, as of `now`.
+pub(super) fn one(known: &Inventory, id: u64, heard: &Heard, now: Timestamp) -> miette::Result<String> {
     let row =
         known.withdrawing.rows.get(&id).ok_or_else(|| {
             miette::miette!(help = "mainstay ctl withdrawal list --all", "there is no withdrawal {id}")
@@ -71,7 +72,7 @@ pub(super) fn one(known: &Inventory, id: u64) -> miette::Result<String> {
     let amount = |amount| words::amount(known, row.asset, amount);
     let chain = known.withdrawing.chains.get(&row.chain);
     let transaction = |tx| words::transaction(chain, tx);
-    let _ = writeln!(text, "withdrawal {id}: {}", waits_for(known, row));
+    let _ = writeln!(text, "withdrawal {id}: {}", waits_for(known, row, heard, now));
     let mut line = |name: &str, value: String| {
         let _ = writeln!(text, "  {name:<14}  {value}");
     };
@@ -112,14 +113,18 @@ pub(super) fn one(known: &Inventory, id: u64) -> miette::Result<String> {
         line("transaction", format!("{}{is_it}", transaction(*tx)));
     }
     if row.confirmations > 0 {
-        let required = if row.required == 0 { "until it is final".into() } else { format!("of {}", row.required) };
+        let required = match row.required {
+            0 if row.stage.is_final() => "when the ledger was told last".into(),
+            0 => "until it is final".into(),
+            required => format!("of {required}"),
+        };
         line("confirmations", format!("{} {required}", row.confirmations));
     }
     Ok(text)
 }
 
 /// What comes next, and who does it.
-fn waits_for(known: &Inventory, row: &WithdrawalChanged) -> String {
+fn waits_for(known: &Inventory, row: &WithdrawalChanged, heard: &Heard, now: Timestamp) -> String {
     let freeze = known.withdrawing.chains.get(&row.chain).map_or(ChainFreeze::Thawed, |chain| chain.freeze);
     // Of what goes with others anything is said by their batch.
     let is_alone = row.batch == WithdrawalId::default();
@@ -158,14 +163,24 @@ fn waits_for(known: &Inventory, row: &WithdrawalChanged) -> String {
         _ if freeze != ChainFreeze::Thawed => {
             format!("waits until its chain thaws ({freeze:?}): mainstay ctl chain status")
         }
-        WithdrawalStage::Held => format!("waits for chainwatch, not before {}", time(row.ready_at)),
-        WithdrawalStage::Allocated | WithdrawalStage::Bumped => "waits for the signer: is mainstay signer up?".into(),
+        WithdrawalStage::Held if now < row.ready_at => {
+            format!("waits until {}: its address is new", time(row.ready_at))
+        }
+        WithdrawalStage::Held => heard.held(row),
+        WithdrawalStage::Allocated | WithdrawalStage::Bumped => match heard.reason(row) {
+            Some(why) => format!("waits for the signer: {why}"),
+            None => "waits for the signer: is mainstay signer up?".into(),
+        },
         WithdrawalStage::Stuck if !is_alone => {
             format!("was sent and is not mined in time: mainstay ctl withdrawal show {id}")
         }
-        WithdrawalStage::Stuck => stuck(known, row),
-        _ => "under way".into(),
+        WithdrawalStage::Stuck => and_why(stuck(known, row), heard, row),
+        _ => and_why("under way".into(), heard, row),
     }
+}
+
+fn and_why(what: String, heard: &Heard, row: &WithdrawalChanged) -> String {
+    heard.reason(row).map(|why| format!("{what}; {why}")).unwrap_or(what)
 }
 
 /// Who pays for what is not mined in time.

@@ -53,7 +53,7 @@ impl Flow {
             4..6 => Command::ClaimChain(ClaimChain { chain, instance: self.one_of(&[7, 7, 7, 7, 8, 0]) }),
             6 => Command::RequestAddress(RequestAddress { account, chain }),
             7..10 => {
-                let address = self.one_of(&["of-1", "of-2", "elsewhere", ""]);
+                let address = self.one_of(&["of-1", "of-2", "elsewhere", "own", ""]);
                 let address = ChainAddress::new(address.as_bytes()).expect("a short address");
                 Command::BindAddress(Box::new(BindAddress { chain, fence, index: self.below(4) as u32, address }))
             }

@@ -271,7 +271,12 @@ impl Flow {
     }
 
     fn destination(&mut self) -> ChainAddress {
-        address(self.one_of(&["to-1", "to-1", "to-2", "to-3", ""]))
+        let strange = self.below(10) == 0;
+        address(if strange {
+            self.one_of(&["", "", "COLD", "own"])
+        } else {
+            self.one_of(&["to-1", "to-1", "to-2", "to-3"])
+        })
     }
 
     fn request(&mut self, account: AccountId) -> RequestWithdrawal {

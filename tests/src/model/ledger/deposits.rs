@@ -30,6 +30,8 @@ pub(super) struct Chain {
     height: u64,
     assets: Vec<ChainAssetListed>,
     format: AddressFormat,
+    /// The hot wallet's own; empty until bound.
+    wallet: ChainAddress,
     /// From index 1; empty until bound.
     addresses: Vec<(AccountId, ChainAddress)>,
 }
@@ -42,6 +44,16 @@ impl Chain {
     /// What its addresses look like.
     pub(super) fn format(&self) -> AddressFormat {
         self.format
+    }
+
+    /// Whether two texts are one address; the hot wallet's own, if it is bound.
+    pub(super) fn is_same(&self, one: ChainAddress, other: ChainAddress) -> bool {
+        let in_lower_case = |address: ChainAddress| address.as_str().to_lowercase();
+        one == other || (self.format == AddressFormat::Evm && in_lower_case(one) == in_lower_case(other))
+    }
+
+    pub(super) fn wallet(&self) -> ChainAddress {
+        self.wallet
     }
 
     pub(super) fn freeze(&self) -> ChainFreeze {
@@ -91,6 +103,7 @@ impl Ledger {
             height: 0,
             assets: Vec::new(),
             format: addresses,
+            wallet: ChainAddress::EMPTY,
             addresses: Vec::new(),
         });
         let chain = ChainId::new(self.chains.len() as u16);
@@ -186,15 +199,20 @@ impl Ledger {
         let BindAddress { chain, fence, index, address } = *bind;
         let known = self.chain(chain)?;
         known.check_fence(fence)?;
-        let (account, before) = known.address(index)?;
-        let is_taken = !before.is_empty() || known.addresses.iter().any(|(_, taken)| *taken == address);
+        let nobody = AccountId::new(0);
+        let (account, before) = if index == 0 { (nobody, known.wallet) } else { known.address(index)? };
+        let is_known = known.addresses.iter().any(|(_, taken)| *taken == address) || known.wallet == address;
+        let is_taken = !before.is_empty() || is_known;
         if !address.is_empty() && before == address {
             return Ok(index.into());
         }
         if address.is_empty() || is_taken {
             return no(RejectReason::AddressTaken);
         }
-        self.chain_mut(chain).addresses[index as usize - 1].1 = address;
+        match index {
+            0 => self.chain_mut(chain).wallet = address,
+            _ => self.chain_mut(chain).addresses[index as usize - 1].1 = address,
+        }
         self.events.push(Event::AddressBound(Box::new(AddressBound { account, chain, index, address })));
         Ok(index.into())
     }

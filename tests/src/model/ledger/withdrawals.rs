@@ -339,6 +339,12 @@ impl Ledger {
     }
 
     fn check_destination(&self, account: AccountId, chain: ChainId, to: ChainAddress) -> Result<(), Refused> {
+        let on = self.chain(chain)?;
+        let cold = self.withdrawals.hot.iter().filter(|set| set.chain == chain).map(|set| set.bounds.cold);
+        let mut ours = cold.chain([on.wallet()]).filter(|ours| !ours.is_empty());
+        if ours.any(|ours| on.is_same(ours, to)) {
+            return no(RejectReason::AddressOfExchange);
+        }
         let mut restricted = self.withdrawals.restricted.iter().filter(|restricted| restricted.account == account);
         let must_be_allowed = restricted.any(|restricted| restricted.is_allow_listed);
         let is_allowed = self.known_since(account, chain, to).is_some_and(|(_, is_allowed)| is_allowed);

@@ -9,7 +9,7 @@ use super::super::super::payment::Output;
 use super::*;
 
 /// Pays so much to each of these withdrawals, in the chain's units.
-fn batch(withdrawal: u64, members: &[(u64, u128)], outputs: &[u32], network_fee: u128) -> Payment {
+pub(super) fn batch(withdrawal: u64, members: &[(u64, u128)], outputs: &[u32], network_fee: u128) -> Payment {
     let output = |(member, amount): &(u64, u128)| Output {
         withdrawal: WithdrawalId::new(*member),
         address: text(&home()),

@@ -44,6 +44,75 @@ fn bed(layout: Layout) -> World {
     world
 }
 
+/// The hot wallet's own address, as chainwatch tells it.
+fn bind_wallet(fence: u64, to: &str) -> Command {
+    Command::BindAddress(Box::new(BindAddress { chain: CHAIN, fence, index: 0, address: address(to) }))
+}
+
+#[test]
+fn nothing_is_withdrawn_to_the_hot_wallet_or_a_cold_address_and_a_deposit_address_is_as_good_as_any() {
+    for layout in [Layout::Joint, Layout::Split] {
+        let mut world = bed(layout);
+        let alice = has(&world, "alice");
+        accepted(&mut world, bind_wallet(1, "hOt"));
+        for (number, to) in ["hOt", "HOT", "cold", "Cold"].into_iter().enumerate() {
+            let asked = request_to(&format!("w{number}"), 10, to);
+            assert_eq!(refused(&mut world, asked), RejectReason::AddressOfExchange, "{to}");
+        }
+        assert_eq!(has(&world, "alice"), alice, "nothing is held for it");
+        accepted(&mut world, request_to("other", 10, "first"));
+        assert_eq!(stages(&mut world), [WithdrawalStage::Held]);
+    }
+}
+
+#[test]
+fn on_chains_whose_addresses_have_capitals_another_spelling_is_another_address() {
+    let mut world = world_of(World::new(Layout::Joint), rules(), wire::AddressFormat::bitcoin());
+    accepted(&mut world, bind_wallet(1, "hOt"));
+    assert_eq!(refused(&mut world, request_to("a", 10, "hOt")), RejectReason::AddressOfExchange);
+    accepted(&mut world, request_to("b", 10, "hot"));
+}
+
+/// What was asked for before anybody had told whose the address is, or before it was made a cold one.
+#[test]
+fn what_waits_to_go_to_an_address_that_is_the_exchanges_own_gets_nothing_and_goes_back_when_it_is_canceled() {
+    let mut world = bed(Layout::Joint);
+    let alice = has(&world, "alice");
+    for (name, to) in [("a", "own"), ("b", "colder")] {
+        accepted(&mut world, request_to(name, 10, to));
+    }
+    accepted(&mut world, bind_wallet(1, "own"));
+    accepted(&mut world, bound(HotWalletBounds { cold: address("colder"), ..bounds() }));
+    for id in [1, 2] {
+        assert_eq!(refused(&mut world, allocate(id, 1, &[0], 2_000)), RejectReason::AddressOfExchange);
+        accepted(&mut world, cancel(id, "alice"));
+    }
+    assert_eq!(has(&world, "alice"), alice);
+    accepted(&mut world, request_to("c", 10, "cold"));
+}
+
+#[test]
+fn the_hot_wallets_address_is_told_once_under_the_claim_and_is_no_accounts() {
+    let mut world = bed(Layout::Joint);
+    assert_eq!(refused(&mut world, bind_wallet(2, "own")), RejectReason::StaleFence);
+    for taken in ["first", ""] {
+        assert_eq!(refused(&mut world, bind_wallet(1, taken)), RejectReason::AddressTaken, "{taken}");
+    }
+    assert_eq!(accepted(&mut world, bind_wallet(1, "own")), 0);
+    assert_eq!(accepted(&mut world, bind_wallet(1, "own")), 0, "a proposal that is sent again");
+    assert_eq!(refused(&mut world, bind_wallet(1, "other")), RejectReason::AddressTaken);
+    let of_account =
+        |account| Command::RequestAddress(RequestAddress { account: World::account(account), chain: CHAIN });
+    accepted(&mut world, of_account("bob"));
+    let bobs = BindAddress { chain: CHAIN, fence: 1, index: 2, address: address("own") };
+    assert_eq!(refused(&mut world, Command::BindAddress(Box::new(bobs))), RejectReason::AddressTaken);
+    let told = world.private.iter().filter_map(|event| match event {
+        Event::AddressBound(bound) => Some((bound.account.get(), bound.index)),
+        _ => None,
+    });
+    assert_eq!(told.collect::<Vec<_>>(), [(0, 0)]);
+}
+
 #[test]
 fn a_sweep_goes_the_way_of_a_withdrawal_and_books_nothing_but_what_the_chain_got() {
     for layout in [Layout::Joint, Layout::Split] {

@@ -4,6 +4,7 @@ use wire::{
 };
 
 use super::*;
+use crate::chainwatch::{ChainStatus, WithdrawalStatus};
 
 const CHAIN: ChainId = ChainId::new(1);
 
@@ -77,7 +78,7 @@ fn known(addresses: AddressFormat, outputs: u8) -> Inventory {
 #[test]
 fn what_is_stuck_says_who_pays_more_or_that_nothing_comes_back_to_pay_with() {
     let bitcoin = AddressFormat::litecoin_regtest();
-    let says = |known: &Inventory| waits_for(known, &known.withdrawing.rows[&1]);
+    let says = |known: &Inventory| waits_for(known, &known.withdrawing.rows[&1], &Heard::default(), Timestamp::ZERO);
     let mut helped = known(bitcoin, 2);
     assert!(says(&helped).contains("it, or a child of it, will pay more"), "{}", says(&helped));
     for (stage, is_over) in [(WithdrawalStage::Mempool, false), (WithdrawalStage::Failed, true)] {
@@ -105,9 +106,9 @@ fn a_batch_says_whom_it_pays_and_a_member_with_whom_it_goes() {
     for id in [1, 3] {
         tell(member(id, WithdrawalStage::Conflicted));
     }
-    let shown = one(&known, 4).unwrap();
+    let shown = one(&known, 4, &Heard::default(), Timestamp::ZERO).unwrap();
     assert!(shown.contains("withdrawals 1 and 3, by one transaction"), "{shown}");
-    let shown = one(&known, 3).unwrap();
+    let shown = one(&known, 3, &Heard::default(), Timestamp::ZERO).unwrap();
     assert!(shown.contains("others, in withdrawal 4"), "{shown}");
     assert!(shown.contains("mainstay ctl withdrawal fail 4"), "{shown}");
     let table = list(&known, true, None).unwrap();
@@ -136,6 +137,74 @@ fn a_batch_without_change_says_that_nothing_comes_back() {
             bytes,
         })));
         let stuck = WithdrawalChanged { stage: WithdrawalStage::Stuck, ..batch };
-        assert_eq!(waits_for(&known, &stuck).contains("or a child of it"), is_helped, "{members}");
+        assert_eq!(
+            waits_for(&known, &stuck, &Heard::default(), Timestamp::ZERO).contains("or a child of it"),
+            is_helped,
+            "{members}"
+        );
     }
+}
+
+/// Whoever is at work on the chain, and says this of withdrawals.
+fn at_work(frozen: Option<&str>, waiting: &[(u64, &str)]) -> Heard {
+    let withdrawals = WithdrawalStatus {
+        open: 1,
+        for_operators: Vec::new(),
+        waiting: waiting.iter().map(|(id, why)| (*id, why.to_string())).collect(),
+        unknown_spendings: Vec::new(),
+        hot: Vec::new(),
+    };
+    Heard::of(vec![ChainStatus {
+        chain: "LTC".into(),
+        id: Some(CHAIN.get()),
+        role: "active".into(),
+        fence: Some(1),
+        head: None,
+        finalized: None,
+        frozen: frozen.map(str::to_owned),
+        followed: None,
+        withdrawals: Some(withdrawals),
+        reserves: Vec::new(),
+        nodes: Vec::new(),
+    }])
+}
+
+#[test]
+fn what_waits_says_what_chainwatch_says_of_it_or_of_its_batch() {
+    let known = known(AddressFormat::litecoin_regtest(), 2);
+    let in_batch = |stage, batch| WithdrawalChanged { batch: WithdrawalId::new(batch), ..row(1, 0, stage) };
+    let (held, allocated, pooled) = (WithdrawalStage::Held, WithdrawalStage::Allocated, WithdrawalStage::Mempool);
+    for (stage, batch, heard, wanted) in [
+        (held, 0, Heard::default(), "--http"),
+        (held, 0, Heard::of(Vec::new()), "none that answers is at work"),
+        (held, 0, at_work(None, &[]), "comes to it in its turn"),
+        (held, 0, at_work(None, &[(2, "nobody_says")]), "comes to it in its turn"),
+        (held, 0, at_work(None, &[(1, "fee_above_cap")]), "a higher fee than its rules allow"),
+        (held, 7, at_work(None, &[(7, "hot_wallet_too_low")]), "the hot wallet does not have enough"),
+        (held, 0, at_work(Some("dissent"), &[]), "its chain is frozen: dissent"),
+        (held, 0, at_work(None, &[(1, "the ledger refuses it: the account may withdraw nothing")]), "withdraw nothing"),
+        (
+            allocated,
+            0,
+            at_work(None, &[(1, "the signer does not answer")]),
+            "waits for the signer: the signer does not",
+        ),
+        (allocated, 0, at_work(None, &[]), "is mainstay signer up?"),
+        (pooled, 0, at_work(None, &[(1, "the ledger does not answer")]), "under way; the ledger does not answer"),
+        (pooled, 0, at_work(None, &[]), "under way"),
+    ] {
+        let said = waits_for(&known, &in_batch(stage, batch), &heard, Timestamp::ZERO);
+        assert!(said.contains(wanted), "{stage:?}: {said}");
+    }
+}
+
+#[test]
+fn only_a_time_that_is_still_to_come_is_waited_for() {
+    let known = known(AddressFormat::litecoin_regtest(), 2);
+    let ready_at = Timestamp::from_nanos(5_000_000_000);
+    let held = WithdrawalChanged { ready_at, ..row(1, 0, WithdrawalStage::Held) };
+    let said =
+        |seconds: u64| waits_for(&known, &held, &at_work(None, &[]), Timestamp::from_nanos(seconds * 1_000_000_000));
+    assert!(said(4).contains("1970-01-01 00:00:05"), "{}", said(4));
+    assert!(!said(5).contains("1970"), "{}", said(5));
 }
