@@ -56,7 +56,8 @@ impl<L: Copy + Ord> FanOut<L> {
         FanOut { way, casts: BTreeMap::new(), words: Vec::new(), now: Timestamp::ZERO }
     }
 
-    /// A gateway takes the partition's cast as well, whose events up to `upto` were there before.
+    /// A gateway takes the partition's cast as well, whose events up to `upto` were there before. A link joins once, with the
+    /// first place that it names.
     pub fn join(&mut self, link: L, wish: JoinCast, upto: LogPosition) {
         let JoinCast { partition, place } = wish;
         let Some(way) = self.way.as_mut().filter(|way| way.reaches(place)) else { return };
@@ -66,11 +67,15 @@ impl<L: Copy + Ord> FanOut<L> {
             vacant.insert(Cast { open, next: None, members: BTreeMap::new(), sent: upto });
         }
         let Some(cast) = self.casts.get_mut(&partition) else { return };
-        if cast.members.len() >= MEMBERS_MAX && !cast.members.contains_key(&link) {
+        // Whoever has joined knows what there is to know: nothing that it says again costs anything.
+        if cast.members.contains_key(&link) || cast.members.len() >= MEMBERS_MAX {
             return;
         }
+        let is_new_place = !cast.has(place);
         cast.members.insert(link, Member { place, told: cast.sent, tell_due: self.now });
-        way.spread(partition, cast.places());
+        if is_new_place {
+            way.spread(partition, cast.places());
+        }
         let next = cast.next.map(|(next, _)| next);
         self.words.extend([Some(cast.open), next].into_iter().flatten().map(|open| (link, Frame::CastOpen(open))));
     }
@@ -79,14 +84,14 @@ impl<L: Copy + Ord> FanOut<L> {
     pub fn leave(&mut self, link: L) {
         let Some(way) = &mut self.way else { return };
         for (partition, cast) in &mut self.casts {
-            if cast.members.remove(&link).is_none() {
-                continue;
-            }
+            let Some(Member { place, .. }) = cast.members.remove(&link) else { continue };
             if cast.members.is_empty() {
                 way.close(*partition);
                 continue;
             }
-            way.spread(*partition, cast.places());
+            if !cast.has(place) {
+                way.spread(*partition, cast.places());
+            }
             // One that was told and does not seal yet is known to who left. Without random numbers the old one stays.
             if let Some(open) = way.draw(*partition, Some(cast.open.stream)) {
                 cast.next = Some((open, self.now.plus_nanos(TURN_AFTER.as_nanos() as u64)));
@@ -125,6 +130,11 @@ impl<L: Copy + Ord> FanOut<L> {
 }
 
 impl<L> Cast<L> {
+    /// Whether a member takes it there.
+    fn has(&self, place: Place) -> bool {
+        self.members.values().any(|member| member.place == place)
+    }
+
     fn places(&self) -> BTreeSet<Place> {
         self.members.values().map(|member| member.place).collect()
     }

@@ -136,6 +136,22 @@ fn several_gateways_share_one_send() {
 }
 
 #[test]
+fn joining_again_and_again_is_joining_once() {
+    let mut node = Node::new();
+    for _ in 0..1_000 {
+        node.join(1, 0);
+        node.fan_out.join(1, JoinCast { partition: PARTITION, place: place(9) }, LogPosition::ZERO);
+    }
+    assert_eq!(node.words(0), [(1, "open", 1)]);
+    assert_eq!(node.done(), ["turn 1 of 2 on 70", "to 1"]);
+    // Streams of one gateway have links of their own, and one place.
+    node.fan_out.join(2, JoinCast { partition: PARTITION, place: place(1) }, LogPosition::ZERO);
+    assert_eq!(node.words(0), [(2, "open", 1)]);
+    node.fan_out.leave(1);
+    assert!(node.done().is_empty(), "the places are the same");
+}
+
+#[test]
 fn how_far_it_has_come_is_said_at_most_every_ten_milliseconds_and_at_last() {
     let mut node = Node::new();
     node.join(1, 4);

@@ -4,6 +4,7 @@
 //! once waits a little and is then dropped; whoever misses it has its link.
 
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
+use std::mem;
 use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -45,6 +46,22 @@ pub(super) enum CastOrder {
     Send { partition: PartitionId, message: Vec<u8> },
 }
 
+impl CastOrder {
+    fn partition(&self) -> PartitionId {
+        match self {
+            CastOrder::Turn { partition, .. }
+            | CastOrder::Spread { partition, .. }
+            | CastOrder::Close { partition }
+            | CastOrder::Send { partition, .. } => *partition,
+        }
+    }
+
+    /// Whether the other, which comes later and before any message, says the same thing anew.
+    fn is_outdone_by(&self, other: &CastOrder) -> bool {
+        self.partition() == other.partition() && mem::discriminant(self) == mem::discriminant(other)
+    }
+}
+
 /// The network thread's half.
 #[derive(Debug)]
 pub struct CastPort {
@@ -53,7 +70,7 @@ pub struct CastPort {
     at: AeronAt,
     group: Option<SocketAddr>,
     orders: Sender<CastOrder>,
-    /// What is not a message and did not fit.
+    /// What is not a message and did not fit: of each partition and kind the newest.
     waiting: VecDeque<CastOrder>,
     random: SystemRandom,
     counters: Arc<AeronCounters>,
@@ -70,7 +87,15 @@ pub(super) fn casts(config: &AeronConfig, counters: Arc<AeronCounters>) -> (Cast
 impl CastPort {
     /// Reaches the Aeron thread, sooner or later, in order.
     fn order(&mut self, order: CastOrder) {
-        self.waiting.push_back(order);
+        self.send_waiting();
+        if matches!(order, CastOrder::Close { .. }) {
+            self.waiting.retain(|waiting| waiting.partition() != order.partition());
+        }
+        // No farewell is between the two, for it would have ended the first.
+        match self.waiting.iter_mut().find(|waiting| waiting.is_outdone_by(&order)) {
+            Some(waiting) => *waiting = order,
+            None => self.waiting.push_back(order),
+        }
         self.send_waiting();
     }
 
