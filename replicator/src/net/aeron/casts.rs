@@ -5,7 +5,7 @@
 
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::mem;
-use std::net::SocketAddr;
+use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -119,9 +119,13 @@ impl CastPort {
 impl CastWay for CastPort {
     fn reaches(&self, place: Place) -> bool {
         match (self.at, place.address()) {
-            (AeronAt::Ipc, address) => address.is_none(),
-            (AeronAt::Udp(at), Some(address)) => at.is_ipv4() == address.is_ipv4(),
-            // It has another host's memory in mind, or another driver's.
+            (AeronAt::Ipc, _) => place == Place::default(),
+            (AeronAt::Udp(at), Some(address)) => {
+                let is_broadcast = matches!(address.ip(), IpAddr::V4(ip) if ip.is_broadcast());
+                let is_one_host = !address.ip().is_unspecified() && !address.ip().is_multicast() && !is_broadcast;
+                is_one_host && at.is_ipv4() == address.is_ipv4()
+            }
+            // It has another host's memory in mind, or another driver's, or no port.
             (AeronAt::Udp(_), None) => false,
         }
     }
@@ -146,6 +150,10 @@ impl CastWay for CastPort {
     }
 
     fn spread(&mut self, partition: PartitionId, places: BTreeSet<Place>) {
+        // A group has whoever listens, and memory whoever maps it.
+        if !matches!(self.channel(), Channel::CastFrom(_)) {
+            return;
+        }
         let destinations = places.iter().filter_map(|place| place.address()).collect();
         self.order(CastOrder::Spread { partition, destinations });
     }

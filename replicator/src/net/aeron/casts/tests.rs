@@ -50,6 +50,31 @@ fn casts_reach_those_whom_the_node_reaches() {
 }
 
 #[test]
+fn places_that_are_no_one_hosts_are_refused() {
+    for at in ["10.0.0.1:7101", "[fd00::1]:7101"] {
+        let (by_udp, ..) = port(AeronAt::Udp(at.parse().unwrap()), None);
+        for said in ["0.0.0.0:7401", "255.255.255.255:7401", "239.1.1.1:7401", "10.0.0.9:0"] {
+            assert!(!by_udp.reaches(place(said)), "{said}");
+        }
+        for said in ["[::]:7401", "[ff02::1]:7401", "[fd00::9]:0", "[::ffff:239.1.1.1]:7401"] {
+            assert!(!by_udp.reaches(place(said)), "{said}");
+        }
+    }
+    let (by_memory, ..) = port(AeronAt::Ipc, None);
+    assert!(!by_memory.reaches(place("10.0.0.9:0")), "it has no memory in mind");
+}
+
+#[test]
+fn places_are_told_to_a_publication_that_names_them_alone() {
+    let places = || BTreeSet::from([place("10.0.0.9:7401")]);
+    for (at, group, expected) in [(udp(), None, 1), (udp(), Some("239.1.1.1:7400"), 0), (AeronAt::Ipc, None, 0)] {
+        let (mut port, orders, _) = port(at, group);
+        port.spread(PARTITION, places());
+        assert_eq!(orders.try_iter().count(), expected, "{at:?} {group:?}");
+    }
+}
+
+#[test]
 fn what_is_drawn_is_new_each_time_and_keeps_its_stream() {
     let (mut port, ..) = port(udp(), Some("239.1.1.1:7400"));
     let first = port.draw(PARTITION, None).unwrap();
