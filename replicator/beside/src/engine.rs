@@ -34,6 +34,9 @@ const DRIVER_TIMEOUT: Duration = Duration::from_secs(2);
 /// What was refused is asked for again after this.
 const ASK_AGAIN_AFTER: Duration = Duration::from_millis(500);
 
+/// A destination that was refused is told again after this; its reader has its link meanwhile.
+const TELL_AGAIN_AFTER: Duration = Duration::from_secs(2);
+
 /// Fragments polled at once.
 const FRAGMENTS: usize = 256;
 
@@ -98,7 +101,7 @@ impl EngineError {
 
 /// See the module. Fields are dropped in this order.
 pub struct Engine {
-    spreading: Vec<AeronAsyncDestination>,
+    spreading: Vec<Told>,
     publications: BTreeMap<Stream, Publication>,
     subscriptions: BTreeMap<Stream, Subscription>,
     client: Aeron,
@@ -112,6 +115,15 @@ struct Publication {
     destinations: BTreeSet<SocketAddr>,
     /// Where the driver was told that it goes.
     told: BTreeSet<SocketAddr>,
+    /// When the driver is told again what it refused.
+    tell_due: Option<Instant>,
+}
+
+/// A destination that the driver was told, and has not answered.
+struct Told {
+    asked: AeronAsyncDestination,
+    /// Of which publication; `None` when it is no more, or what was taken away: of that the driver is not told again.
+    added: Option<(Stream, SocketAddr)>,
 }
 
 struct Subscription {
@@ -186,8 +198,7 @@ impl Engine {
                 AeronAsyncAddSubscription::poll,
             );
         }
-        // What the driver refused is a destination that nothing reaches: its reader says that it sees nothing.
-        self.spreading.retain(|asked| matches!(asked.aeron_exclusive_publication_async_destination_poll(), Ok(0)));
+        self.look_at_destinations();
         Ok(driven + usize::try_from(done).unwrap_or(0))
     }
 
@@ -203,8 +214,11 @@ impl Engine {
         Ok(polled)
     }
 
-    /// Where a cast that names its destinations goes from now on.
+    /// Where a cast that names its destinations goes from now on. Others have none, and Aeron refuses them.
     pub fn spread(&mut self, to: Stream, destinations: BTreeSet<SocketAddr>) {
+        if !matches!(to.channel, Channel::CastFrom(_)) {
+            return;
+        }
         self.publication(to).destinations = destinations;
         self.tell_destinations(to);
     }
@@ -229,6 +243,8 @@ impl Engine {
         );
         if matches!(publication.state, Asked::There(_)) {
             publication.told.clear();
+            let of_former = self.spreading.iter_mut().filter(|told| told.added.is_some_and(|(of, _)| of == to));
+            of_former.for_each(|told| told.added = None);
             self.tell_destinations(to);
         }
         Offer::Later
@@ -244,22 +260,61 @@ impl Engine {
             state: Asked::At(Instant::now()),
             destinations: BTreeSet::new(),
             told: BTreeSet::new(),
+            tell_due: None,
         })
+    }
+
+    /// What became of destinations that the driver was told, and those that it is to be told again.
+    fn look_at_destinations(&mut self) {
+        let mut refused = Vec::new();
+        self.spreading.retain(|told| match told.asked.aeron_exclusive_publication_async_destination_poll() {
+            Ok(0) => true,
+            Ok(_) => false,
+            Err(error) => {
+                refused.extend(told.added.map(|added| (added, error)));
+                false
+            }
+        });
+        for ((to, at), error) in refused {
+            self.tell_again(to, at, &error);
+        }
+        let now = Instant::now();
+        let is_due = |publication: &mut Publication| publication.tell_due.take_if(|due| *due <= now).is_some();
+        let due: Vec<Stream> =
+            self.publications.iter_mut().filter_map(|(to, publication)| is_due(publication).then_some(*to)).collect();
+        due.into_iter().for_each(|to| self.tell_destinations(to));
+    }
+
+    /// Nothing reaches the destination until the driver takes it; its reader says over its link that it sees nothing.
+    fn tell_again(&mut self, to: Stream, at: SocketAddr, error: &AeronCError) {
+        let Some(publication) = self.publications.get_mut(&to) else { return };
+        publication.told.remove(&at);
+        publication.tell_due.get_or_insert_with(|| Instant::now() + TELL_AGAIN_AFTER);
+        let error = error.to_string().split_whitespace().collect::<Vec<_>>().join(" ");
+        tracing::warn!(?to, %at, error, "the media driver is told a destination again");
     }
 
     fn tell_destinations(&mut self, to: Stream) {
         let Some(publication) = self.publications.get_mut(&to) else { return };
         let Asked::There(there) = &publication.state else { return };
         let (wanted, told) = (&publication.destinations, &publication.told);
-        let added = wanted.difference(told).map(|at| (at, there.async_add_destination(&self.client, &endpoint(at))));
-        let gone = told.difference(wanted).map(|at| (at, there.async_remove_destination(&self.client, &endpoint(at))));
-        for (at, asked) in added.chain(gone) {
-            match asked {
-                Ok(asked) => self.spreading.push(asked),
-                Err(error) => tracing::warn!(?to, %at, %error, "a destination was not told to the media driver"),
+        let mut refused = Vec::new();
+        for at in wanted.difference(told) {
+            match there.async_add_destination(&self.client, &endpoint(at)) {
+                Ok(asked) => self.spreading.push(Told { asked, added: Some((to, *at)) }),
+                Err(error) => refused.push((*at, error)),
+            }
+        }
+        for at in told.difference(wanted) {
+            match there.async_remove_destination(&self.client, &endpoint(at)) {
+                Ok(asked) => self.spreading.push(Told { asked, added: None }),
+                Err(error) => tracing::warn!(?to, %at, %error, "a destination was not taken from the media driver"),
             }
         }
         publication.told = publication.destinations.clone();
+        for (at, error) in refused {
+            self.tell_again(to, at, &error);
+        }
     }
 }
 
@@ -351,3 +406,6 @@ fn host(address: &IpAddr) -> String {
 fn c_text(text: String) -> CString {
     CString::new(text).expect("neither an address nor a number has a zero byte")
 }
+
+#[cfg(test)]
+mod tests;

@@ -29,7 +29,7 @@ const YIELDS: u32 = 64;
 const WAIT: Duration = Duration::from_micros(100);
 /// The same while there is no driver.
 const WAIT_FOR_DRIVER: Duration = Duration::from_millis(10);
-/// Keys of one stream: the one that seals, and those that nodes have told since. The oldest are forgotten.
+/// Keys of one stream that nodes have told since the one that seals. The oldest are forgotten.
 const KEYS_MAX: usize = 4;
 
 /// How a client takes casts.
@@ -66,9 +66,23 @@ struct Shared {
 struct Wanted {
     node: NodeId,
     open: CastOpen,
+    /// Whether anything was sealed with it.
+    has_opened: bool,
+    streams: BTreeMap<u64, Hearer>,
+}
+
+/// A stream that wants it.
+#[derive(Debug)]
+struct Hearer {
     /// In the order in which casts were told.
     told: u64,
-    streams: BTreeMap<u64, mpsc::Sender<CastBytes>>,
+    to: mpsc::Sender<CastBytes>,
+}
+
+impl Wanted {
+    fn ends(&self) -> Vec<mpsc::Sender<CastBytes>> {
+        self.streams.values().map(|hearer| hearer.to.clone()).collect()
+    }
 }
 
 impl AeronEar {
@@ -127,19 +141,24 @@ impl Ear for AeronEar {
     fn listen(&self, stream: u64, node: NodeId, open: CastOpen, to: mpsc::Sender<CastBytes>) {
         let mut book = self.shared.book();
         let told = self.shared.edition.load(Ordering::Relaxed);
-        let wanted = book.entry(open.cast).or_insert(Wanted { node, open, told, streams: BTreeMap::new() });
+        let new = Wanted { node, open, has_opened: false, streams: BTreeMap::new() };
+        let wanted = book.entry(open.cast).or_insert(new);
         // A node that tells one identity with two keys, or another's, is not listened to.
         if wanted.node == node && wanted.open == open {
-            wanted.streams.insert(stream, to);
+            let told = wanted.streams.get(&stream).map_or(told, |hearer| hearer.told);
+            wanted.streams.insert(stream, Hearer { told, to });
         }
-        let mut of_stream: Vec<(u64, u64)> = book
+        let mut of_stream: Vec<(u64, u64, bool)> = book
             .iter()
-            .filter(|(_, wanted)| wanted.streams.contains_key(&stream))
-            .map(|(cast, wanted)| (wanted.told, *cast))
+            .filter_map(|(cast, wanted)| Some((wanted.streams.get(&stream)?.told, *cast, wanted.has_opened)))
             .collect();
         of_stream.sort_unstable();
-        for (_, cast) in of_stream.iter().rev().skip(KEYS_MAX) {
-            book.get_mut(cast).and_then(|wanted| wanted.streams.remove(&stream));
+        // However many are told, the one that seals until another does is none of the oldest.
+        let seals = of_stream.iter().rposition(|(.., has_opened)| *has_opened);
+        for (index, (_, cast, _)) in of_stream.iter().enumerate().rev().skip(KEYS_MAX) {
+            if Some(index) != seals {
+                book.get_mut(cast).and_then(|wanted| wanted.streams.remove(&stream));
+            }
         }
         book.retain(|_, wanted| !wanted.streams.is_empty());
         self.shared.has_changed();
@@ -187,18 +206,20 @@ struct Listener {
 struct Opening {
     casts: BTreeMap<u64, Open>,
     opened: Vec<u8>,
-    counters: Arc<CastCounters>,
+    shared: Arc<Shared>,
 }
 
 struct Open {
     from: Stream,
     opener: Opener,
+    /// Whether the book knows, as it is now, that something was sealed with it.
+    is_noted: bool,
     streams: Vec<mpsc::Sender<CastBytes>>,
 }
 
 impl Listener {
     fn new(config: AeronConfig, shared: Arc<Shared>) -> Listener {
-        let casts = Opening { casts: BTreeMap::new(), opened: Vec::new(), counters: Arc::clone(&shared.counters) };
+        let casts = Opening { casts: BTreeMap::new(), opened: Vec::new(), shared: Arc::clone(&shared) };
         let (engine, connect_due) = (None, Instant::now());
         Listener { config, shared, engine, connect_due, is_told: false, edition: 0, casts }
     }
@@ -232,9 +253,10 @@ impl Listener {
             let Some(from) = self.config.stream(&wanted.open) else { continue };
             let between =
                 Between { epoch: self.config.epoch, from: wanted.node, to: NodeId::new(0), bypass: wanted.open.cast };
-            let new = || Open { from, opener: Opener::new(&wanted.open.key, between), streams: Vec::new() };
+            let opener = || Opener::new(&wanted.open.key, between);
+            let new = || Open { from, opener: opener(), is_noted: false, streams: Vec::new() };
             let open = self.casts.casts.entry(*cast).or_insert_with(new);
-            open.streams = wanted.streams.values().cloned().collect();
+            (open.streams, open.is_noted) = (wanted.ends(), false);
         }
         drop(book);
         self.subscribe()
@@ -280,17 +302,51 @@ impl Opening {
             let (_, range) = open.opener.open(sealed, &mut self.opened)?;
             Some((open, range))
         }) else {
-            return CastCounters::add(&self.counters.refused);
+            return CastCounters::add(&self.shared.counters.refused);
         };
-        CastCounters::add(&self.counters.messages);
+        CastCounters::add(&self.shared.counters.messages);
         let message: CastBytes = self.opened[range].into();
         for stream in &open.streams {
             // A stream that has ended takes no more either; that is no loss.
             if let Err(mpsc::error::TrySendError::Full(_)) = stream.try_send(Arc::clone(&message)) {
-                CastCounters::add(&self.counters.dropped);
+                CastCounters::add(&self.shared.counters.dropped);
             }
         }
+        if let Some(cast) = bypass_of(sealed)
+            && !std::mem::replace(&mut open.is_noted, true)
+        {
+            self.note(cast);
+        }
     }
+
+    /// Something was sealed with this key: those before it open nothing from now on.
+    fn note(&mut self, cast: u64) {
+        let mut book = self.shared.book();
+        if forget_before(&mut book, cast) {
+            self.casts.retain(|cast, _| book.contains_key(cast));
+            for (cast, open) in &mut self.casts {
+                open.streams = book.get(cast).map_or_else(Vec::new, Wanted::ends);
+            }
+            self.shared.has_changed();
+        }
+    }
+}
+
+/// Notes that something was sealed with this key; whether anything is forgotten for it. A node never goes back to a key, so those
+/// that it told a stream before are of use to nobody but to who has left and still has them.
+fn forget_before(book: &mut BTreeMap<u64, Wanted>, cast: u64) -> bool {
+    let Some(opened) = book.get_mut(&cast) else { return false };
+    opened.has_opened = true;
+    let node = opened.node;
+    let told: BTreeMap<u64, u64> = opened.streams.iter().map(|(stream, hearer)| (*stream, hearer.told)).collect();
+    let mut is_any = false;
+    for former in book.values_mut().filter(|former| former.node == node) {
+        let before = former.streams.len();
+        former.streams.retain(|stream, hearer| told.get(stream).is_none_or(|told| hearer.told >= *told));
+        is_any |= former.streams.len() < before;
+    }
+    book.retain(|_, wanted| !wanted.streams.is_empty());
+    is_any
 }
 
 impl AeronConfig {

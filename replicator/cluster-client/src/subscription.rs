@@ -9,7 +9,7 @@ use std::collections::{BTreeMap, VecDeque};
 use std::time::{Duration, Instant};
 
 use wire::codec::v1;
-use wire::link::{CastOpen, Frame, Hello, PROTOCOL, Pong, Refusal, Subscribe, SubscribeRefused};
+use wire::link::{CastOpen, Events, Frame, Hello, PROTOCOL, Pong, Progress, Refusal, Subscribe, SubscribeRefused};
 use wire::{LogPosition, NodeId, PartitionId};
 
 use crate::StreamItem;
@@ -144,7 +144,7 @@ impl Subscription {
     /// The connection was closed, or could not be made.
     pub fn on_closed(&mut self, now: Instant) {
         if !matches!(self.connection.phase, Phase::Idle(_)) {
-            self.forget_cast();
+            self.on_cut(now);
             self.avoid.insert(self.node, now + AVOID);
             self.connection.on_closed(now, &self.patience);
             self.connection.phase = Phase::Idle(now);
@@ -253,10 +253,18 @@ impl Subscription {
                 self.connection.on_welcome();
                 let subscribe = Subscribe { partition: self.partition, from: self.next };
                 self.connection.send(&Frame::Subscribe(subscribe));
-                self.join_cast();
+                self.join_cast(now);
             }
             Frame::Ping(ping) => self.connection.send(&Frame::Pong(Pong { nonce: ping.nonce })),
+            Frame::Events(Events { position, .. }, _) | Frame::Progress(Progress { position, .. })
+                if position.get() == u64::MAX =>
+            {
+                tracing::error!(node = %self.node, partition = %self.partition, "the node says that its log is at its end");
+                self.abandon(AVOID_GONE, now);
+                return false;
+            }
             Frame::Events(head, payload) if head.partition == self.partition => {
+                self.on_heard();
                 if head.position < self.next {
                     return true;
                 }
@@ -274,6 +282,7 @@ impl Subscription {
             Frame::Progress(progress)
                 if progress.partition == self.partition && progress.position.next() >= self.next =>
             {
+                self.on_heard();
                 self.next = progress.position.next();
                 self.items.push_back(StreamItem::Progress { position: progress.position });
             }

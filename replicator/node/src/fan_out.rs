@@ -1,7 +1,8 @@
 //! Casts of this node: of each partition one, for all gateways that joined it.
 //!
 //! A cast begins with the first that joins and ends with the last that leaves. It has a key, which whoever joins is told over its
-//! link; when one leaves, the others are told another, and it seals a moment later. How far a cast has come is said over
+//! link; when one leaves, the others are told another a moment later, one for all who leave in that moment, and it seals after
+//! another. How far a cast has come is said over
 //! the links as well, so that who misses the last message knows. Nothing here waits for a reader: its link has what it missed.
 
 use std::collections::btree_map::Entry;
@@ -18,6 +19,9 @@ use crate::block::{EventBatch, EventBlock};
 
 /// From the moment that a new key is told until it seals: who has not heard of it by then misses something.
 const TURN_AFTER: Duration = Duration::from_millis(100);
+/// From the moment that one leaves until the others are told another key: one key for all who leave meanwhile. Those who come
+/// and go all the time bring ten in a second at the most, and do not put it off.
+const DRAW_AFTER: Duration = Duration::from_millis(100);
 /// How often those who joined are told how far it has come.
 const TELL_EVERY: Duration = Duration::from_millis(10);
 /// Links that may join one cast; more have their links alone.
@@ -36,6 +40,8 @@ pub struct FanOut<L> {
 #[derive(Debug)]
 struct Cast<L> {
     open: CastOpen,
+    /// When another key is due, since somebody who has left knows those that there are.
+    draw_due: Option<Timestamp>,
     /// The next key, and when it seals.
     next: Option<(CastOpen, Timestamp)>,
     members: BTreeMap<L, Member>,
@@ -56,21 +62,26 @@ impl<L: Copy + Ord> FanOut<L> {
         FanOut { way, casts: BTreeMap::new(), words: Vec::new(), now: Timestamp::ZERO }
     }
 
-    /// A gateway takes the partition's cast as well, whose events up to `upto` were there before.
+    /// A gateway takes the partition's cast as well, whose events up to `upto` were there before. A link joins once, with the
+    /// first place that it names.
     pub fn join(&mut self, link: L, wish: JoinCast, upto: LogPosition) {
         let JoinCast { partition, place } = wish;
         let Some(way) = self.way.as_mut().filter(|way| way.reaches(place)) else { return };
         if let Entry::Vacant(vacant) = self.casts.entry(partition) {
             let Some(open) = way.draw(partition, None) else { return };
             way.turn(open);
-            vacant.insert(Cast { open, next: None, members: BTreeMap::new(), sent: upto });
+            vacant.insert(Cast { open, draw_due: None, next: None, members: BTreeMap::new(), sent: upto });
         }
         let Some(cast) = self.casts.get_mut(&partition) else { return };
-        if cast.members.len() >= MEMBERS_MAX && !cast.members.contains_key(&link) {
+        // Whoever has joined knows what there is to know: nothing that it says again costs anything.
+        if cast.members.contains_key(&link) || cast.members.len() >= MEMBERS_MAX {
             return;
         }
+        let is_new_place = !cast.has(place);
         cast.members.insert(link, Member { place, told: cast.sent, tell_due: self.now });
-        way.spread(partition, cast.places());
+        if is_new_place {
+            way.spread(partition, cast.places());
+        }
         let next = cast.next.map(|(next, _)| next);
         self.words.extend([Some(cast.open), next].into_iter().flatten().map(|open| (link, Frame::CastOpen(open))));
     }
@@ -79,19 +90,15 @@ impl<L: Copy + Ord> FanOut<L> {
     pub fn leave(&mut self, link: L) {
         let Some(way) = &mut self.way else { return };
         for (partition, cast) in &mut self.casts {
-            if cast.members.remove(&link).is_none() {
-                continue;
-            }
+            let Some(Member { place, .. }) = cast.members.remove(&link) else { continue };
             if cast.members.is_empty() {
                 way.close(*partition);
                 continue;
             }
-            way.spread(*partition, cast.places());
-            // One that was told and does not seal yet is known to who left. Without random numbers the old one stays.
-            if let Some(open) = way.draw(*partition, Some(cast.open.stream)) {
-                cast.next = Some((open, self.now.plus_nanos(TURN_AFTER.as_nanos() as u64)));
-                self.words.extend(cast.members.keys().map(|member| (*member, Frame::CastOpen(open))));
+            if !cast.has(place) {
+                way.spread(*partition, cast.places());
             }
+            cast.draw_due.get_or_insert(self.now.plus_nanos(DRAW_AFTER.as_nanos() as u64));
         }
         self.casts.retain(|_, cast| !cast.members.is_empty());
     }
@@ -112,6 +119,20 @@ impl<L: Copy + Ord> FanOut<L> {
                 cast.open = open;
                 self.way.iter_mut().for_each(|way| way.turn(open));
             }
+            // Of keys that are told and do not seal yet there is one: who left since knows it, and it seals before the next is told.
+            if let Some(way) = &mut self.way
+                && cast.next.is_none()
+                && cast.draw_due.take_if(|due| *due <= now).is_some()
+            {
+                match way.draw(*partition, Some(cast.open.stream)) {
+                    Some(open) => {
+                        cast.next = Some((open, now.plus_nanos(TURN_AFTER.as_nanos() as u64)));
+                        self.words.extend(cast.members.keys().map(|member| (*member, Frame::CastOpen(open))));
+                    }
+                    // Without random numbers the old one stays until there are some.
+                    None => cast.draw_due = Some(now.plus_nanos(DRAW_AFTER.as_nanos() as u64)),
+                }
+            }
             for (link, member) in &mut cast.members {
                 if cast.sent > member.told && member.tell_due <= now {
                     member.told = cast.sent;
@@ -125,6 +146,11 @@ impl<L: Copy + Ord> FanOut<L> {
 }
 
 impl<L> Cast<L> {
+    /// Whether a member takes it there.
+    fn has(&self, place: Place) -> bool {
+        self.members.values().any(|member| member.place == place)
+    }
+
     fn places(&self) -> BTreeSet<Place> {
         self.members.values().map(|member| member.place).collect()
     }

@@ -109,6 +109,52 @@ fn the_newest_keys_of_a_stream_open() {
 }
 
 #[test]
+fn key_that_seals_is_not_forgotten_for_those_that_are_told() {
+    let (ear, mut thread) = ear();
+    let (to, mut heard) = mpsc::channel(8);
+    let mut seals = sealer(&open(1, 1), 2);
+    ear.listen(1, NodeId::new(2), open(1, 1), to.clone());
+    thread.hear(&sealed(&mut seals, 1, b"first"));
+    for cast in 2..=3 * KEYS_MAX as u64 {
+        ear.listen(1, NodeId::new(2), open(cast, cast as u8), to.clone());
+    }
+    thread.hear(&sealed(&mut seals, 2, b"second"));
+    assert_eq!(bodies(&mut heard), [&b"first"[..], b"second"]);
+    assert_eq!(ear.shared.book().len(), KEYS_MAX + 1);
+}
+
+#[test]
+fn who_has_left_forges_nothing_once_the_next_key_has_sealed() {
+    let (ear, mut thread) = ear();
+    let (one, mut of_one) = mpsc::channel(8);
+    let (two, mut of_two) = mpsc::channel(8);
+    let node = NodeId::new(2);
+    ear.listen(1, node, open(7, 1), one.clone());
+    ear.listen(2, NodeId::new(3), open(70, 70), two.clone());
+    let (mut of_old, mut of_next) = (sealer(&open(7, 1), 2), sealer(&open(8, 2), 2));
+    thread.hear(&sealed(&mut of_old, 1, b"first"));
+    ear.listen(1, node, open(8, 2), one);
+    thread.hear(&sealed(&mut of_old, 2, b"still"));
+    // In one poll, before the book is looked into again.
+    thread.look_into_book().unwrap();
+    thread.casts.take(&sealed(&mut of_next, 1, b"next"));
+    thread.casts.take(&sealed(&mut of_old, 3, b"forged"));
+    thread.hear(&sealed(&mut of_old, 4, b"forged"));
+    thread.hear(&sealed(&mut of_next, 2, b"on"));
+    assert_eq!(bodies(&mut of_one), [&b"first"[..], b"still", b"next", b"on"]);
+    assert_eq!(ear.counters().refused.load(Ordering::Relaxed), 2);
+    // Of another node's, and of another stream's, nothing was forgotten.
+    thread.hear(&sealed(&mut sealer(&open(70, 70), 3), 1, b"its own"));
+    assert_eq!(bodies(&mut of_two), [b"its own"]);
+    // A stream that comes late has both told: the order in which it was told them counts for it.
+    ear.listen(2, node, open(7, 1), two.clone());
+    ear.listen(2, node, open(8, 2), two);
+    thread.hear(&sealed(&mut of_next, 3, b"to both"));
+    thread.hear(&sealed(&mut of_old, 5, b"forged"));
+    assert_eq!(bodies(&mut of_two), [b"to both"]);
+}
+
+#[test]
 fn stream_without_room_loses_its_message_and_no_other_does() {
     let (ear, mut thread) = ear();
     let (slow, mut of_slow) = mpsc::channel(1);

@@ -11,14 +11,15 @@
 //! message says where it begins, so whatever comes by either way, late, twice or not at all, a position is yielded once and in
 //! order.
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
-use wire::LogPosition;
 use wire::codec::v1;
 use wire::link::cast::CastMessage;
 use wire::link::{CastOpen, CastSent, Frame, JoinCast, Place, Subscribe, Unsubscribe};
+use wire::{LogPosition, NodeId};
 
 use super::{AVOID_GONE, Output, Subscription};
 use crate::StreamItem;
@@ -27,6 +28,11 @@ use crate::StreamItem;
 const PATIENCE: Duration = Duration::from_millis(50);
 /// After a cast has failed, the link has the stream for so long at least.
 const REST: Duration = Duration::from_millis(500);
+
+/// A message that reaches further beyond what a stream has is no node's: at a million commands a second, over an hour at once.
+const AHEAD_MAX: u64 = 1 << 32;
+/// A node that closed the link when it was asked for a cast is of a build that knows none; it is not asked again for so long.
+const ASK_AGAIN_AFTER: Duration = Duration::from_secs(60);
 
 /// What is counted of casts. Read from any thread.
 #[derive(Debug, Default)]
@@ -63,6 +69,10 @@ pub(super) struct Beside {
     /// The link says that so far was sent.
     sent: LogPosition,
     rest_until: Instant,
+    /// It was asked for over this link, which has brought nothing since.
+    is_asked: bool,
+    /// Nodes that are not asked, and until when.
+    unasked: BTreeMap<NodeId, Instant>,
     counters: Arc<CastCounters>,
 }
 
@@ -80,7 +90,8 @@ impl Subscription {
     /// Takes casts there as well, from the next connection on.
     pub fn take_casts(&mut self, place: Place, counters: Arc<CastCounters>, now: Instant) {
         let (state, sent) = (State::Unknown, LogPosition::ZERO);
-        self.beside = Some(Beside { place, state, sent, rest_until: now, counters });
+        let (rest_until, is_asked, unasked) = (now, false, BTreeMap::new());
+        self.beside = Some(Beside { place, state, sent, rest_until, is_asked, unasked, counters });
     }
 
     /// Whether casts that were offered are still to be listened to.
@@ -94,7 +105,8 @@ impl Subscription {
             return;
         }
         let read = CastMessage::read(message).ok().filter(|message| message.partition == self.partition);
-        let Some(message) = read else { return self.refuse_cast(now) };
+        let furthest = self.next.get().saturating_add(AHEAD_MAX);
+        let Some(message) = read.filter(|message| message.upto.get() < furthest) else { return self.refuse_cast(now) };
         if message.after >= self.next {
             return self.on_missing(now);
         }
@@ -153,14 +165,35 @@ impl Subscription {
     }
 
     /// The node was greeted.
-    pub(super) fn join_cast(&mut self) {
-        if let Some(beside) = &self.beside {
+    pub(super) fn join_cast(&mut self, now: Instant) {
+        let node = self.node;
+        let beside = self.beside.as_mut().filter(|beside| beside.unasked.get(&node).is_none_or(|until| *until <= now));
+        if let Some(beside) = beside {
+            beside.is_asked = true;
             self.connection.send(&Frame::JoinCast(JoinCast { partition: self.partition, place: beside.place }));
         }
     }
 
+    /// The node has answered what it was asked: it knows of casts, or streams although it does not.
+    pub(super) fn on_heard(&mut self) {
+        self.beside.iter_mut().for_each(|beside| beside.is_asked = false);
+    }
+
+    /// The node has closed the link, or the network has. One that knows of no casts does so at the question, so it is not asked
+    /// on the next link; for another that ended just then its link alone is no loss.
+    pub(super) fn on_cut(&mut self, now: Instant) {
+        let node = self.node;
+        if let Some(beside) = self.beside.as_mut().filter(|beside| beside.is_asked) {
+            tracing::info!(%node, "the link has closed when the node was asked for a cast: not asked again for a while");
+            beside.unasked.retain(|_, until| *until > now);
+            beside.unasked.insert(node, now + ASK_AGAIN_AFTER);
+        }
+        self.forget_cast();
+    }
+
     /// The node says where a cast is and what opens it.
     pub(super) fn on_cast_open(&mut self, open: CastOpen) {
+        self.on_heard();
         let Some(beside) = self.beside.as_mut().filter(|_| open.partition == self.partition) else { return };
         if beside.state == State::Unknown {
             beside.state = State::Link;
@@ -198,7 +231,7 @@ impl Subscription {
     pub(super) fn forget_cast(&mut self) {
         if let Some(beside) = &mut self.beside {
             beside.leave(State::Unknown);
-            beside.sent = LogPosition::ZERO;
+            (beside.sent, beside.is_asked) = (LogPosition::ZERO, false);
         }
     }
 }

@@ -136,6 +136,22 @@ fn several_gateways_share_one_send() {
 }
 
 #[test]
+fn joining_again_and_again_is_joining_once() {
+    let mut node = Node::new();
+    for _ in 0..1_000 {
+        node.join(1, 0);
+        node.fan_out.join(1, JoinCast { partition: PARTITION, place: place(9) }, LogPosition::ZERO);
+    }
+    assert_eq!(node.words(0), [(1, "open", 1)]);
+    assert_eq!(node.done(), ["turn 1 of 2 on 70", "to 1"]);
+    // Streams of one gateway have links of their own, and one place.
+    node.fan_out.join(2, JoinCast { partition: PARTITION, place: place(1) }, LogPosition::ZERO);
+    assert_eq!(node.words(0), [(2, "open", 1)]);
+    node.fan_out.leave(1);
+    assert!(node.done().is_empty(), "the places are the same");
+}
+
+#[test]
 fn how_far_it_has_come_is_said_at_most_every_ten_milliseconds_and_at_last() {
     let mut node = Node::new();
     node.join(1, 4);
@@ -152,23 +168,46 @@ fn how_far_it_has_come_is_said_at_most_every_ten_milliseconds_and_at_last() {
 #[test]
 fn who_leaves_does_not_know_the_next_key() {
     let mut node = Node::new();
-    (1..=3).for_each(|link| node.join(link, 0));
+    (1..=4).for_each(|link| node.join(link, 0));
     node.words(0);
     node.done();
     node.fan_out.leave(1);
-    assert_eq!(node.words(0), [(2, "open", 2), (3, "open", 2)]);
-    assert_eq!(node.done(), ["to 2"], "it is told before it seals");
-    // Who leaves in between has been told that one: it never seals.
-    node.words(50);
+    assert!(node.words(99).is_empty());
     node.fan_out.leave(2);
-    assert_eq!(node.words(60), [(3, "open", 3)]);
-    assert_eq!(node.done(), ["to 1"]);
+    assert_eq!(node.words(1), [(3, "open", 2), (4, "open", 2)], "one for both");
+    assert_eq!(node.done(), ["to 3", "to 2"], "it is told before it seals");
+    // Who leaves now has been told that one: it seals nevertheless, and another comes after it.
+    assert!(node.words(90).is_empty());
+    node.fan_out.leave(3);
     // Who joins now needs both.
-    node.join(4, 0);
-    assert_eq!(node.words(0), [(4, "open", 1), (4, "open", 3)]);
+    node.join(5, 0);
+    assert_eq!(node.words(0), [(5, "open", 1), (5, "open", 2)]);
     node.done();
-    assert!(node.words(40).is_empty());
+    assert!(node.words(10).is_empty());
+    assert_eq!(node.done(), ["turn 2 of 2 on 70"]);
+    assert_eq!(node.words(90), [(4, "open", 3), (5, "open", 3)]);
+    assert!(node.words(100).is_empty());
     assert_eq!(node.done(), ["turn 3 of 2 on 70"]);
+    assert!(node.words(1_000).is_empty() && node.done().is_empty(), "nobody has left since");
+}
+
+#[test]
+fn those_who_come_and_go_all_the_time_put_no_key_off() {
+    let mut node = Node::new();
+    node.join(1, 0);
+    node.words(0);
+    node.done();
+    let mut words = Vec::new();
+    for _ in 0..200 {
+        node.join(2, 0);
+        words.extend(node.words(5));
+        node.fan_out.leave(2);
+        words.extend(node.words(5));
+    }
+    let told = words.iter().filter(|(link, word, _)| (*link, *word) == (1, "open")).count();
+    let turns = node.done().iter().filter(|done| done.starts_with("turn")).count();
+    // In two seconds, one every 100 ms or a little more: none is put off, and there are no more.
+    assert!((17..=20).contains(&told) && (17..=20).contains(&turns), "{told} told, {turns} sealed");
 }
 
 #[test]

@@ -4,7 +4,8 @@
 //! once waits a little and is then dropped; whoever misses it has its link.
 
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
-use std::net::SocketAddr;
+use std::mem;
+use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -45,6 +46,22 @@ pub(super) enum CastOrder {
     Send { partition: PartitionId, message: Vec<u8> },
 }
 
+impl CastOrder {
+    fn partition(&self) -> PartitionId {
+        match self {
+            CastOrder::Turn { partition, .. }
+            | CastOrder::Spread { partition, .. }
+            | CastOrder::Close { partition }
+            | CastOrder::Send { partition, .. } => *partition,
+        }
+    }
+
+    /// Whether the other, which comes later and before any message, says the same thing anew.
+    fn is_outdone_by(&self, other: &CastOrder) -> bool {
+        self.partition() == other.partition() && mem::discriminant(self) == mem::discriminant(other)
+    }
+}
+
 /// The network thread's half.
 #[derive(Debug)]
 pub struct CastPort {
@@ -53,7 +70,7 @@ pub struct CastPort {
     at: AeronAt,
     group: Option<SocketAddr>,
     orders: Sender<CastOrder>,
-    /// What is not a message and did not fit.
+    /// What is not a message and did not fit: of each partition and kind the newest.
     waiting: VecDeque<CastOrder>,
     random: SystemRandom,
     counters: Arc<AeronCounters>,
@@ -70,7 +87,15 @@ pub(super) fn casts(config: &AeronConfig, counters: Arc<AeronCounters>) -> (Cast
 impl CastPort {
     /// Reaches the Aeron thread, sooner or later, in order.
     fn order(&mut self, order: CastOrder) {
-        self.waiting.push_back(order);
+        self.send_waiting();
+        if matches!(order, CastOrder::Close { .. }) {
+            self.waiting.retain(|waiting| waiting.partition() != order.partition());
+        }
+        // No farewell is between the two, for it would have ended the first.
+        match self.waiting.iter_mut().find(|waiting| waiting.is_outdone_by(&order)) {
+            Some(waiting) => *waiting = order,
+            None => self.waiting.push_back(order),
+        }
         self.send_waiting();
     }
 
@@ -94,9 +119,13 @@ impl CastPort {
 impl CastWay for CastPort {
     fn reaches(&self, place: Place) -> bool {
         match (self.at, place.address()) {
-            (AeronAt::Ipc, address) => address.is_none(),
-            (AeronAt::Udp(at), Some(address)) => at.is_ipv4() == address.is_ipv4(),
-            // It has another host's memory in mind, or another driver's.
+            (AeronAt::Ipc, _) => place == Place::default(),
+            (AeronAt::Udp(at), Some(address)) => {
+                let is_broadcast = matches!(address.ip(), IpAddr::V4(ip) if ip.is_broadcast());
+                let is_one_host = !address.ip().is_unspecified() && !address.ip().is_multicast() && !is_broadcast;
+                is_one_host && at.is_ipv4() == address.is_ipv4()
+            }
+            // It has another host's memory in mind, or another driver's, or no port.
             (AeronAt::Udp(_), None) => false,
         }
     }
@@ -121,6 +150,10 @@ impl CastWay for CastPort {
     }
 
     fn spread(&mut self, partition: PartitionId, places: BTreeSet<Place>) {
+        // A group has whoever listens, and memory whoever maps it.
+        if !matches!(self.channel(), Channel::CastFrom(_)) {
+            return;
+        }
         let destinations = places.iter().filter_map(|place| place.address()).collect();
         self.order(CastOrder::Spread { partition, destinations });
     }

@@ -138,7 +138,7 @@ impl Media {
         loop {
             let now = Instant::now();
             let Some(ordered) = self.poll_orders(now) else { return };
-            let ordered = ordered + self.poll_cast_orders(now);
+            let ordered = ordered + self.poll_cast_orders(None, now);
             let done = ordered + self.connect(now) + self.poll_engine() + self.offer(now) + self.hand_over();
             idle_cycles = if done > 0 { 0 } else { idle_cycles + 1 };
             if idle_cycles > 0 && !self.idle(idle_cycles) {
@@ -159,26 +159,21 @@ impl Media {
         Some(ORDERS_PER_CYCLE)
     }
 
-    fn poll_cast_orders(&mut self, now: Instant) -> usize {
-        let mut taken = 0;
+    /// Takes `first` and what has come after it.
+    fn poll_cast_orders(&mut self, first: Option<CastOrder>, now: Instant) -> usize {
+        let (mut first, mut taken, mut is_of_places) = (first, 0, false);
         while taken < ORDERS_PER_CYCLE
-            && let Ok(order) = self.cast_orders.try_recv()
+            && let Some(order) = first.take().or_else(|| self.cast_orders.try_recv().ok())
         {
-            self.on_cast_order(order, now);
+            is_of_places |= !matches!(order, CastOrder::Send { .. });
+            self.casts.on_order(order, now, &self.counters);
             taken += 1;
         }
-        taken
-    }
-
-    fn on_cast_order(&mut self, order: CastOrder, now: Instant) {
-        let is_of_places = !matches!(order, CastOrder::Send { .. });
-        self.casts.on_order(order, now, &self.counters);
         if is_of_places {
             self.forget_publications();
-            if let Some(engine) = &mut self.engine {
-                self.casts.spread(engine);
-            }
+            self.engine.iter_mut().for_each(|engine| self.casts.spread(engine));
         }
+        taken
     }
 
     fn on_order(&mut self, order: Order, now: Instant) {
@@ -323,7 +318,9 @@ impl Media {
                 Err(_) => return false,
             },
             recv(self.cast_orders) -> order => match order {
-                Ok(order) => self.on_cast_order(order, Instant::now()),
+                Ok(order) => {
+                    self.poll_cast_orders(Some(order), Instant::now());
+                }
                 // The router ends before the network thread does: what is left to wait for are orders.
                 Err(_) => thread::sleep(WAIT),
             },

@@ -27,6 +27,10 @@ struct World {
     log: u64,
     subscribed: Option<u64>,
     has_joined: bool,
+    /// The nodes are of a build that knows of no casts, and close a link on which they are asked for one.
+    knows_none: bool,
+    /// How often they did.
+    closed: u64,
     opened: u64,
     yielded: Vec<u64>,
     progress: u64,
@@ -55,6 +59,8 @@ impl World {
             log: 0,
             subscribed: None,
             has_joined: false,
+            knows_none: false,
+            closed: 0,
             opened: 0,
             yielded: Vec::new(),
             progress: 0,
@@ -100,8 +106,14 @@ impl World {
     /// The node takes the next of what was sent to it.
     fn node_hears(&mut self) -> bool {
         let Some(bytes) = self.to_node.pop_front() else { return false };
+        let mut is_closed = false;
         cut_frames(&bytes, |frame| {
             match frame {
+                Frame::JoinCast(_) if self.knows_none => {
+                    // What it was asked for before it has not been sent yet.
+                    is_closed = true;
+                    return false;
+                }
                 Frame::Hello(_) => {
                     let (epoch, node) = (ClusterEpoch::new(1), self.stream.node);
                     self.say(&Frame::Welcome(Welcome { protocol: PROTOCOL, epoch, node }));
@@ -119,6 +131,12 @@ impl World {
             }
             true
         });
+        if is_closed {
+            self.closed += 1;
+            self.cut();
+            self.stream.on_closed(self.now);
+            self.collect();
+        }
         true
     }
 
@@ -394,6 +412,73 @@ fn message_that_cannot_be_read_ends_the_connection_and_yields_nothing() {
         world.collect();
         assert!(!world.follows() && !world.is_connected);
         assert_eq!(world.yielded, [1]);
+    }
+}
+
+#[test]
+fn node_that_closes_the_link_when_it_is_asked_for_a_cast_streams_all_the_same() {
+    let mut world = World::new();
+    world.cut();
+    world.knows_none = true;
+    world.stream.on_closed(world.now);
+    world.collect();
+    world.append(4);
+    for _ in 0..40 {
+        world.pass(90);
+        // The node answers the pings.
+        world.stream.on_resumed();
+        world.talk();
+    }
+    world.append(4);
+    world.talk();
+    world.has_all();
+    assert!((1..=2).contains(&world.closed), "each of the two nodes once at most: {}", world.closed);
+    let node = world.stream.node;
+    // It comes back as another build, after a while: the next link is one with a cast.
+    world.knows_none = false;
+    let restart = |world: &mut World| {
+        world.cut();
+        world.stream.on_closed(world.now);
+        world.collect();
+        world.pass(400);
+        world.stream.on_leader(Some(node), world.now);
+        world.collect();
+        world.talk();
+    };
+    restart(&mut world);
+    assert!(!world.has_joined, "too early");
+    world.now += ASK_AGAIN_AFTER;
+    restart(&mut world);
+    assert!(world.has_joined);
+    world.append(1);
+    world.talk();
+    world.cast_brings(0, false);
+    assert!(world.follows());
+    world.has_all();
+}
+
+#[test]
+fn message_that_reaches_absurdly_far_is_refused_and_moves_nothing() {
+    for upto in [u64::MAX, u64::MAX - 1, 2 + AHEAD_MAX] {
+        let mut world = World::following();
+        let mut message = Vec::new();
+        cast::begin(PARTITION, LogPosition::new(1), &mut message);
+        cast::end(PARTITION, LogPosition::new(upto), &mut message);
+        world.stream.on_cast(&message, world.now);
+        world.collect();
+        assert!(!world.follows() && !world.is_connected);
+        assert_eq!(world.stream.next_position(), LogPosition::new(2));
+    }
+    for events in [false, true] {
+        let mut world = World::following();
+        let position = LogPosition::new(u64::MAX);
+        match events {
+            true => world.say(&Frame::Events(head(u64::MAX), &[])),
+            false => world.say(&Frame::Progress(Progress { partition: PARTITION, position })),
+        }
+        world.talk();
+        assert!(!world.is_connected, "over the link neither");
+        assert_eq!(world.stream.next_position(), LogPosition::new(2));
     }
 }
 

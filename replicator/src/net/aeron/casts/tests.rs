@@ -50,6 +50,31 @@ fn casts_reach_those_whom_the_node_reaches() {
 }
 
 #[test]
+fn places_that_are_no_one_hosts_are_refused() {
+    for at in ["10.0.0.1:7101", "[fd00::1]:7101"] {
+        let (by_udp, ..) = port(AeronAt::Udp(at.parse().unwrap()), None);
+        for said in ["0.0.0.0:7401", "255.255.255.255:7401", "239.1.1.1:7401", "10.0.0.9:0"] {
+            assert!(!by_udp.reaches(place(said)), "{said}");
+        }
+        for said in ["[::]:7401", "[ff02::1]:7401", "[fd00::9]:0", "[::ffff:239.1.1.1]:7401"] {
+            assert!(!by_udp.reaches(place(said)), "{said}");
+        }
+    }
+    let (by_memory, ..) = port(AeronAt::Ipc, None);
+    assert!(!by_memory.reaches(place("10.0.0.9:0")), "it has no memory in mind");
+}
+
+#[test]
+fn places_are_told_to_a_publication_that_names_them_alone() {
+    let places = || BTreeSet::from([place("10.0.0.9:7401")]);
+    for (at, group, expected) in [(udp(), None, 1), (udp(), Some("239.1.1.1:7400"), 0), (AeronAt::Ipc, None, 0)] {
+        let (mut port, orders, _) = port(at, group);
+        port.spread(PARTITION, places());
+        assert_eq!(orders.try_iter().count(), expected, "{at:?} {group:?}");
+    }
+}
+
+#[test]
 fn what_is_drawn_is_new_each_time_and_keeps_its_stream() {
     let (mut port, ..) = port(udp(), Some("239.1.1.1:7400"));
     let first = port.draw(PARTITION, None).unwrap();
@@ -103,8 +128,44 @@ fn flood_is_dropped_and_neither_a_key_nor_a_farewell_is() {
         port.send_waiting();
         taken += 1;
     }
-    assert_eq!(taken as u64, 1 + (2 * ORDERS as u64 - dropped) + 2 * ORDERS_LEFT as u64 + 1);
+    // Of the places that found no room only the newest waited, and not even those any more at the end.
+    assert_eq!(taken as u64, 1 + (2 * ORDERS as u64 - dropped) + ORDERS_LEFT as u64 + 1);
     assert!(casts.outlets.is_empty());
+}
+
+#[test]
+fn orders_that_wait_are_the_newest_of_each_partition_and_kind() {
+    let (mut port, orders, counters) = port(udp(), None);
+    let other = PartitionId::new(3);
+    let full = |port: &mut CastPort| while port.orders.try_send(CastOrder::Close { partition: other }).is_ok() {};
+    full(&mut port);
+    let mut last = None;
+    for turn in 0..100_u16 {
+        let open = port.draw(PARTITION, None).unwrap();
+        port.turn(open);
+        port.spread(PARTITION, [place("10.0.0.7:7401")].into());
+        if turn % 10 == 9 {
+            port.close(PARTITION);
+            let open = port.draw(PARTITION, None).unwrap();
+            port.turn(open);
+        }
+        port.spread(PARTITION, [place(&format!("10.0.0.8:{}", 7_000 + turn))].into());
+        let open = port.draw(PARTITION, None).unwrap();
+        port.turn(open);
+        assert!(port.waiting.len() <= 3, "{:?}", port.waiting);
+        last = Some(open);
+    }
+    let (mut casts, now) = (Casts::default(), Instant::now());
+    while let Ok(order) = orders.try_recv() {
+        casts.on_order(order, now, &counters);
+        port.send_waiting();
+    }
+    port.send(PARTITION, b"events".to_vec());
+    orders.try_iter().for_each(|order| casts.on_order(order, now, &counters));
+    assert_eq!(casts.outlets[&PARTITION].destinations, ["10.0.0.8:7099".parse().unwrap()].into());
+    let last = last.unwrap();
+    let mut opener = Opener::new(&last.key, between(port.epoch, port.node, last.cast));
+    assert!(opener.open(&seal_first(&mut casts), &mut Vec::new()).is_some());
 }
 
 #[test]
