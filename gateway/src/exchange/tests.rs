@@ -5,6 +5,16 @@ use wire::LogPosition;
 
 use crate::testing::*;
 
+fn level() -> wire::Event {
+    wire::Event::LevelChanged(wire::event::LevelChanged {
+        market: BTCUSDT,
+        side: wire::Side::Buy,
+        price: price(5_000_000),
+        qty: qty(100_000),
+        update: wire::UpdateId::new(1),
+    })
+}
+
 #[tokio::test]
 async fn readers_wait_for_a_position_until_it_has_been_read() {
     let (gateway, ledger) = gateway();
@@ -26,20 +36,13 @@ async fn readers_wait_for_a_position_until_it_has_been_read() {
 async fn whoever_is_told_that_an_order_rests_finds_its_level() {
     let (gateway, ledger) = gateway();
     // Held here, the book keeps the feed from it: the order must not be told before.
-    let level = wire::Event::LevelChanged(wire::event::LevelChanged {
-        market: BTCUSDT,
-        side: wire::Side::Buy,
-        price: price(5_000_000),
-        qty: qty(100_000),
-        update: wire::UpdateId::new(1),
-    });
     let waiting = gateway.exchange.accounts().await_order(ALICE, BTCUSDT, wire::OrderId::new(1));
     let mut outcome = waiting.unwrap().receiver;
     let market = gateway.exchange.market_data().market_by_id(BTCUSDT).unwrap();
     market
         .while_busy(|| {
             let feed = std::thread::spawn(move || {
-                ledger.feed(&[pending(1, &buy("a")), accepted(1), level, resting(1, 100_000)]);
+                ledger.feed(&[pending(1, &buy("a")), accepted(1), level(), resting(1, 100_000)]);
             });
             std::thread::sleep(Duration::from_millis(50));
             assert!(outcome.try_recv().is_err(), "the level is not there yet");
@@ -53,13 +56,6 @@ async fn whoever_is_told_that_an_order_rests_finds_its_level() {
 #[test]
 fn a_command_counts_as_seen_before_the_next_of_its_batch_is_taken_in() {
     let (gateway, _) = gateway();
-    let level = wire::Event::LevelChanged(wire::event::LevelChanged {
-        market: BTCUSDT,
-        side: wire::Side::Buy,
-        price: price(5_000_000),
-        qty: qty(100_000),
-        update: wire::UpdateId::new(1),
-    });
     let first = gateway.exchange.seen(LEDGER).next();
     let item = |position, event| StreamItem::Events {
         position,
@@ -67,7 +63,7 @@ fn a_command_counts_as_seen_before_the_next_of_its_batch_is_taken_in() {
         origin: wire::Origin::default(),
         events: vec![event],
     };
-    let items = [item(first, balance(ALICE, BTC, 1, 0)), item(first.next(), level)];
+    let items = [item(first, balance(ALICE, BTC, 1, 0)), item(first.next(), level())];
     let market = gateway.exchange.market_data().market_by_id(BTCUSDT).unwrap();
     let exchange = std::sync::Arc::clone(&gateway.exchange);
     // Held here, the book keeps the second command from being taken in.
