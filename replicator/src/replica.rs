@@ -30,6 +30,7 @@ use raft::eraftpb::ConfState;
 use raft::{Config, RawNode, ReadOnlyOption, StateRole};
 use wire::{NodeId, Term, Timestamp};
 
+use self::apply::Backlog;
 use self::belonging::Belonging;
 use self::catch_up::CatchUp;
 use self::checkpoint::Checkpoint;
@@ -69,6 +70,7 @@ pub struct Replica<M, L> {
     ticked: (Timestamp, u64),
     election: Election,
     persistence: Persistence,
+    backlog: Backlog,
     reads: Reads,
     checkpoint: Checkpoint,
     catch_up: CatchUp,
@@ -140,6 +142,7 @@ impl<M: StateMachine, L: LogStore> Replica<M, L> {
             sequencer: Sequencer::new(config.sequencer.clone()),
             ticked: (Timestamp::ZERO, 0),
             persistence: Persistence::default(),
+            backlog: Backlog::default(),
             reads: Reads::default(),
             checkpoint: Checkpoint::new(cursor).back_at(committed),
             catch_up: CatchUp::default(),
@@ -182,7 +185,8 @@ impl<M: StateMachine, L: LogStore> Replica<M, L> {
             self.tick_at = self.tick_at.max(self.now.plus_nanos(self.config.timing.tick_ns));
             return self.poll_log() + self.poll_scarcity();
         }
-        let work = self.poll_clock()
+        let work = self.poll_backlog()
+            + self.poll_clock()
             + self.poll_failover()
             + self.poll_log()
             + self.poll_proposals()

@@ -1,6 +1,7 @@
 //! The duty cycle of the network thread.
 
 mod accepting;
+mod courtesy;
 mod dialing;
 mod overdue;
 
@@ -16,6 +17,7 @@ use rustls::{ClientConfig, ServerConfig};
 use wire::Timestamp;
 use wire::link::{Frame, Hello, PROTOCOL, Pong, Role, Welcome, split};
 
+use self::courtesy::Courtesy;
 use super::bypass::Arrivals;
 use super::connection::{Connection, Direction, Stage};
 use super::dialer::Dialer;
@@ -119,7 +121,7 @@ impl<H: Handler> Network<H> {
     pub(super) fn run(mut self) {
         let mut events = Events::with_capacity(1_024);
         let mut wait = Some(Duration::ZERO);
-        let mut has_yielded = false;
+        let (mut courtesy, mut has_yielded) = (Courtesy::new(), false);
         while !self.waker.is_stopping() {
             match self.poll.poll(&mut events, wait) {
                 Ok(()) => {}
@@ -132,9 +134,9 @@ impl<H: Handler> Network<H> {
             self.waker.awake();
             let now = self.clock.now();
             self.duty_cycle(&events, now);
-            if !has_yielded && self.handler.is_slow_due() {
-                // Where every core is busy, others speak before this thread waits for the disk: what they say joins
-                // what is written.
+            if has_yielded {
+                courtesy.learn(!events.is_empty());
+            } else if self.handler.is_slow_due() && courtesy.is_due() {
                 thread::yield_now();
                 (has_yielded, wait) = (true, Some(Duration::ZERO));
                 continue;

@@ -31,8 +31,45 @@ impl Audience for Outside<'_> {
     }
 }
 
+/// Committed entries that wait for a write: the leader waits for what a standby has on disk, and nobody for what it has
+/// applied.
+#[derive(Debug, Default)]
+pub(super) struct Backlog {
+    entries: Vec<Entry>,
+    /// The write that goes first.
+    ticket: u64,
+}
+
+impl Backlog {
+    /// The entries are applied after the write.
+    pub(super) fn put_off(&mut self, entries: Vec<Entry>, ticket: u64) {
+        if self.entries.is_empty() {
+            self.ticket = ticket;
+        }
+        self.entries.extend(entries);
+    }
+}
+
 impl<M: StateMachine, L: LogStore> Replica<M, L> {
-    pub(super) fn apply_committed(&mut self, entries: Vec<Entry>) {
+    /// Applies what was put off, once the write that went first is on disk and was told in the cycle before; when the disk is
+    /// slow, with the next tick.
+    pub(super) fn poll_backlog(&mut self) -> usize {
+        let is_due = self.backlog.ticket <= self.persistence.durable() || self.now >= self.tick_at;
+        if self.backlog.entries.is_empty() || !is_due {
+            return 0;
+        }
+        self.apply_committed(Vec::new());
+        1
+    }
+
+    /// Applies entries, and before them those that were put off.
+    pub(super) fn apply_committed(&mut self, committed: Vec<Entry>) {
+        let mut entries = std::mem::take(&mut self.backlog.entries);
+        entries.extend(committed);
+        self.apply(entries);
+    }
+
+    fn apply(&mut self, entries: Vec<Entry>) {
         if self.is_broken() {
             self.wait_for_verdict(&entries);
             return;
@@ -59,7 +96,7 @@ impl<M: StateMachine, L: LogStore> Replica<M, L> {
                     if before.is_some_and(|before| before != self.state.members) {
                         // The next entries may be of the new members' making: first things first.
                         self.raft_follows(entry);
-                        return self.apply_committed(entries[at + 1..].to_vec());
+                        return self.apply(entries[at + 1..].to_vec());
                     }
                 }
                 Err(NotApplied::Broken { spot, panic }) => {

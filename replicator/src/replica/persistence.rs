@@ -131,6 +131,7 @@ impl<M: StateMachine, L: LogStore> Replica<M, L> {
             self.persistence.unwritten = Some(hard_state.clone());
         }
         let write = ready.must_sync().then(|| self.next_append(&entries));
+        let is_awaited = !messages.is_empty();
         let tail = self.raft.mut_store();
         if !snapshot.is_empty() {
             let metadata = snapshot.get_metadata();
@@ -141,10 +142,14 @@ impl<M: StateMachine, L: LogStore> Replica<M, L> {
         match write {
             Some(append) if !snapshot.is_empty() => self.begin_install(snapshot, number, messages, append),
             Some(append) => {
-                self.persistence.held.push_back(Held { number, ticket: append.ticket, messages });
+                let ticket = append.ticket;
+                self.persistence.held.push_back(Held { number, ticket, messages });
                 self.store.append(append);
                 #[cfg(feature = "planted")]
                 self.release();
+                if is_awaited {
+                    return self.backlog.put_off(committed, ticket);
+                }
             }
             None => {
                 let ticket = self.persistence.ticket;

@@ -4,6 +4,7 @@ use wire::{LogPosition, NodeId, PartitionId, Sequence, SessionId};
 use crate::sim::{Cluster, Faults, Tally};
 use crate::{Output, ReplicaConfig, Role};
 
+mod backlog;
 mod belonging;
 mod chaos;
 mod failover;
