@@ -96,6 +96,7 @@ impl<M: StateMachine, L: LogStore> Replica<M, L> {
                     if before.is_some_and(|before| before != self.state.members) {
                         // The next entries may be of the new members' making: first things first.
                         self.raft_follows(entry);
+                        self.write_commit();
                         return self.apply(entries[at + 1..].to_vec());
                     }
                 }

@@ -171,6 +171,15 @@ impl<M: StateMachine, L: LogStore> Replica<M, L> {
         }
     }
 
+    /// Writes what is committed, if that has not been. Otherwise it goes with the next write; but who is started anew before
+    /// that and knows of a change of members only that it began elects by those before as well, who may be gone by then.
+    pub(super) fn write_commit(&mut self) {
+        if self.persistence.unwritten.is_some() {
+            let append = self.next_append(&[]);
+            self.store.append(append);
+        }
+    }
+
     /// Tells Raft what is durable, and sends what waited for it.
     fn release(&mut self) {
         let mut number = None;

@@ -197,7 +197,8 @@ impl World {
     }
 
     /// Whether a disk may be lost without losing what was acknowledged: every voter of every partition has the disk that
-    /// it became a voter with, and nobody is being made one.
+    /// it became a voter with, nobody is being made one, and those who run know that: who has not applied the end of a change
+    /// elects by those before as well, of whom one disk may be gone already.
     pub(super) fn can_lose_a_disk(&self) -> bool {
         machine::partitions(self.plan.layout).into_iter().all(|partition| {
             let Some(leader) = self.leader(partition) else { return false };
@@ -207,7 +208,13 @@ impl World {
                 let node = node_of(*voter);
                 self.node(node).slots[&partition].disk.member(node) == Some(*voter)
             };
-            let is_quiet = !members.is_changing();
+            let knows = |voter: &u64| {
+                let host = self.node(node_of(*voter)).slots[&partition].host.as_ref();
+                host.is_none_or(|host| {
+                    host.replica().members().voters == members.voters && !host.replica().members().is_changing()
+                })
+            };
+            let is_quiet = !members.is_changing() && members.voters.iter().all(knows);
             is_quiet && members.voters.len() >= 3 && members.voters.iter().all(has_disk)
         })
     }

@@ -193,6 +193,36 @@ fn three_nodes_become_five_and_three_others_remain() {
 }
 
 /// Asks whoever leads until it is done: a leader that is to go hands over first.
+/// A disk is lost and its node taken back, which everybody knows; then another one for good, and the two that are left are started
+/// anew. Had they on their disks only that the change began, they would look for a majority of those before it as well.
+#[test]
+fn who_has_applied_a_change_of_members_knows_it_after_a_restart() {
+    for standby in 0..2 {
+        let mut bench = Bench::new(3);
+        let session = bench.open_session(7);
+        bench.execute(session, 1, 20);
+        let (leader, lost) = (bench.leader(), bench.standbys()[standby]);
+        let gone = bench.standbys()[1 - standby];
+        lose_disk(&mut bench, lost);
+        let has_applied = |bench: &Bench, node: NodeId| {
+            let status = bench.cluster.replica(node).unwrap().status();
+            let members = status.members;
+            members.voters.contains(&status.member) && !members.voters.contains(&lost.get()) && !members.is_changing()
+        };
+        bench.until("everybody knows", |bench| bench.cluster.ids().into_iter().all(|node| has_applied(bench, node)));
+        // Until it is written.
+        bench.step(2);
+        for node in [gone, leader, lost] {
+            bench.cluster.crash(node);
+        }
+        for node in [leader, lost] {
+            bench.cluster.start(node).unwrap();
+        }
+        bench.await_leader();
+        bench.execute(session, 21, 25);
+    }
+}
+
 fn ask(bench: &mut Bench, mut what: impl FnMut(&mut Bench, NodeId) -> Result<(), NotChanged>) {
     for _ in 0..100 {
         let leader = bench.await_leader();
