@@ -181,7 +181,9 @@ fn driver_that_is_killed_costs_no_message_that_is_sent_after_that_is_noticed_and
     talk_all_round(&nodes, 20);
     let after: Vec<u64> = nodes.iter().map(|node| node.counters.frames_in.get()).collect();
     assert_eq!(by_aeron, after, "everything came over the links");
-    assert!(noticed_after < Duration::from_secs(2), "noticed only after {noticed_after:?}");
+    // Through shared memory messages still pass without the driver: what ends a way is that the client library misses it, after
+    // the two seconds of its time-out and at its next look.
+    assert!(noticed_after < Duration::from_secs(4), "noticed only after {noticed_after:?}");
     wait_until(
         || nodes.iter().all(|node| node.counters.driver_lost.get() > 0),
         || "the loss of the driver is counted".to_owned(),
