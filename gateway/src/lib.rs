@@ -11,7 +11,6 @@ pub mod addresses;
 #[cfg(feature = "aeron")]
 mod aeron;
 pub mod auth;
-mod by_id;
 pub mod cluster;
 mod config;
 pub mod errors;
@@ -41,6 +40,7 @@ mod time_unit;
 mod trace;
 pub mod ws;
 
+use cluster_client::by_id;
 pub use config::{AeronIdle, AeronPlan, GatewayConfig, Limits};
 pub use gateway::{Answer, Gateway, Peer, Phase};
 pub use history::{History, HistoryConfig, HistoryConfigError};

@@ -4,13 +4,12 @@
 //! It trades on a market of its own, which it lists and delists again, and with two accounts that every run uses: one sells and one buys in turn, at one price, so that books
 //! stay short however long it lasts.
 
-use std::collections::HashMap;
+use std::fmt::Write;
 use std::path::PathBuf;
 use std::time::{Duration, Instant};
 
+use cluster_client::by_id::MapById;
 use cluster_client::{ClusterError, EventStream, Replied, StreamItem};
-use futures_util::StreamExt;
-use futures_util::stream::FuturesUnordered;
 use wire::codec::v1::encode_command;
 use wire::command::{NewOrder, Reply};
 use wire::{Amount, Command, Event, OrderId, OrderKind, RejectReason, SelfTradePrevention, Side, Text, TimeInForce};
@@ -30,6 +29,8 @@ mod report;
 mod tests;
 mod venue;
 
+/// How many items of the events are taken at a time.
+const ITEMS_MAX: usize = 1_024;
 /// How long an order may take.
 const PATIENCE: Duration = Duration::from_secs(30);
 
@@ -151,17 +152,19 @@ type Outcome = (Instant, Option<RejectReason>);
 /// The orders under way.
 struct Loop<'a> {
     venue: &'a Venue,
-    /// Before the numbers of this run's orders: accounts are those of the runs before.
-    run: String,
+    /// An order's name: this run's, since accounts are those of the runs before, then the order's number.
+    name: String,
+    run_len: usize,
     outstanding: usize,
+    begin: Instant,
     measure_from: Instant,
     end: Instant,
     sent: u64,
     /// Sent and without an outcome.
     open: usize,
-    waiting: HashMap<OrderId, Instant>,
+    waiting: MapById<OrderId, Instant>,
     /// Outcomes that overtook their replies, which come in the order of the ids.
-    early: HashMap<OrderId, Outcome>,
+    early: MapById<OrderId, Outcome>,
     replied: OrderId,
     timings: Timings,
     /// What was said last, once nothing succeeds any more.
@@ -171,17 +174,20 @@ struct Loop<'a> {
 impl<'a> Loop<'a> {
     fn new(venue: &'a Venue, args: &Args) -> Loop<'a> {
         let begin = Instant::now();
+        let name = format!("{:x}-", timestamp_ms());
         Loop {
             venue,
-            run: format!("{:x}", timestamp_ms()),
+            run_len: name.len(),
+            name,
             hopeless: None,
             outstanding: args.outstanding as usize,
+            begin,
             measure_from: begin + args.duration / 10,
             end: begin + args.duration,
             sent: 0,
             open: 0,
-            waiting: HashMap::new(),
-            early: HashMap::new(),
+            waiting: MapById::default(),
+            early: MapById::default(),
             replied: OrderId::new(0),
             timings: Timings::default(),
         }
@@ -189,23 +195,42 @@ impl<'a> Loop<'a> {
 
     /// Sends until the end, unless nothing succeeds, then waits for what is open.
     async fn turn(mut self, mut events: EventStream) -> Result<(Report, Option<Failure>), LoadError> {
-        let mut replies = FuturesUnordered::new();
+        let mut line = self.venue.session.line();
+        let (mut replies, mut items) = (Vec::new(), Vec::new());
         let gave_up = self.end + PATIENCE;
-        while Instant::now() < gave_up && self.hopeless.is_none() {
-            while self.open < self.outstanding && Instant::now() < self.end {
-                replies.push(self.send());
-            }
-            if self.open == 0 {
+        let mut patience = std::pin::pin!(tokio::time::sleep_until(gave_up.into()));
+        loop {
+            let now = Instant::now();
+            if now >= gave_up || self.hopeless.is_some() {
                 break;
             }
-            tokio::select! {
-                item = events.next() => match item {
-                    Some(StreamItem::Events { events, .. }) => events.iter().for_each(|event| self.on_event(event)),
-                    Some(StreamItem::Progress { .. }) => {}
-                    None => return Err(LoadError::Cluster { doing: "follow the events", source: ClusterError::Closed }),
-                },
-                Some((began, replied)) = replies.next(), if !replies.is_empty() => self.on_reply(began, replied),
-                () = tokio::time::sleep_until(gave_up.into()) => {}
+            if now < self.end && self.open < self.outstanding {
+                let orders = self.orders(now);
+                replies.extend(line.request_many(orders, PATIENCE));
+            }
+            if !replies.is_empty() {
+                // What is refused at once leaves time to what others wait for all the same.
+                tokio::task::yield_now().await;
+            } else if self.open == 0 {
+                break;
+            } else {
+                tokio::select! {
+                    taken = events.next_many(&mut items, ITEMS_MAX) => if taken == 0 {
+                        let source = ClusterError::Closed;
+                        return Err(LoadError::Cluster { doing: "follow the events", source });
+                    },
+                    () = line.next_many(&mut replies) => {}
+                    () = &mut patience => {}
+                }
+            }
+            let now = Instant::now();
+            for (mark, replied) in replies.drain(..) {
+                self.on_reply(self.began(mark), replied, now);
+            }
+            for item in items.drain(..) {
+                if let StreamItem::Events { events, .. } = item {
+                    events.iter().for_each(|event| self.on_event(event, now));
+                }
             }
         }
         let now = Instant::now();
@@ -217,9 +242,21 @@ impl<'a> Loop<'a> {
         Ok((self.timings.report(self.outstanding, self.sent, measured), self.hopeless))
     }
 
-    fn send(&mut self) -> impl Future<Output = (Instant, Result<Replied, ClusterError>)> + use<> {
+    /// As many orders as there is room for, each under the mark of its beginning.
+    fn orders(&mut self, now: Instant) -> impl Iterator<Item = (u64, Vec<u8>)> + use<'_, 'a> {
+        let mark = now.saturating_duration_since(self.begin).as_nanos() as u64;
+        (self.open..self.outstanding).map(move |_| (mark, self.order()))
+    }
+
+    /// When an order with this mark began.
+    fn began(&self, mark: u64) -> Instant {
+        self.begin + Duration::from_nanos(mark)
+    }
+
+    fn order(&mut self) -> Vec<u8> {
         let is_sell = self.sent.is_multiple_of(2);
-        let name = format!("{}-{:x}", self.run, self.sent);
+        self.name.truncate(self.run_len);
+        write!(self.name, "{:x}", self.sent).expect("text grows");
         let order = NewOrder {
             account: if is_sell { self.venue.seller } else { self.venue.buyer },
             market: self.venue.market,
@@ -230,7 +267,7 @@ impl<'a> Loop<'a> {
             price: PRICE,
             qty: QTY,
             quote_qty: Amount::ZERO,
-            client_order_id: Text::new(name.as_bytes()).expect("33 digits are a name"),
+            client_order_id: Text::new(self.name.as_bytes()).expect("33 digits are a name"),
             key: Default::default(),
             session: Default::default(),
             asked_us: 0,
@@ -239,13 +276,10 @@ impl<'a> Loop<'a> {
         encode_command(&Command::NewOrder(order), &mut payload);
         self.sent += 1;
         self.open += 1;
-        let session = self.venue.session.clone();
-        let began = Instant::now();
-        async move { (began, session.request(payload, PATIENCE).await) }
+        payload
     }
 
-    fn on_reply(&mut self, began: Instant, replied: Result<Replied, ClusterError>) {
-        let now = Instant::now();
+    fn on_reply(&mut self, began: Instant, replied: Result<Replied, ClusterError>, now: Instant) {
         match replied.map(|replied| replied.reply) {
             Ok(Reply::Accepted { id }) => {
                 let id = OrderId::new(id);
@@ -280,7 +314,7 @@ impl<'a> Loop<'a> {
         }
     }
 
-    fn on_event(&mut self, event: &Event) {
+    fn on_event(&mut self, event: &Event, now: Instant) {
         let (market, order, refused) = match event {
             Event::OrderResting(resting) => (resting.market, resting.order, None),
             Event::OrderExecuted(executed) => (executed.market, executed.order, None),
@@ -291,7 +325,7 @@ impl<'a> Loop<'a> {
         if market != self.venue.market {
             return;
         }
-        let outcome = (Instant::now(), refused);
+        let outcome = (now, refused);
         match self.waiting.remove(&order) {
             Some(began) => self.on_outcome(began, outcome),
             // Of an order whose outcome is known more may come: it is no order that waits.

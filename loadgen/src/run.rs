@@ -18,7 +18,7 @@ use self::mix::Mix;
 use self::reconcile::{Findings, flows};
 use self::record::{ClientIds, Outcome};
 use self::report::Report;
-use self::schedule::{Schedule, SlotKind, pace};
+use self::schedule::{Pacer, Schedule, SlotKind};
 use crate::Verdict;
 use crate::api::rest::Rest;
 use crate::api::sign::{Credentials, KeyError};
@@ -280,11 +280,11 @@ async fn offer(args: &Args, desk: &Arc<Desk>, mix: &mut Mix) -> Result<Duration,
     let mut progress = progress::bar(schedule.orders(), "orders");
     let start = Instant::now();
     *desk.measure() = Measure::new(start);
-    let paced = pace(schedule, start).map_err(|source| RunError::System { doing: "start a thread".into(), source });
-    let mut slots = paced?;
+    let no_timer = |source| RunError::System { doing: "set a timer".into(), source };
+    let mut slots = Pacer::new(schedule, start).map_err(no_timer)?;
     let pairs: Vec<Pair> = desk.pairs().collect();
     let mut shown = start;
-    while let Some(slot) = slots.recv().await {
+    while let Some(slot) = slots.next().await.map_err(no_timer)? {
         let planned = start + slot.after;
         let pair = pairs[mix.pick(pairs.len())];
         let connection = mix.pick(args.connections);

@@ -16,6 +16,7 @@ use serde::Deserialize;
 use serde::de::{DeserializeOwned, IgnoredAny};
 use tokio::net::TcpStream;
 use tokio::sync::{mpsc, oneshot};
+use tokio_tungstenite::tungstenite::protocol::WebSocketConfig;
 use tokio_tungstenite::tungstenite::{self, Message, Utf8Bytes};
 use tokio_tungstenite::{MaybeTlsStream, WebSocketStream};
 
@@ -28,6 +29,8 @@ pub(crate) mod tests;
 
 /// Requests that may wait for the connection.
 const QUEUE: usize = 65_536;
+/// Room for some answers. All of it is cleared before every read.
+const READ_BUFFER_LEN: usize = 8 * 1024;
 
 /// A connection of one account. Clones share it; it closes when the last is dropped.
 #[derive(Clone)]
@@ -133,7 +136,8 @@ impl Link {
         let unreachable = |reason: String| ApiError::Unreachable { url: url.to_owned(), reason };
         // Answers need not repeat the limits; they would be a third of the traffic.
         let address = format!("{url}?returnRateLimits=false");
-        let connecting = tokio_tungstenite::connect_async_with_config(&address, None, true);
+        let config = WebSocketConfig::default().read_buffer_size(READ_BUFFER_LEN);
+        let connecting = tokio_tungstenite::connect_async_with_config(&address, Some(config), true);
         let connected = tokio::time::timeout(Duration::from_secs(5), connecting).await;
         let (mut socket, _) =
             connected

@@ -1,8 +1,12 @@
 //! When what is sent: fixed before the load starts, so that a slow exchange cannot slow the load down.
 
+use std::os::fd::AsFd;
 use std::time::{Duration, Instant};
 
-use tokio::sync::mpsc;
+use nix::sys::time::TimeSpec;
+use nix::sys::timerfd::{ClockId, Expiration, TimerFd, TimerFlags, TimerSetTimeFlags};
+use tokio::io::AsyncReadExt;
+use tokio::net::unix::pipe;
 
 #[cfg(test)]
 mod tests;
@@ -83,21 +87,47 @@ impl Iterator for Schedule {
     }
 }
 
-/// Hands out slots at their time, counted from `start`, from a thread of its own: the timers of an
-/// asynchronous runtime are a millisecond coarse, which would show in every latency. Ends when the receiver
-/// is dropped.
-pub fn pace(schedule: Schedule, start: Instant) -> std::io::Result<mpsc::Receiver<Slot>> {
-    let (slots, receiver) = mpsc::channel(65_536);
-    std::thread::Builder::new().name("pacer".to_owned()).spawn(move || {
-        for slot in schedule {
-            let wait = (start + slot.after).saturating_duration_since(Instant::now());
-            if !wait.is_zero() {
-                std::thread::sleep(wait);
+/// Hands out slots at their time, counted from `start`, however long whoever takes them is busy in between: those that are due by
+/// then come at once. The timers of an asynchronous runtime are a millisecond coarse, which would show in every latency; the
+/// system's are precise, and wake the runtime's own thread where it waits for sockets.
+pub struct Pacer {
+    schedule: Schedule,
+    start: Instant,
+    timer: TimerFd,
+    /// The same timer, as a file that can be read from once it is time: to the runtime that is what a pipe is.
+    due: pipe::Receiver,
+    /// Taken from the schedule, not yet handed out.
+    next: Option<Slot>,
+}
+
+impl Pacer {
+    /// Needs a tokio runtime.
+    pub fn new(schedule: Schedule, start: Instant) -> std::io::Result<Pacer> {
+        let flags = TimerFlags::TFD_NONBLOCK | TimerFlags::TFD_CLOEXEC;
+        let timer = TimerFd::new(ClockId::CLOCK_MONOTONIC, flags)?;
+        let due = pipe::Receiver::from_owned_fd_unchecked(timer.as_fd().try_clone_to_owned()?)?;
+        Ok(Pacer { schedule, start, timer, due, next: None })
+    }
+
+    /// The next slot, once it is time for it; `None` after the last. A slot is not lost when the future is dropped.
+    pub async fn next(&mut self) -> std::io::Result<Option<Slot>> {
+        // Whoever cannot keep up with the schedule lets others in between all the same.
+        tokio::task::coop::consume_budget().await;
+        if self.next.is_none() {
+            self.next = self.schedule.next();
+        }
+        let Some(slot) = self.next else { return Ok(None) };
+        loop {
+            let wait = (self.start + slot.after).saturating_duration_since(Instant::now());
+            if wait.is_zero() {
+                self.next = None;
+                return Ok(Some(slot));
             }
-            if slots.blocking_send(slot).is_err() {
-                return;
+            self.timer.set(Expiration::OneShot(TimeSpec::from(wait)), TimerSetTimeFlags::empty())?;
+            // It tells how often it was time, eight bytes: a read that leaves no room would be tried again at once.
+            if self.due.read(&mut [0; 16]).await? == 0 {
+                return Err(std::io::ErrorKind::UnexpectedEof.into());
             }
         }
-    })?;
-    Ok(receiver)
+    }
 }

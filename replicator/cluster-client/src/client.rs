@@ -4,7 +4,7 @@
 //! One connection to every node is kept open. A partition's requests and reads go to its leader
 //! ([`leadership`]), a session's requests in order ([`pipeline`]).
 
-use std::collections::{BTreeMap, BTreeSet, VecDeque};
+use std::collections::{BTreeMap, VecDeque};
 use std::net::SocketAddr;
 use std::time::{Duration, Instant};
 
@@ -21,7 +21,7 @@ mod reads;
 
 pub use crate::config::Patience;
 use crate::{ClusterError, Replied};
-use connection::{Connection, Phase, cut_frames};
+use connection::{Connection, Phase};
 use leadership::{Change, Leadership};
 use members::Known;
 use pipeline::{Pipeline, Waiter};
@@ -119,9 +119,12 @@ pub struct Client {
     open_sessions: BTreeMap<(PartitionId, SessionId), SessionKey>,
     opening_sessions: BTreeMap<u128, SessionKey>,
     reads: Reads,
-    deadlines: BTreeSet<(Instant, Waiting)>,
+    /// Nobody has waited for too long before.
+    overdue_from: Option<Instant>,
     keys: u64,
     outputs: VecDeque<Output>,
+    /// Sessions with replies among the bytes that are being read: one look at each is enough for all of them.
+    replied: Vec<SessionKey>,
     /// No timeout is due before.
     wake_at: Option<Instant>,
 }
@@ -139,9 +142,10 @@ impl Client {
             open_sessions: BTreeMap::new(),
             opening_sessions: BTreeMap::new(),
             reads: Reads::default(),
-            deadlines: BTreeSet::new(),
+            overdue_from: None,
             keys: 0,
             outputs: VecDeque::new(),
+            replied: Vec::new(),
             wake_at: Some(now),
         }
     }
@@ -179,14 +183,30 @@ impl Client {
         now: Instant,
         timeout: Duration,
     ) -> Result<RequestKey, ClusterError> {
+        let key = self.offer(session, payload, now, timeout)?;
+        self.flush(session, now);
+        Ok(key)
+    }
+
+    /// As [`Client::request`] of one of many: none of them is sent before [`Client::flush`].
+    pub fn offer(
+        &mut self,
+        session: SessionKey,
+        payload: Vec<u8>,
+        now: Instant,
+        timeout: Duration,
+    ) -> Result<RequestKey, ClusterError> {
         let key = RequestKey(self.next_key());
         let deadline = now + timeout;
         let pipeline = self.sessions.get_mut(&session).ok_or(ClusterError::Closed)?;
         pipeline.offer(key, payload, deadline, &self.patience)?;
-        self.deadlines.insert((deadline, Waiting::Request(session, key)));
-        self.wake(deadline);
-        self.flush_session(session, now);
+        self.expect_by(deadline);
         Ok(key)
+    }
+
+    /// Sends what was offered.
+    pub fn flush(&mut self, session: SessionKey, now: Instant) {
+        self.flush_session(session, now);
     }
 
     /// Asks up to which position events must have been seen to read what is committed now. `Busy` when as
@@ -203,8 +223,7 @@ impl Client {
         let key = ReadKey(self.next_key());
         let deadline = now + timeout;
         self.reads.insert(key, partition, now, deadline, &self.patience);
-        self.deadlines.insert((deadline, Waiting::Read(key)));
-        self.wake(deadline);
+        self.expect_by(deadline);
         self.lead(partition, now);
         self.flush_reads(partition, now);
         Ok(key)
@@ -226,15 +245,14 @@ impl Client {
         if matches!(connection.phase, Phase::Idle(_) | Phase::Connecting) {
             return;
         }
-        if connection.on_bytes(bytes) {
+        if connection.on_sign_of_life() {
             tracing::info!(%node, "the node answers again");
         }
-        let inbox = connection.take_inbox();
-        let consumed = cut_frames(&inbox, |frame| self.on_frame(node, frame, now));
-        match (consumed, self.connections.get_mut(&node)) {
-            (Some(consumed), Some(connection)) if !matches!(connection.phase, Phase::Idle(_)) => {
-                connection.put_back(inbox, consumed);
-            }
+        let mut inbox = connection.take_inbox();
+        let cut = inbox.cut(bytes, |frame| self.on_frame(node, frame, now));
+        self.flush_replied(now);
+        match (cut, self.connections.get_mut(&node)) {
+            (Some(()), Some(connection)) if !matches!(connection.phase, Phase::Idle(_)) => connection.put_back(inbox),
             (None, _) => {
                 tracing::warn!(%node, "the node sent what is no frame of this protocol");
                 self.give_up(node, now);
@@ -264,11 +282,30 @@ impl Client {
 
     /// The next thing to do, until there is none.
     pub fn poll_output(&mut self) -> Option<Output> {
-        if let Some(output) = self.outputs.pop_front() {
+        if let Some(output) = self.poll_news() {
             return Some(output);
         }
         let (node, connection) = self.connections.iter_mut().find(|(_, connection)| !connection.out.is_empty())?;
         Some(Output::Send { node: *node, bytes: std::mem::take(&mut connection.out) })
+    }
+
+    /// As [`Client::poll_output`], without what is to be sent: for whoever takes that once a connection can take it, by
+    /// [`Client::take_bytes`].
+    pub fn poll_news(&mut self) -> Option<Output> {
+        self.outputs.pop_front()
+    }
+
+    /// Whether there is something to send to the node.
+    pub fn has_bytes(&self, node: NodeId) -> bool {
+        self.connections.get(&node).is_some_and(|connection| !connection.out.is_empty())
+    }
+
+    /// Whole frames to send to the node, in place of what is in `bytes`; none for none.
+    pub fn take_bytes(&mut self, node: NodeId, bytes: &mut Vec<u8>) {
+        bytes.clear();
+        if let Some(connection) = self.connections.get_mut(&node) {
+            std::mem::swap(&mut connection.out, bytes);
+        }
     }
 
     fn next_key(&mut self) -> u64 {
@@ -282,7 +319,13 @@ impl Client {
     }
 
     fn wake(&mut self, at: Instant) {
-        self.wake_at = Some(self.wake_at.map_or(at, |wake_at| wake_at.min(at)));
+        wake_by(&mut self.wake_at, at);
+    }
+
+    /// Somebody waits for an answer until then.
+    fn expect_by(&mut self, deadline: Instant) {
+        wake_by(&mut self.overdue_from, deadline);
+        self.wake(deadline);
     }
 
     fn wake_some(&mut self, at: Option<Instant>) {
@@ -297,8 +340,7 @@ impl Client {
         self.wake(now);
     }
 
-    fn answer(&mut self, session: SessionKey, waiter: Waiter, result: Result<Replied, ClusterError>) {
-        self.deadlines.remove(&(waiter.deadline, Waiting::Request(session, waiter.key)));
+    fn answer(&mut self, waiter: Waiter, result: Result<Replied, ClusterError>) {
         self.outputs.push_back(Output::Replied { request: waiter.key, result });
     }
 
@@ -360,30 +402,36 @@ impl Client {
         self.flush_reads(partition, now);
     }
 
-    /// The connection that requests of the partition go to, and whether the node is known to lead.
+    /// As [`leader_connection`], which is pinged soon.
     fn leader_connection(&mut self, partition: PartitionId, now: Instant) -> Option<(&mut Connection, bool)> {
-        let leadership = self.leaderships.get(&partition)?;
-        let connection = self.connections.get_mut(&leadership.target()?)?;
-        if !connection.is_usable() {
-            return None;
-        }
-        let ping_at = connection.hasten_ping(now, &self.patience);
-        self.wake_at = Some(self.wake_at.map_or(ping_at, |wake_at| wake_at.min(ping_at)));
-        Some((connection, leadership.is_confirmed()))
+        let (connection, is_confirmed) = leader_connection(&self.leaderships, &mut self.connections, partition)?;
+        wake_by(&mut self.wake_at, connection.hasten_ping(now, &self.patience));
+        Some((connection, is_confirmed))
     }
 
     fn flush_session(&mut self, key: SessionKey, now: Instant) {
         // A process that stood still, or was busy, hears of leaders before it looks at its clock.
         self.poll_deadlines(now);
-        let Some(mut pipeline) = self.sessions.remove(&key) else {
+        let Client { sessions, leaderships, connections, patience, wake_at, .. } = self;
+        let Some(pipeline) = sessions.get_mut(&key) else {
             return;
         };
-        if let Some((connection, is_confirmed)) = self.leader_connection(pipeline.partition, now) {
+        let leader = leader_connection(leaderships, connections, pipeline.partition);
+        if let Some((connection, is_confirmed)) = leader {
+            wake_by(wake_at, connection.hasten_ping(now, patience));
             pipeline.send(now, is_confirmed, &mut connection.out);
         }
-        let at = pipeline.next_timeout(&self.patience);
-        self.wake_some(at);
-        self.sessions.insert(key, pipeline);
+        if let Some(at) = pipeline.next_timeout(patience) {
+            wake_by(wake_at, at);
+        }
+    }
+
+    /// Goes on with the sessions that were replied to.
+    fn flush_replied(&mut self, now: Instant) {
+        while let Some(key) = self.replied.pop() {
+            self.flush_session(key, now);
+            self.forget_if_over(key);
+        }
     }
 
     fn flush_reads(&mut self, partition: PartitionId, now: Instant) {
@@ -421,6 +469,21 @@ impl Client {
     pub fn epoch(&self) -> ClusterEpoch {
         self.identity.hello.epoch
     }
+}
+
+fn wake_by(wake_at: &mut Option<Instant>, at: Instant) {
+    *wake_at = Some(wake_at.map_or(at, |wake_at| wake_at.min(at)));
+}
+
+/// The connection that requests of the partition go to, and whether the node is known to lead.
+fn leader_connection<'a>(
+    leaderships: &BTreeMap<PartitionId, Leadership>,
+    connections: &'a mut BTreeMap<NodeId, Connection>,
+    partition: PartitionId,
+) -> Option<(&'a mut Connection, bool)> {
+    let leadership = leaderships.get(&partition)?;
+    let connection = connections.get_mut(&leadership.target()?)?;
+    connection.is_usable().then(|| (connection, leadership.is_confirmed()))
 }
 
 #[cfg(test)]

@@ -13,17 +13,21 @@ use tokio::task::JoinHandle;
 use wire::link::{ChangeMembers, Hello, MemberOutcome, MemberPlace, PROTOCOL};
 use wire::{LogPosition, NodeId, PartitionId, Text};
 
+use crate::by_id::MapById;
 use crate::client::{Client, Identity, Output, Patience, ReadKey, RequestKey, SessionKey};
 use crate::subscription::Subscription;
 use crate::{ClusterConfig, ClusterError, ConfigError, Replied, StreamItem};
 use dial::Dialer;
+use line::{LineKey, Replies};
 
 pub use dial::is_answering;
 pub use ear::{CastBytes, Ear};
+pub use line::{Line, LineReply};
 
 mod connection;
 mod dial;
 mod ear;
+mod line;
 mod stream;
 
 /// How many items of a stream may wait for their consumer.
@@ -86,7 +90,9 @@ struct Crew {
 struct Core {
     client: Client,
     connections: BTreeMap<NodeId, ConnectionState>,
-    requests: HashMap<RequestKey, oneshot::Sender<Result<Replied, ClusterError>>>,
+    requests: MapById<RequestKey, Asker>,
+    lines: BTreeMap<LineKey, Replies>,
+    lines_made: u64,
     reads: HashMap<ReadKey, oneshot::Sender<Result<LogPosition, ClusterError>>>,
     opening: HashMap<SessionKey, oneshot::Sender<()>>,
     wishes: HashMap<u64, oneshot::Sender<MemberOutcome>>,
@@ -100,10 +106,19 @@ struct Core {
 /// Every node and where logs say that it is, and those from which events are streamed.
 type NewNodes = (BTreeMap<NodeId, Option<SocketAddr>>, Vec<NodeId>);
 
+/// Who is told what became of a request.
+enum Asker {
+    /// Of this one alone.
+    One(oneshot::Sender<Result<Replied, ClusterError>>),
+    /// Of this and others, under this mark.
+    Line(LineKey, u64),
+}
+
 /// What a connection's task is to do.
 #[derive(Default)]
 struct ConnectionState {
-    out: Vec<u8>,
+    /// It knows that there are bytes to send, which it takes from the client.
+    knows_of_bytes: bool,
     must_connect: bool,
     must_close: bool,
     changed: Arc<Notify>,
@@ -126,7 +141,9 @@ impl Cluster {
         let core = Core {
             client: Client::new(identity, &nodes, patience, Instant::now()),
             connections: nodes.iter().map(|node| (*node, ConnectionState::default())).collect(),
-            requests: HashMap::new(),
+            requests: MapById::default(),
+            lines: BTreeMap::new(),
+            lines_made: 0,
             reads: HashMap::new(),
             opening: HashMap::new(),
             wishes: HashMap::new(),
@@ -255,12 +272,17 @@ impl Session {
             let mut core = shared.lock();
             let key = core.client.request(self.inner.key, payload, Instant::now(), timeout)?;
             let (answered, wait) = oneshot::channel();
-            core.requests.insert(key, answered);
+            core.requests.insert(key, Asker::One(answered));
             core.settle(&shared.timer);
             wait
         };
         // Nobody is left to hear the answer to what was perhaps sent.
         wait.await.unwrap_or(Err(ClusterError::OutcomeUnknown))
+    }
+
+    /// For whoever has many requests under way at a time.
+    pub fn line(&self) -> Line {
+        Line::new(self.clone())
     }
 }
 
@@ -331,27 +353,26 @@ impl Shared {
 impl Core {
     /// Hands the client's outputs on.
     fn settle(&mut self, timer: &Notify) {
-        while let Some(output) = self.client.poll_output() {
+        while let Some(output) = self.client.poll_news() {
             match output {
                 Output::Connect(node) => self.tell(node, |connection| connection.must_connect = true),
-                Output::Send { node, bytes } => self.tell(node, |connection| {
-                    if connection.out.is_empty() {
-                        connection.out = bytes;
-                    } else {
-                        connection.out.extend_from_slice(&bytes);
-                    }
-                }),
+                // Taken by the connections' tasks.
+                Output::Send { .. } => {}
                 Output::Close(node) => self.tell(node, |connection| connection.must_close = true),
                 Output::SessionOpened(session) => {
                     if let Some(opened) = self.opening.remove(&session) {
                         let _ = opened.send(());
                     }
                 }
-                Output::Replied { request, result } => {
-                    if let Some(answered) = self.requests.remove(&request) {
-                        let _ = answered.send(result);
+                Output::Replied { request, result } => match self.requests.remove(&request) {
+                    Some(Asker::One(answered)) => _ = answered.send(result),
+                    Some(Asker::Line(line, mark)) => {
+                        if let Some(line) = self.lines.get_mut(&line) {
+                            line.add((mark, result));
+                        }
                     }
-                }
+                    None => {}
+                },
                 Output::Read { read, result } => {
                     if let Some(answered) = self.reads.remove(&read) {
                         let _ = answered.send(result);
@@ -375,6 +396,12 @@ impl Core {
                         watched.send_replace(leader);
                     }
                 }
+            }
+        }
+        for (node, connection) in &mut self.connections {
+            if !connection.knows_of_bytes && self.client.has_bytes(*node) {
+                connection.knows_of_bytes = true;
+                connection.changed.notify_one();
             }
         }
         let next = self.client.next_timeout();

@@ -12,6 +12,7 @@
 
 #[cfg(feature = "aeron")]
 pub mod aeron;
+pub mod by_id;
 pub mod client;
 mod config;
 mod driver;
@@ -20,7 +21,7 @@ mod error;
 pub mod subscription;
 
 pub use config::{ClusterConfig, Patience};
-pub use driver::{CastBytes, Cluster, Ear, EventStream, Session, is_answering};
+pub use driver::{CastBytes, Cluster, Ear, EventStream, Line, LineReply, Session, is_answering};
 pub use error::{ClusterError, ConfigError};
 pub use subscription::CastCounters;
 

@@ -13,7 +13,7 @@ use wire::link::{CastOpen, Events, Frame, Hello, PROTOCOL, Pong, Progress, Refus
 use wire::{LogPosition, NodeId, PartitionId};
 
 use crate::StreamItem;
-use crate::client::connection::{Connection, Phase, Vital, cut_frames};
+use crate::client::connection::{Connection, Phase, Vital};
 use crate::config::Patience;
 use beside::Beside;
 
@@ -127,13 +127,11 @@ impl Subscription {
         if matches!(self.connection.phase, Phase::Idle(_) | Phase::Connecting) {
             return;
         }
-        self.connection.on_bytes(bytes);
-        let inbox = self.connection.take_inbox();
-        match cut_frames(&inbox, |frame| self.on_frame(frame, now)) {
-            Some(consumed) if !matches!(self.connection.phase, Phase::Idle(_)) => {
-                self.connection.put_back(inbox, consumed);
-            }
-            Some(_) => {}
+        self.connection.on_sign_of_life();
+        let mut inbox = self.connection.take_inbox();
+        match inbox.cut(bytes, |frame| self.on_frame(frame, now)) {
+            Some(()) if !matches!(self.connection.phase, Phase::Idle(_)) => self.connection.put_back(inbox),
+            Some(()) => {}
             None => {
                 tracing::error!(node = %self.node, "the node sent what is no frame of this protocol");
                 self.abandon(AVOID_GONE, now);
@@ -153,7 +151,7 @@ impl Subscription {
 
     /// The consumer did not take items for a while, so nothing was read: silence proves nothing.
     pub fn on_resumed(&mut self) {
-        self.connection.on_bytes(&[]);
+        self.connection.on_sign_of_life();
     }
 
     /// Does what is due.

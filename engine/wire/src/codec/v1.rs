@@ -402,7 +402,7 @@ pub fn encode_event(event: &Event, bytes: &mut Vec<u8>) {
 pub fn decode_events(bytes: &[u8]) -> Result<Vec<Event>, CodecError> {
     let mut from = Reader::new(bytes);
     // Events of an order have about so many bytes: a vector that grows copies what it has.
-    let mut events = Vec::with_capacity((bytes.len() / 64 + 1).min(16));
+    let mut events = Vec::with_capacity((bytes.len() / 40 + 1).min(16));
     while !from.is_empty() {
         events.push(Event::read_tagged(&mut from)?);
     }

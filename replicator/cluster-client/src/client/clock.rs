@@ -25,8 +25,14 @@ impl Client {
 
     /// Tells whoever has waited long enough that there is no answer.
     pub(super) fn poll_deadlines(&mut self, now: Instant) {
-        while let Some((_, waiting)) = self.deadlines.first().filter(|(deadline, _)| *deadline <= now).copied() {
-            self.deadlines.pop_first();
+        if self.overdue_from.is_none_or(|from| now < from) {
+            return;
+        }
+        // Nearly everybody is answered in time: all are looked at where one may not be, so that those who are cost nothing here.
+        let mut overdue: Vec<_> = self.deadlines().filter(|(deadline, _)| *deadline <= now).collect();
+        overdue.sort_unstable();
+        self.overdue_from = self.deadlines().map(|(deadline, _)| deadline).filter(|deadline| *deadline > now).min();
+        for (_, waiting) in overdue {
             match waiting {
                 Waiting::Request(session, request) => {
                     let told = self.sessions.get_mut(&session).and_then(|pipeline| pipeline.on_deadline(request));
@@ -43,6 +49,15 @@ impl Client {
                 }
             }
         }
+    }
+
+    /// Whoever waits for an answer, and until when.
+    fn deadlines(&self) -> impl Iterator<Item = (Instant, Waiting)> {
+        let requests = self.sessions.iter().flat_map(|(session, pipeline)| {
+            pipeline.deadlines().map(|(deadline, key)| (deadline, Waiting::Request(*session, key)))
+        });
+        let reads = self.reads.deadlines().map(|(deadline, key)| (deadline, Waiting::Read(key)));
+        requests.chain(reads)
     }
 
     fn poll_connections(&mut self, now: Instant) {
@@ -112,11 +127,10 @@ impl Client {
     }
 
     fn earliest_timeout(&self, now: Instant) -> Option<Instant> {
-        let deadline = self.deadlines.first().map(|(deadline, _)| *deadline);
         let connections = self.connections.values().filter_map(|c| c.next_timeout(&self.patience));
         let sessions = self.sessions.values().filter_map(|p| p.next_timeout(&self.patience));
         let leaderships = self.leaderships.values().filter_map(Leadership::probe_at).filter(|at| *at > now);
         let reads = self.reads.next_timeout(now);
-        deadline.into_iter().chain(connections).chain(sessions).chain(leaderships).chain(reads).min()
+        self.overdue_from.into_iter().chain(connections).chain(sessions).chain(leaderships).chain(reads).min()
     }
 }

@@ -36,7 +36,7 @@ pub(crate) struct Connection {
     pub(crate) out: Vec<u8>,
     /// Whether it has kept silent after a ping. Sending it anything new is in vain.
     pub(crate) is_suspected: bool,
-    inbox: Vec<u8>,
+    inbox: Inbox,
     /// Failed attempts since the last `Welcome`.
     failures: u32,
     /// The first ping since which nothing was heard.
@@ -51,7 +51,7 @@ impl Connection {
             phase: Phase::Idle(now),
             out: Vec::new(),
             is_suspected: false,
-            inbox: Vec::new(),
+            inbox: Inbox::default(),
             failures: 0,
             pinged: None,
             next_ping: now,
@@ -66,7 +66,7 @@ impl Connection {
 
     pub(crate) fn on_connected(&mut self, now: Instant, hello: Hello, patience: &Patience) {
         self.phase = Phase::Greeting;
-        self.inbox.clear();
+        self.inbox.begun.clear();
         self.out.clear();
         self.send(&Frame::Hello(hello));
         // The greeting counts as a ping, so that a node that never answers is given up.
@@ -85,28 +85,25 @@ impl Connection {
         let wait = (first * 2_u32.saturating_pow(self.failures.min(16))).min(longest);
         self.failures += 1;
         self.phase = Phase::Idle(now + wait);
-        self.inbox.clear();
+        self.inbox.begun.clear();
         self.out.clear();
         self.pinged = None;
         self.is_suspected = false;
     }
 
-    /// Takes in bytes; [`Connection::take_inbox`] hands them out to be cut into frames. Returns whether the
-    /// node is no longer suspected.
-    pub(crate) fn on_bytes(&mut self, bytes: &[u8]) -> bool {
-        self.inbox.extend_from_slice(bytes);
+    /// The node has sent something, which [`Inbox::cut`] cuts into frames. Returns whether it is no longer suspected.
+    pub(crate) fn on_sign_of_life(&mut self) -> bool {
         self.pinged = None;
         std::mem::replace(&mut self.is_suspected, false)
     }
 
-    /// The bytes received and not yet cut into frames.
-    pub(crate) fn take_inbox(&mut self) -> Vec<u8> {
+    /// What has come of a frame that is not complete; to be put back once more bytes are cut, unless the connection is over.
+    pub(crate) fn take_inbox(&mut self) -> Inbox {
         std::mem::take(&mut self.inbox)
     }
 
-    /// Gives back what was left after the last complete frame.
-    pub(crate) fn put_back(&mut self, mut inbox: Vec<u8>, consumed: usize) {
-        inbox.drain(..consumed);
+    /// See [`Connection::take_inbox`].
+    pub(crate) fn put_back(&mut self, inbox: Inbox) {
         self.inbox = inbox;
     }
 
@@ -156,6 +153,42 @@ impl Connection {
     }
 }
 
+/// The beginning of a frame whose end has not come.
+#[derive(Debug, Default)]
+pub(crate) struct Inbox {
+    begun: Vec<u8>,
+}
+
+impl Inbox {
+    /// Cuts what has come into frames and hands each to `take`, which returns whether to go on; what is left begins the next one.
+    /// Whole frames are read where they lie. `None` when the bytes are not of this protocol.
+    pub(crate) fn cut(&mut self, mut bytes: &[u8], mut take: impl FnMut(Frame<'_>) -> bool) -> Option<()> {
+        while !self.begun.is_empty() {
+            if bytes.is_empty() {
+                return Some(());
+            }
+            // The header alone says how much is missing.
+            let whole = match self.begun.first_chunk::<{ link::HEADER_LEN }>() {
+                Some(header) => link::HEADER_LEN + u32::from_le_bytes(*header) as usize,
+                None => link::HEADER_LEN,
+            };
+            let (missing, rest) = bytes.split_at(whole.saturating_sub(self.begun.len()).min(bytes.len()));
+            self.begun.extend_from_slice(missing);
+            bytes = rest;
+            if let Some((body, _)) = link::split(&self.begun, link::PEER_BODY_MAX).ok()? {
+                let goes_on = take(Frame::decode(body).ok()?);
+                self.begun.clear();
+                if !goes_on {
+                    return Some(());
+                }
+            }
+        }
+        let consumed = cut_frames(bytes, take)?;
+        self.begun.extend_from_slice(&bytes[consumed..]);
+        Some(())
+    }
+}
+
 /// Cuts frames off the front of `inbox` and hands each to `take`, which returns whether to go on. Returns how
 /// many bytes were used up, or `None` when they are not of this protocol.
 pub(crate) fn cut_frames(inbox: &[u8], mut take: impl FnMut(Frame<'_>) -> bool) -> Option<usize> {
@@ -174,3 +207,6 @@ pub(crate) fn cut_frames(inbox: &[u8], mut take: impl FnMut(Frame<'_>) -> bool) 
         }
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -7,7 +7,7 @@ use wire::link::{Frame, PROTOCOL, Refusal, Refused};
 use wire::{NodeId, SessionId};
 
 use super::leadership::Leadership;
-use super::{Client, Output, SessionKey, Waiting};
+use super::{Client, Output, SessionKey};
 use crate::{ClusterError, Replied};
 
 impl Client {
@@ -51,8 +51,7 @@ impl Client {
             Frame::Refused(refused) => self.on_refused(node, &refused, now),
             Frame::ReadReady(ready) => {
                 self.confirm(node, ready.partition, now);
-                if let Some((key, deadline)) = self.reads.take(ready.token, ready.partition) {
-                    self.deadlines.remove(&(deadline, Waiting::Read(key)));
+                if let Some(key) = self.reads.take(ready.token, ready.partition) {
                     self.outputs.push_back(Output::Read { read: key, result: Ok(ready.position) });
                 }
             }
@@ -63,8 +62,7 @@ impl Client {
                     Refusal::NotLeader => self.deny(node, refused.partition, refused.detail, now),
                     Refusal::UnknownPartition => self.deny(node, refused.partition, 0, now),
                     Refusal::NotPermitted | Refusal::Malformed => {
-                        if let Some((key, deadline)) = self.reads.take(refused.token, refused.partition) {
-                            self.deadlines.remove(&(deadline, Waiting::Read(key)));
+                        if let Some(key) = self.reads.take(refused.token, refused.partition) {
                             let result = Err(ClusterError::Refused(refused.refusal));
                             self.outputs.push_back(Output::Read { read: key, result });
                         }
@@ -103,10 +101,11 @@ impl Client {
             let result = v1::decode_reply(payload)
                 .map(|decoded| Replied { position: reply.position, reply: decoded })
                 .map_err(|_| ClusterError::UnreadableReply);
-            self.answer(key, waiter, result);
+            self.answer(waiter, result);
         }
-        self.flush_session(key, now);
-        self.forget_if_over(key);
+        if !self.replied.contains(&key) {
+            self.replied.push(key);
+        }
     }
 
     fn on_refused(&mut self, node: NodeId, refused: &Refused, now: Instant) {
@@ -131,7 +130,7 @@ impl Client {
             return;
         };
         if let Some((waiter, error)) = pipeline.on_refused(refused, now, &self.patience) {
-            self.answer(key, waiter, Err(error));
+            self.answer(waiter, Err(error));
         }
         self.flush_session(key, now);
     }
@@ -146,7 +145,7 @@ impl Client {
             if refused.refusal == Refusal::NotPermitted {
                 pipeline.reopen_after(now, Duration::from_secs(1));
                 for waiter in pipeline.fail_unsent() {
-                    self.answer(key, waiter, Err(ClusterError::Refused(refused.refusal)));
+                    self.answer(waiter, Err(ClusterError::Refused(refused.refusal)));
                 }
             } else {
                 pipeline.reopen_after(now, self.patience.back_off.1);
@@ -166,7 +165,7 @@ impl Client {
         self.open_sessions.remove(&(partition, session));
         self.opening_sessions.insert(nonce, key);
         for waiter in lost {
-            self.answer(key, waiter, Err(ClusterError::OutcomeUnknown));
+            self.answer(waiter, Err(ClusterError::OutcomeUnknown));
         }
         self.forget_if_over(key);
         self.flush_session(key, now);

@@ -263,6 +263,11 @@ impl Pipeline {
         self.entries.drain(self.assigned..).filter_map(|entry| entry.waiter).collect()
     }
 
+    /// Who waits, and until when.
+    pub(super) fn deadlines(&self) -> impl Iterator<Item = (Instant, RequestKey)> {
+        self.entries.iter().filter_map(|entry| entry.waiter).map(|waiter| (waiter.deadline, waiter.key))
+    }
+
     /// Time is up for whoever waits for the request `key`. Says what can be said of its fate.
     pub(super) fn on_deadline(&mut self, key: RequestKey) -> Option<ClusterError> {
         let index = self.entries.partition_point(|entry| entry.key < key);

@@ -46,13 +46,18 @@ impl Reads {
         self.waiting.values().any(|read| read.partition == partition)
     }
 
-    /// Takes a read that is answered, with its deadline.
-    pub(super) fn take(&mut self, token: u64, partition: PartitionId) -> Option<(ReadKey, Instant)> {
+    /// Takes a read that is answered.
+    pub(super) fn take(&mut self, token: u64, partition: PartitionId) -> Option<ReadKey> {
         let key = ReadKey(token);
         if self.waiting.get(&key)?.partition != partition {
             return None;
         }
-        self.waiting.remove(&key).map(|read| (key, read.deadline))
+        self.waiting.remove(&key).map(|_| key)
+    }
+
+    /// Who waits, and until when.
+    pub(super) fn deadlines(&self) -> impl Iterator<Item = (Instant, ReadKey)> {
+        self.waiting.iter().map(|(key, read)| (read.deadline, *key))
     }
 
     /// Time is up. Returns whether it was ever sent.

@@ -1,6 +1,7 @@
 //! Scenarios: what goes in, what the nodes are sent, what callers are told.
 
 use super::*;
+use crate::client::connection::cut_frames;
 use wire::codec::v1;
 use wire::link::{self, Frame, PROTOCOL, Refusal, Refused, Role};
 use wire::{Sequence, Term, Text};
@@ -265,6 +266,29 @@ fn a_full_window_is_busy_at_once() {
     assert_eq!(scenario.request(session, "e"), Err(ClusterError::Busy));
     scenario.reply(1, 7, 1);
     scenario.request(session, "e").unwrap();
+}
+
+#[test]
+fn each_request_and_read_is_given_up_at_its_own_time_whatever_is_answered_before() {
+    let mut scenario = Scenario::led_by_node_1();
+    let session = scenario.session(1);
+    for (payload, millis) in [("a", 300), ("b", 100), ("c", 200), ("d", 500)] {
+        let timeout = Duration::from_millis(millis);
+        scenario.client.request(session, payload.into(), scenario.now, timeout).unwrap();
+    }
+    scenario.client.read_index(PARTITION, scenario.now, Duration::from_millis(250)).unwrap();
+    scenario.collect();
+    scenario.reply(1, 7, 2);
+    scenario.check_told(&["replied 102"]);
+    for (millis, told) in [(199, ""), (1, "Timeout"), (49, ""), (1, "read Err(Timeout)"), (49, ""), (1, "Timeout")] {
+        scenario.pass(millis, &[1]);
+        assert_eq!(scenario.told.join(", "), told, "{:?}", scenario.told);
+        scenario.told.clear();
+    }
+    scenario.reply(1, 7, 4);
+    scenario.check_told(&["replied 104"]);
+    scenario.pass(400, &[1]);
+    scenario.check_told(&[]);
 }
 
 #[test]

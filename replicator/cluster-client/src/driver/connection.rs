@@ -45,13 +45,12 @@ fn with_core(shared: &Shared, what: impl FnOnce(&mut super::Core)) {
     core.settle(&shared.timer);
 }
 
-/// Whether to connect now. What was meant for an earlier connection is dropped.
+/// Whether to connect now.
 fn begin(shared: &Shared, node: NodeId) -> bool {
     let mut core = shared.lock();
     let Some(connection) = core.connections.get_mut(&node) else {
         return false;
     };
-    connection.out.clear();
     connection.must_close = false;
     std::mem::take(&mut connection.must_connect)
 }
@@ -73,8 +72,9 @@ async fn write(
     changed: &tokio::sync::Notify,
     mut to: WriteHalf<TlsStream<TcpStream>>,
 ) -> io::Result<()> {
+    let mut bytes = Vec::new();
     loop {
-        let bytes = {
+        {
             let mut core = shared.lock();
             let Some(connection) = core.connections.get_mut(&node) else {
                 return Ok(());
@@ -82,8 +82,9 @@ async fn write(
             if connection.must_close {
                 return Ok(());
             }
-            std::mem::take(&mut connection.out)
-        };
+            connection.knows_of_bytes = false;
+            core.client.take_bytes(node, &mut bytes);
+        }
         if bytes.is_empty() {
             changed.notified().await;
         } else {

@@ -49,6 +49,79 @@ fn pipelined_requests_are_replied_to_in_order() {
 }
 
 #[test]
+fn replies_of_a_line_come_with_their_marks_and_many_at_a_time() {
+    run(async {
+        let fake = genuine().await;
+        let cluster = Cluster::connect(fake.config()).unwrap();
+        let mut line = cluster.session(PARTITION).await.line();
+        assert_eq!(line.request_many((0..500_u64).map(|n| (n * 3, n.to_le_bytes().to_vec())), 5 * SECOND), []);
+        let (mut replies, mut takes) = (Vec::new(), 0);
+        while replies.len() < 500 {
+            line.next_many(&mut replies).await;
+            takes += 1;
+        }
+        assert!(takes < 250, "{takes} takes");
+        let came: Vec<(u64, u64)> =
+            replies.iter().map(|(mark, reply)| (*mark, reply.as_ref().unwrap().position.get())).collect();
+        assert_eq!(came, (0..500).map(|n| (n * 3, n + 1)).collect::<Vec<_>>());
+        let log = fake.shared.lock().unwrap().log.iter().map(|(_, _, payload)| payload.clone()).collect::<Vec<_>>();
+        assert_eq!(log, (0..500_u64).map(|n| n.to_le_bytes().to_vec()).collect::<Vec<_>>());
+    });
+}
+
+#[test]
+fn a_line_takes_what_the_window_has_room_for_and_says_busy_of_the_rest() {
+    run(async {
+        let fake = genuine().await;
+        let patience = Patience { window: 8, ..Patience::default() };
+        let cluster = Cluster::connect_with(fake.config(), patience).unwrap();
+        let mut line = cluster.session(PARTITION).await.line();
+        fake.shared.lock().unwrap().is_mute = true;
+        let ten = |from: u64| (from..from + 10).map(|n| (n, b"order".to_vec()));
+        let short = Duration::from_millis(300);
+        assert_eq!(line.request_many(ten(0), short), [(8, Err(ClusterError::Busy)), (9, Err(ClusterError::Busy))]);
+        // Nobody answers: each is told so.
+        while cluster.inner.shared.lock().lines.values().any(|line| line.len() < 8) {
+            tokio::time::sleep(Duration::from_millis(5)).await;
+        }
+        // Nobody has taken those: there is no room for more.
+        let refused = line.request_many(ten(10), short);
+        assert_eq!(refused, (10..20).map(|n| (n, Err(ClusterError::Busy))).collect::<Vec<_>>());
+        let mut replies = Vec::new();
+        line.next_many(&mut replies).await;
+        assert_eq!(replies, (0..8).map(|n| (n, Err(ClusterError::Timeout))).collect::<Vec<_>>());
+    });
+}
+
+#[test]
+fn what_a_line_has_in_flight_when_the_leader_dies_is_executed_once_and_what_a_dropped_one_has_too() {
+    run(async {
+        let fake = genuine().await;
+        let cluster = Cluster::connect(fake.config()).unwrap();
+        let session = cluster.session(PARTITION).await;
+        fake.shared.lock().unwrap().is_mute = true;
+        let (mut line, mut dropped) = (session.line(), session.line());
+        assert_eq!(line.request_many((0..20).map(|n| (n, b"kept".to_vec())), 10 * SECOND), []);
+        assert_eq!(dropped.request_many((0..20).map(|n| (n, b"dropped".to_vec())), 10 * SECOND), []);
+        drop(dropped);
+        while fake.shared.lock().unwrap().log.len() < 40 {
+            tokio::time::sleep(Duration::from_millis(1)).await;
+        }
+        fake.kill(1);
+        fake.elect(2);
+        let mut replies = Vec::new();
+        while replies.len() < 20 {
+            line.next_many(&mut replies).await;
+        }
+        let came: Vec<_> = replies.into_iter().map(|(mark, reply)| (mark, reply.unwrap().position.get())).collect();
+        assert_eq!(came, (0..20).map(|n| (n, n + 1)).collect::<Vec<_>>());
+        session.request(b"after".to_vec(), SECOND).await.unwrap();
+        assert_eq!(fake.shared.lock().unwrap().log.len(), 41);
+        assert_eq!(cluster.inner.shared.lock().requests.len(), 0);
+    });
+}
+
+#[test]
 fn a_request_in_flight_when_the_leader_dies_is_answered_by_the_next_and_executed_once() {
     run(async {
         let fake = genuine().await;

@@ -1,6 +1,7 @@
 //! Scenarios of one stream: what goes in, where it connects, what it yields.
 
 use super::*;
+use crate::client::connection::cut_frames;
 use wire::link::{self, Role};
 use wire::{ClusterEpoch, Origin, Text, Timestamp};
 

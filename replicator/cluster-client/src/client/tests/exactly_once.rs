@@ -5,6 +5,7 @@
 use std::collections::BTreeMap;
 
 use super::*;
+use crate::client::connection::cut_frames;
 use proptest::prelude::*;
 
 /// One partition of three nodes. `log` is committed; what a leader has accepted beyond it is lost with it.

@@ -2,17 +2,17 @@
 //!
 //! The standard library's hash is keyed, so that whoever chooses names cannot choose them to fall into one place. Ids of
 //! accounts and orders, and positions in a log, are chosen by nobody: they are counted, and spread well enough by one
-//! multiplication.
+//! multiplication. The same holds of what a process counts for itself, as the numbers of its requests.
 
 use std::collections::HashMap;
 use std::hash::{BuildHasherDefault, Hasher};
 
 /// A map by ids that nobody chooses.
-pub(crate) type MapById<K, V> = HashMap<K, V, BuildHasherDefault<IdHasher>>;
+pub type MapById<K, V> = HashMap<K, V, BuildHasherDefault<IdHasher>>;
 
 /// Of one id or several.
 #[derive(Debug, Default, Clone, Copy)]
-pub(crate) struct IdHasher(u64);
+pub struct IdHasher(u64);
 
 impl Hasher for IdHasher {
     fn finish(&self) -> u64 {
