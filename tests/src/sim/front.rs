@@ -20,8 +20,8 @@ pub struct LinkId(pub u64);
 
 /// How long what is under way on a way that was cut waits before it is tried again.
 const RETRANSMIT: u64 = 120 * MS;
-/// What an archive misses has been fetched from another node so long after somebody asked for it. Production's gap filler
-/// does so by itself, over the network.
+/// What an archive misses has been fetched from other nodes so long after somebody asked for it. Production's gap filler
+/// does so by itself.
 const FILLED_AFTER: u64 = 500 * MS;
 /// How long a node's word about a leader is on its way to another.
 const WORD: u64 = MS / 5;
