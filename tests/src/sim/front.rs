@@ -205,6 +205,7 @@ impl World {
             Frame::Hello(hello) => self.greet(id, node, hello),
             Frame::Ping(ping) => self.send_frame(id, &Frame::Pong(link::Pong { nonce: ping.nonce })),
             Frame::Request(request, payload) => {
+                self.checkers.kept.on_sent(&request);
                 self.node_mut(node).front.sessions.insert((request.partition, request.session), id);
                 self.input(node, request.partition, HostInput::Request(request, payload.to_vec()));
             }
@@ -353,6 +354,8 @@ impl World {
                 if let Some(link) = link {
                     self.send_frame(link, &Frame::Refused(refused));
                 }
+                let verdict = self.checkers.kept.on_refused(id, &refused);
+                self.check(verdict);
             }
             HostOutput::ReadReady(ready) => {
                 if let Some((link, token)) = front.reads.remove(&ready.token) {
