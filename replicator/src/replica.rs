@@ -1,7 +1,8 @@
 //! One replica of one partition: the duty cycle over Raft, the log, the sequencer and the state machine.
 //!
 //! Each role has its file: `inbound` (what a peer may say), `election`, `proposals` (what clients may say),
-//! `persistence` (what must be on disk before anything is said), `apply`, `reads`, `checkpoint`, `catch_up`.
+//! `persistence` (what must be on disk before anything is said), `apply`, `reads`, `checkpoint`, `catch_up`; `membership`
+//! and `belonging` (who is in the group), `quarantine`, `space` and `versions` (what keeps one from taking part).
 
 mod apply;
 mod belonging;

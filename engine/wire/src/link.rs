@@ -82,8 +82,9 @@ pub enum Frame<'a> {
     Ping(Ping),
     /// The answer to a ping.
     Pong(Pong),
-    /// Node to client, unasked: this is who leads the partition. Sent for every partition after
-    /// `Welcome` and at every change this node learns of.
+    /// Node to client or node, unasked: this is who leads the partition. Sent for every partition after
+    /// `Welcome` and at every change this node learns of. A node that leads one partition and is no member of another knows
+    /// from this alone where its mail to that has to go.
     Leader(Leader),
     /// Node to client, unasked: who has a replica of the partition, and where they are ([`decode_places`]). Sent for every
     /// partition after `Welcome` and at every change this node learns of.

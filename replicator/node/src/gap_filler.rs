@@ -65,18 +65,22 @@ impl GapFiller {
 
     /// The archive has been handed everything up to `position`.
     pub fn filled(&mut self, position: LogPosition, now: Timestamp, out: &mut Links) {
-        let is_done = self.gap.is_none_or(|gap| position >= gap.upto);
-        if let Some(attempt) = &mut self.attempt {
-            attempt.next = attempt.next.max(position.next());
-            attempt.heard = now;
-        }
-        if let Some(gap) = &mut self.gap {
-            gap.from = gap.from.max(position.next());
-        }
-        if is_done {
+        if self.is_filled(position, now) {
             self.abandon(out);
             self.gap = None;
         }
+    }
+
+    /// Notes how far a peer has come, and says whether that is the whole gap. Nothing is made of what it says beyond that:
+    /// it was not asked for, and a position may be the last that there can be.
+    fn is_filled(&mut self, position: LogPosition, now: Timestamp) -> bool {
+        let Some(gap) = self.gap.as_mut().filter(|gap| position < gap.upto) else { return true };
+        let next = position.next();
+        gap.from = gap.from.max(next);
+        if let Some(attempt) = &mut self.attempt {
+            (attempt.next, attempt.heard) = (attempt.next.max(next), now);
+        }
+        false
     }
 
     /// The attempt came to nothing, or its link closed.
@@ -120,3 +124,6 @@ impl GapFiller {
         }
     }
 }
+
+#[cfg(test)]
+mod tests;

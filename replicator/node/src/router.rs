@@ -316,6 +316,9 @@ impl Router {
 
     /// News for partition threads must not be lost, so what does not fit a ring is kept here.
     fn spread_news(&mut self) {
+        if self.lanes.values().all(|lane| lane.news.is_empty() && lane.dead.is_empty()) {
+            return;
+        }
         let leaders: BTreeMap<PartitionId, (Option<NodeId>, Term)> =
             self.lanes.iter().map(|(partition, lane)| (*partition, (lane.leader, lane.term))).collect();
         for lane in self.lanes.values_mut() {

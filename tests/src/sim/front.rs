@@ -20,9 +20,11 @@ pub struct LinkId(pub u64);
 
 /// How long what is under way on a way that was cut waits before it is tried again.
 const RETRANSMIT: u64 = 120 * MS;
-/// What an archive misses has been fetched from another node so long after somebody asked for it. Production's gap filler
-/// does so by itself, over the network.
+/// What an archive misses has been fetched from other nodes so long after somebody asked for it. Production's gap filler
+/// does so by itself.
 const FILLED_AFTER: u64 = 500 * MS;
+/// How long a node's word about a leader is on its way to another.
+const WORD: u64 = MS / 5;
 /// A connection attempt that nobody answers fails after this.
 const DIAL_TIMEOUT: u64 = 1_000 * MS;
 
@@ -203,6 +205,7 @@ impl World {
             Frame::Hello(hello) => self.greet(id, node, hello),
             Frame::Ping(ping) => self.send_frame(id, &Frame::Pong(link::Pong { nonce: ping.nonce })),
             Frame::Request(request, payload) => {
+                self.checkers.kept.on_sent(&request);
                 self.node_mut(node).front.sessions.insert((request.partition, request.session), id);
                 self.input(node, request.partition, HostInput::Request(request, payload.to_vec()));
             }
@@ -239,7 +242,8 @@ impl World {
         }
     }
 
-    /// A host says who leads: every link and the node's other partitions are told.
+    /// A host or another node says who leads: every link, the node's other partitions and all other nodes are told. Whoever
+    /// leads one partition and is no member of another learns from them alone where its mail has to go.
     pub(super) fn leader_changed(&mut self, id: NodeId, partition: PartitionId, leader: Option<NodeId>, term: Term) {
         let front = &mut self.node_mut(id).front;
         let known = front.leaders.get(&partition).copied().unwrap_or_default();
@@ -256,6 +260,32 @@ impl World {
             let leader = leader.unwrap_or_default();
             self.send_frame(link, &Frame::Leader(link::Leader { partition, leader, term }));
         }
+        for to in self.plan.everybody().into_iter().filter(|to| *to != id) {
+            self.queue.plan(self.now + WORD, Event::LeaderSaid { from: id, to, partition, leader, term });
+        }
+    }
+
+    /// Another node says who leads. As in production its word counts when it is newer; what is under way on a way that
+    /// is cut comes later, and who is dead hears the newest when it starts.
+    pub(super) fn leader_said(
+        &mut self,
+        from: NodeId,
+        to: NodeId,
+        partition: PartitionId,
+        leader: Option<NodeId>,
+        term: Term,
+    ) {
+        let node = self.node(to);
+        let (known, known_term) = node.front.leaders.get(&partition).copied().unwrap_or_default();
+        let is_newer = term > known_term || (term == known_term && leader.is_some() && known.is_none());
+        if !node.is_up || !is_newer {
+            return;
+        }
+        if self.cuts.is_cut(from, to) || node.is_paused {
+            self.queue.plan(self.now + RETRANSMIT, Event::LeaderSaid { from, to, partition, leader, term });
+            return;
+        }
+        self.leader_changed(to, partition, leader, term);
     }
 
     fn links_of(&self, id: NodeId) -> Vec<LinkId> {
@@ -324,6 +354,8 @@ impl World {
                 if let Some(link) = link {
                     self.send_frame(link, &Frame::Refused(refused));
                 }
+                let verdict = self.checkers.kept.on_refused(id, &refused);
+                self.check(verdict);
             }
             HostOutput::ReadReady(ready) => {
                 if let Some((link, token)) = front.reads.remove(&ready.token) {
@@ -410,3 +442,6 @@ impl World {
         self.links.get(&id).is_some_and(|link| link.is_up)
     }
 }
+
+#[cfg(test)]
+mod tests;

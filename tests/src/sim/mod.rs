@@ -16,6 +16,7 @@ mod consumers;
 pub mod failover;
 mod faults;
 mod front;
+mod gaps;
 mod history;
 mod hosts;
 mod machine;

@@ -190,8 +190,11 @@ impl World {
         self.kill(id, true, is_noticed);
         self.trace.say(self.now, || format!("the disk of node {id} is lost"));
         let is_in_memory = self.plan.is_in_memory;
-        for slot in self.node_mut(id).slots.values_mut() {
-            (slot.disk, slot.archive) = (disk(is_in_memory), Arc::default());
+        for partition in machine::partitions(self.plan.layout) {
+            let slot = self.node_mut(id).slots.get_mut(&partition).expect("every node has every partition");
+            slot.disk = disk(is_in_memory);
+            let lost = std::mem::take(&mut slot.archive);
+            self.bury(partition, lost);
         }
         self.queue.plan(self.now + down_ns, Event::Start { node: id });
     }

@@ -222,7 +222,7 @@ impl World {
     }
 
     /// Up to the newest snapshot at least, as production's gap filler does over the network, which is not simulated.
-    pub(super) fn fill_gaps(&self, partition: PartitionId, archive: &Mutex<Archive>, newest: LogPosition) {
+    fn fill_gaps(&self, partition: PartitionId, archive: &Mutex<Archive>, newest: LogPosition) {
         let mut archive = archive.lock().expect("nobody panics with an open archive");
         let end = archive.end().max(newest);
         let records = self.histories[&partition].records().iter().take_while(|record| record.position <= end);

@@ -148,12 +148,18 @@ impl Archive {
         self.covered.last().map_or(LogPosition::ZERO, |(_, upto)| *upto)
     }
 
-    /// Everything is covered up to here: these are its batches, those that were missing among them.
+    /// Everything is covered up to here: these are its batches, those that were missing among them. What is known of later
+    /// ones stays as it was.
     pub fn fill(&mut self, upto: LogPosition, batches: impl Iterator<Item = (LogPosition, Batch)>) {
         for (position, batch) in batches {
             self.batches.entry(position).or_insert(batch);
         }
-        self.covered = (upto > LogPosition::ZERO).then_some((LogPosition::ZERO, upto)).into_iter().collect();
+        self.covered.retain(|(_, end)| *end > upto);
+        match self.covered.first_mut() {
+            Some((after, _)) if *after <= upto => *after = LogPosition::ZERO,
+            _ if upto > LogPosition::ZERO => self.covered.insert(0, (LogPosition::ZERO, upto)),
+            _ => {}
+        }
     }
 
     /// The process is gone; of what was not synced something may be lost.

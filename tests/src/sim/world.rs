@@ -2,6 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::sync::{Arc, Mutex};
 
 use replicator::sim::{Cuts, Random, Weather};
 use replicator::{Members, node_of};
@@ -18,6 +19,7 @@ use super::process::Node;
 use super::queue::{Event, Queue};
 use super::quorums::Commits;
 use super::region::Promoted;
+use super::store::Archive;
 use super::swarm::Plan;
 use super::trace::{OrNobody, Trace};
 use super::users::Users;
@@ -99,6 +101,7 @@ pub struct World {
     pub(super) mail_is_lost_until: Moment,
     pub(super) answered: u64,
     pub(super) commits: BTreeMap<PartitionId, Commits>,
+    pub(super) lost_archives: BTreeMap<PartitionId, Vec<Arc<Mutex<Archive>>>>,
     /// When gateways were told something, and when faults struck.
     pub(super) told_at: Vec<Moment>,
     pub(super) struck_at: Vec<Moment>,
@@ -176,6 +179,7 @@ impl World {
             mail_is_lost_until: 0,
             answered: 0,
             commits: BTreeMap::new(),
+            lost_archives: BTreeMap::new(),
             told_at: Vec::new(),
             struck_at: Vec::new(),
             faults: 0,
@@ -285,12 +289,12 @@ impl World {
             Event::Run { node, partition } => self.run_host(node, partition),
             Event::Arrive { from, to, partition, input } => self.arrive(from, to, partition, input),
             Event::Synced { node, life, writes } => self.synced(node, life, &writes),
+            Event::LeaderSaid { from, to, partition, leader, term } => {
+                self.leader_said(from, to, partition, leader, term);
+            }
             Event::Start { node } => self.start(node),
             Event::Resume { node } => self.resume(node),
-            Event::Filled { node, partition } => {
-                let archive = self.node(node).slots[&partition].archive.clone();
-                self.fill_gaps(partition, &archive, LogPosition::ZERO);
-            }
+            Event::Filled { node, partition } => self.fetch_missing(node, partition),
             Event::Connect { link } => self.connect_link(link),
             Event::Deliver { link, to_node } => self.deliver_link(link, to_node),
             Event::Closed { link } => self.close_at_client(link),

@@ -3,6 +3,7 @@
 mod acknowledged;
 mod conservation;
 mod digests;
+mod kept;
 mod leadership;
 mod mail;
 mod model;
@@ -16,6 +17,7 @@ mod versions;
 pub use acknowledged::Acknowledged;
 pub use conservation::Conservation;
 pub use digests::Digests;
+pub use kept::Kept;
 pub use leadership::Leadership;
 pub use mail::MailOrder;
 pub use model::SecondOpinion;
@@ -47,6 +49,8 @@ pub struct Checkers {
     pub acknowledged: Acknowledged,
     /// Nothing is executed twice.
     pub once: Once,
+    /// Whoever asks again is told what became of it.
+    pub kept: Kept,
     /// Money is conserved.
     pub conservation: Conservation,
     /// Mail arrives in order and once.
@@ -77,6 +81,7 @@ impl Checkers {
         Checkers {
             acknowledged: Acknowledged::default(),
             once: Once::default(),
+            kept: Kept::default(),
             conservation: Conservation::default(),
             mail: MailOrder::default(),
             leadership: Leadership::default(),
