@@ -10,6 +10,7 @@ mod rest;
 pub(crate) mod tls;
 
 use std::convert::Infallible;
+use std::io;
 use std::net::IpAddr;
 use std::pin::pin;
 use std::sync::Arc;
@@ -25,6 +26,7 @@ use hyper::{Request, Response, StatusCode};
 use hyper_util::rt::{TokioIo, TokioTimer};
 use origin::Proxies;
 use outspoken::Outspoken;
+use socket2::SockRef;
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::OwnedSemaphorePermit;
@@ -42,6 +44,9 @@ const HEADERS_MAX: usize = 64;
 
 /// How long a TLS handshake may take.
 const HANDSHAKE_MAX: Duration = Duration::from_secs(10);
+
+/// So many bytes the system takes for a client that are not on their way to it yet.
+const UNSENT_MAX: u32 = 64 * 1024;
 
 /// A connection's place among [`crate::Limits::connections_max`], an extension of each of its requests: a
 /// WebSocket keeps it for as long as it lives, which is longer than the HTTP connection it began as.
@@ -81,7 +86,7 @@ pub async fn serve(gateway: Arc<Gateway>, listener: TcpListener, door: Door, far
         };
         // A client beyond the limit is closed at once: better none than a slow one.
         let Ok(place) = Arc::clone(&gateway.connections).try_acquire_owned() else { continue };
-        if stream.set_nodelay(true).is_err() {
+        if prepare(&stream).is_err() {
             continue;
         }
         let place = ConnectionPlace { _place: Arc::new(place) };
@@ -92,6 +97,13 @@ pub async fn serve(gateway: Arc<Gateway>, listener: TcpListener, door: Door, far
     if tokio::time::timeout(farewell, finished).await.is_err() {
         tracing::info!("connections that did not finish in time are closed");
     }
+}
+
+/// A socket that sends at once, and for which the system keeps little: what a client does not read waits where it is bounded,
+/// merged and given up, and not in the system's memory, which grows to megabytes for each client unasked.
+fn prepare(stream: &TcpStream) -> io::Result<()> {
+    stream.set_nodelay(true)?;
+    SockRef::from(stream).set_tcp_notsent_lowat(UNSENT_MAX)
 }
 
 /// Lets a client in: whoever does not say in time who it is, or does not finish the handshake, is gone.

@@ -111,6 +111,34 @@ fn buy_with(change: &str) -> String {
     pairs.join("&")
 }
 
+/// How much a socket takes for a peer that reads nothing.
+async fn taken_unread(is_prepared: bool) -> usize {
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let _client = TcpStream::connect(listener.local_addr().unwrap()).await.unwrap();
+    let (stream, _) = listener.accept().await.unwrap();
+    if is_prepared {
+        super::prepare(&stream).unwrap();
+    }
+    let (mut taken, mut refused) = (0, 0);
+    while refused < 5 {
+        match stream.try_write(&[0; 64 * 1024]) {
+            Ok(count) => (taken, refused) = (taken + count, 0),
+            Err(_) => {
+                refused += 1;
+                tokio::time::sleep(Duration::from_millis(10)).await;
+            }
+        }
+    }
+    taken
+}
+
+#[tokio::test]
+async fn the_system_keeps_little_for_a_client_that_does_not_read() {
+    let (prepared, unprepared) = (taken_unread(true).await, taken_unread(false).await);
+    // Beside what is unsent there is what the client's own system takes.
+    assert!(prepared + 500_000 < unprepared, "{prepared} bytes, {unprepared} without a bound");
+}
+
 #[tokio::test]
 async fn public_operations_answer_without_a_key() {
     let server = server().await;
