@@ -465,7 +465,7 @@ impl World {
             _ => {
                 let at = self.users.resting.iter().rposition(|resting| resting.order == order);
                 let Some(at) = at else { return };
-                What::Cancel { of: self.users.resting.swap_remove(at), is_by_name: order.get() % 2 == 0 }
+                What::Cancel { of: self.users.resting.swap_remove(at), is_by_name: order.get().is_multiple_of(2) }
             }
         };
         self.ask_at(number, what);
