@@ -83,6 +83,9 @@ pub struct Limits {
     pub order_timeout: Duration,
     /// How long a private read waits for the cluster.
     pub read_timeout: Duration,
+    /// How long a private read of orders waits for the ledger's word on those that clients may have been told of already. A
+    /// market without a leader keeps it back; then the orders are told as the ledger has them.
+    pub outcome_wait: Duration,
     /// Request weight per IP address and minute.
     pub weight_per_minute: u32,
     /// Requests per IP address and 5 minutes, whatever they weigh.
@@ -123,6 +126,7 @@ impl Default for Limits {
             // A read may wait for the question under way and then ask its own: together less than the ten seconds
             // that client libraries wait.
             read_timeout: Duration::from_secs(4),
+            outcome_wait: Duration::from_millis(500),
             weight_per_minute: 600_000,
             requests_per_5m: 3_000_000,
             key_weight_per_minute: 600_000,

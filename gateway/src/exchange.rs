@@ -3,7 +3,7 @@
 //!
 //! Each partition's events are applied in log order by one task ([`crate::feed`]), so every projection has
 //! one writer: accounts and reference data follow the ledger's partition, a market's data that of its
-//! cell. Readers take short read locks or shared copies.
+//! cell. Who waits for an order is also told by its market's, where that is another one. Readers take short read locks or shared copies.
 
 use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -13,7 +13,7 @@ use cluster_client::StreamItem;
 use tokio::sync::watch;
 use wire::{Event, LogPosition, PartitionId, Timestamp};
 
-use crate::accounts::Accounts;
+use crate::accounts::{self, Accounts};
 use crate::config::Limits;
 use crate::market_data::MarketData;
 use crate::reference::Reference;
@@ -65,7 +65,7 @@ impl Exchange {
         Exchange {
             ledger,
             reference: RwLock::default(),
-            accounts: RwLock::new(Accounts::new(limits, envelope_key)),
+            accounts: RwLock::new(Accounts::new(ledger, limits, envelope_key)),
             market_data,
             progress: partitions.iter().map(|id| (*id, Progress::default())).collect(),
             log_time: Mutex::new(Timestamp::ZERO),
@@ -131,6 +131,8 @@ impl Exchange {
         if partition == self.ledger {
             let reference = self.reference();
             self.accounts_mut().apply(position, timestamp, events, &reference);
+        } else if accounts::may_decide(events) {
+            self.accounts().hear_market(events);
         }
         {
             let mut log_time = self.log_time.lock().unwrap_or_else(PoisonError::into_inner);
@@ -158,6 +160,14 @@ impl Exchange {
         let mut told = progress.told.subscribe();
         // Before it is told, and after it would have been missed.
         progress.seen() >= position || told.wait_for(|told| *told >= position).await.is_ok()
+    }
+
+    /// Waits, if need be for ever, until `is_so`, which is asked again whenever more of the partition has been read.
+    pub(crate) async fn until(&self, partition: PartitionId, mut is_so: impl FnMut() -> bool) {
+        let Some(progress) = self.progress.get(&partition) else { return };
+        let mut told = progress.told.subscribe();
+        // Before it is told, and after it would have been missed.
+        while !is_so() && told.changed().await.is_ok() {}
     }
 
     /// How far every partition has been read.

@@ -10,6 +10,7 @@ use tokio::sync::{Semaphore, watch};
 use wire::codec::v1;
 use wire::{AccountId, ClusterEpoch, Command, LogPosition, PartitionId};
 
+use crate::accounts::Order;
 use crate::cluster::Ledger;
 use crate::config::Limits;
 use crate::errors::{self, ApiError};
@@ -120,6 +121,30 @@ impl Gateway {
         let timeout = self.limits.read_timeout;
         let position = self.committed_position().await?;
         if self.wait_for(self.exchange.ledger(), position, timeout).await { Ok(()) } else { Err(errors::DISCONNECTED) }
+    }
+
+    /// As [`Gateway::up_to_date`], for a read of those of the account's orders that are `wanted`: an order that some gateway
+    /// has answered by its market's word is told no older. Up to which position of the ledger the projections are then, at
+    /// least.
+    pub(crate) async fn orders_up_to_date(
+        &self,
+        account: AccountId,
+        is_wanted: impl Fn(&Order) -> bool,
+    ) -> Result<LogPosition, ApiError> {
+        self.up_to_date().await?;
+        let ledger = self.exchange.ledger();
+        // Those that come later nobody was told of when this was asked.
+        let mut waited_for = self.exchange.accounts().may_be_decided(account, is_wanted);
+        if !waited_for.is_empty() {
+            let told = self.exchange.until(ledger, || {
+                let accounts = self.exchange.accounts();
+                waited_for.retain(|order| accounts.is_pending(account, *order));
+                waited_for.is_empty()
+            });
+            // Past that they are told as they are known.
+            self.surroundings.within(self.limits.outcome_wait, told).await;
+        }
+        Ok(self.exchange.seen(ledger).max(self.exchange.accounts().as_of()))
     }
 
     /// Waits until this gateway has seen the account's user event of this number, which another one may have told, or

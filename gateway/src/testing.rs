@@ -26,6 +26,8 @@ use crate::market_data::MarketData;
 use crate::streams::Hub;
 
 pub(crate) const LEDGER: PartitionId = PartitionId::new(1);
+/// Where the market is in the split layout.
+pub(crate) const APART: PartitionId = PartitionId::new(2);
 pub(crate) const ALICE: AccountId = AccountId::new(1);
 pub(crate) const BOB: AccountId = AccountId::new(2);
 pub(crate) const BTCUSDT: MarketId = MarketId::new(1);
@@ -76,8 +78,8 @@ pub(crate) fn rules() -> MarketRules {
     }
 }
 
-/// BTC, USDT, BTCUSDT, Alice with an HMAC key that may trade, Bob with one that may read.
-pub(crate) fn opening() -> Vec<Event> {
+/// BTC, USDT, BTCUSDT in this partition, Alice with an HMAC key that may trade, Bob with one that may read.
+pub(crate) fn opening(partition: PartitionId) -> Vec<Event> {
     let fee = FeeRate::new(1_000).unwrap();
     let account = |account, name: &str| {
         Event::AccountOpened(AccountOpened {
@@ -107,7 +109,7 @@ pub(crate) fn opening() -> Vec<Event> {
             symbol: symbol("BTCUSDT"),
             base: BTC,
             quote: USDT,
-            partition: LEDGER,
+            partition,
             scale: MarketScale::new(2, 5, 10, 8).unwrap(),
             rules: rules(),
         })),
@@ -328,12 +330,41 @@ pub(crate) fn gateway_with(limits: Limits) -> (Arc<Gateway>, Arc<FakeLedger>) {
 
 /// As [`gateway_with`], not shared yet.
 pub(crate) fn gateway_parts(limits: Limits) -> (Gateway, Arc<FakeLedger>) {
+    parts_with(limits, LEDGER)
+}
+
+/// As [`gateway_with`], in the split layout: what the market tells is fed by [`tell_apart`].
+pub(crate) fn split_gateway_with(limits: Limits) -> (Arc<Gateway>, Arc<FakeLedger>) {
+    let (gateway, ledger) = parts_with(limits, APART);
+    (Arc::new(gateway), ledger)
+}
+
+/// The events of the market's next command, in the split layout.
+pub(crate) fn tell_apart(gateway: &Gateway, events: &[Event]) {
+    let next = gateway.exchange.seen(APART).next();
+    gateway.exchange.apply(APART, next, Timestamp::from_nanos(START_NS), events);
+}
+
+/// An order of BTCUSDT shows so much, last at its price.
+pub(crate) fn shown(order: u64, side: Side, at: i64, lots: i64) -> Event {
+    Event::OrderShown(OrderShown {
+        market: BTCUSDT,
+        sequence: wire::BookSequence::ZERO,
+        order: OrderId::new(order),
+        side,
+        price: price(at),
+        qty: qty(lots),
+        is_last: lots > 0,
+    })
+}
+
+fn parts_with(limits: Limits, market: PartitionId) -> (Gateway, Arc<FakeLedger>) {
     let hub = Arc::new(Hub::default());
     let data = Arc::new(MarketData::new(Arc::clone(&hub) as _));
-    let exchange = Arc::new(Exchange::new(LEDGER, &[LEDGER], &limits, ENVELOPE_KEY, data));
+    let exchange = Arc::new(Exchange::new(LEDGER, &[LEDGER, market], &limits, ENVELOPE_KEY, data));
     let state = State { position: LogPosition::ZERO, script: resting_script(), reads: 0, log: Vec::new() };
     let ledger = Arc::new(FakeLedger { exchange: Arc::clone(&exchange), state: Mutex::new(state) });
-    ledger.feed(&opening());
+    ledger.feed(&opening(market));
     let gateway = Gateway::new(exchange, hub, Arc::clone(&ledger) as _, limits);
     gateway.is_ready.store(true, Ordering::Release);
     (gateway, ledger)

@@ -5,6 +5,7 @@
 //! bound per account ([`Limits`]), the oldest are forgotten first.
 
 mod conduct;
+mod decided;
 mod deposits;
 mod fees;
 mod fills;
@@ -24,7 +25,7 @@ mod user_events;
 mod withdrawals;
 
 use std::cell::Cell;
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::net::IpAddr;
 use std::sync::Arc;
 
@@ -32,7 +33,7 @@ use tokio::sync::oneshot;
 use wire::event::*;
 use wire::{
     AccountId, AccountName, Amount, ApiKeyText, AssetId, CancelCause, Event, FeeRate, LogPosition, MarketId, OrderId,
-    Timestamp,
+    PartitionId, Timestamp,
 };
 
 use crate::auth::{Caller, Verifier};
@@ -41,6 +42,7 @@ use crate::reference::Reference;
 use crate::throttle::Unfilled;
 
 pub use conduct::Conduct;
+pub(crate) use decided::may_decide;
 pub use deposits::{Chain, Chains, Deposit};
 pub use fees::{Fees, Rates};
 pub use fills::{Fill, Fills};
@@ -91,10 +93,13 @@ pub struct Account {
     pub updated: Timestamp,
     /// Balances held for an order that its market has not answered: told when it has.
     untold: Vec<AssetId>,
+    /// Orders that the ledger has sent to another partition's market and told no outcome of, and that may rest there whole.
+    on_their_way: BTreeSet<(MarketId, OrderId)>,
 }
 
 /// Every account of the exchange.
 pub struct Accounts {
+    ledger: PartitionId,
     accounts: BTreeMap<AccountId, Account>,
     keys: keys::Keys,
     conduct: Conduct,
@@ -106,12 +111,15 @@ pub struct Accounts {
     unfilled: Arc<Unfilled>,
     closed_max: usize,
     fills_max: usize,
+    /// The last command whose events were taken in.
+    as_of: LogPosition,
 }
 
 impl Accounts {
-    /// Before any event. Sealed secrets of API keys are opened with `envelope_key`.
-    pub fn new(limits: &Limits, envelope_key: [u8; 32]) -> Accounts {
+    /// Of the ledger in this partition, before any event. Sealed secrets of API keys are opened with `envelope_key`.
+    pub fn new(ledger: PartitionId, limits: &Limits, envelope_key: [u8; 32]) -> Accounts {
         Accounts {
+            ledger,
             accounts: BTreeMap::new(),
             keys: keys::Keys::new(envelope_key),
             conduct: Conduct::default(),
@@ -127,12 +135,18 @@ impl Accounts {
             unfilled: Arc::default(),
             closed_max: limits.closed_orders_per_account,
             fills_max: limits.fills_per_account,
+            as_of: LogPosition::ZERO,
         }
     }
 
     /// An account by its id.
     pub fn get(&self, account: AccountId) -> Option<&Account> {
         self.accounts.get(&account)
+    }
+
+    /// The last command of the ledger that told anything.
+    pub(crate) fn as_of(&self) -> LogPosition {
+        self.as_of
     }
 
     /// New orders that have not traded: counted by others, told here which have.
@@ -217,18 +231,11 @@ impl Accounts {
     /// The first outcome of an order, now or later. The order may not have been seen yet. `None` when too many wait for
     /// it.
     pub fn await_order(&self, account: AccountId, market: MarketId, order: OrderId) -> Option<OrderWait> {
-        let known = self.get(account).and_then(|account| {
-            let order = account.orders.get(market, order).filter(|order| order.is_settled)?;
-            Some(account.outcome(order))
-        });
+        let account = self.get(account);
+        let known = account.and_then(|account| Some((account, account.orders.get(market, order)?)));
         match known {
-            Some(outcome) => {
-                let (sender, receiver) = oneshot::channel();
-                // The receiver is ours: it is there.
-                let _ = sender.send(outcome);
-                Some(OrderWait { token: 0, receiver })
-            }
-            None => self.outcomes.await_order(order),
+            Some((account, order)) if order.is_settled => Some(OrderWait::over(account.outcome(order))),
+            _ => self.outcomes.await_order(order, known.map(|(_, order)| order)),
         }
     }
 
@@ -262,6 +269,7 @@ impl Accounts {
     ) {
         let mut batch = Batch { position, now, reference, place: Cell::new(0), moved: BTreeMap::new() };
         let mut told = Told::default();
+        self.as_of = position;
         for (index, event) in events.iter().enumerate() {
             told.add(event);
             batch.place.set(2 * index as u64);
@@ -286,7 +294,7 @@ impl Accounts {
                 Event::BalanceChanged(changed) => self.change_balance(&mut batch, changed),
                 Event::OrderPending(pending) => {
                     self.conduct.count_order(pending.account, now);
-                    self.account(pending.account).orders.insert(Order::new(pending, now));
+                    self.send_off(&batch, pending);
                 }
                 Event::LeaseChanged(changed) => self.conduct.change_lease(changed),
                 Event::OrderAccepted(accepted) => {
@@ -395,6 +403,7 @@ impl Accounts {
             prevented: PreventedMatches::default(),
             updated: now,
             untold: Vec::new(),
+            on_their_way: BTreeSet::new(),
         };
         self.accounts.insert(opened.account, account);
     }

@@ -9,7 +9,7 @@ use std::collections::hash_map::Entry;
 use std::sync::{Mutex, PoisonError};
 
 use tokio::sync::oneshot;
-use wire::{ListId, LogPosition, MarketId, OrderId, RejectReason};
+use wire::{AccountId, ListId, LogPosition, MarketId, OrderId, RejectReason};
 
 use super::fills::Fill;
 use super::orders::Order;
@@ -67,10 +67,18 @@ pub struct RefusedReplacement {
 #[derive(Default)]
 struct Waiting {
     orders: MapById<OrderId, Vec<Waiter>>,
+    /// Orders that the ledger has sent and told no outcome of, and that may rest whole.
+    on_their_way: MapById<OrderId, OnItsWay>,
     /// The number of the latest waiter for an order.
     last: u64,
     requests: MapById<LogPosition, oneshot::Sender<RequestOutcome>>,
     lists: MapById<ListId, oneshot::Sender<()>>,
+}
+
+/// An order that may be decided before the ledger tells its outcome.
+struct OnItsWay {
+    account: AccountId,
+    is_decided: bool,
 }
 
 /// One who waits for an order.
@@ -87,11 +95,25 @@ pub struct OrderWait {
     pub receiver: oneshot::Receiver<OrderOutcome>,
 }
 
+impl OrderWait {
+    /// The outcome has come already.
+    pub(super) fn over(outcome: OrderOutcome) -> OrderWait {
+        let (sender, receiver) = oneshot::channel();
+        // The receiver is ours: it is there.
+        let _ = sender.send(outcome);
+        OrderWait { token: 0, receiver }
+    }
+}
+
 impl Outcomes {
-    /// Waits for an order whose outcome is not known yet. `None` when too many do.
-    pub(super) fn await_order(&self, order: OrderId) -> Option<OrderWait> {
+    /// Waits for an order of which the ledger has told no outcome, `known` if it has been seen. `None` when too many do.
+    pub(super) fn await_order(&self, order: OrderId, known: Option<&Order>) -> Option<OrderWait> {
         let (sender, receiver) = oneshot::channel();
         let mut waiting = self.waiting.lock().unwrap_or_else(PoisonError::into_inner);
+        let is_decided = waiting.on_their_way.get(&order).is_some_and(|way| way.is_decided);
+        if let Some(known) = known.filter(|_| is_decided) {
+            return Some(OrderWait::over(OrderOutcome::decided(known)));
+        }
         let token = waiting.last + 1;
         let waiters = waiting.orders.entry(order).or_default();
         if waiters.len() >= WAITERS_MAX {
@@ -100,6 +122,28 @@ impl Outcomes {
         waiters.push(Waiter { token, sender });
         waiting.last = token;
         Some(OrderWait { token, receiver })
+    }
+
+    /// The ledger has sent an order to its market that may rest there whole.
+    pub(super) fn send_off(&mut self, order: OrderId, account: AccountId) {
+        let waiting = self.waiting.get_mut().unwrap_or_else(PoisonError::into_inner);
+        waiting.on_their_way.insert(order, OnItsWay { account, is_decided: false });
+    }
+
+    /// An order's market has spoken of it: `outcome` says what that makes of one that is this account's, if it decides anything.
+    /// Who waits for the order is told, and whoever comes before the ledger's word.
+    pub(super) fn decide(&self, order: OrderId, outcome: impl FnOnce(AccountId) -> Option<OrderOutcome>) {
+        let (outcome, waiters) = {
+            let mut waiting = self.waiting.lock().unwrap_or_else(PoisonError::into_inner);
+            let Some(way) = waiting.on_their_way.get_mut(&order).filter(|way| !way.is_decided) else { return };
+            let Some(outcome) = outcome(way.account) else { return };
+            way.is_decided = true;
+            (outcome, waiting.orders.remove(&order))
+        };
+        for waiter in waiters.into_iter().flatten() {
+            // A client that gave up asks for the order's status instead.
+            let _ = waiter.sender.send(outcome.clone());
+        }
     }
 
     /// The outcome of a cancel, now or later.
@@ -147,9 +191,10 @@ impl Outcomes {
         self.waiting.lock().unwrap_or_else(PoisonError::into_inner).requests.remove(&request);
     }
 
-    /// Those who wait for an order; they do so no longer.
+    /// Those who wait for an order whose outcome the ledger tells; they do so no longer.
     pub(super) fn order_waiters(&mut self, order: OrderId) -> impl Iterator<Item = oneshot::Sender<OrderOutcome>> {
         let waiting = self.waiting.get_mut().unwrap_or_else(PoisonError::into_inner);
+        waiting.on_their_way.remove(&order);
         waiting.orders.remove(&order).into_iter().flatten().map(|waiter| waiter.sender)
     }
 

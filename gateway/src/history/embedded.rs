@@ -20,6 +20,15 @@ async fn read<T>(
     read: impl FnOnce(&Account) -> Result<T, ApiError>,
 ) -> Result<T, ApiError> {
     gateway.up_to_date().await?;
+    read_known(gateway, account, read)
+}
+
+/// Reads an account as it is known.
+fn read_known<T>(
+    gateway: &Gateway,
+    account: AccountId,
+    read: impl FnOnce(&Account) -> Result<T, ApiError>,
+) -> Result<T, ApiError> {
     let accounts = gateway.exchange.accounts();
     read(accounts.get(account).ok_or(errors::NOT_PERMITTED)?)
 }
@@ -34,18 +43,18 @@ fn cut<T>(items: impl DoubleEndedIterator<Item = T>, page: &Page) -> Vec<T> {
     last
 }
 
-pub(super) async fn orders(
+/// As they are known: who asks for them is up to date.
+pub(super) fn orders(
     gateway: &Gateway,
     account: AccountId,
     market: MarketId,
     page: &Page,
 ) -> Result<Vec<Order>, ApiError> {
-    read(gateway, account, |account| {
+    read_known(gateway, account, |account| {
         let orders = account.orders.in_market(market, OrderId::new(page.from.unwrap_or(0)));
         let orders = orders.filter(|order| order.was_taken() && page.holds(order.created.millis()));
         Ok(cut(orders.cloned(), page))
     })
-    .await
 }
 
 pub(super) async fn fills(

@@ -179,9 +179,14 @@ impl Gateway {
         market: MarketId,
         page: &Page,
     ) -> Result<Vec<Order>, ApiError> {
+        let is_from = |order: &Order| page.from.is_none_or(|from| order.id.get() >= from);
+        let is_wanted = |order: &Order| order.market == market && is_from(order) && page.holds(order.created.millis());
+        let position = self.orders_up_to_date(account, is_wanted).await?;
         match &self.history {
-            History::Embedded => embedded::orders(self, account, market, page).await,
-            History::Postgres(db) => db.orders(self.committed().await?, account, market, page).await,
+            History::Embedded => embedded::orders(self, account, market, page),
+            History::Postgres(db) => {
+                db.orders(Seen { partition: self.exchange.ledger(), position }, account, market, page).await
+            }
         }
     }
 

@@ -26,7 +26,11 @@ pub(super) fn order(call: Call) -> BoxFuture<'static, Answer> {
         let market = parse::market(&call.gateway, &mut params)?;
         let name = parse::order_name(&mut params)?;
         params.finish()?;
-        call.gateway.up_to_date().await?;
+        let is_meant = |order: &Order| match (name.order, &name.client_order_id) {
+            (Some(id), _) => order.market == market.id && order.id == id,
+            (None, text) => order.market == market.id && Some(&order.client_order_id) == text.as_ref(),
+        };
+        call.gateway.orders_up_to_date(caller.account, is_meant).await?;
         let find = || -> Result<Option<String>, ApiError> {
             let accounts = call.gateway.exchange.accounts();
             let orders = &accounts.get(caller.account).ok_or(errors::NOT_PERMITTED)?.orders;
@@ -80,7 +84,8 @@ pub(super) fn open_orders(call: Call) -> BoxFuture<'static, Answer> {
             None => None,
         };
         params.finish()?;
-        call.gateway.up_to_date().await?;
+        let is_wanted = |order: &Order| wanted.as_ref().is_none_or(|market| order.market == market.id);
+        call.gateway.orders_up_to_date(caller.account, is_wanted).await?;
         let reference = call.gateway.exchange.reference();
         let open: Vec<Order> = {
             let accounts = call.gateway.exchange.accounts();

@@ -238,6 +238,7 @@ fn value() -> impl proptest::strategy::Strategy<Value = String> {
     prop_oneof![4 => known.prop_map(String::from), 1 => "[0-9]{1,22}(\\.[0-9]{1,22})?", 1 => ".{0,40}"]
 }
 
+mod decided;
 mod listed;
 mod pegs;
 mod replaces;

@@ -24,6 +24,8 @@ use super::world::World;
 const REMEMBERED_MAX: usize = 40;
 /// A private read waits for the cluster this long.
 const READ_TIMEOUT: u64 = SECOND;
+/// And this long for the ledger's word of what became of an order.
+const OUTCOME_WAIT: u64 = 500 * MS;
 
 /// An order that a user wants.
 #[derive(Debug, Clone)]
@@ -61,13 +63,15 @@ enum What {
     Replace { of: Resting, wish: Wish },
     /// `GET openOrders`.
     Open { account: AccountId },
+    /// `GET order` by id, of one that the user has just been told of.
+    Look { of: Resting },
 }
 
 impl What {
     fn account(&self) -> AccountId {
         match self {
             What::Place { wish, .. } | What::Status { wish } | What::Replace { wish, .. } => wish.account,
-            What::Cancel { of, .. } | What::Amend { of } => of.account,
+            What::Cancel { of, .. } | What::Amend { of } | What::Look { of } => of.account,
             What::CancelAll { account, .. } | What::Open { account } => *account,
         }
     }
@@ -228,6 +232,7 @@ fn words(what: &What) -> ((&'static str, &'static str), String) {
             (("POST", path), format!("{}&cancelReplaceMode={mode}&cancelOrderId={}", new(wish), of.order))
         }
         What::Open { .. } => (("GET", "/api/v3/openOrders"), String::new()),
+        What::Look { of } => (("GET", "/api/v3/order"), format!("{}&orderId={}", symbol(of.market), of.order)),
     }
 }
 
@@ -245,6 +250,7 @@ pub(super) fn limits(plan: &OrderEntry) -> Limits {
     Limits {
         order_timeout: std::time::Duration::from_nanos(plan.order_timeout_ns),
         read_timeout: std::time::Duration::from_nanos(READ_TIMEOUT),
+        outcome_wait: std::time::Duration::from_nanos(OUTCOME_WAIT),
         ..Limits::default()
     }
 }
@@ -268,8 +274,13 @@ impl World {
         let now_us = self.now / 1_000;
         let users = &mut self.users;
         users.last_us = now_us.max(users.last_us + 1);
-        let asked =
-            Asked { account: what.account(), asked_us: users.last_us, floor: self.checkers.real_time.floor(LEDGER) };
+        let asked = Asked {
+            account: what.account(),
+            asked_us: users.last_us,
+            floor: self.checkers.real_time.floor(LEDGER),
+            after: self.checkers.orders.outcomes_told().0,
+            is_late: false,
+        };
         let caller = Caller {
             account: asked.account,
             key: ApiKeyText::default(),
@@ -342,6 +353,7 @@ impl World {
             let late = (self.now - at) / MS;
             self.check(Err(format!("gateway {number} answers {what:?} after {late} ms: {text}")));
         }
+        let asked = Asked { is_late: self.now >= at + OUTCOME_WAIT, ..asked };
         let verdict = self.hear(number, what, &asked, answer);
         self.check(verdict.map_err(|why| format!("gateway {number}, asked at {}: {why}", asked.asked_us)));
     }
@@ -355,6 +367,7 @@ impl World {
                 let told = json(&told)?;
                 let order = orders.placed(asked, name.as_deref(), is_retry, &told)?;
                 self.has_placed(&wish, order.order, order.is_open, &told);
+                self.look_at(&wish, order.order);
             }
             (What::Place { wish, is_again, .. }, Err(error)) => {
                 orders.refused(asked, &error.to_json())?;
@@ -400,7 +413,11 @@ impl World {
             }
             (What::Replace { wish, .. }, told) => return self.hear_of_both(&wish, asked, told),
             (What::Open { .. }, Ok(told)) => orders.open(asked, &json(&told)?)?,
-            (What::CancelAll { .. } | What::Open { .. }, Err(_)) => {}
+            (What::Look { .. }, Ok(told)) => drop(orders.told(asked, &json(&told)?)?),
+            (What::Look { of }, Err(error)) if error.code == -2013 => {
+                orders.unheard_of(of.order, &error.to_json())?;
+            }
+            (What::CancelAll { .. } | What::Open { .. } | What::Look { .. }, Err(_)) => {}
         }
         Ok(())
     }
@@ -432,6 +449,26 @@ impl World {
         if let Some(Ok(name)) = name.filter(|_| is_open) {
             self.rests(Resting { account: wish.account, market: wish.market, order, name });
         }
+    }
+
+    /// Some look at once whether what they were told is so, at whichever gateway, and some take their order back.
+    fn look_at(&mut self, wish: &Wish, order: OrderId) {
+        let (offices, draw) = (self.plan.order_entry.offices as u64, self.users.random.below(8));
+        if self.users.is_retired || draw > 3 {
+            return;
+        }
+        let number = self.users.random.below(offices) as usize;
+        let of = Resting { account: wish.account, market: wish.market, order, name: ClientOrderId::EMPTY };
+        let what = match draw {
+            0 | 1 => What::Look { of },
+            2 => What::Open { account: wish.account },
+            _ => {
+                let at = self.users.resting.iter().rposition(|resting| resting.order == order);
+                let Some(at) = at else { return };
+                What::Cancel { of: self.users.resting.swap_remove(at), is_by_name: order.get().is_multiple_of(2) }
+            }
+        };
+        self.ask_at(number, what);
     }
 
     /// Whether every gateway has read everything that there is.

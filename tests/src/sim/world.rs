@@ -68,6 +68,8 @@ pub struct Outcome {
     pub told: u64,
     /// Times that a user was not told what became of an order.
     pub untold: u64,
+    /// Orders that users were told to rest before the ledger knew.
+    pub early: u64,
 }
 
 /// See the module.
@@ -215,6 +217,7 @@ impl World {
             promotions: self.promotions,
             told: self.users.told.0,
             untold: self.users.told.1,
+            early: self.checkers.orders.outcomes_told().1,
         }
     }
 

@@ -149,7 +149,7 @@ fn many(args: &Args) -> ExitCode {
     let sum = |of: fn(&Outcome) -> u64| outcomes.iter().map(of).sum::<u64>();
     println!(
         "{} of {} seeds, {} simulated s in {} s: {} committed, {} answered, {} trades, {} faults, {} terms, {} promotions; \
-         users: {} answers, {} times none; trace {:016x}",
+         users: {} answers, {} of them before the ledger knew, {} times none; trace {:016x}",
         outcomes.len(),
         args.seeds.end.saturating_sub(args.seeds.start),
         sum(|outcome| outcome.simulated) / SECOND,
@@ -161,6 +161,7 @@ fn many(args: &Args) -> ExitCode {
         sum(|outcome| outcome.terms as u64),
         sum(|outcome| outcome.promotions),
         sum(|outcome| outcome.told),
+        sum(|outcome| outcome.early),
         sum(|outcome| outcome.untold),
         outcomes.iter().fold(0, |all, outcome| all ^ outcome.trace)
     );
@@ -169,7 +170,8 @@ fn many(args: &Args) -> ExitCode {
 
 fn told(outcome: &Outcome) -> String {
     format!(
-        "{} steps, {} simulated s: {} committed, {} answered, {} trades, {} faults, {} terms; users: {} answers, {} times none",
+        "{} steps, {} simulated s: {} committed, {} answered, {} trades, {} faults, {} terms; users: {} answers, \
+         {} of them before the ledger knew, {} times none",
         outcome.steps,
         outcome.simulated / SECOND,
         outcome.committed,
@@ -178,6 +180,7 @@ fn told(outcome: &Outcome) -> String {
         outcome.faults,
         outcome.terms,
         outcome.told,
+        outcome.early,
         outcome.untold
     )
 }

@@ -102,6 +102,8 @@ impl Checkers {
         self.once.on_commit(partition, record)?;
         if partition == LEDGER {
             self.orders.on_commit(record)?;
+        } else {
+            self.orders.on_market_commit(partition, cells);
         }
         self.conservation.on_commit(partition, record, cells)?;
         self.mail.on_commit(partition, record, cells)?;

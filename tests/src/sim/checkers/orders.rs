@@ -2,20 +2,26 @@
 //! and not only before the user asked; one that was refused was never executed and never will be; one that does not exist
 //! never will; and no request becomes two orders.
 //!
+//! An order may be told to rest one commit before the ledger knows, if the log of its market has it resting whole: what the market
+//! has written to the ledger says so here, and not what it tells the public. From then on nobody who asks is told
+//! that its outcome is open.
+//!
 //! A user's request is known in the log by the time that it was asked at, which orders carry and which is here each
 //! request's own.
 
 use std::collections::BTreeMap;
 
+use engine::Partition;
 use serde_json::Value;
 use wire::event::OrderPending;
 use wire::{
-    AccountId, AssetId, CancelCause, ClientOrderId, Command, Event, LogPosition, OrderId, RejectReason, decimal,
+    AccountId, AssetId, CancelCause, ClientOrderId, Command, Event, LogPosition, Mail, MailSequence, OrderId,
+    PartitionId, Qty, RejectReason, decimal,
 };
 
 use super::Verdict;
 use crate::sim::history::Record;
-use crate::sim::machine;
+use crate::sim::machine::{self, LEDGER};
 
 /// Where an order is in its life, in the words that users are told: status, base and quote that have traded.
 type State = (&'static str, i64, i64);
@@ -31,6 +37,14 @@ pub struct Orders {
     /// Names of which users were told that no order asked for before has them.
     sealed: BTreeMap<(AccountId, ClientOrderId), u64>,
     balances: BTreeMap<(AccountId, AssetId), (i64, i64)>,
+    /// What each market's partition has written to the ledger, up to which mail it was looked at.
+    mail: BTreeMap<PartitionId, MailSequence>,
+    /// Of orders of markets apart from the ledger, what their markets have committed first: with how much they rest, if they do.
+    first_words: BTreeMap<OrderId, Option<Qty>>,
+    /// Answers so far that told an outcome.
+    outcomes_told: u64,
+    /// Of them, those that the ledger could not have told.
+    told_early: u64,
 }
 
 #[derive(Debug)]
@@ -43,6 +57,8 @@ struct Life {
     states: Vec<(LogPosition, State)>,
     /// Whether it was to be placed, and not what a replace that failed left unplaced.
     was_attempted: bool,
+    /// The first answer that told an outcome of it.
+    first_told: Option<u64>,
 }
 
 /// Who asked, and when.
@@ -54,6 +70,10 @@ pub struct Asked {
     pub asked_us: u64,
     /// What had been acknowledged to anybody by then.
     pub floor: LogPosition,
+    /// Answers by then that told an order's outcome.
+    pub after: u64,
+    /// Whether it has taken so long that a gateway waits no longer for the ledger's word of an outcome.
+    pub is_late: bool,
 }
 
 /// An order of which a user was told.
@@ -105,7 +125,15 @@ impl Orders {
                 Event::OrderPending(order) => {
                     let pending = vec![(at, ("PENDING_NEW", 0, 0))];
                     let (name, qtys) = (order.client_order_id, vec![order.qty.units()]);
-                    let life = Life { order: *order, asked_us, name, qtys, states: pending, was_attempted: true };
+                    let life = Life {
+                        order: *order,
+                        asked_us,
+                        name,
+                        qtys,
+                        states: pending,
+                        was_attempted: true,
+                        first_told: None,
+                    };
                     self.lives.insert(order.order, life);
                     if asked_us > 0 {
                         self.begun(at, asked_us, order)?;
@@ -148,6 +176,36 @@ impl Orders {
         Ok(())
     }
 
+    /// A command of a market's partition is committed; `cells` are as they are after it.
+    pub fn on_market_commit(&mut self, partition: PartitionId, cells: &Partition) {
+        let Some(outbox) = cells.outboxes().find(|outbox| outbox.to() == LEDGER) else { return };
+        let seen = self.mail.entry(partition).or_default();
+        let (first, last) = (MailSequence::new(seen.get() + 1), outbox.last());
+        let news = (last.get() - seen.get()) as usize;
+        *seen = last;
+        for mail in outbox.pending(first, news) {
+            let (order, rests) = match mail {
+                Mail::OrderRested(rested) => (rested.order, Some(rested.leaves)),
+                Mail::OrderFilled(fill) => (fill.order, None),
+                Mail::OrderEnded(ended) => (ended.order, None),
+                Mail::OrderRefused(refused) => (refused.order, None),
+                Mail::TradePrevented(prevented) => (prevented.taker, None),
+                _ => continue,
+            };
+            self.first_words.entry(order).or_insert(rests);
+        }
+    }
+
+    /// Whether its market has committed that the order rests with all that it asked for, and had met nobody before.
+    fn rests_whole(&self, order: &OrderPending) -> bool {
+        self.first_words.get(&order.order) == Some(&Some(order.qty))
+    }
+
+    /// Answers so far that told an outcome, and those of them that the ledger could not have told.
+    pub fn outcomes_told(&self) -> (u64, u64) {
+        (self.outcomes_told, self.told_early)
+    }
+
     fn life(&mut self, order: OrderId) -> Result<&mut Life, String> {
         self.lives.get_mut(&order).ok_or_else(|| format!("something becomes of order {order}, which never began"))
     }
@@ -169,7 +227,23 @@ impl Orders {
     }
 
     /// A user is told this of an order, named or numbered by what is told.
-    pub fn told(&self, asked: &Asked, told: &Value) -> Result<Told, String> {
+    pub fn told(&mut self, asked: &Asked, told: &Value) -> Result<Told, String> {
+        let (order, _) = self.check_told(asked, told, false)?;
+        if told["status"].as_str().is_some_and(|status| status != "PENDING_NEW") {
+            self.note_outcome(order.order);
+        }
+        Ok(order)
+    }
+
+    fn note_outcome(&mut self, order: OrderId) {
+        self.outcomes_told += 1;
+        if let Some(life) = self.lives.get_mut(&order) {
+            life.first_told.get_or_insert(self.outcomes_told);
+        }
+    }
+
+    /// What is told of an order, and whether its market alone can have said so, which it may `may_be_early`.
+    fn check_told(&self, asked: &Asked, told: &Value, may_be_early: bool) -> Result<(Told, bool), String> {
         let id = OrderId::new(told["orderId"].as_u64().ok_or_else(|| format!("an answer names no order: {told}"))?);
         let life = self.lives.get(&id).filter(|life| life.order.account == asked.account);
         let life = life.ok_or_else(|| format!("a user of account {} is told of order {id}: {told}", asked.account))?;
@@ -181,14 +255,23 @@ impl Orders {
         if !is_named || told["symbol"].as_str() != Some(&symbol) {
             return Err(format!("a user is told {told} of order {id}, which is {first} of {symbol}"));
         }
+        let is_pending = life.last().0 == "PENDING_NEW";
+        let rests_early = may_be_early && is_pending && self.rests_whole(&life.order);
         let Some(status) = told["status"].as_str() else {
-            return Ok(Told { order: id, is_open: is_open(life.last().0) });
+            if is_pending && !rests_early {
+                return Err(format!("a user is told of order {id}, and nobody has committed an outcome: {told}"));
+            }
+            return Ok((Told { order: id, is_open: is_open(life.last().0) }, rests_early));
         };
+        if status == "PENDING_NEW" && !asked.is_late && life.first_told.is_some_and(|told| told <= asked.after) {
+            return Err(format!("a user is told that the outcome of order {id} is open, after it was told: {told}"));
+        }
         let scale = machine::scale();
         let traded = units(&told["executedQty"], scale.qty_decimals)?;
         let paid = units(&told["cummulativeQuoteQty"], machine::DECIMALS)?;
         let is_true = |state: &State| state.0 == status && (state.1, state.2) == (traded, paid);
-        if !life.since(asked.floor).iter().any(|(_, state)| is_true(state)) {
+        let is_early = rests_early && is_true(&("NEW", 0, 0));
+        if !is_early && !life.since(asked.floor).iter().any(|(_, state)| is_true(state)) {
             let (since, floor) = (life.since(asked.floor), asked.floor);
             return Err(format!("a user is told {told} of order {id}, which since {floor} has been {since:?}"));
         }
@@ -199,12 +282,14 @@ impl Orders {
                 return Err(format!("a user is told fills that are not what has traded: {told}"));
             }
         }
-        Ok(Told { order: id, is_open: is_open(status) })
+        Ok((Told { order: id, is_open: is_open(status) }, is_early))
     }
 
     /// A user who asked for a new order is told this of it.
-    pub fn placed(&self, asked: &Asked, name: Option<&str>, is_retry: bool, told: &Value) -> Result<Told, String> {
-        let order = self.told(asked, told)?;
+    pub fn placed(&mut self, asked: &Asked, name: Option<&str>, is_retry: bool, told: &Value) -> Result<Told, String> {
+        let (order, is_early) = self.check_told(asked, told, true)?;
+        self.told_early += u64::from(is_early);
+        self.note_outcome(order.order);
         let became = self.became.get(&asked.asked_us).map(|(_, order)| *order);
         // Who asks again is told of the first.
         let is_its = became == Some(order.order) || (is_retry && became.is_none());
@@ -247,8 +332,13 @@ impl Orders {
         self.lives.values().filter(move |life| life.order.account == account && life.name == name)
     }
 
+    /// A user is told that there is no order of an id which it was told.
+    pub fn unheard_of(&self, order: OrderId, words: &str) -> Verdict {
+        Err(format!("a user was told of order {order}, and then {words}"))
+    }
+
     /// A user is told that an order is off the book.
-    pub fn canceled(&self, asked: &Asked, told: &Value) -> Verdict {
+    pub fn canceled(&mut self, asked: &Asked, told: &Value) -> Verdict {
         let order = self.told(asked, told)?;
         if order.is_open { Err(format!("a user is told of a cancel: {told}")) } else { Ok(()) }
     }
@@ -279,7 +369,7 @@ impl Orders {
     }
 
     /// A user is told which of an account's orders are open.
-    pub fn open(&self, asked: &Asked, told: &Value) -> Verdict {
+    pub fn open(&mut self, asked: &Asked, told: &Value) -> Verdict {
         let mut listed = Vec::new();
         for order in told.as_array().ok_or_else(|| format!("open orders are no list: {told}"))? {
             let order = self.told(asked, order)?;

@@ -1,0 +1,122 @@
+//! What a market says of an order before the ledger can.
+//!
+//! Where a market has a partition of its own, an order that comes to rest with all of its quantity is on the book, in a log
+//! that a quorum has, one commit before the ledger tells so. By then its first outcome is *decided*: the market's mail is in
+//! that same log, and the ledger makes `NEW`, nothing executed, of it whatever follows. So who waits for such an order is
+//! answered then. Everything else waits for the ledger: whoever has seen "filled" or "canceled" may spend the funds with the
+//! next message.
+//!
+//! The market's word is not taken into any projection: user events and queries are the ledger's alone, and a query waits for it
+//! ([`Gateway::orders_up_to_date`](crate::Gateway::orders_up_to_date)).
+
+use wire::event::{OrderPending, OrderShown};
+use wire::{AccountId, Event, ListId, MarketId, OrderId, OrderKind, SelfTradePrevention, Side, Terms, TimeInForce};
+
+use super::orders::Order;
+use super::outcomes::OrderOutcome;
+use super::{Accounts, Batch, OrderStatus};
+
+impl Accounts {
+    /// Takes in what a market tells of its book, by the events of one command of a partition that is not the ledger's. One
+    /// command may have brought several orders.
+    pub(crate) fn hear_market(&self, events: &[Event]) {
+        for (index, event) in events.iter().enumerate() {
+            let Event::OrderShown(shown) = event else { continue };
+            if !comes_to_rest(shown) {
+                continue;
+            }
+            self.outcomes.decide(shown.order, |account| {
+                let order = self.get(account)?.orders.get(shown.market, shown.order)?;
+                rests_whole(order, shown, &events[..index]).then(|| OrderOutcome::decided(order))
+            });
+        }
+    }
+
+    /// The ledger has sent an order to its market.
+    pub(super) fn send_off(&mut self, batch: &Batch<'_>, pending: &OrderPending) {
+        let order = Order::new(pending, batch.now);
+        let market = batch.reference.market(order.market);
+        let may_be_decided = order.may_be_decided() && market.is_some_and(|market| market.partition != self.ledger);
+        let account = self.account(pending.account);
+        account.orders.insert(order);
+        if may_be_decided {
+            account.on_their_way.insert((pending.market, pending.order));
+            self.outcomes.send_off(pending.order, pending.account);
+        }
+    }
+
+    /// Those of the account's orders on their way, as far as `is_wanted`, of which a client may have been told more than is
+    /// known here.
+    pub(crate) fn may_be_decided(
+        &self,
+        account: AccountId,
+        is_wanted: impl Fn(&Order) -> bool,
+    ) -> Vec<(MarketId, OrderId)> {
+        let Some(account) = self.get(account) else { return Vec::new() };
+        let is_wanted = |(market, order): &(MarketId, OrderId)| {
+            account.orders.get(*market, *order).is_some_and(|order| order.may_be_decided() && is_wanted(order))
+        };
+        account.on_their_way.iter().copied().filter(is_wanted).collect()
+    }
+
+    /// Whether the ledger has not told yet what became of an order.
+    pub(crate) fn is_pending(&self, account: AccountId, (market, order): (MarketId, OrderId)) -> bool {
+        let order = self.get(account).and_then(|account| account.orders.get(market, order));
+        order.is_some_and(|order| order.status == OrderStatus::PendingNew)
+    }
+}
+
+/// Whether any of these may decide an order.
+pub(crate) fn may_decide(events: &[Event]) -> bool {
+    events.iter().any(|event| matches!(event, Event::OrderShown(shown) if comes_to_rest(shown)))
+}
+
+/// Whether the event is that of an order which takes its place on the book: or of an iceberg's next slice.
+fn comes_to_rest(shown: &OrderShown) -> bool {
+    shown.is_last && !shown.qty.is_zero()
+}
+
+/// Whether the order, as the ledger sent it, is on the book and has met nobody on its way there. `before` is what the same
+/// command has told before.
+///
+/// What it has traded, or lost as [`SelfTradePrevention::Decrement`] has it, it would lack; if it had expired its maker it
+/// would lack nothing. A maker that expires is told gone, on the other side and where the order would have taken it. So is
+/// one that was canceled just before: then the ledger answers, one commit later.
+fn rests_whole(order: &Order, shown: &OrderShown, before: &[Event]) -> bool {
+    let is_placed_so = (shown.side, shown.price, shown.qty) == (order.side, order.price, order.qty);
+    let would_take = |gone: &OrderShown| match order.side {
+        Side::Buy => gone.price <= order.price,
+        Side::Sell => gone.price >= order.price,
+    };
+    let may_have_expired = |event: &Event| {
+        matches!(event, Event::OrderShown(gone) if gone.market == order.market
+            && gone.side != order.side && gone.qty.is_zero() && would_take(gone))
+    };
+    let expires_makers = order.self_trade == SelfTradePrevention::ExpireMaker;
+    order.may_be_decided() && is_placed_so && !(expires_makers && before.iter().any(may_have_expired))
+}
+
+impl Order {
+    /// Whether it is on its way to its market, and plain: its market alone may decide it.
+    fn may_be_decided(&self) -> bool {
+        self.status == OrderStatus::PendingNew
+            && matches!(self.kind, OrderKind::Limit | OrderKind::LimitMaker)
+            && self.time_in_force == TimeInForce::Gtc
+            && self.terms == Terms::NONE
+            && self.list == ListId::ZERO
+    }
+}
+
+impl OrderOutcome {
+    /// Of an order that rests whole, as the ledger will tell it. When it was last changed is the ledger's to say: that is in no
+    /// answer to a new order.
+    pub(super) fn decided(order: &Order) -> OrderOutcome {
+        let mut order = order.clone();
+        order.accept(order.created);
+        order.is_settled = true;
+        OrderOutcome { order, fills: Vec::new(), prevented: Vec::new() }
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,174 @@
+//! In the split layout: orders that are answered by their market's word, what reads say of them, and what clients do next.
+
+use tokio::task::JoinHandle;
+use wire::Side;
+use wire::command::NewOrder;
+use wire::event::OrderAmended;
+
+use super::*;
+use crate::operations;
+
+const ONE: i64 = 100_000;
+
+fn patient(outcome_wait_ms: u64) -> Limits {
+    Limits { outcome_wait: Duration::from_millis(outcome_wait_ms), ..Limits::default() }
+}
+
+/// A ledger that sends every order off and says nothing of it; Alice's order 1 is decided, and answered.
+async fn acknowledged(limits: Limits) -> (Arc<Gateway>, Arc<FakeLedger>) {
+    let (gateway, ledger) = split_gateway_with(limits);
+    let mut last = 0;
+    ledger.script(Box::new(move |_, command| {
+        let Command::NewOrder(new) = command else { return Ok((Reply::Accepted { id: 1 }, Vec::new())) };
+        last += 1;
+        Ok((Reply::Accepted { id: last }, vec![pending(last, new)]))
+    }));
+    let placing = ask(&gateway, "POST", "/api/v3/order", &format!("{BUY}&newClientOrderId=mine"));
+    soon().await;
+    assert!(!placing.is_finished(), "the market has not spoken");
+    tell_apart(&gateway, &[shown(1, Side::Buy, 5_000_000, ONE)]);
+    let answer = json(placing.await.unwrap());
+    assert_eq!((&answer["status"], &answer["orderId"]), (&json!("NEW"), &json!(1)));
+    (gateway, ledger)
+}
+
+fn ask(gateway: &Arc<Gateway>, verb: &'static str, path: &'static str, text: &str) -> JoinHandle<Answer> {
+    let operation = operations::find(path).iter().find(|operation| operation.rest.0.as_str() == verb);
+    let (operation, gateway, params) = (*operation.unwrap(), Arc::clone(gateway), params(text));
+    tokio::spawn(async move { operations::execute(&gateway, operation, PEER, Some(alice()), params).await.answer })
+}
+
+async fn soon() {
+    tokio::time::sleep(Duration::from_millis(20)).await;
+}
+
+/// Every read that shows orders.
+const READS: [(&str, &str); 5] = [
+    ("/api/v3/order", "symbol=BTCUSDT&orderId=1"),
+    ("/api/v3/order", "symbol=BTCUSDT&origClientOrderId=mine"),
+    ("/api/v3/openOrders", ""),
+    ("/api/v3/openOrders", "symbol=BTCUSDT"),
+    ("/api/v3/allOrders", "symbol=BTCUSDT"),
+];
+
+#[tokio::test]
+async fn a_read_of_an_order_that_its_market_has_decided_waits_for_the_ledger() {
+    for (path, text) in READS {
+        let (gateway, ledger) = acknowledged(patient(5_000)).await;
+        let reading = ask(&gateway, "GET", path, text);
+        soon().await;
+        assert!(!reading.is_finished(), "{path} {text} tells what was told otherwise");
+        // What else the ledger tells ends no wait.
+        ledger.feed(&[balance(ALICE, BTC, 1, 0)]);
+        soon().await;
+        assert!(!reading.is_finished(), "{path} {text}");
+        ledger.feed(&[accepted(1), resting(1, ONE)]);
+        let told = json(reading.await.unwrap());
+        let order = if told.is_array() { &told[0] } else { &told };
+        assert_eq!((&order["status"], &order["workingTime"]), (&json!("NEW"), &order["time"]), "{path} {text}");
+    }
+}
+
+#[tokio::test]
+async fn a_read_waits_no_longer_than_it_is_told_to() {
+    for (path, text) in READS {
+        let (gateway, _) = acknowledged(patient(50)).await;
+        let began = std::time::Instant::now();
+        let told = json(ask(&gateway, "GET", path, text).await.unwrap());
+        let order = if told.is_array() { &told[0] } else { &told };
+        assert_eq!(order["status"], "PENDING_NEW", "{path} {text}");
+        assert!(began.elapsed() >= Duration::from_millis(50), "{path} {text}");
+    }
+}
+
+#[tokio::test]
+async fn a_read_waits_for_none_that_it_does_not_show_or_that_came_later() {
+    let (gateway, ledger) = acknowledged(patient(5_000)).await;
+    let new = |name: &str| NewOrder { client_order_id: client_id(name), ..buy(name) };
+    ledger.feed(&[accepted(1), resting(1, ONE), pending(2, &new("other"))]);
+    let mine = json(ask(&gateway, "GET", "/api/v3/order", "symbol=BTCUSDT&orderId=1").await.unwrap());
+    assert_eq!(mine["status"], "NEW");
+    let from = json(ask(&gateway, "GET", "/api/v3/allOrders", "symbol=BTCUSDT&orderId=3").await.unwrap());
+    assert_eq!(from, json!([]));
+    // No other kind of order is ever answered by its market.
+    let at_once = NewOrder { time_in_force: wire::TimeInForce::Ioc, ..new("at-once") };
+    ledger.feed(&[accepted(2), resting(2, ONE), pending(3, &at_once)]);
+    let open = json(ask(&gateway, "GET", "/api/v3/openOrders", "").await.unwrap());
+    assert_eq!([&open[1]["status"], &open[2]["status"]], ["NEW", "PENDING_NEW"]);
+    ledger.feed(&[pending(4, &new("asked-for"))]);
+    let reading = ask(&gateway, "GET", "/api/v3/openOrders", "");
+    soon().await;
+    ledger.feed(&[pending(5, &new("later"))]);
+    ledger.feed(&[accepted(4), resting(4, ONE)]);
+    assert_eq!(json(reading.await.unwrap()).as_array().unwrap().len(), 5);
+}
+
+#[tokio::test]
+async fn an_acknowledged_order_can_be_canceled_before_the_ledger_has_told_of_it() {
+    for text in ["symbol=BTCUSDT&orderId=1", "symbol=BTCUSDT&origClientOrderId=mine"] {
+        let (gateway, ledger) = acknowledged(patient(5_000)).await;
+        let canceling = ask(&gateway, "DELETE", "/api/v3/order", text);
+        soon().await;
+        let request = gateway.exchange.seen(LEDGER).get();
+        ledger.feed(&[accepted(1), resting(1, ONE), canceled(1, ONE, CancelCause::Requested, request)]);
+        let told = json(canceling.await.unwrap());
+        assert_eq!((&told["status"], &told["origClientOrderId"]), (&json!("CANCELED"), &json!("mine")), "{text}");
+    }
+}
+
+#[tokio::test]
+async fn an_acknowledged_order_can_be_amended_before_the_ledger_has_told_of_it() {
+    let (gateway, ledger) = acknowledged(patient(5_000)).await;
+    let by_name = "symbol=BTCUSDT&origClientOrderId=mine&newQty=0.4";
+    let path = "/api/v3/order/amend/keepPriority";
+    let more = ask(&gateway, "PUT", path, &by_name.replace("0.4", "1.4")).await.unwrap();
+    assert_eq!(more, Err(errors::AMEND_UPWARDS), "its quantity is known");
+    let amending = ask(&gateway, "PUT", path, by_name);
+    soon().await;
+    let amended = OrderAmended {
+        order: OrderId::new(1),
+        account: ALICE,
+        market: BTCUSDT,
+        qty_before: qty(ONE),
+        qty: qty(40_000),
+        leaves: qty(40_000),
+        client_order_id: client_id("mine"),
+        request: gateway.exchange.seen(LEDGER),
+    };
+    ledger.feed(&[accepted(1), resting(1, ONE), Event::OrderAmended(amended)]);
+    let told = json(amending.await.unwrap());
+    assert_eq!((&told["amendedOrder"]["status"], &told["amendedOrder"]["qty"]), (&json!("NEW"), &json!("0.40000000")));
+}
+
+#[tokio::test]
+async fn an_acknowledged_order_can_be_replaced_before_the_ledger_has_told_of_it() {
+    let (gateway, ledger) = acknowledged(patient(5_000)).await;
+    ledger.script(Box::new(|_, command| {
+        let Command::ReplaceOrder(replace) = command else { unreachable!("a replace was asked for") };
+        Ok((Reply::Accepted { id: 2 }, vec![pending(2, &replace.order)]))
+    }));
+    let text = format!("{BUY}&cancelReplaceMode=STOP_ON_FAILURE&cancelOrderId=1");
+    let replacing = ask(&gateway, "POST", "/api/v3/order/cancelReplace", &text);
+    soon().await;
+    // The new one rests, but what became of the old one is the ledger's to tell.
+    tell_apart(&gateway, &[shown(1, Side::Buy, 5_000_000, 0), shown(2, Side::Buy, 5_000_000, ONE)]);
+    soon().await;
+    assert!(!replacing.is_finished());
+    let request = gateway.exchange.seen(LEDGER).get();
+    ledger.feed(&[accepted(1), resting(1, ONE)]);
+    ledger.feed(&[canceled(1, ONE, CancelCause::Requested, request)]);
+    let told = json(replacing.await.unwrap());
+    let statuses = (&told["cancelResponse"]["status"], &told["newOrderResponse"]["status"]);
+    assert_eq!(statuses, (&json!("CANCELED"), &json!("NEW")), "{told}");
+}
+
+#[tokio::test]
+async fn who_repeats_a_decided_order_is_told_of_it_at_once() {
+    let (gateway, ledger) = acknowledged(patient(5_000)).await;
+    ledger.script(Box::new(|_, _| {
+        Ok((Reply::Rejected { reason: RejectReason::DuplicateClientOrderId, id: 1 }, Vec::new()))
+    }));
+    let again = format!("{BUY}&newClientOrderId=mine&identicalRetry=true");
+    let told = json(ask(&gateway, "POST", "/api/v3/order", &again).await.unwrap());
+    assert_eq!((&told["orderId"], &told["status"]), (&json!(1), &json!("NEW")));
+}
