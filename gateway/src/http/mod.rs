@@ -103,7 +103,11 @@ pub async fn serve(gateway: Arc<Gateway>, listener: TcpListener, door: Door, far
 /// merged and given up, and not in the system's memory, which grows to megabytes for each client unasked.
 fn prepare(stream: &TcpStream) -> io::Result<()> {
     stream.set_nodelay(true)?;
-    SockRef::from(stream).set_tcp_notsent_lowat(UNSENT_MAX)
+    // A system that knows no such bound keeps its own.
+    if let Err(error) = SockRef::from(stream).set_tcp_notsent_lowat(UNSENT_MAX) {
+        tracing::debug!(%error, "what is not sent to a client is not bounded");
+    }
+    Ok(())
 }
 
 /// Lets a client in: whoever does not say in time who it is, or does not finish the handshake, is gone.

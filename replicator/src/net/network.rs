@@ -60,6 +60,8 @@ pub(super) struct Network<H> {
     arrivals: Arrivals,
     handler: H,
     counters: Arc<NetCounters>,
+    /// Somebody said something in the last cycle.
+    has_heard: bool,
 }
 
 impl<H: Handler> Network<H> {
@@ -113,6 +115,7 @@ impl<H: Handler> Network<H> {
             arrivals: Arrivals::default(),
             handler: handler(waker.clone()),
             counters,
+            has_heard: false,
         };
         Ok((network, waker))
     }
@@ -135,7 +138,7 @@ impl<H: Handler> Network<H> {
             let now = self.clock.now();
             self.duty_cycle(&events, now);
             if has_yielded {
-                courtesy.learn(!events.is_empty());
+                courtesy.learn(self.has_heard);
             } else if self.handler.is_slow_due() && courtesy.is_due() {
                 thread::yield_now();
                 (has_yielded, wait) = (true, Some(Duration::ZERO));
@@ -161,10 +164,11 @@ impl<H: Handler> Network<H> {
 
     /// Everything the thread does, in this order, each part bounded.
     fn duty_cycle(&mut self, events: &Events, now: Timestamp) -> usize {
-        self.note_readiness(events, now)
-            + self.poll_bypass(now)
-            + self.accept(now)
-            + self.read(now)
+        let noted = self.note_readiness(events, now);
+        let heard = self.poll_bypass(now) + self.accept(now) + self.read(now);
+        self.has_heard = heard > 0;
+        noted
+            + heard
             + self.handler.poll(now, &mut self.links)
             + self.follow_peers()
             + self.dial_due(now)

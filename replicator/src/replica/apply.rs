@@ -58,8 +58,15 @@ impl<M: StateMachine, L: LogStore> Replica<M, L> {
         if self.backlog.entries.is_empty() || !is_due {
             return 0;
         }
-        self.apply_committed(Vec::new());
+        self.apply_backlog();
         1
+    }
+
+    /// Applies what was put off at once: for whoever goes on from what is committed.
+    pub(super) fn apply_backlog(&mut self) {
+        if !self.backlog.entries.is_empty() {
+            self.apply_committed(Vec::new());
+        }
     }
 
     /// Applies entries, and before them those that were put off.
@@ -96,7 +103,6 @@ impl<M: StateMachine, L: LogStore> Replica<M, L> {
                     if before.is_some_and(|before| before != self.state.members) {
                         // The next entries may be of the new members' making: first things first.
                         self.raft_follows(entry);
-                        self.write_commit();
                         return self.apply(entries[at + 1..].to_vec());
                     }
                 }
@@ -121,5 +127,6 @@ impl<M: StateMachine, L: LogStore> Replica<M, L> {
             self.fail(error.to_string());
         }
         self.tell_applied();
+        self.write_commit();
     }
 }

@@ -201,6 +201,11 @@ impl<M: StateMachine, L: LogStore> Replica<M, L> {
 
     /// Shows a snapshot to Raft as if it had come in one message.
     fn show(&mut self, members: &Members, chunk: &Chunk<'_>, bytes: Vec<u8>) -> bool {
+        // Raft goes over to the snapshot's members at once: what changed them before is applied by then.
+        self.apply_backlog();
+        if self.failed.is_some() {
+            return true;
+        }
         let mut message = Message::default();
         message.set_msg_type(MessageType::MsgSnapshot);
         (message.from, message.to, message.term) = (self.raft.raft.leader_id, self.raft.raft.id, chunk.term);

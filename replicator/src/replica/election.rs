@@ -92,6 +92,8 @@ impl<M: StateMachine, L: LogStore> Replica<M, L> {
     pub(super) fn poll_failover(&mut self) -> usize {
         let Some(plan) = self.election.plan.filter(|plan| plan.due <= self.now) else { return 0 };
         self.election.plan = None;
+        // Who has a change of members to apply does not stand for election.
+        self.apply_backlog();
         let raft = &self.raft.raft;
         let leaderless = raft.leader_id == plan.leader || (raft.leader_id == 0 && raft.vote == 0);
         if raft.state != StateRole::Follower || !leaderless || self.persistence.is_installing() {

@@ -59,6 +59,10 @@ impl<M: StateMachine, L: LogStore> Replica<M, L> {
             // Nobody may make this replica believe that what it does not have is committed.
             message.commit = raft.raft_log.committed;
         }
+        if message.get_msg_type() == MessageType::MsgTimeoutNow {
+            // Who has a change of members to apply does not stand for election.
+            self.apply_backlog();
+        }
         let stepped = self.raft.step(message).is_ok();
         self.election.settle(&mut self.raft);
         if self.persistence.waits_for_room() {

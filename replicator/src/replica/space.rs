@@ -82,7 +82,9 @@ impl<M: StateMachine, L: LogStore> Replica<M, L> {
             Space::Enough => tracing::info!(%partition, "the disk has space again"),
             Space::Low => tracing::warn!(%partition, "the disk is nearly full: others should lead"),
             Space::Full => {
-                tracing::error!(%partition, "the disk is full: nothing is written until there is space again")
+                tracing::error!(%partition, "the disk is full: nothing is written until there is space again");
+                // What waits for a write would wait for that.
+                self.apply_backlog();
             }
         }
         if before == Space::Enough {

@@ -36,9 +36,7 @@ impl Replies {
         }
         self.replies.push(reply);
     }
-}
 
-impl Replies {
     #[cfg(test)]
     pub(super) fn len(&self) -> usize {
         self.replies.len()
@@ -69,6 +67,8 @@ impl Line {
         let shared = &self.session.inner.cluster.inner.shared;
         let session = self.session.inner.key;
         let mut refused = Vec::new();
+        // Whatever makes them may use the cluster itself.
+        let requests: Vec<(u64, Vec<u8>)> = requests.into_iter().collect();
         let mut core = shared.lock();
         let now = Instant::now();
         let waiting = core.lines.get(&self.key).map_or(0, |line| line.replies.len());

@@ -3,6 +3,7 @@
 use wire::NodeId;
 
 use super::Bench;
+use crate::Space;
 
 /// Where a standby is told with a new entry that the one before it is committed. Disks write nothing from here on.
 fn told_before_a_write() -> (Bench, NodeId) {
@@ -55,6 +56,14 @@ fn a_standby_that_comes_to_lead_has_applied_what_waited() {
     bench.cluster.faults().sync_per_mille = 1_000;
     bench.until("another leads", |bench| bench.cluster.leader().is_some());
     bench.await_agreement();
+    let (committed, applied) = bench.cluster.replica(standby).unwrap().reached();
+    assert_eq!(committed, applied);
+}
+
+#[test]
+fn a_disk_that_is_full_keeps_nothing_from_being_applied() {
+    let (mut bench, standby) = told_before_a_write();
+    bench.cluster.replica_mut(standby).unwrap().set_space(Space::Full);
     let (committed, applied) = bench.cluster.replica(standby).unwrap().reached();
     assert_eq!(committed, applied);
 }

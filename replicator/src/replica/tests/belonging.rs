@@ -192,7 +192,6 @@ fn three_nodes_become_five_and_three_others_remain() {
     }
 }
 
-/// Asks whoever leads until it is done: a leader that is to go hands over first.
 /// A disk is lost and its node taken back, which everybody knows; then another one for good, and the two that are left are started
 /// anew. Had they on their disks only that the change began, they would look for a majority of those before it as well.
 #[test]
@@ -223,6 +222,7 @@ fn who_has_applied_a_change_of_members_knows_it_after_a_restart() {
     }
 }
 
+/// Asks whoever leads until it is done: a leader that is to go hands over first.
 fn ask(bench: &mut Bench, mut what: impl FnMut(&mut Bench, NodeId) -> Result<(), NotChanged>) {
     for _ in 0..100 {
         let leader = bench.await_leader();
