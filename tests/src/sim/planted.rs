@@ -6,7 +6,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use wire::planted::{Bug, plant};
 
 use super::clock::SECOND;
-use super::swarm::Plan;
+use super::swarm::{self, Plan};
 use super::versions;
 use super::world::{Failure, run};
 
@@ -29,8 +29,10 @@ pub struct Caught {
 fn try_seed(bug: Bug, seed: u64) -> Result<(), Failure> {
     let mut plan = Plan::plain(seed, TRADE_NS);
     // What a bug needs strikes more often where less else does.
-    if bug == Bug::BehavesByBuild {
-        versions::draw_builds(seed, &mut plan);
+    match bug {
+        Bug::BehavesByBuild => versions::draw_builds(seed, &mut plan),
+        Bug::VoteNotPersisted => swarm::draw_voter_deaths(seed, &mut plan),
+        _ => {}
     }
     // The others sync what they acknowledge.
     plan.is_in_memory |= bug == Bug::BootIgnored;

@@ -250,7 +250,7 @@ const KINDS: [Draw; 24] = [
     |random, plan| Fault::Leave { node: node(random, plan) },
     |random, plan| Fault::Transfer { nth: random.below(8), to: node(random, plan) },
     |random, plan| Fault::GatewayDies { gateway: random.below(plan.gateways as u64) as usize },
-    |random, plan| Fault::VoterDies { node: node(random, plan), for_ns: SECOND + random.below(3 * SECOND) },
+    voter_dies,
     |random, plan| Fault::StaleLeader {
         gateway: random.below(plan.gateways as u64) as usize,
         paused_ns: 250 * MS + random.below(200 * MS),
@@ -263,6 +263,21 @@ const KINDS: [Draw; 24] = [
         is_leader: random.below(2) == 0,
     },
 ];
+
+fn voter_dies(random: &mut Random, plan: &Plan) -> Fault {
+    Fault::VoterDies { node: node(random, plan), for_ns: SECOND + random.below(3 * SECOND) }
+}
+
+/// Nodes die as they vote, every few seconds, beside whatever else strikes.
+pub(super) fn draw_voter_deaths(seed: u64, plan: &mut Plan) {
+    let mut random = Random::new(seed ^ 0x564F_5445);
+    let mut at = SECOND;
+    while at < plan.trade_ns {
+        plan.faults.push((at, voter_dies(&mut random, plan)));
+        at += 4 * SECOND + random.below(2 * SECOND);
+    }
+    plan.faults.sort_by_key(|(at, _)| *at);
+}
 
 fn node(random: &mut Random, plan: &Plan) -> NodeId {
     NodeId::new(1 + random.below(plan.nodes))
