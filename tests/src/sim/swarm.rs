@@ -269,6 +269,7 @@ fn voter_dies(random: &mut Random, plan: &Plan) -> Fault {
 }
 
 /// Nodes die as they vote, every few seconds, beside whatever else strikes.
+#[cfg(feature = "planted")]
 pub(super) fn draw_voter_deaths(seed: u64, plan: &mut Plan) {
     let mut random = Random::new(seed ^ 0x564F_5445);
     let mut at = SECOND;
