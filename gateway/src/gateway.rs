@@ -8,7 +8,8 @@ use std::time::Duration;
 use cluster_client::{CastCounters, ClusterError, Replied};
 use tokio::sync::{Semaphore, watch};
 use wire::codec::v1;
-use wire::{AccountId, ClusterEpoch, Command, LogPosition, PartitionId};
+use wire::command::Reply;
+use wire::{AccountId, ClusterEpoch, Command, LogPosition, PartitionId, RejectReason};
 
 use crate::accounts::Order;
 use crate::cluster::Ledger;
@@ -108,6 +109,25 @@ impl Gateway {
         Ok(replied)
     }
 
+    /// As [`Gateway::sequence`], of a command that may take from the account's funds. Whoever was told that a market has taken an
+    /// order may spend what it brings with the next message: a refusal for want of funds counts once the ledger has told of the
+    /// orders that were on their way then.
+    pub(crate) async fn spend(
+        &self,
+        account: AccountId,
+        command: &Command,
+        timeout: Duration,
+    ) -> Result<Replied, ClusterError> {
+        let replied = self.sequence(command, timeout).await?;
+        let wants_funds = matches!(replied.reply, Reply::Rejected { reason: RejectReason::InsufficientBalance, .. });
+        if !wants_funds || !self.wait_for(self.exchange.ledger(), replied.position, self.limits.read_timeout).await {
+            return Ok(replied);
+        }
+        self.arrived(account, |_| true).await;
+        let has_arrived = self.exchange.accounts().arrived_at(account) > replied.position;
+        if has_arrived { self.sequence(command, timeout).await } else { Ok(replied) }
+    }
+
     /// Waits until the projections hold everything of a partition up to `position`; `false` after `timeout`.
     pub async fn wait_for(&self, partition: PartitionId, position: LogPosition, timeout: Duration) -> bool {
         if self.exchange.seen(partition) >= position {
@@ -136,19 +156,30 @@ impl Gateway {
         is_wanted: impl Fn(&Order) -> bool,
     ) -> Result<LogPosition, ApiError> {
         self.up_to_date().await?;
-        let ledger = self.exchange.ledger();
-        // Those that come later nobody was told of when this was asked.
-        let mut waited_for = self.exchange.accounts().may_be_decided(account, is_wanted);
-        if !waited_for.is_empty() {
-            let told = self.exchange.until(ledger, || {
-                let accounts = self.exchange.accounts();
-                waited_for.retain(|order| accounts.is_pending(account, *order));
-                waited_for.is_empty()
-            });
-            // Past that they are told as they are known.
-            self.surroundings.within(self.limits.outcome_wait, told).await;
+        // Those that come later nobody was told of when this was asked. Past its time they are told as they are known.
+        self.arrived(account, is_wanted).await;
+        Ok(self.exchange.seen(self.exchange.ledger()).max(self.exchange.accounts().as_of()))
+    }
+
+    /// As [`Gateway::up_to_date`], for a read of all that the account has: what its orders have brought, of which some gateway
+    /// has said that their markets have taken them, is in it.
+    pub(crate) async fn account_up_to_date(&self, account: AccountId) -> Result<(), ApiError> {
+        self.orders_up_to_date(account, |_| true).await.map(drop)
+    }
+
+    /// Waits, for as long as a read may ([`Limits::outcome_wait`]), until the ledger has told what became of those of the
+    /// account's orders that are on their way now and `wanted`.
+    async fn arrived(&self, account: AccountId, is_wanted: impl Fn(&Order) -> bool) {
+        let mut waited_for = self.exchange.accounts().on_their_way(account, is_wanted);
+        if waited_for.is_empty() {
+            return;
         }
-        Ok(self.exchange.seen(ledger).max(self.exchange.accounts().as_of()))
+        let told = self.exchange.until(self.exchange.ledger(), || {
+            let accounts = self.exchange.accounts();
+            waited_for.retain(|order| accounts.is_pending(account, *order));
+            waited_for.is_empty()
+        });
+        self.surroundings.within(self.limits.outcome_wait, told).await;
     }
 
     /// Waits until this gateway has seen the account's user event of this number, which another one may have told, or

@@ -19,7 +19,7 @@ async fn read<T>(
     account: AccountId,
     read: impl FnOnce(&Account) -> Result<T, ApiError>,
 ) -> Result<T, ApiError> {
-    gateway.up_to_date().await?;
+    gateway.account_up_to_date(account).await?;
     read_known(gateway, account, read)
 }
 

@@ -214,7 +214,10 @@ impl Gateway {
     ) -> Result<Vec<(Fill, ListId)>, ApiError> {
         match &self.history {
             History::Embedded => embedded::fills(self, account, market, wanted).await,
-            History::Postgres(db) => db.fills(self.committed().await?, account, market, wanted).await,
+            History::Postgres(db) => {
+                let position = self.orders_up_to_date(account, |order| order.market == market).await?;
+                db.fills(Seen { partition: self.exchange.ledger(), position }, account, market, wanted).await
+            }
         }
     }
 
