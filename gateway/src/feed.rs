@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
-use cluster_client::{Cluster, ClusterError, Replied, Session};
+use cluster_client::{Cluster, ClusterError, EventStream, Replied, Session, StreamItem};
 use futures_util::FutureExt;
 use futures_util::future::BoxFuture;
 use tokio::sync::OnceCell;
@@ -88,13 +88,40 @@ async fn follow_partition(
     partition: PartitionId,
     recency: Option<Arc<Recency>>,
 ) {
-    let mut stream = cluster.subscribe(partition, LogPosition::new(1));
-    let mut items = Vec::with_capacity(TAKEN_MAX);
-    while stream.next_many(&mut items, TAKEN_MAX).await > 0 {
-        exchange.take_in(partition, &items);
+    let stream = cluster.subscribe(partition, LogPosition::new(1));
+    let heard = |items: &[StreamItem]| {
         if let Some(recency) = &recency {
             items.iter().for_each(|item| recency.heard(partition, item));
         }
+    };
+    take_in(stream, &exchange, partition, heard).await;
+}
+
+/// A partition's items, in order, as they come.
+pub trait Items: Send {
+    /// The next ones, appended: all that have come, but at most `max`. Waits for the first; returns how many they are, none
+    /// when there will be none any more.
+    fn next_many(&mut self, into: &mut Vec<StreamItem>, max: usize) -> impl Future<Output = usize> + Send;
+}
+
+impl Items for EventStream {
+    fn next_many(&mut self, into: &mut Vec<StreamItem>, max: usize) -> impl Future<Output = usize> + Send {
+        EventStream::next_many(self, into, max)
+    }
+}
+
+/// Takes a partition's items into the projections until there are none any more: those that have come meanwhile at once.
+/// `heard` is shown them then.
+pub async fn take_in(
+    mut stream: impl Items,
+    exchange: &Exchange,
+    partition: PartitionId,
+    heard: impl Fn(&[StreamItem]) + Send,
+) {
+    let mut items = Vec::with_capacity(TAKEN_MAX);
+    while stream.next_many(&mut items, TAKEN_MAX).await > 0 {
+        exchange.take_in(partition, &items);
+        heard(&items);
         let has_more = items.len() == TAKEN_MAX;
         items.clear();
         if has_more {
@@ -158,3 +185,6 @@ pub async fn become_ready(gateway: Arc<Gateway>, partitions: Vec<PartitionId>) {
     gateway.is_ready.store(true, Ordering::Release);
     tracing::info!("the gateway is ready");
 }
+
+#[cfg(test)]
+mod tests;

@@ -67,6 +67,11 @@ async fn ask(reads: Arc<Reads>, ledger: Arc<dyn Ledger>, partition: PartitionId,
             std::mem::take(&mut state.waiting)
         };
         let answer = ledger.read_index(partition, timeout).await.map_err(errors::of_read);
+        #[cfg(feature = "planted")]
+        let waiting = match wire::planted::is(wire::planted::Bug::ReadJoinsQuestion) {
+            true => waiting.into_iter().chain(std::mem::take(&mut reads.lock().waiting)).collect(),
+            false => waiting,
+        };
         for waiter in waiting {
             // Clients that hung up do not wait.
             let _ = waiter.send(answer.clone());

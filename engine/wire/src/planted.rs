@@ -42,6 +42,12 @@ crate::order::numbered! {
         BehavesByBuild = 17,
         /// A gateway that is not told what became of an order asks for it anew, by another name and in another request.
         AskedAnew = 18,
+        /// A gateway answers a private read before it has read as far as the leader has told it.
+        ReadNotAwaited = 19,
+        /// A new leader answers reads before it has committed anything of its own, by what it then knows to be committed.
+        ReadBeforeOwnTerm = 20,
+        /// Who reads while a gateway's question to the leader is under way is given the answer to that one.
+        ReadJoinsQuestion = 21,
     }
 }
 

@@ -70,6 +70,11 @@ impl<M: StateMachine, L: LogStore> Replica<M, L> {
             work += 1;
         }
         #[cfg(feature = "planted")]
+        if !settled && self.leading != 0 && wire::planted::is(wire::planted::Bug::ReadBeforeOwnTerm) {
+            let known = self.raft.raft.raft_log.committed;
+            reads.confirmed.push_back((known, std::mem::take(&mut reads.waiting)));
+        }
+        #[cfg(feature = "planted")]
         if wire::planted::is(wire::planted::Bug::LeaseRead) {
             let asked = reads.asked.drain(..).map(|(_, tokens)| (self.raft.raft.raft_log.committed, tokens));
             reads.confirmed.extend(asked);

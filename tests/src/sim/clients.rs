@@ -1,6 +1,8 @@
 //! Gateways, which have commands sequenced and retry as users do, and consumers, which follow events: production's
 //! protocol code on both, over links that are cut and nodes that die.
 
+mod order_entry;
+
 use std::collections::{BTreeMap, VecDeque};
 use std::fmt;
 use std::time::Duration;
@@ -15,12 +17,12 @@ use wire::{
     AccountId, ClientOrderId, ClusterEpoch, Command, LogPosition, MarketId, NodeId, OrderId, PartitionId, Text,
 };
 
-use super::clock::{Moment, wall_us};
+use self::order_entry::Waiting;
+use super::clock::Moment;
 use super::front::LinkId;
 use super::machine::{self, LEDGER};
-use super::office::{self, Office, Token};
+use super::office::Office;
 use super::queue::Event;
-use super::users;
 use super::world::{World, gateway_address};
 
 /// How long a gateway waits for a reply.
@@ -47,7 +49,7 @@ impl fmt::Display for ClientId {
 struct Asked {
     command: Command,
     payload: Vec<u8>,
-    /// What had been acknowledged to anybody when it was asked first.
+    /// What was committed when it was asked first.
     floor: LogPosition,
 }
 
@@ -69,13 +71,6 @@ pub struct Gateway {
     pub(super) number: u64,
     is_retired: bool,
     waiting: Option<Waiting>,
-}
-
-/// A gateway's order entry, and what that waits for at the cluster.
-struct Waiting {
-    office: Office,
-    requests: BTreeMap<RequestKey, (Token, Vec<u8>, LogPosition)>,
-    reads: BTreeMap<ReadKey, (Token, PartitionId, LogPosition)>,
 }
 
 pub(super) fn hello(number: u64, epoch: ClusterEpoch) -> Hello {
@@ -153,12 +148,7 @@ impl World {
         let mut client =
             Client::new(Identity { hello: hello(number, self.epoch), nonce }, &nodes, Patience::default(), now);
         let session = client.open_session(LEDGER, now);
-        let waiting = self.has_office(number as usize).then(|| {
-            let partitions = machine::partitions(self.plan.layout);
-            let random = Random::new(self.random.draw());
-            let office = Office::new(partitions, users::limits(&self.plan.order_entry), random, now, wall_us(self.now));
-            Waiting { office, requests: BTreeMap::new(), reads: BTreeMap::new() }
-        });
+        let waiting = self.has_office(number as usize).then(|| self.new_office());
         Gateway {
             client,
             links: BTreeMap::new(),
@@ -175,18 +165,6 @@ impl World {
             is_retired: false,
             waiting,
         }
-    }
-
-    fn has_office(&self, number: usize) -> bool {
-        number < self.plan.order_entry.offices
-    }
-
-    /// A gateway's order entry, if it has that, at the present time.
-    pub(super) fn office(&mut self, number: usize) -> Option<&mut Office> {
-        let (now, wall_us) = (self.instants.at(self.now), wall_us(self.now));
-        let office = &mut self.gateways[number].waiting.as_mut()?.office;
-        office.on_time(now, wall_us);
-        Some(office)
     }
 
     /// A gateway dies; another starts in its place, and its users ask again there.
@@ -252,7 +230,7 @@ impl World {
 
     fn ask(&mut self, number: usize, command: Command) {
         let now = self.instants.at(self.now);
-        let floor = self.checkers.real_time.floor(LEDGER);
+        let floor = self.committed(LEDGER);
         let gateway = &mut self.gateways[number];
         let payload = bytes_of(&command);
         match gateway.client.request(gateway.session, payload.clone(), now, PATIENCE) {
@@ -267,7 +245,7 @@ impl World {
         let now = self.instants.at(self.now);
         let partitions = machine::partitions(self.plan.layout);
         let partition = partitions[self.random.below(partitions.len() as u64) as usize];
-        let floor = self.checkers.real_time.floor(partition);
+        let floor = self.committed(partition);
         let gateway = &mut self.gateways[number];
         if let Ok(read) = gateway.client.read_index(partition, now, PATIENCE) {
             gateway.reads.insert(read, (partition, floor));
@@ -284,6 +262,7 @@ impl World {
                 None => break,
             }
         }
+        self.note_seen(number);
         let gateway = &self.gateways[number];
         let due =
             gateway.office().and_then(Office::next_timeout).into_iter().chain(gateway.client.next_timeout()).min();
@@ -292,33 +271,6 @@ impl World {
         if let Some(due) = due.filter(|due| gateway.wake_at.is_none_or(|at| *due < at)) {
             gateway.wake_at = Some(due);
             self.queue.plan(due, Event::Wake { client: ClientId::Gateway(number) });
-        }
-    }
-
-    /// What its order entry wants of the cluster, and what it tells users.
-    fn on_office_output(&mut self, number: usize, output: office::Output) {
-        let now = self.instants.at(self.now);
-        let floor = |world: &World, partition| world.checkers.real_time.floor(partition);
-        match output {
-            office::Output::Answer { call, answer } => self.tell_user(number, call, answer),
-            office::Output::Request { token, payload, timeout } => {
-                let floor = floor(self, LEDGER);
-                let Gateway { client, waiting, session, .. } = &mut self.gateways[number];
-                let waiting = waiting.as_mut().expect("it has asked");
-                match client.request(*session, payload.clone(), now, timeout) {
-                    Ok(request) => _ = waiting.requests.insert(request, (token, payload, floor)),
-                    Err(error) => waiting.office.on_replied(token, Err(error)),
-                }
-            }
-            office::Output::Read { token, partition, timeout } => {
-                let floor = floor(self, partition);
-                let Gateway { client, waiting, .. } = &mut self.gateways[number];
-                let waiting = waiting.as_mut().expect("it has asked");
-                match client.read_index(partition, now, timeout) {
-                    Ok(read) => _ = waiting.reads.insert(read, (token, partition, floor)),
-                    Err(error) => waiting.office.on_read(token, Err(error)),
-                }
-            }
         }
     }
 
@@ -358,16 +310,11 @@ impl World {
     }
 
     fn read_is_answered(&mut self, number: usize, read: ReadKey, result: Result<LogPosition, ClusterError>) {
-        let gateway = &mut self.gateways[number];
-        let of_office = gateway.waiting.as_mut().and_then(|waiting| waiting.reads.remove(&read));
-        let asked = of_office.map(|(_, partition, floor)| (partition, floor));
-        if let (Some((partition, floor)), Ok(position)) = (asked.or_else(|| gateway.reads.remove(&read)), result) {
+        if let (Some((partition, floor)), Ok(position)) = (self.gateways[number].reads.remove(&read), result) {
             let verdict = self.checkers.real_time.on_read(partition, floor, position);
-            self.check(verdict);
+            return self.check(verdict);
         }
-        if let (Some((token, ..)), Some(office)) = (of_office, self.office(number)) {
-            office.on_read(token, result);
-        }
+        self.question_is_answered(number, read, result);
     }
 
     fn replied(&mut self, number: usize, request: RequestKey, result: Result<Replied, ClusterError>) {

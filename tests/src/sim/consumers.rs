@@ -61,16 +61,18 @@ impl World {
     pub(super) fn drain_consumer(&mut self, number: usize) {
         let partition = self.consumers[number].partition;
         let gateway = self.consumers[number].gateway;
-        let mut has_read = false;
+        let mut items = Vec::new();
         while let Some(item) = self.consumers[number].subscription.poll_item() {
             let verdict = self.checkers.streams.on_item(number, partition, &item, &self.histories[&partition]);
             self.check(verdict);
-            if let Some(office) = self.office(gateway) {
-                office.on_item(partition, &item);
-                has_read = true;
-            }
+            items.push(item);
         }
-        if has_read {
+        if !items.is_empty()
+            && let Some(office) = self.office(gateway)
+        {
+            if office.on_items(partition, items) {
+                self.consumers[number].subscription.on_resumed();
+            }
             self.drain_gateway(gateway);
         }
         while let Some(output) = self.consumers[number].subscription.poll_output() {

@@ -60,6 +60,12 @@ fn rules() -> MarketRules {
     MarketRules { open_orders_max: 12, ..crate::model::rules() }
 }
 
+/// The asset of this name.
+pub fn asset(name: &str) -> Option<AssetId> {
+    let at = ASSETS.iter().position(|asset| *asset == name)?;
+    Some(AssetId::new(at as u16 + 1))
+}
+
 /// A price of so many units.
 pub fn price(units: i64) -> Price {
     Price::new(units).expect("a small number")

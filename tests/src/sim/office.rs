@@ -3,8 +3,11 @@
 //! What takes a client's request from parameters to an answer is production's own future ([`gateway::operations`]), and so
 //! are the projections that it reads. It waits for the cluster, for events and for time; here all three come from the world
 //! ([`gateway::surroundings`], [`gateway::cluster`]), and a future is polled when what it waits for has happened, those that
-//! may go on at one moment in the order in which they began. So an office is a value: requests, items of streams, replies and
-//! time go in, what it asks of the cluster and answers come out.
+//! may go on at one moment in any order. So an office is a value: requests, items of streams, replies and time go in, what it
+//! asks of the cluster and answers come out.
+//!
+//! Items are taken in by production's own loop ([`gateway::feed::take_in`]): what has come until it has its turn is taken in
+//! together. Its turn may come late, as that of a thread that others keep from the processor.
 
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::net::{IpAddr, Ipv4Addr};
@@ -25,10 +28,21 @@ use gateway::streams::Hub;
 use gateway::surroundings::Surroundings;
 use gateway::{Answer, Gateway, Limits, Peer, feed, operations};
 use replicator::sim::Random;
-use tokio::sync::oneshot;
+use tokio::sync::{mpsc, oneshot};
 use wire::{LogPosition, PartitionId};
 
+use super::clock::{MS, Moment};
 use super::machine::LEDGER;
+
+/// Items of a stream that wait at most to be taken in, as in production.
+const ITEMS_MAX: usize = 1_024;
+
+/// Who takes items in has its turn before all have come, once for so many of them;
+const TOGETHER: u64 = 8;
+/// and later, once for so many times that some come,
+const LATE: u64 = 4;
+/// up to this much.
+const LATE_MAX: Moment = 3 * MS;
 
 /// Where every client is.
 const PEER: Peer = Peer { ip: IpAddr::V4(Ipv4Addr::LOCALHOST) };
@@ -60,6 +74,9 @@ pub enum Output {
 pub struct Office {
     gateway: Arc<Gateway>,
     place: Place,
+    streams: BTreeMap<PartitionId, mpsc::Sender<StreamItem>>,
+    /// Nothing is taken in before.
+    busy_until: Instant,
     tasks: BTreeMap<u64, Task>,
     rung: Arc<Mutex<BTreeSet<u64>>>,
     begun: u64,
@@ -68,6 +85,17 @@ pub struct Office {
 enum Task {
     Call(BoxFuture<'static, Answer>),
     Aside(BoxFuture<'static, ()>),
+    /// Takes a stream's items in.
+    Feed(BoxFuture<'static, ()>),
+}
+
+/// A stream's items, as they are handed over.
+struct Handed(mpsc::Receiver<StreamItem>);
+
+impl feed::Items for Handed {
+    fn next_many(&mut self, into: &mut Vec<StreamItem>, max: usize) -> impl Future<Output = usize> + Send {
+        self.0.recv_many(into, max)
+    }
 }
 
 /// Wakes one task.
@@ -234,9 +262,23 @@ impl Office {
         let mut gateway = Gateway::new(exchange, hub, Arc::new(place.clone()), limits);
         gateway.surroundings = Arc::new(place.clone());
         let gateway = Arc::new(gateway);
-        let ready = feed::become_ready(Arc::clone(&gateway), partitions).boxed();
-        let mut office = Office { gateway, place, tasks: BTreeMap::new(), rung: Arc::default(), begun: 0 };
-        office.begin(Task::Aside(ready));
+        let mut office = Office {
+            gateway: Arc::clone(&gateway),
+            place,
+            streams: BTreeMap::new(),
+            busy_until: now,
+            tasks: BTreeMap::new(),
+            rung: Arc::default(),
+            begun: 0,
+        };
+        for partition in partitions.iter().copied() {
+            let (handed, items) = mpsc::channel(ITEMS_MAX);
+            office.streams.insert(partition, handed);
+            let gateway = Arc::clone(&gateway);
+            let feed = async move { feed::take_in(Handed(items), &gateway.exchange, partition, |_| {}).await };
+            office.begin(Task::Feed(feed.boxed()));
+        }
+        office.begin(Task::Aside(feed::become_ready(gateway, partitions).boxed()));
         office.run();
         office
     }
@@ -260,7 +302,9 @@ impl Office {
 
     /// When something is due next.
     pub fn next_timeout(&self) -> Option<Instant> {
-        open(&self.place.0).timers.keys().next().map(|(at, _)| *at)
+        let timer = open(&self.place.0).timers.keys().next().map(|(at, _)| *at);
+        let is_held_up = !open(&self.rung).is_empty();
+        timer.into_iter().chain(is_held_up.then_some(self.busy_until)).min()
     }
 
     /// A client asks.
@@ -280,10 +324,32 @@ impl Office {
         self.run();
     }
 
-    /// The next item of a partition's stream.
-    pub fn on_item(&mut self, partition: PartitionId, item: &StreamItem) {
-        self.gateway.exchange.take_in(partition, std::slice::from_ref(item));
+    /// The next items of a partition's stream, to be taken in when whoever does that has its turn. Whether there was no room
+    /// for some of them until then.
+    pub fn on_items(&mut self, partition: PartitionId, items: Vec<StreamItem>) -> bool {
+        let now = {
+            let mut within = open(&self.place.0);
+            if within.random.below(LATE) == 0 {
+                self.busy_until = within.now + Duration::from_nanos(within.random.below(LATE_MAX));
+            }
+            within.now
+        };
+        let mut was_full = false;
+        for item in items {
+            if let Err(refused) = self.streams[&partition].try_send(item) {
+                was_full = true;
+                self.busy_until = now;
+                self.run();
+                let sent = self.streams[&partition].try_send(refused.into_inner());
+                sent.expect("who takes items in does so as long as the gateway lives");
+            }
+            let has_turn = open(&self.place.0).random.below(TOGETHER) == 0;
+            if has_turn {
+                self.run();
+            }
+        }
         self.run();
+        was_full
     }
 
     /// There is a session.
@@ -334,12 +400,12 @@ impl Office {
             aside.into_iter().for_each(|task| {
                 self.begin(Task::Aside(task));
             });
-            let Some(number) = open(&self.rung).pop_first() else { return };
+            let Some(number) = self.next_rung() else { return };
             let Some(mut task) = self.tasks.remove(&number) else { continue };
             let waker = Waker::from(Arc::new(Bell { task: number, rung: Arc::clone(&self.rung) }));
             let mut context = Context::from_waker(&waker);
             let is_over = match &mut task {
-                Task::Aside(aside) => aside.poll_unpin(&mut context).is_ready(),
+                Task::Aside(doing) | Task::Feed(doing) => doing.poll_unpin(&mut context).is_ready(),
                 Task::Call(answer) => match answer.poll_unpin(&mut context) {
                     Poll::Ready(answer) => {
                         open(&self.place.0).outputs.push_back(Output::Answer { call: Call(number), answer });
@@ -352,5 +418,21 @@ impl Office {
                 self.tasks.insert(number, task);
             }
         }
+    }
+
+    /// Any one of those that may go on.
+    fn next_rung(&self) -> Option<u64> {
+        let mut within = open(&self.place.0);
+        let mut rung = open(&self.rung);
+        let is_held_up = within.now < self.busy_until;
+        let may_go_on = |number: &&u64| !(is_held_up && matches!(self.tasks.get(number), Some(Task::Feed(_))));
+        let count = rung.iter().filter(may_go_on).count() as u64;
+        if count == 0 {
+            return None;
+        }
+        let drawn = within.random.below(count) as usize;
+        let number = *rung.iter().filter(may_go_on).nth(drawn)?;
+        rung.remove(&number);
+        Some(number)
     }
 }

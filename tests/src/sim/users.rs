@@ -2,6 +2,9 @@
 //! they are not told what became of an order they ask again, at whichever gateway: for its status by the name that they gave
 //! it, or for the same order once more.
 
+mod reading;
+mod requests;
+
 use std::collections::{BTreeMap, VecDeque};
 
 use gateway::auth::Caller;
@@ -13,6 +16,8 @@ use serde_json::Value;
 use wire::command::Permissions;
 use wire::{AccountId, ApiKeyText, ClientOrderId, LogPosition, MarketId, OrderId, decimal};
 
+use self::reading::{OUTCOME_WAIT, Reading};
+use self::requests::{Resting, What, Wish, words};
 use super::checkers::{Asked, Verdict};
 use super::clock::{MS, Moment, SECOND};
 use super::machine::{self, DECIMALS, LEDGER, RICH};
@@ -24,63 +29,12 @@ use super::world::World;
 const REMEMBERED_MAX: usize = 40;
 /// A private read waits for the cluster this long.
 const READ_TIMEOUT: u64 = SECOND;
-/// And this long for the ledger's word of what became of an order.
-const OUTCOME_WAIT: u64 = 500 * MS;
-
-/// An order that a user wants.
-#[derive(Debug, Clone)]
-struct Wish {
-    account: AccountId,
-    market: MarketId,
-    /// The user's name for it; without one the gateway gives it one.
-    name: Option<ClientOrderId>,
-    /// Everything else, as it is sent.
-    words: String,
-}
-
-/// An order that rests, as far as its user knows.
-#[derive(Debug, Clone, Copy)]
-struct Resting {
-    account: AccountId,
-    market: MarketId,
-    order: OrderId,
-    name: ClientOrderId,
-}
-
-#[derive(Debug, Clone)]
-enum What {
-    /// `POST order`. Of one that was asked for before, nobody knows what became of it.
-    Place { wish: Wish, is_again: bool, is_retry: bool },
-    /// `GET order` by name.
-    Status { wish: Wish },
-    /// `DELETE order`.
-    Cancel { of: Resting, is_by_name: bool },
-    /// `DELETE openOrders`.
-    CancelAll { account: AccountId, market: MarketId },
-    /// `PUT order/amend/keepPriority`.
-    Amend { of: Resting },
-    /// `POST order/cancelReplace`.
-    Replace { of: Resting, wish: Wish },
-    /// `GET openOrders`.
-    Open { account: AccountId },
-    /// `GET order` by id, of one that the user has just been told of.
-    Look { of: Resting },
-}
-
-impl What {
-    fn account(&self) -> AccountId {
-        match self {
-            What::Place { wish, .. } | What::Status { wish } | What::Replace { wish, .. } => wish.account,
-            What::Cancel { of, .. } | What::Amend { of } | What::Look { of } => of.account,
-            What::CancelAll { account, .. } | What::Open { account } => *account,
-        }
-    }
-}
 
 struct Ask {
     what: What,
     asked: Asked,
     at: Moment,
+    reading: Reading,
 }
 
 /// See the module.
@@ -127,6 +81,27 @@ impl Users {
     /// One in so many times.
     fn one_in(&mut self, times: u64) -> bool {
         self.random.below(times) == 0
+    }
+
+    /// What is asked at a gateway and not answered.
+    fn asking_at(&mut self, number: usize) -> impl Iterator<Item = &mut Ask> {
+        self.asking.range_mut((number, Call::FIRST)..(number + 1, Call::FIRST)).map(|(_, ask)| ask)
+    }
+
+    /// The newest request of all.
+    pub fn newest(&self) -> u64 {
+        self.last_us
+    }
+
+    /// A gateway's question to the ledger's leader, put when `newest` was the newest request, is answered.
+    pub fn on_read(&mut self, number: usize, newest: u64, position: LogPosition) {
+        let asking = self.asking_at(number).filter(|ask| ask.asked.asked_us <= newest);
+        asking.for_each(|ask| ask.reading.on_answer(position));
+    }
+
+    /// A gateway has read the ledger up to here.
+    pub fn on_seen(&mut self, number: usize, seen: LogPosition, now: Moment) {
+        self.asking_at(number).for_each(|ask| ask.reading.on_seen(seen, now));
     }
 
     fn account(&mut self, accounts: u32) -> AccountId {
@@ -195,44 +170,9 @@ impl Users {
         Some(match draw {
             34..=37 => What::Open { account },
             38 => What::CancelAll { account, market },
+            39..=42 => What::Balances { account },
             _ => What::Place { wish: self.wish(account, market), is_again: false, is_retry: false },
         })
-    }
-}
-
-/// Verb, path and parameters.
-fn words(what: &What) -> ((&'static str, &'static str), String) {
-    let symbol = |market: MarketId| format!("symbol=M{}", market.get() - 1);
-    let new = |wish: &Wish| {
-        let name = wish.name.map_or_else(String::new, |name| format!("&newClientOrderId={name}"));
-        format!("{}&{}{name}", symbol(wish.market), wish.words)
-    };
-    match what {
-        What::Place { wish, is_retry, .. } => {
-            let retry = if *is_retry { "&identicalRetry=true" } else { "" };
-            (("POST", "/api/v3/order"), new(wish) + retry)
-        }
-        What::Status { wish } => {
-            let name = wish.name.expect("only named orders are asked for");
-            (("GET", "/api/v3/order"), format!("{}&origClientOrderId={name}", symbol(wish.market)))
-        }
-        What::Cancel { of, is_by_name: true } => {
-            (("DELETE", "/api/v3/order"), format!("{}&origClientOrderId={}", symbol(of.market), of.name))
-        }
-        What::Cancel { of, .. } => (("DELETE", "/api/v3/order"), format!("{}&orderId={}", symbol(of.market), of.order)),
-        What::CancelAll { market, .. } => (("DELETE", "/api/v3/openOrders"), symbol(*market)),
-        What::Amend { of } => {
-            let qty = decimal::format(4, machine::scale().qty_decimals, 0);
-            let path = "/api/v3/order/amend/keepPriority";
-            (("PUT", path), format!("{}&orderId={}&newQty={qty}", symbol(of.market), of.order))
-        }
-        What::Replace { of, wish } => {
-            let mode = if of.order.get() % 2 == 0 { "STOP_ON_FAILURE" } else { "ALLOW_FAILURE" };
-            let path = "/api/v3/order/cancelReplace";
-            (("POST", path), format!("{}&cancelReplaceMode={mode}&cancelOrderId={}", new(wish), of.order))
-        }
-        What::Open { .. } => (("GET", "/api/v3/openOrders"), String::new()),
-        What::Look { of } => (("GET", "/api/v3/order"), format!("{}&orderId={}", symbol(of.market), of.order)),
     }
 }
 
@@ -271,13 +211,13 @@ impl World {
     }
 
     fn ask_at(&mut self, number: usize, what: What) {
-        let now_us = self.now / 1_000;
+        let (now_us, floor) = (self.now / 1_000, self.committed(LEDGER));
         let users = &mut self.users;
         users.last_us = now_us.max(users.last_us + 1);
         let asked = Asked {
             account: what.account(),
             asked_us: users.last_us,
-            floor: self.checkers.real_time.floor(LEDGER),
+            floor,
             after: self.checkers.orders.outcomes_told().0,
             is_late: false,
         };
@@ -296,7 +236,7 @@ impl World {
         let at = self.now;
         let Some(office) = self.office(number) else { return };
         let call = office.on_request(caller, operation, params);
-        self.users.asking.insert((number, call), Ask { what, asked, at });
+        self.users.asking.insert((number, call), Ask { what, asked, at, reading: Reading::default() });
         self.drain_gateway(number);
     }
 
@@ -342,7 +282,7 @@ impl World {
 
     /// A gateway answers a user.
     pub(super) fn tell_user(&mut self, number: usize, call: Call, answer: Answer) {
-        let Some(Ask { what, asked, at }) = self.users.asking.remove(&(number, call)) else { return };
+        let Some(Ask { what, asked, at, reading }) = self.users.asking.remove(&(number, call)) else { return };
         self.users.told.0 += 1;
         let text = answer.as_ref().map_or_else(ApiError::to_json, Clone::clone);
         self.trace.mix_bytes(text.as_bytes());
@@ -353,7 +293,7 @@ impl World {
             let late = (self.now - at) / MS;
             self.check(Err(format!("gateway {number} answers {what:?} after {late} ms: {text}")));
         }
-        let asked = Asked { is_late: self.now >= at + OUTCOME_WAIT, ..asked };
+        let asked = Asked { is_late: reading.is_late(self.now), ..asked };
         let verdict = self.hear(number, what, &asked, answer);
         self.check(verdict.map_err(|why| format!("gateway {number}, asked at {}: {why}", asked.asked_us)));
     }
@@ -413,11 +353,12 @@ impl World {
             }
             (What::Replace { wish, .. }, told) => return self.hear_of_both(&wish, asked, told),
             (What::Open { .. }, Ok(told)) => orders.open(asked, &json(&told)?)?,
+            (What::Balances { .. }, Ok(told)) => self.checkers.balances.told(asked, &json(&told)?)?,
             (What::Look { .. }, Ok(told)) => drop(orders.told(asked, &json(&told)?)?),
             (What::Look { of }, Err(error)) if error.code == -2013 => {
                 orders.unheard_of(of.order, &error.to_json())?;
             }
-            (What::CancelAll { .. } | What::Open { .. } | What::Look { .. }, Err(_)) => {}
+            (What::CancelAll { .. } | What::Open { .. } | What::Look { .. } | What::Balances { .. }, Err(_)) => {}
         }
         Ok(())
     }
@@ -454,7 +395,7 @@ impl World {
     /// Some look at once whether what they were told is so, at whichever gateway, and some take their order back.
     fn look_at(&mut self, wish: &Wish, order: OrderId) {
         let (offices, draw) = (self.plan.order_entry.offices as u64, self.users.random.below(8));
-        if self.users.is_retired || draw > 3 {
+        if self.users.is_retired || draw > 4 {
             return;
         }
         let number = self.users.random.below(offices) as usize;
@@ -462,6 +403,7 @@ impl World {
         let what = match draw {
             0 | 1 => What::Look { of },
             2 => What::Open { account: wish.account },
+            3 => What::Balances { account: wish.account },
             _ => {
                 let at = self.users.resting.iter().rposition(|resting| resting.order == order);
                 let Some(at) = at else { return };
@@ -492,7 +434,8 @@ impl World {
                 let known = accounts.get(account).and_then(|account| account.balances.get(&asset));
                 known.map_or((0, 0), |balance| (balance.free.units(), balance.held.units()))
             };
-            self.checkers.orders.at_rest(number, balance, |order| {
+            self.checkers.balances.at_rest(number, balance)?;
+            self.checkers.orders.at_rest(number, |order| {
                 let known = accounts.get(order.account).and_then(|it| it.orders.get(order.market, order.order));
                 known.is_some_and(|known| known.status.is_open())
             })?;

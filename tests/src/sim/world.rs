@@ -346,6 +346,11 @@ impl World {
         self.plan.everybody().into_iter().chain(gateways).collect()
     }
 
+    /// How far a partition's log is committed, as anybody has applied it: whoever asks now sees that, and comes after it.
+    pub(super) fn committed(&self, partition: PartitionId) -> LogPosition {
+        self.histories[&partition].last_position()
+    }
+
     /// Who leads a partition, as the node of the greatest term believes.
     pub(super) fn leader(&self, partition: PartitionId) -> Option<NodeId> {
         let settled = self.nodes.iter().filter_map(|node| {

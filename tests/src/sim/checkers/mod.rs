@@ -1,6 +1,7 @@
 //! What must never be seen. Each checker holds one promise; a broken one ends the run with a sentence.
 
 mod acknowledged;
+mod balances;
 mod conservation;
 mod digests;
 mod kept;
@@ -15,6 +16,7 @@ mod streams;
 mod versions;
 
 pub use acknowledged::Acknowledged;
+pub use balances::Balances;
 pub use conservation::Conservation;
 pub use digests::Digests;
 pub use kept::Kept;
@@ -57,11 +59,13 @@ pub struct Checkers {
     pub mail: MailOrder,
     /// One leader a term.
     pub leadership: Leadership,
-    /// Users are told what was committed.
+    /// Users are told of orders what was committed,
     pub orders: Orders,
+    /// and of balances.
+    pub balances: Balances,
     /// Equal states at equal positions.
     pub digests: Digests,
-    /// Whoever asks after an acknowledgement comes after it.
+    /// Whoever asks comes after what was committed by then.
     pub real_time: RealTime,
     /// Every consumer sees everything once.
     pub streams: Streams,
@@ -86,8 +90,9 @@ impl Checkers {
             mail: MailOrder::default(),
             leadership: Leadership::default(),
             orders: Orders::default(),
+            balances: Balances::default(),
             digests: Digests::default(),
-            real_time: RealTime::default(),
+            real_time: RealTime,
             streams: Streams::default(),
             versions: Versions,
             model: SecondOpinion::new(layout),
@@ -102,6 +107,7 @@ impl Checkers {
         self.once.on_commit(partition, record)?;
         if partition == LEDGER {
             self.orders.on_commit(record)?;
+            self.balances.on_commit(record);
         } else {
             self.orders.on_market_commit(partition, cells);
         }
