@@ -65,14 +65,12 @@ pub enum HostInput {
     PeerRefused(NodeId),
     /// The leader of this partition had this much committed a moment ago.
     LeaderHad(LogPosition),
-    /// Somebody leads another partition.
+    /// Somebody leads another partition, as far as is believed now.
     LeaderIs {
         /// Which partition.
         partition: PartitionId,
         /// Who; none while there is none.
         leader: Option<NodeId>,
-        /// In which term.
-        term: Term,
     },
 }
 
@@ -316,7 +314,7 @@ impl<L: LogStore> PartitionHost<L> {
                 self.replica.peer_refused(node);
             }
             HostInput::LeaderHad(position) => self.freshness.leader_had(position),
-            HostInput::LeaderIs { partition, leader, term } => self.shipper.leader_is(partition, leader, term),
+            HostInput::LeaderIs { partition, leader } => self.shipper.leader_is(partition, leader),
         }
     }
 

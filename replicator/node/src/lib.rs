@@ -13,6 +13,7 @@
 
 #[cfg(feature = "aeron")]
 mod aeron;
+mod announcements;
 mod archive;
 mod archivist;
 mod block;
@@ -43,6 +44,7 @@ mod stalls;
 mod status;
 mod subscriptions;
 
+pub use announcements::Announcements;
 pub use archive::ArchiveError;
 pub use block::{EventBatch, EventBlock, kept};
 pub use config::{

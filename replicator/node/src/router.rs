@@ -16,8 +16,9 @@ use crossbeam::channel::{Receiver, Sender};
 use replicator::net::cast::CastWay;
 use replicator::net::{Handler, LinkId, Links, PeerIdentity};
 use wire::link::{ChangeMembers, Frame, Refusal, Role, Subscribe, SubscribeRefused};
-use wire::{NodeId, PartitionId, SessionId, Term, Timestamp};
+use wire::{NodeId, PartitionId, SessionId, Timestamp};
 
+use crate::announcements::Announcements;
 use crate::fan_out::FanOut;
 use crate::freshness::LeaderProbe;
 use crate::gap_filler::GapFiller;
@@ -62,7 +63,8 @@ pub struct Router {
     node: NodeId,
     membership: Membership,
     lanes: BTreeMap<PartitionId, Lane>,
-    links: BTreeMap<LinkId, Role>,
+    /// Who is at their other ends: a node's id means something where the role is a node's.
+    links: BTreeMap<LinkId, (Role, NodeId)>,
     subscriptions: Subscriptions,
     fan_out: FanOut<LinkId>,
     outputs: Receiver<FromPartition>,
@@ -77,8 +79,7 @@ pub struct Router {
 /// What is remembered of one partition.
 struct Lane {
     port: PartitionPort,
-    leader: Option<NodeId>,
-    term: Term,
+    announcements: Announcements,
     /// Other partitions whose leader changed and whose news did not fit this partition's ring yet.
     news: Vec<PartitionId>,
     /// A peer that is known to be dead and whose news did not fit.
@@ -95,12 +96,11 @@ struct Lane {
 impl Router {
     /// Knows nobody yet.
     pub fn new(config: RouterConfig) -> Router {
-        let recent_bytes_max = config.recent_bytes_max;
+        let (node, recent_bytes_max) = (config.node, config.recent_bytes_max);
         let lane = |(partition, port)| {
             let lane = Lane {
                 port,
-                leader: None,
-                term: Term::new(0),
+                announcements: Announcements::new(node),
                 news: Vec::new(),
                 dead: Vec::new(),
                 sessions: BTreeMap::new(),
@@ -152,7 +152,7 @@ impl Router {
 
     fn poll_probes(&mut self, out: &mut Links) {
         for lane in self.lanes.values_mut() {
-            if let Some(leader) = lane.leader.filter(|leader| *leader != self.node) {
+            if let Some(leader) = lane.announcements.believed().0.filter(|leader| *leader != self.node) {
                 lane.probe.poll(self.now, leader, self.next_token, out);
                 self.next_token += 1;
             }
@@ -163,11 +163,11 @@ impl Router {
 impl Handler for Router {
     fn on_open(&mut self, link: LinkId, peer: &PeerIdentity, out: &mut Links) {
         tracing::info!(node = %self.node, name = %peer.name, address = %peer.address, "connected");
-        self.links.insert(link, peer.role);
+        self.links.insert(link, (peer.role, peer.node));
         self.metrics.links.set(self.links.len() as i64);
         let partitions: Vec<PartitionId> = self.lanes.keys().copied().collect();
         for partition in partitions {
-            if let Some(frame) = self.leader_frame(partition) {
+            if let Some(frame) = self.leader_frame(partition, peer.role) {
                 send(out, link, &frame);
             }
             match self.membership.news(partition) {
@@ -200,7 +200,7 @@ impl Handler for Router {
                 self.pass_on(to.partition, HostInput::Raft { from: node, payload: payload.to_vec() });
             }
             Frame::Mail(to, payload) if is_node => self.pass_on(to.partition, HostInput::Mail(payload.to_vec())),
-            Frame::Leader(leader) if is_node => self.on_leader(leader, out),
+            Frame::Leader(leader) if is_node => self.on_leader(node, leader, out),
             Frame::Events(head, events) if is_node => self.on_events(link, head, events, out),
             Frame::Progress(progress) if is_node => self.on_progress(link, progress, out),
             Frame::ReadReady(ready) if is_node => {
@@ -226,7 +226,7 @@ impl Handler for Router {
     }
 
     fn on_close(&mut self, link: LinkId, out: &mut Links) {
-        self.links.remove(&link);
+        let peer = self.links.remove(&link);
         self.metrics.links.set(self.links.len() as i64);
         self.subscriptions.close(link);
         self.fan_out.leave(link);
@@ -238,6 +238,9 @@ impl Handler for Router {
             if lane.filler.is_asking(link) {
                 lane.filler.failed(self.now, out);
             }
+        }
+        if let Some((Role::Node, node)) = peer {
+            self.forget_words(node, out);
         }
     }
 
@@ -258,6 +261,7 @@ impl Handler for Router {
         self.spread_news();
         self.poll_gaps(out);
         self.poll_probes(out);
+        self.poll_leaders(out);
         for (link, word) in self.fan_out.poll(now) {
             send(out, link, &word);
         }

@@ -123,6 +123,7 @@ impl World {
         for output in outputs {
             self.on_output(id, partition, output);
         }
+        self.poll_leaders(id, partition);
         self.run_at(id, partition, next);
         self.begin_sync(id);
     }

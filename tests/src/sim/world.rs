@@ -292,9 +292,7 @@ impl World {
             Event::Run { node, partition } => self.run_host(node, partition),
             Event::Arrive { from, to, partition, input } => self.arrive(from, to, partition, input),
             Event::Synced { node, life, writes } => self.synced(node, life, &writes),
-            Event::LeaderSaid { from, to, partition, leader, term } => {
-                self.leader_said(from, to, partition, leader, term);
-            }
+            Event::LeaderSaid { from, to, partition } => self.leader_said(from, to, partition),
             Event::Start { node } => self.start(node),
             Event::Resume { node } => self.resume(node),
             Event::Filled { node, partition } => self.fetch_missing(node, partition),

@@ -88,12 +88,7 @@ impl Router {
                 }
             }
             HostOutput::Members { members, index } => self.on_members(partition, *members, index, out),
-            HostOutput::LeaderChanged { leader, term } => {
-                if term >= lane.term && (lane.leader, lane.term) != (leader, term) {
-                    (lane.leader, lane.term) = (leader, term);
-                    self.announce(partition, out);
-                }
-            }
+            HostOutput::LeaderChanged { leader, term } => self.on_leader_changed(partition, leader, term, out),
             HostOutput::Events(block) => {
                 self.fan_out.send(partition, &block);
                 lane.recent.push(block);
@@ -109,7 +104,7 @@ impl Router {
             return;
         }
         if let Some((head, places)) = self.membership.news(partition) {
-            for (link, _) in self.links.iter().filter(|(_, role)| **role != Role::Node) {
+            for (link, _) in self.links.iter().filter(|(_, (role, _))| *role != Role::Node) {
                 send(out, *link, &Frame::Members(head, &places));
             }
         }
