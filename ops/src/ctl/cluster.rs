@@ -48,6 +48,15 @@ struct Replica {
     position: u64,
     standbys: Vec<Behind>,
     catching_up: Vec<Behind>,
+    #[serde(default)]
+    lacking: Vec<Lacking>,
+}
+
+#[derive(Debug, Clone, Copy, Deserialize, Serialize, PartialEq, Eq)]
+struct Lacking {
+    node: u64,
+    missing: u64,
+    lost: bool,
 }
 
 #[derive(Debug, Clone, Copy, Deserialize)]
@@ -80,6 +89,9 @@ struct Member {
     draining: bool,
     /// Log entries that it is not known to have; `null` where no leader says so.
     behind: Option<u64>,
+    /// Of a learner that waits for events of the past before it votes: how many positions its archive lacks, and whether no
+    /// other node has them any more.
+    lacking: Option<Lacking>,
     /// Up to where it has applied the log; `null` when it does not answer.
     position: Option<u64>,
 }
@@ -135,6 +147,7 @@ fn partition_of(partition: u16, replicas: &[(u64, &Replica)]) -> Option<Partitio
             // A learner remembers what the last leader said.
             None => own(id).and_then(|replica| replica.behind_entries),
         },
+        lacking: view.lacking.iter().find(|lacking| !votes && lacking.node == id).copied(),
         position: own(id).map(|replica| replica.position),
     };
     // Whoever votes while it learns anew, after the loss of its disk, is one member.
@@ -163,6 +176,15 @@ fn words(partitions: &[Partition]) -> String {
                 (_, _, Some(ms)) => format!("  {}.{:03} s behind", ms / 1000, ms % 1000),
                 (Some(0), ..) if member.role == "learner" => "  has nothing yet".to_owned(),
                 _ => String::new(),
+            };
+            let notes = match member.lacking {
+                Some(Lacking { missing, lost: true, .. }) => {
+                    format!("{notes}  events of {missing} positions are missing that no node has any more")
+                }
+                Some(Lacking { missing, lost: false, .. }) => {
+                    format!("{notes}  fetches the events of {missing} positions before it votes")
+                }
+                None => notes,
             };
             let notes = if member.stays_learner { format!("{notes}, stays a learner") } else { notes };
             let (number, role) = (partition.partition, member.role);

@@ -5,7 +5,7 @@ use std::collections::VecDeque;
 use std::sync::Arc;
 
 use replicator::{
-    Committed, Joining, LogStore, Members, NotChanged, OpenError, Output, Replica, ReplicaConfig, Space, Status,
+    Committed, Joining, LogStore, Members, NotChanged, OpenError, Output, Past, Replica, ReplicaConfig, Space, Status,
 };
 use wire::codec::v1;
 use wire::link::{
@@ -63,6 +63,8 @@ pub enum HostInput {
     Met(NodeId),
     /// A peer's process is dead.
     PeerRefused(NodeId),
+    /// What the node's archive lacks of the partition's events.
+    Past(Past),
     /// The leader of this partition had this much committed a moment ago.
     LeaderHad(LogPosition),
     /// Somebody leads another partition, as far as is believed now.
@@ -313,6 +315,7 @@ impl<L: LogStore> PartitionHost<L> {
                 self.handover.refused(node);
                 self.replica.peer_refused(node);
             }
+            HostInput::Past(past) => self.replica.set_past(past),
             HostInput::LeaderHad(position) => self.freshness.leader_had(position),
             HostInput::LeaderIs { partition, leader } => self.shipper.leader_is(partition, leader),
         }

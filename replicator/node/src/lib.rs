@@ -57,4 +57,6 @@ pub use machine::{EventSink, Machine};
 pub use mail::{MailCounters, MailOut, MailTiming};
 pub use node::{Node, NodeHandle, StartError};
 pub use replicator::Durability;
-pub use status::{AssetBooks, AuditAt, DigestAt, NodeStatus, PartitionStatus, StandbyStatus, TableStatus};
+pub use status::{
+    AssetBooks, AuditAt, DigestAt, LackingStatus, NodeStatus, PartitionStatus, StandbyStatus, TableStatus,
+};

@@ -13,6 +13,7 @@ use std::collections::BTreeMap;
 use std::net::SocketAddr;
 
 use crossbeam::channel::{Receiver, Sender};
+use replicator::Past;
 use replicator::net::cast::CastWay;
 use replicator::net::{Handler, LinkId, Links, PeerIdentity};
 use wire::link::{ChangeMembers, Frame, Refusal, Role, Subscribe, SubscribeRefused};
@@ -74,6 +75,7 @@ pub struct Router {
     stalls: Option<StallWatch>,
     now: Timestamp,
     next_token: u64,
+    pasts_at: Timestamp,
 }
 
 /// What is remembered of one partition.
@@ -90,6 +92,8 @@ struct Lane {
     wishes: BTreeMap<u64, (LinkId, ChangeMembers)>,
     recent: Recent,
     filler: GapFiller,
+    /// What the partition was told last of what its archive lacks.
+    past: Option<Past>,
     probe: LeaderProbe,
 }
 
@@ -109,6 +113,7 @@ impl Router {
                 wishes: BTreeMap::new(),
                 recent: Recent::new(recent_bytes_max),
                 filler: GapFiller::new(partition),
+                past: None,
                 probe: LeaderProbe::new(partition),
             };
             (partition, lane)
@@ -127,6 +132,7 @@ impl Router {
             stalls: config.stalls,
             now: Timestamp::ZERO,
             next_token: 0,
+            pasts_at: Timestamp::ZERO,
         }
     }
 
@@ -217,7 +223,7 @@ impl Handler for Router {
                 if let Some(lane) = self.lanes.get_mut(&refused.partition)
                     && lane.filler.is_asking(link)
                 {
-                    lane.filler.failed(self.now, out);
+                    lane.filler.refused(node, self.now, out);
                 }
             }
             // Nothing that a client or a peer has to say to a node.

@@ -7,7 +7,11 @@ use wire::link::{Events, Progress};
 use super::Router;
 use crate::archive::block_of;
 use crate::block::{EventBatch, EventBlock};
+use crate::host::HostInput;
 use crate::rings::{FromArchive, ToArchive};
+
+/// A partition hears this often what its archive lacks, if that is news.
+const TELL_NS: u64 = 100_000_000;
 
 impl Router {
     pub(super) fn poll_answers(&mut self, out: &mut Links) -> usize {
@@ -16,9 +20,9 @@ impl Router {
             taken += 1;
             match answer {
                 FromArchive::Read { key, result } => self.subscriptions.on_read(key, result, out),
-                FromArchive::Gap(partition, gap) => {
+                FromArchive::Gap(partition, missing) => {
                     if let Some(lane) = self.lanes.get_mut(&partition) {
-                        lane.filler.gap_is(gap, out);
+                        lane.filler.missing_is(missing, out);
                     }
                 }
             }
@@ -31,6 +35,23 @@ impl Router {
             if lane.filler.poll(self.now, self.membership.others(), out) {
                 // Full: the next silence asks again.
                 let _ = self.archive.try_send(ToArchive::ReportGap(*partition));
+            }
+        }
+        self.tell_pasts();
+    }
+
+    /// Partitions hear what the archive lacks, now and then while that becomes less.
+    fn tell_pasts(&mut self) {
+        if self.now < self.pasts_at {
+            return;
+        }
+        self.pasts_at = self.now.plus_nanos(TELL_NS);
+        for lane in self.lanes.values_mut() {
+            let past = lane.filler.past(self.membership.others());
+            if let Some(past) = past.filter(|_| past != lane.past)
+                && lane.port.peer(HostInput::Past(past)).is_ok()
+            {
+                lane.past = Some(past);
             }
         }
     }
