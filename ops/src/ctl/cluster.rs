@@ -147,7 +147,7 @@ fn partition_of(partition: u16, replicas: &[(u64, &Replica)]) -> Option<Partitio
             // A learner remembers what the last leader said.
             None => own(id).and_then(|replica| replica.behind_entries),
         },
-        lacking: view.lacking.iter().find(|lacking| !votes && lacking.node == id).copied(),
+        lacking: view.lacking.iter().find(|lacking| lacking.node == id).copied(),
         position: own(id).map(|replica| replica.position),
     };
     // Whoever votes while it learns anew, after the loss of its disk, is one member.
@@ -221,6 +221,7 @@ mod tests {
             position,
             standbys: if is_leader { behind(voters) } else { Vec::new() },
             catching_up: if is_leader { behind(learners) } else { Vec::new() },
+            lacking: Vec::new(),
         }
     }
 
@@ -241,6 +242,21 @@ mod tests {
         assert_eq!(shown[0].members[2].position, None, "node 3 does not answer");
         let words = words(&shown);
         assert!(words.contains("does not answer") && words.contains("1.250 s behind"), "{words}");
+    }
+
+    #[test]
+    fn who_waits_for_events_of_the_past_is_shown_with_how_many_and_whether_anybody_has_them() {
+        // Node 2 has lost its disk: it counts as the voter that it was until it is one again.
+        for (lost, wanted) in
+            [(false, "fetches the events of 90 positions"), (true, "90 positions are missing that no node")]
+        {
+            let lacking = vec![Lacking { node: 2, missing: 90, lost }];
+            let leader = Replica { lacking, draining: Vec::new(), ..replica("leader", &[1, 2, 3], &[2], 100) };
+            let learner = Replica { behind_ms: None, ..replica("learner", &[1, 2, 3], &[2], 100) };
+            let page = |replica| NodePage { partitions: vec![replica] };
+            let words = words(&partitions(&BTreeMap::from([(1, page(leader)), (2, page(learner))])));
+            assert_eq!(words.matches(wanted).count(), 1, "{words}");
+        }
     }
 
     #[test]
