@@ -15,6 +15,9 @@ pub struct ReplicaConfig {
     pub voters: Vec<NodeId>,
     /// Whether it wants to get the log and never to vote: the log says so from its joining on.
     pub stays_learner: bool,
+    /// Whether its node keeps what the log has told: as a learner it says what of that it lacks ([`crate::Replica::set_past`]),
+    /// and becomes a voter only when it has that.
+    pub keeps_past: bool,
     /// The cluster's epoch; stored with the log, and a log of another epoch is refused.
     pub epoch: ClusterEpoch,
     /// The versions that the machine can behave by here. Where the log says another, the replica stops before it.
@@ -41,6 +44,7 @@ impl ReplicaConfig {
             node,
             voters,
             stays_learner: false,
+            keeps_past: false,
             epoch,
             versions: 1..=1,
             seed,

@@ -36,6 +36,6 @@ pub use machine::{Applied, Input, RestoreError, StateMachine};
 pub use members::{Joining, MEMBERS_MAX, Members, Places, node_of};
 pub use output::{OpenError, Output, Role, Status, UnknownVersion};
 pub use replay::{Place, Replay, ReplayError, timestamp, verdicts};
-pub use replica::{Committed, Lag, NotChanged, Replica, SEND_BYTES_MAX, Space, Spot};
+pub use replica::{Committed, Lag, NotChanged, Past, Replica, SEND_BYTES_MAX, Space, Spot};
 pub use shipped::{Shipped, ShippedError};
 pub use standing::Standing;

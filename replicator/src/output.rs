@@ -166,6 +166,8 @@ pub struct Status {
     pub standbys: Vec<(NodeId, u64)>,
     /// Of a leader: each learner and the log index it is known to have.
     pub learners: Vec<(NodeId, u64)>,
+    /// Of a leader: each learner whose node lacks something of the past: so many positions, and whether nobody has them.
+    pub lacking: Vec<(NodeId, u64, bool)>,
     /// Of a learner: how far it is behind its leader.
     pub lag: Option<Lag>,
     /// Who has a replica.

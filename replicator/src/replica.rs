@@ -13,6 +13,7 @@ mod envelope;
 mod inbound;
 mod lag;
 mod membership;
+mod past;
 mod persistence;
 mod proposals;
 mod quarantine;
@@ -39,6 +40,8 @@ use self::election::Election;
 use self::lag::Following;
 pub use self::lag::Lag;
 pub use self::membership::NotChanged;
+pub use self::past::Past;
+use self::past::Pasts;
 use self::persistence::Persistence;
 use self::quarantine::Quarantine;
 pub use self::quarantine::Spot;
@@ -81,6 +84,7 @@ pub struct Replica<M, L> {
     belonging: Belonging,
     waiting: Waiting,
     following: Following,
+    pasts: Pasts,
     outputs: VecDeque<Output>,
     now: Timestamp,
     tick_at: Timestamp,
@@ -153,6 +157,7 @@ impl<M: StateMachine, L: LogStore> Replica<M, L> {
             belonging,
             waiting: Waiting::default(),
             following: Following::default(),
+            pasts: Pasts::default(),
             outputs: VecDeque::new(),
             now,
             tick_at: now.plus_nanos(config.timing.tick_ns),
@@ -270,6 +275,7 @@ impl<M: StateMachine, L: LogStore> Replica<M, L> {
             dropped_messages: self.dropped_messages,
             standbys,
             learners,
+            lacking: if leader { self.pasts.lacking().collect() } else { Vec::new() },
             lag: (!leader && !members.voters.contains(&raft.id)).then(|| self.lag()),
             members: members.clone(),
             member: raft.id,

@@ -123,7 +123,7 @@ impl Executor {
         (is_held && is_for_long).then(|| self.release(batch, fence))
     }
 
-    fn release(&self, withdrawal: WithdrawalId, fence: u64) -> Step {
+    pub(super) fn release(&self, withdrawal: WithdrawalId, fence: u64) -> Step {
         let release = ReleaseWithdrawal { chain: self.chain, fence, withdrawal };
         Step::Propose(withdrawal, Command::ReleaseWithdrawal(release))
     }

@@ -13,6 +13,7 @@ use wire::{
 use super::facts::{Account, Facts};
 use super::funding::{self, Unfunded};
 use super::view::View;
+use super::{Executor, Step};
 use crate::signer::bitcoin::own_script;
 use crate::signer::evm::own_address;
 use crate::signer::payment::Scheme;
@@ -164,9 +165,24 @@ fn sweep_outputs(
     let mut coins = funding::deposits(view, facts);
     coins.truncate(wire::ChainInputs::MAX);
     let total = sum(&coins);
-    let is_enough = total >= view.units(asset, bounds.sweep_from)?;
-    let is_due = is_enough && !view.is_moving(WithdrawalPurpose::Sweep, Some(asset), 0);
+    let is_due =
+        total >= view.units(asset, bounds.sweep_from)? && !view.is_moving(WithdrawalPurpose::Sweep, Some(asset), 0);
     is_due.then(|| wanted(view, asset, WithdrawalPurpose::Sweep, 0, own, total)).flatten()
+}
+
+impl Executor {
+    /// Ends a sweep of outputs that waits although less is left to sweep than any sweep is made for: withdrawals have spent the
+    /// rest meanwhile. When there is enough again, another is made.
+    pub(super) fn end_sweep(&self, withdrawal: WithdrawalId, facts: &Facts, fence: u64) -> Option<Step> {
+        let row = self.view.get(withdrawal)?.row;
+        let is_waiting = (row.purpose, row.stage) == (WithdrawalPurpose::Sweep, WithdrawalStage::Held);
+        if !is_waiting || !matches!(self.scheme, Scheme::Bitcoin(_)) {
+            return None;
+        }
+        let (_, bounds) = self.view.bounds().find(|(asset, _)| *asset == row.asset)?;
+        let left = sum(&funding::deposits(&self.view, facts));
+        (left < self.view.units(row.asset, bounds.sweep_from)?).then(|| self.release(withdrawal, fence))
+    }
 }
 
 fn sweep_account(

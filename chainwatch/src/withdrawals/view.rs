@@ -226,9 +226,9 @@ impl View {
         let is_of_account = row.purpose == WithdrawalPurpose::Sweep && row.key != 0;
         let is_failed = row.stage.is_final() && row.stage != WithdrawalStage::Settled;
         // A token that does not let itself be moved from an address would be tried for ever, for money each time. What its parent
-        // did not need has not failed.
+        // did not need, or withdrawals have left nothing for, has not failed.
         let is_undone = is_of_account && row.cause == WithdrawalCause::Undone;
-        let is_failed = is_failed && row.cause != WithdrawalCause::Orphaned;
+        let is_failed = is_failed && !matches!(row.cause, WithdrawalCause::Orphaned | WithdrawalCause::Disbanded);
         if is_of_account && (is_new || (is_failed && !is_undone)) {
             // What comes to the address meanwhile is looked at again, and what was not swept after all.
             self.deposited.entry((row.key, row.asset)).or_default().is_due = is_failed;

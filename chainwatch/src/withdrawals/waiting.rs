@@ -185,7 +185,8 @@ impl Executor {
                 }
                 Err(why) => {
                     unfunded.insert(withdrawal, why);
-                    if let Some(step) = self.disband(withdrawal, why, fence) {
+                    let ends = self.disband(withdrawal, why, fence);
+                    if let Some(step) = ends.or_else(|| self.end_sweep(withdrawal, facts, fence)) {
                         return Some(step);
                     }
                 }

@@ -57,6 +57,17 @@ fn whatever_the_chain_the_nodes_and_the_executors_do_one_transaction_of_each_wit
     );
 }
 
+/// A sweep had waited for its coins until the next deposit.
+#[test]
+fn a_sweep_whose_coins_were_spent_by_withdrawals_meanwhile_ends() {
+    let mut world = World::new(820);
+    world.bound([0, 40_000, 39_000, 5_000]);
+    world.gather(4, 0);
+    world.run(500);
+    world.heal();
+    world.check();
+}
+
 /// Every edge of the machine: an executor dies before and after each kind of step, at each of its occurrences.
 #[test]
 fn an_executor_that_dies_at_any_step_before_or_after_it_is_followed_by_one_that_goes_on() {

@@ -86,7 +86,7 @@ crate::order::numbered! {
         Undone = 4,
         /// A child whose parent came to its end without it: nothing needs it any more, or what it spends will never be.
         Orphaned = 5,
-        /// A batch whose members have left it before anything was signed.
+        /// A batch whose members have left it before anything was signed, or a sweep that nothing was left for.
         Disbanded = 6,
     }
 }

@@ -48,6 +48,15 @@ struct Replica {
     position: u64,
     standbys: Vec<Behind>,
     catching_up: Vec<Behind>,
+    #[serde(default)]
+    lacking: Vec<Lacking>,
+}
+
+#[derive(Debug, Clone, Copy, Deserialize, Serialize, PartialEq, Eq)]
+struct Lacking {
+    node: u64,
+    missing: u64,
+    lost: bool,
 }
 
 #[derive(Debug, Clone, Copy, Deserialize)]
@@ -80,6 +89,9 @@ struct Member {
     draining: bool,
     /// Log entries that it is not known to have; `null` where no leader says so.
     behind: Option<u64>,
+    /// Of a learner that waits for events of the past before it votes: how many positions its archive lacks, and whether no
+    /// other node has them any more.
+    lacking: Option<Lacking>,
     /// Up to where it has applied the log; `null` when it does not answer.
     position: Option<u64>,
 }
@@ -135,6 +147,7 @@ fn partition_of(partition: u16, replicas: &[(u64, &Replica)]) -> Option<Partitio
             // A learner remembers what the last leader said.
             None => own(id).and_then(|replica| replica.behind_entries),
         },
+        lacking: view.lacking.iter().find(|lacking| lacking.node == id).copied(),
         position: own(id).map(|replica| replica.position),
     };
     // Whoever votes while it learns anew, after the loss of its disk, is one member.
@@ -163,6 +176,15 @@ fn words(partitions: &[Partition]) -> String {
                 (_, _, Some(ms)) => format!("  {}.{:03} s behind", ms / 1000, ms % 1000),
                 (Some(0), ..) if member.role == "learner" => "  has nothing yet".to_owned(),
                 _ => String::new(),
+            };
+            let notes = match member.lacking {
+                Some(Lacking { missing, lost: true, .. }) => {
+                    format!("{notes}  events of {missing} positions are missing that no node has any more")
+                }
+                Some(Lacking { missing, lost: false, .. }) => {
+                    format!("{notes}  fetches the events of {missing} positions before it votes")
+                }
+                None => notes,
             };
             let notes = if member.stays_learner { format!("{notes}, stays a learner") } else { notes };
             let (number, role) = (partition.partition, member.role);
@@ -199,6 +221,7 @@ mod tests {
             position,
             standbys: if is_leader { behind(voters) } else { Vec::new() },
             catching_up: if is_leader { behind(learners) } else { Vec::new() },
+            lacking: Vec::new(),
         }
     }
 
@@ -219,6 +242,21 @@ mod tests {
         assert_eq!(shown[0].members[2].position, None, "node 3 does not answer");
         let words = words(&shown);
         assert!(words.contains("does not answer") && words.contains("1.250 s behind"), "{words}");
+    }
+
+    #[test]
+    fn who_waits_for_events_of_the_past_is_shown_with_how_many_and_whether_anybody_has_them() {
+        // Node 2 has lost its disk: it counts as the voter that it was until it is one again.
+        for (lost, wanted) in
+            [(false, "fetches the events of 90 positions"), (true, "90 positions are missing that no node")]
+        {
+            let lacking = vec![Lacking { node: 2, missing: 90, lost }];
+            let leader = Replica { lacking, draining: Vec::new(), ..replica("leader", &[1, 2, 3], &[2], 100) };
+            let learner = Replica { behind_ms: None, ..replica("learner", &[1, 2, 3], &[2], 100) };
+            let page = |replica| NodePage { partitions: vec![replica] };
+            let words = words(&partitions(&BTreeMap::from([(1, page(leader)), (2, page(learner))])));
+            assert_eq!(words.matches(wanted).count(), 1, "{words}");
+        }
     }
 
     #[test]

@@ -50,6 +50,17 @@ pub struct Gap {
     pub upto: LogPosition,
 }
 
+/// What is missing here.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Missing {
+    /// The first gap.
+    pub gap: Option<Gap>,
+    /// Positions in all gaps.
+    pub positions: u64,
+    /// Up to here that is known.
+    pub upto: LogPosition,
+}
+
 /// Why the archive cannot go on.
 #[derive(Debug, thiserror::Error)]
 #[error("event archive of partition {partition} in {}: {attempted}", dir.display())]
@@ -105,6 +116,21 @@ impl Archive {
             expected = expected.max(segment.next());
         }
         None
+    }
+
+    /// What is missing here up to the end.
+    pub fn missing(&self) -> Missing {
+        Missing { gap: self.gap(), positions: self.missing_positions(), upto: self.end() }
+    }
+
+    fn missing_positions(&self) -> u64 {
+        let mut expected = LogPosition::ZERO.next();
+        let mut missing = 0;
+        for segment in &self.segments {
+            missing += segment.start().get().saturating_sub(expected.get());
+            expected = expected.max(segment.next());
+        }
+        missing
     }
 
     /// Adds the events of a block; what is here already is skipped. A block that leaves a hole, because what was

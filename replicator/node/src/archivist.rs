@@ -101,7 +101,7 @@ impl Archivist {
     pub fn run(mut self) -> Result<(), ArchiveError> {
         let partitions: Vec<PartitionId> = self.archives.keys().copied().collect();
         for partition in partitions {
-            self.tell_gap(partition, false);
+            self.tell_gap(partition, true);
         }
         let work = self.work.clone();
         loop {
@@ -146,7 +146,8 @@ impl Archivist {
             }
             ToArchive::Jump(partition, position) => {
                 self.shelf(partition).archive.jump(position)?;
-                self.tell_gap(partition, false);
+                // A replica whose state has jumped waits for the word, also where nothing is missing.
+                self.tell_gap(partition, true);
             }
             ToArchive::Sync(partition, done) => {
                 self.shelf(partition).sync()?;
@@ -204,11 +205,12 @@ impl Archivist {
     /// Tells the network thread of a gap that it does not know to end where it ends, or in any case.
     fn tell_gap(&mut self, partition: PartitionId, in_any_case: bool) {
         let shelf = self.shelf(partition);
-        let gap = shelf.archive.gap();
+        let missing = shelf.archive.missing();
+        let gap = missing.gap;
         let is_news = gap.map(|gap| gap.upto) != shelf.told.map(|gap| gap.upto);
         if is_news || in_any_case {
             shelf.told = gap;
-            let is_told = self.answer(FromArchive::Gap(partition, gap));
+            let is_told = self.answer(FromArchive::Gap(partition, missing));
             self.shelf(partition).owes_gap = !is_told;
         }
     }

@@ -1,11 +1,14 @@
 //! Fetches events that a partition's archive lacks here from other nodes, one gap of one partition at a
 //! time per node.
 
+use std::collections::BTreeSet;
+
+use replicator::Past;
 use replicator::net::{LinkId, Links};
 use wire::link::{Frame, Subscribe, Unsubscribe};
 use wire::{LogPosition, NodeId, PartitionId, Timestamp};
 
-use crate::archive::{Gap, before};
+use crate::archive::{Gap, Missing, before};
 
 /// Another node is tried when one is silent for so long.
 const SILENCE_NS_MAX: u64 = 2_000_000_000;
@@ -16,7 +19,12 @@ const RETRY_NS: u64 = 200_000_000;
 #[derive(Debug)]
 pub struct GapFiller {
     partition: PartitionId,
+    /// As the archive said last; none before it has.
+    known: Option<Missing>,
+    /// What is left of the first gap.
     gap: Option<Gap>,
+    /// Who has not got its first position any more.
+    refused: BTreeSet<NodeId>,
     attempt: Option<Attempt>,
     not_before: Timestamp,
     turn: usize,
@@ -34,13 +42,37 @@ struct Attempt {
 impl GapFiller {
     /// No gap known.
     pub fn new(partition: PartitionId) -> GapFiller {
-        GapFiller { partition, gap: None, attempt: None, not_before: Timestamp::ZERO, turn: 0 }
+        let (known, gap, attempt, refused) = Default::default();
+        GapFiller { partition, known, gap, refused, attempt, not_before: Timestamp::ZERO, turn: 0 }
     }
 
     /// The archive says what is missing now. A running attempt starts over.
-    pub fn gap_is(&mut self, gap: Option<Gap>, out: &mut Links) {
+    pub fn missing_is(&mut self, missing: Missing, out: &mut Links) {
         self.abandon(out);
-        self.gap = gap;
+        self.learn(missing);
+    }
+
+    fn learn(&mut self, missing: Missing) {
+        if self.gap.map(|gap| gap.from) != missing.gap.map(|gap| gap.from) {
+            self.refused.clear();
+        }
+        (self.gap, self.known) = (missing.gap, Some(missing));
+    }
+
+    /// What is missing still, when `others` are all the other nodes; `None` before the archive has said so.
+    pub fn past(&self, others: &[NodeId]) -> Option<Past> {
+        let Missing { gap, positions, upto } = self.known?;
+        let len = |gap: Option<Gap>| gap.map_or(0, |gap| (gap.upto.get() + 1).saturating_sub(gap.from.get()));
+        // Of a gap that has come whole the archive says so itself, once it is on disk.
+        let missing = positions - len(gap).saturating_sub(len(self.gap)).min(positions.saturating_sub(1));
+        let is_lost = missing > 0 && !others.is_empty() && others.iter().all(|other| self.refused.contains(other));
+        Some(Past { upto, missing, is_lost })
+    }
+
+    /// The node that is asked has not got it any more.
+    pub fn refused(&mut self, by: NodeId, now: Timestamp, out: &mut Links) {
+        self.refused.insert(by);
+        self.failed(now, out);
     }
 
     /// Whether this link's node is being asked.
@@ -76,7 +108,10 @@ impl GapFiller {
     fn is_filled(&mut self, position: LogPosition, now: Timestamp) -> bool {
         let Some(gap) = self.gap.as_mut().filter(|gap| position < gap.upto) else { return true };
         let next = position.next();
-        gap.from = gap.from.max(next);
+        if next > gap.from {
+            gap.from = next;
+            self.refused.clear();
+        }
         if let Some(attempt) = &mut self.attempt {
             (attempt.next, attempt.heard) = (attempt.next.max(next), now);
         }

@@ -5,7 +5,7 @@ use std::collections::VecDeque;
 use std::sync::Arc;
 
 use replicator::{
-    Committed, Joining, LogStore, Members, NotChanged, OpenError, Output, Replica, ReplicaConfig, Space, Status,
+    Committed, Joining, LogStore, Members, NotChanged, OpenError, Output, Past, Replica, ReplicaConfig, Space, Status,
 };
 use wire::codec::v1;
 use wire::link::{
@@ -63,16 +63,16 @@ pub enum HostInput {
     Met(NodeId),
     /// A peer's process is dead.
     PeerRefused(NodeId),
+    /// What the node's archive lacks of the partition's events.
+    Past(Past),
     /// The leader of this partition had this much committed a moment ago.
     LeaderHad(LogPosition),
-    /// Somebody leads another partition.
+    /// Somebody leads another partition, as far as is believed now.
     LeaderIs {
         /// Which partition.
         partition: PartitionId,
         /// Who; none while there is none.
         leader: Option<NodeId>,
-        /// In which term.
-        term: Term,
     },
 }
 
@@ -315,8 +315,9 @@ impl<L: LogStore> PartitionHost<L> {
                 self.handover.refused(node);
                 self.replica.peer_refused(node);
             }
+            HostInput::Past(past) => self.replica.set_past(past),
             HostInput::LeaderHad(position) => self.freshness.leader_had(position),
-            HostInput::LeaderIs { partition, leader, term } => self.shipper.leader_is(partition, leader, term),
+            HostInput::LeaderIs { partition, leader } => self.shipper.leader_is(partition, leader),
         }
     }
 

@@ -13,6 +13,7 @@
 
 #[cfg(feature = "aeron")]
 mod aeron;
+mod announcements;
 mod archive;
 mod archivist;
 mod block;
@@ -43,6 +44,7 @@ mod stalls;
 mod status;
 mod subscriptions;
 
+pub use announcements::Announcements;
 pub use archive::ArchiveError;
 pub use block::{EventBatch, EventBlock, kept};
 pub use config::{
@@ -55,4 +57,6 @@ pub use machine::{EventSink, Machine};
 pub use mail::{MailCounters, MailOut, MailTiming};
 pub use node::{Node, NodeHandle, StartError};
 pub use replicator::Durability;
-pub use status::{AssetBooks, AuditAt, DigestAt, NodeStatus, PartitionStatus, StandbyStatus, TableStatus};
+pub use status::{
+    AssetBooks, AuditAt, DigestAt, LackingStatus, NodeStatus, PartitionStatus, StandbyStatus, TableStatus,
+};

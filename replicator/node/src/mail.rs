@@ -9,7 +9,7 @@ use std::collections::{BTreeMap, VecDeque};
 use engine::Partition;
 use wire::codec::v1;
 use wire::command::{AckMail, DeliverMail};
-use wire::{Command, Incarnation, MailSequence, NodeId, PartitionId, Term, Timestamp};
+use wire::{Command, Incarnation, MailSequence, NodeId, PartitionId, Timestamp};
 
 /// Mails in one log entry of the receiver.
 const BATCH_MAX: usize = 1_024;
@@ -71,7 +71,7 @@ pub struct MailShipper {
     incarnation: Incarnation,
     timing: MailTiming,
     peers: Vec<PartitionId>,
-    leaders: BTreeMap<PartitionId, (NodeId, Term)>,
+    leaders: BTreeMap<PartitionId, NodeId>,
     outgoing: BTreeMap<PartitionId, Outgoing>,
     incoming: BTreeMap<PartitionId, Incoming>,
     counters: MailCounters,
@@ -141,24 +141,15 @@ impl MailShipper {
         }
     }
 
-    /// Somebody leads another partition. What was under way to the leader before may be lost.
-    pub fn leader_is(&mut self, partition: PartitionId, leader: Option<NodeId>, term: Term) {
-        let known = self.leaders.get(&partition).copied();
-        if known.is_some_and(|(_, known_term)| known_term > term) {
+    /// Somebody leads another partition, as far as is believed now. What was under way to the leader before may be lost.
+    pub fn leader_is(&mut self, partition: PartitionId, leader: Option<NodeId>) {
+        let Some(leader) = leader else {
+            self.leaders.remove(&partition);
             return;
-        }
-        match leader {
-            Some(leader) if known.map(|(node, _)| node) != Some(leader) => {
-                self.leaders.insert(partition, (leader, term));
-                self.outgoing.remove(&partition);
-                self.incoming.remove(&partition);
-            }
-            Some(leader) => {
-                self.leaders.insert(partition, (leader, term));
-            }
-            None => {
-                self.leaders.remove(&partition);
-            }
+        };
+        if self.leaders.insert(partition, leader) != Some(leader) {
+            self.outgoing.remove(&partition);
+            self.incoming.remove(&partition);
         }
     }
 
@@ -201,7 +192,7 @@ impl MailShipper {
         }
         for outbox in cells.outboxes() {
             let (to, last, trimmed) = (outbox.to(), outbox.last(), outbox.trimmed());
-            if let Some((node, _)) = self.leaders.get(&to).copied() {
+            if let Some(node) = self.leaders.get(&to).copied() {
                 self.ship(now, cells, node, to, last, trimmed, out);
             }
         }
@@ -261,7 +252,7 @@ impl MailShipper {
         let since = *lane.since.get_or_insert(now);
         let is_due =
             lane.again || waiting >= self.timing.ack_count || now >= since.plus_nanos(self.timing.ack_delay_ns);
-        let Some((node, _)) = self.leaders.get(&from).copied().filter(|_| is_due) else {
+        let Some(node) = self.leaders.get(&from).copied().filter(|_| is_due) else {
             return;
         };
         *lane = Incoming { acknowledged: received, since: None, again: false };

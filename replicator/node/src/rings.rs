@@ -14,7 +14,7 @@ use replicator::net::Waker;
 use wire::link::Subscribe;
 use wire::{LogPosition, PartitionId};
 
-use crate::archive::Gap;
+use crate::archive::Missing;
 use crate::block::EventBlock;
 use crate::host::{HostInput, HostOutput};
 use crate::status::Question;
@@ -189,6 +189,6 @@ pub enum FromArchive {
         /// The events.
         result: Result<Arc<EventBlock>, LogPosition>,
     },
-    /// Events that are missing here.
-    Gap(PartitionId, Option<Gap>),
+    /// What is missing here.
+    Gap(PartitionId, Missing),
 }

@@ -4,40 +4,32 @@
 //! bounded rings, and sends replies to the link that owns the session's last request. It never waits: a
 //! full ring is a refusal or, where the sender sends again, a loss.
 
+mod gaps;
+mod leaders;
+mod outputs;
+mod requests;
+
 use std::collections::BTreeMap;
 use std::net::SocketAddr;
 
 use crossbeam::channel::{Receiver, Sender};
-use replicator::Members;
+use replicator::Past;
 use replicator::net::cast::CastWay;
 use replicator::net::{Handler, LinkId, Links, PeerIdentity};
-use wire::codec::v1;
-use wire::link::{
-    ChangeMembers, Events, Frame, Leader, MemberOutcome, MembersAnswer, OpenSession, PartitionMessage, Progress,
-    ReadIndex, ReadReady, ReadRefused, Refusal, Refused, Request, Role, Subscribe, SubscribeRefused,
-};
-use wire::{NodeId, PartitionId, Sequence, SessionId, Term, Text, Timestamp};
+use wire::link::{ChangeMembers, Frame, Refusal, Role, Subscribe, SubscribeRefused};
+use wire::{NodeId, PartitionId, SessionId, Timestamp};
 
-use crate::archive::block_of;
-use crate::block::{EventBatch, EventBlock};
+use crate::announcements::Announcements;
 use crate::fan_out::FanOut;
 use crate::freshness::LeaderProbe;
 use crate::gap_filler::GapFiller;
-use crate::host::{HostInput, HostOutput};
+use crate::host::HostInput;
 use crate::membership::Membership;
 use crate::metrics::RouterMetrics;
-use crate::permissions::{
-    is_audited, is_wish_audited, may_have_sessions, may_request, speaks_for_itself, wish_written_down, written_down,
-};
 use crate::recent::Recent;
 use crate::rings::{FromArchive, FromPartition, PartitionPort, ToArchive};
 use crate::stalls::StallWatch;
 use crate::subscriptions::Subscriptions;
-
-/// Outputs of partition threads taken in one cycle.
-const OUTPUTS_PER_CYCLE: usize = 2_048;
-/// Sessions, nonces or reads of one partition whose link is remembered; more are refused as busy.
-const REMEMBERED_MAX: usize = 65_536;
 
 /// What the router needs of its node.
 pub struct RouterConfig {
@@ -72,7 +64,8 @@ pub struct Router {
     node: NodeId,
     membership: Membership,
     lanes: BTreeMap<PartitionId, Lane>,
-    links: BTreeMap<LinkId, Role>,
+    /// Who is at their other ends: a node's id means something where the role is a node's.
+    links: BTreeMap<LinkId, (Role, NodeId)>,
     subscriptions: Subscriptions,
     fan_out: FanOut<LinkId>,
     outputs: Receiver<FromPartition>,
@@ -82,13 +75,13 @@ pub struct Router {
     stalls: Option<StallWatch>,
     now: Timestamp,
     next_token: u64,
+    pasts_at: Timestamp,
 }
 
 /// What is remembered of one partition.
 struct Lane {
     port: PartitionPort,
-    leader: Option<NodeId>,
-    term: Term,
+    announcements: Announcements,
     /// Other partitions whose leader changed and whose news did not fit this partition's ring yet.
     news: Vec<PartitionId>,
     /// A peer that is known to be dead and whose news did not fit.
@@ -99,18 +92,19 @@ struct Lane {
     wishes: BTreeMap<u64, (LinkId, ChangeMembers)>,
     recent: Recent,
     filler: GapFiller,
+    /// What the partition was told last of what its archive lacks.
+    past: Option<Past>,
     probe: LeaderProbe,
 }
 
 impl Router {
     /// Knows nobody yet.
     pub fn new(config: RouterConfig) -> Router {
-        let recent_bytes_max = config.recent_bytes_max;
+        let (node, recent_bytes_max) = (config.node, config.recent_bytes_max);
         let lane = |(partition, port)| {
             let lane = Lane {
                 port,
-                leader: None,
-                term: Term::new(0),
+                announcements: Announcements::new(node),
                 news: Vec::new(),
                 dead: Vec::new(),
                 sessions: BTreeMap::new(),
@@ -119,6 +113,7 @@ impl Router {
                 wishes: BTreeMap::new(),
                 recent: Recent::new(recent_bytes_max),
                 filler: GapFiller::new(partition),
+                past: None,
                 probe: LeaderProbe::new(partition),
             };
             (partition, lane)
@@ -137,126 +132,8 @@ impl Router {
             stalls: config.stalls,
             now: Timestamp::ZERO,
             next_token: 0,
+            pasts_at: Timestamp::ZERO,
         }
-    }
-
-    fn on_request(&mut self, link: LinkId, role: Role, request: Request, payload: &[u8], out: &mut Links) {
-        let Request { partition, session, sequence, .. } = request;
-        let name = out.peer(link).map_or(Text::EMPTY, |peer| peer.name);
-        if let Err((refusal, detail)) = self.admit_request(link, role, name, request, payload) {
-            self.metrics.count_refusal(partition, refusal);
-            send(out, link, &Frame::Refused(Refused { partition, session, sequence, refusal, detail }));
-        }
-    }
-
-    /// A ladder of refusals; who gets to its end is handed to the partition thread.
-    fn admit_request(
-        &mut self,
-        link: LinkId,
-        role: Role,
-        name: Text<32>,
-        request: Request,
-        payload: &[u8],
-    ) -> Result<(), (Refusal, u64)> {
-        if !may_have_sessions(role) {
-            return Err((Refusal::NotPermitted, 0));
-        }
-        if !payload.is_empty() {
-            let command = v1::decode_command(payload).map_err(|_| (Refusal::Malformed, 0))?;
-            if !may_request(role, &command) || !speaks_for_itself(&name, &command) {
-                return Err((Refusal::NotPermitted, 0));
-            }
-            if role == Role::Operator && is_audited(&command) {
-                let Request { partition, session, sequence, .. } = request;
-                let command = written_down(&command);
-                tracing::info!(target: "audit", operator = %name, %partition, %session, %sequence, %command);
-            }
-        }
-        let lane = self.lanes.get_mut(&request.partition).ok_or((Refusal::UnknownPartition, 0))?;
-        if lane.sessions.len() >= REMEMBERED_MAX && !lane.sessions.contains_key(&request.session) {
-            return Err((Refusal::Busy, 0));
-        }
-        let input = HostInput::Request(request, payload.to_vec());
-        lane.port.request(input).map_err(|_| (Refusal::Busy, 0))?;
-        lane.sessions.insert(request.session, link);
-        self.metrics.count_request(request.partition);
-        Ok(())
-    }
-
-    fn on_open_session(&mut self, link: LinkId, role: Role, open: OpenSession, out: &mut Links) {
-        let admitted = match self.lanes.get_mut(&open.partition) {
-            _ if !may_have_sessions(role) => Err(Refusal::NotPermitted),
-            None => Err(Refusal::UnknownPartition),
-            Some(lane) if lane.opening.len() >= REMEMBERED_MAX => Err(Refusal::Busy),
-            Some(lane) => match lane.port.request(HostInput::OpenSession(open)) {
-                Ok(()) => {
-                    lane.opening.insert(open.nonce, link);
-                    Ok(())
-                }
-                Err(_) => Err(Refusal::Busy),
-            },
-        };
-        if let Err(refusal) = admitted {
-            self.metrics.count_refusal(open.partition, refusal);
-            let (session, sequence) = (SessionId::new(0), Sequence::ZERO);
-            let refused = Refused { partition: open.partition, session, sequence, refusal, detail: 0 };
-            send(out, link, &Frame::Refused(refused));
-        }
-    }
-
-    fn on_read_index(&mut self, link: LinkId, read: ReadIndex, out: &mut Links) {
-        let token = self.next_token;
-        self.next_token += 1;
-        let admitted = match self.lanes.get_mut(&read.partition) {
-            None => Err(Refusal::UnknownPartition),
-            Some(lane) if lane.reads.len() >= REMEMBERED_MAX => Err(Refusal::Busy),
-            Some(lane) => match lane.port.request(HostInput::ReadIndex { token }) {
-                Ok(()) => {
-                    lane.reads.insert(token, (link, read.token));
-                    Ok(())
-                }
-                Err(_) => Err(Refusal::Busy),
-            },
-        };
-        if let Err(refusal) = admitted {
-            self.metrics.count_refusal(read.partition, refusal);
-            let refused = ReadRefused { partition: read.partition, token: read.token, refusal, detail: 0 };
-            send(out, link, &Frame::ReadRefused(refused));
-        }
-    }
-
-    fn on_change_members(&mut self, link: LinkId, role: Role, wish: ChangeMembers, out: &mut Links) {
-        let token = self.next_token;
-        self.next_token += 1;
-        let admitted = match self.lanes.get_mut(&wish.partition) {
-            _ if role != Role::Operator => Err(MemberOutcome::NotPermitted),
-            None => Err(MemberOutcome::UnknownPartition),
-            Some(lane) if lane.wishes.len() >= REMEMBERED_MAX => Err(MemberOutcome::Busy),
-            Some(lane) => match lane.port.request(HostInput::ChangeMembers(ChangeMembers { token, ..wish })) {
-                Ok(()) => {
-                    lane.wishes.insert(token, (link, wish));
-                    Ok(())
-                }
-                Err(_) => Err(MemberOutcome::Busy),
-            },
-        };
-        if let Err(outcome) = admitted {
-            let answer = MembersAnswer { partition: wish.partition, token: wish.token, outcome };
-            send(out, link, &Frame::MembersAnswer(answer));
-        }
-    }
-
-    /// Clients learn where members are, and the network whom to dial.
-    fn on_members(&mut self, partition: PartitionId, members: Members, index: u64, out: &mut Links) {
-        if !self.membership.learn(partition, members, index) {
-            return;
-        }
-        if let Some((head, places)) = self.membership.news(partition) {
-            for (link, _) in self.links.iter().filter(|(_, role)| **role != Role::Node) {
-                send(out, *link, &Frame::Members(head, &places));
-            }
-        }
-        out.set_peers(self.membership.peers(self.lanes.keys()));
     }
 
     fn on_subscribe(&mut self, link: LinkId, role: Role, wanted: Subscribe, out: &mut Links) {
@@ -279,210 +156,11 @@ impl Router {
         }
     }
 
-    /// Takes news of a leader when they are newer, and passes them on to everybody.
-    fn on_leader(&mut self, leader: Leader, out: &mut Links) {
-        let Leader { partition, leader: node, term } = leader;
-        let known = (node.get() != 0).then_some(node);
-        let Some(lane) = self.lanes.get_mut(&partition) else { return };
-        let is_newer = term > lane.term || (term == lane.term && known.is_some() && lane.leader.is_none());
-        if !is_newer {
-            return;
-        }
-        (lane.leader, lane.term) = (known, term);
-        self.announce(partition, out);
-    }
-
-    fn announce(&mut self, partition: PartitionId, out: &mut Links) {
-        if let Some(lane) = self.lanes.get_mut(&partition) {
-            lane.probe.leader_changed();
-        }
-        let Some(frame) = self.leader_frame(partition) else { return };
-        for link in self.links.keys() {
-            send(out, *link, &frame);
-        }
-        for (other, lane) in &mut self.lanes {
-            if *other != partition && !lane.news.contains(&partition) {
-                lane.news.push(partition);
-            }
-        }
-        self.spread_news();
-    }
-
-    fn leader_frame(&self, partition: PartitionId) -> Option<Frame<'static>> {
-        let lane = self.lanes.get(&partition)?;
-        let leader = lane.leader.unwrap_or(NodeId::new(0));
-        Some(Frame::Leader(Leader { partition, leader, term: lane.term }))
-    }
-
-    /// News for partition threads must not be lost, so what does not fit a ring is kept here.
-    fn spread_news(&mut self) {
-        if self.lanes.values().all(|lane| lane.news.is_empty() && lane.dead.is_empty()) {
-            return;
-        }
-        let leaders: BTreeMap<PartitionId, (Option<NodeId>, Term)> =
-            self.lanes.iter().map(|(partition, lane)| (*partition, (lane.leader, lane.term))).collect();
-        for lane in self.lanes.values_mut() {
-            let port = &lane.port;
-            lane.news.retain(|partition| {
-                let (leader, term) = leaders[partition];
-                port.peer(HostInput::LeaderIs { partition: *partition, leader, term }).is_err()
-            });
-            lane.dead.retain(|node| port.peer(HostInput::PeerRefused(*node)).is_err());
-        }
-    }
-
-    fn poll_outputs(&mut self, out: &mut Links) -> usize {
-        let mut taken = 0;
-        while taken < OUTPUTS_PER_CYCLE
-            && let Ok(output) = self.outputs.try_recv()
-        {
-            self.on_output(output, out);
-            taken += 1;
-        }
-        taken
-    }
-
-    /// Passes on what came out of a partition.
-    pub fn on_output(&mut self, from: FromPartition, out: &mut Links) {
-        let FromPartition { partition, output } = from;
-        let Some(lane) = self.lanes.get_mut(&partition) else { return };
-        match output {
-            HostOutput::Raft { to, payload } => {
-                // No link or no room: Raft sends again.
-                let _ = out.send_to_node(to, &Frame::Raft(PartitionMessage { partition }, &payload));
-            }
-            HostOutput::Mail(mail) => {
-                let head = PartitionMessage { partition: mail.partition };
-                // No link or no room: the outbox sends again.
-                let _ = out.send_to_node(mail.node, &Frame::Mail(head, &mail.payload));
-            }
-            HostOutput::Reply(reply, payload) => {
-                if let Some(link) = lane.sessions.get(&reply.session) {
-                    send(out, *link, &Frame::Reply(reply, &payload));
-                }
-            }
-            HostOutput::SessionOpened(opened) => {
-                if let Some(link) = lane.opening.remove(&opened.nonce) {
-                    send(out, link, &Frame::SessionOpened(opened));
-                }
-            }
-            HostOutput::OpenRefused { nonce, refused } => {
-                self.metrics.count_refusal(partition, refused.refusal);
-                if let Some(link) = lane.opening.remove(&nonce) {
-                    send(out, link, &Frame::Refused(refused));
-                }
-            }
-            HostOutput::Refused(refused) => {
-                self.metrics.count_refusal(partition, refused.refusal);
-                let link = lane.sessions.get(&refused.session).copied();
-                if refused.refusal == Refusal::SessionUnknown {
-                    lane.sessions.remove(&refused.session);
-                }
-                if let Some(link) = link {
-                    send(out, link, &Frame::Refused(refused));
-                }
-            }
-            HostOutput::ReadReady(ready) => {
-                if let Some((link, token)) = lane.reads.remove(&ready.token) {
-                    send(out, link, &Frame::ReadReady(ReadReady { token, ..ready }));
-                }
-            }
-            HostOutput::ReadRefused(refused) => {
-                self.metrics.count_refusal(partition, refused.refusal);
-                if let Some((link, token)) = lane.reads.remove(&refused.token) {
-                    send(out, link, &Frame::ReadRefused(ReadRefused { token, ..refused }));
-                }
-            }
-            HostOutput::MembersAnswer(answer) => {
-                if let Some((link, wish)) = lane.wishes.remove(&answer.token) {
-                    if is_wish_audited(answer.outcome) {
-                        let operator = out.peer(link).map_or(Text::EMPTY, |peer| peer.name);
-                        let (wish, outcome) = (wish_written_down(&wish), answer.outcome);
-                        tracing::info!(target: "audit", %operator, %partition, %wish, ?outcome);
-                    }
-                    let token = wish.token;
-                    send(out, link, &Frame::MembersAnswer(MembersAnswer { token, ..answer }));
-                }
-            }
-            HostOutput::Members { members, index } => self.on_members(partition, *members, index, out),
-            HostOutput::LeaderChanged { leader, term } => {
-                if term >= lane.term && (lane.leader, lane.term) != (leader, term) {
-                    (lane.leader, lane.term) = (leader, term);
-                    self.announce(partition, out);
-                }
-            }
-            HostOutput::Events(block) => {
-                self.fan_out.send(partition, &block);
-                lane.recent.push(block);
-            }
-            // The partition's thread has already said so and ends the node.
-            HostOutput::Failed(_) => {}
-        }
-    }
-
-    fn poll_answers(&mut self, out: &mut Links) -> usize {
-        let mut taken = 0;
-        while let Ok(answer) = self.answers.try_recv() {
-            taken += 1;
-            match answer {
-                FromArchive::Read { key, result } => self.subscriptions.on_read(key, result, out),
-                FromArchive::Gap(partition, gap) => {
-                    if let Some(lane) = self.lanes.get_mut(&partition) {
-                        lane.filler.gap_is(gap, out);
-                    }
-                }
-            }
-        }
-        taken
-    }
-
     fn poll_probes(&mut self, out: &mut Links) {
         for lane in self.lanes.values_mut() {
-            if let Some(leader) = lane.leader.filter(|leader| *leader != self.node) {
+            if let Some(leader) = lane.announcements.believed().0.filter(|leader| *leader != self.node) {
                 lane.probe.poll(self.now, leader, self.next_token, out);
                 self.next_token += 1;
-            }
-        }
-    }
-
-    fn poll_gaps(&mut self, out: &mut Links) {
-        for (partition, lane) in &mut self.lanes {
-            if lane.filler.poll(self.now, self.membership.others(), out) {
-                // Full: the next silence asks again.
-                let _ = self.archive.try_send(ToArchive::ReportGap(*partition));
-            }
-        }
-    }
-
-    /// Events of another node's archive: they are for a gap here, or late.
-    fn on_events(&mut self, link: LinkId, head: Events, events: &[u8], out: &mut Links) {
-        let Events { partition, position, timestamp, origin } = head;
-        let Some(lane) = self.lanes.get(&partition) else { return };
-        if let Some(after) = lane.filler.expects(link).filter(|after| position > *after) {
-            self.fill(partition, block_of(after, EventBatch { position, timestamp, origin, events }), out);
-        }
-    }
-
-    fn on_progress(&mut self, link: LinkId, progress: Progress, out: &mut Links) {
-        let Progress { partition, position } = progress;
-        let Some(lane) = self.lanes.get_mut(&partition) else { return };
-        lane.filler.begun(link, position);
-        if let Some(after) = lane.filler.expects(link).filter(|after| position > *after) {
-            let mut block = EventBlock::new(after);
-            block.cover(position);
-            self.fill(partition, block, out);
-        }
-    }
-
-    fn fill(&mut self, partition: PartitionId, block: EventBlock, out: &mut Links) {
-        let Some(lane) = self.lanes.get_mut(&partition) else { return };
-        let upto = block.upto();
-        match self.archive.try_send(ToArchive::Fill(partition, block)) {
-            Ok(()) => lane.filler.filled(upto, self.now, out),
-            Err(_) => {
-                lane.filler.failed(self.now, out);
-                // Full: what the archive has is asked for again when the next attempt fails.
-                let _ = self.archive.try_send(ToArchive::ReportGap(partition));
             }
         }
     }
@@ -491,11 +169,11 @@ impl Router {
 impl Handler for Router {
     fn on_open(&mut self, link: LinkId, peer: &PeerIdentity, out: &mut Links) {
         tracing::info!(node = %self.node, name = %peer.name, address = %peer.address, "connected");
-        self.links.insert(link, peer.role);
+        self.links.insert(link, (peer.role, peer.node));
         self.metrics.links.set(self.links.len() as i64);
         let partitions: Vec<PartitionId> = self.lanes.keys().copied().collect();
         for partition in partitions {
-            if let Some(frame) = self.leader_frame(partition) {
+            if let Some(frame) = self.leader_frame(partition, peer.role) {
                 send(out, link, &frame);
             }
             match self.membership.news(partition) {
@@ -528,7 +206,7 @@ impl Handler for Router {
                 self.pass_on(to.partition, HostInput::Raft { from: node, payload: payload.to_vec() });
             }
             Frame::Mail(to, payload) if is_node => self.pass_on(to.partition, HostInput::Mail(payload.to_vec())),
-            Frame::Leader(leader) if is_node => self.on_leader(leader, out),
+            Frame::Leader(leader) if is_node => self.on_leader(node, leader, out),
             Frame::Events(head, events) if is_node => self.on_events(link, head, events, out),
             Frame::Progress(progress) if is_node => self.on_progress(link, progress, out),
             Frame::ReadReady(ready) if is_node => {
@@ -545,7 +223,7 @@ impl Handler for Router {
                 if let Some(lane) = self.lanes.get_mut(&refused.partition)
                     && lane.filler.is_asking(link)
                 {
-                    lane.filler.failed(self.now, out);
+                    lane.filler.refused(node, self.now, out);
                 }
             }
             // Nothing that a client or a peer has to say to a node.
@@ -554,7 +232,7 @@ impl Handler for Router {
     }
 
     fn on_close(&mut self, link: LinkId, out: &mut Links) {
-        self.links.remove(&link);
+        let peer = self.links.remove(&link);
         self.metrics.links.set(self.links.len() as i64);
         self.subscriptions.close(link);
         self.fan_out.leave(link);
@@ -566,6 +244,9 @@ impl Handler for Router {
             if lane.filler.is_asking(link) {
                 lane.filler.failed(self.now, out);
             }
+        }
+        if let Some((Role::Node, node)) = peer {
+            self.forget_words(node, out);
         }
     }
 
@@ -586,6 +267,7 @@ impl Handler for Router {
         self.spread_news();
         self.poll_gaps(out);
         self.poll_probes(out);
+        self.poll_leaders(out);
         for (link, word) in self.fan_out.poll(now) {
             send(out, link, &word);
         }

@@ -46,6 +46,8 @@ pub struct PartitionStatus {
     pub draining: Vec<u64>,
     /// Of a leader: each learner and how many log entries it is behind.
     pub catching_up: Vec<StandbyStatus>,
+    /// Of a leader: each learner whose archive lacks events of the past, and waits for them before it votes.
+    pub lacking: Vec<LackingStatus>,
     /// The leader's node id; `null` while there is none.
     pub leader: Option<u64>,
     /// Raft's term.
@@ -122,6 +124,23 @@ pub struct StandbyStatus {
     pub node: u64,
     /// Log entries that it is not known to have.
     pub behind: u64,
+}
+
+/// What a learner's archive lacks.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+pub struct LackingStatus {
+    /// Its node.
+    pub node: u64,
+    /// Positions whose events are missing.
+    pub missing: u64,
+    /// Whether every other node has been asked for the first of them and has it no more.
+    pub lost: bool,
+}
+
+impl LackingStatus {
+    fn of((node, missing, lost): &(wire::NodeId, u64, bool)) -> LackingStatus {
+        LackingStatus { node: node.get(), missing: *missing, lost: *lost }
+    }
 }
 
 /// What a node knows.
@@ -254,6 +273,7 @@ impl PartitionStatus {
             changing: status.members.is_changing(),
             draining: status.members.places.draining.iter().map(|node| node.get()).collect(),
             catching_up: status.learners.iter().map(behind).collect(),
+            lacking: status.lacking.iter().map(LackingStatus::of).collect(),
             term: status.term.get(),
             commit_index: status.commit_index,
             applied_index: status.applied_index,
@@ -294,6 +314,7 @@ impl PartitionStatus {
             changing: false,
             draining: Vec::new(),
             catching_up: Vec::new(),
+            lacking: Vec::new(),
             term: 0,
             commit_index: 0,
             applied_index: 0,

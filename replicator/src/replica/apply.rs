@@ -48,6 +48,12 @@ impl Backlog {
         }
         self.entries.extend(entries);
     }
+
+    /// The index of the last entry that waits.
+    #[cfg(test)]
+    pub(super) fn upto(&self) -> Option<u64> {
+        self.entries.last().map(|entry| entry.index)
+    }
 }
 
 impl<M: StateMachine, L: LogStore> Replica<M, L> {

@@ -163,6 +163,7 @@ impl<M: StateMachine, L: LogStore> Replica<M, L> {
             return 1;
         }
         self.has_come();
+        self.tell_past();
         0
     }
 
@@ -286,9 +287,10 @@ impl<M: StateMachine, L: LogStore> Replica<M, L> {
                 has_begun && progress.matched + BEHIND_MAX >= last
             })
         };
-        if let Some(learner) =
-            members.learners.iter().filter(|learner| members.is_to_vote(**learner)).find(has_caught_up).copied()
-        {
+        let able = members.learners.iter().filter(|learner| members.is_to_vote(**learner)).filter(has_caught_up);
+        let able: Vec<u64> = able.copied().collect();
+        if let Some(learner) = able.into_iter().find(|learner| self.has_its_past(*learner)) {
+            let members = &self.state.members;
             let node = node_of(learner);
             let former = members.removal(node).filter(|change| *change != Change::Remove(learner));
             let replaced = members.places.replaced.get(&node).into_iter().flat_map(|leaving| members.removal(*leaving));
@@ -301,7 +303,7 @@ impl<M: StateMachine, L: LogStore> Replica<M, L> {
             let _ = self.change_members(&[Change::Remove(learner)], Joining::default());
             return 1;
         }
-        let belonging = &self.belonging;
+        let (belonging, members) = (&self.belonging, &self.state.members);
         let returning = belonging.heard.keys().filter_map(|node| {
             let said = belonging.is_heard(*node, now)?;
             let id = said.standing.member(*node);

@@ -64,6 +64,7 @@ impl<M: StateMachine, L: LogStore> Replica<M, L> {
             resend_at: self.now.plus_nanos(RESEND_NS),
         };
         self.catch_up.sending.insert(to, sending);
+        self.pasts.sends(to, at.0, self.raft.raft.term);
     }
 
     /// Sends what the windows allow, and gives up what does not move.

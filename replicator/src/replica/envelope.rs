@@ -10,6 +10,7 @@
 //! | 6 | scarce: the sender's disk is nearly full | |
 //! | 7 | how far a leader is | term u64, committed u64, log time u64 |
 //! | 8 | versions that the sender's machine can behave by | first u16, last u16; a leader's asks for the receiver's |
+//! | 9 | what a learner lacks of the past | term u64, member u64, applied index u64, positions u64, whether nobody has them u8 |
 
 use std::collections::BTreeMap;
 use std::ops::RangeInclusive;
@@ -19,6 +20,7 @@ use raft::eraftpb::Message;
 use wire::codec::{CodecError, Reader, Writer};
 use wire::{NodeId, Timestamp};
 
+use super::past::Told;
 use super::quarantine::Spot;
 use crate::standing::Standing;
 
@@ -30,6 +32,7 @@ const INTRODUCTION: u8 = 5;
 const SCARCE: u8 = 6;
 const REACHED: u8 = 7;
 const VERSIONS: u8 = 8;
+const PAST: u8 = 9;
 
 /// One message between replicas.
 #[derive(Debug)]
@@ -42,6 +45,7 @@ pub(super) enum Envelope<'a> {
     Scarce,
     Reached(Reached),
     Versions(RangeInclusive<u16>),
+    Past(Told),
 }
 
 /// How far a leader is, as it tells learners.
@@ -143,6 +147,14 @@ impl Envelope<'_> {
                 to.put(versions.start());
                 to.put(versions.end());
             }
+            Envelope::Past(told) => {
+                let mut to = Writer::new(&mut bytes);
+                to.put(&PAST);
+                for field in [told.term, told.member, told.applied, told.missing] {
+                    to.put(&field);
+                }
+                to.put(&told.is_lost);
+            }
             Envelope::Received(received) => {
                 let mut to = Writer::new(&mut bytes);
                 to.put(&RECEIVED);
@@ -204,6 +216,12 @@ impl Envelope<'_> {
                 let versions = from.get()?..=from.get()?;
                 from.finish()?;
                 Ok(Envelope::Versions(versions))
+            }
+            PAST => {
+                let (term, member, applied) = (from.get()?, from.get()?, from.get()?);
+                let told = Told { term, member, applied, missing: from.get()?, is_lost: from.get()? };
+                from.finish()?;
+                Ok(Envelope::Past(told))
             }
             _ => Err(CodecError::UnknownNumber),
         }

@@ -35,6 +35,7 @@ impl<M: StateMachine, L: LogStore> Replica<M, L> {
                 Ok(Envelope::Scarce) => self.on_scarce_peer(from),
                 Ok(Envelope::Reached(reached)) => self.on_reached(from, reached),
                 Ok(Envelope::Versions(versions)) => self.on_versions(from, versions),
+                Ok(Envelope::Past(told)) => self.on_past(from, told),
                 Ok(Envelope::Introduction(said)) => self.on_introduction(from, said),
                 Err(_) => false,
             };

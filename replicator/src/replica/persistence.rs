@@ -255,6 +255,7 @@ impl<M: StateMachine, L: LogStore> Replica<M, L> {
                 }
                 self.checkpoint.installed(&self.state.cursor);
                 self.belonging.changed_at = self.state.cursor.index;
+                self.pasts.begins(self.state.cursor.position);
                 self.tell_members();
                 self.outputs.push_back(Output::SnapshotInstalled { position: self.state.cursor.position });
                 let (number, ticket, messages) = (install.number, install.append.ticket, install.messages);

@@ -10,6 +10,7 @@ mod chaos;
 mod failover;
 mod hostile;
 mod learners;
+mod past;
 mod quarantine;
 mod sessions;
 mod space;

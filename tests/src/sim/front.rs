@@ -3,7 +3,7 @@
 
 use std::collections::{BTreeMap, VecDeque};
 
-use node::{HostInput, HostOutput};
+use node::{Announcements, HostInput, HostOutput};
 use replicator::Members;
 use replicator::net::check_life;
 use wire::link::{self, Frame, Hello, PROTOCOL, Refusal, Welcome};
@@ -47,7 +47,7 @@ pub struct Link {
 /// What a node's front remembers.
 #[derive(Debug, Default)]
 pub struct Front {
-    leaders: BTreeMap<PartitionId, (Option<NodeId>, Term)>,
+    leaders: BTreeMap<PartitionId, Announcements>,
     sessions: BTreeMap<(PartitionId, SessionId), LinkId>,
     opening: BTreeMap<(PartitionId, u128), LinkId>,
     reads: BTreeMap<u64, (LinkId, u64)>,
@@ -235,57 +235,67 @@ impl World {
         }
         self.links.get_mut(&id).expect("a frame came over it").is_greeted = true;
         self.send_frame(id, &Frame::Welcome(Welcome { protocol: PROTOCOL, epoch: self.epoch, node }));
-        let leaders = self.node(node).front.leaders.clone();
-        for (partition, (leader, term)) in leaders {
+        let leaders = &self.node(node).front.leaders;
+        let believed: Vec<_> = leaders.iter().map(|(partition, words)| (*partition, words.believed())).collect();
+        for (partition, (leader, term)) in believed {
             let leader = leader.unwrap_or_default();
             self.send_frame(id, &Frame::Leader(link::Leader { partition, leader, term }));
         }
     }
 
-    /// A host or another node says who leads: every link, the node's other partitions and all other nodes are told. Whoever
-    /// leads one partition and is no member of another learns from them alone where its mail has to go.
+    /// A host says who leads: all other nodes are told, and whatever is believed now everybody else.
     pub(super) fn leader_changed(&mut self, id: NodeId, partition: PartitionId, leader: Option<NodeId>, term: Term) {
-        let front = &mut self.node_mut(id).front;
-        let known = front.leaders.get(&partition).copied().unwrap_or_default();
-        if term < known.1 || known == (leader, term) {
+        let now = self.node(id).clock.at(self.now);
+        let is_news = self.announcements(id, partition).replica_says(leader, term, now);
+        for to in self.plan.everybody().into_iter().filter(|to| *to != id) {
+            self.queue.plan(self.now + WORD, Event::LeaderSaid { from: id, to, partition });
+        }
+        if is_news {
+            self.tell_believed(id, partition);
+        }
+    }
+
+    /// Another node says who leads: whoever leads one partition and is no member of another learns from such words alone
+    /// where its mail has to go. What is under way on a way that is cut comes later; the newest word is the one that counts.
+    pub(super) fn leader_said(&mut self, from: NodeId, to: NodeId, partition: PartitionId) {
+        if !self.node(to).is_up || !self.node(from).is_up {
             return;
         }
-        front.leaders.insert(partition, (leader, term));
+        if self.cuts.is_cut(from, to) || self.node(to).is_paused {
+            self.queue.plan(self.now + RETRANSMIT, Event::LeaderSaid { from, to, partition });
+            return;
+        }
+        let (leader, term) = self.announcements(from, partition).own();
+        let now = self.node(to).clock.at(self.now);
+        if self.announcements(to, partition).node_says(from, leader, term, now) {
+            self.tell_believed(to, partition);
+        }
+    }
+
+    /// Links and the node's other partitions hear who is believed to lead.
+    fn tell_believed(&mut self, id: NodeId, partition: PartitionId) {
+        let (leader, term) = self.announcements(id, partition).believed();
         let others: Vec<PartitionId> =
             self.node(id).slots.keys().copied().filter(|other| *other != partition).collect();
         for other in others {
-            self.input(id, other, HostInput::LeaderIs { partition, leader, term });
+            self.input(id, other, HostInput::LeaderIs { partition, leader });
         }
         for link in self.links_of(id) {
             let leader = leader.unwrap_or_default();
             self.send_frame(link, &Frame::Leader(link::Leader { partition, leader, term }));
         }
-        for to in self.plan.everybody().into_iter().filter(|to| *to != id) {
-            self.queue.plan(self.now + WORD, Event::LeaderSaid { from: id, to, partition, leader, term });
+    }
+
+    /// What nobody confirms is not believed for long.
+    pub(super) fn poll_leaders(&mut self, id: NodeId, partition: PartitionId) {
+        let now = self.node(id).clock.at(self.now);
+        if self.announcements(id, partition).poll(now) {
+            self.tell_believed(id, partition);
         }
     }
 
-    /// Another node says who leads. As in production its word counts when it is newer; what is under way on a way that
-    /// is cut comes later, and who is dead hears the newest when it starts.
-    pub(super) fn leader_said(
-        &mut self,
-        from: NodeId,
-        to: NodeId,
-        partition: PartitionId,
-        leader: Option<NodeId>,
-        term: Term,
-    ) {
-        let node = self.node(to);
-        let (known, known_term) = node.front.leaders.get(&partition).copied().unwrap_or_default();
-        let is_newer = term > known_term || (term == known_term && leader.is_some() && known.is_none());
-        if !node.is_up || !is_newer {
-            return;
-        }
-        if self.cuts.is_cut(from, to) || node.is_paused {
-            self.queue.plan(self.now + RETRANSMIT, Event::LeaderSaid { from, to, partition, leader, term });
-            return;
-        }
-        self.leader_changed(to, partition, leader, term);
+    fn announcements(&mut self, id: NodeId, partition: PartitionId) -> &mut Announcements {
+        self.node_mut(id).front.leaders.entry(partition).or_insert_with(|| Announcements::new(id))
     }
 
     fn links_of(&self, id: NodeId) -> Vec<LinkId> {
@@ -294,15 +304,30 @@ impl World {
         self.links.iter().filter(|(_, link)| is_its(link)).map(|(id, _)| *id).collect()
     }
 
-    /// A node that has just started hears from its peers who leads what.
+    /// A node that has just started has links with its peers, and both ends say who leads what.
     pub(super) fn tell_new_node(&mut self, id: NodeId) {
-        let known: Vec<(PartitionId, (Option<NodeId>, Term))> = (self.nodes.iter())
-            .filter(|node| node.id != id && node.is_up)
-            .flat_map(|node| node.front.leaders.iter().map(|(partition, leader)| (*partition, *leader)))
-            .collect();
-        for (partition, (leader, term)) in known {
-            if leader.is_some() && leader != Some(id) {
-                self.leader_changed(id, partition, leader, term);
+        let partitions: Vec<PartitionId> = self.node(id).slots.keys().copied().collect();
+        for other in self.plan.everybody().into_iter().filter(|other| *other != id) {
+            for partition in &partitions {
+                for (from, to) in [(other, id), (id, other)] {
+                    self.queue.plan(self.now + WORD, Event::LeaderSaid { from, to, partition: *partition });
+                }
+            }
+        }
+    }
+
+    /// The links of a node that has died are closed, as far as the others notice.
+    fn forget_words_of(&mut self, id: NodeId) {
+        let partitions: Vec<PartitionId> = self.node(id).slots.keys().copied().collect();
+        for other in self.plan.everybody().into_iter().filter(|other| *other != id) {
+            if !self.node(other).is_up || self.cuts.is_cut(id, other) || self.cuts.is_cut(other, id) {
+                continue;
+            }
+            let now = self.node(other).clock.at(self.now);
+            for partition in &partitions {
+                if self.announcements(other, *partition).forget(id, now) {
+                    self.tell_believed(other, *partition);
+                }
             }
         }
     }
@@ -411,6 +436,9 @@ impl World {
     /// A node's process has gone, and its connections with it. Clients notice soon, or when they next say something.
     pub(super) fn drop_links_of(&mut self, id: NodeId, is_noticed: bool) {
         self.node_mut(id).front = Front::default();
+        if is_noticed {
+            self.forget_words_of(id);
+        }
         let links: Vec<LinkId> = self.links.iter().filter(|(_, link)| link.node == id).map(|(id, _)| *id).collect();
         for link in links {
             self.links.get_mut(&link).expect("it was listed").to_client.clear();

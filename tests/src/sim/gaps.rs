@@ -1,13 +1,21 @@
 //! What an archive misses of its partition's events, fetched from other nodes' archives: production's gap filler without
-//! its frames. What no archive has any more is gone, and whoever follows the events waits for it in vain.
+//! its frames. What no archive has any more is gone, and whoever follows the events waits for it in vain: archives that went with
+//! their disks are not asked.
 
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex};
 
+use node::{HostInput, PartitionHost};
+use replicator::{Past, node_of};
 use wire::{LogPosition, NodeId, PartitionId};
 
+use super::clock::MS;
+use super::queue::Event;
 use super::store::Archive;
 use super::world::World;
+
+/// A node begins to fetch what its archive misses so long after it has found out, and tries again after as long.
+const FETCHED_AFTER: u64 = 500 * MS;
 
 impl World {
     /// A node fetches what its archive misses, as far as those whom it reaches have it without a gap. The rest is fetched
@@ -16,16 +24,42 @@ impl World {
         let is_cut = |other: NodeId| self.cuts.is_cut(id, other) || self.cuts.is_cut(other, id);
         let reached =
             self.nodes.iter().filter(|node| node.id == id || (node.is_up && !node.is_paused && !is_cut(node.id)));
-        let archives = reached
-            .map(|node| &node.slots[&partition].archive)
-            .chain(self.lost_archives.get(&partition).into_iter().flatten());
+        let archives = reached.clone().map(|node| &node.slots[&partition].archive);
         complete(&self.node(id).slots[&partition].archive, archives);
+        let has_asked_all = reached.count() == self.nodes.len();
+        self.node_mut(id).slots.get_mut(&partition).expect("every node has every partition").is_filling = false;
+        self.tell_past(id, partition, has_asked_all);
     }
 
-    /// An archive went with its disk. In production the next disk of its node has everything of it again soon; here it has
-    /// what was asked for, so the rest is kept for those who will ask.
-    pub(super) fn bury(&mut self, partition: PartitionId, archive: Arc<Mutex<Archive>>) {
-        self.lost_archives.entry(partition).or_default().push(archive);
+    /// A learner is told what its archive misses, and that is fetched.
+    pub(super) fn look_at_past(&mut self, id: NodeId, partition: PartitionId) {
+        let slot = &self.node(id).slots[&partition];
+        let is_learner = |host: &PartitionHost<_>| {
+            let members = host.replica().members();
+            members.learners.iter().any(|learner| node_of(*learner) == id && members.is_to_vote(*learner))
+        };
+        let is_learner = slot.host.as_ref().is_some_and(is_learner);
+        if is_learner && !slot.is_filling {
+            self.tell_past(id, partition, false);
+        }
+    }
+
+    fn tell_past(&mut self, id: NodeId, partition: PartitionId, has_asked_all: bool) {
+        let at = self.now + FETCHED_AFTER;
+        let slot = self.node_mut(id).slots.get_mut(&partition).expect("every node has every partition");
+        let archive = slot.archive.lock().expect("nobody panics with an open archive");
+        let (upto, missing) = (archive.end(), archive.missing());
+        drop(archive);
+        let is_lost = missing > 0 && (has_asked_all || slot.past.is_some_and(|past| past.is_lost));
+        let past = Past { upto, missing, is_lost };
+        let is_begun = missing > 0 && !is_lost && !std::mem::replace(&mut slot.is_filling, missing > 0 && !is_lost);
+        let is_news = slot.past.replace(past) != Some(past);
+        if is_begun {
+            self.queue.plan(at, Event::Filled { node: id, partition });
+        }
+        if is_news {
+            self.input(id, partition, HostInput::Past(past));
+        }
     }
 }
 

@@ -123,6 +123,8 @@ impl World {
         for output in outputs {
             self.on_output(id, partition, output);
         }
+        self.poll_leaders(id, partition);
+        self.look_at_past(id, partition);
         self.run_at(id, partition, next);
         self.begin_sync(id);
     }

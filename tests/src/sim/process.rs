@@ -5,7 +5,7 @@ use std::sync::{Arc, Mutex};
 
 use node::{HostConfig, HostInput, Machine, MailTiming, PartitionHost};
 use replicator::log::memory::MemoryDisk;
-use replicator::{Members, ReplicaConfig, SnapshotTaker, Space, node_of};
+use replicator::{Members, Past, ReplicaConfig, SnapshotTaker, Space, node_of};
 use wire::{ClusterEpoch, NodeId, PartitionId};
 
 use super::clock::{Clock, MS, Moment};
@@ -24,6 +24,9 @@ pub(super) struct Slot {
     pub book: SharedBook,
     /// Applied up to this log index, as the world has seen.
     pub applied: u64,
+    /// What its archive lacks, as the host was told last; whether that is being fetched.
+    pub past: Option<Past>,
+    pub is_filling: bool,
     /// The members as of the end of its last step, and of which entry; none before the first of this life.
     pub members: Option<(Members, u64)>,
     /// Whether it led then.
@@ -87,7 +90,7 @@ impl World {
         let (now, space) = (node.clock.at(self.now), node.space);
         let slot = node.slots.get_mut(&partition).expect("every node has every partition");
         slot.book = SharedBook::default();
-        (slot.members, slot.has_led) = (None, false);
+        (slot.members, slot.has_led, slot.past, slot.is_filling) = (None, false, None, false);
         slot.disk.repair();
         let cells = Machine::new(machine::cells(partition, epoch), Box::new(Shelf(slot.archive.clone())));
         let log = WatchedLog::new(slot.disk.log(), slot.book.clone());
@@ -120,6 +123,7 @@ impl World {
         let voters = if founders.contains(&id) { founders } else { self.plan.everybody() };
         let mut replica = ReplicaConfig::new(partition, id, voters, epoch, seed);
         replica.snapshots.taken_by = if self.plan.has_twin { SnapshotTaker::Twin } else { SnapshotTaker::Machine };
+        replica.keeps_past = true;
         replica.versions = OLD..=self.node(id).knows;
         replica.stays_learner = self.plan.region.is_some_and(|region| region.node == id);
         replica.snapshots.every_entries = self.plan.snapshot_every;
@@ -193,8 +197,7 @@ impl World {
         for partition in machine::partitions(self.plan.layout) {
             let slot = self.node_mut(id).slots.get_mut(&partition).expect("every node has every partition");
             slot.disk = disk(is_in_memory);
-            let lost = std::mem::take(&mut slot.archive);
-            self.bury(partition, lost);
+            slot.archive = Arc::default();
         }
         self.queue.plan(self.now + down_ns, Event::Start { node: id });
     }
@@ -336,6 +339,8 @@ impl Slot {
             archive: Arc::default(),
             book: SharedBook::default(),
             applied: 0,
+            past: None,
+            is_filling: false,
             members: None,
             has_led: false,
             run_at: None,

@@ -4,7 +4,7 @@ use std::cmp::Reverse;
 use std::collections::BinaryHeap;
 
 use node::HostInput;
-use wire::{NodeId, PartitionId, Term};
+use wire::{NodeId, PartitionId};
 
 use super::clients::ClientId;
 use super::clock::Moment;
@@ -20,8 +20,8 @@ pub enum Event {
     Arrive { from: NodeId, to: NodeId, partition: PartitionId, input: HostInput },
     /// A node's fsync ends: so many writes of each partition are durable. Of this life of the node only.
     Synced { node: NodeId, life: u32, writes: Vec<(PartitionId, usize)> },
-    /// A node hears from another who leads a partition.
-    LeaderSaid { from: NodeId, to: NodeId, partition: PartitionId, leader: Option<NodeId>, term: Term },
+    /// A node hears from another who leads a partition as far as that one's replica knows.
+    LeaderSaid { from: NodeId, to: NodeId, partition: PartitionId },
     /// A node that was down starts.
     Start { node: NodeId },
     /// A paused node goes on.

@@ -148,6 +148,12 @@ impl Archive {
         self.covered.last().map_or(LogPosition::ZERO, |(_, upto)| *upto)
     }
 
+    /// Positions up to the end that are not covered.
+    pub fn missing(&self) -> u64 {
+        let covered: u64 = self.covered.iter().map(|(after, upto)| upto.get() - after.get()).sum();
+        self.end().get() - covered
+    }
+
     /// Everything is covered up to here: these are its batches, those that were missing among them. What is known of later
     /// ones stays as it was.
     pub fn fill(&mut self, upto: LogPosition, batches: impl Iterator<Item = (LogPosition, Batch)>) {

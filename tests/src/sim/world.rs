@@ -2,7 +2,6 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::panic::{AssertUnwindSafe, catch_unwind};
-use std::sync::{Arc, Mutex};
 
 use replicator::sim::{Cuts, Random, Weather};
 use replicator::{Members, node_of};
@@ -19,7 +18,6 @@ use super::process::Node;
 use super::queue::{Event, Queue};
 use super::quorums::Commits;
 use super::region::Promoted;
-use super::store::Archive;
 use super::swarm::Plan;
 use super::trace::{OrNobody, Trace};
 use super::users::Users;
@@ -103,7 +101,6 @@ pub struct World {
     pub(super) mail_is_lost_until: Moment,
     pub(super) answered: u64,
     pub(super) commits: BTreeMap<PartitionId, Commits>,
-    pub(super) lost_archives: BTreeMap<PartitionId, Vec<Arc<Mutex<Archive>>>>,
     /// When gateways were told something, and when faults struck.
     pub(super) told_at: Vec<Moment>,
     pub(super) struck_at: Vec<Moment>,
@@ -181,7 +178,6 @@ impl World {
             mail_is_lost_until: 0,
             answered: 0,
             commits: BTreeMap::new(),
-            lost_archives: BTreeMap::new(),
             told_at: Vec::new(),
             struck_at: Vec::new(),
             faults: 0,
@@ -292,9 +288,7 @@ impl World {
             Event::Run { node, partition } => self.run_host(node, partition),
             Event::Arrive { from, to, partition, input } => self.arrive(from, to, partition, input),
             Event::Synced { node, life, writes } => self.synced(node, life, &writes),
-            Event::LeaderSaid { from, to, partition, leader, term } => {
-                self.leader_said(from, to, partition, leader, term);
-            }
+            Event::LeaderSaid { from, to, partition } => self.leader_said(from, to, partition),
             Event::Start { node } => self.start(node),
             Event::Resume { node } => self.resume(node),
             Event::Filled { node, partition } => self.fetch_missing(node, partition),

@@ -122,14 +122,15 @@ impl LedgerCell {
         if row.batch == NONE { Ok(row) } else { Err(Refused::naming(RejectReason::WithdrawalInBatch, row.batch.get())) }
     }
 
-    /// A member goes alone, or all of a batch do.
+    /// A member goes alone, or all of a batch do; or a sweep that is held has nothing left to sweep, and is over.
     pub(crate) fn release_withdrawal(&mut self, release: &ReleaseWithdrawal, effects: &mut Effects<'_>) -> Answer {
         self.blockchains.get(release.chain)?.check_fence(release.fence)?;
         let mut row = self.of_chain(release.chain, release.withdrawal)?;
         if row.stage != WithdrawalStage::Held {
             return Err(NOT_OPEN);
         }
-        if row.purpose == WithdrawalPurpose::Batch {
+        // A sweep that has no inputs yet may find none any more.
+        if matches!(row.purpose, WithdrawalPurpose::Batch | WithdrawalPurpose::Sweep) {
             row.stage = stage::next(row.stage, Move::Cancel).ok_or(NOT_OPEN)?;
             row.cause = WithdrawalCause::Disbanded;
             self.return_held(&mut row, Amount::ZERO);

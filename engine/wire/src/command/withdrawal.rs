@@ -217,13 +217,14 @@ pub struct GatherWithdrawals {
     pub members: BatchMembers,
 }
 
-/// Chainwatch: a withdrawal leaves its batch and goes alone, or all members leave a batch; while that is held.
+/// Chainwatch: a withdrawal leaves its batch and goes alone, or all members leave a batch; or what a sweep was made for is spent.
+/// While that is held.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct ReleaseWithdrawal {
     /// On which chain.
     pub chain: ChainId,
     /// Of the claim.
     pub fence: u64,
-    /// A member, or a batch.
+    /// A member, a batch, or a sweep.
     pub withdrawal: WithdrawalId,
 }

@@ -156,7 +156,9 @@ fn waits_for(known: &Inventory, row: &WithdrawalChanged, heard: &Heard, now: Tim
             WithdrawalCause::SignerRefused => "failed: the signer will not sign it",
             WithdrawalCause::Undone => "failed: the chain has undone it",
             WithdrawalCause::Orphaned => "over: its parent came to its end without it",
-            WithdrawalCause::Disbanded => "over: its withdrawals have left it before anything was signed",
+            WithdrawalCause::Disbanded => {
+                "over before anything was signed: its withdrawals have left it, or nothing was left to sweep"
+            }
             WithdrawalCause::None => "over",
         }
         .into(),

@@ -1,5 +1,7 @@
 //! Who leads one partition, as far as this client knows: announcements of the nodes, greatest term first;
-//! hints of nodes that do not lead; failing both, one node after the other.
+//! hints of nodes that do not lead; failing both, one node after the other. An announcement counts until whom it names
+//! denies it or is lost: what comes after that is news whatever its term, or a term that never was would be the last that is
+//! heard of.
 
 use std::time::{Duration, Instant};
 
@@ -19,7 +21,7 @@ pub(super) enum Change {
 #[derive(Debug)]
 pub(super) struct Leadership {
     term: Term,
-    /// Of `term`.
+    /// Of `term`, and not denied since.
     announced: Option<NodeId>,
     current: Option<NodeId>,
     confirmed: bool,
@@ -63,10 +65,6 @@ impl Leadership {
         if term < self.term {
             return Change::None;
         }
-        if term > self.term {
-            self.term = term;
-            self.announced = None;
-        }
         if leader == NodeId::default() {
             // Others may only have lost sight of a leader; the leader itself knows that it is none any more.
             if self.current == Some(from) {
@@ -75,7 +73,8 @@ impl Leadership {
             }
             return Change::None;
         }
-        let is_news = self.announced != Some(leader) || self.current != Some(leader);
+        let is_news = term > self.term || self.announced != Some(leader) || self.current != Some(leader);
+        self.term = term;
         self.announced = Some(leader);
         self.current = Some(leader);
         let was_confirmed = std::mem::replace(&mut self.confirmed, true);
@@ -104,6 +103,7 @@ impl Leadership {
             return Change::None;
         }
         self.confirmed = false;
+        self.forget_announcement(from);
         self.denials += 1;
         self.current = hint.filter(|hint| *hint != from && self.denials <= nodes_len);
         Change::Moved
@@ -116,9 +116,16 @@ impl Leadership {
         }
         self.current = None;
         self.confirmed = false;
+        self.forget_announcement(node);
         self.denials = 0;
         self.probe_at = now;
         Change::Moved
+    }
+
+    fn forget_announcement(&mut self, leader: NodeId) {
+        if self.announced == Some(leader) {
+            (self.announced, self.term) = (None, Term::default());
+        }
     }
 
     /// Tries the next of the `usable` nodes, ascending by id, when it is time to.

@@ -422,6 +422,25 @@ fn without_a_hint_the_nodes_are_tried_in_turn() {
 }
 
 #[test]
+fn a_term_that_never_was_makes_nobody_deaf_to_the_next_leader() {
+    for leader in [0, 3] {
+        let mut scenario = Scenario::led_by_node_1();
+        let session = scenario.session(1);
+        scenario.announce(3, leader, u64::MAX);
+        scenario.request(session, "a").unwrap();
+        if leader == 3 {
+            scenario.check_sent(&["to 3: 7/1 a"]);
+            scenario.refuse(3, 7, 1, Refusal::NotLeader, 1);
+        }
+        scenario.check_sent(&["to 1: 7/1 a"]);
+        scenario.announce(2, 2, 2);
+        scenario.check_sent(&["to 2: 7/1 a"]);
+        scenario.reply(2, 7, 1);
+        scenario.check_told(&["replied 101"]);
+    }
+}
+
+#[test]
 fn a_lost_connection_sends_everything_again_once_a_leader_is_known() {
     let mut scenario = Scenario::led_by_node_1();
     let session = scenario.session(1);

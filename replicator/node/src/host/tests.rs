@@ -167,11 +167,11 @@ impl World {
             }
             HostOutput::Reply(reply, payload) => self.replies.push_back((reply, payload)),
             HostOutput::SessionOpened(opened) => self.opened = Some(opened.session),
-            HostOutput::LeaderChanged { leader, term } => {
+            HostOutput::LeaderChanged { leader, .. } => {
                 // This node's other partitions learn of it at once, other nodes by their own replicas.
                 for other in [LEDGER, MARKET].into_iter().filter(|other| *other != partition) {
                     if let Some(host) = self.hosts.get_mut(&(node, other)) {
-                        host.on_input(HostInput::LeaderIs { partition, leader, term });
+                        host.on_input(HostInput::LeaderIs { partition, leader });
                     }
                 }
             }

@@ -30,6 +30,7 @@ fn status(voters: &[u64], draining: &[u64]) -> Status {
         sessions: 0,
         dropped_messages: 0,
         standbys: voters.iter().filter(|id| **id != 1).map(|id| (node(*id), 100)).collect(),
+        lacking: Vec::new(),
         learners: Vec::new(),
         lag: None,
         members,

@@ -195,6 +195,7 @@ fn replica_config(config: &NodeConfig, partition: PartitionId, clock: Clock) -> 
     let Tuning { tick, election_timeout, snapshot_every, log_tail, .. } = config.tuning;
     let mut replica = ReplicaConfig::new(partition, config.node, voters(config), config.epoch, seed);
     replica.stays_learner = config.stays_learner;
+    replica.keeps_past = true;
     replica.versions = *engine::VERSIONS.start()..=config.tuning.max_version;
     replica.timing.tick_ns = nanos(tick);
     replica.timing.election_ticks = (nanos(election_timeout) / nanos(tick).max(1)).max(2) as usize;

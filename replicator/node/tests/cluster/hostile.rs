@@ -10,10 +10,12 @@ use node::Tuning;
 use rustls::pki_types::pem::PemObject;
 use rustls::pki_types::{CertificateDer, PrivateKeyDer, ServerName};
 use rustls::{ClientConfig, ClientConnection, RootCertStore, StreamOwned};
-use wire::link::{Frame, Hello, PROTOCOL, PartitionMessage, Refusal, Request, Role, Subscribe};
-use wire::{LogPosition, NodeId, Sequence, SessionId, Side, Text};
+use wire::link::{Frame, Hello, Leader, PROTOCOL, PartitionMessage, Refusal, Request, Role, Subscribe};
+use wire::{LogPosition, NodeId, PartitionId, Sequence, SessionId, Side, Term, Text};
 
-use crate::bed::{Bed, EPOCH, Exchange, Follower, LEDGER, PATIENCE, accepted, credit};
+use crate::bed::{Bed, EPOCH, Exchange, Follower, LEDGER, PATIENCE, accepted, credit, id_of, until};
+
+const MARKET: PartitionId = PartitionId::new(2);
 
 type Raw = StreamOwned<ClientConnection, TcpStream>;
 
@@ -101,6 +103,39 @@ async fn garbage_and_truncated_frames_harm_nobody() {
     }
     bed.wait_equal();
     assert!(bed.running().all(|node| node.failure().is_none()));
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn who_claims_to_lead_in_a_term_that_never_was_is_not_believed_for_long() {
+    let bed = Bed::start(3, 2, Tuning::default());
+    bed.wait_ready();
+    let operator = bed.client(Role::Operator, "operator-test").session(LEDGER).await;
+    let exchange = Exchange::open(&operator, MARKET).await;
+    let cluster = bed.client(Role::Gateway, "gateway-1");
+    let session = cluster.session(LEDGER).await;
+    let mut ledger = Follower::new(&cluster, LEDGER);
+    let order = accepted(&session, exchange.order(exchange.alice, Side::Sell, 6_000_000, 1, "before")).await;
+    ledger.until_resting(order).await;
+    let liars: Vec<Raw> = (0..3)
+        .map(|at| {
+            let mut raw = connect(&bed, at, Role::Node, "node-9", NodeId::new(9));
+            for partition in [LEDGER, MARKET] {
+                let claim = Leader { partition, leader: NodeId::new(9), term: Term::new(u64::MAX) };
+                send(&mut raw, &Frame::Leader(claim));
+            }
+            raw
+        })
+        .collect();
+    // Mail between the partitions finds its way again while the claims stand, and after the next election.
+    for (name, at) in [("during", None), ("after", Some(bed.leader(MARKET)))] {
+        if let Some(at) = at {
+            bed.node(at).transfer_leadership(MARKET, id_of((at + 1) % 3));
+            until("another leads", || bed.leader(MARKET) != at);
+        }
+        let order = accepted(&session, exchange.order(exchange.alice, Side::Sell, 6_000_000, 1, name)).await;
+        ledger.until_resting(order).await;
+    }
+    drop(liars);
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

@@ -1,6 +1,6 @@
 //! The exchange's own money between its addresses: within the operator's bounds, in turn, and booked to nobody.
 
-use wire::command::{BindAddress, MoveFunds, ReportDeposit, RequestAddress, SetHotWallet};
+use wire::command::{BindAddress, MoveFunds, ReleaseWithdrawal, ReportDeposit, RequestAddress, SetHotWallet};
 use wire::{
     Amount, ChainAddress, ChainFreeze, ChainHash, Command, DepositStage, Event, HotWalletBounds, RejectReason,
     Sighting, WithdrawalPurpose, WithdrawalStage,
@@ -128,6 +128,28 @@ fn a_sweep_goes_the_way_of_a_withdrawal_and_books_nothing_but_what_the_chain_got
         accepted(&mut world, mined(1, 1, 2));
         assert_eq!(stages(&mut world).last(), Some(&WithdrawalStage::Settled));
         assert_eq!((has(&world, "alice"), has(&world, "carol"), gone(&world)), (alice, (house.0 - 2, 0), 2));
+    }
+}
+
+#[test]
+fn a_sweep_that_is_held_and_has_nothing_left_to_sweep_ends_and_another_may_be_made() {
+    for layout in [Layout::Joint, Layout::Split] {
+        let mut world = bed(layout);
+        let release = |number, fence| {
+            let withdrawal = id(number);
+            Command::ReleaseWithdrawal(ReleaseWithdrawal { chain: CHAIN, fence, withdrawal })
+        };
+        let cold = moving(wanted(0, WithdrawalPurpose::Cold, 0, "cold", 40));
+        accepted(&mut world, cold);
+        assert_eq!(refused(&mut world, release(1, 1)), RejectReason::WithdrawalNotOpen, "no sweep");
+        accepted(&mut world, sweep(1));
+        assert_eq!(refused(&mut world, release(2, 2)), RejectReason::StaleFence);
+        accepted(&mut world, release(2, 1));
+        assert_eq!(stages(&mut world).last(), Some(&WithdrawalStage::Canceled));
+        assert_eq!(refused(&mut world, release(2, 1)), RejectReason::WithdrawalNotOpen);
+        assert_eq!(accepted(&mut world, sweep(2)), 3);
+        accepted(&mut world, allocate(3, 1, &[0], 2_000));
+        assert_eq!(refused(&mut world, release(3, 1)), RejectReason::WithdrawalNotOpen, "it may be signed");
     }
 }
 

@@ -120,13 +120,13 @@ impl Ledger {
         self.chain(chain)?.check_fence(fence)?;
         let row = self.row_of(withdrawal).filter(|row| row.chain == chain);
         let mut row = row.ok_or((RejectReason::UnknownWithdrawal, 0))?;
-        let is_batch = row.purpose == WithdrawalPurpose::Batch;
-        if row.stage != WithdrawalStage::Held || (!is_batch && row.batch.get() == 0) {
+        let ends = row.purpose == WithdrawalPurpose::Batch || row.purpose == WithdrawalPurpose::Sweep;
+        if row.stage != WithdrawalStage::Held || (!ends && row.batch.get() == 0) {
             return Err(NOT_OPEN);
         }
         row.changed_at = self.time();
         let batch = std::mem::take(&mut row.batch);
-        if is_batch {
+        if ends {
             (row.stage, row.cause) = (WithdrawalStage::Canceled, WithdrawalCause::Disbanded);
         }
         self.change_withdrawal(row);
