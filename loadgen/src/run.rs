@@ -69,7 +69,8 @@ pub struct Args {
     pub cancel_ratio: f64,
     /// How much an answer tells: that the market has taken the order, as clients in a hurry ask for; what became of it; its fills,
     /// as Binance answers who does not say; or each in turn. Where a market has a log of its own the first comes one commit
-    /// sooner. The exchange's records are compared with what was told, whatever that was.
+    /// sooner. What was told is compared with the exchange's records:
+    /// of the first, that the order is there, once, by that number.
     #[arg(long, value_name = "TYPE", value_enum, default_value_t = Response::Ack)]
     pub response: Response,
     /// How long to wait for an answer before the order is looked up by its client order id; at least 100ms.

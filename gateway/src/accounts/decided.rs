@@ -5,7 +5,7 @@
 //! says no more than that. One that comes to rest with all of its quantity is *decided*: the market's mail is in that same
 //! log, and the ledger makes `NEW`, nothing executed, of it whatever follows. So who waits for that is answered then.
 //! Everything else waits for the ledger: whoever has seen "filled" or "canceled" may spend the funds with the next message.
-//! So may who was told of an order that was taken: a refusal for want of funds waits for what is on its way
+//! So may who was told of an order that was taken: what takes from the account's funds waits for it
 //! ([`Gateway::spend`](crate::Gateway::spend)).
 //!
 //! The market's word is not taken into any projection: user events and queries are the ledger's alone, and a query waits for it
@@ -68,9 +68,16 @@ impl Accounts {
     ) -> Vec<(MarketId, OrderId)> {
         let Some(account) = self.get(account) else { return Vec::new() };
         let is_wanted = |(market, order): &(MarketId, OrderId)| {
-            account.orders.get(*market, *order).is_some_and(|order| order.may_be_taken() && is_wanted(order))
+            account.orders.get(*market, *order).is_some_and(|order| order.is_plain() && is_wanted(order))
         };
         account.on_their_way.iter().copied().filter(is_wanted).collect()
+    }
+
+    /// Those of the account's orders on their way that their markets are known to have taken.
+    pub(crate) fn taken(&self, account: AccountId) -> Vec<(MarketId, OrderId)> {
+        let Some(account) = self.get(account) else { return Vec::new() };
+        let is_taken = |(_, order): &(MarketId, OrderId)| self.outcomes.is_taken(*order);
+        account.on_their_way.iter().copied().filter(is_taken).collect()
     }
 
     /// Up to where the ledger has told what became of the account's orders that were on their way.
@@ -78,10 +85,9 @@ impl Accounts {
         self.get(account).map_or(LogPosition::ZERO, |account| account.arrived_at)
     }
 
-    /// Whether the ledger has not told yet what became of an order.
-    pub(crate) fn is_pending(&self, account: AccountId, (market, order): (MarketId, OrderId)) -> bool {
-        let order = self.get(account).and_then(|account| account.orders.get(market, order));
-        order.is_some_and(|order| order.status == OrderStatus::PendingNew)
+    /// Whether the ledger has not told yet what became of an order: one that trades with many may be told in parts.
+    pub(crate) fn is_on_its_way(&self, account: AccountId, (market, order): (MarketId, OrderId)) -> bool {
+        self.get(account).is_some_and(|account| account.on_their_way.contains(&(market, order)))
     }
 }
 
@@ -123,8 +129,12 @@ fn rests_whole(order: &Order, shown: &OrderShown, before: &[Event]) -> bool {
 impl Order {
     /// Whether it is on its way to its market, and plain: its market alone may say that it has taken it.
     fn may_be_taken(&self) -> bool {
-        self.status == OrderStatus::PendingNew
-            && matches!(self.kind, OrderKind::Limit | OrderKind::LimitMaker | OrderKind::Market)
+        self.status == OrderStatus::PendingNew && self.is_plain()
+    }
+
+    /// Its terms and its list are told after it.
+    fn is_plain(&self) -> bool {
+        matches!(self.kind, OrderKind::Limit | OrderKind::LimitMaker | OrderKind::Market)
             && self.terms == Terms::NONE
             && self.list == ListId::ZERO
     }

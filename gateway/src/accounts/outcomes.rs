@@ -183,6 +183,13 @@ impl Outcomes {
         }
     }
 
+    /// Whether an order's market is known to have taken it, and the ledger has not told what became of it. That of one that is
+    /// decided takes and brings nothing.
+    pub(super) fn is_taken(&self, order: OrderId) -> bool {
+        let waiting = self.waiting.lock().unwrap_or_else(PoisonError::into_inner);
+        waiting.on_their_way.get(&order).is_some_and(|way| way.word == Word::Taken)
+    }
+
     /// The outcome of a cancel, now or later.
     pub(super) fn await_request(&self, request: LogPosition) -> oneshot::Receiver<RequestOutcome> {
         let (sender, receiver) = oneshot::channel();

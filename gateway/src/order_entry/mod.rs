@@ -1,8 +1,8 @@
 //! Order entry: a client's order or cancel becomes a command in the ledger's log, and its outcome, read from
 //! the ledger's events, the client's answer.
 //!
-//! The answer to an order waits for its first outcome (refused, resting or ended), the answer to a cancel for
-//! the cancel's. When that takes too long the client is told that it is unknown; the order's status tells.
+//! The answer to an order waits for its first outcome (refused, resting or ended), or, where it tells no more than that, for
+//! its market's taking it; the answer to a cancel for the cancel's. When that takes too long the client is told that it is unknown; the order's status tells.
 
 pub mod amend;
 pub mod answers;
@@ -49,7 +49,7 @@ pub async fn place(gateway: &Arc<Gateway>, caller: Caller, params: Params) -> An
 async fn send(gateway: &Arc<Gateway>, caller: Caller, placement: &Placement) -> Answer {
     let (market, order) = (&placement.market, &placement.order);
     let deadline = deadline(gateway);
-    let Replied { position, reply } = spend(gateway, caller, &placement.command()).await?;
+    let Replied { position, reply } = spend(gateway, caller, &placement.command(), deadline).await?;
     let id = match reply {
         Reply::Accepted { id } => OrderId::new(id),
         Reply::Rejected { reason: RejectReason::DuplicateClientOrderId, id }
@@ -202,8 +202,8 @@ async fn canceled_by(
     }
 }
 
-async fn spend(gateway: &Gateway, caller: Caller, command: &Command) -> Result<Replied, ApiError> {
-    Ok(gateway.spend(caller.account, command, gateway.limits.order_timeout).await?)
+async fn spend(gateway: &Gateway, caller: Caller, command: &Command, deadline: Instant) -> Result<Replied, ApiError> {
+    Ok(gateway.spend(caller.account, command, deadline).await?)
 }
 
 async fn request(gateway: &Gateway, command: &Command) -> Result<Replied, ApiError> {

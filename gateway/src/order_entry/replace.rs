@@ -39,7 +39,7 @@ pub async fn replace(gateway: &Arc<Gateway>, caller: Caller, params: Params, ove
         return told.map_err(|failed| ApiError { status: if stops { 429 } else { failed.status }, ..failed });
     }
     let deadline = super::deadline(gateway);
-    let Replied { position, reply } = spend(gateway, caller, &command(&replacement)).await?;
+    let Replied { position, reply } = spend(gateway, caller, &command(&replacement), deadline).await?;
     let id = match reply {
         Reply::Accepted { id } => OrderId::new(id),
         // The cancel has failed, and it had to succeed.

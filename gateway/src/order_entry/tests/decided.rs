@@ -229,12 +229,12 @@ async fn what_an_order_that_was_taken_has_brought_is_in_every_read() {
         let reading = ask(&gateway, verb, path, text);
         soon().await;
         assert!(!reading.is_finished(), "{path} tells what was before the trade");
-        ledger.feed(&[accepted(1), executed(1, 1, ONE, 0), balance(ALICE, BTC, 9_999_990_000, 0)]);
+        ledger.feed(&[accepted(1), executed(1, 2, 40_000, ONE - 40_000)]);
+        soon().await;
+        assert!(!reading.is_finished(), "{path} tells a part of what was traded");
+        ledger.feed(&[executed(1, 3, ONE - 40_000, 0), balance(ALICE, BTC, 9_999_990_000, 0)]);
         let told = reading.await.unwrap().unwrap();
-        assert!(
-            ["0.999999", "FILLED", "\"tradeId\":1", "\"id\":1"].iter().any(|news| told.contains(news)),
-            "{path}: {told}"
-        );
+        assert!(["0.999999", "FILLED", "\"id\":3"].iter().any(|news| told.contains(news)), "{path}: {told}");
     }
 }
 
@@ -260,7 +260,25 @@ async fn what_an_order_that_was_taken_brings_may_be_spent_with_the_next_message(
     ledger.script(poor(&asked));
     let spending = ask(&gateway, "POST", "/api/v3/order", SELL);
     soon().await;
-    assert!(!spending.is_finished(), "the trade is on its way");
+    assert_eq!(asked.load(Ordering::SeqCst), 0, "the trade is on its way");
+    // One of many trades may come alone.
+    ledger.feed(&[accepted(1), executed(1, 1, 40_000, ONE - 40_000)]);
+    soon().await;
+    assert_eq!(asked.load(Ordering::SeqCst), 0, "and what it has brought is not all there");
+    ledger.feed(&[executed(1, 2, ONE - 40_000, 0), balance(ALICE, BTC, 9_999_990_000, 0)]);
+    spending.await.unwrap().unwrap_err();
+    assert_eq!(asked.load(Ordering::SeqCst), 1);
+}
+
+#[tokio::test]
+async fn a_gateway_that_has_not_heard_of_the_market_learns_by_the_refusal() {
+    let asked = Arc::new(AtomicUsize::new(0));
+    let (gateway, ledger) = split_gateway_with(patient(5_000));
+    ledger.feed(&[pending(1, &buy("elsewhere"))]);
+    ledger.script(poor(&asked));
+    let spending = ask(&gateway, "POST", "/api/v3/order", SELL);
+    soon().await;
+    assert!(!spending.is_finished() && asked.load(Ordering::SeqCst) == 1, "what was bought is on its way");
     ledger.feed(&[accepted(1), executed(1, 1, ONE, 0), balance(ALICE, BTC, 9_999_990_000, 0)]);
     assert_eq!(json(spending.await.unwrap())["status"], "NEW");
     assert_eq!(asked.load(Ordering::SeqCst), 2);

@@ -51,8 +51,8 @@ pub struct Orders {
 enum FirstWord {
     /// It rests with so much.
     Rests(Qty),
-    /// It has traded.
-    Trades,
+    /// It trades, or rests after it has met its own.
+    Takes,
     /// It was refused, has ended, or has met its own.
     Other,
 }
@@ -193,7 +193,7 @@ impl Orders {
         for mail in outbox.pending(first, news) {
             let (order, word) = match mail {
                 Mail::OrderRested(rested) => (rested.order, FirstWord::Rests(rested.leaves)),
-                Mail::OrderFilled(fill) => (fill.order, FirstWord::Trades),
+                Mail::OrderFilled(fill) => (fill.order, FirstWord::Takes),
                 Mail::OrderEnded(ended) => (ended.order, FirstWord::Other),
                 Mail::OrderRefused(refused) => (refused.order, FirstWord::Other),
                 Mail::TradePrevented(prevented) => (prevented.taker, FirstWord::Other),
@@ -201,8 +201,8 @@ impl Orders {
             };
             let first = self.first_words.entry(order).or_insert(word);
             // Who has met its own may trade or rest after that.
-            if *first == FirstWord::Other && matches!(word, FirstWord::Trades | FirstWord::Rests(_)) {
-                *first = FirstWord::Trades;
+            if *first == FirstWord::Other && matches!(word, FirstWord::Takes | FirstWord::Rests(_)) {
+                *first = FirstWord::Takes;
             }
         }
     }
@@ -214,7 +214,7 @@ impl Orders {
 
     /// Whether its market has committed that the order trades or rests: no more than that is said by an answer without a status.
     fn was_taken(&self, order: &OrderPending) -> bool {
-        matches!(self.first_words.get(&order.order), Some(FirstWord::Rests(_) | FirstWord::Trades))
+        matches!(self.first_words.get(&order.order), Some(FirstWord::Rests(_) | FirstWord::Takes))
     }
 
     /// Answers so far that told an outcome, and those of them that the ledger could not have told.
@@ -224,6 +224,14 @@ impl Orders {
 
     fn life(&mut self, order: OrderId) -> Result<&mut Life, String> {
         self.lives.get_mut(&order).ok_or_else(|| format!("something becomes of order {order}, which never began"))
+    }
+
+    /// From where on a user may be told what an account has: the ledger had told by then of its orders of which anybody had been
+    /// answered. `None` while it has not.
+    pub fn floor(&self, asked: &Asked) -> Option<LogPosition> {
+        let told = self.lives.values().filter(|life| life.order.account == asked.account);
+        let mut told = told.filter(|life| life.first_told.is_some_and(|told| told <= asked.after));
+        told.try_fold(asked.floor, |floor, life| life.states.get(1).map(|(at, _)| floor.max(*at)))
     }
 
     /// A user's request has become an order.
