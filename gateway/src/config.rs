@@ -83,8 +83,9 @@ pub struct Limits {
     pub order_timeout: Duration,
     /// How long a private read waits for the cluster.
     pub read_timeout: Duration,
-    /// How long a private read of orders waits for the ledger's word on those that clients may have been told of already. A
-    /// market without a leader keeps it back; then the orders are told as the ledger has them.
+    /// How long a private read of orders, fills or balances, and what takes from an account's funds, waits for the ledger's word
+    /// on orders that clients may have been told of already. A market without a leader keeps it back; then everything is as the
+    /// ledger has it.
     pub outcome_wait: Duration,
     /// Request weight per IP address and minute.
     pub weight_per_minute: u32,

@@ -131,7 +131,7 @@ impl Exchange {
         if partition == self.ledger {
             let reference = self.reference();
             self.accounts_mut().apply(position, timestamp, events, &reference);
-        } else if accounts::may_decide(events) {
+        } else if accounts::may_take(events) {
             self.accounts().hear_market(events);
         }
         {

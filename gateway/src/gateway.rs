@@ -3,12 +3,13 @@
 use std::net::IpAddr;
 use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use cluster_client::{CastCounters, ClusterError, Replied};
 use tokio::sync::{Semaphore, watch};
 use wire::codec::v1;
-use wire::{AccountId, ClusterEpoch, Command, LogPosition, PartitionId};
+use wire::command::Reply;
+use wire::{AccountId, ClusterEpoch, Command, LogPosition, MarketId, OrderId, PartitionId, RejectReason};
 
 use crate::accounts::Order;
 use crate::cluster::Ledger;
@@ -23,6 +24,9 @@ use crate::streams::Hub;
 use crate::surroundings::{Runtime, Surroundings};
 use crate::throttle::Throttle;
 use crate::trace;
+
+/// A command is given at least so long, as whoever waits for its outcome is.
+const SEQUENCE_WITHIN_MIN: Duration = Duration::from_millis(1);
 
 /// One gateway: the projections, the way into the cluster, and the limits.
 pub struct Gateway {
@@ -108,6 +112,32 @@ impl Gateway {
         Ok(replied)
     }
 
+    /// As [`Gateway::sequence`], of a command that takes from the account's funds, until `deadline`. Whoever was told that a market
+    /// has taken an order may spend what it brings with the next message: that waits for the ledger's word, for as long as a
+    /// read does. A gateway that has not heard of the order's market yet finds out by a refusal for want of funds: that counts
+    /// once the ledger has told of the orders that were on their way then.
+    pub(crate) async fn spend(
+        &self,
+        account: AccountId,
+        command: &Command,
+        deadline: Instant,
+    ) -> Result<Replied, ClusterError> {
+        let left = || deadline.saturating_duration_since(self.surroundings.now()).max(SEQUENCE_WITHIN_MIN);
+        let taken = self.exchange.accounts().taken(account);
+        self.arrived(account, taken).await;
+        let replied = self.sequence(command, left()).await?;
+        let wants_funds = matches!(replied.reply, Reply::Rejected { reason: RejectReason::InsufficientBalance, .. });
+        let read_within = left().min(self.limits.read_timeout);
+        if !wants_funds || !self.wait_for(self.exchange.ledger(), replied.position, read_within).await {
+            return Ok(replied);
+        }
+        let on_their_way = self.exchange.accounts().on_their_way(account, |_| true);
+        self.arrived(account, on_their_way).await;
+        let has_arrived = self.exchange.accounts().arrived_at(account) > replied.position;
+        let is_in_time = self.surroundings.now() + SEQUENCE_WITHIN_MIN < deadline;
+        if has_arrived && is_in_time { self.sequence(command, left()).await } else { Ok(replied) }
+    }
+
     /// Waits until the projections hold everything of a partition up to `position`; `false` after `timeout`.
     pub async fn wait_for(&self, partition: PartitionId, position: LogPosition, timeout: Duration) -> bool {
         if self.exchange.seen(partition) >= position {
@@ -136,19 +166,30 @@ impl Gateway {
         is_wanted: impl Fn(&Order) -> bool,
     ) -> Result<LogPosition, ApiError> {
         self.up_to_date().await?;
-        let ledger = self.exchange.ledger();
-        // Those that come later nobody was told of when this was asked.
-        let mut waited_for = self.exchange.accounts().may_be_decided(account, is_wanted);
-        if !waited_for.is_empty() {
-            let told = self.exchange.until(ledger, || {
-                let accounts = self.exchange.accounts();
-                waited_for.retain(|order| accounts.is_pending(account, *order));
-                waited_for.is_empty()
-            });
-            // Past that they are told as they are known.
-            self.surroundings.within(self.limits.outcome_wait, told).await;
+        // Those that come later nobody was told of when this was asked. Past its time they are told as they are known.
+        let on_their_way = self.exchange.accounts().on_their_way(account, is_wanted);
+        self.arrived(account, on_their_way).await;
+        Ok(self.exchange.seen(self.exchange.ledger()).max(self.exchange.accounts().as_of()))
+    }
+
+    /// As [`Gateway::up_to_date`], for a read of all that the account has: what its orders have brought, of which some gateway
+    /// has said that their markets have taken them, is in it.
+    pub(crate) async fn account_up_to_date(&self, account: AccountId) -> Result<(), ApiError> {
+        self.orders_up_to_date(account, |_| true).await.map(drop)
+    }
+
+    /// Waits, for as long as a read may ([`Limits::outcome_wait`]), until the ledger has told what became of these orders of the
+    /// account.
+    async fn arrived(&self, account: AccountId, mut orders: Vec<(MarketId, OrderId)>) {
+        if orders.is_empty() {
+            return;
         }
-        Ok(self.exchange.seen(ledger).max(self.exchange.accounts().as_of()))
+        let told = self.exchange.until(self.exchange.ledger(), || {
+            let accounts = self.exchange.accounts();
+            orders.retain(|order| accounts.is_on_its_way(account, *order));
+            orders.is_empty()
+        });
+        self.surroundings.within(self.limits.outcome_wait, told).await;
     }
 
     /// Waits until this gateway has seen the account's user event of this number, which another one may have told, or

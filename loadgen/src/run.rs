@@ -14,7 +14,7 @@ use self::books::{Books, PATIENCE, Unread};
 use self::desk::{Desk, Pair, Trader};
 use self::life::drained;
 use self::measure::Measure;
-use self::mix::Mix;
+use self::mix::{Mix, Response};
 use self::reconcile::{Findings, flows};
 use self::record::{ClientIds, Outcome};
 use self::report::Report;
@@ -67,6 +67,12 @@ pub struct Args {
     /// Cancels per order, beside those that keep open orders below the market's limit; 0 to 1.
     #[arg(long, value_name = "RATIO", default_value_t = 0.1)]
     pub cancel_ratio: f64,
+    /// How much an answer tells: that the market has taken the order, as clients in a hurry ask for; what became of it; its fills,
+    /// as Binance answers who does not say; or each in turn. Where a market has a log of its own the first comes one commit
+    /// sooner. What was told is compared with the exchange's records:
+    /// of the first, that the order is there, once, by that number.
+    #[arg(long, value_name = "TYPE", value_enum, default_value_t = Response::Ack)]
+    pub response: Response,
     /// How long to wait for an answer before the order is looked up by its client order id; at least 100ms.
     #[arg(long, value_name = "TIME", default_value = "12s", value_parser = parse_duration)]
     pub timeout: Duration,
@@ -142,7 +148,7 @@ pub async fn run(args: Args) -> Result<Verdict, RunError> {
     }
     let traders = traders(&args, &target)?;
     let ids = ClientIds::new(timestamp_ms(), std::process::id());
-    let desk = Arc::new(Desk::new(ids, markets, traders, rest, args.timeout, mids));
+    let desk = Arc::new(Desk::new(ids, markets, traders, rest, (args.timeout, args.response), mids));
     let books = Arc::new(Books::open(&desk).await?);
 
     let mut mix = Mix::new(args.seed);

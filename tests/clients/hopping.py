@@ -4,7 +4,7 @@
 Starts a second gateway beside the demo's. A client whose order goes unanswered is left in no doubt: it asks the other
 gateway what became of it, and what it is told must stay true; or it repeats the order, identical, and gets the original
 one's answer. Whatever one gateway has acknowledged, the other one shows. At the end both show the same records, which are
-held against every acknowledgement.
+held against every acknowledgement. Before the load somebody spends at one gateway what was bought at the other.
 """
 
 import asyncio
@@ -23,6 +23,7 @@ import aiohttp
 
 import reconcile as records
 from demo_state import State, Tally, signed_query
+from spending import Spender
 
 SYMBOL = records.SYMBOL
 ACCOUNTS = ("carol", "dave")
@@ -209,6 +210,9 @@ async def main():
         try:
             await gateways.start_second()
             await gateways.ready(http, 1)
+            spender = Spender(gateways, tally, http, state.account("alice"))
+            await spender.open()
+            await spender.run()
             hoppers = [Hopper(gateways, tally, state, state.account(name), http, run, i) for i, name in enumerate(ACCOUNTS)]
             connections = [asyncio.create_task(hopper.keep_connected()) for hopper in hoppers]
             before = [await hopper.balances() for hopper in hoppers]

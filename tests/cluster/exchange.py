@@ -125,7 +125,7 @@ class Load:
         self.report = os.path.join(directory, f"load-{time.monotonic_ns()}.json")
         self.log = self.report + ".log"
         command = [MAINSTAY, "loadgen", "run", "--state", exchange.state_file, "--rate", str(rate), "--duration",
-                   f"{int(seconds * 1000)}ms", "--seed", str(seed), "--symbols", symbols, "--json", self.report]
+                   f"{int(seconds * 1000)}ms", "--seed", str(seed), "--symbols", symbols, "--response", "each", "--json", self.report]
         self.started = time.monotonic()
         with open(self.log, "w", encoding="utf-8") as log:
             self.process = subprocess.Popen(command, stdout=log, stderr=subprocess.STDOUT, stdin=subprocess.DEVNULL)

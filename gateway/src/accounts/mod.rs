@@ -42,14 +42,14 @@ use crate::reference::Reference;
 use crate::throttle::Unfilled;
 
 pub use conduct::Conduct;
-pub(crate) use decided::may_decide;
+pub(crate) use decided::may_take;
 pub use deposits::{Chain, Chains, Deposit};
 pub use fees::{Fees, Rates};
 pub use fills::{Fill, Fills};
 pub use lists::{ListStatus, Lists, OrderList};
 pub use order_table::Orders;
 pub use orders::{Amendment, Order, OrderStatus, Prevented};
-pub use outcomes::{OrderOutcome, OrderWait, RefusedReplacement, RequestOutcome};
+pub use outcomes::{OrderOutcome, OrderWait, RefusedReplacement, RequestOutcome, Wanted};
 pub use prevented::{PreventedMatch, PreventedMatches};
 pub use reports::cancel_report_id;
 pub(crate) use telling::execution_id;
@@ -93,8 +93,10 @@ pub struct Account {
     pub updated: Timestamp,
     /// Balances held for an order that its market has not answered: told when it has.
     untold: Vec<AssetId>,
-    /// Orders that the ledger has sent to another partition's market and told no outcome of, and that may rest there whole.
+    /// Orders that the ledger has sent to another partition's market and told no outcome of, and of which that market may have.
     on_their_way: BTreeSet<(MarketId, OrderId)>,
+    /// Where the ledger has told the outcome of the last of them.
+    arrived_at: LogPosition,
 }
 
 /// Every account of the exchange.
@@ -228,14 +230,20 @@ impl Accounts {
         self.subscribers.end_listen_keys(account);
     }
 
-    /// The first outcome of an order, now or later. The order may not have been seen yet. `None` when too many wait for
+    /// The first outcome of an order, or what is `wanted` of it before, now or later. The order may not have been seen yet. `None` when too many wait for
     /// it.
-    pub fn await_order(&self, account: AccountId, market: MarketId, order: OrderId) -> Option<OrderWait> {
+    pub fn await_order(
+        &self,
+        account: AccountId,
+        market: MarketId,
+        order: OrderId,
+        wanted: Wanted,
+    ) -> Option<OrderWait> {
         let account = self.get(account);
         let known = account.and_then(|account| Some((account, account.orders.get(market, order)?)));
         match known {
             Some((account, order)) if order.is_settled => Some(OrderWait::over(account.outcome(order))),
-            _ => self.outcomes.await_order(order, known.map(|(_, order)| order)),
+            _ => self.outcomes.await_order(order, known.map(|(_, order)| order), wanted),
         }
     }
 
@@ -404,6 +412,7 @@ impl Accounts {
             updated: now,
             untold: Vec::new(),
             on_their_way: BTreeSet::new(),
+            arrived_at: LogPosition::ZERO,
         };
         self.accounts.insert(opened.account, account);
     }

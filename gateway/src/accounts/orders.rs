@@ -240,7 +240,7 @@ impl Order {
 
     /// Whether its market has taken it, or may yet: who was told an error does not find it among the orders, and by its id or
     /// name alone.
-    pub fn was_taken(&self) -> bool {
+    pub fn was_not_refused(&self) -> bool {
         self.status != OrderStatus::Rejected
     }
 

@@ -64,10 +64,30 @@ pub struct RefusedReplacement {
     pub id: u64,
 }
 
+/// What someone who waits for an order is to be told.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Wanted {
+    /// That its market has taken it: an answer of the type `ACK` tells no more.
+    Admission,
+    /// What became of it.
+    Outcome,
+}
+
+/// What a market has said of an order before the ledger did.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub(super) enum Word {
+    /// Nothing.
+    None,
+    /// That it has taken it.
+    Taken,
+    /// Its first outcome.
+    Decided,
+}
+
 #[derive(Default)]
 struct Waiting {
     orders: MapById<OrderId, Vec<Waiter>>,
-    /// Orders that the ledger has sent and told no outcome of, and that may rest whole.
+    /// Orders that the ledger has sent and told no outcome of, and of which their markets alone may tell something.
     on_their_way: MapById<OrderId, OnItsWay>,
     /// The number of the latest waiter for an order.
     last: u64,
@@ -75,16 +95,23 @@ struct Waiting {
     lists: MapById<ListId, oneshot::Sender<()>>,
 }
 
-/// An order that may be decided before the ledger tells its outcome.
+/// An order of which its market may tell something before the ledger does.
 struct OnItsWay {
     account: AccountId,
-    is_decided: bool,
+    word: Word,
 }
 
 /// One who waits for an order.
 struct Waiter {
     token: u64,
+    wanted: Wanted,
     sender: oneshot::Sender<OrderOutcome>,
+}
+
+impl Waiter {
+    fn is_content_with(&self, word: Word) -> bool {
+        word >= if self.wanted == Wanted::Admission { Word::Taken } else { Word::Decided }
+    }
 }
 
 /// The outcome of an order, to come.
@@ -107,43 +134,60 @@ impl OrderWait {
 
 impl Outcomes {
     /// Waits for an order of which the ledger has told no outcome, `known` if it has been seen. `None` when too many do.
-    pub(super) fn await_order(&self, order: OrderId, known: Option<&Order>) -> Option<OrderWait> {
+    pub(super) fn await_order(&self, order: OrderId, known: Option<&Order>, wanted: Wanted) -> Option<OrderWait> {
         let (sender, receiver) = oneshot::channel();
         let mut waiting = self.waiting.lock().unwrap_or_else(PoisonError::into_inner);
-        let is_decided = waiting.on_their_way.get(&order).is_some_and(|way| way.is_decided);
-        if let Some(known) = known.filter(|_| is_decided) {
-            return Some(OrderWait::over(OrderOutcome::decided(known)));
+        let word = waiting.on_their_way.get(&order).map_or(Word::None, |way| way.word);
+        match (known, word) {
+            (Some(known), Word::Decided) => return Some(OrderWait::over(OrderOutcome::decided(known))),
+            (Some(known), Word::Taken) if wanted == Wanted::Admission => {
+                return Some(OrderWait::over(OrderOutcome::taken(known)));
+            }
+            _ => {}
         }
         let token = waiting.last + 1;
         let waiters = waiting.orders.entry(order).or_default();
         if waiters.len() >= WAITERS_MAX {
             return None;
         }
-        waiters.push(Waiter { token, sender });
+        waiters.push(Waiter { token, wanted, sender });
         waiting.last = token;
         Some(OrderWait { token, receiver })
     }
 
-    /// The ledger has sent an order to its market that may rest there whole.
+    /// The ledger has sent an order to its market, which may tell of it first.
     pub(super) fn send_off(&mut self, order: OrderId, account: AccountId) {
         let waiting = self.waiting.get_mut().unwrap_or_else(PoisonError::into_inner);
-        waiting.on_their_way.insert(order, OnItsWay { account, is_decided: false });
+        waiting.on_their_way.insert(order, OnItsWay { account, word: Word::None });
     }
 
-    /// An order's market has spoken of it: `outcome` says what that makes of one that is this account's, if it decides anything.
-    /// Who waits for the order is told, and whoever comes before the ledger's word.
-    pub(super) fn decide(&self, order: OrderId, outcome: impl FnOnce(AccountId) -> Option<OrderOutcome>) {
-        let (outcome, waiters) = {
+    /// An order's market has spoken of it: `outcome` says what that makes of one that is this account's, if anything. Whoever
+    /// waits for no more is told, now or when they come before the ledger's word.
+    pub(super) fn hear(&self, order: OrderId, outcome: impl FnOnce(AccountId) -> Option<(Word, OrderOutcome)>) {
+        let (outcome, content) = {
             let mut waiting = self.waiting.lock().unwrap_or_else(PoisonError::into_inner);
-            let Some(way) = waiting.on_their_way.get_mut(&order).filter(|way| !way.is_decided) else { return };
-            let Some(outcome) = outcome(way.account) else { return };
-            way.is_decided = true;
-            (outcome, waiting.orders.remove(&order))
+            let Waiting { orders, on_their_way, .. } = &mut *waiting;
+            let Some(way) = on_their_way.get_mut(&order).filter(|way| way.word < Word::Decided) else { return };
+            let Some((word, outcome)) = outcome(way.account).filter(|(word, _)| *word > way.word) else { return };
+            way.word = word;
+            let Some(waiters) = orders.get_mut(&order) else { return };
+            let content: Vec<Waiter> = waiters.extract_if(.., |waiter| waiter.is_content_with(word)).collect();
+            if waiters.is_empty() {
+                orders.remove(&order);
+            }
+            (outcome, content)
         };
-        for waiter in waiters.into_iter().flatten() {
+        for waiter in content {
             // A client that gave up asks for the order's status instead.
             let _ = waiter.sender.send(outcome.clone());
         }
+    }
+
+    /// Whether an order's market is known to have taken it, and the ledger has not told what became of it. That of one that is
+    /// decided takes and brings nothing.
+    pub(super) fn is_taken(&self, order: OrderId) -> bool {
+        let waiting = self.waiting.lock().unwrap_or_else(PoisonError::into_inner);
+        waiting.on_their_way.get(&order).is_some_and(|way| way.word == Word::Taken)
     }
 
     /// The outcome of a cancel, now or later.

@@ -84,13 +84,16 @@ impl Accounts {
 
     /// The first outcome of an order is known: whoever waits for it is told.
     pub(super) fn settle(&mut self, account: AccountId, market: MarketId, order: OrderId) {
+        let as_of = self.as_of;
         let owner = self.account(account);
         let Some(known) = owner.orders.get_mut(market, order) else { return };
         if std::mem::replace(&mut known.is_settled, true) {
             return;
         }
         let list = known.list;
-        owner.on_their_way.remove(&(market, order));
+        if owner.on_their_way.remove(&(market, order)) {
+            owner.arrived_at = as_of;
+        }
         self.settle_list_of(account, market, list);
         let account = &self.accounts[&account];
         for waiter in self.outcomes.order_waiters(order) {

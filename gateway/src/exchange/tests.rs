@@ -3,6 +3,7 @@ use std::time::Duration;
 use cluster_client::StreamItem;
 use wire::LogPosition;
 
+use crate::accounts::Wanted;
 use crate::testing::*;
 
 fn level() -> wire::Event {
@@ -36,7 +37,7 @@ async fn readers_wait_for_a_position_until_it_has_been_read() {
 async fn whoever_is_told_that_an_order_rests_finds_its_level() {
     let (gateway, ledger) = gateway();
     // Held here, the book keeps the feed from it: the order must not be told before.
-    let waiting = gateway.exchange.accounts().await_order(ALICE, BTCUSDT, wire::OrderId::new(1));
+    let waiting = gateway.exchange.accounts().await_order(ALICE, BTCUSDT, wire::OrderId::new(1), Wanted::Outcome);
     let mut outcome = waiting.unwrap().receiver;
     let market = gateway.exchange.market_data().market_by_id(BTCUSDT).unwrap();
     market

@@ -52,7 +52,7 @@ pub(super) fn orders(
 ) -> Result<Vec<Order>, ApiError> {
     read_known(gateway, account, |account| {
         let orders = account.orders.in_market(market, OrderId::new(page.from.unwrap_or(0)));
-        let orders = orders.filter(|order| order.was_taken() && page.holds(order.created.millis()));
+        let orders = orders.filter(|order| order.was_not_refused() && page.holds(order.created.millis()));
         Ok(cut(orders.cloned(), page))
     })
 }
@@ -65,7 +65,8 @@ pub(super) async fn fills(
 ) -> Result<Vec<(Fill, ListId)>, ApiError> {
     let page = &wanted.page;
     let first = TradeId::new(page.from.unwrap_or(0));
-    read(gateway, account, |account| {
+    gateway.orders_up_to_date(account, |order| order.market == market).await?;
+    read_known(gateway, account, |account| {
         let fills: Vec<Fill> = match wanted.order {
             Some(id) => {
                 let order = account.orders.get(market, id);
@@ -80,7 +81,6 @@ pub(super) async fn fills(
         let list = |fill: &Fill| account.orders.get(market, fill.order).map_or(ListId::ZERO, |order| order.list);
         Ok(fills.into_iter().map(|fill| (fill, list(&fill))).collect())
     })
-    .await
 }
 
 pub(super) async fn amendments(
@@ -114,7 +114,8 @@ pub(super) async fn prevented(
     market: MarketId,
     wanted: &PreventedWanted,
 ) -> Result<Vec<PreventedMatch>, ApiError> {
-    read(gateway, account, |account| {
+    gateway.orders_up_to_date(account, |order| order.market == market).await?;
+    read_known(gateway, account, |account| {
         let all = account.prevented.iter().filter(|prevented| {
             prevented.market == market
                 && wanted.id.is_none_or(|id| prevented.id.get() == id)
@@ -123,7 +124,6 @@ pub(super) async fn prevented(
         });
         Ok(all.take(wanted.limit).copied().collect())
     })
-    .await
 }
 
 pub(super) fn deposits(gateway: &Gateway, account: AccountId, wanted: &DepositsWanted) -> Vec<Deposit> {

@@ -133,6 +133,12 @@ impl Gateway {
         Ok(Seen { partition: self.exchange.ledger(), position: self.committed_position().await? })
     }
 
+    /// The same, with what became of the account's orders in a market that may have been taken.
+    async fn arrived_in(&self, account: AccountId, market: MarketId) -> Result<Seen, ApiError> {
+        let position = self.orders_up_to_date(account, |order| order.market == market).await?;
+        Ok(Seen { partition: self.exchange.ledger(), position })
+    }
+
     /// Everything of a market that this gateway has told by now.
     fn told(&self, market: MarketId) -> Result<Seen, ApiError> {
         let partition = self.exchange.reference().market(market).ok_or(errors::INVALID_SYMBOL)?.partition;
@@ -214,7 +220,7 @@ impl Gateway {
     ) -> Result<Vec<(Fill, ListId)>, ApiError> {
         match &self.history {
             History::Embedded => embedded::fills(self, account, market, wanted).await,
-            History::Postgres(db) => db.fills(self.committed().await?, account, market, wanted).await,
+            History::Postgres(db) => db.fills(self.arrived_in(account, market).await?, account, market, wanted).await,
         }
     }
 
@@ -269,7 +275,9 @@ impl Gateway {
     ) -> Result<Vec<PreventedMatch>, ApiError> {
         match &self.history {
             History::Embedded => embedded::prevented(self, account, market, wanted).await,
-            History::Postgres(db) => db.prevented(self.committed().await?, account, market, wanted).await,
+            History::Postgres(db) => {
+                db.prevented(self.arrived_in(account, market).await?, account, market, wanted).await
+            }
         }
     }
 

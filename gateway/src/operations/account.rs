@@ -58,7 +58,7 @@ pub(super) fn status(call: Call) -> BoxFuture<'static, Answer> {
         let mut params = call.params;
         let omits_zeros = params.flag("omitZeroBalances")?;
         params.finish()?;
-        call.gateway.up_to_date().await?;
+        call.gateway.account_up_to_date(caller.account).await?;
         let reference = call.gateway.exchange.reference();
         let accounts = call.gateway.exchange.accounts();
         let account = accounts.get(caller.account).ok_or(errors::NOT_PERMITTED)?;

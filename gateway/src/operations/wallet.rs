@@ -16,7 +16,7 @@ pub(super) fn coins(call: Call) -> BoxFuture<'static, Answer> {
     async move {
         let caller = call.caller()?;
         call.params.finish()?;
-        call.gateway.up_to_date().await?;
+        call.gateway.account_up_to_date(caller.account).await?;
         let reference = call.gateway.exchange.reference();
         let accounts = call.gateway.exchange.accounts();
         let account = accounts.get(caller.account).ok_or(errors::NOT_PERMITTED)?;
@@ -92,7 +92,7 @@ pub(super) fn user_assets(call: Call) -> BoxFuture<'static, Answer> {
         let wanted = params.take("asset")?;
         params.take("needBtcValuation")?;
         params.finish()?;
-        call.gateway.up_to_date().await?;
+        call.gateway.account_up_to_date(caller.account).await?;
         let reference = call.gateway.exchange.reference();
         let accounts = call.gateway.exchange.accounts();
         let account = accounts.get(caller.account).ok_or(errors::NOT_PERMITTED)?;

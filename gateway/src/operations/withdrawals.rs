@@ -66,7 +66,8 @@ pub(super) fn apply(call: Call) -> BoxFuture<'static, Answer> {
         }
         let request = wanted.request(caller.account, name.unwrap_or_else(|| generated_name(&call.gateway)))?;
         let command = Command::RequestWithdrawal(Box::new(request));
-        let replied = call.gateway.sequence(&command, call.gateway.limits.order_timeout).await;
+        let deadline = call.gateway.surroundings.now() + call.gateway.limits.order_timeout;
+        let replied = call.gateway.spend(caller.account, &command, deadline).await;
         match replied.map_err(ApiError::from)?.reply {
             Reply::Accepted { id } => Ok(id_text(id)),
             // Asked for meanwhile by another gateway, or under another fee.

@@ -10,7 +10,7 @@ use wire::command::{CancelOrderList, NewOrderList, NewOrderOnTerms, Reply};
 use wire::{ClientOrderId, Command, ListId, ListKind, OrderKind, Side};
 
 use super::parse::{self, Placement, ResponseType};
-use super::{GiveUp, Waited, answers, canceled_by, deadline, filters, outcome, request};
+use super::{GiveUp, Waited, answers, canceled_by, deadline, filters, outcome, request, spend};
 use crate::accounts::{Account, ListStatus, Order, OrderList, OrderStatus, cancel_report_id};
 use crate::auth::Caller;
 use crate::errors::{self, ApiError};
@@ -262,7 +262,7 @@ async fn place(gateway: &Arc<Gateway>, caller: Caller, list: List) -> Answer {
     let legs = list.legs.iter().map(|leg| NewOrderOnTerms { order: leg.order, terms: leg.terms }).collect();
     let command = NewOrderList { kind: list.kind, list_client_order_id: list.name, legs };
     let deadline = deadline(gateway);
-    let id = match request(gateway, &Command::NewOrderList(command)).await?.reply {
+    let id = match spend(gateway, caller, &Command::NewOrderList(command), deadline).await?.reply {
         Reply::Accepted { id } => ListId::new(id),
         Reply::Rejected { reason, id } => return Err(ApiError::from(reason).told_with(reason, id)),
     };

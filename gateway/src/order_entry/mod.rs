@@ -1,8 +1,8 @@
 //! Order entry: a client's order or cancel becomes a command in the ledger's log, and its outcome, read from
 //! the ledger's events, the client's answer.
 //!
-//! The answer to an order waits for its first outcome (refused, resting or ended), the answer to a cancel for
-//! the cancel's. When that takes too long the client is told that it is unknown; the order's status tells.
+//! The answer to an order waits for its first outcome (refused, resting or ended), or, where it tells no more than that, for
+//! its market's taking it; the answer to a cancel for the cancel's. When that takes too long the client is told that it is unknown; the order's status tells.
 
 pub mod amend;
 pub mod answers;
@@ -24,8 +24,8 @@ use tokio::sync::oneshot;
 use wire::command::{CancelOrder, CountdownCancel, Reply, SealName};
 use wire::{Command, ListId, LogPosition, OrderId, RejectReason};
 
-use self::parse::{Cancellation, Placement};
-use crate::accounts::{OrderOutcome, RequestOutcome, cancel_report_id};
+use self::parse::{Cancellation, Placement, ResponseType};
+use crate::accounts::{OrderOutcome, RequestOutcome, Wanted, cancel_report_id};
 use crate::auth::Caller;
 use crate::errors::{self, ApiError};
 use crate::gateway::{Answer, Gateway};
@@ -49,7 +49,7 @@ pub async fn place(gateway: &Arc<Gateway>, caller: Caller, params: Params) -> An
 async fn send(gateway: &Arc<Gateway>, caller: Caller, placement: &Placement) -> Answer {
     let (market, order) = (&placement.market, &placement.order);
     let deadline = deadline(gateway);
-    let Replied { position, reply } = request(gateway, &placement.command()).await?;
+    let Replied { position, reply } = spend(gateway, caller, &placement.command(), deadline).await?;
     let id = match reply {
         Reply::Accepted { id } => OrderId::new(id),
         Reply::Rejected { reason: RejectReason::DuplicateClientOrderId, id }
@@ -59,23 +59,24 @@ async fn send(gateway: &Arc<Gateway>, caller: Caller, placement: &Placement) -> 
         }
         Reply::Rejected { reason, id } => return Err(filters::explain(market, order, reason).told_with(reason, id)),
     };
-    let outcome = order_outcome(gateway, caller, placement, id, deadline).await?;
+    let wanted = if placement.response == ResponseType::Ack { Wanted::Admission } else { Wanted::Outcome };
+    let outcome = order_outcome(gateway, caller, placement, (id, wanted), deadline).await?;
     match outcome.order.refused {
         Some(reason) => Err(filters::explain(market, order, reason)),
         None => Ok(answers::placed(&outcome, market, &gateway.exchange.reference(), placement.response)),
     }
 }
 
-/// Waits for what becomes of an order.
+/// Waits for what becomes of an order, or what is wanted of it before.
 async fn order_outcome(
     gateway: &Gateway,
     caller: Caller,
     placement: &Placement,
-    id: OrderId,
+    (id, wanted): (OrderId, Wanted),
     deadline: Instant,
 ) -> Result<OrderOutcome, ApiError> {
     let market = placement.market.id;
-    let wait = gateway.exchange.accounts().await_order(caller.account, market, id).ok_or(errors::TIMEOUT)?;
+    let wait = gateway.exchange.accounts().await_order(caller.account, market, id, wanted).ok_or(errors::TIMEOUT)?;
     let _waiting = GiveUp { gateway, what: Waited::Order(id, wait.token) };
     outcome(gateway, wait.receiver, deadline).await
 }
@@ -199,6 +200,10 @@ async fn canceled_by(
         RequestOutcome::Amended(..) => Err(errors::UNKNOWN),
         RequestOutcome::Refused(reason) => Err(reason.into()),
     }
+}
+
+async fn spend(gateway: &Gateway, caller: Caller, command: &Command, deadline: Instant) -> Result<Replied, ApiError> {
+    Ok(gateway.spend(caller.account, command, deadline).await?)
 }
 
 async fn request(gateway: &Gateway, command: &Command) -> Result<Replied, ApiError> {

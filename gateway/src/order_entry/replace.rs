@@ -10,7 +10,8 @@ use wire::command::{ReplaceOrder, Reply, SealName};
 use wire::{Command, LogPosition, OrderId, RejectReason, ReplaceMode};
 
 use super::parse::Replacement;
-use super::{answers, canceled_by, filters, first_of, order_outcome, parse, request, take_off, tell_taken_off};
+use super::{answers, canceled_by, filters, first_of, order_outcome, parse, spend, take_off, tell_taken_off};
+use crate::accounts::Wanted;
 use crate::auth::Caller;
 use crate::errors::{self, ApiError};
 use crate::gateway::{Answer, Gateway};
@@ -38,7 +39,7 @@ pub async fn replace(gateway: &Arc<Gateway>, caller: Caller, params: Params, ove
         return told.map_err(|failed| ApiError { status: if stops { 429 } else { failed.status }, ..failed });
     }
     let deadline = super::deadline(gateway);
-    let Replied { position, reply } = request(gateway, &command(&replacement)).await?;
+    let Replied { position, reply } = spend(gateway, caller, &command(&replacement), deadline).await?;
     let id = match reply {
         Reply::Accepted { id } => OrderId::new(id),
         // The cancel has failed, and it had to succeed.
@@ -101,7 +102,7 @@ async fn placed(
         }
         id => id,
     };
-    let outcome = match order_outcome(gateway, caller, placement, id, deadline).await {
+    let outcome = match order_outcome(gateway, caller, placement, (id, Wanted::Outcome), deadline).await {
         Ok(outcome) => outcome,
         Err(error) => return Some(Err(error)),
     };

@@ -9,6 +9,7 @@ use std::time::{Duration, Instant};
 use rust_decimal::Decimal;
 
 use super::measure::Measure;
+use super::mix::Response;
 use super::record::{ClientIds, Outcome, Record};
 use crate::api::ApiError;
 use crate::api::message::Order;
@@ -44,6 +45,8 @@ pub struct Desk {
     pub rest: Rest,
     /// How long an answer may take before it is looked up.
     pub timeout: Duration,
+    /// How much answers tell.
+    pub response: Response,
     next_number: AtomicU64,
     closing: AtomicBool,
     mids: Mutex<Vec<Decimal>>,
@@ -68,7 +71,7 @@ impl Desk {
         markets: Vec<Market>,
         traders: Vec<Trader>,
         rest: Rest,
-        timeout: Duration,
+        (timeout, response): (Duration, Response),
         mids: Vec<Decimal>,
     ) -> Desk {
         let pairs = markets.len() * traders.len();
@@ -78,6 +81,7 @@ impl Desk {
             traders,
             rest,
             timeout,
+            response,
             next_number: AtomicU64::new(1),
             closing: AtomicBool::new(false),
             mids: Mutex::new(mids),

@@ -21,7 +21,7 @@ pub async fn place(desk: Arc<Desk>, pair: Pair, connection: usize, shape: Shape,
     desk.measure().sent(sent);
     let name = desk.ids.text(number);
     let way = entry(&desk, pair, connection, &name);
-    let params = |timestamp| shape.params(way.symbol, &name, timestamp);
+    let params = |timestamp| shape.params(way.symbol, &name, (desk.response, number), timestamp);
     let Placed { answer, retried } = way.place(params, || desk.is_closing()).await;
     let now = Instant::now();
     let mut measure = desk.measure();
@@ -34,7 +34,8 @@ pub async fn place(desk: Arc<Desk>, pair: Pair, connection: usize, shape: Shape,
                 measure.order_acked(now.saturating_duration_since(planned));
             }
             drop(measure);
-            if !order.is_final() {
+            let may_be_open = if order.status.is_empty() { shape.may_rest() } else { !order.is_final() };
+            if may_be_open {
                 desk.with_open(pair, |open| open.push_back(number));
             }
             claim(Outcome::Acked(Acked::new(order)), retried);

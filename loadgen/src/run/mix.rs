@@ -18,6 +18,31 @@ const DISTANCE: std::ops::Range<i64> = 10..1_000;
 /// How far beyond the middle crossing orders may go, in basis points.
 const REACH_BP: i64 = 50;
 
+/// How much an answer to an order tells.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, clap::ValueEnum)]
+pub enum Response {
+    /// That the market has taken it.
+    Ack,
+    /// And what became of it.
+    Result,
+    /// And its fills.
+    Full,
+    /// One order after the other asks for each of these.
+    Each,
+}
+
+impl Response {
+    /// What the order of this number asks for.
+    fn of(self, number: u64) -> &'static str {
+        match self {
+            Response::Ack => "ACK",
+            Response::Result => "RESULT",
+            Response::Full => "FULL",
+            Response::Each => ["ACK", "RESULT", "FULL"][(number % 3) as usize],
+        }
+    }
+}
+
 /// A stream of orders drawn from a seed.
 pub struct Mix {
     random: StdRng,
@@ -87,8 +112,20 @@ impl Mix {
 }
 
 impl Shape {
-    /// The parameters of `order.place`.
-    pub fn params(&self, symbol: &str, client_order_id: &str, timestamp_ms: u64) -> String {
+    /// Whether it may be open when it has been taken.
+    pub fn may_rest(&self) -> bool {
+        matches!(self.kind, Kind::Resting(_))
+    }
+
+    /// The parameters of `order.place` for the order of this number.
+    pub fn params(
+        &self,
+        symbol: &str,
+        client_order_id: &str,
+        (response, number): (Response, u64),
+        timestamp_ms: u64,
+    ) -> String {
+        let response = response.of(number);
         let side = if self.buy { "BUY" } else { "SELL" };
         let kind = match self.kind {
             Kind::Resting(price) => format!(r#""type":"LIMIT","timeInForce":"GTC","price":"{price}""#),
@@ -97,7 +134,7 @@ impl Shape {
         };
         let qty = self.qty;
         format!(
-            r#"{{"symbol":"{symbol}","side":"{side}",{kind},"quantity":"{qty}","newClientOrderId":"{client_order_id}","timestamp":{timestamp_ms}}}"#
+            r#"{{"symbol":"{symbol}","side":"{side}",{kind},"quantity":"{qty}","newClientOrderId":"{client_order_id}","newOrderRespType":"{response}","timestamp":{timestamp_ms}}}"#
         )
     }
 }

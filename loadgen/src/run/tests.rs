@@ -34,6 +34,7 @@ fn args(fake: &Fake, json: &Path) -> Args {
         timeout: Duration::from_secs(2),
         drain: Duration::from_secs(10),
         seed: 7,
+        response: mix::Response::Each,
         json: Some(json.to_owned()),
         pauses: None,
     }

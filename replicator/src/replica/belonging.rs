@@ -37,6 +37,8 @@ pub(super) struct Belonging {
     pub answered: BTreeMap<u64, Timestamp>,
     /// Nodes that are no founders and that this one has met.
     met: BTreeSet<NodeId>,
+    /// When a message of the group came for this member last.
+    pub addressed_at: Timestamp,
 }
 
 impl Belonging {
@@ -73,6 +75,7 @@ impl Belonging {
             changed_at: 0,
             answered: BTreeMap::new(),
             met: BTreeSet::new(),
+            addressed_at: Timestamp::ZERO,
         }
     }
 
@@ -154,13 +157,11 @@ impl<M: StateMachine, L: LogStore> Replica<M, L> {
         }
         if self.belonging.ticket == 0 && !self.is_member() {
             self.complain();
-            let others: BTreeSet<NodeId> = self.belonging.met.iter().chain(&self.config.voters).copied().collect();
-            for to in others {
-                if to != self.config.node {
-                    self.introduce(to);
-                }
-            }
+            self.introduce_to_all();
             return 1;
+        }
+        if self.is_forgotten() {
+            self.introduce_to_all();
         }
         self.has_come();
         self.tell_past();
@@ -170,6 +171,22 @@ impl<M: StateMachine, L: LogStore> Replica<M, L> {
     /// Another node is connected: whoever looks for its group asks it as well, though no configuration names it.
     pub fn meet(&mut self, node: NodeId) {
         self.belonging.met.insert(node);
+    }
+
+    /// Whether it is a learner, as far as it knows, and nobody speaks to it: a leader that took it for nobody has let it go. It
+    /// introduces itself as if it had never belonged.
+    fn is_forgotten(&self) -> bool {
+        let is_learner = self.is_member() && self.state.members.learners.contains(&self.raft.raft.id);
+        is_learner && self.now > self.belonging.addressed_at.plus_nanos(HEARD_LASTS_NS)
+    }
+
+    fn introduce_to_all(&mut self) {
+        let others: BTreeSet<NodeId> = self.belonging.met.iter().chain(&self.config.voters).copied().collect();
+        for to in others {
+            if to != self.config.node {
+                self.introduce(to);
+            }
+        }
     }
 
     fn introduce(&mut self, to: NodeId) {
@@ -319,14 +336,15 @@ impl<M: StateMachine, L: LogStore> Replica<M, L> {
 
     /// A learner that nobody is any more. A node that lost two disks in a moment has had two numbers: a leader that heard of the former
     /// later than the latter was taken in has taken it in as well. The node does not introduce itself any more, but answers as the
-    /// other one.
+    /// other one. Who answers as the learner is somebody, though an answer of the voter that its node was has been long on its way.
     fn left_behind(&self) -> Option<u64> {
         let members = &self.state.members;
         let is_another = |learner: u64| {
             let node = node_of(learner);
             let said = self.belonging.is_heard(node, self.now);
             let says_so = said.is_some_and(|said| said.standing.member(node) == learner);
-            !says_so && members.voters.iter().any(|voter| node_of(*voter) == node && self.is_alive(*voter))
+            let is_silent = !says_so && !self.is_alive(learner);
+            is_silent && members.voters.iter().any(|voter| node_of(*voter) == node && self.is_alive(*voter))
         };
         members.learners.iter().copied().find(|learner| is_another(*learner))
     }

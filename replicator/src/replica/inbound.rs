@@ -52,6 +52,7 @@ impl<M: StateMachine, L: LogStore> Replica<M, L> {
             // It has nothing to vote by and nothing to go on from. Its leader will send it a snapshot.
             return false;
         }
+        self.belonging.addressed_at = self.now;
         let raft = &self.raft.raft;
         if raft.state == StateRole::Leader {
             self.belonging.answered.insert(message.from, self.now);

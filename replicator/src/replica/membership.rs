@@ -121,6 +121,11 @@ impl<M: StateMachine, L: LogStore> Replica<M, L> {
         member == self.raft.raft.id || answered.is_some_and(|at| self.now <= at.plus_nanos(patience))
     }
 
+    #[cfg(test)]
+    pub(super) fn pretend_answered(&mut self, member: u64) {
+        self.belonging.answered.insert(member, self.now);
+    }
+
     pub(super) fn can_change(&self) -> Result<(), NotChanged> {
         let raft = &self.raft.raft;
         match () {

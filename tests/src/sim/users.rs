@@ -353,7 +353,16 @@ impl World {
             }
             (What::Replace { wish, .. }, told) => return self.hear_of_both(&wish, asked, told),
             (What::Open { .. }, Ok(told)) => orders.open(asked, &json(&told)?)?,
-            (What::Balances { .. }, Ok(told)) => self.checkers.balances.told(asked, &json(&told)?)?,
+            (What::Balances { account }, Ok(told)) => {
+                let floor = orders.floor(asked);
+                if floor.is_none() && !asked.is_late {
+                    return Err(format!(
+                        "a user is told what account {account} has, without what it was told of: {told}"
+                    ));
+                }
+                let floor = floor.filter(|_| !asked.is_late).unwrap_or(asked.floor);
+                self.checkers.balances.told(&Asked { floor, ..*asked }, &json(&told)?)?;
+            }
             (What::Look { .. }, Ok(told)) => drop(orders.told(asked, &json(&told)?)?),
             (What::Look { of }, Err(error)) if error.code == -2013 => {
                 orders.unheard_of(of.order, &error.to_json())?;

@@ -6,7 +6,7 @@ use wire::{CancelCause, MarketId, RejectReason, Timestamp, TradeId};
 
 use super::*;
 use crate::Gateway;
-use crate::accounts::{OrderOutcome, OrderWait};
+use crate::accounts::{OrderOutcome, OrderWait, Wanted};
 use crate::config::Limits;
 use crate::order_entry::answers;
 use crate::order_entry::parse::ResponseType;
@@ -20,7 +20,11 @@ fn split() -> (Arc<Gateway>, Arc<FakeLedger>) {
 }
 
 fn wait(gateway: &Gateway, order: u64) -> OrderWait {
-    gateway.exchange.accounts().await_order(ALICE, BTCUSDT, OrderId::new(order)).unwrap()
+    wait_for(gateway, order, Wanted::Outcome)
+}
+
+fn wait_for(gateway: &Gateway, order: u64, wanted: Wanted) -> OrderWait {
+    gateway.exchange.accounts().await_order(ALICE, BTCUSDT, OrderId::new(order), wanted).unwrap()
 }
 
 fn told(wait: &mut OrderWait) -> Option<OrderOutcome> {
@@ -230,4 +234,71 @@ fn who_gave_up_before_the_market_spoke_is_not_waited_for() {
     tell_apart(&gateway, &[ours()]);
     ledger.feed(&[accepted(1), resting(1, ONE), canceled(1, ONE, CancelCause::Requested, 9)]);
     assert_eq!(told(&mut wait(&gateway, 1)).unwrap().order.status, OrderStatus::Canceled);
+}
+
+/// Whether who asks for no more than that is told that Alice's order 1, which the ledger sent with these other events, was taken.
+fn takes(new: &NewOrder, sent_with: &[Event], market: &[Event]) -> bool {
+    let (gateway, ledger) = split();
+    ledger.feed(&[&[pending(1, new)], sent_with].concat());
+    let mut before = wait_for(&gateway, 1, Wanted::Admission);
+    let mut outcome = wait(&gateway, 1);
+    tell_apart(&gateway, market);
+    let is_told = told(&mut before).is_some();
+    assert_eq!(is_told, told(&mut wait_for(&gateway, 1, Wanted::Admission)).is_some());
+    assert!(
+        told(&mut outcome).is_none() && told(&mut wait(&gateway, 1)).is_none(),
+        "its outcome is the ledger's to tell"
+    );
+    // The ledger's word is everybody's.
+    let mut late = wait_for(&gateway, 1, Wanted::Admission);
+    ledger.feed(&[accepted(1), executed(1, 1, ONE, 0)]);
+    assert_eq!(told(&mut outcome).unwrap().order.status, OrderStatus::Filled);
+    assert!(told(&mut late).is_some());
+    is_told
+}
+
+#[test]
+fn a_plain_order_that_trades_or_rests_was_taken() {
+    let in_part = [traded(1, 9, 40_000), shown(1, Side::Buy, FIFTY, ONE - 40_000)];
+    for kind in [OrderKind::Limit, OrderKind::Market] {
+        for time_in_force in [TimeInForce::Gtc, TimeInForce::Ioc, TimeInForce::Fok] {
+            assert!(takes(&NewOrder { kind, time_in_force, ..buy("a") }, &[], &[traded(1, 9, ONE)]), "{kind:?}");
+        }
+    }
+    assert!(takes(&buy("a"), &[], &in_part));
+    let expires = NewOrder { self_trade: SelfTradePrevention::ExpireMaker, ..buy("a") };
+    assert!(takes(&expires, &[], &[gone(9, Side::Sell, FIFTY), ours()]));
+}
+
+#[test]
+fn what_an_order_has_not_met_takes_nothing() {
+    let at_once = NewOrder { time_in_force: TimeInForce::Ioc, ..buy("a") };
+    assert!(!takes(&at_once, &[], &[traded(9, 1, ONE)]), "it has not rested, so it was no maker");
+    assert!(!takes(&at_once, &[], &[traded(8, 9, ONE)]), "of others");
+    assert!(!takes(&at_once, &[], &[gone(1, Side::Buy, FIFTY)]));
+    for kind in [OrderKind::StopLoss, OrderKind::StopLossLimit, OrderKind::TakeProfitLimit] {
+        assert!(!takes(&NewOrder { kind, ..buy("a") }, &[], &[traded(1, 9, ONE)]), "{kind:?}");
+    }
+    let terms = |list, terms| {
+        let (order, account, market) = (OrderId::new(1), ALICE, BTCUSDT);
+        Event::OrderTerms(Box::new(OrderTerms { order, account, market, list, terms }))
+    };
+    let iceberg = Terms { visible_qty: qty(1), ..Terms::NONE };
+    for special in [terms(ListId::new(1), Terms::NONE), terms(ListId::ZERO, iceberg)] {
+        assert!(!takes(&buy("a"), &[special], &[traded(1, 9, ONE)]));
+    }
+}
+
+#[test]
+fn an_answer_to_who_asks_for_no_more_is_the_same_before_the_ledger_and_after() {
+    let (gateway, ledger) = split();
+    ledger.feed_at(START_NS + 5_000_000, &[pending(1, &buy("a"))]);
+    let mut waiting = wait_for(&gateway, 1, Wanted::Admission);
+    tell_apart(&gateway, &[traded(1, 9, ONE)]);
+    let early = told(&mut waiting).unwrap();
+    ledger.feed_at(START_NS + 9_000_000, &[accepted(1), executed(1, 1, ONE, 0)]);
+    let late = told(&mut wait(&gateway, 1)).unwrap();
+    let reference = gateway.exchange.reference();
+    let text = |outcome| answers::placed(outcome, reference.market(BTCUSDT).unwrap(), &reference, ResponseType::Ack);
+    assert_eq!(text(&early), text(&late));
 }

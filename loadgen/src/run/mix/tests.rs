@@ -67,9 +67,19 @@ fn nothing_rests_where_nothing_may() {
 #[test]
 fn parameters_are_json_that_names_the_order() {
     let shape = Shape { buy: true, kind: Kind::Crossing(dec("0.05")), qty: dec("1.5") };
-    let params: Value = serde_json::from_str(&shape.params("ETHBTC", "lg-1", 5)).unwrap();
+    let params: Value = serde_json::from_str(&shape.params("ETHBTC", "lg-1", (Response::Each, 8), 5)).unwrap();
     assert_eq!(params["side"], "BUY");
     assert_eq!(params["timeInForce"], "IOC");
     assert_eq!(params["quantity"], "1.5");
     assert_eq!(params["newClientOrderId"], "lg-1");
+    assert_eq!(params["newOrderRespType"], "FULL");
+}
+
+#[test]
+fn one_after_the_other_asks_for_each_kind_of_answer() {
+    let told = |response: Response| [1, 2, 3].map(|number| response.of(number));
+    assert_eq!(told(Response::Each), ["RESULT", "FULL", "ACK"]);
+    assert_eq!(told(Response::Ack), ["ACK"; 3]);
+    assert_eq!(told(Response::Result), ["RESULT"; 3]);
+    assert_eq!(told(Response::Full), ["FULL"; 3]);
 }

@@ -3,6 +3,7 @@
 use wire::{LogPosition, NodeId, SessionId};
 
 use super::{Bench, small_snapshots};
+use crate::members::{Change, node_of};
 use crate::{Joining, Output, Past, ReplicaConfig, Status};
 
 const FOURTH: NodeId = NodeId::new(4);
@@ -143,4 +144,47 @@ fn a_node_that_lost_its_disk_votes_again_when_it_has_the_past_and_under_a_new_le
     bench.until("it votes", is_whole);
     assert!(bench.position(standby) > LogPosition::ZERO);
     bench.execute(session, 121, 130);
+}
+
+/// A node that came without its disk, has the log, and is not a voter yet.
+fn returned() -> (Bench, NodeId, u64) {
+    let mut bench = Bench::with(3, keeping);
+    let session = bench.open_session(7);
+    bench.execute(session, 1, 60);
+    let node = bench.standbys()[0];
+    bench.cluster.crash(node);
+    bench.cluster.replace_disk(node);
+    bench.cluster.start(node).unwrap();
+    bench.until("it has the log", |bench| bench.has_everything(node));
+    let learners = bench.status_of(bench.leader()).members.learners;
+    let learner =
+        learners.into_iter().find(|learner| node_of(*learner) == node).expect("it has not said what it lacks");
+    (bench, node, learner)
+}
+
+/// An answer of the member that a node was before it lost its disk had been long on its way: its leader took the learner for nobody,
+/// and the learner waited for ever for whoever had let it go.
+#[test]
+fn a_learner_that_is_let_go_while_it_waits_is_taken_in_again() {
+    let (mut bench, node, learner) = returned();
+    let leader = bench.leader();
+    bench.cluster.replica_mut(leader).unwrap().change_members(&[Change::Remove(learner)], Joining::default()).unwrap();
+    bench.until("it is let go", |bench| !bench.status_of(leader).members.learners.contains(&learner));
+    bench.until("it is a learner again", |bench| bench.status_of(leader).members.learners.contains(&learner));
+    bench.until("it has the log again", |bench| bench.has_everything(node));
+    bench.misses(node, 0, false);
+    bench.until("it votes", |bench| bench.status_of(leader).members.voters.contains(&learner));
+    bench.until("nothing is under way", |bench| !bench.status_of(leader).members.is_changing());
+}
+
+#[test]
+fn a_learner_that_waits_and_answers_is_somebody() {
+    let (mut bench, node, learner) = returned();
+    let (leader, former) = (bench.leader(), crate::members::member(node, 0));
+    for _ in 0..50 {
+        // What its former self had sent comes late.
+        bench.cluster.replica_mut(leader).unwrap().pretend_answered(former);
+        bench.step(50);
+        assert!(bench.status_of(leader).members.learners.contains(&learner));
+    }
 }

@@ -31,7 +31,20 @@ pub async fn prove(demo: &Demo, args: &Args, seconds: u64) -> Result<Value, Fail
     let before = count(&state).await?;
     let (state_file, report) = (demo.state_file().display().to_string(), demo.home().join("load-calm.json"));
     let (rate, duration, json) = (args.rate.to_string(), seconds.to_string(), report.display().to_string());
-    let words = ["loadgen", "run", "--state", &state_file, "--rate", &rate, "--duration", &duration, "--json", &json];
+    let words = [
+        "loadgen",
+        "run",
+        "--state",
+        &state_file,
+        "--rate",
+        &rate,
+        "--duration",
+        &duration,
+        "--response",
+        "each",
+        "--json",
+        &json,
+    ];
     let mut load = demo.spawn_mainstay(&words, "load-calm.log")?;
     let mut beside = args.beside.as_deref().map(Beside::start);
     let status = loop {

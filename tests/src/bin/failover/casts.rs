@@ -149,7 +149,20 @@ pub async fn prove(demo: &Demo, args: &Args) -> Result<Value, Failure> {
     let seconds = (Fault::Kill.duration() + BETWEEN_FAULTS) * args.kills + Duration::from_secs(15);
     let (state_file, report) = (demo.state_file().display().to_string(), demo.home().join("load-casts.json"));
     let (rate, duration, json) = (args.rate.to_string(), seconds.as_secs().to_string(), report.display().to_string());
-    let words = ["loadgen", "run", "--state", &state_file, "--rate", &rate, "--duration", &duration, "--json", &json];
+    let words = [
+        "loadgen",
+        "run",
+        "--state",
+        &state_file,
+        "--rate",
+        &rate,
+        "--duration",
+        &duration,
+        "--response",
+        "each",
+        "--json",
+        &json,
+    ];
     let mut load = demo.spawn_mainstay(&words, "load-casts.log")?;
     for gateway in [&first, &second] {
         gateway.follows(partitions, "under load").await?;

@@ -196,6 +196,9 @@ async fn under_load(demo: &Demo, args: &Args, fault: Fault, times: u32) -> Resul
             &args.rate.to_string(),
             "--duration",
             &duration.as_secs().to_string(),
+            // What each kind of answer claims is held against the records.
+            "--response",
+            "each",
             "--json",
             &report.display().to_string(),
             "--pauses",

@@ -2,9 +2,9 @@
 //! and not only before the user asked; one that was refused was never executed and never will be; one that does not exist
 //! never will; and no request becomes two orders.
 //!
-//! An order may be told to rest one commit before the ledger knows, if the log of its market has it resting whole: what the market
-//! has written to the ledger says so here, and not what it tells the public. From then on nobody who asks is told
-//! that its outcome is open.
+//! An order may be told to rest one commit before the ledger knows, if the log of its market has it resting whole, and one may be
+//! told of without a status if that log has it trade or rest: what the market has written to the ledger says so here, and not
+//! what it tells the public. From then on nobody who asks is told that its outcome is open.
 //!
 //! A user's request is known in the log by the time that it was asked at, which orders carry and which is here each
 //! request's own.
@@ -38,12 +38,23 @@ pub struct Orders {
     sealed: BTreeMap<(AccountId, ClientOrderId), u64>,
     /// What each market's partition has written to the ledger, up to which mail it was looked at.
     mail: BTreeMap<PartitionId, MailSequence>,
-    /// Of orders of markets apart from the ledger, what their markets have committed first: with how much they rest, if they do.
-    first_words: BTreeMap<OrderId, Option<Qty>>,
+    /// Of orders of markets apart from the ledger, what their markets have committed first.
+    first_words: BTreeMap<OrderId, FirstWord>,
     /// Answers so far that told an outcome.
     outcomes_told: u64,
     /// Of them, those that the ledger could not have told.
     told_early: u64,
+}
+
+/// What a market has written to the ledger of an order, before anything else.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum FirstWord {
+    /// It rests with so much.
+    Rests(Qty),
+    /// It trades, or rests after it has met its own.
+    Takes,
+    /// It was refused, has ended, or has met its own.
+    Other,
 }
 
 #[derive(Debug)]
@@ -180,21 +191,30 @@ impl Orders {
         let news = (last.get() - seen.get()) as usize;
         *seen = last;
         for mail in outbox.pending(first, news) {
-            let (order, rests) = match mail {
-                Mail::OrderRested(rested) => (rested.order, Some(rested.leaves)),
-                Mail::OrderFilled(fill) => (fill.order, None),
-                Mail::OrderEnded(ended) => (ended.order, None),
-                Mail::OrderRefused(refused) => (refused.order, None),
-                Mail::TradePrevented(prevented) => (prevented.taker, None),
+            let (order, word) = match mail {
+                Mail::OrderRested(rested) => (rested.order, FirstWord::Rests(rested.leaves)),
+                Mail::OrderFilled(fill) => (fill.order, FirstWord::Takes),
+                Mail::OrderEnded(ended) => (ended.order, FirstWord::Other),
+                Mail::OrderRefused(refused) => (refused.order, FirstWord::Other),
+                Mail::TradePrevented(prevented) => (prevented.taker, FirstWord::Other),
                 _ => continue,
             };
-            self.first_words.entry(order).or_insert(rests);
+            let first = self.first_words.entry(order).or_insert(word);
+            // Who has met its own may trade or rest after that.
+            if *first == FirstWord::Other && matches!(word, FirstWord::Takes | FirstWord::Rests(_)) {
+                *first = FirstWord::Takes;
+            }
         }
     }
 
     /// Whether its market has committed that the order rests with all that it asked for, and had met nobody before.
     fn rests_whole(&self, order: &OrderPending) -> bool {
-        self.first_words.get(&order.order) == Some(&Some(order.qty))
+        self.first_words.get(&order.order) == Some(&FirstWord::Rests(order.qty))
+    }
+
+    /// Whether its market has committed that the order trades or rests: no more than that is said by an answer without a status.
+    fn was_taken(&self, order: &OrderPending) -> bool {
+        matches!(self.first_words.get(&order.order), Some(FirstWord::Rests(_) | FirstWord::Takes))
     }
 
     /// Answers so far that told an outcome, and those of them that the ledger could not have told.
@@ -204,6 +224,14 @@ impl Orders {
 
     fn life(&mut self, order: OrderId) -> Result<&mut Life, String> {
         self.lives.get_mut(&order).ok_or_else(|| format!("something becomes of order {order}, which never began"))
+    }
+
+    /// From where on a user may be told what an account has: the ledger had told by then of its orders of which anybody had been
+    /// answered. `None` while it has not.
+    pub fn floor(&self, asked: &Asked) -> Option<LogPosition> {
+        let told = self.lives.values().filter(|life| life.order.account == asked.account);
+        let mut told = told.filter(|life| life.first_told.is_some_and(|told| told <= asked.after));
+        told.try_fold(asked.floor, |floor, life| life.states.get(1).map(|(at, _)| floor.max(*at)))
     }
 
     /// A user's request has become an order.
@@ -254,10 +282,13 @@ impl Orders {
         let is_pending = life.last().0 == "PENDING_NEW";
         let rests_early = may_be_early && is_pending && self.rests_whole(&life.order);
         let Some(status) = told["status"].as_str() else {
-            if is_pending && !rests_early {
-                return Err(format!("a user is told of order {id}, and nobody has committed an outcome: {told}"));
+            let is_early = may_be_early && is_pending && self.was_taken(&life.order);
+            if is_pending && !is_early {
+                return Err(format!(
+                    "a user is told of order {id}, and nobody has committed that it was taken: {told}"
+                ));
             }
-            return Ok((Told { order: id, is_open: is_open(life.last().0) }, rests_early));
+            return Ok((Told { order: id, is_open: is_open(life.last().0) }, is_early));
         };
         if status == "PENDING_NEW" && !asked.is_late && life.first_told.is_some_and(|told| told <= asked.after) {
             return Err(format!("a user is told that the outcome of order {id} is open, after it was told: {told}"));
