@@ -258,7 +258,7 @@ impl Partition {
             Command::SetHotWallet(set) => ledger.set_hot_wallet(set, effects),
             Command::MoveFunds(wanted) => ledger.move_funds(wanted, effects),
             Command::GatherWithdrawals(gather) => ledger.gather_withdrawals(gather, effects),
-            Command::ReleaseWithdrawal(release) => ledger.release_withdrawal(release, effects),
+            Command::ReleaseWithdrawal(release) => ledger.release_withdrawal(release, self.behaviour, effects),
             Command::ReportReserves(report) => ledger.report_reserves(report, effects),
             Command::DeclareReserves(declare) => ledger.declare_reserves(declare, effects),
             Command::ThawReserves(thaw) => ledger.thaw_reserves(thaw),

@@ -7,6 +7,7 @@
 //! |---|---|
 //! | 1 | |
 //! | 2 | the answer to a credit or a debit names what is free after it, in ledger units; before it names nothing |
+//! | 3 | a sweep that is held may be released, and is over; before that is refused |
 //!
 //! A version that was in a release is never changed. A new one is a row here, a question in [`Behaviour`], and the place
 //! that asks it.
@@ -14,7 +15,7 @@
 use std::ops::RangeInclusive;
 
 /// The versions that this build knows.
-pub const VERSIONS: RangeInclusive<u16> = 1..=2;
+pub const VERSIONS: RangeInclusive<u16> = 1..=3;
 
 /// What the cells do where versions differ.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -37,5 +38,10 @@ impl Behaviour {
     /// Whether the answer to a credit or a debit names what is free after it.
     pub fn tells_free(self) -> bool {
         self.0 >= 2
+    }
+
+    /// Whether a sweep that is held may be released.
+    pub fn ends_sweeps(self) -> bool {
+        self.0 >= 3
     }
 }

@@ -275,7 +275,7 @@ impl<M: StateMachine, L: LogStore> Replica<M, L> {
             dropped_messages: self.dropped_messages,
             standbys,
             learners,
-            lacking: if leader { self.pasts.lacking().collect() } else { Vec::new() },
+            lacking: if leader { self.pasts.lacking(&members.learners, raft.term) } else { Vec::new() },
             lag: (!leader && !members.voters.contains(&raft.id)).then(|| self.lag()),
             members: members.clone(),
             member: raft.id,

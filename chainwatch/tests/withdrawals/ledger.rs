@@ -3,7 +3,7 @@
 use engine::{Limits, Output, Partition, PartitionConfig};
 use wire::command::{
     ApproveLoosening, ClaimChain, Credit, FreezeChain, ListAsset, ListChain, ListChainAsset, Loosening, OpenAccount,
-    ProposeLoosening, Reply, RequestWithdrawal, RestrictWithdrawals, SetWithdrawalRules,
+    ProposeLoosening, Reply, RequestWithdrawal, RestrictWithdrawals, SetVersion, SetWithdrawalRules,
 };
 use wire::event::WithdrawalChanged;
 use wire::{
@@ -63,6 +63,7 @@ impl Ledger {
         let rules = rules(confirmations);
         let (symbol, contract) = (text("LTC"), Text::EMPTY);
         for command in [
+            Command::SetVersion(SetVersion { version: *engine::VERSIONS.end() }),
             Command::ListAsset(ListAsset { symbol: text("LTC"), ledger_decimals: 6 }),
             Command::OpenAccount(OpenAccount { name: text("alice"), maker_fee: fee, taker_fee: fee }),
             Command::OpenAccount(OpenAccount { name: text("house"), maker_fee: fee, taker_fee: fee }),

@@ -204,7 +204,7 @@ fields! {
         partition: PartitionId,
         /// Its leader; 0 while there is none.
         leader: NodeId,
-        /// In which term: of two announcements the greater term is right.
+        /// In which term. The greater of two is not right by itself: `replicator/node/src/announcements.rs` says whose word counts.
         term: Term,
     }
     /// Opens a session.

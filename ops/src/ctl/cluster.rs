@@ -99,6 +99,29 @@ struct Member {
 /// Does what was asked.
 pub async fn run(place: &Place, command: Command) -> miette::Result<()> {
     let Command::Status { json } = command;
+    let partitions = partitions(&pages(place).await?);
+    let text = match json {
+        true => serde_json::to_string(&partitions).into_diagnostic()? + "\n",
+        false => words(&partitions),
+    };
+    print!("{text}");
+    Ok(())
+}
+
+/// How many positions' events a node fetches before it votes, in all partitions; `None` for none, or where nobody says.
+pub(super) async fn fetched_before_vote(place: &Place, node: u64) -> Option<u64> {
+    fetched_by(node, &partitions(&pages(place).await.ok()?))
+}
+
+fn fetched_by(node: u64, partitions: &[Partition]) -> Option<u64> {
+    let members = partitions.iter().flat_map(|partition| &partition.members).filter(|member| member.node == node);
+    let lacking = members.filter(|member| !member.stays_learner).filter_map(|member| member.lacking);
+    let missing = lacking.filter(|lacking| !lacking.lost).fold(0_u64, |sum, it| sum.saturating_add(it.missing));
+    (missing > 0).then_some(missing)
+}
+
+/// What each node says that answers.
+async fn pages(place: &Place) -> miette::Result<BTreeMap<u64, NodePage>> {
     let mut pages = BTreeMap::new();
     for node in &place.state()?.nodes {
         let page = http::get(&format!("{}/status", node.http), ANSWER_WITHIN).await;
@@ -106,13 +129,7 @@ pub async fn run(place: &Place, command: Command) -> miette::Result<()> {
             pages.insert(node.id, page);
         }
     }
-    let partitions = partitions(&pages);
-    let text = match json {
-        true => serde_json::to_string(&partitions).into_diagnostic()? + "\n",
-        false => words(&partitions),
-    };
-    print!("{text}");
-    Ok(())
+    Ok(pages)
 }
 
 /// Each partition as its leader sees it, or whoever has applied most.
@@ -182,7 +199,8 @@ fn words(partitions: &[Partition]) -> String {
                     format!("{notes}  events of {missing} positions are missing that no node has any more")
                 }
                 Some(Lacking { missing, lost: false, .. }) => {
-                    format!("{notes}  fetches the events of {missing} positions before it votes")
+                    let before = if member.stays_learner { "" } else { " before it votes" };
+                    format!("{notes}  fetches the events of {missing} positions{before}")
                 }
                 None => notes,
             };
@@ -254,9 +272,23 @@ mod tests {
             let leader = Replica { lacking, draining: Vec::new(), ..replica("leader", &[1, 2, 3], &[2], 100) };
             let learner = Replica { behind_ms: None, ..replica("learner", &[1, 2, 3], &[2], 100) };
             let page = |replica| NodePage { partitions: vec![replica] };
-            let words = words(&partitions(&BTreeMap::from([(1, page(leader)), (2, page(learner))])));
+            let shown = partitions(&BTreeMap::from([(1, page(leader)), (2, page(learner))]));
+            let words = words(&shown);
             assert_eq!(words.matches(wanted).count(), 1, "{words}");
+            assert_eq!(words.contains("before it votes"), !lost, "{words}");
+            assert_eq!(fetched_by(2, &shown), (!lost).then_some(90));
+            assert_eq!(fetched_by(1, &shown), None);
         }
+    }
+
+    #[test]
+    fn a_learner_that_stays_one_is_not_said_to_vote() {
+        let lacking = vec![Lacking { node: 4, missing: 90, lost: false }];
+        let leader = Replica { lacking, staying_learners: vec![4], ..replica("leader", &[1], &[4], 100) };
+        let shown = partitions(&BTreeMap::from([(1, NodePage { partitions: vec![leader] })]));
+        let words = words(&shown);
+        assert!(words.contains("fetches the events of 90 positions, stays a learner"), "{words}");
+        assert_eq!(fetched_by(4, &shown), None);
     }
 
     #[test]

@@ -10,7 +10,7 @@ use wire::NodeId;
 use wire::link::{MemberChange, MemberPlace};
 
 use super::group::{Group, PATIENCE, Wish, has, stays_learner, unknown, votes};
-use super::{Place, status};
+use super::{Place, cluster, status};
 use crate::demo::control::{self, Action, Answer, Ask};
 
 /// With fewer voters a cluster bears no fault at all.
@@ -19,7 +19,7 @@ const VOTERS_MIN: usize = 3;
 /// `mainstay ctl node`.
 #[derive(Debug, clap::Subcommand)]
 #[command(after_help = "\
-A node joins as a learner, and votes in a partition once it has caught up there. Errors have codes that stay: \
+A node joins as a learner, and votes in a partition once it has caught up there and its archive has the events of the past. Errors have codes that stay: \
 member::unknown-node, member::already-a-member, member::too-few, member::too-many, member::unusable-address, \
 member::change-under-way, member::not-heard-of, member::no-leader, member::no-answer, member::never-votes.")]
 pub enum Command {
@@ -74,7 +74,7 @@ pub struct JoinArgs {
     /// Where the other nodes and the gateways reach it; of a host's name, the address that it has now. The node runs already.
     #[arg(long, value_name = "HOST:PORT", value_parser = loadgen::target::parse_place)]
     addr: Option<SocketAddr>,
-    /// Give up after so many seconds. What was begun goes on.
+    /// Give up after so many seconds. What was begun goes on: the node's archive is waited for as well, which may take an hour.
     #[arg(long, value_name = "SECONDS", default_value_t = 300)]
     within: u64,
 }
@@ -189,7 +189,15 @@ async fn join(
         let joined = votes(members, node) || stays_learner(members, node);
         joined && old.is_none_or(|old| !has(members, old))
     };
-    group.fulfil(wish, Duration::from_secs(how.within), |members| has(members, node), is_done).await?;
+    let within = Duration::from_secs(how.within);
+    if let Err(error) = group.fulfil(wish, within, |members| has(members, node), is_done).await {
+        return Err(match cluster::fetched_before_vote(place, id).await {
+            Some(missing) => error.wrap_err(format!(
+                "node {id} lacks the events of {missing} positions still: it goes on fetching them, and votes afterwards"
+            )),
+            None => error,
+        });
+    }
     match old {
         Some(old) => println!("node {id} has replaced node {old} in every partition"),
         None if group.any(|members| stays_learner(members, node)) => {

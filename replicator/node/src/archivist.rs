@@ -205,11 +205,11 @@ impl Archivist {
     /// Tells the network thread of a gap that it does not know to end where it ends, or in any case.
     fn tell_gap(&mut self, partition: PartitionId, in_any_case: bool) {
         let shelf = self.shelf(partition);
-        let missing = shelf.archive.missing();
-        let gap = missing.gap;
+        let gap = shelf.archive.gap();
         let is_news = gap.map(|gap| gap.upto) != shelf.told.map(|gap| gap.upto);
         if is_news || in_any_case {
             shelf.told = gap;
+            let missing = shelf.archive.missing();
             let is_told = self.answer(FromArchive::Gap(partition, missing));
             self.shelf(partition).owes_gap = !is_told;
         }

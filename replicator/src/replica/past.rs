@@ -8,7 +8,7 @@
 //! So a learner says five times a second how much it lacks, and its leader waits: as long as something comes, but not for
 //! what nobody has, and not for ever, for while it waits one voter less is alive.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use wire::{LogPosition, NodeId, Timestamp};
 
@@ -68,6 +68,8 @@ struct Awaited {
     least: Option<(u64, Timestamp)>,
     /// Since when it lacks nothing else.
     since: Option<Timestamp>,
+    /// Whether the log says that it is not waited for any more.
+    is_warned: bool,
 }
 
 impl Pasts {
@@ -88,13 +90,11 @@ impl Pasts {
         *self.of(learner, term) = Awaited { snapshot: index, ..Awaited::default() };
     }
 
-    /// How much each learner has said that it lacks, and whether nobody has it.
-    pub fn lacking(&self) -> impl Iterator<Item = (NodeId, u64, bool)> + '_ {
-        let lacks = |awaited: &Awaited| awaited.told.filter(|told| told.missing > 0);
-        let of = move |(learner, awaited): (&u64, &Awaited)| {
-            lacks(awaited).map(|told| (node_of(*learner), told.missing, told.is_lost))
-        };
-        self.awaited.iter().filter_map(of)
+    /// How much each of these learners has said in this term that it lacks, and whether nobody has it.
+    pub fn lacking(&self, learners: &BTreeSet<u64>, term: u64) -> Vec<(NodeId, u64, bool)> {
+        let said = self.awaited.iter().filter(|(learner, _)| self.term == term && learners.contains(learner));
+        let lacks = said.filter_map(|(_, awaited)| awaited.told.filter(|told| told.missing > 0));
+        lacks.map(|told| (node_of(told.member), told.missing, told.is_lost)).collect()
     }
 }
 
@@ -152,15 +152,17 @@ impl<M: StateMachine, L: LogStore> Replica<M, L> {
         let missing = match awaited.told {
             Some(told) if told.missing == 0 => return true,
             Some(told) if told.is_lost => {
-                tracing::warn!(%partition, %node, missing = told.missing,
+                if !std::mem::replace(&mut awaited.is_warned, true) {
+                    tracing::warn!(%partition, %node, missing = told.missing,
                     "events are missing there that no node has any more: it becomes a voter without them");
+                }
                 return true;
             }
             told => told.map(|told| told.missing),
         };
         let moved = awaited.least.map_or(since, |(_, at)| at.max(since));
         let is_over = now > moved.plus_nanos(PATIENCE_NS) || now > since.plus_nanos(PATIENCE_WHOLE_NS);
-        if is_over {
+        if is_over && !std::mem::replace(&mut awaited.is_warned, true) {
             tracing::warn!(%partition, %node, ?missing,
                 "events are missing there, and do not come: it becomes a voter before it has them");
         }

@@ -25,6 +25,7 @@ use super::policy::NOT_OPEN;
 use super::stage::{self, Move};
 use super::{Answer, LedgerCell, Open, Refused, Wanted, Withdrawals, beginning};
 use crate::effects::Effects;
+use crate::version::Behaviour;
 
 const NONE: WithdrawalId = WithdrawalId::new(0);
 
@@ -123,14 +124,20 @@ impl LedgerCell {
     }
 
     /// A member goes alone, or all of a batch do; or a sweep that is held has nothing left to sweep, and is over.
-    pub(crate) fn release_withdrawal(&mut self, release: &ReleaseWithdrawal, effects: &mut Effects<'_>) -> Answer {
+    pub(crate) fn release_withdrawal(
+        &mut self,
+        release: &ReleaseWithdrawal,
+        behaviour: Behaviour,
+        effects: &mut Effects<'_>,
+    ) -> Answer {
         self.blockchains.get(release.chain)?.check_fence(release.fence)?;
         let mut row = self.of_chain(release.chain, release.withdrawal)?;
         if row.stage != WithdrawalStage::Held {
             return Err(NOT_OPEN);
         }
         // A sweep that has no inputs yet may find none any more.
-        if matches!(row.purpose, WithdrawalPurpose::Batch | WithdrawalPurpose::Sweep) {
+        let ends_sweep = row.purpose == WithdrawalPurpose::Sweep && behaviour.ends_sweeps();
+        if row.purpose == WithdrawalPurpose::Batch || ends_sweep {
             row.stage = stage::next(row.stage, Move::Cancel).ok_or(NOT_OPEN)?;
             row.cause = WithdrawalCause::Disbanded;
             self.return_held(&mut row, Amount::ZERO);

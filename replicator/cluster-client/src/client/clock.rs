@@ -5,7 +5,7 @@ use std::time::Instant;
 
 use wire::{NodeId, PartitionId};
 
-use super::connection::{Phase, Vital};
+use super::connection::{Connection, Phase, Vital};
 use super::leadership::Leadership;
 use super::{Client, Output, RequestKey, SessionKey, Waiting};
 use crate::ClusterError;
@@ -102,6 +102,12 @@ impl Client {
     pub(super) fn poll_leaderships(&mut self, now: Instant) {
         let partitions: Vec<PartitionId> = self.leaderships.keys().copied().collect();
         for partition in partitions {
+            if let Some(leadership) = self.leaderships.get_mut(&partition) {
+                let target = leadership.target().and_then(|target| self.connections.get(&target));
+                let is_usable = target.is_some_and(Connection::is_usable);
+                let change = leadership.watch(is_usable, now, self.patience.probe);
+                self.on_change(partition, change, now);
+            }
             let is_wanted = self.reads.waits_for(partition) || self.sessions.values().any(|p| p.partition == partition);
             if !is_wanted {
                 continue;
@@ -130,6 +136,8 @@ impl Client {
         let connections = self.connections.values().filter_map(|c| c.next_timeout(&self.patience));
         let sessions = self.sessions.values().filter_map(|p| p.next_timeout(&self.patience));
         let leaderships = self.leaderships.values().filter_map(Leadership::probe_at).filter(|at| *at > now);
+        let watched = self.leaderships.values().filter_map(|leadership| leadership.watch_at(self.patience.probe));
+        let leaderships = leaderships.chain(watched);
         let reads = self.reads.next_timeout(now);
         self.overdue_from.into_iter().chain(connections).chain(sessions).chain(leaderships).chain(reads).min()
     }

@@ -1,7 +1,7 @@
 //! Who leads one partition, as far as this client knows: announcements of the nodes, greatest term first;
 //! hints of nodes that do not lead; failing both, one node after the other. An announcement counts until whom it names
-//! denies it or is lost: what comes after that is news whatever its term, or a term that never was would be the last that is
-//! heard of.
+//! denies it, is lost or stays out of reach: what comes after that is news whatever its term, or a term that never was would
+//! be the last that is heard of.
 
 use std::time::{Duration, Instant};
 
@@ -29,6 +29,8 @@ pub(super) struct Leadership {
     denials: usize,
     /// When the next node is tried. Meaningless once confirmed.
     probe_at: Instant,
+    /// Since when the target was found to be out of reach.
+    missed_since: Option<Instant>,
     last_probed: NodeId,
 }
 
@@ -41,6 +43,7 @@ impl Leadership {
             confirmed: false,
             denials: 0,
             probe_at: now,
+            missed_since: None,
             last_probed: NodeId::default(),
         }
     }
@@ -120,6 +123,25 @@ impl Leadership {
         self.denials = 0;
         self.probe_at = now;
         Change::Moved
+    }
+
+    /// A target that is out of reach for so long is lost: whom nobody can ask does not deny that it leads.
+    pub(super) fn watch(&mut self, is_usable: bool, now: Instant, patience: Duration) -> Change {
+        let Some(target) = self.current.filter(|_| !is_usable) else {
+            self.missed_since = None;
+            return Change::None;
+        };
+        let since = *self.missed_since.get_or_insert(now);
+        if now < since + patience {
+            return Change::None;
+        }
+        self.missed_since = None;
+        self.lose(target, now)
+    }
+
+    /// When to call [`Leadership::watch`] again, whose patience this is.
+    pub(super) fn watch_at(&self, patience: Duration) -> Option<Instant> {
+        self.missed_since.map(|since| since + patience)
     }
 
     fn forget_announcement(&mut self, leader: NodeId) {

@@ -441,6 +441,37 @@ fn a_term_that_never_was_makes_nobody_deaf_to_the_next_leader() {
 }
 
 #[test]
+fn a_leader_that_is_out_of_reach_is_not_waited_for_and_its_term_makes_nobody_deaf() {
+    let mut scenario = Scenario::led_by_node_1();
+    let session = scenario.session(1);
+    scenario.announce(3, 9, u64::MAX);
+    scenario.request(session, "a").unwrap();
+    scenario.check_sent(&[]);
+    scenario.pass(60, &[1, 2, 3]);
+    scenario.check_sent(&["to 1: 7/1 a"]);
+    scenario.announce(2, 2, 2);
+    scenario.check_sent(&["to 2: 7/1 a"]);
+    scenario.reply(2, 7, 1);
+    scenario.check_told(&["replied 101"]);
+    assert_eq!(scenario.client.leader(PARTITION), Some(node(2)));
+}
+
+#[test]
+fn a_leader_that_is_out_of_reach_is_forgotten_by_who_waits_for_nothing_too() {
+    let mut scenario = Scenario::led_by_node_1();
+    scenario.announce(3, 9, u64::MAX);
+    scenario.announce(2, 2, 2);
+    assert_eq!(scenario.client.leader(PARTITION), Some(node(9)));
+    scenario.pass(1, &[1, 2, 3]);
+    let due = scenario.client.next_timeout().unwrap();
+    assert!(due <= scenario.now + Patience::default().probe, "it wakes for that");
+    scenario.pass(60, &[1, 2, 3]);
+    assert_eq!(scenario.client.leader(PARTITION), None);
+    scenario.announce(2, 2, 2);
+    assert_eq!(scenario.client.leader(PARTITION), Some(node(2)));
+}
+
+#[test]
 fn a_lost_connection_sends_everything_again_once_a_leader_is_known() {
     let mut scenario = Scenario::led_by_node_1();
     let session = scenario.session(1);

@@ -50,6 +50,23 @@ fn send(raw: &mut Raw, frame: &Frame<'_>) {
     raw.flush().unwrap();
 }
 
+/// Reads until the node has sent a frame.
+fn wait_for(raw: &mut Raw, mut is_it: impl FnMut(&Frame<'_>) -> bool) {
+    let mut bytes = Vec::new();
+    loop {
+        let mut piece = [0; 1_024];
+        let len = raw.read(&mut piece).unwrap();
+        assert!(len > 0, "the node has closed the connection");
+        bytes.extend_from_slice(&piece[..len]);
+        while let Some((body, len)) = wire::link::split(&bytes, wire::link::PEER_BODY_MAX).unwrap() {
+            if is_it(&Frame::decode(body).unwrap()) {
+                return;
+            }
+            bytes.drain(..len);
+        }
+    }
+}
+
 /// Reads until the node closes the connection.
 fn wait_closed(raw: &mut Raw) {
     let mut bytes = [0; 4_096];
@@ -116,6 +133,7 @@ async fn who_claims_to_lead_in_a_term_that_never_was_is_not_believed_for_long() 
     let mut ledger = Follower::new(&cluster, LEDGER);
     let order = accepted(&session, exchange.order(exchange.alice, Side::Sell, 6_000_000, 1, "before")).await;
     ledger.until_resting(order).await;
+    let mut told: Vec<Raw> = (0..3).map(|at| connect(&bed, at, Role::Gateway, "gateway-9", NodeId::new(0))).collect();
     let liars: Vec<Raw> = (0..3)
         .map(|at| {
             let mut raw = connect(&bed, at, Role::Node, "node-9", NodeId::new(9));
@@ -126,6 +144,18 @@ async fn who_claims_to_lead_in_a_term_that_never_was_is_not_believed_for_long() 
             raw
         })
         .collect();
+    // It is believed for a moment, and clients are told so.
+    for raw in &mut told {
+        let mut untold = vec![LEDGER, MARKET];
+        wait_for(raw, |frame| {
+            if let Frame::Leader(Leader { partition, leader, term }) = frame
+                && (*leader, *term) == (NodeId::new(9), Term::new(u64::MAX))
+            {
+                untold.retain(|other| other != partition);
+            }
+            untold.is_empty()
+        });
+    }
     // Mail between the partitions finds its way again while the claims stand, and after the next election.
     for (name, at) in [("during", None), ("after", Some(bed.leader(MARKET)))] {
         if let Some(at) = at {
@@ -195,17 +225,9 @@ async fn a_session_that_was_never_opened_is_refused() {
         acknowledged_below: Sequence::new(1),
     };
     send(&mut raw, &Frame::Request(request, &[]));
-    let mut bytes = Vec::new();
-    loop {
-        let mut piece = [0; 1_024];
-        let len = raw.read(&mut piece).unwrap();
-        bytes.extend_from_slice(&piece[..len]);
-        while let Some((body, len)) = wire::link::split(&bytes, wire::link::PEER_BODY_MAX).unwrap() {
-            if let Frame::Refused(refused) = Frame::decode(body).unwrap() {
-                assert_eq!((refused.session, refused.refusal), (request.session, Refusal::SessionUnknown));
-                return;
-            }
-            bytes.drain(..len);
-        }
-    }
+    wait_for(&mut raw, |frame| {
+        let Frame::Refused(refused) = frame else { return false };
+        assert_eq!((refused.session, refused.refusal), (request.session, Refusal::SessionUnknown));
+        true
+    });
 }

@@ -69,6 +69,8 @@ fn what_nobody_has_any_more_is_not_waited_for() {
     bench.misses(FOURTH, 50, true);
     let steps = bench.until("it votes", |bench| bench.votes(FOURTH));
     assert!(steps < 1_000, "{steps} ms");
+    bench.until("it learns no more", |bench| bench.status_of(bench.leader()).members.learners.is_empty());
+    assert_eq!(bench.status_of(bench.leader()).lacking, [], "nobody waits for it");
 }
 
 #[test]

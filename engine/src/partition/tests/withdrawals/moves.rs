@@ -1,6 +1,8 @@
 //! The exchange's own money between its addresses: within the operator's bounds, in turn, and booked to nobody.
 
-use wire::command::{BindAddress, MoveFunds, ReleaseWithdrawal, ReportDeposit, RequestAddress, SetHotWallet};
+use wire::command::{
+    BindAddress, MoveFunds, ReleaseWithdrawal, ReportDeposit, RequestAddress, SetHotWallet, SetVersion,
+};
 use wire::{
     Amount, ChainAddress, ChainFreeze, ChainHash, Command, DepositStage, Event, HotWalletBounds, RejectReason,
     Sighting, WithdrawalPurpose, WithdrawalStage,
@@ -143,6 +145,11 @@ fn a_sweep_that_is_held_and_has_nothing_left_to_sweep_ends_and_another_may_be_ma
         accepted(&mut world, cold);
         assert_eq!(refused(&mut world, release(1, 1)), RejectReason::WithdrawalNotOpen, "no sweep");
         accepted(&mut world, sweep(1));
+        for version in [1, 2] {
+            world.ask(Command::SetVersion(SetVersion { version }));
+            assert_eq!(refused(&mut world, release(2, 1)), RejectReason::WithdrawalNotOpen, "version {version}");
+        }
+        accepted(&mut world, Command::SetVersion(SetVersion { version: 3 }));
         assert_eq!(refused(&mut world, release(2, 2)), RejectReason::StaleFence);
         accepted(&mut world, release(2, 1));
         assert_eq!(stages(&mut world).last(), Some(&WithdrawalStage::Canceled));

@@ -120,7 +120,12 @@ impl Ledger {
         self.chain(chain)?.check_fence(fence)?;
         let row = self.row_of(withdrawal).filter(|row| row.chain == chain);
         let mut row = row.ok_or((RejectReason::UnknownWithdrawal, 0))?;
-        let ends = row.purpose == WithdrawalPurpose::Batch || row.purpose == WithdrawalPurpose::Sweep;
+        // From version 3 on a sweep ends as well.
+        let ends = match row.purpose {
+            WithdrawalPurpose::Batch => true,
+            WithdrawalPurpose::Sweep => self.version >= 3,
+            _ => false,
+        };
         if row.stage != WithdrawalStage::Held || (!ends && row.batch.get() == 0) {
             return Err(NOT_OPEN);
         }
