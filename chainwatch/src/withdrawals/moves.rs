@@ -172,7 +172,7 @@ fn sweep_outputs(
 
 impl Executor {
     /// Ends a sweep of outputs that waits although less is left to sweep than any sweep is made for: withdrawals have spent the
-    /// rest meanwhile. When there is enough again, another is made.
+    /// rest meanwhile. When there is enough again, another is made. Before behaviour version 3 the ledger refuses it, and it waits.
     pub(super) fn end_sweep(&self, withdrawal: WithdrawalId, facts: &Facts, fence: u64) -> Option<Step> {
         let row = self.view.get(withdrawal)?.row;
         let is_waiting = (row.purpose, row.stage) == (WithdrawalPurpose::Sweep, WithdrawalStage::Held);

@@ -74,6 +74,8 @@ impl Flow {
         let mut founding = deposits::founding(self.accounts as u32);
         founding.iter_mut().for_each(withdrawals::pays_outputs);
         founding.extend(withdrawals::founding(self.accounts as u32));
+        // What only later versions do is walked as well; the other walks are of the first one.
+        founding.push(Command::SetVersion(SetVersion { version: *engine::VERSIONS.end() }));
         self.with_chains(Chains::Withdrawals, founding)
     }
 
