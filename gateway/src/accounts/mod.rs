@@ -230,8 +230,8 @@ impl Accounts {
         self.subscribers.end_listen_keys(account);
     }
 
-    /// The first outcome of an order, or what is `wanted` of it before, now or later. The order may not have been seen yet. `None` when too many wait for
-    /// it.
+    /// The first outcome of an order, or what is `wanted` of it before, now or later. The order may not have been seen yet.
+    /// `None` when too many wait for it.
     pub fn await_order(
         &self,
         account: AccountId,

@@ -2,7 +2,8 @@
 //! the ledger's events, the client's answer.
 //!
 //! The answer to an order waits for its first outcome (refused, resting or ended), or, where it tells no more than that, for
-//! its market's taking it; the answer to a cancel for the cancel's. When that takes too long the client is told that it is unknown; the order's status tells.
+//! its market's taking it; the answer to a cancel for the cancel's. When that takes too long the client is told that it is
+//! unknown; the order's status tells.
 
 pub mod amend;
 pub mod answers;
