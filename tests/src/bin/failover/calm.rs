@@ -11,7 +11,7 @@ use serde_json::{Value, json};
 use tests::demo::Demo;
 use tests::nodes;
 
-use crate::{Args, Failure, disproved};
+use crate::{Args, Failure, disproved, offer};
 
 /// Leaders move to where they belong before this.
 const SETTLED_AFTER: Duration = Duration::from_secs(8);
@@ -29,23 +29,7 @@ pub async fn prove(demo: &Demo, args: &Args, seconds: u64) -> Result<Value, Fail
     tokio::time::sleep(SETTLED_AFTER).await;
     let state = demo.state()?;
     let before = count(&state).await?;
-    let (state_file, report) = (demo.state_file().display().to_string(), demo.home().join("load-calm.json"));
-    let (rate, duration, json) = (args.rate.to_string(), seconds.to_string(), report.display().to_string());
-    let words = [
-        "loadgen",
-        "run",
-        "--state",
-        &state_file,
-        "--rate",
-        &rate,
-        "--duration",
-        &duration,
-        "--response",
-        "each",
-        "--json",
-        &json,
-    ];
-    let mut load = demo.spawn_mainstay(&words, "load-calm.log")?;
+    let (mut load, report) = offer(demo, args, Duration::from_secs(seconds), "calm", &[])?;
     let mut beside = args.beside.as_deref().map(Beside::start);
     let status = loop {
         beside.iter_mut().for_each(Beside::keep_on);

@@ -10,7 +10,7 @@ use serde_json::{Value, json};
 use tests::demo::{Demo, signal};
 use tests::nodes;
 
-use crate::{Args, BETWEEN_FAULTS, Failure, Fault, READY_WITHIN, disproved};
+use crate::{Args, BETWEEN_FAULTS, Failure, Fault, READY_WITHIN, disproved, offer};
 
 /// How often metrics are looked at.
 const LOOK_EVERY: Duration = Duration::from_millis(200);
@@ -147,23 +147,7 @@ pub async fn prove(demo: &Demo, args: &Args) -> Result<Value, Failure> {
     second.ready().await?;
     // Nobody follows by Aeron what never happens: the load first.
     let seconds = (Fault::Kill.duration() + BETWEEN_FAULTS) * args.kills + Duration::from_secs(15);
-    let (state_file, report) = (demo.state_file().display().to_string(), demo.home().join("load-casts.json"));
-    let (rate, duration, json) = (args.rate.to_string(), seconds.as_secs().to_string(), report.display().to_string());
-    let words = [
-        "loadgen",
-        "run",
-        "--state",
-        &state_file,
-        "--rate",
-        &rate,
-        "--duration",
-        &duration,
-        "--response",
-        "each",
-        "--json",
-        &json,
-    ];
-    let mut load = demo.spawn_mainstay(&words, "load-casts.log")?;
+    let (mut load, report) = offer(demo, args, seconds, "casts", &[])?;
     for gateway in [&first, &second] {
         gateway.follows(partitions, "under load").await?;
     }

@@ -18,7 +18,7 @@ mod report;
 mod wall;
 
 use std::path::PathBuf;
-use std::process::ExitCode;
+use std::process::{Child, ExitCode};
 use std::time::Duration;
 
 use clap::Parser;
@@ -178,34 +178,25 @@ async fn prove(args: &Args) -> Result<Value, Failure> {
     Ok(report::of(args, &struck, &stopped, &costs, elsewhere))
 }
 
+/// Starts a load of this name, which says in `load-NAME.log` and in the file that is returned how it went.
+fn offer(demo: &Demo, args: &Args, duration: Duration, name: &str, more: &[&str]) -> Result<(Child, PathBuf), Failure> {
+    let report = demo.home().join(format!("load-{name}.json"));
+    let (state_file, json) = (demo.state_file().display().to_string(), report.display().to_string());
+    let (rate, seconds) = (args.rate.to_string(), duration.as_secs().to_string());
+    let words = ["loadgen", "run", "--state", &state_file, "--rate", &rate, "--duration", &seconds, "--json", &json];
+    // What each kind of answer claims is held against the records.
+    let words = [&words[..], &["--response", "each"], more].concat();
+    let load = demo.spawn_mainstay(&words, &format!("load-{name}.log"))?;
+    Ok((load, report))
+}
+
 /// Offers a load, does `fault` to the leader of the busiest partition `times` times, and returns what the load
 /// generator says at its end, what each fault cost, and the longest pause that none explains.
 async fn under_load(demo: &Demo, args: &Args, fault: Fault, times: u32) -> Result<(Value, Vec<Cost>, f64), Failure> {
-    let state_file = demo.state_file().display().to_string();
-    let report = demo.home().join(format!("load-{fault}.json"));
     let noted = demo.home().join(format!("pauses-{fault}.json"));
     let duration = (fault.duration() + BETWEEN_FAULTS) * times + Duration::from_secs(6);
-    let log = format!("load-{fault}.log");
-    let mut load = demo.spawn_mainstay(
-        &[
-            "loadgen",
-            "run",
-            "--state",
-            &state_file,
-            "--rate",
-            &args.rate.to_string(),
-            "--duration",
-            &duration.as_secs().to_string(),
-            // What each kind of answer claims is held against the records.
-            "--response",
-            "each",
-            "--json",
-            &report.display().to_string(),
-            "--pauses",
-            &noted.display().to_string(),
-        ],
-        &log,
-    )?;
+    let name = fault.to_string();
+    let (mut load, report) = offer(demo, args, duration, &name, &["--pauses", &noted.display().to_string()])?;
     tokio::time::sleep(Duration::from_secs(2)).await;
     let mut struck = Vec::new();
     for round in 1..=times {
@@ -224,7 +215,7 @@ async fn under_load(demo: &Demo, args: &Args, fault: Fault, times: u32) -> Resul
         tokio::time::sleep(BETWEEN_FAULTS).await;
     }
     let status = tokio::task::spawn_blocking(move || load.wait()).await.expect("waiting does not panic");
-    let said = std::fs::read_to_string(demo.home().join(log)).unwrap_or_default();
+    let said = std::fs::read_to_string(demo.home().join(format!("load-{name}.log"))).unwrap_or_default();
     println!("{said}");
     let result: Value =
         std::fs::read(&report).ok().and_then(|b| serde_json::from_slice(&b).ok()).unwrap_or(Value::Null);
