@@ -18,6 +18,9 @@ pub struct ReplicaConfig {
     /// Whether its node keeps what the log has told: as a learner it says what of that it lacks ([`crate::Replica::set_past`]),
     /// and becomes a voter only when it has that.
     pub keeps_past: bool,
+    /// Whether others on its node go on from what it commits: then a standby applies that before it writes, as long as it
+    /// is little.
+    pub tells_stored: bool,
     /// The cluster's epoch; stored with the log, and a log of another epoch is refused.
     pub epoch: ClusterEpoch,
     /// The versions that the machine can behave by here. Where the log says another, the replica stops before it.
@@ -45,6 +48,7 @@ impl ReplicaConfig {
             voters,
             stays_learner: false,
             keeps_past: false,
+            tells_stored: false,
             epoch,
             versions: 1..=1,
             seed,

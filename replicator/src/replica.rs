@@ -21,6 +21,7 @@ mod reads;
 mod ship;
 mod space;
 mod state;
+mod stored;
 mod twin;
 mod versions;
 mod waiting;
@@ -50,6 +51,7 @@ pub use self::ship::Committed;
 use self::space::Scarcity;
 pub use self::space::Space;
 pub(crate) use self::state::{Nobody, NotApplied, State};
+use self::stored::Pairs;
 use self::twin::Twin;
 use self::versions::Versions;
 use self::waiting::Waiting;
@@ -85,6 +87,7 @@ pub struct Replica<M, L> {
     waiting: Waiting,
     following: Following,
     pasts: Pasts,
+    pairs: Pairs,
     outputs: VecDeque<Output>,
     now: Timestamp,
     tick_at: Timestamp,
@@ -158,6 +161,7 @@ impl<M: StateMachine, L: LogStore> Replica<M, L> {
             waiting: Waiting::default(),
             following: Following::default(),
             pasts: Pasts::default(),
+            pairs: Pairs::default(),
             outputs: VecDeque::new(),
             now,
             tick_at: now.plus_nanos(config.timing.tick_ns),

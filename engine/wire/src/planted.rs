@@ -48,6 +48,8 @@ crate::order::numbered! {
         ReadBeforeOwnTerm = 20,
         /// Who reads while a gateway's question to the leader is under way is given the answer to that one.
         ReadJoinsQuestion = 21,
+        /// A leader answers reads by what it has counted, though it has told standbys of more.
+        ReadForgetsPromise = 22,
     }
 }
 

@@ -34,6 +34,8 @@ pub struct PartitionDriver<L: LogStore> {
     metrics_due: Timestamp,
     timed: TimedRequests,
     space: SpaceSeen,
+    /// Partitions of this node that have got mail since [`PartitionDriver::take_mailed`].
+    mailed: Vec<PartitionId>,
     is_stopping: bool,
 }
 
@@ -52,8 +54,24 @@ impl<L: LogStore> PartitionDriver<L> {
         metrics: PartitionMetrics,
         space: SpaceSeen,
     ) -> PartitionDriver<L> {
-        let (metrics_due, timed) = (Timestamp::ZERO, TimedRequests::default());
-        PartitionDriver { host, node, rings, neighbours, clock, metrics, metrics_due, timed, space, is_stopping: false }
+        PartitionDriver {
+            host,
+            node,
+            rings,
+            neighbours,
+            clock,
+            metrics,
+            metrics_due: Timestamp::ZERO,
+            timed: TimedRequests::default(),
+            space,
+            mailed: Vec::new(),
+            is_stopping: false,
+        }
+    }
+
+    /// The partitions of this node that it has put mail in front of since it was asked last.
+    pub fn take_mailed(&mut self) -> Vec<PartitionId> {
+        std::mem::take(&mut self.mailed)
     }
 
     /// Whether it has been told to stop.
@@ -116,6 +134,7 @@ impl<L: LogStore> PartitionDriver<L> {
                     if let Some(port) = self.neighbours.get(&mail.partition) {
                         // Full: the outbox sends again.
                         let _ = port.peer(HostInput::Mail(mail.payload));
+                        self.mailed.push(mail.partition);
                     }
                 }
                 HostOutput::Failed(error) => return Err(error),

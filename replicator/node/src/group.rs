@@ -6,7 +6,7 @@ use std::time::Duration;
 use crossbeam::channel::Sender;
 use replicator::log::disk::{DiskLog, LogGroup};
 use replicator::net::Waker;
-use wire::Timestamp;
+use wire::{PartitionId, Timestamp};
 
 use crate::clock::Clock;
 use crate::driver::PartitionDriver;
@@ -71,14 +71,28 @@ impl PartitionGroup {
     /// One cycle of every partition; `deliver` takes what is for the network. The error says why the node cannot go on.
     pub fn poll(&mut self, deliver: &mut impl FnMut(FromPartition)) -> Result<usize, String> {
         self.stalls.cycle(self.clock.now());
-        let mut done = 0;
-        for driver in &mut self.partitions {
-            let partition = driver.host.partition();
-            let cycle = catch_unwind(AssertUnwindSafe(|| driver.duty_cycle(deliver)));
-            let cycle = cycle.unwrap_or_else(|panic| Err(panic_text(panic.as_ref())));
-            done += cycle.map_err(|error| format!("partition {partition}: {error}"))?;
+        let (mut done, mut behind) = (0, Vec::new());
+        for at in 0..self.partitions.len() {
+            done += self.cycle(at, deliver)?;
+            // Mail for a partition that has had its turn would wait until this cycle's write is on disk.
+            let mailed = self.partitions[at].take_mailed();
+            let had_its_turn = |to: &PartitionId| self.partitions[..at].iter().any(|it| it.host.partition() == *to);
+            behind.extend(mailed.into_iter().filter(had_its_turn));
+        }
+        for at in 0..self.partitions.len() {
+            if behind.contains(&self.partitions[at].host.partition()) {
+                done += self.cycle(at, deliver)?;
+            }
         }
         Ok(done)
+    }
+
+    fn cycle(&mut self, at: usize, deliver: &mut impl FnMut(FromPartition)) -> Result<usize, String> {
+        let driver = &mut self.partitions[at];
+        let partition = driver.host.partition();
+        let cycle = catch_unwind(AssertUnwindSafe(|| driver.duty_cycle(deliver)));
+        let cycle = cycle.unwrap_or_else(|panic| Err(panic_text(panic.as_ref())));
+        cycle.map_err(|error| format!("partition {partition}: {error}"))
     }
 
     /// Writes, or hands to the log thread, what the last cycle wants on disk. Returns how much of it is durable now.

@@ -177,7 +177,7 @@ impl<L: LogStore> PartitionHost<L> {
             partition,
             node,
             replica,
-            shipper: MailShipper::new(partition, incarnation, config.partitions, config.mail),
+            shipper: MailShipper::new(node, partition, incarnation, config.partitions, config.mail),
             handover: Handover::new(node, turn, config.preferred_leader, config.leader_stable_ns),
             freshness: Freshness::default(),
             is_leader: false,
@@ -423,10 +423,18 @@ impl<L: LogStore> PartitionHost<L> {
 
     fn ship_mail(&mut self, now: Timestamp) -> usize {
         // What a machine holds that has panicked is nobody's mail.
-        if !self.is_leader || self.replica.is_broken() {
+        if self.replica.is_broken() {
             return 0;
         }
-        let shipped = self.shipper.poll(now, self.replica.machine().cells(), &mut self.mail);
+        if self.is_leader {
+            let listeners = self.shipper.listeners(self.replica.machine().cells());
+            self.replica.set_listeners(listeners);
+        }
+        let cells = self.replica.machine().cells();
+        let shipped = match self.is_leader {
+            true => self.shipper.poll(now, cells, self.replica.attended(), &mut self.mail),
+            false => self.shipper.pick_up(cells, &mut self.mail),
+        };
         self.outputs.extend(self.mail.drain(..).map(HostOutput::Mail));
         shipped
     }

@@ -3,6 +3,10 @@
 //! Outbox and inbox are replicated state and live in the engine; what is here is the leader's memory of what
 //! it has sent, worth nothing to the next leader. Sending twice is harmless, because the receiver's state
 //! knows what it has seen; so whatever is in doubt is sent again.
+//!
+//! Who leads the receiving partition has a standby of the sending one beside it, as a rule, and that one's outbox holds the
+//! same mail as soon as it is committed. So mail is picked up there ([`MailShipper::pick_up`]) and touches no network, and
+//! the sending leader leaves it to that, until a mail is not acknowledged in time: then it sends for a while itself.
 
 use std::collections::{BTreeMap, VecDeque};
 
@@ -17,6 +21,8 @@ const BATCH_MAX: usize = 1_024;
 const IN_FLIGHT_MAX: u64 = 8_192;
 /// The longest wait before mail is sent again.
 const RESEND_NS_MAX: u64 = 1_000_000_000;
+/// How long a leader sends by itself what was not picked up in time: the standby may be far behind.
+const UNATTENDED_NS: u64 = 2_000_000_000;
 
 /// When mail is sent again and when it is acknowledged.
 #[derive(Debug, Clone, Copy)]
@@ -43,8 +49,10 @@ pub struct MailOut {
 /// What has been counted.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct MailCounters {
-    /// Mails sent for the first time.
+    /// Mails sent for the first time, or left for the standby beside the receiver.
     pub sent: u64,
+    /// Mails passed on by this standby to a leader beside it.
+    pub picked: u64,
     /// Mails sent again.
     pub resent: u64,
     /// Acknowledgements sent on their own.
@@ -67,6 +75,7 @@ pub enum Verdict {
 /// The mail of one partition that this replica leads, or would.
 #[derive(Debug)]
 pub struct MailShipper {
+    node: NodeId,
     own: PartitionId,
     incarnation: Incarnation,
     timing: MailTiming,
@@ -74,6 +83,8 @@ pub struct MailShipper {
     leaders: BTreeMap<PartitionId, NodeId>,
     outgoing: BTreeMap<PartitionId, Outgoing>,
     incoming: BTreeMap<PartitionId, Incoming>,
+    /// What this standby has passed on to the leaders beside it.
+    picked: BTreeMap<PartitionId, MailSequence>,
     counters: MailCounters,
     /// It leads since the last poll.
     #[cfg(feature = "planted")]
@@ -92,6 +103,10 @@ struct Outgoing {
     stuck_since: Timestamp,
     /// How often it was sent again since something was acknowledged.
     resends: u32,
+    /// What is under way was left for the standby beside the receiver.
+    is_left: bool,
+    /// Nobody has picked mail up in time: until when it is sent.
+    unattended_until: Timestamp,
 }
 
 #[derive(Debug, Clone, Copy, Default)]
@@ -105,14 +120,16 @@ struct Incoming {
 }
 
 impl MailShipper {
-    /// For partition `own` in this life of its log, among `partitions`.
+    /// For partition `own` on `node` in this life of its log, among `partitions`.
     pub fn new(
+        node: NodeId,
         own: PartitionId,
         incarnation: Incarnation,
         partitions: impl IntoIterator<Item = PartitionId>,
         timing: MailTiming,
     ) -> MailShipper {
         MailShipper {
+            node,
             own,
             incarnation,
             timing,
@@ -120,6 +137,7 @@ impl MailShipper {
             leaders: BTreeMap::new(),
             outgoing: BTreeMap::new(),
             incoming: BTreeMap::new(),
+            picked: BTreeMap::new(),
             counters: MailCounters::default(),
             #[cfg(feature = "planted")]
             is_new: false,
@@ -145,11 +163,13 @@ impl MailShipper {
     pub fn leader_is(&mut self, partition: PartitionId, leader: Option<NodeId>) {
         let Some(leader) = leader else {
             self.leaders.remove(&partition);
+            self.picked.remove(&partition);
             return;
         };
         if self.leaders.insert(partition, leader) != Some(leader) {
             self.outgoing.remove(&partition);
             self.incoming.remove(&partition);
+            self.picked.remove(&partition);
         }
     }
 
@@ -178,8 +198,15 @@ impl MailShipper {
         }
     }
 
-    /// Sends what is new, what seems lost, and the acknowledgements that nothing else carried.
-    pub fn poll(&mut self, now: Timestamp, cells: &Partition, out: &mut VecDeque<MailOut>) -> usize {
+    /// Sends what is new, what seems lost, and the acknowledgements that nothing else carried. What is for a leader on an
+    /// `attended` node is left there.
+    pub fn poll(
+        &mut self,
+        now: Timestamp,
+        cells: &Partition,
+        attended: &[NodeId],
+        out: &mut VecDeque<MailOut>,
+    ) -> usize {
         let before = out.len();
         #[cfg(feature = "planted")]
         if std::mem::take(&mut self.is_new) && wire::planted::is(wire::planted::Bug::MailLostAtFailover) {
@@ -193,11 +220,47 @@ impl MailShipper {
         for outbox in cells.outboxes() {
             let (to, last, trimmed) = (outbox.to(), outbox.last(), outbox.trimmed());
             if let Some(node) = self.leaders.get(&to).copied() {
-                self.ship(now, cells, node, to, last, trimmed, out);
+                self.ship(now, cells, (node, attended.contains(&node)), to, last, trimmed, out);
             }
         }
         for index in 0..self.peers.len() {
             self.acknowledge(now, cells, self.peers[index], out);
+        }
+        out.len() - before
+    }
+
+    /// The other nodes that pick up mail of these cells.
+    pub fn listeners(&self, cells: &Partition) -> Vec<NodeId> {
+        let mut nodes: Vec<NodeId> =
+            cells.outboxes().filter_map(|outbox| self.leaders.get(&outbox.to()).copied()).collect();
+        nodes.sort_unstable();
+        nodes.dedup();
+        nodes.retain(|node| *node != self.node);
+        nodes
+    }
+
+    /// A standby passes mail on to the leaders beside it, each once: what is lost is the sending leader's business.
+    pub fn pick_up(&mut self, cells: &Partition, out: &mut VecDeque<MailOut>) -> usize {
+        let before = out.len();
+        for outbox in cells.outboxes() {
+            let (to, last, trimmed) = (outbox.to(), outbox.last(), outbox.trimmed());
+            if self.leaders.get(&to) != Some(&self.node) {
+                continue;
+            }
+            #[cfg(feature = "planted")]
+            if !self.picked.contains_key(&to) && wire::planted::is(wire::planted::Bug::MailLostAtFailover) {
+                self.picked.insert(to, last);
+            }
+            let picked = self.picked.entry(to).or_default();
+            *picked = trimmed.max(*picked);
+            while *picked < last && picked.get() - trimmed.get() < IN_FLIGHT_MAX {
+                let Some(batch) = cells.deliver_mail(to, *picked, BATCH_MAX) else {
+                    break;
+                };
+                self.counters.picked += batch.mail.len() as u64;
+                *picked = MailSequence::new(batch.first.get() + batch.mail.len() as u64 - 1);
+                out.push_back(mail_out(self.node, to, Command::DeliverMail(batch)));
+            }
         }
         out.len() - before
     }
@@ -207,7 +270,7 @@ impl MailShipper {
         &mut self,
         now: Timestamp,
         cells: &Partition,
-        node: NodeId,
+        (node, is_attended): (NodeId, bool),
         to: PartitionId,
         last: MailSequence,
         trimmed: MailSequence,
@@ -223,6 +286,22 @@ impl MailShipper {
         if lane.sent > trimmed && now >= lane.stuck_since.plus_nanos(patience) {
             (lane.sent, lane.stuck_since) = (trimmed, now);
             lane.resends += 1;
+            lane.unattended_until = now.plus_nanos(UNATTENDED_NS);
+        }
+        let is_left = is_attended && now >= lane.unattended_until;
+        if std::mem::replace(&mut lane.is_left, is_left) && !is_left {
+            // Whoever was to pick it up may have none of it, and mail that follows a gap is refused.
+            lane.sent = trimmed;
+        }
+        if is_left {
+            let upto = last.min(MailSequence::new(trimmed.get() + IN_FLIGHT_MAX));
+            self.counters.sent += upto.get().saturating_sub(lane.sent_before.get());
+            lane.sent_before = lane.sent_before.max(upto);
+            if upto > lane.sent {
+                lane.sent = upto;
+                note_told(&mut self.incoming, to, cells);
+            }
+            return;
         }
         while lane.sent < last && lane.sent.get() - trimmed.get() < IN_FLIGHT_MAX {
             let Some(batch) = cells.deliver_mail(to, lane.sent, BATCH_MAX) else {
@@ -259,6 +338,14 @@ impl MailShipper {
         self.counters.acks += 1;
         let ack = AckMail { from: self.own, incarnation, acknowledged: received };
         out.push_back(mail_out(node, from, Command::AckMail(ack)));
+    }
+}
+
+/// What is picked up carries the acknowledgement of everything that was applied before it.
+fn note_told(incoming: &mut BTreeMap<PartitionId, Incoming>, to: PartitionId, cells: &Partition) {
+    if let Some((_, received)) = cells.received(to) {
+        let lane = incoming.entry(to).or_default();
+        *lane = Incoming { acknowledged: received.max(lane.acknowledged), since: None, again: false };
     }
 }
 

@@ -11,6 +11,7 @@
 //! | 7 | how far a leader is | term u64, committed u64, log time u64 |
 //! | 8 | versions that the sender's machine can behave by | first u16, last u16; a leader's asks for the receiver's |
 //! | 9 | what a learner lacks of the past | term u64, member u64, applied index u64, positions u64, whether nobody has them u8 |
+//! | 10 | how far a leader's log is on its disk | term u64, the receiver's member u64, index u64 |
 
 use std::collections::BTreeMap;
 use std::ops::RangeInclusive;
@@ -22,6 +23,7 @@ use wire::{NodeId, Timestamp};
 
 use super::past::Told;
 use super::quarantine::Spot;
+use super::stored::Stored;
 use crate::standing::Standing;
 
 const RAFT: u8 = 1;
@@ -33,6 +35,7 @@ const SCARCE: u8 = 6;
 const REACHED: u8 = 7;
 const VERSIONS: u8 = 8;
 const PAST: u8 = 9;
+const STORED: u8 = 10;
 
 /// One message between replicas.
 #[derive(Debug)]
@@ -46,6 +49,7 @@ pub(super) enum Envelope<'a> {
     Reached(Reached),
     Versions(RangeInclusive<u16>),
     Past(Told),
+    Stored(Stored),
 }
 
 /// How far a leader is, as it tells learners.
@@ -155,6 +159,13 @@ impl Envelope<'_> {
                 }
                 to.put(&told.is_lost);
             }
+            Envelope::Stored(stored) => {
+                let mut to = Writer::new(&mut bytes);
+                to.put(&STORED);
+                for field in [stored.term, stored.to, stored.index] {
+                    to.put(&field);
+                }
+            }
             Envelope::Received(received) => {
                 let mut to = Writer::new(&mut bytes);
                 to.put(&RECEIVED);
@@ -222,6 +233,11 @@ impl Envelope<'_> {
                 let told = Told { term, member, applied, missing: from.get()?, is_lost: from.get()? };
                 from.finish()?;
                 Ok(Envelope::Past(told))
+            }
+            STORED => {
+                let stored = Stored { term: from.get()?, to: from.get()?, index: from.get()? };
+                from.finish()?;
+                Ok(Envelope::Stored(stored))
             }
             _ => Err(CodecError::UnknownNumber),
         }

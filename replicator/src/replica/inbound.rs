@@ -36,6 +36,7 @@ impl<M: StateMachine, L: LogStore> Replica<M, L> {
                 Ok(Envelope::Reached(reached)) => self.on_reached(from, reached),
                 Ok(Envelope::Versions(versions)) => self.on_versions(from, versions),
                 Ok(Envelope::Past(told)) => self.on_past(from, told),
+                Ok(Envelope::Stored(stored)) => self.on_stored(from, stored),
                 Ok(Envelope::Introduction(said)) => self.on_introduction(from, said),
                 Err(_) => false,
             };

@@ -17,6 +17,8 @@ use crate::{LogStore, Output, StateMachine};
 
 /// Steps handled in one cycle.
 const STEPS_PER_CYCLE: usize = 8;
+/// A standby applies at most so much before it writes: a fraction of the time that a write takes.
+const APPLIED_FIRST_BYTES: usize = 8 * 1024;
 /// Steps that wait for the disk; with more, Raft waits.
 const STEPS_HELD_MAX: usize = 256;
 
@@ -121,7 +123,7 @@ impl<M: StateMachine, L: LogStore> Replica<M, L> {
         for message in ready.take_messages() {
             self.send(message);
         }
-        self.reads.confirm(ready.take_read_states());
+        self.reads.confirm(ready.take_read_states(), self.promised());
         let committed = ready.take_committed_entries();
         let messages = ready.take_persisted_messages();
         let entries = ready.take_entries();
@@ -147,7 +149,7 @@ impl<M: StateMachine, L: LogStore> Replica<M, L> {
                 self.store.append(append);
                 #[cfg(feature = "planted")]
                 self.release();
-                if is_awaited {
+                if is_awaited && !self.is_applied_first(&committed) {
                     return self.backlog.put_off(committed, ticket);
                 }
             }
@@ -158,6 +160,12 @@ impl<M: StateMachine, L: LogStore> Replica<M, L> {
             }
         }
         self.apply_committed(committed);
+    }
+
+    /// Whether what is committed goes before the write: others on the node wait for it, and it is little.
+    fn is_applied_first(&self, committed: &[Entry]) -> bool {
+        let bytes: usize = committed.iter().map(|entry| entry.data.len()).sum();
+        self.config.tells_stored && bytes <= APPLIED_FIRST_BYTES
     }
 
     pub(super) fn next_append(&mut self, entries: &[Entry]) -> Append {
@@ -200,6 +208,8 @@ impl<M: StateMachine, L: LogStore> Replica<M, L> {
         for message in messages {
             self.send(message);
         }
+        self.tell_stored();
+        self.commit_stored();
     }
 
     fn begin_install(&mut self, snapshot: Snapshot, number: u64, messages: Vec<Message>, mut append: Append) {

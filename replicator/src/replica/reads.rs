@@ -26,13 +26,13 @@ pub(super) struct Reads {
 }
 
 impl Reads {
-    /// The quorum has answered.
-    pub fn confirm(&mut self, states: Vec<ReadState>) {
+    /// The quorum has answered. Others may have read what is `promised`, a log index.
+    pub fn confirm(&mut self, states: Vec<ReadState>, promised: u64) {
         for state in states {
             let Ok(question) = state.request_ctx.try_into().map(u64::from_le_bytes) else { continue };
             if let Some(at) = self.asked.iter().position(|(asked, _)| *asked == question) {
                 let (_, tokens) = self.asked.remove(at).expect("the position is of this queue");
-                self.confirmed.push_back((state.index, tokens));
+                self.confirmed.push_back((state.index.max(promised), tokens));
             }
         }
     }

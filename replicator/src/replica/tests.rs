@@ -14,6 +14,7 @@ mod past;
 mod quarantine;
 mod sessions;
 mod space;
+mod stored;
 mod twin;
 mod versions;
 

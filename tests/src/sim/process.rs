@@ -124,6 +124,7 @@ impl World {
         let mut replica = ReplicaConfig::new(partition, id, voters, epoch, seed);
         replica.snapshots.taken_by = if self.plan.has_twin { SnapshotTaker::Twin } else { SnapshotTaker::Machine };
         replica.keeps_past = true;
+        replica.tells_stored = machine::partitions(self.plan.layout).len() > 1;
         replica.versions = OLD..=self.node(id).knows;
         replica.stays_learner = self.plan.region.is_some_and(|region| region.node == id);
         replica.snapshots.every_entries = self.plan.snapshot_every;

@@ -94,6 +94,7 @@ impl World {
         let seed = self.draw(u64::MAX >> 33);
         let mut replica = ReplicaConfig::new(partition, node, voters, ClusterEpoch::new(1), seed);
         replica.snapshots.every_entries = 40;
+        replica.tells_stored = true;
         if node.get() % 2 == 1 {
             replica.snapshots.taken_by = SnapshotTaker::Twin;
         }

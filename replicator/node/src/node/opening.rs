@@ -196,6 +196,7 @@ fn replica_config(config: &NodeConfig, partition: PartitionId, clock: Clock) -> 
     let mut replica = ReplicaConfig::new(partition, config.node, voters(config), config.epoch, seed);
     replica.stays_learner = config.stays_learner;
     replica.keeps_past = true;
+    replica.tells_stored = config.partitions.len() > 1;
     replica.versions = *engine::VERSIONS.start()..=config.tuning.max_version;
     replica.timing.tick_ns = nanos(tick);
     replica.timing.election_ticks = (nanos(election_timeout) / nanos(tick).max(1)).max(2) as usize;

@@ -1,0 +1,120 @@
+//! A standby knows what is committed as soon as its leader may.
+//!
+//! Where a leader and one standby are a quorum, an entry of the leader's own term that is on both disks is committed. In
+//! plain Raft the standby hears of it last: it answers, the leader counts, the leader's next message tells. Who leads
+//! another partition goes on from what this one commits, and waits for that way there and back, and for whatever the leader
+//! does meanwhile. So a leader also says how far its own log is on its disk, to each standby whose copy makes that a quorum;
+//! the standby knows how far its own is, and commits what both have.
+//!
+//! It is the leader's count that is made elsewhere, from the same two facts, so whatever holds of an entry that the leader
+//! has committed holds of this one: a later leader needs the vote of one of the two, and both refuse whoever lacks it. That
+//! the pair is a quorum is as of the leader's members when it spoke. Until the members are two changes on, every quorum
+//! shares a node with the pair; and they are two changes on only when an entry behind this one is committed.
+//!
+//! What a standby has applied this way its leader may not have counted yet. So who reads by the leader's index waits for
+//! everything that the leader has said to be on its disk ([`Replica::promised`]).
+
+use raft::{ProgressState, StateRole};
+use wire::NodeId;
+
+use super::Replica;
+use super::envelope::Envelope;
+use crate::members::node_of;
+use crate::{LogStore, Output, StateMachine};
+
+/// How far a leader's log is on its disk; with the receiver's, that is a quorum.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub(super) struct Stored {
+    /// The leader's term.
+    pub term: u64,
+    /// The member that it is said to.
+    pub to: u64,
+    /// The last log index on the leader's disk, of an entry of its term.
+    pub index: u64,
+}
+
+/// Who listens, what was said and heard.
+#[derive(Debug, Default)]
+pub(super) struct Pairs {
+    /// Nodes that go on from what is committed here.
+    listeners: Vec<NodeId>,
+    /// By this replica as the leader of a term: the term and the log index.
+    told: (u64, u64),
+    /// Who was told last.
+    attended: Vec<NodeId>,
+    /// By the leader of a term: the term and the log index.
+    heard: (u64, u64),
+}
+
+impl<M: StateMachine, L: LogStore> Replica<M, L> {
+    /// The nodes that go on from what is committed here, to be told whenever they are others.
+    pub fn set_listeners(&mut self, listeners: Vec<NodeId>) {
+        self.pairs.listeners = listeners;
+    }
+
+    /// A leader says how far its own log is on disk.
+    pub(super) fn tell_stored(&mut self) {
+        if self.pairs.listeners.is_empty() || !self.is_leader() {
+            return;
+        }
+        let raft = &self.raft.raft;
+        let (own, term) = (raft.id, raft.term);
+        let index = raft.raft_log.persisted;
+        if self.pairs.told == (term, index) || raft.raft_log.term(index).ok() != Some(term) {
+            return;
+        }
+        self.pairs.attended.clear();
+        for (standby, progress) in raft.prs().iter() {
+            let listens = *standby != own && self.pairs.listeners.contains(&node_of(*standby));
+            let has_the_log = progress.state == ProgressState::Replicate;
+            if !listens || !has_the_log || !raft.prs().has_quorum(&[own, *standby].into_iter().collect()) {
+                continue;
+            }
+            let payload = Envelope::Stored(Stored { term, to: *standby, index }).encode();
+            self.outputs.push_back(Output::Send { to: node_of(*standby), payload });
+            self.pairs.told = (term, index);
+            self.pairs.attended.push(node_of(*standby));
+        }
+    }
+
+    /// The listeners that are told: they have what is committed here as soon as this leader has.
+    pub fn attended(&self) -> &[NodeId] {
+        if self.pairs.told.0 == self.raft.raft.term { &self.pairs.attended } else { &[] }
+    }
+
+    /// The leader says how far its log is on its disk.
+    pub(super) fn on_stored(&mut self, from: NodeId, stored: Stored) -> bool {
+        let raft = &self.raft.raft;
+        let is_leaders = raft.term == stored.term && node_of(raft.leader_id) == from && raft.leader_id != 0;
+        if !is_leaders || raft.state != StateRole::Follower || raft.id != stored.to {
+            return false;
+        }
+        self.pairs.heard = (stored.term, stored.index);
+        self.commit_stored();
+        true
+    }
+
+    /// A standby commits what is on its leader's disk and its own.
+    pub(super) fn commit_stored(&mut self) {
+        let (term, index) = self.pairs.heard;
+        let raft = &mut self.raft.raft;
+        if raft.state != StateRole::Follower || raft.term != term || self.persistence.is_installing() {
+            return;
+        }
+        let index = index.min(raft.raft_log.persisted);
+        // An entry of an earlier term is committed by those behind it alone; and one of the leader's term is the leader's.
+        if index > raft.raft_log.committed && raft.raft_log.term(index).ok() == Some(term) {
+            raft.raft_log.commit_to(index);
+        }
+    }
+
+    /// What standbys may have committed by this leader's word, whether it has counted that or not: a log index.
+    pub(super) fn promised(&self) -> u64 {
+        #[cfg(feature = "planted")]
+        if wire::planted::is(wire::planted::Bug::ReadForgetsPromise) {
+            return 0;
+        }
+        let (term, index) = self.pairs.told;
+        if term == self.raft.raft.term { index } else { 0 }
+    }
+}

@@ -1,0 +1,115 @@
+use wire::{LogPosition, NodeId, SessionId};
+
+use super::Bench;
+use crate::Output;
+use crate::replica::envelope::Envelope;
+use crate::replica::stored::Stored;
+
+fn listens(bench: &mut Bench, node: NodeId) {
+    let leader = bench.leader();
+    bench.cluster.replica_mut(leader).unwrap().set_listeners(vec![node]);
+}
+
+/// Nobody's answer reaches the leader.
+fn deafen_the_leader(bench: &mut Bench) {
+    let leader = bench.leader();
+    for standby in bench.standbys() {
+        bench.cluster.cut(standby, leader);
+    }
+}
+
+/// A leader that hears nobody, a standby that it tells, one that it does not tell, and where they were before.
+fn bench_of_a_deaf_leader() -> (Bench, SessionId, [NodeId; 3], LogPosition) {
+    let mut bench = Bench::new(3);
+    let session = bench.open_session(7);
+    bench.execute(session, 1, 3);
+    let (leader, standbys) = (bench.leader(), bench.standbys());
+    listens(&mut bench, standbys[0]);
+    bench.await_agreement();
+    let before = bench.position(leader);
+    deafen_the_leader(&mut bench);
+    bench.offer(session, 4).unwrap();
+    (bench, session, [leader, standbys[0], standbys[1]], before)
+}
+
+#[test]
+fn a_standby_that_listens_commits_what_is_on_the_leaders_disk_and_its_own() {
+    let (mut bench, session, [leader, told, untold], before) = bench_of_a_deaf_leader();
+    bench.until("the standby has applied it", |bench| bench.position(told) > before);
+    assert_eq!((bench.position(leader), bench.position(untold)), (before, before), "they cannot know");
+    assert!(bench.reply(session, 4).is_none());
+    bench.cluster.heal();
+    bench.until("a reply", |bench| bench.reply(session, 4).is_some());
+    bench.await_agreement();
+}
+
+#[test]
+fn a_read_waits_for_what_the_leader_has_told() {
+    let (mut bench, _, [leader, told, _], before) = bench_of_a_deaf_leader();
+    bench.cluster.replica_mut(leader).unwrap().read_index(9).unwrap();
+    bench.until("the standby has applied it", |bench| bench.position(told) > before);
+    bench.cluster.heal();
+    let ready = |bench: &Bench| {
+        bench.said.iter().find_map(|(_, output)| match output {
+            Output::ReadReady { token: 9, position } => Some(*position),
+            _ => None,
+        })
+    };
+    bench.until("the read is answered", |bench| ready(bench).is_some());
+    assert!(ready(&bench) >= Some(bench.position(told)), "somebody has seen more");
+}
+
+#[test]
+fn what_one_standby_cannot_complete_is_told_to_nobody() {
+    let mut bench = Bench::new(5);
+    let session = bench.open_session(7);
+    let standby = bench.standbys()[0];
+    listens(&mut bench, standby);
+    bench.execute(session, 1, 3);
+    let leader = bench.leader();
+    assert!(bench.cluster.replica(leader).unwrap().attended().is_empty());
+}
+
+#[test]
+fn the_next_leader_has_what_a_standby_has_committed_by_the_last_ones_word() {
+    let (mut bench, _, [leader, told, _], before) = bench_of_a_deaf_leader();
+    bench.until("the standby has applied it", |bench| bench.position(told) > before);
+    let applied = bench.position(told);
+    bench.cluster.crash(leader);
+    bench.cluster.heal();
+    bench.until("another leads", |bench| bench.cluster.leader().is_some_and(|next| next != leader));
+    assert_eq!(bench.leader(), told, "the other lacks what is committed");
+    bench.cluster.start(leader).unwrap();
+    bench.await_agreement();
+    assert!(bench.position(leader) >= applied);
+}
+
+#[test]
+fn words_of_nobodys_leader_are_dropped_and_more_than_there_is_commits_what_there_is() {
+    let (mut bench, _, [leader, told, untold], before) = bench_of_a_deaf_leader();
+    let status = bench.cluster.replica(untold).unwrap().status();
+    let (term, to) = (status.term.get(), status.member);
+    let honest = Stored { term, to, index: 1 };
+    let dropped = |bench: &Bench| bench.cluster.replica(untold).unwrap().status().dropped_messages;
+    for (from, stored) in [
+        (told, honest),
+        (leader, Stored { term: term + 1, ..honest }),
+        (leader, Stored { term: term - 1, ..honest }),
+        (leader, Stored { to: to + (1 << 32), ..honest }),
+    ] {
+        let known = dropped(&bench);
+        let payload = Envelope::Stored(stored).encode();
+        bench.cluster.replica_mut(untold).unwrap().on_message(from, &payload);
+        assert_eq!(dropped(&bench), known + 1, "{stored:?} of {from}");
+    }
+    let cut_short = &Envelope::Stored(honest).encode()[..20];
+    let known = dropped(&bench);
+    bench.cluster.replica_mut(untold).unwrap().on_message(leader, cut_short);
+    assert_eq!(dropped(&bench), known + 1);
+    let payload = Envelope::Stored(Stored { index: u64::MAX, ..honest }).encode();
+    bench.until("it has the entry", |bench| bench.position(told) > before);
+    bench.cluster.replica_mut(untold).unwrap().on_message(leader, &payload);
+    bench.until("it has applied what it has", |bench| bench.position(untold) > before);
+    bench.cluster.heal();
+    bench.await_agreement();
+}
