@@ -134,6 +134,16 @@ impl ApiError {
         }
     }
 
+    /// `-1003` with HTTP 429: what a connection of the WebSocket API asks of its own session.
+    pub fn too_many_of_session(limit: u32) -> ApiError {
+        ApiError {
+            message: Cow::Owned(format!(
+                "Too many requests; current limit is {limit} requests of the session per 1 SECOND."
+            )),
+            ..ApiError::too_much_weight(limit, 1)
+        }
+    }
+
     /// `-1003` with HTTP 429, of the limit of one API key.
     pub fn too_much_weight_of_key(limit: u32, retry_after_s: u32) -> ApiError {
         ApiError {

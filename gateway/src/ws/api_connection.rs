@@ -390,11 +390,7 @@ impl Connection {
                 }
                 self.listeners.listen(id, subscription.events);
             }
-            Effect::Silence(id) => self.silence(id),
-            Effect::SilenceAll => {
-                let all: Vec<u64> = self.listeners.names().copied().collect();
-                all.into_iter().for_each(|id| self.silence(id));
-            }
+            Effect::Silence(ids) => ids.into_iter().for_each(|id| self.silence(id)),
         }
     }
 
