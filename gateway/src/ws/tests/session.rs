@@ -67,3 +67,26 @@ async fn who_asks_too_much_of_the_session_is_told_so_and_not_of_orders() {
     let text = "Too many requests; current limit is 10 requests of the session per 1 SECOND.";
     assert_eq!(refused["error"]["msg"], text);
 }
+
+#[tokio::test]
+async fn a_client_that_pings_without_end_is_closed_and_one_that_pings_often_is_not() {
+    let server = Server::start().await;
+    let mut client = server.api().await;
+    for _ in 0..200 {
+        client.feed(Message::Ping("x".into())).await.unwrap();
+    }
+    client.flush().await.unwrap();
+    assert_eq!(ask(&mut client, json!({"id": 1, "method": "ping"})).await["status"], 200);
+    for _ in 0..400 {
+        client.feed(Message::Ping("x".into())).await.unwrap();
+    }
+    client.flush().await.unwrap();
+    let close = loop {
+        match client.next().await.expect("a close frame before the end").unwrap() {
+            Message::Close(frame) => break frame.expect("with a reason"),
+            Message::Pong(_) | Message::Ping(_) => {}
+            other => panic!("nothing was asked: {other:?}"),
+        }
+    };
+    assert_eq!((close.code, close.reason.as_str()), (CloseCode::Policy, "too many pings or pongs"));
+}
