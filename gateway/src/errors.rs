@@ -58,6 +58,10 @@ impl ApiError {
             text.push_str(data);
             text.push('}');
         }
+        if self.code == TIMEOUT.code {
+            text.pop();
+            text.push_str(UNKNOWN_HINT);
+        }
         text
     }
 
@@ -220,12 +224,15 @@ impl ApiError {
 /// `-1000`.
 pub const UNKNOWN: ApiError =
     ApiError::with_status(500, -1000, "An unknown error occurred while processing the request.");
+/// By this text and HTTP 503 Hummingbot, and whoever took it from there, knows that an order may be there; it takes any other error
+/// of a new order for a refusal.
+const UNKNOWN_HINT: &str = ",\"hint\":\"Unknown error, please check your request or try again later.\"}";
 /// The cluster has no answer now; nothing was executed.
 pub const DISCONNECTED: ApiError =
     ApiError::with_status(503, -1001, "Internal error; unable to process your request. Please try again.");
 /// `-1007`: the outcome is unknown; the status by client order id will tell.
 pub const TIMEOUT: ApiError = ApiError::with_status(
-    504,
+    503,
     -1007,
     "Timeout waiting for response from backend server. Send status unknown; execution status unknown.",
 );
