@@ -69,7 +69,8 @@ pub enum AeronIdle {
 /// Bounds of everything a client can make the gateway hold. The defaults suit one machine.
 #[derive(Debug, Clone)]
 pub struct Limits {
-    /// Open sockets over all listeners; further ones are closed at once.
+    /// Open sockets over all listeners; further ones are closed at once, and so is one of an address that has three times as
+    /// many as are free.
     pub connections_max: usize,
     /// REST and WebSocket API requests in flight; further ones are answered busy.
     pub requests_max: usize,

@@ -58,6 +58,10 @@ impl ApiError {
             text.push_str(data);
             text.push('}');
         }
+        if self.code == TIMEOUT.code {
+            text.pop();
+            text.push_str(UNKNOWN_HINT);
+        }
         text
     }
 
@@ -131,6 +135,16 @@ impl ApiError {
                  live updates to avoid polling the API."
             )),
             ..ApiError::too_much_weight(limit, retry_after_s)
+        }
+    }
+
+    /// `-1003` with HTTP 429: what a connection of the WebSocket API asks of its own session.
+    pub fn too_many_of_session(limit: u32) -> ApiError {
+        ApiError {
+            message: Cow::Owned(format!(
+                "Too many requests; current limit is {limit} requests of the session per 1 SECOND."
+            )),
+            ..ApiError::too_much_weight(limit, 1)
         }
     }
 
@@ -210,12 +224,15 @@ impl ApiError {
 /// `-1000`.
 pub const UNKNOWN: ApiError =
     ApiError::with_status(500, -1000, "An unknown error occurred while processing the request.");
+/// By this text and HTTP 503 Hummingbot, and whoever took it from there, knows that an order may be there; it takes any other error
+/// of a new order for a refusal.
+const UNKNOWN_HINT: &str = ",\"hint\":\"Unknown error, please check your request or try again later.\"}";
 /// The cluster has no answer now; nothing was executed.
 pub const DISCONNECTED: ApiError =
     ApiError::with_status(503, -1001, "Internal error; unable to process your request. Please try again.");
 /// `-1007`: the outcome is unknown; the status by client order id will tell.
 pub const TIMEOUT: ApiError = ApiError::with_status(
-    504,
+    503,
     -1007,
     "Timeout waiting for response from backend server. Send status unknown; execution status unknown.",
 );

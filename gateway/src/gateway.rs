@@ -17,6 +17,7 @@ use crate::config::Limits;
 use crate::errors::{self, ApiError};
 use crate::exchange::Exchange;
 use crate::history::History;
+use crate::http::places::Places;
 use crate::metrics::Metrics;
 use crate::order_entry::turns::Turns;
 use crate::reads::Reads;
@@ -59,7 +60,7 @@ pub struct Gateway {
     /// Places for requests in flight.
     pub(crate) requests: Semaphore,
     /// Places for connections.
-    pub(crate) connections: Arc<Semaphore>,
+    pub(crate) connections: Arc<Places>,
     pub(crate) amends: Turns,
     reads: Arc<Reads>,
     phase: watch::Sender<Phase>,
@@ -91,7 +92,7 @@ impl Gateway {
             metrics: Metrics::default(),
             requests: Semaphore::new(limits.requests_max),
             amends: Turns::default(),
-            connections: Arc::new(Semaphore::new(limits.connections_max)),
+            connections: Arc::new(Places::new(limits.connections_max)),
             limits,
             reads: Arc::default(),
             phase: watch::Sender::new(Phase::Serving),

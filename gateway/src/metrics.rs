@@ -172,7 +172,7 @@ impl Metrics {
         let limits = &gateway.limits;
         let in_use = [
             ("requests", limits.requests_max, gateway.requests.available_permits()),
-            ("connections", limits.connections_max, gateway.connections.available_permits()),
+            ("connections", limits.connections_max, gateway.connections.free()),
         ];
         let in_use = in_use.map(|(queue, limit, free)| (queue, limit, limit.saturating_sub(free)));
         // Clients that something waits for; each of them once.

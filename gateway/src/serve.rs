@@ -73,8 +73,8 @@ impl GatewayHandle {
             let _ = tokio::time::timeout(FAREWELL + Duration::from_secs(1), server).await;
         }
         // WebSockets outlive the HTTP connections they began as, and keep their places until they have said farewell.
-        let places = u32::try_from(self.gateway.limits.connections_max).unwrap_or(u32::MAX);
-        let _ = tokio::time::timeout(FAREWELL, self.gateway.connections.acquire_many(places)).await;
+        let places = self.gateway.limits.connections_max;
+        let _ = tokio::time::timeout(FAREWELL, self.gateway.connections.all_free(places)).await;
         for worker in self.workers {
             worker.abort();
         }

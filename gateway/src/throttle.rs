@@ -78,11 +78,15 @@ impl Default for Unfilled {
 impl Unfilled {
     /// An order of the account that came in at `created_us` has traded for the first time.
     pub fn has_traded(&self, account: AccountId, created_us: u64, is_maker: bool) {
-        let worth = if is_maker { WORTH_OF_MAKER } else { WORTH_OF_TAKER };
+        self.give_back(account, if is_maker { WORTH_OF_MAKER } else { WORTH_OF_TAKER }, created_us);
+    }
+
+    /// So many of the account's orders that were counted at `counted_us` count no more.
+    fn give_back(&self, account: AccountId, worth: u32, counted_us: u64) {
         let Orders { per_10s, per_day } = &mut *lock(&self.orders);
         for window in [per_10s, per_day] {
             // What was counted in a former window counts no more as it is.
-            if window.number == created_us / window.length_us
+            if window.number == counted_us / window.length_us
                 && let Some(used) = window.used.get_mut(&account)
             {
                 *used = used.saturating_sub(worth);
@@ -206,6 +210,12 @@ impl Throttle {
         Ok(counts)
     }
 
+    /// Orders that were counted at `counted_us` were refused: what is refused does not count. Returns what does.
+    pub fn uncount_orders(&self, account: AccountId, count: u32, counted_us: u64, now_us: u64) -> OrderCounts {
+        self.unfilled.give_back(account, count, counted_us);
+        self.orders(account, now_us)
+    }
+
     /// What the account has used of its order limits.
     pub fn orders(&self, account: AccountId, now_us: u64) -> OrderCounts {
         let mut orders = lock(&self.unfilled.orders);
@@ -214,7 +224,7 @@ impl Throttle {
 }
 
 /// Whom an address is counted for.
-fn client(ip: IpAddr) -> IpAddr {
+pub(crate) fn client(ip: IpAddr) -> IpAddr {
     match ip {
         IpAddr::V4(_) => ip,
         IpAddr::V6(ip) => Ipv6Addr::from_bits(ip.to_bits() & NETWORK_BITS).into(),

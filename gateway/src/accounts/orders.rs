@@ -186,6 +186,12 @@ impl Order {
         }
     }
 
+    /// Whether this is its name, or was before an amend.
+    pub(crate) fn has_had(&self, name: &ClientOrderId) -> bool {
+        let former = self.amendments.iter().map(|amendment| &amendment.client_order_id_before);
+        former.chain([&self.client_order_id]).any(|had| had == name)
+    }
+
     /// All of it but its trades and amendments, of which there may be many.
     pub(crate) fn without_history(&self) -> Order {
         Order {

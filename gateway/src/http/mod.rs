@@ -5,6 +5,7 @@
 pub(crate) mod carrier;
 pub(crate) mod origin;
 pub(crate) mod outspoken;
+pub(crate) mod places;
 mod respond;
 mod rest;
 pub(crate) mod tls;
@@ -26,10 +27,10 @@ use hyper::{Request, Response, StatusCode};
 use hyper_util::rt::{TokioIo, TokioTimer};
 use origin::Proxies;
 use outspoken::Outspoken;
+use places::Place;
 use socket2::SockRef;
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::{TcpListener, TcpStream};
-use tokio::sync::OwnedSemaphorePermit;
 use tokio::task::JoinSet;
 use tokio_rustls::TlsAcceptor;
 
@@ -52,7 +53,7 @@ const UNSENT_MAX: u32 = 64 * 1024;
 /// WebSocket keeps it for as long as it lives, which is longer than the HTTP connection it began as.
 #[derive(Clone)]
 pub struct ConnectionPlace {
-    _place: Arc<OwnedSemaphorePermit>,
+    _place: Arc<Place>,
 }
 
 /// What clients pass before they are served.
@@ -85,11 +86,10 @@ pub async fn serve(gateway: Arc<Gateway>, listener: TcpListener, door: Door, far
             }
         };
         // A client beyond the limit is closed at once: better none than a slow one.
-        let Ok(place) = Arc::clone(&gateway.connections).try_acquire_owned() else { continue };
+        let Some(place) = gateway.connections.take() else { continue };
         if prepare(&stream).is_err() {
             continue;
         }
-        let place = ConnectionPlace { _place: Arc::new(place) };
         connections.spawn(enter(Arc::clone(&gateway), stream, peer.ip().to_canonical(), door.clone(), place));
     }
     drop(listener);
@@ -111,7 +111,7 @@ fn prepare(stream: &TcpStream) -> io::Result<()> {
 }
 
 /// Lets a client in: whoever does not say in time who it is, or does not finish the handshake, is gone.
-async fn enter(gateway: Arc<Gateway>, mut stream: TcpStream, ip: IpAddr, door: Door, place: ConnectionPlace) {
+async fn enter(gateway: Arc<Gateway>, mut stream: TcpStream, ip: IpAddr, door: Door, mut place: Place) {
     let mut peer = Peer { ip };
     if let Some(proxies) = &door.proxies {
         match tokio::time::timeout(HANDSHAKE_MAX, proxies.origin(&mut stream, ip)).await {
@@ -121,6 +121,11 @@ async fn enter(gateway: Arc<Gateway>, mut stream: TcpStream, ip: IpAddr, door: D
         }
     }
     let proxies = door.proxies;
+    // A proxy's connections are those of its clients, of whom nobody knows yet.
+    if !proxies.as_ref().is_some_and(|proxies| proxies.trust(peer.ip)) && !place.is_admitted(peer.ip) {
+        return;
+    }
+    let place = ConnectionPlace { _place: Arc::new(place) };
     match door.tls {
         None => serve_connection(gateway, stream, peer, proxies, place).await,
         Some(acceptor) => {

@@ -38,7 +38,8 @@ pub enum Tell {
 }
 
 impl Proxies {
-    fn trust(&self, ip: IpAddr) -> bool {
+    /// Whether it is one of them.
+    pub(super) fn trust(&self, ip: IpAddr) -> bool {
         self.networks.iter().any(|network| network.holds(ip))
     }
 

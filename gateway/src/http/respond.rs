@@ -64,6 +64,13 @@ pub(super) fn closing_error(refused: &ApiError) -> Response<Full<Bytes>> {
     response
 }
 
+/// There is nothing to say.
+pub(super) fn nothing() -> Response<Full<Bytes>> {
+    let mut response = Response::new(Full::default());
+    *response.status_mut() = StatusCode::NO_CONTENT;
+    response
+}
+
 pub(super) fn text(status: StatusCode, text: String) -> Response<Full<Bytes>> {
     body(status, HeaderValue::from_static("text/plain; charset=utf-8"), text)
 }

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use bytes::{Bytes, BytesMut};
 use http_body_util::{BodyExt, Full};
 use hyper::body::{Body, Incoming};
-use hyper::header::{ACCEPT, ALLOW, CONTENT_TYPE, EXPECT, HeaderValue};
+use hyper::header::{ACCEPT, ACCESS_CONTROL_ALLOW_ORIGIN, ALLOW, CONTENT_TYPE, EXPECT, HeaderValue};
 use hyper::{HeaderMap, Method, Request, Response};
 
 use super::{carrier, outspoken, respond};
@@ -26,14 +26,29 @@ const TIME_UNIT: &str = "x-mbx-time-unit";
 const IDENTICAL_RETRY: &str = "x-identical-retry";
 const RETRY_PARAMETER: &str = "identicalRetry";
 
-/// Answers a request to any path that is not a WebSocket's or the operator's.
+/// Answers a request to any path that is not a WebSocket's or the operator's. Pages of any origin may read what is public: what
+/// is signed needs a header that a page may send only where it is allowed to, which is nowhere.
 pub(super) async fn answer(gateway: &Arc<Gateway>, request: Request<Incoming>, peer: Peer) -> Response<Full<Bytes>> {
-    let operations = operations::find(request.uri().path());
-    if operations.is_empty() {
-        return respond::error(&errors::UNKNOWN_PATH);
+    let is_read = matches!(*request.method(), Method::GET | Method::HEAD | Method::OPTIONS);
+    let mut response = answer_any(gateway, request, peer).await;
+    if is_read {
+        response.headers_mut().insert(ACCESS_CONTROL_ALLOW_ORIGIN, HeaderValue::from_static("*"));
     }
-    let Some(operation) = operations.iter().copied().find(|operation| operation.rest.0 == *request.method()) else {
-        return wrong_verb(operations);
+    response
+}
+
+async fn answer_any(gateway: &Arc<Gateway>, request: Request<Incoming>, peer: Peer) -> Response<Full<Bytes>> {
+    let operations = operations::find(request.uri().path());
+    // The head of what GET would be answered: the HTTP library leaves the rest away.
+    let verb = if *request.method() == Method::HEAD { &Method::GET } else { request.method() };
+    let Some(operation) = operations.iter().copied().find(|operation| operation.rest.0 == *verb) else {
+        // Nobody asks for nothing without a count.
+        return match gateway.throttle.weigh(peer.ip, 1, gateway.now_us()) {
+            Err(limited) => respond::error(&limited),
+            Ok(_) if operations.is_empty() => respond::error(&errors::UNKNOWN_PATH),
+            Ok(_) if *verb == Method::OPTIONS => allowing(respond::nothing(), operations),
+            Ok(_) => allowing(respond::error(&errors::WRONG_VERB), operations),
+        };
     };
     let headers = request.headers();
     let unit = match takes_json(headers).and_then(|()| time_unit(headers)) {
@@ -57,9 +72,13 @@ pub(super) async fn answer(gateway: &Arc<Gateway>, request: Request<Incoming>, p
     }
 }
 
-fn wrong_verb(operations: &[&'static Operation]) -> Response<Full<Bytes>> {
-    let mut response = respond::error(&errors::WRONG_VERB);
-    let verbs: Vec<&str> = operations.iter().map(|operation| operation.rest.0.as_str()).collect();
+/// Says what else may be asked of a path.
+fn allowing(mut response: Response<Full<Bytes>>, operations: &[&'static Operation]) -> Response<Full<Bytes>> {
+    let mut verbs: Vec<&str> = operations.iter().map(|operation| operation.rest.0.as_str()).collect();
+    if verbs.contains(&Method::GET.as_str()) {
+        verbs.push(Method::HEAD.as_str());
+    }
+    verbs.push(Method::OPTIONS.as_str());
     if let Ok(verbs) = HeaderValue::from_str(&verbs.join(", ")) {
         response.headers_mut().insert(ALLOW, verbs);
     }
@@ -116,7 +135,7 @@ async fn read(
     let body = read_body(gateway, body, head.headers.contains_key(EXPECT)).await?;
     let header = |name| head.headers.get(name).and_then(|value| value.to_str().ok());
     let query = &*outspoken::as_sent(head.uri.query().unwrap_or(""));
-    let carried = if head.method == Method::GET {
+    let carried = if matches!(head.method, Method::GET | Method::HEAD) {
         carrier::read(query, &[], None)?
     } else {
         carrier::read(query, &body, header(CONTENT_TYPE.as_str()))?

@@ -48,7 +48,7 @@ pub(super) fn order(call: Call) -> BoxFuture<'static, Answer> {
         }
         if let (None, Some(text)) = (name.order, name.client_order_id) {
             // It may be on its way, its answer outstanding or given up: that it does not exist must stay true.
-            order_entry::seal::seal(&call.gateway, caller, text).await?;
+            order_entry::seal::seal(&call.gateway, caller, market.id, text).await?;
             if let Some(order) = find()? {
                 return Ok(order);
             }

@@ -208,6 +208,22 @@ async fn run(
             }
         }
     }
-    let Ok(_place) = gateway.requests.try_acquire() else { return Err(errors::BUSY) };
-    (operation.run)(Call { gateway: Arc::clone(gateway), caller, over_limit, params }).await
+    let answer = match gateway.requests.try_acquire() {
+        Ok(_place) => (operation.run)(Call { gateway: Arc::clone(gateway), caller, over_limit, params }).await,
+        Err(_) => Err(errors::BUSY),
+    };
+    if let (Some(caller), Some(counts), Err(error)) = (caller, orders.as_mut(), &answer)
+        && places_nothing(error)
+    {
+        let (placed, asked_us) = (operation.orders, now_us);
+        *counts = gateway.throttle.uncount_orders(caller.account, placed, asked_us, gateway.now_us());
+    }
+    answer
+}
+
+/// Whether an error says that no order was placed: others leave it open, or are those of a replace, whose new order counts
+/// even when it is not attempted. Source: Binance Spot, "Spot Unfilled Order Count Rules", and the REST API's cancel-replace.
+fn places_nothing(error: &ApiError) -> bool {
+    let is_of_replace = matches!(error.code, -2021 | -2022);
+    (error.status < 500 || *error == errors::BUSY) && !is_of_replace
 }

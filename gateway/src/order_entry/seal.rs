@@ -6,34 +6,66 @@
 //! before the question is refused from then on. A client that then orders anew under the same name has asked after the
 //! question, by its own clock, which every order carries into the log: it passes. A cancel by name needs no seal from
 //! here: the ledger seals a name in the same command in which it finds nothing.
+//!
+//! A name that an order has, has had, or is about to get by an amend cannot be sealed. Of the last the client has not been
+//! told either what became of it: its market's word is waited for.
+
+use std::time::Duration;
 
 use wire::command::{Reply, SealName};
-use wire::{ClientOrderId, Command};
+use wire::{ClientOrderId, Command, MarketId, OrderId};
 
 use crate::auth::Caller;
 use crate::errors::{self, ApiError};
 use crate::gateway::Gateway;
 
-/// Makes sure that no order of this name is on its way any more, and that the projections have seen one that was.
-pub async fn seal(gateway: &Gateway, caller: Caller, name: ClientOrderId) -> Result<(), ApiError> {
-    seal_name(gateway, caller, name, false).await
+/// A name that is kept for an amend is asked for again after so long: a refused amend frees it, and nothing of the order says so.
+const ASK_AGAIN: Duration = Duration::from_millis(50);
+
+/// Makes sure that no order of this name is on its way any more, nor an order of the market on its way to the name, and that
+/// the projections have seen one that was.
+pub async fn seal(gateway: &Gateway, caller: Caller, market: MarketId, name: ClientOrderId) -> Result<(), ApiError> {
+    let surroundings = &gateway.surroundings;
+    let deadline = surroundings.now() + gateway.limits.read_timeout;
+    while let Some(order) = seal_name(gateway, caller, name, false).await? {
+        let has_had_it = || {
+            let accounts = gateway.exchange.accounts();
+            let order = accounts.get(caller.account).and_then(|account| account.orders.get(market, order));
+            order.is_none_or(|order| order.has_had(&name))
+        };
+        let told = gateway.exchange.until(gateway.exchange.ledger(), has_had_it);
+        if surroundings.within(ASK_AGAIN, told).await.is_some() {
+            return Ok(());
+        }
+        if surroundings.now() >= deadline {
+            return Err(errors::DISCONNECTED);
+        }
+    }
+    Ok(())
 }
 
-/// As [`seal`], of an order list.
+/// Makes sure that no order list of this name is on its way any more, and that the projections have seen one that was.
 pub async fn seal_list(gateway: &Gateway, caller: Caller, name: ClientOrderId) -> Result<(), ApiError> {
-    seal_name(gateway, caller, name, true).await
+    seal_name(gateway, caller, name, true).await.map(drop)
 }
 
-async fn seal_name(gateway: &Gateway, caller: Caller, name: ClientOrderId, is_list: bool) -> Result<(), ApiError> {
+/// Who has taken the name, if it could not be sealed.
+async fn seal_name(
+    gateway: &Gateway,
+    caller: Caller,
+    name: ClientOrderId,
+    is_list: bool,
+) -> Result<Option<OrderId>, ApiError> {
     let (account, asked_us) = (caller.account, caller.asked_us);
     let seal = SealName { account, client_order_id: name, asked_us, is_list };
     let timeout = gateway.limits.read_timeout;
     let replied = gateway.sequence(&Command::SealName(seal), timeout).await.map_err(errors::of_read)?;
-    if let Reply::Rejected { reason, .. } = replied.reply {
-        return Err(reason.into());
-    }
+    let taken_by = match replied.reply {
+        Reply::Rejected { reason, .. } => return Err(reason.into()),
+        Reply::Accepted { id } => (id != 0).then_some(OrderId::new(id)),
+    };
     if gateway.wait_for(gateway.exchange.ledger(), replied.position, timeout).await {
-        Ok(())
+        Ok(taken_by)
     } else {
         Err(errors::DISCONNECTED)
     }

@@ -100,13 +100,16 @@ async fn what_the_cluster_cannot_do_is_told_apart_from_what_nobody_knows() {
     for (error, status, code) in [
         (ClusterError::Busy, 503, -1008),
         (ClusterError::Unavailable, 503, -1001),
-        (ClusterError::Timeout, 504, -1007),
-        (ClusterError::OutcomeUnknown, 504, -1007),
+        (ClusterError::Timeout, 503, -1007),
+        (ClusterError::OutcomeUnknown, 503, -1007),
         (ClusterError::Closed, 503, -1016),
     ] {
         ledger.script(Box::new(move |_, _| Err(error)));
         let refused = place(&gateway, alice(), params(BUY)).await.unwrap_err();
         assert_eq!((refused.status, refused.code), (status, code), "{error}");
+        let body: Value = serde_json::from_str(&refused.to_json()).unwrap();
+        let hint = "Unknown error, please check your request or try again later.";
+        assert_eq!(body.get("hint"), (code == -1007).then(|| json!(hint)).as_ref(), "{error}");
     }
     ledger.script(silent());
     assert_eq!(place(&gateway, alice(), params(BUY)).await.unwrap_err().code, -1007);

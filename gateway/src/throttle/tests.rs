@@ -86,6 +86,19 @@ fn addresses_beyond_the_table_share_a_count_and_none_is_banned_for_it() {
 }
 
 #[test]
+fn refused_orders_count_no_more_in_the_windows_they_were_counted_in() {
+    let limits = Limits { orders_per_10s: 10, orders_per_day: 100, ..Limits::default() };
+    let throttle = Throttle::new(&limits, Arc::default());
+    throttle.count_orders(ALICE, 3, 9 * SECOND_US).unwrap();
+    let left = throttle.uncount_orders(ALICE, 3, 9 * SECOND_US, 9 * SECOND_US);
+    assert_eq!(left, OrderCounts::default());
+    throttle.count_orders(ALICE, 2, 9 * SECOND_US).unwrap();
+    throttle.count_orders(ALICE, 4, 11 * SECOND_US).unwrap();
+    let left = throttle.uncount_orders(ALICE, 2, 9 * SECOND_US, 11 * SECOND_US);
+    assert_eq!(left, OrderCounts { per_10s: 4, per_day: 4 }, "the refusal came in the next window");
+}
+
+#[test]
 fn orders_that_trade_count_no_more_and_those_that_rested_make_up_for_others() {
     let limits = Limits { orders_per_10s: 10, orders_per_day: 100, ..Limits::default() };
     let unfilled = Arc::<Unfilled>::default();

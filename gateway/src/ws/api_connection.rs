@@ -21,6 +21,7 @@ use super::api_session::{ApiSession, Effect, Own};
 use super::client::{Client, Io};
 use super::lease::Lease;
 use super::listeners::Listeners;
+use super::rate::Allowance;
 use super::socket::{Heard, Over, Patience, Socket};
 use crate::accounts::UserEvent;
 use crate::auth::Caller;
@@ -57,6 +58,7 @@ pub async fn serve(gateway: Arc<Gateway>, client: Client, peer: Peer, wanted: Wa
     let mut connection = Connection {
         session: ApiSession::new(peer, gateway.life, super::clock_ms(), wanted.returns_rate_limits),
         unit: wanted.unit,
+        controls: Allowance::new(CONTROLS_BURST, CONTROLS_PER_SECOND, std::time::Instant::now()),
         gateway,
         peer,
         running: FuturesUnordered::new(),
@@ -73,7 +75,12 @@ pub async fn serve(gateway: Arc<Gateway>, client: Client, peer: Peer, wanted: Wa
     socket.close(over, None).await;
 }
 
+const TOO_MANY_CONTROLS: Over = Over::Close(CloseCode::Policy, "too many pings or pongs");
 const SHUTDOWN: Over = Over::Close(CloseCode::Away, "server shutdown");
+
+/// Pings and pongs of a client: so many at once, and then so many a second. Requests are bounded by what they weigh.
+const CONTROLS_BURST: u32 = 300;
+const CONTROLS_PER_SECOND: u32 = 50;
 
 /// What requests weigh that are no operations: the connection's own, and those that cannot be read.
 const OWN_WEIGHT: u32 = 2;
@@ -103,6 +110,7 @@ struct Connection {
     session: ApiSession,
     /// In what times are told.
     unit: TimeUnit,
+    controls: Allowance,
     running: FuturesUnordered<Running>,
     listeners: Listeners<u64>,
     /// Subscriptions whose events are told with their numbers.
@@ -164,6 +172,7 @@ impl Connection {
     async fn heard(&mut self, socket: &mut Socket<Io>, heard: Heard) -> Result<(), Over> {
         self.renew();
         let text = match heard {
+            Heard::Control if !self.controls.take(std::time::Instant::now()) => return Err(TOO_MANY_CONTROLS),
             Heard::Control => return self.say_afterwards(socket).await,
             Heard::Binary => {
                 let answer = self.refuse(&RequestId::null(), errors::INVALID_JSON);
@@ -390,11 +399,7 @@ impl Connection {
                 }
                 self.listeners.listen(id, subscription.events);
             }
-            Effect::Silence(id) => self.silence(id),
-            Effect::SilenceAll => {
-                let all: Vec<u64> = self.listeners.names().copied().collect();
-                all.into_iter().for_each(|id| self.silence(id));
-            }
+            Effect::Silence(ids) => ids.into_iter().for_each(|id| self.silence(id)),
         }
     }
 

@@ -14,9 +14,9 @@ use crate::gateway::{Answer, Peer};
 use crate::params::Params;
 use wire::{AccountId, ClusterEpoch};
 
-/// User data subscriptions of one connection at a time.
-pub const SUBSCRIPTIONS_MAX: usize = 64;
-/// Log-ons and subscriptions of one connection: so many at once, and then so many a second.
+/// User data subscriptions of one connection at a time. Binance's documents name this number.
+pub const SUBSCRIPTIONS_MAX: usize = 1_000;
+/// Log-ons, subscriptions and questions about them of one connection: so many at once, and then so many a second.
 const LOGONS_BURST: u32 = 100;
 const LOGONS_PER_SECOND: u32 = 10;
 
@@ -26,10 +26,8 @@ pub enum Effect {
     None,
     /// Send these events under this number, after the answer.
     Listen(u64, Subscription),
-    /// Send events under this number no more, and say so after the answer.
-    Silence(u64),
-    /// Send no user events any more, and say so after the answer.
-    SilenceAll,
+    /// Send events under these numbers no more, and say so after the answer.
+    Silence(Vec<u64>),
 }
 
 /// One of the methods that are a connection's own.
@@ -43,6 +41,15 @@ pub struct Subscription {
     pub is_numbered: bool,
 }
 
+/// A subscription that lasts.
+#[derive(Debug, Clone, Copy)]
+struct Listed {
+    id: u64,
+    account: AccountId,
+    /// By who had logged on, not by a signature of its own.
+    is_of_session: bool,
+}
+
 /// The state of one connection.
 #[derive(Debug)]
 pub struct ApiSession {
@@ -50,7 +57,7 @@ pub struct ApiSession {
     life: ClusterEpoch,
     caller: Option<(Caller, u64)>,
     connected_ms: u64,
-    subscriptions: Vec<(u64, AccountId)>,
+    subscriptions: Vec<Listed>,
     next_subscription: u64,
     returns_rate_limits: bool,
     logons: Allowance,
@@ -112,7 +119,7 @@ impl ApiSession {
     /// Does one of its own methods.
     pub fn answer(&mut self, own: Own, exchange: &Exchange, params: &mut Params, now_us: u64) -> (Answer, Effect) {
         if !self.logons.take(Instant::now()) {
-            return (Err(ApiError::too_many_orders(LOGONS_PER_SECOND, "1 SECOND", 1)), Effect::None);
+            return (Err(ApiError::too_many_of_session(LOGONS_PER_SECOND)), Effect::None);
         }
         match own(self, exchange, params, now_us) {
             Ok((result, effect)) => (Ok(result), effect),
@@ -122,7 +129,7 @@ impl ApiSession {
 
     /// A subscription that was cut off is no longer listed.
     pub fn ended(&mut self, subscription: u64) {
-        self.subscriptions.retain(|(id, _)| *id != subscription);
+        self.subscriptions.retain(|listed| listed.id != subscription);
     }
 
     fn log_on(&mut self, exchange: &Exchange, params: &mut Params, now_us: u64) -> Result<(String, Effect), ApiError> {
@@ -137,24 +144,19 @@ impl ApiSession {
         Ok((self.show(exchange, now_us), Effect::None))
     }
 
-    /// Subscriptions that were made by the session end with it; those with a signature of their own go on.
+    /// Subscriptions that were made by the session end with it, whoever had logged on then; those with a signature of their
+    /// own go on.
     fn log_out(&mut self, exchange: &Exchange, params: &mut Params, now_us: u64) -> Result<(String, Effect), ApiError> {
         finish(params)?;
-        let left = self.caller.take().map(|(caller, _)| caller.account);
-        let ended = self.subscriptions.iter().find(|(_, account)| Some(*account) == left).map(|(id, _)| *id);
-        let effect = match ended {
-            Some(id) => {
-                self.ended(id);
-                Effect::Silence(id)
-            }
-            None => Effect::None,
-        };
-        Ok((self.show(exchange, now_us), effect))
+        self.caller = None;
+        let ended = self.subscriptions.iter().filter(|listed| listed.is_of_session).map(|listed| listed.id).collect();
+        self.subscriptions.retain(|listed| !listed.is_of_session);
+        Ok((self.show(exchange, now_us), Effect::Silence(ended)))
     }
 
     fn list(&mut self, _: &Exchange, params: &mut Params, _: u64) -> Result<(String, Effect), ApiError> {
         finish(params)?;
-        let listed: Vec<_> = self.subscriptions.iter().map(|(id, _)| json!({ "subscriptionId": id })).collect();
+        let listed: Vec<_> = self.subscriptions.iter().map(|listed| json!({ "subscriptionId": listed.id })).collect();
         Ok((serde_json::Value::from(listed).to_string(), Effect::None))
     }
 
@@ -162,7 +164,7 @@ impl ApiSession {
         let (caller, _) = self.caller.ok_or(NOT_LOGGED_ON)?;
         // The key may have been revoked since.
         auth::by_key(exchange, self.peer, caller.key.as_str())?;
-        self.listen(exchange, caller, params)
+        self.listen(exchange, caller, true, params)
     }
 
     fn subscribe_signed(
@@ -172,7 +174,7 @@ impl ApiSession {
         now_us: u64,
     ) -> Result<(String, Effect), ApiError> {
         let caller = auth::signed_params(exchange, self.peer, params, now_us)?;
-        self.listen(exchange, caller, params)
+        self.listen(exchange, caller, false, params)
     }
 
     /// The account and the number of a user event, of a request that goes on after it and whose signature holds.
@@ -194,6 +196,7 @@ impl ApiSession {
         &mut self,
         exchange: &Exchange,
         caller: Caller,
+        is_of_session: bool,
         params: &mut Params,
     ) -> Result<(String, Effect), ApiError> {
         let (is_numbered, after) = (params.flag("sequence")?, params.integer("afterSequence")?);
@@ -205,7 +208,7 @@ impl ApiSession {
             _ => {}
         }
         let account = caller.account;
-        if self.subscriptions.iter().any(|(_, known)| *known == account) {
+        if self.subscriptions.iter().any(|listed| listed.account == account) {
             return Err(ALREADY_SUBSCRIBED);
         }
         if self.subscriptions.len() == SUBSCRIPTIONS_MAX {
@@ -226,7 +229,7 @@ impl ApiSession {
         };
         let id = self.next_subscription;
         self.next_subscription += 1;
-        self.subscriptions.push((id, account));
+        self.subscriptions.push(Listed { id, account, is_of_session });
         let answer = match is_numbered {
             true => json!({ "subscriptionId": id, "sequence": last, "life": self.life.get() }),
             false => json!({ "subscriptionId": id }),
@@ -237,18 +240,15 @@ impl ApiSession {
     fn unsubscribe(&mut self, _: &Exchange, params: &mut Params, _: u64) -> Result<(String, Effect), ApiError> {
         let wanted = params.integer("subscriptionId")?;
         finish(params)?;
-        let effect = match wanted {
-            Some(id) if self.subscriptions.iter().any(|(known, _)| *known == id) => {
+        let ended = match wanted {
+            Some(id) if self.subscriptions.iter().any(|listed| listed.id == id) => {
                 self.ended(id);
-                Effect::Silence(id)
+                vec![id]
             }
             Some(_) => return Err(NOT_SUBSCRIBED),
-            None => {
-                self.subscriptions.clear();
-                Effect::SilenceAll
-            }
+            None => std::mem::take(&mut self.subscriptions).iter().map(|listed| listed.id).collect(),
         };
-        Ok(("{}".into(), effect))
+        Ok(("{}".into(), Effect::Silence(ended)))
     }
 
     /// A key that may no longer be used has nobody logged on.

@@ -32,6 +32,11 @@ impl Default for Patience {
 
 /// The last words to a client that is being closed take no longer.
 pub(super) const CLOSE_MAX: Duration = Duration::from_secs(5);
+/// So many bytes of a client that is being closed are read and thrown away, so that it gets the last words: what it had sent
+/// before. One that floods on is cut off.
+const LEFT_OVER_MAX: usize = 1024 * 1024;
+/// What a message counts at least.
+const LEFT_OVER_EACH: usize = 64;
 /// The longest message a client may send, whole or in fragments.
 pub const MESSAGE_BYTES_MAX: usize = 64 * 1024;
 /// Messages are flushed at the latest after so many.
@@ -180,7 +185,13 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Socket<S> {
             self.ws.close(Some(CloseFrame { code, reason: reason.into() })).await?;
             // Until the client has closed as well: closing with unread input would reset the connection and
             // take the last words with it.
-            while self.ws.next().await.is_some_and(|heard| heard.is_ok()) {}
+            let mut left = LEFT_OVER_MAX;
+            while let Some(Ok(heard)) = self.ws.next().await {
+                left = left.saturating_sub(heard.len().max(LEFT_OVER_EACH));
+                if left == 0 {
+                    break;
+                }
+            }
             Ok::<(), Error>(())
         };
         // A client that does not listen cannot be told.
@@ -258,6 +269,23 @@ mod tests {
             std::thread::sleep(200 * MS);
             assert!(matches!(socket.hear().await, Ok(Heard::Text(text)) if text == said));
         }
+    }
+
+    #[tokio::test]
+    async fn a_client_that_floods_on_while_it_is_closed_is_cut_off() {
+        let (socket, mut client) = pair(Patience::default(), 4_096).await;
+        let message = Message::Text("x".repeat(60_000).into());
+        let flood = async {
+            let mut sent = 0;
+            while client.feed(message.clone()).await.is_ok() && client.flush().await.is_ok() {
+                sent += 1;
+            }
+            sent
+        };
+        let closing = socket.close(Over::Close(CloseCode::Policy, "enough"), None);
+        let both = futures_util::future::join(closing, flood);
+        let ((), sent) = timeout(CLOSE_MAX / 2, both).await.expect("sooner than a client that says nothing");
+        assert!((10..20).contains(&sent), "{sent} messages, about 1 MiB");
     }
 
     #[tokio::test]

@@ -266,4 +266,5 @@ async fn until_closed(client: &mut Client) -> (Option<Value>, Option<CloseCode>)
 mod api;
 mod leases;
 mod resumed;
+mod session;
 mod streams;

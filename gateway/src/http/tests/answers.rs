@@ -251,3 +251,45 @@ async fn a_delisted_market_is_shown_to_who_names_it_alone() {
     assert_eq!(shown("/api/v3/exchangeInfo?symbol=BTCUSDT").await, 1);
     assert_eq!(server.get("/api/v3/ticker/price").await.body, json!([]));
 }
+
+#[tokio::test]
+async fn what_a_path_takes_is_told_and_its_head_is_that_of_what_get_answers() {
+    let server = server().await;
+    let options = server.call("OPTIONS", "/api/v3/order", "", &[]).await;
+    assert_eq!(options.status, 204);
+    assert!(options.head.contains("allow: post, get, delete, head, options"), "{}", options.head);
+    let get = server.get("/api/v3/depth?symbol=BTCUSDT&limit=5").await;
+    let request = b"HEAD /api/v3/depth?symbol=BTCUSDT&limit=5 HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n";
+    let mut stream = tokio::net::TcpStream::connect(server.address).await.unwrap();
+    tokio::io::AsyncWriteExt::write_all(&mut stream, request).await.unwrap();
+    let mut head = String::new();
+    tokio::io::AsyncReadExt::read_to_string(&mut stream, &mut head).await.unwrap();
+    assert!(head.starts_with("HTTP/1.1 200 OK\r\n") && head.ends_with("\r\n\r\n"), "{head}");
+    assert!(head.contains(&format!("content-length: {}\r\n", get.body.to_string().len())), "{head}");
+}
+
+#[tokio::test]
+async fn pages_of_any_origin_may_read_and_send_nothing() {
+    let server = server().await;
+    for path in ["/api/v3/ping", "/api/v3/depth?symbol=NONE", "/api/v3/nothing"] {
+        let answer = server.get(path).await;
+        assert!(answer.head.contains("access-control-allow-origin: *"), "{path}: {}", answer.head);
+    }
+    let asked = server.call("OPTIONS", "/api/v3/order", "Access-Control-Request-Method: POST\r\n", &[]).await;
+    for header in ["access-control-allow-headers", "access-control-allow-methods", "access-control-allow-credentials"] {
+        assert!(!asked.head.contains(header), "{}", asked.head);
+    }
+    let placed = server.signed("POST", "/api/v3/order", BUY).await;
+    assert!(!placed.head.contains("access-control"), "{}", placed.head);
+}
+
+#[tokio::test]
+async fn who_asks_for_nothing_that_there_is_is_counted() {
+    let server = server_with(Limits { weight_per_minute: 2, ..Limits::default() }).await;
+    server.get("/api/v3/nothing").await.refused(404, -1020, "Path does not exist.");
+    assert_eq!(server.call("PUT", "/api/v3/ping", "", &[]).await.status, 405);
+    // A new minute may have begun.
+    let codes =
+        [server.get("/api/v3/nothing").await, server.get("/api/v3/nothing").await, server.get("/api/v3/nothing").await];
+    assert!(codes.iter().any(|answer| answer.status == 429), "{codes:?}");
+}

@@ -14,6 +14,25 @@ async fn answers_say_how_much_of_the_limits_is_used() {
 }
 
 #[tokio::test]
+async fn orders_that_are_refused_do_not_count() {
+    let server = server_with(Limits { orders_per_10s: 2, ..Limits::default() }).await;
+    let off_the_tick = BUY.replace("price=50000", "price=50000.001");
+    assert_ne!(off_the_tick, BUY);
+    for _ in 0..5 {
+        let answer = server.signed("POST", "/api/v3/order", &off_the_tick).await;
+        assert_eq!(answer.body["code"], -1013, "{answer:?}");
+        assert!(answer.head.contains("x-mbx-order-count-10s: 0"), "{}", answer.head);
+    }
+    // A new window may begin between these.
+    let mut codes = Vec::new();
+    while codes.last() != Some(&json!(-1015)) && codes.len() < 10 {
+        let answer = server.signed("POST", "/api/v3/order", BUY).await;
+        codes.push(answer.body["code"].clone());
+    }
+    assert!(codes.len() > 2 && codes.last() == Some(&json!(-1015)), "those that are placed do: {codes:?}");
+}
+
+#[tokio::test]
 async fn more_weight_than_allowed_is_answered_with_429_and_when_to_come_back() {
     let server = server_with(Limits { weight_per_minute: 3, ..Limits::default() }).await;
     for _ in 0..3 {
@@ -118,6 +137,22 @@ async fn beyond_its_places_the_gateway_answers_busy_or_not_at_all() {
     drop(first);
     tokio::time::sleep(Duration::from_millis(50)).await;
     assert_eq!(server.get("/api/v3/ping").await.status, 200);
+}
+
+/// Loopback has a network of addresses there.
+#[cfg(target_os = "linux")]
+#[tokio::test]
+async fn one_address_cannot_have_all_places() {
+    let server = server_with(Limits { connections_max: 8, ..Limits::default() }).await;
+    let mut idle = Vec::new();
+    for _ in 0..8 {
+        let socket = tokio::net::TcpSocket::new_v4().unwrap();
+        socket.bind("127.0.0.2:0".parse().unwrap()).unwrap();
+        idle.push(socket.connect(server.address).await.unwrap());
+    }
+    tokio::time::sleep(Duration::from_millis(100)).await;
+    assert_eq!(server.gateway.connections.free(), 2);
+    assert_eq!(server.get("/api/v3/ping").await.status, 200, "others are let in");
 }
 
 #[tokio::test]

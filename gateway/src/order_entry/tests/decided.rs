@@ -34,13 +34,13 @@ async fn acknowledged(limits: Limits) -> (Arc<Gateway>, Arc<FakeLedger>) {
     (gateway, ledger)
 }
 
-fn ask(gateway: &Arc<Gateway>, verb: &'static str, path: &'static str, text: &str) -> JoinHandle<Answer> {
+pub(super) fn ask(gateway: &Arc<Gateway>, verb: &'static str, path: &'static str, text: &str) -> JoinHandle<Answer> {
     let operation = operations::find(path).iter().find(|operation| operation.rest.0.as_str() == verb);
     let (operation, gateway, params) = (*operation.unwrap(), Arc::clone(gateway), params(text));
     tokio::spawn(async move { operations::execute(&gateway, operation, PEER, Some(alice()), params).await.answer })
 }
 
-async fn soon() {
+pub(super) async fn soon() {
     tokio::time::sleep(Duration::from_millis(20)).await;
 }
 

@@ -1,10 +1,13 @@
 //! What a client was told not to exist does not come any more; what it asks for again is waited for by everyone.
 
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 
 use wire::Command;
 use wire::command::SealName;
+use wire::event::OrderAmended;
 
+use super::decided::{ask, soon};
 use super::*;
 
 /// A ledger in which every name is sealed since `asked_us`.
@@ -65,6 +68,74 @@ async fn whatever_may_find_nothing_of_a_name_says_when_it_was_asked() {
     replace::replace(&gateway, alice(), params(&format!("{both}=y")), None).await.unwrap_err();
     let at = alice().asked_us;
     assert_eq!(*asked.lock().unwrap(), [at, at, at, at - 1, at]);
+}
+
+/// A ledger with Alice's order 1 of the name `old`, which is on its way to the name `new` until `is_decided`; and how often a
+/// name was asked for.
+async fn amending(is_decided: &Arc<AtomicBool>) -> (Arc<Gateway>, Arc<FakeLedger>, Arc<AtomicUsize>) {
+    let (gateway, ledger) = gateway();
+    ledger.script(resting_script());
+    json(place(&gateway, alice(), params(&format!("{BUY}&newClientOrderId=old"))).await);
+    let (is_decided, asked) = (Arc::clone(is_decided), Arc::new(AtomicUsize::new(0)));
+    let counted = Arc::clone(&asked);
+    ledger.script(Box::new(move |_, command| {
+        let Command::SealName(seal) = command else { panic!("{command:?}") };
+        assert_eq!(seal.client_order_id, client_id("new"));
+        counted.fetch_add(1, Ordering::Relaxed);
+        Ok((Reply::Accepted { id: u64::from(!is_decided.load(Ordering::Relaxed)) }, Vec::new()))
+    }));
+    (gateway, ledger, asked)
+}
+
+const BY_NEW_NAME: &str = "symbol=BTCUSDT&origClientOrderId=new";
+
+#[tokio::test]
+async fn a_name_that_an_amend_is_about_to_give_is_not_said_not_to_exist() {
+    let is_decided = Arc::new(AtomicBool::new(false));
+    let (gateway, ledger, asked) = amending(&is_decided).await;
+    let asking = ask(&gateway, "GET", "/api/v3/order", BY_NEW_NAME);
+    soon().await;
+    assert!(!asking.is_finished(), "nobody knows yet");
+    let amended = OrderAmended {
+        order: OrderId::new(1),
+        account: ALICE,
+        market: BTCUSDT,
+        qty_before: qty(100_000),
+        qty: qty(40_000),
+        leaves: qty(40_000),
+        client_order_id: client_id("new"),
+        request: gateway.exchange.seen(LEDGER),
+    };
+    ledger.feed(&[Event::OrderAmended(amended)]);
+    let told = json(asking.await.unwrap());
+    assert_eq!((&told["clientOrderId"], &told["origQty"]), (&json!("new"), &json!("0.40000000")));
+    assert_eq!(asked.load(Ordering::Relaxed), 1);
+    // Its former name is taken as well, and nothing is waited for.
+    ledger.script(Box::new(|_, _| Ok((Reply::Accepted { id: 1 }, Vec::new()))));
+    let former = ask(&gateway, "GET", "/api/v3/order", "symbol=BTCUSDT&origClientOrderId=old").await.unwrap();
+    assert_eq!(former, Err(errors::NO_SUCH_ORDER));
+}
+
+#[tokio::test]
+async fn a_name_that_an_amend_did_not_give_is_sealed_before_it_is_said_not_to_exist() {
+    let is_decided = Arc::new(AtomicBool::new(false));
+    let (gateway, _ledger, asked) = amending(&is_decided).await;
+    let asking = ask(&gateway, "GET", "/api/v3/order", BY_NEW_NAME);
+    soon().await;
+    assert!(!asking.is_finished());
+    is_decided.store(true, Ordering::Relaxed);
+    assert_eq!(asking.await.unwrap(), Err(errors::NO_SUCH_ORDER));
+    assert_eq!(asked.load(Ordering::Relaxed), 2, "and the second time it was free");
+}
+
+#[tokio::test]
+async fn a_name_whose_amend_has_no_outcome_is_not_waited_for_without_end() {
+    let (gateway, ledger) = gateway_with(Limits { read_timeout: Duration::from_millis(120), ..Limits::default() });
+    ledger.script(resting_script());
+    json(place(&gateway, alice(), params(&format!("{BUY}&newClientOrderId=old"))).await);
+    ledger.script(Box::new(|_, _| Ok((Reply::Accepted { id: 1 }, Vec::new()))));
+    let answer = ask(&gateway, "GET", "/api/v3/order", BY_NEW_NAME).await.unwrap();
+    assert_eq!(answer, Err(errors::DISCONNECTED));
 }
 
 /// Sends an order and, while its outcome is out, the same again and again.
