@@ -181,7 +181,7 @@ impl Executor {
         }
         let (_, bounds) = self.view.bounds().find(|(asset, _)| *asset == row.asset)?;
         let left = sum(&funding::deposits(&self.view, facts));
-        (left < self.view.units(row.asset, bounds.sweep_from)?).then(|| self.release(withdrawal, fence))
+        (left < self.view.units(row.asset, bounds.sweep_from)?.max(1)).then(|| self.release(withdrawal, fence))
     }
 }
 

@@ -427,8 +427,8 @@ impl<L: LogStore> PartitionHost<L> {
             return 0;
         }
         if self.is_leader {
-            let listeners = self.shipper.listeners(self.replica.machine().cells());
-            self.replica.set_listeners(listeners);
+            let listeners = self.shipper.new_listeners(self.replica.machine().cells());
+            listeners.into_iter().for_each(|listeners| self.replica.set_listeners(listeners));
         }
         let cells = self.replica.machine().cells();
         let shipped = match self.is_leader {

@@ -8,7 +8,7 @@
 //! same mail as soon as it is committed. So mail is picked up there ([`MailShipper::pick_up`]) and touches no network, and
 //! the sending leader leaves it to that, until a mail is not acknowledged in time: then it sends for a while itself.
 
-use std::collections::{BTreeMap, VecDeque};
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
 
 use engine::Partition;
 use wire::codec::v1;
@@ -22,7 +22,7 @@ const IN_FLIGHT_MAX: u64 = 8_192;
 /// The longest wait before mail is sent again.
 const RESEND_NS_MAX: u64 = 1_000_000_000;
 /// How long a leader sends by itself what was not picked up in time: the standby may be far behind.
-const UNATTENDED_NS: u64 = 2_000_000_000;
+const UNATTENDED_NS: u64 = 10_000_000_000;
 
 /// When mail is sent again and when it is acknowledged.
 #[derive(Debug, Clone, Copy)]
@@ -85,6 +85,8 @@ pub struct MailShipper {
     incoming: BTreeMap<PartitionId, Incoming>,
     /// What this standby has passed on to the leaders beside it.
     picked: BTreeMap<PartitionId, MailSequence>,
+    /// Of how many outboxes the listeners were told last; none when leaders have changed since.
+    listened_by: Option<usize>,
     counters: MailCounters,
     /// It leads since the last poll.
     #[cfg(feature = "planted")]
@@ -138,6 +140,7 @@ impl MailShipper {
             outgoing: BTreeMap::new(),
             incoming: BTreeMap::new(),
             picked: BTreeMap::new(),
+            listened_by: None,
             counters: MailCounters::default(),
             #[cfg(feature = "planted")]
             is_new: false,
@@ -153,6 +156,7 @@ impl MailShipper {
     pub fn start(&mut self) {
         self.outgoing.clear();
         self.incoming.clear();
+        self.listened_by = None;
         #[cfg(feature = "planted")]
         {
             self.is_new = true;
@@ -161,6 +165,7 @@ impl MailShipper {
 
     /// Somebody leads another partition, as far as is believed now. What was under way to the leader before may be lost.
     pub fn leader_is(&mut self, partition: PartitionId, leader: Option<NodeId>) {
+        self.listened_by = None;
         let Some(leader) = leader else {
             self.leaders.remove(&partition);
             self.picked.remove(&partition);
@@ -229,14 +234,15 @@ impl MailShipper {
         out.len() - before
     }
 
-    /// The other nodes that pick up mail of these cells.
-    pub fn listeners(&self, cells: &Partition) -> Vec<NodeId> {
-        let mut nodes: Vec<NodeId> =
-            cells.outboxes().filter_map(|outbox| self.leaders.get(&outbox.to()).copied()).collect();
-        nodes.sort_unstable();
-        nodes.dedup();
-        nodes.retain(|node| *node != self.node);
-        nodes
+    /// The other nodes that pick up mail of these cells, when they are others than when it was asked last.
+    pub fn new_listeners(&mut self, cells: &Partition) -> Option<Vec<NodeId>> {
+        let outboxes = cells.outboxes().count();
+        if std::mem::replace(&mut self.listened_by, Some(outboxes)) == Some(outboxes) {
+            return None;
+        }
+        let leader_of = |outbox: &engine::Outbox| self.leaders.get(&outbox.to()).copied();
+        let nodes: BTreeSet<NodeId> = cells.outboxes().filter_map(leader_of).collect();
+        Some(nodes.into_iter().filter(|node| *node != self.node).collect())
     }
 
     /// A standby passes mail on to the leaders beside it, each once: what is lost is the sending leader's business.
