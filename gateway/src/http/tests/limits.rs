@@ -152,6 +152,7 @@ async fn one_address_cannot_have_all_places() {
     }
     tokio::time::sleep(Duration::from_millis(100)).await;
     assert_eq!(server.gateway.connections.free(), 2);
+    assert_eq!(server.gateway.metrics.refused_connections.get(), 2, "which the operator sees");
     assert_eq!(server.get("/api/v3/ping").await.status, 200, "others are let in");
 }
 
