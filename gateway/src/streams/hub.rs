@@ -67,6 +67,8 @@ pub(super) struct Topic {
     pub(super) name: StreamName,
     text: String,
     subscribers: Vec<Arc<Outbox>>,
+    /// How often anything was told: who is told first, takes turns.
+    turn: u32,
     counts: Arc<[Count; Kind::LABELS.len()]>,
     /// Depth of the running second of log time, of streams that speak once a second.
     second: Option<Second>,
@@ -131,16 +133,45 @@ impl Formats {
 impl Topic {
     fn new(name: StreamName, counts: Arc<[Count; Kind::LABELS.len()]>) -> Topic {
         let (text, subscribers) = (name.to_string(), Vec::new());
-        Topic { name, text, subscribers, counts, second: None, told: Told::default() }
+        Topic { name, text, subscribers, turn: 0, counts, second: None, told: Told::default() }
+    }
+
+    /// Queues events that must all be seen for every subscriber, in one walk: what one order did comes to each in one piece.
+    fn tell_every(&mut self, events: impl Iterator<Item = String>) {
+        let mut formats: Vec<_> = events.map(Formats::new).collect();
+        if formats.is_empty() {
+            return;
+        }
+        self.count(formats.len());
+        for subscriber in self.in_turn() {
+            let shape = Shape { is_combined: subscriber.is_combined(), unit: subscriber.unit(), checksum: None };
+            subscriber.push_every(&self.name, formats.iter_mut().map(|formats| formats.frame(&self.text, shape)));
+        }
+    }
+
+    /// Every subscriber, from another one on each time: thousands are told one after the other, and nobody is to be among
+    /// the last for ever.
+    fn in_turn(&self) -> impl Iterator<Item = &Arc<Outbox>> {
+        // Multiples of the golden ratio fall between those before: a few turns are fair already. The product's upper half
+        // is below the number of subscribers.
+        let fraction = u64::from(self.turn.wrapping_mul(0x9e37_79b9));
+        let first = (fraction * self.subscribers.len() as u64) >> u32::BITS;
+        let (before, after) = self.subscribers.split_at(first as usize);
+        after.iter().chain(before)
+    }
+
+    fn count(&mut self, events: usize) {
+        self.turn = self.turn.wrapping_add(1);
+        let count = &self.counts[self.name.kind.label()];
+        count.events.fetch_add(events as u64, Ordering::Relaxed);
+        count.deliveries.fetch_add((events * self.subscribers.len()) as u64, Ordering::Relaxed);
     }
 
     /// Queues an event for every subscriber, wrapped once if anybody wants it so.
-    pub(super) fn tell(&self, event: String, content: Content<'_>) {
-        let count = &self.counts[self.name.kind.label()];
-        count.events.fetch_add(1, Ordering::Relaxed);
-        count.deliveries.fetch_add(self.subscribers.len() as u64, Ordering::Relaxed);
+    pub(super) fn tell(&mut self, event: String, content: Content<'_>) {
+        self.count(1);
         let mut formats = Formats::new(event);
-        for subscriber in &self.subscribers {
+        for subscriber in self.in_turn() {
             let checksum = match content {
                 Content::Changes { checksum, .. } if subscriber.is(Property::Checksum) => Some(checksum),
                 _ => None,
@@ -316,7 +347,7 @@ impl Publish for Hub {
     fn publish(&self, symbol: &Symbol, listing: &Arc<Listing>, at: Timestamp, updates: &[Update]) {
         if let Some(group) = self.group(symbol) {
             for topic in group.topics().iter_mut() {
-                updates.iter().for_each(|update| publish_one(topic, listing, at.millis(), update));
+                publish_to(topic, listing, at.millis(), updates);
             }
         }
         if self.all.is_wanted() {
@@ -327,10 +358,22 @@ impl Publish for Hub {
     }
 }
 
+fn publish_to(topic: &mut Topic, listing: &Arc<Listing>, at_ms: u64, updates: &[Update]) {
+    match topic.name.kind {
+        Kind::Trade => topic.tell_every(updates.iter().filter_map(|update| match update {
+            Update::Trade(trade) => Some(events::trade(listing, trade)),
+            _ => None,
+        })),
+        Kind::AggTrade => topic.tell_every(updates.iter().filter_map(|update| match update {
+            Update::AggTrade(trade) => Some(events::agg_trade(listing, trade)),
+            _ => None,
+        })),
+        _ => updates.iter().for_each(|update| publish_one(topic, listing, at_ms, update)),
+    }
+}
+
 fn publish_one(topic: &mut Topic, listing: &Arc<Listing>, at_ms: u64, update: &Update) {
     match (topic.name.kind, update) {
-        (Kind::Trade, Update::Trade(trade)) => topic.tell(events::trade(listing, trade), Content::Every),
-        (Kind::AggTrade, Update::AggTrade(trade)) => topic.tell(events::agg_trade(listing, trade), Content::Every),
         (Kind::BookTicker, Update::Best { best, last }) => {
             topic.tell(events::book_ticker(listing, *best, *last), Content::Latest);
         }
@@ -419,3 +462,6 @@ impl Drop for Subscriber {
         }
     }
 }
+
+#[cfg(test)]
+mod tests;

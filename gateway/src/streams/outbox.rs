@@ -281,13 +281,30 @@ impl Outbox {
     /// Queues an event of a stream, or merges it with what is held back.
     pub fn push(self: &Arc<Self>, stream: &StreamName, frame: &Frame, content: Content<'_>) {
         let mut state = self.lock();
+        if self.admit(&mut state, stream, frame, content) {
+            self.stir(state);
+        }
+    }
+
+    /// Queues events of a stream that must all be seen, as one: nobody comes for the first before the last is there.
+    pub fn push_every<'a>(self: &Arc<Self>, stream: &StreamName, frames: impl Iterator<Item = &'a Frame>) {
+        let mut state = self.lock();
+        let admitted = frames.filter(|frame| self.admit(&mut state, stream, frame, Content::Every)).count();
+        if admitted > 0 {
+            self.stir(state);
+        }
+    }
+
+    /// `false` for a client that is given up.
+    fn admit(&self, state: &mut State, stream: &StreamName, frame: &Frame, content: Content<'_>) -> bool {
         if state.is_overrun {
-            return;
+            return false;
         }
         let is_far = state.queue.len() >= self.bounds.conflate_messages || state.bytes >= self.bounds.conflate_bytes;
         if let Some(since) = state.conflated_since {
             if since.elapsed() >= self.bounds.conflated_max {
-                return self.give_up(&mut state);
+                self.give_up(state);
+                return false;
             }
         } else if is_far {
             state.conflated_since = Some(Instant::now());
@@ -295,13 +312,13 @@ impl Outbox {
         if state.conflated_since.is_none() || matches!(content, Content::Every) {
             // What the stream said before is not told after this: a kline that has closed does not run again.
             if let Some(said) = let_go(&mut state.held, stream) {
-                self.enqueue(&mut state, Waiting::Frame(said));
+                self.enqueue(state, Waiting::Frame(said));
             }
-            self.enqueue(&mut state, Waiting::Frame(frame.clone()));
+            self.enqueue(state, Waiting::Frame(frame.clone()));
         } else {
             hold(&mut state.held, stream, frame, content);
         }
-        self.stir(state);
+        true
     }
 
     /// Nothing of this stream is wanted any more.

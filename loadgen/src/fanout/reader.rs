@@ -24,6 +24,11 @@ use crate::api::timestamp_ms;
 /// The longest delay that is told apart, ten minutes.
 const LONGEST_MS: u64 = 600_000;
 
+/// How long a thread that has read everything lets more come before it looks again. One that waits for the very next frame is
+/// woken for each, and the gateway that it shares the machine with pays for waking it. What waits meanwhile is not in its
+/// client's hands yet: the rest is part of the delays.
+const REST: Duration = Duration::from_millis(1);
+
 /// What was heard.
 pub struct Heard {
     /// From each trade to each event of it, in milliseconds.
@@ -54,7 +59,8 @@ pub fn start(sockets: Vec<StdStream>, threads: usize) -> Readers {
     let begin = |share: Vec<StdStream>| {
         let (ended, is_measuring) = (ended.clone(), Arc::clone(&is_measuring));
         std::thread::spawn(move || {
-            let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
+            let mut runtime = tokio::runtime::Builder::new_current_thread();
+            let runtime = runtime.enable_all().on_thread_park(|| std::thread::sleep(REST)).build();
             runtime.map_or(Heard::default(), |runtime| {
                 LocalSet::new().block_on(&runtime, read_all(share, ended, is_measuring))
             })

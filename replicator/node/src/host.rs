@@ -433,7 +433,9 @@ impl<L: LogStore> PartitionHost<L> {
         let cells = self.replica.machine().cells();
         let shipped = match self.is_leader {
             true => self.shipper.poll(now, cells, self.replica.attended(), &mut self.mail),
-            false => self.shipper.pick_up(cells, &mut self.mail),
+            false if self.replica.is_attending() => self.shipper.pick_up(cells, &mut self.mail),
+            // The leader sends.
+            false => 0,
         };
         self.outputs.extend(self.mail.drain(..).map(HostOutput::Mail));
         shipped

@@ -22,7 +22,7 @@ const IN_FLIGHT_MAX: u64 = 8_192;
 /// The longest wait before mail is sent again.
 const RESEND_NS_MAX: u64 = 1_000_000_000;
 /// How long a leader sends by itself what was not picked up in time: the standby may be far behind.
-const UNATTENDED_NS: u64 = 10_000_000_000;
+const UNATTENDED_NS: u64 = 2_000_000_000;
 
 /// When mail is sent again and when it is acknowledged.
 #[derive(Debug, Clone, Copy)]
@@ -119,6 +119,8 @@ struct Incoming {
     since: Option<Timestamp>,
     /// The sender seems not to know: tell it again.
     again: bool,
+    /// Applied up to here when last looked at: mail that was put into the outbox since says so, or more.
+    looked: MailSequence,
 }
 
 impl MailShipper {
@@ -305,7 +307,7 @@ impl MailShipper {
             lane.sent_before = lane.sent_before.max(upto);
             if upto > lane.sent {
                 lane.sent = upto;
-                note_told(&mut self.incoming, to, cells);
+                note_told(&mut self.incoming, to);
             }
             return;
         }
@@ -329,6 +331,7 @@ impl MailShipper {
             return;
         };
         let lane = self.incoming.entry(from).or_default();
+        lane.looked = received;
         let waiting = received.get().saturating_sub(lane.acknowledged.get());
         if waiting == 0 && !lane.again {
             lane.since = None;
@@ -340,25 +343,24 @@ impl MailShipper {
         let Some(node) = self.leaders.get(&from).copied().filter(|_| is_due) else {
             return;
         };
-        *lane = Incoming { acknowledged: received, since: None, again: false };
+        *lane = Incoming { acknowledged: received, since: None, again: false, ..*lane };
         self.counters.acks += 1;
         let ack = AckMail { from: self.own, incarnation, acknowledged: received };
         out.push_back(mail_out(node, from, Command::AckMail(ack)));
     }
 }
 
-/// What is picked up carries the acknowledgement of everything that was applied before it.
-fn note_told(incoming: &mut BTreeMap<PartitionId, Incoming>, to: PartitionId, cells: &Partition) {
-    if let Some((_, received)) = cells.received(to) {
-        let lane = incoming.entry(to).or_default();
-        *lane = Incoming { acknowledged: received.max(lane.acknowledged), since: None, again: false };
-    }
+/// What is picked up carries the acknowledgement of what had been applied when it was put into the outbox, and need not carry
+/// that of what has been applied since.
+fn note_told(incoming: &mut BTreeMap<PartitionId, Incoming>, to: PartitionId) {
+    let lane = incoming.entry(to).or_default();
+    *lane = Incoming { acknowledged: lane.acknowledged.max(lane.looked), since: None, again: false, ..*lane };
 }
 
 fn note_carried(incoming: &mut BTreeMap<PartitionId, Incoming>, to: PartitionId, batch: &DeliverMail) {
     let lane = incoming.entry(to).or_default();
     if batch.acknowledged >= lane.acknowledged {
-        *lane = Incoming { acknowledged: batch.acknowledged, since: None, again: false };
+        *lane = Incoming { acknowledged: batch.acknowledged, since: None, again: false, ..*lane };
     }
 }
 

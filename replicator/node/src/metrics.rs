@@ -103,6 +103,7 @@ struct Families {
     snapshots_installed: PerPartition<Counter>,
     leader_changes: PerPartition<Counter>,
     mail_sent: PerPartition<Counter>,
+    mail_picked: PerPartition<Counter>,
     mail_resent: PerPartition<Counter>,
     mail_acks: PerPartition<Counter>,
     mail_duplicates: PerPartition<Counter>,
@@ -276,6 +277,7 @@ impl Metrics {
             snapshots_installed: of.snapshots_installed.get_or_create_owned(&label),
             leader_changes: of.leader_changes.get_or_create_owned(&label),
             mail_sent: of.mail_sent.get_or_create_owned(&label),
+            mail_picked: of.mail_picked.get_or_create_owned(&label),
             mail_resent: of.mail_resent.get_or_create_owned(&label),
             mail_acks: of.mail_acks.get_or_create_owned(&label),
             mail_duplicates: of.mail_duplicates.get_or_create_owned(&label),
@@ -332,7 +334,8 @@ impl Families {
         counter("snapshots_taken", "Snapshots taken", &self.snapshots_taken);
         counter("snapshots_installed", "Snapshots of a leader installed", &self.snapshots_installed);
         counter("leader_changes", "Changes of leader seen", &self.leader_changes);
-        counter("mail_sent", "Mails sent", &self.mail_sent);
+        counter("mail_sent", "Mails sent, or left for a standby to pass on", &self.mail_sent);
+        counter("mail_picked", "Mails that a standby passed on to the leader beside it", &self.mail_picked);
         counter("mail_resent", "Mails sent again", &self.mail_resent);
         counter("mail_acknowledgements", "Acknowledgements sent without mail", &self.mail_acks);
         counter("mail_duplicates", "Mails received again", &self.mail_duplicates);
@@ -378,6 +381,7 @@ pub struct PartitionMetrics {
     snapshots_installed: Counter,
     leader_changes: Counter,
     mail_sent: Counter,
+    mail_picked: Counter,
     mail_resent: Counter,
     mail_acks: Counter,
     mail_duplicates: Counter,
@@ -427,6 +431,7 @@ impl PartitionMetrics {
         raise(&self.snapshots_installed, counters.snapshots_installed);
         raise(&self.leader_changes, counters.leader_changes);
         raise(&self.mail_sent, counters.mail.sent);
+        raise(&self.mail_picked, counters.mail.picked);
         raise(&self.mail_resent, counters.mail.resent);
         raise(&self.mail_acks, counters.mail.acks);
         raise(&self.mail_duplicates, counters.mail.duplicates);

@@ -22,6 +22,9 @@ use super::envelope::Envelope;
 use crate::members::node_of;
 use crate::{LogStore, Output, StateMachine};
 
+/// Nothing is left to a standby that misses more entries than this, and it passes nothing on.
+const BEHIND_MAX: u64 = 1_024;
+
 /// How far a leader's log is on its disk; with the receiver's, that is a quorum.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub(super) struct Stored {
@@ -40,7 +43,7 @@ pub(super) struct Pairs {
     listeners: Vec<NodeId>,
     /// By this replica as the leader of a term: the term and the log index.
     told: (u64, u64),
-    /// Who was told last.
+    /// Who of those told last is near.
     attended: Vec<NodeId>,
     /// By the leader of a term: the term and the log index.
     heard: (u64, u64),
@@ -73,11 +76,13 @@ impl<M: StateMachine, L: LogStore> Replica<M, L> {
             let payload = Envelope::Stored(Stored { term, to: *standby, index }).encode();
             self.outputs.push_back(Output::Send { to: node_of(*standby), payload });
             self.pairs.told = (term, index);
-            self.pairs.attended.push(node_of(*standby));
+            if index.saturating_sub(progress.matched) <= BEHIND_MAX {
+                self.pairs.attended.push(node_of(*standby));
+            }
         }
     }
 
-    /// The listeners that are told: they have what is committed here as soon as this leader has.
+    /// The listeners that are told and near: they have what is committed here as soon as this leader has.
     pub fn attended(&self) -> &[NodeId] {
         if self.pairs.told.0 == self.raft.raft.term { &self.pairs.attended } else { &[] }
     }
@@ -92,6 +97,15 @@ impl<M: StateMachine, L: LogStore> Replica<M, L> {
         self.pairs.heard = (stored.term, stored.index);
         self.commit_stored();
         true
+    }
+
+    /// Whether its leader leaves to this standby whatever goes on from here: it tells it how far it is, and that is near. What one
+    /// that is far behind has to pass on has long arrived.
+    pub fn is_attending(&self) -> bool {
+        let raft = &self.raft.raft;
+        let (term, index) = self.pairs.heard;
+        let is_told = raft.state == StateRole::Follower && term == raft.term;
+        is_told && index.saturating_sub(self.state.cursor.index) <= BEHIND_MAX
     }
 
     /// A standby commits what is on its leader's disk and its own.

@@ -171,11 +171,14 @@ impl<M: StateMachine> Twin<M> {
 
     /// Sends what there is room for. When the twin's thread has ended, the next poll says so.
     fn send(&mut self) {
-        let Place::There { orders: Some(orders), .. } = &self.place else { return };
+        let Place::There { orders: Some(orders), thread, .. } = &self.place else { return };
         while let Some(order) = self.backlog.pop_front() {
             if let Err(TrySendError::Full(order)) = orders.try_send(order) {
                 self.backlog.push_front(order);
                 return;
+            }
+            if let Some(thread) = thread {
+                thread.thread().unpark();
             }
         }
     }
@@ -192,7 +195,17 @@ fn start<M: StateMachine>(mut follower: Box<Follower<M>>) -> std::io::Result<Pla
     let (done, written) = bounded(4 * ORDERS_MAX);
     let name = format!("twin-{}", follower.config.partition);
     let thread = std::thread::Builder::new().name(name).spawn(move || {
-        for order in queue {
+        loop {
+            let order = match queue.try_recv() {
+                Ok(order) => order,
+                // Whoever sends unparks this thread. A channel that waits would spin first, and take the core from those
+                // whom it waits for.
+                Err(TryRecvError::Empty) => {
+                    std::thread::park();
+                    continue;
+                }
+                Err(TryRecvError::Disconnected) => return,
+            };
             match follower.obey(order) {
                 Ok(None) => {}
                 Ok(Some(snapshot)) => {
@@ -215,6 +228,7 @@ impl<M> Drop for Twin<M> {
         if let Place::There { orders, thread, .. } = &mut self.place {
             *orders = None;
             if let Some(thread) = thread.take() {
+                thread.thread().unpark();
                 let _ = thread.join();
             }
         }

@@ -9,6 +9,8 @@ use std::mem::take;
 use std::sync::{Arc, MutexGuard};
 
 use bytes::{Buf, Bytes};
+use socket2::SockRef;
+use tokio::io::Interest;
 use tokio::net::TcpStream;
 
 use super::{Outbox, State, Waiting};
@@ -27,7 +29,8 @@ impl Wire for TcpStream {
     fn try_write(&self, slices: &[IoSlice<'_>]) -> io::Result<usize> {
         match slices {
             [slice] => TcpStream::try_write(self, slice),
-            slices => self.try_write_vectored(slices),
+            // By `sendmsg`: `writev` goes the way of files, which costs a tenth of all that a visit does.
+            slices => self.try_io(Interest::WRITABLE, || SockRef::from(self).send_vectored(slices)),
         }
     }
 }

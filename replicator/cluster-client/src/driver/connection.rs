@@ -5,12 +5,10 @@ use std::sync::Arc;
 use std::time::Instant;
 
 use tokio::io::{AsyncReadExt, AsyncWriteExt, ReadHalf, WriteHalf};
-use tokio::net::TcpStream;
-use tokio_rustls::client::TlsStream;
 use wire::NodeId;
 
 use super::Shared;
-use super::dial::Dialer;
+use super::dial::{Dialer, Link};
 
 const READ_BUFFER_LEN: usize = 64 * 1024;
 
@@ -55,7 +53,7 @@ fn begin(shared: &Shared, node: NodeId) -> bool {
     std::mem::take(&mut connection.must_connect)
 }
 
-async fn read(shared: &Shared, node: NodeId, mut from: ReadHalf<TlsStream<TcpStream>>) -> io::Result<()> {
+async fn read(shared: &Shared, node: NodeId, mut from: ReadHalf<Link>) -> io::Result<()> {
     let mut buffer = vec![0; READ_BUFFER_LEN];
     loop {
         let len = from.read(&mut buffer).await?;
@@ -70,7 +68,7 @@ async fn write(
     shared: &Shared,
     node: NodeId,
     changed: &tokio::sync::Notify,
-    mut to: WriteHalf<TlsStream<TcpStream>>,
+    mut to: WriteHalf<Link>,
 ) -> io::Result<()> {
     let mut bytes = Vec::new();
     loop {

@@ -6,12 +6,10 @@ use std::sync::Arc;
 use std::time::Instant;
 
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
-use tokio::net::TcpStream;
 use tokio::sync::{mpsc, watch};
-use tokio_rustls::client::TlsStream;
 use wire::NodeId;
 
-use super::dial::Dialer;
+use super::dial::{Dialer, Link};
 use super::ear::Listening;
 use crate::StreamItem;
 use crate::subscription::{Output, Subscription};
@@ -52,7 +50,7 @@ pub(super) async fn run(
     items: mpsc::Sender<StreamItem>,
 ) {
     let mut buffer = vec![0; READ_BUFFER_LEN];
-    let mut stream: Option<TlsStream<TcpStream>> = None;
+    let mut stream: Option<Link> = None;
     let known = *news.leader.borrow_and_update();
     subscription.on_leader(known, Instant::now());
     loop {
@@ -112,7 +110,7 @@ async fn perform(
     subscription: &mut Subscription,
     listening: &mut Listening,
     dialer: &Dialer,
-    stream: &mut Option<TlsStream<TcpStream>>,
+    stream: &mut Option<Link>,
     news: &mut News,
 ) {
     match output {
@@ -139,7 +137,7 @@ async fn dial(
     node: NodeId,
     subscription: &mut Subscription,
     dialer: &Dialer,
-    stream: &mut Option<TlsStream<TcpStream>>,
+    stream: &mut Option<Link>,
     news: &mut News,
 ) {
     let mut dialing = std::pin::pin!(dialer.dial(node));
@@ -164,12 +162,12 @@ async fn dial(
     }
 }
 
-async fn write(to: &mut TlsStream<TcpStream>, bytes: &[u8]) -> io::Result<()> {
+async fn write(to: &mut Link, bytes: &[u8]) -> io::Result<()> {
     to.write_all(bytes).await?;
     to.flush().await
 }
 
-async fn read(stream: &mut Option<TlsStream<TcpStream>>, buffer: &mut [u8]) -> io::Result<usize> {
+async fn read(stream: &mut Option<Link>, buffer: &mut [u8]) -> io::Result<usize> {
     match stream {
         Some(stream) => stream.read(buffer).await,
         None => std::future::pending().await,

@@ -50,6 +50,7 @@ impl EventSink for Shelf {
 }
 
 struct World {
+    nodes: u64,
     random: u64,
     now: u64,
     hosts: BTreeMap<(NodeId, PartitionId), PartitionHost<MemoryLog>>,
@@ -63,7 +64,12 @@ struct World {
 
 impl World {
     fn new(seed: u64) -> World {
+        World::of(NODES, seed)
+    }
+
+    fn of(nodes: u64, seed: u64) -> World {
         let mut world = World {
+            nodes,
             random: seed,
             now: 1_700_000_000_000 * MS,
             hosts: BTreeMap::new(),
@@ -74,7 +80,7 @@ impl World {
             opened: None,
             loss_percent: 5,
         };
-        for node in 1..=NODES {
+        for node in 1..=nodes {
             for partition in [LEDGER, MARKET] {
                 world.disks.insert((NodeId::new(node), partition), MemoryDisk::immediate());
                 world.kept.insert((NodeId::new(node), partition), Arc::default());
@@ -90,7 +96,7 @@ impl World {
     }
 
     fn open(&mut self, node: NodeId, partition: PartitionId) {
-        let voters = (1..=NODES).map(NodeId::new).collect();
+        let voters = (1..=self.nodes).map(NodeId::new).collect();
         let seed = self.draw(u64::MAX >> 33);
         let mut replica = ReplicaConfig::new(partition, node, voters, ClusterEpoch::new(1), seed);
         replica.snapshots.every_entries = 40;
@@ -184,7 +190,7 @@ impl World {
     fn leader(&mut self, partition: PartitionId) -> NodeId {
         for _ in 0..20_000 {
             let leads = |node: &NodeId| self.hosts.get(&(*node, partition)).is_some_and(|host| host.status().settled);
-            if let Some(node) = (1..=NODES).map(NodeId::new).find(leads) {
+            if let Some(node) = (1..=self.nodes).map(NodeId::new).find(leads) {
                 return node;
             }
             self.step();
@@ -199,7 +205,7 @@ impl World {
     }
 
     fn digests(&self, partition: PartitionId) -> Vec<(LogPosition, u128)> {
-        (1..=NODES)
+        (1..=self.nodes)
             .filter_map(|node| self.hosts.get(&(NodeId::new(node), partition)))
             .map(|host| (host.status().applied_position, host.machine().cells().digest()))
             .collect()
@@ -304,6 +310,25 @@ fn list(client: &mut Client, world: &mut World) -> (MarketId, AccountId, Account
     (market, accounts[0], accounts[1])
 }
 
+fn order(account: AccountId, market: MarketId, side: Side, round: i64) -> Command {
+    let name = format!("{side:?}-{round}");
+    Command::NewOrder(NewOrder {
+        account,
+        market,
+        side,
+        kind: OrderKind::Limit,
+        time_in_force: TimeInForce::Gtc,
+        self_trade: SelfTradePrevention::None,
+        price: units(6_000_000 + round),
+        qty: Qty::new(10 + round).unwrap(),
+        quote_qty: Amount::new(0).unwrap(),
+        client_order_id: ClientOrderId::new(name.as_bytes()).unwrap(),
+        key: Default::default(),
+        session: Default::default(),
+        asked_us: 0,
+    })
+}
+
 /// Orders are matched in another partition while leaders crash and the network misbehaves.
 fn trade_under_faults(seed: u64) {
     const TRADES: i64 = 30;
@@ -319,23 +344,7 @@ fn trade_under_faults(seed: u64) {
             down = Some((node, world.now + (100 + world.draw(2_000)) * MS));
         }
         for (account, side) in [(alice, Side::Sell), (bob, Side::Buy)] {
-            let name = format!("{side:?}-{round}");
-            let order = NewOrder {
-                account,
-                market,
-                side,
-                kind: OrderKind::Limit,
-                time_in_force: TimeInForce::Gtc,
-                self_trade: SelfTradePrevention::None,
-                price: units(6_000_000 + round),
-                qty: Qty::new(10 + round).unwrap(),
-                quote_qty: Amount::new(0).unwrap(),
-                client_order_id: ClientOrderId::new(name.as_bytes()).unwrap(),
-                key: Default::default(),
-                session: Default::default(),
-                asked_us: 0,
-            };
-            client.ask(&mut world, &Command::NewOrder(order));
+            client.ask(&mut world, &order(account, market, side, round));
         }
         if let Some((node, _)) = down.filter(|(_, until)| world.now >= *until) {
             world.open(node, LEDGER);
@@ -394,6 +403,36 @@ fn orders_across_partitions_are_filled_once_whatever_network_and_nodes_do() {
     for seed in seeds() {
         trade_under_faults(seed);
     }
+}
+
+/// How many mails the standbys of so many nodes have passed on, of how many, when nothing fails.
+fn passed_on_by_standbys(nodes: u64) -> (u64, u64) {
+    let mut world = World::of(nodes, 5);
+    world.loss_percent = 0;
+    let mut client = Client::open(&mut world, 5);
+    let (market, alice, bob) = list(&mut client, &mut world);
+    // Until each leads what it should.
+    (0..5_000).for_each(|_| world.step());
+    assert_ne!(world.leader(LEDGER), world.leader(MARKET));
+    let count = |world: &World| {
+        let mail = world.hosts.values().map(|host| host.counters().mail);
+        mail.fold((0, 0), |(picked, sent), mail| (picked + mail.picked, sent + mail.sent))
+    };
+    let before = count(&world);
+    for round in 0..20 {
+        client.ask(&mut world, &order(alice, market, Side::Sell, round));
+        client.ask(&mut world, &order(bob, market, Side::Buy, round));
+    }
+    let after = count(&world);
+    (after.0 - before.0, after.1 - before.1)
+}
+
+#[test]
+fn mail_goes_one_way_or_the_other() {
+    let (picked, sent) = passed_on_by_standbys(3);
+    assert!(picked * 10 > sent * 9, "{picked} of {sent}: the standby beside the receiver has it first");
+    let (picked, sent) = passed_on_by_standbys(5);
+    assert!(sent > 0 && picked == 0, "{picked} of {sent}: the leader sends, for no standby is told");
 }
 
 #[test]

@@ -68,6 +68,36 @@ fn what_one_standby_cannot_complete_is_told_to_nobody() {
     bench.execute(session, 1, 3);
     let leader = bench.leader();
     assert!(bench.cluster.replica(leader).unwrap().attended().is_empty());
+    assert!(!bench.cluster.replica(standby).unwrap().is_attending());
+}
+
+#[test]
+fn who_is_far_behind_is_told_and_nothing_is_left_to_it() {
+    let mut bench = Bench::new(3);
+    let session = bench.open_session(7);
+    let (leader, standby) = (bench.leader(), bench.standbys()[0]);
+    listens(&mut bench, standby);
+    bench.execute(session, 1, 3);
+    assert_eq!(bench.cluster.replica(leader).unwrap().attended(), [standby]);
+    bench.cluster.cut(standby, leader);
+    bench.execute(session, 4, 1_100);
+    assert!(bench.cluster.replica(leader).unwrap().attended().is_empty());
+}
+
+#[test]
+fn who_attends_is_whom_the_leader_of_its_term_tells() {
+    let (mut bench, _, [leader, told, untold], before) = bench_of_a_deaf_leader();
+    bench.until("the standby has applied it", |bench| bench.position(told) > before);
+    let attends = |bench: &Bench, node| bench.cluster.replica(node).unwrap().is_attending();
+    assert!(attends(&bench, told) && !attends(&bench, untold) && !attends(&bench, leader));
+    let status = bench.cluster.replica(told).unwrap().status();
+    let far = Stored { term: status.term.get(), to: status.member, index: status.applied_index + 5_000 };
+    bench.cluster.replica_mut(told).unwrap().on_message(leader, &Envelope::Stored(far).encode());
+    assert!(!attends(&bench, told), "it is far behind");
+    bench.cluster.crash(leader);
+    bench.cluster.heal();
+    bench.until("another leads", |bench| bench.cluster.leader().is_some_and(|next| next != leader));
+    assert!(!attends(&bench, told) && !attends(&bench, untold), "the next leader has told nobody");
 }
 
 #[test]

@@ -178,3 +178,29 @@ async fn whoever_tells_something_does_not_wait_for_a_courier_and_the_task_does()
     drop(closed);
     assert_eq!(reclaiming.await.unwrap(), "two ");
 }
+
+/// Several at once.
+#[tokio::test]
+async fn a_socket_takes_messages_in_order_and_as_much_as_it_can() {
+    let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let (client, accepted) = tokio::join!(TcpStream::connect(listener.local_addr().unwrap()), listener.accept());
+    let (mut client, server) = (client.unwrap(), accepted.unwrap().0);
+    server.writable().await.unwrap();
+    let messages: Vec<Vec<u8>> = (0..BATCH).map(|index| vec![index as u8; 10_000]).collect();
+    let slices: Vec<_> = messages.iter().map(|message| IoSlice::new(message)).collect();
+    let mut expected = Vec::new();
+    let error = loop {
+        match Wire::try_write(&server, &slices) {
+            Ok(count) => expected.extend_from_slice(&messages.concat()[..count]),
+            Err(error) => break error,
+        }
+    };
+    assert_eq!(error.kind(), io::ErrorKind::WouldBlock);
+    assert!(!expected.is_empty());
+    let mut read = vec![0; expected.len()];
+    tokio::io::AsyncReadExt::read_exact(&mut client, &mut read).await.unwrap();
+    assert!(read == expected, "what was taken came, in order");
+    // It tells when it takes more.
+    server.writable().await.unwrap();
+    assert!(Wire::try_write(&server, &slices).unwrap() > 0);
+}
