@@ -28,6 +28,8 @@ pub struct Metrics {
     pub connections: Gauge,
     /// Open WebSockets, no longer among `connections`.
     pub websockets: Gauge,
+    /// Connections that found no place, or whose address had its share.
+    pub refused_connections: Counter,
     /// Clients that were closed because they did not read in time.
     pub slow_clients: Counter,
     /// The furthest position read, per partition.
@@ -87,6 +89,12 @@ impl Default for Metrics {
         registry.register("connections", "Open client connections", connections.clone());
         let websockets = Gauge::default();
         registry.register("websockets", "Open WebSockets", websockets.clone());
+        let refused_connections = Counter::default();
+        registry.register(
+            "refused_connections",
+            "Connections closed at once: no place is free, or their address has its share",
+            refused_connections.clone(),
+        );
         let slow_clients = Counter::default();
         registry.register("slow_clients", "WebSockets closed because the client did not read", slow_clients.clone());
         let positions = Family::default();
@@ -120,6 +128,7 @@ impl Default for Metrics {
             seconds,
             connections,
             websockets,
+            refused_connections,
             slow_clients,
             positions,
             subscribers,

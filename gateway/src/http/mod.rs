@@ -86,7 +86,10 @@ pub async fn serve(gateway: Arc<Gateway>, listener: TcpListener, door: Door, far
             }
         };
         // A client beyond the limit is closed at once: better none than a slow one.
-        let Some(place) = gateway.connections.take() else { continue };
+        let Some(place) = gateway.connections.take() else {
+            gateway.metrics.refused_connections.inc();
+            continue;
+        };
         if prepare(&stream).is_err() {
             continue;
         }
@@ -121,8 +124,11 @@ async fn enter(gateway: Arc<Gateway>, mut stream: TcpStream, ip: IpAddr, door: D
         }
     }
     let proxies = door.proxies;
-    // A proxy's connections are those of its clients, of whom nobody knows yet.
-    if !proxies.as_ref().is_some_and(|proxies| proxies.trust(peer.ip)) && !place.is_admitted(peer.ip) {
+    // A proxy's connections are those of its clients, of whom nobody knows yet. Of whom a proxy has told is known, also where
+    // clients and proxies are in one network.
+    let is_a_proxys = peer.ip == ip && proxies.as_ref().is_some_and(|proxies| proxies.trust(ip));
+    if !is_a_proxys && !place.is_admitted(peer.ip) {
+        gateway.metrics.refused_connections.inc();
         return;
     }
     let place = ConnectionPlace { _place: Arc::new(place) };

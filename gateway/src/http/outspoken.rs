@@ -34,7 +34,7 @@ pub(super) fn as_sent(query: &str) -> Cow<'_, str> {
 /// Makes quotation marks of a request's line readable. Whether the line goes on after these bytes. Lines are looked for
 /// where bytes arrive: a client that sends a request together with the one before it must encode.
 fn read_quotes(bytes: &mut [u8], is_in_line: bool) -> bool {
-    const BEGINNINGS: [&[u8]; 4] = [b"GET /", b"POST /", b"PUT /", b"DELETE /"];
+    const BEGINNINGS: [&[u8]; 5] = [b"GET /", b"POST /", b"PUT /", b"DELETE /", b"HEAD /"];
     if !is_in_line && !BEGINNINGS.iter().any(|beginning| bytes.starts_with(beginning)) {
         return false;
     }

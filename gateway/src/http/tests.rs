@@ -174,6 +174,12 @@ async fn quotation_marks_need_not_be_encoded_and_are_signed_as_they_are_sent() {
     let server = server().await;
     let answer = server.get(r#"/api/v3/exchangeInfo?symbols=["BTCUSDT"]"#).await;
     assert_eq!((answer.status, &answer.body["symbols"][0]["symbol"]), (200, &json!("BTCUSDT")), "{}", answer.body);
+    let request = b"HEAD /api/v3/exchangeInfo?symbols=[\"BTCUSDT\"] HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n";
+    let mut stream = TcpStream::connect(server.address).await.unwrap();
+    stream.write_all(request).await.unwrap();
+    let mut head = String::new();
+    stream.read_to_string(&mut head).await.unwrap();
+    assert!(head.starts_with("HTTP/1.1 200 OK\r\n"), "of HEAD as well: {head}");
     let odd = server.signed("GET", "/api/v3/order", r#"symbol=BTCUSDT&origClientOrderId="x""#).await;
     odd.refused(
         400,

@@ -19,34 +19,40 @@ use crate::auth::Caller;
 use crate::errors::{self, ApiError};
 use crate::gateway::Gateway;
 
-/// A name that is kept for an amend is asked for again after so long: a refused amend frees it, and nothing of the order says so.
+/// A name that is kept for an amend is asked for again after so long, and then after twice as long each time: a refused amend
+/// frees it, and nothing of the order says so. Every question is a command in the log, and a market without a leader keeps the
+/// name for as long as it has none.
 const ASK_AGAIN: Duration = Duration::from_millis(50);
 
 /// Makes sure that no order of this name is on its way any more, nor an order of the market on its way to the name, and that
 /// the projections have seen one that was.
 pub async fn seal(gateway: &Gateway, caller: Caller, market: MarketId, name: ClientOrderId) -> Result<(), ApiError> {
     let surroundings = &gateway.surroundings;
-    let deadline = surroundings.now() + gateway.limits.read_timeout;
-    while let Some(order) = seal_name(gateway, caller, name, false).await? {
+    let mut left = gateway.limits.read_timeout;
+    let deadline = surroundings.now() + left;
+    let mut pause = ASK_AGAIN;
+    while let Some(order) = seal_name(gateway, caller, name, false, left).await? {
         let has_had_it = || {
             let accounts = gateway.exchange.accounts();
             let order = accounts.get(caller.account).and_then(|account| account.orders.get(market, order));
             order.is_none_or(|order| order.has_had(&name))
         };
         let told = gateway.exchange.until(gateway.exchange.ledger(), has_had_it);
-        if surroundings.within(ASK_AGAIN, told).await.is_some() {
+        if surroundings.by(deadline.min(surroundings.now() + pause), told).await.is_some() {
             return Ok(());
         }
-        if surroundings.now() >= deadline {
+        left = deadline.saturating_duration_since(surroundings.now());
+        if left.is_zero() {
             return Err(errors::DISCONNECTED);
         }
+        pause *= 2;
     }
     Ok(())
 }
 
 /// Makes sure that no order list of this name is on its way any more, and that the projections have seen one that was.
 pub async fn seal_list(gateway: &Gateway, caller: Caller, name: ClientOrderId) -> Result<(), ApiError> {
-    seal_name(gateway, caller, name, true).await.map(drop)
+    seal_name(gateway, caller, name, true, gateway.limits.read_timeout).await.map(drop)
 }
 
 /// Who has taken the name, if it could not be sealed.
@@ -55,10 +61,10 @@ async fn seal_name(
     caller: Caller,
     name: ClientOrderId,
     is_list: bool,
+    timeout: Duration,
 ) -> Result<Option<OrderId>, ApiError> {
     let (account, asked_us) = (caller.account, caller.asked_us);
     let seal = SealName { account, client_order_id: name, asked_us, is_list };
-    let timeout = gateway.limits.read_timeout;
     let replied = gateway.sequence(&Command::SealName(seal), timeout).await.map_err(errors::of_read)?;
     let taken_by = match replied.reply {
         Reply::Rejected { reason, .. } => return Err(reason.into()),

@@ -152,7 +152,31 @@ async fn one_address_cannot_have_all_places() {
     }
     tokio::time::sleep(Duration::from_millis(100)).await;
     assert_eq!(server.gateway.connections.free(), 2);
+    assert_eq!(server.gateway.metrics.refused_connections.get(), 2, "which the operator sees");
     assert_eq!(server.get("/api/v3/ping").await.status, 200, "others are let in");
+}
+
+/// How many of eight connections found no place, behind a proxy in the network of its clients that says this of each.
+async fn refused_behind_a_proxy(tell: crate::Tell, says: &str) -> u64 {
+    let networks = vec!["127.0.0.0/8".parse().unwrap()];
+    let door = Door { tls: None, proxies: Some(Arc::new(crate::Proxies { networks, tell })) };
+    let server = server_behind(Limits { connections_max: 8, ..Limits::default() }, door).await;
+    let mut idle = Vec::new();
+    for _ in 0..8 {
+        let mut stream = TcpStream::connect(server.address).await.unwrap();
+        stream.write_all(says.as_bytes()).await.unwrap();
+        idle.push(stream);
+        tokio::time::sleep(Duration::from_millis(10)).await;
+    }
+    server.gateway.metrics.refused_connections.get()
+}
+
+#[tokio::test]
+async fn a_client_has_its_share_wherever_it_is_and_a_proxy_has_all_places_for_clients_it_has_not_told_of() {
+    let told = "PROXY TCP4 127.0.0.9 127.0.0.1 4711 80\r\n";
+    assert_eq!(refused_behind_a_proxy(crate::Tell::ProxyProtocol, told).await, 2);
+    assert_eq!(refused_behind_a_proxy(crate::Tell::ProxyProtocol, "PROXY UNKNOWN\r\n").await, 0);
+    assert_eq!(refused_behind_a_proxy(crate::Tell::ForwardedFor, "").await, 0);
 }
 
 #[tokio::test]

@@ -73,7 +73,14 @@ async fn whatever_may_find_nothing_of_a_name_says_when_it_was_asked() {
 /// A ledger with Alice's order 1 of the name `old`, which is on its way to the name `new` until `is_decided`; and how often a
 /// name was asked for.
 async fn amending(is_decided: &Arc<AtomicBool>) -> (Arc<Gateway>, Arc<FakeLedger>, Arc<AtomicUsize>) {
-    let (gateway, ledger) = gateway();
+    amending_with(Limits::default(), is_decided).await
+}
+
+async fn amending_with(
+    limits: Limits,
+    is_decided: &Arc<AtomicBool>,
+) -> (Arc<Gateway>, Arc<FakeLedger>, Arc<AtomicUsize>) {
+    let (gateway, ledger) = gateway_with(limits);
     ledger.script(resting_script());
     json(place(&gateway, alice(), params(&format!("{BUY}&newClientOrderId=old"))).await);
     let (is_decided, asked) = (Arc::clone(is_decided), Arc::new(AtomicUsize::new(0)));
@@ -129,13 +136,13 @@ async fn a_name_that_an_amend_did_not_give_is_sealed_before_it_is_said_not_to_ex
 }
 
 #[tokio::test]
-async fn a_name_whose_amend_has_no_outcome_is_not_waited_for_without_end() {
-    let (gateway, ledger) = gateway_with(Limits { read_timeout: Duration::from_millis(120), ..Limits::default() });
-    ledger.script(resting_script());
-    json(place(&gateway, alice(), params(&format!("{BUY}&newClientOrderId=old"))).await);
-    ledger.script(Box::new(|_, _| Ok((Reply::Accepted { id: 1 }, Vec::new()))));
+async fn a_name_whose_amend_has_no_outcome_is_not_waited_for_without_end_and_asked_for_seldom() {
+    let limits = Limits { read_timeout: Duration::from_millis(400), ..Limits::default() };
+    let (gateway, _ledger, asked) = amending_with(limits, &Arc::default()).await;
     let answer = ask(&gateway, "GET", "/api/v3/order", BY_NEW_NAME).await.unwrap();
     assert_eq!(answer, Err(errors::DISCONNECTED));
+    // At once, and after 50, 150 and 350 ms: each is a command in the log.
+    assert!((2..=4).contains(&asked.load(Ordering::Relaxed)), "{asked:?}");
 }
 
 /// Sends an order and, while its outcome is out, the same again and again.
