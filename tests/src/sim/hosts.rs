@@ -180,9 +180,11 @@ impl World {
             }
             HostOutput::Mail(mail) => {
                 self.trace.mix_bytes(&mail.payload);
-                if mail.node == id {
+                // Lost is what finds no link, or a full ring on its own node.
+                let is_lost = self.now < self.mail_is_lost_until;
+                if mail.node == id && !is_lost {
                     self.input(id, mail.partition, HostInput::Mail(mail.payload));
-                } else if self.now >= self.mail_is_lost_until {
+                } else if !is_lost {
                     self.post(id, mail.node, mail.partition, || HostInput::Mail(mail.payload.clone()));
                 }
             }
