@@ -239,7 +239,7 @@ impl MailShipper {
     /// The other nodes that pick up mail of these cells, when they are others than when it was asked last.
     pub fn new_listeners(&mut self, cells: &Partition) -> Option<Vec<NodeId>> {
         let outboxes = cells.outboxes().count();
-        if std::mem::replace(&mut self.listened_by, Some(outboxes)) == Some(outboxes) {
+        if self.listened_by.replace(outboxes) == Some(outboxes) {
             return None;
         }
         let leader_of = |outbox: &engine::Outbox| self.leaders.get(&outbox.to()).copied();
