@@ -310,8 +310,12 @@ fn list(client: &mut Client, world: &mut World) -> (MarketId, AccountId, Account
     (market, accounts[0], accounts[1])
 }
 
-fn order(account: AccountId, market: MarketId, side: Side, round: i64) -> Command {
-    let name = format!("{side:?}-{round}");
+/// The order of a round: at a price of its own, so that it meets that of the other side.
+fn nth_order(account: AccountId, market: MarketId, side: Side, round: i64) -> Command {
+    order(account, market, side, 6_000_000 + round, 10 + round, &format!("{side:?}-{round}"))
+}
+
+fn order(account: AccountId, market: MarketId, side: Side, price: i64, qty: i64, name: &str) -> Command {
     Command::NewOrder(NewOrder {
         account,
         market,
@@ -319,8 +323,8 @@ fn order(account: AccountId, market: MarketId, side: Side, round: i64) -> Comman
         kind: OrderKind::Limit,
         time_in_force: TimeInForce::Gtc,
         self_trade: SelfTradePrevention::None,
-        price: units(6_000_000 + round),
-        qty: Qty::new(10 + round).unwrap(),
+        price: units(price),
+        qty: Qty::new(qty).unwrap(),
         quote_qty: Amount::new(0).unwrap(),
         client_order_id: ClientOrderId::new(name.as_bytes()).unwrap(),
         key: Default::default(),
@@ -344,7 +348,7 @@ fn trade_under_faults(seed: u64) {
             down = Some((node, world.now + (100 + world.draw(2_000)) * MS));
         }
         for (account, side) in [(alice, Side::Sell), (bob, Side::Buy)] {
-            client.ask(&mut world, &order(account, market, side, round));
+            client.ask(&mut world, &nth_order(account, market, side, round));
         }
         if let Some((node, _)) = down.filter(|(_, until)| world.now >= *until) {
             world.open(node, LEDGER);
@@ -420,8 +424,8 @@ fn passed_on_by_standbys(nodes: u64) -> (u64, u64) {
     };
     let before = count(&world);
     for round in 0..20 {
-        client.ask(&mut world, &order(alice, market, Side::Sell, round));
-        client.ask(&mut world, &order(bob, market, Side::Buy, round));
+        client.ask(&mut world, &nth_order(alice, market, Side::Sell, round));
+        client.ask(&mut world, &nth_order(bob, market, Side::Buy, round));
     }
     let after = count(&world);
     (after.0 - before.0, after.1 - before.1)

@@ -7,24 +7,6 @@ use wire::event::MarketStatusChanged;
 const POISON: i64 = 666_666;
 const LATE_POISON: i64 = 666_667;
 
-fn order(account: AccountId, market: MarketId, side: Side, qty: i64, name: &str) -> Command {
-    Command::NewOrder(NewOrder {
-        account,
-        market,
-        side,
-        kind: OrderKind::Limit,
-        time_in_force: TimeInForce::Gtc,
-        self_trade: SelfTradePrevention::None,
-        price: units(6_000_000),
-        qty: Qty::new(qty).unwrap(),
-        quote_qty: Amount::new(0).unwrap(),
-        client_order_id: ClientOrderId::new(name.as_bytes()).unwrap(),
-        key: Default::default(),
-        session: Default::default(),
-        asked_us: 0,
-    })
-}
-
 impl World {
     fn until(&mut self, what: &str, done: impl Fn(&World) -> bool) {
         for _ in 0..20_000 {
@@ -57,8 +39,8 @@ fn an_order_that_panics_its_market_is_refused_and_the_market_takes_cancels_alone
     let mut world = World::new(11);
     let mut client = Client::open(&mut world, 1);
     let (market, alice, bob) = list(&mut client, &mut world);
-    let resting = client.ask(&mut world, &order(alice, market, Side::Sell, 10, "rests"));
-    let poison = client.ask(&mut world, &order(bob, market, Side::Buy, POISON, "poison"));
+    let resting = client.ask(&mut world, &order(alice, market, Side::Sell, 6_000_000, 10, "rests"));
+    let poison = client.ask(&mut world, &order(bob, market, Side::Buy, 6_000_000, POISON, "poison"));
     world.until("it is put aside everywhere", |world| {
         (1..=NODES).all(|node| {
             let status = world.hosts[&(NodeId::new(node), MARKET)].status();
@@ -115,7 +97,9 @@ fn an_order_whose_expiry_panics_its_market_is_left_alone_and_the_market_takes_ca
     let mut world = World::new(12);
     let mut client = Client::open(&mut world, 1);
     let (market, alice, _) = list(&mut client, &mut world);
-    let Command::NewOrder(order) = order(alice, market, Side::Sell, LATE_POISON, "late") else { unreachable!() };
+    let Command::NewOrder(order) = order(alice, market, Side::Sell, 6_000_000, LATE_POISON, "late") else {
+        unreachable!()
+    };
     let order = NewOrder { time_in_force: TimeInForce::Gtd, ..order };
     let expire_at = Some(Timestamp::from_nanos(world.now).plus_nanos(2_000_000_000));
     let terms = wire::Terms { expire_at, ..wire::Terms::NONE };
