@@ -102,6 +102,8 @@ impl Litecoins {
     /// Two weeks and an hour go by in which nobody mines: every node forgets what its mempool has had so long. Nothing may be mined
     /// meanwhile.
     pub async fn outlive_mempools(&self) -> Result<(), ChainError> {
+        // Nodes forget one after the other: who still has it would tell it to those that have just forgotten it.
+        self.disconnect().await?;
         let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default().as_secs();
         for node in &self.nodes {
             node.call("setmocktime", json!([now + MEMPOOL_EXPIRY_S + 3_600])).await?;
@@ -111,15 +113,12 @@ impl Litecoins {
         let tx = self.nodes[0].call("sendtoaddress", json!([address, "0.1"])).await?;
         let raw = self.nodes[0].call("getrawtransaction", json!([tx])).await?;
         for node in &self.nodes[1..] {
-            // Another node may have told it already.
-            if node.call("sendrawtransaction", json!([raw])).await.is_err() {
-                node.call("getmempoolentry", json!([tx])).await?;
-            }
+            node.call("sendrawtransaction", json!([raw])).await?;
         }
         for node in &self.nodes {
             node.call("setmocktime", json!([0])).await?;
         }
-        Ok(())
+        self.heal().await
     }
 
     /// SIGKILL for all at once, and a new start: a mempool is written down when a node is stopped, not when it dies.
@@ -135,19 +134,25 @@ impl Litecoins {
 
     /// Cuts the network in two: `left`, and everybody else. Each side is connected in itself.
     pub async fn partition(&self, left: &[usize]) -> Result<(), ChainError> {
+        self.disconnect().await?;
+        let all: Vec<usize> = (0..self.nodes.len()).collect();
+        let right: Vec<usize> = all.into_iter().filter(|node| !left.contains(node)).collect();
+        for side in [left, &right] {
+            self.connect(side).await?;
+        }
+        Ok(())
+    }
+
+    /// Leaves nobody connected with anybody.
+    async fn disconnect(&self) -> Result<(), ChainError> {
         for node in &self.nodes {
             node.call("setnetworkactive", json!([false])).await?;
         }
-        let all: Vec<usize> = (0..self.nodes.len()).collect();
-        let right: Vec<usize> = all.into_iter().filter(|node| !left.contains(node)).collect();
         for node in &self.nodes {
             // Connections end in their own time; what is still open would carry blocks over.
             until(READY_WITHIN, async || (node.call("getconnectioncount", json!([])).await.ok()? == 0).then_some(()))
                 .await
                 .ok_or_else(|| ChainError::NotReady("the cut between the litecoin nodes".into()))?;
-        }
-        for side in [left, &right] {
-            self.connect(side).await?;
         }
         Ok(())
     }

@@ -76,19 +76,24 @@ async fn taken_and_thrown_away(bank: &mut Bank) {
 }
 
 /// Twice it is in every mempool, and then in none: nodes forget what nobody mines for two weeks, and nodes that die forget all of
-/// it. It is missed each time, and the same bytes are sent again.
+/// it. It is missed each time, and the same bytes are sent again. The instances are asleep meanwhile: what most nodes have forgotten
+/// they would send at once, and the last nodes would forget it afterwards.
 async fn forgotten_by_every_mempool(bank: &mut Bank) {
     use WithdrawalStage::{Broadcast, Mempool, Signed};
     let id = bank.request(LTC, 10_340_000).await;
     bank.until_stage(id, Mempool).await;
     let tx = bank.signed(id)[0].tx;
     until_in_every_mempool(bank, tx).await;
+    bank.signal_all(Signal::SIGSTOP);
     bank.litecoin.outlive_mempools().await.unwrap();
+    bank.signal_all(Signal::SIGCONT);
     bank.until("it is missed and sent again", |bank| bank.stages(id).ends_with(&[Mempool, Signed, Broadcast, Mempool]))
         .await;
     until_in_every_mempool(bank, tx).await;
     let before = bank.stages(id).len();
+    bank.signal_all(Signal::SIGSTOP);
     bank.litecoin.die_and_return().await.unwrap();
+    bank.signal_all(Signal::SIGCONT);
     bank.until("it is missed again", |bank| bank.stages(id)[before - 1..].starts_with(&[Mempool, Signed])).await;
     until_in_every_mempool(bank, tx).await;
     bank.settle(&[id], |_| {}).await;
