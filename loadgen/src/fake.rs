@@ -34,6 +34,8 @@ pub enum Fault {
     HangUpEvery(u64),
     /// It answers nothing any more once it has so many orders.
     GoneAfter(u64),
+    /// It knows nothing of an order any more that was closed when orders up to it were listed.
+    ForgetClosed,
     /// It forgets to publish this change of a level.
     HideChange(u64),
 }
@@ -49,6 +51,7 @@ struct Order {
     executed: Decimal,
     quote: Decimal,
     status: &'static str,
+    is_forgotten: bool,
 }
 
 struct Book {
@@ -107,6 +110,11 @@ impl Fake {
         fake
     }
 
+    /// How many orders it has forgotten.
+    pub fn forgotten(&self) -> usize {
+        self.book.lock().unwrap().orders.iter().filter(|order| order.is_forgotten).count()
+    }
+
     /// How many orders it has been given.
     pub fn orders(&self) -> usize {
         self.book.lock().unwrap().orders.len()
@@ -147,7 +155,11 @@ impl Fake {
             if self.book.lock().unwrap().is_gone() {
                 return;
             }
-            let answer = self.book.lock().unwrap().ask(path, &key.unwrap_or_default(), param);
+            let account = key.unwrap_or_default();
+            let answer = self.book.lock().unwrap().ask(path, &account, param);
+            if let ("/api/v3/allOrders", Ok(shown)) = (path, &answer) {
+                self.book.lock().unwrap().forget(&account, shown);
+            }
             let (status, body) = match answer {
                 Ok(body) => ("200 OK", body.to_string()),
                 Err(error) => ("400 Bad Request", error.to_string()),
@@ -283,6 +295,7 @@ impl Book {
             executed: Decimal::ZERO,
             quote: Decimal::ZERO,
             status: "NEW",
+            is_forgotten: false,
         };
         let mut fills = Vec::new();
         while order.executed < order.qty {
@@ -379,6 +392,14 @@ impl Book {
             .ok_or_else(|| refusal(-2013, "Order does not exist."))
     }
 
+    /// Where that is the fault, what is closed of the orders up to the last that is shown.
+    fn forget(&mut self, account: &str, shown: &Value) {
+        let last = shown.as_array().and_then(|orders| orders.last()?["orderId"].as_u64());
+        let (Fault::ForgetClosed, Some(last)) = (self.fault, last) else { return };
+        let own = self.orders.iter_mut().filter(|order| order.account == account && order.id <= last);
+        own.filter(|order| !order.is_open()).for_each(|order| order.is_forgotten = true);
+    }
+
     fn ask(&self, path: &str, account: &str, param: impl Fn(&str) -> Option<String>) -> Result<Value, Value> {
         let from = |name: &str| param(name).and_then(|text| text.parse::<u64>().ok()).unwrap_or(0);
         let own = self.orders.iter().filter(|order| order.account == account);
@@ -418,9 +439,16 @@ impl Book {
                 })
                 .unwrap_or(json!([])),
             "/api/v3/openOrders" => own.filter(|order| order.is_open()).map(|order| order.show(vec![])).collect(),
-            "/api/v3/allOrders" => {
-                own.filter(|order| order.id >= from("orderId")).take(1_000).map(|order| order.show(vec![])).collect()
+            "/api/v3/order" => {
+                let mut own = own.filter(|order| !order.is_forgotten);
+                let order = own.find(|order| order.id == from("orderId"));
+                return order.map(|order| order.show(vec![])).ok_or_else(|| refusal(-2013, "Order does not exist."));
             }
+            "/api/v3/allOrders" => own
+                .filter(|order| !order.is_forgotten && order.id >= from("orderId"))
+                .take(1_000)
+                .map(|order| order.show(vec![]))
+                .collect(),
             "/api/v3/myTrades" => {
                 let mut trades = self.trades.iter().filter(|(owner, _)| owner == account).map(|(_, trade)| trade);
                 match param("fromId") {

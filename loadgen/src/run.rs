@@ -82,6 +82,10 @@ pub struct Args {
     /// Seed of the order mix.
     #[arg(long, value_name = "NUMBER", default_value_t = 1)]
     pub seed: u64,
+    /// An account's records are read, to be compared at the end, when it has sent so many orders since the last time: far fewer
+    /// than the exchange keeps of it.
+    #[arg(long, value_name = "ORDERS", default_value_t = 40_000)]
+    pub read_every: usize,
     /// Write the results as JSON to this file; also when the exchange is gone at the end, with `reconciled` false.
     #[arg(long, value_name = "FILE")]
     pub json: Option<PathBuf>,
@@ -149,7 +153,7 @@ pub async fn run(args: Args) -> Result<Verdict, RunError> {
     let traders = traders(&args, &target)?;
     let ids = ClientIds::new(timestamp_ms(), std::process::id());
     let desk = Arc::new(Desk::new(ids, markets, traders, rest, (args.timeout, args.response), mids));
-    let books = Arc::new(Books::open(&desk).await?);
+    let books = Arc::new(Books::open(&desk, args.read_every).await?);
 
     let mut mix = Mix::new(args.seed);
     warm_up(&desk, &mut mix).await?;

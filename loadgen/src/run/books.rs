@@ -2,7 +2,7 @@
 //! compare with what we were told.
 //!
 //! An exchange forgets the oldest closed orders of an account, so a long run reads its records while it goes
-//! on. What was not final then is asked for again at the end.
+//! on. What was not final at one reading is asked for again at the next.
 
 use std::collections::BTreeSet;
 use std::time::Duration;
@@ -18,13 +18,10 @@ use crate::market::Market;
 
 /// How long the exchange may be unable to answer.
 pub const PATIENCE: Duration = Duration::from_secs(30);
-/// An account's records are read when it has sent so many orders since the last time: far fewer than any
-/// gateway keeps, and more than a short run sends at all.
-const READ_EVERY: usize = 40_000;
-
 /// Everything read so far.
 pub struct Books {
     accounts: Vec<Mutex<Account>>,
+    read_every: usize,
 }
 
 struct Account {
@@ -55,15 +52,16 @@ pub struct Unread {
 }
 
 impl Books {
-    /// Notes where every account stands before the load.
-    pub async fn open(desk: &Desk) -> Result<Books, Unread> {
+    /// Notes where every account stands before the load. Its records will be read when it has sent `read_every` orders since the
+    /// last time.
+    pub async fn open(desk: &Desk, read_every: usize) -> Result<Books, Unread> {
         let mut accounts = Vec::new();
         for (index, trader) in desk.traders.iter().enumerate() {
             let opened = Account::open(desk, index).await;
             let unread = |source| Unread { account: trader.name.clone(), source };
             accounts.push(Mutex::new(opened.map_err(unread)?));
         }
-        Ok(Books { accounts })
+        Ok(Books { accounts, read_every })
     }
 
     /// Tells from which order id on records matter.
@@ -80,7 +78,7 @@ impl Books {
             for (index, account) in self.accounts.iter().enumerate() {
                 let mut account = account.lock().await;
                 let sent = sent(desk, index);
-                if sent - account.sent < READ_EVERY {
+                if sent - account.sent < self.read_every {
                     continue;
                 }
                 match account.read(desk, index).await {
@@ -96,7 +94,7 @@ impl Books {
     pub async fn reconcile(&self, desk: &Desk, index: usize) -> Result<Findings, Unread> {
         let name = &desk.traders[index].name;
         let mut account = self.accounts[index].lock().await;
-        let after = account.read_all(desk, index).await;
+        let after = account.read(desk, index).await;
         let after = after.map_err(|source| Unread { account: name.clone(), source })?;
         let mut findings = Findings::default();
         for (market, shelf) in account.shelves.iter().enumerate() {
@@ -141,13 +139,19 @@ impl Account {
         Ok(Account { balances, shelves, sent: 0 })
     }
 
-    /// Reads what is new of every market, then the balances.
+    /// Reads what was not final or passed over when it was last read, what is new, and the balances.
     async fn read(&mut self, desk: &Desk, index: usize) -> Result<Balances, ApiError> {
         let reader = reader(desk, index);
         for (market, shelf) in desk.markets.iter().zip(&mut self.shelves) {
+            for order in shelf.orders.iter_mut().filter(|order| !order.is_final()) {
+                *order = reader.order(&market.symbol, order.order_id).await?;
+            }
             let orders = reader.orders(&market.symbol, shelf.next_order).await?;
             shelf.next_order = orders.last().map_or(shelf.next_order, |order| order.order_id + 1);
             shelf.orders.extend(orders);
+        }
+        if self.sent > 0 {
+            self.read_passed_over(desk, index).await?;
         }
         let from: Vec<(String, u64)> = desk
             .markets
@@ -163,29 +167,13 @@ impl Account {
         Ok(balances)
     }
 
-    /// As [`Account::read`], and asks again for orders that were not final when they were read.
-    async fn read_all(&mut self, desk: &Desk, index: usize) -> Result<Balances, ApiError> {
-        let reader = reader(desk, index);
-        for (market, shelf) in desk.markets.iter().zip(&mut self.shelves) {
-            for order in shelf.orders.iter_mut().filter(|order| !order.is_final()) {
-                *order = reader.order(&market.symbol, order.order_id).await?;
-            }
-        }
-        let was_read_before = self.sent > 0;
-        let balances = self.read(desk, index).await?;
-        if was_read_before {
-            self.read_passed_over(desk, index).await?;
-        }
-        Ok(balances)
-    }
-
     /// Orders that had no outcome yet when a page with later ones was read may not have been on it.
     async fn read_passed_over(&mut self, desk: &Desk, index: usize) -> Result<(), ApiError> {
         let reader = reader(desk, index);
         for (market, shelf) in self.shelves.iter_mut().enumerate() {
             let known: BTreeSet<u64> = shelf.orders.iter().map(|order| order.order_id).collect();
             let told = desk.with_record(Pair { trader: index, market }, |record| record.order_ids());
-            for id in told.into_iter().filter(|id| !known.contains(id)) {
+            for id in told.into_iter().filter(|id| *id < shelf.next_order && !known.contains(id)) {
                 match reader.order(&desk.markets[market].symbol, id).await {
                     Ok(order) => shelf.orders.push(order),
                     Err(error) if error.code() == Some(NO_SUCH_ORDER) => {}

@@ -35,6 +35,7 @@ fn args(fake: &Fake, json: &Path) -> Args {
         drain: Duration::from_secs(10),
         seed: 7,
         response: mix::Response::Each,
+        read_every: 40_000,
         json: Some(json.to_owned()),
         pauses: None,
     }
@@ -82,6 +83,17 @@ async fn orders_whose_answers_are_lost_are_looked_up_and_nothing_is_lost_or_doub
     assert_eq!(verdict, Verdict::Sound, "{report:#}");
     assert!(report["retried"].as_u64().unwrap() > 0, "{report:#}");
     assert_eq!(report["unresolved"], 0, "{report:#}");
+}
+
+/// What was open at one reading is asked for at the next: after that one it may be forgotten.
+#[tokio::test]
+async fn an_exchange_that_forgets_what_was_closed_is_reconciled() {
+    let fake = Fake::start(Fault::ForgetClosed, &["alice", "bob", "carol"]).await;
+    let directory = tempfile::tempdir().unwrap();
+    let json = directory.path().join("report.json");
+    let args = Args { duration: Duration::from_millis(3_500), read_every: 20, ..args(&fake, &json) };
+    assert_eq!(run(args).await.unwrap(), Verdict::Sound);
+    assert!(fake.forgotten() > 100, "{}", fake.forgotten());
 }
 
 #[tokio::test]

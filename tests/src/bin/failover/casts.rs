@@ -10,7 +10,7 @@ use serde_json::{Value, json};
 use tests::demo::{Demo, signal};
 use tests::nodes;
 
-use crate::{Args, BETWEEN_FAULTS, Failure, Fault, READY_WITHIN, disproved, offer};
+use crate::{Args, BETWEEN_FAULTS, Failure, Fault, READY_WITHIN, disproved, offer, sound};
 
 /// How often metrics are looked at.
 const LOOK_EVERY: Duration = Duration::from_millis(200);
@@ -168,10 +168,7 @@ pub async fn prove(demo: &Demo, args: &Args) -> Result<Value, Failure> {
         gateway.follows(partitions, "after the kills").await?;
     }
     let status = tokio::task::spawn_blocking(move || load.wait()).await.expect("waiting does not panic");
-    let said: Value = std::fs::read(&report).ok().and_then(|b| serde_json::from_slice(&b).ok()).unwrap_or(Value::Null);
-    if !status.as_ref().is_ok_and(|status| status.success()) || said["lost"] != 0 || said["duplicated"] != 0 {
-        return disproved(format!("the load generator ended with {status:?} and {said}"));
-    }
+    let said = sound(demo, "casts", &report, status)?;
     let third = Gateway::start(demo, args, "gateway-3", false)?;
     third.ready().await?;
     if third.metric("aeron_messages_total").await != Some(0) {

@@ -17,8 +17,8 @@ mod picture;
 mod report;
 mod wall;
 
-use std::path::PathBuf;
-use std::process::{Child, ExitCode};
+use std::path::{Path, PathBuf};
+use std::process::{Child, ExitCode, ExitStatus};
 use std::time::Duration;
 
 use clap::Parser;
@@ -215,16 +215,18 @@ async fn under_load(demo: &Demo, args: &Args, fault: Fault, times: u32) -> Resul
         tokio::time::sleep(BETWEEN_FAULTS).await;
     }
     let status = tokio::task::spawn_blocking(move || load.wait()).await.expect("waiting does not panic");
-    let said = std::fs::read_to_string(demo.home().join(format!("load-{name}.log"))).unwrap_or_default();
-    println!("{said}");
-    let result: Value =
-        std::fs::read(&report).ok().and_then(|b| serde_json::from_slice(&b).ok()).unwrap_or(Value::Null);
+    let said = sound(demo, &name, &report, status)?;
+    let noted = pauses::read(&noted);
+    Ok((said, pauses::costs(&struck, &noted), pauses::elsewhere(&struck, &noted)))
+}
+
+/// What the load `name` says at its end, which nothing may contradict.
+fn sound(demo: &Demo, name: &str, report: &Path, status: std::io::Result<ExitStatus>) -> Result<Value, Failure> {
+    println!("{}", std::fs::read_to_string(demo.home().join(format!("load-{name}.log"))).unwrap_or_default());
+    let said: Value = std::fs::read(report).ok().and_then(|b| serde_json::from_slice(&b).ok()).unwrap_or(Value::Null);
     match status {
-        Ok(status) if status.success() && result["lost"] == 0 && result["duplicated"] == 0 => {
-            let noted = pauses::read(&noted);
-            Ok((result, pauses::costs(&struck, &noted), pauses::elsewhere(&struck, &noted)))
-        }
-        status => disproved(format!("the load generator ended with {status:?} and {result}")),
+        Ok(status) if status.success() && said["lost"] == 0 && said["duplicated"] == 0 => Ok(said),
+        status => disproved(format!("the load generator ended with {status:?} and {said}")),
     }
 }
 
