@@ -92,7 +92,7 @@ impl Gateway {
             metrics: Metrics::default(),
             requests: Semaphore::new(limits.requests_max),
             amends: Turns::default(),
-            connections: Arc::new(Places::new(limits.connections_max)),
+            connections: Arc::new(Places::new(limits.connections_max, limits.connections_per_address)),
             limits,
             reads: Arc::default(),
             phase: watch::Sender::new(Phase::Serving),
