@@ -32,6 +32,10 @@ use crate::market_data::Listing;
 use crate::market_data::book::DepthDiff;
 use crate::time_unit::TimeUnit;
 
+/// Between two events for a client that is behind no more time counts than this: a gateway that stood still itself does not take
+/// its clients for slow.
+const STANDSTILL_MAX: Duration = Duration::from_secs(5);
+
 /// How far behind a client may be.
 #[derive(Debug, Clone, Copy)]
 pub struct Bounds {
@@ -130,8 +134,23 @@ struct State {
     bytes: usize,
     /// What is held back while the client is behind, in the order of its first event.
     held: Vec<Held>,
-    conflated_since: Option<Instant>,
+    conflated: Option<Conflated>,
     is_overrun: bool,
+}
+
+/// How long a client has been behind.
+struct Conflated {
+    lasted: Duration,
+    /// At the last event for it.
+    at: Instant,
+}
+
+impl Conflated {
+    fn lasts(&mut self, now: Instant) -> Duration {
+        self.lasted += now.saturating_duration_since(self.at).min(STANDSTILL_MAX);
+        self.at = now;
+        self.lasted
+    }
 }
 
 enum Waiting {
@@ -301,15 +320,15 @@ impl Outbox {
             return false;
         }
         let is_far = state.queue.len() >= self.bounds.conflate_messages || state.bytes >= self.bounds.conflate_bytes;
-        if let Some(since) = state.conflated_since {
-            if since.elapsed() >= self.bounds.conflated_max {
+        if let Some(conflated) = &mut state.conflated {
+            if conflated.lasts(Instant::now()) >= self.bounds.conflated_max {
                 self.give_up(state);
                 return false;
             }
         } else if is_far {
-            state.conflated_since = Some(Instant::now());
+            state.conflated = Some(Conflated { lasted: Duration::ZERO, at: Instant::now() });
         }
-        if state.conflated_since.is_none() || matches!(content, Content::Every) {
+        if state.conflated.is_none() || matches!(content, Content::Every) {
             // What the stream said before is not told after this: a kline that has closed does not run again.
             if let Some(said) = let_go(&mut state.held, stream) {
                 self.enqueue(state, Waiting::Frame(said));
@@ -357,7 +376,7 @@ impl Outbox {
             self.stirred.notify_one();
             return Taken::Messages;
         }
-        state.conflated_since = None;
+        state.conflated = None;
         let held = std::mem::take(&mut state.held);
         drop(state);
         let (is_combined, has_checksum) = (self.is_combined(), self.is(Property::Checksum));
@@ -462,5 +481,24 @@ impl Held {
                 if is_combined { events::combined(&self.stream.to_string(), &event).into() } else { event.into() }
             }
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_standstill_of_the_gateway_makes_no_client_slow() {
+        let second = Duration::from_secs(1);
+        let mut at = Instant::now();
+        let mut conflated = Conflated { lasted: Duration::ZERO, at };
+        for seconds in 1..=4 {
+            at += second;
+            assert_eq!(conflated.lasts(at), seconds * second);
+        }
+        at += 60 * second;
+        assert_eq!(conflated.lasts(at), 9 * second);
+        assert_eq!(conflated.lasts(at + second), 10 * second);
     }
 }

@@ -1,6 +1,7 @@
 //! One WebSocket, as both kinds of connections use it: bounded messages, pings, time-outs, and writes that
 //! are flushed when there is nothing more to write.
 
+use std::pin::pin;
 use std::time::Duration;
 
 use futures_util::{SinkExt, StreamExt};
@@ -204,8 +205,21 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Socket<S> {
             outlast(self.ws.get_mut().inner()).await
         };
         // A client that does not listen cannot be told.
-        let _ = timeout(CLOSE_MAX, goodbye).await;
+        let _ = patiently(CLOSE_MAX, goodbye).await;
     }
+}
+
+/// Waits for so long, while the gateway runs: one that stood still itself takes a tenth of the time for it, and does not take
+/// its clients for silent.
+pub(super) async fn patiently<F: Future>(most: Duration, future: F) -> Option<F::Output> {
+    const PIECES: u32 = 10;
+    let mut future = pin!(future);
+    for _ in 0..PIECES {
+        if let Ok(done) = timeout(most / PIECES, &mut future).await {
+            return Some(done);
+        }
+    }
+    None
 }
 
 /// Waits until a client that was told everything has closed. One that goes on sending for more than was under way may still
@@ -351,6 +365,17 @@ mod tests {
         }
         drop(client);
         serving.await.unwrap();
+    }
+
+    /// What is waited for comes soon after the standstill: plain time would be over by then.
+    #[tokio::test]
+    async fn who_waits_patiently_waits_while_it_runs() {
+        let after_standstill = async {
+            std::thread::sleep(300 * MS);
+            tokio::time::sleep(20 * MS).await;
+        };
+        assert_eq!(patiently(200 * MS, after_standstill).await, Some(()));
+        assert_eq!(patiently(20 * MS, std::future::pending::<()>()).await, None);
     }
 
     #[tokio::test]
