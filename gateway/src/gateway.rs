@@ -9,7 +9,9 @@ use cluster_client::{CastCounters, ClusterError, Replied};
 use tokio::sync::{Semaphore, watch};
 use wire::codec::v1;
 use wire::command::Reply;
-use wire::{AccountId, ClientOrderId, ClusterEpoch, Command, LogPosition, MarketId, OrderId, PartitionId, RejectReason};
+use wire::{
+    AccountId, ClientOrderId, ClusterEpoch, Command, LogPosition, MarketId, OrderId, PartitionId, RejectReason,
+};
 
 use crate::accounts::Order;
 use crate::cluster::Ledger;

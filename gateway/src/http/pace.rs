@@ -68,17 +68,7 @@ impl<S> Paced<S> {
     pub(super) fn new(inner: S, requests: Requests, limits: &Limits) -> Paced<S> {
         let Limits { idle_timeout, head_timeout, answer_timeout, .. } = *limits;
         let (asking, taking, asks_within, takes_within) = (None, None, None, None);
-        Paced {
-            inner,
-            requests,
-            idle_timeout,
-            head_timeout,
-            answer_timeout,
-            asking,
-            taking,
-            asks_within,
-            takes_within,
-        }
+        Paced { inner, requests, idle_timeout, head_timeout, answer_timeout, asking, taking, asks_within, takes_within }
     }
 
     /// The connection itself, once HTTP has nothing more to say on it.

@@ -40,7 +40,6 @@ impl<N: Copy + Eq + Hash> Turns<N> {
         turn.held = Some(queue.lock_owned().await);
         turn
     }
-
 }
 
 impl<N> Turns<N> {

@@ -42,11 +42,15 @@ pub struct Client {
 impl From<Upgraded> for Client {
     fn from(upgraded: Upgraded) -> Client {
         let upgraded = match upgraded.downcast::<TokioIo<Outspoken<Paced<TcpStream>>>>() {
-            Ok(parts) => return Client { io: Io::Plain(parts.io.into_inner().into_inner().into_inner()), early: parts.read_buf },
+            Ok(parts) => {
+                return Client { io: Io::Plain(parts.io.into_inner().into_inner().into_inner()), early: parts.read_buf };
+            }
             Err(upgraded) => upgraded,
         };
         match upgraded.downcast::<TokioIo<Outspoken<Paced<TlsStream<TcpStream>>>>>() {
-            Ok(parts) => Client { io: Io::Tls(parts.io.into_inner().into_inner().into_inner().into()), early: parts.read_buf },
+            Ok(parts) => {
+                Client { io: Io::Tls(parts.io.into_inner().into_inner().into_inner().into()), early: parts.read_buf }
+            }
             Err(upgraded) => Client { io: Io::Upgraded(TokioIo::new(upgraded)), early: Bytes::new() },
         }
     }

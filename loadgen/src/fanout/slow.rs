@@ -246,7 +246,10 @@ mod tests {
         assert!(!kept(found(1_200)).is_as_it_should_be());
         assert!(kept(found(100)).is_as_it_should_be());
         let told = kept(found(100)).to_string();
-        assert!(told.contains("NOT told") && told.ends_with("does not show that who stays behind is given up"), "{told}");
+        assert!(
+            told.contains("NOT told") && told.ends_with("does not show that who stays behind is given up"),
+            "{told}"
+        );
         assert!(!Fate { was_told: true, ..kept(found(100)) }.is_as_it_should_be(), "told, and left alone");
         assert!(!Fate { has_ended: true, ..kept(found(100)) }.is_as_it_should_be(), "cut off, and not told");
     }

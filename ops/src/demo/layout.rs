@@ -12,8 +12,8 @@ use serde::{Deserialize, Serialize};
 
 use super::markets::MARKETS;
 use crate::config::{
-    AeronFile, BackupFile, ConnectionsFile, Durability, GatewayAeronFile, GatewayFile, HistoryFile, NodeAddress, NodeFile, Partition,
-    Threads, ThreadsWord,
+    AeronFile, BackupFile, ConnectionsFile, Durability, GatewayAeronFile, GatewayFile, HistoryFile, NodeAddress,
+    NodeFile, Partition, Threads, ThreadsWord,
 };
 use crate::{pki, private};
 

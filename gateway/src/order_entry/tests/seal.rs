@@ -1,7 +1,7 @@
 //! What a client was told not to exist does not come any more; what it asks for again is waited for by everyone.
 
-use std::sync::{Arc, Mutex};
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex};
 
 use wire::Command;
 use wire::command::SealName;
