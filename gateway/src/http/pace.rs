@@ -77,13 +77,13 @@ impl<S> Paced<S> {
     }
 
     /// The next request, if none is being answered.
-    fn asking(&mut self, from: impl Fn() -> Instant) -> Option<&mut Asking> {
+    fn asking(&mut self) -> Option<&mut Asking> {
         let turns = self.requests.now();
         if turns % 2 == 1 {
             return None;
         }
         if self.asking.is_none_or(|asking| asking.turns != turns) {
-            self.asking = Some(Asking { turns, has_begun: false, until: from() + self.idle_timeout });
+            self.asking = Some(Asking { turns, has_begun: false, until: Instant::now() + self.idle_timeout });
         }
         self.asking.as_mut()
     }
@@ -91,7 +91,7 @@ impl<S> Paced<S> {
     /// Bytes have come.
     fn heard(&mut self) {
         let head_timeout = self.head_timeout;
-        if let Some(asking) = self.asking(Instant::now)
+        if let Some(asking) = self.asking()
             && !asking.has_begun
         {
             (asking.has_begun, asking.until) = (true, Instant::now() + head_timeout);
@@ -100,7 +100,7 @@ impl<S> Paced<S> {
 
     /// None have come. One that has begun nothing is let go; one that does not end is cut off.
     fn poll_asked(&mut self, context: &mut Context<'_>) -> Poll<io::Result<()>> {
-        let Some(&mut Asking { has_begun, until, .. }) = self.asking(Instant::now) else { return Poll::Pending };
+        let Some(&mut Asking { has_begun, until, .. }) = self.asking() else { return Poll::Pending };
         match poll_until(&mut self.asks_within, until, context) {
             Poll::Ready(()) if has_begun => Poll::Ready(Err(io::ErrorKind::TimedOut.into())),
             Poll::Ready(()) => Poll::Ready(Ok(())),

@@ -43,7 +43,10 @@ impl From<Upgraded> for Client {
     fn from(upgraded: Upgraded) -> Client {
         let upgraded = match upgraded.downcast::<TokioIo<Outspoken<Paced<TcpStream>>>>() {
             Ok(parts) => {
-                return Client { io: Io::Plain(parts.io.into_inner().into_inner().into_inner()), early: parts.read_buf };
+                return Client {
+                    io: Io::Plain(parts.io.into_inner().into_inner().into_inner()),
+                    early: parts.read_buf,
+                };
             }
             Err(upgraded) => upgraded,
         };
