@@ -11,6 +11,7 @@
 //! Publishing never waits: whatever a client does, it costs the others one short lock. Who writes what waits is the
 //! matter of [`floor`].
 
+mod conflated;
 mod floor;
 
 use std::collections::{BTreeMap, VecDeque};
@@ -22,6 +23,7 @@ use bytes::Bytes;
 use tokio::sync::Notify;
 use wire::{Price, Qty, UpdateId};
 
+use self::conflated::Conflated;
 pub use self::floor::Wire;
 use self::floor::{Carriage, Floor};
 use super::events;
@@ -31,10 +33,6 @@ use crate::accounts::Right;
 use crate::market_data::Listing;
 use crate::market_data::book::DepthDiff;
 use crate::time_unit::TimeUnit;
-
-/// Between two events for a client that is behind no more time counts than this: a gateway that stood still itself does not take
-/// its clients for slow.
-const STANDSTILL_MAX: Duration = Duration::from_secs(5);
 
 /// How far behind a client may be.
 #[derive(Debug, Clone, Copy)]
@@ -136,21 +134,6 @@ struct State {
     held: Vec<Held>,
     conflated: Option<Conflated>,
     is_overrun: bool,
-}
-
-/// How long a client has been behind.
-struct Conflated {
-    lasted: Duration,
-    /// At the last event for it.
-    at: Instant,
-}
-
-impl Conflated {
-    fn lasts(&mut self, now: Instant) -> Duration {
-        self.lasted += now.saturating_duration_since(self.at).min(STANDSTILL_MAX);
-        self.at = now;
-        self.lasted
-    }
 }
 
 enum Waiting {
@@ -326,7 +309,7 @@ impl Outbox {
                 return false;
             }
         } else if is_far {
-            state.conflated = Some(Conflated { lasted: Duration::ZERO, at: Instant::now() });
+            state.conflated = Some(Conflated::since(Instant::now()));
         }
         if state.conflated.is_none() || matches!(content, Content::Every) {
             // What the stream said before is not told after this: a kline that has closed does not run again.
@@ -481,24 +464,5 @@ impl Held {
                 if is_combined { events::combined(&self.stream.to_string(), &event).into() } else { event.into() }
             }
         }
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_standstill_of_the_gateway_makes_no_client_slow() {
-        let second = Duration::from_secs(1);
-        let mut at = Instant::now();
-        let mut conflated = Conflated { lasted: Duration::ZERO, at };
-        for seconds in 1..=4 {
-            at += second;
-            assert_eq!(conflated.lasts(at), seconds * second);
-        }
-        at += 60 * second;
-        assert_eq!(conflated.lasts(at), 9 * second);
-        assert_eq!(conflated.lasts(at + second), 10 * second);
     }
 }
