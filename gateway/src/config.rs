@@ -69,17 +69,24 @@ pub enum AeronIdle {
 /// Bounds of everything a client can make the gateway hold. The defaults suit one machine.
 #[derive(Debug, Clone)]
 pub struct Limits {
-    /// Open sockets over all listeners; further ones are closed at once, and so is one of an address that has three times as
-    /// many as are free.
+    /// Open sockets over all listeners; further ones are closed at once. A quarter of them is reserved for addresses that have
+    /// few, and of that a quarter for those that have none.
     pub connections_max: usize,
+    /// Open sockets of one address, of IPv6 of one network of 64 bits, beside the reserved ones; networks around it may have
+    /// four times as many, each: of IPv4 those of 24 bits, of IPv6 those of 48 and of 32 bits.
+    pub connections_per_address: usize,
     /// REST and WebSocket API requests in flight; further ones are answered busy.
     pub requests_max: usize,
     /// The longest request body.
     pub body_bytes_max: usize,
-    /// How long the head of a request may take, and how long a connection may idle between requests.
+    /// How long a connection may idle before the first byte of a request.
+    pub idle_timeout: Duration,
+    /// How long the head of a request may take from its first byte on.
     pub head_timeout: Duration,
     /// How long a request's body may take.
     pub body_timeout: Duration,
+    /// A client that takes its answers more slowly than 64 KiB in this time is gone.
+    pub answer_timeout: Duration,
     /// How long a client waits for the outcome of its order before it is told that it is unknown.
     pub order_timeout: Duration,
     /// How long a private read waits for the cluster.
@@ -100,6 +107,8 @@ pub struct Limits {
     pub connection_attempts_per_5m: u32,
     /// New orders per account and 10 seconds.
     pub orders_per_10s: u32,
+    /// New orders per account and 10 seconds that are refused, which do not count against the others.
+    pub refused_orders_per_10s: u32,
     /// New orders per account and day.
     pub orders_per_day: u32,
     /// Closed orders kept per account; the oldest are forgotten.
@@ -120,10 +129,13 @@ impl Default for Limits {
     fn default() -> Limits {
         Limits {
             connections_max: 16_384,
+            connections_per_address: 1_024,
             requests_max: 8_192,
             body_bytes_max: 64 * 1024,
-            head_timeout: Duration::from_secs(75),
+            idle_timeout: Duration::from_secs(75),
+            head_timeout: Duration::from_secs(10),
             body_timeout: Duration::from_secs(10),
+            answer_timeout: Duration::from_secs(20),
             order_timeout: Duration::from_secs(9),
             // A read may wait for the question under way and then ask its own: together less than the ten seconds
             // that client libraries wait.
@@ -135,6 +147,7 @@ impl Default for Limits {
             ban_after_refusals: 1_000,
             connection_attempts_per_5m: 100_000,
             orders_per_10s: 100_000,
+            refused_orders_per_10s: 100_000,
             orders_per_day: 100_000_000,
             closed_orders_per_account: 100_000,
             fills_per_account: 200_000,

@@ -8,6 +8,9 @@ use cluster_client::ClusterError;
 use serde::Serialize;
 use wire::RejectReason;
 
+/// The code of whoever asks too much, or is banned for it.
+pub const TOO_MUCH: i32 = -1003;
+
 /// An answer that is not the wanted one. REST sends it as `{"code":..,"msg":".."}` under its HTTP status, the
 /// WebSocket API as `error` under the same status.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
@@ -117,7 +120,7 @@ impl ApiError {
     pub fn too_much_weight(limit: u32, retry_after_s: u32) -> ApiError {
         ApiError {
             status: 429,
-            code: -1003,
+            code: TOO_MUCH,
             message: Cow::Owned(format!(
                 "Too much request weight used; current limit is {limit} request weight per 1 MINUTE. Please use \
                  WebSocket Streams for live updates to avoid polling the API."
@@ -162,7 +165,7 @@ impl ApiError {
     pub fn banned(until_ms: u64, retry_after_s: u32) -> ApiError {
         ApiError {
             status: 418,
-            code: -1003,
+            code: TOO_MUCH,
             message: Cow::Owned(format!(
                 "Way too much request weight used; IP banned until {until_ms}. Please use WebSocket Streams for live \
                  updates to avoid bans."
@@ -203,6 +206,12 @@ impl ApiError {
             retry_after_s: Some(retry_after_s),
             data: None,
         }
+    }
+
+    /// `-1015` with HTTP 429, of orders that are refused.
+    pub fn too_many_refused_orders(limit: u32, retry_after_s: u32) -> ApiError {
+        let message = format!("Too many new orders; current limit is {limit} refused orders per 10 SECOND.");
+        ApiError { message: Cow::Owned(message), ..ApiError::too_many_orders(limit, "10 SECOND", retry_after_s) }
     }
 
     /// `-4021`: a withdrawal that its network or the ledger cannot express.

@@ -9,7 +9,9 @@ use cluster_client::{CastCounters, ClusterError, Replied};
 use tokio::sync::{Semaphore, watch};
 use wire::codec::v1;
 use wire::command::Reply;
-use wire::{AccountId, ClusterEpoch, Command, LogPosition, MarketId, OrderId, PartitionId, RejectReason};
+use wire::{
+    AccountId, ClientOrderId, ClusterEpoch, Command, LogPosition, MarketId, OrderId, PartitionId, RejectReason,
+};
 
 use crate::accounts::Order;
 use crate::cluster::Ledger;
@@ -61,7 +63,10 @@ pub struct Gateway {
     pub(crate) requests: Semaphore,
     /// Places for connections.
     pub(crate) connections: Arc<Places>,
-    pub(crate) amends: Turns,
+    /// Amends by the order.
+    pub(crate) amends: Turns<(AccountId, MarketId, OrderId)>,
+    /// Amends by the name that they give.
+    pub(crate) renames: Turns<(AccountId, ClientOrderId)>,
     reads: Arc<Reads>,
     phase: watch::Sender<Phase>,
 }
@@ -92,7 +97,8 @@ impl Gateway {
             metrics: Metrics::default(),
             requests: Semaphore::new(limits.requests_max),
             amends: Turns::default(),
-            connections: Arc::new(Places::new(limits.connections_max)),
+            renames: Turns::default(),
+            connections: Arc::new(Places::new(limits.connections_max, limits.connections_per_address)),
             limits,
             reads: Arc::default(),
             phase: watch::Sender::new(Phase::Serving),

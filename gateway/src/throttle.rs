@@ -1,5 +1,5 @@
 //! What clients have used of their limits: requests and their weight per address, weight per API key, connection attempts
-//! per address, new orders per account. An address of IPv6 is its network of 64 bits, which is what one client has. Nothing here belongs to a connection: reconnecting resets no count.
+//! per address, new orders per account, and those of them that are refused. An address of IPv6 is its network of 64 bits, which is what one client has. Nothing here belongs to a connection: reconnecting resets no count.
 //!
 //! Counted in fixed windows that start on the minute, on ten seconds and on the day (UTC), as the response
 //! headers announce them. A new window forgets the old one, so the tables never outgrow one window's clients.
@@ -33,6 +33,7 @@ pub struct Throttle {
     weight_per_minute: u32,
     requests_per_5m: u32,
     orders_per_10s: u32,
+    refused_orders_per_10s: u32,
     orders_per_day: u32,
     key_weight_per_minute: u32,
     attempts_per_5m: u32,
@@ -40,6 +41,7 @@ pub struct Throttle {
     key_weights: Mutex<Window<ApiKeyText>>,
     attempts: Mutex<Window<Option<IpAddr>>>,
     unfilled: Arc<Unfilled>,
+    refused_orders: Mutex<Window<AccountId>>,
 }
 
 struct Weights {
@@ -111,6 +113,7 @@ impl Throttle {
             weight_per_minute: limits.weight_per_minute,
             requests_per_5m: limits.requests_per_5m,
             orders_per_10s: limits.orders_per_10s,
+            refused_orders_per_10s: limits.refused_orders_per_10s,
             orders_per_day: limits.orders_per_day,
             key_weight_per_minute: limits.key_weight_per_minute,
             attempts_per_5m: limits.connection_attempts_per_5m,
@@ -123,6 +126,7 @@ impl Throttle {
             key_weights: Mutex::new(Window::new(MINUTE_US)),
             attempts: Mutex::new(Window::new(5 * MINUTE_US)),
             unfilled,
+            refused_orders: Mutex::new(Window::new(10 * SECOND_US)),
         }
     }
 
@@ -192,6 +196,12 @@ impl Throttle {
 
     /// Counts new orders, or refuses them with `-1015`.
     pub fn count_orders(&self, account: AccountId, count: u32, now_us: u64) -> Result<OrderCounts, ApiError> {
+        let mut refused = lock(&self.refused_orders);
+        if refused.used(account, now_us) >= self.refused_orders_per_10s {
+            let left = refused.seconds_left(now_us);
+            return Err(ApiError::too_many_refused_orders(self.refused_orders_per_10s, left));
+        }
+        drop(refused);
         let mut orders = lock(&self.unfilled.orders);
         let counts = OrderCounts {
             per_10s: orders.per_10s.used(account, now_us).saturating_add(count),
@@ -210,7 +220,17 @@ impl Throttle {
         Ok(counts)
     }
 
-    /// Orders that were counted at `counted_us` were refused: what is refused does not count. Returns what does.
+    /// Orders that were counted at `counted_us` were refused: what is refused does not count, but for the limit of refused
+    /// ones. Returns what does.
+    pub fn refuse_orders(&self, account: AccountId, count: u32, counted_us: u64, now_us: u64) -> OrderCounts {
+        let mut refused = lock(&self.refused_orders);
+        let used = refused.used(account, now_us).saturating_add(count);
+        refused.set(account, used);
+        drop(refused);
+        self.uncount_orders(account, count, counted_us, now_us)
+    }
+
+    /// Orders that were counted at `counted_us` were not placed, for no fault of the account's. Returns what counts.
     pub fn uncount_orders(&self, account: AccountId, count: u32, counted_us: u64, now_us: u64) -> OrderCounts {
         self.unfilled.give_back(account, count, counted_us);
         self.orders(account, now_us)

@@ -3,6 +3,7 @@
 //! Relative paths in a file are relative to that file.
 
 use std::net::{SocketAddr, TcpListener};
+use std::num::NonZeroU32;
 use std::path::{Path, PathBuf};
 
 use figment::Figment;
@@ -160,6 +161,9 @@ pub struct GatewayFile {
     /// What stands between the gateway and its clients, and says where they come from.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub proxies: Option<ProxiesFile>,
+    /// How many connections clients may have.
+    #[serde(default)]
+    pub connections: ConnectionsFile,
     /// How long the gateway says that it will end before it does, in seconds.
     #[serde(default)]
     pub drain_notice_s: u32,
@@ -174,6 +178,33 @@ pub struct GatewayFile {
     /// Events by Aeron, where the build has it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub aeron: Option<GatewayAeronFile>,
+}
+
+/// How a gateway's places for connections are shared. A quarter of them is reserved for addresses that have few, and of that a
+/// quarter for those that have none.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct ConnectionsFile {
+    /// In all. The process needs as many descriptors and some more (`ulimit -Hn`).
+    pub most: NonZeroU32,
+    /// Of one address, of IPv6 one network of 64 bits. Each network around it may have four times as many.
+    pub per_address: NonZeroU32,
+}
+
+impl ConnectionsFile {
+    /// Where all clients are one address: it may have all that are not reserved.
+    pub fn of_one_machine() -> ConnectionsFile {
+        let all = ConnectionsFile::default().most;
+        ConnectionsFile { most: all, per_address: all }
+    }
+}
+
+impl Default for ConnectionsFile {
+    fn default() -> ConnectionsFile {
+        let limits = gateway::Limits::default();
+        let some = |count: usize| u32::try_from(count).ok().and_then(NonZeroU32::new).unwrap_or(NonZeroU32::MAX);
+        ConnectionsFile { most: some(limits.connections_max), per_address: some(limits.connections_per_address) }
+    }
 }
 
 /// History in PostgreSQL.

@@ -43,6 +43,11 @@ The file is TOML:
   networks = [\"10.0.0.0/24\"]            # from where proxies connect
   tell = \"proxy-protocol\"              # or \"x-forwarded-for\": how they say for whom
 
+  [connections]                         # without it: as here
+  most = 16384                          # a quarter is reserved for addresses that have few connections or none
+  per_address = 1024                    # of IPv6: per network of 64 bits; those of 48 and 32 bits, and of IPv4 those
+                                        # of 24, may have four times as many, each as those within it
+
   [history]                             # without it: the latest of each kind, in memory
   postgres = \"host=/run/postgresql dbname=mainstay user=mainstay\"
   password_file = \"history.password\"    # optional
@@ -109,7 +114,12 @@ pub fn main(args: Args) -> miette::Result<ExitCode> {
         history: file.history.map(|history| history.read()).transpose()?,
         aeron: file.aeron.map(|aeron| aeron.plan()).transpose()?,
         read_only: file.read_only,
-        limits: Limits { drain_notice: Duration::from_secs(file.drain_notice_s.into()), ..Limits::default() },
+        limits: Limits {
+            drain_notice: Duration::from_secs(file.drain_notice_s.into()),
+            connections_max: file.connections.most.get() as usize,
+            connections_per_address: file.connections.per_address.get() as usize,
+            ..Limits::default()
+        },
     };
     let mut runtime = tokio::runtime::Builder::new_multi_thread();
     if let Some(threads) = file.threads {

@@ -5,6 +5,7 @@
 pub(crate) mod carrier;
 pub(crate) mod origin;
 pub(crate) mod outspoken;
+pub(crate) mod pace;
 pub(crate) mod places;
 mod respond;
 mod rest;
@@ -27,6 +28,7 @@ use hyper::{Request, Response, StatusCode};
 use hyper_util::rt::{TokioIo, TokioTimer};
 use origin::Proxies;
 use outspoken::Outspoken;
+use pace::{Paced, Requests};
 use places::Place;
 use socket2::SockRef;
 use tokio::io::{AsyncRead, AsyncWrite};
@@ -43,11 +45,15 @@ const HEAD_BYTES_MAX: usize = 32 * 1024;
 /// More headers are refused with 431.
 const HEADERS_MAX: usize = 64;
 
-/// How long a TLS handshake may take.
+/// How long a client may take until it may ask: over what its proxy says of it, and over a TLS handshake.
 const HANDSHAKE_MAX: Duration = Duration::from_secs(10);
 
 /// So many bytes the system takes for a client that are not on their way to it yet.
 const UNSENT_MAX: u32 = 64 * 1024;
+
+/// What the operator's page weighs: it is made anew each time, and whoever may connect may ask for it. The others of the
+/// operator's cost no more than a refusal would.
+const METRICS_WEIGHT: u32 = 50;
 
 /// A connection's place among [`crate::Limits::connections_max`], an extension of each of its requests: a
 /// WebSocket keeps it for as long as it lives, which is longer than the HTTP connection it began as.
@@ -116,8 +122,9 @@ fn prepare(stream: &TcpStream) -> io::Result<()> {
 /// Lets a client in: whoever does not say in time who it is, or does not finish the handshake, is gone.
 async fn enter(gateway: Arc<Gateway>, mut stream: TcpStream, ip: IpAddr, door: Door, mut place: Place) {
     let mut peer = Peer { ip };
+    let deadline = tokio::time::Instant::now() + HANDSHAKE_MAX;
     if let Some(proxies) = &door.proxies {
-        match tokio::time::timeout(HANDSHAKE_MAX, proxies.origin(&mut stream, ip)).await {
+        match tokio::time::timeout_at(deadline, proxies.origin(&mut stream, ip)).await {
             Ok(Ok(ip)) => peer = Peer { ip },
             Ok(Err(error)) => return tracing::warn!(%ip, %error, "a proxy is not understood"),
             Err(_) => return,
@@ -135,7 +142,7 @@ async fn enter(gateway: Arc<Gateway>, mut stream: TcpStream, ip: IpAddr, door: D
     match door.tls {
         None => serve_connection(gateway, stream, peer, proxies, place).await,
         Some(acceptor) => {
-            if let Ok(Ok(stream)) = tokio::time::timeout(HANDSHAKE_MAX, acceptor.accept(stream)).await {
+            if let Ok(Ok(stream)) = tokio::time::timeout_at(deadline, acceptor.accept(stream)).await {
                 serve_connection(gateway, stream, peer, proxies, place).await;
             }
         }
@@ -151,17 +158,26 @@ async fn serve_connection<S>(
 ) where
     S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
 {
-    let head_timeout = gateway.limits.head_timeout;
     let mut stopping = gateway.phase();
+    let requests = Requests::default();
+    let stream = Paced::new(stream, requests.clone(), &gateway.limits);
     let service = service_fn(|mut request: Request<Incoming>| {
         let gateway = Arc::clone(&gateway);
         let peer = proxies.as_ref().map_or(peer, |proxies| proxies.sender(peer, request.headers()));
         request.extensions_mut().insert(place.clone());
-        async move { Ok::<_, Infallible>(answer(&gateway, request, peer).await) }
+        let requests = requests.clone();
+        requests.turn();
+        async move {
+            let answer = answer(&gateway, request, peer).await;
+            requests.turn();
+            Ok::<_, Infallible>(answer)
+        }
     });
     let connection = http1::Builder::new()
         .timer(TokioTimer::new())
-        .header_read_timeout(head_timeout)
+        // It counts what a client idles as the head that follows, which the connection's own pace tells apart. With it the
+        // library looks for the next head as soon as a request is answered.
+        .header_read_timeout(gateway.limits.idle_timeout + gateway.limits.head_timeout)
         .max_buf_size(HEAD_BYTES_MAX)
         .max_headers(HEADERS_MAX)
         .keep_alive(true)
@@ -206,7 +222,10 @@ async fn answer(gateway: &Arc<Gateway>, request: Request<Incoming>, peer: Peer) 
             None => respond::text(StatusCode::OK, "ready\n".into()),
             Some(why) => respond::text(StatusCode::SERVICE_UNAVAILABLE, why.into()),
         },
-        "/metrics" => respond::metrics(gateway.metrics.text(gateway)),
+        "/metrics" => match gateway.throttle.weigh(peer.ip, METRICS_WEIGHT, gateway.now_us()) {
+            Ok(_) => respond::metrics(gateway.metrics.text(gateway)),
+            Err(limited) => respond::error(&limited),
+        },
         _ => rest::answer(gateway, request, peer).await,
     }
 }

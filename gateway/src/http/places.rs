@@ -1,23 +1,37 @@
-//! Places for connections: so many in all, and no address has so many that others find none.
+//! Places for connections: so many in all, and whoever holds many leaves some to those who hold few.
+//!
+//! Idle connections cost their client nothing, and addresses cost little: of IPv6 everybody has 2^64, and many have 65,536
+//! networks of so many. So there is a share for each address and for each network around it, and a part of all places is
+//! reserved: for those that have few connections, and the last of it for those that have none.
 
 use std::collections::HashMap;
-use std::net::IpAddr;
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
-use crate::throttle;
+/// One place of so many is reserved, and of those again one of so many for whoever has no connection at all.
+const RESERVED: usize = 4;
+/// Of the reserved places an address may have one of so many.
+const FEW: usize = 512;
+/// A network may have this many times as many as one within it.
+const WIDER: usize = 4;
+/// The networks that have shares, by the bits of their names. Of IPv6: what one client has, what one customer is given,
+/// what one provider is.
+const BITS_V4: &[u8] = &[32, 24];
+const BITS_V6: &[u8] = &[64, 48, 32];
 
-/// An address may have this many times as many connections as there are free places: alone it gets three quarters of all, a
-/// second one three quarters of what is left, and so on. Idle connections cost their client nothing.
-const SHARE: usize = 3;
+/// A network that has a share: the first address, and how many bits of it are its name.
+type Shared = (IpAddr, u8);
 
 /// The places of one gateway.
 #[derive(Debug)]
 pub struct Places {
+    count: usize,
+    per_address: usize,
     free: Arc<Semaphore>,
-    /// Who has how many; only addresses that have any. An address of IPv6 is its network of 64 bits.
-    taken: Mutex<HashMap<IpAddr, usize>>,
+    /// Who has how many; only those that have any.
+    taken: Mutex<HashMap<Shared, usize>>,
 }
 
 /// One connection's. It is free again when this is dropped.
@@ -29,9 +43,9 @@ pub struct Place {
 }
 
 impl Places {
-    /// So many, all of them free.
-    pub fn new(count: usize) -> Places {
-        Places { free: Arc::new(Semaphore::new(count)), taken: Mutex::default() }
+    /// So many, all of them free, and so many of them for one address as long as there are enough.
+    pub fn new(count: usize, per_address: usize) -> Places {
+        Places { count, per_address, free: Arc::new(Semaphore::new(count)), taken: Mutex::default() }
     }
 
     /// How many are free.
@@ -50,23 +64,39 @@ impl Places {
         let _ = self.free.acquire_many(u32::try_from(count).unwrap_or(u32::MAX)).await;
     }
 
-    fn taken(&self) -> MutexGuard<'_, HashMap<IpAddr, usize>> {
+    /// How many connections an address may have while so many places are free beside its next one.
+    fn share(&self, free: usize) -> usize {
+        let reserved = self.count / RESERVED;
+        if free >= reserved {
+            self.per_address
+        } else if free >= reserved / RESERVED {
+            (reserved / FEW).clamp(1, self.per_address)
+        } else {
+            1
+        }
+    }
+
+    fn taken(&self) -> MutexGuard<'_, HashMap<Shared, usize>> {
         self.taken.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
 impl Place {
-    /// It is a connection from this address: `false` when that has its share already.
+    /// It is a connection from this address: `false` when that, or a network around it, has its share already.
     pub fn is_admitted(&mut self, ip: IpAddr) -> bool {
-        let client = throttle::client(ip);
-        let free = self.places.free();
         let mut taken = self.places.taken();
-        let has = taken.get(&client).copied().unwrap_or(0);
-        if self.client.is_some() || has > free.saturating_mul(SHARE) {
-            return false;
+        let mut share = self.places.share(self.places.free());
+        for network in networks(ip) {
+            if self.client.is_some() || taken.get(&network).is_some_and(|has| *has >= share) {
+                return false;
+            }
+            share = share.saturating_mul(WIDER);
         }
-        taken.insert(client, has + 1);
-        self.client = Some(client);
+        for network in networks(ip) {
+            *taken.entry(network).or_default() += 1;
+        }
+        drop(taken);
+        self.client = Some(ip);
         true
     }
 }
@@ -75,68 +105,34 @@ impl Drop for Place {
     fn drop(&mut self) {
         let Some(client) = self.client else { return };
         let mut taken = self.places.taken();
-        match taken.get_mut(&client) {
-            Some(has) if *has > 1 => *has -= 1,
-            _ => {
-                taken.remove(&client);
+        for network in networks(client) {
+            match taken.get_mut(&network) {
+                Some(has) if *has > 1 => *has -= 1,
+                _ => {
+                    taken.remove(&network);
+                }
             }
         }
     }
 }
 
-#[cfg(test)]
-mod tests {
-    use super::*;
+/// The networks around an address that have shares, the narrowest first.
+fn networks(ip: IpAddr) -> impl Iterator<Item = Shared> {
+    let bits = if ip.is_ipv4() { BITS_V4 } else { BITS_V6 };
+    bits.iter().map(move |bits| (first(ip, *bits), *bits))
+}
 
-    fn fill(places: &Arc<Places>, ip: &str) -> Vec<Place> {
-        let ip = ip.parse().unwrap();
-        let next = || {
-            let mut place = places.take()?;
-            place.is_admitted(ip).then_some(place)
-        };
-        std::iter::from_fn(next).collect()
-    }
-
-    #[test]
-    fn an_address_alone_gets_three_quarters_and_the_next_ones_three_quarters_of_the_rest() {
-        let places = Arc::new(Places::new(16_384));
-        let first = fill(&places, "192.0.2.1");
-        assert_eq!(first.len(), 12_288);
-        let second = fill(&places, "192.0.2.2");
-        assert_eq!(second.len(), 3_072);
-        assert_eq!(fill(&places, "192.0.2.3").len(), 768);
-        drop(first);
-        assert_eq!(places.free(), 16_384 - 3_072);
-        assert_eq!(fill(&places, "192.0.2.1").len(), 9_984, "three quarters of what is left");
-        drop(second);
-        assert!(places.taken().is_empty(), "nobody is remembered who has none");
-        assert_eq!(places.free(), 16_384);
-    }
-
-    #[test]
-    fn a_network_of_64_bits_is_one_client() {
-        let places = Arc::new(Places::new(16));
-        let first = fill(&places, "2001:db8::1");
-        assert_eq!(first.len(), 12);
-        assert!(fill(&places, "2001:db8::2").is_empty());
-        assert_eq!(fill(&places, "2001:db8:0:1::1").len(), 3);
-    }
-
-    #[test]
-    fn the_last_place_is_for_whom_has_none() {
-        let places = Arc::new(Places::new(1));
-        let only = fill(&places, "192.0.2.1");
-        assert_eq!(only.len(), 1);
-        assert!(places.take().is_none());
-    }
-
-    #[test]
-    fn a_place_is_one_clients() {
-        let places = Arc::new(Places::new(8));
-        let mut place = places.take().unwrap();
-        assert!(place.is_admitted("192.0.2.1".parse().unwrap()));
-        assert!(!place.is_admitted("192.0.2.2".parse().unwrap()));
-        drop(place);
-        assert!(places.taken().is_empty());
+/// The first address of the network of so many bits around one.
+fn first(ip: IpAddr, bits: u8) -> IpAddr {
+    match ip {
+        IpAddr::V4(ip) => {
+            Ipv4Addr::from_bits(ip.to_bits() & u32::MAX.checked_shl(32 - u32::from(bits)).unwrap_or(0)).into()
+        }
+        IpAddr::V6(ip) => {
+            Ipv6Addr::from_bits(ip.to_bits() & u128::MAX.checked_shl(128 - u32::from(bits)).unwrap_or(0)).into()
+        }
     }
 }
+
+#[cfg(test)]
+mod tests;

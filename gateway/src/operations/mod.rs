@@ -216,7 +216,10 @@ async fn run(
         && places_nothing(error)
     {
         let (placed, asked_us) = (operation.orders, now_us);
-        *counts = gateway.throttle.uncount_orders(caller.account, placed, asked_us, gateway.now_us());
+        *counts = match *error == errors::BUSY {
+            true => gateway.throttle.uncount_orders(caller.account, placed, asked_us, gateway.now_us()),
+            false => gateway.throttle.refuse_orders(caller.account, placed, asked_us, gateway.now_us()),
+        };
     }
     answer
 }

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use wire::command::{AmendOrder, Reply};
 use wire::{ClientOrderId, Command, OrderId, Qty, RejectReason};
 
-use super::{GiveUp, Waited, answers, deadline, outcome, parse, request};
+use super::{GiveUp, Waited, answers, deadline, outcome, parse, renamed, request};
 use crate::accounts::RequestOutcome;
 use crate::auth::Caller;
 use crate::errors::{self, ApiError};
@@ -32,6 +32,10 @@ pub async fn amend(gateway: &Arc<Gateway>, caller: Caller, mut params: Params) -
         asked_us: caller.asked_us,
     };
     let deadline = deadline(gateway);
+    renamed(gateway, caller, command.order, command.client_order_id, deadline).await;
+    // Before the order's turn: whoever has that waits for no name.
+    let rename = gateway.renames.take((caller.account, command.new_client_order_id));
+    let _rename = gateway.surroundings.by(deadline, rename).await.ok_or(errors::BUSY)?;
     let turn = gateway.amends.take((caller.account, market.id, named_order(gateway, &command)));
     // What has not been sent has done nothing.
     let _turn = gateway.surroundings.by(deadline, turn).await.ok_or(errors::BUSY)?;

@@ -23,7 +23,7 @@ use std::time::{Duration, Instant};
 use cluster_client::{ClusterError, Replied};
 use tokio::sync::oneshot;
 use wire::command::{CancelOrder, CountdownCancel, Reply, SealName};
-use wire::{Command, ListId, LogPosition, OrderId, RejectReason};
+use wire::{ClientOrderId, Command, ListId, LogPosition, OrderId, RejectReason};
 
 use self::parse::{Cancellation, Placement, ResponseType};
 use crate::accounts::{OrderOutcome, RequestOutcome, Wanted, cancel_report_id};
@@ -126,6 +126,8 @@ pub async fn cancel(gateway: &Arc<Gateway>, caller: Caller, params: Params) -> A
 }
 
 async fn take_off(gateway: &Arc<Gateway>, caller: Caller, cancellation: &Cancellation) -> Answer {
+    let CancelOrder { order, client_order_id: name, .. } = cancellation.command;
+    renamed(gateway, caller, order, name, deadline(gateway)).await;
     let (position, orders) = withdraw(gateway, &Command::CancelOrder(cancellation.command)).await?;
     tell_taken_off(gateway, caller, cancellation, position, &orders)
 }
@@ -174,6 +176,15 @@ pub async fn countdown(gateway: &Arc<Gateway>, caller: Caller, mut params: Param
     match request(gateway, &Command::CountdownCancel(command)).await?.reply {
         Reply::Accepted { .. } => Ok(format!(r#"{{"symbol":"{}","countdownTime":"{countdown_ms}"}}"#, market.symbol)),
         Reply::Rejected { reason, .. } => Err(reason.into()),
+    }
+}
+
+/// Waits for the outcome of an amend that is on its way from here and gives an order this name, if the order is named by it.
+async fn renamed(gateway: &Gateway, caller: Caller, order: OrderId, name: ClientOrderId, deadline: Instant) {
+    let named = (caller.account, name);
+    if order == OrderId::ZERO && gateway.renames.is_taken(named) {
+        // Past its time the ledger says what it knows.
+        gateway.surroundings.by(deadline, gateway.renames.take(named)).await;
     }
 }
 

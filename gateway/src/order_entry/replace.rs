@@ -10,7 +10,7 @@ use wire::command::{ReplaceOrder, Reply, SealName};
 use wire::{Command, LogPosition, OrderId, RejectReason, ReplaceMode};
 
 use super::parse::Replacement;
-use super::{answers, canceled_by, filters, first_of, order_outcome, parse, spend, take_off, tell_taken_off};
+use super::{answers, canceled_by, filters, first_of, order_outcome, parse, renamed, spend, take_off, tell_taken_off};
 use crate::accounts::Wanted;
 use crate::auth::Caller;
 use crate::errors::{self, ApiError};
@@ -39,6 +39,8 @@ pub async fn replace(gateway: &Arc<Gateway>, caller: Caller, params: Params, ove
         return told.map_err(|failed| ApiError { status: if stops { 429 } else { failed.status }, ..failed });
     }
     let deadline = super::deadline(gateway);
+    let old = &replacement.cancellation.command;
+    renamed(gateway, caller, old.order, old.client_order_id, deadline).await;
     let Replied { position, reply } = spend(gateway, caller, &command(&replacement), deadline).await?;
     let id = match reply {
         Reply::Accepted { id } => OrderId::new(id),

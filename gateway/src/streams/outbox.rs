@@ -11,6 +11,7 @@
 //! Publishing never waits: whatever a client does, it costs the others one short lock. Who writes what waits is the
 //! matter of [`floor`].
 
+mod conflated;
 mod floor;
 
 use std::collections::{BTreeMap, VecDeque};
@@ -22,6 +23,7 @@ use bytes::Bytes;
 use tokio::sync::Notify;
 use wire::{Price, Qty, UpdateId};
 
+use self::conflated::Conflated;
 pub use self::floor::Wire;
 use self::floor::{Carriage, Floor};
 use super::events;
@@ -130,7 +132,7 @@ struct State {
     bytes: usize,
     /// What is held back while the client is behind, in the order of its first event.
     held: Vec<Held>,
-    conflated_since: Option<Instant>,
+    conflated: Option<Conflated>,
     is_overrun: bool,
 }
 
@@ -301,15 +303,15 @@ impl Outbox {
             return false;
         }
         let is_far = state.queue.len() >= self.bounds.conflate_messages || state.bytes >= self.bounds.conflate_bytes;
-        if let Some(since) = state.conflated_since {
-            if since.elapsed() >= self.bounds.conflated_max {
+        if let Some(conflated) = &mut state.conflated {
+            if conflated.lasts(Instant::now()) >= self.bounds.conflated_max {
                 self.give_up(state);
                 return false;
             }
         } else if is_far {
-            state.conflated_since = Some(Instant::now());
+            state.conflated = Some(Conflated::since(Instant::now()));
         }
-        if state.conflated_since.is_none() || matches!(content, Content::Every) {
+        if state.conflated.is_none() || matches!(content, Content::Every) {
             // What the stream said before is not told after this: a kline that has closed does not run again.
             if let Some(said) = let_go(&mut state.held, stream) {
                 self.enqueue(state, Waiting::Frame(said));
@@ -357,7 +359,7 @@ impl Outbox {
             self.stirred.notify_one();
             return Taken::Messages;
         }
-        state.conflated_since = None;
+        state.conflated = None;
         let held = std::mem::take(&mut state.held);
         drop(state);
         let (is_combined, has_checksum) = (self.is_combined(), self.is(Property::Checksum));

@@ -13,11 +13,10 @@ use futures_util::future::BoxFuture;
 use futures_util::stream::{FuturesUnordered, StreamExt};
 use tokio_tungstenite::tungstenite::Utf8Bytes;
 use tokio_tungstenite::tungstenite::protocol::frame::coding::CloseCode;
-use wire::AccountId;
 use wire::command::Permissions;
 
 use super::api_request::{self, ApiRequest, RequestId, Used};
-use super::api_session::{ApiSession, Effect, Own};
+use super::api_session::{ApiSession, Effect, Own, Resuming};
 use super::client::{Client, Io};
 use super::lease::Lease;
 use super::listeners::Listeners;
@@ -100,8 +99,8 @@ enum Done {
     Said(Option<Utf8Bytes>),
     /// The lease that was opening is open, or is not; to be said.
     Opened(bool, Utf8Bytes),
-    /// The gateway has read as far as a request of the connection's own goes on from, or cannot; and what it weighs.
-    CaughtUp(Result<(), ApiError>, Own, Box<ApiRequest>, u32),
+    /// The gateway has read as far as a subscription goes on from, or cannot; of which request, and what that weighs.
+    CaughtUp(Result<(), ApiError>, Box<Resuming>, RequestId, u32),
 }
 
 struct Connection {
@@ -264,9 +263,12 @@ impl Connection {
     /// have told, is answered when it has.
     fn do_own(&mut self, own: Own, request: ApiRequest, used: u32) -> Option<Utf8Bytes> {
         let exchange = &self.gateway.exchange;
-        let resumed = self.session.resumed(&request.method, exchange, &request.params, self.gateway.now_us());
-        let is_ahead = |&(account, after): &(AccountId, u64)| after > exchange.accounts().last_user_event(account);
-        let Some((account, after)) = resumed.filter(is_ahead) else {
+        let resuming = self.session.resuming(&request.method, exchange, &request.params, self.gateway.now_us());
+        let is_ahead = |resuming: &Resuming| {
+            let (account, after) = resuming.wanted();
+            after > exchange.accounts().last_user_event(account)
+        };
+        let Some(resuming) = resuming.filter(is_ahead) else {
             return Some(self.answer_own(own, request, used));
         };
         if self.running.len() >= REQUESTS_MAX {
@@ -274,8 +276,9 @@ impl Connection {
         }
         let gateway = Arc::clone(&self.gateway);
         let catching_up = async move {
+            let (account, after) = resuming.wanted();
             let caught_up = gateway.catch_up_with(account, after).await;
-            Done::CaughtUp(caught_up, own, Box::new(request), used)
+            Done::CaughtUp(caught_up, Box::new(resuming), request.id, used)
         };
         self.run_on(catching_up.boxed())
     }
@@ -310,10 +313,14 @@ impl Connection {
                 Some(text)
             }
             // That there is no such event is for the session to say, to whom it may be said.
-            Done::CaughtUp(Err(error), _, request, used) if error != errors::EVENTS_OF_ANOTHER_LIFE => {
-                Some(self.told(&request.id, &Err(error), used, self.gateway.now_us()))
+            Done::CaughtUp(Err(error), _, id, used) if error != errors::EVENTS_OF_ANOTHER_LIFE => {
+                Some(self.told(&id, &Err(error), used, self.gateway.now_us()))
             }
-            Done::CaughtUp(_, own, request, used) => Some(self.answer_own(own, *request, used)),
+            Done::CaughtUp(_, resuming, id, used) => {
+                let (answer, effect) = self.session.resume(*resuming, &self.gateway.exchange);
+                self.act(effect);
+                Some(self.told(&id, &answer, used, self.gateway.now_us()))
+            }
         }
     }
 

@@ -41,6 +41,24 @@ pub struct Subscription {
     pub is_numbered: bool,
 }
 
+/// A subscription that goes on after a number, asked for by whom, which may have to be waited for.
+#[derive(Debug)]
+pub struct Resuming {
+    caller: Caller,
+    /// By who had logged on, after so many log-outs; not by a signature of its own.
+    of_session: Option<u64>,
+    /// What was sent, without what was signed.
+    params: Params,
+    after: u64,
+}
+
+impl Resuming {
+    /// Whose events, and after which.
+    pub fn wanted(&self) -> (AccountId, u64) {
+        (self.caller.account, self.after)
+    }
+}
+
 /// A subscription that lasts.
 #[derive(Debug, Clone, Copy)]
 struct Listed {
@@ -56,6 +74,7 @@ pub struct ApiSession {
     peer: Peer,
     life: ClusterEpoch,
     caller: Option<(Caller, u64)>,
+    log_outs: u64,
     connected_ms: u64,
     subscriptions: Vec<Listed>,
     next_subscription: u64,
@@ -70,6 +89,7 @@ impl ApiSession {
             peer,
             life,
             caller: None,
+            log_outs: 0,
             connected_ms,
             subscriptions: Vec::new(),
             next_subscription: 0,
@@ -149,6 +169,7 @@ impl ApiSession {
     fn log_out(&mut self, exchange: &Exchange, params: &mut Params, now_us: u64) -> Result<(String, Effect), ApiError> {
         finish(params)?;
         self.caller = None;
+        self.log_outs += 1;
         let ended = self.subscriptions.iter().filter(|listed| listed.is_of_session).map(|listed| listed.id).collect();
         self.subscriptions.retain(|listed| !listed.is_of_session);
         Ok((self.show(exchange, now_us), Effect::Silence(ended)))
@@ -177,17 +198,37 @@ impl ApiSession {
         self.listen(exchange, caller, false, params)
     }
 
-    /// The account and the number of a user event, of a request that goes on after it and whose signature holds.
-    pub fn resumed(&self, method: &str, exchange: &Exchange, params: &Params, now_us: u64) -> Option<(AccountId, u64)> {
-        let caller = match method {
-            "userDataStream.subscribe" => self.caller.map(|(caller, _)| caller),
-            // Nobody else has anything waited for, or the log's end asked for.
-            "userDataStream.subscribe.signature" if params.get("afterSequence").is_some() => {
-                auth::signed_params(exchange, self.peer, &mut params.clone(), now_us).ok()
+    /// What a request asks for that goes on after a user event, and whose signature holds: nobody else has anything waited
+    /// for, or the log's end asked for.
+    pub fn resuming(&self, method: &str, exchange: &Exchange, params: &Params, now_us: u64) -> Option<Resuming> {
+        let after = params.get("afterSequence")?.parse().ok()?;
+        let mut params = params.clone();
+        let (caller, of_session) = match method {
+            "userDataStream.subscribe" => (self.caller?.0, Some(self.log_outs)),
+            "userDataStream.subscribe.signature" => {
+                (auth::signed_params(exchange, self.peer, &mut params, now_us).ok()?, None)
             }
-            _ => None,
+            _ => return None,
         };
-        Some((caller?.account, params.get("afterSequence")?.parse().ok()?))
+        Some(Resuming { caller, of_session, params, after })
+    }
+
+    /// Does what has been waited for, for who asked: somebody else may have logged on since. A log-out ends it, as it would
+    /// have ended the subscription.
+    pub fn resume(&mut self, mut resuming: Resuming, exchange: &Exchange) -> (Answer, Effect) {
+        if !self.logons.take(Instant::now()) {
+            return (Err(ApiError::too_many_of_session(LOGONS_PER_SECOND)), Effect::None);
+        }
+        let Resuming { caller, of_session, params, .. } = &mut resuming;
+        if of_session.is_some_and(|log_outs| log_outs != self.log_outs) {
+            return (Err(NOT_LOGGED_ON), Effect::None);
+        }
+        // The key may have been revoked since.
+        let good = auth::by_key(exchange, self.peer, caller.key.as_str());
+        match good.and_then(|_| self.listen(exchange, *caller, of_session.is_some(), params)) {
+            Ok((result, effect)) => (Ok(result), effect),
+            Err(error) => (Err(error), Effect::None),
+        }
     }
 
     /// `sequence=true` asks for the events' numbers, `afterSequence=N` also for all that followed the event N, wherever

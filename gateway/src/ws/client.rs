@@ -9,6 +9,7 @@ use std::task::{Context, Poll, ready};
 use bytes::Bytes;
 use hyper::upgrade::Upgraded;
 use hyper_util::rt::TokioIo;
+use socket2::SockRef;
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::net::TcpStream;
 use tokio_rustls::server::TlsStream;
@@ -16,6 +17,7 @@ use tokio_rustls::server::TlsStream;
 use super::socket::{Patience, Socket};
 use super::stream_socket::StreamSocket;
 use crate::http::outspoken::Outspoken;
+use crate::http::pace::Paced;
 use crate::streams::Outbox;
 
 /// What a WebSocket runs over.
@@ -39,12 +41,19 @@ pub struct Client {
 
 impl From<Upgraded> for Client {
     fn from(upgraded: Upgraded) -> Client {
-        let upgraded = match upgraded.downcast::<TokioIo<Outspoken<TcpStream>>>() {
-            Ok(parts) => return Client { io: Io::Plain(parts.io.into_inner().into_inner()), early: parts.read_buf },
+        let upgraded = match upgraded.downcast::<TokioIo<Outspoken<Paced<TcpStream>>>>() {
+            Ok(parts) => {
+                return Client {
+                    io: Io::Plain(parts.io.into_inner().into_inner().into_inner()),
+                    early: parts.read_buf,
+                };
+            }
             Err(upgraded) => upgraded,
         };
-        match upgraded.downcast::<TokioIo<Outspoken<TlsStream<TcpStream>>>>() {
-            Ok(parts) => Client { io: Io::Tls(parts.io.into_inner().into_inner().into()), early: parts.read_buf },
+        match upgraded.downcast::<TokioIo<Outspoken<Paced<TlsStream<TcpStream>>>>>() {
+            Ok(parts) => {
+                Client { io: Io::Tls(parts.io.into_inner().into_inner().into_inner().into()), early: parts.read_buf }
+            }
             Err(upgraded) => Client { io: Io::Upgraded(TokioIo::new(upgraded)), early: Bytes::new() },
         }
     }
@@ -117,8 +126,11 @@ impl AsyncWrite for Shared {
     }
 
     fn poll_shutdown(self: Pin<&mut Self>, _: &mut Context<'_>) -> Poll<io::Result<()>> {
-        // It is closed when the last who has it lets it go.
-        Poll::Ready(Ok(()))
+        // Nobody else has anything to say by then. What is read goes on until the last who has it lets it go.
+        match SockRef::from(&*self.0).shutdown(std::net::Shutdown::Write) {
+            Err(error) if error.kind() != io::ErrorKind::NotConnected => Poll::Ready(Err(error)),
+            _ => Poll::Ready(Ok(())),
+        }
     }
 }
 

@@ -11,6 +11,7 @@ pub(crate) mod api_request;
 mod api_session;
 mod client;
 pub(crate) mod control;
+mod fragments;
 pub(crate) mod handshake;
 mod lease;
 mod listeners;
@@ -35,6 +36,9 @@ use crate::http::ConnectionPlace;
 /// What a connection of the WebSocket API weighs.
 const API_CONNECTION_WEIGHT: u32 = 2;
 
+/// What a request to one of the paths weighs that is not switched to a WebSocket.
+const REFUSED_WEIGHT: u32 = 1;
+
 /// Whether a path is of this module: `/ws`, `/ws/<name>`, `/stream` (also `/stream/`), `/ws-api/v3`.
 pub fn is_ws_path(path: &str) -> bool {
     path == "/ws" || path.starts_with("/ws/") || matches!(path, "/stream" | "/stream/") || path == "/ws-api/v3"
@@ -43,32 +47,9 @@ pub fn is_ws_path(path: &str) -> bool {
 /// Answers an upgrade request with 101 and serves the connection on a task of its own, or answers why not. Called
 /// by the HTTP server for every request to a path of this module.
 pub async fn upgrade(gateway: &Arc<Gateway>, mut request: Request<Incoming>, peer: Peer) -> Response<Full<Bytes>> {
-    let accepted = match handshake::check(request.method(), request.version(), request.headers()) {
-        Ok(accepted) => accepted,
-        Err(error) => return handshake::refuse(&error),
-    };
-    if !gateway.is_ready.load(Ordering::Acquire) {
-        return handshake::refuse(&errors::STARTING);
-    }
-    if let Err(error) = gateway.throttle.count_attempt(peer.ip, gateway.now_us()) {
-        return handshake::refuse(&error);
-    }
-    let path = request.uri().path().to_owned();
-    let query = request.uri().query().unwrap_or_default().to_owned();
-    let wanted = match stream_connection::Wanted::parse(&path, &query) {
-        Ok(wanted) => wanted,
-        Err(error) => return handshake::refuse(&error),
-    };
-    let may = match &wanted {
-        Some(wanted) => match wanted.weigh(gateway, peer) {
-            Ok(()) => wanted.check(gateway, peer).await,
-            Err(error) => Err(error),
-        },
-        None => gateway.throttle.weigh(peer.ip, API_CONNECTION_WEIGHT, gateway.now_us()).map(|_| ()),
-    };
-    let api = match may.and_then(|()| api_connection::Wanted::parse(&query)) {
-        Ok(api) => api,
-        Err(error) => return handshake::refuse(&error),
+    let Admitted { accepted, wanted, api } = match admit(gateway, &request, peer).await {
+        Ok(admitted) => admitted,
+        Err(error) => return handshake::refuse(&weighed(gateway, peer, error)),
     };
     let place = request.extensions_mut().remove::<ConnectionPlace>();
     let upgraded = hyper::upgrade::on(&mut request);
@@ -87,6 +68,42 @@ pub async fn upgrade(gateway: &Arc<Gateway>, mut request: Request<Incoming>, pee
         websockets.dec();
     });
     accepted
+}
+
+/// A handshake that is accepted, and what for.
+struct Admitted {
+    accepted: Response<Full<Bytes>>,
+    /// Market streams; the WebSocket API without.
+    wanted: Option<stream_connection::Wanted>,
+    api: api_connection::Wanted,
+}
+
+async fn admit(gateway: &Gateway, request: &Request<Incoming>, peer: Peer) -> Result<Admitted, ApiError> {
+    let accepted = handshake::check(request.method(), request.version(), request.headers())?;
+    if !gateway.is_ready.load(Ordering::Acquire) {
+        return Err(errors::STARTING);
+    }
+    gateway.throttle.count_attempt(peer.ip, gateway.now_us())?;
+    let query = request.uri().query().unwrap_or_default();
+    let wanted = stream_connection::Wanted::parse(request.uri().path(), query)?;
+    match &wanted {
+        Some(wanted) => {
+            wanted.weigh(gateway, peer)?;
+            wanted.check(gateway, peer).await?;
+        }
+        None => drop(gateway.throttle.weigh(peer.ip, API_CONNECTION_WEIGHT, gateway.now_us())?),
+    }
+    let api = api_connection::Wanted::parse(query)?;
+    Ok(Admitted { accepted, wanted, api })
+}
+
+/// Nobody is refused without a count: why a request is refused, or that there were too many.
+fn weighed(gateway: &Gateway, peer: Peer, error: ApiError) -> ApiError {
+    // That has been counted.
+    if error.code == errors::TOO_MUCH {
+        return error;
+    }
+    gateway.throttle.weigh(peer.ip, REFUSED_WEIGHT, gateway.now_us()).err().unwrap_or(error)
 }
 
 /// Milliseconds since the Unix epoch by this machine's clock.

@@ -1,16 +1,19 @@
 //! One WebSocket, as both kinds of connections use it: bounded messages, pings, time-outs, and writes that
 //! are flushed when there is nothing more to write.
 
+use std::pin::pin;
 use std::time::Duration;
 
 use futures_util::{SinkExt, StreamExt};
-use tokio::io::{AsyncRead, AsyncWrite};
+use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
 use tokio::time::{Instant, Interval, MissedTickBehavior, interval_at, timeout};
 use tokio_tungstenite::WebSocketStream;
 use tokio_tungstenite::tungstenite::protocol::frame::CloseFrame;
 use tokio_tungstenite::tungstenite::protocol::frame::coding::CloseCode;
 use tokio_tungstenite::tungstenite::protocol::{Role, WebSocketConfig};
 use tokio_tungstenite::tungstenite::{Bytes, Error, Message, Utf8Bytes};
+
+use super::fragments::Fragments;
 
 /// How long a client is waited for.
 #[derive(Debug, Clone, Copy)]
@@ -32,11 +35,13 @@ impl Default for Patience {
 
 /// The last words to a client that is being closed take no longer.
 pub(super) const CLOSE_MAX: Duration = Duration::from_secs(5);
-/// So many bytes of a client that is being closed are read and thrown away, so that it gets the last words: what it had sent
-/// before. One that floods on is cut off.
-const LEFT_OVER_MAX: usize = 1024 * 1024;
+/// So many bytes of messages of a client that is being closed are looked at for its farewell.
+const FAREWELL_WITHIN: usize = 1024 * 1024;
 /// What a message counts at least.
-const LEFT_OVER_EACH: usize = 64;
+const FAREWELL_EACH: usize = 64;
+/// So many bytes more are thrown away as they are: what it had sent before, which both systems hold. One that floods on is
+/// read no further.
+const LEFT_OVER_MAX: usize = 32 * 1024 * 1024;
 /// The longest message a client may send, whole or in fragments.
 pub const MESSAGE_BYTES_MAX: usize = 64 * 1024;
 /// Messages are flushed at the latest after so many.
@@ -67,7 +72,7 @@ pub const NOT_READING: Over = Over::Close(CloseCode::Policy, "client does not re
 
 /// A WebSocket over `S`.
 pub struct Socket<S> {
-    ws: WebSocketStream<S>,
+    ws: WebSocketStream<Fragments<S>>,
     patience: Patience,
     pings: Interval,
     /// Pings since the client was last heard.
@@ -83,6 +88,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Socket<S> {
             .write_buffer_size(32 * 1024)
             .max_message_size(Some(MESSAGE_BYTES_MAX))
             .max_frame_size(Some(MESSAGE_BYTES_MAX));
+        let io = Fragments::new(io, &early);
         let ws = WebSocketStream::from_partially_read(io, early.to_vec(), Role::Server, Some(config)).await;
         let mut pings = interval_at(Instant::now() + patience.ping, patience.ping);
         pings.set_missed_tick_behavior(MissedTickBehavior::Delay);
@@ -115,6 +121,9 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Socket<S> {
             Some(Err(Error::Capacity(_))) => return Err(Over::Close(CloseCode::Size, "message too long")),
             Some(Err(Error::Utf8(_))) => return Err(Over::Close(CloseCode::Invalid, "text is not UTF-8")),
             Some(Err(Error::Protocol(_))) => return Err(Over::Close(CloseCode::Protocol, "protocol error")),
+            Some(Err(_)) if self.ws.get_ref().are_too_many() => {
+                return Err(Over::Close(CloseCode::Policy, "too many fragments"));
+            }
             Some(Err(_)) | None => return Err(Over::Closed),
         };
         self.unanswered = 0;
@@ -143,7 +152,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Socket<S> {
 
     /// What it runs over.
     pub fn io(&mut self) -> &mut S {
-        self.ws.get_mut()
+        self.ws.get_mut().inner()
     }
 
     /// How long the client is waited for.
@@ -185,18 +194,47 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Socket<S> {
             self.ws.close(Some(CloseFrame { code, reason: reason.into() })).await?;
             // Until the client has closed as well: closing with unread input would reset the connection and
             // take the last words with it.
-            let mut left = LEFT_OVER_MAX;
-            while let Some(Ok(heard)) = self.ws.next().await {
-                left = left.saturating_sub(heard.len().max(LEFT_OVER_EACH));
-                if left == 0 {
-                    break;
+            let mut left = FAREWELL_WITHIN;
+            while left > 0 {
+                match self.ws.next().await {
+                    Some(Ok(Message::Close(_))) => return Ok(()),
+                    Some(Ok(heard)) => left = left.saturating_sub(heard.len().max(FAREWELL_EACH)),
+                    // It is not understood, or nothing after it has been since; or it is gone.
+                    Some(Err(_)) | None => break,
                 }
             }
-            Ok::<(), Error>(())
+            outlast(self.ws.get_mut().inner()).await
         };
         // A client that does not listen cannot be told.
-        let _ = timeout(CLOSE_MAX, goodbye).await;
+        let _ = patiently(CLOSE_MAX, goodbye).await;
     }
+}
+
+/// Waits for so long, while the gateway runs: one that stood still itself takes a tenth of the time for it, and does not take
+/// its clients for silent.
+pub(super) async fn patiently<F: Future>(most: Duration, future: F) -> Option<F::Output> {
+    const PIECES: u32 = 10;
+    let mut future = pin!(future);
+    for _ in 0..PIECES {
+        if let Ok(done) = timeout(most / PIECES, &mut future).await {
+            return Some(done);
+        }
+    }
+    None
+}
+
+/// Waits until a client that was told everything has closed. One that goes on sending for more than was under way may still
+/// read what it was told, for as long as the caller waits.
+async fn outlast<S: AsyncRead + AsyncWrite + Unpin>(io: &mut S) -> Result<(), Error> {
+    io.shutdown().await?;
+    let (mut left, mut thrown_away) = (LEFT_OVER_MAX, [0; 8 * 1024]);
+    while left > 0 {
+        match io.read(&mut thrown_away).await? {
+            0 => return Ok(()),
+            read => left = left.saturating_sub(read),
+        }
+    }
+    std::future::pending().await
 }
 
 pub(super) async fn within(most: Duration, write: impl Future<Output = Result<(), Error>>) -> Result<(), Over> {
@@ -272,7 +310,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn a_client_that_floods_on_while_it_is_closed_is_cut_off() {
+    async fn a_client_that_floods_on_while_it_is_closed_is_read_no_further_and_then_cut_off() {
         let (socket, mut client) = pair(Patience::default(), 4_096).await;
         let message = Message::Text("x".repeat(60_000).into());
         let flood = async {
@@ -284,8 +322,61 @@ mod tests {
         };
         let closing = socket.close(Over::Close(CloseCode::Policy, "enough"), None);
         let both = futures_util::future::join(closing, flood);
-        let ((), sent) = timeout(CLOSE_MAX / 2, both).await.expect("sooner than a client that says nothing");
-        assert!((10..20).contains(&sent), "{sent} messages, about 1 MiB");
+        let ((), sent) = timeout(CLOSE_MAX * 2, both).await.expect("no later than a client that says nothing");
+        assert!((500..600).contains(&sent), "{sent} messages, about 33 MiB");
+    }
+
+    /// What it had sent is on its way, in its own system and in ours: closing on it would take the last words back.
+    #[tokio::test]
+    async fn a_client_that_has_sent_much_and_then_listens_hears_why_it_is_closed() {
+        let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let stream = tokio::net::TcpStream::connect(listener.local_addr().unwrap()).await.unwrap();
+        let mut client = WebSocketStream::from_raw_socket(stream, Role::Client, None).await;
+        let (server, _) = listener.accept().await.unwrap();
+        let socket = Socket::new(server, Bytes::new(), Patience::default()).await;
+        let closing = tokio::spawn(socket.close(Over::Close(CloseCode::Away, "server shutdown"), None));
+        for _ in 0..400 {
+            client.send(Message::Text("x".repeat(60_000).into())).await.expect("it is not cut off");
+        }
+        tokio::time::sleep(200 * MS).await;
+        match client.next().await {
+            Some(Ok(Message::Close(Some(frame)))) => assert_eq!(frame.code, CloseCode::Away),
+            other => panic!("no close frame: {other:?}"),
+        }
+        drop(client);
+        closing.await.unwrap();
+    }
+
+    /// What is too long is not understood to its end: the rest of it is under way when the client is told.
+    #[tokio::test]
+    async fn a_client_that_sends_too_long_a_message_hears_that() {
+        let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let stream = tokio::net::TcpStream::connect(listener.local_addr().unwrap()).await.unwrap();
+        let mut client = WebSocketStream::from_raw_socket(stream, Role::Client, None).await;
+        let (server, _) = listener.accept().await.unwrap();
+        let mut socket = Socket::new(server, Bytes::new(), Patience::default()).await;
+        let serving = tokio::spawn(async move {
+            let over = socket.hear().await.unwrap_err();
+            socket.close(over, None).await;
+        });
+        client.send(Message::Text("x".repeat(20_000_000).into())).await.expect("it is not cut off");
+        match client.next().await {
+            Some(Ok(Message::Close(Some(frame)))) => assert_eq!(frame.code, CloseCode::Size),
+            other => panic!("no close frame: {other:?}"),
+        }
+        drop(client);
+        serving.await.unwrap();
+    }
+
+    /// What is waited for comes soon after the standstill: plain time would be over by then.
+    #[tokio::test]
+    async fn who_waits_patiently_waits_while_it_runs() {
+        let after_standstill = async {
+            std::thread::sleep(300 * MS);
+            tokio::time::sleep(20 * MS).await;
+        };
+        assert_eq!(patiently(200 * MS, after_standstill).await, Some(()));
+        assert_eq!(patiently(20 * MS, std::future::pending::<()>()).await, None);
     }
 
     #[tokio::test]

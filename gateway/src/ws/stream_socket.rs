@@ -9,10 +9,9 @@ use std::task::{Context, Poll};
 
 use bytes::{Buf, Bytes};
 use tokio::io::{AsyncRead, AsyncWrite, AsyncWriteExt, ReadBuf};
-use tokio::time::timeout;
 use tokio_tungstenite::tungstenite::{Error, Utf8Bytes};
 
-use super::socket::{CLOSE_MAX, Heard, Over, Patience, Socket, within};
+use super::socket::{CLOSE_MAX, Heard, Over, Patience, Socket, patiently, within};
 use crate::streams::{Frame, Outbox, Taken};
 
 /// Frames that are written at a time.
@@ -94,7 +93,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> StreamSocket<S> {
         }
         // A frame that was begun is finished: what follows would be read as the rest of it. A client that does not
         // listen cannot be told.
-        if let Ok(Ok(())) = timeout(CLOSE_MAX, self.send_frames()).await {
+        if let Some(Ok(())) = patiently(CLOSE_MAX, self.send_frames()).await {
             self.socket.close(over, last_words).await;
         }
     }

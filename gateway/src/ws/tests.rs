@@ -246,8 +246,9 @@ async fn ask(client: &mut Client, request: Value) -> Value {
     hear(client).await
 }
 
+/// Waits while the test itself runs: a process that was stopped meanwhile has not waited.
 async fn within<T>(future: impl Future<Output = T>) -> T {
-    tokio::time::timeout(Duration::from_secs(10), future).await.expect("it takes too long")
+    super::socket::patiently(Duration::from_secs(10), future).await.expect("it takes too long")
 }
 
 /// Everything until the server closes: the last text and the close code.

@@ -20,6 +20,10 @@ const ABSENT: Duration = Duration::from_secs(18);
 const PRESENT: Duration = Duration::from_secs(3);
 /// It must be given up by then.
 const GIVEN_UP_WITHIN: Duration = Duration::from_secs(90);
+/// Behind so many messages a gateway merges what it can: twice as many as it promises, for some that it counts are answers.
+const BEHIND_MIN: u64 = 512;
+/// What is on its way or with the kernels when it reads again, and does not wait in the gateway, is no more.
+const ON_THE_WAY_BYTES: u64 = 192 * 1024;
 /// What the kernels hold for it is little: by small segments and a small buffer.
 const SEGMENT_BYTES: u32 = 536;
 const BUFFER_BYTES: usize = 4_096;
@@ -33,16 +37,57 @@ pub struct Fate {
     merged: u64,
     /// Depth events whose `U` did not follow the `u` before.
     gaps: u64,
+    /// What it found when it read again for the first time, in the order it came.
+    found: Found,
+    /// The same, when it had been absent until it was given up, or too long.
+    left: Found,
     was_told: bool,
+    has_ended: bool,
     code: Option<u16>,
     after: Duration,
     last: Option<u64>,
 }
 
+/// What a client finds that has not read.
+#[derive(Debug, Default, Clone, Copy)]
+struct Found {
+    bytes: u64,
+    /// Beyond what was on its way.
+    waiting: u64,
+}
+
+impl Found {
+    fn count(&mut self, bytes: usize) {
+        self.waiting += u64::from(self.bytes > ON_THE_WAY_BYTES);
+        self.bytes += bytes as u64;
+    }
+
+    /// Whether it was so far behind that the gateway had to do something about it.
+    fn was_far_behind(self) -> bool {
+        self.waiting >= BEHIND_MIN
+    }
+}
+
 impl Fate {
-    /// Whether that is what the gateway promises.
+    /// Whether that is what the gateway promises to a client that is as far behind as this one was.
     pub fn is_as_it_should_be(&self) -> bool {
-        self.merged > 0 && self.gaps == 0 && self.was_told && self.code == Some(1008)
+        let is_merged = self.merged > 0 || !self.found.was_far_behind();
+        let is_given_up = self.was_told && self.code == Some(1008);
+        // Nothing is promised to one that was never far behind; one that was told must be closed, and the other way round.
+        let is_kept = !self.was_told && !self.has_ended && !self.left.was_far_behind();
+        self.gaps == 0 && is_merged && (is_given_up || is_kept)
+    }
+
+    /// What it could not show, because it was told too little to fall behind.
+    fn not_provoked(&self) -> Vec<&'static str> {
+        let mut not = Vec::new();
+        if self.merged == 0 && !self.found.was_far_behind() {
+            not.push("that depth is merged");
+        }
+        if !self.was_told && !self.has_ended && !self.left.was_far_behind() {
+            not.push("that who stays behind is given up");
+        }
+        not
     }
 
     fn hear(&mut self, event: &Value) {
@@ -72,7 +117,18 @@ impl fmt::Display for Fate {
             self.merged,
             self.gaps,
             self.after.as_secs_f64()
-        )
+        )?;
+        match self.not_provoked()[..] {
+            [] => Ok(()),
+            ref not => {
+                let (found, left) = (self.found.waiting, self.left.waiting);
+                write!(
+                    f,
+                    "; it was told too little to fall behind ({found} and then {left} messages waited for it) and does not show {}",
+                    not.join(" or ")
+                )
+            }
+        }
     }
 }
 
@@ -95,13 +151,13 @@ pub async fn suffer(origin: String, rest: String, stream: String) -> Result<Fate
     socket.send(Message::text(subscribe)).await.map_err(|error| error.to_string())?;
     let mut fate = Fate::default();
     tokio::time::sleep(ABSENT).await;
-    read(&mut socket, &mut fate, PRESENT).await;
+    fate.found = read(&mut socket, &mut fate, PRESENT).await;
     let given_up = slow_clients(&rest).await;
     while slow_clients(&rest).await == given_up && began.elapsed() < GIVEN_UP_WITHIN {
         tokio::time::sleep(Duration::from_millis(250)).await;
     }
     fate.after = began.elapsed();
-    read(&mut socket, &mut fate, Duration::from_secs(10)).await;
+    fate.left = read(&mut socket, &mut fate, Duration::from_secs(10)).await;
     Ok(fate)
 }
 
@@ -120,16 +176,25 @@ async fn connect(origin: &str) -> Result<WebSocketStream<TcpStream>, String> {
     made.map(|(socket, _)| socket).map_err(|error| text(&error))
 }
 
-/// Reads for so long, or until it is closed.
-async fn read(socket: &mut WebSocketStream<TcpStream>, fate: &mut Fate, within: Duration) {
+/// Reads for so long, or until it is closed, and says what there was.
+async fn read(socket: &mut WebSocketStream<TcpStream>, fate: &mut Fate, within: Duration) -> Found {
+    let mut found = Found::default();
     let until = tokio::time::Instant::now() + within;
-    while let Ok(Some(Ok(message))) = tokio::time::timeout_at(until, socket.next()).await {
+    while let Ok(heard) = tokio::time::timeout_at(until, socket.next()).await {
+        let Some(Ok(message)) = heard else {
+            fate.has_ended = true;
+            break;
+        };
         match message {
-            Message::Text(text) => fate.hear(&serde_json::from_str(&text).unwrap_or_default()),
+            Message::Text(text) => {
+                found.count(text.len());
+                fate.hear(&serde_json::from_str(&text).unwrap_or_default());
+            }
             Message::Close(frame) => fate.code = frame.map(|frame| frame.code.into()),
             _ => {}
         }
     }
+    found
 }
 
 /// How many clients the gateway has given up.
@@ -146,4 +211,46 @@ async fn metrics(rest: &str) -> std::io::Result<String> {
     let mut page = String::new();
     stream.read_to_string(&mut page).await?;
     Ok(page)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// So many messages of 400 bytes.
+    fn found(messages: u64) -> Found {
+        let mut found = Found::default();
+        (0..messages).for_each(|_| found.count(400));
+        found
+    }
+
+    fn given_up(found: Found, merged: u64) -> Fate {
+        Fate { depths: 300, merged, found, was_told: true, has_ended: true, code: Some(1008), ..Fate::default() }
+    }
+
+    #[test]
+    fn who_was_far_behind_must_have_had_depth_merged_and_who_was_not_need_not() {
+        let (few, many) = (found(800), found(1_200));
+        assert!(!few.was_far_behind() && many.was_far_behind());
+        assert!(given_up(many, 3).is_as_it_should_be() && given_up(many, 3).not_provoked().is_empty());
+        assert!(!given_up(many, 0).is_as_it_should_be());
+        assert!(given_up(few, 0).is_as_it_should_be());
+        let told = given_up(few, 0).to_string();
+        assert!(told.ends_with("does not show that depth is merged"), "{told}");
+        assert!(!Fate { gaps: 1, ..given_up(few, 0) }.is_as_it_should_be());
+    }
+
+    #[test]
+    fn who_stayed_far_behind_must_be_told_and_closed() {
+        let kept = |left| Fate { depths: 300, merged: 3, found: found(1_200), left, ..Fate::default() };
+        assert!(!kept(found(1_200)).is_as_it_should_be());
+        assert!(kept(found(100)).is_as_it_should_be());
+        let told = kept(found(100)).to_string();
+        assert!(
+            told.contains("NOT told") && told.ends_with("does not show that who stays behind is given up"),
+            "{told}"
+        );
+        assert!(!Fate { was_told: true, ..kept(found(100)) }.is_as_it_should_be(), "told, and left alone");
+        assert!(!Fate { has_ended: true, ..kept(found(100)) }.is_as_it_should_be(), "cut off, and not told");
+    }
 }

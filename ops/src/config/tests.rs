@@ -95,6 +95,18 @@ fn aeron_is_at_the_nodes_address_unless_another_is_said_and_in_memory_on_request
 }
 
 #[test]
+fn a_gateways_places_are_those_of_its_file_and_without_it_those_of_the_help() {
+    let read = |table: &str| toml::from_str::<ConnectionsFile>(table);
+    let both = |file: ConnectionsFile| (file.most.get(), file.per_address.get());
+    assert_eq!(both(read("").unwrap()), (16_384, 1_024));
+    assert_eq!(both(read("per_address = 7").unwrap()), (16_384, 7));
+    assert_eq!(both(read("most = 100").unwrap()), (100, 1_024));
+    for wrong in ["most = 0", "per_address = 0", "per_adress = 7", "most = -1"] {
+        assert!(read(wrong).is_err(), "{wrong}");
+    }
+}
+
+#[test]
 fn a_gateway_takes_events_by_aeron_at_an_address_that_is_said_or_in_memory() {
     let plan = |table: &str| toml::from_str::<GatewayAeronFile>(table).unwrap().plan();
     let udp = plan("listen = \"10.0.0.9:7401\"\nidle = \"yield\"").unwrap();

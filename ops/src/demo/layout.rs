@@ -12,8 +12,8 @@ use serde::{Deserialize, Serialize};
 
 use super::markets::MARKETS;
 use crate::config::{
-    AeronFile, BackupFile, Durability, GatewayAeronFile, GatewayFile, HistoryFile, NodeAddress, NodeFile, Partition,
-    Threads, ThreadsWord,
+    AeronFile, BackupFile, ConnectionsFile, Durability, GatewayAeronFile, GatewayFile, HistoryFile, NodeAddress,
+    NodeFile, Partition, Threads, ThreadsWord,
 };
 use crate::{pki, private};
 
@@ -305,6 +305,8 @@ impl Paths {
             tls: pki::files(&self.pki(), "gateway-1"),
             client_tls: None,
             allow_plain: false,
+            // Whoever tries many clients has them all on this machine.
+            connections: ConnectionsFile::of_one_machine(),
             drain_notice_s: 0,
             history: life.history.clone(),
             nodes: layout.addresses(),

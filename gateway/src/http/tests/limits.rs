@@ -33,6 +33,29 @@ async fn orders_that_are_refused_do_not_count() {
 }
 
 #[tokio::test]
+async fn an_account_may_not_have_orders_refused_without_end() {
+    let server = server_with(Limits { refused_orders_per_10s: 3, ..Limits::default() }).await;
+    let off_the_tick = BUY.replace("price=50000", "price=50000.001");
+    let mut codes = Vec::new();
+    while codes.last() != Some(&json!(-1015)) && codes.len() < 20 {
+        let answer = server.signed("POST", "/api/v3/order", &off_the_tick).await;
+        codes.push(answer.body["code"].clone());
+        if codes.last() == Some(&json!(-1015)) {
+            assert_eq!(answer.status, 429);
+            assert!(answer.head.contains("retry-after: "), "{}", answer.head);
+            let text = "Too many new orders; current limit is 3 refused orders per 10 SECOND.";
+            assert_eq!(answer.body["msg"], text);
+        }
+    }
+    // A new window may begin between these.
+    assert!(codes.len() >= 4 && codes.last() == Some(&json!(-1015)), "{codes:?}");
+    let good = server.signed("POST", "/api/v3/order", BUY).await;
+    assert!(matches!(good.body["code"].as_i64(), Some(-1015) | None), "until a new window begins: {good:?}");
+    let canceled = server.signed("DELETE", "/api/v3/order", "symbol=BTCUSDT&orderId=987654321").await;
+    assert_eq!(canceled.body["code"], -2011, "cancels are not orders");
+}
+
+#[tokio::test]
 async fn more_weight_than_allowed_is_answered_with_429_and_when_to_come_back() {
     let server = server_with(Limits { weight_per_minute: 3, ..Limits::default() }).await;
     for _ in 0..3 {
@@ -125,6 +148,68 @@ async fn slow_and_oversized_heads_end_the_connection() {
     assert_eq!(server.raw(b"\x00\x01\x02\r\n\r\n").await.status, 400);
 }
 
+const ASK: &[u8] = b"GET /api/v3/ping HTTP/1.1\r\nHost: x\r\n\r\n";
+
+/// Asks, and reads what is answered.
+async fn ask_on(stream: &mut TcpStream) -> String {
+    stream.write_all(ASK).await.unwrap();
+    let mut answer = vec![0; 4_096];
+    let read = stream.read(&mut answer).await.unwrap();
+    String::from_utf8_lossy(&answer[..read]).into_owned()
+}
+
+#[tokio::test]
+async fn a_head_has_its_time_from_its_first_byte_and_a_byte_now_and_then_gives_it_no_more() {
+    let head_timeout = Duration::from_millis(300);
+    let server = server_with(Limits { head_timeout, ..Limits::default() }).await;
+    let mut stream = TcpStream::connect(server.address).await.unwrap();
+    for _ in 0..2 {
+        tokio::time::sleep(2 * head_timeout).await;
+        assert!(ask_on(&mut stream).await.starts_with("HTTP/1.1 200"), "idling is no part of a head");
+    }
+    let (mut reader, mut writer) = stream.into_split();
+    let dribble = tokio::spawn(async move {
+        for byte in ASK.iter().cycle().take(20).chain(std::iter::repeat(&b'x')) {
+            if writer.write_all(&[*byte]).await.is_err() {
+                break;
+            }
+            tokio::time::sleep(head_timeout / 10).await;
+        }
+    });
+    let ended = tokio::time::timeout(Duration::from_secs(5), reader.read(&mut [0; 64])).await;
+    assert!(matches!(ended, Ok(Ok(0) | Err(_))), "{ended:?}");
+    dribble.await.unwrap();
+}
+
+#[tokio::test]
+async fn a_connection_that_asks_for_nothing_is_let_go() {
+    let server = server_with(Limits { idle_timeout: Duration::from_secs(1), ..Limits::default() }).await;
+    for asks in [0, 2] {
+        let mut stream = TcpStream::connect(server.address).await.unwrap();
+        for _ in 0..asks {
+            assert!(ask_on(&mut stream).await.starts_with("HTTP/1.1 200"));
+        }
+        let ended = tokio::time::timeout(Duration::from_secs(5), stream.read(&mut [0; 64])).await;
+        assert!(matches!(ended, Ok(Ok(0))), "{ended:?}");
+    }
+}
+
+/// Its answers would be kept for as long as it likes.
+#[tokio::test]
+async fn a_client_that_does_not_take_its_answers_is_gone() {
+    let server = server_with(Limits { answer_timeout: Duration::from_millis(300), ..Limits::default() }).await;
+    let (_unread, mut writer) = TcpStream::connect(server.address).await.unwrap().into_split();
+    let ask = b"GET /api/v3/exchangeInfo HTTP/1.1\r\nHost: x\r\n\r\n".repeat(1_000);
+    let asked = tokio::spawn(async move { while writer.write_all(&ask).await.is_ok() {} });
+    tokio::time::timeout(Duration::from_secs(30), asked).await.expect("it is cut off").unwrap();
+    for _ in 0..50 {
+        if server.gateway.metrics.connections.get() > 0 {
+            tokio::time::sleep(Duration::from_millis(100)).await;
+        }
+    }
+    assert_eq!(server.gateway.metrics.connections.get(), 0);
+}
+
 #[tokio::test]
 async fn beyond_its_places_the_gateway_answers_busy_or_not_at_all() {
     let server = server_with(Limits { requests_max: 0, ..Limits::default() }).await;
@@ -147,7 +232,7 @@ async fn one_address_cannot_have_all_places() {
     let mut idle = Vec::new();
     for _ in 0..8 {
         let socket = tokio::net::TcpSocket::new_v4().unwrap();
-        socket.bind("127.0.0.2:0".parse().unwrap()).unwrap();
+        socket.bind("127.0.7.2:0".parse().unwrap()).unwrap();
         idle.push(socket.connect(server.address).await.unwrap());
     }
     tokio::time::sleep(Duration::from_millis(100)).await;
@@ -225,5 +310,42 @@ async fn clients_behind_a_proxy_are_told_apart() {
             let counts = [used, 1].map(|used| format!("x-mbx-used-weight: {used}\r\n"));
             assert!(counts.iter().any(|count| answer.head.contains(count)), "{tell:?} {client}: {answer:?}");
         }
+    }
+}
+
+/// What each of six requests to a path is answered, of an address that may have a weight of three.
+async fn flood_of(path: &str, headers: &str) -> Vec<u16> {
+    let server = server_with(Limits { weight_per_minute: 3, ..Limits::default() }).await;
+    let mut told = Vec::new();
+    for _ in 0..6 {
+        told.push(server.call("GET", path, headers, &[]).await.status);
+    }
+    told
+}
+
+#[tokio::test]
+async fn what_is_no_upgrade_weighs_as_other_requests_do() {
+    let upgrade = "Connection: Upgrade\r\nUpgrade: websocket\r\nSec-WebSocket-Version: 13\r\n\
+                   Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n";
+    for (path, headers, refused) in [
+        ("/ws", "", 426),
+        ("/ws/btcusdt@trade", "", 426),
+        ("/stream", "", 426),
+        ("/ws-api/v3", "", 426),
+        ("/ws/btcusdt@trade?life=1", upgrade, 400),
+    ] {
+        let told = flood_of(path, headers).await;
+        // A new minute may begin between these.
+        assert_eq!(told[..3], [refused; 3], "{path}: {told:?}");
+        assert!(told.contains(&429), "{path}: {told:?}");
+    }
+}
+
+#[tokio::test]
+async fn the_page_of_metrics_is_not_for_everybody_to_ask_for_without_end() {
+    let told = flood_of("/metrics", "").await;
+    assert!(told.contains(&429), "{told:?}");
+    for path in ["/livez", "/readyz"] {
+        assert_eq!(flood_of(path, "").await, [200; 6], "{path} costs no more than a refusal");
     }
 }

@@ -1,7 +1,7 @@
 //! What a client was told not to exist does not come any more; what it asks for again is waited for by everyone.
 
-use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex};
 
 use wire::Command;
 use wire::command::SealName;
@@ -143,6 +143,65 @@ async fn a_name_whose_amend_has_no_outcome_is_not_waited_for_without_end_and_ask
     assert_eq!(answer, Err(errors::DISCONNECTED));
     // At once, and after 50, 150 and 350 ms: each is a command in the log.
     assert!((2..=4).contains(&asked.load(Ordering::Relaxed)), "{asked:?}");
+}
+
+/// A ledger with Alice's order 1 of the name `old`, which is on its way to the name `new`; the amend that waits, and what else
+/// the ledger was asked for.
+async fn renaming() -> (Arc<Gateway>, Arc<FakeLedger>, tokio::task::JoinHandle<Answer>, Arc<Mutex<Vec<Command>>>) {
+    let (gateway, ledger) = gateway();
+    ledger.script(resting_script());
+    json(place(&gateway, alice(), params(&format!("{BUY}&newClientOrderId=old"))).await);
+    let asked = Arc::new(Mutex::new(Vec::new()));
+    let seen = Arc::clone(&asked);
+    ledger.script(Box::new(move |position, command| {
+        let Command::CancelOrder(_) = command else {
+            assert!(matches!(command, Command::AmendOrder(_)), "{command:?}");
+            return Ok((Reply::Accepted { id: 1 }, Vec::new()));
+        };
+        seen.lock().unwrap().push(command.clone());
+        Ok((Reply::Accepted { id: 1 }, vec![canceled(1, 40_000, wire::CancelCause::Requested, position.get())]))
+    }));
+    let amends = Arc::clone(&gateway);
+    let text = "symbol=BTCUSDT&origClientOrderId=old&newQty=0.4&newClientOrderId=new";
+    let amending = tokio::spawn(async move { amend::amend(&amends, alice(), params(text)).await });
+    soon().await;
+    assert!(!amending.is_finished());
+    (gateway, ledger, amending, asked)
+}
+
+#[tokio::test]
+async fn a_cancel_by_the_name_that_an_amend_is_about_to_give_comes_after_it() {
+    let (gateway, ledger, amending, asked) = renaming().await;
+    let canceling = ask(&gateway, "DELETE", "/api/v3/order", BY_NEW_NAME);
+    soon().await;
+    assert!(!canceling.is_finished() && asked.lock().unwrap().is_empty(), "the ledger does not know the name yet");
+    let amended = OrderAmended {
+        order: OrderId::new(1),
+        account: ALICE,
+        market: BTCUSDT,
+        qty_before: qty(100_000),
+        qty: qty(40_000),
+        leaves: qty(40_000),
+        client_order_id: client_id("new"),
+        request: gateway.exchange.seen(LEDGER),
+    };
+    ledger.feed(&[Event::OrderAmended(amended)]);
+    json(amending.await.unwrap());
+    let told = json(canceling.await.unwrap());
+    assert_eq!((&told["origClientOrderId"], &told["status"]), (&json!("new"), &json!("CANCELED")));
+    assert!(!gateway.renames.is_taken((ALICE, client_id("new"))), "nothing is left behind");
+}
+
+#[tokio::test]
+async fn a_cancel_by_another_name_or_by_the_id_does_not_wait_for_an_amend() {
+    for named in ["origClientOrderId=old", "orderId=1", "orderId=1&origClientOrderId=new"] {
+        let (gateway, _ledger, amending, asked) = renaming().await;
+        let canceling = ask(&gateway, "DELETE", "/api/v3/order", &format!("symbol=BTCUSDT&{named}"));
+        soon().await;
+        assert_eq!(asked.lock().unwrap().len(), 1, "{named}");
+        json(canceling.await.unwrap());
+        amending.abort();
+    }
 }
 
 /// Sends an order and, while its outcome is out, the same again and again.

@@ -1,8 +1,10 @@
 use futures_util::FutureExt;
 
+use wire::{AccountId, MarketId, OrderId};
+
 use super::*;
 
-fn order(id: u64) -> Named {
+fn order(id: u64) -> (AccountId, MarketId, OrderId) {
     (AccountId::new(1), MarketId::new(1), OrderId::new(id))
 }
 

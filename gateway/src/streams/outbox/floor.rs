@@ -161,7 +161,7 @@ impl State {
             batch.extend(self.told(waiting).map(super::Frame::into_bytes));
         }
         if self.queue.is_empty() && self.held.is_empty() {
-            self.conflated_since = None;
+            self.conflated = None;
         }
         true
     }

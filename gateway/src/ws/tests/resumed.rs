@@ -104,3 +104,50 @@ async fn a_signature_is_looked_at_before_anything_is_waited_for() {
     let answer = tokio::time::timeout(Duration::from_secs(2), ask(&mut client, forged)).await.expect("at once");
     assert_eq!((&answer["status"], &answer["error"]["code"]), (&json!(400), &json!(-1022)), "{answer}");
 }
+
+/// Who goes on after an event is who asked for it, whoever logs on while the gateway reads up to there.
+#[tokio::test]
+async fn a_log_on_of_somebody_else_changes_nothing_of_a_request_that_waits() {
+    let server = Server::start().await;
+    let account = AccountId::new(1);
+    let next = server.gateway.exchange.accounts().last_user_event(account) + 1;
+    let mut client = server.api().await;
+    let log_on = |id: u64, key: &str| {
+        json!({"id": id, "method": "session.logon", "params": api::signed_by(key, json!({}))}).to_string()
+    };
+    say(&mut client, log_on(1, &key())).await;
+    assert_eq!(hear(&mut client).await["result"]["apiKey"], key());
+    // The log is further than this gateway has read.
+    let position = LogPosition::new(server.ledger.position.fetch_add(1, Ordering::SeqCst) + 1);
+    let subscribe = json!({"id": 2, "method": "userDataStream.subscribe", "params": {"afterSequence": next}});
+    say(&mut client, subscribe.to_string()).await;
+    say(&mut client, log_on(3, &other_key())).await;
+    assert_eq!(hear(&mut client).await["result"]["apiKey"], other_key(), "the subscription waits");
+    let now = Timestamp::from_nanos((START_MS + position.get()) * 1_000_000);
+    server.gateway.exchange.apply(LEDGER, position, now, &[balance(9_999)]);
+    let answer = hear(&mut client).await;
+    assert_eq!((&answer["id"], &answer["result"]["sequence"]), (&json!(2), &json!(next)), "{answer}");
+    server.ledger.apply(&[balance(9_998)]);
+    assert_eq!(hear(&mut client).await["sequence"], next + 1, "of the account that asked");
+}
+
+/// A log-out ends what the session has subscribed to, and what it is about to.
+#[tokio::test]
+async fn a_log_out_ends_a_subscription_that_waits() {
+    let server = Server::start().await;
+    let next = server.gateway.exchange.accounts().last_user_event(AccountId::new(1)) + 1;
+    let mut client = server.api().await;
+    let log_on = json!({"id": 1, "method": "session.logon", "params": api::signed(json!({}))});
+    assert_eq!(ask(&mut client, log_on.clone()).await["status"], 200);
+    let position = LogPosition::new(server.ledger.position.fetch_add(1, Ordering::SeqCst) + 1);
+    let subscribe = json!({"id": 2, "method": "userDataStream.subscribe", "params": {"afterSequence": next}});
+    say(&mut client, subscribe.to_string()).await;
+    assert_eq!(ask(&mut client, json!({"id": 3, "method": "session.logout"})).await["id"], 3);
+    assert_eq!(ask(&mut client, log_on).await["id"], 1);
+    let now = Timestamp::from_nanos((START_MS + position.get()) * 1_000_000);
+    server.gateway.exchange.apply(LEDGER, position, now, &[balance(9_999)]);
+    let answer = hear(&mut client).await;
+    assert_eq!((&answer["id"], &answer["error"]["code"]), (&json!(2), &json!(-2015)), "{answer}");
+    let listed = ask(&mut client, json!({"id": 4, "method": "session.subscriptions"})).await;
+    assert_eq!(listed["result"], json!([]));
+}

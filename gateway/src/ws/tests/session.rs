@@ -90,3 +90,62 @@ async fn a_client_that_pings_without_end_is_closed_and_one_that_pings_often_is_n
     };
     assert_eq!((close.code, close.reason.as_str()), (CloseCode::Policy, "too many pings or pongs"));
 }
+
+/// What the server says at the end of a connection that began a message and goes on with `frame`.
+async fn end_of_fragments(path: &str, frame: Frame, count: usize) -> (CloseCode, String) {
+    let server = Server::start().await;
+    let mut client = server.connect(path).await;
+    client.feed(Message::Frame(Frame::message("x", OpCode::Data(Data::Text), false))).await.unwrap();
+    for _ in 0..count {
+        // The server closes before the last one.
+        if client.feed(Message::Frame(frame.clone())).await.is_err() {
+            break;
+        }
+    }
+    let _ = client.flush().await;
+    loop {
+        match within(client.next()).await.expect("a close frame before the end").unwrap() {
+            Message::Close(frame) => {
+                let frame = frame.expect("with a reason");
+                return (frame.code, frame.reason.as_str().to_owned());
+            }
+            Message::Pong(_) | Message::Ping(_) => {}
+            other => panic!("nothing was asked: {other:?}"),
+        }
+    }
+}
+
+#[tokio::test]
+async fn pings_within_a_message_in_fragments_count_as_others_do() {
+    for (path, text) in [("/ws-api/v3", "too many pings or pongs"), ("/ws", "too many requests")] {
+        let end = end_of_fragments(path, Frame::ping("x"), 400).await;
+        assert_eq!(end, (CloseCode::Policy, text.to_owned()), "{path}");
+    }
+}
+
+#[tokio::test]
+async fn a_message_in_fragments_without_end_is_cut_off() {
+    for path in ["/ws-api/v3", "/ws"] {
+        for rest in ["", "x"] {
+            let end = end_of_fragments(path, Frame::message(rest, OpCode::Data(Data::Continue), false), 2_000).await;
+            assert_eq!(end, (CloseCode::Policy, "too many fragments".to_owned()), "{path}");
+        }
+    }
+}
+
+#[tokio::test]
+async fn a_message_in_some_fragments_is_one_message() {
+    let server = Server::start().await;
+    let mut client = server.api().await;
+    for _ in 0..3 {
+        let request = json!({"id": 1, "method": "ping"}).to_string();
+        let (last, pieces) = request.as_bytes().split_last().unwrap();
+        for (at, piece) in pieces.iter().enumerate() {
+            let opcode = OpCode::Data(if at == 0 { Data::Text } else { Data::Continue });
+            client.feed(Message::Frame(Frame::message(vec![*piece], opcode, false))).await.unwrap();
+        }
+        let last = Frame::message(vec![*last], OpCode::Data(Data::Continue), true);
+        client.send(Message::Frame(last)).await.unwrap();
+        assert_eq!(hear(&mut client).await["status"], 200);
+    }
+}
