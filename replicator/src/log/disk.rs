@@ -3,6 +3,7 @@
 //! | path | content |
 //! |---|---|
 //! | `entries/` | a raft-engine: entries and hard states, one group per partition |
+//! | `entries/next` | zeros that become its next file |
 //! | `snapshots/P/INDEX.snapshot` | snapshots of partition P |
 //! | `snapshots/P.aside-TIME/` | those of a log of P that was forgotten |
 //! | `markers` | how far the log of each partition has been acknowledged |
@@ -33,8 +34,10 @@ use std::sync::{Arc, Mutex, MutexGuard};
 use std::thread::{JoinHandle, Thread};
 
 use crossbeam::channel::{Receiver, Sender, TryRecvError, bounded};
+use nix::sys::statvfs::statvfs;
 use wire::{ClusterEpoch, NodeId, PartitionId};
 
+use self::ahead::{FilledAhead, Filler};
 use self::snapshots::SnapshotFiles;
 use self::thread::{Job, LogThread};
 use self::writer::{Pace, Writer};
@@ -68,7 +71,8 @@ pub struct DiskConfig {
     pub has_peers: bool,
     /// Of each partition that has another than the default.
     pub durability: BTreeMap<PartitionId, Durability>,
-    /// Bytes of the disk that a snapshot leaves free: one that would need them is not written.
+    /// Bytes of the disk that a snapshot leaves free: one that would need them is not written. Nor is a file of the log filled
+    /// with zeros before it is used.
     pub reserve: u64,
 }
 
@@ -87,14 +91,17 @@ pub struct Disk {
     writer: Arc<Mutex<Writer>>,
     jobs: Option<Sender<Job>>,
     thread: Option<JoinHandle<()>>,
+    _filler: Filler,
 }
 
 impl Disk {
-    /// Opens the logs, and starts the thread `log`.
+    /// Opens the logs, and starts the threads `log` and `log-ahead`.
     pub fn open(config: DiskConfig) -> Result<Disk, StoreError> {
         aside::finish(&config.directory)?;
         create_directory(&config.directory)?;
-        let writer = Writer::open(&config.directory, config.boot)?;
+        let files = Arc::new(FilledAhead::new(writer::entries(&config.directory), config.reserve));
+        let writer = Writer::open(&config.directory, config.boot, files.clone())?;
+        let filler = Filler::start(files)?;
         let (pace, writer) = (writer.pace(), Arc::new(Mutex::new(writer)));
         let (jobs, queue) = bounded(JOBS_MAX);
         let log = LogThread::new(queue, writer.clone());
@@ -102,7 +109,7 @@ impl Disk {
             .name("log".to_owned())
             .spawn(move || log.run())
             .map_err(|error| io("starting the log thread", &config.directory, &error))?;
-        Ok(Disk { config, pace, writer, jobs: Some(jobs), thread: Some(thread) })
+        Ok(Disk { config, pace, writer, jobs: Some(jobs), thread: Some(thread), _filler: filler })
     }
 
     /// The log of one partition; once per partition. `wake` is called, on the log thread, when a write of it has become
@@ -263,6 +270,12 @@ fn io(attempted: &str, path: &Path, error: &std::io::Error) -> StoreError {
         return StoreError::Full { attempted: format!("{attempted} {}", path.display()) };
     }
     StoreError::Io { attempted: format!("{attempted} {}", path.display()), error: error.to_string() }
+}
+
+/// Bytes that are free on the disk of `directory`. A disk that does not say is one whose writes will fail, and they say why.
+fn free_space(directory: &Path) -> Option<u64> {
+    let said = statvfs(directory).ok()?;
+    Some(said.blocks_available().saturating_mul(said.fragment_size()))
 }
 
 /// Creates a directory so that it is still there after a crash.

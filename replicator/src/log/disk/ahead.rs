@@ -1,28 +1,213 @@
 //! Files of the log whose blocks are written before they are needed.
 //!
 //! A block that is merely allocated is marked as written at its first use, and an fsync of that use waits for the file's
-//! metadata as well. So zeros go ahead of the log, a stretch at a time, with an fsync that is due anyway; each later fsync
-//! finds its blocks in place and waits for the data alone. A reader sees the same zeros either way.
+//! metadata as well. So a file is full of zeros before the log uses it, and its fsyncs wait for data alone. The file that a
+//! node begins with is filled when its log is opened. The next one is filled by a thread, piece by piece as the present one
+//! is used, and under a name of its own: no fsync of the log waits for zeros. A reader finds zeros behind the end either way.
+//!
+//! Nothing depends on it. Where a filled file would not leave the reserve of the disk, or filling fails, the next file of the
+//! log is one that is merely allocated. One that was filled is what the log goes on in when the disk has become full.
 
-use std::io::{Result, Seek, SeekFrom, Write};
-use std::path::Path;
-use std::sync::Arc;
+use std::fs::{self, File, OpenOptions};
+use std::io::{ErrorKind, Result};
+use std::os::unix::fs::FileExt;
+use std::path::{Path, PathBuf};
+use std::sync::{Arc, Condvar, Mutex, MutexGuard};
+use std::thread::JoinHandle;
 
-use raft_engine::env::{DefaultFileSystem, FileSystem, Permission, WriteExt};
+use raft_engine::env::{DefaultFileSystem, FileSystem, Permission};
 
-/// So much is filled at a time: some hundred writes of a busy log, and little beside one of them for a disk.
-const STRETCH: usize = 128 * 1024;
-static ZEROS: [u8; STRETCH] = [0; STRETCH];
+use super::super::StoreError;
+use super::{free_space, io};
 
-/// The default file system, except for what the module says.
-pub struct FilledAhead;
+/// Of a file of the log. What a node takes of its disk beyond what it has written is two of them at most.
+pub const FILE_SIZE: u64 = 16 * 1024 * 1024;
+
+/// So much is filled at a time: little beside a write of the log for a disk that has both.
+const PIECE: u64 = 128 * 1024;
+static ZEROS: [u8; PIECE as usize] = [0; PIECE as usize];
+
+/// So much is filled of the next file for each byte of the present one: half of it is left when the next one is whole.
+const LEAD: u64 = 2;
+
+/// The extension of the engine's files of entries.
+const LOG: &str = "raftlog";
+/// What the engine takes for no file of its own.
+const NEXT: &str = "next";
+
+/// The default file system, except for where the log's next file comes from.
+pub struct FilledAhead {
+    directory: PathBuf,
+    reserve: u64,
+    ahead: Mutex<Progress>,
+    changed: Condvar,
+}
+
+struct Progress {
+    /// Bytes of the present file.
+    used: u64,
+    next: Next,
+    is_over: bool,
+}
+
+/// The file after the present one.
+enum Next {
+    /// So many bytes of it are on disk. The thread's alone.
+    Filling(u64),
+    /// It waits under its own name.
+    Filled,
+    /// There is none: it will be merely allocated.
+    None,
+}
+
+impl Progress {
+    /// From where on a piece is to be filled.
+    fn due(&self) -> Option<u64> {
+        match self.next {
+            Next::Filling(filled) if filled < self.used.saturating_mul(LEAD) => Some(filled),
+            _ => None,
+        }
+    }
+}
+
+impl FilledAhead {
+    /// Of the engine in `directory`. Nothing is filled unless there is a [`Filler`].
+    pub fn new(directory: PathBuf, reserve: u64) -> FilledAhead {
+        let ahead = Mutex::new(Progress { used: 0, next: Next::None, is_over: false });
+        FilledAhead { directory, reserve, ahead, changed: Condvar::new() }
+    }
+
+    /// So much more of the present file is used.
+    pub fn used(&self, bytes: usize) {
+        let mut ahead = self.ahead();
+        ahead.used += bytes as u64;
+        if ahead.due().is_some() {
+            self.changed.notify_one();
+        }
+    }
+
+    fn next(&self) -> PathBuf {
+        self.directory.join(NEXT)
+    }
+
+    fn ahead(&self) -> MutexGuard<'_, Progress> {
+        self.ahead.lock().expect("nothing panics under it")
+    }
+
+    /// Gives the next file the name `path`, if it is filled, and asks for the one after it.
+    fn name_next(&self, path: &Path) -> bool {
+        let mut ahead = self.ahead();
+        ahead.used = 0;
+        let is_filled = match ahead.next {
+            Next::Filling(_) => return false,
+            Next::Filled => true,
+            Next::None => false,
+        };
+        ahead.next = Next::Filling(0);
+        // The engine syncs the directory before it uses a new file.
+        is_filled
+            && fs::rename(self.next(), path)
+                .inspect_err(|error| tracing::warn!(%error, "a file that was filled cannot be used"))
+                .is_ok()
+    }
+
+    /// Fills the rest of the present file, which nobody uses yet. Returns how much of it is used.
+    fn fill_present(&self) -> Result<u64> {
+        let paths = fs::read_dir(&self.directory)?.map(|entry| Ok(entry?.path())).collect::<Result<Vec<_>>>()?;
+        let Some(newest) = paths.iter().filter(|path| is_log(path)).max() else { return Ok(0) };
+        let file = OpenOptions::new().write(true).open(newest)?;
+        let used = file.metadata()?.len();
+        self.fill_from(&file, used).or_else(|error| {
+            // What was filled of it is given back.
+            file.set_len(used)?;
+            Err(error)
+        })?;
+        Ok(used)
+    }
+
+    fn fill_from(&self, file: &File, used: u64) -> Result<()> {
+        self.check_room(FILE_SIZE.saturating_sub(used))?;
+        let mut at = used;
+        while at < FILE_SIZE {
+            let len = PIECE.min(FILE_SIZE - at);
+            file.write_all_at(&ZEROS[..len as usize], at)?;
+            at += len;
+        }
+        file.sync_data()
+    }
+
+    /// Fills a piece of the next file, which it makes first.
+    fn fill_next(&self, file: &mut Option<File>, at: u64) -> Result<()> {
+        let file = match file {
+            Some(file) => file,
+            None => {
+                self.check_room(FILE_SIZE)?;
+                self.remove_next()?;
+                file.insert(OpenOptions::new().write(true).create_new(true).open(self.next())?)
+            }
+        };
+        file.write_all_at(&ZEROS, at)?;
+        file.sync_data()
+    }
+
+    /// Removes the name of what was being filled. After a crash the log's own file may have it too, so what is found under it
+    /// is never written to.
+    fn remove_next(&self) -> Result<()> {
+        match fs::remove_file(self.next()) {
+            Err(error) if error.kind() != ErrorKind::NotFound => Err(error),
+            _ => Ok(()),
+        }
+    }
+
+    fn check_room(&self, len: u64) -> Result<()> {
+        match free_space(&self.directory) {
+            Some(free) if free < len.saturating_add(self.reserve) => Err(ErrorKind::StorageFull.into()),
+            _ => Ok(()),
+        }
+    }
+
+    fn run(&self) {
+        let mut file = None;
+        loop {
+            let due = self.changed.wait_while(self.ahead(), |ahead| !ahead.is_over && ahead.due().is_none());
+            let ahead = due.expect("nothing panics under it");
+            let Some(at) = ahead.due().filter(|_| !ahead.is_over) else { break };
+            drop(ahead);
+            let filled = self.fill_next(&mut file, at);
+            let end = at + PIECE;
+            let next = match filled {
+                Ok(()) if end < FILE_SIZE => Next::Filling(end),
+                Ok(()) => Next::Filled,
+                Err(error) => {
+                    tracing::warn!(%error, "the log's next file could not be filled ahead");
+                    // Where that fails too it is the next one's first step.
+                    drop(self.remove_next());
+                    Next::None
+                }
+            };
+            if !matches!(next, Next::Filling(_)) {
+                file = None;
+            }
+            self.ahead().next = next;
+        }
+        self.ahead().next = Next::None;
+        drop(self.remove_next());
+    }
+}
+
+fn is_log(path: &Path) -> bool {
+    path.extension().is_some_and(|extension| extension == LOG)
+}
 
 impl FileSystem for FilledAhead {
     type Handle = <DefaultFileSystem as FileSystem>::Handle;
     type Reader = <DefaultFileSystem as FileSystem>::Reader;
-    type Writer = Filling<<DefaultFileSystem as FileSystem>::Writer>;
+    type Writer = <DefaultFileSystem as FileSystem>::Writer;
 
     fn create<P: AsRef<Path>>(&self, path: P) -> Result<Self::Handle> {
+        if is_log(path.as_ref()) && self.name_next(path.as_ref()) {
+            return DefaultFileSystem.open(path, Permission::ReadWrite);
+        }
         DefaultFileSystem.create(path)
     }
 
@@ -43,71 +228,43 @@ impl FileSystem for FilledAhead {
     }
 
     fn new_writer(&self, handle: Arc<Self::Handle>) -> Result<Self::Writer> {
-        Ok(Filling::new(DefaultFileSystem.new_writer(handle)?))
+        DefaultFileSystem.new_writer(handle)
     }
 }
 
-/// Writes zeros ahead, never beyond what has been allocated.
-pub struct Filling<W> {
-    to: W,
-    at: usize,
-    /// Up to here blocks have been written.
-    filled: usize,
-    /// Up to here they are allocated.
-    allocated: usize,
+/// The thread that fills. Dropping it stops the thread, and gives back what waits to be used.
+pub struct Filler {
+    files: Arc<FilledAhead>,
+    thread: Option<JoinHandle<()>>,
 }
 
-impl<W: Write + Seek> Filling<W> {
-    fn new(to: W) -> Filling<W> {
-        Filling { to, at: 0, filled: 0, allocated: 0 }
-    }
-
-    fn fill(&mut self, end: usize) -> Result<()> {
-        let from = self.filled.max(end);
-        let len = STRETCH.min(self.allocated.saturating_sub(from));
-        self.to.seek(SeekFrom::Start(from as u64))?;
-        let written = self.to.write_all(&ZEROS[..len]);
-        self.to.seek(SeekFrom::Start(self.at as u64))?;
-        self.filled = from + len;
-        written
-    }
-}
-
-impl<W: Write + Seek> Write for Filling<W> {
-    fn write(&mut self, bytes: &[u8]) -> Result<usize> {
-        let end = self.at + bytes.len();
-        if end > self.filled && end < self.allocated {
-            self.fill(end)?;
+impl Filler {
+    /// Fills the present file of the engine, which is open and not written to yet, and starts the thread `log-ahead`.
+    pub fn start(files: Arc<FilledAhead>) -> std::result::Result<Filler, StoreError> {
+        let used = files.fill_present().unwrap_or_else(|error| {
+            tracing::warn!(%error, "the log's file could not be filled ahead");
+            0
+        });
+        {
+            let mut ahead = files.ahead();
+            (ahead.used, ahead.next) = (used, Next::Filling(0));
         }
-        let written = self.to.write(bytes)?;
-        self.at += written;
-        Ok(written)
-    }
-
-    fn flush(&mut self) -> Result<()> {
-        self.to.flush()
-    }
-}
-
-impl<W: Seek> Seek for Filling<W> {
-    fn seek(&mut self, to: SeekFrom) -> Result<u64> {
-        let at = self.to.seek(to)?;
-        self.at = at as usize;
-        Ok(at)
+        let thread = {
+            let files = files.clone();
+            std::thread::Builder::new().name("log-ahead".to_owned()).spawn(move || files.run())
+        };
+        let thread = thread.map_err(|error| io("starting the thread that fills", &files.directory, &error))?;
+        Ok(Filler { files, thread: Some(thread) })
     }
 }
 
-impl<W: WriteExt> WriteExt for Filling<W> {
-    fn truncate(&mut self, to: usize) -> Result<()> {
-        self.to.truncate(to)?;
-        (self.at, self.filled, self.allocated) = (to, self.filled.min(to), self.allocated.min(to));
-        Ok(())
-    }
-
-    fn allocate(&mut self, from: usize, len: usize) -> Result<()> {
-        self.to.allocate(from, len)?;
-        self.allocated = from + len;
-        Ok(())
+impl Drop for Filler {
+    fn drop(&mut self) {
+        self.files.ahead().is_over = true;
+        self.files.changed.notify_one();
+        if let Some(thread) = self.thread.take() {
+            let _ = thread.join();
+        }
     }
 }
 

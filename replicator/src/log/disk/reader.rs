@@ -1,13 +1,15 @@
 //! A node's logs, read by somebody else than the node.
 
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 use wire::PartitionId;
 
 use super::super::{Identity, StoreError, Stored};
 use super::BootId;
+use super::ahead::FilledAhead;
 use super::snapshots::SnapshotFiles;
-use super::writer::Writer;
+use super::writer::{self, Writer};
 use crate::Durability;
 
 /// The logs in a directory. Opening cuts torn ends off, as a node does: give it a copy of what a node may still want.
@@ -19,7 +21,9 @@ pub struct LogReader {
 impl LogReader {
     /// Opens the logs in `directory`.
     pub fn open(directory: &Path) -> Result<LogReader, StoreError> {
-        Ok(LogReader { writer: Writer::open(directory, BootId::of_this_host())?, directory: directory.to_path_buf() })
+        let files = Arc::new(FilledAhead::new(writer::entries(directory), 0));
+        let writer = Writer::open(directory, BootId::of_this_host(), files)?;
+        Ok(LogReader { writer, directory: directory.to_path_buf() })
     }
 
     /// Every partition that has a log here.

@@ -6,12 +6,11 @@ use std::os::unix::fs::FileExt;
 use std::path::{Path, PathBuf};
 use std::time::{SystemTime, UNIX_EPOCH};
 
-use nix::sys::statvfs::statvfs;
 use wire::PartitionId;
 use wire::codec::CodecError;
 
 use super::super::{Snapshots, StoreError};
-use super::{create_directory, io, sync_directory};
+use super::{create_directory, free_space, io, sync_directory};
 use crate::snapshot;
 
 const SUFFIX: &str = ".snapshot";
@@ -181,9 +180,7 @@ impl SnapshotWriter {
     /// Looked at before each step, since others write as well: the last bytes of a disk are the log's.
     fn check_room(&self) -> Result<(), StoreError> {
         let directory = &self.files.directory;
-        // A disk that does not say is one whose writes will fail, and they say why.
-        let Ok(said) = statvfs(directory) else { return Ok(()) };
-        let free = said.blocks_available().saturating_mul(said.fragment_size());
+        let Some(free) = free_space(directory) else { return Ok(()) };
         let (rest, reserve) = ((self.bytes.len() - self.written) as u64, self.files.reserve);
         if free >= rest.saturating_add(reserve) {
             return Ok(());

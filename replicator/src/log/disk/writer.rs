@@ -12,7 +12,7 @@ use raft_engine::{Command, Config, Engine, LogBatch, MessageExt, ReadableSize, R
 use wire::PartitionId;
 
 use super::super::{Append, Entry, HardState, Identity, StoreError, Stored, connect};
-use super::ahead::FilledAhead;
+use super::ahead::{FILE_SIZE, FilledAhead};
 use super::aside;
 use super::boot::BootId;
 use super::marker::{Markers, Promise};
@@ -31,6 +31,7 @@ const KEPT: [&[u8]; 3] = [STANDING, UNSYNCED, FORGOTTEN];
 /// The engine, the markers, and the partitions that were loaded.
 pub struct Writer {
     engine: Engine<FilledAhead>,
+    files: Arc<FilledAhead>,
     directory: PathBuf,
     boot: Option<BootId>,
     markers: Markers,
@@ -80,6 +81,11 @@ struct Acknowledged {
     is_unsynced: bool,
 }
 
+/// Where the engine of the logs in `directory` is.
+pub fn entries(directory: &Path) -> PathBuf {
+    directory.join("entries")
+}
+
 struct Format;
 
 impl MessageExt for Format {
@@ -91,20 +97,21 @@ impl MessageExt for Format {
 }
 
 impl Writer {
-    pub fn open(directory: &Path, boot: Option<BootId>) -> Result<Writer, StoreError> {
-        let path = directory.join("entries");
+    pub fn open(directory: &Path, boot: Option<BootId>, files: Arc<FilledAhead>) -> Result<Writer, StoreError> {
+        let path = entries(directory);
         let config = Config {
             dir: path.to_string_lossy().into_owned(),
             // A torn end is what a crash in the middle of a write leaves; the markers tell whether it was
             // more than that. Anything else that is damaged refuses to open.
             recovery_mode: RecoveryMode::TolerateTailCorruption,
             batch_compression_threshold: ReadableSize(0),
-            target_file_size: ReadableSize::mb(64),
+            target_file_size: ReadableSize(FILE_SIZE),
             purge_threshold: ReadableSize::mb(512),
             ..Config::default()
         };
         let damaged = |error: String| StoreError::Damaged { directory: path.display().to_string(), error };
-        let engine = catch_unwind(|| Engine::open_with_file_system(config, Arc::new(FilledAhead)))
+        let opened = AssertUnwindSafe(|| Engine::open_with_file_system(config, files.clone()));
+        let engine = catch_unwind(opened)
             .map_err(|_| damaged("raft-engine stopped while it read the log".to_owned()))?
             .map_err(|error| match is_damage(&error) {
                 true => damaged(error.to_string()),
@@ -112,6 +119,7 @@ impl Writer {
             })?;
         Ok(Writer {
             engine,
+            files,
             markers: Markers::open(directory)?,
             directory: directory.to_owned(),
             boot,
@@ -288,7 +296,7 @@ impl Writer {
                 is_synced |= writer.must_sync(*partition, append);
                 writer.add(&mut batch, *partition, append).map_err(writing)?;
             }
-            writer.engine.write(&mut batch, is_synced).map_err(writing)?;
+            writer.files.used(writer.engine.write(&mut batch, is_synced).map_err(writing)?);
             writer.promise(group)
         })
     }

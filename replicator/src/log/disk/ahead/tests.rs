@@ -1,95 +1,200 @@
-use std::io::Cursor;
+use std::time::{Duration, Instant};
+
+use nix::unistd::{Whence, lseek};
+use raft::eraftpb::{Entry, HardState};
+use tempfile::TempDir;
+use wire::{ClusterEpoch, NodeId, PartitionId};
 
 use super::*;
+use crate::log::disk::{Disk, DiskConfig, DiskLog};
+use crate::log::{Append, Durable, LogStore, Stored};
 
-/// A file in memory; what is allocated and not written is `.`.
-#[derive(Default)]
-struct File(Cursor<Vec<u8>>);
+const PARTITION: PartitionId = PartitionId::new(3);
+const MIB: u64 = 1024 * 1024;
 
-impl Write for File {
-    fn write(&mut self, bytes: &[u8]) -> Result<usize> {
-        self.0.write(bytes)
+/// A node's log, and entries of a mebibyte each.
+struct Bench {
+    home: TempDir,
+}
+
+impl Bench {
+    fn new() -> Bench {
+        Bench { home: tempfile::tempdir().unwrap() }
     }
 
-    fn flush(&mut self) -> Result<()> {
-        Ok(())
+    fn log(&self) -> PathBuf {
+        self.home.path().join("log")
+    }
+
+    fn entries(&self) -> PathBuf {
+        self.log().join("entries")
+    }
+
+    fn next(&self) -> PathBuf {
+        self.entries().join(NEXT)
+    }
+
+    fn files(&self) -> Vec<PathBuf> {
+        let mut files: Vec<PathBuf> =
+            fs::read_dir(self.entries()).unwrap().map(|entry| entry.unwrap().path()).collect();
+        files.retain(|path| is_log(path));
+        files.sort_unstable();
+        files
+    }
+
+    fn with<T>(&self, work: impl FnOnce(&mut DiskLog, Stored) -> T) -> T {
+        self.leaving(0, work)
+    }
+
+    fn leaving<T>(&self, reserve: u64, work: impl FnOnce(&mut DiskLog, Stored) -> T) -> T {
+        let config = DiskConfig { reserve, ..DiskConfig::new(self.log(), ClusterEpoch::new(7), NodeId::new(1)) };
+        let disk = Disk::open(config).unwrap();
+        let mut log = disk.log(PARTITION, || {});
+        let stored = log.load().unwrap();
+        work(&mut log, stored)
+    }
+
+    /// What is on disk now, as if the process had died.
+    fn after_a_crash(&self) -> Bench {
+        let crashed = Bench::new();
+        fs::create_dir_all(crashed.entries()).unwrap();
+        fs::copy(self.log().join("markers"), crashed.log().join("markers")).unwrap();
+        for file in fs::read_dir(self.entries()).unwrap() {
+            let path = file.unwrap().path();
+            fs::copy(&path, crashed.entries().join(path.file_name().unwrap())).unwrap();
+        }
+        crashed
     }
 }
 
-impl Seek for File {
-    fn seek(&mut self, to: SeekFrom) -> Result<u64> {
-        self.0.seek(to)
+fn append(log: &mut DiskLog, indices: std::ops::RangeInclusive<u64>) {
+    for index in indices {
+        let data = vec![index as u8; MIB as usize].into();
+        let entries = vec![Entry { index, term: 1, data, ..Entry::default() }];
+        let hard_state = Some(HardState { term: 1, ..HardState::default() });
+        log.append(Append { ticket: index, hard_state, entries, ..Append::default() });
+        until(|| log.poll().unwrap() == Some(Durable::Appended { ticket: index }));
     }
 }
 
-impl WriteExt for File {
-    fn truncate(&mut self, to: usize) -> Result<()> {
-        self.0.get_mut().truncate(to);
-        self.0.set_position(to as u64);
-        Ok(())
-    }
-
-    fn allocate(&mut self, from: usize, len: usize) -> Result<()> {
-        self.0.get_mut().resize(from + len, b'.');
-        Ok(())
+fn until(mut is_so: impl FnMut() -> bool) {
+    let patience = Instant::now() + Duration::from_secs(20);
+    while !is_so() {
+        assert!(Instant::now() < patience);
+        std::thread::yield_now();
     }
 }
 
-fn content(file: &Filling<File>) -> &[u8] {
-    file.to.0.get_ref()
+fn indices(stored: &Stored) -> Vec<u64> {
+    assert!(stored.entries.iter().all(|entry| entry.data[..] == vec![entry.index as u8; MIB as usize]));
+    stored.entries.iter().map(|entry| entry.index).collect()
+}
+
+/// How much of a file has been written from its beginning on: what is merely allocated is a hole to those who ask.
+fn written(path: &Path) -> u64 {
+    lseek(File::open(path).unwrap(), 0, Whence::SeekHole).unwrap() as u64
+}
+
+fn len(path: &Path) -> u64 {
+    fs::metadata(path).map_or(0, |found| found.len())
 }
 
 #[test]
-fn zeros_go_ahead_of_what_is_written_a_stretch_at_a_time() {
-    let mut file = Filling::new(File::default());
-    file.allocate(0, 4 * STRETCH).unwrap();
-    file.write_all(b"one").unwrap();
-    assert_eq!(&content(&file)[..3], b"one");
-    assert!(content(&file)[3..3 + STRETCH].iter().all(|byte| *byte == 0));
-    assert!(content(&file)[3 + STRETCH..].iter().all(|byte| *byte == b'.'), "no more than a stretch");
-    file.write_all(&vec![1; STRETCH]).unwrap();
-    assert_eq!(content(&file)[3 + STRETCH], b'.', "it still has blocks in place");
-    file.write_all(b"x").unwrap();
-    let end = 4 + STRETCH;
-    assert_eq!(&content(&file)[end - 2..end], b"\x01x");
-    assert!(content(&file)[end..end + STRETCH].iter().all(|byte| *byte == 0));
+fn a_node_begins_with_a_file_that_is_filled_and_goes_on_in_one() {
+    let bench = Bench::new();
+    bench.with(|log, _| {
+        assert_eq!(written(&bench.files()[0]), FILE_SIZE);
+        assert!(len(&bench.next()) <= PIECE, "as much is filled as is used");
+        append(log, 1..=3);
+        until(|| len(&bench.next()) >= 6 * MIB);
+        assert!(len(&bench.next()) < 7 * MIB);
+        append(log, 4..=9);
+        until(|| len(&bench.next()) == FILE_SIZE);
+        assert!(fs::read(bench.next()).unwrap().iter().all(|byte| *byte == 0));
+        append(log, 10..=17);
+        assert_eq!(written(&bench.files()[1]), FILE_SIZE, "it was filled before it was used");
+        until(|| len(&bench.next()) >= MIB);
+        assert!(len(&bench.next()) <= 4 * MIB);
+    });
+    assert!(!bench.next().exists(), "what waits is given back at the end");
+    assert!(bench.files().iter().all(|path| len(path) < FILE_SIZE + 2 * MIB));
+    bench.with(|_, stored| assert_eq!(indices(&stored), Vec::from_iter(1..=17)));
 }
 
 #[test]
-fn nothing_is_filled_beyond_what_is_allocated() {
-    let mut file = Filling::new(File::default());
-    file.write_all(b"header").unwrap();
-    assert_eq!(content(&file), b"header", "nothing was allocated");
-    file.allocate(6, 10).unwrap();
-    file.write_all(b"one").unwrap();
-    assert_eq!(content(&file), b"headerone\0\0\0\0\0\0\0");
-    file.write_all(b"two-two").unwrap();
-    assert_eq!(content(&file), b"headeronetwo-two");
-    file.write_all(b"more").unwrap();
-    assert_eq!(content(&file), b"headeronetwo-twomore");
+fn zeros_behind_the_end_and_in_the_next_file_are_nothing_after_a_crash() {
+    let bench = Bench::new();
+    let crashes = bench.with(|log, _| {
+        [(1, 2), (3, 9), (10, 18)].map(|(from, end)| {
+            append(log, from..=end);
+            (bench.after_a_crash(), end)
+        })
+    });
+    for (crashed, end) in crashes {
+        for _ in 0..2 {
+            crashed.with(|_, stored| {
+                assert_eq!(indices(&stored), Vec::from_iter(1..=end));
+                assert_eq!(written(crashed.files().last().unwrap()), FILE_SIZE, "its rest is filled again");
+            });
+        }
+        crashed.with(|log, _| append(log, end + 1..=end + 20));
+        crashed.with(|_, stored| assert_eq!(indices(&stored), Vec::from_iter(1..=end + 20)));
+    }
 }
 
 #[test]
-fn what_was_written_is_never_filled_over() {
-    let mut file = Filling::new(File::default());
-    file.allocate(0, 4 * STRETCH).unwrap();
-    file.write_all(&vec![7; STRETCH / 2]).unwrap();
-    file.seek(SeekFrom::Start(2)).unwrap();
-    file.write_all(b"again").unwrap();
-    assert_eq!(&content(&file)[..8], b"\x07\x07again\x07");
-    file.truncate(3).unwrap();
-    file.allocate(3, 2 * STRETCH).unwrap();
-    file.write_all(b"new").unwrap();
-    assert_eq!(&content(&file)[..6], b"\x07\x07anew");
-    assert!(content(&file)[6..6 + STRETCH].iter().all(|byte| *byte == 0), "what was cut off counts as filled no more");
+fn what_has_the_next_files_name_is_never_written_to() {
+    let bench = Bench::new();
+    bench.with(|log, _| append(log, 1..=3));
+    // As after a crash on a file system that has renamed by half.
+    fs::hard_link(&bench.files()[0], bench.next()).unwrap();
+    bench.with(|log, stored| {
+        assert_eq!(indices(&stored), [1, 2, 3]);
+        append(log, 4..=20);
+    });
+    bench.with(|_, stored| assert_eq!(indices(&stored), Vec::from_iter(1..=20)));
 }
 
 #[test]
-fn a_write_longer_than_a_stretch_has_blocks_in_place_behind_it() {
-    let mut file = Filling::new(File::default());
-    file.allocate(0, 4 * STRETCH).unwrap();
-    file.write_all(&vec![7; 2 * STRETCH]).unwrap();
-    assert!(content(&file)[..2 * STRETCH].iter().all(|byte| *byte == 7));
-    assert!(content(&file)[2 * STRETCH..3 * STRETCH].iter().all(|byte| *byte == 0));
-    assert_eq!(content(&file)[3 * STRETCH], b'.');
+fn where_there_is_no_room_the_log_goes_on_in_files_that_are_not_filled() {
+    let bench = Bench::new();
+    bench.leaving(u64::MAX, |log, _| {
+        append(log, 1..=20);
+        assert_eq!(bench.files().len(), 2);
+        assert!(!bench.next().exists());
+        assert!(len(&bench.files()[1]) < FILE_SIZE);
+    });
+    bench.with(|_, stored| assert_eq!(indices(&stored), Vec::from_iter(1..=20)));
+}
+
+#[test]
+fn a_file_that_cannot_be_filled_is_tried_again_with_the_next() {
+    let bench = Bench::new();
+    bench.with(|_, _| {});
+    fs::create_dir(bench.next()).unwrap();
+    bench.with(|log, _| {
+        append(log, 1..=10);
+        assert!(bench.next().is_dir());
+        fs::remove_dir(bench.next()).unwrap();
+        append(log, 11..=17);
+        assert_eq!(bench.files().len(), 2);
+        append(log, 18..=25);
+        until(|| len(&bench.next()) == FILE_SIZE);
+        append(log, 26..=34);
+        assert_eq!(written(&bench.files()[2]), FILE_SIZE);
+    });
+    bench.with(|_, stored| assert_eq!(indices(&stored), Vec::from_iter(1..=34)));
+}
+
+#[test]
+fn a_file_that_got_its_name_and_nothing_else_before_a_crash_is_the_next() {
+    let bench = Bench::new();
+    bench.with(|log, _| append(log, 1..=3));
+    fs::write(bench.entries().join("0000000000000002.raftlog"), vec![0; FILE_SIZE as usize]).unwrap();
+    bench.with(|log, stored| {
+        assert_eq!((indices(&stored), bench.files().len()), (vec![1, 2, 3], 2));
+        assert_eq!(written(&bench.files()[1]), FILE_SIZE);
+        append(log, 4..=22);
+    });
+    bench.with(|_, stored| assert_eq!(indices(&stored), Vec::from_iter(1..=22)));
 }
