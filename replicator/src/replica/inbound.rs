@@ -65,6 +65,9 @@ impl<M: StateMachine, L: LogStore> Replica<M, L> {
         if message.get_msg_type() == MessageType::MsgTimeoutNow {
             // Who has a change of members to apply does not stand for election.
             self.apply_backlog();
+            if self.must_write_first() {
+                return true;
+            }
         }
         let stepped = self.raft.step(message).is_ok();
         self.election.settle(&mut self.raft);
