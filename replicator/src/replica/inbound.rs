@@ -37,6 +37,7 @@ impl<M: StateMachine, L: LogStore> Replica<M, L> {
                 Ok(Envelope::Versions(versions)) => self.on_versions(from, versions),
                 Ok(Envelope::Past(told)) => self.on_past(from, told),
                 Ok(Envelope::Stored(stored)) => self.on_stored(from, stored),
+                Ok(Envelope::Attends(said)) => self.on_attends(from, said),
                 Ok(Envelope::Introduction(said)) => self.on_introduction(from, said),
                 Err(_) => false,
             };
