@@ -49,7 +49,7 @@ pub struct Args {
     /// How long to send, in seconds, or with a unit: 500ms, 30s, 5m. The first tenth is not measured.
     #[arg(long, value_name = "TIME", default_value = "10s", value_parser = parse_duration)]
     pub duration: Duration,
-    /// Leave the market listed, and take the one that another run with this flag has left. Without it, it is delisted at the end, also
+    /// Trade on LOADKEPT, which stays listed for the next run with this flag. Without it, it is delisted at the end, also
     /// after ^C; but an exchange has room for 64 markets, delisted ones among them.
     #[arg(long)]
     pub keep_market: bool,

@@ -175,7 +175,7 @@ impl<M: StateMachine, L: LogStore> Replica<M, L> {
             twin,
             config,
         };
-        replica.belonging.changed_at = replica.state.cursor.index;
+        replica.belonging.members_are(&replica.state.members, replica.state.cursor.index);
         replica.election.settle(&mut replica.raft);
         replica.begin_belonging();
         if knows_members {
@@ -316,7 +316,8 @@ impl<M: StateMachine, L: LogStore> Replica<M, L> {
         self.tick_at = if next > self.now { next } else { self.now.plus_nanos(self.config.timing.tick_ns) };
         // A campaign looks at what is committed and not applied, which is nowhere while a snapshot is installed.
         let is_patient = !self.is_leader() && !self.scarcity.lets_tick();
-        if !self.persistence.is_installing() && self.is_admitted() && !is_patient {
+        let is_able = !self.persistence.is_installing() && !self.must_write_first();
+        if is_able && self.is_admitted() && !is_patient {
             self.raft.tick();
             self.tell_commit();
             self.election.settle(&mut self.raft);

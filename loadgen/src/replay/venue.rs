@@ -325,12 +325,6 @@ impl Directory {
         (symbol[..at].to_owned(), symbol[at..].to_owned())
     }
 
-    /// A market of these assets, and its name.
-    pub(crate) fn between(&self, base: AssetId, quote: AssetId) -> Option<(MarketId, String)> {
-        let found = self.markets.values().find(|market| (market.base, market.quote) == (base, quote))?;
-        Some((found.market, found.symbol.to_string()))
-    }
-
     /// The market partition with the fewest markets, of those that are known or have any; the ledger's own where it
     /// hosts everything.
     pub(crate) fn emptiest(&self, cluster: &state::Cluster) -> PartitionId {

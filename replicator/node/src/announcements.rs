@@ -7,7 +7,9 @@
 //! - whom a word names must not deny it: a linked node knows best whether it leads;
 //! - a term that Raft does not know here is believed for [`TRUST_NS`] at first, and longer only if another node says the same.
 //!   A leader is followed by a quorum, which says so; without that, whoever claims the greatest term there can be would be
-//!   believed for ever, and no leader after it be known.
+//!   believed for ever, and no leader after it be known. A node has these two seconds once, until something that it says is
+//!   confirmed, by Raft here or by another node: neither another term nor another link gives them anew, or whoever reconnects
+//!   in time would be believed for ever.
 //!
 //! Who has no better word believes the one there is: a node that is no member of a partition of one replica hears of its
 //! leader from that alone.
@@ -31,6 +33,8 @@ pub struct Announcements {
     own: Leadership,
     /// The last word of each linked node, and since when it is to be believed.
     said: BTreeMap<NodeId, (Leadership, Timestamp)>,
+    /// Nodes of whom nothing has been confirmed since they said what Raft does not know here, and since when; linked or not.
+    doubted: BTreeMap<NodeId, Timestamp>,
     believed: Leadership,
     /// When a word is not believed any more by itself.
     due: Option<Timestamp>,
@@ -40,7 +44,14 @@ impl Announcements {
     /// On `node`, which knows nothing yet.
     pub fn new(node: NodeId) -> Announcements {
         let unknown = (None, Term::new(0));
-        Announcements { node, own: unknown, said: BTreeMap::new(), believed: unknown, due: None }
+        Announcements {
+            node,
+            own: unknown,
+            said: BTreeMap::new(),
+            doubted: BTreeMap::new(),
+            believed: unknown,
+            due: None,
+        }
     }
 
     /// What this node tells others.
@@ -64,13 +75,8 @@ impl Announcements {
         if from == self.node {
             return false;
         }
-        let word = (leader, term);
-        // Whoever was not believed any more does not begin anew with the next term.
-        let since = match self.said.get(&from) {
-            Some((before, since)) if *before == word || !self.is_trusted(from, *before, *since, now) => *since,
-            _ => now,
-        };
-        self.said.insert(from, (word, since));
+        let since = *self.doubted.entry(from).or_insert(now);
+        self.said.insert(from, ((leader, term), since));
         self.judge(now)
     }
 
@@ -85,6 +91,11 @@ impl Announcements {
     }
 
     fn judge(&mut self, now: Timestamp) -> bool {
+        let is_confirmed = |from: &NodeId| {
+            self.said.get(from).is_some_and(|(word, _)| word.1 <= self.own.1 || self.is_backed(*from, *word))
+        };
+        let doubted = self.doubted.iter().filter(|(from, _)| !is_confirmed(from));
+        self.doubted = doubted.map(|(from, since)| (*from, *since)).collect();
         let own = (self.node, (self.own, Timestamp::ZERO));
         let words = || self.said.iter().map(|(from, word)| (*from, *word)).chain([own]);
         let best = words().filter(|(from, (word, _))| word.0.is_some() && !self.is_denied(*from, *word)).max_by_key(
@@ -107,8 +118,12 @@ impl Announcements {
             // Raft follows nobody who is out of reach.
             return word.0.is_some_and(|leader| leader == self.node || self.said.contains_key(&leader));
         }
-        let is_backed = || self.said.iter().any(|(other, (said, _))| *other != from && *said == word);
-        word.1 <= self.own.1 || now < since.plus_nanos(TRUST_NS) || is_backed()
+        word.1 <= self.own.1 || now < since.plus_nanos(TRUST_NS) || self.is_backed(from, word)
+    }
+
+    /// Whether another node says the same.
+    fn is_backed(&self, from: NodeId, word: Leadership) -> bool {
+        self.said.iter().any(|(other, (said, _))| *other != from && *said == word)
     }
 }
 

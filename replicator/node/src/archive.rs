@@ -51,14 +51,26 @@ pub struct Gap {
 }
 
 /// What is missing here.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Missing {
-    /// The first gap.
-    pub gap: Option<Gap>,
-    /// Positions in all gaps.
-    pub positions: u64,
+    /// The gaps, in the order of positions.
+    pub gaps: Vec<Gap>,
     /// Up to here that is known.
     pub upto: LogPosition,
+}
+
+impl Missing {
+    /// Positions in all gaps.
+    pub fn positions(&self) -> u64 {
+        self.gaps.iter().map(Gap::positions).sum()
+    }
+}
+
+impl Gap {
+    /// How many.
+    pub fn positions(&self) -> u64 {
+        (self.upto.get() - self.from.get()).saturating_add(1)
+    }
 }
 
 /// Why the archive cannot go on.
@@ -106,31 +118,19 @@ impl Archive {
         self.segments.iter().map(Segment::len).sum()
     }
 
-    /// The first gap, if there is one.
-    pub fn gap(&self) -> Option<Gap> {
+    /// What is missing, in the order of positions.
+    pub fn gaps(&self) -> impl Iterator<Item = Gap> {
         let mut expected = LogPosition::ZERO.next();
-        for segment in &self.segments {
-            if segment.start() > expected {
-                return Some(Gap { from: expected, upto: before(segment.start()) });
-            }
+        self.segments.iter().filter_map(move |segment| {
+            let (from, start) = (expected, segment.start());
             expected = expected.max(segment.next());
-        }
-        None
+            (start > from).then(|| Gap { from, upto: before(start) })
+        })
     }
 
     /// What is missing here up to the end.
     pub fn missing(&self) -> Missing {
-        Missing { gap: self.gap(), positions: self.missing_positions(), upto: self.end() }
-    }
-
-    fn missing_positions(&self) -> u64 {
-        let mut expected = LogPosition::ZERO.next();
-        let mut missing = 0;
-        for segment in &self.segments {
-            missing += segment.start().get().saturating_sub(expected.get());
-            expected = expected.max(segment.next());
-        }
-        missing
+        Missing { gaps: self.gaps().collect(), upto: self.end() }
     }
 
     /// Adds the events of a block; what is here already is skipped. A block that leaves a hole, because what was
@@ -190,22 +190,26 @@ impl Archive {
         segment.read(from, bytes_max).map(Ok).map_err(self.doing("cannot read"))
     }
 
-    /// Takes events of the first gap from another node's archive, in order. What lies outside the gap is
-    /// ignored; a block that does not continue what was filled before is refused with `false`.
-    pub fn fill(&mut self, block: &EventBlock) -> Result<bool, ArchiveError> {
-        let Some(gap) = self.gap() else {
-            return Ok(true);
-        };
-        if block.after().next() > gap.from {
-            return Ok(false);
+    /// Takes events of a gap from another node's archive; what lies outside it is ignored. A block that begins inside a gap
+    /// leaves two: what is before it is still missing.
+    pub fn fill(&mut self, block: &EventBlock) -> Result<(), ArchiveError> {
+        let first = block.after().next();
+        let gap = self.gaps().find(|gap| gap.upto >= first);
+        match gap.map(|gap| Gap { from: gap.from.max(first), ..gap }) {
+            Some(gap) if gap.from <= block.upto() => self.fill_gap(gap, block).map_err(self.doing("cannot fill a gap")),
+            _ => Ok(()),
         }
-        self.fill_gap(gap, block).map(|()| true).map_err(self.doing("cannot fill a gap"))
     }
 
     fn fill_gap(&mut self, gap: Gap, block: &EventBlock) -> io::Result<()> {
         let mut filling = match self.filling.take() {
-            Some(filling) if self.at(filling.start).next() == gap.from => filling,
-            _ => self.begin_filling(gap)?,
+            Some(filling) if self.at(filling.start).next() == gap.from => Filling { upto: gap.upto, ..filling },
+            former => {
+                if let Some(mut former) = former {
+                    self.at(former.start).sync(&mut former.writer)?;
+                }
+                self.begin_filling(gap)?
+            }
         };
         for batch in block.batches().skip(block.index_from(gap.from)) {
             if batch.position > gap.upto {
@@ -233,6 +237,8 @@ impl Archive {
 
     fn begin_filling(&mut self, gap: Gap) -> io::Result<Filling> {
         let (segment, writer) = Segment::create(&self.dir, self.partition, gap.from)?;
+        // One that began there covers nothing: its file is begun anew.
+        self.segments.retain(|other| other.start() != gap.from);
         let at = self.segments.partition_point(|other| other.start() < gap.from);
         self.segments.insert(at, segment);
         Ok(Filling { start: gap.from, upto: gap.upto, writer })

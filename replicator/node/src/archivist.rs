@@ -51,8 +51,8 @@ pub struct Life {
 
 struct Shelf {
     archive: Archive,
-    /// The last gap that the network thread was told of.
-    told: Option<Gap>,
+    /// The gaps that the network thread was told of last.
+    told: Vec<Gap>,
     /// It is to be told again: its ring was full.
     owes_gap: bool,
     /// Bytes appended since the last sync.
@@ -76,7 +76,7 @@ impl Archivist {
         network: Doorbell,
     ) -> Archivist {
         let shelves = archives.into_iter().map(|(partition, archive, metrics)| {
-            (partition, Shelf { archive, told: None, owes_gap: false, unsynced: 0, metrics })
+            (partition, Shelf { archive, told: Vec::new(), owes_gap: false, unsynced: 0, metrics })
         });
         let (doorbell, pause) = Doorbell::new();
         Archivist {
@@ -161,8 +161,8 @@ impl Archivist {
                 drop(to.try_send(self.shelf(partition).archive.read(from, READ_BYTES)?));
             }
             ToArchive::Fill(partition, block) => {
-                let is_taken = self.shelf(partition).archive.fill(&block)?;
-                self.tell_gap(partition, !is_taken);
+                self.shelf(partition).archive.fill(&block)?;
+                self.tell_gap(partition, false);
             }
             ToArchive::ReportGap(partition) => self.tell_gap(partition, true),
             ToArchive::Stop => return Ok(ControlFlow::Break(())),
@@ -202,14 +202,13 @@ impl Archivist {
         Ok(())
     }
 
-    /// Tells the network thread of a gap that it does not know to end where it ends, or in any case.
+    /// Tells the network thread of gaps that it does not know to end where they end, or in any case.
     fn tell_gap(&mut self, partition: PartitionId, in_any_case: bool) {
         let shelf = self.shelf(partition);
-        let gap = shelf.archive.gap();
-        let is_news = gap.map(|gap| gap.upto) != shelf.told.map(|gap| gap.upto);
-        if is_news || in_any_case {
-            shelf.told = gap;
+        let is_known = shelf.archive.gaps().map(|gap| gap.upto).eq(shelf.told.iter().map(|gap| gap.upto));
+        if !is_known || in_any_case {
             let missing = shelf.archive.missing();
+            shelf.told.clone_from(&missing.gaps);
             let is_told = self.answer(FromArchive::Gap(partition, missing));
             self.shelf(partition).owes_gap = !is_told;
         }

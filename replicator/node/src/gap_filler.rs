@@ -1,7 +1,12 @@
 //! Fetches events that a partition's archive lacks here from other nodes, one gap of one partition at a
 //! time per node.
+//!
+//! It goes over the gaps from the first to the last, again and again until nothing is missing. Whom it asks for a position has
+//! that, or says which one it has next. When nobody in reach has a position, it goes on with the next that somebody has: what no
+//! archive has any more does not keep away what lies behind it. And as a node may have by now what it lacked when it was asked,
+//! every pass asks everybody anew.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, VecDeque};
 
 use replicator::Past;
 use replicator::net::{LinkId, Links};
@@ -12,26 +17,48 @@ use crate::archive::{Gap, Missing, before};
 
 /// Another node is tried when one is silent for so long.
 const SILENCE_NS_MAX: u64 = 2_000_000_000;
-/// The pause after a failed attempt.
+/// The pause after a failed attempt,
 const RETRY_NS: u64 = 200_000_000;
+/// after a pass that left something missing,
+const PASS_PAUSE_NS: u64 = 1_000_000_000;
+/// and when that is known to be lost.
+const LOST_PAUSE_NS: u64 = 10_000_000_000;
+/// Nobody has what nobody had in so many passes, one after the other. One is not enough: who was asked first may have got it from
+/// whoever was asked last and has lost it since.
+const PASSES_TO_BE_LOST: u32 = 2;
 
-/// The gap of one partition, and the attempt to fill it.
+/// The gaps of one partition, and the attempt to fill the first of them.
 #[derive(Debug)]
 pub struct GapFiller {
     partition: PartitionId,
     /// As the archive said last; none before it has.
     known: Option<Missing>,
-    /// What is left of the first gap.
-    gap: Option<Gap>,
-    /// Who has not got its first position any more.
-    refused: BTreeSet<NodeId>,
+    /// Positions that have come since it said so.
+    come: u64,
+    /// What this pass has still to ask for.
+    left: VecDeque<Gap>,
+    /// What was answered to who asked for its first position: the next that a node has, or nothing.
+    answers: BTreeMap<NodeId, Option<LogPosition>>,
+    pass: Pass,
+    /// Passes in a row in which every other node was asked and nobody had anything.
+    barren: u32,
     attempt: Option<Attempt>,
     not_before: Timestamp,
     turn: usize,
 }
 
+/// What has become of a pass so far.
+#[derive(Debug, Default)]
+struct Pass {
+    has_come: bool,
+    has_skipped: bool,
+    /// Something was skipped that not every other node has refused.
+    is_unsure: bool,
+}
+
 #[derive(Debug)]
 struct Attempt {
+    node: NodeId,
     link: LinkId,
     next: LogPosition,
     heard: Timestamp,
@@ -42,37 +69,72 @@ struct Attempt {
 impl GapFiller {
     /// No gap known.
     pub fn new(partition: PartitionId) -> GapFiller {
-        let (known, gap, attempt, refused) = Default::default();
-        GapFiller { partition, known, gap, refused, attempt, not_before: Timestamp::ZERO, turn: 0 }
-    }
-
-    /// The archive says what is missing now. A running attempt starts over.
-    pub fn missing_is(&mut self, missing: Missing, out: &mut Links) {
-        self.abandon(out);
-        self.learn(missing);
-    }
-
-    fn learn(&mut self, missing: Missing) {
-        if self.gap.map(|gap| gap.from) != missing.gap.map(|gap| gap.from) {
-            self.refused.clear();
+        GapFiller {
+            partition,
+            known: None,
+            come: 0,
+            left: VecDeque::new(),
+            answers: BTreeMap::new(),
+            pass: Pass::default(),
+            barren: 0,
+            attempt: None,
+            not_before: Timestamp::ZERO,
+            turn: 0,
         }
-        (self.gap, self.known) = (missing.gap, Some(missing));
     }
 
-    /// What is missing still, when `others` are all the other nodes; `None` before the archive has said so.
-    pub fn past(&self, others: &[NodeId]) -> Option<Past> {
-        let Missing { gap, positions, upto } = self.known?;
-        let len = |gap: Option<Gap>| gap.map_or(0, |gap| (gap.upto.get() + 1).saturating_sub(gap.from.get()));
-        // Of a gap that has come whole the archive says so itself, once it is on disk.
-        let missing = positions - len(gap).saturating_sub(len(self.gap)).min(positions.saturating_sub(1));
-        let is_lost = missing > 0 && !others.is_empty() && others.iter().all(|other| self.refused.contains(other));
-        Some(Past { upto, missing, is_lost })
+    /// The archive says what is missing now. An attempt for anything else than the first of it ends.
+    pub fn missing_is(&mut self, missing: Missing, out: &mut Links) {
+        self.learn(missing);
+        let first = self.left.front().map(|gap| gap.from);
+        if self.attempt.as_ref().is_some_and(|attempt| Some(attempt.next) != first) {
+            self.abandon(out);
+        }
     }
 
-    /// The node that is asked has not got it any more.
-    pub fn refused(&mut self, by: NodeId, now: Timestamp, out: &mut Links) {
-        self.refused.insert(by);
+    /// A pass that is under way goes on where it is: what is missing before that is for the next.
+    fn learn(&mut self, missing: Missing) {
+        let at = self.left.front().map(|gap| gap.from);
+        if missing.positions() > self.positions() {
+            self.barren = 0;
+        }
+        if at.is_none() {
+            self.pass = Pass::default();
+        }
+        let from = at.unwrap_or(LogPosition::ZERO);
+        let rest = missing.gaps.iter().filter(|gap| gap.upto >= from);
+        self.left = rest.map(|gap| Gap { from: gap.from.max(from), ..*gap }).collect();
+        if self.left.front().map(|gap| gap.from) != at {
+            self.answers.clear();
+        }
+        (self.known, self.come) = (Some(missing), 0);
+    }
+
+    /// Positions that are missing still.
+    fn positions(&self) -> u64 {
+        let positions = self.known.as_ref().map_or(0, Missing::positions);
+        // When everything has come the archive says so itself, once it is on disk.
+        positions - self.come.min(positions.saturating_sub(1))
+    }
+
+    /// What is missing still; `None` before the archive has said so.
+    pub fn past(&self) -> Option<Past> {
+        let missing = self.positions();
+        let is_lost = missing > 0 && self.barren >= PASSES_TO_BE_LOST;
+        self.known.as_ref().map(|known| Past { upto: known.upto, missing, is_lost })
+    }
+
+    /// The node that is asked has not got it any more; what it has next begins at `next`.
+    pub fn refused(&mut self, by: NodeId, next: LogPosition, now: Timestamp, out: &mut Links) {
+        self.answer(by, next);
         self.failed(now, out);
+    }
+
+    fn answer(&mut self, by: NodeId, next: LogPosition) {
+        // Whoever has nothing behind it either says what cannot be.
+        let is_later = self.left.front().is_some_and(|gap| next > gap.from);
+        let next = if is_later { next } else { LogPosition::new(u64::MAX) };
+        self.answers.insert(by, Some(next));
     }
 
     /// Whether this link's node is being asked.
@@ -99,21 +161,27 @@ impl GapFiller {
     pub fn filled(&mut self, position: LogPosition, now: Timestamp, out: &mut Links) {
         if self.is_filled(position, now) {
             self.abandon(out);
-            self.gap = None;
+            self.end_pass(now);
         }
     }
 
     /// Notes how far a peer has come, and says whether that is the whole gap. Nothing is made of what it says beyond that:
     /// it was not asked for, and a position may be the last that there can be.
     fn is_filled(&mut self, position: LogPosition, now: Timestamp) -> bool {
-        let Some(gap) = self.gap.as_mut().filter(|gap| position < gap.upto) else { return true };
-        let next = position.next();
-        if next > gap.from {
-            gap.from = next;
-            self.refused.clear();
+        let Some(gap) = self.left.front_mut() else { return true };
+        let upto = position.min(gap.upto);
+        if upto >= gap.from {
+            self.come += Gap { upto, ..*gap }.positions();
+            self.answers.clear();
+            (self.pass.has_come, self.barren) = (true, 0);
         }
+        if upto == gap.upto {
+            self.left.pop_front();
+            return true;
+        }
+        gap.from = gap.from.max(upto.next());
         if let Some(attempt) = &mut self.attempt {
-            (attempt.next, attempt.heard) = (attempt.next.max(next), now);
+            (attempt.next, attempt.heard) = (attempt.next.max(upto.next()), now);
         }
         false
     }
@@ -127,12 +195,18 @@ impl GapFiller {
     /// Starts an attempt when there is a gap, or another when the one running is silent. Returns `true` when the
     /// archive should say again what is missing.
     pub fn poll(&mut self, now: Timestamp, peers: &[NodeId], out: &mut Links) -> bool {
-        let Some(gap) = self.gap else {
-            return false;
+        let Some(gap) = self.left.front().copied() else {
+            // A pass begins with what is missing by then.
+            let is_due = self.positions() > 0 && now >= self.not_before;
+            if is_due {
+                self.not_before = now.plus_nanos(RETRY_NS);
+            }
+            return is_due;
         };
         match &self.attempt {
             Some(attempt) if now < attempt.heard.plus_nanos(SILENCE_NS_MAX) => return false,
-            Some(_) => {
+            Some(attempt) => {
+                self.answers.insert(attempt.node, None);
                 self.failed(now, out);
                 return true;
             }
@@ -142,14 +216,45 @@ impl GapFiller {
         self.not_before = now.plus_nanos(RETRY_NS);
         for _ in 0..peers.len() {
             self.turn = (self.turn + 1) % peers.len();
-            let Some(link) = out.link_to(peers[self.turn]) else { continue };
+            let node = peers[self.turn];
+            let Some(link) = out.link_to(node).filter(|_| !self.answers.contains_key(&node)) else { continue };
             let subscribe = Subscribe { partition: self.partition, from: gap.from };
             if out.send(link, &Frame::Subscribe(subscribe)).is_ok() {
-                self.attempt = Some(Attempt { link, next: gap.from, heard: now, is_begun: false });
+                self.attempt = Some(Attempt { node, link, next: gap.from, heard: now, is_begun: false });
                 return false;
             }
         }
+        self.skip(now, peers);
         false
+    }
+
+    /// Everybody in reach was asked for the first position, and nobody has it: the next is what somebody has.
+    fn skip(&mut self, now: Timestamp, peers: &[NodeId]) {
+        let answers = std::mem::take(&mut self.answers);
+        let Some(next) = answers.values().flatten().min().copied() else { return };
+        let Some(gap) = self.left.front_mut() else { return };
+        let is_refused = |peer: &NodeId| answers.get(peer).is_some_and(Option::is_some);
+        self.pass.has_skipped = true;
+        self.pass.is_unsure |= !peers.iter().all(is_refused);
+        if next <= gap.upto {
+            gap.from = next;
+        } else {
+            self.left.pop_front();
+            self.end_pass(now);
+        }
+    }
+
+    /// Ends the pass when it has asked for everything.
+    fn end_pass(&mut self, now: Timestamp) {
+        if !self.left.is_empty() {
+            return;
+        }
+        let Pass { has_come, has_skipped, is_unsure } = std::mem::take(&mut self.pass);
+        if has_skipped && !has_come && !is_unsure {
+            self.barren = self.barren.saturating_add(1);
+        }
+        let pause = if self.barren >= PASSES_TO_BE_LOST { LOST_PAUSE_NS } else { PASS_PAUSE_NS };
+        self.not_before = now.plus_nanos(pause);
     }
 
     fn abandon(&mut self, out: &mut Links) {

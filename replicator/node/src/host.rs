@@ -427,7 +427,7 @@ impl<L: LogStore> PartitionHost<L> {
             return 0;
         }
         if self.is_leader {
-            let listeners = self.shipper.new_listeners(self.replica.machine().cells());
+            let listeners = self.shipper.new_listeners(now, self.replica.machine().cells());
             listeners.into_iter().for_each(|listeners| self.replica.set_listeners(listeners));
         }
         let cells = self.replica.machine().cells();

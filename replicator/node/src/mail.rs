@@ -85,8 +85,10 @@ pub struct MailShipper {
     incoming: BTreeMap<PartitionId, Incoming>,
     /// What this standby has passed on to the leaders beside it.
     picked: BTreeMap<PartitionId, MailSequence>,
-    /// Of how many outboxes the listeners were told last; none when leaders have changed since.
+    /// Of how many outboxes the listeners were told last; none when that has changed, or leaders have.
     listened_by: Option<usize>,
+    /// What goes to these partitions is sent for a while, whoever is beside their leaders.
+    unattended: Vec<PartitionId>,
     counters: MailCounters,
     /// It leads since the last poll.
     #[cfg(feature = "planted")]
@@ -143,6 +145,7 @@ impl MailShipper {
             incoming: BTreeMap::new(),
             picked: BTreeMap::new(),
             listened_by: None,
+            unattended: Vec::new(),
             counters: MailCounters::default(),
             #[cfg(feature = "planted")]
             is_new: false,
@@ -236,15 +239,22 @@ impl MailShipper {
         out.len() - before
     }
 
-    /// The other nodes that pick up mail of these cells, when they are others than when it was asked last.
-    pub fn new_listeners(&mut self, cells: &Partition) -> Option<Vec<NodeId>> {
+    /// The other nodes that pick up mail of these cells, when they are others than when it was asked last. While mail for a leader
+    /// is sent, the standby beside it does not pick it up as well: what is slow would get everything twice.
+    pub fn new_listeners(&mut self, now: Timestamp, cells: &Partition) -> Option<Vec<NodeId>> {
+        let lanes = self.outgoing.iter().filter(|(_, lane)| now < lane.unattended_until);
+        if !lanes.clone().map(|(to, _)| to).eq(&self.unattended) {
+            self.unattended = lanes.map(|(to, _)| *to).collect();
+            self.listened_by = None;
+        }
         let outboxes = cells.outboxes().count();
         if self.listened_by.replace(outboxes) == Some(outboxes) {
             return None;
         }
-        let leader_of = |outbox: &engine::Outbox| self.leaders.get(&outbox.to()).copied();
-        let nodes: BTreeSet<NodeId> = cells.outboxes().filter_map(leader_of).collect();
-        Some(nodes.into_iter().filter(|node| *node != self.node).collect())
+        let leader_of = |to: &PartitionId| self.leaders.get(to).copied();
+        let sent_to: BTreeSet<NodeId> = self.unattended.iter().filter_map(leader_of).collect();
+        let nodes: BTreeSet<NodeId> = cells.outboxes().filter_map(|outbox| leader_of(&outbox.to())).collect();
+        Some(nodes.difference(&sent_to).copied().filter(|node| *node != self.node).collect())
     }
 
     /// A standby passes mail on to the leaders beside it, each once: what is lost is the sending leader's business.

@@ -17,7 +17,7 @@ use replicator::Past;
 use replicator::net::cast::CastWay;
 use replicator::net::{Handler, LinkId, Links, PeerIdentity};
 use wire::link::{ChangeMembers, Frame, Refusal, Role, Subscribe, SubscribeRefused};
-use wire::{NodeId, PartitionId, SessionId, Timestamp};
+use wire::{LogPosition, NodeId, PartitionId, SessionId, Timestamp};
 
 use crate::announcements::Announcements;
 use crate::fan_out::FanOut;
@@ -223,7 +223,7 @@ impl Handler for Router {
                 if let Some(lane) = self.lanes.get_mut(&refused.partition)
                     && lane.filler.is_asking(link)
                 {
-                    lane.filler.refused(node, self.now, out);
+                    lane.filler.refused(node, LogPosition::new(refused.detail), self.now, out);
                 }
             }
             // Nothing that a client or a peer has to say to a node.

@@ -33,6 +33,8 @@ pub(super) struct Belonging {
     repeat_at: Timestamp,
     /// The index of the last change of members.
     pub changed_at: u64,
+    /// Of each learner: the index of the change that made it one, or of a snapshot that names it.
+    named_at: BTreeMap<u64, u64>,
     /// Of a leader: when each member last answered it.
     pub answered: BTreeMap<u64, Timestamp>,
     /// Nodes that are no founders and that this one has met.
@@ -73,6 +75,7 @@ impl Belonging {
             heard: BTreeMap::new(),
             repeat_at: Timestamp::ZERO,
             changed_at: 0,
+            named_at: BTreeMap::new(),
             answered: BTreeMap::new(),
             met: BTreeSet::new(),
             addressed_at: Timestamp::ZERO,
@@ -84,6 +87,15 @@ impl Belonging {
         match &self.standing {
             Standing::Founder { numbers } if !numbers.is_empty() => Some(numbers.keys().copied().collect()),
             _ => None,
+        }
+    }
+
+    /// The members are these as of an index.
+    pub fn members_are(&mut self, members: &Members, index: u64) {
+        self.changed_at = index;
+        self.named_at.retain(|learner, _| members.learners.contains(learner));
+        for learner in &members.learners {
+            self.named_at.entry(*learner).or_insert(index);
         }
     }
 
@@ -349,7 +361,8 @@ impl<M: StateMachine, L: LogStore> Replica<M, L> {
         members.learners.iter().copied().find(|learner| is_another(*learner))
     }
 
-    /// A learner that has nothing needs a snapshot that says that it is one.
+    /// A learner that has nothing needs a snapshot that says that it is one. So does one that was a member before, was let go and is
+    /// taken in again by the same disk: it refuses what does not name it.
     fn send_to_blank(&mut self) {
         let snapshot = self.checkpoint.newest();
         let learners: Vec<u64> = self.state.members.learners.iter().copied().collect();
@@ -357,10 +370,17 @@ impl<M: StateMachine, L: LogStore> Replica<M, L> {
             let said = self.belonging.is_heard(node_of(learner), self.now);
             let is_blank =
                 said.is_some_and(|said| !said.is_member && said.standing.member(node_of(learner)) == learner);
-            let Some(progress) = self.raft.raft.mut_prs().get_mut(learner).filter(|_| is_blank) else { continue };
-            if snapshot.0 < self.belonging.changed_at {
+            let named_at = self.belonging.named_at.get(&learner).copied().unwrap_or(0);
+            let Some(progress) = self.raft.raft.mut_prs().get_mut(learner) else { continue };
+            let is_sent = progress.state == ProgressState::Snapshot;
+            let is_refused = is_sent && progress.pending_snapshot < named_at;
+            let begun_at = if is_blank { self.belonging.changed_at } else { named_at };
+            if !is_blank && !is_refused {
+                continue;
+            }
+            if snapshot.0 < begun_at {
                 self.checkpoint.hurry();
-            } else if progress.state != ProgressState::Snapshot && progress.matched == 0 {
+            } else if is_refused || !is_sent && progress.matched == 0 {
                 progress.become_snapshot(snapshot.0);
                 self.begin_transfer(learner, snapshot);
             }

@@ -88,6 +88,14 @@ impl<M: StateMachine, L: LogStore> Replica<M, L> {
         self.election.plan = Some(Plan { due: self.now.plus_nanos(wait), leader });
     }
 
+    /// Whose own vote is enough leads as soon as it stands for election, and Raft stops the process when not all of its log is on
+    /// its disk by then. Whoever needs others' votes asks for them when it is.
+    pub(super) fn must_write_first(&self) -> bool {
+        let raft = &self.raft.raft;
+        let is_written = raft.raft_log.persisted == raft.raft_log.last_index();
+        raft.state != StateRole::Leader && !is_written && raft.prs().has_quorum(&[raft.id].into_iter().collect())
+    }
+
     /// Campaigns as planned, unless somebody leads by then or has this replica's vote.
     pub(super) fn poll_failover(&mut self) -> usize {
         let Some(plan) = self.election.plan.filter(|plan| plan.due <= self.now) else { return 0 };
@@ -96,7 +104,8 @@ impl<M: StateMachine, L: LogStore> Replica<M, L> {
         self.apply_backlog();
         let raft = &self.raft.raft;
         let leaderless = raft.leader_id == plan.leader || (raft.leader_id == 0 && raft.vote == 0);
-        if raft.state != StateRole::Follower || !leaderless || self.persistence.is_installing() {
+        let is_able = !self.persistence.is_installing() && !self.must_write_first();
+        if raft.state != StateRole::Follower || !leaderless || !is_able {
             return 1;
         }
         // A plain campaign is ignored by peers that heard from the leader a moment ago; one that looks like a

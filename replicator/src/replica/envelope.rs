@@ -12,6 +12,7 @@
 //! | 8 | versions that the sender's machine can behave by | first u16, last u16; a leader's asks for the receiver's |
 //! | 9 | what a learner lacks of the past | term u64, member u64, applied index u64, positions u64, whether nobody has them u8 |
 //! | 10 | how far a leader's log is on its disk | term u64, the receiver's member u64, index u64 |
+//! | 11 | a standby goes on from what it is told by 10 | term u64, the sender's member u64 |
 
 use std::collections::BTreeMap;
 use std::ops::RangeInclusive;
@@ -23,7 +24,7 @@ use wire::{NodeId, Timestamp};
 
 use super::past::Told;
 use super::quarantine::Spot;
-use super::stored::Stored;
+use super::stored::{Attends, Stored};
 use crate::standing::Standing;
 
 const RAFT: u8 = 1;
@@ -36,6 +37,7 @@ const REACHED: u8 = 7;
 const VERSIONS: u8 = 8;
 const PAST: u8 = 9;
 const STORED: u8 = 10;
+const ATTENDS: u8 = 11;
 
 /// One message between replicas.
 #[derive(Debug)]
@@ -50,6 +52,7 @@ pub(super) enum Envelope<'a> {
     Versions(RangeInclusive<u16>),
     Past(Told),
     Stored(Stored),
+    Attends(Attends),
 }
 
 /// How far a leader is, as it tells learners.
@@ -166,6 +169,12 @@ impl Envelope<'_> {
                     to.put(&field);
                 }
             }
+            Envelope::Attends(said) => {
+                let mut to = Writer::new(&mut bytes);
+                to.put(&ATTENDS);
+                to.put(&said.term);
+                to.put(&said.member);
+            }
             Envelope::Received(received) => {
                 let mut to = Writer::new(&mut bytes);
                 to.put(&RECEIVED);
@@ -238,6 +247,11 @@ impl Envelope<'_> {
                 let stored = Stored { term: from.get()?, to: from.get()?, index: from.get()? };
                 from.finish()?;
                 Ok(Envelope::Stored(stored))
+            }
+            ATTENDS => {
+                let said = Attends { term: from.get()?, member: from.get()? };
+                from.finish()?;
+                Ok(Envelope::Attends(said))
             }
             _ => Err(CodecError::UnknownNumber),
         }

@@ -37,6 +37,7 @@ impl<M: StateMachine, L: LogStore> Replica<M, L> {
                 Ok(Envelope::Versions(versions)) => self.on_versions(from, versions),
                 Ok(Envelope::Past(told)) => self.on_past(from, told),
                 Ok(Envelope::Stored(stored)) => self.on_stored(from, stored),
+                Ok(Envelope::Attends(said)) => self.on_attends(from, said),
                 Ok(Envelope::Introduction(said)) => self.on_introduction(from, said),
                 Err(_) => false,
             };
@@ -65,6 +66,9 @@ impl<M: StateMachine, L: LogStore> Replica<M, L> {
         if message.get_msg_type() == MessageType::MsgTimeoutNow {
             // Who has a change of members to apply does not stand for election.
             self.apply_backlog();
+            if self.must_write_first() {
+                return true;
+            }
         }
         let stepped = self.raft.step(message).is_ok();
         self.election.settle(&mut self.raft);

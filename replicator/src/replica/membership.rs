@@ -168,7 +168,7 @@ impl<M: StateMachine, L: LogStore> Replica<M, L> {
         if !members.are_those(&self.state.members) {
             return Err(refuse(format!("Raft has {members:?}, the log {:?}", self.state.members)));
         }
-        self.belonging.changed_at = index;
+        self.belonging.members_are(&members, index);
         if self.is_leaving() {
             self.hand_over_whole();
         } else if self.is_leader() && !members.has(self.raft.raft.id) {

@@ -31,7 +31,7 @@ pub struct Past {
     pub upto: LogPosition,
     /// Positions that are missing.
     pub missing: u64,
-    /// Every other node has been asked for the first of them, and has it no more.
+    /// Every other node has been asked for them, and has none of them any more.
     pub is_lost: bool,
 }
 

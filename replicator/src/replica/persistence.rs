@@ -264,7 +264,7 @@ impl<M: StateMachine, L: LogStore> Replica<M, L> {
                     twin.restart(bytes);
                 }
                 self.checkpoint.installed(&self.state.cursor);
-                self.belonging.changed_at = self.state.cursor.index;
+                self.belonging.members_are(&self.state.members, self.state.cursor.index);
                 self.pasts.begins(self.state.cursor.position);
                 self.tell_members();
                 self.outputs.push_back(Output::SnapshotInstalled { position: self.state.cursor.position });

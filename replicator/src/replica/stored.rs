@@ -7,15 +7,21 @@
 //! the standby knows how far its own is, and commits what both have.
 //!
 //! It is the leader's count that is made elsewhere, from the same two facts, so whatever holds of an entry that the leader
-//! has committed holds of this one: a later leader needs the vote of one of the two, and both refuse whoever lacks it. That
-//! the pair is a quorum is as of the leader's members when it spoke. Until the members are two changes on, every quorum
-//! shares a node with the pair; and they are two changes on only when an entry behind this one is committed.
+//! has committed holds of this one: a later leader needs the vote of one of the two, and both refuse whoever lacks it. A
+//! leader says so only while no change of members is under way: the pair is a quorum of the members by which each of these
+//! entries is committed, and no change of members is among them that the leader has not applied. A change is committed by the leader's own count alone. So who is
+//! removed does not know it before nobody needs it any more: it may be switched off as soon as it says so.
+//!
+//! A standby that goes on from what it is told says so, now and then, and nothing is left to one that does not: it may be of a build
+//! that knows nothing of this, or stand still. One that is told no more goes on no more.
 //!
 //! What a standby has applied this way its leader may not have counted yet. So who reads by the leader's index waits for
 //! everything that the leader has said to be on its disk ([`Replica::promised`]).
 
+use std::collections::BTreeMap;
+
 use raft::{ProgressState, StateRole};
-use wire::NodeId;
+use wire::{NodeId, Timestamp};
 
 use super::Replica;
 use super::envelope::Envelope;
@@ -24,6 +30,12 @@ use crate::{LogStore, Output, StateMachine};
 
 /// Nothing is left to a standby that misses more entries than this, and it passes nothing on.
 const BEHIND_MAX: u64 = 1_024;
+/// A standby that is told says this often that it goes on from there.
+const ATTENDS_NS: u64 = 200_000_000;
+/// One that has been told for so long since it said so is not believed to.
+const SILENT_NS: u64 = 1_000_000_000;
+/// One that has heard nothing for so long, while more was committed, is told no more.
+const TOLD_NS: u64 = 100_000_000;
 
 /// How far a leader's log is on its disk; with the receiver's, that is a quorum.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
@@ -36,6 +48,15 @@ pub(super) struct Stored {
     pub index: u64,
 }
 
+/// A standby goes on from what its leader tells it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct Attends {
+    /// The leader's term.
+    pub term: u64,
+    /// The member that says so.
+    pub member: u64,
+}
+
 /// Who listens, what was said and heard.
 #[derive(Debug, Default)]
 pub(super) struct Pairs {
@@ -45,13 +66,22 @@ pub(super) struct Pairs {
     told: (u64, u64),
     /// Who of those told last is near.
     attended: Vec<NodeId>,
-    /// By the leader of a term: the term and the log index.
-    heard: (u64, u64),
+    /// By the leader of a term: the term and the log index,
+    pub heard: (u64, u64),
+    /// and when it was heard last.
+    heard_at: Timestamp,
+    /// The term in which this standby has said that it attends, and when it says so again.
+    pub said: (u64, Timestamp),
+    /// Of this leader's term: who has said so, and since when it was told without saying so again.
+    attending: BTreeMap<u64, Option<Timestamp>>,
+    /// The term of that.
+    attending_in: u64,
 }
 
 impl<M: StateMachine, L: LogStore> Replica<M, L> {
     /// The nodes that go on from what is committed here, to be told whenever they are others.
     pub fn set_listeners(&mut self, listeners: Vec<NodeId>) {
+        self.pairs.attended.retain(|node| listeners.contains(node));
         self.pairs.listeners = listeners;
     }
 
@@ -61,6 +91,10 @@ impl<M: StateMachine, L: LogStore> Replica<M, L> {
             return;
         }
         let raft = &self.raft.raft;
+        if raft.has_pending_conf() || self.state.members.is_joint() {
+            self.pairs.attended.clear();
+            return;
+        }
         let (own, term) = (raft.id, raft.term);
         let index = raft.raft_log.persisted;
         if self.pairs.told == (term, index) || raft.raft_log.term(index).ok() != Some(term) {
@@ -76,7 +110,10 @@ impl<M: StateMachine, L: LogStore> Replica<M, L> {
             let payload = Envelope::Stored(Stored { term, to: *standby, index }).encode();
             self.outputs.push_back(Output::Send { to: node_of(*standby), payload });
             self.pairs.told = (term, index);
-            if index.saturating_sub(progress.matched) <= BEHIND_MAX {
+            let attending = self.pairs.attending.get_mut(standby).filter(|_| self.pairs.attending_in == term);
+            let has_said =
+                attending.is_some_and(|since| self.now <= since.get_or_insert(self.now).plus_nanos(SILENT_NS));
+            if has_said && index.saturating_sub(progress.matched) <= BEHIND_MAX {
                 self.pairs.attended.push(node_of(*standby));
             }
         }
@@ -94,8 +131,35 @@ impl<M: StateMachine, L: LogStore> Replica<M, L> {
         if !is_leaders || raft.state != StateRole::Follower || raft.id != stored.to {
             return false;
         }
-        self.pairs.heard = (stored.term, stored.index);
+        // What was said before may come later.
+        self.pairs.heard = self.pairs.heard.max((stored.term, stored.index));
+        self.pairs.heard_at = self.now;
         self.commit_stored();
+        self.say_attending(from, stored.term);
+        true
+    }
+
+    fn say_attending(&mut self, leader: NodeId, term: u64) {
+        let (said_in, again_at) = self.pairs.said;
+        if !self.is_attending() || self.is_broken() || (said_in == term && self.now < again_at) {
+            return;
+        }
+        self.pairs.said = (term, self.now.plus_nanos(ATTENDS_NS));
+        let payload = Envelope::Attends(Attends { term, member: self.raft.raft.id }).encode();
+        self.outputs.push_back(Output::Send { to: leader, payload });
+    }
+
+    /// A standby goes on from what it is told.
+    pub(super) fn on_attends(&mut self, from: NodeId, said: Attends) -> bool {
+        let raft = &self.raft.raft;
+        let is_sound = node_of(said.member) == from && raft.prs().get(said.member).is_some();
+        if !self.is_leader() || said.term != raft.term || !is_sound {
+            return false;
+        }
+        if self.pairs.attending_in != said.term {
+            (self.pairs.attending_in, self.pairs.attending) = (said.term, BTreeMap::new());
+        }
+        self.pairs.attending.insert(said.member, None);
         true
     }
 
@@ -104,8 +168,10 @@ impl<M: StateMachine, L: LogStore> Replica<M, L> {
     pub fn is_attending(&self) -> bool {
         let raft = &self.raft.raft;
         let (term, index) = self.pairs.heard;
-        let is_told = raft.state == StateRole::Follower && term == raft.term;
-        is_told && index.saturating_sub(self.state.cursor.index) <= BEHIND_MAX
+        let applied = self.state.cursor.index;
+        let is_told = index >= applied || self.now <= self.pairs.heard_at.plus_nanos(TOLD_NS);
+        let is_leaders = raft.state == StateRole::Follower && term == raft.term;
+        is_leaders && is_told && index.saturating_sub(applied) <= BEHIND_MAX
     }
 
     /// A standby commits what is on its leader's disk and its own.

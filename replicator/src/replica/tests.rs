@@ -10,6 +10,7 @@ mod chaos;
 mod failover;
 mod hostile;
 mod learners;
+mod membership;
 mod past;
 mod quarantine;
 mod sessions;

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use wire::{LogPosition, NodeId, Origin, Term, Timestamp};
 
-use crate::Output;
+use crate::{Members, Output};
 
 /// Checks everything that replicas say against everything that any of them has said before.
 #[derive(Debug, Default)]
@@ -13,11 +13,11 @@ pub struct Ledger {
     leaders: BTreeMap<Term, NodeId>,
     /// The last position each replica has applied since it started.
     cursors: BTreeMap<NodeId, LogPosition>,
-    /// What was acknowledged to anybody, up to here.
-    acknowledged: LogPosition,
-    /// Reads under way: what was acknowledged when they were asked.
+    /// Reads under way: what somebody had applied when they were asked.
     reads: BTreeMap<u64, LogPosition>,
     answered_reads: u64,
+    /// Who were members from which log index on.
+    members: BTreeMap<u64, Box<Members>>,
 }
 
 impl Ledger {
@@ -28,7 +28,7 @@ impl Ledger {
 
     /// A linearizable read is asked.
     pub fn read_asked(&mut self, token: u64) {
-        self.reads.insert(token, self.acknowledged);
+        self.reads.insert(token, self.last());
     }
 
     /// Reads that were answered.
@@ -65,17 +65,23 @@ impl Ledger {
             }
             Output::Reply { position, .. } => {
                 assert!(self.applied.contains_key(position), "an answer to what nobody applied");
-                self.acknowledged = self.acknowledged.max(*position);
             }
             Output::ReadReady { token, position } => {
                 let asked = self.reads.remove(token).expect("a read is answered once");
-                assert!(*position >= asked, "node {node} read at {position} what was acknowledged up to {asked}");
+                assert!(*position >= asked, "node {node} read at {position} what was applied up to {asked}");
                 self.answered_reads += 1;
             }
             Output::LeaderChanged { leader: Some(leader), term } => {
                 let known = self.leaders.entry(*term).or_insert(*leader);
                 assert_eq!(known, leader, "two leaders in term {term}");
             }
+            Output::MembersChanged { members, index } => match self.members.range(..=index).next_back() {
+                Some((_, known)) if known.are_those(members) => {}
+                Some((at, known)) if at == index => panic!("at {index} node {node} has {members:?}, others {known:?}"),
+                _ => {
+                    self.members.insert(*index, members.clone());
+                }
+            },
             Output::Failed { error } => panic!("node {node} failed: {error}"),
             _ => {}
         }

@@ -63,24 +63,27 @@ impl World {
     }
 }
 
-/// Completes `own` from `archives`, from its beginning on to where all of them have a gap.
+/// Completes `own` from `archives`: what none of them has stays missing, and what lies behind it is fetched.
 fn complete<'a>(own: &Mutex<Archive>, archives: impl Iterator<Item = &'a Arc<Mutex<Archive>>> + Clone) {
     let open = |archive: &'a Mutex<Archive>| archive.lock().expect("nobody panics with an open archive");
-    let end = own.lock().expect("nobody panics with an open archive").end();
-    let (mut upto, mut fetched) = (LogPosition::ZERO, BTreeMap::new());
-    while upto < end {
-        let next = archives.clone().find_map(|archive| {
-            let archive = open(archive);
-            let (batches, upto) = archive.read(upto.next())?;
-            fetched.extend(batches.map(|(position, batch)| (position, batch.clone())));
-            Some(upto)
-        });
-        let Some(next) = next else { break };
-        upto = next;
+    let gaps = own.lock().expect("nobody panics with an open archive").gaps();
+    for (after, end) in gaps {
+        let mut upto = after;
+        while upto < end {
+            let next = archives.clone().filter_map(|archive| open(archive).next(upto.next())).min();
+            let Some(from) = next.filter(|from| *from <= end) else { break };
+            let fetched = archives.clone().find_map(|archive| {
+                let archive = open(archive);
+                let (batches, upto) = archive.read(from)?;
+                let wanted = batches.filter(|(position, _)| *position <= end);
+                Some((wanted.map(|(position, batch)| (position, batch.clone())).collect::<BTreeMap<_, _>>(), upto))
+            });
+            let (batches, told) = fetched.expect("somebody has it next");
+            upto = told.min(end);
+            let own = &mut own.lock().expect("nobody panics with an open archive");
+            own.fill(LogPosition::new(from.get() - 1), upto, batches.into_iter());
+        }
     }
-    let upto = upto.min(end);
-    let wanted = fetched.into_iter().filter(|(position, _)| *position <= upto);
-    own.lock().expect("nobody panics with an open archive").fill(upto, wanted);
 }
 
 #[cfg(test)]

@@ -227,7 +227,11 @@ impl World {
         let end = archive.end().max(newest);
         let records = self.histories[&partition].records().iter().take_while(|record| record.position <= end);
         let told = records.filter(|record| !record.events.is_empty());
-        archive.fill(end, told.map(|it| (it.position, (it.timestamp, it.origin, it.event_bytes.clone()))));
+        archive.fill(
+            LogPosition::ZERO,
+            end,
+            told.map(|it| (it.position, (it.timestamp, it.origin, it.event_bytes.clone()))),
+        );
     }
 
     /// Nobody of the old life gets into the new one: not by what it says, and not by what it has on its disk.

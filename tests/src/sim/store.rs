@@ -154,18 +154,33 @@ impl Archive {
         self.end().get() - covered
     }
 
-    /// Everything is covered up to here: these are its batches, those that were missing among them. What is known of later
-    /// ones stays as it was.
-    pub fn fill(&mut self, upto: LogPosition, batches: impl Iterator<Item = (LogPosition, Batch)>) {
+    /// What is not covered up to the end: after which positions, up to which.
+    pub fn gaps(&self) -> Vec<(LogPosition, LogPosition)> {
+        let mut upto = LogPosition::ZERO;
+        let before = |(after, end): &(LogPosition, LogPosition)| (std::mem::replace(&mut upto, *end), *after);
+        self.covered.iter().map(before).filter(|(after, upto)| after < upto).collect()
+    }
+
+    /// The first position from `from` on that is covered.
+    pub fn next(&self, from: LogPosition) -> Option<LogPosition> {
+        self.covered.iter().find(|(_, upto)| from <= *upto).map(|(after, _)| from.max(after.next()))
+    }
+
+    /// Everything behind `after` is covered up to `upto`: these are its batches, those that were missing among them. What is
+    /// known of others stays as it was.
+    pub fn fill(&mut self, after: LogPosition, upto: LogPosition, batches: impl Iterator<Item = (LogPosition, Batch)>) {
         for (position, batch) in batches {
             self.batches.entry(position).or_insert(batch);
         }
-        self.covered.retain(|(_, end)| *end > upto);
-        match self.covered.first_mut() {
-            Some((after, _)) if *after <= upto => *after = LogPosition::ZERO,
-            _ if upto > LogPosition::ZERO => self.covered.insert(0, (LogPosition::ZERO, upto)),
-            _ => {}
+        if after >= upto {
+            return;
         }
+        let is_apart = |(start, end): &(LogPosition, LogPosition)| *end < after || upto < *start;
+        let (apart, joined): (Vec<_>, Vec<_>) = self.covered.iter().copied().partition(is_apart);
+        let whole = joined.into_iter().fold((after, upto), |(a, b), (start, end)| (a.min(start), b.max(end)));
+        self.covered = apart;
+        self.covered.push(whole);
+        self.covered.sort_unstable();
     }
 
     /// The process is gone; of what was not synced something may be lost.

@@ -83,6 +83,35 @@ fn a_term_that_nobody_else_knows_is_believed_for_a_moment_and_the_next_leader_is
     }
 }
 
+/// It was believed for another two seconds after each time.
+#[test]
+fn who_is_not_believed_is_not_after_a_new_link_or_another_term_either() {
+    let mut scene = Scene::quiet();
+    scene.say(3, 3, 1_000);
+    scene.expect(3, 1_000);
+    scene.wait(1);
+    scene.say(3, 3, 1_001);
+    scene.wait(1);
+    scene.expect(1, 5);
+    for term in 1_002..1_010 {
+        scene.heard.forget(node(3), scene.now);
+        scene.wait(1);
+        scene.say(3, 3, term);
+        scene.expect(1, 5);
+    }
+    // It takes that back, or others say so as well: then it is as any other.
+    scene.say(3, 1, 5);
+    scene.say(3, 3, 6);
+    scene.expect(3, 6);
+    scene.wait(3);
+    scene.expect(1, 5);
+    scene.heard.forget(node(3), scene.now);
+    scene.say(2, 3, 6);
+    scene.say(3, 3, 6);
+    scene.wait(60);
+    scene.expect(3, 6);
+}
+
 #[test]
 fn what_a_node_has_said_goes_with_its_link() {
     let mut scene = Scene::of_a_stranger();

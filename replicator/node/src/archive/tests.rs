@@ -46,6 +46,10 @@ fn read_all(archive: &mut Archive, from: u64) -> Vec<u64> {
     }
 }
 
+fn gap_of(archive: &Archive) -> Option<Gap> {
+    archive.gaps().next()
+}
+
 fn even(from: u64, upto: u64) -> Vec<u64> {
     (from..=upto).filter(|position| position % 2 == 0).collect()
 }
@@ -68,7 +72,7 @@ fn events_read_back_from_any_position_across_files() {
     assert_eq!(archive.read(at(201), 100).unwrap().unwrap().upto(), at(200));
     drop(archive);
     let again = Archive::open_with(dir.path(), PARTITION, 1_000).unwrap();
-    assert_eq!(again.gap(), None);
+    assert_eq!(gap_of(&again), None);
 }
 
 #[test]
@@ -126,7 +130,7 @@ fn positions_without_events_are_remembered_by_a_sync() {
     let mut archive = Archive::open(dir.path(), PARTITION).unwrap();
     assert_eq!(archive.end(), at(25));
     archive.jump(at(25)).unwrap();
-    assert_eq!(archive.gap(), None);
+    assert_eq!(gap_of(&archive), None);
 }
 
 #[test]
@@ -137,29 +141,61 @@ fn a_jump_leaves_a_gap_that_refuses_readers_until_it_is_filled() {
     archive.jump(at(100)).unwrap();
     archive.append(&block(100, 120)).unwrap();
     let gap = Gap { from: at(21), upto: at(100) };
-    assert_eq!(archive.gap(), Some(gap));
+    assert_eq!(gap_of(&archive), Some(gap));
     assert_eq!(archive.read(at(50), 100).unwrap(), Err(at(101)));
     assert_eq!(read_all(&mut archive, 101), even(101, 120));
 
-    assert!(!archive.fill(&block(30, 40)).unwrap(), "a block that leaves a hole is refused");
-    assert!(archive.fill(&block(20, 50)).unwrap());
-    assert_eq!(archive.gap(), Some(Gap { from: at(51), upto: at(100) }));
+    archive.fill(&block(20, 50)).unwrap();
+    assert_eq!(gap_of(&archive), Some(Gap { from: at(51), upto: at(100) }));
     archive.flush().unwrap();
     drop(archive);
 
     let mut archive = Archive::open_with(dir.path(), PARTITION, 1_000).unwrap();
-    let rest = archive.gap().expect("half of it is still missing");
+    let rest = gap_of(&archive).expect("half of it is still missing");
     assert_eq!(rest.upto, at(100));
-    assert!(archive.fill(&block(rest.from.get() - 1, 80)).unwrap());
-    assert!(archive.fill(&block(70, 130)).unwrap());
-    assert_eq!(archive.gap(), None);
+    archive.fill(&block(rest.from.get() - 1, 80)).unwrap();
+    archive.fill(&block(70, 130)).unwrap();
+    assert_eq!(gap_of(&archive), None);
     assert_eq!(read_all(&mut archive, 1), even(1, 120));
     archive.append(&block(120, 130)).unwrap();
     archive.flush().unwrap();
     drop(archive);
     let mut archive = Archive::open_with(dir.path(), PARTITION, 1_000).unwrap();
-    assert_eq!(archive.gap(), None);
+    assert_eq!(gap_of(&archive), None);
     assert_eq!(read_all(&mut archive, 1), even(1, 130));
+}
+
+/// What nobody has any more does not keep away what lies behind it.
+#[test]
+fn a_gap_is_filled_from_any_place_in_it() {
+    let dir = TempDir::new().unwrap();
+    let mut archive = Archive::open_with(dir.path(), PARTITION, 1_000).unwrap();
+    archive.jump(at(100)).unwrap();
+    archive.append(&block(100, 120)).unwrap();
+    archive.jump(at(200)).unwrap();
+    archive.append(&block(200, 210)).unwrap();
+    let gaps = |archive: &Archive| archive.gaps().map(|gap| (gap.from.get(), gap.upto.get())).collect::<Vec<_>>();
+    assert_eq!(gaps(&archive), [(1, 100), (121, 200)]);
+    assert_eq!(archive.missing().positions(), 180);
+    archive.fill(&block(30, 40)).unwrap();
+    archive.fill(&block(40, 42)).unwrap();
+    archive.fill(&block(150, 215)).unwrap();
+    assert_eq!(gaps(&archive), [(1, 30), (43, 100), (121, 150)]);
+    archive.fill(&block(104, 110)).unwrap();
+    archive.fill(&block(20, 25)).unwrap();
+    archive.fill(&block(60, 100)).unwrap();
+    assert_eq!(gaps(&archive), [(1, 20), (26, 30), (43, 60), (121, 150)]);
+    archive.flush().unwrap();
+    drop(archive);
+    let mut archive = Archive::open_with(dir.path(), PARTITION, 1_000).unwrap();
+    assert_eq!(archive.read(at(1), 100).unwrap(), Err(at(21)));
+    archive.fill(&block(42, 60)).unwrap();
+    archive.fill(&block(0, 130)).unwrap();
+    archive.fill(&block(20, 130)).unwrap();
+    archive.fill(&block(25, 30)).unwrap();
+    archive.fill(&block(120, 150)).unwrap();
+    assert_eq!(gaps(&archive), []);
+    assert_eq!(read_all(&mut archive, 1), even(1, 210));
 }
 
 #[test]
@@ -175,9 +211,9 @@ fn a_damaged_record_in_an_old_file_becomes_a_gap() {
     std::os::unix::fs::FileExt::write_all_at(&file, &[0xff; 4], 300).unwrap();
     let mut archive = Archive::open_with(dir.path(), PARTITION, 1_000).unwrap();
     let _ = archive.read(at(1), 10_000).unwrap();
-    let gap = archive.gap().expect("the damaged part is missing");
-    assert!(archive.fill(&block(gap.from.get() - 1, 100)).unwrap());
-    assert_eq!(archive.gap(), None);
+    let gap = gap_of(&archive).expect("the damaged part is missing");
+    archive.fill(&block(gap.from.get() - 1, 100)).unwrap();
+    assert_eq!(gap_of(&archive), None);
     assert_eq!(read_all(&mut archive, 1), even(1, 100));
 }
 
@@ -193,16 +229,16 @@ fn a_damaged_record_in_the_live_file_is_no_silent_hole() {
         let whole = archive.read(at(from), 10_000).unwrap().expect("no gap is known yet");
         assert!(whole.batches().all(|batch| batch.events == events_of(batch.position.get())));
         archive.append(&block(100, 120)).unwrap();
-        let gap = archive.gap().expect("what is behind the damage is missing");
+        let gap = gap_of(&archive).expect("what is behind the damage is missing");
         assert!(gap.from > at(10) && gap.from < at(50) && gap.upto == at(100), "{gap:?}");
         assert_eq!(archive.read(gap.from, 100).unwrap(), Err(at(101)));
-        assert!(archive.fill(&block(gap.from.get() - 1, 100)).unwrap());
+        archive.fill(&block(gap.from.get() - 1, 100)).unwrap();
         archive.append(&block(120, 130)).unwrap();
         assert_eq!(read_all(&mut archive, 1), even(1, 130));
         archive.flush().unwrap();
         drop(archive);
         let mut archive = Archive::open(dir.path(), PARTITION).unwrap();
-        assert_eq!(archive.gap(), None);
+        assert_eq!(gap_of(&archive), None);
         assert_eq!(read_all(&mut archive, 1), even(1, 130));
     }
 }

@@ -1,61 +1,142 @@
 use super::*;
 
+const OTHERS: [NodeId; 2] = [NodeId::new(2), NodeId::new(3)];
+
 fn at(position: u64) -> LogPosition {
     LogPosition::new(position)
 }
 
-fn filler(from: u64, upto: u64) -> GapFiller {
-    let gap = Some(Gap { from: at(from), upto: at(upto) });
-    GapFiller { gap, ..GapFiller::new(PartitionId::new(1)) }
+fn missing(gaps: &[(u64, u64)]) -> Missing {
+    let gaps = gaps.iter().map(|(from, upto)| Gap { from: at(*from), upto: at(*upto) });
+    Missing { gaps: gaps.collect(), upto: at(500) }
+}
+
+fn filler(gaps: &[(u64, u64)]) -> GapFiller {
+    let mut filler = GapFiller::new(PartitionId::new(1));
+    filler.learn(missing(gaps));
+    filler
+}
+
+/// What is asked for next.
+fn next(filler: &GapFiller) -> Option<(u64, u64)> {
+    filler.left.front().map(|gap| (gap.from.get(), gap.upto.get()))
+}
+
+fn told(filler: &GapFiller) -> (u64, bool) {
+    filler.past().map(|past| (past.missing, past.is_lost)).expect("the archive has said what is missing")
+}
+
+fn fill(filler: &mut GapFiller, upto: u64) {
+    if filler.is_filled(at(upto), Timestamp::ZERO) {
+        filler.end_pass(Timestamp::ZERO);
+    }
+}
+
+/// Each of the others that has an answer gives it, and it is judged.
+fn answers(filler: &mut GapFiller, answers: &[(NodeId, u64)]) {
+    answers.iter().for_each(|(by, next)| filler.answer(*by, at(*next)));
+    filler.skip(Timestamp::ZERO, &OTHERS);
 }
 
 #[test]
 fn a_gap_shrinks_until_its_end_has_come() {
-    let mut filler = filler(21, 100);
+    let mut filler = filler(&[(21, 100)]);
     assert!(!filler.is_filled(at(50), Timestamp::ZERO));
-    assert_eq!(filler.gap, Some(Gap { from: at(51), upto: at(100) }));
+    assert_eq!(next(&filler), Some((51, 100)));
     assert!(!filler.is_filled(at(30), Timestamp::ZERO));
-    assert_eq!(filler.gap, Some(Gap { from: at(51), upto: at(100) }));
+    assert_eq!(next(&filler), Some((51, 100)));
     assert!(!filler.is_filled(at(99), Timestamp::ZERO));
     assert!(filler.is_filled(at(100), Timestamp::ZERO));
 }
 
 #[test]
 fn a_peer_at_the_end_of_all_positions_fills_the_gap_and_no_more() {
-    assert!(filler(21, 100).is_filled(at(u64::MAX), Timestamp::ZERO));
+    let mut filler = filler(&[(21, 100), (200, 300)]);
+    assert!(filler.is_filled(at(u64::MAX), Timestamp::ZERO));
+    assert_eq!(next(&filler), Some((200, 300)));
+    assert_eq!(told(&filler), (101, false));
 }
 
 #[test]
-fn what_every_other_node_has_refused_is_lost_and_what_one_was_not_asked_for_is_not() {
-    let others = [2, 3].map(NodeId::new);
-    let missing = |from| {
-        let gap = Some(Gap { from: at(from), upto: at(100) });
-        Missing { gap, positions: 101 - from + 10, upto: at(500) }
-    };
-    let mut filler = GapFiller::new(PartitionId::new(1));
-    assert_eq!(filler.past(&others), None, "the archive has not said anything");
-    filler.learn(missing(21));
-    let told = |filler: &GapFiller| filler.past(&others).map(|past| (past.missing, past.is_lost, past.upto.get()));
-    assert_eq!(told(&filler), Some((90, false, 500)));
-    filler.refused.insert(others[0]);
-    assert_eq!(told(&filler), Some((90, false, 500)), "node 3 may be away, and have it");
-    filler.refused.insert(others[1]);
-    filler.learn(missing(21));
-    assert_eq!(told(&filler), Some((90, true, 500)));
+fn what_lies_behind_lost_positions_is_asked_for() {
+    let mut filler = filler(&[(21, 100), (200, 300)]);
+    answers(&mut filler, &[(OTHERS[0], 61), (OTHERS[1], 41)]);
+    assert_eq!(next(&filler), Some((41, 100)));
+    fill(&mut filler, 70);
+    // Nobody has the rest of it, and one of them says what cannot be.
+    answers(&mut filler, &[(OTHERS[0], 71), (OTHERS[1], 250)]);
+    assert_eq!(next(&filler), Some((200, 300)));
+    fill(&mut filler, 300);
+    assert_eq!(next(&filler), None);
+    assert_eq!(told(&filler), (181 - 30 - 101, false));
+    // The archive says what it still lacks, and the next pass asks for all of that.
+    filler.learn(missing(&[(21, 40), (71, 100)]));
+    assert_eq!(next(&filler), Some((21, 40)));
+}
+
+#[test]
+fn what_is_missing_before_the_place_of_a_pass_is_for_the_next() {
+    let mut filler = filler(&[(21, 100)]);
+    answers(&mut filler, &[(OTHERS[0], 61), (OTHERS[1], 61)]);
+    fill(&mut filler, 70);
+    filler.learn(missing(&[(21, 60), (66, 100), (400, 450)]));
+    assert_eq!(next(&filler), Some((71, 100)));
+    fill(&mut filler, 100);
+    assert_eq!(next(&filler), Some((400, 450)));
+}
+
+#[test]
+fn what_every_other_node_has_refused_in_two_passes_is_lost() {
+    let mut filler = filler(&[(21, 100)]);
+    let none = u64::MAX;
+    for (pass, is_lost) in [false, true, true].into_iter().enumerate() {
+        answers(&mut filler, &[(OTHERS[0], none), (OTHERS[1], none)]);
+        assert_eq!((next(&filler), told(&filler)), (None, (80, is_lost)), "after pass {pass}");
+        filler.learn(missing(&[(21, 100)]));
+    }
     // Somebody has it after all.
-    assert!(!filler.is_filled(at(50), Timestamp::ZERO));
-    assert_eq!(told(&filler), Some((60, false, 500)));
-    filler.gap = None;
-    assert_eq!(told(&filler), Some((10, false, 500)), "and another gap is left");
-    filler.learn(Missing { gap: None, positions: 0, upto: at(600) });
-    assert_eq!(told(&filler), Some((0, false, 600)));
+    fill(&mut filler, 50);
+    assert_eq!(told(&filler), (50, false));
+}
+
+#[test]
+fn what_one_was_not_asked_for_is_not_lost() {
+    let mut filler = filler(&[(21, 100)]);
+    for _ in 0..4 {
+        filler.answers.insert(OTHERS[1], None);
+        answers(&mut filler, &[(OTHERS[0], u64::MAX)]);
+        filler.learn(missing(&[(21, 100)]));
+        answers(&mut filler, &[(OTHERS[0], u64::MAX)]);
+        filler.learn(missing(&[(21, 100)]));
+    }
+    assert_eq!(told(&filler), (80, false), "node 3 may be away, or busy, and have it");
+}
+
+#[test]
+fn more_that_is_missing_is_not_lost_yet() {
+    let mut filler = filler(&[(21, 100)]);
+    for _ in 0..2 {
+        answers(&mut filler, &[(OTHERS[0], u64::MAX), (OTHERS[1], u64::MAX)]);
+        filler.learn(missing(&[(21, 100)]));
+    }
+    assert_eq!(told(&filler), (80, true));
+    filler.learn(missing(&[(21, 100), (200, 300)]));
+    assert_eq!(told(&filler), (181, false));
+}
+
+#[test]
+fn nobody_in_reach_ends_no_pass() {
+    let mut filler = filler(&[(21, 100)]);
+    answers(&mut filler, &[]);
+    assert_eq!((next(&filler), told(&filler)), (Some((21, 100)), (80, false)));
 }
 
 #[test]
 fn a_gap_counts_as_missing_until_it_is_on_disk() {
-    let mut filler = GapFiller::new(PartitionId::new(1));
-    let gap = Some(Gap { from: at(1), upto: at(100) });
-    filler.learn(Missing { gap, positions: 100, upto: at(500) });
-    filler.gap = None;
-    assert_eq!(filler.past(&[]).map(|past| past.missing), Some(1));
+    let mut filler = filler(&[(1, 100)]);
+    assert_eq!(GapFiller::new(PartitionId::new(1)).past(), None, "the archive has not said anything");
+    fill(&mut filler, 100);
+    assert_eq!(told(&filler), (1, false));
+    filler.learn(missing(&[]));
+    assert_eq!(told(&filler), (0, false));
 }

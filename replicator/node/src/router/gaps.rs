@@ -47,7 +47,7 @@ impl Router {
         }
         self.pasts_at = self.now.plus_nanos(TELL_NS);
         for lane in self.lanes.values_mut() {
-            let past = lane.filler.past(self.membership.others());
+            let past = lane.filler.past();
             if let Some(past) = past.filter(|_| past != lane.past)
                 && lane.port.peer(HostInput::Past(past)).is_ok()
             {

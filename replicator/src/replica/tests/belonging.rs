@@ -262,6 +262,28 @@ fn a_group_that_is_full_takes_nobody_and_goes_on() {
     assert_eq!(voters(&bench).len(), 64);
 }
 
+/// The leader's snapshot was of before it was taken in again, and did not name it; it refused that one, and got no other until enough
+/// was traded.
+#[test]
+fn who_was_let_go_unheard_and_is_taken_in_again_gets_a_snapshot_that_names_it() {
+    let mut bench = Bench::with(3, small_snapshots);
+    let session = bench.open_session(7);
+    bench.execute(session, 1, 20);
+    let (leader, standby) = (bench.leader(), bench.standbys()[0]);
+    bench.cluster.isolate(standby);
+    bench.cluster.replica_mut(leader).unwrap().remove_node(standby).unwrap();
+    bench.until("it is gone", |bench| !voters(bench).is_empty() && !voters(bench).contains(&standby));
+    bench.execute(session, 21, 120);
+    bench.cluster.heal();
+    let status = |bench: &Bench, node| bench.cluster.replica(node).unwrap().status();
+    assert!(status(&bench, standby).members.voters.contains(&standby.get()), "nobody has told it");
+    let replica = bench.cluster.replica_mut(leader).unwrap();
+    replica.change_members(&[Change::Learn(standby.get())], Joining::default()).unwrap();
+    let steps = bench.until("it votes", |bench| voters(bench).contains(&standby));
+    assert!(steps < 1_500, "{steps}");
+    bench.await_agreement();
+}
+
 /// One of three is cut off when it has heard of another, which founds the cluster with the third. Then the third loses its
 /// disk: the first two messages of its new life must not found the cluster again.
 /// A node lost two disks in a moment, and a leader that had heard of the former took that in beside the latter: it was a learner for

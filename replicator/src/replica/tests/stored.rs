@@ -1,4 +1,4 @@
-use wire::{LogPosition, NodeId, SessionId};
+use wire::{LogPosition, NodeId, SessionId, Timestamp};
 
 use super::Bench;
 use crate::Output;
@@ -112,6 +112,114 @@ fn the_next_leader_has_what_a_standby_has_committed_by_the_last_ones_word() {
     bench.cluster.start(leader).unwrap();
     bench.await_agreement();
     assert!(bench.position(leader) >= applied);
+}
+
+/// Both voters of two have the end of a change that removes one of them. Had that one committed it, and were it switched off, its
+/// leader could wait for its answer for ever.
+#[test]
+fn who_is_removed_knows_it_only_when_its_leader_needs_it_no_more() {
+    let mut knew = 0;
+    for steps in 0..60 {
+        let mut bench = Bench::new(3);
+        let session = bench.open_session(7);
+        bench.execute(session, 1, 3);
+        let (leader, leaving, first) = (bench.leader(), bench.standbys()[0], bench.standbys()[1]);
+        listens(&mut bench, leaving);
+        bench.cluster.replica_mut(leader).unwrap().remove_node(first).unwrap();
+        let voters = |bench: &Bench, node| bench.cluster.replica(node).unwrap().status().members.voters;
+        let is_over = |bench: &Bench, node| !bench.cluster.replica(node).unwrap().status().members.is_changing();
+        bench.until("two are left", |bench| {
+            [leader, leaving].iter().all(|node| voters(bench, *node).len() == 2 && is_over(bench, *node))
+        });
+        bench.cluster.crash(first);
+        bench.step(100);
+        bench.cluster.replica_mut(leader).unwrap().remove_node(leaving).unwrap();
+        bench.step(steps);
+        bench.cluster.cut(leaving, leader);
+        bench.step(90);
+        if voters(&bench, leaving).len() == 1 && is_over(&bench, leaving) {
+            knew += 1;
+            bench.cluster.crash(leaving);
+            bench.until("the other one goes on alone", |bench| bench.cluster.leader() == Some(leader));
+            bench.execute(session, 4, 5);
+        }
+    }
+    assert!(knew > 0, "it never learned that it was removed");
+}
+
+#[test]
+fn nothing_is_told_while_members_are_being_changed() {
+    let (mut bench, _, [leader, told, _], before) = bench_of_a_deaf_leader();
+    bench.until("the standby has applied it", |bench| bench.position(told) > before);
+    let heard = bench.cluster.replica(told).unwrap().pairs.heard;
+    bench.cluster.replica_mut(leader).unwrap().drain_node(told, true).unwrap();
+    bench.until("it is told", |bench| bench.cluster.replica(told).unwrap().pairs.heard > heard);
+    let heard = bench.cluster.replica(told).unwrap().pairs.heard;
+    let removed = bench.standbys()[1];
+    bench.cluster.replica_mut(leader).unwrap().remove_node(removed).unwrap();
+    bench.step(40);
+    assert_eq!(bench.cluster.replica(told).unwrap().pairs.heard, heard);
+    assert!(bench.cluster.replica(leader).unwrap().attended().is_empty());
+    bench.cluster.heal();
+    bench.until("it is told again", |bench| bench.cluster.replica(told).unwrap().pairs.heard > heard);
+    bench.step(250);
+    let session = bench.open_session(8);
+    bench.execute(session, 1, 2);
+    assert_eq!(bench.cluster.replica(leader).unwrap().attended(), [told]);
+}
+
+/// A build that knows nothing of this, or a node that stands still.
+#[test]
+fn nothing_is_left_to_who_does_not_say_that_it_goes_on_from_there() {
+    let mut bench = Bench::new(3);
+    let session = bench.open_session(7);
+    let (leader, standby) = (bench.leader(), bench.standbys()[0]);
+    let attended = |bench: &Bench| bench.cluster.replica(leader).unwrap().attended().to_vec();
+    listens(&mut bench, standby);
+    bench.execute(session, 1, 3);
+    assert_eq!(attended(&bench), [standby]);
+    for sequence in 4..16 {
+        // Whatever it says of that is not heard.
+        let told = bench.cluster.replica(standby).unwrap().pairs.said.0;
+        bench.cluster.replica_mut(standby).unwrap().pairs.said = (told, Timestamp::from_nanos(u64::MAX));
+        bench.step(100);
+        bench.execute(session, sequence, sequence);
+        let is_left = !attended(&bench).is_empty();
+        assert!(if sequence < 12 { is_left } else { sequence < 15 || !is_left }, "{sequence}");
+    }
+    bench.cluster.replica_mut(standby).unwrap().pairs.said = Default::default();
+    bench.execute(session, 16, 18);
+    assert_eq!(attended(&bench), [standby]);
+}
+
+#[test]
+fn who_is_told_no_more_goes_on_no_more() {
+    let mut bench = Bench::new(3);
+    let session = bench.open_session(7);
+    let (leader, standby) = (bench.leader(), bench.standbys()[0]);
+    let attends = |bench: &Bench| bench.cluster.replica(standby).unwrap().is_attending();
+    listens(&mut bench, standby);
+    bench.execute(session, 1, 3);
+    bench.step(300);
+    assert!(attends(&bench), "nothing was committed since");
+    bench.cluster.replica_mut(leader).unwrap().set_listeners(Vec::new());
+    bench.execute(session, 4, 6);
+    bench.step(30);
+    assert!(!attends(&bench));
+    listens(&mut bench, standby);
+    bench.execute(session, 7, 8);
+    assert!(attends(&bench));
+}
+
+#[test]
+fn what_was_said_before_and_comes_later_takes_nothing_back() {
+    let (mut bench, _, [leader, told, _], before) = bench_of_a_deaf_leader();
+    bench.until("the standby has applied it", |bench| bench.position(told) > before);
+    let (term, index) = bench.cluster.replica(told).unwrap().pairs.heard;
+    let to = bench.cluster.replica(told).unwrap().status().member;
+    let late = Envelope::Stored(Stored { term, to, index: index - 1 }).encode();
+    bench.cluster.replica_mut(told).unwrap().on_message(leader, &late);
+    assert_eq!(bench.cluster.replica(told).unwrap().pairs.heard, (term, index));
 }
 
 #[test]

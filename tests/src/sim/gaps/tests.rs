@@ -35,6 +35,14 @@ fn a_gap_is_completed_from_several_archives() {
 }
 
 #[test]
+fn what_lies_behind_what_no_archive_has_is_fetched() {
+    let (own, other) = (archive(&[(20, 25), (40, 41)]), archive(&[(10, 22), (30, 45)]));
+    complete(&own, [&own, &other].into_iter());
+    assert_eq!((tells(&own, 1), tells(&own, 11), tells(&own, 26)), (None, Some((25, 15)), None));
+    assert_eq!((tells(&own, 31), own.lock().unwrap().missing()), (Some((41, 11)), 15));
+}
+
+#[test]
 fn what_no_archive_has_stays_missing() {
     let (own, other) = (archive(&[(9, 12)]), archive(&[(0, 6), (7, 20)]));
     complete(&own, [&own, &other].into_iter());
