@@ -6,6 +6,7 @@
 
 mod admission;
 mod amends;
+mod asset_limits;
 mod balances;
 mod blockchains;
 mod bounds;
@@ -31,6 +32,7 @@ mod settlement;
 mod sightings;
 mod silence;
 mod special;
+mod tally;
 mod withdrawals;
 
 use wire::codec::{CodecError, Reader, Writer};
@@ -306,7 +308,7 @@ impl LedgerCell {
         effects: &mut Effects<'_>,
     ) -> Result<(PartitionId, PlaceOrder), Refused> {
         let admitted = self.admit(order, None, mailboxes)?;
-        let place = self.open_order(order, &admitted, ListId::ZERO, effects);
+        let place = self.open_order(order, &admitted, ListId::ZERO, false, effects);
         self.lanes.place(admitted.partition);
         Ok((admitted.partition, place))
     }
@@ -318,6 +320,7 @@ impl LedgerCell {
         order: &NewOrder,
         admitted: &Admitted,
         list: ListId,
+        is_iceberg: bool,
         effects: &mut Effects<'_>,
     ) -> PlaceOrder {
         let id = self.orders.next_id();
@@ -330,6 +333,7 @@ impl LedgerCell {
             side,
             is_limit: !kind.is_market(),
             is_stop: kind.is_stop(),
+            is_iceberg,
             list,
             is_accepted: false,
             has_traded: false,

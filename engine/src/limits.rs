@@ -36,7 +36,7 @@ pub struct Limits {
     pub countdowns_max: u32,
     /// How long leases and countdowns last at least after a new leader's first entry, in nanoseconds of log time.
     pub lease_grace_ns: u64,
-    /// Accounts and markets with order limits of their own.
+    /// Accounts and markets with order limits of their own, and as many accounts and assets.
     pub order_limits_max: u32,
     /// Chains behind deposits.
     pub chains_max: u16,
@@ -56,7 +56,7 @@ pub struct Limits {
 
 /// Bytes of address space that the ledger takes at once for a row of each table, in the order of [`Capacity::TABLES`]. Zero is a table
 /// that takes memory with the rows that are used. `tests/row_bytes.rs` measures them.
-pub const ROW_BYTES: [u32; 8] = [1_648, 32, 142, 91, 0, 0, 0, 0];
+pub const ROW_BYTES: [u32; 8] = [1_656, 32, 142, 91, 0, 0, 0, 0];
 
 /// The same of each market cell.
 pub const MARKET_ROW_BYTES: [u32; 8] = [16, 0, 0, 0, 66, 0, 0, 0];

@@ -228,6 +228,7 @@ impl Partition {
             Command::SetFees(set) => ledger.set_fees(set, effects),
             Command::SetAccountLimits(set) => ledger.set_account_limits(set, effects),
             Command::SetOrderLimits(set) => ledger.set_order_limits(set, effects),
+            Command::SetAssetLimit(set) => ledger.set_asset_limit(set, effects),
             Command::SetKillSwitch(set) => ledger.set_kill_switch(position, set, effects),
             Command::MassCancel(cancel) => ledger.mass_cancel(position, cancel, effects),
             Command::RenewLease(renew) => ledger.renew_lease(renew, effects),

@@ -223,6 +223,7 @@ impl Ours {
             bid_down_ppm: 200_000,
             ask_up_ppm: 5_000_000,
             ask_down_ppm: 200_000,
+            ..MarketProtection::NONE
         };
         ours.done(&Command::SetMarketProtection(SetMarketProtection { market: MARKET, protection }));
         for account in 1..=ACCOUNTS {
@@ -241,8 +242,15 @@ impl Ours {
         }
         let (group, firm) = (TradeGroupId::new(account.get() as u16), FirmId::new(1));
         self.done(&Command::AssignAccount(AssignAccount { account, group, firm }));
-        let (open_orders_max, order_rate_max, order_rate_window_ms) = (1_000_000, 1_000_000, 1_000);
-        let limits = SetAccountLimits { account, open_orders_max, order_rate_max, order_rate_window_ms };
+        let limits = SetAccountLimits {
+            account,
+            open_orders_max: 1_000_000,
+            stop_orders_max: 0,
+            iceberg_orders_max: 0,
+            order_lists_max: 0,
+            order_rate_max: 1_000_000,
+            order_rate_window_ms: 1_000,
+        };
         self.done(&Command::SetAccountLimits(limits));
     }
 

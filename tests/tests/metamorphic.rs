@@ -268,6 +268,7 @@ fn with_accounts(command: &Command, names: &[u32]) -> Command {
         Command::AssignAccount(c) => rename(&mut c.account),
         Command::SetAccountLimits(c) => rename(&mut c.account),
         Command::SetOrderLimits(c) => rename(&mut c.account),
+        Command::SetAssetLimit(c) => rename(&mut c.account),
         Command::MassCancel(c) => rename(&mut c.account),
         Command::SetKillSwitch(c) => rename(&mut c.account),
         Command::SetFees(c) => rename(&mut c.account),

@@ -9,7 +9,7 @@ use wire::{
 };
 
 use super::pegs::is_protected;
-use super::special::check_terms;
+use super::special::{check_terms, is_iceberg};
 use super::{LedgerCell, Refused};
 use crate::mailbox::Mailboxes;
 use crate::market::{admits, admits_terms};
@@ -43,8 +43,10 @@ const UNNAMED: Name = [0; 2];
 pub(super) struct Beside {
     /// Free beside what is.
     pub(super) credit: Amount,
-    /// Orders of its list that come before it.
+    /// Orders of its list that come before it, and how many of them are stop orders and icebergs.
     pub(super) orders: u32,
+    pub(super) stops: u32,
+    pub(super) icebergs: u32,
     /// Base, in ledger units, that the buys among them bring.
     pub(super) bought: i128,
 }
@@ -86,12 +88,13 @@ impl LedgerCell {
         if let Some(terms) = terms {
             admits_terms(market.status, terms)?;
         }
-        self.check_conduct(order, beside.orders)?;
+        let is_iceberg = terms.is_some_and(is_iceberg);
+        self.check_conduct(order, is_iceberg, beside)?;
         let market = &market.listed;
         check_filters(order, terms, market)?;
-        self.check_open_orders(order, &market.rules)?;
+        self.check_open_orders(order, is_iceberg, &market.rules)?;
         let admitted = Admitted { name, ..self.hold_for(order, market, beside.credit)? };
-        self.check_bounds(order, &admitted, beside.bought)?;
+        self.check_bounds(order, market, &admitted, beside.bought)?;
         Ok(admitted)
     }
 
@@ -107,22 +110,27 @@ impl LedgerCell {
             return Err(RejectReason::MarketDelisted.into());
         }
         let market = &market.listed;
-        self.check_conduct_in_itself(order)?;
+        self.check_conduct_in_itself(order, is_iceberg(terms))?;
         check_filters(order, Some(terms), market)?;
-        self.check_open_orders(order, &market.rules)?;
+        self.check_open_orders(order, is_iceberg(terms), &market.rules)?;
         let admitted = self.hold_for(order, market, Amount::MAX)?;
-        self.check_bounds(order, &admitted, 0)
+        self.check_bounds(order, market, &admitted, 0)
     }
 
-    /// MAX_NUM_ORDERS and MAX_NUM_ALGO_ORDERS.
+    /// MAX_NUM_ORDERS, MAX_NUM_ALGO_ORDERS and MAX_NUM_ICEBERG_ORDERS.
     #[inline(always)]
-    fn check_open_orders(&self, order: &NewOrder, rules: &MarketRules) -> Result<(), Refused> {
+    fn check_open_orders(&self, order: &NewOrder, is_iceberg: bool, rules: &MarketRules) -> Result<(), Refused> {
         let may_rest = order.time_in_force.may_rest() || order.kind.is_stop();
         if may_rest && self.orders.count(order.account, order.market) >= rules.open_orders_max {
             return Err(RejectReason::TooManyOpenOrders.into());
         }
-        if order.kind.is_stop() && self.orders.stops(order.account, order.market) >= rules.special.stop_orders_max {
+        if order.kind.is_stop() && self.orders.stops().of(order.account, order.market) >= rules.special.stop_orders_max
+        {
             return Err(RejectReason::TooManyStopOrders.into());
+        }
+        let icebergs_max = rules.special.iceberg_orders_max;
+        if is_iceberg && icebergs_max > 0 && self.orders.icebergs().of(order.account, order.market) >= icebergs_max {
+            return Err(RejectReason::TooManyIcebergOrders.into());
         }
         Ok(())
     }
@@ -263,6 +271,9 @@ fn check_notional(order: &NewOrder, market: &MarketListed) -> Result<(), Refused
     }
     if measured > rules.notional_max.wide() {
         return Err(RejectReason::NotionalTooLarge.into());
+    }
+    if rules.special.has_min_notional(order.kind.is_market()) && measured < rules.special.min_notional.wide() {
+        return Err(RejectReason::BelowMinNotional.into());
     }
     Ok(())
 }

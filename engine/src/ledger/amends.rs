@@ -152,6 +152,10 @@ impl LedgerCell {
             if notional.is_some_and(|notional| notional < rules.notional_min) {
                 return Err(RejectReason::NotionalTooSmall.into());
             }
+            let has_min = rules.special.has_min_notional(false);
+            if has_min && notional.is_some_and(|notional| notional < rules.special.min_notional) {
+                return Err(RejectReason::BelowMinNotional.into());
+            }
         }
         if *new_client_order_id != open.client_order_id {
             if !new_client_order_id.is_client_order_id() {

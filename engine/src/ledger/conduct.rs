@@ -9,33 +9,48 @@
 //! - `OrderRateExceeded`: the account has had `order_rate_max` orders accepted in the present window of log time. Windows
 //!   begin at multiples of their length since 1970; a refused order does not count, a cancel never does;
 //! - `AccountOpenOrders`: it may rest, and the account has `open_orders_max` open orders over all markets;
+//!   `AccountStopOrders`, `AccountIcebergOrders`: it is a stop order, or an iceberg, and the account has as many of them;
 //!
 //! and after the filters and `InsufficientBalance`:
 //!
 //! - `AccountQtyTooLarge`: its base quantity is above `qty_max` (an order by quote quantity has none);
 //! - `AccountNotionalTooLarge`: its notional, measured as the market's own filter measures it, is above `notional_max`;
+//! - `AssetQtyTooLarge`: it moves more of its base or its quote asset than `asset_limits` lets one order;
 //! - `PositionTooLarge`: it is a buy, and free and held base, the base of the account's open buys in this market, and its
 //!   own together are above the account's `position_max` there, or above the market's. The base of a limit buy is what
 //!   is left of it, of any other buy what its hold buys at its protection price.
 //!
-//! The orders of a list are looked at as if they came one after another. Zero is no limit. A limit that is set while orders are open cancels none of them.
+//! The orders of a list are looked at as if they came one after another; `AccountOrderLists`, as many lists are open over all markets as
+//! may be, comes after the market's own limit of lists. Zero is no limit. Where an account and every account have a limit of one
+//! kind, the lower one holds. A limit that is set while orders are open cancels none of them.
 
 use std::collections::BTreeSet;
 
 use wire::codec::{CodecError, Reader, Writer};
 use wire::command::{AssignAccount, NewOrder, SetAccountLimits, SetOrderLimits};
-use wire::event::{AccountAssigned, AccountLimitsChanged, OrderLimitsChanged};
+use wire::event::{AccountAssigned, AccountLimitsChanged, MarketListed, OrderLimitsChanged};
 use wire::{
     AccountId, Amount, ApiKeyId, Event, FirmId, MarketId, MarketScale, Price, Qty, RejectReason, Side, Timestamp,
     TradeGroupId,
 };
 
-use super::admission::{Admitted, measured};
+use super::admission::{Admitted, Beside, measured};
+use super::asset_limits::AssetLimits;
 use super::bounds::{Bounds, BoundsTable};
+use super::orders::Orders;
 use super::{Answer, LedgerCell, Refused};
 use crate::effects::Effects;
 use crate::index::IdIndex;
 use crate::limits::Limits;
+
+/// How many of what may be open over all markets. Zero is no limit.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+struct Most {
+    orders: u32,
+    stops: u32,
+    icebergs: u32,
+    lists: u32,
+}
 
 /// One account's.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
@@ -43,7 +58,7 @@ struct Row {
     group: TradeGroupId,
     firm: FirmId,
     is_killed: bool,
-    open_orders_max: u32,
+    most: Most,
     order_rate_max: u32,
     order_rate_window_ms: u32,
     /// Which window it is, and how many orders were accepted in it.
@@ -51,11 +66,16 @@ struct Row {
     placed: u32,
     /// In how many markets there are bounds of it.
     bounded: u16,
+    /// Of how many assets one order of it may move so much and no more.
+    limited: u16,
 }
 
 /// Dense by account.
 pub(super) struct Conduct {
     rows: Vec<Row>,
+    /// What every account may have open.
+    every: Most,
+    assets: AssetLimits,
     bounds: BoundsTable,
     /// The position that every account may have, by market.
     positions: Vec<Amount>,
@@ -68,6 +88,8 @@ impl Conduct {
     pub(super) fn new(limits: &Limits) -> Conduct {
         Conduct {
             rows: Vec::with_capacity(limits.accounts_max as usize),
+            every: Most::default(),
+            assets: AssetLimits::new(limits),
             bounds: BoundsTable::new(limits.order_limits_max as usize),
             positions: vec![Amount::ZERO; usize::from(limits.markets_max)],
             keys: IdIndex::new(limits.api_keys_max as usize),
@@ -162,19 +184,58 @@ impl Conduct {
 
     /// What comes after the order's session has been looked at.
     #[inline(always)]
-    fn check_counts(&self, order: &NewOrder, now: Timestamp, open: u32, beside: u32) -> Result<(), Refused> {
+    fn check_counts(
+        &self,
+        order: &NewOrder,
+        is_iceberg: bool,
+        now: Timestamp,
+        orders: &Orders,
+        beside: &Beside,
+    ) -> Result<(), Refused> {
         let row = self.row(order.account);
         if row.order_rate_max > 0 {
             let placed = if row.window == window_of(row, now) { row.placed } else { 0 };
-            if placed.saturating_add(beside) >= row.order_rate_max {
+            if placed.saturating_add(beside.orders) >= row.order_rate_max {
                 return Err(Refused::naming(RejectReason::OrderRateExceeded, window_left_ms(row, now)));
             }
         }
         let may_rest = order.time_in_force.may_rest() || order.kind.is_stop();
-        if may_rest && row.open_orders_max > 0 && open.saturating_add(beside) >= row.open_orders_max {
+        let account = order.account;
+        let is_full = |own, every, open: u32| {
+            let most = lower(own, every);
+            most > 0 && open >= most
+        };
+        let (own, every) = (&row.most, &self.every);
+        if may_rest && is_full(own.orders, every.orders, orders.total(account).saturating_add(beside.orders)) {
             return Err(RejectReason::AccountOpenOrders.into());
         }
+        if order.kind.is_stop()
+            && is_full(own.stops, every.stops, orders.stops().total(account).saturating_add(beside.stops))
+        {
+            return Err(RejectReason::AccountStopOrders.into());
+        }
+        if is_iceberg
+            && is_full(own.icebergs, every.icebergs, orders.icebergs().total(account).saturating_add(beside.icebergs))
+        {
+            return Err(RejectReason::AccountIcebergOrders.into());
+        }
         Ok(())
+    }
+
+    pub(super) fn assets(&mut self) -> &mut AssetLimits {
+        &mut self.assets
+    }
+
+    /// One order of the account may move so much and no more of so many more assets.
+    pub(super) fn count_limited(&mut self, account: AccountId, more: i16) {
+        let row = self.row_mut(account);
+        row.limited = row.limited.checked_add_signed(more).expect("an account has no more limits than assets");
+    }
+
+    /// Whether the account may have one more list than so many.
+    fn check_lists(&self, account: AccountId, open: usize) -> Result<(), RejectReason> {
+        let most = lower(self.row(account).most.lists, self.every.lists);
+        if most > 0 && open >= most as usize { Err(RejectReason::AccountOrderLists) } else { Ok(()) }
     }
 
     #[inline(always)]
@@ -187,12 +248,14 @@ impl Conduct {
             to.put(&row.group);
             to.put(&row.firm);
             to.put(&row.is_killed);
-            to.put(&row.open_orders_max);
+            row.most.save(to);
             to.put(&row.order_rate_max);
             to.put(&row.order_rate_window_ms);
             to.put(&row.window);
             to.put(&row.placed);
         }
+        self.every.save(to);
+        self.assets.save(to);
         self.bounds.save(to);
         to.put(&(self.positions.iter().filter(|max| !max.is_zero()).count() as u32));
         for (market, max) in self.positions.iter().enumerate().filter(|(_, max)| !max.is_zero()) {
@@ -212,21 +275,27 @@ impl Conduct {
                 group: from.get()?,
                 firm: from.get()?,
                 is_killed: from.get()?,
-                open_orders_max: from.get()?,
+                most: Most::load(from)?,
                 order_rate_max: from.get()?,
                 order_rate_window_ms: from.get()?,
                 window: from.get()?,
                 placed: from.get()?,
                 bounded: 0,
+                limited: 0,
             };
             if row.order_rate_max > 0 && row.order_rate_window_ms == 0 {
                 return Err(CodecError::OutOfRange);
             }
         }
-        let Conduct { rows, bounds, .. } = self;
+        self.every = Most::load(from)?;
+        let Conduct { rows, bounds, assets, .. } = self;
+        assets.load(from, |account| {
+            let row = row_of(rows, account)?;
+            row.limited = row.limited.checked_add(1).ok_or(CodecError::OutOfRange)?;
+            Ok(())
+        })?;
         bounds.load(from, |account| {
-            let row = (account.get() as usize).checked_sub(1).and_then(|at| rows.get_mut(at));
-            let row = row.ok_or(CodecError::OutOfRange)?;
+            let row = row_of(rows, account)?;
             row.bounded = row.bounded.checked_add(1).ok_or(CodecError::OutOfRange)?;
             Ok(())
         })?;
@@ -239,6 +308,30 @@ impl Conduct {
         }
         Ok(())
     }
+}
+
+impl Most {
+    fn save(&self, to: &mut Writer<'_>) {
+        to.put(&self.orders);
+        to.put(&self.stops);
+        to.put(&self.icebergs);
+        to.put(&self.lists);
+    }
+
+    fn load(from: &mut Reader<'_>) -> Result<Most, CodecError> {
+        Ok(Most { orders: from.get()?, stops: from.get()?, icebergs: from.get()?, lists: from.get()? })
+    }
+}
+
+fn row_of(rows: &mut [Row], account: AccountId) -> Result<&mut Row, CodecError> {
+    let row = (account.get() as usize).checked_sub(1).and_then(|at| rows.get_mut(at));
+    row.ok_or(CodecError::OutOfRange)
+}
+
+/// The lower of two limits, of which zero is none.
+#[inline(always)]
+fn lower(own: u32, every: u32) -> u32 {
+    if own == 0 || (every != 0 && every < own) { every } else { own }
 }
 
 /// Of a row with a rate.
@@ -254,25 +347,36 @@ fn window_left_ms(row: &Row, now: Timestamp) -> u64 {
 }
 
 impl LedgerCell {
-    /// Whether the account may place an order at all now, beside as many others.
+    /// Whether the account may place an order at all now, beside others.
     #[inline(always)]
-    pub(super) fn check_conduct(&self, order: &NewOrder, beside: u32) -> Result<(), Refused> {
+    pub(super) fn check_conduct(&self, order: &NewOrder, is_iceberg: bool, beside: &Beside) -> Result<(), Refused> {
         self.conduct.check(order)?;
         if order.session.get() != 0 && !self.silence.is_live(order.account, order.session) {
             return Err(RejectReason::UnknownLease.into());
         }
-        self.conduct.check_counts(order, self.now, self.orders.total(order.account), beside)
+        self.conduct.check_counts(order, is_iceberg, self.now, &self.orders, beside)
     }
 
     /// As [`LedgerCell::check_conduct`], whatever kill switches and leases say now.
-    pub(super) fn check_conduct_in_itself(&self, order: &NewOrder) -> Result<(), Refused> {
+    pub(super) fn check_conduct_in_itself(&self, order: &NewOrder, is_iceberg: bool) -> Result<(), Refused> {
         self.conduct.check_key(order)?;
-        self.conduct.check_counts(order, self.now, self.orders.total(order.account), 0)
+        self.conduct.check_counts(order, is_iceberg, self.now, &self.orders, &Beside::default())
+    }
+
+    /// EXCHANGE_MAX_NUM_ORDER_LISTS.
+    pub(super) fn check_lists_of(&self, account: AccountId) -> Result<(), Refused> {
+        Ok(self.conduct.check_lists(account, self.lists.total(account))?)
     }
 
     /// Whether the order is one that the account may place, beside others that buy so much base.
     #[inline(always)]
-    pub(super) fn check_bounds(&self, order: &NewOrder, admitted: &Admitted, beside: i128) -> Result<(), Refused> {
+    pub(super) fn check_bounds(
+        &self,
+        order: &NewOrder,
+        listed: &MarketListed,
+        admitted: &Admitted,
+        beside: i128,
+    ) -> Result<(), Refused> {
         let (account, market) = (order.account, order.market);
         let every = self.conduct.positions[usize::from(market.get()) - 1];
         let own = self.conduct.bounds(account, market);
@@ -280,11 +384,12 @@ impl LedgerCell {
             if !own.qty_max.is_zero() && order.qty > own.qty_max {
                 return Err(RejectReason::AccountQtyTooLarge.into());
             }
-            if !own.notional_max.is_zero()
-                && measured(order, &self.registry.market(market)?.listed)? > own.notional_max.wide()
-            {
+            if !own.notional_max.is_zero() && measured(order, listed)? > own.notional_max.wide() {
                 return Err(RejectReason::AccountNotionalTooLarge.into());
             }
+        }
+        if self.conduct.row(account).limited > 0 || self.conduct.assets.bound_everybody() {
+            self.conduct.assets.check(order, listed)?;
         }
         let max = match (own.map_or(Amount::ZERO, |own| own.position_max), every) {
             (Amount::ZERO, max) | (max, Amount::ZERO) => max,
@@ -319,22 +424,49 @@ impl LedgerCell {
 
     /// The orders of the present window count against a new rate with the same window.
     pub(crate) fn set_account_limits(&mut self, set: &SetAccountLimits, effects: &mut Effects<'_>) -> Answer {
-        let SetAccountLimits { account, open_orders_max, order_rate_max, order_rate_window_ms } = *set;
-        self.registry.account(account)?;
+        let SetAccountLimits {
+            account,
+            open_orders_max,
+            stop_orders_max,
+            iceberg_orders_max,
+            order_lists_max,
+            order_rate_max,
+            order_rate_window_ms,
+        } = *set;
+        let is_everybody = account.get() == 0;
+        if !is_everybody {
+            self.registry.account(account)?;
+        }
         if (order_rate_max > 0) != (order_rate_window_ms > 0) || order_rate_window_ms > SetAccountLimits::WINDOW_MS_MAX
         {
             return Err(RejectReason::BadLimits.into());
         }
-        let row = self.conduct.row_mut(account);
-        if order_rate_window_ms != row.order_rate_window_ms {
-            (row.window, row.placed) = (0, 0);
+        if is_everybody && order_rate_max > 0 {
+            return Err(RejectReason::BadLimits.into());
         }
-        row.open_orders_max = open_orders_max;
-        row.order_rate_max = order_rate_max;
-        row.order_rate_window_ms = order_rate_window_ms;
+        let most = Most {
+            orders: open_orders_max,
+            stops: stop_orders_max,
+            icebergs: iceberg_orders_max,
+            lists: order_lists_max,
+        };
+        if is_everybody {
+            self.conduct.every = most;
+        } else {
+            let row = self.conduct.row_mut(account);
+            if order_rate_window_ms != row.order_rate_window_ms {
+                (row.window, row.placed) = (0, 0);
+            }
+            row.most = most;
+            row.order_rate_max = order_rate_max;
+            row.order_rate_window_ms = order_rate_window_ms;
+        }
         effects.tell(Event::AccountLimitsChanged(AccountLimitsChanged {
             account,
             open_orders_max,
+            stop_orders_max,
+            iceberg_orders_max,
+            order_lists_max,
             order_rate_max,
             order_rate_window_ms,
         }));

@@ -16,7 +16,7 @@
 //! - *Otoco*: a working order, then a pair with the rules of an Oco.
 //! - A cancel that meets a fill of the working order on its way still covers the orders that wait: they end instead of being
 //!   placed. A mass cancel of one side goes by the side of the working order.
-//! - All of a list's orders count as open from the start (`MAX_NUM_ORDERS`, `MAX_NUM_ALGO_ORDERS`), each counts for the order
+//! - All of a list's orders count as open from the start (`MAX_NUM_ORDERS`, `MAX_NUM_ALGO_ORDERS`, `MAX_NUM_ICEBERG_ORDERS`), each counts for the order
 //!   rate, and the limits of accounts look at each with those before it in the list. They take their client
 //!   order ids. The list's name is unused among open lists. No leg is good till a date. How orders of lists are amended is with
 //!   the amends.
@@ -42,6 +42,7 @@ use super::conduct::bought;
 use super::lanes::Asked;
 use super::list_shape::check_shape;
 use super::orders::Order;
+use super::special::is_iceberg;
 use super::{Answer, LedgerCell, Refused};
 use crate::effects::Effects;
 use crate::mailbox::Mailboxes;
@@ -85,7 +86,8 @@ impl LedgerCell {
                 0 => leg.admitted.hold,
                 _ => Amount::ZERO,
             };
-            let place = self.open_order(&leg.order, &Admitted { hold, ..leg.admitted }, id, effects);
+            let admitted = Admitted { hold, ..leg.admitted };
+            let place = self.open_order(&leg.order, &admitted, id, is_iceberg(&leg.terms), effects);
             self.tell_terms(place.order, &leg.order, id, leg.terms, effects);
             placed.push(Waiting { place, terms: leg.terms });
         }
@@ -156,6 +158,8 @@ impl LedgerCell {
             beside.credit = if enters_now { Amount::ZERO } else { Amount::MAX };
             let admitted = self.admit_with(&order, Some(&leg.terms), &beside)?;
             beside.orders += 1;
+            beside.stops += u32::from(order.kind.is_stop());
+            beside.icebergs += u32::from(is_iceberg(&leg.terms));
             if order.side == Side::Buy {
                 beside.bought += bought(&order, &admitted);
             }
@@ -165,13 +169,17 @@ impl LedgerCell {
         if self.orders.count(account, market) + more > rules.open_orders_max {
             return Err(RejectReason::TooManyOpenOrders.into());
         }
-        let stops = legs.iter().filter(|leg| leg.order.kind.is_stop()).count() as u32;
-        if self.orders.stops(account, market) + stops > rules.special.stop_orders_max {
+        if self.orders.stops().of(account, market) + beside.stops > rules.special.stop_orders_max {
             return Err(RejectReason::TooManyStopOrders.into());
+        }
+        let (icebergs, icebergs_max) = (beside.icebergs, rules.special.iceberg_orders_max);
+        if icebergs > 0 && icebergs_max > 0 && self.orders.icebergs().of(account, market) + icebergs > icebergs_max {
+            return Err(RejectReason::TooManyIcebergOrders.into());
         }
         if self.lists.count(account, market) >= rules.special.order_lists_max as usize {
             return Err(RejectReason::TooManyOrderLists.into());
         }
+        self.check_lists_of(account)?;
         if !self.orders.has_room_for(legs.len()) {
             return Err(RejectReason::Busy.into());
         }

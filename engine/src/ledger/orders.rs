@@ -1,6 +1,6 @@
 //! The orders that the ledger holds funds for, and the client order ids that are taken.
 
-use std::collections::{BTreeMap, VecDeque};
+use std::collections::VecDeque;
 
 use wire::codec::{CodecError, Reader, Writer};
 use wire::{
@@ -9,6 +9,7 @@ use wire::{
 };
 
 use super::chains::Chains;
+use super::tally::Tally;
 use crate::digest::fold;
 use crate::limits::Limits;
 use crate::name_index::{Name, NameIndex};
@@ -28,6 +29,8 @@ pub(super) struct Order {
     pub(super) is_limit: bool,
     /// Whether it is a stop order, triggered or not.
     pub(super) is_stop: bool,
+    /// Whether it shows a part only.
+    pub(super) is_iceberg: bool,
     /// Its list, or 0.
     pub(super) list: ListId,
     /// Whether its market has answered.
@@ -87,8 +90,9 @@ pub(super) struct Orders {
     closed: VecDeque<Closed>,
     /// Open orders by account and market.
     counts: Vec<u32>,
-    /// Open stop orders by account and market; no row without one.
-    stops: BTreeMap<(AccountId, MarketId), u32>,
+    /// Open stop orders and icebergs by account and market.
+    stops: Tally,
+    icebergs: Tally,
     markets_max: usize,
     open_max: usize,
     remembered_max: usize,
@@ -116,7 +120,8 @@ impl Orders {
             taken: NameIndex::new(remembered_max),
             closed: VecDeque::with_capacity(remembered_max),
             counts: Vec::with_capacity(limits.accounts_max as usize * usize::from(limits.markets_max)),
-            stops: BTreeMap::new(),
+            stops: Tally::default(),
+            icebergs: Tally::default(),
             markets_max: usize::from(limits.markets_max),
             open_max,
             remembered_max,
@@ -192,10 +197,16 @@ impl Orders {
         }
     }
 
-    /// How many stop orders of an account are open in a market.
+    /// The open stop orders.
     #[inline]
-    pub(super) fn stops(&self, account: AccountId, market: MarketId) -> u32 {
-        self.stops.get(&(account, market)).copied().unwrap_or(0)
+    pub(super) fn stops(&self) -> &Tally {
+        &self.stops
+    }
+
+    /// The open icebergs.
+    #[inline]
+    pub(super) fn icebergs(&self) -> &Tally {
+        &self.icebergs
     }
 
     /// Beyond every row when there is no such account.
@@ -323,7 +334,10 @@ impl Orders {
         let count = self.count_at(order.account, order.market);
         self.counts[count] += 1;
         if order.is_stop {
-            *self.stops.entry((order.account, order.market)).or_default() += 1;
+            self.stops.add(order.account, order.market);
+        }
+        if order.is_iceberg {
+            self.icebergs.add(order.account, order.market);
         }
     }
 
@@ -357,18 +371,17 @@ impl Orders {
     /// Takes the order at a place out; it lies there until another does.
     #[inline]
     fn remove(&mut self, at: Place) {
-        let Order { id, account, market, session, is_stop, .. } = self.slab[at];
+        let Order { id, account, market, session, is_stop, is_iceberg, .. } = self.slab[at];
         self.by_id.remove(id.get(), at as u32 + 1);
         self.free.push(at as u32);
         self.chains.detach(at, account, session);
         let count = self.count_at(account, market);
         self.counts[count] -= 1;
         if is_stop {
-            let row = (account, market);
-            match self.stops(account, market) {
-                0 | 1 => self.stops.remove(&row),
-                more => self.stops.insert(row, more - 1),
-            };
+            self.stops.remove(account, market);
+        }
+        if is_iceberg {
+            self.icebergs.remove(account, market);
         }
     }
 
@@ -424,6 +437,7 @@ impl Orders {
             to.put(&order.side);
             to.put(&order.is_limit);
             to.put(&order.is_stop);
+            to.put(&order.is_iceberg);
             to.put(&order.list);
             to.put(&order.is_accepted);
             to.put(&order.is_cancel_asked);
@@ -462,6 +476,7 @@ impl Orders {
                 side: from.get()?,
                 is_limit: from.get()?,
                 is_stop: from.get()?,
+                is_iceberg: from.get()?,
                 list: from.get()?,
                 is_accepted: from.get()?,
                 is_cancel_asked: from.get()?,

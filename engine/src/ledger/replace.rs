@@ -44,7 +44,7 @@ use wire::{
 use super::admission::{Admitted, Beside, check_filters};
 use super::lanes::Asked;
 use super::orders::Order;
-use super::special::check_date;
+use super::special::{check_date, is_iceberg};
 use super::{Answer, LedgerCell, Refused};
 use crate::effects::Effects;
 use crate::mailbox::Mailboxes;
@@ -184,7 +184,8 @@ impl LedgerCell {
             return Err(RejectReason::MarketUnavailable.into());
         }
         let increment = admitted.hold.checked_sub(credit).unwrap_or(Amount::ZERO);
-        let place = self.open_order(&order, &Admitted { hold: increment, ..admitted }, ListId::ZERO, effects);
+        let held_now = Admitted { hold: increment, ..admitted };
+        let place = self.open_order(&order, &held_now, ListId::ZERO, is_iceberg(&terms), effects);
         if terms != Terms::NONE {
             self.tell_terms(place.order, &order, ListId::ZERO, terms, effects);
         }
@@ -250,7 +251,7 @@ impl LedgerCell {
         effects: &mut Effects<'_>,
     ) -> OrderId {
         let partition = admitted.partition;
-        let place = self.open_order(order, admitted, ListId::ZERO, effects);
+        let place = self.open_order(order, admitted, ListId::ZERO, is_iceberg(&terms), effects);
         if terms != Terms::NONE {
             self.tell_terms(place.order, order, ListId::ZERO, terms, effects);
         }

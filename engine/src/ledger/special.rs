@@ -10,7 +10,8 @@
 //!   rounded up; without a stop price the order's price is the protection price. It is its budget: the least of that and
 //!   what is free. The notional filter measures it as a market order with this protection price.
 //! - *Icebergs*: the visible quantity is a multiple of the lot, at least the least quantity, at most the whole; `Gtc`, `Day` or
-//!   `Gtd` limit orders, maker-only ones and stop-limit ones alone; at most `iceberg_parts_max` slices, the last one smaller.
+//!   `Gtd` limit orders, maker-only ones and stop-limit ones alone; at most `iceberg_parts_max` slices, the last one smaller. An
+//!   account has at most `iceberg_orders_max` of them open in a market, stop-limit ones from the start.
 //! - *Dates*: `Gtd` and only `Gtd` has one, and it lies ahead in the ledger's log time.
 
 use wire::command::{NewOrder, NewOrderOnTerms};
@@ -138,6 +139,11 @@ pub(super) fn check_terms(order: &NewOrder, terms: &Terms, market: &MarketListed
     }
     check_iceberg(order, terms, rules)?;
     check_pegs(order, terms, rules)
+}
+
+/// Whether an order shows a part only: Binance's `icebergQty` above zero, whatever part of the whole it is.
+pub(super) fn is_iceberg(terms: &Terms) -> bool {
+    !terms.visible_qty.is_zero()
 }
 
 fn check_iceberg(order: &NewOrder, terms: &Terms, rules: &MarketRules) -> Result<(), Refused> {

@@ -8,9 +8,9 @@
 //!   trading after `volatility_auction_ns`. A fill-or-kill order that would have to leave the band expires whole and begins
 //!   nothing. In the auction the order that stopped is a taker, the others on the book are makers.
 //! - *The auction's price* is not bounded. It is the references' new value.
-//! - *PERCENT_PRICE_BY_SIDE*. The price of a limit order is measured against the last trade, in any phase, bounds included;
-//!   an order beyond is refused with `PercentPrice`. Without a last trade every price passes. Binance's filter with
-//!   `avgPriceMins` 0.
+//! - *PERCENT_PRICE*, *PERCENT_PRICE_BY_SIDE*. The price of a limit order is measured against the last trade, in any phase, bounds
+//!   included; an order beyond is refused with `PercentPrice` or `PercentPriceBySide`. A market has either filter or both, and an
+//!   order passes each. Without a last trade every price passes. Binance's filters with `avgPriceMins` 0.
 //!
 //! The protection price of market orders is the gateway's; it stops them before or after a band does.
 
@@ -91,10 +91,12 @@ impl MarketCell {
     /// Whether the price of a limit order is near enough to the last trade.
     #[cold]
     pub(super) fn check_price_limits(&self, order: &PlaceOrder) -> Result<(), RejectReason> {
-        let passes = |last| self.bands.protection.admits(order.side, order.price, last);
         // A stop order that becomes a market order has a protection price, no limit.
         let has_limit = !order.kind.is_market();
-        if !has_limit || self.auctions.last.is_none_or(passes) { Ok(()) } else { Err(RejectReason::PercentPrice) }
+        match self.auctions.last {
+            Some(last) if has_limit => self.bands.protection.check(order.side, order.price, last),
+            _ => Ok(()),
+        }
     }
 
     /// After an order: measures the bands anew, and begins an auction where it stopped at one.

@@ -7,7 +7,7 @@
 //! - *Bounds*: with a price of its client the limit is never worse than that; it takes the price's place when the
 //!   level is. Without one, an order whose level is worse than what it was held for is refused (`NoPegPrice`), as it is
 //!   when there is no such level.
-//! - *Filters*: PERCENT_PRICE and the notional filters look at the limit (and, when it comes in, at its client's price). A stop
+//! - *Filters*: the price filters and the notional filters look at the limit (and, when it comes in, at its client's price). A stop
 //!   that gets no limit, or one that does not pass, ends with `NotPlaced`.
 //! - *Phases*: while orders collect for an auction there is no best price, and nothing trades at once: neither a pegged
 //!   order nor one with a minimum quantity is taken (`NotInAuction`), nor the latter while the market is post-only.
@@ -68,10 +68,15 @@ impl MarketCell {
         let price = if is_worse { place.price } else { level };
         let pegged = PlaceOrder { price, ..*place };
         self.check_price_limits(&pegged)?;
+        let special = &self.rules.special;
         match price.notional(place.qty, self.scale.quote_factor) {
             Some(notional) if notional < self.rules.notional_min => Err(RejectReason::NotionalTooSmall),
-            Some(notional) if notional <= self.rules.notional_max => Ok(pegged),
-            _ => Err(RejectReason::NotionalTooLarge),
+            Some(notional) if notional > self.rules.notional_max => Err(RejectReason::NotionalTooLarge),
+            Some(notional) if special.has_min_notional(false) && notional < special.min_notional => {
+                Err(RejectReason::BelowMinNotional)
+            }
+            Some(_) => Ok(pegged),
+            None => Err(RejectReason::NotionalTooLarge),
         }
     }
 

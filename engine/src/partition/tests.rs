@@ -8,6 +8,7 @@ mod conduct;
 mod deposits;
 mod depth;
 mod fees;
+mod filters;
 mod golden;
 mod labels;
 mod lists;

@@ -32,7 +32,9 @@ use crate::{
     SelfTradePrevention, Side, TimeInForce,
 };
 
-pub use self::account::{AssignAccount, SetAccountLimits, SetFeeSchedule, SetFees, SetKillSwitch, SetOrderLimits};
+pub use self::account::{
+    AssignAccount, SetAccountLimits, SetAssetLimit, SetFeeSchedule, SetFees, SetKillSwitch, SetOrderLimits,
+};
 pub use self::chain::{
     BindAddress, ClaimChain, FreezeChain, ListChain, ListChainAsset, ReportDeposit, ReportHead, RequestAddress,
     ResolveDeposit, SightDeposit,
@@ -92,6 +94,8 @@ pub enum Command {
     SetAccountLimits(SetAccountLimits),
     /// Operator: bound what an account does in one market.
     SetOrderLimits(SetOrderLimits),
+    /// Operator: bound how much of an asset one order moves.
+    SetAssetLimit(SetAssetLimit),
     /// Operator: engage or release a kill switch.
     SetKillSwitch(SetKillSwitch),
     /// Client: cancel many orders.

@@ -38,8 +38,8 @@ use crate::{
 };
 
 pub use self::account::{
-    AccountAssigned, AccountLimitsChanged, FeeScheduleChanged, FeeTierChanged, FeesChanged, KillSwitchChanged,
-    OrderLimitsChanged,
+    AccountAssigned, AccountLimitsChanged, AssetLimitChanged, FeeScheduleChanged, FeeTierChanged, FeesChanged,
+    KillSwitchChanged, OrderLimitsChanged,
 };
 pub use self::book::{CommandQuarantined, MatchPrevented, OrderShown};
 pub use self::chain::{
@@ -121,6 +121,8 @@ pub enum Event {
     AccountLimitsChanged(AccountLimitsChanged),
     /// Ledger: an account's limits in a market have changed.
     OrderLimitsChanged(OrderLimitsChanged),
+    /// Ledger: how much of an asset one order may move has changed.
+    AssetLimitChanged(AssetLimitChanged),
     /// Ledger: a kill switch was engaged or released.
     KillSwitchChanged(KillSwitchChanged),
     /// Ledger: self-trade prevention has prevented a trade (`TRADE_PREVENTION`).

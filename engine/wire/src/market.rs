@@ -76,17 +76,20 @@ pub struct MarketRules {
     pub protection_ppm: u32,
     /// MAX_NUM_ORDERS: how many orders one account may have open in this market.
     pub open_orders_max: u32,
-    /// Filters of stop orders, icebergs, order lists and amends.
+    /// Filters of stop orders, icebergs, order lists and amends, and those that a market may have or not.
     pub special: SpecialRules,
 }
 
-/// A market's filters of stop orders, icebergs, order lists and amends, as Binance names them.
+/// A market's filters of stop orders, icebergs, order lists and amends, and those that it may have or not, as Binance names
+/// them.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct SpecialRules {
     /// ICEBERG_PARTS: the most slices of one order.
     pub iceberg_parts_max: u32,
     /// MAX_NUM_ALGO_ORDERS: how many stop orders one account may have open in this market.
     pub stop_orders_max: u32,
+    /// MAX_NUM_ICEBERG_ORDERS: how many icebergs one account may have open in this market; 0 for any number.
+    pub iceberg_orders_max: u32,
     /// MAX_NUM_ORDER_LISTS: how many lists one account may have open in this market.
     pub order_lists_max: u32,
     /// MAX_NUM_ORDER_AMENDS: how often one order may be amended; 0 when no order may be.
@@ -97,20 +100,34 @@ pub struct SpecialRules {
     pub trailing_delta_max: BasisPoints,
     /// Whether it takes pegged orders (`pegInstructionsAllowed`).
     pub takes_pegged: bool,
+    /// MIN_NOTIONAL `minNotional`, in ledger units of the quote asset; zero for none. A filter of its own beside NOTIONAL.
+    pub min_notional: Amount,
+    /// MIN_NOTIONAL `applyToMarket`: whether orders without a limit of their own have to reach it as well.
+    pub min_notional_of_market: bool,
+}
+
+impl SpecialRules {
+    /// Whether MIN_NOTIONAL looks at an order, by whether it trades as a market order does.
+    pub fn has_min_notional(&self, is_market: bool) -> bool {
+        !self.min_notional.is_zero() && (!is_market || self.min_notional_of_market)
+    }
 }
 
 impl Default for SpecialRules {
-    /// 100 slices, 5 stop orders, 20 lists, 10 amends, 0.1 % to 20 %, pegged orders.
+    /// 100 slices, 5 stop orders, any number of icebergs, 20 lists, 10 amends, 0.1 % to 20 %, pegged orders, no MIN_NOTIONAL.
     fn default() -> SpecialRules {
         let points = |points| BasisPoints::new(points).unwrap_or(BasisPoints::MAX);
         SpecialRules {
             iceberg_parts_max: 100,
             stop_orders_max: 5,
+            iceberg_orders_max: 0,
             order_lists_max: 20,
             order_amends_max: 10,
             trailing_delta_min: points(10),
             trailing_delta_max: points(2_000),
             takes_pegged: true,
+            min_notional: Amount::ZERO,
+            min_notional_of_market: false,
         }
     }
 }
@@ -133,6 +150,7 @@ impl MarketRules {
             && self.open_orders_max > 0
             && !self.special.trailing_delta_min.is_zero()
             && self.special.trailing_delta_min <= self.special.trailing_delta_max
+            && (!self.special.min_notional.is_zero() || !self.special.min_notional_of_market)
     }
 }
 

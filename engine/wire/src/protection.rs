@@ -1,6 +1,6 @@
 //! What protects a market from prices that nobody meant.
 
-use crate::{Price, Side};
+use crate::{Price, RejectReason, Side};
 
 /// A market's price limits. They look at the book, so the market cell checks them. [`MarketProtection::NONE`] is what
 /// a market is listed with.
@@ -22,6 +22,10 @@ pub struct MarketProtection {
     pub ask_up_ppm: u32,
     /// `askMultiplierDown`: no sell below.
     pub ask_down_ppm: u32,
+    /// PERCENT_PRICE `multiplierUp`: no order above, whichever side it is of. A filter of its own beside PERCENT_PRICE_BY_SIDE.
+    pub up_ppm: u32,
+    /// `multiplierDown`: no order below.
+    pub down_ppm: u32,
 }
 
 const MILLION: i128 = 1_000_000;
@@ -36,6 +40,8 @@ impl MarketProtection {
         bid_down_ppm: 0,
         ask_up_ppm: 0,
         ask_down_ppm: 0,
+        up_ppm: 0,
+        down_ppm: 0,
     };
     /// The longest volatility auction, a day.
     pub const AUCTION_NS_MAX: u64 = 24 * 3_600 * 1_000_000_000;
@@ -47,6 +53,16 @@ impl MarketProtection {
 
     /// Whether limit prices are bounded.
     pub const fn has_price_filter(&self) -> bool {
+        self.has_filter_by_side() || self.has_filter_of_both()
+    }
+
+    /// Whether there is a PERCENT_PRICE.
+    pub const fn has_filter_of_both(&self) -> bool {
+        self.up_ppm != 0 || self.down_ppm != 0
+    }
+
+    /// Whether there is a PERCENT_PRICE_BY_SIDE.
+    pub const fn has_filter_by_side(&self) -> bool {
         self.bid_up_ppm != 0 || self.bid_down_ppm != 0 || self.ask_up_ppm != 0 || self.ask_down_ppm != 0
     }
 
@@ -61,19 +77,25 @@ impl MarketProtection {
             && self.volatility_auction_ns <= Self::AUCTION_NS_MAX
             && is_up(self.bid_up_ppm)
             && is_up(self.ask_up_ppm)
+            && is_up(self.up_ppm)
             && self.bid_down_ppm <= whole
             && self.ask_down_ppm <= whole
+            && self.down_ppm <= whole
     }
 
-    /// Whether a limit price passes PERCENT_PRICE_BY_SIDE. Prices exactly at a bound pass.
-    pub fn admits(&self, side: Side, price: Price, last: Price) -> bool {
+    /// Whether a limit price passes PERCENT_PRICE, then PERCENT_PRICE_BY_SIDE. Prices exactly at a bound pass.
+    pub fn check(&self, side: Side, price: Price, last: Price) -> Result<(), RejectReason> {
         let (up, down) = match side {
             Side::Buy => (self.bid_up_ppm, self.bid_down_ppm),
             Side::Sell => (self.ask_up_ppm, self.ask_down_ppm),
         };
         let scaled = i128::from(price.units()) * MILLION;
         let bound = |ppm: u32| i128::from(last.units()) * i128::from(ppm);
-        (up == 0 || scaled <= bound(up)) && (down == 0 || scaled >= bound(down))
+        let passes = |up: u32, down: u32| (up == 0 || scaled <= bound(up)) && (down == 0 || scaled >= bound(down));
+        if !passes(self.up_ppm, self.down_ppm) {
+            return Err(RejectReason::PercentPrice);
+        }
+        if passes(up, down) { Ok(()) } else { Err(RejectReason::PercentPriceBySide) }
     }
 
     /// The lowest and the highest price of trades, in price units, around the last auction's price and the last
@@ -126,13 +148,40 @@ mod tests {
             ask_down_ppm: 900_000,
             ..MarketProtection::NONE
         };
-        let passes = |side, units| filter.admits(side, price(units), price(1_000));
+        let passes = |side, units| filter.check(side, price(units), price(1_000)).is_ok();
         assert!(passes(Side::Buy, 1_100) && !passes(Side::Buy, 1_101));
         assert!(passes(Side::Buy, 200) && !passes(Side::Buy, 199));
         assert!(passes(Side::Sell, 5_000) && !passes(Side::Sell, 5_001));
         assert!(passes(Side::Sell, 900) && !passes(Side::Sell, 899));
-        assert!(MarketProtection::NONE.admits(Side::Buy, Price::MAX, Price::MIN));
-        assert!(MarketProtection::NONE.admits(Side::Sell, Price::MIN, Price::MAX));
+        let none = MarketProtection::NONE;
+        assert_eq!(none.check(Side::Buy, Price::MAX, Price::MIN), Ok(()));
+        assert_eq!(none.check(Side::Sell, Price::MIN, Price::MAX), Ok(()));
+    }
+
+    #[test]
+    fn both_price_filters_hold_and_each_has_its_own_name() {
+        let filter =
+            MarketProtection { bid_up_ppm: 1_100_000, up_ppm: 1_200_000, down_ppm: 900_000, ..MarketProtection::NONE };
+        assert!(filter.has_price_filter() && filter.has_filter_by_side() && filter.has_filter_of_both());
+        let (both, by_side) = (Err(RejectReason::PercentPrice), Err(RejectReason::PercentPriceBySide));
+        for (side, units, wanted) in [
+            (Side::Buy, 899, both),
+            (Side::Buy, 900, Ok(())),
+            (Side::Buy, 1_100, Ok(())),
+            (Side::Buy, 1_101, by_side),
+            (Side::Buy, 1_200, by_side),
+            (Side::Buy, 1_201, both),
+            (Side::Sell, 899, both),
+            (Side::Sell, 900, Ok(())),
+            (Side::Sell, 1_200, Ok(())),
+            (Side::Sell, 1_201, both),
+        ] {
+            assert_eq!(filter.check(side, price(units), price(1_000)), wanted, "{side:?} {units}");
+        }
+        // The products of the greatest prices and multipliers fit.
+        let widest = MarketProtection { up_ppm: u32::MAX, down_ppm: 1_000_000, ..MarketProtection::NONE };
+        assert_eq!(widest.check(Side::Sell, Price::MAX, Price::MAX), Ok(()));
+        assert_eq!(widest.check(Side::Sell, Price::MAX, Price::MIN), both);
     }
 
     #[test]
@@ -148,6 +197,8 @@ mod tests {
             MarketProtection { dynamic_band_ppm: 0, ..bands },
             MarketProtection { bid_up_ppm: 999_999, ..filter },
             MarketProtection { ask_down_ppm: 1_000_001, ..filter },
+            MarketProtection { up_ppm: 999_999, ..filter },
+            MarketProtection { down_ppm: 1_000_001, ..filter },
         ] {
             assert!(!bad.is_consistent(), "{bad:?}");
         }

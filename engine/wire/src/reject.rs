@@ -143,8 +143,12 @@ reasons! {
     LevelFull = 316,
     /// A market order found the opposite side empty.
     NoLiquidity = 317,
-    /// The price is too far from the last trade.
-    PercentPrice = 360,
+    /// The notional is below the market's MIN_NOTIONAL.
+    BelowMinNotional = 318,
+    /// The price is too far from the last trade for an order of its side (PERCENT_PRICE_BY_SIDE).
+    PercentPriceBySide = 360,
+    /// The price is too far from the last trade for any order (PERCENT_PRICE).
+    PercentPrice = 361,
 
     /// The account has as many open orders, over all markets, as it may.
     AccountOpenOrders = 380,
@@ -156,6 +160,14 @@ reasons! {
     AccountNotionalTooLarge = 383,
     /// The account has placed as many orders in this window of log time as it may.
     OrderRateExceeded = 384,
+    /// The account has as many stop orders open, over all markets, as it may.
+    AccountStopOrders = 385,
+    /// The account has as many icebergs open, over all markets, as it may.
+    AccountIcebergOrders = 386,
+    /// The account has as many lists open, over all markets, as it may.
+    AccountOrderLists = 387,
+    /// The order would move more of its base or its quote asset than one order of the account may.
+    AssetQtyTooLarge = 388,
     /// A stop order with neither stop price nor trailing delta.
     StopPriceMissing = 330,
     /// The last trade has met the stop price already.
@@ -180,6 +192,8 @@ reasons! {
     DuplicateListClientOrderId = 340,
     /// The account has as many lists open in this market as it may.
     TooManyOrderLists = 341,
+    /// The account has as many icebergs open in this market as it may.
+    TooManyIcebergOrders = 342,
     /// This market takes no pegged orders.
     PegsNotAllowed = 350,
     /// This kind of order, or its time in force, does not go with this peg.

@@ -3,8 +3,8 @@
 
 use std::collections::{HashMap, HashSet};
 
-use wire::event::{AccountLimitsChanged, KillSwitchChanged, LeaseChanged, OrderLimitsChanged};
-use wire::{AccountId, Amount, ApiKeyId, ClientSessionId, MarketId, Qty, Timestamp};
+use wire::event::{AccountLimitsChanged, AssetLimitChanged, KillSwitchChanged, LeaseChanged, OrderLimitsChanged};
+use wire::{AccountId, Amount, ApiKeyId, AssetId, ClientSessionId, MarketId, Qty, Timestamp};
 
 use crate::auth::Caller;
 use crate::by_id::MapById;
@@ -14,6 +14,12 @@ use crate::by_id::MapById;
 pub struct AccountBounds {
     /// Open orders.
     pub open_orders_max: u32,
+    /// Open stop orders.
+    pub stop_orders_max: u32,
+    /// Open icebergs.
+    pub iceberg_orders_max: u32,
+    /// Open lists.
+    pub order_lists_max: u32,
     /// New orders in one window of log time.
     pub order_rate_max: u32,
     /// How long a window is; they begin at multiples of it since 1970.
@@ -36,7 +42,10 @@ pub struct OrderBounds {
 pub struct Conduct {
     killed: HashSet<AccountId>,
     killed_keys: HashSet<(AccountId, ApiKeyId)>,
+    /// Those of every account under account 0.
     accounts: MapById<AccountId, AccountBounds>,
+    /// What one order may move of an asset; those of every account under account 0.
+    assets: HashMap<(AccountId, AssetId), Amount>,
     /// Of accounts whose order rate is limited: the last window with orders, and how many.
     placed: MapById<AccountId, (u64, u32)>,
     /// Client sessions whose lease has not ended.
@@ -56,9 +65,32 @@ impl Conduct {
         self.killed_keys.contains(&(caller.account, caller.id))
     }
 
-    /// The account's limits over all markets.
+    /// The account's limits over all markets: of its own and everybody's the lower one of each kind.
     pub fn of_account(&self, account: AccountId) -> AccountBounds {
+        let (own, every) = (self.own(account), self.of_everybody());
+        let lower = |own: u32, every: u32| [own, every].into_iter().filter(|max| *max > 0).min().unwrap_or(0);
+        AccountBounds {
+            open_orders_max: lower(own.open_orders_max, every.open_orders_max),
+            stop_orders_max: lower(own.stop_orders_max, every.stop_orders_max),
+            iceberg_orders_max: lower(own.iceberg_orders_max, every.iceberg_orders_max),
+            order_lists_max: lower(own.order_lists_max, every.order_lists_max),
+            ..own
+        }
+    }
+
+    /// What every account may do over all markets.
+    pub fn of_everybody(&self) -> AccountBounds {
+        self.own(AccountId::new(0))
+    }
+
+    fn own(&self, account: AccountId) -> AccountBounds {
         self.accounts.get(&account).copied().unwrap_or_default()
+    }
+
+    /// How much of an asset one order of the account may move; zero is no limit.
+    pub fn asset_max(&self, account: AccountId, asset: AssetId) -> Amount {
+        let both = [account, AccountId::new(0)].map(|whose| self.assets.get(&(whose, asset)).copied());
+        both.into_iter().flatten().filter(|max| !max.is_zero()).min().unwrap_or(Amount::ZERO)
     }
 
     /// The account's limits in a market; its position is bounded by the market's limit for everybody as well.
@@ -77,7 +109,7 @@ impl Conduct {
     /// In how many milliseconds the account may place orders again, of one that has placed all it may in the window of this
     /// time.
     pub fn rate_left_ms(&self, account: AccountId, now: Timestamp) -> Option<u64> {
-        let bounds = self.of_account(account);
+        let bounds = self.own(account);
         let window_ms = u64::from(bounds.order_rate_window_ms);
         let window = now.millis().checked_div(window_ms)?;
         let is_spent = self.placed.get(&account).is_some_and(|placed| *placed == (window, bounds.order_rate_max));
@@ -91,7 +123,7 @@ impl Conduct {
 
     /// An order was accepted.
     pub(super) fn count_order(&mut self, account: AccountId, now: Timestamp) {
-        let bounds = self.of_account(account);
+        let bounds = self.own(account);
         if bounds.order_rate_max == 0 || bounds.order_rate_window_ms == 0 {
             return;
         }
@@ -122,13 +154,25 @@ impl Conduct {
     }
 
     pub(super) fn bound_account(&mut self, changed: &AccountLimitsChanged) {
-        let AccountLimitsChanged { account, open_orders_max, order_rate_max, order_rate_window_ms } = *changed;
-        if order_rate_window_ms != self.of_account(account).order_rate_window_ms {
+        let AccountLimitsChanged { account, order_rate_max, order_rate_window_ms, .. } = *changed;
+        if order_rate_window_ms != self.own(account).order_rate_window_ms {
             self.placed.remove(&account);
         } else if let Some(placed) = self.placed.get_mut(&account) {
             placed.1 = placed.1.min(order_rate_max);
         }
-        self.accounts.insert(account, AccountBounds { open_orders_max, order_rate_max, order_rate_window_ms });
+        let bounds = AccountBounds {
+            open_orders_max: changed.open_orders_max,
+            stop_orders_max: changed.stop_orders_max,
+            iceberg_orders_max: changed.iceberg_orders_max,
+            order_lists_max: changed.order_lists_max,
+            order_rate_max,
+            order_rate_window_ms,
+        };
+        self.accounts.insert(account, bounds);
+    }
+
+    pub(super) fn bound_asset(&mut self, changed: &AssetLimitChanged) {
+        self.assets.insert((changed.account, changed.asset), changed.order_max);
     }
 
     pub(super) fn bound_orders(&mut self, changed: &OrderLimitsChanged) {

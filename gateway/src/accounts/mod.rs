@@ -4,7 +4,7 @@
 //! All of it can be rebuilt from the log. Open orders are kept for ever; closed orders and fills up to a
 //! bound per account ([`Limits`]), the oldest are forgotten first.
 
-mod conduct;
+pub mod conduct;
 mod decided;
 mod deposits;
 mod fees;
@@ -356,6 +356,7 @@ impl Accounts {
                 Event::KillSwitchChanged(changed) => self.conduct.kill(changed),
                 Event::AccountLimitsChanged(changed) => self.conduct.bound_account(changed),
                 Event::OrderLimitsChanged(changed) => self.conduct.bound_orders(changed),
+                Event::AssetLimitChanged(changed) => self.conduct.bound_asset(changed),
                 Event::WithdrawalRulesChanged(_) => self.withdrawals.apply(event),
                 Event::WithdrawalChanged(changed) => {
                     self.tell_fee(&batch, changed);

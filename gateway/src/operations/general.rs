@@ -7,6 +7,7 @@ use serde_json::{Value, json};
 use wire::{MarketStatus, decimal};
 
 use super::Call;
+use crate::accounts::conduct::AccountBounds;
 use crate::errors::{self, ApiError};
 use crate::gateway::{Answer, Gateway};
 use crate::market_data::Phase;
@@ -63,7 +64,7 @@ fn info(gateway: &Gateway, mut params: Params) -> Answer {
         "timezone": "UTC",
         "serverTime": gateway.now_us() / 1_000,
         "rateLimits": rate_limits(gateway),
-        "exchangeFilters": [],
+        "exchangeFilters": exchange_filters(&gateway.exchange.accounts().conduct().of_everybody()),
         "symbols": symbols,
     })
     .to_string())
@@ -213,6 +214,18 @@ fn symbol(gateway: &Gateway, market: &Market, shows_sets: bool) -> Value {
     })
 }
 
+/// What may be open over all markets; zero is no limit.
+pub(super) fn exchange_filters(bounds: &AccountBounds) -> Vec<Value> {
+    let all = [
+        ("EXCHANGE_MAX_NUM_ORDERS", "maxNumOrders", bounds.open_orders_max),
+        ("EXCHANGE_MAX_NUM_ALGO_ORDERS", "maxNumAlgoOrders", bounds.stop_orders_max),
+        ("EXCHANGE_MAX_NUM_ICEBERG_ORDERS", "maxNumIcebergOrders", bounds.iceberg_orders_max),
+        ("EXCHANGE_MAX_NUM_ORDER_LISTS", "maxNumOrderLists", bounds.order_lists_max),
+    ];
+    let set = all.into_iter().filter(|(_, _, max)| *max > 0);
+    set.map(|(name, field, max)| json!({ "filterType": name, field: max })).collect()
+}
+
 /// The filters of a market where a position may have so much base; zero is no limit.
 pub(super) fn filters(market: &Market, position_max: wire::Amount) -> Value {
     let rules = &market.rules;
@@ -237,11 +250,31 @@ pub(super) fn filters(market: &Market, position_max: wire::Amount) -> Value {
         json!({ "filterType": "MAX_NUM_ORDER_LISTS", "maxNumOrderLists": rules.special.order_lists_max }),
         json!({ "filterType": "MAX_NUM_ORDER_AMENDS", "maxNumOrderAmends": rules.special.order_amends_max }),
     ];
+    if rules.special.iceberg_orders_max > 0 {
+        let max = rules.special.iceberg_orders_max;
+        filters.push(json!({ "filterType": "MAX_NUM_ICEBERG_ORDERS", "maxNumIcebergOrders": max }));
+    }
+    if rules.special.has_min_notional(false) {
+        filters.push(json!({
+            "filterType": "MIN_NOTIONAL",
+            "minNotional": amount(rules.special.min_notional),
+            "applyToMarket": rules.special.min_notional_of_market,
+            "avgPriceMins": 0,
+        }));
+    }
     let limits = &market.protection;
-    if limits.has_price_filter() {
-        // A multiplier of 0 bounds nothing, upwards or downwards.
-        let multiplier = |ppm: u32| decimal::format(ppm.into(), 6, 0);
-        let up = |ppm: u32| multiplier(if ppm == 0 { u32::MAX } else { ppm });
+    // A multiplier of 0 bounds nothing, upwards or downwards.
+    let multiplier = |ppm: u32| decimal::format(ppm.into(), 6, 0);
+    let up = |ppm: u32| multiplier(if ppm == 0 { u32::MAX } else { ppm });
+    if limits.has_filter_of_both() {
+        filters.push(json!({
+            "filterType": "PERCENT_PRICE",
+            "multiplierUp": up(limits.up_ppm),
+            "multiplierDown": multiplier(limits.down_ppm),
+            "avgPriceMins": 0,
+        }));
+    }
+    if limits.has_filter_by_side() {
         filters.push(json!({
             "filterType": "PERCENT_PRICE_BY_SIDE",
             "bidMultiplierUp": up(limits.bid_up_ppm),

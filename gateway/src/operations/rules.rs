@@ -72,7 +72,7 @@ fn status(gateway: &Gateway, market: &Market) -> Value {
     })
 }
 
-/// `GET myFilters`: the filters of a market, with what is the account's own of them; none is an asset's.
+/// `GET myFilters`: the filters of a market and of its assets, with what is the account's own of them.
 pub(super) fn my_filters(call: Call) -> BoxFuture<'static, Answer> {
     async move {
         let caller = call.caller()?;
@@ -83,12 +83,16 @@ pub(super) fn my_filters(call: Call) -> BoxFuture<'static, Answer> {
         let accounts = call.gateway.exchange.accounts();
         let conduct = accounts.conduct();
         let filters = general::filters(&market, conduct.of_orders(caller.account, market.id).position_max);
-        let orders_max = conduct.of_account(caller.account).open_orders_max;
-        let exchange: Vec<Value> = (orders_max > 0)
-            .then(|| json!({ "filterType": "EXCHANGE_MAX_NUM_ORDERS", "maxNumOrders": orders_max }))
-            .into_iter()
+        let exchange = general::exchange_filters(&conduct.of_account(caller.account));
+        let assets = [&market.base, &market.quote].map(|asset| (asset, conduct.asset_max(caller.account, asset.id)));
+        let limited = assets.into_iter().filter(|(_, max)| !max.is_zero());
+        let limited: Vec<Value> = limited
+            .map(|(asset, max)| {
+                let (name, limit) = (asset.symbol.as_str(), asset.show(max.units()));
+                json!({ "filterType": "MAX_ASSET", "asset": name, "limit": limit })
+            })
             .collect();
-        Ok(json!({ "exchangeFilters": exchange, "symbolFilters": filters, "assetFilters": [] }).to_string())
+        Ok(json!({ "exchangeFilters": exchange, "symbolFilters": filters, "assetFilters": limited }).to_string())
     }
     .boxed()
 }

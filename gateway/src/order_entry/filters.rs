@@ -52,6 +52,7 @@ fn first_failure(market: &Market, order: &NewOrder, terms: &Terms) -> Option<Rej
     if !terms.trailing_delta.is_zero() && !deltas.contains(&terms.trailing_delta) {
         return Some(RejectReason::BadTrailingDelta);
     }
+    let has_min = special.has_min_notional(order.kind.is_market());
     let visible = terms.visible_qty;
     if !visible.is_zero() {
         if visible > order.qty || visible < rules.qty_min || !visible.is_multiple_of(rules.lot) {
@@ -63,7 +64,11 @@ fn first_failure(market: &Market, order: &NewOrder, terms: &Terms) -> Option<Rej
         }
     }
     if order.qty.is_zero() {
-        return (order.quote_qty < rules.notional_min).then_some(RejectReason::NotionalTooSmall);
+        return match order.quote_qty {
+            spent if spent < rules.notional_min => Some(RejectReason::NotionalTooSmall),
+            spent if has_min && spent < special.min_notional => Some(RejectReason::BelowMinNotional),
+            _ => None,
+        };
     }
     if !order.qty.is_multiple_of(rules.lot) {
         return Some(RejectReason::QtyOffLot);
@@ -91,6 +96,9 @@ fn first_failure(market: &Market, order: &NewOrder, terms: &Terms) -> Option<Rej
         None if bounds_from_below => Some(RejectReason::NotionalTooLarge),
         Some(notional) if bounds_from_below && notional > rules.notional_max => Some(RejectReason::NotionalTooLarge),
         Some(notional) if bounds_from_above && notional < rules.notional_min => Some(RejectReason::NotionalTooSmall),
+        Some(notional) if bounds_from_above && has_min && notional < special.min_notional => {
+            Some(RejectReason::BelowMinNotional)
+        }
         _ => None,
     }
 }

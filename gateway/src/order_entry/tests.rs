@@ -80,6 +80,21 @@ async fn refusals_of_the_ledger_and_of_the_market_become_binances() {
         (RejectReason::PriceTooLow, -1013, "Filter failure: PRICE_FILTER"),
         (RejectReason::QtyTooLarge, -1013, "Filter failure: LOT_SIZE"),
         (RejectReason::TooManyOpenOrders, -1013, "Filter failure: MAX_NUM_ORDERS"),
+        (RejectReason::TooManyStopOrders, -1013, "Filter failure: MAX_NUM_ALGO_ORDERS"),
+        (RejectReason::TooManyIcebergOrders, -1013, "Filter failure: MAX_NUM_ICEBERG_ORDERS"),
+        (RejectReason::TooManyIcebergParts, -1013, "Filter failure: ICEBERG_PARTS"),
+        (RejectReason::TooManyOrderLists, -1013, "Filter failure: MAX_NUM_ORDER_LISTS"),
+        (RejectReason::BadTrailingDelta, -1013, "Filter failure: TRAILING_DELTA"),
+        (RejectReason::BelowMinNotional, -1013, "Filter failure: MIN_NOTIONAL"),
+        (RejectReason::PercentPrice, -1013, "Filter failure: PERCENT_PRICE"),
+        (RejectReason::PercentPriceBySide, -1013, "Filter failure: PERCENT_PRICE_BY_SIDE"),
+        (RejectReason::PositionTooLarge, -1013, "Filter failure: MAX_POSITION"),
+        (RejectReason::AccountOpenOrders, -1013, "Filter failure: EXCHANGE_MAX_NUM_ORDERS"),
+        (RejectReason::AccountStopOrders, -1013, "Filter failure: EXCHANGE_MAX_NUM_ALGO_ORDERS"),
+        (RejectReason::AccountIcebergOrders, -1013, "Filter failure: EXCHANGE_MAX_NUM_ICEBERG_ORDERS"),
+        (RejectReason::AccountOrderLists, -1013, "Filter failure: EXCHANGE_MAX_NUM_ORDER_LISTS"),
+        (RejectReason::AssetQtyTooLarge, -1013, "Filter failure: MAX_ASSET"),
+        (RejectReason::TooManyAmends, -2038, "Filter failure: MAX_NUM_ORDER_AMENDS"),
     ] {
         ledger.script(Box::new(move |_, _| Ok((Reply::Rejected { reason, id: 0 }, Vec::new()))));
         let refused = place(&gateway, alice(), params(BUY)).await.unwrap_err();

@@ -6,7 +6,8 @@
 //! trigger or find nobody, and the price of a peg).
 
 use wire::{
-    Amount, MarketStatus, NAME_RETENTION_NS, OrderKind, Price, Qty, RejectReason, Side, Terms, TimeInForce, Timestamp,
+    Amount, MarketId, MarketStatus, NAME_RETENTION_NS, OrderKind, Price, Qty, RejectReason, Side, Terms, TimeInForce,
+    Timestamp,
 };
 
 use super::filters;
@@ -76,7 +77,7 @@ struct Trial<'a> {
 
 impl Trial<'_> {
     /// Whether an order in this market has the name, or had it when it ended less than a minute ago.
-    fn is_name_taken(&self, market: wire::MarketId) -> bool {
+    fn is_name_taken(&self, market: MarketId) -> bool {
         let named = self.account.orders.named(market, &self.placement.order.client_order_id);
         named.is_some_and(|named| {
             let is_kept = named.updated.plus_nanos(NAME_RETENTION_NS) > self.now;
@@ -103,31 +104,52 @@ impl Trial<'_> {
     }
 
     fn conduct(&self, caller: &Caller) -> Result<(), RejectReason> {
-        let conduct = self.accounts.conduct();
-        let max = conduct.of_account(caller.account).open_orders_max;
-        if max > 0 && self.may_rest() && self.account.orders.open_len() >= max as usize {
+        let bounds = self.accounts.conduct().of_account(caller.account);
+        let is_full = |max: u32, open: usize| max > 0 && open >= max as usize;
+        if self.may_rest() && is_full(bounds.open_orders_max, self.account.orders.open_len()) {
             return Err(RejectReason::AccountOpenOrders);
         }
+        if self.placement.order.kind.is_stop() && is_full(bounds.stop_orders_max, self.stops(None)) {
+            return Err(RejectReason::AccountStopOrders);
+        }
+        if self.is_iceberg() && is_full(bounds.iceberg_orders_max, self.icebergs(None)) {
+            return Err(RejectReason::AccountIcebergOrders);
+        }
         Ok(())
     }
 
-    /// MAX_NUM_ORDERS and MAX_NUM_ALGO_ORDERS.
+    fn is_iceberg(&self) -> bool {
+        !self.placement.terms.visible_qty.is_zero()
+    }
+
+    /// Open stop orders, triggered ones among them.
+    fn stops(&self, market: Option<MarketId>) -> usize {
+        self.account.orders.open(market).filter(|open| open.kind.is_stop()).count()
+    }
+
+    fn icebergs(&self, market: Option<MarketId>) -> usize {
+        self.account.orders.open(market).filter(|open| !open.terms.visible_qty.is_zero()).count()
+    }
+
+    /// MAX_NUM_ORDERS, MAX_NUM_ALGO_ORDERS and MAX_NUM_ICEBERG_ORDERS.
     fn open_orders(&self) -> Result<(), RejectReason> {
         let (market, order) = (&self.placement.market, &self.placement.order);
-        let open = || self.account.orders.open(Some(market.id));
-        if self.may_rest() && open().count() >= market.rules.open_orders_max as usize {
+        let open = self.account.orders.open(Some(market.id)).count();
+        if self.may_rest() && open >= market.rules.open_orders_max as usize {
             return Err(RejectReason::TooManyOpenOrders);
         }
-        let stops_max = market.rules.special.stop_orders_max as usize;
-        if order.kind.is_stop()
-            && open().filter(|open| open.kind.is_stop() && open.working.is_none()).count() >= stops_max
-        {
+        let special = &market.rules.special;
+        if order.kind.is_stop() && self.stops(Some(market.id)) >= special.stop_orders_max as usize {
             return Err(RejectReason::TooManyStopOrders);
+        }
+        let icebergs_max = special.iceberg_orders_max as usize;
+        if self.is_iceberg() && icebergs_max > 0 && self.icebergs(Some(market.id)) >= icebergs_max {
+            return Err(RejectReason::TooManyIcebergOrders);
         }
         Ok(())
     }
 
-    /// The account's own limits, and MAX_POSITION.
+    /// The account's own limits, MAX_ASSET, and MAX_POSITION.
     fn bounds(&self) -> Result<(), RejectReason> {
         let (market, order) = (&self.placement.market, &self.placement.order);
         let bounds = self.accounts.conduct().of_orders(order.account, market.id);
@@ -136,6 +158,11 @@ impl Trial<'_> {
         }
         if !bounds.notional_max.is_zero() && self.notional() > bounds.notional_max.wide() {
             return Err(RejectReason::AccountNotionalTooLarge);
+        }
+        let asset_max = |asset| self.accounts.conduct().asset_max(order.account, asset).wide();
+        let (base_max, quote_max) = (asset_max(market.base.id), asset_max(market.quote.id));
+        if (base_max > 0 && self.base() > base_max) || (quote_max > 0 && self.notional() > quote_max) {
+            return Err(RejectReason::AssetQtyTooLarge);
         }
         let is_bounded = !bounds.position_max.is_zero() && order.side == Side::Buy;
         if is_bounded && self.position() > bounds.position_max.wide() {
@@ -155,9 +182,27 @@ impl Trial<'_> {
         if order.qty.is_zero() {
             return order.quote_qty.wide();
         }
-        let protection = i128::from(market.rules.protection_ppm);
-        let ppm = if order.side == Side::Buy { 1_000_000 + protection } else { 1_000_000 - protection };
-        notional.and_then(|notional| notional.checked_mul(1_000_000)).map_or(i128::MAX, |notional| notional / ppm)
+        let scaled = notional.and_then(|notional| notional.checked_mul(1_000_000));
+        scaled.map_or(i128::MAX, |notional| notional / self.protected_ppm())
+    }
+
+    /// What a protection price is of the price that it was made from.
+    fn protected_ppm(&self) -> i128 {
+        let protection = i128::from(self.placement.market.rules.protection_ppm);
+        if self.placement.order.side == Side::Buy { 1_000_000 + protection } else { 1_000_000 - protection }
+    }
+
+    /// The order's quantity in ledger units of the base asset; of an order by quote quantity what that is at the price that its
+    /// protection price was made from.
+    fn base(&self) -> i128 {
+        let (scale, order) = (&self.placement.market.scale, &self.placement.order);
+        let units = if order.qty.is_zero() {
+            let cost = (i128::from(order.price.units()) * 1_000_000).checked_mul(scale.quote_factor.into());
+            cost.map_or(0, |cost| order.quote_qty.wide() * self.protected_ppm() / cost)
+        } else {
+            order.qty.units().into()
+        };
+        units.saturating_mul(scale.base_factor.into())
     }
 
     /// What the account would have if this buy and all others here were filled. What open stop orders buy as market orders
@@ -190,11 +235,13 @@ impl Trial<'_> {
         ONE.map_or(qty, |one| order.price.affordable(budget, one, factor).min(qty))
     }
 
-    /// PERCENT_PRICE_BY_SIDE.
+    /// PERCENT_PRICE and PERCENT_PRICE_BY_SIDE.
     fn price(&self, last: Option<Price>) -> Result<(), RejectReason> {
         let Placement { market, order, terms: Terms { peg, .. }, .. } = self.placement;
         let has_limit = !order.kind.is_market() && (peg.is_none() || peg.has_price);
-        let passes = |last| market.protection.admits(order.side, order.price, last);
-        if !has_limit || last.is_none_or(passes) { Ok(()) } else { Err(RejectReason::PercentPrice) }
+        match last {
+            Some(last) if has_limit => market.protection.check(order.side, order.price, last),
+            _ => Ok(()),
+        }
     }
 }

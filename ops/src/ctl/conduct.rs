@@ -1,6 +1,6 @@
-//! What an account may do: `mainstay ctl account assign|limits|order-limits|kill|release`.
+//! What an account may do: `mainstay ctl account assign|limits|order-limits|asset-limit|kill|release`.
 
-use wire::command::{AssignAccount, SetAccountLimits, SetKillSwitch, SetOrderLimits};
+use wire::command::{AssignAccount, SetAccountLimits, SetAssetLimit, SetKillSwitch, SetOrderLimits};
 use wire::{AccountId, ApiKeyText, FirmId, Qty, TradeGroupId};
 
 use crate::demo::bootstrap::parse_amount;
@@ -21,13 +21,23 @@ pub enum Command {
         #[arg(long, value_name = "ID", default_value_t = 0)]
         firm: u32,
     },
-    /// Bound what an account does over all markets, in place of what was said before.
+    /// Bound what an account does over all markets, in place of what was said before. Where every account has a limit of a kind as
+    /// well, the lower one holds.
     Limits {
-        /// Which account.
+        /// Which account; `*` for every account, without a rate.
         name: String,
-        /// Open orders; 0 for no limit.
+        /// Open orders (EXCHANGE_MAX_NUM_ORDERS); 0 for no limit.
         #[arg(long, value_name = "COUNT", default_value_t = 0)]
         open_orders: u32,
+        /// Open stop orders (EXCHANGE_MAX_NUM_ALGO_ORDERS); 0 for no limit.
+        #[arg(long, value_name = "COUNT", default_value_t = 0)]
+        stop_orders: u32,
+        /// Open icebergs (EXCHANGE_MAX_NUM_ICEBERG_ORDERS); 0 for no limit.
+        #[arg(long, value_name = "COUNT", default_value_t = 0)]
+        icebergs: u32,
+        /// Open order lists (EXCHANGE_MAX_NUM_ORDER_LISTS); 0 for no limit.
+        #[arg(long, value_name = "COUNT", default_value_t = 0)]
+        order_lists: u32,
         /// New orders in one window; 0 for no limit.
         #[arg(long, value_name = "COUNT", default_value_t = 0, requires = "window_ms")]
         order_rate: u32,
@@ -51,6 +61,16 @@ pub enum Command {
         #[arg(long, value_name = "AMOUNT", default_value = "0")]
         position: String,
     },
+    /// Bound how much of an asset one order moves (MAX_ASSET): the base's quantity, the quote's notional.
+    AssetLimit {
+        /// Which account; `*` for every account. Of two limits the lower one holds.
+        name: String,
+        /// Which asset, `USDT`.
+        asset: String,
+        /// How much of it; 0 for no limit.
+        #[arg(long, value_name = "AMOUNT")]
+        order: String,
+    },
     /// Engage an account's kill switch: everything open is canceled and nothing is accepted.
     Kill {
         /// Which account.
@@ -63,6 +83,9 @@ pub enum Command {
     },
 }
 
+/// Who stands for every account.
+const EVERYBODY: &str = "*";
+
 /// Does what was asked.
 pub async fn run(operator: &Operator, command: Command) -> miette::Result<()> {
     match command {
@@ -73,10 +96,20 @@ pub async fn run(operator: &Operator, command: Command) -> miette::Result<()> {
             println!("{name} is in trade group {group} and firm {firm}");
             Ok(())
         }
-        Command::Limits { name, open_orders, order_rate, window_ms } => {
-            let account = id_of(operator, &name).await?;
-            let (open_orders_max, order_rate_max, order_rate_window_ms) = (open_orders, order_rate, window_ms);
-            let set = SetAccountLimits { account, open_orders_max, order_rate_max, order_rate_window_ms };
+        Command::Limits { name, open_orders, stop_orders, icebergs, order_lists, order_rate, window_ms } => {
+            let account = if name == EVERYBODY { AccountId::new(0) } else { id_of(operator, &name).await? };
+            if name == EVERYBODY && order_rate > 0 {
+                miette::bail!("a rate is an account's own; name one in place of {EVERYBODY}");
+            }
+            let set = SetAccountLimits {
+                account,
+                open_orders_max: open_orders,
+                stop_orders_max: stop_orders,
+                iceberg_orders_max: icebergs,
+                order_lists_max: order_lists,
+                order_rate_max: order_rate,
+                order_rate_window_ms: window_ms,
+            };
             operator.must(&wire::Command::SetAccountLimits(set)).await?;
             println!("the limits of {name} are set");
             Ok(())
@@ -84,6 +117,7 @@ pub async fn run(operator: &Operator, command: Command) -> miette::Result<()> {
         Command::OrderLimits { name, market, qty, notional, position } => {
             order_limits(operator, &name, &market, [&qty, &notional, &position]).await
         }
+        Command::AssetLimit { name, asset, order } => asset_limit(operator, &name, &asset, &order).await,
         Command::Kill { name } => kill(operator, &name, ApiKeyText::EMPTY, true).await,
         Command::Release { name } => kill(operator, &name, ApiKeyText::EMPTY, false).await,
     }
@@ -106,7 +140,7 @@ pub async fn kill(operator: &Operator, name: &str, key: ApiKeyText, is_engaged: 
 }
 
 async fn order_limits(operator: &Operator, name: &str, market: &str, limits: [&str; 3]) -> miette::Result<()> {
-    let is_everybody = name == "*";
+    let is_everybody = name == EVERYBODY;
     let is_enough =
         |known: &Inventory| known.markets.contains_key(market) && (is_everybody || known.accounts.contains_key(name));
     let inventory = operator.inventory(is_enough).await?;
@@ -132,5 +166,25 @@ async fn order_limits(operator: &Operator, name: &str, market: &str, limits: [&s
     };
     operator.must(&wire::Command::SetOrderLimits(set)).await?;
     println!("the limits of {name} in {market} are set");
+    Ok(())
+}
+
+async fn asset_limit(operator: &Operator, name: &str, asset: &str, order: &str) -> miette::Result<()> {
+    let is_everybody = name == EVERYBODY;
+    let is_enough =
+        |known: &Inventory| known.assets.contains_key(asset) && (is_everybody || known.accounts.contains_key(name));
+    let inventory = operator.inventory(is_enough).await?;
+    let listed = inventory.assets.get(asset).ok_or_else(|| miette::miette!("there is no asset {asset}"))?;
+    let account = match inventory.accounts.get(name) {
+        _ if is_everybody => AccountId::new(0),
+        Some(known) => known.account,
+        None => return Err(miette::miette!("there is no account {name}")),
+    };
+    let order_max = parse_amount(order, listed.ledger_decimals)?;
+    operator.must(&wire::Command::SetAssetLimit(SetAssetLimit { account, asset: listed.asset, order_max })).await?;
+    match order_max.is_zero() {
+        true => println!("an order of {name} may move any amount of {asset}"),
+        false => println!("an order of {name} may move up to {order} {asset}"),
+    }
     Ok(())
 }

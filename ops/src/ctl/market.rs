@@ -110,7 +110,7 @@ pub struct ProtectArgs {
     /// How long the auction lasts that begins where a trade would leave a band. Default: 2m.
     #[arg(long, value_name = "DURATION", value_parser = words::duration_ns)]
     auction: Option<u64>,
-    /// The highest price of a buy, as a multiple of the last trade's.
+    /// The highest price of a buy (PERCENT_PRICE_BY_SIDE), as a multiple of the last trade's.
     #[arg(long, value_name = "MULTIPLIER", value_parser = words::multiplier_ppm)]
     bid_up: Option<u32>,
     /// The lowest price of a buy.
@@ -122,6 +122,12 @@ pub struct ProtectArgs {
     /// The lowest price of a sell.
     #[arg(long, value_name = "MULTIPLIER", value_parser = words::multiplier_ppm)]
     ask_down: Option<u32>,
+    /// The highest price of any order (PERCENT_PRICE), as a multiple of the last trade's.
+    #[arg(long, value_name = "MULTIPLIER", value_parser = words::multiplier_ppm)]
+    up: Option<u32>,
+    /// The lowest price of any order.
+    #[arg(long, value_name = "MULTIPLIER", value_parser = words::multiplier_ppm)]
+    down: Option<u32>,
 }
 
 /// How long a volatility auction lasts when nobody says otherwise.
@@ -215,6 +221,8 @@ async fn protect(operator: &Operator, args: &ProtectArgs) -> miette::Result<()> 
         bid_down_ppm: args.bid_down.unwrap_or(old.bid_down_ppm),
         ask_up_ppm: args.ask_up.unwrap_or(old.ask_up_ppm),
         ask_down_ppm: args.ask_down.unwrap_or(old.ask_down_ppm),
+        up_ppm: args.up.unwrap_or(old.up_ppm),
+        down_ppm: args.down.unwrap_or(old.down_ppm),
     };
     match protection.has_band() {
         false => protection.volatility_auction_ns = 0,

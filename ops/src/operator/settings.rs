@@ -2,7 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use wire::event::{AccountLimitsChanged, AccountOpened, FeeTierChanged, OrderLimitsChanged};
+use wire::event::{AccountLimitsChanged, AccountOpened, AssetLimitChanged, FeeTierChanged, OrderLimitsChanged};
 use wire::{
     AccountId, Amount, ApiKeyId, AssetId, Event, FeeRate, FeeTiers, FirmId, MarketId, SignedFeeRate, TradeGroupId,
 };
@@ -21,10 +21,12 @@ pub struct Settings {
     pub reached: BTreeMap<AccountId, (u8, Amount)>,
     /// Rates that go before the tiers; 0 for every account, or every market.
     pub rates: BTreeMap<(AccountId, MarketId), Rates>,
-    /// Over all markets.
+    /// Over all markets; 0 for every account.
     pub limits: BTreeMap<AccountId, AccountLimitsChanged>,
     /// In one market; 0 for every account.
     pub order_limits: BTreeMap<(AccountId, MarketId), OrderLimitsChanged>,
+    /// How much of an asset one order may move; 0 for every account.
+    pub asset_limits: BTreeMap<(AccountId, AssetId), Amount>,
     /// Trade groups and firms.
     pub assigned: BTreeMap<AccountId, (TradeGroupId, FirmId)>,
     /// Kill switches that are engaged; of key 0 for the whole account.
@@ -40,6 +42,7 @@ impl Default for Settings {
             rates: BTreeMap::new(),
             limits: BTreeMap::new(),
             order_limits: BTreeMap::new(),
+            asset_limits: BTreeMap::new(),
             assigned: BTreeMap::new(),
             killed: BTreeSet::new(),
         }
@@ -70,8 +73,17 @@ impl Settings {
                 }
             }
             Event::AccountLimitsChanged(changed) => {
-                let AccountLimitsChanged { account, open_orders_max, order_rate_max, .. } = *changed;
-                match open_orders_max == 0 && order_rate_max == 0 {
+                let AccountLimitsChanged {
+                    account,
+                    open_orders_max,
+                    stop_orders_max,
+                    iceberg_orders_max,
+                    order_lists_max,
+                    order_rate_max,
+                    ..
+                } = *changed;
+                let all = [open_orders_max, stop_orders_max, iceberg_orders_max, order_lists_max, order_rate_max];
+                match all == [0; 5] {
                     true => drop(self.limits.remove(&account)),
                     false => drop(self.limits.insert(account, *changed)),
                 }
@@ -83,6 +95,10 @@ impl Settings {
                     false => drop(self.order_limits.insert((account, market), *changed)),
                 }
             }
+            Event::AssetLimitChanged(AssetLimitChanged { account, asset, order_max }) => match order_max.is_zero() {
+                true => drop(self.asset_limits.remove(&(*account, *asset))),
+                false => drop(self.asset_limits.insert((*account, *asset), *order_max)),
+            },
             Event::AccountAssigned(assigned) => {
                 self.assigned.insert(assigned.account, (assigned.group, assigned.firm));
             }
@@ -180,9 +196,12 @@ mod tests {
     #[test]
     fn limits_and_switches_that_are_taken_back_have_no_row() {
         let mut known = Settings::default();
-        let limits = |open_orders_max| AccountLimitsChanged {
+        let limits = |order_lists_max| AccountLimitsChanged {
             account: ERIN,
-            open_orders_max,
+            open_orders_max: 0,
+            stop_orders_max: 0,
+            iceberg_orders_max: 0,
+            order_lists_max,
             order_rate_max: 0,
             order_rate_window_ms: 0,
         };
@@ -193,14 +212,20 @@ mod tests {
             notional_max: Amount::ZERO,
             position_max: Amount::ZERO,
         };
+        let of_asset =
+            |units| AssetLimitChanged { account: ERIN, asset: AssetId::new(2), order_max: Amount::new(units).unwrap() };
         let kill = |is_engaged| KillSwitchChanged { account: ERIN, key: ApiKeyId::default(), is_engaged };
         known.apply(&Event::AccountLimitsChanged(limits(2)));
         known.apply(&Event::OrderLimitsChanged(of_orders(5)));
         known.apply(&Event::KillSwitchChanged(kill(true)));
+        known.apply(&Event::AssetLimitChanged(of_asset(4)));
         assert!(known.is_killed(ERIN) && known.limits.len() == 1 && known.order_limits.len() == 1);
+        assert_eq!(known.asset_limits.len(), 1);
         known.apply(&Event::AccountLimitsChanged(limits(0)));
         known.apply(&Event::OrderLimitsChanged(of_orders(0)));
         known.apply(&Event::KillSwitchChanged(kill(false)));
+        known.apply(&Event::AssetLimitChanged(of_asset(0)));
         assert!(!known.is_killed(ERIN) && known.limits.is_empty() && known.order_limits.is_empty());
+        assert!(known.asset_limits.is_empty());
     }
 }

@@ -8,7 +8,7 @@ use std::time::{Duration, Instant};
 use wire::{ClusterEpoch, NodeId, PartitionId};
 
 /// The layout of the directory; another one needs another program.
-const FORMAT: u32 = 5;
+const FORMAT: u32 = 6;
 /// How long a predecessor that was just killed may take to be gone: its memory is freed before its lock is.
 const LOCKED_FOR_AT_MOST: Duration = Duration::from_secs(5);
 const LOOK_AGAIN_AFTER: Duration = Duration::from_millis(50);
@@ -199,7 +199,7 @@ mod tests {
         drop(DataDir::open(dir.path(), NODE, EPOCH).unwrap());
         fs::write(dir.path().join("identity"), "form").unwrap();
         let error = DataDir::open(dir.path(), NODE, EPOCH).unwrap_err().to_string();
-        assert!(error.contains("write the line `format=5 epoch=7 node=1`"), "{error}");
+        assert!(error.contains("write the line `format=6 epoch=7 node=1`"), "{error}");
         fs::write(dir.path().join("identity"), "format=9 epoch=7 node=1").unwrap();
         assert!(matches!(DataDir::open(dir.path(), NODE, EPOCH), Err(DataDirError::OtherFormat { found: 9, .. })));
     }

@@ -43,6 +43,7 @@ pub fn may_request(role: Role, command: &Command) -> bool {
         | Command::SetFees(_)
         | Command::SetAccountLimits(_)
         | Command::SetOrderLimits(_)
+        | Command::SetAssetLimit(_)
         | Command::SetKillSwitch(_) => role == Role::Operator,
         Command::ListChain(_) | Command::ListChainAsset(_) | Command::ResolveDeposit(_) => role == Role::Operator,
         Command::SetWithdrawalRules(_)

@@ -409,6 +409,8 @@ impl Flow {
                     bid_down_ppm: self.one_of(&[0, 0, 900_000]),
                     ask_up_ppm: self.one_of(&[0, 0, 1_050_000]),
                     ask_down_ppm: self.one_of(&[0, 0, 970_000]),
+                    up_ppm: self.one_of(&[0, 0, 1_040_000]),
+                    down_ppm: self.one_of(&[0, 0, 960_000]),
                 },
             }),
             358 => {
@@ -416,7 +418,16 @@ impl Flow {
                 let order_lists_max = self.one_of(&[1, 3, 20]);
                 let order_amends_max = self.one_of(&[0, 1, 2, 10]);
                 let takes_pegged = self.below(4) > 0;
-                let special = SpecialRules { order_lists_max, order_amends_max, takes_pegged, ..self.rules.special };
+                let min_notional = Amount::new(self.one_of(&[0, 60_000, 150_000])).expect("an amount");
+                let special = SpecialRules {
+                    order_lists_max,
+                    order_amends_max,
+                    takes_pegged,
+                    iceberg_orders_max: self.one_of(&[0, 1, 2, 4]),
+                    min_notional,
+                    min_notional_of_market: !min_notional.is_zero() && self.below(2) == 0,
+                    ..self.rules.special
+                };
                 let qty_max = Qty::new(self.rules.lot.units() * self.one_of(&[8, 20, 1_000])).expect("a quantity");
                 Command::SetMarketRules(Box::new(SetMarketRules {
                     market,
@@ -428,19 +439,15 @@ impl Flow {
                 group: TradeGroupId::new(self.below(3) as u16),
                 firm: FirmId::new(self.below(2) as u32),
             }),
-            363..365 => Command::SetAccountLimits(SetAccountLimits {
-                account,
-                open_orders_max: self.one_of(&[0, 5, 50]),
-                order_rate_max: self.one_of(&[0, 20]),
-                order_rate_window_ms: 1_000,
-            }),
+            363..365 => Command::SetAccountLimits(self.account_limits(account)),
             365 if self.below(4) == 0 => {
                 // Mostly what may be; sometimes too little, sometimes too much.
                 let mut rows = [0; 8];
                 rows[self.below(8) as usize] = self.one_of(&[5, 6, 260, 300, 4_100, u32::MAX]);
                 Command::RaiseCapacity(Box::new(RaiseCapacity { capacity: Capacity::of_rows(rows) }))
             }
-            365..367 => Command::SetOrderLimits(self.order_limits(account, market)),
+            365 => Command::SetAssetLimit(self.asset_limit(account)),
+            366 => Command::SetOrderLimits(self.order_limits(account, market)),
             367..370 => Command::MassCancel(MassCancel {
                 account,
                 market: MarketId::new(self.one_of(&[0, 1, 2])),

@@ -93,6 +93,7 @@ struct Order {
     /// Whether its hold follows its limit; otherwise it is a budget.
     is_limit: bool,
     is_stop: bool,
+    is_iceberg: bool,
     list: u64,
     is_accepted: bool,
     has_traded: bool,
@@ -260,6 +261,7 @@ impl Ledger {
             Command::RaiseCapacity(raise) => self.raise_capacity(raise),
             Command::SetAccountLimits(set) => self.set_account_limits(set),
             Command::SetOrderLimits(set) => self.set_order_limits(set),
+            Command::SetAssetLimit(set) => self.set_asset_limit(set),
             Command::SetFeeSchedule(set) => self.set_fee_schedule(set),
             Command::SetFees(set) => self.set_fees(set),
             Command::ListChain(list) => self.list_chain(list),
@@ -409,6 +411,7 @@ impl Ledger {
             side,
             is_limit: !kind.is_market(),
             is_stop: kind.is_stop(),
+            is_iceberg: admitted.is_iceberg,
             list,
             is_accepted: false,
             has_traded: false,

@@ -139,6 +139,9 @@ impl Stage {
             ["may-open", open, "and-place", rate, "per", ms] => Command::SetAccountLimits(SetAccountLimits {
                 account,
                 open_orders_max: number(Some(open))?,
+                stop_orders_max: 0,
+                iceberg_orders_max: 0,
+                order_lists_max: 0,
                 order_rate_max: number(Some(rate))?,
                 order_rate_window_ms: number(Some(ms))?,
             }),

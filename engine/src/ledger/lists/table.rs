@@ -70,6 +70,12 @@ impl Lists {
         names.take_while(|((owner, _), _)| *owner == account).map(|(_, id)| *id).collect()
     }
 
+    /// How many an account has open over all markets.
+    pub(in crate::ledger) fn total(&self, account: AccountId) -> usize {
+        let names = self.names.range((account, ClientOrderId::EMPTY)..);
+        names.take_while(|((owner, _), _)| *owner == account).count()
+    }
+
     pub(super) fn count(&self, account: AccountId, market: MarketId) -> usize {
         self.of_account(account).iter().filter(|id| self.lists[id].market == market).count()
     }

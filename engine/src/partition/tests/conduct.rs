@@ -37,7 +37,16 @@ fn settled(world: &mut World, command: Command) -> Reply {
 
 fn account_limits(open_orders_max: u32, order_rate_max: u32, order_rate_window_ms: u32) -> Command {
     let account = World::account("alice");
-    Command::SetAccountLimits(SetAccountLimits { account, open_orders_max, order_rate_max, order_rate_window_ms })
+    let (stop_orders_max, iceberg_orders_max, order_lists_max) = (0, 0, 0);
+    Command::SetAccountLimits(SetAccountLimits {
+        account,
+        open_orders_max,
+        stop_orders_max,
+        iceberg_orders_max,
+        order_lists_max,
+        order_rate_max,
+        order_rate_window_ms,
+    })
 }
 
 fn order_limits(qty_max: i64, notional_max: i64, position_max: i64) -> SetOrderLimits {

@@ -129,9 +129,9 @@ fn the_price_filter_of_a_market_looks_at_the_price_that_the_peg_gives_and_at_its
         let protection = MarketProtection { bid_down_ppm: 900_000, bid_up_ppm: 1_050_000, ..MarketProtection::NONE };
         world.settle(Command::SetMarketProtection(SetMarketProtection { market: MARKET, protection }));
         assert_eq!(world.play("bob buy 1 peg primary ~ 300"), "accepted 5, pegged 5 @90, rests 5 1");
-        assert_eq!(world.play("bob buy 1 peg primary 1 ~ 300"), "refused 6 PercentPrice");
+        assert_eq!(world.play("bob buy 1 peg primary 1 ~ 300"), "refused 6 PercentPriceBySide");
         assert_eq!(world.play("bob buy 1 peg primary @ 104"), "accepted 7, pegged 7 @90, rests 7 1");
-        assert_eq!(world.play("bob buy 1 peg primary @ 106"), "refused 8 PercentPrice");
+        assert_eq!(world.play("bob buy 1 peg primary @ 106"), "refused 8 PercentPriceBySide");
     }
 }
 

@@ -40,13 +40,20 @@ pub struct SetFees {
     pub is_set: bool,
 }
 
-/// Sets what an account may do over all markets. Zero is no limit.
+/// Sets what an account may do over all markets. Zero is no limit. Of two limits, its own and that of every account, the lower
+/// one holds.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct SetAccountLimits {
-    /// Which account.
+    /// Which account; 0 for the limits of every account, which then have no rate.
     pub account: AccountId,
-    /// Open orders, over all markets.
+    /// EXCHANGE_MAX_NUM_ORDERS: open orders, over all markets.
     pub open_orders_max: u32,
+    /// EXCHANGE_MAX_NUM_ALGO_ORDERS: open stop orders, over all markets.
+    pub stop_orders_max: u32,
+    /// EXCHANGE_MAX_NUM_ICEBERG_ORDERS: open icebergs, over all markets.
+    pub iceberg_orders_max: u32,
+    /// EXCHANGE_MAX_NUM_ORDER_LISTS: open lists, over all markets.
+    pub order_lists_max: u32,
     /// New orders in one window.
     pub order_rate_max: u32,
     /// How long a window is, in milliseconds of log time, at most [`SetAccountLimits::WINDOW_MS_MAX`]. Windows begin at
@@ -72,6 +79,18 @@ pub struct SetOrderLimits {
     pub notional_max: Amount,
     /// MAX_POSITION: free and held base and the base of open buys together, in ledger units of the base asset.
     pub position_max: Amount,
+}
+
+/// Sets how much of an asset one order may move: MAX_ASSET. Zero is no limit. Of two limits, the account's own and that of every
+/// account, the lower one holds.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct SetAssetLimit {
+    /// Which account; 0 for the limit of every account.
+    pub account: AccountId,
+    /// Which asset: the base of a market, whose quantity is bounded, or the quote, whose notional is.
+    pub asset: AssetId,
+    /// In ledger units of the asset.
+    pub order_max: Amount,
 }
 
 /// Engages or releases the kill switch of an account or of an API key: no new orders, and everything open or on its way

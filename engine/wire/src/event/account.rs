@@ -54,10 +54,16 @@ pub struct FeeTierChanged {
 /// What an account may do over all markets now. Zero is no limit.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct AccountLimitsChanged {
-    /// Which account.
+    /// Which account; 0 for every account.
     pub account: AccountId,
     /// Open orders, over all markets.
     pub open_orders_max: u32,
+    /// Open stop orders, over all markets.
+    pub stop_orders_max: u32,
+    /// Open icebergs, over all markets.
+    pub iceberg_orders_max: u32,
+    /// Open lists, over all markets.
+    pub order_lists_max: u32,
     /// New orders in one window.
     pub order_rate_max: u32,
     /// How long a window is, in milliseconds of log time.
@@ -77,6 +83,17 @@ pub struct OrderLimitsChanged {
     pub notional_max: Amount,
     /// Position, in ledger units of the base asset.
     pub position_max: Amount,
+}
+
+/// How much of an asset one order of an account may move now. Zero is no limit.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct AssetLimitChanged {
+    /// Which account; 0 for every account.
+    pub account: AccountId,
+    /// Which asset.
+    pub asset: AssetId,
+    /// In ledger units of the asset.
+    pub order_max: Amount,
 }
 
 /// A kill switch was engaged or released.

@@ -66,7 +66,7 @@ async fn an_account_is_told_with_every_asset() {
 
 #[tokio::test]
 async fn an_account_is_told_what_it_may_not_do() {
-    use wire::event::{AccountLimitsChanged, KillSwitchChanged, OrderLimitsChanged};
+    use wire::event::{AccountLimitsChanged, AssetLimitChanged, KillSwitchChanged, OrderLimitsChanged};
     use wire::{AccountId, Event, Qty};
     let server = server().await;
     let kill = |is_engaged| {
@@ -88,22 +88,58 @@ async fn an_account_is_told_what_it_may_not_do() {
         let position_max = amount(tenths * 1_000_000_000);
         Event::OrderLimitsChanged(OrderLimitsChanged { account, market: BTCUSDT, qty_max, notional_max, position_max })
     };
-    let (open_orders_max, order_rate_max, order_rate_window_ms) = (7, 3, 60_000);
-    server.ledger.feed(&[
-        position(ALICE, 15),
-        position(AccountId::new(0), 20),
+    let limits = |account, [open_orders_max, stop_orders_max, iceberg_orders_max, order_lists_max]: [u32; 4]| {
+        let (order_rate_max, order_rate_window_ms) = (3, 60_000);
         Event::AccountLimitsChanged(AccountLimitsChanged {
-            account: ALICE,
+            account,
             open_orders_max,
+            stop_orders_max,
+            iceberg_orders_max,
+            order_lists_max,
             order_rate_max,
             order_rate_window_ms,
-        }),
+        })
+    };
+    let asset_limit = |account, asset, units| {
+        Event::AssetLimitChanged(AssetLimitChanged { account, asset, order_max: amount(units) })
+    };
+    let every = AccountId::new(0);
+    server.ledger.feed(&[
+        position(ALICE, 15),
+        position(every, 20),
+        limits(ALICE, [7, 3, 0, 9]),
+        limits(every, [0, 2, 5, 0]),
+        asset_limit(ALICE, BTC, 25_000_000_000),
+        asset_limit(every, BTC, 42_000_000_000),
+        asset_limit(every, USDT, 4_200_000_000),
+        asset_limit(AccountId::new(2), USDT, 1),
     ]);
     let after = filters().await.body;
+    let exchange = |filter: &str, field: &str, max: u32| json!({ "filterType": filter, field: max });
+    assert_eq!(
+        after["exchangeFilters"],
+        json!([
+            exchange("EXCHANGE_MAX_NUM_ORDERS", "maxNumOrders", 7),
+            exchange("EXCHANGE_MAX_NUM_ALGO_ORDERS", "maxNumAlgoOrders", 2),
+            exchange("EXCHANGE_MAX_NUM_ICEBERG_ORDERS", "maxNumIcebergOrders", 5),
+            exchange("EXCHANGE_MAX_NUM_ORDER_LISTS", "maxNumOrderLists", 9),
+        ]),
+        "the lower one of the account's own and everybody's"
+    );
+    let asset = |name: &str, limit: &str| json!({ "filterType": "MAX_ASSET", "asset": name, "limit": limit });
+    assert_eq!(after["assetFilters"], json!([asset("BTC", "2.50000000"), asset("USDT", "42.00000000")]));
     let orders = json!({ "filterType": "EXCHANGE_MAX_NUM_ORDERS", "maxNumOrders": 7 });
     let own = json!({ "filterType": "MAX_POSITION", "maxPosition": "1.50000000" });
     assert_eq!((of(&after, "EXCHANGE_MAX_NUM_ORDERS"), of(&after, "MAX_POSITION")), (Some(orders), Some(own)));
     let info = server.get("/api/v3/exchangeInfo?symbol=BTCUSDT").await.body;
+    assert_eq!(
+        info["exchangeFilters"],
+        json!([
+            exchange("EXCHANGE_MAX_NUM_ALGO_ORDERS", "maxNumAlgoOrders", 2),
+            exchange("EXCHANGE_MAX_NUM_ICEBERG_ORDERS", "maxNumIcebergOrders", 5),
+        ]),
+        "everybody's alone"
+    );
     let decimals = ["baseCommissionPrecision", "quoteCommissionPrecision"].map(|name| &info["symbols"][0][name]);
     assert_eq!(decimals, [10, 8], "as many as the ledger has of BTC and USDT");
     let shown = info["symbols"][0]["filters"].as_array().unwrap().iter();
@@ -119,6 +155,46 @@ async fn an_account_is_told_what_it_may_not_do() {
     assert_eq!((refused.status, refused.body["code"].as_i64()), (429, Some(-1015)));
     let wait = refused.head.split("retry-after: ").nth(1).and_then(|rest| rest.lines().next()?.parse::<u32>().ok());
     assert_eq!(wait, Some(86_400), "{}", refused.head);
+}
+
+#[tokio::test]
+async fn a_market_shows_the_filters_that_it_has_and_no_others() {
+    use wire::event::{MarketProtectionChanged, MarketRulesChanged};
+    use wire::{Event, MarketProtection};
+    let server = server().await;
+    let of = async |names: &[&str]| -> Vec<Value> {
+        let info = server.get("/api/v3/exchangeInfo?symbol=BTCUSDT").await.body;
+        let shown = info["symbols"][0]["filters"].as_array().unwrap().clone();
+        let is_wanted = |filter: &Value| names.contains(&filter["filterType"].as_str().unwrap());
+        shown.into_iter().filter(is_wanted).collect()
+    };
+    const OPTIONAL: [&str; 4] = ["MAX_NUM_ICEBERG_ORDERS", "MIN_NOTIONAL", "PERCENT_PRICE", "PERCENT_PRICE_BY_SIDE"];
+    assert_eq!(of(&OPTIONAL).await, Vec::<Value>::new());
+    let mut rules = crate::testing::rules();
+    rules.special.iceberg_orders_max = 3;
+    rules.special.min_notional = amount(1_250_000_000);
+    rules.special.min_notional_of_market = true;
+    let protection = MarketProtection { up_ppm: 1_300_000, down_ppm: 700_000, ..MarketProtection::NONE };
+    server.ledger.feed(&[
+        Event::MarketRulesChanged(Box::new(MarketRulesChanged { market: BTCUSDT, version: 1, rules })),
+        Event::MarketProtectionChanged(MarketProtectionChanged { market: BTCUSDT, version: 2, protection }),
+    ]);
+    let iceberg = json!({ "filterType": "MAX_NUM_ICEBERG_ORDERS", "maxNumIcebergOrders": 3 });
+    let notional = json!({
+        "filterType": "MIN_NOTIONAL", "minNotional": "12.50000000", "applyToMarket": true, "avgPriceMins": 0,
+    });
+    let percent = json!({
+        "filterType": "PERCENT_PRICE", "multiplierUp": "1.3", "multiplierDown": "0.7", "avgPriceMins": 0,
+    });
+    assert_eq!(of(&OPTIONAL).await, [iceberg, notional, percent]);
+    let protection = MarketProtection { bid_up_ppm: 1_200_000, down_ppm: 500_000, ..MarketProtection::NONE };
+    let changed = MarketProtectionChanged { market: BTCUSDT, version: 3, protection };
+    server.ledger.feed(&[Event::MarketProtectionChanged(changed)]);
+    let both = of(&["PERCENT_PRICE", "PERCENT_PRICE_BY_SIDE"]).await;
+    let percent = json!({
+        "filterType": "PERCENT_PRICE", "multiplierUp": "4294.967295", "multiplierDown": "0.5", "avgPriceMins": 0,
+    });
+    assert_eq!((both.len(), &both[0], &both[1]["bidMultiplierUp"]), (2, &percent, &json!("1.2")));
 }
 
 #[tokio::test]

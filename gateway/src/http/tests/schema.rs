@@ -9,8 +9,13 @@ use futures_util::{SinkExt, StreamExt};
 use serde_json::Map;
 use tokio_tungstenite::connect_async;
 use tokio_tungstenite::tungstenite::Message;
-use wire::event::{AuctionIndicated, Credited, DepthWindowClosed, LevelChanged, OrderShown, PhaseChanged, Traded};
-use wire::{BookSequence, Event, MarketStatus, OrderId, PhaseCause, Side, TradeId, UpdateId};
+use wire::event::{
+    AccountLimitsChanged, AssetLimitChanged, AuctionIndicated, Credited, DepthWindowClosed, LevelChanged,
+    MarketProtectionChanged, MarketRulesChanged, OrderLimitsChanged, OrderShown, PhaseChanged, Traded,
+};
+use wire::{
+    AccountId, BookSequence, Event, MarketProtection, MarketStatus, OrderId, PhaseCause, Side, TradeId, UpdateId,
+};
 
 use super::*;
 use crate::operations::{OPERATIONS, Security};
@@ -141,7 +146,8 @@ fn market_events() -> Vec<Event> {
     };
     let indicated = AuctionIndicated { market: BTCUSDT, price: Some(price(5_000_000)), qty: qty(100), surplus: -5 };
     let window = DepthWindowClosed { market: BTCUSDT, first: UpdateId::new(1), last: UpdateId::new(2) };
-    vec![
+    let mut events = filter_events();
+    events.extend([
         level(Side::Buy, 4_999_900, 1),
         level(Side::Sell, 5_000_100, 2),
         Event::OrderShown(shown),
@@ -149,6 +155,34 @@ fn market_events() -> Vec<Event> {
         Event::DepthWindowClosed(window),
         Event::PhaseChanged(phase),
         Event::AuctionIndicated(indicated),
+    ]);
+    events
+}
+
+/// Every filter that a market or an account may have or not, far beyond what these tests ask for.
+fn filter_events() -> Vec<Event> {
+    let mut rules = rules();
+    rules.special.iceberg_orders_max = 1_000;
+    rules.special.min_notional = amount(1);
+    let multipliers = MarketProtection { bid_up_ppm: 4_000_000, up_ppm: 4_000_000, ..MarketProtection::NONE };
+    let account = AccountId::new(0);
+    let limits = AccountLimitsChanged {
+        account,
+        open_orders_max: 1_000,
+        stop_orders_max: 1_000,
+        iceberg_orders_max: 1_000,
+        order_lists_max: 1_000,
+        order_rate_max: 0,
+        order_rate_window_ms: 0,
+    };
+    let (qty_max, notional_max, position_max) = (qty(0), amount(0), amount(i64::MAX / 2));
+    let market = BTCUSDT;
+    vec![
+        Event::MarketRulesChanged(Box::new(MarketRulesChanged { market, version: 1, rules })),
+        Event::MarketProtectionChanged(MarketProtectionChanged { market, version: 2, protection: multipliers }),
+        Event::AccountLimitsChanged(limits),
+        Event::OrderLimitsChanged(OrderLimitsChanged { account, market, qty_max, notional_max, position_max }),
+        Event::AssetLimitChanged(AssetLimitChanged { account, asset: BTC, order_max: amount(i64::MAX / 2) }),
     ]
 }
 

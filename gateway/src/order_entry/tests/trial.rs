@@ -2,8 +2,8 @@
 
 use wire::command::NewOrder;
 use wire::event::{
-    AccountLimitsChanged, KillSwitchChanged, LeaseChanged, MarketListed, MarketProtectionChanged, OrderLimitsChanged,
-    OrderTerms, PhaseChanged,
+    AccountLimitsChanged, AssetLimitChanged, KillSwitchChanged, LeaseChanged, MarketListed, MarketProtectionChanged,
+    MarketRulesChanged, OrderLimitsChanged, OrderTerms, PhaseChanged,
 };
 use wire::{
     AccountId, ApiKeyId, ClientSessionId, MarketId, MarketProtection, MarketScale, MarketStatus, OrderKind, PhaseCause,
@@ -65,8 +65,15 @@ async fn the_accounts_own_rate_is_counted_in_windows_of_log_time() {
     let (gateway, ledger) = gateway();
     let limits = |order_rate_max, order_rate_window_ms| {
         let account = ALICE;
-        let changed = AccountLimitsChanged { account, open_orders_max: 0, order_rate_max, order_rate_window_ms };
-        Event::AccountLimitsChanged(changed)
+        Event::AccountLimitsChanged(AccountLimitsChanged {
+            account,
+            open_orders_max: 0,
+            stop_orders_max: 0,
+            iceberg_orders_max: 0,
+            order_lists_max: 0,
+            order_rate_max,
+            order_rate_window_ms,
+        })
     };
     let day_ms = 86_400_000;
     let order = |id: u64| [pending(id, &buy(&format!("o{id}"))), accepted(id), resting(id, 100_000)];
@@ -150,6 +157,21 @@ async fn a_price_far_from_the_last_trade_is_refused_and_none_before_the_first() 
         assert_eq!(tried(&gateway, &at(side, price)), refused, "{side} {price}");
     }
     assert_eq!(tried(&gateway, MARKET), Ok(()), "a market order has no limit");
+    let protection = MarketProtection { up_ppm: 1_300_000, down_ppm: 700_000, ..protection };
+    let changed = MarketProtectionChanged { market: BTCUSDT, version: 2, protection };
+    ledger.feed(&[Event::MarketProtectionChanged(changed)]);
+    for (side, price, refused) in [
+        ("BUY", "60000", Ok(())),
+        ("BUY", "60000.01", filter("PERCENT_PRICE_BY_SIDE")),
+        ("BUY", "65000.01", filter("PERCENT_PRICE")),
+        ("BUY", "35000", Ok(())),
+        ("BUY", "34999.99", filter("PERCENT_PRICE")),
+        ("SELL", "39999.99", filter("PERCENT_PRICE_BY_SIDE")),
+        ("SELL", "65000", Ok(())),
+        ("SELL", "65000.01", filter("PERCENT_PRICE")),
+    ] {
+        assert_eq!(tried(&gateway, &at(side, price)), refused, "{side} {price}");
+    }
 }
 
 #[tokio::test]
@@ -176,6 +198,9 @@ async fn open_orders_are_counted() {
         Event::AccountLimitsChanged(AccountLimitsChanged {
             account: ALICE,
             open_orders_max,
+            stop_orders_max: 0,
+            iceberg_orders_max: 0,
+            order_lists_max: 0,
             order_rate_max,
             order_rate_window_ms,
         })
@@ -184,6 +209,92 @@ async fn open_orders_are_counted() {
     assert_eq!(tried(&gateway, LIMIT), filter("EXCHANGE_MAX_NUM_ORDERS"));
     ledger.feed(&[bounds(0)]);
     assert_eq!(tried(&gateway, LIMIT), Ok(()));
+}
+
+#[tokio::test]
+async fn stop_orders_and_icebergs_are_counted_in_the_market_and_over_all_of_them() {
+    let (gateway, ledger) = gateway();
+    let bounds = |[stop_orders_max, iceberg_orders_max]: [u32; 2]| {
+        let (open_orders_max, order_lists_max, order_rate_max, order_rate_window_ms) = (0, 0, 0, 0);
+        Event::AccountLimitsChanged(AccountLimitsChanged {
+            account: AccountId::new(0),
+            open_orders_max,
+            stop_orders_max,
+            iceberg_orders_max,
+            order_lists_max,
+            order_rate_max,
+            order_rate_window_ms,
+        })
+    };
+    let open = |id: u64, kind: OrderKind, terms: Terms| {
+        let order = NewOrder { kind, ..buy(&format!("o{id}")) };
+        let terms = OrderTerms { order: OrderId::new(id), account: ALICE, market: BTCUSDT, list: ListId::ZERO, terms };
+        [pending(id, &order), Event::OrderTerms(Box::new(terms)), accepted(id)]
+    };
+    let iceberg = format!("{LIMIT}&icebergQty=0.5");
+    let waits = Terms { stop_price: Some(price(6_000_000)), ..Terms::NONE };
+    ledger.feed(&open(1, OrderKind::StopLoss, waits));
+    ledger.feed(&open(2, OrderKind::Limit, Terms { visible_qty: qty(50_000), ..Terms::NONE }));
+    ledger.feed(&[bounds([2, 2])]);
+    assert_eq!((tried(&gateway, STOP), tried(&gateway, &iceberg)), (Ok(()), Ok(())));
+    ledger.feed(&[bounds([1, 1])]);
+    let wanted = (filter("EXCHANGE_MAX_NUM_ALGO_ORDERS"), filter("EXCHANGE_MAX_NUM_ICEBERG_ORDERS"));
+    assert_eq!((tried(&gateway, STOP), tried(&gateway, &iceberg)), wanted);
+    assert_eq!(tried(&gateway, LIMIT), Ok(()));
+    ledger.feed(&[bounds([0, 0])]);
+    for (iceberg_orders_max, wanted) in [(2, Ok(())), (1, filter("MAX_NUM_ICEBERG_ORDERS")), (0, Ok(()))] {
+        let mut rules = rules();
+        rules.special.iceberg_orders_max = iceberg_orders_max;
+        let changed = MarketRulesChanged { market: BTCUSDT, version: 1, rules };
+        ledger.feed(&[Event::MarketRulesChanged(Box::new(changed))]);
+        assert_eq!(tried(&gateway, &iceberg), wanted, "{iceberg_orders_max}");
+    }
+}
+
+#[tokio::test]
+async fn the_older_notional_filter_is_looked_at_before_an_order_is_sent() {
+    let (gateway, ledger) = gateway();
+    let by_quote = "symbol=BTCUSDT&side=BUY&type=MARKET&quoteOrderQty=";
+    for (of_market, market) in [(false, Ok(())), (true, filter("MIN_NOTIONAL"))] {
+        let mut rules = rules();
+        rules.special.min_notional = amount(5_000_000_000_000);
+        rules.special.min_notional_of_market = of_market;
+        let changed = MarketRulesChanged { market: BTCUSDT, version: 1, rules };
+        ledger.feed(&[Event::MarketRulesChanged(Box::new(changed))]);
+        for (order, wanted) in [
+            (LIMIT.to_owned(), Ok(())),
+            (LIMIT.replace("50000", "49999.99"), filter("MIN_NOTIONAL")),
+            (format!("{by_quote}50000"), Ok(())),
+            (format!("{by_quote}49999.99"), market),
+        ] {
+            assert_eq!(tried(&gateway, &order), wanted, "{order}");
+            if wanted.is_err() {
+                let placed = place(&gateway, alice(), params(&order)).await.unwrap_err();
+                assert_eq!(Err((placed.code, placed.message.into_owned())), wanted, "{order}");
+            }
+        }
+    }
+}
+
+#[tokio::test]
+async fn one_order_moves_as_much_of_its_assets_as_it_may() {
+    let (gateway, ledger) = gateway();
+    let limit = |account, asset, units| {
+        let account = AccountId::new(account);
+        Event::AssetLimitChanged(AssetLimitChanged { account, asset, order_max: amount(units) })
+    };
+    let (btc, usdt) = (10_000_000_000, 100_000_000);
+    for (asset, whole) in [(BTC, btc), (USDT, 50_000 * usdt)] {
+        for (own, every) in [(whole, 0), (0, whole), (whole + 1, whole), (whole, whole + 1)] {
+            ledger.feed(&[limit(ALICE.get(), asset, own), limit(0, asset, every)]);
+            assert_eq!(tried(&gateway, LIMIT), Ok(()));
+            ledger.feed(&[limit(if every == whole { 0 } else { ALICE.get() }, asset, whole - 1)]);
+            assert_eq!(tried(&gateway, LIMIT), filter("MAX_ASSET"));
+            assert_eq!(tried(&gateway, &LIMIT.replace("BUY", "SELL")), filter("MAX_ASSET"));
+        }
+        ledger.feed(&[limit(ALICE.get(), asset, 0), limit(0, asset, 0)]);
+        assert_eq!(tried(&gateway, LIMIT), Ok(()));
+    }
 }
 
 #[tokio::test]

@@ -1,7 +1,7 @@
 //! One account, with everything that operators have said of it.
 
-use wire::event::{AccountOpened, OrderLimitsChanged};
-use wire::{AssetId, MarketId, decimal};
+use wire::event::{AccountLimitsChanged, AccountOpened, OrderLimitsChanged};
+use wire::{AccountId, AssetId, MarketId, decimal};
 
 use super::super::fees;
 use crate::operator::{Inventory, Operator};
@@ -42,15 +42,19 @@ fn text(known: &Inventory, opened: &AccountOpened) -> String {
     }
     match settings.limits.get(&id) {
         None => line("limits", "none over all markets".to_owned()),
-        Some(limits) => {
-            let mut said = Vec::new();
-            if limits.open_orders_max > 0 {
-                said.push(format!("{} open orders", limits.open_orders_max));
-            }
-            if limits.order_rate_max > 0 {
-                said.push(format!("{} new orders in {} ms", limits.order_rate_max, limits.order_rate_window_ms));
-            }
-            line("limits", said.join(", "));
+        Some(limits) => line("limits", over_all_markets(limits)),
+    }
+    let everybody = AccountId::new(0);
+    if let Some(limits) = settings.limits.get(&everybody) {
+        line("", format!("as everybody: {}", over_all_markets(limits)));
+    }
+    for ((whose, asset), max) in &settings.asset_limits {
+        let (symbol, decimals) = asset_of(known, *asset);
+        let said = format!("an order up to {} {symbol}", decimal::format(max.units(), decimals, 0));
+        match *whose {
+            whose if whose == id => line("", said),
+            whose if whose == everybody => line("", format!("as everybody: {said}")),
+            _ => {}
         }
     }
     for limits in settings.order_limits.values().filter(|limits| limits.account == id) {
@@ -61,6 +65,21 @@ fn text(known: &Inventory, opened: &AccountOpened) -> String {
         line("key", format!("{}{killed}", key.added.key));
     }
     lines.join("\n") + "\n"
+}
+
+fn over_all_markets(limits: &AccountLimitsChanged) -> String {
+    let counts = [
+        (limits.open_orders_max, "open orders"),
+        (limits.stop_orders_max, "open stop orders"),
+        (limits.iceberg_orders_max, "open icebergs"),
+        (limits.order_lists_max, "open order lists"),
+    ];
+    let set = counts.into_iter().filter(|(max, _)| *max > 0);
+    let mut said: Vec<String> = set.map(|(max, what)| format!("{max} {what}")).collect();
+    if limits.order_rate_max > 0 {
+        said.push(format!("{} new orders in {} ms", limits.order_rate_max, limits.order_rate_window_ms));
+    }
+    said.join(", ")
 }
 
 fn of_orders(known: &Inventory, limits: &OrderLimitsChanged) -> String {
@@ -101,8 +120,8 @@ fn symbol_of(known: &Inventory, market: MarketId) -> String {
 #[cfg(test)]
 mod tests {
     use wire::event::{
-        AccountAssigned, AccountLimitsChanged, ApiKeyAdded, AssetListed, BalanceChanged, FeesChanged,
-        KillSwitchChanged, MarketListed,
+        AccountAssigned, AccountLimitsChanged, ApiKeyAdded, AssetLimitChanged, AssetListed, BalanceChanged,
+        FeesChanged, KillSwitchChanged, MarketListed,
     };
     use wire::{
         AccountId, AccountName, Amount, ApiKeyId, ApiKeyText, Event, FeeRate, FirmId, MarketRules, MarketScale,
@@ -203,6 +222,9 @@ mod tests {
             Event::AccountLimitsChanged(AccountLimitsChanged {
                 account: ERIN,
                 open_orders_max: 2,
+                stop_orders_max: 3,
+                iceberg_orders_max: 4,
+                order_lists_max: 6,
                 order_rate_max: 5,
                 order_rate_window_ms: 1_000,
             }),
@@ -212,6 +234,20 @@ mod tests {
                 qty_max: Qty::new(100_000).unwrap(),
                 notional_max: amount(100_000_000_000),
                 position_max: amount(50_000_000_000),
+            }),
+            Event::AccountLimitsChanged(AccountLimitsChanged {
+                account: AccountId::new(0),
+                open_orders_max: 9,
+                stop_orders_max: 0,
+                iceberg_orders_max: 0,
+                order_lists_max: 0,
+                order_rate_max: 0,
+                order_rate_window_ms: 0,
+            }),
+            Event::AssetLimitChanged(AssetLimitChanged {
+                account: ERIN,
+                asset: AssetId::new(2),
+                order_max: amount(4_250_000_000),
             }),
             Event::ApiKeyAdded(Box::new(added)),
             Event::KillSwitchChanged(KillSwitchChanged { account: ERIN, key: ApiKeyId::new(3), is_engaged: true }),
@@ -225,7 +261,10 @@ mod tests {
                 "  group      3, firm 9".to_owned(),
                 "  fees       maker 1000 ppm, taker 1000 ppm".to_owned(),
                 "             in BTCUSDT: maker -100 ppm, taker 50 ppm".to_owned(),
-                "  limits     2 open orders, 5 new orders in 1000 ms".to_owned(),
+                "  limits     2 open orders, 3 open stop orders, 4 open icebergs, 6 open order lists, 5 new orders in 1000 ms"
+                    .to_owned(),
+                "             as everybody: 9 open orders".to_owned(),
+                "             an order up to 42.5 USDT".to_owned(),
                 "             in BTCUSDT: an order up to 1 BTC, an order up to 1000 USDT, a position up to 5 BTC"
                     .to_owned(),
                 format!("  key        {key}, KILLED"),

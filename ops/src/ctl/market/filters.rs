@@ -1,6 +1,6 @@
 //! Filters of a market, as decimals of its assets.
 
-use wire::{Amount, MarketRules, MarketScale, Price, Qty, decimal};
+use wire::{Amount, BasisPoints, MarketRules, MarketScale, Price, Qty, decimal};
 
 use super::words;
 
@@ -37,6 +37,33 @@ pub struct Filters {
     /// How many orders one account may have open.
     #[arg(long, value_name = "COUNT")]
     max_orders: Option<u32>,
+    /// How many stop orders one account may have open (MAX_NUM_ALGO_ORDERS).
+    #[arg(long, value_name = "COUNT")]
+    max_stop_orders: Option<u32>,
+    /// How many icebergs one account may have open (MAX_NUM_ICEBERG_ORDERS); 0 for any number.
+    #[arg(long, value_name = "COUNT")]
+    max_icebergs: Option<u32>,
+    /// How many slices an iceberg may have (ICEBERG_PARTS).
+    #[arg(long, value_name = "COUNT")]
+    max_iceberg_parts: Option<u32>,
+    /// How many order lists one account may have open (MAX_NUM_ORDER_LISTS).
+    #[arg(long, value_name = "COUNT")]
+    max_order_lists: Option<u32>,
+    /// How often one order may be amended (MAX_NUM_ORDER_AMENDS); 0 for never.
+    #[arg(long, value_name = "COUNT")]
+    max_amends: Option<u16>,
+    /// The smallest trailing delta, in basis points (TRAILING_DELTA).
+    #[arg(long, value_name = "POINTS")]
+    min_trailing_delta: Option<u16>,
+    /// The largest trailing delta, in basis points.
+    #[arg(long, value_name = "POINTS")]
+    max_trailing_delta: Option<u16>,
+    /// The smallest price × quantity by the older filter MIN_NOTIONAL, beside --min-notional (NOTIONAL); 0 for none.
+    #[arg(long, value_name = "AMOUNT")]
+    least_notional: Option<String>,
+    /// Whether market orders have to reach --least-notional as well (applyToMarket).
+    #[arg(long, value_name = "BOOL", action = clap::ArgAction::Set)]
+    least_notional_to_market: Option<bool>,
     /// How far from the best opposite price a market order may trade.
     #[arg(long, value_name = "PERCENT", value_parser = words::percent_ppm)]
     protection: Option<u32>,
@@ -77,6 +104,7 @@ impl Filters {
         for (name, text, place) in [
             ("--min-notional", &self.min_notional, &mut rules.notional_min),
             ("--max-notional", &self.max_notional, &mut rules.notional_max),
+            ("--least-notional", &self.least_notional, &mut rules.special.min_notional),
         ] {
             if let Some(text) = text {
                 *place = Amount::new(units(name, text, quote_decimals)?).ok_or_else(|| bad(name, text))?;
@@ -103,6 +131,28 @@ impl Filters {
                 }
             }
         }
+        let special = &mut rules.special;
+        special.stop_orders_max = self.max_stop_orders.unwrap_or(special.stop_orders_max);
+        special.iceberg_orders_max = self.max_icebergs.unwrap_or(special.iceberg_orders_max);
+        special.iceberg_parts_max = self.max_iceberg_parts.unwrap_or(special.iceberg_parts_max);
+        special.order_lists_max = self.max_order_lists.unwrap_or(special.order_lists_max);
+        special.order_amends_max = self.max_amends.unwrap_or(special.order_amends_max);
+        for (name, points, place) in [
+            ("--min-trailing-delta", self.min_trailing_delta, &mut special.trailing_delta_min),
+            ("--max-trailing-delta", self.max_trailing_delta, &mut special.trailing_delta_max),
+        ] {
+            if let Some(points) = points {
+                *place = BasisPoints::new(points).ok_or_else(|| bad(name, &points.to_string()))?;
+            }
+        }
+        special.min_notional_of_market = match self.least_notional_to_market {
+            Some(true) if special.min_notional.is_zero() => {
+                miette::bail!("--least-notional-to-market needs --least-notional; nothing was done")
+            }
+            Some(of_market) => of_market,
+            // Taken away with the filter.
+            None => special.min_notional_of_market && !special.min_notional.is_zero(),
+        };
         rules.open_orders_max = self.max_orders.unwrap_or(rules.open_orders_max);
         rules.protection_ppm = self.protection.unwrap_or(rules.protection_ppm);
         if !rules.is_consistent() {

@@ -104,7 +104,25 @@ fn text(inventory: &Inventory, known: KnownMarket, phase: Option<&Phase>) -> Str
         qty(rules.market_qty_max)
     ));
     lines.push(format!("  notional   {} to {}", amount(rules.notional_min), amount(rules.notional_max)));
+    let special = &rules.special;
+    if special.has_min_notional(false) {
+        let of_market = if special.min_notional_of_market { "market orders too" } else { "but of market orders" };
+        lines.push(format!("  least      notional {}, {of_market}", amount(special.min_notional)));
+    }
     lines.push(format!("  orders     up to {} of an account", rules.open_orders_max));
+    let icebergs = match special.iceberg_orders_max {
+        0 => "any number of icebergs".to_owned(),
+        most => format!("{most} icebergs"),
+    };
+    lines.push(format!(
+        "             of them {} stop orders, {icebergs} in up to {} parts; {} lists",
+        special.stop_orders_max, special.iceberg_parts_max, special.order_lists_max
+    ));
+    let (least, most) = (special.trailing_delta_min.get(), special.trailing_delta_max.get());
+    lines.push(format!(
+        "             amended up to {} times; trailing by {least} to {most} basis points",
+        special.order_amends_max
+    ));
     let of_everybody = (wire::AccountId::new(0), listed.market);
     if let Some(limits) = inventory.settings.order_limits.get(&of_everybody) {
         let base = inventory.assets.values().find(|known| known.asset == listed.base);
@@ -121,8 +139,12 @@ fn text(inventory: &Inventory, known: KnownMarket, phase: Option<&Phase>) -> Str
             lines.push(format!("  band       {name} {}%, auction {auction}", percent(ppm)));
         }
     }
-    if protection.has_price_filter() {
-        let times = |ppm: u32| if ppm == 0 { "any".into() } else { decimal::format(ppm.into(), 6, 0) };
+    let times = |ppm: u32| if ppm == 0 { "any".into() } else { decimal::format(ppm.into(), 6, 0) };
+    if protection.has_filter_of_both() {
+        let MarketProtection { up_ppm, down_ppm, .. } = protection;
+        lines.push(format!("  prices     {} to {} of the last trade", times(down_ppm), times(up_ppm)));
+    }
+    if protection.has_filter_by_side() {
         let MarketProtection { bid_up_ppm, bid_down_ppm, ask_up_ppm, ask_down_ppm, .. } = protection;
         lines.push(format!("  buys       {} to {} of the last trade", times(bid_down_ppm), times(bid_up_ppm)));
         lines.push(format!("  sells      {} to {} of the last trade", times(ask_down_ppm), times(ask_up_ppm)));

@@ -77,6 +77,31 @@ impl Flow {
         schedule
     }
 
+    /// Of an account, or of every account.
+    pub(super) fn account_limits(&mut self, account: AccountId) -> SetAccountLimits {
+        let is_everybodys = self.below(8) == 0;
+        // Everybody's rate is refused, and one without a window, or the other way round.
+        let order_rate_max = if is_everybodys { self.one_of(&[0, 0, 0, 20]) } else { self.one_of(&[0, 20]) };
+        let has_window = if self.below(8) == 0 { order_rate_max == 0 } else { order_rate_max > 0 };
+        SetAccountLimits {
+            account: if is_everybodys { AccountId::new(0) } else { account },
+            open_orders_max: self.one_of(&[0, 5, 50]),
+            stop_orders_max: self.one_of(&[0, 0, 2, 4]),
+            iceberg_orders_max: self.one_of(&[0, 0, 1, 3]),
+            order_lists_max: self.one_of(&[0, 0, 1, 2]),
+            order_rate_max,
+            order_rate_window_ms: if has_window { 1_000 } else { 0 },
+        }
+    }
+
+    /// Of an account, or of every account; around what orders move of the asset.
+    pub(super) fn asset_limit(&mut self, account: AccountId) -> SetAssetLimit {
+        let account = if self.below(4) == 0 { AccountId::new(0) } else { account };
+        let asset = AssetId::new(self.one_of(&[1, 2, 3]));
+        let order_max = Amount::new(self.one_of(&[0, 0, 30_000, 300_000])).expect("an amount");
+        SetAssetLimit { account, asset, order_max }
+    }
+
     /// Of an account, or of every account; around what orders cost and what accounts have.
     pub(super) fn order_limits(&mut self, account: AccountId, market: MarketId) -> SetOrderLimits {
         let amount = |units: i64| Amount::new(units).expect("an amount");

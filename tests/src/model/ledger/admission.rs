@@ -19,6 +19,7 @@ pub(super) struct Admitted {
     pub(super) qty: i128,
     /// The most quote to pay or to receive.
     pub(super) most: Option<i128>,
+    pub(super) is_iceberg: bool,
 }
 
 impl Admitted {
@@ -34,6 +35,8 @@ pub(super) struct Beside {
     pub(super) credit: i128,
     /// Orders of its list before it, and the base that the buys among them bring.
     pub(super) orders: usize,
+    pub(super) stops: usize,
+    pub(super) icebergs: usize,
     pub(super) bought: i128,
 }
 
@@ -103,19 +106,23 @@ impl Ledger {
         let plain = Terms::NONE;
         let on = terms.unwrap_or(&plain);
         admits_terms(market.status, on).map_err(|reason| (reason, 0))?;
-        self.check_conduct(new, beside.orders)?;
+        let is_iceberg = !on.visible_qty.is_zero();
+        self.check_conduct(new, is_iceberg, beside)?;
         match terms {
             None => check_kind(new)?,
             Some(terms) => check_terms(new, terms, &market.rules)?,
         }
         check_size(new, on, &market)?;
         let mine = self.orders.iter().filter(|order| order.account == account && order.market == market.id);
+        let icebergs = mine.clone().filter(|order| order.is_iceberg).count();
         let (open, stops) = (mine.clone().count(), mine.filter(|order| order.is_stop).count());
         let may_rest = new.time_in_force.may_rest() || new.kind.is_stop();
         refuse_if(may_rest && open >= market.rules.open_orders_max as usize, TooManyOpenOrders)?;
         let stops_max = market.rules.special.stop_orders_max as usize;
         refuse_if(new.kind.is_stop() && stops >= stops_max, TooManyStopOrders)?;
-        let admitted = self.hold_for(new, &market, beside.credit)?;
+        let most = market.rules.special.iceberg_orders_max as usize;
+        refuse_if(is_iceberg && most != 0 && icebergs + 1 > most, TooManyIcebergOrders)?;
+        let admitted = Admitted { is_iceberg, ..self.hold_for(new, &market, beside.credit)? };
         self.check_bounds(new, &market, &admitted, beside.bought)?;
         Ok(admitted)
     }
@@ -149,7 +156,7 @@ impl Ledger {
             (_, Side::Sell) => (market.base_of(size), size, None),
         };
         refuse_if(hold > free, RejectReason::InsufficientBalance)?;
-        Ok(Admitted { hold, qty, most })
+        Ok(Admitted { hold, qty, most, is_iceberg: false })
     }
 }
 
@@ -180,6 +187,10 @@ fn check_size(new: &NewOrder, terms: &Terms, market: &Listed) -> Result<(), Refu
     if new.kind.is_market() || !is_protected(new, terms) {
         refuse_if(measured < market.rules.notional_min.wide(), RejectReason::NotionalTooSmall)?;
         refuse_if(measured > market.rules.notional_max.wide(), RejectReason::NotionalTooLarge)?;
+        // The older filter, which need not look at what trades as a market order.
+        let special = &market.rules.special;
+        let is_meant = special.min_notional_of_market || !new.kind.is_market();
+        refuse_if(is_meant && measured < special.min_notional.wide(), RejectReason::BelowMinNotional)?;
     }
     Ok(())
 }

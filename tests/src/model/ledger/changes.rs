@@ -141,6 +141,9 @@ impl Ledger {
             if market.cost(order.price, wanted) < market.rules.notional_min.wide() {
                 return no(RejectReason::NotionalTooSmall);
             }
+            if market.cost(order.price, wanted) < market.rules.special.min_notional.wide() {
+                return no(RejectReason::BelowMinNotional);
+            }
         }
         let name = amend.new_client_order_id;
         if name != order.name {

@@ -136,12 +136,15 @@ impl Ledger {
             beside.credit = if at == 0 || new.kind == ListKind::Oco { 0 } else { i64::MAX.into() };
             let admitted = self.admit(&order, Some(&leg.terms), &beside)?;
             beside.orders += 1;
+            beside.stops += usize::from(order.kind.is_stop());
+            beside.icebergs += usize::from(admitted.is_iceberg);
             if order.side == Side::Buy {
                 beside.bought += self.bought(&order, &market, &admitted);
             }
             legs.push((order, leg.terms, admitted));
         }
         let open = self.orders.iter().filter(|order| order.account == account && order.market == market.id);
+        let icebergs = open.clone().filter(|order| order.is_iceberg).count() + beside.icebergs;
         let (open, stops) = (open.clone().count(), open.filter(|order| order.is_stop).count());
         let more = legs.iter().filter(|(order, ..)| order.kind.is_stop()).count();
         let rules = &market.rules;
@@ -151,8 +154,16 @@ impl Ledger {
         if stops + more > rules.special.stop_orders_max as usize {
             return no(TooManyStopOrders);
         }
+        let icebergs_max = rules.special.iceberg_orders_max as usize;
+        if beside.icebergs > 0 && icebergs_max != 0 && icebergs > icebergs_max {
+            return no(TooManyIcebergOrders);
+        }
         if mine().filter(|list| list.market == market.id).count() >= rules.special.order_lists_max as usize {
             return no(TooManyOrderLists);
+        }
+        let lists_max = self.limits_of(account).map(|limits| limits.order_lists_max).filter(|max| *max > 0).min();
+        if lists_max.is_some_and(|max| mine().count() + 1 > max as usize) {
+            return no(AccountOrderLists);
         }
         Ok(legs)
     }

@@ -51,12 +51,30 @@ impl Market {
         if cost > self.rules.notional_max.wide() {
             return Err(RejectReason::NotionalTooLarge);
         }
+        if cost < self.rules.special.min_notional.wide() {
+            return Err(RejectReason::BelowMinNotional);
+        }
         Ok(PlaceOrder { price: price(bounded), ..*place })
     }
 
     pub(super) fn check_percent(&self, side: Side, at: i128) -> Result<(), RejectReason> {
-        let passes = |last| self.protection.admits(side, price(at), price(last));
-        if self.last.is_none_or(passes) { Ok(()) } else { Err(RejectReason::PercentPrice) }
+        let Some(last) = self.last else { return Ok(()) };
+        let limits = &self.protection;
+        let of_side = match side {
+            Side::Buy => (limits.bid_up_ppm, limits.bid_down_ppm),
+            Side::Sell => (limits.ask_up_ppm, limits.ask_down_ppm),
+        };
+        let filters = [
+            ((limits.up_ppm, limits.down_ppm), RejectReason::PercentPrice),
+            (of_side, RejectReason::PercentPriceBySide),
+        ];
+        for ((up, down), reason) in filters {
+            let (ppm, base) = (at * 1_000_000, last);
+            if (up != 0 && ppm > base * i128::from(up)) || (down != 0 && ppm < base * i128::from(down)) {
+                return Err(reason);
+            }
+        }
+        Ok(())
     }
 
     pub(super) fn say_peg(&mut self, place: &PlaceOrder, peg: Peg) {

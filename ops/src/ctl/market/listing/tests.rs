@@ -96,3 +96,30 @@ fn what_cannot_be_is_said_before_anything_is_done() {
     let error = plan(&format!("M0 --base BTC --quote USDT --price-decimals 2 --qty-decimals 5 {bounds}"), &again);
     assert!(error.unwrap_err().contains("names stay taken"));
 }
+
+#[test]
+fn every_filter_can_be_named_and_what_takes_the_older_notional_away_takes_its_word_on_market_orders() {
+    let line = format!(
+        "{BTCUSDT} --max-price 1000000 --max-qty 9000 --max-stop-orders 7 --max-icebergs 3 --max-iceberg-parts 9 --max-order-lists 4 \
+         --max-amends 2 --min-trailing-delta 5 --max-trailing-delta 500 --least-notional 12.5 --least-notional-to-market true"
+    );
+    let rules = plan(&line, &known()).unwrap().rules;
+    let special = rules.special;
+    assert!(rules.is_consistent());
+    assert_eq!((special.stop_orders_max, special.iceberg_orders_max, special.iceberg_parts_max), (7, 3, 9));
+    assert_eq!((special.order_lists_max, special.order_amends_max), (4, 2));
+    assert_eq!((special.trailing_delta_min.get(), special.trailing_delta_max.get()), (5, 500));
+    assert_eq!((special.min_notional.units(), special.min_notional_of_market), (1_250_000_000, true));
+    for bad in [
+        "--min-trailing-delta 600 --max-trailing-delta 500",
+        "--max-trailing-delta 10000",
+        "--least-notional-to-market true",
+    ] {
+        let line = format!("{BTCUSDT} --max-price 1000000 --max-qty 9000 {bad}");
+        assert!(plan(&line, &known()).is_err(), "{bad}");
+    }
+    let none = Line::try_parse_from(format!("add {BTCUSDT} --least-notional 0").split(' ')).unwrap().args.filters;
+    let scale = MarketScale::new(2, 5, 10, 8).unwrap();
+    let without = none.applied(rules, scale, 8).unwrap().special;
+    assert_eq!((without.min_notional, without.min_notional_of_market), (wire::Amount::ZERO, false));
+}

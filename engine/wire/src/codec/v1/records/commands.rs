@@ -26,11 +26,14 @@ records! {
     SpecialRules {
         iceberg_parts_max: u32,
         stop_orders_max: u32,
+        iceberg_orders_max: u32,
         order_lists_max: u32,
         order_amends_max: u16,
         trailing_delta_min: BasisPoints,
         trailing_delta_max: BasisPoints,
         takes_pegged: bool,
+        min_notional: Amount,
+        min_notional_of_market: bool,
     }
     Peg {
         side: PegSide,
@@ -107,6 +110,8 @@ records! {
         bid_down_ppm: u32,
         ask_up_ppm: u32,
         ask_down_ppm: u32,
+        up_ppm: u32,
+        down_ppm: u32,
     }
     SetMarketProtection {
         market: MarketId,
@@ -187,6 +192,9 @@ records! {
     SetAccountLimits {
         account: AccountId,
         open_orders_max: u32,
+        stop_orders_max: u32,
+        iceberg_orders_max: u32,
+        order_lists_max: u32,
         order_rate_max: u32,
         order_rate_window_ms: u32,
     }
@@ -196,6 +204,11 @@ records! {
         qty_max: Qty,
         notional_max: Amount,
         position_max: Amount,
+    }
+    SetAssetLimit {
+        account: AccountId,
+        asset: AssetId,
+        order_max: Amount,
     }
     SetKillSwitch {
         account: AccountId,

@@ -276,6 +276,9 @@ records! {
     AccountLimitsChanged {
         account: AccountId,
         open_orders_max: u32,
+        stop_orders_max: u32,
+        iceberg_orders_max: u32,
+        order_lists_max: u32,
         order_rate_max: u32,
         order_rate_window_ms: u32,
     }
@@ -285,6 +288,11 @@ records! {
         qty_max: Qty,
         notional_max: Amount,
         position_max: Amount,
+    }
+    AssetLimitChanged {
+        account: AccountId,
+        asset: AssetId,
+        order_max: Amount,
     }
     KillSwitchChanged {
         account: AccountId,

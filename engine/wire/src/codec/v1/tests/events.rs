@@ -147,6 +147,9 @@ pub(super) fn events() -> Vec<Event> {
         Event::AccountLimitsChanged(AccountLimitsChanged {
             account: ACCOUNT,
             open_orders_max: 100,
+            stop_orders_max: 20,
+            iceberg_orders_max: 30,
+            order_lists_max: 40,
             order_rate_max: 50,
             order_rate_window_ms: 10_000,
         }),
@@ -156,6 +159,11 @@ pub(super) fn events() -> Vec<Event> {
             qty_max: qty(1_000_000),
             notional_max: amount(2_000_000),
             position_max: amount(3_000_000),
+        }),
+        Event::AssetLimitChanged(AssetLimitChanged {
+            account: ACCOUNT,
+            asset: AssetId::new(3),
+            order_max: amount(4_000_000),
         }),
         Event::KillSwitchChanged(KillSwitchChanged { account: ACCOUNT, key: ApiKeyId::new(9), is_engaged: true }),
         Event::MatchPrevented(MatchPrevented {

@@ -32,6 +32,8 @@ fn protection() -> MarketProtection {
         bid_down_ppm: 200_000,
         ask_up_ppm: 4_000_000,
         ask_down_ppm: 300_000,
+        up_ppm: 6_000_000,
+        down_ppm: 150_000,
     }
 }
 

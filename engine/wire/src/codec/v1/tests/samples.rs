@@ -35,7 +35,12 @@ pub(super) fn rules() -> MarketRules {
         notional_max: amount(900_000_000_000_000_000),
         protection_ppm: 50_000,
         open_orders_max: 200,
-        special: SpecialRules::default(),
+        special: SpecialRules {
+            iceberg_orders_max: 7,
+            min_notional: amount(600_000),
+            min_notional_of_market: true,
+            ..SpecialRules::default()
+        },
     }
 }
 
@@ -346,6 +351,9 @@ pub(super) fn commands() -> Vec<Command> {
         Command::SetAccountLimits(SetAccountLimits {
             account: ACCOUNT,
             open_orders_max: 100,
+            stop_orders_max: 20,
+            iceberg_orders_max: 30,
+            order_lists_max: 40,
             order_rate_max: 50,
             order_rate_window_ms: 10_000,
         }),
@@ -356,6 +364,11 @@ pub(super) fn commands() -> Vec<Command> {
             qty_max: qty(1_000_000),
             notional_max: amount(2_000_000),
             position_max: amount(3_000_000),
+        }),
+        Command::SetAssetLimit(SetAssetLimit {
+            account: ACCOUNT,
+            asset: AssetId::new(3),
+            order_max: amount(4_000_000),
         }),
         Command::SetKillSwitch(SetKillSwitch { account: ACCOUNT, key: text("key-of-alice"), is_engaged: true }),
         Command::MassCancel(MassCancel {
