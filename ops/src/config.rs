@@ -164,6 +164,9 @@ pub struct GatewayFile {
     /// How many connections clients may have.
     #[serde(default)]
     pub connections: ConnectionsFile,
+    /// How much clients may ask.
+    #[serde(default)]
+    pub rates: RatesFile,
     /// How long the gateway says that it will end before it does, in seconds.
     #[serde(default)]
     pub drain_notice_s: u32,
@@ -204,6 +207,47 @@ impl Default for ConnectionsFile {
         let limits = gateway::Limits::default();
         let some = |count: usize| u32::try_from(count).ok().and_then(NonZeroU32::new).unwrap_or(NonZeroU32::MAX);
         ConnectionsFile { most: some(limits.connections_max), per_address: some(limits.connections_per_address) }
+    }
+}
+
+/// How much clients may ask before they are refused, as `exchangeInfo` tells it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct RatesFile {
+    /// Request weight of an address in a minute, and of an API key.
+    pub weight_per_minute: NonZeroU32,
+    /// Requests of an address in 5 minutes, whatever they weigh.
+    pub requests_per_5m: NonZeroU32,
+    /// New orders of an account in 10 seconds.
+    pub orders_per_10s: NonZeroU32,
+    /// New orders of an account in a day.
+    pub orders_per_day: NonZeroU32,
+}
+
+impl RatesFile {
+    /// Where whoever offers a load is one address, and as many orders as the exchange can do are to be tried.
+    pub fn of_one_machine() -> RatesFile {
+        let many = |rate: NonZeroU32| rate.saturating_mul(NonZeroU32::MIN.saturating_add(19));
+        let RatesFile { weight_per_minute, requests_per_5m, orders_per_10s, orders_per_day } = RatesFile::default();
+        RatesFile {
+            weight_per_minute: many(weight_per_minute),
+            requests_per_5m: many(requests_per_5m),
+            orders_per_10s: many(orders_per_10s),
+            orders_per_day: many(orders_per_day),
+        }
+    }
+}
+
+impl Default for RatesFile {
+    fn default() -> RatesFile {
+        let limits = gateway::Limits::default();
+        let some = |rate: u32| NonZeroU32::new(rate).unwrap_or(NonZeroU32::MAX);
+        RatesFile {
+            weight_per_minute: some(limits.weight_per_minute),
+            requests_per_5m: some(limits.requests_per_5m),
+            orders_per_10s: some(limits.orders_per_10s),
+            orders_per_day: some(limits.orders_per_day),
+        }
     }
 }
 

@@ -48,6 +48,12 @@ The file is TOML:
   per_address = 1024                    # of IPv6: per network of 64 bits; those of 48 and 32 bits, and of IPv4 those
                                         # of 24, may have four times as many, each as those within it
 
+  [rates]                               # without it: as here
+  weight_per_minute = 600000            # request weight of an address, and of an API key
+  requests_per_5m = 3000000             # requests of an address, whatever they weigh
+  orders_per_10s = 100000               # new orders of an account
+  orders_per_day = 100000000
+
   [history]                             # without it: the latest of each kind, in memory
   postgres = \"host=/run/postgresql dbname=mainstay user=mainstay\"
   password_file = \"history.password\"    # optional
@@ -118,6 +124,11 @@ pub fn main(args: Args) -> miette::Result<ExitCode> {
             drain_notice: Duration::from_secs(file.drain_notice_s.into()),
             connections_max: file.connections.most.get() as usize,
             connections_per_address: file.connections.per_address.get() as usize,
+            weight_per_minute: file.rates.weight_per_minute.get(),
+            key_weight_per_minute: file.rates.weight_per_minute.get(),
+            requests_per_5m: file.rates.requests_per_5m.get(),
+            orders_per_10s: file.rates.orders_per_10s.get(),
+            orders_per_day: file.rates.orders_per_day.get(),
             ..Limits::default()
         },
     };

@@ -107,6 +107,20 @@ fn a_gateways_places_are_those_of_its_file_and_without_it_those_of_the_help() {
 }
 
 #[test]
+fn what_clients_may_ask_is_as_the_file_says_and_without_it_as_the_help_does() {
+    let read = |table: &str| toml::from_str::<RatesFile>(table);
+    let all = |file: RatesFile| {
+        [file.weight_per_minute, file.requests_per_5m, file.orders_per_10s, file.orders_per_day].map(|rate| rate.get())
+    };
+    assert_eq!(all(read("").unwrap()), [600_000, 3_000_000, 100_000, 100_000_000]);
+    assert_eq!(all(read("weight_per_minute = 6000").unwrap()), [6_000, 3_000_000, 100_000, 100_000_000]);
+    assert_eq!(all(RatesFile::of_one_machine()), [12_000_000, 60_000_000, 2_000_000, 2_000_000_000]);
+    for wrong in ["orders_per_day = 0", "weight = 7", "requests_per_5m = -1", "orders_per_10s = 5000000000"] {
+        assert!(read(wrong).is_err(), "{wrong}");
+    }
+}
+
+#[test]
 fn a_gateway_takes_events_by_aeron_at_an_address_that_is_said_or_in_memory() {
     let plan = |table: &str| toml::from_str::<GatewayAeronFile>(table).unwrap().plan();
     let udp = plan("listen = \"10.0.0.9:7401\"\nidle = \"yield\"").unwrap();

@@ -13,7 +13,7 @@ use serde::{Deserialize, Serialize};
 use super::markets::MARKETS;
 use crate::config::{
     AeronFile, BackupFile, ConnectionsFile, Durability, GatewayAeronFile, GatewayFile, HistoryFile, NodeAddress,
-    NodeFile, Partition, Threads, ThreadsWord,
+    NodeFile, Partition, RatesFile, Threads, ThreadsWord,
 };
 use crate::{pki, private};
 
@@ -307,6 +307,7 @@ impl Paths {
             allow_plain: false,
             // Whoever tries many clients has them all on this machine.
             connections: ConnectionsFile::of_one_machine(),
+            rates: RatesFile::of_one_machine(),
             drain_notice_s: 0,
             history: life.history.clone(),
             nodes: layout.addresses(),
