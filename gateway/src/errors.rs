@@ -246,11 +246,11 @@ pub const TIMEOUT: ApiError = ApiError::with_status(
     "Timeout waiting for response from backend server. Send status unknown; execution status unknown.",
 );
 /// `-1008` with HTTP 503: nothing was executed.
-pub const BUSY: ApiError = ApiError::with_status(
-    503,
-    -1008,
-    "Server is currently overloaded with other requests. Please try again in a few minutes.",
-);
+pub const BUSY: ApiError = ApiError::with_status(503, -1008, OVERLOADED);
+/// [`BUSY`], as the cluster says when it has looked at it: that is in the log, and counts as a request that was refused.
+pub const BUSY_IN_LOG: ApiError =
+    ApiError { status: 503, code: -1008, message: Cow::Borrowed(OVERLOADED), retry_after_s: Some(1), data: None };
+const OVERLOADED: &str = "Server is currently overloaded with other requests. Please try again in a few minutes.";
 /// `-1008` while the gateway catches up with the cluster.
 pub const STARTING: ApiError = ApiError::with_status(
     503,
@@ -423,7 +423,7 @@ impl From<RejectReason> for ApiError {
     fn from(reason: RejectReason) -> ApiError {
         use RejectReason::*;
         match reason {
-            Busy | TableFull | MarketUnavailable => BUSY,
+            Busy | TableFull | MarketUnavailable => BUSY_IN_LOG,
             Malformed | WrongPartition => UNKNOWN,
             UnknownAccount | UnknownApiKey => NOT_PERMITTED,
             BadKeyMaterial | AccountExists | AssetExists | ApiKeyExists | MarketExists | BadAsset | BadMarketRules
@@ -432,7 +432,7 @@ impl From<RejectReason> for ApiError {
             BalanceTooLarge => ApiError::new(-2010, "Account balance would exceed what it can hold."),
             UnknownMarket => INVALID_SYMBOL,
             MarketClosed | MarketDelisted => MARKET_CLOSED,
-            MarketChanging => BUSY,
+            MarketChanging => BUSY_IN_LOG,
             NotInAuction => {
                 ApiError::new(-2010, "This order type is not supported while orders collect for an auction.")
             }
@@ -512,7 +512,7 @@ impl From<RejectReason> for ApiError {
                 ApiError::new(-2011, "Order was not canceled due to cancel restrictions.")
             }
             AmendNotLower => ApiError::new(-2038, "The requested action would change no state; rejecting."),
-            AmendPending => BUSY,
+            AmendPending => BUSY_IN_LOG,
             TooManyAmends => ApiError::new(-2038, "Filter failure: MAX_NUM_ORDER_AMENDS"),
             AmendNotAllowed => ApiError::new(-2038, "This order cannot be amended."),
             NotAttempted => ApiError::new(-2021, "Order cancel-replace failed."),

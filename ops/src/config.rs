@@ -218,7 +218,7 @@ pub struct RatesFile {
     pub weight_per_minute: NonZeroU32,
     /// Requests of an address in 5 minutes, whatever they weigh.
     pub requests_per_5m: NonZeroU32,
-    /// New orders of an account in 10 seconds.
+    /// New orders of an account in 10 seconds, and as many that are refused.
     pub orders_per_10s: NonZeroU32,
     /// New orders of an account in a day.
     pub orders_per_day: NonZeroU32,

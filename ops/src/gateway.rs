@@ -51,7 +51,7 @@ The file is TOML:
   [rates]                               # without it: as here
   weight_per_minute = 600000            # request weight of an address, and of an API key
   requests_per_5m = 3000000             # requests of an address, whatever they weigh
-  orders_per_10s = 100000               # new orders of an account
+  orders_per_10s = 100000               # new orders of an account, and as many that are refused
   orders_per_day = 100000000
 
   [history]                             # without it: the latest of each kind, in memory
@@ -128,6 +128,7 @@ pub fn main(args: Args) -> miette::Result<ExitCode> {
             key_weight_per_minute: file.rates.weight_per_minute.get(),
             requests_per_5m: file.rates.requests_per_5m.get(),
             orders_per_10s: file.rates.orders_per_10s.get(),
+            refused_orders_per_10s: file.rates.orders_per_10s.get(),
             orders_per_day: file.rates.orders_per_day.get(),
             ..Limits::default()
         },

@@ -151,6 +151,7 @@ impl MarketRules {
             && !self.special.trailing_delta_min.is_zero()
             && self.special.trailing_delta_min <= self.special.trailing_delta_max
             && (!self.special.min_notional.is_zero() || !self.special.min_notional_of_market)
+            && self.special.min_notional <= self.notional_max
     }
 }
 

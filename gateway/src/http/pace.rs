@@ -40,6 +40,8 @@ pub(crate) struct Paced<S> {
     idle_timeout: Duration,
     head_timeout: Duration,
     answer_timeout: Duration,
+    /// Something has been written and is not flushed: nobody need ask before it is.
+    is_answering: bool,
     /// Until when the next request must have begun, or the one that has begun must have come.
     asking: Option<Asking>,
     /// Of a client that keeps an answer waiting.
@@ -68,7 +70,19 @@ impl<S> Paced<S> {
     pub(super) fn new(inner: S, requests: Requests, limits: &Limits) -> Paced<S> {
         let Limits { idle_timeout, head_timeout, answer_timeout, .. } = *limits;
         let (asking, taking, asks_within, takes_within) = (None, None, None, None);
-        Paced { inner, requests, idle_timeout, head_timeout, answer_timeout, asking, taking, asks_within, takes_within }
+        let is_answering = false;
+        Paced {
+            inner,
+            requests,
+            idle_timeout,
+            head_timeout,
+            answer_timeout,
+            is_answering,
+            asking,
+            taking,
+            asks_within,
+            takes_within,
+        }
     }
 
     /// The connection itself, once HTTP has nothing more to say on it.
@@ -79,7 +93,7 @@ impl<S> Paced<S> {
     /// The next request, if none is being answered.
     fn asking(&mut self) -> Option<&mut Asking> {
         let turns = self.requests.now();
-        if turns % 2 == 1 {
+        if turns % 2 == 1 || self.is_answering {
             return None;
         }
         if self.asking.is_none_or(|asking| asking.turns != turns) {
@@ -164,6 +178,7 @@ impl<S: AsyncRead + Unpin> AsyncRead for Paced<S> {
 impl<S: AsyncWrite + Unpin> AsyncWrite for Paced<S> {
     fn poll_write(self: Pin<&mut Self>, context: &mut Context<'_>, bytes: &[u8]) -> Poll<io::Result<usize>> {
         let paced = self.get_mut();
+        paced.is_answering = true;
         let written = Pin::new(&mut paced.inner).poll_write(context, bytes);
         paced.taken(written, |count| *count, context)
     }
@@ -174,6 +189,7 @@ impl<S: AsyncWrite + Unpin> AsyncWrite for Paced<S> {
         slices: &[IoSlice<'_>],
     ) -> Poll<io::Result<usize>> {
         let paced = self.get_mut();
+        paced.is_answering = true;
         let written = Pin::new(&mut paced.inner).poll_write_vectored(context, slices);
         paced.taken(written, |count| *count, context)
     }
@@ -185,6 +201,10 @@ impl<S: AsyncWrite + Unpin> AsyncWrite for Paced<S> {
     fn poll_flush(self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {
         let paced = self.get_mut();
         let flushed = Pin::new(&mut paced.inner).poll_flush(context);
+        if flushed.is_ready() && std::mem::take(&mut paced.is_answering) {
+            // From now on it is waited for. Whoever reads hears how that ends.
+            let _ = paced.poll_asked(context);
+        }
         paced.taken(flushed, |()| 0, context)
     }
 
@@ -194,3 +214,6 @@ impl<S: AsyncWrite + Unpin> AsyncWrite for Paced<S> {
         paced.taken(shut, |()| 0, context)
     }
 }
+
+#[cfg(test)]
+mod tests;

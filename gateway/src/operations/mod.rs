@@ -228,5 +228,5 @@ async fn run(
 /// even when it is not attempted. Source: Binance Spot, "Spot Unfilled Order Count Rules", and the REST API's cancel-replace.
 fn places_nothing(error: &ApiError) -> bool {
     let is_of_replace = matches!(error.code, -2021 | -2022);
-    (error.status < 500 || *error == errors::BUSY) && !is_of_replace
+    (error.status < 500 || error.code == errors::BUSY.code) && !is_of_replace
 }

@@ -32,10 +32,14 @@ pub async fn amend(gateway: &Arc<Gateway>, caller: Caller, mut params: Params) -
         asked_us: caller.asked_us,
     };
     let deadline = deadline(gateway);
-    renamed(gateway, caller, command.order, command.client_order_id, deadline).await;
-    // Before the order's turn: whoever has that waits for no name.
-    let rename = gateway.renames.take((caller.account, command.new_client_order_id));
-    let _rename = gateway.surroundings.by(deadline, rename).await.ok_or(errors::BUSY)?;
+    renamed(gateway, caller, command.order, command.client_order_id).await;
+    // Before the order's turn: whoever has that waits for no name. A name that the order keeps is good now.
+    let _rename = if keeps_name(gateway, &command) {
+        None
+    } else {
+        let rename = gateway.renames.take((caller.account, command.new_client_order_id));
+        Some(gateway.surroundings.by(deadline, rename).await.ok_or(errors::BUSY)?)
+    };
     let turn = gateway.amends.take((caller.account, market.id, named_order(gateway, &command)));
     // What has not been sent has done nothing.
     let _turn = gateway.surroundings.by(deadline, turn).await.ok_or(errors::BUSY)?;
@@ -79,6 +83,17 @@ fn named_order(gateway: &Gateway, command: &AmendOrder) -> OrderId {
         (OrderId::ZERO, Some(order)) => order.id,
         (id, _) => id,
     }
+}
+
+/// Whether the order has the name already that it is to have, as far as is known here.
+fn keeps_name(gateway: &Gateway, command: &AmendOrder) -> bool {
+    let name = &command.new_client_order_id;
+    if command.order == OrderId::ZERO {
+        return command.client_order_id == *name;
+    }
+    let accounts = gateway.exchange.accounts();
+    let named = accounts.get(command.account).and_then(|account| account.orders.named(command.market, name));
+    named.is_some_and(|order| order.id == command.order)
 }
 
 /// Of an order that this gateway knows: its quantity can only be lowered.

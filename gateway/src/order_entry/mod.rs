@@ -127,8 +127,9 @@ pub async fn cancel(gateway: &Arc<Gateway>, caller: Caller, params: Params) -> A
 
 async fn take_off(gateway: &Arc<Gateway>, caller: Caller, cancellation: &Cancellation) -> Answer {
     let CancelOrder { order, client_order_id: name, .. } = cancellation.command;
-    renamed(gateway, caller, order, name, deadline(gateway)).await;
-    let (position, orders) = withdraw(gateway, &Command::CancelOrder(cancellation.command)).await?;
+    let deadline = deadline(gateway);
+    renamed(gateway, caller, order, name).await;
+    let (position, orders) = withdraw(gateway, &Command::CancelOrder(cancellation.command), deadline).await?;
     tell_taken_off(gateway, caller, cancellation, position, &orders)
 }
 
@@ -157,7 +158,7 @@ fn tell_taken_off(
 /// Cancels every open order in a market and waits until all are off the book.
 pub async fn cancel_all(gateway: &Arc<Gateway>, caller: Caller, params: Params) -> Answer {
     let (market, command) = parse::mass_cancellation(gateway, caller.account, params)?;
-    let (position, orders) = withdraw(gateway, &Command::CancelAll(command)).await?;
+    let (position, orders) = withdraw(gateway, &Command::CancelAll(command), deadline(gateway)).await?;
     let accounts = gateway.exchange.accounts();
     let account = accounts.get(caller.account).ok_or(errors::NOT_PERMITTED)?;
     let cancel_id = cancel_report_id(position);
@@ -180,18 +181,18 @@ pub async fn countdown(gateway: &Arc<Gateway>, caller: Caller, mut params: Param
 }
 
 /// Waits for the outcome of an amend that is on its way from here and gives an order this name, if the order is named by it.
-async fn renamed(gateway: &Gateway, caller: Caller, order: OrderId, name: ClientOrderId, deadline: Instant) {
+async fn renamed(gateway: &Gateway, caller: Caller, order: OrderId, name: ClientOrderId) {
     let named = (caller.account, name);
     if order == OrderId::ZERO && gateway.renames.is_taken(named) {
-        // Past its time the ledger says what it knows.
-        gateway.surroundings.by(deadline, gateway.renames.take(named)).await;
+        // Then the ledger says what it knows, within the time that is left to the request.
+        let until = gateway.surroundings.now() + gateway.limits.read_timeout;
+        gateway.surroundings.by(until, gateway.renames.take(named)).await;
     }
 }
 
 type Withdrawn = (LogPosition, Vec<(wire::MarketId, OrderId)>);
 
-async fn withdraw(gateway: &Arc<Gateway>, command: &Command) -> Result<Withdrawn, ApiError> {
-    let deadline = deadline(gateway);
+async fn withdraw(gateway: &Arc<Gateway>, command: &Command, deadline: Instant) -> Result<Withdrawn, ApiError> {
     let replied = request(gateway, command).await?;
     if let Reply::Rejected { reason, .. } = replied.reply {
         return Err(reason.into());

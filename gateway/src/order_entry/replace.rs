@@ -40,7 +40,7 @@ pub async fn replace(gateway: &Arc<Gateway>, caller: Caller, params: Params, ove
     }
     let deadline = super::deadline(gateway);
     let old = &replacement.cancellation.command;
-    renamed(gateway, caller, old.order, old.client_order_id, deadline).await;
+    renamed(gateway, caller, old.order, old.client_order_id).await;
     let Replied { position, reply } = spend(gateway, caller, &command(&replacement), deadline).await?;
     let id = match reply {
         Reply::Accepted { id } => OrderId::new(id),

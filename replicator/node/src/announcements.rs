@@ -7,9 +7,9 @@
 //! - whom a word names must not deny it: a linked node knows best whether it leads;
 //! - a term that Raft does not know here is believed for [`TRUST_NS`] at first, and longer only if another node says the same.
 //!   A leader is followed by a quorum, which says so; without that, whoever claims the greatest term there can be would be
-//!   believed for ever, and no leader after it be known. A node has these two seconds once, until something that it says is
-//!   confirmed, by Raft here or by another node: neither another term nor another link gives them anew, or whoever reconnects
-//!   in time would be believed for ever.
+//!   believed for ever, and no leader after it be known. A node has these two seconds once, until the greatest term that it has
+//!   said is confirmed, by Raft here or by another node: neither another term nor another link gives them anew, or whoever
+//!   reconnects in time would be believed for ever.
 //!
 //! Who has no better word believes the one there is: a node that is no member of a partition of one replica hears of its
 //! leader from that alone.
@@ -33,8 +33,9 @@ pub struct Announcements {
     own: Leadership,
     /// The last word of each linked node, and since when it is to be believed.
     said: BTreeMap<NodeId, (Leadership, Timestamp)>,
-    /// Nodes of whom nothing has been confirmed since they said what Raft does not know here, and since when; linked or not.
-    doubted: BTreeMap<NodeId, Timestamp>,
+    /// Nodes that have said what Raft does not know here, and since when; linked or not. Until what they say is confirmed, up to
+    /// the greatest term of it.
+    doubted: BTreeMap<NodeId, (Timestamp, Term)>,
     believed: Leadership,
     /// When a word is not believed any more by itself.
     due: Option<Timestamp>,
@@ -75,7 +76,9 @@ impl Announcements {
         if from == self.node {
             return false;
         }
-        let since = *self.doubted.entry(from).or_insert(now);
+        let (since, greatest) = self.doubted.entry(from).or_insert((now, term));
+        *greatest = term.max(*greatest);
+        let since = *since;
         self.said.insert(from, ((leader, term), since));
         self.judge(now)
     }
@@ -91,11 +94,12 @@ impl Announcements {
     }
 
     fn judge(&mut self, now: Timestamp) -> bool {
-        let is_confirmed = |from: &NodeId| {
-            self.said.get(from).is_some_and(|(word, _)| word.1 <= self.own.1 || self.is_backed(*from, *word))
+        let is_confirmed = |from: &NodeId, greatest: Term| {
+            let backed = || self.said.get(from).filter(|(word, _)| word.1 >= greatest && self.is_backed(*from, *word));
+            greatest <= self.own.1 || backed().is_some()
         };
-        let doubted = self.doubted.iter().filter(|(from, _)| !is_confirmed(from));
-        self.doubted = doubted.map(|(from, since)| (*from, *since)).collect();
+        let doubted = self.doubted.iter().filter(|(from, (_, greatest))| !is_confirmed(from, *greatest));
+        self.doubted = doubted.map(|(from, doubt)| (*from, *doubt)).collect();
         let own = (self.node, (self.own, Timestamp::ZERO));
         let words = || self.said.iter().map(|(from, word)| (*from, *word)).chain([own]);
         let best = words().filter(|(from, (word, _))| word.0.is_some() && !self.is_denied(*from, *word)).max_by_key(

@@ -96,7 +96,7 @@ impl GapFiller {
     fn learn(&mut self, missing: Missing) {
         let at = self.left.front().map(|gap| gap.from);
         if missing.positions() > self.positions() {
-            self.barren = 0;
+            (self.barren, self.not_before) = (0, Timestamp::ZERO);
         }
         if at.is_none() {
             self.pass = Pass::default();

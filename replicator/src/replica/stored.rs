@@ -72,10 +72,27 @@ pub(super) struct Pairs {
     heard_at: Timestamp,
     /// The term in which this standby has said that it attends, and when it says so again.
     pub said: (u64, Timestamp),
-    /// Of this leader's term: who has said so, and since when it was told without saying so again.
-    attending: BTreeMap<u64, Option<Timestamp>>,
+    /// Of this leader's term: who has said so, and when.
+    attending: BTreeMap<u64, Attending>,
     /// The term of that.
     attending_in: u64,
+}
+
+/// What a leader has heard of a standby.
+#[derive(Debug, Clone, Copy)]
+struct Attending {
+    said_at: Timestamp,
+    /// When it was told what it should have answered, and has not.
+    unanswered: Option<Timestamp>,
+}
+
+impl Attending {
+    /// It is told something now; whether it still counts as one that says so.
+    fn is_told(&mut self, now: Timestamp) -> bool {
+        // Sooner it says nothing again.
+        let is_recent = now < self.said_at.plus_nanos(ATTENDS_NS);
+        is_recent || now <= self.unanswered.get_or_insert(now).plus_nanos(SILENT_NS)
+    }
 }
 
 impl<M: StateMachine, L: LogStore> Replica<M, L> {
@@ -111,8 +128,7 @@ impl<M: StateMachine, L: LogStore> Replica<M, L> {
             self.outputs.push_back(Output::Send { to: node_of(*standby), payload });
             self.pairs.told = (term, index);
             let attending = self.pairs.attending.get_mut(standby).filter(|_| self.pairs.attending_in == term);
-            let has_said =
-                attending.is_some_and(|since| self.now <= since.get_or_insert(self.now).plus_nanos(SILENT_NS));
+            let has_said = attending.is_some_and(|attending| attending.is_told(self.now));
             if has_said && index.saturating_sub(progress.matched) <= BEHIND_MAX {
                 self.pairs.attended.push(node_of(*standby));
             }
@@ -159,7 +175,7 @@ impl<M: StateMachine, L: LogStore> Replica<M, L> {
         if self.pairs.attending_in != said.term {
             (self.pairs.attending_in, self.pairs.attending) = (said.term, BTreeMap::new());
         }
-        self.pairs.attending.insert(said.member, None);
+        self.pairs.attending.insert(said.member, Attending { said_at: self.now, unanswered: None });
         true
     }
 

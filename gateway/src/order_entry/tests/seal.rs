@@ -145,9 +145,11 @@ async fn a_name_whose_amend_has_no_outcome_is_not_waited_for_without_end_and_ask
     assert!((2..=4).contains(&asked.load(Ordering::Relaxed)), "{asked:?}");
 }
 
-/// A ledger with Alice's order 1 of the name `old`, which is on its way to the name `new`; the amend that waits, and what else
+/// A ledger with Alice's order 1 of the name `old`, which is on its way to the name `name`; the amend that waits, and what else
 /// the ledger was asked for.
-async fn renaming() -> (Arc<Gateway>, Arc<FakeLedger>, tokio::task::JoinHandle<Answer>, Arc<Mutex<Vec<Command>>>) {
+async fn renaming(
+    name: &str,
+) -> (Arc<Gateway>, Arc<FakeLedger>, tokio::task::JoinHandle<Answer>, Arc<Mutex<Vec<Command>>>) {
     let (gateway, ledger) = gateway();
     ledger.script(resting_script());
     json(place(&gateway, alice(), params(&format!("{BUY}&newClientOrderId=old"))).await);
@@ -162,16 +164,23 @@ async fn renaming() -> (Arc<Gateway>, Arc<FakeLedger>, tokio::task::JoinHandle<A
         Ok((Reply::Accepted { id: 1 }, vec![canceled(1, 40_000, wire::CancelCause::Requested, position.get())]))
     }));
     let amends = Arc::clone(&gateway);
-    let text = "symbol=BTCUSDT&origClientOrderId=old&newQty=0.4&newClientOrderId=new";
-    let amending = tokio::spawn(async move { amend::amend(&amends, alice(), params(text)).await });
+    let text = format!("symbol=BTCUSDT&orderId=1&newQty=0.4&newClientOrderId={name}");
+    let amending = tokio::spawn(async move { amend::amend(&amends, alice(), params(&text)).await });
     soon().await;
     assert!(!amending.is_finished());
     (gateway, ledger, amending, asked)
 }
 
 #[tokio::test]
+async fn a_cancel_by_a_name_that_an_amend_leaves_as_it_is_waits_for_nothing() {
+    let (gateway, _ledger, _amending, asked) = renaming("old").await;
+    let told = json(ask(&gateway, "DELETE", "/api/v3/order", "symbol=BTCUSDT&origClientOrderId=old").await.unwrap());
+    assert_eq!((&told["status"], asked.lock().unwrap().len()), (&json!("CANCELED"), 1));
+}
+
+#[tokio::test]
 async fn a_cancel_by_the_name_that_an_amend_is_about_to_give_comes_after_it() {
-    let (gateway, ledger, amending, asked) = renaming().await;
+    let (gateway, ledger, amending, asked) = renaming("new").await;
     let canceling = ask(&gateway, "DELETE", "/api/v3/order", BY_NEW_NAME);
     soon().await;
     assert!(!canceling.is_finished() && asked.lock().unwrap().is_empty(), "the ledger does not know the name yet");
@@ -195,7 +204,7 @@ async fn a_cancel_by_the_name_that_an_amend_is_about_to_give_comes_after_it() {
 #[tokio::test]
 async fn a_cancel_by_another_name_or_by_the_id_does_not_wait_for_an_amend() {
     for named in ["origClientOrderId=old", "orderId=1", "orderId=1&origClientOrderId=new"] {
-        let (gateway, _ledger, amending, asked) = renaming().await;
+        let (gateway, _ledger, amending, asked) = renaming("new").await;
         let canceling = ask(&gateway, "DELETE", "/api/v3/order", &format!("symbol=BTCUSDT&{named}"));
         soon().await;
         assert_eq!(asked.lock().unwrap().len(), 1, "{named}");

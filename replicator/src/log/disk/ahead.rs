@@ -141,8 +141,8 @@ impl FilledAhead {
         let file = match file {
             Some(file) => file,
             None => {
-                self.check_room(FILE_SIZE)?;
                 self.remove_next()?;
+                self.check_room(FILE_SIZE)?;
                 file.insert(OpenOptions::new().write(true).create_new(true).open(self.next())?)
             }
         };
@@ -241,7 +241,9 @@ pub struct Filler {
 impl Filler {
     /// Fills the present file of the engine, which is open and not written to yet, and starts the thread `log-ahead`.
     pub fn start(files: Arc<FilledAhead>) -> std::result::Result<Filler, StoreError> {
-        let used = files.fill_present().unwrap_or_else(|error| {
+        // Of a former life that did not end by itself; the room is the log's.
+        let emptied = files.remove_next();
+        let used = emptied.and_then(|()| files.fill_present()).unwrap_or_else(|error| {
             tracing::warn!(%error, "the log's file could not be filled ahead");
             0
         });

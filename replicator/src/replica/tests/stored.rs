@@ -178,18 +178,36 @@ fn nothing_is_left_to_who_does_not_say_that_it_goes_on_from_there() {
     listens(&mut bench, standby);
     bench.execute(session, 1, 3);
     assert_eq!(attended(&bench), [standby]);
-    for sequence in 4..16 {
+    for sequence in 4..20 {
         // Whatever it says of that is not heard.
         let told = bench.cluster.replica(standby).unwrap().pairs.said.0;
         bench.cluster.replica_mut(standby).unwrap().pairs.said = (told, Timestamp::from_nanos(u64::MAX));
         bench.step(100);
         bench.execute(session, sequence, sequence);
         let is_left = !attended(&bench).is_empty();
-        assert!(if sequence < 12 { is_left } else { sequence < 15 || !is_left }, "{sequence}");
+        assert!(if sequence < 12 { is_left } else { sequence < 19 || !is_left }, "{sequence}");
     }
     bench.cluster.replica_mut(standby).unwrap().pairs.said = Default::default();
-    bench.execute(session, 16, 18);
+    bench.execute(session, 20, 22);
     assert_eq!(attended(&bench), [standby]);
+}
+
+/// It does not say so again at once, and there is nothing to answer for a long time.
+#[test]
+fn mail_is_left_however_seldom_anything_happens() {
+    let mut bench = Bench::new(3);
+    let session = bench.open_session(7);
+    let (leader, standby) = (bench.leader(), bench.standbys()[0]);
+    listens(&mut bench, standby);
+    bench.execute(session, 1, 3);
+    for sequence in (4..20).step_by(2) {
+        bench.step(2_000);
+        for sequence in [sequence, sequence + 1] {
+            bench.execute(session, sequence, sequence);
+            assert_eq!(bench.cluster.replica(leader).unwrap().attended(), [standby], "{sequence}");
+            bench.step(5);
+        }
+    }
 }
 
 #[test]
