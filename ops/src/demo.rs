@@ -187,11 +187,7 @@ async fn run(args: Args) -> miette::Result<ExitCode> {
     pki::ensure(&home.paths.pki(), &names)?;
     let (children, ended) = Children::new(home.paths.logs()).into_diagnostic()?;
     let console = Console::new(args.headless);
-    let chain = match args.chain {
-        Some(kind) => Chain::find(kind, &home.paths, args.any_port)?,
-        None => None,
-    };
-    let (chain, faucet) = (chain, None);
+    let (chain, faucet) = (find_chain(&args, &home, &layout)?, None);
     let mut demo = Demo { args, home, layout, accounts, children, ended, console, chain, faucet };
     let outcome = demo.live(&mut ends, started, &envelope_key).await;
     demo.console.done();
@@ -210,6 +206,10 @@ fn choose_ports(args: &Args, home: &Home) -> miette::Result<Layout> {
     let (kind, ids) = (home.kind, &home.nodes);
     let layout = if args.any_port { Layout::on_any_ports(kind, ids)? } else { Layout::on_fixed_ports(kind, ids)? };
     Ok(Layout { durability: home.durability, transport: args.transport, ..layout })
+}
+
+fn find_chain(args: &Args, home: &Home, layout: &Layout) -> miette::Result<Option<Chain>> {
+    args.chain.map_or(Ok(None), |kind| Chain::find(kind, &home.paths, args.any_port, layout))
 }
 
 impl Demo {
@@ -231,6 +231,7 @@ impl Demo {
                     attempts += 1;
                     self.children.stop_all(&mut self.ended).await;
                     self.layout = choose_ports(&self.args, &self.home)?;
+                    self.chain = find_chain(&self.args, &self.home, &self.layout)?;
                 }
                 BroughtUp::PortLost => {
                     return Err(miette::miette!(
@@ -282,7 +283,7 @@ impl Demo {
             }
             Some(exited) = self.ended.recv() => {
                 self.children.on_exited(&exited);
-                if exited.status.code() == Some(ADDRESS_IN_USE.into()) {
+                if exited.status.code() == Some(ADDRESS_IN_USE.into()) || chain::has_lost_its_port(&exited) {
                     return Ok(BroughtUp::PortLost);
                 }
                 self.console.done();

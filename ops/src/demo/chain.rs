@@ -12,6 +12,7 @@ use rand::Rng;
 use wire::command::{ListAsset, ListChain, ListChainAsset, RequestAddress};
 use wire::{AddressFormat, Amount, AssetId, ChainId, Command};
 
+use super::children::{Exited, Role};
 use super::layout::{LEDGER, Layout, Paths};
 use crate::config::TlsFiles;
 use crate::config::chainwatch::{ChainFile, ChainNodeFile, ChainwatchFile, RulesWord, TrustedBlock, WithdrawalsFile};
@@ -119,13 +120,13 @@ impl ChainKind {
 }
 
 impl Chain {
-    /// Its place; `None` when its program is not here.
-    pub fn find(kind: ChainKind, paths: &Paths, any_port: bool) -> miette::Result<Option<Chain>> {
+    /// Its place, beside that of the exchange; `None` when its program is not here.
+    pub fn find(kind: ChainKind, paths: &Paths, any_port: bool, layout: &Layout) -> miette::Result<Option<Chain>> {
         let Some(program) = kind.program() else { return Ok(None) };
         let count = usize::from(CHAIN_NODES);
         let mut held = Vec::new();
         let mut place = |fixed: u16| {
-            let listener = if any_port { free() } else { TcpListener::bind((Ipv4Addr::LOCALHOST, fixed)).ok() };
+            let listener = if any_port { free(layout) } else { TcpListener::bind((Ipv4Addr::LOCALHOST, fixed)).ok() };
             let listener = listener.ok_or_else(|| {
                 miette::miette!(
                     help = "end that process, or let the demo choose free ports with --any-port",
@@ -296,8 +297,15 @@ impl Chain {
     }
 }
 
-/// A port outside the range from which the system takes ports for outgoing connections.
-fn free() -> Option<TcpListener> {
-    let port = || rand::rng().random_range(10_240..32_000);
-    (0..1_000).find_map(|_| TcpListener::bind((Ipv4Addr::LOCALHOST, port())).ok())
+/// A port outside the range from which the system takes ports for outgoing connections, and none of the exchange's, whose
+/// processes may not have it yet.
+fn free(layout: &Layout) -> Option<TcpListener> {
+    let places = || (0..1_000).map(|_| (Ipv4Addr::LOCALHOST, rand::rng().random_range(10_240..32_000)).into());
+    places().filter(|place| !layout.uses(*place)).find_map(|place: SocketAddr| TcpListener::bind(place).ok())
+}
+
+/// Whether it is a node of the chain that has ended because another process has its port: in its own words, for they have no code.
+pub fn has_lost_its_port(exited: &Exited) -> bool {
+    let says = |words| exited.errors.contains(words);
+    matches!(exited.role, Role::ChainNode(_)) && (says("Address already in use") || says("Unable to bind"))
 }

@@ -124,6 +124,11 @@ impl Layout {
         Ok(Layout { kind, nodes, gateway: ports.next()?, durability, transport })
     }
 
+    /// Whether something of the exchange is there.
+    pub fn uses(&self, place: SocketAddr) -> bool {
+        self.gateway == place || self.nodes.iter().any(|node| node.addr == place || node.http == place)
+    }
+
     /// The node's addresses.
     pub fn node(&self, id: u64) -> Option<&NodePlace> {
         self.nodes.iter().find(|place| place.id == id)
