@@ -16,7 +16,7 @@ use tokio::time::{Instant, Sleep};
 use crate::config::Limits;
 
 /// What a client must take within [`Limits::answer_timeout`] when it keeps its answers waiting.
-const TAKEN_MIN: usize = 64 * 1024;
+pub(crate) const TAKEN_MIN: usize = 64 * 1024;
 
 /// Beginnings and ends of requests of one connection: odd while one is being answered.
 #[derive(Debug, Clone, Default)]

@@ -10,7 +10,9 @@ use wire::command::{ReplaceOrder, Reply, SealName};
 use wire::{Command, LogPosition, OrderId, RejectReason, ReplaceMode};
 
 use super::parse::Replacement;
-use super::{answers, canceled_by, filters, first_of, order_outcome, parse, renamed, spend, take_off, tell_taken_off};
+use super::{
+    answers, canceled_by, filters, first_of, order_outcome, parse, renamed, spend, take_off, tell_taken_off, trial,
+};
 use crate::accounts::Wanted;
 use crate::auth::Caller;
 use crate::errors::{self, ApiError};
@@ -26,6 +28,8 @@ pub async fn replace(gateway: &Arc<Gateway>, caller: Caller, params: Params, ove
     let placement = &replacement.placement;
     // A market that takes no orders does not keep the old one: the ledger has the last word about it.
     filters::check_in_itself(placement)?;
+    // Once the old one is canceled its market would refuse the new one.
+    trial::check_price(gateway, placement)?;
     if let Some(limit) = over_limit {
         let canceled = take_off(gateway, caller, &replacement.cancellation).await;
         if canceled.as_ref().is_err_and(is_unknown) {

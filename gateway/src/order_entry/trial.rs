@@ -6,7 +6,7 @@
 //! trigger or find nobody, and the price of a peg).
 
 use wire::{
-    Amount, MarketId, MarketStatus, NAME_RETENTION_NS, OrderKind, Price, Qty, RejectReason, Side, Terms, TimeInForce,
+    Amount, MarketId, MarketStatus, NAME_RETENTION_NS, OrderKind, Qty, RejectReason, Side, Terms, TimeInForce,
     Timestamp,
 };
 
@@ -43,8 +43,22 @@ pub fn check(gateway: &Gateway, caller: &Caller, placement: &Placement) -> Resul
         .conduct(caller)
         .and_then(|()| trial.open_orders())
         .and_then(|()| trial.bounds())
-        .and_then(|()| trial.price(gateway.exchange.market_data().last_price(placement.market.id)));
+        .and_then(|()| price(gateway, placement));
     refused.map_err(|reason| filters::explain(&placement.market, &placement.order, reason))
+}
+
+/// PERCENT_PRICE and PERCENT_PRICE_BY_SIDE, by the last trade that is known here.
+pub fn check_price(gateway: &Gateway, placement: &Placement) -> Result<(), ApiError> {
+    price(gateway, placement).map_err(|reason| filters::explain(&placement.market, &placement.order, reason))
+}
+
+fn price(gateway: &Gateway, placement: &Placement) -> Result<(), RejectReason> {
+    let Placement { market, order, terms: Terms { peg, .. }, .. } = placement;
+    let has_limit = !order.kind.is_market() && (peg.is_none() || peg.has_price);
+    match gateway.exchange.market_data().last_price(market.id) {
+        Some(last) if has_limit => market.protection.check(order.side, order.price, last),
+        _ => Ok(()),
+    }
 }
 
 /// What a market in this phase takes.
@@ -233,15 +247,5 @@ impl Trial<'_> {
             false => (order.price.notional(order.qty, factor).unwrap_or(Amount::MAX).min(free), order.qty),
         };
         ONE.map_or(qty, |one| order.price.affordable(budget, one, factor).min(qty))
-    }
-
-    /// PERCENT_PRICE and PERCENT_PRICE_BY_SIDE.
-    fn price(&self, last: Option<Price>) -> Result<(), RejectReason> {
-        let Placement { market, order, terms: Terms { peg, .. }, .. } = self.placement;
-        let has_limit = !order.kind.is_market() && (peg.is_none() || peg.has_price);
-        match last {
-            Some(last) if has_limit => market.protection.check(order.side, order.price, last),
-            _ => Ok(()),
-        }
     }
 }

@@ -3,6 +3,8 @@
 
 use std::io;
 use std::pin::Pin;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::task::{Context, Poll, ready};
 
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
@@ -16,6 +18,8 @@ const HEADER_MAX: usize = 14;
 pub(super) struct Fragments<S> {
     inner: S,
     passing: Passing,
+    /// Bytes that were written.
+    taken: Arc<AtomicU64>,
 }
 
 /// Where in a frame the last bytes ended.
@@ -35,7 +39,7 @@ impl<S> Fragments<S> {
     pub(super) fn new(inner: S, early: &[u8]) -> Fragments<S> {
         let mut passing = Passing::default();
         passing.pass(early);
-        Fragments { inner, passing }
+        Fragments { inner, passing, taken: Arc::default() }
     }
 
     /// Whether a message had too many.
@@ -43,8 +47,21 @@ impl<S> Fragments<S> {
         self.passing.fragments > FRAGMENTS_MAX
     }
 
+    /// How many bytes the client's end has taken.
+    pub(super) fn taken(&self) -> Arc<AtomicU64> {
+        Arc::clone(&self.taken)
+    }
+
     pub(super) fn inner(&mut self) -> &mut S {
         &mut self.inner
+    }
+}
+
+impl<S> Fragments<S> {
+    fn count(&self, written: &Poll<io::Result<usize>>) {
+        if let Poll::Ready(Ok(count)) = written {
+            self.taken.fetch_add(*count as u64, Ordering::Relaxed);
+        }
     }
 }
 
@@ -111,7 +128,10 @@ impl<S: AsyncRead + Unpin> AsyncRead for Fragments<S> {
 
 impl<S: AsyncWrite + Unpin> AsyncWrite for Fragments<S> {
     fn poll_write(self: Pin<&mut Self>, context: &mut Context<'_>, bytes: &[u8]) -> Poll<io::Result<usize>> {
-        Pin::new(&mut self.get_mut().inner).poll_write(context, bytes)
+        let fragments = self.get_mut();
+        let written = Pin::new(&mut fragments.inner).poll_write(context, bytes);
+        fragments.count(&written);
+        written
     }
 
     fn poll_write_vectored(
@@ -119,7 +139,10 @@ impl<S: AsyncWrite + Unpin> AsyncWrite for Fragments<S> {
         context: &mut Context<'_>,
         slices: &[io::IoSlice<'_>],
     ) -> Poll<io::Result<usize>> {
-        Pin::new(&mut self.get_mut().inner).poll_write_vectored(context, slices)
+        let fragments = self.get_mut();
+        let written = Pin::new(&mut fragments.inner).poll_write_vectored(context, slices);
+        fragments.count(&written);
+        written
     }
 
     fn is_write_vectored(&self) -> bool {

@@ -2,6 +2,8 @@
 //! are flushed when there is nothing more to write.
 
 use std::pin::pin;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
 use futures_util::{SinkExt, StreamExt};
@@ -14,6 +16,7 @@ use tokio_tungstenite::tungstenite::protocol::{Role, WebSocketConfig};
 use tokio_tungstenite::tungstenite::{Bytes, Error, Message, Utf8Bytes};
 
 use super::fragments::Fragments;
+use crate::http::pace::TAKEN_MIN;
 
 /// How long a client is waited for.
 #[derive(Debug, Clone, Copy)]
@@ -23,7 +26,7 @@ pub struct Patience {
     /// One that has sent nothing for this long, not even a pong, is gone. Counted in pings, so that a gateway which stood
     /// still itself does not take its clients for silent.
     pub silence: Duration,
-    /// One that takes nothing for this long is gone.
+    /// One that keeps a message waiting and takes less than [`TAKEN_MIN`] of it in this time is gone.
     pub write: Duration,
 }
 
@@ -67,12 +70,14 @@ pub enum Over {
     Close(CloseCode, &'static str),
 }
 
-/// The client has taken nothing for [`Patience::write`].
+/// The client has taken less than [`TAKEN_MIN`] of what waits for it in [`Patience::write`].
 pub const NOT_READING: Over = Over::Close(CloseCode::Policy, "client does not read");
 
 /// A WebSocket over `S`.
 pub struct Socket<S> {
     ws: WebSocketStream<Fragments<S>>,
+    /// Bytes that the client has taken.
+    taken: Arc<AtomicU64>,
     patience: Patience,
     pings: Interval,
     /// Pings since the client was last heard.
@@ -89,10 +94,11 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Socket<S> {
             .max_message_size(Some(MESSAGE_BYTES_MAX))
             .max_frame_size(Some(MESSAGE_BYTES_MAX));
         let io = Fragments::new(io, &early);
+        let taken = io.taken();
         let ws = WebSocketStream::from_partially_read(io, early.to_vec(), Role::Server, Some(config)).await;
         let mut pings = interval_at(Instant::now() + patience.ping, patience.ping);
         pings.set_missed_tick_behavior(MissedTickBehavior::Delay);
-        Socket { ws, patience, pings, unanswered: 0, unflushed: 0 }
+        Socket { ws, taken, patience, pings, unanswered: 0, unflushed: 0 }
     }
 
     /// Pings the client at least this often.
@@ -146,7 +152,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Socket<S> {
     /// Writes a message, without flushing while few are waiting.
     pub async fn say(&mut self, text: Utf8Bytes) -> Result<(), Over> {
         self.unflushed += 1;
-        within(self.patience.write, self.ws.feed(Message::Text(text))).await?;
+        within(self.patience.write, &self.taken, self.ws.feed(Message::Text(text))).await?;
         if self.unflushed >= UNFLUSHED_MAX { self.flush().await } else { Ok(()) }
     }
 
@@ -167,7 +173,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Socket<S> {
 
     /// Sends what is written.
     pub async fn flush(&mut self) -> Result<(), Over> {
-        within(self.patience.write, self.ws.flush()).await?;
+        within(self.patience.write, &self.taken, self.ws.flush()).await?;
         // Only now: whoever waited may have been dropped, with a message written in part.
         self.unflushed = 0;
         Ok(())
@@ -181,7 +187,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Socket<S> {
         self.unanswered += 1;
         let payload = Bytes::from(super::clock_ms().to_string());
         self.unflushed += 1;
-        within(self.patience.write, self.ws.feed(Message::Ping(payload))).await
+        within(self.patience.write, &self.taken, self.ws.feed(Message::Ping(payload))).await
     }
 
     /// Tells the client why and ends. What was written before may be lost if the client does not read.
@@ -237,11 +243,20 @@ async fn outlast<S: AsyncRead + AsyncWrite + Unpin>(io: &mut S) -> Result<(), Er
     std::future::pending().await
 }
 
-pub(super) async fn within(most: Duration, write: impl Future<Output = Result<(), Error>>) -> Result<(), Over> {
-    match timeout(most, write).await {
-        Ok(Ok(())) => Ok(()),
-        Ok(Err(_)) => Err(Over::Closed),
-        Err(_) => Err(NOT_READING),
+pub(super) async fn within(
+    most: Duration,
+    taken: &AtomicU64,
+    write: impl Future<Output = Result<(), Error>>,
+) -> Result<(), Over> {
+    let mut write = pin!(write);
+    loop {
+        let before = taken.load(Ordering::Relaxed);
+        match timeout(most, &mut write).await {
+            Ok(Ok(())) => return Ok(()),
+            Ok(Err(_)) => return Err(Over::Closed),
+            Err(_) if taken.load(Ordering::Relaxed) - before >= TAKEN_MIN as u64 => {}
+            Err(_) => return Err(NOT_READING),
+        }
     }
 }
 
@@ -260,6 +275,32 @@ mod tests {
         let (server, client) = tokio::io::duplex(buffer);
         let client = WebSocketStream::from_raw_socket(client, Role::Client, None).await;
         (Socket::new(server, Bytes::new(), patience).await, client)
+    }
+
+    /// What it takes steadily may take long.
+    #[tokio::test]
+    async fn who_takes_a_long_message_slowly_gets_all_of_it() {
+        let patience = Patience { write: 1_000 * MS, ..Patience::default() };
+        let (mut socket, mut client) = pair(patience, 4_096).await;
+        let said = Utf8Bytes::from("x".repeat(1 << 20));
+        let saying = tokio::spawn({
+            let said = said.clone();
+            async move {
+                socket.say(said).await?;
+                socket.flush().await
+            }
+        });
+        let io = client.get_mut();
+        let (mut part, mut had) = (vec![0; 32 * 1024], 0);
+        while had < said.len() {
+            tokio::time::sleep(80 * MS).await;
+            let mut now = 0;
+            while now < part.len() && had + now < said.len() {
+                now += io.read(&mut part[now..]).await.unwrap();
+            }
+            had += now;
+        }
+        assert_eq!(saying.await.unwrap(), Ok(()));
     }
 
     /// Silence is counted in pings: time has no part in it.

@@ -5,6 +5,7 @@ use std::collections::VecDeque;
 use std::io::{self, IoSlice};
 use std::pin::Pin;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::task::{Context, Poll};
 
 use bytes::{Buf, Bytes};
@@ -53,11 +54,12 @@ impl<S: AsyncRead + AsyncWrite + Unpin> StreamSocket<S> {
 
     /// Sends what was taken up, as it is: the same bytes to every client. Nothing is lost when the future is dropped.
     pub async fn send(&mut self) -> Result<(), Over> {
-        within(self.socket.patience().write, self.send_frames()).await
+        let taken = AtomicU64::new(0);
+        within(self.socket.patience().write, &taken, self.send_frames(&taken)).await
     }
 
     /// What has not been written stays, for whoever calls again.
-    async fn send_frames(&mut self) -> Result<(), Error> {
+    async fn send_frames(&mut self, taken: &AtomicU64) -> Result<(), Error> {
         let StreamSocket { socket, frames } = self;
         let io = &mut socket.io().io;
         while !frames.is_empty() {
@@ -65,6 +67,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> StreamSocket<S> {
             let count = frames.len().min(SLICES_MAX);
             slices.iter_mut().zip(frames.iter()).for_each(|(slice, frame)| *slice = IoSlice::new(frame));
             let mut written = io.write_vectored(&slices[..count]).await?;
+            taken.fetch_add(written as u64, Ordering::Relaxed);
             if written == 0 {
                 return Err(io::Error::from(io::ErrorKind::WriteZero).into());
             }
@@ -93,7 +96,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> StreamSocket<S> {
         }
         // A frame that was begun is finished: what follows would be read as the rest of it. A client that does not
         // listen cannot be told.
-        if let Some(Ok(())) = patiently(CLOSE_MAX, self.send_frames()).await {
+        if let Some(Ok(())) = patiently(CLOSE_MAX, self.send_frames(&AtomicU64::new(0))).await {
             self.socket.close(over, last_words).await;
         }
     }

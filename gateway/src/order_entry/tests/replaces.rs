@@ -1,10 +1,11 @@
 //! Cancel-replaces: one command, and what clients are told of its halves.
 
 use wire::command::{NewOrder, ReplaceOrder};
-use wire::event::{MarketStatusChanged, ReplacementRefused};
-use wire::{LogPosition, MarketStatus, ReplaceMode, SelfTradePrevention};
+use wire::event::{MarketProtectionChanged, MarketStatusChanged, ReplacementRefused};
+use wire::{LogPosition, MarketProtection, MarketStatus, ReplaceMode, SelfTradePrevention, Side};
 
 use super::*;
+use crate::market_data::tests::traded;
 
 const STOP: &str = "&cancelReplaceMode=STOP_ON_FAILURE&cancelOrderId=7&newClientOrderId=new";
 const ELSE: &str = "&cancelReplaceMode=ALLOW_FAILURE&cancelOrderId=7&newClientOrderId=new";
@@ -175,6 +176,20 @@ async fn a_new_order_that_is_wrong_in_itself_is_an_error_and_nothing_has_changed
     let refused = replace::replace(&gateway, alice(), params(&format!("{BUY}{STOP}")), None).await.unwrap_err();
     assert_eq!((refused.status, refused.code, &*refused.message), (400, -1013, "Filter failure: MAX_NUM_ORDERS"));
     assert!(refused.data.is_none());
+}
+
+/// Its market would say so when the old one is off the book.
+#[tokio::test]
+async fn a_new_order_far_from_the_last_trade_is_an_error_and_the_old_one_stays() {
+    let (gateway, ledger) = with(|_, _| panic!("nothing is sent"));
+    let protection = MarketProtection { bid_up_ppm: 1_200_000, ask_down_ppm: 800_000, ..MarketProtection::NONE };
+    let changed = MarketProtectionChanged { market: BTCUSDT, version: 1, protection };
+    ledger.feed(&[Event::MarketProtectionChanged(changed), traded(9, 4_000_000, 1_000, Side::Sell)]);
+    for mode in [STOP, ELSE] {
+        let refused = replace::replace(&gateway, alice(), params(&format!("{BUY}{mode}")), None).await.unwrap_err();
+        let told = (refused.status, refused.code, &*refused.message);
+        assert_eq!(told, (400, -1013, "Filter failure: PERCENT_PRICE_BY_SIDE"), "{mode}");
+    }
 }
 
 /// The ledger is asked, also beyond the limit of orders: what is open in such a market can be canceled.
