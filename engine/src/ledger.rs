@@ -21,6 +21,7 @@ mod lists;
 mod loosenings;
 mod markets;
 mod mass_cancel;
+mod opening;
 mod orders;
 mod pegs;
 mod prevention;
@@ -36,15 +37,12 @@ mod tally;
 mod withdrawals;
 
 use wire::codec::{CodecError, Reader, Writer};
-use wire::command::{
-    AddApiKey, CancelAll, CancelOrder, Credit, Debit, ExtendApiKey, ListAsset, NewOrder, OpenAccount, RestrictApiKey,
-    RevokeApiKey,
-};
-use wire::event::{ApiKeyExtended, ApiKeyRestricted, ApiKeyRevoked, Credited, Debited, OrderPending};
+use wire::command::{CancelAll, CancelOrder, NewOrder};
+use wire::event::OrderPending;
 use wire::mail::{PlaceOrder, PullOrder};
 use wire::{
-    AccountId, AssetId, CancelCause, Capacity, ClientOrderId, Event, ListId, LogPosition, Mail, MarketId, OrderId,
-    PartitionId, RejectReason, Side, Sides, Timestamp,
+    AccountId, CancelCause, Capacity, ClientOrderId, Event, ListId, LogPosition, Mail, MarketId, OrderId, PartitionId,
+    RejectReason, Side, Sides, Timestamp,
 };
 
 use self::admission::Admitted;
@@ -70,7 +68,6 @@ use self::withdrawals::Withdrawals;
 use crate::effects::Effects;
 use crate::limits::Limits;
 use crate::mailbox::Mailboxes;
-use crate::version::Behaviour;
 
 /// Why a command was refused, and the id that the reason speaks of.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -215,89 +212,6 @@ impl LedgerCell {
 
     pub(crate) fn audit(&self) -> Vec<AssetAudit> {
         self.balances.audit()
-    }
-
-    pub(crate) fn list_asset(&mut self, list: &ListAsset, effects: &mut Effects<'_>) -> Answer {
-        let listed = self.registry.check_asset(list)?;
-        self.registry.add_asset(listed);
-        self.balances.add_asset();
-        effects.tell(Event::AssetListed(listed));
-        Ok(listed.asset.get().into())
-    }
-
-    pub(crate) fn open_account(&mut self, open: &OpenAccount, effects: &mut Effects<'_>) -> Answer {
-        let opened = self.registry.check_account(open)?;
-        self.registry.add_account(opened);
-        self.balances.add_account();
-        self.orders.add_account();
-        self.conduct.add_account();
-        self.fees.add_account(opened.maker_fee, opened.taker_fee);
-        effects.tell(Event::AccountOpened(opened));
-        Ok(opened.account.get().into())
-    }
-
-    pub(crate) fn add_api_key(&mut self, add: &AddApiKey, effects: &mut Effects<'_>) -> Answer {
-        let added = self.registry.check_key(add)?;
-        self.registry.add_key(added);
-        self.conduct.add_key(added.id, added.account);
-        effects.tell(Event::ApiKeyAdded(Box::new(added)));
-        Ok(added.id.get().into())
-    }
-
-    pub(crate) fn revoke_api_key(&mut self, revoke: &RevokeApiKey, effects: &mut Effects<'_>) -> Answer {
-        let removed = self.registry.remove_key(&revoke.key)?;
-        self.conduct.remove_key(removed.id);
-        effects.tell(Event::ApiKeyRevoked(ApiKeyRevoked { account: removed.account, key: removed.key }));
-        Ok(0)
-    }
-
-    pub(crate) fn restrict_api_key(&mut self, restrict: &RestrictApiKey, effects: &mut Effects<'_>) -> Answer {
-        let RestrictApiKey { key, networks } = *restrict;
-        let account = self.registry.key_owner(&key)?;
-        effects.tell(Event::ApiKeyRestricted(Box::new(ApiKeyRestricted { account, key, networks })));
-        Ok(0)
-    }
-
-    pub(crate) fn extend_api_key(&mut self, extend: &ExtendApiKey, effects: &mut Effects<'_>) -> Answer {
-        let account = self.registry.extend_key(extend)?;
-        let ExtendApiKey { key, part, material } = *extend;
-        effects.tell(Event::ApiKeyExtended(Box::new(ApiKeyExtended { account, key, part, material })));
-        Ok(0)
-    }
-
-    pub(crate) fn credit(&mut self, credit: &Credit, behaviour: Behaviour, effects: &mut Effects<'_>) -> Answer {
-        let Credit { account, asset, amount } = *credit;
-        self.registry.account(account)?;
-        self.registry.asset(asset)?;
-        if amount.is_zero() {
-            return Err(RejectReason::ZeroAmount.into());
-        }
-        if !self.balances.can_credit(asset, amount) {
-            return Err(RejectReason::BalanceTooLarge.into());
-        }
-        self.balances.credit(account, asset, amount);
-        effects.tell(Event::Credited(Credited { account, asset, amount }));
-        Ok(self.free_told(account, asset, behaviour))
-    }
-
-    pub(crate) fn debit(&mut self, debit: &Debit, behaviour: Behaviour, effects: &mut Effects<'_>) -> Answer {
-        let Debit { account, asset, amount } = *debit;
-        self.registry.account(account)?;
-        self.registry.asset(asset)?;
-        if amount.is_zero() {
-            return Err(RejectReason::ZeroAmount.into());
-        }
-        if self.balances.get(account, asset).free < amount {
-            return Err(RejectReason::InsufficientBalance.into());
-        }
-        self.balances.debit(account, asset, amount);
-        effects.tell(Event::Debited(Debited { account, asset, amount }));
-        Ok(self.free_told(account, asset, behaviour))
-    }
-
-    /// What the answer to a credit or a debit says: what is free after it, by behaviours that say so.
-    fn free_told(&self, account: AccountId, asset: AssetId, behaviour: Behaviour) -> u64 {
-        if behaviour.tells_free() { self.balances.get(account, asset).free.units().unsigned_abs() } else { 0 }
     }
 
     /// Holds the funds. What is to be sent to the order's market, and where that is.

@@ -1,5 +1,8 @@
 //! How each unit and id lies in bytes.
 
+mod chains;
+mod tables;
+
 use alloc::boxed::Box;
 use alloc::vec::Vec;
 
@@ -7,14 +10,12 @@ use super::CodecError;
 use crate::command::{ApiKeyKind, Permissions};
 use crate::link::{BypassKey, MemberChange, MemberOutcome, Place, Refusal, Role};
 use crate::{
-    AccountId, AddressFormat, Amount, ApiKeyId, AssetId, BasisPoints, BatchMembers, BookSequence, CancelCause,
-    CancelRestriction, ChainFreeze, ChainHash, ChainId, ChainInput, ChainInputs, ClientSessionId, ClusterEpoch,
-    DepositStage, FeeRate, FeeTier, FeeTiers, FirmId, Incarnation, ListId, ListKind, LogPosition, LooseningEnd,
-    LooseningId, MailSequence, MarketId, MarketStatus, Network, Networks, NodeId, OrderId, OrderKind, PartitionId,
-    PegSide, PhaseCause, PreventedMatchId, Price, Qty, RejectReason, ReplaceMode, ReservesStanding, Secret,
-    SelfTradePrevention, Sequence, SessionId, Side, Sides, Sighting, SignedFeeRate, StrategyLabel, Term, Text,
-    TimeInForce, Timestamp, TradeGroupId, TradeId, TransactionBytes, UpdateId, WithdrawalCause, WithdrawalId,
-    WithdrawalPurpose, WithdrawalStage,
+    AccountId, Amount, ApiKeyId, AssetId, BasisPoints, BookSequence, CancelCause, CancelRestriction, ChainFreeze,
+    ChainId, ClientSessionId, ClusterEpoch, DepositStage, FeeRate, FirmId, Incarnation, ListId, ListKind, LogPosition,
+    LooseningEnd, LooseningId, MailSequence, MarketId, MarketStatus, NodeId, OrderId, OrderKind, PartitionId, PegSide,
+    PhaseCause, PreventedMatchId, Price, Qty, RejectReason, ReplaceMode, ReservesStanding, Secret, SelfTradePrevention,
+    Sequence, SessionId, Side, Sides, Sighting, SignedFeeRate, StrategyLabel, Term, Text, TimeInForce, Timestamp,
+    TradeGroupId, TradeId, UpdateId, WithdrawalCause, WithdrawalId, WithdrawalPurpose, WithdrawalStage,
 };
 
 /// Appends values to a buffer.
@@ -408,128 +409,6 @@ impl Field for StrategyLabel {
     }
 }
 
-impl Field for ChainHash {
-    const SIZE: usize = 32;
-    const UNIT: &'static str = "32 bytes: hash in the chain's own byte order";
-    const IS_FIXED: bool = true;
-
-    fn write(&self, to: &mut Writer<'_>) {
-        to.bytes(&self.0);
-    }
-
-    fn read(from: &mut Reader<'_>) -> Result<Self, CodecError> {
-        Ok(ChainHash(from.bytes(Self::SIZE)?.try_into().expect("the length is the hash's")))
-    }
-}
-
-impl Field for AddressFormat {
-    const SIZE: usize = 3 + Text::<16>::SIZE;
-    const UNIT: &'static str =
-        "u8 format: 1 Bitcoin, 2 EVM; Bitcoin's version bytes of public keys and scripts, prefix";
-    const IS_FIXED: bool = true;
-
-    fn write(&self, to: &mut Writer<'_>) {
-        let (format, versions, prefix) = match *self {
-            AddressFormat::Bitcoin { prefix, pubkey_version, script_version } => {
-                (1, [pubkey_version, script_version], prefix)
-            }
-            AddressFormat::Evm => (2, [0; 2], Text::EMPTY),
-        };
-        to.bytes(&[format, versions[0], versions[1]]);
-        to.put(&prefix);
-    }
-
-    fn read(from: &mut Reader<'_>) -> Result<Self, CodecError> {
-        let (format, pubkey_version, script_version) = (from.get::<u8>()?, from.get()?, from.get()?);
-        let prefix: Text<16> = from.get()?;
-        match format {
-            1 if !prefix.is_empty() => Ok(AddressFormat::Bitcoin { prefix, pubkey_version, script_version }),
-            2 if (prefix, pubkey_version, script_version) == (Text::EMPTY, 0, 0) => Ok(AddressFormat::Evm),
-            1 | 2 => Err(CodecError::OutOfRange),
-            _ => Err(CodecError::UnknownNumber),
-        }
-    }
-}
-
-impl Field for ChainInput {
-    const SIZE: usize = 32 + 4 + 8 + 4;
-    const UNIT: &'static str = "ChainInput: transaction 32 bytes, output u32, amount u64, key u32";
-    const IS_FIXED: bool = true;
-
-    fn write(&self, to: &mut Writer<'_>) {
-        to.put(&self.tx);
-        to.put(&self.output);
-        to.put(&self.amount);
-        to.put(&self.key);
-    }
-
-    fn read(from: &mut Reader<'_>) -> Result<Self, CodecError> {
-        Ok(ChainInput { tx: from.get()?, output: from.get()?, amount: from.get()?, key: from.get()? })
-    }
-}
-
-impl Field for ChainInputs {
-    const SIZE: usize = 1 + ChainInputs::MAX * ChainInput::SIZE;
-    const UNIT: &'static str = "u8 count, then inputs padded with zeros: transaction, output u32, amount u64, key u32";
-    const IS_FIXED: bool = true;
-
-    fn write(&self, to: &mut Writer<'_>) {
-        to.put(&(self.as_slice().len() as u8));
-        to.put(self.padded());
-    }
-
-    fn read(from: &mut Reader<'_>) -> Result<Self, CodecError> {
-        let len = usize::from(from.get::<u8>()?);
-        let inputs: [ChainInput; ChainInputs::MAX] = from.get()?;
-        let (used, padding) = inputs.split_at_checked(len).ok_or(CodecError::OutOfRange)?;
-        if padding.iter().any(|input| *input != ChainInput::default()) {
-            return Err(CodecError::OutOfRange);
-        }
-        ChainInputs::new(used).ok_or(CodecError::OutOfRange)
-    }
-}
-
-impl Field for BatchMembers {
-    const SIZE: usize = 1 + BatchMembers::MAX * WithdrawalId::SIZE;
-    const UNIT: &'static str = "u8 count, 2 to 32, then as many ids in order, padded with zeros";
-    const IS_FIXED: bool = true;
-
-    fn write(&self, to: &mut Writer<'_>) {
-        to.put(&(self.as_slice().len() as u8));
-        to.put(self.padded());
-    }
-
-    fn read(from: &mut Reader<'_>) -> Result<Self, CodecError> {
-        let len = usize::from(from.get::<u8>()?);
-        let ids: [WithdrawalId; BatchMembers::MAX] = from.get()?;
-        let (used, padding) = ids.split_at_checked(len).ok_or(CodecError::OutOfRange)?;
-        if padding.iter().any(|id| *id != WithdrawalId::default()) {
-            return Err(CodecError::OutOfRange);
-        }
-        BatchMembers::new(used).ok_or(CodecError::OutOfRange)
-    }
-}
-
-/// The only field whose length varies; it is the last of its record.
-impl Field for TransactionBytes {
-    const SIZE: usize = 2;
-    const UNIT: &'static str = "u16 length, 1 to 4,096, then as many bytes";
-    const IS_FIXED: bool = false;
-
-    fn write(&self, to: &mut Writer<'_>) {
-        to.put(&(self.as_bytes().len() as u16));
-        to.bytes(self.as_bytes());
-    }
-
-    fn read(from: &mut Reader<'_>) -> Result<Self, CodecError> {
-        let len = usize::from(from.get::<u16>()?);
-        if len == 0 || len > TransactionBytes::MAX {
-            return Err(CodecError::OutOfRange);
-        }
-        TransactionBytes::new(from.bytes(len)?.to_vec()).ok_or(CodecError::OutOfRange)
-    }
-}
-
 impl<const N: usize> Field for Text<N> {
     const SIZE: usize = 1 + N;
     const UNIT: &'static str = "u8 length, then printable ASCII padded with zeros";
@@ -552,80 +431,6 @@ impl<const N: usize> Field for Text<N> {
         let len = from.get()?;
         let padded = from.bytes(N)?.try_into().expect("the length is the text's");
         Text::from_padded(len, padded).ok_or(CodecError::OutOfRange)
-    }
-}
-
-impl Field for Networks {
-    const SIZE: usize = 1 + 17 * Networks::MAX;
-    const UNIT: &'static str = "u8 count, then networks of 16 bytes of address and u8 of prefix, padded with zeros";
-    const IS_FIXED: bool = true;
-
-    fn write(&self, to: &mut Writer<'_>) {
-        let networks = self.as_slice();
-        to.put(&(networks.len() as u8));
-        for network in networks {
-            to.bytes(&network.address());
-            to.put(&network.prefix());
-        }
-        to.bytes(&[0; 17 * Networks::MAX][17 * networks.len()..]);
-    }
-
-    fn read(from: &mut Reader<'_>) -> Result<Self, CodecError> {
-        let count = usize::from(from.get::<u8>()?);
-        let field = from.bytes(17 * Networks::MAX)?;
-        let (networks, padding) = field.split_at_checked(17 * count).ok_or(CodecError::OutOfRange)?;
-        if padding.iter().any(|b| *b != 0) {
-            return Err(CodecError::OutOfRange);
-        }
-        let mut all = Vec::with_capacity(count);
-        for network in networks.chunks_exact(17) {
-            let address = network[..16].try_into().expect("the length is an address's");
-            all.push(Network::new(address, network[16]).ok_or(CodecError::OutOfRange)?);
-        }
-        Networks::new(&all).ok_or(CodecError::OutOfRange)
-    }
-}
-
-impl Field for FeeTier {
-    const SIZE: usize = Amount::SIZE + SignedFeeRate::SIZE + FeeRate::SIZE;
-    const UNIT: &'static str = "FeeTier";
-    const IS_FIXED: bool = true;
-
-    fn write(&self, to: &mut Writer<'_>) {
-        to.put(&self.volume_min);
-        to.put(&self.maker);
-        to.put(&self.taker);
-    }
-
-    fn read(from: &mut Reader<'_>) -> Result<Self, CodecError> {
-        Ok(FeeTier { volume_min: from.get()?, maker: from.get()?, taker: from.get()? })
-    }
-}
-
-impl Field for FeeTiers {
-    const SIZE: usize = 1 + FeeTiers::MAX * FeeTier::SIZE;
-    const UNIT: &'static str =
-        "u8 count, then tiers padded with zeros, each: volume i64, maker rate i32, taker rate u32";
-    const IS_FIXED: bool = true;
-
-    fn write(&self, to: &mut Writer<'_>) {
-        to.put(&(self.as_slice().len() as u8));
-        for at in 0..FeeTiers::MAX {
-            to.put(&self.as_slice().get(at).copied().unwrap_or_default());
-        }
-    }
-
-    fn read(from: &mut Reader<'_>) -> Result<Self, CodecError> {
-        let len = usize::from(from.get::<u8>()?);
-        let mut tiers = [FeeTier::default(); FeeTiers::MAX];
-        for tier in &mut tiers {
-            *tier = from.get()?;
-        }
-        let (used, padding) = tiers.split_at_checked(len).ok_or(CodecError::OutOfRange)?;
-        if padding.iter().any(|tier| *tier != FeeTier::default()) {
-            return Err(CodecError::OutOfRange);
-        }
-        FeeTiers::new(used).ok_or(CodecError::OutOfRange)
     }
 }
 
