@@ -326,22 +326,10 @@ fn founding(random: &mut Random, plan: &Plan) -> Option<Founding> {
 
 /// In every second seed whose cells send mail to others: leaders die with mail that nobody has got.
 fn mail_losses(random: &mut Random, plan: &Plan) -> Vec<(Moment, Fault)> {
-    if plan.layout == Layout::Joint || random.below(2) == 0 {
-        return Vec::new();
-    }
-    losses(random, plan)
-}
-
-/// Cells send mail to others, and leaders die with mail that nobody has got, beside whatever else strikes.
-#[cfg(feature = "planted")]
-pub(super) fn draw_mail_losses(seed: u64, plan: &mut Plan) {
-    plan.layout = Layout::Split;
-    plan.faults.extend(losses(&mut Random::new(seed ^ 0x504F_5354), plan));
-    plan.faults.sort_by_key(|(at, _)| *at);
-}
-
-fn losses(random: &mut Random, plan: &Plan) -> Vec<(Moment, Fault)> {
     let mut losses = Vec::new();
+    if plan.layout == Layout::Joint || random.below(2) == 0 {
+        return losses;
+    }
     let mut at = random.below(4 * SECOND);
     while at < plan.trade_ns {
         losses.push((at, Fault::MailLost { nth: random.below(3), for_ns: 20 * MS + random.below(200 * MS) }));
