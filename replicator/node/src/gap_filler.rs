@@ -7,9 +7,10 @@
 //! every pass asks everybody anew.
 
 use std::collections::{BTreeMap, VecDeque};
+use std::fmt::Debug;
 
 use replicator::Past;
-use replicator::net::{LinkId, Links};
+use replicator::net::{Full, LinkId, Links};
 use wire::link::{Frame, Subscribe, Unsubscribe};
 use wire::{LogPosition, NodeId, PartitionId, Timestamp};
 
@@ -27,9 +28,33 @@ const LOST_PAUSE_NS: u64 = 10_000_000_000;
 /// whoever was asked last and has lost it since.
 const PASSES_TO_BE_LOST: u32 = 2;
 
+/// Whom other nodes are asked by: production's links, or a simulation's.
+pub trait NodeLinks {
+    /// Names a link as long as it is open, and no other ever.
+    type Link: Copy + PartialEq + Debug;
+
+    /// The link to a node, if one is open.
+    fn link_to(&self, node: NodeId) -> Option<Self::Link>;
+
+    /// Sends a frame; `Full` when the link does not take it, or is not open.
+    fn send(&mut self, link: Self::Link, frame: &Frame<'_>) -> Result<(), Full>;
+}
+
+impl NodeLinks for Links {
+    type Link = LinkId;
+
+    fn link_to(&self, node: NodeId) -> Option<LinkId> {
+        Links::link_to(self, node)
+    }
+
+    fn send(&mut self, link: LinkId, frame: &Frame<'_>) -> Result<(), Full> {
+        Links::send(self, link, frame)
+    }
+}
+
 /// The gaps of one partition, and the attempt to fill the first of them.
 #[derive(Debug)]
-pub struct GapFiller {
+pub struct GapFiller<L = LinkId> {
     partition: PartitionId,
     /// As the archive said last; none before it has.
     known: Option<Missing>,
@@ -42,7 +67,7 @@ pub struct GapFiller {
     pass: Pass,
     /// Passes in a row in which every other node was asked and nobody had anything.
     barren: u32,
-    attempt: Option<Attempt>,
+    attempt: Option<Attempt<L>>,
     not_before: Timestamp,
     turn: usize,
 }
@@ -57,18 +82,18 @@ struct Pass {
 }
 
 #[derive(Debug)]
-struct Attempt {
+struct Attempt<L> {
     node: NodeId,
-    link: LinkId,
+    link: L,
     next: LogPosition,
     heard: Timestamp,
     /// The stream has begun: what comes is not the rest of an abandoned one.
     is_begun: bool,
 }
 
-impl GapFiller {
+impl<L: Copy + PartialEq> GapFiller<L> {
     /// No gap known.
-    pub fn new(partition: PartitionId) -> GapFiller {
+    pub fn new(partition: PartitionId) -> GapFiller<L> {
         GapFiller {
             partition,
             known: None,
@@ -84,7 +109,7 @@ impl GapFiller {
     }
 
     /// The archive says what is missing now. An attempt for anything else than the first of it ends.
-    pub fn missing_is(&mut self, missing: Missing, out: &mut Links) {
+    pub fn missing_is(&mut self, missing: Missing, out: &mut impl NodeLinks<Link = L>) {
         self.learn(missing);
         let first = self.left.front().map(|gap| gap.from);
         if self.attempt.as_ref().is_some_and(|attempt| Some(attempt.next) != first) {
@@ -125,7 +150,7 @@ impl GapFiller {
     }
 
     /// The node that is asked has not got it any more; what it has next begins at `next`.
-    pub fn refused(&mut self, by: NodeId, next: LogPosition, now: Timestamp, out: &mut Links) {
+    pub fn refused(&mut self, by: NodeId, next: LogPosition, now: Timestamp, out: &mut impl NodeLinks<Link = L>) {
         self.answer(by, next);
         self.failed(now, out);
     }
@@ -138,13 +163,13 @@ impl GapFiller {
     }
 
     /// Whether this link's node is being asked.
-    pub fn is_asking(&self, link: LinkId) -> bool {
+    pub fn is_asking(&self, link: L) -> bool {
         self.attempt.as_ref().is_some_and(|attempt| attempt.link == link)
     }
 
     /// A stream to a node begins with the progress before its first position. Without that, the rest of an
     /// abandoned stream on the same link could pass for the new one and hide what lies between.
-    pub fn begun(&mut self, link: LinkId, position: LogPosition) {
+    pub fn begun(&mut self, link: L, position: LogPosition) {
         if let Some(attempt) = self.attempt.as_mut().filter(|attempt| attempt.link == link) {
             attempt.is_begun |= position == before(attempt.next);
         }
@@ -152,13 +177,13 @@ impl GapFiller {
 
     /// The position after which a message of `link` continues what was fetched; `None` when it belongs to no
     /// stream that was asked for.
-    pub fn expects(&self, link: LinkId) -> Option<LogPosition> {
+    pub fn expects(&self, link: L) -> Option<LogPosition> {
         let attempt = self.attempt.as_ref().filter(|attempt| attempt.link == link && attempt.is_begun)?;
         Some(before(attempt.next))
     }
 
     /// The archive has been handed everything up to `position`.
-    pub fn filled(&mut self, position: LogPosition, now: Timestamp, out: &mut Links) {
+    pub fn filled(&mut self, position: LogPosition, now: Timestamp, out: &mut impl NodeLinks<Link = L>) {
         if self.is_filled(position, now) {
             self.abandon(out);
             self.end_pass(now);
@@ -187,14 +212,14 @@ impl GapFiller {
     }
 
     /// The attempt came to nothing, or its link closed.
-    pub fn failed(&mut self, now: Timestamp, out: &mut Links) {
+    pub fn failed(&mut self, now: Timestamp, out: &mut impl NodeLinks<Link = L>) {
         self.abandon(out);
         self.not_before = now.plus_nanos(RETRY_NS);
     }
 
     /// Starts an attempt when there is a gap, or another when the one running is silent. Returns `true` when the
     /// archive should say again what is missing.
-    pub fn poll(&mut self, now: Timestamp, peers: &[NodeId], out: &mut Links) -> bool {
+    pub fn poll(&mut self, now: Timestamp, peers: &[NodeId], out: &mut impl NodeLinks<Link = L>) -> bool {
         let Some(gap) = self.left.front().copied() else {
             // A pass begins with what is missing by then.
             let is_due = self.positions() > 0 && now >= self.not_before;
@@ -257,7 +282,7 @@ impl GapFiller {
         self.not_before = now.plus_nanos(pause);
     }
 
-    fn abandon(&mut self, out: &mut Links) {
+    fn abandon(&mut self, out: &mut impl NodeLinks<Link = L>) {
         if let Some(attempt) = self.attempt.take() {
             // A link that is full or closed needs no farewell: what it still sends is ignored.
             let _ = out.send(attempt.link, &Frame::Unsubscribe(Unsubscribe { partition: self.partition }));

@@ -45,13 +45,14 @@ mod status;
 mod subscriptions;
 
 pub use announcements::Announcements;
-pub use archive::ArchiveError;
+pub use archive::{ArchiveError, Gap, Missing};
 pub use block::{EventBatch, EventBlock, kept};
 pub use config::{
     AeronIdle, AeronPlan, HAS_AERON, NodeConfig, PartitionPlacement, PeerConfig, Threads, TlsPem, Tuning,
 };
 pub use data_dir::{DataDir, DataDirError, owner};
 pub use engine::VERSIONS;
+pub use gap_filler::{GapFiller, NodeLinks};
 pub use host::{HostConfig, HostCounters, HostInput, HostOutput, PartitionHost};
 pub use machine::{EventSink, Machine};
 pub use mail::{MailCounters, MailOut, MailTiming};

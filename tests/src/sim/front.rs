@@ -20,9 +20,6 @@ pub struct LinkId(pub u64);
 
 /// How long what is under way on a way that was cut waits before it is tried again.
 const RETRANSMIT: u64 = 120 * MS;
-/// What an archive misses has been fetched from other nodes so long after somebody asked for it. Production's gap filler
-/// does so by itself.
-const FILLED_AFTER: u64 = 500 * MS;
 /// How long a node's word about a leader is on its way to another.
 const WORD: u64 = MS / 5;
 /// A connection attempt that nobody answers fails after this.
@@ -422,10 +419,9 @@ impl World {
             }
             None if next <= archive.end() => {
                 let refusal = Refusal::PositionGone;
-                let detail = archive.end().get();
+                let detail = archive.next(next).map_or(0, LogPosition::get);
                 Frame::SubscribeRefused(link::SubscribeRefused { partition, refusal, detail }).encode(&mut bytes);
                 self.node_mut(id).front.streams.remove(&(partition, link));
-                self.queue.plan(self.now + FILLED_AFTER, Event::Filled { node: id, partition });
             }
             None => return,
         }

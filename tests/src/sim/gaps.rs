@@ -1,89 +1,332 @@
-//! What an archive misses of its partition's events, fetched from other nodes' archives: production's gap filler without
-//! its frames. What no archive has any more is gone, and whoever follows the events waits for it in vain: archives that went with
-//! their disks are not asked.
+//! What an archive misses of its partition's events, fetched from other nodes' archives by production's gap filler, over links
+//! without bytes. What no archive has any more is gone, and whoever follows the events waits for it in vain: archives that went
+//! with their disks are not asked.
+//!
+//! A link between two nodes is a number: what was under way when the network dropped a part of it, or when one of the two died,
+//! is of a link that is closed, and is not heard.
 
-use std::collections::BTreeMap;
-use std::sync::{Arc, Mutex};
+use std::collections::{BTreeMap, BTreeSet};
 
-use node::{HostInput, PartitionHost};
+use node::{Gap, GapFiller, HostInput, Missing, NodeLinks};
+use replicator::net::Full;
 use replicator::{Past, node_of};
+use wire::link::Frame;
 use wire::{LogPosition, NodeId, PartitionId};
 
-use super::clock::MS;
+use super::clock::{MS, Moment};
 use super::queue::Event;
-use super::store::Archive;
+use super::store::{Archive, Batch};
 use super::world::World;
 
-/// A node begins to fetch what its archive misses so long after it has found out, and tries again after as long.
-const FETCHED_AFTER: u64 = 500 * MS;
+/// How long a word is on its way.
+const WORD_NS: u64 = MS / 5;
+/// A partition hears this often what its archive lacks, if that is news.
+const TELL_NS: u64 = 100 * MS;
+/// Positions that one word tells of at most.
+const POSITIONS_MAX: u64 = 100;
 
-impl World {
-    /// A node fetches what its archive misses, as far as those whom it reaches have it without a gap. The rest is fetched
-    /// when it is asked for again.
-    pub(super) fn fetch_missing(&mut self, id: NodeId, partition: PartitionId) {
-        let is_cut = |other: NodeId| self.cuts.is_cut(id, other) || self.cuts.is_cut(other, id);
-        let reached =
-            self.nodes.iter().filter(|node| node.id == id || (node.is_up && !node.is_paused && !is_cut(node.id)));
-        let archives = reached.clone().map(|node| &node.slots[&partition].archive);
-        complete(&self.node(id).slots[&partition].archive, archives);
-        let has_asked_all = reached.count() == self.nodes.len();
-        self.node_mut(id).slots.get_mut(&partition).expect("every node has every partition").is_filling = false;
-        self.tell_past(id, partition, has_asked_all);
+/// A link to another node.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Way {
+    to: NodeId,
+    number: u32,
+}
+
+/// How many links between two nodes have been closed: that many is the number of the open one.
+#[derive(Debug, Default)]
+pub struct Ways(BTreeMap<(NodeId, NodeId), u32>);
+
+impl Ways {
+    fn between(&self, a: NodeId, b: NodeId) -> u32 {
+        self.0.get(&(a.min(b), a.max(b))).copied().unwrap_or(0)
     }
 
-    /// A learner is told what its archive misses, and that is fetched.
-    pub(super) fn look_at_past(&mut self, id: NodeId, partition: PartitionId) {
-        let slot = &self.node(id).slots[&partition];
-        let is_learner = |host: &PartitionHost<_>| {
-            let members = host.replica().members();
-            members.learners.iter().any(|learner| node_of(*learner) == id && members.is_to_vote(*learner))
-        };
-        let is_learner = slot.host.as_ref().is_some_and(is_learner);
-        if is_learner && !slot.is_filling {
-            self.tell_past(id, partition, false);
-        }
+    fn close(&mut self, a: NodeId, b: NodeId) {
+        *self.0.entry((a.min(b), a.max(b))).or_default() += 1;
     }
+}
 
-    fn tell_past(&mut self, id: NodeId, partition: PartitionId, has_asked_all: bool) {
-        let at = self.now + FETCHED_AFTER;
-        let slot = self.node_mut(id).slots.get_mut(&partition).expect("every node has every partition");
-        let archive = slot.archive.lock().expect("nobody panics with an open archive");
-        let (upto, missing) = (archive.end(), archive.missing());
-        drop(archive);
-        let is_lost = missing > 0 && (has_asked_all || slot.past.is_some_and(|past| past.is_lost));
-        let past = Past { upto, missing, is_lost };
-        let is_begun = missing > 0 && !is_lost && !std::mem::replace(&mut slot.is_filling, missing > 0 && !is_lost);
-        let is_news = slot.past.replace(past) != Some(past);
-        if is_begun {
-            self.queue.plan(at, Event::Filled { node: id, partition });
-        }
-        if is_news {
-            self.input(id, partition, HostInput::Past(past));
+/// What nodes say to each other of the events in their archives.
+#[derive(Debug)]
+pub enum Word {
+    /// Everything from this position on is wanted,
+    Subscribe(LogPosition),
+    /// and no more.
+    Unsubscribe,
+    /// A stream begins behind this position.
+    Begun(LogPosition),
+    /// What follows, up to a position.
+    Events(Vec<(LogPosition, Batch)>, LogPosition),
+    /// The next position is not there; this one is the next that is.
+    Gone(LogPosition),
+}
+
+/// Of one partition on one node: what its archive lacks, and whom it tells what others lack.
+pub struct Gaps {
+    filler: GapFiller<Way>,
+    /// Where the gaps end that the filler knows; none before it has been told.
+    known: Option<Vec<LogPosition>>,
+    /// Whom it asked last.
+    asked: Option<Way>,
+    /// What the host was told last, and when it is told again.
+    past: Option<Past>,
+    tell_at: Moment,
+    /// Who wants the events: by which link, and from which position on.
+    streams: BTreeMap<NodeId, (u32, LogPosition)>,
+}
+
+impl Gaps {
+    /// Of a process that begins.
+    pub fn new(partition: PartitionId) -> Gaps {
+        Gaps {
+            filler: GapFiller::new(partition),
+            known: None,
+            asked: None,
+            past: None,
+            tell_at: 0,
+            streams: BTreeMap::new(),
         }
     }
 }
 
-/// Completes `own` from `archives`: what none of them has stays missing, and what lies behind it is fetched.
-fn complete<'a>(own: &Mutex<Archive>, archives: impl Iterator<Item = &'a Arc<Mutex<Archive>>> + Clone) {
-    let open = |archive: &'a Mutex<Archive>| archive.lock().expect("nobody panics with an open archive");
-    let gaps = own.lock().expect("nobody panics with an open archive").gaps();
-    for (after, end) in gaps {
-        let mut upto = after;
-        while upto < end {
-            let next = archives.clone().filter_map(|archive| open(archive).next(upto.next())).min();
-            let Some(from) = next.filter(|from| *from <= end) else { break };
-            let fetched = archives.clone().find_map(|archive| {
-                let archive = open(archive);
-                let (batches, upto) = archive.read(from)?;
-                let wanted = batches.filter(|(position, _)| *position <= end);
-                Some((wanted.map(|(position, batch)| (position, batch.clone())).collect::<BTreeMap<_, _>>(), upto))
+/// A node's links as its filler sees them, and what that has said by them.
+struct Open {
+    ways: Vec<Way>,
+    said: Vec<(Way, Word)>,
+}
+
+impl NodeLinks for Open {
+    type Link = Way;
+
+    fn link_to(&self, node: NodeId) -> Option<Way> {
+        self.ways.iter().copied().find(|way| way.to == node)
+    }
+
+    fn send(&mut self, way: Way, frame: &Frame<'_>) -> Result<(), Full> {
+        let word = match frame {
+            Frame::Subscribe(wanted) => Word::Subscribe(wanted.from),
+            Frame::Unsubscribe(_) => Word::Unsubscribe,
+            other => panic!("a gap filler says {other:?}"),
+        };
+        if !self.ways.contains(&way) {
+            return Err(Full);
+        }
+        self.said.push((way, word));
+        Ok(())
+    }
+}
+
+impl World {
+    /// A node looks after what its archive lacks, and sends others what they lack.
+    pub(super) fn poll_gaps(&mut self, id: NodeId, partition: PartitionId) {
+        self.learn_gaps(id, partition, false);
+        let gaps = self.gaps(id, partition);
+        let (is_complete, asked) = (gaps.filler.past().is_none_or(|past| past.missing == 0), gaps.asked);
+        if !is_complete {
+            let is_closed = |way: &Way| self.ways.between(id, way.to) != way.number;
+            let closed = asked.filter(is_closed);
+            let (others, now) = (self.others(id), self.node(id).clock.at(self.now));
+            let asks_archive = self.with_filler(id, partition, |filler, open| {
+                if closed.is_some_and(|way| filler.is_asking(way)) {
+                    filler.failed(now, open);
+                }
+                filler.poll(now, &others, open)
             });
-            let (batches, told) = fetched.expect("somebody has it next");
-            upto = told.min(end);
-            let own = &mut own.lock().expect("nobody panics with an open archive");
-            own.fill(LogPosition::new(from.get() - 1), upto, batches.into_iter());
+            if asks_archive {
+                self.learn_gaps(id, partition, true);
+            }
+        }
+        self.tell_past(id, partition);
+        self.feed_others(id, partition);
+    }
+
+    /// What its archive lacks, and another node that it asks has.
+    pub(super) fn lacks(&self, id: NodeId, partition: PartitionId) -> Option<LogPosition> {
+        let archive_of = |id: NodeId| {
+            let archive = &self.node(id).slots[&partition].archive;
+            archive.lock().expect("nobody panics with an open archive")
+        };
+        let gaps = archive_of(id).gaps();
+        let has = |other: NodeId, after: LogPosition, upto: LogPosition| {
+            archive_of(other).covered(after.next()).filter(|from| *from <= upto)
+        };
+        let others = if gaps.is_empty() { Vec::new() } else { self.others(id) };
+        gaps.into_iter().find_map(|(after, upto)| others.iter().find_map(|other| has(*other, after, upto)))
+    }
+
+    /// The other nodes as production dials them: everybody who is a member of anything; while that is not known, everybody.
+    fn others(&self, id: NodeId) -> Vec<NodeId> {
+        let hosts = self.node(id).slots.values().map(|slot| slot.host.as_ref());
+        let members = hosts.map(|host| host.map(|host| host.replica().members().all()).filter(|all| !all.is_empty()));
+        let known: Option<Vec<BTreeSet<u64>>> = members.collect();
+        let nodes: BTreeSet<NodeId> = match known {
+            Some(members) => members.into_iter().flatten().map(node_of).collect(),
+            None => self.plan.everybody().into_iter().collect(),
+        };
+        nodes.into_iter().filter(|node| *node != id).collect()
+    }
+
+    fn gaps(&mut self, id: NodeId, partition: PartitionId) -> &mut Gaps {
+        let slots = &mut self.node_mut(id).slots;
+        &mut slots.get_mut(&partition).expect("every node has every partition").gaps
+    }
+
+    /// The filler works, with the links that are open, and what it says is sent.
+    fn with_filler<T>(
+        &mut self,
+        id: NodeId,
+        partition: PartitionId,
+        work: impl FnOnce(&mut GapFiller<Way>, &mut Open) -> T,
+    ) -> T {
+        let is_open = |to: &NodeId| {
+            let is_cut = self.cuts.is_cut(id, *to) || self.cuts.is_cut(*to, id);
+            *to != id && self.node(*to).is_up && !is_cut
+        };
+        let everybody = self.plan.everybody().into_iter().filter(is_open);
+        let ways = everybody.map(|to| Way { to, number: self.ways.between(id, to) }).collect();
+        let mut open = Open { ways, said: Vec::new() };
+        let gaps = self.gaps(id, partition);
+        let done = work(&mut gaps.filler, &mut open);
+        let asked = open.said.iter().rev().find(|(_, word)| matches!(word, Word::Subscribe(_))).map(|(way, _)| *way);
+        gaps.asked = asked.or(gaps.asked);
+        for (way, word) in open.said {
+            self.say(id, way.to, partition, way.number, word);
+        }
+        done
+    }
+
+    fn say(&mut self, from: NodeId, to: NodeId, partition: PartitionId, number: u32, word: Word) {
+        self.queue.plan(self.now + WORD_NS, Event::Said { from, to, partition, number, word });
+    }
+
+    /// The archive says what is missing, when the gaps end elsewhere than it has said, or in any case.
+    fn learn_gaps(&mut self, id: NodeId, partition: PartitionId, in_any_case: bool) {
+        let slots = &mut self.node_mut(id).slots;
+        let slot = slots.get_mut(&partition).expect("every node has every partition");
+        let mut archive = slot.archive.lock().expect("nobody panics with an open archive");
+        let gaps = archive.gaps();
+        let ends = || gaps.iter().map(|(_, upto)| *upto);
+        let is_known = slot.gaps.known.as_ref().is_some_and(|known| ends().eq(known.iter().copied()));
+        let has_jumped = archive.take_jumped();
+        if is_known && !has_jumped && !in_any_case {
+            return;
+        }
+        slot.gaps.known = Some(ends().collect());
+        let upto = archive.end();
+        drop(archive);
+        let gaps = gaps.into_iter().map(|(after, upto)| Gap { from: after.next(), upto }).collect();
+        self.with_filler(id, partition, |filler, open| filler.missing_is(Missing { gaps, upto }, open));
+    }
+
+    /// A partition hears what its archive lacks, now and then while that becomes less.
+    fn tell_past(&mut self, id: NodeId, partition: PartitionId) {
+        let now = self.now;
+        let gaps = self.gaps(id, partition);
+        if now < gaps.tell_at {
+            return;
+        }
+        gaps.tell_at = now + TELL_NS;
+        if let Some(past) = gaps.filler.past().filter(|past| gaps.past != Some(*past)) {
+            gaps.past = Some(past);
+            self.input(id, partition, HostInput::Past(past));
         }
     }
+
+    /// Whoever wants events is sent the next that are here.
+    fn feed_others(&mut self, id: NodeId, partition: PartitionId) {
+        let streams = std::mem::take(&mut self.gaps(id, partition).streams);
+        for (to, (number, next)) in streams {
+            if self.ways.between(id, to) != number {
+                continue;
+            }
+            let archive = self.node(id).slots[&partition].archive.clone();
+            let archive = archive.lock().expect("nobody panics with an open archive");
+            let (word, next) = match stretch(&archive, next) {
+                Some((batches, upto)) => (Some(Word::Events(batches, upto)), Some(upto.next())),
+                None => match archive.next(next) {
+                    Some(later) => (Some(Word::Gone(later)), None),
+                    None => (None, Some(next)),
+                },
+            };
+            if let Some(next) = next {
+                self.gaps(id, partition).streams.insert(to, (number, next));
+            }
+            if let Some(word) = word {
+                self.say(id, to, partition, number, word);
+            }
+        }
+    }
+
+    /// A word arrives, unless its link is closed, which it is when the word finds no way.
+    pub(super) fn hear_word(&mut self, from: NodeId, to: NodeId, partition: PartitionId, number: u32, word: Word) {
+        if self.ways.between(from, to) != number {
+            return;
+        }
+        if !self.node(to).is_up || self.cuts.is_cut(from, to) || self.cuts.is_cut(to, from) {
+            return self.ways.close(from, to);
+        }
+        if self.node(to).is_paused {
+            self.node_mut(to).unheard.push((from, partition, number, word));
+            return;
+        }
+        let (way, now) = (Way { to: from, number }, self.node(to).clock.at(self.now));
+        match word {
+            Word::Subscribe(next) => {
+                let next = next.max(LogPosition::ZERO.next());
+                self.gaps(to, partition).streams.insert(from, (number, next));
+                self.say(to, from, partition, number, Word::Begun(LogPosition::new(next.get() - 1)));
+            }
+            Word::Unsubscribe => {
+                self.gaps(to, partition).streams.remove(&from);
+            }
+            Word::Begun(position) => self.gaps(to, partition).filler.begun(way, position),
+            Word::Events(batches, upto) => {
+                for (position, batch) in batches {
+                    self.fill(to, partition, way, position, Some(batch));
+                }
+                self.fill(to, partition, way, upto, None);
+            }
+            Word::Gone(next) => self.with_filler(to, partition, |filler, open| {
+                if filler.is_asking(way) {
+                    filler.refused(from, next, now, open);
+                }
+            }),
+        }
+    }
+
+    /// What has come by this link goes into the archive, up to this position, if it was asked for.
+    fn fill(&mut self, id: NodeId, partition: PartitionId, way: Way, upto: LogPosition, batch: Option<Batch>) {
+        let now = self.node(id).clock.at(self.now);
+        let Some(after) = self.gaps(id, partition).filler.expects(way).filter(|after| upto > *after) else { return };
+        let archive = self.node(id).slots[&partition].archive.clone();
+        let mut archive = archive.lock().expect("nobody panics with an open archive");
+        archive.fill_gap(after, upto, batch.map(|batch| (upto, batch)));
+        drop(archive);
+        self.with_filler(id, partition, |filler, open| filler.filled(upto, now, open));
+    }
+
+    /// What has come while a node was paused.
+    pub(super) fn hear_late(&mut self, id: NodeId) {
+        for (from, partition, number, word) in std::mem::take(&mut self.node_mut(id).unheard) {
+            self.hear_word(from, id, partition, number, word);
+        }
+    }
+
+    /// A node's process has gone.
+    pub(super) fn close_ways(&mut self, id: NodeId) {
+        self.node_mut(id).unheard.clear();
+        for other in self.plan.everybody().into_iter().filter(|other| *other != id) {
+            self.ways.close(id, other);
+        }
+    }
+}
+
+/// What an archive has from a position on, as far as one word goes.
+fn stretch(archive: &Archive, from: LogPosition) -> Option<(Vec<(LogPosition, Batch)>, LogPosition)> {
+    let (batches, upto) = archive.read(from)?;
+    let upto = upto.min(LogPosition::new(from.get() + POSITIONS_MAX - 1));
+    let batches = batches.take_while(|(position, _)| *position <= upto);
+    Some((batches.map(|(position, batch)| (position, batch.clone())).collect(), upto))
 }
 
 #[cfg(test)]

@@ -124,7 +124,7 @@ impl World {
             self.on_output(id, partition, output);
         }
         self.poll_leaders(id, partition);
-        self.look_at_past(id, partition);
+        self.poll_gaps(id, partition);
         self.run_at(id, partition, next);
         self.begin_sync(id);
     }

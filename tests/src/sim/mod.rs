@@ -2,7 +2,7 @@
 //! one network, disks and randomness that a seed decides.
 //!
 //! What is real: [`node::PartitionHost`] with replica, sessions, engine, outboxes and hand-over, and both halves of
-//! [`cluster_client`], which speak bytes; and a gateway's order entry and projections ([`office`]), through which some of the
+//! [`cluster_client`], which speak bytes; what completes a node's archive of events ([`gaps`]); and a gateway's order entry and projections ([`office`]), through which some of the
 //! users trade ([`users`]). What is not: threads, sockets, TLS, signatures, and the files under log and archive. Nothing here
 //! sleeps; time jumps to what happens next.
 //!

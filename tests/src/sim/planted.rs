@@ -32,6 +32,7 @@ fn try_seed(bug: Bug, seed: u64) -> Result<(), Failure> {
     match bug {
         Bug::BehavesByBuild => versions::draw_builds(seed, &mut plan),
         Bug::VoteNotPersisted => swarm::draw_voter_deaths(seed, &mut plan),
+        Bug::ReadJoinsQuestion => plan.order_entry.look_often(),
         _ => {}
     }
     // The others sync what they acknowledge.

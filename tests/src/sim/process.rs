@@ -5,11 +5,12 @@ use std::sync::{Arc, Mutex};
 
 use node::{HostConfig, HostInput, Machine, MailTiming, PartitionHost};
 use replicator::log::memory::MemoryDisk;
-use replicator::{Members, Past, ReplicaConfig, SnapshotTaker, Space, node_of};
+use replicator::{Members, ReplicaConfig, SnapshotTaker, Space, node_of};
 use wire::{ClusterEpoch, NodeId, PartitionId};
 
 use super::clock::{Clock, MS, Moment};
 use super::front::Front;
+use super::gaps::{Gaps, Word};
 use super::machine;
 use super::queue::Event;
 use super::store::{Archive, SharedBook, Shelf, WatchedLog};
@@ -24,9 +25,7 @@ pub(super) struct Slot {
     pub book: SharedBook,
     /// Applied up to this log index, as the world has seen.
     pub applied: u64,
-    /// What its archive lacks, as the host was told last; whether that is being fetched.
-    pub past: Option<Past>,
-    pub is_filling: bool,
+    pub gaps: Gaps,
     /// The members as of the end of its last step, and of which entry; none before the first of this life.
     pub members: Option<(Members, u64)>,
     /// Whether it led then.
@@ -48,6 +47,8 @@ pub(super) struct Node {
     pub front: Front,
     /// The nodes that this process has had a link with.
     pub met: BTreeSet<NodeId>,
+    /// What other nodes have said of their archives while this one was paused: who, and by which link.
+    pub unheard: Vec<(NodeId, PartitionId, u32, Word)>,
     pub slots: BTreeMap<PartitionId, Slot>,
     /// Its process knows the versions up to this one.
     pub knows: u16,
@@ -90,7 +91,7 @@ impl World {
         let (now, space) = (node.clock.at(self.now), node.space);
         let slot = node.slots.get_mut(&partition).expect("every node has every partition");
         slot.book = SharedBook::default();
-        (slot.members, slot.has_led, slot.past, slot.is_filling) = (None, false, None, false);
+        (slot.members, slot.has_led, slot.gaps) = (None, false, Gaps::new(partition));
         slot.disk.repair();
         let cells = Machine::new(machine::cells(partition, epoch), Box::new(Shelf(slot.archive.clone())));
         let log = WatchedLog::new(slot.disk.log(), slot.book.clone());
@@ -174,6 +175,7 @@ impl World {
             let draw = |bound| if all_unsynced { bound - 1 } else { random.below(bound) };
             slot.archive.lock().expect("nobody panics with an open archive").crash(draw);
         }
+        self.close_ways(id);
         self.drop_links_of(id, is_noticed);
         if !is_noticed {
             return;
@@ -267,6 +269,7 @@ impl World {
             }
             self.run_soon(id, partition);
         }
+        self.hear_late(id);
         self.wake_front(id);
     }
 
@@ -309,12 +312,13 @@ impl Node {
             is_up: false,
             clock: Clock::start(0, 0, 0),
             front: Front::default(),
-            slots: partitions.iter().map(|partition| (*partition, Slot::new(is_in_memory))).collect(),
+            slots: partitions.iter().map(|partition| (*partition, Slot::new(*partition, is_in_memory))).collect(),
             knows: NEW,
             slow_sync_ns: None,
             space: Space::Enough,
             dies_of_votes_until: 0,
             met: BTreeSet::new(),
+            unheard: Vec::new(),
             is_syncing: false,
             is_paused: false,
             paused_until: 0,
@@ -333,15 +337,14 @@ fn disk(is_in_memory: bool) -> MemoryDisk {
 }
 
 impl Slot {
-    fn new(is_in_memory: bool) -> Slot {
+    fn new(partition: PartitionId, is_in_memory: bool) -> Slot {
         Slot {
             host: None,
             disk: disk(is_in_memory),
             archive: Arc::default(),
             book: SharedBook::default(),
             applied: 0,
-            past: None,
-            is_filling: false,
+            gaps: Gaps::new(partition),
             members: None,
             has_led: false,
             run_at: None,

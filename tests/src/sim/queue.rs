@@ -10,6 +10,7 @@ use super::clients::ClientId;
 use super::clock::Moment;
 use super::faults::Cure;
 use super::front::LinkId;
+use super::gaps::Word;
 
 /// Something that will happen.
 #[derive(Debug)]
@@ -26,8 +27,8 @@ pub enum Event {
     Start { node: NodeId },
     /// A paused node goes on.
     Resume { node: NodeId },
-    /// A node has fetched from others what its archive misses of a partition's events.
-    Filled { node: NodeId, partition: PartitionId },
+    /// A node hears from another of the events in its archive, by the link of this number between the two.
+    Said { from: NodeId, to: NodeId, partition: PartitionId, number: u32, word: Word },
     /// A client's connection is made, or refused.
     Connect { link: LinkId },
     /// The next bytes of a link arrive at the node, or at the client.

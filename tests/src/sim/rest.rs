@@ -28,6 +28,9 @@ impl World {
                 let Some(host) = &node.slots[partition].host else { return Some(format!("node {} is down", node.id)) };
                 let status = host.status();
                 let is_last = status.applied_index == history.last_index() && status.last_index == status.applied_index;
+                if let Some(position) = self.lacks(node.id, *partition) {
+                    return Some(format!("node {} lacks the events of {position} of partition {partition}", node.id));
+                }
                 if !is_last || status.queued > 0 {
                     return Some(format!(
                         "node {} has applied {} of {} entries of partition {partition}, which {leader} leads",

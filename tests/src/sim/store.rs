@@ -130,6 +130,8 @@ pub struct Archive {
     covered: Vec<(LogPosition, LogPosition)>,
     /// Up to here a crash takes nothing.
     synced: LogPosition,
+    /// The state has jumped since somebody asked.
+    has_jumped: bool,
     /// The first thing that was appended twice with different contents.
     contradiction: Option<LogPosition>,
 }
@@ -148,10 +150,9 @@ impl Archive {
         self.covered.last().map_or(LogPosition::ZERO, |(_, upto)| *upto)
     }
 
-    /// Positions up to the end that are not covered.
-    pub fn missing(&self) -> u64 {
-        let covered: u64 = self.covered.iter().map(|(after, upto)| upto.get() - after.get()).sum();
-        self.end().get() - covered
+    /// Whether the state has jumped since this was asked last: what is missing is told then, also where that is nothing.
+    pub fn take_jumped(&mut self) -> bool {
+        std::mem::take(&mut self.has_jumped)
     }
 
     /// What is not covered up to the end: after which positions, up to which.
@@ -161,9 +162,26 @@ impl Archive {
         self.covered.iter().map(before).filter(|(after, upto)| after < upto).collect()
     }
 
-    /// The first position from `from` on that is covered.
+    /// The first position from `from` on that is covered, or will be, where the state has jumped.
     pub fn next(&self, from: LogPosition) -> Option<LogPosition> {
-        self.covered.iter().find(|(_, upto)| from <= *upto).map(|(after, _)| from.max(after.next()))
+        let covered = self.covered.iter().find(|(after, upto)| from <= *upto || from <= *after);
+        covered.map(|(after, _)| from.max(after.next()))
+    }
+
+    /// The first position from `from` on that is covered.
+    pub fn covered(&self, from: LogPosition) -> Option<LogPosition> {
+        let covered = self.covered.iter().find(|(after, upto)| from <= *upto && after < upto);
+        covered.map(|(after, _)| from.max(after.next()))
+    }
+
+    /// Takes what another archive has up to `upto` behind `after`, where that begins in a gap, and as far as that goes.
+    pub fn fill_gap(&mut self, after: LogPosition, upto: LogPosition, batch: Option<(LogPosition, Batch)>) {
+        let Some((start, end)) = self.gaps().into_iter().find(|(_, end)| after < *end) else { return };
+        let (after, upto) = (after.max(start), upto.min(end));
+        if after < upto {
+            let batch = batch.filter(|(position, _)| after < *position && *position <= upto);
+            self.fill(after, upto, batch.into_iter());
+        }
     }
 
     /// Everything behind `after` is covered up to `upto`: these are its batches, those that were missing among them. What is
@@ -236,5 +254,11 @@ impl EventSink for Shelf {
         archive.synced = archive.end();
     }
 
-    fn jump(&mut self, _: LogPosition) {}
+    fn jump(&mut self, position: LogPosition) {
+        let mut archive = self.open();
+        archive.has_jumped = true;
+        if position > archive.end() {
+            archive.covered.push((position, position));
+        }
+    }
 }

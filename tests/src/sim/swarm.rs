@@ -80,6 +80,9 @@ pub struct Plan {
     pub founding: Option<Founding>,
 }
 
+/// Of a hundred things that a user who looks often does, so many are looks.
+const LOOKS_MANY: u64 = 60;
+
 /// Gateways' order entry.
 #[derive(Debug, Clone)]
 pub struct OrderEntry {
@@ -87,19 +90,28 @@ pub struct OrderEntry {
     pub offices: usize,
     /// Of a hundred things that users do at a gateway that has it, so many go through it.
     pub percent: u64,
+    /// Of a hundred things that a user does, so many are looks at open orders and balances, beside the few that are so anyway.
+    pub looks: u64,
     /// How long a user waits for the outcome of an order.
     pub order_timeout_ns: u64,
 }
 
 impl OrderEntry {
     /// Nobody trades so.
-    pub const NONE: OrderEntry = OrderEntry { offices: 0, percent: 0, order_timeout_ns: SECOND };
+    pub const NONE: OrderEntry = OrderEntry { offices: 0, percent: 0, looks: 0, order_timeout_ns: SECOND };
+
+    /// Most trade goes through gateways, and who trades there looks more often than anything else.
+    #[cfg(feature = "planted")]
+    pub(super) fn look_often(&mut self) {
+        (self.percent, self.looks) = (90, LOOKS_MANY);
+    }
 
     fn draw(random: &mut Random, gateways: usize) -> OrderEntry {
         OrderEntry {
             offices: 1 + random.below(gateways as u64) as usize,
             percent: [10, 40, 90][random.below(3) as usize],
             order_timeout_ns: [250 * MS, SECOND, 4 * SECOND][random.below(3) as usize],
+            looks: [0, 0, 0, LOOKS_MANY][random.below(4) as usize],
         }
     }
 }

@@ -137,7 +137,8 @@ impl Users {
         Wish { account, market, name, words }
     }
 
-    fn next(&mut self, layout: Layout, gateway: usize, offices: usize) -> Option<What> {
+    fn next(&mut self, layout: Layout, gateway: usize, plan: &OrderEntry) -> Option<What> {
+        let offices = plan.offices;
         // First what is in doubt, mostly at another gateway than the one that did not answer.
         let asked_last = self.doubts.front().map(|(_, asked)| *asked);
         if let Some(asked) = asked_last
@@ -153,6 +154,10 @@ impl Users {
         }
         if self.is_retired {
             return None;
+        }
+        if plan.looks > 0 && self.random.below(100) < plan.looks {
+            let account = self.account(if layout == Layout::Joint { RICH + 1 } else { RICH });
+            return Some(if self.one_in(2) { What::Open { account } } else { What::Balances { account } });
         }
         let draw = self.random.below(100);
         if draw < 34 && !self.resting.is_empty() {
@@ -198,14 +203,13 @@ pub(super) fn limits(plan: &OrderEntry) -> Limits {
 impl World {
     /// A user does something at this gateway.
     pub(super) fn use_office(&mut self, number: usize) {
-        let offices = self.plan.order_entry.offices;
         if self.users.one_in(30) {
             self.hang_up_at(number);
         }
         if self.users.asking.range((number, Call::FIRST)..(number + 1, Call::FIRST)).count() >= self.plan.window {
             return;
         }
-        if let Some(what) = self.users.next(self.plan.layout, number, offices) {
+        if let Some(what) = self.users.next(self.plan.layout, number, &self.plan.order_entry) {
             self.ask_at(number, what);
         }
     }

@@ -12,6 +12,7 @@ use super::clients::{ClientId, Gateway};
 use super::clock::{Instants, MS, Moment, SECOND};
 use super::consumers::Consumer;
 use super::front::{Link, LinkId};
+use super::gaps::Ways;
 use super::history::History;
 use super::machine;
 use super::process::Node;
@@ -83,6 +84,7 @@ pub struct World {
     pub(super) queue: Queue,
     pub(super) random: Random,
     pub(super) cuts: Cuts,
+    pub(super) ways: Ways,
     pub(super) weather: Weather,
     pub(super) instants: Instants,
     pub(super) nodes: Vec<Node>,
@@ -160,6 +162,7 @@ impl World {
             now,
             queue: Queue::default(),
             cuts: Cuts::default(),
+            ways: Ways::default(),
             weather: Weather { jitter_ns: MS / 5, ..Weather::fair(MS / 10) },
             instants: Instants::begin(),
             nodes,
@@ -291,7 +294,7 @@ impl World {
             Event::LeaderSaid { from, to, partition } => self.leader_said(from, to, partition),
             Event::Start { node } => self.start(node),
             Event::Resume { node } => self.resume(node),
-            Event::Filled { node, partition } => self.fetch_missing(node, partition),
+            Event::Said { from, to, partition, number, word } => self.hear_word(from, to, partition, number, word),
             Event::Connect { link } => self.connect_link(link),
             Event::Deliver { link, to_node } => self.deliver_link(link, to_node),
             Event::Closed { link } => self.close_at_client(link),

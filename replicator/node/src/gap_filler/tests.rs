@@ -134,7 +134,8 @@ fn nobody_in_reach_ends_no_pass() {
 #[test]
 fn a_gap_counts_as_missing_until_it_is_on_disk() {
     let mut filler = filler(&[(1, 100)]);
-    assert_eq!(GapFiller::new(PartitionId::new(1)).past(), None, "the archive has not said anything");
+    let new: GapFiller = GapFiller::new(PartitionId::new(1));
+    assert_eq!(new.past(), None, "the archive has not said anything");
     fill(&mut filler, 100);
     assert_eq!(told(&filler), (1, false));
     filler.learn(missing(&[]));

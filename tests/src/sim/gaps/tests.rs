@@ -1,14 +1,23 @@
 use node::{EventBlock, EventSink};
-use wire::{Origin, Timestamp};
+use replicator::sim::Random;
+use std::sync::{Arc, Mutex};
+use wire::{ClusterEpoch, Origin, Timestamp};
 
 use super::*;
+use crate::sim::clock::SECOND;
 use crate::sim::store::Shelf;
+use crate::sim::swarm::Plan;
+
+const PARTITION: PartitionId = PartitionId::new(1);
+const OWN: NodeId = NodeId::new(1);
+const ONE: NodeId = NodeId::new(2);
+const OTHER: NodeId = NodeId::new(3);
 
 fn at(position: u64) -> LogPosition {
     LogPosition::new(position)
 }
 
-/// An archive of these stretches, after which position up to which, with an event at each position.
+/// After which position up to which, with an event at each position.
 fn archive(stretches: &[(u64, u64)]) -> Arc<Mutex<Archive>> {
     let archive = Arc::<Mutex<Archive>>::default();
     for (after, upto) in stretches {
@@ -21,33 +30,121 @@ fn archive(stretches: &[(u64, u64)]) -> Arc<Mutex<Archive>> {
     archive
 }
 
+/// A world of three nodes with these archives, in which nothing else happens.
+fn world(own: &[(u64, u64)], one: &[(u64, u64)], other: &[(u64, u64)]) -> World {
+    let of_three = |seed: &u64| Plan::plain(*seed, SECOND).everybody().len() == 3;
+    let seed = (0..).find(of_three).expect("a world of three nodes is drawn");
+    let plan = Plan::plain(seed, SECOND);
+    let mut world = World::begin(Random::new(1), plan, ClusterEpoch::new(1), 0, false);
+    for (id, stretches) in [(OWN, own), (ONE, one), (OTHER, other)] {
+        world.start(id);
+        keeps(&mut world, id, stretches);
+    }
+    world
+}
+
+/// A node's archive is another one, which the node finds out.
+fn keeps(world: &mut World, id: NodeId, stretches: &[(u64, u64)]) {
+    let slot = world.node_mut(id).slots.get_mut(&PARTITION).expect("every node has every partition");
+    slot.archive = archive(stretches);
+}
+
+/// Time passes: archives are looked after, and what nodes say of them is heard.
+fn pass(world: &mut World, for_ns: u64) {
+    let until = world.now + for_ns;
+    let mut looks_at = world.now;
+    while world.now < until {
+        while let Some(at) = world.queue.next_at().filter(|at| *at <= looks_at) {
+            let (_, event) = world.queue.pop().expect("something comes");
+            world.now = world.now.max(at);
+            if let Event::Said { from, to, partition, number, word } = event {
+                world.hear_word(from, to, partition, number, word);
+            }
+        }
+        world.now = looks_at;
+        for id in [OWN, ONE, OTHER] {
+            world.poll_gaps(id, PARTITION);
+        }
+        looks_at += 10 * MS;
+    }
+}
+
 /// Up to where an archive tells from a position on, and how many positions it has events of.
-fn tells(archive: &Arc<Mutex<Archive>>, from: u64) -> Option<(u64, usize)> {
-    let archive = archive.lock().unwrap();
+fn tells(world: &World, from: u64) -> Option<(u64, usize)> {
+    let archive = world.node(OWN).slots[&PARTITION].archive.lock().unwrap();
     archive.read(at(from)).map(|(batches, upto)| (upto.get(), batches.count()))
+}
+
+/// How much the node's partition was told to be missing, and whether that is lost.
+fn told(world: &World) -> (u64, bool) {
+    let past = world.node(OWN).slots[&PARTITION].gaps.past.expect("the partition was told something");
+    (past.missing, past.is_lost)
 }
 
 #[test]
 fn a_gap_is_completed_from_several_archives() {
-    let (own, one, other) = (archive(&[(0, 3), (9, 12)]), archive(&[(0, 6)]), archive(&[(4, 20)]));
-    complete(&own, [&own, &one, &other].into_iter());
-    assert_eq!(tells(&own, 1), Some((12, 12)));
+    let mut world = world(&[(0, 3), (9, 12)], &[(0, 6)], &[(4, 20)]);
+    pass(&mut world, 5 * SECOND);
+    assert_eq!((tells(&world, 1), told(&world)), (Some((12, 12)), (0, false)));
 }
 
 #[test]
 fn what_lies_behind_what_no_archive_has_is_fetched() {
-    let (own, other) = (archive(&[(20, 25), (40, 41)]), archive(&[(10, 22), (30, 45)]));
-    complete(&own, [&own, &other].into_iter());
-    assert_eq!((tells(&own, 1), tells(&own, 11), tells(&own, 26)), (None, Some((25, 15)), None));
-    assert_eq!((tells(&own, 31), own.lock().unwrap().missing()), (Some((41, 11)), 15));
+    let mut world = world(&[(20, 25), (40, 41)], &[(10, 22), (30, 45)], &[(50, 60)]);
+    pass(&mut world, 10 * SECOND);
+    assert_eq!((tells(&world, 1), tells(&world, 11), tells(&world, 26)), (None, Some((25, 15)), None));
+    assert_eq!((tells(&world, 31), told(&world)), (Some((41, 11)), (15, true)));
 }
 
 #[test]
-fn what_no_archive_has_stays_missing() {
-    let (own, other) = (archive(&[(9, 12)]), archive(&[(0, 6), (7, 20)]));
-    complete(&own, [&own, &other].into_iter());
-    assert_eq!((tells(&own, 1), tells(&own, 7), tells(&own, 10)), (Some((6, 6)), None, Some((12, 3))));
-    let late = archive(&[(6, 7)]);
-    complete(&own, [&own, &other, &late].into_iter());
-    assert_eq!(tells(&own, 1), Some((12, 12)));
+fn what_is_found_after_it_was_lost_is_fetched() {
+    let mut world = world(&[(9, 12)], &[(0, 6), (7, 20)], &[(12, 20)]);
+    pass(&mut world, 10 * SECOND);
+    assert_eq!((tells(&world, 1), tells(&world, 7), tells(&world, 8)), (Some((6, 6)), None, Some((12, 5))));
+    assert_eq!(told(&world), (1, true));
+    keeps(&mut world, OTHER, &[(6, 20)]);
+    pass(&mut world, 15 * SECOND);
+    assert_eq!((tells(&world, 1), told(&world)), (Some((12, 12)), (0, false)));
+}
+
+#[test]
+fn a_newcomer_whose_first_piece_is_lost_is_given_the_second() {
+    let mut world = world(&[(10, 12)], &[(12, 40)], &[(12, 40)]);
+    pass(&mut world, 5 * SECOND);
+    assert_eq!(told(&world), (10, true));
+    // It is sent another snapshot.
+    let archive = world.node(OWN).slots[&PARTITION].archive.clone();
+    Shelf(archive).jump(at(30));
+    pass(&mut world, 3 * SECOND / 2);
+    assert_eq!((tells(&world, 11), told(&world)), (Some((30, 20)), (10, false)));
+    pass(&mut world, 5 * SECOND);
+    assert_eq!(told(&world), (10, true));
+}
+
+#[test]
+fn what_is_lost_on_the_way_is_asked_for_again() {
+    let mut world = world(&[(400, 410)], &[(0, 410)], &[(0, 410)]);
+    pass(&mut world, 25 * MS);
+    for other in [ONE, OTHER] {
+        world.cuts.cut(other, OWN);
+    }
+    pass(&mut world, 20 * MS);
+    world.cuts.clear();
+    pass(&mut world, 50 * MS);
+    assert_eq!(tells(&world, 1), Some((200, 200)), "what was under way");
+    pass(&mut world, SECOND);
+    assert_eq!(tells(&world, 1), Some((410, 410)), "and nothing is left out");
+}
+
+#[test]
+fn a_paused_node_hears_in_order_what_was_said_meanwhile() {
+    let mut world = world(&[(300, 310)], &[(0, 310)], &[(300, 310)]);
+    pass(&mut world, 15 * MS);
+    world.pause(OWN, SECOND);
+    pass(&mut world, SECOND / 2);
+    assert_eq!(tells(&world, 1), None);
+    world.now += SECOND;
+    world.resume(OWN);
+    pass(&mut world, 2 * SECOND);
+    assert_eq!((tells(&world, 1), told(&world)), (Some((310, 310)), (0, false)));
 }
