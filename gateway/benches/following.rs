@@ -58,7 +58,8 @@ fn listing() -> Vec<Event> {
     let asset =
         |asset, name, ledger_decimals| Event::AssetListed(AssetListed { asset, symbol: symbol(name), ledger_decimals });
     let account = |account, name: &str| {
-        let (name, fee) = (Text::new(name.as_bytes()).expect("a legal name"), FeeRate::new(1_000).expect("a legal fee"));
+        let (name, fee) =
+            (Text::new(name.as_bytes()).expect("a legal name"), FeeRate::new(1_000).expect("a legal fee"));
         Event::AccountOpened(AccountOpened { account, name, maker_fee: fee, taker_fee: fee })
     };
     let rules = MarketRules {
