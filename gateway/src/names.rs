@@ -101,7 +101,7 @@ pub const fn peg(side: PegSide) -> Option<&'static str> {
 
 /// `pegOffsetType` and `pegOffsetValue`, if a level beyond the best one was asked for.
 pub fn peg_offset(order: &Order) -> Option<(&'static str, u8)> {
-    let peg = order.terms.peg;
+    let peg = order.terms().peg;
     (!peg.is_none() && peg.levels > 0).then_some(("PRICE_LEVEL", peg.levels))
 }
 
@@ -118,7 +118,7 @@ pub const fn self_trade(mode: SelfTradePrevention) -> &'static str {
 
 /// Of which list an order is; -1 of none.
 pub fn list_id(order: &Order) -> i64 {
-    shown_list(order.list)
+    shown_list(order.list())
 }
 
 /// The number of a list; -1 of none.
@@ -131,8 +131,8 @@ pub fn shown_list(list: ListId) -> i64 {
 
 /// Since when a trailing stop tracks the price; -1 until it does, `None` of other orders.
 pub fn trailing_time(order: &Order) -> Option<i64> {
-    let tracks = !order.terms.trailing_delta.is_zero();
-    tracks.then(|| order.tracking.map_or(-1, |at| i64::try_from(at.millis()).unwrap_or(i64::MAX)))
+    let tracks = !order.terms().trailing_delta.is_zero();
+    tracks.then(|| order.tracking().map_or(-1, |at| i64::try_from(at.millis()).unwrap_or(i64::MAX)))
 }
 
 /// A trade group; -1 of an account that is in none.
@@ -145,7 +145,7 @@ pub fn trade_group(group: TradeGroupId) -> i32 {
 
 /// Why an order expired, where there is a word for it.
 pub fn expiry_reason(order: &Order) -> Option<&'static str> {
-    Some(match order.expired_by? {
+    Some(match order.expired_by()? {
         CancelCause::TimeInForce if order.kind.is_market() => "INSUFFICIENT_LIQUIDITY",
         CancelCause::TimeInForce if order.time_in_force == TimeInForce::Fok => "UNFILLED_FOK_ORDER_EXPIRED",
         CancelCause::TimeInForce | CancelCause::FillLimit => "UNFILLED_IOC_QUANTITY_EXPIRED",

@@ -135,8 +135,8 @@ impl Order {
     /// Its terms and its list are told after it.
     fn is_plain(&self) -> bool {
         matches!(self.kind, OrderKind::Limit | OrderKind::LimitMaker | OrderKind::Market)
-            && self.terms == Terms::NONE
-            && self.list == ListId::ZERO
+            && *self.terms() == Terms::NONE
+            && self.list() == ListId::ZERO
     }
 
     /// Whether its market alone may decide it.

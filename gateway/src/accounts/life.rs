@@ -4,7 +4,8 @@
 use wire::event::{MatchPrevented, OrderAmended, OrderExecuted, OrderPegged, OrderTerms};
 use wire::{CancelCause, ListId, Qty, RejectReason, Timestamp};
 
-use super::orders::{Amendment, Order, OrderStatus, Prevented};
+use super::orders::{Order, OrderStatus};
+use super::particulars::{Amendment, Prevented};
 
 impl Order {
     /// Its market has taken it. One without a trigger works since it was placed: clients ask for what came after the
@@ -12,7 +13,7 @@ impl Order {
     pub(crate) fn accept(&mut self, now: Timestamp) {
         self.status = OrderStatus::New;
         if !self.kind.is_stop() {
-            self.working = Some(if self.list == ListId::ZERO { self.created } else { now });
+            self.working = Some(if self.list() == ListId::ZERO { self.created } else { now });
         }
         self.updated = now;
     }
@@ -21,7 +22,9 @@ impl Order {
     pub(crate) fn reject(&mut self, reason: RejectReason, now: Timestamp) {
         let expires = reason == RejectReason::NoLiquidity;
         self.status = if expires { OrderStatus::Expired } else { OrderStatus::Rejected };
-        self.refused = (!expires).then_some(reason);
+        if !expires {
+            self.particularize(|particulars| particulars.refused = Some(reason));
+        }
         self.updated = now;
     }
 
@@ -48,18 +51,20 @@ impl Order {
         } else {
             OrderStatus::Expired
         };
-        self.expired_by = cause.is_expiry().then_some(cause);
+        if cause.is_expiry() {
+            self.particularize(|particulars| particulars.expired_by = Some(cause));
+        }
         self.updated = now;
     }
 
     /// What it asks for beyond a plain order.
     pub(crate) fn set_terms(&mut self, terms: &OrderTerms) {
-        (self.terms, self.list) = (terms.terms, terms.list);
+        self.particularize(|particulars| (particulars.terms, particulars.list) = (terms.terms, terms.list));
     }
 
     /// A trailing stop tracks the price.
     pub(crate) fn track(&mut self, since: Timestamp, now: Timestamp) {
-        self.tracking = Some(since);
+        self.particularize(|particulars| particulars.tracking = Some(since));
         self.updated = now;
     }
 
@@ -71,19 +76,20 @@ impl Order {
 
     /// Its market gave it its limit.
     pub(crate) fn peg(&mut self, pegged: &OrderPegged) {
-        self.pegged = Some(pegged.price);
+        self.particularize(|particulars| particulars.pegged = Some(pegged.price));
     }
 
     /// It has less quantity, and perhaps another name.
     pub(crate) fn amend(&mut self, amended: &OrderAmended, execution: u64, now: Timestamp) {
-        self.amendments.push(Amendment {
+        let amendment = Amendment {
             execution,
             client_order_id_before: self.client_order_id,
             client_order_id: amended.client_order_id,
             qty_before: amended.qty_before,
             qty: amended.qty,
             at: now,
-        });
+        };
+        self.particularize(|particulars| particulars.amendments.push(amendment));
         self.client_order_id = amended.client_order_id;
         self.qty = amended.qty;
         self.updated = now;
@@ -98,15 +104,16 @@ impl Order {
         if qty.is_zero() {
             return false;
         }
-        let before = self.prevented.map_or(Qty::ZERO, |before| before.qty);
-        self.prevented = Some(Prevented {
+        let before = self.prevented().map_or(Qty::ZERO, |before| before.qty);
+        let last = Prevented {
             id: prevented.prevented,
             counter,
             group: prevented.group,
             price: prevented.price,
             last_qty: qty,
             qty: before.checked_add(qty).unwrap_or(qty),
-        });
+        };
+        self.particularize(|particulars| particulars.prevented = Some(last));
         self.updated = now;
         true
     }

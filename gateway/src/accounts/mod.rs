@@ -7,14 +7,17 @@
 pub mod conduct;
 mod decided;
 mod deposits;
+mod drafts;
 mod fees;
 mod fills;
 mod keys;
 mod life;
 mod lists;
 mod order_table;
+mod order_trades;
 mod orders;
 mod outcomes;
+mod particulars;
 mod pieces;
 mod plain;
 mod prevented;
@@ -48,8 +51,11 @@ pub use fees::{Fees, Rates};
 pub use fills::{Fill, Fills};
 pub use lists::{ListStatus, Lists, OrderList};
 pub use order_table::Orders;
-pub use orders::{Amendment, Order, OrderStatus, Prevented};
+pub use order_trades::OrderTrades;
+pub use orders::{Order, OrderStatus};
 pub use outcomes::{OrderOutcome, OrderWait, RefusedReplacement, RequestOutcome, Wanted};
+pub(crate) use particulars::Particulars;
+pub use particulars::{Amendment, Prevented};
 pub use prevented::{PreventedMatch, PreventedMatches};
 pub use reports::cancel_report_id;
 pub(crate) use telling::execution_id;
@@ -115,6 +121,9 @@ pub struct Accounts {
     fills_max: usize,
     /// The last command whose events were taken in.
     as_of: LogPosition,
+    /// Empty between two commands: what the next one needs for a moment.
+    moved: Vec<(AccountId, AssetId)>,
+    told: Told,
 }
 
 impl Accounts {
@@ -138,6 +147,8 @@ impl Accounts {
             closed_max: limits.closed_orders_per_account,
             fills_max: limits.fills_per_account,
             as_of: LogPosition::ZERO,
+            moved: Vec::new(),
+            told: Told::default(),
         }
     }
 
@@ -275,8 +286,8 @@ impl Accounts {
         events: &[Event],
         reference: &Arc<Reference>,
     ) {
-        let mut batch = Batch { position, now, reference, place: Cell::new(0), moved: BTreeMap::new() };
-        let mut told = Told::default();
+        let mut batch = Batch { position, now, reference, place: Cell::new(0), moved: std::mem::take(&mut self.moved) };
+        let mut told = std::mem::take(&mut self.told);
         self.as_of = position;
         for (index, event) in events.iter().enumerate() {
             told.add(event);
@@ -395,7 +406,10 @@ impl Accounts {
                 Event::MatchPrevented(prevented) => self.prevent(&batch, prevented, &events[index + 1..]),
             }
         }
-        self.report_balances(&batch, &told);
+        self.report_balances(&mut batch, &told);
+        told.clear();
+        batch.moved.clear();
+        (self.moved, self.told) = (batch.moved, told);
     }
 
     fn open(&mut self, opened: &AccountOpened, now: Timestamp) {
@@ -432,10 +446,7 @@ impl Accounts {
         let account = self.account(changed.account);
         account.balances.insert(changed.asset, Balance { free: changed.free, held: changed.held });
         account.updated = batch.now;
-        let moved = batch.moved.entry(changed.account).or_default();
-        if !moved.contains(&changed.asset) {
-            moved.push(changed.asset);
-        }
+        batch.moved.push((changed.account, changed.asset));
     }
 }
 
@@ -452,7 +463,12 @@ impl Account {
 
     /// The fills of one order that are still kept, in order.
     pub fn fills_of(&self, order: &Order) -> Vec<Fill> {
-        order.trades.iter().filter_map(|trade| self.fills.get(order.market, *trade, order.id).copied()).collect()
+        order
+            .trades
+            .as_slice()
+            .iter()
+            .filter_map(|trade| self.fills.get(order.market, *trade, order.id).copied())
+            .collect()
     }
 
     fn order(&mut self, market: MarketId, order: OrderId) -> &mut Order {

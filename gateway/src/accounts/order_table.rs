@@ -15,6 +15,9 @@ use super::orders::Order;
 /// Where an order lies; what lies there may be another order later.
 type Row = u32;
 
+/// A part of the hash of an order's name.
+type Fingerprint = u32;
+
 /// Orders of one page: pages are never copied, and an account with few orders has one that is small.
 const PAGE: usize = 32;
 
@@ -25,7 +28,7 @@ const RECENT: usize = 4;
 #[derive(Debug, Default)]
 pub struct Orders {
     rows: Rows,
-    by_id: BTreeMap<(MarketId, OrderId), Row>,
+    by_id: BTreeMap<(MarketId, OrderId), Named>,
     by_name: Names,
     recent: [Option<(MarketId, OrderId, Row)>; RECENT],
     open: BTreeSet<(MarketId, OrderId)>,
@@ -36,7 +39,7 @@ pub struct Orders {
 impl Orders {
     /// An order by its id.
     pub fn get(&self, market: MarketId, id: OrderId) -> Option<&Order> {
-        self.by_id.get(&(market, id)).map(|row| self.rows.at(*row))
+        self.by_id.get(&(market, id)).map(|known| self.rows.at(known.row))
     }
 
     /// The latest order that the client gave this name.
@@ -56,7 +59,7 @@ impl Orders {
             None => (MarketId::new(0), MarketId::new(u16::MAX)),
         };
         let open = self.open.range((from, OrderId::ZERO)..=(to, OrderId::new(u64::MAX)));
-        open.map(|key| self.rows.at(self.by_id[key]))
+        open.map(|key| self.rows.at(self.by_id[key].row))
     }
 
     /// How many orders are open, over all markets.
@@ -67,24 +70,24 @@ impl Orders {
     /// Orders of one market with ids from `from` on, by id; from either end.
     pub fn in_market(&self, market: MarketId, from: OrderId) -> impl DoubleEndedIterator<Item = &Order> {
         let rows = self.by_id.range((market, from)..=(market, OrderId::new(u64::MAX)));
-        rows.map(|(_, row)| self.rows.at(*row))
+        rows.map(|(_, known)| self.rows.at(known.row))
     }
 
     pub(super) fn insert(&mut self, order: Order) {
         let (market, id, name) = (order.market, order.id, order.client_order_id);
         let row = self.rows.add(order);
-        self.by_name.put(market, &name, row, &self.rows);
+        let named = self.by_name.put(market, &name, row, &self.rows);
         self.open.insert((market, id));
-        let replaced = self.by_id.insert((market, id), row);
+        let replaced = self.by_id.insert((market, id), named);
         assert!(replaced.is_none(), "an order enters the log once");
         self.recent[recent_of(id)] = Some((market, id, row));
     }
 
-    /// An order has another name than `before`. To be called once it has.
-    pub(super) fn rename(&mut self, market: MarketId, id: OrderId, before: ClientOrderId, name: ClientOrderId) {
-        let Some(row) = self.find(market, id) else { return };
-        self.by_name.take(market, &before, row);
-        self.by_name.put(market, &name, row, &self.rows);
+    /// An order has another name. To be called once it has.
+    pub(super) fn rename(&mut self, market: MarketId, id: OrderId, name: ClientOrderId) {
+        let Some(named) = self.by_id.get_mut(&(market, id)) else { return };
+        self.by_name.take(*named);
+        *named = self.by_name.put(market, &name, named.row, &self.rows);
     }
 
     pub(super) fn get_mut(&mut self, market: MarketId, id: OrderId) -> Option<&mut Order> {
@@ -99,7 +102,7 @@ impl Orders {
         {
             return Some(row);
         }
-        let row = *self.by_id.get(&(market, id))?;
+        let row = self.by_id.get(&(market, id))?.row;
         *recent = Some((market, id, row));
         Some(row)
     }
@@ -113,12 +116,12 @@ impl Orders {
         while self.closed.len() > closed_max {
             let Some(oldest) = self.closed.pop_front() else { return };
             self.has_forgotten = true;
-            let Some(row) = self.by_id.remove(&oldest) else { continue };
+            let Some(named) = self.by_id.remove(&oldest) else { continue };
             let recent = &mut self.recent[recent_of(oldest.1)];
-            recent.take_if(|(_, _, known)| *known == row);
-            let name = self.rows.at(row).client_order_id;
-            self.by_name.take(oldest.0, &name, row);
-            self.rows.free.push(row);
+            recent.take_if(|(_, _, known)| *known == named.row);
+            // By its name's fingerprint, and not by its name: no cache holds the row any more.
+            self.by_name.take(named);
+            self.rows.free.push(named.row);
         }
     }
 }
@@ -167,9 +170,9 @@ struct Names {
 }
 
 /// A part of a name's hash, and whose name it is.
-#[derive(Debug, Clone, Copy)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
 struct Named {
-    fingerprint: u32,
+    fingerprint: Fingerprint,
     row: Row,
 }
 
@@ -185,7 +188,7 @@ impl Names {
         let mut hasher = self.key.build_hasher();
         hasher.write_u16(market.get());
         hasher.write(name.as_bytes());
-        Named { fingerprint: hasher.finish() as u32, row }
+        Named { fingerprint: hasher.finish() as Fingerprint, row }
     }
 
     fn find(&self, market: MarketId, name: &ClientOrderId, rows: &Rows) -> Option<Row> {
@@ -194,19 +197,18 @@ impl Names {
     }
 
     /// The name is this row's from now on, whosever it was.
-    fn put(&mut self, market: MarketId, name: &ClientOrderId, row: Row, rows: &Rows) {
+    fn put(&mut self, market: MarketId, name: &ClientOrderId, row: Row, rows: &Rows) -> Named {
         let wanted = self.named(market, name, row);
         match self.table.find_mut(wanted.hash(), |known| is_of(known, wanted, market, name, rows)) {
             Some(known) => known.row = row,
             None => drop(self.table.insert_unique(wanted.hash(), wanted, Named::hash)),
         }
+        wanted
     }
 
-    /// The name is nobody's, if it was this row's.
-    fn take(&mut self, market: MarketId, name: &ClientOrderId, row: Row) {
-        let wanted = self.named(market, name, row);
-        let is_its = |known: &Named| known.fingerprint == wanted.fingerprint && known.row == row;
-        if let Ok(known) = self.table.find_entry(wanted.hash(), is_its) {
+    /// The name that was put so is nobody's, if it was this row's.
+    fn take(&mut self, named: Named) {
+        if let Ok(known) = self.table.find_entry(named.hash(), |known| *known == named) {
             known.remove();
         }
     }

@@ -22,6 +22,14 @@ impl<T> Default for Pieces<T> {
 }
 
 impl<T: Copy> Pieces<T> {
+    pub(super) fn pop_first(&mut self) -> Option<T> {
+        let first = *self.get(0)?;
+        self.drop_first();
+        Some(first)
+    }
+}
+
+impl<T> Pieces<T> {
     pub(super) fn len(&self) -> usize {
         self.len
     }
@@ -36,14 +44,16 @@ impl<T: Copy> Pieces<T> {
         self.len += 1;
     }
 
-    pub(super) fn pop_first(&mut self) -> Option<T> {
-        let first = *self.get(0)?;
+    /// The first item is gone, if there is one; what it holds is, with the last one of its piece.
+    pub(super) fn drop_first(&mut self) {
+        if self.len == 0 {
+            return;
+        }
         (self.gone, self.len) = (self.gone + 1, self.len - 1);
         if self.gone == PIECE {
             self.pieces.pop_front();
             self.gone = 0;
         }
-        Some(first)
     }
 
     pub(super) fn last(&self) -> Option<&T> {
@@ -70,6 +80,11 @@ impl<T: Copy> Pieces<T> {
             }
         }
         low
+    }
+
+    pub(super) fn get_mut(&mut self, at: usize) -> Option<&mut T> {
+        let at = at + self.gone;
+        self.pieces.get_mut(at / PIECE)?.get_mut(at % PIECE)
     }
 
     fn get(&self, at: usize) -> Option<&T> {

@@ -4,15 +4,14 @@
 use wire::event::*;
 use wire::{AccountId, CancelCause, MarketId, OrderId, RejectReason};
 
+use super::drafts::Occasion;
 use super::{Accounts, Batch, Fill, OrderStatus, RequestOutcome};
 
 impl Accounts {
     pub(super) fn accept(&mut self, batch: &Batch<'_>, accepted: &OrderAccepted) {
         let order = self.account(accepted.account).order(accepted.market, accepted.order);
         order.accept(batch.now);
-        self.report(batch, accepted.account, accepted.market, accepted.order, |reporter, order| {
-            reporter.accepted(order)
-        });
+        self.report(batch, accepted.account, accepted.market, accepted.order, Occasion::Accepted);
     }
 
     pub(super) fn reject(&mut self, batch: &Batch<'_>, rejected: &OrderRejected) {
@@ -28,15 +27,15 @@ impl Accounts {
             // Of what was not attempted there is nothing to tell.
             return;
         }
-        self.report(batch, rejected.account, rejected.market, rejected.order, move |reporter, order| {
-            if expires { reporter.expired(order) } else { reporter.rejected(order, reason) }
-        });
+        let occasion = if expires { Occasion::Expired } else { Occasion::Rejected(reason) };
+        self.report(batch, rejected.account, rejected.market, rejected.order, occasion);
     }
 
     pub(super) fn execute(&mut self, batch: &Batch<'_>, executed: &OrderExecuted, spends_budget: bool) {
         let (closed_max, fills_max) = (self.closed_max, self.fills_max);
         let account = self.account(executed.account);
-        account.fills.insert(Fill::new(executed), fills_max);
+        let fill = Fill::new(executed);
+        account.fills.insert(fill, fills_max);
         let order = account.order(executed.market, executed.order);
         let first_of = order.executed.is_zero().then(|| order.created.nanos() / 1_000);
         order.execute(executed, spends_budget, batch.now);
@@ -47,10 +46,7 @@ impl Accounts {
         if let Some(created_us) = first_of {
             self.unfilled.has_traded(executed.account, created_us, executed.is_maker);
         }
-        let executed = *executed;
-        self.report(batch, executed.account, executed.market, executed.order, move |reporter, order| {
-            reporter.trade(order, &executed)
-        });
+        self.report(batch, executed.account, executed.market, executed.order, Occasion::Traded(fill));
     }
 
     pub(super) fn rest(&mut self, resting: &OrderResting) {
@@ -76,10 +72,12 @@ impl Accounts {
         if was_reported_filled {
             return;
         }
-        let canceled = *canceled;
-        self.report(batch, account, market, id, move |reporter, order| {
-            if canceled.cause.is_expiry() { reporter.expired(order) } else { reporter.canceled(order, &canceled) }
-        });
+        let occasion = if canceled.cause.is_expiry() {
+            Occasion::Expired
+        } else {
+            Occasion::Canceled { request: canceled.request, canceled_as: canceled.canceled_as }
+        };
+        self.report(batch, account, market, id, occasion);
     }
 
     /// The first outcome of an order is known: whoever waits for it is told.
@@ -90,7 +88,7 @@ impl Accounts {
         if std::mem::replace(&mut known.is_settled, true) {
             return;
         }
-        let list = known.list;
+        let list = known.list();
         if owner.on_their_way.remove(&(market, order)) {
             owner.arrived_at = as_of;
         }

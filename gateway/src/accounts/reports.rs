@@ -1,9 +1,9 @@
 //! The JSON of user events, field by field as Binance documents them ("User Data Streams").
 
 use serde::Serialize;
-use wire::event::{OrderCanceled, OrderExecuted};
-use wire::{ListId, LogPosition, RejectReason, Timestamp};
+use wire::{ClientOrderId, ListId, LogPosition, RejectReason, Timestamp};
 
+use super::fills::Fill;
 use super::lists::{ListStatus, OrderList};
 use super::orders::{Order, OrderStatus};
 use super::{Account, Balance};
@@ -144,7 +144,7 @@ struct PreventedFields<'a> {
 
 impl Reporter<'_> {
     pub(super) fn accepted(&self, order: &Order) -> String {
-        let placed = if order.list == ListId::ZERO { order.created } else { self.now };
+        let placed = if order.list() == ListId::ZERO { order.created } else { self.now };
         let since = order.working.unwrap_or(placed);
         write(&ExecutionReport { transaction_time: since.millis(), ..self.report(order, "NEW") })
     }
@@ -166,7 +166,7 @@ impl Reporter<'_> {
     }
 
     fn prevented_fields(&self, order: &Order) -> Option<PreventedFields<'_>> {
-        let prevented = order.prevented?;
+        let prevented = order.prevented()?;
         let notional = prevented.price.notional(prevented.last_qty, self.market.scale.quote_factor);
         Some(PreventedFields {
             qty: self.market.show_qty(prevented.qty.units()),
@@ -185,12 +185,9 @@ impl Reporter<'_> {
         write(&ExecutionReport { original_client_order_id: before, ..self.report(order, "REPLACED") })
     }
 
-    pub(super) fn canceled(&self, order: &Order, canceled: &OrderCanceled) -> String {
-        let id = if canceled.canceled_as.is_empty() {
-            cancel_report_id(canceled.request)
-        } else {
-            canceled.canceled_as.to_string()
-        };
+    /// By a request; `canceled_as` is what the client named that.
+    pub(super) fn canceled(&self, order: &Order, request: LogPosition, canceled_as: &ClientOrderId) -> String {
+        let id = if canceled_as.is_empty() { cancel_report_id(request) } else { canceled_as.to_string() };
         write(&ExecutionReport {
             client_order_id: &id,
             original_client_order_id: order.client_order_id.as_str(),
@@ -198,18 +195,17 @@ impl Reporter<'_> {
         })
     }
 
-    pub(super) fn trade(&self, order: &Order, executed: &OrderExecuted) -> String {
-        let fee_asset = self.reference.asset(executed.fee_asset);
+    pub(super) fn trade(&self, order: &Order, fill: &Fill) -> String {
+        let fee_asset = self.reference.asset(fill.fee_asset);
         write(&ExecutionReport {
-            last_qty: self.market.show_qty(executed.qty.units()),
-            last_price: self.market.show_price(executed.price.units()),
-            last_quote: self.market.quote.show(executed.quote_amount.units()),
-            commission: fee_asset
-                .map_or_else(|| ZERO.into(), |asset| asset.show(executed.fee.units() - executed.rebate.units())),
+            last_qty: self.market.show_qty(fill.qty.units()),
+            last_price: self.market.show_price(fill.price.units()),
+            last_quote: self.market.quote.show(fill.quote_amount.units()),
+            commission: fee_asset.map_or_else(|| ZERO.into(), |asset| asset.show(fill.commission())),
             commission_asset: fee_asset.map(|asset| asset.symbol.as_str()),
-            trade_id: i64::try_from(executed.trade.get()).unwrap_or(i64::MAX),
-            is_maker: executed.is_maker,
-            transaction_time: executed.traded_at.millis(),
+            trade_id: i64::try_from(fill.trade.get()).unwrap_or(i64::MAX),
+            is_maker: fill.is_maker,
+            transaction_time: fill.time.millis(),
             ..self.report(order, "TRADE")
         })
     }
@@ -225,12 +221,12 @@ impl Reporter<'_> {
             time_in_force: names::shown_time_in_force(order),
             qty: self.market.show_qty(order.shown_qty().units()),
             price: names::shown_price(order, self.market),
-            stop_price: self.market.show_price(order.terms.stop_price.map_or(0, |price| price.units())),
-            trailing_delta: (!order.terms.trailing_delta.is_zero()).then(|| order.terms.trailing_delta.get()),
+            stop_price: self.market.show_price(order.terms().stop_price.map_or(0, |price| price.units())),
+            trailing_delta: (!order.terms().trailing_delta.is_zero()).then(|| order.terms().trailing_delta.get()),
             trailing_time: names::trailing_time(order),
-            strategy_id: order.terms.strategy.id,
-            strategy_type: order.terms.strategy.kind,
-            iceberg_qty: self.market.show_qty(order.terms.visible_qty.units()),
+            strategy_id: order.terms().strategy.id,
+            strategy_type: order.terms().strategy.kind,
+            iceberg_qty: self.market.show_qty(order.terms().visible_qty.units()),
             order_list_id: names::list_id(order),
             original_client_order_id: "",
             execution,
@@ -244,7 +240,7 @@ impl Reporter<'_> {
             commission_asset: None,
             transaction_time: self.now.millis(),
             trade_id: -1,
-            prevented_match_id: order.prevented.map(|prevented| prevented.id.get()),
+            prevented_match_id: order.prevented().map(|prevented| prevented.id.get()),
             execution_id: self.execution,
             is_on_book: order.is_on_book(),
             is_maker: false,
@@ -255,10 +251,10 @@ impl Reporter<'_> {
             quote_qty: self.market.quote.show(order.quote_qty.units()),
             working: order.working.map(Timestamp::millis),
             self_trade: names::self_trade(order.self_trade),
-            peg_price_type: names::peg(order.terms.peg.side),
+            peg_price_type: names::peg(order.terms().peg.side),
             peg_offset_type: names::peg_offset(order).map(|(kind, _)| kind),
             peg_offset_value: names::peg_offset(order).map(|(_, levels)| levels),
-            pegged_price: order.pegged.map(|price| self.market.show_price(price.units())),
+            pegged_price: order.pegged().map(|price| self.market.show_price(price.units())),
             expiry_reason: None,
             prevented: None,
         }

@@ -4,6 +4,7 @@ use tokio::sync::oneshot;
 use wire::event::*;
 use wire::{AccountId, CancelCause, Event, ListId, MarketId, OrderId, SelfTradePrevention};
 
+use super::drafts::{Draft, Occasion};
 use super::lists::ListStatus;
 use super::prevented::PreventedMatch;
 use super::{Accounts, Batch, RequestOutcome, reports};
@@ -59,9 +60,7 @@ impl Accounts {
     pub(super) fn trigger(&mut self, batch: &Batch<'_>, triggered: &OrderTriggered) {
         let order = self.account(triggered.account).order(triggered.market, triggered.order);
         order.trigger(triggered.at, batch.now);
-        self.report(batch, triggered.account, triggered.market, triggered.order, |reporter, order| {
-            reporter.accepted(order)
-        });
+        self.report(batch, triggered.account, triggered.market, triggered.order, Occasion::Accepted);
     }
 
     pub(super) fn amend(&mut self, batch: &Batch<'_>, amended: &OrderAmended) {
@@ -70,9 +69,9 @@ impl Accounts {
         let Some(order) = orders.get_mut(market, id) else { return };
         let before = order.client_order_id;
         order.amend(amended, batch.execution(), batch.now);
-        orders.rename(market, id, before, amended.client_order_id);
+        orders.rename(market, id, amended.client_order_id);
         self.outcomes.settle_request(amended.request, RequestOutcome::Amended(market, id));
-        self.report(batch, account, market, id, move |reporter, order| reporter.amended(order, before.as_str()));
+        self.report(batch, account, market, id, Occasion::Amended(before));
         if before != amended.client_order_id {
             self.report_renamed_list(batch, account, market, id);
         }
@@ -83,7 +82,7 @@ impl Accounts {
         account.lists.start(started, batch.now);
         for id in [started.first, started.second, started.third] {
             if let Some(order) = account.orders.get_mut(started.market, id) {
-                order.list = started.list;
+                order.set_list(started.list);
             }
         }
         self.report_list(batch, started.account, started.list);
@@ -101,16 +100,18 @@ impl Accounts {
         let Some(list) = known.lists.get(list) else { return };
         let Some(market) = batch.reference.market(list.market) else { return };
         let text = reports::list_status(list, known, market, batch.now);
-        self.subscribers.publish(account, batch.reference, move |_| text.clone());
+        self.subscribers.publish(account, batch.reference, Draft::Written(text.into()));
     }
 
     /// An order that may be of a list has another name.
     fn report_renamed_list(&mut self, batch: &Batch<'_>, account: AccountId, market: MarketId, order: OrderId) {
         let known = &self.accounts[&account];
-        let Some(list) = known.orders.get(market, order).and_then(|order| known.lists.get(order.list)) else { return };
+        let Some(list) = known.orders.get(market, order).and_then(|order| known.lists.get(order.list())) else {
+            return;
+        };
         let Some(market) = batch.reference.market(list.market) else { return };
         let text = reports::list_renamed(list, known, market, batch.now);
-        self.subscribers.publish(account, batch.reference, move |_| text.clone());
+        self.subscribers.publish(account, batch.reference, Draft::Written(text.into()));
     }
 
     /// Both orders lose what they would have traded with each other, or one ends: then its end tells it of this trade.
@@ -129,7 +130,7 @@ impl Accounts {
                 continue;
             }
             if prevented.mode == SelfTradePrevention::Decrement && !is_told_with_its_end(id, later) {
-                self.report(batch, account, prevented.market, id, |reporter, order| reporter.prevented(order));
+                self.report(batch, account, prevented.market, id, Occasion::Prevented);
             }
         }
     }

@@ -1,14 +1,13 @@
 //! Telling those who listen to an account what one command did: reports of its orders, then its balances.
 
 use std::cell::Cell;
-use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use wire::{AccountId, Amount, AssetId, Event, LogPosition, MarketId, OrderId, Timestamp};
 
-use super::orders::Brief;
-use super::reports::{self, Reporter};
-use super::{Accounts, Order};
+use super::Accounts;
+use super::drafts::{Draft, Occasion, Position, Report};
+use super::reports;
 use crate::reference::Reference;
 
 impl Accounts {
@@ -18,7 +17,7 @@ impl Accounts {
         account: AccountId,
         market: MarketId,
         order: OrderId,
-        text: impl Fn(&Reporter<'_>, &Order) -> String + Send + Sync + 'static,
+        occasion: Occasion,
     ) {
         if batch.reference.market(market).is_none() {
             return;
@@ -26,20 +25,9 @@ impl Accounts {
         let Some(order) = self.accounts.get_mut(&account).and_then(|known| known.orders.get_mut(market, order)) else {
             return;
         };
-        let (execution, now) = (batch.execution(), batch.now);
-        let write = move |reference: &Reference, order: &Order| {
-            let market = reference.market(order.market).expect("a market that is listed stays listed");
-            text(&Reporter { market, reference, execution, now }, order)
-        };
-        match Brief::of(order) {
-            Some(order) => {
-                self.subscribers.publish(account, batch.reference, move |reference| write(reference, &order.order()));
-            }
-            None => {
-                let order = order.without_history();
-                self.subscribers.publish(account, batch.reference, move |reference| write(reference, &order));
-            }
-        }
+        let (order, execution) = (order.without_history(), batch.execution());
+        let report = Report { order, occasion, execution, now: batch.now };
+        self.subscribers.publish(account, batch.reference, Draft::Report(report));
     }
 
     pub(super) fn report_transfer(
@@ -53,33 +41,33 @@ impl Accounts {
         if let Some(asset) = batch.reference.asset(asset) {
             let delta = format!("{sign}{}", asset.show(amount.units()));
             let text = reports::balance_update(asset, &delta, batch.now);
-            self.subscribers.publish(account, batch.reference, move |_| text.clone());
+            self.subscribers.publish(account, batch.reference, Draft::Written(text.into()));
         }
     }
 
     /// One position report an account, after the other reports of the command. What was held for an order that is
     /// still on its way to its market is told with what the market says of it, as clients expect: `executionReport`
     /// first, then `outboundAccountPosition`.
-    pub(super) fn report_balances(&mut self, batch: &Batch<'_>, told: &Told) {
-        for (id, assets) in &batch.moved {
+    pub(super) fn report_balances(&mut self, batch: &mut Batch<'_>, told: &Told) {
+        // By account; the assets of each as they came.
+        batch.moved.sort_by_key(|(account, _)| *account);
+        for (id, asset) in &batch.moved {
             let untold = &mut self.account(*id).untold;
-            let news: Vec<AssetId> = assets.iter().filter(|asset| !untold.contains(asset)).copied().collect();
-            untold.extend(news);
+            if !untold.contains(asset) {
+                untold.push(*asset);
+            }
         }
-        let moved = batch.moved.keys().filter(|id| !told.held.contains(id));
-        for id in told.outcomes.iter().chain(moved.filter(|id| !told.outcomes.contains(id))) {
-            let assets = std::mem::take(&mut self.account(*id).untold);
-            if assets.is_empty() {
+        let moved = batch.moved.chunk_by(|one, next| one.0 == next.0).map(|assets| &assets[0].0);
+        let moved = moved.filter(|id| !told.held.contains(id) && !told.outcomes.contains(id));
+        for id in told.outcomes.iter().chain(moved) {
+            let account = self.accounts.get_mut(id).expect("an account's events follow its opening");
+            if account.untold.is_empty() {
                 continue;
             }
-            let balances = &self.accounts[id].balances;
-            let balances: Vec<_> =
-                assets.into_iter().filter_map(|asset| Some((asset, *balances.get(&asset)?))).collect();
-            let now = batch.now;
-            self.subscribers.publish(*id, batch.reference, move |reference| {
-                let shown = balances.iter().filter_map(|(asset, balance)| Some((reference.asset(*asset)?, *balance)));
-                reports::account_position(shown, now)
-            });
+            let balances = account.untold.iter().filter_map(|asset| Some((*asset, *account.balances.get(asset)?)));
+            let position = Position::new(balances, batch.now);
+            account.untold.clear();
+            self.subscribers.publish(*id, batch.reference, Draft::Position(position));
         }
     }
 }
@@ -94,6 +82,11 @@ pub(super) struct Told {
 }
 
 impl Told {
+    pub(super) fn clear(&mut self) {
+        self.held.clear();
+        self.outcomes.clear();
+    }
+
     pub(super) fn add(&mut self, event: &Event) {
         let (accounts, account) = match event {
             Event::OrderPending(pending) => (&mut self.held, pending.account),
@@ -118,8 +111,8 @@ pub(super) struct Batch<'a> {
     /// Where it is among the command's reports: twice the index of its event, and one more at the second order of a trade
     /// that was prevented.
     pub(super) place: Cell<u64>,
-    /// Balances that changed, for one position report an account.
-    pub(super) moved: BTreeMap<AccountId, Vec<AssetId>>,
+    /// Balances as they changed, for one position report an account.
+    pub(super) moved: Vec<(AccountId, AssetId)>,
 }
 
 impl Batch<'_> {

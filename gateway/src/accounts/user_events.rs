@@ -13,6 +13,8 @@ use std::sync::{Arc, Mutex, PoisonError};
 use tokio::sync::mpsc;
 use wire::{AccountId, ApiKeyText};
 
+use super::drafts::Draft;
+use super::pieces::Pieces;
 use crate::auth::Caller;
 use crate::by_id::MapById;
 use crate::reference::Reference;
@@ -111,13 +113,8 @@ struct Stream {
     /// The reference data that events are written with, each from the number of an event on: it changes rarely.
     references: VecDeque<(u64, Arc<Reference>)>,
     /// The last events, up to `last`.
-    kept: VecDeque<Kept>,
+    kept: Pieces<Draft>,
     subscriptions: Vec<Subscription>,
-}
-
-enum Kept {
-    Unwritten(Box<dyn Fn(&Reference) -> String + Send + Sync>),
-    Written(Arc<str>),
 }
 
 struct Subscription {
@@ -140,19 +137,6 @@ impl Listener {
     }
 }
 
-impl Kept {
-    fn text(&mut self, reference: &Reference) -> Arc<str> {
-        match self {
-            Kept::Unwritten(write) => {
-                let text: Arc<str> = write(reference).into();
-                *self = Kept::Written(Arc::clone(&text));
-                text
-            }
-            Kept::Written(text) => Arc::clone(text),
-        }
-    }
-}
-
 impl Stream {
     /// The number of the oldest event that is kept, or of the next one.
     fn first(&self) -> u64 {
@@ -163,12 +147,13 @@ impl Stream {
     fn event(&mut self, sequence: u64) -> UserEvent {
         let upto = self.references.partition_point(|(from, _)| *from <= sequence);
         let at = (sequence - self.first()) as usize;
-        UserEvent { sequence, text: self.kept[at].text(&self.references[upto - 1].1) }
+        let draft = self.kept.get_mut(at).expect("it is kept");
+        UserEvent { sequence, text: draft.text(&self.references[upto - 1].1) }
     }
 
     /// Forgets the oldest event, and what only it was written with.
     fn forget(&mut self) {
-        self.kept.pop_front();
+        self.kept.drop_first();
         while self.references.get(1).is_some_and(|(from, _)| *from <= self.first()) {
             self.references.pop_front();
         }
@@ -232,20 +217,15 @@ impl Subscribers {
         }
     }
 
-    /// The account's next event, to be written by `write` with `reference` when somebody wants it.
-    pub(super) fn publish(
-        &mut self,
-        account: AccountId,
-        reference: &Arc<Reference>,
-        write: impl Fn(&Reference) -> String + Send + Sync + 'static,
-    ) {
+    /// The account's next event, to be written with `reference` when somebody wants it.
+    pub(super) fn publish(&mut self, account: AccountId, reference: &Arc<Reference>, draft: Draft) {
         let state = self.state.get_mut().unwrap_or_else(PoisonError::into_inner);
         let stream = state.by_account.entry(account).or_default();
         stream.last += 1;
         if stream.references.back().is_none_or(|(_, known)| !Arc::ptr_eq(known, reference)) {
             stream.references.push_back((stream.last, Arc::clone(reference)));
         }
-        stream.kept.push_back(Kept::Unwritten(Box::new(write)));
+        stream.kept.push(draft);
         if !stream.subscriptions.is_empty() {
             let event = stream.event(stream.last);
             stream.subscriptions.retain(|known| known.sender.try_send(event.clone()).is_ok());

@@ -78,7 +78,7 @@ pub(super) async fn fills(
                 cut(fills.filter(|fill| page.holds(fill.time.millis())).copied(), page)
             }
         };
-        let list = |fill: &Fill| account.orders.get(market, fill.order).map_or(ListId::ZERO, |order| order.list);
+        let list = |fill: &Fill| account.orders.get(market, fill.order).map_or(ListId::ZERO, |order| order.list());
         Ok(fills.into_iter().map(|fill| (fill, list(&fill))).collect())
     })
 }
@@ -93,7 +93,7 @@ pub(super) async fn amendments(
 ) -> Result<(Order, Vec<Amendment>), ApiError> {
     read(gateway, account, |account| {
         let order = account.orders.get(market, order).ok_or(errors::NO_SUCH_ORDER)?;
-        let amendments = order.amendments.iter().filter(|amendment| amendment.execution >= from);
+        let amendments = order.amendments().iter().filter(|amendment| amendment.execution >= from);
         Ok((order.without_history(), amendments.take(limit).copied().collect()))
     })
     .await

@@ -83,7 +83,7 @@ struct Conditional {
 
 impl Conditional {
     fn of(order: &Order, market: &Market) -> Conditional {
-        let terms = &order.terms;
+        let terms = order.terms();
         Conditional {
             stop_price: order
                 .kind
@@ -98,10 +98,10 @@ impl Conditional {
             peg_price_type: names::peg(terms.peg.side),
             peg_offset_type: names::peg_offset(order).map(|(kind, _)| kind),
             peg_offset_value: names::peg_offset(order).map(|(_, levels)| levels),
-            pegged_price: order.pegged.map(|price| market.show_price(price.units())),
+            pegged_price: order.pegged().map(|price| market.show_price(price.units())),
             min_executed_qty: (!terms.qty_min.is_zero()).then(|| market.show_qty(terms.qty_min.units())),
-            prevented_match_id: order.prevented.map(|prevented| prevented.id.get()),
-            prevented_quantity: order.prevented.map(|prevented| market.show_qty(prevented.qty.units())),
+            prevented_match_id: order.prevented().map(|prevented| prevented.id.get()),
+            prevented_quantity: order.prevented().map(|prevented| market.show_qty(prevented.qty.units())),
             expiry_reason: names::expiry_reason(order),
         }
     }
@@ -185,7 +185,7 @@ pub fn report(
     }
     let fills = fills.map(|fills| fills.iter().map(|fill| placed_fill(fill, market, reference)).collect());
     // A pending order of a list may end without ever having worked.
-    let is_listed = order.list != ListId::ZERO;
+    let is_listed = order.list() != ListId::ZERO;
     let working_time = if is_listed || order.kind.is_stop() || order.status == OrderStatus::PendingNew {
         working_time(order)
     } else {
@@ -263,7 +263,7 @@ pub fn queried(order: &Order, market: &Market) -> String {
         client_order_id: order.client_order_id.as_str(),
         state: State::of(order, market),
         stop_price: (!order.kind.is_stop()).then_some("0.00000000"),
-        iceberg_qty: order.terms.visible_qty.is_zero().then_some("0.00000000"),
+        iceberg_qty: order.terms().visible_qty.is_zero().then_some("0.00000000"),
         time: order.created.millis(),
         update_time: order.updated.millis(),
         is_working: order.working.is_some(),
@@ -346,8 +346,8 @@ struct Amended<'a> {
 
 /// The answer to an amend.
 pub fn amended(order: &Order, account: &Account, market: &Market) -> String {
-    let last = order.amendments.last();
-    let listed = account.lists.get(order.list).map(|list| account.listed(list));
+    let last = order.amendments().last();
+    let listed = account.lists.get(order.list()).map(|list| account.listed(list));
     write(&Amended {
         transact_time: order.updated.millis(),
         execution_id: last.map_or(0, |amendment| amendment.execution),
@@ -361,7 +361,7 @@ pub fn amended(order: &Order, account: &Account, market: &Market) -> String {
             price: names::shown_price(order, market),
             qty: market.show_qty(order.shown_qty().units()),
             executed_qty: market.show_qty(order.executed.units()),
-            prevented_qty: market.show_qty(order.prevented.map_or(0, |prevented| prevented.qty.units())),
+            prevented_qty: market.show_qty(order.prevented().map_or(0, |prevented| prevented.qty.units())),
             quote_order_qty: market.quote.show(order.quote_qty.units()),
             cumulative_quote_qty: market.quote.show(order.quote_executed.units()),
             status: order.status.name(),

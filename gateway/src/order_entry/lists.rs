@@ -363,7 +363,7 @@ pub(super) fn all_canceled<'a>(
     cancel_id: &str,
 ) -> Vec<String> {
     let mut told = Vec::new();
-    let shown = orders.filter_map(|order| match account.lists.get(order.list) {
+    let shown = orders.filter_map(|order| match account.lists.get(order.list()) {
         None => Some(answers::canceled(order, market, cancel_id)),
         Some(list) if told.contains(&list.id) => None,
         Some(list) => {

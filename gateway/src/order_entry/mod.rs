@@ -62,7 +62,7 @@ async fn send(gateway: &Arc<Gateway>, caller: Caller, placement: &Placement) -> 
     };
     let wanted = if placement.response == ResponseType::Ack { Wanted::Admission } else { Wanted::Outcome };
     let outcome = order_outcome(gateway, caller, placement, (id, wanted), deadline).await?;
-    match outcome.order.refused {
+    match outcome.order.refused() {
         Some(reason) => Err(filters::explain(market, order, reason)),
         None => Ok(answers::placed(&outcome, market, &gateway.exchange.reference(), placement.response)),
     }
@@ -100,7 +100,7 @@ async fn first_of(
     let first = accounts.get(caller.account).and_then(|account| account.orders.get(wanted.market, id));
     let is_same = first.is_some_and(|first| {
         // A protection price moves with the book.
-        first.terms == placement.terms
+        *first.terms() == placement.terms
             && (first.side, first.kind, first.time_in_force, first.self_trade, first.qty, first.quote_qty)
                 == (wanted.side, wanted.kind, wanted.time_in_force, wanted.self_trade, wanted.qty, wanted.quote_qty)
             && (!first.has_limit() || first.price == wanted.price)

@@ -112,7 +112,7 @@ async fn placed(
         Ok(outcome) => outcome,
         Err(error) => return Some(Err(error)),
     };
-    match outcome.order.refused {
+    match outcome.order.refused() {
         Some(RejectReason::NotAttempted) => None,
         Some(reason) => Some(Err(filters::explain(market, order, reason))),
         None => Some(Ok(answers::placed(&outcome, market, &gateway.exchange.reference(), placement.response))),

@@ -95,7 +95,7 @@ impl Trial<'_> {
         let named = self.account.orders.named(market, &self.placement.order.client_order_id);
         named.is_some_and(|named| {
             let is_kept = named.updated.plus_nanos(NAME_RETENTION_NS) > self.now;
-            named.status.is_open() || (named.refused.is_none() && is_kept)
+            named.status.is_open() || (named.refused().is_none() && is_kept)
         })
     }
 
@@ -142,7 +142,7 @@ impl Trial<'_> {
     }
 
     fn icebergs(&self, market: Option<MarketId>) -> usize {
-        self.account.orders.open(market).filter(|open| !open.terms.visible_qty.is_zero()).count()
+        self.account.orders.open(market).filter(|open| !open.terms().visible_qty.is_zero()).count()
     }
 
     /// MAX_NUM_ORDERS, MAX_NUM_ALGO_ORDERS and MAX_NUM_ICEBERG_ORDERS.
@@ -227,7 +227,7 @@ impl Trial<'_> {
         let (owned, free) = (balance(market.base.id), balance(market.quote.id).free);
         let open = self.account.orders.open(Some(market.id)).filter(|open| open.side == Side::Buy);
         let open = open.filter(|open| !open.kind.is_market()).map(|open| {
-            let lost = open.prevented.map_or(0, |prevented| prevented.qty.units());
+            let lost = open.prevented().map_or(0, |prevented| prevented.qty.units());
             open.qty.units() - open.executed.units() - lost
         });
         let units = open.map(i128::from).sum::<i128>() + i128::from(self.bought(free).units());

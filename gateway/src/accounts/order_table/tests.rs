@@ -80,8 +80,8 @@ proptest! {
                 }
                 2 => {
                     if let Some(order) = table.get_mut(market, id) {
-                        let before = std::mem::replace(&mut order.client_order_id, named);
-                        table.rename(market, id, before, named);
+                        order.client_order_id = named;
+                        table.rename(market, id, named);
                     }
                     plain.rename(market, id, named);
                 }

@@ -237,8 +237,8 @@ impl Fold {
         self.change(at, key, |order| order.execute(executed, spends_budget, at.now))?;
         let known = self.orders.get_mut(&key).expect("just changed");
         // Fills are rows of their own.
-        known.order.trades.clear();
-        self.rows.fills.push(FillRow::new(executed, known.order.list, at.position, index));
+        known.order.trades = Default::default();
+        self.rows.fills.push(FillRow::new(executed, known.order.list(), at.position, index));
         self.waiting += 1;
         Ok(())
     }
@@ -247,7 +247,7 @@ impl Fold {
         let key = (amended.market, amended.order);
         self.change(at, key, |order| order.amend(amended, execution_id(at.position, 2 * at.index as u64), at.now))?;
         let known = self.orders.get_mut(&key).expect("just changed");
-        let made = std::mem::take(&mut known.order.amendments);
+        let made = known.order.take_amendments();
         self.waiting += made.len();
         self.rows.amendments.extend(made.iter().map(|made| AmendmentRow::new(known.account, &known.order, made)));
         Ok(())
@@ -271,7 +271,7 @@ impl Fold {
         for order in &list.orders {
             let key = (started.market, *order);
             if let Some(known) = self.orders.get_mut(&key) {
-                known.order.list = started.list;
+                known.order.set_list(started.list);
                 known.position = at.position;
                 self.mark(key);
             }

@@ -8,7 +8,9 @@ use wire::{
 };
 
 use super::rows::*;
-use crate::accounts::{Amendment, Fill, ListStatus, Order, OrderList, OrderStatus, Prevented, PreventedMatch};
+use crate::accounts::{
+    Amendment, Fill, ListStatus, Order, OrderList, OrderStatus, OrderTrades, Particulars, Prevented, PreventedMatch,
+};
 use crate::market_data::Interval;
 use crate::market_data::klines::Kline;
 use crate::market_data::trades::{AggTrade, Trade};
@@ -93,7 +95,7 @@ impl MarketRow {
 
 impl OrderRow {
     pub(super) fn new(account: AccountId, order: &Order, position: LogPosition) -> OrderRow {
-        let Order { terms, prevented, .. } = order;
+        let (terms, prevented) = (order.terms(), order.prevented());
         OrderRow {
             market: order.market.get(),
             id: order.id.get(),
@@ -108,7 +110,7 @@ impl OrderRow {
             quote_qty: order.quote_qty.units(),
             status: order.status.name().to_owned(),
             is_open: order.status.is_open(),
-            refused: order.refused.map(RejectReason::number),
+            refused: order.refused().map(RejectReason::number),
             executed: order.executed.units(),
             quote_executed: order.quote_executed.units(),
             created_ns: order.created.nanos(),
@@ -121,13 +123,13 @@ impl OrderRow {
             peg_side: terms.peg.side.number(),
             peg_levels: terms.peg.levels,
             peg_has_price: terms.peg.has_price,
-            pegged_price: order.pegged.map(Price::units),
+            pegged_price: order.pegged().map(Price::units),
             qty_min: terms.qty_min.units(),
             strategy_id: terms.strategy.id,
             strategy_type: terms.strategy.kind,
-            list_id: order.list.get(),
-            tracking_ns: order.tracking.map(Timestamp::nanos),
-            expired_by: order.expired_by.map(CancelCause::number),
+            list_id: order.list().get(),
+            tracking_ns: order.tracking().map(Timestamp::nanos),
+            expired_by: order.expired_by().map(CancelCause::number),
             prevented_id: prevented.map(|prevented| prevented.id.get()),
             prevented_counter: prevented.map(|prevented| prevented.counter.get()),
             prevented_group: prevented.map(|prevented| prevented.group.get()),
@@ -155,13 +157,19 @@ impl OrderRow {
             quote_qty: read.amount(self.quote_qty)?,
             status: read.known(status, "status")?,
             is_settled: true,
-            refused: read.refused(self.refused)?,
             executed: read.qty(self.executed)?,
             quote_executed: read.amount(self.quote_executed)?,
             created: Timestamp::from_nanos(self.created_ns),
             working: self.working_ns.map(Timestamp::from_nanos),
             updated: Timestamp::from_nanos(self.updated_ns),
-            trades: Vec::new(),
+            trades: OrderTrades::None,
+            has_met_own: false,
+            particulars: self.particulars(&read)?.kept(),
+        })
+    }
+
+    fn particulars(&self, read: &Reader) -> Result<Particulars, Unreadable> {
+        Ok(Particulars {
             terms: Terms {
                 stop_price: self.stop_price.map(|units| read.price(units)).transpose()?,
                 trailing_delta: read.known(wire::BasisPoints::new(self.trailing_delta), "trailing delta")?,
@@ -175,12 +183,12 @@ impl OrderRow {
                 qty_min: read.qty(self.qty_min)?,
                 strategy: wire::StrategyLabel { id: self.strategy_id, kind: self.strategy_type },
             },
-            pegged: self.pegged_price.map(|units| read.price(units)).transpose()?,
             list: ListId::new(self.list_id),
+            refused: read.refused(self.refused)?,
+            pegged: self.pegged_price.map(|units| read.price(units)).transpose()?,
             tracking: self.tracking_ns.map(Timestamp::from_nanos),
             expired_by: read.cause(self.expired_by)?,
-            prevented: self.prevented(&read)?,
-            has_met_own: false,
+            prevented: self.prevented(read)?,
             amendments: Vec::new(),
         })
     }

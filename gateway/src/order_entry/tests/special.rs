@@ -129,7 +129,7 @@ async fn an_amended_order_keeps_its_id_and_is_told_as_replaced() {
     let accounts = gateway.exchange.accounts();
     let orders = &accounts.get(ALICE).unwrap().orders;
     assert!(orders.named(BTCUSDT, &client_id("before")).is_none());
-    assert_eq!(orders.named(BTCUSDT, &client_id("after")).unwrap().amendments.len(), 1);
+    assert_eq!(orders.named(BTCUSDT, &client_id("after")).unwrap().amendments().len(), 1);
 }
 
 /// A ledger that starts every list: its working orders rest or are armed, its pending ones wait.

@@ -43,7 +43,7 @@ async fn a_label_enters_the_log_and_is_shown_wherever_the_order_is() {
     let shown = {
         let (accounts, reference) = (gateway.exchange.accounts(), gateway.exchange.reference());
         let order = accounts.get(ALICE).unwrap().orders.get(BTCUSDT, OrderId::new(1)).unwrap();
-        assert_eq!(order.terms, labelled(LABEL));
+        assert_eq!(*order.terms(), labelled(LABEL));
         let market = reference.market_named("BTCUSDT").unwrap();
         [answers::queried(order, market), answers::canceled(order, market, "c")]
     };
