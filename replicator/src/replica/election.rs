@@ -2,7 +2,7 @@
 //! known to be dead.
 
 use raft::eraftpb::{Message, MessageType};
-use raft::{RawNode, StateRole};
+use raft::{INVALID_ID, RawNode, StateRole};
 use wire::{NodeId, Timestamp};
 
 use super::Replica;
@@ -94,6 +94,23 @@ impl<M: StateMachine, L: LogStore> Replica<M, L> {
         let raft = &self.raft.raft;
         let is_written = raft.raft_log.persisted == raft.raft_log.last_index();
         raft.state != StateRole::Leader && !is_written && raft.prs().has_quorum(&[raft.id].into_iter().collect())
+    }
+
+    /// Who refuses a vote says what it knows to be committed, and that is so in any term. Raft goes by it when the refusal is of the
+    /// candidate's own term; but whoever is asked before a campaign answers in the term that it has itself, and a member that knows
+    /// that it is none any more may stay in an earlier one. It does not stand for election, and refuses whoever has less log: a
+    /// candidate that counts its vote must learn from it that it counts no more.
+    pub(super) fn learn_from_refusal(&mut self, message: &Message) {
+        let raft = &mut self.raft.raft;
+        let is_refusal = message.get_msg_type() == MessageType::MsgRequestPreVoteResponse && message.reject;
+        let is_dropped = is_refusal && message.term < raft.term && message.commit_term > 0;
+        let has_asked = raft.state == StateRole::PreCandidate && raft.prs().get(message.from).is_some();
+        // Who has an entry of this index and term has the same log up to there.
+        if is_dropped && has_asked && raft.raft_log.maybe_commit(message.commit, message.commit_term) {
+            // The members may be others once it is applied.
+            let term = raft.term;
+            raft.become_follower(term, INVALID_ID);
+        }
     }
 
     /// Campaigns as planned, unless somebody leads by then or has this replica's vote.

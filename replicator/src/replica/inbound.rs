@@ -70,6 +70,7 @@ impl<M: StateMachine, L: LogStore> Replica<M, L> {
                 return true;
             }
         }
+        self.learn_from_refusal(&message);
         let stepped = self.raft.step(message).is_ok();
         self.election.settle(&mut self.raft);
         if self.persistence.waits_for_room() {

@@ -9,8 +9,8 @@
 //! It is the leader's count that is made elsewhere, from the same two facts, so whatever holds of an entry that the leader
 //! has committed holds of this one: a later leader needs the vote of one of the two, and both refuse whoever lacks it. A
 //! leader says so only while no change of members is under way: the pair is a quorum of the members by which each of these
-//! entries is committed, and no change of members is among them that the leader has not applied. A change is committed by the leader's own count alone. So who is
-//! removed does not know it before nobody needs it any more: it may be switched off as soon as it says so.
+//! entries is committed, and no change of members is among them that the leader has not applied. A change is committed by a
+//! leader's own count alone: who is removed, one of two, does not learn it here before its leader can do without it.
 //!
 //! A standby that goes on from what it is told says so, now and then, and nothing is left to one that does not: it may be of a build
 //! that knows nothing of this, or stand still. One that is told no more goes on no more.

@@ -1,6 +1,9 @@
+use raft::eraftpb::{Message, MessageType};
+use wire::NodeId;
 use wire::link::Refusal;
 
 use super::Bench;
+use crate::replica::envelope::Envelope;
 use crate::{Output, Role};
 
 #[test]
@@ -115,4 +118,54 @@ fn a_read_on_a_fresh_leader_waits_until_it_knows_what_is_committed() {
             _ => false,
         })
     });
+}
+
+/// A leader's last word to whom it hands over.
+fn call(bench: &mut Bench, leader: NodeId, to: NodeId) {
+    let status = |node| bench.cluster.replica(node).unwrap().status();
+    let (it, heir) = (status(leader), status(to));
+    let mut message = Message::default();
+    message.set_msg_type(MessageType::MsgTimeoutNow);
+    (message.from, message.to, message.term) = (it.member, heir.member, it.term.get());
+    bench.cluster.replica_mut(to).unwrap().on_message(leader, &Envelope::Raft(Box::new(message)).encode());
+}
+
+/// Of two voters the one that leaves leads at the end, knows first that it has left, and has more log by then. The other one, which it
+/// calls to lead, is in a later term when it asks for a vote that it still counts.
+#[test]
+fn who_waits_for_the_vote_of_one_that_has_left_learns_from_its_refusal() {
+    let mut bench = Bench::new(2);
+    let session = bench.open_session(7);
+    bench.execute(session, 1, 3);
+    let (stays, leaves) = (bench.leader(), bench.standbys()[0]);
+    let status = |bench: &Bench, node| bench.cluster.replica(node).unwrap().status();
+    let has_applied_its_end = |bench: &Bench, node: NodeId| !status(bench, node).members.has_node(leaves);
+    bench.cluster.replica_mut(stays).unwrap().remove_node(leaves).unwrap();
+    bench.until("the change has begun", |bench| status(bench, stays).members.is_joint());
+    bench.cluster.cut(leaves, stays);
+    bench.until("both have its end", |bench| status(bench, leaves).last_index == status(bench, stays).last_index);
+    bench.cluster.isolate(leaves);
+    bench.step(5);
+    bench.cluster.heal();
+    call(&mut bench, stays, leaves);
+    bench.until("it leads", |bench| bench.cluster.replica(leaves).unwrap().leads());
+    bench.step(2);
+    bench.cluster.cut(leaves, stays);
+    bench.offer_to(leaves, session, 4).unwrap();
+    bench.until("it has left", |bench| has_applied_its_end(bench, leaves));
+    // It calls the other one, whose answer is lost.
+    bench.cluster.isolate(leaves);
+    bench.step(5);
+    call(&mut bench, leaves, stays);
+    let (it, other) = (status(&bench, stays), status(&bench, leaves));
+    assert!(
+        it.term > other.term && it.last_index < other.last_index && !has_applied_its_end(&bench, stays),
+        "{it:?} {other:?}"
+    );
+    bench.step(100);
+    bench.cluster.heal();
+    bench.until("who stays leads", |bench| bench.cluster.leader() == Some(stays));
+    assert!(has_applied_its_end(&bench, stays));
+    bench.cluster.crash(leaves);
+    bench.execute(session, 4, 6);
 }
