@@ -10,7 +10,7 @@ use std::collections::{BTreeMap, VecDeque};
 
 use replicator::Past;
 use replicator::net::{LinkId, Links};
-use wire::link::{Frame, Subscribe, Unsubscribe};
+use wire::link::{Frame, Refusal, Subscribe, Unsubscribe};
 use wire::{LogPosition, NodeId, PartitionId, Timestamp};
 
 use crate::archive::{Gap, Missing, before};
@@ -29,7 +29,7 @@ const PASSES_TO_BE_LOST: u32 = 2;
 
 /// The gaps of one partition, and the attempt to fill the first of them.
 #[derive(Debug)]
-pub struct GapFiller {
+pub struct GapFiller<L = LinkId> {
     partition: PartitionId,
     /// As the archive said last; none before it has.
     known: Option<Missing>,
@@ -42,7 +42,7 @@ pub struct GapFiller {
     pass: Pass,
     /// Passes in a row in which every other node was asked and nobody had anything.
     barren: u32,
-    attempt: Option<Attempt>,
+    attempt: Option<Attempt<L>>,
     not_before: Timestamp,
     turn: usize,
 }
@@ -57,18 +57,18 @@ struct Pass {
 }
 
 #[derive(Debug)]
-struct Attempt {
+struct Attempt<L> {
     node: NodeId,
-    link: LinkId,
+    link: L,
     next: LogPosition,
     heard: Timestamp,
     /// The stream has begun: what comes is not the rest of an abandoned one.
     is_begun: bool,
 }
 
-impl GapFiller {
+impl<L: Copy + PartialEq> GapFiller<L> {
     /// No gap known.
-    pub fn new(partition: PartitionId) -> GapFiller {
+    pub fn new(partition: PartitionId) -> GapFiller<L> {
         GapFiller {
             partition,
             known: None,
@@ -80,15 +80,6 @@ impl GapFiller {
             attempt: None,
             not_before: Timestamp::ZERO,
             turn: 0,
-        }
-    }
-
-    /// The archive says what is missing now. An attempt for anything else than the first of it ends.
-    pub fn missing_is(&mut self, missing: Missing, out: &mut Links) {
-        self.learn(missing);
-        let first = self.left.front().map(|gap| gap.from);
-        if self.attempt.as_ref().is_some_and(|attempt| Some(attempt.next) != first) {
-            self.abandon(out);
         }
     }
 
@@ -124,12 +115,6 @@ impl GapFiller {
         self.known.as_ref().map(|known| Past { upto: known.upto, missing, is_lost })
     }
 
-    /// The node that is asked has not got it any more; what it has next begins at `next`.
-    pub fn refused(&mut self, by: NodeId, next: LogPosition, now: Timestamp, out: &mut Links) {
-        self.answer(by, next);
-        self.failed(now, out);
-    }
-
     fn answer(&mut self, by: NodeId, next: LogPosition) {
         // Whoever has nothing behind it either says what cannot be.
         let is_later = self.left.front().is_some_and(|gap| next > gap.from);
@@ -138,13 +123,21 @@ impl GapFiller {
     }
 
     /// Whether this link's node is being asked.
-    pub fn is_asking(&self, link: LinkId) -> bool {
+    pub fn is_asking(&self, link: L) -> bool {
         self.attempt.as_ref().is_some_and(|attempt| attempt.link == link)
+    }
+
+    /// Whether a refusal on `link` is of what is asked for now. Until an attempt has begun it is of one that was abandoned: that one
+    /// was refused before the node heard of this one, which begins behind it on the link. Which partitions a node has does not
+    /// depend on what is asked for, and it says so of one that it has not got without a beginning.
+    pub fn is_refusal(&self, link: L, refusal: Refusal) -> bool {
+        let attempt = self.attempt.as_ref().filter(|attempt| attempt.link == link);
+        attempt.is_some_and(|attempt| attempt.is_begun || refusal == Refusal::UnknownPartition)
     }
 
     /// A stream to a node begins with the progress before its first position. Without that, the rest of an
     /// abandoned stream on the same link could pass for the new one and hide what lies between.
-    pub fn begun(&mut self, link: LinkId, position: LogPosition) {
+    pub fn begun(&mut self, link: L, position: LogPosition) {
         if let Some(attempt) = self.attempt.as_mut().filter(|attempt| attempt.link == link) {
             attempt.is_begun |= position == before(attempt.next);
         }
@@ -152,17 +145,9 @@ impl GapFiller {
 
     /// The position after which a message of `link` continues what was fetched; `None` when it belongs to no
     /// stream that was asked for.
-    pub fn expects(&self, link: LinkId) -> Option<LogPosition> {
+    pub fn expects(&self, link: L) -> Option<LogPosition> {
         let attempt = self.attempt.as_ref().filter(|attempt| attempt.link == link && attempt.is_begun)?;
         Some(before(attempt.next))
-    }
-
-    /// The archive has been handed everything up to `position`.
-    pub fn filled(&mut self, position: LogPosition, now: Timestamp, out: &mut Links) {
-        if self.is_filled(position, now) {
-            self.abandon(out);
-            self.end_pass(now);
-        }
     }
 
     /// Notes how far a peer has come, and says whether that is the whole gap. Nothing is made of what it says beyond that:
@@ -184,6 +169,60 @@ impl GapFiller {
             (attempt.next, attempt.heard) = (attempt.next.max(upto.next()), now);
         }
         false
+    }
+
+    /// Everybody in reach was asked for the first position, and nobody has it: the next is what somebody has.
+    fn skip(&mut self, now: Timestamp, peers: &[NodeId]) {
+        let answers = std::mem::take(&mut self.answers);
+        let Some(next) = answers.values().flatten().min().copied() else { return };
+        let Some(gap) = self.left.front_mut() else { return };
+        let is_refused = |peer: &NodeId| answers.get(peer).is_some_and(Option::is_some);
+        self.pass.has_skipped = true;
+        self.pass.is_unsure |= !peers.iter().all(is_refused);
+        if next <= gap.upto {
+            gap.from = next;
+        } else {
+            self.left.pop_front();
+            self.end_pass(now);
+        }
+    }
+
+    /// Ends the pass when it has asked for everything.
+    fn end_pass(&mut self, now: Timestamp) {
+        if !self.left.is_empty() {
+            return;
+        }
+        let Pass { has_come, has_skipped, is_unsure } = std::mem::take(&mut self.pass);
+        if has_skipped && !has_come && !is_unsure {
+            self.barren = self.barren.saturating_add(1);
+        }
+        let pause = if self.barren >= PASSES_TO_BE_LOST { LOST_PAUSE_NS } else { PASS_PAUSE_NS };
+        self.not_before = now.plus_nanos(pause);
+    }
+}
+
+impl GapFiller {
+    /// The archive says what is missing now. An attempt for anything else than the first of it ends.
+    pub fn missing_is(&mut self, missing: Missing, out: &mut Links) {
+        self.learn(missing);
+        let first = self.left.front().map(|gap| gap.from);
+        if self.attempt.as_ref().is_some_and(|attempt| Some(attempt.next) != first) {
+            self.abandon(out);
+        }
+    }
+
+    /// The node that is asked has not got it any more; what it has next begins at `next`.
+    pub fn refused(&mut self, by: NodeId, next: LogPosition, now: Timestamp, out: &mut Links) {
+        self.answer(by, next);
+        self.failed(now, out);
+    }
+
+    /// The archive has been handed everything up to `position`.
+    pub fn filled(&mut self, position: LogPosition, now: Timestamp, out: &mut Links) {
+        if self.is_filled(position, now) {
+            self.abandon(out);
+            self.end_pass(now);
+        }
     }
 
     /// The attempt came to nothing, or its link closed.
@@ -226,35 +265,6 @@ impl GapFiller {
         }
         self.skip(now, peers);
         false
-    }
-
-    /// Everybody in reach was asked for the first position, and nobody has it: the next is what somebody has.
-    fn skip(&mut self, now: Timestamp, peers: &[NodeId]) {
-        let answers = std::mem::take(&mut self.answers);
-        let Some(next) = answers.values().flatten().min().copied() else { return };
-        let Some(gap) = self.left.front_mut() else { return };
-        let is_refused = |peer: &NodeId| answers.get(peer).is_some_and(Option::is_some);
-        self.pass.has_skipped = true;
-        self.pass.is_unsure |= !peers.iter().all(is_refused);
-        if next <= gap.upto {
-            gap.from = next;
-        } else {
-            self.left.pop_front();
-            self.end_pass(now);
-        }
-    }
-
-    /// Ends the pass when it has asked for everything.
-    fn end_pass(&mut self, now: Timestamp) {
-        if !self.left.is_empty() {
-            return;
-        }
-        let Pass { has_come, has_skipped, is_unsure } = std::mem::take(&mut self.pass);
-        if has_skipped && !has_come && !is_unsure {
-            self.barren = self.barren.saturating_add(1);
-        }
-        let pause = if self.barren >= PASSES_TO_BE_LOST { LOST_PAUSE_NS } else { PASS_PAUSE_NS };
-        self.not_before = now.plus_nanos(pause);
     }
 
     fn abandon(&mut self, out: &mut Links) {
