@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 use miette::{IntoDiagnostic, WrapErr};
 use node::recovery::Former;
 use replicator::entry::{self, Batch, Kind};
-use replicator::log::disk::{LogReader, snapshots};
+use replicator::log::disk::{self, LogReader, snapshots};
 use replicator::log::{Entry, EntryType, Identity, Stored};
 use replicator::{Place, Replay, StateMachine as _, snapshot, verdicts};
 use wire::codec::v1;
@@ -47,7 +47,7 @@ pub enum SnapshotCommand {
 
 #[derive(Debug, clap::Args)]
 pub struct Directory {
-    /// A node's data directory. The node may run: then its last entries may be missing.
+    /// A node's data directory. The node may run: what is looked at is then what it had at one moment.
     #[arg(value_name = "DIR")]
     directory: PathBuf,
     /// This partition alone.
@@ -134,9 +134,7 @@ impl Copied {
             )
         })?;
         let copy = tempfile::Builder::new().prefix("mainstay-log-").tempdir().into_diagnostic()?;
-        copy_all(&directory.join("log"), copy.path())
-            .into_diagnostic()
-            .wrap_err_with(|| format!("cannot copy {}", directory.join("log").display()))?;
+        disk::copy(&directory.join("log"), copy.path()).into_diagnostic().wrap_err("cannot copy the log")?;
         let unusable = || format!("the log in {} cannot be used", directory.display());
         let reader =
             LogReader::open(copy.path()).map_err(|error| original(&error, copy.path(), &directory.join("log")));
@@ -442,21 +440,4 @@ fn range(text: &str) -> miette::Result<(u64, u64)> {
     };
     let range = parse().filter(|(first, last)| first <= last);
     range.ok_or_else(|| miette::miette!("{text} is no range: give FIRST..LAST, FIRST.. or ..LAST"))
-}
-
-pub(super) fn copy_all(from: &Path, to: &Path) -> std::io::Result<()> {
-    std::fs::create_dir_all(to)?;
-    for file in std::fs::read_dir(from)? {
-        let file = file?;
-        let to = to.join(file.file_name());
-        if file.file_type()?.is_dir() {
-            copy_all(&file.path(), &to)?;
-        } else if let Err(error) = std::fs::copy(file.path(), &to)
-            && error.kind() != std::io::ErrorKind::NotFound
-        {
-            // A node that runs removes what it does not need any more.
-            return Err(error);
-        }
-    }
-    Ok(())
 }

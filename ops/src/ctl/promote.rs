@@ -14,12 +14,12 @@ use cluster_client::ClusterConfig;
 use miette::{IntoDiagnostic, WrapErr};
 use node::DataDir;
 use node::recovery::{self, Cut, EventFiles, Former, Laid, NewLife, Own, RecoveryError};
+use replicator::log::disk;
 use replicator::{Members, node_of};
 use wire::link::Role;
 use wire::{ClusterEpoch, NodeId, PartitionId, Timestamp};
 
 use super::backup::text_of;
-use super::log::copy_all;
 use crate::backup::library::Library;
 use crate::backup::place::Place;
 use crate::config::NodeFile;
@@ -163,7 +163,7 @@ async fn new_epoch(file: &NodeFile, old: ClusterEpoch, wanted: Option<u64>) -> m
 /// What the node has; its log is read from a copy.
 fn open(former: &Former, node: NodeId, held: &DataDir, scratch: &Path) -> miette::Result<Own> {
     let log = scratch.join("log");
-    copy_all(&held.log(), &log).into_diagnostic().wrap_err_with(|| format!("cannot copy {}", held.log().display()))?;
+    disk::copy(&held.log(), &log).into_diagnostic().wrap_err("cannot copy the log")?;
     Own::open(node, former.epoch, &former.partitions, &log, |partition| held.events(partition)).map_err(|why| {
         let help = "a backup may have what this node has not: mainstay ctl backup restore";
         miette::miette!(code = "promote::not-whole", help = help, "this node cannot be promoted: {why}")

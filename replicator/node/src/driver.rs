@@ -133,8 +133,14 @@ impl<L: LogStore> PartitionDriver<L> {
                 HostOutput::Mail(mail) if mail.node == self.node => {
                     if let Some(port) = self.neighbours.get(&mail.partition) {
                         // Full: the outbox sends again.
-                        let _ = port.peer(HostInput::Mail(mail.payload));
+                        let _ = port.peer(HostInput::MailPassedOn(mail.payload));
                         self.mailed.push(mail.partition);
+                    }
+                }
+                HostOutput::MailCame { from, to, incarnation, upto } => {
+                    if let Some(port) = self.neighbours.get(&from) {
+                        // Full: what is passed on all the same is dropped as seen.
+                        let _ = port.peer(HostInput::MailCame { to, incarnation, upto });
                     }
                 }
                 HostOutput::Failed(error) => return Err(error),

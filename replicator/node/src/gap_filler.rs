@@ -11,7 +11,7 @@ use std::fmt::Debug;
 
 use replicator::Past;
 use replicator::net::{Full, LinkId, Links};
-use wire::link::{Frame, Subscribe, Unsubscribe};
+use wire::link::{Frame, Refusal, Subscribe, Unsubscribe};
 use wire::{LogPosition, NodeId, PartitionId, Timestamp};
 
 use crate::archive::{Gap, Missing, before};
@@ -165,6 +165,14 @@ impl<L: Copy + PartialEq> GapFiller<L> {
     /// Whether this link's node is being asked.
     pub fn is_asking(&self, link: L) -> bool {
         self.attempt.as_ref().is_some_and(|attempt| attempt.link == link)
+    }
+
+    /// Whether a refusal on `link` is of what is asked for now. Until an attempt has begun it is of one that was abandoned: that one
+    /// was refused before the node heard of this one, which begins behind it on the link. Which partitions a node has does not
+    /// depend on what is asked for, and it says so of one that it has not got without a beginning.
+    pub fn is_refusal(&self, link: L, refusal: Refusal) -> bool {
+        let attempt = self.attempt.as_ref().filter(|attempt| attempt.link == link);
+        attempt.is_some_and(|attempt| attempt.is_begun || refusal == Refusal::UnknownPartition)
     }
 
     /// A stream to a node begins with the progress before its first position. Without that, the rest of an

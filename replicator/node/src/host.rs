@@ -12,13 +12,15 @@ use wire::link::{
     ChangeMembers, MemberChange, MemberOutcome, MembersAnswer, OpenSession, ReadReady, ReadRefused, Refusal, Refused,
     Reply, Request, SessionOpened,
 };
-use wire::{Command, LogPosition, NodeId, PartitionId, Sequence, SessionId, Term, Timestamp};
+use wire::{
+    Command, Incarnation, LogPosition, MailSequence, NodeId, PartitionId, Sequence, SessionId, Term, Timestamp,
+};
 
 use crate::block::EventBlock;
 use crate::freshness::Freshness;
 use crate::leadership::{Handover, Turn};
 use crate::machine::Machine;
-use crate::mail::{MailCounters, MailOut, MailShipper, MailTiming, Verdict};
+use crate::mail::{MailCounters, MailOut, MailShipper, MailTiming, Verdict, last_of};
 use crate::permissions::is_mail;
 
 /// How a partition's host behaves beside its replica.
@@ -48,6 +50,17 @@ pub enum HostInput {
     },
     /// Another partition's `DeliverMail` or `AckMail`.
     Mail(Vec<u8>),
+    /// The same, passed on by a replica of this node.
+    MailPassedOn(Vec<u8>),
+    /// Mail of this partition, up to here, has come to the leader of another one on this node: this one's leader sends it.
+    MailCame {
+        /// To which partition.
+        to: PartitionId,
+        /// Of which life of this one's log.
+        incarnation: Incarnation,
+        /// The last of it.
+        upto: MailSequence,
+    },
     /// A client's command, which has been checked to be one that the client may send.
     Request(Request, Vec<u8>),
     /// A client wants a session.
@@ -88,6 +101,17 @@ pub enum HostOutput {
     },
     /// Mail to the leader of another partition, which may be this node. May be lost.
     Mail(MailOut),
+    /// Mail up to here has come from another node: a replica of `from` on this one need not pass it on.
+    MailCame {
+        /// From which partition.
+        from: PartitionId,
+        /// To which: this one.
+        to: PartitionId,
+        /// Of which life of its log.
+        incarnation: Incarnation,
+        /// The last of it.
+        upto: MailSequence,
+    },
     /// To whoever sent the session's last request.
     Reply(Reply, Vec<u8>),
     /// To whoever sent the nonce.
@@ -293,7 +317,9 @@ impl<L: LogStore> PartitionHost<L> {
                 self.handover.heard(from);
                 self.replica.on_message(from, &payload);
             }
-            HostInput::Mail(payload) => self.on_mail(&payload),
+            HostInput::Mail(payload) => self.on_mail(&payload, true),
+            HostInput::MailPassedOn(payload) => self.on_mail(&payload, false),
+            HostInput::MailCame { to, incarnation, upto } => self.shipper.came(to, incarnation, upto),
             HostInput::Request(request, payload) => {
                 if let Err((refusal, detail)) = self.replica.offer(request, &payload) {
                     self.refuse(request.session, request.sequence, refusal, detail);
@@ -335,12 +361,18 @@ impl<L: LogStore> PartitionHost<L> {
         self.outputs.pop_front()
     }
 
-    fn on_mail(&mut self, payload: &[u8]) {
+    fn on_mail(&mut self, payload: &[u8], is_from_afar: bool) {
         let command = v1::decode_command(payload).ok().filter(|command| self.takes_mail() && is_mail(command));
         let Some(command) = command else {
             self.counters.mail_dropped += 1;
             return;
         };
+        if let Command::DeliverMail(batch) = &command
+            && is_from_afar
+        {
+            let (to, incarnation, upto) = (self.shipper.own(), batch.incarnation, last_of(batch));
+            self.outputs.push_back(HostOutput::MailCame { from: batch.from, to, incarnation, upto });
+        }
         let offered = match self.shipper.judge(&command, self.replica.machine().cells()) {
             Verdict::Sequence => self.replica.offer_internal(payload),
             Verdict::Instead(ack) => {
@@ -427,13 +459,13 @@ impl<L: LogStore> PartitionHost<L> {
             return 0;
         }
         if self.is_leader {
-            let listeners = self.shipper.new_listeners(now, self.replica.machine().cells());
+            let listeners = self.shipper.new_listeners(self.replica.machine().cells());
             listeners.into_iter().for_each(|listeners| self.replica.set_listeners(listeners));
         }
         let cells = self.replica.machine().cells();
         let shipped = match self.is_leader {
             true => self.shipper.poll(now, cells, self.replica.attended(), &mut self.mail),
-            false if self.replica.is_attending() => self.shipper.pick_up(cells, &mut self.mail),
+            false if self.replica.is_attending() => self.shipper.pick_up(now, cells, &mut self.mail),
             // The leader sends.
             false => 0,
         };

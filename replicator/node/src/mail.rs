@@ -6,7 +6,9 @@
 //!
 //! Who leads the receiving partition has a standby of the sending one beside it, as a rule, and that one's outbox holds the
 //! same mail as soon as it is committed. So mail is picked up there ([`MailShipper::pick_up`]) and touches no network, and
-//! the sending leader leaves it to that, until a mail is not acknowledged in time: then it sends for a while itself.
+//! the sending leader leaves it to that, until a mail is not acknowledged in time: then it sends for a while itself, what goes
+//! to that partition alone. The standby, which goes on picking up for other partitions on its node, hears of it from the one that
+//! mail comes to ([`MailShipper::came`]), and leaves that mail to its leader: what is slow would get everything twice.
 
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 
@@ -84,11 +86,9 @@ pub struct MailShipper {
     outgoing: BTreeMap<PartitionId, Outgoing>,
     incoming: BTreeMap<PartitionId, Incoming>,
     /// What this standby has passed on to the leaders beside it.
-    picked: BTreeMap<PartitionId, MailSequence>,
+    picked: BTreeMap<PartitionId, Picked>,
     /// Of how many outboxes the listeners were told last; none when that has changed, or leaders have.
     listened_by: Option<usize>,
-    /// What goes to these partitions is sent for a while, whoever is beside their leaders.
-    unattended: Vec<PartitionId>,
     counters: MailCounters,
     /// It leads since the last poll.
     #[cfg(feature = "planted")]
@@ -111,6 +111,16 @@ struct Outgoing {
     is_left: bool,
     /// Nobody has picked mail up in time: until when it is sent.
     unattended_until: Timestamp,
+}
+
+#[derive(Debug, Clone, Copy, Default)]
+struct Picked {
+    /// Passed on up to here, or sent by the leader.
+    upto: MailSequence,
+    /// The leader has sent some since this was looked at.
+    has_come: bool,
+    /// So long what follows is the leader's to send, too.
+    not_before: Timestamp,
 }
 
 #[derive(Debug, Clone, Copy, Default)]
@@ -145,11 +155,15 @@ impl MailShipper {
             incoming: BTreeMap::new(),
             picked: BTreeMap::new(),
             listened_by: None,
-            unattended: Vec::new(),
             counters: MailCounters::default(),
             #[cfg(feature = "planted")]
             is_new: false,
         }
+    }
+
+    /// The partition whose mail it is.
+    pub fn own(&self) -> PartitionId {
+        self.own
     }
 
     /// What has been counted so far.
@@ -188,10 +202,9 @@ impl MailShipper {
         let Command::DeliverMail(batch) = command else {
             return Verdict::Sequence;
         };
-        let last = batch.first.get().saturating_add(batch.mail.len() as u64).saturating_sub(1);
         let is_seen = cells
             .received(batch.from)
-            .is_some_and(|(incarnation, seen)| incarnation == batch.incarnation && seen.get() >= last);
+            .is_some_and(|(incarnation, seen)| incarnation == batch.incarnation && seen >= last_of(batch));
         if !is_seen {
             return Verdict::Sequence;
         }
@@ -239,26 +252,27 @@ impl MailShipper {
         out.len() - before
     }
 
-    /// The other nodes that pick up mail of these cells, when they are others than when it was asked last. While mail for a leader
-    /// is sent, the standby beside it does not pick it up as well: what is slow would get everything twice.
-    pub fn new_listeners(&mut self, now: Timestamp, cells: &Partition) -> Option<Vec<NodeId>> {
-        let lanes = self.outgoing.iter().filter(|(_, lane)| now < lane.unattended_until);
-        if !lanes.clone().map(|(to, _)| to).eq(&self.unattended) {
-            self.unattended = lanes.map(|(to, _)| *to).collect();
-            self.listened_by = None;
-        }
+    /// The other nodes that pick up mail of these cells, when they are others than when it was asked last.
+    pub fn new_listeners(&mut self, cells: &Partition) -> Option<Vec<NodeId>> {
         let outboxes = cells.outboxes().count();
         if self.listened_by.replace(outboxes) == Some(outboxes) {
             return None;
         }
         let leader_of = |to: &PartitionId| self.leaders.get(to).copied();
-        let sent_to: BTreeSet<NodeId> = self.unattended.iter().filter_map(leader_of).collect();
         let nodes: BTreeSet<NodeId> = cells.outboxes().filter_map(|outbox| leader_of(&outbox.to())).collect();
-        Some(nodes.difference(&sent_to).copied().filter(|node| *node != self.node).collect())
+        Some(nodes.into_iter().filter(|node| *node != self.node).collect())
+    }
+
+    /// Mail of these cells has come from their leader to the one of `to`, which is beside this standby.
+    pub fn came(&mut self, to: PartitionId, incarnation: Incarnation, upto: MailSequence) {
+        if incarnation == self.incarnation && self.leaders.get(&to) == Some(&self.node) {
+            let picked = self.picked.entry(to).or_default();
+            (picked.upto, picked.has_come) = (picked.upto.max(upto), true);
+        }
     }
 
     /// A standby passes mail on to the leaders beside it, each once: what is lost is the sending leader's business.
-    pub fn pick_up(&mut self, cells: &Partition, out: &mut VecDeque<MailOut>) -> usize {
+    pub fn pick_up(&mut self, now: Timestamp, cells: &Partition, out: &mut VecDeque<MailOut>) -> usize {
         let before = out.len();
         for outbox in cells.outboxes() {
             let (to, last, trimmed) = (outbox.to(), outbox.last(), outbox.trimmed());
@@ -267,16 +281,23 @@ impl MailShipper {
             }
             #[cfg(feature = "planted")]
             if !self.picked.contains_key(&to) && wire::planted::is(wire::planted::Bug::MailLostAtFailover) {
-                self.picked.insert(to, last);
+                self.picked.insert(to, Picked { upto: last, ..Picked::default() });
             }
             let picked = self.picked.entry(to).or_default();
-            *picked = trimmed.max(*picked);
-            while *picked < last && picked.get() - trimmed.get() < IN_FLIGHT_MAX {
-                let Some(batch) = cells.deliver_mail(to, *picked, BATCH_MAX) else {
+            picked.upto = trimmed.max(picked.upto);
+            if std::mem::take(&mut picked.has_come) {
+                // When the leader sends no more, this one goes on before that seems to be lost.
+                picked.not_before = now.plus_nanos(self.timing.resend_ns / 2);
+            }
+            if now < picked.not_before {
+                continue;
+            }
+            while picked.upto < last && picked.upto.get() - trimmed.get() < IN_FLIGHT_MAX {
+                let Some(batch) = cells.deliver_mail(to, picked.upto, BATCH_MAX) else {
                     break;
                 };
                 self.counters.picked += batch.mail.len() as u64;
-                *picked = MailSequence::new(batch.first.get() + batch.mail.len() as u64 - 1);
+                picked.upto = last_of(&batch);
                 out.push_back(mail_out(self.node, to, Command::DeliverMail(batch)));
             }
         }
@@ -325,7 +346,7 @@ impl MailShipper {
             let Some(batch) = cells.deliver_mail(to, lane.sent, BATCH_MAX) else {
                 return;
             };
-            let upto = batch.first.get() + batch.mail.len() as u64 - 1;
+            let upto = last_of(&batch).get();
             let resent = lane.sent_before.get().min(upto).saturating_sub(batch.first.get() - 1);
             self.counters.resent += resent;
             self.counters.sent += batch.mail.len() as u64 - resent;
@@ -374,8 +395,16 @@ fn note_carried(incoming: &mut BTreeMap<PartitionId, Incoming>, to: PartitionId,
     }
 }
 
+/// The last mail of a batch, which is not empty.
+pub fn last_of(batch: &DeliverMail) -> MailSequence {
+    MailSequence::new(batch.first.get().saturating_add(batch.mail.len() as u64).saturating_sub(1))
+}
+
 fn mail_out(node: NodeId, partition: PartitionId, command: Command) -> MailOut {
     let mut payload = Vec::new();
     v1::encode_command(&command, &mut payload);
     MailOut { node, partition, payload }
 }
+
+#[cfg(test)]
+mod tests;

@@ -112,7 +112,7 @@ impl Router {
                 reads: BTreeMap::new(),
                 wishes: BTreeMap::new(),
                 recent: Recent::new(recent_bytes_max),
-                filler: GapFiller::new(partition),
+                filler: GapFiller::<LinkId>::new(partition),
                 past: None,
                 probe: LeaderProbe::new(partition),
             };
@@ -221,7 +221,7 @@ impl Handler for Router {
             Frame::ReadRefused(_) if is_node => {}
             Frame::SubscribeRefused(refused) if is_node => {
                 if let Some(lane) = self.lanes.get_mut(&refused.partition)
-                    && lane.filler.is_asking(link)
+                    && lane.filler.is_refusal(link, refused.refusal)
                 {
                     lane.filler.refused(node, LogPosition::new(refused.detail), self.now, out);
                 }

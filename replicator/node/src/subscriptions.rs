@@ -212,7 +212,8 @@ impl Stream {
         1
     }
 
+    /// What the archive answers may be a refusal, which is told from that of a former stream by the beginning before it.
     fn wants_archive(&self, recent: &Recent) -> bool {
-        self.read.is_none() && self.chunk.is_none() && self.next <= recent.after()
+        !self.owes_beginning && self.read.is_none() && self.chunk.is_none() && self.next <= recent.after()
     }
 }

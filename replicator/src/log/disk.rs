@@ -19,6 +19,7 @@
 mod ahead;
 mod aside;
 mod boot;
+mod copy;
 mod group;
 mod lay;
 mod marker;
@@ -46,6 +47,7 @@ use crate::Durability;
 
 pub use self::aside::set_aside;
 pub use self::boot::BootId;
+pub use self::copy::{CopyError, copy};
 pub use self::group::{LogGroup, SyncBy};
 pub use self::lay::{Beginning, lay};
 pub use self::reader::{LogReader, snapshots};

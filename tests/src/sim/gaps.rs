@@ -10,7 +10,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use node::{Gap, GapFiller, HostInput, Missing, NodeLinks};
 use replicator::net::Full;
 use replicator::{Past, node_of};
-use wire::link::Frame;
+use wire::link::{Frame, Refusal};
 use wire::{LogPosition, NodeId, PartitionId};
 
 use super::clock::{MS, Moment};
@@ -287,7 +287,7 @@ impl World {
                 self.fill(to, partition, way, upto, None);
             }
             Word::Gone(next) => self.with_filler(to, partition, |filler, open| {
-                if filler.is_asking(way) {
+                if filler.is_refusal(way, Refusal::PositionGone) {
                     filler.refused(from, next, now, open);
                 }
             }),

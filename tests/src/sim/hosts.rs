@@ -183,10 +183,13 @@ impl World {
                 // Lost is what finds no link, or a full ring on its own node.
                 let is_lost = self.now < self.mail_is_lost_until;
                 if mail.node == id && !is_lost {
-                    self.input(id, mail.partition, HostInput::Mail(mail.payload));
+                    self.input(id, mail.partition, HostInput::MailPassedOn(mail.payload));
                 } else if !is_lost {
                     self.post(id, mail.node, mail.partition, || HostInput::Mail(mail.payload.clone()));
                 }
+            }
+            HostOutput::MailCame { from, to, incarnation, upto } => {
+                self.input(id, from, HostInput::MailCame { to, incarnation, upto });
             }
             HostOutput::LeaderChanged { leader, term } => {
                 if let Some(leader) = leader {

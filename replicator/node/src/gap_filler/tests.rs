@@ -12,7 +12,7 @@ fn missing(gaps: &[(u64, u64)]) -> Missing {
 }
 
 fn filler(gaps: &[(u64, u64)]) -> GapFiller {
-    let mut filler = GapFiller::new(PartitionId::new(1));
+    let mut filler = GapFiller::<LinkId>::new(PartitionId::new(1));
     filler.learn(missing(gaps));
     filler
 }
@@ -140,4 +140,28 @@ fn a_gap_counts_as_missing_until_it_is_on_disk() {
     assert_eq!(told(&filler), (1, false));
     filler.learn(missing(&[]));
     assert_eq!(told(&filler), (0, false));
+}
+
+#[test]
+fn a_refusal_of_what_was_asked_before_is_none_of_what_is_asked_now() {
+    const LINK: u64 = 7;
+    let mut filler: GapFiller<u64> = GapFiller::new(PartitionId::new(1));
+    filler.learn(missing(&[(21, 100), (200, 300)]));
+    let asks = |filler: &mut GapFiller<u64>, from| {
+        let (node, next, heard) = (OTHERS[0], at(from), Timestamp::ZERO);
+        filler.attempt = Some(Attempt { node, link: LINK, next, heard, is_begun: false });
+    };
+    asks(&mut filler, 21);
+    filler.begun(LINK, at(20));
+    assert!(filler.is_refusal(LINK, Refusal::PositionGone));
+    assert!(!filler.is_refusal(LINK + 1, Refusal::PositionGone), "whoever is not asked has nothing to refuse");
+    // It was silent, and others have filled the gap. What it says late comes before the beginning of what it was asked next.
+    asks(&mut filler, 200);
+    filler.begun(LINK, at(20));
+    assert!(!filler.is_refusal(LINK, Refusal::PositionGone));
+    filler.begun(LINK, at(199));
+    assert!(filler.is_refusal(LINK, Refusal::PositionGone));
+    // Who has no such partition says so at once, of whatever is asked.
+    asks(&mut filler, 21);
+    assert!(filler.is_refusal(LINK, Refusal::UnknownPartition));
 }

@@ -170,7 +170,13 @@ impl World {
                 self.post(to, partition, || HostInput::Raft { from: node, payload: payload.clone() });
             }
             HostOutput::Mail(mail) => {
-                self.post(mail.node, mail.partition, || HostInput::Mail(mail.payload.clone()));
+                let make = if mail.node == node { HostInput::MailPassedOn } else { HostInput::Mail };
+                self.post(mail.node, mail.partition, || make(mail.payload.clone()));
+            }
+            HostOutput::MailCame { from, to, incarnation, upto } => {
+                if let Some(host) = self.hosts.get_mut(&(node, from)) {
+                    host.on_input(HostInput::MailCame { to, incarnation, upto });
+                }
             }
             HostOutput::Reply(reply, payload) => self.replies.push_back((reply, payload)),
             HostOutput::SessionOpened(opened) => self.opened = Some(opened.session),

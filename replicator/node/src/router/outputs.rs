@@ -93,6 +93,8 @@ impl Router {
                 self.fan_out.send(partition, &block);
                 lane.recent.push(block);
             }
+            // For a partition of this node, which its thread has told.
+            HostOutput::MailCame { .. } => {}
             // The partition's thread has already said so and ends the node.
             HostOutput::Failed(_) => {}
         }

@@ -33,7 +33,7 @@ const LEAD: u64 = 2;
 /// The extension of the engine's files of entries.
 const LOG: &str = "raftlog";
 /// What the engine takes for no file of its own.
-const NEXT: &str = "next";
+pub const NEXT: &str = "next";
 
 /// The default file system, except for where the log's next file comes from.
 pub struct FilledAhead {

@@ -34,7 +34,7 @@ const FILE: &str = "markers";
 /// No partition has this number.
 const UNKNOWN: PartitionId = PartitionId::new(0);
 /// What it is called until it is whole.
-const DRAFT: &str = "markers.draft";
+pub const DRAFT: &str = "markers.draft";
 
 /// What has been acknowledged of one partition's log.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
@@ -84,12 +84,7 @@ impl Markers {
             Err(error) if error.kind() == ErrorKind::NotFound => return Ok(markers),
             Err(error) => return Err(io("opening", &path, &error)),
         };
-        let mut slots = Vec::new();
-        for at in SLOTS_AT {
-            let bytes = read_slot(&file, at).map_err(|error| io("reading", &path, &error))?;
-            slots.extend(decode(&bytes).ok());
-        }
-        match slots.into_iter().max_by_key(|(number, ..)| *number) {
+        match newest(&file).map_err(|error| io("reading", &path, &error))? {
             Some((number, owner, promises)) => {
                 (markers.number, markers.owner, markers.promises) = (number, Some(owner), promises);
             }
@@ -202,6 +197,26 @@ impl Markers {
             directory: self.directory.display().to_string(),
         }
     }
+}
+
+/// What is promised in `directory`, where its node may be promising more: nothing where that cannot be read.
+pub fn promises(directory: &Path) -> Result<Option<BTreeMap<PartitionId, Promise>>, StoreError> {
+    let path = directory.join(FILE);
+    let read = File::open(&path).and_then(|file| newest(&file));
+    match read {
+        Ok(slot) => Ok(slot.map(|(_, _, promises)| promises)),
+        Err(error) if error.kind() == ErrorKind::NotFound => Ok(None),
+        Err(error) => Err(io("reading", &path, &error)),
+    }
+}
+
+/// The newest slot that is whole.
+fn newest(file: &File) -> std::io::Result<Option<Slot>> {
+    let mut slots = Vec::new();
+    for at in SLOTS_AT {
+        slots.extend(decode(&read_slot(file, at)?).ok());
+    }
+    Ok(slots.into_iter().max_by_key(|(number, ..)| *number))
 }
 
 /// As much of a slot as there is.

@@ -13,9 +13,9 @@ use super::super::{Snapshots, StoreError};
 use super::{create_directory, free_space, io, sync_directory};
 use crate::snapshot;
 
-const SUFFIX: &str = ".snapshot";
+pub const SUFFIX: &str = ".snapshot";
 /// What is being written, until it has its name.
-const UNFINISHED: &str = "unfinished";
+pub const UNFINISHED: &str = "unfinished";
 /// Written in one go; the log's own writes come between.
 const STEP_BYTES: usize = 1024 * 1024;
 /// Synced as it grows, so that the last sync has little to do.
