@@ -1,6 +1,6 @@
 //! Orders of one account: open ones for ever, closed ones up to a bound.
 //!
-//! Orders are large, and most of what is done with one is done within a command of its coming or its end. So they lie in
+//! Orders are many, and most of what is done with one is done within a command of its coming or its end. So they lie in
 //! rows that do not move, and what finds them is small: by market and id in order, by name through a table of eight
 //! bytes a name. The hash of a name is keyed anew in every process: names are what clients choose.
 

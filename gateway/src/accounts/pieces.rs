@@ -2,12 +2,9 @@
 
 use std::collections::VecDeque;
 
-/// Items of one piece.
-const PIECE: usize = 64;
-
-/// Items in the order in which they came.
+/// Items in the order in which they came, so many to a piece: what is gone takes memory until its piece is.
 #[derive(Debug)]
-pub(super) struct Pieces<T> {
+pub(super) struct Pieces<T, const PIECE: usize = 64> {
     /// All but the last are full.
     pieces: VecDeque<Vec<T>>,
     /// Items of the first piece that are gone.
@@ -15,13 +12,13 @@ pub(super) struct Pieces<T> {
     len: usize,
 }
 
-impl<T> Default for Pieces<T> {
-    fn default() -> Pieces<T> {
+impl<T, const PIECE: usize> Default for Pieces<T, PIECE> {
+    fn default() -> Pieces<T, PIECE> {
         Pieces { pieces: VecDeque::new(), gone: 0, len: 0 }
     }
 }
 
-impl<T: Copy> Pieces<T> {
+impl<T: Copy, const PIECE: usize> Pieces<T, PIECE> {
     pub(super) fn pop_first(&mut self) -> Option<T> {
         let first = *self.get(0)?;
         self.drop_first();
@@ -29,7 +26,7 @@ impl<T: Copy> Pieces<T> {
     }
 }
 
-impl<T> Pieces<T> {
+impl<T, const PIECE: usize> Pieces<T, PIECE> {
     pub(super) fn len(&self) -> usize {
         self.len
     }
@@ -44,13 +41,17 @@ impl<T> Pieces<T> {
         self.len += 1;
     }
 
-    /// The first item is gone, if there is one; what it holds is, with the last one of its piece.
+    /// The first item is gone, if there is one; what it holds is, with the last one of its piece, or of all.
     pub(super) fn drop_first(&mut self) {
         if self.len == 0 {
             return;
         }
         (self.gone, self.len) = (self.gone + 1, self.len - 1);
-        if self.gone == PIECE {
+        if self.len == 0 {
+            // Nothing may come for long.
+            self.pieces.clear();
+            self.gone = 0;
+        } else if self.gone == PIECE {
             self.pieces.pop_front();
             self.gone = 0;
         }
@@ -90,5 +91,37 @@ impl<T> Pieces<T> {
     fn get(&self, at: usize) -> Option<&T> {
         let at = at + self.gone;
         self.pieces.get(at / PIECE)?.get(at % PIECE)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_is_kept_is_found_and_what_is_gone_keeps_less_than_a_piece() {
+        let (mut pieces, mut plain) = (Pieces::<u32, 8>::default(), VecDeque::new());
+        for step in 0..400 {
+            // It grows, shrinks to nothing, and grows again.
+            if step / 50 % 2 == 0 {
+                pieces.push(step);
+                plain.push_back(step);
+            } else {
+                pieces.drop_first();
+                plain.pop_front();
+            }
+            assert_eq!(pieces.len(), plain.len());
+            assert_eq!((pieces.get(0), pieces.last()), (plain.front(), plain.back()));
+            assert!(pieces.range(0).eq(plain.iter()), "step {step}");
+            for at in 0..=plain.len() {
+                assert_eq!(pieces.get_mut(at), plain.get_mut(at), "{at} in step {step}");
+            }
+            let slots: usize = pieces.pieces.iter().map(Vec::len).sum();
+            assert!(slots < plain.len() + 8, "{slots} for {} in step {step}", plain.len());
+        }
+        while pieces.len() > 0 {
+            pieces.drop_first();
+        }
+        assert!(pieces.pieces.is_empty(), "an account that is quiet for long takes nothing");
     }
 }

@@ -113,7 +113,8 @@ struct Stream {
     /// The reference data that events are written with, each from the number of an event on: it changes rarely.
     references: VecDeque<(u64, Arc<Reference>)>,
     /// The last events, up to `last`.
-    kept: Pieces<Draft>,
+    /// In short pieces: streams are as many as accounts, and most are quiet.
+    kept: Pieces<Draft, 8>,
     subscriptions: Vec<Subscription>,
 }
 
