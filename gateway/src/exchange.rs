@@ -3,7 +3,8 @@
 //!
 //! Each partition's events are applied in log order by one task ([`crate::feed`]), so every projection has
 //! one writer: accounts and reference data follow the ledger's partition, a market's data that of its
-//! cell. Who waits for an order is also told by its market's, where that is another one. Readers take short read locks or shared copies.
+//! cell. Who waits for an order is also told by its market's, where that is another one. Readers take short read locks
+//! or shared copies.
 
 use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicU64, Ordering};

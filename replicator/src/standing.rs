@@ -1,9 +1,10 @@
 //! What a store is to its group: whether what it holds is everything that its node has ever promised.
 //!
 //! A store that was never used is *new*, and draws a number. The stores of a new cluster find each other: when all are new
-//! and each says the same numbers of all, they become *founders*, and remember these numbers. A new store that meets a founder which does not know its
-//! number is one whose node has promised things on a disk that is lost: its node is *returning*. It neither votes nor
-//! acknowledges as the member it was; the leader makes it a learner under its number, and a voter when it has caught up.
+//! and each says the same numbers of all, they become *founders*, and remember these numbers. A new store that meets a
+//! founder which does not know its number is one whose node has promised things on a disk that is lost: its node is
+//! *returning*. It neither votes nor acknowledges as the member it was; the leader makes it a learner under its number, and
+//! a voter when it has caught up.
 //!
 //! | field | unit |
 //! |---|---|
