@@ -17,7 +17,7 @@ use std::collections::BTreeMap;
 use wire::NodeId;
 use wire::codec::{CodecError, Reader, Writer};
 
-use crate::members::member;
+use crate::members::{MEMBERS_MAX, NODES_BELOW, member};
 
 const NEW: u8 = 1;
 const FOUNDER: u8 = 2;
@@ -82,10 +82,7 @@ impl Standing {
     /// Reads one.
     pub fn read(from: &mut Reader<'_>) -> Result<Standing, CodecError> {
         let (kind, number) = (from.get::<u8>()?, from.get::<u32>()?);
-        let mut numbers = BTreeMap::new();
-        for _ in 0..from.get::<u16>()? {
-            numbers.insert(from.get()?, from.get()?);
-        }
+        let numbers = read_numbers(from)?;
         match kind {
             NEW => Ok(Standing::New { number }),
             FOUNDER => Ok(Standing::Founder { numbers }),
@@ -108,4 +105,21 @@ impl Standing {
         from.finish()?;
         Ok(standing)
     }
+}
+
+/// Reads the numbers of nodes. Peers say them, and Raft stops the process that begins with members which cannot be.
+pub fn read_numbers(from: &mut Reader<'_>) -> Result<BTreeMap<NodeId, u32>, CodecError> {
+    let count = usize::from(from.get::<u16>()?);
+    if count > MEMBERS_MAX {
+        return Err(CodecError::TooLong);
+    }
+    let mut numbers = BTreeMap::new();
+    for _ in 0..count {
+        let (node, number) = (from.get::<NodeId>()?, from.get()?);
+        if !(1..NODES_BELOW).contains(&node.get()) {
+            return Err(CodecError::OutOfRange);
+        }
+        numbers.insert(node, number);
+    }
+    Ok(numbers)
 }
