@@ -107,7 +107,7 @@ impl Standing {
     }
 }
 
-/// Reads the numbers of nodes. Peers say them, and Raft stops the process that begins with members which cannot be.
+/// Reads the numbers of nodes. Peers say them: nothing is founded on nodes that there cannot be.
 pub fn read_numbers(from: &mut Reader<'_>) -> Result<BTreeMap<NodeId, u32>, CodecError> {
     let count = usize::from(from.get::<u16>()?);
     if count > MEMBERS_MAX {
