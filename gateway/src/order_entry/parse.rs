@@ -77,6 +77,14 @@ pub fn market(gateway: &Gateway, params: &mut Params) -> Result<Arc<Market>, Api
     named_market(gateway, &symbol)
 }
 
+/// The market that `symbol` names, if it is sent: all of them are meant else.
+pub fn market_or_all(gateway: &Gateway, params: &mut Params) -> Result<Option<Arc<Market>>, ApiError> {
+    if params.get("symbol").is_none() {
+        return Ok(None);
+    }
+    market(gateway, params).map(Some)
+}
+
 /// The market of this name.
 pub fn named_market(gateway: &Gateway, symbol: &str) -> Result<Arc<Market>, ApiError> {
     let is_legal = |b: u8| b.is_ascii_uppercase() || b.is_ascii_digit() || b"-_.".contains(&b);
@@ -251,7 +259,7 @@ fn cancellation_in(
     [id, name, cancel_name]: [&str; 3],
 ) -> Result<Cancellation, ApiError> {
     let account = caller.account;
-    let named = order_name_in(params, id, name)?;
+    let mut named = order_name_in(params, id, name)?;
     let cancel_id = client_order_id(params, cancel_name)?;
     let restriction = match params.take("cancelRestrictions")?.as_deref() {
         None => CancelRestriction::None,
@@ -262,7 +270,6 @@ fn cancellation_in(
             return Err(ApiError::new(-1145, text));
         }
     };
-    let mut named = named;
     if let (Some(order), Some(name)) = (named.order, named.client_order_id) {
         let accounts = gateway.exchange.accounts();
         let known = accounts.get(account).and_then(|account| account.orders.get(market.id, order));
