@@ -69,6 +69,7 @@ impl Router {
         let Progress { partition, position } = progress;
         let Some(lane) = self.lanes.get_mut(&partition) else { return };
         lane.filler.begun(link, position);
+        lane.filler.ends(link, position, self.now, out);
         if let Some(after) = lane.filler.expects(link).filter(|after| position > *after) {
             let mut block = EventBlock::new(after);
             block.cover(position);
