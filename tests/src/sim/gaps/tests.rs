@@ -152,12 +152,11 @@ fn a_paused_node_hears_in_order_what_was_said_meanwhile() {
 /// It may be promoted, with the only archive that has a piece: the world waited for that.
 #[test]
 fn nothing_is_waited_for_that_only_one_has_who_is_down_for_good() {
-    let mut world = world(&[(9, 12)], &[(6, 12)], &[(0, 12)]);
-    assert_eq!(world.lacks(OWN, PARTITION), Some(at(1)));
-    world.retired = Some(OTHER);
-    assert_eq!(world.lacks(OWN, PARTITION), Some(at(7)));
-    world.retired = Some(ONE);
-    assert_eq!(world.lacks(OWN, PARTITION), Some(at(1)));
+    let mut world = world(&[(9, 12)], &[(9, 12)], &[(0, 12)]);
+    for (retired, waited_for) in [(None, Some(at(1))), (Some(ONE), Some(at(1))), (Some(OTHER), None)] {
+        world.retired = retired;
+        assert_eq!(world.lacks(OWN, PARTITION), waited_for);
+    }
 }
 
 /// The one that is asked first was silent for two seconds, and again in every pass.
