@@ -69,6 +69,7 @@ impl Router {
         let Progress { partition, position } = progress;
         let Some(hosted) = self.hosted.get_mut(&partition) else { return };
         hosted.filler.begun(link, position);
+        hosted.filler.ends(link, position, self.now, out);
         if let Some(after) = hosted.filler.expects(link).filter(|after| position > *after) {
             let mut block = EventBlock::new(after);
             block.cover(position);
