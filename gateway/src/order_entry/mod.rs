@@ -122,12 +122,11 @@ pub fn test(gateway: &Arc<Gateway>, caller: Caller, params: Params) -> Answer {
 /// Cancels an order and waits until it is off the book.
 pub async fn cancel(gateway: &Arc<Gateway>, caller: Caller, params: Params) -> Answer {
     let cancellation = parse::cancellation(gateway, caller, params)?;
-    take_off(gateway, caller, &cancellation).await
+    take_off(gateway, caller, &cancellation, deadline(gateway)).await
 }
 
-async fn take_off(gateway: &Arc<Gateway>, caller: Caller, cancellation: &Cancellation) -> Answer {
+async fn take_off(gateway: &Arc<Gateway>, caller: Caller, cancellation: &Cancellation, deadline: Instant) -> Answer {
     let CancelOrder { order, client_order_id: name, .. } = cancellation.command;
-    let deadline = deadline(gateway);
     renamed(gateway, caller, order, name).await;
     let (position, orders) = withdraw(gateway, &Command::CancelOrder(cancellation.command), deadline).await?;
     tell_taken_off(gateway, caller, cancellation, position, &orders)
@@ -193,7 +192,7 @@ async fn renamed(gateway: &Gateway, caller: Caller, order: OrderId, name: Client
 type Withdrawn = (LogPosition, Vec<(wire::MarketId, OrderId)>);
 
 async fn withdraw(gateway: &Arc<Gateway>, command: &Command, deadline: Instant) -> Result<Withdrawn, ApiError> {
-    let replied = request(gateway, command).await?;
+    let replied = gateway.sequence_by(command, deadline).await?;
     if let Reply::Rejected { reason, .. } = replied.reply {
         return Err(reason.into());
     }
