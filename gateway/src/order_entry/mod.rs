@@ -122,12 +122,11 @@ pub fn test(gateway: &Arc<Gateway>, caller: Caller, params: Params) -> Answer {
 /// Cancels an order and waits until it is off the book.
 pub async fn cancel(gateway: &Arc<Gateway>, caller: Caller, params: Params) -> Answer {
     let cancellation = parse::cancellation(gateway, caller, params)?;
-    take_off(gateway, caller, &cancellation).await
+    take_off(gateway, caller, &cancellation, deadline(gateway)).await
 }
 
-async fn take_off(gateway: &Arc<Gateway>, caller: Caller, cancellation: &Cancellation) -> Answer {
+async fn take_off(gateway: &Arc<Gateway>, caller: Caller, cancellation: &Cancellation, deadline: Instant) -> Answer {
     let CancelOrder { order, client_order_id: name, .. } = cancellation.command;
-    let deadline = deadline(gateway);
     renamed(gateway, caller, order, name).await;
     let (position, orders) = cancel_by(gateway, &Command::CancelOrder(cancellation.command), deadline).await?;
     tell_taken_off(gateway, caller, cancellation, position, &orders)
@@ -195,7 +194,7 @@ type Canceled = (LogPosition, Vec<(wire::MarketId, OrderId)>);
 
 /// Has a command that cancels sequenced, and waits for what it has canceled.
 async fn cancel_by(gateway: &Arc<Gateway>, command: &Command, deadline: Instant) -> Result<Canceled, ApiError> {
-    let replied = request(gateway, command).await?;
+    let replied = gateway.sequence_by(command, deadline).await?;
     if let Reply::Rejected { reason, .. } = replied.reply {
         return Err(reason.into());
     }
