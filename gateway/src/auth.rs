@@ -234,8 +234,11 @@ pub fn check_window(params: &mut Params, now_us: u64) -> Result<u64, ApiError> {
     Ok(sent_us)
 }
 
+/// Characters of an API key, each a letter or a digit: so operators' tools make them, and so they are at Binance.
+const KEY_LENGTH: usize = 64;
+
 fn key_text(key: &str) -> Result<ApiKeyText, ApiError> {
-    if key.is_empty() || !key.bytes().all(|b| b.is_ascii_alphanumeric()) {
+    if key.len() != KEY_LENGTH || !key.bytes().all(|b| b.is_ascii_alphanumeric()) {
         return Err(errors::BAD_API_KEY);
     }
     ApiKeyText::new(key.as_bytes()).map_err(|_| errors::BAD_API_KEY)
