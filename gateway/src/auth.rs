@@ -15,6 +15,7 @@ use wire::command::Permissions;
 use wire::{AccountId, ApiKeyId, ApiKeyText, ClientSessionId};
 use zeroize::Zeroizing;
 
+use crate::accounts::Right;
 use crate::errors::{self, ApiError};
 use crate::exchange::Exchange;
 use crate::gateway::Peer;
@@ -149,22 +150,44 @@ pub fn signed_params(exchange: &Exchange, peer: Peer, params: &mut Params, now_u
     Ok(Caller { asked_us, ..caller })
 }
 
-/// Checks a request of a session that has logged on: the key must still be valid and the time fit; a
+/// Who has logged on, for as long as the key may be used from where that was.
+#[derive(Debug, Clone)]
+pub struct LoggedOn {
+    /// By what was signed.
+    pub caller: Caller,
+    /// Lost for good when the key may not be used any more.
+    pub right: Right,
+}
+
+impl LoggedOn {
+    /// Who has signed a log-on from `peer`.
+    pub fn new(exchange: &Exchange, peer: Peer, caller: Caller) -> Result<LoggedOn, ApiError> {
+        let right = exchange.accounts().log_on(&caller, peer.ip).ok_or(errors::NOT_PERMITTED)?;
+        Ok(LoggedOn { caller, right })
+    }
+
+    /// For whom it acts now.
+    pub fn caller(&self, exchange: &Exchange, peer: Peer) -> Result<Caller, ApiError> {
+        let known = exchange.accounts().key(&self.caller.key, peer.ip).filter(|_| self.right.holds());
+        known.map(|(caller, _)| caller).ok_or(errors::NOT_PERMITTED)
+    }
+}
+
+/// Checks a request of a session that has logged on: the session must last still and the time fit; a
 /// signature is neither needed nor looked at.
 pub fn in_session(
     exchange: &Exchange,
     peer: Peer,
-    session: &Caller,
+    session: &LoggedOn,
     params: &mut Params,
     now_us: u64,
 ) -> Result<Caller, ApiError> {
-    if params.get("apiKey").is_some_and(|key| key != session.key.as_str()) || params.get("signature").is_some() {
+    if params.get("apiKey").is_some_and(|key| key != session.caller.key.as_str()) || params.get("signature").is_some() {
         return signed_params(exchange, peer, params, now_us);
     }
     params.take("apiKey")?;
     let asked_us = check_window(params, now_us)?;
-    let (caller, _) = exchange.accounts().key(&session.key, peer.ip).ok_or(errors::NOT_PERMITTED)?;
-    Ok(Caller { asked_us, ..caller })
+    Ok(Caller { asked_us, ..session.caller(exchange, peer)? })
 }
 
 /// What the WebSocket API signs: the parameters but for `signature`, sorted by name.
@@ -211,8 +234,11 @@ pub fn check_window(params: &mut Params, now_us: u64) -> Result<u64, ApiError> {
     Ok(sent_us)
 }
 
+/// Characters of an API key, each a letter or a digit: so operators' tools make them, and so they are at Binance.
+const KEY_LENGTH: usize = 64;
+
 fn key_text(key: &str) -> Result<ApiKeyText, ApiError> {
-    if key.is_empty() || !key.bytes().all(|b| b.is_ascii_alphanumeric()) {
+    if key.len() != KEY_LENGTH || !key.bytes().all(|b| b.is_ascii_alphanumeric()) {
         return Err(errors::BAD_API_KEY);
     }
     ApiKeyText::new(key.as_bytes()).map_err(|_| errors::BAD_API_KEY)

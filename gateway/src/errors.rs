@@ -74,6 +74,11 @@ impl ApiError {
         Self::telling(-1100, format!("Illegal characters found in parameter '{parameter}'; legal range is '{range}'."))
     }
 
+    /// `-1101`: parameters of an operation that takes none.
+    pub fn more_than_none(sent: usize) -> ApiError {
+        Self::telling(-1101, format!("Too many parameters; expected '0' and received '{sent}'."))
+    }
+
     /// `-1102`: missing, empty or malformed.
     pub fn mandatory(parameter: &str) -> ApiError {
         Self::telling(-1102, format!("Mandatory parameter '{parameter}' was not sent, was empty/null, or malformed."))
@@ -318,6 +323,8 @@ pub const STATUS_MISMATCH: ApiError =
 pub const NO_REFERENCE_PRICE: ApiError = ApiError::new(-2043, "This symbol doesn't have a reference price.");
 /// Bytes that are no HTTP request; the connection is closed.
 pub const BAD_HTTP: ApiError = ApiError::new(-1000, "The request could not be read as HTTP.");
+/// A request of HTTP/1.1 with no `Host`, or several; the connection is closed.
+pub const NO_HOST: ApiError = ApiError::new(-1102, "Header 'Host' was not sent, or was sent more than once.");
 /// A request head beyond the limit; the connection is closed.
 pub const HEAD_TOO_LARGE: ApiError = ApiError::with_status(431, -1101, "The request's headers are too large.");
 /// A request line beyond the limit; the connection is closed.
@@ -340,7 +347,7 @@ pub const EVENTS_OF_ANOTHER_LIFE: ApiError = ApiError::new(
     -2037,
     "This life of the exchange has no such sequence: subscribe without afterSequence and read the account anew.",
 );
-/// A JSON body where a form is wanted.
+/// A JSON body, or one in parts, where a form is wanted.
 pub const FORM_WANTED: ApiError =
     ApiError::with_status(415, -1020, "Send parameters in the query string or as application/x-www-form-urlencoded.");
 /// A request body beyond the limit; the connection is closed.

@@ -162,6 +162,11 @@ impl Params {
         }
         Err(ApiError::unread(self.sent - self.items.len(), self.sent))
     }
+
+    /// Refuses whatever was sent where nothing is taken: `-1101`.
+    pub fn none(self) -> Result<(), ApiError> {
+        if self.items.is_empty() { Ok(()) } else { Err(ApiError::more_than_none(self.items.len())) }
+    }
 }
 
 fn decode(text: &str) -> Result<String, ApiError> {

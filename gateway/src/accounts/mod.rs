@@ -13,6 +13,7 @@ mod fills;
 mod keys;
 mod life;
 mod lists;
+mod log_ons;
 mod order_table;
 mod order_trades;
 mod orders;
@@ -110,6 +111,7 @@ pub struct Accounts {
     ledger: PartitionId,
     accounts: BTreeMap<AccountId, Account>,
     keys: keys::Keys,
+    log_ons: log_ons::LogOns,
     conduct: Conduct,
     fees: Fees,
     chains: Chains,
@@ -133,6 +135,7 @@ impl Accounts {
             ledger,
             accounts: BTreeMap::new(),
             keys: keys::Keys::new(envelope_key),
+            log_ons: log_ons::LogOns::default(),
             conduct: Conduct::default(),
             fees: Fees::default(),
             chains: Chains::default(),
@@ -437,9 +440,10 @@ impl Accounts {
         self.accounts.insert(opened.account, account);
     }
 
-    /// Who listens by a key that may no longer be used is told so and no more.
+    /// Who listens by a key that may no longer be used is told so and no more, and nobody is logged on by it.
     fn end_streams(&mut self, account: AccountId, key: &ApiKeyText) {
         let keys = &self.keys;
+        self.log_ons.end(key, |ip| keys.allows(key, ip));
         self.subscribers.end_key(account, key, |ip| keys.allows(key, ip));
     }
 

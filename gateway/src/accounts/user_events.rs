@@ -51,6 +51,11 @@ impl Right {
         !self.is_lost.load(Ordering::Acquire)
     }
 
+    /// Whether anybody else has it.
+    pub(super) fn is_shared(&self) -> bool {
+        Arc::strong_count(&self.is_lost) > 1
+    }
+
     /// It is lost.
     pub(crate) fn end(&self) {
         self.is_lost.store(true, Ordering::Release);

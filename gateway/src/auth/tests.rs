@@ -161,7 +161,8 @@ fn websocket_requests_are_signed_over_sorted_parameters_or_not_at_all_within_a_s
     assert_eq!(caller.account, ALICE);
     assert_eq!(sent.iter().collect::<Vec<_>>(), [("symbol", "BTCUSDT")]);
 
-    let in_session = |text: &str| in_session(&gateway.exchange, PEER, &caller, &mut params(text), NOW_US);
+    let session = LoggedOn::new(&gateway.exchange, PEER, caller).unwrap();
+    let in_session = |text: &str| in_session(&gateway.exchange, PEER, &session, &mut params(text), NOW_US);
     assert_eq!(in_session(&format!("timestamp={timestamp}")), Ok(caller));
     assert_eq!(in_session(&format!("timestamp={timestamp}&apiKey={ALICE_KEY}")), Ok(caller));
     assert_eq!(in_session("timestamp=1"), Err(errors::TIMESTAMP_OUTSIDE_WINDOW));
@@ -170,4 +171,30 @@ fn websocket_requests_are_signed_over_sorted_parameters_or_not_at_all_within_a_s
     let key = ApiKeyText::new(ALICE_KEY.as_bytes()).unwrap();
     ledger.feed(&[wire::Event::ApiKeyRevoked(wire::event::ApiKeyRevoked { account: ALICE, key })]);
     assert_eq!(in_session(&format!("timestamp={timestamp}")), Err(errors::NOT_PERMITTED));
+}
+
+#[test]
+fn a_session_whose_key_could_not_be_used_for_a_while_has_ended_and_others_have_not() {
+    let (gateway, ledger) = gateway();
+    let exchange = &gateway.exchange;
+    let key = ApiKeyText::new(ALICE_KEY.as_bytes()).unwrap();
+    let restrict = |networks: &[&str]| {
+        let networks: Vec<_> = networks.iter().map(|text| text.parse().unwrap()).collect();
+        let networks = wire::Networks::new(&networks).unwrap();
+        let restricted = wire::event::ApiKeyRestricted { account: ALICE, key, networks };
+        ledger.feed(&[wire::Event::ApiKeyRestricted(Box::new(restricted))]);
+    };
+    let (alice, _) = exchange.accounts().key(&key, PEER.ip).unwrap();
+    let elsewhere = Peer { ip: "192.0.2.7".parse().unwrap() };
+    let log_on = |peer| LoggedOn::new(exchange, peer, alice);
+    let (here, there) = (log_on(PEER).unwrap(), log_on(elsewhere).unwrap());
+    restrict(&["192.0.2.0/24"]);
+    assert_eq!(here.caller(exchange, PEER), Err(errors::NOT_PERMITTED));
+    assert_eq!(log_on(PEER).err(), Some(errors::NOT_PERMITTED));
+    assert!(there.caller(exchange, elsewhere).unwrap().is_bound, "what the key may do now");
+    // Nobody has looked meanwhile.
+    restrict(&[]);
+    let again = log_on(PEER).unwrap();
+    assert_eq!(here.caller(exchange, PEER), Err(errors::NOT_PERMITTED), "for good");
+    assert!(again.caller(exchange, PEER).is_ok() && there.caller(exchange, elsewhere).is_ok());
 }

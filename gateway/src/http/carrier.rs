@@ -25,8 +25,11 @@ pub(crate) fn read(query: &str, body: &[u8], content_type: Option<&str>) -> Resu
 }
 
 /// What looks like a form is one, whatever its type is called: there are clients that send forms as
-/// `application/json`, which Binance takes.
+/// `application/json`, which Binance takes. What is called a form in parts is none: its parts are not what was signed.
 fn form<'a>(body: &'a [u8], content_type: Option<&str>) -> Result<&'a str, ApiError> {
+    if content_type.is_some_and(|kind| kind.trim_start().to_ascii_lowercase().starts_with("multipart/")) {
+        return Err(errors::FORM_WANTED);
+    }
     let text = std::str::from_utf8(body).map_err(|_| errors::ILLEGAL_PARAMETER)?;
     let is_called_json = content_type.is_some_and(|kind| kind.to_ascii_lowercase().contains("json"));
     if text.trim_start().starts_with(['{', '[']) || (is_called_json && !text.contains('=')) {

@@ -22,9 +22,10 @@ use std::time::Duration;
 use bytes::Bytes;
 use http_body_util::Full;
 use hyper::body::Incoming;
+use hyper::header::HOST;
 use hyper::server::conn::http1;
 use hyper::service::service_fn;
-use hyper::{Request, Response, StatusCode};
+use hyper::{Request, Response, StatusCode, Version};
 use hyper_util::rt::{TokioIo, TokioTimer};
 use origin::Proxies;
 use outspoken::Outspoken;
@@ -221,6 +222,10 @@ fn head_bytes(request: &Request<Incoming>) -> usize {
 async fn answer(gateway: &Arc<Gateway>, request: Request<Incoming>, peer: Peer) -> Response<Full<Bytes>> {
     if head_bytes(&request) > HEAD_BYTES_MAX {
         return respond::closing_error(&errors::HEAD_TOO_LARGE);
+    }
+    // RFC 9112, section 3.2: whoever stands between may have read it as another's.
+    if request.version() == Version::HTTP_11 && request.headers().get_all(HOST).iter().count() != 1 {
+        return respond::closing_error(&errors::NO_HOST);
     }
     let path = request.uri().path();
     if ws::is_ws_path(path) {

@@ -18,13 +18,13 @@ use crate::reference::Market;
 
 /// `GET ping`.
 pub(super) fn ping(call: Call) -> BoxFuture<'static, Answer> {
-    ready(call.params.finish().map(|()| "{}".into())).boxed()
+    ready(call.params.none().map(|()| "{}".into())).boxed()
 }
 
 /// `GET time`.
 pub(super) fn time(call: Call) -> BoxFuture<'static, Answer> {
     let server_time = call.gateway.now_us() / 1_000;
-    ready(call.params.finish().map(|()| json!({ "serverTime": server_time }).to_string())).boxed()
+    ready(call.params.none().map(|()| json!({ "serverTime": server_time }).to_string())).boxed()
 }
 
 /// `GET exchangeInfo`.
@@ -35,11 +35,11 @@ pub(super) fn exchange_info(call: Call) -> BoxFuture<'static, Answer> {
 fn info(gateway: &Gateway, mut params: Params) -> Answer {
     let wanted = symbols(gateway, &mut params)?;
     let status = status_filter(&mut params)?;
-    let permissions = params.take("permissions")?;
+    let permissions = permissions(&mut params)?;
     if wanted.is_some() && (status.is_some() || permissions.is_some()) {
         return Err(errors::BAD_COMBINATION);
     }
-    let is_spot = permissions.is_none_or(|list| list == "SPOT" || list.contains("\"SPOT\""));
+    let is_spot = permissions.is_none_or(|list| list.iter().any(|name| name == "SPOT"));
     let shows_sets = match params.take("showPermissionSets")?.as_deref() {
         None | Some("true") => true,
         Some("false") => false,
@@ -96,6 +96,31 @@ pub(super) fn symbols(gateway: &Gateway, params: &mut Params) -> Result<Option<V
             Ok(Some(markets))
         }
     }
+}
+
+/// `permissions`: one, or a JSON array of them; `None` when none were sent. Markets that anybody trades in by one of them are
+/// asked for.
+fn permissions(params: &mut Params) -> Result<Option<Vec<String>>, ApiError> {
+    let Some(sent) = params.take("permissions")? else { return Ok(None) };
+    let malformed =
+        |_| ApiError::illegal_characters("permissions", "^[A-Z0-9_]+$|^\\[(\"[A-Z0-9_]+\"(,\"[A-Z0-9_]+\")*)?\\]$");
+    let names: Vec<String> = match sent.starts_with('[') {
+        true => serde_json::from_str(&sent).map_err(malformed)?,
+        false => vec![sent],
+    };
+    if names.is_empty() {
+        return Err(ApiError::empty("permissions"));
+    }
+    match names.iter().all(|name| is_permission(name)) {
+        true => Ok(Some(names)),
+        false => Err(ApiError::invalid_data("permissions")),
+    }
+}
+
+/// Whether Binance knows it. Source: Binance Spot, "ENUM definitions, account and symbol permissions".
+fn is_permission(name: &str) -> bool {
+    let is_number = |digits: &str| digits.len() == 3 && digits.bytes().all(|b| b.is_ascii_digit());
+    ["SPOT", "MARGIN", "LEVERAGED"].contains(&name) || name.strip_prefix("TRD_GRP_").is_some_and(is_number)
 }
 
 /// `symbolStatus`: markets of this status alone.

@@ -17,7 +17,7 @@ use crate::market_data::{Market, MarketData, Span};
 
 /// The time between two looks.
 pub const BEAT: Duration = Duration::from_millis(250);
-/// The least time between two events of one stream, but for closed klines.
+/// The least time between two events of one stream, but for closed klines and what clients want less often.
 const PERIOD_MS: u64 = 1_000;
 /// How long after its end an interval is taken for over: clocks of gateway and leader differ, and events
 /// travel. A trade that comes later still has its kline told again.
@@ -84,7 +84,7 @@ impl Hub {
             }
         }
         for topic in self.all().topics().iter_mut() {
-            if matches!(topic.name.kind, Kind::AllTickers | Kind::AllMiniTickers | Kind::AllRolling(_)) {
+            if matches!(topic.name.kind, Kind::AllTickers(_) | Kind::AllMiniTickers(_) | Kind::AllRolling(_)) {
                 all_tickers(topic, &markets, now_ms);
             }
         }
@@ -150,7 +150,7 @@ fn ticker_event(market: &Market, kind: Kind, now_ms: u64) -> Option<(What, Strin
         return Some((What::Kline(rolling.total), events::rolling_window(listing, now_ms, size, &rolling)));
     }
     let (rolling, last, best) = market.rolling(now_ms)?;
-    Some(if matches!(kind, Kind::Ticker | Kind::AllTickers) {
+    Some(if matches!(kind, Kind::Ticker | Kind::AllTickers(_)) {
         (What::Ticker(rolling.total, best), events::ticker_24hr(listing, now_ms, &rolling, &last, best))
     } else {
         (What::Kline(rolling.total), events::mini_ticker(listing, now_ms, &rolling))
@@ -158,7 +158,11 @@ fn ticker_event(market: &Market, kind: Kind, now_ms: u64) -> Option<(What, Strin
 }
 
 fn all_tickers(topic: &mut Topic, markets: &[Arc<Market>], now_ms: u64) {
-    if now_ms.saturating_sub(topic.told.at_ms) < PERIOD_MS {
+    let period_ms = match topic.name.kind {
+        Kind::AllTickers(pace) | Kind::AllMiniTickers(pace) => pace.ms(),
+        _ => PERIOD_MS,
+    };
+    if now_ms.saturating_sub(topic.told.at_ms) < period_ms {
         return;
     }
     let mut changed = Vec::new();

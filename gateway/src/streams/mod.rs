@@ -18,7 +18,7 @@ pub use beat::{BEAT, run_beat};
 pub use couriers::Couriers;
 pub use frame::Frame;
 pub use hub::{Census, Hub, STREAMS_MAX, SubscribeError, Subscriber};
-pub use name::{Kind, Pace, StreamName};
+pub use name::{Kind, Pace, StreamName, TickerPace};
 pub use outbox::{Bounds, Content, Outbox, Property, Taken, Wire};
 
 #[cfg(test)]

@@ -18,6 +18,25 @@ pub enum Pace {
     Second,
 }
 
+/// How often a stream of every market speaks at most.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum TickerPace {
+    /// Once a second.
+    Second,
+    /// Once in three seconds.
+    ThreeSeconds,
+}
+
+impl TickerPace {
+    /// The least time between two events.
+    pub const fn ms(self) -> u64 {
+        match self {
+            TickerPace::Second => 1_000,
+            TickerPace::ThreeSeconds => 3_000,
+        }
+    }
+}
+
 /// What a stream tells.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum Kind {
@@ -52,9 +71,9 @@ pub enum Kind {
     /// Reference prices: there are none.
     ReferencePrice,
     /// Of every market: those rolling 24 hours that changed.
-    AllTickers,
+    AllTickers(TickerPace),
     /// Of every market: those rolling 24 hours that changed, shortened.
-    AllMiniTickers,
+    AllMiniTickers(TickerPace),
     /// Of every market: those rolling windows that changed.
     AllRolling(WindowSize),
     /// Of every market: the best price, whenever it changes.
@@ -99,7 +118,7 @@ impl Kind {
             Kind::Auction => 11,
             Kind::Status => 12,
             Kind::BlockTrade | Kind::ReferencePrice => 13,
-            Kind::AllTickers | Kind::AllMiniTickers | Kind::AllRolling(_) => 14,
+            Kind::AllTickers(_) | Kind::AllMiniTickers(_) | Kind::AllRolling(_) => 14,
             Kind::AllBookTickers => 15,
         }
     }
@@ -113,7 +132,7 @@ pub struct StreamName {
     pub symbol: Symbol,
     /// What it tells.
     pub kind: Kind,
-    /// Whether a depth stream was named with its default pace spelled out.
+    /// Whether it was named with its default pace spelled out.
     spelled: bool,
 }
 
@@ -124,11 +143,23 @@ impl StreamName {
             return None;
         }
         let all = |kind| Some(StreamName { symbol: Symbol::EMPTY, kind, spelled: false });
-        match text {
-            "!ticker@arr" => return all(Kind::AllTickers),
-            "!miniTicker@arr" => return all(Kind::AllMiniTickers),
-            "!bookTicker" => return all(Kind::AllBookTickers),
-            _ => {}
+        if text == "!bookTicker" {
+            return all(Kind::AllBookTickers);
+        }
+        let of_day = |kind: fn(TickerPace) -> Kind, pace: &str| {
+            let (pace, spelled) = match pace {
+                "" => (TickerPace::Second, false),
+                "@1000ms" => (TickerPace::Second, true),
+                "@3000ms" => (TickerPace::ThreeSeconds, true),
+                _ => return None,
+            };
+            Some(StreamName { symbol: Symbol::EMPTY, kind: kind(pace), spelled })
+        };
+        if let Some(pace) = text.strip_prefix("!ticker@arr") {
+            return of_day(Kind::AllTickers, pace);
+        }
+        if let Some(pace) = text.strip_prefix("!miniTicker@arr") {
+            return of_day(Kind::AllMiniTickers, pace);
         }
         if let Some(size) = text.strip_prefix("!ticker_").and_then(|rest| rest.strip_suffix("@arr")) {
             return all(Kind::AllRolling(rolling_size(size)?));
@@ -199,6 +230,11 @@ impl fmt::Display for StreamName {
             Pace::Second if self.spelled => "@1000ms",
             Pace::Second => "",
         };
+        let ticker_pace = |pace| match pace {
+            TickerPace::ThreeSeconds => "@3000ms",
+            TickerPace::Second if self.spelled => "@1000ms",
+            TickerPace::Second => "",
+        };
         match self.kind {
             Kind::Depth(at) => write!(f, "@depth{}", pace(at)),
             Kind::PartialDepth(levels, at) => write!(f, "@depth{levels}{}", pace(at)),
@@ -217,8 +253,8 @@ impl fmt::Display for StreamName {
             Kind::Status => f.write_str("@status"),
             Kind::BlockTrade => f.write_str("@blockTrade"),
             Kind::ReferencePrice => f.write_str("@referencePrice"),
-            Kind::AllTickers => f.write_str("!ticker@arr"),
-            Kind::AllMiniTickers => f.write_str("!miniTicker@arr"),
+            Kind::AllTickers(at) => write!(f, "!ticker@arr{}", ticker_pace(at)),
+            Kind::AllMiniTickers(at) => write!(f, "!miniTicker@arr{}", ticker_pace(at)),
             Kind::AllBookTickers => f.write_str("!bookTicker"),
         }
     }
@@ -268,6 +304,9 @@ mod tests {
             "btcusdt@avgPrice",
             "!ticker@arr",
             "!miniTicker@arr",
+            "!ticker@arr@1000ms",
+            "!miniTicker@arr@1000ms",
+            "!miniTicker@arr@3000ms",
             "!bookTicker",
         ] {
             assert_eq!(StreamName::parse(name).expect(name).to_string(), name);
@@ -295,6 +334,10 @@ mod tests {
             "btcusdt@ticker_2h",
             "!ticker_5m@arr",
             "!ticker",
+            "!ticker@arr@100ms",
+            "!miniTicker@arr@",
+            "!miniTicker@arr@1000ms@1000ms",
+            "!ticker_1h@arr@1000ms",
             "!all@trade",
             "btc usdt@trade",
             "btcüsdt@trade",

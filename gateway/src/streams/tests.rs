@@ -348,3 +348,24 @@ fn what_is_told_is_counted_by_kind_of_stream() {
     assert_eq!((trade.subscribers, trade.events, trade.deliveries), (1, 2, 3));
     assert_eq!(of("kline").subscribers, 0);
 }
+
+/// The socket of python-binance for all markets names a pace.
+#[test]
+fn streams_of_every_market_speak_at_the_pace_that_their_name_says_and_under_that_name() {
+    let mut play = Play::new();
+    let names = ["!miniTicker@arr@1000ms", "!miniTicker@arr@3000ms", "!ticker@arr@1000ms", "!ticker@arr@3000ms"];
+    let clients = names.map(|name| play.client(Bounds::default(), &[name], true));
+    let mut told = names.map(|_| 0);
+    // Something is traded all the time.
+    for (step_ms, trade) in (0..=6_000).step_by(250).zip(1..) {
+        play.apply(step_ms, &[traded(trade, 10_100, 1, Side::Buy)]);
+        play.hub.beat(&play.data, START_MS + step_ms);
+        for (at, (outbox, _keep)) in clients.iter().enumerate() {
+            for event in read_json(outbox) {
+                assert_eq!((&event["stream"], &event["data"][0]["s"]), (&names[at].into(), &"BTCUSDT".into()));
+                told[at] += 1;
+            }
+        }
+    }
+    assert_eq!(told, [7, 3, 7, 3]);
+}

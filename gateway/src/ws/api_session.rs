@@ -7,7 +7,7 @@ use serde_json::json;
 
 use super::rate::Allowance;
 use crate::accounts::UserEvents;
-use crate::auth::{self, Caller};
+use crate::auth::{self, Caller, LoggedOn};
 use crate::errors::{self, ApiError};
 use crate::exchange::Exchange;
 use crate::gateway::{Answer, Peer};
@@ -46,7 +46,7 @@ pub struct Subscription {
 pub struct Resuming {
     caller: Caller,
     /// By who had logged on, after so many log-outs; not by a signature of its own.
-    of_session: Option<u64>,
+    of_session: Option<(LoggedOn, u64)>,
     /// What was sent, without what was signed.
     params: Params,
     after: u64,
@@ -73,7 +73,8 @@ struct Listed {
 pub struct ApiSession {
     peer: Peer,
     life: ClusterEpoch,
-    caller: Option<(Caller, u64)>,
+    /// Since when, in milliseconds.
+    logged_on: Option<(LoggedOn, u64)>,
     log_outs: u64,
     connected_ms: u64,
     subscriptions: Vec<Listed>,
@@ -88,7 +89,7 @@ impl ApiSession {
         ApiSession {
             peer,
             life,
-            caller: None,
+            logged_on: None,
             log_outs: 0,
             connected_ms,
             subscriptions: Vec::new(),
@@ -105,19 +106,17 @@ impl ApiSession {
 
     /// Who asks: by the request's own signature, or else who has logged on.
     pub fn caller(&self, exchange: &Exchange, params: &mut Params, now_us: u64) -> Result<Caller, ApiError> {
-        match &self.caller {
-            Some((caller, _)) => auth::in_session(exchange, self.peer, caller, params, now_us),
+        match &self.logged_on {
+            Some((session, _)) => auth::in_session(exchange, self.peer, session, params, now_us),
             None => auth::signed_params(exchange, self.peer, params, now_us),
         }
     }
 
     /// Who asks by a key alone: the request's, or the one that has logged on.
     pub fn holder(&self, exchange: &Exchange, params: &mut Params) -> Result<Caller, ApiError> {
-        match (params.take("apiKey")?, &self.caller) {
+        match (params.take("apiKey")?, &self.logged_on) {
             (Some(key), _) => auth::by_key(exchange, self.peer, &key).map(|(caller, _)| caller),
-            (None, Some((caller, _))) => {
-                auth::by_key(exchange, self.peer, caller.key.as_str()).map(|(caller, _)| caller)
-            }
+            (None, Some((session, _))) => session.caller(exchange, self.peer),
             (None, None) => Err(ApiError::mandatory("apiKey")),
         }
     }
@@ -155,7 +154,7 @@ impl ApiSession {
     fn log_on(&mut self, exchange: &Exchange, params: &mut Params, now_us: u64) -> Result<(String, Effect), ApiError> {
         let caller = auth::signed_params(exchange, self.peer, params, now_us)?;
         finish(params)?;
-        self.caller = Some((caller, now_us / 1_000));
+        self.logged_on = Some((LoggedOn::new(exchange, self.peer, caller)?, now_us / 1_000));
         Ok((self.show(exchange, now_us), Effect::None))
     }
 
@@ -168,7 +167,7 @@ impl ApiSession {
     /// own go on.
     fn log_out(&mut self, exchange: &Exchange, params: &mut Params, now_us: u64) -> Result<(String, Effect), ApiError> {
         finish(params)?;
-        self.caller = None;
+        self.logged_on = None;
         self.log_outs += 1;
         let ended = self.subscriptions.iter().filter(|listed| listed.is_of_session).map(|listed| listed.id).collect();
         self.subscriptions.retain(|listed| !listed.is_of_session);
@@ -182,9 +181,8 @@ impl ApiSession {
     }
 
     fn subscribe(&mut self, exchange: &Exchange, params: &mut Params, _: u64) -> Result<(String, Effect), ApiError> {
-        let (caller, _) = self.caller.ok_or(NOT_LOGGED_ON)?;
-        // The key may have been revoked since.
-        auth::by_key(exchange, self.peer, caller.key.as_str())?;
+        let (session, _) = self.logged_on.as_ref().ok_or(NOT_LOGGED_ON)?;
+        let caller = session.caller(exchange, self.peer)?;
         self.listen(exchange, caller, true, params)
     }
 
@@ -204,7 +202,10 @@ impl ApiSession {
         let after = params.get("afterSequence")?.parse().ok()?;
         let mut params = params.clone();
         let (caller, of_session) = match method {
-            "userDataStream.subscribe" => (self.caller?.0, Some(self.log_outs)),
+            "userDataStream.subscribe" => {
+                let (session, _) = self.logged_on.as_ref()?;
+                (session.caller(exchange, self.peer).ok()?, Some((session.clone(), self.log_outs)))
+            }
             "userDataStream.subscribe.signature" => {
                 (auth::signed_params(exchange, self.peer, &mut params, now_us).ok()?, None)
             }
@@ -220,12 +221,15 @@ impl ApiSession {
             return (Err(ApiError::too_many_of_session(LOGONS_PER_SECOND)), Effect::None);
         }
         let Resuming { caller, of_session, params, .. } = &mut resuming;
-        if of_session.is_some_and(|log_outs| log_outs != self.log_outs) {
+        if of_session.as_ref().is_some_and(|(_, log_outs)| *log_outs != self.log_outs) {
             return (Err(NOT_LOGGED_ON), Effect::None);
         }
         // The key may have been revoked since.
-        let good = auth::by_key(exchange, self.peer, caller.key.as_str());
-        match good.and_then(|_| self.listen(exchange, *caller, of_session.is_some(), params)) {
+        let good = match of_session {
+            Some((session, _)) => session.caller(exchange, self.peer),
+            None => auth::by_key(exchange, self.peer, caller.key.as_str()).map(|_| *caller),
+        };
+        match good.and_then(|caller| self.listen(exchange, caller, of_session.is_some(), params)) {
             Ok((result, effect)) => (Ok(result), effect),
             Err(error) => (Err(error), Effect::None),
         }
@@ -295,10 +299,9 @@ impl ApiSession {
 
     /// A key that may no longer be used has nobody logged on.
     fn show(&self, exchange: &Exchange, now_us: u64) -> String {
-        let is_good = |caller: &Caller| auth::by_key(exchange, self.peer, caller.key.as_str()).is_ok();
-        let logged_on = self.caller.as_ref().filter(|(caller, _)| is_good(caller));
+        let logged_on = self.logged_on.as_ref().filter(|(session, _)| session.caller(exchange, self.peer).is_ok());
         json!({
-            "apiKey": logged_on.map(|(caller, _)| caller.key.as_str()),
+            "apiKey": logged_on.map(|(session, _)| session.caller.key.as_str()),
             "authorizedSince": logged_on.map(|(_, since)| since),
             "connectedSince": self.connected_ms,
             "returnRateLimits": self.returns_rate_limits,

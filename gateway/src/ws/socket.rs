@@ -73,6 +73,9 @@ pub enum Over {
 /// The client has taken less than [`TAKEN_MIN`] of what waits for it in [`Patience::write`].
 pub const NOT_READING: Over = Over::Close(CloseCode::Policy, "client does not read");
 
+/// The client has sent more than it may. What it sent before is answered first.
+pub const TOO_MANY: Over = Over::Close(CloseCode::Policy, "too many requests");
+
 /// A WebSocket over `S`.
 pub struct Socket<S> {
     ws: WebSocketStream<Fragments<S>>,
@@ -197,6 +200,8 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Socket<S> {
             if let Some(text) = last_words {
                 self.ws.feed(Message::Text(text)).await?;
             }
+            // The library would write the answer to the last ping behind the farewell, after which nothing may follow.
+            self.ws.flush().await?;
             self.ws.close(Some(CloseFrame { code, reason: reason.into() })).await?;
             // Until the client has closed as well: closing with unread input would reset the connection and
             // take the last words with it.

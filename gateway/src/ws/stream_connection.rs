@@ -13,7 +13,7 @@ use super::client::{Client, Io};
 use super::control::{self, Ask, Misunderstood, Source};
 use super::listeners::Listeners;
 use super::rate::Allowance;
-use super::socket::{Heard, NOT_READING, Over, Patience};
+use super::socket::{Heard, NOT_READING, Over, Patience, TOO_MANY};
 use super::stream_socket::StreamSocket;
 use crate::accounts::{Right, UserEvent};
 use crate::errors::{self, ApiError};
@@ -227,7 +227,7 @@ impl Connection<'_> {
 
     fn heard(&mut self, heard: Heard) -> Result<(), Over> {
         if !self.allowance.take(std::time::Instant::now()) {
-            return Err(Over::Close(CloseCode::Policy, "too many requests"));
+            return Err(TOO_MANY);
         }
         match heard {
             Heard::Control => {}

@@ -12,7 +12,7 @@ use bytes::{Buf, Bytes};
 use tokio::io::{AsyncRead, AsyncWrite, AsyncWriteExt, ReadBuf};
 use tokio_tungstenite::tungstenite::{Error, Utf8Bytes};
 
-use super::socket::{CLOSE_MAX, Heard, Over, Patience, Socket, patiently, within};
+use super::socket::{CLOSE_MAX, Heard, Over, Patience, Socket, TOO_MANY, patiently, within};
 use crate::streams::{Frame, Outbox, Taken};
 
 /// Frames that are written at a time.
@@ -84,12 +84,12 @@ impl<S: AsyncRead + AsyncWrite + Unpin> StreamSocket<S> {
     }
 
     /// Tells the client why and ends. What waits in the outbox is lost; a client that has closed by itself gets it, and
-    /// with it the answer to its farewell.
+    /// with it the answer to its farewell, and one that has asked too much gets the answers to what it asked before.
     pub async fn close(mut self, over: Over, last_words: Option<Utf8Bytes>) {
         let Some(outbox) = self.socket.io().outbox.take() else { return };
         outbox.reclaim().await;
         self.take_up(outbox.begun());
-        if over == Over::Closed {
+        if [Over::Closed, TOO_MANY].contains(&over) {
             let mut rest = Vec::new();
             while let Taken::Snapshot(_) = outbox.take(&mut rest, usize::MAX) {}
             self.take_up(rest.into_iter().map(Frame::into_bytes));

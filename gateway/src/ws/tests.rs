@@ -265,6 +265,7 @@ async fn until_closed(client: &mut Client) -> (Option<Value>, Option<CloseCode>)
 }
 
 mod api;
+mod floods;
 mod leases;
 mod resumed;
 mod session;

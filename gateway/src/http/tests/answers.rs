@@ -329,6 +329,49 @@ async fn a_delisted_market_is_shown_to_who_names_it_alone() {
 }
 
 #[tokio::test]
+async fn markets_are_shown_by_permissions_of_which_they_have_spot_alone() {
+    let server = server().await;
+    for (sent, shown) in [
+        ("SPOT", 1),
+        ("MARGIN", 0),
+        ("TRD_GRP_002", 0),
+        (r#"["SPOT"]"#, 1),
+        (r#"["LEVERAGED","TRD_GRP_025"]"#, 0),
+        (r#"["MARGIN",%20"SPOT"]"#, 1),
+    ] {
+        let answer = server.get(&format!("/api/v3/exchangeInfo?permissions={sent}")).await;
+        assert_eq!(answer.body["symbols"].as_array().map(Vec::len), Some(shown), "{sent}: {answer:?}");
+    }
+    let invalid = "Data sent for parameter 'permissions' is not valid.";
+    server.get("/api/v3/exchangeInfo?permissions=spot").await.refused(400, -1130, invalid);
+}
+
+#[tokio::test]
+async fn who_sends_parameters_where_none_are_taken_is_told_how_many_there_were() {
+    let server = server().await;
+    for (target, received) in [("ping?x=1", 1), ("time?x=1&y=2", 2)] {
+        let text = format!("Too many parameters; expected '0' and received '{received}'.");
+        server.get(&format!("/api/v3/{target}")).await.refused(400, -1101, &text);
+    }
+}
+
+#[tokio::test]
+async fn a_request_names_its_host_once() {
+    let server = server().await;
+    let text = "Header 'Host' was not sent, or was sent more than once.";
+    for path in ["/api/v3/ping", "/ws/btcusdt@trade", "/livez"] {
+        for hosts in ["", "Host: x\r\nHost: x\r\n"] {
+            let answer = server.raw(format!("GET {path} HTTP/1.1\r\n{hosts}\r\n").as_bytes()).await;
+            answer.refused(400, -1102, text);
+            assert!(answer.head.contains("connection: close"), "{answer:?}");
+        }
+    }
+    // It is of HTTP/1.1 alone, and may be empty.
+    assert_eq!(server.raw(b"GET /livez HTTP/1.0\r\n\r\n").await.status, 200);
+    assert_eq!(server.raw(b"GET /livez HTTP/1.1\r\nHost:\r\nConnection: close\r\n\r\n").await.status, 200);
+}
+
+#[tokio::test]
 async fn what_a_path_takes_is_told_and_its_head_is_that_of_what_get_answers() {
     let server = server().await;
     let options = server.call("OPTIONS", "/api/v3/order", "", &[]).await;

@@ -88,6 +88,10 @@ async fn bodies_beyond_the_limit_or_of_the_wrong_form_are_refused() {
     answer.refused(400, -1135, "Invalid JSON Request");
     let answer = server.call("POST", "/api/v3/order", json, b"{}").await;
     assert_eq!(answer.status, 415);
+    let parts = "Content-Type: Multipart/Form-Data; boundary=b\r\n";
+    let body = b"--b\r\nContent-Disposition: form-data; name=\"symbol\"\r\n\r\nBTCUSDT\r\n--b--\r\n";
+    let wanted = "Send parameters in the query string or as application/x-www-form-urlencoded.";
+    server.call("POST", "/api/v3/order", parts, body).await.refused(415, -1020, wanted);
     let answer = server.call("POST", "/api/v3/order", "", b"{\"symbol\":").await;
     answer.refused(400, -1135, "Invalid JSON Request");
     let binary: Vec<u8> = (0..=255).collect();

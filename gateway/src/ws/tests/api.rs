@@ -288,6 +288,41 @@ async fn a_session_whose_key_was_revoked_has_nobody_logged_on() {
     assert_eq!(refused["error"]["code"], -2015);
 }
 
+/// What the session says of itself, what its orders are answered and its subscriptions are one thing.
+#[tokio::test]
+async fn a_session_whose_key_was_restricted_is_logged_off_until_it_logs_on_anew() {
+    let server = Server::start().await;
+    let mut client = server.api().await;
+    let mut id = 0;
+    let mut call = async |method: &str, mut params: Value| {
+        id += 1;
+        if method == "order.place" {
+            params["timestamp"] = super::super::clock_ms().into();
+        }
+        let answer = ask(&mut client, json!({"id": id, "method": method, "params": params})).await;
+        let shown = ask(&mut client, json!({"id": id, "method": "session.status"})).await["result"]["apiKey"].clone();
+        (answer["status"].clone(), answer["error"]["code"].clone(), shown)
+    };
+    let good = |answer: (Value, Value, Value)| assert_eq!(answer, (json!(200), Value::Null, json!(key())));
+    let off = |answer: (Value, Value, Value)| assert_eq!(answer, (json!(401), json!(-2015), Value::Null));
+    good(call("session.logon", signed(json!({}))).await);
+    good(call("order.place", limit_order("first")).await);
+    server.ledger.apply(&[restricted(&["192.0.2.0/24"])]);
+    // Before and after the key may be used again.
+    for networks in [&["192.0.2.0/24"][..], &[]] {
+        server.ledger.apply(&[restricted(networks)]);
+        off(call("order.place", limit_order("second")).await);
+        off(call("userDataStream.subscribe", json!({})).await);
+        off(call("userDataStream.subscribe", json!({"afterSequence": 1})).await);
+        off(call("userDataStream.start", json!({})).await);
+        off(call("session.cancelOnDisconnect", json!({"timeoutMs": 1_000, "timestamp": super::super::clock_ms()}))
+            .await);
+    }
+    good(call("session.logon", signed(json!({}))).await);
+    good(call("order.place", limit_order("third")).await);
+    assert_eq!(*server.ledger.placed.lock().unwrap(), ["first", "third"]);
+}
+
 #[tokio::test]
 async fn who_is_over_the_limit_neither_logs_on_nor_subscribes() {
     let server = Server::start_limited(Limits { weight_per_minute: 10, ..Limits::default() }).await;

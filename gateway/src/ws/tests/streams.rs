@@ -133,17 +133,6 @@ async fn broken_frames_close_the_connection() {
 }
 
 #[tokio::test]
-async fn a_flood_of_requests_is_cut_off() {
-    let server = Server::start().await;
-    let mut client = server.connect("/ws").await;
-    for id in 0..200 {
-        // The server closes before the last one.
-        let _ = client.send(Message::text(format!(r#"{{"method":"LIST_SUBSCRIPTIONS","id":{id}}}"#))).await;
-    }
-    assert_eq!(until_closed(&mut client).await.1, Some(CloseCode::Policy));
-}
-
-#[tokio::test]
 async fn a_client_that_does_not_read_is_told_and_closed_while_others_get_everything() {
     let mut server = Server::start().await;
     let mut slow = server.connect("/ws/btcusdt@trade").await;
