@@ -170,6 +170,15 @@ async def streams(tally, manager, alice, bob):
         except asyncio.TimeoutError:
             pass
         tally.equal("every market stream tells", wanted - seen, set())
+    # By its own name for it, with the pace in it.
+    async with manager.miniticker_socket() as socket:
+        await alice.order_limit_sell(symbol=SYMBOL, quantity="1", price="0.055")
+        await bob.order_limit_buy(symbol=SYMBOL, quantity="1", price="0.055")
+        try:
+            changed = await asyncio.wait_for(socket.recv(), 15)
+        except asyncio.TimeoutError:
+            changed = []
+        tally.check("its miniticker_socket tells", SYMBOL in [day["s"] for day in changed], changed)
 
 
 async def main():
