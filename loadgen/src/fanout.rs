@@ -78,10 +78,26 @@ pub enum FanoutError {
     /// A slow client's connection.
     #[error("a slow client: {0}")]
     Slow(String),
+    /// The flags make no measurement.
+    #[error("{0}")]
+    Flags(&'static str),
+}
+
+impl Args {
+    fn check(&self) -> Result<(), &'static str> {
+        if self.subscribers == 0 && self.slow == 0 {
+            return Err("--subscribers or --slow must be at least 1: who listens to nothing proves nothing");
+        }
+        if self.duration.is_zero() {
+            return Err("--duration must be above 0: nothing is told in no time");
+        }
+        Ok(())
+    }
 }
 
 /// Measures, and says whether it is as it should be.
 pub async fn fanout(args: Args) -> Result<Verdict, FanoutError> {
+    args.check().map_err(FanoutError::Flags)?;
     let state = State::load(&args.state)?;
     let pid = state.gateways.first().map_or(0, |gateway| gateway.pid);
     let before = resident_kib(pid)?;
@@ -112,16 +128,19 @@ pub async fn fanout(args: Args) -> Result<Verdict, FanoutError> {
     let busy_kib = (resident_kib(pid)? - before) / args.subscribers.max(1) as f64;
     let Heard { delays, lost } = tokio::task::spawn_blocking(move || readers.end()).await.unwrap_or_default();
     let p99_ms = delays.value_at_quantile(0.99);
+    let delivery = match delays.len() {
+        0 => "nothing was delivered".to_owned(),
+        count => format!("{:.1} us of the gateway's CPU a delivery", cpu.as_secs_f64() * 1e6 / count as f64),
+    };
     println!(
         "{} connections in {:.1} s; {each_kib:.1} KiB each while idle, {busy_kib:.1} KiB under load; {} trades in {:.0} s to each \
-         of them: p50 {} ms, p99 {p99_ms} ms, longest {} ms; {:.1} us of the gateway's CPU a delivery; {lost} connections lost",
+         of them: p50 {} ms, p99 {p99_ms} ms, longest {} ms; {delivery}; {lost} connections lost",
         args.subscribers,
         connecting.as_secs_f64(),
         delays.len() / args.subscribers.max(1) as u64,
         measured.as_secs_f64(),
         delays.value_at_quantile(0.5),
         delays.max(),
-        cpu.as_secs_f64() * 1e6 / delays.len().max(1) as f64,
     );
     let wrong = [
         (lost > 0, format!("{lost} connections were lost")),

@@ -47,6 +47,10 @@ pub mod target;
 
 /// `mainstay loadgen ...`.
 #[derive(Debug, Clone, clap::Args)]
+#[command(after_help = "\
+Every way of making load ends with 0 when all is well; with 1 when the exchange lost, doubled or changed something, when what was
+measured is no proof, or when the work could not be done (no state file, nobody answers), which is said behind a cross; and with 2
+when its arguments are wrong.")]
 pub struct Args {
     /// What to do.
     #[command(subcommand)]
@@ -71,23 +75,39 @@ pub enum Command {
     Bots(bots::Args),
 }
 
+/// Why there is no verdict.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Failed {
+    /// What was asked for cannot be meant so: the process is to end with 2.
+    Arguments(String),
+    /// The work could not be done: with 1.
+    Work(String),
+}
+
+impl Failed {
+    fn of(error: impl std::error::Error, is_of_arguments: bool) -> Failed {
+        let why = error.to_string();
+        if is_of_arguments { Failed::Arguments(why) } else { Failed::Work(why) }
+    }
+}
+
 /// Does what `args` say and tells the process how to end: 0 when all is well, 1 when the exchange lost,
 /// doubled or changed something. An error says why the work could not be done at all. Starts its own runtime, so it
 /// must not be called from within one.
-pub fn main(args: Args) -> Result<ExitCode, String> {
+pub fn main(args: Args) -> Result<ExitCode, Failed> {
     let done = tokio::runtime::Builder::new_current_thread()
         .enable_all()
         .build()
-        .map_err(|error| format!("cannot start: {error}"))
+        .map_err(|error| Failed::Work(format!("cannot start: {error}")))
         .and_then(|runtime| {
             runtime.block_on(async {
                 match args.command {
-                    Command::Run(args) => run::run(args).await.map_err(|error| error.to_string()),
-                    Command::Replay(args) => replay::replay(args).await.map_err(|error| error.to_string()),
-                    Command::Cluster(args) => cluster::cluster(args).await.map_err(|error| error.to_string()),
-                    Command::Fanout(args) => fanout::fanout(args).await.map_err(|error| error.to_string()),
-                    Command::Gateway(args) => gateway::gateway(args).await.map_err(|error| error.to_string()),
-                    Command::Bots(args) => bots::bots(args).await.map_err(|error| error.to_string()),
+                    Command::Run(args) => run::run(args).await.map_err(Failed::from),
+                    Command::Replay(args) => replay::replay(args).await.map_err(Failed::from),
+                    Command::Cluster(args) => cluster::cluster(args).await.map_err(Failed::from),
+                    Command::Fanout(args) => fanout::fanout(args).await.map_err(Failed::from),
+                    Command::Gateway(args) => gateway::gateway(args).await.map_err(Failed::from),
+                    Command::Bots(args) => bots::bots(args).await.map_err(Failed::from),
                 }
             })
         });
@@ -95,6 +115,70 @@ pub fn main(args: Args) -> Result<ExitCode, String> {
         Verdict::Sound => ExitCode::SUCCESS,
         Verdict::Unsound => ExitCode::from(1),
     })
+}
+
+impl From<run::RunError> for Failed {
+    fn from(error: run::RunError) -> Failed {
+        let is_of_arguments = match &error {
+            run::RunError::Flags(_) => true,
+            run::RunError::Target(target) => target.is_of_arguments(),
+            _ => false,
+        };
+        Failed::of(error, is_of_arguments)
+    }
+}
+
+impl From<replay::ReplayError> for Failed {
+    fn from(error: replay::ReplayError) -> Failed {
+        let is_of_arguments = match &error {
+            replay::ReplayError::Flags(_) => true,
+            replay::ReplayError::Target(target) => target.is_of_arguments(),
+            replay::ReplayError::Venue(venue) => venue.is_of_arguments(),
+            _ => false,
+        };
+        Failed::of(error, is_of_arguments)
+    }
+}
+
+impl From<cluster::LoadError> for Failed {
+    fn from(error: cluster::LoadError) -> Failed {
+        let is_of_arguments = match &error {
+            cluster::LoadError::NoTime => true,
+            cluster::LoadError::Target(target) => target.is_of_arguments(),
+            cluster::LoadError::Venue(venue) => venue.is_of_arguments(),
+            _ => false,
+        };
+        Failed::of(error, is_of_arguments)
+    }
+}
+
+impl From<fanout::FanoutError> for Failed {
+    fn from(error: fanout::FanoutError) -> Failed {
+        let is_of_arguments = matches!(error, fanout::FanoutError::Flags(_));
+        Failed::of(error, is_of_arguments)
+    }
+}
+
+impl From<gateway::GatewayError> for Failed {
+    fn from(error: gateway::GatewayError) -> Failed {
+        let is_of_arguments = match &error {
+            gateway::GatewayError::Target(target) => target.is_of_arguments(),
+            gateway::GatewayError::Venue(venue) => venue.is_of_arguments(),
+            _ => false,
+        };
+        Failed::of(error, is_of_arguments)
+    }
+}
+
+impl From<bots::BotsError> for Failed {
+    fn from(error: bots::BotsError) -> Failed {
+        let is_of_arguments = match &error {
+            bots::BotsError::Flags(_) => true,
+            bots::BotsError::Target(target) => target.is_of_arguments(),
+            _ => false,
+        };
+        Failed::of(error, is_of_arguments)
+    }
 }
 
 /// What the work showed about the exchange.
@@ -105,3 +189,6 @@ pub enum Verdict {
     /// Something was lost, doubled or different.
     Unsound,
 }
+
+#[cfg(test)]
+mod tests;

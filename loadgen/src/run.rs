@@ -115,6 +115,14 @@ pub enum RunError {
     /// The flags make no load.
     #[error("{0}")]
     Flags(String),
+    /// No order of an account is taken.
+    #[error("account {account} gets no order accepted in {symbol}: is it funded, and is its key right?")]
+    NothingAccepted {
+        /// Whose.
+        account: String,
+        /// In which market.
+        symbol: String,
+    },
     /// Every order was refused.
     #[error("no order was acknowledged: nothing is proven")]
     NothingAcknowledged,
@@ -277,10 +285,10 @@ async fn warm_up(desk: &Arc<Desk>, mix: &mut Mix) -> Result<(), RunError> {
     };
     match desk.pairs().find(|pair| !taken(*pair)) {
         None => Ok(()),
-        Some(Pair { trader, market }) => Err(RunError::Flags(format!(
-            "account {} gets no order accepted in {}: is it funded, and is its key right?",
-            desk.traders[trader].name, desk.markets[market].symbol
-        ))),
+        Some(Pair { trader, market }) => Err(RunError::NothingAccepted {
+            account: desk.traders[trader].name.clone(),
+            symbol: desk.markets[market].symbol.clone(),
+        }),
     }
 }
 

@@ -119,6 +119,16 @@ pub enum TargetError {
     },
 }
 
+impl TargetError {
+    /// Whether other flags are all it takes; what is wrong in a state file is said of a file.
+    pub(crate) fn is_of_arguments(&self) -> bool {
+        match self {
+            TargetError::State(_) => false,
+            TargetError::NoAddress(_) | TargetError::BadUrl { .. } => true,
+        }
+    }
+}
+
 impl TargetArgs {
     /// Reads the state file if one is named, lets flags override it, and checks the URLs.
     pub fn resolve(&self) -> Result<Target, TargetError> {

@@ -29,6 +29,8 @@ mod operator;
 mod promote;
 mod reserves;
 mod status;
+#[cfg(test)]
+mod tests;
 mod trace;
 mod upgrade;
 pub(crate) mod version;

@@ -28,6 +28,7 @@ mod spoken;
 use std::process::ExitCode;
 
 use clap::Parser;
+use loadgen::Failed;
 use tikv_jemallocator::Jemalloc;
 
 /// What an order needs for a moment is taken and given back some hundred times on its way through the processes. The
@@ -97,15 +98,14 @@ fn main() -> ExitCode {
             match loadgen::main(args) {
                 Ok(verdict) => Ok(verdict),
                 // What it says has its causes in it.
-                Err(error) => {
-                    eprintln!("{:?}", miette::miette!("{error}"));
-                    Ok(ExitCode::from(2))
-                }
+                Err(Failed::Arguments(why)) => Err(report::usage(why)),
+                Err(Failed::Work(why)) => Err(miette::miette!("{why}")),
             }
         }
     };
     outcome.unwrap_or_else(|report| {
         eprintln!("{report:?}");
-        report.downcast_ref::<config::AddressInUse>().map_or(ExitCode::FAILURE, |_| config::ADDRESS_IN_USE.into())
+        let failed = || report::exit_code(&report).into();
+        report.downcast_ref::<config::AddressInUse>().map_or_else(failed, |_| config::ADDRESS_IN_USE.into())
     })
 }

@@ -20,6 +20,37 @@ fn is_colored() -> bool {
     std::io::stderr().is_terminal() && std::env::var_os("NO_COLOR").is_none_or(|set| set.is_empty())
 }
 
+/// What was asked for cannot be meant so: the process ends with 2, as for every other mistake in its arguments, and what failed
+/// with 1.
+#[derive(Debug, thiserror::Error, Diagnostic)]
+#[error("{what}")]
+pub struct Usage {
+    what: String,
+    #[help]
+    help: Option<String>,
+}
+
+/// Arguments that contradict each other, or what they are about.
+pub fn usage(what: impl Into<String>) -> Report {
+    Usage { what: what.into(), help: None }.into()
+}
+
+/// The same, and what to write instead.
+pub fn usage_with_help(what: impl Into<String>, help: impl Into<String>) -> Report {
+    Usage { what: what.into(), help: Some(help.into()) }.into()
+}
+
+/// How a process ends that could not do what was asked.
+pub fn exit_code(report: &Report) -> u8 {
+    match report.downcast_ref::<Usage>() {
+        Some(_) => USAGE,
+        None => 1,
+    }
+}
+
+/// As clap ends a process.
+pub const USAGE: u8 = 2;
+
 /// Of a process's end, or where people look.
 struct Told {
     is_colored: bool,

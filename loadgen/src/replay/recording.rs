@@ -103,7 +103,10 @@ pub enum RecordingError {
         reason: String,
     },
     /// Updates are missing, repeated or out of order.
-    #[error("line {line}: the depth update starts at U = {found} where {expected} follows: the recording has a gap")]
+    #[error(
+        "line {line}: the depth update starts at U = {found} where {expected} follows: {}",
+        if found > expected { "the recording has a gap" } else { "the recording repeats what it has told" }
+    )]
     Gap {
         /// Which line.
         line: usize,
@@ -373,12 +376,21 @@ impl Scale {
     fn pair(&self, line: usize, price: &str, qty: &str) -> Result<(i64, i64), RecordingError> {
         let malformed = |reason| RecordingError::Malformed { line, reason };
         let number = |text: &str, decimals| {
-            decimal::parse(text, decimals).map_err(|error| malformed(format!("{text:?} is no number: {error:?}")))
+            decimal::parse(text, decimals)
+                .map_err(|error| malformed(format!("{text:?} {}", not_a_number(error, decimals))))
         };
         let (price_units, qty_units) = (number(price, self.price_decimals)?, number(qty, self.qty_decimals)?);
         if wire::Price::new(price_units).is_none() || wire::Qty::new(qty_units).is_none() {
             return Err(malformed(format!("price {price} or quantity {qty} is out of bounds")));
         }
         Ok((price_units, qty_units))
+    }
+}
+
+fn not_a_number(error: decimal::DecimalError, decimals: u8) -> String {
+    match error {
+        decimal::DecimalError::Malformed => "is no number".to_owned(),
+        decimal::DecimalError::TooManyDecimals => format!("has more than {decimals} decimals"),
+        decimal::DecimalError::TooLarge => "is larger than an exchange can count".to_owned(),
     }
 }

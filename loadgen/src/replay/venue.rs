@@ -97,6 +97,13 @@ pub enum VenueError {
     },
 }
 
+impl VenueError {
+    /// Whether other flags are all it takes.
+    pub(crate) fn is_of_arguments(&self) -> bool {
+        matches!(self, VenueError::NoOperator)
+    }
+}
+
 /// What is to be said beside the reason.
 fn hint(reason: RejectReason) -> &'static str {
     match reason {

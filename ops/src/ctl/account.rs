@@ -3,7 +3,8 @@
 use wire::command::{Credit, Debit, OpenAccount};
 use wire::{AccountName, FeeRate};
 
-use super::conduct;
+use super::conduct::{self, EVERYBODY};
+use super::fees;
 use crate::demo::bootstrap::parse_amount;
 use crate::operator::Operator;
 
@@ -22,14 +23,16 @@ pub enum Command {
     },
     /// Open an account.
     Open {
-        /// Its unique name.
-        name: String,
+        /// Its unique name: 1 to 32 printable characters without spaces, `/` and `\`; not `.`, `..` or `*`, and no `-` at its
+        /// beginning.
+        #[arg(value_parser = new_name)]
+        name: AccountName,
         /// Charged when its resting orders trade, in parts per million.
-        #[arg(long, value_name = "PPM", default_value_t = 1_000)]
-        maker_fee: u32,
+        #[arg(long, value_name = "PPM", default_value = "1000", value_parser = fees::taker_rate)]
+        maker_fee: FeeRate,
         /// Charged when its orders take, in parts per million.
-        #[arg(long, value_name = "PPM", default_value_t = 1_000)]
-        taker_fee: u32,
+        #[arg(long, value_name = "PPM", default_value = "1000", value_parser = fees::taker_rate)]
+        taker_fee: FeeRate,
     },
     /// Book a deposit.
     Credit(Movement),
@@ -55,7 +58,11 @@ pub async fn run(operator: &Operator, command: Command) -> miette::Result<()> {
     match command {
         Command::List => list(operator).await,
         Command::Show { name } => shown::show(operator, &name).await,
-        Command::Open { name, maker_fee, taker_fee } => open(operator, &name, maker_fee, taker_fee).await,
+        Command::Open { name, maker_fee, taker_fee } => {
+            let id = operator.must(&wire::Command::OpenAccount(OpenAccount { name, maker_fee, taker_fee })).await?;
+            println!("account {name} is open, id {id}");
+            Ok(())
+        }
         Command::Credit(movement) => book(operator, &movement, true).await,
         Command::Debit(movement) => book(operator, &movement, false).await,
         Command::Conduct(command) => conduct::run(operator, command).await,
@@ -82,14 +89,17 @@ async fn list(operator: &Operator) -> miette::Result<()> {
     Ok(())
 }
 
-async fn open(operator: &Operator, name: &str, maker_fee: u32, taker_fee: u32) -> miette::Result<()> {
-    let fee = |ppm| FeeRate::new(ppm).ok_or_else(|| miette::miette!("a fee is at most 100000 parts per million"));
-    let text = AccountName::new(name.as_bytes()).ok().filter(|text| !text.is_empty());
-    let text = text.ok_or_else(|| miette::miette!("a name has 1 to 32 printable characters without spaces"))?;
-    let open = OpenAccount { name: text, maker_fee: fee(maker_fee)?, taker_fee: fee(taker_fee)? };
-    let id = operator.must(&wire::Command::OpenAccount(open)).await?;
-    println!("account {name} is open, id {id}");
-    Ok(())
+/// What the ledger takes for a name, but for what people and programs take for a path, a flag or everybody.
+fn new_name(text: &str) -> Result<AccountName, String> {
+    let name = AccountName::new(text.as_bytes()).ok().filter(|name| !name.is_empty());
+    let name = name.ok_or("a name has 1 to 32 printable characters without spaces")?;
+    match text {
+        "." | ".." => Err("it would be taken for a directory".into()),
+        EVERYBODY => Err("it stands for every account".into()),
+        _ if text.contains(['/', '\\']) => Err("it would be taken for a path: a name has no / and no \\".into()),
+        _ if text.starts_with('-') => Err("it would be taken for a flag: a name does not begin with -".into()),
+        _ => Ok(name),
+    }
 }
 
 async fn book(operator: &Operator, movement: &Movement, is_credit: bool) -> miette::Result<()> {
@@ -116,4 +126,19 @@ async fn book(operator: &Operator, movement: &Movement, is_credit: bool) -> miet
     };
     println!("{amount} {asset} {} {name}{free}", if is_credit { "credited to" } else { "debited from" });
     Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::new_name;
+
+    #[test]
+    fn a_new_account_is_not_called_like_a_path_a_flag_or_everybody() {
+        for name in ["alice", "bot-1", "..a", "a.b", "x_1", "a@b.c", &"x".repeat(32)] {
+            assert_eq!(new_name(name).unwrap().as_str(), name);
+        }
+        for wrong in ["", "a/b", "../root", "..", ".", "-x", "a\\b", "*", "a b", "\u{e4}", &"x".repeat(33)] {
+            assert!(new_name(wrong).is_err(), "{wrong}");
+        }
+    }
 }

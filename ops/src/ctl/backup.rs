@@ -1,6 +1,8 @@
 //! `mainstay ctl backup`: what lies in a backup, whether it is whole, and a cluster from it.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
+use std::fs::File;
+use std::net::TcpListener;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
@@ -15,6 +17,7 @@ use crate::backup::place::Place;
 use crate::config::NodeFile;
 use crate::demo::home;
 use crate::demo::layout::Paths;
+use crate::report::usage_with_help;
 
 /// `mainstay ctl backup`.
 #[derive(Debug, clap::Subcommand)]
@@ -45,7 +48,7 @@ pub struct VerifyArgs {
 
 #[derive(Debug, clap::Args)]
 #[command(after_help = "\
-Every node must be down. The nodes' old data directories must have been moved away; new ones are written, each in the
+Every node must be down, and its demo: one that runs is refused. The nodes' old data directories must have been moved away; new ones are written, each in the
 place that the node's configuration names. The restored cluster has a greater epoch: set it in the configuration of every
 node, gateway and chainwatch. Whatever still speaks for the old epoch is refused.
 
@@ -62,8 +65,8 @@ pub struct RestoreArgs {
     from: From,
     /// The latest moment that may be in it: 2026-11-21T16:00:00Z, milliseconds since 1970, or a duration before now such as
     /// -90s. Everything, if it is not said.
-    #[arg(long, value_name = "TIME", allow_hyphen_values = true)]
-    at: Option<String>,
+    #[arg(long, value_name = "TIME", allow_hyphen_values = true, value_parser = moment)]
+    at: Option<Timestamp>,
     /// The life of the cluster that is restored, by its epoch; the newest that had begun by then, if it is not said.
     #[arg(long, value_name = "EPOCH")]
     life: Option<u64>,
@@ -200,8 +203,9 @@ fn verdicts(
 
 async fn restore(demo: Option<&Path>, args: RestoreArgs) -> miette::Result<()> {
     let place = Place::open(&args.from.from)?;
-    let at = args.at.as_deref().map_or(Ok(Timestamp::from_nanos(u64::MAX)), |text| time(text, SystemTime::now()))?;
+    let at = args.at.unwrap_or(Timestamp::from_nanos(u64::MAX));
     let files = configurations(demo, &args.config)?;
+    let _kept_down = keep_down(demo.filter(|_| args.config.is_empty()), &files)?;
     let lives = Library::lives(&place).await?;
     let library = Arc::new(choose(&place, &lives, args.life, at).await?);
     let epoch = new_epoch(&lives, &files, args.epoch)?;
@@ -321,10 +325,8 @@ fn configurations(demo: Option<&Path>, named: &[PathBuf]) -> miette::Result<Vec<
         _ => named.to_vec(),
     };
     if paths.is_empty() {
-        miette::bail!(
-            help = "name the nodes' configurations with --config, or a demo's directory with --data-dir",
-            "no node is named"
-        );
+        let help = "name the nodes' configurations with --config, or a demo's directory with --data-dir";
+        return Err(usage_with_help("no node is named", help));
     }
     paths.iter().map(|path| NodeFile::load(path)).collect()
 }
@@ -362,6 +364,29 @@ fn check_reach(files: &[NodeFile], founders: &[u64]) -> miette::Result<()> {
     Ok(())
 }
 
+/// Refuses while a demo or a node of those to be made runs. Nobody starts the demos while what is returned lives; the nodes'
+/// directories are locked where they are written.
+fn keep_down(demo: Option<&Path>, files: &[NodeFile]) -> miette::Result<Vec<File>> {
+    let of_nodes = files.iter().filter_map(|file| home::of_node(&file.data_dir));
+    // By the names that they have for everybody: a lock is not taken twice.
+    let named = demo.into_iter().chain(of_nodes).map(|dir| dir.canonicalize().into_diagnostic());
+    let demos = named.collect::<miette::Result<BTreeSet<PathBuf>>>()?;
+    let kept = demos.iter().map(|dir| home::keep_down(dir)).collect::<miette::Result<Vec<File>>>()?;
+    for file in files {
+        // Its old directory, and the lock in it, has been moved away: where it listens says whether it runs. An address of
+        // another machine is none of this one's.
+        let addr = file.listen;
+        if TcpListener::bind(addr).is_err_and(|error| error.kind() == std::io::ErrorKind::AddrInUse) {
+            miette::bail!(
+                help = "end it first: it would go on as it is, and what it acknowledges then would be lost",
+                "node {} runs, or another process in its place: somebody listens on {addr}",
+                file.node
+            );
+        }
+    }
+    Ok(kept)
+}
+
 fn check_files(files: &[NodeFile], founders: &[u64], former: &Former) -> miette::Result<()> {
     for file in files {
         let mut partitions: Vec<PartitionId> =
@@ -388,8 +413,12 @@ async fn off_thread<A: Send + 'static>(work: impl FnOnce() -> A + Send + 'static
 }
 
 /// A moment in the words of an operator.
-pub fn time(text: &str, now: SystemTime) -> miette::Result<Timestamp> {
-    let wrong = || miette::miette!(help = "such as 2026-11-21T16:00:00Z, 1795276800000 or -90s", "{text} is no time");
+pub fn moment(text: &str) -> Result<Timestamp, String> {
+    time(text, SystemTime::now())
+}
+
+fn time(text: &str, now: SystemTime) -> Result<Timestamp, String> {
+    let wrong = || "a time is such as 2026-11-21T16:00:00Z, 1795276800000 or -90s".to_owned();
     let moment = if let Some(ago) = text.strip_prefix('-') {
         let ago: Duration = humantime::parse_duration(ago).map_err(|_| wrong())?;
         now.checked_sub(ago).ok_or_else(wrong)?

@@ -6,11 +6,12 @@ use wire::Capacity;
 use wire::command::RaiseCapacity;
 
 use super::{Place, version};
+use crate::report::usage_with_help;
 
 mod memory;
 
 /// How much the exchange has room for.
-#[derive(Debug, clap::Args)]
+#[derive(Debug, Default, clap::Args)]
 #[command(after_help = "\
   mainstay ctl capacity                                            # how full the tables are
   mainstay ctl capacity raise --accounts 200000 --api-keys 400000
@@ -86,10 +87,8 @@ pub async fn run(place: &Place, args: Args) -> miette::Result<()> {
     };
     let wanted = raise.capacity();
     if wanted.rows() == [0; 8] {
-        miette::bail!(
-            help = "for example --accounts 200000; see `mainstay ctl capacity raise --help`",
-            "say what is to have more room"
-        );
+        let help = "for example --accounts 200000; see `mainstay ctl capacity raise --help`";
+        return Err(usage_with_help("say what is to have more room", help));
     }
     let pages = version::pages(place).await?;
     let now = Capacity::of_rows(tables(&pages)?.map(|(_, rows)| rows));

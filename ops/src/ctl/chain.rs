@@ -6,17 +6,21 @@ use std::time::Duration;
 
 use miette::IntoDiagnostic;
 use wire::command::{FreezeChain, ListChain, ListChainAsset, RequestAddress};
-use wire::{AccountId, AddressFormat, Amount, ChainFreeze, ChainId, Command as LedgerCommand, Text};
+use wire::{AccountId, AddressFormat, Amount, AssetId, ChainFreeze, ChainId, Command as LedgerCommand, Text, decimal};
 
 use super::Place;
+use super::withdrawal::words;
 use crate::chainwatch::{ChainStatus, HotStatus, NodeStatus, ReserveStatus, Status, WithdrawalStatus};
 use crate::demo::bootstrap::parse_amount;
 use crate::demo::control::{self, Answer, Ask};
 use crate::http;
 use crate::operator::{Inventory, Operator};
+use crate::report::usage;
 
 /// A page of a frozen process never comes.
 const ANSWER_WITHIN: Duration = Duration::from_secs(2);
+/// How long is waited for the ledger's names of assets, which are told better than their numbers.
+const NAMES_WITHIN: Duration = Duration::from_secs(2);
 /// How long is waited for an address that chainwatch has to make.
 const ADDRESS_WITHIN: Duration = Duration::from_secs(5);
 
@@ -216,7 +220,7 @@ fn chain_id(inventory: &Inventory, chain: &str) -> miette::Result<ChainId> {
 }
 
 fn text<const N: usize>(text: &str) -> miette::Result<Text<N>> {
-    Text::new(text.as_bytes()).map_err(|error| miette::miette!("{text} is no name here: {error:?}"))
+    Text::new(text.as_bytes()).map_err(|error| usage(format!("{text} is no name here: {error:?}")))
 }
 
 /// Where the chainwatches of the state file tell how they are.
@@ -248,9 +252,10 @@ async fn status(place: &Place, json: bool, pages: Vec<String>) -> miette::Result
         format!("{}\n", serde_json::to_string_pretty(&known).into_diagnostic()?)
     } else {
         let mut text = String::new();
+        let known = names(place).await;
         for (page, status) in &statuses {
             match status {
-                Some(status) => show(status, &mut text).into_diagnostic()?,
+                Some(status) => show(status, &known, &mut text).into_diagnostic()?,
                 None => writeln!(text, "{page}  does not answer").into_diagnostic()?,
             }
         }
@@ -263,7 +268,42 @@ async fn status(place: &Place, json: bool, pages: Vec<String>) -> miette::Result
     }
 }
 
-fn show_withdrawals(withdrawals: &WithdrawalStatus, text: &mut String) -> std::fmt::Result {
+/// What the ledger says of assets; nothing where nobody can be asked, or does not answer soon.
+async fn names(place: &Place) -> Inventory {
+    let Ok(cluster) = place.cluster() else { return Inventory::default() };
+    let asked = async { Operator::connect(&cluster).await.ok()?.inventory(|_| false).await.ok() };
+    tokio::time::timeout(NAMES_WITHIN, asked).await.ok().flatten().unwrap_or_default()
+}
+
+/// How amounts of an asset on a chain are told: `known` may know neither.
+struct Told<'a> {
+    known: &'a Inventory,
+    chain: Option<u16>,
+}
+
+impl Told<'_> {
+    fn name(&self, asset: u16) -> String {
+        let listed = words::asset_of(self.known, AssetId::new(asset));
+        listed.map_or_else(|| format!("asset {asset}"), |listed| listed.symbol.to_string())
+    }
+
+    fn decimals(&self, asset: u16) -> Option<u8> {
+        let place = (ChainId::new(self.chain?), AssetId::new(asset));
+        self.known.withdrawing.chain_decimals.get(&place).copied()
+    }
+
+    /// Of the chain's units, in whole ones.
+    fn amount(&self, asset: u16, units: &str) -> String {
+        let Some((decimals, units_wide)) = self.decimals(asset).zip(units.parse().ok()) else {
+            return units.to_owned();
+        };
+        let mut text = String::new();
+        decimal::push_wide(&mut text, units_wide, decimals, 0);
+        text
+    }
+}
+
+fn show_withdrawals(withdrawals: &WithdrawalStatus, told: &Told<'_>, text: &mut String) -> std::fmt::Result {
     writeln!(text, "\n  withdrawals  {} under way", withdrawals.open)?;
     for (id, why) in &withdrawals.waiting {
         writeln!(text, "    {id} waits: {}", why.replace('_', " "))?;
@@ -272,7 +312,9 @@ fn show_withdrawals(withdrawals: &WithdrawalStatus, text: &mut String) -> std::f
         writeln!(text, "    {id} is for you to look at: mainstay ctl withdrawal show {id}")?;
     }
     for HotStatus { asset, balance, standing } in &withdrawals.hot {
-        writeln!(text, "  hot wallet   asset {asset}: {balance} of the chain's units, {standing}")?;
+        let units = if told.decimals(*asset).is_some() { "" } else { " of the chain's units" };
+        let (name, balance) = (told.name(*asset), told.amount(*asset, balance));
+        writeln!(text, "  hot wallet   {name}: {balance}{units}, {standing}")?;
     }
     for tx in &withdrawals.unknown_spendings {
         writeln!(text, "  ALERT        a key of ours has signed {tx}, which the log does not know: who has our keys?")?;
@@ -280,18 +322,22 @@ fn show_withdrawals(withdrawals: &WithdrawalStatus, text: &mut String) -> std::f
     Ok(())
 }
 
-fn show_reserves(chain: &str, reserves: &[ReserveStatus], text: &mut String) -> std::fmt::Result {
+fn show_reserves(chain: &str, reserves: &[ReserveStatus], told: &Told<'_>, text: &mut String) -> std::fmt::Result {
     for ReserveStatus { asset, standing, height, held, booked, in_flight, declared, drift, .. } in reserves {
+        let units = if told.decimals(*asset).is_some() { "" } else { ", in the chain's units" };
+        let [held, booked, in_flight, declared, drift] =
+            [held, booked, in_flight, declared, drift].map(|units| told.amount(*asset, units));
+        let asset = told.name(*asset);
         writeln!(
             text,
-            "  reserves     asset {asset}: {held} held at {height} = {booked} booked + {in_flight} in flight + {declared} \
-             declared, drift {drift}"
+            "  reserves     {asset}: {held} held at {height} = {booked} booked + {in_flight} in flight + {declared} \
+             declared, drift {drift}{units}"
         )?;
         match standing.as_str() {
-            "short" => writeln!(text, "  ALERT        asset {asset} is short: its withdrawals by {chain} are HALTED")?,
+            "short" => writeln!(text, "  ALERT        {asset} is short: its withdrawals by {chain} are HALTED")?,
             "found" => writeln!(
                 text,
-                "  ALERT        asset {asset} was short and is not any more; HALTED until mainstay ctl reserves thaw {chain} ASSET"
+                "  ALERT        {asset} was short and is not any more; HALTED until mainstay ctl reserves thaw {chain} {asset}"
             )?,
             _ => {}
         }
@@ -299,9 +345,10 @@ fn show_reserves(chain: &str, reserves: &[ReserveStatus], text: &mut String) -> 
     Ok(())
 }
 
-fn show(status: &Status, text: &mut String) -> std::fmt::Result {
+fn show(status: &Status, known: &Inventory, text: &mut String) -> std::fmt::Result {
     for chain_status in &status.chains {
         let ChainStatus { chain, role, head, finalized, frozen, followed, nodes, .. } = chain_status;
+        let told = Told { known, chain: chain_status.id };
         let height = |height: Option<u64>| height.map_or("-".into(), |height| height.to_string());
         writeln!(
             text,
@@ -323,10 +370,64 @@ fn show(status: &Status, text: &mut String) -> std::fmt::Result {
             writeln!(text, "  {node:<16}  {:>10}  {lag:>5}  {verdict:<9}  {p90:>9}  {requests:>9}", height(*head))?;
         }
         if let Some(withdrawals) = &chain_status.withdrawals {
-            show_withdrawals(withdrawals, text)?;
+            show_withdrawals(withdrawals, &told, text)?;
         }
-        show_reserves(chain, &chain_status.reserves, text)?;
+        show_reserves(chain, &chain_status.reserves, &told, text)?;
         writeln!(text)?;
     }
     Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use wire::event::{AssetListed, ChainAssetListed};
+    use wire::{Event, Symbol};
+
+    use super::*;
+
+    fn reserves(known: &Inventory) -> String {
+        let of = |text: &str| text.to_owned();
+        let status = ReserveStatus {
+            asset: 2,
+            standing: of("short"),
+            height: 7,
+            position: 1,
+            held: of("100989589363501315000"),
+            booked: of("101000000000000000000"),
+            in_flight: of("-10410636498685000"),
+            declared: of("0"),
+            drift: of("0"),
+            owed: of("1"),
+        };
+        let mut text = String::new();
+        show_reserves("ETH", &[status], &Told { known, chain: Some(1) }, &mut text).unwrap();
+        text
+    }
+
+    #[test]
+    fn reserves_are_told_by_the_assets_name_in_whole_ones() {
+        let (chain, asset) = (ChainId::new(1), AssetId::new(2));
+        let listed = AssetListed { asset, symbol: Symbol::new(b"ETH").unwrap(), ledger_decimals: 10 };
+        let moves = ChainAssetListed {
+            chain,
+            asset,
+            contract: Text::EMPTY,
+            chain_decimals: 18,
+            deposit_min: 1,
+            confirmations: 0,
+            large_from: Amount::ZERO,
+            large_confirmations: 0,
+        };
+        let known = Inventory::told([Event::AssetListed(listed), Event::ChainAssetListed(Box::new(moves))]);
+        assert_eq!(
+            reserves(&known),
+            "  reserves     ETH: 100.989589363501315 held at 7 = 101 booked + -0.010410636498685 in flight + 0 declared, drift 0\n  \
+             ALERT        ETH is short: its withdrawals by ETH are HALTED\n"
+        );
+        let raw = reserves(&Inventory::default());
+        assert!(
+            raw.contains("asset 2: 100989589363501315000 held") && raw.contains("drift 0, in the chain's units"),
+            "{raw}"
+        );
+    }
 }

@@ -3,8 +3,9 @@
 use wire::command::{AssignAccount, SetAccountLimits, SetAssetLimit, SetKillSwitch, SetOrderLimits};
 use wire::{AccountId, ApiKeyText, FirmId, Qty, TradeGroupId};
 
-use crate::demo::bootstrap::parse_amount;
+use crate::demo::bootstrap::{not_a_number, parse_amount};
 use crate::operator::{Inventory, Operator};
+use crate::report::usage;
 
 /// Something about an account's conduct.
 #[derive(Debug, clap::Subcommand)]
@@ -84,7 +85,7 @@ pub enum Command {
 }
 
 /// Who stands for every account.
-const EVERYBODY: &str = "*";
+pub(super) const EVERYBODY: &str = "*";
 
 /// Does what was asked.
 pub async fn run(operator: &Operator, command: Command) -> miette::Result<()> {
@@ -99,7 +100,7 @@ pub async fn run(operator: &Operator, command: Command) -> miette::Result<()> {
         Command::Limits { name, open_orders, stop_orders, icebergs, order_lists, order_rate, window_ms } => {
             let account = if name == EVERYBODY { AccountId::new(0) } else { id_of(operator, &name).await? };
             if name == EVERYBODY && order_rate > 0 {
-                miette::bail!("a rate is an account's own; name one in place of {EVERYBODY}");
+                return Err(usage(format!("a rate is an account's own; name one in place of {EVERYBODY}")));
             }
             let set = SetAccountLimits {
                 account,
@@ -156,11 +157,11 @@ async fn order_limits(operator: &Operator, name: &str, market: &str, limits: [&s
     };
     let [qty, notional, position] = limits;
     let units = wire::decimal::parse(qty, known.listed.scale.qty_decimals)
-        .map_err(|error| miette::miette!("{qty} is not a quantity of {market}: {error:?}"))?;
+        .map_err(|why| usage(format!("the quantity {qty} {}", not_a_number(why, known.listed.scale.qty_decimals))))?;
     let set = SetOrderLimits {
         account,
         market: known.listed.market,
-        qty_max: Qty::new(units).ok_or_else(|| miette::miette!("{qty} is more than an order can have"))?,
+        qty_max: Qty::new(units).ok_or_else(|| usage(format!("{qty} is more than an order can have")))?,
         notional_max: parse_amount(notional, decimals_of(known.listed.quote)?)?,
         position_max: parse_amount(position, decimals_of(known.listed.base)?)?,
     };

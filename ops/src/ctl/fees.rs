@@ -1,11 +1,13 @@
 //! `mainstay ctl fees`.
 
 use wire::command::{SetFeeSchedule, SetFees};
+use wire::decimal::{self, DecimalError};
 use wire::{AccountId, FeeRate, FeeTier, FeeTiers, MarketId, SignedFeeRate};
 
 use super::conduct::id_of;
 use crate::demo::bootstrap::parse_amount;
 use crate::operator::{Inventory, Operator, Rates};
+use crate::report::usage;
 
 /// `mainstay ctl fees`.
 #[derive(Debug, clap::Subcommand)]
@@ -19,19 +21,19 @@ pub enum Command {
         asset: String,
         /// `VOLUME:MAKER:TAKER` each, lowest first, the first from 0: from this volume on these rates, in parts per
         /// million. A negative maker rate is a rebate, paid out of what the taker pays.
-        #[arg(value_name = "TIER")]
-        tiers: Vec<String>,
+        #[arg(value_name = "TIER", value_parser = tier)]
+        tiers: Vec<Tier>,
     },
     /// Set rates that go before the tiers: of an account, of a market, or of an account in a market.
     Set {
         #[command(flatten)]
         whose: Whose,
         /// Of resting orders that trade, in parts per million; negative for a rebate.
-        #[arg(long, value_name = "PPM", allow_negative_numbers = true)]
-        maker: i32,
+        #[arg(long, value_name = "PPM", allow_negative_numbers = true, value_parser = maker_rate)]
+        maker: SignedFeeRate,
         /// Of orders that take, in parts per million.
-        #[arg(long, value_name = "PPM")]
-        taker: u32,
+        #[arg(long, value_name = "PPM", value_parser = taker_rate)]
+        taker: FeeRate,
     },
     /// Clear rates that were set.
     Clear {
@@ -61,7 +63,7 @@ pub async fn run(operator: &Operator, command: Command) -> miette::Result<()> {
         }
         Command::Tiers { asset, tiers } => set_tiers(operator, &asset, &tiers).await,
         Command::Set { whose, maker, taker } => {
-            set(operator, &whose, Some((maker_rate(maker)?, taker_rate(taker)?))).await?;
+            set(operator, &whose, Some((maker, taker))).await?;
             println!("the rates are set");
             Ok(())
         }
@@ -73,24 +75,36 @@ pub async fn run(operator: &Operator, command: Command) -> miette::Result<()> {
     }
 }
 
-fn maker_rate(ppm: i32) -> miette::Result<SignedFeeRate> {
-    SignedFeeRate::new(ppm).ok_or_else(|| miette::miette!("a maker rate is -100000 to 100000 parts per million"))
+/// A tier as it is written: the volume is a decimal of an asset that is not known yet.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Tier {
+    volume: String,
+    maker: SignedFeeRate,
+    taker: FeeRate,
 }
 
-fn taker_rate(ppm: u32) -> miette::Result<FeeRate> {
-    FeeRate::new(ppm).ok_or_else(|| miette::miette!("a taker rate is at most 100000 parts per million"))
+/// What resting orders pay or, below zero, are paid.
+fn maker_rate(text: &str) -> Result<SignedFeeRate, String> {
+    let rate = text.parse().ok().and_then(SignedFeeRate::new);
+    rate.ok_or_else(|| "a maker rate is -100000 to 100000 parts per million".to_owned())
 }
 
-async fn set_tiers(operator: &Operator, asset: &str, tiers: &[String]) -> miette::Result<()> {
+/// What an order pays.
+pub fn taker_rate(text: &str) -> Result<FeeRate, String> {
+    let rate = text.parse().ok().and_then(FeeRate::new);
+    rate.ok_or_else(|| "a rate is at most 100000 parts per million".to_owned())
+}
+
+async fn set_tiers(operator: &Operator, asset: &str, tiers: &[Tier]) -> miette::Result<()> {
     let inventory = operator.inventory(|known| known.assets.contains_key(asset)).await?;
     let listed = inventory.assets.get(asset).ok_or_else(|| miette::miette!("there is no asset {asset}"))?;
-    let tiers: Vec<FeeTier> = tiers.iter().map(|text| tier(text, listed.ledger_decimals)).collect::<Result<_, _>>()?;
+    let tiers: Vec<FeeTier> = tiers.iter().map(|tier| tier.of(listed.ledger_decimals)).collect::<Result<_, _>>()?;
     let count = tiers.len();
     let tiers = FeeTiers::new(&tiers).ok_or_else(|| {
-        miette::miette!(
+        usage(format!(
             "there are at most {} tiers, the first from 0, each from more volume than the one before",
             FeeTiers::MAX
-        )
+        ))
     })?;
     let set = SetFeeSchedule { valuation: listed.asset, tiers };
     operator.must(&wire::Command::SetFeeSchedule(Box::new(set))).await?;
@@ -98,15 +112,21 @@ async fn set_tiers(operator: &Operator, asset: &str, tiers: &[String]) -> miette
     Ok(())
 }
 
-fn tier(text: &str, decimals: u8) -> miette::Result<FeeTier> {
-    let malformed = || miette::miette!("{text} is not of the form VOLUME:MAKER:TAKER");
+fn tier(text: &str) -> Result<Tier, String> {
     let parts: Vec<&str> = text.split(':').collect();
-    let [volume, maker, taker] = parts[..] else { return Err(malformed()) };
-    Ok(FeeTier {
-        volume_min: parse_amount(volume, decimals)?,
-        maker: maker_rate(maker.parse().map_err(|_| malformed())?)?,
-        taker: taker_rate(taker.parse().map_err(|_| malformed())?)?,
-    })
+    let [volume, maker, taker] = parts[..] else { return Err("a tier is VOLUME:MAKER:TAKER".to_owned()) };
+    // As fine as any asset.
+    decimal::parse(volume, 18).map(drop).or_else(|why| match why {
+        DecimalError::TooLarge => Ok(()),
+        _ => Err("a tier is VOLUME:MAKER:TAKER, and a volume 0 or more of the asset".to_owned()),
+    })?;
+    Ok(Tier { volume: volume.to_owned(), maker: maker_rate(maker)?, taker: taker_rate(taker)? })
+}
+
+impl Tier {
+    fn of(&self, decimals: u8) -> miette::Result<FeeTier> {
+        Ok(FeeTier { volume_min: parse_amount(&self.volume, decimals)?, maker: self.maker, taker: self.taker })
+    }
 }
 
 /// A maker's and a taker's rate, as they are set.
@@ -182,11 +202,11 @@ mod tests {
 
     #[test]
     fn a_tier_is_its_volume_and_its_two_rates() {
-        let read = tier("1000000.5:-50:500", 8).unwrap();
+        let read = tier("1000000.5:-50:500").unwrap().of(8).unwrap();
         assert_eq!(read.volume_min.units(), 100_000_050_000_000);
         assert_eq!((read.maker.parts_per_million(), read.taker.parts_per_million()), (-50, 500));
         for wrong in ["", "1", "1:2", "1:2:3:4", "x:1:1", "1:1:-1", "1:1:100001", "1:-100001:1"] {
-            assert!(tier(wrong, 8).is_err(), "{wrong}");
+            assert!(tier(wrong).is_err(), "{wrong}");
         }
     }
 }

@@ -14,6 +14,7 @@ use crate::api_keys::{self, RsaParts};
 use crate::config::read_envelope_key;
 use crate::demo::accounts::random_text;
 use crate::operator::Operator;
+use crate::report::usage;
 
 /// `mainstay ctl key`.
 #[derive(Debug, clap::Subcommand)]
@@ -118,7 +119,7 @@ pub async fn run(place: &Place, command: Command) -> miette::Result<()> {
 }
 
 fn text_of(key: &str) -> miette::Result<ApiKeyText> {
-    ApiKeyText::new(key.as_bytes()).map_err(|_| miette::miette!("{key} is not an API key"))
+    ApiKeyText::new(key.as_bytes()).map_err(|_| usage(format!("{key} is not an API key")))
 }
 
 fn shown(networks: &[Network]) -> String {
@@ -189,7 +190,7 @@ fn read(path: &Path) -> miette::Result<String> {
 
 async fn restrict(operator: &Operator, key: ApiKeyText, from: &[Network]) -> miette::Result<()> {
     let networks = Networks::new(from)
-        .ok_or_else(|| miette::miette!("a key can be bound to at most {} networks", Networks::MAX))?;
+        .ok_or_else(|| usage(format!("a key can be bound to at most {} networks", Networks::MAX)))?;
     operator.must(&wire::Command::RestrictApiKey(Box::new(RestrictApiKey { key, networks }))).await?;
     Ok(())
 }

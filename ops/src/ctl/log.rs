@@ -14,7 +14,7 @@ use wire::codec::v1;
 use wire::{ClusterEpoch, LogPosition, PartitionId, Timestamp};
 
 use self::words::Names;
-use super::backup::{text_of, time};
+use super::backup::{moment, text_of};
 
 #[cfg(test)]
 mod tests;
@@ -63,8 +63,8 @@ pub struct InspectArgs {
     #[command(flatten)]
     directory: Directory,
     /// Show the commands of these log entries, in words.
-    #[arg(long, value_name = "FIRST..LAST")]
-    entries: Option<String>,
+    #[arg(long, value_name = "FIRST..LAST", value_parser = range)]
+    entries: Option<(u64, u64)>,
 }
 
 #[derive(Debug, clap::Args)]
@@ -75,8 +75,8 @@ pub struct ReplayArgs {
     #[arg(long, value_name = "POSITION", conflicts_with = "at")]
     upto: Option<u64>,
     /// Stop before what was sequenced after this time.
-    #[arg(long, value_name = "TIME", allow_hyphen_values = true)]
-    at: Option<String>,
+    #[arg(long, value_name = "TIME", allow_hyphen_values = true, value_parser = moment)]
+    at: Option<Timestamp>,
     /// Go on behind what this node wrote down as committed. It writes that down late, so its last entries are committed most
     /// likely; but what one node alone has may have been replaced.
     #[arg(long)]
@@ -219,7 +219,7 @@ fn original(error: &dyn std::error::Error, copy: &Path, log: &Path) -> miette::R
 }
 
 fn inspect(args: &InspectArgs) -> miette::Result<()> {
-    let wanted = args.entries.as_deref().map(range).transpose()?;
+    let wanted = args.entries;
     let mut copied = Copied::of(&args.directory)?;
     let names = if wanted.is_some() { copied.names(args.directory.ledger) } else { Names::default() };
     println!("node {} of epoch {}", copied.identity.node, copied.epoch);
@@ -312,7 +312,7 @@ fn verify(args: &Directory) -> miette::Result<()> {
 }
 
 fn replay(args: &ReplayArgs) -> miette::Result<()> {
-    let at = args.at.as_deref().map(|text| time(text, std::time::SystemTime::now())).transpose()?;
+    let at = args.at;
     let mut copied = Copied::of(&args.directory)?;
     for partition in copied.partitions.clone() {
         let stored = copied.load(partition)?;
@@ -432,12 +432,12 @@ fn nodes(members: &BTreeSet<u64>) -> Vec<u64> {
     members.iter().map(|member| replicator::node_of(*member).get()).collect()
 }
 
-fn range(text: &str) -> miette::Result<(u64, u64)> {
+fn range(text: &str) -> Result<(u64, u64), String> {
     let parse = || {
         let (first, last) = text.split_once("..")?;
         let last = if last.is_empty() { u64::MAX } else { last.parse().ok()? };
         Some((if first.is_empty() { 1 } else { first.parse().ok()? }, last))
     };
     let range = parse().filter(|(first, last)| first <= last);
-    range.ok_or_else(|| miette::miette!("{text} is no range: give FIRST..LAST, FIRST.. or ..LAST"))
+    range.ok_or_else(|| format!("{text} is no range: give FIRST..LAST, FIRST.. or ..LAST"))
 }

@@ -9,6 +9,7 @@ use self::filters::Filters;
 use self::listing::AddArgs;
 use super::Place;
 use crate::operator::{Inventory, KnownMarket, Operator};
+use crate::report::usage;
 
 pub use listing::name;
 
@@ -61,8 +62,8 @@ pub enum Change {
         /// How long clients may only cancel; 0s begins with the auction.
         #[arg(long, value_name = "DURATION", default_value = "60s", value_parser = words::duration_ns)]
         cancel_only: u64,
-        /// How long the auction collects orders.
-        #[arg(long, value_name = "DURATION", default_value = "5m", value_parser = words::duration_ns)]
+        /// How long the auction collects orders, up to a week.
+        #[arg(long, value_name = "DURATION", default_value = "5m", value_parser = words::auction_ns)]
         auction: u64,
     },
     /// Let a market follow a weekly schedule, in UTC; without steps operators alone move it.
@@ -139,7 +140,38 @@ pub async fn run(place: &Place, command: Command) -> miette::Result<()> {
         Command::List => shown::list(place).await,
         Command::Add(args) => listing::add(place, &args).await,
         Command::Show { symbol } => shown::show(place, &symbol).await,
-        Command::Change(change) => run_change(&place.operator().await?, change).await,
+        Command::Change(change) => {
+            change.check()?;
+            run_change(&place.operator().await?, change).await
+        }
+    }
+}
+
+impl Change {
+    /// What can be said of it without asking anybody.
+    fn check(&self) -> miette::Result<()> {
+        match self {
+            Change::Rules(args) if args.filters == Filters::default() => {
+                Err(usage("nothing would change; name what shall, such as --tick 0.05"))
+            }
+            Change::Protect(args) if args.is_empty() => {
+                Err(usage("nothing would change; name what shall, such as --dynamic-band 5%"))
+            }
+            Change::Schedule { steps, .. } => words::schedule(steps).map(drop).map_err(usage),
+            Change::Delist { symbol, confirm } if symbol != confirm => {
+                Err(usage(format!("--confirm {confirm} does not name {symbol}; nothing was done")))
+            }
+            _ => Ok(()),
+        }
+    }
+}
+
+impl ProtectArgs {
+    fn is_empty(&self) -> bool {
+        let ProtectArgs { symbol: _, static_band, dynamic_band, auction, bid_up, bid_down, ask_up, ask_down, up, down } =
+            self;
+        let named = [static_band, dynamic_band, bid_up, bid_down, ask_up, ask_down, up, down];
+        auction.is_none() && named.iter().all(|limit| limit.is_none())
     }
 }
 
@@ -166,7 +198,7 @@ async fn run_change(operator: &Operator, change: Change) -> miette::Result<()> {
             Ok(())
         }
         Change::Schedule { symbol, steps } => {
-            let schedule = words::schedule(&steps).map_err(|why| miette::miette!("{why}"))?;
+            let schedule = words::schedule(&steps).map_err(usage)?;
             let market = known(operator, &symbol).await?.listed.market;
             operator.must(&wire::Command::SetMarketSchedule(SetMarketSchedule { market, schedule })).await?;
             println!("{symbol} follows {} steps a week", steps.len());
@@ -174,10 +206,7 @@ async fn run_change(operator: &Operator, change: Change) -> miette::Result<()> {
         }
         Change::Rules(args) => change_rules(operator, &args).await,
         Change::Protect(args) => protect(operator, &args).await,
-        Change::Delist { symbol, confirm } => {
-            if symbol != confirm {
-                miette::bail!("--confirm {confirm} does not name {symbol}; nothing was done");
-            }
+        Change::Delist { symbol, confirm: _ } => {
             let market = known(operator, &symbol).await?.listed.market;
             operator.must(&wire::Command::DelistMarket(DelistMarket { market })).await?;
             println!("{symbol} is delisted, its orders are being canceled");
@@ -202,7 +231,7 @@ async fn change_rules(operator: &Operator, args: &RulesArgs) -> miette::Result<(
     let known = known(operator, &args.symbol).await?;
     let rules = args.filters.applied(known.listed.rules, known.listed.scale, known.quote_decimals)?;
     if rules == known.listed.rules {
-        miette::bail!("nothing would change; name what shall, such as --tick 0.05");
+        miette::bail!("nothing would change: {} has these filters", args.symbol);
     }
     let market = known.listed.market;
     operator.must(&wire::Command::SetMarketRules(Box::new(SetMarketRules { market, rules }))).await?;
@@ -239,4 +268,40 @@ async fn protect(operator: &Operator, args: &ProtectArgs) -> miette::Result<()> 
     operator.must(&wire::Command::SetMarketProtection(SetMarketProtection { market, protection })).await?;
     println!("{} has other price limits", args.symbol);
     Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use clap::Parser;
+
+    use super::*;
+
+    #[derive(Debug, Parser)]
+    struct Line {
+        #[command(subcommand)]
+        command: Command,
+    }
+
+    #[test]
+    fn what_would_change_nothing_is_refused_before_anybody_is_asked() {
+        for line in ["rules BTCUSDT", "protect BTCUSDT", "delist BTCUSDT --confirm ETHUSDT"] {
+            let line = Line::try_parse_from(["market"].into_iter().chain(line.split(' '))).unwrap();
+            let Command::Change(change) = line.command else { panic!("{line:?}") };
+            assert_eq!(crate::report::exit_code(&change.check().unwrap_err()), 2, "{change:?}");
+        }
+        for line in [
+            "rules BTCUSDT --tick 0.05",
+            "rules BTCUSDT --max-amends 0",
+            "protect BTCUSDT --down 0",
+            "schedule BTCUSDT",
+        ] {
+            let line = Line::try_parse_from(["market"].into_iter().chain(line.split(' '))).unwrap();
+            let Command::Change(change) = line.command else { panic!("{line:?}") };
+            change.check().unwrap();
+        }
+        for wrong in ["0s", "0ms", "8d"] {
+            assert!(Line::try_parse_from(["market", "reopen", "BTCUSDT", "--auction", wrong]).is_err(), "{wrong}");
+        }
+        Line::try_parse_from(["market", "reopen", "BTCUSDT", "--cancel-only", "0s", "--auction", "7d"]).unwrap();
+    }
 }

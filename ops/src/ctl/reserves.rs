@@ -1,6 +1,7 @@
 //! `mainstay ctl reserves`: a published total of what accounts are owed, and a proof for each that it is part of it; and what
 //! operators say of what chains have.
 
+mod names;
 mod standing;
 
 use std::path::{Path, PathBuf};
@@ -24,7 +25,8 @@ const VERSION: u32 = 1;
 #[derive(Debug, clap::Subcommand)]
 pub enum Command {
     /// Sum what accounts have of an asset, and write DIR/root.json to publish and DIR/accounts/NAME.json for each
-    /// account alone. The house's own funds are no liability and are left out.
+    /// account alone. The house's own funds are no liability and are left out. Of a name what a file cannot be called is
+    /// written as %2F; the file has the name itself in it.
     Prove {
         /// Which asset.
         asset: String,
@@ -148,7 +150,8 @@ fn prove(known: &Inventory, symbol: &str, out: &Path) -> miette::Result<()> {
     }
     private::make_dir(&accounts).into_diagnostic().wrap_err_with(|| format!("cannot make {}", accounts.display()))?;
     let position = known.position.get();
-    for (at, liability) in liabilities.iter().enumerate() {
+    let names = names::of(liabilities.iter().map(|liability| liability.account.as_str()));
+    for ((at, liability), name) in liabilities.iter().enumerate().zip(names) {
         let path = tree.path(at).expect("each liability is a leaf");
         let file = AccountFile {
             version: VERSION,
@@ -159,7 +162,7 @@ fn prove(known: &Inventory, symbol: &str, out: &Path) -> miette::Result<()> {
             salt: hex::encode(liability.salt),
             path: path.iter().map(step).collect(),
         };
-        write(&accounts.join(format!("{}.json", file.account)), &file)?;
+        write(&accounts.join(name), &file)?;
     }
     let (decimals, accounts) = (asset.ledger_decimals, liabilities.len());
     let root =

@@ -18,6 +18,7 @@ use self::health::Health;
 use self::restart::{Restart, Which};
 use super::group::Group;
 use super::{Place, version};
+use crate::report::usage;
 
 /// `mainstay ctl upgrade`.
 #[derive(Debug, clap::Args)]
@@ -114,7 +115,7 @@ pub async fn run(place: &Place, args: Args) -> miette::Result<()> {
         return back(place, args).await;
     }
     if args.binary.is_none() && args.restart_with.is_none() && !args.activate {
-        miette::bail!("say what is to run (--binary, or --restart-with), --activate or --back");
+        return Err(usage("say what is to run (--binary, or --restart-with), --activate or --back"));
     }
     if args.binary.is_some() || args.restart_with.is_some() {
         walk(place, &args).await?;

@@ -16,6 +16,7 @@ use super::markets::{ASSETS, MARKETS, asset};
 use super::version;
 use crate::api_keys;
 use crate::operator::{Done, Inventory, Operator};
+use crate::report::usage;
 
 /// Every account's maker and taker fee, in parts per million; bots pay none.
 const FEE_PPM: u32 = 1_000;
@@ -174,11 +175,20 @@ pub fn parse_amount(text: &str, decimals: u8) -> miette::Result<Amount> {
         Ok(Some(units)) => Ok(units),
         Ok(None) | Err(DecimalError::TooLarge) => {
             let most = decimal::format(Amount::MAX.units(), decimals, 0);
-            Err(miette::miette!("{text} is more than an amount can be: {most}"))
+            Err(usage(format!("{text} is more than an amount can be: {most}")))
         }
         Err(DecimalError::Malformed | DecimalError::TooManyDecimals) => {
-            Err(miette::miette!("{text} is not an amount with at most {decimals} decimals"))
+            Err(usage(format!("{text} is not an amount with at most {decimals} decimals")))
         }
+    }
+}
+
+/// What is wrong with a number that was named before.
+pub fn not_a_number(why: DecimalError, decimals: u8) -> String {
+    match why {
+        DecimalError::Malformed => "is not a number: write digits, and a point before decimals".to_owned(),
+        DecimalError::TooManyDecimals => format!("has too many decimals: up to {decimals} can be told apart there"),
+        DecimalError::TooLarge => "is too large".to_owned(),
     }
 }
 

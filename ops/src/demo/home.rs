@@ -58,6 +58,24 @@ pub fn nodes(dir: &Path) -> miette::Result<Vec<u64>> {
     Ok(settings(dir)?.nodes.unwrap_or_else(|| (1..=NODES).collect()))
 }
 
+/// Keeps demos out of the directory for as long as what is returned lives; told of one that runs in it with `who` and `help`.
+fn claim(dir: &Path, who: &str, help: &str) -> miette::Result<File> {
+    let cannot_use = || format!("cannot use the data directory {}", dir.display());
+    let lock = OpenOptions::new().write(true).create(true).truncate(false).open(dir.join("demo.lock"));
+    let lock = lock.into_diagnostic().wrap_err_with(cannot_use)?;
+    match lock.try_lock() {
+        Ok(()) => Ok(lock),
+        Err(TryLockError::WouldBlock) => Err(miette::miette!(help = help, "{who} runs in {}", dir.display())),
+        Err(TryLockError::Error(error)) => Err(error).into_diagnostic().wrap_err_with(cannot_use),
+    }
+}
+
+/// For what must not be done while the demo in this directory runs, which would go on in its old life. Nobody starts it while
+/// what is returned lives.
+pub fn keep_down(dir: &Path) -> miette::Result<File> {
+    claim(dir, "a demo", "end that demo first: it would go on as it is, and what it acknowledges then would be lost")
+}
+
 /// The demo in this directory has been restored from a backup, and has another epoch from now on.
 pub fn raise_epoch(dir: &Path, epoch: u64) -> miette::Result<()> {
     keep(dir, &Settings { epoch, ..settings(dir)? })
@@ -96,17 +114,7 @@ impl Home {
         let cannot_use = || format!("cannot use the data directory {}", dir.display());
         private::make_dir(dir).into_diagnostic().wrap_err_with(cannot_use)?;
         let dir = dir.canonicalize().into_diagnostic().wrap_err_with(cannot_use)?;
-        let lock = OpenOptions::new().write(true).create(true).truncate(false).open(dir.join("demo.lock"));
-        let lock = lock.into_diagnostic().wrap_err_with(cannot_use)?;
-        match lock.try_lock() {
-            Ok(()) => {}
-            Err(TryLockError::WouldBlock) => miette::bail!(
-                help = "end that demo first, or name another --data-dir",
-                "another demo runs in {}",
-                dir.display()
-            ),
-            Err(TryLockError::Error(error)) => return Err(error).into_diagnostic().wrap_err_with(cannot_use),
-        }
+        let lock = claim(&dir, "another demo", "end that demo first, or name another --data-dir")?;
         let paths = Paths(dir);
         private::make_dir(&paths.logs()).into_diagnostic().wrap_err_with(cannot_use)?;
         let Settings { layout: kind, durability, epoch, nodes } = settle(&paths.0, wanted, durability)?;

@@ -48,9 +48,12 @@ fn trades_belong_to_the_update_that_follows_and_decimals_to_the_whole_file() {
 #[test]
 fn a_gap_or_a_repetition_is_refused_with_its_line() {
     let gap = refusal(&[depth(1, 4, "", ""), trade("1", "1", true), depth(6, 7, "", "")]);
-    assert!(gap.starts_with("line 3:") && gap.contains("U = 6 where 5"), "{gap}");
+    assert!(gap.starts_with("line 3:") && gap.ends_with("U = 6 where 5 follows: the recording has a gap"), "{gap}");
     let repeated = refusal(&[depth(1, 4, "", ""), depth(4, 5, "", "")]);
-    assert!(repeated.starts_with("line 2:"), "{repeated}");
+    assert!(
+        repeated.starts_with("line 2:") && repeated.ends_with("the recording repeats what it has told"),
+        "{repeated}"
+    );
     let backwards = refusal(&[depth(5, 4, "", "")]);
     assert!(backwards.starts_with("line 1:"), "{backwards}");
 }
@@ -76,7 +79,10 @@ fn a_malformed_line_is_refused_with_its_number() {
     ] {
         let refused = refusal(&[good.clone(), bad.clone(), trade("1", "1", true)]);
         assert!(refused.starts_with("line 2:"), "{bad}: {refused}");
+        assert!(!refused.contains("TooLarge") && !refused.contains("TooMany"), "{refused}");
     }
+    let large = refusal(&[good, trade("1", "99999999999999999999", true)]);
+    assert_eq!(large, r#"line 2: "99999999999999999999" is larger than an exchange can count"#);
 }
 
 #[test]

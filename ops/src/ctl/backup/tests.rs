@@ -68,6 +68,32 @@ fn founders_that_would_not_find_each_other_are_told_apart_from_others() {
     assert_eq!(error, "the configuration of node 5 does not say where node 4 is");
 }
 
+#[test]
+fn nothing_is_restored_beside_a_demo_or_a_node_that_runs() {
+    let home = tempfile::tempdir().unwrap();
+    let free = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+    let addr = free.local_addr().unwrap();
+    let mut own = file(1, 1, &[]);
+    (own.listen, own.data_dir) = (addr, home.path().join("node-1"));
+    let refused = |demo, own: &NodeFile| keep_down(demo, std::slice::from_ref(own)).unwrap_err().to_string();
+    assert!(refused(None, &own).contains("node 1 runs"), "it listens");
+    drop(free);
+    let kept = keep_down(None, std::slice::from_ref(&own)).unwrap();
+    assert!(kept.is_empty(), "there is no demo");
+
+    let demo = home::Home::open(Some(home.path()), None, None).unwrap();
+    for why in [refused(Some(home.path()), &own), refused(None, &own)] {
+        assert!(why.contains("a demo runs in"), "{why}");
+    }
+    drop(demo);
+    let kept = keep_down(Some(home.path()), std::slice::from_ref(&own)).unwrap();
+    assert_eq!(kept.len(), 1);
+    let why = home::Home::open(Some(home.path()), None, None).err().unwrap().to_string();
+    assert!(why.contains("runs in"), "nobody starts it meanwhile: {why}");
+    drop(kept);
+    home::Home::open(Some(home.path()), None, None).unwrap();
+}
+
 /// A small backup of one partition: a log, a snapshot in the middle of it, and the events before that.
 fn backup(home: &Path) -> Vec<PathBuf> {
     let (epoch, partition) = (ClusterEpoch::new(3), PartitionId::new(1));

@@ -3,9 +3,11 @@
 use wire::{Amount, BasisPoints, MarketRules, MarketScale, Price, Qty, decimal};
 
 use super::words;
+use crate::demo::bootstrap::not_a_number;
+use crate::report::usage;
 
 /// What is not named stays, or is as widely as can be.
-#[derive(Debug, Default, clap::Args)]
+#[derive(Debug, Default, PartialEq, Eq, clap::Args)]
 pub struct Filters {
     /// Prices are multiples of this.
     #[arg(long, value_name = "PRICE")]
@@ -79,9 +81,9 @@ impl Filters {
     ) -> miette::Result<MarketRules> {
         let units = |name: &str, text: &str, decimals: u8| {
             decimal::parse(text, decimals)
-                .map_err(|why| miette::miette!("{name} {text}: {why:?} (up to {decimals} decimals)"))
+                .map_err(|why| usage(format!("{name} {text} {}", not_a_number(why, decimals))))
         };
-        let bad = |name: &str, text: &str| miette::miette!("{name} {text} is out of bounds");
+        let bad = |name: &str, text: &str| usage(format!("{name} {text} is out of bounds"));
         for (name, text, place) in [
             ("--tick", &self.tick, &mut rules.tick),
             ("--min-price", &self.min_price, &mut rules.price_min),
@@ -147,7 +149,7 @@ impl Filters {
         }
         special.min_notional_of_market = match self.least_notional_to_market {
             Some(true) if special.min_notional.is_zero() => {
-                miette::bail!("--least-notional-to-market needs --least-notional; nothing was done")
+                return Err(usage("--least-notional-to-market needs --least-notional; nothing was done"));
             }
             Some(of_market) => of_market,
             // Taken away with the filter.

@@ -8,6 +8,7 @@ use super::super::Place;
 use super::filters::Filters;
 use super::words;
 use crate::operator::Inventory;
+use crate::report::usage_with_help;
 
 #[cfg(test)]
 mod tests;
@@ -83,10 +84,10 @@ fn planned(args: &AddArgs, known: &Inventory, ledger: u16, partitions: &[u16]) -
     let scale = MarketScale::new(price_decimals, qty_decimals, base.ledger_decimals, quote.ledger_decimals);
     let scale = scale.map_err(|why| not_exact(why, [price_decimals, qty_decimals], [&base, &quote]))?;
     if !args.filters.has_bounds() {
-        miette::bail!(
-            help = "such as --max-price 1000000 --max-qty 9000: what is beyond is a mistake of whoever types it",
-            "say what the largest price and the largest quantity of an order are"
-        );
+        return Err(usage_with_help(
+            "say what the largest price and the largest quantity of an order are",
+            "such as --max-price 1000000 --max-qty 9000: what is beyond is a mistake of whoever types it",
+        ));
     }
     let rules = args.filters.applied(widest(), scale, quote.ledger_decimals)?;
     let rules = MarketRules { market_qty_max: rules.market_qty_max.min(rules.qty_max), ..rules };

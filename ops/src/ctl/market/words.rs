@@ -20,6 +20,18 @@ pub fn duration_ns(text: &str) -> Result<u64, String> {
     number.checked_mul(unit_ns).ok_or_else(|| "the duration is too long".into())
 }
 
+/// How long an auction may last.
+pub fn auction_ns(text: &str) -> Result<u64, String> {
+    let ns = duration_ns(text)?;
+    if ns == 0 {
+        return Err("an auction in which nobody can order has no price: give it some time, 30s".into());
+    }
+    if ns > 7 * 86_400 * SECOND_NS {
+        return Err("an auction lasts a week at most".into());
+    }
+    Ok(ns)
+}
+
 /// A duration as it is written.
 pub fn show_duration(ns: u64) -> String {
     let units = [(86_400 * SECOND_NS, "d"), (3_600 * SECOND_NS, "h"), (60 * SECOND_NS, "m"), (SECOND_NS, "s")];

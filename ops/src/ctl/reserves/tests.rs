@@ -1,5 +1,8 @@
 //! What is written is what is checked, and what was changed is found out with words that help.
 
+use wire::event::{AccountOpened, AssetListed, BalanceChanged};
+use wire::{AccountName, Amount, AssetId, Event, FeeRate, Symbol};
+
 use super::*;
 
 fn files() -> (RootFile, AccountFile) {
@@ -47,4 +50,69 @@ fn what_was_changed_or_does_not_belong_together_is_refused() {
     refused(&root, &lying, "no amount");
     let total = RootFile { root: SumFile { sum: "1".into(), ..root.root.clone() }, ..root };
     refused(&total, &account, lead);
+}
+
+/// What a ledger knows where each of these accounts has one.
+fn known(names: &[&str]) -> Inventory {
+    let asset = AssetId::new(1);
+    let symbol = Symbol::new(b"LTC").unwrap();
+    let listed = AssetListed { asset, symbol, ledger_decimals: 8 };
+    let mut events = vec![Event::AssetListed(listed)];
+    for (number, name) in (1..).zip(names) {
+        let (account, name) = (AccountId::new(number), AccountName::new(name.as_bytes()).unwrap());
+        let (maker_fee, taker_fee) = (FeeRate::ZERO, FeeRate::ZERO);
+        events.push(Event::AccountOpened(AccountOpened { account, name, maker_fee, taker_fee }));
+        let (free, held) = (Amount::new(1).unwrap(), Amount::ZERO);
+        events.push(Event::BalanceChanged(BalanceChanged { account, asset, free, held }));
+    }
+    Inventory::told(events)
+}
+
+#[test]
+fn an_accounts_name_is_no_path() {
+    let names = [
+        "alice",
+        "a/b",
+        "..",
+        ".",
+        "../root",
+        "../../zz-out",
+        "-x",
+        "/etc/x",
+        "a\\b",
+        ".hidden",
+        "b.c-d_e",
+        "Bob",
+        "bob",
+        "BOB",
+        "100%",
+        "a%2Fb",
+        "*",
+    ];
+    let dir = tempfile::tempdir().unwrap();
+    let out = dir.path().join("deep/proof");
+    prove(&known(&names), "LTC", &out).unwrap();
+    let listed = |path: &Path| {
+        let names = std::fs::read_dir(path).unwrap().map(|file| file.unwrap().file_name().into_string().unwrap());
+        names.collect::<std::collections::BTreeSet<_>>()
+    };
+    assert_eq!(listed(dir.path()), ["deep".to_owned()].into());
+    assert_eq!(listed(&out), ["accounts".to_owned(), "root.json".to_owned()].into());
+    let files = listed(&out.join("accounts"));
+    assert_eq!(files.len(), names.len());
+    for plain in
+        ["alice.json", "b.c-d_e.json", "a%2Fb.json", "a%252Fb.json", "%2E.%2Froot.json", "%2E.json", "%2Dx.json"]
+    {
+        assert!(files.contains(plain), "{plain}: {files:?}");
+    }
+    let folded: std::collections::BTreeSet<String> = files.iter().map(|name| name.to_ascii_lowercase()).collect();
+    assert_eq!(folded.len(), names.len(), "none is another's where case does not count");
+    let root = read::<RootFile>(&out.join("root.json")).unwrap();
+    let mut proven = std::collections::BTreeSet::new();
+    for file in &files {
+        let account = read::<AccountFile>(&out.join("accounts").join(file)).unwrap();
+        assert_eq!(check(&root, &account).unwrap(), 1);
+        proven.insert(account.account);
+    }
+    assert_eq!(proven, names.map(str::to_owned).into());
 }

@@ -49,7 +49,7 @@ pub(super) async fn run(operator: &Operator, args: Args) -> miette::Result<()> {
     let known = operator.inventory(|_| false).await?;
     let next = match known.withdrawing.rows.get(&id) {
         Some(row) if row.stage == WithdrawalStage::Review => {
-            format!("it waits for {} operators: mainstay ctl withdrawal approve {id}", row.approvals_missing)
+            format!("it waits for {}: mainstay ctl withdrawal approve {id}", words::operators(row.approvals_missing))
         }
         _ if known.withdrawing.chains[&request.chain].freeze != ChainFreeze::Thawed => {
             format!("it waits until {} thaws: mainstay ctl chain status", args.chain)

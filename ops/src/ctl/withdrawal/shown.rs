@@ -143,7 +143,7 @@ fn waits_for(known: &Inventory, row: &WithdrawalChanged, heard: &Heard, now: Tim
     }
     match row.stage {
         WithdrawalStage::Review => {
-            format!("waits for {} operators: mainstay ctl withdrawal approve {id}", row.approvals_missing)
+            format!("waits for {}: mainstay ctl withdrawal approve {id}", words::operators(row.approvals_missing))
         }
         WithdrawalStage::Conflicted => {
             format!("a stranger's transaction has spent what it spends: look, then mainstay ctl withdrawal fail {id}")

@@ -56,6 +56,11 @@ pub(in crate::ctl) fn amount(known: &Inventory, asset: AssetId, amount: Amount) 
     decimal::format(amount.units(), decimals, 0)
 }
 
+/// So many people, in words.
+pub(in crate::ctl) fn operators(count: u8) -> String {
+    if count == 1 { "one operator".to_owned() } else { format!("{count} operators") }
+}
+
 /// A transaction as its chain prints it.
 pub(in crate::ctl) fn transaction(chain: Option<&KnownChain>, tx: ChainHash) -> String {
     let hex = |bytes: &mut dyn Iterator<Item = &u8>| bytes.map(|byte| format!("{byte:02x}")).collect::<String>();
