@@ -162,8 +162,8 @@ impl Executor {
         self.view.all().flat_map(of)
     }
 
-    /// Transactions of which nodes are to be asked whether they have them: all of each that is not over. Nodes may have kept one that was to
-    /// be replaced, and once the last is overdue that must be known already.
+    /// Transactions of which nodes are to be asked whether they have them: all of each that is not over. Nodes may have
+    /// kept one that was to be replaced, and once the last is overdue that must be known already.
     pub fn pending(&self) -> impl Iterator<Item = ChainHash> + '_ {
         let open = self.view.all().filter(|known| !known.row.stage.is_final());
         let of_open = open.flat_map(|known| known.signed.iter().rev().map(|(_, signed)| signed.tx));

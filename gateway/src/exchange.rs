@@ -3,7 +3,8 @@
 //!
 //! Each partition's events are applied in log order by one task ([`crate::feed`]), so every projection has
 //! one writer: accounts and reference data follow the ledger's partition, a market's data that of its
-//! cell. Who waits for an order is also told by its market's, where that is another one. Readers take short read locks or shared copies.
+//! cell. Who waits for an order is also told by its market's, where that is another one. Readers take short read locks
+//! or shared copies.
 
 use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -11,7 +12,7 @@ use std::sync::{Arc, Mutex, PoisonError, RwLock, RwLockReadGuard};
 
 use cluster_client::StreamItem;
 use tokio::sync::watch;
-use wire::{Event, LogPosition, PartitionId, Timestamp};
+use wire::{AccountId, Event, LogPosition, PartitionId, Timestamp};
 
 use crate::accounts::{self, Accounts};
 use crate::config::Limits;
@@ -90,6 +91,15 @@ impl Exchange {
     /// Balances, API keys, orders and fills. Hold it shortly and never across an await.
     pub fn accounts(&self) -> RwLockReadGuard<'_, Accounts> {
         self.accounts.read().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Writes the account's user events after the one of this number, for who is about to be told all of them: a part at a time,
+    /// so that the ledger's events, which wait for whoever reads the accounts, do not wait for thousands.
+    pub(crate) fn write_user_events(&self, account: AccountId, after: u64) {
+        let mut written = Some(after);
+        while let Some(upto) = written {
+            written = self.accounts().write_user_events(account, upto);
+        }
     }
 
     pub(crate) fn accounts_mut(&self) -> std::sync::RwLockWriteGuard<'_, Accounts> {

@@ -119,7 +119,13 @@ impl Gateway {
         Ok(replied)
     }
 
-    /// As [`Gateway::sequence`], of a command that takes from the account's funds, until `deadline`. Whoever was told that a market
+    /// As [`Gateway::sequence`], until `deadline`, and for a moment at least.
+    pub(crate) async fn sequence_by(&self, command: &Command, deadline: Instant) -> Result<Replied, ClusterError> {
+        let left = deadline.saturating_duration_since(self.surroundings.now());
+        self.sequence(command, left.max(SEQUENCE_WITHIN_MIN)).await
+    }
+
+    /// As [`Gateway::sequence_by`], of a command that takes from the account's funds, until `deadline`. Whoever was told that a market
     /// has taken an order may spend what it brings with the next message: that waits for the ledger's word, for as long as a
     /// read does. A gateway that has not heard of the order's market yet finds out by a refusal for want of funds: that counts
     /// once the ledger has told of the orders that were on their way then.
@@ -129,12 +135,12 @@ impl Gateway {
         command: &Command,
         deadline: Instant,
     ) -> Result<Replied, ClusterError> {
-        let left = || deadline.saturating_duration_since(self.surroundings.now()).max(SEQUENCE_WITHIN_MIN);
         let taken = self.exchange.accounts().taken(account);
         self.arrived(account, taken).await;
-        let replied = self.sequence(command, left()).await?;
+        let replied = self.sequence_by(command, deadline).await?;
         let wants_funds = matches!(replied.reply, Reply::Rejected { reason: RejectReason::InsufficientBalance, .. });
-        let read_within = left().min(self.limits.read_timeout);
+        let left = deadline.saturating_duration_since(self.surroundings.now()).max(SEQUENCE_WITHIN_MIN);
+        let read_within = left.min(self.limits.read_timeout);
         if !wants_funds || !self.wait_for(self.exchange.ledger(), replied.position, read_within).await {
             return Ok(replied);
         }
@@ -142,7 +148,7 @@ impl Gateway {
         self.arrived(account, on_their_way).await;
         let has_arrived = self.exchange.accounts().arrived_at(account) > replied.position;
         let is_in_time = self.surroundings.now() + SEQUENCE_WITHIN_MIN < deadline;
-        if has_arrived && is_in_time { self.sequence(command, left()).await } else { Ok(replied) }
+        if has_arrived && is_in_time { self.sequence_by(command, deadline).await } else { Ok(replied) }
     }
 
     /// Waits until the projections hold everything of a partition up to `position`; `false` after `timeout`.

@@ -145,7 +145,7 @@ pub fn trade_group(group: TradeGroupId) -> i32 {
 
 /// Why an order expired, where there is a word for it.
 pub fn expiry_reason(order: &Order) -> Option<&'static str> {
-    Some(match order.expired_by()? {
+    Some(match order.expired_by? {
         CancelCause::TimeInForce if order.kind.is_market() => "INSUFFICIENT_LIQUIDITY",
         CancelCause::TimeInForce if order.time_in_force == TimeInForce::Fok => "UNFILLED_FOK_ORDER_EXPIRED",
         CancelCause::TimeInForce | CancelCause::FillLimit => "UNFILLED_IOC_QUANTITY_EXPIRED",

@@ -1,8 +1,11 @@
 //! What clients have used of their limits: requests and their weight per address, weight per API key, connection attempts
-//! per address, new orders per account, and those of them that are refused. An address of IPv6 is its network of 64 bits, which is what one client has. Nothing here belongs to a connection: reconnecting resets no count.
+//! per address, new orders per account, and those of them that are refused. An address of IPv6 is its network of 64 bits,
+//! which is what one client has. Nothing here belongs to a connection: reconnecting resets no count.
 //!
 //! Counted in fixed windows that start on the minute, on ten seconds and on the day (UTC), as the response
-//! headers announce them. A new window forgets the old one, so the tables never outgrow one window's clients.
+//! headers announce them. A new window forgets the old one, so the tables never outgrow one window's clients. Requests are
+//! counted in any order: one that looked at the clock just before a window began, and is counted after another that looked
+//! after it, counts in the new window.
 
 use std::collections::HashMap;
 use std::hash::Hash;
@@ -24,6 +27,9 @@ use bans::Bans;
 
 /// Addresses told apart within one window; further ones share a count.
 const ADDRESSES_MAX: usize = 100_000;
+
+/// So late a request may be counted after it has looked at the clock. A clock that is further back was set back.
+const LATE_MAX_US: u64 = SECOND_US;
 
 /// The part of an address of IPv6 that names a network.
 const NETWORK_BITS: u128 = !0 << 64;
@@ -314,7 +320,9 @@ impl Window<Option<IpAddr>> {
 impl<K: Hash + Eq> Window<K> {
     fn turn(&mut self, now_us: u64) {
         let number = now_us / self.length_us;
-        if number != self.number {
+        let begun_us = self.number.saturating_mul(self.length_us);
+        let is_late = now_us < begun_us && begun_us - now_us <= LATE_MAX_US;
+        if number != self.number && !is_late {
             self.number = number;
             self.used.clear();
         }

@@ -1,8 +1,8 @@
 //! A closed loop straight at the nodes: so many orders are outstanding at any time, each until its outcome is in
 //! the ledger's events. What a commit costs, without gateways, signatures and JSON.
 //!
-//! It trades on a market of its own, which it lists and delists again, and with two accounts that every run uses: one sells and one buys in turn, at one price, so that books
-//! stay short however long it lasts.
+//! It trades on a market of its own, which it lists and delists again, and with two accounts that every run uses: one sells
+//! and one buys in turn, at one price, so that books stay short however long it lasts.
 
 use std::fmt::Write;
 use std::path::PathBuf;

@@ -6,6 +6,8 @@
 //! But for `cluster` and `gateway`, orders go through the gateway alone. The operator's session with the nodes is used only where a market
 //! or an account has to be made first.
 
+#![forbid(unsafe_code)]
+
 use std::process::ExitCode;
 
 /// Prints a line. Whoever reads may have gone (`| head`, a closed terminal): what was begun is ended all the same.

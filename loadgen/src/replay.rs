@@ -48,9 +48,9 @@ pub struct Args {
     /// The operator, who lists the market and funds accounts for it.
     #[command(flatten)]
     pub operator: OperatorArgs,
-    /// Name of the market to list, which stays when it is over (`mainstay ctl market delist`); by default RPLAY, the recorded symbol and, if need
-    /// be, a number. Without an operator
-    /// (neither --state nor --node): a market that is listed and empty; the last --account takes, the others make.
+    /// Name of the market to list, which stays when it is over (`mainstay ctl market delist`); by default RPLAY, the
+    /// recorded symbol and, if need be, a number. Without an operator (neither --state nor --node): a market that is listed
+    /// and empty; the last --account takes, the others make.
     #[arg(long, value_name = "SYMBOL")]
     pub symbol: Option<String>,
     /// Replay in recorded time, so many times as fast; without it as fast as the exchange takes it. Each recorded

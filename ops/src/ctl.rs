@@ -31,7 +31,7 @@ mod reserves;
 mod status;
 mod trace;
 mod upgrade;
-mod version;
+pub(crate) mod version;
 mod withdrawal;
 
 /// `mainstay ctl`.

@@ -37,6 +37,7 @@ mod roster;
 mod supervise;
 mod told;
 mod trouble;
+mod version;
 
 /// Names in certificates.
 const OPERATOR: &str = "operator-demo";

@@ -8,7 +8,7 @@ use miette::{IntoDiagnostic, WrapErr};
 use wire::codec::v1;
 use wire::command::Reply;
 use wire::event::{AccountOpened, ApiKeyAdded, AssetListed, MarketListed};
-use wire::link::Role;
+use wire::link::{ChangeMembers, MemberChange, MemberOutcome, Place, Role};
 use wire::{
     AccountId, AssetId, ChainId, ClusterEpoch, Command, Event, LogPosition, MarketId, MarketProtection, MarketSchedule,
     MarketStatus, Networks, NodeId, PartitionId, RejectReason,
@@ -18,6 +18,8 @@ use crate::spoken::spaced;
 
 /// How long one command may take. A failover takes well under a second.
 const COMMAND_TIMEOUT: Duration = Duration::from_secs(10);
+/// How long a partition's leader may take to answer a wish.
+const WISH_TIMEOUT: Duration = Duration::from_secs(2);
 /// How long the cluster may take to be able to do anything at all.
 const CLUSTER_TIMEOUT: Duration = Duration::from_secs(60);
 /// After this it is said that it is waited for.
@@ -169,6 +171,14 @@ impl Operator {
         self.cluster.leader(partition)
     }
 
+    /// Asks a partition's leader for another behaviour version. `None` when nobody answers.
+    pub async fn set_version(&self, partition: PartitionId, version: u16) -> Option<MemberOutcome> {
+        let (change, node) = (MemberChange::SetVersion, NodeId::default());
+        let (place, instead_of) = (Place::default(), NodeId::default());
+        let wish = ChangeMembers { partition, token: 0, change, node, place, instead_of, version };
+        self.cluster.change_members(wish, WISH_TIMEOUT).await.ok()
+    }
+
     /// Executes a command, trying again while it certainly was not executed.
     pub async fn execute(&self, command: &Command) -> miette::Result<Done> {
         let mut payload = Vec::new();
@@ -303,6 +313,11 @@ fn why(reason: RejectReason) -> Option<&'static str> {
 }
 
 impl Inventory {
+    /// Whether the ledger was never told anything that it keeps.
+    pub fn is_empty(&self) -> bool {
+        self.assets.is_empty() && self.markets.is_empty() && self.accounts.is_empty() && self.chains.is_empty()
+    }
+
     /// What is known after these.
     #[cfg(test)]
     pub fn told(events: impl IntoIterator<Item = Event>) -> Inventory {

@@ -4,7 +4,8 @@
 //!
 //! Everything here is a value that is driven from outside: time is an argument, messages go in by
 //! `on_message` and come out of `poll_output`, so that the same code runs on a node
-//! and in the simulator. The one exception is [`log`], whose thread owns the disk.
+//! and in the simulator. Three things have threads of their own: the disk ([`log`]), the sockets ([`net`]), and, where the
+//! configuration wants it, a replica's twin, a second copy of its state that takes the snapshots.
 //!
 //! Read in the order a command travels: [`entry`] (what a batch looks like), `sequencer` (the leader's
 //! queue), [`log`] (durability), `session` (exactly once), `replica` (the duty cycle over all of them).

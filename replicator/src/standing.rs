@@ -1,9 +1,10 @@
 //! What a store is to its group: whether what it holds is everything that its node has ever promised.
 //!
 //! A store that was never used is *new*, and draws a number. The stores of a new cluster find each other: when all are new
-//! and each says the same numbers of all, they become *founders*, and remember these numbers. A new store that meets a founder which does not know its
-//! number is one whose node has promised things on a disk that is lost: its node is *returning*. It neither votes nor
-//! acknowledges as the member it was; the leader makes it a learner under its number, and a voter when it has caught up.
+//! and each says the same numbers of all, they become *founders*, and remember these numbers. A new store that meets a
+//! founder which does not know its number is one whose node has promised things on a disk that is lost: its node is
+//! *returning*. It neither votes nor acknowledges as the member it was; the leader makes it a learner under its number, and
+//! a voter when it has caught up.
 //!
 //! | field | unit |
 //! |---|---|
@@ -16,7 +17,7 @@ use std::collections::BTreeMap;
 use wire::NodeId;
 use wire::codec::{CodecError, Reader, Writer};
 
-use crate::members::member;
+use crate::members::{MEMBERS_MAX, NODES_BELOW, member};
 
 const NEW: u8 = 1;
 const FOUNDER: u8 = 2;
@@ -81,10 +82,7 @@ impl Standing {
     /// Reads one.
     pub fn read(from: &mut Reader<'_>) -> Result<Standing, CodecError> {
         let (kind, number) = (from.get::<u8>()?, from.get::<u32>()?);
-        let mut numbers = BTreeMap::new();
-        for _ in 0..from.get::<u16>()? {
-            numbers.insert(from.get()?, from.get()?);
-        }
+        let numbers = read_numbers(from)?;
         match kind {
             NEW => Ok(Standing::New { number }),
             FOUNDER => Ok(Standing::Founder { numbers }),
@@ -107,4 +105,21 @@ impl Standing {
         from.finish()?;
         Ok(standing)
     }
+}
+
+/// Reads the numbers of nodes. Peers say them: nothing is founded on nodes that there cannot be.
+pub fn read_numbers(from: &mut Reader<'_>) -> Result<BTreeMap<NodeId, u32>, CodecError> {
+    let count = usize::from(from.get::<u16>()?);
+    if count > MEMBERS_MAX {
+        return Err(CodecError::TooLong);
+    }
+    let mut numbers = BTreeMap::new();
+    for _ in 0..count {
+        let (node, number) = (from.get::<NodeId>()?, from.get()?);
+        if !(1..NODES_BELOW).contains(&node.get()) {
+            return Err(CodecError::OutOfRange);
+        }
+        numbers.insert(node, number);
+    }
+    Ok(numbers)
 }

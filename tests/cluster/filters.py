@@ -128,6 +128,10 @@ def min_notional(filters, alice, bob):
         if of_market:
             filters.refused("a market order below", by_quote("999.99"), name)
             filters.refused("a market order by quantity", alice.order(BTC, "BUY", "MARKET", quantity="0.01"), name)
+            for path in ("order/test", "order"):
+                stop = lambda at, path=path: alice.order(BTC, "SELL", "STOP_LOSS", path, quantity="0.02", stopPrice=at)
+                filters.taken(f"{path} STOP_LOSS at the minimum", stop("50000"))
+                filters.refused(f"{path} STOP_LOSS below", stop("49999.99"), name)
         else:
             filters.taken("a market order below", by_quote("999.99"))
     ctl("market", "rules", BTC, "--least-notional", "0")
@@ -221,6 +225,23 @@ def assets(filters, alice, _bob):
     filters.taken("more BTC", alice.limit(BTC, "BUY", "2.00001", "30000"))
 
 
+def own_rate(filters, alice, _bob):
+    """Beyond it a replace still cancels for who wants that."""
+    first = filters.taken("an order", alice.limit(BTC, "BUY", "0.1", "30000"))["orderId"]
+    filters.exchange.ctl("account", "limits", "alice", "--order-rate", "1", "--window-ms", "86400000")
+    filters.taken("the one of the day", alice.limit(BTC, "BUY", "0.1", "30000"))
+    replace = lambda mode: alice.ask("POST", "order/cancelReplace", symbol=BTC, side="BUY", type="LIMIT", timeInForce="GTC",
+                                     quantity="0.1", price="30000", cancelReplaceMode="STOP_ON_FAILURE", cancelOrderId=first,
+                                     orderRateLimitExceededMode=mode)
+    status = lambda: alice.ask("GET", "order", symbol=BTC, orderId=first)["status"]
+    told = replace("DO_NOTHING")
+    filters.tally.check("a replace", (told.get("code"), status()) == (-1015, "NEW"), told)
+    told = replace("CANCEL_ONLY")
+    halves = told.get("data", {})
+    is_so = (told.get("status"), told.get("code"), halves.get("cancelResult"), halves.get("newOrderResult")) == (429, -2021, "SUCCESS", "FAILURE")
+    filters.tally.check("one that then only cancels", is_so and status() == "CANCELED", told)
+
+
 def market_limits(filters, alice, _bob):
     """Those that every market has are set by the same command."""
     ctl = filters.exchange.ctl
@@ -274,7 +295,7 @@ def failover(filters, alice, _bob):
 def main():
     exchange, state, tally = Exchange(sys.argv[1]), State(sys.argv[1]), Tally("filters")
     filters, alice, bob = Filters(exchange, state, tally), Trader(state, "alice"), Trader(state, "bob")
-    for story in (percent_price, min_notional, icebergs, stop_orders, order_lists, assets, market_limits, failover):
+    for story in (percent_price, min_notional, icebergs, stop_orders, order_lists, assets, own_rate, market_limits, failover):
         alice.clear()
         bob.clear()
         try:

@@ -26,6 +26,15 @@ def members(exchange):
     return found
 
 
+def is_newest(exchange):
+    """A cluster that was just begun does from its first asset on what its nodes' build does."""
+    for node in exchange.state["nodes"]:
+        for partition, replica in (exchange.status(node) or {}).items():
+            if replica["version"] != replica["versions"][1]:
+                raise Disproved(f"partition {partition} of a new cluster behaves by {replica['version']} of "
+                                f"{replica['versions']} on node {node['id']}")
+
+
 def vote_everywhere(exchange, nodes):
     """Whether these and no others vote in every partition, and nothing is under way."""
     for leader, roles, changing in members(exchange).values():
@@ -57,6 +66,8 @@ def main():
     def say(what):
         print(f"{time.monotonic() - started:6.1f} s  {what}", flush=True)
 
+    exchange.wait_ready()
+    is_newest(exchange)
     exchange.ctl("node", "remove", 9, fails="member::unknown-node")
     exchange.ctl("node", "add", 2, fails="member::already-a-member")
     exchange.ctl("node", "remove", 3, fails="member::too-few")

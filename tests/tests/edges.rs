@@ -2,7 +2,7 @@
 //! ARCHITECTURE.md draws.
 
 use std::collections::{BTreeMap, BTreeSet};
-
+use std::path::{Path, PathBuf};
 use std::process::Command;
 
 use serde_json::Value;
@@ -41,8 +41,7 @@ const CONFINED: &[(&str, &[&str])] = &[
 const PURE: &[&str] = &["wire", "engine"];
 
 fn dependencies() -> BTreeMap<String, BTreeSet<String>> {
-    let metadata: Value =
-        serde_json::from_str(&cargo(&["metadata", "--no-deps", "--format-version", "1"])).expect("metadata is JSON");
+    let metadata = metadata();
     let name = |of: &Value| of["name"].as_str().expect("a name").to_owned();
     metadata["packages"]
         .as_array()
@@ -54,6 +53,11 @@ fn dependencies() -> BTreeMap<String, BTreeSet<String>> {
             (name(package), dependencies.filter(|d| d["kind"].is_null()).map(name).collect())
         })
         .collect()
+}
+
+/// What `cargo metadata` says of the workspace.
+fn metadata() -> Value {
+    serde_json::from_str(&cargo(&["metadata", "--no-deps", "--format-version", "1"])).expect("metadata is JSON")
 }
 
 /// What cargo prints about the workspace.
@@ -121,4 +125,61 @@ fn the_binary_is_the_same_whether_it_is_built_alone_or_beside_the_tests() {
     let with_tests = compiled(&["normal,build,dev", "--workspace"]);
     let other: Vec<_> = alone.difference(&with_tests).collect();
     assert!(other.is_empty(), "compiled otherwise beside the tests: {other:#?}");
+}
+
+/// The one room with `unsafe`: a C ABI, part of no product.
+const UNSAFE: &str = "matching-abi";
+
+#[test]
+fn no_library_and_no_binary_has_unsafe_code() {
+    for package in metadata()["packages"].as_array().expect("packages") {
+        let targets = package["targets"].as_array().expect("targets");
+        let is_shipped = |target: &&Value| ["lib", "bin"].iter().any(|kind| target["kind"][0] == *kind);
+        for target in targets.iter().filter(|target| package["name"] != UNSAFE && is_shipped(target)) {
+            let root = target["src_path"].as_str().expect("a path");
+            let source = std::fs::read_to_string(root).expect("a source file");
+            assert!(source.contains("#![forbid(unsafe_code)]"), "{root} does not forbid unsafe code");
+        }
+    }
+}
+
+/// Of a gateway: what a request passes from its parameters to its answer. What waits for a history database is elsewhere.
+const OPERATIONS: &[&str] = &[
+    "accounts",
+    "auth.rs",
+    "exchange.rs",
+    "gateway.rs",
+    "market_data",
+    "operations",
+    "order_entry",
+    "reads.rs",
+    "throttle.rs",
+    "trace.rs",
+];
+
+/// Time, timers and chance from anywhere else than the gateway's surroundings.
+const SURROUNDINGS: &[&str] = &["Instant::now", "SystemTime", "tokio::time", "tokio::spawn", "rand::", "thread_rng"];
+
+#[test]
+fn operations_take_time_and_chance_from_their_surroundings() {
+    let gateway = Path::new(concat!(env!("CARGO_MANIFEST_DIR"), "/../gateway/src"));
+    let mut sources = Vec::new();
+    OPERATIONS.iter().for_each(|part| list_sources(&gateway.join(part), &mut sources));
+    assert!(sources.len() > OPERATIONS.len(), "{sources:?}");
+    for path in sources {
+        let source = std::fs::read_to_string(&path).expect("a source file");
+        for word in SURROUNDINGS {
+            assert!(!source.contains(word), "{} says {word}", path.display());
+        }
+    }
+}
+
+/// The sources of a part that are not its tests.
+fn list_sources(part: &Path, into: &mut Vec<PathBuf>) {
+    if part.is_dir() {
+        let inside = std::fs::read_dir(part).expect("a folder").map(|entry| entry.expect("an entry").path());
+        inside.filter(|path| path.file_stem() != Some("tests".as_ref())).for_each(|path| list_sources(&path, into));
+    } else {
+        into.push(part.to_path_buf());
+    }
 }

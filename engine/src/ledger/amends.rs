@@ -174,7 +174,7 @@ impl LedgerCell {
 
     pub(super) fn reduced(&mut self, from: PartitionId, reduced: &OrderReduced, effects: &mut Effects<'_>) {
         let OrderReduced { order: id, by, leaves, request, .. } = *reduced;
-        self.lanes.withdrawn(from, request, id);
+        self.lanes.ended(from, request, id);
         let amending = self.amends.orders.remove(&id);
         let Some((order, market)) = self.order_of(from, id) else { return };
         let cost = |price: Price| price.notional(leaves, market.scale.quote_factor);
@@ -211,7 +211,7 @@ impl LedgerCell {
             Mail::ReduceRefused(mail) => (mail.market, mail.order, mail.request),
             _ => return,
         };
-        self.lanes.withdrawn(from, request, order);
+        self.lanes.ended(from, request, order);
         if self.amends.on_its_way(order) != Some(request) {
             return;
         }

@@ -9,7 +9,8 @@
 //!                                                             Credited and reverted: the chain is frozen
 //!   (what is in no block yet is in [`super::sightings`])
 //!   less than the smallest deposit ------> Rejected
-//!   not what was reported before, more than a balance holds, or as old as gas of ours that is forgotten ------> Quarantined --operator--> Credited, Refused
+//!   not what was reported before, more than a balance holds,
+//!   or as old as gas of ours that is forgotten ------> Quarantined --operator--> Credited, Refused
 //! ```
 //!
 //! A deposit is one (chain, transaction, output) for ever, whichever block has it; so it is credited once. No stage after

@@ -2,9 +2,10 @@
 //! hold.
 //!
 //! An order takes a place in its lane from its hold to its first outcome, a cancel from its command to its
-//! outcome. New orders are refused when a lane is full; the first cancel of an open order always passes, so a lane
-//! is never longer than its bound, twice, and the open orders. Outcomes of cancels come back in the order of
-//! their commands.
+//! outcome. New orders are refused when a lane is full, other cancels when it has twice as much; the first cancel of an
+//! open order always passes, and so does what nobody asks for twice: an account's first kill, and countdowns, which were
+//! armed while there was room. So a lane is never longer than its bound, twice, the open orders, and as many as there are
+//! countdowns, and accounts with a kill switch. Outcomes of cancels come back in the order of their commands.
 
 use std::collections::VecDeque;
 
@@ -130,7 +131,7 @@ impl Lanes {
     /// An order has ended because of a command: the client's name for that command. When it was for this order alone,
     /// its outcome has come.
     #[inline]
-    pub(super) fn withdrawn(&mut self, to: PartitionId, request: LogPosition, order: OrderId) -> Option<ClientOrderId> {
+    pub(super) fn ended(&mut self, to: PartitionId, request: LogPosition, order: OrderId) -> Option<ClientOrderId> {
         let lane = self.lane(to);
         lane.skip_before(request);
         let asked = *lane.cancels.front().filter(|asked| asked.request == request)?;

@@ -217,7 +217,7 @@ impl LedgerCell {
         Ok(id.get())
     }
 
-    /// Which order its market is to withdraw when this one is canceled: the working one for one that waits, whose list
+    /// Which order is pulled from its market when this one is canceled: the working one for one that waits, whose list
     /// notes that what waits is not to be placed.
     pub(super) fn order_to_pull(
         &mut self,

@@ -1,7 +1,7 @@
 //! Canceling many orders with one command: on request, by a kill switch, or because a client has fallen silent.
 //!
 //! Of an account in a market, one `PullOrders` follows everything that was accepted before it, and one `AllCanceled`
-//! tells that it is done. Of a client session or an API key, each order is withdrawn by itself, oldest first; those whose
+//! tells that it is done. Of a client session or an API key, each order is pulled by itself, oldest first; those whose
 //! cancel is on its way already are left to it. Either way it takes as long as there are orders to cancel.
 
 use wire::command::{MassCancel, SetKillSwitch};
@@ -91,7 +91,7 @@ impl LedgerCell {
         markets
     }
 
-    /// Withdraws an account's orders in a known market.
+    /// Pulls an account's orders in a known market.
     pub(super) fn pull_all(
         &mut self,
         request: LogPosition,
@@ -108,7 +108,7 @@ impl LedgerCell {
         self.cancel_waiting(account, market, |side| sides.include(side), request, cause);
     }
 
-    /// Withdraws open orders one by one, but for those whose cancel is on its way. How many.
+    /// Pulls open orders one by one, but for those whose cancel is on its way. How many.
     pub(super) fn pull_each(
         &mut self,
         request: LogPosition,

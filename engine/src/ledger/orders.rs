@@ -1,4 +1,4 @@
-//! The orders that the ledger holds funds for, and the client order ids that are taken.
+//! The orders that the ledger holds funds for. The client order ids that are taken are kept beside them (`names`).
 
 use std::collections::VecDeque;
 
@@ -8,12 +8,15 @@ use wire::{
     Qty, Side, Timestamp,
 };
 
+use self::names::Closed;
+pub(super) use self::names::key;
 use super::chains::Chains;
 use super::tally::Tally;
-use crate::digest::fold;
 use crate::limits::Limits;
 use crate::name_index::{Name, NameIndex};
 use crate::order_index::OrderIndex;
+
+mod names;
 
 /// Where an open order lies; what lies there may be another order later.
 pub(super) type Place = usize;
@@ -67,15 +70,6 @@ impl Order {
     }
 }
 
-/// A client order id that stays taken for a while.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-struct Closed {
-    fingerprint: u64,
-    account: AccountId,
-    order: OrderId,
-    closed: Timestamp,
-}
-
 /// Open orders in a slab, found by id; client order ids of open and recently closed ones.
 pub(super) struct Orders {
     last: OrderId,
@@ -100,12 +94,6 @@ pub(super) struct Orders {
     /// When the retention of the oldest closed one is over.
     forgets_at: Timestamp,
 }
-
-/// Bytes of a [`Closed`] in a snapshot.
-const CLOSED_SIZE: usize = 28;
-
-/// Client order ids that one command may forget: bounded work, and more than one command can add.
-const FORGET_MAX: usize = 8_192;
 
 impl Orders {
     pub(super) fn new(limits: &Limits) -> Orders {
@@ -247,59 +235,9 @@ impl Orders {
         Some((handle as usize).wrapping_sub(1))
     }
 
-    /// The open or recently closed order that has taken this client order id.
-    pub(super) fn taken_by(&self, account: AccountId, name: &ClientOrderId) -> Option<OrderId> {
-        self.name_taken_by(&key(account, name))
-    }
-
-    /// As [`Orders::taken_by`], of what [`key`] makes of the name.
-    #[inline]
-    pub(super) fn name_taken_by(&self, name: &Name) -> Option<OrderId> {
-        self.taken.get(name).map(OrderId::new)
-    }
-
-    /// Reads where the searches for the first of these names begin; what it was has no meaning.
-    #[inline]
-    pub(super) fn read_names(&self, names: impl Iterator<Item = (AccountId, ClientOrderId)>) -> u64 {
-        self.taken.read(names.map(|(account, name)| key(account, &name)))
-    }
-
-    /// The open order of this name.
-    pub(super) fn named(&self, account: AccountId, name: &ClientOrderId) -> Option<&Order> {
-        self.get(self.taken_by(account, name)?).filter(|order| order.client_order_id == *name)
-    }
-
     /// As [`Orders::has_room`], for so many.
     pub(super) fn has_room_for(&self, more: usize) -> bool {
         self.by_id.len() + more <= self.open_max && self.has_room_for_names(more)
-    }
-
-    /// Whether so many more names can be remembered.
-    pub(super) fn has_room_for_names(&self, more: usize) -> bool {
-        self.taken.len() + more <= self.remembered_max
-    }
-
-    /// Takes a name, unused, for an order that has another.
-    pub(super) fn take_name(&mut self, account: AccountId, name: &ClientOrderId, order: OrderId) {
-        self.taken.insert(key(account, name), order.get());
-    }
-
-    /// Frees a name that was taken for this order, if it still is.
-    pub(super) fn free_name(&mut self, account: AccountId, name: &ClientOrderId, order: OrderId) {
-        if self.taken_by(account, name) == Some(order) {
-            self.taken.remove(&key(account, name));
-        }
-    }
-
-    /// Gives an order the name that was taken for it; the former one stays taken for the retention.
-    pub(super) fn rename(&mut self, id: OrderId, name: ClientOrderId, now: Timestamp) {
-        let Some(order) = self.get_mut(id) else { return };
-        let former = std::mem::replace(&mut order.client_order_id, name);
-        if former != name {
-            let account = order.account;
-            let [fingerprint, _] = key(account, &former);
-            self.remember(Closed { fingerprint, account, order: id, closed: now });
-        }
     }
 
     /// Opens an order with the id from [`Orders::next_id`]. The caller has checked room and name.
@@ -385,37 +323,6 @@ impl Orders {
         }
     }
 
-    #[inline]
-    fn remember(&mut self, closed: Closed) {
-        if self.closed.is_empty() {
-            self.forgets_at = closed.closed.plus_nanos(self.retention_ns);
-        }
-        self.closed.push_back(closed);
-    }
-
-    /// Forgets client order ids whose retention is over.
-    #[inline]
-    pub(super) fn forget(&mut self, now: Timestamp) {
-        if now >= self.forgets_at {
-            self.forget_some(now);
-        }
-    }
-
-    #[inline(never)]
-    fn forget_some(&mut self, now: Timestamp) {
-        for _ in 0..FORGET_MAX {
-            match self.closed.front() {
-                Some(oldest) if oldest.closed.plus_nanos(self.retention_ns) <= now => {
-                    self.taken.remove(&[oldest.fingerprint, u64::from(oldest.account.get())]);
-                    self.closed.pop_front();
-                }
-                _ => break,
-            }
-        }
-        let oldest = self.closed.front().map(|oldest| oldest.closed.plus_nanos(self.retention_ns));
-        self.forgets_at = oldest.unwrap_or(Timestamp::NEVER);
-    }
-
     /// In the order of ids, and of closing.
     pub(super) fn save(&self, to: &mut Writer<'_>) {
         to.put(&self.last);
@@ -451,16 +358,7 @@ impl Orders {
             to.put(&order.key);
             to.put(&order.session);
         }
-        to.put(&(self.closed.len() as u32));
-        for closed in &self.closed {
-            // One write for the four fields: there may be a million of them, and trading waits.
-            let mut row = [0; CLOSED_SIZE];
-            row[..8].copy_from_slice(&closed.fingerprint.to_le_bytes());
-            row[8..12].copy_from_slice(&closed.account.get().to_le_bytes());
-            row[12..20].copy_from_slice(&closed.order.get().to_le_bytes());
-            row[20..].copy_from_slice(&closed.closed.nanos().to_le_bytes());
-            to.bytes(&row);
-        }
+        self.save_closed(to);
     }
 
     /// Fills in what [`Orders::save`] wrote, after `accounts` were added.
@@ -499,30 +397,6 @@ impl Orders {
             self.taken.insert(key(order.account, &order.client_order_id), order.id.get());
             self.insert(&order);
         }
-        for _ in 0..from.get::<u32>()? {
-            let closed =
-                Closed { fingerprint: from.get()?, account: from.get()?, order: from.get()?, closed: from.get()? };
-            if self.taken.len() >= self.remembered_max || closed.account.get() == 0 {
-                return Err(CodecError::OutOfRange);
-            }
-            self.taken.insert([closed.fingerprint, u64::from(closed.account.get())], closed.order.get());
-            self.remember(closed);
-        }
-        Ok(())
+        self.load_closed(from)
     }
-}
-
-/// Two names of one account with the same fingerprint count as the same name: with 64 bits that takes intent, and
-/// harms nobody else.
-#[inline]
-pub(super) fn key(account: AccountId, name: &ClientOrderId) -> Name {
-    // Unused bytes are zero, so that whole words can be read.
-    let mut padded = [0; 40];
-    padded[..36].copy_from_slice(name.as_padded_bytes());
-    let len = name.as_bytes().len();
-    let (words, _) = padded.as_chunks::<8>();
-    let fingerprint = words.iter().take(len.div_ceil(8)).fold(len as u64, |hash, word| {
-        fold(hash ^ 0x9e37_79b9_7f4a_7c15, u64::from_le_bytes(*word) ^ 0xd6e8_feb8_6659_fd93)
-    });
-    [fingerprint, u64::from(account.get())]
 }

@@ -145,7 +145,7 @@ impl LedgerCell {
 
     pub(super) fn ended(&mut self, from: PartitionId, now: Timestamp, ended: &OrderEnded, effects: &mut Effects<'_>) {
         let OrderEnded { leaves, cause, request, .. } = *ended;
-        let canceled_as = self.lanes.withdrawn(from, request, ended.order).unwrap_or(ClientOrderId::EMPTY);
+        let canceled_as = self.lanes.ended(from, request, ended.order).unwrap_or(ClientOrderId::EMPTY);
         let Some(place) = self.place_of(from, ended.order) else { return };
         self.accept_at(place, from, effects);
         let order = *self.orders.at(place);

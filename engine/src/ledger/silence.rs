@@ -31,7 +31,7 @@ use crate::limits::Limits;
 
 /// Leases and countdowns that one command may end because their time has come.
 pub const ENDS_PER_COMMAND: u32 = 64;
-/// Orders after whose withdrawal one command ends no further lease.
+/// Orders after whose cancel one command ends no further lease.
 pub const CANCELS_PER_COMMAND: u32 = 1_024;
 /// Leases that one account may have.
 pub const LEASES_PER_ACCOUNT: usize = 64;

@@ -17,10 +17,7 @@
 use wire::command::{NewOrder, NewOrderOnTerms};
 use wire::event::{MarketListed, OrderArmed, OrderTerms, OrderTracking, OrderTriggered};
 use wire::mail::{StopArmed, StopTracking, StopTriggered};
-use wire::{
-    Event, ListId, MarketRules, OrderId, OrderKind, PartitionId, Price, RejectReason, Side, Terms, TimeInForce,
-    Timestamp,
-};
+use wire::{Event, ListId, MarketRules, OrderId, OrderKind, PartitionId, RejectReason, Terms, TimeInForce, Timestamp};
 
 use super::admission::check_price_filter;
 use super::orders::Order;
@@ -62,7 +59,7 @@ impl LedgerCell {
         let Some(stop) = terms.stop_price.filter(|_| order.kind.is_stop() && is_protected(order, Some(terms))) else {
             return Ok(*order);
         };
-        Ok(NewOrder { price: protection(order.side, stop, terms, &rules), ..*order })
+        Ok(NewOrder { price: rules.stop_protection(order.side, stop, terms.trailing_delta), ..*order })
     }
 
     fn stop_of(&self, from: PartitionId, id: OrderId) -> Option<Order> {
@@ -93,23 +90,6 @@ pub(super) fn check_date(now: Timestamp, order: &NewOrder, terms: &Terms) -> Res
         None => order.time_in_force != TimeInForce::Gtd,
     };
     if is_good { Ok(()) } else { Err(RejectReason::BadExpiry.into()) }
-}
-
-/// What a stop that becomes a market order may pay at most, or get at least.
-fn protection(side: Side, stop: Price, terms: &Terms, rules: &MarketRules) -> Price {
-    let ppm = i128::from(rules.protection_ppm);
-    match side {
-        Side::Buy => {
-            let triggered = terms.trailing_delta.above(stop).unwrap_or(Price::MAX);
-            let scaled = (i128::from(triggered.units()) * (1_000_000 + ppm) + 999_999) / 1_000_000;
-            i64::try_from(scaled).ok().and_then(Price::new).unwrap_or(Price::MAX)
-        }
-        Side::Sell => {
-            let triggered = terms.trailing_delta.below(stop).unwrap_or(Price::MIN);
-            let scaled = i128::from(triggered.units()) * (1_000_000 - ppm) / 1_000_000;
-            i64::try_from(scaled).ok().and_then(Price::new).unwrap_or(Price::MIN)
-        }
-    }
 }
 
 /// Kind, time in force and terms of an order on terms.

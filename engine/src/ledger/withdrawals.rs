@@ -56,11 +56,12 @@
 //! | Held | Release | Held |
 //! | Allocated | Release | Held |
 //!
-//! Amount and fee are held from the request on. What is settled leaves the books: the amount goes out, the fee goes to
-//! the house (also of what the chain has undone, whose amount comes back), and the house, which has held the most that the transaction may pay to its chain, pays what it did pay.
-//! Nothing that was signed is ever taken back: all transactions of a withdrawal spend the same input or nonce, so at
-//! most one of them is ever on the chain. Once final, no stage changes; what a chain takes back then freezes it,
-//! and so does a transaction that is on it after an operator has given the money back.
+//! Amount and fee are held from the request on. What is settled leaves the books: the amount goes out, the fee goes to the
+//! house (also of what the chain has undone, whose amount comes back), and the house, which has held the most that the
+//! transaction may pay to its chain, pays what it did pay. Nothing that was signed is ever taken back: all transactions of
+//! a withdrawal spend the same input or nonce, so at most one of them is ever on the chain. Once final, no stage changes;
+//! what a chain takes back then freezes it, and so does a transaction that is on it after an operator has given the money
+//! back.
 //!
 //! Moves between the exchange's own addresses (sweeps, the hot wallet's excess, gas) go the same way, from Held on: the house
 //! pays the chain for them, and nothing else is held or booked. So does the child that helps a stuck one:

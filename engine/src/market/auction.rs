@@ -26,8 +26,8 @@
 //!   is indicated says in sum what they hide.
 //! - *Stop orders* that the auction's price meets become due with its last trade, and meet the book once it matches again.
 //! - *Told*: for each trade `Traded`, then mail to the buyer and to the seller (first to the seller when the buyer is a
-//!   maker), then the level of a side that the trade has emptied, bids first. At the end of each command's part the levels that are left but smaller, bids first.
-//!   After the last trade `AuctionCompleted`, at the very end `PhaseChanged`.
+//!   maker), then the level of a side that the trade has emptied, bids first. At the end of each command's part the levels
+//!   that are left but smaller, bids first. After the last trade `AuctionCompleted`, at the very end `PhaseChanged`.
 
 use wire::codec::{CodecError, Reader, Writer};
 use wire::event::{AuctionCompleted, AuctionIndicated, Traded};

@@ -213,7 +213,8 @@ impl MarketCell {
         self.carry_on(now, replies_fit, effects);
     }
 
-    /// An operator's word that does not touch the phase. The ledger drops a report of an older version, which may be on its way: it is told the phase anew.
+    /// An operator's word that does not touch the phase. The ledger drops a report of an older version, which may be on its
+    /// way: it is told the phase anew.
     pub(super) fn hear(&mut self, version: u32, effects: &mut impl Sink) {
         self.phase.version = version;
         let (market, status, cause) = (self.id, self.phase.status, PhaseCause::Operator);

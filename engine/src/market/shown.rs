@@ -2,8 +2,8 @@
 //!
 //! Every `OrderShown` and every `Traded` of a market has the next number, without gaps. Whoever starts from an empty book
 //! and follows them has each side's orders at each price, in priority: an order that `is_last` goes (or moves) to the end
-//! of its price's queue, any other keeps its place with the new quantity; one that shows nothing is gone; a trade takes
-//! its quantity from what its maker shows, and a trade of an auction from what both show. an auction's trade takes it from what its taker shows as well.
+//! of its price's queue, any other keeps its place with the new quantity; one that shows nothing is gone; a trade takes its
+//! quantity from what its maker shows, and a trade of an auction from what both show.
 
 use wire::event::OrderShown;
 use wire::{BookSequence, Event, Qty};

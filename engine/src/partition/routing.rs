@@ -169,7 +169,7 @@ impl Partition {
     }
 
     /// Whether the ledger's outbox takes the longest answer to one order. One word about each order and each
-    /// withdrawal always fits: the ledger bounds how many of them are unanswered.
+    /// pull always fits: the ledger bounds how many of them are unanswered.
     pub(super) fn replies_fit(&self, ledger: PartitionId) -> bool {
         MarketCell::replies_max(self.config.limits.fills_per_order_max) <= self.room(ledger)
     }
@@ -202,12 +202,12 @@ pub(super) fn refuse_for_nobody(from: PartitionId, mail: &Mail, reason: RejectRe
                 (replace.place.market, replace.old, replace.place.order, replace.request);
             effects.send(from, Mail::ReplaceRefused(ReplaceRefused { market, old, order, request }));
         }
-        Mail::PullOrder(withdraw) => {
-            let (market, order, request) = (withdraw.market, withdraw.order, withdraw.request);
+        Mail::PullOrder(pull) => {
+            let (market, order, request) = (pull.market, pull.order, pull.request);
             effects.send(from, Mail::PullRefused(PullRefused { market, order, request }));
         }
-        Mail::PullOrders(withdraw) => {
-            let (market, account, request) = (withdraw.market, withdraw.account, withdraw.request);
+        Mail::PullOrders(pull) => {
+            let (market, account, request) = (pull.market, pull.account, pull.request);
             effects.send(from, Mail::OrdersPulled(OrdersPulled { market, account, request, canceled: 0 }));
         }
         _ => {}

@@ -115,7 +115,8 @@ pub enum Frame<'a> {
     /// Replica to subscriber: the events of one command, as `codec::v1` lays them. In order of position;
     /// positions without events are left out.
     Events(Events, &'a [u8]),
-    /// Replica to subscriber: every event up to this position has been sent.
+    /// Replica to subscriber: every event up to this position has been sent. To a peer that asks for events behind the last one
+    /// there is, after the beginning of its stream: where they end now.
     Progress(Progress),
     /// Replica to subscriber: the subscription cannot be served here.
     SubscribeRefused(SubscribeRefused),

@@ -1,7 +1,7 @@
 //! What a market is made of: a permanent scale, and rules that may change.
 
 use crate::order::numbered;
-use crate::{Amount, BasisPoints, Price, Qty};
+use crate::{Amount, BasisPoints, Price, Qty, Side};
 
 /// A market's permanent scale: how its integers relate to the assets' ledger units. Never changes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -152,6 +152,23 @@ impl MarketRules {
             && self.special.trailing_delta_min <= self.special.trailing_delta_max
             && (!self.special.min_notional.is_zero() || !self.special.min_notional_of_market)
             && self.special.min_notional <= self.notional_max
+    }
+
+    /// What a stop order with this stop price and no limit of its own may pay at most, or get at least.
+    pub fn stop_protection(&self, side: Side, stop: Price, trailing_delta: BasisPoints) -> Price {
+        let ppm = i128::from(self.protection_ppm);
+        match side {
+            Side::Buy => {
+                let triggered = trailing_delta.above(stop).unwrap_or(Price::MAX);
+                let scaled = (i128::from(triggered.units()) * (1_000_000 + ppm) + 999_999) / 1_000_000;
+                i64::try_from(scaled).ok().and_then(Price::new).unwrap_or(Price::MAX)
+            }
+            Side::Sell => {
+                let triggered = trailing_delta.below(stop).unwrap_or(Price::MIN);
+                let scaled = i128::from(triggered.units()) * (1_000_000 - ppm) / 1_000_000;
+                i64::try_from(scaled).ok().and_then(Price::new).unwrap_or(Price::MIN)
+            }
+        }
     }
 }
 

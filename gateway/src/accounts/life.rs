@@ -52,7 +52,7 @@ impl Order {
             OrderStatus::Expired
         };
         if cause.is_expiry() {
-            self.particularize(|particulars| particulars.expired_by = Some(cause));
+            self.expired_by = Some(cause);
         }
         self.updated = now;
     }

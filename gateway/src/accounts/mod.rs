@@ -213,6 +213,11 @@ impl Accounts {
         self.listen(caller, ip, false, Some(after))
     }
 
+    /// Writes some of the account's events after the one of this number; up to which, while there are more.
+    pub(crate) fn write_user_events(&self, account: AccountId, after: u64) -> Option<u64> {
+        self.subscribers.write_some(account, after)
+    }
+
     /// The number of the account's last user event.
     pub fn last_user_event(&self, account: AccountId) -> u64 {
         self.subscribers.last(account)
@@ -327,8 +332,8 @@ impl Accounts {
                 }
                 Event::OrderRejected(rejected) => self.reject(&batch, rejected),
                 Event::OrderExecuted(executed) => {
-                    let is_last = events[index + 1..].iter().any(|later| spends_budget_of(later, executed.order));
-                    self.execute(&batch, executed, is_last);
+                    let spends_budget = events[index + 1..].iter().any(|later| spends_budget_of(later, executed.order));
+                    self.execute(&batch, executed, spends_budget);
                 }
                 Event::OrderResting(resting) => self.rest(resting),
                 Event::OrderCanceled(canceled) => self.cancel(&batch, canceled),

@@ -5,8 +5,8 @@
 
 use wire::event::OrderPending;
 use wire::{
-    Amount, ClientOrderId, MarketId, OrderId, OrderKind, Price, Qty, RejectReason, SelfTradePrevention, Side,
-    TimeInForce, Timestamp,
+    Amount, CancelCause, ClientOrderId, MarketId, OrderId, OrderKind, Price, Qty, RejectReason, SelfTradePrevention,
+    Side, TimeInForce, Timestamp,
 };
 
 use super::order_trades::OrderTrades;
@@ -107,6 +107,8 @@ pub struct Order {
     pub trades: OrderTrades,
     /// Since it was placed, in memory: as a taker it has met its own account or group.
     pub has_met_own: bool,
+    /// Why it ended, of one that expired.
+    pub expired_by: Option<CancelCause>,
     /// What few orders have.
     pub(crate) particulars: Option<Box<Particulars>>,
 }
@@ -133,6 +135,7 @@ impl Order {
             updated: now,
             trades: OrderTrades::None,
             has_met_own: false,
+            expired_by: None,
             particulars: None,
         }
     }
@@ -160,6 +163,7 @@ impl Order {
             updated: self.created,
             trades: OrderTrades::None,
             has_met_own: false,
+            expired_by: None,
             particulars: self.particulars.as_deref().and_then(|known| known.as_placed().kept()),
             ..*self
         }

@@ -4,8 +4,8 @@
 //! anybody waits for it: an order's is then read from the order, a cancel's from a bounded memory of the
 //! latest ones.
 
-use std::collections::VecDeque;
 use std::collections::hash_map::Entry;
+use std::collections::{BTreeMap, VecDeque};
 use std::sync::{Mutex, PoisonError};
 
 use tokio::sync::oneshot;
@@ -18,6 +18,10 @@ use crate::by_id::MapById;
 
 /// How many outcomes of cancels are remembered: far more than can be waited for at a time.
 const REQUESTS_REMEMBERED: usize = 65_536;
+
+/// How many mass cancels may be under way: as many as there are outcomes of them to be remembered. One of a client session has no
+/// `AllCanceled` that ends it, so the oldest gives way.
+const COLLECTING_MAX: usize = REQUESTS_REMEMBERED;
 
 /// How many may wait for one order: who sent it, and those who sent the same again, however often.
 const WAITERS_MAX: usize = 16;
@@ -47,8 +51,8 @@ pub enum RequestOutcome {
 #[derive(Default)]
 pub(super) struct Outcomes {
     waiting: Mutex<Waiting>,
-    /// Mass cancels under way.
-    collecting: MapById<LogPosition, Vec<(MarketId, OrderId)>>,
+    /// Mass cancels under way, and what they have canceled so far.
+    collecting: BTreeMap<LogPosition, Vec<(MarketId, OrderId)>>,
     remembered: MapById<LogPosition, RequestOutcome>,
     in_order: VecDeque<LogPosition>,
     /// Of replaces, the latest ones: why no new order came in.
@@ -257,6 +261,9 @@ impl Outcomes {
 
     pub(super) fn collect(&mut self, request: LogPosition, market: MarketId, order: OrderId) {
         self.collecting.entry(request).or_default().push((market, order));
+        if self.collecting.len() > COLLECTING_MAX {
+            self.collecting.pop_first();
+        }
     }
 
     pub(super) fn all_canceled(&mut self, request: LogPosition) {
@@ -281,5 +288,27 @@ impl Outcomes {
             let Some(oldest) = self.in_order.pop_front() else { return };
             self.remembered.remove(&oldest);
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const MARKET: MarketId = MarketId::new(1);
+
+    /// A mass cancel of a client session tells each order's end, and no end of its own.
+    #[test]
+    fn what_mass_cancels_collect_is_bounded_although_some_never_end() {
+        let mut outcomes = Outcomes::default();
+        let cancels = COLLECTING_MAX as u64 + 10;
+        for request in 1..=cancels {
+            outcomes.collect(LogPosition::new(request), MARKET, OrderId::new(request));
+        }
+        assert_eq!(outcomes.collecting.len(), COLLECTING_MAX);
+        let mut last = outcomes.await_request(LogPosition::new(cancels));
+        outcomes.all_canceled(LogPosition::new(cancels));
+        let canceled = vec![(MARKET, OrderId::new(cancels))];
+        assert_eq!(last.try_recv(), Ok(RequestOutcome::Canceled(canceled)), "the newest is whole");
     }
 }

@@ -1,9 +1,8 @@
-//! What few orders have: terms, a list, a refusal, what became of it by prevention, amends and expiry. A plain order, accepted, traded
-//! or canceled, has none of it, and no memory for it.
+//! What few orders have: terms, a list, a refusal, what became of it by prevention and amends. A plain order, accepted, traded,
+//! canceled or expired, has none of it, and no memory for it.
 
 use wire::{
-    CancelCause, ClientOrderId, ListId, OrderId, PreventedMatchId, Price, Qty, RejectReason, Terms, Timestamp,
-    TradeGroupId,
+    ClientOrderId, ListId, OrderId, PreventedMatchId, Price, Qty, RejectReason, Terms, Timestamp, TradeGroupId,
 };
 
 use super::orders::Order;
@@ -50,7 +49,6 @@ pub(crate) struct Particulars {
     pub(crate) refused: Option<RejectReason>,
     pub(crate) pegged: Option<Price>,
     pub(crate) tracking: Option<Timestamp>,
-    pub(crate) expired_by: Option<CancelCause>,
     pub(crate) prevented: Option<Prevented>,
     pub(crate) amendments: Vec<Amendment>,
 }
@@ -62,7 +60,6 @@ static NONE: Particulars = Particulars {
     refused: None,
     pegged: None,
     tracking: None,
-    expired_by: None,
     prevented: None,
     amendments: Vec::new(),
 };
@@ -119,11 +116,6 @@ impl Order {
     /// Since when a trailing stop tracks the price.
     pub fn tracking(&self) -> Option<Timestamp> {
         self.particulars().tracking
-    }
-
-    /// Why it ended, of one that expired.
-    pub fn expired_by(&self) -> Option<CancelCause> {
-        self.particulars().expired_by
     }
 
     /// The last trade with its own account or group that was prevented, with the sum of what it lost by them.

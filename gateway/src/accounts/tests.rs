@@ -322,3 +322,27 @@ fn a_key_that_is_revoked_is_told_nothing_that_still_waits() {
         assert!(matches!(futures_util::FutureExt::now_or_never(events.recv()), Some(None)));
     }
 }
+
+#[test]
+fn what_one_who_comes_back_is_told_is_written_in_parts_that_others_go_between() {
+    let (gateway, ledger) = gateway();
+    let first = gateway.exchange.accounts().last_user_event(ALICE);
+    for units in 1..=200 {
+        ledger.feed(&[balance(ALICE, BTC, units, 0)]);
+    }
+    let (mut parts, mut written) = (Vec::new(), Some(first));
+    while let Some(upto) = written {
+        written = gateway.exchange.accounts().write_user_events(ALICE, upto);
+        parts.extend(written);
+    }
+    assert_eq!(parts, [first + 64, first + 128, first + 192]);
+    for nothing in [first + 200, u64::MAX] {
+        assert_eq!(gateway.exchange.accounts().write_user_events(ALICE, nothing), None);
+    }
+    let key = ApiKeyText::new(ALICE_KEY.as_bytes()).unwrap();
+    let accounts = gateway.exchange.accounts();
+    let (alice, _) = accounts.key(&key, PEER.ip).unwrap();
+    let mut resumed = accounts.resume(&alice, PEER.ip, first).unwrap();
+    let told = std::iter::from_fn(|| futures_util::FutureExt::now_or_never(resumed.recv()).flatten());
+    assert!(told.map(|event| event.sequence).eq(first + 1..=first + 200));
+}

@@ -19,6 +19,9 @@ use crate::auth::Caller;
 use crate::by_id::MapById;
 use crate::reference::Reference;
 
+/// So many events are written while nobody may tell anything.
+const WRITTEN_AT_ONCE: u64 = 64;
+
 /// One user event.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct UserEvent {
@@ -182,6 +185,17 @@ impl Subscribers {
         let right = Right::default();
         stream.subscriptions.push(Subscription { sender, by, right: right.clone() });
         Some(UserEvents { missed, receiver, right })
+    }
+
+    /// Writes what follows the event of the number `after`, if all of that is kept, but not much at once: up to which number it
+    /// is written now, `None` when nothing is left to write.
+    pub(super) fn write_some(&self, account: AccountId, after: u64) -> Option<u64> {
+        let mut state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
+        let stream = state.by_account.get_mut(&account)?;
+        let from = after.checked_add(1).filter(|from| *from >= stream.first())?;
+        let upto = stream.last.min(from.saturating_add(WRITTEN_AT_ONCE - 1));
+        (from..=upto).for_each(|sequence| drop(stream.event(sequence)));
+        (upto < stream.last && from <= upto).then_some(upto)
     }
 
     /// Whether all of the account's events after the one of this number are kept.

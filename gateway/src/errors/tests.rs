@@ -1,3 +1,5 @@
+use wire::RejectReason;
+
 use super::*;
 
 #[test]

@@ -59,7 +59,17 @@ const METRICS_WEIGHT: u32 = 50;
 /// WebSocket keeps it for as long as it lives, which is longer than the HTTP connection it began as.
 #[derive(Clone)]
 pub struct ConnectionPlace {
-    _place: Arc<Place>,
+    place: Arc<Place>,
+    /// Who is at the other end: a client, or the proxy of many.
+    peer: IpAddr,
+}
+
+impl ConnectionPlace {
+    /// It is this client's alone from now on: `false` when that has its share already. Whose it was when it was accepted it stays; a
+    /// proxy's, which tells of clients with their requests, was nobody's.
+    pub fn becomes(&self, client: IpAddr) -> bool {
+        client == self.peer || !self.place.is_nobodys() || self.place.is_admitted(client)
+    }
 }
 
 /// What clients pass before they are served.
@@ -120,7 +130,7 @@ fn prepare(stream: &TcpStream) -> io::Result<()> {
 }
 
 /// Lets a client in: whoever does not say in time who it is, or does not finish the handshake, is gone.
-async fn enter(gateway: Arc<Gateway>, mut stream: TcpStream, ip: IpAddr, door: Door, mut place: Place) {
+async fn enter(gateway: Arc<Gateway>, mut stream: TcpStream, ip: IpAddr, door: Door, place: Place) {
     let mut peer = Peer { ip };
     let deadline = tokio::time::Instant::now() + HANDSHAKE_MAX;
     if let Some(proxies) = &door.proxies {
@@ -138,7 +148,7 @@ async fn enter(gateway: Arc<Gateway>, mut stream: TcpStream, ip: IpAddr, door: D
         gateway.metrics.refused_connections.inc();
         return;
     }
-    let place = ConnectionPlace { _place: Arc::new(place) };
+    let place = ConnectionPlace { place: Arc::new(place), peer: peer.ip };
     match door.tls {
         None => serve_connection(gateway, stream, peer, proxies, place).await,
         Some(acceptor) => {

@@ -6,7 +6,7 @@
 
 use std::collections::HashMap;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
@@ -38,7 +38,7 @@ pub struct Places {
 #[derive(Debug)]
 pub struct Place {
     places: Arc<Places>,
-    client: Option<IpAddr>,
+    client: OnceLock<IpAddr>,
     _permit: OwnedSemaphorePermit,
 }
 
@@ -56,7 +56,7 @@ impl Places {
     /// Takes a place for a connection of whom nobody has said yet whose it is.
     pub fn take(self: &Arc<Places>) -> Option<Place> {
         let permit = Arc::clone(&self.free).try_acquire_owned().ok()?;
-        Some(Place { places: Arc::clone(self), client: None, _permit: permit })
+        Some(Place { places: Arc::clone(self), client: OnceLock::new(), _permit: permit })
     }
 
     /// Waits until all of `count` are free, as many as there are.
@@ -83,11 +83,11 @@ impl Places {
 
 impl Place {
     /// It is a connection from this address: `false` when that, or a network around it, has its share already.
-    pub fn is_admitted(&mut self, ip: IpAddr) -> bool {
+    pub fn is_admitted(&self, ip: IpAddr) -> bool {
         let mut taken = self.places.taken();
         let mut share = self.places.share(self.places.free());
         for network in networks(ip) {
-            if self.client.is_some() || taken.get(&network).is_some_and(|has| *has >= share) {
+            if self.client.get().is_some() || taken.get(&network).is_some_and(|has| *has >= share) {
                 return false;
             }
             share = share.saturating_mul(WIDER);
@@ -95,15 +95,21 @@ impl Place {
         for network in networks(ip) {
             *taken.entry(network).or_default() += 1;
         }
+        // Nobody else may say so meanwhile.
+        let is_first = self.client.set(ip).is_ok();
         drop(taken);
-        self.client = Some(ip);
-        true
+        is_first
+    }
+
+    /// Whether nobody has said whose connection it is.
+    pub fn is_nobodys(&self) -> bool {
+        self.client.get().is_none()
     }
 }
 
 impl Drop for Place {
     fn drop(&mut self) {
-        let Some(client) = self.client else { return };
+        let Some(client) = self.client.get().copied() else { return };
         let mut taken = self.places.taken();
         for network in networks(client) {
             match taken.get_mut(&network) {

@@ -106,7 +106,8 @@ pub(super) fn history(call: Call) -> BoxFuture<'static, Answer> {
     .boxed()
 }
 
-/// From when to when, in milliseconds, both included; microseconds are taken too. Without `endTime` up to the present, whatever clock it is read from.
+/// From when to when, in milliseconds, both included; microseconds are taken too. Without `endTime` up to the present,
+/// whatever clock it is read from.
 pub(super) fn window(params: &mut Params, days: u64, now_ms: u64) -> Result<(u64, u64), ApiError> {
     let longest_ms = days * DAY_MS;
     match (params.time_ms("startTime")?, params.time_ms("endTime")?) {

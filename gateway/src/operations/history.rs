@@ -79,10 +79,7 @@ pub(super) fn open_orders(call: Call) -> BoxFuture<'static, Answer> {
     async move {
         let caller = call.caller()?;
         let mut params = call.params;
-        let wanted = match params.get("symbol") {
-            Some(_) => Some(parse::market(&call.gateway, &mut params)?),
-            None => None,
-        };
+        let wanted = parse::market_or_all(&call.gateway, &mut params)?;
         params.finish()?;
         let is_wanted = |order: &Order| wanted.as_ref().is_none_or(|market| order.market == market.id);
         call.gateway.orders_up_to_date(caller.account, is_wanted).await?;

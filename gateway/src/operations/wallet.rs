@@ -57,10 +57,7 @@ pub(super) fn trade_fees(call: Call) -> BoxFuture<'static, Answer> {
     async move {
         let caller = call.caller()?;
         let mut params = call.params;
-        let wanted = match params.get("symbol") {
-            Some(_) => Some(parse::market(&call.gateway, &mut params)?),
-            None => None,
-        };
+        let wanted = parse::market_or_all(&call.gateway, &mut params)?;
         params.finish()?;
         call.gateway.up_to_date().await?;
         let reference = call.gateway.exchange.reference();

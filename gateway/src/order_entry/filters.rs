@@ -2,7 +2,7 @@
 //! own copy of the rules; this one only answers early.
 
 use wire::command::NewOrder;
-use wire::{OrderKind, RejectReason, Side, Terms};
+use wire::{RejectReason, Side, Terms};
 
 use super::parse::Placement;
 use crate::errors::{self, ApiError};
@@ -52,7 +52,6 @@ fn first_failure(market: &Market, order: &NewOrder, terms: &Terms) -> Option<Rej
     if !terms.trailing_delta.is_zero() && !deltas.contains(&terms.trailing_delta) {
         return Some(RejectReason::BadTrailingDelta);
     }
-    let has_min = special.has_min_notional(order.kind.is_market());
     let visible = terms.visible_qty;
     if !visible.is_zero() {
         if visible > order.qty || visible < rules.qty_min || !visible.is_multiple_of(rules.lot) {
@@ -63,42 +62,52 @@ fn first_failure(market: &Market, order: &NewOrder, terms: &Terms) -> Option<Rej
             return Some(RejectReason::TooManyIcebergParts);
         }
     }
-    if order.qty.is_zero() {
-        return match order.quote_qty {
-            spent if spent < rules.notional_min => Some(RejectReason::NotionalTooSmall),
-            spent if has_min && spent < special.min_notional => Some(RejectReason::BelowMinNotional),
-            _ => None,
-        };
-    }
-    if !order.qty.is_multiple_of(rules.lot) {
-        return Some(RejectReason::QtyOffLot);
-    }
-    if order.qty < rules.qty_min {
-        return Some(RejectReason::QtyTooSmall);
-    }
-    let qty_max = if order.kind.is_market() { rules.market_qty_max } else { rules.qty_max };
-    if order.qty > qty_max {
-        return Some(RejectReason::QtyTooLarge);
+    if !order.qty.is_zero() {
+        let qty_max = if order.kind.is_market() { rules.market_qty_max } else { rules.qty_max };
+        if !order.qty.is_multiple_of(rules.lot) {
+            return Some(RejectReason::QtyOffLot);
+        }
+        if order.qty < rules.qty_min {
+            return Some(RejectReason::QtyTooSmall);
+        }
+        if order.qty > qty_max {
+            return Some(RejectReason::QtyTooLarge);
+        }
     }
     if !terms.qty_min.is_multiple_of(rules.lot) {
         return Some(RejectReason::BadQtyMin);
     }
-    if is_protected && (order.kind.is_stop() || !order.kind.is_market()) {
-        // Its protection price is made from its stop price, by the ledger, or its limit by the market.
+    if is_protected && !order.kind.is_market() {
+        // Its limit is made by its market, which measures it then.
         return None;
     }
-    // The protection price bounds a market order's notional from above when it buys, from below when it
-    // sells: only what is certain is refused here.
-    let notional = order.price.notional(order.qty, market.scale.quote_factor);
-    let bounds_from_below = order.kind != OrderKind::Market || order.side == Side::Sell;
-    let bounds_from_above = order.kind != OrderKind::Market || order.side == Side::Buy;
-    match notional {
-        None if bounds_from_below => Some(RejectReason::NotionalTooLarge),
-        Some(notional) if bounds_from_below && notional > rules.notional_max => Some(RejectReason::NotionalTooLarge),
-        Some(notional) if bounds_from_above && notional < rules.notional_min => Some(RejectReason::NotionalTooSmall),
-        Some(notional) if bounds_from_above && has_min && notional < special.min_notional => {
+    match notional(market, order) {
+        notional if notional < rules.notional_min.wide() => Some(RejectReason::NotionalTooSmall),
+        notional if notional > rules.notional_max.wide() => Some(RejectReason::NotionalTooLarge),
+        notional if special.has_min_notional(order.kind.is_market()) && notional < special.min_notional.wide() => {
             Some(RejectReason::BelowMinNotional)
         }
         _ => None,
     }
+}
+
+/// What an order moves of the quote asset, as the ledger measures it: of a market order by base quantity at the price that its
+/// protection price was made from.
+pub(super) fn notional(market: &Market, order: &NewOrder) -> i128 {
+    let product = i128::from(order.price.units()) * i128::from(order.qty.units());
+    let notional = product.checked_mul(market.scale.quote_factor.into());
+    if !order.kind.is_market() {
+        return notional.unwrap_or(i128::MAX);
+    }
+    if order.qty.is_zero() {
+        return order.quote_qty.wide();
+    }
+    let scaled = notional.and_then(|notional| notional.checked_mul(1_000_000));
+    scaled.map_or(i128::MAX, |notional| notional / protected_ppm(market, order.side))
+}
+
+/// What a protection price is of the price that it was made from.
+pub(super) fn protected_ppm(market: &Market, side: Side) -> i128 {
+    let protection = i128::from(market.rules.protection_ppm);
+    if side == Side::Buy { 1_000_000 + protection } else { 1_000_000 - protection }
 }

@@ -122,14 +122,13 @@ pub fn test(gateway: &Arc<Gateway>, caller: Caller, params: Params) -> Answer {
 /// Cancels an order and waits until it is off the book.
 pub async fn cancel(gateway: &Arc<Gateway>, caller: Caller, params: Params) -> Answer {
     let cancellation = parse::cancellation(gateway, caller, params)?;
-    take_off(gateway, caller, &cancellation).await
+    take_off(gateway, caller, &cancellation, deadline(gateway)).await
 }
 
-async fn take_off(gateway: &Arc<Gateway>, caller: Caller, cancellation: &Cancellation) -> Answer {
+async fn take_off(gateway: &Arc<Gateway>, caller: Caller, cancellation: &Cancellation, deadline: Instant) -> Answer {
     let CancelOrder { order, client_order_id: name, .. } = cancellation.command;
-    let deadline = deadline(gateway);
     renamed(gateway, caller, order, name).await;
-    let (position, orders) = withdraw(gateway, &Command::CancelOrder(cancellation.command), deadline).await?;
+    let (position, orders) = cancel_by(gateway, &Command::CancelOrder(cancellation.command), deadline).await?;
     tell_taken_off(gateway, caller, cancellation, position, &orders)
 }
 
@@ -158,7 +157,7 @@ fn tell_taken_off(
 /// Cancels every open order in a market and waits until all are off the book.
 pub async fn cancel_all(gateway: &Arc<Gateway>, caller: Caller, params: Params) -> Answer {
     let (market, command) = parse::mass_cancellation(gateway, caller.account, params)?;
-    let (position, orders) = withdraw(gateway, &Command::CancelAll(command), deadline(gateway)).await?;
+    let (position, orders) = cancel_by(gateway, &Command::CancelAll(command), deadline(gateway)).await?;
     let accounts = gateway.exchange.accounts();
     let account = accounts.get(caller.account).ok_or(errors::NOT_PERMITTED)?;
     let cancel_id = cancel_report_id(position);
@@ -190,10 +189,12 @@ async fn renamed(gateway: &Gateway, caller: Caller, order: OrderId, name: Client
     }
 }
 
-type Withdrawn = (LogPosition, Vec<(wire::MarketId, OrderId)>);
+/// Where a command is in the ledger's log, and the orders that it has canceled.
+type Canceled = (LogPosition, Vec<(wire::MarketId, OrderId)>);
 
-async fn withdraw(gateway: &Arc<Gateway>, command: &Command, deadline: Instant) -> Result<Withdrawn, ApiError> {
-    let replied = request(gateway, command).await?;
+/// Has a command that cancels sequenced, and waits for what it has canceled.
+async fn cancel_by(gateway: &Arc<Gateway>, command: &Command, deadline: Instant) -> Result<Canceled, ApiError> {
+    let replied = gateway.sequence_by(command, deadline).await?;
     if let Reply::Rejected { reason, .. } = replied.reply {
         return Err(reason.into());
     }

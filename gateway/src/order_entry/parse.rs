@@ -54,6 +54,8 @@ pub struct Replacement {
     pub placement: Placement,
     /// Whether the new order is placed when the cancel fails.
     pub allows_failure: bool,
+    /// Whether what goes is canceled when the new order is beyond a rate.
+    pub cancels_beyond_rate: bool,
 }
 
 /// A cancel, ready for the log.
@@ -75,6 +77,14 @@ const DECIMALS_MAX: u8 = 8;
 pub fn market(gateway: &Gateway, params: &mut Params) -> Result<Arc<Market>, ApiError> {
     let symbol = params.required("symbol")?;
     named_market(gateway, &symbol)
+}
+
+/// The market that `symbol` names, if it is sent: all of them are meant else.
+pub fn market_or_all(gateway: &Gateway, params: &mut Params) -> Result<Option<Arc<Market>>, ApiError> {
+    if params.get("symbol").is_none() {
+        return Ok(None);
+    }
+    market(gateway, params).map(Some)
 }
 
 /// The market of this name.
@@ -132,14 +142,8 @@ pub fn placement(gateway: &Gateway, caller: Caller, mut params: Params) -> Resul
     let price = match sent_price {
         Some(_) if kind.is_market() => return Err(ApiError::not_required("price")),
         Some(text) => price(&market, "price", &text)?,
-        None if kind.is_market() => {
-            let data = gateway.exchange.market_data();
-            protection::price(&market, side, data.best(market.id), data.last_price(market.id))
-        }
-        None if !terms.peg.is_none() => {
-            pegs::protection_price(gateway, &market, caller.account, (side, qty), terms.peg)
-        }
-        None => return Err(ApiError::mandatory("price")),
+        None if !kind.is_market() && terms.peg.is_none() => return Err(ApiError::mandatory("price")),
+        None => protection_price(gateway, &market, caller.account, (side, qty), kind, &terms),
     };
     params.finish()?;
     let order = NewOrder {
@@ -158,6 +162,26 @@ pub fn placement(gateway: &Gateway, caller: Caller, mut params: Params) -> Resul
         asked_us: caller.asked_us,
     };
     Ok(Placement { market, order, terms, response, wants_commission, is_retry })
+}
+
+/// The worst price that an order without a limit of its own may trade at.
+fn protection_price(
+    gateway: &Gateway,
+    market: &Market,
+    account: AccountId,
+    (side, qty): (Side, Qty),
+    kind: OrderKind,
+    terms: &Terms,
+) -> Price {
+    if let Some(stop) = terms.stop_price {
+        // As the ledger makes it, whatever is sent.
+        return market.rules.stop_protection(side, stop, terms.trailing_delta);
+    }
+    if !kind.is_market() {
+        return pegs::protection_price(gateway, market, account, (side, qty), terms.peg);
+    }
+    let data = gateway.exchange.market_data();
+    protection::price(market, side, data.best(market.id), data.last_price(market.id))
 }
 
 /// Takes what plain orders do not have.
@@ -228,10 +252,11 @@ pub fn replacement(gateway: &Gateway, caller: Caller, mut params: Params) -> Res
         "ALLOW_FAILURE" => true,
         _ => return Err(ApiError::invalid_data("cancelReplaceMode")),
     };
-    match params.take("orderRateLimitExceededMode")?.as_deref() {
-        None | Some("DO_NOTHING" | "CANCEL_ONLY") => {}
+    let cancels_beyond_rate = match params.take("orderRateLimitExceededMode")?.as_deref() {
+        None | Some("DO_NOTHING") => false,
+        Some("CANCEL_ONLY") => true,
         Some(_) => return Err(ApiError::invalid_data("orderRateLimitExceededMode")),
-    }
+    };
     let names = ["cancelOrderId", "cancelOrigClientOrderId", "cancelNewClientOrderId"];
     let mut cancellation = cancellation_in(gateway, caller, &mut params, &market, names)?;
     let placement = placement(gateway, caller, params)?;
@@ -239,7 +264,7 @@ pub fn replacement(gateway: &Gateway, caller: Caller, mut params: Params) -> Res
         // Both halves were asked for at once, and a cancel that finds nothing seals the name: the order comes after it.
         cancellation.command.asked_us = cancellation.command.asked_us.saturating_sub(1);
     }
-    Ok(Replacement { cancellation, placement, allows_failure })
+    Ok(Replacement { cancellation, placement, allows_failure, cancels_beyond_rate })
 }
 
 /// Takes what names an order to be canceled: its id, its client order id, and the client's name for the cancel.
@@ -251,7 +276,7 @@ fn cancellation_in(
     [id, name, cancel_name]: [&str; 3],
 ) -> Result<Cancellation, ApiError> {
     let account = caller.account;
-    let named = order_name_in(params, id, name)?;
+    let mut named = order_name_in(params, id, name)?;
     let cancel_id = client_order_id(params, cancel_name)?;
     let restriction = match params.take("cancelRestrictions")?.as_deref() {
         None => CancelRestriction::None,
@@ -262,7 +287,6 @@ fn cancellation_in(
             return Err(ApiError::new(-1145, text));
         }
     };
-    let mut named = named;
     if let (Some(order), Some(name)) = (named.order, named.client_order_id) {
         let accounts = gateway.exchange.accounts();
         let known = accounts.get(account).and_then(|account| account.orders.get(market.id, order));

@@ -30,19 +30,10 @@ pub async fn replace(gateway: &Arc<Gateway>, caller: Caller, params: Params, ove
     filters::check_in_itself(placement)?;
     // Once the old one is canceled its market would refuse the new one.
     trial::check_price(gateway, placement)?;
-    if let Some(limit) = over_limit {
-        let canceled = take_off(gateway, caller, &replacement.cancellation).await;
-        if canceled.as_ref().is_err_and(is_unknown) {
-            return canceled;
-        }
-        let stops = !replacement.allows_failure;
-        let retry_after_s = limit.retry_after_s;
-        let placed = (canceled.is_ok() || !stops).then_some(Err(limit));
-        let told = answer(canceled, placed).map_err(|failed| ApiError { retry_after_s, ..failed });
-        // Binance's status is the limit's in this mode alone.
-        return told.map_err(|failed| ApiError { status: if stops { 429 } else { failed.status }, ..failed });
-    }
     let deadline = super::deadline(gateway);
+    if let Some(limit) = over_limit {
+        return cancel_only(gateway, caller, &replacement, limit, deadline).await;
+    }
     let old = &replacement.cancellation.command;
     renamed(gateway, caller, old.order, old.client_order_id).await;
     let Replied { position, reply } = spend(gateway, caller, &command(&replacement), deadline).await?;
@@ -53,8 +44,12 @@ pub async fn replace(gateway: &Arc<Gateway>, caller: Caller, params: Params, ove
             return answer(Err(reason.into()), None);
         }
         Reply::Rejected { reason, id } => {
-            let told = filters::explain(&placement.market, &placement.order, reason);
-            return Err(told.told_with(reason, id));
+            let told = filters::explain(&placement.market, &placement.order, reason).told_with(reason, id);
+            if reason == RejectReason::OrderRateExceeded && replacement.cancels_beyond_rate {
+                // The ledger has changed nothing; the cancel alone is asked of it now.
+                return cancel_only(gateway, caller, &replacement, told, deadline).await;
+            }
+            return Err(told);
         }
     };
     let canceled = match canceled_by(gateway, position, deadline).await {
@@ -72,6 +67,26 @@ pub async fn replace(gateway: &Arc<Gateway>, caller: Caller, params: Params, ove
         return Err(errors::TIMEOUT);
     }
     answer(canceled, placed)
+}
+
+/// Cancels the old order where `limit` keeps the new one back.
+async fn cancel_only(
+    gateway: &Arc<Gateway>,
+    caller: Caller,
+    replacement: &Replacement,
+    limit: ApiError,
+    deadline: Instant,
+) -> Answer {
+    let canceled = take_off(gateway, caller, &replacement.cancellation, deadline).await;
+    if canceled.as_ref().is_err_and(is_unknown) {
+        return canceled;
+    }
+    let stops = !replacement.allows_failure;
+    let retry_after_s = limit.retry_after_s;
+    let placed = (canceled.is_ok() || !stops).then_some(Err(limit));
+    let told = answer(canceled, placed).map_err(|failed| ApiError { retry_after_s, ..failed });
+    // Binance's status is the limit's in this mode alone.
+    told.map_err(|failed| ApiError { status: if stops { 429 } else { failed.status }, ..failed })
 }
 
 fn command(replacement: &Replacement) -> Command {

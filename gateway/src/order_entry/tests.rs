@@ -1,10 +1,11 @@
 use serde_json::{Value, json};
 use wire::command::{Permissions, Reply};
 use wire::event::{AllCanceled, CancelRejected};
-use wire::{ApiKeyText, CancelCause, Event, RejectReason};
+use wire::{ApiKeyText, CancelCause, Event, RejectReason, Side};
 
 use super::*;
 use crate::config::Limits;
+use crate::market_data::tests::traded;
 use crate::testing::*;
 
 fn alice() -> Caller {
@@ -219,13 +220,16 @@ async fn market_orders_carry_a_protection_price_that_clients_do_not_see() {
         sender.send(*new).unwrap();
         Ok((Reply::Accepted { id: 1 }, vec![pending(1, new), rejected(1, RejectReason::NoLiquidity)]))
     }));
-    let market = params("symbol=BTCUSDT&side=SELL&type=MARKET&quantity=1");
-    let answer = json(place(&gateway, alice(), market).await);
+    let market = || params("symbol=BTCUSDT&side=SELL&type=MARKET&quantity=1");
+    let worthless = place(&gateway, alice(), market()).await.unwrap_err();
+    assert_eq!(&*worthless.message, "Filter failure: NOTIONAL", "no price is known yet");
+    ledger.feed(&[traded(1, 5_000_000, 1_000, Side::Sell)]);
+    let answer = json(place(&gateway, alice(), market()).await);
     assert_eq!(
         (&answer["status"], &answer["price"], &answer["timeInForce"]),
         (&json!("EXPIRED"), &json!("0.00000000"), &json!("GTC"))
     );
-    assert_eq!(receiver.recv().unwrap().price, rules().price_min);
+    assert_eq!(receiver.recv().unwrap().price, price(4_750_000));
 }
 
 /// A value that some parameter takes, or one that none does.

@@ -185,34 +185,18 @@ impl Trial<'_> {
         Ok(())
     }
 
-    /// As filters measure it: a market order by base quantity at the price that its protection price was made from.
     fn notional(&self) -> i128 {
-        let (market, order) = (&self.placement.market, &self.placement.order);
-        let product = i128::from(order.price.units()) * i128::from(order.qty.units());
-        let notional = product.checked_mul(market.scale.quote_factor.into());
-        if !order.kind.is_market() {
-            return notional.unwrap_or(i128::MAX);
-        }
-        if order.qty.is_zero() {
-            return order.quote_qty.wide();
-        }
-        let scaled = notional.and_then(|notional| notional.checked_mul(1_000_000));
-        scaled.map_or(i128::MAX, |notional| notional / self.protected_ppm())
-    }
-
-    /// What a protection price is of the price that it was made from.
-    fn protected_ppm(&self) -> i128 {
-        let protection = i128::from(self.placement.market.rules.protection_ppm);
-        if self.placement.order.side == Side::Buy { 1_000_000 + protection } else { 1_000_000 - protection }
+        filters::notional(&self.placement.market, &self.placement.order)
     }
 
     /// The order's quantity in ledger units of the base asset; of an order by quote quantity what that is at the price that its
     /// protection price was made from.
     fn base(&self) -> i128 {
-        let (scale, order) = (&self.placement.market.scale, &self.placement.order);
+        let (market, order) = (&self.placement.market, &self.placement.order);
+        let scale = &market.scale;
         let units = if order.qty.is_zero() {
             let cost = (i128::from(order.price.units()) * 1_000_000).checked_mul(scale.quote_factor.into());
-            cost.map_or(0, |cost| order.quote_qty.wide() * self.protected_ppm() / cost)
+            cost.map_or(0, |cost| order.quote_qty.wide() * filters::protected_ppm(market, order.side) / cost)
         } else {
             order.qty.units().into()
         };

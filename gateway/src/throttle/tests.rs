@@ -21,6 +21,16 @@ fn weight_is_counted_per_address_and_minute() {
 }
 
 #[test]
+fn a_request_that_is_counted_late_does_not_bring_the_former_window_back() {
+    let throttle = throttle();
+    assert_eq!(throttle.weigh(IP, 6, MINUTE_US - 5), Ok(6));
+    assert_eq!(throttle.weigh(IP, 6, MINUTE_US + 2), Ok(6));
+    assert_eq!(throttle.weigh(IP, 2, MINUTE_US - 1), Ok(8), "it looked at the clock before the minute began");
+    assert_eq!(throttle.weigh(IP, 2, MINUTE_US + 3), Ok(10), "nothing was forgotten");
+    assert_eq!(throttle.weigh(IP, 1, MINUTE_US - 2 * LATE_MAX_US), Ok(1), "a clock was set back");
+}
+
+#[test]
 fn requests_are_counted_per_address_and_five_minutes_whatever_they_weigh() {
     let throttle = Throttle::new(&Limits { requests_per_5m: 3, ..Limits::default() }, Arc::default());
     assert_eq!(throttle.weigh(IP, 0, 0), Ok(0));

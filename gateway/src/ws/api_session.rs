@@ -1,5 +1,5 @@
 //! What a connection of the WebSocket API remembers: who has logged on, and which accounts' events it is
-//! sent. A value without I/O.
+//! sent. A value without I/O; it looks at the clock to see how often it is asked.
 
 use std::time::Instant;
 
@@ -256,6 +256,7 @@ impl ApiSession {
             return Err(errors::BUSY);
         }
         let is_numbered = is_numbered || after.is_some();
+        after.iter().for_each(|after| exchange.write_user_events(account, *after));
         let (events, last) = {
             // Nothing is told while the projection is held.
             let accounts = exchange.accounts();

@@ -94,6 +94,11 @@ async fn admit(gateway: &Gateway, request: &Request<Incoming>, peer: Peer) -> Re
         None => drop(gateway.throttle.weigh(peer.ip, API_CONNECTION_WEIGHT, gateway.now_us())?),
     }
     let api = api_connection::Wanted::parse(query)?;
+    // The last thing that is asked: until it is switched, a connection is its proxy's, for whichever clients there are.
+    if request.extensions().get::<ConnectionPlace>().is_some_and(|place| !place.becomes(peer.ip)) {
+        gateway.metrics.refused_connections.inc();
+        return Err(errors::SHARE_TAKEN);
+    }
     Ok(Admitted { accepted, wanted, api })
 }
 

@@ -290,6 +290,10 @@ impl Connection<'_> {
             // A key that means nothing here is passed over as one that nobody gave out.
             Source::User(_) if self.gateway.is_read_only => {}
             Source::User(listen_key) => {
+                if let Some(after) = after {
+                    let caller = self.gateway.exchange.accounts().listen_key(&listen_key, self.peer.ip);
+                    caller.iter().for_each(|caller| self.gateway.exchange.write_user_events(caller.account, after));
+                }
                 let accounts = self.gateway.exchange.accounts();
                 if self.listeners.names().any(|known| *known == listen_key)
                     || self.listeners.names().count() == USERS_MAX

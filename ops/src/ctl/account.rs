@@ -12,7 +12,8 @@ mod shown;
 /// `mainstay ctl account`.
 #[derive(Debug, clap::Subcommand)]
 pub enum Command {
-    /// List every account: the rates that it is charged now where its market has none of its own (account show), its trade group and firm, whether its kill switch is engaged.
+    /// List every account: the rates that it is charged now where its market has none of its own (account show), its trade
+    /// group and firm, whether its kill switch is engaged.
     List,
     /// Show everything of one account: balances, rates, limits, trade group, firm, kill switches, keys.
     Show {

@@ -42,7 +42,7 @@ enum Command {
 
 /// What is read of a node's `/status`.
 #[derive(Debug, Clone, Deserialize)]
-pub(super) struct Page {
+pub(crate) struct Page {
     /// Whether every partition has a leader and is caught up.
     pub ready: bool,
     /// The partition with the ledger.
@@ -56,7 +56,7 @@ pub(super) struct Page {
 
 /// See `node::PartitionStatus`.
 #[derive(Debug, Clone, Deserialize)]
-pub(super) struct Replica {
+pub(crate) struct Replica {
     pub partition: u16,
     pub leader: Option<u64>,
     pub version: u16,
@@ -73,14 +73,14 @@ pub(super) struct Replica {
 
 /// See `node::TableStatus`.
 #[derive(Debug, Clone, Deserialize)]
-pub(super) struct Table {
+pub(crate) struct Table {
     pub table: String,
     pub rows: u64,
     pub rows_max: u32,
 }
 
 /// Does what was asked.
-pub async fn run(place: &Place, args: Args) -> miette::Result<()> {
+pub(super) async fn run(place: &Place, args: Args) -> miette::Result<()> {
     match args.command {
         None => show(place).await,
         Some(Command::Set { version }) => set(place, version).await,
@@ -88,7 +88,7 @@ pub async fn run(place: &Place, args: Args) -> miette::Result<()> {
 }
 
 /// What a node says of itself.
-pub(super) async fn page(http: &str) -> Option<Page> {
+pub(crate) async fn page(http: &str) -> Option<Page> {
     let (_, body) = http::get(&format!("{http}/status"), ANSWER_WITHIN).await?;
     serde_json::from_slice(&body).ok()
 }
@@ -103,7 +103,7 @@ pub(super) async fn pages(place: &Place) -> miette::Result<Vec<(u64, Option<Page
 }
 
 /// The versions that every node knows; `None` while one does not answer, or they have none in common.
-pub(super) fn known_by_all(pages: &[(u64, Option<Page>)]) -> Option<[u16; 2]> {
+pub(crate) fn known_by_all(pages: &[(u64, Option<Page>)]) -> Option<[u16; 2]> {
     let mut common = [0, u16::MAX];
     for (_, page) in pages {
         for replica in &page.as_ref()?.partitions {
@@ -226,10 +226,10 @@ fn why_not(node: u64, page: &Option<Page>, version: u16) -> Option<String> {
 }
 
 #[cfg(test)]
-mod tests {
+pub(crate) mod tests {
     use super::*;
 
-    fn page(version: u16, versions: [u16; 2], version_at: u64, snapshot_position: u64) -> Option<Page> {
+    pub(crate) fn page(version: u16, versions: [u16; 2], version_at: u64, snapshot_position: u64) -> Option<Page> {
         let (partition, leader, caught_up, lag, failed) = (1, Some(1), true, 0, None);
         let replica = Replica {
             partition,

@@ -1,5 +1,5 @@
-//! Makes the ledger what a demo needs: assets, markets, accounts, keys, funds. Whatever is there already is left
-//! alone, so it may be cut short anywhere and run again.
+//! Makes the ledger what a demo needs: assets, markets, accounts, keys, funds; in a new cluster its version before them. Whatever
+//! is there already is left alone, so it may be cut short anywhere and run again.
 
 use std::path::Path;
 
@@ -13,6 +13,7 @@ use wire::{AccountId, AccountName, Amount, AssetId, Command, FeeRate, PartitionI
 
 use super::layout::Layout;
 use super::markets::{ASSETS, MARKETS, asset};
+use super::version;
 use crate::api_keys;
 use crate::operator::{Done, Inventory, Operator};
 
@@ -30,6 +31,9 @@ pub async fn run(
         let inventory = operator.inventory(|inventory| is_complete(inventory, accounts)).await?;
         if is_complete(&inventory, accounts) {
             return Ok(());
+        }
+        if inventory.is_empty() {
+            version::begin(operator, layout).await;
         }
         let bootstrap = Bootstrap { operator, layout, accounts, envelope_key, inventory };
         if bootstrap.add_missing().await?.is_some() {

@@ -389,9 +389,7 @@ impl Client {
         if change == Change::Moved {
             self.reads.rewind(partition, now);
         }
-        let keys: Vec<SessionKey> =
-            self.sessions.iter().filter(|(_, p)| p.partition == partition).map(|(key, _)| *key).collect();
-        for key in keys {
+        for key in self.sessions_of(partition) {
             if change == Change::Moved
                 && let Some(pipeline) = self.sessions.get_mut(&key)
             {
@@ -400,6 +398,11 @@ impl Client {
             self.flush_session(key, now);
         }
         self.flush_reads(partition, now);
+    }
+
+    fn sessions_of(&self, partition: PartitionId) -> Vec<SessionKey> {
+        let of_it = self.sessions.iter().filter(|(_, pipeline)| pipeline.partition == partition);
+        of_it.map(|(key, _)| *key).collect()
     }
 
     /// As [`leader_connection`], which is pinged soon.
@@ -451,9 +454,7 @@ impl Client {
         let led = self.leaderships.iter().filter(|(_, leadership)| leadership.target() == Some(node));
         let led: Vec<PartitionId> = led.map(|(partition, _)| *partition).collect();
         for partition in led {
-            let sessions = self.sessions.iter().filter(|(_, pipeline)| pipeline.partition == partition);
-            let keys: Vec<SessionKey> = sessions.map(|(key, _)| *key).collect();
-            for key in keys {
+            for key in self.sessions_of(partition) {
                 self.flush_session(key, now);
             }
             self.flush_reads(partition, now);

@@ -139,8 +139,9 @@ impl<L: LogStore> PartitionDriver<L> {
                 }
                 HostOutput::MailCame { from, to, incarnation, upto } => {
                     if let Some(port) = self.neighbours.get(&from) {
-                        // Full: what is passed on all the same is dropped as seen.
-                        let _ = port.peer(HostInput::MailCame { to, incarnation, upto });
+                        // That replica has nothing to pass on until a Raft message wakes it, and hears of this before. Lost: what
+                        // is passed on all the same is dropped as seen.
+                        port.mention(HostInput::MailCame { to, incarnation, upto });
                     }
                 }
                 HostOutput::Failed(error) => return Err(error),
@@ -208,3 +209,6 @@ impl TimedRequests {
         Some(now.nanos() - begun.nanos())
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -24,9 +24,10 @@ pub struct Freshness {
 
 impl Freshness {
     /// The leader had committed this much a moment ago. An earlier target stands until it is reached, so that one
-    /// that runs away is reached as well.
+    /// that runs away is reached as well. A lesser one takes its place: what is committed does not become less, so who
+    /// said more did not lead, and its word must not stand for ever.
     pub fn leader_had(&mut self, position: LogPosition) {
-        self.target.get_or_insert(position);
+        self.target = Some(self.target.map_or(position, |target| target.min(position)));
     }
 
     /// How far this replica is.
@@ -82,5 +83,34 @@ impl LeaderProbe {
     /// There is another leader: ask at once.
     pub fn leader_changed(&mut self) {
         (self.ask_at, self.asked) = (Timestamp::ZERO, None);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const LATER: Timestamp = Timestamp::from_nanos(10 * FRESH_NS);
+
+    #[test]
+    fn a_target_that_runs_away_is_reached() {
+        let mut freshness = Freshness::default();
+        freshness.leader_had(LogPosition::new(10));
+        freshness.leader_had(LogPosition::new(20));
+        freshness.applied(LogPosition::new(9), false, LATER);
+        assert!(!freshness.is_fresh(LATER));
+        freshness.applied(LogPosition::new(10), false, LATER);
+        assert!(freshness.is_fresh(LATER));
+    }
+
+    #[test]
+    fn who_claims_what_nobody_has_is_believed_until_the_leader_speaks() {
+        let mut freshness = Freshness::default();
+        freshness.leader_had(LogPosition::new(u64::MAX));
+        freshness.applied(LogPosition::new(20), false, LATER);
+        assert!(!freshness.is_fresh(LATER));
+        freshness.leader_had(LogPosition::new(20));
+        freshness.applied(LogPosition::new(20), false, LATER);
+        assert!(freshness.is_fresh(LATER));
     }
 }

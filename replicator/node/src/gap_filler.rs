@@ -4,7 +4,7 @@
 //! It goes over the gaps from the first to the last, again and again until nothing is missing. Whom it asks for a position has
 //! that, or says which one it has next. When nobody in reach has a position, it goes on with the next that somebody has: what no
 //! archive has any more does not keep away what lies behind it. And as a node may have by now what it lacked when it was asked,
-//! every pass asks everybody anew.
+//! every pass asks everybody anew. Who has not come as far as a position yet says so: it is not lost, and others are asked.
 
 use std::collections::{BTreeMap, VecDeque};
 use std::fmt::Debug;
@@ -180,6 +180,16 @@ impl<L: Copy + PartialEq> GapFiller<L> {
     pub fn begun(&mut self, link: L, position: LogPosition) {
         if let Some(attempt) = self.attempt.as_mut().filter(|attempt| attempt.link == link) {
             attempt.is_begun |= position == before(attempt.next);
+        }
+    }
+
+    /// The node that is asked says where its events end now. Before what it is asked for: it has not got that yet, and may have it
+    /// when it is asked again.
+    pub fn ends(&mut self, link: L, position: LogPosition, now: Timestamp, out: &mut impl NodeLinks<Link = L>) {
+        let attempt = self.attempt.as_ref().filter(|attempt| attempt.link == link && attempt.is_begun);
+        if let Some(node) = attempt.filter(|attempt| position < before(attempt.next)).map(|attempt| attempt.node) {
+            self.answers.insert(node, None);
+            self.failed(now, out);
         }
     }
 

@@ -20,7 +20,7 @@ use crate::block::EventBlock;
 use crate::freshness::Freshness;
 use crate::leadership::{Handover, Turn};
 use crate::machine::Machine;
-use crate::mail::{MailCounters, MailOut, MailShipper, MailTiming, Verdict, last_of};
+use crate::mail::{MailCounters, MailOut, MailShipper, MailTiming, Verdict};
 use crate::permissions::is_mail;
 
 /// How a partition's host behaves beside its replica.
@@ -367,12 +367,6 @@ impl<L: LogStore> PartitionHost<L> {
             self.counters.mail_dropped += 1;
             return;
         };
-        if let Command::DeliverMail(batch) = &command
-            && is_from_afar
-        {
-            let (to, incarnation, upto) = (self.shipper.own(), batch.incarnation, last_of(batch));
-            self.outputs.push_back(HostOutput::MailCame { from: batch.from, to, incarnation, upto });
-        }
         let offered = match self.shipper.judge(&command, self.replica.machine().cells()) {
             Verdict::Sequence => self.replica.offer_internal(payload),
             Verdict::Instead(ack) => {
@@ -382,8 +376,12 @@ impl<L: LogStore> PartitionHost<L> {
             }
             Verdict::Drop => Ok(()),
         };
-        // The sender's outbox sends again.
-        self.counters.mail_dropped += u64::from(offered.is_err());
+        match (&command, offered) {
+            (Command::DeliverMail(batch), Ok(())) if is_from_afar => self.shipper.note_delivered(batch),
+            (_, Ok(())) => {}
+            // The sender's outbox sends again.
+            (_, Err(_)) => self.counters.mail_dropped += 1,
+        }
     }
 
     fn takes_mail(&self) -> bool {
@@ -454,6 +452,9 @@ impl<L: LogStore> PartitionHost<L> {
     }
 
     fn ship_mail(&mut self, now: Timestamp) -> usize {
+        while let Some((from, incarnation, upto)) = self.shipper.delivered() {
+            self.outputs.push_back(HostOutput::MailCame { from, to: self.partition, incarnation, upto });
+        }
         // What a machine holds that has panicked is nobody's mail.
         if self.replica.is_broken() {
             return 0;

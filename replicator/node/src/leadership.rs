@@ -1,7 +1,7 @@
 //! Spreads leaders over the nodes: each partition has a node that should lead it, by the configuration or in turn over
 //! those who can. An order is committed twice by the ledger and once by its market, so who leads the ledger has no turn
-//! among the markets while others can lead them. A leader that is another hands over when things have been quiet and the preferred replica has
-//! everything. One that is to lead nothing hands over at once, to whoever is nearest.
+//! among the markets while others can lead them. A leader that is another hands over when things have been quiet and the
+//! preferred replica has everything. One that is to lead nothing hands over at once, to whoever is nearest.
 
 use std::collections::BTreeSet;
 

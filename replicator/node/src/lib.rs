@@ -4,12 +4,15 @@
 //! Threads, each one duty cycle, joined by bounded rings ([`rings`](self) says who may wait for whom):
 //!
 //! - the network thread (`router`): links of peers, gateways and operators;
-//! - one thread per partition (`partition_thread`): its [`PartitionHost`];
+//! - a thread for each partition or for a group of them (`group`), or the network thread itself (`shared`): their `driver`s,
+//!   each with its [`PartitionHost`];
 //! - the log thread of `replicator`: appends and syncs;
 //! - the archive thread (`archivist`): events to disk and back.
 //!
-//! Follow a request: `router` → `partition_thread` → `host` → the replica → `machine` → the cells; its reply goes
+//! Follow a request: `router` → `rings` → `driver` → `host` → the replica → `machine` → the cells; its reply goes
 //! back the same way, its events to `archivist`, `recent` and `subscriptions`, its mail through `mail`.
+
+#![forbid(unsafe_code)]
 
 #[cfg(feature = "aeron")]
 mod aeron;

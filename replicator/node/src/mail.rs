@@ -21,6 +21,8 @@ use wire::{Command, Incarnation, MailSequence, NodeId, PartitionId, Timestamp};
 const BATCH_MAX: usize = 1_024;
 /// Mails under way to one partition; more wait for acknowledgements.
 const IN_FLIGHT_MAX: u64 = 8_192;
+/// No leader has more under way than this: the last batch that it sends may pass the bound.
+const AHEAD_MAX: u64 = IN_FLIGHT_MAX + BATCH_MAX as u64;
 /// The longest wait before mail is sent again.
 const RESEND_NS_MAX: u64 = 1_000_000_000;
 /// How long a leader sends by itself what was not picked up in time: the standby may be far behind.
@@ -87,6 +89,8 @@ pub struct MailShipper {
     incoming: BTreeMap<PartitionId, Incoming>,
     /// What this standby has passed on to the leaders beside it.
     picked: BTreeMap<PartitionId, Picked>,
+    /// Whose mail has come here from another node since that was told, and up to where.
+    delivered: BTreeMap<PartitionId, (Incarnation, MailSequence)>,
     /// Of how many outboxes the listeners were told last; none when that has changed, or leaders have.
     listened_by: Option<usize>,
     counters: MailCounters,
@@ -117,8 +121,8 @@ struct Outgoing {
 struct Picked {
     /// Passed on up to here, or sent by the leader.
     upto: MailSequence,
-    /// The leader has sent some since this was looked at.
-    has_come: bool,
+    /// The leader has sent some since this was looked at: up to here, as whoever sent it said.
+    came: Option<MailSequence>,
     /// So long what follows is the leader's to send, too.
     not_before: Timestamp,
 }
@@ -154,16 +158,12 @@ impl MailShipper {
             outgoing: BTreeMap::new(),
             incoming: BTreeMap::new(),
             picked: BTreeMap::new(),
+            delivered: BTreeMap::new(),
             listened_by: None,
             counters: MailCounters::default(),
             #[cfg(feature = "planted")]
             is_new: false,
         }
-    }
-
-    /// The partition whose mail it is.
-    pub fn own(&self) -> PartitionId {
-        self.own
     }
 
     /// What has been counted so far.
@@ -267,8 +267,21 @@ impl MailShipper {
     pub fn came(&mut self, to: PartitionId, incarnation: Incarnation, upto: MailSequence) {
         if incarnation == self.incarnation && self.leaders.get(&to) == Some(&self.node) {
             let picked = self.picked.entry(to).or_default();
-            (picked.upto, picked.has_come) = (picked.upto.max(upto), true);
+            picked.came = picked.came.max(Some(upto));
         }
+    }
+
+    /// Mail has come from another node, and is applied or will be, unless this leader falls first.
+    pub fn note_delivered(&mut self, batch: &DeliverMail) {
+        let upto = last_of(batch);
+        let told = self.delivered.entry(batch.from).or_insert((batch.incarnation, upto));
+        let is_same_life = told.0 == batch.incarnation;
+        *told = (batch.incarnation, if is_same_life { told.1.max(upto) } else { upto });
+    }
+
+    /// Whose mail has come so, of which life of its log and up to where: to tell the standby on this node once, not of each batch.
+    pub fn delivered(&mut self) -> Option<(PartitionId, Incarnation, MailSequence)> {
+        self.delivered.pop_first().map(|(from, (incarnation, upto))| (from, incarnation, upto))
     }
 
     /// A standby passes mail on to the leaders beside it, each once: what is lost is the sending leader's business.
@@ -285,9 +298,14 @@ impl MailShipper {
             }
             let picked = self.picked.entry(to).or_default();
             picked.upto = trimmed.max(picked.upto);
-            if std::mem::take(&mut picked.has_come) {
-                // When the leader sends no more, this one goes on before that seems to be lost.
-                picked.not_before = now.plus_nanos(self.timing.resend_ns / 2);
+            // What a peer says is not trusted: who believed it that everything has come would pass on nothing any more.
+            let came = picked.came.take().filter(|came| came.get() <= last.get().saturating_add(AHEAD_MAX));
+            if let Some(came) = came {
+                picked.upto = picked.upto.max(came);
+                // When the leader sends no more, this one goes on before that seems to be lost. The acknowledgement may take its
+                // whole delay; of what is left of the leader's patience a half is for the way there and back.
+                let spare_ns = self.timing.resend_ns.saturating_sub(self.timing.ack_delay_ns);
+                picked.not_before = now.plus_nanos(spare_ns / 2);
             }
             if now < picked.not_before {
                 continue;

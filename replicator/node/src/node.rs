@@ -11,13 +11,13 @@ use std::time::{Duration, Instant};
 
 use crossbeam::channel::{Receiver, Sender, bounded};
 use replicator::log::StoreError;
-use replicator::log::disk::{BootId, Disk, DiskConfig, set_aside};
+use replicator::log::disk::{Disk, set_aside};
 use replicator::net::cast::CastWay;
 use replicator::net::{self, BypassMaker, NetHandle, NetLimits};
 use replicator::{Committed, OpenError, Space};
 use wire::{LogPosition, NodeId, PartitionId};
 
-use crate::archive::{Archive, ArchiveError};
+use crate::archive::ArchiveError;
 use crate::archivist::{Archivist, Life};
 use crate::block::EventBlock;
 use crate::clock::Clock;
@@ -26,16 +26,14 @@ use crate::data_dir::{DataDir, DataDirError};
 use crate::group::panic_text;
 use crate::memory;
 use crate::metrics::Metrics;
-use crate::rings::{
-    ARCHIVE_ANSWER_RING, ARCHIVE_RING, Doorbell, NETWORK_RING, PartitionPort, ToArchive, partition_rings,
-};
+use crate::rings::{ARCHIVE_ANSWER_RING, ARCHIVE_RING, Doorbell, NETWORK_RING, PartitionPort, ToArchive};
 use crate::router::{Router, RouterConfig};
 use crate::shared::SharedThread;
 use crate::space::{SpaceSeen, SpaceWatch};
 use crate::stalls::StallWatch;
 use crate::status::{AuditAt, DigestAt, NodeStatus, PartitionStatus, Question};
 
-use opening::{Opening, addresses, check, net_config};
+use opening::{Opening, Wires, addresses, check, net_config, open_archives, open_log};
 pub(crate) use opening::{capacities, incarnation};
 
 /// How long an operator's question waits for a partition thread.
@@ -137,35 +135,10 @@ impl Node {
         let partitions: Vec<PartitionId> = config.partitions.iter().map(|placed| placed.partition).collect();
 
         let teams = config.tuning.threads.teams(&partitions);
-        let mut doorbells = Vec::new();
-        let mut ports = BTreeMap::new();
-        let mut rings = BTreeMap::new();
-        for team in &teams {
-            let (doorbell, wait) = Doorbell::new();
-            for partition in team {
-                let (port, ends) = partition_rings(config.tuning.requests_waiting_max, doorbell.clone());
-                ports.insert(*partition, port);
-                rings.insert(*partition, ends);
-            }
-            doorbells.push(wait);
-        }
-        let mut archives = Vec::new();
-        for partition in &partitions {
-            let archive = Archive::open(&data_dir.events(*partition), *partition)?;
-            archives.push((*partition, archive, metrics.archive(*partition)));
-        }
+        let Wires { mut doorbells, ports, mut rings } = Wires::of(&teams, config.tuning.requests_waiting_max);
+        let archives = open_archives(&partitions, &data_dir, &metrics)?;
         let space = SpaceWatch::new(config.data_dir.clone(), config.tuning.disk_reserve);
-        let log = Disk::open(DiskConfig {
-            directory: data_dir.log(),
-            epoch: config.epoch,
-            node: config.node,
-            boot: BootId::of_this_host(),
-            has_peers: !config.peers.is_empty(),
-            durability: config.partitions.iter().map(|placed| (placed.partition, placed.durability)).collect(),
-            // With less others should lead: a snapshot is not worth that.
-            reserve: config.tuning.disk_reserve.saturating_mul(2),
-        });
-        let log = log.map_err(|source| StartError::Log { node: config.node, source })?;
+        let log = open_log(config, &data_dir)?;
 
         let (to_network, outputs) = bounded(NETWORK_RING);
         let (to_archive, archive_work) = bounded(ARCHIVE_RING);

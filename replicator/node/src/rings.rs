@@ -30,7 +30,7 @@ pub const ARCHIVE_ANSWER_RING: usize = 256;
 /// Questions of operators for one partition thread.
 pub const QUESTION_RING: usize = 16;
 
-/// Wakes a thread that waits for its rings. Rung after every send.
+/// Wakes a thread that waits for its rings. Rung after every send that it is to wake up for.
 #[derive(Clone)]
 pub struct Doorbell(Arc<OnceLock<Listener>>);
 
@@ -88,7 +88,7 @@ pub struct PartitionPort {
     pub peers: Sender<HostInput>,
     /// What operators ask.
     pub questions: Sender<Question>,
-    /// Rung after each send.
+    /// Rung after each send but a mention.
     pub doorbell: Doorbell,
 }
 
@@ -121,6 +121,12 @@ impl PartitionPort {
     /// Hands over a peer's message; gives it back when the ring is full.
     pub fn peer(&self, input: HostInput) -> Result<(), HostInput> {
         self.put(&self.peers, input)
+    }
+
+    /// Hands over what the thread need not wake up for: it counts with the next message that does wake it. Lost when the ring
+    /// is full.
+    pub fn mention(&self, input: HostInput) {
+        let _ = self.peers.try_send(input);
     }
 
     /// Asks an operator's question; gives it back when too many wait or the thread is gone.

@@ -63,7 +63,7 @@ pub struct RouterConfig {
 pub struct Router {
     node: NodeId,
     membership: Membership,
-    lanes: BTreeMap<PartitionId, Lane>,
+    hosted: BTreeMap<PartitionId, Hosted>,
     /// Who is at their other ends: a node's id means something where the role is a node's.
     links: BTreeMap<LinkId, (Role, NodeId)>,
     subscriptions: Subscriptions,
@@ -78,8 +78,8 @@ pub struct Router {
     pasts_at: Timestamp,
 }
 
-/// What is remembered of one partition.
-struct Lane {
+/// What is remembered of one partition that this node hosts.
+struct Hosted {
     port: PartitionPort,
     announcements: Announcements,
     /// Other partitions whose leader changed and whose news did not fit this partition's ring yet.
@@ -101,8 +101,8 @@ impl Router {
     /// Knows nobody yet.
     pub fn new(config: RouterConfig) -> Router {
         let (node, recent_bytes_max) = (config.node, config.recent_bytes_max);
-        let lane = |(partition, port)| {
-            let lane = Lane {
+        let remembered = |(partition, port)| {
+            let hosted = Hosted {
                 port,
                 announcements: Announcements::new(node),
                 news: Vec::new(),
@@ -116,12 +116,12 @@ impl Router {
                 past: None,
                 probe: LeaderProbe::new(partition),
             };
-            (partition, lane)
+            (partition, hosted)
         };
         Router {
             node: config.node,
             membership: Membership::new(config.node, config.addresses),
-            lanes: config.ports.into_iter().map(lane).collect(),
+            hosted: config.ports.into_iter().map(remembered).collect(),
             links: BTreeMap::new(),
             subscriptions: Subscriptions::new(config.archive.clone(), config.client_buffer_max, config.node_buffer_max),
             fan_out: FanOut::new(config.casts),
@@ -137,7 +137,7 @@ impl Router {
     }
 
     fn on_subscribe(&mut self, link: LinkId, role: Role, wanted: Subscribe, out: &mut Links) {
-        if self.lanes.contains_key(&wanted.partition) {
+        if self.hosted.contains_key(&wanted.partition) {
             self.subscriptions.subscribe(link, role, wanted);
             return;
         }
@@ -149,17 +149,17 @@ impl Router {
 
     /// Raft messages and mail: what does not fit the ring is lost, and sent again by its sender.
     fn pass_on(&mut self, partition: PartitionId, input: HostInput) {
-        if let Some(lane) = self.lanes.get(&partition)
-            && lane.port.peer(input).is_err()
+        if let Some(hosted) = self.hosted.get(&partition)
+            && hosted.port.peer(input).is_err()
         {
             tracing::debug!(%partition, "a message was dropped: the partition thread is behind");
         }
     }
 
     fn poll_probes(&mut self, out: &mut Links) {
-        for lane in self.lanes.values_mut() {
-            if let Some(leader) = lane.announcements.believed().0.filter(|leader| *leader != self.node) {
-                lane.probe.poll(self.now, leader, self.next_token, out);
+        for hosted in self.hosted.values_mut() {
+            if let Some(leader) = hosted.announcements.believed().0.filter(|leader| *leader != self.node) {
+                hosted.probe.poll(self.now, leader, self.next_token, out);
                 self.next_token += 1;
             }
         }
@@ -171,7 +171,7 @@ impl Handler for Router {
         tracing::info!(node = %self.node, name = %peer.name, address = %peer.address, "connected");
         self.links.insert(link, (peer.role, peer.node));
         self.metrics.links.set(self.links.len() as i64);
-        let partitions: Vec<PartitionId> = self.lanes.keys().copied().collect();
+        let partitions: Vec<PartitionId> = self.hosted.keys().copied().collect();
         for partition in partitions {
             if let Some(frame) = self.leader_frame(partition, peer.role) {
                 send(out, link, &frame);
@@ -198,8 +198,8 @@ impl Handler for Router {
             Frame::Subscribe(wanted) => self.on_subscribe(link, role, wanted, out),
             Frame::Unsubscribe(end) => self.subscriptions.unsubscribe(link, end.partition),
             Frame::JoinCast(wish) => {
-                if let Some(lane) = self.lanes.get(&wish.partition) {
-                    self.fan_out.join(link, wish, lane.recent.upto());
+                if let Some(hosted) = self.hosted.get(&wish.partition) {
+                    self.fan_out.join(link, wish, hosted.recent.upto());
                 }
             }
             Frame::Raft(to, payload) if is_node => {
@@ -210,20 +210,20 @@ impl Handler for Router {
             Frame::Events(head, events) if is_node => self.on_events(link, head, events, out),
             Frame::Progress(progress) if is_node => self.on_progress(link, progress, out),
             Frame::ReadReady(ready) if is_node => {
-                if let Some(lane) = self.lanes.get_mut(&ready.partition)
-                    && lane.probe.is_answer(link, ready.token, self.now)
+                if let Some(hosted) = self.hosted.get_mut(&ready.partition)
+                    && hosted.probe.is_answer(link, ready.token, self.now)
                 {
                     // Full: asked again in a second.
-                    let _ = lane.port.peer(HostInput::LeaderHad(ready.position));
+                    let _ = hosted.port.peer(HostInput::LeaderHad(ready.position));
                 }
             }
             // Asked again in a moment.
             Frame::ReadRefused(_) if is_node => {}
             Frame::SubscribeRefused(refused) if is_node => {
-                if let Some(lane) = self.lanes.get_mut(&refused.partition)
-                    && lane.filler.is_refusal(link, refused.refusal)
+                if let Some(hosted) = self.hosted.get_mut(&refused.partition)
+                    && hosted.filler.is_refusal(link, refused.refusal)
                 {
-                    lane.filler.refused(node, LogPosition::new(refused.detail), self.now, out);
+                    hosted.filler.refused(node, LogPosition::new(refused.detail), self.now, out);
                 }
             }
             // Nothing that a client or a peer has to say to a node.
@@ -236,13 +236,13 @@ impl Handler for Router {
         self.metrics.links.set(self.links.len() as i64);
         self.subscriptions.close(link);
         self.fan_out.leave(link);
-        for lane in self.lanes.values_mut() {
-            lane.sessions.retain(|_, owner| *owner != link);
-            lane.opening.retain(|_, owner| *owner != link);
-            lane.reads.retain(|_, (owner, _)| *owner != link);
-            lane.wishes.retain(|_, (owner, _)| *owner != link);
-            if lane.filler.is_asking(link) {
-                lane.filler.failed(self.now, out);
+        for hosted in self.hosted.values_mut() {
+            hosted.sessions.retain(|_, owner| *owner != link);
+            hosted.opening.retain(|_, owner| *owner != link);
+            hosted.reads.retain(|_, (owner, _)| *owner != link);
+            hosted.wishes.retain(|_, (owner, _)| *owner != link);
+            if hosted.filler.is_asking(link) {
+                hosted.filler.failed(self.now, out);
             }
         }
         if let Some((Role::Node, node)) = peer {
@@ -252,9 +252,9 @@ impl Handler for Router {
 
     fn on_peer_refused(&mut self, node: NodeId, _out: &mut Links) {
         tracing::warn!(node = %self.node, peer = %node, "a peer's process is dead: it refuses connections");
-        for lane in self.lanes.values_mut() {
-            if !lane.dead.contains(&node) {
-                lane.dead.push(node);
+        for hosted in self.hosted.values_mut() {
+            if !hosted.dead.contains(&node) {
+                hosted.dead.push(node);
             }
         }
         self.spread_news();
@@ -271,8 +271,8 @@ impl Handler for Router {
         for (link, word) in self.fan_out.poll(now) {
             send(out, link, &word);
         }
-        let lanes = &self.lanes;
-        polled + self.subscriptions.feed(|partition| lanes.get(&partition).map(|lane| &lane.recent), out)
+        let hosted = &self.hosted;
+        polled + self.subscriptions.feed(|partition| hosted.get(&partition).map(|hosted| &hosted.recent), out)
     }
 }
 

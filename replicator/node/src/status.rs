@@ -32,7 +32,8 @@ pub struct NodeStatus {
 pub struct PartitionStatus {
     /// Which partition.
     pub partition: u16,
-    /// `leader`, `candidate`, `standby`, `learner` (gets the log and has no vote, or is no member); `unresponsive` when its thread did not answer in time.
+    /// `leader`, `candidate`, `standby`, `learner` (gets the log and has no vote, or is no member); `unresponsive` when its
+    /// thread did not answer in time.
     pub role: &'static str,
     /// The nodes that vote; while members are being changed those before and after.
     pub voters: Vec<u64>,

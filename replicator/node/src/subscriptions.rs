@@ -150,6 +150,11 @@ impl Stream {
             }
             self.owes_beginning = false;
             sent += 1;
+            if recent.upto() < before(self.next) {
+                // It asks others meanwhile. Full: it takes silence for the same, later.
+                let end = Progress { partition: self.partition, position: recent.upto() };
+                sent += usize::from(out.send(link, &Frame::Progress(end)).is_ok());
+            }
         }
         loop {
             let block = match &self.chunk {

@@ -1,8 +1,8 @@
 //! Elections: timeouts that a simulation can repeat, and a short way to a new leader when the old one's process is
 //! known to be dead.
 
-use raft::eraftpb::{Message, MessageType};
-use raft::{INVALID_ID, RawNode, StateRole};
+use raft::eraftpb::{Entry, EntryType, Message, MessageType};
+use raft::{GetEntriesContext, INVALID_ID, RawNode, StateRole};
 use wire::{NodeId, Timestamp};
 
 use super::Replica;
@@ -105,11 +105,17 @@ impl<M: StateMachine, L: LogStore> Replica<M, L> {
         let is_refusal = message.get_msg_type() == MessageType::MsgRequestPreVoteResponse && message.reject;
         let is_dropped = is_refusal && message.term < raft.term && message.commit_term > 0;
         let has_asked = raft.state == StateRole::PreCandidate && raft.prs().get(message.from).is_some();
+        let known = raft.raft_log.committed;
         // Who has an entry of this index and term has the same log up to there.
         if is_dropped && has_asked && raft.raft_log.maybe_commit(message.commit, message.commit_term) {
-            // The members may be others once it is applied.
-            let term = raft.term;
-            raft.become_follower(term, INVALID_ID);
+            let context = GetEntriesContext::empty(false);
+            let learned = raft.raft_log.slice(known + 1, message.commit + 1, None, context);
+            let is_change = |entry: &Entry| entry.get_entry_type() == EntryType::EntryConfChangeV2;
+            // The members are others once it is applied. Otherwise the campaign goes on: others may grant what this one refuses.
+            if learned.is_ok_and(|learned| learned.iter().any(is_change)) {
+                let term = raft.term;
+                raft.become_follower(term, INVALID_ID);
+            }
         }
     }
 

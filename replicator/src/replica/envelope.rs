@@ -25,7 +25,7 @@ use wire::{NodeId, Timestamp};
 use super::past::Told;
 use super::quarantine::Spot;
 use super::stored::{Attends, Stored};
-use crate::standing::Standing;
+use crate::standing::{self, Standing};
 
 const RAFT: u8 = 1;
 const CHUNK: u8 = 2;
@@ -213,12 +213,7 @@ impl Envelope<'_> {
             }
             INTRODUCTION => {
                 let (standing, is_member) = (Standing::read(&mut from)?, from.get::<u8>()? != 0);
-                let mut numbers = BTreeMap::new();
-                if standing.is_new() {
-                    for _ in 0..from.get::<u16>()? {
-                        numbers.insert(from.get()?, from.get()?);
-                    }
-                }
+                let numbers = if standing.is_new() { standing::read_numbers(&mut from)? } else { BTreeMap::new() };
                 let stays_learner = !from.is_empty() && from.get()?;
                 from.finish()?;
                 Ok(Envelope::Introduction(Introduction { standing, is_member, stays_learner, numbers }))

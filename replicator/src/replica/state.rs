@@ -9,7 +9,7 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 
 use raft::eraftpb::{Entry, EntryType};
 use wire::codec::CodecError;
-use wire::{LogPosition, Origin, Timestamp};
+use wire::{LogPosition, Origin, Sequence, Timestamp};
 
 use super::proposals::refused;
 use super::quarantine::Spot;
@@ -188,31 +188,11 @@ impl<M: StateMachine> State<M> {
                 Err(refusal) => refused(command.kind, refusal, 0),
             },
             Kind::Request { origin: from, acknowledged_below } => {
-                let verdict = self.sessions.judge(from, acknowledged_below, now);
-                #[cfg(feature = "planted")]
-                let verdict = match verdict {
-                    Verdict::Answer(_) if wire::planted::is(wire::planted::Bug::NoDuplicateSuppression) => {
-                        origin = from;
-                        events = self.execute(position, now, origin, command.payload)?;
-                        self.sessions.judge(from, acknowledged_below, now)
-                    }
-                    verdict => verdict,
-                };
-                match verdict {
-                    Verdict::Execute => {
-                        origin = from;
-                        events = self.execute(position, now, origin, command.payload)?;
-                        // Most replicas answer nobody, and a copy costs as much as a step of the command.
-                        let payload = &self.applied.reply;
-                        let answer = wants_answers.then(|| reply(origin, position, payload.clone()));
-                        self.sessions.executed(origin, Cached { position, payload: payload[..].into() });
-                        answer
-                    }
-                    Verdict::Answer(cached) => {
-                        wants_answers.then(|| reply(from, cached.position, cached.payload.to_vec()))
-                    }
-                    Verdict::Refuse(refusal, detail) => refused(command.kind, refusal, detail),
+                let (executed, answer) = self.apply_request(command, from, acknowledged_below, now, wants_answers)?;
+                if let Some(of_it) = executed {
+                    (origin, events) = (from, of_it);
                 }
+                answer
             }
         };
         audience.tell(Output::Applied { position, timestamp: now, origin, events });
@@ -220,6 +200,42 @@ impl<M: StateMachine> State<M> {
             audience.tell(answer);
         }
         Ok(())
+    }
+
+    /// A request of a session is executed once: if it is the session's next. Its events, if it was, and what to answer.
+    #[inline]
+    fn apply_request(
+        &mut self,
+        command: Command<'_>,
+        origin: Origin,
+        acknowledged_below: Sequence,
+        now: Timestamp,
+        wants_answers: bool,
+    ) -> Result<(Option<Vec<u8>>, Option<Output>), NotApplied> {
+        let position = self.cursor.position;
+        #[cfg(feature = "planted")]
+        if wire::planted::is(wire::planted::Bug::NoDuplicateSuppression)
+            && matches!(self.sessions.judge(origin, acknowledged_below, now), Verdict::Answer(_))
+        {
+            let events = self.execute(position, now, origin, command.payload)?;
+            let cached = self.sessions.cached(origin).expect("it was executed before");
+            let answer = wants_answers.then(|| reply(origin, cached.position, cached.payload.to_vec()));
+            return Ok((Some(events), answer));
+        }
+        Ok(match self.sessions.judge(origin, acknowledged_below, now) {
+            Verdict::Execute => {
+                let events = self.execute(position, now, origin, command.payload)?;
+                // Most replicas answer nobody, and a copy costs as much as a step of the command.
+                let payload = &self.applied.reply;
+                let answer = wants_answers.then(|| reply(origin, position, payload.clone()));
+                self.sessions.executed(origin, Cached { position, payload: payload[..].into() });
+                (Some(events), answer)
+            }
+            Verdict::Answer(cached) => {
+                (None, wants_answers.then(|| reply(origin, cached.position, cached.payload.to_vec())))
+            }
+            Verdict::Refuse(refusal, detail) => (None, refused(command.kind, refusal, detail)),
+        })
     }
 
     /// The machine's own command for a version.

@@ -4,6 +4,8 @@
 //! requests in a row say how long the first, and the slowest of them, took; then one is stopped (SIGSTOP: it accepts
 //! connections and says nothing), and it is measured when it is ejected and what requests took meanwhile.
 
+#![forbid(unsafe_code)]
+
 use std::path::PathBuf;
 use std::time::{Duration, Instant};
 

@@ -55,6 +55,8 @@ pub enum Word {
     Unsubscribe,
     /// A stream begins behind this position.
     Begun(LogPosition),
+    /// What is here ends at this position, before the stream begins.
+    Ends(LogPosition),
     /// What follows, up to a position.
     Events(Vec<(LogPosition, Batch)>, LogPosition),
     /// The next position is not there; this one is the next that is.
@@ -140,7 +142,7 @@ impl World {
         self.feed_others(id, partition);
     }
 
-    /// What its archive lacks, and another node that it asks has.
+    /// What its archive lacks, and another node that it asks has: one that is not down for good.
     pub(super) fn lacks(&self, id: NodeId, partition: PartitionId) -> Option<LogPosition> {
         let archive_of = |id: NodeId| {
             let archive = &self.node(id).slots[&partition].archive;
@@ -150,7 +152,8 @@ impl World {
         let has = |other: NodeId, after: LogPosition, upto: LogPosition| {
             archive_of(other).covered(after.next()).filter(|from| *from <= upto)
         };
-        let others = if gaps.is_empty() { Vec::new() } else { self.others(id) };
+        let mut others = if gaps.is_empty() { Vec::new() } else { self.others(id) };
+        others.retain(|other| self.retired != Some(*other));
         gaps.into_iter().find_map(|(after, upto)| others.iter().find_map(|other| has(*other, after, upto)))
     }
 
@@ -274,12 +277,21 @@ impl World {
             Word::Subscribe(next) => {
                 let next = next.max(LogPosition::ZERO.next());
                 self.gaps(to, partition).streams.insert(from, (number, next));
-                self.say(to, from, partition, number, Word::Begun(LogPosition::new(next.get() - 1)));
+                let begun = LogPosition::new(next.get() - 1);
+                self.say(to, from, partition, number, Word::Begun(begun));
+                let end =
+                    self.node(to).slots[&partition].archive.lock().expect("nobody panics with an open archive").end();
+                if end < begun {
+                    self.say(to, from, partition, number, Word::Ends(end));
+                }
             }
             Word::Unsubscribe => {
                 self.gaps(to, partition).streams.remove(&from);
             }
             Word::Begun(position) => self.gaps(to, partition).filler.begun(way, position),
+            Word::Ends(position) => {
+                self.with_filler(to, partition, |filler, open| filler.ends(way, position, now, open))
+            }
             Word::Events(batches, upto) => {
                 for (position, batch) in batches {
                     self.fill(to, partition, way, position, Some(batch));

@@ -1,6 +1,7 @@
-//! Money that moves between addresses of the exchange: from deposit addresses to the hot wallet, from there to a cold address
-//! or, as gas, to a deposit address, or from a stuck one's change back to it. Chainwatch proposes within bounds that operators set; each goes the way of a withdrawal,
-//! so it is signed once, under the claim, and another instance goes on with it.
+//! Money that moves between addresses of the exchange: from deposit addresses to the hot wallet, from there to a cold
+//! address or, as gas, to a deposit address, or from a stuck one's change back to it. Chainwatch proposes within bounds
+//! that operators set; each goes the way of a withdrawal, so it is signed once, under the claim, and another instance goes
+//! on with it.
 
 use wire::command::{MoveFunds, SetHotWallet};
 use wire::event::{HotWalletChanged, WithdrawalChanged};

@@ -1,5 +1,5 @@
 use wire::event::OrderPending;
-use wire::{Amount, MarketId, OrderKind, SelfTradePrevention, Side, TimeInForce};
+use wire::{Amount, CancelCause, MarketId, OrderKind, SelfTradePrevention, Side, TimeInForce};
 
 use super::super::{OrderStatus, OrderTrades};
 use super::*;
@@ -53,11 +53,10 @@ fn special() -> Order {
         refused: Some(RejectReason::Busy),
         pegged: Some(Price::MIN),
         tracking: Some(now),
-        expired_by: Some(CancelCause::SelfTrade),
         prevented: Some(prevented),
         amendments: vec![amendment()],
     };
-    Order { particulars: particulars.kept(), ..plain() }
+    Order { expired_by: Some(CancelCause::SelfTrade), particulars: particulars.kept(), ..plain() }
 }
 
 #[test]
@@ -68,6 +67,16 @@ fn a_plain_order_has_no_memory_for_particulars() {
     assert_eq!(order.list(), ListId::new(4));
     order.set_list(ListId::ZERO);
     assert_eq!(order, plain(), "what it no longer has makes no difference");
+}
+
+/// What is left of an order that does not rest, and an order by quote quantity that has spent what it was to spend.
+#[test]
+fn an_order_that_expired_has_no_memory_for_particulars() {
+    for cause in [CancelCause::TimeInForce, CancelCause::BudgetSpent] {
+        let mut order = plain();
+        order.cancel(cause, Timestamp::from_nanos(9));
+        assert_eq!((order.expired_by, order.particulars), (Some(cause), None));
+    }
 }
 
 #[test]
@@ -86,6 +95,6 @@ fn an_order_as_placed_has_its_terms_and_its_list_and_nothing_that_came_of_it() {
     let placed = special().as_placed();
     assert_eq!((placed.terms(), placed.list()), (special().terms(), ListId::new(1)));
     assert_eq!((placed.refused(), placed.pegged(), placed.tracking()), (None, None, None));
-    assert_eq!((placed.expired_by(), placed.prevented(), placed.amendments()), (None, None, &[][..]));
+    assert_eq!((placed.expired_by, placed.prevented(), placed.amendments()), (None, None, &[][..]));
     assert_eq!((placed.status, placed.executed, placed.updated), (OrderStatus::PendingNew, Qty::ZERO, placed.created));
 }

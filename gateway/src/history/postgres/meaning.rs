@@ -129,7 +129,7 @@ impl OrderRow {
             strategy_type: terms.strategy.kind,
             list_id: order.list().get(),
             tracking_ns: order.tracking().map(Timestamp::nanos),
-            expired_by: order.expired_by().map(CancelCause::number),
+            expired_by: order.expired_by.map(CancelCause::number),
             prevented_id: prevented.map(|prevented| prevented.id.get()),
             prevented_counter: prevented.map(|prevented| prevented.counter.get()),
             prevented_group: prevented.map(|prevented| prevented.group.get()),
@@ -164,6 +164,7 @@ impl OrderRow {
             updated: Timestamp::from_nanos(self.updated_ns),
             trades: OrderTrades::None,
             has_met_own: false,
+            expired_by: read.cause(self.expired_by)?,
             particulars: self.particulars(&read)?.kept(),
         })
     }
@@ -187,7 +188,6 @@ impl OrderRow {
             refused: read.refused(self.refused)?,
             pegged: self.pegged_price.map(|units| read.price(units)).transpose()?,
             tracking: self.tracking_ns.map(Timestamp::from_nanos),
-            expired_by: read.cause(self.expired_by)?,
             prevented: self.prevented(read)?,
             amendments: Vec::new(),
         })

@@ -10,7 +10,7 @@ fn places() -> Arc<Places> {
 fn fill(places: &Arc<Places>, ip: &str) -> Vec<Place> {
     let ip = ip.parse().unwrap();
     let next = || {
-        let mut place = places.take()?;
+        let place = places.take()?;
         place.is_admitted(ip).then_some(place)
     };
     std::iter::from_fn(next).collect()
@@ -26,6 +26,17 @@ fn an_address_has_its_share_and_gets_it_back() {
     assert!(places.taken().is_empty(), "nobody is remembered who has none");
     assert_eq!(places.free(), COUNT);
     assert_eq!(fill(&places, "192.0.2.1").len(), 1_024);
+}
+
+#[test]
+fn a_connection_is_one_clients_alone() {
+    let places = places();
+    let place = places.take().unwrap();
+    assert!(place.is_nobodys());
+    assert!(place.is_admitted("192.0.2.1".parse().unwrap()) && !place.is_nobodys());
+    assert!(!place.is_admitted("192.0.2.2".parse().unwrap()), "it is another's");
+    drop(place);
+    assert!(places.taken().is_empty());
 }
 
 #[test]
@@ -95,7 +106,7 @@ fn where_there_are_few_places_somebody_gets_the_last_one() {
 #[test]
 fn a_place_is_one_clients() {
     let places = Arc::new(Places::new(8, 8));
-    let mut place = places.take().unwrap();
+    let place = places.take().unwrap();
     assert!(place.is_admitted("192.0.2.1".parse().unwrap()));
     assert!(!place.is_admitted("192.0.2.2".parse().unwrap()));
     drop(place);

@@ -264,6 +264,57 @@ async fn a_client_has_its_share_wherever_it_is_and_a_proxy_has_all_places_for_cl
     assert_eq!(refused_behind_a_proxy(crate::Tell::ForwardedFor, "").await, 0);
 }
 
+/// Through the proxy at the other end this client asks for a WebSocket; what it is answered.
+async fn switched(server: &Server, client: &str) -> (String, TcpStream) {
+    let mut stream = TcpStream::connect(server.address).await.unwrap();
+    let request = format!(
+        "GET /ws/btcusdt@trade HTTP/1.1\r\nHost: x\r\nX-Forwarded-For: {client}\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n\
+         Sec-WebSocket-Version: 13\r\nSec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n\r\n"
+    );
+    stream.write_all(request.as_bytes()).await.unwrap();
+    let mut told = Vec::new();
+    while !told.ends_with(b"\r\n\r\n") {
+        told.push(stream.read_u8().await.unwrap());
+    }
+    let status = String::from_utf8(told).unwrap().split(' ').nth(1).unwrap().to_owned();
+    (status, stream)
+}
+
+/// What a proxy pools is nobody's, but a WebSocket through it is one client's for as long as it lasts.
+#[tokio::test]
+async fn a_clients_websockets_have_its_share_through_a_proxy_that_tells_of_it_by_each_request() {
+    let tell = crate::Tell::ForwardedFor;
+    let proxies = |network: &str| Some(Arc::new(crate::Proxies { networks: vec![network.parse().unwrap()], tell }));
+    let limits = || Limits { connections_per_address: 2, ..Limits::default() };
+    let server = server_behind(limits(), Door { tls: None, proxies: proxies("127.0.0.0/8") }).await;
+    let (status, first) = switched(&server, "192.0.2.1").await;
+    let (_, second) = switched(&server, "192.0.2.1").await;
+    assert_eq!(status, "101");
+    assert_eq!(switched(&server, "192.0.2.1").await.0, "429");
+    assert_eq!(server.gateway.metrics.refused_connections.get(), 1, "which the operator sees");
+    for _ in 0..4 {
+        let answer = server.call("GET", "/api/v3/ping", "X-Forwarded-For: 192.0.2.1\r\n", &[]).await;
+        assert_eq!(answer.status, 200, "its requests come by the proxy's connections");
+    }
+    let (status, _other) = switched(&server, "192.0.2.2").await;
+    assert_eq!(status, "101");
+    drop(first);
+    let mut status = "429".to_owned();
+    for _ in 0..50 {
+        if status != "101" {
+            tokio::time::sleep(Duration::from_millis(20)).await;
+            status = switched(&server, "192.0.2.1").await.0;
+        }
+    }
+    assert_eq!(status, "101", "there is room again");
+    drop(second);
+    // Who is no proxy of ours is believed nothing: all of these are one client's, who is known since it was accepted.
+    let server = server_behind(limits(), Door { tls: None, proxies: proxies("198.51.100.0/24") }).await;
+    let (first, second) = (switched(&server, "192.0.2.1").await, switched(&server, "192.0.2.2").await);
+    assert_eq!((first.0.as_str(), second.0.as_str()), ("101", "101"));
+    assert_eq!(server.get("/api/v3/ping").await.status, 0, "closed without an answer");
+}
+
 #[tokio::test]
 async fn concurrent_private_reads_share_questions_to_the_leader() {
     let server = Arc::new(server().await);

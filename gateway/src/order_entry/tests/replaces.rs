@@ -241,6 +241,45 @@ async fn a_replace_over_the_order_limit_only_cancels() {
     }
 }
 
+/// The ledger keeps that rate and refuses the whole replace; the cancel alone follows where the client wants it.
+#[tokio::test]
+async fn a_replace_beyond_the_accounts_own_rate_only_cancels_where_it_is_asked_to() {
+    let beyond = || {
+        let (gateway, ledger) = gateway();
+        ledger.feed(&[pending(7, &buy("old")), accepted(7), resting(7, 100_000)]);
+        let (sender, receiver) = std::sync::mpsc::channel();
+        ledger.script(Box::new(move |position, command| {
+            let (sent, outcome) = match command {
+                Command::ReplaceOrder(_) => {
+                    ("replace", (Reply::Rejected { reason: RejectReason::OrderRateExceeded, id: 2_500 }, Vec::new()))
+                }
+                Command::CancelOrder(_) => ("cancel", (Reply::Accepted { id: 7 }, vec![gone(position)])),
+                _ => panic!("{command:?}"),
+            };
+            sender.send(sent).unwrap();
+            Ok(outcome)
+        }));
+        (gateway, receiver)
+    };
+    for (mode, status) in [(STOP, 429), (ELSE, 409)] {
+        for how in ["", "&orderRateLimitExceededMode=DO_NOTHING"] {
+            let (gateway, sent) = beyond();
+            let asked = params(&format!("{BUY}{mode}{how}"));
+            let refused = replace::replace(&gateway, alice(), asked, None).await.unwrap_err();
+            assert_eq!((refused.status, refused.code, refused.retry_after_s), (429, -1015, Some(3)), "{mode}{how}");
+            assert_eq!(sent.try_iter().collect::<Vec<_>>(), ["replace"], "{mode}{how}");
+        }
+        let (gateway, sent) = beyond();
+        let asked = params(&format!("{BUY}{mode}&orderRateLimitExceededMode=CANCEL_ONLY"));
+        let refused = replace::replace(&gateway, alice(), asked, None).await.unwrap_err();
+        assert_eq!((refused.status, refused.code, refused.retry_after_s), (status, -2021, Some(3)), "{mode}");
+        assert_eq!(sent.try_iter().collect::<Vec<_>>(), ["replace", "cancel"], "{mode}");
+        let told: Value = serde_json::from_str(&refused.to_json()).unwrap();
+        assert_eq!([&told["data"]["cancelResult"], &told["data"]["newOrderResult"]], ["SUCCESS", "FAILURE"]);
+        assert_eq!(told["data"]["newOrderResponse"]["code"], -1015);
+    }
+}
+
 #[tokio::test]
 async fn an_identical_retry_of_the_new_order_is_answered_with_the_first_one() {
     let (gateway, ledger) = with(|position, _| {

@@ -276,6 +276,58 @@ async fn the_older_notional_filter_is_looked_at_before_an_order_is_sent() {
     }
 }
 
+/// A stop order that becomes a market order is measured by its stop price, whatever the book has; one that has none and tracks the
+/// price, and a market order, by the book.
+#[tokio::test]
+async fn what_trades_as_a_market_order_is_measured_as_the_ledger_does() {
+    let (gateway, ledger) = gateway();
+    ledger.feed(&[traded(1, 4_900_000, 1_000, Side::Sell)]);
+    let market = |side: &str, more: &str| format!("symbol=BTCUSDT&side={side}&type=MARKET&{more}");
+    let stop = |side: &str, more: &str| format!("symbol=BTCUSDT&side={side}&type=STOP_LOSS&{more}");
+    for (order, wanted) in [
+        // At 60,000, 40,000, 66,000 and 36,000, of 5 at least.
+        (stop("BUY", "stopPrice=60000&quantity=0.00008"), filter("NOTIONAL")),
+        (stop("BUY", "stopPrice=60000&quantity=0.00009"), Ok(())),
+        (stop("SELL", "stopPrice=40000&quantity=0.00012"), filter("NOTIONAL")),
+        (stop("SELL", "stopPrice=40000&quantity=0.00013"), Ok(())),
+        (stop("BUY", "stopPrice=60000&trailingDelta=1000&quantity=0.00008"), Ok(())),
+        (stop("SELL", "stopPrice=40000&trailingDelta=1000&quantity=0.00013"), filter("NOTIONAL")),
+        (stop("BUY", "stopPrice=60000&quantity=100").replace("STOP_LOSS", "TAKE_PROFIT"), Ok(())),
+        (stop("BUY", "stopPrice=1000000&quantity=100"), Ok(())),
+        // At 49,000; a protection price that a buy may pay makes it 5.14.
+        (stop("BUY", "trailingDelta=1000&quantity=0.0001"), filter("NOTIONAL")),
+        (stop("BUY", "trailingDelta=1000&quantity=0.00011"), Ok(())),
+        (market("BUY", "quantity=0.0001"), filter("NOTIONAL")),
+        (market("BUY", "quantity=0.00011"), Ok(())),
+        (market("SELL", "quantity=0.0001"), filter("NOTIONAL")),
+        (market("SELL", "quantity=0.00011"), Ok(())),
+        (market("BUY", "quoteOrderQty=4.99"), filter("NOTIONAL")),
+        (market("BUY", "quoteOrderQty=9000000000"), Ok(())),
+        (market("BUY", "quoteOrderQty=9000000001"), filter("NOTIONAL")),
+    ] {
+        assert_eq!(tried(&gateway, &order), wanted, "{order}");
+        if wanted.is_err() {
+            // The ledger of this gateway rests whatever it is sent.
+            let placed = place(&gateway, alice(), params(&order)).await.unwrap_err();
+            assert_eq!(Err((placed.code, placed.message.into_owned())), wanted, "{order}");
+        }
+    }
+    let mut rules = rules();
+    rules.special.min_notional = amount(6_000_000_000_000);
+    for (of_market, wanted) in [(false, Ok(())), (true, filter("MIN_NOTIONAL"))] {
+        rules.special.min_notional_of_market = of_market;
+        let changed = MarketRulesChanged { market: BTCUSDT, version: 1, rules };
+        ledger.feed(&[Event::MarketRulesChanged(Box::new(changed))]);
+        assert_eq!(tried(&gateway, &STOP.replace("60000", "59999.99")), wanted);
+        assert_eq!(tried(&gateway, STOP), Ok(()));
+    }
+    for (units, wanted) in [(6_000_000_000_000, Ok(())), (5_999_999_999_999, filter("MAX_ASSET"))] {
+        let limit = AssetLimitChanged { account: ALICE, asset: USDT, order_max: amount(units) };
+        ledger.feed(&[Event::AssetLimitChanged(limit)]);
+        assert_eq!(tried(&gateway, STOP), wanted);
+    }
+}
+
 #[tokio::test]
 async fn one_order_moves_as_much_of_its_assets_as_it_may() {
     let (gateway, ledger) = gateway();

@@ -22,7 +22,7 @@ fn next(filler: &GapFiller) -> Option<(u64, u64)> {
     filler.left.front().map(|gap| (gap.from.get(), gap.upto.get()))
 }
 
-fn told(filler: &GapFiller) -> (u64, bool) {
+fn told<L: Copy + PartialEq>(filler: &GapFiller<L>) -> (u64, bool) {
     filler.past().map(|past| (past.missing, past.is_lost)).expect("the archive has said what is missing")
 }
 
@@ -164,4 +164,45 @@ fn a_refusal_of_what_was_asked_before_is_none_of_what_is_asked_now() {
     // Who has no such partition says so at once, of whatever is asked.
     asks(&mut filler, 21);
     assert!(filler.is_refusal(LINK, Refusal::UnknownPartition));
+}
+
+/// Takes everything that it is to send.
+struct Nowhere;
+
+impl NodeLinks for Nowhere {
+    type Link = u64;
+
+    fn link_to(&self, node: NodeId) -> Option<u64> {
+        Some(node.get())
+    }
+
+    fn send(&mut self, _: u64, _: &Frame<'_>) -> Result<(), Full> {
+        Ok(())
+    }
+}
+
+#[test]
+fn who_says_that_its_events_end_before_a_position_is_not_waited_for_and_has_not_lost_it() {
+    let mut filler: GapFiller<u64> = GapFiller::new(PartitionId::new(1));
+    filler.learn(missing(&[(21, 100)]));
+    let at_ms = |ms: u64| Timestamp::from_nanos(ms * 1_000_000);
+    assert!(!filler.poll(at_ms(1_000), &OTHERS, &mut Nowhere));
+    let first = filler.attempt.as_ref().map(|attempt| attempt.link).expect("one is asked");
+    filler.ends(first, at(7), at_ms(1_001), &mut Nowhere);
+    assert!(filler.is_asking(first), "this is of a stream that was abandoned: the new one has not begun");
+    for position in [20, 30] {
+        filler.begun(first, at(20));
+        filler.ends(first, at(position), at_ms(1_001), &mut Nowhere);
+        assert!(filler.is_asking(first), "it goes on from {position}");
+    }
+    filler.ends(first, at(7), at_ms(1_002), &mut Nowhere);
+    assert!(!filler.is_asking(first));
+    filler.poll(at_ms(1_202), &OTHERS, &mut Nowhere);
+    let second = filler.attempt.as_ref().map(|attempt| attempt.link).expect("the other is asked");
+    assert_ne!(first, second);
+    filler.begun(second, at(20));
+    filler.refused(NodeId::new(second), at(u64::MAX), at_ms(1_203), &mut Nowhere);
+    filler.poll(at_ms(1_403), &OTHERS, &mut Nowhere);
+    filler.learn(missing(&[(21, 100)]));
+    assert_eq!((filler.barren, told(&filler)), (0, (80, false)), "the first may have it in a moment");
 }

@@ -177,6 +177,70 @@ fn mail_is_left_to_the_standby_again_and_goes_on_where_the_leader_ended() {
 }
 
 #[test]
+fn mail_that_is_left_to_the_standby_again_is_acknowledged_before_its_leader_takes_it_for_lost() {
+    let mut pair = Pair::new();
+    pair.mail_to_both();
+    assert_eq!((pair.sent(), pair.picked_up().len()), (vec![], 2));
+    pair.acknowledge(SOUND);
+    pair.passes(51);
+    assert_eq!((pair.sent(), pair.picked_up()), (vec![(STUCK, 1)], vec![]));
+    pair.acknowledge(STUCK);
+    pair.passes(1_999);
+    pair.mail_to_both();
+    assert_eq!((pair.sent(), pair.picked_up()), (vec![(STUCK, 2)], vec![(SOUND, 2)]));
+    [STUCK, SOUND].into_iter().for_each(|partition| pair.acknowledge(partition));
+    pair.passes(1);
+    pair.mail_to_both();
+    assert_eq!((pair.sent(), pair.picked_up()), (vec![], vec![(SOUND, 3)]), "both are left to the standby");
+    pair.acknowledge(SOUND);
+    pair.passes(14);
+    assert_eq!((pair.sent(), pair.picked_up()), (vec![], vec![(STUCK, 3)]));
+    // It is written there, its acknowledgement waits as long as it may, and is written here.
+    pair.passes(6 + 20 + 6);
+    assert_eq!(pair.sent(), []);
+    pair.acknowledge(STUCK);
+    pair.passes(1_000);
+    pair.mail_to_both();
+    assert_eq!((pair.sent(), pair.picked_up()), (vec![], vec![(STUCK, 4), (SOUND, 4)]));
+}
+
+#[test]
+fn a_standby_believes_nobody_that_more_has_come_than_can_be_under_way() {
+    let mut pair = Pair::new();
+    pair.mail_to_both();
+    pair.standby.came(STUCK, INCARNATION, MailSequence::new(u64::MAX));
+    pair.standby.came(SOUND, INCARNATION, MailSequence::new(1 + AHEAD_MAX + 1));
+    assert_eq!(pair.picked_up(), [(STUCK, 1), (SOUND, 1)]);
+    // It may be behind its leader.
+    pair.standby.came(SOUND, INCARNATION, MailSequence::new(3));
+    pair.mail_to_both();
+    assert_eq!(pair.picked_up(), [(STUCK, 2)]);
+    pair.passes(50);
+    pair.mail_to_both();
+    assert_eq!(pair.picked_up(), [(STUCK, 3)], "this one has come");
+    pair.mail_to_both();
+    assert_eq!(pair.picked_up(), [(STUCK, 4), (SOUND, 4)]);
+}
+
+#[test]
+fn what_has_come_from_afar_is_told_once_for_each_sender() {
+    let mut pair = Pair::new();
+    pair.mail_to_both();
+    pair.mail_to_both();
+    let two = pair.cells.deliver_mail(STUCK, MailSequence::ZERO, 2).unwrap();
+    let batch = |from, incarnation, first| {
+        let (incarnation, first) = (Incarnation::new(incarnation), MailSequence::new(first));
+        DeliverMail { from, incarnation, first, ..two.clone() }
+    };
+    for (from, life, first) in [(STUCK, 1, 1), (SOUND, 1, 7), (STUCK, 1, 5), (STUCK, 1, 3), (SOUND, 2, 1)] {
+        pair.leader.note_delivered(&batch(from, life, first));
+    }
+    let told: Vec<_> = std::iter::from_fn(|| pair.leader.delivered()).collect();
+    let upto = |from, life, upto| (from, Incarnation::new(life), MailSequence::new(upto));
+    assert_eq!(told, [upto(STUCK, 1, 6), upto(SOUND, 2, 2)]);
+}
+
+#[test]
 fn mail_of_a_former_life_or_to_a_leader_elsewhere_keeps_a_standby_from_nothing() {
     let mut pair = Pair::new();
     pair.mail_to_both();

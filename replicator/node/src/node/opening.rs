@@ -1,4 +1,5 @@
-//! What a node makes of its configuration: the replicas of its partitions on its log, and the groups that drive them.
+//! What a node makes of its configuration: the ways into its partitions, their archives and their log, the replicas on it,
+//! and the groups that drive them.
 //!
 //! A replica restores a snapshot when it is opened, which takes most of a start. Replicas know nothing of each other, so
 //! they are opened side by side, one on each core.
@@ -10,24 +11,81 @@ use std::thread::{available_parallelism, scope};
 use std::time::Duration;
 
 use engine::{Limits, PartitionConfig};
-use replicator::log::disk::{DiskLog, LogGroup};
+use replicator::log::disk::{BootId, Disk, DiskConfig, DiskLog, LogGroup};
 use replicator::net::{BypassMaker, NetConfig, NetLimits, TlsIdentity};
 use replicator::{ReplicaConfig, SnapshotTaker};
 use wire::{ClusterEpoch, Incarnation, NodeId, PartitionId, Text};
 
 use super::{NodeHandle, StartError};
+use crate::archive::Archive;
 use crate::archivist::ArchiveSink;
 use crate::clock::Clock;
 use crate::config::{HAS_AERON, NodeConfig, PartitionPlacement, Threads, Tuning};
+use crate::data_dir::DataDir;
 use crate::driver::PartitionDriver;
 use crate::group::PartitionGroup;
 use crate::host::{HostConfig, PartitionHost};
 use crate::machine::Machine;
 use crate::mail::MailTiming;
-use crate::rings::PartitionRings;
+use crate::metrics::{ArchiveMetrics, Metrics};
+use crate::rings::{Doorbell, DoorbellWait, PartitionPort, PartitionRings, partition_rings};
 use crate::stalls::StallWatch;
 
 type Host = PartitionHost<DiskLog>;
+
+/// The ways into partitions, whose groups (*teams*) share a thread and its doorbell.
+pub(super) struct Wires {
+    /// What each team's thread waits on, in the order of the teams.
+    pub(super) doorbells: Vec<DoorbellWait>,
+    /// For whoever has something for a partition.
+    pub(super) ports: BTreeMap<PartitionId, PartitionPort>,
+    /// For the partitions themselves.
+    pub(super) rings: BTreeMap<PartitionId, PartitionRings>,
+}
+
+impl Wires {
+    pub(super) fn of(teams: &[Vec<PartitionId>], requests_max: usize) -> Wires {
+        let mut wires = Wires { doorbells: Vec::new(), ports: BTreeMap::new(), rings: BTreeMap::new() };
+        for team in teams {
+            let (doorbell, wait) = Doorbell::new();
+            for partition in team {
+                let (port, ends) = partition_rings(requests_max, doorbell.clone());
+                wires.ports.insert(*partition, port);
+                wires.rings.insert(*partition, ends);
+            }
+            wires.doorbells.push(wait);
+        }
+        wires
+    }
+}
+
+/// The event archive of each partition, and what is counted of it.
+pub(super) fn open_archives(
+    partitions: &[PartitionId],
+    data_dir: &DataDir,
+    metrics: &Metrics,
+) -> Result<Vec<(PartitionId, Archive, ArchiveMetrics)>, StartError> {
+    let open = |partition: &PartitionId| {
+        let archive = Archive::open(&data_dir.events(*partition), *partition)?;
+        Ok((*partition, archive, metrics.archive(*partition)))
+    };
+    partitions.iter().map(open).collect()
+}
+
+/// The logs of all partitions.
+pub(super) fn open_log(config: &NodeConfig, data_dir: &DataDir) -> Result<Disk, StartError> {
+    let opened = Disk::open(DiskConfig {
+        directory: data_dir.log(),
+        epoch: config.epoch,
+        node: config.node,
+        boot: BootId::of_this_host(),
+        has_peers: !config.peers.is_empty(),
+        durability: config.partitions.iter().map(|placed| (placed.partition, placed.durability)).collect(),
+        // With less others should lead: a snapshot is not worth that.
+        reserve: config.tuning.disk_reserve.saturating_mul(2),
+    });
+    opened.map_err(|source| StartError::Log { node: config.node, source })
+}
 
 /// Opens the partitions of a node whose log is open.
 pub(super) struct Opening<'a> {

@@ -21,8 +21,8 @@ impl Router {
             match answer {
                 FromArchive::Read { key, result } => self.subscriptions.on_read(key, result, out),
                 FromArchive::Gap(partition, missing) => {
-                    if let Some(lane) = self.lanes.get_mut(&partition) {
-                        lane.filler.missing_is(missing, out);
+                    if let Some(hosted) = self.hosted.get_mut(&partition) {
+                        hosted.filler.missing_is(missing, out);
                     }
                 }
             }
@@ -31,8 +31,8 @@ impl Router {
     }
 
     pub(super) fn poll_gaps(&mut self, out: &mut Links) {
-        for (partition, lane) in &mut self.lanes {
-            if lane.filler.poll(self.now, self.membership.others(), out) {
+        for (partition, hosted) in &mut self.hosted {
+            if hosted.filler.poll(self.now, self.membership.others(), out) {
                 // Full: the next silence asks again.
                 let _ = self.archive.try_send(ToArchive::ReportGap(*partition));
             }
@@ -46,12 +46,12 @@ impl Router {
             return;
         }
         self.pasts_at = self.now.plus_nanos(TELL_NS);
-        for lane in self.lanes.values_mut() {
-            let past = lane.filler.past();
-            if let Some(past) = past.filter(|_| past != lane.past)
-                && lane.port.peer(HostInput::Past(past)).is_ok()
+        for hosted in self.hosted.values_mut() {
+            let past = hosted.filler.past();
+            if let Some(past) = past.filter(|_| past != hosted.past)
+                && hosted.port.peer(HostInput::Past(past)).is_ok()
             {
-                lane.past = Some(past);
+                hosted.past = Some(past);
             }
         }
     }
@@ -59,17 +59,18 @@ impl Router {
     /// Events of another node's archive: they are for a gap here, or late.
     pub(super) fn on_events(&mut self, link: LinkId, head: Events, events: &[u8], out: &mut Links) {
         let Events { partition, position, timestamp, origin } = head;
-        let Some(lane) = self.lanes.get(&partition) else { return };
-        if let Some(after) = lane.filler.expects(link).filter(|after| position > *after) {
+        let Some(hosted) = self.hosted.get(&partition) else { return };
+        if let Some(after) = hosted.filler.expects(link).filter(|after| position > *after) {
             self.fill(partition, block_of(after, EventBatch { position, timestamp, origin, events }), out);
         }
     }
 
     pub(super) fn on_progress(&mut self, link: LinkId, progress: Progress, out: &mut Links) {
         let Progress { partition, position } = progress;
-        let Some(lane) = self.lanes.get_mut(&partition) else { return };
-        lane.filler.begun(link, position);
-        if let Some(after) = lane.filler.expects(link).filter(|after| position > *after) {
+        let Some(hosted) = self.hosted.get_mut(&partition) else { return };
+        hosted.filler.begun(link, position);
+        hosted.filler.ends(link, position, self.now, out);
+        if let Some(after) = hosted.filler.expects(link).filter(|after| position > *after) {
             let mut block = EventBlock::new(after);
             block.cover(position);
             self.fill(partition, block, out);
@@ -77,12 +78,12 @@ impl Router {
     }
 
     fn fill(&mut self, partition: PartitionId, block: EventBlock, out: &mut Links) {
-        let Some(lane) = self.lanes.get_mut(&partition) else { return };
+        let Some(hosted) = self.hosted.get_mut(&partition) else { return };
         let upto = block.upto();
         match self.archive.try_send(ToArchive::Fill(partition, block)) {
-            Ok(()) => lane.filler.filled(upto, self.now, out),
+            Ok(()) => hosted.filler.filled(upto, self.now, out),
             Err(_) => {
-                lane.filler.failed(self.now, out);
+                hosted.filler.failed(self.now, out);
                 // Full: what the archive has is asked for again when the next attempt fails.
                 let _ = self.archive.try_send(ToArchive::ReportGap(partition));
             }

@@ -20,8 +20,8 @@ impl Router {
         term: Term,
         out: &mut Links,
     ) {
-        let Some(lane) = self.lanes.get_mut(&partition) else { return };
-        let is_news = lane.announcements.replica_says(leader, term, self.now);
+        let Some(hosted) = self.hosted.get_mut(&partition) else { return };
+        let is_news = hosted.announcements.replica_says(leader, term, self.now);
         self.announce(partition, |role| role == Role::Node, out);
         if is_news {
             self.tell_believed(partition, out);
@@ -31,8 +31,8 @@ impl Router {
     /// Another node says who leads.
     pub(super) fn on_leader(&mut self, from: NodeId, said: Leader, out: &mut Links) {
         let Leader { partition, leader, term } = said;
-        let Some(lane) = self.lanes.get_mut(&partition) else { return };
-        if lane.announcements.node_says(from, (leader.get() != 0).then_some(leader), term, self.now) {
+        let Some(hosted) = self.hosted.get_mut(&partition) else { return };
+        if hosted.announcements.node_says(from, (leader.get() != 0).then_some(leader), term, self.now) {
             self.tell_believed(partition, out);
         }
     }
@@ -52,22 +52,22 @@ impl Router {
     fn reconsider(&mut self, has_changed: impl Fn(&mut Announcements, Timestamp) -> bool, out: &mut Links) {
         let now = self.now;
         let changed = self
-            .lanes
+            .hosted
             .iter_mut()
-            .filter_map(|(partition, lane)| has_changed(&mut lane.announcements, now).then_some(*partition));
+            .filter_map(|(partition, hosted)| has_changed(&mut hosted.announcements, now).then_some(*partition));
         for partition in changed.collect::<Vec<PartitionId>>() {
             self.tell_believed(partition, out);
         }
     }
 
     fn tell_believed(&mut self, partition: PartitionId, out: &mut Links) {
-        if let Some(lane) = self.lanes.get_mut(&partition) {
-            lane.probe.leader_changed();
+        if let Some(hosted) = self.hosted.get_mut(&partition) {
+            hosted.probe.leader_changed();
         }
         self.announce(partition, |role| role != Role::Node, out);
-        for (other, lane) in &mut self.lanes {
-            if *other != partition && !lane.news.contains(&partition) {
-                lane.news.push(partition);
+        for (other, hosted) in &mut self.hosted {
+            if *other != partition && !hosted.news.contains(&partition) {
+                hosted.news.push(partition);
             }
         }
         self.spread_news();
@@ -83,24 +83,24 @@ impl Router {
 
     /// What somebody of this role is told.
     pub(super) fn leader_frame(&self, partition: PartitionId, role: Role) -> Option<Frame<'static>> {
-        let announcements = &self.lanes.get(&partition)?.announcements;
+        let announcements = &self.hosted.get(&partition)?.announcements;
         let (leader, term) = if role == Role::Node { announcements.own() } else { announcements.believed() };
         Some(Frame::Leader(Leader { partition, leader: leader.unwrap_or_default(), term }))
     }
 
     /// News for partition threads must not be lost, so what does not fit a ring is kept here.
     pub(super) fn spread_news(&mut self) {
-        if self.lanes.values().all(|lane| lane.news.is_empty() && lane.dead.is_empty()) {
+        if self.hosted.values().all(|hosted| hosted.news.is_empty() && hosted.dead.is_empty()) {
             return;
         }
         let leaders: BTreeMap<PartitionId, Option<NodeId>> =
-            self.lanes.iter().map(|(partition, lane)| (*partition, lane.announcements.believed().0)).collect();
-        for lane in self.lanes.values_mut() {
-            let port = &lane.port;
-            lane.news.retain(|partition| {
+            self.hosted.iter().map(|(partition, hosted)| (*partition, hosted.announcements.believed().0)).collect();
+        for hosted in self.hosted.values_mut() {
+            let port = &hosted.port;
+            hosted.news.retain(|partition| {
                 port.peer(HostInput::LeaderIs { partition: *partition, leader: leaders[partition] }).is_err()
             });
-            lane.dead.retain(|node| port.peer(HostInput::PeerRefused(*node)).is_err());
+            hosted.dead.retain(|node| port.peer(HostInput::PeerRefused(*node)).is_err());
         }
     }
 }

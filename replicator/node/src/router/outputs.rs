@@ -28,7 +28,7 @@ impl Router {
     /// Passes on what came out of a partition.
     pub fn on_output(&mut self, from: FromPartition, out: &mut Links) {
         let FromPartition { partition, output } = from;
-        let Some(lane) = self.lanes.get_mut(&partition) else { return };
+        let Some(hosted) = self.hosted.get_mut(&partition) else { return };
         match output {
             HostOutput::Raft { to, payload } => {
                 // No link or no room: Raft sends again.
@@ -40,44 +40,44 @@ impl Router {
                 let _ = out.send_to_node(mail.node, &Frame::Mail(head, &mail.payload));
             }
             HostOutput::Reply(reply, payload) => {
-                if let Some(link) = lane.sessions.get(&reply.session) {
+                if let Some(link) = hosted.sessions.get(&reply.session) {
                     send(out, *link, &Frame::Reply(reply, &payload));
                 }
             }
             HostOutput::SessionOpened(opened) => {
-                if let Some(link) = lane.opening.remove(&opened.nonce) {
+                if let Some(link) = hosted.opening.remove(&opened.nonce) {
                     send(out, link, &Frame::SessionOpened(opened));
                 }
             }
             HostOutput::OpenRefused { nonce, refused } => {
                 self.metrics.count_refusal(partition, refused.refusal);
-                if let Some(link) = lane.opening.remove(&nonce) {
+                if let Some(link) = hosted.opening.remove(&nonce) {
                     send(out, link, &Frame::Refused(refused));
                 }
             }
             HostOutput::Refused(refused) => {
                 self.metrics.count_refusal(partition, refused.refusal);
-                let link = lane.sessions.get(&refused.session).copied();
+                let link = hosted.sessions.get(&refused.session).copied();
                 if refused.refusal == Refusal::SessionUnknown {
-                    lane.sessions.remove(&refused.session);
+                    hosted.sessions.remove(&refused.session);
                 }
                 if let Some(link) = link {
                     send(out, link, &Frame::Refused(refused));
                 }
             }
             HostOutput::ReadReady(ready) => {
-                if let Some((link, token)) = lane.reads.remove(&ready.token) {
+                if let Some((link, token)) = hosted.reads.remove(&ready.token) {
                     send(out, link, &Frame::ReadReady(ReadReady { token, ..ready }));
                 }
             }
             HostOutput::ReadRefused(refused) => {
                 self.metrics.count_refusal(partition, refused.refusal);
-                if let Some((link, token)) = lane.reads.remove(&refused.token) {
+                if let Some((link, token)) = hosted.reads.remove(&refused.token) {
                     send(out, link, &Frame::ReadRefused(ReadRefused { token, ..refused }));
                 }
             }
             HostOutput::MembersAnswer(answer) => {
-                if let Some((link, wish)) = lane.wishes.remove(&answer.token) {
+                if let Some((link, wish)) = hosted.wishes.remove(&answer.token) {
                     if is_wish_audited(answer.outcome) {
                         let operator = out.peer(link).map_or(Text::EMPTY, |peer| peer.name);
                         let (wish, outcome) = (wish_written_down(&wish), answer.outcome);
@@ -91,7 +91,7 @@ impl Router {
             HostOutput::LeaderChanged { leader, term } => self.on_leader_changed(partition, leader, term, out),
             HostOutput::Events(block) => {
                 self.fan_out.send(partition, &block);
-                lane.recent.push(block);
+                hosted.recent.push(block);
             }
             // For a partition of this node, which its thread has told.
             HostOutput::MailCame { .. } => {}
@@ -110,6 +110,6 @@ impl Router {
                 send(out, *link, &Frame::Members(head, &places));
             }
         }
-        out.set_peers(self.membership.peers(self.lanes.keys()));
+        out.set_peers(self.membership.peers(self.hosted.keys()));
     }
 }

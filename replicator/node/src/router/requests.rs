@@ -48,25 +48,25 @@ impl Router {
                 tracing::info!(target: "audit", operator = %name, %partition, %session, %sequence, %command);
             }
         }
-        let lane = self.lanes.get_mut(&request.partition).ok_or((Refusal::UnknownPartition, 0))?;
-        if lane.sessions.len() >= REMEMBERED_MAX && !lane.sessions.contains_key(&request.session) {
+        let hosted = self.hosted.get_mut(&request.partition).ok_or((Refusal::UnknownPartition, 0))?;
+        if hosted.sessions.len() >= REMEMBERED_MAX && !hosted.sessions.contains_key(&request.session) {
             return Err((Refusal::Busy, 0));
         }
         let input = HostInput::Request(request, payload.to_vec());
-        lane.port.request(input).map_err(|_| (Refusal::Busy, 0))?;
-        lane.sessions.insert(request.session, link);
+        hosted.port.request(input).map_err(|_| (Refusal::Busy, 0))?;
+        hosted.sessions.insert(request.session, link);
         self.metrics.count_request(request.partition);
         Ok(())
     }
 
     pub(super) fn on_open_session(&mut self, link: LinkId, role: Role, open: OpenSession, out: &mut Links) {
-        let admitted = match self.lanes.get_mut(&open.partition) {
+        let admitted = match self.hosted.get_mut(&open.partition) {
             _ if !may_have_sessions(role) => Err(Refusal::NotPermitted),
             None => Err(Refusal::UnknownPartition),
-            Some(lane) if lane.opening.len() >= REMEMBERED_MAX => Err(Refusal::Busy),
-            Some(lane) => match lane.port.request(HostInput::OpenSession(open)) {
+            Some(hosted) if hosted.opening.len() >= REMEMBERED_MAX => Err(Refusal::Busy),
+            Some(hosted) => match hosted.port.request(HostInput::OpenSession(open)) {
                 Ok(()) => {
-                    lane.opening.insert(open.nonce, link);
+                    hosted.opening.insert(open.nonce, link);
                     Ok(())
                 }
                 Err(_) => Err(Refusal::Busy),
@@ -83,12 +83,12 @@ impl Router {
     pub(super) fn on_read_index(&mut self, link: LinkId, read: ReadIndex, out: &mut Links) {
         let token = self.next_token;
         self.next_token += 1;
-        let admitted = match self.lanes.get_mut(&read.partition) {
+        let admitted = match self.hosted.get_mut(&read.partition) {
             None => Err(Refusal::UnknownPartition),
-            Some(lane) if lane.reads.len() >= REMEMBERED_MAX => Err(Refusal::Busy),
-            Some(lane) => match lane.port.request(HostInput::ReadIndex { token }) {
+            Some(hosted) if hosted.reads.len() >= REMEMBERED_MAX => Err(Refusal::Busy),
+            Some(hosted) => match hosted.port.request(HostInput::ReadIndex { token }) {
                 Ok(()) => {
-                    lane.reads.insert(token, (link, read.token));
+                    hosted.reads.insert(token, (link, read.token));
                     Ok(())
                 }
                 Err(_) => Err(Refusal::Busy),
@@ -104,13 +104,13 @@ impl Router {
     pub(super) fn on_change_members(&mut self, link: LinkId, role: Role, wish: ChangeMembers, out: &mut Links) {
         let token = self.next_token;
         self.next_token += 1;
-        let admitted = match self.lanes.get_mut(&wish.partition) {
+        let admitted = match self.hosted.get_mut(&wish.partition) {
             _ if role != Role::Operator => Err(MemberOutcome::NotPermitted),
             None => Err(MemberOutcome::UnknownPartition),
-            Some(lane) if lane.wishes.len() >= REMEMBERED_MAX => Err(MemberOutcome::Busy),
-            Some(lane) => match lane.port.request(HostInput::ChangeMembers(ChangeMembers { token, ..wish })) {
+            Some(hosted) if hosted.wishes.len() >= REMEMBERED_MAX => Err(MemberOutcome::Busy),
+            Some(hosted) => match hosted.port.request(HostInput::ChangeMembers(ChangeMembers { token, ..wish })) {
                 Ok(()) => {
-                    lane.wishes.insert(token, (link, wish));
+                    hosted.wishes.insert(token, (link, wish));
                     Ok(())
                 }
                 Err(_) => Err(MemberOutcome::Busy),

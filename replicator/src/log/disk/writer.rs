@@ -361,15 +361,9 @@ impl Writer {
         let group = u64::from(partition.get());
         let mut hard_state = append.hard_state.clone();
         if append.reset.is_some() {
-            // Cleaning a group forgets everything of it.
+            // Cleaning a group forgets its hard state as well.
             hard_state = hard_state.or(self.engine.get_message(group, HARD_STATE)?);
-            let kept = KEPT.map(|key| (key, self.engine.get(group, key)));
-            batch.add_command(group, Command::Clean);
-            for (key, value) in kept {
-                if let Some(value) = value {
-                    batch.put(group, key.to_vec(), value)?;
-                }
-            }
+            self.clean(batch, group)?;
         }
         if let Some(hard_state) = &hard_state {
             batch.put_message(group, HARD_STATE.to_vec(), hard_state)?;
@@ -382,6 +376,18 @@ impl Writer {
             batch.put(group, UNSYNCED.to_vec(), boot.as_bytes().to_vec())?;
         }
         batch.add_entries::<Format>(group, &append.entries)
+    }
+
+    /// Forgets what a group has, but for what a log keeps when a snapshot replaces its entries.
+    fn clean(&self, batch: &mut LogBatch, group: u64) -> raft_engine::Result<()> {
+        let kept = KEPT.map(|key| (key, self.engine.get(group, key)));
+        batch.add_command(group, Command::Clean);
+        for (key, value) in kept {
+            if let Some(value) = value {
+                batch.put(group, key.to_vec(), value)?;
+            }
+        }
+        Ok(())
     }
 
     /// One write, however many appended.
@@ -405,14 +411,8 @@ impl Writer {
         let group = u64::from(partition.get());
         self.guarded(|writer| {
             let mut batch = LogBatch::default();
-            let kept = KEPT.map(|key| (key, writer.engine.get(group, key)));
-            batch.add_command(group, Command::Clean);
+            writer.clean(&mut batch, group).map_err(writing)?;
             batch.put_message(group, HARD_STATE.to_vec(), hard_state).map_err(writing)?;
-            for (key, value) in kept {
-                if let Some(value) = value {
-                    batch.put(group, key.to_vec(), value).map_err(writing)?;
-                }
-            }
             writer.engine.write(&mut batch, true).map(drop).map_err(writing)
         })
     }

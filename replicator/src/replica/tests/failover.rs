@@ -1,10 +1,12 @@
+use raft::StateRole;
 use raft::eraftpb::{Message, MessageType};
 use wire::NodeId;
 use wire::link::Refusal;
 
 use super::Bench;
+use crate::members::{Change, member};
 use crate::replica::envelope::Envelope;
-use crate::{Output, Role};
+use crate::{Joining, Output, Role};
 
 #[test]
 fn a_dead_leader_is_replaced_without_losing_what_it_acknowledged() {
@@ -168,4 +170,46 @@ fn who_waits_for_the_vote_of_one_that_has_left_learns_from_its_refusal() {
     assert!(has_applied_its_end(&bench, stays));
     bench.cluster.crash(leaves);
     bench.execute(session, 4, 6);
+}
+
+/// Who refuses a vote in an earlier term says what is committed, and the candidate goes by that. It gave its campaign up each time, and
+/// a group of five waited for another timeout.
+#[test]
+fn a_candidate_that_is_told_of_commits_goes_on_unless_members_change_by_them() {
+    for is_change in [false, true] {
+        let mut bench = Bench::new(5);
+        let session = bench.open_session(7);
+        let (first, leader) = (bench.leader(), bench.standbys()[0]);
+        bench.cluster.replica_mut(first).unwrap().transfer_leadership(leader);
+        bench.until("another leads", |bench| bench.cluster.leader() == Some(leader));
+        bench.step(50);
+        let standbys = bench.standbys();
+        let (candidate, refuser) = (standbys[0], standbys[1]);
+        let status = |bench: &Bench, node| bench.cluster.replica(node).unwrap().status();
+        if is_change {
+            let learner = Change::Learn(member(refuser, 77));
+            bench.cluster.replica_mut(leader).unwrap().change_members(&[learner], Joining::default()).unwrap();
+        } else {
+            bench.offer(session, 1).unwrap();
+        }
+        bench.until("it has the entry", |bench| {
+            status(bench, candidate).last_index > status(bench, candidate).commit_index
+        });
+        bench.cluster.isolate(candidate);
+        let last = status(&bench, candidate).last_index;
+        bench.until("the entry is committed", |bench| status(bench, leader).commit_index >= last);
+        let state = |bench: &Bench| bench.cluster.replica(candidate).unwrap().raft.raft.state;
+        bench.until("it asks for votes", |bench| state(bench) == StateRole::PreCandidate);
+        assert!(status(&bench, candidate).commit_index < last);
+        let term = status(&bench, candidate).term.get();
+        let mut refusal = Message::default();
+        refusal.set_msg_type(MessageType::MsgRequestPreVoteResponse);
+        (refusal.from, refusal.to, refusal.term) = (refuser.get(), candidate.get(), term - 1);
+        (refusal.reject, refusal.commit, refusal.commit_term) = (true, last, term);
+        let payload = Envelope::Raft(Box::new(refusal)).encode();
+        bench.cluster.replica_mut(candidate).unwrap().on_message(refuser, &payload);
+        assert_eq!(status(&bench, candidate).commit_index, last);
+        let expected = if is_change { StateRole::Follower } else { StateRole::PreCandidate };
+        assert_eq!(state(&bench), expected);
+    }
 }

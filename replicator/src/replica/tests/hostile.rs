@@ -1,9 +1,14 @@
+use std::collections::BTreeMap;
+
 use proptest::prelude::*;
 use protobuf::Message as _;
 use raft::eraftpb::{Entry, EntryType, Message, MessageType};
 use wire::NodeId;
 
 use super::Bench;
+use crate::Standing;
+use crate::members::MEMBERS_MAX;
+use crate::replica::envelope::{Envelope, Introduction};
 
 fn envelope(message: &Message) -> Vec<u8> {
     let mut bytes = vec![1];
@@ -156,5 +161,31 @@ proptest! {
             bench.cluster.replica_mut(to).unwrap().on_message(NodeId::new(1 + (place as u64 + 1) % 3), bytes);
             bench.step(1);
         }
+    }
+}
+
+/// A node with a new disk believes whoever has its number among those of the founders.
+#[test]
+fn who_claims_a_founding_that_no_cluster_can_have_had_is_not_believed() {
+    let mut bench = Bench::new(3);
+    let all = bench.cluster.ids();
+    all.iter().for_each(|node| bench.cluster.crash(*node));
+    bench.cluster.replace_disk(all[0]);
+    bench.cluster.start(all[0]).unwrap();
+    bench.step(100);
+    let standing = |bench: &Bench| bench.cluster.replica(all[0]).unwrap().belonging.standing.clone();
+    let Standing::New { number } = standing(&bench) else { panic!("its disk is new") };
+    let too_many: Vec<u64> = (2..MEMBERS_MAX as u64 + 3).collect();
+    for others in [vec![0], vec![1 << 32], too_many] {
+        let mut numbers: BTreeMap<NodeId, u32> = others.into_iter().map(|node| (NodeId::new(node), 1)).collect();
+        numbers.insert(all[0], number);
+        let standing_said = Standing::Founder { numbers };
+        let numbers = BTreeMap::new();
+        let said = Introduction { standing: standing_said, is_member: true, stays_learner: false, numbers };
+        let before = dropped(&bench, all[0]);
+        bench.cluster.replica_mut(all[0]).unwrap().on_message(all[1], &Envelope::Introduction(said).encode());
+        assert_eq!(dropped(&bench, all[0]), before + 1);
+        bench.step(10);
+        assert_eq!(standing(&bench), Standing::New { number });
     }
 }

@@ -14,6 +14,8 @@ const STEPS: u64 = 4_000;
 /// Worlds in which a group of two that becomes one stood still: who had left knew that, in an earlier term than who remained, who
 /// waited for its vote.
 const STOOD_STILL: [u64; 2] = [1113, 4314];
+/// A world in which a node that had been let go learned so when it was being taken in again, and was switched off.
+const WANTED_BACK: u64 = 8823;
 
 fn configure(config: &mut ReplicaConfig) {
     if config.node.get() % 2 == 1 {
@@ -36,6 +38,8 @@ struct Swarm {
     lost: Option<NodeId>,
     /// They have said at these steps that they are members no more.
     leaving: BTreeMap<NodeId, u64>,
+    /// The operator has asked to take them in, and not to let them go since.
+    wanted: BTreeSet<NodeId>,
     /// They are no members, and switched off.
     gone: BTreeSet<NodeId>,
     step: u64,
@@ -67,7 +71,7 @@ impl Swarm {
         let founders = [2, 3, 3, 3, 4][random.below(5) as usize];
         let cluster = Cluster::new(founders, seed, faults, Tally::default, configure);
         let clients = (1..=2).map(|name| Client::new(name, 1 + name as usize * 4, Tally::add)).collect();
-        let (away, lost, leaving, gone, seen) = Default::default();
+        let (away, lost, leaving, wanted, gone, seen) = Default::default();
         let mut swarm = Swarm {
             cluster,
             ledger: Ledger::default(),
@@ -76,6 +80,7 @@ impl Swarm {
             away,
             lost,
             leaving,
+            wanted,
             gone,
             step: 0,
             token: 0,
@@ -200,8 +205,8 @@ impl Swarm {
         let is_gone = self.gone.contains(&node);
         let replica = self.cluster.replica_mut(leader).expect("it leads");
         if replica.members().has_node(node) {
-            if replica.members().voters.len() > 1 {
-                let _ = replica.remove_node(node);
+            if replica.members().voters.len() > 1 && replica.remove_node(node).is_ok() {
+                self.wanted.remove(&node);
             }
         } else if is_gone {
             self.gone.remove(&node);
@@ -211,7 +216,11 @@ impl Swarm {
             let instead_of = self.random.per_mille(300).then_some(former);
             let joining = Joining { instead_of, ..Joining::default() };
             let replica = self.cluster.replica_mut(leader).expect("it leads");
-            self.seen.taken_in += u64::from(replica.add_node(node, joining).is_ok());
+            if replica.add_node(node, joining).is_ok() {
+                self.seen.taken_in += 1;
+                self.wanted.insert(node);
+                self.wanted.retain(|wanted| Some(*wanted) != instead_of);
+            }
         }
     }
 
@@ -256,10 +265,14 @@ impl Swarm {
     }
 
     /// Who has said that it is a member no more is switched off when its leader has said so as well for a while: an operator
-    /// looks at both, and leaders write down what they count while he does.
+    /// looks at both, and leaders write down what they count while he does. Not who learns late that it was let go, when he has asked
+    /// to take it in again: it may be a member in a moment.
     fn switch_off(&mut self) {
         let Some(leader) = self.cluster.leader().and_then(|leader| self.cluster.replica(leader)) else { return };
-        let is_due = |(node, since): &(&NodeId, &u64)| !leader.members().has_node(**node) && **since + 100 < self.step;
+        let is_due = |(node, since): &(&NodeId, &u64)| {
+            let is_let_go = !leader.members().has_node(**node) && !self.wanted.contains(*node);
+            is_let_go && **since + 100 < self.step
+        };
         let Some((&node, _)) = self.leaving.iter().find(is_due).filter(|_| self.step < STEPS) else { return };
         self.leaving.remove(&node);
         self.cluster.crash(node);
@@ -352,7 +365,7 @@ fn check(seeds: impl Iterator<Item = u64>) {
 
 #[test]
 fn what_anybody_commits_stays_whoever_comes_and_goes() {
-    let Ok(seeds) = std::env::var("SEEDS") else { return check((0..60).chain(STOOD_STILL)) };
+    let Ok(seeds) = std::env::var("SEEDS") else { return check((0..60).chain(STOOD_STILL).chain([WANTED_BACK])) };
     let (from, upto) = seeds.split_once("..").expect("SEEDS=A..B");
     check(from.parse().expect("SEEDS=A..B")..upto.parse().expect("SEEDS=A..B"));
 }

@@ -148,3 +148,29 @@ fn a_paused_node_hears_in_order_what_was_said_meanwhile() {
     pass(&mut world, 2 * SECOND);
     assert_eq!((tells(&world, 1), told(&world)), (Some((310, 310)), (0, false)));
 }
+
+/// It may be promoted, with the only archive that has a piece: the world waited for that.
+#[test]
+fn nothing_is_waited_for_that_only_one_has_who_is_down_for_good() {
+    let mut world = world(&[(9, 12)], &[(9, 12)], &[(0, 12)]);
+    for (retired, waited_for) in [(None, Some(at(1))), (Some(ONE), Some(at(1))), (Some(OTHER), None)] {
+        world.retired = retired;
+        assert_eq!(world.lacks(OWN, PARTITION), waited_for);
+    }
+}
+
+/// The one that is asked first was silent for two seconds, and again in every pass.
+#[test]
+fn who_has_not_come_as_far_says_so_and_others_are_asked() {
+    let mut world = world(&[(300, 310)], &[(0, 5)], &[(0, 310)]);
+    pass(&mut world, SECOND);
+    assert_eq!((tells(&world, 1), told(&world)), (Some((310, 310)), (0, false)));
+    // What nobody has come to yet is not lost.
+    let archive = world.node(OWN).slots[&PARTITION].archive.clone();
+    Shelf(archive).jump(at(400));
+    pass(&mut world, 10 * SECOND);
+    assert_eq!(told(&world), (90, false));
+    keeps(&mut world, OTHER, &[(0, 500)]);
+    pass(&mut world, SECOND);
+    assert_eq!((tells(&world, 301), told(&world)), (Some((400, 100)), (0, false)));
+}
