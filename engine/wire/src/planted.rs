@@ -50,6 +50,14 @@ crate::order::numbered! {
         ReadJoinsQuestion = 21,
         /// A leader answers reads by what it has counted, though it has told standbys of more.
         ReadForgetsPromise = 22,
+        /// A replica goes on writing although its disk is full.
+        FullDiskWritten = 23,
+        /// A write that fails is taken for one that is durable.
+        FailedWriteIgnored = 24,
+        /// What a client was told nobody knows the outcome of is sent again all the same.
+        CommandComesBack = 25,
+        /// A client says that it has the reply to what it is sending.
+        AcknowledgesTooMuch = 26,
     }
 }
 

@@ -85,6 +85,12 @@ impl<M: StateMachine, L: LogStore> Replica<M, L> {
                 Ok(Some(Durable::Appended { ticket })) => self.persistence.durable = ticket,
                 Ok(Some(Durable::Snapshot { index })) => self.on_snapshot_durable(index),
                 Ok(Some(Durable::SnapshotRefused { index })) => self.on_snapshot_refused(index),
+                #[cfg(feature = "planted")]
+                Err(_) if wire::planted::is(wire::planted::Bug::FailedWriteIgnored) => {
+                    self.persistence.durable = self.persistence.ticket;
+                    self.release();
+                    return work;
+                }
                 Err(error) => {
                     self.fail(error.to_string());
                     return work + 1;

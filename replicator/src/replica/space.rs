@@ -55,6 +55,10 @@ impl Scarcity {
 
     /// Whether nothing may be written.
     pub fn is_full(&self) -> bool {
+        #[cfg(feature = "planted")]
+        if wire::planted::is(wire::planted::Bug::FullDiskWritten) {
+            return false;
+        }
         self.space == Space::Full
     }
 

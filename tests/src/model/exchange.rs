@@ -52,6 +52,11 @@ impl Exchange {
         }
     }
 
+    /// A new leader's first entry: nobody's lease or countdown runs out for so long.
+    pub fn begin_term(&mut self, now: Timestamp, grace_ns: u64) {
+        self.ledger.begin_term(now.nanos() + grace_ns);
+    }
+
     /// The reply and the events of one command.
     pub fn apply(&mut self, position: LogPosition, now: Timestamp, command: &Command) -> (Reply, Vec<Event>) {
         let now = now.nanos();

@@ -2,6 +2,7 @@
 //! around one price, so that books fill and orders meet. For checks that need no opinion on what is right, only that two
 //! ways agree.
 
+mod aim;
 mod changes;
 mod deposits;
 mod operators;

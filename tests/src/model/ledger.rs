@@ -154,6 +154,8 @@ pub(super) struct Ledger {
     fees: Fees,
     leases: BTreeMap<(u32, u64), (u64, u64)>,
     countdowns: BTreeMap<(u32, u16), u64>,
+    /// None of either runs out before this.
+    not_before: u64,
     pub(super) events: Vec<Event>,
     pub(super) mail: Vec<Mail>,
 }
@@ -202,6 +204,7 @@ impl Ledger {
             fees: Fees::new(fees),
             leases: BTreeMap::new(),
             countdowns: BTreeMap::new(),
+            not_before: 0,
             events: Vec::new(),
             mail: Vec::new(),
         }

@@ -15,6 +15,7 @@ use wire::command::Reply;
 use wire::link::{Hello, PROTOCOL, Role};
 use wire::{
     AccountId, ClientOrderId, ClusterEpoch, Command, LogPosition, MarketId, NodeId, OrderId, PartitionId, Text,
+    Timestamp,
 };
 
 use self::order_entry::Waiting;
@@ -23,6 +24,7 @@ use super::front::LinkId;
 use super::machine::{self, LEDGER};
 use super::office::Office;
 use super::queue::Event;
+use super::variety::Variety;
 use super::world::{World, gateway_address};
 
 /// How long a gateway waits for a reply.
@@ -61,6 +63,8 @@ pub struct Gateway {
     session: SessionKey,
     asked: BTreeMap<RequestKey, Asked>,
     reads: BTreeMap<ReadKey, (PartitionId, LogPosition)>,
+    /// What became known at this moment: it may have been sent once more before that was heard.
+    just_told: (Moment, Vec<Vec<u8>>),
     /// To be asked before anything new: what has no answer yet, under the same name.
     pub(super) again: VecDeque<Command>,
     /// Before trade begins: one after the other.
@@ -138,6 +142,9 @@ impl World {
             gateway.script.clear();
         }
         self.users.names = names;
+        if let (Some(variety), Some(former)) = (&mut self.variety, &old.variety) {
+            *variety = Variety::new(former.names(), former.names());
+        }
         self.gateways[0].script = script;
     }
 
@@ -156,6 +163,7 @@ impl World {
             session,
             asked: BTreeMap::new(),
             reads: BTreeMap::new(),
+            just_told: (0, Vec::new()),
             again: VecDeque::new(),
             script: VecDeque::new(),
             resting: Vec::new(),
@@ -203,17 +211,10 @@ impl World {
                     self.use_office(number);
                     continue;
                 }
-                let gateway = &mut self.gateways[number];
-                if gateway.asked.len() >= self.plan.window {
+                if self.gateways[number].asked.len() >= self.plan.window {
                     break;
                 }
-                let Some(command) = gateway
-                    .again
-                    .pop_front()
-                    .or_else(|| (!gateway.is_retired).then(|| gateway.next_command(self.plan.layout)))
-                else {
-                    break;
-                };
+                let Some(command) = self.next_command(number) else { break };
                 self.ask(number, command);
             }
             let is_reading = self.gateways[number].reads.len() < 2 && !self.gateways[number].is_retired;
@@ -226,6 +227,22 @@ impl World {
             self.ask(number, command);
         }
         self.drain_gateway(number);
+    }
+
+    /// What has no answer comes first.
+    fn next_command(&mut self, number: usize) -> Option<Command> {
+        let gateway = &mut self.gateways[number];
+        let again = gateway.again.pop_front();
+        if again.is_some() || gateway.is_retired {
+            return again;
+        }
+        match &mut self.variety {
+            Some(variety) if gateway.random.below(2) == 0 => {
+                let last = self.histories[&LEDGER].records().last();
+                Some(variety.next(last.map_or(Timestamp::ZERO, |record| record.timestamp)))
+            }
+            _ => Some(gateway.next_command(self.plan.layout)),
+        }
     }
 
     fn ask(&mut self, number: usize, command: Command) {
@@ -285,6 +302,8 @@ impl World {
                     }
                 }
                 Output::Send { node, bytes } => {
+                    let verdict = self.gateways[number].waits_for_all_of(self.now, &bytes);
+                    self.check(verdict);
                     if let Some(link) = self.gateways[number].links.get(&node).copied().filter(|link| self.is_up(*link))
                     {
                         self.send_to_node(link, bytes);
@@ -325,6 +344,7 @@ impl World {
         let Some((payload, floor)) = known.or(of_office.as_ref().map(|(_, payload, floor)| (payload, *floor))) else {
             return;
         };
+        gateway.note_told(self.now, payload);
         self.trace.mix(match &result {
             Ok(replied) => replied.position.get(),
             Err(error) => 1 << 32 | u64::from(error.is_outcome_unknown()),

@@ -202,7 +202,8 @@ impl World {
             Frame::Hello(hello) => self.greet(id, node, hello),
             Frame::Ping(ping) => self.send_frame(id, &Frame::Pong(link::Pong { nonce: ping.nonce })),
             Frame::Request(request, payload) => {
-                self.checkers.kept.on_sent(&request);
+                let verdict = self.checkers.kept.on_sent(&request);
+                self.check(verdict);
                 self.node_mut(node).front.sessions.insert((request.partition, request.session), id);
                 self.input(node, request.partition, HostInput::Request(request, payload.to_vec()));
             }

@@ -1,6 +1,7 @@
 //! The hosts of partitions: what comes to them, their steps, and what they want done.
 
 use node::{HostInput, HostOutput, PartitionHost};
+use replicator::Space;
 use wire::{NodeId, PartitionId};
 
 use super::clock::{MS, Moment, SECOND};
@@ -95,6 +96,9 @@ impl World {
         while let Some(output) = host.poll_output() {
             outputs.push(output);
         }
+        let has_ended = outputs.iter().any(|output| matches!(output, HostOutput::Failed(_)));
+        let has_failed = slot.has_failed && !has_ended;
+        let has_written = slot.book.open().take_written() && node.space == Space::Full;
         let (members, leads, (committed, applied)) =
             (host.replica().members(), host.replica().leads(), host.replica().reached());
         // One that has led until this step may answer in it.
@@ -112,6 +116,12 @@ impl World {
         slot.has_led = leads;
         let due = node.clock.moment_of(host.next_timeout(), now).clamp(now + MS / 4, now + LOOK_EVERY);
         let next = if work > 0 { now + 20_000 } else { due };
+        if has_failed {
+            self.check(Err(format!("node {id} goes on with partition {partition} though a write has failed")));
+        }
+        if has_written {
+            self.check(Err(format!("node {id} writes to the log of partition {partition}, and its disk is full")));
+        }
         self.observe(id, partition);
         if let Some((node, candidate)) = self.voted.take()
             && now < self.node(node).dies_of_votes_until
@@ -132,7 +142,7 @@ impl World {
     /// Looks at what a replica has applied and saved.
     pub(super) fn observe(&mut self, id: NodeId, partition: PartitionId) {
         let place = self.plan.place_of(id);
-        let World { nodes, histories, checkers, .. } = self;
+        let World { nodes, histories, checkers, variety, .. } = self;
         let slot = nodes[place].slots.get_mut(&partition).expect("every node has every partition");
         let history = histories.get_mut(&partition).expect("every partition has a history");
         let Some(host) = &slot.host else { return };
@@ -143,7 +153,12 @@ impl World {
         while slot.applied < applied && verdict.is_ok() {
             slot.applied += 1;
             let index = slot.applied;
-            let mut look = |record: &_, cells: &_| checkers.on_commit(partition, record, cells);
+            let mut look = |record: &_, cells: &_| {
+                if let Some(variety) = variety.as_mut().filter(|_| partition == machine::LEDGER) {
+                    variety.on_commit(record);
+                }
+                checkers.on_commit(partition, record, cells)
+            };
             verdict = match book.entry(index) {
                 Some((term, data)) => history.applied(index, term, data, &mut look),
                 // It came in a snapshot.

@@ -7,6 +7,7 @@ use wire::{
     MarketScale, PartitionId, Price, Qty, Symbol,
 };
 
+use super::clock::SECOND;
 use super::swarm::Layout;
 use crate::model::exchange::{Exchange, Founding, MARKETS};
 
@@ -19,6 +20,8 @@ const FEES: [(u32, u32); 4] = [(0, 0), (1_000, 1_000), (333, 7_777), (1_000, 2_0
 /// Accounts that trade in either layout; the last of all has little and trades only where the model has the ledger's
 /// own order of things.
 pub const RICH: u32 = 3;
+/// A new leader's grace for who could not reach it.
+pub const LEASE_GRACE: u64 = SECOND / 2;
 const ASSETS: [&str; 3] = ["A", "B", "C"];
 /// Of every asset's ledger units.
 pub const DECIMALS: u8 = 6;
@@ -40,12 +43,17 @@ pub fn cells(partition: PartitionId, epoch: ClusterEpoch) -> PartitionConfig {
         assets_max: 4,
         accounts_max: 4,
         markets_max: 2,
-        api_keys_max: 1,
+        api_keys_max: 64,
         open_orders_max: 4_096,
         remembered_orders_max: 65_536,
         resting_orders_max: 4_096,
         fills_per_order_max: FILLS_MAX,
         peers_max: 4,
+        // Tables are written whole by every snapshot and compared by every digest.
+        leases_max: 64,
+        countdowns_max: 64,
+        order_limits_max: 64,
+        lease_grace_ns: LEASE_GRACE,
         ..Limits::default()
     };
     PartitionConfig { partition, ledger: LEDGER, incarnation: Incarnation::new(epoch.get()), limits }
@@ -56,7 +64,8 @@ pub fn scale() -> MarketScale {
     MarketScale::new(2, 3, DECIMALS, DECIMALS).expect("price units times quantity units are whole")
 }
 
-fn rules() -> MarketRules {
+/// The filters of both markets.
+pub fn rules() -> MarketRules {
     MarketRules { open_orders_max: 12, ..crate::model::rules() }
 }
 
@@ -86,9 +95,14 @@ fn rates() -> Vec<(FeeRate, FeeRate)> {
     FEES.iter().map(|(maker, taker)| (rate(*maker), rate(*taker))).collect()
 }
 
+/// Accounts, from account 1.
+pub fn accounts() -> u32 {
+    FEES.len() as u32
+}
+
 /// The model, as it is after [`set_up`].
 pub fn model() -> Exchange {
-    let capacity = Capacity { accounts_max: FEES.len() as u32, ..Limits::default().capacity() };
+    let capacity: Capacity = cells(LEDGER, ClusterEpoch::new(1)).limits.capacity();
     Exchange::new(Founding { rules: rules(), scale: scale(), fills_max: FILLS_MAX, capacity, fees: rates() })
 }
 

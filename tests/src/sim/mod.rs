@@ -34,6 +34,7 @@ pub mod swarm;
 mod trace;
 mod traders;
 mod users;
+mod variety;
 mod versions;
 mod world;
 

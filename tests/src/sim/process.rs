@@ -32,6 +32,8 @@ pub(super) struct Slot {
     pub has_led: bool,
     /// When it runs next.
     pub run_at: Option<Moment>,
+    /// A write of this process has failed.
+    pub has_failed: bool,
     /// What has come while the node did not run.
     pub waiting: Vec<HostInput>,
     /// The member that lost what it had acknowledged and not synced when its host lost power: nobody may be it again.
@@ -93,6 +95,7 @@ impl World {
         slot.book = SharedBook::default();
         (slot.members, slot.has_led, slot.gaps) = (None, false, Gaps::new(partition));
         slot.disk.repair();
+        slot.has_failed = false;
         let cells = Machine::new(machine::cells(partition, epoch), Box::new(Shelf(slot.archive.clone())));
         let log = WatchedLog::new(slot.disk.log(), slot.book.clone());
         match PartitionHost::open(replica, host, cells, log, now) {
@@ -131,6 +134,7 @@ impl World {
         replica.snapshots.every_entries = self.plan.snapshot_every;
         replica.snapshots.tail_entries = self.plan.log_tail;
         replica.sessions.expiry_ns = self.plan.session_expiry_ns;
+        replica.sessions.replies_max = self.plan.replies_max;
         let host = HostConfig {
             partitions: machine::partitions(self.plan.layout),
             ledger: machine::LEDGER,
@@ -233,8 +237,11 @@ impl World {
         if !self.node(id).is_up {
             return;
         }
-        for slot in self.node(id).slots.values() {
+        for slot in self.node_mut(id).slots.values_mut() {
             slot.disk.fail(why);
+            // Nobody knows what of it is on the disk. Here nothing is.
+            slot.disk.crash(0);
+            slot.has_failed = true;
         }
     }
 
@@ -348,6 +355,7 @@ impl Slot {
             members: None,
             has_led: false,
             run_at: None,
+            has_failed: false,
             waiting: Vec::new(),
             disowned: None,
         }

@@ -1,12 +1,50 @@
 //! When a healed world is at rest, and what must be true then.
 
+use std::collections::BTreeMap;
+
+use wire::{PartitionId, Timestamp};
+
 use super::checkers::Verdict;
+use super::clock::{Moment, SECOND};
+use super::history::History;
 use super::machine;
 use super::world::World;
 
+/// It has to be quiet for so long: what is due by log time is done although nobody asks for anything.
+const QUIET: Moment = SECOND;
+/// What is due is done within this.
+const OVERDUE: u64 = SECOND / 2;
+
+/// When traders stopped, and how late it was in each log by then.
+pub(super) struct Quiet {
+    since: Moment,
+    log_time: BTreeMap<PartitionId, Timestamp>,
+}
+
+impl Quiet {
+    pub(super) fn begin(world: &World) -> Quiet {
+        let last = |history: &History| history.records().last().map_or(Timestamp::ZERO, |record| record.timestamp);
+        let log_time = world.histories.iter().map(|(partition, history)| (*partition, last(history))).collect();
+        Quiet { since: world.now, log_time }
+    }
+
+    /// What should have been done by now.
+    fn overdue(&self, now: Moment, partition: PartitionId, history: &History) -> Option<String> {
+        let due = history.witness().next_deadline()?;
+        // Whoever leads goes on from there at the pace of its own clock, which is at most that much slower.
+        let log_time = self.log_time[&partition].plus_nanos((now - self.since) / 1_000 * 998);
+        let is_overdue = due.plus_nanos(OVERDUE) < log_time;
+        is_overdue
+            .then(|| format!("partition {partition} was to do something at {due:?}, and its log is at {log_time:?}"))
+    }
+}
+
 impl World {
-    /// What a healed world still waits for.
-    pub(super) fn unrest(&self) -> Option<String> {
+    /// What a healed world still waits for, in which traders stopped a while ago.
+    pub(super) fn unrest(&self, quiet: &Quiet) -> Option<String> {
+        if self.now < quiet.since + QUIET {
+            return Some("it has not been quiet for long".to_owned());
+        }
         if let Some(waiting) = self.gateways.iter().position(|gateway| !gateway.is_idle()) {
             return Some(format!("gateway {waiting} waits: {}", self.gateways[waiting].waits_for()));
         }
@@ -20,6 +58,9 @@ impl World {
             let Some(leader) = self.leader(*partition) else {
                 return Some(format!("partition {partition} has no leader"));
             };
+            if let Some(what) = quiet.overdue(self.now, *partition, history) {
+                return Some(what);
+            }
             let members = self.members(*partition);
             if members.is_changing() {
                 return Some(format!("members of partition {partition} are being changed: {members:x?}"));

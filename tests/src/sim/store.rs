@@ -30,6 +30,8 @@ pub struct Book {
     snapshots: Vec<(u64, u64)>,
     /// Whom it voted for since the world looked.
     votes: Vec<u64>,
+    /// Entries were written since the world looked.
+    has_written: bool,
 }
 
 impl Book {
@@ -41,6 +43,11 @@ impl Book {
     /// Whom it voted for since the last time.
     pub fn take_votes(&mut self) -> Vec<u64> {
         std::mem::take(&mut self.votes)
+    }
+
+    /// Whether entries were written since the last time.
+    pub fn take_written(&mut self) -> bool {
+        std::mem::take(&mut self.has_written)
     }
 
     /// Snapshots saved since the last time.
@@ -87,6 +94,7 @@ impl LogStore for WatchedLog {
         if write.reset.is_some() {
             book.entries.clear();
         }
+        book.has_written |= !write.entries.is_empty();
         if let Some(first) = write.entries.first() {
             book.entries.split_off(&first.index);
         }

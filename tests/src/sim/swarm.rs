@@ -56,6 +56,8 @@ pub struct Plan {
     pub skew_ns: u64,
     /// A session without a request for this long expires.
     pub session_expiry_ns: u64,
+    /// A session keeps so many replies that its client has not said to have.
+    pub replies_max: usize,
     /// A snapshot is taken after so many entries.
     pub snapshot_every: u64,
     /// Whether a second copy of the cells takes it.
@@ -74,6 +76,8 @@ pub struct Plan {
     pub old_builds: Vec<NodeId>,
     /// How users trade who have no code of ours.
     pub order_entry: OrderEntry,
+    /// Whether half of what traders do is of any kind there is.
+    pub has_variety: bool,
     /// How long there is trade under faults.
     pub trade_ns: u64,
     /// While the cluster is founded one node loses its disk, once or more often.
@@ -167,10 +171,17 @@ impl Plan {
             old_builds: Vec::new(),
             order_entry: OrderEntry::NONE,
             region: None,
+            replies_max: [3, 1_024, 1_024][Random::new(seed ^ 0x5245_504C).below(3) as usize],
+            // Where the model compares every event.
+            has_variety: layout == Layout::Joint && Random::new(seed ^ 0x5641_5249).below(2) == 0,
             trade_ns,
             founding: None,
         };
         plan.order_entry = OrderEntry::draw(&mut Random::new(seed ^ 0x4F46_4649), plan.gateways);
+        if plan.has_variety {
+            // What users make of their answers knows the plain orders alone.
+            plan.order_entry.percent = 0;
+        }
         plan.faults = faults(random, &plan);
         plan.faults.extend(mail_losses(&mut Random::new(seed ^ 0x4D41_494C), &plan));
         plan.faults.sort_by_key(|(at, _)| *at);
@@ -335,6 +346,9 @@ fn mail_losses(random: &mut Random, plan: &Plan) -> Vec<(Moment, Fault)> {
         losses.push((at, Fault::MailLost { nth: random.below(3), for_ns: 20 * MS + random.below(200 * MS) }));
         at += SECOND + random.below(6 * SECOND);
     }
+    // And at the end: what a later change of leaders would send again is not sent then.
+    let for_ns = 20 * MS + random.below(200 * MS);
+    losses.push((plan.trade_ns - for_ns - 100 * MS, Fault::MailLost { nth: random.below(3), for_ns }));
     losses
 }
 

@@ -19,9 +19,11 @@ use super::process::Node;
 use super::queue::{Event, Queue};
 use super::quorums::Commits;
 use super::region::Promoted;
+use super::rest::Quiet;
 use super::swarm::Plan;
 use super::trace::{OrNobody, Trace};
 use super::users::Users;
+use super::variety::Variety;
 use super::versions::OLD;
 
 /// The cluster's first life.
@@ -93,6 +95,7 @@ pub struct World {
     pub(super) gateways: Vec<Gateway>,
     pub(super) consumers: Vec<Consumer>,
     pub(super) users: Users,
+    pub(super) variety: Option<Variety>,
     pub(super) histories: Histories,
     pub(super) checkers: Checkers,
     pub(super) trace: Trace,
@@ -171,8 +174,9 @@ impl World {
             gateways: Vec::new(),
             consumers: Vec::new(),
             users: Users::new(Random::new(random.draw())),
+            variety: plan.has_variety.then(|| Variety::new(plan.snapshot_every ^ plan.skew_ns, 0)),
             histories,
-            checkers: Checkers::new(plan.layout),
+            checkers: Checkers::new(&plan),
             trace: Trace::new(with_words),
             broken: Ok(()),
             is_set_up: false,
@@ -255,7 +259,8 @@ impl World {
         }
         self.gateways.iter_mut().for_each(Gateway::retire);
         self.users.retire();
-        while let Some(why) = self.unrest() {
+        let quiet = Quiet::begin(self);
+        while let Some(why) = self.unrest(&quiet) {
             self.checkers.progress.on_unrest(self.now, || why)?;
             let until = self.now + 20 * MS;
             while self.queue.next_at().is_some_and(|at| at < until) {

@@ -134,11 +134,17 @@ impl Pipeline {
             if !entry.is_replied {
                 entry.unanswered += 1;
                 self.last_activity = now;
+                let acknowledged_below = Sequence::new(self.first);
+                #[cfg(feature = "planted")]
+                let acknowledged_below = match wire::planted::is(wire::planted::Bug::AcknowledgesTooMuch) {
+                    true => acknowledged_below.next(),
+                    false => acknowledged_below,
+                };
                 let request = link::Request {
                     partition: self.partition,
                     session,
                     sequence: Sequence::new(self.first + self.cursor as u64),
-                    acknowledged_below: Sequence::new(self.first),
+                    acknowledged_below,
                 };
                 Frame::Request(request, &entry.payload).encode(out);
             }
@@ -276,6 +282,10 @@ impl Pipeline {
         if index >= self.assigned {
             self.entries.remove(index);
             return Some(ClusterError::Unavailable);
+        }
+        #[cfg(feature = "planted")]
+        if wire::planted::is(wire::planted::Bug::CommandComesBack) {
+            return Some(ClusterError::Timeout);
         }
         // What is sent under its sequence from now on does nothing. What was sent before may execute, and then answers
         // whatever comes under that sequence. The caller has been told something, and may have acted on it elsewhere: his

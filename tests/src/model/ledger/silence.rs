@@ -9,9 +9,17 @@ use super::{Answer, Ledger, Order, no};
 const MS: u64 = 1_000_000;
 
 impl Ledger {
+    /// Nothing runs out before this.
+    pub(in crate::model) fn begin_term(&mut self, not_before: u64) {
+        self.not_before = self.not_before.max(not_before);
+    }
+
     /// What has run out, leases first. There are never so many that one command could not end them all.
     pub(in crate::model) fn end_silent(&mut self) {
         let now = self.now;
+        if now < self.not_before {
+            return;
+        }
         loop {
             let due = self.leases.iter().filter(|(_, (_, expires))| *expires <= now);
             let Some((_, (account, session))) = due.map(|(key, (_, expires))| (*expires, *key)).min() else { break };

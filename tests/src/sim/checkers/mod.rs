@@ -37,7 +37,7 @@ use wire::{LogPosition, PartitionId};
 
 use super::history::{History, Record};
 use super::machine::LEDGER;
-use super::swarm::Layout;
+use super::swarm::Plan;
 
 /// A promise kept, or how it was broken.
 pub type Verdict = Result<(), String>;
@@ -80,13 +80,13 @@ pub struct Checkers {
 }
 
 impl Checkers {
-    /// For a world of this layout.
-    pub fn new(layout: Layout) -> Checkers {
+    /// For a world of this plan.
+    pub fn new(plan: &Plan) -> Checkers {
         Checkers {
             acknowledged: Acknowledged::default(),
             once: Once::default(),
-            kept: Kept::default(),
-            conservation: Conservation::default(),
+            kept: Kept::new(plan.replies_max),
+            conservation: Conservation::new(plan.has_variety),
             mail: MailOrder::default(),
             leadership: Leadership::default(),
             orders: Orders::default(),
@@ -95,7 +95,7 @@ impl Checkers {
             real_time: RealTime,
             streams: Streams::default(),
             versions: Versions,
-            model: SecondOpinion::new(layout),
+            model: SecondOpinion::new(plan.layout),
             progress: Progress::default(),
             order: Vec::new(),
         }
@@ -105,6 +105,7 @@ impl Checkers {
     pub fn on_commit(&mut self, partition: PartitionId, record: &Record, cells: &Partition) -> Verdict {
         self.order.push((partition, record.position));
         self.once.on_commit(partition, record)?;
+        self.kept.on_commit(partition, record);
         if partition == LEDGER {
             self.orders.on_commit(record)?;
             self.balances.on_commit(record);

@@ -23,6 +23,8 @@ type Balances = BTreeMap<(AccountId, AssetId), (i128, i128)>;
 pub struct SecondOpinion {
     layout: Layout,
     exchange: Exchange,
+    /// Of the ledger's last command.
+    term: u64,
     /// What the model expects a market to tell.
     public: BTreeMap<MarketId, VecDeque<Event>>,
     /// What it expects the ledger to tell of an order.
@@ -37,6 +39,7 @@ impl SecondOpinion {
         SecondOpinion {
             layout,
             exchange: machine::model(),
+            term: 0,
             public: BTreeMap::new(),
             private: BTreeMap::new(),
             balances: [Balances::new(), Balances::new()],
@@ -45,6 +48,10 @@ impl SecondOpinion {
 
     /// A command is committed.
     pub fn on_commit(&mut self, partition: PartitionId, record: &Record) -> Verdict {
+        if partition == machine::LEDGER && record.term != self.term {
+            self.term = record.term;
+            self.exchange.begin_term(record.timestamp, machine::LEASE_GRACE);
+        }
         let Some(command) = &record.command else { return Ok(()) };
         // Each partition's log says its version; what the model does by it is the ledger's.
         let is_foreign = matches!(command, Command::SetVersion(_)) && partition != machine::LEDGER;

@@ -5,10 +5,12 @@ use std::collections::BTreeMap;
 use cluster_client::ClusterError;
 use cluster_client::client::{ReadKey, RequestKey};
 use replicator::sim::Random;
+use wire::link::{self, Frame};
 use wire::{LogPosition, PartitionId};
 
 use super::Gateway;
-use crate::sim::clock::wall_us;
+use crate::sim::checkers::Verdict;
+use crate::sim::clock::{Moment, wall_us};
 use crate::sim::machine::{self, LEDGER};
 use crate::sim::office::{Office, Output, Token};
 use crate::sim::users;
@@ -29,6 +31,38 @@ struct Question {
     floor: LogPosition,
     /// The newest request of a user when it was put.
     newest: u64,
+}
+
+impl Gateway {
+    /// Somebody waits for what becomes of every command that is sent: who was told that it is not known may have acted on that
+    /// elsewhere, and the command must not come back when a network heals.
+    pub(super) fn waits_for_all_of(&self, now: Moment, frames: &[u8]) -> Verdict {
+        let mut rest = frames;
+        while let Ok(Some((body, len))) = link::split(rest, link::CLIENT_BODY_MAX) {
+            rest = &rest[len..];
+            let Ok(Frame::Request(request, payload)) = Frame::decode(body) else { continue };
+            let of_office = self.waiting.iter().flat_map(|waiting| waiting.requests.values());
+            let just_told = self.just_told.1.iter().filter(|_| self.just_told.0 == now);
+            let awaited = self.asked.values().map(|asked| &asked.payload).chain(just_told);
+            let mut awaited = awaited.chain(of_office.map(|(_, payload, _)| payload));
+            if !payload.is_empty() && !awaited.any(|awaited| awaited == payload) {
+                let link::Request { session, sequence, .. } = request;
+                return Err(format!(
+                    "gateway {} sends request {sequence} of session {session}, and nobody waits for it any more",
+                    self.number
+                ));
+            }
+        }
+        Ok(())
+    }
+
+    /// Somebody is told what became of a command.
+    pub(super) fn note_told(&mut self, now: Moment, payload: &[u8]) {
+        if self.just_told.0 != now {
+            self.just_told = (now, Vec::new());
+        }
+        self.just_told.1.push(payload.to_vec());
+    }
 }
 
 impl World {
