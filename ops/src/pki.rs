@@ -45,18 +45,25 @@ pub fn ensure(dir: &Path, names: &[String]) -> Result<Vec<TlsFiles>, PkiError> {
         private::write(&authority.key, key.serialize_pem().as_bytes()).map_err(failed)?;
         private::write(&authority.cert, certificate.pem().as_bytes()).map_err(failed)?;
     }
-    let key = KeyPair::from_pem(&std::fs::read_to_string(&authority.key).map_err(failed)?).map_err(broken)?;
-    let issuer = Issuer::new(authority_params(), key);
     for name in names {
-        let own = files(dir, name);
-        if !own.cert.exists() {
-            let key = KeyPair::generate().map_err(broken)?;
-            let certificate = params(name).map_err(broken)?.signed_by(&key, &issuer).map_err(broken)?;
-            private::write(&own.key, key.serialize_pem().as_bytes()).map_err(failed)?;
-            private::write(&own.cert, certificate.pem().as_bytes()).map_err(failed)?;
+        if !files(dir, name).cert.exists() {
+            issue(dir, name)?;
         }
     }
     Ok(names.iter().map(|name| files(dir, name)).collect())
+}
+
+/// Makes a key and a certificate for a name, in place of those that it may have: these stay where it fails before both are made.
+pub fn issue(dir: &Path, name: &str) -> Result<(), PkiError> {
+    let failed = |source| PkiError::Io { path: dir.to_path_buf(), source };
+    let broken = |source| PkiError::Certificate { path: dir.to_path_buf(), source };
+    let key = std::fs::read_to_string(files(dir, "ca").key).map_err(failed)?;
+    let issuer = Issuer::new(authority_params(), KeyPair::from_pem(&key).map_err(broken)?);
+    let key = KeyPair::generate().map_err(broken)?;
+    let certificate = params(name).map_err(broken)?.signed_by(&key, &issuer).map_err(broken)?;
+    let own = files(dir, name);
+    private::write(&own.key, key.serialize_pem().as_bytes()).map_err(failed)?;
+    private::write(&own.cert, certificate.pem().as_bytes()).map_err(failed)
 }
 
 /// Where the files of this name are.

@@ -19,9 +19,9 @@ use crate::by_id::MapById;
 /// How many outcomes of cancels are remembered: far more than can be waited for at a time.
 const REQUESTS_REMEMBERED: usize = 65_536;
 
-/// How many mass cancels may be under way: as many as there are outcomes of them to be remembered. One of a client session has no
+/// How many orders mass cancels under way may have canceled: more than may be open at a time. One of a client session has no
 /// `AllCanceled` that ends it, so the oldest gives way.
-const COLLECTING_MAX: usize = REQUESTS_REMEMBERED;
+const COLLECTED_MAX: usize = 1 << 20;
 
 /// How many may wait for one order: who sent it, and those who sent the same again, however often.
 const WAITERS_MAX: usize = 16;
@@ -53,6 +53,8 @@ pub(super) struct Outcomes {
     waiting: Mutex<Waiting>,
     /// Mass cancels under way, and what they have canceled so far.
     collecting: BTreeMap<LogPosition, Vec<(MarketId, OrderId)>>,
+    /// Of all of them.
+    collected: usize,
     remembered: MapById<LogPosition, RequestOutcome>,
     in_order: VecDeque<LogPosition>,
     /// Of replaces, the latest ones: why no new order came in.
@@ -261,13 +263,16 @@ impl Outcomes {
 
     pub(super) fn collect(&mut self, request: LogPosition, market: MarketId, order: OrderId) {
         self.collecting.entry(request).or_default().push((market, order));
-        if self.collecting.len() > COLLECTING_MAX {
-            self.collecting.pop_first();
+        self.collected += 1;
+        while self.collected > COLLECTED_MAX {
+            let Some((_, oldest)) = self.collecting.pop_first() else { return };
+            self.collected -= oldest.len();
         }
     }
 
     pub(super) fn all_canceled(&mut self, request: LogPosition) {
         let orders = self.collecting.remove(&request).unwrap_or_default();
+        self.collected -= orders.len();
         self.settle_request(request, RequestOutcome::Canceled(orders));
     }
 
@@ -301,14 +306,18 @@ mod tests {
     #[test]
     fn what_mass_cancels_collect_is_bounded_although_some_never_end() {
         let mut outcomes = Outcomes::default();
-        let cancels = COLLECTING_MAX as u64 + 10;
+        let (cancels, each) = (COLLECTED_MAX as u64 / 100 + 10, 100);
         for request in 1..=cancels {
-            outcomes.collect(LogPosition::new(request), MARKET, OrderId::new(request));
+            for order in 1..=each {
+                outcomes.collect(LogPosition::new(request), MARKET, OrderId::new(order));
+            }
         }
-        assert_eq!(outcomes.collecting.len(), COLLECTING_MAX);
+        let kept: usize = outcomes.collecting.values().map(Vec::len).sum();
+        assert!(kept <= COLLECTED_MAX && kept == outcomes.collected, "{kept}");
         let mut last = outcomes.await_request(LogPosition::new(cancels));
         outcomes.all_canceled(LogPosition::new(cancels));
-        let canceled = vec![(MARKET, OrderId::new(cancels))];
+        let canceled = (1..=each).map(|order| (MARKET, OrderId::new(order))).collect();
         assert_eq!(last.try_recv(), Ok(RequestOutcome::Canceled(canceled)), "the newest is whole");
+        assert_eq!(outcomes.collected, kept - 100);
     }
 }

@@ -45,7 +45,10 @@ pub async fn replace(gateway: &Arc<Gateway>, caller: Caller, params: Params, ove
         }
         Reply::Rejected { reason, id } => {
             let told = filters::explain(&placement.market, &placement.order, reason).told_with(reason, id);
-            if reason == RejectReason::OrderRateExceeded && replacement.cancels_beyond_rate {
+            if reason == RejectReason::OrderRateExceeded
+                && replacement.cancels_beyond_rate
+                && !has_come_before(gateway, caller, &replacement, position).await
+            {
                 // The ledger has changed nothing; the cancel alone is asked of it now.
                 return cancel_only(gateway, caller, &replacement, told, deadline).await;
             }
@@ -67,6 +70,21 @@ pub async fn replace(gateway: &Arc<Gateway>, caller: Caller, params: Params, ove
         return Err(errors::TIMEOUT);
     }
     answer(canceled, placed)
+}
+
+/// Whether the new order's name is an order's of the account already: then this is asked once more, the rate was used up by what
+/// it did, and the cancel may have been done, or strike the new one.
+async fn has_come_before(gateway: &Gateway, caller: Caller, replacement: &Replacement, position: LogPosition) -> bool {
+    let (new, old) = (&replacement.placement.order, &replacement.cancellation.command);
+    if !gateway.wait_for(gateway.exchange.ledger(), position, gateway.limits.read_timeout).await {
+        // Nobody knows: nothing more is done.
+        return true;
+    }
+    let accounts = gateway.exchange.accounts();
+    new.client_order_id == old.client_order_id
+        || accounts
+            .get(caller.account)
+            .is_some_and(|account| account.orders.named(new.market, &new.client_order_id).is_some())
 }
 
 /// Cancels the old order where `limit` keeps the new one back.

@@ -2,11 +2,9 @@
 
 use std::path::Path;
 
-use loadgen::state::Cluster;
-use miette::{IntoDiagnostic, WrapErr};
-
 use super::Place;
 use crate::{pki, report};
+use loadgen::state::Cluster;
 
 /// What the names of operators begin with; nodes believe no other to be one.
 const PREFIX: &str = "operator-";
@@ -57,7 +55,7 @@ fn make(dir: &Path, name: &str, replace: bool) -> miette::Result<()> {
         );
     }
     if cert.exists() {
-        std::fs::remove_file(&cert).into_diagnostic().wrap_err_with(|| format!("cannot replace {}", cert.display()))?;
+        return Ok(pki::issue(dir, name)?);
     }
     pki::ensure(dir, &[name.to_owned()])?;
     Ok(())
@@ -121,6 +119,8 @@ mod tests {
         let second = read();
         assert!(first.iter().zip(&second).all(|(first, second)| first != second));
         make(dir.path(), "operator-2", true).unwrap();
-        assert_eq!(read(), second);
+        std::fs::remove_file(dir.path().join("ca.key")).unwrap();
+        make(dir.path(), "operator-demo", true).unwrap_err();
+        assert_eq!(read(), second, "what cannot be replaced stays");
     }
 }

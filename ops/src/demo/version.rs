@@ -1,6 +1,8 @@
 //! A new cluster behaves by the newest version that its nodes know, from before the first thing that it is told: nobody goes back
 //! to what there was before it. One that holds something is moved by its operators alone (`mainstay ctl upgrade --activate`).
 
+use std::time::{Duration, Instant};
+
 use futures_util::future::join_all;
 use wire::PartitionId;
 use wire::link::MemberOutcome;
@@ -9,6 +11,9 @@ use super::LOOK_EVERY;
 use super::layout::Layout;
 use crate::ctl::version::{Page, known_by_all, page};
 use crate::operator::Operator;
+
+/// When a version takes so long, people are told what it waits for.
+const SLOW: Duration = Duration::from_secs(3);
 
 /// Has every partition behave by the greatest version that all nodes know. Waits for them; who calls it knows for how long.
 pub async fn begin(operator: &Operator, layout: &Layout) {
@@ -22,7 +27,21 @@ pub async fn begin(operator: &Operator, layout: &Layout) {
     let partitions = layout.partitions();
     join_all(partitions.iter().map(async |partition| {
         // Its leader hears from every member first what that knows, and refuses until then.
-        while operator.set_version(PartitionId::new(partition.partition), newest).await != Some(MemberOutcome::IsSo) {
+        let mut warn_at = Instant::now() + SLOW;
+        loop {
+            let outcome = operator.set_version(PartitionId::new(partition.partition), newest).await;
+            if outcome == Some(MemberOutcome::IsSo) {
+                break;
+            }
+            if Instant::now() >= warn_at {
+                tracing::warn!(
+                    partition = partition.partition,
+                    newest,
+                    ?outcome,
+                    "does not behave by the newest version yet"
+                );
+                warn_at = Instant::now() + SLOW;
+            }
             tokio::time::sleep(LOOK_EVERY).await;
         }
     }))

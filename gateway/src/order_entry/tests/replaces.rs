@@ -247,6 +247,7 @@ async fn a_replace_beyond_the_accounts_own_rate_only_cancels_where_it_is_asked_t
     let beyond = || {
         let (gateway, ledger) = gateway();
         ledger.feed(&[pending(7, &buy("old")), accepted(7), resting(7, 100_000)]);
+        ledger.feed(&[pending(8, &buy("first")), accepted(8), resting(8, 100_000)]);
         let (sender, receiver) = std::sync::mpsc::channel();
         ledger.script(Box::new(move |position, command| {
             let (sent, outcome) = match command {
@@ -277,6 +278,14 @@ async fn a_replace_beyond_the_accounts_own_rate_only_cancels_where_it_is_asked_t
         let told: Value = serde_json::from_str(&refused.to_json()).unwrap();
         assert_eq!([&told["data"]["cancelResult"], &told["data"]["newOrderResult"]], ["SUCCESS", "FAILURE"]);
         assert_eq!(told["data"]["newOrderResponse"]["code"], -1015);
+        // What came before by the new order's name may be what used the rate up: it is asked once more.
+        for again in [mode.replace("=new", "=first"), mode.replace("cancelOrderId=7", "cancelOrigClientOrderId=new")] {
+            let (gateway, sent) = beyond();
+            let asked = params(&format!("{BUY}{again}&orderRateLimitExceededMode=CANCEL_ONLY"));
+            let refused = replace::replace(&gateway, alice(), asked, None).await.unwrap_err();
+            assert_eq!((refused.status, refused.code), (429, -1015), "{again}");
+            assert_eq!(sent.try_iter().collect::<Vec<_>>(), ["replace"], "{again}");
+        }
     }
 }
 
