@@ -271,7 +271,8 @@ impl MailShipper {
         }
     }
 
-    /// Mail has come from another node, and is applied or will be, unless this leader falls first.
+    /// Mail has come from another node, and is applied or will be, unless this leader falls first, or something
+    /// before it found no room: then it is refused for the gap, and comes again.
     pub fn note_delivered(&mut self, batch: &DeliverMail) {
         let upto = last_of(batch);
         let told = self.delivered.entry(batch.from).or_insert((batch.incarnation, upto));

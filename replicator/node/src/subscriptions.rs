@@ -150,7 +150,9 @@ impl Stream {
             }
             self.owes_beginning = false;
             sent += 1;
-            if recent.upto() < before(self.next) {
+            // What nothing is known of since this node was started may be in its archive all the same.
+            let is_known = recent.upto() > LogPosition::ZERO;
+            if is_known && recent.upto() < before(self.next) {
                 // It asks others meanwhile. Full: it takes silence for the same, later.
                 let end = Progress { partition: self.partition, position: recent.upto() };
                 sent += usize::from(out.send(link, &Frame::Progress(end)).is_ok());

@@ -112,7 +112,7 @@ impl<M: StateMachine, L: LogStore> Replica<M, L> {
             let learned = raft.raft_log.slice(known + 1, message.commit + 1, None, context);
             let is_change = |entry: &Entry| entry.get_entry_type() == EntryType::EntryConfChangeV2;
             // The members are others once it is applied. Otherwise the campaign goes on: others may grant what this one refuses.
-            if learned.is_ok_and(|learned| learned.iter().any(is_change)) {
+            if learned.map_or(true, |learned| learned.iter().any(is_change)) {
                 let term = raft.term;
                 raft.become_follower(term, INVALID_ID);
             }

@@ -347,8 +347,10 @@ fn mail_losses(random: &mut Random, plan: &Plan) -> Vec<(Moment, Fault)> {
         at += SECOND + random.below(6 * SECOND);
     }
     // And at the end: what a later change of leaders would send again is not sent then.
-    let for_ns = 20 * MS + random.below(200 * MS);
-    losses.push((plan.trade_ns - for_ns - 100 * MS, Fault::MailLost { nth: random.below(3), for_ns }));
+    let (for_ns, nth) = (20 * MS + random.below(200 * MS), random.below(3));
+    if let Some(at) = plan.trade_ns.checked_sub(for_ns + 100 * MS) {
+        losses.push((at, Fault::MailLost { nth, for_ns }));
+    }
     losses
 }
 

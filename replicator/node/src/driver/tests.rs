@@ -108,12 +108,16 @@ impl Pair {
 /// A doorbell for each batch woke a thread that had nothing to do, thousands of times a second in an overload.
 #[test]
 fn a_standby_hears_once_how_far_its_mail_has_come_and_is_not_woken() {
-    let mut pair = pair(16);
-    pair.ledger_sleeps.wait(Duration::ZERO);
-    let begun = Instant::now();
-    assert_eq!(pair.told_of_three(), [6]);
-    pair.ledger_sleeps.wait(Duration::from_millis(50));
-    assert!(begun.elapsed() >= Duration::from_millis(50), "it was woken");
+    let is_woken = || {
+        let mut pair = pair(16);
+        pair.ledger_sleeps.wait(Duration::ZERO);
+        let begun = Instant::now();
+        assert_eq!(pair.told_of_three(), [6]);
+        pair.ledger_sleeps.wait(Duration::from_millis(50));
+        begun.elapsed() < Duration::from_millis(50)
+    };
+    // A wait may end early by itself, but not each time.
+    assert!((0..3).any(|_| !is_woken()), "it was woken");
 }
 
 #[test]
