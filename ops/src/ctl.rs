@@ -14,7 +14,7 @@ use crate::operator::Operator;
 mod account;
 mod asset;
 mod backup;
-mod capacity;
+pub(crate) mod capacity;
 mod chain;
 mod cluster;
 mod conduct;

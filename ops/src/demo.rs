@@ -33,6 +33,7 @@ pub mod home;
 pub mod layout;
 mod markets;
 mod outside;
+mod room;
 mod roster;
 mod supervise;
 mod told;

@@ -184,12 +184,20 @@ pub struct SnapshotLimits {
     pub taken_by: SnapshotTaker,
     /// After this many log entries since the last.
     pub every_entries: u64,
-    /// Or after entries of this many bytes.
+    /// Or after entries of this many bytes; where the last snapshot was larger, after as many as that, but not after more than
+    /// four times this: a large state is not written more often than the log is.
     pub every_bytes: u64,
     /// Entries kept behind a snapshot, so that a standby that was away for a while catches up from the log.
     pub tail_entries: u64,
     /// Their bytes at most.
     pub tail_bytes: u64,
+}
+
+impl SnapshotLimits {
+    /// Bytes of the log after which the next snapshot is due.
+    pub(crate) fn bytes_after(&self, last: u64) -> u64 {
+        last.clamp(self.every_bytes, self.every_bytes.saturating_mul(4))
+    }
 }
 
 impl Default for SnapshotLimits {

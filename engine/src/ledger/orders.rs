@@ -1,7 +1,5 @@
 //! The orders that the ledger holds funds for. The client order ids that are taken are kept beside them (`names`).
 
-use std::collections::VecDeque;
-
 use wire::codec::{CodecError, Reader, Writer};
 use wire::{
     AccountId, Amount, ApiKeyId, CancelRestriction, ClientOrderId, ClientSessionId, ListId, MarketId, OrderId, Price,
@@ -12,6 +10,7 @@ use self::names::Closed;
 pub(super) use self::names::key;
 use super::chains::Chains;
 use super::tally::Tally;
+use crate::block_queue::BlockQueue;
 use crate::limits::Limits;
 use crate::name_index::{Name, NameIndex};
 use crate::order_index::OrderIndex;
@@ -81,7 +80,7 @@ pub(super) struct Orders {
     /// From (fingerprint, account) to the order id.
     taken: NameIndex,
     /// Oldest first.
-    closed: VecDeque<Closed>,
+    closed: BlockQueue<Closed>,
     /// Open orders by account and market.
     counts: Vec<u32>,
     /// Open stop orders and icebergs by account and market.
@@ -106,7 +105,7 @@ impl Orders {
             by_id: OrderIndex::new(open_max),
             chains: Chains::new(open_max, limits.accounts_max as usize, limits.leases_max as usize),
             taken: NameIndex::new(remembered_max),
-            closed: VecDeque::with_capacity(remembered_max),
+            closed: BlockQueue::new(remembered_max),
             counts: Vec::with_capacity(limits.accounts_max as usize * usize::from(limits.markets_max)),
             stops: Tally::default(),
             icebergs: Tally::default(),

@@ -8,7 +8,7 @@ use wire::command::RaiseCapacity;
 use super::{Place, version};
 use crate::report::usage_with_help;
 
-mod memory;
+pub(crate) mod memory;
 
 /// How much the exchange has room for.
 #[derive(Debug, Default, clap::Args)]
@@ -80,7 +80,7 @@ impl Raise {
 }
 
 /// Does what was asked.
-pub async fn run(place: &Place, args: Args) -> miette::Result<()> {
+pub(super) async fn run(place: &Place, args: Args) -> miette::Result<()> {
     let Some(Command::Raise(raise)) = args.command else {
         print!("{}", table(&tables(&version::pages(place).await?)?));
         return Ok(());
@@ -91,7 +91,7 @@ pub async fn run(place: &Place, args: Args) -> miette::Result<()> {
         return Err(usage_with_help("say what is to have more room", help));
     }
     let pages = version::pages(place).await?;
-    let now = Capacity::of_rows(tables(&pages)?.map(|(_, rows)| rows));
+    let now = Capacity::of_rows(rows_of(&pages)?);
     // The ledger decides; this says what is wrong with it.
     if now.raised(&wanted).is_none() {
         return Err(wrong(&now, &wanted));
@@ -139,6 +139,11 @@ fn wrong(now: &Capacity, wanted: &Capacity) -> miette::Report {
         help = help,
         "open orders are remembered: there must be rows for them"
     )
+}
+
+/// Rows that there are.
+pub(crate) fn rows_of(pages: &[(u64, Option<version::Page>)]) -> miette::Result<[u32; 8]> {
+    Ok(tables(pages)?.map(|(_, rows)| rows))
 }
 
 /// Rows that are used, and rows that there are, as whoever leads the ledger says, else who has caught up.

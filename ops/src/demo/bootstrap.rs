@@ -1,5 +1,5 @@
-//! Makes the ledger what a demo needs: assets, markets, accounts, keys, funds; in a new cluster its version before them. Whatever
-//! is there already is left alone, so it may be cut short anywhere and run again.
+//! Makes the ledger what a demo needs: assets, markets, accounts, keys, funds; in a new cluster its version and its room before
+//! them. Whatever is there already is left alone, so it may be cut short anywhere and run again.
 
 use std::path::Path;
 
@@ -13,7 +13,7 @@ use wire::{AccountId, AccountName, Amount, AssetId, Command, FeeRate, PartitionI
 
 use super::layout::Layout;
 use super::markets::{ASSETS, MARKETS, asset};
-use super::version;
+use super::{room, version};
 use crate::api_keys;
 use crate::operator::{Done, Inventory, Operator};
 use crate::report::usage;
@@ -35,6 +35,9 @@ pub async fn run(
         }
         if inventory.is_empty() {
             version::begin(operator, layout).await;
+            if room::make(operator, layout).await?.is_none() {
+                continue;
+            }
         }
         let bootstrap = Bootstrap { operator, layout, accounts, envelope_key, inventory };
         if bootstrap.add_missing().await?.is_some() {

@@ -255,6 +255,10 @@ impl Archive {
         live.cover(upto);
         live.sync(&mut self.live)?;
         let next = live.next();
+        // The newest complete one stays in memory for whoever is a little behind.
+        if let [.., before, _] = &self.segments[..] {
+            before.leave_memory()?;
+        }
         self.begin(next)
     }
 

@@ -31,6 +31,8 @@ pub(super) struct Checkpoint {
     /// Since the last snapshot was begun.
     entries: u64,
     bytes: u64,
+    /// Bytes of the last snapshot that was taken here.
+    size: u64,
     /// The log index at which the twin is to take a snapshot, and whether it knows.
     wanted: Option<u64>,
     is_asked: bool,
@@ -53,6 +55,7 @@ impl Checkpoint {
             back_at: 0,
             entries: 0,
             bytes: 0,
+            size: 0,
             wanted: None,
             is_asked: false,
             written: None,
@@ -95,7 +98,7 @@ impl Checkpoint {
 
     /// The state jumped to a snapshot of the leader.
     pub fn installed(&mut self, cursor: &Cursor) {
-        *self = Checkpoint { saving: self.saving.take(), ..Checkpoint::new(cursor) };
+        *self = Checkpoint { saving: self.saving.take(), size: self.size, ..Checkpoint::new(cursor) };
     }
 }
 
@@ -112,7 +115,7 @@ impl<M: StateMachine, L: LogStore> Replica<M, L> {
         let (limits, checkpoint) = (&self.config.snapshots, &mut self.checkpoint);
         let is_due = checkpoint.is_hurried
             || checkpoint.entries >= limits.every_entries
-            || checkpoint.bytes >= limits.every_bytes;
+            || checkpoint.bytes >= limits.bytes_after(checkpoint.size);
         let is_under_way = checkpoint.saving.is_some() || checkpoint.wanted.is_some() || checkpoint.written.is_some();
         if !is_due || is_under_way || self.scarcity.is_low() || self.now < checkpoint.not_before {
             return 0;
@@ -182,6 +185,7 @@ impl<M: StateMachine, L: LogStore> Replica<M, L> {
             return 0;
         }
         let Some((cursor, bytes)) = self.checkpoint.written.take() else { return 0 };
+        self.checkpoint.size = bytes.len() as u64;
         self.store.save_snapshot(cursor.index, bytes);
         self.checkpoint.saving = Some(cursor);
         1

@@ -107,7 +107,7 @@ impl Orders {
     /// In the order of closing.
     pub(super) fn save_closed(&self, to: &mut Writer<'_>) {
         to.put(&(self.closed.len() as u32));
-        for closed in &self.closed {
+        for closed in self.closed.iter() {
             // One write for the four fields: there may be a million of them, and trading waits.
             let mut row = [0; CLOSED_SIZE];
             row[..8].copy_from_slice(&closed.fingerprint.to_le_bytes());

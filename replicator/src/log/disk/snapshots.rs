@@ -6,6 +6,7 @@ use std::os::unix::fs::FileExt;
 use std::path::{Path, PathBuf};
 use std::time::{SystemTime, UNIX_EPOCH};
 
+use nix::fcntl::{PosixFadviseAdvice, posix_fadvise};
 use wire::PartitionId;
 use wire::codec::CodecError;
 
@@ -166,6 +167,9 @@ impl SnapshotWriter {
             return Ok(false);
         }
         file.sync_all().map_err(failed)?;
+        // Read again only by whoever starts or has fallen behind: its memory is the log's next files'.
+        let advised = posix_fadvise(&*file, 0, 0, PosixFadviseAdvice::POSIX_FADV_DONTNEED);
+        advised.map_err(|error| failed(error.into()))?;
         let path = self.files.path(self.index);
         std::fs::rename(&temporary, &path).map_err(|error| io("renaming to", &path, &error))?;
         sync_directory(&self.files.directory)?;
