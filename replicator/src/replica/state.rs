@@ -158,12 +158,10 @@ impl<M: StateMachine> State<M> {
         audience: &mut impl Audience,
     ) -> Result<(), NotApplied> {
         let position = self.cursor.position;
-        let wants_answers = audience.wants_answers();
-        let mut origin = Origin::INTERNAL;
         let mut events = Vec::new();
         let answer = match command.kind {
             Kind::Internal => {
-                events = self.execute(position, now, origin, command.payload)?;
+                events = self.execute(position, now, Origin::INTERNAL, command.payload)?;
                 None
             }
             Kind::Version(version) => {
@@ -187,22 +185,18 @@ impl<M: StateMachine> State<M> {
                 Ok(session) => Some(Output::SessionOpened { nonce, session }),
                 Err(refusal) => refused(command.kind, refusal, 0),
             },
-            Kind::Request { origin: from, acknowledged_below } => {
-                let (executed, answer) = self.apply_request(command, from, acknowledged_below, now, wants_answers)?;
-                if let Some(of_it) = executed {
-                    (origin, events) = (from, of_it);
-                }
-                answer
+            Kind::Request { origin, acknowledged_below } => {
+                return self.apply_request(command, origin, acknowledged_below, now, audience);
             }
         };
-        audience.tell(Output::Applied { position, timestamp: now, origin, events });
-        if let Some(answer) = answer.filter(|_| wants_answers) {
+        audience.tell(Output::Applied { position, timestamp: now, origin: Origin::INTERNAL, events });
+        if let Some(answer) = answer.filter(|_| audience.wants_answers()) {
             audience.tell(answer);
         }
         Ok(())
     }
 
-    /// A request of a session is executed once: if it is the session's next. Its events, if it was, and what to answer.
+    /// A request of a session is executed once: if it is the session's next.
     #[inline]
     fn apply_request(
         &mut self,
@@ -210,32 +204,48 @@ impl<M: StateMachine> State<M> {
         origin: Origin,
         acknowledged_below: Sequence,
         now: Timestamp,
-        wants_answers: bool,
-    ) -> Result<(Option<Vec<u8>>, Option<Output>), NotApplied> {
+        audience: &mut impl Audience,
+    ) -> Result<(), NotApplied> {
         let position = self.cursor.position;
+        let nothing = || Output::Applied { position, timestamp: now, origin: Origin::INTERNAL, events: Vec::new() };
         #[cfg(feature = "planted")]
         if wire::planted::is(wire::planted::Bug::NoDuplicateSuppression)
             && matches!(self.sessions.judge(origin, acknowledged_below, now), Verdict::Answer(_))
         {
             let events = self.execute(position, now, origin, command.payload)?;
             let cached = self.sessions.cached(origin).expect("it was executed before");
-            let answer = wants_answers.then(|| reply(origin, cached.position, cached.payload.to_vec()));
-            return Ok((Some(events), answer));
+            let answer = reply(origin, cached.position, cached.payload.to_vec());
+            audience.tell(Output::Applied { position, timestamp: now, origin, events });
+            if audience.wants_answers() {
+                audience.tell(answer);
+            }
+            return Ok(());
         }
-        Ok(match self.sessions.judge(origin, acknowledged_below, now) {
+        match self.sessions.judge(origin, acknowledged_below, now) {
             Verdict::Execute => {
                 let events = self.execute(position, now, origin, command.payload)?;
-                // Most replicas answer nobody, and a copy costs as much as a step of the command.
                 let payload = &self.applied.reply;
-                let answer = wants_answers.then(|| reply(origin, position, payload.clone()));
                 self.sessions.executed(origin, Cached { position, payload: payload[..].into() });
-                (Some(events), answer)
+                audience.tell(Output::Applied { position, timestamp: now, origin, events });
+                // Most replicas answer nobody, and a copy costs as much as a step of the command.
+                if audience.wants_answers() {
+                    audience.tell(reply(origin, position, payload.clone()));
+                }
             }
             Verdict::Answer(cached) => {
-                (None, wants_answers.then(|| reply(origin, cached.position, cached.payload.to_vec())))
+                audience.tell(nothing());
+                if audience.wants_answers() {
+                    audience.tell(reply(origin, cached.position, cached.payload.to_vec()));
+                }
             }
-            Verdict::Refuse(refusal, detail) => (None, refused(command.kind, refusal, detail)),
-        })
+            Verdict::Refuse(refusal, detail) => {
+                audience.tell(nothing());
+                if let Some(answer) = refused(command.kind, refusal, detail).filter(|_| audience.wants_answers()) {
+                    audience.tell(answer);
+                }
+            }
+        }
+        Ok(())
     }
 
     /// The machine's own command for a version.

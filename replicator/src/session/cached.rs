@@ -35,14 +35,26 @@ impl Payload {
 
 impl From<&[u8]> for Payload {
     fn from(payload: &[u8]) -> Payload {
-        let mut bytes = [0; Payload::SHORT_MAX];
-        match bytes.get_mut(..payload.len()) {
-            Some(row) => {
-                row.copy_from_slice(payload);
-                Payload::Short { len: payload.len() as u8, bytes }
-            }
-            None => Payload::Long(payload.into()),
+        if payload.len() > Payload::SHORT_MAX {
+            return Payload::Long(payload.into());
         }
+        let (first, rest) = payload.split_at(payload.len().min(8));
+        let (second, third) = rest.split_at(rest.len().min(8));
+        let mut bytes = [0; Payload::SHORT_MAX];
+        bytes[..8].copy_from_slice(&word(first));
+        bytes[8..16].copy_from_slice(&word(second));
+        bytes[16..].copy_from_slice(&word(third)[..Payload::SHORT_MAX - 16]);
+        Payload::Short { len: payload.len() as u8, bytes }
+    }
+}
+
+/// Up to eight bytes, and zeros behind them. Put together in a register: a row that is read whole right after it was written in parts
+/// waits until every write before it is done.
+#[inline]
+fn word(bytes: &[u8]) -> [u8; 8] {
+    match bytes.try_into() {
+        Ok(word) => word,
+        Err(_) => bytes.iter().rev().fold(0_u64, |word, byte| word << 8 | u64::from(*byte)).to_le_bytes(),
     }
 }
 

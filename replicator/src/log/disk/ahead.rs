@@ -3,7 +3,7 @@
 //! A block that is merely allocated is marked as written at its first use, and an fsync of that use waits for the file's
 //! metadata as well. So a file is full of zeros before the log uses it, and its fsyncs wait for data alone. The file that a
 //! node begins with is filled when its log is opened. The next one is filled by a thread, piece by piece as the present one
-//! is used, and under a name of its own: no fsync of the log waits for zeros. A reader finds zeros behind the end either way.
+//! is used, under a name of its own, and synced once it is whole: no fsync of the log waits for zeros. A reader finds zeros behind the end either way.
 //!
 //! Nothing depends on it. Where a filled file would not leave the reserve of the disk, or filling fails, the next file of the
 //! log is one that is merely allocated. One that was filled is what the log goes on in when the disk has become full.
@@ -15,6 +15,7 @@ use std::path::{Path, PathBuf};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard};
 use std::thread::JoinHandle;
 
+use nix::fcntl::{PosixFadviseAdvice, posix_fadvise};
 use raft_engine::env::{DefaultFileSystem, FileSystem, Permission};
 
 use super::super::StoreError;
@@ -52,7 +53,7 @@ struct Progress {
 
 /// The file after the present one.
 enum Next {
-    /// So many bytes of it are on disk. The thread's alone.
+    /// So many bytes of it are written. The thread's alone.
     Filling(u64),
     /// It waits under its own name.
     Filled,
@@ -147,6 +148,10 @@ impl FilledAhead {
             }
         };
         file.write_all_at(&ZEROS, at)?;
+        if at + PIECE < FILE_SIZE {
+            // The disk begins with the piece. To wait for each would be a flush, and a commit of the journal, between the log's.
+            return Ok(posix_fadvise(&*file, at as i64, PIECE as i64, PosixFadviseAdvice::POSIX_FADV_DONTNEED)?);
+        }
         file.sync_data()
     }
 
