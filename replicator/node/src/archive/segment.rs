@@ -13,6 +13,7 @@ use std::fs::{File, OpenOptions};
 use std::io::{self, Write};
 use std::os::unix::fs::FileExt;
 use std::path::{Path, PathBuf};
+use std::time::{Duration, Instant};
 
 use nix::fcntl::{PosixFadviseAdvice, posix_fadvise};
 use wire::link::PEER_BODY_MAX;
@@ -33,6 +34,10 @@ const BODY_MAX: usize = PEER_BODY_MAX;
 const INDEX_STEP: u64 = 64 * 1024;
 /// Written to the file when this much has gathered, or when asked.
 const BUFFER_MAX: usize = 256 * 1024;
+/// So many bytes are synced as they come, if the last sync was a while ago, or else so many. What the system gathers until it is told
+/// to, or for half a minute, is megabytes that the log's own writes wait behind.
+const SYNCED_STEP: [usize; 2] = [128 * 1024, 4 * 1024 * 1024];
+const A_WHILE: Duration = Duration::from_millis(250);
 
 /// One file: what it covers, and where in it to look.
 #[derive(Debug)]
@@ -51,6 +56,15 @@ pub struct Segment {
 pub struct SegmentWriter {
     file: File,
     buffer: Vec<u8>,
+    /// Bytes that were written since the last sync, and when that was.
+    unsynced: usize,
+    synced_at: Instant,
+}
+
+impl SegmentWriter {
+    fn new(file: File) -> SegmentWriter {
+        SegmentWriter { file, buffer: Vec::new(), unsynced: 0, synced_at: Instant::now() }
+    }
 }
 
 /// What a scan found.
@@ -70,7 +84,7 @@ impl Segment {
         file.write_all(&header(partition, start))?;
         File::open(dir)?.sync_all()?;
         let segment = Segment { path, start, end: before(start), len: HEADER_LEN, index: Some(Vec::new()) };
-        Ok((segment, SegmentWriter { file, buffer: Vec::new() }))
+        Ok((segment, SegmentWriter::new(file)))
     }
 
     /// Opens a file found in the directory. A file whose end is not vouched for (`trust_marker` is false, or
@@ -122,7 +136,7 @@ impl Segment {
     /// Continues a file that was opened.
     pub fn writer(&self) -> io::Result<SegmentWriter> {
         let file = OpenOptions::new().append(true).open(&self.path)?;
-        Ok(SegmentWriter { file, buffer: Vec::new() })
+        Ok(SegmentWriter::new(file))
     }
 
     /// Adds one command's events.
@@ -232,7 +246,13 @@ impl SegmentWriter {
     /// Hands what has gathered to the operating system.
     pub fn flush(&mut self) -> io::Result<()> {
         self.file.write_all(&self.buffer)?;
+        self.unsynced += self.buffer.len();
         self.buffer.clear();
+        let [a_while_later, at_once] = SYNCED_STEP;
+        if self.unsynced >= at_once || self.unsynced >= a_while_later && self.synced_at.elapsed() >= A_WHILE {
+            self.file.sync_data()?;
+            (self.unsynced, self.synced_at) = (0, Instant::now());
+        }
         Ok(())
     }
 }

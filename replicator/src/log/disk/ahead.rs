@@ -3,19 +3,19 @@
 //! A block that is merely allocated is marked as written at its first use, and an fsync of that use waits for the file's
 //! metadata as well. So a file is full of zeros before the log uses it, and its fsyncs wait for data alone. The file that a
 //! node begins with is filled when its log is opened. The next one is filled by a thread, piece by piece as the present one
-//! is used, under a name of its own, and synced once it is whole: no fsync of the log waits for zeros. A reader finds zeros behind the end either way.
+//! is used, and under a name of its own: no fsync of the log waits for zeros. A reader finds zeros behind the end either way.
 //!
 //! Nothing depends on it. Where a filled file would not leave the reserve of the disk, or filling fails, the next file of the
 //! log is one that is merely allocated. One that was filled is what the log goes on in when the disk has become full.
 
 use std::fs::{self, File, OpenOptions};
 use std::io::{ErrorKind, Result};
+use std::ops::Range;
 use std::os::unix::fs::FileExt;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard};
 use std::thread::JoinHandle;
 
-use nix::fcntl::{PosixFadviseAdvice, posix_fadvise};
 use raft_engine::env::{DefaultFileSystem, FileSystem, Permission};
 
 use super::super::StoreError;
@@ -26,6 +26,8 @@ pub const FILE_SIZE: u64 = 16 * 1024 * 1024;
 
 /// So much is filled at a time: little beside a write of the log for a disk that has both.
 const PIECE: u64 = 128 * 1024;
+/// Of what is due so many pieces are synced together: where much is written, syncs are what there is least of.
+const PIECES_MAX: u64 = 4;
 static ZEROS: [u8; PIECE as usize] = [0; PIECE as usize];
 
 /// So much is filled of the next file for each byte of the present one: half of it is left when the next one is whole.
@@ -53,7 +55,7 @@ struct Progress {
 
 /// The file after the present one.
 enum Next {
-    /// So many bytes of it are written. The thread's alone.
+    /// So many bytes of it are on disk. The thread's alone.
     Filling(u64),
     /// It waits under its own name.
     Filled,
@@ -62,10 +64,14 @@ enum Next {
 }
 
 impl Progress {
-    /// From where on a piece is to be filled.
-    fn due(&self) -> Option<u64> {
+    /// From where to where pieces are to be filled.
+    fn due(&self) -> Option<Range<u64>> {
+        let wanted = self.used.saturating_mul(LEAD);
         match self.next {
-            Next::Filling(filled) if filled < self.used.saturating_mul(LEAD) => Some(filled),
+            Next::Filling(filled) if filled < wanted => {
+                let pieces = (wanted - filled).div_ceil(PIECE).min(PIECES_MAX);
+                Some(filled..FILE_SIZE.min(filled + pieces * PIECE))
+            }
             _ => None,
         }
     }
@@ -137,8 +143,8 @@ impl FilledAhead {
         file.sync_data()
     }
 
-    /// Fills a piece of the next file, which it makes first.
-    fn fill_next(&self, file: &mut Option<File>, at: u64) -> Result<()> {
+    /// Fills a part of the next file, which it makes first.
+    fn fill_next(&self, file: &mut Option<File>, part: Range<u64>) -> Result<()> {
         let file = match file {
             Some(file) => file,
             None => {
@@ -147,10 +153,8 @@ impl FilledAhead {
                 file.insert(OpenOptions::new().write(true).create_new(true).open(self.next())?)
             }
         };
-        file.write_all_at(&ZEROS, at)?;
-        if at + PIECE < FILE_SIZE {
-            // The disk begins with the piece. To wait for each would be a flush, and a commit of the journal, between the log's.
-            return Ok(posix_fadvise(&*file, at as i64, PIECE as i64, PosixFadviseAdvice::POSIX_FADV_DONTNEED)?);
+        for at in part.step_by(ZEROS.len()) {
+            file.write_all_at(&ZEROS, at)?;
         }
         file.sync_data()
     }
@@ -176,10 +180,10 @@ impl FilledAhead {
         loop {
             let due = self.changed.wait_while(self.ahead(), |ahead| !ahead.is_over && ahead.due().is_none());
             let ahead = due.expect("nothing panics under it");
-            let Some(at) = ahead.due().filter(|_| !ahead.is_over) else { break };
+            let Some(part) = ahead.due().filter(|_| !ahead.is_over) else { break };
             drop(ahead);
-            let filled = self.fill_next(&mut file, at);
-            let end = at + PIECE;
+            let end = part.end;
+            let filled = self.fill_next(&mut file, part);
             let next = match filled {
                 Ok(()) if end < FILE_SIZE => Next::Filling(end),
                 Ok(()) => Next::Filled,

@@ -17,10 +17,8 @@ use crate::snapshot;
 pub const SUFFIX: &str = ".snapshot";
 /// What is being written, until it has its name.
 pub const UNFINISHED: &str = "unfinished";
-/// Written in one go; the log's own writes come between.
+/// Written and synced in one go; the log's own writes come between, and wait for no more than that.
 const STEP_BYTES: usize = 1024 * 1024;
-/// Synced as it grows, so that the last sync has little to do.
-const SYNC_EVERY_STEPS: usize = 8;
 
 /// The snapshots of one partition.
 #[derive(Debug, Clone)]
@@ -127,13 +125,12 @@ pub struct SnapshotWriter {
     index: u64,
     bytes: Vec<u8>,
     written: usize,
-    steps: usize,
     file: Option<File>,
 }
 
 impl SnapshotWriter {
     pub fn new(files: SnapshotFiles, index: u64, bytes: Vec<u8>) -> SnapshotWriter {
-        SnapshotWriter { files, index, bytes, written: 0, steps: 0, file: None }
+        SnapshotWriter { files, index, bytes, written: 0, file: None }
     }
 
     /// Writes a little more; true once the snapshot is durable under its name. [`StoreError::Full`]: there is no room for
@@ -159,11 +156,8 @@ impl SnapshotWriter {
         let until = self.bytes.len().min(self.written + STEP_BYTES);
         file.write_all(&self.bytes[self.written..until]).map_err(failed)?;
         self.written = until;
-        self.steps += 1;
         if self.written < self.bytes.len() {
-            if self.steps.is_multiple_of(SYNC_EVERY_STEPS) {
-                file.sync_data().map_err(failed)?;
-            }
+            file.sync_data().map_err(failed)?;
             return Ok(false);
         }
         file.sync_all().map_err(failed)?;
