@@ -185,7 +185,7 @@ pub struct SnapshotLimits {
     /// After this many log entries since the last.
     pub every_entries: u64,
     /// Or after entries of this many bytes; where the last snapshot was larger, after as many as that, but not after more than
-    /// four times this: a large state is not written more often than the log is.
+    /// twice this: a large state is not written more often than the log that leads to it.
     pub every_bytes: u64,
     /// Entries kept behind a snapshot, so that a standby that was away for a while catches up from the log.
     pub tail_entries: u64,
@@ -196,7 +196,7 @@ pub struct SnapshotLimits {
 impl SnapshotLimits {
     /// Bytes of the log after which the next snapshot is due.
     pub(crate) fn bytes_after(&self, last: u64) -> u64 {
-        last.clamp(self.every_bytes, self.every_bytes.saturating_mul(4))
+        last.clamp(self.every_bytes, self.every_bytes.saturating_mul(2))
     }
 }
 
@@ -209,5 +209,20 @@ impl Default for SnapshotLimits {
             tail_entries: 20_000,
             tail_bytes: 16 * 1024 * 1024,
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_large_state_is_written_less_often_but_never_after_more_than_twice_the_bytes() {
+        let limits = SnapshotLimits { every_bytes: 100, ..SnapshotLimits::default() };
+        for (last, after) in [(0, 100), (100, 100), (101, 101), (200, 200), (201, 200), (u64::MAX, 200)] {
+            assert_eq!(limits.bytes_after(last), after, "after a snapshot of {last}");
+        }
+        let limits = SnapshotLimits { every_bytes: u64::MAX, ..limits };
+        assert_eq!(limits.bytes_after(5), u64::MAX);
     }
 }

@@ -7,6 +7,7 @@ use miette::miette;
 use wire::Capacity;
 use wire::command::RaiseCapacity;
 
+use super::LOOK_EVERY;
 use super::layout::Layout;
 use crate::ctl::capacity::{memory, rows_of};
 use crate::ctl::version::page;
@@ -23,12 +24,22 @@ pub async fn make(operator: &Operator, layout: &Layout) -> miette::Result<Option
     let addresses: Vec<String> = layout.nodes.iter().map(|node| format!("http://{}", node.http)).collect();
     let pages = layout.nodes.iter().zip(&addresses).map(async |(node, http)| (node.id, page(http).await));
     let pages = join_all(pages).await;
-    let Ok(rows) = rows_of(&pages) else { return Ok(None) };
-    let now = Capacity::of_rows(rows);
+    let now = match rows_of(&pages) {
+        Ok(rows) => Capacity::of_rows(rows),
+        Err(error) => {
+            tracing::warn!(%error, "how much room there is is not known yet");
+            tokio::time::sleep(LOOK_EVERY).await;
+            return Ok(None);
+        }
+    };
     let wanted = Capacity { remembered_orders_max: REMEMBERED_ORDERS, ..Capacity::of_rows([0; 8]) };
     let peak = memory::more(&now.rows(), &wanted.rows(), 0).peak;
     let hosts = memory::by_host(addresses.iter().map(String::as_str), &pages);
-    if peak == 0 || memory::check(peak.saturating_mul(PART), &hosts).is_err() {
+    if peak == 0 {
+        return Ok(Some(()));
+    }
+    if let Err(error) = memory::check(peak.saturating_mul(PART), &hosts) {
+        tracing::warn!(%error, "room for fewer orders a minute than two cores trade: there is not twice the memory");
         return Ok(Some(()));
     }
     let raise = wire::Command::RaiseCapacity(Box::new(RaiseCapacity { capacity: wanted }));

@@ -163,7 +163,7 @@ impl Archive {
         self.roll(self.end()).and_then(|()| self.begin(position.next())).map_err(self.doing("cannot begin a file"))
     }
 
-    /// Hands everything to the operating system.
+    /// Hands everything to the operating system; what has gathered there is synced now and then.
     pub fn flush(&mut self) -> Result<(), ArchiveError> {
         let filled = self.filling.as_mut().map_or(Ok(()), |filling| filling.writer.flush());
         filled.and_then(|()| self.live.flush()).map_err(self.doing("cannot write"))
@@ -257,7 +257,7 @@ impl Archive {
         let next = live.next();
         // The newest complete one stays in memory for whoever is a little behind.
         if let [.., before, _] = &self.segments[..] {
-            before.leave_memory()?;
+            before.leave_memory();
         }
         self.begin(next)
     }

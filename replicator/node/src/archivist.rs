@@ -25,9 +25,6 @@ const WORK_PER_CYCLE: usize = 256;
 const PAUSE: Duration = Duration::from_millis(20);
 /// The same while subscribers read: whoever has got a chunk asks for the next.
 const PAUSE_READING: Duration = Duration::from_millis(2);
-/// After so many bytes what was written is made durable: a sync that a snapshot asks for has little left to do, and whoever
-/// fills the ring meanwhile does not wait for long.
-const SYNC_BYTES: usize = 8 * 1024 * 1024;
 /// How often whoever waits for the archive thread looks whether it is still there.
 const LOOK_EVERY: Duration = Duration::from_millis(100);
 
@@ -55,16 +52,7 @@ struct Shelf {
     told: Vec<Gap>,
     /// It is to be told again: its ring was full.
     owes_gap: bool,
-    /// Bytes appended since the last sync.
-    unsynced: usize,
     metrics: ArchiveMetrics,
-}
-
-impl Shelf {
-    fn sync(&mut self) -> Result<(), ArchiveError> {
-        self.unsynced = 0;
-        self.archive.sync()
-    }
 }
 
 impl Archivist {
@@ -76,7 +64,7 @@ impl Archivist {
         network: Doorbell,
     ) -> Archivist {
         let shelves = archives.into_iter().map(|(partition, archive, metrics)| {
-            (partition, Shelf { archive, told: Vec::new(), owes_gap: false, unsynced: 0, metrics })
+            (partition, Shelf { archive, told: Vec::new(), owes_gap: false, metrics })
         });
         let (doorbell, pause) = Doorbell::new();
         Archivist {
@@ -136,10 +124,6 @@ impl Archivist {
                 let shelf = self.shelf(partition);
                 let leaves_gap = block.after() > shelf.archive.end();
                 shelf.archive.append(&block)?;
-                shelf.unsynced += block.byte_len();
-                if shelf.unsynced >= SYNC_BYTES {
-                    shelf.sync()?;
-                }
                 if leaves_gap {
                     self.tell_gap(partition, false);
                 }
@@ -150,7 +134,7 @@ impl Archivist {
                 self.tell_gap(partition, true);
             }
             ToArchive::Sync(partition, done) => {
-                self.shelf(partition).sync()?;
+                self.shelf(partition).archive.sync()?;
                 // A partition thread that is gone does not wait.
                 let _ = done.send(());
             }

@@ -84,6 +84,14 @@ pub(crate) trait Audience {
     /// A command was applied, or a request answered.
     fn tell(&mut self, output: Output);
 
+    /// What a client is answered, where anybody is: most replicas answer nobody, and a copy costs as much as a step of a command.
+    #[inline]
+    fn answer(&mut self, answer: impl FnOnce() -> Output) {
+        if self.wants_answers() {
+            self.tell(answer());
+        }
+    }
+
     /// What the replica's own clock says, which is nobody's business.
     #[cfg(feature = "planted")]
     fn clock(&self) -> Timestamp {
@@ -190,8 +198,8 @@ impl<M: StateMachine> State<M> {
             }
         };
         audience.tell(Output::Applied { position, timestamp: now, origin: Origin::INTERNAL, events });
-        if let Some(answer) = answer.filter(|_| audience.wants_answers()) {
-            audience.tell(answer);
+        if let Some(answer) = answer {
+            audience.answer(|| answer);
         }
         Ok(())
     }
@@ -216,9 +224,7 @@ impl<M: StateMachine> State<M> {
             let cached = self.sessions.cached(origin).expect("it was executed before");
             let answer = reply(origin, cached.position, cached.payload.to_vec());
             audience.tell(Output::Applied { position, timestamp: now, origin, events });
-            if audience.wants_answers() {
-                audience.tell(answer);
-            }
+            audience.answer(|| answer);
             return Ok(());
         }
         match self.sessions.judge(origin, acknowledged_below, now) {
@@ -227,21 +233,16 @@ impl<M: StateMachine> State<M> {
                 let payload = &self.applied.reply;
                 self.sessions.executed(origin, Cached { position, payload: payload[..].into() });
                 audience.tell(Output::Applied { position, timestamp: now, origin, events });
-                // Most replicas answer nobody, and a copy costs as much as a step of the command.
-                if audience.wants_answers() {
-                    audience.tell(reply(origin, position, payload.clone()));
-                }
+                audience.answer(|| reply(origin, position, payload.clone()));
             }
             Verdict::Answer(cached) => {
                 audience.tell(nothing());
-                if audience.wants_answers() {
-                    audience.tell(reply(origin, cached.position, cached.payload.to_vec()));
-                }
+                audience.answer(|| reply(origin, cached.position, cached.payload.to_vec()));
             }
             Verdict::Refuse(refusal, detail) => {
                 audience.tell(nothing());
-                if let Some(answer) = refused(command.kind, refusal, detail).filter(|_| audience.wants_answers()) {
-                    audience.tell(answer);
+                if let Some(answer) = refused(command.kind, refusal, detail) {
+                    audience.answer(|| answer);
                 }
             }
         }

@@ -160,11 +160,9 @@ impl Segment {
 
     /// Makes everything up to [`Segment::end`] durable, and then says so in the file.
     pub fn sync(&mut self, writer: &mut SegmentWriter) -> io::Result<()> {
-        writer.flush()?;
-        writer.file.sync_data()?;
+        writer.sync()?;
         self.len += encode(marker(self.end), &mut writer.buffer);
-        writer.flush()?;
-        writer.file.sync_data()
+        writer.sync()
     }
 
     /// The events from `from` on, up to about `bytes_max` of them and at least one batch if there is one.
@@ -231,9 +229,11 @@ impl Segment {
 
     /// Lets the system use the memory in which it holds the file, which is complete and on disk: it is hardly read any more, and
     /// what the others' files need is found sooner. Whoever reads it all the same reads the disk.
-    pub fn leave_memory(&self) -> io::Result<()> {
-        let file = File::open(&self.path)?;
-        Ok(posix_fadvise(&file, 0, 0, PosixFadviseAdvice::POSIX_FADV_DONTNEED)?)
+    pub fn leave_memory(&self) {
+        if let Ok(file) = File::open(&self.path) {
+            // Advice: a file system that takes none does without.
+            let _ = posix_fadvise(&file, 0, 0, PosixFadviseAdvice::POSIX_FADV_DONTNEED);
+        }
     }
 
     /// Removes the file.
@@ -243,16 +243,26 @@ impl Segment {
 }
 
 impl SegmentWriter {
-    /// Hands what has gathered to the operating system.
+    /// Hands what has gathered to the operating system, and to the disk where that has enough of it to write.
     pub fn flush(&mut self) -> io::Result<()> {
+        self.write()?;
+        let [a_while_later, at_once] = SYNCED_STEP;
+        let is_due = self.unsynced >= a_while_later && self.synced_at.elapsed() >= A_WHILE;
+        if is_due || self.unsynced >= at_once { self.sync() } else { Ok(()) }
+    }
+
+    /// Makes durable what has gathered and what was written.
+    fn sync(&mut self) -> io::Result<()> {
+        self.write()?;
+        self.file.sync_data()?;
+        (self.unsynced, self.synced_at) = (0, Instant::now());
+        Ok(())
+    }
+
+    fn write(&mut self) -> io::Result<()> {
         self.file.write_all(&self.buffer)?;
         self.unsynced += self.buffer.len();
         self.buffer.clear();
-        let [a_while_later, at_once] = SYNCED_STEP;
-        if self.unsynced >= at_once || self.unsynced >= a_while_later && self.synced_at.elapsed() >= A_WHILE {
-            self.file.sync_data()?;
-            (self.unsynced, self.synced_at) = (0, Instant::now());
-        }
         Ok(())
     }
 }

@@ -24,7 +24,7 @@ use super::{free_space, io};
 /// Of a file of the log. What a node takes of its disk beyond what it has written is two of them at most.
 pub const FILE_SIZE: u64 = 16 * 1024 * 1024;
 
-/// So much is filled at a time: little beside a write of the log for a disk that has both.
+/// So much is filled at a time where little is written: little beside a write of the log for a disk that has both.
 const PIECE: u64 = 128 * 1024;
 /// Of what is due so many pieces are synced together: where much is written, syncs are what there is least of.
 const PIECES_MAX: u64 = 4;

@@ -153,17 +153,17 @@ impl SnapshotWriter {
         }
         self.check_room()?;
         let file = self.file.as_mut().expect("it has just been created");
-        let until = self.bytes.len().min(self.written + STEP_BYTES);
-        file.write_all(&self.bytes[self.written..until]).map_err(failed)?;
+        let (from, until) = (self.written, self.bytes.len().min(self.written + STEP_BYTES));
+        file.write_all(&self.bytes[from..until]).map_err(failed)?;
         self.written = until;
+        file.sync_data().map_err(failed)?;
+        // It is hardly read while this process lives: its memory is for the log's next files. Advice: a file system that takes
+        // none does without.
+        let _ = posix_fadvise(&*file, from as i64, (until - from) as i64, PosixFadviseAdvice::POSIX_FADV_DONTNEED);
         if self.written < self.bytes.len() {
-            file.sync_data().map_err(failed)?;
             return Ok(false);
         }
         file.sync_all().map_err(failed)?;
-        // Read again only by whoever starts or has fallen behind: its memory is the log's next files'.
-        let advised = posix_fadvise(&*file, 0, 0, PosixFadviseAdvice::POSIX_FADV_DONTNEED);
-        advised.map_err(|error| failed(error.into()))?;
         let path = self.files.path(self.index);
         std::fs::rename(&temporary, &path).map_err(|error| io("renaming to", &path, &error))?;
         sync_directory(&self.files.directory)?;
