@@ -32,8 +32,10 @@ const AVOID_GONE: Duration = Duration::from_secs(5);
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Output {
     /// Connect to this node, then call `on_connected` or `on_closed`. A connection to another node is closed
-    /// first.
+    /// first, and one that is being made beside it given up.
     Connect(NodeId),
+    /// Connect to this node as well, then call `on_beside` or `on_not_beside`. One that was being made so before is given up.
+    ConnectBeside(NodeId),
     /// Send these bytes.
     Send(Vec<u8>),
     /// Close the connection; `on_closed` need not be called.
@@ -60,6 +62,8 @@ pub struct Subscription {
     /// The node connected, or being connected, to.
     node: NodeId,
     connection: Connection,
+    /// The leader that it moves to as soon as a connection to it stands.
+    moving: Option<NodeId>,
     avoid: BTreeMap<NodeId, Instant>,
     beside: Option<Beside>,
     items: VecDeque<StreamItem>,
@@ -85,6 +89,7 @@ impl Subscription {
             leader: None,
             node: NodeId::default(),
             connection: Connection::new(now),
+            moving: None,
             avoid: BTreeMap::new(),
             beside: None,
             items: VecDeque::new(),
@@ -120,6 +125,26 @@ impl Subscription {
     /// The connection stands.
     pub fn on_connected(&mut self, now: Instant) {
         self.connection.on_connected(now, self.hello, &self.patience);
+    }
+
+    /// The connection beside the present one stands, and takes its place: from now on it is the connection. `false` when it is not
+    /// wanted any more: it is to be closed.
+    pub fn on_beside(&mut self, node: NodeId, now: Instant) -> bool {
+        if self.moving != Some(node) {
+            return false;
+        }
+        self.leave(now);
+        self.node = node;
+        self.connection.on_connected(now, self.hello, &self.patience);
+        true
+    }
+
+    /// The connection beside the present one could not be made.
+    pub fn on_not_beside(&mut self, node: NodeId, now: Instant) {
+        if self.moving == Some(node) {
+            self.moving = None;
+            self.avoid.insert(node, now + AVOID);
+        }
     }
 
     /// Bytes have come.
@@ -202,7 +227,7 @@ impl Subscription {
         let mut candidates = leader.into_iter().chain(in_turn).chain(from_start);
         match candidates.find(|node| !self.is_avoided(*node, now)) {
             Some(node) => {
-                self.node = node;
+                (self.node, self.moving) = (node, None);
                 self.connection.phase = Phase::Connecting;
                 self.outputs.push_back(Output::Connect(node));
             }
@@ -215,19 +240,32 @@ impl Subscription {
         }
     }
 
-    /// Moves to the leader: it sees events first.
+    /// Moves to the leader: it sees events first. Where events come, they go on coming until the leader's can: to greet a node
+    /// takes longer than an election does.
     fn follow_leader(&mut self, now: Instant) {
-        let Some(leader) = self.leader.filter(|leader| *leader != self.node && self.nodes.contains(leader)) else {
-            return;
-        };
-        if self.is_avoided(leader, now) || matches!(self.connection.phase, Phase::Idle(_)) {
-            return;
+        let leader = self.leader.filter(|leader| *leader != self.node && self.nodes.contains(leader));
+        let Some(leader) = leader.filter(|leader| !self.is_avoided(*leader, now)) else { return };
+        match self.connection.phase {
+            Phase::Idle(_) => {}
+            Phase::Ready if self.moving == Some(leader) => {}
+            Phase::Ready => {
+                self.moving = Some(leader);
+                self.outputs.push_back(Output::ConnectBeside(leader));
+            }
+            Phase::Connecting | Phase::Greeting => {
+                self.leave(now);
+                self.outputs.push_back(Output::Close);
+                self.connect(now);
+            }
         }
+    }
+
+    /// What was under way with the present node is over.
+    fn leave(&mut self, now: Instant) {
         self.forget_cast();
         self.connection.on_closed(now, &self.patience);
         self.outputs.clear();
-        self.outputs.push_back(Output::Close);
-        self.connect(now);
+        self.moving = None;
     }
 
     /// Leaves this node for another.

@@ -428,8 +428,17 @@ impl World {
                 }
             }
             ClientId::Consumer(number) => {
-                if self.consumers[number].link == Some(link) {
-                    self.consumers[number].subscription.on_connected(now);
+                let consumer = &mut self.consumers[number];
+                if consumer.link == Some(link) {
+                    consumer.subscription.on_connected(now);
+                    self.drain_consumer(number);
+                } else if consumer.beside == Some(link) {
+                    consumer.beside = None;
+                    let over = match consumer.subscription.on_beside(node, now) {
+                        true => consumer.link.replace(link),
+                        false => Some(link),
+                    };
+                    over.into_iter().for_each(|link| self.hang_up(link));
                     self.drain_consumer(number);
                 }
             }
@@ -471,9 +480,14 @@ impl World {
                 }
             }
             ClientId::Consumer(number) => {
-                if self.consumers[number].link == Some(id) {
-                    self.consumers[number].link = None;
-                    self.consumers[number].subscription.on_closed(now);
+                let consumer = &mut self.consumers[number];
+                if consumer.link == Some(id) {
+                    consumer.link = None;
+                    consumer.subscription.on_closed(now);
+                    self.drain_consumer(number);
+                } else if consumer.beside == Some(id) {
+                    consumer.beside = None;
+                    consumer.subscription.on_not_beside(node, now);
                     self.drain_consumer(number);
                 }
             }

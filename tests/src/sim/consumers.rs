@@ -20,6 +20,8 @@ pub struct Consumer {
     pub partition: PartitionId,
     pub(super) subscription: Subscription,
     pub(super) link: Option<LinkId>,
+    /// That is being made to take its place.
+    pub(super) beside: Option<LinkId>,
     pub(super) wake_at: Option<Moment>,
 }
 
@@ -43,13 +45,14 @@ impl World {
         let nodes = self.known_nodes();
         let subscription =
             Subscription::new(hello(gateway as u64, self.epoch), &nodes, partition, from, Patience::default(), now);
-        Consumer { gateway, partition, subscription, link: None, wake_at: None }
+        Consumer { gateway, partition, subscription, link: None, beside: None, wake_at: None }
     }
 
     /// A consumer knows nothing of what it has seen, and follows from the beginning.
     pub(super) fn begin_anew(&mut self, number: usize) {
         let (gateway, partition) = (self.consumers[number].gateway, self.consumers[number].partition);
-        if let Some(link) = self.consumers[number].link.take() {
+        let consumer = &mut self.consumers[number];
+        for link in [consumer.link.take(), consumer.beside.take()].into_iter().flatten() {
             self.hang_up(link);
         }
         self.checkers.streams.forget(number, partition);
@@ -79,9 +82,15 @@ impl World {
             let link = self.consumers[number].link;
             match output {
                 subscription::Output::Connect(node) => {
-                    link.into_iter().for_each(|link| self.hang_up(link));
+                    let beside = self.consumers[number].beside.take();
+                    link.into_iter().chain(beside).for_each(|link| self.hang_up(link));
                     let address = gateway_address(self.consumers[number].gateway);
                     self.consumers[number].link = Some(self.dial(ClientId::Consumer(number), address, node));
+                }
+                subscription::Output::ConnectBeside(node) => {
+                    self.consumers[number].beside.take().into_iter().for_each(|link| self.hang_up(link));
+                    let address = gateway_address(self.consumers[number].gateway);
+                    self.consumers[number].beside = Some(self.dial(ClientId::Consumer(number), address, node));
                 }
                 subscription::Output::Send(bytes) => {
                     if let Some(link) = link.filter(|link| self.is_up(*link)) {

@@ -2,6 +2,7 @@
 //! consumer has no room.
 
 use std::io;
+use std::pin::Pin;
 use std::sync::Arc;
 use std::time::Instant;
 
@@ -23,6 +24,14 @@ pub(super) struct News {
     /// The nodes to stream from.
     pub(super) sources: watch::Receiver<Vec<NodeId>>,
 }
+
+/// The connection of a stream, and the one that is being made to take its place.
+struct Links {
+    present: Option<Link>,
+    beside: Option<(NodeId, Dialing)>,
+}
+
+type Dialing = Pin<Box<dyn Future<Output = io::Result<Link>> + Send>>;
 
 impl News {
     /// Waits for the next and passes it on; `false` when none will come.
@@ -50,7 +59,7 @@ pub(super) async fn run(
     items: mpsc::Sender<StreamItem>,
 ) {
     let mut buffer = vec![0; READ_BUFFER_LEN];
-    let mut stream: Option<Link> = None;
+    let mut links = Links { present: None, beside: None };
     let known = *news.leader.borrow_and_update();
     subscription.on_leader(known, Instant::now());
     loop {
@@ -61,18 +70,29 @@ pub(super) async fn run(
             listening.end();
         }
         if let Some(output) = subscription.poll_output() {
-            perform(output, &mut subscription, &mut listening, &dialer, &mut stream, &mut news).await;
+            perform(output, &mut subscription, &mut listening, &dialer, &mut links, &mut news).await;
             continue;
         }
         let now = Instant::now();
         let due = subscription.next_timeout().unwrap_or(now + std::time::Duration::from_secs(1));
         tokio::select! {
             biased;
-            read = read(&mut stream, &mut buffer) => match read {
+            read = read(&mut links.present, &mut buffer) => match read {
                 Ok(len) if len > 0 => subscription.on_bytes(&buffer[..len], Instant::now()),
                 _ => {
-                    stream = None;
+                    links.present = None;
                     subscription.on_closed(Instant::now());
+                }
+            },
+            (node, dialed) = dialed(&mut links.beside) => {
+                links.beside = None;
+                match dialed {
+                    Ok(dialed) if subscription.on_beside(node, Instant::now()) => links.present = Some(dialed),
+                    Ok(_) => {}
+                    Err(error) => {
+                        tracing::debug!(%node, %error, "cannot connect a stream");
+                        subscription.on_not_beside(node, Instant::now());
+                    }
                 }
             },
             // Before the time: what waits here was not lost.
@@ -109,22 +129,26 @@ async fn perform(
     output: Output,
     subscription: &mut Subscription,
     listening: &mut Listening,
-    dialer: &Dialer,
-    stream: &mut Option<Link>,
+    dialer: &Arc<Dialer>,
+    links: &mut Links,
     news: &mut News,
 ) {
     match output {
         Output::Listen { node, open } => listening.listen(node, open),
-        Output::Close => *stream = None,
+        Output::Close => links.present = None,
         Output::Connect(node) => {
-            *stream = None;
-            dial(node, subscription, dialer, stream, news).await;
+            *links = Links { present: None, beside: None };
+            dial(node, subscription, dialer, &mut links.present, news).await;
+        }
+        Output::ConnectBeside(node) => {
+            let dialer = dialer.clone();
+            links.beside = Some((node, Box::pin(async move { dialer.dial(node).await })));
         }
         Output::Send(bytes) => {
-            if let Some(to) = stream
+            if let Some(to) = &mut links.present
                 && write(to, &bytes).await.is_err()
             {
-                *stream = None;
+                links.present = None;
                 subscription.on_closed(Instant::now());
             }
         }
@@ -159,6 +183,14 @@ async fn dial(
                 }
             }
         }
+    }
+}
+
+/// The end of an attempt, with the node that it was to reach; of none it never comes.
+async fn dialed(beside: &mut Option<(NodeId, Dialing)>) -> (NodeId, io::Result<Link>) {
+    match beside {
+        Some((node, dialing)) => (*node, dialing.await),
+        None => std::future::pending().await,
     }
 }
 

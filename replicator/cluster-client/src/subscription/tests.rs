@@ -45,6 +45,15 @@ impl Scenario {
         self.take(Frame::Welcome(link::Welcome { protocol: PROTOCOL, epoch: ClusterEpoch::new(1), node }));
     }
 
+    /// The connection beside the present one stands, and is taken or not.
+    #[track_caller]
+    fn beside(&mut self, id: u64, is_wanted: bool) {
+        assert_eq!(self.stream.on_beside(node(id), self.now), is_wanted);
+        if is_wanted {
+            self.take(Frame::Welcome(link::Welcome { protocol: PROTOCOL, epoch: ClusterEpoch::new(1), node: node(id) }));
+        }
+    }
+
     fn closed(&mut self) {
         self.stream.on_closed(self.now);
         self.pass(0);
@@ -83,6 +92,7 @@ impl Scenario {
             }
             match self.stream.poll_output() {
                 Some(Output::Connect(node)) => self.done.push(format!("connect {node}")),
+                Some(Output::ConnectBeside(node)) => self.done.push(format!("connect {node} beside")),
                 Some(Output::Close) => self.done.push("close".into()),
                 Some(Output::Listen { .. }) => self.done.push("listen".into()),
                 Some(Output::Send(bytes)) => {
@@ -133,12 +143,58 @@ fn a_stream_moves_to_a_new_leader() {
     scenario.connected();
     scenario.events(1);
     scenario.stream.on_leader(Some(node(3)), scenario.now);
-    scenario.collect();
-    scenario.connected();
-    scenario.check(&["connect 1", "subscribe 1", "events 1", "close", "connect 3", "subscribe 2"]);
+    scenario.pass(5);
+    // The former leader goes on until the connection to the new one stands.
+    scenario.events(2);
+    scenario.beside(3, true);
+    scenario.check(&["connect 1", "subscribe 1", "events 1", "connect 3 beside", "events 2", "subscribe 3"]);
     scenario.stream.on_leader(None, scenario.now);
     scenario.collect();
     scenario.check(&[]);
+}
+
+#[test]
+fn a_stream_stays_where_it_is_while_the_new_leader_cannot_be_reached() {
+    let mut scenario = Scenario::from_position_1(Some(1));
+    scenario.connected();
+    scenario.stream.on_leader(Some(node(3)), scenario.now);
+    scenario.collect();
+    scenario.stream.on_not_beside(node(3), scenario.now);
+    scenario.pass(250);
+    scenario.events(1);
+    scenario.check(&["connect 1", "subscribe 1", "connect 3 beside", "events 1"]);
+    scenario.pass(100);
+    scenario.beside(3, true);
+    scenario.check(&["connect 3 beside", "subscribe 2"]);
+}
+
+#[test]
+fn a_connection_that_is_not_wanted_any_more_is_turned_down() {
+    let mut scenario = Scenario::from_position_1(Some(1));
+    scenario.connected();
+    // Another one leads by now.
+    scenario.stream.on_leader(Some(node(3)), scenario.now);
+    scenario.stream.on_leader(Some(node(2)), scenario.now);
+    scenario.collect();
+    scenario.beside(3, false);
+    scenario.beside(2, true);
+    scenario.check(&["connect 1", "subscribe 1", "connect 3 beside", "connect 2 beside", "subscribe 1"]);
+    // The present connection ended before: there is nothing to be beside.
+    scenario.stream.on_leader(Some(node(1)), scenario.now);
+    scenario.collect();
+    scenario.closed();
+    scenario.beside(1, false);
+    scenario.connected();
+    scenario.check(&["connect 1 beside", "connect 1", "subscribe 1"]);
+}
+
+#[test]
+fn a_stream_that_is_still_connecting_turns_to_the_new_leader_at_once() {
+    let mut scenario = Scenario::from_position_1(Some(1));
+    scenario.stream.on_leader(Some(node(3)), scenario.now);
+    scenario.collect();
+    scenario.connected();
+    scenario.check(&["connect 1", "close", "connect 3", "subscribe 1"]);
 }
 
 #[test]

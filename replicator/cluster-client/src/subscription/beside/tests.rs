@@ -181,6 +181,10 @@ impl World {
                     self.is_connected = true;
                     self.stream.on_connected(self.now);
                 }
+                Output::ConnectBeside(node) => {
+                    self.cut();
+                    self.is_connected = self.stream.on_beside(node, self.now);
+                }
                 Output::Close => self.cut(),
                 Output::Send(bytes) if self.is_connected => self.to_node.push_back(bytes),
                 Output::Send(_) => {}
