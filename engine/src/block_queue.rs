@@ -57,7 +57,11 @@ impl<T: Copy> BlockQueue<T> {
         let block = *self.used.back().expect("one has just been taken, or is not full");
         let place = place(block, at);
         // A block of the slab's end is filled from its first place on.
-        if place < self.slab.len() { self.slab[place] = item } else { self.slab.push(item) }
+        if place < self.slab.len() {
+            self.slab[place] = item
+        } else {
+            self.slab.push(item)
+        }
         self.len += 1;
     }
 

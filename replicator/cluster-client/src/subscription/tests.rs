@@ -50,7 +50,11 @@ impl Scenario {
     fn beside(&mut self, id: u64, is_wanted: bool) {
         assert_eq!(self.stream.on_beside(node(id), self.now), is_wanted);
         if is_wanted {
-            self.take(Frame::Welcome(link::Welcome { protocol: PROTOCOL, epoch: ClusterEpoch::new(1), node: node(id) }));
+            self.take(Frame::Welcome(link::Welcome {
+                protocol: PROTOCOL,
+                epoch: ClusterEpoch::new(1),
+                node: node(id),
+            }));
         }
     }
 

@@ -438,11 +438,8 @@ fn a_disk_that_fails_says_so_once_and_for_ever() {
     // It is said on the log's thread.
     let fails = |log: &mut DiskLog| {
         let patience = Instant::now() + Duration::from_secs(20);
-        loop {
-            match log.poll() {
-                Ok(done) => assert!(done.is_none() && Instant::now() < patience, "{done:?}"),
-                Err(_) => break,
-            }
+        while let Ok(done) = log.poll() {
+            assert!(done.is_none() && Instant::now() < patience, "{done:?}");
             std::thread::yield_now();
         }
     };
