@@ -133,6 +133,10 @@ impl Subscription {
         if self.moving != Some(node) {
             return false;
         }
+        self.moving = None;
+        if self.leader != Some(node) || !self.nodes.contains(&node) {
+            return false;
+        }
         self.leave(now);
         self.node = node;
         self.connection.on_connected(now, self.hello, &self.patience);

@@ -2,12 +2,12 @@
 //! consumer has no room.
 
 use std::io;
-use std::pin::Pin;
 use std::sync::Arc;
 use std::time::Instant;
 
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::sync::{mpsc, watch};
+use tokio::task::JoinSet;
 use wire::NodeId;
 
 use super::dial::{Dialer, Link};
@@ -31,7 +31,8 @@ struct Links {
     beside: Option<(NodeId, Dialing)>,
 }
 
-type Dialing = Pin<Box<dyn Future<Output = io::Result<Link>> + Send>>;
+/// A task of its own, which ends with this: a handshake does not wait for a consumer without room.
+type Dialing = JoinSet<io::Result<Link>>;
 
 impl News {
     /// Waits for the next and passes it on; `false` when none will come.
@@ -77,13 +78,6 @@ pub(super) async fn run(
         let due = subscription.next_timeout().unwrap_or(now + std::time::Duration::from_secs(1));
         tokio::select! {
             biased;
-            read = read(&mut links.present, &mut buffer) => match read {
-                Ok(len) if len > 0 => subscription.on_bytes(&buffer[..len], Instant::now()),
-                _ => {
-                    links.present = None;
-                    subscription.on_closed(Instant::now());
-                }
-            },
             (node, dialed) = dialed(&mut links.beside) => {
                 links.beside = None;
                 match dialed {
@@ -93,6 +87,13 @@ pub(super) async fn run(
                         tracing::debug!(%node, %error, "cannot connect a stream");
                         subscription.on_not_beside(node, Instant::now());
                     }
+                }
+            },
+            read = read(&mut links.present, &mut buffer) => match read {
+                Ok(len) if len > 0 => subscription.on_bytes(&buffer[..len], Instant::now()),
+                _ => {
+                    links.present = None;
+                    subscription.on_closed(Instant::now());
                 }
             },
             // Before the time: what waits here was not lost.
@@ -141,8 +142,9 @@ async fn perform(
             dial(node, subscription, dialer, &mut links.present, news).await;
         }
         Output::ConnectBeside(node) => {
-            let dialer = dialer.clone();
-            links.beside = Some((node, Box::pin(async move { dialer.dial(node).await })));
+            let (dialer, mut dialing) = (dialer.clone(), JoinSet::new());
+            dialing.spawn(async move { dialer.dial(node).await });
+            links.beside = Some((node, dialing));
         }
         Output::Send(bytes) => {
             if let Some(to) = &mut links.present
@@ -189,7 +191,10 @@ async fn dial(
 /// The end of an attempt, with the node that it was to reach; of none it never comes.
 async fn dialed(beside: &mut Option<(NodeId, Dialing)>) -> (NodeId, io::Result<Link>) {
     match beside {
-        Some((node, dialing)) => (*node, dialing.await),
+        Some((node, dialing)) => {
+            let dialed = dialing.join_next().await;
+            (*node, dialed.and_then(Result::ok).unwrap_or_else(|| Err(io::ErrorKind::Interrupted.into())))
+        }
         None => std::future::pending().await,
     }
 }

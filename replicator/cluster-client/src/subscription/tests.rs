@@ -183,6 +183,19 @@ fn a_connection_that_is_not_wanted_any_more_is_turned_down() {
     scenario.beside(3, false);
     scenario.beside(2, true);
     scenario.check(&["connect 1", "subscribe 1", "connect 3 beside", "connect 2 beside", "subscribe 1"]);
+    // The one that it is connected to leads again, or the other one has left.
+    scenario.stream.on_leader(Some(node(3)), scenario.now);
+    scenario.stream.on_leader(Some(node(2)), scenario.now);
+    scenario.collect();
+    scenario.beside(3, false);
+    scenario.stream.on_leader(Some(node(3)), scenario.now);
+    scenario.stream.on_nodes(vec![node(1), node(2)], scenario.now);
+    scenario.collect();
+    scenario.beside(3, false);
+    scenario.stream.on_nodes(vec![node(1), node(2), node(3)], scenario.now);
+    scenario.collect();
+    scenario.stream.on_not_beside(node(3), scenario.now);
+    scenario.check(&["connect 3 beside", "connect 3 beside", "connect 3 beside"]);
     // The present connection ended before: there is nothing to be beside.
     scenario.stream.on_leader(Some(node(1)), scenario.now);
     scenario.collect();
