@@ -2,12 +2,9 @@
 //! that the load generator noted.
 
 use std::path::Path;
-use std::time::{SystemTime, UNIX_EPOCH};
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use serde::{Deserialize, Serialize};
-
-/// A pause that begins later after a fault is not the fault's.
-const WITHIN_MS: f64 = 2_500.0;
 
 /// As `mainstay loadgen run --pauses` writes it.
 #[derive(Debug, Clone, Copy, Deserialize)]
@@ -46,11 +43,12 @@ pub fn read(path: &Path) -> Vec<Pause> {
     std::fs::read(path).ok().and_then(|bytes| serde_json::from_slice(&bytes).ok()).unwrap_or_default()
 }
 
-/// What each fault cost, given when they struck.
-pub fn costs(struck: &[f64], pauses: &[Pause]) -> Vec<Cost> {
+/// What each fault cost, given when they struck and for how long one acts: a pause that begins later is not the fault's.
+pub fn costs(struck: &[f64], acts_for: Duration, pauses: &[Pause]) -> Vec<Cost> {
+    let within_ms = acts_for.as_secs_f64() * 1e3;
     let longest = |at: f64, until: f64, is_wait: bool| {
         let its = |pause: &&Pause| {
-            pause.is_wait == is_wait && pause.began_ms + pause.ms > at && pause.began_ms < until.min(at + WITHIN_MS)
+            pause.is_wait == is_wait && pause.began_ms + pause.ms > at && pause.began_ms < until.min(at + within_ms)
         };
         pauses.iter().filter(its).map(|pause| pause.ms).fold(0.0, f64::max)
     };
@@ -64,9 +62,10 @@ pub fn costs(struck: &[f64], pauses: &[Pause]) -> Vec<Cost> {
 }
 
 /// The longest time without any answer that no fault explains.
-pub fn elsewhere(struck: &[f64], pauses: &[Pause]) -> f64 {
+pub fn elsewhere(struck: &[f64], acts_for: Duration, pauses: &[Pause]) -> f64 {
+    let within_ms = acts_for.as_secs_f64() * 1e3;
     let is_explained =
-        |pause: &Pause| struck.iter().any(|at| pause.began_ms + pause.ms > *at && pause.began_ms < at + WITHIN_MS);
+        |pause: &Pause| struck.iter().any(|at| pause.began_ms + pause.ms > *at && pause.began_ms < at + within_ms);
     pauses.iter().filter(|pause| !pause.is_wait && !is_explained(pause)).map(|pause| pause.ms).fold(0.0, f64::max)
 }
 
@@ -79,4 +78,27 @@ pub fn spread(numbers: impl Iterator<Item = f64>) -> Spread {
         sorted.get(rank).copied().unwrap_or(0.0)
     };
     Spread { p50: at(50), p99: at(99), max: at(100) }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_pause_is_the_faults_that_could_make_it_and_told_apart_otherwise() {
+        let pause = |began_ms, ms, is_wait| Pause { began_ms, ms, is_wait };
+        let acts_for = Duration::from_millis(500);
+        // Under way when it struck; of its time; at its end; after it; the second's.
+        let pauses = [
+            pause(995.0, 7.0, false),
+            pause(1_100.0, 9.0, true),
+            pause(1_499.0, 20.0, false),
+            pause(1_500.0, 40.0, false),
+            pause(3_001.0, 5.0, false),
+        ];
+        let struck = [1_000.0, 3_000.0];
+        let costs = costs(&struck, acts_for, &pauses);
+        assert_eq!([costs[0].pause_ms, costs[0].wait_ms, costs[1].pause_ms, costs[1].wait_ms], [20.0, 9.0, 5.0, 0.0]);
+        assert_eq!(elsewhere(&struck, acts_for, &pauses), 40.0);
+    }
 }
