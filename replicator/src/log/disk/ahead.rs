@@ -16,6 +16,7 @@ use std::path::{Path, PathBuf};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard};
 use std::thread::JoinHandle;
 
+use nix::fcntl::{PosixFadviseAdvice, posix_fadvise};
 use raft_engine::env::{DefaultFileSystem, FileSystem, Permission};
 
 use super::super::StoreError;
@@ -33,6 +34,10 @@ static ZEROS: [u8; PIECE as usize] = [0; PIECE as usize];
 /// So much is filled of the next file for each byte of the present one: half of it is left when the next one is whole.
 const LEAD: u64 = 2;
 
+/// So much of the present file is brought into memory at a time, before half of what was brought before is used. A file that was
+/// filled a while ago, or is used again, may have left it, and a write of a part of a block would read the block first.
+const WARM: u64 = 128 * 1024;
+
 /// The extension of the engine's files of entries.
 const LOG: &str = "raftlog";
 /// What the engine takes for no file of its own.
@@ -49,6 +54,9 @@ pub struct FilledAhead {
 struct Progress {
     /// Bytes of the present file.
     used: u64,
+    /// The present file, to be brought into memory as it is used, and how far it has been; none where it cannot be opened.
+    present: Option<Arc<File>>,
+    warm: u64,
     next: Next,
     is_over: bool,
 }
@@ -75,12 +83,32 @@ impl Progress {
             _ => None,
         }
     }
+
+    /// From where to where the present file is to be brought into memory.
+    fn cold(&self) -> Option<(Arc<File>, Range<u64>)> {
+        let is_near = self.warm < FILE_SIZE && self.used.saturating_add(WARM / 2) >= self.warm;
+        let file = self.present.as_ref().filter(|_| is_near)?;
+        // What was used meanwhile is in memory.
+        let from = self.warm.max(self.used);
+        Some((file.clone(), from..from.saturating_add(WARM)))
+    }
+
+    /// What there is for the thread to do.
+    fn has_work(&self) -> bool {
+        self.due().is_some() || self.cold().is_some()
+    }
+
+    /// The log goes on in this file, of which so much is used.
+    fn goes_on_in(&mut self, path: &Path, used: u64) {
+        self.present = File::open(path).ok().map(Arc::new);
+        (self.used, self.warm) = (used, used);
+    }
 }
 
 impl FilledAhead {
     /// Of the engine in `directory`. Nothing is filled unless there is a [`Filler`].
     pub fn new(directory: PathBuf, reserve: u64) -> FilledAhead {
-        let ahead = Mutex::new(Progress { used: 0, next: Next::None, is_over: false });
+        let ahead = Mutex::new(Progress { used: 0, present: None, warm: 0, next: Next::None, is_over: false });
         FilledAhead { directory, reserve, ahead, changed: Condvar::new() }
     }
 
@@ -88,7 +116,7 @@ impl FilledAhead {
     pub fn used(&self, bytes: usize) {
         let mut ahead = self.ahead();
         ahead.used += bytes as u64;
-        if ahead.due().is_some() {
+        if ahead.has_work() {
             self.changed.notify_one();
         }
     }
@@ -118,10 +146,15 @@ impl FilledAhead {
                 .is_ok()
     }
 
+    /// The file that the log goes on in when it is opened.
+    fn newest(&self) -> Result<Option<PathBuf>> {
+        let paths = fs::read_dir(&self.directory)?.map(|entry| Ok(entry?.path())).collect::<Result<Vec<_>>>()?;
+        Ok(paths.into_iter().filter(|path| is_log(path)).max())
+    }
+
     /// Fills the rest of the present file, which nobody uses yet. Returns how much of it is used.
     fn fill_present(&self) -> Result<u64> {
-        let paths = fs::read_dir(&self.directory)?.map(|entry| Ok(entry?.path())).collect::<Result<Vec<_>>>()?;
-        let Some(newest) = paths.iter().filter(|path| is_log(path)).max() else { return Ok(0) };
+        let Some(newest) = self.newest()? else { return Ok(0) };
         let file = OpenOptions::new().write(true).open(newest)?;
         let used = file.metadata()?.len();
         self.fill_from(&file, used).or_else(|error| {
@@ -178,9 +211,19 @@ impl FilledAhead {
     fn run(&self) {
         let mut file = None;
         loop {
-            let due = self.changed.wait_while(self.ahead(), |ahead| !ahead.is_over && ahead.due().is_none());
-            let ahead = due.expect("nothing panics under it");
-            let Some(part) = ahead.due().filter(|_| !ahead.is_over) else { break };
+            let due = self.changed.wait_while(self.ahead(), |ahead| !ahead.is_over && !ahead.has_work());
+            let mut ahead = due.expect("nothing panics under it");
+            if ahead.is_over {
+                break;
+            }
+            if let Some((present, part)) = ahead.cold() {
+                ahead.warm = part.end;
+                drop(ahead);
+                // Advice: a file system that takes none does without.
+                let _ = posix_fadvise(&*present, part.start as i64, WARM as i64, PosixFadviseAdvice::POSIX_FADV_WILLNEED);
+                continue;
+            }
+            let Some(part) = ahead.due() else { continue };
             drop(ahead);
             let end = part.end;
             let filled = self.fill_next(&mut file, part);
@@ -214,10 +257,15 @@ impl FileSystem for FilledAhead {
     type Writer = <DefaultFileSystem as FileSystem>::Writer;
 
     fn create<P: AsRef<Path>>(&self, path: P) -> Result<Self::Handle> {
-        if is_log(path.as_ref()) && self.name_next(path.as_ref()) {
-            return DefaultFileSystem.open(path, Permission::ReadWrite);
+        let is_log = is_log(path.as_ref());
+        let made = match is_log && self.name_next(path.as_ref()) {
+            true => DefaultFileSystem.open(path.as_ref(), Permission::ReadWrite)?,
+            false => DefaultFileSystem.create(path.as_ref())?,
+        };
+        if is_log {
+            self.ahead().goes_on_in(path.as_ref(), 0);
         }
-        DefaultFileSystem.create(path)
+        Ok(made)
     }
 
     fn open<P: AsRef<Path>>(&self, path: P, permission: Permission) -> Result<Self::Handle> {
@@ -230,6 +278,15 @@ impl FileSystem for FilledAhead {
 
     fn rename<P: AsRef<Path>>(&self, from: P, to: P) -> Result<()> {
         DefaultFileSystem.rename(from, to)
+    }
+
+    /// A file that the log needs no more is its next one.
+    fn reuse<P: AsRef<Path>>(&self, from: P, to: P) -> Result<()> {
+        DefaultFileSystem.reuse(from.as_ref(), to.as_ref())?;
+        if is_log(to.as_ref()) {
+            self.ahead().goes_on_in(to.as_ref(), 0);
+        }
+        Ok(())
     }
 
     fn new_reader(&self, handle: Arc<Self::Handle>) -> Result<Self::Reader> {
@@ -258,7 +315,11 @@ impl Filler {
         });
         {
             let mut ahead = files.ahead();
-            (ahead.used, ahead.next) = (used, Next::Filling(0));
+            match files.newest() {
+                Ok(Some(newest)) => ahead.goes_on_in(&newest, used),
+                _ => ahead.used = used,
+            }
+            ahead.next = Next::Filling(0);
         }
         let thread = {
             let files = files.clone();
