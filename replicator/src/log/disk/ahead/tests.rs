@@ -198,3 +198,52 @@ fn a_file_that_got_its_name_and_nothing_else_before_a_crash_is_the_next() {
     });
     bench.with(|_, stored| assert_eq!(indices(&stored), Vec::from_iter(1..=22)));
 }
+
+#[test]
+fn the_present_file_is_brought_into_memory_before_it_is_used() {
+    let home = tempfile::tempdir().unwrap();
+    let files = FilledAhead::new(home.path().to_path_buf(), 0);
+    let (first, second) = (home.path().join("1.raftlog"), home.path().join("2.raftlog"));
+    files.create(&first).unwrap();
+    let cold = || files.ahead().cold().map(|(_, part)| part);
+    let bring = |upto| files.ahead().warm = upto;
+    assert_eq!(cold(), Some(0..WARM));
+    bring(WARM);
+    assert_eq!(cold(), None);
+    files.used(WARM as usize / 2 - 1);
+    assert_eq!(cold(), None);
+    files.used(1);
+    assert_eq!(cold(), Some(WARM..2 * WARM));
+    // Whoever comes too late leaves out what was used.
+    files.used(5 * WARM as usize);
+    let used = files.ahead().used;
+    assert_eq!(cold(), Some(used..used + WARM));
+    bring(FILE_SIZE);
+    files.used(FILE_SIZE as usize);
+    assert_eq!(cold(), None);
+
+    // A file that is used again is the present one from its start, whatever it was before.
+    files.reuse(&first, &second).unwrap();
+    assert_eq!(cold(), Some(0..WARM));
+    let inode = |file: &File| std::os::unix::fs::MetadataExt::ino(&file.metadata().unwrap());
+    let present = files.ahead().present.clone().unwrap();
+    assert_eq!(inode(&present), inode(&File::open(&second).unwrap()));
+}
+
+#[test]
+fn a_log_that_is_used_is_brought_into_memory_by_the_thread() {
+    let bench = Bench::new();
+    bench.with(|log, _| {
+        append(log, 1..=1);
+        let files = bench.files();
+        assert_eq!(files.len(), 1);
+    });
+    // Another life of it goes on behind what was written.
+    let files = Arc::new(FilledAhead::new(bench.entries(), 0));
+    let filler = Filler::start(files.clone()).unwrap();
+    let used = files.ahead().used;
+    assert!(used >= MIB, "{used}");
+    files.used(1);
+    until(|| files.ahead().warm >= used + WARM);
+    drop(filler);
+}
