@@ -43,7 +43,14 @@ impl Ahead {
 impl Sequencer {
     /// Empty.
     pub fn new(limits: SequencerLimits) -> Sequencer {
-        Sequencer { limits, batches: VecDeque::new(), commands: 0, bytes: 0, stamped: Timestamp::ZERO, ahead: Ahead::default() }
+        Sequencer {
+            limits,
+            batches: VecDeque::new(),
+            commands: 0,
+            bytes: 0,
+            stamped: Timestamp::ZERO,
+            ahead: Ahead::default(),
+        }
     }
 
     /// Commands that wait.
