@@ -16,7 +16,7 @@ use std::time::Duration;
 
 use tokio::sync::watch;
 use wire::command::{Reply, ReportReserves};
-use wire::{AssetId, ChainHash, ChainId, Command, LogPosition, RejectReason, ReservesStanding};
+use wire::{AssetId, ChainHash, ChainId, Command, LogPosition, RejectReason, ReservesStanding, Symbol};
 
 use crate::Head;
 use crate::chain::ChainRules;
@@ -78,6 +78,17 @@ pub struct Reserves {
     pub comparisons: Vec<Comparison>,
     /// How the ledger has each asset.
     pub standings: BTreeMap<AssetId, ReservesStanding>,
+    /// What people call each asset.
+    pub named: BTreeMap<AssetId, Named>,
+}
+
+/// How amounts of an asset on a chain are told to people.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Named {
+    /// Its name in the ledger.
+    pub symbol: Symbol,
+    /// Decimals of the chain's smallest unit.
+    pub decimals: u8,
 }
 
 /// One instance for one chain's reserves.
@@ -146,9 +157,10 @@ impl<L: Ledger> Auditor<L> {
         let position = self.ledger.position();
         let fence = self.progress.borrow().fence;
         let standings = self.books.assets().map(|listed| (listed.asset, self.books.standing(listed.asset))).collect();
+        let named = self.books.named();
         self.standing.send_if_modified(|known| {
-            let is_new = known.standings != standings;
-            known.standings = standings;
+            let is_new = (&known.standings, &known.named) != (&standings, &named);
+            (known.standings, known.named) = (standings, named);
             is_new
         });
         let Some(block) = self.comparable().filter(|_| fence != 0) else { return Ok(()) };

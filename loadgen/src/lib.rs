@@ -122,6 +122,7 @@ impl From<run::RunError> for Failed {
         let is_of_arguments = match &error {
             run::RunError::Flags(_) => true,
             run::RunError::Target(target) => target.is_of_arguments(),
+            run::RunError::Market(market) => market.is_of_arguments(),
             _ => false,
         };
         Failed::of(error, is_of_arguments)
@@ -134,6 +135,7 @@ impl From<replay::ReplayError> for Failed {
             replay::ReplayError::Flags(_) => true,
             replay::ReplayError::Target(target) => target.is_of_arguments(),
             replay::ReplayError::Venue(venue) => venue.is_of_arguments(),
+            replay::ReplayError::Listed(listed) => listed.is_of_arguments(),
             _ => false,
         };
         Failed::of(error, is_of_arguments)
@@ -175,6 +177,7 @@ impl From<bots::BotsError> for Failed {
         let is_of_arguments = match &error {
             bots::BotsError::Flags(_) => true,
             bots::BotsError::Target(target) => target.is_of_arguments(),
+            bots::BotsError::Market(market) => market.is_of_arguments(),
             _ => false,
         };
         Failed::of(error, is_of_arguments)

@@ -65,6 +65,13 @@ pub enum MarketError {
     Api(#[from] ApiError),
 }
 
+impl MarketError {
+    /// Whether other flags are all it takes.
+    pub(crate) fn is_of_arguments(&self) -> bool {
+        matches!(self, MarketError::Unlisted { .. })
+    }
+}
+
 impl Market {
     /// Asks the exchange for these markets, in the given order.
     pub async fn fetch(rest: &Rest, symbols: &[String], patience: Duration) -> Result<Vec<Market>, MarketError> {

@@ -33,7 +33,7 @@ mod plan;
 mod player;
 mod recording;
 #[cfg(test)]
-mod tests;
+pub(crate) mod tests;
 pub(crate) mod venue;
 
 /// `mainstay loadgen replay`.

@@ -200,10 +200,21 @@ fn parse_node(text: &str) -> Result<ClusterNode, String> {
     Ok(ClusterNode { id, addr: parse_place(place)? })
 }
 
+/// Characters of an API key.
+const KEY_LENGTH: usize = 64;
+
+/// Of the form in which the exchange takes keys, and Binance gives them out.
+fn is_key(text: &str) -> bool {
+    text.len() == KEY_LENGTH && text.bytes().all(|byte| byte.is_ascii_alphanumeric())
+}
+
 fn parse_account(text: &str) -> Result<Account, String> {
     let mut parts = text.splitn(3, ':');
     match (parts.next(), parts.next(), parts.next()) {
-        (Some(name), Some(api_key), Some(secret)) if ![name, api_key, secret].contains(&"") => Ok(Account {
+        (Some(_), Some(api_key), Some(_)) if !is_key(api_key) => {
+            Err(format!("an API key has {KEY_LENGTH} letters and digits"))
+        }
+        (Some(name), Some(api_key), Some(secret)) if ![name, secret].contains(&"") => Ok(Account {
             name: name.to_owned(),
             api_key: api_key.to_owned(),
             secret: secret.to_owned(),

@@ -34,7 +34,7 @@ use crate::logging;
 mod failpoint;
 mod pages;
 
-pub use pages::{ChainStatus, HotStatus, NodeStatus, ReserveStatus, Status, WithdrawalStatus};
+pub use pages::{AssetStatus, ChainStatus, HotStatus, NodeStatus, ReserveStatus, Status, WithdrawalStatus};
 
 /// How often is tried again what a start needs: the ledger, the chain's listing, its trusted block.
 const RETRY: Duration = Duration::from_secs(1);

@@ -16,14 +16,41 @@ pub struct Sequencer {
     commands: usize,
     bytes: usize,
     stamped: Timestamp,
-    /// How far log time is ahead of this node's clock, in nanoseconds.
-    ahead: u64,
+    ahead: Ahead,
+}
+
+/// How far log time is ahead of this node's clock. That becomes less by [`SLEW`], so that a clock which was wrong once is
+/// forgotten, however many leaders have gone on from it.
+#[derive(Debug, Clone, Copy, Default)]
+struct Ahead {
+    /// By this many nanoseconds,
+    nanos: u64,
+    /// when this node's clock said this.
+    at: Timestamp,
+}
+
+/// While log time is ahead of the leader's clock, it passes slower by one part in so many: by more than clocks drift apart,
+/// and by less than anything notices that is due by log time.
+const SLEW: u64 = 100;
+
+impl Ahead {
+    fn nanos(&self, now: Timestamp) -> u64 {
+        let passed = now.nanos().saturating_sub(self.at.nanos());
+        self.nanos.saturating_sub(passed / SLEW)
+    }
 }
 
 impl Sequencer {
     /// Empty.
     pub fn new(limits: SequencerLimits) -> Sequencer {
-        Sequencer { limits, batches: VecDeque::new(), commands: 0, bytes: 0, stamped: Timestamp::ZERO, ahead: 0 }
+        Sequencer {
+            limits,
+            batches: VecDeque::new(),
+            commands: 0,
+            bytes: 0,
+            stamped: Timestamp::ZERO,
+            ahead: Ahead::default(),
+        }
     }
 
     /// Commands that wait.
@@ -66,21 +93,29 @@ impl Sequencer {
     }
 
     /// Log time had come to `applied` when this node's clock said `now`. A leader whose clock is behind its
-    /// predecessor's goes on from there at the pace of its own clock: would it wait until that has caught up, nothing
-    /// that is due by log time would happen meanwhile.
+    /// predecessor's goes on from there at the pace of its own clock, a little slower until that has caught up: would it
+    /// wait until then, nothing that is due by log time would happen meanwhile. Who does not lead observes, too, whenever
+    /// it applies something: if it comes to lead after a quiet time, it knows how far that had brought the last leader.
     pub fn observe(&mut self, applied: Timestamp, now: Timestamp) {
-        self.ahead = self.ahead.max(applied.nanos().saturating_sub(now.nanos()));
+        let nanos = applied.nanos().saturating_sub(now.nanos());
+        if nanos > self.ahead.nanos(now) {
+            self.ahead = Ahead { nanos, at: now };
+        }
         self.stamped = self.stamped.max(applied);
     }
 
     /// Log time when this node's clock says `now`.
     pub fn time(&self, now: Timestamp) -> Timestamp {
-        now.plus_nanos(self.ahead)
+        now.plus_nanos(self.ahead.nanos(now))
     }
 
     /// When this node's clock says that log time has come to `at`.
     pub fn clock_at(&self, at: Timestamp) -> Timestamp {
-        Timestamp::from_nanos(at.nanos().saturating_sub(self.ahead))
+        let Ahead { nanos, at: since } = self.ahead;
+        let steady = at.nanos().saturating_sub(nanos);
+        // What log time has to go from `since` on takes this much longer, as long as it is ahead at all.
+        let longer = steady.saturating_sub(since.nanos()) / (SLEW - 1);
+        Timestamp::from_nanos((steady + longer).min(at.nanos()))
     }
 
     /// Drops everything, and says whose it was.

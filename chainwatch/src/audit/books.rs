@@ -11,13 +11,14 @@ use std::collections::{BTreeMap, BTreeSet};
 use bitcoin::Transaction;
 use bitcoin::consensus::deserialize;
 use bitcoin::hashes::Hash;
-use wire::event::{ChainAssetListed, DepositChanged, ReservesChanged, WithdrawalChanged};
+use wire::event::{AssetListed, ChainAssetListed, DepositChanged, ReservesChanged, WithdrawalChanged};
 use wire::{
     AssetId, ChainAddress, ChainHash, ChainId, DepositStage, Event, ReservesStanding, WithdrawalCause, WithdrawalId,
     WithdrawalPurpose, WithdrawalStage,
 };
 
 use self::folding::Folded;
+use super::Named;
 use crate::chain::Destination;
 
 /// Where money of the exchange lies.
@@ -79,7 +80,8 @@ pub(super) struct Books {
     chain: ChainId,
     /// Bitcoin-like: the wallet's own script.
     own: Option<Destination>,
-    decimals: BTreeMap<AssetId, u8>,
+    /// Every asset of the ledger.
+    known: BTreeMap<AssetId, AssetListed>,
     listed: BTreeMap<AssetId, ChainAssetListed>,
     deposits: BTreeMap<OutPoint, DepositChanged>,
     leaving: BTreeMap<WithdrawalId, Leaving>,
@@ -100,7 +102,7 @@ impl Books {
         Books {
             chain,
             own,
-            decimals: BTreeMap::new(),
+            known: BTreeMap::new(),
             listed: BTreeMap::new(),
             deposits: BTreeMap::new(),
             leaving: BTreeMap::new(),
@@ -115,7 +117,7 @@ impl Books {
     /// Takes an event; of other chains, only what is owed. Whether it may change a comparison.
     pub(super) fn apply(&mut self, event: &Event) -> bool {
         match event {
-            Event::AssetListed(listed) => drop(self.decimals.insert(listed.asset, listed.ledger_decimals)),
+            Event::AssetListed(listed) => drop(self.known.insert(listed.asset, *listed)),
             Event::Credited(credited) => *self.owed.entry(credited.asset).or_default() += credited.amount.wide(),
             Event::Debited(debited) => *self.owed.entry(debited.asset).or_default() -= debited.amount.wide(),
             Event::ChainAssetListed(listed) if listed.chain == self.chain => {
@@ -185,6 +187,15 @@ impl Books {
     /// The assets of the chain.
     pub(super) fn assets(&self) -> impl Iterator<Item = &ChainAssetListed> {
         self.listed.values()
+    }
+
+    /// What people call them.
+    pub(super) fn named(&self) -> BTreeMap<AssetId, Named> {
+        let named = |listed: &ChainAssetListed| {
+            let symbol = self.known.get(&listed.asset)?.symbol;
+            Some((listed.asset, Named { symbol, decimals: listed.chain_decimals }))
+        };
+        self.listed.values().filter_map(named).collect()
     }
 
     /// How the ledger has it.
@@ -293,8 +304,9 @@ impl Books {
 
     /// The chain's units of so many of the ledger's; what is less than one of the chain's is left out.
     fn units(&self, asset: AssetId, amount: i128) -> i128 {
-        let (Some(listed), Some(decimals)) = (self.listed.get(&asset), self.decimals.get(&asset)) else { return 0 };
-        match listed.chain_decimals.checked_sub(*decimals) {
+        let (Some(listed), Some(known)) = (self.listed.get(&asset), self.known.get(&asset)) else { return 0 };
+        let decimals = known.ledger_decimals;
+        match listed.chain_decimals.checked_sub(decimals) {
             Some(more) => amount.saturating_mul(10_i128.pow(more.into())),
             None => amount / 10_i128.pow((decimals - listed.chain_decimals).into()),
         }

@@ -85,6 +85,17 @@ pub enum ListedError {
     },
 }
 
+impl ListedError {
+    /// Whether other flags are all it takes.
+    pub(crate) fn is_of_arguments(&self) -> bool {
+        match self {
+            ListedError::Market(market) => market.is_of_arguments(),
+            ListedError::Accounts => true,
+            _ => false,
+        }
+    }
+}
+
 /// A market that is there, ready for a replay.
 pub struct Listed {
     /// The market and who trades in it.

@@ -10,7 +10,7 @@ fn each_shown_trade_accounts_for_one_recorded_trade() {
 }
 
 /// Three updates with trades between them that sweep, jump and turn.
-const RECORDING: &str = r#"1 {"data":{"e":"depthUpdate","s":"BTCUSDT","U":1,"u":4,"b":[["99.90","2"],["99.80","3"],["50","1"]],"a":[["100.00","1.5"],["100.10","4"]]}}
+pub(crate) const RECORDING: &str = r#"1 {"data":{"e":"depthUpdate","s":"BTCUSDT","U":1,"u":4,"b":[["99.90","2"],["99.80","3"],["50","1"]],"a":[["100.00","1.5"],["100.10","4"]]}}
 2 {"data":{"e":"trade","s":"BTCUSDT","p":"100.00","q":"1.5","m":false}}
 3 {"data":{"e":"trade","s":"BTCUSDT","p":"100.10","q":"0.25","m":false}}
 4 {"data":{"e":"trade","s":"BTCUSDT","p":"99.80","q":"7","m":true}}

@@ -29,11 +29,17 @@ fn accounts_of_the_command_line_replace_those_of_the_file() {
     let target = args.resolve().unwrap();
     assert_eq!(target.gateways.len(), 2, "the first gateway is listed once");
     assert_eq!((target.accounts.len(), target.bots.len()), (1, 1));
-    args.account = vec![parse_account("carol:key:with:colon").unwrap()];
+    let key = "aZ09".repeat(16);
+    args.account = vec![parse_account(&format!("carol:{key}:with:colon")).unwrap()];
     let target = args.resolve().unwrap();
     assert_eq!(target.accounts[0].secret, "with:colon");
     assert!(target.bots.is_empty());
-    assert!(parse_account("carol:key").is_err());
+    assert!(parse_account(&format!("carol:{key}")).is_err());
+    for text in ["carol:key:secret".to_owned(), format!("carol:{key}0:secret"), format!("carol:{}-:secret", &key[1..])]
+    {
+        assert!(parse_account(&text).unwrap_err().contains("64 letters and digits"), "{text}");
+    }
+    assert!(parse_account(&format!(":{key}:secret")).unwrap_err().contains("NAME:API_KEY:SECRET"));
 }
 
 #[derive(clap::Parser)]

@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 use std::time::Duration;
 
-use ::chainwatch::audit::{Comparison, Reserves};
+use ::chainwatch::audit::{Comparison, Named, Reserves};
 use ::chainwatch::deposits::{Progress, why_frozen};
 use ::chainwatch::pool::{Agreement, Standing};
 use ::chainwatch::watch::Watch;
@@ -17,7 +17,7 @@ use prometheus_client::encoding::text::encode;
 use serde::{Deserialize, Serialize};
 use tokio::net::TcpListener;
 use wire::event::WithdrawalChanged;
-use wire::{ChainFreeze, ReservesStanding, WithdrawalId};
+use wire::{AssetId, ChainFreeze, ReservesStanding, WithdrawalId};
 
 use super::{Shared, Watched};
 use crate::operator::refusal;
@@ -61,8 +61,22 @@ pub struct ChainStatus {
     /// What it has of each asset, and what it should have.
     #[serde(default)]
     pub reserves: Vec<ReserveStatus>,
+    /// What people call its assets.
+    #[serde(default)]
+    pub assets: Vec<AssetStatus>,
     /// Its nodes.
     pub nodes: Vec<NodeStatus>,
+}
+
+/// How amounts of an asset on a chain are told to people.
+#[derive(Debug, Serialize, Deserialize)]
+pub struct AssetStatus {
+    /// Its number in the ledger.
+    pub asset: u16,
+    /// Its name there.
+    pub symbol: String,
+    /// Decimals of the chain's smallest unit.
+    pub decimals: u8,
 }
 
 /// What a chain has of an asset after a final block beside what it should have by the log, in the chain's units.
@@ -194,6 +208,7 @@ fn status(shared: &Shared) -> Status {
             followed: None,
             withdrawals: None,
             reserves: Vec::new(),
+            assets: Vec::new(),
             nodes: Vec::new(),
         },
     });
@@ -214,6 +229,7 @@ fn of_chain(symbol: &str, Watched { chain, watch, progress, withdrawals, reserve
         followed: Some(followed),
         withdrawals: withdrawals.as_ref().map(|standing| of_withdrawals(watch, &standing.borrow())),
         reserves: of_reserves(&reserves.borrow()),
+        assets: reserves.borrow().named.iter().map(of_asset).collect(),
         nodes: watch.standings().iter().map(of_node).collect(),
     }
 }
@@ -281,6 +297,10 @@ fn of_reserves(reserves: &Reserves) -> Vec<ReserveStatus> {
         owed: now.owed.to_string(),
     };
     reserves.comparisons.iter().map(of).collect()
+}
+
+fn of_asset((asset, named): (&AssetId, &Named)) -> AssetStatus {
+    AssetStatus { asset: asset.get(), symbol: named.symbol.to_string(), decimals: named.decimals }
 }
 
 fn of_hot(hot: &withdrawals::Hot) -> HotStatus {

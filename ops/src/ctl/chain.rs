@@ -6,11 +6,10 @@ use std::time::Duration;
 
 use miette::IntoDiagnostic;
 use wire::command::{FreezeChain, ListChain, ListChainAsset, RequestAddress};
-use wire::{AccountId, AddressFormat, Amount, AssetId, ChainFreeze, ChainId, Command as LedgerCommand, Text, decimal};
+use wire::{AccountId, AddressFormat, Amount, ChainFreeze, ChainId, Command as LedgerCommand, Text, decimal};
 
 use super::Place;
-use super::withdrawal::words;
-use crate::chainwatch::{ChainStatus, HotStatus, NodeStatus, ReserveStatus, Status, WithdrawalStatus};
+use crate::chainwatch::{AssetStatus, ChainStatus, HotStatus, NodeStatus, ReserveStatus, Status, WithdrawalStatus};
 use crate::demo::bootstrap::parse_amount;
 use crate::demo::control::{self, Answer, Ask};
 use crate::http;
@@ -19,8 +18,6 @@ use crate::report::usage;
 
 /// A page of a frozen process never comes.
 const ANSWER_WITHIN: Duration = Duration::from_secs(2);
-/// How long is waited for the ledger's names of assets, which are told better than their numbers.
-const NAMES_WITHIN: Duration = Duration::from_secs(2);
 /// How long is waited for an address that chainwatch has to make.
 const ADDRESS_WITHIN: Duration = Duration::from_secs(5);
 
@@ -252,10 +249,9 @@ async fn status(place: &Place, json: bool, pages: Vec<String>) -> miette::Result
         format!("{}\n", serde_json::to_string_pretty(&known).into_diagnostic()?)
     } else {
         let mut text = String::new();
-        let known = names(place).await;
         for (page, status) in &statuses {
             match status {
-                Some(status) => show(status, &known, &mut text).into_diagnostic()?,
+                Some(status) => show(status, &mut text).into_diagnostic()?,
                 None => writeln!(text, "{page}  does not answer").into_diagnostic()?,
             }
         }
@@ -268,28 +264,21 @@ async fn status(place: &Place, json: bool, pages: Vec<String>) -> miette::Result
     }
 }
 
-/// What the ledger says of assets; nothing where nobody can be asked, or does not answer soon.
-async fn names(place: &Place) -> Inventory {
-    let Ok(cluster) = place.cluster() else { return Inventory::default() };
-    let asked = async { Operator::connect(&cluster).await.ok()?.inventory(|_| false).await.ok() };
-    tokio::time::timeout(NAMES_WITHIN, asked).await.ok().flatten().unwrap_or_default()
-}
-
-/// How amounts of an asset on a chain are told: `known` may know neither.
-struct Told<'a> {
-    known: &'a Inventory,
-    chain: Option<u16>,
-}
+/// How amounts of assets on a chain are told, as its chainwatch knows by what it has read of the ledger. It may have read too little:
+/// then by their numbers, in the chain's units. The ledger itself is not asked: who reads all of its past is late with it one day.
+struct Told<'a>(&'a [AssetStatus]);
 
 impl Told<'_> {
+    fn asset(&self, asset: u16) -> Option<&AssetStatus> {
+        self.0.iter().find(|known| known.asset == asset)
+    }
+
     fn name(&self, asset: u16) -> String {
-        let listed = words::asset_of(self.known, AssetId::new(asset));
-        listed.map_or_else(|| format!("asset {asset}"), |listed| listed.symbol.to_string())
+        self.asset(asset).map_or_else(|| format!("asset {asset}"), |known| known.symbol.clone())
     }
 
     fn decimals(&self, asset: u16) -> Option<u8> {
-        let place = (ChainId::new(self.chain?), AssetId::new(asset));
-        self.known.withdrawing.chain_decimals.get(&place).copied()
+        self.asset(asset).map(|known| known.decimals)
     }
 
     /// Of the chain's units, in whole ones.
@@ -345,10 +334,10 @@ fn show_reserves(chain: &str, reserves: &[ReserveStatus], told: &Told<'_>, text:
     Ok(())
 }
 
-fn show(status: &Status, known: &Inventory, text: &mut String) -> std::fmt::Result {
+fn show(status: &Status, text: &mut String) -> std::fmt::Result {
     for chain_status in &status.chains {
         let ChainStatus { chain, role, head, finalized, frozen, followed, nodes, .. } = chain_status;
-        let told = Told { known, chain: chain_status.id };
+        let told = Told(&chain_status.assets);
         let height = |height: Option<u64>| height.map_or("-".into(), |height| height.to_string());
         writeln!(
             text,
@@ -380,12 +369,9 @@ fn show(status: &Status, known: &Inventory, text: &mut String) -> std::fmt::Resu
 
 #[cfg(test)]
 mod tests {
-    use wire::event::{AssetListed, ChainAssetListed};
-    use wire::{Event, Symbol};
-
     use super::*;
 
-    fn reserves(known: &Inventory) -> String {
+    fn reserves(known: &[AssetStatus]) -> String {
         let of = |text: &str| text.to_owned();
         let status = ReserveStatus {
             asset: 2,
@@ -400,34 +386,33 @@ mod tests {
             owed: of("1"),
         };
         let mut text = String::new();
-        show_reserves("ETH", &[status], &Told { known, chain: Some(1) }, &mut text).unwrap();
+        show_reserves("ETH", &[status], &Told(known), &mut text).unwrap();
         text
     }
 
     #[test]
     fn reserves_are_told_by_the_assets_name_in_whole_ones() {
-        let (chain, asset) = (ChainId::new(1), AssetId::new(2));
-        let listed = AssetListed { asset, symbol: Symbol::new(b"ETH").unwrap(), ledger_decimals: 10 };
-        let moves = ChainAssetListed {
-            chain,
-            asset,
-            contract: Text::EMPTY,
-            chain_decimals: 18,
-            deposit_min: 1,
-            confirmations: 0,
-            large_from: Amount::ZERO,
-            large_confirmations: 0,
-        };
-        let known = Inventory::told([Event::AssetListed(listed), Event::ChainAssetListed(Box::new(moves))]);
+        let known = AssetStatus { asset: 2, symbol: "ETH".to_owned(), decimals: 18 };
         assert_eq!(
-            reserves(&known),
+            reserves(&[known]),
             "  reserves     ETH: 100.989589363501315 held at 7 = 101 booked + -0.010410636498685 in flight + 0 declared, drift 0\n  \
              ALERT        ETH is short: its withdrawals by ETH are HALTED\n"
         );
-        let raw = reserves(&Inventory::default());
+        let raw = reserves(&[]);
         assert!(
             raw.contains("asset 2: 100989589363501315000 held") && raw.contains("drift 0, in the chain's units"),
             "{raw}"
         );
+    }
+
+    /// Of an instance of the build before, which does not say what its assets are called.
+    #[test]
+    fn a_page_without_names_is_read() {
+        let page = r#"{"name":"a","pid":1,"chains":[{"chain":"ETH","id":1,"role":"active","fence":1,"head":null,
+            "finalized":null,"frozen":null,"followed":7,"nodes":[]}]}"#;
+        let status: Status = serde_json::from_str(page).unwrap();
+        let mut text = String::new();
+        show(&status, &mut text).unwrap();
+        assert!(text.starts_with("ETH  a (pid 1)  active"), "{text}");
     }
 }

@@ -30,7 +30,7 @@ pub enum Command {
     Prove {
         /// Which asset.
         asset: String,
-        /// Where to write; it must not hold another proof.
+        /// Where to write: a new directory, or an empty one.
         #[arg(long, value_name = "DIR")]
         out: PathBuf,
     },
@@ -144,10 +144,13 @@ fn prove(known: &Inventory, symbol: &str, out: &Path) -> miette::Result<()> {
         liabilities.push(Liability { account: opened.name.to_string(), amount, salt });
     }
     let tree = Tree::new(symbol, &liabilities).into_diagnostic().wrap_err_with(|| format!("no proof of {symbol}"))?;
-    let accounts = out.join("accounts");
-    if accounts.exists() {
-        miette::bail!(help = "name a new directory", "{} holds a proof already", out.display());
-    }
+    let draft =
+        private::Draft::of_dir(out).into_diagnostic().wrap_err_with(|| format!("cannot make {}", out.display()))?;
+    let Some(draft) = draft else {
+        let help = "name a new directory";
+        miette::bail!(help = help, "{} holds something already, perhaps another proof", out.display());
+    };
+    let accounts = draft.path().join("accounts");
     private::make_dir(&accounts).into_diagnostic().wrap_err_with(|| format!("cannot make {}", accounts.display()))?;
     let position = known.position.get();
     let names = names::of(liabilities.iter().map(|liability| liability.account.as_str()));
@@ -167,7 +170,8 @@ fn prove(known: &Inventory, symbol: &str, out: &Path) -> miette::Result<()> {
     let (decimals, accounts) = (asset.ledger_decimals, liabilities.len());
     let root =
         RootFile { version: VERSION, asset: symbol.to_owned(), decimals, position, accounts, root: sum(tree.root()) };
-    write(&out.join("root.json"), &root)?;
+    write(&draft.path().join("root.json"), &root)?;
+    draft.keep().into_diagnostic().wrap_err_with(|| format!("cannot make {}", out.display()))?;
     println!(
         "{} {symbol} are owed to {accounts} accounts at position {position}; publish {}",
         shown(tree.root().sum, decimals),

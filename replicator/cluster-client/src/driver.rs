@@ -344,6 +344,17 @@ impl Shared {
         }
     }
 
+    /// Others are the cluster's nodes now, perhaps: tasks and what they listen to are theirs.
+    fn see_to_nodes(self: &Arc<Self>) {
+        let mut core = self.lock();
+        let Some((nodes, sources)) = core.new_nodes.take() else { return };
+        self.crew.dialer.learn(&nodes);
+        core.connections.retain(|node, _| nodes.contains_key(node));
+        self.employ(nodes.into_keys().collect());
+        drop(core);
+        self.crew.sources.send_replace(sources);
+    }
+
     fn lock(&self) -> MutexGuard<'_, Core> {
         // A panic under the lock is a bug of ours; the state is still worth more than another panic.
         self.core.lock().unwrap_or_else(PoisonError::into_inner)
@@ -384,7 +395,7 @@ impl Core {
                     }
                 }
                 Output::Nodes { nodes, sources } => {
-                    self.connections.retain(|node, _| nodes.contains_key(node));
+                    // One that has left goes with its task. Were it gone before, and joined again, the task would listen to nobody.
                     for node in nodes.keys() {
                         self.connections.entry(*node).or_default();
                     }
@@ -429,12 +440,7 @@ impl Core {
 /// Tells the client the time when something is due.
 async fn keep_time(shared: Arc<Shared>) {
     loop {
-        let news = shared.lock().new_nodes.take();
-        if let Some((nodes, sources)) = news {
-            shared.crew.dialer.learn(&nodes);
-            shared.employ(nodes.into_keys().collect());
-            shared.crew.sources.send_replace(sources);
-        }
+        shared.see_to_nodes();
         let next = {
             let mut core = shared.lock();
             let now = Instant::now();

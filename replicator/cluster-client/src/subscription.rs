@@ -32,7 +32,7 @@ const AVOID_GONE: Duration = Duration::from_secs(5);
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Output {
     /// Connect to this node, then call `on_connected` or `on_closed`. A connection to another node is closed
-    /// first, and one that is being made beside it given up.
+    /// first, and one that is being made beside it given up: it is to another node.
     Connect(NodeId),
     /// Connect to this node as well, then call `on_beside` or `on_not_beside`. One that was being made so before is given up.
     ConnectBeside(NodeId),
@@ -62,7 +62,8 @@ pub struct Subscription {
     /// The node connected, or being connected, to.
     node: NodeId,
     connection: Connection,
-    /// The leader that it moves to as soon as a connection to it stands.
+    /// The leader that it moves to as soon as a connection to it stands. Where that is the node it is connecting to, the present
+    /// connection has ended meanwhile, and nothing else is tried.
     moving: Option<NodeId>,
     avoid: BTreeMap<NodeId, Instant>,
     beside: Option<Beside>,
@@ -134,7 +135,8 @@ impl Subscription {
             return false;
         }
         self.moving = None;
-        if self.leader != Some(node) || !self.nodes.contains(&node) {
+        let is_led_by = self.leader == Some(node) && self.nodes.contains(&node);
+        if !is_led_by && !self.is_connecting_to(node) {
             return false;
         }
         self.leave(now);
@@ -148,6 +150,9 @@ impl Subscription {
         if self.moving == Some(node) {
             self.moving = None;
             self.avoid.insert(node, now + AVOID);
+            if self.is_connecting_to(node) {
+                self.on_closed(now);
+            }
         }
     }
 
@@ -231,9 +236,13 @@ impl Subscription {
         let mut candidates = leader.into_iter().chain(in_turn).chain(from_start);
         match candidates.find(|node| !self.is_avoided(*node, now)) {
             Some(node) => {
-                (self.node, self.moving) = (node, None);
+                self.node = node;
                 self.connection.phase = Phase::Connecting;
-                self.outputs.push_back(Output::Connect(node));
+                // What is under way beside the connection that has ended may be nearly done.
+                if self.moving != Some(node) {
+                    self.moving = None;
+                    self.outputs.push_back(Output::Connect(node));
+                }
             }
             None => {
                 // Of one that has left, or a time that has passed, nothing is waited for.

@@ -229,6 +229,14 @@ impl<L: Copy + PartialEq> GapFiller<L> {
         false
     }
 
+    /// There is no space for what is missing: what is under way ends, and what still comes of it is not taken. To be said instead
+    /// of [`GapFiller::poll`] until there is.
+    pub fn hold(&mut self, now: Timestamp, out: &mut impl NodeLinks<Link = L>) {
+        if self.attempt.is_some() {
+            self.failed(now, out);
+        }
+    }
+
     /// The attempt came to nothing, or its link closed.
     pub fn failed(&mut self, now: Timestamp, out: &mut impl NodeLinks<Link = L>) {
         self.abandon(out);

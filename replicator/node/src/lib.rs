@@ -60,6 +60,7 @@ pub use host::{HostConfig, HostCounters, HostInput, HostOutput, PartitionHost};
 pub use machine::{EventSink, Machine};
 pub use mail::{MailCounters, MailOut, MailTiming};
 pub use node::{Node, NodeHandle, StartError};
+pub use recent::Recent;
 pub use replicator::Durability;
 pub use status::{
     AssetBooks, AuditAt, DigestAt, LackingStatus, NodeStatus, PartitionStatus, StandbyStatus, TableStatus,

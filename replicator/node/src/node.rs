@@ -162,6 +162,7 @@ impl Node {
             answers,
             client_buffer_max: limits.client_out_bytes_max,
             node_buffer_max: limits.node_out_bytes_max,
+            space: space.seen(),
             casts,
             metrics: metrics.router(),
             // Where it has the partitions, they see it.

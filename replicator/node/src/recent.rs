@@ -58,6 +58,12 @@ impl Recent {
         self.upto
     }
 
+    /// Where the events end here, where that is before what somebody wants from `next` on. None where nothing is known of any
+    /// since this process was started: they may be in its archive all the same.
+    pub fn ends_before(&self, next: LogPosition) -> Option<LogPosition> {
+        Some(self.upto).filter(|upto| *upto > LogPosition::ZERO && upto.next() < next)
+    }
+
     /// The first block with a position at or after `from`, which must not be before what is held.
     pub fn block_from(&self, from: LogPosition) -> Option<&Arc<EventBlock>> {
         // Most subscribers have all but the newest.
@@ -95,6 +101,9 @@ mod tests {
         assert_eq!(recent.block_from(LogPosition::new(81)).unwrap().after().get(), 80);
         assert_eq!(recent.block_from(LogPosition::new(95)).unwrap().after().get(), 90);
         assert!(recent.block_from(LogPosition::new(101)).is_none());
+        assert_eq!(recent.ends_before(LogPosition::new(101)), None);
+        assert_eq!(recent.ends_before(LogPosition::new(102)), Some(LogPosition::new(100)));
+        assert_eq!(Recent::new(0).ends_before(LogPosition::new(102)), None, "nothing is known");
         recent.push(block(200, 205));
         assert_eq!((recent.after().get(), recent.upto().get()), (200, 205));
     }

@@ -28,6 +28,7 @@ use crate::membership::Membership;
 use crate::metrics::RouterMetrics;
 use crate::recent::Recent;
 use crate::rings::{FromArchive, FromPartition, PartitionPort, ToArchive};
+use crate::space::SpaceSeen;
 use crate::stalls::StallWatch;
 use crate::subscriptions::Subscriptions;
 
@@ -51,6 +52,8 @@ pub struct RouterConfig {
     pub client_buffer_max: usize,
     /// The largest out-buffer of a node's link.
     pub node_buffer_max: usize,
+    /// What there is left on the disk.
+    pub space: SpaceSeen,
     /// What carries casts, if anything does.
     pub casts: Option<Box<dyn CastWay>>,
     /// What it counts.
@@ -71,6 +74,7 @@ pub struct Router {
     outputs: Receiver<FromPartition>,
     archive: Sender<ToArchive>,
     answers: Receiver<FromArchive>,
+    space: SpaceSeen,
     metrics: RouterMetrics,
     stalls: Option<StallWatch>,
     now: Timestamp,
@@ -128,6 +132,7 @@ impl Router {
             outputs: config.outputs,
             archive: config.archive,
             answers: config.answers,
+            space: config.space,
             metrics: config.metrics,
             stalls: config.stalls,
             now: Timestamp::ZERO,

@@ -150,11 +150,9 @@ impl Stream {
             }
             self.owes_beginning = false;
             sent += 1;
-            // What nothing is known of since this node was started may be in its archive all the same.
-            let is_known = recent.upto() > LogPosition::ZERO;
-            if is_known && recent.upto() < before(self.next) {
+            if let Some(position) = recent.ends_before(self.next) {
                 // It asks others meanwhile. Full: it takes silence for the same, later.
-                let end = Progress { partition: self.partition, position: recent.upto() };
+                let end = Progress { partition: self.partition, position };
                 sent += usize::from(out.send(link, &Frame::Progress(end)).is_ok());
             }
         }

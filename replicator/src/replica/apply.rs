@@ -123,6 +123,7 @@ impl<M: StateMachine, L: LogStore> Replica<M, L> {
             }
         }
         if !entries.is_empty() {
+            self.sequencer.observe(self.state.cursor.timestamp, self.now);
             self.tell_applied();
         }
     }

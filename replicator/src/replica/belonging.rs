@@ -150,8 +150,12 @@ impl<M: StateMachine, L: LogStore> Replica<M, L> {
     }
 
     /// Where nobody else could lead.
-    fn campaign_alone(&mut self) {
+    pub(super) fn campaign_alone(&mut self) {
         let id = self.raft.raft.id;
+        // Who may not write does not lead; it will, by the clock, once there is space.
+        if self.scarcity.is_full() {
+            return;
+        }
         if self.is_member() && self.state.members.voters == [id].into() && !self.state.members.is_joint() {
             let _ = self.raft.campaign();
             self.election.settle(&mut self.raft);

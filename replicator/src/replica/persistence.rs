@@ -48,9 +48,12 @@ struct Install {
     snapshot: Snapshot,
     number: u64,
     messages: Vec<Message>,
+    /// What replaces the log once the snapshot is durable. It has its ticket when it is given to the disk.
     append: Append,
-    /// The snapshot is durable and the log is being replaced.
+    /// The snapshot is durable.
     saved: bool,
+    /// The log is being replaced: the ticket of that write.
+    replacing: Option<u64>,
     /// There was no room for it: when to try again.
     again_at: Option<Timestamp>,
 }
@@ -188,7 +191,8 @@ impl<M: StateMachine, L: LogStore> Replica<M, L> {
     /// Writes what is committed, if that has not been. Otherwise it goes with the next write; but who is started anew before
     /// that and knows of a change of members only that it began elects by those before as well, who may be gone by then.
     pub(super) fn write_commit(&mut self) {
-        if self.persistence.unwritten.is_some() {
+        // On a full disk it waits until there is space.
+        if self.persistence.unwritten.is_some() && !self.persistence.is_installing() && !self.scarcity.is_full() {
             let append = self.next_append(&[]);
             self.store.append(append);
         }
@@ -222,17 +226,30 @@ impl<M: StateMachine, L: LogStore> Replica<M, L> {
         let metadata = snapshot.get_metadata();
         append.reset = Some((metadata.index, metadata.term));
         self.store.save_snapshot(metadata.index, snapshot.get_data().to_vec());
-        self.persistence.install = Some(Install { snapshot, number, messages, append, saved: false, again_at: None });
+        let install = Install { snapshot, number, messages, append, saved: false, replacing: None, again_at: None };
+        self.persistence.install = Some(install);
     }
 
     fn on_snapshot_durable(&mut self, index: u64) {
         match &mut self.persistence.install {
             Some(install) if !install.saved && install.snapshot.get_metadata().index == index => {
                 install.saved = true;
-                self.store.append(install.append.clone());
+                self.replace_log();
             }
             _ => self.checkpoint_durable(index),
         }
+    }
+
+    /// The log begins at the leader's snapshot, which is durable. On a full disk that waits until there is space.
+    fn replace_log(&mut self) -> usize {
+        let is_full = self.scarcity.is_full();
+        let is_due = |install: &&mut Install| install.saved && install.replacing.is_none() && !is_full;
+        let Some(install) = self.persistence.install.as_mut().filter(is_due) else { return 0 };
+        self.persistence.ticket += 1;
+        install.append.ticket = self.persistence.ticket;
+        install.replacing = Some(install.append.ticket);
+        self.store.append(install.append.clone());
+        1
     }
 
     /// Nothing depends on a snapshot of this replica's own; the leader's is kept until there is room for it.
@@ -246,8 +263,12 @@ impl<M: StateMachine, L: LogStore> Replica<M, L> {
         }
     }
 
-    /// Tries again to save the leader's snapshot, for which there was no room.
+    /// Tries again to save the leader's snapshot, for which there was no room, or to replace the log, which the disk was too
+    /// full for.
     pub(super) fn poll_install(&mut self) -> usize {
+        if self.replace_log() > 0 {
+            return 1;
+        }
         let now = self.now;
         let Some(install) = &mut self.persistence.install else { return 0 };
         if install.again_at.take_if(|at| *at <= now).is_none() {
@@ -261,7 +282,8 @@ impl<M: StateMachine, L: LogStore> Replica<M, L> {
     /// Once the log on disk begins at the snapshot, the machine does as well.
     fn finish_install(&mut self) {
         let durable = self.persistence.durable;
-        let Some(install) = self.persistence.install.take_if(|i| i.saved && i.append.ticket <= durable) else { return };
+        let is_replaced = |install: &mut Install| install.replacing.is_some_and(|ticket| ticket <= durable);
+        let Some(install) = self.persistence.install.take_if(is_replaced) else { return };
         let bytes = install.snapshot.get_data();
         match self.state.restore(&self.config, bytes) {
             Ok(()) => {

@@ -91,6 +91,10 @@ impl<M: StateMachine, L: LogStore> Replica<M, L> {
                 self.apply_backlog();
             }
         }
+        if before == Space::Full {
+            // What it did not write of what it applied when there was none.
+            self.write_commit();
+        }
         if before == Space::Enough {
             self.scarcity.due = self.now.plus_nanos(if self.is_leader() { HAND_OVER_NS } else { 0 });
         }

@@ -219,6 +219,26 @@ fn time_goes_on_under_a_leader_whose_clock_is_far_behind_the_one_before() {
 }
 
 #[test]
+fn a_quiet_time_is_not_lost_under_a_leader_whose_clock_is_far_behind_the_one_before() {
+    let faults = Faults { skew_ns: 10_000_000_000, ..Faults::none() };
+    let cluster = Cluster::new(3, 1, faults, Tally::default, |_| {});
+    let mut bench = Bench { cluster, said: Vec::new() };
+    bench.await_leader();
+    let session = bench.open_session(7);
+    let ids = bench.cluster.ids();
+    for (sequence, next) in (1..).zip(ids.iter().chain(&ids)) {
+        let leader = bench.leader();
+        bench.execute(session, sequence, sequence);
+        let ticks = bench.cluster.replica(leader).unwrap().machine().ticks();
+        bench.step(70);
+        bench.cluster.replica_mut(leader).unwrap().transfer_leadership(*next);
+        let mut steps = 70 + bench.until("it leads", |bench| bench.cluster.leader() == Some(*next));
+        steps += bench.until("a tick", |bench| bench.cluster.replica(*next).unwrap().machine().ticks() > ticks);
+        assert!(steps <= 130, "what is due in 100 ms took {steps}");
+    }
+}
+
+#[test]
 fn a_standby_catches_up_from_the_log_after_a_restart() {
     let mut bench = Bench::new(3);
     let session = bench.open_session(7);

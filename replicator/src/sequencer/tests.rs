@@ -61,6 +61,43 @@ fn stamps_never_run_backwards() {
 }
 
 #[test]
+fn log_time_that_is_ahead_goes_on_and_comes_back_to_the_clock_slowly() {
+    const SECOND: u64 = 1_000_000_000;
+    let mut sequencer = sequencer();
+    let at = |nanos: u64| Timestamp::from_nanos(1_000 * SECOND + nanos);
+    sequencer.observe(at(10 * SECOND), at(0));
+    let mut last = sequencer.time(at(0));
+    assert_eq!(last, at(10 * SECOND));
+    for second in 1..=2_000 {
+        let time = sequencer.time(at(second * SECOND));
+        let passed = time.nanos() - last.nanos();
+        assert!((SECOND * 99 / 100..=SECOND).contains(&passed), "{passed} ns in second {second}");
+        last = time;
+    }
+    assert_eq!(last, at(2_000 * SECOND), "it is the clock's again");
+
+    // Another hundred leaders, each a second behind the one before by turns: log time is never more than that ahead.
+    for turn in 0..100 {
+        let now = at((2_000 + turn) * SECOND);
+        let (slow, fast) = (Timestamp::from_nanos(now.nanos() - SECOND), now);
+        sequencer.observe(if turn % 2 == 0 { fast } else { sequencer.time(slow) }, slow);
+        assert!(sequencer.time(slow) <= fast);
+    }
+}
+
+#[test]
+fn what_is_due_by_log_time_is_due_at_a_time_of_the_clock() {
+    let mut sequencer = sequencer();
+    sequencer.observe(Timestamp::from_nanos(5_000), Timestamp::from_nanos(2_000));
+    for due in (0..400_000).step_by(7).map(Timestamp::from_nanos) {
+        let clock = sequencer.clock_at(due);
+        assert!(sequencer.time(clock) >= due, "{due:?} is not reached at {clock:?}");
+        let early = Timestamp::from_nanos(clock.nanos().saturating_sub(2));
+        assert!(clock.nanos() < 2_000 || sequencer.time(early) < due, "{due:?} was reached before {clock:?}");
+    }
+}
+
+#[test]
 fn whoever_is_abandoned_is_named() {
     let mut sequencer = sequencer();
     sequencer.offer(Kind::OpenSession(3), &[]).unwrap();

@@ -6,10 +6,11 @@
 //! is of a link that is closed, and is not heard.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
 
-use node::{Gap, GapFiller, HostInput, Missing, NodeLinks};
+use node::{EventBlock, Gap, GapFiller, HostInput, Missing, NodeLinks, Recent};
 use replicator::net::Full;
-use replicator::{Past, node_of};
+use replicator::{Past, Space, node_of};
 use wire::link::{Frame, Refusal};
 use wire::{LogPosition, NodeId, PartitionId};
 
@@ -73,6 +74,8 @@ pub struct Gaps {
     /// What the host was told last, and when it is told again.
     past: Option<Past>,
     tell_at: Moment,
+    /// What its partition has told since the process began.
+    recent: Recent,
     /// Who wants the events: by which link, and from which position on.
     streams: BTreeMap<NodeId, (u32, LogPosition)>,
 }
@@ -86,6 +89,7 @@ impl Gaps {
             asked: None,
             past: None,
             tell_at: 0,
+            recent: Recent::new(0),
             streams: BTreeMap::new(),
         }
     }
@@ -122,9 +126,14 @@ impl World {
     /// A node looks after what its archive lacks, and sends others what they lack.
     pub(super) fn poll_gaps(&mut self, id: NodeId, partition: PartitionId) {
         self.learn_gaps(id, partition, false);
+        let has_space = self.node(id).space == Space::Enough;
+        if !has_space {
+            let now = self.node(id).clock.at(self.now);
+            self.with_filler(id, partition, |filler, open| filler.hold(now, open));
+        }
         let gaps = self.gaps(id, partition);
         let (is_complete, asked) = (gaps.filler.past().is_none_or(|past| past.missing == 0), gaps.asked);
-        if !is_complete {
+        if !is_complete && has_space {
             let is_closed = |way: &Way| self.ways.between(id, way.to) != way.number;
             let closed = asked.filter(is_closed);
             let (others, now) = (self.others(id), self.node(id).clock.at(self.now));
@@ -140,6 +149,11 @@ impl World {
         }
         self.tell_past(id, partition);
         self.feed_others(id, partition);
+    }
+
+    /// A partition has told these events.
+    pub(super) fn note_recent(&mut self, id: NodeId, partition: PartitionId, block: Arc<EventBlock>) {
+        self.gaps(id, partition).recent.push(block);
     }
 
     /// What its archive lacks, and another node that it asks has: one that is not down for good.
@@ -279,9 +293,7 @@ impl World {
                 self.gaps(to, partition).streams.insert(from, (number, next));
                 let begun = LogPosition::new(next.get() - 1);
                 self.say(to, from, partition, number, Word::Begun(begun));
-                let end =
-                    self.node(to).slots[&partition].archive.lock().expect("nobody panics with an open archive").end();
-                if end < begun {
+                if let Some(end) = self.gaps(to, partition).recent.ends_before(next) {
                     self.say(to, from, partition, number, Word::Ends(end));
                 }
             }

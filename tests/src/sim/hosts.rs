@@ -226,6 +226,7 @@ impl World {
                         verdict.and_then(|()| self.checkers.once.on_published(partition, batch.origin, batch.position));
                 }
                 self.check(verdict);
+                self.note_recent(id, partition, block);
                 self.feed_streams(id, partition);
             }
             HostOutput::Failed(error) => {

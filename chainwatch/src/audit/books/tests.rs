@@ -31,6 +31,22 @@ fn books(own: Option<&[u8]>) -> Books {
     books
 }
 
+#[test]
+fn assets_of_the_chain_have_the_ledgers_names_and_the_chains_decimals() {
+    let mut books = books(None);
+    let listed = |asset, symbol: &str| AssetListed {
+        asset: AssetId::new(asset),
+        symbol: Text::new(symbol.as_bytes()).unwrap(),
+        ledger_decimals: 6,
+    };
+    for (asset, symbol) in [(1, "LTC"), (3, "USD")] {
+        books.apply(&Event::AssetListed(listed(asset, symbol)));
+    }
+    let named = books.named();
+    let ltc = Named { symbol: Text::new(b"LTC").unwrap(), decimals: 8 };
+    assert_eq!((named.len(), named.get(&COIN), named[&TOKEN].decimals), (2, Some(&ltc), 6));
+}
+
 fn hash(number: u8) -> ChainHash {
     ChainHash([number; 32])
 }

@@ -116,3 +116,29 @@ fn an_accounts_name_is_no_path() {
     }
     assert_eq!(proven, names.map(str::to_owned).into());
 }
+
+#[test]
+fn a_proof_is_there_as_a_whole_or_not_at_all() {
+    let place = tempfile::tempdir().unwrap();
+    let names = |dir: &Path| {
+        let mut names: Vec<String> =
+            std::fs::read_dir(dir).unwrap().map(|entry| entry.unwrap().file_name().into_string().unwrap()).collect();
+        names.sort();
+        names
+    };
+    let out = place.path().join("proof");
+    // The last file cannot be written there: the accounts' files were, before.
+    std::fs::create_dir_all(out.join("root.json")).unwrap();
+    let refused = prove(&known(&["alice", "bob"]), "LTC", &out).unwrap_err().to_string();
+    assert!(refused.contains("holds something already"), "{refused}");
+    assert_eq!((names(&out), names(place.path())), (vec!["root.json".to_owned()], vec!["proof".to_owned()]));
+
+    std::fs::remove_dir(out.join("root.json")).unwrap();
+    prove(&known(&["alice", "bob"]), "LTC", &out).unwrap();
+    assert_eq!(
+        (names(&out), names(place.path())),
+        (["accounts", "root.json"].map(String::from).to_vec(), vec!["proof".to_owned()])
+    );
+    let refused = prove(&known(&["alice", "bob"]), "LTC", &out).unwrap_err().to_string();
+    assert!(refused.contains("holds something already"), "a proof stays as it is");
+}

@@ -3,6 +3,7 @@
 use super::*;
 use fake::{Fake, PARTITION};
 use tokio::time::timeout;
+use wire::link::{Frame, MembersOf, Place, encode_places};
 
 mod fake;
 
@@ -227,5 +228,45 @@ fn who_answers_the_third_time_answers() {
         });
         assert!(is_answering(&config, node).await.unwrap());
         assert!(!is_answering(&config, node).await.unwrap(), "nobody listens any more");
+    });
+}
+
+/// What was heard of both at once left a task that listened to nobody, for ever.
+#[test]
+fn a_node_that_leaves_and_joins_again_at_once_is_connected_again() {
+    run(async {
+        let fake = genuine().await;
+        let mut config = fake.config();
+        let places: BTreeMap<NodeId, SocketAddr> = config.nodes.iter().copied().collect();
+        config.nodes.truncate(1);
+        let members = |index: u64, nodes: &[u64]| {
+            let place = |node: &u64| MemberPlace {
+                node: NodeId::new(*node),
+                place: Place::of(places.get(&NodeId::new(*node)).copied()),
+                votes: true,
+                stays_learner: false,
+                is_draining: false,
+            };
+            let mut bytes = Vec::new();
+            let of = MembersOf { partition: PARTITION, index };
+            Frame::Members(of, &encode_places(&nodes.iter().map(place).collect::<Vec<_>>())).encode(&mut bytes);
+            bytes
+        };
+        let cluster = Cluster::connect(config).unwrap();
+        while !cluster.is_connected() {
+            tokio::time::sleep(Duration::from_millis(1)).await;
+        }
+        let hear = |bytes: &[u8]| {
+            let shared = &cluster.inner.shared;
+            let mut core = shared.lock();
+            core.client.on_bytes(NodeId::new(1), bytes, Instant::now());
+            core.settle(&shared.timer);
+        };
+        hear(&members(1, &[1, 2]));
+        fake.elect(2);
+        let session = cluster.session(PARTITION).await;
+        session.request(b"first".to_vec(), 5 * SECOND).await.unwrap();
+        hear(&[members(2, &[1]), members(3, &[1, 2])].concat());
+        session.request(b"second".to_vec(), 5 * SECOND).await.unwrap();
     });
 }

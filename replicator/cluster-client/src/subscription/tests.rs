@@ -196,13 +196,49 @@ fn a_connection_that_is_not_wanted_any_more_is_turned_down() {
     scenario.collect();
     scenario.stream.on_not_beside(node(3), scenario.now);
     scenario.check(&["connect 3 beside", "connect 3 beside", "connect 3 beside"]);
-    // The present connection ended before: there is nothing to be beside.
-    scenario.stream.on_leader(Some(node(1)), scenario.now);
+}
+
+/// To greet a node takes longer than an election does, and the last leader's process may end meanwhile.
+#[test]
+fn a_connection_that_is_being_made_to_the_leader_is_kept_when_the_present_one_ends() {
+    for is_known_to_lead in [true, false] {
+        let mut scenario = Scenario::from_position_1(Some(1));
+        scenario.connected();
+        scenario.stream.on_leader(Some(node(3)), scenario.now);
+        scenario.collect();
+        scenario.closed();
+        scenario.pass(10);
+        if !is_known_to_lead {
+            scenario.stream.on_leader(None, scenario.now);
+        }
+        scenario.beside(3, true);
+        scenario.events(1);
+        scenario.check(&["connect 1", "subscribe 1", "connect 3 beside", "subscribe 1", "events 1"]);
+    }
+}
+
+#[test]
+fn where_the_connection_that_was_kept_cannot_be_made_the_next_node_is_tried() {
+    let mut scenario = Scenario::from_position_1(Some(1));
+    scenario.connected();
+    scenario.stream.on_leader(Some(node(3)), scenario.now);
     scenario.collect();
     scenario.closed();
-    scenario.beside(1, false);
+    scenario.stream.on_not_beside(node(3), scenario.now);
+    scenario.pass(0);
     scenario.connected();
-    scenario.check(&["connect 1 beside", "connect 1", "subscribe 1"]);
+    scenario.check(&["connect 1", "subscribe 1", "connect 3 beside", "connect 2", "subscribe 1"]);
+    // And where another one leads by then, that one.
+    let mut scenario = Scenario::from_position_1(Some(1));
+    scenario.connected();
+    scenario.stream.on_leader(Some(node(3)), scenario.now);
+    scenario.collect();
+    scenario.closed();
+    scenario.stream.on_leader(Some(node(2)), scenario.now);
+    scenario.collect();
+    scenario.beside(3, false);
+    scenario.connected();
+    scenario.check(&["connect 1", "subscribe 1", "connect 3 beside", "close", "connect 2", "subscribe 1"]);
 }
 
 #[test]

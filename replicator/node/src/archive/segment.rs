@@ -406,3 +406,6 @@ impl Window {
         file.read_exact_at(&mut self.bytes, offset)
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -206,3 +206,30 @@ fn who_says_that_its_events_end_before_a_position_is_not_waited_for_and_has_not_
     filler.learn(missing(&[(21, 100)]));
     assert_eq!((filler.barren, told(&filler)), (0, (80, false)), "the first may have it in a moment");
 }
+
+#[test]
+fn nothing_is_asked_for_and_nothing_comes_while_there_is_no_space() {
+    #[derive(Default)]
+    struct Open(Vec<&'static str>);
+    impl NodeLinks for Open {
+        type Link = u8;
+        fn link_to(&self, _: NodeId) -> Option<u8> {
+            Some(1)
+        }
+        fn send(&mut self, _: u8, frame: &Frame<'_>) -> Result<(), Full> {
+            self.0.push(if matches!(frame, Frame::Subscribe(_)) { "subscribe" } else { "unsubscribe" });
+            Ok(())
+        }
+    }
+    let (mut filler, mut open) = (GapFiller::<u8>::new(PartitionId::new(1)), Open::default());
+    filler.missing_is(missing(&[(21, 100)]), &mut open);
+    let now = Timestamp::from_nanos(1);
+    filler.poll(now, &OTHERS, &mut open);
+    filler.begun(1, at(20));
+    assert_eq!(filler.expects(1), Some(at(20)));
+    filler.hold(now, &mut open);
+    filler.hold(now, &mut open);
+    assert_eq!((filler.expects(1), open.0.as_slice()), (None, &["subscribe", "unsubscribe"][..]));
+    filler.poll(now.plus_nanos(RETRY_NS), &OTHERS, &mut open);
+    assert_eq!(open.0.last(), Some(&"subscribe"), "with space it goes on");
+}

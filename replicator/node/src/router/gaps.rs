@@ -1,5 +1,6 @@
 //! Events that the archive here lacks: asked of other nodes, and what they say of them.
 
+use replicator::Space;
 use replicator::net::{LinkId, Links};
 use wire::PartitionId;
 use wire::link::{Events, Progress};
@@ -31,8 +32,12 @@ impl Router {
     }
 
     pub(super) fn poll_gaps(&mut self, out: &mut Links) {
+        let has_space = self.space.space() == Space::Enough;
         for (partition, hosted) in &mut self.hosted {
-            if hosted.filler.poll(self.now, self.membership.others(), out) {
+            if !has_space {
+                // An archive that cannot write stops the node.
+                hosted.filler.hold(self.now, out);
+            } else if hosted.filler.poll(self.now, self.membership.others(), out) {
                 // Full: the next silence asks again.
                 let _ = self.archive.try_send(ToArchive::ReportGap(*partition));
             }

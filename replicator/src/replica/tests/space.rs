@@ -166,3 +166,60 @@ fn a_standby_that_has_no_room_for_the_leaders_snapshot_installs_it_when_there_is
     bench.await_agreement();
     assert!(bench.cluster.disk(standby).holds().1 > 0);
 }
+
+#[test]
+fn a_log_is_not_replaced_by_the_leaders_snapshot_while_the_disk_is_full() {
+    let mut bench = Bench::with(3, small_snapshots);
+    let session = bench.open_session(7);
+    bench.execute(session, 1, 5);
+    let standby = bench.standbys()[0];
+    bench.cluster.crash(standby);
+    bench.execute(session, 6, 200);
+    bench.cluster.start(standby).unwrap();
+    bench.cluster.faults().sync_per_mille = 0;
+    bench.until("the snapshot goes to the disk", |bench| {
+        let is_installing = bench.cluster.replica(standby).unwrap().persistence.is_installing();
+        if !is_installing {
+            bench.cluster.ids().into_iter().for_each(|id| bench.cluster.disk(id).sync(usize::MAX));
+        }
+        is_installing
+    });
+    bench.set_space(standby, Space::Full);
+    bench.cluster.disk(standby).sync(usize::MAX);
+    bench.step(100);
+    assert_eq!(bench.cluster.disk(standby).waiting(), 0, "what was given to the disk before is finished, and no more");
+    bench.cluster.faults().sync_per_mille = 1_000;
+    bench.set_space(standby, Space::Enough);
+    bench.await_agreement();
+    bench.cluster.crash(standby);
+    bench.cluster.start(standby).unwrap();
+    bench.execute(session, 201, 205);
+    bench.await_agreement();
+}
+
+#[test]
+fn a_commit_that_a_full_disk_did_not_take_is_written_once_there_is_space() {
+    let mut bench = Bench::new(3);
+    let session = bench.open_session(7);
+    bench.execute(session, 1, 5);
+    let standby = bench.standbys()[0];
+    bench.step(50);
+    bench.cluster.faults().sync_per_mille = 0;
+    let waiting = |bench: &mut Bench| bench.cluster.disk(standby).waiting();
+    bench.set_space(standby, Space::Full);
+    bench.cluster.replica_mut(standby).unwrap().write_commit();
+    assert_eq!(waiting(&mut bench), 0);
+    bench.set_space(standby, Space::Low);
+    assert_eq!(waiting(&mut bench), 1);
+}
+
+#[test]
+fn who_is_alone_and_has_no_space_begins_to_lead_when_there_is_some() {
+    let mut bench = Bench::new(1);
+    let alone = bench.leader();
+    bench.set_space(alone, Space::Full);
+    bench.cluster.replica_mut(alone).unwrap().campaign_alone();
+    assert_eq!(bench.role(alone), Role::Standby);
+    bench.set_space(alone, Space::Enough);
+    bench.await_leader();
+}

@@ -1,11 +1,12 @@
-//! Runs the simulated exchange: one seed, or many in parallel. A seed that fails is shortened and told in words.
+//! Runs the simulated exchange: one seed, or many in parallel. Those that fail are listed; the first of them is shortened and told
+//! in words.
 
 #![forbid(unsafe_code)]
 
+mod swarm;
+
 use std::process::ExitCode;
-use std::sync::Mutex;
-use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
-use std::time::Instant;
+use std::time::Duration;
 
 use clap::Parser;
 use tests::sim::swarm::{Layout, Plan};
@@ -35,6 +36,12 @@ struct Args {
     /// No new seed is begun after so many seconds; what was not run is said.
     #[arg(long)]
     within: Option<u64>,
+    /// No new seed is begun once so many have failed; all are run otherwise.
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u64).range(1..))]
+    max_failures: Option<u64>,
+    /// Seconds between lines that say how far it has come.
+    #[arg(long, default_value_t = 10, value_parser = clap::value_parser!(u64).range(1..))]
+    every: u64,
     /// Seeds at a time; as many as there are cores by default.
     #[arg(long)]
     jobs: Option<usize>,
@@ -116,44 +123,21 @@ fn jobs(args: &Args) -> usize {
 }
 
 fn many(args: &Args) -> ExitCode {
-    let jobs = jobs(args);
-    let next = AtomicU64::new(args.seeds.start);
-    let has_failed = AtomicBool::new(false);
-    let outcomes = Mutex::new(Vec::new());
-    let began = Instant::now();
-    std::thread::scope(|scope| {
-        for _ in 0..jobs {
-            scope.spawn(|| {
-                loop {
-                    let is_late = args.within.is_some_and(|within| began.elapsed().as_secs() >= within);
-                    if is_late || has_failed.load(Ordering::Relaxed) {
-                        return;
-                    }
-                    let seed = next.fetch_add(1, Ordering::Relaxed);
-                    if seed >= args.seeds.end {
-                        return;
-                    }
-                    match run(seed, &plan(args, seed), false) {
-                        Ok(outcome) => outcomes.lock().expect("nobody panics with it").push(outcome),
-                        Err(failure) => {
-                            if !has_failed.swap(true, Ordering::Relaxed) {
-                                tell(args, seed, &failure);
-                            }
-                        }
-                    }
-                }
-            });
-        }
-    });
-    let outcomes = outcomes.into_inner().expect("nobody panics with it");
-    let sum = |of: fn(&Outcome) -> u64| outcomes.iter().map(of).sum::<u64>();
+    let limits = swarm::Limits {
+        jobs: jobs(args),
+        within: args.within.map(Duration::from_secs),
+        failures_max: args.max_failures.unwrap_or(u64::MAX),
+        every: Duration::from_secs(args.every),
+    };
+    let ran = swarm::run(args.seeds.clone(), &limits, |seed| run(seed, &plan(args, seed), false));
+    let sum = |of: fn(&Outcome) -> u64| ran.outcomes.iter().map(of).sum::<u64>();
     println!(
         "{} of {} seeds, {} simulated s in {} s: {} committed, {} answered, {} trades, {} faults, {} terms, {} promotions; \
          users: {} answers, {} of them before the ledger knew, {} times none; trace {:016x}",
-        outcomes.len(),
+        ran.outcomes.len(),
         args.seeds.end.saturating_sub(args.seeds.start),
         sum(|outcome| outcome.simulated) / SECOND,
-        began.elapsed().as_secs(),
+        ran.took.as_secs(),
         sum(|outcome| outcome.committed),
         sum(|outcome| outcome.answered),
         sum(|outcome| outcome.trades),
@@ -163,9 +147,17 @@ fn many(args: &Args) -> ExitCode {
         sum(|outcome| outcome.told),
         sum(|outcome| outcome.early),
         sum(|outcome| outcome.untold),
-        outcomes.iter().fold(0, |all, outcome| all ^ outcome.trace)
+        ran.outcomes.iter().fold(0, |all, outcome| all ^ outcome.trace)
     );
-    if has_failed.into_inner() { ExitCode::FAILURE } else { ExitCode::SUCCESS }
+    let Some((first, failure)) = ran.failures.first_key_value() else { return ExitCode::SUCCESS };
+    // Before one of them is shortened, which may take longer than somebody waits.
+    println!("{} FAILED:", swarm::seeds(ran.failures.len() as u64));
+    for (seed, failure) in &ran.failures {
+        println!("  seed {seed} at {} ms: {}", failure.at / 1_000_000, failure.what);
+    }
+    println!("again: cargo run --release -p tests --bin sim -- --seconds {} --seed SEED", args.seconds);
+    tell(args, *first, failure);
+    ExitCode::FAILURE
 }
 
 fn told(outcome: &Outcome) -> String {

@@ -1,6 +1,5 @@
 use node::{EventBlock, EventSink};
 use replicator::sim::Random;
-use std::sync::{Arc, Mutex};
 use wire::{ClusterEpoch, Origin, Timestamp};
 
 use super::*;
@@ -18,16 +17,15 @@ fn at(position: u64) -> LogPosition {
 }
 
 /// After which position up to which, with an event at each position.
-fn archive(stretches: &[(u64, u64)]) -> Arc<Mutex<Archive>> {
-    let archive = Arc::<Mutex<Archive>>::default();
-    for (after, upto) in stretches {
+fn blocks(stretches: &[(u64, u64)]) -> Vec<Arc<EventBlock>> {
+    let block = |(after, upto): &(u64, u64)| {
         let mut block = EventBlock::new(at(*after));
         for position in after + 1..=*upto {
             block.write(at(position), Timestamp::ZERO, Origin::INTERNAL, |bytes| bytes.push(position as u8));
         }
-        Shelf(archive.clone()).append(Arc::new(block));
-    }
-    archive
+        Arc::new(block)
+    };
+    stretches.iter().map(block).collect()
 }
 
 /// A world of three nodes with these archives, in which nothing else happens.
@@ -46,7 +44,12 @@ fn world(own: &[(u64, u64)], one: &[(u64, u64)], other: &[(u64, u64)]) -> World 
 /// A node's archive is another one, which the node finds out.
 fn keeps(world: &mut World, id: NodeId, stretches: &[(u64, u64)]) {
     let slot = world.node_mut(id).slots.get_mut(&PARTITION).expect("every node has every partition");
-    slot.archive = archive(stretches);
+    slot.archive = Arc::default();
+    let mut shelf = Shelf(slot.archive.clone());
+    for block in blocks(stretches) {
+        shelf.append(block.clone());
+        world.note_recent(id, PARTITION, block);
+    }
 }
 
 /// Time passes: archives are looked after, and what nodes say of them is heard.
@@ -173,4 +176,30 @@ fn who_has_not_come_as_far_says_so_and_others_are_asked() {
     keeps(&mut world, OTHER, &[(0, 500)]);
     pass(&mut world, SECOND);
     assert_eq!((tells(&world, 301), told(&world)), (Some((400, 100)), (0, false)));
+}
+
+/// The simulator's nodes said of their archives what production's say of what they have told since they were started.
+#[test]
+fn who_was_started_and_has_told_nothing_does_not_say_where_its_events_end() {
+    for (has_told, after_a_second) in [(true, 0), (false, 200)] {
+        let mut world = world(&[(0, 100), (300, 310)], &[(0, 310)], &[(0, 5)]);
+        if !has_told {
+            world.node_mut(OTHER).slots.get_mut(&PARTITION).unwrap().gaps = Gaps::new(PARTITION);
+        }
+        pass(&mut world, SECOND);
+        assert_eq!(told(&world), (after_a_second, false), "has told: {has_told}");
+        pass(&mut world, 3 * SECOND);
+        assert_eq!((tells(&world, 1), told(&world)), (Some((310, 310)), (0, false)));
+    }
+}
+
+#[test]
+fn nothing_is_fetched_to_a_disk_that_is_nearly_full() {
+    let mut world = world(&[(300, 310)], &[(0, 310)], &[(0, 310)]);
+    world.node_mut(OWN).space = Space::Low;
+    pass(&mut world, 5 * SECOND);
+    assert_eq!((tells(&world, 1), told(&world)), (None, (300, false)));
+    world.node_mut(OWN).space = Space::Enough;
+    pass(&mut world, SECOND);
+    assert_eq!(tells(&world, 1), Some((310, 310)));
 }

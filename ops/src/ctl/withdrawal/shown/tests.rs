@@ -165,6 +165,7 @@ fn at_work(frozen: Option<&str>, waiting: &[(u64, &str)]) -> Heard {
         followed: None,
         withdrawals: Some(withdrawals),
         reserves: Vec::new(),
+        assets: Vec::new(),
         nodes: Vec::new(),
     }])
 }

@@ -3,7 +3,6 @@
 use std::collections::VecDeque;
 use std::sync::atomic::Ordering::Relaxed;
 
-use proptest::prelude::*;
 use wire::link::cast;
 use wire::link::{BypassKey, Events, Hello, PROTOCOL, Progress, Role, Welcome};
 use wire::{ClusterEpoch, NodeId, Origin, PartitionId, Text, Timestamp};
@@ -11,6 +10,9 @@ use wire::{ClusterEpoch, NodeId, Origin, PartitionId, Text, Timestamp};
 use super::*;
 use crate::client::connection::cut_frames;
 use crate::config::Patience;
+
+mod drawn;
+mod without;
 
 const PARTITION: PartitionId = PartitionId::new(1);
 
@@ -420,48 +422,6 @@ fn message_that_cannot_be_read_ends_the_connection_and_yields_nothing() {
 }
 
 #[test]
-fn node_that_closes_the_link_when_it_is_asked_for_a_cast_streams_all_the_same() {
-    let mut world = World::new();
-    world.cut();
-    world.knows_none = true;
-    world.stream.on_closed(world.now);
-    world.collect();
-    world.append(4);
-    for _ in 0..40 {
-        world.pass(90);
-        // The node answers the pings.
-        world.stream.on_resumed();
-        world.talk();
-    }
-    world.append(4);
-    world.talk();
-    world.has_all();
-    assert!((1..=2).contains(&world.closed), "each of the two nodes once at most: {}", world.closed);
-    let node = world.stream.node;
-    // It comes back as another build, after a while: the next link is one with a cast.
-    world.knows_none = false;
-    let restart = |world: &mut World| {
-        world.cut();
-        world.stream.on_closed(world.now);
-        world.collect();
-        world.pass(400);
-        world.stream.on_leader(Some(node), world.now);
-        world.collect();
-        world.talk();
-    };
-    restart(&mut world);
-    assert!(!world.has_joined, "too early");
-    world.now += ASK_AGAIN_AFTER;
-    restart(&mut world);
-    assert!(world.has_joined);
-    world.append(1);
-    world.talk();
-    world.cast_brings(0, false);
-    assert!(world.follows());
-    world.has_all();
-}
-
-#[test]
 fn message_that_reaches_absurdly_far_is_refused_and_moves_nothing() {
     for upto in [u64::MAX, u64::MAX - 1, 2 + AHEAD_MAX] {
         let mut world = World::following();
@@ -483,88 +443,5 @@ fn message_that_reaches_absurdly_far_is_refused_and_moves_nothing() {
         world.talk();
         assert!(!world.is_connected, "over the link neither");
         assert_eq!(world.stream.next_position(), LogPosition::new(2));
-    }
-}
-
-#[test]
-fn stream_without_a_place_for_casts_says_and_takes_none() {
-    let mut world = World::new();
-    world.stream.beside = None;
-    world.cut();
-    world.stream.on_closed(world.now);
-    world.pass(400);
-    world.talk();
-    assert!(!world.has_joined);
-    world.open();
-    world.append(2);
-    world.talk();
-    world.has_all();
-    assert!(!world.stream.is_listening());
-}
-
-#[derive(Debug, Clone)]
-enum Step {
-    Append(u64),
-    NodeHears,
-    ClientHears,
-    CastBrings(usize, bool),
-    CastLoses(usize),
-    Pass(u64),
-    NewKey,
-    Restart,
-    NewLeader(u64),
-}
-
-fn step() -> impl Strategy<Value = Step> {
-    prop_oneof![
-        6 => (1..4_u64).prop_map(Step::Append),
-        8 => Just(Step::NodeHears),
-        12 => Just(Step::ClientHears),
-        8 => (0..3_usize, any::<bool>()).prop_map(|(index, again)| Step::CastBrings(index, again)),
-        1 => (0..3_usize).prop_map(Step::CastLoses),
-        2 => (1..200_u64).prop_map(Step::Pass),
-        1 => Just(Step::NewKey),
-        1 => Just(Step::Restart),
-        1 => (1..3_u64).prop_map(Step::NewLeader),
-    ]
-}
-
-proptest! {
-    #[test]
-    fn whatever_either_way_does_each_position_is_yielded_once_and_in_order(
-        steps in proptest::collection::vec(step(), 0..300)
-    ) {
-        let mut world = World::new();
-        for step in steps {
-            match step {
-                Step::Append(count) => world.append(count),
-                Step::NodeHears => drop(world.node_hears()),
-                Step::ClientHears => drop(world.client_hears()),
-                Step::CastBrings(index, again) => world.cast_brings(index, again),
-                Step::CastLoses(index) => drop(world.casting.remove(index)),
-                Step::Pass(millis) => world.pass(millis),
-                Step::NewKey if world.has_joined => world.open(),
-                Step::NewKey => {}
-                Step::Restart => {
-                    world.cut();
-                    world.stream.on_closed(world.now);
-                    world.collect();
-                }
-                Step::NewLeader(node) => {
-                    world.stream.on_leader(Some(NodeId::new(node)), world.now);
-                    world.collect();
-                }
-            }
-            let so_far: Vec<u64> = (1..=world.log).filter(|position| position % 3 != 0).take(world.yielded.len()).collect();
-            prop_assert_eq!(&world.yielded, &so_far);
-        }
-        // The cast is dead from here on: the link has everything in the end.
-        world.casting.clear();
-        for _ in 0..20 {
-            world.pass(300);
-            world.talk();
-        }
-        world.has_all();
-        prop_assert!(!world.follows() || world.log == world.progress);
     }
 }
