@@ -223,6 +223,8 @@ struct State {
     script: Script,
     /// How many times the leader was asked for its position.
     reads: usize,
+    /// How long each command was given.
+    given: Vec<Duration>,
     /// Everything that was fed, in order.
     log: Vec<(LogPosition, Timestamp, Vec<Event>)>,
 }
@@ -257,6 +259,10 @@ impl FakeLedger {
     pub(crate) fn reads(&self) -> usize {
         self.state.lock().unwrap().reads
     }
+
+    pub(crate) fn given(&self) -> Vec<Duration> {
+        self.state.lock().unwrap().given.clone()
+    }
 }
 
 impl Ledger for FakeLedger {
@@ -264,10 +270,11 @@ impl Ledger for FakeLedger {
         std::future::ready(()).boxed()
     }
 
-    fn request(&self, command: Vec<u8>, _: Duration) -> BoxFuture<'_, Result<Replied, ClusterError>> {
+    fn request(&self, command: Vec<u8>, timeout: Duration) -> BoxFuture<'_, Result<Replied, ClusterError>> {
         async move {
             let command = v1::decode_command(&command).expect("the gateway encodes commands");
             let mut state = self.state.lock().unwrap();
+            state.given.push(timeout);
             let position = state.position.next();
             let (reply, events) = (state.script)(position, &command)?;
             state.position = position;
@@ -362,7 +369,8 @@ fn parts_with(limits: Limits, market: PartitionId) -> (Gateway, Arc<FakeLedger>)
     let hub = Arc::new(Hub::default());
     let data = Arc::new(MarketData::new(Arc::clone(&hub) as _));
     let exchange = Arc::new(Exchange::new(LEDGER, &[LEDGER, market], &limits, ENVELOPE_KEY, data));
-    let state = State { position: LogPosition::ZERO, script: resting_script(), reads: 0, log: Vec::new() };
+    let state =
+        State { position: LogPosition::ZERO, script: resting_script(), reads: 0, given: Vec::new(), log: Vec::new() };
     let ledger = Arc::new(FakeLedger { exchange: Arc::clone(&exchange), state: Mutex::new(state) });
     ledger.feed(&opening(market));
     let gateway = Gateway::new(exchange, hub, Arc::clone(&ledger) as _, limits);

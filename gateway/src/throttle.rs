@@ -86,21 +86,31 @@ impl Default for Unfilled {
 impl Unfilled {
     /// An order of the account that came in at `created_us` has traded for the first time.
     pub fn has_traded(&self, account: AccountId, created_us: u64, is_maker: bool) {
-        self.give_back(account, if is_maker { WORTH_OF_MAKER } else { WORTH_OF_TAKER }, created_us);
+        let worth = if is_maker { WORTH_OF_MAKER } else { WORTH_OF_TAKER };
+        self.give_back(account, worth, |window| created_us / window.length_us);
     }
 
-    /// So many of the account's orders that were counted at `counted_us` count no more.
-    fn give_back(&self, account: AccountId, worth: u32, counted_us: u64) {
+    /// So many of the account's orders count no more in the windows that they were `counted_in`.
+    fn give_back(&self, account: AccountId, worth: u32, counted_in: impl Fn(&Window<AccountId>) -> u64) {
         let Orders { per_10s, per_day } = &mut *lock(&self.orders);
         for window in [per_10s, per_day] {
             // What was counted in a former window counts no more as it is.
-            if window.number == counted_us / window.length_us
+            if window.number == counted_in(window)
                 && let Some(used) = window.used.get_mut(&account)
             {
                 *used = used.saturating_sub(worth);
             }
         }
     }
+}
+
+/// New orders that were counted, and in which windows: those of the clock that they looked at, or the next ones.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Counted {
+    /// What counts with them.
+    pub counts: OrderCounts,
+    window_of_10s: u64,
+    window_of_day: u64,
 }
 
 /// How many new orders an account has sent in its present windows that have not traded.
@@ -182,10 +192,8 @@ impl Throttle {
 
     /// Counts a WebSocket's handshake, or refuses it with `-1034`; banned addresses have none.
     pub fn count_attempt(&self, ip: IpAddr, now_us: u64) -> Result<(), ApiError> {
+        self.check_ban(ip, now_us)?;
         let ip = client(ip);
-        if let Some(until_us) = lock(&self.weights).bans.until(ip, now_us) {
-            return Err(banned(until_us, now_us));
-        }
         let mut attempts = lock(&self.attempts);
         let count = attempts.used(ip, now_us).saturating_add(1);
         if count > self.attempts_per_5m {
@@ -195,13 +203,18 @@ impl Throttle {
         Ok(())
     }
 
+    /// Refuses an address that is banned with HTTP 418, and counts nothing: what costs more than a look is not done for it.
+    pub fn check_ban(&self, ip: IpAddr, now_us: u64) -> Result<(), ApiError> {
+        lock(&self.weights).bans.until(client(ip), now_us).map_or(Ok(()), |until_us| Err(banned(until_us, now_us)))
+    }
+
     /// What the address has used in the present minute.
     pub fn used_weight(&self, ip: IpAddr, now_us: u64) -> u32 {
         lock(&self.weights).used.used(client(ip), now_us)
     }
 
     /// Counts new orders, or refuses them with `-1015`.
-    pub fn count_orders(&self, account: AccountId, count: u32, now_us: u64) -> Result<OrderCounts, ApiError> {
+    pub fn count_orders(&self, account: AccountId, count: u32, now_us: u64) -> Result<Counted, ApiError> {
         let mut refused = lock(&self.refused_orders);
         if refused.used(account, now_us) >= self.refused_orders_per_10s {
             let left = refused.seconds_left(now_us);
@@ -223,22 +236,25 @@ impl Throttle {
         }
         orders.per_10s.set(account, counts.per_10s);
         orders.per_day.set(account, counts.per_day);
-        Ok(counts)
+        Ok(Counted { counts, window_of_10s: orders.per_10s.number, window_of_day: orders.per_day.number })
     }
 
-    /// Orders that were counted at `counted_us` were refused: what is refused does not count, but for the limit of refused
-    /// ones. Returns what does.
-    pub fn refuse_orders(&self, account: AccountId, count: u32, counted_us: u64, now_us: u64) -> OrderCounts {
+    /// Orders that were counted were refused: what is refused does not count, but for the limit of refused ones. Returns what
+    /// does.
+    pub fn refuse_orders(&self, account: AccountId, count: u32, counted: Counted, now_us: u64) -> OrderCounts {
         let mut refused = lock(&self.refused_orders);
         let used = refused.used(account, now_us).saturating_add(count);
         refused.set(account, used);
         drop(refused);
-        self.uncount_orders(account, count, counted_us, now_us)
+        self.uncount_orders(account, count, counted, now_us)
     }
 
-    /// Orders that were counted at `counted_us` were not placed, for no fault of the account's. Returns what counts.
-    pub fn uncount_orders(&self, account: AccountId, count: u32, counted_us: u64, now_us: u64) -> OrderCounts {
-        self.unfilled.give_back(account, count, counted_us);
+    /// Orders that were counted were not placed, for no fault of the account's. Returns what counts.
+    pub fn uncount_orders(&self, account: AccountId, count: u32, counted: Counted, now_us: u64) -> OrderCounts {
+        self.unfilled.give_back(account, count, |window| match window.length_us {
+            DAY_US => counted.window_of_day,
+            _ => counted.window_of_10s,
+        });
         self.orders(account, now_us)
     }
 
@@ -278,8 +294,10 @@ impl<K: Hash + Eq> Window<K> {
         Window { length_us, number: 0, used: HashMap::new() }
     }
 
+    /// Until the present window ends, of a clock that has been looked at for it, and may have been looked at late.
     fn seconds_left(&self, now_us: u64) -> u32 {
-        let left_us = self.length_us - now_us % self.length_us;
+        let ends_us = (self.number + 1).saturating_mul(self.length_us);
+        let left_us = ends_us.saturating_sub(now_us);
         u32::try_from(left_us.div_ceil(SECOND_US)).unwrap_or(u32::MAX)
     }
 }

@@ -58,3 +58,39 @@ impl Accounts {
         self.keys.allows(&caller.key, ip).then(|| self.log_ons.add(caller.key, ip))
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn of_log_ons_that_are_over_no_more_are_kept_than_there_were_at_a_time() {
+        let (log_ons, key) = (LogOns::default(), ApiKeyText::new(&[b'k'; 64]).unwrap());
+        let kept = || log_ons.by_key.lock().unwrap()[&key].len();
+        let add = || log_ons.add(key, IpAddr::from([127, 0, 0, 1]));
+        let held: Vec<Right> = (0..64).map(|_| add()).collect();
+        let room = log_ons.by_key.lock().unwrap()[&key].capacity();
+        assert_eq!((kept(), room), (64, 64), "there is room for none more");
+        // Each is over when the next one comes.
+        let most = (0..10_000).map(|_| (drop(add()), kept()).1).max();
+        assert_eq!(most, Some(128), "as many once more");
+        drop(held.into_iter().skip(1).collect::<Vec<_>>());
+        (0..10_000).for_each(|_| drop(add()));
+        assert!(kept() <= 128);
+    }
+
+    #[test]
+    fn a_log_on_that_lasts_ends_with_its_key_however_many_came_after_it() {
+        let (mut log_ons, key) = (LogOns::default(), ApiKeyText::new(&[b'k'; 64]).unwrap());
+        let (here, there) = (IpAddr::from([127, 0, 0, 1]), IpAddr::from([127, 0, 0, 2]));
+        let (first, elsewhere) = (log_ons.add(key, here), log_ons.add(key, there));
+        (0..1_000).for_each(|_| drop(log_ons.add(key, here)));
+        log_ons.end(&key, |ip| ip == there);
+        assert_eq!((first.holds(), elsewhere.holds()), (false, true));
+        log_ons.end(&key, |_| false);
+        assert!(
+            !elsewhere.holds() && log_ons.by_key.get_mut().unwrap().is_empty(),
+            "of a key that is gone nothing is kept"
+        );
+    }
+}

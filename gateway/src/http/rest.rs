@@ -132,6 +132,14 @@ async fn read(
     request: Request<Incoming>,
 ) -> Result<Asked, Unreadable> {
     let (head, body) = request.into_parts();
+    if let Err(error) = gateway.throttle.check_ban(peer.ip, gateway.now_us()) {
+        // Neither what it sends nor its signature is looked at; only the end of what it sends is waited for.
+        let closes = !body.is_end_stream();
+        if closes {
+            tokio::spawn(tokio::time::timeout(gateway.limits.body_timeout, discard(body)));
+        }
+        return Err(Unreadable { error, closes });
+    }
     let body = read_body(gateway, body, head.headers.contains_key(EXPECT)).await?;
     let header = |name| head.headers.get(name).and_then(|value| value.to_str().ok());
     let query = &*outspoken::as_sent(head.uri.query().unwrap_or(""));

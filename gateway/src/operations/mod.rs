@@ -191,7 +191,7 @@ async fn run(
     if !gateway.is_ready.load(Ordering::Acquire) {
         return Err(errors::STARTING);
     }
-    let mut over_limit = None;
+    let (mut over_limit, mut counted) = (None, None);
     if let Some(needed) = operation.security.needs() {
         let caller = caller.ok_or(errors::BAD_API_KEY)?;
         let is_bound_enough = caller.is_bound || operation.security != Security::Withdraw;
@@ -200,7 +200,10 @@ async fn run(
         }
         if operation.orders > 0 {
             match gateway.throttle.count_orders(caller.account, operation.orders, now_us) {
-                Ok(counts) => *orders = Some(counts),
+                Ok(placed) => {
+                    *orders = Some(placed.counts);
+                    counted = Some(placed);
+                }
                 Err(error) if params.get("orderRateLimitExceededMode") == Some("CANCEL_ONLY") => {
                     over_limit = Some(error);
                 }
@@ -212,14 +215,14 @@ async fn run(
         Ok(_place) => (operation.run)(Call { gateway: Arc::clone(gateway), caller, over_limit, params }).await,
         Err(_) => Err(errors::BUSY),
     };
-    if let (Some(caller), Some(counts), Err(error)) = (caller, orders.as_mut(), &answer)
+    if let (Some(caller), Some(counted), Err(error)) = (caller, counted, &answer)
         && places_nothing(error)
     {
-        let (placed, asked_us) = (operation.orders, now_us);
-        *counts = match *error == errors::BUSY {
-            true => gateway.throttle.uncount_orders(caller.account, placed, asked_us, gateway.now_us()),
-            false => gateway.throttle.refuse_orders(caller.account, placed, asked_us, gateway.now_us()),
-        };
+        let (placed, now_us) = (operation.orders, gateway.now_us());
+        *orders = Some(match *error == errors::BUSY {
+            true => gateway.throttle.uncount_orders(caller.account, placed, counted, now_us),
+            false => gateway.throttle.refuse_orders(caller.account, placed, counted, now_us),
+        });
     }
     answer
 }

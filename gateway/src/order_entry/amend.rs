@@ -5,7 +5,7 @@ use std::sync::Arc;
 use wire::command::{AmendOrder, Reply};
 use wire::{ClientOrderId, Command, OrderId, Qty, RejectReason};
 
-use super::{GiveUp, Waited, answers, deadline, outcome, parse, renamed, request};
+use super::{GiveUp, Waited, answers, deadline, outcome, parse, renamed};
 use crate::accounts::RequestOutcome;
 use crate::auth::Caller;
 use crate::errors::{self, ApiError};
@@ -44,7 +44,7 @@ pub async fn amend(gateway: &Arc<Gateway>, caller: Caller, mut params: Params) -
     // What has not been sent has done nothing.
     let _turn = gateway.surroundings.by(deadline, turn).await.ok_or(errors::BUSY)?;
     check_direction(gateway, &command)?;
-    let replied = request(gateway, &Command::AmendOrder(Box::new(command))).await?;
+    let replied = gateway.sequence_by(&Command::AmendOrder(Box::new(command)), deadline).await?;
     if let Reply::Rejected { reason, .. } = replied.reply {
         return Err(refused(reason));
     }

@@ -4,6 +4,11 @@ const IP: IpAddr = IpAddr::V4(std::net::Ipv4Addr::LOCALHOST);
 const OTHER: IpAddr = IpAddr::V4(std::net::Ipv4Addr::BROADCAST);
 const ALICE: AccountId = AccountId::new(1);
 
+/// What counts once these are counted.
+fn count(throttle: &Throttle, count: u32, now_us: u64) -> Result<OrderCounts, ApiError> {
+    throttle.count_orders(ALICE, count, now_us).map(|counted| counted.counts)
+}
+
 fn throttle() -> Throttle {
     let limits = Limits { weight_per_minute: 10, orders_per_10s: 2, orders_per_day: 3, ..Limits::default() };
     Throttle::new(&limits, Arc::default())
@@ -56,13 +61,13 @@ fn an_address_that_goes_on_requesting_beyond_the_limit_is_banned() {
 #[test]
 fn orders_are_counted_per_account_in_two_windows() {
     let throttle = throttle();
-    assert_eq!(throttle.count_orders(ALICE, 1, 0), Ok(OrderCounts { per_10s: 1, per_day: 1 }));
-    assert_eq!(throttle.count_orders(ALICE, 1, 0), Ok(OrderCounts { per_10s: 2, per_day: 2 }));
-    let refused = throttle.count_orders(ALICE, 1, SECOND_US).unwrap_err();
+    assert_eq!(count(&throttle, 1, 0), Ok(OrderCounts { per_10s: 1, per_day: 1 }));
+    assert_eq!(count(&throttle, 1, 0), Ok(OrderCounts { per_10s: 2, per_day: 2 }));
+    let refused = count(&throttle, 1, SECOND_US).unwrap_err();
     assert_eq!((refused.code, refused.retry_after_s), (-1015, Some(9)));
     assert_eq!(&*refused.message, "Too many new orders; current limit is 2 orders per 10 SECOND.");
-    assert_eq!(throttle.count_orders(ALICE, 1, 10 * SECOND_US), Ok(OrderCounts { per_10s: 1, per_day: 3 }));
-    assert_eq!(throttle.count_orders(ALICE, 1, 20 * SECOND_US).unwrap_err().code, -1015);
+    assert_eq!(count(&throttle, 1, 10 * SECOND_US), Ok(OrderCounts { per_10s: 1, per_day: 3 }));
+    assert_eq!(count(&throttle, 1, 20 * SECOND_US).unwrap_err().code, -1015);
     assert_eq!(throttle.orders(ALICE, 20 * SECOND_US), OrderCounts { per_10s: 0, per_day: 3 });
 }
 
@@ -99,13 +104,29 @@ fn addresses_beyond_the_table_share_a_count_and_none_is_banned_for_it() {
 fn refused_orders_count_no_more_in_the_windows_they_were_counted_in() {
     let limits = Limits { orders_per_10s: 10, orders_per_day: 100, ..Limits::default() };
     let throttle = Throttle::new(&limits, Arc::default());
-    throttle.count_orders(ALICE, 3, 9 * SECOND_US).unwrap();
-    let left = throttle.uncount_orders(ALICE, 3, 9 * SECOND_US, 9 * SECOND_US);
+    let counted = throttle.count_orders(ALICE, 3, 9 * SECOND_US).unwrap();
+    let left = throttle.uncount_orders(ALICE, 3, counted, 9 * SECOND_US);
     assert_eq!(left, OrderCounts::default());
-    throttle.count_orders(ALICE, 2, 9 * SECOND_US).unwrap();
+    let counted = throttle.count_orders(ALICE, 2, 9 * SECOND_US).unwrap();
     throttle.count_orders(ALICE, 4, 11 * SECOND_US).unwrap();
-    let left = throttle.uncount_orders(ALICE, 2, 9 * SECOND_US, 11 * SECOND_US);
+    let left = throttle.uncount_orders(ALICE, 2, counted, 11 * SECOND_US);
     assert_eq!(left, OrderCounts { per_10s: 4, per_day: 4 }, "the refusal came in the next window");
+}
+
+/// They looked at the clock before the window turned, and were counted after another that looked at it later.
+#[test]
+fn refused_orders_that_were_counted_late_count_no_more_either() {
+    let limits = Limits { orders_per_10s: 4, orders_per_day: 100, ..Limits::default() };
+    for turn_us in [10 * SECOND_US, DAY_US] {
+        let throttle = Throttle::new(&limits, Arc::default());
+        throttle.count_orders(ALICE, 1, turn_us + 2).unwrap();
+        let counted = throttle.count_orders(ALICE, 3, turn_us - 1).unwrap();
+        assert_eq!(counted.counts, OrderCounts { per_10s: 4, per_day: 4 });
+        let beyond = throttle.count_orders(ALICE, 1, turn_us - 1).unwrap_err();
+        assert_eq!(beyond.retry_after_s, Some(11), "the window that it is beyond the limit of has just begun");
+        let left = throttle.refuse_orders(ALICE, 3, counted, turn_us + 5);
+        assert_eq!(left, OrderCounts { per_10s: 1, per_day: 1 });
+    }
 }
 
 #[test]
@@ -113,8 +134,7 @@ fn orders_that_trade_count_no_more_and_those_that_rested_make_up_for_others() {
     let limits = Limits { orders_per_10s: 10, orders_per_day: 100, ..Limits::default() };
     let unfilled = Arc::<Unfilled>::default();
     let throttle = Throttle::new(&limits, Arc::clone(&unfilled));
-    let count =
-        |count, now_us| throttle.count_orders(ALICE, count, now_us).map(|counts| (counts.per_10s, counts.per_day));
+    let count = |orders, now_us| count(&throttle, orders, now_us).map(|counts| (counts.per_10s, counts.per_day));
     assert_eq!(count(2, 0), Ok((2, 2)));
     unfilled.has_traded(ALICE, SECOND_US, false);
     assert_eq!(count(1, SECOND_US), Ok((2, 2)));

@@ -138,7 +138,7 @@ impl Connection {
                     has_told = true;
                     socket.say(shutdown_event(self.unit)).await
                 }
-                () = &mut stopped => return self.finish(socket).await,
+                () = &mut stopped => return self.finish(socket, SHUTDOWN).await,
                 Some(done) = self.running.next() => match self.settle(done) {
                     Some(text) => socket.say(text).await,
                     None => Ok(()),
@@ -150,22 +150,32 @@ impl Connection {
                 },
                 () = std::future::ready(()), if socket.is_unflushed() => socket.flush().await,
             };
-            if let Err(over) = done {
-                return over;
+            match done {
+                // What it asked before that is under way, and may have been done.
+                Err(over) if over.is_of_what_was_sent() => return self.finish(socket, over).await,
+                Err(over) => return over,
+                Ok(()) => {}
             }
         }
     }
 
-    /// Answers what was asked, and hears no more.
-    async fn finish(&mut self, socket: &mut Socket<Io>) -> Over {
-        while let Some(done) = self.running.next().await {
-            if let Some(text) = self.settle(done)
-                && let Err(over) = socket.say(text).await
-            {
+    /// Answers what was asked, and hears no more; then it is `over`.
+    async fn finish(&mut self, socket: &mut Socket<Io>, over: Over) -> Over {
+        while !self.running.is_empty() {
+            let told = tokio::select! {
+                biased;
+                Some(done) = self.running.next() => match self.settle(done) {
+                    Some(text) => socket.say(text).await,
+                    None => Ok(()),
+                },
+                // What is known is not kept back by what is not.
+                () = std::future::ready(()), if socket.is_unflushed() => socket.flush().await,
+            };
+            if let Err(over) = told {
                 return over;
             }
         }
-        socket.flush().await.err().unwrap_or(SHUTDOWN)
+        socket.flush().await.err().unwrap_or(over)
     }
 
     async fn heard(&mut self, socket: &mut Socket<Io>, heard: Heard) -> Result<(), Over> {
@@ -378,6 +388,8 @@ impl Connection {
         params: &mut Params,
         now_us: u64,
     ) -> Result<(Option<Caller>, bool), ApiError> {
+        // No signature of a banned address is looked at.
+        self.gateway.throttle.check_ban(self.peer.ip, now_us)?;
         let caller = match operation.security {
             Security::Public => {
                 params.take("apiKey")?;
@@ -485,14 +497,4 @@ const OPENING: ApiError =
 const UNKNOWN_METHOD: ApiError = ApiError::with_status(404, -1020, "Unknown method.");
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn limits_are_told_unless_the_client_says_otherwise() {
-        assert!(Wanted::parse("").unwrap().returns_rate_limits);
-        assert!(Wanted::parse("returnRateLimits=true").unwrap().returns_rate_limits);
-        assert!(!Wanted::parse("timeUnit=microsecond&returnRateLimits=false").unwrap().returns_rate_limits);
-        assert_eq!(Wanted::parse("timeUnit=x").unwrap_err().code, -1194);
-    }
-}
+mod tests;

@@ -70,6 +70,16 @@ pub enum Over {
     Close(CloseCode, &'static str),
 }
 
+impl Over {
+    /// Whether the client has sent what it may not: it is there, and may be waiting for what it asked before.
+    pub(super) fn is_of_what_was_sent(self) -> bool {
+        matches!(self, Over::Close(..)) && self != NOT_READING && self != SILENT
+    }
+}
+
+/// The client has not answered pings for [`Patience::silence`].
+const SILENT: Over = Over::Close(CloseCode::Policy, "no pong");
+
 /// The client has taken less than [`TAKEN_MIN`] of what waits for it in [`Patience::write`].
 pub const NOT_READING: Over = Over::Close(CloseCode::Policy, "client does not read");
 
@@ -185,7 +195,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Socket<S> {
     /// Pings the client, unless it has been silent for too long.
     pub(super) async fn ping(&mut self) -> Result<(), Over> {
         if self.patience.ping.saturating_mul(self.unanswered) >= self.patience.silence {
-            return Err(Over::Close(CloseCode::Policy, "no pong"));
+            return Err(SILENT);
         }
         self.unanswered += 1;
         let payload = Bytes::from(super::clock_ms().to_string());

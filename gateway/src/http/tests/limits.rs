@@ -66,6 +66,29 @@ async fn more_weight_than_allowed_is_answered_with_429_and_when_to_come_back() {
     assert!(answer.head.contains("retry-after: "), "{}", answer.head);
 }
 
+/// It is told so whatever it sends, and before anything of that is waited for or worked on.
+#[tokio::test]
+async fn an_address_that_is_banned_is_told_so_before_what_it_sends_is_looked_at() {
+    let server = server_with(Limits { weight_per_minute: 1, ban_after_refusals: 1, ..Limits::default() }).await;
+    let mut told = Vec::new();
+    while told.last() != Some(&418) && told.len() < 10 {
+        told.push(server.get("/api/v3/ping").await.status);
+    }
+    assert_eq!(told.last(), Some(&418), "{told:?}");
+    let key = format!("X-MBX-APIKEY: {ALICE_KEY}\r\n");
+    let answers = [
+        server.call("GET", "/api/v3/account?timestamp=1&signature=00", &key, &[]).await,
+        server.call("GET", "/api/v3/account", "", &[]).await,
+        // A body that does not come, and one that is too long.
+        server.raw(b"POST /api/v3/order HTTP/1.1\r\nHost: x\r\nContent-Length: 9\r\n\r\n").await,
+        server.raw(b"POST /api/v3/order HTTP/1.1\r\nHost: x\r\nContent-Length: 99999\r\n\r\n").await,
+    ];
+    for answer in answers {
+        assert_eq!((answer.status, answer.body["code"].as_i64()), (418, Some(-1003)), "{answer:?}");
+        assert!(answer.head.contains("retry-after: "), "{answer:?}");
+    }
+}
+
 #[tokio::test]
 async fn bodies_beyond_the_limit_or_of_the_wrong_form_are_refused() {
     let server = server().await;

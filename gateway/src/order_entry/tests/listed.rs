@@ -189,3 +189,23 @@ async fn a_cancel_of_a_list_that_has_just_ended_is_refused() {
         }
     }
 }
+
+/// The leader of its market is lost: who waited for another amend of the order does not wait for as long again.
+#[tokio::test]
+async fn an_amend_that_has_waited_for_its_turn_has_what_is_left_of_its_time() {
+    let (gateway, ledger) = gateway_with(Limits { order_timeout: Duration::from_millis(600), ..Limits::default() });
+    json(place(&gateway, alice(), params(BUY)).await);
+    ledger.script(Box::new(|_, _| Ok((Reply::Accepted { id: 1 }, Vec::new()))));
+    let amend_to = |qty: &str| {
+        let (gateway, text) = (Arc::clone(&gateway), format!("symbol=BTCUSDT&orderId=1&newQty={qty}"));
+        tokio::spawn(async move { amend::amend(&gateway, alice(), params(&text)).await })
+    };
+    let first = amend_to("0.4");
+    tokio::time::sleep(Duration::from_millis(300)).await;
+    let second = amend_to("0.3");
+    for unknown in [first, second] {
+        assert_eq!(unknown.await.unwrap(), Err(errors::TIMEOUT));
+    }
+    let given = ledger.given();
+    assert!(given.len() == 3 && given[2] <= Duration::from_millis(400), "{given:?}");
+}

@@ -443,3 +443,36 @@ async fn an_identical_retry_is_answered_with_what_became_of_the_first_order() {
     let other = again.replace("quantity=1", "quantity=2");
     assert_eq!(place(&gateway, alice(), params(&other)).await.unwrap_err().code, -2010, "not the same order");
 }
+
+/// It was worth enough when it came, and has traded; the price has fallen since. Whether it did not pass is what its client
+/// asks for, and "refused" would be read as that.
+#[tokio::test]
+async fn an_identical_retry_is_told_of_the_first_order_also_when_it_would_pass_no_filter_any_more() {
+    let (gateway, ledger) = gateway();
+    ledger.feed(&[traded(1, 5_000_000, 1_000, Side::Sell)]);
+    ledger.script(Box::new(|_, command| {
+        let Command::NewOrder(new) = command else { unreachable!("an order was asked for") };
+        Ok((Reply::Accepted { id: 1 }, vec![pending(1, new), accepted(1), executed(1, 1, 11, 0)]))
+    }));
+    let text = "symbol=BTCUSDT&side=BUY&type=MARKET&quantity=0.00011&newClientOrderId=once";
+    assert_eq!(json(place(&gateway, alice(), params(text)).await)["status"], "FILLED");
+    ledger.feed(&[traded(2, 4_000_000, 1_000, Side::Sell)]);
+    ledger.script(Box::new(|_, _| {
+        Ok((Reply::Rejected { reason: RejectReason::DuplicateClientOrderId, id: 1 }, Vec::new()))
+    }));
+    assert_eq!(place(&gateway, alice(), params(text)).await.unwrap_err().code, -1013, "at 40,000 it is worth 4.4");
+    let again = format!("{text}&identicalRetry=true");
+    let answer = json(place(&gateway, alice(), params(&again)).await);
+    assert_eq!((&answer["orderId"], &answer["status"]), (&json!(1), &json!("FILLED")));
+    let closed = wire::event::MarketStatusChanged { market: BTCUSDT, status: wire::MarketStatus::Halted };
+    ledger.feed(&[Event::MarketStatusChanged(closed)]);
+    assert_eq!(
+        json(place(&gateway, alice(), params(&again)).await)["status"],
+        "FILLED",
+        "nor does its market take any"
+    );
+    // One that never came is measured by the ledger.
+    ledger.script(Box::new(|_, _| Ok((Reply::Rejected { reason: RejectReason::NotionalTooSmall, id: 0 }, Vec::new()))));
+    let refused = place(&gateway, alice(), params(&again)).await.unwrap_err();
+    assert_eq!((refused.code, &*refused.message), (-1013, "Filter failure: NOTIONAL"));
+}
