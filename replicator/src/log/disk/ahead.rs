@@ -220,7 +220,8 @@ impl FilledAhead {
                 ahead.warm = part.end;
                 drop(ahead);
                 // Advice: a file system that takes none does without.
-                let _ = posix_fadvise(&*present, part.start as i64, WARM as i64, PosixFadviseAdvice::POSIX_FADV_WILLNEED);
+                let _ =
+                    posix_fadvise(&*present, part.start as i64, WARM as i64, PosixFadviseAdvice::POSIX_FADV_WILLNEED);
                 continue;
             }
             let Some(part) = ahead.due() else { continue };
