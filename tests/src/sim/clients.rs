@@ -252,6 +252,7 @@ impl World {
         let payload = bytes_of(&command);
         match gateway.client.request(gateway.session, payload.clone(), now, PATIENCE) {
             Ok(request) => {
+                self.checkers.refused.on_asked(&payload);
                 gateway.asked.insert(request, Asked { command, payload, floor });
             }
             Err(error) => gateway.heard(command, Err(error)),
@@ -360,6 +361,8 @@ impl World {
         } else {
             self.trace.say(self.now, || format!("gateway {number} is told {result:?}"));
         }
+        let verdict = self.checkers.refused.on_told(number, payload, result.as_ref().err());
+        self.check(verdict);
         if let (Some((token, ..)), Some(office)) = (of_office, self.office(number)) {
             return office.on_replied(token, result);
         }

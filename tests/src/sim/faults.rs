@@ -36,6 +36,9 @@ pub enum Fault {
     Flap { a: NodeId, b: NodeId, times: u32, every_ns: u64 },
     /// A gateway and a node do not hear each other.
     CutOff { gateway: usize, node: NodeId, for_ns: u64 },
+    /// A gateway hears no node, and is heard by none any more either a little later: what it asks meanwhile is executed, and it
+    /// may come back when its session has expired.
+    GatewayAway { gateway: usize, deaf_ns: u64, for_ns: u64 },
     /// A process does not run.
     Pause { node: NodeId, for_ns: u64 },
     /// A node's clock jumps forward.
@@ -84,6 +87,8 @@ pub enum Cure {
     Mend(Vec<(NodeId, NodeId)>),
     /// The way between two nodes is cut if it was open, and the other way round; so many times more.
     Flap { a: NodeId, b: NodeId, is_cut: bool, times: u32, every_ns: u64 },
+    /// A gateway that hears nobody is not heard any more either.
+    Silent { gateway: NodeId, for_ns: u64 },
     /// Leaders are asked to take a node in or to let it go; so many times more.
     Ask { node: NodeId, joins: bool, times: u32 },
     /// Leaders are asked for a version; so many times more.
@@ -121,6 +126,10 @@ impl fmt::Display for Fault {
             }
             Fault::CutOff { gateway, node, for_ns } => {
                 write!(f, "nothing between gateway {gateway} and node {node} for {} ms", for_ns / MS)
+            }
+            Fault::GatewayAway { gateway, deaf_ns, for_ns } => {
+                let (deaf_ms, for_ms) = (deaf_ns / MS, for_ns / MS);
+                write!(f, "gateway {gateway} hears nobody, is not heard {deaf_ms} ms later, for {for_ms} ms")
             }
             Fault::Pause { node, for_ns } => write!(f, "node {node} does not run for {} ms", for_ns / MS),
             Fault::ClockJump { node, by_ns } => write!(f, "the clock of node {node} jumps by {} ms", by_ns / MS),
@@ -209,6 +218,13 @@ impl World {
             Fault::CutOff { gateway, node, for_ns } => {
                 let gateway = gateway_address(gateway);
                 self.cut(vec![(node, gateway), (gateway, node)], for_ns);
+            }
+            Fault::GatewayAway { gateway, deaf_ns, for_ns } => {
+                let gateway = gateway_address(gateway);
+                let nodes = self.plan.everybody();
+                self.cut(nodes.iter().map(|node| (*node, gateway)).collect(), for_ns);
+                let silent = Cure::Silent { gateway, for_ns: for_ns.saturating_sub(deaf_ns) };
+                self.queue.plan(now + deaf_ns, Event::Cure(silent));
             }
             Fault::Pause { node, for_ns } => self.pause(node, for_ns),
             Fault::ClockJump { node, by_ns } => self.node_mut(node).clock.jump(now, by_ns),
@@ -310,6 +326,9 @@ impl World {
                     let cure = Cure::Flap { a, b, is_cut: !is_cut, times: times.saturating_sub(1), every_ns };
                     self.queue.plan(self.now + every_ns, Event::Cure(cure));
                 }
+            }
+            Cure::Silent { gateway, for_ns } => {
+                self.cut(self.plan.everybody().iter().map(|node| (gateway, *node)).collect(), for_ns);
             }
             Cure::Ask { node, joins, times } => self.ask_leaders(node, joins, times),
             Cure::Version { version, times } => self.ask_for_version(version, times),

@@ -1,9 +1,10 @@
 //! The hosts of partitions: what comes to them, their steps, and what they want done.
 
 use node::{HostInput, HostOutput, PartitionHost};
-use replicator::Space;
+use replicator::{Members, Space};
 use wire::{NodeId, PartitionId};
 
+use super::checkers::Verdict;
 use super::clock::{MS, Moment, SECOND};
 use super::faults::Cure;
 use super::machine;
@@ -149,7 +150,7 @@ impl World {
         let mut book = slot.book.open();
         let (_, applied) = host.replica().reached();
         let has_more = slot.applied < applied;
-        let mut verdict = Ok(());
+        let (mut verdict, mut news) = (Ok(()), None);
         while slot.applied < applied && verdict.is_ok() {
             slot.applied += 1;
             let index = slot.applied;
@@ -159,6 +160,8 @@ impl World {
                 }
                 checkers.on_commit(partition, record, cells)
             };
+            let is_news = index > history.last_index();
+            news = book.entry(index).filter(|_| is_news).map(|(term, _)| (index, term)).or(news);
             verdict = match book.entry(index) {
                 Some((term, data)) => history.applied(index, term, data, &mut look),
                 // It came in a snapshot.
@@ -185,6 +188,34 @@ impl World {
             false => verdict,
         };
         self.check(verdict);
+        if let Some(entry) = news {
+            let verdict = self.is_kept(id, partition, entry);
+            self.check(verdict);
+        }
+    }
+
+    /// What anybody applies first is committed: on the disks of a quorum, of those members by which whoever applies it or a
+    /// leader may have counted.
+    fn is_kept(&self, id: NodeId, partition: PartitionId, (index, term): (u64, u64)) -> Verdict {
+        let slot = &self.node(id).slots[&partition];
+        let Some(host) = &slot.host else { return Ok(()) };
+        let before = slot.members.as_ref().map(|(members, _)| members);
+        let counted = self.commits.get(&partition).and_then(|commits| commits.of(index));
+        let mut members = counted.into_iter().flatten().chain(before).chain([host.replica().members()]);
+        let has_quorum = |members: &Members| {
+            // While members are being changed, of those before and of those after.
+            let voters = [&members.voters, &members.outgoing].into_iter().filter(|voters| !voters.is_empty());
+            voters.into_iter().all(|voters| {
+                let keepers = self.keepers_of(partition, (index, term), voters);
+                keepers > voters.len() / 2
+            })
+        };
+        match members.any(has_quorum) {
+            true => Ok(()),
+            false => Err(format!(
+                "node {id} has applied entry {index} of partition {partition}, which is not on the disks of a quorum"
+            )),
+        }
     }
 
     fn on_output(&mut self, id: NodeId, partition: PartitionId, output: HostOutput) {

@@ -42,7 +42,7 @@ impl Commits {
     }
 
     /// The members by which an entry was committed: those of one of the two.
-    fn of(&self, index: u64) -> Option<&[Members; 2]> {
+    pub fn of(&self, index: u64) -> Option<&[Members; 2]> {
         let at = self.by.partition_point(|(upto, _)| *upto < index);
         self.by.get(at).map(|(_, members)| members)
     }

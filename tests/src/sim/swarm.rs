@@ -229,7 +229,7 @@ fn weather(random: &mut Random) -> Weather {
 /// Makes one fault of a kind.
 type Draw = fn(&mut Random, &Plan) -> Fault;
 
-const KINDS: [Draw; 24] = [
+const KINDS: [Draw; 25] = [
     |random, plan| Fault::Kill { node: node(random, plan), down_ns: down(random), is_noticed: random.below(4) > 0 },
     |random, _| Fault::LeaderDies { down_ns: down(random) },
     |random, plan| Fault::PowerLoss { node: node(random, plan), down_ns: down(random) },
@@ -278,6 +278,11 @@ const KINDS: [Draw; 24] = [
         gateway: random.below(plan.gateways as u64) as usize,
         paused_ns: 250 * MS + random.below(200 * MS),
         for_ns: SECOND,
+    },
+    |random, plan| Fault::GatewayAway {
+        gateway: random.below(plan.gateways as u64) as usize,
+        deaf_ns: 20 * MS + random.below(300 * MS),
+        for_ns: 2 * SECOND + random.below(2 * SECOND),
     },
     |random, plan| Fault::CatchUpCutShort {
         node: node(random, plan),
@@ -335,21 +340,25 @@ fn founding(random: &mut Random, plan: &Plan) -> Option<Founding> {
     Some(Founding { node, losses: losses.collect(), weather: weather(random) })
 }
 
-/// In every second seed whose cells send mail to others: leaders die with mail that nobody has got.
+/// In every second seed whose cells send mail to others, and at the end of each: leaders die with mail that nobody has got.
 fn mail_losses(random: &mut Random, plan: &Plan) -> Vec<(Moment, Fault)> {
     let mut losses = Vec::new();
-    if plan.layout == Layout::Joint || random.below(2) == 0 {
+    if plan.layout == Layout::Joint {
         return losses;
     }
+    let is_often = random.below(2) == 0;
     let mut at = random.below(4 * SECOND);
-    while at < plan.trade_ns {
+    while is_often && at < plan.trade_ns {
         losses.push((at, Fault::MailLost { nth: random.below(3), for_ns: 20 * MS + random.below(200 * MS) }));
         at += SECOND + random.below(6 * SECOND);
     }
     // And at the end: what a later change of leaders would send again is not sent then.
-    let (for_ns, nth) = (20 * MS + random.below(200 * MS), random.below(3));
-    if let Some(at) = plan.trade_ns.checked_sub(for_ns + 100 * MS) {
-        losses.push((at, Fault::MailLost { nth, for_ns }));
+    // The ledger's first, whose mail most waits for, and then a market's.
+    for (nth, before) in [(0, 700 * MS), (1 + random.below(2), 100 * MS)] {
+        let for_ns = 20 * MS + random.below(200 * MS);
+        if let Some(at) = plan.trade_ns.checked_sub(for_ns + before) {
+            losses.push((at, Fault::MailLost { nth, for_ns }));
+        }
     }
     losses
 }

@@ -27,6 +27,8 @@ use super::world::World;
 
 /// Orders whose end a user may think of.
 const REMEMBERED_MAX: usize = 40;
+/// Names that a user may give once more.
+const USED_MAX: usize = 32;
 /// A private read waits for the cluster this long.
 const READ_TIMEOUT: u64 = SECOND;
 
@@ -47,6 +49,8 @@ pub struct Users {
     /// Of which nobody knows what became of them, and the gateway that was asked last.
     doubts: VecDeque<(Wish, usize)>,
     resting: Vec<Resting>,
+    /// Names that were given last.
+    used: VecDeque<(AccountId, MarketId, ClientOrderId)>,
     is_retired: bool,
     /// Answers that they were given, and how many of those left an outcome open.
     pub told: (u64, u64),
@@ -61,6 +65,7 @@ impl Users {
             asking: BTreeMap::new(),
             doubts: VecDeque::new(),
             resting: Vec::new(),
+            used: VecDeque::new(),
             is_retired: false,
             told: (0, 0),
         }
@@ -134,7 +139,17 @@ impl Users {
         self.names += 1;
         let name = format!("u-{}", self.names);
         let name = (self.random.below(5) > 0).then(|| ClientOrderId::new(name.as_bytes()).expect("a short name"));
-        Wish { account, market, name, words }
+        // Some names have been given before: whoever has such a one is no other order.
+        let used = self
+            .used
+            .get(self.random.below(12 * USED_MAX as u64) as usize)
+            .filter(|used| (used.0, used.1) == (account, market));
+        let name = used.map_or(name, |used| Some(used.2));
+        if let Some(name) = name {
+            self.used.truncate(USED_MAX - 1);
+            self.used.push_front((account, market, name));
+        }
+        Wish { account, market, name, words, meant: None }
     }
 
     fn next(&mut self, layout: Layout, gateway: usize, plan: &OrderEntry) -> Option<What> {
@@ -145,7 +160,13 @@ impl Users {
             && (asked != gateway || offices == 1 || self.one_in(4))
             && (self.is_retired || self.one_in(2))
         {
-            let (wish, _) = self.doubts.pop_front().expect("it is there");
+            let (mut wish, _) = self.doubts.pop_front().expect("it is there");
+            if !self.is_retired && self.one_in(4) {
+                // In other words it is another order, which the name is not of.
+                let other = self.wish(wish.account, wish.market).words;
+                wish.meant = Some(std::mem::replace(&mut wish.words, other));
+                return Some(What::Place { wish, is_again: true, is_retry: true });
+            }
             return Some(match self.random.below(5) {
                 0 | 1 => What::Status { wish },
                 2 => What::Place { wish, is_again: true, is_retry: false },
@@ -270,7 +291,7 @@ impl World {
         self.users.told.1 += 1;
         match what {
             What::Place { wish, .. } | What::Status { wish } | What::Replace { wish, .. } if wish.name.is_some() => {
-                self.users.doubts.push_back((wish, number));
+                self.users.doubts.push_back((wish.meant(), number));
             }
             // It may still rest.
             What::Cancel { of, .. } | What::Amend { of } => self.rests(of),
@@ -310,6 +331,7 @@ impl World {
                 let name = wish.name.map(|name| name.to_string());
                 let told = json(&told)?;
                 let order = orders.placed(asked, name.as_deref(), is_retry, &told)?;
+                orders.is_what_was_asked(order.order, &wish.words)?;
                 self.has_placed(&wish, order.order, order.is_open, &told);
                 self.look_at(&wish, order.order);
             }
@@ -317,7 +339,7 @@ impl World {
                 orders.refused(asked, &error.to_json())?;
                 // What became of the first is still not known.
                 if is_again {
-                    self.users.doubts.push_back((wish, number));
+                    self.users.doubts.push_back((wish.meant(), number));
                 }
             }
             (What::Status { wish }, Ok(told)) => {

@@ -367,10 +367,20 @@ impl World {
     /// one promises nothing any more.
     pub(super) fn keepers(&self, partition: PartitionId, position: LogPosition, voters: &BTreeSet<u64>) -> usize {
         let Some(record) = self.histories[&partition].record(position) else { return 0 };
+        self.keepers_of(partition, (record.index, record.term), voters)
+    }
+
+    /// As [`World::keepers`], of the entry of this index and term.
+    pub(super) fn keepers_of(
+        &self,
+        partition: PartitionId,
+        (index, term): (u64, u64),
+        voters: &BTreeSet<u64>,
+    ) -> usize {
         let keeps = |voter: &&u64| {
             let node = node_of(**voter);
             let disk = &self.node(node).slots[&partition].disk;
-            disk.member(node) != Some(**voter) || disk.keeps(record.index, record.term)
+            disk.member(node) != Some(**voter) || disk.keeps(index, term)
         };
         voters.iter().filter(keeps).count()
     }

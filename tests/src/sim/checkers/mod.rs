@@ -12,6 +12,7 @@ mod once;
 mod orders;
 mod progress;
 mod real_time;
+mod refused;
 mod streams;
 mod versions;
 
@@ -27,6 +28,7 @@ pub use once::Once;
 pub use orders::{Asked, Orders};
 pub use progress::Progress;
 pub use real_time::RealTime;
+pub use refused::Refused;
 pub use streams::Streams;
 pub use versions::Versions;
 
@@ -53,6 +55,8 @@ pub struct Checkers {
     pub once: Once,
     /// Whoever asks again is told what became of it.
     pub kept: Kept,
+    /// What was told not to be executed is not.
+    pub refused: Refused,
     /// Money is conserved.
     pub conservation: Conservation,
     /// Mail arrives in order and once.
@@ -86,6 +90,7 @@ impl Checkers {
             acknowledged: Acknowledged::default(),
             once: Once::default(),
             kept: Kept::new(plan.replies_max),
+            refused: Refused::default(),
             conservation: Conservation::new(plan.has_variety),
             mail: MailOrder::default(),
             leadership: Leadership::default(),
@@ -107,6 +112,7 @@ impl Checkers {
         self.once.on_commit(partition, record)?;
         self.kept.on_commit(partition, record);
         if partition == LEDGER {
+            self.refused.on_commit(record)?;
             self.orders.on_commit(record)?;
             self.balances.on_commit(record);
         } else {

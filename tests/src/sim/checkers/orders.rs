@@ -16,7 +16,7 @@ use serde_json::Value;
 use wire::event::OrderPending;
 use wire::{
     AccountId, CancelCause, ClientOrderId, Command, Event, LogPosition, Mail, MailSequence, OrderId, PartitionId, Qty,
-    RejectReason, decimal,
+    RejectReason, Side, decimal,
 };
 
 use super::Verdict;
@@ -327,6 +327,26 @@ impl Orders {
             return Err(format!("a user is told no outcome of a new order: {told}"));
         }
         Ok(order)
+    }
+
+    /// A user who asked for a new order in these words is told of one: of that which they ask for, and of no other of its name.
+    pub fn is_what_was_asked(&self, order: OrderId, words: &str) -> Verdict {
+        let Some(life) = self.lives.get(&order) else { return Ok(()) };
+        let scale = machine::scale();
+        for (what, value) in words.split('&').filter_map(|word| word.split_once('=')) {
+            let number = |decimals| decimal::parse(value, decimals).ok();
+            let is_so = match what {
+                "side" => (value == "BUY") == (life.order.side == Side::Buy),
+                "quantity" => number(scale.qty_decimals) == Some(life.order.qty.units()),
+                "price" => number(scale.price_decimals) == Some(life.order.price.units()),
+                "quoteOrderQty" => number(machine::DECIMALS) == Some(life.order.quote_qty.units()),
+                _ => true,
+            };
+            if !is_so {
+                return Err(format!("a user asked for {words} and is told of order {order}: {:?}", life.order));
+            }
+        }
+        Ok(())
     }
 
     /// A user who asked for a new order is told that there is none.

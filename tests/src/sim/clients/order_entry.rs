@@ -96,9 +96,14 @@ impl World {
                 let floor = self.committed(LEDGER);
                 let Gateway { client, waiting, session, .. } = &mut self.gateways[number];
                 let waiting = waiting.as_mut().expect("it has asked");
+                self.checkers.refused.on_asked(&payload);
                 match client.request(*session, payload.clone(), now, timeout) {
                     Ok(request) => _ = waiting.requests.insert(request, (token, payload, floor)),
-                    Err(error) => waiting.office.on_replied(token, Err(error)),
+                    Err(error) => {
+                        let verdict = self.checkers.refused.on_told(number, &payload, Some(&error));
+                        waiting.office.on_replied(token, Err(error));
+                        self.check(verdict);
+                    }
                 }
             }
             Output::Read { token, partition, timeout } => {

@@ -13,6 +13,16 @@ pub(super) struct Wish {
     pub name: Option<ClientOrderId>,
     /// Everything else, as it is sent.
     pub words: String,
+    /// Of one that is asked for once more in other words: those that were meant.
+    pub meant: Option<String>,
+}
+
+impl Wish {
+    /// As it was meant.
+    pub fn meant(mut self) -> Wish {
+        self.words = self.meant.take().unwrap_or(self.words);
+        self
+    }
 }
 
 /// An order that rests, as far as its user knows.
