@@ -23,6 +23,7 @@ mod markets;
 mod mass_cancel;
 mod opening;
 mod orders;
+mod patience;
 mod pegs;
 mod prevention;
 mod registry;
@@ -57,6 +58,7 @@ use self::lanes::{Asked, Lanes};
 use self::lists::Lists;
 use self::loosenings::Loosenings;
 use self::orders::{Order, Orders};
+use self::patience::Patience;
 pub use self::registry::Listings;
 use self::registry::Registry;
 use self::replace::Replaces;
@@ -112,6 +114,7 @@ pub(crate) struct LedgerCell {
     lists: Lists,
     silence: Silence,
     seals: Seals,
+    patience: Patience,
     blockchains: Blockchains,
     deposits: Deposits,
     sightings: Sightings,
@@ -141,6 +144,7 @@ impl LedgerCell {
             lists: Lists::default(),
             silence: Silence::new(limits),
             seals: Seals::new(limits),
+            patience: Patience::new(limits),
             blockchains: Blockchains::new(limits),
             deposits: Deposits::new(limits),
             sightings: Sightings::new(limits),
@@ -157,8 +161,10 @@ impl LedgerCell {
     #[inline]
     pub(crate) fn begin(&mut self, position: LogPosition, now: Timestamp) -> bool {
         (self.position, self.now) = (position, now);
-        self.orders.forget(now);
-        self.seals.forget(now);
+        if self.patience.has_ended(now) {
+            self.orders.forget(now);
+            self.seals.forget(now);
+        }
         self.loosenings.forget(now);
         self.silence.is_due(now)
     }
@@ -166,6 +172,7 @@ impl LedgerCell {
     /// A new leader's first entry: clients could not reach a leader before it.
     pub(crate) fn begin_term(&mut self, now: Timestamp) {
         self.silence.begin_term(now);
+        self.patience.begin_term(now);
     }
 
     /// When a command is needed because a client has been silent for too long.
@@ -403,6 +410,7 @@ impl LedgerCell {
         self.conduct.save(to);
         self.silence.save(to);
         self.seals.save(to);
+        self.patience.save(to);
         self.fees.save(to);
         self.amends.save(to);
         self.replaces.save(to);
@@ -443,6 +451,7 @@ impl LedgerCell {
         ledger.conduct.load(from)?;
         ledger.silence = Silence::load(limits, from)?;
         ledger.seals = Seals::load(limits, from)?;
+        ledger.patience = Patience::load(limits, from)?;
         for account in ledger.registry.opened() {
             ledger.fees.add_account(account.maker_fee, account.taker_fee);
         }

@@ -8,7 +8,7 @@ use std::time::{Duration, Instant};
 use wire::{ClusterEpoch, NodeId, PartitionId};
 
 /// The layout of the directory; another one needs another program.
-const FORMAT: u32 = 6;
+const FORMAT: u32 = 7;
 /// How long a predecessor that was just killed may take to be gone: its memory is freed before its lock is.
 const LOCKED_FOR_AT_MOST: Duration = Duration::from_secs(5);
 const LOOK_AGAIN_AFTER: Duration = Duration::from_millis(50);

@@ -52,9 +52,10 @@ impl Exchange {
         }
     }
 
-    /// A new leader's first entry: nobody's lease or countdown runs out for so long.
-    pub fn begin_term(&mut self, now: Timestamp, grace_ns: u64) {
+    /// A new leader's first entry, after the last one's last command: nobody's lease or countdown runs out for so long.
+    pub fn begin_term(&mut self, last: Timestamp, now: Timestamp, grace_ns: u64) {
         self.ledger.begin_term(now.nanos() + grace_ns);
+        self.ledger.keep_names(last.nanos(), now.nanos());
     }
 
     /// The reply and the events of one command.

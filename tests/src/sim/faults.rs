@@ -227,7 +227,13 @@ impl World {
                 self.queue.plan(now + deaf_ns, Event::Cure(silent));
             }
             Fault::Pause { node, for_ns } => self.pause(node, for_ns),
-            Fault::ClockJump { node, by_ns } => self.node_mut(node).clock.jump(now, by_ns),
+            Fault::ClockJump { node, by_ns } => {
+                let host = &self.node(node).slots[&machine::LEDGER].host;
+                if host.as_ref().is_some_and(|host| host.replica().leads()) {
+                    self.checkers.once.on_jump(by_ns);
+                }
+                self.node_mut(node).clock.jump(now, by_ns);
+            }
             Fault::SlowDisk { node, sync_ns, for_ns } => {
                 self.node_mut(node).slow_sync_ns = Some(sync_ns);
                 self.queue.plan(now + for_ns, Event::Cure(Cure::Disk(node)));

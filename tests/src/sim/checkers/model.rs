@@ -23,8 +23,10 @@ type Balances = BTreeMap<(AccountId, AssetId), (i128, i128)>;
 pub struct SecondOpinion {
     layout: Layout,
     exchange: Exchange,
-    /// Of the ledger's last command.
+    /// Of the ledger's last entry.
     term: u64,
+    /// When its last command was sequenced.
+    last: Timestamp,
     /// What the model expects a market to tell.
     public: BTreeMap<MarketId, VecDeque<Event>>,
     /// What it expects the ledger to tell of an order.
@@ -40,6 +42,7 @@ impl SecondOpinion {
             layout,
             exchange: machine::model(),
             term: 0,
+            last: Timestamp::ZERO,
             public: BTreeMap::new(),
             private: BTreeMap::new(),
             balances: [Balances::new(), Balances::new()],
@@ -50,9 +53,12 @@ impl SecondOpinion {
     pub fn on_commit(&mut self, partition: PartitionId, record: &Record) -> Verdict {
         if partition == machine::LEDGER && record.term != self.term {
             self.term = record.term;
-            self.exchange.begin_term(record.timestamp, machine::LEASE_GRACE);
+            self.exchange.begin_term(self.last, record.timestamp, machine::LEASE_GRACE);
         }
         let Some(command) = &record.command else { return Ok(()) };
+        if partition == machine::LEDGER {
+            self.last = record.timestamp;
+        }
         // Each partition's log says its version; what the model does by it is the ledger's.
         let is_foreign = matches!(command, Command::SetVersion(_)) && partition != machine::LEDGER;
         if machine::is_set_up(command) || is_foreign {

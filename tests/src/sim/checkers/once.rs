@@ -12,12 +12,22 @@ use crate::sim::history::Record;
 pub struct Once {
     /// Where each request was executed, as replicas publish it.
     executed: BTreeMap<(PartitionId, Origin), LogPosition>,
-    /// Which order has each name. Runs are shorter than the time for which a name stays taken.
-    named: BTreeMap<(AccountId, ClientOrderId), OrderId>,
+    /// Which order has each name, and how far leaders' clocks had jumped when it got it.
+    named: BTreeMap<(AccountId, ClientOrderId), (OrderId, u64)>,
     names: BTreeMap<OrderId, (AccountId, ClientOrderId)>,
+    jumped_ns: u64,
 }
 
+/// Runs are shorter than the rest of the time for which a name stays taken.
+const JUMPS_MAX_NS: u64 = wire::NAME_RETENTION_NS / 3;
+
 impl Once {
+    /// The clock of whoever leads the ledger's partition jumps: the log cannot tell that from time that passes, and names are
+    /// free the earlier.
+    pub fn on_jump(&mut self, by_ns: u64) {
+        self.jumped_ns += by_ns;
+    }
+
     /// A replica publishes what a request did.
     pub fn on_published(&mut self, partition: PartitionId, origin: Origin, position: LogPosition) -> Verdict {
         if origin == Origin::INTERNAL {
@@ -37,7 +47,9 @@ impl Once {
             match event {
                 Event::OrderPending(pending) => {
                     let name = (pending.account, pending.client_order_id);
-                    if let Some(first) = self.named.insert(name, pending.order) {
+                    let before = self.named.insert(name, (pending.order, self.jumped_ns));
+                    let is_free = |jumped_ns: u64| self.jumped_ns - jumped_ns > JUMPS_MAX_NS;
+                    if let Some((first, _)) = before.filter(|(_, jumped_ns)| !is_free(*jumped_ns)) {
                         return Err(format!(
                             "account {} got order {first} and order {} by one name, {}",
                             pending.account, pending.order, pending.client_order_id
